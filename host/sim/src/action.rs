@@ -1,0 +1,89 @@
+//! What a device asks its driver to do, and what it tells those who watch.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::behaviour::Trap;
+use crate::context::LogLevel;
+use crate::event::{StartCause, StopReason};
+use crate::faults::FaultId;
+use crate::http::{HttpRequest, HttpResponse};
+use crate::message::{Message, Qos, Will};
+use crate::time::Time;
+use crate::topic::{Topic, TopicFilter};
+
+/// One thing for the driver to carry out, in order.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Try once to connect, with this will. Answer with `Connected` or `Disconnected`.
+    Connect(Option<Will>),
+    /// End the connection. No answer is expected.
+    Disconnect(Farewell),
+    /// Do not turn the connection's loop until told to resume: read nothing, write nothing, let no
+    /// keepalive out, and leave the socket as it is.
+    Silence,
+    /// Turn the loop again. Answer with `Resumed` or `Disconnected` if the connection was up.
+    Resume,
+    /// Hand a message to the connection.
+    Publish(Message),
+    /// Ask the broker for messages.
+    Subscribe(TopicFilter, Qos),
+    /// Take a subscription back.
+    Unsubscribe(TopicFilter),
+    /// Send an HTTP request; answer with `HttpReply` and the same number.
+    HttpSend(u64, HttpRequest, Duration),
+    /// The answer to the request that came with this ticket.
+    HttpRespond(u64, HttpResponse),
+    /// For whoever watches.
+    Notice(Notice),
+}
+
+/// How a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Farewell {
+    /// With a DISCONNECT packet: no will is published.
+    Clean,
+    /// Without one, as when the power fails: the broker publishes the will.
+    Abrupt,
+}
+
+/// Something worth telling about a device.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Notice {
+    /// The behaviour started.
+    Started(StartCause),
+    /// The behaviour ended in order.
+    Stopped(StopReason),
+    /// The behaviour ended by itself; the device starts again after this long, or never.
+    Trapped(Trap, Option<Duration>),
+    /// The device lost its power and starts again after this long.
+    Crashed(Duration),
+    /// The connection is up; whether the broker still had the session.
+    Connected(bool),
+    /// The connection is down, and why; the next try follows after this long.
+    Disconnected(String, Duration),
+    /// A fault came over the device until then.
+    FaultBegan(FaultId, &'static str, Time),
+    /// A fault left the device.
+    FaultEnded(FaultId, &'static str),
+    /// The behaviour wrote a line.
+    Log(LogLevel, String),
+    /// A message was handed to the connection.
+    Sent(Topic, Bytes),
+    /// A message was given to the behaviour; how long it was under way, where that is known.
+    Received(Topic, Bytes, Option<Duration>),
+    /// A message is gone.
+    Dropped(Topic, Cause),
+}
+
+/// Why a message is gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// A fault took it.
+    Fault,
+    /// QoS 0, and the connection was down.
+    Offline,
+    /// Its queue was full.
+    QueueFull,
+}

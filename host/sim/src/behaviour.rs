@@ -1,0 +1,114 @@
+//! The mind of a device, as the device sees it.
+
+use crate::context::Context;
+use crate::device_id::Identity;
+use crate::event::Event;
+
+/// A behaviour turns events into effects. It never waits, and sees no clock, socket or file: time comes
+/// with the [`Context`], and effects are left there for the device to carry out.
+///
+/// The context is lent by value, because a sandboxed behaviour has to move it to where its imports find
+/// it; it always comes back, even from a trap. After an error the instance is not called again.
+///
+/// A closure is a behaviour too, which keeps test doubles to a line:
+///
+/// ```
+/// use wasmote_sim::{behaviour::Behaviour, context::Context, event::Event};
+///
+/// let mut echo = |event: Event, context: &mut Context| {
+///     if let Event::Message(message) = event {
+///         let _ = context.publish(message);
+///     }
+///     Ok(())
+/// };
+/// fn takes(_: &mut dyn Behaviour) {}
+/// takes(&mut echo);
+/// ```
+pub trait Behaviour: Send {
+    /// Deal with one event.
+    fn handle(&mut self, event: Event, context: Context) -> (Context, Result<(), Trap>);
+
+    /// Everything that a later version has to know.
+    fn snapshot(&mut self, context: Context) -> (Context, Result<Vec<u8>, Trap>) {
+        (context, Err(Trap::unsupported("snapshot")))
+    }
+
+    /// Take over what another version saved.
+    fn restore(&mut self, saved: &[u8], context: Context) -> (Context, Result<(), Trap>) {
+        let _ = saved;
+        (context, Err(Trap::unsupported("restore")))
+    }
+}
+
+impl<F> Behaviour for F
+where
+    F: FnMut(Event, &mut Context) -> Result<(), Trap> + Send,
+{
+    fn handle(&mut self, event: Event, mut context: Context) -> (Context, Result<(), Trap>) {
+        let outcome = self(event, &mut context);
+        (context, outcome)
+    }
+}
+
+/// Makes instances of one behaviour; a device asks it again after each crash.
+pub trait Spawn: Send + Sync {
+    /// A fresh instance for this device. It has seen no event yet.
+    fn spawn(&self, identity: &Identity) -> Result<Box<dyn Behaviour>, Trap>;
+
+    /// What to call the behaviour, such as `heartbeat`.
+    fn name(&self) -> &str;
+}
+
+/// Why an instance came to an end by itself.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{kind}: {message}")]
+pub struct Trap {
+    /// What sort of end it was.
+    pub kind: TrapKind,
+    /// The details in words; the guest's own where it had some.
+    pub message: String,
+}
+
+/// The sorts of ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, thiserror::Error)]
+pub enum TrapKind {
+    /// `start` refused its configuration. Another try would end the same way.
+    #[error("refused to start")]
+    Refused,
+    /// The guest trapped: a panic, an access out of bounds, a division by zero...
+    #[error("trapped")]
+    Trapped,
+    /// One call used more fuel than allowed, as an endless loop does.
+    #[error("ran out of fuel")]
+    OutOfFuel,
+    /// The instance asked for more memory than allowed.
+    #[error("ran out of memory")]
+    OutOfMemory,
+    /// The host could not make or call the instance.
+    #[error("could not run")]
+    Host,
+}
+
+impl TrapKind {
+    /// A short word for metrics and events.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::Trapped => "trapped",
+            Self::OutOfFuel => "out_of_fuel",
+            Self::OutOfMemory => "out_of_memory",
+            Self::Host => "host",
+        }
+    }
+}
+
+impl Trap {
+    /// A trap of a kind, with its details.
+    pub fn new(kind: TrapKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+
+    fn unsupported(what: &str) -> Self {
+        Self::new(TrapKind::Host, format!("this behaviour has no {what}"))
+    }
+}

@@ -1,0 +1,389 @@
+//! What a behaviour has in hand while it deals with an event.
+//!
+//! The context is the whole of a device that its behaviour can touch: it reads time, identity and
+//! randomness here, and leaves its effects. Every rule about what a behaviour may do (rates, sizes,
+//! topics) is kept here, so it holds for a sandboxed guest and for a closure in a test alike.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::device_id::Identity;
+use crate::faults::ActiveFault;
+use crate::http::{HttpRequest, HttpResponse};
+use crate::limits::{Limits, RateLimit};
+use crate::measures::{MeasureError, Measures};
+use crate::message::{Message, Qos, Will};
+use crate::rng::Stream;
+use crate::store::{StateFull, StateStore};
+use crate::time::{Time, WallTime};
+use crate::timers::{Timers, TooManyTimers};
+use crate::topic::TopicFilter;
+
+/// The MQTT version a device speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// MQTT 3.1.1.
+    V4,
+    /// MQTT 5.
+    #[default]
+    V5,
+}
+
+/// How serious a line is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// Every step.
+    Trace,
+    /// For whoever looks for a fault.
+    Debug,
+    /// What a device does.
+    Info,
+    /// Out of the ordinary.
+    Warn,
+    /// Gone wrong.
+    Error,
+}
+
+/// What a behaviour asks of the world. It happens after the event is dealt with, in this order; if the
+/// instance trapped, only what it logged.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Send a message out, through the faults.
+    Publish(Message),
+    /// Ask the broker for messages.
+    Subscribe(TopicFilter, Qos),
+    /// Take a subscription back.
+    Unsubscribe(TopicFilter),
+    /// A line for whoever watches.
+    Log(LogLevel, String),
+    /// An HTTP request under this number, with its time-out.
+    HttpSend(u64, HttpRequest, Duration),
+    /// The answer to the request with this ticket.
+    HttpRespond(u64, HttpResponse),
+}
+
+/// Why a message was refused at once.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PublishRefused {
+    /// Larger than the limit, in bytes.
+    #[error("the payload exceeds the limit of {0} bytes")]
+    PayloadTooLarge(u32),
+    /// The device's publish rate is used up.
+    #[error("the publish rate is used up")]
+    RateLimited,
+    /// Properties on an MQTT 3.1.1 connection.
+    #[error("properties need MQTT 5")]
+    NeedsMqtt5,
+}
+
+/// Why an outbound HTTP request was refused at once.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HttpRefused {
+    /// As many under way as allowed.
+    #[error("{0} requests are under way, as many as allowed")]
+    TooMany(u32),
+    /// Larger than the limit, in bytes.
+    #[error("the body exceeds the limit of {0} bytes")]
+    BodyTooLarge(u32),
+}
+
+/// The subscription limit is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the device has {0} subscriptions, as many as allowed")]
+pub struct TooManySubscriptions(pub u32);
+
+/// What a behaviour was refused, counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Refusals {
+    /// Messages beyond the publish rate.
+    pub publish_rate: u64,
+    /// Messages that were too large or had properties that the connection cannot carry.
+    pub publish_invalid: u64,
+    /// Log lines beyond the log rate.
+    pub log_rate: u64,
+}
+
+/// The soonest that a timer can be due after it is set. It keeps a behaviour that sets a timer whenever one
+/// fires from holding up the clock.
+pub const SHORTEST_TIMER: Duration = Duration::from_micros(100);
+
+/// Lent to a behaviour for the length of one event.
+#[derive(Debug)]
+pub struct Context(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    now: Time,
+    wall: WallTime,
+    identity: Arc<Identity>,
+    protocol: Protocol,
+    connected: bool,
+    limits: Arc<Limits>,
+    rng: Stream,
+    timers: Timers,
+    subscriptions: BTreeMap<TopicFilter, Qos>,
+    store: StateStore,
+    measures: Measures,
+    will: Option<Will>,
+    active_faults: Vec<ActiveFault>,
+    publish_rate: RateLimit,
+    log_rate: RateLimit,
+    refusals: Refusals,
+    next_http: u64,
+    http_under_way: u32,
+    effects: Vec<Effect>,
+}
+
+impl Context {
+    /// For a device that has never run.
+    pub fn new(identity: Arc<Identity>, protocol: Protocol, limits: Arc<Limits>, rng: Stream) -> Self {
+        Self(Box::new(Inner {
+            now: Time::ZERO,
+            wall: WallTime::default(),
+            identity,
+            protocol,
+            connected: false,
+            rng,
+            timers: Timers::new(limits.timers),
+            subscriptions: BTreeMap::new(),
+            store: StateStore::new(limits.state_bytes),
+            measures: Measures::new(limits.metrics),
+            will: None,
+            active_faults: Vec::new(),
+            publish_rate: RateLimit::per_second(limits.publishes_per_second),
+            log_rate: RateLimit::per_second(limits.log_lines_per_second),
+            refusals: Refusals::default(),
+            next_http: 0,
+            http_under_way: 0,
+            effects: Vec::new(),
+            limits,
+        }))
+    }
+
+    /// Now, on the run's clock.
+    pub fn now(&self) -> Time {
+        self.0.now
+    }
+
+    /// Now, by the device's own calendar clock.
+    pub fn wall(&self) -> WallTime {
+        self.0.wall
+    }
+
+    /// Who the device is.
+    pub fn identity(&self) -> &Identity {
+        &self.0.identity
+    }
+
+    /// What the device may use.
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
+    /// Whether the device believes its connection to be up.
+    pub fn connected(&self) -> bool {
+        self.0.connected
+    }
+
+    /// Faults that the device could notice on itself.
+    pub fn active_faults(&self) -> &[ActiveFault] {
+        &self.0.active_faults
+    }
+
+    /// The behaviour's own random numbers.
+    pub fn rng(&mut self) -> &mut Stream {
+        &mut self.0.rng
+    }
+
+    /// What survives a crash.
+    pub fn store(&self) -> &StateStore {
+        &self.0.store
+    }
+
+    /// Keep a value over crashes.
+    pub fn keep(&mut self, key: String, value: Bytes) -> Result<(), StateFull> {
+        self.0.store.set(key, value)
+    }
+
+    /// Forget a kept value.
+    pub fn forget(&mut self, key: &str) {
+        self.0.store.delete(key);
+    }
+
+    /// Publish a message.
+    pub fn publish(&mut self, message: Message) -> Result<(), PublishRefused> {
+        if let Err(refused) = self.check(&message) {
+            self.0.refusals.publish_invalid += 1;
+            return Err(refused);
+        }
+        if !self.0.publish_rate.take(self.0.now) {
+            self.0.refusals.publish_rate += 1;
+            return Err(PublishRefused::RateLimited);
+        }
+        self.0.effects.push(Effect::Publish(message));
+        Ok(())
+    }
+
+    fn check(&self, message: &Message) -> Result<(), PublishRefused> {
+        let limit = self.0.limits.payload_bytes;
+        if message.payload.len() > limit as usize {
+            return Err(PublishRefused::PayloadTooLarge(limit));
+        }
+        if message.properties.is_some() && self.0.protocol == Protocol::V4 {
+            return Err(PublishRefused::NeedsMqtt5);
+        }
+        Ok(())
+    }
+
+    /// Set or clear the will of the next connection.
+    pub fn set_will(&mut self, will: Option<Will>) -> Result<(), PublishRefused> {
+        if let Some(will) = &will {
+            self.check(&will.message)?;
+        }
+        self.0.will = will;
+        Ok(())
+    }
+
+    /// Ask for messages; lasts over reconnects.
+    pub fn subscribe(&mut self, filter: TopicFilter, qos: Qos) -> Result<(), TooManySubscriptions> {
+        let most = self.0.limits.subscriptions;
+        let subscriptions = &mut self.0.subscriptions;
+        if subscriptions.len() >= most as usize && !subscriptions.contains_key(&filter) {
+            return Err(TooManySubscriptions(most));
+        }
+        subscriptions.insert(filter.clone(), qos);
+        self.0.effects.push(Effect::Subscribe(filter, qos));
+        Ok(())
+    }
+
+    /// Take a subscription back.
+    pub fn unsubscribe(&mut self, filter: TopicFilter) {
+        if self.0.subscriptions.remove(&filter).is_some() {
+            self.0.effects.push(Effect::Unsubscribe(filter));
+        }
+    }
+
+    /// Set or move a timer; it is due [`SHORTEST_TIMER`] from now at the soonest.
+    pub fn set_timer(&mut self, token: u32, at: Time) -> Result<(), TooManyTimers> {
+        let at = at.max(self.0.now + SHORTEST_TIMER);
+        self.0.timers.set(token, at)
+    }
+
+    /// Forget a timer.
+    pub fn cancel_timer(&mut self, token: u32) {
+        self.0.timers.cancel(token);
+    }
+
+    /// Write a line. It is cut to the limit, at a character's edge.
+    pub fn log(&mut self, level: LogLevel, mut text: String) {
+        if !self.0.log_rate.take(self.0.now) {
+            self.0.refusals.log_rate += 1;
+            return;
+        }
+        text.truncate(text.floor_char_boundary(self.0.limits.log_line_bytes as usize));
+        self.0.effects.push(Effect::Log(level, text));
+    }
+
+    /// The behaviour's own measurements.
+    pub fn measures(&self) -> &Measures {
+        &self.0.measures
+    }
+
+    /// Add to a counter.
+    pub fn count(&mut self, name: &str, amount: f64) -> Result<(), MeasureError> {
+        self.0.measures.count(name, amount)
+    }
+
+    /// Set a gauge.
+    pub fn gauge(&mut self, name: &str, value: f64) -> Result<(), MeasureError> {
+        self.0.measures.gauge(name, value)
+    }
+
+    /// Enter an observation into a histogram.
+    pub fn observe(&mut self, name: &str, value: f64) -> Result<(), MeasureError> {
+        self.0.measures.observe(name, value)
+    }
+
+    /// Send an HTTP request; the number comes back with the answer.
+    pub fn http_send(&mut self, request: HttpRequest, timeout: Duration) -> Result<u64, HttpRefused> {
+        let limits = &self.0.limits;
+        if request.body.len() > limits.host_call_bytes as usize {
+            return Err(HttpRefused::BodyTooLarge(limits.host_call_bytes));
+        }
+        if self.0.http_under_way >= limits.http_requests {
+            return Err(HttpRefused::TooMany(limits.http_requests));
+        }
+        self.0.http_under_way += 1;
+        self.0.next_http += 1;
+        let id = self.0.next_http;
+        self.0.effects.push(Effect::HttpSend(id, request, timeout));
+        Ok(id)
+    }
+
+    /// Answer a request addressed to the device.
+    pub fn http_respond(&mut self, ticket: u64, response: HttpResponse) {
+        self.0.effects.push(Effect::HttpRespond(ticket, response));
+    }
+}
+
+/// The device's side of the context.
+impl Context {
+    pub(crate) fn set_clock(&mut self, now: Time, wall: WallTime) {
+        self.0.now = now;
+        self.0.wall = wall;
+    }
+
+    pub(crate) fn set_connected(&mut self, connected: bool) {
+        self.0.connected = connected;
+    }
+
+    pub(crate) fn set_active_faults(&mut self, faults: Vec<ActiveFault>) {
+        self.0.active_faults = faults;
+    }
+
+    pub(crate) fn http_done(&mut self) {
+        self.0.http_under_way = self.0.http_under_way.saturating_sub(1);
+    }
+
+    pub(crate) fn take_effects(&mut self) -> Vec<Effect> {
+        std::mem::take(&mut self.0.effects)
+    }
+
+    /// Give an emptied buffer back, so that the next event does not allocate one.
+    pub(crate) fn reuse(&mut self, mut emptied: Vec<Effect>) {
+        emptied.clear();
+        self.0.effects = emptied;
+    }
+
+    pub(crate) fn timers(&mut self) -> &mut Timers {
+        &mut self.0.timers
+    }
+
+    pub(crate) fn next_timer(&self) -> Option<Time> {
+        self.0.timers.next_due()
+    }
+
+    pub(crate) fn subscriptions(&self) -> &BTreeMap<TopicFilter, Qos> {
+        &self.0.subscriptions
+    }
+
+    pub(crate) fn will(&self) -> Option<&Will> {
+        self.0.will.as_ref()
+    }
+
+    pub(crate) fn refusals(&self) -> Refusals {
+        self.0.refusals
+    }
+
+    /// What an instance leaves behind when it ends: everything but the store and the measurements goes.
+    pub(crate) fn reset(&mut self) {
+        self.0.timers.clear();
+        self.0.subscriptions.clear();
+        self.0.will = None;
+        self.0.http_under_way = 0;
+        self.0.effects.clear();
+    }
+}

@@ -1,0 +1,156 @@
+//! What a device knows of its connection, and what waits for it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
+
+use crate::action::Action;
+use crate::message::{Message, Qos};
+use crate::rng::Stream;
+use crate::time::Time;
+use crate::topic::TopicFilter;
+
+/// The state of the MQTT connection, as the device believes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LinkState {
+    /// Down, with the reason in words.
+    Down(String),
+    /// A try is under way.
+    Connecting,
+    /// Up.
+    Up,
+    /// A silence is over, and it is not known yet whether the broker ended the session meanwhile.
+    /// Nothing is sent before that, as it would vanish in a dead connection.
+    Resuming,
+}
+
+/// First pause before a reconnect; it doubles with every failure.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(500);
+/// Longest pause before a reconnect.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) state: LinkState,
+    reconnect_at: Option<Time>,
+    failures: u32,
+    jitter: Stream,
+    queue: VecDeque<Message>,
+    queue_limit: usize,
+    /// Filters that the broker has not been asked for, as the connection was down.
+    unasked: BTreeSet<TopicFilter>,
+    /// Filters that the broker has not been told to forget.
+    unforgotten: BTreeSet<TopicFilter>,
+}
+
+impl Link {
+    pub(super) fn new(jitter: Stream, queue_limit: u32) -> Self {
+        Self {
+            state: LinkState::Down("not started".into()),
+            reconnect_at: None,
+            failures: 0,
+            jitter,
+            queue: VecDeque::new(),
+            queue_limit: queue_limit as usize,
+            unasked: BTreeSet::new(),
+            unforgotten: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn reconnect_at(&self) -> Option<Time> {
+        self.reconnect_at
+    }
+
+    /// Whether the behaviour was told that it is up.
+    pub(super) fn was_up(&self) -> bool {
+        matches!(self.state, LinkState::Up | LinkState::Resuming)
+    }
+
+    /// Whether it is time to try again; the time is then used up.
+    pub(super) fn take_reconnect(&mut self, now: Time) -> bool {
+        self.reconnect_at.take_if(|due| *due <= now).is_some()
+    }
+
+    pub(super) fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Keep a message until the connection is back. It comes back when there is no room.
+    pub(super) fn enqueue(&mut self, message: Message) -> Result<(), Message> {
+        if self.queue.len() >= self.queue_limit {
+            return Err(message);
+        }
+        self.queue.push_back(message);
+        Ok(())
+    }
+
+    pub(super) fn take_queued(&mut self) -> VecDeque<Message> {
+        std::mem::take(&mut self.queue)
+    }
+
+    pub(super) fn subscribe(&mut self, filter: TopicFilter, qos: Qos, actions: &mut Vec<Action>) {
+        self.unforgotten.remove(&filter);
+        if self.state == LinkState::Up {
+            actions.push(Action::Subscribe(filter, qos));
+        } else {
+            self.unasked.insert(filter);
+        }
+    }
+
+    pub(super) fn unsubscribe(&mut self, filter: TopicFilter, actions: &mut Vec<Action>) {
+        self.unasked.remove(&filter);
+        if self.state == LinkState::Up {
+            actions.push(Action::Unsubscribe(filter));
+        } else {
+            self.unforgotten.insert(filter);
+        }
+    }
+
+    /// The connection is up: bring the broker to what the device wants. A broker that still has the
+    /// session only lacks what changed meanwhile; otherwise it has to be asked for everything.
+    pub(super) fn came_up(
+        &mut self,
+        session_present: bool,
+        wanted: &BTreeMap<TopicFilter, Qos>,
+        actions: &mut Vec<Action>,
+    ) {
+        self.state = LinkState::Up;
+        self.failures = 0;
+        self.reconnect_at = None;
+        let unasked = std::mem::take(&mut self.unasked);
+        let unforgotten = std::mem::take(&mut self.unforgotten);
+        if session_present {
+            actions.extend(unforgotten.into_iter().map(Action::Unsubscribe));
+        }
+        let asked = wanted.iter().filter(|(filter, _)| !session_present || unasked.contains(*filter));
+        actions.extend(asked.map(|(filter, qos)| Action::Subscribe(filter.clone(), *qos)));
+    }
+
+    /// The connection is gone. Returns the pause before the next try: exponential backoff with equal
+    /// jitter, so that a fleet that lost its broker does not come back as one wave.
+    pub(super) fn went_down(&mut self, reason: String, now: Time) -> Duration {
+        let doubled = SHORTEST_PAUSE.saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX));
+        let pause = doubled.min(LONGEST_PAUSE).mul_f64(0.5 + 0.5 * self.jitter.uniform());
+        self.failures = (self.failures + 1).min(16);
+        self.state = LinkState::Down(reason);
+        self.reconnect_at = Some(now + pause);
+        pause
+    }
+
+    /// The connection is gone and has to stay so until then.
+    pub(super) fn stay_down(&mut self, reason: String, until: Time) {
+        self.state = LinkState::Down(reason);
+        self.reconnect_at = Some(until);
+    }
+
+    /// The device ended: nothing is wanted any more. Returns what was queued.
+    pub(super) fn switch_off(&mut self, reason: &str) -> usize {
+        self.state = LinkState::Down(reason.into());
+        self.reconnect_at = None;
+        self.failures = 0;
+        self.unasked.clear();
+        self.unforgotten.clear();
+        let lost = self.queue.len();
+        self.queue.clear();
+        lost
+    }
+}

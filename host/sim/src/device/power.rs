@@ -1,0 +1,155 @@
+//! Starting, ending, and starting again.
+
+use std::time::Duration;
+
+use super::{Device, Now};
+use crate::action::{Action, Farewell, Notice};
+use crate::behaviour::{Trap, TrapKind};
+use crate::event::{Event, StartCause, StopReason};
+use crate::rng::Stream;
+use crate::time::Time;
+
+/// Whether a device runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PowerState {
+    /// Never switched on.
+    New,
+    /// Its behaviour runs.
+    On,
+    /// It ended in order, and why.
+    Off(StopReason),
+    /// It lost its power, or its behaviour trapped; it starts again then.
+    Down {
+        /// What happened, in words.
+        reason: String,
+        /// When it starts again.
+        until: Time,
+    },
+    /// Its behaviour refused to start; another try would end the same way.
+    Failed(String),
+}
+
+/// How long a device that was crashed by hand takes to start again.
+pub(super) const REBOOT: Duration = Duration::from_secs(5);
+/// First pause after a trap; it doubles with every further one.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+/// Longest pause after a trap.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// Having run this long, a behaviour that traps is given the shortest pause again.
+const RAN_WELL: Duration = Duration::from_secs(60);
+
+#[derive(Debug)]
+pub(super) struct Power {
+    pub(super) state: PowerState,
+    pub(super) started_at: Option<Time>,
+    ever_started: bool,
+    traps_in_a_row: u32,
+    jitter: Stream,
+}
+
+impl Power {
+    pub(super) fn new(jitter: Stream) -> Self {
+        Self { state: PowerState::New, started_at: None, ever_started: false, traps_in_a_row: 0, jitter }
+    }
+
+    pub(super) fn restart_at(&self) -> Option<Time> {
+        match self.state {
+            PowerState::Down { until, .. } => Some(until),
+            _ => None,
+        }
+    }
+
+    fn switch_on(&mut self, now: Time) -> StartCause {
+        self.state = PowerState::On;
+        self.started_at = Some(now);
+        match std::mem::replace(&mut self.ever_started, true) {
+            false => StartCause::PowerOn,
+            true => StartCause::Restart,
+        }
+    }
+
+    fn pause_after_trap(&mut self, now: Time) -> Duration {
+        if self.started_at.is_some_and(|started| now.since(started) >= RAN_WELL) {
+            self.traps_in_a_row = 0;
+        }
+        let doubled =
+            SHORTEST_PAUSE.saturating_mul(1_u32.checked_shl(self.traps_in_a_row).unwrap_or(u32::MAX));
+        self.traps_in_a_row = (self.traps_in_a_row + 1).min(16);
+        doubled.min(LONGEST_PAUSE).mul_f64(0.75 + 0.25 * self.jitter.uniform())
+    }
+}
+
+impl Device {
+    pub(super) fn start(&mut self, now: Now, actions: &mut Vec<Action>) {
+        if self.is_running() {
+            return;
+        }
+        let cause = self.power.switch_on(now.run);
+        match self.blueprint.spawn.spawn(&self.blueprint.identity) {
+            Ok(behaviour) => self.behaviour = Some(behaviour),
+            Err(trap) => return self.trapped(trap, now, actions),
+        }
+        // Watchers read "started" before what the behaviour has to say.
+        let announced = actions.len();
+        match self.run(Event::Started(cause), now, actions) {
+            Ok(()) => {
+                actions.insert(announced, Action::Notice(Notice::Started(cause)));
+                self.connect(now, actions);
+            }
+            Err(trap) => self.trapped(trap, now, actions),
+        }
+    }
+
+    pub(super) fn stop(&mut self, reason: StopReason, now: Now, actions: &mut Vec<Action>) {
+        if self.is_off() {
+            return;
+        }
+        self.tell(Event::Stopping(reason), now, actions);
+        if self.is_running() {
+            self.send_all_that_waits(actions);
+            actions.push(Action::Disconnect(Farewell::Clean));
+        }
+        self.switch_off("stopped");
+        self.power.state = PowerState::Off(reason);
+        actions.push(Action::Notice(Notice::Stopped(reason)));
+    }
+
+    /// The device crashes and starts again after a while.
+    pub(super) fn lose_power(&mut self, pause: Duration, now: Now, actions: &mut Vec<Action>) {
+        if !self.is_running() {
+            return;
+        }
+        actions.push(Action::Notice(Notice::Crashed(pause)));
+        self.go_down("crashed".into(), pause, now, actions);
+    }
+
+    /// The behaviour ended by itself.
+    pub(super) fn trapped(&mut self, trap: Trap, now: Now, actions: &mut Vec<Action>) {
+        if trap.kind == TrapKind::Refused {
+            self.power.state = PowerState::Failed(trap.message.clone());
+            self.switch_off("the behaviour refused to start");
+            return actions.push(Action::Notice(Notice::Trapped(trap, None)));
+        }
+        self.traps += 1;
+        let pause = self.power.pause_after_trap(now.run);
+        let reason = trap.to_string();
+        actions.push(Action::Notice(Notice::Trapped(trap, Some(pause))));
+        self.go_down(reason, pause, now, actions);
+    }
+
+    fn go_down(&mut self, reason: String, pause: Duration, now: Now, actions: &mut Vec<Action>) {
+        actions.push(Action::Disconnect(Farewell::Abrupt));
+        self.switch_off(&reason);
+        self.power.state = PowerState::Down { reason, until: now.run + pause };
+    }
+
+    fn switch_off(&mut self, reason: &str) {
+        self.behaviour = None;
+        self.power.started_at = None;
+        self.ledger.lost_offline += self.link.switch_off(reason) as u64;
+        if let Some(context) = &mut self.context {
+            context.set_connected(false);
+            context.reset();
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! What one device may use, and the buckets that hold it to its rates.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Time;
+
+/// What one device may use of the host. Every field can be configured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Linear memory in bytes; default 4 MiB. Asking for more ends the instance.
+    pub memory_bytes: u64,
+    /// Fuel for one call, about one unit a Wasm instruction; default 50 million, some 50 ms.
+    pub fuel_per_call: u64,
+    /// Bytes that one call from the guest to the host may move, and the largest HTTP body; default 256 KiB.
+    pub host_call_bytes: u32,
+    /// Largest payload in bytes; default 128 KiB.
+    pub payload_bytes: u32,
+    /// Messages a second, over time; default 1,000. Zero means no limit.
+    pub publishes_per_second: u32,
+    /// Log lines a second, over time; default 50. Zero means no limit.
+    pub log_lines_per_second: u32,
+    /// Longest log line in bytes; default 4 KiB. Longer lines are cut.
+    pub log_line_bytes: u32,
+    /// Messages at QoS 1 and 2 that wait for a connection; default 100.
+    pub queued_messages: u32,
+    /// Messages that wait out a delay, each way together; default 10,000.
+    pub delayed_messages: u32,
+    /// Timers at one time; default 64.
+    pub timers: u32,
+    /// Subscriptions at one time; default 256.
+    pub subscriptions: u32,
+    /// Names of metrics; default 64.
+    pub metrics: u32,
+    /// Keys and values of the state store together, in bytes; default 64 KiB.
+    pub state_bytes: u32,
+    /// Outbound HTTP requests under way; default 4.
+    pub http_requests: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory_bytes: 4 << 20,
+            fuel_per_call: 50_000_000,
+            host_call_bytes: 256 << 10,
+            payload_bytes: 128 << 10,
+            publishes_per_second: 1_000,
+            log_lines_per_second: 50,
+            log_line_bytes: 4 << 10,
+            queued_messages: 100,
+            delayed_messages: 10_000,
+            timers: 64,
+            subscriptions: 256,
+            metrics: 64,
+            state_bytes: 64 << 10,
+            http_requests: 4,
+        }
+    }
+}
+
+/// A token bucket that holds one second's worth.
+#[derive(Clone, Debug)]
+pub struct RateLimit {
+    /// Nanoseconds that one token costs; zero for no limit.
+    cost: u64,
+    /// When the bucket would be full again, on the run's clock.
+    full_at: Time,
+}
+
+impl RateLimit {
+    const DEPTH: Duration = Duration::from_secs(1);
+
+    /// A full bucket. Zero means no limit.
+    pub fn per_second(rate: u32) -> Self {
+        let cost = Self::DEPTH.as_nanos() as u64;
+        Self { cost: cost.checked_div(u64::from(rate)).unwrap_or(0), full_at: Time::ZERO }
+    }
+
+    /// Take a token if there is one.
+    pub fn take(&mut self, now: Time) -> bool {
+        let full_at = self.full_at.max(now) + Duration::from_nanos(self.cost);
+        let allowed = full_at.since(now) <= Self::DEPTH;
+        if allowed {
+            self.full_at = full_at;
+        }
+        allowed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_of_one_second_passes_and_then_the_rate_holds() {
+        let mut limit = RateLimit::per_second(100);
+        assert_eq!((0..1_000).filter(|_| limit.take(Time::ZERO)).count(), 100);
+        // Half a second later there is half of it again.
+        let later = Time::ZERO + Duration::from_millis(500);
+        assert_eq!((0..1_000).filter(|_| limit.take(later)).count(), 50);
+    }
+
+    #[test]
+    fn zero_means_no_limit() {
+        let mut limit = RateLimit::per_second(0);
+        assert!((0..100_000).all(|_| limit.take(Time::ZERO)));
+    }
+}

@@ -1,0 +1,83 @@
+//! A device's timers: few, so a sorted list beats any tree.
+
+use crate::time::Time;
+
+/// The timer limit is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the device has {0} timers, as many as allowed")]
+pub struct TooManyTimers(pub u32);
+
+/// One-shot timers by token, soonest last. Timers due at one instant fire in the order of setting.
+#[derive(Clone, Debug)]
+pub struct Timers {
+    most: u32,
+    set: Vec<(Time, u32)>,
+}
+
+impl Timers {
+    /// Room for at most this many.
+    pub fn new(most: u32) -> Self {
+        Self { most, set: Vec::new() }
+    }
+
+    /// Set a timer, or move the one with this token.
+    pub fn set(&mut self, token: u32, at: Time) -> Result<(), TooManyTimers> {
+        self.cancel(token);
+        if self.set.len() >= self.most as usize {
+            return Err(TooManyTimers(self.most));
+        }
+        let place = self.set.partition_point(|&(due, _)| due > at);
+        self.set.insert(place, (at, token));
+        Ok(())
+    }
+
+    /// Forget a timer.
+    pub fn cancel(&mut self, token: u32) {
+        self.set.retain(|&(_, set)| set != token);
+    }
+
+    /// When the soonest is due.
+    pub fn next_due(&self) -> Option<Time> {
+        self.set.last().map(|&(due, _)| due)
+    }
+
+    /// Take the soonest if it is due.
+    pub fn take_due(&mut self, now: Time) -> Option<u32> {
+        self.set.pop_if(|(due, _)| *due <= now).map(|(_, token)| token)
+    }
+
+    /// Forget all.
+    pub fn clear(&mut self) {
+        self.set.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(nanos: u64) -> Time {
+        Time::from_nanos(nanos)
+    }
+
+    #[test]
+    fn timers_fire_by_time_and_then_in_the_order_of_setting() {
+        let mut timers = Timers::new(10);
+        for (token, due) in [(1, 50), (2, 20), (3, 50), (4, 10)] {
+            timers.set(token, at(due)).unwrap();
+        }
+        assert_eq!(timers.next_due(), Some(at(10)));
+        let fired: Vec<u32> = std::iter::from_fn(|| timers.take_due(at(50))).collect();
+        assert_eq!(fired, [4, 2, 1, 3]);
+    }
+
+    #[test]
+    fn setting_a_token_again_moves_it_and_needs_no_room() {
+        let mut timers = Timers::new(1);
+        timers.set(7, at(10)).unwrap();
+        timers.set(7, at(30)).unwrap();
+        assert_eq!(timers.set(8, at(5)), Err(TooManyTimers(1)));
+        assert_eq!(timers.take_due(at(29)), None);
+        assert_eq!(timers.take_due(at(30)), Some(7));
+    }
+}
