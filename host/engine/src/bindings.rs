@@ -1,0 +1,7 @@
+//! The one `bindgen!`: `wit/` as Rust.
+
+wasmtime::component::bindgen!({
+    path: "../../wit",
+    world: "device",
+    imports: { default: trappable },
+});

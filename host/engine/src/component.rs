@@ -1,0 +1,165 @@
+//! A component that was loaded and checked.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use wasmote_sim::behaviour::{Behaviour, Spawn, Trap};
+use wasmote_sim::device_id::Identity;
+use wasmote_sim::limits::Limits;
+
+use crate::bindings::DevicePre;
+use crate::config::DeviceConfig;
+use crate::engine::Engine;
+use crate::error::LoadError;
+use crate::host::Host;
+use crate::inspection::{Inspection, Names, names};
+use crate::instance::Instance;
+use crate::wasi;
+
+/// The package that guests import and export.
+pub const PACKAGE: &str = "wasmote:device@0.1.0";
+/// The export that makes a component a behaviour.
+const BEHAVIOUR: &str = "wasmote:device/behaviour@0.1.0";
+
+/// A behaviour, compiled and ready to be given to devices. Cheap to clone.
+#[derive(Clone)]
+pub struct Component {
+    inspection: Arc<Inspection>,
+    pre: DevicePre<Host>,
+    needs_wasi: bool,
+}
+
+/// What a behaviour is given on each of a group's devices.
+#[derive(Clone, Debug)]
+pub struct DeviceSettings {
+    /// The behaviour's configuration, a JSON object.
+    pub config: Value,
+    /// What each device may use.
+    pub limits: Arc<Limits>,
+    /// Hosts that the device may reach over HTTP: names, or `*.example.org` for all below one.
+    pub allow_hosts: Arc<[String]>,
+}
+
+impl Component {
+    pub(crate) fn load(engine: &Engine, name: &str, bytes: &[u8]) -> Result<Self, LoadError> {
+        check_header(bytes)?;
+        let damaged = |error: wasmtime::Error| LoadError::Damaged { detail: last_words(&error) };
+        let component =
+            wasmtime::component::Component::from_binary(&engine.wasmtime, bytes).map_err(damaged)?;
+        let names = names(&component, &engine.wasmtime);
+        check_names(&names)?;
+        let other_shape = |error: wasmtime::Error| LoadError::OtherShape { detail: format!("{error:#}") };
+        let needs_wasi = names.imports.iter().any(|import| wasi::is_wasi(import));
+        let linker = wasi::complete(&engine.linker, &component, &engine.wasmtime).map_err(other_shape)?;
+        let pre = linker.instantiate_pre(&component).and_then(DevicePre::new).map_err(other_shape)?;
+        let inspection = Inspection {
+            name: name.to_owned(),
+            size_bytes: bytes.len(),
+            sha256: hex(&Sha256::digest(bytes)),
+            imports: names.imports,
+            exports: names.exports,
+        };
+        Ok(Self { inspection: Arc::new(inspection), pre, needs_wasi })
+    }
+
+    /// What users call it.
+    pub fn name(&self) -> &str {
+        &self.inspection.name
+    }
+
+    /// What it says of itself.
+    pub fn inspect(&self) -> Inspection {
+        (*self.inspection).clone()
+    }
+
+    /// A source of instances that are all configured alike.
+    pub fn spawner(&self, settings: DeviceSettings) -> Arc<dyn Spawn> {
+        let DeviceSettings { config, limits, allow_hosts } = settings;
+        Arc::new(Spawner { component: self.clone(), config: DeviceConfig::new(config), limits, allow_hosts })
+    }
+}
+
+struct Spawner {
+    component: Component,
+    config: DeviceConfig,
+    limits: Arc<Limits>,
+    allow_hosts: Arc<[String]>,
+}
+
+impl Spawn for Spawner {
+    fn spawn(&self, _identity: &Identity) -> Result<Box<dyn Behaviour>, Trap> {
+        let host = Host::new(
+            self.config.clone(),
+            &self.limits,
+            Arc::clone(&self.allow_hosts),
+            self.component.needs_wasi,
+        );
+        let instance = Instance::new(&self.component.pre, host, &self.limits)?;
+        Ok(Box::new(instance))
+    }
+
+    fn name(&self) -> &str {
+        self.component.name()
+    }
+}
+
+/// Tell apart what is no WebAssembly, a core module, and a component, by the first eight bytes.
+fn check_header(bytes: &[u8]) -> Result<(), LoadError> {
+    const COMPONENT_LAYER: [u8; 2] = [1, 0];
+    let (magic, version) = match bytes {
+        [] => return Err(LoadError::Empty),
+        [a, b, c, d, _, _, layer @ ..] if layer.len() >= 2 => ([*a, *b, *c, *d], [layer[0], layer[1]]),
+        _ if b"\0asm".starts_with(&bytes[..bytes.len().min(4)]) => {
+            let detail = format!("it ends after {} bytes, within the header", bytes.len());
+            return Err(LoadError::Damaged { detail });
+        }
+        _ => return Err(LoadError::NotWasm { found: first_bytes(bytes) }),
+    };
+    if magic != *b"\0asm" {
+        return Err(LoadError::NotWasm { found: first_bytes(bytes) });
+    }
+    if version == COMPONENT_LAYER { Ok(()) } else { Err(LoadError::CoreModule) }
+}
+
+fn first_bytes(bytes: &[u8]) -> String {
+    format!("`{}`", bytes[..bytes.len().min(4)].escape_ascii())
+}
+
+/// Check by name what is asked for and offered, so that the error can say it in words.
+fn check_names(names: &Names) -> Result<(), LoadError> {
+    let ours = |name: &&String| name.starts_with("wasmote:device/");
+    for name in names.imports.iter().chain(&names.exports).filter(ours) {
+        let version = name.split_once('@').map_or("", |(_, version)| version);
+        if !version.starts_with("0.1.") {
+            let found = format!("wasmote:device@{version}");
+            return Err(LoadError::OtherVersion { found, offered: PACKAGE });
+        }
+    }
+    if !names.exports.iter().any(|export| export.starts_with("wasmote:device/behaviour@0.1.")) {
+        return Err(LoadError::OtherWorld { missing: BEHAVIOUR, found: in_words(&names.exports) });
+    }
+    let foreign: Vec<String> =
+        names.imports.iter().filter(|import| !ours(import) && !wasi::is_wasi(import)).cloned().collect();
+    if foreign.is_empty() {
+        return Ok(());
+    }
+    Err(LoadError::ForeignImport { found: in_words(&foreign), offered: PACKAGE })
+}
+
+fn in_words(names: &[String]) -> String {
+    if names.is_empty() { "nothing".to_owned() } else { format!("`{}`", names.join("`, `")) }
+}
+
+/// The innermost cause: the validator's own words, without those of its callers.
+fn last_words(error: &wasmtime::Error) -> String {
+    error.chain().last().map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

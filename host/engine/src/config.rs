@@ -1,0 +1,103 @@
+//! A device's configuration, read by path.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// A behaviour's configuration. Cheap to clone: a group's devices share one.
+#[derive(Clone, Debug)]
+pub(crate) struct DeviceConfig {
+    value: Arc<Value>,
+    text: Arc<str>,
+}
+
+/// A value is there, but of another kind than asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct WrongKind {
+    pub(crate) path: String,
+    pub(crate) expected: &'static str,
+    pub(crate) found: String,
+}
+
+/// How much of a wrong value is shown.
+const SHOWN: usize = 100;
+
+impl DeviceConfig {
+    pub(crate) fn new(value: Value) -> Self {
+        Self { text: value.to_string().into(), value: Arc::new(value) }
+    }
+
+    pub(crate) fn json(&self) -> &str {
+        &self.text
+    }
+
+    pub(crate) fn text(&self, path: &str) -> Result<Option<String>, WrongKind> {
+        self.get(path, "a text", |value| value.as_str().map(str::to_owned))
+    }
+
+    pub(crate) fn integer(&self, path: &str) -> Result<Option<i64>, WrongKind> {
+        self.get(path, "a whole number", Value::as_i64)
+    }
+
+    pub(crate) fn number(&self, path: &str) -> Result<Option<f64>, WrongKind> {
+        self.get(path, "a number", Value::as_f64)
+    }
+
+    pub(crate) fn boolean(&self, path: &str) -> Result<Option<bool>, WrongKind> {
+        self.get(path, "true or false", Value::as_bool)
+    }
+
+    pub(crate) fn duration(&self, path: &str) -> Result<Option<Duration>, WrongKind> {
+        self.get(path, "a duration like \"5s\" or a number of seconds", duration)
+    }
+
+    fn get<T>(
+        &self,
+        path: &str,
+        expected: &'static str,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Result<Option<T>, WrongKind> {
+        let found = match path.starts_with('/') {
+            true => self.value.pointer(path),
+            false => self.value.get(path),
+        };
+        let Some(found) = found.filter(|value| !value.is_null()) else {
+            return Ok(None);
+        };
+        read(found).map(Some).ok_or_else(|| {
+            let shown: String = found.to_string().chars().take(SHOWN).collect();
+            WrongKind { path: path.to_owned(), expected, found: shown }
+        })
+    }
+}
+
+fn duration(value: &Value) -> Option<Duration> {
+    match value {
+        Value::String(text) => humantime::parse_duration(text).ok(),
+        Value::Number(seconds) => Duration::try_from_secs_f64(seconds.as_f64()?).ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn values_are_found_by_key_and_by_pointer() {
+        let config = DeviceConfig::new(json!({"interval": "1m 30s", "channels": [{"name": "t", "rate": 2}]}));
+        assert_eq!(config.duration("interval"), Ok(Some(Duration::from_secs(90))));
+        assert_eq!(config.text("/channels/0/name"), Ok(Some("t".into())));
+        assert_eq!(config.duration("/channels/0/rate"), Ok(Some(Duration::from_secs(2))));
+        assert_eq!(config.text("/channels/7/name"), Ok(None));
+    }
+
+    #[test]
+    fn a_value_of_another_kind_is_shown() {
+        let config = DeviceConfig::new(json!({"interval": -1}));
+        let wrong = config.duration("interval").unwrap_err();
+        assert_eq!((wrong.path.as_str(), wrong.found.as_str()), ("interval", "-1"));
+    }
+}

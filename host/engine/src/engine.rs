@@ -1,0 +1,60 @@
+//! The WebAssembly engine, set up for many small, deterministic guests.
+
+use std::sync::Arc;
+
+use wasmtime::component::Linker;
+use wasmtime::{Config, OptLevel};
+
+use crate::component::Component;
+use crate::error::{EngineError, LoadError};
+use crate::host::Host;
+use crate::{bindings, wasi};
+
+/// Compiles components. Cheap to clone; all clones share their code.
+#[derive(Clone)]
+pub struct Engine {
+    pub(crate) wasmtime: wasmtime::Engine,
+    pub(crate) linker: Arc<Linker<Host>>,
+}
+
+/// Address space set aside for one linear memory, so that it grows in place up to here.
+const MEMORY_RESERVATION: u64 = 1 << 20;
+/// Stack of a guest's native code. Deep recursion beyond it is a trap.
+const GUEST_STACK: usize = 256 << 10;
+
+impl Engine {
+    /// An engine. Fails only where the processor or the system cannot run compiled WebAssembly.
+    pub fn new() -> Result<Self, EngineError> {
+        let failed = |error: wasmtime::Error| EngineError(format!("{error:#}"));
+        let wasmtime = wasmtime::Engine::new(&config()).map_err(failed)?;
+        let mut linker = Linker::new(&wasmtime);
+        bindings::Device::add_to_linker::<_, wasmtime::component::HasSelf<_>>(&mut linker, |host| host)
+            .map_err(failed)?;
+        wasi::add_to_linker(&mut linker).map_err(failed)?;
+        Ok(Self { wasmtime, linker: Arc::new(linker) })
+    }
+
+    /// Compile a component and check that it is a behaviour. The name is what users will read.
+    pub fn load(&self, name: &str, bytes: &[u8]) -> Result<Component, LoadError> {
+        Component::load(self, name, bytes)
+    }
+}
+
+/// The settings that make a run repeatable and a fleet small: fuel instead of host time; one bit pattern
+/// for NaN; no relaxed SIMD, whose results differ by processor; and no 4 GiB of address space for each of
+/// many memories, which is where a default engine stops at some ten thousand devices.
+fn config() -> Config {
+    let mut config = Config::new();
+    config
+        .consume_fuel(true)
+        .cranelift_nan_canonicalization(true)
+        .cranelift_opt_level(OptLevel::Speed)
+        .wasm_relaxed_simd(false)
+        .max_wasm_stack(GUEST_STACK)
+        .memory_reservation(MEMORY_RESERVATION)
+        .memory_reservation_for_growth(MEMORY_RESERVATION)
+        .memory_guard_size(64 << 10)
+        .guard_before_linear_memory(false)
+        .memory_init_cow(false);
+    config
+}

@@ -1,0 +1,69 @@
+//! What can be wrong with a component, in words that say what to do.
+
+/// The sandbox could not be set up on this machine.
+#[derive(Debug, thiserror::Error)]
+#[error("the WebAssembly engine cannot run on this machine: {0}")]
+pub struct EngineError(pub String);
+
+/// Why bytes cannot become a behaviour.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LoadError {
+    /// Nothing there.
+    #[error("the file is empty")]
+    Empty,
+    /// Some other kind of file.
+    #[error("this is no WebAssembly: it starts with {found} instead of `\\0asm`")]
+    NotWasm {
+        /// The first bytes.
+        found: String,
+    },
+    /// A module instead of a component.
+    #[error(
+        "this is a core WebAssembly module, not a component; build it with `cargo component build`, or turn it \
+         into a component with `wasm-tools component new`"
+    )]
+    CoreModule,
+    /// The file breaks off or is damaged.
+    #[error("the file is damaged or incomplete: {detail}")]
+    Damaged {
+        /// Where and how, from the validator.
+        detail: String,
+    },
+    /// Built for another version of the interface.
+    #[error(
+        "it was built for `{found}`, and this host offers `{offered}`; build it again with this host's `wit` folder"
+    )]
+    OtherVersion {
+        /// The package and version it asks for.
+        found: String,
+        /// What there is.
+        offered: &'static str,
+    },
+    /// It is a component, but no behaviour.
+    #[error(
+        "it does not export `{missing}`, so it is built for another world; it exports {found}. A behaviour \
+         targets one of the worlds in `wit/worlds.wit`"
+    )]
+    OtherWorld {
+        /// The export that makes a behaviour.
+        missing: &'static str,
+        /// What it exports, in words.
+        found: String,
+    },
+    /// It asks for things that no host here has.
+    #[error(
+        "it imports {found}, which this host does not offer; a behaviour may import `{offered}` and WASI"
+    )]
+    ForeignImport {
+        /// The import, in words.
+        found: String,
+        /// What there is.
+        offered: &'static str,
+    },
+    /// The interfaces have the right names and other shapes.
+    #[error("its interfaces have other shapes than this host's: {detail}")]
+    OtherShape {
+        /// The first difference, from the type checker.
+        detail: String,
+    },
+}

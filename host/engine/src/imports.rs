@@ -1,0 +1,17 @@
+//! What guests may call, one file for each WIT interface. Each call checks, enqueues and returns.
+
+mod clock;
+mod config;
+mod faults;
+mod http;
+mod log;
+mod metrics;
+mod mqtt;
+mod random;
+mod state;
+mod timers;
+
+use crate::bindings::wasmote::device::types;
+use crate::host::Host;
+
+impl types::Host for Host {}

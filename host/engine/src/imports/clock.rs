@@ -1,0 +1,14 @@
+//! `clock`: the simulation's clocks.
+
+use crate::bindings::wasmote::device::clock::Host as Clock;
+use crate::host::Host;
+
+impl Clock for Host {
+    fn monotonic_now(&mut self) -> wasmtime::Result<u64> {
+        Ok(self.context()?.now().as_nanos())
+    }
+
+    fn wall_now(&mut self) -> wasmtime::Result<u64> {
+        Ok(self.context()?.wall().as_nanos())
+    }
+}

@@ -1,0 +1,87 @@
+//! `http`: outbound requests, to allowed hosts only.
+
+use std::time::Duration;
+
+use url::Url;
+use wasmote_sim::context::HttpRefused;
+
+use crate::bindings::wasmote::device::http::{Host as Http, SendError};
+use crate::bindings::wasmote::device::types::HttpRequest;
+use crate::convert;
+use crate::host::Host;
+
+/// Methods that a device may use.
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
+impl Http for Host {
+    fn send(&mut self, request: HttpRequest, timeout: u64) -> wasmtime::Result<Result<u64, SendError>> {
+        let request = convert::request_in(request);
+        if let Err(refused) = check(&request.method, &request.url, &self.allow_hosts) {
+            return Ok(Err(refused));
+        }
+        let sent = self.context()?.http_send(request, Duration::from_nanos(timeout));
+        Ok(sent.map_err(|refused| match refused {
+            HttpRefused::TooMany(most) => SendError::TooMany(most),
+            HttpRefused::BodyTooLarge(limit) => SendError::BodyTooLarge(limit),
+        }))
+    }
+}
+
+fn check(method: &str, url: &str, allowed: &[String]) -> Result<(), SendError> {
+    if !METHODS.contains(&method) {
+        let reason = format!("`{method}` is not among {}", METHODS.join(", "));
+        return Err(SendError::Invalid(reason));
+    }
+    let url = Url::parse(url).map_err(|why| SendError::Invalid(format!("`{url}`: {why}")))?;
+    let host = match (url.scheme(), url.host_str()) {
+        ("http" | "https", Some(host)) => host,
+        _ => return Err(SendError::Invalid(format!("`{url}` is no http or https URL"))),
+    };
+    match allowed.iter().any(|rule| allows(rule, host)) {
+        true => Ok(()),
+        false => Err(SendError::Denied(host.to_owned())),
+    }
+}
+
+/// Whether a rule names a host, or, as `*.example.org`, a parent of it.
+fn allows(rule: &str, host: &str) -> bool {
+    match rule.strip_prefix("*.") {
+        Some(parent) => host
+            .to_ascii_lowercase()
+            .strip_suffix(&parent.to_ascii_lowercase())
+            .is_some_and(|below| below.ends_with('.')),
+        None => rule.eq_ignore_ascii_case(host),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdict(url: &str) -> Result<(), SendError> {
+        check("GET", url, &["api.example.org".to_owned(), "*.test".to_owned()])
+    }
+
+    #[test]
+    fn only_hosts_on_the_list_are_reached() {
+        assert!(verdict("https://API.example.org:8443/x").is_ok());
+        assert!(verdict("http://deep.below.test/").is_ok());
+        for outside in [
+            "http://example.org/",
+            "http://api.example.org.evil.net/",
+            "http://api.example.org@evil.net/",
+            "http://test/",
+            "http://eviltest/",
+        ] {
+            assert!(matches!(verdict(outside), Err(SendError::Denied(_))), "{outside}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_web_address_is_said_to_be_none() {
+        for wrong in ["file:///etc/passwd", "api.example.org", "", "http://"] {
+            assert!(matches!(verdict(wrong), Err(SendError::Invalid(_))), "{wrong}");
+        }
+        assert!(matches!(check("SMILE", "http://a/", &[]), Err(SendError::Invalid(_))));
+    }
+}

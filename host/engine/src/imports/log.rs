@@ -1,0 +1,20 @@
+//! `log`: lines for whoever watches.
+
+use wasmote_sim::context::LogLevel;
+
+use crate::bindings::wasmote::device::log::{Host as Log, Level};
+use crate::host::Host;
+
+impl Log for Host {
+    fn write(&mut self, level: Level, text: String) -> wasmtime::Result<()> {
+        let level = match level {
+            Level::Trace => LogLevel::Trace,
+            Level::Debug => LogLevel::Debug,
+            Level::Info => LogLevel::Info,
+            Level::Warn => LogLevel::Warn,
+            Level::Error => LogLevel::Error,
+        };
+        self.context()?.log(level, text);
+        Ok(())
+    }
+}

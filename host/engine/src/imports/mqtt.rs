@@ -1,0 +1,90 @@
+//! `mqtt`: the device's one connection.
+
+use wasmote_sim::context::PublishRefused;
+use wasmote_sim::message::{Message, Will as ModelWill};
+use wasmote_sim::topic::{Topic, TopicFilter};
+
+use crate::bindings::wasmote::device::mqtt::{Host as Mqtt, PublishError, SubscribeError, Will};
+use crate::bindings::wasmote::device::types::{MessageProperties, Qos};
+use crate::convert;
+use crate::host::Host;
+
+impl Mqtt for Host {
+    fn publish(
+        &mut self,
+        topic: String,
+        payload: Vec<u8>,
+        qos: Qos,
+        retain: bool,
+    ) -> wasmtime::Result<Result<(), PublishError>> {
+        Ok(match message(topic, payload, qos, retain) {
+            Ok(message) => self.context()?.publish(message).map_err(refusal),
+            Err(error) => Err(error),
+        })
+    }
+
+    fn publish_with(
+        &mut self,
+        topic: String,
+        payload: Vec<u8>,
+        qos: Qos,
+        retain: bool,
+        properties: MessageProperties,
+    ) -> wasmtime::Result<Result<(), PublishError>> {
+        let properties = convert::properties_in(properties)
+            .map_err(|why| PublishError::InvalidTopic(format!("response topic: {why}")));
+        let message = message(topic, payload, qos, retain).and_then(|message| {
+            let properties = Some(Box::new(properties?));
+            Ok(Message { properties, ..message })
+        });
+        Ok(match message {
+            Ok(message) => self.context()?.publish(message).map_err(refusal),
+            Err(error) => Err(error),
+        })
+    }
+
+    fn subscribe(&mut self, filter: String, qos: Qos) -> wasmtime::Result<Result<(), SubscribeError>> {
+        Ok(match TopicFilter::new(filter) {
+            Ok(filter) => {
+                let asked = self.context()?.subscribe(filter, convert::qos_in(qos));
+                asked.map_err(|full| SubscribeError::TooMany(full.0))
+            }
+            Err(why) => Err(SubscribeError::InvalidFilter(why.to_string())),
+        })
+    }
+
+    fn unsubscribe(&mut self, filter: String) -> wasmtime::Result<()> {
+        if let Ok(filter) = TopicFilter::new(filter) {
+            self.context()?.unsubscribe(filter);
+        }
+        Ok(())
+    }
+
+    fn set_will(&mut self, will: Option<Will>) -> wasmtime::Result<Result<(), PublishError>> {
+        let will = will.map(|will| {
+            let message = message(will.topic, will.payload, will.qos, will.retain)?;
+            Ok(ModelWill { message, delay: will.delay })
+        });
+        Ok(match will.transpose() {
+            Ok(will) => self.context()?.set_will(will).map_err(refusal),
+            Err(error) => Err(error),
+        })
+    }
+
+    fn connected(&mut self) -> wasmtime::Result<bool> {
+        Ok(self.context()?.connected())
+    }
+}
+
+fn message(topic: String, payload: Vec<u8>, qos: Qos, retain: bool) -> Result<Message, PublishError> {
+    let topic = Topic::new(topic).map_err(|why| PublishError::InvalidTopic(why.to_string()))?;
+    Ok(Message::new(topic, payload).with_qos(convert::qos_in(qos)).with_retain(retain))
+}
+
+fn refusal(refused: PublishRefused) -> PublishError {
+    match refused {
+        PublishRefused::PayloadTooLarge(limit) => PublishError::PayloadTooLarge(limit),
+        PublishRefused::RateLimited => PublishError::RateLimited,
+        PublishRefused::NeedsMqtt5 => PublishError::NeedsMqtt5,
+    }
+}

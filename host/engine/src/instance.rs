@@ -1,0 +1,136 @@
+//! One instance of a component: a behaviour with a store of its own.
+
+use wasmote_sim::behaviour::{Behaviour, Trap, TrapKind};
+use wasmote_sim::context::Context;
+use wasmote_sim::event::Event;
+use wasmote_sim::limits::Limits;
+use wasmtime::Store;
+
+use crate::bindings::{Device, DevicePre};
+use crate::convert;
+use crate::host::Host;
+
+/// A guest that belongs to one device. A trap poisons its store, so it ends with it.
+pub(crate) struct Instance {
+    store: Store<Host>,
+    guest: Device,
+    fuel_per_call: u64,
+}
+
+impl Instance {
+    pub(crate) fn new(pre: &DevicePre<Host>, host: Host, limits: &Limits) -> Result<Self, Trap> {
+        let mut store = Store::new(pre.engine(), host);
+        store.limiter(|host| &mut host.limiter);
+        store.set_hostcall_fuel(limits.host_call_bytes as usize);
+        store.set_fuel(limits.fuel_per_call).map_err(|error| host_trap(&error))?;
+        match pre.instantiate(&mut store) {
+            Ok(guest) => Ok(Self { store, guest, fuel_per_call: limits.fuel_per_call }),
+            Err(error) => Err(diagnose(&error, store.data(), limits.fuel_per_call)),
+        }
+    }
+
+    /// Call the guest with the context in the store, and take it out again.
+    fn call<T>(
+        &mut self,
+        context: Context,
+        call: impl FnOnce(&Device, &mut Store<Host>) -> wasmtime::Result<T>,
+    ) -> (Context, Result<T, Trap>) {
+        self.store.data_mut().context = Some(context);
+        let outcome =
+            self.store.set_fuel(self.fuel_per_call).and_then(|()| call(&self.guest, &mut self.store));
+        let outcome = outcome.map_err(|error| diagnose(&error, self.store.data(), self.fuel_per_call));
+        let host = self.store.data_mut();
+        if let Some(wasi) = &mut host.wasi {
+            wasi.flush(host.context.as_mut());
+        }
+        match host.context.take() {
+            Some(context) => (context, outcome),
+            // Nothing takes the context out of the store but the line above.
+            None => unreachable!("the context stays in the store for the length of a call"),
+        }
+    }
+}
+
+impl Behaviour for Instance {
+    fn handle(&mut self, event: Event, context: Context) -> (Context, Result<(), Trap>) {
+        let (mut context, outcome) = self.call(context, |guest, store| dispatch(guest, store, event));
+        let outcome = match outcome {
+            Ok(Outcome::Done) => Ok(()),
+            Ok(Outcome::Refused(reason)) => Err(Trap::new(TrapKind::Refused, reason)),
+            Ok(Outcome::Answered(ticket, response)) => {
+                context.http_respond(ticket, response);
+                Ok(())
+            }
+            Err(trap) => Err(trap),
+        };
+        (context, outcome)
+    }
+
+    fn snapshot(&mut self, context: Context) -> (Context, Result<Vec<u8>, Trap>) {
+        let (context, outcome) =
+            self.call(context, |guest, store| guest.wasmote_device_behaviour().call_snapshot(store));
+        (context, outcome.and_then(|saved| saved.map_err(|why| Trap::new(TrapKind::Refused, why))))
+    }
+
+    fn restore(&mut self, saved: &[u8], context: Context) -> (Context, Result<(), Trap>) {
+        let (context, outcome) =
+            self.call(context, |guest, store| guest.wasmote_device_behaviour().call_restore(store, saved));
+        (context, outcome.and_then(|taken| taken.map_err(|why| Trap::new(TrapKind::Refused, why))))
+    }
+}
+
+enum Outcome {
+    Done,
+    Refused(String),
+    Answered(u64, wasmote_sim::http::HttpResponse),
+}
+
+fn dispatch(guest: &Device, store: &mut Store<Host>, event: Event) -> wasmtime::Result<Outcome> {
+    let guest = guest.wasmote_device_behaviour();
+    match event {
+        Event::Started(cause) => {
+            let started = guest.call_start(store, convert::cause_out(cause))?;
+            return Ok(started.map_or_else(Outcome::Refused, |()| Outcome::Done));
+        }
+        Event::Message(message) => guest.call_on_message(store, &convert::message_out(message))?,
+        Event::Timer(token) => guest.call_on_timer(store, token)?,
+        Event::Connection(change) => guest.call_on_connection(store, &convert::change_out(change))?,
+        Event::HttpRequest(ticket, request) => {
+            let response = guest.call_on_http_request(store, &convert::request_out(request))?;
+            return Ok(Outcome::Answered(ticket, convert::response_in(response)));
+        }
+        Event::HttpReply(id, reply) => {
+            let reply = convert::reply_out(reply);
+            guest.call_on_http_reply(store, id, reply.as_ref())?;
+        }
+        Event::Stopping(reason) => guest.call_stop(store, convert::reason_out(reason))?,
+    }
+    Ok(Outcome::Done)
+}
+
+fn host_trap(error: &wasmtime::Error) -> Trap {
+    Trap::new(TrapKind::Host, format!("{error:#}"))
+}
+
+/// Say in words why a call ended.
+fn diagnose(error: &wasmtime::Error, host: &Host, fuel: u64) -> Trap {
+    use wasmtime::Trap as Wasm;
+    let code = error.downcast_ref::<Wasm>();
+    if code == Some(&Wasm::OutOfFuel) {
+        let message = format!("one call used more than {fuel} units of fuel, as an endless loop does");
+        return Trap::new(TrapKind::OutOfFuel, message);
+    }
+    if let Some(wanted) = host.limiter.refused {
+        let limit = host.limiter.limit();
+        let message = format!("it asked for {wanted} bytes of memory and may have {limit}");
+        return Trap::new(TrapKind::OutOfMemory, message);
+    }
+    let message = match code {
+        Some(Wasm::UnreachableCodeReached) => {
+            "a panic or an explicit trap; see the line before, if it wrote one".into()
+        }
+        Some(other) => other.to_string(),
+        None => format!("{:#}", error.root_cause()),
+    };
+    Trap::new(TrapKind::Trapped, message)
+}

@@ -1,0 +1,108 @@
+//! A device on a bench: driven by hand, with a calendar that starts at a known date.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use wasmote_engine::{DeviceSettings, Engine};
+use wasmote_sim::action::{Action, Notice};
+use wasmote_sim::context::Protocol;
+use wasmote_sim::device::{Blueprint, Device, Input, Now};
+use wasmote_sim::device_id::{DeviceId, Identity, PeerNames};
+use wasmote_sim::limits::Limits;
+use wasmote_sim::message::Message;
+use wasmote_sim::rng::Seed;
+use wasmote_sim::time::{Time, WallTime};
+
+pub struct Bench {
+    pub device: Device,
+    pub actions: Vec<Action>,
+    now: Time,
+}
+
+impl Bench {
+    pub fn new(component: &[u8]) -> Self {
+        Self::with(component, json!({}), Limits::default())
+    }
+
+    pub fn with(component: &[u8], config: Value, limits: Limits) -> Self {
+        let engine = Engine::new().expect("this machine runs WebAssembly");
+        let component = engine.load("guest", component).expect("the guest is a behaviour");
+        let limits = Arc::new(limits);
+        let settings = DeviceSettings { config, limits: Arc::clone(&limits), allow_hosts: Vec::new().into() };
+        let identity = Identity {
+            id: DeviceId::new("guest-0").expect("a name"),
+            group: "guest".into(),
+            index: 0,
+            count: 3,
+            topic_root: "wasmote".into(),
+            peers: Some(PeerNames { prefix: "guest-".into() }),
+        };
+        let blueprint = Blueprint {
+            identity: Arc::new(identity),
+            spawn: component.spawner(settings),
+            limits,
+            protocol: Protocol::V5,
+            seed: Seed::new(1),
+            faults: Vec::new().into(),
+        };
+        Self { device: Device::new(blueprint, Time::ZERO), actions: Vec::new(), now: Time::ZERO }
+    }
+
+    /// Switch on. Every connection that is asked for comes up at once.
+    pub fn start(mut self) -> Self {
+        self.put(Input::Start);
+        self
+    }
+
+    pub fn put(&mut self, input: Input) {
+        let wall = WallTime::from_nanos(1_800_000_000_000_000_000) + self.now.elapsed();
+        let now = Now { run: self.now, wall };
+        let before = self.actions.len();
+        self.device.handle(input, now, &mut self.actions);
+        let connects = |action: &Action| matches!(action, Action::Connect(_));
+        if self.actions[before..].iter().any(connects) {
+            self.device.handle(Input::Connected { session_present: false }, now, &mut self.actions);
+        }
+    }
+
+    /// Let time pass, from deadline to deadline.
+    pub fn run(&mut self, span: Duration) {
+        let end = self.now + span;
+        while let Some(due) = self.device.next_deadline().filter(|due| *due <= end) {
+            self.now = due.max(self.now);
+            self.put(Input::Wake);
+        }
+        self.now = end;
+    }
+
+    pub fn published(&self) -> Vec<&Message> {
+        let messages = self.actions.iter().filter_map(|action| match action {
+            Action::Publish(message) => Some(message),
+            _ => None,
+        });
+        messages.collect()
+    }
+
+    pub fn traps(&self) -> Vec<String> {
+        self.notices(|notice| match notice {
+            Notice::Trapped(trap, _) => Some(trap.to_string()),
+            _ => None,
+        })
+    }
+
+    pub fn logs(&self) -> Vec<String> {
+        self.notices(|notice| match notice {
+            Notice::Log(_, text) => Some(text.clone()),
+            _ => None,
+        })
+    }
+
+    pub fn notices<T>(&self, pick: impl Fn(&Notice) -> Option<T>) -> Vec<T> {
+        let notices = self.actions.iter().filter_map(|action| match action {
+            Action::Notice(notice) => Some(notice),
+            _ => None,
+        });
+        notices.filter_map(pick).collect()
+    }
+}

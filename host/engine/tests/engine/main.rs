@@ -1,0 +1,9 @@
+//! What users and neighbours see of guests, good and bad.
+
+mod bench;
+#[path = "../guests/mod.rs"]
+mod guests;
+mod hostile;
+mod loading;
+mod wasi;
+mod wellbehaved;

@@ -1,0 +1,51 @@
+;; A behaviour in the text format, with holes for what a test wants it to do.
+;;
+;; Results are returned through memory at 1024, where zeros mean `ok`; 2048 takes results of imports;
+;; 64 on holds texts; fresh memory for arguments comes from 16384 on and starts anew for every argument.
+(module
+  (import "wasmote:device/mqtt@0.1.0" "publish"
+    (func $publish (param i32 i32 i32 i32 i32 i32 i32)))
+  (import "wasmote:device/timers@0.1.0" "set" (func $set-timer (param i32 i64 i32)))
+  (import "wasmote:device/log@0.1.0" "write" (func $log (param i32 i32 i32)))
+  {imports}
+
+  (memory (export "memory") 1)
+  (data (i32.const 64) "wasmote/t/x")   ;; 11 bytes: a topic
+  (data (i32.const 96) "last words")    ;; 10 bytes: a line
+  (global $fresh (mut i32) (i32.const 16384))
+  {globals}
+
+  (func (export "cabi_realloc") (param $old i32) (param $old-size i32) (param $align i32) (param $size i32)
+    (result i32)
+    (local $at i32)
+    (local.set $at (i32.and (i32.add (global.get $fresh) (i32.const 7)) (i32.const -8)))
+    (global.set $fresh (i32.add (local.get $at) (local.get $size)))
+    (if (i32.gt_u (global.get $fresh) (i32.const 60000)) (then (global.set $fresh (i32.const 16384))))
+    (local.get $at))
+
+  (func $publish-one
+    (call $publish (i32.const 64) (i32.const 11) (i32.const 96) (i32.const 10)
+      (i32.const 0) (i32.const 0) (i32.const 2048)))
+  (func $again-in-a-second
+    (call $set-timer (i32.const 1) (i64.const 1000000000) (i32.const 2048)))
+  (func $say-last-words
+    (call $log (i32.const 4) (i32.const 96) (i32.const 10)))
+  {functions}
+
+  (func (export "wasmote:device/behaviour@0.1.0#start") (param i32) (result i32)
+    {start}
+    (i32.const 1024))
+  (func (export "wasmote:device/behaviour@0.1.0#on-message") (param i32))
+  (func (export "wasmote:device/behaviour@0.1.0#on-timer") (param i32)
+    {timer})
+  (func (export "wasmote:device/behaviour@0.1.0#on-connection") (param i32 i32 i32))
+  (func (export "wasmote:device/behaviour@0.1.0#on-http-request")
+    (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
+    (i32.store16 (i32.const 1024) (i32.const 204))
+    (i32.const 1024))
+  (func (export "wasmote:device/behaviour@0.1.0#on-http-reply")
+    (param i64 i32 i32 i32 i32 i32 i32))
+  (func (export "wasmote:device/behaviour@0.1.0#stop") (param i32))
+  (func (export "wasmote:device/behaviour@0.1.0#snapshot") (result i32) (i32.const 1024))
+  (func (export "wasmote:device/behaviour@0.1.0#restore") (param i32 i32) (result i32) (i32.const 1024))
+)
