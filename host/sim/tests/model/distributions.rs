@@ -1,0 +1,161 @@
+//! Delay, loss and the rest follow their distributions, at a million draws each.
+//!
+//! Seeds are fixed, so these tests give the same answer every time; the bounds are those of a test at a
+//! significance of one in a thousand, so a wrong distribution has no room.
+
+use std::time::Duration;
+
+use wasmote_sim::device_id::{DeviceId, Identity};
+use wasmote_sim::faults::document::{FaultDocument, FaultEntry, Kind};
+use wasmote_sim::faults::injector::Injector;
+use wasmote_sim::faults::span::Span;
+use wasmote_sim::faults::{Direction, Directions};
+use wasmote_sim::ledger::Ledger;
+use wasmote_sim::message::Message;
+use wasmote_sim::rng::Seed;
+use wasmote_sim::time::Time;
+
+use crate::bench::{document, message};
+
+const DRAWS: usize = 1_000_000;
+/// Two-sided normal quantile at one in a thousand.
+const Z: f64 = 3.29;
+/// Kolmogorov-Smirnov quantile at one in a thousand, times the root of the number of draws.
+const KS: f64 = 1.95;
+
+fn identity(id: &str) -> Identity {
+    Identity {
+        id: DeviceId::new(id).unwrap(),
+        group: "west".into(),
+        index: 0,
+        count: 1,
+        topic_root: "wasmote".into(),
+        peers: None,
+    }
+}
+
+struct World {
+    injector: Injector,
+    ledger: Ledger,
+}
+
+impl World {
+    fn new(document: FaultDocument, device: &str) -> Self {
+        let mut ledger = Ledger::default();
+        let faults = document.faults().unwrap();
+        let injector = Injector::new(&faults, &identity(device), Seed::new(42), Time::ZERO, &mut ledger);
+        Self { injector, ledger }
+    }
+
+    fn pass(&mut self, message: &Message) -> Vec<(Message, Duration)> {
+        let mut passed = Vec::new();
+        self.injector.judge(Direction::Out, message.clone(), &mut self.ledger, &mut passed);
+        passed
+    }
+}
+
+fn assert_proportion(hits: usize, expected: f64) {
+    let n = DRAWS as f64;
+    let deviation = (hits as f64 - n * expected).abs() / (n * expected * (1.0 - expected)).sqrt();
+    assert!(deviation < Z, "{hits} of {DRAWS} is {deviation:.2} standard deviations from {expected}");
+}
+
+/// Largest distance between the sample's distribution and the uniform one on [0, 1].
+fn ks_distance(mut sample: Vec<f64>) -> f64 {
+    sample.sort_by(f64::total_cmp);
+    let n = sample.len() as f64;
+    let distances = sample.iter().enumerate().map(|(i, x)| (x - i as f64 / n).max((i + 1) as f64 / n - x));
+    distances.fold(0.0, f64::max)
+}
+
+#[test]
+fn the_delays_of_realistic_are_uniform_from_10_to_500_ms() {
+    let mut world = World::new(document([FaultDocument::realistic().faults[0].clone()]), "a");
+    let tick = message("t", "x");
+    let delays: Vec<f64> = (0..DRAWS).map(|_| world.pass(&tick)[0].1.as_secs_f64()).collect();
+    let unit: Vec<f64> = delays.iter().map(|delay| (delay - 0.010) / 0.490).collect();
+    assert!(unit.iter().all(|x| (0.0..=1.0).contains(x)), "no delay is outside of the range");
+    let distance = ks_distance(unit);
+    assert!(distance < KS / (DRAWS as f64).sqrt(), "Kolmogorov-Smirnov distance {distance}");
+}
+
+#[test]
+fn the_losses_of_realistic_are_one_in_ten_and_independent() {
+    let mut world = World::new(document([FaultDocument::realistic().faults[1].clone()]), "a");
+    let tick = message("t", "x");
+    let lost: Vec<bool> = (0..DRAWS).map(|_| world.pass(&tick).is_empty()).collect();
+    assert_proportion(lost.iter().filter(|&&lost| lost).count(), 0.1);
+    // Independent losses: both of two neighbours are lost in one of a hundred, at any distance.
+    for lag in [1, 2, 10] {
+        let both = lost.iter().zip(&lost[lag..]).filter(|(a, b)| **a && **b).count();
+        assert_proportion(both, 0.01);
+    }
+    let counted: Vec<u64> = world.ledger.faults().map(|(_, counts)| counts.dropped()).collect();
+    assert_eq!(counted, [lost.iter().filter(|&&lost| lost).count() as u64]);
+}
+
+#[test]
+fn two_devices_lose_messages_independently() {
+    let loss = document([FaultEntry { probability: Some(0.1), ..FaultEntry::default() }]);
+    let (mut left, mut right) = (World::new(loss.clone(), "a"), World::new(loss, "b"));
+    let tick = message("t", "x");
+    let both = (0..DRAWS).filter(|_| left.pass(&tick).is_empty() & right.pass(&tick).is_empty()).count();
+    assert_proportion(both, 0.01);
+}
+
+#[test]
+fn duplicates_are_as_frequent_as_asked() {
+    let entry = FaultEntry {
+        kind: Kind::Duplicate,
+        probability: Some(0.2),
+        copies: Some(2),
+        ..FaultEntry::default()
+    };
+    let mut world = World::new(document([entry]), "a");
+    let tick = message("t", "x");
+    let tripled = (0..DRAWS).filter(|_| world.pass(&tick).len() == 3).count();
+    assert_proportion(tripled, 0.2);
+}
+
+#[test]
+fn a_corrupted_payload_differs_in_one_bit_and_every_bit_is_hit_alike() {
+    let entry = FaultEntry { kind: Kind::Corrupt, probability: Some(1.0), ..FaultEntry::default() };
+    let mut world = World::new(document([entry]), "a");
+    let zeros = message("t", "\0\0\0\0\0\0\0\0");
+    let mut hits = [0_usize; 64];
+    for _ in 0..DRAWS {
+        let altered = world.pass(&zeros)[0].0.payload.clone();
+        let bits = u64::from_le_bytes(altered[..].try_into().unwrap());
+        assert_eq!(bits.count_ones(), 1);
+        hits[bits.trailing_zeros() as usize] += 1;
+    }
+    let expected = DRAWS as f64 / 64.0;
+    let chi_squared: f64 = hits.iter().map(|&hit| (hit as f64 - expected).powi(2) / expected).sum();
+    // 63 degrees of freedom: 103.4 at one in a thousand.
+    assert!(chi_squared < 103.4, "chi squared {chi_squared:.1}");
+}
+
+#[test]
+fn a_chance_below_one_delays_that_share_of_messages() {
+    let entry = FaultEntry {
+        kind: Kind::Delay,
+        probability: Some(0.3),
+        min: Some(Span(Duration::from_millis(1))),
+        max: Some(Span(Duration::from_millis(2))),
+        ..FaultEntry::default()
+    };
+    let mut world = World::new(document([entry]), "a");
+    let tick = message("t", "x");
+    assert_proportion((0..DRAWS).filter(|_| !world.pass(&tick)[0].1.is_zero()).count(), 0.3);
+}
+
+#[test]
+fn a_fault_on_the_way_in_leaves_the_way_out_alone() {
+    let entry =
+        FaultEntry { probability: Some(1.0), direction: Some(Directions::In), ..FaultEntry::default() };
+    let mut world = World::new(document([entry]), "a");
+    assert_eq!(world.pass(&message("t", "x")).len(), 1);
+    let mut passed = Vec::new();
+    world.injector.judge(Direction::In, message("t", "x"), &mut world.ledger, &mut passed);
+    assert!(passed.is_empty());
+}
