@@ -1,0 +1,51 @@
+# The two commands that do everything on a fresh machine: `make run` and `make test`.
+#
+#   make run          build all and start nine simulated devices   (ARGS="sensor --devices 3" for others)
+#   make test         install what the tests need, and run all of them
+#   make behaviours   build the Wasm behaviours alone, into behaviours/built
+#   make lint         formatting and clippy, warnings denied
+#   make clean        remove what was built
+
+.PHONY: run test behaviours mosquitto lint clean help
+
+CARGO ?= cargo
+ARGS ?=
+
+run: behaviours
+	$(CARGO) build --release --locked --package wasmote
+	$(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)/release/wasmote run $(ARGS)
+
+test: behaviours mosquitto
+	$(CARGO) test --manifest-path behaviours/Cargo.toml --workspace --locked
+	$(CARGO) test --workspace --locked
+
+behaviours:
+	sh behaviours/build.sh
+
+# The tests check this project against a broker and clients that are not its own.
+mosquitto:
+	@if command -v mosquitto_sub >/dev/null && PATH="$$PATH:/usr/sbin" command -v mosquitto >/dev/null; then \
+	  exit 0; \
+	elif command -v apt-get >/dev/null; then \
+	  echo "Installing the Mosquitto broker and its clients, which the tests check this project against."; \
+	  if [ "$$(id -u)" -eq 0 ]; then as_root=; else as_root=sudo; fi; \
+	  $$as_root apt-get update -qq && \
+	  $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	    mosquitto mosquitto-clients; \
+	else \
+	  echo "The tests need the Mosquitto broker and its clients: install the packages mosquitto and mosquitto-clients." >&2; \
+	  exit 1; \
+	fi
+
+lint: behaviours
+	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path behaviours/Cargo.toml --all --check
+	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) clippy --manifest-path behaviours/Cargo.toml --workspace --all-targets --locked -- -D warnings
+
+clean:
+	$(CARGO) clean
+	rm -rf behaviours/target behaviours/built
+
+help:
+	@sed -n '3,7s/^# *//p' Makefile
