@@ -1,0 +1,328 @@
+//! Publishes heartbeats and watches over its peers.
+//!
+//! [`Heartbeat`] is the device: it beats, listens, answers. [`peers`] is the table of who is alive.
+
+mod peers;
+
+use peers::{Change, Peers};
+use std::time::Duration;
+use wasmote_sdk::json::Value;
+use wasmote_sdk::{
+    Behaviour, Command, ConnectionChange, Device, Message, Outgoing, Qos, Request, Response, StartCause,
+    StopReason, config, decimal, object,
+};
+
+wasmote_sdk::export!(Heartbeat);
+
+const BEAT: u32 = 1;
+const CHECK: u32 = 2;
+
+const SHORTEST: Duration = Duration::from_millis(10);
+
+/// Heartbeats that may get lost one after another before a peer counts as lost. With one in ten lost on
+/// the way, five in a row happen once in 100,000 heartbeats.
+const TOLERATED: u32 = 5;
+
+/// How much later than its forerunner a heartbeat may arrive by delay alone.
+const DELAY: Duration = Duration::from_millis(500);
+
+/// Characters of a message that are worth a line in the log.
+const MESSAGE_SHOWN: usize = 200;
+
+struct Heartbeat {
+    interval: Duration,
+    jitter: f64,
+    qos: Qos,
+    seq: u64,
+    started: Duration,
+    next_beat: Duration,
+    peers: Peers,
+    checking: bool,
+}
+
+impl Behaviour for Heartbeat {
+    fn start(device: &mut Device, _cause: StartCause) -> Result<Self, String> {
+        let config = device.config();
+        config.only(&["interval", "jitter", "qos", "peers", "lost_after"])?;
+        let interval = config.duration("interval", Duration::from_secs(5), SHORTEST..)?;
+        let jitter = config.number("jitter", 0.1, 0.0..=1.0)?;
+        let qos = config.qos("qos", Qos::AtMostOnce)?;
+        let patience = interval.mul_f64(1.0 + jitter) * TOLERATED + DELAY;
+        let lost_after = config.duration("lost_after", patience, SHORTEST..)?;
+
+        device.promise_state();
+        let own_commands = device.topic("cmd");
+        device.subscribe(&own_commands, Qos::AtLeastOnce)?;
+        // Messages to everyone are for those with few neighbours, too.
+        let to_all = device.topic_of("all", "message");
+        device.subscribe(&to_all, Qos::AtLeastOnce)?;
+        for peer in peers_to_watch(device)? {
+            for leaf in ["heartbeat", "state", "message"] {
+                let topic = device.topic_of(&peer, leaf);
+                device.subscribe(&topic, Qos::AtLeastOnce)?;
+            }
+        }
+
+        // Devices that start together should not beat together.
+        let next_beat = device.now() + interval.mul_f64(device.uniform());
+        device.set_timer_at(BEAT, next_beat);
+        Ok(Heartbeat {
+            interval,
+            jitter,
+            qos,
+            seq: device.recall_number("seq").unwrap_or(0),
+            started: device.now(),
+            next_beat,
+            peers: Peers::new(lost_after),
+            checking: false,
+        })
+    }
+
+    fn on_timer(&mut self, device: &mut Device, token: u32) {
+        match token {
+            BEAT => {
+                self.beat(device);
+                let spread = device.between(1.0 - self.jitter, 1.0 + self.jitter);
+                // From when it was due, so that intervals do not drift; at once if that has passed.
+                self.next_beat += self.interval.mul_f64(spread).max(SHORTEST);
+                device.set_timer_at(BEAT, self.next_beat);
+            }
+            _ => self.check(device),
+        }
+    }
+
+    fn on_message(&mut self, device: &mut Device, message: Message) {
+        let Some((sender, leaf)) = device.sender(&message) else { return };
+        if leaf == "cmd" {
+            return self.obey(device, &message);
+        }
+        if sender == device.id() {
+            return;
+        }
+        match leaf {
+            "heartbeat" => self.heartbeat_arrived(device, sender, &message),
+            "state" if message.payload == b"offline" => {
+                let change = self.peers.offline(sender);
+                self.tell(device, sender, change);
+            }
+            "message" => {
+                let (from, text) = read_message(sender, &message);
+                device.info(format_args!("message from {from}: {text}"));
+                device.count("messages_received_total", 1.0);
+            }
+            _ => {}
+        }
+    }
+
+    fn on_connection(&mut self, device: &mut Device, change: ConnectionChange) {
+        match change {
+            ConnectionChange::Up(_) => {
+                device.announce_state(true);
+                // Nobody could be heard in the meantime: everyone gets the whole time again.
+                self.peers.listening_since(device.now());
+                self.schedule_check(device);
+            }
+            ConnectionChange::Down(reason) => {
+                device.info(format_args!("connection lost: {reason}"));
+                device.cancel_timer(CHECK);
+                self.checking = false;
+            }
+        }
+    }
+
+    fn on_http_request(&mut self, device: &mut Device, request: Request) -> Response {
+        match request.route() {
+            ("GET", "/") => Response::json(&self.describe(device)),
+            ("GET", "/peers") => Response::json(&object! {
+                "device": device.id(),
+                "lost_after_s": self.peers.lost_after.as_secs_f64(),
+                "peers": self.peers.describe(device.now()),
+            }),
+            _ => Response::refusing(&request, &["/", "/peers"]),
+        }
+    }
+
+    fn stop(&mut self, device: &mut Device, reason: StopReason) {
+        if reason != StopReason::Swap {
+            device.announce_state(false);
+        }
+    }
+
+    fn snapshot(&mut self, _device: &mut Device) -> Result<Vec<u8>, String> {
+        let saved = object! {
+            "seq": self.seq,
+            "started_s": self.started.as_secs_f64(),
+            "next_beat_s": self.next_beat.as_secs_f64(),
+            "peers": self.peers.save(),
+        };
+        Ok(saved.to_bytes())
+    }
+
+    fn restore(&mut self, device: &mut Device, saved: &[u8]) -> Result<(), String> {
+        let saved = peers::read_saved(saved)?;
+        let time =
+            |name| saved.get(name).and_then(Value::number).and_then(|s| Duration::try_from_secs_f64(s).ok());
+        self.seq = saved.get("seq").and_then(Value::whole).ok_or("seq: expected a number")?;
+        self.started = time("started_s").ok_or("started_s: expected a time")?;
+        self.next_beat = time("next_beat_s").ok_or("next_beat_s: expected a time")?;
+        self.peers.load(saved.get("peers"));
+        device.set_timer_at(BEAT, self.next_beat);
+        self.schedule_check(device);
+        Ok(())
+    }
+}
+
+impl Heartbeat {
+    fn beat(&mut self, device: &mut Device) {
+        self.seq += 1;
+        // Eight bytes in a store that is local: cheap enough to do each time, and exact after a crash.
+        device.keep_number("seq", self.seq);
+        let mut report = device.report("heartbeat");
+        report.set("seq", self.seq);
+        report.set("uptime_s", self.uptime(device));
+        device.send(&Outgoing::json(device.topic("heartbeat"), &report).qos(self.qos));
+        device.count("heartbeats_sent_total", 1.0);
+        device.info(format_args!("heartbeat {} sent", self.seq));
+    }
+
+    fn uptime(&self, device: &Device) -> f64 {
+        device.now().saturating_sub(self.started).as_millis() as f64 / 1e3
+    }
+
+    fn heartbeat_arrived(&mut self, device: &mut Device, sender: &str, message: &Message) {
+        let seq = message.json().ok().and_then(|body| body.get("seq")?.whole());
+        let Some(seq) = seq else {
+            device.debug(format_args!("heartbeat of {sender} not understood"));
+            device.count("heartbeats_malformed_total", 1.0);
+            return;
+        };
+        device.debug(format_args!("heartbeat {seq} of {sender} received"));
+        device.count("heartbeats_received_total", 1.0);
+        let change = self.peers.heard(sender, seq, device.now());
+        self.tell(device, sender, change);
+        self.schedule_check(device);
+    }
+
+    /// Look for peers that have been silent for too long. A heartbeat only ever moves a deadline back,
+    /// so it is enough to look at the earliest one known, and then again at the earliest left.
+    fn check(&mut self, device: &mut Device) {
+        self.checking = false;
+        for (peer, silent) in self.peers.lose_silent(device.now()) {
+            self.tell(device, &peer, Change::Lost(Some(silent)));
+        }
+        self.schedule_check(device);
+    }
+
+    fn schedule_check(&mut self, device: &mut Device) {
+        if self.checking || !device.connected() {
+            return;
+        }
+        if let Some(deadline) = self.peers.next_deadline() {
+            device.set_timer_at(CHECK, deadline);
+            self.checking = true;
+        }
+    }
+
+    fn tell(&mut self, device: &mut Device, peer: &str, change: Change) {
+        let (event, silent) = match change {
+            Change::None => return,
+            Change::Found => {
+                device.debug(format_args!("peer {peer} found"));
+                return device.gauge("peers_alive", self.peers.alive() as f64);
+            }
+            Change::Full => return device.count("peers_not_tracked_total", 1.0),
+            Change::Lost(Some(silent)) => {
+                device.info(format_args!(
+                    "peer {peer} lost: silent for {} s",
+                    decimal(silent.as_secs_f64(), 1)
+                ));
+                ("lost", Some(silent))
+            }
+            Change::Lost(None) => {
+                device.info(format_args!("peer {peer} lost: its state is offline"));
+                ("lost", None)
+            }
+            Change::Back(silent) => {
+                device.info(format_args!("peer {peer} back after {} s", decimal(silent.as_secs_f64(), 1)));
+                ("back", Some(silent))
+            }
+        };
+        let mut report = device.report("peer");
+        report.set("event", event);
+        report.set("peer", peer);
+        report.set("silent_s", silent.map(|time| time.as_millis() as f64 / 1e3));
+        report.set("alive", self.peers.alive());
+        device.send(&Outgoing::json(device.topic("peers"), &report).qos(self.qos));
+        device.count(if event == "lost" { "peers_lost_total" } else { "peers_back_total" }, 1.0);
+        device.gauge("peers_alive", self.peers.alive() as f64);
+    }
+
+    fn obey(&mut self, device: &mut Device, message: &Message) {
+        let Some(command) = Command::read(device, message) else { return };
+        let outcome = match command.name.as_str() {
+            "beat" => {
+                self.beat(device);
+                Ok(())
+            }
+            _ => Err("cmd: expected \"beat\"".into()),
+        };
+        command.acknowledge(device, message, outcome);
+    }
+
+    fn describe(&self, device: &Device) -> Value {
+        object! {
+            "device": device.id(),
+            "seq": self.seq,
+            "uptime_s": self.uptime(device),
+            "interval_s": self.interval.as_secs_f64(),
+            "connected": device.connected(),
+            "peers_alive": self.peers.alive(),
+            "peers_lost": self.peers.lost(),
+        }
+    }
+}
+
+/// The devices to listen to: `+` for all, some ring neighbours, or none.
+fn peers_to_watch(device: &mut Device) -> Result<Vec<String>, String> {
+    let config = device.config();
+    let reach = match config.text("peers") {
+        Ok(None) => return Ok(vec!["+".into()]),
+        Ok(Some(word)) if word == "all" => return Ok(vec!["+".into()]),
+        Ok(Some(_)) => {
+            return Err(config::problem("peers", "expected \"all\" or a number of neighbours on each side"));
+        }
+        Err(_) => config.integer("peers", 0, 0..=1_000)?,
+    };
+    let (own, size) = (i64::from(device.index()), i64::from(device.group_size()));
+    let mut neighbours = Vec::new();
+    for offset in (1..=reach).flat_map(|distance| [distance, -distance]) {
+        let index = (own + offset).rem_euclid(size.max(1));
+        match device.peer(index as u32) {
+            // A small ring closes before the reach is used up.
+            Some(id) if id != device.id() && !neighbours.contains(&id) => neighbours.push(id),
+            Some(_) => {}
+            None => {
+                device.warn("the host does not know the other devices here: set peers to \"all\" or 0");
+                break;
+            }
+        }
+    }
+    Ok(neighbours)
+}
+
+/// Who sent a message, and what it says in one line.
+fn read_message<'m>(sender: &'m str, message: &'m Message) -> (String, String) {
+    let body = message.json().ok();
+    let field = |name| body.as_ref().and_then(|body| body.get(name));
+    let text = match field("message") {
+        Some(Value::Text(text)) => text.clone(),
+        Some(other) => other.to_string(),
+        None => String::from_utf8_lossy(&message.payload).into_owned(),
+    };
+    let from = if sender == "all" { field("device").and_then(Value::text).unwrap_or(sender) } else { sender };
+    let line = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter });
+    (from.into(), line.take(MESSAGE_SHOWN).collect())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,170 @@
+//! The table of peers: who was heard when, and who has been silent for too long.
+
+use std::time::Duration;
+use wasmote_sdk::json::{self, Limits, Value};
+use wasmote_sdk::object;
+use wasmote_sdk::table::Table;
+
+/// Peers in the table at most. Topics are made by others, and each new name would cost memory.
+const CAPACITY: usize = 1_024;
+
+/// What a look at the table has brought to light.
+#[derive(Debug, PartialEq)]
+pub enum Change {
+    None,
+    /// Heard for the first time.
+    Found,
+    /// Heard for the first time, but there is no room for it.
+    Full,
+    /// Silent for this long, or said to be offline.
+    Lost(Option<Duration>),
+    /// Heard again after this long.
+    Back(Duration),
+}
+
+struct Peer {
+    seen: Duration,
+    alive: bool,
+    seq: u64,
+    heard: u64,
+    missed: u64,
+}
+
+pub struct Peers {
+    pub lost_after: Duration,
+    table: Table<Peer>,
+    /// From when on silence means something: nobody is heard while the connection is down.
+    listening_since: Duration,
+}
+
+impl Peers {
+    pub fn new(lost_after: Duration) -> Self {
+        Peers { lost_after, table: Table::default(), listening_since: Duration::ZERO }
+    }
+
+    pub fn heard(&mut self, id: &str, seq: u64, now: Duration) -> Change {
+        let Some(peer) = self.table.get_mut(id) else {
+            if self.table.len() >= CAPACITY {
+                return Change::Full;
+            }
+            self.table.insert(id, Peer { seen: now, alive: true, seq, heard: 1, missed: 0 });
+            return Change::Found;
+        };
+        // A heartbeat that was overtaken by a later one was counted as missed; it still is a sign of life.
+        if seq > peer.seq {
+            peer.missed = peer.missed.saturating_add(seq - peer.seq - 1);
+            peer.seq = seq;
+        }
+        peer.heard += 1;
+        let silent = now.saturating_sub(peer.seen);
+        peer.seen = now;
+        if std::mem::replace(&mut peer.alive, true) { Change::None } else { Change::Back(silent) }
+    }
+
+    pub fn offline(&mut self, id: &str) -> Change {
+        match self.table.get_mut(id) {
+            Some(peer) if peer.alive => {
+                peer.alive = false;
+                Change::Lost(None)
+            }
+            _ => Change::None,
+        }
+    }
+
+    pub fn listening_since(&mut self, now: Duration) {
+        self.listening_since = now;
+    }
+
+    fn deadline(&self, peer: &Peer) -> Duration {
+        peer.seen.max(self.listening_since) + self.lost_after
+    }
+
+    /// When the next peer will have been silent for too long, if nothing is heard of it.
+    pub fn next_deadline(&self) -> Option<Duration> {
+        self.table
+            .iter()
+            .map(|(_, peer)| peer)
+            .filter(|peer| peer.alive)
+            .map(|peer| self.deadline(peer))
+            .min()
+    }
+
+    /// Those who are lost from now on, and for how long they have been silent.
+    pub fn lose_silent(&mut self, now: Duration) -> Vec<(String, Duration)> {
+        let overdue = |peer: &Peer| peer.alive && self.deadline(peer) <= now;
+        let lost: Vec<_> =
+            self.table.iter().filter(|(_, peer)| overdue(peer)).map(|(id, _)| id.clone()).collect();
+        let silence = |id: String| {
+            let peer = self.table.get_mut(&id)?;
+            peer.alive = false;
+            Some((id, now.saturating_sub(peer.seen)))
+        };
+        lost.into_iter().filter_map(silence).collect()
+    }
+
+    pub fn alive(&self) -> usize {
+        self.table.iter().map(|(_, peer)| peer).filter(|peer| peer.alive).count()
+    }
+
+    pub fn lost(&self) -> usize {
+        self.table.len() - self.alive()
+    }
+
+    pub fn describe(&self, now: Duration) -> Value {
+        let row = |(id, peer): (&String, &Peer)| {
+            object! {
+                "device": id,
+                "alive": peer.alive,
+                "seen_s_ago": now.saturating_sub(peer.seen).as_millis() as f64 / 1e3,
+                "seq": peer.seq,
+                "heard": peer.heard,
+                "missed": peer.missed,
+            }
+        };
+        self.table.iter().map(row).collect()
+    }
+
+    pub fn save(&self) -> Value {
+        let row = |(id, peer): (&String, &Peer)| -> Value {
+            let number = |count: u64| Value::from(count);
+            let seen = Value::from(peer.seen.as_secs_f64());
+            let fields = [
+                id.into(),
+                seen,
+                peer.alive.into(),
+                number(peer.seq),
+                number(peer.heard),
+                number(peer.missed),
+            ];
+            fields.into_iter().collect()
+        };
+        self.table.iter().map(row).collect()
+    }
+
+    /// Take over what was saved. A row that cannot be read belongs to a peer that will be heard again.
+    pub fn load(&mut self, saved: Option<&Value>) {
+        let rows = saved.and_then(Value::list).unwrap_or_default();
+        self.table.clear();
+        for (id, peer) in rows.iter().filter_map(load_row).take(CAPACITY) {
+            self.table.insert(&id, peer);
+        }
+    }
+}
+
+fn load_row(row: &Value) -> Option<(String, Peer)> {
+    let [id, seen, alive, seq, heard, missed] = row.list()? else { return None };
+    let peer = Peer {
+        seen: Duration::try_from_secs_f64(seen.number()?).ok()?,
+        alive: alive.boolean()?,
+        seq: seq.whole()?,
+        heard: heard.whole()?,
+        missed: missed.whole()?,
+    };
+    Some((id.text()?.into(), peer))
+}
+
+/// What a heartbeat has saved, which may hold a full table.
+pub fn read_saved(saved: &[u8]) -> Result<Value, String> {
+    json::parse_within(saved, Limits { depth: 4, values: 8 * CAPACITY as u32 })
+        .map_err(|error| error.to_string())
+}

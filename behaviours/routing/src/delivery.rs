@@ -1,0 +1,194 @@
+//! Data on its way: made, passed on hop by hop, counted at the sink, confirmed to its origin.
+
+use crate::packet::{MOST_TTL, Packet, read_path};
+use crate::transport::Waiting;
+use crate::{GATHER, GREET_SOON, REPEAT, Routing, link};
+use std::time::Duration;
+use wasmote_sdk::json::Value;
+use wasmote_sdk::{Device, Outgoing, decimal, object};
+
+impl Routing {
+    pub fn generate(&mut self, device: &mut Device) {
+        self.number += 1;
+        device.keep_number("number", self.number);
+        let packet = Packet {
+            origin: device.id().into(),
+            number: self.number,
+            made: device.timestamp(),
+            ttl: self.ttl,
+            path: vec![device.id().into()],
+        };
+        device.count("data_generated_total", 1.0);
+        device.debug(format_args!("data {} made", packet.id()));
+        if self.transport.has_room() {
+            self.transport.accept(packet, device.now() + self.keep_for);
+            self.forward(device);
+        } else {
+            drop_packet(device, &packet, "queue_full");
+        }
+    }
+
+    /// A neighbour hands over a packet. None if it is not understood.
+    pub fn data(&mut self, device: &mut Device, from: &str, body: &Value) -> Option<()> {
+        let mut packet = Packet::read(body)?;
+        let id = packet.id();
+        if self.routes.is_sink() {
+            self.answer(device, from, &id);
+            self.deliver(device, packet);
+            return Some(());
+        }
+        if self.transport.holds(&id) {
+            self.answer(device, from, &id);
+            return Some(());
+        }
+        // Without room there is no acknowledgement: the neighbour keeps the packet, and tries again.
+        if !self.transport.has_room() {
+            device.count("refused_total", 1.0);
+            return Some(());
+        }
+        self.answer(device, from, &id);
+        if !self.transport.is_new(&id, from) {
+            device.count("duplicates_total", 1.0);
+            return Some(());
+        }
+        packet.ttl = packet.ttl.saturating_sub(1);
+        packet.path.push(device.id().into());
+        if packet.ttl == 0 || packet.path.len() > MOST_TTL as usize {
+            drop_packet(device, &packet, "ttl");
+            return Some(());
+        }
+        device.count("data_forwarded_total", 1.0);
+        self.transport.accept(packet, device.now() + self.keep_for);
+        self.forward(device);
+        Some(())
+    }
+
+    /// Send what has not been sent, repeat what was not acknowledged in time, give up what is too old.
+    pub fn forward(&mut self, device: &mut Device) {
+        let now = device.now();
+        let mut deaf = Vec::new();
+        for waiting in &self.transport.waiting {
+            let Some((to, tries, again)) = &waiting.sent else { continue };
+            if *again <= now && *tries >= self.max_tries && !deaf.contains(to) {
+                deaf.push(to.clone());
+            }
+        }
+        for id in deaf {
+            device.info(format_args!("neighbour {id} does not acknowledge"));
+            self.routes.silent(&id);
+            // Turned away from at once; the neighbours hear of it with the next hello.
+            if self.routes.choose() {
+                device.count("route_changes_total", 1.0);
+                device.set_timer(GREET_SOON, GATHER);
+            }
+        }
+        if self.routes.next_hop.is_none() && !self.routes.is_sink() && self.lost_since.is_none() {
+            self.lost_since = Some(now);
+        }
+        let next_hop = self.routes.next_hop.clone();
+        let mut kept = std::mem::take(&mut self.transport.waiting);
+        kept.retain_mut(|waiting| self.handle(device, waiting, next_hop.as_deref(), now));
+        self.transport.waiting = kept;
+        match self.transport.next_deadline() {
+            Some(deadline) => device.set_timer_at(REPEAT, deadline),
+            None => device.cancel_timer(REPEAT),
+        }
+    }
+
+    /// Do what is due for one packet. False if it is given up.
+    fn handle(
+        &self,
+        device: &mut Device,
+        waiting: &mut Waiting,
+        next_hop: Option<&str>,
+        now: Duration,
+    ) -> bool {
+        if waiting.expires <= now {
+            drop_packet(
+                device,
+                &waiting.packet,
+                if waiting.sent.is_some() { "not_acknowledged" } else { "no_route" },
+            );
+            return false;
+        }
+        let Some(next_hop) = next_hop else {
+            waiting.sent = None;
+            return true;
+        };
+        let tries = match &waiting.sent {
+            Some((to, tries, again)) if to == next_hop => {
+                if *again > now {
+                    return true;
+                }
+                device.count("retransmissions_total", 1.0);
+                *tries
+            }
+            _ => 0,
+        };
+        let message = Outgoing::json(link(device, next_hop), &waiting.packet.write()).qos(self.qos);
+        device.send(&message);
+        waiting.sent = Some((next_hop.into(), tries + 1, now + self.ack_timeout));
+        true
+    }
+
+    fn answer(&self, device: &mut Device, from: &str, id: &str) {
+        let ack = object! { "type": "ack", "id": id };
+        device.send(&Outgoing::json(link(device, from), &ack).qos(self.qos));
+    }
+
+    pub fn acknowledged(&mut self, device: &mut Device, from: &str, body: &Value) -> Option<()> {
+        if self.transport.acknowledged(body.get("id")?.text()?, from) {
+            self.forward(device);
+        }
+        Some(())
+    }
+
+    fn deliver(&mut self, device: &mut Device, packet: Packet) {
+        let Packet { origin, number, made, path, .. } = packet;
+        if !self.deliveries.enter(&origin, number) {
+            return device.count("duplicates_total", 1.0);
+        }
+        let hops = path.len();
+        let took = device.timestamp() - made;
+        device.count("data_delivered_total", 1.0);
+        device.observe("hops", hops as f64);
+        device.observe("delivery_seconds", took);
+        if let Some(ratio) = self.deliveries.ratio() {
+            device.gauge("delivery_ratio", ratio);
+        }
+        device.info(format_args!(
+            "data {number} of {origin} arrived over {hops} hops in {} s",
+            decimal(took, 3)
+        ));
+        self.send_back(device, &format!("{origin}/{number}"), path);
+    }
+
+    /// Tell the origin that its data has arrived, along the way it came. Lost confirmations are not
+    /// repeated.
+    fn send_back(&self, device: &mut Device, id: &str, mut path: Vec<String>) {
+        let Some(back) = path.pop() else { return };
+        if self.routes.neighbours.contains(&back) {
+            let confirmation = object! { "type": "confirm", "id": id, "path": path };
+            device.send(&Outgoing::json(link(device, &back), &confirmation).qos(self.qos));
+        }
+    }
+
+    /// The sink has a packet of this node, or of one further back on the way.
+    pub fn confirm(&mut self, device: &mut Device, body: &Value) -> Option<()> {
+        let id = body.get("id")?.text()?;
+        let path = read_path(body.get("path")?)?;
+        if path.is_empty() {
+            self.confirmed += 1;
+            device.count("data_confirmed_total", 1.0);
+            device.debug(format_args!("data {id} confirmed"));
+        } else {
+            self.send_back(device, id, path);
+        }
+        Some(())
+    }
+}
+
+fn drop_packet(device: &mut Device, packet: &Packet, reason: &str) {
+    device.count(&format!("drops_{reason}_total"), 1.0);
+    device.info(format_args!("data {} dropped: {reason}", packet.id()));
+}

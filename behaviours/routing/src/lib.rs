@@ -1,0 +1,271 @@
+//! Carries messages over several hops to a sink.
+//!
+//! [`Routing`] is the node. It greets its [`neighbours`], whom the [`topology`] gives it; [`routes`]
+//! chooses the next hop without ever closing a loop. [`delivery`] passes data on: [`transport`] holds
+//! the [`packet`]s in this node's care, and [`sink`] counts what has arrived.
+
+mod delivery;
+mod neighbours;
+mod packet;
+mod routes;
+mod sink;
+mod topology;
+mod transport;
+
+use packet::MOST_TTL;
+use routes::{Routes, read_distance, write_distance};
+use sink::Deliveries;
+use std::time::Duration;
+use transport::Transport;
+use wasmote_sdk::config::problem;
+use wasmote_sdk::json::{self, Limits, Value};
+use wasmote_sdk::{
+    Behaviour, ConnectionChange, Device, Message, Qos, Request, Response, StartCause, StopReason, object,
+    topic,
+};
+
+wasmote_sdk::export!(Routing);
+
+const HELLO: u32 = 1;
+const DATA: u32 = 2;
+const REPEAT: u32 = 3;
+const GREET_SOON: u32 = 4;
+
+/// Hellos that may get lost one after another before a neighbour counts as silent.
+const TOLERATED: u32 = 4;
+
+/// How far two messages may drift apart by delay alone.
+const DELAY: Duration = Duration::from_millis(500);
+
+/// News of a route is gathered for so long before it is passed on.
+const GATHER: Duration = Duration::from_millis(50);
+
+const SHORTEST: Duration = Duration::from_millis(10);
+
+struct Routing {
+    hello_interval: Duration,
+    data_interval: Duration,
+    lost_after: Duration,
+    ack_timeout: Duration,
+    max_tries: u32,
+    ttl: u64,
+    keep_for: Duration,
+    qos: Qos,
+    routes: Routes,
+    transport: Transport,
+    deliveries: Deliveries,
+    number: u64,
+    confirmed: u64,
+    /// Since when there has been no route.
+    lost_since: Option<Duration>,
+}
+
+impl Behaviour for Routing {
+    fn start(device: &mut Device, _cause: StartCause) -> Result<Self, String> {
+        let config = device.config();
+        config.only(&[
+            "topology",
+            "sink",
+            "hello_interval",
+            "data_interval",
+            "lost_after",
+            "ack_timeout",
+            "max_tries",
+            "ttl",
+            "queue",
+            "keep_for",
+            "qos",
+        ])?;
+        let time = |name, default| config.duration(name, default, SHORTEST..);
+        let hello_interval = time("hello_interval", Duration::from_secs(2))?;
+        let data_interval = time("data_interval", Duration::from_secs(10))?;
+        let lost_after = time("lost_after", hello_interval.mul_f64(1.1) * TOLERATED + DELAY)?;
+        let ack_timeout = time("ack_timeout", Duration::from_millis(1_500))?;
+        let keep_for = time("keep_for", Duration::from_secs(60))?;
+        let max_tries = config.integer("max_tries", 4, 1..=100)? as u32;
+        let ttl = config.integer("ttl", 32, 1..=MOST_TTL as i64)? as u64;
+        let queue = config.integer("queue", 64, 1..=1_024)? as usize;
+        let qos = config.qos("qos", Qos::AtMostOnce)?;
+        let sink = sink_id(device)?;
+        let neighbours = topology::neighbours(device)?;
+
+        device.promise_state();
+        let links = device.topic_of("link/+", device.id());
+        device.subscribe(&links, qos)?;
+        if neighbours.is_empty() {
+            device.warn("this node has no links");
+        }
+        let mut routes = Routes::new(device.id(), &sink, neighbours);
+        // Neighbours still rely on what was advertised before a crash.
+        let kept = device.recall("feasible").and_then(|kept| json::parse(&kept).ok());
+        routes.feasible = kept.as_ref().and_then(read_distance);
+
+        let first_hello = hello_interval.mul_f64(device.uniform() * 0.5);
+        device.set_timer(HELLO, first_hello);
+        if !routes.is_sink() {
+            let first_data = data_interval.mul_f64(0.5 + device.uniform());
+            device.set_timer(DATA, first_data);
+        }
+        Ok(Routing {
+            hello_interval,
+            data_interval,
+            lost_after,
+            ack_timeout,
+            max_tries,
+            ttl,
+            keep_for,
+            qos,
+            lost_since: (!routes.is_sink()).then(|| device.now()),
+            routes,
+            transport: Transport::new(queue),
+            deliveries: Deliveries::default(),
+            number: device.recall_number("number").unwrap_or(0),
+            confirmed: 0,
+        })
+    }
+
+    fn on_timer(&mut self, device: &mut Device, token: u32) {
+        match token {
+            HELLO => {
+                if self.routes.is_sink() {
+                    self.routes.renew();
+                    self.keep_feasible(device);
+                }
+                for id in self.routes.forget_unheard(device.now().saturating_sub(self.lost_after)) {
+                    device.info(format_args!("neighbour {id} is silent"));
+                }
+                self.update_route(device);
+                self.greet(device);
+                let next = self.hello_interval.mul_f64(device.between(0.9, 1.1));
+                device.set_timer(HELLO, next);
+            }
+            GREET_SOON => self.greet(device),
+            DATA => {
+                self.generate(device);
+                let next = self.data_interval.mul_f64(device.between(0.9, 1.1));
+                device.set_timer(DATA, next);
+            }
+            _ => self.forward(device),
+        }
+    }
+
+    fn on_message(&mut self, device: &mut Device, message: Message) {
+        let Some(levels) = topic::below(device.topic_root(), &message.topic) else { return };
+        let ["link", from, to] = levels[..] else { return };
+        // A link that is not in the topology does not exist, whoever writes to it.
+        if to != device.id() || !self.routes.neighbours.contains(from) {
+            return;
+        }
+        let Ok(body) = message.json() else {
+            return device.count("malformed_total", 1.0);
+        };
+        let understood = match body.get("type").and_then(Value::text) {
+            Some("hello") => self.hello(device, from, &body),
+            Some("data") => self.data(device, from, &body),
+            Some("ack") => self.acknowledged(device, from, &body),
+            Some("confirm") => self.confirm(device, &body),
+            _ => None,
+        };
+        if understood.is_none() {
+            device.count("malformed_total", 1.0);
+        }
+    }
+
+    fn on_connection(&mut self, device: &mut Device, change: ConnectionChange) {
+        match change {
+            ConnectionChange::Up(_) => device.announce_state(true),
+            ConnectionChange::Down(reason) => device.info(format_args!("connection lost: {reason}")),
+        }
+    }
+
+    fn on_http_request(&mut self, device: &mut Device, request: Request) -> Response {
+        match request.route() {
+            ("GET", "/") => Response::json(&self.describe(device)),
+            ("GET", "/routes") => Response::json(&object! {
+                "device": device.id(),
+                "sink": self.sink(),
+                "next_hop": self.routes.next_hop.clone(),
+                "distance": self.routes.distance().map(write_distance),
+                "feasible": self.routes.feasible.map(write_distance),
+            }),
+            ("GET", "/neighbours") => Response::json(&object! {
+                "device": device.id(),
+                "lost_after_s": self.lost_after.as_secs_f64(),
+                "neighbours": self.routes.describe_neighbours(device.now()),
+            }),
+            _ => Response::refusing(&request, &["/", "/routes", "/neighbours"]),
+        }
+    }
+
+    fn stop(&mut self, device: &mut Device, reason: StopReason) {
+        if reason != StopReason::Swap {
+            device.announce_state(false);
+        }
+    }
+
+    fn snapshot(&mut self, _device: &mut Device) -> Result<Vec<u8>, String> {
+        let saved = object! {
+            "number": self.number,
+            "confirmed": self.confirmed,
+            "routes": self.routes.save(),
+            "transport": self.transport.save(),
+            "deliveries": self.deliveries.save(),
+        };
+        Ok(saved.to_bytes())
+    }
+
+    fn restore(&mut self, device: &mut Device, saved: &[u8]) -> Result<(), String> {
+        let limits = Limits { depth: 8, values: 1_000_000 };
+        let saved = json::parse_within(saved, limits).map_err(|error| error.to_string())?;
+        self.number = saved.get("number").and_then(Value::whole).ok_or("number: expected a number")?;
+        self.confirmed = saved.get("confirmed").and_then(Value::whole).unwrap_or(0);
+        self.routes.load(saved.get("routes").unwrap_or(&Value::Null));
+        self.transport.load(saved.get("transport").unwrap_or(&Value::Null));
+        self.deliveries.load(saved.get("deliveries"));
+        if self.routes.next_hop.is_some() {
+            self.lost_since = None;
+        }
+        self.forward(device);
+        Ok(())
+    }
+}
+
+impl Routing {
+    fn sink(&self) -> &str {
+        self.routes.sink()
+    }
+
+    fn describe(&self, device: &Device) -> Value {
+        object! {
+            "device": device.id(),
+            "sink": self.sink(),
+            "next_hop": self.routes.next_hop.clone(),
+            "hops": self.routes.distance().map(|distance| distance.hops),
+            "neighbours": self.routes.neighbours.len(),
+            "neighbours_usable": self.routes.neighbours.iter().filter(|(_, neighbour)| neighbour.usable()).count(),
+            "waiting": self.transport.waiting.len(),
+            "generated": self.number,
+            "confirmed": self.confirmed,
+            "delivery_ratio": self.deliveries.ratio(),
+        }
+    }
+}
+
+fn link(device: &Device, to: &str) -> String {
+    format!("{}/link/{}/{to}", device.topic_root(), device.id())
+}
+
+/// The sink, given by index or by id; the first node of the group unless configured.
+fn sink_id(device: &Device) -> Result<String, String> {
+    let config = device.config();
+    if let Ok(Some(id)) = config.text("sink") {
+        return Ok(id);
+    }
+    let index = config.integer("sink", 0, 0..=i64::from(u32::MAX))?;
+    device
+        .peer(index as u32)
+        .ok_or_else(|| problem("sink", format_args!("there is no node {index} in this group")))
+}
+
+#[cfg(test)]
+mod tests;

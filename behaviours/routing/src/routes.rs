@@ -1,0 +1,219 @@
+//! Distance-vector routes to the sink that never form a loop.
+//!
+//! The sink stamps its advertisements with ever higher sequence numbers. A node accepts a route from a
+//! neighbour only if it is *feasible*: newer than, or as new as and shorter than, anything this node
+//! has ever advertised itself (its feasibility distance). Distances so ordered fall strictly along each
+//! chain of next hops, whatever is lost, late or out of order; a chain that falls cannot close. The
+//! feasibility distance has to outlive a crash, since neighbours go on relying on what was advertised.
+
+use std::time::Duration;
+use wasmote_sdk::json::Value;
+use wasmote_sdk::object;
+use wasmote_sdk::table::Table;
+
+/// More hops than this are no route.
+pub const MOST_HOPS: u64 = 254;
+
+/// How far the sink is, by a sequence number of the sink's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Distance {
+    pub seq: u64,
+    pub hops: u64,
+}
+
+impl Distance {
+    /// Newer, or as new and shorter.
+    fn better_than(self, other: Distance) -> bool {
+        self.seq > other.seq || self.seq == other.seq && self.hops < other.hops
+    }
+}
+
+/// What is known of a neighbour.
+#[derive(Default)]
+pub struct Neighbour {
+    /// When it was last heard; none if it is silent or gave no acknowledgements.
+    pub heard: Option<Duration>,
+    /// Whether it says that it hears this node, too.
+    pub hears_us: bool,
+    pub advertised: Option<Distance>,
+    /// The sender's clock in its last advertisement, so that late ones are told from new ones.
+    stamp: f64,
+}
+
+impl Neighbour {
+    pub fn usable(&self) -> bool {
+        self.heard.is_some() && self.hears_us
+    }
+}
+
+pub struct Routes {
+    own: String,
+    sink: String,
+    pub neighbours: Table<Neighbour>,
+    /// The best this node has ever advertised; on the sink, its last.
+    pub feasible: Option<Distance>,
+    pub next_hop: Option<String>,
+}
+
+impl Routes {
+    pub fn new(own: &str, sink: &str, neighbours: Vec<String>) -> Routes {
+        let mut table = Table::default();
+        for id in neighbours {
+            table.insert(&id, Neighbour::default());
+        }
+        Routes { own: own.into(), sink: sink.into(), neighbours: table, feasible: None, next_hop: None }
+    }
+
+    pub fn is_sink(&self) -> bool {
+        self.own == self.sink
+    }
+
+    pub fn sink(&self) -> &str {
+        &self.sink
+    }
+
+    /// On the sink: begin a new round of routes.
+    pub fn renew(&mut self) {
+        let seq = self.feasible.map_or(0, |last| last.seq) + 1;
+        self.feasible = Some(Distance { seq, hops: 0 });
+    }
+
+    /// Where this node stands: the distance over its next hop.
+    pub fn distance(&self) -> Option<Distance> {
+        if self.is_sink() {
+            return self.feasible;
+        }
+        let next = self.neighbours.get(self.next_hop.as_ref()?)?;
+        let Distance { seq, hops } = next.advertised?;
+        Some(Distance { seq, hops: hops + 1 })
+    }
+
+    /// A neighbour says how far it is, and whether it hears this node.
+    pub fn advertised(
+        &mut self,
+        id: &str,
+        stamp: f64,
+        distance: Option<Distance>,
+        hears_us: bool,
+        now: Duration,
+    ) {
+        let Some(neighbour) = self.neighbours.get_mut(id) else { return };
+        neighbour.heard = Some(now);
+        if stamp > neighbour.stamp {
+            neighbour.stamp = stamp;
+            neighbour.advertised = distance;
+            neighbour.hears_us = hears_us;
+        }
+    }
+
+    /// A neighbour does not answer: not to be used until it is heard again.
+    pub fn silent(&mut self, id: &str) {
+        if let Some(neighbour) = self.neighbours.get_mut(id) {
+            neighbour.heard = None;
+        }
+    }
+
+    /// Neighbours that were last heard before this time are silent from now on.
+    pub fn forget_unheard(&mut self, before: Duration) -> Vec<String> {
+        let mut lost = Vec::new();
+        for (id, neighbour) in self.neighbours.iter_mut() {
+            if neighbour.heard.is_some_and(|heard| heard < before) {
+                neighbour.heard = None;
+                lost.push(id.clone());
+            }
+        }
+        lost
+    }
+
+    /// Choose the shortest of the feasible routes, the present one if it is as short. True if the next
+    /// hop has changed.
+    pub fn choose(&mut self) -> bool {
+        if self.is_sink() {
+            return false;
+        }
+        let mut best: Option<(u64, bool, &String)> = None;
+        for (id, neighbour) in self.neighbours.iter() {
+            let Some(distance) = neighbour.advertised.filter(|_| neighbour.usable()) else { continue };
+            let feasible = self.feasible.is_none_or(|own| distance.better_than(own));
+            if !feasible || distance.hops >= MOST_HOPS {
+                continue;
+            }
+            let candidate = (distance.hops, self.next_hop.as_ref() != Some(id), id);
+            if best.is_none_or(|best| candidate < best) {
+                best = Some(candidate);
+            }
+        }
+        let chosen = best.map(|(.., id)| id.clone());
+        let changed = chosen != self.next_hop;
+        self.next_hop = chosen;
+        changed
+    }
+
+    /// The distance to tell the neighbours; from then on the node is bound by it. The second value
+    /// says whether the feasibility distance has changed and has to be kept.
+    pub fn advertise(&mut self) -> (Option<Distance>, bool) {
+        let distance = self.distance();
+        let Some(told) = distance else { return (None, false) };
+        let binding = self.feasible.is_none_or(|own| told.better_than(own));
+        if binding {
+            self.feasible = distance;
+        }
+        (distance, binding)
+    }
+
+    pub fn describe_neighbours(&self, now: Duration) -> Value {
+        let row = |(id, neighbour): (&String, &Neighbour)| {
+            object! {
+                "device": id,
+                "usable": neighbour.usable(),
+                "heard_s_ago": neighbour.heard.map(|heard| now.saturating_sub(heard).as_millis() as f64 / 1e3),
+                "hears_us": neighbour.hears_us,
+                "hops": neighbour.advertised.map(|distance| distance.hops),
+                "seq": neighbour.advertised.map(|distance| distance.seq),
+            }
+        };
+        self.neighbours.iter().map(row).collect()
+    }
+
+    pub fn save(&self) -> Value {
+        let row = |(id, neighbour): (&String, &Neighbour)| {
+            object! {
+                "device": id,
+                "heard_s": neighbour.heard.map(|heard| heard.as_secs_f64()),
+                "hears_us": neighbour.hears_us,
+                "stamp": neighbour.stamp,
+                "advertised": neighbour.advertised.map(write_distance),
+            }
+        };
+        let neighbours: Value = self.neighbours.iter().map(row).collect();
+        object! { "feasible": self.feasible.map(write_distance), "neighbours": neighbours }
+    }
+
+    /// Take over what was saved of the neighbours that there still are.
+    pub fn load(&mut self, saved: &Value) {
+        self.feasible = saved.get("feasible").and_then(read_distance).or(self.feasible);
+        for row in saved.get("neighbours").and_then(Value::list).unwrap_or_default() {
+            let id = row.get("device").and_then(Value::text).unwrap_or_default();
+            let Some(neighbour) = self.neighbours.get_mut(id) else { continue };
+            let number = |name: &str| row.get(name).and_then(Value::number);
+            neighbour.heard = number("heard_s").and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+            neighbour.hears_us = row.get("hears_us").and_then(Value::boolean).unwrap_or(false);
+            neighbour.stamp = number("stamp").unwrap_or(0.0);
+            neighbour.advertised = row.get("advertised").and_then(read_distance);
+        }
+        self.choose();
+    }
+}
+
+pub fn write_distance(distance: Distance) -> Value {
+    Value::List(vec![distance.seq.into(), distance.hops.into()])
+}
+
+pub fn read_distance(value: &Value) -> Option<Distance> {
+    match value.list()? {
+        [seq, hops] => {
+            Some(Distance { seq: seq.whole()?, hops: hops.whole().filter(|hops| *hops <= MOST_HOPS)? })
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,328 @@
+use crate::Routing;
+use crate::topology::{grid, line, random_geometric, ring, tree};
+use std::time::Duration;
+use wasmote_sdk::Request;
+use wasmote_sdk::bench::{Fleet, refusal};
+use wasmote_sdk::json::Value;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn fleet(count: usize, config: &str) -> Fleet<Routing> {
+    Fleet::of("routing", count).config(config).start()
+}
+
+fn index(id: &str) -> usize {
+    id.rsplit('-').next().unwrap().parse().unwrap()
+}
+
+fn next_hop(fleet: &Fleet<Routing>, node: usize) -> Option<usize> {
+    fleet.behaviour(node).routes.next_hop.as_deref().map(index)
+}
+
+fn hops(fleet: &Fleet<Routing>, node: usize) -> Option<u64> {
+    fleet.behaviour(node).routes.distance().map(|distance| distance.hops)
+}
+
+/// Follow the next hops from each node. They may end anywhere, but never come round.
+fn assert_no_loop(fleet: &Fleet<Routing>, count: usize) {
+    for start in 0..count {
+        let mut node = start;
+        for _ in 0..count {
+            match next_hop(fleet, node) {
+                Some(next) => node = next,
+                None => break,
+            }
+        }
+        assert!(
+            next_hop(fleet, node).is_none(),
+            "a loop at {:?} from node {start} by way of {node}",
+            fleet.now()
+        );
+    }
+}
+
+/// Run, and look at the successor graph after every single event.
+fn run_watched(fleet: &mut Fleet<Routing>, count: usize, time: Duration) {
+    let end = fleet.now() + time;
+    while fleet.step_until(end) {
+        assert_no_loop(fleet, count);
+    }
+    fleet.run_for(end.saturating_sub(fleet.now()));
+}
+
+/// Shortest distances to node 0 by breadth-first search, to compare with.
+fn distances(count: u32, neighbours: impl Fn(u32) -> Vec<u32>) -> Vec<Option<u64>> {
+    let mut found = vec![None; count as usize];
+    found[0] = Some(0);
+    let mut edge = vec![0];
+    while !edge.is_empty() {
+        let mut next = Vec::new();
+        for node in edge {
+            for other in neighbours(node) {
+                if found[other as usize].is_none() {
+                    found[other as usize] = Some(found[node as usize].unwrap() + 1);
+                    next.push(other);
+                }
+            }
+        }
+        edge = next;
+    }
+    found
+}
+
+fn assert_converges(config: &str, count: u32, neighbours: impl Fn(u32) -> Vec<u32>) {
+    let mut fleet = fleet(count as usize, config);
+    run_watched(&mut fleet, count as usize, 20 * SECOND);
+    let expected = distances(count, neighbours);
+    for (node, expected) in expected.iter().enumerate().skip(1) {
+        assert_eq!(hops(&fleet, node), *expected, "{config}: node {node}");
+    }
+    assert!(!fleet.observations("convergence_seconds").is_empty());
+}
+
+#[test]
+fn every_topology_converges_to_shortest_routes_without_a_loop() {
+    assert_converges(r#"{"topology": "line"}"#, 12, |node| line(node, 12));
+    assert_converges(r#"{"topology": "ring"}"#, 12, |node| ring(node, 12));
+    assert_converges(r#"{"topology": "grid"}"#, 16, |node| grid(node, 16, 4));
+    assert_converges(r#"{"topology": {"kind": "tree", "fanout": 3}}"#, 20, |node| tree(node, 20, 3));
+    let random = r#"{"topology": {"kind": "random_geometric", "radius": 0.4, "seed": 7}}"#;
+    assert_converges(random, 20, |node| random_geometric(node, 20, 0.4, 7));
+    let listed = r#"{"topology": [[0, 1], ["routing-1", "routing-2"], [2, 3], [3, 0]]}"#;
+    assert_converges(listed, 4, |node| ring(node, 4));
+}
+
+#[test]
+fn links_are_the_same_from_both_ends() {
+    for count in [1, 2, 3, 10, 37] {
+        let topologies: [&dyn Fn(u32) -> Vec<u32>; 6] = [
+            &|node| line(node, count),
+            &|node| ring(node, count),
+            &|node| grid(node, count, 6),
+            &|node| tree(node, count, 1),
+            &|node| tree(node, count, 3),
+            &|node| random_geometric(node, count, 0.3, 5),
+        ];
+        for (which, neighbours) in topologies.iter().enumerate() {
+            for node in 0..count {
+                for other in neighbours(node) {
+                    assert!(other < count && other != node, "topology {which}: {node} to {other}");
+                    assert!(
+                        neighbours(other).contains(&node),
+                        "topology {which}: {other} does not know {node}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn data_reaches_the_sink_over_the_hops_it_takes() {
+    let mut fleet = fleet(5, r#"{"topology": "line", "data_interval": "2s"}"#);
+    fleet.run_for(100 * SECOND);
+    let generated = fleet.counter("data_generated_total");
+    let delivered = fleet.counter("data_delivered_total");
+    assert!(delivered >= generated - 4.0 && generated > 150.0, "{delivered} of {generated}");
+    assert!(fleet.counter("data_confirmed_total") >= delivered - 4.0);
+    let hops = fleet.observations("hops");
+    assert!((1..=4).all(|wanted| hops.contains(&f64::from(wanted))));
+    assert_eq!(fleet.gauge(0, "delivery_ratio"), Some(1.0));
+    assert_eq!(fleet.counter("retransmissions_total"), 0.0);
+}
+
+#[test]
+fn a_silent_node_is_routed_around() {
+    let mut fleet = fleet(9, r#"{"topology": "ring", "data_interval": "2s"}"#);
+    fleet.run_for(20 * SECOND);
+    assert_eq!(next_hop(&fleet, 2), Some(1));
+    fleet.silence(1);
+    run_watched(&mut fleet, 9, 40 * SECOND);
+    assert_eq!(next_hop(&fleet, 2), Some(3), "the long way round");
+    assert_eq!(hops(&fleet, 2), Some(7));
+    fleet.unsilence(1);
+    run_watched(&mut fleet, 9, 20 * SECOND);
+    assert_eq!(hops(&fleet, 2), Some(2));
+}
+
+#[test]
+fn a_link_that_works_one_way_only_is_not_used() {
+    let mut fleet = fleet(3, r#"{"topology": "ring"}"#);
+    fleet.run_for(20 * SECOND);
+    assert_eq!(hops(&fleet, 1), Some(1));
+    // Node 1 hears the sink, which does not hear it.
+    fleet.bus().cut(1, 0);
+    run_watched(&mut fleet, 3, 30 * SECOND);
+    assert_eq!((next_hop(&fleet, 1), hops(&fleet, 1)), (Some(2), Some(2)));
+    fleet.bus().mend(1, 0);
+    run_watched(&mut fleet, 3, 20 * SECOND);
+    assert_eq!(hops(&fleet, 1), Some(1));
+}
+
+#[test]
+fn hop_by_hop_repetition_makes_up_for_lossy_links() {
+    let mut fleet = fleet(6, r#"{"topology": "line", "data_interval": "5s"}"#);
+    fleet.bus().lose(0.1);
+    fleet.bus().delay(Duration::from_millis(10), Duration::from_millis(500));
+    fleet.run_for(600 * SECOND);
+    let (generated, delivered) =
+        (fleet.counter("data_generated_total"), fleet.counter("data_delivered_total"));
+    // Without repetition a fifth to a third would be lost on the way.
+    assert!(delivered / generated > 0.97, "{delivered} of {generated}");
+    assert!(fleet.counter("retransmissions_total") > 50.0);
+    assert!(fleet.gauge(0, "delivery_ratio").unwrap() > 0.97);
+}
+
+#[test]
+fn no_loop_forms_whatever_is_silent_lost_late_or_crashed() {
+    for seed in 0..12 {
+        let mut fleet = Fleet::<Routing>::of("routing", 12)
+            .config(r#"{"topology": "grid", "data_interval": "3s"}"#)
+            .seed(seed)
+            .start();
+        fleet.bus().lose(0.15);
+        // Longer than the gap between hellos at times, so that they overtake one another.
+        fleet.bus().delay(Duration::from_millis(10), Duration::from_millis(2_500));
+        let mut chance = seed;
+        for _ in 0..40 {
+            chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let (what, node, other) =
+                (chance >> 60, (chance >> 40) as usize % 12, (chance >> 20) as usize % 12);
+            match what {
+                0..4 => fleet.silence(node),
+                4..8 => fleet.unsilence(node),
+                8..10 => fleet.bus().cut(node, other),
+                10..12 => fleet.bus().mend(node, other),
+                12..14 => {
+                    fleet.stop(node);
+                    fleet.restart(node);
+                }
+                _ => {
+                    fleet.crash(node);
+                    fleet.restart(node);
+                }
+            }
+            run_watched(&mut fleet, 12, 5 * SECOND);
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_delivered_is_dropped_with_a_reason() {
+    let mut fleet = fleet(2, r#"{"topology": "line", "data_interval": "1s", "keep_for": "10s", "queue": 5}"#);
+    fleet.silence(0);
+    fleet.run_for(60 * SECOND);
+    assert!(fleet.counter("drops_no_route_total") > 5.0);
+    assert!(fleet.counter("drops_queue_full_total") > 5.0);
+    assert!(fleet.get(1, "/").get("waiting").unwrap().number().unwrap() <= 5.0);
+}
+
+#[test]
+fn the_time_to_live_bounds_the_way() {
+    let mut fleet = fleet(5, r#"{"topology": "line", "data_interval": "2s", "ttl": 2}"#);
+    fleet.run_for(60 * SECOND);
+    assert!(fleet.observations("hops").iter().all(|hops| *hops <= 2.0));
+    assert!(fleet.counter("drops_ttl_total") > 10.0);
+}
+
+#[test]
+fn any_node_can_be_the_sink() {
+    for sink in ["3", "\"routing-3\""] {
+        let mut fleet = fleet(5, &format!(r#"{{"topology": "line", "sink": {sink}}}"#));
+        fleet.run_for(20 * SECOND);
+        assert_eq!((hops(&fleet, 0), hops(&fleet, 4)), (Some(3), Some(1)));
+    }
+}
+
+#[test]
+fn a_swap_keeps_routes_and_packets() {
+    let mut fleet = fleet(4, r#"{"topology": "line", "data_interval": "2s"}"#);
+    fleet.run_for(20 * SECOND);
+    for node in 0..4 {
+        let before = hops(&fleet, node);
+        fleet.swap(node);
+        assert_eq!(hops(&fleet, node), before, "node {node}");
+    }
+    run_watched(&mut fleet, 4, 30 * SECOND);
+    let (generated, delivered) =
+        (fleet.counter("data_generated_total"), fleet.counter("data_delivered_total"));
+    assert!(delivered >= generated - 3.0, "{delivered} of {generated}");
+}
+
+#[test]
+fn it_answers_over_http() {
+    let mut fleet = fleet(3, r#"{"topology": "line"}"#);
+    fleet.run_for(20 * SECOND);
+    let route = fleet.get(2, "/routes");
+    assert_eq!(route.get("next_hop").unwrap().text(), Some("routing-1"));
+    assert_eq!(route.get("sink").unwrap().text(), Some("routing-0"));
+    let neighbours = fleet.get(1, "/neighbours");
+    let rows = neighbours.get("neighbours").unwrap().list().unwrap();
+    assert_eq!(rows.len(), 2);
+    assert!(rows.iter().all(|row| row.get("usable").and_then(Value::boolean) == Some(true)));
+    assert_eq!(fleet.get(2, "/").get("hops").unwrap().number(), Some(2.0));
+    assert_eq!(fleet.request(0, Request::new("POST", "/routes")).status, 405);
+}
+
+#[test]
+fn strangers_cannot_speak_over_links_that_do_not_exist() {
+    let mut fleet = fleet(3, r#"{"topology": "line"}"#);
+    fleet.run_for(20 * SECOND);
+    let lie = r#"{"type":"hello","ts":9e15,"distance":[9000000,0],"heard":["routing-2"]}"#;
+    fleet.send("wasmote/link/routing-0/routing-2", lie);
+    fleet.run_for(SECOND);
+    assert_eq!(next_hop(&fleet, 2), Some(1));
+}
+
+#[test]
+fn nothing_that_is_sent_to_it_makes_it_panic() {
+    let mut fleet = fleet(3, r#"{"topology": "line"}"#);
+    fleet.run_for(5 * SECOND);
+    let values =
+        ["null", "-1", "1e300", "9007199254740992", "[]", "[9007199254740992,254]", "[1,255]", "\"\"", "{}"];
+    for kind in ["hello", "data", "ack", "confirm", "other"] {
+        for value in values {
+            let message = format!(
+                r#"{{"type":"{kind}","ts":{value},"distance":{value},"heard":{value},"id":{value},"origin":{value},
+                    "number":{value},"made":{value},"ttl":{value},"path":{value}}}"#
+            );
+            let nearly = format!(
+                r#"{{"type":"{kind}","ts":1e15,"distance":{value},"heard":["routing-1"],"id":"a/1","origin":"a",
+                    "number":{value},"made":1e300,"ttl":0,"path":["a"]}}"#
+            );
+            for to in 0..3 {
+                for from in ["routing-0", "routing-1", "routing-2", "x"] {
+                    fleet.send(&format!("wasmote/link/{from}/routing-{to}"), message.clone());
+                    fleet.send(&format!("wasmote/link/{from}/routing-{to}"), nearly.clone());
+                }
+            }
+        }
+    }
+    fleet.send("wasmote/link/routing-0/routing-1", vec![b'['; 10_000]);
+    fleet.run_for(120 * SECOND);
+    fleet.get(1, "/neighbours");
+}
+
+#[test]
+fn a_bad_configuration_is_refused_by_name() {
+    for (config, problem) in [
+        (
+            r#"{"topology": "star"}"#,
+            "configuration: topology: expected one of line, ring, grid, tree, random_geometric, found \"star\"",
+        ),
+        (
+            r#"{"topology": {"kind": "tree", "fanout": 0}}"#,
+            "configuration: topology.fanout: expected at least 1 and at most 63, found 0",
+        ),
+        (r#"{"topology": [[0]]}"#, "configuration: topology.0: expected a pair of nodes"),
+        (
+            r#"{"topology": [[0, 7]]}"#,
+            "configuration: topology.0: expected the index or id of a node, found 7",
+        ),
+        (r#"{"topology": [[0, 0]]}"#, "configuration: topology.0: expected two different nodes"),
+        (r#"{"sink": 5}"#, "configuration: sink: there is no node 5 in this group"),
+        (r#"{"ttl": 0}"#, "configuration: ttl: expected at least 1 and at most 255, found 0"),
+    ] {
+        assert_eq!(refusal::<Routing>(config), problem);
+    }
+}

@@ -1,0 +1,192 @@
+//! Reading the device's configuration.
+//!
+//! A path is a top-level key or a JSON Pointer, such as `/channels/0/name`. Every error is a line for
+//! the user that names the field, what was expected and what was found, so `start` can use `?`:
+//!
+//! ```
+//! # use wasmote_sdk::{Device, Duration, bench};
+//! # fn start(device: &mut Device) -> Result<(), String> {
+//! let config = device.config();
+//! let interval = config.duration("interval", Duration::from_secs(5), Duration::from_millis(1)..)?;
+//! # Ok(()) }
+//! # start(&mut bench::device(1)).unwrap();
+//! ```
+
+use crate::json::{self, Limits, Value};
+use crate::message::Qos;
+use crate::number::shortest;
+use crate::world::{ConfigError, Connection, World};
+use std::fmt;
+use std::ops::{Bound, RangeBounds};
+use std::time::Duration;
+
+/// The device's configuration, a JSON object.
+pub struct Config<'d> {
+    world: &'d Connection,
+}
+
+impl From<ConfigError> for String {
+    fn from(ConfigError { path, expected, found }: ConfigError) -> Self {
+        problem(&path, format_args!("expected {expected}, found {found}"))
+    }
+}
+
+/// A line about a field: its path, and what is wrong with it.
+pub fn problem(path: &str, reason: impl fmt::Display) -> String {
+    format!("configuration: {}: {reason}", path.trim_start_matches('/').replace('/', "."))
+}
+
+impl<'d> Config<'d> {
+    pub(crate) fn new(world: &'d Connection) -> Self {
+        Config { world }
+    }
+
+    /// A text, if there is one.
+    pub fn text(&self, path: &str) -> Result<Option<String>, String> {
+        Ok(self.world.config_text(path)?)
+    }
+
+    /// One of a few words; the first when nothing is there.
+    pub fn choice(&self, path: &str, words: &[&'static str]) -> Result<&'static str, String> {
+        match self.text(path)? {
+            None => Ok(words[0]),
+            Some(text) => words.iter().find(|word| **word == text).copied().ok_or_else(|| {
+                problem(path, format_args!("expected one of {}, found \"{text}\"", listing(words)))
+            }),
+        }
+    }
+
+    /// A truth value, or this one when nothing is there.
+    pub fn boolean(&self, path: &str, default: bool) -> Result<bool, String> {
+        Ok(self.world.config_boolean(path)?.unwrap_or(default))
+    }
+
+    /// A whole number in a range, or this one when nothing is there.
+    pub fn integer(&self, path: &str, default: i64, range: impl RangeBounds<i64>) -> Result<i64, String> {
+        within(path, self.world.config_integer(path)?.unwrap_or(default), range)
+    }
+
+    /// A number in a range, or this one when nothing is there.
+    pub fn number(&self, path: &str, default: f64, range: impl RangeBounds<f64>) -> Result<f64, String> {
+        within(path, self.world.config_number(path)?.unwrap_or(default), range)
+    }
+
+    /// A number, if there is one.
+    pub fn some_number(&self, path: &str) -> Result<Option<f64>, String> {
+        Ok(self.world.config_number(path)?)
+    }
+
+    /// A duration in a range, or this one when nothing is there.
+    pub fn duration(
+        &self,
+        path: &str,
+        default: Duration,
+        range: impl RangeBounds<Duration>,
+    ) -> Result<Duration, String> {
+        within(path, self.some_duration(path)?.unwrap_or(default), range)
+    }
+
+    /// A duration, if there is one.
+    pub fn some_duration(&self, path: &str) -> Result<Option<Duration>, String> {
+        Ok(self.world.config_duration(path)?.map(Duration::from_nanos))
+    }
+
+    /// A QoS from 0 to 2, or this one when nothing is there.
+    pub fn qos(&self, path: &str, default: Qos) -> Result<Qos, String> {
+        Ok(match self.integer(path, default as i64, 0..=2)? {
+            0 => Qos::AtMostOnce,
+            1 => Qos::AtLeastOnce,
+            _ => Qos::ExactlyOnce,
+        })
+    }
+
+    /// Whether anything is at this path.
+    pub fn has(&self, path: &str) -> bool {
+        // Something of another kind is something, too.
+        !matches!(self.world.config_text(path), Ok(None))
+    }
+
+    /// The whole configuration. Bounded to 20,000 values, so that it fits a small device.
+    pub fn whole(&self) -> Result<Value, String> {
+        json::parse_within(self.world.config_json().as_bytes(), Limits { depth: 16, values: 20_000 })
+            .map_err(|error| format!("configuration: {error}"))
+    }
+
+    /// Refuse keys that nobody reads: they are misspelt more often than not.
+    pub fn only(&self, known: &[&str]) -> Result<(), String> {
+        only(&self.whole()?, "", known)
+    }
+}
+
+/// Refuse members of an object at `path` that nobody reads.
+pub fn only(object: &Value, path: &str, known: &[&str]) -> Result<(), String> {
+    for (name, _) in object.members().unwrap_or_default() {
+        if !known.contains(&name.as_str()) {
+            let reason = format!("unknown field; known are {}", listing(known));
+            return Err(problem(&format!("{path}/{name}"), reason));
+        }
+    }
+    Ok(())
+}
+
+/// What has a place on the line of numbers, and a unit.
+trait Quantity: PartialOrd {
+    const UNIT: &'static str;
+    fn amount(&self) -> f64;
+}
+
+impl Quantity for i64 {
+    const UNIT: &'static str = "";
+    fn amount(&self) -> f64 {
+        *self as f64
+    }
+}
+
+impl Quantity for f64 {
+    const UNIT: &'static str = "";
+    fn amount(&self) -> f64 {
+        *self
+    }
+}
+
+impl Quantity for Duration {
+    const UNIT: &'static str = " s";
+    fn amount(&self) -> f64 {
+        self.as_secs_f64()
+    }
+}
+
+fn within<T: Quantity>(path: &str, value: T, range: impl RangeBounds<T>) -> Result<T, String> {
+    if range.contains(&value) {
+        return Ok(value);
+    }
+    let (low, high) = (range.start_bound().map(T::amount), range.end_bound().map(T::amount));
+    Err(problem(path, out_of_range(value.amount(), low, high, T::UNIT)))
+}
+
+fn out_of_range(value: f64, low: Bound<f64>, high: Bound<f64>, unit: &str) -> String {
+    let low = match low {
+        Bound::Included(low) => format!("at least {}{unit}", shortest(low)),
+        Bound::Excluded(low) => format!("more than {}{unit}", shortest(low)),
+        Bound::Unbounded => String::new(),
+    };
+    let high = match high {
+        Bound::Included(high) => format!("at most {}{unit}", shortest(high)),
+        Bound::Excluded(high) => format!("less than {}{unit}", shortest(high)),
+        Bound::Unbounded => String::new(),
+    };
+    let and = if low.is_empty() || high.is_empty() { "" } else { " and " };
+    format!("expected {low}{and}{high}, found {}{unit}", shortest(value))
+}
+
+/// Words with commas between them.
+pub(crate) fn listing(words: &[&str]) -> String {
+    let mut list = String::new();
+    for word in words {
+        if !list.is_empty() {
+            list.push_str(", ");
+        }
+        list.push_str(word);
+    }
+    list
+}

@@ -1,0 +1,63 @@
+//! HTTP requests and responses, in either direction.
+
+use crate::config::listing;
+use crate::json::Value;
+use crate::object;
+
+pub use crate::bindings::wasmote::device::types::{
+    HttpFailure as Failure, HttpHeader as Header, HttpRequest as Request, HttpResponse as Response,
+};
+
+impl Request {
+    /// A request without headers and body.
+    pub fn new(method: &str, url: &str) -> Self {
+        Request { method: method.into(), url: url.into(), headers: Vec::new(), body: Vec::new() }
+    }
+
+    /// A GET.
+    pub fn get(url: &str) -> Self {
+        Request::new("GET", url)
+    }
+
+    /// The path of a request to this device, without the query.
+    pub fn path(&self) -> &str {
+        self.url.split('?').next().unwrap_or_default()
+    }
+
+    /// Method and path, to match on: `("GET", "/peers")`.
+    pub fn route(&self) -> (&str, &str) {
+        (&self.method, self.path())
+    }
+}
+
+impl Response {
+    /// 200 with JSON.
+    pub fn json(value: &Value) -> Self {
+        Response::with_status(200, value)
+    }
+
+    /// Any status with JSON.
+    pub fn with_status(status: u16, value: &Value) -> Self {
+        let json = Header { name: "content-type".into(), value: "application/json".into() };
+        Response { status, headers: vec![json], body: value.to_bytes() }
+    }
+
+    /// A status with `{"error": reason}`.
+    pub fn error(status: u16, reason: &str) -> Self {
+        Response::with_status(status, &object! { "error": reason })
+    }
+
+    /// 404.
+    pub fn not_found() -> Self {
+        Response::error(404, "not found")
+    }
+
+    /// For a path that answers GET only: 405 for another method, 404 for another path.
+    pub fn refusing(request: &Request, paths: &[&str]) -> Self {
+        if paths.contains(&request.path()) {
+            Response::error(405, "only GET is answered here")
+        } else {
+            Response::error(404, &format!("not found; this device answers {}", listing(paths)))
+        }
+    }
+}

@@ -1,0 +1,77 @@
+use super::{Limits, Value, parse, parse_within};
+
+fn read(text: &str) -> Value {
+    parse(text.as_bytes()).unwrap()
+}
+
+fn refusal(text: &str) -> String {
+    parse(text.as_bytes()).unwrap_err().to_string()
+}
+
+#[test]
+fn what_is_written_is_read_back() {
+    let value = object! {
+        "text": "a \"b\"\\\n\u{1}\u{e9}\u{1f600}",
+        "numbers": vec![0.0, -1.5, 1e21, 1e-9, 1_790_000_000.123457],
+        "truth": true,
+        "nothing": None::<f64>,
+        "inner": object! { "empty": Value::List(vec![]) },
+    };
+    assert_eq!(read(&value.to_string()), value);
+}
+
+#[test]
+fn numbers_are_written_short() {
+    assert_eq!(Value::from(12u32).to_string(), "12");
+    assert_eq!(Value::from(0.25).to_string(), "0.25");
+    assert_eq!(Value::from(1e300).to_string(), "1e300");
+    assert_eq!(Value::from(f64::NAN).to_string(), "null");
+}
+
+#[test]
+fn a_surrogate_pair_is_one_character() {
+    assert_eq!(read(r#""\ud83d\ude00\u00e9""#), Value::from("\u{1f600}\u{e9}"));
+    assert_eq!(refusal(r#""\ud83d""#), "expected a pair of surrogates at byte 7");
+}
+
+#[test]
+fn the_last_of_equal_names_counts() {
+    assert_eq!(read(r#"{"a":1,"a":2}"#).get("a"), Some(&Value::from(2u32)));
+}
+
+#[test]
+fn whole_numbers_have_no_fraction_and_no_sign() {
+    assert_eq!(read("7").whole(), Some(7));
+    assert_eq!(read("7.5").whole(), None);
+    assert_eq!(read("-7").whole(), None);
+    assert_eq!(read("1e300").whole(), None);
+}
+
+#[test]
+fn a_refusal_says_what_and_where() {
+    assert_eq!(refusal(""), "expected a value at byte 0");
+    assert_eq!(refusal("{\"a\" 1}"), "expected : at byte 5");
+    assert_eq!(refusal("[1 2]"), "expected , or ] at byte 3");
+    assert_eq!(refusal("[01]"), "expected no leading zero at byte 3");
+    assert_eq!(refusal("1e999"), "number too large at byte 5");
+    assert_eq!(refusal("1 2"), "expected the end at byte 2");
+    assert_eq!(refusal("\"a"), "expected a closing quote at byte 2");
+}
+
+#[test]
+fn hostile_texts_meet_the_limits() {
+    assert_eq!(refusal(&"[".repeat(100_000)), "nested too deeply at byte 16");
+    let wide = format!("[{}0]", "0,".repeat(100_000));
+    assert!(refusal(&wide).starts_with("too many values"));
+    let roomy = Limits { depth: 2, values: 200_000 };
+    assert!(parse_within(wide.as_bytes(), roomy).is_ok());
+    assert_eq!(parse(&[b'"', 0xff, b'"']).unwrap_err().to_string(), "expected UTF-8 at byte 1");
+}
+
+#[test]
+fn no_cut_of_a_text_makes_the_reader_panic() {
+    let text = r#"{"a":[1.5e-3,true,null,"xé"],"b":{"c":-0}}"#.as_bytes();
+    for end in 0..text.len() {
+        assert!(parse(&text[..end]).is_err(), "{end} bytes should not be enough");
+    }
+}

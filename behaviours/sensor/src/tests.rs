@@ -1,0 +1,368 @@
+use crate::Sensor;
+use std::time::Duration;
+use wasmote_sdk::bench::{Fleet, refusal};
+use wasmote_sdk::json::Value;
+use wasmote_sdk::message::MessageProperties;
+use wasmote_sdk::{Outgoing, Request};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn sensor(config: &str) -> Fleet<Sensor> {
+    Fleet::of("sensor", 1).config(config).start()
+}
+
+/// A sensor of one channel `x` that samples and reports once a second.
+fn channel(parameters: &str) -> Fleet<Sensor> {
+    sensor(&format!(r#"{{"report_interval": "1s", "channels": [{{"name": "x", {parameters}}}]}}"#))
+}
+
+/// What was reported of channel `x`; none for a gap.
+fn values(fleet: &Fleet<Sensor>) -> Vec<Option<f64>> {
+    let reports = fleet.published("wasmote/sensor-0/telemetry");
+    reports.iter().map(|report| report.json().get("values").unwrap().get("x").unwrap().number()).collect()
+}
+
+fn mean_and_deviation(numbers: &[f64]) -> (f64, f64) {
+    let mean = numbers.iter().sum::<f64>() / numbers.len() as f64;
+    let variance = numbers.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / numbers.len() as f64;
+    (mean, variance.sqrt())
+}
+
+#[test]
+fn without_configuration_it_reports_a_temperature() {
+    let mut fleet = sensor("{}");
+    fleet.run_for(25 * SECOND);
+    let report = fleet.last("wasmote/sensor-0/telemetry").json();
+    let names: Vec<&str> = report.members().unwrap().iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["device", "type", "ts", "seq", "values"]);
+    let temperature = report.get("values").unwrap().get("temperature").unwrap().number().unwrap();
+    assert!((17.0..25.0).contains(&temperature), "{temperature}");
+}
+
+#[test]
+fn sampling_and_reporting_have_their_own_intervals() {
+    let mut fleet = sensor(r#"{"sample_interval": "100ms", "report_interval": "5s"}"#);
+    fleet.run_for(100 * SECOND);
+    assert!((999.0..=1_000.0).contains(&fleet.counter("samples_total")));
+    assert_eq!(fleet.published("wasmote/sensor-0/telemetry").len(), 19);
+}
+
+#[test]
+fn a_ramp_climbs_and_falls_back() {
+    let mut fleet = channel(r#""kind": "ramp", "from": 0, "to": 100, "period": "10s""#);
+    fleet.run_for(25 * SECOND);
+    let values: Vec<f64> = values(&fleet).into_iter().flatten().collect();
+    assert_eq!(values.windows(2).filter(|pair| pair[1] < pair[0]).count(), 2);
+    assert!(
+        values
+            .windows(2)
+            .filter(|pair| pair[1] > pair[0])
+            .all(|pair| (pair[1] - pair[0] - 10.0).abs() < 0.01)
+    );
+}
+
+#[test]
+fn a_sine_swings_around_its_mean() {
+    let mut fleet = channel(r#""kind": "sine", "mean": 5, "amplitude": 2, "period": 20"#);
+    fleet.run_for(201 * SECOND);
+    let values: Vec<f64> = values(&fleet).into_iter().flatten().collect();
+    let (mean, deviation) = mean_and_deviation(&values);
+    assert!((mean - 5.0).abs() < 0.05 && (deviation - 2.0f64.sqrt()).abs() < 0.05, "{mean} {deviation}");
+}
+
+#[test]
+fn a_day_is_warmest_at_its_peak() {
+    let mut fleet = sensor(
+        r#"{"sample_interval": "1m", "report_interval": "1h",
+            "channels": [{"name": "x", "kind": "daily", "mean": 10, "amplitude": 8, "peak_hour": 14}]}"#,
+    );
+    // The bench begins at midnight UTC; report number n comes when n hours have passed.
+    fleet.run_for(86_400 * SECOND);
+    let values: Vec<f64> = values(&fleet).into_iter().flatten().collect();
+    let warmest = (0..values.len()).max_by(|a, b| values[*a].total_cmp(&values[*b])).unwrap();
+    assert_eq!(warmest + 1, 14, "{values:?}");
+    assert!((values[warmest] - 18.0).abs() < 0.01);
+}
+
+#[test]
+fn a_random_walk_keeps_within_its_bounds() {
+    let mut fleet = channel(r#""kind": "random_walk", "start": 5, "step": 1, "min": 0, "max": 10"#);
+    fleet.run_for(2_000 * SECOND);
+    let values: Vec<f64> = values(&fleet).into_iter().flatten().collect();
+    assert!(values.iter().all(|value| (0.0..=10.0).contains(value)));
+    let (_, deviation) = mean_and_deviation(&values);
+    assert!(deviation > 1.5, "it does walk: {deviation}");
+}
+
+#[test]
+fn a_replay_follows_its_rows() {
+    for csv in [r#""seconds,value\n0,10\n10,20\n20,10""#, "[[0,10],[10,20],[20,10]]"] {
+        let mut fleet = channel(&format!(r#""kind": "csv", "csv": {csv}"#));
+        fleet.run_for(61 * SECOND);
+        let values: Vec<f64> = values(&fleet).into_iter().flatten().collect();
+        assert!(values.iter().all(|value| (10.0..=20.0).contains(value)));
+        let turns =
+            values.windows(3).filter(|three| (three[1] - three[0]) * (three[2] - three[1]) < 0.0).count();
+        assert!((5..=6).contains(&turns), "three rounds of up and down: {turns}");
+    }
+}
+
+#[test]
+fn noise_has_the_deviation_it_is_given() {
+    let mut fleet = channel(r#""kind": "constant", "value": 3, "noise": 0.5"#);
+    fleet.run_for(10_000 * SECOND);
+    let values: Vec<f64> = values(&fleet).into_iter().flatten().collect();
+    let (mean, deviation) = mean_and_deviation(&values);
+    // Five standard errors of the mean and of the deviation at ten thousand draws.
+    assert!((mean - 3.0).abs() < 0.025 && (deviation - 0.5).abs() < 0.018, "{mean} {deviation}");
+}
+
+#[test]
+fn drift_grows_by_the_hour() {
+    let mut fleet = channel(r#""value": 1, "drift": 2"#);
+    fleet.run_for(3_600 * SECOND);
+    let last = values(&fleet).pop().flatten().unwrap();
+    assert!((last - 3.0).abs() < 0.01, "{last}");
+}
+
+#[test]
+fn outliers_gaps_and_stuck_readings_are_as_frequent_as_configured() {
+    let mut fleet =
+        channel(r#""value": 0, "outliers": {"probability": 0.1, "size": 50}, "gaps": {"probability": 0.2}"#);
+    fleet.run_for(5_000 * SECOND);
+    let values = values(&fleet);
+    let gaps = values.iter().filter(|value| value.is_none()).count();
+    let outliers = values.iter().flatten().filter(|value| value.abs() == 50.0).count();
+    // Expected 1,000 and 400 of 5,000; five standard deviations are 141 and 96.
+    assert!((859..=1_141).contains(&gaps), "{gaps}");
+    assert!((304..=496).contains(&outliers), "{outliers}");
+}
+
+#[test]
+fn a_stuck_reading_holds_for_its_time() {
+    let mut fleet = channel(r#""noise": 1, "stuck": {"probability": 1, "for": "10s"}"#);
+    fleet.run_for(30 * SECOND);
+    let values: Vec<f64> = values(&fleet).into_iter().flatten().collect();
+    assert!(values[..9].iter().all(|value| *value == values[0]), "{values:?}");
+}
+
+#[test]
+fn on_change_small_changes_are_kept_back() {
+    let mut fleet = sensor(
+        r#"{"report": "on_change", "channels": [{"name": "x", "kind": "ramp", "from": 0, "to": 100, "period": "100s", "deadband": 9.5}]}"#,
+    );
+    fleet.run_for(99 * SECOND);
+    let reports = fleet.published("wasmote/sensor-0/telemetry");
+    assert!((9..=11).contains(&reports.len()), "{}", reports.len());
+}
+
+#[test]
+fn on_change_an_interval_bounds_the_silence() {
+    let mut fleet = sensor(
+        r#"{"report": "on_change", "report_interval": "20s", "channels": [{"name": "x", "value": 4}]}"#,
+    );
+    fleet.run_for(99 * SECOND);
+    assert_eq!(
+        fleet.published("wasmote/sensor-0/telemetry").len(),
+        5,
+        "the first, and one each twenty seconds"
+    );
+}
+
+#[test]
+fn an_alarm_is_raised_once_and_ends_below_its_hysteresis() {
+    let mut fleet = sensor(
+        r#"{"channels": [{"name": "x", "kind": "csv", "between": "step", "loop": false,
+            "csv": [[0,5],[10,11],[12,9.5],[14,10.5],[16,8.5],[20,-1]],
+            "alarm": {"high": 10, "low": 0, "hysteresis": 1}}]}"#,
+    );
+    fleet.run_for(30 * SECOND);
+    let states: Vec<_> = fleet
+        .published("wasmote/sensor-0/alarm")
+        .iter()
+        .map(|alarm| (alarm.json().get("state").unwrap().text().unwrap().to_owned(), alarm.number("value")))
+        .collect();
+    assert_eq!(states, [("high".into(), 11.0), ("normal".into(), 8.5), ("low".into(), -1.0)]);
+}
+
+#[test]
+fn commands_change_intervals_and_are_acknowledged() {
+    let mut fleet = sensor("{}");
+    fleet.send("wasmote/sensor-0/cmd", r#"{"id":"a1","cmd":"set_interval","sample_s":0.5,"report_s":2}"#);
+    fleet.run_for(21 * SECOND);
+    let ack = fleet.last("wasmote/sensor-0/ack").json();
+    assert_eq!((ack.get("id").unwrap().text(), ack.get("ok").unwrap().boolean()), (Some("a1"), Some(true)));
+    assert_eq!(fleet.published("wasmote/sensor-0/telemetry").len(), 10);
+}
+
+#[test]
+fn an_answer_goes_where_the_sender_wants_it() {
+    let mut fleet = sensor("{}");
+    let mut command = Outgoing::new("wasmote/sensor-0/cmd", r#"{"cmd":"reset"}"#);
+    command.properties = Some(MessageProperties {
+        content_type: None,
+        response_topic: Some("lab/answers".into()),
+        correlation_data: Some(b"42".to_vec()),
+        message_expiry: None,
+        user_properties: Vec::new(),
+    });
+    fleet.send_message(command);
+    fleet.run_for(SECOND);
+    let answer = fleet.last("lab/answers");
+    assert_eq!(answer.json().get("ok").unwrap().boolean(), Some(true));
+    assert_eq!(answer.message.properties.unwrap().correlation_data.as_deref(), Some(&b"42"[..]));
+}
+
+#[test]
+fn a_bad_command_is_told_what_is_wrong_with_it() {
+    let mut fleet = sensor("{}");
+    for (command, error) in [
+        ("{", "the command is no JSON: expected a name in quotes at byte 1"),
+        ("{}", "cmd: expected the name of a command"),
+        (r#"{"cmd":"dance"}"#, "cmd: expected set_interval, calibrate or reset"),
+        (r#"{"cmd":"set_interval"}"#, "expected sample_s or report_s, in seconds"),
+        (r#"{"cmd":"set_interval","sample_s":-1}"#, "sample_s: expected 0.01 to 604800 seconds, found -1"),
+        (
+            r#"{"cmd":"set_interval","report_s":1e300}"#,
+            "report_s: expected 0.01 to 604800 seconds, found 1e300",
+        ),
+        (r#"{"cmd":"calibrate"}"#, "channel: expected the name of a channel"),
+        (r#"{"cmd":"calibrate","channel":"y"}"#, "channel: there is none named \"y\""),
+        (r#"{"cmd":"calibrate","channel":"temperature"}"#, "expected either offset or value, a number"),
+    ] {
+        fleet.send("wasmote/sensor-0/cmd", command);
+        fleet.run_for(Duration::from_millis(2));
+        let ack = fleet.last("wasmote/sensor-0/ack").json();
+        assert_eq!(
+            (ack.get("ok").unwrap().boolean(), ack.get("error").unwrap().text()),
+            (Some(false), Some(error))
+        );
+    }
+}
+
+#[test]
+fn calibration_corrects_the_reading_and_outlives_a_crash() {
+    let mut fleet = channel(r#""value": 20"#);
+    fleet.run_for(5 * SECOND);
+    fleet.send("wasmote/sensor-0/cmd", r#"{"cmd":"calibrate","channel":"x","value":21.5}"#);
+    fleet.run_for(3 * SECOND);
+    assert_eq!(values(&fleet).pop().flatten(), Some(21.5));
+    fleet.crash(0);
+    fleet.restart(0);
+    fleet.run_for(3 * SECOND);
+    assert_eq!(values(&fleet).pop().flatten(), Some(21.5));
+    fleet.send("wasmote/sensor-0/cmd", r#"{"cmd":"reset"}"#);
+    fleet.run_for(3 * SECOND);
+    assert_eq!(values(&fleet).pop().flatten(), Some(20.0));
+}
+
+#[test]
+fn a_swap_goes_on_where_the_old_one_was() {
+    let mut fleet = channel(r#""kind": "random_walk", "start": 100, "step": 0.001, "drift": 1"#);
+    fleet.run_for(1_000 * SECOND);
+    fleet.send("wasmote/sensor-0/cmd", r#"{"cmd":"calibrate","channel":"x","offset":50}"#);
+    fleet.run_for(3 * SECOND);
+    let before = values(&fleet).pop().flatten().unwrap();
+    fleet.swap(0);
+    fleet.run_for(2 * SECOND);
+    let after = values(&fleet).pop().flatten().unwrap();
+    assert!((before - after).abs() < 0.02 && after > 150.0, "{before} {after}");
+    let numbers: Vec<f64> =
+        fleet.published("wasmote/+/telemetry").iter().map(|report| report.number("seq")).collect();
+    assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1.0));
+}
+
+#[test]
+fn it_answers_over_http() {
+    let mut fleet = channel(r#""value": 7, "unit": "mm""#);
+    fleet.run_for(3 * SECOND);
+    assert_eq!(fleet.get(0, "/").get("values").unwrap().get("x").unwrap().number(), Some(7.0));
+    let channels = fleet.get(0, "/channels");
+    let first = &channels.get("channels").unwrap().list().unwrap()[0];
+    assert_eq!(first.get("unit").and_then(Value::text), Some("mm"));
+    assert_eq!(first.get("alarm").and_then(Value::text), Some("normal"));
+    assert_eq!(fleet.request(0, Request::get("/nothing")).status, 404);
+}
+
+#[test]
+fn nothing_that_is_sent_to_it_makes_it_panic() {
+    let mut fleet = sensor("{}");
+    let commands = ["set_interval", "calibrate", "reset", "", "x"];
+    let values = ["null", "1e300", "-1e300", "\"\"", "[]", "{}", "true", "0", "9007199254740993"];
+    for command in commands {
+        for value in values {
+            let fields = ["id", "sample_s", "report_s", "channel", "offset", "value"];
+            for field in fields {
+                fleet.send("wasmote/sensor-0/cmd", format!(r#"{{"cmd":"{command}","{field}":{value}}}"#));
+            }
+            fleet.send(
+                "wasmote/sensor-0/cmd",
+                format!(r#"{{"cmd":"calibrate","channel":"temperature","offset":{value}}}"#),
+            );
+        }
+    }
+    fleet.send("wasmote/sensor-0/cmd", vec![0xff; 1_000]);
+    fleet.run_for(60 * SECOND);
+    fleet.get(0, "/channels");
+}
+
+#[test]
+fn a_bad_configuration_is_refused_by_name() {
+    for (config, problem) in [
+        (
+            r#"{"sample_interval": "fast"}"#,
+            "configuration: sample_interval: expected a duration like \"5s\" or a number of seconds, found \"fast\"",
+        ),
+        (
+            r#"{"report": "often"}"#,
+            "configuration: report: expected one of interval, on_change, found \"often\"",
+        ),
+        (r#"{"channels": []}"#, "configuration: channels: expected a list of 1 to 64 channels"),
+        (r#"{"channels": [5]}"#, "configuration: channels.0: expected an object"),
+        (r#"{"channels": [{}]}"#, "configuration: channels.0.name: expected a name"),
+        (
+            r#"{"channels": [{"name": "a"}, {"name": "a"}]}"#,
+            "configuration: channels.1.name: expected a name that no other channel has",
+        ),
+        (
+            r#"{"channels": [{"name": "a", "kind": "cubic"}]}"#,
+            "configuration: channels.0.kind: expected one of constant, ramp, sine, daily, random_walk, csv, found \"cubic\"",
+        ),
+        (
+            r#"{"channels": [{"name": "a", "noise": -1}]}"#,
+            "configuration: channels.0.noise: expected at least 0 and at most 1000000000000, found -1",
+        ),
+        (
+            r#"{"channels": [{"name": "a", "gaps": {"probability": 2}}]}"#,
+            "configuration: channels.0.gaps.probability: expected at least 0 and at most 1, found 2",
+        ),
+        (r#"{"channels": [{"name": "a", "gaps": 1}]}"#, "configuration: channels.0.gaps: expected an object"),
+        (
+            r#"{"channels": [{"name": "a", "alarm": {"high": 1, "low": 2}}]}"#,
+            "configuration: channels.0.alarm: expected low and high to lie two hystereses apart",
+        ),
+        (
+            r#"{"channels": [{"name": "a", "kind": "csv"}]}"#,
+            "configuration: channels.0.csv: expected lines of seconds,value or a list of [seconds, value]",
+        ),
+        (
+            r#"{"channels": [{"name": "a", "kind": "csv", "csv": "0,1\n1,x"}]}"#,
+            "configuration: channels.0.csv: row 2: expected seconds and a value",
+        ),
+        (
+            r#"{"channels": [{"name": "a", "kind": "csv", "csv": [[5,1],[4,1]]}]}"#,
+            "configuration: channels.0.csv: row 2: expected seconds that never go back",
+        ),
+        (
+            r#"{"channels": [{"name": "a", "kind": "ramp", "period": 0}]}"#,
+            "configuration: channels.0.period: expected at least 0.001 s, found 0 s",
+        ),
+    ] {
+        assert_eq!(refusal::<Sensor>(config), problem);
+    }
+    let misspelt = refusal::<Sensor>(r#"{"channels": [{"name": "a", "amplitude": 1}]}"#);
+    assert!(
+        misspelt.starts_with("configuration: channels.0.amplitude: unknown field; known are name, unit"),
+        "{misspelt}"
+    );
+}
