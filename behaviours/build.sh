@@ -118,7 +118,7 @@ choose() {
 
 compile() {
     # No path of this machine belongs into a component: a panic names its place in the source.
-    remap="target.$target.rustflags=['--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src=registry','--remap-path-prefix=$here=behaviours']"
+    remap="target.$target.rustflags=['--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src=registry','--remap-path-prefix=$here=behaviours','--remap-path-prefix=/usr/lib/rustlib/src/rust=rust']"
     case $toolchain in
     rustup)
         cargo build --quiet --release --target "$target" --config "$remap" "$@"

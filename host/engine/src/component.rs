@@ -37,7 +37,8 @@ pub struct DeviceSettings {
     pub config: Value,
     /// What each device may use.
     pub limits: Arc<Limits>,
-    /// Hosts that the device may reach over HTTP: names, or `*.example.org` for all below one.
+    /// Hosts that the device may reach over HTTP: names, or `*.example.org` for all below one; with any port,
+    /// or with the one that stands behind, as in `10.0.0.1:8080`.
     pub allow_hosts: Arc<[String]>,
 }
 

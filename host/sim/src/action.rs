@@ -80,10 +80,12 @@ pub enum Notice {
 /// Why a message is gone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
-    /// A fault took it.
-    Fault,
+    /// A fault took it; the last one, where it took several copies.
+    Fault(FaultId),
     /// QoS 0, and the connection was down.
     Offline,
     /// Its queue was full.
     QueueFull,
+    /// It came from outside and is larger than the device takes, which is this many bytes.
+    TooLarge(u32),
 }

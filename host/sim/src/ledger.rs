@@ -21,7 +21,7 @@ pub struct Ledger {
     pub arrived: u64,
     /// Given to the behaviour.
     pub received: u64,
-    /// Arrived while no behaviour ran, or waited in a delay when it ended.
+    /// Arrived while no behaviour ran, was too large, or waited in a delay when the behaviour ended.
     pub discarded: u64,
     faults: Vec<(FaultId, FaultCounts)>,
 }

@@ -16,7 +16,8 @@ pub struct Limits {
     pub fuel_per_call: u64,
     /// Bytes that one call from the guest to the host may move, and the largest HTTP body; default 256 KiB.
     pub host_call_bytes: u32,
-    /// Largest payload in bytes; default 128 KiB.
+    /// Largest payload in bytes, out and in; default 128 KiB. A larger one that arrives is discarded, so that
+    /// nobody outside can make a device run out of memory.
     pub payload_bytes: u32,
     /// Messages a second, over time; default 1,000. Zero means no limit.
     pub publishes_per_second: u32,

@@ -33,18 +33,31 @@ fn check(method: &str, url: &str, allowed: &[String]) -> Result<(), SendError> {
         return Err(SendError::Invalid(reason));
     }
     let url = Url::parse(url).map_err(|why| SendError::Invalid(format!("`{url}`: {why}")))?;
-    let host = match (url.scheme(), url.host_str()) {
-        ("http" | "https", Some(host)) => host,
+    let (host, port) = match (url.scheme(), url.host_str(), url.port_or_known_default()) {
+        ("http" | "https", Some(host), Some(port)) => (host, port),
         _ => return Err(SendError::Invalid(format!("`{url}` is no http or https URL"))),
     };
-    match allowed.iter().any(|rule| allows(rule, host)) {
+    match allowed.iter().any(|rule| allows(rule, host, port)) {
         true => Ok(()),
         false => Err(SendError::Denied(host.to_owned())),
     }
 }
 
-/// Whether a rule names a host, or, as `*.example.org`, a parent of it.
-fn allows(rule: &str, host: &str) -> bool {
+/// Whether a rule allows a host: by its name, or as `*.example.org` by a parent's, with any port unless the
+/// rule names one.
+fn allows(rule: &str, host: &str, port: u16) -> bool {
+    let (name, allowed_port) = match rule.rsplit_once(':') {
+        Some((name, digits)) => match digits.parse::<u16>() {
+            Ok(allowed) => (name, allowed),
+            // An IPv6 address without a port.
+            Err(_) => (rule, port),
+        },
+        None => (rule, port),
+    };
+    allowed_port == port && names(name, host)
+}
+
+fn names(rule: &str, host: &str) -> bool {
     match rule.strip_prefix("*.") {
         Some(parent) => host
             .to_ascii_lowercase()
@@ -59,19 +72,22 @@ mod tests {
     use super::*;
 
     fn verdict(url: &str) -> Result<(), SendError> {
-        check("GET", url, &["api.example.org".to_owned(), "*.test".to_owned()])
+        check("GET", url, &["api.example.org".to_owned(), "*.test".to_owned(), "127.0.0.1:8080".to_owned()])
     }
 
     #[test]
     fn only_hosts_on_the_list_are_reached() {
         assert!(verdict("https://API.example.org:8443/x").is_ok());
         assert!(verdict("http://deep.below.test/").is_ok());
+        assert!(verdict("http://127.0.0.1:8080/x").is_ok());
         for outside in [
             "http://example.org/",
             "http://api.example.org.evil.net/",
             "http://api.example.org@evil.net/",
             "http://test/",
             "http://eviltest/",
+            "http://127.0.0.1/",
+            "http://127.0.0.1:8081/",
         ] {
             assert!(matches!(verdict(outside), Err(SendError::Denied(_))), "{outside}");
         }

@@ -57,6 +57,11 @@ impl Device {
     /// The broker delivered a message.
     pub(super) fn deliver(&mut self, message: Message, now: Now, actions: &mut Vec<Action>) {
         self.ledger.arrived += 1;
+        let largest = self.blueprint.limits.payload_bytes;
+        if message.payload.len() > largest as usize {
+            self.ledger.discarded += 1;
+            return actions.push(Action::Notice(Notice::Dropped(message.topic, Cause::TooLarge(largest))));
+        }
         self.pass(Direction::In, message, now, actions);
     }
 
@@ -64,9 +69,9 @@ impl Device {
     fn pass(&mut self, direction: Direction, message: Message, now: Now, actions: &mut Vec<Action>) {
         let topic = message.topic.clone();
         let mut passed = std::mem::take(&mut self.passed);
-        self.injector.judge(direction, message, &mut self.ledger, &mut passed);
-        if passed.is_empty() {
-            actions.push(Action::Notice(Notice::Dropped(topic, Cause::Fault)));
+        let taken_by = self.injector.judge(direction, message, &mut self.ledger, &mut passed);
+        if let (Some(fault), true) = (taken_by, passed.is_empty()) {
+            actions.push(Action::Notice(Notice::Dropped(topic, Cause::Fault(fault))));
         }
         for (message, delay) in passed.drain(..) {
             let parcel = Parcel { direction, message };
@@ -113,7 +118,7 @@ impl Device {
             }
         } else if let Some(silence) = silence {
             self.ledger.dropped_by(&silence);
-            Cause::Fault
+            Cause::Fault(silence)
         } else {
             self.ledger.lost_offline += 1;
             Cause::Offline

@@ -85,14 +85,16 @@ impl Injector {
     }
 
     /// Send a message through the faults. What comes out, with how long each copy still has to wait, is
-    /// added to `passed`; nothing is added when it was dropped.
+    /// added to `passed`; nothing is added when it was dropped. Returns the last fault that dropped it, or a
+    /// copy of it.
     pub fn judge(
         &mut self,
         direction: Direction,
         message: Message,
         ledger: &mut Ledger,
         passed: &mut Vec<(Message, Duration)>,
-    ) {
+    ) -> Option<FaultId> {
+        let mut taken_by = None;
         let first = passed.len();
         passed.push((message, Duration::ZERO));
         for rule in &mut self.rules {
@@ -112,6 +114,7 @@ impl Injector {
                     }
                     Verdict::Drop => {
                         passed.remove(at);
+                        taken_by = Some(FaultId::clone(&rule.fault.id));
                     }
                     Verdict::Duplicate(copies) => {
                         let original = passed[at].clone();
@@ -125,6 +128,7 @@ impl Injector {
                 }
             }
         }
+        taken_by
     }
 
     /// When an outage next may begin or end.

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use wasmote_sim::action::{Action, Notice};
+use wasmote_sim::action::{Action, Cause, Notice};
 use wasmote_sim::behaviour::Trap;
 use wasmote_sim::context::Context;
 use wasmote_sim::device::Input;
 use wasmote_sim::event::Event;
 use wasmote_sim::faults::document::FaultDocument;
-use wasmote_sim::message::Qos;
-use wasmote_sim::topic::TopicFilter;
+use wasmote_sim::message::{Message, Qos};
+use wasmote_sim::topic::{Topic, TopicFilter};
 
 use crate::bench::{Bench, at_qos_1, idle};
 
@@ -88,5 +88,16 @@ fn a_queue_that_is_full_refuses_and_counts() {
     assert_eq!(bench.device.ledger().refused_full, 50);
     bench.put(Input::Connected { session_present: false });
     assert_eq!(bench.published(), 100);
+    assert!(bench.closes());
+}
+
+#[test]
+fn a_message_from_outside_that_is_too_large_does_not_reach_the_behaviour() {
+    let mut bench = Bench::new(idle, FaultDocument::default());
+    let large = Message::new(Topic::new("t").expect("a topic"), vec![0; (128 << 10) + 1]);
+    bench.put(Input::Delivered(large));
+    assert_eq!((bench.device.ledger().received, bench.device.ledger().discarded), (0, 1));
+    let told = bench.notices(|notice| matches!(notice, Notice::Dropped(_, Cause::TooLarge(_))).then_some(()));
+    assert_eq!(told.len(), 1);
     assert!(bench.closes());
 }

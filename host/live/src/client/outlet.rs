@@ -1,0 +1,110 @@
+//! Where the shard puts messages, as long as one connection lasts. Nothing in it waits.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use wasmote_sim::device_id::DeviceId;
+use wasmote_sim::message::{Message, Qos};
+use wasmote_sim::topic::TopicFilter;
+
+use super::{LastOut, Refused, WAITING, v4, v5};
+
+/// The library's end for each protocol version.
+#[derive(Debug)]
+pub(crate) enum Handle {
+    V4(v4::Outlet),
+    V5(v5::Outlet),
+}
+
+/// A way in for messages.
+#[derive(Debug)]
+pub(crate) struct Outlet {
+    handle: Handle,
+    /// Subscriptions whose packets are not written yet.
+    unasked: u32,
+    /// Messages that were published after them.
+    held: VecDeque<Message>,
+}
+
+impl Outlet {
+    pub(super) fn new(handle: Handle) -> Self {
+        Self { handle, unasked: 0, held: VecDeque::new() }
+    }
+
+    /// Queue a message. It comes back when there is no room, or when the broker takes none of its size.
+    pub(crate) fn publish(&mut self, message: Message) -> Result<(), Message> {
+        if self.unasked == 0 {
+            return self.pass_on(message);
+        }
+        if self.held.len() >= WAITING {
+            return Err(message);
+        }
+        self.held.push_back(message);
+        Ok(())
+    }
+
+    fn pass_on(&mut self, message: Message) -> Result<(), Message> {
+        let sent = match &mut self.handle {
+            Handle::V4(handle) => handle.publish(&message),
+            Handle::V5(handle) => handle.publish(&message),
+        };
+        sent.map_err(|Refused| message)
+    }
+
+    /// Queue a subscription. What the broker refuses is logged.
+    pub(crate) fn subscribe(
+        &mut self,
+        device: &DeviceId,
+        filter: &TopicFilter,
+        qos: Qos,
+    ) -> Result<(), Refused> {
+        match &self.handle {
+            Handle::V4(handle) => handle.subscribe(device, filter, qos)?,
+            Handle::V5(handle) => handle.subscribe(device, filter, qos)?,
+        }
+        self.unasked += 1;
+        Ok(())
+    }
+
+    /// Queue the end of a subscription.
+    pub(crate) fn unsubscribe(&self, filter: &TopicFilter) -> Result<(), Refused> {
+        match &self.handle {
+            Handle::V4(handle) => handle.unsubscribe(filter),
+            Handle::V5(handle) => handle.unsubscribe(filter),
+        }
+    }
+
+    /// A subscription is written. After the last one, what was held back goes on; what does not fit comes
+    /// back.
+    pub(crate) fn asked(&mut self) -> Vec<Message> {
+        self.unasked = self.unasked.saturating_sub(1);
+        if self.unasked > 0 { Vec::new() } else { self.release() }
+    }
+
+    /// Let go on what was held back, now. What does not fit comes back.
+    pub(crate) fn release(&mut self) -> Vec<Message> {
+        let held = std::mem::take(&mut self.held);
+        held.into_iter().filter_map(|message| self.pass_on(message).err()).collect()
+    }
+
+    /// What was held back when the connection ended.
+    pub(crate) fn into_held(self) -> VecDeque<Message> {
+        self.held
+    }
+
+    /// Give this up for a sign that what was queued here has been sent; at QoS 1 and 2, acknowledged.
+    pub(crate) fn last_out(self) -> LastOut {
+        match self.handle {
+            Handle::V4(handle) => handle.last_out(),
+            Handle::V5(handle) => handle.last_out(),
+        }
+    }
+
+    /// Queue a DISCONNECT behind everything that awaits an acknowledgement.
+    pub(crate) fn leave(&self, within: Duration) {
+        match &self.handle {
+            Handle::V4(handle) => handle.leave(within),
+            Handle::V5(handle) => handle.leave(within),
+        }
+    }
+}

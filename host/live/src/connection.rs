@@ -1,0 +1,196 @@
+//! One MQTT connection: the task that owns it and alone turns it.
+//!
+//! The library's `poll` is never cancelled while its connection is to live on: its future stays pinned
+//! and is raced against the shard's commands. A silence is that future not being polled, and nothing
+//! else: the socket stays open, nothing is read, written or kept alive, and the broker has to find out.
+//!
+//! * [`Network`]: what all connections of a fleet share.
+//! * [`Command`] comes from the shard, [`News`] goes to it.
+//! * `turn`: one connection from the attempt to its end.
+
+mod turn;
+
+use std::sync::Arc;
+
+use rustls::ClientConfig;
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
+use wasmote_sim::action::Farewell;
+use wasmote_sim::http::{HttpFailure, HttpResponse};
+use wasmote_sim::message::{Message, Will};
+
+use crate::client::{LastOut, Loss, Outlet, Recipe, Session};
+use crate::clock::Clock;
+use crate::spec::{BrokerUrl, ConnectionOptions};
+use crate::tls::{TlsError, client_config};
+
+/// Attempts to connect at one time, over the fleet. More would overrun a broker's backlog, and each lost
+/// SYN costs a second.
+const ATTEMPTS: usize = 256;
+
+/// What all connections of a fleet share.
+#[derive(Debug)]
+pub(crate) struct Network {
+    pub(crate) broker: BrokerUrl,
+    pub(crate) options: ConnectionOptions,
+    pub(crate) clock: Clock,
+    tls: Result<Option<Arc<ClientConfig>>, TlsError>,
+    attempts: Semaphore,
+}
+
+impl Network {
+    /// Certificates are read once. If they are no good, every attempt to connect says so.
+    pub(crate) fn new(broker: BrokerUrl, options: ConnectionOptions, clock: Clock) -> Self {
+        let tls = broker.tls.then(|| client_config(options.tls.as_deref())).transpose();
+        Self { broker, options, clock, tls, attempts: Semaphore::new(ATTEMPTS) }
+    }
+
+    /// TLS, if it is spoken.
+    pub(crate) fn tls(&self) -> Option<Arc<ClientConfig>> {
+        self.tls.as_ref().ok().cloned().flatten()
+    }
+
+    /// The broker's address, for people.
+    pub(crate) fn address(&self) -> String {
+        match self.broker.host.contains(':') {
+            true => format!("[{}]:{}", self.broker.host, self.broker.port),
+            false => format!("{}:{}", self.broker.host, self.broker.port),
+        }
+    }
+}
+
+/// From the shard to a connection.
+pub(crate) enum Command {
+    /// Try once to connect. The number tells this attempt, and the connection that comes of it, from
+    /// others.
+    Connect(Option<Will>, u64),
+    /// End the connection; for a clean farewell, after the last message is out.
+    Disconnect(Farewell, Option<LastOut>),
+    /// Stop turning.
+    Silence,
+    /// Turn again.
+    Resume,
+}
+
+/// From a connection, or from an outbound request, to the shard. The number is that of `Connect`.
+pub(crate) enum News {
+    /// The connection is up. Messages go in here until it is down.
+    Connected {
+        /// Of the attempt.
+        attempt: u64,
+        /// Whether the broker still had the session.
+        session_present: bool,
+        /// The way in.
+        outlet: Outlet,
+    },
+    /// A subscription is written.
+    Asked(u64),
+    /// The connection outlived a silence.
+    Resumed(u64),
+    /// The connection could not be made, or is gone, and why.
+    Disconnected(u64, String),
+    /// A message arrived.
+    Delivered(Message),
+    /// An outbound HTTP request is answered.
+    HttpReply(u64, Result<HttpResponse, HttpFailure>),
+}
+
+/// News, and the device within the shard that it is for.
+pub(crate) type Inbox = mpsc::Sender<(u32, News)>;
+
+/// The task that owns a device's connections, one after the other.
+pub(crate) struct Connection<S> {
+    pub(crate) recipe: Recipe,
+    pub(crate) slot: u32,
+    pub(crate) commands: mpsc::UnboundedReceiver<Command>,
+    pub(crate) inbox: Inbox,
+    /// Dropped when the task ends, which is what a shutdown waits for.
+    pub(crate) alive: Option<mpsc::Sender<()>>,
+    /// What outlives a connection, for the next to go on with.
+    pub(crate) session: Option<S>,
+    pub(crate) silent: bool,
+}
+
+/// How a connection came to its end.
+enum Ending {
+    /// By itself.
+    Lost(Loss),
+    /// It was cut.
+    Cut,
+    /// With a DISCONNECT packet.
+    Left,
+    /// The shard is gone.
+    Orphaned,
+}
+
+/// The next attempt, if it was asked for while the last connection was still ending.
+type Next = Option<(Option<Will>, u64)>;
+
+impl<S: Session> Connection<S> {
+    /// Until the shard lets go of its end.
+    pub(crate) async fn run(mut self) {
+        let mut next = None;
+        loop {
+            if let Some((will, attempt)) = next.take() {
+                next = match self.live(will, attempt).await {
+                    Some(next) => next,
+                    None => break,
+                };
+                continue;
+            }
+            match self.commands.recv().await {
+                Some(Command::Connect(will, attempt)) => next = Some((will, attempt)),
+                Some(Command::Silence) => self.silent = true,
+                Some(Command::Resume) => self.silent = false,
+                Some(Command::Disconnect(..)) => {}
+                None => break,
+            }
+        }
+        drop(self.alive);
+    }
+
+    /// One connection, from the attempt to the end. `None` when there will be no other.
+    async fn live(&mut self, will: Option<Will>, attempt: u64) -> Option<Next> {
+        if let Err(error) = &self.recipe.network.tls {
+            let reason = error.to_string();
+            tell(&self.inbox, self.slot, News::Disconnected(attempt, reason)).await?;
+            return Some(None);
+        }
+        let mut session = self.session.take().unwrap_or_else(|| S::new(self.recipe.clone()));
+        session.prepare(will.as_ref());
+        let (ending, next) = self.turn(&mut session, attempt).await;
+        match ending {
+            Ending::Lost(loss) => {
+                self.keep(session, loss.usable);
+                tell(&self.inbox, self.slot, News::Disconnected(attempt, loss.reason)).await?;
+            }
+            Ending::Cut => self.keep(session, true),
+            Ending::Left => {
+                drop(session);
+                self.recipe.line.close_after_peer(turn::LAST_WORDS).await;
+            }
+            Ending::Orphaned => return None,
+        }
+        Some(next)
+    }
+
+    /// Keep a session that the broker may keep too. Otherwise its state would only be thrown away at the
+    /// next CONNACK.
+    fn keep(&mut self, mut session: S, usable: bool) {
+        if usable && !self.recipe.network.options.session_expiry.is_zero() {
+            session.cut();
+            self.session = Some(session);
+        }
+        self.recipe.line.release();
+    }
+}
+
+/// `None` when there is nobody to tell. Waits when the shard is behind, which holds up the connection and,
+/// by way of TCP, the broker.
+async fn tell(inbox: &Inbox, slot: u32, news: News) -> Option<()> {
+    inbox.send((slot, news)).await.ok()
+}
+
+/// Leave to try, while many others do.
+async fn admitted(network: &Network) -> Option<SemaphorePermit<'_>> {
+    network.attempts.acquire().await.ok()
+}

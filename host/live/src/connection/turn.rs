@@ -1,0 +1,191 @@
+//! One connection, from the attempt to its end.
+
+use std::future::{Future, pending};
+use std::ops::ControlFlow::{self, Break, Continue};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::select;
+use tokio::time::{Instant, Sleep, sleep_until};
+use wasmote_sim::action::Farewell;
+
+use super::{Command, Connection, Ending, News, Next, admitted, tell};
+use crate::client::{Incident, LastOut, Outlet, Session};
+
+/// How long a clean farewell may wait for messages that are not yet acknowledged.
+const FAREWELL: Duration = Duration::from_secs(5);
+/// How long the broker is given to close the connection after a DISCONNECT.
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long a connection has to stand after a silence before it counts as alive. What the broker wrote
+/// before it gave up on the device has to be read first, and with it that it closed.
+const SETTLE: Duration = Duration::from_millis(250);
+
+/// What is known of the connection while it lasts.
+struct Life {
+    attempt: u64,
+    up: bool,
+    /// For the farewell, as the session itself is being turned.
+    outlet: Outlet,
+    stage: Stage,
+    alarm: Option<Pin<Box<Sleep>>>,
+    next: Next,
+    /// The shard is gone, or has no further use for the connection.
+    orphaned: bool,
+}
+
+/// What the alarm is set for.
+enum Stage {
+    Turning,
+    /// After a silence; the alarm tells that the connection has stood.
+    Settling,
+    /// The last messages are going out; the alarm tells that it takes too long.
+    Emptying(LastOut),
+    /// The DISCONNECT packet waits for acknowledgements.
+    Leaving,
+}
+
+impl Life {
+    fn stage(&mut self, stage: Stage, alarm: Option<Duration>) {
+        self.stage = stage;
+        self.alarm = alarm.map(|after| Box::pin(sleep_until(Instant::now() + after)));
+    }
+
+    fn ending(&self) -> bool {
+        matches!(self.stage, Stage::Emptying(_) | Stage::Leaving)
+    }
+
+    fn leave(&mut self) {
+        self.outlet.leave(FAREWELL);
+        // The library has a bound of its own; this one is for a library that does not keep to it.
+        self.stage(Stage::Leaving, Some(FAREWELL * 2));
+    }
+}
+
+impl<S: Session> Connection<S> {
+    pub(super) async fn turn(&mut self, session: &mut S, attempt: u64) -> (Ending, Next) {
+        let outlet = session.outlet();
+        let stage = Stage::Turning;
+        let mut life = Life { attempt, up: false, outlet, stage, alarm: None, next: None, orphaned: false };
+        let ending = self.turn_until_it_ends(session, &mut life).await;
+        (ending, life.next)
+    }
+
+    async fn turn_until_it_ends(&mut self, session: &mut S, life: &mut Life) -> Ending {
+        let network = Arc::clone(&self.recipe.network);
+        let mut permit = match self.wait_for(pin!(admitted(&network)), life).await {
+            Continue(permit) => permit,
+            Break(ending) => return ending,
+        };
+        loop {
+            let incident = match self.wait_for(pin!(session.poll()), life).await {
+                Continue(Ok(incident)) => incident,
+                // Told to leave, the library may end in its own way.
+                Continue(Err(_)) if life.ending() => return Ending::Left,
+                Continue(Err(loss)) => return Ending::Lost(loss),
+                Break(ending) => return ending,
+            };
+            let news = match incident {
+                Incident::Connected { session_present } => {
+                    life.up = true;
+                    drop(permit.take());
+                    News::Connected { attempt: life.attempt, session_present, outlet: session.outlet() }
+                }
+                Incident::Delivered(message) => News::Delivered(message),
+                Incident::Asked => News::Asked(life.attempt),
+                Incident::Left => return Ending::Left,
+                Incident::Other => continue,
+            };
+            if tell(&self.inbox, self.slot, news).await.is_none() {
+                return Ending::Orphaned;
+            }
+        }
+    }
+
+    /// Wait for `work` while obeying. It is large, so it stays where the caller has it. It is not turned during a silence, and only dropped unfinished when
+    /// the connection ends.
+    async fn wait_for<T>(
+        &mut self,
+        mut work: Pin<&mut impl Future<Output = T>>,
+        life: &mut Life,
+    ) -> ControlFlow<Ending, T> {
+        loop {
+            select! {
+                biased;
+                command = self.commands.recv(), if !life.orphaned => self.obey(command, life)?,
+                done = &mut work, if !self.silent => return Continue(done),
+                () = emptied(&mut life.stage), if !self.silent => life.leave(),
+                () = ring(&mut life.alarm), if !self.silent => self.alarmed(life).await?,
+            }
+        }
+    }
+
+    fn obey(&mut self, command: Option<Command>, life: &mut Life) -> ControlFlow<Ending> {
+        match command {
+            // A farewell is let finish.
+            None if life.ending() => life.orphaned = true,
+            None => return Break(Ending::Orphaned),
+            Some(Command::Connect(will, attempt)) => {
+                life.next = Some((will, attempt));
+                if !life.ending() {
+                    return Break(Ending::Cut);
+                }
+            }
+            Some(Command::Disconnect(Farewell::Abrupt, _)) => {
+                life.next = None;
+                return Break(Ending::Cut);
+            }
+            Some(Command::Disconnect(Farewell::Clean, last_out)) => {
+                life.next = None;
+                // A silenced device cannot take its leave.
+                if self.silent || !life.up {
+                    return Break(Ending::Cut);
+                }
+                match last_out {
+                    Some(last_out) => life.stage(Stage::Emptying(last_out), Some(FAREWELL)),
+                    None => life.leave(),
+                }
+            }
+            Some(Command::Silence) => self.silent = true,
+            Some(Command::Resume) => {
+                let was_silent = std::mem::replace(&mut self.silent, false);
+                if was_silent && life.up && !life.ending() {
+                    life.stage(Stage::Settling, Some(SETTLE));
+                }
+            }
+        }
+        Continue(())
+    }
+
+    async fn alarmed(&mut self, life: &mut Life) -> ControlFlow<Ending> {
+        life.alarm = None;
+        match life.stage {
+            Stage::Turning => {}
+            // If the broker has closed, that is still to be read.
+            Stage::Settling if self.recipe.line.peer_has_closed() => {}
+            Stage::Settling => {
+                life.stage = Stage::Turning;
+                if tell(&self.inbox, self.slot, News::Resumed(life.attempt)).await.is_none() {
+                    return Break(Ending::Orphaned);
+                }
+            }
+            Stage::Emptying(_) => life.leave(),
+            Stage::Leaving => return Break(Ending::Cut),
+        }
+        Continue(())
+    }
+}
+
+async fn emptied(stage: &mut Stage) {
+    match stage {
+        Stage::Emptying(last_out) => last_out.await,
+        _ => pending().await,
+    }
+}
+
+async fn ring(alarm: &mut Option<Pin<Box<Sleep>>>) {
+    match alarm {
+        Some(alarm) => alarm.await,
+        None => pending().await,
+    }
+}

@@ -1,0 +1,322 @@
+//! The handle on a running fleet. It is cheap to clone; every call goes to the shard that owns the device.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures::future::join_all;
+use tokio::sync::{Mutex, broadcast, mpsc, oneshot};
+use tokio::time::{Instant, timeout, timeout_at};
+use wasmote_sim::device::Blueprint;
+use wasmote_sim::device_id::Identity;
+use wasmote_sim::faults::Fault;
+use wasmote_sim::http::{HttpRequest, HttpResponse};
+use wasmote_sim::message::Message;
+use wasmote_sim::time::Time;
+
+use crate::clock::Clock;
+use crate::connection::Network;
+use crate::outbound::Outbound;
+use crate::shard::{Common, Job, Recent, Shard};
+use crate::spec::FleetSpec;
+use crate::status::{DeviceStatus, Happening, Totals};
+
+/// How long a device has to answer, and a busy shard to get round to it.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Happenings that a slow listener may be behind.
+const HAPPENINGS: usize = 16 << 10;
+
+/// A running fleet.
+#[derive(Clone)]
+pub struct Fleet(Arc<Inner>);
+
+struct Inner {
+    devices: Vec<Arc<Identity>>,
+    by_id: HashMap<String, usize>,
+    /// Device `i` lives in shard `i % n`, at `i / n`.
+    shards: Vec<mpsc::UnboundedSender<Job>>,
+    watchers: broadcast::Sender<Arc<Happening>>,
+    awaited: Arc<AtomicUsize>,
+    closing: AtomicBool,
+    /// Ends when the last connection has.
+    connections: Mutex<mpsc::Receiver<()>>,
+    final_totals: Mutex<Option<Totals>>,
+}
+
+/// What can be asked of a device from outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Switch on, or start again after a stop.
+    Start,
+    /// End in order and stay off.
+    Stop,
+    /// Lose power, and start again after five seconds.
+    Crash,
+}
+
+/// Why a device could not be asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AskError {
+    /// No device has this name.
+    #[error("no device is called `{0}`")]
+    UnknownDevice(String),
+    /// Its behaviour does not run, so it cannot publish.
+    #[error("device `{0}` is not running")]
+    NotRunning(String),
+    /// The device did not answer in time.
+    #[error("device `{0}` did not answer within {1:?}")]
+    TimedOut(String, Duration),
+    /// The fleet is shutting down.
+    #[error("the fleet is shutting down")]
+    Closed,
+}
+
+impl Fleet {
+    /// Bring a fleet up. Returns at once; devices start in their order. Call it within a Tokio runtime.
+    pub fn start(spec: FleetSpec) -> Self {
+        Self::start_watched(spec).0
+    }
+
+    /// Bring a fleet up with somebody who sees everything from the first start on.
+    pub fn start_watched(spec: FleetSpec) -> (Self, broadcast::Receiver<Arc<Happening>>) {
+        let clock = Clock::start();
+        let (watchers, first) = broadcast::channel(HAPPENINGS);
+        let (alive, connections) = mpsc::channel(1);
+        let awaited = Arc::new(AtomicUsize::new(spec.devices.len()));
+        let common = Common {
+            network: Arc::new(Network::new(spec.broker, spec.connection, clock)),
+            outbound: Outbound::default(),
+            watchers: watchers.clone(),
+            awaited: Arc::clone(&awaited),
+            alive: Some(alive),
+        };
+        let devices: Vec<_> = spec.devices.iter().map(|device| Arc::clone(&device.identity)).collect();
+        let by_id = devices.iter().enumerate().map(|(at, device)| (device.id.as_str().to_owned(), at));
+        let fleet = Self(Arc::new(Inner {
+            by_id: by_id.collect(),
+            shards: spawn_shards(spec.devices, spec.start_rate, &common),
+            devices,
+            watchers,
+            awaited,
+            closing: AtomicBool::new(false),
+            connections: Mutex::new(connections),
+            final_totals: Mutex::new(None),
+        }));
+        (fleet, first)
+    }
+
+    /// All devices, in their order.
+    pub fn devices(&self) -> &[Arc<Identity>] {
+        &self.0.devices
+    }
+
+    /// One device.
+    pub async fn status(&self, id: &str) -> Result<DeviceStatus, AskError> {
+        let (shard, index) = self.find(id)?;
+        let mut found = self.call(shard, move |shard| shard.statuses(index..index + 1)).await?;
+        found.pop().ok_or_else(|| AskError::UnknownDevice(id.into()))
+    }
+
+    /// Some devices by position in [`Self::devices`]. Positions beyond the last are left out.
+    pub async fn statuses(&self, range: Range<usize>) -> Result<Vec<DeviceStatus>, AskError> {
+        let shards = self.0.shards.len();
+        let end = range.end.min(self.0.devices.len());
+        let start = range.start.min(end);
+        let asked = (0..shards).map(|number| {
+            let part = part_of(start, number, shards)..part_of(end, number, shards);
+            self.call(number, move |shard| shard.statuses(part))
+        });
+        let mut answers = Vec::with_capacity(shards);
+        for answer in join_all(asked).await {
+            answers.push(answer?.into_iter());
+        }
+        Ok((start..end).filter_map(|at| answers[at % shards].next()).collect())
+    }
+
+    /// The sums over the fleet.
+    pub async fn totals(&self) -> Result<Totals, AskError> {
+        let mut totals = Totals::default();
+        let mut recent = Vec::new();
+        for part in join_all(self.each(Shard::totals)).await {
+            let part = part?;
+            totals.add(&part.totals);
+            recent.push(part.recent);
+        }
+        totals.latency_samples = Recent::latest(recent.into_iter());
+        Ok(totals)
+    }
+
+    /// Publish on a device's behalf, through its faults.
+    pub async fn publish(&self, id: &str, message: Message) -> Result<(), AskError> {
+        let (shard, index) = self.find_open(id)?;
+        match self.call(shard, move |shard| shard.publish_for(index, message)).await? {
+            true => Ok(()),
+            false => Err(AskError::NotRunning(id.into())),
+        }
+    }
+
+    /// Switch a device.
+    pub async fn order(&self, id: &str, order: Order) -> Result<(), AskError> {
+        let (shard, index) = self.find_open(id)?;
+        self.call(shard, move |shard| shard.order(index, order)).await
+    }
+
+    /// Ask a device's behaviour over HTTP.
+    pub async fn ask(&self, id: &str, request: HttpRequest) -> Result<HttpResponse, AskError> {
+        let (shard, index) = self.find_open(id)?;
+        let (asker, answer) = oneshot::channel();
+        let handed_over = self.tell(shard, move |shard| shard.ask(index, request, asker));
+        handed_over?;
+        match timeout(PATIENCE, answer).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(_)) => Err(AskError::Closed),
+            Err(_) => Err(AskError::TimedOut(id.into(), PATIENCE)),
+        }
+    }
+
+    /// Give these devices, by position, other faults. Positions beyond the last are passed over.
+    pub async fn set_faults(&self, devices: &[usize], faults: Arc<[Arc<Fault>]>) -> Result<(), AskError> {
+        self.check_open()?;
+        let shards = self.0.shards.len();
+        let mut parts = vec![Vec::new(); shards];
+        for &at in devices.iter().filter(|&&at| at < self.0.devices.len()) {
+            parts[at % shards].push(at / shards);
+        }
+        let told =
+            parts.into_iter().enumerate().filter(|(_, part)| !part.is_empty()).map(|(number, part)| {
+                let faults = Arc::clone(&faults);
+                self.call(number, move |shard| shard.set_faults(&part, &faults))
+            });
+        join_all(told).await.into_iter().collect()
+    }
+
+    /// Everything that happens from now on. A slow listener loses the oldest and is told how many.
+    pub fn watch(&self) -> broadcast::Receiver<Arc<Happening>> {
+        self.0.watchers.subscribe()
+    }
+
+    /// Whether every device has been connected at least once, or has given up for good.
+    pub fn all_were_connected(&self) -> bool {
+        self.0.awaited.load(Ordering::Relaxed) == 0
+    }
+
+    /// Stop all devices in order, let their last messages out, and sum up. Gives up after `grace`. The
+    /// sums of a fleet that was shut down before are given again.
+    pub async fn shutdown(&self, grace: Duration) -> Totals {
+        let deadline = Instant::now() + grace;
+        let mut final_totals = self.0.final_totals.lock().await;
+        if let Some(totals) = final_totals.as_ref() {
+            return totals.clone();
+        }
+        self.0.closing.store(true, Ordering::Relaxed);
+        let stopped = join_all(self.each(Shard::stop_all));
+        if timeout_at(deadline, stopped).await.is_ok() {
+            let mut connections = self.0.connections.lock().await;
+            let _ = timeout_at(deadline, connections.recv()).await;
+        }
+        let totals = self.totals().await.unwrap_or_default();
+        for finished in self.each(Shard::finish) {
+            drop(finished);
+        }
+        *final_totals = Some(totals.clone());
+        totals
+    }
+
+    fn find(&self, id: &str) -> Result<(usize, usize), AskError> {
+        let at = *self.0.by_id.get(id).ok_or_else(|| AskError::UnknownDevice(id.into()))?;
+        let shards = self.0.shards.len();
+        Ok((at % shards, at / shards))
+    }
+
+    fn find_open(&self, id: &str) -> Result<(usize, usize), AskError> {
+        let found = self.find(id)?;
+        self.check_open()?;
+        Ok(found)
+    }
+
+    fn check_open(&self) -> Result<(), AskError> {
+        match self.0.closing.load(Ordering::Relaxed) {
+            true => Err(AskError::Closed),
+            false => Ok(()),
+        }
+    }
+
+    /// Leave something to do with a shard.
+    fn tell(&self, shard: usize, job: impl FnOnce(&mut Shard) + Send + 'static) -> Result<(), AskError> {
+        self.0.shards[shard].send(Box::new(job)).map_err(|_| AskError::Closed)
+    }
+
+    /// Have something done by a shard, and wait for what comes of it. It is left to do at once, whether
+    /// the answer is awaited or not.
+    fn call<T, J>(&self, shard: usize, job: J) -> impl Future<Output = Result<T, AskError>> + use<T, J>
+    where
+        T: Send + 'static,
+        J: FnOnce(&mut Shard) -> T + Send + 'static,
+    {
+        let (answer, answered) = oneshot::channel();
+        let told = self.tell(shard, move |shard| {
+            // Whoever asked may have stopped waiting.
+            let _ = answer.send(job(shard));
+        });
+        async move {
+            told?;
+            answered.await.map_err(|_| AskError::Closed)
+        }
+    }
+
+    fn each<T: Send + 'static>(
+        &self,
+        job: fn(&mut Shard) -> T,
+    ) -> Vec<impl Future<Output = Result<T, AskError>> + use<T>> {
+        (0..self.0.shards.len()).map(|number| self.call(number, job)).collect()
+    }
+}
+
+/// One shard a core, and none without a device.
+fn spawn_shards(
+    devices: Vec<Blueprint>,
+    start_rate: Option<f64>,
+    common: &Common,
+) -> Vec<mpsc::UnboundedSender<Job>> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let shards = cores.min(devices.len()).max(1);
+    let mut parts: Vec<Vec<_>> = (0..shards).map(|_| Vec::new()).collect();
+    for (at, device) in devices.into_iter().enumerate() {
+        parts[at % shards].push((device, start_of(at, start_rate)));
+    }
+    parts.into_iter().map(|part| Shard::spawn(part, common.clone())).collect()
+}
+
+/// When a device is switched on. A rate that is none means at once.
+fn start_of(at: usize, rate: Option<f64>) -> Time {
+    let seconds = rate.filter(|rate| *rate > 0.0).map_or(0.0, |rate| at as f64 / rate);
+    Time::ZERO + Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+}
+
+/// How many of the first `devices` live in a shard.
+fn part_of(devices: usize, shard: usize, shards: usize) -> usize {
+    devices.saturating_sub(shard).div_ceil(shards)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_of_the_shards_make_up_the_whole() {
+        for (devices, shards) in [(0, 1), (1, 4), (7, 3), (9, 3), (1_000, 7)] {
+            let parts: usize = (0..shards).map(|shard| part_of(devices, shard, shards)).sum();
+            assert_eq!(parts, devices);
+        }
+        assert_eq!((part_of(7, 0, 3), part_of(7, 2, 3)), (3, 2));
+    }
+
+    #[test]
+    fn devices_start_at_the_rate_that_was_asked_for() {
+        assert_eq!(start_of(5, None), Time::ZERO);
+        assert_eq!(start_of(5, Some(0.0)), Time::ZERO);
+        assert_eq!(start_of(5, Some(10.0)).elapsed(), Duration::from_millis(500));
+    }
+}

@@ -1,0 +1,28 @@
+//! Real time: devices on tokio, with real brokers and real sockets.
+//!
+//! Start with [`fleet`]: the handle through which the app speaks with the devices. Then:
+//!
+//! * [`spec`]: what a fleet is made of; [`status`]: what it tells of itself.
+//! * `shard`: a task that owns many devices and their deadlines, and turns them.
+//! * `connection`: the task that owns one MQTT connection and alone polls it; `client`: the MQTT library
+//!   behind it, one file a protocol version, with what one has to know of it; `socket`: the TCP stream
+//!   under it; [`tls`]: certificates.
+//! * `stamp`: how a message carries its origin and time over the broker.
+//! * [`broker`]: the embedded broker, so that nothing needs to be installed.
+//! * `outbound`: HTTP requests of devices; `clock`: the one place that reads the time.
+
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+pub mod broker;
+mod client;
+mod clock;
+mod connection;
+pub mod fleet;
+mod outbound;
+mod shard;
+mod socket;
+pub mod spec;
+mod stamp;
+pub mod status;
+pub mod tls;

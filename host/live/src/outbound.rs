@@ -1,0 +1,91 @@
+//! HTTP requests that devices make. Whether a device may make one was decided before it got here.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::{Client, Method, redirect};
+use wasmote_sim::http::{HttpFailure, HttpRequest, HttpResponse};
+
+use crate::tls;
+
+/// The fleet's HTTP client, made when the first request is.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Outbound(Arc<OnceLock<Result<Client, String>>>);
+
+impl Outbound {
+    /// Make one request. The body that comes back is at most `largest` bytes.
+    pub(crate) async fn fetch(
+        &self,
+        request: HttpRequest,
+        timeout: Duration,
+        largest: u32,
+    ) -> Result<HttpResponse, HttpFailure> {
+        let client = self.0.get_or_init(client).as_ref();
+        let client = client.map_err(|error| HttpFailure::Unreachable(error.clone()))?;
+        match tokio::time::timeout(timeout, exchange(client, request, largest)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(HttpFailure::TimedOut),
+        }
+    }
+}
+
+/// No redirects: they would lead past the list of hosts that a device may reach.
+fn client() -> Result<Client, String> {
+    let mut builder = Client::builder().redirect(redirect::Policy::none()).no_proxy();
+    match tls::client_config(None) {
+        Ok(config) => builder = builder.tls_backend_preconfigured((*config).clone()),
+        // Without a store only `http` can work, and `https` will say that nobody is trusted.
+        Err(error) => {
+            tracing::warn!("outbound HTTPS is not possible: {error}");
+            builder = builder.tls_backend_preconfigured(tls::trusting_nobody().map_err(|e| e.to_string())?);
+        }
+    }
+    builder.build().map_err(|error| chain(&error))
+}
+
+async fn exchange(client: &Client, request: HttpRequest, largest: u32) -> Result<HttpResponse, HttpFailure> {
+    let unreachable = |error: String| HttpFailure::Unreachable(error);
+    let method =
+        Method::from_bytes(request.method.as_bytes()).map_err(|error| unreachable(error.to_string()))?;
+    let sent = client.request(method, &request.url).headers(headers(&request.headers)?).body(request.body);
+    let mut response = sent.send().await.map_err(|error| unreachable(chain(&error)))?;
+    let mut body = BytesMut::new();
+    while let Some(part) = response.chunk().await.map_err(|error| unreachable(chain(&error)))? {
+        if body.len() + part.len() > largest as usize {
+            return Err(HttpFailure::TooLarge(largest));
+        }
+        body.extend_from_slice(&part);
+    }
+    Ok(answer(&response, body.freeze()))
+}
+
+fn answer(response: &reqwest::Response, body: Bytes) -> HttpResponse {
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let headers = response.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value)));
+    HttpResponse { status: response.status().as_u16(), headers: headers.collect(), body }
+}
+
+fn headers(given: &[(String, String)]) -> Result<HeaderMap, HttpFailure> {
+    let mut headers = HeaderMap::with_capacity(given.len());
+    for (name, value) in given {
+        let no =
+            |error: String| HttpFailure::Unreachable(format!("the header `{name}` cannot be sent: {error}"));
+        let name = HeaderName::try_from(name).map_err(|error| no(error.to_string()))?;
+        let value = HeaderValue::try_from(value).map_err(|error| no(error.to_string()))?;
+        headers.append(name, value);
+    }
+    Ok(headers)
+}
+
+/// The library's own words leave out what is behind them.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut behind = error.source();
+    while let Some(cause) = behind {
+        text = format!("{text}: {cause}");
+        behind = cause.source();
+    }
+    text
+}

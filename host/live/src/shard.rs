@@ -1,0 +1,220 @@
+//! A task that owns many devices and their deadlines, and turns them.
+//!
+//! Devices never wait, so a shard is a plain loop: what is due, what came in, what was asked; and when
+//! there is nothing of these it sleeps until the next deadline. Work is done in batches of bounded length,
+//! with the runtime let in between, so that a busy fleet still answers and lets others run.
+//!
+//! * `agenda`: the deadlines of all its devices.
+//! * `slot`: a device with its connection and what is known about both.
+//! * `carry_out`: what becomes of a device's actions.
+//! * `answers`: what it tells of itself.
+
+mod agenda;
+mod answers;
+mod carry_out;
+mod slot;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::select;
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::time::sleep_until;
+use wasmote_sim::action::Action;
+use wasmote_sim::device::{Blueprint, Input, Now};
+use wasmote_sim::event::StopReason;
+use wasmote_sim::http::HttpResponse;
+use wasmote_sim::time::Time;
+
+use crate::connection::{Inbox, Network, News};
+use crate::outbound::Outbound;
+use crate::status::Happening;
+use agenda::Agenda;
+pub(crate) use answers::Recent;
+use slot::Slot;
+
+/// Something to do with a shard, from the fleet's handle.
+pub(crate) type Job = Box<dyn FnOnce(&mut Shard) + Send>;
+
+/// Most inputs handled before the runtime is let in.
+const BATCH: usize = 256;
+/// Longest time spent on them; one slow guest call may exceed it.
+const BATCH_TIME: Duration = Duration::from_millis(5);
+/// News that may wait for a shard. Connections that have more wait, and their brokers with them.
+const INBOX: usize = 4_096;
+
+/// What all shards of a fleet share.
+#[derive(Clone)]
+pub(crate) struct Common {
+    pub(crate) network: Arc<Network>,
+    pub(crate) outbound: Outbound,
+    pub(crate) watchers: broadcast::Sender<Arc<Happening>>,
+    /// Devices that have neither been connected nor given up.
+    pub(crate) awaited: Arc<AtomicUsize>,
+    /// Held by every connection as long as it lasts.
+    pub(crate) alive: Option<mpsc::Sender<()>>,
+}
+
+pub(crate) struct Shard {
+    slots: Vec<Slot>,
+    agenda: Agenda,
+    common: Common,
+    inbox: Inbox,
+    actions: Vec<Action>,
+    /// Who waits for an answer of a device, by ticket.
+    asking: HashMap<u64, oneshot::Sender<HttpResponse>>,
+    next_ticket: u64,
+    recent: Recent,
+    connects: u64,
+    done: bool,
+}
+
+impl Shard {
+    /// Run devices, each with the time of its first start, until told to finish or nobody holds the other
+    /// end.
+    pub(crate) fn spawn(devices: Vec<(Blueprint, Time)>, common: Common) -> mpsc::UnboundedSender<Job> {
+        let (ask, jobs) = mpsc::unbounded_channel();
+        let (inbox, news) = mpsc::channel(INBOX);
+        tokio::spawn(async move {
+            let mut shard = Self::new(common, inbox);
+            for (blueprint, start) in devices {
+                shard.add(blueprint, start);
+            }
+            shard.run(jobs, news).await;
+        });
+        ask
+    }
+
+    fn new(common: Common, inbox: Inbox) -> Self {
+        Self {
+            slots: Vec::new(),
+            agenda: Agenda::default(),
+            common,
+            inbox,
+            actions: Vec::new(),
+            asking: HashMap::new(),
+            next_ticket: 0,
+            recent: Recent::default(),
+            connects: 0,
+            done: false,
+        }
+    }
+
+    fn add(&mut self, blueprint: Blueprint, start: Time) {
+        let index = self.slots.len();
+        self.slots.push(Slot::new(blueprint, start));
+        self.arm(index);
+    }
+
+    async fn run(mut self, mut jobs: mpsc::UnboundedReceiver<Job>, mut news: mpsc::Receiver<(u32, News)>) {
+        while !self.done {
+            if self.work(&mut jobs, &mut news) {
+                tokio::task::yield_now().await;
+                continue;
+            }
+            let next = self.agenda.next();
+            let alarm = next.map(|at| self.common.network.clock.instant(at));
+            select! {
+                biased;
+                job = jobs.recv() => match job {
+                    Some(job) => job(&mut self),
+                    // Nobody is left who could ask anything, or end it in order.
+                    None => return,
+                },
+                Some((slot, news)) = news.recv() => self.hear(slot, news),
+                () = sleep_until(alarm.unwrap_or_else(tokio::time::Instant::now)), if alarm.is_some() => {}
+            }
+        }
+    }
+
+    /// A batch of work. Says whether there may be more.
+    fn work(
+        &mut self,
+        jobs: &mut mpsc::UnboundedReceiver<Job>,
+        news: &mut mpsc::Receiver<(u32, News)>,
+    ) -> bool {
+        let began = Instant::now();
+        while let Ok(job) = jobs.try_recv() {
+            job(self);
+        }
+        for _ in 0..BATCH {
+            let due = self.agenda.take_due(self.now().run);
+            if let Some((slot, at)) = due {
+                self.wake(slot, at);
+            }
+            let heard = news.try_recv().ok();
+            let idle = due.is_none() && heard.is_none();
+            if let Some((slot, news)) = heard {
+                self.hear(slot, news);
+            }
+            if idle || self.done {
+                return false;
+            }
+            if began.elapsed() > BATCH_TIME {
+                break;
+            }
+        }
+        true
+    }
+
+    fn now(&self) -> Now {
+        self.common.network.clock.now()
+    }
+
+    /// A deadline has come.
+    fn wake(&mut self, index: usize, at: Time) {
+        if !self.slots[index].disarm(at) {
+            return;
+        }
+        let now = self.now().run;
+        match self.slots[index].take_start(now) {
+            true => self.put_in(index, Input::Start),
+            false => self.put_in(index, Input::Wake),
+        }
+    }
+
+    /// Something came from a connection, or from the outside.
+    fn hear(&mut self, slot: u32, news: News) {
+        let index = slot as usize;
+        for message in self.slots[index].returned_by(&news) {
+            self.put_in(index, Input::Refused(message));
+        }
+        if let Some(input) = self.slots[index].heard(news) {
+            if matches!(input, Input::Connected { .. }) {
+                self.connects += 1;
+            }
+            self.put_in(index, input);
+        }
+    }
+
+    /// Let something happen to a device, and carry out what it asks for.
+    fn put_in(&mut self, index: usize, input: Input) {
+        let now = self.now();
+        let mut actions = std::mem::take(&mut self.actions);
+        self.slots[index].device.handle(input, now, &mut actions);
+        self.carry_out(index, now, &mut actions);
+        self.actions = actions;
+        self.arm(index);
+        if self.slots[index].newly_settled() {
+            self.common.awaited.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    fn arm(&mut self, index: usize) {
+        if let Some(at) = self.slots[index].arm() {
+            self.agenda.add(at, index);
+        }
+    }
+
+    /// Stop every device in order, and let its connection end by itself.
+    pub(crate) fn stop_all(&mut self) {
+        for index in 0..self.slots.len() {
+            self.slots[index].forget_start();
+            self.put_in(index, Input::Stop(StopReason::Shutdown));
+            self.slots[index].hang_up();
+        }
+        self.common.alive = None;
+    }
+}

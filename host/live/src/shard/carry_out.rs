@@ -1,0 +1,134 @@
+//! What becomes of a device's actions.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmote_sim::action::{Action, Farewell, Notice};
+use wasmote_sim::device::{Input, Now};
+use wasmote_sim::http::{HttpRequest, HttpResponse};
+use wasmote_sim::message::{Message, Qos, Will};
+use wasmote_sim::topic::TopicFilter;
+
+use super::Shard;
+use crate::connection::{Command, News};
+use crate::status::Happening;
+
+impl Shard {
+    /// Carry out actions in order. A message that does not fit goes back to the device, which may ask for
+    /// more; that is carried out after the rest.
+    pub(super) fn carry_out(&mut self, index: usize, now: Now, actions: &mut Vec<Action>) {
+        while !actions.is_empty() {
+            let mut returned = Vec::new();
+            for action in actions.drain(..) {
+                returned.extend(self.perform(index, now, action));
+            }
+            for message in returned {
+                self.slots[index].device.handle(Input::Refused(message), now, actions);
+            }
+        }
+    }
+
+    /// Carry out one. Gives back the messages that did not fit.
+    fn perform(&mut self, index: usize, now: Now, action: Action) -> Vec<Message> {
+        match action {
+            Action::Publish(message) => return self.publish(index, message).err().into_iter().collect(),
+            Action::Notice(notice) => self.tell(index, now, notice),
+            Action::Connect(will) => self.connect(index, will),
+            Action::Disconnect(farewell) => return self.disconnect(index, farewell),
+            Action::Silence => self.command(index, Command::Silence),
+            Action::Resume => self.command(index, Command::Resume),
+            Action::Subscribe(filter, qos) => self.subscribe(index, &filter, qos),
+            Action::Unsubscribe(filter) => self.unsubscribe(index, &filter),
+            Action::HttpSend(id, request, timeout) => self.send_http(index, id, request, timeout),
+            Action::HttpRespond(ticket, response) => self.answer(ticket, response),
+        }
+        Vec::new()
+    }
+
+    fn command(&mut self, index: usize, command: Command) {
+        self.slots[index].command(command, &self.common, &self.inbox, index);
+    }
+
+    fn connect(&mut self, index: usize, will: Option<Will>) {
+        let attempt = self.slots[index].begin_attempt();
+        self.command(index, Command::Connect(will, attempt));
+    }
+
+    fn disconnect(&mut self, index: usize, farewell: Farewell) -> Vec<Message> {
+        let mut returned = Vec::new();
+        let last_out = match (self.slots[index].outlet.take(), farewell) {
+            (None, _) => None,
+            (Some(mut outlet), Farewell::Clean) => {
+                returned = outlet.release();
+                Some(outlet.last_out())
+            }
+            (Some(outlet), Farewell::Abrupt) => {
+                returned.extend(outlet.into_held());
+                None
+            }
+        };
+        self.command(index, Command::Disconnect(farewell, last_out));
+        returned
+    }
+
+    fn publish(&mut self, index: usize, message: Message) -> Result<(), Message> {
+        match &mut self.slots[index].outlet {
+            Some(outlet) => outlet.publish(message),
+            // The connection is gone, and the device will hear of it.
+            None => Err(message),
+        }
+    }
+
+    fn subscribe(&mut self, index: usize, filter: &TopicFilter, qos: Qos) {
+        let slot = &mut self.slots[index];
+        let device = &slot.device.identity().id;
+        // Without an outlet the connection is gone; the device asks for everything again at the next.
+        if let Some(outlet) = &mut slot.outlet
+            && outlet.subscribe(device, filter, qos).is_err()
+        {
+            tracing::warn!(%device, %filter, "too many subscriptions at once; this one was not made");
+        }
+    }
+
+    fn unsubscribe(&mut self, index: usize, filter: &TopicFilter) {
+        let slot = &self.slots[index];
+        if let Some(outlet) = &slot.outlet
+            && outlet.unsubscribe(filter).is_err()
+        {
+            let device = &slot.device.identity().id;
+            tracing::warn!(%device, %filter, "too many subscriptions at once; this one was not ended");
+        }
+    }
+
+    fn send_http(&mut self, index: usize, id: u64, request: HttpRequest, timeout: Duration) {
+        let (outbound, inbox) = (self.common.outbound.clone(), self.inbox.clone());
+        let largest = self.slots[index].limits.host_call_bytes;
+        let slot = u32::try_from(index).unwrap_or(u32::MAX);
+        tokio::spawn(async move {
+            let reply = outbound.fetch(request, timeout, largest).await;
+            // Nobody listens any more when the run is over.
+            let _ = inbox.send((slot, News::HttpReply(id, reply))).await;
+        });
+    }
+
+    fn answer(&mut self, ticket: u64, response: HttpResponse) {
+        if let Some(asker) = self.asking.remove(&ticket) {
+            // Whoever asked may have stopped waiting.
+            let _ = asker.send(response);
+        }
+    }
+
+    /// Tell those who watch, if there are any.
+    fn tell(&mut self, index: usize, now: Now, notice: Notice) {
+        if let Notice::Received(_, _, Some(latency)) = &notice {
+            self.recent.add(now.run, *latency);
+        }
+        let watchers = &self.common.watchers;
+        if watchers.receiver_count() == 0 {
+            return;
+        }
+        let device = Arc::clone(self.slots[index].device.identity());
+        // They may just have left.
+        let _ = watchers.send(Arc::new(Happening { at: now, device, notice }));
+    }
+}

@@ -1,0 +1,128 @@
+//! TLS: whom the devices trust, and who they are.
+
+use std::sync::Arc;
+
+use rustls::client::WantsClientCert;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
+
+use crate::spec::TlsMaterial;
+
+/// Certificates that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TlsError {
+    /// No PEM, or damaged.
+    #[error("the {what} cannot be read: {why}; expected PEM, with lines such as `-----BEGIN {label}-----`")]
+    NotPem {
+        /// Which of the files.
+        what: &'static str,
+        /// What the parser found.
+        why: String,
+        /// What a PEM of this sort begins with.
+        label: &'static str,
+    },
+    /// PEM, but nothing of the right sort in it.
+    #[error("the {what} holds no certificate")]
+    NoCertificate {
+        /// Which of the files.
+        what: &'static str,
+    },
+    /// The system's store is empty.
+    #[error("the system has no certificate authorities; give the broker's CA certificate")]
+    NoSystemStore,
+    /// Certificate and key do not fit each other, or are of an unknown sort.
+    #[error("the client certificate and its key cannot be used: {0}")]
+    ClientAuth(String),
+    /// The library cannot be set up.
+    #[error("TLS cannot be set up: {0}")]
+    Setup(String),
+}
+
+impl TlsMaterial {
+    /// Whether devices can connect with it; the same check is made, and its error becomes every device's
+    /// reason for being down, when a fleet starts.
+    pub fn check(&self) -> Result<(), TlsError> {
+        client_config(Some(self)).map(drop)
+    }
+}
+
+/// A configuration for clients. Without material it trusts the system's store.
+pub(crate) fn client_config(material: Option<&TlsMaterial>) -> Result<Arc<ClientConfig>, TlsError> {
+    let roots = match material.and_then(|material| material.ca.as_deref()) {
+        Some(pem) => trusted(pem)?,
+        None => system_store()?,
+    };
+    let builder = builder(roots)?;
+    let config = match material.and_then(|material| material.client.as_ref()) {
+        None => builder.with_no_client_auth(),
+        Some((chain, key)) => {
+            let chain = certificates(chain, "client certificate")?;
+            let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| TlsError::NotPem {
+                what: "client key",
+                why: error.to_string(),
+                label: "PRIVATE KEY",
+            })?;
+            builder
+                .with_client_auth_cert(chain, key)
+                .map_err(|error| TlsError::ClientAuth(error.to_string()))?
+        }
+    };
+    Ok(Arc::new(config))
+}
+
+/// For a machine without a store: every server is refused.
+pub(crate) fn trusting_nobody() -> Result<ClientConfig, TlsError> {
+    Ok(builder(RootCertStore::empty())?.with_no_client_auth())
+}
+
+fn builder(roots: RootCertStore) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, TlsError> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| TlsError::Setup(error.to_string()))?;
+    Ok(builder.with_root_certificates(roots))
+}
+
+fn trusted(pem: &[u8]) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(pem, "CA certificate")? {
+        roots.add(certificate).map_err(|error| TlsError::NotPem {
+            what: "CA certificate",
+            why: error.to_string(),
+            label: "CERTIFICATE",
+        })?;
+    }
+    Ok(roots)
+}
+
+/// The system's store. A certificate in it that cannot be read is left out, as browsers do.
+fn system_store() -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    if roots.is_empty() { Err(TlsError::NoSystemStore) } else { Ok(roots) }
+}
+
+fn certificates(pem: &[u8], what: &'static str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    let found = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
+    let found =
+        found.map_err(|error| TlsError::NotPem { what, why: error.to_string(), label: "CERTIFICATE" })?;
+    if found.is_empty() { Err(TlsError::NoCertificate { what }) } else { Ok(found) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(material: TlsMaterial) -> String {
+        material.check().unwrap_err().to_string()
+    }
+
+    #[test]
+    fn bad_material_names_the_file_and_what_was_expected() {
+        let ca = |text: &str| TlsMaterial { ca: Some(text.into()), client: None };
+        assert_eq!(said(ca("hello")), "the CA certificate holds no certificate");
+        let damaged = "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n";
+        assert!(said(ca(damaged)).starts_with("the CA certificate cannot be read"), "{}", said(ca(damaged)));
+    }
+}

@@ -1,0 +1,201 @@
+//! Many devices, and what can be asked of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use wasmote_live::broker::EmbeddedBroker;
+use wasmote_live::fleet::{AskError, Fleet};
+use wasmote_live::spec::{ConnectionOptions, FleetSpec};
+use wasmote_sim::action::Notice;
+use wasmote_sim::context::{Context, Protocol};
+use wasmote_sim::device::Blueprint;
+use wasmote_sim::event::Event;
+use wasmote_sim::http::{HttpFailure, HttpRequest, HttpResponse};
+use wasmote_sim::message::Qos;
+use wasmote_sim::topic::TopicFilter;
+
+use crate::support::device::{PROTOCOLS, check_ledgers, device, message, start};
+use crate::support::outside::Subscriber;
+use crate::support::server::{Kind, Server, options};
+use crate::support::{eventually, on_both_brokers};
+
+on_both_brokers!(three_hundred_devices_hear_each_other, a_fleet_answers_while_it_starts);
+
+/// Hears everybody, and says one word when it is told to.
+fn sociable(number: usize) -> Blueprint {
+    device(&format!("d-{number}"), PROTOCOLS[number % 2], |_| {
+        |event: Event, context: &mut Context| {
+            if let Event::Started(_) = event {
+                context.subscribe(TopicFilter::new("t/word/+").unwrap(), Qos::AtLeastOnce).unwrap();
+                context.subscribe(TopicFilter::new("~t/begin").unwrap(), Qos::AtLeastOnce).unwrap();
+            }
+            if let Event::Message(heard) = event {
+                if heard.topic.as_str() == "~t/begin" {
+                    let topic = format!("t/word/{}", context.identity().id);
+                    context.publish(message(&topic, "word").with_qos(Qos::AtLeastOnce)).unwrap();
+                } else {
+                    context.count("heard", 1.0).unwrap();
+                }
+            }
+            Ok(())
+        }
+    })
+}
+
+async fn three_hundred_devices_hear_each_other(kind: Kind) {
+    all_hear_all(kind, 300).await;
+}
+
+/// Everybody says a word, and everybody hears all words.
+pub async fn all_hear_all(kind: Kind, devices: usize) {
+    let server = Server::start(kind).await;
+    let mut outside = Subscriber::start(server.port(), "t/word/+").await;
+    // Two cores under such a load may not turn every connection within the shortest keepalive.
+    let patient = ConnectionOptions { keepalive: Duration::from_secs(60), ..options() };
+    let fleet = start(server.url(), patient, (0..devices).map(sociable).collect());
+    eventually("all connections", || async { fleet.all_were_connected().then_some(()) }).await;
+    // Retained, so that it reaches even those whose subscription is still on its way.
+    crate::support::outside::publish(server.port(), "~t/begin", "now", &["-r", "-q", "1"]).await;
+    for _ in 0..devices {
+        outside.wait_for("a word", |line| line.ends_with("|word")).await;
+    }
+    // Each hears the beginning and every word, its own too.
+    let expected = (devices * devices + devices) as u64;
+    eventually("every word to reach every device", || async {
+        (fleet.totals().await.unwrap().ledger.received >= expected).then_some(())
+    })
+    .await;
+    check_ledgers(&fleet).await;
+    let totals = fleet.shutdown(Duration::from_secs(20)).await;
+    assert_eq!(totals.ledger.refused_full + totals.ledger.lost_offline, 0);
+    assert_eq!(
+        (totals.devices, totals.connects, totals.ledger.received),
+        (devices as u64, devices as u64, expected)
+    );
+}
+
+async fn a_fleet_answers_while_it_starts(kind: Kind) {
+    let server = Server::start(kind).await;
+    let devices: Vec<_> = (0..40).map(sociable).collect();
+    let spec = FleetSpec { devices, broker: server.url(), connection: options(), start_rate: Some(20.0) };
+    let fleet = Fleet::start(spec);
+    let running = fleet.totals().await.unwrap().running;
+    assert!(running < 20, "{running} were started at once");
+    let statuses = fleet.statuses(35..100).await.unwrap();
+    let names: Vec<_> = statuses.iter().map(|status| status.identity.id.as_str()).collect();
+    assert_eq!(names, ["d-35", "d-36", "d-37", "d-38", "d-39"]);
+    // One that waits for its turn can be switched on by hand.
+    fleet.order("d-39", wasmote_live::fleet::Order::Start).await.unwrap();
+    assert!(fleet.status("d-39").await.unwrap().uptime.is_some());
+    eventually("all connections", || async { fleet.all_were_connected().then_some(()) }).await;
+    assert_eq!(fleet.totals().await.unwrap().running, 40);
+    fleet.shutdown(Duration::from_secs(10)).await;
+}
+
+fn get(url: &str) -> HttpRequest {
+    HttpRequest { method: "GET".into(), url: url.into(), headers: Vec::new(), body: bytes::Bytes::new() }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_device_answers_over_http() {
+    let polite = device("polite", Protocol::V5, |_| {
+        |event: Event, context: &mut Context| {
+            if let Event::HttpRequest(ticket, request) = event {
+                context.http_respond(ticket, HttpResponse::text(200, request.url));
+            }
+            Ok(())
+        }
+    });
+    let broker = EmbeddedBroker::start(0).await.unwrap();
+    let url = crate::support::server::at_port(broker.address().port());
+    let fleet = start(url, options(), vec![polite]);
+    eventually("the connection", || async { fleet.all_were_connected().then_some(()) }).await;
+    let answer = fleet.ask("polite", get("/path?query")).await.unwrap();
+    assert_eq!((answer.status, &answer.body[..]), (200, &b"/path?query"[..]));
+    fleet.order("polite", wasmote_live::fleet::Order::Stop).await.unwrap();
+    assert_eq!(fleet.ask("polite", get("/")).await.unwrap().status, 503);
+    assert_eq!(fleet.ask("nobody", get("/")).await, Err(AskError::UnknownDevice("nobody".into())));
+    fleet.shutdown(Duration::from_secs(5)).await;
+    assert_eq!(fleet.ask("polite", get("/")).await, Err(AskError::Closed));
+}
+
+/// Answers every connection with these bytes.
+async fn http_server(answer: &'static str) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let _ = stream.read(&mut [0; 4096]).await;
+            let _ = stream.write_all(answer.as_bytes()).await;
+        }
+    });
+    format!("http://{address}/")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn outbound_requests_come_back_as_events() {
+    let (sender, mut seen) = tokio::sync::mpsc::unbounded_channel();
+    let moved =
+        "HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
+    let large = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\ntoo large";
+    let urls = [http_server(moved).await, http_server(large).await, http_server("").await];
+    let mut asking = device("asking", Protocol::V5, move |_| {
+        let (sender, urls) = (sender.clone(), urls.clone());
+        move |event: Event, context: &mut Context| {
+            match event {
+                Event::Started(_) => {
+                    for url in &urls {
+                        context.http_send(get(url), Duration::from_secs(10)).unwrap();
+                    }
+                }
+                Event::HttpReply(id, reply) => sender.send((id, reply)).unwrap(),
+                _ => {}
+            }
+            Ok(())
+        }
+    });
+    asking.limits = Arc::new(wasmote_sim::limits::Limits { host_call_bytes: 8, ..Default::default() });
+    let broker = EmbeddedBroker::start(0).await.unwrap();
+    let fleet = start(crate::support::server::at_port(broker.address().port()), options(), vec![asking]);
+    let mut replies = Vec::new();
+    for _ in 0..3 {
+        replies.push(crate::support::wait_for(&mut seen, "a reply", |_| true).await);
+    }
+    replies.sort_by_key(|(id, _)| *id);
+    let answer = replies[0].1.as_ref().unwrap();
+    assert_eq!((answer.status, &answer.body[..]), (302, &b"ok"[..]));
+    assert!(answer.headers.contains(&("location".into(), "/elsewhere".into())), "{answer:?}");
+    assert_eq!(replies[1].1, Err(HttpFailure::TooLarge(8)));
+    assert!(matches!(replies[2].1, Err(HttpFailure::Unreachable(_))), "{:?}", replies[2]);
+    fleet.shutdown(Duration::from_secs(5)).await;
+    broker.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_watches_is_told_what_happens() {
+    let broker = EmbeddedBroker::start(0).await.unwrap();
+    let fleet = start(crate::support::server::at_port(broker.address().port()), options(), vec![sociable(1)]);
+    let mut watching = fleet.watch();
+    eventually("the connection", || async { fleet.all_were_connected().then_some(()) }).await;
+    fleet.publish("d-1", message("t/word/d-1", "word")).await.unwrap();
+    let received = async {
+        loop {
+            let happening = watching.recv().await.unwrap();
+            if let Notice::Received(topic, ..) = &happening.notice {
+                return (happening.device.id.to_string(), topic.to_string());
+            }
+        }
+    };
+    let received = tokio::time::timeout(crate::support::PATIENCE, received).await.unwrap();
+    assert_eq!(received, ("d-1".into(), "t/word/d-1".into()));
+    fleet.shutdown(Duration::from_secs(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_occupied_port_leads_to_the_next() {
+    let first = EmbeddedBroker::start(0).await.unwrap();
+    let second = EmbeddedBroker::start(first.address().port()).await.unwrap();
+    assert!(second.address().port() > first.address().port());
+    assert!(second.address().ip().is_loopback());
+}

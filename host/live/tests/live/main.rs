@@ -1,0 +1,16 @@
+//! Fleets against real brokers. Where it makes sense, one body runs against a Mosquitto and against the
+//! embedded broker, with the same expectations.
+//!
+//! Nothing here sleeps to wait for something: it waits for the thing itself, with a limit.
+
+mod support;
+
+mod endings;
+mod fleets;
+mod outages;
+mod properties;
+mod queues;
+mod refusals;
+mod sessions;
+mod tls;
+mod traffic;

@@ -1,0 +1,144 @@
+//! Silence, and a broker that goes away.
+
+use std::time::Duration;
+
+use wasmote_sim::context::{Context, Protocol};
+use wasmote_sim::device::LinkState;
+use wasmote_sim::event::Event;
+use wasmote_sim::message::{Qos, Will};
+
+use crate::support::device::{
+    PROTOCOLS, check_ledgers, device, faults, is_down, is_up, listener, message, start,
+};
+use crate::support::outside::{Subscriber, publish};
+use crate::support::server::{Kind, Server, options};
+use crate::support::{eventually, on_both_brokers};
+
+on_both_brokers!(
+    a_long_silence_ends_the_session,
+    a_short_silence_goes_unnoticed,
+    a_fleet_comes_back_with_its_broker_and_subscribes_again,
+);
+
+async fn a_long_silence_ends_the_session(kind: Kind) {
+    let server = Server::start(kind).await;
+    let mut outside = Subscriber::start(server.port(), "t/#").await;
+    let mut fleets = Vec::new();
+    for protocol in PROTOCOLS {
+        let name = format!("{protocol:?}");
+        let silent = device(&name, protocol, |identity| {
+            let topic = format!("t/{}", identity.id);
+            move |event: Event, context: &mut Context| {
+                match event {
+                    Event::Started(_) => {
+                        let will = Will { message: message(&topic, "lost"), delay: 0 };
+                        context.set_will(Some(will)).unwrap();
+                    }
+                    Event::Connection(_) if context.connected() => {
+                        context.publish(message(&topic, "online")).unwrap();
+                    }
+                    _ => {}
+                }
+                Ok(())
+            }
+        });
+        let fleet = start(server.url(), options(), vec![silent]);
+        let online = format!("t/{name}|0|0|online");
+        outside.wait_for("online", |line| line == online).await;
+        // Longer than one and a half times the keepalive of 5 s.
+        let silence = serde_json::json!({"fault": [
+            {"kind": "silence", "probability": 1.0, "every": "1s", "for": "12s"}
+        ]});
+        fleet.set_faults(&[0], faults(silence)).await.unwrap();
+        eventually("the silence", || async { (fleet.totals().await.unwrap().silent == 1).then_some(()) })
+            .await;
+        fleets.push((name, fleet));
+    }
+    for (name, fleet) in &fleets {
+        let lost = format!("t/{name}|0|0|lost");
+        outside.wait_for("the will", |line| line == lost).await;
+        // The device itself has noticed nothing yet, and is told when it listens again.
+        let status = fleet.status(name).await.unwrap();
+        assert_eq!((status.link, status.active_faults.len()), (LinkState::Up, 1));
+    }
+    for (_, fleet) in &fleets {
+        fleet.set_faults(&[0], faults(serde_json::json!({"fault": []}))).await.unwrap();
+    }
+    for (name, _) in &fleets {
+        let online = format!("t/{name}|0|0|online");
+        outside.wait_for("the device again", |line| line == online).await;
+    }
+    if kind == Kind::Mosquitto {
+        let log = server.log();
+        for (name, _) in &fleets {
+            let told = |line: &&String| line.contains(&format!("Client {name} has exceeded timeout"));
+            assert!(log.iter().any(|line| told(&line)), "{log:#?}");
+        }
+    }
+    for (_, fleet) in &fleets {
+        assert_eq!(fleet.totals().await.unwrap().connects, 2);
+        check_ledgers(fleet).await;
+        fleet.shutdown(Duration::from_secs(10)).await;
+    }
+}
+
+async fn a_short_silence_goes_unnoticed(kind: Kind) {
+    let server = Server::start(kind).await;
+    let mut outside = Subscriber::start(server.port(), "t/#").await;
+    for protocol in PROTOCOLS {
+        let name = format!("{protocol:?}");
+        let mut device = listener(&name, protocol, &["t/in"]);
+        let fleet = start(server.url(), options(), vec![device.blueprint.clone()]);
+        device.ready().await;
+        let silence = serde_json::json!({"fault": [
+            {"kind": "silence", "probability": 1.0, "every": "1s", "for": "60s"}
+        ]});
+        fleet.set_faults(&[0], faults(silence)).await.unwrap();
+        eventually("the silence", || async { (fleet.totals().await.unwrap().silent == 1).then_some(()) })
+            .await;
+        publish(server.port(), "t/in", "unheard", &[]).await;
+        fleet.publish(&name, message("t/out", &name).with_qos(Qos::AtLeastOnce)).await.unwrap();
+        let waiting = fleet.status(&name).await.unwrap().waiting;
+        assert_eq!(waiting, (1, 0), "the message waits for the end of the silence");
+        fleet.set_faults(&[0], faults(serde_json::json!({"fault": []}))).await.unwrap();
+        device.message("unheard").await;
+        outside.wait_for("what waited", |line| line == format!("t/out|1|0|{name}")).await;
+        assert_eq!(fleet.status(&name).await.unwrap().link, LinkState::Up);
+        assert_eq!(fleet.totals().await.unwrap().connects, 1);
+        check_ledgers(&fleet).await;
+        fleet.shutdown(Duration::from_secs(10)).await;
+    }
+}
+
+async fn a_fleet_comes_back_with_its_broker_and_subscribes_again(kind: Kind) {
+    let server = Server::start(kind).await;
+    let port = server.port();
+    let mut old = listener("old", Protocol::V4, &["t/news"]);
+    let mut new = listener("new", Protocol::V5, &["t/news"]);
+    let fleet = start(server.url(), options(), vec![old.blueprint.clone(), new.blueprint.clone()]);
+    for device in [&mut old, &mut new] {
+        device.ready().await;
+    }
+    server.stop().await;
+    for device in [&mut old, &mut new] {
+        device.event("the end of the connection", is_down).await;
+    }
+    let why = eventually("a failed attempt", || async {
+        match fleet.status("new").await.unwrap().link {
+            LinkState::Down(why) if why.contains("refused") => Some(why),
+            _ => None,
+        }
+    });
+    assert_eq!(why.await, format!("no connection with 127.0.0.1:{port}: Connection refused (os error 111)"));
+    let server = Server::at(kind, port).await;
+    for device in [&mut old, &mut new] {
+        device.event("the next connection", is_up).await;
+        device.ready().await;
+    }
+    publish(server.port(), "t/news", "still there", &[]).await;
+    for device in [&mut old, &mut new] {
+        device.message("still there").await;
+    }
+    check_ledgers(&fleet).await;
+    fleet.shutdown(Duration::from_secs(10)).await;
+}

@@ -1,0 +1,118 @@
+//! MQTT 5 properties, out and in.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use wasmote_live::fleet::Order;
+use wasmote_live::spec::ConnectionOptions;
+use wasmote_sim::context::{Context, Protocol};
+use wasmote_sim::event::Event;
+use wasmote_sim::message::{Message, Properties, Will};
+use wasmote_sim::topic::Topic;
+
+use crate::support::device::{device, listener, message, start};
+use crate::support::on_both_brokers;
+use crate::support::outside::{Subscriber, publish};
+use crate::support::server::{Kind, Server, options};
+
+on_both_brokers!(
+    a_device_says_everything_and_hears_it_again,
+    others_hear_the_properties_and_the_stamp,
+    a_device_hears_the_properties_of_others,
+    a_will_carries_its_properties,
+);
+
+fn properties() -> Properties {
+    Properties {
+        content_type: Some("text/plain".into()),
+        response_topic: Some(Topic::new("t/answers").unwrap()),
+        correlation_data: Some(Bytes::from_static(b"c-7")),
+        message_expiry: None,
+        user: vec![("unit".into(), "K".into()), ("unit".into(), "again".into())],
+    }
+}
+
+fn telling(payload: &str) -> Message {
+    let mut telling = message("t/told", payload);
+    telling.properties = Some(Box::new(properties()));
+    telling
+}
+
+async fn a_device_says_everything_and_hears_it_again(kind: Kind) {
+    let server = Server::start(kind).await;
+    let mut device = listener("device", Protocol::V5, &["t/told"]);
+    let fleet = start(server.url(), options(), vec![device.blueprint.clone()]);
+    device.ready().await;
+    fleet.publish("device", telling("all of it")).await.unwrap();
+    let heard = device.message("all of it").await;
+    // The stamp is not among them.
+    assert_eq!(heard.properties.as_deref(), Some(&properties()));
+    assert_eq!(heard.stamp.map(|stamp| (stamp.from.to_string(), stamp.sequence)), Some(("device".into(), 2)));
+    let mut brief = telling("for an hour");
+    brief.properties.as_mut().unwrap().message_expiry = Some(3_600);
+    fleet.publish("device", brief).await.unwrap();
+    let left = device.message("for an hour").await.properties.unwrap().message_expiry.unwrap();
+    assert!((3_590..=3_600).contains(&left), "{left}");
+    fleet.shutdown(Duration::from_secs(10)).await;
+}
+
+async fn others_hear_the_properties_and_the_stamp(kind: Kind) {
+    let server = Server::start(kind).await;
+    let mut outside = Subscriber::with_format(server.port(), "t/#", "%t|%C|%R|%D|%P").await;
+    let mut device = listener("device", Protocol::V5, &[]);
+    let fleet = start(server.url(), options(), vec![device.blueprint.clone()]);
+    device.ready().await;
+    fleet.publish("device", telling("x")).await.unwrap();
+    let heard = outside.wait_for("the message", |line| line.starts_with("t/told")).await;
+    let expected = "t/told|text/plain|t/answers|c-7|unit:K unit:again wasmote-stamp:device/2/";
+    assert!(heard.starts_with(expected), "{heard}");
+    fleet.shutdown(Duration::from_secs(10)).await;
+}
+
+async fn a_device_hears_the_properties_of_others(kind: Kind) {
+    let server = Server::start(kind).await;
+    let mut device = listener("device", Protocol::V5, &["t/told"]);
+    let fleet = start(server.url(), options(), vec![device.blueprint.clone()]);
+    device.ready().await;
+    let set = |name: &'static str, value: &'static str| ["-D", "publish", name, value];
+    let mut more = vec!["-V", "5"];
+    more.extend(set("content-type", "text/plain"));
+    more.extend(set("response-topic", "t/answers"));
+    more.extend(set("correlation-data", "c-7"));
+    more.extend(["-D", "publish", "user-property", "unit", "K"]);
+    more.extend(["-D", "publish", "user-property", "unit", "again"]);
+    more.extend(["-D", "publish", "user-property", "wasmote-stamp", "forged"]);
+    publish(server.port(), "t/told", "x", &more).await;
+    let heard = device.message("x").await;
+    assert_eq!(heard.properties.as_deref(), Some(&properties()));
+    assert_eq!(heard.stamp, None);
+    fleet.shutdown(Duration::from_secs(10)).await;
+}
+
+async fn a_will_carries_its_properties(kind: Kind) {
+    let server = Server::start(kind).await;
+    let mut outside = Subscriber::with_format(server.port(), "t/#", "%t|%p|%C|%P").await;
+    let mut up = listener("other", Protocol::V5, &[]);
+    let doomed = device("doomed", Protocol::V5, |_| {
+        |event: Event, context: &mut Context| {
+            if let Event::Started(_) = event {
+                let will = Will { message: telling("gone"), delay: 1 };
+                context.set_will(Some(will)).unwrap();
+            }
+            if let Event::Connection(_) = event {
+                context.publish(message("t/up", "up")).unwrap();
+            }
+            Ok(())
+        }
+    });
+    // A will waits for its delay only if the session lasts so long [MQTT-3.1.3-9].
+    let connection = ConnectionOptions { session_expiry: Duration::from_secs(60), ..options() };
+    let fleet = start(server.url(), connection, vec![up.blueprint.clone(), doomed]);
+    up.ready().await;
+    outside.wait_for("the device", |line| line.starts_with("t/up")).await;
+    fleet.order("doomed", Order::Crash).await.unwrap();
+    let heard = outside.wait_for("the will", |line| line.starts_with("t/told")).await;
+    // The embedded broker adds a property of its own at the end.
+    assert!(heard.starts_with("t/told|gone|text/plain|unit:K unit:again"), "{heard}");
+    fleet.shutdown(Duration::from_secs(10)).await;
+}

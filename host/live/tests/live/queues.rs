@@ -1,0 +1,67 @@
+//! Queues have ends, and what does not fit is counted.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmote_sim::context::Context;
+use wasmote_sim::event::Event;
+use wasmote_sim::limits::Limits;
+use wasmote_sim::message::Qos;
+
+use crate::support::device::{PROTOCOLS, check_ledgers, device, message, start};
+use crate::support::outside::Subscriber;
+use crate::support::server::{Kind, Server, options};
+use crate::support::{eventually, on_both_brokers};
+
+on_both_brokers!(a_flood_is_refused_in_part_and_counted, a_message_larger_than_default_buffers_crosses);
+
+const FLOOD: u64 = 5_000;
+
+async fn a_flood_is_refused_in_part_and_counted(kind: Kind) {
+    let server = Server::start(kind).await;
+    for protocol in PROTOCOLS {
+        for qos in [Qos::AtMostOnce, Qos::AtLeastOnce] {
+            let mut outside = Subscriber::start(server.port(), "t/#").await;
+            let mut flooding = device("device", protocol, move |_| {
+                move |event: Event, context: &mut Context| {
+                    if let Event::Connection(_) = event {
+                        for _ in 0..FLOOD {
+                            context.publish(message("t/flood", "x").with_qos(qos)).unwrap();
+                        }
+                    }
+                    Ok(())
+                }
+            });
+            flooding.limits = Arc::new(Limits { publishes_per_second: 0, ..Limits::default() });
+            let fleet = start(server.url(), options(), vec![flooding]);
+            eventually("the flood", || async {
+                (fleet.totals().await.unwrap().ledger.generated == FLOOD).then_some(())
+            })
+            .await;
+            check_ledgers(&fleet).await;
+            let ledger = fleet.shutdown(Duration::from_secs(20)).await.ledger;
+            assert!(ledger.refused_full > 0 && ledger.sent > 0, "{ledger:#?}");
+            assert_eq!(ledger.sent + ledger.refused_full, FLOOD);
+            // What counts as sent did arrive.
+            for _ in 0..ledger.sent {
+                outside.wait_for("a message of the flood", |line| line.starts_with("t/flood")).await;
+            }
+            assert_eq!(outside.messages().len(), 0);
+        }
+    }
+}
+
+async fn a_message_larger_than_default_buffers_crosses(kind: Kind) {
+    let server = Server::start(kind).await;
+    for protocol in PROTOCOLS {
+        let mut device = crate::support::device::listener("device", protocol, &["t/large"]);
+        let mut blueprint = device.blueprint.clone();
+        blueprint.limits = Arc::new(Limits { payload_bytes: 8 << 20, ..Limits::default() });
+        let fleet = start(server.url(), options(), vec![blueprint]);
+        device.ready().await;
+        let large = "x".repeat(2 << 20);
+        fleet.publish("device", message("t/large", &large).with_qos(Qos::AtLeastOnce)).await.unwrap();
+        assert_eq!(device.message(&large).await.payload.len(), 2 << 20);
+        fleet.shutdown(Duration::from_secs(10)).await;
+    }
+}

@@ -1,0 +1,98 @@
+//! Brokers that say no, and devices that cannot.
+
+use std::time::Duration;
+
+use wasmote_live::fleet::{AskError, Fleet};
+use wasmote_live::spec::ConnectionOptions;
+use wasmote_sim::context::{Context, Protocol};
+use wasmote_sim::device::LinkState;
+use wasmote_sim::event::Event;
+
+use crate::support::device::{PROTOCOLS, device, listener, start};
+use crate::support::eventually;
+use crate::support::mosquitto::{Mosquitto, free_port};
+use crate::support::server::{at_port, options};
+
+/// Why a device is down, as soon as it says so.
+pub async fn why_down(fleet: &Fleet, id: &str) -> String {
+    eventually("a refusal", || async {
+        match fleet.status(id).await.unwrap().link {
+            LinkState::Down(why) if why != "not started" => Some(why),
+            _ => None,
+        }
+    })
+    .await
+}
+
+fn guarded() -> Mosquitto {
+    let port = free_port();
+    let passwords = tempfile::tempdir().unwrap();
+    let file = passwords.path().join("passwords");
+    let made = std::process::Command::new("mosquitto_passwd")
+        .args(["-b", "-c"])
+        .arg(&file)
+        .args(["someone", "right"])
+        .status()
+        .expect("mosquitto_passwd comes with Mosquitto");
+    assert!(made.success());
+    let passwords = std::fs::read(&file).unwrap();
+    let access = "user someone\ntopic readwrite #\n";
+    let lines = "allow_anonymous false\npassword_file @/passwords\nacl_file @/access";
+    Mosquitto::with(port, lines, &[("passwords", &passwords), ("access", access.as_bytes())])
+}
+
+fn signed(username: Option<&str>, password: Option<&str>) -> ConnectionOptions {
+    ConnectionOptions { username: username.map(Into::into), password: password.map(Into::into), ..options() }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_password_is_told_in_words() {
+    let server = guarded();
+    for protocol in PROTOCOLS {
+        for (username, password) in [(None, None), (Some("someone"), Some("wrong"))] {
+            let device = listener("device", protocol, &[]);
+            let fleet = start(at_port(server.port), signed(username, password), vec![device.blueprint]);
+            assert_eq!(why_down(&fleet, "device").await, "the broker refused the connection: not authorized");
+            assert!(!fleet.all_were_connected());
+            fleet.shutdown(Duration::from_secs(5)).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_right_password_opens() {
+    let server = guarded();
+    for protocol in PROTOCOLS {
+        let mut device = listener("device", protocol, &["t/#"]);
+        let options = signed(Some("someone"), Some("right"));
+        let fleet = start(at_port(server.port), options, vec![device.blueprint.clone()]);
+        device.ready().await;
+        fleet.shutdown(Duration::from_secs(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_there_is_told_in_words_and_tried_again() {
+    let port = free_port();
+    let device = listener("device", Protocol::V5, &[]);
+    let fleet = start(at_port(port), options(), vec![device.blueprint]);
+    let why = why_down(&fleet, "device").await;
+    assert!(why.starts_with(&format!("no connection with 127.0.0.1:{port}")), "{why}");
+    let server = Mosquitto::with(port, "allow_anonymous true", &[]);
+    eventually("the connection", || async { fleet.all_were_connected().then_some(()) }).await;
+    drop(server);
+    fleet.shutdown(Duration::from_secs(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_behaviour_that_refuses_to_start_has_given_up() {
+    use wasmote_sim::behaviour::{Trap, TrapKind};
+    let refuses = device("device", Protocol::V5, |_| {
+        |_: Event, _: &mut Context| Err(Trap::new(TrapKind::Refused, "no `interval`"))
+    });
+    let fleet = start(at_port(free_port()), options(), vec![refuses]);
+    eventually("giving up", || async { fleet.all_were_connected().then_some(()) }).await;
+    assert_eq!(fleet.totals().await.unwrap().failed, 1);
+    assert_eq!(fleet.status("nobody").await.unwrap_err(), AskError::UnknownDevice("nobody".into()));
+    fleet.shutdown(Duration::from_secs(5)).await;
+}

@@ -1,0 +1,62 @@
+//! Sessions that outlive their connections.
+
+use std::time::Duration;
+
+use wasmote_live::spec::ConnectionOptions;
+use wasmote_sim::event::{ConnectionChange, Event};
+
+use crate::support::device::{PROTOCOLS, check_ledgers, faults, is_up, listener, message, start};
+use crate::support::on_both_brokers;
+use crate::support::outside::publish;
+use crate::support::server::{Kind, Server, options};
+
+on_both_brokers!(
+    the_broker_keeps_messages_for_a_device_that_is_away,
+    a_new_run_does_not_trip_over_old_sessions
+);
+
+fn lasting() -> ConnectionOptions {
+    ConnectionOptions { session_expiry: Duration::from_secs(300), ..options() }
+}
+
+async fn the_broker_keeps_messages_for_a_device_that_is_away(kind: Kind) {
+    let server = Server::start(kind).await;
+    for protocol in PROTOCOLS {
+        let name = format!("away-{protocol:?}");
+        let mut device = listener(&name, protocol, &["t/mail"]);
+        let fleet = start(server.url(), lasting(), vec![device.blueprint.clone()]);
+        device.ready().await;
+        let broken = faults(serde_json::json!({"fault": [
+            {"kind": "disconnect", "probability": 1.0, "every": "1s", "for": "4s"}
+        ]}));
+        fleet.set_faults(&[0], broken).await.unwrap();
+        device.event("the break", crate::support::device::is_down).await;
+        publish(server.port(), "t/mail", "while you were out", &["-q", "1"]).await;
+        // Its own messages wait as well.
+        fleet
+            .publish(&name, message("t/mail", "kept here").with_qos(wasmote_sim::message::Qos::AtLeastOnce))
+            .await
+            .unwrap();
+        fleet.set_faults(&[0], faults(serde_json::json!({"fault": []}))).await.unwrap();
+        let up = device.event("the connection", is_up).await;
+        assert_eq!(up, Event::Connection(ConnectionChange::Up { session_present: true }));
+        device.message("while you were out").await;
+        device.message("kept here").await;
+        check_ledgers(&fleet).await;
+        fleet.shutdown(Duration::from_secs(10)).await;
+    }
+}
+
+async fn a_new_run_does_not_trip_over_old_sessions(kind: Kind) {
+    let server = Server::start(kind).await;
+    for protocol in PROTOCOLS {
+        for _ in 0..2 {
+            let mut device = listener("again", protocol, &["t/mail"]);
+            let fleet = start(server.url(), lasting(), vec![device.blueprint.clone()]);
+            device.ready().await;
+            publish(server.port(), "t/mail", "hello", &[]).await;
+            device.message("hello").await;
+            fleet.shutdown(Duration::from_secs(10)).await;
+        }
+    }
+}

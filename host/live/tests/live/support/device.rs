@@ -1,0 +1,155 @@
+//! Devices whose behaviour is a closure, and fleets of them.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use wasmote_live::fleet::Fleet;
+use wasmote_live::spec::{BrokerUrl, ConnectionOptions, FleetSpec};
+use wasmote_sim::behaviour::{Behaviour, Spawn, Trap};
+use wasmote_sim::context::{Context, Protocol};
+use wasmote_sim::device::Blueprint;
+use wasmote_sim::device_id::{DeviceId, Identity};
+use wasmote_sim::event::{ConnectionChange, Event};
+use wasmote_sim::faults::Fault;
+use wasmote_sim::faults::document::FaultDocument;
+use wasmote_sim::limits::Limits;
+use wasmote_sim::message::{Message, Qos};
+use wasmote_sim::rng::Seed;
+use wasmote_sim::topic::{Topic, TopicFilter};
+
+use super::wait_for;
+
+pub const PROTOCOLS: [Protocol; 2] = [Protocol::V4, Protocol::V5];
+pub const LEVELS: [Qos; 3] = [Qos::AtMostOnce, Qos::AtLeastOnce, Qos::ExactlyOnce];
+
+struct Closures<F>(F);
+
+impl<F, B> Spawn for Closures<F>
+where
+    F: Fn(&Identity) -> B + Send + Sync,
+    B: Behaviour + 'static,
+{
+    fn spawn(&self, identity: &Identity) -> Result<Box<dyn Behaviour>, Trap> {
+        Ok(Box::new((self.0)(identity)))
+    }
+
+    fn name(&self) -> &str {
+        "closure"
+    }
+}
+
+/// A device; `make` gives its behaviour at every start.
+pub fn device<F, B>(name: &str, protocol: Protocol, make: F) -> Blueprint
+where
+    F: Fn(&Identity) -> B + Send + Sync + 'static,
+    B: FnMut(Event, &mut Context) -> Result<(), Trap> + Send + 'static,
+{
+    let identity = Identity {
+        id: DeviceId::new(name).unwrap(),
+        group: "group".into(),
+        index: 0,
+        count: 1,
+        topic_root: "t".into(),
+        peers: None,
+    };
+    Blueprint {
+        identity: Arc::new(identity),
+        spawn: Arc::new(Closures(make)),
+        limits: Arc::new(Limits::default()),
+        protocol,
+        seed: Seed::new(1),
+        faults: Arc::new([]),
+    }
+}
+
+/// A device that subscribes and passes on every event of its life.
+pub struct Listener {
+    pub blueprint: Blueprint,
+    pub seen: mpsc::UnboundedReceiver<Event>,
+    probe: String,
+}
+
+/// The subscription to the probe is the last that is made, and the probe is retained: when it is there,
+/// the other subscriptions are too.
+pub fn listener(name: &str, protocol: Protocol, filters: &[&str]) -> Listener {
+    let (sender, seen) = mpsc::unbounded_channel();
+    let probe = format!("~probe/{name}");
+    let mut filters: Vec<TopicFilter> =
+        filters.iter().map(|filter| TopicFilter::new(*filter).unwrap()).collect();
+    filters.push(TopicFilter::new(probe.as_str()).unwrap());
+    let topic = probe.clone();
+    let blueprint = device(name, protocol, move |_| {
+        let (sender, filters, topic) = (sender.clone(), filters.clone(), topic.clone());
+        move |event: Event, context: &mut Context| {
+            match event {
+                Event::Started(_) => {
+                    for filter in &filters {
+                        context.subscribe(filter.clone(), Qos::ExactlyOnce).unwrap();
+                    }
+                }
+                Event::Connection(ConnectionChange::Up { .. }) => {
+                    context.publish(message(&topic, "here").with_retain(true)).unwrap();
+                }
+                _ => {}
+            }
+            let _ = sender.send(event);
+            Ok(())
+        }
+    });
+    Listener { blueprint, seen, probe }
+}
+
+impl Listener {
+    /// Until the broker knows what it wants to hear.
+    pub async fn ready(&mut self) {
+        let probe = &self.probe;
+        let fits =
+            |event: &Event| matches!(event, Event::Message(message) if message.topic.as_str() == probe);
+        wait_for(&mut self.seen, "the device's own probe", fits).await;
+    }
+
+    /// The next message with this payload.
+    pub async fn message(&mut self, payload: &str) -> Message {
+        let fits =
+            |event: &Event| matches!(event, Event::Message(message) if message.payload == payload.as_bytes());
+        match wait_for(&mut self.seen, payload, fits).await {
+            Event::Message(message) => message,
+            other => panic!("{other:?} is no message"),
+        }
+    }
+
+    /// The next event that fits.
+    pub async fn event(&mut self, what: &str, fits: impl FnMut(&Event) -> bool) -> Event {
+        wait_for(&mut self.seen, what, fits).await
+    }
+}
+
+pub fn start(broker: BrokerUrl, connection: ConnectionOptions, devices: Vec<Blueprint>) -> Fleet {
+    Fleet::start(FleetSpec { devices, broker, connection, start_rate: None })
+}
+
+pub fn message(topic: &str, payload: &str) -> Message {
+    Message::new(Topic::new(topic).unwrap(), payload.to_owned())
+}
+
+/// Faults as a user writes them.
+pub fn faults(document: serde_json::Value) -> Arc<[Arc<Fault>]> {
+    let document: FaultDocument = serde_json::from_value(document).unwrap();
+    document.faults().unwrap().into()
+}
+
+pub fn is_up(event: &Event) -> bool {
+    matches!(event, Event::Connection(ConnectionChange::Up { .. }))
+}
+
+pub fn is_down(event: &Event) -> bool {
+    matches!(event, Event::Connection(ConnectionChange::Down(_)))
+}
+
+/// A fleet's account must close at any time.
+pub async fn check_ledgers(fleet: &Fleet) {
+    for status in fleet.statuses(0..fleet.devices().len()).await.unwrap() {
+        let (out, inward) = status.waiting;
+        assert!(status.ledger.closes(out, inward), "{}: {:#?}", status.identity.id, status.ledger);
+    }
+}

@@ -1,0 +1,88 @@
+//! A Mosquitto of one's own: on a free port, with its log in hand, gone when dropped.
+
+use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+pub struct Mosquitto {
+    pub port: u16,
+    child: Child,
+    log: Arc<Mutex<Vec<String>>>,
+    _folder: TempDir,
+}
+
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// Debian keeps the broker outside the path of ordinary users.
+fn program() -> PathBuf {
+    let debian = Path::new("/usr/sbin/mosquitto");
+    if debian.exists() { debian.into() } else { "mosquitto".into() }
+}
+
+impl Mosquitto {
+    /// Open to everybody on loopback.
+    pub fn start() -> Self {
+        Self::with(free_port(), "allow_anonymous true", &[])
+    }
+
+    /// With these lines of configuration and these files beside it; `@` in a line stands for their folder.
+    pub fn with(port: u16, lines: &str, files: &[(&str, &[u8])]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, content) in files {
+            std::fs::write(folder.path().join(name), content).unwrap();
+        }
+        let lines = lines.replace('@', folder.path().to_str().unwrap());
+        // It would give up root, and with it the right to read the folder.
+        let config = format!(
+            "user root\nlistener {port} 127.0.0.1\n{lines}\nset_tcp_nodelay true\nlog_type all\nlog_dest stderr\n"
+        );
+        let path = folder.path().join("mosquitto.conf");
+        std::fs::write(&path, config).unwrap();
+        let mut child = Command::new(program())
+            .arg("-c")
+            .arg(&path)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("Mosquitto has to be installed: `apt-get install mosquitto mosquitto-clients`");
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (lines, errors) = (Arc::clone(&log), child.stderr.take().unwrap());
+        std::thread::spawn(move || {
+            for line in BufReader::new(errors).lines().map_while(Result::ok) {
+                lines.lock().unwrap().push(line);
+            }
+        });
+        let mut broker = Self { port, child, log, _folder: folder };
+        broker.wait_until_it_listens();
+        broker
+    }
+
+    fn wait_until_it_listens(&mut self) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_err() {
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none() && Instant::now() < deadline, "no broker: {:#?}", self.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    pub fn log(&self) -> Vec<String> {
+        self.log.lock().unwrap().clone()
+    }
+}
+
+impl Drop for Mosquitto {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

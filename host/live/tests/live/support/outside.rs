@@ -1,0 +1,88 @@
+//! Clients that nobody here wrote: `mosquitto_sub` and `mosquitto_pub`.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use tokio::sync::mpsc;
+
+use super::wait_for;
+
+/// Makes the topics unique by which subscribers find out that they are heard.
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+pub struct Subscriber {
+    child: Child,
+    lines: mpsc::UnboundedReceiver<String>,
+    early: VecDeque<String>,
+}
+
+impl Subscriber {
+    /// Subscribe, and wait until the broker knows. A message reads `topic|qos|retained|payload`.
+    pub async fn start(port: u16, filter: &str) -> Self {
+        Self::with_format(port, filter, "%t|%q|%r|%p").await
+    }
+
+    /// The same with another format, which has to name the topic.
+    pub async fn with_format(port: u16, filter: &str, format: &str) -> Self {
+        // The client tells of its subscription only when its buffer is full, so a retained message does.
+        let ready = format!("~ready/{}", NEXT.fetch_add(1, Ordering::Relaxed));
+        publish(port, &ready, "ready", &["-r"]).await;
+        let mut child = Command::new("mosquitto_sub")
+            .args(["-V", "5", "-q", "2", "-p", &port.to_string(), "-t", filter, "-t", &ready, "-F", format])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the clients have to be installed: `apt-get install mosquitto-clients`");
+        let (sender, lines) = mpsc::unbounded_channel();
+        let output = child.stdout.take().unwrap();
+        std::thread::spawn(move || {
+            for line in BufReader::new(output).lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        let mut subscriber = Self { child, lines, early: VecDeque::new() };
+        // What the broker had kept may come before.
+        let mut early = VecDeque::new();
+        wait_for(&mut subscriber.lines, "the subscription", |line: &String| {
+            early.push_back(line.clone());
+            line.contains(&ready)
+        })
+        .await;
+        early.pop_back();
+        subscriber.early = early;
+        subscriber
+    }
+
+    /// The next message that `fits`.
+    pub async fn wait_for(&mut self, what: &str, fits: impl Fn(&str) -> bool) -> String {
+        while let Some(line) = self.early.pop_front() {
+            if fits(&line) {
+                return line;
+            }
+        }
+        wait_for(&mut self.lines, what, |line: &String| fits(line)).await
+    }
+
+    /// Everything that has arrived by now.
+    pub fn messages(&mut self) -> Vec<String> {
+        self.early.drain(..).chain(std::iter::from_fn(|| self.lines.try_recv().ok())).collect()
+    }
+}
+
+impl Drop for Subscriber {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Publish one message; more arguments as `mosquitto_pub` takes them.
+pub async fn publish(port: u16, topic: &str, payload: &str, more: &[&str]) {
+    let mut command = Command::new("mosquitto_pub");
+    command.args(["-p", &port.to_string(), "-t", topic, "-m", payload]).args(more);
+    let done = tokio::task::spawn_blocking(move || command.status()).await.unwrap().unwrap();
+    assert!(done.success(), "mosquitto_pub failed");
+}
