@@ -6,7 +6,7 @@
 #   make lint         formatting and clippy, warnings denied
 #   make clean        remove what was built
 
-.PHONY: run test behaviours mosquitto lint clean help
+.PHONY: run test behaviours test-tools lint clean help
 
 CARGO ?= cargo
 ARGS ?=
@@ -15,25 +15,26 @@ run: behaviours
 	$(CARGO) build --release --locked --package wasmote
 	$(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)/release/wasmote run $(ARGS)
 
-test: behaviours mosquitto
+test: behaviours test-tools
 	$(CARGO) test --manifest-path behaviours/Cargo.toml --workspace --locked
 	$(CARGO) test --workspace --locked
 
 behaviours:
 	sh behaviours/build.sh
 
-# The tests check this project against a broker and clients that are not its own.
-mosquitto:
-	@if command -v mosquitto_sub >/dev/null && PATH="$$PATH:/usr/sbin" command -v mosquitto >/dev/null; then \
+# The tests check this project with a broker and clients that are not its own.
+test-tools:
+	@if command -v mosquitto_sub >/dev/null && command -v curl >/dev/null \
+	  && PATH="$$PATH:/usr/sbin" command -v mosquitto >/dev/null; then \
 	  exit 0; \
 	elif command -v apt-get >/dev/null; then \
-	  echo "Installing the Mosquitto broker and its clients, which the tests check this project against."; \
+	  echo "Installing Mosquitto, its clients and curl: the tests check this project with them."; \
 	  if [ "$$(id -u)" -eq 0 ]; then as_root=; else as_root=sudo; fi; \
 	  $$as_root apt-get update -qq && \
 	  $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-	    mosquitto mosquitto-clients; \
+	    mosquitto mosquitto-clients curl; \
 	else \
-	  echo "The tests need the Mosquitto broker and its clients: install the packages mosquitto and mosquitto-clients." >&2; \
+	  echo "The tests need Mosquitto, its clients and curl: install mosquitto, mosquitto-clients and curl." >&2; \
 	  exit 1; \
 	fi
 

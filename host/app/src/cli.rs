@@ -1,0 +1,142 @@
+//! The command line, one verb a file.
+
+pub mod behaviours;
+pub mod output;
+pub mod run;
+pub mod style;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::config::args::RunArgs;
+use crate::exit::Exit;
+
+/// `{options}` and `{subcommands}` come after the examples.
+const TEMPLATE: &str = "\
+{about}
+
+{before-help}{usage-heading} {usage}
+
+{all-args}{after-help}";
+
+const EXAMPLES: &str = "\
+Examples:
+  wasmote run                                   nine heartbeats, a broker, realistic faults
+  wasmote run sensor -n 100 --faults none       a hundred sensors in a perfect world
+  wasmote run ./my.wasm --broker mqtt://host    your behaviour on your broker
+  wasmote behaviours list                       what is built in
+  curl http://127.0.0.1:5000/status             ask a running fleet";
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  wasmote run
+  wasmote run sensor --devices 100 --duration 5m --faults none
+  wasmote run --broker mqtts://broker.example --ca ca.pem --broker-user me --broker-password-file pw
+  wasmote run heartbeat -n 1000 --device-config peers=2 --device-config interval=10s
+  wasmote run ./behaviour.wasm --faults faults.toml --seed 42 --log json
+  wasmote run --config fleet.toml";
+
+const RUN_NOTES: &str = "\
+A flag beats its environment name, which beats the configuration file, which beats the default. The file's
+fields are named like the flags, with `_` for `-`, and `[[group]]` describes devices of several behaviours.
+
+What devices do goes to stderr (RUST_LOG sets how much), the line of totals to stdout.
+
+Exit codes: 0 done, also when Ctrl-C or SIGTERM ends a run without --duration; 1 failed; 2 usage; 130 when a
+signal ends a run before its --duration, or a second signal ends it at once.";
+
+/// Simulated IoT devices, each a sandboxed Wasm component, on a real MQTT broker with realistic faults.
+#[derive(Debug, Parser)]
+#[command(name = "wasmote", version, before_help = EXAMPLES, help_template = TEMPLATE)]
+#[command(disable_help_subcommand = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Bring up a fleet of devices and show what they do
+    #[command(before_help = RUN_EXAMPLES, after_help = RUN_NOTES, help_template = TEMPLATE)]
+    Run(Box<RunArgs>),
+    /// Show the built-in behaviours, or look into a .wasm file
+    #[command(subcommand)]
+    Behaviours(behaviours::Verb),
+}
+
+/// Everything the program does.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = match cli.verb {
+        None => {
+            let _ = Cli::command().print_help();
+            Ok(Exit::Done)
+        }
+        Some(Verb::Run(args)) => run::run(*args),
+        Some(Verb::Behaviours(verb)) => behaviours::run(verb),
+    };
+    outcome.unwrap_or_else(|failure| failure.report()).into()
+}
+
+/// What to tell the user when a verb did not succeed.
+#[derive(Debug)]
+pub struct Failure {
+    exit: Exit,
+    problem: anyhow::Error,
+}
+
+impl Failure {
+    /// The user asked for something that makes no sense.
+    pub fn usage(problem: impl Into<anyhow::Error>) -> Self {
+        Self { exit: Exit::Usage, problem: problem.into() }
+    }
+
+    /// Something went wrong on the way.
+    pub fn failed(problem: impl Into<anyhow::Error>) -> Self {
+        Self { exit: Exit::Failed, problem: problem.into() }
+    }
+
+    fn report(self) -> Exit {
+        let red = style::ERROR.on(&std::io::stderr());
+        output::to_stderr(format_args!("{red}error:{red:#} {}", self.problem));
+        self.exit
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_leads_with_examples() {
+        for (verb, example) in
+            [(None, "wasmote run sensor -n 100"), (Some("run"), "wasmote run sensor --devices")]
+        {
+            let mut command = Cli::command();
+            command.build();
+            let command = match verb {
+                None => &mut command,
+                Some(verb) => command.find_subcommand_mut(verb).unwrap(),
+            };
+            let help = command.render_long_help().to_string();
+            let (examples, usage) = (help.find(example), help.find("Usage:"));
+            assert!(examples.is_some() && examples < usage, "{help}");
+        }
+    }
+
+    #[test]
+    fn every_setting_has_an_environment_name() {
+        let command = Cli::command();
+        let run = command.find_subcommand("run").unwrap();
+        for argument in run.get_arguments().filter(|argument| argument.get_id() != "help") {
+            let name = format!("WASMOTE_{}", argument.get_id().as_str().to_uppercase());
+            assert_eq!(argument.get_env(), Some(name.as_ref()), "{}", argument.get_id());
+        }
+    }
+}

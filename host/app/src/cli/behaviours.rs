@@ -1,0 +1,70 @@
+//! `wasmote behaviours`: what is built in, and what is in a file.
+
+pub mod inspect;
+pub mod list;
+
+use anyhow::anyhow;
+use clap::Subcommand;
+use serde::Serialize;
+use wasmote_engine::{Engine, Inspection};
+
+use super::Failure;
+use super::output::to_stdout;
+use crate::exit::Exit;
+use crate::source::Source;
+
+/// What to do with behaviours.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Show the built-in behaviours, or those of a folder
+    List(list::Args),
+    /// Show what a behaviour imports and exports, its size and its hash
+    Inspect(inspect::Args),
+}
+
+/// Do it.
+pub fn run(verb: Verb) -> Result<Exit, Failure> {
+    let engine = Engine::new().map_err(Failure::failed)?;
+    match verb {
+        Verb::List(args) => list::run(&args, &engine),
+        Verb::Inspect(args) => inspect::run(&args, &engine),
+    }
+}
+
+/// A behaviour as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Card {
+    /// What to call it.
+    pub name: String,
+    /// `built-in`, or the file.
+    pub source: String,
+    /// Bytes of the component.
+    pub size_bytes: usize,
+    /// Of the component.
+    pub sha256: String,
+    /// What it needs from its host.
+    pub imports: Vec<String>,
+    /// What it gives to its host.
+    pub exports: Vec<String>,
+}
+
+impl Card {
+    /// What was found in a behaviour.
+    pub fn new(source: &Source, inspection: Inspection) -> Self {
+        let Inspection { name, size_bytes, sha256, imports, exports } = inspection;
+        Self { name, source: source.to_string(), size_bytes, sha256, imports, exports }
+    }
+
+    fn of(source: &Source, engine: &Engine) -> Result<Self, Failure> {
+        let bytes = source.read().map_err(Failure::failed)?;
+        let component = engine
+            .load(&source.name(), &bytes)
+            .map_err(|problem| Failure::failed(anyhow!("`{}`: {problem}", source.shown())))?;
+        Ok(Self::new(source, component.inspect()))
+    }
+}
+
+fn print_json(value: &impl Serialize) -> Result<Exit, Failure> {
+    to_stdout(serde_json::to_string_pretty(value).map_err(Failure::failed)?);
+    Ok(Exit::Done)
+}

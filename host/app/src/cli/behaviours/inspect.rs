@@ -1,0 +1,42 @@
+//! `wasmote behaviours inspect FILE|NAME`
+
+use std::path::Path;
+
+use wasmote_engine::Engine;
+
+use super::{Card, print_json};
+use crate::cli::output::to_stdout;
+use crate::cli::{Failure, style};
+use crate::exit::Exit;
+use crate::source::Source;
+
+/// What to look into.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// A built-in behaviour, a .wasm file, or a folder with one
+    behaviour: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Do it.
+pub fn run(args: &Args, engine: &Engine) -> Result<Exit, Failure> {
+    let source = Source::find(&args.behaviour, Path::new("")).map_err(Failure::usage)?;
+    let card = Card::of(&source, engine)?;
+    if args.json {
+        return print_json(&card);
+    }
+    let strong = style::STRONG.on(&std::io::stdout());
+    to_stdout(format_args!("{strong}{}{strong:#}", card.name));
+    to_stdout(format_args!("  source   {}", card.source));
+    to_stdout(format_args!("  size     {} bytes", card.size_bytes));
+    to_stdout(format_args!("  sha-256  {}", card.sha256));
+    for (title, names) in [("imports", &card.imports), ("exports", &card.exports)] {
+        to_stdout(format_args!("  {title}"));
+        for name in names {
+            to_stdout(format_args!("    {name}"));
+        }
+    }
+    Ok(Exit::Done)
+}

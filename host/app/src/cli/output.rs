@@ -1,0 +1,14 @@
+//! Data to stdout and words to stderr. Whoever reads them may have gone, as `head` does; that is no error.
+
+use std::fmt::Display;
+use std::io::{Write, stderr, stdout};
+
+/// A line of data.
+pub fn to_stdout(line: impl Display) {
+    let _ = writeln!(stdout().lock(), "{line}");
+}
+
+/// A line for the user.
+pub fn to_stderr(line: impl Display) {
+    let _ = writeln!(stderr().lock(), "{line}");
+}

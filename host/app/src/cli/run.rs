@@ -1,0 +1,14 @@
+//! `wasmote run`: a fleet until it is told to stop.
+
+use super::Failure;
+use crate::config::args::RunArgs;
+use crate::config::resolve::resolve;
+use crate::exit::Exit;
+use crate::{logging, run};
+
+/// Do it.
+pub fn run(args: RunArgs) -> Result<Exit, Failure> {
+    let settings = resolve(args).map_err(Failure::usage)?;
+    logging::start(settings.log);
+    run::run(&settings).map_err(Failure::failed)
+}

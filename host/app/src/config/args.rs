@@ -1,0 +1,237 @@
+//! The flags of `wasmote run`, with the environment names that stand in for them.
+
+#![allow(rustdoc::broken_intra_doc_links, reason = "the doc comments of flags are what --help shows")]
+
+use std::path::PathBuf;
+
+use clap::Args;
+use wasmote_sim::device_id::DeviceId;
+use wasmote_sim::rng::Seed;
+
+use super::values::{
+    BrokerChoice, Count, HttpAddress, Keepalive, Length, LogFormat, MqttVersion, Rate, Switch, TopicRoot,
+};
+use crate::assignment::Assignments;
+
+/// What `wasmote run` takes. A flag beats its environment name, which beats the file.
+#[derive(Args, Clone, Debug, Default)]
+pub struct RunArgs {
+    /// A built-in behaviour, a .wasm file, or a folder with one [default: heartbeat]
+    #[arg(env = "WASMOTE_BEHAVIOUR", hide_env_values = true)]
+    pub behaviour: Option<String>,
+
+    /// Number of devices [default: 9]
+    #[arg(
+        short = 'n',
+        long,
+        env = "WASMOTE_DEVICES",
+        value_name = "N",
+        help_heading = "Fleet",
+        allow_negative_numbers = true,
+        hide_env_values = true
+    )]
+    pub devices: Option<Count>,
+
+    /// File that describes the run, with groups of devices (TOML, or JSON by its name)
+    #[arg(
+        short,
+        long,
+        env = "WASMOTE_CONFIG",
+        value_name = "FILE",
+        help_heading = "Fleet",
+        hide_env_values = true
+    )]
+    pub config: Option<PathBuf>,
+
+    /// Set one value of the behaviours' configuration for all devices; dots lead into objects and lists.
+    /// VALUE is JSON, or else text. In the environment: lines of KEY=VALUE, or a JSON object
+    #[arg(
+        long,
+        env = "WASMOTE_DEVICE_CONFIG",
+        value_name = "KEY=VALUE",
+        help_heading = "Fleet",
+        hide_env_values = true
+    )]
+    pub device_config: Vec<Assignments>,
+
+    /// Name of the only device, or what stands before the number of each (a pod's name, for example)
+    #[arg(long, env = "WASMOTE_DEVICE_ID", value_name = "NAME", help_heading = "Fleet", value_parser = device_id,
+        hide_env_values = true)]
+    pub device_id: Option<DeviceId>,
+
+    /// First levels of every topic [default: wasmote]
+    #[arg(
+        long,
+        env = "WASMOTE_TOPIC_ROOT",
+        value_name = "TOPIC",
+        help_heading = "Fleet",
+        hide_env_values = true
+    )]
+    pub topic_root: Option<TopicRoot>,
+
+    /// Devices to start per second [default: all at once]
+    #[arg(
+        long,
+        env = "WASMOTE_START_RATE",
+        value_name = "N",
+        help_heading = "Fleet",
+        hide_env_values = true
+    )]
+    pub start_rate: Option<Rate>,
+
+    /// Set one limit of what each device may use, such as memory_bytes=8388608
+    #[arg(
+        long,
+        env = "WASMOTE_LIMIT",
+        value_name = "KEY=VALUE",
+        help_heading = "Fleet",
+        hide_env_values = true
+    )]
+    pub limit: Vec<Assignments>,
+
+    /// Host that devices may ask over HTTP, as NAME or NAME:PORT [default: none]
+    #[arg(
+        long,
+        env = "WASMOTE_ALLOW_HOST",
+        value_name = "HOST",
+        help_heading = "Fleet",
+        value_delimiter = ',',
+        hide_env_values = true
+    )]
+    pub allow_host: Vec<String>,
+
+    /// The broker: `embedded`, mqtt://HOST[:PORT] or mqtts://HOST[:PORT] [default: embedded]
+    #[arg(
+        short,
+        long,
+        env = "WASMOTE_BROKER",
+        value_name = "URL",
+        help_heading = "MQTT",
+        hide_env_values = true
+    )]
+    pub broker: Option<BrokerChoice>,
+
+    /// User name for the broker
+    #[arg(
+        long,
+        env = "WASMOTE_BROKER_USER",
+        value_name = "NAME",
+        help_heading = "MQTT",
+        hide_env_values = true
+    )]
+    pub broker_user: Option<String>,
+
+    /// Password for the broker; the environment or a file keeps it from other users of this machine
+    #[arg(
+        long,
+        env = "WASMOTE_BROKER_PASSWORD",
+        value_name = "PASSWORD",
+        help_heading = "MQTT",
+        hide_env_values = true
+    )]
+    pub broker_password: Option<String>,
+
+    /// File that holds the password
+    #[arg(
+        long,
+        env = "WASMOTE_BROKER_PASSWORD_FILE",
+        value_name = "FILE",
+        help_heading = "MQTT",
+        hide_env_values = true
+    )]
+    pub broker_password_file: Option<PathBuf>,
+
+    /// Authorities to trust for mqtts://, as PEM [default: the system's]
+    #[arg(long, env = "WASMOTE_CA", value_name = "FILE", help_heading = "MQTT", hide_env_values = true)]
+    pub ca: Option<PathBuf>,
+
+    /// The devices' certificate, as PEM; needs --key
+    #[arg(long, env = "WASMOTE_CERT", value_name = "FILE", help_heading = "MQTT", hide_env_values = true)]
+    pub cert: Option<PathBuf>,
+
+    /// The certificate's key, as PEM; needs --cert
+    #[arg(long, env = "WASMOTE_KEY", value_name = "FILE", help_heading = "MQTT", hide_env_values = true)]
+    pub key: Option<PathBuf>,
+
+    /// MQTT version: 5 or 3.1.1 [default: 5]
+    #[arg(long, env = "WASMOTE_MQTT", value_name = "VERSION", help_heading = "MQTT", hide_env_values = true)]
+    pub mqtt: Option<MqttVersion>,
+
+    /// Longest silence that the broker accepts, by half again; 5s or more [default: 10s]
+    #[arg(
+        long,
+        env = "WASMOTE_KEEPALIVE",
+        value_name = "TIME",
+        help_heading = "MQTT",
+        hide_env_values = true
+    )]
+    pub keepalive: Option<Keepalive>,
+
+    /// How long the broker keeps the session of a lost connection [default: 0s]
+    #[arg(
+        long,
+        env = "WASMOTE_SESSION_EXPIRY",
+        value_name = "TIME",
+        help_heading = "MQTT",
+        hide_env_values = true
+    )]
+    pub session_expiry: Option<Length>,
+
+    /// What goes wrong: `realistic`, `none`, or a file (TOML, or JSON by its name) [default: realistic]
+    #[arg(
+        short,
+        long,
+        env = "WASMOTE_FAULTS",
+        value_name = "FAULTS",
+        help_heading = "Run",
+        hide_env_values = true
+    )]
+    pub faults: Option<String>,
+
+    /// Start of all randomness; the same seed draws the same faults [default: drawn and printed]
+    #[arg(long, env = "WASMOTE_SEED", value_name = "N", help_heading = "Run", hide_env_values = true)]
+    pub seed: Option<Seed>,
+
+    /// How long to run [default: until Ctrl-C]
+    #[arg(
+        short,
+        long,
+        env = "WASMOTE_DURATION",
+        value_name = "TIME",
+        help_heading = "Run",
+        hide_env_values = true
+    )]
+    pub duration: Option<Length>,
+
+    /// How long the last messages may take to get out at the end [default: 5s]
+    #[arg(long, env = "WASMOTE_DRAIN", value_name = "TIME", help_heading = "Run", hide_env_values = true)]
+    pub drain: Option<Length>,
+
+    /// Where the HTTP API listens; port 0 takes a free one [default: 127.0.0.1:5000]
+    #[arg(
+        long,
+        env = "WASMOTE_HTTP",
+        value_name = "ADDR:PORT",
+        help_heading = "Run",
+        hide_env_values = true
+    )]
+    pub http: Option<HttpAddress>,
+
+    /// How log lines are written [default: text]
+    #[arg(long, env = "WASMOTE_LOG", value_name = "FORMAT", help_heading = "Output", hide_env_values = true)]
+    pub log: Option<LogFormat>,
+
+    /// Write a line for each message; auto does for up to 20 devices [default: auto]
+    #[arg(
+        long,
+        env = "WASMOTE_LOG_MESSAGES",
+        value_name = "WHEN",
+        help_heading = "Output",
+        hide_env_values = true
+    )]
+    pub log_messages: Option<Switch>,
+}
+
+fn device_id(text: &str) -> Result<DeviceId, String> {
+    DeviceId::new(text).map_err(|invalid| invalid.to_string())
+}

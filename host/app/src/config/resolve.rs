@@ -1,0 +1,198 @@
+//! Flag, environment, file, default: who has a say about a setting, in this order.
+//!
+//! Clap has let flags beat the environment already; here both meet the file. Nothing is opened for writing
+//! and nothing is bound, so that a mistake is found before anything happens.
+
+mod connection;
+mod groups;
+
+use std::path::Path;
+use std::time::Duration;
+
+use wasmote_sim::rng::Seed;
+
+use super::args::RunArgs;
+use super::file::{FaultsEntry, FileConfig};
+use super::values::{BrokerChoice, Length, MqttVersion};
+use super::{ConfigError, Settings};
+use crate::document::{self, Format};
+use crate::fault_set::FaultSet;
+
+/// Paths on the command line are relative to where it was given.
+const HERE: &str = "";
+
+/// The configuration file, and where it is.
+struct Layer<'a> {
+    config: FileConfig,
+    /// Paths in it are relative to this.
+    folder: &'a Path,
+    /// As the user named it.
+    name: String,
+}
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Put a run together.
+pub fn resolve(args: RunArgs) -> Result<Settings, ConfigError> {
+    let layer = match &args.config {
+        Some(path) => load(path)?,
+        None => Layer { folder: Path::new(HERE), config: FileConfig::default(), name: String::new() },
+    };
+    let file = &layer.config;
+    let groups = groups::resolve(&args, &layer)?;
+    let broker = args.broker.clone().or(file.broker.clone());
+    let broker = broker.unwrap_or(BrokerChoice::Embedded(BrokerChoice::PORT));
+    let names = || groups.iter().map(|group| group.name.as_str());
+    let faults = fleet_faults(&args, &layer)?;
+    for set in groups.iter().filter_map(|group| group.faults.as_ref()).chain([&faults]) {
+        set.check_groups(names()).map_err(|error| error.in_file(&set.origin))?;
+    }
+    Ok(Settings {
+        connection: connection::resolve(&args, &layer, &broker)?,
+        device_id: groups::device_id(&args, file, groups.len())?,
+        topic_root: args
+            .topic_root
+            .or(file.topic_root.clone())
+            .map_or("wasmote".into(), |root| root.0.into()),
+        protocol: args.mqtt.or(file.mqtt).map(|MqttVersion(protocol)| protocol).unwrap_or_default(),
+        http: args.http.or(file.http).unwrap_or_default(),
+        seed: args.seed.or(file.seed).unwrap_or_else(draw_seed),
+        duration: args.duration.or(file.duration).map(|Length(length)| length),
+        drain: args.drain.or(file.drain).map_or(DRAIN, |Length(length)| length),
+        start_rate: args.start_rate.or(file.start_rate).map(|rate| rate.0),
+        log: args.log.or(file.log).unwrap_or_default(),
+        log_messages: args.log_messages.or(file.log_messages).unwrap_or_default(),
+        groups,
+        broker,
+        faults,
+    })
+}
+
+fn load(path: &Path) -> Result<Layer<'_>, ConfigError> {
+    let shown = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|problem| ConfigError::Unreadable {
+        path: shown.clone(),
+        named_by: "--config",
+        problem,
+    })?;
+    let config = document::parse(&text, Format::of(path)).map_err(|error| error.in_file(&shown))?;
+    Ok(Layer { config, folder: path.parent().unwrap_or(Path::new(HERE)), name: shown })
+}
+
+fn fleet_faults(args: &RunArgs, layer: &Layer<'_>) -> Result<FaultSet, ConfigError> {
+    match (&args.faults, &layer.config.faults) {
+        (Some(name), _) => Ok(FaultSet::load(name, Path::new(HERE))?),
+        (None, Some(entry)) => layer.faults(entry),
+        (None, None) => Ok(FaultSet::load("realistic", Path::new(HERE))?),
+    }
+}
+
+impl Layer<'_> {
+    /// Faults that the file names, or holds.
+    fn faults(&self, entry: &FaultsEntry) -> Result<FaultSet, ConfigError> {
+        Ok(match entry {
+            FaultsEntry::Named(name) => FaultSet::load(name, self.folder)?,
+            FaultsEntry::Inline(document) => {
+                FaultSet::new(&self.name, document.clone()).map_err(|error| error.in_file(&self.name))?
+            }
+        })
+    }
+
+    /// A field of the file, for an error.
+    fn field(&self, field: impl std::fmt::Display) -> String {
+        if self.name.is_empty() { field.to_string() } else { format!("{}: {field}", self.name) }
+    }
+}
+
+/// A seed that nobody chose. It is printed, and short enough to be typed again.
+fn draw_seed() -> Seed {
+    use rand::TryRng;
+    let drawn = rand::rngs::SysRng.try_next_u32().unwrap_or_else(|_| std::process::id());
+    Seed::new(u64::from(drawn))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::values::show_broker;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        run: RunArgs,
+    }
+
+    fn run(flags: &[&str]) -> Result<Settings, ConfigError> {
+        let flags =
+            Flags::try_parse_from(["run"].iter().chain(flags)).unwrap_or_else(|error| panic!("{error}"));
+        resolve(flags.run)
+    }
+
+    fn with_file(name: &str, text: &str, flags: &[&str]) -> Result<Settings, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        run(&[&["--config", path.to_str().unwrap()], flags].concat())
+    }
+
+    #[test]
+    fn without_a_word_nine_heartbeats_run_in_the_realistic_world() {
+        let settings = run(&[]).unwrap();
+        assert_eq!(settings.devices(), 9);
+        assert_eq!(settings.groups[0].name, "heartbeat");
+        assert_eq!(settings.broker, BrokerChoice::Embedded(1883));
+        assert_eq!(settings.http.0.to_string(), "127.0.0.1:5000");
+        assert_eq!((settings.faults.origin.as_str(), settings.faults.faults.len()), ("realistic", 3));
+        assert_eq!(&*settings.topic_root, "wasmote");
+        assert!(settings.logs_messages());
+    }
+
+    #[test]
+    fn a_flag_beats_the_file_and_the_file_beats_the_default() {
+        let text = "broker = \"mqtt://file\"\nseed = 1\nkeepalive = \"20s\"\n[config]\npeers = 3\ninterval = \"9s\"\n";
+        let settings =
+            with_file("run.toml", text, &["--seed", "2", "--device-config", "interval=1s"]).unwrap();
+        let BrokerChoice::Remote(url) = &settings.broker else { panic!("{:?}", settings.broker) };
+        assert_eq!(show_broker(url), "mqtt://file:1883");
+        assert_eq!(settings.seed.value(), 2);
+        assert_eq!(settings.connection.keepalive, Duration::from_secs(20));
+        let config = serde_json::to_value(&settings.groups[0].config).unwrap();
+        assert_eq!(config, serde_json::json!({"peers": 3, "interval": "1s"}));
+    }
+
+    #[test]
+    fn a_file_may_be_json_and_describe_groups_with_faults_of_their_own() {
+        let text = r#"{"faults": "none", "limits": {"timers": 8}, "group": [
+            {"behaviour": "heartbeat", "count": 3, "limits": {"metrics": 2},
+             "faults": {"fault": [{"kind": "loss", "probability": 0.5}]}},
+            {"name": "quiet", "behaviour": "heartbeat"}]}"#;
+        let settings = with_file("run.json", text, &[]).unwrap();
+        assert_eq!(settings.devices(), 4);
+        let limits = &settings.groups[0].limits;
+        assert_eq!((limits.timers, limits.metrics), (8, 2));
+        assert_eq!(settings.groups[0].faults.as_ref().unwrap().faults.len(), 1);
+        assert!(settings.groups[1].faults.is_none());
+    }
+
+    #[test]
+    fn what_does_not_go_together_says_so() {
+        let problem = |flags: &[&str]| run(flags).unwrap_err().to_string();
+        assert!(problem(&["--cert", "x", "--broker", "mqtts://b"]).contains("--key"));
+        assert!(problem(&["--ca", "x"]).contains("mqtts://"));
+        assert!(problem(&["--limit", "timer=1"]).contains("did you mean `timers`?"));
+        assert!(problem(&["hartbeat"]).contains("did you mean `heartbeat`?"));
+        assert!(problem(&["--faults", "realistc"]).contains("did you mean `realistic`?"));
+        let groups = "[[group]]\nbehaviour = \"heartbeat\"\n";
+        let found = with_file("run.toml", groups, &["--devices", "3"]).unwrap_err().to_string();
+        assert!(found.contains("groups"), "{found}");
+        let twice = with_file("run.toml", &groups.repeat(2), &[]).unwrap_err().to_string();
+        assert!(twice.contains("group[1].name") && twice.contains("`heartbeat` is taken"), "{twice}");
+    }
+
+    #[test]
+    fn a_fault_for_a_group_that_is_not_there_is_found() {
+        let text = "[[faults.fault]]\nkind = \"loss\"\nprobability = 0.1\ngroup = \"hearbeat\"\n";
+        let found = with_file("run.toml", text, &[]).unwrap_err().to_string();
+        assert!(found.contains("fault[0].group") && found.contains("did you mean `heartbeat`?"), "{found}");
+    }
+}

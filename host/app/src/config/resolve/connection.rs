@@ -1,0 +1,110 @@
+//! How the devices reach their broker.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmote_live::spec::{ConnectionOptions, TlsMaterial};
+use wasmote_live::tls::TlsError;
+
+use super::{HERE, Layer};
+use crate::config::ConfigError;
+use crate::config::args::RunArgs;
+use crate::config::values::{BrokerChoice, Keepalive, Length};
+
+const KEEPALIVE: Duration = Duration::from_secs(10);
+
+pub(super) fn resolve(
+    args: &RunArgs,
+    layer: &Layer<'_>,
+    broker: &BrokerChoice,
+) -> Result<ConnectionOptions, ConfigError> {
+    let file = &layer.config;
+    let username = args.broker_user.clone().or(file.broker_user.clone());
+    let password = password(args, layer)?;
+    if password.is_some() && username.is_none() {
+        return Err(ConfigError::invalid(
+            "--broker-password",
+            "it needs a user; name one with --broker-user",
+        ));
+    }
+    let speaks_tls = matches!(broker, BrokerChoice::Remote(url) if url.tls);
+    let named = [&args.ca, &args.cert, &args.key, &file.ca, &file.cert, &file.key];
+    if !speaks_tls && named.iter().any(|path| path.is_some()) {
+        let problem = "certificates are for brokers with TLS; use --broker mqtts://HOST[:PORT]";
+        return Err(ConfigError::invalid("--ca, --cert, --key", problem));
+    }
+    Ok(ConnectionOptions {
+        keepalive: args.keepalive.or(file.keepalive).map_or(KEEPALIVE, |Keepalive(length)| length),
+        session_expiry: args.session_expiry.or(file.session_expiry).map_or(Duration::ZERO, |Length(it)| it),
+        username,
+        password,
+        tls: tls(args, layer)?.map(Arc::new),
+    })
+}
+
+fn password(args: &RunArgs, layer: &Layer<'_>) -> Result<Option<String>, ConfigError> {
+    let file = &layer.config;
+    let layers = [
+        (&args.broker_password, &args.broker_password_file, Path::new(HERE)),
+        (&file.broker_password, &file.broker_password_file, layer.folder),
+    ];
+    for (word, path, folder) in layers {
+        match (word, path) {
+            (None, None) => {}
+            (Some(word), None) => return Ok(Some(word.clone())),
+            (None, Some(path)) => {
+                let bytes = read(path, folder, "--broker-password-file")?;
+                let text = String::from_utf8(bytes).map_err(|_| {
+                    ConfigError::invalid(
+                        "--broker-password-file",
+                        format!("`{}` is no UTF-8 text", path.display()),
+                    )
+                })?;
+                return Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()));
+            }
+            (Some(_), Some(_)) => {
+                let problem = "there is a password and a file with one; give only one of them";
+                return Err(ConfigError::invalid("--broker-password", problem));
+            }
+        }
+    }
+    Ok(None)
+}
+
+fn tls(args: &RunArgs, layer: &Layer<'_>) -> Result<Option<TlsMaterial>, ConfigError> {
+    let file = &layer.config;
+    let pick = |flag: &Option<PathBuf>, field: &Option<PathBuf>, name| match (flag, field) {
+        (Some(path), _) => read(path, Path::new(HERE), name).map(Some),
+        (None, Some(path)) => read(path, layer.folder, name).map(Some),
+        (None, None) => Ok(None),
+    };
+    let given = |flag: &Option<PathBuf>, field: &Option<PathBuf>| flag.is_some() || field.is_some();
+    match (given(&args.cert, &file.cert), given(&args.key, &file.key)) {
+        (true, false) => {
+            return Err(ConfigError::invalid("--cert", "a certificate needs its key; name it with --key"));
+        }
+        (false, true) => {
+            return Err(ConfigError::invalid("--key", "a key needs its certificate; name it with --cert"));
+        }
+        _ => {}
+    }
+    let ca = pick(&args.ca, &file.ca, "--ca")?;
+    let client = pick(&args.cert, &file.cert, "--cert")?.zip(pick(&args.key, &file.key, "--key")?);
+    let material = (ca.is_some() || client.is_some()).then_some(TlsMaterial { ca, client });
+    if let Some(material) = &material {
+        // The error says which of the files it is.
+        let unusable = |problem: TlsError| ConfigError::invalid("--ca, --cert, --key", problem.to_string());
+        material.check().map_err(unusable)?;
+    }
+    Ok(material)
+}
+
+fn read(path: &Path, folder: &Path, named_by: &'static str) -> Result<Vec<u8>, ConfigError> {
+    let path = folder.join(path);
+    std::fs::read(&path).map_err(|problem| ConfigError::Unreadable {
+        path: path.display().to_string(),
+        named_by,
+        problem,
+    })
+}

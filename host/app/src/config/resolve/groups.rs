@@ -1,0 +1,153 @@
+//! The devices of a run: one group by flags, or several by a file.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use wasmote_sim::device_id::DeviceId;
+use wasmote_sim::limits::Limits;
+
+use super::{HERE, Layer};
+use crate::assignment::Assignments;
+use crate::config::args::RunArgs;
+use crate::config::file::{FileConfig, GroupEntry};
+use crate::config::values::Count;
+use crate::config::{ConfigError, Group};
+use crate::document::explain;
+use crate::source::Source;
+
+const BEHAVIOUR: &str = "heartbeat";
+const DEVICES: Count = Count(9);
+
+pub(super) fn resolve(args: &RunArgs, layer: &Layer<'_>) -> Result<Vec<Group>, ConfigError> {
+    let file = &layer.config;
+    if file.group.is_empty() {
+        return Ok(vec![only_group(args, layer)?]);
+    }
+    let clash = [
+        ("BEHAVIOUR", args.behaviour.is_some()),
+        ("--devices", args.devices.is_some()),
+        ("behaviour", file.behaviour.is_some()),
+        ("devices", file.devices.is_some()),
+    ];
+    if let Some((place, _)) = clash.into_iter().find(|(_, given)| *given) {
+        let problem =
+            "it does not go with the groups of the configuration file; set `behaviour` and `count` there";
+        return Err(ConfigError::invalid(place, problem));
+    }
+    let mut groups: Vec<Group> = Vec::with_capacity(file.group.len());
+    for (index, entry) in file.group.iter().enumerate() {
+        let group = group(entry, index, args, layer)?;
+        if groups.iter().any(|other| other.name == group.name) {
+            let problem =
+                format!("`{}` is taken by an earlier group; give this one its own `name`", group.name);
+            return Err(ConfigError::invalid(layer.field(format!("group[{index}].name")), problem));
+        }
+        groups.push(group);
+    }
+    Ok(groups)
+}
+
+/// The name that devices are given instead of their group's.
+pub(super) fn device_id(
+    args: &RunArgs,
+    file: &FileConfig,
+    groups: usize,
+) -> Result<Option<DeviceId>, ConfigError> {
+    let id = args.device_id.clone().or(file.device_id.clone());
+    if id.is_some() && groups > 1 {
+        let problem =
+            format!("it names the devices of one group, and there are {groups}; give each group a `name`");
+        return Err(ConfigError::invalid("--device-id", problem));
+    }
+    Ok(id)
+}
+
+fn only_group(args: &RunArgs, layer: &Layer<'_>) -> Result<Group, ConfigError> {
+    let file = &layer.config;
+    let (name, place, folder) = match (&args.behaviour, &file.behaviour) {
+        (Some(name), _) => (name.as_str(), "BEHAVIOUR".into(), Path::new(HERE)),
+        (None, Some(name)) => (name.as_str(), layer.field("behaviour"), layer.folder),
+        (None, None) => (BEHAVIOUR, "BEHAVIOUR".into(), Path::new(HERE)),
+    };
+    let Count(count) = args.devices.or(file.devices).unwrap_or(DEVICES);
+    let behaviour = find(name, &place, folder)?;
+    Ok(Group {
+        name: behaviour.name(),
+        behaviour,
+        count,
+        config: merged(&file.config, &Map::new(), &args.device_config, "--device-config")?,
+        faults: None,
+        limits: limits(&file.limits, &Map::new(), &args.limit)?,
+        allow_hosts: hosts(args, file, None),
+    })
+}
+
+fn group(entry: &GroupEntry, index: usize, args: &RunArgs, layer: &Layer<'_>) -> Result<Group, ConfigError> {
+    let file = &layer.config;
+    let behaviour = find(&entry.behaviour, &layer.field(format!("group[{index}].behaviour")), layer.folder)?;
+    Ok(Group {
+        name: entry.name.as_ref().map_or_else(|| behaviour.name(), ToString::to_string),
+        behaviour,
+        count: entry.count.map_or(1, |Count(count)| count),
+        config: merged(&file.config, &entry.config, &args.device_config, "--device-config")?,
+        faults: entry.faults.as_ref().map(|faults| layer.faults(faults)).transpose()?,
+        limits: limits(&file.limits, &entry.limits, &args.limit)?,
+        allow_hosts: hosts(args, file, entry.allow_hosts.as_ref()),
+    })
+}
+
+fn find(name: &str, place: &str, folder: &Path) -> Result<Source, ConfigError> {
+    Source::find(name, folder).map_err(|problem| ConfigError::Behaviour { place: place.into(), problem })
+}
+
+fn hosts(args: &RunArgs, file: &FileConfig, group: Option<&Vec<String>>) -> Arc<[String]> {
+    let listed = match args.allow_host.is_empty() {
+        false => &args.allow_host,
+        true => group.unwrap_or(&file.allow_hosts),
+    };
+    listed.clone().into()
+}
+
+/// Values of the whole file, over them those of the group, over them those of the command line.
+fn merged(
+    all: &Map<String, Value>,
+    own: &Map<String, Value>,
+    set: &[Assignments],
+    place: &str,
+) -> Result<Map<String, Value>, ConfigError> {
+    let mut config = all.clone();
+    config.extend(own.clone());
+    for assignments in set {
+        assignments.apply(&mut config).map_err(|error| ConfigError::invalid(place, error.to_string()))?;
+    }
+    Ok(config)
+}
+
+fn limits(
+    all: &Map<String, Value>,
+    own: &Map<String, Value>,
+    set: &[Assignments],
+) -> Result<Arc<Limits>, ConfigError> {
+    let given = Value::Object(merged(all, own, set, "--limit")?);
+    let limits: Limits = serde_path_to_error::deserialize(given).map_err(|error| {
+        let place = format!("limits.{}", error.path());
+        ConfigError::invalid(place, explain(&error.inner().to_string()))
+    })?;
+    let floors = [
+        ("memory_bytes", limits.memory_bytes, 64 << 10),
+        ("fuel_per_call", limits.fuel_per_call, 100_000),
+        ("host_call_bytes", limits.host_call_bytes.into(), 1 << 10),
+        ("payload_bytes", limits.payload_bytes.into(), 1),
+        ("log_line_bytes", limits.log_line_bytes.into(), 16),
+        ("subscriptions", limits.subscriptions.into(), 1),
+        ("timers", limits.timers.into(), 1),
+    ];
+    match floors.into_iter().find(|(_, found, least)| found < least) {
+        None => Ok(Arc::new(limits)),
+        Some((name, found, least)) => {
+            let problem = format!("{found} is too little for any behaviour; use {least} or more");
+            Err(ConfigError::invalid(format!("limits.{name}"), problem))
+        }
+    }
+}

@@ -1,0 +1,331 @@
+//! The types of single settings. Each is read by the same rule from a flag, the environment and a file.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::str::FromStr;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+use wasmote_live::spec::BrokerUrl;
+use wasmote_sim::context::Protocol;
+use wasmote_sim::topic::Topic;
+
+/// Read a value of a file that is written as text or as a number.
+pub fn from_text<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: FromStr<Err: fmt::Display>,
+{
+    let text = match serde_json::Value::deserialize(deserializer)? {
+        serde_json::Value::String(text) => text,
+        number @ serde_json::Value::Number(_) => number.to_string(),
+        other => return Err(serde::de::Error::custom(format!("expected a text, found `{other}`"))),
+    };
+    text.parse().map(Some).map_err(serde::de::Error::custom)
+}
+
+/// A length of time: `500ms`, `1m 30s`, or a number of seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Length(pub Duration);
+
+impl FromStr for Length {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        seconds
+            .or_else(|| humantime::parse_duration(text).ok())
+            .map(Self)
+            .ok_or_else(|| format!("`{text}` is no length of time; write it like 500ms, 60s or 1h 30m"))
+    }
+}
+
+/// The longest silence that the broker accepts, by half again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keepalive(pub Duration);
+
+impl FromStr for Keepalive {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let Length(length) = text.parse()?;
+        match length.as_secs() {
+            5..=65_535 if length.subsec_nanos() == 0 => Ok(Self(length)),
+            _ => Err(format!("`{text}` is out of range; use whole seconds from 5s to 65535s")),
+        }
+    }
+}
+
+/// The broker that the devices use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BrokerChoice {
+    /// One in this process, on loopback at this port or the next free one.
+    Embedded(u16),
+    /// One that is there.
+    Remote(BrokerUrl),
+}
+
+impl BrokerChoice {
+    /// The port of MQTT.
+    pub const PORT: u16 = 1883;
+    const TLS_PORT: u16 = 8883;
+}
+
+impl FromStr for BrokerChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        const FORMS: &str = "use `embedded`, mqtt://HOST[:PORT] or mqtts://HOST[:PORT]";
+        if text == "embedded" {
+            return Ok(Self::Embedded(Self::PORT));
+        }
+        if let Some(port) = text.strip_prefix("embedded:") {
+            return port
+                .parse()
+                .map(Self::Embedded)
+                .map_err(|_| format!("`{port}` is no port; use 1 to 65535"));
+        }
+        let (tls, rest) = match text.split_once("://") {
+            Some(("mqtt" | "tcp", rest)) => (false, rest),
+            Some(("mqtts" | "ssl", rest)) => (true, rest),
+            Some((scheme, _)) => return Err(format!("`{scheme}://` is not spoken here; {FORMS}")),
+            None => (false, text),
+        };
+        if rest.contains('@') {
+            return Err(
+                "credentials do not belong in the URL; use --broker-user and --broker-password-file".into()
+            );
+        }
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        if rest.contains('/') {
+            return Err(format!("`{text}` has a path, which MQTT does not know; {FORMS}"));
+        }
+        let (host, port) = split_host(rest).map_err(|problem| format!("{problem}; {FORMS}"))?;
+        let port = port.unwrap_or(if tls { Self::TLS_PORT } else { Self::PORT });
+        Ok(Self::Remote(BrokerUrl { host: host.into(), port, tls }))
+    }
+}
+
+/// A host name or address, IPv6 in brackets, with its port.
+fn split_host(text: &str) -> Result<(&str, Option<u16>), String> {
+    let (host, port) = match text.strip_prefix('[') {
+        Some(rest) => {
+            let (host, after) = rest.split_once(']').ok_or_else(|| format!("`{text}` lacks its `]`"))?;
+            (host, after.strip_prefix(':').or((!after.is_empty()).then_some(after)))
+        }
+        None => match text.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (text, None),
+        },
+    };
+    if host.is_empty() || host.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err(format!("`{text}` names no host"));
+    }
+    match port.map(|port| port.parse::<u16>().ok().filter(|port| *port > 0).ok_or(port)).transpose() {
+        Ok(port) => Ok((host, port)),
+        Err(port) => Err(format!("`{port}` is no port from 1 to 65535")),
+    }
+}
+
+/// How a broker is shown.
+pub fn show_broker(url: &BrokerUrl) -> String {
+    let scheme = if url.tls { "mqtts" } else { "mqtt" };
+    let BrokerUrl { host, port, .. } = url;
+    if host.contains(':') {
+        format!("{scheme}://[{host}]:{port}")
+    } else {
+        format!("{scheme}://{host}:{port}")
+    }
+}
+
+/// Where the HTTP API listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HttpAddress(pub SocketAddr);
+
+impl Default for HttpAddress {
+    fn default() -> Self {
+        Self(SocketAddr::from((Ipv4Addr::LOCALHOST, 5000)))
+    }
+}
+
+impl FromStr for HttpAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let bad = || {
+            format!(
+                "`{text}` is no address with a port; use 127.0.0.1:5000, or 0.0.0.0:5000 for every interface"
+            )
+        };
+        if let Ok(address) = text.parse() {
+            return Ok(Self(address));
+        }
+        let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
+        let host: IpAddr = match host {
+            "" | "localhost" => Ipv4Addr::LOCALHOST.into(),
+            other => other.parse().map_err(|_| bad())?,
+        };
+        let port: u16 = port.parse().map_err(|_| bad())?;
+        Ok(Self(SocketAddr::new(host, port)))
+    }
+}
+
+/// The MQTT version.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MqttVersion(pub Protocol);
+
+impl FromStr for MqttVersion {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "5" | "5.0" => Ok(Self(Protocol::V5)),
+            "3.1.1" | "3" | "311" => Ok(Self(Protocol::V4)),
+            _ => Err(format!("`{text}` is no MQTT version that is spoken here; use 5 or 3.1.1")),
+        }
+    }
+}
+
+/// The first levels of every topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopicRoot(pub String);
+
+impl FromStr for TopicRoot {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Topic::new(text).map_err(|invalid| format!("`{text}` is no topic: {invalid}"))?;
+        if text.split('/').any(str::is_empty) {
+            return Err(format!("`{text}` has an empty level; write it like `wasmote` or `plant/west`"));
+        }
+        if text.starts_with('$') || text.len() > 256 {
+            return Err(format!("`{text}` cannot be used: no `$` in front, and at most 256 bytes"));
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+/// A number of devices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Count(pub u32);
+
+impl FromStr for Count {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(count) if count > 0 => Ok(Self(count)),
+            _ => Err(format!("`{text}` is no number of devices; use a whole number from 1 on")),
+        }
+    }
+}
+
+/// Something per second.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rate(pub f64);
+
+impl FromStr for Rate {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse::<f64>() {
+            Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(Self(rate)),
+            _ => Err(format!("`{text}` is no rate; use a number above zero, such as 50")),
+        }
+    }
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line, with stable fields.
+    Json,
+}
+
+/// Something that can be on, off, or as it fits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Switch {
+    /// On for up to 20 devices.
+    #[default]
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn remote(text: &str) -> String {
+        match text.parse::<BrokerChoice>() {
+            Ok(BrokerChoice::Remote(url)) => show_broker(&url),
+            Ok(embedded) => format!("{embedded:?}"),
+            Err(problem) => problem,
+        }
+    }
+
+    #[test]
+    fn a_broker_is_named_by_its_url_and_has_the_usual_port() {
+        assert_eq!(remote("mqtt://broker"), "mqtt://broker:1883");
+        assert_eq!(remote("mqtts://broker/"), "mqtts://broker:8883");
+        assert_eq!(remote("mqtt://[::1]:1884"), "mqtt://[::1]:1884");
+        assert_eq!(remote("localhost:1884"), "mqtt://localhost:1884");
+        assert_eq!(remote("embedded"), "Embedded(1883)");
+    }
+
+    #[test]
+    fn a_bad_port_is_an_error_and_never_the_usual_one() {
+        for bad in
+            ["mqtt://broker:", "mqtt://broker:0", "mqtt://broker:70000", "mqtt://broker:abc", "mqtt://[::1]x"]
+        {
+            assert!(remote(bad).contains("is no port"), "{bad}: {}", remote(bad));
+        }
+        assert!(remote("embedded:x").contains("is no port"));
+        assert!(remote("mqtt://:1883").contains("names no host"));
+        assert!(remote("ws://broker").starts_with("`ws://` is not spoken here; use `embedded`"));
+        assert!(remote("mqtt://me:secret@broker").contains("--broker-user"));
+    }
+
+    #[test]
+    fn an_address_may_be_short_but_not_wrong() {
+        let shown = |text: &str| text.parse::<HttpAddress>().map(|address| address.0.to_string());
+        assert_eq!(shown("5001").unwrap(), "127.0.0.1:5001");
+        assert_eq!(shown("localhost:0").unwrap(), "127.0.0.1:0");
+        assert_eq!(shown("[::]:5000").unwrap(), "[::]:5000");
+        for bad in ["127.0.0.1", "127.0.0.1:99999", "everywhere:5000", ""] {
+            assert!(shown(bad).unwrap_err().contains("is no address with a port"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn keepalive_has_a_floor_and_is_whole_seconds() {
+        assert_eq!("10s".parse(), Ok(Keepalive(Duration::from_secs(10))));
+        assert_eq!("10".parse(), Ok(Keepalive(Duration::from_secs(10))));
+        for bad in ["4s", "5500ms", "1d", "soon"] {
+            assert!(bad.parse::<Keepalive>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_fleet_has_at_least_one_device() {
+        assert_eq!("9".parse(), Ok(Count(9)));
+        for bad in ["0", "-3", "1.5", "many", "5000000000"] {
+            assert!(bad.parse::<Count>().unwrap_err().contains("from 1 on"), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_topic_root_is_a_topic_without_empty_levels() {
+        assert!("plant/west".parse::<TopicRoot>().is_ok());
+        for bad in ["", "/plant", "plant/", "plant/+", "$SYS"] {
+            assert!(bad.parse::<TopicRoot>().is_err(), "{bad}");
+        }
+    }
+}

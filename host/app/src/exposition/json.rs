@@ -1,0 +1,182 @@
+//! Metrics as JSON. The first four are those of the simulator that this one grew out of.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use wasmote_sim::ledger::FaultCounts;
+use wasmote_sim::measures::Measure;
+
+use super::{FleetCounts, Snapshot};
+
+/// The figures of a device or of a fleet.
+#[derive(Clone, Debug, Serialize)]
+pub struct Metrics {
+    sent: u64,
+    received: u64,
+    avg_latency: Option<f64>,
+    latency_samples: Vec<f64>,
+    generated: u64,
+    arrived: u64,
+    /// By the fault that took them.
+    dropped: BTreeMap<String, u64>,
+    delayed: u64,
+    duplicated: u64,
+    corrupted: u64,
+    lost_offline: u64,
+    discarded: u64,
+    refused: Refused,
+    waiting: Waiting,
+    faults: BTreeMap<String, Fault>,
+    traps: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connects: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    devices: Option<Devices>,
+    behaviours: BTreeMap<String, BTreeMap<String, Value>>,
+    ledger_closes: bool,
+    uptime_s: f64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Refused {
+    queue_full: u64,
+    publish_rate: u64,
+    publish_invalid: u64,
+    log_rate: u64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Waiting {
+    out: u64,
+    r#in: u64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Fault {
+    dropped_out: u64,
+    dropped_in: u64,
+    delayed: u64,
+    duplicated_out: u64,
+    duplicated_in: u64,
+    corrupted: u64,
+    outages: u64,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct Devices {
+    total: u64,
+    running: u64,
+    connected: u64,
+    silent: u64,
+    failed: u64,
+}
+
+/// What a behaviour measures; over a fleet it is summed.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Value {
+    Counter { sum: f64, devices: u64 },
+    Gauge { sum: f64, devices: u64 },
+    Histogram { count: u64, sum: f64, mean: Option<f64>, devices: u64 },
+}
+
+impl Metrics {
+    /// The figures of this moment.
+    pub fn new(snapshot: &Snapshot) -> Self {
+        let Snapshot { ledger, refusals, fleet, .. } = snapshot;
+        let total = ledger.fault_total();
+        Self {
+            sent: ledger.sent,
+            received: ledger.received,
+            avg_latency: snapshot.latency.mean(),
+            latency_samples: snapshot.latency_samples.iter().map(|sample| sample.as_secs_f64()).collect(),
+            generated: ledger.generated,
+            arrived: ledger.arrived,
+            dropped: ledger.faults().map(|(id, counts)| (id.to_string(), counts.dropped())).collect(),
+            delayed: total.delayed,
+            duplicated: total.duplicated_out + total.duplicated_in,
+            corrupted: total.corrupted,
+            lost_offline: ledger.lost_offline,
+            discarded: ledger.discarded,
+            refused: Refused {
+                queue_full: ledger.refused_full,
+                publish_rate: refusals.publish_rate,
+                publish_invalid: refusals.publish_invalid,
+                log_rate: refusals.log_rate,
+            },
+            waiting: Waiting { out: snapshot.waiting.0, r#in: snapshot.waiting.1 },
+            faults: ledger.faults().map(|(id, counts)| (id.to_string(), Fault::new(counts))).collect(),
+            traps: snapshot.traps,
+            connects: fleet.map(|fleet| fleet.connects),
+            devices: fleet.map(Devices::new),
+            behaviours: by_behaviour(snapshot),
+            ledger_closes: snapshot.ledger_closes(),
+            uptime_s: snapshot.uptime.as_millis() as f64 / 1_000.0,
+        }
+    }
+}
+
+impl Fault {
+    fn new(counts: &FaultCounts) -> Self {
+        let FaultCounts {
+            dropped_out,
+            dropped_in,
+            delayed,
+            duplicated_out,
+            duplicated_in,
+            corrupted,
+            outages,
+        } = *counts;
+        Self { dropped_out, dropped_in, delayed, duplicated_out, duplicated_in, corrupted, outages }
+    }
+}
+
+impl Devices {
+    fn new(fleet: FleetCounts) -> Self {
+        let FleetCounts { devices, running, connected, silent, failed, .. } = fleet;
+        Self { total: devices, running, connected, silent, failed }
+    }
+}
+
+fn by_behaviour(snapshot: &Snapshot) -> BTreeMap<String, BTreeMap<String, Value>> {
+    let mut all: BTreeMap<String, BTreeMap<String, Value>> = BTreeMap::new();
+    for ((behaviour, name), (measure, devices)) in &snapshot.measures {
+        let devices = *devices;
+        let value = match measure {
+            Measure::Counter(sum) => Value::Counter { sum: *sum, devices },
+            Measure::Gauge(sum) => Value::Gauge { sum: *sum, devices },
+            Measure::Histogram(it) => {
+                Value::Histogram { count: it.count(), sum: it.sum(), mean: it.mean(), devices }
+            }
+        };
+        all.entry(behaviour.clone()).or_default().insert(name.clone(), value);
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn the_old_simulators_four_come_first_and_keep_their_names() {
+        let mut snapshot =
+            Snapshot { latency_samples: vec![Duration::from_millis(120)], ..Snapshot::default() };
+        snapshot.latency.observe(0.12);
+        snapshot.ledger.sent = 42;
+        let text = serde_json::to_string(&Metrics::new(&snapshot)).unwrap();
+        let start = r#"{"sent":42,"received":0,"avg_latency":0.12,"latency_samples":[0.12],"generated":0"#;
+        assert!(text.starts_with(start), "{text}");
+    }
+
+    #[test]
+    fn a_behaviours_own_are_under_its_name() {
+        let mut snapshot = Snapshot::default();
+        let key = ("heartbeat".to_owned(), "peers_alive".to_owned());
+        snapshot.measures.insert(key, (Measure::Gauge(16.0), 9));
+        let metrics = serde_json::to_value(Metrics::new(&snapshot)).unwrap();
+        let wanted = serde_json::json!({"type": "gauge", "sum": 16.0, "devices": 9});
+        assert_eq!(metrics["behaviours"]["heartbeat"]["peers_alive"], wanted);
+    }
+}

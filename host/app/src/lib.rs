@@ -1,0 +1,34 @@
+//! The program `wasmote`: what a user touches. Command line, configuration, HTTP API, metrics and log.
+//!
+//! Start with [`cli`], one verb a file; `wasmote run` goes through these, in this order:
+//!
+//! * [`config`]: flags, environment, file and defaults become [`config::Settings`], checked before anything
+//!   is opened. It reads [`document`]s, which name the field that is wrong, finds behaviours by [`source`]
+//!   (with the [`builtins`]), sets single values by [`assignment`] and reads faults as a [`fault_set`].
+//! * [`preflight`]: what this machine, or this fleet, would not bear.
+//! * [`plan`]: settings become the devices' blueprints.
+//! * [`run`]: build, bind, announce, start, wait, drain, sum up.
+//! * [`observer`]: what devices do, as log lines ([`logging`]) and as events.
+//! * [`server`]: the HTTP API, one resource a file; [`exposition`]: metrics as JSON and as text.
+//!
+//! [`nearest`] guesses what somebody meant who misspelt a name; [`exit`] has the exit codes.
+
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+pub mod assignment;
+pub mod builtins;
+pub mod cli;
+pub mod config;
+pub mod document;
+pub mod exit;
+pub mod exposition;
+pub mod fault_set;
+pub mod logging;
+pub mod nearest;
+pub mod observer;
+pub mod plan;
+pub mod preflight;
+pub mod run;
+pub mod server;
+pub mod source;

@@ -1,0 +1,76 @@
+//! Lines for people: time, level, device, and what happened.
+
+use std::fmt::{self, Write};
+use std::time::SystemTime;
+
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::fmt::FmtContext;
+use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
+use tracing_subscriber::registry::LookupSpan;
+
+use super::DEVICE;
+use crate::cli::style::{ERROR, FAINT, PLAIN, STRONG, Style, WARNING};
+
+/// The format of a line.
+#[derive(Clone, Copy, Debug)]
+pub struct Lines {
+    /// Whether to colour them.
+    pub colours: bool,
+}
+
+/// What a line is put together from.
+#[derive(Default)]
+struct Parts {
+    device: String,
+    message: String,
+    others: String,
+}
+
+impl Visit for Parts {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.record_debug(field, &format_args!("{value}"));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let _ = match field.name() {
+            "device" => write!(self.device, "{value:?}"),
+            "message" => write!(self.message, "{value:?}"),
+            name => write!(self.others, " {name}={value:?}"),
+        };
+    }
+}
+
+impl Lines {
+    fn style(self, style: Style) -> Style {
+        if self.colours { style } else { PLAIN }
+    }
+}
+
+impl<S, N> FormatEvent<S, N> for Lines
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(&self, _: &FmtContext<'_, S, N>, mut line: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+        let mut parts = Parts::default();
+        event.record(&mut parts);
+        let time = humantime::format_rfc3339_millis(SystemTime::now());
+        let level = *event.metadata().level();
+        let faint = self.style(FAINT);
+        let tone = self.style(match level {
+            Level::ERROR => ERROR,
+            Level::WARN => WARNING,
+            Level::INFO => PLAIN,
+            _ => FAINT,
+        });
+        write!(line, "{faint}{time}{faint:#} {tone}{level:5}{tone:#} ")?;
+        if !parts.device.is_empty() {
+            let strong = self.style(STRONG);
+            write!(line, "{strong}{}{strong:#} ", parts.device)?;
+        }
+        // The text about a device says all that its fields do.
+        let others = if event.metadata().target() == DEVICE { "" } else { &parts.others };
+        writeln!(line, "{}{others}", parts.message)
+    }
+}

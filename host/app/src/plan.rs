@@ -1,0 +1,149 @@
+//! Settings become devices.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+use wasmote_engine::{Component, DeviceSettings, Engine};
+use wasmote_sim::device::Blueprint;
+use wasmote_sim::device_id::{DeviceId, Identity, InvalidId, PeerNames};
+
+use crate::cli::behaviours::Card;
+use crate::config::{Group, Settings};
+use crate::source::{Source, SourceError};
+
+/// Devices that are ready to start.
+pub struct Plan {
+    /// The devices, in the order in which they start.
+    pub devices: Vec<Blueprint>,
+    /// Their behaviours, each once.
+    pub behaviours: Vec<Card>,
+}
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The behaviour's file is gone, or closed to us.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The behaviour's file cannot be used.
+    #[error("the behaviour `{name}` ({from}) cannot be used: {problem}")]
+    Load {
+        /// The behaviour.
+        name: String,
+        /// Its file.
+        from: String,
+        /// What is wrong with it.
+        problem: wasmote_engine::LoadError,
+    },
+    /// A name with its number is too long.
+    #[error("--device-id or a group's name is too long: {0}")]
+    Name(#[from] InvalidId),
+}
+
+impl Plan {
+    /// Load the behaviours and name the devices.
+    pub fn new(settings: &Settings, engine: &Engine) -> Result<Self, PlanError> {
+        let mut components: BTreeMap<&Source, Component> = BTreeMap::new();
+        let mut devices = Vec::with_capacity(settings.devices());
+        for group in &settings.groups {
+            let component = match components.get(&group.behaviour) {
+                Some(component) => component.clone(),
+                None => {
+                    let component = load(&group.behaviour, engine)?;
+                    components.insert(&group.behaviour, component.clone());
+                    component
+                }
+            };
+            add_group(settings, group, &component, &mut devices)?;
+        }
+        let card = |(source, component): (&&Source, &Component)| Card::new(source, component.inspect());
+        let behaviours = components.iter().map(card).collect();
+        Ok(Self { devices, behaviours })
+    }
+}
+
+fn load(source: &Source, engine: &Engine) -> Result<Component, PlanError> {
+    let bytes = source.read()?;
+    engine.load(&source.name(), &bytes).map_err(|problem| PlanError::Load {
+        name: source.name(),
+        from: source.to_string(),
+        problem,
+    })
+}
+
+fn add_group(
+    settings: &Settings,
+    group: &Group,
+    component: &Component,
+    devices: &mut Vec<Blueprint>,
+) -> Result<(), InvalidId> {
+    let spawn = component.spawner(DeviceSettings {
+        config: Value::Object(group.config.clone()),
+        limits: Arc::clone(&group.limits),
+        allow_hosts: Arc::clone(&group.allow_hosts),
+    });
+    let faults = &group.faults.as_ref().unwrap_or(&settings.faults).faults;
+    for identity in identities(settings, group)? {
+        devices.push(Blueprint {
+            identity: Arc::new(identity),
+            spawn: Arc::clone(&spawn),
+            limits: Arc::clone(&group.limits),
+            protocol: settings.protocol,
+            seed: settings.seed,
+            faults: Arc::clone(faults),
+        });
+    }
+    Ok(())
+}
+
+/// Who the devices of a group are. One that was given a name of its own, as a pod is, is one of many that
+/// this process knows nothing about.
+fn identities(settings: &Settings, group: &Group) -> Result<Vec<Identity>, InvalidId> {
+    let name: Arc<str> = group.name.as_str().into();
+    let identity = |id, index, peers| Identity {
+        id,
+        group: Arc::clone(&name),
+        index,
+        count: group.count,
+        topic_root: Arc::clone(&settings.topic_root),
+        peers,
+    };
+    if let (Some(id), 1) = (&settings.device_id, group.count) {
+        return Ok(vec![identity(id.clone(), 0, None)]);
+    }
+    let stem = settings.device_id.as_ref().map_or(group.name.as_str(), DeviceId::as_str);
+    let prefix: Arc<str> = format!("{stem}-").into();
+    let peers = PeerNames { prefix: Arc::clone(&prefix) };
+    (0..group.count)
+        .map(|index| Ok(identity(DeviceId::new(&format!("{prefix}{index}"))?, index, Some(peers.clone()))))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::args::RunArgs;
+    use crate::config::resolve::resolve;
+    use crate::config::values::Count;
+
+    fn names(devices: u32, device_id: Option<&str>) -> Vec<(String, Option<String>)> {
+        let device_id = device_id.map(|id| DeviceId::new(id).unwrap());
+        let settings =
+            resolve(RunArgs { devices: Some(Count(devices)), device_id, ..RunArgs::default() }).unwrap();
+        let all = identities(&settings, &settings.groups[0]).unwrap();
+        all.into_iter().map(|identity| (identity.id.to_string(), identity.peer(0))).collect()
+    }
+
+    #[test]
+    fn devices_are_numbered_after_their_group() {
+        let first = Some("heartbeat-0".to_owned());
+        assert_eq!(names(2, None), [("heartbeat-0".into(), first.clone()), ("heartbeat-1".into(), first)]);
+    }
+
+    #[test]
+    fn a_pod_names_its_only_device_and_knows_no_peers() {
+        assert_eq!(names(1, Some("iot-mqtt-757f-5nbgr")), [("iot-mqtt-757f-5nbgr".into(), None)]);
+        assert_eq!(names(2, Some("pod"))[1], ("pod-1".into(), Some("pod-0".into())));
+    }
+}

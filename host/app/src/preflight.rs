@@ -1,0 +1,16 @@
+//! What this machine, or this fleet, would not bear: said before anything starts.
+
+mod descriptors;
+mod flood;
+mod silence;
+
+use crate::config::Settings;
+pub use descriptors::TooManyDevices;
+
+/// Refuse what cannot work, and return what the user should know of the rest.
+pub fn check(settings: &Settings) -> Result<Vec<String>, TooManyDevices> {
+    descriptors::check(settings, descriptors::raise())?;
+    let mut warnings = flood::warnings(settings);
+    warnings.extend(silence::warnings(settings));
+    Ok(warnings)
+}

@@ -1,0 +1,101 @@
+//! Heartbeats that everyone hears grow with the square of the fleet.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+use wasmote_sim::faults::span::Span;
+
+use crate::config::{Group, Settings};
+use crate::source::Source;
+
+/// Deliveries a second that one laptop's broker and fleet bear with ease.
+const BEARABLE: f64 = 5_000.0;
+/// The behaviour's own defaults.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// One warning for each group of heartbeats that together are too many.
+pub(super) fn warnings(settings: &Settings) -> Vec<String> {
+    settings.groups.iter().filter_map(warning).collect()
+}
+
+fn warning(group: &Group) -> Option<String> {
+    if group.behaviour != Source::Builtin("heartbeat".into()) {
+        return None;
+    }
+    let devices = f64::from(group.count);
+    let neighbours = match group.config.get("peers") {
+        // So many on each side.
+        Some(Value::Number(number)) => (2.0 * number.as_f64()?).min(devices - 1.0),
+        _ => devices - 1.0,
+    };
+    let interval =
+        group.config.get("interval").map_or(Some(Span(INTERVAL)), |it| Span::deserialize(it).ok())?;
+    let seconds = interval.0.as_secs_f64();
+    let rate = devices * neighbours / seconds;
+    if rate <= BEARABLE || !rate.is_finite() {
+        return None;
+    }
+    let calmer = (rate * seconds / BEARABLE).ceil();
+    let with_two = devices * 4.0 / seconds;
+    let fewer = match with_two < rate && with_two <= BEARABLE {
+        true => format!("listen to fewer with --device-config peers=2 ({} a second), or ", count(with_two)),
+        false => String::new(),
+    };
+    Some(format!(
+        "{} devices of group `{}` listen to {} others each: {} deliveries a second (one beat every {}). \
+         A laptop bears about {}; {fewer}beat less often with --device-config interval={calmer}s",
+        group.count,
+        group.name,
+        count(neighbours),
+        count(rate),
+        humantime::format_duration(interval.0),
+        count(BEARABLE),
+    ))
+}
+
+/// A number with its thousands apart.
+fn count(number: f64) -> String {
+    let digits = format!("{:.0}", number);
+    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position) % 3 == 0 {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::args::RunArgs;
+    use crate::config::resolve::resolve;
+    use crate::config::values::Count;
+
+    fn warned(devices: u32, config: &[&str]) -> Vec<String> {
+        let device_config = config.iter().map(|text| text.parse().unwrap()).collect();
+        let args = RunArgs { devices: Some(Count(devices)), device_config, ..RunArgs::default() };
+        warnings(&resolve(args).unwrap())
+    }
+
+    #[test]
+    fn a_fleet_that_would_drown_is_told_the_rate_and_the_way_out() {
+        let [warning] = &warned(1_000, &[])[..] else { panic!("one warning") };
+        assert!(
+            warning.contains("1000 devices") && warning.contains("199,800 deliveries a second"),
+            "{warning}"
+        );
+        assert!(warning.contains("peers=2 (800 a second)") && warning.contains("interval=200s"), "{warning}");
+    }
+
+    #[test]
+    fn a_fleet_that_swims_is_left_in_peace() {
+        assert!(warned(9, &[]).is_empty());
+        assert!(warned(158, &[]).is_empty());
+        assert!(warned(1_000, &["peers=2"]).is_empty());
+        assert!(warned(1_000, &["peers=0"]).is_empty());
+        assert!(warned(1_000, &["interval=200s"]).is_empty());
+    }
+}

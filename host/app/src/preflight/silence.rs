@@ -1,0 +1,42 @@
+//! A silence is only noticed when it outlasts the broker's patience.
+
+use wasmote_sim::faults::Model;
+
+use crate::config::Settings;
+
+/// One warning for each silence that ends before the broker notices it [MQTT-3.1.2-22].
+pub(super) fn warnings(settings: &Settings) -> Vec<String> {
+    let keepalive = settings.connection.keepalive;
+    let patience = keepalive.mul_f64(1.5);
+    let own = settings.groups.iter().filter_map(|group| group.faults.as_ref());
+    let faults = own.chain([&settings.faults]).flat_map(|set| set.faults.iter());
+    faults
+        .filter_map(|fault| match &fault.model {
+            Model::Silence(trials) if trials.lasting <= patience => Some(format!(
+                "the fault `{}` silences devices for {}, and with a keepalive of {} the broker notices after {} \
+                 at the soonest: no session ends and no will is published; set a shorter --keepalive",
+                fault.id,
+                humantime::format_duration(trials.lasting),
+                humantime::format_duration(keepalive),
+                humantime::format_duration(patience),
+            )),
+            _ => None,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::args::RunArgs;
+    use crate::config::resolve::resolve;
+
+    #[test]
+    fn a_keepalive_that_outlasts_the_silence_is_told() {
+        let warned = |keepalive: &str| {
+            let keepalive = Some(keepalive.parse().unwrap());
+            warnings(&resolve(RunArgs { keepalive, ..RunArgs::default() }).unwrap()).len()
+        };
+        assert_eq!((warned("10s"), warned("20s"), warned("21s")), (0, 1, 1));
+    }
+}

@@ -1,0 +1,59 @@
+//! The last thing that a user reads: one line of sums, on stdout.
+
+use std::time::Duration;
+
+use serde_json::json;
+use wasmote_live::status::Totals;
+
+use crate::cli::output::to_stdout;
+use crate::config::Settings;
+use crate::config::values::LogFormat;
+
+pub(super) fn print(settings: &Settings, totals: &Totals, ran: Duration) {
+    match settings.log {
+        LogFormat::Text => to_stdout(line(settings, totals, ran)),
+        LogFormat::Json => to_stdout(record(settings, totals, ran)),
+    }
+}
+
+fn line(settings: &Settings, totals: &Totals, ran: Duration) -> String {
+    let ledger = &totals.ledger;
+    let latency = match totals.latency.mean() {
+        Some(seconds) => format!("{seconds:.3} s"),
+        None => "unknown".into(),
+    };
+    format!(
+        "{} {} ran {:.1} s with seed {}: sent {}, received {}, dropped {}{}, mean latency {latency}",
+        totals.devices,
+        if totals.devices == 1 { "device" } else { "devices" },
+        ran.as_secs_f64(),
+        settings.seed,
+        ledger.sent,
+        ledger.received,
+        ledger.fault_total().dropped(),
+        by_fault(totals),
+    )
+}
+
+fn by_fault(totals: &Totals) -> String {
+    let each = totals.ledger.faults().filter(|(_, counts)| counts.dropped() > 0);
+    let each: Vec<_> = each.map(|(id, counts)| format!("{id} {}", counts.dropped())).collect();
+    if each.is_empty() { String::new() } else { format!(" ({})", each.join(", ")) }
+}
+
+fn record(settings: &Settings, totals: &Totals, ran: Duration) -> serde_json::Value {
+    let ledger = &totals.ledger;
+    let dropped: serde_json::Map<_, _> =
+        ledger.faults().map(|(id, counts)| (id.to_string(), counts.dropped().into())).collect();
+    json!({
+        "devices": totals.devices,
+        "duration_s": ran.as_secs_f64(),
+        "seed": settings.seed,
+        "sent": ledger.sent,
+        "received": ledger.received,
+        "dropped": ledger.fault_total().dropped(),
+        "dropped_by_fault": dropped,
+        "mean_latency_s": totals.latency.mean(),
+        "ledger_closes": ledger.closes(totals.waiting.0, totals.waiting.1),
+    })
+}

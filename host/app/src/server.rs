@@ -1,0 +1,202 @@
+//! The HTTP API, one resource a file. It asks the fleet and keeps nothing but what [`faults`] are in force.
+//!
+//! * [`endpoint`]: the table that router and [`openapi`] document are both made from.
+//! * [`extract`]: reading requests; [`error`]: refusing them. [`state`]: what a device's state is called.
+//! * Resources: [`status`], [`devices`], [`power`], [`publish`], [`metrics`], [`faults`], [`behaviours`],
+//!   [`events`], [`app`] (whatever a behaviour answers itself), [`health`], [`index`].
+
+pub mod app;
+pub mod behaviours;
+pub mod devices;
+pub mod endpoint;
+pub mod error;
+pub mod events;
+pub mod extract;
+pub mod faults;
+pub mod health;
+pub mod index;
+pub mod metrics;
+pub mod openapi;
+pub mod power;
+pub mod publish;
+pub mod state;
+pub mod status;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{Method, Uri};
+use tokio::net::TcpListener;
+use wasmote_live::fleet::Fleet;
+use wasmote_sim::limits::Limits;
+use wasmote_sim::rng::Seed;
+
+use crate::cli::behaviours::Card;
+use crate::config::Settings;
+use crate::fault_set::FaultSet;
+use crate::nearest::did_you_mean;
+use endpoint::Endpoint;
+use error::ApiError;
+use faults::book::FaultBook;
+
+/// The largest body of a request.
+pub const BODY_LIMIT: usize = 1 << 20;
+
+/// What the API knows of the run, beside the fleet itself.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// The seed.
+    pub seed: Seed,
+    /// The broker's URL.
+    pub broker: String,
+    /// First levels of every topic.
+    pub topic_root: Arc<str>,
+    /// The faults at the start.
+    pub faults: FaultSet,
+    /// The groups by name.
+    pub groups: BTreeMap<String, GroupFacts>,
+    /// The behaviours.
+    pub behaviours: Vec<Card>,
+}
+
+/// What the API knows of a group.
+#[derive(Clone, Debug)]
+pub struct GroupFacts {
+    /// Its behaviour's name.
+    pub behaviour: String,
+    /// How many devices.
+    pub count: u32,
+    /// Its own faults at the start.
+    pub faults: Option<FaultSet>,
+    /// What each device may use.
+    pub limits: Arc<Limits>,
+}
+
+impl Facts {
+    /// Of a run with these settings.
+    pub fn new(settings: &Settings, broker: String, behaviours: Vec<Card>) -> Self {
+        let group = |group: &crate::config::Group| {
+            let facts = GroupFacts {
+                behaviour: group.behaviour.name(),
+                count: group.count,
+                faults: group.faults.clone(),
+                limits: Arc::clone(&group.limits),
+            };
+            (group.name.clone(), facts)
+        };
+        Self {
+            seed: settings.seed,
+            broker,
+            topic_root: Arc::clone(&settings.topic_root),
+            faults: settings.faults.clone(),
+            groups: settings.groups.iter().map(group).collect(),
+            behaviours,
+        }
+    }
+}
+
+/// What every handler works with.
+pub struct Api {
+    /// The fleet.
+    pub fleet: Fleet,
+    /// The run.
+    pub facts: Facts,
+    /// The faults in force.
+    pub faults: tokio::sync::Mutex<FaultBook>,
+    positions: BTreeMap<String, usize>,
+    began: Instant,
+}
+
+impl Api {
+    /// For a fleet that has just been started.
+    pub fn new(fleet: Fleet, facts: Facts) -> Self {
+        let numbered = fleet.devices().iter().enumerate();
+        let positions = numbered.map(|(position, device)| (device.id.to_string(), position)).collect();
+        let faults = tokio::sync::Mutex::new(FaultBook::new(&facts));
+        Self { fleet, facts, faults, positions, began: Instant::now() }
+    }
+
+    /// How long the fleet has been up, which is also the time on the run's clock.
+    pub fn uptime(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// The position of a device by its name.
+    pub fn position(&self, id: &str) -> Result<usize, ApiError> {
+        self.positions.get(id).copied().ok_or_else(|| {
+            let hint = did_you_mean(id, self.positions.keys().map(String::as_str));
+            ApiError::not_found("device", format!("no device is called `{id}`{hint}"), id)
+        })
+    }
+
+    /// The name of the only device, if there is but one.
+    pub fn only_device(&self) -> Option<&str> {
+        match self.fleet.devices() {
+            [device] => Some(device.id.as_str()),
+            _ => None,
+        }
+    }
+
+    /// What is known of a group.
+    pub fn group(&self, name: &str) -> Result<&GroupFacts, ApiError> {
+        self.facts.groups.get(name).ok_or_else(|| {
+            let hint = did_you_mean(name, self.facts.groups.keys().map(String::as_str));
+            ApiError::not_found("group", format!("no group is called `{name}`{hint}"), name)
+        })
+    }
+}
+
+/// All endpoints.
+pub fn endpoints() -> Vec<Endpoint> {
+    let resources = [
+        index::endpoints(),
+        status::endpoints(),
+        publish::endpoints(),
+        metrics::endpoints(),
+        health::endpoints(),
+        devices::endpoints(),
+        power::endpoints(),
+        faults::endpoints(),
+        behaviours::endpoints(),
+        events::endpoints(),
+        app::endpoints(),
+        openapi::endpoints(),
+    ];
+    resources.into_iter().flatten().collect()
+}
+
+/// The whole API.
+pub fn router(api: Arc<Api>) -> Router {
+    let table = endpoints().into_iter();
+    table
+        .fold(Router::new(), |router, endpoint| router.route(endpoint.path, endpoint.handler))
+        .method_not_allowed_fallback(wrong_method)
+        .fallback(unknown_path)
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .with_state(api)
+}
+
+/// Answer until the process ends.
+pub async fn serve(listener: TcpListener, api: Arc<Api>) {
+    if let Err(problem) = axum::serve(listener, router(api)).await {
+        tracing::error!("the HTTP API ended: {problem}");
+    }
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> ApiError {
+    let problem = format!("{} does not take {method}; GET /openapi.json says what it takes", uri.path());
+    ApiError::new(axum::http::StatusCode::METHOD_NOT_ALLOWED, "method", problem).found(method.as_str())
+}
+
+async fn unknown_path(uri: Uri) -> ApiError {
+    let paths: Vec<_> = endpoints().iter().map(|endpoint| endpoint.path).collect();
+    let hint = did_you_mean(uri.path(), paths);
+    ApiError::not_found(
+        "path",
+        format!("there is nothing at {}; GET / lists what there is{hint}", uri.path()),
+        uri.path(),
+    )
+}

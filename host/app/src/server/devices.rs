@@ -1,0 +1,152 @@
+//! `GET /devices`, page by page, and `GET /devices/{id}`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State as Shared;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use wasmote_live::status::DeviceStatus;
+
+use super::Api;
+use super::endpoint::{Endpoint, get, text};
+use super::error::ApiError;
+use super::extract::{Device, Params};
+use super::state::State;
+use super::status::{AT_ONCE, DeviceView};
+use crate::exposition::Snapshot;
+use crate::exposition::json::Metrics;
+
+const LIMIT: usize = 100;
+const HIGHEST_LIMIT: usize = 1_000;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Page {
+    #[serde(default)]
+    offset: usize,
+    limit: Option<usize>,
+    group: Option<String>,
+    state: Option<State>,
+}
+
+#[derive(Debug, Serialize)]
+struct Listing {
+    /// Devices that fit, over all pages.
+    total: usize,
+    offset: usize,
+    limit: usize,
+    devices: Vec<Row>,
+}
+
+#[derive(Debug, Serialize)]
+struct Row {
+    device: String,
+    group: String,
+    behaviour: String,
+    state: State,
+    why: Option<String>,
+    uptime_s: Option<f64>,
+    sent: u64,
+    received: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Detail {
+    #[serde(flatten)]
+    status: DeviceView,
+    metrics: Metrics,
+}
+
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    let number = || json!({"type": "integer", "minimum": 0});
+    vec![
+        get("/devices", list)
+            .summary("The devices, page by page")
+            .query("offset", number(), "Devices to skip")
+            .query("limit", number(), "Devices to show; 100 unless told, 1000 at most")
+            .query("group", text(), "Only those of this group")
+            .query("state", json!({"$ref": "#/components/schemas/State"}), "Only those in this state")
+            .answers("DevicePage")
+            .refuses(400, "A parameter is wrong")
+            .refuses(404, "No group has this name"),
+        get("/devices/{id}", one)
+            .summary("One device, with its metrics")
+            .answers("Device")
+            .refuses(404, "No device has this name"),
+    ]
+}
+
+async fn list(Shared(api): Shared<Arc<Api>>, Params(page): Params<Page>) -> Result<Json<Listing>, ApiError> {
+    let limit = page.limit.unwrap_or(LIMIT);
+    if !(1..=HIGHEST_LIMIT).contains(&limit) {
+        return Err(ApiError::bad("limit", format!("use 1 to {HIGHEST_LIMIT}, found {limit}")).found(limit));
+    }
+    if let Some(group) = &page.group {
+        api.group(group)?;
+    }
+    let mut listing = Listing { total: 0, offset: page.offset, limit, devices: Vec::new() };
+    match page.state {
+        Some(state) => by_state(&api, &page, state, &mut listing).await?,
+        None => by_position(&api, &page, &mut listing).await?,
+    }
+    Ok(Json(listing))
+}
+
+/// Where a device stands follows from its name and group: only those on the page are asked.
+async fn by_position(api: &Api, page: &Page, listing: &mut Listing) -> Result<(), ApiError> {
+    let fits = |position: &usize| {
+        page.group.as_ref().is_none_or(|group| **group == *api.fleet.devices()[*position].group)
+    };
+    let fitting: Vec<usize> = (0..api.fleet.devices().len()).filter(fits).collect();
+    listing.total = fitting.len();
+    let mut shown = fitting.into_iter().skip(page.offset).take(listing.limit).peekable();
+    // A group's devices stand side by side, so that this is one question as a rule.
+    while let Some(first) = shown.next() {
+        let mut last = first;
+        while let Some(next) = shown.next_if_eq(&(last + 1)) {
+            last = next;
+        }
+        let statuses = api.fleet.statuses(first..last + 1).await?;
+        listing.devices.extend(statuses.iter().map(|status| row(status, api)));
+    }
+    Ok(())
+}
+
+/// Who is in a state is only known when all are asked.
+async fn by_state(api: &Api, page: &Page, state: State, listing: &mut Listing) -> Result<(), ApiError> {
+    let devices = api.fleet.devices().len();
+    for first in (0..devices).step_by(AT_ONCE) {
+        for status in api.fleet.statuses(first..(first + AT_ONCE).min(devices)).await? {
+            let in_group = page.group.as_ref().is_none_or(|group| **group == *status.identity.group);
+            if !in_group || State::of(&status, api.uptime()).0 != state {
+                continue;
+            }
+            listing.total += 1;
+            if listing.total > page.offset && listing.devices.len() < listing.limit {
+                listing.devices.push(row(&status, api));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn row(status: &DeviceStatus, api: &Api) -> Row {
+    let (state, why) = State::of(status, api.uptime());
+    Row {
+        device: status.identity.id.to_string(),
+        group: status.identity.group.to_string(),
+        behaviour: status.behaviour.clone(),
+        state,
+        why,
+        uptime_s: status.uptime.map(|uptime| uptime.as_millis() as f64 / 1_000.0),
+        sent: status.ledger.sent,
+        received: status.ledger.received,
+    }
+}
+
+async fn one(Shared(api): Shared<Arc<Api>>, device: Device) -> Result<Json<Detail>, ApiError> {
+    let status = api.fleet.status(device.id()).await?;
+    let view = DeviceView::new(&status, &api);
+    Ok(Json(Detail { status: view, metrics: Metrics::new(&Snapshot::of_device(status, api.uptime())) }))
+}

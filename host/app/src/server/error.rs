@@ -1,0 +1,103 @@
+//! Refusals, as JSON that names the field.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::Value;
+use wasmote_live::fleet::AskError;
+
+use crate::document::DocumentError;
+
+/// A request that is not answered as asked. Its body is `{"error": {"field", "message", "found"}}`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ApiError {
+    #[serde(skip)]
+    status: StatusCode,
+    field: String,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    found: Option<Value>,
+}
+
+impl ApiError {
+    /// A refusal that names the field.
+    pub fn new(status: StatusCode, field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { status, field: field.into(), message: message.into(), found: None }
+    }
+
+    /// The request makes no sense.
+    pub fn bad(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, field, message)
+    }
+
+    /// The request names something that is not there.
+    pub fn not_found(field: &str, message: impl Into<String>, found: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, field, message).found(found)
+    }
+
+    /// What was found instead.
+    #[must_use]
+    pub fn found(self, found: impl Into<Value>) -> Self {
+        Self { found: Some(found.into()), ..self }
+    }
+}
+
+impl From<AskError> for ApiError {
+    fn from(error: AskError) -> Self {
+        let message = error.to_string();
+        match error {
+            AskError::UnknownDevice(id) => Self::not_found("device", message, &id),
+            AskError::NotRunning(id) => {
+                let message = format!("{message}; start it with POST /devices/{id}/start");
+                Self::new(StatusCode::CONFLICT, "device", message).found(id)
+            }
+            AskError::TimedOut(id, _) => Self::new(StatusCode::GATEWAY_TIMEOUT, "device", message).found(id),
+            AskError::Closed => Self::new(StatusCode::SERVICE_UNAVAILABLE, "fleet", message),
+        }
+    }
+}
+
+impl From<DocumentError> for ApiError {
+    fn from(error: DocumentError) -> Self {
+        let field = if error.field.is_empty() { "body".into() } else { error.field };
+        let place = error.place.map(|(line, column)| format!(" (line {line}, column {column})"));
+        Self::bad(field, error.problem + &place.unwrap_or_default())
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        #[derive(Serialize)]
+        struct Body {
+            error: ApiError,
+        }
+        (self.status, Json(Body { error: self })).into_response()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn shown(error: ApiError) -> (u16, String) {
+        let response = error.into_response();
+        let status = response.status().as_u16();
+        let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn the_body_names_the_field_and_what_was_found() {
+        let error = ApiError::bad("qos", "expected QoS 0, 1 or 2, found 3").found(3);
+        let body = r#"{"error":{"field":"qos","message":"expected QoS 0, 1 or 2, found 3","found":3}}"#;
+        assert_eq!(shown(error).await, (400, body.into()));
+    }
+
+    #[tokio::test]
+    async fn a_device_that_is_off_is_a_conflict_with_the_way_out() {
+        let (status, body) = shown(AskError::NotRunning("a-0".into()).into()).await;
+        assert_eq!(status, 409);
+        assert!(body.contains("POST /devices/a-0/start"), "{body}");
+    }
+}

@@ -1,0 +1,141 @@
+//! Reading requests, so that every refusal is a JSON error that names the field.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode};
+use serde::de::DeserializeOwned;
+use wasmote_sim::device_id::Identity;
+
+use super::error::ApiError;
+use super::{Api, BODY_LIMIT, GroupFacts};
+use crate::document::{DocumentError, explain, parse_json};
+
+/// The device that the path names as `{id}`.
+pub struct Device {
+    /// Position in the fleet.
+    pub position: usize,
+    /// Who it is.
+    pub identity: Arc<Identity>,
+}
+
+impl Device {
+    /// Its name.
+    pub fn id(&self) -> &str {
+        self.identity.id.as_str()
+    }
+}
+
+impl FromRequestParts<Arc<Api>> for Device {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, ApiError> {
+        let id = path_value(parts, api, "id").await?;
+        let position = api.position(&id)?;
+        Ok(Self { position, identity: Arc::clone(&api.fleet.devices()[position]) })
+    }
+}
+
+/// The group that the path names as `{group}`.
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// What is known of it.
+    pub facts: GroupFacts,
+}
+
+impl FromRequestParts<Arc<Api>> for Group {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, ApiError> {
+        let name = path_value(parts, api, "group").await?;
+        let facts = api.group(&name)?.clone();
+        Ok(Self { name, facts })
+    }
+}
+
+async fn path_value(parts: &mut Parts, api: &Arc<Api>, name: &'static str) -> Result<String, ApiError> {
+    let values = RawPathParams::from_request_parts(parts, api)
+        .await
+        .map_err(|rejection| ApiError::bad("path", rejection.body_text()))?;
+    let value = values.iter().find(|(known, _)| *known == name).map(|(_, value)| value.to_owned());
+    value.ok_or_else(|| ApiError::bad("path", format!("the path lacks its `{name}`")))
+}
+
+/// The query, with unknown names refused.
+pub struct Params<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        Query::try_from_uri(&parts.uri).map(|Query(params)| Self(params)).map_err(|rejection| {
+            let text = rejection.body_text();
+            let text = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);
+            match text.split_once(": ") {
+                Some((field, problem)) => DocumentError::found(field.into(), explain(problem), None).into(),
+                None => ApiError::bad("query", explain(text)),
+            }
+        })
+    }
+}
+
+/// A body of any kind within the limit, with its headers.
+pub struct Body {
+    /// Lower case, without parameters; empty when there is none.
+    pub content_type: String,
+    /// The body.
+    pub bytes: Bytes,
+}
+
+impl<S: Send + Sync> FromRequest<S> for Body {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let content_type = content_type(request.headers());
+        let bytes =
+            Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
+                StatusCode::PAYLOAD_TOO_LARGE => ApiError::new(
+                    StatusCode::PAYLOAD_TOO_LARGE,
+                    "body",
+                    format!("the body exceeds {BODY_LIMIT} bytes"),
+                ),
+                status => ApiError::new(status, "body", rejection.body_text()),
+            })?;
+        Ok(Self { content_type, bytes })
+    }
+}
+
+/// A JSON body.
+pub struct JsonBody<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let body = Body::from_request(request, state).await?;
+        if !is_json(&body.content_type) {
+            return Err(wrong_type(&body.content_type, "application/json"));
+        }
+        Ok(Self(parse_json(&body.bytes)?))
+    }
+}
+
+/// Whether a content type is JSON.
+pub fn is_json(content_type: &str) -> bool {
+    content_type == "application/json" || content_type.ends_with("+json")
+}
+
+/// The content type is not one of those that are read here.
+pub fn wrong_type(found: &str, wanted: &str) -> ApiError {
+    let message = format!("send {wanted}, as curl does with -H \"Content-Type: application/json\"");
+    ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content-type", message).found(found)
+}
+
+fn content_type(headers: &HeaderMap) -> String {
+    let value = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}

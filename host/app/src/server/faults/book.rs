@@ -1,0 +1,175 @@
+//! Which faults are in force where.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+use wasmote_sim::device_id::Identity;
+use wasmote_sim::faults::Fault;
+use wasmote_sim::faults::document::FaultDocument;
+
+use crate::fault_set::FaultSet;
+use crate::server::Facts;
+
+/// Whose faults.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Everybody's who has none of their own.
+    Fleet,
+    /// A group's.
+    Group(String),
+    /// A device's, by its position.
+    Device(usize),
+}
+
+/// The faults of the fleet, and of those that have their own.
+#[derive(Clone, Debug)]
+pub struct FaultBook {
+    at_the_start: FaultSet,
+    fleet: FaultSet,
+    groups: BTreeMap<String, FaultSet>,
+    devices: BTreeMap<usize, FaultSet>,
+}
+
+/// Faults in force, and where they come from.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct FaultsView {
+    /// `fleet`, `group` or `device`.
+    scope: &'static str,
+    /// Which group or device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    /// The scope that they are set for; another than this one when they are inherited.
+    set_for: &'static str,
+    /// A preset's name, a file's, or `http`.
+    origin: String,
+    /// The document itself; it can be sent back as it is.
+    document: FaultDocument,
+}
+
+impl FaultBook {
+    /// At the start of a run.
+    pub fn new(facts: &Facts) -> Self {
+        let own = facts.groups.iter().filter_map(|(name, group)| Some((name.clone(), group.faults.clone()?)));
+        Self {
+            at_the_start: facts.faults.clone(),
+            fleet: facts.faults.clone(),
+            groups: own.collect(),
+            devices: BTreeMap::new(),
+        }
+    }
+
+    /// Set the faults of a scope, or let it inherit again; the fleet goes back to those at the start.
+    pub fn set(&mut self, scope: &Scope, faults: Option<FaultSet>) {
+        match (scope, faults) {
+            (Scope::Fleet, Some(faults)) => self.fleet = faults,
+            (Scope::Fleet, None) => self.fleet = self.at_the_start.clone(),
+            (Scope::Group(name), Some(faults)) => drop(self.groups.insert(name.clone(), faults)),
+            (Scope::Group(name), None) => drop(self.groups.remove(name)),
+            (Scope::Device(position), Some(faults)) => drop(self.devices.insert(*position, faults)),
+            (Scope::Device(position), None) => drop(self.devices.remove(position)),
+        }
+    }
+
+    fn of_group(&self, name: &str) -> (&FaultSet, &'static str) {
+        self.groups.get(name).map_or((&self.fleet, "fleet"), |own| (own, "group"))
+    }
+
+    fn in_force(&self, scope: &Scope, devices: &[Arc<Identity>]) -> (&FaultSet, &'static str) {
+        match scope {
+            Scope::Fleet => (&self.fleet, "fleet"),
+            Scope::Group(name) => self.of_group(name),
+            Scope::Device(position) => match self.devices.get(position) {
+                Some(own) => (own, "device"),
+                None => self.of_group(&devices[*position].group),
+            },
+        }
+    }
+
+    /// The devices that follow a scope, and the faults that they are to have.
+    pub fn touched(&self, scope: &Scope, devices: &[Arc<Identity>]) -> (Vec<usize>, Arc<[Arc<Fault>]>) {
+        let faults = Arc::clone(&self.in_force(scope, devices).0.faults);
+        let follows = |position: &usize| {
+            let group = &*devices[*position].group;
+            match scope {
+                Scope::Device(only) => position == only,
+                _ if self.devices.contains_key(position) => false,
+                Scope::Group(name) => group == name,
+                Scope::Fleet => !self.groups.contains_key(group),
+            }
+        };
+        ((0..devices.len()).filter(follows).collect(), faults)
+    }
+
+    /// What is in force in a scope.
+    pub fn view(&self, scope: &Scope, devices: &[Arc<Identity>]) -> FaultsView {
+        let (set, set_for) = self.in_force(scope, devices);
+        let (scope, name) = match scope {
+            Scope::Fleet => ("fleet", None),
+            Scope::Group(name) => ("group", Some(name.clone())),
+            Scope::Device(position) => ("device", Some(devices[*position].id.to_string())),
+        };
+        FaultsView { scope, name, set_for, origin: set.origin.clone(), document: set.document.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasmote_sim::device_id::DeviceId;
+
+    fn devices() -> Vec<Arc<Identity>> {
+        let device = |(id, group): (&str, &str)| {
+            Arc::new(Identity {
+                id: DeviceId::new(id).unwrap(),
+                group: group.into(),
+                index: 0,
+                count: 2,
+                topic_root: "root".into(),
+                peers: None,
+            })
+        };
+        [("a-0", "a"), ("a-1", "a"), ("b-0", "b")].into_iter().map(device).collect()
+    }
+
+    fn book() -> FaultBook {
+        let realistic = FaultSet::preset("realistic").unwrap();
+        FaultBook {
+            at_the_start: realistic.clone(),
+            fleet: realistic,
+            groups: BTreeMap::new(),
+            devices: BTreeMap::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_narrower_keeps_its_own_until_it_is_told_to_inherit() {
+        let (devices, none) = (devices(), FaultSet::preset("none"));
+        let mut book = book();
+        book.set(&Scope::Device(1), none.clone());
+        assert_eq!(book.touched(&Scope::Device(1), &devices).0, [1]);
+        book.set(&Scope::Group("b".into()), none.clone());
+        // The fleet's document no longer concerns the device and the group with their own.
+        book.set(&Scope::Fleet, none);
+        assert_eq!(book.touched(&Scope::Fleet, &devices).0, [0]);
+        assert_eq!(book.touched(&Scope::Group("a".into()), &devices).0, [0]);
+
+        book.set(&Scope::Device(1), None);
+        book.set(&Scope::Fleet, None);
+        let (positions, faults) = book.touched(&Scope::Fleet, &devices);
+        assert_eq!((positions, faults.len()), (vec![0, 1], 3));
+    }
+
+    #[test]
+    fn the_answer_says_where_faults_come_from() {
+        let devices = devices();
+        let mut book = book();
+        assert_eq!(book.view(&Scope::Device(2), &devices).set_for, "fleet");
+        book.set(&Scope::Group("b".into()), FaultSet::preset("none"));
+        let view = serde_json::to_value(book.view(&Scope::Device(2), &devices)).unwrap();
+        let wanted = serde_json::json!({
+            "scope": "device", "name": "b-0", "set_for": "group", "origin": "none", "document": {"fault": []},
+        });
+        assert_eq!(view, wanted);
+    }
+}

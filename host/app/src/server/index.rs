@@ -1,0 +1,18 @@
+//! `GET /`: what there is, for people.
+
+use super::endpoint::{Endpoint, get, text};
+
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    vec![get("/", index).summary("What there is, in plain text").answers_as("text/plain", text())]
+}
+
+async fn index() -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    let mut page = format!("wasmote {version}: a fleet of simulated devices\n\n");
+    for endpoint in super::endpoints().iter().filter(|endpoint| !endpoint.summary.is_empty()) {
+        let method =
+            if endpoint.methods.len() > 1 { "ANY".into() } else { endpoint.methods[0].to_uppercase() };
+        page.push_str(&format!("{method:6} {:27} {}\n", endpoint.documented_path(), endpoint.summary));
+    }
+    page
+}

@@ -1,0 +1,47 @@
+//! `GET /metrics`: JSON, or text for Prometheus where Accept asks for it.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State as Shared;
+use axum::http::HeaderMap;
+use axum::http::header::{ACCEPT, CONTENT_TYPE, VARY};
+use axum::response::{IntoResponse, Response};
+
+use super::Api;
+use super::endpoint::{Endpoint, get, text};
+use super::error::ApiError;
+use super::extract::Params;
+use super::status::Scope;
+use crate::exposition::accept::{Form, negotiate};
+use crate::exposition::{Snapshot, json, openmetrics};
+
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        get("/metrics", metrics)
+            .summary("Counts and latencies of the only device, the device that is named, or the fleet")
+            .query("device", text(), "A device's name")
+            .answers("Metrics")
+            .answers_as("application/openmetrics-text", text())
+            .answers_as("text/plain", text())
+            .refuses(404, "No device has this name"),
+    ]
+}
+
+async fn metrics(
+    Shared(api): Shared<Arc<Api>>,
+    Params(scope): Params<Scope>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let snapshot = match scope.device(&api)? {
+        Some(id) => Snapshot::of_device(api.fleet.status(id).await?, api.uptime()),
+        None => Snapshot::of_fleet(api.fleet.totals().await?, api.uptime()),
+    };
+    let accepted: Vec<_> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    let form = negotiate(&accepted.join(","));
+    let body = match form {
+        Form::Json => Json(json::Metrics::new(&snapshot)).into_response(),
+        _ => openmetrics::write(&snapshot, form).into_response(),
+    };
+    Ok(([(CONTENT_TYPE, form.content_type()), (VARY, "accept")], body).into_response())
+}

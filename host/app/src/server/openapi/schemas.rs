@@ -1,0 +1,222 @@
+//! The shapes of what is read and answered.
+
+use serde_json::{Value, json};
+
+pub(super) fn all() -> Value {
+    json!({
+        "Accepted": accepted(),
+        "Behaviours": behaviours(),
+        "Device": device(),
+        "DevicePage": device_page(),
+        "DeviceStatus": device_status(),
+        "Error": error(),
+        "Fault": fault(),
+        "FaultDocument": fault_document(),
+        "Faults": faults(),
+        "FleetStatus": fleet_status(),
+        "Metrics": metrics(),
+        "Order": object(json!({"device": text(), "order": {"enum": ["start", "stop", "crash"]}})),
+        "Publication": publication(),
+        "State": {"enum": ["connected", "offline", "silent", "crashed", "stopped", "failed"]},
+        "Status": {"oneOf": [named("DeviceStatus"), named("FleetStatus")]},
+    })
+}
+
+fn named(schema: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{schema}")})
+}
+
+fn object(properties: Value) -> Value {
+    json!({"type": "object", "properties": properties})
+}
+
+fn list(items: Value) -> Value {
+    json!({"type": "array", "items": items})
+}
+
+fn counts() -> Value {
+    json!({"type": "object", "additionalProperties": count()})
+}
+
+fn text() -> Value {
+    json!({"type": "string"})
+}
+
+fn count() -> Value {
+    json!({"type": "integer", "minimum": 0})
+}
+
+fn maybe(kind: &str, description: &str) -> Value {
+    json!({"type": [kind, "null"], "description": description})
+}
+
+fn seconds(description: &str) -> Value {
+    json!({"type": "number", "minimum": 0, "description": description})
+}
+
+fn error() -> Value {
+    let found = json!({"description": "What was there instead"});
+    let inner = object(json!({"field": text(), "message": text(), "found": found}));
+    object(json!({"error": inner}))
+}
+
+fn publication() -> Value {
+    json!({
+        "type": "object",
+        "required": ["message"],
+        "additionalProperties": false,
+        "properties": {
+            "message": {"description": "Any JSON. With a topic a text goes out as it is, the rest as JSON; without \
+                one it goes out wrapped as {device, type, message, ts}."},
+            "topic": {"type": "string", "description": "<root>/<device>/message unless told"},
+            "qos": {"enum": [0, 1, 2], "default": 0},
+            "retain": {"type": "boolean", "default": false},
+            "device": {"type": "string", "description": "The first that runs unless told"},
+        },
+    })
+}
+
+fn accepted() -> Value {
+    object(json!({
+        "status": {"const": "accepted"},
+        "device": text(),
+        "topic": text(),
+        "qos": count(),
+        "retain": {"type": "boolean"},
+        "bytes": count(),
+    }))
+}
+
+fn behaviours() -> Value {
+    list(object(json!({
+        "name": text(),
+        "source": {"type": "string", "description": "built-in, or the file"},
+        "size_bytes": count(),
+        "sha256": text(),
+        "imports": list(text()),
+        "exports": list(text()),
+        "devices": count(),
+        "groups": list(text()),
+    })))
+}
+
+fn active_fault() -> Value {
+    object(json!({"id": text(), "kind": text(), "ends_in_s": seconds("Absent for one that stays")}))
+}
+
+fn device_status() -> Value {
+    object(json!({
+        "device": text(),
+        "group": text(),
+        "behaviour": text(),
+        "state": named("State"),
+        "why": maybe("string", "Why it is not connected"),
+        "uptime_s": maybe("number", "Seconds since its behaviour started; null when it does not run"),
+        "seed": count(),
+        "broker": text(),
+        "active_faults": list(active_fault()),
+        "version": text(),
+    }))
+}
+
+fn fleet_status() -> Value {
+    object(json!({
+        "devices": count(),
+        "states": counts(),
+        "groups": list(object(json!({"group": text(), "behaviour": text(), "devices": count()}))),
+        "uptime_s": seconds("Since the fleet began"),
+        "seed": count(),
+        "broker": text(),
+        "active_faults": counts(),
+        "version": text(),
+    }))
+}
+
+fn device() -> Value {
+    json!({"allOf": [named("DeviceStatus"), object(json!({"metrics": named("Metrics")}))]})
+}
+
+fn device_page() -> Value {
+    let row = object(json!({
+        "device": text(),
+        "group": text(),
+        "behaviour": text(),
+        "state": named("State"),
+        "why": maybe("string", "Why it is not connected"),
+        "uptime_s": maybe("number", "Seconds since its behaviour started"),
+        "sent": count(),
+        "received": count(),
+    }));
+    object(json!({"total": count(), "offset": count(), "limit": count(), "devices": list(row)}))
+}
+
+fn metrics() -> Value {
+    object(json!({
+        "sent": count(),
+        "received": count(),
+        "avg_latency": maybe("number", "Seconds; null before anything was received"),
+        "latency_samples": list(seconds("The last ten, oldest first")),
+        "generated": count(),
+        "arrived": count(),
+        "dropped": {"type": "object", "additionalProperties": count(), "description": "By the fault that took them"},
+        "delayed": count(),
+        "duplicated": count(),
+        "corrupted": count(),
+        "lost_offline": count(),
+        "discarded": count(),
+        "refused": counts(),
+        "waiting": object(json!({"out": count(), "in": count()})),
+        "faults": {"type": "object", "additionalProperties": counts()},
+        "traps": count(),
+        "connects": maybe("integer", "Of the fleet; absent for one device"),
+        "devices": counts(),
+        "behaviours": {"type": "object", "description": "What behaviours measure of themselves, by name"},
+        "ledger_closes": {"type": "boolean", "description": "Whether every message is accounted for"},
+        "uptime_s": seconds("Since the fleet began"),
+    }))
+}
+
+fn fault() -> Value {
+    let span = json!({"type": ["string", "number"], "description": "\"500ms\", \"1m 30s\", or seconds"});
+    let probability = json!({"type": "number", "minimum": 0, "maximum": 1});
+    let kinds = ["delay", "loss", "duplicate", "corrupt", "partition", "silence", "crash", "disconnect"];
+    json!({
+        "type": "object",
+        "required": ["kind"],
+        "additionalProperties": false,
+        "properties": {
+            "id": {"type": "string", "description": "The kind unless told"},
+            "kind": {"enum": kinds},
+            "group": text(),
+            "device": {"type": "string", "description": "A name, with * for any run of characters"},
+            "direction": {"enum": ["out", "in", "both"]},
+            "probability": probability,
+            "min": span,
+            "max": span,
+            "copies": count(),
+            "bits": count(),
+            "every": span,
+            "for": span,
+            "peers": list(text()),
+        },
+    })
+}
+
+fn fault_document() -> Value {
+    let document = json!({
+        "type": "object",
+        "additionalProperties": false,
+        "properties": {"fault": list(named("Fault"))},
+    });
+    json!({"oneOf": [document, {"enum": ["realistic", "none"]}]})
+}
+
+fn faults() -> Value {
+    object(json!({
+        "scope": {"enum": ["fleet", "group", "device"]},
+        "name": text(),
+        "set_for": {"enum": ["fleet", "group", "device"]},
+        "origin": {"type": "string", "description": "A preset, a file, or http"},
+        "document": named("FaultDocument"),
+    }))
+}

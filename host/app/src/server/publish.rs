@@ -1,0 +1,215 @@
+//! `POST /publish`: a device says something on a user's behalf, through its faults like all it says.
+//!
+//! With a `topic`, a text goes out as it is and anything else as JSON. Without one, the message goes to
+//! `<root>/<device>/message`, wrapped as a heartbeat is: `{"device", "type": "message", "message", "ts"}`,
+//! with `ts` in seconds since 1970. When several devices run and none is named, the first that runs
+//! speaks; the answer says which one that was.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::Json;
+use axum::extract::State as Shared;
+use axum::http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use wasmote_sim::device::PowerState;
+use wasmote_sim::device_id::Identity;
+use wasmote_sim::message::{Message, Qos};
+use wasmote_sim::topic::Topic;
+
+use super::Api;
+use super::endpoint::{Endpoint, post};
+use super::error::ApiError;
+use super::extract::{Device, JsonBody};
+use super::status::AT_ONCE;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Publication {
+    message: Value,
+    topic: Option<String>,
+    #[serde(default)]
+    qos: Value,
+    #[serde(default)]
+    retain: bool,
+    device: Option<String>,
+}
+
+/// What became of it: it is in the device's hands, and in those of its faults.
+#[derive(Debug, Serialize)]
+struct Accepted {
+    status: &'static str,
+    device: String,
+    topic: String,
+    qos: u8,
+    retain: bool,
+    bytes: usize,
+}
+
+/// What goes out when no topic is named.
+#[derive(Serialize)]
+struct Wrapped<'a> {
+    device: &'a str,
+    r#type: &'static str,
+    message: &'a Value,
+    ts: f64,
+}
+
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    let described = |endpoint: Endpoint| {
+        endpoint
+            .reads(&["application/json"], "Publication")
+            .answers("Accepted")
+            .refuses(400, "A field is missing or wrong")
+            .refuses(404, "No device has this name")
+            .refuses(409, "The device does not run")
+            .refuses(413, "The message is too large")
+            .refuses(415, "The body is no JSON")
+    };
+    vec![
+        described(post("/publish", publish))
+            .summary("Publish as the device that is named, or else the first that runs"),
+        described(post("/devices/{id}/publish", publish_as)).summary("Publish as this device"),
+    ]
+}
+
+async fn publish(
+    Shared(api): Shared<Arc<Api>>,
+    JsonBody(publication): JsonBody<Publication>,
+) -> Result<Json<Accepted>, ApiError> {
+    let position = match &publication.device {
+        Some(id) => api.position(id)?,
+        None => first_running(&api).await?,
+    };
+    let identity = Arc::clone(&api.fleet.devices()[position]);
+    send(&api, &identity, publication).await
+}
+
+async fn publish_as(
+    Shared(api): Shared<Arc<Api>>,
+    device: Device,
+    JsonBody(publication): JsonBody<Publication>,
+) -> Result<Json<Accepted>, ApiError> {
+    if let Some(other) = publication.device.as_deref().filter(|named| *named != device.id()) {
+        let problem = format!("the path names `{}`; leave `device` out, or use POST /publish", device.id());
+        return Err(ApiError::bad("device", problem).found(other));
+    }
+    send(&api, &device.identity, publication).await
+}
+
+async fn first_running(api: &Api) -> Result<usize, ApiError> {
+    let devices = api.fleet.devices().len();
+    for first in (0..devices).step_by(AT_ONCE) {
+        let statuses = api.fleet.statuses(first..(first + AT_ONCE).min(devices)).await?;
+        if let Some(offset) = statuses.iter().position(|status| status.power == PowerState::On) {
+            return Ok(first + offset);
+        }
+    }
+    Err(ApiError::new(
+        StatusCode::CONFLICT,
+        "device",
+        "no device runs; start one with POST /devices/{id}/start",
+    ))
+}
+
+async fn send(api: &Api, identity: &Identity, publication: Publication) -> Result<Json<Accepted>, ApiError> {
+    let message = message(identity, publication)?;
+    let limit = api.group(&identity.group)?.limits.payload_bytes as usize;
+    let bytes = message.payload.len();
+    if bytes > limit {
+        let problem = format!("the payload has {bytes} bytes and the device's limit is {limit}");
+        return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "message", problem));
+    }
+    let accepted = Accepted {
+        status: "accepted",
+        device: identity.id.to_string(),
+        topic: message.topic.to_string(),
+        qos: message.qos.into(),
+        retain: message.retain,
+        bytes,
+    };
+    api.fleet.publish(identity.id.as_str(), message).await?;
+    Ok(Json(accepted))
+}
+
+fn message(identity: &Identity, publication: Publication) -> Result<Message, ApiError> {
+    let Publication { message, topic, qos, retain, .. } = publication;
+    let qos = read_qos(qos)?;
+    let (topic, payload) = match (topic, message) {
+        (Some(topic), Value::String(text)) => (topic, text),
+        (Some(topic), json) => (topic, json.to_string()),
+        (None, message) => {
+            let topic = format!("{}/{}/message", identity.topic_root, identity.id);
+            (topic, wrapped(identity, &message)?)
+        }
+    };
+    let name = Topic::new(topic.as_str())
+        .map_err(|invalid| ApiError::bad("topic", invalid.to_string()).found(topic))?;
+    Ok(Message::new(name, payload).with_qos(qos).with_retain(retain))
+}
+
+fn wrapped(identity: &Identity, message: &Value) -> Result<String, ApiError> {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let ts = since_1970.as_millis() as f64 / 1_000.0;
+    let wrapped = Wrapped { device: identity.id.as_str(), r#type: "message", message, ts };
+    serde_json::to_string(&wrapped).map_err(|error| ApiError::bad("message", error.to_string()))
+}
+
+fn read_qos(qos: Value) -> Result<Qos, ApiError> {
+    if qos.is_null() {
+        return Ok(Qos::default());
+    }
+    let level = qos.as_u64().and_then(|level| u8::try_from(level).ok());
+    level
+        .and_then(|level| Qos::try_from(level).ok())
+        .ok_or_else(|| ApiError::bad("qos", format!("expected QoS 0, 1 or 2, found {qos}")).found(qos))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use wasmote_sim::device_id::DeviceId;
+
+    fn built(body: Value) -> Result<(String, String, u8, bool), ApiError> {
+        let identity = Identity {
+            id: DeviceId::new("a-0").unwrap(),
+            group: "a".into(),
+            index: 0,
+            count: 1,
+            topic_root: "root".into(),
+            peers: None,
+        };
+        let message = message(&identity, serde_json::from_value(body).unwrap())?;
+        let payload = String::from_utf8(message.payload.to_vec()).unwrap();
+        Ok((message.topic.to_string(), payload, message.qos.into(), message.retain))
+    }
+
+    #[test]
+    fn without_a_topic_a_message_is_wrapped_as_a_heartbeat_is() {
+        let (topic, payload, qos, retain) = built(json!({"message": "Hello network!"})).unwrap();
+        assert_eq!((topic.as_str(), qos, retain), ("root/a-0/message", 0, false));
+        assert!(
+            payload.starts_with(r#"{"device":"a-0","type":"message","message":"Hello network!","ts":"#),
+            "{payload}"
+        );
+    }
+
+    #[test]
+    fn with_a_topic_a_text_goes_out_as_it_is_and_the_rest_as_json() {
+        let text = built(json!({"message": "on", "topic": "x/cmd", "qos": 1, "retain": true})).unwrap();
+        assert_eq!(text, ("x/cmd".into(), "on".into(), 1, true));
+        assert_eq!(built(json!({"message": [1, null], "topic": "x"})).unwrap().1, "[1,null]");
+    }
+
+    #[test]
+    fn a_wildcard_or_a_fourth_qos_is_refused_with_its_field() {
+        let problem = |body| serde_json::to_value(built(body).unwrap_err()).unwrap();
+        let topic = problem(json!({"message": 1, "topic": "x/#"}));
+        assert_eq!((&topic["field"], &topic["found"]), (&json!("topic"), &json!("x/#")));
+        for qos in [json!(3), json!(-1), json!("1"), json!(1.5)] {
+            assert_eq!(problem(json!({"message": 1, "qos": qos}))["field"], "qos");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! `GET /status`: of the only device, of one of many, or of the fleet.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State as Shared;
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use wasmote_live::status::DeviceStatus;
+
+use super::Api;
+use super::endpoint::{Endpoint, get, text};
+use super::error::ApiError;
+use super::extract::Params;
+use super::state::{Active, State};
+
+/// One device, as it is shown.
+#[derive(Clone, Debug, Serialize)]
+pub struct DeviceView {
+    device: String,
+    group: String,
+    behaviour: String,
+    state: State,
+    why: Option<String>,
+    uptime_s: Option<f64>,
+    seed: u64,
+    broker: String,
+    active_faults: Vec<Active>,
+    version: &'static str,
+}
+
+impl DeviceView {
+    /// A device at this moment.
+    pub fn new(status: &DeviceStatus, api: &Api) -> Self {
+        let now = api.uptime();
+        let (state, why) = State::of(status, now);
+        Self {
+            device: status.identity.id.to_string(),
+            group: status.identity.group.to_string(),
+            behaviour: status.behaviour.clone(),
+            state,
+            why,
+            uptime_s: status.uptime.map(|uptime| uptime.as_millis() as f64 / 1_000.0),
+            seed: api.facts.seed.value(),
+            broker: api.facts.broker.clone(),
+            active_faults: status.active_faults.iter().map(|fault| Active::new(fault, now)).collect(),
+            version: env!("CARGO_PKG_VERSION"),
+        }
+    }
+}
+
+/// A fleet, as it is shown.
+#[derive(Clone, Debug, Default, Serialize)]
+struct FleetView {
+    devices: usize,
+    states: BTreeMap<State, u64>,
+    groups: Vec<GroupView>,
+    uptime_s: f64,
+    seed: u64,
+    broker: String,
+    /// Devices that each fault holds now.
+    active_faults: BTreeMap<String, u64>,
+    version: &'static str,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct GroupView {
+    group: String,
+    behaviour: String,
+    devices: u32,
+}
+
+/// Devices that are asked for their status in one go.
+pub const AT_ONCE: usize = 1_000;
+
+/// Which device is meant; the fleet when none is named and there are several.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scope {
+    device: Option<String>,
+}
+
+impl Scope {
+    /// The device that is meant.
+    pub fn device<'a>(&'a self, api: &'a Api) -> Result<Option<&'a str>, ApiError> {
+        match &self.device {
+            Some(id) => api.position(id).map(|_| Some(id.as_str())),
+            None => Ok(api.only_device()),
+        }
+    }
+}
+
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        get("/status", status)
+            .summary("The only device, the device that is named, or the fleet")
+            .query("device", text(), "A device's name")
+            .answers("Status")
+            .refuses(404, "No device has this name"),
+    ]
+}
+
+async fn status(Shared(api): Shared<Arc<Api>>, Params(scope): Params<Scope>) -> Result<Response, ApiError> {
+    Ok(match scope.device(&api)? {
+        Some(id) => Json(DeviceView::new(&api.fleet.status(id).await?, &api)).into_response(),
+        None => Json(fleet(&api).await?).into_response(),
+    })
+}
+
+async fn fleet(api: &Api) -> Result<FleetView, ApiError> {
+    let mut view = FleetView {
+        devices: api.fleet.devices().len(),
+        groups: groups(api),
+        seed: api.facts.seed.value(),
+        broker: api.facts.broker.clone(),
+        version: env!("CARGO_PKG_VERSION"),
+        ..FleetView::default()
+    };
+    let now = api.uptime();
+    view.uptime_s = now.as_millis() as f64 / 1_000.0;
+    for first in (0..view.devices).step_by(AT_ONCE) {
+        let last = (first + AT_ONCE).min(view.devices);
+        for status in api.fleet.statuses(first..last).await? {
+            *view.states.entry(State::of(&status, now).0).or_default() += 1;
+            for fault in &status.active_faults {
+                *view.active_faults.entry(fault.id.to_string()).or_default() += 1;
+            }
+        }
+    }
+    Ok(view)
+}
+
+fn groups(api: &Api) -> Vec<GroupView> {
+    let view = |(name, facts): (&String, &super::GroupFacts)| GroupView {
+        group: name.clone(),
+        behaviour: facts.behaviour.clone(),
+        devices: facts.count,
+    };
+    api.facts.groups.iter().map(view).collect()
+}

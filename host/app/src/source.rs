@@ -1,0 +1,184 @@
+//! Where a behaviour comes from: a built-in name, a file, or a folder.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use wasmote_sim::device_id::is_name;
+
+use crate::builtins;
+use crate::nearest::did_you_mean;
+
+/// A behaviour that was found.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// It is inside this binary, under this name.
+    Builtin(String),
+    /// It is in a file.
+    File(PathBuf),
+}
+
+/// A behaviour that was not found.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// Neither a name nor a path.
+    #[error("there is no behaviour `{name}`: it is no file or folder, and no built-in one ({builtin}){hint}")]
+    Unknown {
+        /// What was given.
+        name: String,
+        /// The names that need no file.
+        builtin: String,
+        /// A name that may have been meant.
+        hint: String,
+    },
+    /// A folder without a component.
+    #[error("the folder `{}` holds no `.wasm` file; put one there, or name a file", .0.display())]
+    Empty(PathBuf),
+    /// A folder with too many.
+    #[error("the folder `{}` holds several `.wasm` files ({names}) and none is called `behaviour.wasm`; name one",
+        folder.display())]
+    Ambiguous {
+        /// The folder.
+        folder: PathBuf,
+        /// What it holds.
+        names: String,
+    },
+    /// The file system said no.
+    #[error("cannot read `{}`: {problem}", path.display())]
+    Unreadable {
+        /// The file or folder.
+        path: PathBuf,
+        /// What it said.
+        problem: io::Error,
+    },
+}
+
+/// The file that stands for a folder with several.
+const PREFERRED: &str = "behaviour.wasm";
+
+impl Source {
+    /// Find what a name or a path stands for; paths are relative to `folder`.
+    pub fn find(name: &str, folder: &Path) -> Result<Self, SourceError> {
+        if builtins::find(name).is_some() {
+            return Ok(Self::Builtin(name.into()));
+        }
+        let path = folder.join(name);
+        if path.is_dir() {
+            return Self::in_folder(&path);
+        }
+        if path.is_file() {
+            return Ok(Self::File(path));
+        }
+        let names: Vec<_> = builtins::all().map(|builtin| builtin.name).collect();
+        let hint = did_you_mean(name, names.iter().copied());
+        Err(SourceError::Unknown { name: name.into(), builtin: names.join(", "), hint })
+    }
+
+    fn in_folder(folder: &Path) -> Result<Self, SourceError> {
+        let files = components_in(folder)?;
+        let preferred = files.iter().find(|file| file.ends_with(PREFERRED));
+        match (preferred, files.as_slice()) {
+            (Some(file), _) | (None, [file]) => Ok(Self::File(file.clone())),
+            (None, []) => Err(SourceError::Empty(folder.into())),
+            (None, several) => {
+                let names = several.iter().filter_map(|file| file.file_name()?.to_str()).collect::<Vec<_>>();
+                Err(SourceError::Ambiguous { folder: folder.into(), names: names.join(", ") })
+            }
+        }
+    }
+
+    /// What to call the behaviour: the built-in name, or the file's without its extension.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Builtin(name) => name.clone(),
+            Self::File(path) => {
+                let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+                let legal = |c: char| if is_name(c.encode_utf8(&mut [0; 4])) { c } else { '-' };
+                let name: String = stem.chars().map(legal).take(64).collect();
+                if name.is_empty() { "behaviour".into() } else { name }
+            }
+        }
+    }
+
+    /// As the user would name it.
+    pub fn shown(&self) -> String {
+        match self {
+            Self::Builtin(name) => name.clone(),
+            Self::File(path) => path.display().to_string(),
+        }
+    }
+
+    /// The component's bytes.
+    pub fn read(&self) -> Result<Vec<u8>, SourceError> {
+        match self {
+            Self::Builtin(name) => Ok(builtins::find(name).map(|it| it.bytes.to_vec()).unwrap_or_default()),
+            Self::File(path) => {
+                std::fs::read(path).map_err(|problem| SourceError::Unreadable { path: path.clone(), problem })
+            }
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Builtin(_) => f.write_str("built-in"),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// The `.wasm` files of a folder by name, without hidden ones.
+pub fn components_in(folder: &Path) -> Result<Vec<PathBuf>, SourceError> {
+    let unreadable = |problem| SourceError::Unreadable { path: folder.into(), problem };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        if !hidden && path.extension().is_some_and(|extension| extension == "wasm") && path.is_file() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(files: &[&str]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for file in files {
+            std::fs::write(folder.path().join(file), b"\0asm").unwrap();
+        }
+        folder
+    }
+
+    #[test]
+    fn a_folder_stands_for_its_only_component_or_the_preferred_one() {
+        let one = folder(&["thermostat.wasm", "README.md", ".hidden.wasm"]);
+        assert_eq!(Source::find(".", one.path()).unwrap().name(), "thermostat");
+        let several = folder(&["a.wasm", "behaviour.wasm", "z.wasm"]);
+        assert_eq!(Source::find(".", several.path()).unwrap().name(), "behaviour");
+        let unclear = folder(&["a.wasm", "z.wasm"]);
+        let problem = Source::find(".", unclear.path()).unwrap_err().to_string();
+        assert!(problem.contains("(a.wasm, z.wasm)"), "{problem}");
+        assert!(matches!(Source::find(".", folder(&[]).path()), Err(SourceError::Empty(_))));
+    }
+
+    #[test]
+    fn a_file_name_that_cannot_name_a_group_is_made_to() {
+        let odd = folder(&["my device.wasm"]);
+        let source = Source::find("my device.wasm", odd.path()).unwrap();
+        assert_eq!(source.name(), "my-device");
+        assert_eq!(source.read().unwrap(), b"\0asm");
+    }
+
+    #[test]
+    fn an_unknown_name_lists_the_builtin_ones_and_guesses() {
+        let problem = Source::find("hartbeat", Path::new(".")).unwrap_err().to_string();
+        assert!(problem.contains("heartbeat, sensor, routing, aggregator"), "{problem}");
+        assert!(problem.ends_with("did you mean `heartbeat`?"), "{problem}");
+    }
+}

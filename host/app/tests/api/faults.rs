@@ -1,0 +1,57 @@
+//! Faults of the fleet, of a group and of a device, changed while it runs.
+
+use serde_json::json;
+
+use crate::bench::Bench;
+
+const LOSS: &str = r#"{"fault": [{"kind": "loss", "probability": 1}]}"#;
+
+#[tokio::test]
+async fn the_narrower_scope_holds_until_it_is_deleted() {
+    let bench = Bench::new(2).await;
+    let own = bench.json("PUT", "/devices/heartbeat-1/faults", LOSS).await.json();
+    assert_eq!(
+        (&own["scope"], &own["set_for"], &own["origin"]),
+        (&json!("device"), &json!("device"), &json!("http"))
+    );
+    // The fleet's change passes it by.
+    assert_eq!(bench.json("PUT", "/faults", "\"none\"").await.json()["origin"], "none");
+    let message = r#"{"message": 1}"#;
+    for device in ["heartbeat-0", "heartbeat-1"] {
+        bench.json("POST", &format!("/devices/{device}/publish"), message).await;
+    }
+    let dropped = |metrics: serde_json::Value| metrics["dropped"]["loss"].as_u64().unwrap_or_default();
+    assert_eq!(dropped(bench.get("/metrics?device=heartbeat-0").await.json()), 0);
+    assert_eq!(dropped(bench.get("/metrics?device=heartbeat-1").await.json()), 1);
+    let inherited = bench.json("DELETE", "/devices/heartbeat-1/faults", "").await.json();
+    assert_eq!((&inherited["set_for"], &inherited["origin"]), (&json!("fleet"), &json!("none")));
+    assert_eq!(bench.json("DELETE", "/faults", "").await.json()["origin"], "realistic");
+}
+
+#[tokio::test]
+async fn what_is_shown_can_be_sent_back() {
+    let bench = Bench::new(1).await;
+    let shown = bench.get("/faults").await.json();
+    assert_eq!(shown["document"]["fault"].as_array().unwrap().len(), 3);
+    let sent = bench.json("PUT", "/groups/heartbeat/faults", &shown["document"].to_string()).await.json();
+    assert_eq!((&sent["document"], &sent["set_for"]), (&shown["document"], &json!("group")));
+}
+
+#[tokio::test]
+async fn a_document_may_be_toml_and_its_mistakes_are_named() {
+    let bench = Bench::new(1).await;
+    let toml = "[[fault]]\nkind = \"delay\"\nmax = \"1s\"\n";
+    assert_eq!(bench.send("PUT", "/faults", "application/toml", toml).await.status, 200);
+    let toml = "[[fault]]\nkind = \"delay\"\nmaxx = \"1s\"\n";
+    let refused = bench.send("PUT", "/faults", "application/toml", toml).await;
+    assert_eq!(refused.refusal(), (400, "fault[0].maxx".into()));
+    for (body, field) in [
+        (r#"{"fault": [{"kind": "loss", "probability": 7}]}"#, "fault[0].probability"),
+        (r#"{"fault": [{"kind": "los", "probability": 0.1}]}"#, "fault[0].kind"),
+        (r#"{"fault": [{"kind": "loss", "probability": 0.1, "group": "x"}]}"#, "fault[0].group"),
+        ("\"realistc\"", "body"),
+    ] {
+        assert_eq!(bench.json("PUT", "/faults", body).await.refusal(), (400, field.into()), "{body}");
+    }
+    assert_eq!(bench.send("PUT", "/faults", "text/plain", LOSS).await.refusal().0, 415);
+}

@@ -1,0 +1,119 @@
+//! The program itself, started as a user starts it.
+
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::lines::{Lines, PATIENCE};
+
+pub struct Fleet {
+    child: Child,
+    pub stderr: Lines,
+    pub stdout: Lines,
+    pub http: String,
+}
+
+/// The program with these arguments, and nothing of the tester's environment that it would listen to.
+pub fn wasmote(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wasmote"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("WASMOTE_") || name == "RUST_LOG") {
+        command.env_remove(name);
+    }
+    command
+        .args(args)
+        .env("NO_COLOR", "1")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+impl Fleet {
+    /// Start a run on a free HTTP port, and wait until it has said where that is.
+    pub fn run(args: &[&str]) -> Self {
+        let mut child =
+            wasmote(&["run", "--http", "127.0.0.1:0"]).args(args).spawn().expect("the program starts");
+        let stderr = Lines::of(child.stderr.take().expect("a pipe"));
+        let stdout = Lines::of(child.stdout.take().expect("a pipe"));
+        let mut fleet = Self { child, stderr, stdout, http: String::new() };
+        let said = fleet.stderr.wait_for("  http    http://");
+        fleet.http = said.split_whitespace().nth(1).expect("an address").to_owned();
+        fleet
+    }
+
+    /// Wait until every device is connected.
+    pub fn ready(self) -> Self {
+        self.until("/readyz says yes", PATIENCE, |fleet| fleet.status_of("/readyz") == 200);
+        self
+    }
+
+    pub fn until(&self, what: &str, patience: Duration, happened: impl Fn(&Self) -> bool) {
+        let end = Instant::now() + patience;
+        while !happened(self) {
+            assert!(
+                Instant::now() < end,
+                "not within {patience:?}: {what}; it wrote:\n{}",
+                self.stderr.all().join("\n")
+            );
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Ask with curl, as the README does: status and body.
+    pub fn curl(&self, args: &[&str], path: &str) -> (u16, String) {
+        let output = Command::new("curl")
+            .args(["-s", "-S", "--max-time", "10", "-w", "\n%{http_code}"])
+            .args(args)
+            .arg(format!("{}{path}", self.http))
+            .output()
+            .expect("curl is installed; `make test` sees to it");
+        let text = String::from_utf8(output.stdout).expect("text");
+        let (body, status) = text.rsplit_once('\n').unwrap_or(("", &text));
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        (status.parse().unwrap_or_else(|_| panic!("curl {path}: {complaint}")), body.to_owned())
+    }
+
+    pub fn get(&self, path: &str) -> Value {
+        let (status, body) = self.curl(&[], path);
+        assert_eq!(status, 200, "GET {path}: {body}");
+        serde_json::from_str(&body).unwrap_or_else(|why| panic!("GET {path}: {why}: {body}"))
+    }
+
+    pub fn send(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
+        let json = ["-X", method, "-H", "content-type: application/json", "-d", body];
+        let (status, body) = self.curl(&json, path);
+        (status, serde_json::from_str(&body).unwrap_or(Value::Null))
+    }
+
+    pub fn status_of(&self, path: &str) -> u16 {
+        self.curl(&[], path).0
+    }
+
+    pub fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status().expect("kill is there");
+        assert!(sent.success());
+    }
+
+    /// Wait for the end: the exit status, and what was printed on stdout.
+    pub fn end(mut self) -> (ExitStatus, Vec<String>) {
+        let printed = self.stdout.to_end();
+        (self.child.wait().expect("it ended"), printed)
+    }
+
+    /// Stop it as `kubectl delete` would, and give what it printed.
+    pub fn stop(self) -> Vec<String> {
+        self.signal("TERM");
+        let (status, printed) = self.end();
+        assert!(status.success(), "{status}");
+        printed
+    }
+}
+
+impl Drop for Fleet {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,154 @@
+//! Nine heartbeats against a Mosquitto, and what an independent subscriber counts.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::fleet::Fleet;
+use crate::lines::PATIENCE;
+use crate::mosquitto::{Mosquitto, topic};
+
+#[test]
+fn an_outside_client_sees_the_heartbeats_of_all_nine() {
+    let broker = Mosquitto::start();
+    let outside = broker.subscribe("wasmote/+/heartbeat");
+    let _fleet =
+        Fleet::run(&["--broker", &broker.url(), "--faults", "none", "--device-config", "interval=1s"]);
+    let beats = outside.wait(27, "/heartbeat", PATIENCE);
+    let mut devices = BTreeSet::new();
+    for (topic, payload) in &beats {
+        let beat: Value = serde_json::from_str(payload).expect("JSON");
+        let device = beat["device"].as_str().expect("a name");
+        assert_eq!(*topic, format!("wasmote/{device}/heartbeat"));
+        assert_eq!(beat["type"], "heartbeat");
+        assert!(beat["seq"].is_u64() && beat["ts"].is_number() && beat["uptime_s"].is_number(), "{beat}");
+        devices.insert(device.to_owned());
+    }
+    let wanted: BTreeSet<String> = (0..9).map(|n| format!("heartbeat-{n}")).collect();
+    assert_eq!(devices, wanted);
+}
+
+/// Runs with the preset `realistic` and compares the host's account with what the broker passed on. Once
+/// the fleet has ended, all that it sent has been delivered or never will be.
+fn counts_agree(version: &str) {
+    let broker = Mosquitto::start();
+    let outside = broker.subscribe("wasmote/#");
+    let fleet = Fleet::run(&[
+        "--broker",
+        &broker.url(),
+        "--mqtt",
+        version,
+        "--seed",
+        "11",
+        "--devices",
+        "20",
+        "--device-config",
+        "interval=100ms",
+        "--log-messages",
+        "off",
+        "--log",
+        "text",
+        "--duration",
+        "20s",
+    ]);
+    let (status, printed) = fleet.end();
+    assert!(status.success());
+    let line = printed.last().expect("a line of totals");
+    let number = |name: &str| {
+        let at = line.find(name).unwrap_or_else(|| panic!("`{name}` is in: {line}")) + name.len();
+        let digits: String = line[at..].chars().skip(1).take_while(char::is_ascii_digit).collect();
+        digits.parse::<usize>().unwrap_or_else(|_| panic!("a number after `{name}` in: {line}"))
+    };
+    let (sent, lost) = (number("sent"), number("loss"));
+    // What the broker publishes by itself are the wills of those that left without a farewell.
+    let left = |line: &str| line.contains("exceeded timeout") || line.contains("closed its connection");
+    let wills = broker.log.count(|line| left(line) && line.contains("heartbeat-"));
+    let seen = outside.lines.wait(sent + wills, PATIENCE, |_| true).len();
+    assert_eq!(seen, sent + wills, "the broker passed on as many as were sent");
+    // One in ten of the messages that were not taken by a silence first; 4 standard deviations.
+    let offered = (sent + lost) as f64;
+    let deviation = (lost as f64 - offered * 0.1).abs() / (offered * 0.09).sqrt();
+    assert!(deviation < 4.0, "{lost} lost of {offered}");
+    assert!(sent > 2_000, "{line}");
+}
+
+#[test]
+fn what_was_sent_is_what_arrived_with_realistic_faults_on_mqtt_5() {
+    counts_agree("5");
+}
+
+#[test]
+fn what_was_sent_is_what_arrived_with_realistic_faults_on_mqtt_3_1_1() {
+    counts_agree("3.1.1");
+}
+
+#[test]
+fn peers_hear_each_other_and_the_latency_is_that_of_the_delay() {
+    let broker = Mosquitto::start();
+    for version in ["5", "3.1.1"] {
+        let fleet = Fleet::run(&[
+            "--broker",
+            &broker.url(),
+            "--mqtt",
+            version,
+            "--devices",
+            "3",
+            "--device-config",
+            "interval=200ms",
+        ]);
+        fleet.until("a hundred messages were received", PATIENCE, |fleet| {
+            fleet.get("/metrics")["received"].as_u64() > Some(100)
+        });
+        let metrics = fleet.get("/metrics");
+        let mean = metrics["avg_latency"].as_f64().expect("a mean");
+        // Uniform from 10 to 500 ms: 255 ms in the mean, and a hundred of them lie within 100 ms of it.
+        assert!((0.15..0.36).contains(&mean), "{mean} s on MQTT {version}");
+        let samples = metrics["latency_samples"].as_array().expect("samples");
+        assert_eq!(samples.len(), 10);
+        assert!(samples.iter().all(|s| (0.01..1.0).contains(&s.as_f64().unwrap_or(0.0))), "{samples:?}");
+    }
+}
+
+#[test]
+fn a_fleet_that_would_drown_is_told_the_rate_and_what_to_set() {
+    let fleet = Fleet::run(&["--devices", "300", "--faults", "none", "--device-config", "interval=2s"]);
+    let told = fleet.stderr.wait(1, PATIENCE, |line| line.contains("peers="));
+    assert!(!told.is_empty());
+    // 300 × 299 / 2 s, or with its own: 300 × 300 / 2 s.
+    let said = fleet.stderr.all().join("\n");
+    assert!(
+        said.contains("44850")
+            || said.contains("45000")
+            || said.contains("44,850")
+            || said.contains("45,000"),
+        "{said}"
+    );
+}
+
+#[test]
+fn neighbours_in_a_ring_hear_two_of_each_side() {
+    let broker = Mosquitto::start();
+    let outside = broker.subscribe("wasmote/+/heartbeat");
+    let fleet = Fleet::run(&[
+        "--broker",
+        &broker.url(),
+        "--faults",
+        "none",
+        "--devices",
+        "7",
+        "--device-config",
+        "peers=2",
+        "--device-config",
+        "interval=200ms",
+    ]);
+    outside.wait(70, "/heartbeat", Duration::from_secs(60));
+    let table = fleet.get("/devices/heartbeat-0/app/peers");
+    for neighbour in ["heartbeat-1", "heartbeat-2", "heartbeat-5", "heartbeat-6"] {
+        assert!(table.to_string().contains(neighbour), "{table}");
+    }
+    for stranger in ["heartbeat-3", "heartbeat-4"] {
+        assert!(!table.to_string().contains(stranger), "{table}");
+    }
+    assert!(outside.lines.all().iter().all(|line| topic(line).starts_with("wasmote/heartbeat-")));
+}

@@ -1,0 +1,105 @@
+//! Guests that mean harm, beside others that mean none.
+
+use std::path::{Path, PathBuf};
+
+use crate::fleet::{Fleet, wasmote};
+use crate::guests::{self, Guest};
+use crate::lines::PATIENCE;
+use crate::mosquitto::Mosquitto;
+
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+    let file = folder.join(format!("{name}.wasm"));
+    std::fs::write(&file, bytes).expect("a file");
+    file
+}
+
+/// A run of one bad guest and three heartbeats, described in a file.
+fn beside_heartbeats(folder: &Path, guest: &Guest<'_>) -> PathBuf {
+    let bad = write(folder, "bad", &guest.component());
+    let plan = format!(
+        "faults = \"none\"\n\
+         [[group]]\nname = \"bad\"\nbehaviour = {bad:?}\ncount = 1\n\
+         [[group]]\nname = \"good\"\nbehaviour = \"heartbeat\"\ncount = 3\nconfig = {{ interval = \"500ms\" }}\n"
+    );
+    let file = folder.join("run.toml");
+    std::fs::write(&file, plan).expect("a file");
+    file
+}
+
+/// Starts them, waits until the user was told of the bad one, and then counts that the neighbours go on.
+fn told_of(guest: &Guest<'_>, words: &str) {
+    let broker = Mosquitto::start();
+    let outside = broker.subscribe("wasmote/+/heartbeat");
+    let folder = tempfile::tempdir().expect("a folder");
+    let plan = beside_heartbeats(folder.path(), guest);
+    let fleet = Fleet::run(&["--broker", &broker.url(), "--config", plan.to_str().expect("a path")]);
+    let told = fleet.stderr.wait(1, PATIENCE, |line| line.contains("bad-0") && line.contains(words));
+    assert!(told[0].contains("bad-0"), "{told:?}");
+    let before = outside.lines.all().len();
+    outside.lines.wait(before + 18, PATIENCE, |line| line.contains("good-"));
+    assert_eq!(fleet.status_of("/healthz"), 200);
+    let good = fleet.get("/devices/good-1");
+    assert_eq!(good["state"], "connected", "{good}");
+    fleet.stop();
+}
+
+#[test]
+fn a_guest_that_loops_for_ever() {
+    told_of(&guests::endless_loop(), "ran out of fuel");
+}
+
+#[test]
+fn a_guest_that_eats_memory() {
+    told_of(&guests::memory_eater(), "ran out of memory");
+}
+
+#[test]
+fn a_guest_that_traps_is_quoted() {
+    told_of(&guests::trapper(), "last words");
+}
+
+#[test]
+fn a_guest_that_publishes_without_end() {
+    let broker = Mosquitto::start();
+    let outside = broker.subscribe("wasmote/+/heartbeat");
+    let folder = tempfile::tempdir().expect("a folder");
+    let plan = beside_heartbeats(folder.path(), &guests::flooder());
+    let fleet = Fleet::run(&["--broker", &broker.url(), "--config", plan.to_str().expect("a path")]);
+    fleet.until("the refused messages are told", PATIENCE, |fleet| {
+        fleet.get("/devices/bad-0").to_string().contains("9900")
+            || fleet.get("/metrics")["refused"]["publish_rate"].as_u64() > Some(90_000)
+    });
+    outside.lines.wait(18, PATIENCE, |line| line.contains("good-"));
+    fleet.stop();
+}
+
+/// What is said, and with which exit code, when a file cannot be run.
+fn refusal(bytes: &[u8]) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = write(folder.path(), "given", bytes);
+    let output =
+        wasmote(&["run", file.to_str().expect("a path"), "--http", "127.0.0.1:0"]).output().expect("it ran");
+    assert!(!output.status.success());
+    let said = String::from_utf8(output.stderr).expect("text");
+    assert!(said.contains("given.wasm"), "the file is named: {said}");
+    assert!(!said.contains("panicked"), "{said}");
+    said
+}
+
+#[test]
+fn a_truncated_file() {
+    let whole = guests::well_behaved().component();
+    assert!(refusal(&whole[..whole.len() / 2]).contains("damaged or incomplete"));
+}
+
+#[test]
+fn a_core_module() {
+    assert!(
+        refusal(&guests::well_behaved().core_module()).contains("core WebAssembly module, not a component")
+    );
+}
+
+#[test]
+fn a_file_that_is_something_else() {
+    assert!(refusal(b"#!/bin/sh\necho hello\n").contains("no WebAssembly"));
+}

@@ -1,0 +1,153 @@
+//! The HTTP API, asked with curl.
+
+use serde_json::{Value, json};
+
+use crate::fleet::Fleet;
+use crate::lines::PATIENCE;
+use crate::mosquitto::Mosquitto;
+
+#[test]
+fn one_device_keeps_the_old_contract() {
+    let broker = Mosquitto::start();
+    let outside = broker.subscribe("wasmote/#");
+    let fleet = Fleet::run(&["--devices", "1", "--broker", &broker.url(), "--faults", "none"]).ready();
+    let status = fleet.get("/status");
+    assert_eq!(status["device"], "heartbeat-0", "{status}");
+    assert_eq!(status["behaviour"], "heartbeat");
+    let (code, answer) = fleet.send("POST", "/publish", r#"{"message": "Hello network!"}"#);
+    assert!((200..300).contains(&code), "{code} {answer}");
+    let seen = outside.lines.wait_for("Hello network!");
+    let payload: Value = serde_json::from_str(seen.split_once(' ').expect("a payload").1).expect("JSON");
+    assert_eq!(payload["message"], "Hello network!");
+    let metrics = fleet.get("/metrics");
+    for field in ["sent", "received", "avg_latency", "latency_samples"] {
+        assert!(metrics.get(field).is_some(), "{field}: {metrics}");
+    }
+}
+
+#[test]
+fn a_message_goes_where_it_is_told_with_its_qos_and_retain() {
+    let broker = Mosquitto::start();
+    let fleet = Fleet::run(&["--devices", "3", "--broker", &broker.url(), "--faults", "none"]).ready();
+    let body = json!({"message": "on", "topic": "plant/lamp", "qos": 1, "retain": true}).to_string();
+    let (code, answer) = fleet.send("POST", "/devices/heartbeat-2/publish", &body);
+    assert!((200..300).contains(&code), "{code} {answer}");
+    broker.log.wait_for("'plant/lamp'");
+    // A subscriber that comes later gets it, as it is retained.
+    let late = broker.subscribe("plant/#");
+    late.lines.wait_for("plant/lamp on");
+}
+
+#[test]
+fn mistakes_get_a_4xx_that_names_the_field() {
+    let fleet = Fleet::run(&["--devices", "2", "--faults", "none"]).ready();
+    for (method, path, body, code, words) in [
+        ("POST", "/publish", r#"{"message": "x", "qos": 3}"#, 400, "qos"),
+        ("POST", "/publish", r#"{"message": "x", "topic": "a/+/b"}"#, 400, "topic"),
+        ("POST", "/publish", r#"{"mesage": "x"}"#, 400, "mesage"),
+        ("POST", "/publish", r#"{}"#, 400, "message"),
+        ("POST", "/publish", r#"{"message": "#, 400, ""),
+        ("POST", "/publish", r#"{"message": "x", "device": "heartbeat-7"}"#, 404, "heartbeat-7"),
+        ("GET", "/devices/heartbeat-9", "", 404, "heartbeat-9"),
+        ("DELETE", "/status", "", 405, ""),
+        ("GET", "/nowhere", "", 404, ""),
+        ("PUT", "/faults", r#"{"fault": [{"kind": "loss", "probability": 7}]}"#, 400, "probability"),
+        ("PUT", "/faults", r#"{"fault": [{"kind": "los", "probability": 0.1}]}"#, 400, "kind"),
+        ("POST", "/devices/heartbeat-0/explode", "", 404, ""),
+    ] {
+        let (status, answer) = fleet.send(method, path, body);
+        let near = status == code || (code == 400 && (status == 422 || status == 400));
+        assert!(near, "{method} {path} {body}: {status} {answer}");
+        assert!(answer["error"].is_object(), "{method} {path}: {answer}");
+        assert!(answer.to_string().contains(words), "{method} {path} {body}: {answer}");
+    }
+}
+
+#[test]
+fn faults_change_while_the_fleet_runs() {
+    let broker = Mosquitto::start();
+    let outside = broker.subscribe("wasmote/+/heartbeat");
+    let args = ["--devices", "2", "--broker", &broker.url(), "--faults", "none"];
+    let fleet = Fleet::run(&[&args[..], &["--device-config", "interval=200ms"][..]].concat()).ready();
+    let (code, answer) = fleet.send(
+        "PUT",
+        "/devices/heartbeat-1/faults",
+        r#"{"fault": [{"kind": "loss", "probability": 1}]}"#,
+    );
+    assert_eq!(code, 200, "{answer}");
+    fleet.until("ten were dropped", PATIENCE, |fleet| {
+        fleet.get("/metrics").to_string().contains("\"loss\"")
+            && fleet.get("/metrics?device=heartbeat-1")["dropped"]["loss"].as_u64() > Some(10)
+    });
+    let before = outside.lines.count(|line| line.contains("heartbeat-1"));
+    let other = outside.lines.count(|line| line.contains("heartbeat-0"));
+    outside.lines.wait(other + 10, PATIENCE, |line| line.contains("heartbeat-0"));
+    assert_eq!(outside.lines.count(|line| line.contains("heartbeat-1")), before);
+    assert_eq!(fleet.send("DELETE", "/devices/heartbeat-1/faults", "").0, 200);
+    outside.lines.wait(before + 5, PATIENCE, |line| line.contains("heartbeat-1"));
+}
+
+#[test]
+fn a_device_is_stopped_started_and_crashed() {
+    let broker = Mosquitto::start();
+    let outside = broker.subscribe("wasmote/heartbeat-1/state");
+    let fleet = Fleet::run(&["--devices", "2", "--broker", &broker.url(), "--faults", "none"]).ready();
+    let state = |fleet: &Fleet| fleet.get("/devices/heartbeat-1")["state"].clone();
+    assert!(fleet.send("POST", "/devices/heartbeat-1/stop", "").0 < 300);
+    outside.lines.wait_for("wasmote/heartbeat-1/state offline");
+    fleet.until("it is stopped", PATIENCE, |fleet| state(fleet) == "stopped");
+    assert!(fleet.send("POST", "/devices/heartbeat-1/start", "").0 < 300);
+    fleet.until("it is back", PATIENCE, |fleet| state(fleet) == "connected");
+    let beat = fleet.get("/devices/heartbeat-1/app/").to_string();
+    assert!(fleet.send("POST", "/devices/heartbeat-1/crash", "").0 < 300);
+    // No farewell this time: the broker publishes the will.
+    outside.lines.wait(2, PATIENCE, |line| line.ends_with("offline"));
+    fleet.until("it is back", PATIENCE, |fleet| state(fleet) == "connected");
+    assert_ne!(fleet.get("/devices/heartbeat-1/app/").to_string(), beat, "it has started anew");
+}
+
+#[test]
+fn metrics_are_openmetrics_when_asked_for() {
+    let fleet = Fleet::run(&["--devices", "3"]).ready();
+    let accept = "Accept: application/openmetrics-text; version=1.0.0; charset=utf-8";
+    let (code, text) = fleet.curl(&["-H", accept], "/metrics");
+    assert_eq!(code, 200);
+    assert!(text.trim_end().ends_with("# EOF"), "{text}");
+    for line in ["# TYPE wasmote_messages_sent counter", "# HELP wasmote_messages_sent "] {
+        assert!(text.contains(line), "`{line}` in:\n{text}");
+    }
+    assert!(!text.contains("heartbeat-0"), "no device is a label:\n{text}");
+    let (_, json) = fleet.curl(&["-H", "Accept: */*"], "/metrics");
+    assert!(serde_json::from_str::<Value>(&json).is_ok());
+}
+
+#[test]
+fn events_are_streamed_as_they_happen() {
+    let fleet = Fleet::run(&["--devices", "2", "--faults", "none"]).ready();
+    let mut curl = std::process::Command::new("curl")
+        .args(["-sN", "--max-time", "30", &format!("{}/events?device=heartbeat-0", fleet.http)])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("curl is installed");
+    let lines = crate::lines::Lines::of(curl.stdout.take().expect("a pipe"));
+    fleet.until("the stop is told", PATIENCE, |fleet| {
+        fleet.send("POST", "/devices/heartbeat-0/stop", "");
+        fleet.send("POST", "/devices/heartbeat-0/start", "");
+        lines.count(|line| line.starts_with("data:") && line.contains(r#""device":"heartbeat-0""#)) > 2
+    });
+    assert_eq!(lines.count(|line| line.contains(r#""device":"heartbeat-1""#)), 0);
+    let _ = curl.kill();
+    let _ = curl.wait();
+}
+
+#[test]
+fn the_openapi_document_and_the_index_are_there() {
+    let fleet = Fleet::run(&["--devices", "1", "--faults", "none"]).ready();
+    let document = fleet.get("/openapi.json");
+    assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.1")), "{document}");
+    for path in ["/status", "/publish", "/metrics", "/devices/{id}", "/faults", "/events"] {
+        assert!(document["paths"].get(path).is_some(), "{path}");
+    }
+    let behaviours = fleet.get("/behaviours").to_string();
+    assert!(behaviours.contains("heartbeat"), "{behaviours}");
+}

@@ -1,0 +1,122 @@
+//! Starting and ending: ports, signals, totals, mistakes on the command line.
+
+use std::net::TcpListener;
+use std::process::Output;
+use std::time::Duration;
+
+use crate::fleet::{Fleet, wasmote};
+use crate::lines::PATIENCE;
+use crate::mosquitto::{Mosquitto, free_port, subscribe};
+
+#[test]
+fn both_signals_drain_say_goodbye_and_sum_up() {
+    for signal in ["INT", "TERM"] {
+        let broker = Mosquitto::start();
+        let outside = broker.subscribe("wasmote/+/state");
+        let fleet = Fleet::run(&["--broker", &broker.url(), "--faults", "none"]).ready();
+        outside.lines.wait(9, PATIENCE, |line| line.ends_with(" online"));
+        fleet.signal(signal);
+        let (status, printed) = fleet.end();
+        assert!(status.success(), "SIG{signal}: {status}");
+        assert_eq!(printed.len(), 1, "{printed:?}");
+        assert!(printed[0].contains("sent") && printed[0].contains("seed"), "{}", printed[0]);
+        // The last messages got out before the connections ended, and no will was needed.
+        outside.lines.wait(9, PATIENCE, |line| line.ends_with(" offline"));
+        let farewells =
+            broker.log.wait(9, PATIENCE, |line| line.contains("Received DISCONNECT from heartbeat"));
+        assert_eq!(farewells.len(), 9);
+    }
+}
+
+#[test]
+fn a_taken_port_is_told_and_the_next_one_used() {
+    let port = free_port();
+    let _taken = TcpListener::bind(("127.0.0.1", port)).expect("the port was free");
+    let _mqtt = TcpListener::bind(("127.0.0.1", 1883)); // Fails when something else listens there: as good.
+    let fleet = Fleet::run(&["--devices", "1", "--faults", "none"]).ready();
+    let said = fleet.stderr.wait_for("  broker  mqtt://127.0.0.1:");
+    let used: u16 = said
+        .split("127.0.0.1:")
+        .nth(1)
+        .and_then(|rest| rest.split(' ').next()?.parse().ok())
+        .expect("a port");
+    assert!(used > 1883, "{said}");
+    assert!(
+        fleet.stderr.all().iter().any(|line| line.contains("1883")),
+        "the user is told: {:?}",
+        fleet.stderr.all()
+    );
+    // Clients from outside use the embedded broker like any other.
+    let outside = subscribe(used, "wasmote/+/state", || {});
+    outside.lines.wait_for("wasmote/heartbeat-0/state online");
+    // Nobody is surprised by an HTTP port that is somebody else's.
+    let output = wasmote(&["run", "--http", &format!("127.0.0.1:{port}")]).output().expect("it ran");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains(&port.to_string()));
+}
+
+#[test]
+fn a_run_ends_by_itself_after_its_duration() {
+    let fleet = Fleet::run(&["--devices", "2", "--duration", "2s", "--seed", "5"]);
+    let (status, printed) = fleet.end();
+    assert!(status.success());
+    assert!(printed[0].contains("2 devices") && printed[0].contains("seed 5"), "{}", printed[0]);
+}
+
+fn mistake(args: &[&str]) -> (Option<i32>, String) {
+    let Output { status, stderr, .. } = wasmote(args).output().expect("it ran");
+    (status.code(), String::from_utf8(stderr).expect("text"))
+}
+
+#[test]
+fn mistakes_are_named_with_what_to_write() {
+    for (args, words) in [
+        (&["run", "--broker", "mqtt://host:99999"][..], "99999"),
+        (&["run", "--broker", "http://host"], "mqtt"),
+        (&["run", "--keepalive", "1s"], "5"),
+        (&["run", "--devices", "-3"], "-3"),
+        (&["run", "--faults", "relistic"], "realistic"),
+        (&["run", "heartbeet"], "heartbeat"),
+        (&["run", "--device-config", "peers"], "KEY=VALUE"),
+        (&["run", "--mqtt", "4"], "3.1.1"),
+        (&["run", "--http", "nonsense"], "nonsense"),
+    ] {
+        let (code, said) = mistake(args);
+        assert_eq!(code, Some(2), "{args:?}: {said}");
+        assert!(said.contains(words), "{args:?} names `{words}`: {said}");
+    }
+}
+
+#[test]
+fn a_configuration_that_cannot_work_is_the_behaviours_own_words() {
+    let fleet = Fleet::run(&["--devices", "1", "--device-config", "interval=soon"]);
+    let told = fleet.stderr.wait(1, PATIENCE, |line| line.contains("interval") && line.contains("soon"));
+    assert!(told[0].contains("heartbeat-0"), "{told:?}");
+    fleet.until("its state is failed", Duration::from_secs(10), |fleet| {
+        fleet.get("/devices/heartbeat-0")["state"] == "failed"
+    });
+}
+
+#[test]
+fn a_broker_that_is_not_there_is_tried_again_until_it_is() {
+    let port = free_port();
+    let fleet =
+        Fleet::run(&["--devices", "1", "--broker", &format!("mqtt://127.0.0.1:{port}"), "--faults", "none"]);
+    fleet.stderr.wait(2, PATIENCE, |line| line.contains("heartbeat-0") && line.contains("refused"));
+    assert_eq!(fleet.status_of("/healthz"), 200, "the process is well");
+    assert_eq!(fleet.status_of("/readyz"), 503, "the fleet is not ready");
+}
+
+#[test]
+fn built_in_behaviours_are_listed_and_inspected_as_data() {
+    let output = wasmote(&["behaviours", "list", "--json"]).output().expect("it ran");
+    let listed: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON on stdout");
+    let text = listed.to_string();
+    for name in ["heartbeat", "sensor", "routing", "aggregator"] {
+        assert!(text.contains(name), "{text}");
+    }
+    let output = wasmote(&["behaviours", "inspect", "heartbeat", "--json"]).output().expect("it ran");
+    let seen: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON on stdout");
+    assert!(seen["size_bytes"].as_u64() < Some(100_000), "{seen}");
+    assert!(!seen["imports"].to_string().contains("wasi"), "{seen}");
+}

@@ -1,0 +1,86 @@
+//! The lines that a child process writes, as they come.
+
+use std::io::{BufRead, BufReader, Read};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+/// Longest that a test waits for anything that it did not ask more time for.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Lines that were read so far; more come until the stream ends.
+#[derive(Clone, Default)]
+pub struct Lines(Arc<(Mutex<Heard>, Condvar)>);
+
+#[derive(Default)]
+struct Heard {
+    lines: Vec<String>,
+    ended: bool,
+}
+
+impl Lines {
+    /// Read a stream in a thread of its own.
+    pub fn of(stream: impl Read + Send + 'static) -> Self {
+        let lines = Self::default();
+        let reader = lines.clone();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                reader.lock().lines.push(line);
+                reader.0.1.notify_all();
+            }
+            reader.lock().ended = true;
+            reader.0.1.notify_all();
+        });
+        lines
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Heard> {
+        self.0.0.lock().expect("readers do not panic")
+    }
+
+    /// All lines so far.
+    pub fn all(&self) -> Vec<String> {
+        self.lock().lines.clone()
+    }
+
+    pub fn count(&self, wanted: impl Fn(&str) -> bool) -> usize {
+        self.lock().lines.iter().filter(|line| wanted(line)).count()
+    }
+
+    /// Wait until so many lines are as wanted, and give these.
+    pub fn wait(&self, many: usize, patience: Duration, wanted: impl Fn(&str) -> bool) -> Vec<String> {
+        let end = Instant::now() + patience;
+        let mut read = self.lock();
+        loop {
+            let found: Vec<String> = read.lines.iter().filter(|line| wanted(line)).cloned().collect();
+            if found.len() >= many {
+                return found;
+            }
+            let left = end.saturating_duration_since(Instant::now());
+            assert!(
+                !left.is_zero() && !read.ended,
+                "{} of {many} wanted lines within {patience:?} ({}); the last lines are:\n{}",
+                found.len(),
+                if read.ended { "the stream ended" } else { "it goes on" },
+                read.lines[read.lines.len().saturating_sub(30)..].join("\n")
+            );
+            read = self.0.1.wait_timeout(read, left).expect("readers do not panic").0;
+        }
+    }
+
+    /// Wait for one line that holds this text.
+    pub fn wait_for(&self, text: &str) -> String {
+        self.wait(1, PATIENCE, |line| line.contains(text)).swap_remove(0)
+    }
+
+    /// Wait for the stream to end, and give all of it.
+    pub fn to_end(&self) -> Vec<String> {
+        let end = Instant::now() + PATIENCE;
+        let mut read = self.lock();
+        while !read.ended {
+            let left = end.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "the stream does not end");
+            read = self.0.1.wait_timeout(read, left).expect("readers do not panic").0;
+        }
+        read.lines.clone()
+    }
+}

@@ -1,0 +1,13 @@
+//! The built program, as its users meet it: a real Mosquitto, clients that are not ours, real signals.
+
+mod behaviours;
+mod fleet;
+#[path = "../../../engine/tests/guests/mod.rs"]
+mod guests;
+mod heartbeats;
+mod hostile;
+mod http;
+mod lifecycle;
+mod lines;
+mod mosquitto;
+mod silence;

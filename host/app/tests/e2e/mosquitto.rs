@@ -1,0 +1,132 @@
+//! A real Mosquitto on a port of its own, and its own clients.
+
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::lines::{Lines, PATIENCE};
+
+pub struct Mosquitto {
+    child: Child,
+    pub port: u16,
+    pub log: Lines,
+    _folder: TempDir,
+}
+
+impl Mosquitto {
+    pub fn start() -> Self {
+        let port = free_port();
+        let folder = tempfile::tempdir().expect("a folder");
+        let config = folder.path().join("mosquitto.conf");
+        let mut file = std::fs::File::create(&config).expect("a file");
+        writeln!(
+            file,
+            "listener {port} 127.0.0.1\nallow_anonymous true\nlog_type all\nset_tcp_nodelay true\n\
+             max_queued_messages 100000\nsys_interval 1"
+        )
+        .expect("room on disk");
+        // Debian keeps it where only root's PATH leads.
+        let path = format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default());
+        let mut child = Command::new("mosquitto")
+            .env("PATH", path)
+            .arg("-c")
+            .arg(&config)
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("Mosquitto is installed; `make test` sees to it");
+        let log = Lines::of(child.stderr.take().expect("a pipe"));
+        let broker = Self { child, port, log, _folder: folder };
+        broker.await_connection();
+        broker
+    }
+
+    fn await_connection(&self) {
+        let end = Instant::now() + PATIENCE;
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            assert!(Instant::now() < end, "Mosquitto does not listen: {:?}", self.log.all());
+            std::thread::yield_now();
+        }
+    }
+
+    pub fn url(&self) -> String {
+        format!("mqtt://127.0.0.1:{}", self.port)
+    }
+
+    /// Messages by Mosquitto's own client, one line each: topic, a blank, payload. Returns when the broker
+    /// has acknowledged the subscription.
+    pub fn subscribe(&self, filter: &str) -> Subscriber {
+        subscribe(self.port, filter, || {
+            self.log.wait_for(&format!("Sending SUBACK to {}", subscriber_name(filter)));
+        })
+    }
+
+    pub fn publish(&self, topic: &str, payload: &str) {
+        let port = self.port.to_string();
+        let sent = Command::new("mosquitto_pub")
+            .args(["-h", "127.0.0.1", "-p", &port, "-q", "1", "-t", topic, "-m", payload])
+            .status()
+            .expect("mosquitto_pub is installed");
+        assert!(sent.success());
+    }
+}
+
+impl Drop for Mosquitto {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub struct Subscriber {
+    child: Child,
+    pub lines: Lines,
+}
+
+fn subscriber_name(filter: &str) -> String {
+    format!("outside-{}", filter.replace(['/', '+', '#', '$'], "_"))
+}
+
+/// Subscribe at any broker; `ready` returns once the subscription is known to be there.
+pub fn subscribe(port: u16, filter: &str, ready: impl FnOnce()) -> Subscriber {
+    let mut child = Command::new("mosquitto_sub")
+        .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-i", &subscriber_name(filter)])
+        .args(["-q", "2", "-t", filter, "-F", "%t %p"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("mosquitto_sub is installed; `make test` sees to it");
+    let lines = Lines::of(child.stdout.take().expect("a pipe"));
+    ready();
+    Subscriber { child, lines }
+}
+
+impl Subscriber {
+    /// Wait for so many messages on topics that end like this.
+    pub fn wait(&self, many: usize, ending: &str, patience: Duration) -> Vec<(String, String)> {
+        let found = self.lines.wait(many, patience, |line| topic(line).ends_with(ending));
+        found.iter().map(|line| split(line)).collect()
+    }
+}
+
+impl Drop for Subscriber {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub fn topic(line: &str) -> &str {
+    line.split(' ').next().unwrap_or_default()
+}
+
+fn split(line: &str) -> (String, String) {
+    let (topic, payload) = line.split_once(' ').unwrap_or((line, ""));
+    (topic.to_owned(), payload.to_owned())
+}
+
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("an address").port()
+}

@@ -1,0 +1,57 @@
+//! Thirty seconds of silence: the broker itself ends the session and publishes the will.
+
+use std::time::Duration;
+
+use crate::fleet::Fleet;
+use crate::lines::PATIENCE;
+use crate::mosquitto::Mosquitto;
+
+const FAULTS: &str = r#"
+[[fault]]
+kind = "silence"
+every = "20s"
+probability = 1.0
+for = "30s"
+device = "heartbeat-0"
+"#;
+
+#[test]
+fn the_broker_ends_a_silent_session_and_the_device_comes_back() {
+    let broker = Mosquitto::start();
+    let folder = tempfile::tempdir().expect("a folder");
+    let faults = folder.path().join("silence.toml");
+    std::fs::write(&faults, FAULTS).expect("a file");
+    let outside = broker.subscribe("wasmote/#");
+    let fleet = Fleet::run(&[
+        "--broker",
+        &broker.url(),
+        "--devices",
+        "2",
+        // With this seed the first trial comes after 4.5 s, when both have heard each other.
+        "--seed",
+        "1",
+        "--device-config",
+        "interval=500ms",
+        "--faults",
+        faults.to_str().expect("a path"),
+    ]);
+    // Keepalive is 10 s, so Mosquitto gives up after 15 s; a client that still sent anything would live on.
+    let two_thirds = Duration::from_secs(25);
+    broker.log.wait(1, two_thirds, |line| line.contains("heartbeat-0") && line.contains("exceeded timeout"));
+    outside.lines.wait(1, PATIENCE, |line| line == "wasmote/heartbeat-0/state offline");
+    let beats =
+        |n: u32| outside.lines.count(|line| line.starts_with(&format!("wasmote/heartbeat-{n}/heartbeat")));
+    let silent = beats(0);
+    let status = fleet.get("/devices/heartbeat-0");
+    assert!(status.to_string().contains("silent"), "{status}");
+    // The neighbour noticed nothing of it, and its table says who is gone.
+    let heard = beats(1);
+    outside.lines.wait(heard + 10, PATIENCE, |line| line.starts_with("wasmote/heartbeat-1/heartbeat"));
+    outside
+        .lines
+        .wait(1, PATIENCE, |line| line.starts_with("wasmote/heartbeat-1/peers") && line.contains("lost"));
+    assert_eq!(beats(0), silent, "a silent device sends nothing");
+    // And then it is back by itself.
+    outside.lines.wait(2, Duration::from_secs(60), |line| line == "wasmote/heartbeat-0/state online");
+    outside.lines.wait(silent + 1, PATIENCE, |line| line.starts_with("wasmote/heartbeat-0/heartbeat"));
+}
