@@ -163,7 +163,7 @@ impl Behaviour for Aggregator {
     fn on_connection(&mut self, device: &mut Device, change: ConnectionChange) {
         match change {
             ConnectionChange::Up(_) => device.announce_state(true),
-            ConnectionChange::Down(reason) => device.info(format_args!("connection lost: {reason}")),
+            ConnectionChange::Down(reason) => device.debug(format_args!("connection lost: {reason}")),
         }
     }
 
@@ -280,7 +280,7 @@ impl Aggregator {
         device.send(&Outgoing::json(device.topic("aggregate"), &report).qos(self.qos));
         device.count("windows_total", 1.0);
         let values: u64 = series.values().map(|series| series.count).sum();
-        device.info(format_args!("window {} sent: {} series, {values} values", self.seq, series.len()));
+        device.debug(format_args!("window {} published: {} series, {values} values", self.seq, series.len()));
         self.last = window;
     }
 

@@ -123,7 +123,7 @@ impl Behaviour for Heartbeat {
                 self.schedule_check(device);
             }
             ConnectionChange::Down(reason) => {
-                device.info(format_args!("connection lost: {reason}"));
+                device.debug(format_args!("connection lost: {reason}"));
                 device.cancel_timer(CHECK);
                 self.checking = false;
             }
@@ -182,7 +182,7 @@ impl Heartbeat {
         report.set("uptime_s", self.uptime(device));
         device.send(&Outgoing::json(device.topic("heartbeat"), &report).qos(self.qos));
         device.count("heartbeats_sent_total", 1.0);
-        device.info(format_args!("heartbeat {} sent", self.seq));
+        device.debug(format_args!("heartbeat {} published", self.seq));
     }
 
     fn uptime(&self, device: &Device) -> f64 {

@@ -26,7 +26,7 @@ fn a_heartbeat_says_who_when_and_how_long() {
     assert_eq!(beats[1].number("seq"), 2.0);
     assert!(beats[0].number("ts") > 1_767_225_600.0);
     assert!((beats[0].number("uptime_s") - beats[0].at.as_secs_f64()).abs() < 0.001);
-    assert!(fleet.logged(0, "heartbeat 2 sent"));
+    assert!(fleet.logged(0, "heartbeat 2 published"));
 }
 
 #[test]

@@ -174,7 +174,7 @@ impl Behaviour for Routing {
     fn on_connection(&mut self, device: &mut Device, change: ConnectionChange) {
         match change {
             ConnectionChange::Up(_) => device.announce_state(true),
-            ConnectionChange::Down(reason) => device.info(format_args!("connection lost: {reason}")),
+            ConnectionChange::Down(reason) => device.debug(format_args!("connection lost: {reason}")),
         }
     }
 

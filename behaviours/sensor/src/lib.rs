@@ -89,7 +89,7 @@ impl Behaviour for Sensor {
     fn on_connection(&mut self, device: &mut Device, change: ConnectionChange) {
         match change {
             ConnectionChange::Up(_) => device.announce_state(true),
-            ConnectionChange::Down(reason) => device.info(format_args!("connection lost: {reason}")),
+            ConnectionChange::Down(reason) => device.debug(format_args!("connection lost: {reason}")),
         }
     }
 
@@ -173,7 +173,7 @@ impl Sensor {
         report.set("values", self.values());
         device.send(&Outgoing::json(device.topic("telemetry"), &report).qos(self.qos));
         device.count("reports_total", 1.0);
-        device.info(format_args!("report {} sent: {}", self.seq, self.values()));
+        device.debug(format_args!("report {} published: {}", self.seq, self.values()));
         self.channels.iter_mut().for_each(Channel::mark_reported);
         self.schedule_report(device);
     }
