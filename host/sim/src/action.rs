@@ -59,6 +59,8 @@ pub enum Notice {
     Trapped(Trap, Option<Duration>),
     /// The device lost its power and starts again after this long.
     Crashed(Duration),
+    /// The device's battery is empty, and which; the device starts again after this long, or never.
+    Died(FaultId, Option<Duration>),
     /// The connection is up; whether the broker still had the session.
     Connected(bool),
     /// The connection is down, and why; the next try follows after this long.

@@ -133,6 +133,8 @@ struct Inner {
     log_rate: RateLimit,
     refusals: Refusals,
     next_http: u64,
+    /// Number of the last request that an earlier instance made.
+    last_http_before: u64,
     http_under_way: u32,
     effects: Vec<Effect>,
 }
@@ -157,6 +159,7 @@ impl Context {
             log_rate: RateLimit::per_second(limits.log_lines_per_second),
             refusals: Refusals::default(),
             next_http: 0,
+            last_http_before: 0,
             http_under_way: 0,
             effects: Vec::new(),
             limits,
@@ -323,6 +326,11 @@ impl Context {
         Ok(id)
     }
 
+    /// What was asked for so far in this event, for whoever looks over a behaviour's shoulder.
+    pub fn effects(&self) -> &[Effect] {
+        &self.0.effects
+    }
+
     /// Answer a request addressed to the device.
     pub fn http_respond(&mut self, ticket: u64, response: HttpResponse) {
         self.0.effects.push(Effect::HttpRespond(ticket, response));
@@ -344,8 +352,14 @@ impl Context {
         self.0.active_faults = faults;
     }
 
-    pub(crate) fn http_done(&mut self) {
-        self.0.http_under_way = self.0.http_under_way.saturating_sub(1);
+    /// A request has its answer. Says whether it was made in this life: what a crashed instance asked for
+    /// does not concern the next.
+    pub(crate) fn http_done(&mut self, id: u64) -> bool {
+        let ours = id > self.0.last_http_before;
+        if ours {
+            self.0.http_under_way = self.0.http_under_way.saturating_sub(1);
+        }
+        ours
     }
 
     pub(crate) fn take_effects(&mut self) -> Vec<Effect> {
@@ -384,6 +398,7 @@ impl Context {
         self.0.subscriptions.clear();
         self.0.will = None;
         self.0.http_under_way = 0;
+        self.0.last_http_before = self.0.next_http;
         self.0.effects.clear();
     }
 }

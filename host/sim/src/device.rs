@@ -4,23 +4,32 @@
 //! the [`Action`]s that come out, and calls again at [`Device::next_deadline`]. Virtual and real time turn
 //! the same machine.
 //!
-//! * `link`: what the device knows of its connection, and the messages that wait for it.
+//! * `link`: what the device knows of its connection, and the messages that wait for it. `connection`:
+//!   what it does as that comes and goes.
 //! * `power`: starting, ending, and starting again after a crash.
 //! * `traffic`: the way of a message out and in, through the faults.
+//! * `outages`: what comes over it for a while. `hang`: what waits while its behaviour stands still.
+//! * `http`: requests to it, and answers to its own.
 
+mod connection;
+mod hang;
+mod http;
 mod link;
+mod outages;
 mod power;
 mod traffic;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::action::{Action, Farewell, Notice};
+use crate::action::{Action, Notice};
 use crate::behaviour::{Behaviour, Spawn, Trap};
 use crate::context::{Context, Effect, Protocol, Refusals};
 use crate::device_id::Identity;
-use crate::event::{ConnectionChange, Event, StopReason};
-use crate::faults::injector::{Injector, OutageChange};
-use crate::faults::{ActiveFault, Fault, Model};
+use crate::event::{Event, StopReason};
+use crate::faults::battery::Use;
+use crate::faults::injector::Injector;
+use crate::faults::{ActiveFault, Direction, Fault};
 use crate::histogram::Histogram;
 use crate::http::{HttpFailure, HttpRequest, HttpResponse};
 use crate::ledger::Ledger;
@@ -70,6 +79,8 @@ pub enum Input {
     Delivered(Message),
     /// The connection could not take a message that it was handed.
     Refused(Message),
+    /// The connection broke before a message at QoS 1 or 2 was acknowledged, and its session is gone.
+    Returned(Message),
     /// A user publishes on the device's behalf. It goes through the faults like the device's own.
     Publish(Message),
     /// Somebody asks the device over HTTP. The ticket comes back with the answer.
@@ -111,6 +122,9 @@ pub struct Device {
     traps: u64,
     latency: Histogram,
     samples: LatencySamples,
+    /// What waits for a hang to end.
+    frozen: VecDeque<Event>,
+    /// Empty between calls; it is kept so that a message does not allocate.
     passed: Vec<(Message, std::time::Duration)>,
 }
 
@@ -135,6 +149,7 @@ impl Device {
             traps: 0,
             latency: Histogram::default(),
             samples: LatencySamples::default(),
+            frozen: VecDeque::new(),
             passed: Vec::new(),
             blueprint,
         }
@@ -178,8 +193,8 @@ impl Device {
     /// Messages that wait: out, and in.
     pub fn waiting(&self) -> (u64, u64) {
         let out = self.schedule.iter().filter(|parcel| parcel.is_outbound()).count();
-        let inward = self.schedule.len() - out;
-        ((out + self.link.queued()) as u64, inward as u64)
+        let inward = self.schedule.len() - out + self.injector.held(Direction::In) + self.frozen_messages();
+        ((out + self.injector.held(Direction::Out) + self.link.queued()) as u64, inward as u64)
     }
 
     /// How long received messages were under way, in seconds.
@@ -207,13 +222,20 @@ impl Device {
         self.context.as_ref().map(Context::measures)
     }
 
+    /// Joules left in its battery, if it has one; in the one with the least, if it has several.
+    pub fn joules_left(&self, now: Time) -> Option<f64> {
+        self.injector.joules_left(now)
+    }
+
     /// When it wants to be woken.
     pub fn next_deadline(&self) -> Option<Time> {
-        let timer = self.context.as_ref().filter(|_| self.is_running()).and_then(Context::next_timer);
+        let timer = self.context.as_ref().filter(|_| self.is_awake()).and_then(Context::next_timer);
         let wishes = [
             timer,
             self.schedule.next_due(),
+            self.injector.next_release(),
             self.injector.next_deadline().filter(|_| !self.is_off()),
+            self.injector.empty_at(),
             self.power.restart_at(),
             self.link.reconnect_at().filter(|_| self.injector.silence().is_none()),
         ];
@@ -225,8 +247,14 @@ impl Device {
         matches!(self.power.state, PowerState::On)
     }
 
+    /// Whether its behaviour runs and does not hang.
+    fn is_awake(&self) -> bool {
+        self.is_running() && !self.injector.hangs()
+    }
+
     fn is_off(&self) -> bool {
-        matches!(self.power.state, PowerState::Off(_) | PowerState::Failed(_) | PowerState::New)
+        use PowerState::{Dead, Failed, New, Off};
+        matches!(self.power.state, Off(_) | Failed(_) | Dead(_) | New)
     }
 
     /// Let something happen to it. What it asks for is added to `actions`.
@@ -241,6 +269,7 @@ impl Device {
             Input::Disconnected(reason) => self.disconnected(reason, now, actions),
             Input::Delivered(message) => self.deliver(message, now, actions),
             Input::Refused(message) => self.refused(&message, actions),
+            Input::Returned(message) => self.returned(message, actions),
             Input::Publish(message) => self.originate(message, now, actions),
             Input::HttpRequest(ticket, request) => self.http_request(ticket, request, now, actions),
             Input::HttpReply(id, reply) => self.http_reply(id, reply, now, actions),
@@ -260,6 +289,9 @@ impl Device {
     }
 
     fn step(&mut self, now: Now, actions: &mut Vec<Action>) {
+        if let Some(battery) = self.injector.drained(now.run) {
+            return self.die(&battery, now, actions);
+        }
         if !self.is_off()
             && let Some(change) = self.injector.turn(now.run, &mut self.ledger)
         {
@@ -274,115 +306,32 @@ impl Device {
         if let Some(parcel) = self.schedule.take_due(now.run) {
             return self.forward(parcel, now, actions);
         }
-        let timer = self.context.as_mut().filter(|_| self.power.state == PowerState::On);
+        if self.release(now, actions) {
+            return;
+        }
+        let is_awake = self.is_awake();
+        let timer = self.context.as_mut().filter(|_| is_awake);
         if let Some(token) = timer.and_then(|context| context.timers().take_due(now.run)) {
             self.tell(Event::Timer(token), now, actions);
         }
     }
 
-    fn outage(&mut self, change: OutageChange, now: Now, actions: &mut Vec<Action>) {
-        self.refresh_active_faults();
-        let (fault, until) = match change {
-            OutageChange::Began(fault, until) => (fault, Some(until)),
-            OutageChange::Ended(fault) => (fault, None),
-        };
-        let kind = fault.model.kind();
-        actions.push(Action::Notice(match until {
-            Some(until) => Notice::FaultBegan(fault.id.clone(), kind, until),
-            None => Notice::FaultEnded(fault.id.clone(), kind),
-        }));
-        match (&fault.model, until) {
-            (Model::Silence(_), Some(_)) => actions.push(Action::Silence),
-            (Model::Silence(_), None) => self.resume(actions),
-            (Model::Crash(_), Some(until)) => self.lose_power(until.since(now.run), now, actions),
-            (Model::Disconnect(_), Some(until)) => {
-                self.break_link(format!("fault `{}`", fault.id), until, now, actions);
-            }
-            _ => {}
-        }
-    }
-
-    fn set_faults(&mut self, faults: Arc<[Arc<Fault>]>, now: Now, actions: &mut Vec<Action>) {
-        let was_silent = self.injector.silence().is_some();
-        let Blueprint { identity, seed, .. } = &self.blueprint;
-        self.injector = Injector::new(&faults, identity, *seed, now.run, &mut self.ledger);
-        self.blueprint.faults = faults;
-        self.refresh_active_faults();
-        if was_silent {
-            self.resume(actions);
-        }
-    }
-
-    fn resume(&mut self, actions: &mut Vec<Action>) {
-        if self.injector.silence().is_some() {
-            return;
-        }
-        if self.link.state == LinkState::Up {
-            self.link.state = LinkState::Resuming;
-        }
-        actions.push(Action::Resume);
-    }
-
-    /// The broker still knows the connection after a silence.
-    fn resumed(&mut self, actions: &mut Vec<Action>) {
-        if self.link.state == LinkState::Resuming {
-            self.link.state = LinkState::Up;
-            self.send_queued(actions);
-        }
-    }
-
-    fn send_queued(&mut self, actions: &mut Vec<Action>) {
-        for message in self.link.take_queued() {
-            self.hand_over(message, actions);
-        }
-    }
-
-    fn refresh_active_faults(&mut self) {
-        let active = self.injector.active();
-        if let Some(context) = &mut self.context {
-            context.set_active_faults(active);
-        }
-    }
-
-    fn http_request(&mut self, ticket: u64, request: HttpRequest, now: Now, actions: &mut Vec<Action>) {
-        let answered_before = actions.len();
-        if self.is_running() {
-            self.tell(Event::HttpRequest(ticket, request), now, actions);
-        }
-        let answered = actions[answered_before..]
-            .iter()
-            .any(|action| matches!(action, Action::HttpRespond(answered, _) if *answered == ticket));
-        if !answered {
-            let sorry = HttpResponse::text(503, "the device's behaviour is not running\n");
-            actions.push(Action::HttpRespond(ticket, sorry));
-        }
-    }
-
-    fn http_reply(
-        &mut self,
-        id: u64,
-        reply: Result<HttpResponse, HttpFailure>,
-        now: Now,
-        actions: &mut Vec<Action>,
-    ) {
-        if let Some(context) = &mut self.context {
-            context.http_done();
-        }
-        self.tell(Event::HttpReply(id, reply), now, actions);
-    }
-
     /// Let the behaviour deal with an event, and carry out what it leaves behind.
     fn tell(&mut self, event: Event, now: Now, actions: &mut Vec<Action>) {
+        if self.injector.hangs() {
+            return self.freeze(event, actions);
+        }
         if let Err(trap) = self.run(event, now, actions) {
             self.trapped(trap, now, actions);
         }
     }
 
     fn run(&mut self, event: Event, now: Now, actions: &mut Vec<Action>) -> Result<(), Trap> {
-        let (Some(behaviour), Some(mut context)) = (self.behaviour.as_mut(), self.context.take()) else {
-            return Ok(());
-        };
-        context.set_clock(now.run, now.wall);
+        // The context is taken only when there is somebody to lend it to.
+        let Some(behaviour) = self.behaviour.as_mut() else { return Ok(()) };
+        let Some(mut context) = self.context.take() else { return Ok(()) };
+        self.injector.spend(Use::Event);
+        context.set_clock(now.run, self.injector.shown(now.run, now.wall));
         let (mut context, outcome) = behaviour.handle(event, context);
         let mut effects = context.take_effects();
         self.context = Some(context);
@@ -407,65 +356,6 @@ impl Device {
             Effect::Log(level, text) => actions.push(Action::Notice(Notice::Log(level, text))),
             Effect::HttpSend(id, request, timeout) => actions.push(Action::HttpSend(id, request, timeout)),
             Effect::HttpRespond(ticket, response) => actions.push(Action::HttpRespond(ticket, response)),
-        }
-    }
-
-    fn connect(&mut self, now: Now, actions: &mut Vec<Action>) {
-        if let Some(fault) = self.injector.silence() {
-            // The deadline waits for the silence to end.
-            return self.link.stay_down(format!("fault `{fault}`"), now.run);
-        }
-        self.link.state = LinkState::Connecting;
-        actions.push(Action::Connect(self.context.as_ref().and_then(Context::will).cloned()));
-    }
-
-    fn connected(&mut self, session_present: bool, now: Now, actions: &mut Vec<Action>) {
-        if !self.is_running() {
-            // It came up while the device went down.
-            return actions.push(Action::Disconnect(Farewell::Abrupt));
-        }
-        let Some(context) = &mut self.context else { return };
-        context.set_connected(true);
-        actions.push(Action::Notice(Notice::Connected(session_present)));
-        self.link.came_up(session_present, context.subscriptions(), actions);
-        self.send_queued(actions);
-        self.tell(Event::Connection(ConnectionChange::Up { session_present }), now, actions);
-    }
-
-    fn disconnected(&mut self, reason: String, now: Now, actions: &mut Vec<Action>) {
-        if !self.is_running() || matches!(self.link.state, LinkState::Down(_)) {
-            return;
-        }
-        let was_up = self.link.was_up();
-        let pause = self.link.went_down(reason.clone(), now.run);
-        self.after_loss(was_up, reason, pause, now, actions);
-    }
-
-    /// End the connection without a farewell and stay away until then.
-    fn break_link(&mut self, reason: String, until: Time, now: Now, actions: &mut Vec<Action>) {
-        if !self.is_running() {
-            return;
-        }
-        let was_up = self.link.was_up();
-        actions.push(Action::Disconnect(Farewell::Abrupt));
-        self.link.stay_down(reason.clone(), until);
-        self.after_loss(was_up, reason, until.since(now.run), now, actions);
-    }
-
-    fn after_loss(
-        &mut self,
-        was_up: bool,
-        reason: String,
-        pause: std::time::Duration,
-        now: Now,
-        actions: &mut Vec<Action>,
-    ) {
-        if let Some(context) = &mut self.context {
-            context.set_connected(false);
-        }
-        actions.push(Action::Notice(Notice::Disconnected(reason.clone(), pause)));
-        if was_up {
-            self.tell(Event::Connection(ConnectionChange::Down(reason)), now, actions);
         }
     }
 }

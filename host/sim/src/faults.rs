@@ -7,12 +7,17 @@
 //!
 //! | plane | kinds |
 //! |---|---|
-//! | message | [`delay`], [`loss`], [`duplicate`], [`corrupt`], [`partition`] |
-//! | device | `silence`, `crash`, `disconnect` (all in [`outage`]) |
+//! | message | [`delay`], [`loss`], [`duplicate`], [`corrupt`], [`reorder`], [`bandwidth`], [`partition`] |
+//! | device | `silence`, `hang`, `crash`, `disconnect` (all in [`outage`]), [`clock`], [`battery`] |
+//!
+//! What happens to the broker is its driver's to arrange. There are no faults of the byte stream below MQTT.
 //!
 //! To add a model: a file with its parameters and its `judge`, a variant of [`Model`], and its fields in
 //! the document.
 
+pub mod bandwidth;
+pub mod battery;
+pub mod clock;
 pub mod corrupt;
 pub mod delay;
 pub mod document;
@@ -21,6 +26,7 @@ pub mod injector;
 pub mod loss;
 pub mod outage;
 pub mod partition;
+pub mod reorder;
 pub mod span;
 pub mod target;
 
@@ -92,14 +98,24 @@ pub enum Model {
     Duplicate(duplicate::Duplicate),
     /// Payloads change on the way.
     Corrupt(corrupt::Corrupt),
+    /// Messages are overtaken.
+    Reorder(reorder::Reorder),
+    /// Messages go through a line that carries so much and no more.
+    Bandwidth(bandwidth::Bandwidth),
     /// Devices cannot reach each other, or the broker.
     Partition(partition::Partition),
     /// The device's MQTT loop stands still; the broker has to find out.
     Silence(outage::Trials),
-    /// The device loses power and its memory, and starts again.
-    Crash(outage::Trials),
+    /// The device's behaviour stands still, and its MQTT loop with it.
+    Hang(outage::Trials),
+    /// The device loses power and its memory, and starts again; perhaps several times in a row.
+    Crash(outage::Trials, outage::Rounds),
     /// The connection breaks without a farewell, and stays away for a while.
     Disconnect(outage::Trials),
+    /// The device's calendar clock is wrong.
+    Clock(clock::Clock),
+    /// The device lives on a battery.
+    Battery(battery::Battery),
 }
 
 impl Model {
@@ -110,20 +126,54 @@ impl Model {
             Self::Loss(_) => "loss",
             Self::Duplicate(_) => "duplicate",
             Self::Corrupt(_) => "corrupt",
+            Self::Reorder(_) => "reorder",
+            Self::Bandwidth(_) => "bandwidth",
             Self::Partition(_) => "partition",
             Self::Silence(_) => "silence",
-            Self::Crash(_) => "crash",
+            Self::Hang(_) => "hang",
+            Self::Crash(..) => "crash",
             Self::Disconnect(_) => "disconnect",
+            Self::Clock(_) => "clock",
+            Self::Battery(_) => "battery",
+        }
+    }
+
+    /// Which ways it works, for those that judge each message by itself.
+    pub fn direction(&self) -> Option<Directions> {
+        match self {
+            Self::Delay(delay) => Some(delay.direction),
+            Self::Loss(loss) => Some(loss.direction),
+            Self::Duplicate(duplicate) => Some(duplicate.direction),
+            Self::Corrupt(corrupt) => Some(corrupt.direction),
+            Self::Reorder(reorder) => Some(reorder.direction),
+            Self::Bandwidth(bandwidth) => Some(bandwidth.direction),
+            _ => None,
         }
     }
 
     /// When and how often it holds, for those that come and go.
     pub fn trials(&self) -> Option<&outage::Trials> {
         match self {
-            Self::Silence(trials) | Self::Crash(trials) | Self::Disconnect(trials) => Some(trials),
+            Self::Silence(trials)
+            | Self::Hang(trials)
+            | Self::Crash(trials, _)
+            | Self::Disconnect(trials) => Some(trials),
             Self::Partition(partition) => partition.trials.as_ref(),
             _ => None,
         }
+    }
+
+    /// How often one trial brings it, for those that come several times in a row.
+    pub fn rounds(&self) -> Option<&outage::Rounds> {
+        match self {
+            Self::Crash(_, rounds) => Some(rounds),
+            _ => None,
+        }
+    }
+
+    /// Whether nothing goes in or out of the device while it holds.
+    pub fn silences(&self) -> bool {
+        matches!(self, Self::Silence(_) | Self::Hang(_))
     }
 }
 
@@ -136,10 +186,22 @@ pub enum Verdict {
     Delay(Duration),
     /// It is gone.
     Drop,
-    /// This many copies go beside it.
-    Duplicate(u32),
+    /// Copies go beside it.
+    Duplicate {
+        /// This many.
+        copies: u32,
+        /// Each this long after the one before.
+        apart: Duration,
+    },
     /// It goes on with this payload.
     Corrupt(Bytes),
+    /// It waits until it is overtaken.
+    HoldBack {
+        /// By this many.
+        others: u32,
+        /// Or until this long from now.
+        at_most: Duration,
+    },
 }
 
 /// What a rule may look at.
@@ -147,8 +209,26 @@ pub enum Verdict {
 pub struct Passage<'a> {
     /// The message itself.
     pub message: &'a Message,
+    /// Now, on the run's clock.
+    pub now: Time,
     /// The fault's own random numbers.
     pub draw: &'a mut Stream,
+    /// What the rule remembers of the messages before it that went the same way.
+    pub past: &'a mut Past,
+}
+
+/// What a rule remembers of one way.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Past {
+    /// Nothing, or no message has come yet.
+    #[default]
+    Nothing,
+    /// The number behind the last delay.
+    Gaussian(f64),
+    /// Whether the last message was lost.
+    Lost(bool),
+    /// Until when the line carries what came before.
+    BusyUntil(Time),
 }
 
 /// A fault that holds a device now, and that the device could notice on itself.

@@ -1,7 +1,7 @@
 //! The account of every message of a device.
 //!
 //! On the way out it closes when
-//! `generated + duplicated = sent + dropped + waiting + lost offline + refused`, on the way in when
+//! `generated + duplicated + returned = sent + dropped + waiting + lost offline + refused`, on the way in when
 //! `arrived + duplicated = received + dropped + waiting + discarded`.
 
 use crate::faults::{Direction, FaultId, Verdict};
@@ -13,6 +13,9 @@ pub struct Ledger {
     pub generated: u64,
     /// Handed to the MQTT connection.
     pub sent: u64,
+    /// Came back from the connection: it was full, or broke before an acknowledgement. What comes back
+    /// waits to be sent again, or is counted as refused or lost.
+    pub returned: u64,
     /// QoS 0 messages that met a connection that was down, as MQTT does not keep those.
     pub lost_offline: u64,
     /// Messages that found their queue full: the device's own, or that of its client.
@@ -21,7 +24,8 @@ pub struct Ledger {
     pub arrived: u64,
     /// Given to the behaviour.
     pub received: u64,
-    /// Arrived while no behaviour ran, was too large, or waited in a delay when the behaviour ended.
+    /// Arrived while no behaviour ran, was too large, found too much waiting for a hang to end, or waited in a
+    /// delay or a hang when the behaviour ended.
     pub discarded: u64,
     faults: Vec<(FaultId, FaultCounts)>,
 }
@@ -33,7 +37,7 @@ pub struct FaultCounts {
     pub dropped_out: u64,
     /// Messages that vanished on the way in.
     pub dropped_in: u64,
-    /// Messages that had to wait.
+    /// Messages that had to wait: for their time, for the line, or to be overtaken.
     pub delayed: u64,
     /// Copies made on the way out.
     pub duplicated_out: u64,
@@ -41,7 +45,7 @@ pub struct FaultCounts {
     pub duplicated_in: u64,
     /// Messages whose payload changed.
     pub corrupted: u64,
-    /// Outages that began.
+    /// Outages that began; of a battery, how often it was empty.
     pub outages: u64,
 }
 
@@ -82,13 +86,15 @@ impl Ledger {
         let faults = self.fault_total();
         let out = self.sent + faults.dropped_out + waiting_out + self.lost_offline + self.refused_full;
         let inward = self.received + faults.dropped_in + waiting_in + self.discarded;
-        self.generated + faults.duplicated_out == out && self.arrived + faults.duplicated_in == inward
+        self.generated + faults.duplicated_out + self.returned == out
+            && self.arrived + faults.duplicated_in == inward
     }
 
     /// Add another device's account.
     pub fn add(&mut self, other: &Self) {
         self.generated += other.generated;
         self.sent += other.sent;
+        self.returned += other.returned;
         self.lost_offline += other.lost_offline;
         self.refused_full += other.refused_full;
         self.arrived += other.arrived;
@@ -113,11 +119,13 @@ impl Ledger {
         let counts = &mut self.faults[slot].1;
         match (verdict, direction) {
             (Verdict::Pass, _) => {}
-            (Verdict::Delay(_), _) => counts.delayed += 1,
+            (Verdict::Delay(_) | Verdict::HoldBack { .. }, _) => counts.delayed += 1,
             (Verdict::Drop, Direction::Out) => counts.dropped_out += 1,
             (Verdict::Drop, Direction::In) => counts.dropped_in += 1,
-            (Verdict::Duplicate(copies), Direction::Out) => counts.duplicated_out += u64::from(*copies),
-            (Verdict::Duplicate(copies), Direction::In) => counts.duplicated_in += u64::from(*copies),
+            (Verdict::Duplicate { copies, .. }, Direction::Out) => {
+                counts.duplicated_out += u64::from(*copies)
+            }
+            (Verdict::Duplicate { copies, .. }, Direction::In) => counts.duplicated_in += u64::from(*copies),
             (Verdict::Corrupt(_), _) => counts.corrupted += 1,
         }
     }

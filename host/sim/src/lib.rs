@@ -8,6 +8,8 @@
 //! * What it has: [`timers`], [`store`], [`measures`] (with [`histogram`]), within its [`limits`].
 //! * What happens to it: [`faults`], a vocabulary of values and the one place that applies them.
 //! * What became of its messages: [`ledger`].
+//! * Where its messages go: [`broker`], turned by virtual time and by live runs alike.
+//! * What turns all of it without a clock: [`virtual_time`].
 //! * What all of it stands on: [`time`], [`rng`], [`device_id`], [`schedule`].
 //!
 //! Determinism is a law here: equal inputs give equal outputs, to the byte. The lints of this crate state
@@ -18,6 +20,7 @@
 
 pub mod action;
 pub mod behaviour;
+pub mod broker;
 pub mod context;
 pub mod device;
 pub mod device_id;
@@ -35,3 +38,4 @@ pub mod store;
 pub mod time;
 pub mod timers;
 pub mod topic;
+pub mod virtual_time;

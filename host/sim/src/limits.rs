@@ -27,7 +27,8 @@ pub struct Limits {
     pub log_line_bytes: u32,
     /// Messages at QoS 1 and 2 that wait for a connection; default 100.
     pub queued_messages: u32,
-    /// Messages that wait out a delay, each way together; default 10,000.
+    /// Messages that wait out a delay, each way together, and of those that wait for a hang to end;
+    /// default 10,000.
     pub delayed_messages: u32,
     /// Timers at one time; default 64.
     pub timers: u32,

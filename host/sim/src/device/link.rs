@@ -83,6 +83,18 @@ impl Link {
         Ok(())
     }
 
+    /// Keep a message that came back, before those that were published after it: a later connection sends
+    /// them in their order [MQTT-4.6.0-1].
+    pub(super) fn enqueue_again(&mut self, message: Message) -> Result<(), Message> {
+        if self.queue.len() >= self.queue_limit {
+            return Err(message);
+        }
+        let number = |message: &Message| message.stamp.as_ref().map(|stamp| stamp.sequence);
+        let place = self.queue.partition_point(|queued| number(queued) <= number(&message));
+        self.queue.insert(place, message);
+        Ok(())
+    }
+
     pub(super) fn take_queued(&mut self) -> VecDeque<Message> {
         std::mem::take(&mut self.queue)
     }

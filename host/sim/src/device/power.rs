@@ -6,6 +6,7 @@ use super::{Device, Now};
 use crate::action::{Action, Farewell, Notice};
 use crate::behaviour::{Trap, TrapKind};
 use crate::event::{Event, StartCause, StopReason};
+use crate::faults::{Fault, Model};
 use crate::rng::Stream;
 use crate::time::Time;
 
@@ -27,6 +28,8 @@ pub enum PowerState {
     },
     /// Its behaviour refused to start; another try would end the same way.
     Failed(String),
+    /// Its battery is empty, and which. It stays off until it is started, with a new battery.
+    Dead(String),
 }
 
 /// How long a device that was crashed by hand takes to start again.
@@ -84,6 +87,11 @@ impl Device {
         if self.is_running() {
             return;
         }
+        // A restart is what helps against a hang.
+        while let Some(hang) = self.injector.end_hang(now.run) {
+            self.outage(hang, now, actions);
+        }
+        self.injector.switch_on(now.run);
         let cause = self.power.switch_on(now.run);
         match self.blueprint.spawn.spawn(&self.blueprint.identity) {
             Ok(behaviour) => self.behaviour = Some(behaviour),
@@ -109,7 +117,7 @@ impl Device {
             self.send_all_that_waits(actions);
             actions.push(Action::Disconnect(Farewell::Clean));
         }
-        self.switch_off("stopped");
+        self.switch_off("stopped", now);
         self.power.state = PowerState::Off(reason);
         actions.push(Action::Notice(Notice::Stopped(reason)));
     }
@@ -127,7 +135,7 @@ impl Device {
     pub(super) fn trapped(&mut self, trap: Trap, now: Now, actions: &mut Vec<Action>) {
         if trap.kind == TrapKind::Refused {
             self.power.state = PowerState::Failed(trap.message.clone());
-            self.switch_off("the behaviour refused to start");
+            self.switch_off("the behaviour refused to start", now);
             return actions.push(Action::Notice(Notice::Trapped(trap, None)));
         }
         self.traps += 1;
@@ -137,13 +145,31 @@ impl Device {
         self.go_down(reason, pause, now, actions);
     }
 
+    /// Its battery is empty.
+    pub(super) fn die(&mut self, fault: &Fault, now: Now, actions: &mut Vec<Action>) {
+        let Model::Battery(battery) = &fault.model else { return };
+        self.ledger.outage_began(&fault.id);
+        actions.push(Action::Notice(Notice::Died(fault.id.clone(), battery.recharge)));
+        let reason = format!("the battery `{}` is empty", fault.id);
+        match battery.recharge {
+            Some(pause) => self.go_down(reason, pause, now, actions),
+            None => {
+                actions.push(Action::Disconnect(Farewell::Abrupt));
+                self.switch_off(&reason, now);
+                self.power.state = PowerState::Dead(reason);
+            }
+        }
+    }
+
     fn go_down(&mut self, reason: String, pause: Duration, now: Now, actions: &mut Vec<Action>) {
         actions.push(Action::Disconnect(Farewell::Abrupt));
-        self.switch_off(&reason);
+        self.switch_off(&reason, now);
         self.power.state = PowerState::Down { reason, until: now.run + pause };
     }
 
-    fn switch_off(&mut self, reason: &str) {
+    fn switch_off(&mut self, reason: &str, now: Now) {
+        self.injector.switch_off(now.run);
+        self.forget_frozen();
         self.behaviour = None;
         self.power.started_at = None;
         self.ledger.lost_offline += self.link.switch_off(reason) as u64;

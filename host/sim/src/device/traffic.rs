@@ -7,14 +7,17 @@ use super::link::LinkState;
 use super::{Device, Now};
 use crate::action::{Action, Cause, Notice};
 use crate::event::Event;
-use crate::faults::Direction;
+use crate::faults::battery::Use;
+use crate::faults::injector::Released;
+use crate::faults::{Direction, FaultId};
 use crate::message::{Message, Qos, Stamp};
+use crate::topic::Topic;
 
 /// A message that waits out its delay.
 #[derive(Debug)]
 pub(super) struct Parcel {
-    direction: Direction,
-    message: Message,
+    pub(super) direction: Direction,
+    pub(super) message: Message,
 }
 
 impl Parcel {
@@ -57,6 +60,9 @@ impl Device {
     /// The broker delivered a message.
     pub(super) fn deliver(&mut self, message: Message, now: Now, actions: &mut Vec<Action>) {
         self.ledger.arrived += 1;
+        if self.is_running() {
+            self.injector.spend(Use::Received(&message));
+        }
         let largest = self.blueprint.limits.payload_bytes;
         if message.payload.len() > largest as usize {
             self.ledger.discarded += 1;
@@ -69,7 +75,33 @@ impl Device {
     fn pass(&mut self, direction: Direction, message: Message, now: Now, actions: &mut Vec<Action>) {
         let topic = message.topic.clone();
         let mut passed = std::mem::take(&mut self.passed);
-        let taken_by = self.injector.judge(direction, message, &mut self.ledger, &mut passed);
+        let taken_by = self.injector.judge(direction, message, now.run, &mut self.ledger, &mut passed);
+        self.go_on(direction, topic, taken_by, passed, now, actions);
+        // Those that have waited to be overtaken follow at once, before anything else overtakes them.
+        while self.injector.is_one_free() && self.release(now, actions) {}
+    }
+
+    /// Let a message go on that was held back long enough. Says whether there was one.
+    pub(super) fn release(&mut self, now: Now, actions: &mut Vec<Action>) -> bool {
+        let mut passed = std::mem::take(&mut self.passed);
+        let Some(released) = self.injector.release(now.run, &mut self.ledger, &mut passed) else {
+            self.passed = passed;
+            return false;
+        };
+        let Released { direction, message, taken_by } = released;
+        self.go_on(direction, message.topic, taken_by, passed, now, actions);
+        true
+    }
+
+    fn go_on(
+        &mut self,
+        direction: Direction,
+        topic: Topic,
+        taken_by: Option<FaultId>,
+        mut passed: Vec<(Message, Duration)>,
+        now: Now,
+        actions: &mut Vec<Action>,
+    ) {
         if let (Some(fault), true) = (taken_by, passed.is_empty()) {
             actions.push(Action::Notice(Notice::Dropped(topic, Cause::Fault(fault))));
         }
@@ -128,6 +160,7 @@ impl Device {
 
     pub(super) fn hand_over(&mut self, message: Message, actions: &mut Vec<Action>) {
         self.ledger.sent += 1;
+        self.injector.spend(Use::Sent(&message));
         let sent = Notice::Sent(message.topic.clone(), message.payload.clone());
         actions.push(Action::Publish(message));
         actions.push(Action::Notice(sent));
@@ -135,15 +168,35 @@ impl Device {
 
     /// The connection could not take a message that it was handed.
     pub(super) fn refused(&mut self, message: &Message, actions: &mut Vec<Action>) {
-        self.ledger.sent = self.ledger.sent.saturating_sub(1);
+        self.ledger.returned += 1;
         self.ledger.refused_full += 1;
         actions.push(Action::Notice(Notice::Dropped(message.topic.clone(), Cause::QueueFull)));
     }
 
-    fn receive(&mut self, message: Message, now: Now, actions: &mut Vec<Action>) {
+    /// A message was handed over in vain. It waits for the next connection, and may arrive twice, as QoS 1
+    /// allows; at QoS 2 the session that would have told is gone [MQTT-4.4.0-1].
+    pub(super) fn returned(&mut self, message: Message, actions: &mut Vec<Action>) {
+        self.ledger.returned += 1;
+        let topic = message.topic.clone();
+        let cause = if !self.is_running() {
+            self.ledger.lost_offline += 1;
+            Cause::Offline
+        } else if self.link.enqueue_again(message).is_err() {
+            self.ledger.refused_full += 1;
+            Cause::QueueFull
+        } else {
+            return;
+        };
+        actions.push(Action::Notice(Notice::Dropped(topic, cause)));
+    }
+
+    pub(super) fn receive(&mut self, message: Message, now: Now, actions: &mut Vec<Action>) {
         if !self.is_running() {
             self.ledger.discarded += 1;
             return;
+        }
+        if self.injector.hangs() {
+            return self.freeze(Event::Message(message), actions);
         }
         self.ledger.received += 1;
         // What the broker had kept is as old as it is; that says nothing about the way.
@@ -160,9 +213,12 @@ impl Device {
 
     /// The device ends in order: what still waits to go out goes now, what waits to come in is lost.
     pub(super) fn send_all_that_waits(&mut self, actions: &mut Vec<Action>) {
-        while let Some(parcel) = self.schedule.take() {
-            match parcel.direction {
-                Direction::Out => self.transmit(parcel.message, actions),
+        let delayed = std::iter::from_fn(|| self.schedule.take());
+        let mut waiting: Vec<_> = delayed.map(|parcel| (parcel.direction, parcel.message)).collect();
+        waiting.extend(self.injector.release_all());
+        for (direction, message) in waiting {
+            match direction {
+                Direction::Out => self.transmit(message, actions),
                 Direction::In => self.ledger.discarded += 1,
             }
         }

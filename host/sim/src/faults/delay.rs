@@ -1,20 +1,30 @@
 //! Messages take their time.
 
+pub mod distribution;
+mod gaussian;
+
 use std::time::Duration;
 
-use super::{Directions, Passage, Verdict};
+use super::{Directions, Passage, Past, Verdict};
+use crate::rng::Stream;
+use distribution::Distribution;
 
-/// A delay drawn evenly from a range.
+/// A delay drawn from a distribution.
+///
+/// Successive delays of one way can be alike: each is the value of its distribution at the rank of a
+/// Gaussian number, and these numbers follow an autoregressive process of first order (a Gaussian copula,
+/// as in Cario and Nelson, "Autoregressive to anything", Operations Research Letters 19, 1996). The
+/// distribution of a delay is the same for every correlation; only the order of large and small changes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Delay {
     /// Which ways it works.
     pub direction: Directions,
     /// Chance that a message is delayed at all.
     pub probability: f64,
-    /// Shortest delay.
-    pub min: Duration,
-    /// Longest delay, itself included.
-    pub max: Duration,
+    /// How long.
+    pub distribution: Distribution,
+    /// Correlation of the Gaussian numbers behind one delay and the next, from 0 to 1.
+    pub correlation: f64,
 }
 
 impl Delay {
@@ -22,7 +32,34 @@ impl Delay {
         if !passage.draw.chance(self.probability) {
             return Verdict::Pass;
         }
-        let width = crate::time::nanos(self.max.saturating_sub(self.min)).saturating_add(1);
-        Verdict::Delay(self.min + Duration::from_nanos(passage.draw.below(width)))
+        Verdict::Delay(match &self.distribution {
+            Distribution::Constant(span) => *span,
+            // Whole nanoseconds, each as likely as the other: no need to go through a Gaussian number.
+            Distribution::Uniform { min, max } if self.correlation == 0.0 => {
+                let width = crate::time::nanos(max.saturating_sub(*min)).saturating_add(1);
+                *min + Duration::from_nanos(passage.draw.below(width))
+            }
+            distribution => distribution.at(self.next_gaussian(passage)),
+        })
     }
+
+    fn next_gaussian(&self, passage: &mut Passage<'_>) -> f64 {
+        let fresh = standard_gaussian(passage.draw);
+        let gaussian = match passage.past {
+            Past::Gaussian(last) => {
+                let rest = (1.0 - self.correlation * self.correlation).sqrt();
+                self.correlation * *last + rest * fresh
+            }
+            _ => fresh,
+        };
+        *passage.past = Past::Gaussian(gaussian);
+        gaussian
+    }
+}
+
+/// A number with mean 0 and variance 1. One number is drawn for it.
+fn standard_gaussian(draw: &mut Stream) -> f64 {
+    // The middle of one of 2^52 cells, so that it is never 0 or 1, where the quantile is infinite.
+    const CELL: f64 = 1.0 / (1_u64 << 52) as f64;
+    gaussian::quantile(((draw.next_u64() >> 12) as f64 + 0.5) * CELL)
 }

@@ -1,5 +1,7 @@
 //! Messages arrive more than once.
 
+use std::time::Duration;
+
 use super::{Directions, Passage, Verdict};
 
 /// Copies go beside a message. Each copy then meets the faults that follow on its own.
@@ -11,10 +13,15 @@ pub struct Duplicate {
     pub probability: f64,
     /// Copies beside the original; at least 1.
     pub copies: u32,
+    /// How long after the one before it each copy goes.
+    pub apart: Duration,
 }
 
 impl Duplicate {
     pub(super) fn judge(&self, passage: &mut Passage<'_>) -> Verdict {
-        if passage.draw.chance(self.probability) { Verdict::Duplicate(self.copies) } else { Verdict::Pass }
+        match passage.draw.chance(self.probability) {
+            true => Verdict::Duplicate { copies: self.copies, apart: self.apart },
+            false => Verdict::Pass,
+        }
     }
 }

@@ -1,38 +1,32 @@
 //! The one place where faults are applied to a device.
+//!
+//! * `rule`: a fault of the message plane, and what it does with the messages that come to it.
+//! * `supply`: the faults of what a device has in itself, its clock and its battery.
+
+mod rule;
+mod supply;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::battery::Charge;
+use super::clock::Skew;
 use super::outage::{Change, Outage};
-use super::partition::Cut;
-use super::{ActiveFault, Direction, Fault, FaultId, Model, Passage, Verdict};
+use super::{ActiveFault, Direction, Fault, FaultId, Model};
 use crate::device_id::Identity;
 use crate::ledger::Ledger;
 use crate::message::Message;
-use crate::rng::{Seed, Stream};
+use crate::rng::Seed;
 use crate::time::Time;
+use rule::{Judge, Outcome, Rule};
 
 /// The faults of one device, with what they remember.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Injector {
     rules: Vec<Rule>,
     outages: Vec<Outage>,
-}
-
-/// A fault of the message plane on one device.
-#[derive(Debug)]
-struct Rule {
-    fault: Arc<Fault>,
-    slot: usize,
-    judge: Judge,
-    /// Position of the outage that says when the rule holds, for a partition that comes and goes.
-    gate: Option<usize>,
-}
-
-#[derive(Debug)]
-enum Judge {
-    Draw(Box<Stream>),
-    Cut(Cut),
+    batteries: Vec<Charge>,
+    skew: Skew,
 }
 
 /// An outage that began or ended.
@@ -42,6 +36,17 @@ pub enum OutageChange {
     Began(Arc<Fault>, Time),
     /// It is over.
     Ended(Arc<Fault>),
+}
+
+/// A message that was held back, and now goes on.
+#[derive(Clone, Debug)]
+pub struct Released {
+    /// Which way it goes.
+    pub direction: Direction,
+    /// The message as it was when it was held back.
+    pub message: Message,
+    /// The last fault that then took it, or a copy of it.
+    pub taken_by: Option<FaultId>,
 }
 
 impl Injector {
@@ -54,7 +59,7 @@ impl Injector {
         now: Time,
         ledger: &mut Ledger,
     ) -> Self {
-        let mut injector = Self { rules: Vec::new(), outages: Vec::new() };
+        let mut injector = Self::default();
         for fault in faults {
             injector.add(fault, identity, seed, now, ledger);
         }
@@ -62,17 +67,19 @@ impl Injector {
     }
 
     fn add(&mut self, fault: &Arc<Fault>, identity: &Identity, seed: Seed, now: Time, ledger: &mut Ledger) {
+        let stream = || seed.stream(&identity.id, &format!("fault/{}", fault.id));
         let judge = match &fault.model {
             Model::Partition(partition) => match partition.cut_for(&fault.target, identity) {
                 Some(cut) => Some(Judge::Cut(cut)),
                 None => return,
             },
             _ if !fault.target.includes(identity) => return,
-            Model::Silence(_) | Model::Crash(_) | Model::Disconnect(_) => None,
-            _ => {
-                let stream = seed.stream(&identity.id, &format!("fault/{}", fault.id));
-                Some(Judge::Draw(Box::new(stream)))
+            Model::Clock(clock) => return self.skew = self.skew.and(clock.skew(&mut stream())),
+            Model::Battery(battery) => {
+                self.batteries.push(Charge::full(Arc::clone(fault), battery.clone()));
+                None
             }
+            model => model.direction().map(|_| Judge::draw(stream())),
         };
         let gate = fault.model.trials().map(|trials| {
             self.outages.push(Outage::new(Arc::clone(fault), trials, identity, seed, now));
@@ -80,55 +87,79 @@ impl Injector {
         });
         let slot = ledger.slot(&fault.id);
         if let Some(judge) = judge {
-            self.rules.push(Rule { fault: Arc::clone(fault), slot, judge, gate });
+            self.rules.push(Rule::new(Arc::clone(fault), slot, judge, gate));
         }
     }
 
     /// Send a message through the faults. What comes out, with how long each copy still has to wait, is
-    /// added to `passed`; nothing is added when it was dropped. Returns the last fault that dropped it, or a
-    /// copy of it.
+    /// added to `passed`; nothing is added when it was dropped or is held back. What has waited for it is free
+    /// then, and is to be released. Returns the last fault that dropped it, or a copy of it.
     pub fn judge(
         &mut self,
         direction: Direction,
         message: Message,
+        now: Time,
         ledger: &mut Ledger,
         passed: &mut Vec<(Message, Duration)>,
     ) -> Option<FaultId> {
-        let mut taken_by = None;
         let first = passed.len();
         passed.push((message, Duration::ZERO));
-        for rule in &mut self.rules {
-            if rule.gate.is_some_and(|gate| self.outages[gate].until.is_none()) {
-                continue;
-            }
-            let mut at = first;
-            let before = passed.len();
-            for _ in first..before {
-                let verdict = rule.judge(direction, &passed[at].0);
-                ledger.enter(rule.slot, direction, &verdict);
-                match verdict {
-                    Verdict::Pass => at += 1,
-                    Verdict::Delay(more) => {
-                        passed[at].1 += more;
-                        at += 1;
-                    }
-                    Verdict::Drop => {
-                        passed.remove(at);
-                        taken_by = Some(FaultId::clone(&rule.fault.id));
-                    }
-                    Verdict::Duplicate(copies) => {
-                        let original = passed[at].clone();
-                        passed.extend((0..copies).map(|_| original.clone()));
-                        at += 1;
-                    }
-                    Verdict::Corrupt(payload) => {
-                        passed[at].0.payload = payload;
-                        at += 1;
-                    }
-                }
+        self.judge_from(0, direction, now, first, ledger, passed)
+    }
+
+    fn judge_from(
+        &mut self,
+        first_rule: usize,
+        direction: Direction,
+        now: Time,
+        first: usize,
+        ledger: &mut Ledger,
+        passed: &mut Vec<(Message, Duration)>,
+    ) -> Option<FaultId> {
+        let mut outcome = Outcome::default();
+        for rule in &mut self.rules[first_rule..] {
+            if rule.gate.is_none_or(|gate| self.outages[gate].until.is_some()) {
+                rule.apply(direction, now, first, passed, ledger, &mut outcome);
             }
         }
-        taken_by
+        // While one of its copies waits, a message is not gone.
+        outcome.taken_by.filter(|_| !outcome.held)
+    }
+
+    /// Whether a message that was held back has been overtaken.
+    pub fn is_one_free(&self) -> bool {
+        self.rules.iter().any(|rule| rule.waiting.is_one_free())
+    }
+
+    /// Let a message go on that has been overtaken, or whose time is up; call it again until there is none.
+    pub fn release(
+        &mut self,
+        now: Time,
+        ledger: &mut Ledger,
+        passed: &mut Vec<(Message, Duration)>,
+    ) -> Option<Released> {
+        let take = |(at, rule): (usize, &mut Rule)| Some((at, rule.waiting.take_due(now)?));
+        let (at, held) = self.rules.iter_mut().enumerate().find_map(take)?;
+        let (direction, message, first) = (held.direction, held.message, passed.len());
+        passed.push((message.clone(), held.delay));
+        let taken_by = self.judge_from(at + 1, direction, now, first, ledger, passed);
+        Some(Released { direction, message, taken_by })
+    }
+
+    /// Let all go that is held back, past the faults that it has not met.
+    pub fn release_all(&mut self) -> impl Iterator<Item = (Direction, Message)> + use<> {
+        let held: Vec<_> = self.rules.iter_mut().flat_map(|rule| rule.waiting.take()).collect();
+        held.into_iter().map(|held| (held.direction, held.message))
+    }
+
+    /// How many messages are held back on one way.
+    pub fn held(&self, direction: Direction) -> usize {
+        self.rules.iter().map(|rule| rule.waiting.count(direction)).sum()
+    }
+
+    /// When a message that is held back goes on.
+    pub fn next_release(&self) -> Option<Time> {
+        self.rules.iter().filter_map(|rule| rule.waiting.next_due()).min()
     }
 
     /// When an outage next may begin or end.
@@ -150,6 +181,16 @@ impl Injector {
         })
     }
 
+    /// End a hang, as a restart does; call it again until there is none.
+    pub fn end_hang(&mut self, now: Time) -> Option<OutageChange> {
+        let hangs = |outage: &&mut Outage| matches!(outage.fault.model, Model::Hang(_));
+        let hang = self.outages.iter_mut().filter(hangs).find_map(|outage| {
+            let ended = outage.cut_short(now);
+            ended.then(|| Arc::clone(&outage.fault))
+        });
+        hang.map(OutageChange::Ended)
+    }
+
     /// What holds the device now and can be noticed on it, in the document's order.
     pub fn active(&self) -> Vec<ActiveFault> {
         self.outages
@@ -162,29 +203,18 @@ impl Injector {
             .collect()
     }
 
-    /// The silence that holds the device, if one does.
+    /// The fault that keeps the device from sending and hearing anything, if one does.
     pub fn silence(&self) -> Option<&FaultId> {
-        let silent =
-            |outage: &&Outage| outage.until.is_some() && matches!(outage.fault.model, Model::Silence(_));
-        self.outages.iter().find(silent).map(|outage| &outage.fault.id)
+        self.holding(Model::silences)
     }
-}
 
-impl Rule {
-    fn judge(&mut self, direction: Direction, message: &Message) -> Verdict {
-        let draw = match &mut self.judge {
-            Judge::Draw(draw) => draw,
-            Judge::Cut(cut) => return cut.judge(direction, message),
-        };
-        let mut passage = Passage { message, draw };
-        match &self.fault.model {
-            Model::Delay(delay) if delay.direction.include(direction) => delay.judge(&mut passage),
-            Model::Loss(loss) if loss.direction.include(direction) => loss.judge(&mut passage),
-            Model::Duplicate(duplicate) if duplicate.direction.include(direction) => {
-                duplicate.judge(&mut passage)
-            }
-            Model::Corrupt(corrupt) if corrupt.direction.include(direction) => corrupt.judge(&mut passage),
-            _ => Verdict::Pass,
-        }
+    /// Whether the behaviour stands still.
+    pub fn hangs(&self) -> bool {
+        self.holding(|model| matches!(model, Model::Hang(_))).is_some()
+    }
+
+    fn holding(&self, is: impl Fn(&Model) -> bool) -> Option<&FaultId> {
+        let holds = |outage: &&Outage| outage.until.is_some() && is(&outage.fault.model);
+        self.outages.iter().find(holds).map(|outage| &outage.fault.id)
     }
 }

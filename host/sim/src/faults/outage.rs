@@ -3,8 +3,8 @@
 //! A trial is held once every period and begins the outage with a chance. Its outcome follows from the
 //! seed, the fault and the trial's number alone and needs no state, so a device that joins late, or a
 //! fault that is added in mid-run, falls in step. Each device's trials are shifted by a part of the
-//! period, so that a fleet does not fail in one instant; a partition's are not, as both sides have to
-//! agree on when it holds.
+//! period, so that a fleet does not fail in one instant. Some outages are drawn once for all devices
+//! instead: those that strike together, and partitions, as both sides have to agree on when one holds.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,6 +23,17 @@ pub struct Trials {
     pub probability: f64,
     /// How long it lasts. Trials during that time do not count.
     pub lasting: Duration,
+    /// Whether it strikes all devices at once that the fault is for.
+    pub together: bool,
+}
+
+/// An outage that comes several times in a row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rounds {
+    /// How often, for one trial that hits; at least 1.
+    pub times: u32,
+    /// How long it is over in between.
+    pub apart: Duration,
 }
 
 /// One fault's trials on one device.
@@ -35,6 +46,8 @@ pub(super) struct Outage {
     phase: u64,
     next_trial: u64,
     pub(super) until: Option<Time>,
+    rounds_left: u32,
+    next_round: Option<Time>,
 }
 
 impl Outage {
@@ -45,13 +58,23 @@ impl Outage {
         seed: Seed,
         now: Time,
     ) -> Self {
-        let shared = matches!(fault.model, Model::Partition(_));
+        let partition = matches!(fault.model, Model::Partition(_));
+        let shared = partition || trials.together;
         let drawn_for = if shared { DeviceId::whole_fleet() } else { identity.id.clone() };
-        let phase = match shared {
+        let phase = match partition {
             true => 0,
             false => seed.stream(&drawn_for, &format!("fault/{}/phase", fault.id)).below(nanos(trials.every)),
         };
-        let mut outage = Self { fault, drawn_for, seed, phase, next_trial: 1, until: None };
+        let mut outage = Self {
+            fault,
+            drawn_for,
+            seed,
+            phase,
+            next_trial: 1,
+            until: None,
+            rounds_left: 0,
+            next_round: None,
+        };
         outage.skip_to(trials, now);
         outage
     }
@@ -66,9 +89,14 @@ impl Outage {
         self.next_trial = self.next_trial.max(elapsed / nanos(trials.every) + 1);
     }
 
+    /// When it may begin next.
+    fn next_begin(&self, trials: &Trials) -> Time {
+        self.next_round.unwrap_or_else(|| self.trial_at(trials))
+    }
+
     /// When to look again.
     pub(super) fn next_deadline(&self) -> Option<Time> {
-        self.until.or_else(|| Some(self.trial_at(self.fault.model.trials()?)))
+        self.until.or_else(|| Some(self.next_begin(self.fault.model.trials()?)))
     }
 
     /// Hold the trials that are due, or end what has lasted long enough. Says whether it began or ended.
@@ -79,22 +107,63 @@ impl Outage {
             if until > now {
                 return None;
             }
-            self.until = None;
-            self.skip_to(trials, until);
+            self.end(trials, until);
             return Some(Change::Ended);
         }
-        while self.trial_at(trials) <= now {
-            let began = self.trial_at(trials);
-            let purpose = format!("fault/{}/trial/{}", fault.id, self.next_trial);
-            let hit = self.seed.stream(&self.drawn_for, &purpose).chance(trials.probability);
-            self.next_trial += 1;
+        if fault.model.rounds().is_none() {
+            // Outages that would be over by now had no witness: a device that was off is not held up by them.
+            self.skip_to(trials, now - trials.lasting);
+        }
+        loop {
+            let began = self.next_begin(trials);
+            if began > now {
+                return None;
+            }
+            let hit = self.next_round.take().is_some() || self.hold_trial(trials);
             let until = began + trials.lasting;
             if hit && until > now {
                 self.until = Some(until);
                 return Some(Change::Began(until));
             }
+            if hit {
+                self.plan_round(until);
+            }
         }
-        None
+    }
+
+    fn hold_trial(&mut self, trials: &Trials) -> bool {
+        let purpose = format!("fault/{}/trial/{}", self.fault.id, self.next_trial);
+        let hit = self.seed.stream(&self.drawn_for, &purpose).chance(trials.probability);
+        self.next_trial += 1;
+        self.rounds_left = self.fault.model.rounds().map_or(0, |rounds| rounds.times - 1);
+        hit
+    }
+
+    fn end(&mut self, trials: &Trials, at: Time) {
+        self.until = None;
+        self.plan_round(at);
+        if self.next_round.is_none() {
+            self.skip_to(trials, at);
+        }
+    }
+
+    fn plan_round(&mut self, ended: Time) {
+        if let (Some(rounds), Some(left)) = (self.fault.model.rounds(), self.rounds_left.checked_sub(1)) {
+            self.rounds_left = left;
+            self.next_round = Some(ended + rounds.apart);
+        }
+    }
+
+    /// End it before its time, if it holds.
+    pub(super) fn cut_short(&mut self, now: Time) -> bool {
+        let fault = Arc::clone(&self.fault);
+        match fault.model.trials().filter(|_| self.until.is_some()) {
+            None => false,
+            Some(trials) => {
+                self.end(trials, now);
+                true
+            }
+        }
     }
 }
 

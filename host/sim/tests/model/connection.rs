@@ -101,3 +101,16 @@ fn a_message_from_outside_that_is_too_large_does_not_reach_the_behaviour() {
     assert_eq!(told.len(), 1);
     assert!(bench.closes());
 }
+
+#[test]
+fn a_message_that_comes_back_is_sent_again_and_the_ledger_says_so() {
+    let mut bench = Bench::new(idle, FaultDocument::default());
+    bench.put(Input::Publish(at_qos_1("t", "x")));
+    bench.broker_up = false;
+    bench.put(Input::Returned(at_qos_1("t", "x")));
+    bench.put(Input::Disconnected("reset by peer".into()));
+    assert!(bench.closes());
+    bench.put(Input::Connected { session_present: false });
+    assert_eq!((bench.device.ledger().sent, bench.device.ledger().returned), (2, 1));
+    assert!(bench.closes());
+}

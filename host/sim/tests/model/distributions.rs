@@ -3,6 +3,12 @@
 //! Seeds are fixed, so these tests give the same answer every time; the bounds are those of a test at a
 //! significance of one in a thousand, so a wrong distribution has no room.
 
+mod clocks;
+mod delays;
+mod lines;
+mod order;
+mod runs;
+
 use std::time::Duration;
 
 use wasmote_sim::device_id::{DeviceId, Identity};
@@ -37,6 +43,7 @@ fn identity(id: &str) -> Identity {
 struct World {
     injector: Injector,
     ledger: Ledger,
+    now: Time,
 }
 
 impl World {
@@ -44,12 +51,13 @@ impl World {
         let mut ledger = Ledger::default();
         let faults = document.faults().unwrap();
         let injector = Injector::new(&faults, &identity(device), Seed::new(42), Time::ZERO, &mut ledger);
-        Self { injector, ledger }
+        Self { injector, ledger, now: Time::ZERO }
     }
 
     fn pass(&mut self, message: &Message) -> Vec<(Message, Duration)> {
         let mut passed = Vec::new();
-        self.injector.judge(Direction::Out, message.clone(), &mut self.ledger, &mut passed);
+        self.injector.judge(Direction::Out, message.clone(), self.now, &mut self.ledger, &mut passed);
+        while self.injector.release(self.now, &mut self.ledger, &mut passed).is_some() {}
         passed
     }
 }
@@ -66,6 +74,13 @@ fn ks_distance(mut sample: Vec<f64>) -> f64 {
     let n = sample.len() as f64;
     let distances = sample.iter().enumerate().map(|(i, x)| (x - i as f64 / n).max((i + 1) as f64 / n - x));
     distances.fold(0.0, f64::max)
+}
+
+/// How far counts are from what was expected.
+fn chi_squared(counts: impl IntoIterator<Item = (usize, f64)>) -> f64 {
+    let off =
+        |(found, expected): (usize, f64)| (found as f64 - expected) * (found as f64 - expected) / expected;
+    counts.into_iter().map(off).sum()
 }
 
 #[test]
@@ -130,7 +145,7 @@ fn a_corrupted_payload_differs_in_one_bit_and_every_bit_is_hit_alike() {
         hits[bits.trailing_zeros() as usize] += 1;
     }
     let expected = DRAWS as f64 / 64.0;
-    let chi_squared: f64 = hits.iter().map(|&hit| (hit as f64 - expected).powi(2) / expected).sum();
+    let chi_squared = chi_squared(hits.iter().map(|&hit| (hit, expected)));
     // 63 degrees of freedom: 103.4 at one in a thousand.
     assert!(chi_squared < 103.4, "chi squared {chi_squared:.1}");
 }
@@ -156,6 +171,6 @@ fn a_fault_on_the_way_in_leaves_the_way_out_alone() {
     let mut world = World::new(document([entry]), "a");
     assert_eq!(world.pass(&message("t", "x")).len(), 1);
     let mut passed = Vec::new();
-    world.injector.judge(Direction::In, message("t", "x"), &mut world.ledger, &mut passed);
+    world.injector.judge(Direction::In, message("t", "x"), world.now, &mut world.ledger, &mut passed);
     assert!(passed.is_empty());
 }

@@ -1,34 +1,102 @@
 //! Whatever happens to a device, every message of it is accounted for.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use wasmote_sim::device::Input;
-use wasmote_sim::device_id::DeviceId;
-use wasmote_sim::event::StopReason;
+use wasmote_sim::behaviour::{Behaviour, Spawn, Trap};
+use wasmote_sim::context::{Context, Protocol};
+use wasmote_sim::device::{Blueprint, Input};
+use wasmote_sim::device_id::{DeviceId, Identity};
+use wasmote_sim::event::{Event, StopReason};
 use wasmote_sim::faults::Directions;
-use wasmote_sim::faults::document::{FaultDocument, FaultEntry, Kind};
+use wasmote_sim::faults::document::{DelayKind, FaultDocument, FaultEntry, Kind};
 use wasmote_sim::faults::span::Span;
+use wasmote_sim::ledger::{FaultCounts, Ledger};
+use wasmote_sim::limits::Limits;
+use wasmote_sim::message::Qos;
 use wasmote_sim::rng::{Seed, Stream};
+use wasmote_sim::topic::TopicFilter;
+use wasmote_sim::virtual_time::VirtualTime;
+use wasmote_sim::virtual_time::options::Options;
 
 use crate::bench::{Bench, at_qos_1, document, message, ticker};
 
 /// All faults at once, each way.
-fn everything() -> FaultDocument {
-    let seconds = |n| Some(Span(Duration::from_secs(n)));
+pub fn everything() -> FaultDocument {
+    document(messages().into_iter().chain(outages()).chain(supply()))
+}
+
+fn of(kind: Kind, probability: f64) -> FaultEntry {
+    FaultEntry { kind, probability: Some(probability), ..FaultEntry::default() }
+}
+
+fn seconds(n: u64) -> Option<Span> {
+    Some(Span(Duration::from_secs(n)))
+}
+
+fn named(id: &str, entry: FaultEntry) -> FaultEntry {
+    FaultEntry { id: Some(id.into()), ..entry }
+}
+
+fn messages() -> Vec<FaultEntry> {
     let both = Some(Directions::Both);
-    let of = |kind, probability| FaultEntry { kind, probability: Some(probability), ..FaultEntry::default() };
+    let late = FaultEntry {
+        distribution: Some(DelayKind::LogNormal),
+        mean: seconds(1),
+        std: seconds(2),
+        correlation: Some(0.7),
+        ..of(Kind::Delay, 0.3)
+    };
+    let entries = [
+        FaultEntry { copies: Some(2), ..of(Kind::Duplicate, 0.3) },
+        FaultEntry { gap: Some(3), max: seconds(4), ..of(Kind::Reorder, 0.3) },
+        FaultEntry { max: seconds(3), ..of(Kind::Delay, 0.5) },
+        of(Kind::Loss, 0.2),
+        of(Kind::Corrupt, 0.2),
+        named("late", late),
+        named("later", FaultEntry { copies: Some(1), apart: seconds(1), ..of(Kind::Duplicate, 0.2) }),
+        named("again", FaultEntry { max: seconds(1), ..of(Kind::Reorder, 0.2) }),
+        FaultEntry {
+            kind: Kind::Bandwidth,
+            bytes_per_second: Some(8),
+            queue_bytes: Some(40),
+            ..FaultEntry::default()
+        },
+        named("runs", FaultEntry { run_length: Some(4.0), ..of(Kind::Loss, 0.2) }),
+    ];
+    entries.into_iter().map(|entry| FaultEntry { direction: both, ..entry }).collect()
+}
+
+fn outages() -> Vec<FaultEntry> {
     let outage =
         |kind, probability| FaultEntry { every: seconds(20), lasting: seconds(7), ..of(kind, probability) };
-    document([
-        FaultEntry { direction: both, copies: Some(2), ..of(Kind::Duplicate, 0.3) },
-        FaultEntry { direction: both, max: seconds(3), ..of(Kind::Delay, 0.7) },
-        FaultEntry { direction: both, ..of(Kind::Loss, 0.2) },
-        FaultEntry { direction: both, ..of(Kind::Corrupt, 0.2) },
+    vec![
         outage(Kind::Partition, 0.2),
         outage(Kind::Silence, 0.2),
+        outage(Kind::Hang, 0.2),
         outage(Kind::Crash, 0.1),
         outage(Kind::Disconnect, 0.2),
-    ])
+        named("region", FaultEntry { together: Some(true), ..outage(Kind::Silence, 0.2) }),
+        named("loop", FaultEntry { times: Some(3), ..outage(Kind::Crash, 0.05) }),
+    ]
+}
+
+/// Two batteries: with one the device comes back by itself, with the other only if somebody starts it.
+fn supply() -> Vec<FaultEntry> {
+    let battery = |capacity_joules| FaultEntry {
+        kind: Kind::Battery,
+        capacity_joules: Some(capacity_joules),
+        idle_watts: Some(1.0),
+        send_joules: Some(1.0),
+        receive_joules_per_byte: Some(0.1),
+        event_joules: Some(0.1),
+        ..FaultEntry::default()
+    };
+    vec![
+        FaultEntry { kind: Kind::Clock, drift_ppm: Some(-500.0), ..FaultEntry::default() },
+        FaultEntry { recharge: seconds(5), ..battery(40.0) },
+        named("reserve", battery(300.0)),
+    ]
 }
 
 fn something(draw: &mut Stream) -> Input {
@@ -48,6 +116,7 @@ fn something(draw: &mut Stream) -> Input {
 
 #[test]
 fn the_ledger_closes_after_every_step_of_a_storm() {
+    let mut all = Ledger::default();
     for seed in 0..20 {
         let mut draw = Seed::new(seed).stream(&DeviceId::new("storm").unwrap(), "test");
         let mut bench = Bench::named("west-0", "west", ticker, everything(), seed);
@@ -64,5 +133,74 @@ fn the_ledger_closes_after_every_step_of_a_storm() {
             );
         }
         assert!(bench.device.ledger().generated > 500, "the storm had messages in it");
+        all.add(bench.device.ledger());
     }
+    let quiet: Vec<_> = all.faults().filter(|(_, counts)| **counts == FaultCounts::default()).collect();
+    assert!(quiet.is_empty(), "every fault did something: {quiet:?}");
+}
+
+/// Ticks at QoS 1, and listens to what the others tick.
+struct Chatter;
+
+impl Spawn for Chatter {
+    fn spawn(&self, _identity: &Identity) -> Result<Box<dyn Behaviour>, Trap> {
+        Ok(Box::new(|event: Event, context: &mut Context| {
+            if matches!(event, Event::Started(_) | Event::Timer(_)) {
+                context.set_timer(1, context.now() + Duration::from_secs(1)).expect("it fits");
+            }
+            match event {
+                Event::Started(_) => {
+                    context.subscribe(TopicFilter::new("t/#").unwrap(), Qos::AtLeastOnce).expect("it fits");
+                }
+                Event::Timer(_) => context.publish(at_qos_1("t/tick", "tick")).expect("within the rate"),
+                _ => {}
+            }
+            Ok(())
+        }))
+    }
+
+    fn name(&self) -> &str {
+        "chatter"
+    }
+}
+
+#[test]
+fn all_ledgers_close_in_virtual_time() {
+    let mut world = VirtualTime::new(Options::default(), ());
+    let faults: Arc<[_]> = everything().faults().expect("valid").into();
+    let devices: Vec<_> = (0..5)
+        .map(|index| {
+            let identity = Identity {
+                id: DeviceId::new(&format!("west-{index}")).expect("a name"),
+                group: "west".into(),
+                index,
+                count: 5,
+                topic_root: "wasmote".into(),
+                peers: None,
+            };
+            world.add(Blueprint {
+                identity: Arc::new(identity),
+                spawn: Arc::new(Chatter),
+                limits: Arc::new(Limits::default()),
+                protocol: Protocol::V5,
+                seed: Seed::new(3),
+                faults: Arc::clone(&faults),
+            })
+        })
+        .collect();
+    for minute in 0..60 {
+        for &device in &devices {
+            world.put(device, Input::Start);
+        }
+        world.run_for(Duration::from_secs(60));
+        for device in world.devices() {
+            let (out, inward) = device.waiting();
+            assert!(device.ledger().closes(out, inward), "minute {minute}: {:?}", device.ledger());
+        }
+    }
+    let mut all = Ledger::default();
+    for device in world.devices() {
+        all.add(device.ledger());
+    }
+    assert!(all.received > 1_000 && all.sent > 1_000, "{all:?}");
 }

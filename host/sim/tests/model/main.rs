@@ -1,9 +1,13 @@
 //! What the model promises: distributions, determinism, and accounts that close.
 
+mod battery;
 mod bench;
+mod broker;
+mod clock;
 mod connection;
 mod determinism;
 mod distributions;
 mod ledger;
 mod outages;
 mod partitions;
+mod virtual_time;

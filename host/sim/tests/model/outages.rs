@@ -1,14 +1,19 @@
 //! Silence, crash and disconnect: as often and as long as asked.
 
+mod hang;
+mod reboots;
+mod regions;
+
 use std::time::Duration;
 
 use wasmote_sim::action::{Action, Farewell, Notice};
 use wasmote_sim::behaviour::Trap;
 use wasmote_sim::context::Context;
 use wasmote_sim::device::{Input, LinkState, PowerState};
-use wasmote_sim::event::{Event, StartCause};
+use wasmote_sim::event::{Event, StartCause, StopReason};
 use wasmote_sim::faults::document::{FaultDocument, FaultEntry, Kind};
 use wasmote_sim::faults::span::Span;
+use wasmote_sim::http::HttpFailure;
 
 use crate::bench::{Bench, at_qos_1, document, idle, message, ticker};
 
@@ -166,4 +171,38 @@ fn faults_change_while_the_device_runs_and_their_counts_go_on() {
     let dropped: Vec<u64> = bench.device.ledger().faults().map(|(_, counts)| counts.dropped()).collect();
     assert_eq!(dropped, [20]);
     assert!(bench.closes());
+}
+
+#[test]
+fn a_device_that_is_stopped_while_it_is_down_comes_back() {
+    let mut bench = Bench::new(forgetful, FaultDocument::default());
+    bench.put(Input::Crash);
+    bench.put(Input::Stop(StopReason::Requested));
+    bench.put(Input::HttpReply(1, Err(HttpFailure::TimedOut)));
+    bench.put(Input::Start);
+    assert_eq!((bench.device.power(), bench.device.link()), (&PowerState::On, &LinkState::Up));
+    let said = bench.notices(|notice| match notice {
+        Notice::Log(_, text) => Some(text.clone()),
+        _ => None,
+    });
+    assert_eq!(said, ["PowerOn after 0", "Restart after 1"], "the store outlived it");
+}
+
+#[test]
+fn trials_that_nobody_saw_do_not_hold_a_device_up() {
+    let mut bench = Bench::new(idle, outage(Kind::Disconnect, 1, 1.0, 1));
+    bench.put(Input::Stop(StopReason::Requested));
+    bench.run(24 * HOUR);
+    let before = began(&bench);
+    bench.put(Input::Start);
+    bench.run(Duration::from_secs(10));
+    assert!((3..=10).contains(&(began(&bench) - before)), "{}", began(&bench) - before);
+}
+
+#[test]
+fn a_period_that_would_leave_no_time_for_anything_is_refused() {
+    let mut document = outage(Kind::Silence, 1, 0.0, 1);
+    document.faults[0].every = Some(Span(Duration::from_nanos(1)));
+    let problem = document.faults().unwrap_err().to_string();
+    assert_eq!(problem, "fault[0].every: 1ns is less than 10ms");
 }

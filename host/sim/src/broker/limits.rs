@@ -1,0 +1,28 @@
+//! What the broker allows one client.
+
+use std::num::NonZeroU16;
+
+/// Levels that a topic filter may have, as in Mosquitto. It bounds how deep the tree of filters grows.
+pub const DEEPEST_FILTER: usize = 200;
+
+/// What the broker allows one client. The defaults are those of Mosquitto 2, so that both can be compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokerLimits {
+    /// Messages at QoS 1 and 2 under way to a client that does not say how many it takes; default 20.
+    pub inflight: NonZeroU16,
+    /// Messages at QoS 1 and 2 that wait for one client beside those under way; default 1,000,
+    /// and at least 1.
+    pub queued: usize,
+    /// Whether messages at QoS 0 wait for an absent client too; by default they are dropped.
+    pub queue_qos_0: bool,
+    /// Messages at QoS 2 that one client may have under way to the broker; default 20. 3.1.1 has no word
+    /// for it, so clients that speak it are not held to it.
+    pub receive_maximum: NonZeroU16,
+}
+
+impl Default for BrokerLimits {
+    fn default() -> Self {
+        let twenty = NonZeroU16::MIN.saturating_add(19);
+        Self { inflight: twenty, queued: 1_000, queue_qos_0: false, receive_maximum: twenty }
+    }
+}

@@ -1,0 +1,99 @@
+//! Reason codes [MQTT-2.4].
+
+/// How a step in the exchange of a message went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AckReason {
+    /// 0x00
+    #[default]
+    Success,
+    /// 0x10: taken, though nobody wanted it.
+    NoMatchingSubscribers,
+    /// 0x80: the receiver does not take the message.
+    Unspecified,
+    /// 0x92: no message has this identifier.
+    PacketIdNotFound,
+}
+
+impl AckReason {
+    /// The code on the wire.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Success => 0x00,
+            Self::NoMatchingSubscribers => 0x10,
+            Self::Unspecified => 0x80,
+            Self::PacketIdNotFound => 0x92,
+        }
+    }
+
+    /// Whether the exchange ends here.
+    pub const fn is_error(self) -> bool {
+        self.code() >= 0x80
+    }
+}
+
+/// Why the broker ends a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CloseReason {
+    /// 0x82: something that the protocol does not allow.
+    #[error("protocol error")]
+    ProtocolError,
+    /// 0x8B: the broker ends.
+    #[error("the broker is shutting down")]
+    ShuttingDown,
+    /// 0x8D: nothing was heard for one and a half times the keepalive.
+    #[error("keepalive timed out")]
+    KeepAliveTimeout,
+    /// 0x8E: another connection uses the same client id.
+    #[error("another connection took the session over")]
+    SessionTakenOver,
+    /// 0x93: more messages under way than the broker said it takes.
+    #[error("receive maximum exceeded")]
+    ReceiveMaximumExceeded,
+}
+
+impl CloseReason {
+    /// The code on the wire.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::ProtocolError => 0x82,
+            Self::ShuttingDown => 0x8B,
+            Self::KeepAliveTimeout => 0x8D,
+            Self::SessionTakenOver => 0x8E,
+            Self::ReceiveMaximumExceeded => 0x93,
+        }
+    }
+}
+
+/// Why a connection is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConnectRefusal {
+    /// 0x85, on 3.1.1 0x02: a lasting session needs a name there [MQTT-3.1.3-8 of 3.1.1].
+    #[error("a client without an identifier cannot have a lasting session on MQTT 3.1.1")]
+    ClientIdInvalid,
+}
+
+impl ConnectRefusal {
+    /// The code on the wire of MQTT 5.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::ClientIdInvalid => 0x85,
+        }
+    }
+}
+
+/// Why a subscription is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SubscribeRefusal {
+    /// 0x8F: too many levels, or a shared subscription without a name or a filter.
+    #[error("the topic filter cannot be used")]
+    TopicFilterInvalid,
+}
+
+impl SubscribeRefusal {
+    /// The code on the wire of MQTT 5; 3.1.1 says 0x80 for all.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::TopicFilterInvalid => 0x8F,
+        }
+    }
+}

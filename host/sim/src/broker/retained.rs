@@ -1,0 +1,89 @@
+//! The last message of every topic that was published to be kept [MQTT-3.3.1.3].
+
+use std::collections::BTreeMap;
+
+use super::held::Held;
+use crate::time::Time;
+use crate::topic::{Topic, TopicFilter};
+
+/// Messages that are kept for those who subscribe later, one a topic.
+#[derive(Debug, Default)]
+pub(super) struct Retained(BTreeMap<Topic, Held>);
+
+impl Retained {
+    /// Keep a message in the place of an earlier one [MQTT-3.3.1-5]. An empty one clears the topic and is
+    /// not kept [MQTT-3.3.1-6], [MQTT-3.3.1-7].
+    pub(super) fn keep(&mut self, held: &Held) {
+        if held.message.payload.is_empty() {
+            self.0.remove(&held.message.topic);
+        } else {
+            self.0.insert(held.message.topic.clone(), held.clone());
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// What is kept for a pattern, in the order of topics. What has expired is removed.
+    pub(super) fn find(&mut self, pattern: &TopicFilter, now: Time) -> Vec<Held> {
+        let prefix = literal_prefix(pattern.as_str());
+        let Ok(first) = Topic::new(prefix) else { return self.scan(pattern, now) };
+        let from = self.0.range(first..).take_while(|(topic, _)| topic.as_str().starts_with(prefix));
+        let matching: Vec<Held> =
+            from.filter(|(topic, _)| pattern.matches(topic)).map(|(_, held)| held.clone()).collect();
+        self.drop_expired(matching, now)
+    }
+
+    /// The pattern begins with a wildcard.
+    fn scan(&mut self, pattern: &TopicFilter, now: Time) -> Vec<Held> {
+        let matching = self.0.values().filter(|held| pattern.matches(&held.message.topic)).cloned().collect();
+        self.drop_expired(matching, now)
+    }
+
+    fn drop_expired(&mut self, mut matching: Vec<Held>, now: Time) -> Vec<Held> {
+        matching.retain(|held| {
+            let expired = held.is_expired(now);
+            if expired {
+                self.0.remove(&held.message.topic);
+            }
+            !expired
+        });
+        matching
+    }
+}
+
+/// What every topic begins with that a pattern matches. `a/#` also matches `a`, so the slash is not in it.
+fn literal_prefix(pattern: &str) -> &str {
+    match pattern.find(['+', '#']) {
+        None => pattern,
+        Some(wildcard) => pattern[..wildcard].strip_suffix('/').unwrap_or(""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::Message;
+
+    fn found(retained: &mut Retained, pattern: &str) -> Vec<String> {
+        let found = retained.find(&TopicFilter::new(pattern).unwrap(), Time::ZERO);
+        found.into_iter().map(|held| held.message.topic.to_string()).collect()
+    }
+
+    #[test]
+    fn a_search_finds_what_its_pattern_matches() {
+        let mut retained = Retained::default();
+        for topic in ["/x", "a", "a-b", "a/b", "a/b/c", "ab", "b", "$SYS/a"] {
+            let message = Message::new(Topic::new(topic).unwrap(), "kept");
+            retained.keep(&Held::new(message, Time::ZERO));
+        }
+        assert_eq!(found(&mut retained, "a/#"), ["a", "a/b", "a/b/c"]);
+        assert_eq!(found(&mut retained, "a/+"), ["a/b"]);
+        assert_eq!(found(&mut retained, "a"), ["a"]);
+        assert_eq!(found(&mut retained, "/+"), ["/x"]);
+        assert_eq!(found(&mut retained, "+"), ["a", "a-b", "ab", "b"]);
+        assert_eq!(found(&mut retained, "#").len(), 7, "all but the one with `$`");
+        assert_eq!(found(&mut retained, "$SYS/#"), ["$SYS/a"]);
+    }
+}

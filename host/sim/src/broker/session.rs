@@ -1,0 +1,117 @@
+//! What the broker knows of one client, beyond any one connection [MQTT-4.1].
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::inflight::{Incoming, Outgoing};
+use super::limits::BrokerLimits;
+use super::packet::{Connect, NEVER};
+use super::will::PendingWill;
+use crate::context::Protocol;
+use crate::message::Will;
+use crate::time::Time;
+use crate::topic::TopicFilter;
+
+/// Names a session within the broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct SessionKey(u32);
+
+impl SessionKey {
+    pub(super) fn new(position: u32) -> Self {
+        Self(position)
+    }
+
+    pub(super) fn position(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// A session, with or without a connection.
+#[derive(Debug)]
+pub(super) struct Session<C> {
+    pub(super) client_id: Arc<str>,
+    pub(super) protocol: Protocol,
+    pub(super) connection: Option<Connection<C>>,
+    /// Seconds that it outlives its connection.
+    pub(super) expiry: u32,
+    /// When it ends, while it has no connection.
+    pub(super) ends_at: Option<Time>,
+    /// The will of the connection that ended last.
+    pub(super) pending_will: Option<PendingWill>,
+    /// As they were written, so that they can be taken out of the tree.
+    pub(super) filters: BTreeSet<TopicFilter>,
+    pub(super) outgoing: Outgoing,
+    pub(super) incoming: Incoming,
+    /// When it will be looked at next.
+    pub(super) alarm: Option<Time>,
+}
+
+/// A session's present connection.
+#[derive(Debug)]
+pub(super) struct Connection<C> {
+    pub(super) id: C,
+    pub(super) will: Option<Will>,
+    /// Longest time without a packet from the client; `None` for no limit.
+    patience: Option<Duration>,
+    pub(super) last_heard: Time,
+}
+
+impl<C: Copy> Session<C> {
+    pub(super) fn new(client_id: Arc<str>, limits: &BrokerLimits) -> Self {
+        Self {
+            client_id,
+            protocol: Protocol::default(),
+            connection: None,
+            expiry: 0,
+            ends_at: None,
+            pending_will: None,
+            filters: BTreeSet::new(),
+            outgoing: Outgoing::new(limits.queued),
+            incoming: Incoming::default(),
+            alarm: None,
+        }
+    }
+
+    /// A connection begins, or goes on with, this session.
+    pub(super) fn attach(&mut self, id: C, connect: Connect, now: Time) {
+        // A new connection before the delay is over means that the will is not sent [MQTT-3.1.3-9].
+        self.pending_will = None;
+        self.ends_at = None;
+        self.protocol = connect.protocol;
+        self.expiry = connect.session_expiry;
+        let keep_alive = Duration::from_secs(u64::from(connect.keep_alive));
+        // One and a half times the keepalive [MQTT-3.1.2-22].
+        let patience = (!keep_alive.is_zero()).then_some(keep_alive * 3 / 2);
+        self.connection = Some(Connection { id, will: connect.will, patience, last_heard: now });
+    }
+
+    /// The connection is over. The will and the end of the session are timed from now.
+    pub(super) fn detach(&mut self, now: Time) -> Option<C> {
+        let connection = self.connection.take()?;
+        self.pending_will = connection.will.map(|will| PendingWill::new(will, now));
+        // [MQTT-3.1.2-23]: the session is kept for its expiry interval.
+        let lasting = Duration::from_secs(u64::from(self.expiry));
+        self.ends_at = (self.expiry != NEVER).then(|| now + lasting);
+        Some(connection.id)
+    }
+
+    /// Who is to hear from the broker.
+    pub(super) fn connection_id(&self) -> Option<C> {
+        self.connection.as_ref().map(|connection| connection.id)
+    }
+
+    /// When something is to happen to it next.
+    pub(super) fn next_deadline(&self) -> Option<Time> {
+        let silence = self.connection.as_ref().and_then(Connection::times_out_at);
+        let will = self.pending_will.as_ref().map(|will| will.due);
+        [silence, will, self.ends_at].into_iter().flatten().min()
+    }
+}
+
+impl<C> Connection<C> {
+    /// When the broker gives the client up, if it hears nothing.
+    pub(super) fn times_out_at(&self) -> Option<Time> {
+        self.patience.map(|patience| self.last_heard + patience)
+    }
+}

@@ -1,0 +1,91 @@
+//! All sessions: by key, by client id, and by when they are to be looked at.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::session::{Session, SessionKey};
+use crate::time::Time;
+
+/// Sessions keep their key from beginning to end; the key of one that ended is used again.
+#[derive(Debug)]
+pub(super) struct Sessions<C> {
+    slots: Vec<Option<Session<C>>>,
+    free: Vec<SessionKey>,
+    by_client: BTreeMap<Arc<str>, SessionKey>,
+    /// One entry for each session that waits for something, never later than its deadline. A client that
+    /// is heard of moves its deadline with every packet; its entry stays, and is set anew when it is met.
+    alarms: BTreeSet<(Time, SessionKey)>,
+}
+
+impl<C> Default for Sessions<C> {
+    fn default() -> Self {
+        Self { slots: Vec::new(), free: Vec::new(), by_client: BTreeMap::new(), alarms: BTreeSet::new() }
+    }
+}
+
+impl<C: Copy> Sessions<C> {
+    pub(super) fn find(&self, client_id: &str) -> Option<SessionKey> {
+        self.by_client.get(client_id).copied()
+    }
+
+    pub(super) fn get(&self, key: SessionKey) -> Option<&Session<C>> {
+        self.slots.get(key.position())?.as_ref()
+    }
+
+    pub(super) fn get_mut(&mut self, key: SessionKey) -> Option<&mut Session<C>> {
+        self.slots.get_mut(key.position())?.as_mut()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Session<C>> {
+        self.slots.iter().flatten()
+    }
+
+    pub(super) fn insert(&mut self, session: Session<C>) -> SessionKey {
+        let key = self.free.pop().unwrap_or_else(|| {
+            self.slots.push(None);
+            SessionKey::new(u32::try_from(self.slots.len() - 1).expect("fewer than four billion sessions"))
+        });
+        self.by_client.insert(Arc::clone(&session.client_id), key);
+        self.slots[key.position()] = Some(session);
+        key
+    }
+
+    pub(super) fn remove(&mut self, key: SessionKey) -> Option<Session<C>> {
+        let session = self.slots.get_mut(key.position())?.take()?;
+        self.by_client.remove(&session.client_id);
+        if let Some(alarm) = session.alarm {
+            self.alarms.remove(&(alarm, key));
+        }
+        self.free.push(key);
+        Some(session)
+    }
+
+    /// See to it that a session is looked at in time.
+    pub(super) fn arm(&mut self, key: SessionKey) {
+        let Some(session) = self.slots.get_mut(key.position()).and_then(Option::as_mut) else { return };
+        let Some(due) = session.next_deadline() else { return };
+        if session.alarm.is_none_or(|alarm| due < alarm) {
+            if let Some(alarm) = session.alarm.replace(due) {
+                self.alarms.remove(&(alarm, key));
+            }
+            self.alarms.insert((due, key));
+        }
+    }
+
+    pub(super) fn next_alarm(&self) -> Option<Time> {
+        self.alarms.first().map(|&(due, _)| due)
+    }
+
+    /// Take a session that is to be looked at.
+    pub(super) fn take_due(&mut self, now: Time) -> Option<SessionKey> {
+        let &(due, key) = self.alarms.first()?;
+        if due > now {
+            return None;
+        }
+        self.alarms.pop_first();
+        if let Some(session) = self.get_mut(key) {
+            session.alarm = None;
+        }
+        Some(key)
+    }
+}

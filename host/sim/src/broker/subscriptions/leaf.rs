@@ -1,0 +1,91 @@
+//! The subscriptions to one filter.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::Match;
+use crate::broker::session::SessionKey;
+use crate::message::Qos;
+
+/// What a subscriber asked for and was granted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::broker) struct Grant {
+    pub(in crate::broker) qos: Qos,
+    pub(in crate::broker) no_local: bool,
+    pub(in crate::broker) retain_as_published: bool,
+    pub(in crate::broker) identifier: Option<u32>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Leaf {
+    direct: BTreeMap<SessionKey, Grant>,
+    shared: Vec<Group>,
+}
+
+/// A shared subscription; whoever stands first is next.
+#[derive(Debug)]
+struct Group {
+    name: Box<str>,
+    members: VecDeque<(SessionKey, Grant)>,
+}
+
+impl Leaf {
+    pub(super) fn is_empty(&self) -> bool {
+        self.direct.is_empty() && self.shared.is_empty()
+    }
+
+    pub(super) fn insert(&mut self, group: Option<&str>, session: SessionKey, grant: Grant) -> bool {
+        match group {
+            None => self.direct.insert(session, grant).is_none(),
+            Some(name) => self.group(name).insert(session, grant),
+        }
+    }
+
+    fn group(&mut self, name: &str) -> &mut Group {
+        let at = self.shared.iter().position(|group| *group.name == *name).unwrap_or_else(|| {
+            self.shared.push(Group { name: name.into(), members: VecDeque::new() });
+            self.shared.len() - 1
+        });
+        &mut self.shared[at]
+    }
+
+    pub(super) fn remove(&mut self, group: Option<&str>, session: SessionKey) -> bool {
+        let Some(name) = group else { return self.direct.remove(&session).is_some() };
+        let Some(at) = self.shared.iter().position(|group| *group.name == *name) else { return false };
+        let members = &mut self.shared[at].members;
+        let before = members.len();
+        members.retain(|(member, _)| *member != session);
+        let removed = members.len() < before;
+        if members.is_empty() {
+            self.shared.remove(at);
+        }
+        removed
+    }
+
+    /// Everyone who subscribed alone, and one of every group.
+    pub(super) fn choose(&mut self, found: &mut Vec<Match>) {
+        let direct = self.direct.iter();
+        found.extend(direct.map(|(&session, &grant)| Match { session, grant, shared: false }));
+        for group in &mut self.shared {
+            // As in Mosquitto, turns go by the order of subscribing, and an absent member keeps its turn.
+            group.members.rotate_left(1);
+            if let Some(&(session, grant)) = group.members.back() {
+                found.push(Match { session, grant, shared: true });
+            }
+        }
+    }
+}
+
+impl Group {
+    fn insert(&mut self, session: SessionKey, grant: Grant) -> bool {
+        match self.members.iter_mut().find(|(member, _)| *member == session) {
+            Some(member) => {
+                member.1 = grant;
+                false
+            }
+            None => {
+                self.members.push_back((session, grant));
+                true
+            }
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! What comes over the device for a while, and other faults from now on.
+
+use std::sync::Arc;
+
+use super::link::LinkState;
+use super::traffic::Parcel;
+use super::{Blueprint, Device, Now};
+use crate::action::{Action, Notice};
+use crate::faults::injector::{Injector, OutageChange};
+use crate::faults::{Fault, Model};
+
+impl Device {
+    pub(super) fn outage(&mut self, change: OutageChange, now: Now, actions: &mut Vec<Action>) {
+        self.refresh_active_faults();
+        let (fault, until) = match change {
+            OutageChange::Began(fault, until) => (fault, Some(until)),
+            OutageChange::Ended(fault) => (fault, None),
+        };
+        let kind = fault.model.kind();
+        actions.push(Action::Notice(match until {
+            Some(until) => Notice::FaultBegan(fault.id.clone(), kind, until),
+            None => Notice::FaultEnded(fault.id.clone(), kind),
+        }));
+        match (&fault.model, until) {
+            (Model::Silence(_) | Model::Hang(_), Some(_)) => actions.push(Action::Silence),
+            (Model::Silence(_), None) => self.resume(actions),
+            (Model::Hang(_), None) => {
+                self.resume(actions);
+                if !self.injector.hangs() {
+                    self.thaw(now, actions);
+                }
+            }
+            (Model::Crash(..), Some(until)) => self.lose_power(until.since(now.run), now, actions),
+            (Model::Disconnect(_), Some(until)) => {
+                self.break_link(format!("fault `{}`", fault.id), until, now, actions);
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn set_faults(&mut self, faults: Arc<[Arc<Fault>]>, now: Now, actions: &mut Vec<Action>) {
+        let was_silent = self.injector.silence().is_some();
+        let held = self.injector.release_all();
+        let Blueprint { identity, seed, .. } = &self.blueprint;
+        let mut injector = Injector::new(&faults, identity, *seed, now.run, &mut self.ledger);
+        injector.keep_batteries(&self.injector, now.run, self.is_running());
+        self.injector = injector;
+        self.blueprint.faults = faults;
+        self.refresh_active_faults();
+        if was_silent {
+            self.resume(actions);
+        }
+        self.thaw(now, actions);
+        for (direction, message) in held {
+            self.forward(Parcel { direction, message }, now, actions);
+        }
+    }
+
+    pub(super) fn resume(&mut self, actions: &mut Vec<Action>) {
+        if self.injector.silence().is_some() {
+            return;
+        }
+        if self.link.state == LinkState::Up {
+            self.link.state = LinkState::Resuming;
+        }
+        actions.push(Action::Resume);
+    }
+
+    pub(super) fn refresh_active_faults(&mut self) {
+        let active = self.injector.active();
+        if let Some(context) = &mut self.context {
+            context.set_active_faults(active);
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! What a device has in itself: a clock and a battery.
+
+use std::sync::Arc;
+
+use super::Injector;
+use crate::faults::Fault;
+use crate::faults::battery::Use;
+use crate::time::{Time, WallTime};
+
+impl Injector {
+    /// What the device's own calendar clock shows.
+    pub(crate) fn shown(&self, now: Time, wall: WallTime) -> WallTime {
+        self.skew.read(now, wall)
+    }
+
+    /// Draw on the battery.
+    pub(crate) fn spend(&mut self, use_: Use<'_>) {
+        for battery in &mut self.batteries {
+            battery.spend(use_);
+        }
+    }
+
+    /// The device was switched on. An empty battery has been replaced or recharged.
+    pub(crate) fn switch_on(&mut self, now: Time) {
+        for battery in &mut self.batteries {
+            if battery.left(now) <= 0.0 {
+                battery.recharge();
+            }
+            battery.switch_on(now);
+        }
+    }
+
+    /// The device was switched off, and draws nothing any more.
+    pub(crate) fn switch_off(&mut self, now: Time) {
+        for battery in &mut self.batteries {
+            battery.switch_off(now);
+        }
+    }
+
+    /// Go on with the batteries of the faults before, where they have the same names.
+    pub(crate) fn keep_batteries(&mut self, before: &Self, now: Time, is_on: bool) {
+        for battery in &mut self.batteries {
+            let same = before.batteries.iter().find(|other| other.fault.id == battery.fault.id);
+            if let Some(same) = same {
+                battery.go_on_from(same, now);
+            }
+            if is_on {
+                battery.switch_on(now);
+            }
+        }
+    }
+
+    /// Joules left in the battery that has the least, if there is one.
+    pub(crate) fn joules_left(&self, now: Time) -> Option<f64> {
+        self.batteries.iter().map(|battery| battery.left(now)).reduce(f64::min)
+    }
+
+    /// When a battery will be empty.
+    pub(crate) fn empty_at(&self) -> Option<Time> {
+        self.batteries.iter().filter_map(|battery| battery.empty_at()).min()
+    }
+
+    /// The battery that has become empty, if one has.
+    pub(crate) fn drained(&mut self, now: Time) -> Option<Arc<Fault>> {
+        let is_empty = |at: Time| at <= now;
+        let empty = self.batteries.iter_mut().find(|battery| battery.empty_at().is_some_and(is_empty))?;
+        empty.drain();
+        Some(Arc::clone(&empty.fault))
+    }
+}

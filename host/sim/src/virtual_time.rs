@@ -1,0 +1,265 @@
+//! The second driver: devices and the broker in virtual time, where waiting costs nothing.
+//!
+//! The first driver, in `wasmote-live`, turns the same devices in real time. Here one thread takes what
+//! happens next from an agenda, in the order of time and then of arrival, and sets the clock to it. Equal
+//! seeds, devices and options give the same steps, which a [`digest`] of them shows.
+//!
+//! * `agenda` and `deadlines`: what happens next.
+//! * `client`: the MQTT client that each device has, with keepalive, acknowledgements and silence.
+//! * [`observer`]: looking on, and the names of what is seen. [`counts`]: how much happened.
+//! * [`options`]: the world's constants.
+
+mod agenda;
+mod client;
+pub mod counts;
+mod deadlines;
+pub mod digest;
+pub mod observer;
+pub mod options;
+
+use std::time::Duration;
+
+use crate::action::Action;
+use crate::broker::packet::{Reply, Request};
+use crate::broker::{Broker, Replies};
+use crate::context::SHORTEST_TIMER;
+use crate::device::{Blueprint, Device, Input, Now};
+use crate::http::HttpFailure;
+use crate::message::Message;
+use crate::time::Time;
+use agenda::{Agenda, Due};
+use client::{Client, Outbox};
+use counts::Counts;
+use deadlines::Slot;
+use observer::{DeviceIndex, LinkId, Observer, Step};
+use options::Options;
+
+/// A run in virtual time.
+pub struct VirtualTime<O = ()> {
+    options: Options,
+    now: Time,
+    seats: Vec<Seat>,
+    broker: Broker<LinkId>,
+    agenda: Agenda<Parcel, 2>,
+    observer: O,
+    counts: Counts,
+    // Empty between steps; they are kept so that a step does not allocate.
+    actions: Vec<Action>,
+    outbox: Outbox,
+    replies: Replies<LinkId>,
+}
+
+/// A device and what connects it.
+struct Seat {
+    device: Device,
+    client: Client,
+}
+
+/// What is under way.
+#[derive(Debug)]
+enum Parcel {
+    Up(LinkId, Request),
+    Down(LinkId, Reply),
+    /// There is no network beside the broker: the request with this number fails.
+    Unreachable(DeviceIndex, u64),
+}
+
+/// The lane of packets.
+const PACKETS: usize = 0;
+/// The lane of HTTP requests. They take some time to fail, so that a behaviour that tries again at once
+/// does not stop the clock.
+const HTTP: usize = 1;
+/// The broker's slot on the agenda; device `i` has slot `i + 1`.
+const BROKER: Slot = Slot(0);
+
+impl<O: Observer> VirtualTime<O> {
+    /// A world without devices, at the beginning of time.
+    pub fn new(options: Options, observer: O) -> Self {
+        Self {
+            now: Time::ZERO,
+            seats: Vec::new(),
+            broker: Broker::new(options.broker.clone()),
+            agenda: Agenda::new([options.latency, SHORTEST_TIMER]),
+            observer,
+            counts: Counts::default(),
+            actions: Vec::new(),
+            outbox: Outbox::default(),
+            replies: Vec::new(),
+            options,
+        }
+    }
+
+    /// Add a device. It is not switched on.
+    pub fn add(&mut self, blueprint: Blueprint) -> DeviceIndex {
+        let index = DeviceIndex(u32::try_from(self.seats.len()).expect("fewer than four billion devices"));
+        let link = LinkId { device: index, attempt: 0 };
+        let client_id = blueprint.identity.id.as_str().into();
+        let client = Client::new(link, client_id, blueprint.protocol, &self.options);
+        self.seats.push(Seat { device: Device::new(blueprint, self.now), client });
+        self.set_alarm(index);
+        index
+    }
+
+    /// The present.
+    pub fn now(&self) -> Now {
+        Now { run: self.now, wall: self.options.epoch + self.now.elapsed() }
+    }
+
+    /// The devices, in the order in which they were added.
+    pub fn devices(&self) -> impl Iterator<Item = &Device> {
+        self.seats.iter().map(|seat| &seat.device)
+    }
+
+    /// One device.
+    pub fn device(&self, index: DeviceIndex) -> Option<&Device> {
+        self.seats.get(index.0 as usize).map(|seat| &seat.device)
+    }
+
+    /// The broker.
+    pub fn broker(&self) -> &Broker<LinkId> {
+        &self.broker
+    }
+
+    /// How much happened so far.
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Who looks on.
+    pub fn observer(&self) -> &O {
+        &self.observer
+    }
+
+    /// Let something happen to a device now: start, stop, crash, other faults, an HTTP request... What is
+    /// addressed to a device that does not exist is ignored.
+    pub fn put(&mut self, device: DeviceIndex, input: Input) {
+        if (device.0 as usize) < self.seats.len() {
+            self.outbox.inputs.push_back(input);
+            self.turn(device);
+        }
+    }
+
+    /// Publish a message under no device's name.
+    pub fn publish(&mut self, message: Message) {
+        self.see(&Step::HostPublish(&message));
+        self.broker.publish(message, self.now, &mut self.replies);
+        self.after_broker();
+    }
+
+    /// Let time pass until then; what is due at that very time still happens.
+    pub fn run_until(&mut self, end: Time) {
+        while let Some((at, due)) = self.agenda.take(end) {
+            self.now = at;
+            match due {
+                Due::Deadline(BROKER) => self.wake_broker(),
+                Due::Deadline(slot) => self.wake_device(DeviceIndex(slot.0 - 1)),
+                Due::Arrival(Parcel::Up(link, request)) => self.arrive_up(link, request),
+                Due::Arrival(Parcel::Down(link, reply)) => self.arrive_down(link, reply),
+                Due::Arrival(Parcel::Unreachable(device, id)) => {
+                    let failure = HttpFailure::Unreachable("there is no network in virtual time".into());
+                    self.put(device, Input::HttpReply(id, Err(failure)));
+                }
+            }
+        }
+        self.now = self.now.max(end);
+    }
+
+    /// Let this much time pass.
+    pub fn run_for(&mut self, span: Duration) {
+        self.run_until(self.now + span);
+    }
+
+    fn wake_broker(&mut self) {
+        self.counts.broker_wakes += 1;
+        self.see(&Step::BrokerWake);
+        self.broker.wake(self.now, &mut self.replies);
+        self.after_broker();
+    }
+
+    fn wake_device(&mut self, index: DeviceIndex) {
+        let seat = &mut self.seats[index.0 as usize];
+        seat.client.wake(self.now, &mut self.outbox);
+        if seat.device.next_deadline().is_some_and(|due| due <= self.now) {
+            self.outbox.inputs.push_back(Input::Wake);
+        }
+        self.turn(index);
+    }
+
+    fn arrive_up(&mut self, link: LinkId, request: Request) {
+        self.counts.up += 1;
+        self.see(&Step::Up(link, &request));
+        if self.broker.is_connected(link) || matches!(request, Request::Connect(_)) {
+            self.broker.handle(link, request, self.now, &mut self.replies);
+            self.after_broker();
+        } else {
+            // Nobody reads what comes on a connection that is closed.
+            self.counts.lost_up += u64::from(matches!(request, Request::Publish(_)));
+        }
+    }
+
+    fn arrive_down(&mut self, link: LinkId, reply: Reply) {
+        self.counts.down += 1;
+        self.see(&Step::Down(link, &reply));
+        let seat = &mut self.seats[link.device.0 as usize];
+        seat.client.receive(link, reply, self.now, &mut self.outbox);
+        self.turn(link.device);
+    }
+
+    /// Send on what the broker has to say, and remember when it wants to be woken.
+    fn after_broker(&mut self) {
+        for (link, reply) in self.replies.drain(..) {
+            self.agenda.send(PACKETS, self.now, Parcel::Down(link, reply));
+        }
+        self.agenda.set_deadline(BROKER, self.broker.next_deadline(), self.now);
+    }
+
+    /// Give a device what waits for it, carry out what it asks for, and send what its client has to send.
+    fn turn(&mut self, index: DeviceIndex) {
+        while let Some(input) = self.outbox.inputs.pop_front() {
+            self.counts.inputs += 1;
+            self.see(&Step::Input(index, &input));
+            let now = self.now();
+            let mut actions = std::mem::take(&mut self.actions);
+            self.seats[index.0 as usize].device.handle(input, now, &mut actions);
+            for action in actions.drain(..) {
+                self.carry_out(index, action);
+            }
+            self.actions = actions;
+        }
+        for (link, request) in self.outbox.packets.drain(..) {
+            self.agenda.send(PACKETS, self.now, Parcel::Up(link, request));
+        }
+        self.counts.lost_down += std::mem::take(&mut self.outbox.lost);
+        self.counts.abandoned += std::mem::take(&mut self.outbox.abandoned);
+        self.set_alarm(index);
+    }
+
+    fn carry_out(&mut self, index: DeviceIndex, action: Action) {
+        let client = &mut self.seats[index.0 as usize].client;
+        let (now, out) = (self.now, &mut self.outbox);
+        match action {
+            Action::Connect(will) => client.connect(will, now, out),
+            Action::Disconnect(farewell) => client.disconnect(farewell, now, out),
+            Action::Silence => client.silence(),
+            Action::Resume => client.resume(now, out),
+            Action::Publish(message) => client.publish(message, now, out),
+            Action::Subscribe(filter, qos) => client.subscribe(filter, qos, now, out),
+            Action::Unsubscribe(filter) => client.unsubscribe(filter, now, out),
+            Action::HttpSend(id, _, _) => self.agenda.send(HTTP, now, Parcel::Unreachable(index, id)),
+            Action::HttpRespond(ticket, response) => self.see(&Step::HttpResponse(index, ticket, &response)),
+            Action::Notice(notice) => self.see(&Step::Notice(index, &notice)),
+        }
+    }
+
+    fn set_alarm(&mut self, index: DeviceIndex) {
+        let seat = &self.seats[index.0 as usize];
+        let wishes = [seat.device.next_deadline(), seat.client.next_deadline()];
+        let due = wishes.into_iter().flatten().min();
+        self.agenda.set_deadline(Slot(index.0 + 1), due, self.now);
+    }
+
+    fn see(&mut self, step: &Step<'_>) {
+        let now = self.now();
+        self.observer.observe(now, step);
+    }
+}

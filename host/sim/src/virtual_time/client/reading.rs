@@ -1,0 +1,132 @@
+//! What a client makes of what comes from the broker.
+
+use super::{Client, Outbox, Stage};
+use crate::broker::inflight::Progress;
+use crate::broker::packet::{Ack, AckStep, ConnAck, Publish, Reply, Request};
+use crate::broker::reason::{AckReason, CloseReason};
+use crate::device::Input;
+use crate::message::Qos;
+use crate::time::Time;
+use crate::virtual_time::observer::LinkId;
+
+impl Client {
+    /// A packet arrives.
+    pub(in crate::virtual_time) fn receive(
+        &mut self,
+        link: LinkId,
+        reply: Reply,
+        now: Time,
+        out: &mut Outbox,
+    ) {
+        if link != self.link || self.stage == Stage::Down {
+            out.lost += u64::from(matches!(reply, Reply::Publish(_)));
+        } else if self.silent {
+            self.leave_unread(reply, out);
+        } else {
+            self.read(reply, now, out);
+        }
+    }
+
+    /// The client is silent: the packet stays in the buffers, if it fits. What is acknowledged is held
+    /// back by the broker's own windows.
+    fn leave_unread(&mut self, reply: Reply, out: &mut Outbox) {
+        let can_be_lost = matches!(&reply, Reply::Publish(publish) if publish.packet_id.is_none());
+        if can_be_lost && self.unread.len() >= self.most_unread {
+            out.lost += 1;
+        } else {
+            self.unread.push_back(reply);
+        }
+    }
+
+    /// Read again. If the broker has ended the connection meanwhile, that is all there is to read;
+    /// otherwise a ping asks whether it still has it.
+    pub(in crate::virtual_time) fn resume(&mut self, now: Time, out: &mut Outbox) {
+        self.silent = false;
+        let closed = self.unread.iter().find_map(|reply| match reply {
+            Reply::Close(reason) => Some(*reason),
+            _ => None,
+        });
+        if let Some(reason) = closed {
+            return self.closed(reason, now, out);
+        }
+        if self.stage == Stage::Up {
+            self.probing = true;
+            self.send(Request::PingReq, now, out);
+        }
+        for reply in std::mem::take(&mut self.unread) {
+            self.read(reply, now, out);
+        }
+    }
+
+    fn read(&mut self, reply: Reply, now: Time, out: &mut Outbox) {
+        match reply {
+            Reply::ConnAck(accepted) => self.accepted(&accepted, now, out),
+            Reply::Refused(reason) => self.lost(reason.to_string(), now, out),
+            Reply::Close(reason) => self.closed(reason, now, out),
+            Reply::Publish(publish) => self.receive_message(publish, now, out),
+            Reply::Ack(ack) => self.acknowledged(ack, now, out),
+            Reply::PingResp if std::mem::take(&mut self.probing) => out.inputs.push_back(Input::Resumed),
+            Reply::PingResp | Reply::SubAck(_) | Reply::UnsubAck(..) => {}
+        }
+    }
+
+    fn accepted(&mut self, accepted: &ConnAck, now: Time, out: &mut Outbox) {
+        let session_present = accepted.session_present;
+        self.stage = Stage::Up;
+        if !session_present {
+            // [MQTT-3.2.2-5]
+            self.incoming.clear();
+            out.abandoned += self.outgoing.clear();
+        }
+        let link = self.link;
+        let packets = &mut out.packets;
+        let window = accepted.receive_maximum.min(self.inflight);
+        self.outgoing.resume(window, |ack| packets.push((link, Request::Ack(ack))));
+        self.pump(now, out);
+        out.inputs.push_back(Input::Connected { session_present });
+    }
+
+    fn closed(&mut self, reason: CloseReason, now: Time, out: &mut Outbox) {
+        self.lost(reason.to_string(), now, out);
+    }
+
+    fn lost(&mut self, reason: String, now: Time, out: &mut Outbox) {
+        let was_leaving = self.stage == Stage::Leaving;
+        self.go_down(out);
+        if was_leaving {
+            self.connect_next(now, out);
+        } else {
+            out.inputs.push_back(Input::Disconnected(reason));
+        }
+    }
+
+    fn receive_message(&mut self, publish: Publish, now: Time, out: &mut Outbox) {
+        let is_new = match (publish.message.qos, publish.packet_id) {
+            (Qos::AtLeastOnce, Some(id)) => {
+                self.send_ack(Ack::new(AckStep::PubAck, id), now, out);
+                true
+            }
+            (Qos::ExactlyOnce, Some(id)) => {
+                self.send_ack(Ack::new(AckStep::PubRec, id), now, out);
+                self.incoming.receive(id)
+            }
+            _ => true,
+        };
+        if is_new {
+            out.inputs.push_back(Input::Delivered(publish.message));
+        }
+    }
+
+    fn acknowledged(&mut self, ack: Ack, now: Time, out: &mut Outbox) {
+        if ack.step == AckStep::PubRel {
+            let known = self.incoming.release(ack.packet_id);
+            let reason = if known { AckReason::Success } else { AckReason::PacketIdNotFound };
+            return self.send_ack(Ack { reason, ..Ack::new(AckStep::PubComp, ack.packet_id) }, now, out);
+        }
+        if let Progress::Answer(next) = self.outgoing.acknowledge(ack) {
+            self.send_ack(next, now, out);
+        }
+        self.pump(now, out);
+        self.leave_when_done(now, out);
+    }
+}

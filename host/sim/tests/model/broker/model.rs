@@ -1,0 +1,174 @@
+//! What only the model can be asked.
+
+use std::time::Duration;
+
+use wasmote_sim::broker::limits::BrokerLimits;
+use wasmote_sim::broker::packet::{AckStep, Connect, PacketId, Publish, Reply, Request};
+use wasmote_sim::broker::reason::{AckReason, CloseReason, ConnectRefusal, SubscribeRefusal};
+use wasmote_sim::broker::tally::DropReason;
+use wasmote_sim::broker::{Broker, Replies};
+use wasmote_sim::context::Protocol;
+use wasmote_sim::message::Will;
+use wasmote_sim::time::Time;
+
+use super::in_process::InProcess;
+use super::stage::{Manners, Stage, at, lasting, message};
+
+fn handle(broker: &mut Broker<u32>, from: u32, request: Request, now: Time) -> Replies<u32> {
+    let mut replies = Vec::new();
+    broker.handle(from, request, now, &mut replies);
+    replies
+}
+
+fn connect(broker: &mut Broker<u32>, from: u32, connect: Connect, now: Time) -> Replies<u32> {
+    handle(broker, from, Request::Connect(Box::new(connect)), now)
+}
+
+/// [MQTT-3.1.2-22]: one and a half times the keepalive after the last packet, and not a nanosecond sooner.
+#[test]
+fn silence_is_met_to_the_nanosecond() {
+    let mut broker = Broker::new(BrokerLimits::default());
+    connect(&mut broker, 1, Connect { keep_alive: 5, ..Connect::new("device") }, Time::ZERO);
+    let last_heard = Time::from_nanos(3_000_000_007);
+    handle(&mut broker, 1, Request::PingReq, last_heard);
+    let due = last_heard + Duration::from_millis(7_500);
+    let mut woken = Vec::new();
+    let mut replies = Vec::new();
+    while replies.is_empty() {
+        let at = broker.next_deadline().expect("somebody is listened for");
+        broker.wake(at, &mut replies);
+        woken.push(at);
+    }
+    assert_eq!(woken.last(), Some(&due));
+    assert_eq!(replies, [(1, Reply::Close(CloseReason::KeepAliveTimeout))]);
+    assert_eq!(broker.next_deadline(), None);
+}
+
+/// The will waits out its delay after the silence was noticed, not after it began [MQTT-3.1.3-9].
+#[test]
+fn delays_and_ends_are_met_to_the_nanosecond() {
+    let mut broker = Broker::new(BrokerLimits::default());
+    let will = Will { message: message("state", "offline", 0), delay: 4 };
+    let start = Time::from_nanos(17);
+    let how = Connect { keep_alive: 2, session_expiry: 9, will: Some(will), ..Connect::new("device") };
+    connect(&mut broker, 1, how, start);
+    let noticed = start + Duration::from_secs(3);
+    let mut replies = Vec::new();
+    for due in [noticed, noticed + Duration::from_secs(4), noticed + Duration::from_secs(9)] {
+        assert_eq!(broker.next_deadline(), Some(due));
+        broker.wake(due, &mut replies);
+    }
+    assert_eq!(broker.next_deadline(), None);
+    assert_eq!((broker.tally().wills, broker.census().sessions), (1, 0));
+}
+
+/// [MQTT-3.1.0-1], [MQTT-3.1.0-2]
+#[test]
+fn the_first_packet_is_connect_and_no_other_is() {
+    let mut broker = Broker::new(BrokerLimits::default());
+    let refused = [(1, Reply::Close(CloseReason::ProtocolError))];
+    assert_eq!(handle(&mut broker, 1, Request::PingReq, Time::ZERO), refused);
+    connect(&mut broker, 1, Connect::new("device"), Time::ZERO);
+    assert_eq!(connect(&mut broker, 1, Connect::new("device"), Time::ZERO), refused);
+    assert!(!broker.is_connected(1));
+}
+
+/// [MQTT-3.1.3-6], and [MQTT-3.1.3-8] of 3.1.1.
+#[test]
+fn a_client_without_a_name_is_given_one_or_refused() {
+    let mut broker = Broker::new(BrokerLimits::default());
+    let mut names = Vec::new();
+    for connection in 0..2 {
+        match &connect(&mut broker, connection, Connect::new(""), Time::ZERO)[..] {
+            [(_, Reply::ConnAck(accepted))] => {
+                names.push(accepted.assigned_client_id.clone().expect("a name"))
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_ne!(names[0], names[1]);
+    let nameless = Connect { protocol: Protocol::V4, clean_start: false, ..Connect::new("") };
+    let refused = [(9, Reply::Refused(ConnectRefusal::ClientIdInvalid))];
+    assert_eq!(connect(&mut broker, 9, nameless, Time::ZERO), refused);
+}
+
+/// [MQTT-2.2.1-3]
+#[test]
+fn a_message_that_needs_an_identifier_has_one() {
+    let mut broker = Broker::new(BrokerLimits::default());
+    connect(&mut broker, 1, Connect::new("device"), Time::ZERO);
+    let publish = Request::Publish(Publish::new(message("t", "x", 1), None));
+    let refused = [(1, Reply::Close(CloseReason::ProtocolError))];
+    assert_eq!(handle(&mut broker, 1, publish, Time::ZERO), refused);
+}
+
+#[test]
+fn a_publisher_learns_that_nobody_listens() {
+    let mut broker = Broker::new(BrokerLimits::default());
+    connect(&mut broker, 1, Connect::new("device"), Time::ZERO);
+    let publish = Request::Publish(Publish::new(message("t", "x", 1), PacketId::new(5)));
+    match &handle(&mut broker, 1, publish, Time::ZERO)[..] {
+        [(1, Reply::Ack(ack))] => {
+            assert_eq!((ack.step, ack.reason), (AckStep::PubAck, AckReason::NoMatchingSubscribers));
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The tree of filters grows no deeper than two hundred levels.
+#[test]
+fn a_filter_of_too_many_levels_is_refused() {
+    let mut arm = InProcess::new(BrokerLimits::default());
+    let mut stage = Stage::new(&mut arm);
+    stage.join("subscriber");
+    let answer = stage.try_subscribe("subscriber", &vec!["a"; 201].join("/"), at(0), None);
+    assert_eq!(answer.granted, [Err(SubscribeRefusal::TopicFilterInvalid)]);
+}
+
+/// [MQTT-3.1.4-3], [MQTT-3.3.4-9]
+#[test]
+fn who_is_cut_off_is_told_why() {
+    let mut broker = Broker::new(BrokerLimits::default());
+    connect(&mut broker, 1, Connect::new("device"), Time::ZERO);
+    let replies = connect(&mut broker, 2, Connect::new("device"), Time::ZERO);
+    assert_eq!(replies[0], (1, Reply::Close(CloseReason::SessionTakenOver)));
+    let mut last = Vec::new();
+    for id in 1..=21 {
+        let publish = Publish::new(message("t", "x", 2), PacketId::new(id));
+        last = handle(&mut broker, 2, Request::Publish(publish), Time::ZERO);
+    }
+    assert_eq!(last, [(2, Reply::Close(CloseReason::ReceiveMaximumExceeded))]);
+}
+
+#[test]
+fn every_copy_that_is_dropped_has_a_reason() {
+    let mut arm = InProcess::new(BrokerLimits::default());
+    let mut stage = Stage::new(&mut arm);
+    stage.join("publisher");
+    stage.connect(lasting("device"));
+    stage.subscribe("device", "t", 1);
+    stage.behave("device", Manners::Mute);
+    stage.publish("publisher", "t", "under way", 1);
+    stage.cut("device");
+    stage.publish("publisher", "t", "nobody there", 0);
+    for _ in 0..1_003 {
+        stage.publish("publisher", "t", "queued", 1);
+    }
+    stage.wait(601);
+    let tally = arm.broker.tally();
+    assert_eq!(tally.dropped(DropReason::Absent), 1);
+    assert_eq!(tally.dropped(DropReason::QueueFull), 3);
+    assert_eq!(tally.dropped(DropReason::SessionEnded), 1_001);
+    assert!(tally.closes(0));
+}
+
+#[test]
+fn at_its_end_the_broker_tells_everyone() {
+    let mut broker = Broker::new(BrokerLimits::default());
+    for connection in 0..3 {
+        connect(&mut broker, connection, Connect::new(format!("device-{connection}")), Time::ZERO);
+    }
+    let mut replies = Vec::new();
+    broker.shut_down(&mut replies);
+    assert_eq!(replies, [0, 1, 2].map(|id| (id, Reply::Close(CloseReason::ShuttingDown))));
+}

@@ -1,0 +1,152 @@
+//! What outlives a connection, for how long, and how much of it [MQTT-4.1].
+
+use wasmote_sim::broker::packet::{Connect, Disconnect, NEVER};
+use wasmote_sim::context::Protocol;
+
+use crate::broker::stage::{Stage, lasting};
+
+scenarios! {
+    a_session_that_lasts_is_present_and_keeps_its_subscriptions,
+    a_session_without_expiry_ends_with_its_connection,
+    a_session_ends_when_its_time_is_over,
+    a_farewell_may_shorten_the_session,
+    a_clean_start_forgets_subscriptions_and_messages,
+    messages_above_qos_0_wait_for_the_absent,
+    the_queue_for_the_absent_has_an_end,
+    what_was_queued_comes_in_order_and_not_as_a_duplicate,
+    a_takeover_goes_on_with_the_session,
+    mqtt_3_keeps_a_session_that_is_not_clean,
+    mqtt_3_forgets_a_session_that_is_clean,
+}
+
+/// [MQTT-3.1.2-5], [MQTT-3.2.2-3]
+fn a_session_that_lasts_is_present_and_keeps_its_subscriptions(stage: &mut Stage<'_>) {
+    stage.join("publisher");
+    assert!(!stage.connect(lasting("device")));
+    stage.subscribe("device", "t", 1);
+    stage.cut("device");
+    assert!(stage.connect(lasting("device")));
+    stage.publish("publisher", "t", "x", 1);
+    assert_eq!(stage.heard("device"), ["t=x @1"]);
+}
+
+/// Section 3.1.2.11.2.
+fn a_session_without_expiry_ends_with_its_connection(stage: &mut Stage<'_>) {
+    stage.join("publisher");
+    let brief = Connect { session_expiry: 0, ..lasting("device") };
+    stage.connect(brief.clone());
+    stage.subscribe("device", "t", 1);
+    stage.cut("device");
+    stage.publish("publisher", "t", "missed", 1);
+    assert!(!stage.connect(brief));
+    stage.publish("publisher", "t", "missed too", 1);
+    assert!(stage.heard("device").is_empty());
+}
+
+/// [MQTT-3.1.2-23]
+fn a_session_ends_when_its_time_is_over(stage: &mut Stage<'_>) {
+    let two_seconds = Connect { session_expiry: 2, ..lasting("device") };
+    stage.connect(two_seconds.clone());
+    stage.cut("device");
+    stage.wait(1);
+    assert!(stage.connect(two_seconds.clone()), "a second is less than two");
+    stage.cut("device");
+    stage.wait(4);
+    assert!(!stage.connect(two_seconds));
+}
+
+/// Section 3.14.2.2.2.
+fn a_farewell_may_shorten_the_session(stage: &mut Stage<'_>) {
+    stage.connect(lasting("device"));
+    stage.leave_with("device", Disconnect { session_expiry: Some(0), ..Disconnect::default() });
+    assert!(!stage.connect(lasting("device")));
+}
+
+/// [MQTT-3.1.2-4], [MQTT-3.2.2-2]
+fn a_clean_start_forgets_subscriptions_and_messages(stage: &mut Stage<'_>) {
+    stage.join("publisher");
+    stage.connect(lasting("device"));
+    stage.subscribe("device", "t", 1);
+    stage.cut("device");
+    stage.publish("publisher", "t", "queued", 1);
+    assert!(!stage.connect(Connect { clean_start: true, ..lasting("device") }));
+    stage.publish("publisher", "t", "live", 1);
+    assert!(stage.heard("device").is_empty());
+}
+
+/// [MQTT-4.5.0-1]; that QoS 0 does not wait is Mosquitto's default.
+fn messages_above_qos_0_wait_for_the_absent(stage: &mut Stage<'_>) {
+    stage.join("publisher");
+    stage.connect(lasting("device"));
+    stage.subscribe("device", "t", 2);
+    stage.leave("device");
+    for qos in 0..=2 {
+        stage.publish("publisher", "t", "x", qos);
+    }
+    assert!(stage.connect(lasting("device")));
+    assert_eq!(stage.heard("device"), ["t=x @1", "t=x @2"]);
+}
+
+/// A thousand, as in Mosquitto; those that come later are dropped.
+fn the_queue_for_the_absent_has_an_end(stage: &mut Stage<'_>) {
+    stage.join("publisher");
+    stage.connect(lasting("device"));
+    stage.subscribe("device", "t", 1);
+    stage.cut("device");
+    for n in 0..1_010 {
+        stage.publish("publisher", "t", &n.to_string(), 1);
+    }
+    assert!(stage.connect(lasting("device")));
+    let heard = stage.heard("device");
+    assert_eq!(heard.len(), 1_000);
+    assert_eq!((heard[0].as_str(), heard[999].as_str()), ("t=0 @1", "t=999 @1"));
+}
+
+/// [MQTT-4.6.0-5], [MQTT-3.3.1-3]
+fn what_was_queued_comes_in_order_and_not_as_a_duplicate(stage: &mut Stage<'_>) {
+    stage.join("publisher");
+    stage.connect(lasting("device"));
+    stage.subscribe("device", "t", 1);
+    stage.cut("device");
+    for n in 0..50 {
+        stage.publish("publisher", "t", &n.to_string(), 1);
+    }
+    assert!(stage.connect(lasting("device")));
+    let expected: Vec<String> = (0..50).map(|n| format!("t={n} @1")).collect();
+    assert_eq!(stage.heard("device"), expected);
+}
+
+/// [MQTT-3.1.4-3]
+fn a_takeover_goes_on_with_the_session(stage: &mut Stage<'_>) {
+    stage.join("publisher");
+    stage.connect(lasting("device"));
+    stage.subscribe("device", "t", 1);
+    assert!(stage.connect(lasting("device")));
+    stage.publish("publisher", "t", "x", 1);
+    assert_eq!(stage.heard("device"), ["t=x @1"], "once, on the connection that took over");
+}
+
+fn of_mqtt_3(name: &str, clean: bool) -> Connect {
+    Connect { protocol: Protocol::V4, clean_start: clean, ..Connect::new(name) }
+}
+
+/// [MQTT-3.1.2-4] of 3.1.1.
+fn mqtt_3_keeps_a_session_that_is_not_clean(stage: &mut Stage<'_>) {
+    stage.join("publisher");
+    assert!(!stage.connect(of_mqtt_3("device", false)));
+    stage.subscribe("device", "t", 1);
+    stage.leave("device");
+    stage.wait(3);
+    stage.publish("publisher", "t", "x", 1);
+    assert!(stage.connect(of_mqtt_3("device", false)));
+    assert_eq!(stage.heard("device"), ["t=x @1"]);
+    stage.cut("device");
+    assert!(stage.connect(Connect { session_expiry: NEVER, ..lasting("device") }), "MQTT 5 finds it too");
+}
+
+/// [MQTT-3.1.2-6] of 3.1.1.
+fn mqtt_3_forgets_a_session_that_is_clean(stage: &mut Stage<'_>) {
+    stage.connect(of_mqtt_3("device", true));
+    stage.leave("device");
+    assert!(!stage.connect(of_mqtt_3("device", false)));
+}

@@ -1,0 +1,47 @@
+//! Clocks are wrong by as much as they may be.
+
+use std::time::Duration;
+
+use wasmote_sim::behaviour::Trap;
+use wasmote_sim::context::Context;
+use wasmote_sim::event::Event;
+use wasmote_sim::faults::document::{FaultEntry, Kind};
+use wasmote_sim::faults::span::{Shift, Span};
+
+use super::{KS, ks_distance};
+use crate::bench::{Bench, document};
+
+/// Says what its clock shows when it starts.
+fn reads_its_clock(event: Event, context: &mut Context) -> Result<(), Trap> {
+    if let Event::Started(_) = event {
+        context.gauge("wall", context.wall().as_nanos() as f64).expect("it fits");
+    }
+    Ok(())
+}
+
+#[test]
+fn the_clocks_of_a_fleet_are_spread_evenly() {
+    const DEVICES: usize = 50_000;
+    let faults = document([FaultEntry {
+        kind: Kind::Clock,
+        offset: Some(Shift { negative: true, by: Duration::from_secs(60) }),
+        offset_spread: Some(Span(Duration::from_secs(10))),
+        ..FaultEntry::default()
+    }]);
+    let offsets = (0..DEVICES).map(|n| {
+        let bench = Bench::named(&format!("d-{n}"), "d", reads_its_clock, faults.clone(), 9);
+        let measures = bench.device.measures().expect("it runs").iter();
+        let shown: f64 = measures
+            .map(|(_, measure)| match measure {
+                wasmote_sim::measures::Measure::Gauge(value) => *value,
+                _ => 0.0,
+            })
+            .sum();
+        (shown - 1.8e18) / 1e9
+    });
+    // From 70 to 50 seconds behind.
+    let shares: Vec<f64> = offsets.map(|offset| (offset + 70.0) / 20.0).collect();
+    assert!(shares.iter().all(|share| (0.0..=1.0).contains(share)));
+    let distance = ks_distance(shares);
+    assert!(distance < KS / (DEVICES as f64).sqrt(), "Kolmogorov-Smirnov distance {distance}");
+}

@@ -1,0 +1,43 @@
+//! Devices that crash again and again.
+
+use std::time::Duration;
+
+use wasmote_sim::action::Notice;
+use wasmote_sim::faults::document::{FaultDocument, Kind};
+use wasmote_sim::faults::span::Span;
+
+use super::outage;
+use crate::bench::{Bench, ticker};
+
+/// Three crashes in a row every 100 s, 2 s off and 4 s on.
+fn loops() -> FaultDocument {
+    let mut faults = outage(Kind::Crash, 100, 1.0, 2);
+    faults.faults[0].times = Some(3);
+    faults.faults[0].uptime = Some(Span(Duration::from_secs(4)));
+    faults
+}
+
+#[test]
+fn a_reboot_loop_is_so_many_crashes_at_their_distance() {
+    let mut bench = Bench::new(ticker, loops());
+    while bench.device.is_running() {
+        bench.run(Duration::from_millis(1));
+    }
+    let mut runs = String::new();
+    for _ in 0..18 {
+        bench.run(Duration::from_secs(1));
+        runs.push(if bench.device.is_running() { '#' } else { '.' });
+    }
+    // It went down less than a second before the first of these.
+    assert_eq!(runs, ".####..####..#####");
+    assert!(bench.closes());
+}
+
+#[test]
+fn each_trial_brings_the_whole_loop() {
+    let mut bench = Bench::new(ticker, loops());
+    bench.run(Duration::from_secs(1_014));
+    let crashes = bench.notices(|notice| matches!(notice, Notice::Crashed(_)).then_some(()));
+    assert!((30..=33).contains(&crashes.len()), "{}", crashes.len());
+    assert_eq!(bench.device.ledger().fault_total().outages, crashes.len() as u64);
+}

@@ -1,0 +1,63 @@
+//! Outages that strike many devices at once.
+
+use std::time::Duration;
+
+use wasmote_sim::action::{Action, Notice};
+use wasmote_sim::faults::document::{FaultDocument, Kind};
+
+use super::outage;
+use crate::bench::{Bench, idle};
+
+fn together(id: &str, probability: f64) -> FaultDocument {
+    let mut faults = outage(Kind::Disconnect, 60, probability, 10);
+    faults.faults[0].together = Some(true);
+    faults.faults[0].id = Some(id.into());
+    faults
+}
+
+/// When the outages end that a device goes through in ten hours.
+fn ends(device: &str, faults: FaultDocument) -> Vec<u64> {
+    let mut bench = Bench::named(device, "west", idle, faults, 3);
+    bench.run(Duration::from_secs(36_000));
+    let ends = bench.actions.iter().filter_map(|action| match action {
+        Action::Notice(Notice::FaultBegan(_, _, until)) => Some(until.as_nanos()),
+        _ => None,
+    });
+    ends.collect()
+}
+
+#[test]
+fn a_region_fails_as_one_and_as_often_as_asked() {
+    let first = ends("west-0", together("storm", 0.3));
+    for n in 1..20 {
+        assert_eq!(ends(&format!("west-{n}"), together("storm", 0.3)), first);
+    }
+    // 600 trials: 180 expected, with a standard deviation of 11.2.
+    assert!((143..=217).contains(&first.len()), "{}", first.len());
+}
+
+#[test]
+fn two_regions_fail_on_their_own() {
+    let storm = ends("west-0", together("storm", 0.3));
+    let flood = ends("east-0", together("flood", 0.3));
+    let phase = |ends: &[u64]| ends[0] % 60_000_000_000;
+    assert_ne!(phase(&storm), phase(&flood), "not in the same instants");
+    let trials = |ends: &[u64]| -> Vec<u64> { ends.iter().map(|end| end / 60_000_000_000).collect() };
+    assert_ne!(trials(&storm), trials(&flood), "and not in the same minutes");
+}
+
+#[test]
+fn a_device_that_joins_late_falls_in_step() {
+    let from_the_start = ends("west-0", together("storm", 0.3));
+    let mut late = Bench::named("west-1", "west", idle, FaultDocument::default(), 3);
+    late.run(Duration::from_secs(18_000));
+    late.put(wasmote_sim::device::Input::SetFaults(together("storm", 0.3).faults().unwrap().into()));
+    late.run(Duration::from_secs(18_000));
+    let heard = late.notices(|notice| match notice {
+        Notice::FaultBegan(_, _, until) => Some(until.as_nanos()),
+        _ => None,
+    });
+    let half = from_the_start.len() - heard.len();
+    assert_eq!(heard, from_the_start[half..]);
+    assert!(heard.len() > 50);
+}

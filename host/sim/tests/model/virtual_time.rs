@@ -1,0 +1,13 @@
+//! Devices and the broker together, in virtual time.
+//!
+//! * `world`: devices with scripts, and what was seen of them.
+//! * `silence`: what a device that falls silent goes through, to the nanosecond.
+//! * `farewells`: stops, and what is still under way then.
+//! * `promises`: QoS 1 and 2 from end to end, over connections that break.
+//! * `history`: the same seed, the same history; and accounts that close at its end.
+
+mod farewells;
+mod history;
+mod promises;
+mod silence;
+mod world;

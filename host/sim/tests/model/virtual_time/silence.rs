@@ -1,0 +1,152 @@
+//! What a device that falls silent goes through.
+
+use std::time::Duration;
+
+use wasmote_sim::action::Notice;
+use wasmote_sim::broker::packet::Request;
+use wasmote_sim::faults::document::{FaultDocument, FaultEntry, Kind};
+use wasmote_sim::faults::span::Span;
+use wasmote_sim::message::Qos;
+use wasmote_sim::time::Time;
+use wasmote_sim::virtual_time::options::Options;
+
+use super::world::{Script, World, add, assert_accounts_close, noticed, received, world};
+use crate::bench::document;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// One silence in every hundred seconds.
+fn silence(lasting: Duration) -> FaultDocument {
+    document([FaultEntry {
+        kind: Kind::Silence,
+        every: Some(Span(100 * SECOND)),
+        probability: Some(1.0),
+        lasting: Some(Span(lasting)),
+        ..FaultEntry::default()
+    }])
+}
+
+fn began(world: &World, device: wasmote_sim::virtual_time::observer::DeviceIndex) -> (Time, Time) {
+    let silences = noticed(world, device, |notice| match notice {
+        Notice::FaultBegan(_, _, until) => Some(*until),
+        _ => None,
+    });
+    silences[0]
+}
+
+/// Ping, silence, one and a half keepalives, will, end of the silence, pause, connection: each at the
+/// nanosecond where it belongs, with and without a latency of the link.
+#[test]
+fn a_long_silence_ends_in_a_will_and_a_reconnect() {
+    for latency in [Duration::ZERO, Duration::from_nanos(3_000_001)] {
+        let mut world = world(Options { latency, ..Options::default() });
+        let listens = Some(("state", Qos::AtLeastOnce));
+        let none = FaultDocument::default();
+        let witness = add(&mut world, "witness", Script { listens, ..Script::default() }, &none, 1);
+        let script = Script { will: Some("state"), ..Script::default() };
+        let device = add(&mut world, "device", script, &silence(30 * SECOND), 1);
+        world.run_until(Time::ZERO + 135 * SECOND);
+
+        let (silent_from, silent_until) = began(&world, device);
+        // It sends nothing but a ping every ten seconds, from when it connected.
+        let pings = silent_from.elapsed().as_secs() / 10;
+        let last_sent = Time::ZERO + Duration::from_secs(10 * pings);
+        // One way to the broker, its patience [MQTT-3.1.2-22], and one way to the witness.
+        let will_due = last_sent + latency + 15 * SECOND + latency;
+        assert_eq!(received(&world, witness), [(will_due, "offline".to_owned())]);
+
+        let lost = noticed(&world, device, |notice| match notice {
+            Notice::Disconnected(reason, pause) => Some((reason.clone(), *pause)),
+            _ => None,
+        });
+        let [(lost_at, (reason, pause))] = &lost[..] else { panic!("{lost:?}") };
+        assert_eq!(reason, "keepalive timed out");
+        assert_eq!(*lost_at, silent_until, "it hears of it when it reads again");
+
+        let connected = noticed(&world, device, |notice| match notice {
+            Notice::Connected(session_present) => Some(*session_present),
+            _ => None,
+        });
+        let back_at = *lost_at + *pause + latency + latency;
+        assert_eq!(connected, [(Time::ZERO + latency + latency, false), (back_at, false)]);
+        assert_accounts_close(&world);
+    }
+}
+
+#[test]
+fn a_short_silence_is_noticed_by_nobody() {
+    let mut world = world(Options::default());
+    let listens = Some(("state", Qos::AtLeastOnce));
+    let none = FaultDocument::default();
+    let witness = add(&mut world, "witness", Script { listens, ..Script::default() }, &none, 1);
+    let script = Script { will: Some("state"), ..Script::default() };
+    let device = add(&mut world, "device", script, &silence(4 * SECOND), 1);
+    world.run_until(Time::ZERO + 120 * SECOND);
+    began(&world, device);
+    assert!(received(&world, witness).is_empty());
+    let downs = noticed(&world, device, |notice| matches!(notice, Notice::Disconnected(..)).then_some(()));
+    assert!(downs.is_empty());
+    assert_eq!(world.broker().tally().wills, 0);
+}
+
+/// A listener falls silent for four seconds while somebody publishes every tenth of a second.
+fn listen_through_a_silence(qos: Qos, options: Options) -> (World, Vec<(Time, String)>, (Time, Time)) {
+    let mut world = world(options);
+    let script = Script { listens: Some(("t", qos)), ..Script::default() };
+    let device = add(&mut world, "device", script, &silence(4 * SECOND), 1);
+    let publishes = Some(("t", qos, SECOND / 10));
+    add(&mut world, "publisher", Script { publishes, ..Script::default() }, &FaultDocument::default(), 1);
+    world.run_until(Time::ZERO + 120 * SECOND);
+    let silence = began(&world, device);
+    let received = received(&world, device);
+    assert_accounts_close(&world);
+    (world, received, silence)
+}
+
+#[test]
+fn what_came_during_a_short_silence_is_read_at_its_end() {
+    for qos in [Qos::AtMostOnce, Qos::AtLeastOnce, Qos::ExactlyOnce] {
+        let (world, received, (from, until)) = listen_through_a_silence(qos, Options::default());
+        assert!(!received.iter().any(|(at, _)| (from..until).contains(at)), "it reads nothing meanwhile");
+        let at_its_end = received.iter().filter(|(at, _)| *at == until).count();
+        assert!((40..=41).contains(&at_its_end), "{qos}: {at_its_end}");
+        let counts: Vec<u64> =
+            received.iter().map(|(_, payload)| payload.parse().expect("a count")).collect();
+        assert!(counts.is_sorted() && counts.windows(2).all(|pair| pair[1] == pair[0] + 1), "{qos}");
+        assert_eq!(world.counts().lost_down, 0);
+    }
+}
+
+#[test]
+fn buffers_have_an_end() {
+    let options = Options { unread: 10, ..Options::default() };
+    let (world, received, (_, until)) = listen_through_a_silence(Qos::AtMostOnce, options);
+    assert_eq!(received.iter().filter(|(at, _)| *at == until).count(), 10);
+    assert!((30..=31).contains(&world.counts().lost_down));
+    let tally = world.broker().tally();
+    assert_eq!(tally.delivered, received.len() as u64 + world.counts().lost_down);
+}
+
+#[test]
+fn an_idle_device_pings_and_a_busy_one_need_not() {
+    let pings = |script: Script| {
+        let mut world = world(Options::default());
+        add(&mut world, "device", script, &FaultDocument::default(), 1);
+        world.run_until(Time::ZERO + 100 * SECOND);
+        assert_eq!(world.broker().census().connected, 1);
+        let requests = &world.observer().0.requests;
+        let pings = requests.iter().filter(|(.., request)| *request == Request::PingReq);
+        pings.map(|(at, ..)| at.elapsed().as_secs()).collect::<Vec<_>>()
+    };
+    assert_eq!(pings(Script::default()), [10, 20, 30, 40, 50, 60, 70, 80, 90, 100]);
+    let publishes = Some(("t", Qos::AtMostOnce, SECOND));
+    assert!(pings(Script { publishes, ..Script::default() }).is_empty());
+}
+
+#[test]
+fn a_behaviour_that_calls_out_again_and_again_does_not_stop_the_clock() {
+    let mut world = world(Options::default());
+    add(&mut world, "device", Script { calls_out: true, ..Script::default() }, &FaultDocument::default(), 1);
+    world.run_until(Time::ZERO + SECOND);
+    assert!((9_000..=10_010).contains(&world.counts().inputs), "{:?}", world.counts());
+}

@@ -1,0 +1,165 @@
+//! Devices with scripts, and what was seen of them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmote_sim::action::Notice;
+use wasmote_sim::behaviour::{Behaviour, Spawn, Trap};
+use wasmote_sim::broker::packet::Request;
+use wasmote_sim::context::{Context, Protocol};
+use wasmote_sim::device::{Blueprint, Input, Now};
+use wasmote_sim::device_id::{DeviceId, Identity};
+use wasmote_sim::event::Event;
+use wasmote_sim::faults::document::FaultDocument;
+use wasmote_sim::limits::Limits;
+use wasmote_sim::message::{Message, Qos, Will};
+use wasmote_sim::rng::Seed;
+use wasmote_sim::time::Time;
+use wasmote_sim::topic::TopicFilter;
+use wasmote_sim::virtual_time::VirtualTime;
+use wasmote_sim::virtual_time::digest::Digest;
+use wasmote_sim::virtual_time::observer::{DeviceIndex, Observer, Step};
+use wasmote_sim::virtual_time::options::Options;
+
+use crate::bench::message;
+
+/// What a device does.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Script {
+    /// Published at this interval, with a count as payload.
+    pub publishes: Option<(&'static str, Qos, Duration)>,
+    /// Asked for at the start.
+    pub listens: Option<(&'static str, Qos)>,
+    /// Where its will says `offline`.
+    pub will: Option<&'static str>,
+    /// Whether it sends an HTTP request at the start, and again whenever one fails.
+    pub calls_out: bool,
+}
+
+impl Script {
+    fn start(self, context: &mut Context) {
+        if let Some((pattern, qos)) = self.listens {
+            context.subscribe(TopicFilter::new(pattern).expect("a filter"), qos).expect("it fits");
+        }
+        if let Some(topic) = self.will {
+            let message = message(topic, "offline").with_qos(Qos::AtLeastOnce);
+            context.set_will(Some(Will { message, delay: 0 })).expect("it fits");
+        }
+        if let Some((.., interval)) = self.publishes {
+            context.set_timer(1, context.now() + interval).expect("it fits");
+        }
+        if self.calls_out {
+            call_out(context);
+        }
+    }
+
+    fn tick(self, count: u64, context: &mut Context) {
+        let Some((topic, qos, interval)) = self.publishes else { return };
+        context.set_timer(1, context.now() + interval).expect("it fits");
+        let counted = Message { payload: count.to_string().into(), ..message(topic, "") };
+        context.publish(counted.with_qos(qos)).expect("within the rate");
+    }
+}
+
+fn call_out(context: &mut Context) {
+    let request = wasmote_sim::http::HttpRequest {
+        method: "GET".into(),
+        url: "http://127.0.0.1/".into(),
+        headers: Vec::new(),
+        body: Vec::new().into(),
+    };
+    context.http_send(request, Duration::from_secs(1)).expect("only one is under way");
+}
+
+impl Spawn for Script {
+    fn spawn(&self, _identity: &Identity) -> Result<Box<dyn Behaviour>, Trap> {
+        let script = *self;
+        let mut count = 0;
+        Ok(Box::new(move |event: Event, context: &mut Context| {
+            match event {
+                Event::Started(_) => script.start(context),
+                Event::Timer(_) => {
+                    count += 1;
+                    script.tick(count, context);
+                }
+                Event::HttpReply(..) => call_out(context),
+                _ => {}
+            }
+            Ok(())
+        }))
+    }
+
+    fn name(&self) -> &str {
+        "script"
+    }
+}
+
+/// Notices and packets to the broker, as they were seen, beside the digest of all.
+#[derive(Default)]
+pub struct Record {
+    pub notices: Vec<(Time, DeviceIndex, Notice)>,
+    pub requests: Vec<(Time, DeviceIndex, Request)>,
+}
+
+impl Observer for Record {
+    fn observe(&mut self, at: Now, step: &Step<'_>) {
+        match step {
+            Step::Notice(device, notice) => self.notices.push((at.run, *device, (*notice).clone())),
+            Step::Up(link, request) => self.requests.push((at.run, link.device, (*request).clone())),
+            _ => {}
+        }
+    }
+}
+
+pub type World = VirtualTime<(Record, Digest)>;
+
+pub fn world(options: Options) -> World {
+    VirtualTime::new(options, (Record::default(), Digest::default()))
+}
+
+/// Add a device and switch it on.
+pub fn add(world: &mut World, name: &str, script: Script, faults: &FaultDocument, seed: u64) -> DeviceIndex {
+    let identity = Identity {
+        id: DeviceId::new(name).expect("a name"),
+        group: "west".into(),
+        index: 0,
+        count: 1,
+        topic_root: "wasmote".into(),
+        peers: None,
+    };
+    let blueprint = Blueprint {
+        identity: Arc::new(identity),
+        spawn: Arc::new(script),
+        limits: Arc::new(Limits::default()),
+        protocol: Protocol::V5,
+        seed: Seed::new(seed),
+        faults: faults.faults().expect("the faults are valid").into(),
+    };
+    let device = world.add(blueprint);
+    world.put(device, Input::Start);
+    device
+}
+
+/// When a device had a notice that `pick` is interested in, and what of it.
+pub fn noticed<T>(world: &World, device: DeviceIndex, pick: impl Fn(&Notice) -> Option<T>) -> Vec<(Time, T)> {
+    let notices = world.observer().0.notices.iter().filter(|(_, whose, _)| *whose == device);
+    notices.filter_map(|(at, _, notice)| Some((*at, pick(notice)?))).collect()
+}
+
+/// The payloads that a device received, and when.
+pub fn received(world: &World, device: DeviceIndex) -> Vec<(Time, String)> {
+    noticed(world, device, |notice| match notice {
+        Notice::Received(_, payload, _) => Some(String::from_utf8_lossy(payload).into_owned()),
+        _ => None,
+    })
+}
+
+/// Whether every message of every device and of the broker is accounted for.
+pub fn assert_accounts_close(world: &World) {
+    for device in world.devices() {
+        let (out, inward) = device.waiting();
+        assert!(device.ledger().closes(out, inward), "{}: {:?}", device.identity().id, device.ledger());
+    }
+    let tally = world.broker().tally();
+    assert!(tally.closes(world.broker().census().waiting), "{tally:?}");
+}
