@@ -9,7 +9,9 @@
 //!   its state thrown away or rebuilt.
 //! * After a DISCONNECT an event loop is spent: every further poll says so. A new one is made.
 //! * A DISCONNECT overtakes QoS 1 and 2 messages that wait for a free packet identifier, and what was not
-//!   yet sent is then dropped. So each message is tracked, and the farewell waits for the last.
+//!   yet sent is then dropped. So each message is tracked, and the farewell waits for them all.
+//! * A session that is dropped, or that the broker has no more, takes with it what was not acknowledged.
+//!   The same tracking tells which messages these were; see [`UnderWay`].
 //! * It keeps messages and subscriptions in two queues, and what is published after a subscription may go
 //!   out before it. Messages are held back until the SUBSCRIBE packet is written; see [`Outlet`].
 //! * A new event loop has no session state and refuses a session that the broker still has from before.
@@ -18,12 +20,12 @@
 //!   next one. Such a message is refused before.
 
 mod outlet;
+mod under_way;
 pub(crate) mod v4;
 pub(crate) mod v5;
 mod words;
 
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,6 +33,7 @@ use crate::connection::Network;
 use crate::socket::Line;
 pub(crate) use outlet::Outlet;
 use rumqttc::QoS;
+pub(crate) use under_way::{UnderWay, returned};
 use wasmote_sim::device_id::DeviceId;
 use wasmote_sim::message::{Message, Qos, Will};
 use wasmote_sim::topic::TopicFilter;
@@ -112,9 +115,6 @@ impl Recipe {
     }
 }
 
-/// Done when the last message is out.
-pub(crate) type LastOut = Pin<Box<dyn Future<Output = ()> + Send>>;
-
 fn to_library(qos: Qos) -> QoS {
     match qos {
         Qos::AtMostOnce => QoS::AtMostOnce,
@@ -131,9 +131,14 @@ fn from_library(qos: QoS) -> Qos {
     }
 }
 
-/// The library's queue is full, or it cannot send such a message.
-#[derive(Debug)]
-pub(crate) struct Refused;
+/// Why the library takes no message or subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unsent {
+    /// Its queue is full, or it cannot send such a thing.
+    Refused,
+    /// The session has ended.
+    Gone,
+}
 
 /// Tell the user that a device will not hear what it wants to hear.
 fn warn_of_refusal(device: &DeviceId, filter: &TopicFilter, why: &str) {

@@ -13,12 +13,13 @@ mod turn;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
-use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use wasmote_sim::action::Farewell;
+use wasmote_sim::device::Input;
 use wasmote_sim::http::{HttpFailure, HttpResponse};
 use wasmote_sim::message::{Message, Will};
 
-use crate::client::{LastOut, Loss, Outlet, Recipe, Session};
+use crate::client::{Loss, Outlet, Recipe, Session, UnderWay};
 use crate::clock::Clock;
 use crate::spec::{BrokerUrl, ConnectionOptions};
 use crate::tls::{TlsError, client_config};
@@ -34,14 +35,14 @@ pub(crate) struct Network {
     pub(crate) options: ConnectionOptions,
     pub(crate) clock: Clock,
     tls: Result<Option<Arc<ClientConfig>>, TlsError>,
-    attempts: Semaphore,
+    attempts: Arc<Semaphore>,
 }
 
 impl Network {
     /// Certificates are read once. If they are no good, every attempt to connect says so.
     pub(crate) fn new(broker: BrokerUrl, options: ConnectionOptions, clock: Clock) -> Self {
         let tls = broker.tls.then(|| client_config(options.tls.as_deref())).transpose();
-        Self { broker, options, clock, tls, attempts: Semaphore::new(ATTEMPTS) }
+        Self { broker, options, clock, tls, attempts: Arc::new(Semaphore::new(ATTEMPTS)) }
     }
 
     /// TLS, if it is spoken.
@@ -63,8 +64,9 @@ pub(crate) enum Command {
     /// Try once to connect. The number tells this attempt, and the connection that comes of it, from
     /// others.
     Connect(Option<Will>, u64),
-    /// End the connection; for a clean farewell, after the last message is out.
-    Disconnect(Farewell, Option<LastOut>),
+    /// End the connection. With the messages under way the session ends too: after a clean farewell
+    /// nothing goes on. The farewell waits for them, and those that did not make it are told of.
+    Disconnect(Farewell, Option<UnderWay>),
     /// Stop turning.
     Silence,
     /// Turn again.
@@ -88,10 +90,15 @@ pub(crate) enum News {
     Resumed(u64),
     /// The connection could not be made, or is gone, and why.
     Disconnected(u64, String),
+    /// The connection was ended as the shard wanted. What has come of messages is to be asked now; what
+    /// came of those that the farewell waited for is told here.
+    Ended(Vec<Input>),
     /// A message arrived.
     Delivered(Message),
     /// An outbound HTTP request is answered.
     HttpReply(u64, Result<HttpResponse, HttpFailure>),
+    /// Whoever sent it wants to know when all news before it were heard.
+    CaughtUp(oneshot::Sender<()>),
 }
 
 /// News, and the device within the shard that it is for.
@@ -125,6 +132,13 @@ enum Ending {
 /// The next attempt, if it was asked for while the last connection was still ending.
 type Next = Option<(Option<Will>, u64)>;
 
+/// What is left of a connection.
+struct End {
+    next: Next,
+    /// What the farewell waited for.
+    under_way: Option<UnderWay>,
+}
+
 impl<S: Session> Connection<S> {
     /// Until the shard lets go of its end.
     pub(crate) async fn run(mut self) {
@@ -141,7 +155,11 @@ impl<S: Session> Connection<S> {
                 Some(Command::Connect(will, attempt)) => next = Some((will, attempt)),
                 Some(Command::Silence) => self.silent = true,
                 Some(Command::Resume) => self.silent = false,
-                Some(Command::Disconnect(..)) => {}
+                Some(Command::Disconnect(_, under_way)) => {
+                    if self.end_session(under_way).await.is_none() {
+                        break;
+                    }
+                }
                 None => break,
             }
         }
@@ -157,20 +175,34 @@ impl<S: Session> Connection<S> {
         }
         let mut session = self.session.take().unwrap_or_else(|| S::new(self.recipe.clone()));
         session.prepare(will.as_ref());
-        let (ending, next) = self.turn(&mut session, attempt).await;
+        let (ending, end) = self.turn(&mut session, attempt).await;
         match ending {
             Ending::Lost(loss) => {
                 self.keep(session, loss.usable);
                 tell(&self.inbox, self.slot, News::Disconnected(attempt, loss.reason)).await?;
             }
-            Ending::Cut => self.keep(session, true),
+            Ending::Cut => {
+                self.keep(session, true);
+                self.end_session(end.under_way).await?;
+            }
             Ending::Left => {
                 drop(session);
+                self.end_session(end.under_way).await?;
                 self.recipe.line.close_after_peer(turn::LAST_WORDS).await;
             }
             Ending::Orphaned => return None,
         }
-        Some(next)
+        Some(end.next)
+    }
+
+    /// The shard wanted an end. If it gave the messages under way with it, no session goes on.
+    async fn end_session(&mut self, under_way: Option<UnderWay>) -> Option<()> {
+        let mut lost = Vec::new();
+        if let Some(mut under_way) = under_way {
+            self.session = None;
+            lost = under_way.take_all();
+        }
+        tell(&self.inbox, self.slot, News::Ended(lost)).await
     }
 
     /// Keep a session that the broker may keep too. Otherwise its state would only be thrown away at the
@@ -185,12 +217,13 @@ impl<S: Session> Connection<S> {
 }
 
 /// `None` when there is nobody to tell. Waits when the shard is behind, which holds up the connection and,
-/// by way of TCP, the broker.
+/// by way of TCP, the broker. The connection is not turned meanwhile, so that a silence that comes
+/// then is kept at once, and obeyed before the next turn.
 async fn tell(inbox: &Inbox, slot: u32, news: News) -> Option<()> {
     inbox.send((slot, news)).await.ok()
 }
 
 /// Leave to try, while many others do.
-async fn admitted(network: &Network) -> Option<SemaphorePermit<'_>> {
-    network.attempts.acquire().await.ok()
+async fn admitted(network: &Network) -> Option<OwnedSemaphorePermit> {
+    Arc::clone(&network.attempts).acquire_owned().await.ok()
 }

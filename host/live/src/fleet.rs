@@ -215,6 +215,9 @@ impl Fleet {
         if timeout_at(deadline, stopped).await.is_ok() {
             let mut connections = self.0.connections.lock().await;
             let _ = timeout_at(deadline, connections.recv()).await;
+            // What their connections told last may still wait to be heard.
+            let asked = join_all(self.each(Shard::catch_up)).await;
+            let _ = timeout_at(deadline, join_all(asked.into_iter().flatten())).await;
         }
         let totals = self.totals().await.unwrap_or_default();
         for finished in self.each(Shard::finish) {

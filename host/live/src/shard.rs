@@ -176,10 +176,15 @@ impl Shard {
     }
 
     /// Something came from a connection, or from the outside.
-    fn hear(&mut self, slot: u32, news: News) {
+    fn hear(&mut self, slot: u32, mut news: News) {
+        if let News::CaughtUp(asker) = news {
+            // Whoever asked may have stopped waiting.
+            let _ = asker.send(());
+            return;
+        }
         let index = slot as usize;
-        for message in self.slots[index].returned_by(&news) {
-            self.put_in(index, Input::Refused(message));
+        for input in self.slots[index].returned_by(&mut news) {
+            self.put_in(index, input);
         }
         if let Some(input) = self.slots[index].heard(news) {
             if matches!(input, Input::Connected { .. }) {
@@ -206,6 +211,14 @@ impl Shard {
         if let Some(at) = self.slots[index].arm() {
             self.agenda.add(at, index);
         }
+    }
+
+    /// Tell when all news that have come by now are heard.
+    pub(crate) fn catch_up(&mut self) -> oneshot::Receiver<()> {
+        let (asker, caught_up) = oneshot::channel();
+        let inbox = self.inbox.clone();
+        tokio::spawn(async move { inbox.send((0, News::CaughtUp(asker))).await });
+        caught_up
     }
 
     /// Stop every device in order, and let its connection end by itself.

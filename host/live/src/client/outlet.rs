@@ -7,7 +7,8 @@ use wasmote_sim::device_id::DeviceId;
 use wasmote_sim::message::{Message, Qos};
 use wasmote_sim::topic::TopicFilter;
 
-use super::{LastOut, Refused, WAITING, v4, v5};
+use super::under_way::UnderWay;
+use super::{Unsent, WAITING, v4, v5};
 
 /// The library's end for each protocol version.
 #[derive(Debug)]
@@ -32,9 +33,9 @@ impl Outlet {
     }
 
     /// Queue a message. It comes back when there is no room, or when the broker takes none of its size.
-    pub(crate) fn publish(&mut self, message: Message) -> Result<(), Message> {
+    pub(crate) fn publish(&mut self, message: Message, under_way: &mut UnderWay) -> Result<(), Message> {
         if self.unasked == 0 {
-            return self.pass_on(message);
+            return self.pass_on(message, under_way);
         }
         if self.held.len() >= WAITING {
             return Err(message);
@@ -43,12 +44,18 @@ impl Outlet {
         Ok(())
     }
 
-    fn pass_on(&mut self, message: Message) -> Result<(), Message> {
-        let sent = match &mut self.handle {
+    fn pass_on(&mut self, message: Message, under_way: &mut UnderWay) -> Result<(), Message> {
+        let sent = match &self.handle {
             Handle::V4(handle) => handle.publish(&message),
             Handle::V5(handle) => handle.publish(&message),
         };
-        sent.map_err(|Refused| message)
+        match sent {
+            Ok(outcome) => under_way.add(message, outcome),
+            // The shard has yet to hear of it.
+            Err(Unsent::Gone) => under_way.add_lost(message),
+            Err(Unsent::Refused) => return Err(message),
+        }
+        Ok(())
     }
 
     /// Queue a subscription. What the broker refuses is logged.
@@ -57,7 +64,7 @@ impl Outlet {
         device: &DeviceId,
         filter: &TopicFilter,
         qos: Qos,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), Unsent> {
         match &self.handle {
             Handle::V4(handle) => handle.subscribe(device, filter, qos)?,
             Handle::V5(handle) => handle.subscribe(device, filter, qos)?,
@@ -67,7 +74,7 @@ impl Outlet {
     }
 
     /// Queue the end of a subscription.
-    pub(crate) fn unsubscribe(&self, filter: &TopicFilter) -> Result<(), Refused> {
+    pub(crate) fn unsubscribe(&self, filter: &TopicFilter) -> Result<(), Unsent> {
         match &self.handle {
             Handle::V4(handle) => handle.unsubscribe(filter),
             Handle::V5(handle) => handle.unsubscribe(filter),
@@ -76,28 +83,20 @@ impl Outlet {
 
     /// A subscription is written. After the last one, what was held back goes on; what does not fit comes
     /// back.
-    pub(crate) fn asked(&mut self) -> Vec<Message> {
+    pub(crate) fn asked(&mut self, under_way: &mut UnderWay) -> Vec<Message> {
         self.unasked = self.unasked.saturating_sub(1);
-        if self.unasked > 0 { Vec::new() } else { self.release() }
+        if self.unasked > 0 { Vec::new() } else { self.release(under_way) }
     }
 
     /// Let go on what was held back, now. What does not fit comes back.
-    pub(crate) fn release(&mut self) -> Vec<Message> {
+    pub(crate) fn release(&mut self, under_way: &mut UnderWay) -> Vec<Message> {
         let held = std::mem::take(&mut self.held);
-        held.into_iter().filter_map(|message| self.pass_on(message).err()).collect()
+        held.into_iter().filter_map(|message| self.pass_on(message, under_way).err()).collect()
     }
 
     /// What was held back when the connection ended.
     pub(crate) fn into_held(self) -> VecDeque<Message> {
         self.held
-    }
-
-    /// Give this up for a sign that what was queued here has been sent; at QoS 1 and 2, acknowledged.
-    pub(crate) fn last_out(self) -> LastOut {
-        match self.handle {
-            Handle::V4(handle) => handle.last_out(),
-            Handle::V5(handle) => handle.last_out(),
-        }
     }
 
     /// Queue a DISCONNECT behind everything that awaits an acknowledgement.

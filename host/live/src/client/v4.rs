@@ -4,17 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rumqttc_v4::{
-    AsyncClient, Broker, ConnectionError, Event, EventLoop, LastWill, MqttOptions, NetworkOptions, Outgoing,
-    Packet, PublishNotice, PublishOptions, StateError, SubscribeNoticeError, TlsConfiguration, Transport,
+    AsyncClient, Broker, ClientError, ConnectionError, Event, EventLoop, LastWill, MqttOptions,
+    NetworkOptions, Outgoing, Packet, PublishNoticeError, PublishOptions, PublishResult, StateError,
+    SubscribeNoticeError, TlsConfiguration, Transport,
 };
 use wasmote_sim::device_id::DeviceId;
 use wasmote_sim::message::{Message, Qos, Will};
 use wasmote_sim::topic::{Topic, TopicFilter};
 
 use super::outlet::Handle;
+use super::under_way::{Fate, Outcome};
 use super::{
-    ATTEMPT, BATCH, INFLIGHT, Incident, LARGEST_PACKET, LastOut, Loss, Recipe, Refused, from_library,
-    to_library, warn_of_refusal, words,
+    ATTEMPT, BATCH, INFLIGHT, Incident, LARGEST_PACKET, Loss, Recipe, Unsent, from_library, to_library,
+    warn_of_refusal, words,
 };
 use crate::stamp;
 
@@ -29,6 +31,8 @@ impl super::Session for Session {
         let options = options(&recipe, None);
         let (client, mut events) = AsyncClient::builder(options).capacity(recipe.capacity()).build();
         events.set_network_options(network_options());
+        // It has room for 128 events from the start, and hardly ever holds ten.
+        events.state.events.shrink_to_fit();
         Self { recipe, client, events }
     }
 
@@ -56,7 +60,7 @@ impl super::Session for Session {
     }
 
     fn outlet(&self) -> super::Outlet {
-        super::Outlet::new(Handle::V4(Outlet { client: self.client.clone(), last: None }))
+        super::Outlet::new(Handle::V4(Outlet { client: self.client.clone() }))
     }
 }
 
@@ -146,23 +150,36 @@ fn usable(error: &ConnectionError) -> bool {
     )
 }
 
+fn unsent(error: &ClientError) -> Unsent {
+    match error {
+        ClientError::RequestChannelDisconnected(_) => Unsent::Gone,
+        _ => Unsent::Refused,
+    }
+}
+
+fn fate(told: &Result<PublishResult, PublishNoticeError>) -> Fate {
+    match told {
+        Ok(_) => Fate::Taken,
+        Err(_) => Fate::Lost,
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Outlet {
     client: AsyncClient,
-    last: Option<PublishNotice>,
 }
 
 impl Outlet {
-    pub(super) fn publish(&mut self, message: &Message) -> Result<(), Refused> {
+    pub(super) fn publish(&self, message: &Message) -> Result<Outcome, Unsent> {
         let options = PublishOptions::new(to_library(message.qos)).retain(message.retain);
         let sent = self.client.try_publish_tracked(message.topic.as_str(), message.payload.clone(), options);
-        self.last = Some(sent.map_err(|_| Refused)?);
-        Ok(())
+        let notice = sent.map_err(|error| unsent(&error))?;
+        Ok(Box::pin(async { fate(&notice.wait_async().await) }))
     }
 
-    pub(super) fn subscribe(&self, device: &DeviceId, filter: &TopicFilter, qos: Qos) -> Result<(), Refused> {
+    pub(super) fn subscribe(&self, device: &DeviceId, filter: &TopicFilter, qos: Qos) -> Result<(), Unsent> {
         let asked = self.client.try_subscribe_tracked(filter.as_str(), to_library(qos));
-        let answer = asked.map_err(|_| Refused)?;
+        let answer = asked.map_err(|error| unsent(&error))?;
         let (device, filter) = (device.clone(), filter.clone());
         tokio::spawn(async move {
             let answer = answer.wait_completion_async().await;
@@ -173,16 +190,8 @@ impl Outlet {
         Ok(())
     }
 
-    pub(super) fn unsubscribe(&self, filter: &TopicFilter) -> Result<(), Refused> {
-        self.client.try_unsubscribe(filter.as_str()).map_err(|_| Refused)
-    }
-
-    pub(super) fn last_out(self) -> LastOut {
-        Box::pin(async move {
-            if let Some(last) = self.last {
-                let _ = last.wait_async().await;
-            }
-        })
+    pub(super) fn unsubscribe(&self, filter: &TopicFilter) -> Result<(), Unsent> {
+        self.client.try_unsubscribe(filter.as_str()).map_err(|error| unsent(&error))
     }
 
     pub(super) fn leave(&self, within: Duration) {

@@ -6,17 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rumqttc::{
-    AsyncClient, Broker, ConnectionError, Event, EventLoop, LastWill, MqttOptions, Outgoing, Packet,
-    PublishNotice, PublishOptions, StateError, SubscribeNoticeError, TlsConfiguration, Transport,
+    AsyncClient, Broker, ClientError, ConnectionError, Event, EventLoop, LastWill, MqttOptions, Outgoing,
+    Packet, PublishNoticeError, PublishOptions, PublishResult, StateError, SubscribeNoticeError,
+    TlsConfiguration, Transport,
 };
 use wasmote_sim::device_id::DeviceId;
 use wasmote_sim::message::{Message, Qos, Will};
 use wasmote_sim::topic::{Topic, TopicFilter};
 
 use super::outlet::Handle;
+use super::under_way::{Fate, Outcome};
 use super::{
-    ATTEMPT, BATCH, INFLIGHT, Incident, LARGEST_PACKET, LastOut, Loss, Recipe, Refused, from_library,
-    to_library, warn_of_refusal, words,
+    ATTEMPT, BATCH, INFLIGHT, Incident, LARGEST_PACKET, Loss, Recipe, Unsent, from_library, to_library,
+    warn_of_refusal, words,
 };
 use crate::stamp;
 
@@ -33,7 +35,9 @@ pub(crate) struct Session {
 impl super::Session for Session {
     fn new(recipe: Recipe) -> Self {
         let options = options(&recipe, None, true);
-        let (client, events) = AsyncClient::builder(options).capacity(recipe.capacity()).build();
+        let (client, mut events) = AsyncClient::builder(options).capacity(recipe.capacity()).build();
+        // It has room for 128 events from the start, and hardly ever holds ten.
+        events.state.events.shrink_to_fit();
         Self { recipe, client, events, resumable: false, largest: u32::MAX }
     }
 
@@ -66,7 +70,7 @@ impl super::Session for Session {
 
     fn outlet(&self) -> super::Outlet {
         let (client, largest) = (self.client.clone(), self.largest);
-        super::Outlet::new(Handle::V5(Outlet { client, largest, last: None }))
+        super::Outlet::new(Handle::V5(Outlet { client, largest }))
     }
 }
 
@@ -176,30 +180,44 @@ fn usable(error: &ConnectionError) -> bool {
     )
 }
 
+fn unsent(error: &ClientError) -> Unsent {
+    match error {
+        ClientError::RequestChannelDisconnected(_) => Unsent::Gone,
+        _ => Unsent::Refused,
+    }
+}
+
+fn fate(told: &Result<PublishResult, PublishNoticeError>) -> Fate {
+    match told {
+        Ok(_) => Fate::Taken,
+        Err(PublishNoticeError::RetainNotSupported) => Fate::Refused,
+        Err(_) => Fate::Lost,
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Outlet {
     client: AsyncClient,
     largest: u32,
-    last: Option<PublishNotice>,
 }
 
 impl Outlet {
-    pub(super) fn publish(&mut self, message: &Message) -> Result<(), Refused> {
+    pub(super) fn publish(&self, message: &Message) -> Result<Outcome, Unsent> {
         let properties = properties::of(message);
         if properties::packet_size(message, &properties) > self.largest as usize {
             tracing::warn!(topic = %message.topic, largest = self.largest, "the broker takes no message so large");
-            return Err(Refused);
+            return Err(Unsent::Refused);
         }
         let mut options = PublishOptions::new(to_library(message.qos)).retain(message.retain);
         options = options.properties(properties);
         let sent = self.client.try_publish_tracked(message.topic.as_str(), message.payload.clone(), options);
-        self.last = Some(sent.map_err(|_| Refused)?);
-        Ok(())
+        let notice = sent.map_err(|error| unsent(&error))?;
+        Ok(Box::pin(async { fate(&notice.wait_async().await) }))
     }
 
-    pub(super) fn subscribe(&self, device: &DeviceId, filter: &TopicFilter, qos: Qos) -> Result<(), Refused> {
+    pub(super) fn subscribe(&self, device: &DeviceId, filter: &TopicFilter, qos: Qos) -> Result<(), Unsent> {
         let asked = self.client.try_subscribe_tracked(filter.as_str(), to_library(qos));
-        let answer = asked.map_err(|_| Refused)?;
+        let answer = asked.map_err(|error| unsent(&error))?;
         let (device, filter) = (device.clone(), filter.clone());
         tokio::spawn(async move {
             let answer = answer.wait_completion_async().await;
@@ -211,16 +229,8 @@ impl Outlet {
         Ok(())
     }
 
-    pub(super) fn unsubscribe(&self, filter: &TopicFilter) -> Result<(), Refused> {
-        self.client.try_unsubscribe(filter.as_str()).map_err(|_| Refused)
-    }
-
-    pub(super) fn last_out(self) -> LastOut {
-        Box::pin(async move {
-            if let Some(last) = self.last {
-                let _ = last.wait_async().await;
-            }
-        })
+    pub(super) fn unsubscribe(&self, filter: &TopicFilter) -> Result<(), Unsent> {
+        self.client.try_unsubscribe(filter.as_str()).map_err(|error| unsent(&error))
     }
 
     pub(super) fn leave(&self, within: Duration) {

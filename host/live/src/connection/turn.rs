@@ -7,11 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::select;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep_until};
 use wasmote_sim::action::Farewell;
 
-use super::{Command, Connection, Ending, News, Next, admitted, tell};
-use crate::client::{Incident, LastOut, Outlet, Session};
+use super::{Command, Connection, End, Ending, News, Next, admitted, tell};
+use crate::client::{Incident, Outlet, Session, UnderWay};
 
 /// How long a clean farewell may wait for messages that are not yet acknowledged.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -30,6 +31,10 @@ struct Life {
     stage: Stage,
     alarm: Option<Pin<Box<Sleep>>>,
     next: Next,
+    /// Leave to try, until the broker answers.
+    permit: Option<OwnedSemaphorePermit>,
+    /// What the farewell waits for.
+    under_way: Option<UnderWay>,
     /// The shard is gone, or has no further use for the connection.
     orphaned: bool,
 }
@@ -39,8 +44,8 @@ enum Stage {
     Turning,
     /// After a silence; the alarm tells that the connection has stood.
     Settling,
-    /// The last messages are going out; the alarm tells that it takes too long.
-    Emptying(LastOut),
+    /// What is under way is going out; the alarm tells that it takes too long.
+    Emptying,
     /// The DISCONNECT packet waits for acknowledgements.
     Leaving,
 }
@@ -52,7 +57,7 @@ impl Life {
     }
 
     fn ending(&self) -> bool {
-        matches!(self.stage, Stage::Emptying(_) | Stage::Leaving)
+        matches!(self.stage, Stage::Emptying | Stage::Leaving)
     }
 
     fn leave(&mut self) {
@@ -63,20 +68,26 @@ impl Life {
 }
 
 impl<S: Session> Connection<S> {
-    pub(super) async fn turn(&mut self, session: &mut S, attempt: u64) -> (Ending, Next) {
-        let outlet = session.outlet();
-        let stage = Stage::Turning;
-        let mut life = Life { attempt, up: false, outlet, stage, alarm: None, next: None, orphaned: false };
+    pub(super) async fn turn(&mut self, session: &mut S, attempt: u64) -> (Ending, End) {
+        let mut life = Life {
+            attempt,
+            up: false,
+            outlet: session.outlet(),
+            stage: Stage::Turning,
+            alarm: None,
+            next: None,
+            permit: None,
+            under_way: None,
+            orphaned: false,
+        };
         let ending = self.turn_until_it_ends(session, &mut life).await;
-        (ending, life.next)
+        (ending, End { next: life.next, under_way: life.under_way })
     }
 
     async fn turn_until_it_ends(&mut self, session: &mut S, life: &mut Life) -> Ending {
-        let network = Arc::clone(&self.recipe.network);
-        let mut permit = match self.wait_for(pin!(admitted(&network)), life).await {
-            Continue(permit) => permit,
-            Break(ending) => return ending,
-        };
+        if let Break(ending) = self.be_admitted(life).await {
+            return ending;
+        }
         loop {
             let incident = match self.wait_for(pin!(session.poll()), life).await {
                 Continue(Ok(incident)) => incident,
@@ -88,7 +99,7 @@ impl<S: Session> Connection<S> {
             let news = match incident {
                 Incident::Connected { session_present } => {
                     life.up = true;
-                    drop(permit.take());
+                    life.permit = None;
                     News::Connected { attempt: life.attempt, session_present, outlet: session.outlet() }
                 }
                 Incident::Delivered(message) => News::Delivered(message),
@@ -102,8 +113,24 @@ impl<S: Session> Connection<S> {
         }
     }
 
-    /// Wait for `work` while obeying. It is large, so it stays where the caller has it. It is not turned during a silence, and only dropped unfinished when
-    /// the connection ends.
+    /// Wait for leave to try while obeying. In a silence the place in the line is given up, and with it the
+    /// leave that may have come by then.
+    async fn be_admitted(&mut self, life: &mut Life) -> ControlFlow<Ending> {
+        let network = Arc::clone(&self.recipe.network);
+        loop {
+            select! {
+                biased;
+                command = self.commands.recv(), if !life.orphaned => self.obey(command, life)?,
+                permit = admitted(&network), if !self.silent => {
+                    life.permit = permit;
+                    return Continue(());
+                }
+            }
+        }
+    }
+
+    /// Wait for `work` while obeying. It is large, so it stays where the caller has it. It is not turned during
+    /// a silence, and only dropped unfinished when the connection ends.
     async fn wait_for<T>(
         &mut self,
         mut work: Pin<&mut impl Future<Output = T>>,
@@ -114,7 +141,7 @@ impl<S: Session> Connection<S> {
                 biased;
                 command = self.commands.recv(), if !life.orphaned => self.obey(command, life)?,
                 done = &mut work, if !self.silent => return Continue(done),
-                () = emptied(&mut life.stage), if !self.silent => life.leave(),
+                () = emptied(&life.stage, &mut life.under_way), if !self.silent => life.leave(),
                 () = ring(&mut life.alarm), if !self.silent => self.alarmed(life).await?,
             }
         }
@@ -131,22 +158,25 @@ impl<S: Session> Connection<S> {
                     return Break(Ending::Cut);
                 }
             }
-            Some(Command::Disconnect(Farewell::Abrupt, _)) => {
+            Some(Command::Disconnect(Farewell::Abrupt, under_way)) => {
                 life.next = None;
+                life.under_way = life.under_way.take().or(under_way);
                 return Break(Ending::Cut);
             }
-            Some(Command::Disconnect(Farewell::Clean, last_out)) => {
+            Some(Command::Disconnect(Farewell::Clean, under_way)) => {
                 life.next = None;
+                life.under_way = life.under_way.take().or(under_way);
                 // A silenced device cannot take its leave.
                 if self.silent || !life.up {
                     return Break(Ending::Cut);
                 }
-                match last_out {
-                    Some(last_out) => life.stage(Stage::Emptying(last_out), Some(FAREWELL)),
-                    None => life.leave(),
-                }
+                life.stage(Stage::Emptying, Some(FAREWELL));
             }
-            Some(Command::Silence) => self.silent = true,
+            Some(Command::Silence) => {
+                self.silent = true;
+                // Others need not wait for one that does not try.
+                life.permit = None;
+            }
             Some(Command::Resume) => {
                 let was_silent = std::mem::replace(&mut self.silent, false);
                 if was_silent && life.up && !life.ending() {
@@ -169,16 +199,17 @@ impl<S: Session> Connection<S> {
                     return Break(Ending::Orphaned);
                 }
             }
-            Stage::Emptying(_) => life.leave(),
+            Stage::Emptying => life.leave(),
             Stage::Leaving => return Break(Ending::Cut),
         }
         Continue(())
     }
 }
 
-async fn emptied(stage: &mut Stage) {
-    match stage {
-        Stage::Emptying(last_out) => last_out.await,
+async fn emptied(stage: &Stage, under_way: &mut Option<UnderWay>) {
+    match (stage, under_way) {
+        (Stage::Emptying, Some(under_way)) => under_way.settle().await,
+        (Stage::Emptying, None) => {}
         _ => pending().await,
     }
 }

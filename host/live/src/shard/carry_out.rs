@@ -10,6 +10,8 @@ use wasmote_sim::message::{Message, Qos, Will};
 use wasmote_sim::topic::TopicFilter;
 
 use super::Shard;
+use super::slot::Slot;
+use crate::client::{Outlet, returned};
 use crate::connection::{Command, News};
 use crate::status::Happening;
 
@@ -18,20 +20,22 @@ impl Shard {
     /// more; that is carried out after the rest.
     pub(super) fn carry_out(&mut self, index: usize, now: Now, actions: &mut Vec<Action>) {
         while !actions.is_empty() {
-            let mut returned = Vec::new();
+            let mut back = Vec::new();
             for action in actions.drain(..) {
-                returned.extend(self.perform(index, now, action));
+                back.extend(self.perform(index, now, action));
             }
-            for message in returned {
-                self.slots[index].device.handle(Input::Refused(message), now, actions);
+            for input in back {
+                self.slots[index].device.handle(input, now, actions);
             }
         }
     }
 
-    /// Carry out one. Gives back the messages that did not fit.
-    fn perform(&mut self, index: usize, now: Now, action: Action) -> Vec<Message> {
+    /// Carry out one. Gives back the messages that did not fit, or were lost.
+    fn perform(&mut self, index: usize, now: Now, action: Action) -> Vec<Input> {
         match action {
-            Action::Publish(message) => return self.publish(index, message).err().into_iter().collect(),
+            Action::Publish(message) => {
+                return self.publish(index, message).err().map(Input::Refused).into_iter().collect();
+            }
             Action::Notice(notice) => self.tell(index, now, notice),
             Action::Connect(will) => self.connect(index, will),
             Action::Disconnect(farewell) => return self.disconnect(index, farewell),
@@ -54,28 +58,41 @@ impl Shard {
         self.command(index, Command::Connect(will, attempt));
     }
 
-    fn disconnect(&mut self, index: usize, farewell: Farewell) -> Vec<Message> {
-        let mut returned = Vec::new();
-        let last_out = match (self.slots[index].outlet.take(), farewell) {
-            (None, _) => None,
-            (Some(mut outlet), Farewell::Clean) => {
-                returned = outlet.release();
-                Some(outlet.last_out())
+    /// End the connection. After a stop in order, the connection tells what was not acknowledged. When the
+    /// power fails, that is lost with the device's memory, at once; unless the session lasts, which then
+    /// counts as kept in its flash.
+    fn disconnect(&mut self, index: usize, farewell: Farewell) -> Vec<Input> {
+        let lasts = !self.common.network.options.session_expiry.is_zero();
+        let Slot { device, outlet, under_way, .. } = &mut self.slots[index];
+        let mut back = Vec::new();
+        let mut parting = None;
+        match (outlet.take(), farewell) {
+            (outlet, Farewell::Clean) => {
+                let refused = outlet.map(|mut outlet| outlet.release(under_way));
+                back.extend(refused.unwrap_or_default().into_iter().map(Input::Refused));
+                parting = Some(std::mem::take(under_way));
             }
-            (Some(outlet), Farewell::Abrupt) => {
-                returned.extend(outlet.into_held());
-                None
+            (outlet, Farewell::Abrupt) => {
+                if !device.is_running() && !lasts {
+                    back = under_way.take_all();
+                }
+                let held = outlet.map(Outlet::into_held).unwrap_or_default();
+                back.extend(held.into_iter().map(returned));
             }
-        };
-        self.command(index, Command::Disconnect(farewell, last_out));
-        returned
+        }
+        self.command(index, Command::Disconnect(farewell, parting));
+        back
     }
 
     fn publish(&mut self, index: usize, message: Message) -> Result<(), Message> {
-        match &mut self.slots[index].outlet {
-            Some(outlet) => outlet.publish(message),
-            // The connection is gone, and the device will hear of it.
-            None => Err(message),
+        let Slot { outlet, under_way, .. } = &mut self.slots[index];
+        match outlet {
+            Some(outlet) => outlet.publish(message, under_way),
+            None => {
+                // The connection is gone, and the device will hear of both.
+                under_way.add_lost(message);
+                Ok(())
+            }
         }
     }
 

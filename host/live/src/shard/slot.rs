@@ -6,11 +6,10 @@ use tokio::sync::mpsc;
 use wasmote_sim::context::Protocol;
 use wasmote_sim::device::{Blueprint, Device, Input, PowerState};
 use wasmote_sim::limits::Limits;
-use wasmote_sim::message::Message;
 use wasmote_sim::time::Time;
 
 use super::Common;
-use crate::client::{Outlet, Recipe, Session, v4, v5};
+use crate::client::{Outlet, Recipe, Session, UnderWay, returned, v4, v5};
 use crate::connection::{Command, Connection, Inbox, News};
 use crate::socket::Line;
 
@@ -19,6 +18,8 @@ pub(super) struct Slot {
     pub(super) limits: Arc<Limits>,
     /// Where messages go in while the connection is up.
     pub(super) outlet: Option<Outlet>,
+    /// Messages that went in there, over all connections.
+    pub(super) under_way: UnderWay,
     protocol: Protocol,
     connection: Option<mpsc::UnboundedSender<Command>>,
     /// Tells the present connection from those before.
@@ -38,6 +39,7 @@ impl Slot {
             protocol: blueprint.protocol,
             device: Device::new(blueprint, Time::ZERO),
             outlet: None,
+            under_way: UnderWay::default(),
             connection: None,
             attempt: 0,
             start: Some(start),
@@ -73,13 +75,25 @@ impl Slot {
     }
 
     /// Messages that come back because of these news, to be told of before the news themselves.
-    pub(super) fn returned_by(&mut self, news: &News) -> Vec<Message> {
+    pub(super) fn returned_by(&mut self, news: &mut News) -> Vec<Input> {
         match news {
             News::Asked(attempt) if *attempt == self.attempt => {
-                self.outlet.as_mut().map(Outlet::asked).unwrap_or_default()
+                let under_way = &mut self.under_way;
+                let refused = self.outlet.as_mut().map(|outlet| outlet.asked(under_way));
+                refused.unwrap_or_default().into_iter().map(Input::Refused).collect()
             }
             News::Disconnected(attempt, _) if *attempt == self.attempt => {
-                self.outlet.take().map(Outlet::into_held).unwrap_or_default().into()
+                let mut back = self.under_way.take_lost();
+                let held = self.outlet.take().map(Outlet::into_held).unwrap_or_default();
+                back.extend(held.into_iter().map(returned));
+                back
+            }
+            // The broker may not have had the session any more; what belonged to it is then lost too.
+            News::Disconnected(..) | News::Connected { .. } => self.under_way.take_lost(),
+            News::Ended(lost) => {
+                let mut back = std::mem::take(lost);
+                back.extend(self.under_way.take_lost());
+                back
             }
             _ => Vec::new(),
         }
@@ -100,7 +114,12 @@ impl Slot {
             }
             News::Delivered(message) => Some(Input::Delivered(message)),
             News::HttpReply(id, reply) => Some(Input::HttpReply(id, reply)),
-            News::Asked(_) | News::Connected { .. } | News::Resumed(_) | News::Disconnected(..) => None,
+            News::Asked(_)
+            | News::Connected { .. }
+            | News::Resumed(_)
+            | News::Disconnected(..)
+            | News::Ended(_)
+            | News::CaughtUp(_) => None,
         }
     }
 
@@ -133,7 +152,8 @@ impl Slot {
 
     /// Whether it has, since the last question, been connected for the first time or given up.
     pub(super) fn newly_settled(&mut self) -> bool {
-        let given_up = matches!(self.device.power(), PowerState::Failed(_) | PowerState::Off(_));
+        use PowerState::{Dead, Failed, Off};
+        let given_up = matches!(self.device.power(), Failed(_) | Off(_) | Dead(_));
         let settled = self.was_connected || given_up;
         settled && !std::mem::replace(&mut self.settled, settled)
     }

@@ -5,6 +5,7 @@
 
 mod support;
 
+mod breaks;
 mod endings;
 mod fleets;
 mod outages;

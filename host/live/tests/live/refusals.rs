@@ -2,6 +2,12 @@
 
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Metadata, Subscriber};
 use wasmote_live::fleet::{AskError, Fleet};
 use wasmote_live::spec::ConnectionOptions;
 use wasmote_sim::context::{Context, Protocol};
@@ -9,9 +15,9 @@ use wasmote_sim::device::LinkState;
 use wasmote_sim::event::Event;
 
 use crate::support::device::{PROTOCOLS, device, listener, start};
-use crate::support::eventually;
 use crate::support::mosquitto::{Mosquitto, free_port};
 use crate::support::server::{at_port, options};
+use crate::support::{eventually, wait_for};
 
 /// Why a device is down, as soon as it says so.
 pub async fn why_down(fleet: &Fleet, id: &str) -> String {
@@ -95,4 +101,82 @@ async fn a_behaviour_that_refuses_to_start_has_given_up() {
     assert_eq!(fleet.totals().await.unwrap().failed, 1);
     assert_eq!(fleet.status("nobody").await.unwrap_err(), AskError::UnknownDevice("nobody".into()));
     fleet.shutdown(Duration::from_secs(5)).await;
+}
+
+/// A broker that takes the connection and refuses every subscription; Mosquitto's access list grants them
+/// all and keeps the messages back instead.
+async fn refuses_subscriptions(protocol: Protocol) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (connack, refusal): (&[u8], &[u8]) = match protocol {
+        Protocol::V4 => (&[0x20, 2, 0, 0], &[0x80]),
+        // Not authorized, behind no properties.
+        Protocol::V5 => (&[0x20, 3, 0, 0, 0], &[0, 0x87]),
+    };
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut packet = [0; 256];
+        assert!(stream.read(&mut packet).await.unwrap() > 0);
+        stream.write_all(connack).await.unwrap();
+        while stream.read(&mut packet).await.is_ok_and(|length| length > 0) {
+            if packet[0] == 0x82 {
+                let mut suback = vec![0x90, 2 + u8::try_from(refusal.len()).unwrap(), packet[2], packet[3]];
+                suback.extend_from_slice(refusal);
+                stream.write_all(&suback).await.unwrap();
+            }
+        }
+    });
+    port
+}
+
+/// Passes on what is logged.
+struct Log(mpsc::UnboundedSender<String>);
+
+struct Line(String);
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        self.0 += &format!("{field}={value:?} ");
+    }
+}
+
+impl Subscriber for Log {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("wasmote_live")
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        let mut line = Line(format!("{} ", event.metadata().level()));
+        event.record(&mut line);
+        let _ = self.0.send(line.0);
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+/// On one thread, so that the log can be heard.
+#[tokio::test]
+async fn a_refused_subscription_is_told_in_the_log() {
+    let (sender, mut log) = mpsc::unbounded_channel();
+    let _hearing = tracing::subscriber::set_default(Log(sender));
+    for (protocol, why) in
+        [(Protocol::V4, "not allowed, or the filter is not supported"), (Protocol::V5, "not authorized")]
+    {
+        let port = refuses_subscriptions(protocol).await;
+        let device = listener("device", protocol, &["t/secret"]);
+        let fleet = start(at_port(port), options(), vec![device.blueprint]);
+        let line = wait_for(&mut log, "the warning", |line| line.contains("filter=t/secret")).await;
+        assert!(line.starts_with("WARN") && line.contains("device=device") && line.contains(why), "{line}");
+        drop(fleet);
+    }
 }

@@ -4,6 +4,7 @@
 pub mod device;
 pub mod mosquitto;
 pub mod outside;
+pub mod proxy;
 pub mod server;
 
 use std::time::Duration;

@@ -75,6 +75,12 @@ impl Mosquitto {
         }
     }
 
+    /// Let it do nothing any more, as if the machine hung.
+    pub fn freeze(&self) {
+        let frozen = Command::new("kill").args(["-STOP", &self.child.id().to_string()]).status();
+        assert!(frozen.unwrap().success());
+    }
+
     pub fn log(&self) -> Vec<String> {
         self.log.lock().unwrap().clone()
     }

@@ -26,11 +26,22 @@ impl Subscriber {
 
     /// The same with another format, which has to name the topic.
     pub async fn with_format(port: u16, filter: &str, format: &str) -> Self {
+        Self::with(port, filter, format, &["-V", "5", "-q", "2"]).await
+    }
+
+    /// The same at QoS 1 with MQTT 3.1.1. At QoS 2 with MQTT 5 the client takes a burst of messages for an
+    /// error of the protocol, and ends.
+    pub async fn for_bursts(port: u16, filter: &str, format: &str) -> Self {
+        Self::with(port, filter, format, &["-V", "311", "-q", "1"]).await
+    }
+
+    async fn with(port: u16, filter: &str, format: &str, more: &[&str]) -> Self {
         // The client tells of its subscription only when its buffer is full, so a retained message does.
         let ready = format!("~ready/{}", NEXT.fetch_add(1, Ordering::Relaxed));
         publish(port, &ready, "ready", &["-r"]).await;
         let mut child = Command::new("mosquitto_sub")
-            .args(["-V", "5", "-q", "2", "-p", &port.to_string(), "-t", filter, "-t", &ready, "-F", format])
+            .args(["-p", &port.to_string(), "-t", filter, "-t", &ready, "-F", format])
+            .args(more)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
