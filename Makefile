@@ -15,9 +15,11 @@ run: behaviours
 	$(CARGO) build --release --locked --package wasmote
 	$(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)/release/wasmote run $(ARGS)
 
+# Last come the scenarios of the broker model against a real Mosquitto: mostly waiting, so all at once.
 test: behaviours test-tools
 	$(CARGO) test --manifest-path behaviours/Cargo.toml --workspace --locked
 	$(CARGO) test --workspace --locked
+	$(CARGO) test --workspace --locked --test model -- --ignored --test-threads 32 mosquitto
 
 behaviours:
 	sh behaviours/build.sh

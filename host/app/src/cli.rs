@@ -1,16 +1,19 @@
 //! The command line, one verb a file.
 
 pub mod behaviours;
+mod environment;
+pub mod experiment;
 pub mod output;
 pub mod run;
 pub mod style;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::config::args::RunArgs;
 use crate::exit::Exit;
+use crate::logging;
 
 /// `{options}` and `{subcommands}` come after the examples.
 const TEMPLATE: &str = "\
@@ -26,6 +29,7 @@ Examples:
   wasmote run sensor -n 100 --faults none       a hundred sensors in a perfect world
   wasmote run ./my.wasm --broker mqtt://host    your behaviour on your broker
   wasmote behaviours list                       what is built in
+  wasmote experiment run ten-nodes              20 minutes in a second, the same every time
   curl http://127.0.0.1:5000/status             ask a running fleet";
 
 const RUN_EXAMPLES: &str = "\
@@ -38,18 +42,20 @@ Examples:
   wasmote run --config fleet.toml";
 
 const RUN_NOTES: &str = "\
-A flag beats its environment name, which beats the configuration file, which beats the default. The file's
-fields are named like the flags, with `_` for `-`, and `[[group]]` describes devices of several behaviours.
+A flag beats its environment name, which beats the configuration file, which beats the default. \
+An empty environment variable counts as not set. \
+The file's fields are named like the flags, with `_` for `-`, \
+and `[[group]]` describes devices of several behaviours.
 
 What devices do goes to stderr (RUST_LOG sets how much), the line of totals to stdout.
 
-Exit codes: 0 done, also when Ctrl-C or SIGTERM ends a run without --duration; 1 failed; 2 usage; 130 when a
-signal ends a run before its --duration, or a second signal ends it at once.";
+Exit codes: 0 done, also when Ctrl-C or SIGTERM ends a run without --duration; \
+1 failed, also when no device was ever connected; 2 usage; \
+130 when a signal ends a run before its --duration, or a second signal ends it at once.";
 
 /// Simulated IoT devices, each a sandboxed Wasm component, on a real MQTT broker with realistic faults.
 #[derive(Debug, Parser)]
 #[command(name = "wasmote", version, before_help = EXAMPLES, help_template = TEMPLATE)]
-#[command(disable_help_subcommand = true)]
 pub struct Cli {
     #[command(subcommand)]
     verb: Option<Verb>,
@@ -63,11 +69,16 @@ enum Verb {
     /// Show the built-in behaviours, or look into a .wasm file
     #[command(subcommand)]
     Behaviours(behaviours::Verb),
+    /// Run plans in virtual time, repeatably
+    #[command(subcommand)]
+    Experiment(experiment::Verb),
 }
 
 /// Everything the program does.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let command = environment::without_empty(Cli::command());
+    let parsed = command.clone().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
+    let cli = parsed.unwrap_or_else(|error| environment::name_source(error, command).exit());
     let outcome = match cli.verb {
         None => {
             let _ = Cli::command().print_help();
@@ -75,8 +86,11 @@ pub fn main() -> ExitCode {
         }
         Some(Verb::Run(args)) => run::run(*args),
         Some(Verb::Behaviours(verb)) => behaviours::run(verb),
+        Some(Verb::Experiment(verb)) => experiment::run(verb),
     };
-    outcome.unwrap_or_else(|failure| failure.report()).into()
+    let exit = outcome.unwrap_or_else(|failure| failure.report());
+    logging::finish();
+    exit.into()
 }
 
 /// What to tell the user when a verb did not succeed.

@@ -19,7 +19,7 @@ use wasmote_sim::device_id::DeviceId;
 use wasmote_sim::limits::Limits;
 use wasmote_sim::rng::Seed;
 
-use crate::document::DocumentError;
+use crate::document::{DocumentError, short_numbers};
 use crate::fault_set::FaultSet;
 use crate::source::{Source, SourceError};
 use values::{BrokerChoice, HttpAddress, LogFormat, Switch};
@@ -130,6 +130,6 @@ pub enum ConfigError {
 
 impl ConfigError {
     fn invalid(place: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self::Invalid { place: place.into(), problem: problem.into() }
+        Self::Invalid { place: place.into(), problem: short_numbers(&problem.into()) }
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::nearest::did_you_mean;
 
@@ -60,7 +61,7 @@ impl fmt::Display for DocumentError {
 impl DocumentError {
     /// Something wrong with one field.
     pub fn at(field: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self { file: None, place: None, field: field.into(), problem: problem.into() }
+        Self { file: None, place: None, field: field.into(), problem: short_numbers(&problem.into()) }
     }
 
     /// Something wrong with what stands there. A field that is missing is named like one that is wrong, and
@@ -87,7 +88,7 @@ impl DocumentError {
 pub fn parse<T: DeserializeOwned>(text: &str, format: Format) -> Result<T, DocumentError> {
     match format {
         Format::Toml => parse_toml(text),
-        Format::Json => parse_json(text.as_bytes()),
+        Format::Json => parse_object(text.as_bytes(), "a JSON object"),
     }
 }
 
@@ -102,6 +103,22 @@ fn parse_toml<T: DeserializeOwned>(text: &str) -> Result<T, DocumentError> {
         let inner = error.inner();
         DocumentError::found(field, explain(inner.message()), located(inner))
     })
+}
+
+/// Read JSON that is an object; `wanted` says so in words. A list would pass for an object's values in order.
+pub fn parse_object<T: DeserializeOwned>(bytes: &[u8], wanted: &str) -> Result<T, DocumentError> {
+    if bytes.trim_ascii_start().first().is_none_or(|first| *first == b'{') {
+        return parse_json(bytes);
+    }
+    let found = match parse_json(bytes)? {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    };
+    Err(DocumentError::at("", format!("expected {wanted}, found {found}")))
 }
 
 /// Read JSON.
@@ -122,6 +139,48 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DocumentError>
     })?;
     deserializer.end().map_err(|error| wrong(String::new(), &error))?;
     Ok(value)
+}
+
+/// The same without the names of types that the user never wrote.
+fn in_words(message: &str) -> String {
+    match message {
+        "invalid digit found in string" | "cannot parse integer from empty string" => {
+            return "expected a whole number from 0 on".into();
+        }
+        "number too large to fit in target type" => return "the number is too large".into(),
+        _ => {}
+    }
+    let Some((found, wanted)) = message.split_once(", expected ") else { return message.into() };
+    let found = found.replace("invalid type: sequence", "invalid type: list");
+    let found = found.replace("invalid type: map", "invalid type: object");
+    let wanted = match wanted.split(' ').next().unwrap_or_default() {
+        "struct" => "an object",
+        "f32" | "f64" => "a number",
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number from 0 on",
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number",
+        _ if wanted == "a sequence" => "a list",
+        _ if wanted == "a map" => "an object",
+        _ => wanted,
+    };
+    format!("{found}, expected {wanted}")
+}
+
+/// Numbers of hundreds of digits, cut.
+pub(crate) fn short_numbers(text: &str) -> String {
+    const SHOWN: usize = 12;
+    const LONGEST: usize = 24;
+    let mut short = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
+        let digits = rest[start..].find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len() - start);
+        let shown = if digits > LONGEST { SHOWN } else { digits };
+        short.push_str(&rest[..start + shown]);
+        if shown < digits {
+            short.push('…');
+        }
+        rest = &rest[start + digits..];
+    }
+    short + rest
 }
 
 fn field_of(path: &serde_path_to_error::Path) -> String {
@@ -147,7 +206,7 @@ pub fn explain(message: &str) -> String {
     let what = match message {
         _ if message.starts_with("unknown field") => "there is no such field",
         _ if message.starts_with("unknown variant") => "there is no such value",
-        _ => return one_line(message),
+        _ => return in_words(&one_line(message)),
     };
     let found = quoted.next().unwrap_or_default();
     let known: Vec<&str> = quoted.collect();
@@ -173,7 +232,7 @@ mod tests {
         let text = "[[fault]]\nkind = \"loss\"\nprobability = \"often\"\n";
         assert_eq!(
             problem(text, Format::Toml),
-            "f:3:15: fault[0].probability: invalid type: string \"often\", expected f64"
+            "f:3:15: fault[0].probability: invalid type: string \"often\", expected a number"
         );
         let text = r#"{"fault": [{"kind": "loss", "probability": "often"}]}"#;
         let found = problem(text, Format::Json);
@@ -192,6 +251,26 @@ mod tests {
             found.ends_with("fault[0].kind: `los`: there is no such value; did you mean `loss`?"),
             "{found}"
         );
+    }
+
+    #[test]
+    fn a_list_is_no_object_and_types_have_plain_names() {
+        let told = |text: &str| parse_object::<FaultDocument>(text.as_bytes(), "faults").unwrap_err().problem;
+        assert_eq!(told(" [1]"), "expected faults, found a list");
+        assert_eq!(told("null"), "expected faults, found null");
+        for (message, plain) in [
+            ("invalid type: map, expected u32", "invalid type: object, expected a whole number from 0 on"),
+            ("invalid length 0, expected struct X with 5 elements", "invalid length 0, expected an object"),
+            ("invalid digit found in string", "expected a whole number from 0 on"),
+        ] {
+            assert_eq!(explain(message), plain);
+        }
+    }
+
+    #[test]
+    fn a_number_of_hundreds_of_digits_is_cut() {
+        assert_eq!(short_numbers(&format!("{} is not 1, nor 25%", 1e300)), "100000000000… is not 1, nor 25%");
+        assert_eq!(short_numbers("ü 18446744073709551615"), "ü 18446744073709551615");
     }
 
     #[test]

@@ -12,6 +12,8 @@ pub enum Exit {
     Failed,
     /// The command line, the environment or a file asks for something that makes no sense.
     Usage,
+    /// All was done, and a threshold of the experiment was missed.
+    ThresholdMissed,
     /// A signal ended the run before its `--duration`, or a second one ended it at once.
     Interrupted,
 }
@@ -23,6 +25,7 @@ impl Exit {
             Self::Done => 0,
             Self::Failed => 1,
             Self::Usage => 2,
+            Self::ThresholdMissed => 99,
             Self::Interrupted => 130,
         }
     }

@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use wasmote_sim::device_id::Identity;
 use wasmote_sim::faults::Fault;
-use wasmote_sim::faults::document::FaultDocument;
+use wasmote_sim::faults::document::{FaultDocument, FaultEntry};
+use wasmote_sim::faults::target::Pattern;
 
 use crate::document::{self, DocumentError, Format};
 use crate::nearest::did_you_mean;
@@ -26,6 +28,11 @@ impl FaultSet {
         let faults = document.faults().map_err(|invalid| {
             DocumentError::at(format!("fault[{}].{}", invalid.index, invalid.field), invalid.problem)
         })?;
+        for (index, entry) in document.faults.iter().enumerate() {
+            if let Some((field, problem)) = nobody(entry) {
+                return Err(DocumentError::at(format!("fault[{index}].{field}"), problem));
+            }
+        }
         Ok(Self { origin: origin.into(), document, faults: faults.into() })
     }
 
@@ -57,6 +64,35 @@ impl FaultSet {
         Self::parse(shown.clone(), &text, Format::of(&path)).map_err(|error| error.in_file(shown))
     }
 
+    /// What it aims at that is not there. These faults are those of `devices`, of `all` that run. Where other
+    /// devices run elsewhere, as in pods, nothing is known of them, and nothing said.
+    pub fn warnings<'a>(
+        &self,
+        devices: impl Iterator<Item = &'a Identity> + Clone,
+        all: impl Iterator<Item = &'a Identity> + Clone,
+    ) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if all.clone().any(|device| device.peers.is_none()) {
+            return warnings;
+        }
+        for (index, (entry, fault)) in self.document.faults.iter().zip(self.faults.iter()).enumerate() {
+            let aimed = entry.device.is_some() || entry.group.is_some();
+            if aimed && !devices.clone().any(|device| fault.target.includes(device)) {
+                let field = if entry.device.is_some() { "device" } else { "group" };
+                let aim = [&entry.device, &entry.group].into_iter().flatten().map(String::as_str);
+                let aim = aim.collect::<Vec<_>>().join("` of group `");
+                warnings.push(format!("fault[{index}].{field}: no device that has this fault fits `{aim}`"));
+            }
+            for peer in entry.peers.iter().flatten() {
+                let pattern = Pattern::new(peer);
+                if !all.clone().any(|device| pattern.matches(device.id.as_str())) {
+                    warnings.push(format!("fault[{index}].peers: no device fits `{peer}`"));
+                }
+            }
+        }
+        warnings
+    }
+
     /// Check that the groups it names exist.
     pub fn check_groups<'a>(
         &self,
@@ -73,5 +109,64 @@ impl FaultSet {
             }
         }
         Ok(())
+    }
+}
+
+/// The field by which a fault is for nobody, and what to write instead.
+fn nobody(entry: &FaultEntry) -> Option<(&'static str, &'static str)> {
+    let no_device = entry.device.as_ref().is_some_and(String::is_empty);
+    let no_peers = entry.peers.as_ref().is_some_and(|peers| peers.iter().all(String::is_empty));
+    match (no_device, no_peers) {
+        (true, _) => {
+            Some(("device", "it is empty; leave it out for all devices, or write it like `sensor-1*`"))
+        }
+        (_, true) => Some((
+            "peers",
+            "it is empty; leave it out to cut devices off from all, or write it like [\"sensor-1*\"]",
+        )),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasmote_sim::device_id::{DeviceId, PeerNames};
+
+    fn fleet(group: &str, count: u32) -> Vec<Identity> {
+        let identity = |index| Identity {
+            id: DeviceId::new(&format!("{group}-{index}")).unwrap(),
+            group: group.into(),
+            index,
+            count,
+            topic_root: "root".into(),
+            peers: Some(PeerNames { prefix: format!("{group}-").into() }),
+        };
+        (0..count).map(identity).collect()
+    }
+
+    fn warned(text: &str, devices: &[Identity]) -> Vec<String> {
+        let set = FaultSet::parse("test", text, Format::Toml).unwrap();
+        set.warnings(devices.iter(), devices.iter())
+    }
+
+    #[test]
+    fn a_fault_for_nobody_is_told() {
+        let fleet = fleet("west", 3);
+        let loss = "[[fault]]\nkind = \"loss\"\nprobability = 0.1\n";
+        for fits in ["", "device = \"west-*\"", "group = \"west\"", "group = \"west\"\ndevice = \"*-2\""] {
+            assert!(warned(&format!("{loss}{fits}\n"), &fleet).is_empty(), "{fits}");
+        }
+        let told = warned(&format!("{loss}group = \"west\"\ndevice = \"zz*\"\n"), &fleet);
+        assert_eq!(told, ["fault[0].device: no device that has this fault fits `zz*` of group `west`"]);
+        let partition = "[[fault]]\nkind = \"partition\"\npeers = [\"west-0\", \"east-*\"]\n";
+        assert_eq!(warned(partition, &fleet), ["fault[0].peers: no device fits `east-*`"]);
+    }
+
+    #[test]
+    fn a_pod_knows_nothing_of_the_others() {
+        let pod = Identity { peers: None, ..fleet("west", 1).remove(0) };
+        let loss = "[[fault]]\nkind = \"loss\"\nprobability = 0.1\ndevice = \"zz*\"\n";
+        assert!(warned(loss, &[pod]).is_empty());
     }
 }

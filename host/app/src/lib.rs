@@ -10,6 +10,7 @@
 //! * [`run`]: build, bind, announce, start, wait, drain, sum up.
 //! * [`observer`]: what devices do, as log lines ([`logging`]) and as events.
 //! * [`server`]: the HTTP API, one resource a file; [`exposition`]: metrics as JSON and as text.
+//! * [`report`]: a results folder as a page with plots, and folders side by side.
 //!
 //! [`nearest`] guesses what somebody meant who misspelt a name; [`exit`] has the exit codes.
 
@@ -22,6 +23,7 @@ pub mod cli;
 pub mod config;
 pub mod document;
 pub mod exit;
+pub mod experiment;
 pub mod exposition;
 pub mod fault_set;
 pub mod logging;
@@ -29,6 +31,7 @@ pub mod nearest;
 pub mod observer;
 pub mod plan;
 pub mod preflight;
+pub mod report;
 pub mod run;
 pub mod server;
 pub mod source;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use wasmote_engine::{Component, DeviceSettings, Engine};
+use wasmote_sim::behaviour::Spawn;
 use wasmote_sim::device::Blueprint;
 use wasmote_sim::device_id::{DeviceId, Identity, InvalidId, PeerNames};
 
@@ -41,25 +42,53 @@ pub enum PlanError {
     Name(#[from] InvalidId),
 }
 
+/// Behaviours that were loaded, each once.
+#[derive(Clone, Default)]
+pub struct Components(BTreeMap<Source, Component>);
+
+impl Components {
+    /// Load these.
+    pub fn load<'a>(
+        sources: impl IntoIterator<Item = &'a Source>,
+        engine: &Engine,
+    ) -> Result<Self, PlanError> {
+        let mut loaded = BTreeMap::new();
+        for source in sources {
+            if !loaded.contains_key(source) {
+                loaded.insert(source.clone(), load(source, engine)?);
+            }
+        }
+        Ok(Self(loaded))
+    }
+
+    /// One of them.
+    pub fn get(&self, source: &Source) -> Option<&Component> {
+        self.0.get(source)
+    }
+
+    /// All of them, by their source.
+    pub fn iter(&self) -> impl Iterator<Item = (&Source, &Component)> {
+        self.0.iter()
+    }
+}
+
 impl Plan {
     /// Load the behaviours and name the devices.
     pub fn new(settings: &Settings, engine: &Engine) -> Result<Self, PlanError> {
-        let mut components: BTreeMap<&Source, Component> = BTreeMap::new();
+        let components = Components::load(settings.groups.iter().map(|group| &group.behaviour), engine)?;
+        Self::with(settings, &components)
+    }
+
+    /// Name the devices; their behaviours are loaded already. A group whose behaviour is not has none.
+    pub fn with(settings: &Settings, components: &Components) -> Result<Self, PlanError> {
         let mut devices = Vec::with_capacity(settings.devices());
         for group in &settings.groups {
-            let component = match components.get(&group.behaviour) {
-                Some(component) => component.clone(),
-                None => {
-                    let component = load(&group.behaviour, engine)?;
-                    components.insert(&group.behaviour, component.clone());
-                    component
-                }
-            };
-            add_group(settings, group, &component, &mut devices)?;
+            if let Some(component) = components.get(&group.behaviour) {
+                add_group(settings, group, component, &mut devices)?;
+            }
         }
-        let card = |(source, component): (&&Source, &Component)| Card::new(source, component.inspect());
-        let behaviours = components.iter().map(card).collect();
-        Ok(Self { devices, behaviours })
+        let card = |(source, component): (&Source, &Component)| Card::new(source, component.inspect());
+        Ok(Self { devices, behaviours: components.iter().map(card).collect() })
     }
 }
 
@@ -72,17 +101,22 @@ fn load(source: &Source, engine: &Engine) -> Result<Component, PlanError> {
     })
 }
 
+/// Makes the instances of a group.
+pub fn spawner(group: &Group, component: &Component) -> Arc<dyn Spawn> {
+    component.spawner(DeviceSettings {
+        config: Value::Object(group.config.clone()),
+        limits: Arc::clone(&group.limits),
+        allow_hosts: Arc::clone(&group.allow_hosts),
+    })
+}
+
 fn add_group(
     settings: &Settings,
     group: &Group,
     component: &Component,
     devices: &mut Vec<Blueprint>,
 ) -> Result<(), InvalidId> {
-    let spawn = component.spawner(DeviceSettings {
-        config: Value::Object(group.config.clone()),
-        limits: Arc::clone(&group.limits),
-        allow_hosts: Arc::clone(&group.allow_hosts),
-    });
+    let spawn = spawner(group, component);
     let faults = &group.faults.as_ref().unwrap_or(&settings.faults).faults;
     for identity in identities(settings, group)? {
         devices.push(Blueprint {

@@ -1,7 +1,7 @@
 //! A run from its settings to its totals: build, bind, announce, start, wait, drain, sum up.
 
 mod announce;
-mod signals;
+pub mod signals;
 mod totals;
 
 use std::io;
@@ -10,7 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::time::{Instant, sleep_until};
+use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
+use tokio::time::{Instant, sleep_until, timeout};
 use wasmote_engine::{Engine, EngineError};
 use wasmote_live::broker::{BrokerError, EmbeddedBroker};
 use wasmote_live::fleet::Fleet;
@@ -25,6 +27,9 @@ use crate::plan::{Plan, PlanError};
 use crate::preflight::{self, TooManyDevices};
 use crate::server::{self, Api, Facts};
 use signals::Signals;
+
+/// How long the log may take to say what happened last.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// Why a run came to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -57,24 +62,32 @@ pub enum RunError {
     /// No device ever ran.
     #[error("every device refused to start; the log has the reasons")]
     AllRefused,
+    /// No device ever reached the broker.
+    #[error("no device was ever connected: {0}")]
+    NeverConnected(String),
 }
 
 /// Run until the time is over or a signal comes.
-pub fn run(settings: &Settings) -> Result<Exit, RunError> {
+pub fn run(settings: &Settings, signals: Signals) -> Result<Exit, RunError> {
     for warning in preflight::check(settings)? {
         tracing::warn!("{warning}");
     }
-    let plan = Plan::new(settings, &Engine::new()?)?;
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(RunError::Runtime)?;
-    let outcome = runtime.block_on(bring_up(settings, plan));
+    let outcome = runtime.block_on(bring_up(settings, signals));
     // Whoever still listens to events would hold it up.
     runtime.shutdown_timeout(Duration::from_millis(100));
     outcome
 }
 
-async fn bring_up(settings: &Settings, plan: Plan) -> Result<Exit, RunError> {
-    let mut signals = Signals::new().map_err(RunError::Runtime)?;
+async fn bring_up(settings: &Settings, mut signals: Signals) -> Result<Exit, RunError> {
+    let plan = tokio::select! {
+        plan = plan(settings.clone()) => plan?,
+        () = signals.first() => return Ok(stopped_before_it_began(settings)),
+    };
+    for warning in target_warnings(settings, &plan) {
+        tracing::warn!("{warning}");
+    }
     let address = settings.http.0;
     let unbound = |problem| RunError::Http { address, problem };
     let listener = TcpListener::bind(address).await.map_err(unbound)?;
@@ -91,21 +104,47 @@ async fn bring_up(settings: &Settings, plan: Plan) -> Result<Exit, RunError> {
         start_rate: settings.start_rate,
     });
     let observer = Observer { messages: settings.logs_messages(), format: settings.log };
-    tokio::spawn(observer.watch(happenings));
+    let (end_of_log, ended) = oneshot::channel::<()>();
+    let log = tokio::spawn(observer.watch(happenings, async { drop(ended.await) }));
     let api = Arc::new(Api::new(fleet.clone(), facts));
     tokio::spawn(server::serve(listener, api));
 
     let began = Instant::now();
     let end = wait(settings, &mut signals, began).await;
-    let totals = tokio::select! {
-        totals = fleet.shutdown(settings.drain) => totals,
-        () = signals.next() => return Ok(Exit::Interrupted),
-    };
+    let totals = fleet.shutdown(settings.drain).await;
     if let Some(broker) = broker {
         broker.shutdown().await;
     }
+    drop(end_of_log);
+    let last_refusal = timeout(LAST_LINES, log).await.ok().and_then(Result::ok).flatten();
     totals::print(settings, &totals, began.elapsed());
-    judge(settings, end, &totals)
+    judge(settings, end, &totals, last_refusal)
+}
+
+/// To compile takes a while, in which signals are heard.
+async fn plan(settings: Settings) -> Result<Plan, RunError> {
+    let made = spawn_blocking(move || Ok(Plan::new(&settings, &Engine::new()?)?)).await;
+    made.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+}
+
+fn stopped_before_it_began(settings: &Settings) -> Exit {
+    let totals = Totals { devices: settings.devices() as u64, ..Totals::default() };
+    totals::print(settings, &totals, Duration::ZERO);
+    stopped(settings)
+}
+
+/// Faults that are for nobody.
+fn target_warnings(settings: &Settings, plan: &Plan) -> Vec<String> {
+    let all = || plan.devices.iter().map(|device| &*device.identity);
+    let own = |name: &str| {
+        settings.groups.iter().find(|group| group.name == name).and_then(|group| group.faults.as_ref())
+    };
+    let mut warnings = settings.faults.warnings(all().filter(|device| own(&device.group).is_none()), all());
+    for group in &settings.groups {
+        let devices = all().filter(|device| *device.group == *group.name);
+        warnings.extend(group.faults.iter().flat_map(|set| set.warnings(devices.clone(), all())));
+    }
+    warnings
 }
 
 async fn broker(choice: &BrokerChoice) -> Result<(BrokerUrl, Option<EmbeddedBroker>), BrokerError> {
@@ -139,15 +178,31 @@ async fn wait(settings: &Settings, signals: &mut Signals, began: Instant) -> End
     };
     tokio::select! {
         () = time_is_over => End::TimeIsOver,
-        () = signals.next() => End::Signal,
+        () = signals.first() => End::Signal,
     }
 }
 
-/// A run in which no device ever ran has failed, however it ended.
-fn judge(settings: &Settings, end: End, totals: &Totals) -> Result<Exit, RunError> {
-    match end {
+/// A run in which no device ever ran or was connected has failed, however it ended. A signal that came before
+/// anything was refused only ended it early.
+fn judge(
+    settings: &Settings,
+    end: End,
+    totals: &Totals,
+    last_refusal: Option<String>,
+) -> Result<Exit, RunError> {
+    let never_connected = totals.connects == 0;
+    match (end, last_refusal) {
         _ if totals.failed == totals.devices => Err(RunError::AllRefused),
-        End::Signal if settings.duration.is_some() => Ok(Exit::Interrupted),
-        End::Signal | End::TimeIsOver => Ok(Exit::Done),
+        (_, Some(reason)) if never_connected => Err(RunError::NeverConnected(reason)),
+        (End::TimeIsOver, None) if never_connected => {
+            Err(RunError::NeverConnected("the time was too short".into()))
+        }
+        (End::Signal, _) => Ok(stopped(settings)),
+        (End::TimeIsOver, _) => Ok(Exit::Done),
     }
+}
+
+/// How a run ends that a signal has ended in order.
+fn stopped(settings: &Settings) -> Exit {
+    if settings.duration.is_some() { Exit::Interrupted } else { Exit::Done }
 }

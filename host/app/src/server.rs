@@ -4,9 +4,11 @@
 //! * [`extract`]: reading requests; [`error`]: refusing them. [`state`]: what a device's state is called.
 //! * Resources: [`status`], [`devices`], [`power`], [`publish`], [`metrics`], [`faults`], [`behaviours`],
 //!   [`events`], [`app`] (whatever a behaviour answers itself), [`health`], [`index`].
+//! * `connections`: who waits how long for whom; `origin`: who may change anything.
 
 pub mod app;
 pub mod behaviours;
+mod connections;
 pub mod devices;
 pub mod endpoint;
 pub mod error;
@@ -17,6 +19,7 @@ pub mod health;
 pub mod index;
 pub mod metrics;
 pub mod openapi;
+mod origin;
 pub mod power;
 pub mod publish;
 pub mod state;
@@ -44,6 +47,9 @@ use faults::book::FaultBook;
 
 /// The largest body of a request.
 pub const BODY_LIMIT: usize = 1 << 20;
+
+/// How long a request may take to arrive, header and body each.
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What the API knows of the run, beside the fleet itself.
 #[derive(Clone, Debug)]
@@ -176,14 +182,13 @@ pub fn router(api: Arc<Api>) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .fallback(unknown_path)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(axum::middleware::from_fn(origin::check))
         .with_state(api)
 }
 
 /// Answer until the process ends.
 pub async fn serve(listener: TcpListener, api: Arc<Api>) {
-    if let Err(problem) = axum::serve(listener, router(api)).await {
-        tracing::error!("the HTTP API ended: {problem}");
-    }
+    connections::serve(listener, router(api)).await;
 }
 
 async fn wrong_method(method: Method, uri: Uri) -> ApiError {

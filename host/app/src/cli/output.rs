@@ -1,7 +1,9 @@
 //! Data to stdout and words to stderr. Whoever reads them may have gone, as `head` does; that is no error.
 
 use std::fmt::Display;
-use std::io::{Write, stderr, stdout};
+use std::io::{Write, stdout};
+
+use crate::logging;
 
 /// A line of data.
 pub fn to_stdout(line: impl Display) {
@@ -10,5 +12,5 @@ pub fn to_stdout(line: impl Display) {
 
 /// A line for the user.
 pub fn to_stderr(line: impl Display) {
-    let _ = writeln!(stderr().lock(), "{line}");
+    logging::line(&line.to_string());
 }

@@ -15,6 +15,8 @@ pub const WARNING: Style = Style("33");
 pub const STRONG: Style = Style("1");
 /// Something to look past.
 pub const FAINT: Style = Style("2");
+/// All is well.
+pub const GOOD: Style = Style("32");
 /// No colour.
 pub const PLAIN: Style = Style("");
 

@@ -25,9 +25,9 @@ pub struct RunArgs {
         short = 'n',
         long,
         env = "WASMOTE_DEVICES",
+        allow_hyphen_values = true,
         value_name = "N",
         help_heading = "Fleet",
-        allow_negative_numbers = true,
         hide_env_values = true
     )]
     pub devices: Option<Count>,
@@ -73,6 +73,7 @@ pub struct RunArgs {
     #[arg(
         long,
         env = "WASMOTE_START_RATE",
+        allow_hyphen_values = true,
         value_name = "N",
         help_heading = "Fleet",
         hide_env_values = true
@@ -161,6 +162,7 @@ pub struct RunArgs {
     #[arg(
         long,
         env = "WASMOTE_KEEPALIVE",
+        allow_hyphen_values = true,
         value_name = "TIME",
         help_heading = "MQTT",
         hide_env_values = true
@@ -171,6 +173,7 @@ pub struct RunArgs {
     #[arg(
         long,
         env = "WASMOTE_SESSION_EXPIRY",
+        allow_hyphen_values = true,
         value_name = "TIME",
         help_heading = "MQTT",
         hide_env_values = true
@@ -189,7 +192,14 @@ pub struct RunArgs {
     pub faults: Option<String>,
 
     /// Start of all randomness; the same seed draws the same faults [default: drawn and printed]
-    #[arg(long, env = "WASMOTE_SEED", value_name = "N", help_heading = "Run", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "WASMOTE_SEED",
+        allow_hyphen_values = true,
+        value_name = "N",
+        help_heading = "Run",
+        hide_env_values = true
+    )]
     pub seed: Option<Seed>,
 
     /// How long to run [default: until Ctrl-C]
@@ -197,6 +207,7 @@ pub struct RunArgs {
         short,
         long,
         env = "WASMOTE_DURATION",
+        allow_hyphen_values = true,
         value_name = "TIME",
         help_heading = "Run",
         hide_env_values = true
@@ -204,7 +215,14 @@ pub struct RunArgs {
     pub duration: Option<Length>,
 
     /// How long the last messages may take to get out at the end [default: 5s]
-    #[arg(long, env = "WASMOTE_DRAIN", value_name = "TIME", help_heading = "Run", hide_env_values = true)]
+    #[arg(
+        long,
+        env = "WASMOTE_DRAIN",
+        allow_hyphen_values = true,
+        value_name = "TIME",
+        help_heading = "Run",
+        hide_env_values = true
+    )]
     pub drain: Option<Length>,
 
     /// Where the HTTP API listens; port 0 takes a free one [default: 127.0.0.1:5000]

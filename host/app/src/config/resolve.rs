@@ -37,20 +37,31 @@ pub fn resolve(args: RunArgs) -> Result<Settings, ConfigError> {
         Some(path) => load(path)?,
         None => Layer { folder: Path::new(HERE), config: FileConfig::default(), name: String::new() },
     };
+    put_together(&args, &layer)
+}
+
+/// Put a run together from a file that has been read already, as an experiment's plan is. The paths in it
+/// are relative to `folder`.
+pub fn resolve_file(config: FileConfig, folder: &Path, name: &str) -> Result<Settings, ConfigError> {
+    put_together(&RunArgs::default(), &Layer { config, folder, name: name.to_owned() })
+}
+
+fn put_together(args: &RunArgs, layer: &Layer<'_>) -> Result<Settings, ConfigError> {
     let file = &layer.config;
-    let groups = groups::resolve(&args, &layer)?;
+    let groups = groups::resolve(args, layer)?;
     let broker = args.broker.clone().or(file.broker.clone());
     let broker = broker.unwrap_or(BrokerChoice::Embedded(BrokerChoice::PORT));
     let names = || groups.iter().map(|group| group.name.as_str());
-    let faults = fleet_faults(&args, &layer)?;
+    let faults = fleet_faults(args, layer)?;
     for set in groups.iter().filter_map(|group| group.faults.as_ref()).chain([&faults]) {
         set.check_groups(names()).map_err(|error| error.in_file(&set.origin))?;
     }
     Ok(Settings {
-        connection: connection::resolve(&args, &layer, &broker)?,
-        device_id: groups::device_id(&args, file, groups.len())?,
+        connection: connection::resolve(args, layer, &broker)?,
+        device_id: groups::device_id(args, file, groups.len())?,
         topic_root: args
             .topic_root
+            .clone()
             .or(file.topic_root.clone())
             .map_or("wasmote".into(), |root| root.0.into()),
         protocol: args.mqtt.or(file.mqtt).map(|MqttVersion(protocol)| protocol).unwrap_or_default(),

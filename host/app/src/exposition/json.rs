@@ -16,6 +16,8 @@ pub struct Metrics {
     avg_latency: Option<f64>,
     latency_samples: Vec<f64>,
     generated: u64,
+    /// Came back from a connection that was full, or broke before an acknowledgement.
+    returned: u64,
     arrived: u64,
     /// By the fault that took them.
     dropped: BTreeMap<String, u64>,
@@ -91,6 +93,7 @@ impl Metrics {
             avg_latency: snapshot.latency.mean(),
             latency_samples: snapshot.latency_samples.iter().map(|sample| sample.as_secs_f64()).collect(),
             generated: ledger.generated,
+            returned: ledger.returned,
             arrived: ledger.arrived,
             dropped: ledger.faults().map(|(id, counts)| (id.to_string(), counts.dropped())).collect(),
             delayed: total.delayed,

@@ -35,6 +35,7 @@ fn messages(snapshot: &Snapshot, out: &mut Writer) {
     let counters = [
         ("generated", "Messages that behaviours published, or users on their behalf.", ledger.generated),
         ("sent", "Messages handed to the MQTT connection.", ledger.sent),
+        ("returned", "Messages that came back from a connection that was full or broke.", ledger.returned),
         ("arrived", "Messages delivered by the broker.", ledger.arrived),
         ("received", "Messages given to behaviours.", ledger.received),
         ("lost_offline", "Messages at QoS 0 that met a connection that was down.", ledger.lost_offline),

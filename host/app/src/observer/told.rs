@@ -46,11 +46,12 @@ pub struct Told<'a> {
 }
 
 /// The kinds of happenings.
-pub const KINDS: [&str; 12] = [
+pub const KINDS: [&str; 13] = [
     "started",
     "stopped",
     "trapped",
     "crashed",
+    "died",
     "connected",
     "disconnected",
     "fault_began",
@@ -94,6 +95,7 @@ pub fn kind_of(notice: &Notice) -> &'static str {
         Notice::Stopped(_) => "stopped",
         Notice::Trapped(..) => "trapped",
         Notice::Crashed(_) => "crashed",
+        Notice::Died(..) => "died",
         Notice::Connected(_) => "connected",
         Notice::Disconnected(..) => "disconnected",
         Notice::FaultBegan(..) => "fault_began",
@@ -143,6 +145,17 @@ impl<'a> Told<'a> {
                 again_after_s: seconds(*pause),
                 ..told(LogLevel::Warn, format!("crashed, starts again in {}", short(*pause)))
             },
+            Notice::Died(id, again) => {
+                let next = match again {
+                    Some(pause) => format!("starts again in {}", short(*pause)),
+                    None => "stays off until it is started".into(),
+                };
+                Told {
+                    fault: Some(id),
+                    again_after_s: again.and_then(seconds),
+                    ..told(LogLevel::Warn, format!("the battery {} is empty; {next}", named(id, "battery")))
+                }
+            }
             Notice::Connected(present) => {
                 told(LogLevel::Info, if *present { "connected, session kept" } else { "connected" }.into())
             }

@@ -1,4 +1,7 @@
-//! Heartbeats that everyone hears grow with the square of the fleet.
+//! Fleets that say more than one machine carries: heartbeats that everyone hears grow with the square of the
+//! fleet, and routing pays for every hop.
+
+mod routing;
 
 use std::time::Duration;
 
@@ -14,9 +17,15 @@ const BEARABLE: f64 = 5_000.0;
 /// The behaviour's own defaults.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// One warning for each group of heartbeats that together are too many.
+/// One warning for each group whose devices together are too many.
 pub(super) fn warnings(settings: &Settings) -> Vec<String> {
-    settings.groups.iter().filter_map(warning).collect()
+    settings.groups.iter().filter_map(|group| warning(group).or_else(|| routing::warning(group))).collect()
+}
+
+/// A duration in a behaviour's configuration; `None` if it is none, which the behaviour will say itself.
+fn span(group: &Group, key: &str, default: Duration) -> Option<Duration> {
+    let Some(given) = group.config.get(key) else { return Some(default) };
+    Span::deserialize(given).ok().map(|span| span.0)
 }
 
 fn warning(group: &Group) -> Option<String> {
@@ -29,9 +38,8 @@ fn warning(group: &Group) -> Option<String> {
         Some(Value::Number(number)) => (2.0 * number.as_f64()?).min(devices - 1.0),
         _ => devices - 1.0,
     };
-    let interval =
-        group.config.get("interval").map_or(Some(Span(INTERVAL)), |it| Span::deserialize(it).ok())?;
-    let seconds = interval.0.as_secs_f64();
+    let interval = span(group, "interval", INTERVAL)?;
+    let seconds = interval.as_secs_f64();
     let rate = devices * neighbours / seconds;
     if rate <= BEARABLE || !rate.is_finite() {
         return None;
@@ -49,7 +57,7 @@ fn warning(group: &Group) -> Option<String> {
         group.name,
         count(neighbours),
         count(rate),
-        humantime::format_duration(interval.0),
+        humantime::format_duration(interval),
         count(BEARABLE),
     ))
 }

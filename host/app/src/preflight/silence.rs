@@ -12,7 +12,7 @@ pub(super) fn warnings(settings: &Settings) -> Vec<String> {
     let faults = own.chain([&settings.faults]).flat_map(|set| set.faults.iter());
     faults
         .filter_map(|fault| match &fault.model {
-            Model::Silence(trials) if trials.lasting <= patience => Some(format!(
+            Model::Silence(trials) | Model::Hang(trials) if trials.lasting <= patience => Some(format!(
                 "the fault `{}` silences devices for {}, and with a keepalive of {} the broker notices after {} \
                  at the soonest: no session ends and no will is published; set a shorter --keepalive",
                 fault.id,

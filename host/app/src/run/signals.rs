@@ -1,47 +1,80 @@
 //! Ctrl-C and SIGTERM, as something to wait for.
+//!
+//! They are heard in a thread of their own with a runtime of its own, so that nothing in a run can keep a
+//! user from ending it: the second signal ends the process at once.
 
 use std::io;
 
-/// The signals that end a run.
+use tokio::sync::watch;
+
+use crate::exit::Exit;
+
+/// Whether a signal has asked the program to end.
+#[derive(Clone, Debug)]
+pub struct Signals(watch::Receiver<bool>);
+
+impl Signals {
+    /// Listen from now on.
+    pub fn listen() -> io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let mut source = {
+            let _inside = runtime.enter();
+            Source::new()?
+        };
+        let (tell, told) = watch::channel(false);
+        let listen = async move {
+            source.next().await;
+            tracing::info!("stopping; once more to leave at once");
+            tell.send_replace(true);
+            source.next().await;
+            std::process::exit(Exit::Interrupted.code().into());
+        };
+        std::thread::Builder::new().name("signals".into()).spawn(move || runtime.block_on(listen))?;
+        Ok(Self(told))
+    }
+
+    /// Wait for the first one; returns at once if it has come.
+    pub async fn first(&mut self) {
+        if self.0.wait_for(|told| *told).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
 #[cfg(unix)]
-pub(super) struct Signals {
+struct Source {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
-impl Signals {
-    pub(super) fn new() -> io::Result<Self> {
+impl Source {
+    fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         let interrupt = signal(SignalKind::interrupt())?;
         Ok(Self { interrupt, terminate: signal(SignalKind::terminate())? })
     }
 
-    /// Wait for the next one.
-    pub(super) async fn next(&mut self) {
+    async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
         }
-        tracing::info!("stopping; once more to leave at once");
     }
 }
 
-/// The signals that end a run.
 #[cfg(not(unix))]
-pub(super) struct Signals;
+struct Source;
 
 #[cfg(not(unix))]
-impl Signals {
-    pub(super) fn new() -> io::Result<Self> {
+impl Source {
+    fn new() -> io::Result<Self> {
         Ok(Self)
     }
 
-    /// Wait for the next one.
-    pub(super) async fn next(&mut self) {
+    async fn next(&mut self) {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
-        tracing::info!("stopping; once more to leave at once");
     }
 }

@@ -9,6 +9,9 @@ use wasmote_live::fleet::AskError;
 
 use crate::document::DocumentError;
 
+/// Characters of what was found that are worth showing.
+const FOUND_SHOWN: usize = 100;
+
 /// A request that is not answered as asked. Its body is `{"error": {"field", "message", "found"}}`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct ApiError {
@@ -39,7 +42,19 @@ impl ApiError {
     /// What was found instead.
     #[must_use]
     pub fn found(self, found: impl Into<Value>) -> Self {
-        Self { found: Some(found.into()), ..self }
+        let found = match found.into() {
+            Value::String(text) => shortened(text),
+            other => other,
+        };
+        Self { found: Some(found), ..self }
+    }
+}
+
+/// The beginning of a text that somebody sent.
+fn shortened(text: String) -> Value {
+    match text.char_indices().nth(FOUND_SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]).into(),
+        None => text.into(),
     }
 }
 
@@ -92,6 +107,13 @@ mod tests {
         let error = ApiError::bad("qos", "expected QoS 0, 1 or 2, found 3").found(3);
         let body = r#"{"error":{"field":"qos","message":"expected QoS 0, 1 or 2, found 3","found":3}}"#;
         assert_eq!(shown(error).await, (400, body.into()));
+    }
+
+    #[test]
+    fn only_the_beginning_of_what_was_found_is_shown() {
+        let found = |length: usize| ApiError::bad("x", "is wrong").found("ü".repeat(length)).found.unwrap();
+        assert_eq!(found(100), "ü".repeat(100));
+        assert_eq!(found(101), "ü".repeat(100) + "…");
     }
 
     #[tokio::test]

@@ -8,11 +8,12 @@ use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 use wasmote_sim::device_id::Identity;
 
 use super::error::ApiError;
-use super::{Api, BODY_LIMIT, GroupFacts};
-use crate::document::{DocumentError, explain, parse_json};
+use super::{Api, BODY_LIMIT, GroupFacts, PATIENCE};
+use crate::document::{DocumentError, explain, parse_object};
 
 /// The device that the path names as `{id}`.
 pub struct Device {
@@ -96,23 +97,33 @@ impl<S: Send + Sync> FromRequest<S> for Body {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         let content_type = content_type(request.headers());
-        let bytes =
-            Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => ApiError::new(
-                    StatusCode::PAYLOAD_TOO_LARGE,
-                    "body",
-                    format!("the body exceeds {BODY_LIMIT} bytes"),
-                ),
-                status => ApiError::new(status, "body", rejection.body_text()),
-            })?;
+        let late = |_| {
+            let problem = format!("the body was not there within {} s", PATIENCE.as_secs());
+            ApiError::new(StatusCode::REQUEST_TIMEOUT, "body", problem)
+        };
+        let bytes = timeout(PATIENCE, Bytes::from_request(request, state)).await.map_err(late)?;
+        let bytes = bytes.map_err(|rejection| match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => ApiError::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "body",
+                format!("the body exceeds {BODY_LIMIT} bytes"),
+            ),
+            status => ApiError::new(status, "body", rejection.body_text()),
+        })?;
         Ok(Self { content_type, bytes })
     }
+}
+
+/// What a JSON body is to look like, for those who send something else.
+pub trait Example: DeserializeOwned {
+    /// An object with what cannot be left out.
+    const EXAMPLE: &'static str;
 }
 
 /// A JSON body.
 pub struct JsonBody<T>(pub T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
+impl<T: Example, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
@@ -120,7 +131,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
         if !is_json(&body.content_type) {
             return Err(wrong_type(&body.content_type, "application/json"));
         }
-        Ok(Self(parse_json(&body.bytes)?))
+        Ok(Self(parse_object(&body.bytes, &format!("a JSON object like {}", T::EXAMPLE))?))
     }
 }
 

@@ -12,12 +12,14 @@ use super::Api;
 use super::endpoint::{Endpoint, delete, get, put};
 use super::error::ApiError;
 use super::extract::{Body, Device, Group, is_json, wrong_type};
-use crate::document::{Format, parse_json};
+use crate::document::{Format, parse_json, parse_object};
 use crate::fault_set::FaultSet;
 use crate::nearest::did_you_mean;
 use book::{FaultsView, Scope};
 
 const TOML: &str = "application/toml";
+/// What a JSON body is to be.
+const WANTED: &str = r#"a JSON object like {"fault": […]}, or a preset's name as a JSON text"#;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     let shows = |endpoint: Endpoint, summary| {
@@ -96,10 +98,14 @@ async fn show(api: &Api, scope: Scope) -> Answer {
 /// Change the book and the devices as one, so that two who change at once do not leave them apart.
 async fn change(api: &Api, scope: Scope, faults: Option<FaultSet>) -> Answer {
     let mut book = api.faults.lock().await;
+    let is_new = faults.is_some();
     book.set(&scope, faults);
-    let (positions, faults) = book.touched(&scope, api.fleet.devices());
+    let devices = api.fleet.devices();
+    let (positions, faults) = book.touched(&scope, devices);
     api.fleet.set_faults(&positions, faults).await?;
-    Ok(Json(book.view(&scope, api.fleet.devices())))
+    let view = book.view(&scope, devices);
+    // What is inherited may well be for others.
+    Ok(Json(if is_new { view.with(book.warnings(&scope, &positions, devices)) } else { view }))
 }
 
 /// A document in JSON or TOML, or a preset's name as a JSON text.
@@ -107,7 +113,7 @@ fn read(body: &Body, api: &Api) -> Result<FaultSet, ApiError> {
     let set = match body.content_type.as_str() {
         json if is_json(json) => match parse_json::<serde_json::Value>(&body.bytes)? {
             serde_json::Value::String(name) => return preset(&name),
-            _ => FaultSet::new("http", parse_json(&body.bytes)?)?,
+            _ => FaultSet::new("http", parse_object(&body.bytes, WANTED)?)?,
         },
         TOML | "text/toml" | "text/x-toml" => {
             let text =

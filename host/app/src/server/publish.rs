@@ -19,10 +19,10 @@ use wasmote_sim::message::{Message, Qos};
 use wasmote_sim::topic::Topic;
 
 use super::Api;
-use super::endpoint::{Endpoint, post};
+use super::endpoint::{Endpoint, post, text};
 use super::error::ApiError;
-use super::extract::{Device, JsonBody};
-use super::status::AT_ONCE;
+use super::extract::{Device, Example, JsonBody, Params};
+use super::status::{AT_ONCE, Scope};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -34,6 +34,10 @@ struct Publication {
     #[serde(default)]
     retain: bool,
     device: Option<String>,
+}
+
+impl Example for Publication {
+    const EXAMPLE: &'static str = r#"{"message": …}"#;
 }
 
 /// What became of it: it is in the device's hands, and in those of its faults.
@@ -69,16 +73,18 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     };
     vec![
         described(post("/publish", publish))
-            .summary("Publish as the device that is named, or else the first that runs"),
+            .summary("Publish as the device that is named, or else the first that runs")
+            .query("device", text(), "A device's name, which may stand in the body instead"),
         described(post("/devices/{id}/publish", publish_as)).summary("Publish as this device"),
     ]
 }
 
 async fn publish(
     Shared(api): Shared<Arc<Api>>,
+    Params(scope): Params<Scope>,
     JsonBody(publication): JsonBody<Publication>,
 ) -> Result<Json<Accepted>, ApiError> {
-    let position = match &publication.device {
+    let position = match publication.named(scope.named(), "query")? {
         Some(id) => api.position(id)?,
         None => first_running(&api).await?,
     };
@@ -89,13 +95,29 @@ async fn publish(
 async fn publish_as(
     Shared(api): Shared<Arc<Api>>,
     device: Device,
+    Params(Nothing {}): Params<Nothing>,
     JsonBody(publication): JsonBody<Publication>,
 ) -> Result<Json<Accepted>, ApiError> {
-    if let Some(other) = publication.device.as_deref().filter(|named| *named != device.id()) {
-        let problem = format!("the path names `{}`; leave `device` out, or use POST /publish", device.id());
-        return Err(ApiError::bad("device", problem).found(other));
-    }
+    publication.named(Some(device.id()), "path")?;
     send(&api, &device.identity, publication).await
+}
+
+/// A query without parameters.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+impl Publication {
+    /// The device that body and URL name, if they do not name two.
+    fn named<'a>(&'a self, outside: Option<&'a str>, place: &str) -> Result<Option<&'a str>, ApiError> {
+        match (outside, self.device.as_deref()) {
+            (Some(outside), Some(inside)) if outside != inside => {
+                let problem = format!("the {place} names `{outside}`; leave `device` out of the body");
+                Err(ApiError::bad("device", problem).found(inside))
+            }
+            (outside, inside) => Ok(outside.or(inside)),
+        }
+    }
 }
 
 async fn first_running(api: &Api) -> Result<usize, ApiError> {

@@ -51,6 +51,7 @@ impl State {
     pub fn of(status: &DeviceStatus, now: Duration) -> (Self, Option<String>) {
         match &status.power {
             PowerState::Failed(reason) => return (Self::Failed, Some(reason.clone())),
+            PowerState::Dead(reason) => return (Self::Stopped, Some(reason.clone())),
             PowerState::Off(reason) => return (Self::Stopped, Some(reason.to_string())),
             PowerState::New => return (Self::Stopped, Some("not started yet".into())),
             PowerState::Down { reason, until } => {
@@ -59,7 +60,9 @@ impl State {
             }
             PowerState::On => {}
         }
-        if let Some(silence) = status.active_faults.iter().find(|fault| fault.kind == "silence") {
+        if let Some(silence) =
+            status.active_faults.iter().find(|fault| matches!(fault.kind, "silence" | "hang"))
+        {
             return (Self::Silent, Some(format!("fault `{}`", silence.id)));
         }
         match &status.link {

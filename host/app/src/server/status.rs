@@ -82,6 +82,11 @@ pub struct Scope {
 }
 
 impl Scope {
+    /// The name that was given.
+    pub fn named(&self) -> Option<&str> {
+        self.device.as_deref()
+    }
+
     /// The device that is meant.
     pub fn device<'a>(&'a self, api: &'a Api) -> Result<Option<&'a str>, ApiError> {
         match &self.device {

@@ -17,7 +17,7 @@ use wasmote_live::spec::{BrokerUrl, FleetSpec};
 use wasmote_sim::behaviour::{Behaviour, Spawn, Trap};
 use wasmote_sim::context::Context;
 use wasmote_sim::device::Blueprint;
-use wasmote_sim::device_id::{DeviceId, Identity};
+use wasmote_sim::device_id::{DeviceId, Identity, PeerNames};
 use wasmote_sim::event::Event;
 use wasmote_sim::http::HttpResponse;
 
@@ -73,7 +73,7 @@ impl Bench {
                 index,
                 count: devices,
                 topic_root: Arc::clone(&settings.topic_root),
-                peers: None,
+                peers: Some(PeerNames { prefix: "heartbeat-".into() }),
             }),
             spawn: Arc::new(Echo),
             limits: Arc::clone(&settings.groups[0].limits),

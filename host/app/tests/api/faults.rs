@@ -29,6 +29,26 @@ async fn the_narrower_scope_holds_until_it_is_deleted() {
 }
 
 #[tokio::test]
+async fn a_fault_for_nobody_is_set_with_a_warning() {
+    let bench = Bench::new(2).await;
+    let loss =
+        |device: &str| json!({"fault": [{"kind": "loss", "probability": 1, "device": device}]}).to_string();
+    assert_eq!(bench.json("PUT", "/faults", &loss("heartbeat-*")).await.json()["warnings"], json!([]));
+    let told = bench.json("PUT", "/faults", &loss("zz*")).await.json();
+    assert_eq!(told["warnings"], json!(["fault[0].device: no device that has this fault fits `zz*`"]));
+    // The other device is there, and these faults are not its own.
+    let told = bench.json("PUT", "/devices/heartbeat-0/faults", &loss("heartbeat-1")).await.json();
+    assert_eq!(told["warnings"].as_array().map(Vec::len), Some(1), "{told}");
+    for (entry, field) in [
+        (json!({"kind": "loss", "probability": 1, "device": ""}), "fault[0].device"),
+        (json!({"kind": "partition", "peers": []}), "fault[0].peers"),
+    ] {
+        let refused = bench.json("PUT", "/faults", &json!({"fault": [entry]}).to_string()).await;
+        assert_eq!(refused.refusal(), (400, field.into()));
+    }
+}
+
+#[tokio::test]
 async fn what_is_shown_can_be_sent_back() {
     let bench = Bench::new(1).await;
     let shown = bench.get("/faults").await.json();

@@ -1,5 +1,8 @@
 //! What is answered when something is wrong: a 4xx that names the field.
 
+use axum::body::Body;
+use axum::http::Request;
+
 use crate::bench::Bench;
 
 #[tokio::test]
@@ -85,5 +88,58 @@ async fn parameters_methods_and_paths_are_checked() {
     ] {
         let refused = bench.json(method, path, "").await;
         assert_eq!(refused.refusal(), (status, field.into()), "{method} {path}: {}", refused.text);
+    }
+}
+
+#[tokio::test]
+async fn a_device_may_be_named_in_the_query_but_not_two() {
+    let bench = Bench::new(3).await;
+    let body = r#"{"message": 1}"#;
+    let answer = bench.json("POST", "/publish?device=heartbeat-2", body).await.json();
+    assert_eq!(answer["device"], "heartbeat-2");
+    let both = r#"{"message": 1, "device": "heartbeat-1"}"#;
+    for (path, body, status, field) in [
+        ("/publish?device=heartbeat-2", both, 400, "device"),
+        ("/publish?device=hartbeat-2", body, 404, "device"),
+        ("/publish?qos=1", body, 400, "qos"),
+        ("/devices/heartbeat-0/publish?device=heartbeat-0", body, 400, "device"),
+    ] {
+        assert_eq!(bench.json("POST", path, body).await.refusal(), (status, field.into()), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_is_told_in_plain_words_and_not_at_length() {
+    let bench = Bench::new(1).await;
+    for body in ["[]", "null", "7"] {
+        let refused = bench.json("POST", "/publish", body).await;
+        assert_eq!(refused.refusal(), (400, "body".into()));
+        assert!(refused.text.contains("expected a JSON object like"), "{}", refused.text);
+    }
+    let refused = bench.get("/devices?limit=abc").await;
+    assert!(refused.text.contains("expected a whole number"), "{}", refused.text);
+    let refused = bench.json("PUT", "/faults", "[1]").await;
+    assert!(refused.text.contains("expected a JSON object like"), "{}", refused.text);
+    let long = bench.get(&format!("/devices/{}", "x".repeat(5_000))).await;
+    assert_eq!(long.json()["error"]["found"].as_str().map(|found| found.chars().count()), Some(101));
+}
+
+#[tokio::test]
+async fn another_hosts_page_may_read_but_not_change() {
+    let bench = Bench::new(1).await;
+    let ask = async |method: &str, origin: Option<&str>| {
+        let path = if method == "GET" { "/status" } else { "/devices/heartbeat-0/start" };
+        let mut request = Request::builder().method(method).uri(path).header("host", "localhost:5000");
+        if let Some(origin) = origin {
+            request = request.header("origin", origin);
+        }
+        bench.ask(request.body(Body::empty()).unwrap()).await
+    };
+    for origin in ["https://evil.example", "http://localhost:8080", "null"] {
+        assert_eq!(ask("POST", Some(origin)).await.refusal(), (403, "origin".into()), "{origin}");
+        assert_eq!(ask("GET", Some(origin)).await.status, 200);
+    }
+    for origin in [None, Some("http://localhost:5000")] {
+        assert_eq!(ask("POST", origin).await.status, 200, "{origin:?}");
     }
 }

@@ -1,5 +1,8 @@
 //! The HTTP API, asked with curl.
 
+use std::io::{Read, Write};
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use crate::fleet::Fleet;
@@ -150,4 +153,31 @@ fn the_openapi_document_and_the_index_are_there() {
     }
     let behaviours = fleet.get("/behaviours").to_string();
     assert!(behaviours.contains("heartbeat"), "{behaviours}");
+}
+
+#[test]
+fn a_half_sent_request_is_closed_and_a_stream_of_events_is_not() {
+    let fleet = Fleet::run(&["--devices", "1", "--faults", "none"]).ready();
+    let connect = |text: &str| {
+        let address = fleet.http.trim_start_matches("http://");
+        let mut stream = std::net::TcpStream::connect(address).expect("it listens");
+        stream.write_all(text.as_bytes()).expect("it takes a beginning");
+        stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a time");
+        stream
+    };
+    let json = "Host: x\r\nContent-Type: application/json\r\nContent-Length: 50";
+    let header = connect("GET /status HTTP/1.1\r\nHost: x\r\n");
+    let body = connect(&format!("POST /publish HTTP/1.1\r\n{json}\r\n\r\n{{"));
+    let mut events = connect("GET /events HTTP/1.1\r\nHost: x\r\n\r\n");
+    let mut told = String::new();
+    for mut half in [header, body] {
+        half.read_to_string(&mut told).expect("it is closed in time");
+    }
+    assert!(told.contains("408"), "{told}");
+    // Both took their ten seconds; the stream outlives them.
+    let since = Instant::now();
+    while since.elapsed() < Duration::from_secs(1) {
+        let count = events.read(&mut [0; 4_096]).expect("a heartbeat every 5 s");
+        assert!(count > 0, "the stream goes on");
+    }
 }

@@ -1,8 +1,9 @@
 //! Starting and ending: ports, signals, totals, mistakes on the command line.
 
+use std::io::Read;
 use std::net::TcpListener;
-use std::process::Output;
-use std::time::Duration;
+use std::process::{Child, Command, Output};
+use std::time::{Duration, Instant};
 
 use crate::fleet::{Fleet, wasmote};
 use crate::lines::PATIENCE;
@@ -80,6 +81,8 @@ fn mistakes_are_named_with_what_to_write() {
         (&["run", "--device-config", "peers"], "KEY=VALUE"),
         (&["run", "--mqtt", "4"], "3.1.1"),
         (&["run", "--http", "nonsense"], "nonsense"),
+        (&["run", "--duration", "-1s"], "no length of time"),
+        (&["run", "--seed", "-1"], "expected a whole number"),
     ] {
         let (code, said) = mistake(args);
         assert_eq!(code, Some(2), "{args:?}: {said}");
@@ -119,4 +122,94 @@ fn built_in_behaviours_are_listed_and_inspected_as_data() {
     let seen: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON on stdout");
     assert!(seen["size_bytes"].as_u64() < Some(100_000), "{seen}");
     assert!(!seen["imports"].to_string().contains("wasi"), "{seen}");
+}
+
+/// Wait for the end; the exit code, if it came in time.
+fn code_of(child: &mut Child) -> Option<i32> {
+    let end = Instant::now() + PATIENCE;
+    while Instant::now() < end {
+        if let Some(status) = child.try_wait().expect("it is a child of ours") {
+            return status.code();
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let _ = child.kill();
+    let _ = child.wait();
+    None
+}
+
+fn send(child: &Child, signal: &str) {
+    let sent = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
+    assert!(sent.expect("kill is there").success());
+}
+
+#[test]
+fn a_stderr_that_nobody_reads_holds_nothing_up() {
+    let chatty = ["run", "--http", "127.0.0.1:0", "--devices", "20", "--device-config", "interval=20ms"];
+    for (more, signals, wanted) in
+        [(&["--duration", "3s"][..], 0, 0), (&["--drain", "1s"], 1, 0), (&["--drain", "1m"], 2, 130)]
+    {
+        let mut child = wasmote(&[&chatty[..], more].concat()).spawn().expect("the program starts");
+        // Long enough to fill the pipe; its other end stays open, in the child.
+        std::thread::sleep(Duration::from_secs(3));
+        (0..signals).for_each(|_| {
+            send(&child, "TERM");
+            std::thread::sleep(Duration::from_millis(50));
+        });
+        let code = code_of(&mut child);
+        assert!(code == Some(wanted) || (signals == 2 && code == Some(0)), "{more:?}: {code:?}");
+    }
+}
+
+#[test]
+fn a_signal_during_the_start_ends_it_in_order() {
+    for wait in [60, 150, 400] {
+        let mut child = wasmote(&["run", "--http", "127.0.0.1:0", "--faults", "none"])
+            .spawn()
+            .expect("the program starts");
+        std::thread::sleep(Duration::from_millis(wait));
+        send(&child, "TERM");
+        assert_eq!(code_of(&mut child), Some(0), "after {wait} ms");
+        let mut printed = String::new();
+        child.stdout.take().expect("a pipe").read_to_string(&mut printed).expect("text");
+        assert!(printed.contains("9 devices ran"), "after {wait} ms: {printed}");
+    }
+}
+
+#[test]
+fn a_run_in_which_no_device_was_ever_connected_has_failed() {
+    let broker = format!("mqtt://127.0.0.1:{}", free_port());
+    let args = ["run", "--http", "127.0.0.1:0", "--devices", "2", "--broker", &broker, "--duration", "2s"];
+    let Output { status, stdout, stderr } = wasmote(&args).output().expect("it ran");
+    let said = String::from_utf8_lossy(&stderr);
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert!(said.contains("no device was ever connected: ") && said.contains("refused"), "{said}");
+    assert!(String::from_utf8_lossy(&stdout).contains("2 devices ran"));
+}
+
+#[test]
+fn an_environment_variable_is_named_when_it_is_wrong_and_ignored_when_empty() {
+    let said = |value: &str| {
+        let output = wasmote(&["run", "--faults", "nonsense"]).env("WASMOTE_DEVICES", value).output();
+        String::from_utf8(output.expect("it ran").stderr).expect("text")
+    };
+    let wrong = said("many");
+    assert!(wrong.contains("the environment variable WASMOTE_DEVICES"), "{wrong}");
+    let empty = said("");
+    assert!(!empty.contains("DEVICES") && empty.contains("nonsense"), "{empty}");
+}
+
+#[test]
+fn what_a_whole_group_says_alike_is_said_once_with_a_count() {
+    let fleet = Fleet::run(&["--devices", "50", "--device-config", "interval=soon"]);
+    // One line by name and one with a number, as often as a second ends while they start.
+    fleet.until("all 50 are told", PATIENCE, |fleet| {
+        let told = fleet.stderr.all().into_iter().filter(|line| line.contains("soon"));
+        let of = |line: String| {
+            let before = line.split_once(" more device")?.0.to_owned();
+            before.rsplit(' ').next()?.parse::<usize>().ok()
+        };
+        told.map(|line| of(line).unwrap_or(1)).sum::<usize>() == 50
+    });
+    assert!(fleet.stderr.count(|line| line.contains("soon")) < 20);
 }

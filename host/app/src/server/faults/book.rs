@@ -45,18 +45,34 @@ pub struct FaultsView {
     origin: String,
     /// The document itself; it can be sent back as it is.
     document: FaultDocument,
+    /// What the document aims at that is not there; only told when it was changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warnings: Option<Vec<String>>,
+}
+
+impl FaultsView {
+    /// The same, with what the user should know.
+    #[must_use]
+    pub fn with(self, warnings: Vec<String>) -> Self {
+        Self { warnings: Some(warnings), ..self }
+    }
 }
 
 impl FaultBook {
     /// At the start of a run.
     pub fn new(facts: &Facts) -> Self {
         let own = facts.groups.iter().filter_map(|(name, group)| Some((name.clone(), group.faults.clone()?)));
-        Self {
-            at_the_start: facts.faults.clone(),
-            fleet: facts.faults.clone(),
-            groups: own.collect(),
-            devices: BTreeMap::new(),
-        }
+        Self::of(facts.faults.clone(), own.collect())
+    }
+
+    /// The fleet's faults, and those of groups that have their own.
+    pub fn of(fleet: FaultSet, groups: BTreeMap<String, FaultSet>) -> Self {
+        Self { at_the_start: fleet.clone(), fleet, groups, devices: BTreeMap::new() }
+    }
+
+    /// The faults that a device has.
+    pub fn of_device(&self, position: usize, group: &str) -> &FaultSet {
+        self.devices.get(&position).unwrap_or_else(|| self.of_group(group).0)
     }
 
     /// Set the faults of a scope, or let it inherit again; the fleet goes back to those at the start.
@@ -101,6 +117,12 @@ impl FaultBook {
         ((0..devices.len()).filter(follows).collect(), faults)
     }
 
+    /// What the faults of a scope, which are those of the devices at `positions`, aim at that is not there.
+    pub fn warnings(&self, scope: &Scope, positions: &[usize], devices: &[Arc<Identity>]) -> Vec<String> {
+        let set = self.in_force(scope, devices).0;
+        set.warnings(positions.iter().map(|position| &*devices[*position]), devices.iter().map(|it| &**it))
+    }
+
     /// What is in force in a scope.
     pub fn view(&self, scope: &Scope, devices: &[Arc<Identity>]) -> FaultsView {
         let (set, set_for) = self.in_force(scope, devices);
@@ -109,7 +131,8 @@ impl FaultBook {
             Scope::Group(name) => ("group", Some(name.clone())),
             Scope::Device(position) => ("device", Some(devices[*position].id.to_string())),
         };
-        FaultsView { scope, name, set_for, origin: set.origin.clone(), document: set.document.clone() }
+        let (origin, document) = (set.origin.clone(), set.document.clone());
+        FaultsView { scope, name, set_for, origin, document, warnings: None }
     }
 }
 

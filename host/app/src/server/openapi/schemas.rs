@@ -1,6 +1,7 @@
 //! The shapes of what is read and answered.
 
 use serde_json::{Value, json};
+use wasmote_sim::faults::document::Kind;
 
 pub(super) fn all() -> Value {
     json!({
@@ -157,6 +158,7 @@ fn metrics() -> Value {
         "avg_latency": maybe("number", "Seconds; null before anything was received"),
         "latency_samples": list(seconds("The last ten, oldest first")),
         "generated": count(),
+        "returned": count(),
         "arrived": count(),
         "dropped": {"type": "object", "additionalProperties": count(), "description": "By the fault that took them"},
         "delayed": count(),
@@ -177,30 +179,56 @@ fn metrics() -> Value {
 }
 
 fn fault() -> Value {
+    let kinds: Vec<_> = Kind::ALL.iter().map(|kind| kind.name()).collect();
+    let mut properties = json!({
+        "id": {"type": "string", "description": "The kind unless told"},
+        "kind": {"enum": kinds},
+        "group": text(),
+        "device": {"type": "string", "description": "A name, with * for any run of characters"},
+        "direction": {"enum": ["out", "in", "both"]},
+        "distribution": {"enum": ["uniform", "constant", "normal", "lognormal", "pareto"]},
+        "peers": list(text()),
+        "together": {"type": "boolean"},
+    });
     let span = json!({"type": ["string", "number"], "description": "\"500ms\", \"1m 30s\", or seconds"});
-    let probability = json!({"type": "number", "minimum": 0, "maximum": 1});
-    let kinds = ["delay", "loss", "duplicate", "corrupt", "partition", "silence", "crash", "disconnect"];
+    let share = json!({"type": "number", "minimum": 0, "maximum": 1});
+    let fields_by_type: [(Value, &[&str]); 4] = [
+        (span, &SPANS),
+        (share, &["probability", "correlation"]),
+        (json!({"type": "number"}), &NUMBERS),
+        (count(), &["copies", "bits", "gap", "bytes_per_second", "queue_bytes", "times"]),
+    ];
+    for (schema, fields) in fields_by_type {
+        for field in fields {
+            properties[*field] = schema.clone();
+        }
+    }
     json!({
         "type": "object",
         "required": ["kind"],
         "additionalProperties": false,
-        "properties": {
-            "id": {"type": "string", "description": "The kind unless told"},
-            "kind": {"enum": kinds},
-            "group": text(),
-            "device": {"type": "string", "description": "A name, with * for any run of characters"},
-            "direction": {"enum": ["out", "in", "both"]},
-            "probability": probability,
-            "min": span,
-            "max": span,
-            "copies": count(),
-            "bits": count(),
-            "every": span,
-            "for": span,
-            "peers": list(text()),
-        },
+        "properties": properties,
     })
 }
+
+/// Fields of a fault that are lengths of time.
+const SPANS: [&str; 11] =
+    ["min", "max", "mean", "std", "apart", "every", "for", "uptime", "offset", "offset_spread", "recharge"];
+
+/// Fields of a fault that are numbers without bounds of their own.
+const NUMBERS: [&str; 11] = [
+    "shape",
+    "run_length",
+    "drift_ppm",
+    "drift_spread_ppm",
+    "capacity_joules",
+    "idle_watts",
+    "send_joules",
+    "send_joules_per_byte",
+    "receive_joules",
+    "receive_joules_per_byte",
+    "event_joules",
+];
 
 fn fault_document() -> Value {
     let document = json!({
@@ -218,5 +246,6 @@ fn faults() -> Value {
         "set_for": {"enum": ["fleet", "group", "device"]},
         "origin": {"type": "string", "description": "A preset, a file, or http"},
         "document": named("FaultDocument"),
+        "warnings": list(text()),
     }))
 }

@@ -1,0 +1,52 @@
+//! Environment variables that stand in for flags: empty ones do not count, and wrong ones are named.
+
+use std::env;
+
+use clap::builder::{Resettable, StyledStr};
+use clap::error::{ContextKind, ContextValue};
+use clap::{Arg, Command, Error};
+
+/// The verb whose flags have environment names.
+const VERB: &str = "run";
+
+/// The same command, deaf to variables that are set to nothing, as manifests and `.env` files have them.
+pub(super) fn without_empty(command: Command) -> Command {
+    let is_empty =
+        |argument: &Arg| argument.get_env().and_then(env::var_os).is_some_and(|value| value.is_empty());
+    command.mut_subcommand(VERB, |verb| {
+        verb.mut_args(|argument| match is_empty(&argument) {
+            true => argument.env(Resettable::Reset),
+            false => argument,
+        })
+    })
+}
+
+/// Say that a wrong value came from the environment, where it did.
+pub(super) fn name_source(mut error: Error, mut command: Command) -> Error {
+    let (Some(ContextValue::String(argument)), Some(ContextValue::String(value))) =
+        (error.get(ContextKind::InvalidArg), error.get(ContextKind::InvalidValue))
+    else {
+        return error;
+    };
+    // Arguments can only be shown once that is done.
+    command.build();
+    let mut known = command.find_subcommand(VERB).into_iter().flat_map(Command::get_arguments);
+    let found = known.find(|known| known.to_string() == *argument && !is_on_the_command_line(known));
+    let variable = found.and_then(Arg::get_env).and_then(|name| name.to_str());
+    let Some(variable) = variable.filter(|name| env::var(name).is_ok_and(|set| set.contains(value))) else {
+        return error;
+    };
+    let tip = StyledStr::from(format!("the value comes from the environment variable {variable}"));
+    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip]));
+    error
+}
+
+fn is_on_the_command_line(argument: &Arg) -> bool {
+    let long = argument.get_long().map(|long| format!("--{long}"));
+    let short = argument.get_short().map(|short| format!("-{short}"));
+    env::args().any(|given| {
+        let flag = given.split('=').next().unwrap_or_default();
+        long.as_deref() == Some(flag)
+            || short.as_deref().is_some_and(|short| given.starts_with(short) && !given.starts_with("--"))
+    })
+}

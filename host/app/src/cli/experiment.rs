@@ -1,0 +1,69 @@
+//! `wasmote experiment`: plans in virtual time.
+
+pub mod compare;
+pub mod list;
+mod progress;
+pub mod report;
+pub mod run;
+pub mod schema;
+pub mod verify;
+
+use clap::Subcommand;
+
+use super::Failure;
+use crate::exit::Exit;
+use crate::experiment::ExperimentError;
+
+const RUN_EXAMPLES: &str = "\
+Examples:
+  wasmote experiment run ten-nodes
+  wasmote experiment run my-plan.toml --seeds 10 --out results
+  wasmote experiment run fifty-nodes --set faults.loss.probability=0.3 --set duration=5m
+  wasmote experiment run ten-nodes --json --junit junit.xml";
+
+const RUN_NOTES: &str = "\
+PLAN is a file, a plan in ./experiments, or one that ships: see `wasmote experiment list`.
+
+The summary goes to stdout, everything else to a folder of its own below --out.
+
+Exit codes: 0 done; 1 failed, or the ledger of a run does not close; 2 the plan makes no sense; 99 a threshold
+is missed.";
+
+const VERIFY_NOTES: &str = "\
+Runs everything in DIR again from its own plan and components, and compares digests and files. Exit codes: 0 all
+is the same, 1 something differs.";
+
+/// What to do with experiments.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Run a plan and write a results folder
+    #[command(before_help = RUN_EXAMPLES, after_help = RUN_NOTES, help_template = super::TEMPLATE)]
+    Run(Box<run::Args>),
+    /// Run the plan of a results folder again, and compare
+    #[command(after_help = VERIFY_NOTES)]
+    Verify(verify::Args),
+    /// Write report.html and plots into results folders
+    Report(report::Args),
+    /// Put results folders side by side, with their differences and how sure these are
+    Compare(compare::Args),
+    /// Show the plans in ./experiments and those that ship
+    List(list::Args),
+    /// Print the JSON Schema of plans, for editors
+    Schema,
+}
+
+/// Do it.
+pub fn run(verb: Verb) -> Result<Exit, Failure> {
+    match verb {
+        Verb::Run(args) => run::run(&args),
+        Verb::Verify(args) => verify::run(&args),
+        Verb::Report(args) => report::run(&args),
+        Verb::Compare(args) => compare::run(&args),
+        Verb::List(args) => list::run(&args),
+        Verb::Schema => schema::run(),
+    }
+}
+
+fn failure(problem: ExperimentError) -> Failure {
+    if problem.is_usage() { Failure::usage(problem) } else { Failure::failed(problem) }
+}

@@ -1,0 +1,87 @@
+//! `wasmote experiment list`
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::cli::output::{to_stderr, to_stdout};
+use crate::cli::{Failure, style};
+use crate::document::Format;
+use crate::exit::Exit;
+use crate::experiment::source::{FOLDER, PlanSource, SHIPPED};
+
+/// How to list.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// A plan as it is shown.
+#[derive(Debug, Serialize)]
+struct Card {
+    name: String,
+    source: String,
+    description: String,
+    devices: u64,
+    duration_s: f64,
+    runs: usize,
+}
+
+/// Do it. Files that are no plans are named on stderr.
+pub fn run(args: &Args) -> Result<Exit, Failure> {
+    let mut cards = Vec::new();
+    for path in files(Path::new(FOLDER)) {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        match PlanSource::read(&path).and_then(|source| card(name, path.display().to_string(), &source)) {
+            Ok(card) => cards.push(card),
+            Err(problem) => to_stderr(format_args!("{problem}")),
+        }
+    }
+    for (name, text) in SHIPPED {
+        if !cards.iter().any(|card| card.name == name) {
+            let source = PlanSource::parse(text, Format::Toml, name, Path::new(""));
+            cards.push(
+                source.and_then(|it| card(name.into(), "built-in".into(), &it)).map_err(super::failure)?,
+            );
+        }
+    }
+    if args.json {
+        to_stdout(serde_json::to_string_pretty(&cards).map_err(Failure::failed)?);
+    } else {
+        table(&cards);
+    }
+    Ok(Exit::Done)
+}
+
+fn files(folder: &Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let is_plan = |path: &std::path::PathBuf| path.extension().is_some_and(|it| it == "toml" || it == "json");
+    let mut files: Vec<_> = entries.map(|entry| entry.path()).filter(is_plan).collect();
+    files.sort();
+    files
+}
+
+fn card(name: String, source: String, plan: &PlanSource) -> Result<Card, crate::experiment::ExperimentError> {
+    let document = plan.document()?;
+    let count = |group: &crate::config::file::GroupEntry| group.count.map_or(1, |count| u64::from(count.0));
+    let points: usize = document.sweep.values().map(|entry| entry.0.len()).product();
+    Ok(Card {
+        name,
+        source,
+        description: document.description.clone(),
+        devices: document.group.iter().map(count).sum(),
+        duration_s: document.duration.0.as_secs_f64(),
+        runs: points * document.seeds.0.len(),
+    })
+}
+
+fn table(cards: &[Card]) {
+    let strong = style::STRONG.on(&std::io::stdout());
+    let width = cards.iter().map(|card| card.name.len()).max().unwrap_or(0).max("NAME".len());
+    to_stdout(format_args!("{strong}{:width$}  {:>4}  DESCRIPTION{strong:#}", "NAME", "RUNS"));
+    for card in cards {
+        to_stdout(format_args!("{:width$}  {:>4}  {}", card.name, card.runs, card.description));
+    }
+}

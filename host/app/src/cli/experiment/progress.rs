@@ -1,0 +1,69 @@
+//! One line on stderr that says how far it is, where somebody can see it.
+
+use std::io::{IsTerminal, Write, stderr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::experiment::plan::Experiment;
+use crate::experiment::progress::Totals;
+
+/// How often the line changes.
+const APART: Duration = Duration::from_millis(200);
+
+/// Do the work, and show meanwhile how far it is.
+pub(super) fn shown<T>(experiment: &Experiment, work: impl FnOnce(&Totals) -> T) -> T {
+    let totals = Totals::default();
+    if !stderr().is_terminal() {
+        return work(&totals);
+    }
+    let seeds = experiment.document.seeds.0.len() as f64;
+    let points = experiment.points.iter().map(|point| point.document.duration.0.as_secs_f64());
+    let goal = Goal { seconds: points.sum::<f64>() * seeds, runs: experiment.runs().len() };
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let shower = scope.spawn(|| goal.show(&totals, &over));
+        let outcome = work(&totals);
+        over.store(true, Ordering::Relaxed);
+        shower.thread().unpark();
+        outcome
+    })
+}
+
+struct Goal {
+    /// Of virtual time, over all runs.
+    seconds: f64,
+    runs: usize,
+}
+
+impl Goal {
+    fn show(&self, totals: &Totals, over: &AtomicBool) {
+        let began = Instant::now();
+        while !over.load(Ordering::Relaxed) {
+            let line = self.line(totals, began.elapsed().as_secs_f64());
+            let mut err = stderr().lock();
+            let _ = write!(err, "\r\x1b[2K{line}").and_then(|()| err.flush());
+            drop(err);
+            std::thread::park_timeout(APART);
+        }
+        let _ = write!(stderr(), "\r\x1b[2K");
+    }
+
+    fn line(&self, totals: &Totals, took: f64) -> String {
+        let simulated = totals.simulated.load(Ordering::Relaxed) as f64 / 1e9;
+        let steps = totals.steps.load(Ordering::Relaxed) as f64;
+        let done = totals.finished.load(Ordering::Relaxed);
+        let share = (simulated / self.seconds).clamp(0.0, 1.0);
+        let left = match share > 0.0 {
+            true => format!("{:.0} s left", took * (1.0 - share) / share),
+            false => "...".to_owned(),
+        };
+        format!(
+            "{:3.0} %  {simulated:.0} of {:.0} simulated seconds, run {} of {}, {:.2} million events/s, {left}",
+            share * 100.0,
+            self.seconds,
+            (done + 1).min(self.runs),
+            self.runs,
+            steps / took.max(1e-3) / 1e6,
+        )
+    }
+}

@@ -1,0 +1,54 @@
+//! `wasmote experiment report DIR...`
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use crate::cli::Failure;
+use crate::cli::output::{to_stderr, to_stdout};
+use crate::exit::Exit;
+use crate::report::{self, Written};
+
+/// What to report on.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Results folders; each gets its own report.html, and plots as SVG files under plots/
+    #[arg(required = true, value_name = "DIR")]
+    folders: Vec<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Do it. A folder that cannot be reported on is named, and makes it fail after the others are done.
+pub fn run(args: &Args) -> Result<Exit, Failure> {
+    let mut problems = 0;
+    let mut done = Vec::new();
+    for folder in &args.folders {
+        match report::html(folder) {
+            Ok(written) => {
+                told(args, folder, &written);
+                done.push(written);
+            }
+            Err(problem) => {
+                problems += 1;
+                let _ = Failure::failed(problem).report();
+            }
+        }
+    }
+    if args.json {
+        let written = |it: &Written| json!({"page": it.page, "plots": it.plots, "complete": it.complete});
+        let all: Vec<_> = done.iter().map(written).collect();
+        to_stdout(serde_json::to_string_pretty(&all).map_err(Failure::failed)?);
+    }
+    Ok(if problems == 0 { Exit::Done } else { Exit::Failed })
+}
+
+fn told(args: &Args, folder: &Path, written: &Written) {
+    if !args.json {
+        to_stdout(written.page.display());
+    }
+    if !written.complete {
+        to_stderr(format_args!("{}: the experiment is incomplete, and its report says so", folder.display()));
+    }
+}

@@ -1,0 +1,93 @@
+//! What a person reads at the end.
+
+use crate::cli::output::to_stdout;
+use crate::cli::style;
+use crate::experiment::plan::{Experiment, words_of};
+use crate::experiment::results::Results;
+use crate::experiment::summary::Summary;
+
+/// Longest list of runs that is shown line by line.
+const SHOWN: usize = 50;
+
+pub(super) fn print(experiment: &Experiment, results: &Results, summaries: &[Summary]) {
+    let document = &experiment.document;
+    let strong = style::STRONG.on(&std::io::stdout());
+    let (runs, devices) = (summaries.len(), experiment.devices());
+    let up_to = if experiment.points.len() > 1 { "up to " } else { "" };
+    to_stdout(format_args!(
+        "{strong}{}{strong:#}: {up_to}{devices} {}, {} of virtual time, {runs} {}",
+        document.name,
+        if devices == 1 { "device" } else { "devices" },
+        humantime::format_duration(document.duration.0),
+        if runs == 1 { "run" } else { "runs" },
+    ));
+    to_stdout("");
+    for (at, summary) in summaries.iter().enumerate().take(SHOWN) {
+        let took = results.manifest.runs[at].real_seconds.unwrap_or(0.0);
+        run(summary, took);
+    }
+    if runs > SHOWN {
+        to_stdout(format_args!("  ... and {} more", runs - SHOWN));
+    }
+    thresholds(summaries);
+    to_stdout(format_args!("{}", results.folder.display()));
+}
+
+fn run(summary: &Summary, took: f64) {
+    let faint = style::FAINT.on(&std::io::stdout());
+    let mut name = words_of(&summary.point);
+    name.push(format!("seed={}", summary.seed));
+    let figures = &summary.total;
+    let percent = figures.delivery_ratio().map_or("nothing expected".to_owned(), |ratio| {
+        format!("{:.2} % of {} delivered", ratio * 100.0, figures.expected)
+    });
+    let quantile = |share| match figures.latencies.quantile(share) {
+        Some(seconds) => format!("{seconds:.3} s"),
+        None => "-".to_owned(),
+    };
+    to_stdout(format_args!(
+        "  {}: {percent}, latency p50 {} p95 {} p99 {}{}",
+        name.join(" "),
+        quantile(0.5),
+        quantile(0.95),
+        quantile(0.99),
+        if summary.ledger_closes { "" } else { ", THE LEDGER DOES NOT CLOSE" },
+    ));
+    to_stdout(format_args!(
+        "    {faint}digest {}, {} events in {took:.2} s{}{faint:#}",
+        summary.digest,
+        summary.events,
+        if summary.aborted { ", ended by a threshold" } else { "" },
+    ));
+}
+
+/// Each threshold once, with the runs that missed it.
+fn thresholds(summaries: &[Summary]) {
+    let Some(first) = summaries.first().filter(|summary| !summary.thresholds.is_empty()) else { return };
+    let (green, red) = (style::GOOD.on(&std::io::stdout()), style::ERROR.on(&std::io::stdout()));
+    to_stdout("");
+    for (at, verdict) in first.thresholds.iter().enumerate() {
+        let all = summaries.iter().filter_map(|summary| summary.thresholds.get(at));
+        let missed = all.clone().filter(|verdict| !verdict.ok).count();
+        let values: Vec<f64> = all.filter_map(|verdict| verdict.value.as_f64()).collect();
+        let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+        let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let found = match (values.is_empty(), low == high) {
+            (true, _) => "nothing measured".to_owned(),
+            (_, true) => format!("{low:.4}"),
+            (_, false) => format!("{low:.4} to {high:.4}"),
+        };
+        match missed {
+            0 => to_stdout(format_args!("  {green}✓{green:#} {}  ({found})", verdict.text)),
+            _ if summaries.len() == 1 => {
+                to_stdout(format_args!("  {red}✗{red:#} {}  ({found})", verdict.text))
+            }
+            missed => to_stdout(format_args!(
+                "  {red}✗{red:#} {}  ({found}), missed by {missed} of {} runs",
+                verdict.text,
+                summaries.len()
+            )),
+        }
+    }
+    to_stdout("");
+}

@@ -1,0 +1,82 @@
+//! `wasmote experiment verify DIR`
+
+use std::path::{Path, PathBuf};
+
+use anyhow::anyhow;
+use wasmote_engine::Engine;
+
+use super::{failure, progress};
+use crate::cli::output::{to_stderr, to_stdout};
+use crate::cli::{Failure, style};
+use crate::exit::Exit;
+use crate::experiment::results::cores;
+use crate::experiment::verify::{Comparison, Recorded};
+
+/// What to verify.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// A results folder
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// Runs at one time [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
+    workers: Option<u32>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// A folder that is gone when this is.
+struct Scratch(PathBuf);
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Do it.
+pub fn run(args: &Args) -> Result<Exit, Failure> {
+    let engine = Engine::new().map_err(Failure::failed)?;
+    let recorded = Recorded::read(&args.folder, &engine).map_err(failure)?;
+    if !recorded.manifest.complete {
+        let folder = args.folder.display();
+        return Err(Failure::failed(anyhow!(
+            "`{folder}` is incomplete: whoever filled it was stopped; run it again with `{}`",
+            recorded.manifest.command
+        )));
+    }
+    let strangers = recorded.strangers();
+    for stranger in &strangers {
+        to_stderr(format_args!("{stranger}"));
+    }
+    let name = format!("wasmote-verify-{}", std::process::id());
+    let scratch = Scratch(std::env::temp_dir().join(name));
+    let workers = args.workers.map_or_else(cores, |workers| workers as usize);
+    let outcome =
+        progress::shown(&recorded.experiment, |totals| recorded.verify(&scratch.0, workers, totals));
+    let comparisons = outcome.map_err(Failure::failed)?;
+    if args.json {
+        to_stdout(serde_json::to_string_pretty(&comparisons).map_err(Failure::failed)?);
+    } else {
+        print(&comparisons, &args.folder);
+    }
+    let same = strangers.is_empty() && comparisons.iter().all(Comparison::is_same);
+    Ok(if same { Exit::Done } else { Exit::Failed })
+}
+
+fn print(comparisons: &[Comparison], folder: &Path) {
+    let (green, red) = (style::GOOD.on(&std::io::stdout()), style::ERROR.on(&std::io::stdout()));
+    for comparison in comparisons {
+        if comparison.is_same() {
+            to_stdout(format_args!("  {green}✓{green:#} {} {}", comparison.path, comparison.found));
+            continue;
+        }
+        to_stdout(format_args!("  {red}✗{red:#} {} {}", comparison.path, comparison.found));
+        for difference in &comparison.differences {
+            to_stdout(format_args!("      {difference}"));
+        }
+    }
+    let (same, all) = (comparisons.iter().filter(|it| it.is_same()).count(), comparisons.len());
+    to_stdout(format_args!("{}: {same} of {all} runs are the same, to the byte", folder.display()));
+}

@@ -1,0 +1,192 @@
+//! `ledger.json`: what became of every message, device by device and at the broker.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use wasmote_sim::broker::tally::{DropReason, Tally};
+use wasmote_sim::device_id::Identity;
+use wasmote_sim::ledger::{FaultCounts, Ledger};
+
+use super::results::pretty;
+
+/// The accounts of a run at its end.
+pub struct Accounts {
+    devices: Vec<DeviceAccount>,
+    broker: Tally,
+    broker_waiting: u64,
+}
+
+struct DeviceAccount {
+    identity: Arc<Identity>,
+    ledger: Ledger,
+    /// Messages that wait: out, and in.
+    waiting: (u64, u64),
+    /// Messages that its behaviour was seen to publish.
+    published: u64,
+}
+
+type Row = (Arc<Identity>, Ledger, (u64, u64));
+
+impl Accounts {
+    /// Of these devices and this broker.
+    pub fn new(
+        devices: Vec<Row>,
+        published: impl Fn(usize) -> u64,
+        broker: Tally,
+        broker_waiting: u64,
+    ) -> Self {
+        let account = |(at, (identity, ledger, waiting))| DeviceAccount {
+            identity,
+            ledger,
+            waiting,
+            published: published(at),
+        };
+        Self { devices: devices.into_iter().enumerate().map(account).collect(), broker, broker_waiting }
+    }
+
+    /// Whether every message is accounted for: on each device, in all, at the broker, and between what was
+    /// seen to be published and what the ledgers have.
+    pub fn close(&self) -> bool {
+        let (total, waiting) = self.total();
+        self.devices.iter().all(DeviceAccount::closes)
+            && total.closes(waiting.0, waiting.1)
+            && self.broker.closes(self.broker_waiting)
+    }
+
+    fn total(&self) -> (Ledger, (u64, u64)) {
+        let empty = (Ledger::default(), (0, 0));
+        self.devices.iter().fold(empty, |(mut ledger, waiting), device| {
+            ledger.add(&device.ledger);
+            (ledger, (waiting.0 + device.waiting.0, waiting.1 + device.waiting.1))
+        })
+    }
+}
+
+impl DeviceAccount {
+    fn closes(&self) -> bool {
+        self.ledger.closes(self.waiting.0, self.waiting.1) && self.ledger.generated == self.published
+    }
+}
+
+/// A device, or all of them, as the file has it.
+#[derive(Serialize)]
+struct LedgerReport {
+    generated: u64,
+    sent: u64,
+    lost_offline: u64,
+    refused: u64,
+    waiting_out: u64,
+    arrived: u64,
+    received: u64,
+    discarded: u64,
+    waiting_in: u64,
+    faults: BTreeMap<String, FaultReport>,
+}
+
+#[derive(Serialize)]
+struct DeviceReport<'a> {
+    device: &'a str,
+    group: &'a str,
+    closes: bool,
+    #[serde(flatten)]
+    ledger: LedgerReport,
+}
+
+/// What one fault did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct FaultReport {
+    dropped_out: u64,
+    dropped_in: u64,
+    delayed: u64,
+    duplicated: u64,
+    corrupted: u64,
+    outages: u64,
+}
+
+impl From<&FaultCounts> for FaultReport {
+    fn from(counts: &FaultCounts) -> Self {
+        Self {
+            dropped_out: counts.dropped_out,
+            dropped_in: counts.dropped_in,
+            delayed: counts.delayed,
+            duplicated: counts.duplicated_out + counts.duplicated_in,
+            corrupted: counts.corrupted,
+            outages: counts.outages,
+        }
+    }
+}
+
+impl LedgerReport {
+    fn new(ledger: &Ledger, waiting: (u64, u64)) -> Self {
+        Self {
+            generated: ledger.generated,
+            sent: ledger.sent,
+            lost_offline: ledger.lost_offline,
+            refused: ledger.refused_full,
+            waiting_out: waiting.0,
+            arrived: ledger.arrived,
+            received: ledger.received,
+            discarded: ledger.discarded,
+            waiting_in: waiting.1,
+            faults: ledger.faults().map(|(id, counts)| (id.to_string(), counts.into())).collect(),
+        }
+    }
+}
+
+/// The whole as JSON.
+pub fn json(accounts: &Accounts) -> String {
+    #[derive(Serialize)]
+    struct Whole<'a> {
+        closes: bool,
+        total: LedgerReport,
+        broker: Value,
+        devices: Vec<DeviceReport<'a>>,
+    }
+    let (total, waiting) = accounts.total();
+    let tally = &accounts.broker;
+    let dropped: BTreeMap<_, _> =
+        DropReason::ALL.iter().map(|it| (it.as_str(), tally.dropped(*it))).collect();
+    let broker = json!({
+        "received": tally.received,
+        "wills": tally.wills,
+        "unmatched": tally.unmatched,
+        "copies": tally.copies,
+        "delivered": tally.delivered,
+        "dropped": dropped,
+        "waiting": accounts.broker_waiting,
+        "closes": tally.closes(accounts.broker_waiting),
+    });
+    let devices = accounts.devices.iter().map(|device| DeviceReport {
+        device: device.identity.id.as_str(),
+        group: &device.identity.group,
+        closes: device.closes(),
+        ledger: LedgerReport::new(&device.ledger, device.waiting),
+    });
+    pretty(&Whole {
+        closes: accounts.close(),
+        total: LedgerReport::new(&total, waiting),
+        broker,
+        devices: devices.collect(),
+    })
+}
+
+/// What each fault did after an earlier time.
+pub fn difference(now: &Ledger, then: &Ledger) -> BTreeMap<String, FaultReport> {
+    let then: BTreeMap<_, FaultReport> =
+        then.faults().map(|(id, counts)| (id.clone(), counts.into())).collect();
+    let since = |(id, now): (&Arc<str>, &FaultCounts)| {
+        let (now, then) = (FaultReport::from(now), then.get(id).copied().unwrap_or_default());
+        let since = FaultReport {
+            dropped_out: now.dropped_out - then.dropped_out,
+            dropped_in: now.dropped_in - then.dropped_in,
+            delayed: now.delayed - then.delayed,
+            duplicated: now.duplicated - then.duplicated,
+            corrupted: now.corrupted - then.corrupted,
+            outages: now.outages - then.outages,
+        };
+        (id.to_string(), since)
+    };
+    now.faults().map(since).collect()
+}

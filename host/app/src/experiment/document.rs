@@ -1,0 +1,256 @@
+//! A plan as people write it, in TOML or JSON.
+//!
+//! ```toml
+//! name = "a-storm"
+//! duration = "10m"
+//! faults = "realistic"
+//! thresholds = ["delivery_ratio >= 0.8"]
+//!
+//! [[group]]
+//! behaviour = "heartbeat"
+//! count = 10
+//!
+//! [[timeline]]
+//! at = "5m"
+//! crash = { share = 0.5 }
+//! ```
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use wasmote_sim::device_id::DeviceId;
+use wasmote_sim::faults::Directions;
+use wasmote_sim::faults::span::Span;
+use wasmote_sim::message::Qos;
+
+use super::range::{Quantity, SweepEntry};
+use super::seeds::Seeds;
+use super::threshold::ThresholdEntry;
+use crate::config::file::{FaultsEntry, GroupEntry};
+use crate::config::values::{Count, Keepalive, Length, MqttVersion, Switch, TopicRoot, from_text};
+
+/// A plan. Paths in it are relative to its folder.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanDocument {
+    /// What to call the experiment.
+    pub name: DeviceId,
+    /// What it is for.
+    #[serde(default)]
+    pub description: String,
+    /// How long a run lasts, the warm-up included.
+    pub duration: Span,
+    /// How long at the beginning is not measured; 0 by default.
+    #[serde(default)]
+    pub warm_up: Span,
+    /// The length of a row of the time series; 5 s by default.
+    #[serde(default = "five_seconds")]
+    pub interval: Span,
+    /// The calendar's time at the beginning of a run; 2026-01-01T00:00:00Z by default.
+    #[serde(default)]
+    pub starts_at: Option<String>,
+    /// One run for each; `[1]` by default.
+    #[serde(default)]
+    pub seeds: Seeds,
+    /// Devices, at least one.
+    #[serde(alias = "groups")]
+    pub group: Vec<GroupEntry>,
+    /// Configuration of every behaviour, under that of the groups.
+    #[serde(default)]
+    pub config: Map<String, Value>,
+    /// Limits of every device, under those of the groups.
+    #[serde(default)]
+    pub limits: Map<String, Value>,
+    /// A preset, a file, or the document itself; `none` by default.
+    #[serde(default)]
+    pub faults: Option<FaultsEntry>,
+    /// What happens when.
+    #[serde(default)]
+    pub timeline: Vec<TimelineEntry>,
+    /// Fields by path, and the values that they take in turn.
+    #[serde(default)]
+    pub sweep: BTreeMap<String, SweepEntry>,
+    /// What has to hold at the end.
+    #[serde(default, alias = "threshold")]
+    pub thresholds: Vec<ThresholdEntry>,
+    /// The first levels of every topic; `wasmote` by default.
+    #[serde(default, deserialize_with = "from_text")]
+    pub topic_root: Option<TopicRoot>,
+    /// The MQTT version; 5 by default.
+    #[serde(default, deserialize_with = "from_text")]
+    pub mqtt: Option<MqttVersion>,
+    /// Longest silence that the broker accepts, by half again; 10 s by default.
+    #[serde(default, deserialize_with = "from_text")]
+    pub keepalive: Option<Keepalive>,
+    /// How long the broker keeps the session of a lost connection; 0 by default.
+    #[serde(default, deserialize_with = "from_text")]
+    pub session_expiry: Option<Length>,
+    /// How long every packet takes between a device and the broker, each way; 1 ms by default.
+    #[serde(default = "one_millisecond")]
+    pub packet_latency: Span,
+    /// Whether each message gets an event and a line in its devices' logs, and what behaviours log below
+    /// `info` with it; by default in fleets of up to 20 devices.
+    #[serde(default)]
+    pub log_messages: Switch,
+}
+
+fn five_seconds() -> Span {
+    Span(std::time::Duration::from_secs(5))
+}
+
+fn one_millisecond() -> Span {
+    Span(std::time::Duration::from_millis(1))
+}
+
+/// Something that happens at one time: one action, or the beginning of a phase, or both.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TimelineEntry {
+    /// When, from the beginning of the run on.
+    pub at: Span,
+    /// A phase of this name begins. It lasts until the next one, or to the end.
+    pub phase: Option<DeviceId>,
+    /// Other faults: a preset, a file, or the document itself.
+    pub faults: Option<FaultsEntry>,
+    /// With `faults` or `ramp`: only those of this group.
+    pub group: Option<String>,
+    /// With `faults`: only those of devices whose names fit; `*` stands for any run of characters.
+    pub device: Option<String>,
+    /// One field of a fault goes from one value to another in steps.
+    pub ramp: Option<Ramp>,
+    /// Devices lose their power and memory, and start again after 5 s.
+    pub crash: Option<Whom>,
+    /// Devices stop in order, until they are started again.
+    pub stop: Option<Whom>,
+    /// Devices that were stopped start again.
+    pub start: Option<Whom>,
+    /// Connections break without a farewell, and stay away for a while.
+    pub disconnect: Option<Disconnect>,
+    /// A group and the rest of the fleet do not hear each other for a while.
+    pub partition: Option<Partition>,
+    /// The host publishes a message, as a user would.
+    pub publish: Option<Publish>,
+    /// Devices join a group.
+    pub add: Option<Add>,
+    /// A group starts again with another configuration or behaviour.
+    pub configure: Option<Configure>,
+}
+
+/// Devices: all that are left when every given field has had its say.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Whom {
+    /// Only of this group.
+    pub group: Option<String>,
+    /// Only those whose names fit one of these; `*` stands for any run of characters.
+    pub devices: Option<Vec<String>>,
+    /// This share of them, chosen by the seed; from 0 to 1.
+    pub share: Option<f64>,
+    /// This many of them, chosen by the seed.
+    pub count: Option<u32>,
+}
+
+/// A field of a fault changes in steps.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ramp {
+    /// The fault's id and the field, such as `loss.probability`.
+    pub field: String,
+    /// The value at the beginning.
+    pub from: Quantity,
+    /// The value at the end.
+    pub to: Quantity,
+    /// How long it takes.
+    pub over: Span,
+    /// In how many steps; 10 by default.
+    #[serde(default = "ten")]
+    pub steps: u32,
+}
+
+fn ten() -> u32 {
+    10
+}
+
+/// Connections break.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Disconnect {
+    /// See [`Whom`].
+    pub group: Option<String>,
+    /// See [`Whom`].
+    pub devices: Option<Vec<String>>,
+    /// See [`Whom`].
+    pub share: Option<f64>,
+    /// See [`Whom`].
+    pub count: Option<u32>,
+    /// How long they stay away.
+    #[serde(rename = "for")]
+    pub lasting: Span,
+}
+
+/// A group is cut off.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Partition {
+    /// The group.
+    pub group: String,
+    /// For how long.
+    #[serde(rename = "for")]
+    pub lasting: Span,
+    /// Which ways; both by default.
+    #[serde(default = "both")]
+    pub direction: Directions,
+    /// The other side as names with `*`: by default the other groups, and the broker if there are none.
+    pub peers: Option<Vec<String>>,
+}
+
+fn both() -> Directions {
+    Directions::Both
+}
+
+/// A message of the host's own.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Publish {
+    /// Where.
+    pub topic: String,
+    /// A text as it is, everything else as JSON.
+    #[serde(default)]
+    pub payload: Value,
+    /// 0 by default.
+    #[serde(default)]
+    pub qos: Qos,
+    /// Whether the broker keeps it.
+    #[serde(default)]
+    pub retain: bool,
+}
+
+/// Devices join.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Add {
+    /// Which group.
+    pub group: String,
+    /// How many.
+    #[serde(deserialize_with = "count")]
+    pub count: Count,
+}
+
+fn count<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Count, D::Error> {
+    let found: Option<Count> = from_text(deserializer)?;
+    found.ok_or_else(|| serde::de::Error::custom("expected a number of devices"))
+}
+
+/// A group changes.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Configure {
+    /// Which group.
+    pub group: String,
+    /// Values of the configuration that change; the others stay.
+    #[serde(default)]
+    pub config: Map<String, Value>,
+    /// Another behaviour: a built-in one, a file, or a folder.
+    pub behaviour: Option<String>,
+}

@@ -1,0 +1,93 @@
+//! All runs of an experiment, on as many threads as wanted.
+//!
+//! A run is one thread and shares nothing with others but compiled code, so how many of them there are at
+//! one time changes nothing but how long it takes.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use super::ExperimentError;
+use super::plan::{Experiment, RunNumber};
+use super::progress::{Progress, Totals};
+use super::results::Results;
+use super::run::run;
+use super::summary::Summary;
+
+/// Do something for each run, on several threads. The outcomes are in the order of the runs. After a failure
+/// no further run begins, and the first failure by order is returned.
+pub fn for_each<T: Send>(
+    runs: &[RunNumber],
+    workers: usize,
+    work: impl Fn(&RunNumber) -> Result<T, ExperimentError> + Sync,
+) -> Result<Vec<T>, ExperimentError> {
+    let next = AtomicUsize::new(0);
+    let failed = AtomicBool::new(false);
+    let outcomes: Vec<Mutex<Option<Result<T, ExperimentError>>>> =
+        runs.iter().map(|_| Mutex::new(None)).collect();
+    std::thread::scope(|scope| {
+        for _ in 0..workers.clamp(1, runs.len().max(1)) {
+            scope.spawn(|| {
+                while let Some(run) = runs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if failed.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    let outcome = work(run);
+                    failed.fetch_or(outcome.is_err(), Ordering::Relaxed);
+                    *outcomes[run.index].lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+                }
+            });
+        }
+    });
+    outcomes
+        .into_iter()
+        .filter_map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner))
+        .collect()
+}
+
+/// Run an experiment into a folder, run by run.
+pub fn execute(
+    experiment: &Experiment,
+    results: &mut Results,
+    workers: usize,
+    totals: &Totals,
+) -> Result<Vec<Summary>, ExperimentError> {
+    let runs = experiment.runs();
+    let folder = results.folder.clone();
+    let shared = Mutex::new(results);
+    let summaries = for_each(&runs, workers, |number| {
+        let path = {
+            let results = shared.lock().unwrap_or_else(PoisonError::into_inner);
+            folder.join(&results.manifest.runs[number.index].path)
+        };
+        let began = Instant::now();
+        let summary = run_one(experiment, number, &path, totals)?;
+        let took = began.elapsed().as_secs_f64();
+        let mut results = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let card = &mut results.manifest.runs[number.index];
+        card.digest = Some(summary.digest.clone());
+        card.real_seconds = Some(took);
+        card.events_per_second = Some(summary.events as f64 / took);
+        results.write_manifest()?;
+        Ok(summary)
+    })?;
+    shared.into_inner().unwrap_or_else(PoisonError::into_inner).complete()?;
+    Ok(summaries)
+}
+
+/// One run into its folder.
+pub fn run_one(
+    experiment: &Experiment,
+    number: &RunNumber,
+    folder: &Path,
+    totals: &Totals,
+) -> Result<Summary, ExperimentError> {
+    fs::create_dir_all(folder).map_err(ExperimentError::writing(&folder.display()))?;
+    let point = &experiment.points[number.point];
+    let summary = run(point, number.seed, &experiment.components, folder, &Progress::new(totals));
+    totals.finished.fetch_add(1, Ordering::Relaxed);
+    summary
+}

@@ -1,0 +1,240 @@
+//! An experiment: a plan's points and seeds, all of them checked before the first run.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+use wasmote_engine::Engine;
+use wasmote_sim::rng::Seed;
+use wasmote_sim::time::{Time, WallTime};
+
+use super::document::PlanDocument;
+use super::script::{Script, compile};
+use super::seeds::Seeds;
+use super::source::PlanSource;
+use super::sweep::{PointValues, at_point, combinations};
+use super::threshold::Part;
+use super::{ExperimentError, path};
+use crate::assignment::Assignments;
+use crate::config::Settings;
+use crate::config::file::FileConfig;
+use crate::config::resolve::resolve_file;
+use crate::config::values::LogFormat;
+use crate::nearest::did_you_mean;
+use crate::plan::Components;
+use crate::source::Source;
+
+/// Rows of a time series that anybody could use.
+const MOST_INTERVALS: u128 = 100_000;
+
+/// Everything that is to be run.
+pub struct Experiment {
+    /// The plan, with what was set on the command line.
+    pub source: PlanSource,
+    /// What it says.
+    pub document: PlanDocument,
+    /// Its points, at least one.
+    pub points: Vec<Point>,
+    /// The behaviours of all points, each compiled once.
+    pub components: Components,
+}
+
+/// One combination of values.
+pub struct Point {
+    /// The values that are swept.
+    pub values: PointValues,
+    /// The plan with these values.
+    pub document: PlanDocument,
+    /// The devices and what they need.
+    pub settings: Settings,
+    /// The calendar's time at the beginning of a run.
+    pub epoch: WallTime,
+    /// What happens when.
+    pub script: Script,
+}
+
+/// One run of an experiment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunNumber {
+    /// Position, from 0.
+    pub index: usize,
+    /// Position of its point.
+    pub point: usize,
+    /// Its seed.
+    pub seed: Seed,
+}
+
+/// What the command line changes about a plan.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// Values by path.
+    pub set: Vec<(String, Value)>,
+    /// A number of seeds, from the plan's first on.
+    pub seeds: Option<u64>,
+}
+
+impl Changes {
+    /// Read `path=value` texts; the values are JSON, or else text.
+    pub fn parse(texts: &[String], seeds: Option<u64>) -> Result<Self, ExperimentError> {
+        let parse = |text: &String| {
+            let expected =
+                || ExperimentError::invalid("--set", format!("expected PATH=VALUE, found `{text}`"));
+            let (path, value) = text.split_once('=').ok_or_else(expected)?;
+            // The rule for values is that of every KEY=VALUE.
+            let mut read = serde_json::Map::new();
+            let assignment: Assignments = format!("v={value}").parse().map_err(|_| expected())?;
+            assignment.apply(&mut read).map_err(|_| expected())?;
+            Ok((path.trim().to_owned(), read.remove("v").unwrap_or_default()))
+        };
+        Ok(Self { set: texts.iter().map(parse).collect::<Result<_, ExperimentError>>()?, seeds })
+    }
+}
+
+impl Experiment {
+    /// Check a plan and compile its behaviours.
+    pub fn new(mut source: PlanSource, changes: &Changes, engine: &Engine) -> Result<Self, ExperimentError> {
+        for (field, value) in &changes.set {
+            path::set(&mut source.value, field, value.clone())
+                .map_err(|problem| ExperimentError::invalid(format!("--set {field}"), problem))?;
+        }
+        let mut document = source.document()?;
+        if let Some(count) = changes.seeds {
+            let base = document.seeds.0.first().copied().unwrap_or(1);
+            document.seeds = Seeds::count(count, base);
+            source.value["seeds"] = document.seeds.0.clone().into();
+        }
+        let combinations = combinations(&document.sweep)
+            .map_err(|problem| ExperimentError::invalid(format!("{}: sweep", source.shown), problem))?;
+        let points = combinations.into_iter().map(|values| Point::new(&source, values));
+        let points: Vec<Point> = points.collect::<Result<_, _>>()?;
+        let components = Components::load(points.iter().flat_map(Point::sources), engine)?;
+        Ok(Self { source, document, points, components })
+    }
+
+    /// Every run, points before seeds.
+    pub fn runs(&self) -> Vec<RunNumber> {
+        let pairs = (0..self.points.len())
+            .flat_map(|point| self.document.seeds.0.iter().map(move |seed| (point, *seed)));
+        let run = |(index, (point, seed))| RunNumber { index, point, seed: Seed::new(seed) };
+        pairs.enumerate().map(run).collect()
+    }
+
+    /// Devices at the beginning of the largest run.
+    pub fn devices(&self) -> usize {
+        self.points.iter().map(|point| point.settings.devices()).max().unwrap_or(0)
+    }
+}
+
+impl Point {
+    fn new(source: &PlanSource, values: PointValues) -> Result<Self, ExperimentError> {
+        let source = at_point(source, &values)?;
+        let document = source.document()?;
+        let invalid = |field: &str, problem: String| {
+            ExperimentError::invalid(format!("{}: {field}", source.shown), problem)
+        };
+        check_times(&document).map_err(|(field, problem)| invalid(field, problem))?;
+        let file = FileConfig {
+            group: document.group.clone(),
+            config: document.config.clone(),
+            limits: document.limits.clone(),
+            topic_root: document.topic_root.clone(),
+            mqtt: document.mqtt,
+            keepalive: document.keepalive,
+            session_expiry: document.session_expiry,
+            faults: document.faults.clone(),
+            log: Some(LogFormat::Text),
+            log_messages: Some(document.log_messages),
+            ..FileConfig::default()
+        };
+        if document.group.is_empty() {
+            return Err(invalid("group", "there is none; write at least one `[[group]]`".into()));
+        }
+        let settings = resolve_file(file, &source.folder, &source.shown)?;
+        let script = compile(&document, &settings, Path::new(&source.folder))
+            .map_err(|(field, problem)| invalid(&field, problem))?;
+        check_parts(&document, &settings, &script).map_err(|(field, problem)| invalid(&field, problem))?;
+        let epoch = epoch(document.starts_at.as_deref()).map_err(|problem| invalid("starts_at", problem))?;
+        Ok(Self { values, document, settings, epoch, script })
+    }
+
+    fn sources(&self) -> impl Iterator<Item = &Source> {
+        self.settings.groups.iter().map(|group| &group.behaviour).chain(&self.script.sources)
+    }
+
+    /// When it ends.
+    pub fn end(&self) -> Time {
+        Time::ZERO + self.document.duration.0
+    }
+
+    /// Where stretches of time end that are counted on their own: rows of the time series, the warm-up,
+    /// and phases.
+    pub fn stretches(&self) -> Vec<Time> {
+        let (interval, end) = (self.document.interval.0, self.end());
+        let rows = std::iter::successors(Some(Time::ZERO + interval), |row| Some(*row + interval));
+        let mut ends: Vec<Time> = rows.take_while(|row| *row < end).chain([end]).collect();
+        ends.push(Time::ZERO + self.document.warm_up.0);
+        ends.extend(self.script.phases.iter().map(|phase| phase.from));
+        ends.retain(|at| *at > Time::ZERO);
+        ends.sort_unstable();
+        ends.dedup();
+        ends
+    }
+}
+
+fn check_times(plan: &PlanDocument) -> Result<(), (&'static str, String)> {
+    let (duration, interval) = (plan.duration.0, plan.interval.0);
+    if duration.is_zero() {
+        return Err(("duration", "it is zero; write a time such as \"20m\"".into()));
+    }
+    if plan.warm_up.0 >= duration {
+        return Err(("warm_up", "it is not shorter than `duration`, so nothing would be measured".into()));
+    }
+    if interval.is_zero() || duration.as_nanos() / interval.as_nanos() > MOST_INTERVALS {
+        let problem = format!("it divides the run into more than {MOST_INTERVALS} rows; write a longer time");
+        return Err(("interval", problem));
+    }
+    Ok(())
+}
+
+/// Thresholds speak of groups and phases that exist.
+fn check_parts(plan: &PlanDocument, settings: &Settings, script: &Script) -> Result<(), (String, String)> {
+    let groups: Vec<&str> = settings.groups.iter().map(|group| group.name.as_str()).collect();
+    let phases: Vec<&str> = script.phases.iter().map(|phase| phase.name.as_str()).collect();
+    for (index, entry) in plan.thresholds.iter().enumerate() {
+        let (what, name, known) = match &entry.check.part {
+            Part::Whole => continue,
+            Part::Group(name) => ("group", name, &groups),
+            Part::Phase(name) => ("phase", name, &phases),
+        };
+        if !known.contains(&name.as_str()) {
+            let hint = did_you_mean(name, known.iter().copied());
+            let problem = match known.is_empty() {
+                true => format!("no {what} is called `{name}`; there is none"),
+                false => format!("no {what} is called `{name}`; there are `{}`{hint}", known.join("`, `")),
+            };
+            return Err((format!("thresholds[{index}]"), problem));
+        }
+    }
+    Ok(())
+}
+
+/// 2026-01-01T00:00:00Z: results do not depend on the day on which they are computed.
+const EPOCH: &str = "2026-01-01T00:00:00Z";
+
+fn epoch(text: Option<&str>) -> Result<WallTime, String> {
+    let text = text.unwrap_or(EPOCH);
+    let parsed = humantime::parse_rfc3339(text).ok();
+    let since = parsed.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
+    let nanos = since.map(|since: Duration| since.as_nanos()).and_then(|nanos| u64::try_from(nanos).ok());
+    nanos.map(WallTime::from_nanos).ok_or_else(|| format!("`{text}` is no time; write it like \"{EPOCH}\""))
+}
+
+/// The values of a point in a few words, for names of folders and lines of reports.
+pub fn words_of(values: &BTreeMap<String, Value>) -> Vec<String> {
+    let word = |(field, value): (&String, &Value)| {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        format!("{field}={value}")
+    };
+    values.iter().map(word).collect()
+}

@@ -1,0 +1,37 @@
+//! How far an experiment is: told by the runs, read by whoever shows it.
+
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use wasmote_sim::time::Time;
+
+/// Sums over all runs of an experiment.
+#[derive(Debug, Default)]
+pub struct Totals {
+    /// Simulated nanoseconds so far.
+    pub simulated: AtomicU64,
+    /// Steps so far.
+    pub steps: AtomicU64,
+    /// Runs that are over.
+    pub finished: AtomicUsize,
+}
+
+/// How far one run is.
+#[derive(Debug)]
+pub struct Progress<'a> {
+    totals: &'a Totals,
+    told: AtomicU64,
+}
+
+impl<'a> Progress<'a> {
+    /// Of a run that has not begun.
+    pub fn new(totals: &'a Totals) -> Self {
+        Self { totals, told: AtomicU64::new(0) }
+    }
+
+    /// The run has come to this time, and has made this many steps since it last said so.
+    pub fn advance(&self, to: Time, steps: u64) {
+        let before = self.told.swap(to.as_nanos(), Ordering::Relaxed);
+        self.totals.simulated.fetch_add(to.as_nanos().saturating_sub(before), Ordering::Relaxed);
+        self.totals.steps.fetch_add(steps, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,122 @@
+//! `broker.log`: comings and goings, as a broker would log them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use wasmote_sim::broker::packet::{Connect, Reply, Request};
+use wasmote_sim::broker::reason::CloseReason;
+use wasmote_sim::context::Protocol;
+use wasmote_sim::device::Now;
+use wasmote_sim::device_id::Identity;
+use wasmote_sim::message::{Message, Will};
+use wasmote_sim::virtual_time::observer::LinkId;
+
+use super::logs::Calendar;
+
+pub(super) struct BrokerLog {
+    file: BufWriter<File>,
+    /// Connections that there are, with their wills.
+    connected: BTreeMap<LinkId, Option<Will>>,
+    connections: u64,
+}
+
+impl BrokerLog {
+    pub(super) fn create(folder: &Path) -> io::Result<Self> {
+        let file = BufWriter::new(File::create(folder.join("broker.log"))?);
+        Ok(Self { file, connected: BTreeMap::new(), connections: 0 })
+    }
+
+    fn line(&mut self, at: Now, text: fmt::Arguments<'_>) -> io::Result<()> {
+        writeln!(self.file, "{} {text}", Calendar(at.wall))
+    }
+
+    pub(super) fn up(
+        &mut self,
+        at: Now,
+        link: LinkId,
+        device: &Identity,
+        request: &Request,
+    ) -> io::Result<()> {
+        match request {
+            Request::Connect(connect) => self.connects(at, link, connect),
+            Request::Disconnect(_) => {
+                if self.connected.remove(&link).is_some() {
+                    self.line(at, format_args!("Client {} disconnected.", device.id))?;
+                }
+                Ok(())
+            }
+            Request::Lost => {
+                let Some(will) = self.connected.remove(&link) else { return Ok(()) };
+                self.line(
+                    at,
+                    format_args!("Client {} closed its connection without a farewell.", device.id),
+                )?;
+                self.will(at, device, will)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn connects(&mut self, at: Now, link: LinkId, connect: &Connect) -> io::Result<()> {
+        self.connections += 1;
+        self.connected.insert(link, connect.will.clone());
+        let version = if connect.protocol == Protocol::V5 { "5" } else { "3.1.1" };
+        let (name, clean, alive) = (&connect.client_id, connect.clean_start, connect.keep_alive);
+        self.line(
+            at,
+            format_args!(
+                "Client {name} connected (MQTT {version}, clean start {clean}, keepalive {alive} s)."
+            ),
+        )?;
+        match &connect.will {
+            None => Ok(()),
+            Some(will) => self.line(at, format_args!("Client {name} has a will on {}.", will.message.topic)),
+        }
+    }
+
+    pub(super) fn down(&mut self, at: Now, link: LinkId, device: &Identity, reply: &Reply) -> io::Result<()> {
+        let id = &device.id;
+        match reply {
+            Reply::ConnAck(accepted) if accepted.session_present => {
+                self.line(at, format_args!("Client {id} goes on with its session."))
+            }
+            Reply::Refused(reason) => {
+                self.connected.remove(&link);
+                self.line(at, format_args!("Client {id} refused: {reason}."))
+            }
+            Reply::Close(reason) => {
+                let Some(will) = self.connected.remove(&link) else { return Ok(()) };
+                let why = match reason {
+                    CloseReason::KeepAliveTimeout => "has exceeded its time-out".to_owned(),
+                    other => format!("is disconnected by the broker: {other}"),
+                };
+                self.line(at, format_args!("Client {id} {why}."))?;
+                self.will(at, device, will)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn will(&mut self, at: Now, device: &Identity, will: Option<Will>) -> io::Result<()> {
+        let Some(will) = will else { return Ok(()) };
+        let (id, topic) = (&device.id, &will.message.topic);
+        match will.delay {
+            0 => self.line(at, format_args!("Will of {id} published on {topic}.")),
+            delay => self.line(at, format_args!("Will of {id} on {topic} waits for {delay} s.")),
+        }
+    }
+
+    pub(super) fn published(&mut self, at: Now, message: &Message) -> io::Result<()> {
+        let (topic, bytes) = (&message.topic, message.payload.len());
+        self.line(at, format_args!("The host published {bytes} bytes on {topic}."))
+    }
+
+    pub(super) fn finish(&mut self, at: Now) -> io::Result<()> {
+        let (connections, left) = (self.connections, self.connected.len());
+        self.line(at, format_args!("{connections} connections in all, {left} of them up at the end."))?;
+        self.file.flush()
+    }
+}

@@ -1,0 +1,73 @@
+//! `events.ndjson`: what devices tell, for programs.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use serde::Serialize;
+use wasmote_live::status::Happening;
+use wasmote_sim::device::Now;
+use wasmote_sim::message::Message;
+
+use crate::experiment::latencies::seconds;
+use crate::observer::told::Told;
+
+pub(super) struct Events(BufWriter<File>);
+
+/// One line. `step` is its place in the chain.
+#[derive(Serialize)]
+struct Line<'a> {
+    step: u64,
+    t_s: f64,
+    device: &'a str,
+    group: &'a str,
+    #[serde(flatten)]
+    told: Told<'a>,
+}
+
+/// A message that no device published.
+#[derive(Serialize)]
+struct HostLine<'a> {
+    step: u64,
+    t_s: f64,
+    kind: &'static str,
+    topic: &'a str,
+    payload: &'a str,
+}
+
+impl Events {
+    pub(super) fn create(folder: &Path) -> io::Result<Self> {
+        Ok(Self(BufWriter::with_capacity(1 << 16, File::create(folder.join("events.ndjson"))?)))
+    }
+
+    pub(super) fn notice(&mut self, step: u64, happening: &Happening) -> io::Result<()> {
+        self.write(&Line {
+            step,
+            t_s: seconds(happening.at.run.as_nanos()),
+            device: happening.device.id.as_str(),
+            group: &happening.device.group,
+            told: Told::of(happening),
+        })
+    }
+
+    pub(super) fn published(&mut self, at: Now, step: u64, message: &Message) -> io::Result<()> {
+        let payload = String::from_utf8_lossy(&message.payload);
+        let t_s = seconds(at.run.as_nanos());
+        self.write(&HostLine {
+            step,
+            t_s,
+            kind: "published",
+            topic: message.topic.as_str(),
+            payload: &payload,
+        })
+    }
+
+    fn write(&mut self, line: &impl Serialize) -> io::Result<()> {
+        serde_json::to_writer(&mut self.0, line)?;
+        self.0.write_all(b"\n")
+    }
+
+    pub(super) fn finish(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}

@@ -1,0 +1,68 @@
+//! What came over devices, and for how long.
+
+use wasmote_sim::action::Notice;
+use wasmote_sim::event::StopReason;
+use wasmote_sim::time::Time;
+
+/// All outages of a run, in the order in which they began.
+#[derive(Clone, Debug, Default)]
+pub struct Outages(Vec<Outage>);
+
+/// One outage of one device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outage {
+    /// Position of the device.
+    pub device: u32,
+    /// The fault's id; `timeline` for what the plan did to the device itself.
+    pub fault: String,
+    /// What it was.
+    pub kind: &'static str,
+    /// When it began.
+    pub from: Time,
+    /// When it ended; `None` if it had not by the end of the run.
+    pub to: Option<Time>,
+}
+
+/// What the plan itself does has this for a fault's id.
+const TIMELINE: &str = "timeline";
+/// An empty battery stays empty, whatever other faults a device is given.
+const BATTERY: &str = "battery";
+
+impl Outages {
+    pub(super) fn notice(&mut self, device: u32, now: Time, notice: &Notice) {
+        match notice {
+            Notice::FaultBegan(id, kind, _) => self.begin(device, id, kind, now),
+            Notice::FaultEnded(id, kind) => self.end(device, now, |it| *it.fault == **id && it.kind == *kind),
+            Notice::Crashed(_) => {
+                // A fault that crashes a device has told of itself just before.
+                let told = |it: &Outage| it.device == device && it.kind == "crash" && it.to.is_none();
+                if !self.0.iter().any(told) {
+                    self.begin(device, TIMELINE, "crash", now);
+                }
+            }
+            Notice::Died(id, _) => self.begin(device, id, BATTERY, now),
+            Notice::Stopped(StopReason::Requested) => self.begin(device, TIMELINE, "stop", now),
+            Notice::Started(_) => self.end(device, now, |it| it.fault == TIMELINE || it.kind == BATTERY),
+            _ => {}
+        }
+    }
+
+    /// A device was given other faults, which ends what the old ones had begun.
+    pub(super) fn forgotten(&mut self, device: u32, now: Time) {
+        self.end(device, now, |it| it.fault != TIMELINE && it.kind != BATTERY);
+    }
+
+    fn begin(&mut self, device: u32, fault: &str, kind: &'static str, from: Time) {
+        self.0.push(Outage { device, fault: fault.to_owned(), kind, from, to: None });
+    }
+
+    fn end(&mut self, device: u32, now: Time, which: impl Fn(&Outage) -> bool) {
+        let open = self.0.iter_mut().filter(|it| it.device == device && it.to.is_none());
+        open.filter(|it| which(it)).for_each(|it| it.to = Some(now));
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Outage> {
+        self.0.iter()
+    }
+}

@@ -1,0 +1,284 @@
+//! The results folder, and the manifest that says what is in it.
+//!
+//! ```text
+//! manifest.json      who made this, when and from what; `complete` is false until the end
+//! plan.toml          the plan with all that it refers to written out
+//! components/        the behaviours
+//! runs/<nnn>-…/      one folder a run, or all of it here if there is only one
+//! ```
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::ExperimentError;
+use super::plan::{Experiment, RunNumber, words_of};
+use super::sweep::PointValues;
+use crate::source::Source;
+
+/// The name of the manifest's file.
+pub const MANIFEST: &str = "manifest.json";
+/// The name of the plan's file.
+pub const PLAN: &str = "plan.toml";
+const COMPONENTS: &str = "components";
+
+/// What a results folder says of itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Manifest {
+    /// The version of this format: 1.
+    pub format: u32,
+    /// Whether all runs came to their end. A folder that says false was left in the middle.
+    pub complete: bool,
+    /// The program.
+    pub wasmote_version: String,
+    /// The plan.
+    pub plan: PlanCard,
+    /// The behaviours.
+    pub components: Vec<ComponentCard>,
+    /// The command that makes these results again.
+    pub command: String,
+    /// The machine.
+    pub host: HostCard,
+    /// When it began.
+    pub started_utc: String,
+    /// When it ended.
+    pub finished_utc: Option<String>,
+    /// The runs, those that are over with their digest.
+    pub runs: Vec<RunCard>,
+}
+
+/// A plan in a manifest.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct PlanCard {
+    /// Its name.
+    pub name: String,
+    /// Of `plan.toml`.
+    pub sha256: String,
+}
+
+/// A behaviour in a manifest.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ComponentCard {
+    /// Its name.
+    pub name: String,
+    /// Its file in the results folder.
+    pub file: String,
+    /// Of the file.
+    pub sha256: String,
+    /// Of the file.
+    pub size_bytes: usize,
+}
+
+/// A machine in a manifest.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct HostCard {
+    /// Operating system.
+    pub os: String,
+    /// Processor.
+    pub arch: String,
+    /// Cores that the program may use.
+    pub cores: usize,
+}
+
+/// A run in a manifest.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunCard {
+    /// Its folder.
+    pub path: String,
+    /// The values that are swept.
+    pub point: PointValues,
+    /// Its seed.
+    pub seed: u64,
+    /// The digest of its event chain, once it is over.
+    pub digest: Option<String>,
+    /// How long it took.
+    pub real_seconds: Option<f64>,
+    /// Everything that happened, by that time.
+    pub events_per_second: Option<f64>,
+}
+
+/// A results folder that is being filled.
+pub struct Results {
+    /// Where it is.
+    pub folder: PathBuf,
+    /// What it says of itself.
+    pub manifest: Manifest,
+}
+
+impl Results {
+    /// Make a folder of its own below `out`.
+    pub fn create(out: &Path, experiment: &Experiment, command: String) -> Result<Self, ExperimentError> {
+        let started = SystemTime::now();
+        let stamp: String = humantime::format_rfc3339_seconds(started).to_string();
+        let digits: String = stamp.chars().filter(char::is_ascii_digit).collect();
+        let (day, time) = digits.split_at(8);
+        let name = format!("experiment_{}nodes_{day}_{time}", experiment.devices());
+        fs::create_dir_all(out).map_err(ExperimentError::writing(&out.display()))?;
+        let folder = fresh_folder(out, &name).map_err(ExperimentError::writing(&out.join(name).display()))?;
+        let components = copy_components(experiment, &folder)?;
+        let plan = plan_text(experiment, &folder)?;
+        let writing = ExperimentError::writing(&folder.display());
+        write_atomically(&folder.join(PLAN), plan.as_bytes()).map_err(&writing)?;
+        let runs = experiment.runs();
+        let manifest = Manifest {
+            format: 1,
+            complete: false,
+            wasmote_version: env!("CARGO_PKG_VERSION").to_owned(),
+            plan: PlanCard { name: experiment.document.name.to_string(), sha256: sha256(plan.as_bytes()) },
+            components,
+            command,
+            host: HostCard {
+                os: std::env::consts::OS.to_owned(),
+                arch: std::env::consts::ARCH.to_owned(),
+                cores: cores(),
+            },
+            started_utc: stamp,
+            finished_utc: None,
+            runs: runs.iter().map(|run| run_card(experiment, run, runs.len())).collect(),
+        };
+        let results = Self { folder, manifest };
+        results.write_manifest()?;
+        Ok(results)
+    }
+
+    /// Write the manifest as it stands.
+    pub fn write_manifest(&self) -> Result<(), ExperimentError> {
+        let path = self.folder.join(MANIFEST);
+        write_atomically(&path, pretty(&self.manifest).as_bytes())
+            .map_err(ExperimentError::writing(&path.display()))
+    }
+
+    /// All runs are over.
+    pub fn complete(&mut self) -> Result<(), ExperimentError> {
+        self.manifest.complete = true;
+        self.manifest.finished_utc = Some(humantime::format_rfc3339_seconds(SystemTime::now()).to_string());
+        self.write_manifest()
+    }
+}
+
+/// How many threads can run at one time.
+pub fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn fresh_folder(out: &Path, name: &str) -> io::Result<PathBuf> {
+    let names = (1..).map(|n| if n == 1 { name.to_owned() } else { format!("{name}_{n}") });
+    for name in names {
+        match fs::create_dir(out.join(&name)) {
+            Err(problem) if problem.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(problem) => return Err(problem),
+            Ok(()) => return Ok(out.join(name)),
+        }
+    }
+    Err(io::ErrorKind::AlreadyExists.into())
+}
+
+fn run_card(experiment: &Experiment, run: &RunNumber, of: usize) -> RunCard {
+    let point = experiment.points[run.point].values.clone();
+    let seed = run.seed.value();
+    let path = match of {
+        1 => ".".to_owned(),
+        _ => format!("runs/{:03}-{}", run.index + 1, slug(&point, seed)),
+    };
+    RunCard { path, point, seed, digest: None, real_seconds: None, events_per_second: None }
+}
+
+/// A run in a name that every file system takes.
+fn slug(point: &PointValues, seed: u64) -> String {
+    let words = words_of(point);
+    let last_parts = words.iter().map(|word| word.rsplit_once('.').filter(|(_, tail)| tail.contains('=')));
+    let short = last_parts.zip(&words).map(|(tail, word)| tail.map_or(word.as_str(), |(_, tail)| tail));
+    let mut text: String = short.flat_map(|word| [word, "-"]).collect();
+    text.push_str(&format!("seed={seed}"));
+    let clean = |c: char| if c.is_ascii_alphanumeric() || ".-=_".contains(c) { c } else { '_' };
+    text.chars().map(clean).take(80).collect()
+}
+
+/// The behaviours lie beside the results, so that these can be made again when the originals are gone.
+fn copy_components(experiment: &Experiment, folder: &Path) -> Result<Vec<ComponentCard>, ExperimentError> {
+    let target = folder.join(COMPONENTS);
+    fs::create_dir(&target).map_err(ExperimentError::writing(&target.display()))?;
+    let mut cards: Vec<ComponentCard> = Vec::new();
+    for (source, component) in experiment.components.iter() {
+        let inspection = component.inspect();
+        let file = component_file(experiment, source);
+        let bytes = source.read().map_err(crate::plan::PlanError::Source)?;
+        let path = folder.join(&file);
+        write_atomically(&path, &bytes).map_err(ExperimentError::writing(&path.display()))?;
+        let (name, sha256, size_bytes) = (inspection.name, inspection.sha256, inspection.size_bytes);
+        cards.push(ComponentCard { name, file, sha256, size_bytes });
+    }
+    Ok(cards)
+}
+
+/// Where a behaviour lies in the results folder. Two of one name get a number.
+fn component_file(experiment: &Experiment, source: &Source) -> String {
+    let name = source.name();
+    let before = experiment.components.iter().take_while(|(other, _)| *other != source);
+    match before.filter(|(other, _)| other.name() == name).count() {
+        0 => format!("{COMPONENTS}/{name}.wasm"),
+        n => format!("{COMPONENTS}/{}/{name}.wasm", n + 1),
+    }
+}
+
+/// The plan with its behaviours where the results folder has them.
+fn plan_text(experiment: &Experiment, folder: &Path) -> Result<String, ExperimentError> {
+    let mut plan = experiment.source.value.clone();
+    let local = |name: &mut Value| {
+        let found = name.as_str().and_then(|it| Source::find(it, &experiment.source.folder).ok());
+        if let Some(source) = found {
+            *name = component_file(experiment, &source).into();
+        }
+    };
+    let groups = plan.get_mut("group").and_then(Value::as_array_mut);
+    groups.into_iter().flatten().for_each(|group| local(&mut group["behaviour"]));
+    for entry in plan.get_mut("timeline").and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(name) = entry.pointer_mut("/configure/behaviour") {
+            local(name);
+        }
+    }
+    // TOML has no word for nothing; a field that is not there says the same.
+    without_nulls(&mut plan);
+    toml::to_string_pretty(&plan).map_err(|problem| {
+        ExperimentError::writing(&folder.join(PLAN).display())(io::Error::other(problem.to_string()))
+    })
+}
+
+fn without_nulls(value: &mut Value) {
+    match value {
+        Value::Object(table) => {
+            table.retain(|_, value| !value.is_null());
+            table.values_mut().for_each(without_nulls);
+        }
+        Value::Array(list) => list.iter_mut().for_each(without_nulls),
+        _ => {}
+    }
+}
+
+/// Write a file so that it is there with all that belongs in it, or not at all.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".part");
+    let part = path.with_file_name(name);
+    let mut file = File::create(&part)?;
+    file.write_all(bytes)?;
+    drop(file);
+    fs::rename(part, path)
+}
+
+/// JSON for people and programs, with a line's end.
+pub fn pretty(value: &impl Serialize) -> String {
+    serde_json::to_string_pretty(value).map(|text| text + "\n").unwrap_or_default()
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,76 @@
+//! A timeline, checked and in order: who does what when.
+//!
+//! What depends on nothing but the plan is settled here, such as the steps of a ramp or the document that
+//! it leaves behind. What depends on the seed, such as which devices a share means, is settled in the run.
+
+mod compile;
+pub mod whom;
+
+use std::sync::Arc;
+
+use wasmote_sim::faults::Fault;
+use wasmote_sim::faults::target::Pattern;
+use wasmote_sim::message::Message;
+use wasmote_sim::time::Time;
+
+use crate::config::Group;
+use crate::fault_set::FaultSet;
+use crate::source::Source;
+pub use compile::compile;
+use whom::Chosen;
+
+/// What happens in a run, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Script {
+    /// With their times, soonest first.
+    pub deeds: Vec<(Time, Deed)>,
+    /// The parts of the run that have names, in order.
+    pub phases: Vec<Phase>,
+    /// Behaviours that come in later.
+    pub sources: Vec<Source>,
+}
+
+/// A part of the run with a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Phase {
+    /// What it is called.
+    pub name: String,
+    /// When it begins.
+    pub from: Time,
+    /// When it ends.
+    pub to: Time,
+}
+
+/// One thing to do.
+#[derive(Clone, Debug)]
+pub enum Deed {
+    /// Other faults from now on.
+    Faults(Scope, FaultSet),
+    /// A fault beside the others begins, under this number, for all or for chosen devices.
+    Begin(usize, Arc<Fault>, Option<Chosen>),
+    /// The fault with this number ends.
+    End(usize),
+    /// Lose power.
+    Crash(Chosen),
+    /// Stop in order.
+    Stop(Chosen),
+    /// Start again.
+    Start(Chosen),
+    /// Publish a message.
+    Publish(Message),
+    /// Add this many devices to a group.
+    Add(String, u32),
+    /// Start a group again, made like this.
+    Configure(Box<Group>),
+}
+
+/// Whose faults.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Everybody's who has none of their own.
+    Fleet,
+    /// A group's.
+    Group(String),
+    /// Those of devices whose names fit.
+    Devices(Pattern),
+}

@@ -1,0 +1,131 @@
+//! Where plans come from: a file, or one that ships with the program.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::ExperimentError;
+use super::document::PlanDocument;
+use crate::document::{self, DocumentError, Format};
+use crate::fault_set::FaultSet;
+use crate::nearest::did_you_mean;
+use crate::source::Source;
+
+/// The folder where plans are looked for by name.
+pub const FOLDER: &str = "experiments";
+
+/// The plans inside the program.
+pub const SHIPPED: [(&str, &str); 6] = [
+    ("ten-nodes", include_str!("../../../../experiments/ten-nodes.toml")),
+    ("fifty-nodes", include_str!("../../../../experiments/fifty-nodes.toml")),
+    ("loss-by-fleet-size", include_str!("../../../../experiments/loss-by-fleet-size.toml")),
+    ("routing-under-churn", include_str!("../../../../experiments/routing-under-churn.toml")),
+    ("sensors-through-aggregator", include_str!("../../../../experiments/sensors-through-aggregator.toml")),
+    ("reconnect-storm", include_str!("../../../../experiments/reconnect-storm.toml")),
+];
+
+/// A plan as it was found, with every name in it that stands for something else written out.
+#[derive(Clone, Debug)]
+pub struct PlanSource {
+    /// As the user named it.
+    pub shown: String,
+    /// Paths in it are relative to this.
+    pub folder: PathBuf,
+    /// What it says.
+    pub value: Value,
+}
+
+impl PlanSource {
+    /// A file, or a plan in `experiments/`, or one that ships.
+    pub fn find(name: &str) -> Result<Self, ExperimentError> {
+        let path = Path::new(name);
+        if path.is_file() {
+            return Self::read(path);
+        }
+        let by_name = Path::new(FOLDER).join(name).with_extension("toml");
+        if by_name.is_file() {
+            return Self::read(&by_name);
+        }
+        match SHIPPED.iter().find(|(known, _)| *known == name) {
+            Some((known, text)) => Self::parse(text, Format::Toml, known, Path::new("")),
+            None => {
+                let known = SHIPPED.map(|(name, _)| name);
+                let hint = did_you_mean(name, known);
+                Err(ExperimentError::NoPlan { name: name.to_owned(), known: known.join(", "), hint })
+            }
+        }
+    }
+
+    /// A file.
+    pub fn read(path: &Path) -> Result<Self, ExperimentError> {
+        let shown = path.display().to_string();
+        let text = std::fs::read_to_string(path)
+            .map_err(|problem| ExperimentError::Unreadable { path: shown.clone(), problem })?;
+        Self::parse(&text, Format::of(path), &shown, path.parent().unwrap_or(Path::new("")))
+    }
+
+    /// A text.
+    pub fn parse(text: &str, format: Format, shown: &str, folder: &Path) -> Result<Self, ExperimentError> {
+        let located = |error: DocumentError| error.in_file(shown);
+        // Read it as a plan first: these errors know the line.
+        document::parse::<PlanDocument>(text, format).map_err(located)?;
+        let mut value: Value = document::parse(text, format).map_err(located)?;
+        write_out(&mut value, folder).map_err(|error| match error.file {
+            Some(_) => error,
+            None => error.in_file(shown),
+        })?;
+        Ok(Self { shown: shown.to_owned(), folder: folder.to_owned(), value })
+    }
+
+    /// The plan as it stands now. Values may have been set since it was read.
+    pub fn document(&self) -> Result<PlanDocument, ExperimentError> {
+        let text = self.value.to_string();
+        let parsed = document::parse_json(text.as_bytes());
+        Ok(parsed.map_err(|error| DocumentError { place: None, ..error }.in_file(&self.shown))?)
+    }
+}
+
+/// Write out what stands for something else, so that values can be set by path and the plan can be kept:
+/// presets and files of faults, the ids of faults and the names of groups.
+fn write_out(plan: &mut Value, folder: &Path) -> Result<(), DocumentError> {
+    for old in ["groups", "threshold"] {
+        let new = if old == "groups" { "group" } else { "thresholds" };
+        if let Some(moved) = plan.as_object_mut().and_then(|plan| plan.remove(old)) {
+            plan[new] = moved;
+        }
+    }
+    if plan.get("faults").is_none() {
+        plan["faults"] = json!("none");
+    }
+    write_out_faults(&mut plan["faults"], folder)?;
+    for list in ["group", "timeline"] {
+        for entry in plan.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+            if let Some(faults) = entry.get_mut("faults") {
+                write_out_faults(faults, folder)?;
+            }
+        }
+    }
+    for group in plan.get_mut("group").and_then(Value::as_array_mut).into_iter().flatten() {
+        let found = group["behaviour"].as_str().and_then(|name| Source::find(name, folder).ok());
+        if let (None, Some(source)) = (group.get("name"), found) {
+            group["name"] = source.name().into();
+        }
+    }
+    Ok(())
+}
+
+fn write_out_faults(faults: &mut Value, folder: &Path) -> Result<(), DocumentError> {
+    if let Some(name) = faults.as_str() {
+        let set = FaultSet::load(name, folder)?;
+        *faults = serde_json::to_value(set.document).unwrap_or_default();
+    }
+    if let Some(moved) = faults.as_object_mut().and_then(|faults| faults.remove("faults")) {
+        faults["fault"] = moved;
+    }
+    for fault in faults.get_mut("fault").and_then(Value::as_array_mut).into_iter().flatten() {
+        if fault.get("id").is_none() {
+            fault["id"] = fault["kind"].clone();
+        }
+    }
+    Ok(())
+}

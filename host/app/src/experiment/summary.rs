@@ -1,0 +1,134 @@
+//! `summary.json`: a run in figures.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use serde_json::json;
+use wasmote_sim::rng::Seed;
+use wasmote_sim::time::Time;
+
+use super::account::Account;
+use super::accounts::FaultReport;
+use super::figures::{FigureReport, Figures};
+use super::latencies::seconds;
+use super::parts;
+use super::plan::Point;
+use super::results::pretty;
+use super::stage::Stage;
+use super::sweep::PointValues;
+use super::threshold::Verdict;
+
+/// A run in figures. All but `devices`, `events`, `digest` and `ledger_closes` is of the time after the
+/// warm-up; what a group has is of the messages that its devices published.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// The seed.
+    pub seed: u64,
+    /// The values that are swept.
+    pub point: PointValues,
+    /// How long the run lasted; less than planned if a threshold ended it.
+    pub duration_s: f64,
+    /// How long was not measured.
+    pub warm_up_s: f64,
+    /// Devices at the end.
+    pub devices: usize,
+    /// Everything that happened, one by one.
+    pub events: u64,
+    /// Stands for all of it.
+    pub digest: String,
+    #[serde(flatten)]
+    figures: FigureReport,
+    faults: BTreeMap<String, FaultReport>,
+    groups: BTreeMap<String, GroupReport>,
+    phases: Vec<PhaseReport>,
+    /// What became of each threshold.
+    pub thresholds: Vec<Verdict>,
+    /// Whether a threshold ended the run before its time.
+    pub aborted: bool,
+    /// Whether every message is accounted for.
+    pub ledger_closes: bool,
+    /// The figures themselves.
+    #[serde(skip)]
+    pub total: Figures,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct GroupReport {
+    /// Devices at the end.
+    devices: usize,
+    #[serde(flatten)]
+    figures: FigureReport,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct PhaseReport {
+    name: String,
+    from_s: f64,
+    to_s: f64,
+    #[serde(flatten)]
+    figures: FigureReport,
+}
+
+impl Summary {
+    /// Put together.
+    #[allow(clippy::too_many_arguments, reason = "it is called once, with what a run leaves behind")]
+    pub fn new(
+        point: &Point,
+        seed: Seed,
+        end: Time,
+        digest: String,
+        events: u64,
+        faults: BTreeMap<String, FaultReport>,
+        stage: &Stage<'_>,
+        account: &Account,
+        ledger_closes: bool,
+    ) -> Self {
+        let cells = account.cells();
+        let (from, to) = parts::measured(point, end);
+        let total = cells.sum(from, to, None);
+        let group = |(at, name): (usize, &String)| {
+            let devices = stage.devices.iter().filter(|device| *device.group == **name).count();
+            (name.clone(), GroupReport { devices, figures: cells.sum(from, to, Some(at)).report() })
+        };
+        let phase = |phase: &super::script::Phase| {
+            let (from, to) = parts::phase(point, phase, end);
+            PhaseReport {
+                name: phase.name.clone(),
+                from_s: seconds(from.as_nanos()),
+                to_s: seconds(to.as_nanos()),
+                figures: cells.sum(from, to, None).report(),
+            }
+        };
+        let verdict = |entry: &super::threshold::ThresholdEntry| {
+            let value = entry.check.value(&parts::figures(point, cells, &entry.check.part, end));
+            Verdict { text: entry.check.text.clone(), ok: entry.check.holds(value), value: json!(value) }
+        };
+        Self {
+            seed: seed.value(),
+            point: point.values.clone(),
+            duration_s: seconds(end.as_nanos()),
+            warm_up_s: point.document.warm_up.0.as_secs_f64(),
+            devices: stage.devices.len(),
+            events,
+            digest,
+            figures: total.report(),
+            faults,
+            groups: stage.groups.iter().enumerate().map(group).collect(),
+            phases: point.script.phases.iter().filter(|phase| phase.from < end).map(phase).collect(),
+            thresholds: point.document.thresholds.iter().map(verdict).collect(),
+            aborted: end < point.end(),
+            ledger_closes,
+            total,
+        }
+    }
+
+    /// As the file has it.
+    pub fn json(&self) -> String {
+        pretty(self)
+    }
+
+    /// Whether all thresholds held.
+    pub fn holds(&self) -> bool {
+        self.thresholds.iter().all(|verdict| verdict.ok)
+    }
+}

@@ -1,0 +1,259 @@
+//! What has to hold: `"delivery_ratio >= 0.95"`, `"group west: latency_seconds p95 < 0.5"`.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::{MapAccess, Visitor, value};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+use super::figures::Figures;
+use crate::nearest::did_you_mean;
+
+/// A condition on what was measured.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Threshold {
+    /// As written.
+    pub text: String,
+    /// What it looks at.
+    pub part: Part,
+    metric: Metric,
+    comparison: Comparison,
+    bound: f64,
+}
+
+/// What part of a run a threshold looks at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// All of it, after the warm-up.
+    Whole,
+    /// What a group published.
+    Group(String),
+    /// What was published in a phase.
+    Phase(String),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Metric {
+    DeliveryRatio,
+    Generated,
+    Sent,
+    Expected,
+    Delivered,
+    Latency(Statistic),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Statistic {
+    Mean,
+    Max,
+    Quantile(f64),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Comparison {
+    Less,
+    AtMost,
+    More,
+    AtLeast,
+    Equal,
+}
+
+const METRICS: [&str; 6] =
+    ["delivery_ratio", "latency_seconds", "generated", "sent", "expected", "delivered"];
+const STATISTICS: [&str; 6] = ["mean", "p50", "p90", "p95", "p99", "max"];
+
+impl Threshold {
+    /// What was found; `None` where nothing was measured, which misses every threshold.
+    pub fn value(&self, figures: &Figures) -> Option<f64> {
+        let count = |count: u64| Some(count as f64);
+        match self.metric {
+            Metric::DeliveryRatio => figures.delivery_ratio(),
+            Metric::Generated => count(figures.generated),
+            Metric::Sent => count(figures.sent),
+            Metric::Expected => count(figures.expected),
+            Metric::Delivered => count(figures.delivered),
+            Metric::Latency(Statistic::Mean) => figures.latencies.mean(),
+            Metric::Latency(Statistic::Max) => figures.latencies.max(),
+            Metric::Latency(Statistic::Quantile(quantile)) => figures.latencies.quantile(quantile),
+        }
+    }
+
+    /// Whether it holds.
+    pub fn holds(&self, value: Option<f64>) -> bool {
+        value.is_some_and(|value| match self.comparison {
+            Comparison::Less => value < self.bound,
+            Comparison::AtMost => value <= self.bound,
+            Comparison::More => value > self.bound,
+            Comparison::AtLeast => value >= self.bound,
+            Comparison::Equal => value == self.bound,
+        })
+    }
+}
+
+impl FromStr for Threshold {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (part, rest) = match text.split_once(':') {
+            Some((part, rest)) => (part_of(part.trim())?, rest),
+            None => (Part::Whole, text),
+        };
+        let words: Vec<&str> = rest.split_whitespace().collect();
+        let (metric, comparison, bound) = match words[..] {
+            [metric, comparison, bound] => (metric_of(metric, None)?, comparison, bound),
+            [metric, statistic, comparison, bound] => {
+                (metric_of(metric, Some(statistic))?, comparison, bound)
+            }
+            _ => return Err(format!("`{text}` is no threshold; write it like `delivery_ratio >= 0.95`")),
+        };
+        let comparison = match comparison {
+            "<" => Comparison::Less,
+            "<=" => Comparison::AtMost,
+            ">" => Comparison::More,
+            ">=" => Comparison::AtLeast,
+            "==" => Comparison::Equal,
+            other => return Err(format!("`{other}` compares nothing; use <, <=, >, >= or ==")),
+        };
+        let bound = bound.parse::<f64>().ok().filter(|bound| bound.is_finite());
+        let bound = bound.ok_or_else(|| format!("`{text}` does not end with a number"))?;
+        Ok(Self { text: words_of(&part, &words), part, metric, comparison, bound })
+    }
+}
+
+fn words_of(part: &Part, words: &[&str]) -> String {
+    let words = words.join(" ");
+    match part {
+        Part::Whole => words,
+        Part::Group(name) => format!("group {name}: {words}"),
+        Part::Phase(name) => format!("phase {name}: {words}"),
+    }
+}
+
+fn part_of(text: &str) -> Result<Part, String> {
+    match text.split_once(char::is_whitespace) {
+        Some(("group", name)) => Ok(Part::Group(name.trim().into())),
+        Some(("phase", name)) => Ok(Part::Phase(name.trim().into())),
+        _ => Err(format!("`{text}` is no part of a run; write `group NAME:` or `phase NAME:`")),
+    }
+}
+
+fn metric_of(name: &str, statistic: Option<&str>) -> Result<Metric, String> {
+    let metric = match name {
+        "delivery_ratio" => Metric::DeliveryRatio,
+        "generated" => Metric::Generated,
+        "sent" => Metric::Sent,
+        "expected" => Metric::Expected,
+        "delivered" => Metric::Delivered,
+        "latency_seconds" => {
+            let known = STATISTICS.join(", ");
+            let Some(statistic) = statistic else {
+                return Err(format!("which `latency_seconds`? Say one of {known}"));
+            };
+            return statistic_of(statistic)
+                .map(Metric::Latency)
+                .ok_or_else(|| format!("there is no `latency_seconds {statistic}`; there are {known}"));
+        }
+        other => {
+            let hint = did_you_mean(other, METRICS);
+            return Err(format!("nothing is measured as `{other}`; there are {}{hint}", METRICS.join(", ")));
+        }
+    };
+    match statistic {
+        None => Ok(metric),
+        Some(statistic) => Err(format!("`{name}` is one number and has no `{statistic}`")),
+    }
+}
+
+fn statistic_of(name: &str) -> Option<Statistic> {
+    Some(match name {
+        "mean" => Statistic::Mean,
+        "max" => Statistic::Max,
+        "p50" => Statistic::Quantile(0.5),
+        "p90" => Statistic::Quantile(0.9),
+        "p95" => Statistic::Quantile(0.95),
+        "p99" => Statistic::Quantile(0.99),
+        _ => return None,
+    })
+}
+
+/// A threshold in a plan: its text, or `{ check = "...", abort = true }`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ThresholdEntry {
+    /// The threshold.
+    pub check: Threshold,
+    /// Whether a breach ends the run.
+    pub abort: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fields {
+    check: String,
+    #[serde(default)]
+    abort: bool,
+}
+
+impl<'de> Deserialize<'de> for ThresholdEntry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(EntryVisitor)
+    }
+}
+
+struct EntryVisitor;
+
+impl<'de> Visitor<'de> for EntryVisitor {
+    type Value = ThresholdEntry;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text such as \"delivery_ratio >= 0.95\", or { check = \"...\", abort = true }")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<ThresholdEntry, E> {
+        Ok(ThresholdEntry { check: text.parse().map_err(E::custom)?, abort: false })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<ThresholdEntry, A::Error> {
+        let Fields { check, abort } = Fields::deserialize(value::MapAccessDeserializer::new(map))?;
+        Ok(ThresholdEntry { check: check.parse().map_err(serde::de::Error::custom)?, abort })
+    }
+}
+
+/// What became of a threshold.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct Verdict {
+    /// As written.
+    pub text: String,
+    /// Whether it held.
+    pub ok: bool,
+    /// What was found.
+    pub value: Value,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problem(text: &str) -> String {
+        text.parse::<Threshold>().unwrap_err()
+    }
+
+    #[test]
+    fn a_threshold_is_read_with_its_part_and_statistic() {
+        let threshold: Threshold = "phase storm:  latency_seconds  p95 < 0.5".parse().unwrap();
+        assert_eq!(threshold.part, Part::Phase("storm".into()));
+        assert_eq!(threshold.text, "phase storm: latency_seconds p95 < 0.5");
+        assert!(threshold.holds(Some(0.49)) && !threshold.holds(Some(0.5)) && !threshold.holds(None));
+    }
+
+    #[test]
+    fn what_is_none_says_what_would_be() {
+        assert!(problem("delivery_ration >= 1").contains("did you mean `delivery_ratio`?"));
+        assert!(problem("latency_seconds < 1").contains("p95"));
+        assert!(problem("latency_seconds p96 < 1").contains("there are mean, p50"));
+        assert!(problem("sent p50 < 1").contains("one number"));
+        assert!(problem("sent ~ 1").contains("compares nothing"));
+        assert!(problem("sent").contains("write it like"));
+        assert!(problem("west: sent > 1").contains("group NAME:"));
+    }
+}

@@ -1,0 +1,207 @@
+//! The same runs again, and whether they came out the same.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use wasmote_engine::Engine;
+
+use super::ExperimentError;
+use super::execute::{for_each, run_one};
+use super::plan::{Changes, Experiment};
+use super::progress::Totals;
+use super::recorder::chain::Checkpoint;
+use super::results::{MANIFEST, Manifest, PLAN};
+use super::source::PlanSource;
+use crate::document::parse_json;
+
+/// What became of one run.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Comparison {
+    /// The run's folder.
+    pub path: String,
+    /// The digest that the manifest has.
+    pub recorded: Option<String>,
+    /// The digest of the run that was just made.
+    pub found: String,
+    /// What differs, in words; the first divergent event first.
+    pub differences: Vec<String>,
+}
+
+impl Comparison {
+    /// Whether nothing differs.
+    pub fn is_same(&self) -> bool {
+        self.differences.is_empty()
+    }
+}
+
+/// A results folder to be verified.
+pub struct Recorded {
+    folder: PathBuf,
+    /// What it says of itself.
+    pub manifest: Manifest,
+    /// Its plan, ready to be run.
+    pub experiment: Experiment,
+}
+
+impl Recorded {
+    /// Read a results folder.
+    pub fn read(folder: &Path, engine: &Engine) -> Result<Self, ExperimentError> {
+        let path = folder.join(MANIFEST);
+        let shown = path.display().to_string();
+        let text = fs::read(&path)
+            .map_err(|problem| ExperimentError::Unreadable { path: shown.clone(), problem })?;
+        let manifest: Manifest = parse_json(&text).map_err(|error| error.in_file(&shown))?;
+        if manifest.format != 1 {
+            let problem = format!("{} is a format of another version; this one reads 1", manifest.format);
+            return Err(ExperimentError::invalid(format!("{shown}: format"), problem));
+        }
+        let source = PlanSource::read(&folder.join(PLAN))?;
+        let experiment = Experiment::new(source, &Changes::default(), engine)?;
+        if experiment.runs().len() != manifest.runs.len() {
+            let (has, lists) = (experiment.runs().len(), manifest.runs.len());
+            let problem = format!("it lists {lists} runs, and the plan makes {has}");
+            return Err(ExperimentError::invalid(format!("{shown}: runs"), problem));
+        }
+        Ok(Self { folder: folder.to_owned(), manifest, experiment })
+    }
+
+    /// Components that are not what the manifest says.
+    pub fn strangers(&self) -> Vec<String> {
+        let hashes: BTreeSet<String> =
+            self.experiment.components.iter().map(|(_, component)| component.inspect().sha256).collect();
+        let gone = self.manifest.components.iter().filter(|card| !hashes.contains(&card.sha256));
+        gone.map(|card| format!("{}: it is another file than the one that was run", card.file)).collect()
+    }
+
+    /// Run everything again in a folder for a while, and compare.
+    pub fn verify(
+        &self,
+        scratch: &Path,
+        workers: usize,
+        totals: &Totals,
+    ) -> Result<Vec<Comparison>, ExperimentError> {
+        for_each(&self.experiment.runs(), workers, |number| {
+            let card = &self.manifest.runs[number.index];
+            let again = scratch.join(format!("{}", number.index));
+            let summary = run_one(&self.experiment, number, &again, totals)?;
+            let mut differences = Vec::new();
+            if card.digest.as_deref() != Some(summary.digest.as_str()) {
+                let recorded = card.digest.as_deref().unwrap_or("none");
+                differences.push(format!("digest: recorded {recorded}, found {}", summary.digest));
+            }
+            let original = self.folder.join(&card.path);
+            compare(&original, &again, &mut differences).map_err(|problem| ExperimentError::Unreadable {
+                path: original.display().to_string(),
+                problem,
+            })?;
+            fs::remove_dir_all(&again).map_err(ExperimentError::writing(&again.display()))?;
+            let (path, recorded, found) = (card.path.clone(), card.digest.clone(), summary.digest);
+            Ok(Comparison { path, recorded, found, differences })
+        })
+    }
+}
+
+/// Compare two folders of one run, the chain first.
+fn compare(original: &Path, again: &Path, differences: &mut Vec<String>) -> io::Result<()> {
+    let window = diverges(original, again)?;
+    if let Some((after, by)) = window {
+        differences.push(first_event(original, again, after, by)?);
+    }
+    let mut files = BTreeSet::new();
+    list(again, again, &mut files)?;
+    for file in files {
+        if let Some(difference) = first_line(&original.join(&file), &again.join(&file))? {
+            differences.push(format!("{}: {difference}", file.display()));
+        }
+    }
+    Ok(())
+}
+
+/// The steps between which the chains part, if they do.
+fn diverges(original: &Path, again: &Path) -> io::Result<Option<(u64, u64)>> {
+    let read = |folder: &Path| -> io::Result<Vec<Checkpoint>> {
+        let Ok(file) = File::open(folder.join("chain.ndjson")) else { return Ok(Vec::new()) };
+        let lines = BufReader::new(file).lines();
+        lines.map_while(|line| line.map(|line| serde_json::from_str(&line).ok()).transpose()).collect()
+    };
+    let (recorded, found) = (read(original)?, read(again)?);
+    let same = recorded.iter().zip(&found).take_while(|(left, right)| left == right).count();
+    if same == recorded.len() && same == found.len() {
+        return Ok(None);
+    }
+    let after = same.checked_sub(1).map_or(0, |last| found[last].step);
+    let by = [&recorded, &found].iter().filter_map(|chain| chain.get(same)).map(|it| it.step).max();
+    Ok(Some((after, by.unwrap_or(u64::MAX))))
+}
+
+/// Where the recorded events and those just found first differ, within some steps.
+fn first_event(original: &Path, again: &Path, after: u64, by: u64) -> io::Result<String> {
+    #[derive(Deserialize)]
+    struct Place {
+        step: u64,
+    }
+    let within = |folder: &Path| -> io::Result<Vec<String>> {
+        let mut found = Vec::new();
+        let Ok(file) = File::open(folder.join("events.ndjson")) else { return Ok(found) };
+        for line in BufReader::new(file).lines() {
+            let line = line?;
+            match serde_json::from_str::<Place>(&line) {
+                Ok(place) if place.step <= after => {}
+                Ok(place) if place.step > by => break,
+                _ => found.push(line),
+            }
+        }
+        Ok(found)
+    };
+    let (recorded, found) = (within(original)?, within(again)?);
+    let longest = recorded.len().max(found.len());
+    let differing = (0..longest).find(|at| recorded.get(*at) != found.get(*at));
+    let shown = |events: &[String], at: usize| events.get(at).map_or("no event", String::as_str).to_owned();
+    Ok(match differing {
+        Some(at) => format!(
+            "the first divergent event: recorded {}, found {}",
+            shown(&recorded, at),
+            shown(&found, at)
+        ),
+        None => format!("the first divergent step lies between {after} and {by}, with no event of its own"),
+    })
+}
+
+/// The first line in which two files differ.
+fn first_line(original: &Path, again: &Path) -> io::Result<Option<String>> {
+    let Ok(file) = File::open(original) else { return Ok(Some("it is missing".to_owned())) };
+    let (mut left, mut right) = (BufReader::new(file), BufReader::new(File::open(again)?));
+    let (mut recorded, mut found) = (Vec::new(), Vec::new());
+    for line in 1_u64.. {
+        recorded.clear();
+        found.clear();
+        let read = (left.read_until(b'\n', &mut recorded)?, right.read_until(b'\n', &mut found)?);
+        if recorded != found {
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
+            return Ok(Some(format!(
+                "line {line}: recorded `{}`, found `{}`",
+                text(&recorded),
+                text(&found)
+            )));
+        }
+        if read == (0, 0) {
+            break;
+        }
+    }
+    Ok(None)
+}
+
+fn list(root: &Path, folder: &Path, files: &mut BTreeSet<PathBuf>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            list(root, &path, files)?;
+        } else if let Ok(relative) = path.strip_prefix(root) {
+            files.insert(relative.to_owned());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,134 @@
+//! Experiments side by side, and how sure their differences are.
+
+pub mod html;
+pub mod json;
+pub mod rows;
+pub mod text;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::cohort::{Cohort, by_point};
+use super::error::Error;
+use super::figures::{Figure, Shown, all};
+use super::results::Results;
+use super::{svg, write};
+use rows::Row;
+
+/// Two experiments or more; the first is what the others are compared with.
+#[derive(Clone, Debug)]
+pub struct Comparison {
+    sides: Vec<Side>,
+}
+
+/// One of the experiments.
+#[derive(Clone, Debug)]
+pub struct Side {
+    /// A letter, to call it by.
+    pub letter: String,
+    /// Letter and plan, or the folder where plans have the same name.
+    pub name: String,
+    /// The folder's own name.
+    pub folder: String,
+    /// What is in it.
+    pub results: Results,
+}
+
+/// What plots call the field in which sides differ.
+const SIDE: &str = "experiment";
+
+impl Comparison {
+    /// Put results side by side.
+    ///
+    /// # Errors
+    /// There are fewer than two, or one has no run that ended.
+    pub fn new(all: Vec<Results>) -> Result<Self, Error> {
+        if all.len() < 2 {
+            return Err(Error::TooFew);
+        }
+        if let Some(empty) = all.iter().find(|results| results.runs.is_empty()) {
+            return Err(Error::Empty { dir: empty.dir.clone() });
+        }
+        let plans: BTreeSet<String> = all.iter().map(|results| results.manifest.plan.name.clone()).collect();
+        let plans_differ = plans.len() == all.len();
+        let side = |(index, results): (usize, Results)| {
+            let (letter, folder) = (letter(index), folder_name(&results.dir));
+            let name = if plans_differ { &results.manifest.plan.name } else { &folder };
+            Side { name: format!("{letter}: {name}"), letter, folder, results }
+        };
+        Ok(Self { sides: all.into_iter().enumerate().map(side).collect() })
+    }
+
+    /// The experiments, in the order given.
+    pub fn sides(&self) -> &[Side] {
+        &self.sides
+    }
+
+    /// Every metric at every point, with the differences.
+    pub fn rows(&self) -> Vec<Row> {
+        rows::rows(&self.sides)
+    }
+
+    /// For a terminal.
+    pub fn text(&self) -> String {
+        text::text(&self.sides, &self.rows())
+    }
+
+    /// For programs.
+    pub fn json(&self) -> Value {
+        json::json(&self.sides, &self.rows())
+    }
+
+    /// Plots with all of them in.
+    pub fn figures(&self) -> Vec<Figure> {
+        let cohorts: Vec<Cohort<'_>> = self.sides.iter().flat_map(Side::cohorts).collect();
+        all(Shown { cohorts: &cohorts, labels: SIDE })
+    }
+
+    /// As a page.
+    pub fn html(&self) -> String {
+        html::page(&self.sides, &self.rows(), &self.figures())
+    }
+
+    /// Write `comparison.html` and `plots/*.svg` into a folder, which is made if it is not there.
+    ///
+    /// # Errors
+    /// The folder cannot be written to.
+    pub fn write(&self, folder: &Path) -> Result<PathBuf, Error> {
+        write::folder(folder)?;
+        svg::write(&folder.join("plots"), &self.figures())?;
+        let file = folder.join("comparison.html");
+        write::file(&file, &self.html())?;
+        Ok(file)
+    }
+}
+
+impl Side {
+    /// Its cohorts, called by its letter.
+    fn cohorts(&self) -> Vec<Cohort<'_>> {
+        let mut cohorts = by_point(&self.results);
+        let several = cohorts.len() > 1;
+        for cohort in &mut cohorts {
+            cohort.label = match several {
+                true => format!("{}: {}", self.letter, cohort.label),
+                false => self.name.clone(),
+            };
+            cohort.point.insert(SIDE.to_owned(), Value::String(self.name.clone()));
+        }
+        cohorts
+    }
+}
+
+fn letter(index: usize) -> String {
+    match u8::try_from(index) {
+        Ok(index @ 0..26) => char::from(b'A' + index).to_string(),
+        _ => format!("#{}", index + 1),
+    }
+}
+
+fn folder_name(dir: &Path) -> String {
+    let whole = dir.canonicalize().unwrap_or_else(|_| dir.to_path_buf());
+    whole.file_name().map_or("results".to_owned(), |name| name.to_string_lossy().into_owned())
+}

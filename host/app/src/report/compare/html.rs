@@ -1,0 +1,78 @@
+//! A comparison as a page.
+
+use std::fmt::Write;
+
+use super::Side;
+use super::rows::Row;
+use super::text::NOTE;
+use crate::report::escape::Escaped;
+use crate::report::figures::Figure;
+use crate::report::html::provenance::PAPER;
+use crate::report::html::table::Table;
+use crate::report::html::{document, figures_section};
+
+/// The page.
+pub(super) fn page(sides: &[Side], rows: &[Row], figures: &[Figure]) -> String {
+    let mut body = String::from("<header>\n<p class=\"kind\">Comparison of experiments</p>\n");
+    let title = sides.iter().map(|side| side.results.manifest.plan.name.as_str()).collect::<Vec<_>>();
+    let title = title.join(" · ");
+    let _ = writeln!(body, "<h1>{}</h1>", Escaped(&title));
+    for side in sides.iter().filter(|side| !side.results.is_complete()) {
+        let _ = writeln!(
+            body,
+            "<div class=\"notice\" role=\"note\"><strong>{} is incomplete.</strong> Only the runs that ended are \
+             shown.</div>",
+            Escaped(&format!("{}, {},", side.letter, side.folder))
+        );
+    }
+    body += &experiments(sides);
+    body += "</header>\n";
+    body += &differences(sides, rows);
+    body += &figures_section(figures);
+    let _ = writeln!(
+        body,
+        "<section id=\"provenance\">\n<h2>Provenance</h2>\n<p>Each folder’s own report has its command, hashes and \
+         digests.</p>\n<h2 id=\"cite\">How to cite</h2>\n<ul class=\"citations\">\n<li>The Wasmote authors. Wasmote, \
+         version {}. Software.</li>\n<li>{}</li>\n</ul>\n</section>",
+        Escaped(env!("CARGO_PKG_VERSION")),
+        Escaped(PAPER)
+    );
+    document(&title, &body)
+}
+
+fn experiments(sides: &[Side]) -> String {
+    let mut table = Table::new("");
+    table.column("");
+    table.column("folder");
+    table.column("plan");
+    table.column_of_numbers("runs");
+    table.column("plan SHA-256");
+    for Side { letter, folder, results, .. } in sides {
+        let plan = &results.manifest.plan;
+        let hash: String = plan.sha256.chars().take(16).collect();
+        let runs = results.runs.len().to_string();
+        table.row(vec![letter.clone(), folder.clone(), plan.name.clone(), runs, hash]);
+    }
+    table.html()
+}
+
+fn differences(sides: &[Side], rows: &[Row]) -> String {
+    let mut table = Table::new(NOTE);
+    let has_points = rows.iter().any(|row| !row.point.is_empty());
+    if has_points {
+        table.column("point");
+    }
+    table.column("metric");
+    sides.iter().for_each(|side| table.column_of_numbers(&side.letter));
+    for side in sides.iter().skip(1) {
+        table.column_of_numbers(&format!("{} − {}", side.letter, sides[0].letter));
+    }
+    for row in rows {
+        let mut cells = if has_points { vec![row.point_text()] } else { Vec::new() };
+        cells.push(row.heading());
+        cells.extend(row.values());
+        cells.extend(row.changes());
+        table.row(cells);
+    }
+    format!("<section id=\"differences\">\n<h2>Differences</h2>\n{}</section>\n", table.html())
+}

@@ -1,0 +1,48 @@
+//! A comparison for programs.
+
+use serde_json::{Value, json};
+
+use super::Side;
+use super::rows::Row;
+use crate::report::statistics::{Difference, Estimate};
+
+/// All figures, in base units.
+pub(super) fn json(sides: &[Side], rows: &[Row]) -> Value {
+    let side = |side: &Side| {
+        json!({
+            "letter": side.letter,
+            "folder": side.folder,
+            "plan": side.results.manifest.plan.name,
+            "runs": side.results.runs.len(),
+            "complete": side.results.is_complete(),
+        })
+    };
+    let estimate = |it: &Option<Estimate>| {
+        it.map(|it| json!({"count": it.count, "mean": it.mean, "half_width": it.half_width}))
+    };
+    let difference = |it: &Option<Difference>| {
+        it.map(|it| {
+            json!({
+                "value": it.value,
+                "half_width": it.half_width,
+                "low": it.half_width.map(|half| it.value - half),
+                "high": it.half_width.map(|half| it.value + half),
+                "significant": it.is_significant(),
+            })
+        })
+    };
+    let row = |row: &Row| {
+        json!({
+            "point": row.point,
+            "metric": row.metric.key(),
+            "values": row.estimates.iter().map(estimate).collect::<Vec<_>>(),
+            "differences": row.differences.iter().map(difference).collect::<Vec<_>>(),
+        })
+    };
+    json!({
+        "format": 1,
+        "confidence": 0.95,
+        "experiments": sides.iter().map(side).collect::<Vec<_>>(),
+        "rows": rows.iter().map(row).collect::<Vec<_>>(),
+    })
+}

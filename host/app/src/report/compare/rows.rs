@@ -1,0 +1,93 @@
+//! The figures of a comparison.
+
+use serde_json::{Map, Value};
+
+use super::Side;
+use crate::report::cohort::{Cohort, by_point};
+use crate::report::metric::Metric;
+use crate::report::number::Unit;
+use crate::report::statistics::{Difference, Estimate};
+
+/// One metric at one point.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// What a sweep set, by field; empty where there is nothing to tell apart.
+    pub point: Map<String, Value>,
+    /// The figure.
+    pub metric: Metric,
+    /// How it is written.
+    pub unit: Unit,
+    /// By side; `None` where a side does not have the point, or the figure.
+    pub estimates: Vec<Option<Estimate>>,
+    /// Of every side but the first, from the first.
+    pub differences: Vec<Option<Difference>>,
+}
+
+/// A row for each point and metric. Points are matched by what they set. Where every side has but one point,
+/// those are compared, whatever they are.
+pub(super) fn rows(sides: &[Side]) -> Vec<Row> {
+    let cohorts: Vec<Vec<Cohort<'_>>> = sides.iter().map(|side| by_point(&side.results)).collect();
+    if cohorts.iter().all(|cohorts| cohorts.len() == 1) {
+        let only: Vec<Option<&Cohort<'_>>> = cohorts.iter().map(|cohorts| cohorts.first()).collect();
+        return at_point(&Map::new(), &only);
+    }
+    let mut points: Vec<&Map<String, Value>> = Vec::new();
+    for cohort in cohorts.iter().flatten() {
+        if !points.contains(&&cohort.point) {
+            points.push(&cohort.point);
+        }
+    }
+    let side = |cohorts| move |point: &Map<String, Value>| find(cohorts, point);
+    points
+        .into_iter()
+        .flat_map(|point| {
+            at_point(point, &cohorts.iter().map(|cohorts| side(cohorts)(point)).collect::<Vec<_>>())
+        })
+        .collect()
+}
+
+fn find<'a>(cohorts: &'a [Cohort<'a>], point: &Map<String, Value>) -> Option<&'a Cohort<'a>> {
+    cohorts.iter().find(|cohort| cohort.point == *point)
+}
+
+fn at_point(point: &Map<String, Value>, cohorts: &[Option<&Cohort<'_>>]) -> Vec<Row> {
+    let row = |metric: Metric| {
+        let estimates: Vec<Option<Estimate>> =
+            cohorts.iter().map(|cohort| cohort.and_then(|cohort| cohort.estimate(metric))).collect();
+        let largest = estimates.iter().flatten().map(|it| it.mean).fold(0.0, f64::max);
+        let first = estimates.first().copied().flatten();
+        let from_first = |other: &Option<Estimate>| Some(Difference::between(&first?, other.as_ref()?));
+        let differences = estimates.iter().skip(1).map(from_first).collect();
+        Row { point: point.clone(), metric, unit: metric.unit(largest), estimates, differences }
+    };
+    Metric::ALL.into_iter().map(row).filter(|row| row.estimates.iter().any(Option::is_some)).collect()
+}
+
+impl Row {
+    /// The point in words; empty where there is nothing to tell apart.
+    pub fn point_text(&self) -> String {
+        let field =
+            |(field, value): (&String, &Value)| format!("{field} = {}", crate::report::cohort::shown(value));
+        self.point.iter().map(field).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The metric with its unit.
+    pub fn heading(&self) -> String {
+        self.unit.heading(self.metric.name())
+    }
+
+    /// What to write of each side.
+    pub fn values(&self) -> Vec<String> {
+        let value = |it: &Option<Estimate>| it.map(|it| self.unit.estimate(it.mean, it.half_width));
+        self.estimates.iter().map(|it| value(it).unwrap_or_else(|| "–".to_owned())).collect()
+    }
+
+    /// What to write of each difference; a star says that the interval leaves zero out.
+    pub fn changes(&self) -> Vec<String> {
+        let change = |it: &Difference| {
+            let star = if it.is_significant() == Some(true) { " *" } else { "" };
+            format!("{}{star}", self.unit.difference(it.value, it.half_width))
+        };
+        self.differences.iter().map(|it| it.as_ref().map_or("–".to_owned(), change)).collect()
+    }
+}

@@ -1,0 +1,40 @@
+//! The share of expected messages that were delivered, over time.
+
+use super::over_time::{Line, POINTS, described, duration, extent, line, sum};
+use super::{Figure, Shown};
+use crate::report::number::PERCENT;
+use crate::report::plot::axis::Axis;
+use crate::report::plot::chart::Chart;
+
+/// The plot.
+pub fn figure(shown: Shown<'_>) -> Figure {
+    let cohorts = shown.picked();
+    let lines: Vec<(&str, Line)> = cohorts
+        .iter()
+        .map(|cohort| {
+            let ratio = line(cohort, POINTS, |bin| {
+                let expected = sum(bin, |sample| sample.expected);
+                (expected > 0.0).then(|| sum(bin, |sample| sample.delivered) / expected)
+            });
+            (cohort.label.as_str(), ratio)
+        })
+        .collect();
+    let (lo, hi) = extent(lines.iter().map(|(_, line)| line)).unwrap_or((0.0, 1.0));
+    let told: Vec<_> = lines
+        .iter()
+        .map(|(name, line)| format!("{name} {}", described(line, |share| PERCENT.named(share))))
+        .collect();
+    let chart = Chart {
+        name: "delivery-over-time",
+        title: "Delivery over time".to_owned(),
+        description: format!("Share of expected messages that were delivered: {}.", told.join("; ").trim()),
+        x: Axis::time(duration(&cohorts)),
+        y: Axis::percent("delivered", lo, hi.min(1.0)),
+        marks: shown.marks(lines.iter().map(|(name, line)| (*name, line)), false),
+        legend: shown.labels.to_owned(),
+        lanes: Vec::new(),
+    };
+    let caption = "Of the receptions that messages of an interval should have had, those that they had. A message \
+                   counts in the interval in which it was published.";
+    Figure { drawing: chart.draw(), caption: format!("{caption} {}", shown.note()).trim().to_owned() }
+}

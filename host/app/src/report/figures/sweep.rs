@@ -1,0 +1,180 @@
+//! Metrics against what a sweep varied.
+
+use serde_json::{Map, Value};
+
+use super::{Figure, Shown};
+use crate::report::cohort::{Cohort, is_span, named, number, short, shown as written};
+use crate::report::metric::Metric;
+use crate::report::number::{PLAIN, time_unit};
+use crate::report::plot::axis::Axis;
+use crate::report::plot::chart::{Chart, Mark, Point, Shape};
+use crate::report::plot::style::SERIES;
+use crate::report::statistics::Estimate;
+
+const PLOTS: [(Metric, &str); 3] = [
+    (Metric::DeliveryRatio, "sweep-delivery"),
+    (Metric::LatencyP50, "sweep-latency-p50"),
+    (Metric::LatencyP95, "sweep-latency-p95"),
+];
+
+/// One plot a metric, if there is a sweep. The field with most values runs along the axis; those of the others
+/// are lines.
+pub fn figures(shown: Shown<'_>) -> Vec<Figure> {
+    let Some(along) = field_along(shown.cohorts) else { return Vec::new() };
+    let lines = lines(shown.cohorts, &along);
+    PLOTS.into_iter().filter_map(|(metric, name)| figure(&along, &lines, metric, name)).collect()
+}
+
+/// A field and its values, in order.
+struct Along {
+    field: String,
+    values: Vec<Value>,
+    /// Where each value lies.
+    places: Vec<f64>,
+}
+
+/// What the other fields are, and the points.
+struct LineUp<'a> {
+    fields: String,
+    name: String,
+    points: Vec<(f64, &'a Cohort<'a>)>,
+}
+
+/// A place on the axis, and what was found there.
+type Estimated<'a> = (f64, &'a Cohort<'a>, Estimate);
+
+fn field_along(cohorts: &[Cohort<'_>]) -> Option<Along> {
+    let fields = cohorts.first()?.point.keys();
+    let along = fields.map(|field| {
+        let mut values: Vec<Value> = Vec::new();
+        for value in cohorts.iter().filter_map(|cohort| cohort.point.get(field)) {
+            if !values.contains(value) {
+                values.push(value.clone());
+            }
+        }
+        let numbers: Option<Vec<f64>> = values.iter().map(number).collect();
+        let places = numbers.unwrap_or_else(|| (0..values.len()).map(|i| i as f64).collect());
+        Along { field: field.clone(), values, places }
+    });
+    // The first of equals, and a field with numbers rather than one with names.
+    let best = along.fold(None, |best: Option<Along>, next| match best {
+        Some(best) if rank(&best) >= rank(&next) => Some(best),
+        _ => Some(next),
+    })?;
+    (best.values.len() > 1).then_some(best)
+}
+
+fn rank(along: &Along) -> (bool, usize) {
+    (along.has_numbers() && along.values.len() > 1, along.values.len())
+}
+
+impl Along {
+    fn has_numbers(&self) -> bool {
+        self.values.iter().all(|value| number(value).is_some())
+    }
+
+    fn axis(&self) -> Axis {
+        let least = self.places.iter().copied().fold(f64::INFINITY, f64::min);
+        let greatest = self.places.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let is_span = self.values.iter().any(is_span);
+        // What is swept by factors is shown by factors.
+        let is_log = self.values.len() > 2 && least > 0.0 && greatest / least >= 50.0;
+        let lo = if least > 0.0 && least < greatest * 0.4 { 0.0 } else { least };
+        match (self.has_numbers(), is_log) {
+            (false, _) => Axis::names(&self.field, &self.values.iter().map(written).collect::<Vec<_>>()),
+            (true, true) if is_span => Axis::latency_log(&self.field, least, greatest),
+            (true, true) => Axis::numbers_log(&self.field, least, greatest),
+            (true, false) if is_span => Axis::numbers(&self.field, lo, greatest, time_unit(greatest)),
+            (true, false) => Axis::numbers(&self.field, lo, greatest, PLAIN),
+        }
+    }
+}
+
+fn lines<'a>(cohorts: &'a [Cohort<'a>], along: &Along) -> Vec<LineUp<'a>> {
+    let mut lines: Vec<(Map<String, Value>, LineUp<'a>)> = Vec::new();
+    for cohort in cohorts {
+        let mut others = cohort.point.clone();
+        let value = others.remove(&along.field);
+        let Some(place) = value
+            .and_then(|value| along.values.iter().position(|known| *known == value))
+            .map(|i| along.places[i])
+        else {
+            continue;
+        };
+        match lines.iter_mut().find(|(known, _)| *known == others) {
+            Some((_, line)) => line.points.push((place, cohort)),
+            None => {
+                let fields = named(&others);
+                let name = others.values().map(written).collect::<Vec<_>>().join(", ");
+                lines.push((others, LineUp { fields, name, points: vec![(place, cohort)] }));
+            }
+        }
+    }
+    for (_, line) in &mut lines {
+        line.points.sort_by(|a, b| a.0.total_cmp(&b.0));
+    }
+    lines.into_iter().map(|(_, line)| line).collect()
+}
+
+fn figure(along: &Along, lines: &[LineUp<'_>], metric: Metric, name: &'static str) -> Option<Figure> {
+    let estimates: Vec<(&LineUp<'_>, Vec<Estimated<'_>>)> = lines
+        .iter()
+        .take(SERIES)
+        .map(|line| {
+            let points = line.points.iter();
+            (line, points.filter_map(|(x, cohort)| Some((*x, *cohort, cohort.estimate(metric)?))).collect())
+        })
+        .collect();
+    let all = || estimates.iter().flat_map(|(_, points)| points).map(|(_, _, estimate)| estimate);
+    let hi = all().map(|estimate| estimate.interval().1).reduce(f64::max)?;
+    let lo = all().map(|estimate| estimate.interval().0).reduce(f64::min)?;
+    let unit = metric.unit(hi);
+    let y = match metric {
+        Metric::DeliveryRatio => Axis::percent("delivered", lo.max(0.0), hi.min(1.0)),
+        _ => Axis::latency("latency", hi),
+    };
+    let told = |cohort: &Cohort<'_>, estimate: &Estimate| {
+        format!("{}: {} {}", cohort.label, unit.estimate(estimate.mean, estimate.half_width), unit.name)
+    };
+    let marks = estimates.iter().enumerate().map(|(series, (line, points))| {
+        let point = |(x, cohort, estimate): &Estimated<'_>| Point {
+            x: *x,
+            y: estimate.mean,
+            ends: estimate.interval(),
+            title: told(cohort, estimate),
+        };
+        let points = points.iter().map(point).collect();
+        let shape = if along.has_numbers() { Shape::Points(points) } else { Shape::Apart(points) };
+        Mark { series, name: line.name.clone(), shape }
+    });
+    let read: Vec<_> = estimates
+        .iter()
+        .flat_map(|(_, points)| points)
+        .map(|(_, cohort, estimate)| told(cohort, estimate))
+        .collect();
+    let what = metric.name();
+    let against = if along.has_numbers() { "against" } else { "by" };
+    let title = format!("{}{} {against} {}", what[..1].to_uppercase(), &what[1..], short(&along.field));
+    let chart = Chart {
+        name,
+        description: format!("{title}. {}.", read.join("; ")),
+        title,
+        x: along.axis().with_room(),
+        y,
+        marks: marks.collect(),
+        legend: lines.first().map(|line| line.fields.clone()).unwrap_or_default(),
+        lanes: Vec::new(),
+    };
+    Some(Figure { drawing: chart.draw(), caption: caption(lines.len()) })
+}
+
+fn caption(lines: usize) -> String {
+    let caption = "Means over seeds with 95 % confidence intervals (Student's t); a point without a bar has one \
+                   seed, or a bar smaller than itself.";
+    match lines {
+        count if count > SERIES => {
+            format!("{caption} {SERIES} of {count} lines are shown; the table has all.")
+        }
+        _ => caption.to_owned(),
+    }
+}

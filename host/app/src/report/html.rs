@@ -1,0 +1,96 @@
+//! The report as one HTML page that needs nothing from outside.
+
+pub mod groups;
+pub mod head;
+pub mod ledger;
+pub mod provenance;
+pub mod script;
+pub mod style;
+pub mod table;
+pub mod verdict;
+
+use std::fmt::Write;
+
+use super::cohort::{Cohort, by_point, fields};
+use super::escape::Escaped;
+use super::figures::{Figure, Shown, all};
+use super::metric::Metric;
+use super::results::Results;
+use table::Table;
+
+/// The page of one results folder, and the plots on it.
+pub fn page(results: &Results) -> (String, Vec<Figure>) {
+    let cohorts = by_point(results);
+    let labels = fields(&cohorts);
+    let figures = all(Shown { cohorts: &cohorts, labels: &labels });
+    let mut body = head::header(results, &cohorts);
+    body += &verdict::section(results);
+    body += &figures_section(&figures);
+    if !cohorts.is_empty() {
+        body += &points_section(&cohorts);
+        body += &groups::sections(&cohorts);
+        body += &ledger::section(&cohorts);
+    }
+    body += &provenance::section(results);
+    (document(&results.manifest.plan.name, &body), figures)
+}
+
+/// A page around this body, with the styles and the script that plots need.
+pub fn document(title: &str, body: &str) -> String {
+    let (title, style, plots, script) =
+        (Escaped(title), style::CSS, super::plot::style::CSS, script::READ_OUT);
+    format!(
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n\
+         <meta name=\"color-scheme\" content=\"light dark\"/>\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; \
+         script-src 'unsafe-inline'\"/>\n\
+         <title>{title} · Wasmote</title>\n<style>\n{style}\n{plots}\n</style>\n</head>\n<body>\n<main>\n{body}\
+         </main>\n<script>\n{script}</script>\n</body>\n</html>\n"
+    )
+}
+
+/// Plots side by side where there is room, with a link to each.
+pub fn figures_section(figures: &[Figure]) -> String {
+    let mut text = String::new();
+    if figures.is_empty() {
+        return text;
+    }
+    let _ = writeln!(text, "<section aria-label=\"Plots\" class=\"figures\">");
+    for Figure { drawing, caption } in figures {
+        let (name, svg, caption) = (drawing.name, drawing.inline(), Escaped(caption));
+        let _ =
+            writeln!(text, "<figure id=\"{name}\">\n{svg}\n<figcaption>{caption}</figcaption>\n</figure>");
+    }
+    let _ = writeln!(text, "</section>");
+    text
+}
+
+/// A row for each point of the sweep, a column for each metric.
+fn points_section(cohorts: &[Cohort<'_>]) -> String {
+    let swept: Vec<&String> = cohorts.first().map(|it| it.point.keys().collect()).unwrap_or_default();
+    let mut table = Table::new("Means over seeds with 95 % confidence intervals (Student's t, two-sided).");
+    for field in &swept {
+        table.column(field);
+    }
+    table.column_of_numbers("seeds");
+    for metric in Metric::ALL {
+        table.column_of_numbers(&unit(cohorts, metric).heading(metric.name()));
+    }
+    for cohort in cohorts {
+        let mut row: Vec<String> = cohort.point.values().map(super::cohort::shown).collect();
+        row.push(cohort.runs.len().to_string());
+        row.extend(Metric::ALL.into_iter().map(|metric| {
+            let unit = unit(cohorts, metric);
+            let estimate = cohort.estimate(metric);
+            estimate.map_or("–".to_owned(), |it| unit.estimate(it.mean, it.half_width))
+        }));
+        table.row(row);
+    }
+    format!("<section id=\"figures-of-merit\">\n<h2>Results</h2>\n{}</section>\n", table.html())
+}
+
+fn unit(cohorts: &[Cohort<'_>], metric: Metric) -> super::number::Unit {
+    let means = cohorts.iter().filter_map(|cohort| cohort.estimate(metric)).map(|it| it.mean);
+    metric.unit(means.fold(0.0, f64::max))
+}

@@ -1,0 +1,106 @@
+//! The top of the page: what this is, and the figures to take away.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use crate::report::cohort::{Cohort, fields};
+use crate::report::escape::Escaped;
+use crate::report::metric::Metric;
+use crate::report::number::{fixed, seconds};
+use crate::report::results::Results;
+
+/// The header.
+pub fn header(results: &Results, cohorts: &[Cohort<'_>]) -> String {
+    let manifest = &results.manifest;
+    let mut text = format!(
+        "<header>\n<p class=\"kind\">Experiment report</p>\n<h1>{}</h1>\n",
+        Escaped(&manifest.plan.name)
+    );
+    if !results.is_complete() {
+        text += &incomplete(results);
+    }
+    text.push_str("<dl class=\"facts\">\n");
+    for (name, value) in facts(results, cohorts) {
+        let _ = writeln!(text, "<div><dt>{}</dt><dd>{}</dd></div>", Escaped(name), Escaped(&value));
+    }
+    text.push_str("</dl>\n");
+    if let [cohort] = cohorts {
+        text += &takeaways(cohort);
+    }
+    text + "</header>\n"
+}
+
+fn incomplete(results: &Results) -> String {
+    let (ended, all) = (results.runs.len(), results.manifest.runs.len());
+    let mut text = format!(
+        "<div class=\"notice\" role=\"note\"><strong>This experiment is incomplete.</strong> It was stopped before \
+         its end: {ended} of the {all} runs that its manifest lists have ended, and only they are shown here. Do \
+         not publish these figures as those of the plan."
+    );
+    if !results.unfinished.is_empty() {
+        let paths: Vec<_> = results.unfinished.iter().take(12).map(|entry| entry.path.as_str()).collect();
+        let more = if results.unfinished.len() > paths.len() { " and others" } else { "" };
+        let _ = write!(text, " Not ended: {}{more}.", Escaped(&paths.join(", ")));
+    }
+    text + "</div>\n"
+}
+
+fn facts(results: &Results, cohorts: &[Cohort<'_>]) -> Vec<(&'static str, String)> {
+    let manifest = &results.manifest;
+    let seeds: BTreeSet<u64> = manifest.runs.iter().map(|run| run.seed).collect();
+    let devices: BTreeSet<u64> = results.runs.iter().map(|run| run.summary.devices).collect();
+    let spans = |span: fn(&crate::report::results::summary::Summary) -> f64| {
+        let mut texts: Vec<String> = results.runs.iter().map(|run| seconds(span(&run.summary))).collect();
+        texts.dedup();
+        listed(&texts)
+    };
+    let mut facts = Vec::new();
+    let numbers = |set: &BTreeSet<u64>| listed(&set.iter().map(u64::to_string).collect::<Vec<_>>());
+    if !results.runs.is_empty() {
+        facts.push(("Devices", numbers(&devices)));
+        facts.push(("Simulated time", spans(|summary| summary.duration_s)));
+        if results.runs.iter().any(|run| run.summary.warm_up_s > 0.0) {
+            facts.push(("Warm-up, not measured", spans(|summary| summary.warm_up_s)));
+        }
+    }
+    facts.push((if seeds.len() == 1 { "Seed" } else { "Seeds" }, numbers(&seeds)));
+    if cohorts.len() > 1 {
+        facts.push(("Swept", format!("{} ({} points)", fields(cohorts), cohorts.len())));
+    }
+    if manifest.runs.len() > 1 {
+        facts.push(("Runs", manifest.runs.len().to_string()));
+    }
+    if let Some(started) = &manifest.started_utc {
+        facts.push(("Started", started.clone()));
+    }
+    facts.push(("Wasmote", manifest.wasmote_version.clone()));
+    facts
+}
+
+/// All of a few, or the first and the last of many.
+fn listed(texts: &[String]) -> String {
+    match texts {
+        [first, .., last] if texts.len() > 8 => format!("{first} … {last} ({} values)", texts.len()),
+        _ => texts.join(", "),
+    }
+}
+
+/// The figures of a single point, large.
+fn takeaways(cohort: &Cohort<'_>) -> String {
+    let mut text = String::from("<dl class=\"takeaways\">\n");
+    for metric in [Metric::DeliveryRatio, Metric::LatencyP50, Metric::LatencyP95, Metric::Delivered] {
+        let Some(estimate) = cohort.estimate(metric) else { continue };
+        let unit = metric.unit(estimate.mean);
+        let figure = match (metric, estimate.half_width) {
+            (Metric::Delivered, None) => fixed(estimate.mean, 0),
+            (_, half_width) => unit.estimate(estimate.mean, half_width),
+        };
+        let (value, half) = figure.split_once(" ± ").unwrap_or((&figure, ""));
+        let half = if half.is_empty() { String::new() } else { format!(" <small>± {half}</small>") };
+        let name = Escaped(metric.name());
+        let unit =
+            if unit.name.is_empty() { String::new() } else { format!(" <small>{}</small>", unit.name) };
+        let _ = writeln!(text, "<div><dt>{name}</dt><dd>{value}{half}{unit}</dd></div>");
+    }
+    text + "</dl>\n"
+}

@@ -1,0 +1,100 @@
+//! Where the figures come from, how to get them again, and how to cite them.
+
+use std::fmt::Write;
+
+use super::table::Table;
+use crate::report::escape::Escaped;
+use crate::report::number::fixed;
+use crate::report::results::Results;
+
+/// The paper that the simulator goes back to.
+pub const PAPER: &str = "Usmani, Mohammad Faiz. \"MQTT Protocol for the IoT.\" International Journal of Internet \
+                         of Things 12, no. 3 (2020): 45-50.";
+
+/// The last section.
+pub fn section(results: &Results) -> String {
+    let manifest = &results.manifest;
+    let mut text =
+        String::from("<section id=\"provenance\">\n<h2>Provenance</h2>\n<dl class=\"provenance\">\n");
+    let mut entry = |name: &str, value: &str, class: &str| {
+        if !value.is_empty() {
+            let (name, value) = (Escaped(name), Escaped(value));
+            let _ = writeln!(text, "<dt>{name}</dt><dd{class}>{value}</dd>");
+        }
+    };
+    let code = " class=\"code\"";
+    entry("Program", &format!("wasmote {}", manifest.wasmote_version), "");
+    entry("Plan", &format!("{}, SHA-256 {}", manifest.plan.name, manifest.plan.sha256), "");
+    entry("Run it again", &manifest.command_line(), code);
+    entry("Check it", &format!("wasmote experiment verify {}", folder(results)), code);
+    let host = &manifest.host;
+    if !host.os.is_empty() {
+        entry("Host", &format!("{} on {}, {} cores", host.os, host.arch, host.cores), "");
+    }
+    let times = [("Started", &manifest.started_utc), ("Finished", &manifest.finished_utc)];
+    for (name, time) in times {
+        entry(name, time.as_deref().unwrap_or("not recorded"), "");
+    }
+    text.push_str("</dl>\n");
+    text += &components(results);
+    text += &runs(results);
+    text += &citation(results);
+    text + "</section>\n"
+}
+
+/// The folder's own name: where it lies is nobody's business.
+fn folder(results: &Results) -> String {
+    results.dir.file_name().map_or(".".to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
+fn components(results: &Results) -> String {
+    let mut table = Table::new("Components that ran.");
+    table.column("component");
+    table.column_of_numbers("bytes");
+    table.column("SHA-256");
+    for part in &results.manifest.components {
+        table.row(vec![part.name.clone(), fixed(part.size_bytes as f64, 0), part.sha256.clone()]);
+    }
+    if table.is_empty() { String::new() } else { table.html() }
+}
+
+fn runs(results: &Results) -> String {
+    let mut table =
+        Table::new("Runs. The digest is that of a run's chain of events: equal digests, equal runs.");
+    table.column("run");
+    table.column("point");
+    table.column_of_numbers("seed");
+    table.column("digest");
+    for entry in &results.manifest.runs {
+        let point = entry
+            .point
+            .iter()
+            .map(|(field, value)| format!("{field} = {}", crate::report::cohort::shown(value)));
+        let point = point.collect::<Vec<_>>().join(", ");
+        let ended = results.runs.iter().find(|run| run.entry.path == entry.path);
+        let digest = entry.digest.clone().or_else(|| ended.map(|run| run.summary.digest.clone()));
+        let digest = digest.unwrap_or_else(|| "not ended".to_owned());
+        table.row(vec![entry.path.clone(), point, entry.seed.to_string(), digest]);
+    }
+    let count = results.manifest.runs.len();
+    let open = if count > 12 { "" } else { " open=\"open\"" };
+    format!(
+        "<details{open}>\n<summary>Seeds and digests of {count} runs</summary>\n{}</details>\n",
+        table.html()
+    )
+    .replace("of 1 runs", "of one run")
+}
+
+fn citation(results: &Results) -> String {
+    let manifest = &results.manifest;
+    let (version, paper) = (Escaped(&manifest.wasmote_version), Escaped(PAPER));
+    let year = manifest.started_utc.as_deref().and_then(|time| time.get(..4)).unwrap_or("n.d.");
+    let mut hash = manifest.plan.sha256.clone();
+    hash.truncate(hash.char_indices().nth(12).map_or(hash.len(), |(end, _)| end));
+    let (year, hash, plan) = (Escaped(year), Escaped(&hash), Escaped(&manifest.plan.name));
+    format!(
+        "<h2 id=\"cite\">How to cite</h2>\n<ul class=\"citations\">\n\
+         <li>The Wasmote authors. Wasmote, version {version}. Software, {year}. Experiment “{plan}”, plan {hash}.</li>\n\
+         <li>{paper}</li>\n</ul>\n"
+    )
+}

@@ -1,0 +1,116 @@
+//! Horizontal bars, each in one or more pieces.
+
+use super::Drawing;
+use super::axis::Axis;
+use super::canvas::{Anchor, Canvas, fitted, width_of};
+use super::chart::{Area, MARGIN, WIDTH};
+use super::legend::{self, Key, Swatch};
+use super::style::filled;
+
+/// A plot of bars.
+#[derive(Clone, Debug)]
+pub struct Bars {
+    /// See [`Drawing::name`].
+    pub name: &'static str,
+    /// What it shows.
+    pub title: String,
+    /// What there is to see, for those who cannot.
+    pub description: String,
+    /// How long bars are; it begins at zero.
+    pub x: Axis,
+    /// What the rows are values of; may be empty.
+    pub rows_label: String,
+    /// From top to bottom.
+    pub rows: Vec<Row>,
+    /// What the pieces are, in order; one alone needs no legend.
+    pub pieces: Vec<String>,
+}
+
+/// A bar.
+#[derive(Clone, Debug)]
+pub struct Row {
+    /// What it is of.
+    pub name: String,
+    /// How long each piece is.
+    pub values: Vec<f64>,
+    /// What stands at its end.
+    pub total: String,
+}
+
+const PITCH: f64 = 24.0;
+const THICK: f64 = 14.0;
+
+impl Bars {
+    /// Draw it.
+    pub fn draw(&self) -> Drawing {
+        let mut canvas = Canvas::default();
+        let title = fitted(&self.title, (WIDTH - 2.0 * MARGIN) / 1.25);
+        canvas.text("title", (MARGIN, 20.0), Anchor::Start, &title);
+        let series = self.pieces.iter().enumerate();
+        let keys: Vec<_> = series.map(|(series, name)| Key { name, series, swatch: Swatch::Box }).collect();
+        let mut top = legend::draw(&mut canvas, "", &keys, 38.0) - 4.0;
+        if !self.rows_label.is_empty() {
+            canvas.text("quiet", (MARGIN, top + 6.0), Anchor::Start, &fitted(&self.rows_label, 440.0));
+            top += 16.0;
+        }
+        let area = self.area(top);
+        self.draw_axis(&mut canvas, area);
+        for (index, row) in self.rows.iter().enumerate() {
+            self.draw_row(&mut canvas, row, area, area.top + index as f64 * PITCH);
+        }
+        canvas.line("axis", (area.left, area.top), (area.left, area.bottom));
+        Drawing {
+            name: self.name,
+            title: self.title.clone(),
+            description: self.description.clone(),
+            width: WIDTH,
+            height: area.bottom + 38.0,
+            reading: String::new(),
+            body: canvas.finish(),
+        }
+    }
+
+    fn area(&self, top: f64) -> Area {
+        let widest = |texts: &mut dyn Iterator<Item = f64>| texts.fold(0.0, f64::max);
+        let left = widest(&mut self.rows.iter().map(|row| width_of(&fitted(&row.name, 130.0))));
+        let right = widest(&mut self.rows.iter().map(|row| width_of(&row.total)));
+        let bottom = top + self.rows.len() as f64 * PITCH;
+        Area { left: MARGIN + left + 8.0, right: WIDTH - MARGIN - 8.0 - right, top, bottom }
+    }
+
+    fn draw_axis(&self, canvas: &mut Canvas, area: Area) {
+        let mut free_from = f64::NEG_INFINITY;
+        for (value, label) in &self.x.ticks {
+            let (x, half) = (area.x(self.x.scale.at(*value)), width_of(label) / 2.0);
+            canvas.line("rule", (x, area.top), (x, area.bottom));
+            if x - half >= free_from {
+                canvas.text("quiet", (x, area.bottom + 14.0), Anchor::Middle, label);
+                free_from = x + half + 6.0;
+            }
+        }
+        canvas.text("quiet", (area.right, area.bottom + 30.0), Anchor::End, &self.x.label);
+    }
+
+    fn draw_row(&self, canvas: &mut Canvas, row: &Row, area: Area, y: f64) {
+        let name = fitted(&row.name, 130.0);
+        canvas.titled(&row.name, |canvas| {
+            canvas.text("", (area.left - 7.0, y + PITCH / 2.0 + 3.8), Anchor::End, &name);
+        });
+        let (mut sum, mut end) = (0.0, area.left);
+        for (series, value) in row.values.iter().enumerate().filter(|(_, value)| **value > 0.0) {
+            let from = area.x(self.x.scale.at(sum));
+            sum += value;
+            end = area.x(self.x.scale.at(sum));
+            let piece = self.pieces.get(series).map_or("", String::as_str);
+            canvas.titled(&format!("{piece} {}", self.x.unit.figure(*value)), |canvas| {
+                canvas.rect(
+                    &filled(series),
+                    (from, y + (PITCH - THICK) / 2.0),
+                    ((end - from).max(0.5), THICK),
+                    "",
+                );
+            });
+        }
+        canvas.text("", (end + 6.0, y + PITCH / 2.0 + 3.8), Anchor::Start, &row.total);
+    }
+}

@@ -1,0 +1,56 @@
+//! Legends, which stand above a plot and so never cover its figures.
+
+use super::canvas::{Anchor, Canvas, fitted, width_of};
+use super::chart::{MARGIN, WIDTH};
+use super::style::{drawn, filled};
+
+/// What an entry looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Swatch {
+    /// A piece of line.
+    Line,
+    /// A box.
+    Box,
+}
+
+/// An entry.
+#[derive(Clone, Copy, Debug)]
+pub struct Key<'a> {
+    /// What it says.
+    pub name: &'a str,
+    /// The colour and dashes.
+    pub series: usize,
+    /// How they show.
+    pub swatch: Swatch,
+}
+
+const ROW: f64 = 16.0;
+const SWATCH: f64 = 24.0;
+
+/// Draw it in as many rows as it takes; returns the baseline below. One entry alone says nothing and is left
+/// out, and so is its title.
+pub fn draw(canvas: &mut Canvas, title: &str, keys: &[Key<'_>], baseline: f64) -> f64 {
+    if keys.len() < 2 {
+        return baseline;
+    }
+    let (mut x, mut y) = (MARGIN, baseline + 1.0);
+    if !title.is_empty() {
+        let title = fitted(title, 220.0) + ":";
+        canvas.text("quiet", (x, y), Anchor::Start, &title);
+        x += width_of(&title) + 10.0;
+    }
+    for Key { name, series, swatch } in keys {
+        let name = fitted(name, 190.0);
+        let width = SWATCH + 6.0 + width_of(&name);
+        if x > MARGIN && x + width > WIDTH - MARGIN {
+            (x, y) = (MARGIN, y + ROW);
+        }
+        match swatch {
+            Swatch::Line => canvas.line(&drawn(*series), (x, y - 4.0), (x + SWATCH, y - 4.0)),
+            Swatch::Box => canvas.rect(&filled(*series), (x + 10.0, y - 9.0), (11.0, 11.0), " rx=\"2\""),
+        }
+        canvas.text("", (x + SWATCH + 5.0, y), Anchor::Start, &name);
+        x += width + 14.0;
+    }
+    y + ROW + 3.0
+}

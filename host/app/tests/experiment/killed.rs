@@ -1,0 +1,44 @@
+//! The process is killed in the middle of a run.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crate::bench::{Bench, json, text};
+
+fn only_folder(out: &PathBuf) -> Option<PathBuf> {
+    fs::read_dir(out).ok()?.next()?.ok().map(|entry| entry.path())
+}
+
+#[test]
+fn what_is_on_disk_reads_and_says_that_it_is_incomplete() {
+    let bench = Bench::new();
+    let words = ["run", "ten-nodes", "--set", "duration=10000h", "--set", "interval=1h", "--out", "out"];
+    let mut child = bench.command(&words).spawn().unwrap();
+    let out = bench.0.path().join("out");
+    let began = Instant::now();
+    let folder = loop {
+        assert!(began.elapsed() < Duration::from_secs(60), "it writes nothing");
+        let under_way = |folder: &PathBuf| {
+            let events = fs::metadata(folder.join("events.ndjson")).map_or(0, |events| events.len());
+            folder.join("manifest.json").is_file() && events > 200_000
+        };
+        match only_folder(&out).filter(under_way) {
+            Some(folder) => break folder,
+            None => std::thread::sleep(Duration::from_millis(20)),
+        }
+    };
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    let manifest = json(&folder.join("manifest.json"));
+    assert_eq!(manifest["complete"], false);
+    assert!(manifest["runs"][0]["digest"].is_null());
+    let events = fs::read_to_string(folder.join("events.ndjson")).unwrap();
+    let whole = events.rsplit_once('\n').unwrap().0;
+    assert!(whole.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()));
+    assert!(!folder.join("summary.json").exists(), "a summary is there only when it is whole");
+    let output = bench.call(&["verify", folder.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("incomplete"), "{}", text(&output.stderr));
+}

@@ -1,0 +1,10 @@
+//! Experiments from the outside: the built program, its results on disk, and plans that make no sense.
+
+mod bench;
+mod killed;
+mod mistakes;
+mod plans;
+mod same;
+mod thresholds;
+mod timeline;
+mod verified;

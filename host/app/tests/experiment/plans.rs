@@ -1,0 +1,86 @@
+//! The plans that ship, and the verbs about plans.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::bench::{Bench, json, shipped, text};
+
+/// A plan is cut to a minute; what its timeline does later is left out.
+fn shortened(name: &str) -> Vec<String> {
+    let mut words = vec![name.to_owned()];
+    for set in ["duration=60s", "timeline=[]", "thresholds=[]", "warm_up=10s"] {
+        words.extend(["--set".to_owned(), set.to_owned()]);
+    }
+    words.extend(["--seeds".to_owned(), "1".to_owned()]);
+    words
+}
+
+#[test]
+fn the_ledger_of_every_shipped_plan_closes() {
+    let mut count = 0;
+    for entry in std::fs::read_dir(shipped()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "toml") {
+            continue;
+        }
+        count += 1;
+        let words = shortened(path.to_str().unwrap());
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let folder = Bench::new();
+        // The program itself fails when a ledger does not close.
+        let results = folder.run(&words, 0);
+        for run in json(&results.join("manifest.json"))["runs"].as_array().unwrap() {
+            let run = results.join(run["path"].as_str().unwrap());
+            let (summary, ledger) = (json(&run.join("summary.json")), json(&run.join("ledger.json")));
+            assert_eq!(
+                (&summary["ledger_closes"], &ledger["closes"]),
+                (&Value::Bool(true), &Value::Bool(true))
+            );
+            assert!(summary["expected"].as_u64() > Some(0), "{}: {summary:#}", path.display());
+            assert!(summary["delivered"].as_u64() <= summary["expected"].as_u64());
+        }
+    }
+    assert!(count >= 6, "the plans are gone");
+}
+
+#[test]
+fn plans_that_ship_need_no_file() {
+    let bench = Bench::new();
+    let output = bench.call(&["list", "--json"]);
+    let cards: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let names: Vec<&str> = cards.iter().map(|card| card["name"].as_str().unwrap()).collect();
+    assert!(names.contains(&"ten-nodes") && names.contains(&"reconnect-storm"), "{names:?}");
+    let words = shortened("ten-nodes");
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let folder = bench.run(&words, 0);
+    assert!(folder.file_name().unwrap().to_str().unwrap().starts_with("experiment_10nodes_"));
+    let command = json(&folder.join("manifest.json"))["command"].clone();
+    assert!(
+        command
+            .as_str()
+            .unwrap()
+            .starts_with("wasmote experiment run ten-nodes --seeds 1 --set duration=60s")
+    );
+}
+
+#[test]
+fn a_plan_may_be_json_and_name_its_own_component() {
+    let bench = Bench::new();
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../behaviours/built/heartbeat.wasm");
+    std::fs::copy(built, bench.0.path().join("mine.wasm")).unwrap();
+    let plan = r#"{"name": "mine", "duration": "20s", "group": [{"behaviour": "mine.wasm", "count": 2}]}"#;
+    std::fs::write(bench.0.path().join("plan.json"), plan).unwrap();
+    let folder = bench.run(&["plan.json"], 0);
+    assert_eq!(json(&folder.join("summary.json"))["groups"]["mine"]["devices"], 2);
+    // The original is not needed to verify it.
+    std::fs::remove_file(bench.0.path().join("mine.wasm")).unwrap();
+    assert!(bench.call(&["verify", folder.to_str().unwrap()]).status.success());
+}
+
+#[test]
+fn the_schema_is_json() {
+    let output = Bench::new().call(&["schema"]);
+    let schema: Value = serde_json::from_str(&text(&output.stdout)).unwrap();
+    assert_eq!(schema["required"], serde_json::json!(["name", "duration", "group"]));
+}

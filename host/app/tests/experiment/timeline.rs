@@ -1,0 +1,146 @@
+//! What a timeline does.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::bench::{Bench, json};
+
+fn plan(timeline: &str) -> String {
+    format!(
+        r#"
+name = "told"
+duration = "2m"
+interval = "10s"
+faults = {{ fault = [{{ kind = "loss", probability = 0.0 }}] }}
+
+[[group]]
+name = "west"
+behaviour = "heartbeat"
+count = 4
+config = {{ interval = "1s", peers = "all" }}
+
+[[group]]
+name = "east"
+behaviour = "heartbeat"
+count = 4
+config = {{ interval = "1s", peers = "all" }}
+
+{timeline}
+"#
+    )
+}
+
+fn run(timeline: &str) -> (Bench, std::path::PathBuf) {
+    let bench = Bench::with_plan(&plan(timeline));
+    let folder = bench.run(&["plan.toml"], 0);
+    (bench, folder)
+}
+
+/// A column of the time series for all devices, row by row.
+fn column(folder: &Path, name: &str) -> Vec<f64> {
+    let text = fs::read_to_string(folder.join("timeseries.csv")).unwrap();
+    let at = text.lines().next().unwrap().split(',').position(|column| column == name).unwrap();
+    let rows = text.lines().map(|line| line.split(',').collect::<Vec<_>>()).filter(|row| row[1] == "*");
+    rows.map(|row| row[at].parse().unwrap_or(0.0)).collect()
+}
+
+fn ratios(folder: &Path) -> Vec<f64> {
+    let (delivered, expected) = (column(folder, "delivered"), column(folder, "expected"));
+    delivered.iter().zip(&expected).map(|(delivered, expected)| delivered / expected).collect()
+}
+
+fn outages(folder: &Path) -> Vec<Vec<String>> {
+    let text = fs::read_to_string(folder.join("outages.csv")).unwrap();
+    text.lines().skip(1).map(|line| line.split(',').map(str::to_owned).collect()).collect()
+}
+
+#[test]
+fn a_share_crashes_and_comes_back() {
+    let (_bench, folder) = run("[[timeline]]\nat = \"29s\"\ncrash = { share = 0.5 }");
+    let crashed = outages(&folder);
+    assert_eq!(crashed.len(), 4);
+    for outage in crashed {
+        assert_eq!(outage[2..], ["timeline", "crash", "29", "34"]);
+    }
+    let up = column(&folder, "up");
+    assert_eq!((up[1], up[2], up[3]), (8.0, 4.0, 8.0), "{up:?}");
+}
+
+#[test]
+fn what_is_stopped_is_not_expected_to_hear_anything() {
+    let (_bench, folder) = run(
+        "[[timeline]]\nat = \"30s\"\nstop = { group = \"east\" }\n[[timeline]]\nat = \"60s\"\nstart = { group = \"east\" }",
+    );
+    let up = column(&folder, "up");
+    assert_eq!((up[2], up[3], up[7]), (4.0, 4.0, 8.0), "{up:?}");
+    let expected = column(&folder, "expected");
+    assert!(expected[4] < expected[1] * 0.6, "{expected:?}");
+    assert!(ratios(&folder)[4] > 0.99);
+}
+
+#[test]
+fn a_partition_holds_for_its_time_and_between_its_sides_only() {
+    let (_bench, folder) = run("[[timeline]]\nat = \"30s\"\npartition = { group = \"west\", for = \"30s\" }");
+    let told = ratios(&folder);
+    assert!(told[1] > 0.999 && told[8] > 0.999, "{told:?}");
+    let ledger = json(&folder.join("ledger.json"));
+    assert_eq!(
+        ledger["total"]["faults"]["timeline-0"]["dropped_out"], 0,
+        "both sides still reach the broker"
+    );
+    // All devices listen to all: the rest of their own side is still heard.
+    let summary = json(&folder.join("summary.json"));
+    assert!(summary["ledger_closes"].as_bool().unwrap());
+}
+
+#[test]
+fn a_ramp_goes_up_step_by_step() {
+    let (_bench, folder) = run(
+        "[[timeline]]\nat = \"30s\"\nramp = { field = \"loss.probability\", from = 0, to = 0.8, over = \"60s\", steps = 6 }",
+    );
+    let told = ratios(&folder);
+    assert!(told[1] > 0.999, "{told:?}");
+    assert!(told[11] < 0.35 && told[5] > told[11] + 0.2, "{told:?}");
+}
+
+#[test]
+fn connections_break_at_once_and_stay_away() {
+    let (_bench, folder) = run("[[timeline]]\nat = \"29s\"\ndisconnect = { group = \"west\", for = \"5s\" }");
+    let up = column(&folder, "up");
+    assert_eq!((up[2], up[3]), (4.0, 8.0), "{up:?}");
+    let log = fs::read_to_string(folder.join("broker.log")).unwrap();
+    assert_eq!(log.matches("without a farewell").count(), 4, "{log}");
+}
+
+#[test]
+fn devices_join_change_and_are_told_things() {
+    let (_bench, folder) = run(r#"
+[[timeline]]
+at = "20s"
+add = { group = "west", count = 3 }
+
+[[timeline]]
+at = "60s"
+configure = { group = "east", config = { interval = "100ms" } }
+
+[[timeline]]
+at = "90s"
+publish = { topic = "wasmote/all/message", payload = { message = "hello" }, qos = 1 }
+
+[[timeline]]
+at = "100s"
+faults = "none"
+device = "west-*"
+"#);
+    let devices = column(&folder, "devices");
+    assert_eq!((devices[0], devices[2]), (8.0, 11.0));
+    let generated = column(&folder, "generated");
+    assert!(generated[8] > generated[3] * 3.0, "{generated:?}");
+    assert!(folder.join("logs/west-6.log").is_file());
+    let heard = fs::read_to_string(folder.join("logs/west-6.log")).unwrap();
+    assert!(heard.contains("hello"), "{heard}");
+    let summary: Value = json(&folder.join("summary.json"));
+    assert_eq!(summary["groups"]["west"]["devices"], 7);
+}

@@ -1,0 +1,92 @@
+//! `verify` finds what was changed.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::bench::{Bench, text};
+
+const PLAN: &str = r#"
+name = "checked"
+duration = "2m"
+faults = "realistic"
+
+[[group]]
+behaviour = "heartbeat"
+count = 5
+config = { interval = "1s" }
+"#;
+
+fn done() -> (Bench, PathBuf) {
+    let bench = Bench::with_plan(PLAN);
+    let folder = bench.run(&["plan.toml"], 0);
+    (bench, folder)
+}
+
+fn verify(bench: &Bench, folder: &Path) -> (Option<i32>, String) {
+    let output = bench.call(&["verify", folder.to_str().unwrap()]);
+    (output.status.code(), text(&output.stdout) + &text(&output.stderr))
+}
+
+fn change(file: &Path, from: &str, to: &str) {
+    let before = fs::read_to_string(file).unwrap();
+    let after = before.replacen(from, to, 1);
+    assert_ne!(before, after, "{}", file.display());
+    fs::write(file, after).unwrap();
+}
+
+#[test]
+fn what_was_not_touched_is_the_same() {
+    let (bench, folder) = done();
+    let (code, told) = verify(&bench, &folder);
+    assert_eq!(code, Some(0), "{told}");
+    assert!(told.contains("1 of 1 runs are the same, to the byte"), "{told}");
+}
+
+#[test]
+fn a_changed_event_or_digest_or_component_is_found() {
+    let (bench, folder) = done();
+    change(&folder.join("events.ndjson"), "\"latency_s\":0.", "\"latency_s\":1.");
+    let (code, told) = verify(&bench, &folder);
+    assert_eq!(code, Some(1));
+    assert!(told.contains("events.ndjson: line ") && told.contains("\"latency_s\":1."), "{told}");
+
+    let (bench, folder) = done();
+    change(&folder.join("manifest.json"), "\"digest\": \"", "\"digest\": \"0");
+    let (code, told) = verify(&bench, &folder);
+    assert_eq!(code, Some(1));
+    assert!(told.contains("digest: recorded 0"), "{told}");
+
+    let (bench, folder) = done();
+    let other = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../behaviours/built/sensor.wasm");
+    fs::copy(other, folder.join("components/heartbeat.wasm")).unwrap();
+    let (code, told) = verify(&bench, &folder);
+    assert_eq!(code, Some(1));
+    assert!(told.contains("another file than the one that was run"), "{told}");
+}
+
+#[test]
+fn the_first_divergent_event_is_named() {
+    let (bench, folder) = done();
+    // A history that parts from the real one at some event, and has other digests from there on.
+    let events = fs::read_to_string(folder.join("events.ndjson")).unwrap();
+    let line = events.lines().filter(|line| line.contains("\"kind\":\"received\"")).nth(400).unwrap();
+    let step: serde_json::Value = serde_json::from_str(line).unwrap();
+    let step = step["step"].as_u64().unwrap();
+    let other = line.replace("\"kind\":\"received\"", "\"kind\":\"dropped\"");
+    fs::write(folder.join("events.ndjson"), events.replace(line, &other)).unwrap();
+    let chain = fs::read_to_string(folder.join("chain.ndjson")).unwrap();
+    let parted = |line: &str| {
+        let checkpoint: serde_json::Value = serde_json::from_str(line).unwrap();
+        match checkpoint["step"].as_u64().unwrap() >= step {
+            true => line.replace("\"digest\":\"", "\"digest\":\"f"),
+            false => line.to_owned(),
+        }
+    };
+    let chain: String = chain.lines().map(|line| parted(line) + "\n").collect();
+    fs::write(folder.join("chain.ndjson"), chain).unwrap();
+
+    let (code, told) = verify(&bench, &folder);
+    assert_eq!(code, Some(1));
+    let named = format!("the first divergent event: recorded {other}, found {line}");
+    assert!(told.contains(&named), "{told}\nexpected: {named}");
+}
