@@ -9,6 +9,7 @@
 //! * What happens to it: [`faults`], a vocabulary of values and the one place that applies them.
 //! * What became of its messages: [`ledger`].
 //! * Where its messages go: [`broker`], turned by virtual time and by live runs alike.
+//! * How they get there: [`client`], a device's side of its MQTT session.
 //! * What turns all of it without a clock: [`virtual_time`].
 //! * What all of it stands on: [`time`], [`rng`], [`device_id`], [`schedule`].
 //!
@@ -21,6 +22,7 @@
 pub mod action;
 pub mod behaviour;
 pub mod broker;
+pub mod client;
 pub mod context;
 pub mod device;
 pub mod device_id;

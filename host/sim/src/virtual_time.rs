@@ -2,33 +2,33 @@
 //!
 //! The first driver, in `wasmote-live`, turns the same devices in real time. Here one thread takes what
 //! happens next from an agenda, in the order of time and then of arrival, and sets the clock to it. Equal
-//! seeds, devices and options give the same steps, which a [`digest`] of them shows.
+//! seeds, devices and options give the same steps, which a [`digest`] of them shows. Each device has a
+//! [`client`](crate::client) that connects it.
 //!
 //! * `agenda` and `deadlines`: what happens next.
-//! * `client`: the MQTT client that each device has, with keepalive, acknowledgements and silence.
 //! * [`observer`]: looking on, and the names of what is seen. [`counts`]: how much happened.
 //! * [`options`]: the world's constants.
 
 mod agenda;
-mod client;
 pub mod counts;
 mod deadlines;
 pub mod digest;
 pub mod observer;
 pub mod options;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::action::Action;
 use crate::broker::packet::{Reply, Request};
 use crate::broker::{Broker, Replies};
+use crate::client::{Client, Outbox};
 use crate::context::SHORTEST_TIMER;
 use crate::device::{Blueprint, Device, Input, Now};
 use crate::http::HttpFailure;
 use crate::message::Message;
 use crate::time::Time;
 use agenda::{Agenda, Due};
-use client::{Client, Outbox};
 use counts::Counts;
 use deadlines::Slot;
 use observer::{DeviceIndex, LinkId, Observer, Step};
@@ -94,7 +94,7 @@ impl<O: Observer> VirtualTime<O> {
         let index = DeviceIndex(u32::try_from(self.seats.len()).expect("fewer than four billion devices"));
         let link = LinkId { device: index, attempt: 0 };
         let client_id = blueprint.identity.id.as_str().into();
-        let client = Client::new(link, client_id, blueprint.protocol, &self.options);
+        let client = Client::new(link, client_id, blueprint.protocol, Arc::clone(&self.options.client));
         self.seats.push(Seat { device: Device::new(blueprint, self.now), client });
         self.set_alarm(index);
         index

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use wasmote_sim::client::options::ClientOptions;
 use wasmote_sim::device::{Blueprint, Input};
 use wasmote_sim::device_id::{DeviceId, Identity};
 use wasmote_sim::event::StopReason;
@@ -211,9 +212,13 @@ impl<'a> Stage<'a> {
 fn options(point: &plan::Point) -> Options {
     let seconds = |span: Duration| span.as_secs();
     let connection = &point.settings.connection;
-    Options {
+    let client = ClientOptions {
         keep_alive: u16::try_from(seconds(connection.keepalive)).unwrap_or(u16::MAX),
         session_expiry: u32::try_from(seconds(connection.session_expiry)).unwrap_or(u32::MAX),
+        ..ClientOptions::default()
+    };
+    Options {
+        client: Arc::new(client),
         latency: point.document.packet_latency.0,
         epoch: point.epoch,
         ..Options::default()

@@ -5,18 +5,7 @@ use crate::broker::packet::{Reply, Request};
 use crate::device::{Input, Now};
 use crate::http::HttpResponse;
 
-/// Position of a device in its run, in the order in which the devices were added.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DeviceIndex(pub u32);
-
-/// One connection of a device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LinkId {
-    /// Whose it is.
-    pub device: DeviceIndex,
-    /// Which of its connections, from 1.
-    pub attempt: u32,
-}
+pub use crate::client::link::{DeviceIndex, LinkId};
 
 /// One thing that happens. Nothing in a run happens without one of these.
 #[derive(Debug)]

@@ -1,8 +1,10 @@
 //! QoS 1 and 2 from end to end, over connections that break.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
+use wasmote_sim::client::options::ClientOptions;
 use wasmote_sim::device::Input;
 use wasmote_sim::faults::document::{FaultDocument, FaultEntry, Kind};
 use wasmote_sim::faults::span::Span;
@@ -30,7 +32,8 @@ fn broken() -> FaultDocument {
 /// Messages every 150 ms for five minutes over a link of 60 ms, then a minute of peace.
 fn talk(qos: Qos, seed: u64) -> (World, u64, Vec<u64>) {
     let latency = Duration::from_millis(60);
-    let mut world = world(Options { latency, session_expiry: 3_600, ..Options::default() });
+    let client = Arc::new(ClientOptions { session_expiry: 3_600, ..ClientOptions::default() });
+    let mut world = world(Options { latency, client, ..Options::default() });
     let listens = Some(("t", qos));
     let listener = add(&mut world, "listener", Script { listens, ..Script::default() }, &broken(), seed);
     let publishes = Some(("t", qos, Duration::from_millis(150)));

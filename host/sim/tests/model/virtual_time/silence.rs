@@ -1,9 +1,11 @@
 //! What a device that falls silent goes through.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use wasmote_sim::action::Notice;
 use wasmote_sim::broker::packet::Request;
+use wasmote_sim::client::options::ClientOptions;
 use wasmote_sim::faults::document::{FaultDocument, FaultEntry, Kind};
 use wasmote_sim::faults::span::Span;
 use wasmote_sim::message::Qos;
@@ -119,7 +121,8 @@ fn what_came_during_a_short_silence_is_read_at_its_end() {
 
 #[test]
 fn buffers_have_an_end() {
-    let options = Options { unread: 10, ..Options::default() };
+    let client = Arc::new(ClientOptions { unread: 10, ..ClientOptions::default() });
+    let options = Options { client, ..Options::default() };
     let (world, received, (_, until)) = listen_through_a_silence(Qos::AtMostOnce, options);
     assert_eq!(received.iter().filter(|(at, _)| *at == until).count(), 10);
     assert!((30..=31).contains(&world.counts().lost_down));

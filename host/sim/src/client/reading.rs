@@ -1,5 +1,6 @@
 //! What a client makes of what comes from the broker.
 
+use super::link::LinkId;
 use super::{Client, Outbox, Stage};
 use crate::broker::inflight::Progress;
 use crate::broker::packet::{Ack, AckStep, ConnAck, Publish, Reply, Request};
@@ -7,17 +8,10 @@ use crate::broker::reason::{AckReason, CloseReason};
 use crate::device::Input;
 use crate::message::Qos;
 use crate::time::Time;
-use crate::virtual_time::observer::LinkId;
 
 impl Client {
     /// A packet arrives.
-    pub(in crate::virtual_time) fn receive(
-        &mut self,
-        link: LinkId,
-        reply: Reply,
-        now: Time,
-        out: &mut Outbox,
-    ) {
+    pub fn receive(&mut self, link: LinkId, reply: Reply, now: Time, out: &mut Outbox) {
         if link != self.link || self.stage == Stage::Down {
             out.lost += u64::from(matches!(reply, Reply::Publish(_)));
         } else if self.silent {
@@ -31,7 +25,7 @@ impl Client {
     /// back by the broker's own windows.
     fn leave_unread(&mut self, reply: Reply, out: &mut Outbox) {
         let can_be_lost = matches!(&reply, Reply::Publish(publish) if publish.packet_id.is_none());
-        if can_be_lost && self.unread.len() >= self.most_unread {
+        if can_be_lost && self.unread.len() >= self.options.unread {
             out.lost += 1;
         } else {
             self.unread.push_back(reply);
@@ -40,7 +34,7 @@ impl Client {
 
     /// Read again. If the broker has ended the connection meanwhile, that is all there is to read;
     /// otherwise a ping asks whether it still has it.
-    pub(in crate::virtual_time) fn resume(&mut self, now: Time, out: &mut Outbox) {
+    pub fn resume(&mut self, now: Time, out: &mut Outbox) {
         self.silent = false;
         let closed = self.unread.iter().find_map(|reply| match reply {
             Reply::Close(reason) => Some(*reason),
@@ -80,7 +74,7 @@ impl Client {
         }
         let link = self.link;
         let packets = &mut out.packets;
-        let window = accepted.receive_maximum.min(self.inflight);
+        let window = accepted.receive_maximum.min(self.options.inflight);
         self.outgoing.resume(window, |ack| packets.push((link, Request::Ack(ack))));
         self.pump(now, out);
         out.inputs.push_back(Input::Connected { session_present });

@@ -1,18 +1,23 @@
-//! The MQTT client of a virtual device: what a library does for a live one.
+//! A device's MQTT client as a state machine, without a clock or a socket.
 //!
 //! It keeps the connection alive, acknowledges what it receives, sends again what was not acknowledged,
 //! and holds what the broker does not take yet. While it is silent it does none of this: what arrives
 //! stays unread, as in the buffers of a socket.
+//!
+//! A driver hands it what its device wants and what the broker replies, with the time, carries what it finds
+//! in the [`Outbox`], and wakes it at [`Client::next_deadline`].
+//!
+//! * [`link`]: the names of its connections. [`options`]: what it is told once and for all.
+//! * `reading`: what it makes of what comes from the broker.
 
+pub mod link;
+pub mod options;
 mod reading;
 
 use std::collections::VecDeque;
-use std::num::NonZeroU16;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::observer::LinkId;
-use super::options::Options;
 use crate::action::Farewell;
 use crate::broker::held::Held;
 use crate::broker::inflight::{Incoming, Outgoing};
@@ -24,6 +29,8 @@ use crate::device::Input;
 use crate::message::{Message, Qos, Will};
 use crate::time::Time;
 use crate::topic::TopicFilter;
+use link::LinkId;
+use options::ClientOptions;
 
 /// How far its connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,13 +44,10 @@ enum Stage {
 
 /// A device's side of its session.
 #[derive(Debug)]
-pub(super) struct Client {
+pub struct Client {
     client_id: Arc<str>,
     protocol: Protocol,
-    keep_alive: u16,
-    session_expiry: u32,
-    most_unread: usize,
-    inflight: NonZeroU16,
+    options: Arc<ClientOptions>,
     /// The newest connection.
     link: LinkId,
     stage: Stage,
@@ -60,26 +64,23 @@ pub(super) struct Client {
 
 /// What clients want done. It is emptied after each step.
 #[derive(Debug, Default)]
-pub(super) struct Outbox {
+pub struct Outbox {
     /// To the broker.
-    pub(super) packets: Vec<(LinkId, Request)>,
+    pub packets: Vec<(LinkId, Request)>,
     /// To the device.
-    pub(super) inputs: VecDeque<Input>,
+    pub inputs: VecDeque<Input>,
     /// Messages that will not be read.
-    pub(super) lost: u64,
+    pub lost: u64,
     /// Messages that will not be sent again.
-    pub(super) abandoned: u64,
+    pub abandoned: u64,
 }
 
 impl Client {
-    pub(super) fn new(link: LinkId, client_id: Arc<str>, protocol: Protocol, options: &Options) -> Self {
+    /// A client that is not connected. `link` is the connection before its first, so to say.
+    pub fn new(link: LinkId, client_id: Arc<str>, protocol: Protocol, options: Arc<ClientOptions>) -> Self {
         Self {
             client_id,
             protocol,
-            keep_alive: options.keep_alive,
-            session_expiry: options.session_expiry,
-            most_unread: options.unread,
-            inflight: options.inflight,
             link,
             stage: Stage::Down,
             silent: false,
@@ -89,24 +90,26 @@ impl Client {
             incoming: Incoming::default(),
             last_sent: Time::ZERO,
             next: None,
+            options,
         }
     }
 
     /// When it wants to be woken: to keep the connection alive.
-    pub(super) fn next_deadline(&self) -> Option<Time> {
+    pub fn next_deadline(&self) -> Option<Time> {
         let alive = matches!(self.stage, Stage::Up | Stage::Leaving) && !self.silent;
-        (alive && self.keep_alive > 0).then(|| self.last_sent + Duration::from_secs(self.keep_alive.into()))
+        (alive && self.options.keep_alive > 0)
+            .then(|| self.last_sent + Duration::from_secs(self.options.keep_alive.into()))
     }
 
     /// Its deadline may have come.
-    pub(super) fn wake(&mut self, now: Time, out: &mut Outbox) {
+    pub fn wake(&mut self, now: Time, out: &mut Outbox) {
         if self.next_deadline().is_some_and(|due| due <= now) {
             self.send(Request::PingReq, now, out);
         }
     }
 
     /// Begin a new connection. One that there still is ends without a farewell.
-    pub(super) fn connect(&mut self, will: Option<Will>, now: Time, out: &mut Outbox) {
+    pub fn connect(&mut self, will: Option<Will>, now: Time, out: &mut Outbox) {
         if self.stage == Stage::Leaving {
             self.next = Some(will);
             return;
@@ -117,9 +120,9 @@ impl Client {
         let connect = Connect {
             client_id: Arc::clone(&self.client_id),
             protocol: self.protocol,
-            clean_start: self.session_expiry == 0,
-            session_expiry: self.session_expiry,
-            keep_alive: self.keep_alive,
+            clean_start: self.options.session_expiry == 0,
+            session_expiry: self.options.session_expiry,
+            keep_alive: self.options.keep_alive,
             receive_maximum: None,
             will,
         };
@@ -127,7 +130,7 @@ impl Client {
     }
 
     /// End the connection. A silent client cannot take its leave.
-    pub(super) fn disconnect(&mut self, farewell: Farewell, now: Time, out: &mut Outbox) {
+    pub fn disconnect(&mut self, farewell: Farewell, now: Time, out: &mut Outbox) {
         self.next = None;
         if farewell == Farewell::Clean && self.stage == Stage::Up && !self.silent {
             self.stage = Stage::Leaving;
@@ -169,12 +172,12 @@ impl Client {
     }
 
     /// Fall silent.
-    pub(super) fn silence(&mut self) {
+    pub fn silence(&mut self) {
         self.silent = true;
     }
 
     /// Publish a message, or give it back.
-    pub(super) fn publish(&mut self, message: Message, now: Time, out: &mut Outbox) {
+    pub fn publish(&mut self, message: Message, now: Time, out: &mut Outbox) {
         if self.stage != Stage::Up {
             out.inputs.push_back(Input::Refused(message));
         } else if message.qos == Qos::AtMostOnce {
@@ -189,14 +192,14 @@ impl Client {
     }
 
     /// Ask for messages. The broker's answer is of no interest, so one identifier serves for all.
-    pub(super) fn subscribe(&mut self, filter: TopicFilter, qos: Qos, now: Time, out: &mut Outbox) {
+    pub fn subscribe(&mut self, filter: TopicFilter, qos: Qos, now: Time, out: &mut Outbox) {
         let filters = vec![(filter, SubscribeOptions::at(qos))];
         let subscribe = Subscribe { packet_id: PacketId::MIN, identifier: None, filters };
         self.send_if_up(Request::Subscribe(subscribe), now, out);
     }
 
     /// Take a subscription back.
-    pub(super) fn unsubscribe(&mut self, filter: TopicFilter, now: Time, out: &mut Outbox) {
+    pub fn unsubscribe(&mut self, filter: TopicFilter, now: Time, out: &mut Outbox) {
         let unsubscribe = Unsubscribe { packet_id: PacketId::MIN, filters: vec![filter] };
         self.send_if_up(Request::Unsubscribe(unsubscribe), now, out);
     }
