@@ -24,10 +24,12 @@ Examples:
 const RUN_NOTES: &str = "\
 PLAN is a file, a plan in ./experiments, or one that ships: see `wasmote experiment list`.
 
-The summary goes to stdout, everything else to a folder of its own below --out.
+The summary goes to stdout, everything else to a folder of its own below --out: report.html first of all, which any
+browser shows without a network. Ctrl-C ends the runs where they are and still writes the report, marked as
+incomplete; once more leaves at once.
 
 Exit codes: 0 done; 1 failed, or the ledger of a run does not close; 2 the plan makes no sense; 99 a threshold
-is missed.";
+is missed; 130 interrupted.";
 
 const VERIFY_NOTES: &str = "\
 Runs everything in DIR again from its own plan and components, and compares digests and files. Exit codes: 0 all
@@ -42,7 +44,7 @@ pub enum Verb {
     /// Run the plan of a results folder again, and compare
     #[command(after_help = VERIFY_NOTES)]
     Verify(verify::Args),
-    /// Write report.html and plots into results folders
+    /// Write report.html and plots into results folders again
     Report(report::Args),
     /// Put results folders side by side, with their differences and how sure these are
     Compare(compare::Args),

@@ -17,11 +17,12 @@ use super::results::Results;
 use super::run::run;
 use super::summary::Summary;
 
-/// Do something for each run, on several threads. The outcomes are in the order of the runs. After a failure
-/// no further run begins, and the first failure by order is returned.
+/// Do something for each run, on several threads. The outcomes are in the order of the runs. After a failure or
+/// an interrupt no further run begins; the first failure by order is returned.
 pub fn for_each<T: Send>(
     runs: &[RunNumber],
     workers: usize,
+    totals: &Totals,
     work: impl Fn(&RunNumber) -> Result<T, ExperimentError> + Sync,
 ) -> Result<Vec<T>, ExperimentError> {
     let next = AtomicUsize::new(0);
@@ -32,7 +33,7 @@ pub fn for_each<T: Send>(
         for _ in 0..workers.clamp(1, runs.len().max(1)) {
             scope.spawn(|| {
                 while let Some(run) = runs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if failed.load(Ordering::Relaxed) {
+                    if failed.load(Ordering::Relaxed) || totals.is_interrupted() {
                         return;
                     }
                     let outcome = work(run);
@@ -48,7 +49,7 @@ pub fn for_each<T: Send>(
         .collect()
 }
 
-/// Run an experiment into a folder, run by run.
+/// Run an experiment into a folder, run by run. What an interrupt leaves is incomplete, and says so.
 pub fn execute(
     experiment: &Experiment,
     results: &mut Results,
@@ -58,7 +59,7 @@ pub fn execute(
     let runs = experiment.runs();
     let folder = results.folder.clone();
     let shared = Mutex::new(results);
-    let summaries = for_each(&runs, workers, |number| {
+    let summaries = for_each(&runs, workers, totals, |number| {
         let path = {
             let results = shared.lock().unwrap_or_else(PoisonError::into_inner);
             folder.join(&results.manifest.runs[number.index].path)
@@ -68,13 +69,16 @@ pub fn execute(
         let took = began.elapsed().as_secs_f64();
         let mut results = shared.lock().unwrap_or_else(PoisonError::into_inner);
         let card = &mut results.manifest.runs[number.index];
-        card.digest = Some(summary.digest.clone());
+        card.digest = Some(summary.digest.clone()).filter(|_| !summary.interrupted);
         card.real_seconds = Some(took);
         card.events_per_second = Some(summary.events as f64 / took);
         results.write_manifest()?;
         Ok(summary)
     })?;
-    shared.into_inner().unwrap_or_else(PoisonError::into_inner).complete()?;
+    let results = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if summaries.len() == runs.len() && summaries.iter().all(|summary| !summary.interrupted) {
+        results.complete()?;
+    }
     Ok(summaries)
 }
 

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use wasmote_sim::time::Time;
 
+use crate::run::signals::Signals;
+
 /// Sums over all runs of an experiment.
 #[derive(Debug, Default)]
 pub struct Totals {
@@ -13,6 +15,15 @@ pub struct Totals {
     pub steps: AtomicU64,
     /// Runs that are over.
     pub finished: AtomicUsize,
+    /// What may end it before its time.
+    pub signals: Option<Signals>,
+}
+
+impl Totals {
+    /// Whether somebody wants it to end: no further run begins, and those under way stop where they are.
+    pub fn is_interrupted(&self) -> bool {
+        self.signals.as_ref().is_some_and(Signals::heard)
+    }
 }
 
 /// How far one run is.
@@ -26,6 +37,11 @@ impl<'a> Progress<'a> {
     /// Of a run that has not begun.
     pub fn new(totals: &'a Totals) -> Self {
         Self { totals, told: AtomicU64::new(0) }
+    }
+
+    /// Whether the run is to stop where it is.
+    pub fn is_interrupted(&self) -> bool {
+        self.totals.is_interrupted()
     }
 
     /// The run has come to this time, and has made this many steps since it last said so.

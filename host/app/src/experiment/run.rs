@@ -37,7 +37,14 @@ pub fn run(
     let cells = Cells::new(point.stretches(), point.settings.groups.len());
     let account = SharedAccount::new(Account::new(cells));
     let stage = Stage::new(point, seed, components, account, eyes.clone())?;
-    let mut run = Run { point, stage, rows: Vec::new(), last: Vec::new(), at_warm_up: Ledger::default() };
+    let mut run = Run {
+        point,
+        stage,
+        rows: Vec::new(),
+        last: Vec::new(),
+        at_warm_up: Ledger::default(),
+        is_interrupted: false,
+    };
     let end = run.play(progress, &eyes, writing("events.ndjson"))?;
 
     let outages = eyes.finish(run.stage.world.now()).map_err(writing(""))?;
@@ -64,6 +71,8 @@ struct Run<'a> {
     /// What each device had sent and lost to faults when it was last looked at.
     last: Vec<(u64, u64)>,
     at_warm_up: Ledger,
+    /// Whether somebody ended it before its time.
+    is_interrupted: bool,
 }
 
 impl Run<'_> {
@@ -90,14 +99,16 @@ impl Run<'_> {
                 self.at_warm_up = self.ledger();
             }
             let breached = self.breached(end);
-            if end >= next_row || end == point.end() || breached {
+            self.is_interrupted = progress.is_interrupted() && !breached && end < point.end();
+            let over = breached || self.is_interrupted;
+            if end >= next_row || end == point.end() || over {
                 self.rows.extend(self.look(end));
                 next_row = end + point.document.interval.0;
             }
             let steps = eyes.digest().0;
             progress.advance(end, steps - seen);
             seen = steps;
-            if breached {
+            if over {
                 return Ok(end);
             }
         }
@@ -174,6 +185,7 @@ impl Run<'_> {
                 &self.stage,
                 account,
                 accounts.close(),
+                self.is_interrupted,
             )
         })
     }

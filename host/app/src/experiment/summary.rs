@@ -45,6 +45,8 @@ pub struct Summary {
     pub thresholds: Vec<Verdict>,
     /// Whether a threshold ended the run before its time.
     pub aborted: bool,
+    /// Whether somebody ended the run before its time, as with Ctrl-C.
+    pub interrupted: bool,
     /// Whether every message is accounted for.
     pub ledger_closes: bool,
     /// The figures themselves.
@@ -82,6 +84,7 @@ impl Summary {
         stage: &Stage<'_>,
         account: &Account,
         ledger_closes: bool,
+        interrupted: bool,
     ) -> Self {
         let cells = account.cells();
         let (from, to) = parts::measured(point, end);
@@ -116,7 +119,8 @@ impl Summary {
             groups: stage.groups.iter().enumerate().map(group).collect(),
             phases: point.script.phases.iter().filter(|phase| phase.from < end).map(phase).collect(),
             thresholds: point.document.thresholds.iter().map(verdict).collect(),
-            aborted: end < point.end(),
+            aborted: end < point.end() && !interrupted,
+            interrupted,
             ledger_closes,
             total,
         }

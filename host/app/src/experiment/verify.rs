@@ -83,7 +83,7 @@ impl Recorded {
         workers: usize,
         totals: &Totals,
     ) -> Result<Vec<Comparison>, ExperimentError> {
-        for_each(&self.experiment.runs(), workers, |number| {
+        for_each(&self.experiment.runs(), workers, totals, |number| {
             let card = &self.manifest.runs[number.index];
             let again = scratch.join(format!("{}", number.index));
             let summary = run_one(&self.experiment, number, &again, totals)?;

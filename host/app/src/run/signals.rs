@@ -33,6 +33,11 @@ impl Signals {
         Ok(Self(told))
     }
 
+    /// Whether the first one has come.
+    pub fn heard(&self) -> bool {
+        *self.0.borrow()
+    }
+
     /// Wait for the first one; returns at once if it has come.
     pub async fn first(&mut self) {
         if self.0.wait_for(|told| *told).await.is_err() {

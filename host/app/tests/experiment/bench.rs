@@ -78,10 +78,11 @@ pub fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     found
 }
 
-/// All files but the manifest, which says when and where.
+/// All files but the manifest and the report, which say when and where.
 pub fn what_must_be_the_same(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = files(folder);
     files.remove(Path::new("manifest.json")).expect("there is a manifest");
+    files.remove(Path::new("report.html")).expect("there is a report");
     files
 }
 

@@ -4,6 +4,7 @@ mod bench;
 mod killed;
 mod mistakes;
 mod plans;
+mod reports;
 mod same;
 mod thresholds;
 mod timeline;

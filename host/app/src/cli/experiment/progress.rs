@@ -11,18 +11,17 @@ use crate::experiment::progress::Totals;
 const APART: Duration = Duration::from_millis(200);
 
 /// Do the work, and show meanwhile how far it is.
-pub(super) fn shown<T>(experiment: &Experiment, work: impl FnOnce(&Totals) -> T) -> T {
-    let totals = Totals::default();
+pub(super) fn shown<T>(experiment: &Experiment, totals: &Totals, work: impl FnOnce(&Totals) -> T) -> T {
     if !stderr().is_terminal() {
-        return work(&totals);
+        return work(totals);
     }
     let seeds = experiment.document.seeds.0.len() as f64;
     let points = experiment.points.iter().map(|point| point.document.duration.0.as_secs_f64());
     let goal = Goal { seconds: points.sum::<f64>() * seeds, runs: experiment.runs().len() };
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let shower = scope.spawn(|| goal.show(&totals, &over));
-        let outcome = work(&totals);
+        let shower = scope.spawn(|| goal.show(totals, &over));
+        let outcome = work(totals);
         over.store(true, Ordering::Relaxed);
         shower.thread().unpark();
         outcome

@@ -16,9 +16,12 @@ use crate::cli::{Failure, style};
 use crate::exit::Exit;
 use crate::experiment::execute::execute;
 use crate::experiment::plan::{Changes, Experiment};
+use crate::experiment::progress::Totals;
 use crate::experiment::results::{Results, cores, write_atomically};
 use crate::experiment::source::PlanSource;
 use crate::experiment::summary::Summary;
+use crate::report::{self, Written};
+use crate::run::signals::Signals;
 
 /// What to run, and how.
 #[derive(ClapArgs, Clone, Debug)]
@@ -72,22 +75,24 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     let experiment = Experiment::new(source, &changes, &engine).map_err(failure)?;
     let mut results = Results::create(&args.out, &experiment, args.command()).map_err(failure)?;
     let workers = args.workers.map_or_else(cores, |workers| workers as usize);
+    let totals = Totals { signals: Some(Signals::listen().map_err(Failure::failed)?), ..Totals::default() };
     let summaries =
-        progress::shown(&experiment, |totals| execute(&experiment, &mut results, workers, totals));
+        progress::shown(&experiment, &totals, |totals| execute(&experiment, &mut results, workers, totals));
     let summaries = summaries.map_err(Failure::failed)?;
+    let report = report::html(&results.folder).map_err(Failure::failed)?;
     if let Some(file) = &args.junit {
         let text = junit::document(&experiment, &results, &summaries);
         write_atomically(file, text.as_bytes()).map_err(Failure::failed)?;
     }
     if args.json {
-        to_stdout(json(&results, &summaries));
+        to_stdout(json(&results, &summaries, &report));
     } else {
-        told::print(&experiment, &results, &summaries);
+        told::print(&experiment, &results, &summaries, &report);
     }
-    Ok(verdict(&summaries))
+    Ok(verdict(&results, &summaries))
 }
 
-fn json(results: &Results, summaries: &[Summary]) -> String {
+fn json(results: &Results, summaries: &[Summary], report: &Written) -> String {
     let runs = results.manifest.runs.iter().zip(summaries);
     let run = |(card, summary): (&crate::experiment::results::RunCard, &Summary)| {
         let mut run = json!(summary);
@@ -97,17 +102,24 @@ fn json(results: &Results, summaries: &[Summary]) -> String {
     };
     let plan = results.manifest.plan.name.as_str();
     let folder = results.folder.display().to_string();
-    let whole = json!({"plan": plan, "folder": folder, "runs": runs.map(run).collect::<Vec<_>>()});
+    let whole = json!({
+        "plan": plan,
+        "folder": folder,
+        "complete": results.manifest.complete,
+        "report": report.page.display().to_string(),
+        "runs": runs.map(run).collect::<Vec<_>>(),
+    });
     format!("{whole:#}")
 }
 
-fn verdict(summaries: &[Summary]) -> Exit {
+fn verdict(results: &Results, summaries: &[Summary]) -> Exit {
     if summaries.iter().any(|summary| !summary.ledger_closes) {
         let red = style::ERROR.on(&std::io::stderr());
         crate::cli::output::to_stderr(format_args!("{red}error:{red:#} the ledger of a run does not close"));
         return Exit::Failed;
     }
     match summaries.iter().all(Summary::holds) {
+        _ if !results.manifest.complete => Exit::Interrupted,
         true => Exit::Done,
         false => Exit::ThresholdMissed,
     }

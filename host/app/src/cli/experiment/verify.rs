@@ -9,6 +9,7 @@ use super::{failure, progress};
 use crate::cli::output::{to_stderr, to_stdout};
 use crate::cli::{Failure, style};
 use crate::exit::Exit;
+use crate::experiment::progress::Totals;
 use crate::experiment::results::cores;
 use crate::experiment::verify::{Comparison, Recorded};
 
@@ -53,8 +54,9 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     let name = format!("wasmote-verify-{}", std::process::id());
     let scratch = Scratch(std::env::temp_dir().join(name));
     let workers = args.workers.map_or_else(cores, |workers| workers as usize);
-    let outcome =
-        progress::shown(&recorded.experiment, |totals| recorded.verify(&scratch.0, workers, totals));
+    let outcome = progress::shown(&recorded.experiment, &Totals::default(), |totals| {
+        recorded.verify(&scratch.0, workers, totals)
+    });
     let comparisons = outcome.map_err(Failure::failed)?;
     if args.json {
         to_stdout(serde_json::to_string_pretty(&comparisons).map_err(Failure::failed)?);

@@ -7,7 +7,7 @@ use crate::report::cohort::{Cohort, fields};
 use crate::report::escape::Escaped;
 use crate::report::metric::Metric;
 use crate::report::number::{fixed, seconds};
-use crate::report::results::Results;
+use crate::report::results::{Results, Run};
 
 /// The header.
 pub fn header(results: &Results, cohorts: &[Cohort<'_>]) -> String {
@@ -19,6 +19,7 @@ pub fn header(results: &Results, cohorts: &[Cohort<'_>]) -> String {
     if !results.is_complete() {
         text += &incomplete(results);
     }
+    text += &aborted(results);
     text.push_str("<dl class=\"facts\">\n");
     for (name, value) in facts(results, cohorts) {
         let _ = writeln!(text, "<div><dt>{}</dt><dd>{}</dd></div>", Escaped(name), Escaped(&value));
@@ -31,18 +32,39 @@ pub fn header(results: &Results, cohorts: &[Cohort<'_>]) -> String {
 }
 
 fn incomplete(results: &Results) -> String {
-    let (ended, all) = (results.runs.len(), results.manifest.runs.len());
+    let cut: Vec<&Run> = results.runs.iter().filter(|run| run.summary.interrupted).collect();
+    let (ended, all) = (results.runs.len() - cut.len(), results.manifest.runs.len());
     let mut text = format!(
         "<div class=\"notice\" role=\"note\"><strong>This experiment is incomplete.</strong> It was stopped before \
-         its end: {ended} of the {all} runs that its manifest lists have ended, and only they are shown here. Do \
-         not publish these figures as those of the plan."
+         its end: {ended} of the {all} runs that its manifest lists have ended{}. Do not publish these figures as \
+         those of the plan.",
+        if cut.is_empty() { ", and only they are shown here" } else { "" }
     );
+    if !cut.is_empty() {
+        let cut = cut.iter().map(|run| format!("{} at {}", run.entry.path, seconds(run.summary.duration_s)));
+        let cut = cut.collect::<Vec<_>>().join(", ").replace(". at", "the only run at");
+        let _ = write!(text, " Cut short, and shown up to there: {}.", Escaped(&cut));
+    }
     if !results.unfinished.is_empty() {
         let paths: Vec<_> = results.unfinished.iter().take(12).map(|entry| entry.path.as_str()).collect();
         let more = if results.unfinished.len() > paths.len() { " and others" } else { "" };
         let _ = write!(text, " Not ended: {}{more}.", Escaped(&paths.join(", ")));
     }
     text + "</div>\n"
+}
+
+/// What a threshold that ends runs has done.
+fn aborted(results: &Results) -> String {
+    let cut: Vec<&Run> = results.runs.iter().filter(|run| run.summary.aborted).collect();
+    let what = match (&cut[..], results.runs.len()) {
+        ([], _) => return String::new(),
+        ([run], 1) => format!("this run after {}", seconds(run.summary.duration_s)),
+        (cut, all) => format!("{} of {all} runs", cut.len()),
+    };
+    format!(
+        "<div class=\"notice\" role=\"note\"><strong>A missed threshold ended {what}</strong>, as the plan wants \
+         it. The figures go no further.</div>\n"
+    )
 }
 
 fn facts(results: &Results, cohorts: &[Cohort<'_>]) -> Vec<(&'static str, String)> {

@@ -41,6 +41,9 @@ pub struct Summary {
     /// Whether a threshold ended the run before its time.
     #[serde(default)]
     pub aborted: bool,
+    /// Whether somebody ended the run before its time.
+    #[serde(default)]
+    pub interrupted: bool,
     /// Whether every message is accounted for.
     pub ledger_closes: bool,
 }

@@ -5,11 +5,12 @@ use crate::cli::style;
 use crate::experiment::plan::{Experiment, words_of};
 use crate::experiment::results::Results;
 use crate::experiment::summary::Summary;
+use crate::report::Written;
 
 /// Longest list of runs that is shown line by line.
 const SHOWN: usize = 50;
 
-pub(super) fn print(experiment: &Experiment, results: &Results, summaries: &[Summary]) {
+pub(super) fn print(experiment: &Experiment, results: &Results, summaries: &[Summary], report: &Written) {
     let document = &experiment.document;
     let strong = style::STRONG.on(&std::io::stdout());
     let (runs, devices) = (summaries.len(), experiment.devices());
@@ -30,7 +31,14 @@ pub(super) fn print(experiment: &Experiment, results: &Results, summaries: &[Sum
         to_stdout(format_args!("  ... and {} more", runs - SHOWN));
     }
     thresholds(summaries);
-    to_stdout(format_args!("{}", results.folder.display()));
+    if !results.manifest.complete {
+        let (all, error) = (results.manifest.runs.len(), style::ERROR.on(&std::io::stdout()));
+        let ended = summaries.iter().filter(|summary| !summary.interrupted).count();
+        to_stdout(format_args!("  {error}interrupted:{error:#} {ended} of {all} runs have ended"));
+        to_stdout("");
+    }
+    to_stdout(format_args!("results  {}", results.folder.display()));
+    to_stdout(format_args!("report   {}", report.page.display()));
 }
 
 fn run(summary: &Summary, took: f64) {
@@ -57,7 +65,11 @@ fn run(summary: &Summary, took: f64) {
         "    {faint}digest {}, {} events in {took:.2} s{}{faint:#}",
         summary.digest,
         summary.events,
-        if summary.aborted { ", ended by a threshold" } else { "" },
+        match (summary.aborted, summary.interrupted) {
+            (true, _) => format!(", ended by a threshold after {} s", summary.duration_s),
+            (_, true) => format!(", interrupted after {} s", summary.duration_s),
+            _ => String::new(),
+        },
     ));
 }
 

@@ -1,0 +1,118 @@
+//! The report that a run leaves behind by itself.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::bench::{Bench, SMALL, json, text};
+
+const PLOTS: [&str; 4] =
+    ["delivery-over-time", "latency-over-time", "latency-distribution", "devices-over-time"];
+
+/// Everything by which a page, a style or a script could fetch something.
+const LOADS: [&str; 9] =
+    ["src=", "<link", "@import", "url(", "fetch(", "XMLHttpRequest", "WebSocket", "<iframe", "import("];
+
+fn page(folder: &Path) -> String {
+    fs::read_to_string(folder.join("report.html")).unwrap()
+}
+
+#[test]
+fn a_run_writes_its_report_and_says_where_it_is() {
+    let bench = Bench::new();
+    let output =
+        bench.call(&["run", "ten-nodes", "--set", "duration=60s", "--set", "thresholds=[]", "--seeds", "2"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let told = text(&output.stdout);
+    let report = told.lines().find_map(|line| line.strip_prefix("report   ")).expect("it says where");
+    let page = fs::read_to_string(bench.0.path().join(report)).unwrap();
+    let plots = bench.0.path().join(report).with_file_name("plots");
+    for plot in PLOTS {
+        assert!(page.contains(&format!("<figure id=\"{plot}\"")), "{plot}");
+        let file = fs::read_to_string(plots.join(format!("{plot}.svg"))).unwrap();
+        assert!(file.starts_with("<svg ") || file.starts_with("<?xml"), "{file}");
+    }
+    for load in LOADS {
+        assert!(!page.contains(load), "the page is to need nothing from elsewhere, and has `{load}`");
+    }
+    for address in ["http://", "https://"] {
+        let elsewhere = page.split(address).skip(1).filter(|rest| !rest.starts_with("www.w3.org/2000/svg"));
+        assert_eq!(elsewhere.count(), 0, "{address}");
+    }
+}
+
+#[test]
+fn a_report_can_be_written_again_and_is_the_same() {
+    let bench = Bench::with_plan(SMALL);
+    let folder = bench.run(&["plan.toml"], 0);
+    let before = page(&folder);
+    fs::remove_file(folder.join("report.html")).unwrap();
+    assert!(bench.call(&["report", folder.to_str().unwrap()]).status.success());
+    assert_eq!(page(&folder), before);
+}
+
+#[test]
+fn a_breach_is_marked_in_the_report() {
+    let plan = "name = \"strict\"\nduration = \"60s\"\n\
+                faults = { fault = [{ kind = \"loss\", probability = 0.5 }] }\n\
+                thresholds = [{ check = \"delivery_ratio >= 0.9\", abort = true }]\n\
+                [[group]]\nbehaviour = \"heartbeat\"\ncount = 5\nconfig = { interval = \"1s\" }\n";
+    let bench = Bench::with_plan(plan);
+    let page = page(&bench.run(&["plan.toml"], 99));
+    assert!(page.contains("A missed threshold ended this run after 10"), "{page}");
+}
+
+/// The only folder in `out`, once its run is well under way.
+fn under_way(out: &Path) -> PathBuf {
+    let began = Instant::now();
+    loop {
+        assert!(began.elapsed() < Duration::from_secs(60), "it writes nothing");
+        let folder = fs::read_dir(out).ok().and_then(|mut it| it.next()).map(|entry| entry.unwrap().path());
+        let written = |folder: &PathBuf| fs::metadata(folder.join("events.ndjson")).map_or(0, |it| it.len());
+        match folder.filter(|folder| written(folder) > 200_000) {
+            Some(folder) => return folder,
+            None => std::thread::sleep(Duration::from_millis(20)),
+        }
+    }
+}
+
+#[test]
+fn an_interrupted_run_has_a_report_up_to_there_that_says_so() {
+    let bench = Bench::new();
+    let words = ["run", "ten-nodes", "--set", "duration=10000h", "--set", "interval=1h", "--out", "out"];
+    let child = bench.command(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let folder = under_way(&bench.0.path().join("out"));
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let output = child.wait_with_output().unwrap();
+    let told = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(130), "{told}{}", text(&output.stderr));
+    assert!(told.contains("interrupted: 0 of 1 runs have ended"), "{told}");
+    let summary = json(&folder.join("summary.json"));
+    assert_eq!((&summary["interrupted"], &summary["aborted"]), (&true.into(), &false.into()));
+    assert_eq!(summary["ledger_closes"], true, "every message is accounted for up to there, too");
+    assert_eq!(json(&folder.join("manifest.json"))["complete"], false);
+    let page = page(&folder);
+    assert!(page.contains("This experiment is incomplete.") && page.contains("delivery-over-time"));
+}
+
+#[test]
+#[ignore = "needs Chromium"]
+fn a_browser_without_a_network_shows_the_plots() {
+    let bench = Bench::with_plan(SMALL);
+    let folder = bench.run(&["plan.toml"], 0);
+    let output = Command::new("chromium")
+        .args(["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", "--virtual-time-budget=2000"])
+        .args(["--proxy-server=127.0.0.1:1", "--host-resolver-rules=MAP * ~NOTFOUND"])
+        .arg(format!("--user-data-dir={}", bench.0.path().join("browser").display()))
+        .arg(format!("file://{}", folder.join("report.html").display()))
+        .output()
+        .expect("chromium is installed");
+    let dom = text(&output.stdout);
+    for plot in PLOTS {
+        let figure = dom.split(&format!("<figure id=\"{plot}\"")).nth(1).expect(plot);
+        let figure = figure.split("</figure>").next().unwrap();
+        assert!(figure.contains("<svg ") && figure.contains("<polyline "), "{plot}");
+        assert!(figure.contains("class=\"read-out\""), "the script has run: {plot}");
+    }
+}
