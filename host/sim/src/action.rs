@@ -44,8 +44,11 @@ pub enum Action {
 pub enum Farewell {
     /// With a DISCONNECT packet: no will is published.
     Clean,
-    /// Without one, as when the power fails: the broker publishes the will.
-    Abrupt,
+    /// The device lost its power, and its memory with it: no DISCONNECT, so the broker publishes the will.
+    PowerLoss,
+    /// The line is cut while the device runs on: no DISCONNECT, so the broker publishes the will. What was not
+    /// acknowledged is still the device's to send.
+    Cut,
 }
 
 /// Something worth telling about a device.

@@ -87,6 +87,13 @@ pub struct Fault {
     pub model: Model,
 }
 
+impl Fault {
+    /// Whether the other is this one, perhaps with other parameters.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.id == other.id && self.model.kind() == other.model.kind()
+    }
+}
+
 /// What a fault does.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Model {

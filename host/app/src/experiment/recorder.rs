@@ -19,7 +19,7 @@ use std::sync::Arc;
 use wasmote_live::status::Happening;
 use wasmote_sim::action::Notice;
 use wasmote_sim::context::LogLevel;
-use wasmote_sim::device::{Input, Now};
+use wasmote_sim::device::Now;
 use wasmote_sim::device_id::Identity;
 use wasmote_sim::virtual_time::observer::{DeviceIndex, Observer, Step};
 
@@ -64,10 +64,6 @@ impl Recorder {
         self.chain.add(at, step)?;
         match step {
             Step::Notice(device, notice) => self.notice(at, *device, notice),
-            Step::Input(device, Input::SetFaults(_)) => {
-                self.outages.forgotten(device.0, at.run);
-                Ok(())
-            }
             Step::Up(link, request) => {
                 let device = &self.devices[link.device.0 as usize];
                 self.broker.up(at, *link, device, request)

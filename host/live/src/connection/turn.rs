@@ -158,7 +158,7 @@ impl<S: Session> Connection<S> {
                     return Break(Ending::Cut);
                 }
             }
-            Some(Command::Disconnect(Farewell::Abrupt, under_way)) => {
+            Some(Command::Disconnect(Farewell::PowerLoss | Farewell::Cut, under_way)) => {
                 life.next = None;
                 life.under_way = life.under_way.take().or(under_way);
                 return Break(Ending::Cut);

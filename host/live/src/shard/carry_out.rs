@@ -63,7 +63,7 @@ impl Shard {
     /// counts as kept in its flash.
     fn disconnect(&mut self, index: usize, farewell: Farewell) -> Vec<Input> {
         let lasts = !self.common.network.options.session_expiry.is_zero();
-        let Slot { device, outlet, under_way, .. } = &mut self.slots[index];
+        let Slot { outlet, under_way, .. } = &mut self.slots[index];
         let mut back = Vec::new();
         let mut parting = None;
         match (outlet.take(), farewell) {
@@ -72,8 +72,8 @@ impl Shard {
                 back.extend(refused.unwrap_or_default().into_iter().map(Input::Refused));
                 parting = Some(std::mem::take(under_way));
             }
-            (outlet, Farewell::Abrupt) => {
-                if !device.is_running() && !lasts {
+            (outlet, Farewell::PowerLoss | Farewell::Cut) => {
+                if farewell == Farewell::PowerLoss && !lasts {
                     back = under_way.take_all();
                 }
                 let held = outlet.map(Outlet::into_held).unwrap_or_default();

@@ -22,7 +22,7 @@ impl Device {
     pub(super) fn connected(&mut self, session_present: bool, now: Now, actions: &mut Vec<Action>) {
         if !self.is_running() {
             // It came up while the device went down.
-            return actions.push(Action::Disconnect(Farewell::Abrupt));
+            return actions.push(Action::Disconnect(Farewell::Cut));
         }
         let Some(context) = &mut self.context else { return };
         context.set_connected(true);
@@ -47,7 +47,7 @@ impl Device {
             return;
         }
         let was_up = self.link.was_up();
-        actions.push(Action::Disconnect(Farewell::Abrupt));
+        actions.push(Action::Disconnect(Farewell::Cut));
         self.link.stay_down(reason.clone(), until);
         self.after_loss(was_up, reason, until.since(now.run), now, actions);
     }

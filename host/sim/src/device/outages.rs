@@ -6,7 +6,7 @@ use super::link::LinkState;
 use super::traffic::Parcel;
 use super::{Blueprint, Device, Now};
 use crate::action::{Action, Notice};
-use crate::faults::injector::{Injector, OutageChange};
+use crate::faults::injector::OutageChange;
 use crate::faults::{Fault, Model};
 
 impl Device {
@@ -38,20 +38,16 @@ impl Device {
         }
     }
 
+    /// Other faults from now on. What those that are gone had begun is over, and what they held back goes on.
     pub(super) fn set_faults(&mut self, faults: Arc<[Arc<Fault>]>, now: Now, actions: &mut Vec<Action>) {
-        let was_silent = self.injector.silence().is_some();
-        let held = self.injector.release_all();
         let Blueprint { identity, seed, .. } = &self.blueprint;
-        let mut injector = Injector::new(&faults, identity, *seed, now.run, &mut self.ledger);
-        injector.keep_batteries(&self.injector, now.run, self.is_running());
-        self.injector = injector;
+        let mut gone = self.injector.change(&faults, identity, *seed, now.run, &mut self.ledger);
+        self.injector.keep_batteries(&gone, now.run, self.is_running());
         self.blueprint.faults = faults;
-        self.refresh_active_faults();
-        if was_silent {
-            self.resume(actions);
+        for fault in gone.under_way() {
+            self.outage(OutageChange::Ended(fault), now, actions);
         }
-        self.thaw(now, actions);
-        for (direction, message) in held {
+        for (direction, message) in gone.release_all() {
             self.forward(Parcel { direction, message }, now, actions);
         }
     }

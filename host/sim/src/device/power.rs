@@ -154,7 +154,7 @@ impl Device {
         match battery.recharge {
             Some(pause) => self.go_down(reason, pause, now, actions),
             None => {
-                actions.push(Action::Disconnect(Farewell::Abrupt));
+                actions.push(Action::Disconnect(Farewell::PowerLoss));
                 self.switch_off(&reason, now);
                 self.power.state = PowerState::Dead(reason);
             }
@@ -162,7 +162,7 @@ impl Device {
     }
 
     fn go_down(&mut self, reason: String, pause: Duration, now: Now, actions: &mut Vec<Action>) {
-        actions.push(Action::Disconnect(Farewell::Abrupt));
+        actions.push(Action::Disconnect(Farewell::PowerLoss));
         self.switch_off(&reason, now);
         self.power.state = PowerState::Down { reason, until: now.run + pause };
     }

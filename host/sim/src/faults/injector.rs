@@ -49,6 +49,14 @@ pub struct Released {
     pub taken_by: Option<FaultId>,
 }
 
+/// Where a device's faults come from.
+#[derive(Clone, Copy)]
+struct Origin<'a> {
+    identity: &'a Identity,
+    seed: Seed,
+    now: Time,
+}
+
 impl Injector {
     /// The part of a document that concerns this device. Counts go to the ledger under each fault's id,
     /// and go on there when a fault of the same name was counted before.
@@ -60,13 +68,30 @@ impl Injector {
         ledger: &mut Ledger,
     ) -> Self {
         let mut injector = Self::default();
-        for fault in faults {
-            injector.add(fault, identity, seed, now, ledger);
-        }
+        injector.change(faults, identity, seed, now, ledger);
         injector
     }
 
-    fn add(&mut self, fault: &Arc<Fault>, identity: &Identity, seed: Seed, now: Time, ledger: &mut Ledger) {
+    /// Other faults from now on. A fault that has the id and the kind of one that there was goes on where
+    /// that was: with its random numbers, with what it remembers and holds back, with its battery, and with
+    /// an outage under way, which ends when it would have. What is left of the others is returned.
+    pub fn change(
+        &mut self,
+        faults: &[Arc<Fault>],
+        identity: &Identity,
+        seed: Seed,
+        now: Time,
+        ledger: &mut Ledger,
+    ) -> Self {
+        let mut before = std::mem::take(self);
+        for fault in faults {
+            self.add(fault, Origin { identity, seed, now }, &mut before, ledger);
+        }
+        before
+    }
+
+    fn add(&mut self, fault: &Arc<Fault>, origin: Origin<'_>, before: &mut Self, ledger: &mut Ledger) {
+        let Origin { identity, seed, now } = origin;
         let stream = || seed.stream(&identity.id, &format!("fault/{}", fault.id));
         let judge = match &fault.model {
             Model::Partition(partition) => match partition.cut_for(&fault.target, identity) {
@@ -82,12 +107,20 @@ impl Injector {
             model => model.direction().map(|_| Judge::draw(stream())),
         };
         let gate = fault.model.trials().map(|trials| {
-            self.outages.push(Outage::new(Arc::clone(fault), trials, identity, seed, now));
+            let mut outage = Outage::new(Arc::clone(fault), trials, identity, seed, now);
+            if let Some(same) = take(&mut before.outages, |other| other.fault.is_same(fault)) {
+                outage.go_on_from(&same);
+            }
+            self.outages.push(outage);
             self.outages.len() - 1
         });
         let slot = ledger.slot(&fault.id);
         if let Some(judge) = judge {
-            self.rules.push(Rule::new(Arc::clone(fault), slot, judge, gate));
+            let mut rule = Rule::new(Arc::clone(fault), slot, judge, gate);
+            if let Some(same) = take(&mut before.rules, |other| other.fault.is_same(fault)) {
+                rule.go_on_from(same);
+            }
+            self.rules.push(rule);
         }
     }
 
@@ -144,6 +177,12 @@ impl Injector {
         passed.push((message.clone(), held.delay));
         let taken_by = self.judge_from(at + 1, direction, now, first, ledger, passed);
         Some(Released { direction, message, taken_by })
+    }
+
+    /// The faults whose outages are under way, in the document's order.
+    pub(crate) fn under_way(&self) -> Vec<Arc<Fault>> {
+        let under_way = self.outages.iter().filter(|outage| outage.until.is_some());
+        under_way.map(|outage| Arc::clone(&outage.fault)).collect()
     }
 
     /// Let all go that is held back, past the faults that it has not met.
@@ -217,4 +256,9 @@ impl Injector {
         let holds = |outage: &&Outage| outage.until.is_some() && is(&outage.fault.model);
         self.outages.iter().find(holds).map(|outage| &outage.fault.id)
     }
+}
+
+fn take<T>(things: &mut Vec<T>, is: impl FnMut(&T) -> bool) -> Option<T> {
+    let at = things.iter().position(is)?;
+    Some(things.remove(at))
 }

@@ -79,6 +79,17 @@ impl Outage {
         outage
     }
 
+    /// Go on where the one before was. Trials that are held at other times, or for others, begin anew.
+    pub(super) fn go_on_from(&mut self, before: &Self) {
+        self.until = before.until;
+        self.rounds_left = before.rounds_left;
+        self.next_round = before.next_round;
+        let times = |outage: &Self| outage.fault.model.trials().map(|trials| (trials.every, trials.together));
+        if times(self) == times(before) {
+            self.next_trial = before.next_trial;
+        }
+    }
+
     fn trial_at(&self, trials: &Trials) -> Time {
         let period = nanos(trials.every);
         Time::from_nanos((self.next_trial - 1).saturating_mul(period).saturating_add(period - self.phase))

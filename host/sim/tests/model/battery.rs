@@ -39,7 +39,10 @@ fn an_idle_device_dies_when_its_battery_is_empty_and_stays_off() {
     assert_eq!((bench.device.is_running(), microjoules(&bench)), (true, Some(100_000)));
     bench.run(seconds(2));
     assert_eq!(*bench.device.power(), PowerState::Dead("the battery `battery` is empty".into()));
-    assert!(bench.actions.contains(&Action::Disconnect(Farewell::Abrupt)), "so that the will is published");
+    assert!(
+        bench.actions.contains(&Action::Disconnect(Farewell::PowerLoss)),
+        "so that the will is published"
+    );
     let died = bench.notices(|notice| matches!(notice, Notice::Died(_, None)).then_some(()));
     assert_eq!(died.len(), 1);
     assert_eq!(bench.device.ledger().fault_total().outages, 1);

@@ -3,6 +3,7 @@
 mod battery;
 mod bench;
 mod broker;
+mod changes;
 mod clock;
 mod connection;
 mod determinism;

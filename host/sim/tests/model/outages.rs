@@ -127,7 +127,10 @@ fn a_crash_loses_everything_but_the_store_and_leaves_without_a_farewell() {
     bench.run(Duration::from_secs(1));
     bench.put(Input::Crash);
     assert!(matches!(bench.device.power(), PowerState::Down { .. }));
-    assert!(bench.actions.contains(&Action::Disconnect(Farewell::Abrupt)), "so that the will is published");
+    assert!(
+        bench.actions.contains(&Action::Disconnect(Farewell::PowerLoss)),
+        "so that the will is published"
+    );
     bench.run(Duration::from_secs(6));
     assert_eq!(*bench.device.power(), PowerState::On);
     let said = bench.notices(|notice| match notice {
@@ -151,6 +154,8 @@ fn a_disconnect_stays_away_for_its_time_and_then_comes_back() {
         _ => None,
     });
     assert_eq!(reasons, [("fault `disconnect`".to_owned(), Duration::from_secs(20))]);
+    let ends = bench.actions.iter().filter(|action| matches!(action, Action::Disconnect(_)));
+    assert_eq!(ends.collect::<Vec<_>>(), [&Action::Disconnect(Farewell::Cut)], "it keeps its memory");
     bench.run(Duration::from_secs(20));
     assert_eq!(*bench.device.link(), LinkState::Up);
     assert!(bench.device.ledger().lost_offline >= 19, "{}", bench.device.ledger().lost_offline);

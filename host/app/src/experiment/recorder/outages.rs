@@ -47,11 +47,6 @@ impl Outages {
         }
     }
 
-    /// A device was given other faults, which ends what the old ones had begun.
-    pub(super) fn forgotten(&mut self, device: u32, now: Time) {
-        self.end(device, now, |it| it.fault != TIMELINE && it.kind != BATTERY);
-    }
-
     fn begin(&mut self, device: u32, fault: &str, kind: &'static str, from: Time) {
         self.0.push(Outage { device, fault: fault.to_owned(), kind, from, to: None });
     }

@@ -13,7 +13,7 @@ use crate::time::Time;
 
 #[derive(Debug)]
 pub(super) struct Rule {
-    fault: Arc<Fault>,
+    pub(super) fault: Arc<Fault>,
     /// Where the ledger keeps its counts.
     slot: usize,
     judge: Judge,
@@ -70,6 +70,15 @@ impl Verdict {
 impl Rule {
     pub(super) fn new(fault: Arc<Fault>, slot: usize, judge: Judge, gate: Option<usize>) -> Self {
         Self { fault, slot, judge, gate, waiting: Waiting::default() }
+    }
+
+    /// Go on where the one before was.
+    pub(super) fn go_on_from(&mut self, before: Self) {
+        // Which traffic a partition cuts is said by its document alone.
+        if let Judge::Draw(drawing) = before.judge {
+            self.judge = Judge::Draw(drawing);
+        }
+        self.waiting = before.waiting;
     }
 
     /// Judge each of the messages that have come this far, from `first` on.

@@ -1,0 +1,169 @@
+//! Other faults in mid-run: what goes on, and what ends.
+
+use std::time::Duration;
+
+use wasmote_sim::action::{Action, Notice};
+use wasmote_sim::behaviour::Trap;
+use wasmote_sim::context::Context;
+use wasmote_sim::device::Input;
+use wasmote_sim::event::Event;
+use wasmote_sim::faults::document::{DelayKind, FaultDocument, FaultEntry, Kind};
+use wasmote_sim::faults::span::Span;
+
+use crate::bench::{Bench, document, idle, message, ticker};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn set(bench: &mut Bench, faults: &FaultDocument) {
+    bench.put(Input::SetFaults(faults.faults().expect("valid").into()));
+}
+
+fn span(seconds: u64) -> Option<Span> {
+    Some(Span(Duration::from_secs(seconds)))
+}
+
+fn of(kind: Kind, probability: f64) -> FaultEntry {
+    FaultEntry { kind, probability: Some(probability), ..FaultEntry::default() }
+}
+
+fn outage(kind: Kind) -> FaultEntry {
+    FaultEntry { every: span(60), lasting: span(30), ..of(kind, 1.0) }
+}
+
+/// Publishes ten times a second.
+fn chatter(event: Event, context: &mut Context) -> Result<(), Trap> {
+    if matches!(event, Event::Started(_) | Event::Timer(_)) {
+        let next = context.now() + SECOND / 10;
+        context.set_timer(1, next).expect("one timer fits");
+    }
+    if matches!(event, Event::Timer(_)) {
+        let now = context.now().as_nanos().to_string();
+        let said = wasmote_sim::message::Message { payload: now.into(), ..message("t", "") };
+        context.publish(said).expect("within the rate");
+    }
+    Ok(())
+}
+
+/// What left the device in three minutes, when faults were set every ten seconds.
+fn left(faults: impl Fn(u64) -> FaultDocument) -> Vec<String> {
+    let mut bench = Bench::new(chatter, faults(0));
+    for step in 1..=18 {
+        bench.run(10 * SECOND);
+        set(&mut bench, &faults(step));
+    }
+    assert!(bench.closes());
+    let published = bench.actions.iter().filter_map(|action| match action {
+        Action::Publish(message) => Some(String::from_utf8_lossy(&message.payload).into_owned()),
+        _ => None,
+    });
+    published.collect()
+}
+
+fn mixed() -> Vec<FaultEntry> {
+    let delay = FaultEntry {
+        distribution: Some(DelayKind::LogNormal),
+        mean: span(1),
+        std: span(1),
+        correlation: Some(0.9),
+        ..of(Kind::Delay, 0.5)
+    };
+    vec![
+        FaultEntry { run_length: Some(5.0), ..of(Kind::Loss, 0.3) },
+        FaultEntry { gap: Some(30), max: span(60), ..of(Kind::Reorder, 0.05) },
+        FaultEntry { kind: Kind::Bandwidth, bytes_per_second: Some(300), ..FaultEntry::default() },
+        delay,
+        outage(Kind::Silence),
+        outage(Kind::Partition),
+    ]
+}
+
+/// All that a fault has in its memory shows in what passes and when: draws, runs of losses, messages held
+/// back, the line's backlog, correlated delays, outages under way.
+#[test]
+fn setting_the_same_faults_again_changes_nothing() {
+    let untouched = {
+        let mut bench = Bench::new(chatter, document(mixed()));
+        bench.run(180 * SECOND);
+        let sent = bench.actions.iter().filter_map(|action| match action {
+            Action::Publish(message) => Some(String::from_utf8_lossy(&message.payload).into_owned()),
+            _ => None,
+        });
+        sent.collect::<Vec<_>>()
+    };
+    assert!((200..1_500).contains(&untouched.len()), "{}", untouched.len());
+    assert_eq!(left(|_| document(mixed())), untouched);
+}
+
+/// Were the stream to begin again, each step of ten seconds would lose the same of its hundred messages.
+#[test]
+fn the_steps_of_a_ramp_draw_on_one_stream() {
+    let ramp = |step: u64| document([of(Kind::Loss, 0.5 + step as f64 * 1e-12)]);
+    let published = left(ramp);
+    assert_eq!(published, left(|_| ramp(0)), "so small a step changes no message's fate");
+    let of_step = |step: u64| -> Vec<u64> {
+        let times = published.iter().map(|payload| payload.parse::<u64>().expect("a time"));
+        let within = times.filter(|at| at.div_ceil(10_000_000_000) == step + 1);
+        within.map(|at| at - step * 10_000_000_000).collect()
+    };
+    assert!((30..70).contains(&of_step(0).len()));
+    assert!((1..18).all(|step| of_step(step) != of_step(0)));
+}
+
+/// Run into an outage.
+fn struck(faults: FaultDocument) -> Bench {
+    let mut bench = Bench::new(ticker, faults);
+    while bench.device.active_faults().is_empty() {
+        bench.run(SECOND);
+    }
+    bench
+}
+
+fn began_and_ended(bench: &Bench) -> (usize, usize) {
+    let began = bench.notices(|notice| matches!(notice, Notice::FaultBegan(..)).then_some(()));
+    let ended = bench.notices(|notice| matches!(notice, Notice::FaultEnded(..)).then_some(()));
+    (began.len(), ended.len())
+}
+
+#[test]
+fn an_outage_under_way_ends_when_it_would_have() {
+    for kind in [Kind::Silence, Kind::Hang, Kind::Partition] {
+        let mut bench = struck(document([outage(kind)]));
+        let until = bench.device.active_faults()[0].until.expect("it ends");
+        let longer = FaultEntry { lasting: span(50), ..outage(kind) };
+        set(&mut bench, &document([of(Kind::Loss, 0.5), longer]));
+        assert_eq!(bench.device.active_faults()[0].until, Some(until));
+        bench.run(until.since(bench.now));
+        assert_eq!(began_and_ended(&bench), (1, 1), "{kind:?}");
+        assert!(bench.device.active_faults().is_empty());
+    }
+}
+
+#[test]
+fn what_is_taken_away_is_over_and_told() {
+    let mut bench = struck(document([outage(Kind::Silence)]));
+    set(&mut bench, &document([of(Kind::Loss, 0.0)]));
+    assert_eq!(began_and_ended(&bench), (1, 1));
+    assert!(bench.actions.contains(&Action::Resume));
+    assert!(bench.device.active_faults().is_empty());
+}
+
+#[test]
+fn the_same_name_for_another_kind_is_another_fault() {
+    let named = |entry| FaultEntry { id: Some("it".into()), ..entry };
+    let mut bench = struck(document([named(outage(Kind::Silence))]));
+    set(&mut bench, &document([named(outage(Kind::Hang))]));
+    assert_eq!(began_and_ended(&bench), (1, 1));
+    assert!(bench.device.active_faults().is_empty());
+}
+
+#[test]
+fn what_is_held_back_stays_so_until_its_fault_is_gone() {
+    let held = FaultEntry { gap: Some(5), max: span(60), ..of(Kind::Reorder, 1.0) };
+    let mut bench = Bench::new(idle, document([held.clone()]));
+    bench.put(Input::Publish(message("t", "x")));
+    set(&mut bench, &document([of(Kind::Corrupt, 0.0), held]));
+    assert_eq!((bench.published(), bench.device.waiting().0), (0, 1));
+    set(&mut bench, &document([of(Kind::Corrupt, 0.0)]));
+    assert_eq!((bench.published(), bench.device.waiting().0), (1, 0));
+    assert!(bench.closes());
+}
