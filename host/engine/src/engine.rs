@@ -8,6 +8,7 @@ use wasmtime::{Config, OptLevel};
 use crate::component::Component;
 use crate::error::{EngineError, LoadError};
 use crate::host::Host;
+use crate::memory::Arena;
 use crate::{bindings, wasi};
 
 /// Compiles components. Cheap to clone; all clones share their code.
@@ -17,8 +18,6 @@ pub struct Engine {
     pub(crate) linker: Arc<Linker<Host>>,
 }
 
-/// Address space set aside for one linear memory, so that it grows in place up to here.
-const MEMORY_RESERVATION: u64 = 1 << 20;
 /// Stack of a guest's native code. Deep recursion beyond it is a trap.
 const GUEST_STACK: usize = 256 << 10;
 
@@ -41,8 +40,8 @@ impl Engine {
 }
 
 /// The settings that make a run repeatable and a fleet small: fuel instead of host time; one bit pattern
-/// for NaN; no relaxed SIMD, whose results differ by processor; and no 4 GiB of address space for each of
-/// many memories, which is where a default engine stops at some ten thousand devices.
+/// for NaN; no relaxed SIMD, whose results differ by processor; and linear memories side by side in an
+/// [`Arena`], checked by compiled code and not by pages that may not be touched.
 fn config() -> Config {
     let mut config = Config::new();
     config
@@ -51,10 +50,12 @@ fn config() -> Config {
         .cranelift_opt_level(OptLevel::Speed)
         .wasm_relaxed_simd(false)
         .max_wasm_stack(GUEST_STACK)
-        .memory_reservation(MEMORY_RESERVATION)
-        .memory_reservation_for_growth(MEMORY_RESERVATION)
-        .memory_guard_size(64 << 10)
+        .memory_reservation(0)
+        .memory_reservation_for_growth(0)
+        .memory_guard_size(0)
         .guard_before_linear_memory(false)
-        .memory_init_cow(false);
+        .memory_may_move(true)
+        .memory_init_cow(false)
+        .with_host_memory(Arc::new(Arena::default()));
     config
 }

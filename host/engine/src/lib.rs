@@ -6,14 +6,14 @@
 //! * `bindings`: the one `bindgen!`, made from `wit/`; `convert`: its types against the model's.
 //! * `instance`: one store for each device, and how a call and its end become a behaviour's.
 //! * `imports`: what guests may call, one file for each WIT interface; `config` holds what they read.
-//! * `host`: what lies in a store. `limiter`: how memory is held to its limit.
+//! * `host`: what lies in a store. `limiter`: how memory is held to its limit; `memory`: where it comes from.
 //! * `wasi`: the empty room for guests whose language insists on WASI.
 //! * [`inspection`]: what a component says of itself. [`error`]: what can be wrong with a file.
 //!
 //! Nothing here waits: all calls are synchronous, and bounded by fuel instead of by time, so that a run
 //! ends at the same instruction on every machine.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 #![deny(missing_docs)]
 
 mod bindings;
@@ -27,6 +27,7 @@ mod imports;
 pub mod inspection;
 mod instance;
 mod limiter;
+mod memory;
 mod wasi;
 
 pub use component::{Component, DeviceSettings};

@@ -16,6 +16,7 @@ use wasmote_sim::time::{Time, WallTime};
 
 pub struct Bench {
     pub device: Device,
+    blueprint: Blueprint,
     pub actions: Vec<Action>,
     now: Time,
 }
@@ -46,7 +47,13 @@ impl Bench {
             seed: Seed::new(1),
             faults: Vec::new().into(),
         };
-        Self { device: Device::new(blueprint, Time::ZERO), actions: Vec::new(), now: Time::ZERO }
+        let device = Device::new(blueprint.clone(), Time::ZERO);
+        Self { device, blueprint, actions: Vec::new(), now: Time::ZERO }
+    }
+
+    /// What its device is made of, for more of the kind.
+    pub fn blueprint(&self) -> Blueprint {
+        self.blueprint.clone()
     }
 
     /// Switch on. Every connection that is asked for comes up at once.

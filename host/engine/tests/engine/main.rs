@@ -1,6 +1,7 @@
 //! What users and neighbours see of guests, good and bad.
 
 mod bench;
+mod density;
 #[path = "../guests/mod.rs"]
 mod guests;
 mod hostile;
