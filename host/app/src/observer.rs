@@ -122,6 +122,7 @@ impl Observer {
             reason = told.reason.as_deref(),
             ends_after_s = told.ends_after_s,
             again_after_s = told.again_after_s,
+            version = told.version.as_deref(),
             "{text}"
         );
     }

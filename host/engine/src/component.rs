@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use wasmote_sim::behaviour::{Behaviour, Spawn, Trap};
+use wasmote_sim::behaviour::{Behaviour, Spawn, Trap, Version};
 use wasmote_sim::device_id::Identity;
 use wasmote_sim::limits::Limits;
 
@@ -26,6 +26,7 @@ const BEHAVIOUR: &str = "wasmote:device/behaviour@0.1.0";
 #[derive(Clone)]
 pub struct Component {
     inspection: Arc<Inspection>,
+    version: Version,
     pre: DevicePre<Host>,
     needs_wasi: bool,
 }
@@ -61,12 +62,18 @@ impl Component {
             imports: names.imports,
             exports: names.exports,
         };
-        Ok(Self { inspection: Arc::new(inspection), pre, needs_wasi })
+        let version = Version { name: name.into(), sha256: inspection.sha256.as_str().into() };
+        Ok(Self { inspection: Arc::new(inspection), version, pre, needs_wasi })
     }
 
     /// What users call it.
     pub fn name(&self) -> &str {
         &self.inspection.name
+    }
+
+    /// Which version of its behaviour it is.
+    pub fn version(&self) -> Version {
+        self.version.clone()
     }
 
     /// What it says of itself.
@@ -102,6 +109,10 @@ impl Spawn for Spawner {
 
     fn name(&self) -> &str {
         self.component.name()
+    }
+
+    fn version(&self) -> Version {
+        self.component.version()
     }
 }
 

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wasmote_sim::action::Notice;
+use wasmote_sim::behaviour::Version;
 use wasmote_sim::context::Refusals;
-use wasmote_sim::device::{LinkState, Now, PowerState};
+use wasmote_sim::device::{LinkState, Now, PowerState, SwapCounts};
 use wasmote_sim::device_id::Identity;
 use wasmote_sim::faults::ActiveFault;
 use wasmote_sim::histogram::Histogram;
@@ -20,6 +21,10 @@ pub struct DeviceStatus {
     pub identity: Arc<Identity>,
     /// Its behaviour's name.
     pub behaviour: String,
+    /// The version of it that runs, or starts next.
+    pub version: Version,
+    /// How often it got another version, or did not.
+    pub swaps: SwapCounts,
     /// Whether it runs, and if not, why.
     pub power: PowerState,
     /// Whether it is connected, and if not, why.
@@ -67,6 +72,10 @@ pub struct Totals {
     pub latency_samples: Vec<Duration>,
     /// How often behaviours trapped.
     pub traps: u64,
+    /// How often devices got another version, or did not.
+    pub swaps: SwapCounts,
+    /// Devices by the version that runs, or starts next.
+    pub versions: BTreeMap<Version, u64>,
     /// What behaviours were refused.
     pub refusals: Refusals,
     /// Connections made, first ones and reconnects.

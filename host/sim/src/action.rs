@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::behaviour::Trap;
 use crate::context::LogLevel;
+use crate::device::{Change, SwapRefusal};
 use crate::event::{StartCause, StopReason};
 use crate::faults::FaultId;
 use crate::http::{HttpRequest, HttpResponse};
@@ -60,6 +61,12 @@ pub enum Notice {
     Stopped(StopReason),
     /// The behaviour ended by itself; the device starts again after this long, or never.
     Trapped(Trap, Option<Duration>),
+    /// Another version of the behaviour has taken over, or will be there at the next start.
+    Swapped(Change),
+    /// Another version could not take over, and why. The old one goes on.
+    SwapRefused(Change, SwapRefusal),
+    /// A version trapped while it was on trial; from it to the one that goes on.
+    SwapUndone(Change, Trap),
     /// The device lost its power and starts again after this long.
     Crashed(Duration),
     /// The device's battery is empty, and which; the device starts again after this long, or never.

@@ -1,5 +1,8 @@
 //! The mind of a device, as the device sees it.
 
+use std::fmt;
+use std::sync::Arc;
+
 use crate::context::Context;
 use crate::device_id::Identity;
 use crate::event::Event;
@@ -57,6 +60,36 @@ pub trait Spawn: Send + Sync {
 
     /// What to call the behaviour, such as `heartbeat`.
     fn name(&self) -> &str;
+
+    /// Which version of it this is.
+    fn version(&self) -> Version {
+        Version { name: self.name().into(), sha256: "".into() }
+    }
+}
+
+/// One version of a behaviour. Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Version {
+    /// The behaviour's name.
+    pub name: Arc<str>,
+    /// SHA-256 of its component in hexadecimal; empty for one that is no component.
+    pub sha256: Arc<str>,
+}
+
+impl Version {
+    /// The beginning of the hash, enough to tell versions apart.
+    pub fn short(&self) -> &str {
+        self.sha256.get(..12).unwrap_or(&self.sha256)
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.sha256.is_empty() {
+            true => f.write_str(&self.name),
+            false => write!(f, "{}@{}", self.name, self.short()),
+        }
+    }
 }
 
 /// Why an instance came to an end by itself.
@@ -72,7 +105,8 @@ pub struct Trap {
 /// The sorts of ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, thiserror::Error)]
 pub enum TrapKind {
-    /// `start` refused its configuration. Another try would end the same way.
+    /// The behaviour said no: `start` to its configuration, `restore` to what another version saved. Another try
+    /// would end the same way, and the instance is unharmed.
     #[error("refused to start")]
     Refused,
     /// The guest trapped: a panic, an access out of bounds, a division by zero...
@@ -109,6 +143,6 @@ impl Trap {
     }
 
     fn unsupported(what: &str) -> Self {
-        Self::new(TrapKind::Host, format!("this behaviour has no {what}"))
+        Self::new(TrapKind::Refused, format!("this behaviour has no {what}"))
     }
 }

@@ -111,10 +111,10 @@ pub struct Refusals {
 pub const SHORTEST_TIMER: Duration = Duration::from_micros(100);
 
 /// Lent to a behaviour for the length of one event.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Context(Box<Inner>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Inner {
     now: Time,
     wall: WallTime,

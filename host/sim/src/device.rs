@@ -9,6 +9,7 @@
 //! * `power`: starting, ending, and starting again after a crash.
 //! * `traffic`: the way of a message out and in, through the faults.
 //! * `outages`: what comes over it for a while. `hang`: what waits while its behaviour stands still.
+//! * `swap`: another version of its behaviour takes over while it runs.
 //! * `http`: requests to it, and answers to its own.
 
 mod connection;
@@ -17,6 +18,7 @@ mod http;
 mod link;
 mod outages;
 mod power;
+mod swap;
 mod traffic;
 
 use std::collections::VecDeque;
@@ -43,6 +45,8 @@ use link::Link;
 pub use link::LinkState;
 use power::Power;
 pub use power::PowerState;
+use swap::Swaps;
+pub use swap::{Change, SwapCounts, SwapRefusal, Upgrade};
 pub use traffic::LatencySamples;
 use traffic::Parcel;
 
@@ -89,6 +93,8 @@ pub enum Input {
     HttpReply(u64, Result<HttpResponse, HttpFailure>),
     /// Other faults from now on.
     SetFaults(Arc<[Arc<Fault>]>),
+    /// Another version of its behaviour takes over, with what the present one knows.
+    Swap(Upgrade),
 }
 
 /// What a device is made of.
@@ -113,6 +119,7 @@ pub struct Device {
     blueprint: Blueprint,
     power: Power,
     behaviour: Option<Box<dyn Behaviour>>,
+    swaps: Swaps,
     context: Option<Context>,
     link: Link,
     injector: Injector,
@@ -143,6 +150,7 @@ impl Device {
             power: Power::new(seed.stream(&identity.id, "restart")),
             injector: Injector::new(faults, identity, *seed, now, &mut ledger),
             behaviour: None,
+            swaps: Swaps::default(),
             schedule: Schedule::default(),
             ledger,
             sequence: 0,
@@ -274,6 +282,7 @@ impl Device {
             Input::HttpRequest(ticket, request) => self.http_request(ticket, request, now, actions),
             Input::HttpReply(id, reply) => self.http_reply(id, reply, now, actions),
             Input::SetFaults(faults) => self.set_faults(faults, now, actions),
+            Input::Swap(upgrade) => self.swap(upgrade, now, actions),
         }
         self.meet_deadlines(now, actions);
     }
@@ -321,18 +330,32 @@ impl Device {
         if self.injector.hangs() {
             return self.freeze(event, actions);
         }
-        if let Err(trap) = self.run(event, now, actions) {
+        if let Err(trap) = self.run(event, now, actions)
+            && !self.go_back(&trap, now, actions)
+        {
             self.trapped(trap, now, actions);
         }
+        self.end_trial(now);
     }
 
     fn run(&mut self, event: Event, now: Now, actions: &mut Vec<Action>) -> Result<(), Trap> {
+        self.lend(now, actions, |behaviour, context| behaviour.handle(event, context))
+    }
+
+    /// Lend the context to the behaviour for a call, and carry out what it leaves behind. Without a behaviour
+    /// there is no call.
+    fn lend<T: Default>(
+        &mut self,
+        now: Now,
+        actions: &mut Vec<Action>,
+        call: impl FnOnce(&mut dyn Behaviour, Context) -> (Context, Result<T, Trap>),
+    ) -> Result<T, Trap> {
         // The context is taken only when there is somebody to lend it to.
-        let Some(behaviour) = self.behaviour.as_mut() else { return Ok(()) };
-        let Some(mut context) = self.context.take() else { return Ok(()) };
+        let Some(behaviour) = self.behaviour.as_mut() else { return Ok(T::default()) };
+        let Some(mut context) = self.context.take() else { return Ok(T::default()) };
         self.injector.spend(Use::Event);
         context.set_clock(now.run, self.injector.shown(now.run, now.wall));
-        let (mut context, outcome) = behaviour.handle(event, context);
+        let (mut context, outcome) = call(&mut **behaviour, context);
         let mut effects = context.take_effects();
         self.context = Some(context);
         for effect in effects.drain(..) {

@@ -6,6 +6,7 @@ use serde::Serialize;
 use wasmote_live::status::Happening;
 use wasmote_sim::action::{Cause, Notice};
 use wasmote_sim::context::LogLevel;
+use wasmote_sim::device::Change;
 use wasmote_sim::event::StartCause;
 
 /// Characters of a payload that are worth showing.
@@ -43,13 +44,19 @@ pub struct Told<'a> {
     /// Seconds until the device tries or starts again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub again_after_s: Option<f64>,
+    /// The version of the behaviour that goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
 }
 
 /// The kinds of happenings.
-pub const KINDS: [&str; 13] = [
+pub const KINDS: [&str; 16] = [
     "started",
     "stopped",
     "trapped",
+    "swapped",
+    "swap_refused",
+    "swap_undone",
     "crashed",
     "died",
     "connected",
@@ -94,6 +101,9 @@ pub fn kind_of(notice: &Notice) -> &'static str {
         Notice::Started(_) => "started",
         Notice::Stopped(_) => "stopped",
         Notice::Trapped(..) => "trapped",
+        Notice::Swapped(_) => "swapped",
+        Notice::SwapRefused(..) => "swap_refused",
+        Notice::SwapUndone(..) => "swap_undone",
         Notice::Crashed(_) => "crashed",
         Notice::Died(..) => "died",
         Notice::Connected(_) => "connected",
@@ -122,6 +132,7 @@ impl<'a> Told<'a> {
             reason: None,
             again_after_s: None,
             ends_after_s: None,
+            version: None,
         };
         let seconds = |span: Duration| Some(span.as_secs_f64());
         match notice {
@@ -141,6 +152,20 @@ impl<'a> Told<'a> {
                     ..told(LogLevel::Error, format!("{trap}; {next}"))
                 }
             }
+            Notice::Swapped(Change { from, to }) => Told {
+                version: Some(to.to_string()),
+                ..told(LogLevel::Info, format!("swapped from {from} to {to}"))
+            },
+            Notice::SwapRefused(Change { from, to }, refusal) => Told {
+                reason: Some(refusal.to_string()),
+                version: Some(from.to_string()),
+                ..told(LogLevel::Warn, format!("{from} stays, as {to} could not take over: {refusal}"))
+            },
+            Notice::SwapUndone(Change { from, to }, trap) => Told {
+                reason: Some(trap.to_string()),
+                version: Some(to.to_string()),
+                ..told(LogLevel::Warn, format!("back to {to}, as {from} ended on trial: {trap}"))
+            },
             Notice::Crashed(pause) => Told {
                 again_after_s: seconds(*pause),
                 ..told(LogLevel::Warn, format!("crashed, starts again in {}", short(*pause)))

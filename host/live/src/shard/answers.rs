@@ -108,6 +108,8 @@ fn status(device: &Device, now: Time) -> DeviceStatus {
     DeviceStatus {
         identity: Arc::clone(device.identity()),
         behaviour: device.behaviour_name().to_owned(),
+        version: device.version(),
+        swaps: device.swap_counts(),
         power: device.power().clone(),
         link: device.link().clone(),
         uptime: device.started_at().filter(|_| device.is_running()).map(|started| now.since(started)),
@@ -137,6 +139,8 @@ impl Totals {
         self.waiting.1 += inward;
         self.latency.merge(device.latency());
         self.traps += device.traps();
+        self.swaps.add(device.swap_counts());
+        *self.versions.entry(device.version()).or_default() += 1;
         self.add_refusals(device.refusals());
         for (name, measure) in device.measures().into_iter().flat_map(|measures| measures.iter()) {
             let key = (device.behaviour_name().to_owned(), name.to_owned());
@@ -156,6 +160,10 @@ impl Totals {
         self.waiting.1 += other.waiting.1;
         self.latency.merge(&other.latency);
         self.traps += other.traps;
+        self.swaps.add(other.swaps);
+        for (version, devices) in &other.versions {
+            *self.versions.entry(version.clone()).or_default() += devices;
+        }
         self.connects += other.connects;
         self.add_refusals(other.refusals);
         for (key, (measure, devices)) in &other.measures {

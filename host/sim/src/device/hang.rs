@@ -20,6 +20,7 @@ impl Device {
 
     /// The hang is over: what happened meanwhile happens now, in its order. Timers that came due fire after.
     pub(super) fn thaw(&mut self, now: Now, actions: &mut Vec<Action>) {
+        self.swap_that_waited(now, actions);
         for event in std::mem::take(&mut self.frozen) {
             match event {
                 Event::Message(message) => self.receive(message, now, actions),

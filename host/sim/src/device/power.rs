@@ -87,6 +87,7 @@ impl Device {
         if self.is_running() {
             return;
         }
+        self.swap_without_state(actions);
         // A restart is what helps against a hang.
         while let Some(hang) = self.injector.end_hang(now.run) {
             self.outage(hang, now, actions);
@@ -112,6 +113,7 @@ impl Device {
         if self.is_off() {
             return;
         }
+        self.forget_trial();
         self.tell(Event::Stopping(reason), now, actions);
         if self.is_running() {
             self.send_all_that_waits(actions);
@@ -170,6 +172,7 @@ impl Device {
     fn switch_off(&mut self, reason: &str, now: Now) {
         self.injector.switch_off(now.run);
         self.forget_frozen();
+        self.forget_trial();
         self.behaviour = None;
         self.power.started_at = None;
         self.ledger.lost_offline += self.link.switch_off(reason) as u64;

@@ -60,7 +60,16 @@ impl Bench {
         Self::named("west-0", "west", script, faults, 1)
     }
 
+    /// A device whose behaviour is more than a closure.
+    pub fn made_by(spawn: Arc<dyn Spawn>, faults: FaultDocument) -> Self {
+        Self::made("west-0", "west", spawn, faults, 1)
+    }
+
     pub fn named(id: &str, group: &str, script: Script, faults: FaultDocument, seed: u64) -> Self {
+        Self::made(id, group, Arc::new(Scripted(script)), faults, seed)
+    }
+
+    fn made(id: &str, group: &str, spawn: Arc<dyn Spawn>, faults: FaultDocument, seed: u64) -> Self {
         let identity = Identity {
             id: DeviceId::new(id).expect("a name"),
             group: group.into(),
@@ -71,7 +80,7 @@ impl Bench {
         };
         let blueprint = Blueprint {
             identity: Arc::new(identity),
-            spawn: Arc::new(Scripted(script)),
+            spawn,
             limits: Arc::new(Limits::default()),
             protocol: Protocol::V5,
             seed: Seed::new(seed),

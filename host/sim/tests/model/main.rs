@@ -11,4 +11,5 @@ mod distributions;
 mod ledger;
 mod outages;
 mod partitions;
+mod swaps;
 mod virtual_time;

@@ -1,0 +1,329 @@
+//! Another version of the behaviour takes over while the device runs.
+//!
+//! The link, the MQTT session, subscriptions, the will, messages that wait, the store, the measurements, the
+//! account and the numbers of messages belong to the device, so they stay, and so do requests over HTTP that
+//! are under way: the answer goes to the new version. Timers die with the instance that set them; the new
+//! version sets its own when it starts and restores. What the old version had subscribed to stays until the
+//! new one unsubscribes, and to ask for it again costs no packet and brings no retained message twice.
+//!
+//! Nothing is given up before the new version runs. The old one gives its snapshot; the new one starts and
+//! restores it, and only then is the old one told to stop. If anything of this fails, the device is put back
+//! to what it was, the old instance goes on as if nothing had been, and the failure is told. What the old
+//! version publishes when it stops goes out before anything of the new one's.
+//!
+//! For a while the new version is on trial. If it traps then, a fresh instance of the old one takes over with
+//! the snapshot that the old one left. What the new version did meanwhile did happen, and the old one does
+//! not know of it: what it counts itself, it may count twice.
+//!
+//! A device that is off or down has no state to hand over: it starts in the new version when it starts again.
+//! If its behaviour had refused to start, it is started at once, as the new version may not refuse. A device
+//! that hangs swaps when the hang is over, before anything else happens to it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Device, Now, PowerState};
+use crate::action::{Action, Notice};
+use crate::behaviour::{Behaviour, Spawn, Trap, TrapKind, Version};
+use crate::context::{Context, Effect};
+use crate::event::{Event, StartCause, StopReason};
+use crate::faults::battery::Use;
+use crate::message::Qos;
+use crate::time::Time;
+use crate::topic::TopicFilter;
+
+/// Another version for a device.
+#[derive(Clone)]
+pub struct Upgrade {
+    /// Makes instances of it.
+    pub spawn: Arc<dyn Spawn>,
+    /// How long after the swap a trap brings the old version back. Zero for never.
+    pub trial: Duration,
+}
+
+/// As it goes into the digest of a run: by what the version is, not by where it lies.
+impl fmt::Debug for Upgrade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let version = self.spawn.version();
+        f.debug_struct("Upgrade").field("version", &version).field("trial", &self.trial).finish()
+    }
+}
+
+/// From which version to which.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// What ran before.
+    pub from: Version,
+    /// What is to run.
+    pub to: Version,
+}
+
+/// Why the old version stays.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SwapRefusal {
+    /// The old one could not say what it knows.
+    #[error("the old version gave no snapshot: {}", words(.0))]
+    Snapshot(Trap),
+    /// There is no instance of the new one.
+    #[error("the new version could not be made: {}", words(.0))]
+    Spawn(Trap),
+    /// The new one's `start` failed.
+    #[error("the new version did not start: {}", words(.0))]
+    Start(Trap),
+    /// The new one did not take over what the old one knew.
+    #[error("the new version did not restore the old one's snapshot: {}", words(.0))]
+    Restore(Trap),
+}
+
+/// A guest's own words, where it said no in order.
+fn words(trap: &Trap) -> String {
+    match trap.kind {
+        TrapKind::Refused => trap.message.clone(),
+        _ => trap.to_string(),
+    }
+}
+
+/// How often a device got another version, or did not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SwapCounts {
+    /// The new version took over, or was there at the next start.
+    pub done: u64,
+    /// The old version stayed.
+    pub refused: u64,
+    /// The new version trapped while it was on trial, and the old one came back.
+    pub undone: u64,
+}
+
+impl SwapCounts {
+    /// Add another's counts.
+    pub fn add(&mut self, other: Self) {
+        self.done += other.done;
+        self.refused += other.refused;
+        self.undone += other.undone;
+    }
+}
+
+/// What a device knows of its versions.
+#[derive(Default)]
+pub(super) struct Swaps {
+    counts: SwapCounts,
+    trial: Option<Trial>,
+    /// Waits for a hang to end.
+    waiting: Option<Upgrade>,
+}
+
+/// What brings the old version back.
+struct Trial {
+    old: Arc<dyn Spawn>,
+    saved: Vec<u8>,
+    until: Time,
+}
+
+/// An instance that has taken over, and what it asked for on the way.
+struct Successor {
+    behaviour: Box<dyn Behaviour>,
+    effects: Vec<Effect>,
+}
+
+impl Device {
+    /// The version of its behaviour: the one that runs, or that starts next.
+    pub fn version(&self) -> Version {
+        self.blueprint.spawn.version()
+    }
+
+    /// How often it got another version, or did not.
+    pub fn swap_counts(&self) -> SwapCounts {
+        self.swaps.counts
+    }
+
+    /// Whether another version waits for a hang to end.
+    pub fn swap_waits(&self) -> bool {
+        self.swaps.waiting.is_some()
+    }
+
+    pub(super) fn swap(&mut self, upgrade: Upgrade, now: Now, actions: &mut Vec<Action>) {
+        if self.is_running() && self.injector.hangs() {
+            self.swaps.waiting = Some(upgrade);
+            return;
+        }
+        let change = Change { from: self.version(), to: upgrade.spawn.version() };
+        if !self.is_running() {
+            self.replace(upgrade.spawn, change, actions);
+            if matches!(self.power.state, PowerState::Failed(_)) {
+                self.start(now, actions);
+            }
+            return;
+        }
+        if let Err(refusal) = self.hand_over_to(upgrade, &change, now, actions) {
+            self.swaps.counts.refused += 1;
+            actions.push(Action::Notice(Notice::SwapRefused(change, refusal.clone())));
+            // Whoever trapped in its snapshot cannot go on; whoever only declined can.
+            if let SwapRefusal::Snapshot(trap) = refusal
+                && trap.kind != TrapKind::Refused
+                && !self.go_back(&trap, now, actions)
+            {
+                self.trapped(trap, now, actions);
+            }
+        }
+    }
+
+    /// The hang is over, which a new version may have waited for.
+    pub(super) fn swap_that_waited(&mut self, now: Now, actions: &mut Vec<Action>) {
+        if let Some(upgrade) = self.swaps.waiting.take() {
+            self.swap(upgrade, now, actions);
+        }
+    }
+
+    /// The device is about to start, and another version may have waited for a hang that this ends.
+    pub(super) fn swap_without_state(&mut self, actions: &mut Vec<Action>) {
+        if let Some(upgrade) = self.swaps.waiting.take() {
+            let change = Change { from: self.version(), to: upgrade.spawn.version() };
+            self.replace(upgrade.spawn, change, actions);
+        }
+    }
+
+    /// There is no instance any more, or none whose trap anything would bring back.
+    pub(super) fn forget_trial(&mut self) {
+        self.swaps.trial = None;
+    }
+
+    /// What brings an old version back is not kept longer than it is needed.
+    pub(super) fn end_trial(&mut self, now: Now) {
+        self.swaps.trial.take_if(|trial| trial.until <= now.run);
+    }
+
+    fn replace(&mut self, spawn: Arc<dyn Spawn>, change: Change, actions: &mut Vec<Action>) {
+        self.blueprint.spawn = spawn;
+        self.swaps.counts.done += 1;
+        actions.push(Action::Notice(Notice::Swapped(change)));
+    }
+
+    fn hand_over_to(
+        &mut self,
+        upgrade: Upgrade,
+        change: &Change,
+        now: Now,
+        actions: &mut Vec<Action>,
+    ) -> Result<(), SwapRefusal> {
+        let saved = self.lend(now, actions, |behaviour, context| behaviour.snapshot(context));
+        let saved = saved.map_err(SwapRefusal::Snapshot)?;
+        let Some(before) = self.context.clone() else { return Ok(()) };
+        let mut successor = self.succeed(&upgrade.spawn, &saved, now, actions);
+        if let (Err(SwapRefusal::Restore(_)), Some(trial)) = (&successor, &self.swaps.trial)
+            && Arc::ptr_eq(&trial.old, &upgrade.spawn)
+        {
+            // Back to where it came from: it does not read what its successor saved, but it does read its own.
+            let own = trial.saved.clone();
+            successor = self.succeed(&upgrade.spawn, &own, now, actions);
+        }
+        let Successor { behaviour, effects } = successor?;
+        let subscriptions = before.subscriptions().clone();
+        self.dismiss(before, now, actions);
+        self.behaviour = Some(behaviour);
+        let old = std::mem::replace(&mut self.blueprint.spawn, Arc::clone(&upgrade.spawn));
+        self.swaps.trial = Some(Trial { old, saved, until: now.run + upgrade.trial });
+        self.swaps.counts.done += 1;
+        actions.push(Action::Notice(Notice::Swapped(change.clone())));
+        self.carry_out_what_is_new(effects, subscriptions, now, actions);
+        Ok(())
+    }
+
+    /// Make an instance that goes on with what another saved. If that fails, the device is as it was, but for
+    /// what the instance logged.
+    fn succeed(
+        &mut self,
+        spawn: &Arc<dyn Spawn>,
+        saved: &[u8],
+        now: Now,
+        actions: &mut Vec<Action>,
+    ) -> Result<Successor, SwapRefusal> {
+        let mut behaviour = spawn.spawn(&self.blueprint.identity).map_err(SwapRefusal::Spawn)?;
+        let Some(before) = self.context.take() else {
+            return Err(SwapRefusal::Spawn(Trap::new(TrapKind::Host, "the device is busy")));
+        };
+        self.injector.spend(Use::Event);
+        let mut context = before.clone();
+        context.set_clock(now.run, self.injector.shown(now.run, now.wall));
+        context.timers().clear();
+        let (context, started) = behaviour.handle(Event::Started(StartCause::Swap), context);
+        let (mut context, outcome) = match started {
+            Ok(()) => {
+                let (context, restored) = behaviour.restore(saved, context);
+                (context, restored.map_err(SwapRefusal::Restore))
+            }
+            Err(trap) => (context, Err(SwapRefusal::Start(trap))),
+        };
+        let effects = context.take_effects();
+        match outcome {
+            Ok(()) => {
+                self.context = Some(context);
+                Ok(Successor { behaviour, effects })
+            }
+            Err(refusal) => {
+                self.context = Some(before);
+                tell_logs(effects, actions);
+                Err(refusal)
+            }
+        }
+    }
+
+    /// The old instance's last call. It speaks through a copy of the context: its messages and lines go out, but
+    /// the timers and subscriptions are its successor's now.
+    fn dismiss(&mut self, mut before: Context, now: Now, actions: &mut Vec<Action>) {
+        let Some(mut old) = self.behaviour.take() else { return };
+        before.set_clock(now.run, self.injector.shown(now.run, now.wall));
+        let (mut context, outcome) = old.handle(Event::Stopping(StopReason::Swap), before);
+        for effect in context.take_effects() {
+            match effect {
+                Effect::Publish(message) if outcome.is_ok() => self.originate(message, now, actions),
+                Effect::Log(level, text) => actions.push(Action::Notice(Notice::Log(level, text))),
+                _ => {}
+            }
+        }
+    }
+
+    /// Carry out what a successor asked for, but for subscriptions that the device has.
+    fn carry_out_what_is_new(
+        &mut self,
+        effects: Vec<Effect>,
+        mut held: BTreeMap<TopicFilter, Qos>,
+        now: Now,
+        actions: &mut Vec<Action>,
+    ) {
+        for effect in effects {
+            match &effect {
+                Effect::Subscribe(filter, qos) if held.get(filter) == Some(qos) => continue,
+                Effect::Subscribe(filter, qos) => drop(held.insert(filter.clone(), *qos)),
+                Effect::Unsubscribe(filter) => drop(held.remove(filter)),
+                _ => {}
+            }
+            self.carry_out(effect, now, actions);
+        }
+    }
+
+    /// The behaviour trapped. If it was on trial, let the old version go on. Says whether it does.
+    pub(super) fn go_back(&mut self, trap: &Trap, now: Now, actions: &mut Vec<Action>) -> bool {
+        let Some(trial) = self.swaps.trial.take().filter(|trial| now.run < trial.until) else { return false };
+        let change = Change { from: self.version(), to: trial.old.version() };
+        self.blueprint.spawn = Arc::clone(&trial.old);
+        self.swaps.counts.undone += 1;
+        let held = self.context.as_ref().map(|context| context.subscriptions().clone()).unwrap_or_default();
+        let successor = self.succeed(&trial.old, &trial.saved, now, actions);
+        actions.push(Action::Notice(Notice::SwapUndone(change, trap.clone())));
+        let Ok(Successor { behaviour, effects }) = successor else { return false };
+        self.traps += 1;
+        self.behaviour = Some(behaviour);
+        self.carry_out_what_is_new(effects, held, now, actions);
+        true
+    }
+}
+
+fn tell_logs(effects: Vec<Effect>, actions: &mut Vec<Action>) {
+    for effect in effects {
+        if let Effect::Log(level, text) = effect {
+            actions.push(Action::Notice(Notice::Log(level, text)));
+        }
+    }
+}
