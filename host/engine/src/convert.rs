@@ -52,6 +52,7 @@ fn properties_out(properties: Properties) -> wit::MessageProperties {
 pub(crate) fn properties_in(properties: wit::MessageProperties) -> Result<Properties, InvalidTopic> {
     let user = properties.user_properties.into_iter().filter(|pair| !pair.name.starts_with(OWN_PROPERTIES));
     Ok(Properties {
+        is_text: false,
         content_type: properties.content_type,
         response_topic: properties.response_topic.map(Topic::new).transpose()?,
         correlation_data: properties.correlation_data.map(Bytes::from),

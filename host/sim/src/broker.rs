@@ -55,7 +55,7 @@ use retained::Retained;
 use session::SessionKey;
 use sessions::Sessions;
 use subscriptions::{Match, Subscriptions};
-use tally::Tally;
+use tally::{DropReason, Tally};
 
 /// What the broker has to say, and to which connection, in order.
 pub type Replies<C> = Vec<(C, Reply)>;
@@ -125,7 +125,14 @@ impl<C: Copy + Ord> Broker<C> {
 
     /// Publish a message of the host's own.
     pub fn publish(&mut self, message: Message, now: Time, replies: &mut Replies<C>) {
+        self.tally.own += 1;
         self.distribute(message, None, now, replies);
+    }
+
+    /// Copies at QoS 0 that were among the replies could not be sent: the door had no room for them, or the
+    /// client takes no packet so large. They count as dropped.
+    pub fn not_sent(&mut self, reason: DropReason, copies: u64) {
+        self.tally.take_back(reason, copies);
     }
 
     /// When it wants to be woken. It may turn out then that there is nothing to do.

@@ -32,14 +32,22 @@ use crate::topic::TopicFilter;
 use link::LinkId;
 use options::ClientOptions;
 
+const NO_ANSWER: &str = "no answer from the broker within 10 s";
+const NO_PONG: &str = "the broker did not answer the keepalive";
+/// Longest that the broker may take to answer CONNECT, or the ping after a silence.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Longest that a farewell waits for messages that are not acknowledged yet.
+const FAREWELL: Duration = Duration::from_secs(5);
+
 /// How far its connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     Down,
-    Connecting,
+    /// Until then, the broker may answer.
+    Connecting(Time),
     Up,
-    /// Told to leave, once the last message is acknowledged.
-    Leaving,
+    /// Told to leave, once the last message is acknowledged, or then at the latest.
+    Leaving(Time),
 }
 
 /// A device's side of its session.
@@ -52,7 +60,11 @@ pub struct Client {
     link: LinkId,
     stage: Stage,
     silent: bool,
-    /// A ping is out that tells whether the broker still has the connection.
+    /// Seconds, as agreed with the broker; zero means never.
+    keep_alive: u16,
+    /// A ping is out, and this is when it has to be answered (section 3.12.4).
+    pong_due: Option<Time>,
+    /// That ping tells whether the broker still has the connection after a silence.
     probing: bool,
     unread: VecDeque<Reply>,
     outgoing: Outgoing,
@@ -71,8 +83,6 @@ pub struct Outbox {
     pub inputs: VecDeque<Input>,
     /// Messages that will not be read.
     pub lost: u64,
-    /// Messages that will not be sent again.
-    pub abandoned: u64,
 }
 
 impl Client {
@@ -84,6 +94,8 @@ impl Client {
             link,
             stage: Stage::Down,
             silent: false,
+            keep_alive: options.keep_alive,
+            pong_due: None,
             probing: false,
             unread: VecDeque::new(),
             outgoing: Outgoing::new(options.queued),
@@ -94,29 +106,65 @@ impl Client {
         }
     }
 
-    /// When it wants to be woken: to keep the connection alive.
+    /// When it wants to be woken: to keep the connection alive, or to give it up.
     pub fn next_deadline(&self) -> Option<Time> {
-        let alive = matches!(self.stage, Stage::Up | Stage::Leaving) && !self.silent;
-        (alive && self.options.keep_alive > 0)
-            .then(|| self.last_sent + Duration::from_secs(self.options.keep_alive.into()))
+        match self.stage {
+            _ if self.silent => None,
+            Stage::Down => None,
+            Stage::Connecting(until) => Some(until),
+            Stage::Up => self.keepalive_due(),
+            Stage::Leaving(until) => Some(self.keepalive_due().map_or(until, |due| due.min(until))),
+        }
+    }
+
+    fn keepalive_due(&self) -> Option<Time> {
+        let ping = (self.keep_alive > 0).then(|| self.last_sent + self.keepalive());
+        // While a ping is out, nothing else has to be sent.
+        self.pong_due.or(ping)
+    }
+
+    fn keepalive(&self) -> Duration {
+        Duration::from_secs(self.keep_alive.into())
     }
 
     /// Its deadline may have come.
     pub fn wake(&mut self, now: Time, out: &mut Outbox) {
-        if self.next_deadline().is_some_and(|due| due <= now) {
-            self.send(Request::PingReq, now, out);
+        if self.next_deadline().is_none_or(|due| due > now) {
+            return;
         }
+        match self.stage {
+            Stage::Connecting(_) => self.give_up(NO_ANSWER, now, out),
+            Stage::Leaving(until) if until <= now => {
+                self.cut(now, out);
+                self.forget(out);
+                self.connect_next(now, out);
+            }
+            _ if self.pong_due.is_some() => self.give_up(NO_PONG, now, out),
+            _ => self.ping(self.keepalive(), now, out),
+        }
+    }
+
+    fn ping(&mut self, patience: Duration, now: Time, out: &mut Outbox) {
+        self.pong_due = Some(now + patience);
+        self.send(Request::PingReq, now, out);
+    }
+
+    /// The broker does not answer.
+    fn give_up(&mut self, reason: &str, now: Time, out: &mut Outbox) {
+        self.send(Request::Lost, now, out);
+        self.lost(reason.to_owned(), now, out);
     }
 
     /// Begin a new connection. One that there still is ends without a farewell.
     pub fn connect(&mut self, will: Option<Will>, now: Time, out: &mut Outbox) {
-        if self.stage == Stage::Leaving {
+        if matches!(self.stage, Stage::Leaving(_)) {
             self.next = Some(will);
             return;
         }
         self.cut(now, out);
         self.link.attempt += 1;
-        self.stage = Stage::Connecting;
+        self.stage = Stage::Connecting(now + PATIENCE);
+        self.keep_alive = self.options.keep_alive;
         let connect = Connect {
             client_id: Arc::clone(&self.client_id),
             protocol: self.protocol,
@@ -129,20 +177,26 @@ impl Client {
         self.send(Request::Connect(Box::new(connect)), now, out);
     }
 
-    /// End the connection. A silent client cannot take its leave.
+    /// End the connection. A silent client cannot take its leave. After a farewell in order nothing goes
+    /// on: what is not acknowledged by then goes back to the device.
     pub fn disconnect(&mut self, farewell: Farewell, now: Time, out: &mut Outbox) {
         self.next = None;
-        if farewell == Farewell::Clean && self.stage == Stage::Up && !self.silent {
-            self.stage = Stage::Leaving;
-            self.leave_when_done(now, out);
-        } else {
-            self.cut(now, out);
+        match farewell {
+            Farewell::Clean if self.stage == Stage::Up && !self.silent => {
+                self.stage = Stage::Leaving(now + FAREWELL);
+                self.leave_when_done(now, out);
+            }
+            Farewell::Clean => {
+                self.cut(now, out);
+                self.forget(out);
+            }
+            Farewell::PowerLoss | Farewell::Cut => self.cut(now, out),
         }
     }
 
     /// Say farewell once the last message is acknowledged.
     fn leave_when_done(&mut self, now: Time, out: &mut Outbox) {
-        if self.stage == Stage::Leaving && self.outgoing.is_empty() {
+        if matches!(self.stage, Stage::Leaving(_)) && self.outgoing.is_empty() {
             self.send(Request::Disconnect(Disconnect::default()), now, out);
             self.go_down(out);
             self.connect_next(now, out);
@@ -163,12 +217,23 @@ impl Client {
         }
     }
 
-    /// The connection is over; what was not read never will be.
+    /// The connection is over; what was not read never will be. A session that does not outlive it takes
+    /// nothing with it.
     fn go_down(&mut self, out: &mut Outbox) {
         self.stage = Stage::Down;
+        self.pong_due = None;
         self.probing = false;
-        let unread = self.unread.drain(..);
+        let unread = std::mem::take(&mut self.unread).into_iter();
         out.lost += unread.filter(|reply| matches!(reply, Reply::Publish(_))).count() as u64;
+        if self.options.session_expiry == 0 {
+            self.forget(out);
+        }
+    }
+
+    /// The session is no more: what was not acknowledged goes back to the device, in order.
+    fn forget(&mut self, out: &mut Outbox) {
+        self.incoming.clear();
+        out.inputs.extend(self.outgoing.take_all().map(returned));
     }
 
     /// Fall silent.
@@ -179,7 +244,8 @@ impl Client {
     /// Publish a message, or give it back.
     pub fn publish(&mut self, message: Message, now: Time, out: &mut Outbox) {
         if self.stage != Stage::Up {
-            out.inputs.push_back(Input::Refused(message));
+            // The device has yet to hear that the connection is gone.
+            out.inputs.push_back(returned(message));
         } else if message.qos == Qos::AtMostOnce {
             self.send(Request::Publish(Publish::new(message, None)), now, out);
         } else if self.outgoing.has_room() {
@@ -228,5 +294,14 @@ impl Client {
         if out.packets.len() > sent_before {
             self.last_sent = now;
         }
+    }
+}
+
+/// A message that met the end of a connection: at QoS 0 that is the end of it, otherwise it waits for the
+/// next.
+fn returned(message: Message) -> Input {
+    match message.qos {
+        Qos::AtMostOnce => Input::Refused(message),
+        Qos::AtLeastOnce | Qos::ExactlyOnce => Input::Returned(message),
     }
 }

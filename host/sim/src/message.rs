@@ -54,6 +54,8 @@ impl fmt::Display for Qos {
 /// What MQTT 5 lets a message say about itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Properties {
+    /// Whether the payload is said to be text in UTF-8 (payload format indicator).
+    pub is_text: bool,
     /// MIME type of the payload.
     pub content_type: Option<String>,
     /// Where an answer is expected.

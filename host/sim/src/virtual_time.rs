@@ -230,7 +230,6 @@ impl<O: Observer> VirtualTime<O> {
             self.agenda.send(PACKETS, self.now, Parcel::Up(link, request));
         }
         self.counts.lost_down += std::mem::take(&mut self.outbox.lost);
-        self.counts.abandoned += std::mem::take(&mut self.outbox.abandoned);
         self.set_alarm(index);
     }
 

@@ -24,6 +24,7 @@ on_both_brokers!(
 
 fn properties() -> Properties {
     Properties {
+        is_text: true,
         content_type: Some("text/plain".into()),
         response_topic: Some(Topic::new("t/answers").unwrap()),
         correlation_data: Some(Bytes::from_static(b"c-7")),

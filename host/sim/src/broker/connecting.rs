@@ -30,6 +30,8 @@ impl<C: Copy + Ord> Broker<C> {
             }
             connect.client_id = self.think_of_a_name();
         }
+        let server_keep_alive = self.limits.keep_alive_for(&connect);
+        connect.keep_alive = server_keep_alive.unwrap_or(connect.keep_alive);
         self.take_over(&connect, now, replies);
         let found = self.sessions.find(&connect.client_id);
         let key = found.unwrap_or_else(|| {
@@ -40,6 +42,7 @@ impl<C: Copy + Ord> Broker<C> {
             session_present: found.is_some(),
             assigned_client_id: assigned.then(|| Arc::clone(&connect.client_id)),
             receive_maximum: self.limits.receive_maximum,
+            server_keep_alive,
         };
         replies.push((from, Reply::ConnAck(accepted)));
         self.attach(key, from, connect, now, replies);

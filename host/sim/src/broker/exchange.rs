@@ -62,6 +62,9 @@ impl<C: Copy + Ord> Broker<C> {
         }
         match session.outgoing.acknowledge(ack) {
             Progress::Delivered => self.tally.delivered += 1,
+            Progress::Refused if ack.reason == AckReason::PacketTooLarge => {
+                self.tally.drop(DropReason::TooLarge, 1);
+            }
             Progress::Refused => self.tally.drop(DropReason::Refused, 1),
             Progress::Answer(next) => self.answer(key, next.step, next.packet_id, next.reason, replies),
             Progress::Unknown => {}

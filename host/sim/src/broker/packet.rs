@@ -116,6 +116,8 @@ pub struct ConnAck {
     pub assigned_client_id: Option<Arc<str>>,
     /// Messages at QoS 1 and 2 that the broker takes at one time.
     pub receive_maximum: NonZeroU16,
+    /// Seconds of keepalive that the client has to use instead of its own [MQTT-3.1.2-21].
+    pub server_keep_alive: Option<u16>,
 }
 
 /// A message on its way, in either direction.

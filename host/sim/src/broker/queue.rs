@@ -56,6 +56,12 @@ impl Queue {
         (before - self.waiting.len()) as u64
     }
 
+    /// Give everything back, in order.
+    pub(crate) fn take_all(&mut self) -> impl Iterator<Item = Held> + use<> {
+        self.soonest_expiry = None;
+        std::mem::take(&mut self.waiting).into_iter()
+    }
+
     /// Remove everything. Returns how many there were.
     pub(crate) fn clear(&mut self) -> u64 {
         self.soonest_expiry = None;

@@ -10,8 +10,13 @@ pub enum AckReason {
     NoMatchingSubscribers,
     /// 0x80: the receiver does not take the message.
     Unspecified,
+    /// 0x87: the client may not publish there.
+    NotAuthorized,
     /// 0x92: no message has this identifier.
     PacketIdNotFound,
+    /// 0x95: the client's door could not send it, as it takes no packet so large [MQTT-3.1.2-25]. Not on
+    /// the wire.
+    PacketTooLarge,
 }
 
 impl AckReason {
@@ -21,7 +26,9 @@ impl AckReason {
             Self::Success => 0x00,
             Self::NoMatchingSubscribers => 0x10,
             Self::Unspecified => 0x80,
+            Self::NotAuthorized => 0x87,
             Self::PacketIdNotFound => 0x92,
+            Self::PacketTooLarge => 0x95,
         }
     }
 
@@ -34,6 +41,9 @@ impl AckReason {
 /// Why the broker ends a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CloseReason {
+    /// 0x81: bytes that are no packet.
+    #[error("malformed packet")]
+    MalformedPacket,
     /// 0x82: something that the protocol does not allow.
     #[error("protocol error")]
     ProtocolError,
@@ -46,20 +56,33 @@ pub enum CloseReason {
     /// 0x8E: another connection uses the same client id.
     #[error("another connection took the session over")]
     SessionTakenOver,
+    /// 0x90: a message on a topic that there cannot be.
+    #[error("topic name invalid")]
+    TopicNameInvalid,
     /// 0x93: more messages under way than the broker said it takes.
     #[error("receive maximum exceeded")]
     ReceiveMaximumExceeded,
+    /// 0x94: a topic alias, where the broker said that it knows none.
+    #[error("topic alias invalid")]
+    TopicAliasInvalid,
+    /// 0x95: more bytes in one packet than the broker takes.
+    #[error("packet too large")]
+    PacketTooLarge,
 }
 
 impl CloseReason {
     /// The code on the wire.
     pub const fn code(self) -> u8 {
         match self {
+            Self::MalformedPacket => 0x81,
             Self::ProtocolError => 0x82,
             Self::ShuttingDown => 0x8B,
             Self::KeepAliveTimeout => 0x8D,
             Self::SessionTakenOver => 0x8E,
+            Self::TopicNameInvalid => 0x90,
             Self::ReceiveMaximumExceeded => 0x93,
+            Self::TopicAliasInvalid => 0x94,
+            Self::PacketTooLarge => 0x95,
         }
     }
 }
@@ -67,16 +90,40 @@ impl CloseReason {
 /// Why a connection is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectRefusal {
+    /// 0x81: bytes that are no packet.
+    #[error("malformed packet")]
+    MalformedPacket,
+    /// 0x82: something that the protocol does not allow.
+    #[error("protocol error")]
+    ProtocolError,
+    /// 0x84, on 3.1.1 0x01: neither MQTT 3.1.1 nor MQTT 5.
+    #[error("only MQTT 3.1.1 and 5 are spoken here")]
+    UnsupportedProtocolVersion,
     /// 0x85, on 3.1.1 0x02: a lasting session needs a name there [MQTT-3.1.3-8 of 3.1.1].
     #[error("a client without an identifier cannot have a lasting session on MQTT 3.1.1")]
     ClientIdInvalid,
+    /// 0x8C: the broker knows no way of authentication.
+    #[error("there is no such authentication method here")]
+    BadAuthenticationMethod,
+    /// 0x90: a will on a topic that there cannot be.
+    #[error("the will's topic name is invalid")]
+    TopicNameInvalid,
+    /// 0x95: more bytes than the broker takes.
+    #[error("packet too large")]
+    PacketTooLarge,
 }
 
 impl ConnectRefusal {
     /// The code on the wire of MQTT 5.
     pub const fn code(self) -> u8 {
         match self {
+            Self::MalformedPacket => 0x81,
+            Self::ProtocolError => 0x82,
+            Self::UnsupportedProtocolVersion => 0x84,
             Self::ClientIdInvalid => 0x85,
+            Self::BadAuthenticationMethod => 0x8C,
+            Self::TopicNameInvalid => 0x90,
+            Self::PacketTooLarge => 0x95,
         }
     }
 }

@@ -16,12 +16,23 @@ pub enum DropReason {
     SessionEnded,
     /// The client acknowledged it with an error.
     Refused,
+    /// QoS 0, and the client does not read what is sent to it.
+    SlowConsumer,
+    /// The client takes no packet so large [MQTT-3.1.2-25].
+    TooLarge,
 }
 
 impl DropReason {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Absent, Self::QueueFull, Self::Expired, Self::SessionEnded, Self::Refused];
+    pub const ALL: [Self; 7] = [
+        Self::Absent,
+        Self::QueueFull,
+        Self::Expired,
+        Self::SessionEnded,
+        Self::Refused,
+        Self::SlowConsumer,
+        Self::TooLarge,
+    ];
 
     /// A short word for reports.
     pub const fn as_str(self) -> &'static str {
@@ -31,6 +42,8 @@ impl DropReason {
             Self::Expired => "expired",
             Self::SessionEnded => "session_ended",
             Self::Refused => "refused",
+            Self::SlowConsumer => "slow_consumer",
+            Self::TooLarge => "too_large",
         }
     }
 }
@@ -42,6 +55,8 @@ pub struct Tally {
     pub received: u64,
     /// Of these, wills.
     pub wills: u64,
+    /// Of these, the host's own.
+    pub own: u64,
     /// Of these, those that no subscription matched.
     pub unmatched: u64,
     /// Copies made for subscribers, those of retained messages included.
@@ -65,6 +80,25 @@ impl Tally {
     /// Whether every copy is accounted for, given how many wait.
     pub fn closes(&self, waiting: u64) -> bool {
         self.copies == self.delivered + self.dropped_in_all() + waiting
+    }
+
+    /// Add another broker's account.
+    pub fn add(&mut self, other: &Self) {
+        self.received += other.received;
+        self.wills += other.wills;
+        self.own += other.own;
+        self.unmatched += other.unmatched;
+        self.copies += other.copies;
+        self.delivered += other.delivered;
+        for (sum, more) in self.dropped.iter_mut().zip(other.dropped) {
+            *sum += more;
+        }
+    }
+
+    /// Copies at QoS 0 that were handed out to be sent, and could not be.
+    pub(super) fn take_back(&mut self, reason: DropReason, copies: u64) {
+        self.delivered = self.delivered.saturating_sub(copies);
+        self.drop(reason, copies);
     }
 
     pub(super) fn drop(&mut self, reason: DropReason, copies: u64) {

@@ -1,7 +1,7 @@
 //! What a client makes of what comes from the broker.
 
 use super::link::LinkId;
-use super::{Client, Outbox, Stage};
+use super::{Client, Outbox, PATIENCE, Stage};
 use crate::broker::inflight::Progress;
 use crate::broker::packet::{Ack, AckStep, ConnAck, Publish, Reply, Request};
 use crate::broker::reason::{AckReason, CloseReason};
@@ -45,7 +45,7 @@ impl Client {
         }
         if self.stage == Stage::Up {
             self.probing = true;
-            self.send(Request::PingReq, now, out);
+            self.ping(PATIENCE, now, out);
         }
         for reply in std::mem::take(&mut self.unread) {
             self.read(reply, now, out);
@@ -59,18 +59,26 @@ impl Client {
             Reply::Close(reason) => self.closed(reason, now, out),
             Reply::Publish(publish) => self.receive_message(publish, now, out),
             Reply::Ack(ack) => self.acknowledged(ack, now, out),
-            Reply::PingResp if std::mem::take(&mut self.probing) => out.inputs.push_back(Input::Resumed),
-            Reply::PingResp | Reply::SubAck(_) | Reply::UnsubAck(..) => {}
+            Reply::PingResp => self.answered(out),
+            Reply::SubAck(_) | Reply::UnsubAck(..) => {}
+        }
+    }
+
+    fn answered(&mut self, out: &mut Outbox) {
+        self.pong_due = None;
+        if std::mem::take(&mut self.probing) {
+            out.inputs.push_back(Input::Resumed);
         }
     }
 
     fn accepted(&mut self, accepted: &ConnAck, now: Time, out: &mut Outbox) {
         let session_present = accepted.session_present;
         self.stage = Stage::Up;
+        // [MQTT-3.2.2-21]
+        self.keep_alive = accepted.server_keep_alive.unwrap_or(self.keep_alive);
         if !session_present {
             // [MQTT-3.2.2-5]
-            self.incoming.clear();
-            out.abandoned += self.outgoing.clear();
+            self.forget(out);
         }
         let link = self.link;
         let packets = &mut out.packets;
@@ -84,8 +92,8 @@ impl Client {
         self.lost(reason.to_string(), now, out);
     }
 
-    fn lost(&mut self, reason: String, now: Time, out: &mut Outbox) {
-        let was_leaving = self.stage == Stage::Leaving;
+    pub(super) fn lost(&mut self, reason: String, now: Time, out: &mut Outbox) {
+        let was_leaving = matches!(self.stage, Stage::Leaving(_));
         self.go_down(out);
         if was_leaving {
             self.connect_next(now, out);

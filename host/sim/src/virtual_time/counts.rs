@@ -15,8 +15,6 @@ pub struct Counts {
     pub lost_up: u64,
     /// Messages that met a connection which the device had already closed, or full buffers.
     pub lost_down: u64,
-    /// Messages at QoS 1 and 2 that a client gave up, as the broker had forgotten the session.
-    pub abandoned: u64,
 }
 
 impl Counts {

@@ -4,6 +4,7 @@ mod battery;
 mod bench;
 mod broker;
 mod changes;
+mod client;
 mod clock;
 mod connection;
 mod determinism;

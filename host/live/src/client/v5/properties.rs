@@ -10,6 +10,7 @@ use crate::stamp;
 pub(super) fn of(message: &Message) -> PublishProperties {
     let mut out = PublishProperties::default();
     if let Some(own) = message.properties.as_deref() {
+        out.payload_format_indicator = own.is_text.then_some(1);
         out.content_type.clone_from(&own.content_type);
         out.response_topic = own.response_topic.as_ref().map(Topic::to_string);
         out.correlation_data.clone_from(&own.correlation_data);
@@ -29,7 +30,7 @@ pub(super) fn of_will(will: &Will) -> Option<LastWillProperties> {
     let own = own.cloned().unwrap_or_default();
     Some(LastWillProperties {
         delay_interval: (will.delay > 0).then_some(will.delay),
-        payload_format_indicator: None,
+        payload_format_indicator: own.is_text.then_some(1),
         message_expiry_interval: own.message_expiry,
         content_type: own.content_type,
         response_topic: own.response_topic.as_ref().map(Topic::to_string),
@@ -42,6 +43,7 @@ pub(super) fn of_will(will: &Will) -> Option<LastWillProperties> {
 pub(super) fn take(mut properties: PublishProperties, message: &mut Message) {
     message.stamp = stamp::take_from(&mut properties.user_properties);
     let own = Properties {
+        is_text: properties.payload_format_indicator == Some(1),
         content_type: properties.content_type,
         response_topic: properties.response_topic.and_then(|name| Topic::new(name).ok()),
         correlation_data: properties.correlation_data,

@@ -7,7 +7,7 @@ use crate::broker::held::Held;
 use crate::broker::packet::{Ack, AckStep, PacketId, Publish};
 use crate::broker::queue::{Full, Queue};
 use crate::broker::reason::AckReason;
-use crate::message::Qos;
+use crate::message::{Message, Qos};
 use crate::time::Time;
 
 /// Messages under way to a peer, and those that wait for their turn.
@@ -176,6 +176,14 @@ impl Outgoing {
             self.ids.remove(&flight.id);
             self.counted -= usize::from(flight.counted);
         }
+    }
+
+    /// Give everything back, in order, and forget it.
+    pub(crate) fn take_all(&mut self) -> impl Iterator<Item = Message> {
+        self.ids.clear();
+        self.counted = 0;
+        let under_way = std::mem::take(&mut self.flights).into_iter().map(|flight| flight.held.message);
+        under_way.chain(self.queue.take_all().map(|held| held.message))
     }
 
     /// Forget everything. Returns how many messages that were.

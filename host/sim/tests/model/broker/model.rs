@@ -1,5 +1,6 @@
 //! What only the model can be asked.
 
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use wasmote_sim::broker::limits::BrokerLimits;
@@ -90,6 +91,36 @@ fn a_client_without_a_name_is_given_one_or_refused() {
     let nameless = Connect { protocol: Protocol::V4, clean_start: false, ..Connect::new("") };
     let refused = [(9, Reply::Refused(ConnectRefusal::ClientIdInvalid))];
     assert_eq!(connect(&mut broker, 9, nameless, Time::ZERO), refused);
+}
+
+/// [MQTT-3.1.2-21]: and the silence is measured by what the client was told.
+#[test]
+fn a_client_that_wants_to_be_quiet_for_too_long_is_told_how_long_it_may_be() {
+    let limits = BrokerLimits { keep_alive: NonZeroU16::new(60), ..BrokerLimits::default() };
+    for (wanted, told) in [(0, Some(60)), (59, None), (60, None), (61, Some(60))] {
+        let mut broker = Broker::new(limits.clone());
+        let how = Connect { keep_alive: wanted, ..Connect::new("device") };
+        let Reply::ConnAck(accepted) = &connect(&mut broker, 1, how, Time::ZERO)[0].1 else { panic!() };
+        assert_eq!(accepted.server_keep_alive, told);
+        let patience = Duration::from_millis(1_500) * u32::from(told.unwrap_or(wanted));
+        assert_eq!(broker.next_deadline(), Some(Time::ZERO + patience));
+    }
+}
+
+/// A door that had no room for a copy says so, and the account still closes.
+#[test]
+fn what_a_door_could_not_send_counts_as_dropped() {
+    let mut arm = InProcess::new(BrokerLimits::default());
+    let mut stage = Stage::new(&mut arm);
+    stage.join("device");
+    stage.subscribe("device", "t", 0);
+    for n in 0..3 {
+        stage.publish("device", "t", &n.to_string(), 0);
+    }
+    arm.broker.not_sent(DropReason::SlowConsumer, 2);
+    let tally = arm.broker.tally();
+    assert_eq!((tally.delivered, tally.dropped(DropReason::SlowConsumer)), (1, 2));
+    assert!(tally.closes(0));
 }
 
 /// [MQTT-2.2.1-3]

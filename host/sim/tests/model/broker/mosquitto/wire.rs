@@ -226,7 +226,12 @@ impl Cursor<'_> {
         }
         let found = if v5 { self.properties()? } else { Found::default() };
         let receive_maximum = found.receive_maximum.and_then(NonZeroU16::new).unwrap_or(NonZeroU16::MAX);
-        Some(Reply::ConnAck(ConnAck { session_present, assigned_client_id: None, receive_maximum }))
+        Some(Reply::ConnAck(ConnAck {
+            session_present,
+            assigned_client_id: None,
+            receive_maximum,
+            server_keep_alive: None,
+        }))
     }
 
     fn publish(&mut self, first: u8, v5: bool) -> Option<Publish> {

@@ -1,0 +1,128 @@
+//! A device's MQTT client, turned by hand.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmote_sim::action::Farewell;
+use wasmote_sim::broker::packet::{ConnAck, Reply, Request};
+use wasmote_sim::client::link::{DeviceIndex, LinkId};
+use wasmote_sim::client::options::ClientOptions;
+use wasmote_sim::client::{Client, Outbox};
+use wasmote_sim::context::Protocol;
+use wasmote_sim::device::Input;
+use wasmote_sim::message::{Message, Qos};
+use wasmote_sim::time::Time;
+use wasmote_sim::topic::Topic;
+
+const LINK: LinkId = LinkId { device: DeviceIndex(0), attempt: 1 };
+
+fn at(seconds: u64) -> Time {
+    Time::ZERO + Duration::from_secs(seconds)
+}
+
+fn client(session_expiry: u32) -> (Client, Outbox) {
+    let options = Arc::new(ClientOptions { session_expiry, ..ClientOptions::default() });
+    let before = LinkId { attempt: 0, ..LINK };
+    (Client::new(before, "device".into(), Protocol::V5, options), Outbox::default())
+}
+
+fn accepted(server_keep_alive: Option<u16>) -> Reply {
+    Reply::ConnAck(ConnAck {
+        session_present: false,
+        assigned_client_id: None,
+        receive_maximum: 20.try_into().unwrap(),
+        server_keep_alive,
+    })
+}
+
+fn connected(session_expiry: u32) -> (Client, Outbox) {
+    let (mut client, mut out) = client(session_expiry);
+    client.connect(None, Time::ZERO, &mut out);
+    client.receive(LINK, accepted(None), Time::ZERO, &mut out);
+    out.packets.clear();
+    out.inputs.clear();
+    (client, out)
+}
+
+fn message(payload: &'static str, qos: Qos) -> Message {
+    Message::new(Topic::new("t").unwrap(), payload).with_qos(qos)
+}
+
+/// What the device is told, in short.
+fn told(out: &mut Outbox) -> Vec<String> {
+    let text = |message: &Message| String::from_utf8_lossy(&message.payload).into_owned();
+    let inputs = out.inputs.drain(..).map(|input| match input {
+        Input::Returned(message) => format!("returned {}", text(&message)),
+        Input::Refused(message) => format!("refused {}", text(&message)),
+        Input::Disconnected(reason) => reason,
+        Input::Connected { .. } => "connected".into(),
+        other => panic!("{other:?}"),
+    });
+    inputs.collect()
+}
+
+/// As in real time: nothing that was handed to a connection is lost with it.
+#[test]
+fn what_was_not_acknowledged_goes_back_when_its_session_ends() {
+    let (mut client, mut out) = connected(0);
+    for (payload, qos) in [("a", Qos::AtLeastOnce), ("b", Qos::ExactlyOnce), ("c", Qos::AtMostOnce)] {
+        client.publish(message(payload, qos), at(1), &mut out);
+    }
+    client.disconnect(Farewell::Cut, at(1), &mut out);
+    assert_eq!(told(&mut out), ["returned a", "returned b"]);
+}
+
+#[test]
+fn what_a_lasting_session_holds_stays_until_the_broker_says_that_it_is_gone() {
+    let (mut client, mut out) = connected(60);
+    client.publish(message("a", Qos::AtLeastOnce), at(1), &mut out);
+    client.disconnect(Farewell::Cut, at(1), &mut out);
+    assert_eq!(told(&mut out), [""; 0]);
+    client.connect(None, at(2), &mut out);
+    let link = LinkId { attempt: 2, ..LINK };
+    client.receive(link, accepted(None), at(2), &mut out);
+    assert_eq!(told(&mut out), ["returned a", "connected"], "it goes out again on the new connection");
+}
+
+#[test]
+fn a_broker_that_does_not_answer_is_given_up() {
+    let (mut client, mut out) = client(0);
+    client.connect(None, Time::ZERO, &mut out);
+    assert_eq!(client.next_deadline(), Some(at(10)));
+    client.wake(at(10), &mut out);
+    assert_eq!(told(&mut out), ["no answer from the broker within 10 s"]);
+    assert_eq!(out.packets.last(), Some(&(LINK, Request::Lost)));
+}
+
+#[test]
+fn a_ping_that_is_not_answered_within_the_keepalive_ends_the_connection() {
+    let (mut client, mut out) = connected(0);
+    client.wake(at(10), &mut out);
+    assert_eq!(out.packets, [(LINK, Request::PingReq)]);
+    client.receive(LINK, Reply::PingResp, at(11), &mut out);
+    client.wake(at(20), &mut out);
+    assert_eq!(client.next_deadline(), Some(at(30)));
+    client.wake(at(30), &mut out);
+    assert_eq!(told(&mut out), ["the broker did not answer the keepalive"]);
+    assert_eq!(client.next_deadline(), None);
+}
+
+/// [MQTT-3.1.2-21]
+#[test]
+fn a_client_keeps_to_the_keepalive_that_the_broker_wants() {
+    let (mut client, mut out) = client(0);
+    client.connect(None, Time::ZERO, &mut out);
+    client.receive(LINK, accepted(Some(3)), Time::ZERO, &mut out);
+    assert_eq!(client.next_deadline(), Some(at(3)));
+}
+
+#[test]
+fn a_farewell_does_not_wait_for_ever_for_an_acknowledgement() {
+    let (mut client, mut out) = connected(60);
+    client.publish(message("a", Qos::AtLeastOnce), at(1), &mut out);
+    client.disconnect(Farewell::Clean, at(1), &mut out);
+    assert_eq!(client.next_deadline(), Some(at(6)));
+    client.wake(at(6), &mut out);
+    assert_eq!(told(&mut out), ["returned a"]);
+    assert_eq!(out.packets.last(), Some(&(LINK, Request::Lost)));
+}
