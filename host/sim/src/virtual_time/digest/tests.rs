@@ -1,0 +1,115 @@
+use std::time::Duration;
+
+use super::*;
+use crate::action::{Cause, Notice};
+use crate::broker::packet::{Connect, Reply, Request};
+use crate::client::link::LinkId;
+use crate::device::Input;
+use crate::faults::document::{FaultDocument, FaultEntry, Kind};
+use crate::http::HttpFailure;
+use crate::message::{Message, Will};
+use crate::topic::Topic;
+use crate::virtual_time::observer::DeviceIndex;
+
+fn of(texts: &[&str]) -> u128 {
+    let mut digest = Digest::default();
+    for text in texts {
+        digest.bytes(text.as_bytes());
+    }
+    digest.value()
+}
+
+#[test]
+fn where_a_text_ends_and_in_which_order_texts_come_matters() {
+    let different =
+        [of(&[]), of(&[""]), of(&["ab"]), of(&["a", "b"]), of(&["b", "a"]), of(&["ab", ""]), of(&["ab\0"])];
+    for (at, one) in different.iter().enumerate() {
+        assert!(!different[..at].contains(one), "number {at}");
+    }
+}
+
+#[test]
+fn one_bit_changes_half_of_the_digest() {
+    let base = of(&["the quick brown fox"]);
+    let flipped = of(&["the quick brown foy"]);
+    assert!((40..88).contains(&(base ^ flipped).count_ones()));
+}
+
+fn after(step: &Step<'_>) -> u128 {
+    let mut digest = Digest::default();
+    digest.observe(Now::default(), step);
+    digest.value()
+}
+
+fn faults(probability: f64) -> Input {
+    let entry = FaultEntry { kind: Kind::Loss, probability: Some(probability), ..FaultEntry::default() };
+    Input::SetFaults(FaultDocument { faults: vec![entry] }.faults().unwrap().into())
+}
+
+fn inputs() -> Vec<Input> {
+    let message = Message::new(Topic::new("t").unwrap(), "x");
+    vec![
+        Input::Start,
+        Input::Crash,
+        Input::Connected { session_present: true },
+        Input::Connected { session_present: false },
+        Input::Disconnected("a".into()),
+        Input::Disconnected("b".into()),
+        Input::Refused(message.clone()),
+        Input::Returned(message.clone()),
+        Input::Publish(message.clone()),
+        Input::Publish(message.with_retain(true)),
+        Input::HttpReply(1, Err(HttpFailure::TimedOut)),
+        Input::HttpReply(1, Err(HttpFailure::TooLarge(9))),
+        faults(0.1),
+        faults(0.1 + f64::EPSILON),
+        Input::SetFaults(Vec::new().into()),
+    ]
+}
+
+fn notices() -> Vec<Notice> {
+    let topic = Topic::new("t").unwrap();
+    vec![
+        Notice::Crashed(Duration::from_secs(1)),
+        Notice::Died("battery".into(), Some(Duration::from_secs(1))),
+        Notice::Died("battery".into(), None),
+        Notice::FaultEnded("f".into(), "silence"),
+        Notice::FaultEnded("f".into(), "hang"),
+        Notice::Dropped(topic.clone(), Cause::Offline),
+        Notice::Dropped(topic, Cause::Fault("f".into())),
+    ]
+}
+
+fn requests() -> Vec<Request> {
+    let connect = Connect::new("c");
+    let message = Message::new(Topic::new("t").unwrap(), "gone");
+    let with_will = Connect { will: Some(Will { message, delay: 3 }), ..connect.clone() };
+    let lasting = Connect { session_expiry: 60, ..connect.clone() };
+    let connects = [connect, with_will, lasting].map(|connect| Request::Connect(Box::new(connect)));
+    connects.into_iter().chain([Request::PingReq, Request::Lost]).collect()
+}
+
+fn all() -> Vec<u128> {
+    let device = DeviceIndex(7);
+    let link = LinkId { device, attempt: 1 };
+    let mut all: Vec<u128> = inputs().iter().map(|input| after(&Step::Input(device, input))).collect();
+    all.extend(notices().iter().map(|notice| after(&Step::Notice(device, notice))));
+    all.extend(requests().iter().map(|request| after(&Step::Up(link, request))));
+    all.extend([after(&Step::Down(link, &Reply::PingResp)), after(&Step::BrokerWake)]);
+    all
+}
+
+#[test]
+fn every_step_and_every_field_of_it_matters() {
+    let all = all();
+    for (at, one) in all.iter().enumerate() {
+        assert!(!all[..at].contains(one), "number {at}");
+    }
+}
+
+/// Written down once. Where this fails, the words have changed: raise the version, and write it down anew.
+#[test]
+fn equal_versions_give_equal_digests_in_every_release() {
+    let sum = all().into_iter().fold(0_u128, u128::wrapping_add);
+    assert_eq!((Digest::VERSION, format!("{sum:032x}").as_str()), (2, "a8a6b3c6d8a2171701ab01aa900f790e"));
+}
