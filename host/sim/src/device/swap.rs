@@ -43,7 +43,7 @@ pub struct Upgrade {
     pub trial: Duration,
 }
 
-/// As it goes into the digest of a run: by what the version is, not by where it lies.
+/// By what the version is, not by where it lies.
 impl fmt::Debug for Upgrade {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let version = self.spawn.version();

@@ -2,6 +2,7 @@
 
 use super::Digest;
 use super::mix::Mix;
+use crate::behaviour::Version;
 use crate::device::Input;
 use crate::event::StopReason;
 use crate::http::{HttpFailure, HttpRequest, HttpResponse};
@@ -28,7 +29,16 @@ impl Mix for Input {
                 into.put(15, &[&(faults.len() as u64)]);
                 faults.iter().for_each(|fault| fault.mix(into));
             }
+            // By what the version is, not by where it lies.
+            Self::Swap(upgrade) => into.put(16, &[&upgrade.spawn.version(), &upgrade.trial]),
         }
+    }
+}
+
+impl Mix for Version {
+    fn mix(&self, into: &mut Digest) {
+        let Self { name, sha256 } = self;
+        into.put(0, &[name, sha256]);
     }
 }
 

@@ -152,8 +152,8 @@ impl Mix for Message {
 
 impl Mix for Properties {
     fn mix(&self, into: &mut Digest) {
-        let Self { content_type, response_topic, correlation_data, message_expiry, user } = self;
-        into.put(0, &[content_type, response_topic, correlation_data, message_expiry, user]);
+        let Self { is_text, content_type, response_topic, correlation_data, message_expiry, user } = self;
+        into.put(0, &[is_text, content_type, response_topic, correlation_data, message_expiry, user]);
     }
 }
 

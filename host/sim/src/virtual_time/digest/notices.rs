@@ -5,6 +5,7 @@ use super::mix::Mix;
 use crate::action::{Cause, Notice};
 use crate::behaviour::{Trap, TrapKind};
 use crate::context::LogLevel;
+use crate::device::{Change, SwapRefusal};
 use crate::event::StartCause;
 
 impl Mix for Notice {
@@ -27,6 +28,27 @@ impl Mix for Notice {
             Self::FaultEnded(fault, kind) => into.put(11, &[fault, kind]),
             Self::Log(level, text) => into.put(12, &[level, text]),
             Self::Dropped(topic, cause) => into.put(13, &[topic, cause]),
+            Self::Swapped(change) => into.put(14, &[change]),
+            Self::SwapRefused(change, refusal) => into.put(15, &[change, refusal]),
+            Self::SwapUndone(change, trap) => into.put(16, &[change, trap]),
+        }
+    }
+}
+
+impl Mix for Change {
+    fn mix(&self, into: &mut Digest) {
+        let Self { from, to } = self;
+        into.put(0, &[from, to]);
+    }
+}
+
+impl Mix for SwapRefusal {
+    fn mix(&self, into: &mut Digest) {
+        match self {
+            Self::Snapshot(trap) => into.put(1, &[trap]),
+            Self::Spawn(trap) => into.put(2, &[trap]),
+            Self::Start(trap) => into.put(3, &[trap]),
+            Self::Restore(trap) => into.put(4, &[trap]),
         }
     }
 }

@@ -79,8 +79,8 @@ impl Mix for Connect {
 
 impl Mix for ConnAck {
     fn mix(&self, into: &mut Digest) {
-        let Self { session_present, assigned_client_id, receive_maximum } = self;
-        into.put(0, &[session_present, assigned_client_id, &receive_maximum.get()]);
+        let Self { session_present, assigned_client_id, receive_maximum, server_keep_alive } = self;
+        into.put(0, &[session_present, assigned_client_id, &receive_maximum.get(), server_keep_alive]);
     }
 }
 
