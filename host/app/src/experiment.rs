@@ -5,7 +5,8 @@
 //! * [`source`]: a plan is found and read. [`document`]: what it can say, with [`seeds`], [`range`]s and
 //!   [`threshold`]s; [`mod@path`]: setting one field of it. [`schema`]: the same for editors.
 //! * [`sweep`]: one plan becomes points. [`plan`]: points are checked, their [`script`]s with them.
-//! * [`execute`]: points and seeds become runs, on all cores. [`run`]: one of them, on its [`stage`].
+//! * [`execute`]: points and seeds become runs, on all cores. [`run`]: one of them, on its [`stage`], where a
+//!   [`company`] of devices lives in a [`world`].
 //! * What is seen: the [`recorder`] looks on at every step; [`watched`] behaviours feed the [`account`],
 //!   which keeps its [`figures`] (with [`latencies`]) in [`cells`] of time and group; [`parts`] sums them up.
 //! * What is left behind: [`results`] (the folder and its manifest), [`summary`], [`accounts`], [`tables`].
@@ -18,6 +19,7 @@ pub mod account;
 pub mod accounts;
 mod bits;
 pub mod cells;
+pub mod company;
 pub mod document;
 pub mod execute;
 pub mod figures;
@@ -41,6 +43,7 @@ pub mod tables;
 pub mod threshold;
 pub mod verify;
 pub mod watched;
+pub mod world;
 
 use std::fmt::Display;
 use std::io;

@@ -4,6 +4,7 @@
 //! * [`extract`]: reading requests; [`error`]: refusing them. [`state`]: what a device's state is called.
 //! * Resources: [`status`], [`devices`], [`power`], [`publish`], [`metrics`], [`faults`], [`behaviours`],
 //!   [`events`], [`app`] (whatever a behaviour answers itself), [`health`], [`index`].
+//! * [`journal`]: what users change, for a record of a run.
 //! * `connections`: who waits how long for whom; `origin`: who may change anything.
 
 pub mod app;
@@ -17,6 +18,7 @@ pub mod extract;
 pub mod faults;
 pub mod health;
 pub mod index;
+pub mod journal;
 pub mod metrics;
 pub mod openapi;
 mod origin;
@@ -27,13 +29,15 @@ pub mod status;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, Uri};
 use tokio::net::TcpListener;
+use tokio::sync::Mutex;
 use wasmote_live::fleet::Fleet;
+use wasmote_sim::device_id::Identity;
 use wasmote_sim::limits::Limits;
 use wasmote_sim::rng::Seed;
 
@@ -44,6 +48,7 @@ use crate::nearest::did_you_mean;
 use endpoint::Endpoint;
 use error::ApiError;
 use faults::book::FaultBook;
+use journal::{Edit, Journal};
 
 /// The largest body of a request.
 pub const BODY_LIMIT: usize = 1 << 20;
@@ -111,39 +116,52 @@ pub struct Api {
     /// The run.
     pub facts: Facts,
     /// The faults in force.
-    pub faults: tokio::sync::Mutex<FaultBook>,
-    positions: BTreeMap<String, usize>,
-    began: Instant,
+    pub faults: Arc<Mutex<FaultBook>>,
+    journal: Arc<dyn Journal>,
 }
 
 impl Api {
-    /// For a fleet that has just been started.
+    /// For a fleet that nobody else changes.
     pub fn new(fleet: Fleet, facts: Facts) -> Self {
-        let numbered = fleet.devices().iter().enumerate();
-        let positions = numbered.map(|(position, device)| (device.id.to_string(), position)).collect();
-        let faults = tokio::sync::Mutex::new(FaultBook::new(&facts));
-        Self { fleet, facts, faults, positions, began: Instant::now() }
+        let faults = Arc::new(Mutex::new(FaultBook::new(&facts)));
+        Self::recorded(fleet, facts, faults, Arc::new(()))
+    }
+
+    /// For a fleet whose faults others change too, with a record of what users do.
+    pub fn recorded(
+        fleet: Fleet,
+        facts: Facts,
+        faults: Arc<Mutex<FaultBook>>,
+        journal: Arc<dyn Journal>,
+    ) -> Self {
+        Self { fleet, facts, faults, journal }
     }
 
     /// How long the fleet has been up, which is also the time on the run's clock.
     pub fn uptime(&self) -> Duration {
-        self.began.elapsed()
+        self.fleet.now().run.elapsed()
     }
 
     /// The position of a device by its name.
     pub fn position(&self, id: &str) -> Result<usize, ApiError> {
-        self.positions.get(id).copied().ok_or_else(|| {
-            let hint = did_you_mean(id, self.positions.keys().map(String::as_str));
+        self.fleet.position(id).ok_or_else(|| {
+            let devices = self.fleet.devices();
+            let hint = did_you_mean(id, devices.iter().map(|device| device.id.as_str()));
             ApiError::not_found("device", format!("no device is called `{id}`{hint}"), id)
         })
     }
 
-    /// The name of the only device, if there is but one.
-    pub fn only_device(&self) -> Option<&str> {
-        match self.fleet.devices() {
-            [device] => Some(device.id.as_str()),
+    /// The only device, if there is but one.
+    pub fn only_device(&self) -> Option<Arc<Identity>> {
+        match &*self.fleet.devices() {
+            [device] => Some(Arc::clone(device)),
             _ => None,
         }
+    }
+
+    /// Keep a record of a change.
+    pub fn enter(&self, edit: Edit) {
+        self.journal.enter(edit);
     }
 
     /// What is known of a group.

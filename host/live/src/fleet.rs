@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures::future::join_all;
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot};
-use tokio::time::{Instant, timeout, timeout_at};
-use wasmote_sim::device::Blueprint;
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use wasmote_sim::device::{Blueprint, Now};
 use wasmote_sim::device_id::Identity;
 use wasmote_sim::faults::Fault;
 use wasmote_sim::http::{HttpRequest, HttpResponse};
@@ -19,22 +19,26 @@ use wasmote_sim::time::Time;
 use crate::clock::Clock;
 use crate::connection::Network;
 use crate::outbound::Outbound;
-use crate::shard::{Common, Job, Recent, Shard};
+use crate::shard::{Common, Job, Place, Recent, Shard};
 use crate::spec::FleetSpec;
 use crate::status::{DeviceStatus, Happening, Totals};
+use crate::witness::Witness;
 
 /// How long a device has to answer, and a busy shard to get round to it.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Happenings that a slow listener may be behind.
 const HAPPENINGS: usize = 16 << 10;
 
+/// The faults that a device is to have.
+type Faults = Arc<[Arc<Fault>]>;
+
 /// A running fleet.
 #[derive(Clone)]
 pub struct Fleet(Arc<Inner>);
 
 struct Inner {
-    devices: Vec<Arc<Identity>>,
-    by_id: HashMap<String, usize>,
+    clock: Clock,
+    roster: RwLock<Roster>,
     /// Device `i` lives in shard `i % n`, at `i / n`.
     shards: Vec<mpsc::UnboundedSender<Job>>,
     watchers: broadcast::Sender<Arc<Happening>>,
@@ -43,6 +47,34 @@ struct Inner {
     /// Ends when the last connection has.
     connections: Mutex<mpsc::Receiver<()>>,
     final_totals: Mutex<Option<Totals>>,
+}
+
+/// Who the devices are. It only ever grows.
+#[derive(Default)]
+struct Roster {
+    devices: Arc<[Arc<Identity>]>,
+    by_id: HashMap<String, usize>,
+}
+
+impl Roster {
+    /// Add devices at the end. None is added if one has a name that is taken.
+    fn add(&mut self, devices: &[Blueprint]) -> Result<(), AskError> {
+        let known = self.by_id.len();
+        for (at, device) in devices.iter().enumerate() {
+            let id = device.identity.id.as_str();
+            if self.by_id.insert(id.to_owned(), known + at).is_some_and(|before| before != known + at) {
+                self.by_id = self.devices.iter().enumerate().map(entry).collect();
+                return Err(AskError::NameTaken(id.to_owned()));
+            }
+        }
+        let new = devices.iter().map(|device| Arc::clone(&device.identity));
+        self.devices = self.devices.iter().cloned().chain(new).collect();
+        Ok(())
+    }
+}
+
+fn entry((at, device): (usize, &Arc<Identity>)) -> (String, usize) {
+    (device.id.as_str().to_owned(), at)
 }
 
 /// What can be asked of a device from outside.
@@ -68,6 +100,9 @@ pub enum AskError {
     /// The device did not answer in time.
     #[error("device `{0}` did not answer within {1:?}")]
     TimedOut(String, Duration),
+    /// A device that was to be added has the name of another.
+    #[error("there is a device called `{0}` already")]
+    NameTaken(String),
     /// The fleet is shutting down.
     #[error("the fleet is shutting down")]
     Closed,
@@ -79,8 +114,20 @@ impl Fleet {
         Self::start_watched(spec).0
     }
 
-    /// Bring a fleet up with somebody who sees everything from the first start on.
+    /// Bring a fleet up with somebody who hears of everything from the first start on.
     pub fn start_watched(spec: FleetSpec) -> (Self, broadcast::Receiver<Arc<Happening>>) {
+        Self::begin(spec, None)
+    }
+
+    /// Bring a fleet up with a witness who misses nothing.
+    pub fn start_witnessed(spec: FleetSpec, witness: Arc<dyn Witness>) -> Self {
+        Self::begin(spec, Some(witness)).0
+    }
+
+    fn begin(
+        spec: FleetSpec,
+        witness: Option<Arc<dyn Witness>>,
+    ) -> (Self, broadcast::Receiver<Arc<Happening>>) {
         let clock = Clock::start();
         let (watchers, first) = broadcast::channel(HAPPENINGS);
         let (alive, connections) = mpsc::channel(1);
@@ -89,15 +136,16 @@ impl Fleet {
             network: Arc::new(Network::new(spec.broker, spec.connection, clock)),
             outbound: Outbound::default(),
             watchers: watchers.clone(),
+            witness,
             awaited: Arc::clone(&awaited),
             alive: Some(alive),
         };
-        let devices: Vec<_> = spec.devices.iter().map(|device| Arc::clone(&device.identity)).collect();
-        let by_id = devices.iter().enumerate().map(|(at, device)| (device.id.as_str().to_owned(), at));
+        let devices: Arc<[_]> = spec.devices.iter().map(|device| Arc::clone(&device.identity)).collect();
+        let by_id = devices.iter().enumerate().map(entry).collect();
         let fleet = Self(Arc::new(Inner {
-            by_id: by_id.collect(),
+            clock,
+            roster: RwLock::new(Roster { devices, by_id }),
             shards: spawn_shards(spec.devices, spec.start_rate, &common),
-            devices,
             watchers,
             awaited,
             closing: AtomicBool::new(false),
@@ -107,9 +155,41 @@ impl Fleet {
         (fleet, first)
     }
 
-    /// All devices, in their order.
-    pub fn devices(&self) -> &[Arc<Identity>] {
-        &self.0.devices
+    /// All devices that there are now, in their order.
+    pub fn devices(&self) -> Arc<[Arc<Identity>]> {
+        Arc::clone(&self.0.roster.read().unwrap_or_else(PoisonError::into_inner).devices)
+    }
+
+    /// The position of a device among them.
+    pub fn position(&self, id: &str) -> Option<usize> {
+        self.0.roster.read().unwrap_or_else(PoisonError::into_inner).by_id.get(id).copied()
+    }
+
+    /// Add devices at the end. They are off until they are started. Returns their positions.
+    pub fn add(&self, devices: Vec<Blueprint>) -> Result<Range<usize>, AskError> {
+        self.check_open()?;
+        // Held until the shards are told, so that devices are with them in the order of the list.
+        let mut roster = self.0.roster.write().unwrap_or_else(PoisonError::into_inner);
+        let first = roster.devices.len();
+        roster.add(&devices)?;
+        let shards = self.0.shards.len();
+        let positions = first..first + devices.len();
+        let now = self.now().run;
+        for (at, device) in positions.clone().zip(devices) {
+            self.0.awaited.fetch_add(1, Ordering::Relaxed);
+            self.tell(at % shards, move |shard| shard.add(device, None, now))?;
+        }
+        Ok(positions)
+    }
+
+    /// The present, on the fleet's clock.
+    pub fn now(&self) -> Now {
+        self.0.clock.now()
+    }
+
+    /// Wait until then.
+    pub async fn reach(&self, at: Time) {
+        sleep_until(self.0.clock.instant(at)).await;
     }
 
     /// One device.
@@ -122,7 +202,7 @@ impl Fleet {
     /// Some devices by position in [`Self::devices`]. Positions beyond the last are left out.
     pub async fn statuses(&self, range: Range<usize>) -> Result<Vec<DeviceStatus>, AskError> {
         let shards = self.0.shards.len();
-        let end = range.end.min(self.0.devices.len());
+        let end = range.end.min(self.devices().len());
         let start = range.start.min(end);
         let asked = (0..shards).map(|number| {
             let part = part_of(start, number, shards)..part_of(end, number, shards);
@@ -163,6 +243,13 @@ impl Fleet {
         self.call(shard, move |shard| shard.order(index, order)).await
     }
 
+    /// Switch several devices, by position. Positions beyond the last are passed over.
+    pub async fn order_all(&self, devices: &[usize], order: Order) -> Result<(), AskError> {
+        self.check_open()?;
+        self.for_each(devices.iter().map(|at| (*at, ())), move |shard, index, ()| shard.order(index, order))
+            .await
+    }
+
     /// Ask a device's behaviour over HTTP.
     pub async fn ask(&self, id: &str, request: HttpRequest) -> Result<HttpResponse, AskError> {
         let (shard, index) = self.find_open(id)?;
@@ -177,18 +264,34 @@ impl Fleet {
     }
 
     /// Give these devices, by position, other faults. Positions beyond the last are passed over.
-    pub async fn set_faults(&self, devices: &[usize], faults: Arc<[Arc<Fault>]>) -> Result<(), AskError> {
+    pub async fn set_faults(&self, devices: &[usize], faults: Faults) -> Result<(), AskError> {
+        self.assign_faults(devices.iter().map(|at| (*at, Arc::clone(&faults)))).await
+    }
+
+    /// Give each of these devices, by position, faults of its own.
+    pub async fn assign_faults(
+        &self,
+        faults: impl IntoIterator<Item = (usize, Faults)>,
+    ) -> Result<(), AskError> {
         self.check_open()?;
-        let shards = self.0.shards.len();
-        let mut parts = vec![Vec::new(); shards];
-        for &at in devices.iter().filter(|&&at| at < self.0.devices.len()) {
-            parts[at % shards].push(at / shards);
+        self.for_each(faults, |shard, index, faults| shard.set_faults(index, faults)).await
+    }
+
+    /// Have the shards do something with what is for their devices, in this order.
+    async fn for_each<T: Send + 'static>(
+        &self,
+        things: impl IntoIterator<Item = (usize, T)>,
+        job: impl Fn(&mut Shard, usize, T) + Clone + Send + 'static,
+    ) -> Result<(), AskError> {
+        let (shards, devices) = (self.0.shards.len(), self.devices().len());
+        let mut parts: Vec<Vec<_>> = (0..shards).map(|_| Vec::new()).collect();
+        for (at, thing) in things.into_iter().filter(|(at, _)| *at < devices) {
+            parts[at % shards].push((at / shards, thing));
         }
-        let told =
-            parts.into_iter().enumerate().filter(|(_, part)| !part.is_empty()).map(|(number, part)| {
-                let faults = Arc::clone(&faults);
-                self.call(number, move |shard| shard.set_faults(&part, &faults))
-            });
+        let told = parts.into_iter().enumerate().map(|(number, part)| {
+            let job = job.clone();
+            self.call(number, move |shard| part.into_iter().for_each(|(index, it)| job(shard, index, it)))
+        });
         join_all(told).await.into_iter().collect()
     }
 
@@ -202,14 +305,10 @@ impl Fleet {
         self.0.awaited.load(Ordering::Relaxed) == 0
     }
 
-    /// Stop all devices in order, let their last messages out, and sum up. Gives up after `grace`. The
-    /// sums of a fleet that was shut down before are given again.
-    pub async fn shutdown(&self, grace: Duration) -> Totals {
+    /// Stop all devices in order, and let their last messages out. They can be looked at afterwards. Gives up
+    /// after `grace`.
+    pub async fn stop(&self, grace: Duration) {
         let deadline = Instant::now() + grace;
-        let mut final_totals = self.0.final_totals.lock().await;
-        if let Some(totals) = final_totals.as_ref() {
-            return totals.clone();
-        }
         self.0.closing.store(true, Ordering::Relaxed);
         let stopped = join_all(self.each(Shard::stop_all));
         if timeout_at(deadline, stopped).await.is_ok() {
@@ -219,6 +318,16 @@ impl Fleet {
             let asked = join_all(self.each(Shard::catch_up)).await;
             let _ = timeout_at(deadline, join_all(asked.into_iter().flatten())).await;
         }
+    }
+
+    /// Stop all devices in order, let their last messages out, and sum up. Gives up after `grace`. The
+    /// sums of a fleet that was shut down before are given again.
+    pub async fn shutdown(&self, grace: Duration) -> Totals {
+        let mut final_totals = self.0.final_totals.lock().await;
+        if let Some(totals) = final_totals.as_ref() {
+            return totals.clone();
+        }
+        self.stop(grace).await;
         let totals = self.totals().await.unwrap_or_default();
         for finished in self.each(Shard::finish) {
             drop(finished);
@@ -228,7 +337,7 @@ impl Fleet {
     }
 
     fn find(&self, id: &str) -> Result<(usize, usize), AskError> {
-        let at = *self.0.by_id.get(id).ok_or_else(|| AskError::UnknownDevice(id.into()))?;
+        let at = self.position(id).ok_or_else(|| AskError::UnknownDevice(id.into()))?;
         let shards = self.0.shards.len();
         Ok((at % shards, at / shards))
     }
@@ -277,19 +386,19 @@ impl Fleet {
     }
 }
 
-/// One shard a core, and none without a device.
+/// One shard a core, as devices may join later.
 fn spawn_shards(
     devices: Vec<Blueprint>,
     start_rate: Option<f64>,
     common: &Common,
 ) -> Vec<mpsc::UnboundedSender<Job>> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let shards = cores.min(devices.len()).max(1);
+    let shards = std::thread::available_parallelism().map_or(1, usize::from);
     let mut parts: Vec<Vec<_>> = (0..shards).map(|_| Vec::new()).collect();
     for (at, device) in devices.into_iter().enumerate() {
         parts[at % shards].push((device, start_of(at, start_rate)));
     }
-    parts.into_iter().map(|part| Shard::spawn(part, common.clone())).collect()
+    let place = |number| Place { number, shards };
+    parts.into_iter().enumerate().map(|(at, part)| Shard::spawn(part, place(at), common.clone())).collect()
 }
 
 /// When a device is switched on. A rate that is none means at once.

@@ -2,7 +2,7 @@
 //!
 //! Start with [`fleet`]: the handle through which the app speaks with the devices. Then:
 //!
-//! * [`spec`]: what a fleet is made of; [`status`]: what it tells of itself.
+//! * [`spec`]: what a fleet is made of; [`status`]: what it tells of itself; [`witness`]: seeing all of it.
 //! * `shard`: a task that owns many devices and their deadlines, and turns them.
 //! * `connection`: the task that owns one MQTT connection and alone polls it; `client`: the MQTT library
 //!   behind it, one file a protocol version, with what one has to know of it; `socket`: the TCP stream
@@ -26,3 +26,4 @@ pub mod spec;
 mod stamp;
 pub mod status;
 pub mod tls;
+pub mod witness;

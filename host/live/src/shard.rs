@@ -27,10 +27,12 @@ use wasmote_sim::device::{Blueprint, Input, Now};
 use wasmote_sim::event::StopReason;
 use wasmote_sim::http::HttpResponse;
 use wasmote_sim::time::Time;
+use wasmote_sim::virtual_time::observer::{DeviceIndex, Step};
 
 use crate::connection::{Inbox, Network, News};
 use crate::outbound::Outbound;
 use crate::status::Happening;
+use crate::witness::Witness;
 use agenda::Agenda;
 pub(crate) use answers::Recent;
 use slot::Slot;
@@ -51,13 +53,22 @@ pub(crate) struct Common {
     pub(crate) network: Arc<Network>,
     pub(crate) outbound: Outbound,
     pub(crate) watchers: broadcast::Sender<Arc<Happening>>,
+    pub(crate) witness: Option<Arc<dyn Witness>>,
     /// Devices that have neither been connected nor given up.
     pub(crate) awaited: Arc<AtomicUsize>,
     /// Held by every connection as long as it lasts.
     pub(crate) alive: Option<mpsc::Sender<()>>,
 }
 
+/// Which of a fleet's shards this is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) number: usize,
+    pub(crate) shards: usize,
+}
+
 pub(crate) struct Shard {
+    place: Place,
     slots: Vec<Slot>,
     agenda: Agenda,
     common: Common,
@@ -74,21 +85,26 @@ pub(crate) struct Shard {
 impl Shard {
     /// Run devices, each with the time of its first start, until told to finish or nobody holds the other
     /// end.
-    pub(crate) fn spawn(devices: Vec<(Blueprint, Time)>, common: Common) -> mpsc::UnboundedSender<Job> {
+    pub(crate) fn spawn(
+        devices: Vec<(Blueprint, Time)>,
+        place: Place,
+        common: Common,
+    ) -> mpsc::UnboundedSender<Job> {
         let (ask, jobs) = mpsc::unbounded_channel();
         let (inbox, news) = mpsc::channel(INBOX);
         tokio::spawn(async move {
-            let mut shard = Self::new(common, inbox);
+            let mut shard = Self::new(place, common, inbox);
             for (blueprint, start) in devices {
-                shard.add(blueprint, start);
+                shard.add(blueprint, Some(start), Time::ZERO);
             }
             shard.run(jobs, news).await;
         });
         ask
     }
 
-    fn new(common: Common, inbox: Inbox) -> Self {
+    fn new(place: Place, common: Common, inbox: Inbox) -> Self {
         Self {
+            place,
             slots: Vec::new(),
             agenda: Agenda::default(),
             common,
@@ -102,9 +118,10 @@ impl Shard {
         }
     }
 
-    fn add(&mut self, blueprint: Blueprint, start: Time) {
+    /// Add a device that there is since then, and that is switched on at its time, or by hand.
+    pub(crate) fn add(&mut self, blueprint: Blueprint, start: Option<Time>, since: Time) {
         let index = self.slots.len();
-        self.slots.push(Slot::new(blueprint, start));
+        self.slots.push(Slot::new(blueprint, start, since));
         self.arm(index);
     }
 
@@ -197,6 +214,7 @@ impl Shard {
     /// Let something happen to a device, and carry out what it asks for.
     fn put_in(&mut self, index: usize, input: Input) {
         let now = self.now();
+        self.witness(now, &Step::Input(self.position(index), &input));
         let mut actions = std::mem::take(&mut self.actions);
         self.slots[index].device.handle(input, now, &mut actions);
         self.carry_out(index, now, &mut actions);
@@ -204,6 +222,18 @@ impl Shard {
         self.arm(index);
         if self.slots[index].newly_settled() {
             self.common.awaited.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A device's position in the fleet.
+    fn position(&self, index: usize) -> DeviceIndex {
+        let position = index * self.place.shards + self.place.number;
+        DeviceIndex(u32::try_from(position).unwrap_or(u32::MAX))
+    }
+
+    fn witness(&self, now: Now, step: &Step<'_>) {
+        if let Some(witness) = &self.common.witness {
+            witness.see(now, step);
         }
     }
 

@@ -121,15 +121,27 @@ impl Account {
         self.version += 1;
     }
 
-    fn publishes(&mut self, device: u32, topic: &Topic, now: Time) {
+    /// A message comes into being.
+    pub fn publishes(&mut self, device: u32, topic: &Topic, now: Time) {
         let expected = self.audience(topic).len() as u64;
         let member = &mut self.devices[device as usize];
         member.published.push(now);
-        self.cells.published(now, member.group, expected);
+        if now <= self.cells.end() {
+            self.cells.published(now, member.group, expected);
+        }
+    }
+
+    /// The run ends, or has ended. Devices in real time go on for a while, as they take their leave; what they
+    /// publish then still has to be accounted for, but does not count.
+    pub fn end(&mut self, at: Time) {
+        self.cells.cut(at);
     }
 
     /// A message reaches a behaviour.
     pub fn receives(&mut self, device: u32, message: &Message, now: Time) {
+        if now > self.cells.end() {
+            return;
+        }
         let Some(stamp) = message.stamp.as_ref().filter(|_| !message.retain) else { return };
         let Some(from) = self.position(&stamp.from) else { return };
         let sender = &self.devices[from as usize];

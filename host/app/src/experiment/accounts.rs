@@ -10,12 +10,13 @@ use wasmote_sim::device_id::Identity;
 use wasmote_sim::ledger::{FaultCounts, Ledger};
 
 use super::results::pretty;
+use super::world::Ending;
 
 /// The accounts of a run at its end.
 pub struct Accounts {
     devices: Vec<DeviceAccount>,
-    broker: Tally,
-    broker_waiting: u64,
+    /// With the copies that wait there; a broker that is not ours keeps its own.
+    broker: Option<(Tally, u64)>,
 }
 
 struct DeviceAccount {
@@ -23,27 +24,21 @@ struct DeviceAccount {
     ledger: Ledger,
     /// Messages that wait: out, and in.
     waiting: (u64, u64),
-    /// Messages that its behaviour was seen to publish.
+    /// Messages that its behaviour, or a user on its behalf, was seen to publish.
     published: u64,
 }
 
-type Row = (Arc<Identity>, Ledger, (u64, u64));
-
 impl Accounts {
-    /// Of these devices and this broker.
-    pub fn new(
-        devices: Vec<Row>,
-        published: impl Fn(usize) -> u64,
-        broker: Tally,
-        broker_waiting: u64,
-    ) -> Self {
-        let account = |(at, (identity, ledger, waiting))| DeviceAccount {
-            identity,
+    /// Of these devices and their broker.
+    pub fn new(devices: &[Arc<Identity>], ending: Ending, published: impl Fn(usize) -> u64) -> Self {
+        let account = |(at, ((ledger, waiting), identity)): (usize, (_, &Arc<Identity>))| DeviceAccount {
+            identity: Arc::clone(identity),
             ledger,
             waiting,
             published: published(at),
         };
-        Self { devices: devices.into_iter().enumerate().map(account).collect(), broker, broker_waiting }
+        let devices = ending.devices.into_iter().zip(devices).enumerate();
+        Self { devices: devices.map(account).collect(), broker: ending.broker }
     }
 
     /// Whether every message is accounted for: on each device, in all, at the broker, and between what was
@@ -52,7 +47,7 @@ impl Accounts {
         let (total, waiting) = self.total();
         self.devices.iter().all(DeviceAccount::closes)
             && total.closes(waiting.0, waiting.1)
-            && self.broker.closes(self.broker_waiting)
+            && self.broker.as_ref().is_none_or(|(tally, waiting)| tally.closes(*waiting))
     }
 
     fn total(&self) -> (Ledger, (u64, u64)) {
@@ -141,23 +136,10 @@ pub fn json(accounts: &Accounts) -> String {
     struct Whole<'a> {
         closes: bool,
         total: LedgerReport,
-        broker: Value,
+        broker: Option<Value>,
         devices: Vec<DeviceReport<'a>>,
     }
     let (total, waiting) = accounts.total();
-    let tally = &accounts.broker;
-    let dropped: BTreeMap<_, _> =
-        DropReason::ALL.iter().map(|it| (it.as_str(), tally.dropped(*it))).collect();
-    let broker = json!({
-        "received": tally.received,
-        "wills": tally.wills,
-        "unmatched": tally.unmatched,
-        "copies": tally.copies,
-        "delivered": tally.delivered,
-        "dropped": dropped,
-        "waiting": accounts.broker_waiting,
-        "closes": tally.closes(accounts.broker_waiting),
-    });
     let devices = accounts.devices.iter().map(|device| DeviceReport {
         device: device.identity.id.as_str(),
         group: &device.identity.group,
@@ -167,8 +149,23 @@ pub fn json(accounts: &Accounts) -> String {
     pretty(&Whole {
         closes: accounts.close(),
         total: LedgerReport::new(&total, waiting),
-        broker,
+        broker: accounts.broker.as_ref().map(|(tally, waiting)| broker(tally, *waiting)),
         devices: devices.collect(),
+    })
+}
+
+fn broker(tally: &Tally, waiting: u64) -> Value {
+    let dropped: BTreeMap<_, _> =
+        DropReason::ALL.iter().map(|it| (it.as_str(), tally.dropped(*it))).collect();
+    json!({
+        "received": tally.received,
+        "wills": tally.wills,
+        "unmatched": tally.unmatched,
+        "copies": tally.copies,
+        "delivered": tally.delivered,
+        "dropped": dropped,
+        "waiting": waiting,
+        "closes": tally.closes(waiting),
     })
 }
 

@@ -31,6 +31,21 @@ impl Cells {
         &self.ends
     }
 
+    /// When the last stretch ends.
+    pub fn end(&self) -> Time {
+        self.ends.last().copied().unwrap_or_default()
+    }
+
+    /// There is nothing after this time, which may lie within a stretch.
+    pub fn cut(&mut self, end: Time) {
+        let kept = self.ends.partition_point(|known| *known < end) + 1;
+        self.ends.truncate(kept);
+        self.cells.truncate(self.ends.len() * self.groups);
+        if let Some(last) = self.ends.last_mut() {
+            *last = end.min(*last);
+        }
+    }
+
     /// What holds at a time. After the end it is the last stretch.
     pub fn at(&mut self, time: Time, group: usize) -> &mut Figures {
         let row = self.ends.partition_point(|end| *end < time).min(self.ends.len() - 1);
@@ -87,5 +102,16 @@ mod tests {
         assert_eq!(cells.sum(at(5), at(15), Some(1)).expected, 2);
         assert_eq!(cells.sum(at(5), at(15), Some(0)).expected, 0);
         assert_eq!(cells.sum(Time::ZERO, at(15), None).generated, 2);
+    }
+
+    #[test]
+    fn what_was_counted_in_a_stretch_that_is_cut_stays() {
+        let mut cells = Cells::new(vec![at(5), at(10), at(15)], 1);
+        cells.published(at(6), 0, 3);
+        cells.cut(at(7));
+        assert_eq!((cells.ends(), cells.end()), (&[at(5), at(7)][..], at(7)));
+        assert_eq!(cells.sum(Time::ZERO, at(7), None).expected, 3);
+        cells.cut(at(5));
+        assert_eq!((cells.end(), cells.sum(Time::ZERO, at(5), None).expected), (at(5), 0));
     }
 }

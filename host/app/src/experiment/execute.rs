@@ -14,7 +14,7 @@ use super::ExperimentError;
 use super::plan::{Experiment, RunNumber};
 use super::progress::{Progress, Totals};
 use super::results::Results;
-use super::run::run;
+use super::run::{Setting, run};
 use super::summary::Summary;
 
 /// Do something for each run, on several threads. The outcomes are in the order of the runs. After a failure or
@@ -69,7 +69,7 @@ pub fn execute(
         let took = began.elapsed().as_secs_f64();
         let mut results = shared.lock().unwrap_or_else(PoisonError::into_inner);
         let card = &mut results.manifest.runs[number.index];
-        card.digest = Some(summary.digest.clone()).filter(|_| !summary.interrupted);
+        card.digest = summary.digest.clone().filter(|_| !summary.interrupted);
         card.real_seconds = Some(took);
         card.events_per_second = Some(summary.events as f64 / took);
         results.write_manifest()?;
@@ -91,7 +91,13 @@ pub fn run_one(
 ) -> Result<Summary, ExperimentError> {
     fs::create_dir_all(folder).map_err(ExperimentError::writing(&folder.display()))?;
     let point = &experiment.points[number.point];
-    let summary = run(point, number.seed, &experiment.components, folder, &Progress::new(totals));
+    let summary = run(Setting {
+        point,
+        seed: number.seed,
+        components: &experiment.components,
+        folder,
+        progress: &Progress::new(totals),
+    });
     totals.finished.fetch_add(1, Ordering::Relaxed);
     summary
 }

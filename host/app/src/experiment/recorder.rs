@@ -10,19 +10,20 @@ mod events;
 mod logs;
 pub mod outages;
 
-use std::cell::RefCell;
 use std::io;
 use std::path::Path;
-use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wasmote_live::status::Happening;
 use wasmote_sim::action::Notice;
 use wasmote_sim::context::LogLevel;
-use wasmote_sim::device::Now;
+use wasmote_sim::device::{Input, Now};
 use wasmote_sim::device_id::Identity;
+use wasmote_sim::event::StopReason;
 use wasmote_sim::virtual_time::observer::{DeviceIndex, Observer, Step};
 
+use super::watched::SharedAccount;
+use super::world::Pace;
 use broker_log::BrokerLog;
 use chain::Chain;
 use events::Events;
@@ -41,17 +42,22 @@ pub struct Recorder {
     problem: Option<io::Error>,
 }
 
-/// A recorder that looks on and can be asked afterwards.
+/// A recorder that looks on and can be asked afterwards, with the account of who should have been given what.
+/// A run in virtual time is one thread, so nobody ever waits for it; in real time its shards take turns, and
+/// what they hand over goes to buffers.
 #[derive(Clone)]
-pub struct Eyes(Rc<RefCell<Recorder>>);
+pub struct Eyes {
+    recorder: Arc<Mutex<Recorder>>,
+    account: SharedAccount,
+}
 
 impl Recorder {
     /// Write into this folder; every single message too, if wanted.
-    pub fn new(folder: &Path, messages: bool) -> io::Result<Self> {
+    pub fn new(folder: &Path, pace: Pace, messages: bool) -> io::Result<Self> {
         Ok(Self {
             devices: Vec::new(),
             messages,
-            chain: Chain::create(folder)?,
+            chain: Chain::create(folder, pace)?,
             events: Events::create(folder)?,
             logs: Logs::create(folder)?,
             broker: BrokerLog::create(folder)?,
@@ -104,47 +110,71 @@ fn is_of_each_message(notice: &Notice) -> bool {
 
 impl Eyes {
     /// See with this recorder.
-    pub fn new(recorder: Recorder) -> Self {
-        Self(Rc::new(RefCell::new(recorder)))
+    pub fn new(recorder: Recorder, account: SharedAccount) -> Self {
+        Self { recorder: Arc::new(Mutex::new(recorder)), account }
     }
 
-    /// A device joins. It has a line in its log from the start.
-    pub fn add(&self, identity: &Arc<Identity>, behaviour: &str, at: Now) -> io::Result<()> {
-        let mut recorder = self.0.borrow_mut();
+    fn recorder(&self) -> MutexGuard<'_, Recorder> {
+        self.recorder.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who should have been given what.
+    pub fn account(&self) -> SharedAccount {
+        self.account.clone()
+    }
+
+    /// A device joins, in this column of tables. It has a line in its log from the start.
+    pub fn add(&self, identity: &Arc<Identity>, column: usize, behaviour: &str, at: Now) -> io::Result<()> {
+        self.account.with(|account| account.add(identity.id.clone(), column));
+        let mut recorder = self.recorder();
         recorder.devices.push(Arc::clone(identity));
         recorder.logs.add(identity, behaviour, at)
     }
 
-    /// How many steps there were, and the digest of them.
-    pub fn digest(&self) -> (u64, String) {
-        let recorder = self.0.borrow();
+    /// How many steps there were, and the digest of them where there is one.
+    pub fn digest(&self) -> (u64, Option<String>) {
+        let recorder = self.recorder();
         (recorder.chain.steps(), recorder.chain.digest())
     }
 
     /// Whether all could be written so far.
     pub fn check(&self) -> io::Result<()> {
-        self.0.borrow_mut().problem.take().map_or(Ok(()), Err)
+        self.recorder().problem.take().map_or(Ok(()), Err)
     }
 
     /// Write the rest, and take the outages out.
     pub fn finish(&self, at: Now) -> io::Result<Outages> {
         self.check()?;
-        let mut recorder = self.0.borrow_mut();
+        let mut recorder = self.recorder();
         recorder.chain.finish(at)?;
         recorder.events.finish()?;
         recorder.logs.finish()?;
         recorder.broker.finish(at)?;
         Ok(std::mem::take(&mut recorder.outages))
     }
-}
 
-impl Observer for Eyes {
-    fn observe(&mut self, at: Now, step: &Step<'_>) {
-        let mut recorder = self.0.borrow_mut();
+    /// See one step.
+    pub fn see(&self, at: Now, step: &Step<'_>) {
+        match step {
+            Step::Input(device, Input::Publish(message)) => {
+                self.account.with(|account| account.publishes(device.0, &message.topic, at.run));
+            }
+            Step::Notice(device, Notice::Stopped(StopReason::Requested)) => {
+                self.account.with(|account| account.stopped(device.0));
+            }
+            _ => {}
+        }
+        let mut recorder = self.recorder();
         if recorder.problem.is_none()
             && let Err(problem) = recorder.see(at, step)
         {
             recorder.problem = Some(problem);
         }
+    }
+}
+
+impl Observer for Eyes {
+    fn observe(&mut self, at: Now, step: &Step<'_>) {
+        self.see(at, step);
     }
 }

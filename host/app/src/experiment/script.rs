@@ -16,7 +16,7 @@ use wasmote_sim::time::Time;
 use crate::config::Group;
 use crate::fault_set::FaultSet;
 use crate::source::Source;
-pub use compile::compile;
+pub use compile::{INHERIT, compile};
 use whom::Chosen;
 
 /// What happens in a run, in order.
@@ -44,8 +44,8 @@ pub struct Phase {
 /// One thing to do.
 #[derive(Clone, Debug)]
 pub enum Deed {
-    /// Other faults from now on.
-    Faults(Scope, FaultSet),
+    /// Other faults from now on; `None` for those of what is wider, and of the beginning.
+    Faults(Scope, Option<FaultSet>),
     /// A fault beside the others begins, under this number, for all or for chosen devices.
     Begin(usize, Arc<Fault>, Option<Chosen>),
     /// The fault with this number ends.

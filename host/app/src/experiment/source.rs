@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::ExperimentError;
 use super::document::PlanDocument;
+use super::script::INHERIT;
 use crate::document::{self, DocumentError, Format};
 use crate::fault_set::FaultSet;
 use crate::nearest::did_you_mean;
@@ -100,7 +101,9 @@ fn write_out(plan: &mut Value, folder: &Path) -> Result<(), DocumentError> {
     write_out_faults(&mut plan["faults"], folder)?;
     for list in ["group", "timeline"] {
         for entry in plan.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
-            if let Some(faults) = entry.get_mut("faults") {
+            if let Some(faults) = entry.get_mut("faults")
+                && (list != "timeline" || faults.as_str() != Some(INHERIT))
+            {
                 write_out_faults(faults, folder)?;
             }
         }

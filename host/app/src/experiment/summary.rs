@@ -7,14 +7,14 @@ use serde_json::json;
 use wasmote_sim::rng::Seed;
 use wasmote_sim::time::Time;
 
-use super::account::Account;
 use super::accounts::FaultReport;
+use super::cells::Cells;
+use super::company::Company;
 use super::figures::{FigureReport, Figures};
 use super::latencies::seconds;
 use super::parts;
 use super::plan::Point;
 use super::results::pretty;
-use super::stage::Stage;
 use super::sweep::PointValues;
 use super::threshold::Verdict;
 
@@ -34,8 +34,8 @@ pub struct Summary {
     pub devices: usize,
     /// Everything that happened, one by one.
     pub events: u64,
-    /// Stands for all of it.
-    pub digest: String,
+    /// Stands for all of it; in real time nothing does.
+    pub digest: Option<String>,
     #[serde(flatten)]
     figures: FigureReport,
     faults: BTreeMap<String, FaultReport>,
@@ -45,7 +45,7 @@ pub struct Summary {
     pub thresholds: Vec<Verdict>,
     /// Whether a threshold ended the run before its time.
     pub aborted: bool,
-    /// Whether somebody ended the run before its time, as with Ctrl-C.
+    /// Whether a signal did.
     pub interrupted: bool,
     /// Whether every message is accounted for.
     pub ledger_closes: bool,
@@ -71,26 +71,32 @@ struct PhaseReport {
     figures: FigureReport,
 }
 
+/// What a run leaves behind, beside its table.
+pub struct Remains<'a> {
+    /// Who took part.
+    pub company: &'a Company,
+    /// When it ended.
+    pub end: Time,
+    /// Whether a signal ended it.
+    pub interrupted: bool,
+    /// Stands for all that happened.
+    pub digest: Option<String>,
+    /// How much happened.
+    pub events: u64,
+    /// What faults did in the time that was measured.
+    pub faults: BTreeMap<String, FaultReport>,
+    /// Whether every message is accounted for.
+    pub ledger_closes: bool,
+}
+
 impl Summary {
     /// Put together.
-    #[allow(clippy::too_many_arguments, reason = "it is called once, with what a run leaves behind")]
-    pub fn new(
-        point: &Point,
-        seed: Seed,
-        end: Time,
-        digest: String,
-        events: u64,
-        faults: BTreeMap<String, FaultReport>,
-        stage: &Stage<'_>,
-        account: &Account,
-        ledger_closes: bool,
-        interrupted: bool,
-    ) -> Self {
-        let cells = account.cells();
+    pub fn new(point: &Point, seed: Seed, cells: &Cells, remains: Remains<'_>) -> Self {
+        let Remains { company, end, interrupted, digest, events, faults, ledger_closes } = remains;
         let (from, to) = parts::measured(point, end);
         let total = cells.sum(from, to, None);
         let group = |(at, name): (usize, &String)| {
-            let devices = stage.devices.iter().filter(|device| *device.group == **name).count();
+            let devices = company.members(name).count();
             (name.clone(), GroupReport { devices, figures: cells.sum(from, to, Some(at)).report() })
         };
         let phase = |phase: &super::script::Phase| {
@@ -111,12 +117,12 @@ impl Summary {
             point: point.values.clone(),
             duration_s: seconds(end.as_nanos()),
             warm_up_s: point.document.warm_up.0.as_secs_f64(),
-            devices: stage.devices.len(),
+            devices: company.devices.len(),
             events,
             digest,
             figures: total.report(),
             faults,
-            groups: stage.groups.iter().enumerate().map(group).collect(),
+            groups: company.groups.iter().enumerate().map(group).collect(),
             phases: point.script.phases.iter().filter(|phase| phase.from < end).map(phase).collect(),
             thresholds: point.document.thresholds.iter().map(verdict).collect(),
             aborted: end < point.end() && !interrupted,

@@ -25,7 +25,7 @@ pub struct Comparison {
     /// The digest that the manifest has.
     pub recorded: Option<String>,
     /// The digest of the run that was just made.
-    pub found: String,
+    pub found: Option<String>,
     /// What differs, in words; the first divergent event first.
     pub differences: Vec<String>,
 }
@@ -88,9 +88,10 @@ impl Recorded {
             let again = scratch.join(format!("{}", number.index));
             let summary = run_one(&self.experiment, number, &again, totals)?;
             let mut differences = Vec::new();
-            if card.digest.as_deref() != Some(summary.digest.as_str()) {
-                let recorded = card.digest.as_deref().unwrap_or("none");
-                differences.push(format!("digest: recorded {recorded}, found {}", summary.digest));
+            if card.digest != summary.digest {
+                let shown = |digest: &Option<String>| digest.clone().unwrap_or_else(|| "none".to_owned());
+                let (recorded, found) = (shown(&card.digest), shown(&summary.digest));
+                differences.push(format!("digest: recorded {recorded}, found {found}"));
             }
             let original = self.folder.join(&card.path);
             compare(&original, &again, &mut differences).map_err(|problem| ExperimentError::Unreadable {

@@ -13,6 +13,7 @@ use super::Api;
 use super::endpoint::{Endpoint, any, text};
 use super::error::ApiError;
 use super::extract::{Body, Device};
+use super::journal::Edit;
 
 /// These are between two ends of a connection, and ours are not the behaviour's.
 const NOT_PASSED_ON: [HeaderName; 4] = [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE];
@@ -51,6 +52,10 @@ async fn ask(
         headers: readable(&headers),
         body: body.bytes,
     };
+    // The others are safe [RFC 9110, 9.2.1]: they ask for nothing to be changed.
+    if !matches!(method, Method::GET | Method::HEAD | Method::OPTIONS) {
+        api.enter(Edit::Ask(device.position, request.clone()));
+    }
     response(api.fleet.ask(device.id(), request).await?)
 }
 

@@ -67,6 +67,7 @@ impl From<AskError> for ApiError {
                 let message = format!("{message}; start it with POST /devices/{id}/start");
                 Self::new(StatusCode::CONFLICT, "device", message).found(id)
             }
+            AskError::NameTaken(id) => Self::new(StatusCode::CONFLICT, "device", message).found(id),
             AskError::TimedOut(id, _) => Self::new(StatusCode::GATEWAY_TIMEOUT, "device", message).found(id),
             AskError::Closed => Self::new(StatusCode::SERVICE_UNAVAILABLE, "fleet", message),
         }

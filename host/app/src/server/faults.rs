@@ -12,6 +12,7 @@ use super::Api;
 use super::endpoint::{Endpoint, delete, get, put};
 use super::error::ApiError;
 use super::extract::{Body, Device, Group, is_json, wrong_type};
+use super::journal::Edit;
 use crate::document::{Format, parse_json, parse_object};
 use crate::fault_set::FaultSet;
 use crate::nearest::did_you_mean;
@@ -92,20 +93,21 @@ async fn reset_device(Shared(api): Shared<Arc<Api>>, device: Device) -> Answer {
 }
 
 async fn show(api: &Api, scope: Scope) -> Answer {
-    Ok(Json(api.faults.lock().await.view(&scope, api.fleet.devices())))
+    Ok(Json(api.faults.lock().await.view(&scope, &api.fleet.devices())))
 }
 
 /// Change the book and the devices as one, so that two who change at once do not leave them apart.
 async fn change(api: &Api, scope: Scope, faults: Option<FaultSet>) -> Answer {
     let mut book = api.faults.lock().await;
     let is_new = faults.is_some();
+    api.enter(Edit::Faults(scope.clone(), faults.clone()));
     book.set(&scope, faults);
     let devices = api.fleet.devices();
-    let (positions, faults) = book.touched(&scope, devices);
-    api.fleet.set_faults(&positions, faults).await?;
-    let view = book.view(&scope, devices);
+    let positions = book.touched(&scope, &devices);
+    api.fleet.assign_faults(book.assigned(positions.clone(), &devices)).await?;
+    let view = book.view(&scope, &devices);
     // What is inherited may well be for others.
-    Ok(Json(if is_new { view.with(book.warnings(&scope, &positions, devices)) } else { view }))
+    Ok(Json(if is_new { view.with(book.warnings(&scope, &positions, &devices)) } else { view }))
 }
 
 /// A document in JSON or TOML, or a preset's name as a JSON text.

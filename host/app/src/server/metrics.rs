@@ -34,7 +34,7 @@ async fn metrics(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let snapshot = match scope.device(&api)? {
-        Some(id) => Snapshot::of_device(api.fleet.status(id).await?, api.uptime()),
+        Some(id) => Snapshot::of_device(api.fleet.status(&id).await?, api.uptime()),
         None => Snapshot::of_fleet(api.fleet.totals().await?, api.uptime()),
     };
     let accepted: Vec<_> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();

@@ -11,6 +11,7 @@ use super::Api;
 use super::endpoint::{Endpoint, post};
 use super::error::ApiError;
 use super::extract::Device;
+use super::journal::Edit;
 
 #[derive(Debug, Serialize)]
 struct Done {
@@ -43,6 +44,7 @@ async fn crash(Shared(api): Shared<Arc<Api>>, device: Device) -> Result<Json<Don
 }
 
 async fn give(api: &Api, device: &Device, order: Order, name: &'static str) -> Result<Json<Done>, ApiError> {
+    api.enter(Edit::Power(device.position, order));
     api.fleet.order(device.id(), order).await?;
     Ok(Json(Done { device: device.id().into(), order: name }))
 }

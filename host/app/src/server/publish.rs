@@ -22,6 +22,7 @@ use super::Api;
 use super::endpoint::{Endpoint, post, text};
 use super::error::ApiError;
 use super::extract::{Device, Example, JsonBody, Params};
+use super::journal::Edit;
 use super::status::{AT_ONCE, Scope};
 
 #[derive(Debug, Deserialize)]
@@ -89,7 +90,7 @@ async fn publish(
         None => first_running(&api).await?,
     };
     let identity = Arc::clone(&api.fleet.devices()[position]);
-    send(&api, &identity, publication).await
+    send(&api, &Device { position, identity }, publication).await
 }
 
 async fn publish_as(
@@ -99,7 +100,7 @@ async fn publish_as(
     JsonBody(publication): JsonBody<Publication>,
 ) -> Result<Json<Accepted>, ApiError> {
     publication.named(Some(device.id()), "path")?;
-    send(&api, &device.identity, publication).await
+    send(&api, &device, publication).await
 }
 
 /// A query without parameters.
@@ -135,7 +136,8 @@ async fn first_running(api: &Api) -> Result<usize, ApiError> {
     ))
 }
 
-async fn send(api: &Api, identity: &Identity, publication: Publication) -> Result<Json<Accepted>, ApiError> {
+async fn send(api: &Api, device: &Device, publication: Publication) -> Result<Json<Accepted>, ApiError> {
+    let Device { position, identity } = device;
     let message = message(identity, publication)?;
     let limit = api.group(&identity.group)?.limits.payload_bytes as usize;
     let bytes = message.payload.len();
@@ -151,7 +153,8 @@ async fn send(api: &Api, identity: &Identity, publication: Publication) -> Resul
         retain: message.retain,
         bytes,
     };
-    api.fleet.publish(identity.id.as_str(), message).await?;
+    api.fleet.publish(device.id(), message.clone()).await?;
+    api.enter(Edit::Publish(*position, message));
     Ok(Json(accepted))
 }
 

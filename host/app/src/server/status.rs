@@ -68,7 +68,7 @@ struct FleetView {
 struct GroupView {
     group: String,
     behaviour: String,
-    devices: u32,
+    devices: usize,
 }
 
 /// Devices that are asked for their status in one go.
@@ -88,10 +88,10 @@ impl Scope {
     }
 
     /// The device that is meant.
-    pub fn device<'a>(&'a self, api: &'a Api) -> Result<Option<&'a str>, ApiError> {
+    pub fn device(&self, api: &Api) -> Result<Option<String>, ApiError> {
         match &self.device {
-            Some(id) => api.position(id).map(|_| Some(id.as_str())),
-            None => Ok(api.only_device()),
+            Some(id) => api.position(id).map(|_| Some(id.clone())),
+            None => Ok(api.only_device().map(|device| device.id.to_string())),
         }
     }
 }
@@ -108,7 +108,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 
 async fn status(Shared(api): Shared<Arc<Api>>, Params(scope): Params<Scope>) -> Result<Response, ApiError> {
     Ok(match scope.device(&api)? {
-        Some(id) => Json(DeviceView::new(&api.fleet.status(id).await?, &api)).into_response(),
+        Some(id) => Json(DeviceView::new(&api.fleet.status(&id).await?, &api)).into_response(),
         None => Json(fleet(&api).await?).into_response(),
     })
 }
@@ -137,10 +137,12 @@ async fn fleet(api: &Api) -> Result<FleetView, ApiError> {
 }
 
 fn groups(api: &Api) -> Vec<GroupView> {
+    let devices = api.fleet.devices();
+    let count = |name: &str| devices.iter().filter(|device| *device.group == *name).count();
     let view = |(name, facts): (&String, &super::GroupFacts)| GroupView {
         group: name.clone(),
         behaviour: facts.behaviour.clone(),
-        devices: facts.count,
+        devices: count(name),
     };
     api.facts.groups.iter().map(view).collect()
 }

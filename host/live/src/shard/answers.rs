@@ -91,10 +91,8 @@ impl Shard {
         self.asking.remove(&ticket);
     }
 
-    pub(crate) fn set_faults(&mut self, devices: &[usize], faults: &Arc<[Arc<Fault>]>) {
-        for &index in devices {
-            self.put_in(index, Input::SetFaults(Arc::clone(faults)));
-        }
+    pub(crate) fn set_faults(&mut self, index: usize, faults: Arc<[Arc<Fault>]>) {
+        self.put_in(index, Input::SetFaults(faults));
     }
 
     /// There is nothing more to ask.

@@ -8,6 +8,7 @@ use wasmote_sim::device::{Input, Now};
 use wasmote_sim::http::{HttpRequest, HttpResponse};
 use wasmote_sim::message::{Message, Qos, Will};
 use wasmote_sim::topic::TopicFilter;
+use wasmote_sim::virtual_time::observer::Step;
 
 use super::Shard;
 use super::slot::Slot;
@@ -25,6 +26,7 @@ impl Shard {
                 back.extend(self.perform(index, now, action));
             }
             for input in back {
+                self.witness(now, &Step::Input(self.position(index), &input));
                 self.slots[index].device.handle(input, now, actions);
             }
         }
@@ -140,6 +142,7 @@ impl Shard {
         if let Notice::Received(_, _, Some(latency)) = &notice {
             self.recent.add(now.run, *latency);
         }
+        self.witness(now, &Step::Notice(self.position(index), &notice));
         let watchers = &self.common.watchers;
         if watchers.receiver_count() == 0 {
             return;

@@ -33,16 +33,16 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    pub(super) fn new(blueprint: Blueprint, start: Time) -> Self {
+    pub(super) fn new(blueprint: Blueprint, start: Option<Time>, now: Time) -> Self {
         Self {
             limits: Arc::clone(&blueprint.limits),
             protocol: blueprint.protocol,
-            device: Device::new(blueprint, Time::ZERO),
+            device: Device::new(blueprint, now),
             outlet: None,
             under_way: UnderWay::default(),
             connection: None,
             attempt: 0,
-            start: Some(start),
+            start,
             armed: None,
             was_connected: false,
             settled: false,

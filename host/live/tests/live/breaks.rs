@@ -79,8 +79,7 @@ impl Heard {
     /// Until every device has been heard to count so far.
     async fn listen_until(&mut self, outside: &mut Subscriber, fleet: &Fleet, last: &[u64]) {
         let reached = |heard: &Self| {
-            let devices = fleet.devices().iter().zip(last);
-            devices.into_iter().all(|(device, last)| {
+            fleet.devices().iter().zip(last).all(|(device, last)| {
                 let counts = heard.0.get(&format!("t/count/{}", device.id));
                 counts.is_some_and(|counts| counts.contains(last))
             })

@@ -70,11 +70,12 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
 fn print(comparisons: &[Comparison], folder: &Path) {
     let (green, red) = (style::GOOD.on(&std::io::stdout()), style::ERROR.on(&std::io::stdout()));
     for comparison in comparisons {
+        let found = comparison.found.as_deref().unwrap_or_default();
         if comparison.is_same() {
-            to_stdout(format_args!("  {green}✓{green:#} {} {}", comparison.path, comparison.found));
+            to_stdout(format_args!("  {green}✓{green:#} {} {found}", comparison.path));
             continue;
         }
-        to_stdout(format_args!("  {red}✗{red:#} {} {}", comparison.path, comparison.found));
+        to_stdout(format_args!("  {red}✗{red:#} {} {found}", comparison.path));
         for difference in &comparison.differences {
             to_stdout(format_args!("      {difference}"));
         }

@@ -1,4 +1,4 @@
-//! `chain.ndjson`: the digest of the run as it grows.
+//! `chain.ndjson`: the digest of a run in virtual time as it grows.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -10,6 +10,7 @@ use wasmote_sim::virtual_time::digest::Digest;
 use wasmote_sim::virtual_time::observer::{Observer, Step};
 
 use crate::experiment::latencies::seconds;
+use crate::experiment::world::Pace;
 
 /// Steps from one checkpoint to the next.
 const APART: u64 = 1_000;
@@ -25,41 +26,53 @@ pub struct Checkpoint {
     pub digest: String,
 }
 
+/// Counts steps. In virtual time it keeps their digest; in real time another run would have another one, so
+/// there is none.
 pub(super) struct Chain {
-    digest: Digest,
-    file: BufWriter<File>,
+    steps: u64,
+    digest: Option<(Digest, BufWriter<File>)>,
 }
 
 impl Chain {
-    pub(super) fn create(folder: &Path) -> io::Result<Self> {
-        let file = BufWriter::new(File::create(folder.join("chain.ndjson"))?);
-        Ok(Self { digest: Digest::default(), file })
+    pub(super) fn create(folder: &Path, pace: Pace) -> io::Result<Self> {
+        let digest = match pace {
+            Pace::Virtual => {
+                let file = BufWriter::new(File::create(folder.join("chain.ndjson"))?);
+                Some((Digest::default(), file))
+            }
+            Pace::Real => None,
+        };
+        Ok(Self { steps: 0, digest })
     }
 
     pub(super) fn add(&mut self, at: Now, step: &Step<'_>) -> io::Result<()> {
-        self.digest.observe(at, step);
-        if self.digest.steps().is_multiple_of(APART) { self.checkpoint(at) } else { Ok(()) }
+        self.steps += 1;
+        if let Some((digest, _)) = &mut self.digest {
+            digest.observe(at, step);
+        }
+        if self.steps.is_multiple_of(APART) { self.checkpoint(at) } else { Ok(()) }
     }
 
     pub(super) fn steps(&self) -> u64 {
-        self.digest.steps()
+        self.steps
     }
 
-    pub(super) fn digest(&self) -> String {
-        self.digest.to_string()
+    pub(super) fn digest(&self) -> Option<String> {
+        self.digest.as_ref().map(|(digest, _)| digest.to_string())
     }
 
     fn checkpoint(&mut self, at: Now) -> io::Result<()> {
-        let checkpoint =
-            Checkpoint { step: self.steps(), t_s: seconds(at.run.as_nanos()), digest: self.digest() };
-        serde_json::to_writer(&mut self.file, &checkpoint)?;
-        self.file.write_all(b"\n")
+        let Some((digest, file)) = &mut self.digest else { return Ok(()) };
+        let (step, digest) = (self.steps, digest.to_string());
+        let checkpoint = Checkpoint { step, t_s: seconds(at.run.as_nanos()), digest };
+        serde_json::to_writer(&mut *file, &checkpoint)?;
+        file.write_all(b"\n")
     }
 
     pub(super) fn finish(&mut self, at: Now) -> io::Result<()> {
-        if !self.steps().is_multiple_of(APART) || self.steps() == 0 {
+        if !self.steps.is_multiple_of(APART) || self.steps == 0 {
             self.checkpoint(at)?;
         }
-        self.file.flush()
+        self.digest.as_mut().map_or(Ok(()), |(_, file)| file.flush())
     }
 }

@@ -29,6 +29,10 @@ use crate::fault_set::FaultSet;
 use crate::nearest::did_you_mean;
 use crate::source::Source;
 
+/// Instead of faults in a timeline: a device goes back to its group's, a group to the fleet's, and the fleet to
+/// those that the run began with.
+pub const INHERIT: &str = "inherit";
+
 /// A field and what is wrong with it.
 type Problem = (String, String);
 
@@ -38,6 +42,7 @@ pub fn compile(plan: &PlanDocument, settings: &Settings, folder: &Path) -> Resul
     let mut compiler = Compiler {
         folder,
         end: Time::ZERO + plan.duration.0,
+        at_the_start: &settings.faults,
         fleet: settings.faults.clone(),
         own: own.collect(),
         groups: settings.groups.iter().map(|group| (group.name.clone(), group.clone())).collect(),
@@ -57,6 +62,7 @@ pub fn compile(plan: &PlanDocument, settings: &Settings, folder: &Path) -> Resul
 struct Compiler<'a> {
     folder: &'a Path,
     end: Time,
+    at_the_start: &'a FaultSet,
     /// Documents as they are at the time that is looked at.
     fleet: FaultSet,
     own: BTreeMap<String, FaultSet>,
@@ -177,12 +183,15 @@ impl Compiler<'_> {
 
     fn faults(&self, entry: &TimelineEntry, faults: &FaultsEntry) -> Result<Deed, Problem> {
         let set = match faults {
-            FaultsEntry::Named(name) => FaultSet::load(name, self.folder),
-            FaultsEntry::Inline(document) => FaultSet::new("timeline", document.clone()),
+            FaultsEntry::Named(name) if name == INHERIT => None,
+            FaultsEntry::Named(name) => Some(FaultSet::load(name, self.folder)),
+            FaultsEntry::Inline(document) => Some(FaultSet::new("timeline", document.clone())),
         };
-        let checked =
-            set.and_then(|set| set.check_groups(self.groups.keys().map(String::as_str)).map(|()| set));
-        let set = checked.map_err(|error| at("faults", error.to_string()))?;
+        let set = set.transpose().map_err(|error| at("faults", error.to_string()))?;
+        if let Some(set) = &set {
+            let checked = set.check_groups(self.groups.keys().map(String::as_str));
+            checked.map_err(|error| at("faults", error.to_string()))?;
+        }
         let scope = match (&entry.group, &entry.device) {
             (None, None) => Scope::Fleet,
             (Some(group), None) => Scope::Group(group.clone()),
@@ -269,10 +278,11 @@ impl Compiler<'_> {
     fn settle(&mut self, step: Step) -> Result<Deed, Problem> {
         match step {
             Step::Deed(Deed::Faults(scope, set)) => {
-                match &scope {
-                    Scope::Fleet => self.fleet = set.clone(),
-                    Scope::Group(name) => drop(self.own.insert(name.clone(), set.clone())),
-                    Scope::Devices(_) => {}
+                match (&scope, &set) {
+                    (Scope::Fleet, set) => self.fleet = set.as_ref().unwrap_or(self.at_the_start).clone(),
+                    (Scope::Group(name), Some(set)) => drop(self.own.insert(name.clone(), set.clone())),
+                    (Scope::Group(name), None) => drop(self.own.remove(name)),
+                    (Scope::Devices(_), _) => {}
                 }
                 Ok(Deed::Faults(scope, set))
             }
@@ -313,7 +323,7 @@ impl Compiler<'_> {
                 Scope::Group(name)
             }
         };
-        Ok(Deed::Faults(scope, new))
+        Ok(Deed::Faults(scope, Some(new)))
     }
 }
 

@@ -17,9 +17,9 @@ pub struct Summary {
     /// Events in the chain.
     #[serde(default)]
     pub events: u64,
-    /// Of the chain of events.
+    /// Of the chain of events; a run in real time has none.
     #[serde(default)]
-    pub digest: String,
+    pub digest: Option<String>,
     /// Handed to MQTT connections.
     #[serde(default)]
     pub sent: u64,

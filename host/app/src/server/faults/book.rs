@@ -29,7 +29,12 @@ pub struct FaultBook {
     fleet: FaultSet,
     groups: BTreeMap<String, FaultSet>,
     devices: BTreeMap<usize, FaultSet>,
+    /// Faults that hold for a time beside the others, with the devices that they are for; `None` for all.
+    beside: BTreeMap<usize, (Arc<Fault>, Option<Vec<usize>>)>,
 }
+
+/// The faults that a device is to have.
+pub type Faults = Arc<[Arc<Fault>]>;
 
 /// Faults in force, and where they come from.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -67,12 +72,35 @@ impl FaultBook {
 
     /// The fleet's faults, and those of groups that have their own.
     pub fn of(fleet: FaultSet, groups: BTreeMap<String, FaultSet>) -> Self {
-        Self { at_the_start: fleet.clone(), fleet, groups, devices: BTreeMap::new() }
+        let (devices, beside) = (BTreeMap::new(), BTreeMap::new());
+        Self { at_the_start: fleet.clone(), fleet, groups, devices, beside }
     }
 
     /// The faults that a device has.
-    pub fn of_device(&self, position: usize, group: &str) -> &FaultSet {
-        self.devices.get(&position).unwrap_or_else(|| self.of_group(group).0)
+    fn of_device(&self, position: usize, group: &str) -> Faults {
+        let own = self.devices.get(&position).unwrap_or_else(|| self.of_group(group).0);
+        if self.beside.is_empty() {
+            return Arc::clone(&own.faults);
+        }
+        let is_for = |chosen: &Option<Vec<usize>>| chosen.as_ref().is_none_or(|it| it.contains(&position));
+        let beside = self.beside.values().filter(|(_, chosen)| is_for(chosen)).map(|(fault, _)| fault);
+        own.faults.iter().chain(beside).cloned().collect()
+    }
+
+    /// These devices, each with the faults that it has to have now.
+    pub fn assigned(&self, positions: Vec<usize>, devices: &[Arc<Identity>]) -> Vec<(usize, Faults)> {
+        let with_faults = |position: usize| (position, self.of_device(position, &devices[position].group));
+        positions.into_iter().map(with_faults).collect()
+    }
+
+    /// A fault beside the others begins, under this number, for these devices or for all.
+    pub fn begin(&mut self, number: usize, fault: Arc<Fault>, devices: Option<Vec<usize>>) {
+        self.beside.insert(number, (fault, devices));
+    }
+
+    /// The fault with this number ends. Returns the devices that it was for.
+    pub fn end(&mut self, number: usize) -> Option<Option<Vec<usize>>> {
+        self.beside.remove(&number).map(|(_, devices)| devices)
     }
 
     /// Set the faults of a scope, or let it inherit again; the fleet goes back to those at the start.
@@ -102,9 +130,8 @@ impl FaultBook {
         }
     }
 
-    /// The devices that follow a scope, and the faults that they are to have.
-    pub fn touched(&self, scope: &Scope, devices: &[Arc<Identity>]) -> (Vec<usize>, Arc<[Arc<Fault>]>) {
-        let faults = Arc::clone(&self.in_force(scope, devices).0.faults);
+    /// The devices that follow a scope.
+    pub fn touched(&self, scope: &Scope, devices: &[Arc<Identity>]) -> Vec<usize> {
         let follows = |position: &usize| {
             let group = &*devices[*position].group;
             match scope {
@@ -114,7 +141,7 @@ impl FaultBook {
                 Scope::Fleet => !self.groups.contains_key(group),
             }
         };
-        ((0..devices.len()).filter(follows).collect(), faults)
+        (0..devices.len()).filter(follows).collect()
     }
 
     /// What the faults of a scope, which are those of the devices at `positions`, aim at that is not there.
@@ -157,12 +184,7 @@ mod tests {
 
     fn book() -> FaultBook {
         let realistic = FaultSet::preset("realistic").unwrap();
-        FaultBook {
-            at_the_start: realistic.clone(),
-            fleet: realistic,
-            groups: BTreeMap::new(),
-            devices: BTreeMap::new(),
-        }
+        FaultBook::of(realistic, BTreeMap::new())
     }
 
     #[test]
@@ -170,17 +192,33 @@ mod tests {
         let (devices, none) = (devices(), FaultSet::preset("none"));
         let mut book = book();
         book.set(&Scope::Device(1), none.clone());
-        assert_eq!(book.touched(&Scope::Device(1), &devices).0, [1]);
+        assert_eq!(book.touched(&Scope::Device(1), &devices), [1]);
         book.set(&Scope::Group("b".into()), none.clone());
         // The fleet's document no longer concerns the device and the group with their own.
         book.set(&Scope::Fleet, none);
-        assert_eq!(book.touched(&Scope::Fleet, &devices).0, [0]);
-        assert_eq!(book.touched(&Scope::Group("a".into()), &devices).0, [0]);
+        assert_eq!(book.touched(&Scope::Fleet, &devices), [0]);
+        assert_eq!(book.touched(&Scope::Group("a".into()), &devices), [0]);
 
         book.set(&Scope::Device(1), None);
         book.set(&Scope::Fleet, None);
-        let (positions, faults) = book.touched(&Scope::Fleet, &devices);
-        assert_eq!((positions, faults.len()), (vec![0, 1], 3));
+        let assigned = book.assigned(book.touched(&Scope::Fleet, &devices), &devices);
+        let counts = assigned.iter().map(|(position, faults)| (*position, faults.len()));
+        assert_eq!(counts.collect::<Vec<_>>(), [(0, 3), (1, 3)]);
+    }
+
+    #[test]
+    fn what_holds_for_a_time_stays_beside_whatever_else_changes() {
+        let devices = devices();
+        let mut book = book();
+        let loss = Arc::clone(&FaultSet::preset("realistic").unwrap().faults[0]);
+        book.begin(7, loss, Some(vec![0, 2]));
+        book.set(&Scope::Fleet, FaultSet::preset("none"));
+        let counts = |book: &FaultBook| -> Vec<usize> {
+            book.assigned(vec![0, 1, 2], &devices).iter().map(|(_, faults)| faults.len()).collect()
+        };
+        assert_eq!(counts(&book), [1, 0, 1]);
+        assert_eq!(book.end(7), Some(Some(vec![0, 2])));
+        assert_eq!(counts(&book), [0, 0, 0]);
     }
 
     #[test]

@@ -62,8 +62,8 @@ fn run(summary: &Summary, took: f64) {
         if summary.ledger_closes { "" } else { ", THE LEDGER DOES NOT CLOSE" },
     ));
     to_stdout(format_args!(
-        "    {faint}digest {}, {} events in {took:.2} s{}{faint:#}",
-        summary.digest,
+        "    {faint}{}{} events in {took:.2} s{}{faint:#}",
+        summary.digest.as_ref().map(|digest| format!("digest {digest}, ")).unwrap_or_default(),
         summary.events,
         match (summary.aborted, summary.interrupted) {
             (true, _) => format!(", ended by a threshold after {} s", summary.duration_s),

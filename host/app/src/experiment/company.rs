@@ -1,0 +1,87 @@
+//! The devices of a run, and what those are made of that join later.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use wasmote_sim::behaviour::Spawn;
+use wasmote_sim::device::{Blueprint, Now};
+use wasmote_sim::device_id::{DeviceId, Identity};
+
+use super::ExperimentError;
+use super::recorder::Eyes;
+use super::watched::WatchedSpawn;
+use crate::plan::PlanError;
+
+/// All devices of a run.
+pub struct Company {
+    /// Who they are, by position.
+    pub devices: Vec<Arc<Identity>>,
+    /// The names of the groups, in the plan's order.
+    pub groups: Vec<String>,
+    casts: BTreeMap<String, Cast>,
+    eyes: Eyes,
+}
+
+/// What new devices of a group are made like.
+struct Cast {
+    blueprint: Blueprint,
+    spawn: Arc<WatchedSpawn>,
+    size: u32,
+}
+
+impl Company {
+    /// Nobody yet.
+    pub fn new(groups: impl Iterator<Item = String>, eyes: Eyes) -> Self {
+        Self { devices: Vec::new(), groups: groups.collect(), casts: BTreeMap::new(), eyes }
+    }
+
+    /// The column of a group in tables.
+    pub fn column(&self, group: &str) -> usize {
+        self.groups.iter().position(|name| name == group).unwrap_or(0)
+    }
+
+    /// The positions of a group's devices.
+    pub fn members(&self, group: &str) -> impl Iterator<Item = usize> {
+        let devices = self.devices.iter().enumerate();
+        devices.filter(move |(_, device)| *device.group == *group).map(|(at, _)| at)
+    }
+
+    /// Take a device in, and have it watched. The first of a group stands for those that join later.
+    pub fn cast(&mut self, mut blueprint: Blueprint, at: Now) -> Result<Blueprint, ExperimentError> {
+        let account = self.eyes.account();
+        let cast = self.casts.entry(blueprint.identity.group.to_string()).or_insert_with(|| {
+            let spawn = Arc::new(WatchedSpawn::new(Arc::clone(&blueprint.spawn), account));
+            Cast { blueprint: blueprint.clone(), spawn, size: 0 }
+        });
+        cast.size += 1;
+        blueprint.spawn = Arc::clone(&cast.spawn) as _;
+        let identity = Arc::clone(&blueprint.identity);
+        let joined = self.eyes.add(&identity, self.column(&identity.group), blueprint.spawn.name(), at);
+        joined.map_err(ExperimentError::writing(&"logs"))?;
+        self.devices.push(identity);
+        Ok(blueprint)
+    }
+
+    /// So many more devices of a group, to be taken in.
+    pub fn recruits(&self, group: &str, count: u32) -> Result<Vec<Blueprint>, ExperimentError> {
+        let Some(Cast { blueprint, size, .. }) = self.casts.get(group) else { return Ok(Vec::new()) };
+        let recruit = |index| {
+            let id = DeviceId::new(&format!("{group}-{index}")).map_err(PlanError::Name)?;
+            let identity = Identity { id, index, count: size + count, ..(*blueprint.identity).clone() };
+            Ok(Blueprint { identity: Arc::new(identity), ..blueprint.clone() })
+        };
+        (*size..size + count).map(recruit).collect()
+    }
+
+    /// A group's devices are made of this from their next start on.
+    pub fn recast(&mut self, group: &str, spawn: Arc<dyn Spawn>) {
+        if let Some(cast) = self.casts.get(group) {
+            cast.spawn.replace(spawn);
+        }
+    }
+
+    /// A device was stopped in order: it wants nothing any more.
+    pub fn stopped(&self, device: usize) {
+        self.eyes.account().with(|account| account.stopped(device as u32));
+    }
+}

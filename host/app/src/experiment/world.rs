@@ -1,0 +1,90 @@
+//! What turns the devices of a run. The stage and the run do not know whether it is virtual time or the clock
+//! on the wall.
+
+mod virtual_world;
+
+use std::time::Duration;
+
+use wasmote_live::fleet::Order;
+use wasmote_sim::broker::tally::Tally;
+use wasmote_sim::device::{Blueprint, Now};
+use wasmote_sim::ledger::Ledger;
+use wasmote_sim::message::Message;
+use wasmote_sim::time::Time;
+
+use super::ExperimentError;
+use crate::server::faults::book::Faults;
+pub use virtual_world::virtual_world;
+
+/// Whose time passes in a run.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Pace {
+    /// As fast as it can be computed, and the same every time.
+    #[default]
+    Virtual,
+    /// That of the clock on the wall.
+    Real,
+}
+
+/// Whether something was done.
+pub type Done = Result<(), ExperimentError>;
+
+/// Devices, by position, and their broker, with time passing.
+pub trait World {
+    /// Longest that passes between two looks at how far the run is.
+    const STRIDE: Duration;
+
+    /// The present.
+    fn now(&self) -> Now;
+
+    /// Let time pass until then.
+    fn run_until(&mut self, end: Time) -> Done;
+
+    /// Add a device at the next position. It is not switched on.
+    fn add(&mut self, device: Blueprint) -> Done;
+
+    /// Switch these.
+    fn order(&mut self, devices: &[usize], order: Order) -> Done;
+
+    /// Give each of these devices other faults.
+    fn set_faults(&mut self, faults: Vec<(usize, Faults)>) -> Done;
+
+    /// Publish a message under no device's name.
+    fn publish(&mut self, message: Message) -> Done;
+
+    /// Publish on a device's behalf, through its faults. One that does not run says nothing.
+    fn publish_as(&mut self, device: usize, message: Message) -> Done;
+
+    /// How the devices are now, by position.
+    fn look(&mut self) -> Result<Vec<Glance>, ExperimentError>;
+
+    /// Come to an end, and give account.
+    fn finish(&mut self) -> Result<Ending, ExperimentError>;
+}
+
+/// How a device is at one moment.
+#[derive(Clone, Debug)]
+pub struct Glance {
+    /// The account of its messages.
+    pub ledger: Ledger,
+    /// Whether its behaviour runs.
+    pub is_running: bool,
+    /// Whether it runs, is connected, and not silent.
+    pub is_up: bool,
+    /// Whether a silence holds it.
+    pub is_silent: bool,
+}
+
+/// What a run leaves behind.
+#[derive(Clone, Debug)]
+pub struct Ending {
+    /// Of each device, its ledger, and the messages that wait: out, and in.
+    pub devices: Vec<(Ledger, (u64, u64))>,
+    /// The broker's account, and the copies that wait there, where they are known.
+    pub broker: Option<(Tally, u64)>,
+    /// Everything that happened, one by one.
+    pub events: u64,
+}
