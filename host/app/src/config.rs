@@ -7,6 +7,7 @@
 pub mod args;
 pub mod file;
 pub mod resolve;
+pub mod share;
 pub mod values;
 
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use wasmote_sim::rng::Seed;
 use crate::document::{DocumentError, short_numbers};
 use crate::fault_set::FaultSet;
 use crate::source::{Source, SourceError};
+use share::Share;
 use values::{BrokerChoice, HttpAddress, LogFormat, Switch};
 
 /// Everything a run depends on, checked.
@@ -50,7 +52,9 @@ pub struct Settings {
     /// How long devices may take to let their last messages out.
     pub drain: Duration,
     /// Devices started per second.
-    pub start_rate: Option<f64>,
+    pub ramp: Option<f64>,
+    /// The part of the fleet that this process runs.
+    pub share: Share,
     /// How log lines are written.
     pub log: LogFormat,
     /// Whether each message gets a line.
@@ -77,9 +81,9 @@ pub struct Group {
 }
 
 impl Settings {
-    /// Devices in all.
+    /// Devices of this process.
     pub fn devices(&self) -> usize {
-        self.groups.iter().map(|group| group.count as usize).sum()
+        self.share.of(self.groups.iter().map(|group| group.count as usize).sum())
     }
 
     /// Whether each message gets a line in the log.

@@ -7,6 +7,7 @@ pub mod openmetrics;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use wasmote_live::punctuality::Punctuality;
 use wasmote_live::status::{DeviceStatus, Totals};
 use wasmote_sim::context::Refusals;
 use wasmote_sim::histogram::Histogram;
@@ -37,7 +38,7 @@ pub struct Snapshot {
 }
 
 /// Counts of devices and connections.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct FleetCounts {
     /// Devices in all.
     pub devices: u64,
@@ -51,6 +52,8 @@ pub struct FleetCounts {
     pub failed: u64,
     /// Connections made, first ones and reconnects.
     pub connects: u64,
+    /// How late this host woke its devices.
+    pub punctuality: Punctuality,
 }
 
 impl Snapshot {
@@ -87,6 +90,7 @@ impl Snapshot {
                 silent: totals.silent,
                 failed: totals.failed,
                 connects: totals.connects,
+                punctuality: totals.punctuality,
             }),
             measures: totals.measures,
             uptime,

@@ -82,10 +82,12 @@ impl Plan {
     /// Name the devices; their behaviours are loaded already. A group whose behaviour is not has none.
     pub fn with(settings: &Settings, components: &Components) -> Result<Self, PlanError> {
         let mut devices = Vec::with_capacity(settings.devices());
+        let mut first = 0;
         for group in &settings.groups {
             if let Some(component) = components.get(&group.behaviour) {
-                add_group(settings, group, component, &mut devices)?;
+                add_group(settings, group, first, component, &mut devices)?;
             }
+            first += group.count as usize;
         }
         let card = |(source, component): (&Source, &Component)| Card::new(source, component.inspect());
         Ok(Self { devices, behaviours: components.iter().map(card).collect() })
@@ -110,15 +112,17 @@ pub fn spawner(group: &Group, component: &Component) -> Arc<dyn Spawn> {
     })
 }
 
+/// Add those devices of a group that belong to this process. `first` is the place of its first in the fleet.
 fn add_group(
     settings: &Settings,
     group: &Group,
+    first: usize,
     component: &Component,
     devices: &mut Vec<Blueprint>,
 ) -> Result<(), InvalidId> {
     let spawn = spawner(group, component);
     let faults = &group.faults.as_ref().unwrap_or(&settings.faults).faults;
-    for identity in identities(settings, group)? {
+    for identity in identities(settings, group, first)? {
         devices.push(Blueprint {
             identity: Arc::new(identity),
             spawn: Arc::clone(&spawn),
@@ -133,7 +137,7 @@ fn add_group(
 
 /// Who the devices of a group are. One that was given a name of its own, as a pod is, is one of many that
 /// this process knows nothing about.
-fn identities(settings: &Settings, group: &Group) -> Result<Vec<Identity>, InvalidId> {
+fn identities(settings: &Settings, group: &Group, first: usize) -> Result<Vec<Identity>, InvalidId> {
     let name: Arc<str> = group.name.as_str().into();
     let identity = |id, index, peers| Identity {
         id,
@@ -150,6 +154,7 @@ fn identities(settings: &Settings, group: &Group) -> Result<Vec<Identity>, Inval
     let prefix: Arc<str> = format!("{stem}-").into();
     let peers = PeerNames { prefix: Arc::clone(&prefix) };
     (0..group.count)
+        .filter(|index| settings.share.has(first + *index as usize))
         .map(|index| Ok(identity(DeviceId::new(&format!("{prefix}{index}"))?, index, Some(peers.clone()))))
         .collect()
 }
@@ -165,7 +170,7 @@ mod tests {
         let device_id = device_id.map(|id| DeviceId::new(id).unwrap());
         let settings =
             resolve(RunArgs { devices: Some(Count(devices)), device_id, ..RunArgs::default() }).unwrap();
-        let all = identities(&settings, &settings.groups[0]).unwrap();
+        let all = identities(&settings, &settings.groups[0], 0).unwrap();
         all.into_iter().map(|identity| (identity.id.to_string(), identity.peer(0))).collect()
     }
 
@@ -173,6 +178,21 @@ mod tests {
     fn devices_are_numbered_after_their_group() {
         let first = Some("heartbeat-0".to_owned());
         assert_eq!(names(2, None), [("heartbeat-0".into(), first.clone()), ("heartbeat-1".into(), first)]);
+    }
+
+    #[test]
+    fn the_shares_of_a_fleet_have_all_its_devices_under_the_same_names() {
+        let names = |shard: Option<&str>| -> Vec<_> {
+            let shard = shard.map(|share| share.parse().unwrap());
+            let settings = resolve(RunArgs { devices: Some(Count(7)), shard, ..RunArgs::default() }).unwrap();
+            let all = identities(&settings, &settings.groups[0], 0).unwrap();
+            assert_eq!(all.len(), settings.devices());
+            assert!(all.iter().all(|identity| identity.count == 7));
+            all.into_iter().map(|identity| identity.id.to_string()).collect()
+        };
+        let mut together = [names(Some("1/3")), names(Some("2/3")), names(Some("3/3"))].concat();
+        together.sort();
+        assert_eq!(together, names(None));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A run from its settings to its totals: build, bind, announce, start, wait, drain, sum up.
 
 mod announce;
+mod bottleneck;
 pub mod signals;
 mod totals;
 
@@ -101,13 +102,14 @@ async fn bring_up(settings: &Settings, mut signals: Signals) -> Result<Exit, Run
         devices,
         broker: broker_url,
         connection: settings.connection.clone(),
-        start_rate: settings.start_rate,
+        start_rate: settings.ramp,
     });
     let observer = Observer { messages: settings.logs_messages(), format: settings.log };
     let (end_of_log, ended) = oneshot::channel::<()>();
     let log = tokio::spawn(observer.watch(happenings, async { drop(ended.await) }));
     let api = Arc::new(Api::new(fleet.clone(), facts));
     tokio::spawn(server::serve(listener, api));
+    tokio::spawn(bottleneck::watch(fleet.clone()));
 
     let began = Instant::now();
     let end = wait(settings, &mut signals, began).await;

@@ -19,6 +19,7 @@ use wasmote_sim::time::Time;
 use crate::clock::Clock;
 use crate::connection::Network;
 use crate::outbound::Outbound;
+use crate::punctuality::Punctuality;
 use crate::shard::{Common, Job, Place, Recent, Shard};
 use crate::spec::FleetSpec;
 use crate::status::{DeviceStatus, Happening, Totals};
@@ -226,6 +227,15 @@ impl Fleet {
         }
         totals.latency_samples = Recent::latest(recent.into_iter());
         Ok(totals)
+    }
+
+    /// How late devices were woken so far.
+    pub async fn punctuality(&self) -> Result<Punctuality, AskError> {
+        let mut all = Punctuality::default();
+        for part in join_all(self.each(Shard::punctuality)).await {
+            all.add(&part?);
+        }
+        Ok(all)
     }
 
     /// Publish on a device's behalf, through its faults.

@@ -9,6 +9,7 @@
 //!   under it; [`tls`]: certificates.
 //! * `stamp`: how a message carries its origin and time over the broker.
 //! * [`broker`]: the embedded broker, so that nothing needs to be installed.
+//! * [`punctuality`]: whether this host keeps up with its devices.
 //! * `outbound`: HTTP requests of devices; `clock`: the one place that reads the time.
 
 #![forbid(unsafe_code)]
@@ -20,6 +21,7 @@ mod clock;
 mod connection;
 pub mod fleet;
 mod outbound;
+pub mod punctuality;
 mod shard;
 mod socket;
 pub mod spec;

@@ -31,6 +31,7 @@ use wasmote_sim::virtual_time::observer::{DeviceIndex, Step};
 
 use crate::connection::{Inbox, Network, News};
 use crate::outbound::Outbound;
+use crate::punctuality::Punctuality;
 use crate::status::Happening;
 use crate::witness::Witness;
 use agenda::Agenda;
@@ -78,6 +79,7 @@ pub(crate) struct Shard {
     asking: HashMap<u64, oneshot::Sender<HttpResponse>>,
     next_ticket: u64,
     recent: Recent,
+    punctuality: Punctuality,
     connects: u64,
     done: bool,
 }
@@ -113,6 +115,7 @@ impl Shard {
             asking: HashMap::new(),
             next_ticket: 0,
             recent: Recent::default(),
+            punctuality: Punctuality::default(),
             connects: 0,
             done: false,
         }
@@ -186,6 +189,7 @@ impl Shard {
             return;
         }
         let now = self.now().run;
+        self.punctuality.woken(now.since(at));
         match self.slots[index].take_start(now) {
             true => self.put_in(index, Input::Start),
             false => self.put_in(index, Input::Wake),

@@ -14,6 +14,8 @@ use wasmote_sim::histogram::Histogram;
 use wasmote_sim::ledger::Ledger;
 use wasmote_sim::measures::Measure;
 
+use crate::punctuality::Punctuality;
+
 /// One device, at one moment.
 #[derive(Clone, Debug)]
 pub struct DeviceStatus {
@@ -80,6 +82,8 @@ pub struct Totals {
     pub refusals: Refusals,
     /// Connections made, first ones and reconnects.
     pub connects: u64,
+    /// How late devices were woken.
+    pub punctuality: Punctuality,
     /// Behaviours' own measurements, summed, by behaviour and name; with the number of devices that have it.
     pub measures: BTreeMap<(String, String), (Measure, u64)>,
 }

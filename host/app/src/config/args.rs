@@ -8,6 +8,7 @@ use clap::Args;
 use wasmote_sim::device_id::DeviceId;
 use wasmote_sim::rng::Seed;
 
+use super::share::Share;
 use super::values::{
     BrokerChoice, Count, HttpAddress, Keepalive, Length, LogFormat, MqttVersion, Rate, Switch, TopicRoot,
 };
@@ -69,16 +70,26 @@ pub struct RunArgs {
     )]
     pub topic_root: Option<TopicRoot>,
 
-    /// Devices to start per second [default: all at once]
+    /// Devices to start per second, such as 2000/s [default: all at once]
     #[arg(
         long,
-        env = "WASMOTE_START_RATE",
+        env = "WASMOTE_RAMP",
         allow_hyphen_values = true,
-        value_name = "N",
+        value_name = "RATE",
         help_heading = "Fleet",
         hide_env_values = true
     )]
-    pub start_rate: Option<Rate>,
+    pub ramp: Option<Rate>,
+
+    /// Run only one part of the fleet, such as 2/6 for the second of six; other processes run the others
+    #[arg(
+        long,
+        env = "WASMOTE_SHARD",
+        value_name = "PART/PARTS",
+        help_heading = "Fleet",
+        hide_env_values = true
+    )]
+    pub shard: Option<Share>,
 
     /// Set one limit of what each device may use, such as memory_bytes=8388608
     #[arg(

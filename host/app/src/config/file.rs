@@ -25,6 +25,7 @@ use wasmote_sim::device_id::DeviceId;
 use wasmote_sim::faults::document::FaultDocument;
 use wasmote_sim::rng::Seed;
 
+use super::share::Share;
 use super::values::{
     BrokerChoice, Count, HttpAddress, Keepalive, Length, LogFormat, MqttVersion, Rate, Switch, TopicRoot,
     from_text,
@@ -51,7 +52,10 @@ pub struct FileConfig {
     pub topic_root: Option<TopicRoot>,
     /// See the flag of this name.
     #[serde(deserialize_with = "from_text")]
-    pub start_rate: Option<Rate>,
+    pub ramp: Option<Rate>,
+    /// See the flag of this name.
+    #[serde(deserialize_with = "from_text")]
+    pub shard: Option<Share>,
     /// Limits of every device, under those of the groups.
     pub limits: Map<String, Value>,
     /// Hosts for devices of groups that list none.

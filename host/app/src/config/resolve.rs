@@ -13,8 +13,9 @@ use wasmote_sim::rng::Seed;
 
 use super::args::RunArgs;
 use super::file::{FaultsEntry, FileConfig};
+use super::share::Share;
 use super::values::{BrokerChoice, Length, MqttVersion};
-use super::{ConfigError, Settings};
+use super::{ConfigError, Group, Settings};
 use crate::document::{self, Format};
 use crate::fault_set::FaultSet;
 
@@ -69,13 +70,27 @@ fn put_together(args: &RunArgs, layer: &Layer<'_>) -> Result<Settings, ConfigErr
         seed: args.seed.or(file.seed).unwrap_or_else(draw_seed),
         duration: args.duration.or(file.duration).map(|Length(length)| length),
         drain: args.drain.or(file.drain).map_or(DRAIN, |Length(length)| length),
-        start_rate: args.start_rate.or(file.start_rate).map(|rate| rate.0),
+        ramp: args.ramp.or(file.ramp).map(|rate| rate.0),
+        share: share(args, file, &groups)?,
         log: args.log.or(file.log).unwrap_or_default(),
         log_messages: args.log_messages.or(file.log_messages).unwrap_or_default(),
         groups,
         broker,
         faults,
     })
+}
+
+/// A share with nothing in it is a mistake.
+fn share(args: &RunArgs, file: &FileConfig, groups: &[Group]) -> Result<Share, ConfigError> {
+    let share = args.shard.or(file.shard).unwrap_or_default();
+    let devices = groups.iter().map(|group| group.count as usize).sum();
+    match share.of(devices) {
+        0 => {
+            let problem = format!("the fleet has {devices} devices, which leaves none for {share}");
+            Err(ConfigError::invalid("--shard", problem))
+        }
+        _ => Ok(share),
+    }
 }
 
 fn load(path: &Path) -> Result<Layer<'_>, ConfigError> {
@@ -193,6 +208,8 @@ mod tests {
         assert!(problem(&["--limit", "timer=1"]).contains("did you mean `timers`?"));
         assert!(problem(&["hartbeat"]).contains("did you mean `heartbeat`?"));
         assert!(problem(&["--faults", "realistc"]).contains("did you mean `realistic`?"));
+        let empty = problem(&["--devices", "3", "--shard", "5/6"]);
+        assert!(empty.contains("--shard") && empty.contains("leaves none for 5/6"), "{empty}");
         let groups = "[[group]]\nbehaviour = \"heartbeat\"\n";
         let found = with_file("run.toml", groups, &["--devices", "3"]).unwrap_err().to_string();
         assert!(found.contains("groups"), "{found}");

@@ -228,9 +228,9 @@ impl FromStr for Rate {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text.parse::<f64>() {
+        match text.strip_suffix("/s").unwrap_or(text).trim_end().parse::<f64>() {
             Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(Self(rate)),
-            _ => Err(format!("`{text}` is no rate; use a number above zero, such as 50")),
+            _ => Err(format!("`{text}` is no rate; use a number above zero, such as 50 or 2000/s")),
         }
     }
 }

@@ -7,6 +7,7 @@ use wasmote_sim::ledger::FaultCounts;
 use wasmote_sim::measures::Measure;
 
 use super::{FleetCounts, Snapshot};
+use wasmote_live::punctuality::Punctuality;
 
 /// The figures of a device or of a fleet.
 #[derive(Clone, Debug, Serialize)]
@@ -34,6 +35,8 @@ pub struct Metrics {
     connects: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     devices: Option<Devices>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schedule: Option<Schedule>,
     behaviours: BTreeMap<String, BTreeMap<String, Value>>,
     ledger_closes: bool,
     uptime_s: f64,
@@ -73,6 +76,25 @@ struct Devices {
     failed: u64,
 }
 
+/// How late this host woke its devices.
+#[derive(Clone, Debug, Serialize)]
+struct Schedule {
+    wakes: u64,
+    mean_lateness_s: Option<f64>,
+    /// Later than 0.1 s.
+    overruns: u64,
+}
+
+impl Schedule {
+    fn new(punctuality: &Punctuality) -> Self {
+        Self {
+            wakes: punctuality.wakes(),
+            mean_lateness_s: punctuality.lateness.mean(),
+            overruns: punctuality.overruns,
+        }
+    }
+}
+
 /// What a behaviour measures; over a fleet it is summed.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -110,8 +132,9 @@ impl Metrics {
             waiting: Waiting { out: snapshot.waiting.0, r#in: snapshot.waiting.1 },
             faults: ledger.faults().map(|(id, counts)| (id.to_string(), Fault::new(counts))).collect(),
             traps: snapshot.traps,
-            connects: fleet.map(|fleet| fleet.connects),
-            devices: fleet.map(Devices::new),
+            connects: fleet.as_ref().map(|fleet| fleet.connects),
+            devices: fleet.as_ref().map(Devices::new),
+            schedule: fleet.as_ref().map(|fleet| Schedule::new(&fleet.punctuality)),
             behaviours: by_behaviour(snapshot),
             ledger_closes: snapshot.ledger_closes(),
             uptime_s: snapshot.uptime.as_millis() as f64 / 1_000.0,
@@ -135,8 +158,8 @@ impl Fault {
 }
 
 impl Devices {
-    fn new(fleet: FleetCounts) -> Self {
-        let FleetCounts { devices, running, connected, silent, failed, .. } = fleet;
+    fn new(fleet: &FleetCounts) -> Self {
+        let &FleetCounts { devices, running, connected, silent, failed, .. } = fleet;
         Self { total: devices, running, connected, silent, failed }
     }
 }

@@ -92,7 +92,7 @@ fn refusals(snapshot: &Snapshot, out: &mut Writer) {
 }
 
 fn devices(snapshot: &Snapshot, out: &mut Writer) {
-    let Some(fleet) = snapshot.fleet else { return };
+    let Some(fleet) = &snapshot.fleet else { return };
     let gauges = [
         ("wasmote_devices", "Devices in all.", fleet.devices),
         ("wasmote_devices_running", "Devices whose behaviour runs.", fleet.running),
@@ -106,6 +106,15 @@ fn devices(snapshot: &Snapshot, out: &mut Writer) {
     }
     out.family("wasmote_connects", Kind::Counter, "Connections made, first ones and reconnects.");
     out.value(&[], fleet.connects);
+    let help = "How much later than scheduled devices were woken by this host.";
+    out.family("wasmote_schedule_lateness_seconds", Kind::Histogram, help);
+    out.histogram(&[], &fleet.punctuality.lateness);
+    out.family(
+        "wasmote_schedule_overruns",
+        Kind::Counter,
+        "Wakes more than 0.1 s late: this host is too busy.",
+    );
+    out.value(&[], fleet.punctuality.overruns);
 }
 
 /// Two behaviours may use one name; then they share a family, unless they mean different kinds by it.

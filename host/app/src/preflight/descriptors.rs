@@ -10,14 +10,15 @@ const OTHERS: u64 = 128;
 #[derive(Debug, thiserror::Error)]
 #[error(
     "{devices} devices need about {needed} file descriptors and this process may open {allowed}; \
-     run at most {fitting} (--devices {fitting}), raise the hard limit (`ulimit -Hn`, or LimitNOFILE= in a \
-     service){advice}"
+     run at most {fitting} (--devices {fitting}), share them among several processes (--shard 1/{processes}, 2/{processes} and \
+     so on), raise the hard limit (`ulimit -Hn`, or LimitNOFILE= in a service){advice}"
 )]
 pub struct TooManyDevices {
     devices: u64,
     needed: u64,
     allowed: u64,
     fitting: u64,
+    processes: u64,
     advice: &'static str,
 }
 
@@ -38,7 +39,8 @@ pub(super) fn check(settings: &Settings, allowed: u64) -> Result<(), TooManyDevi
         return Ok(());
     }
     let fitting = (allowed.saturating_sub(OTHERS) / each).max(1);
-    Err(TooManyDevices { devices, needed, allowed, fitting, advice })
+    let processes = devices.div_ceil(fitting);
+    Err(TooManyDevices { devices, needed, allowed, fitting, processes, advice })
 }
 
 #[cfg(test)]
@@ -57,6 +59,7 @@ mod tests {
         assert!(check(&fleet("mqtt://broker"), 1_028).is_ok());
         let refused = check(&fleet("embedded"), 1_024).unwrap_err().to_string();
         assert!(refused.starts_with("900 devices need about 1928 file descriptors"), "{refused}");
+        assert!(refused.contains("--shard 1/3"), "{refused}");
         assert!(refused.contains("--devices 448") && refused.contains("--broker"), "{refused}");
     }
 }

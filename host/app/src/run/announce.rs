@@ -25,6 +25,12 @@ pub(super) fn announce(settings: &Settings, http: SocketAddr, broker: &BrokerUrl
     let whose = if embedded { "embedded, " } else { "" };
     to_stderr(format_args!("{strong}wasmote {version}{strong:#}: {groups}"));
     to_stderr(format_args!("  broker  {broker} ({whose}{mqtt}), topics under {}/", settings.topic_root));
+    if !settings.share.is_whole() {
+        let (devices, share) = (settings.devices(), settings.share);
+        to_stderr(format_args!(
+            "  share   {share}: {devices} of the fleet's devices, the others in other processes"
+        ));
+    }
     to_stderr(format_args!("  faults  {faults}"));
     to_stderr(format_args!("  seed    {seed} (draw the same again with --seed {seed})"));
     to_stderr(format_args!("  http    {url}   try: curl {url}/status"));

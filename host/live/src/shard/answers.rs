@@ -15,6 +15,7 @@ use wasmote_sim::time::Time;
 
 use super::Shard;
 use crate::fleet::Order;
+use crate::punctuality::Punctuality;
 use crate::status::{DeviceStatus, Totals};
 
 /// The last few latencies over a shard's devices, oldest first.
@@ -54,11 +55,16 @@ impl Shard {
     }
 
     pub(crate) fn totals(&mut self) -> ShardTotals {
-        let mut totals = Totals { connects: self.connects, ..Totals::default() };
+        let punctuality = self.punctuality.clone();
+        let mut totals = Totals { connects: self.connects, punctuality, ..Totals::default() };
         for slot in &self.slots {
             totals.count(&slot.device);
         }
         ShardTotals { totals, recent: self.recent.clone() }
+    }
+
+    pub(crate) fn punctuality(&mut self) -> Punctuality {
+        self.punctuality.clone()
     }
 
     /// Publish on a device's behalf. Says whether it runs.
@@ -163,6 +169,7 @@ impl Totals {
             *self.versions.entry(version.clone()).or_default() += devices;
         }
         self.connects += other.connects;
+        self.punctuality.add(&other.punctuality);
         self.add_refusals(other.refusals);
         for (key, (measure, devices)) in &other.measures {
             self.add_measure(key.clone(), measure, *devices);

@@ -172,6 +172,15 @@ fn metrics() -> Value {
         "traps": count(),
         "connects": maybe("integer", "Of the fleet; absent for one device"),
         "devices": counts(),
+        "schedule": {
+            "type": "object",
+            "description": "How late this host woke its devices; of the fleet",
+            "properties": {
+                "wakes": count(),
+                "mean_lateness_s": maybe("number", "Actual less scheduled time, in seconds"),
+                "overruns": {"type": "integer", "description": "More than 0.1 s late"},
+            },
+        },
         "behaviours": {"type": "object", "description": "What behaviours measure of themselves, by name"},
         "ledger_closes": {"type": "boolean", "description": "Whether every message is accounted for"},
         "uptime_s": seconds("Since the fleet began"),
