@@ -78,7 +78,12 @@ pub struct Group {
     pub limits: Arc<Limits>,
     /// Hosts that its devices may ask over HTTP.
     pub allow_hosts: Arc<[String]>,
+    /// Who is linked with whom, where a plan says it; else behaviours have to know.
+    pub links: Option<Arc<Links>>,
 }
+
+/// Devices by name, and the names of those that each is linked with.
+pub type Links = std::collections::BTreeMap<String, Vec<String>>;
 
 impl Settings {
     /// Devices of this process.

@@ -4,7 +4,9 @@
 //!
 //! * [`source`]: a plan is found and read. [`document`]: what it can say, with [`seeds`], [`range`]s and
 //!   [`threshold`]s; [`mod@path`]: setting one field of it. [`schema`]: the same for editors.
-//! * [`sweep`]: one plan becomes points. [`plan`]: points are checked, their [`script`]s with them.
+//! * [`topology`]: who is linked with whom.
+//! * [`sweep`]: one plan becomes points. [`plan`]: points are checked, their [`script`]s with them; a `rehearsal`
+//!   asks the behaviours themselves, and `blame` finds what was set wrong.
 //! * [`execute`]: points and seeds become runs, on all cores. [`run`]: one of them, on its [`stage`], where a
 //!   [`company`] of devices lives in a [`world`].
 //! * What is seen: the [`recorder`] looks on at every step; [`watched`] behaviours feed the [`account`],
@@ -18,6 +20,7 @@
 pub mod account;
 pub mod accounts;
 mod bits;
+mod blame;
 pub mod cells;
 pub mod company;
 pub mod document;
@@ -30,6 +33,7 @@ pub mod plan;
 pub mod progress;
 pub mod range;
 pub mod recorder;
+mod rehearsal;
 pub mod results;
 pub mod run;
 pub mod schema;
@@ -41,6 +45,7 @@ pub mod summary;
 pub mod sweep;
 pub mod tables;
 pub mod threshold;
+pub mod topology;
 pub mod verify;
 pub mod watched;
 pub mod world;

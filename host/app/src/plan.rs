@@ -1,5 +1,7 @@
 //! Settings become devices.
 
+mod wired;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -105,11 +107,17 @@ fn load(source: &Source, engine: &Engine) -> Result<Component, PlanError> {
 
 /// Makes the instances of a group.
 pub fn spawner(group: &Group, component: &Component) -> Arc<dyn Spawn> {
-    component.spawner(DeviceSettings {
+    let settings = DeviceSettings {
         config: Value::Object(group.config.clone()),
         limits: Arc::clone(&group.limits),
         allow_hosts: Arc::clone(&group.allow_hosts),
-    })
+    };
+    match &group.links {
+        None => component.spawner(settings),
+        Some(links) => {
+            Arc::new(wired::WiredSpawn { component: component.clone(), settings, links: Arc::clone(links) })
+        }
+    }
 }
 
 /// Add those devices of a group that belong to this process. `first` is the place of its first in the fleet.

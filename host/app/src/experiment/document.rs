@@ -27,6 +27,7 @@ use wasmote_sim::message::Qos;
 use super::range::{Quantity, SweepEntry};
 use super::seeds::Seeds;
 use super::threshold::ThresholdEntry;
+use super::topology::TopologyEntry;
 use crate::config::file::{FaultsEntry, GroupEntry};
 use crate::config::values::{Count, Keepalive, Length, MqttVersion, Switch, TopicRoot, from_text};
 
@@ -56,6 +57,9 @@ pub struct PlanDocument {
     /// Devices, at least one.
     #[serde(alias = "groups")]
     pub group: Vec<GroupEntry>,
+    /// Who is linked with whom, for behaviours that carry messages for each other.
+    #[serde(default)]
+    pub topology: Option<TopologyEntry>,
     /// Configuration of every behaviour, under that of the groups.
     #[serde(default)]
     pub config: Map<String, Value>,

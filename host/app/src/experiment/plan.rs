@@ -9,12 +9,15 @@ use wasmote_engine::Engine;
 use wasmote_sim::rng::Seed;
 use wasmote_sim::time::{Time, WallTime};
 
+use super::blame::blamed;
 use super::document::PlanDocument;
+use super::rehearsal::rehearse;
 use super::script::{Script, compile};
 use super::seeds::Seeds;
 use super::source::PlanSource;
 use super::sweep::{PointValues, at_point, combinations};
 use super::threshold::Part;
+use super::topology::Topology;
 use super::{ExperimentError, path};
 use crate::assignment::Assignments;
 use crate::config::Settings;
@@ -50,6 +53,8 @@ pub struct Point {
     pub settings: Settings,
     /// The calendar's time at the beginning of a run.
     pub epoch: WallTime,
+    /// Who is linked with whom, if the plan says it.
+    pub topology: Option<Topology>,
     /// What happens when.
     pub script: Script,
 }
@@ -94,11 +99,15 @@ impl Changes {
 impl Experiment {
     /// Check a plan and compile its behaviours.
     pub fn new(mut source: PlanSource, changes: &Changes, engine: &Engine) -> Result<Self, ExperimentError> {
+        let written = source.clone();
+        let blamed = |error, values: &PointValues| {
+            blamed(error, &written, changes, values, |plan| Point::new(plan, PointValues::new()).is_ok())
+        };
         for (field, value) in &changes.set {
             path::set(&mut source.value, field, value.clone())
                 .map_err(|problem| ExperimentError::invalid(format!("--set {field}"), problem))?;
         }
-        let mut document = source.document()?;
+        let mut document = source.document().map_err(|error| blamed(error, &PointValues::new()))?;
         if let Some(count) = changes.seeds {
             let base = document.seeds.0.first().copied().unwrap_or(1);
             document.seeds = Seeds::count(count, base);
@@ -106,10 +115,30 @@ impl Experiment {
         }
         let combinations = combinations(&document.sweep)
             .map_err(|problem| ExperimentError::invalid(format!("{}: sweep", source.shown), problem))?;
-        let points = combinations.into_iter().map(|values| Point::new(&source, values));
-        let points: Vec<Point> = points.collect::<Result<_, _>>()?;
+        let point =
+            |values: PointValues| Point::new(&source, values.clone()).map_err(|error| blamed(error, &values));
+        let points: Vec<Point> = combinations.into_iter().map(point).collect::<Result<_, _>>()?;
         let components = Components::load(points.iter().flat_map(Point::sources), engine)?;
         Ok(Self { source, document, points, components })
+    }
+
+    /// The same, and all behaviours have said that they take the configuration that they are given.
+    pub fn rehearsed(
+        source: PlanSource,
+        changes: &Changes,
+        engine: &Engine,
+    ) -> Result<Self, ExperimentError> {
+        let written = source.clone();
+        let experiment = Self::new(source, changes, engine)?;
+        let is_sound = |plan: &PlanSource| {
+            let point = Point::new(plan, PointValues::new());
+            point.and_then(|point| rehearse(&point, &Components::load(point.sources(), engine)?, "")).is_ok()
+        };
+        for point in &experiment.points {
+            rehearse(point, &experiment.components, &written.shown)
+                .map_err(|error| blamed(error, &written, changes, &point.values, is_sound))?;
+        }
+        Ok(experiment)
     }
 
     /// Every run, points before seeds.
@@ -150,12 +179,17 @@ impl Point {
         if document.group.is_empty() {
             return Err(invalid("group", "there is none; write at least one `[[group]]`".into()));
         }
-        let settings = resolve_file(file, &source.folder, &source.shown)?;
+        let mut settings = resolve_file(file, &source.folder, &source.shown)?;
+        let topology = Topology::of(&document, &settings)
+            .map_err(|(field, problem)| invalid(&format!("topology.{field}"), problem))?;
+        if let Some(topology) = &topology {
+            topology.wire(&mut settings, &document);
+        }
         let script = compile(&document, &settings, Path::new(&source.folder))
             .map_err(|(field, problem)| invalid(&field, problem))?;
         check_parts(&document, &settings, &script).map_err(|(field, problem)| invalid(&field, problem))?;
         let epoch = epoch(document.starts_at.as_deref()).map_err(|problem| invalid("starts_at", problem))?;
-        Ok(Self { values, document, settings, epoch, script })
+        Ok(Self { values, document, settings, epoch, topology, script })
     }
 
     fn sources(&self) -> impl Iterator<Item = &Source> {

@@ -16,7 +16,7 @@ use super::parts;
 use super::plan::Point;
 use super::progress::Progress;
 use super::recorder::{Eyes, Recorder};
-use super::results::write_atomically;
+use super::results::{pretty, write_atomically};
 use super::stage::{self, Stage};
 use super::summary::{Remains, Summary};
 use super::tables::{self, Row};
@@ -100,6 +100,9 @@ impl Setting<'_> {
             Ok::<_, ExperimentError>(Summary::new(self.point, self.seed, cells, remains))
         })?;
         write("outages.csv", tables::outages(&outages, &company.devices, end))?;
+        if let Some(topology) = &self.point.topology {
+            write("topology.json", pretty(&topology.json()))?;
+        }
         write("ledger.json", accounts::json(&accounts))?;
         write("summary.json", summary.json())?;
         Ok(summary)

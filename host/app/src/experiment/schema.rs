@@ -10,6 +10,7 @@ mod tests {
     use crate::experiment::document::{
         Add, Configure, Disconnect, Partition, PlanDocument, Publish, Ramp, TimelineEntry, Whom,
     };
+    use crate::experiment::topology::TopologyEntry;
     use serde::de::DeserializeOwned;
     use serde_json::{Value, json};
     use std::collections::BTreeSet;
@@ -39,6 +40,7 @@ mod tests {
         assert_eq!(listed("/$defs/group"), fields::<GroupEntry>());
         assert_eq!(listed("/$defs/timeline"), fields::<TimelineEntry>());
         assert_eq!(listed("/$defs/whom"), fields::<Whom>());
+        assert_eq!(listed("/properties/topology"), fields::<TopologyEntry>());
         let timeline = |field: &str| listed(&format!("/$defs/timeline/properties/{field}"));
         assert_eq!(timeline("ramp"), fields::<Ramp>());
         assert_eq!(timeline("disconnect"), fields::<Disconnect>());

@@ -115,10 +115,19 @@ impl FromStr for Threshold {
             "==" => Comparison::Equal,
             other => return Err(format!("`{other}` compares nothing; use <, <=, >, >= or ==")),
         };
-        let bound = bound.parse::<f64>().ok().filter(|bound| bound.is_finite());
-        let bound = bound.ok_or_else(|| format!("`{text}` does not end with a number"))?;
+        let bound = bound_of(bound).map_err(|hint| format!("`{text}` does not end with a number{hint}"))?;
         Ok(Self { text: words_of(&part, &words), part, metric, comparison, bound })
     }
+}
+
+/// A number; or what to write for a share or a time.
+fn bound_of(text: &str) -> Result<f64, String> {
+    let number = |text: &str| text.parse::<f64>().ok().filter(|number| number.is_finite());
+    number(text).ok_or_else(|| {
+        let percent = text.strip_suffix('%').and_then(number).map(|percent| percent / 100.0);
+        let seconds = || humantime::parse_duration(text).ok().map(|span| span.as_secs_f64());
+        percent.or_else(seconds).map(|meant| format!("; write {meant}")).unwrap_or_default()
+    })
 }
 
 fn words_of(part: &Part, words: &[&str]) -> String {
@@ -155,7 +164,11 @@ fn metric_of(name: &str, statistic: Option<&str>) -> Result<Metric, String> {
                 .ok_or_else(|| format!("there is no `latency_seconds {statistic}`; there are {known}"));
         }
         other => {
-            let hint = did_you_mean(other, METRICS);
+            let begun = METRICS.iter().find(|known| other.len() > 3 && known.starts_with(other));
+            let hint = match begun {
+                Some(known) => format!("; did you mean `{known}`?"),
+                None => did_you_mean(other, METRICS),
+            };
             return Err(format!("nothing is measured as `{other}`; there are {}{hint}", METRICS.join(", ")));
         }
     };
@@ -254,6 +267,9 @@ mod tests {
         assert!(problem("sent p50 < 1").contains("one number"));
         assert!(problem("sent ~ 1").contains("compares nothing"));
         assert!(problem("sent").contains("write it like"));
+        assert!(problem("delivery_ratio > 95%").ends_with("; write 0.95"));
+        assert!(problem("latency_seconds p95 < 500ms").ends_with("; write 0.5"));
+        assert!(problem("delivery > 0.9").ends_with("did you mean `delivery_ratio`?"));
         assert!(problem("west: sent > 1").contains("group NAME:"));
     }
 }

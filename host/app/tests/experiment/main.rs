@@ -8,4 +8,5 @@ mod reports;
 mod same;
 mod thresholds;
 mod timeline;
+mod topology;
 mod verified;

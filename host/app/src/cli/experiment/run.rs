@@ -72,7 +72,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     let changes = Changes::parse(&args.set, args.seeds).map_err(failure)?;
     let source = PlanSource::find(&args.plan).map_err(failure)?;
     let engine = Engine::new().map_err(Failure::failed)?;
-    let experiment = Experiment::new(source, &changes, &engine).map_err(failure)?;
+    let experiment = Experiment::rehearsed(source, &changes, &engine).map_err(failure)?;
     let mut results = Results::create(&args.out, &experiment, args.command()).map_err(failure)?;
     let workers = args.workers.map_or_else(cores, |workers| workers as usize);
     let totals = Totals { signals: Some(Signals::listen().map_err(Failure::failed)?), ..Totals::default() };

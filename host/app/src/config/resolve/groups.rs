@@ -80,6 +80,7 @@ fn only_group(args: &RunArgs, layer: &Layer<'_>) -> Result<Group, ConfigError> {
         faults: None,
         limits: limits(&file.limits, &Map::new(), &args.limit)?,
         allow_hosts: hosts(args, file, None),
+        links: None,
     })
 }
 
@@ -94,6 +95,7 @@ fn group(entry: &GroupEntry, index: usize, args: &RunArgs, layer: &Layer<'_>) ->
         faults: entry.faults.as_ref().map(|faults| layer.faults(faults)).transpose()?,
         limits: limits(&file.limits, &entry.limits, &args.limit)?,
         allow_hosts: hosts(args, file, entry.allow_hosts.as_ref()),
+        links: None,
     })
 }
 

@@ -1,0 +1,66 @@
+//! A topology that the plan gives, as behaviours find it.
+
+use serde_json::json;
+
+use crate::bench::{Bench, json};
+
+const PLAN: &str = r#"
+name = "wired"
+duration = "90s"
+warm_up = "30s"
+
+[topology]
+kind = "line"
+groups = ["far", "near"]
+
+[[group]]
+name = "near"
+behaviour = "routing"
+count = 2
+config = { sink = "near-0", data_interval = "2s" }
+
+[[group]]
+name = "far"
+behaviour = "routing"
+count = 2
+config = { sink = "near-0", data_interval = "2s" }
+
+[[group]]
+behaviour = "heartbeat"
+
+[[timeline]]
+at = "10s"
+add = { group = "near", count = 1 }
+"#;
+
+#[test]
+fn a_plan_wires_groups_with_each_other_and_those_who_join() {
+    let bench = Bench::with_plan(PLAN);
+    let folder = bench.run(&["plan.toml"], 0);
+    let topology = json(&folder.join("topology.json"));
+    // In the order in which the topology names the groups; the third of `near` joins later.
+    let links = json!([["far-0", "far-1"], ["far-1", "near-0"], ["near-0", "near-1"], ["near-1", "near-2"]]);
+    assert_eq!(topology["links"], links);
+    let end = &topology["nodes"][4];
+    assert_eq!((&end["device"], &end["x"]), (&json!("near-2"), &json!(1.0)));
+    let groups = json(&folder.join("summary.json"))["groups"].clone();
+    for group in ["near", "far"] {
+        assert!(groups[group]["delivered"].as_u64() > Some(50), "{groups:#}");
+    }
+    // What comes from the far end crosses the groups, hop by hop, to the sink.
+    let log = std::fs::read_to_string(folder.join("logs/near-0.log")).unwrap();
+    assert!(log.contains("of far-0 arrived over 2 hops"), "{log}");
+    assert!(log.contains("of near-2 arrived over 2 hops"), "{log}");
+}
+
+#[test]
+fn a_sweep_goes_over_shapes() {
+    let bench = Bench::with_plan(PLAN);
+    let sweep = r#"sweep={"topology.kind": ["star", "ring"]}"#;
+    let folder = bench.run(&["plan.toml", "--set", sweep, "--set", "timeline=[]"], 0);
+    let links = |run: &str| {
+        let topology = json(&folder.join("runs").join(run).join("topology.json"));
+        topology["links"].as_array().unwrap().len()
+    };
+    assert_eq!((links("001-kind=star-seed=1"), links("002-kind=ring-seed=1")), (3, 4));
+}
