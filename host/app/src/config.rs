@@ -59,6 +59,10 @@ pub struct Settings {
     pub log: LogFormat,
     /// Whether each message gets a line.
     pub log_messages: Switch,
+    /// Whether behaviours swap when their files change.
+    pub watch: bool,
+    /// How long canaries try another version of a behaviour before the others follow.
+    pub canary: Duration,
 }
 
 /// Devices with one behaviour.

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use wasmote_live::punctuality::Punctuality;
 use wasmote_live::status::{DeviceStatus, Totals};
+use wasmote_sim::behaviour::Version;
 use wasmote_sim::context::Refusals;
+use wasmote_sim::device::SwapCounts;
 use wasmote_sim::histogram::Histogram;
 use wasmote_sim::ledger::Ledger;
 use wasmote_sim::measures::Measure;
@@ -27,6 +29,12 @@ pub struct Snapshot {
     pub latency_samples: Vec<Duration>,
     /// How often behaviours trapped.
     pub traps: u64,
+    /// How often devices got another version of their behaviour, or did not.
+    pub swaps: SwapCounts,
+    /// Devices by the version that they run.
+    pub versions: BTreeMap<Version, u64>,
+    /// Updates of behaviours, by behaviour: those that went through, and those that came to nothing.
+    pub updates: BTreeMap<String, (u64, u64)>,
     /// What behaviours were refused.
     pub refusals: Refusals,
     /// What is only known of a fleet.
@@ -67,6 +75,9 @@ impl Snapshot {
             latency: status.latency,
             latency_samples: status.latency_samples,
             traps: status.traps,
+            swaps: status.swaps,
+            versions: BTreeMap::from([(status.version, 1)]),
+            updates: BTreeMap::new(),
             refusals: status.refusals,
             fleet: None,
             measures: measures.map(|(name, measure)| ((behaviour.clone(), name), (measure, 1))).collect(),
@@ -82,6 +93,9 @@ impl Snapshot {
             latency: totals.latency,
             latency_samples: totals.latency_samples,
             traps: totals.traps,
+            swaps: totals.swaps,
+            versions: totals.versions,
+            updates: BTreeMap::new(),
             refusals: totals.refusals,
             fleet: Some(FleetCounts {
                 devices: totals.devices,

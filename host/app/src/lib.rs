@@ -4,10 +4,12 @@
 //!
 //! * [`config`]: flags, environment, file and defaults become [`config::Settings`], checked before anything
 //!   is opened. It reads [`document`]s, which name the field that is wrong, finds behaviours by [`source`]
-//!   (with the [`builtins`]), sets single values by [`assignment`] and reads faults as a [`fault_set`].
+//!   (with the [`builtins`], and [`component_file`]s plain or packed), sets single values by [`assignment`] and reads faults as a [`fault_set`].
 //! * [`preflight`]: what this machine, or this fleet, would not bear.
 //! * [`plan`]: settings become the devices' blueprints.
 //! * [`run`]: build, bind, announce, start, wait, drain, sum up.
+//! * [`versions`]: what a running fleet's behaviours are, and how another version of one is rolled out;
+//!   [`watch`]: from a file that changes.
 //! * [`observer`]: what devices do, as log lines ([`logging`]) and as events.
 //! * [`server`]: the HTTP API, one resource a file; [`exposition`]: metrics as JSON and as text.
 //! * [`report`]: a results folder as a page with plots, and folders side by side.
@@ -20,6 +22,7 @@
 pub mod assignment;
 pub mod builtins;
 pub mod cli;
+pub mod component_file;
 pub mod config;
 pub mod document;
 pub mod exit;
@@ -35,3 +38,5 @@ pub mod report;
 pub mod run;
 pub mod server;
 pub mod source;
+pub mod versions;
+pub mod watch;

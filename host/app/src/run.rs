@@ -5,6 +5,7 @@ mod bottleneck;
 pub mod signals;
 mod totals;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -27,6 +28,9 @@ use crate::observer::Observer;
 use crate::plan::{Plan, PlanError};
 use crate::preflight::{self, TooManyDevices};
 use crate::server::{self, Api, Facts};
+use crate::source::Source;
+use crate::versions::Versions;
+use crate::watch;
 use signals::Signals;
 
 /// How long the log may take to say what happened last.
@@ -82,7 +86,7 @@ pub fn run(settings: &Settings, signals: Signals) -> Result<Exit, RunError> {
 }
 
 async fn bring_up(settings: &Settings, mut signals: Signals) -> Result<Exit, RunError> {
-    let plan = tokio::select! {
+    let (plan, engine) = tokio::select! {
         plan = plan(settings.clone()) => plan?,
         () = signals.first() => return Ok(stopped_before_it_began(settings)),
     };
@@ -97,7 +101,7 @@ async fn bring_up(settings: &Settings, mut signals: Signals) -> Result<Exit, Run
     announce::announce(settings, http, &broker_url, broker.is_some());
 
     let Plan { devices, behaviours } = plan;
-    let facts = Facts::new(settings, show_broker(&broker_url), behaviours);
+    let facts = Facts::new(settings, show_broker(&broker_url));
     let (fleet, happenings) = Fleet::start_watched(FleetSpec {
         devices,
         broker: broker_url,
@@ -107,7 +111,12 @@ async fn bring_up(settings: &Settings, mut signals: Signals) -> Result<Exit, Run
     let observer = Observer { messages: settings.logs_messages(), format: settings.log };
     let (end_of_log, ended) = oneshot::channel::<()>();
     let log = tokio::spawn(observer.watch(happenings, async { drop(ended.await) }));
-    let api = Arc::new(Api::new(fleet.clone(), facts));
+    let groups = settings.groups.clone();
+    let versions = Arc::new(Versions::new(fleet.clone(), engine, groups, behaviours, settings.canary));
+    if settings.watch {
+        tokio::spawn(watch::watch(watched(settings), Arc::clone(&versions)));
+    }
+    let api = Arc::new(Api::new(fleet.clone(), facts, versions));
     tokio::spawn(server::serve(listener, api));
     tokio::spawn(bottleneck::watch(fleet.clone()));
 
@@ -124,9 +133,22 @@ async fn bring_up(settings: &Settings, mut signals: Signals) -> Result<Exit, Run
 }
 
 /// To compile takes a while, in which signals are heard.
-async fn plan(settings: Settings) -> Result<Plan, RunError> {
-    let made = spawn_blocking(move || Ok(Plan::new(&settings, &Engine::new()?)?)).await;
+async fn plan(settings: Settings) -> Result<(Plan, Engine), RunError> {
+    let make = move || {
+        let engine = Engine::new()?;
+        Ok((Plan::new(&settings, &engine)?, engine))
+    };
+    let made = spawn_blocking(make).await;
     made.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+}
+
+/// Where behaviours come from, each place once.
+fn watched(settings: &Settings) -> Vec<Source> {
+    let sources: BTreeSet<Source> = settings.groups.iter().map(|group| group.behaviour.clone()).collect();
+    if sources.iter().all(|source| matches!(source, Source::Builtin(_))) {
+        tracing::warn!("--watch has nothing to watch: the behaviours are built in; name a file or a folder");
+    }
+    sources.into_iter().collect()
 }
 
 fn stopped_before_it_began(settings: &Settings) -> Exit {

@@ -41,10 +41,10 @@ use wasmote_sim::device_id::Identity;
 use wasmote_sim::limits::Limits;
 use wasmote_sim::rng::Seed;
 
-use crate::cli::behaviours::Card;
 use crate::config::Settings;
 use crate::fault_set::FaultSet;
 use crate::nearest::did_you_mean;
+use crate::versions::Versions;
 use endpoint::Endpoint;
 use error::ApiError;
 use faults::book::FaultBook;
@@ -69,8 +69,6 @@ pub struct Facts {
     pub faults: FaultSet,
     /// The groups by name.
     pub groups: BTreeMap<String, GroupFacts>,
-    /// The behaviours.
-    pub behaviours: Vec<Card>,
 }
 
 /// What the API knows of a group.
@@ -88,7 +86,7 @@ pub struct GroupFacts {
 
 impl Facts {
     /// Of a run with these settings.
-    pub fn new(settings: &Settings, broker: String, behaviours: Vec<Card>) -> Self {
+    pub fn new(settings: &Settings, broker: String) -> Self {
         let group = |group: &crate::config::Group| {
             let facts = GroupFacts {
                 behaviour: group.behaviour.name(),
@@ -104,7 +102,6 @@ impl Facts {
             topic_root: Arc::clone(&settings.topic_root),
             faults: settings.faults.clone(),
             groups: settings.groups.iter().map(group).collect(),
-            behaviours,
         }
     }
 }
@@ -117,24 +114,27 @@ pub struct Api {
     pub facts: Facts,
     /// The faults in force.
     pub faults: Arc<Mutex<FaultBook>>,
+    /// The behaviours and their versions.
+    pub versions: Arc<Versions>,
     journal: Arc<dyn Journal>,
 }
 
 impl Api {
     /// For a fleet that nobody else changes.
-    pub fn new(fleet: Fleet, facts: Facts) -> Self {
+    pub fn new(fleet: Fleet, facts: Facts, versions: Arc<Versions>) -> Self {
         let faults = Arc::new(Mutex::new(FaultBook::new(&facts)));
-        Self::recorded(fleet, facts, faults, Arc::new(()))
+        Self::recorded(fleet, facts, versions, faults, Arc::new(()))
     }
 
     /// For a fleet whose faults others change too, with a record of what users do.
     pub fn recorded(
         fleet: Fleet,
         facts: Facts,
+        versions: Arc<Versions>,
         faults: Arc<Mutex<FaultBook>>,
         journal: Arc<dyn Journal>,
     ) -> Self {
-        Self { fleet, facts, faults, journal }
+        Self { fleet, facts, faults, versions, journal }
     }
 
     /// How long the fleet has been up, which is also the time on the run's clock.

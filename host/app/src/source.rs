@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use wasmote_sim::device_id::is_name;
 
 use crate::builtins;
+use crate::component_file::{self, Unpacked};
 use crate::nearest::did_you_mean;
 
 /// A behaviour that was found.
@@ -51,10 +52,21 @@ pub enum SourceError {
         /// What it said.
         problem: io::Error,
     },
+    /// The file is too large, or packed and damaged.
+    #[error("cannot take `{}`: {problem}", path.display())]
+    Unpacked {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: Unpacked,
+    },
 }
 
-/// The file that stands for a folder with several.
-const PREFERRED: &str = "behaviour.wasm";
+/// The files of which one stands for a folder with several.
+const PREFERRED: [&str; 2] = ["behaviour.wasm", "behaviour.wasm.gz"];
+
+/// How the names of components end, plain and packed.
+const ENDINGS: [&str; 2] = [".wasm", ".wasm.gz"];
 
 impl Source {
     /// Find what a name or a path stands for; paths are relative to `folder`.
@@ -76,7 +88,7 @@ impl Source {
 
     fn in_folder(folder: &Path) -> Result<Self, SourceError> {
         let files = components_in(folder)?;
-        let preferred = files.iter().find(|file| file.ends_with(PREFERRED));
+        let preferred = files.iter().find(|file| PREFERRED.iter().any(|name| file.ends_with(name)));
         match (preferred, files.as_slice()) {
             (Some(file), _) | (None, [file]) => Ok(Self::File(file.clone())),
             (None, []) => Err(SourceError::Empty(folder.into())),
@@ -92,7 +104,10 @@ impl Source {
         match self {
             Self::Builtin(name) => name.clone(),
             Self::File(path) => {
-                let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+                let file = path.file_name().unwrap_or_default().to_string_lossy();
+                let stem = ENDINGS.iter().find_map(|ending| file.strip_suffix(ending));
+                let stem =
+                    stem.map_or_else(|| path.file_stem().unwrap_or_default().to_string_lossy(), Into::into);
                 let legal = |c: char| if is_name(c.encode_utf8(&mut [0; 4])) { c } else { '-' };
                 let name: String = stem.chars().map(legal).take(64).collect();
                 if name.is_empty() { "behaviour".into() } else { name }
@@ -108,13 +123,14 @@ impl Source {
         }
     }
 
-    /// The component's bytes.
+    /// The component's bytes, unpacked.
     pub fn read(&self) -> Result<Vec<u8>, SourceError> {
         match self {
             Self::Builtin(name) => Ok(builtins::find(name).map(|it| it.bytes.to_vec()).unwrap_or_default()),
-            Self::File(path) => {
-                std::fs::read(path).map_err(|problem| SourceError::Unreadable { path: path.clone(), problem })
-            }
+            Self::File(path) => component_file::read(path).map_err(|problem| match problem {
+                Unpacked::Unreadable(problem) => SourceError::Unreadable { path: path.clone(), problem },
+                problem => SourceError::Unpacked { path: path.clone(), problem },
+            }),
         }
     }
 }
@@ -134,8 +150,9 @@ pub fn components_in(folder: &Path) -> Result<Vec<PathBuf>, SourceError> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
-        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
-        if !hidden && path.extension().is_some_and(|extension| extension == "wasm") && path.is_file() {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let fits = !name.starts_with('.') && ENDINGS.iter().any(|ending| name.ends_with(ending));
+        if fits && path.is_file() {
             files.push(path);
         }
     }
@@ -172,6 +189,7 @@ mod tests {
         let odd = folder(&["my device.wasm"]);
         let source = Source::find("my device.wasm", odd.path()).unwrap();
         assert_eq!(source.name(), "my-device");
+        assert_eq!(Source::find(".", folder(&["lamp.wasm.gz"]).path()).unwrap().name(), "lamp");
         assert_eq!(source.read().unwrap(), b"\0asm");
     }
 

@@ -1,5 +1,7 @@
 //! The handle on a running fleet. It is cheap to clone; every call goes to the shard that owns the device.
 
+mod swap;
+
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -24,6 +26,7 @@ use crate::shard::{Common, Job, Place, Recent, Shard};
 use crate::spec::FleetSpec;
 use crate::status::{DeviceStatus, Happening, Totals};
 use crate::witness::Witness;
+pub use swap::{Rolled, Rollout, RolloutError};
 
 /// How long a device has to answer, and a busy shard to get round to it.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -348,8 +351,13 @@ impl Fleet {
 
     fn find(&self, id: &str) -> Result<(usize, usize), AskError> {
         let at = self.position(id).ok_or_else(|| AskError::UnknownDevice(id.into()))?;
+        Ok(self.place(at))
+    }
+
+    /// The shard of the device at a position, and where it is there.
+    fn place(&self, position: usize) -> (usize, usize) {
         let shards = self.0.shards.len();
-        Ok((at % shards, at / shards))
+        (position % shards, position / shards)
     }
 
     fn find_open(&self, id: &str) -> Result<(usize, usize), AskError> {

@@ -7,12 +7,13 @@
 //! * `agenda`: the deadlines of all its devices.
 //! * `slot`: a device with its connection and what is known about both.
 //! * `carry_out`: what becomes of a device's actions.
-//! * `answers`: what it tells of itself.
+//! * `answers`: what it tells of itself. `swaps`: other versions of behaviours.
 
 mod agenda;
 mod answers;
 mod carry_out;
 mod slot;
+mod swaps;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -37,6 +38,7 @@ use crate::witness::Witness;
 use agenda::Agenda;
 pub(crate) use answers::Recent;
 use slot::Slot;
+pub(crate) use swaps::Stand;
 
 /// Something to do with a shard, from the fleet's handle.
 pub(crate) type Job = Box<dyn FnOnce(&mut Shard) + Send>;

@@ -256,7 +256,7 @@ impl Device {
     }
 
     /// Whether its behaviour runs and does not hang.
-    fn is_awake(&self) -> bool {
+    pub fn is_awake(&self) -> bool {
         self.is_running() && !self.injector.hangs()
     }
 

@@ -50,7 +50,7 @@ pub struct Card {
 
 impl Card {
     /// What was found in a behaviour.
-    pub fn new(source: &Source, inspection: Inspection) -> Self {
+    pub fn new(source: impl ToString, inspection: Inspection) -> Self {
         let Inspection { name, size_bytes, sha256, imports, exports } = inspection;
         Self { name, source: source.to_string(), size_bytes, sha256, imports, exports }
     }

@@ -236,6 +236,31 @@ pub struct RunArgs {
     )]
     pub drain: Option<Length>,
 
+    /// Swap devices over to another version when the behaviour's file changes, with their connections up
+    #[arg(
+        long,
+        env = "WASMOTE_WATCH",
+        value_name = "true|false",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        help_heading = "Run",
+        hide_env_values = true
+    )]
+    pub watch: Option<bool>,
+
+    /// How long one device of each group tries another version before the others follow; 0s for none
+    /// [default: 10s]
+    #[arg(
+        long,
+        env = "WASMOTE_CANARY",
+        allow_hyphen_values = true,
+        value_name = "TIME",
+        help_heading = "Run",
+        hide_env_values = true
+    )]
+    pub canary: Option<Length>,
+
     /// Where the HTTP API listens; port 0 takes a free one [default: 127.0.0.1:5000]
     #[arg(
         long,

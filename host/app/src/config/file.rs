@@ -101,6 +101,11 @@ pub struct FileConfig {
     pub log: Option<LogFormat>,
     /// See the flag of this name.
     pub log_messages: Option<Switch>,
+    /// See the flag of this name.
+    pub watch: Option<bool>,
+    /// See the flag of this name.
+    #[serde(deserialize_with = "from_text")]
+    pub canary: Option<Length>,
 }
 
 /// A group of devices with one behaviour.

@@ -31,6 +31,7 @@ struct Layer<'a> {
     name: String,
 }
 const DRAIN: Duration = Duration::from_secs(5);
+const CANARY: Duration = Duration::from_secs(10);
 
 /// Put a run together.
 pub fn resolve(args: RunArgs) -> Result<Settings, ConfigError> {
@@ -74,6 +75,8 @@ fn put_together(args: &RunArgs, layer: &Layer<'_>) -> Result<Settings, ConfigErr
         share: share(args, file, &groups)?,
         log: args.log.or(file.log).unwrap_or_default(),
         log_messages: args.log_messages.or(file.log_messages).unwrap_or_default(),
+        watch: args.watch.or(file.watch).unwrap_or_default(),
+        canary: args.canary.or(file.canary).map_or(CANARY, |Length(length)| length),
         groups,
         broker,
         faults,

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use wasmote_sim::device::SwapCounts;
 use wasmote_sim::ledger::FaultCounts;
 use wasmote_sim::measures::Measure;
 
@@ -31,6 +32,9 @@ pub struct Metrics {
     waiting: Waiting,
     faults: BTreeMap<String, Fault>,
     traps: u64,
+    swaps: Swaps,
+    /// Devices by behaviour and the beginning of the hash of what they run.
+    versions: BTreeMap<String, BTreeMap<String, u64>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     connects: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -48,6 +52,14 @@ struct Refused {
     publish_rate: u64,
     publish_invalid: u64,
     log_rate: u64,
+}
+
+/// Devices that were to get another version of their behaviour.
+#[derive(Clone, Debug, Serialize)]
+struct Swaps {
+    done: u64,
+    refused: u64,
+    undone: u64,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -132,6 +144,8 @@ impl Metrics {
             waiting: Waiting { out: snapshot.waiting.0, r#in: snapshot.waiting.1 },
             faults: ledger.faults().map(|(id, counts)| (id.to_string(), Fault::new(counts))).collect(),
             traps: snapshot.traps,
+            swaps: Swaps::new(snapshot.swaps),
+            versions: by_version(snapshot),
             connects: fleet.as_ref().map(|fleet| fleet.connects),
             devices: fleet.as_ref().map(Devices::new),
             schedule: fleet.as_ref().map(|fleet| Schedule::new(&fleet.punctuality)),
@@ -162,6 +176,21 @@ impl Devices {
         let &FleetCounts { devices, running, connected, silent, failed, .. } = fleet;
         Self { total: devices, running, connected, silent, failed }
     }
+}
+
+impl Swaps {
+    fn new(SwapCounts { done, refused, undone }: SwapCounts) -> Self {
+        Self { done, refused, undone }
+    }
+}
+
+fn by_version(snapshot: &Snapshot) -> BTreeMap<String, BTreeMap<String, u64>> {
+    let mut all: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
+    for (version, devices) in &snapshot.versions {
+        let behaviour = all.entry(version.name.to_string()).or_default();
+        *behaviour.entry(version.short().to_owned()).or_default() += devices;
+    }
+    all
 }
 
 fn by_behaviour(snapshot: &Snapshot) -> BTreeMap<String, BTreeMap<String, Value>> {

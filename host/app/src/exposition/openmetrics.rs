@@ -19,6 +19,7 @@ pub fn write(snapshot: &Snapshot, form: Form) -> String {
     faults(snapshot, &mut out);
     refusals(snapshot, &mut out);
     devices(snapshot, &mut out);
+    versions(snapshot, &mut out);
     behaviours(snapshot, &mut out);
     out.finish()
 }
@@ -115,6 +116,25 @@ fn devices(snapshot: &Snapshot, out: &mut Writer) {
         "Wakes more than 0.1 s late: this host is too busy.",
     );
     out.value(&[], fleet.punctuality.overruns);
+}
+
+/// What runs where, by the beginning of the component's hash: a device's name is no label.
+fn versions(snapshot: &Snapshot, out: &mut Writer) {
+    out.family("wasmote_behaviour_info", Kind::Gauge, "Devices that run a version of a behaviour.");
+    for (version, devices) in &snapshot.versions {
+        out.value(&[("behaviour", &version.name), ("version", version.short())], *devices);
+    }
+    let help = "Devices that were to get another version, by what became of it.";
+    out.family("wasmote_behaviour_swaps", Kind::Counter, help);
+    out.value(&[("outcome", "done")], snapshot.swaps.done);
+    out.value(&[("outcome", "refused")], snapshot.swaps.refused);
+    out.value(&[("outcome", "undone")], snapshot.swaps.undone);
+    let help = "Updates of behaviours that went through, and that came to nothing.";
+    out.family("wasmote_behaviour_updates", Kind::Counter, help);
+    for (behaviour, (done, refused)) in &snapshot.updates {
+        out.value(&[("behaviour", behaviour), ("outcome", "done")], *done);
+        out.value(&[("behaviour", behaviour), ("outcome", "refused")], *refused);
+    }
 }
 
 /// Two behaviours may use one name; then they share a family, unless they mean different kinds by it.

@@ -1,5 +1,6 @@
 //! One row of the API: a method, a path, who answers, and how the OpenAPI document describes it.
 
+use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
 use axum::routing::{self, MethodRouter};
 use serde_json::{Map, Value, json};
@@ -36,6 +37,11 @@ impl Endpoint {
         Self { summary, ..self }
     }
 
+    /// Take larger bodies than others do.
+    pub fn takes(self, bytes: usize) -> Self {
+        Self { handler: self.handler.layer(DefaultBodyLimit::max(bytes)), ..self }
+    }
+
     /// A parameter in the query.
     pub fn query(mut self, name: &str, schema: Value, description: &str) -> Self {
         self.parameters
@@ -47,6 +53,13 @@ impl Endpoint {
     pub fn reads(mut self, types: &[&str], schema: &str) -> Self {
         let content: Map<_, _> =
             types.iter().map(|it| ((*it).to_owned(), json!({"schema": named(schema)}))).collect();
+        self.body = Some(json!({"required": true, "content": content}));
+        self
+    }
+
+    /// That it reads bytes, by content type.
+    pub fn reads_bytes(mut self, types: &[&str]) -> Self {
+        let content: Map<_, _> = types.iter().map(|it| ((*it).to_owned(), json!({}))).collect();
         self.body = Some(json!({"required": true, "content": content}));
         self
     }

@@ -19,6 +19,7 @@ use super::error::ApiError;
 use super::extract::Params;
 use crate::nearest::did_you_mean;
 use crate::observer::told::{KINDS, Record, kind_of};
+use crate::versions::record::{Outcome, Told};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -53,19 +54,34 @@ async fn events(
     Params(filter): Params<Filter>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
     let wanted = Wanted::check(&filter, &api)?;
+    let wanted = Arc::new(wanted);
+    let updates = BroadcastStream::new(api.versions.watch());
+    let wanted_updates = Arc::clone(&wanted);
+    let updates = updates.filter_map(move |item| match item {
+        Ok(told) => wanted_updates.includes_update(&told).then(|| Ok(update_event(&told))),
+        Err(lagged) => Some(Ok(lagged_event(&lagged))),
+    });
     let stream = BroadcastStream::new(api.fleet.watch());
     let events = stream.filter_map(move |item| match item {
         Ok(happening) => wanted.includes(&happening).then(|| Ok(event(&happening))),
-        Err(BroadcastStreamRecvError::Lagged(missed)) => {
-            Some(Ok(Event::default().event("lagged").data(json!({"missed": missed}).to_string())))
-        }
+        Err(lagged) => Some(Ok(lagged_event(&lagged))),
     });
+    // The fleet's events end the stream when the fleet ends.
+    let events = events.merge(updates);
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(BEAT)))
 }
 
 fn event(happening: &Happening) -> Event {
     let data = serde_json::to_string(&Record::of(happening)).unwrap_or_default();
     Event::default().event(kind_of(&happening.notice)).data(data)
+}
+
+fn update_event(told: &Told) -> Event {
+    Event::default().event(told.kind).data(serde_json::to_string(told).unwrap_or_default())
+}
+
+fn lagged_event(BroadcastStreamRecvError::Lagged(missed): &BroadcastStreamRecvError) -> Event {
+    Event::default().event("lagged").data(json!({"missed": missed}).to_string())
 }
 
 impl Wanted {
@@ -81,6 +97,15 @@ impl Wanted {
         (self.kinds.is_empty() || self.kinds.contains(&kind_of(&happening.notice)))
             && (self.devices.is_empty() || self.devices.iter().any(|wanted| wanted == device))
     }
+
+    /// An update is no device's.
+    fn includes_update(&self, told: &Told) -> bool {
+        self.devices.is_empty() && (self.kinds.is_empty() || self.kinds.contains(&told.kind))
+    }
+}
+
+fn every_kind() -> Vec<&'static str> {
+    KINDS.into_iter().chain(Outcome::KINDS).collect()
 }
 
 fn names(list: Option<&str>) -> impl Iterator<Item = &str> {
@@ -88,9 +113,10 @@ fn names(list: Option<&str>) -> impl Iterator<Item = &str> {
 }
 
 fn known_kind(name: &str) -> Result<&'static str, ApiError> {
-    KINDS.into_iter().find(|kind| *kind == name).ok_or_else(|| {
-        let hint = did_you_mean(name, KINDS);
-        ApiError::bad("kind", format!("there is no such kind; known are {}{hint}", KINDS.join(", ")))
+    let known = every_kind();
+    known.iter().find(|kind| **kind == name).copied().ok_or_else(|| {
+        let hint = did_you_mean(name, known.iter().copied());
+        ApiError::bad("kind", format!("there is no such kind; known are {}{hint}", known.join(", ")))
             .found(name)
     })
 }

@@ -96,6 +96,13 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        Self::within(BODY_LIMIT, request, state).await
+    }
+}
+
+impl Body {
+    /// Read a body whose router allows so many bytes.
+    pub async fn within<S: Send + Sync>(limit: usize, request: Request, state: &S) -> Result<Self, ApiError> {
         let content_type = content_type(request.headers());
         let late = |_| {
             let problem = format!("the body was not there within {} s", PATIENCE.as_secs());
@@ -106,7 +113,7 @@ impl<S: Send + Sync> FromRequest<S> for Body {
             StatusCode::PAYLOAD_TOO_LARGE => ApiError::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "body",
-                format!("the body exceeds {BODY_LIMIT} bytes"),
+                format!("the body exceeds {limit} bytes"),
             ),
             status => ApiError::new(status, "body", rejection.body_text()),
         })?;

@@ -18,6 +18,8 @@ pub enum Edit {
     Publish(usize, Message),
     /// A device's behaviour was asked for something that may have changed it.
     Ask(usize, HttpRequest),
+    /// All devices of a behaviour, by its name, have another version of it, by the SHA-256 of its component.
+    Swap(String, String),
 }
 
 /// Keeps a record of what users change.

@@ -35,7 +35,11 @@ async fn metrics(
 ) -> Result<Response, ApiError> {
     let snapshot = match scope.device(&api)? {
         Some(id) => Snapshot::of_device(api.fleet.status(&id).await?, api.uptime()),
-        None => Snapshot::of_fleet(api.fleet.totals().await?, api.uptime()),
+        None => {
+            let updates = api.versions.all().into_iter();
+            let updates = updates.map(|it| (it.card.name, (it.updated, it.refused))).collect();
+            Snapshot { updates, ..Snapshot::of_fleet(api.fleet.totals().await?, api.uptime()) }
+        }
     };
     let accepted: Vec<_> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
     let form = negotiate(&accepted.join(","));

@@ -21,6 +21,8 @@ pub struct DeviceView {
     device: String,
     group: String,
     behaviour: String,
+    /// SHA-256 of the component that it runs, or starts with next.
+    behaviour_version: String,
     state: State,
     why: Option<String>,
     uptime_s: Option<f64>,
@@ -39,6 +41,7 @@ impl DeviceView {
             device: status.identity.id.to_string(),
             group: status.identity.group.to_string(),
             behaviour: status.behaviour.clone(),
+            behaviour_version: status.version.sha256.to_string(),
             state,
             why,
             uptime_s: status.uptime.map(|uptime| uptime.as_millis() as f64 / 1_000.0),

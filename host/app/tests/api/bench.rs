@@ -8,10 +8,13 @@ use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use serde_json::Value;
 use tower::ServiceExt;
+use wasmote::cli::behaviours::Card;
 use wasmote::config::args::RunArgs;
 use wasmote::config::resolve::resolve;
 use wasmote::config::values::Count;
 use wasmote::server::{Api, Facts, router};
+use wasmote::versions::Versions;
+use wasmote_engine::Engine;
 use wasmote_live::fleet::Fleet;
 use wasmote_live::spec::{BrokerUrl, FleetSpec};
 use wasmote_sim::behaviour::{Behaviour, Spawn, Trap};
@@ -37,6 +40,18 @@ impl Spawn for Echo {
 
     fn name(&self) -> &str {
         "heartbeat"
+    }
+}
+
+/// What the API is told that the devices run.
+fn card() -> Card {
+    Card {
+        name: "heartbeat".into(),
+        source: "built-in".into(),
+        size_bytes: 1,
+        sha256: "a".repeat(64),
+        imports: Vec::new(),
+        exports: Vec::new(),
     }
 }
 
@@ -91,8 +106,11 @@ impl Bench {
         while fleet.totals().await.unwrap().running < u64::from(devices) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        let facts = Facts::new(&settings, "mqtt://127.0.0.1:9".into(), Vec::new());
-        Self(router(Arc::new(Api::new(fleet, facts))))
+        let facts = Facts::new(&settings, "mqtt://127.0.0.1:9".into());
+        let engine = Engine::new().expect("this machine runs WebAssembly");
+        let groups = settings.groups.clone();
+        let versions = Versions::new(fleet.clone(), engine, groups, vec![card()], Duration::from_secs(1));
+        Self(router(Arc::new(Api::new(fleet, facts, Arc::new(versions)))))
     }
 
     pub async fn ask(&self, request: Request<Body>) -> Answer {

@@ -11,3 +11,4 @@ mod lifecycle;
 mod lines;
 mod mosquitto;
 mod silence;
+mod swaps;

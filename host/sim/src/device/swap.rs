@@ -109,6 +109,8 @@ impl SwapCounts {
 #[derive(Default)]
 pub(super) struct Swaps {
     counts: SwapCounts,
+    /// Why the last one came to nothing.
+    problem: Option<String>,
     trial: Option<Trial>,
     /// Waits for a hang to end.
     waiting: Option<Upgrade>,
@@ -131,6 +133,16 @@ impl Device {
     /// The version of its behaviour: the one that runs, or that starts next.
     pub fn version(&self) -> Version {
         self.blueprint.spawn.version()
+    }
+
+    /// What makes the instances of its behaviour.
+    pub fn spawn(&self) -> &Arc<dyn Spawn> {
+        &self.blueprint.spawn
+    }
+
+    /// Why the last swap came to nothing; none if it did not.
+    pub fn swap_problem(&self) -> Option<&str> {
+        self.swaps.problem.as_deref()
     }
 
     /// How often it got another version, or did not.
@@ -158,6 +170,7 @@ impl Device {
         }
         if let Err(refusal) = self.hand_over_to(upgrade, &change, now, actions) {
             self.swaps.counts.refused += 1;
+            self.swaps.problem = Some(refusal.to_string());
             actions.push(Action::Notice(Notice::SwapRefused(change, refusal.clone())));
             // Whoever trapped in its snapshot cannot go on; whoever only declined can.
             if let SwapRefusal::Snapshot(trap) = refusal
@@ -196,6 +209,7 @@ impl Device {
 
     fn replace(&mut self, spawn: Arc<dyn Spawn>, change: Change, actions: &mut Vec<Action>) {
         self.blueprint.spawn = spawn;
+        self.swaps.problem = None;
         self.swaps.counts.done += 1;
         actions.push(Action::Notice(Notice::Swapped(change)));
     }
@@ -224,6 +238,7 @@ impl Device {
         self.behaviour = Some(behaviour);
         let old = std::mem::replace(&mut self.blueprint.spawn, Arc::clone(&upgrade.spawn));
         self.swaps.trial = Some(Trial { old, saved, until: now.run + upgrade.trial });
+        self.swaps.problem = None;
         self.swaps.counts.done += 1;
         actions.push(Action::Notice(Notice::Swapped(change.clone())));
         self.carry_out_what_is_new(effects, subscriptions, now, actions);
@@ -309,6 +324,7 @@ impl Device {
         let change = Change { from: self.version(), to: trial.old.version() };
         self.blueprint.spawn = Arc::clone(&trial.old);
         self.swaps.counts.undone += 1;
+        self.swaps.problem = Some(trap.to_string());
         let held = self.context.as_ref().map(|context| context.subscriptions().clone()).unwrap_or_default();
         let successor = self.succeed(&trial.old, &trial.saved, now, actions);
         actions.push(Action::Notice(Notice::SwapUndone(change, trap.clone())));

@@ -6,7 +6,8 @@ use wasmote_sim::faults::document::Kind;
 pub(super) fn all() -> Value {
     json!({
         "Accepted": accepted(),
-        "Behaviours": behaviours(),
+        "Behaviour": behaviour(),
+        "Behaviours": list(named("Behaviour")),
         "Device": device(),
         "DevicePage": device_page(),
         "DeviceStatus": device_status(),
@@ -19,6 +20,7 @@ pub(super) fn all() -> Value {
         "Order": object(json!({"device": text(), "order": {"enum": ["start", "stop", "crash"]}})),
         "Publication": publication(),
         "State": {"enum": ["connected", "offline", "silent", "crashed", "stopped", "failed"]},
+        "Update": update(),
         "Status": {"oneOf": [named("DeviceStatus"), named("FleetStatus")]},
     })
 }
@@ -88,8 +90,17 @@ fn accepted() -> Value {
     }))
 }
 
-fn behaviours() -> Value {
-    list(object(json!({
+fn version() -> Value {
+    json!({"type": "string", "description": "SHA-256 of the component that it runs, or starts with next"})
+}
+
+fn time() -> Value {
+    json!({"type": "number", "description": "Seconds since 1970"})
+}
+
+fn behaviour() -> Value {
+    let version = object(json!({"sha256": text(), "source": text(), "since": time(), "devices": count()}));
+    object(json!({
         "name": text(),
         "source": {"type": "string", "description": "built-in, or the file"},
         "size_bytes": count(),
@@ -98,7 +109,25 @@ fn behaviours() -> Value {
         "exports": list(text()),
         "devices": count(),
         "groups": list(text()),
-    })))
+        "versions": {"type": "array", "items": version, "description": "The latest first"},
+        "updates": object(json!({"done": count(), "refused": count()})),
+        "last_refusal": object(json!({"source": text(), "reason": text(), "ts": time()})),
+    }))
+}
+
+fn update() -> Value {
+    object(json!({
+        "behaviour": text(),
+        "sha256": text(),
+        "replaced": {"type": "string", "description": "SHA-256 of the version before"},
+        "changed": {"type": "boolean", "description": "False if all devices had this version already"},
+        "canaries": list(text()),
+        "swapped": count(),
+        "waiting": count(),
+        "refused": count(),
+        "gained_imports": list(text()),
+        "dropped_imports": list(text()),
+    }))
 }
 
 fn active_fault() -> Value {
@@ -110,6 +139,7 @@ fn device_status() -> Value {
         "device": text(),
         "group": text(),
         "behaviour": text(),
+        "behaviour_version": version(),
         "state": named("State"),
         "why": maybe("string", "Why it is not connected"),
         "uptime_s": maybe("number", "Seconds since its behaviour started; null when it does not run"),
@@ -142,6 +172,7 @@ fn device_page() -> Value {
         "device": text(),
         "group": text(),
         "behaviour": text(),
+        "behaviour_version": version(),
         "state": named("State"),
         "why": maybe("string", "Why it is not connected"),
         "uptime_s": maybe("number", "Seconds since its behaviour started"),
@@ -170,6 +201,10 @@ fn metrics() -> Value {
         "waiting": object(json!({"out": count(), "in": count()})),
         "faults": {"type": "object", "additionalProperties": counts()},
         "traps": count(),
+        "swaps": {"type": "object", "additionalProperties": count(), "description": "Devices that got another \
+            version, kept the old one, or went back to it"},
+        "versions": {"type": "object", "additionalProperties": counts(), "description": "Devices by behaviour and \
+            the beginning of the SHA-256 of what they run"},
         "connects": maybe("integer", "Of the fleet; absent for one device"),
         "devices": counts(),
         "schedule": {

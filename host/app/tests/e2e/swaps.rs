@@ -1,0 +1,286 @@
+//! Another version of a behaviour for a fleet that is connected to a real Mosquitto.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+use crate::fleet::Fleet;
+use crate::guests;
+use crate::lines::{Lines, PATIENCE};
+use crate::mosquitto::{Mosquitto, Subscriber};
+
+/// A folder as the kubelet mounts a ConfigMap: what is in it leads through `..data`, which is swapped by rename.
+struct ConfigMap {
+    folder: TempDir,
+    versions: u32,
+}
+
+impl ConfigMap {
+    const FILE: &str = "behaviour.wasm";
+
+    fn new(component: &[u8]) -> Self {
+        let mut map = Self { folder: tempfile::tempdir().expect("a folder"), versions: 0 };
+        map.update(component);
+        symlink(format!("..data/{}", Self::FILE), map.path().join(Self::FILE)).expect("a link");
+        map
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn update(&mut self, component: &[u8]) {
+        self.versions += 1;
+        let version = format!("..2026_01_01_00_00_0{}", self.versions);
+        fs::create_dir(self.path().join(&version)).expect("a folder");
+        fs::write(self.path().join(&version).join(Self::FILE), component).expect("a file");
+        let (new, data) = (self.path().join("..data_tmp"), self.path().join("..data"));
+        symlink(&version, &new).expect("a link");
+        let before = fs::read_link(&data).ok();
+        fs::rename(&new, &data).expect("it replaces the other");
+        if let Some(before) = before {
+            fs::remove_dir_all(self.path().join(before)).expect("it was there");
+        }
+    }
+}
+
+fn built(name: &str) -> Vec<u8> {
+    let path: PathBuf = guests::repository().join("behaviours/built").join(name).with_extension("wasm");
+    fs::read(path).expect("`make behaviours` has built it")
+}
+
+/// The same component with a section that says nothing: another version that does the same.
+fn rebuilt(component: &[u8], mark: &str) -> Vec<u8> {
+    let name = "mark";
+    let length = 1 + name.len() + mark.len();
+    assert!(length < 128, "one byte of LEB128");
+    let head = [0, length as u8, name.len() as u8];
+    [component, &head, name.as_bytes(), mark.as_bytes()].concat()
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    use std::io::Write;
+    let mut child = std::process::Command::new("gzip")
+        .arg("-c")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("gzip is there");
+    child.stdin.take().expect("a pipe").write_all(bytes).expect("it reads");
+    child.wait_with_output().expect("it packs").stdout
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A component of another world.
+fn foreigner() -> Vec<u8> {
+    let module = wat::parse_str("(module (func (export \"hello\")))").expect("a module");
+    guests::encode(module, "package test:guest; world guest { export hello: func(); }")
+}
+
+/// Devices that run this version of the only behaviour.
+fn on_version(fleet: &Fleet, sha256: &str) -> u64 {
+    let behaviours = fleet.get("/behaviours");
+    let versions = behaviours[0]["versions"].as_array().expect("versions").clone();
+    let this = versions.iter().find(|version| version["sha256"] == sha256);
+    this.and_then(|version| version["devices"].as_u64()).unwrap_or(0)
+}
+
+/// The devices' own sequence numbers, as an outside subscriber saw them.
+fn numbers(outside: &Subscriber) -> BTreeMap<String, Vec<u64>> {
+    let mut numbers: BTreeMap<String, Vec<u64>> = BTreeMap::new();
+    for (topic, payload) in outside.wait(0, "/heartbeat", PATIENCE) {
+        let beat: Value = serde_json::from_str(&payload).expect("JSON");
+        numbers.entry(topic).or_default().push(beat["seq"].as_u64().expect("a number"));
+    }
+    numbers
+}
+
+fn assert_consecutive(numbers: &BTreeMap<String, Vec<u64>>, devices: usize) {
+    assert_eq!(numbers.len(), devices);
+    for (topic, numbers) in numbers {
+        let gap = numbers.windows(2).find(|pair| pair[1] != pair[0] + 1);
+        assert!(gap.is_none(), "{topic}: {gap:?} in {numbers:?}");
+    }
+}
+
+/// Events as curl hears them.
+struct Events(std::process::Child, Lines);
+
+impl Events {
+    fn of(fleet: &Fleet, kinds: &str) -> Self {
+        let url = format!("{}/events?kind={kinds}", fleet.http);
+        let mut curl = std::process::Command::new("curl")
+            .args(["-sN", "--max-time", "120", &url])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("curl is installed");
+        let lines = Lines::of(curl.stdout.take().expect("a pipe"));
+        Self(curl, lines)
+    }
+}
+
+impl Drop for Events {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A fleet whose behaviour comes from a ConfigMap, with all that its broker and its watchers hear.
+struct Scene {
+    devices: usize,
+    map: ConfigMap,
+    broker: Mosquitto,
+    beats: Subscriber,
+    states: Subscriber,
+    fleet: Fleet,
+    events: Events,
+}
+
+impl Scene {
+    fn new(devices: usize, component: &[u8]) -> Self {
+        let map = ConfigMap::new(component);
+        let broker = Mosquitto::start();
+        let beats = broker.subscribe("wasmote/+/heartbeat");
+        let states = broker.subscribe("wasmote/+/state");
+        let (folder, count, url) = (map.path().display().to_string(), devices.to_string(), broker.url());
+        let mut args =
+            vec![folder.as_str(), "--watch", "--canary", "2s", "--devices", &count, "--broker", &url];
+        args.extend(["--faults", "none", "--log-messages", "off"]);
+        args.extend(["--device-config", "interval=500ms", "--device-config", "peers=1"]);
+        args.extend(["--device-config", "qos=1"]);
+        let fleet = Fleet::run(&args).ready();
+        let events = Events::of(&fleet, "updated,update_refused,swapped,swap_undone");
+        beats.wait(3 * devices, "/heartbeat", PATIENCE);
+        Self { devices, map, broker, beats, states, fleet, events }
+    }
+
+    /// Connections that the broker has taken from devices.
+    fn connections(&self) -> usize {
+        self.broker.log.count(|line| line.contains("New client connected") && line.contains("as behaviour-"))
+    }
+
+    fn hear_more_beats(&self) {
+        let heard = self.beats.lines.count(|_| true);
+        self.beats.wait(heard + 3 * self.devices, "/heartbeat", PATIENCE);
+    }
+
+    /// Nobody has lost a session, a will was never published, and no number is missing or there twice.
+    fn assert_undisturbed(&self) {
+        assert_eq!(self.connections(), self.devices, "each device has connected once");
+        let gone = self.broker.log.count(|line| line.contains("Client behaviour-"));
+        assert_eq!(gone, 0, "the broker speaks of no client that went");
+        assert_eq!(self.states.lines.count(|line| line.ends_with("offline")), 0);
+        assert_consecutive(&numbers(&self.beats), self.devices);
+    }
+}
+
+#[test]
+fn a_kubelet_update_under_a_hundred_devices_costs_no_session_and_no_number() {
+    let old = built("heartbeat");
+    let new = rebuilt(&old, "second");
+    let mut scene = Scene::new(100, &old);
+    assert_eq!(on_version(&scene.fleet, &sha256(&old)), 100);
+    scene.map.update(&new);
+    scene.fleet.until("all run the new version", PATIENCE, |fleet| on_version(fleet, &sha256(&new)) == 100);
+    scene.hear_more_beats();
+    scene.assert_undisturbed();
+
+    assert_eq!(scene.fleet.get("/devices/behaviour-77")["behaviour_version"], sha256(&new));
+    let (_, text) = scene.fleet.curl(&["-H", "Accept: text/plain"], "/metrics");
+    let info =
+        |component: &[u8]| format!("behaviour=\"behaviour\",version=\"{}\"}}", &sha256(component)[..12]);
+    assert!(text.contains(&format!("wasmote_behaviour_info{{{} 100", info(&new))), "{text}");
+    assert!(!text.contains(&info(&old)), "{text}");
+    assert!(text.contains("wasmote_behaviour_swaps_total{outcome=\"done\"} 100"), "{text}");
+    scene.fleet.stderr.wait_for("on 100 devices, first on behaviour-0");
+    scene.events.1.wait_for("event: updated");
+    assert_eq!(scene.events.1.count(|line| line == "event: swapped"), 100);
+}
+
+#[test]
+fn a_broken_update_leaves_the_old_version_running_and_says_so() {
+    let old = built("heartbeat");
+    let mut scene = Scene::new(20, &old);
+    let broken: [(&str, Vec<u8>, &str); 4] = [
+        ("garbage", b"\x00garbage, of which nobody knows what it was meant to be".to_vec(), "no WebAssembly"),
+        ("of another world", foreigner(), "does not export `wasmote:device/behaviour@0.1.0`"),
+        ("one that traps", guests::trapper().component(), "the canary `behaviour-0` failed: trapped"),
+        ("packed and cut short", gzip(&old)[..5_000].to_vec(), "cannot be unpacked"),
+    ];
+    for (number, (what, component, why)) in broken.iter().enumerate() {
+        scene.map.update(component);
+        let line =
+            scene.fleet.stderr.wait(number + 1, PATIENCE, |line| line.contains("runs on, as the update"));
+        assert!(line[number].contains(why), "{what}: {}", line[number]);
+        let told = |fleet: &Fleet| fleet.get("/behaviours")[0]["last_refusal"]["reason"].clone();
+        let reason = told(&scene.fleet);
+        assert!(reason.as_str().is_some_and(|reason| reason.contains(why)), "{what}: {reason}");
+        scene.events.1.wait(number + 1, PATIENCE, |line| line == "event: update_refused");
+    }
+    scene.hear_more_beats();
+    scene.assert_undisturbed();
+    assert_eq!(on_version(&scene.fleet, &sha256(&old)), 20);
+    let (_, text) = scene.fleet.curl(&["-H", "Accept: text/plain"], "/metrics");
+    let counted = "wasmote_behaviour_updates_total{behaviour=\"behaviour\",outcome=\"refused\"} 4";
+    assert!(text.contains(counted), "{text}");
+    assert!(text.contains("wasmote_behaviour_swaps_total{outcome=\"undone\"} 1"), "{text}");
+
+    // It is no dead end: what is mended is taken.
+    let mended = rebuilt(&old, "mended");
+    scene.map.update(&gzip(&mended));
+    scene.fleet.until("all run what was mended", PATIENCE, |fleet| on_version(fleet, &sha256(&mended)) == 20);
+    scene.hear_more_beats();
+    scene.assert_undisturbed();
+}
+
+#[test]
+fn a_component_is_put_over_http() {
+    let broker = Mosquitto::start();
+    let folder = tempfile::tempdir().expect("a folder");
+    let args = ["--devices", "3", "--broker", &broker.url(), "--faults", "none", "--canary", "1s"];
+    let fleet = Fleet::run(&args).ready();
+    let put = |name: &str, bytes: &[u8]| {
+        let file = folder.path().join("body");
+        fs::write(&file, bytes).expect("a file");
+        let body = format!("@{}", file.display());
+        let (status, text) =
+            fleet.curl(&["-X", "PUT", "--data-binary", &body], &format!("/behaviours/{name}"));
+        (status, serde_json::from_str::<Value>(&text).expect("JSON"))
+    };
+    let new = rebuilt(&built("heartbeat"), "over HTTP");
+    let (status, answer) = put("heartbeat", &gzip(&new));
+    assert_eq!((status, &answer["swapped"], &answer["changed"]), (200, &3.into(), &true.into()), "{answer}");
+    assert_eq!(answer["sha256"], sha256(&new));
+    assert_eq!(answer["canaries"][0], "heartbeat-0");
+    let (status, answer) = put("heartbeat", &new);
+    assert_eq!((status, &answer["swapped"], &answer["changed"]), (200, &0.into(), &false.into()), "{answer}");
+    for (name, bytes, status, words) in [
+        ("hartbeat", &new[..], 404, "did you mean `heartbeat`?"),
+        ("heartbeat", b"", 400, "--data-binary"),
+        ("heartbeat", b"garbage", 422, "no WebAssembly"),
+        ("heartbeat", &foreigner(), 422, "built for another world"),
+        ("heartbeat", &guests::well_behaved().core_module(), 422, "core WebAssembly module"),
+    ] {
+        let (found, answer) = put(name, bytes);
+        assert_eq!(found, status, "{answer}");
+        let message = answer["error"]["message"].as_str().expect("a message");
+        assert!(message.contains(words), "{message}");
+    }
+    let shown = fleet.get("/behaviours/heartbeat");
+    assert_eq!(shown["versions"][0]["source"], "http");
+    assert_eq!(shown["versions"][1]["source"], "built-in");
+    assert_eq!(shown["updates"]["refused"], 3, "{shown}");
+    let connected =
+        broker.log.count(|line| line.contains("New client connected") && line.contains("as heartbeat-"));
+    assert_eq!(connected, 3, "nobody has connected anew");
+}
