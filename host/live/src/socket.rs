@@ -1,27 +1,67 @@
 //! The TCP connection under the MQTT library, with a second hand on it.
 //!
 //! The library owns the connection and drops it together with its state. The second hand is for what it
-//! has no word for: to see whether the peer has closed while nobody read, and to let the peer close first
+//! has no word for: to see whether the peer has closed while nobody read; to let the peer close first
 //! at the end, because closing a socket with unread data resets the connection and may take the last
-//! messages with it.
+//! messages with it; and to let faults of the byte stream come over it.
+//!
+//! * `rough`: a socket in a weather that is not calm.
+
+mod rough;
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use futures::FutureExt;
+use futures::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
+use wasmote_sim::faults::byte_stream::{Blow, Weather};
+use wasmote_sim::faults::{Direction, Directions, FaultId};
+
+use rough::Rough;
 
 /// The library's hand.
 #[derive(Debug)]
-pub(crate) struct Socket(Arc<TcpStream>);
+pub(crate) struct Socket {
+    stream: Arc<TcpStream>,
+    line: Line,
+    /// Whether a byte has left.
+    has_spoken: bool,
+    /// What there is to remember since the weather was not calm.
+    rough: Option<Box<Rough>>,
+}
 
-/// The second hand.
+/// The second hand. It outlives the connections that are made with it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Line(Arc<Mutex<Option<Arc<TcpStream>>>>);
+pub(crate) struct Line(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// Whether there is more to a read or a write than the socket. Looked at without the lock.
+    is_rough: AtomicBool,
+    state: Mutex<State>,
+    reader: AtomicWaker,
+    writer: AtomicWaker,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    stream: Option<Arc<TcpStream>>,
+    weather: Weather,
+    /// What has struck the present connection, and in whose name.
+    blow: Option<(Blow, FaultId)>,
+}
+
+impl State {
+    fn leads_nowhere(&self, direction: Direction) -> bool {
+        matches!(&self.blow, Some((Blow::HalfOpen(directions), _)) if directions.include(direction))
+    }
+}
 
 impl Line {
     /// Connect, and keep a hand on the connection.
@@ -30,12 +70,55 @@ impl Line {
         // Without it, small messages wait for acknowledgements of earlier ones, which distorts latency.
         stream.set_nodelay(true)?;
         let stream = Arc::new(stream);
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&stream));
-        Ok(Socket(stream))
+        self.change(|state| {
+            state.stream = Some(Arc::clone(&stream));
+            state.blow = None;
+        });
+        Ok(Socket { stream, line: self, has_spoken: false, rough: None })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Change what holds, and have whoever reads or writes look at it.
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.state();
+        change(&mut state);
+        let is_rough = !state.weather.is_calm() || state.blow.is_some();
+        self.0.is_rough.store(is_rough, Ordering::Release);
+        drop(state);
+        self.0.reader.wake();
+        self.0.writer.wake();
+    }
+
+    fn is_rough(&self) -> bool {
+        self.0.is_rough.load(Ordering::Acquire)
+    }
+
+    /// What the line does with bytes from now on.
+    pub(crate) fn set_weather(&self, weather: Weather) {
+        self.change(|state| state.weather = weather);
+    }
+
+    /// Strike the present connection, if there is one.
+    pub(crate) fn strike(&self, blow: Blow, fault: FaultId) {
+        self.change(|state| {
+            if state.stream.is_none() {
+                return;
+            }
+            state.blow = match (state.blow.take(), blow) {
+                (Some((Blow::Reset, by)), _) => Some((Blow::Reset, by)),
+                (Some((Blow::HalfOpen(old), _)), Blow::HalfOpen(new)) if old != new => {
+                    Some((Blow::HalfOpen(Directions::Both), fault))
+                }
+                _ => Some((blow, fault)),
+            };
+        });
     }
 
     fn stream(&self) -> Option<Arc<TcpStream>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.state().stream.clone()
     }
 
     /// Whether the peer has ended its side, as far as the kernel knows.
@@ -49,7 +132,7 @@ impl Line {
 
     /// Let go. The connection closes when the library has let go too.
     pub(crate) fn release(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.state().stream.take();
     }
 
     /// After the library has let go: read what still comes until the peer closes, then let go.
@@ -73,26 +156,48 @@ async fn read_to_end(stream: &TcpStream) {
     }
 }
 
+impl Socket {
+    /// The library's hand and what is rough about it, if anything is or was.
+    fn rough(&mut self) -> Option<(&TcpStream, &Line, &mut Rough)> {
+        if self.rough.is_none() && self.line.is_rough() {
+            self.rough = Some(Box::default());
+        }
+        Some((&self.stream, &self.line, self.rough.as_deref_mut()?))
+    }
+}
+
 impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        loop {
-            ready!(self.0.poll_read_ready(cx))?;
-            match self.0.try_read_buf(buf) {
-                Ok(_) => return Poll::Ready(Ok(())),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(error)),
-            }
+        let this = self.get_mut();
+        // Before the weather is looked at, so that no change of it goes by unseen.
+        this.line.0.reader.register(cx.waker());
+        match this.rough() {
+            Some((stream, line, rough)) => rough.poll_read(stream, line, cx, buf),
+            None => poll_read(&this.stream, cx, buf),
+        }
+    }
+}
+
+fn poll_read(stream: &TcpStream, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    loop {
+        ready!(stream.poll_read_ready(cx))?;
+        match stream.try_read_buf(buf) {
+            Ok(_) => return Poll::Ready(Ok(())),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Poll::Ready(Err(error)),
         }
     }
 }
 
 impl AsyncWrite for Socket {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(self.0.poll_write_ready(cx))?;
-            match self.0.try_write(buf) {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                outcome => return Poll::Ready(outcome),
+        let this = self.get_mut();
+        this.line.0.writer.register(cx.waker());
+        match this.rough() {
+            Some((stream, line, rough)) => rough.poll_write(stream, line, cx, buf),
+            None => {
+                this.has_spoken = true;
+                poll_write(&this.stream, cx, buf)
             }
         }
     }
@@ -104,5 +209,23 @@ impl AsyncWrite for Socket {
     /// The library never shuts one side down; the connection closes when both hands let go.
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
+    }
+}
+
+fn poll_write(stream: &TcpStream, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    loop {
+        ready!(stream.poll_write_ready(cx))?;
+        match stream.try_write(buf) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            outcome => return Poll::Ready(outcome),
+        }
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if let Some(rough) = self.rough.take() {
+            rough.end(&self.stream, &self.line, self.has_spoken);
+        }
     }
 }

@@ -9,6 +9,7 @@ use crate::context::LogLevel;
 use crate::device::{Change, SwapRefusal};
 use crate::event::{StartCause, StopReason};
 use crate::faults::FaultId;
+use crate::faults::byte_stream::{Blow, Weather};
 use crate::http::{HttpRequest, HttpResponse};
 use crate::message::{Message, Qos, Will};
 use crate::time::Time;
@@ -26,6 +27,12 @@ pub enum Action {
     Silence,
     /// Turn the loop again. Answer with `Resumed` or `Disconnected` if the connection was up.
     Resume,
+    /// From now on the device's line does this with bytes, those of later connections too.
+    Weather(Weather),
+    /// Strike the present connection, if there is one, in the name of this fault. A connection that is reset
+    /// answers with `Disconnected`; of messages at QoS 0 that are lost with it, those that are known are told
+    /// of with `Swallowed`.
+    Strike(Blow, FaultId),
     /// Hand a message to the connection.
     Publish(Message),
     /// Ask the broker for messages.

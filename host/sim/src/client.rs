@@ -66,6 +66,8 @@ pub struct Client {
     pong_due: Option<Time>,
     /// That ping tells whether the broker still has the connection after a silence.
     probing: bool,
+    /// Why the connection is gone, which a silent client has yet to hear.
+    broken: Option<String>,
     unread: VecDeque<Reply>,
     outgoing: Outgoing,
     incoming: Incoming,
@@ -97,6 +99,7 @@ impl Client {
             keep_alive: options.keep_alive,
             pong_due: None,
             probing: false,
+            broken: None,
             unread: VecDeque::new(),
             outgoing: Outgoing::new(options.queued),
             incoming: Incoming::default(),
@@ -153,6 +156,11 @@ impl Client {
     fn give_up(&mut self, reason: &str, now: Time, out: &mut Outbox) {
         self.send(Request::Lost, now, out);
         self.lost(reason.to_owned(), now, out);
+    }
+
+    /// Its present connection, if it has one or tries to.
+    pub fn link(&self) -> Option<LinkId> {
+        (self.stage != Stage::Down).then_some(self.link)
     }
 
     /// Begin a new connection. One that there still is ends without a farewell.
@@ -223,6 +231,7 @@ impl Client {
         self.stage = Stage::Down;
         self.pong_due = None;
         self.probing = false;
+        self.broken = None;
         let unread = std::mem::take(&mut self.unread).into_iter();
         out.lost += unread.filter(|reply| matches!(reply, Reply::Publish(_))).count() as u64;
         if self.options.session_expiry == 0 {

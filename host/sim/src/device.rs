@@ -30,8 +30,9 @@ use crate::context::{Context, Effect, Protocol, Refusals};
 use crate::device_id::Identity;
 use crate::event::{Event, StopReason};
 use crate::faults::battery::Use;
+use crate::faults::byte_stream::Weather;
 use crate::faults::injector::Injector;
-use crate::faults::{ActiveFault, Direction, Fault};
+use crate::faults::{ActiveFault, Direction, Fault, FaultId};
 use crate::histogram::Histogram;
 use crate::http::{HttpFailure, HttpRequest, HttpResponse};
 use crate::ledger::Ledger;
@@ -85,6 +86,8 @@ pub enum Input {
     Refused(Message),
     /// The connection broke before a message at QoS 1 or 2 was acknowledged, and its session is gone.
     Returned(Message),
+    /// A message at QoS 0 was on its way this way when a fault of its line took it.
+    Swallowed(Direction, Message, FaultId),
     /// A user publishes on the device's behalf. It goes through the faults like the device's own.
     Publish(Message),
     /// Somebody asks the device over HTTP. The ticket comes back with the answer.
@@ -123,6 +126,8 @@ pub struct Device {
     context: Option<Context>,
     link: Link,
     injector: Injector,
+    /// As the driver was told.
+    weather: Weather,
     schedule: Schedule<Parcel>,
     ledger: Ledger,
     sequence: u64,
@@ -149,6 +154,7 @@ impl Device {
             link: Link::new(seed.stream(&identity.id, "reconnect"), limits.queued_messages),
             power: Power::new(seed.stream(&identity.id, "restart")),
             injector: Injector::new(faults, identity, *seed, now, &mut ledger),
+            weather: Weather::default(),
             behaviour: None,
             swaps: Swaps::default(),
             schedule: Schedule::default(),
@@ -278,6 +284,9 @@ impl Device {
             Input::Delivered(message) => self.deliver(message, now, actions),
             Input::Refused(message) => self.refused(&message, actions),
             Input::Returned(message) => self.returned(message, actions),
+            Input::Swallowed(direction, message, fault) => {
+                self.swallowed(direction, &message, fault, actions)
+            }
             Input::Publish(message) => self.originate(message, now, actions),
             Input::HttpRequest(ticket, request) => self.http_request(ticket, request, now, actions),
             Input::HttpReply(id, reply) => self.http_reply(id, reply, now, actions),

@@ -8,15 +8,17 @@
 //! | plane | kinds |
 //! |---|---|
 //! | message | [`delay`], [`loss`], [`duplicate`], [`corrupt`], [`reorder`], [`bandwidth`], [`partition`] |
+//! | byte stream | `stall`, `reset`, `throttle`, `half_open` (all in [`byte_stream`], obeyed by [`line`](crate::line)) |
 //! | device | `silence`, `hang`, `crash`, `disconnect` (all in [`outage`]), [`clock`], [`battery`] |
 //!
-//! What happens to the broker is its driver's to arrange. There are no faults of the byte stream below MQTT.
+//! What happens to the broker is its driver's to arrange.
 //!
 //! To add a model: a file with its parameters and its `judge`, a variant of [`Model`], and its fields in
 //! the document.
 
 pub mod bandwidth;
 pub mod battery;
+pub mod byte_stream;
 pub mod clock;
 pub mod corrupt;
 pub mod delay;
@@ -111,6 +113,14 @@ pub enum Model {
     Bandwidth(bandwidth::Bandwidth),
     /// Devices cannot reach each other, or the broker.
     Partition(partition::Partition),
+    /// The bytes of the connection stand still.
+    Stall(byte_stream::Stall),
+    /// The connection ends at once, and what is under way with it.
+    Reset(outage::Trials),
+    /// The bytes of the connection are slow.
+    Throttle(byte_stream::Throttle),
+    /// The bytes of the connection lead nowhere, and nobody is told.
+    HalfOpen(byte_stream::HalfOpen),
     /// The device's MQTT loop stands still; the broker has to find out.
     Silence(outage::Trials),
     /// The device's behaviour stands still, and its MQTT loop with it.
@@ -136,6 +146,10 @@ impl Model {
             Self::Reorder(_) => "reorder",
             Self::Bandwidth(_) => "bandwidth",
             Self::Partition(_) => "partition",
+            Self::Stall(_) => "stall",
+            Self::Reset(_) => "reset",
+            Self::Throttle(_) => "throttle",
+            Self::HalfOpen(_) => "half_open",
             Self::Silence(_) => "silence",
             Self::Hang(_) => "hang",
             Self::Crash(..) => "crash",
@@ -161,10 +175,14 @@ impl Model {
     /// When and how often it holds, for those that come and go.
     pub fn trials(&self) -> Option<&outage::Trials> {
         match self {
-            Self::Silence(trials)
+            Self::Reset(trials)
+            | Self::Silence(trials)
             | Self::Hang(trials)
             | Self::Crash(trials, _)
             | Self::Disconnect(trials) => Some(trials),
+            Self::Stall(stall) => Some(&stall.trials),
+            Self::HalfOpen(half_open) => Some(&half_open.trials),
+            Self::Throttle(throttle) => throttle.trials.as_ref(),
             Self::Partition(partition) => partition.trials.as_ref(),
             _ => None,
         }

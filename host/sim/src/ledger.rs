@@ -13,14 +13,14 @@ pub struct Ledger {
     pub generated: u64,
     /// Handed to the MQTT connection.
     pub sent: u64,
-    /// Came back from the connection: it was full, or broke before an acknowledgement. What comes back
-    /// waits to be sent again, or is counted as refused or lost.
+    /// Came back from the connection: it was full, broke before an acknowledgement, or led nowhere. What
+    /// comes back waits to be sent again, or is counted as refused, as lost, or as dropped by a fault.
     pub returned: u64,
     /// QoS 0 messages that met a connection that was down, as MQTT does not keep those.
     pub lost_offline: u64,
     /// Messages that found their queue full: the device's own, or that of its client.
     pub refused_full: u64,
-    /// Delivered by the broker.
+    /// Delivered by the broker, with those that its line is known to have taken.
     pub arrived: u64,
     /// Given to the behaviour.
     pub received: u64,
@@ -130,10 +130,10 @@ impl Ledger {
         }
     }
 
-    /// Enter a message that an outage took on its way out.
-    pub(crate) fn dropped_by(&mut self, id: &FaultId) {
+    /// Enter a message that an outage took.
+    pub(crate) fn dropped_by(&mut self, id: &FaultId, direction: Direction) {
         let slot = self.slot(id);
-        self.faults[slot].1.dropped_out += 1;
+        self.enter(slot, direction, &Verdict::Drop);
     }
 
     pub(crate) fn outage_began(&mut self, id: &FaultId) {

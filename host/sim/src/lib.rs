@@ -10,6 +10,7 @@
 //! * What became of its messages: [`ledger`].
 //! * Where its messages go: [`broker`], turned by virtual time and by live runs alike.
 //! * How they get there: [`client`], a device's side of its MQTT session.
+//! * What carries bytes, or does not: [`line`].
 //! * What turns all of it without a clock: [`virtual_time`].
 //! * What all of it stands on: [`time`], [`rng`], [`device_id`], [`schedule`].
 //!
@@ -32,6 +33,7 @@ pub mod histogram;
 pub mod http;
 pub mod ledger;
 pub mod limits;
+pub mod line;
 pub mod measures;
 pub mod message;
 pub mod rng;

@@ -6,6 +6,7 @@
 //! [`client`](crate::client) that connects it.
 //!
 //! * `agenda` and `deadlines`: what happens next.
+//! * `network`: the lines that packets go over, and what their faults make of it.
 //! * [`observer`]: looking on, and the names of what is seen. [`counts`]: how much happened.
 //! * [`options`]: the world's constants.
 
@@ -13,6 +14,7 @@ mod agenda;
 pub mod counts;
 mod deadlines;
 pub mod digest;
+mod network;
 pub mod observer;
 pub mod options;
 
@@ -23,9 +25,11 @@ use crate::action::Action;
 use crate::broker::packet::{Reply, Request};
 use crate::broker::{Broker, Replies};
 use crate::client::{Client, Outbox};
-use crate::context::SHORTEST_TIMER;
+use crate::context::{Protocol, SHORTEST_TIMER};
 use crate::device::{Blueprint, Device, Input, Now};
+use crate::faults::Direction;
 use crate::http::HttpFailure;
+use crate::line::Line;
 use crate::message::Message;
 use crate::time::Time;
 use agenda::{Agenda, Due};
@@ -53,6 +57,9 @@ pub struct VirtualTime<O = ()> {
 struct Seat {
     device: Device,
     client: Client,
+    protocol: Protocol,
+    /// The line, once there was a fault of it. A line without one is nothing but its latency.
+    line: Option<Box<Line>>,
 }
 
 /// What is under way.
@@ -95,7 +102,9 @@ impl<O: Observer> VirtualTime<O> {
         let link = LinkId { device: index, attempt: 0 };
         let client_id = blueprint.identity.id.as_str().into();
         let client = Client::new(link, client_id, blueprint.protocol, Arc::clone(&self.options.client));
-        self.seats.push(Seat { device: Device::new(blueprint, self.now), client });
+        let protocol = blueprint.protocol;
+        let device = Device::new(blueprint, self.now);
+        self.seats.push(Seat { device, client, protocol, line: None });
         self.set_alarm(index);
         index
     }
@@ -177,6 +186,7 @@ impl<O: Observer> VirtualTime<O> {
     }
 
     fn wake_device(&mut self, index: DeviceIndex) {
+        self.let_through(index);
         let seat = &mut self.seats[index.0 as usize];
         seat.client.wake(self.now, &mut self.outbox);
         if seat.device.next_deadline().is_some_and(|due| due <= self.now) {
@@ -186,6 +196,9 @@ impl<O: Observer> VirtualTime<O> {
     }
 
     fn arrive_up(&mut self, link: LinkId, request: Request) {
+        if !matches!(request, Request::Lost) && self.was_reset(Direction::Out, link, &request) {
+            return;
+        }
         self.counts.up += 1;
         self.see(&Step::Up(link, &request));
         if self.broker.is_connected(link) || matches!(request, Request::Connect(_)) {
@@ -198,6 +211,9 @@ impl<O: Observer> VirtualTime<O> {
     }
 
     fn arrive_down(&mut self, link: LinkId, reply: Reply) {
+        if self.was_reset(Direction::In, link, &reply) {
+            return;
+        }
         self.counts.down += 1;
         self.see(&Step::Down(link, &reply));
         let seat = &mut self.seats[link.device.0 as usize];
@@ -207,30 +223,40 @@ impl<O: Observer> VirtualTime<O> {
 
     /// Send on what the broker has to say, and remember when it wants to be woken.
     fn after_broker(&mut self) {
-        for (link, reply) in self.replies.drain(..) {
-            self.agenda.send(PACKETS, self.now, Parcel::Down(link, reply));
+        let mut replies = std::mem::take(&mut self.replies);
+        for (link, reply) in replies.drain(..) {
+            self.send_down(link, reply);
         }
+        self.replies = replies;
         self.agenda.set_deadline(BROKER, self.broker.next_deadline(), self.now);
     }
 
     /// Give a device what waits for it, carry out what it asks for, and send what its client has to send.
     fn turn(&mut self, index: DeviceIndex) {
-        while let Some(input) = self.outbox.inputs.pop_front() {
-            self.counts.inputs += 1;
-            self.see(&Step::Input(index, &input));
-            let now = self.now();
-            let mut actions = std::mem::take(&mut self.actions);
-            self.seats[index.0 as usize].device.handle(input, now, &mut actions);
-            for action in actions.drain(..) {
-                self.carry_out(index, action);
+        loop {
+            while let Some(input) = self.outbox.inputs.pop_front() {
+                self.give(index, input);
             }
-            self.actions = actions;
-        }
-        for (link, request) in self.outbox.packets.drain(..) {
-            self.agenda.send(PACKETS, self.now, Parcel::Up(link, request));
+            self.send_up(index);
+            // The line may have given something back.
+            if self.outbox.inputs.is_empty() {
+                break;
+            }
         }
         self.counts.lost_down += std::mem::take(&mut self.outbox.lost);
         self.set_alarm(index);
+    }
+
+    fn give(&mut self, index: DeviceIndex, input: Input) {
+        self.counts.inputs += 1;
+        self.see(&Step::Input(index, &input));
+        let now = self.now();
+        let mut actions = std::mem::take(&mut self.actions);
+        self.seats[index.0 as usize].device.handle(input, now, &mut actions);
+        for action in actions.drain(..) {
+            self.carry_out(index, action);
+        }
+        self.actions = actions;
     }
 
     fn carry_out(&mut self, index: DeviceIndex, action: Action) {
@@ -239,6 +265,8 @@ impl<O: Observer> VirtualTime<O> {
         match action {
             Action::Connect(will) => client.connect(will, now, out),
             Action::Disconnect(farewell) => client.disconnect(farewell, now, out),
+            Action::Weather(weather) => self.set_weather(index, weather),
+            Action::Strike(blow, fault) => self.strike(index, blow, fault),
             Action::Silence => client.silence(),
             Action::Resume => client.resume(now, out),
             Action::Publish(message) => client.publish(message, now, out),
@@ -252,7 +280,8 @@ impl<O: Observer> VirtualTime<O> {
 
     fn set_alarm(&mut self, index: DeviceIndex) {
         let seat = &self.seats[index.0 as usize];
-        let wishes = [seat.device.next_deadline(), seat.client.next_deadline()];
+        let line = seat.line.as_ref().and_then(|line| line.next_deadline());
+        let wishes = [seat.device.next_deadline(), seat.client.next_deadline(), line];
         let due = wishes.into_iter().flatten().min();
         self.agenda.set_deadline(Slot(index.0 + 1), due, self.now);
     }

@@ -41,6 +41,8 @@ impl Shard {
             Action::Notice(notice) => self.tell(index, now, notice),
             Action::Connect(will) => self.connect(index, will),
             Action::Disconnect(farewell) => return self.disconnect(index, farewell),
+            Action::Weather(weather) => self.slots[index].line.set_weather(weather),
+            Action::Strike(blow, fault) => self.slots[index].line.strike(blow, fault),
             Action::Silence => self.command(index, Command::Silence),
             Action::Resume => self.command(index, Command::Resume),
             Action::Subscribe(filter, qos) => self.subscribe(index, &filter, qos),

@@ -20,6 +20,8 @@ pub(super) struct Slot {
     pub(super) outlet: Option<Outlet>,
     /// Messages that went in there, over all connections.
     pub(super) under_way: UnderWay,
+    /// What its connections are made with.
+    pub(super) line: Line,
     protocol: Protocol,
     connection: Option<mpsc::UnboundedSender<Command>>,
     /// Tells the present connection from those before.
@@ -40,6 +42,7 @@ impl Slot {
             device: Device::new(blueprint, now),
             outlet: None,
             under_way: UnderWay::default(),
+            line: Line::default(),
             connection: None,
             attempt: 0,
             start,
@@ -134,8 +137,8 @@ impl Slot {
     pub(super) fn command(&mut self, command: Command, common: &Common, inbox: &Inbox, index: usize) {
         if self.connection.is_none() && matches!(command, Command::Connect(..)) {
             self.connection = Some(match self.protocol {
-                Protocol::V4 => connect::<v4::Session>(&self.device, &self.limits, common, inbox, index),
-                Protocol::V5 => connect::<v5::Session>(&self.device, &self.limits, common, inbox, index),
+                Protocol::V4 => self.connect::<v4::Session>(common, inbox, index),
+                Protocol::V5 => self.connect::<v5::Session>(common, inbox, index),
             });
         }
         if let Some(connection) = &self.connection {
@@ -157,32 +160,31 @@ impl Slot {
         let settled = self.was_connected || given_up;
         settled && !std::mem::replace(&mut self.settled, settled)
     }
-}
 
-fn connect<S: Session>(
-    device: &Device,
-    limits: &Limits,
-    common: &Common,
-    inbox: &Inbox,
-    index: usize,
-) -> mpsc::UnboundedSender<Command> {
-    let (sender, commands) = mpsc::unbounded_channel();
-    let recipe = Recipe {
-        device: device.identity().id.clone(),
-        network: Arc::clone(&common.network),
-        line: Line::default(),
-        subscriptions: limits.subscriptions as usize,
-    };
-    let connection = Connection::<S> {
-        recipe,
-        // A shard has fewer devices than memory has addresses for.
-        slot: u32::try_from(index).unwrap_or(u32::MAX),
-        commands,
-        inbox: inbox.clone(),
-        alive: common.alive.clone(),
-        session: None,
-        silent: false,
-    };
-    tokio::spawn(connection.run());
-    sender
+    fn connect<S: Session>(
+        &self,
+        common: &Common,
+        inbox: &Inbox,
+        index: usize,
+    ) -> mpsc::UnboundedSender<Command> {
+        let (sender, commands) = mpsc::unbounded_channel();
+        let recipe = Recipe {
+            device: self.device.identity().id.clone(),
+            network: Arc::clone(&common.network),
+            line: self.line.clone(),
+            subscriptions: self.limits.subscriptions as usize,
+        };
+        let connection = Connection::<S> {
+            recipe,
+            // A shard has fewer devices than memory has addresses for.
+            slot: u32::try_from(index).unwrap_or(u32::MAX),
+            commands,
+            inbox: inbox.clone(),
+            alive: common.alive.clone(),
+            session: None,
+            silent: false,
+        };
+        tokio::spawn(connection.run());
+        sender
+    }
 }

@@ -6,6 +6,7 @@
 mod support;
 
 mod breaks;
+mod byte_streams;
 mod endings;
 mod fleets;
 mod outages;

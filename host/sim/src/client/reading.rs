@@ -32,10 +32,22 @@ impl Client {
         }
     }
 
+    /// The network connection is gone. A silent client hears of it when it reads again.
+    pub fn broken(&mut self, reason: String, now: Time, out: &mut Outbox) {
+        match (self.stage, self.silent) {
+            (Stage::Down, _) => {}
+            (_, true) => self.broken = Some(reason),
+            (_, false) => self.lost(reason, now, out),
+        }
+    }
+
     /// Read again. If the broker has ended the connection meanwhile, that is all there is to read;
     /// otherwise a ping asks whether it still has it.
     pub fn resume(&mut self, now: Time, out: &mut Outbox) {
         self.silent = false;
+        if let Some(reason) = self.broken.take() {
+            return self.lost(reason, now, out);
+        }
         let closed = self.unread.iter().find_map(|reply| match reply {
             Reply::Close(reason) => Some(*reason),
             _ => None,

@@ -15,6 +15,7 @@ impl Device {
             // The deadline waits for the silence to end.
             return self.link.stay_down(format!("fault `{fault}`"), now.run);
         }
+        self.tell_weather(actions);
         self.link.state = LinkState::Connecting;
         actions.push(Action::Connect(self.context.as_ref().and_then(Context::will).cloned()));
     }

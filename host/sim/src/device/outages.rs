@@ -6,6 +6,7 @@ use super::link::LinkState;
 use super::traffic::Parcel;
 use super::{Blueprint, Device, Now};
 use crate::action::{Action, Notice};
+use crate::faults::byte_stream::Blow;
 use crate::faults::injector::OutageChange;
 use crate::faults::{Fault, Model};
 
@@ -14,6 +15,7 @@ impl Device {
         self.refresh_active_faults();
         let (fault, until) = match change {
             OutageChange::Began(fault, until) => (fault, Some(until)),
+            OutageChange::Struck(fault) => return self.strike(&fault, now, actions),
             OutageChange::Ended(fault) => (fault, None),
         };
         let kind = fault.model.kind();
@@ -30,11 +32,35 @@ impl Device {
                     self.thaw(now, actions);
                 }
             }
+            (Model::Stall(_) | Model::Throttle(_), _) => self.tell_weather(actions),
             (Model::Crash(..), Some(until)) => self.lose_power(until.since(now.run), now, actions),
             (Model::Disconnect(_), Some(until)) => {
                 self.break_link(format!("fault `{}`", fault.id), until, now, actions);
             }
             _ => {}
+        }
+    }
+
+    /// A fault strikes and is over.
+    fn strike(&mut self, fault: &Fault, now: Now, actions: &mut Vec<Action>) {
+        let (id, kind) = (&fault.id, fault.model.kind());
+        actions.push(Action::Notice(Notice::FaultBegan(id.clone(), kind, now.run)));
+        let blow = match &fault.model {
+            Model::Reset(_) => Some(Blow::Reset),
+            Model::HalfOpen(half_open) => Some(Blow::HalfOpen(half_open.direction)),
+            _ => None,
+        };
+        if let Some(blow) = blow.filter(|_| !matches!(self.link.state, LinkState::Down(_))) {
+            actions.push(Action::Strike(blow, id.clone()));
+        }
+        actions.push(Action::Notice(Notice::FaultEnded(id.clone(), kind)));
+    }
+
+    /// Tell the driver what the line does with bytes, if it is something else than before.
+    pub(super) fn tell_weather(&mut self, actions: &mut Vec<Action>) {
+        let weather = self.injector.weather();
+        if std::mem::replace(&mut self.weather, weather) != weather {
+            actions.push(Action::Weather(weather));
         }
     }
 
@@ -44,6 +70,7 @@ impl Device {
         let mut gone = self.injector.change(&faults, identity, *seed, now.run, &mut self.ledger);
         self.injector.keep_batteries(&gone, now.run, self.is_running());
         self.blueprint.faults = faults;
+        self.tell_weather(actions);
         for fault in gone.under_way() {
             self.outage(OutageChange::Ended(fault), now, actions);
         }

@@ -149,7 +149,7 @@ impl Device {
                 }
             }
         } else if let Some(silence) = silence {
-            self.ledger.dropped_by(&silence);
+            self.ledger.dropped_by(&silence, Direction::Out);
             Cause::Fault(silence)
         } else {
             self.ledger.lost_offline += 1;
@@ -188,6 +188,22 @@ impl Device {
             return;
         };
         actions.push(Action::Notice(Notice::Dropped(topic, cause)));
+    }
+
+    /// A message at QoS 0 that was on its way is gone, with nobody to miss it.
+    pub(super) fn swallowed(
+        &mut self,
+        direction: Direction,
+        message: &Message,
+        fault: FaultId,
+        actions: &mut Vec<Action>,
+    ) {
+        match direction {
+            Direction::Out => self.ledger.returned += 1,
+            Direction::In => self.ledger.arrived += 1,
+        }
+        self.ledger.dropped_by(&fault, direction);
+        actions.push(Action::Notice(Notice::Dropped(message.topic.clone(), Cause::Fault(fault))));
     }
 
     pub(super) fn receive(&mut self, message: Message, now: Now, actions: &mut Vec<Action>) {

@@ -8,9 +8,10 @@
 //!
 //! A document is read in two steps. Its shape is flat (`entry`), so that whoever parses it can name the very
 //! field that is of a wrong type. Then each entry is checked against its `kind`: a field that is missing, out
-//! of range, or means nothing to that kind is an error that names it. `messages` and `devices` do so for the
-//! two planes, with what `checks` offers.
+//! of range, or means nothing to that kind is an error that names it. `messages`, `byte_stream` and
+//! `devices` do so for the planes, with what `checks` offers.
 
+mod byte_stream;
 mod checks;
 mod devices;
 mod entry;

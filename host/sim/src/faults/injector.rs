@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::battery::Charge;
+use super::byte_stream::{Throttle, Weather};
 use super::clock::Skew;
 use super::outage::{Change, Outage};
 use super::{ActiveFault, Direction, Fault, FaultId, Model};
@@ -26,6 +27,8 @@ pub struct Injector {
     rules: Vec<Rule>,
     outages: Vec<Outage>,
     batteries: Vec<Charge>,
+    /// Throttles that are always there.
+    throttles: Vec<Throttle>,
     skew: Skew,
 }
 
@@ -34,6 +37,8 @@ pub struct Injector {
 pub enum OutageChange {
     /// It holds from now until then.
     Began(Arc<Fault>, Time),
+    /// It struck, and is over at once.
+    Struck(Arc<Fault>),
     /// It is over.
     Ended(Arc<Fault>),
 }
@@ -102,6 +107,10 @@ impl Injector {
             Model::Clock(clock) => return self.skew = self.skew.and(clock.skew(&mut stream())),
             Model::Battery(battery) => {
                 self.batteries.push(Charge::full(Arc::clone(fault), battery.clone()));
+                None
+            }
+            Model::Throttle(throttle) if throttle.trials.is_none() => {
+                self.throttles.push(throttle.clone());
                 None
             }
             model => model.direction().map(|_| Judge::draw(stream())),
@@ -212,6 +221,10 @@ impl Injector {
             let fault = Arc::clone(&outage.fault);
             match outage.turn(now)? {
                 Change::Ended => Some(OutageChange::Ended(fault)),
+                Change::Struck => {
+                    ledger.outage_began(&fault.id);
+                    Some(OutageChange::Struck(fault))
+                }
                 Change::Began(until) => {
                     ledger.outage_began(&fault.id);
                     Some(OutageChange::Began(fault, until))
@@ -240,6 +253,20 @@ impl Injector {
                 Some(ActiveFault { id: fault.id.clone(), kind: fault.model.kind(), until })
             })
             .collect()
+    }
+
+    /// What the device's line does with bytes now.
+    pub(crate) fn weather(&self) -> Weather {
+        let mut weather = Weather::default();
+        self.throttles.iter().for_each(|throttle| weather.throttle(throttle));
+        for outage in self.outages.iter().filter(|outage| outage.until.is_some()) {
+            match &outage.fault.model {
+                Model::Stall(stall) => weather.stall(stall),
+                Model::Throttle(throttle) => weather.throttle(throttle),
+                _ => {}
+            }
+        }
+        weather
     }
 
     /// The fault that keeps the device from sending and hearing anything, if one does.

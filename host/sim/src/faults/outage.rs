@@ -21,7 +21,7 @@ pub struct Trials {
     pub every: Duration,
     /// Chance that a trial begins an outage.
     pub probability: f64,
-    /// How long it lasts. Trials during that time do not count.
+    /// How long it lasts. Trials during that time do not count. Zero for what strikes and is over.
     pub lasting: Duration,
     /// Whether it strikes all devices at once that the fault is for.
     pub together: bool,
@@ -35,6 +35,9 @@ pub struct Rounds {
     /// How long it is over in between.
     pub apart: Duration,
 }
+
+/// What struck and is over is made up for if it is not longer ago than this: a driver may be late.
+const LATE: Duration = Duration::from_secs(1);
 
 /// One fault's trials on one device.
 #[derive(Clone, Debug)]
@@ -121,6 +124,9 @@ impl Outage {
             self.end(trials, until);
             return Some(Change::Ended);
         }
+        if trials.lasting.is_zero() {
+            return self.strike(trials, now);
+        }
         if fault.model.rounds().is_none() {
             // Outages that would be over by now had no witness: a device that was off is not held up by them.
             self.skip_to(trials, now - trials.lasting);
@@ -140,6 +146,17 @@ impl Outage {
                 self.plan_round(until);
             }
         }
+    }
+
+    /// Hold the trials that are due of what strikes and is over.
+    fn strike(&mut self, trials: &Trials, now: Time) -> Option<Change> {
+        self.skip_to(trials, now - LATE);
+        while self.trial_at(trials) <= now {
+            if self.hold_trial(trials) {
+                return Some(Change::Struck);
+            }
+        }
+        None
     }
 
     fn hold_trial(&mut self, trials: &Trials) -> bool {
@@ -182,5 +199,6 @@ impl Outage {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
     Began(Time),
+    Struck,
     Ended,
 }

@@ -8,9 +8,9 @@ use wasmote_sim::context::{Context, Protocol};
 use wasmote_sim::device::{Blueprint, Input};
 use wasmote_sim::device_id::{DeviceId, Identity};
 use wasmote_sim::event::{Event, StopReason};
-use wasmote_sim::faults::Directions;
 use wasmote_sim::faults::document::{DelayKind, FaultDocument, FaultEntry, Kind};
 use wasmote_sim::faults::span::Span;
+use wasmote_sim::faults::{Direction, Directions};
 use wasmote_sim::ledger::{FaultCounts, Ledger};
 use wasmote_sim::limits::Limits;
 use wasmote_sim::message::Qos;
@@ -76,6 +76,10 @@ fn outages() -> Vec<FaultEntry> {
         outage(Kind::Hang, 0.2),
         outage(Kind::Crash, 0.1),
         outage(Kind::Disconnect, 0.2),
+        outage(Kind::Stall, 0.2),
+        FaultEntry { bytes_per_second: Some(100), buffer_bytes: Some(300), ..outage(Kind::Throttle, 0.3) },
+        FaultEntry { lasting: None, ..outage(Kind::Reset, 0.2) },
+        FaultEntry { lasting: None, ..outage(Kind::HalfOpen, 0.2) },
         named("region", FaultEntry { together: Some(true), ..outage(Kind::Silence, 0.2) }),
         named("loop", FaultEntry { times: Some(3), ..outage(Kind::Crash, 0.05) }),
     ]
@@ -100,7 +104,8 @@ fn supply() -> Vec<FaultEntry> {
 }
 
 fn something(draw: &mut Stream) -> Input {
-    match draw.below(20) {
+    let swallowed = |direction| Input::Swallowed(direction, message("t", "x"), "half_open".into());
+    match draw.below(22) {
         0 => Input::Crash,
         1 => Input::Stop(StopReason::Requested),
         2 | 3 => Input::Start,
@@ -110,6 +115,8 @@ fn something(draw: &mut Stream) -> Input {
         7 => Input::Resumed,
         8..=11 => Input::Publish(message("t", "x")),
         12..=15 => Input::Publish(at_qos_1("t", "x")),
+        20 => swallowed(Direction::Out),
+        21 => swallowed(Direction::In),
         _ => Input::Delivered(message("t", "x")),
     }
 }

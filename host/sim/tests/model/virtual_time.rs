@@ -2,10 +2,12 @@
 //!
 //! * `world`: devices with scripts, and what was seen of them.
 //! * `silence`: what a device that falls silent goes through, to the nanosecond.
+//! * `byte_streams`: lines that stand still, are slow, break, or lead nowhere.
 //! * `farewells`: stops, and what is still under way then.
 //! * `promises`: QoS 1 and 2 from end to end, over connections that break.
 //! * `history`: the same seed, the same history; and accounts that close at its end.
 
+mod byte_streams;
 mod farewells;
 mod history;
 mod promises;

@@ -240,7 +240,7 @@ fn fault() -> Value {
         (span, &SPANS),
         (share, &["probability", "correlation"]),
         (json!({"type": "number"}), &NUMBERS),
-        (count(), &["copies", "bits", "gap", "bytes_per_second", "queue_bytes", "times"]),
+        (count(), &["copies", "bits", "gap", "bytes_per_second", "queue_bytes", "buffer_bytes", "times"]),
     ];
     for (schema, fields) in fields_by_type {
         for field in fields {

@@ -60,7 +60,7 @@ macro_rules! name {
 }
 
 entry! {
-    /// `out` (default), `in` or `both`.
+    /// `out`, `in` or `both`; by default `out` for messages, and `both` for partitions and for bytes.
     direction: Directions,
     /// Chance for each message, or for each trial; from 0 to 1.
     probability: f64,
@@ -88,10 +88,12 @@ entry! {
     bits: u32,
     /// How many others go past a message that is held back; 1 by default.
     gap: u32,
-    /// What a line carries each second, in bytes of topics and payloads.
+    /// What a line carries each second, in bytes of topics and payloads; of a throttle, in bytes of packets.
     bytes_per_second: u64,
     /// Bytes that can wait for the line; 65,536 by default.
     queue_bytes: u64,
+    /// Bytes that can wait in front of a throttle; 65,536 by default.
+    buffer_bytes: u64,
     /// The other side of a partition, as names with `*`.
     peers: Vec<String>,
     /// Time between two trials.
@@ -150,6 +152,10 @@ impl FaultEntry {
             Kind::Reorder => Model::Reorder(self.reorder()?),
             Kind::Bandwidth => Model::Bandwidth(self.bandwidth()?),
             Kind::Partition => Model::Partition(self.partition()?),
+            Kind::Stall => Model::Stall(self.stall()?),
+            Kind::Reset => Model::Reset(self.blows()?),
+            Kind::Throttle => Model::Throttle(self.throttle()?),
+            Kind::HalfOpen => Model::HalfOpen(self.half_open()?),
             Kind::Silence => Model::Silence(self.trials()?),
             Kind::Hang => Model::Hang(self.trials()?),
             Kind::Crash => Model::Crash(self.trials()?, self.rounds()?),

@@ -21,6 +21,14 @@ pub enum Kind {
     Bandwidth,
     /// Devices cannot reach each other, or the broker.
     Partition,
+    /// The bytes of the connection stand still.
+    Stall,
+    /// The connection ends at once, and what is under way with it.
+    Reset,
+    /// The bytes of the connection are slow.
+    Throttle,
+    /// The bytes of the connection lead nowhere, and nobody is told.
+    HalfOpen,
     /// The MQTT loop stands still.
     Silence,
     /// The behaviour stands still, and the MQTT loop with it.
@@ -37,7 +45,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 17] = [
         Self::Delay,
         Self::Loss,
         Self::Duplicate,
@@ -45,6 +53,10 @@ impl Kind {
         Self::Reorder,
         Self::Bandwidth,
         Self::Partition,
+        Self::Stall,
+        Self::Reset,
+        Self::Throttle,
+        Self::HalfOpen,
         Self::Silence,
         Self::Hang,
         Self::Crash,
@@ -63,6 +75,10 @@ impl Kind {
             Self::Reorder => "reorder",
             Self::Bandwidth => "bandwidth",
             Self::Partition => "partition",
+            Self::Stall => "stall",
+            Self::Reset => "reset",
+            Self::Throttle => "throttle",
+            Self::HalfOpen => "half_open",
             Self::Silence => "silence",
             Self::Hang => "hang",
             Self::Crash => "crash",
@@ -82,6 +98,12 @@ impl Kind {
             Self::Reorder => &["direction", "probability", "gap", "max"],
             Self::Bandwidth => &["direction", "bytes_per_second", "queue_bytes"],
             Self::Partition => &["direction", "peers", "every", "probability", "for"],
+            Self::Stall => &["direction", "every", "probability", "for", "together"],
+            Self::Reset => &["every", "probability", "together"],
+            Self::Throttle => {
+                &["direction", "bytes_per_second", "buffer_bytes", "every", "probability", "for", "together"]
+            }
+            Self::HalfOpen => &["direction", "every", "probability", "together"],
             Self::Silence | Self::Hang | Self::Disconnect => &["every", "probability", "for", "together"],
             Self::Crash => &["every", "probability", "for", "together", "times", "uptime"],
             Self::Clock => &["offset", "offset_spread", "drift_ppm", "drift_spread_ppm"],

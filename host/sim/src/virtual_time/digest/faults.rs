@@ -3,6 +3,7 @@
 use super::Digest;
 use super::mix::Mix;
 use crate::faults::battery::Battery;
+use crate::faults::byte_stream::{HalfOpen, Pace, Stall, Throttle};
 use crate::faults::clock::Clock;
 use crate::faults::delay::Delay;
 use crate::faults::delay::distribution::Distribution;
@@ -10,7 +11,7 @@ use crate::faults::loss::{Loss, Runs};
 use crate::faults::outage::{Rounds, Trials};
 use crate::faults::partition::Partition;
 use crate::faults::target::{Pattern, Target};
-use crate::faults::{Directions, Fault, Model};
+use crate::faults::{Direction, Directions, Fault, Model};
 
 impl Mix for Fault {
     fn mix(&self, into: &mut Digest) {
@@ -22,6 +23,15 @@ impl Mix for Fault {
 impl Mix for Pattern {
     fn mix(&self, into: &mut Digest) {
         into.bytes(self.as_str().as_bytes());
+    }
+}
+
+impl Mix for Direction {
+    fn mix(&self, into: &mut Digest) {
+        into.word(match self {
+            Self::Out => 1,
+            Self::In => 2,
+        });
     }
 }
 
@@ -45,7 +55,16 @@ impl Mix for Model {
             Self::Reorder(it) => into.put(0, &[&it.direction, &it.probability, &it.gap, &it.at_most]),
             Self::Bandwidth(it) => into.put(0, &[&it.direction, &it.bytes_per_second, &it.queue_bytes]),
             Self::Partition(partition) => partition.mix(into),
-            Self::Silence(trials) | Self::Hang(trials) | Self::Disconnect(trials) => trials.mix(into),
+            Self::Stall(Stall { direction, trials }) | Self::HalfOpen(HalfOpen { direction, trials }) => {
+                into.put(0, &[direction, trials]);
+            }
+            Self::Throttle(Throttle { direction, pace, trials }) => {
+                let Pace { bytes_per_second, buffer_bytes } = pace;
+                into.put(0, &[direction, &bytes_per_second.get(), buffer_bytes, trials]);
+            }
+            Self::Reset(trials) | Self::Silence(trials) | Self::Hang(trials) | Self::Disconnect(trials) => {
+                trials.mix(into);
+            }
             Self::Crash(trials, rounds) => into.put(0, &[trials, rounds]),
             Self::Clock(clock) => clock.mix(into),
             Self::Battery(battery) => battery.mix(into),

@@ -29,6 +29,7 @@ impl Mix for Input {
                 into.put(15, &[&(faults.len() as u64)]);
                 faults.iter().for_each(|fault| fault.mix(into));
             }
+            Self::Swallowed(direction, message, fault) => into.put(17, &[direction, message, fault]),
             // By what the version is, not by where it lies.
             Self::Swap(upgrade) => into.put(16, &[&upgrade.spawn.version(), &upgrade.trial]),
         }

@@ -1,0 +1,225 @@
+//! Lines that stand still, are slow, break, or lead nowhere: real bytes to a real Mosquitto.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use wasmote_live::fleet::Fleet;
+use wasmote_sim::context::{Context, Protocol};
+use wasmote_sim::device::{Blueprint, LinkState};
+use wasmote_sim::event::Event;
+use wasmote_sim::message::{Qos, Will};
+
+use crate::support::device::{PROTOCOLS, check_ledgers, device, faults, is_down, listener, message, start};
+use crate::support::eventually;
+use crate::support::outside::{Subscriber, publish};
+use crate::support::server::{Kind, Server, options};
+
+/// Says `online` whenever it is, with the will `lost`.
+fn state(name: &str, protocol: Protocol) -> Blueprint {
+    device(name, protocol, |identity| {
+        let topic = format!("t/{}", identity.id);
+        move |event: Event, context: &mut Context| {
+            match event {
+                Event::Started(_) => {
+                    let will = Will { message: message(&topic, "lost"), delay: 0 };
+                    context.set_will(Some(will)).unwrap();
+                }
+                Event::Connection(_) if context.connected() => {
+                    context.publish(message(&topic, "online")).unwrap();
+                }
+                _ => {}
+            }
+            Ok(())
+        }
+    })
+}
+
+async fn set(fleet: &Fleet, document: Value) {
+    fleet.set_faults(&[0], faults(json!({"fault": [document]}))).await.unwrap();
+}
+
+async fn calm(fleet: &Fleet) {
+    fleet.set_faults(&[0], faults(json!({"fault": []}))).await.unwrap();
+}
+
+/// Let a fault strike at least once, and no more.
+async fn strike(fleet: &Fleet, fault: Value) {
+    set(fleet, fault).await;
+    let name = fleet.devices()[0].id.to_string();
+    eventually("the strike", || async {
+        let outages = fleet.status(&name).await.unwrap().ledger.fault_total().outages;
+        (outages > 0).then_some(())
+    })
+    .await;
+    calm(fleet).await;
+}
+
+async fn end(fleet: Fleet) {
+    check_ledgers(&fleet).await;
+    fleet.shutdown(Duration::from_secs(10)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reset_is_told_to_both_ends_at_once() {
+    let server = Server::start(Kind::Mosquitto).await;
+    let mut outside = Subscriber::start(server.port(), "t/#").await;
+    for protocol in PROTOCOLS {
+        let name = format!("{protocol:?}");
+        let fleet = start(server.url(), options(), vec![state(&name, protocol)]);
+        let (online, lost) = (format!("t/{name}|0|0|online"), format!("t/{name}|0|0|lost"));
+        outside.wait_for("online", |line| line == online).await;
+        let began = Instant::now();
+        strike(&fleet, json!({"kind": "reset", "every": "200ms", "probability": 1.0})).await;
+        outside.wait_for("the will", |line| line == lost).await;
+        assert!(began.elapsed() < Duration::from_secs(5), "no keepalive had to find out");
+        outside.wait_for("the device again", |line| line == online).await;
+        let log = server.log();
+        assert!(!log.iter().any(|line| line.contains("exceeded timeout")), "{log:#?}");
+        end(fleet).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_half_open_connection_is_found_out_by_keepalive_at_both_ends() {
+    let server = Server::start(Kind::Mosquitto).await;
+    let mut outside = Subscriber::start(server.port(), "t/#").await;
+    for protocol in PROTOCOLS {
+        let name = format!("{protocol:?}");
+        let fleet = start(server.url(), options(), vec![state(&name, protocol)]);
+        let (online, lost) = (format!("t/{name}|0|0|online"), format!("t/{name}|0|0|lost"));
+        outside.wait_for("online", |line| line == online).await;
+        strike(&fleet, json!({"kind": "half_open", "every": "10ms", "probability": 1.0})).await;
+        let kept = message(&format!("t/{name}"), "kept").with_qos(Qos::AtLeastOnce);
+        fleet.publish(&name, kept).await.unwrap();
+        // The device believes that it is connected until its ping is not answered.
+        assert_eq!(fleet.status(&name).await.unwrap().link, LinkState::Up);
+        let reason = eventually("the end of its patience", || async {
+            match fleet.status(&name).await.unwrap().link {
+                LinkState::Down(reason) => Some(reason),
+                _ => None,
+            }
+        })
+        .await;
+        assert_eq!(reason, "the broker did not answer the keepalive");
+        outside.wait_for("the will", |line| line == lost).await;
+        let kept = format!("t/{name}|1|0|kept");
+        outside.wait_for("what was not acknowledged", |line| line == kept).await;
+        let log = server.log();
+        assert!(
+            log.iter().any(|line| line.contains(&format!("Client {name} has exceeded timeout"))),
+            "{log:#?}"
+        );
+        assert!(!log.iter().any(|line| line.contains(&format!("Client {name} closed"))), "{log:#?}");
+        let status = fleet.status(&name).await.unwrap();
+        assert_eq!(status.link, LinkState::Up);
+        end(fleet).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_is_not_told_that_a_half_open_connection_was_closed() {
+    let server = Server::start(Kind::Mosquitto).await;
+    let mut outside = Subscriber::start(server.port(), "t/#").await;
+    let fleet = start(server.url(), options(), vec![state("device", Protocol::V5)]);
+    outside.wait_for("online", |line| line == "t/device|0|0|online").await;
+    strike(&fleet, json!({"kind": "half_open", "every": "10ms", "probability": 1.0})).await;
+    fleet.order("device", wasmote_live::fleet::Order::Crash).await.unwrap();
+    outside.wait_for("the will", |line| line == "t/device|0|0|lost").await;
+    let log = server.log();
+    let about = |line: &&String| line.contains("device") && line.contains("Client");
+    let log: Vec<_> = log.iter().filter(about).collect();
+    assert!(
+        log.iter().any(|line| line.contains("already connected") || line.contains("exceeded")),
+        "{log:#?}"
+    );
+    assert!(!log.iter().any(|line| line.contains("closed its connection")), "{log:#?}");
+    end(fleet).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_throttle_makes_large_messages_late_both_ways() {
+    let server = Server::start(Kind::Mosquitto).await;
+    let mut outside = Subscriber::start(server.port(), "t/#").await;
+    let payload = "x".repeat(2_000);
+    for protocol in PROTOCOLS {
+        let name = format!("{protocol:?}");
+        let mut device = listener(&name, protocol, &["in"]);
+        let fleet = start(server.url(), options(), vec![device.blueprint.clone()]);
+        device.ready().await;
+        set(&fleet, json!({"kind": "throttle", "bytes_per_second": 1000})).await;
+        let began = Instant::now();
+        fleet.publish(&name, message("t/out", &payload)).await.unwrap();
+        let out = format!("t/out|0|0|{payload}");
+        outside.wait_for("what it published", |line| line == out).await;
+        let took = began.elapsed().as_secs_f64();
+        assert!((1.9..4.0).contains(&took), "2,000 bytes and some at 1,000 a second: {took}");
+
+        let began = Instant::now();
+        publish(server.port(), "in", &payload, &[]).await;
+        device.message(&payload).await;
+        let took = began.elapsed().as_secs_f64();
+        assert!((1.9..4.5).contains(&took), "{took}");
+
+        calm(&fleet).await;
+        let began = Instant::now();
+        fleet.publish(&name, message("t/out", "quick")).await.unwrap();
+        outside.wait_for("what is not held up", |line| line == "t/out|0|0|quick").await;
+        assert!(began.elapsed() < Duration::from_millis(1_500));
+        end(fleet).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn bytes_wait_for_the_end_of_a_stall_and_the_connection_stays() {
+    let server = Server::start(Kind::Mosquitto).await;
+    let mut outside = Subscriber::start(server.port(), "t/#").await;
+    for protocol in PROTOCOLS {
+        let name = format!("{protocol:?}");
+        let mut device = listener(&name, protocol, &["in"]);
+        let fleet = start(server.url(), options(), vec![device.blueprint.clone()]);
+        device.ready().await;
+        set(&fleet, json!({"kind": "stall", "every": "10ms", "probability": 1.0, "for": "1h"})).await;
+        eventually("the stall", || async {
+            (!fleet.status(&name).await.unwrap().active_faults.is_empty()).then_some(())
+        })
+        .await;
+        fleet.publish(&name, message("t/out", "stalled")).await.unwrap();
+        publish(server.port(), "in", "stalled", &[]).await;
+        // Two that are not held up have gone all the way round by then.
+        for _ in 0..2 {
+            publish(server.port(), "t/other", "marker", &[]).await;
+            let passed = outside.wait_for("the marker", |line| line.starts_with("t/")).await;
+            assert_eq!(passed, "t/other|0|0|marker");
+        }
+        let heard = |event: &Event| matches!(event, Event::Message(_)) || is_down(event);
+        assert!(!std::iter::from_fn(|| device.seen.try_recv().ok()).any(|event| heard(&event)));
+        calm(&fleet).await;
+        outside.wait_for("what waited", |line| line == "t/out|0|0|stalled").await;
+        let first = device.event("what waited, or the end", heard).await;
+        assert!(matches!(first, Event::Message(_)), "{first:?}");
+        assert_eq!(fleet.totals().await.unwrap().connects, 1);
+        end(fleet).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_written_before_a_farewell_still_leaves_a_slow_line() {
+    let server = Server::start(Kind::Mosquitto).await;
+    let mut outside = Subscriber::start(server.port(), "t/#").await;
+    let fleet = start(server.url(), options(), vec![state("device", Protocol::V5)]);
+    outside.wait_for("online", |line| line == "t/device|0|0|online").await;
+    set(&fleet, json!({"kind": "throttle", "bytes_per_second": 2000})).await;
+    let payload = "y".repeat(2_000);
+    fleet.publish("device", message("t/last", &payload)).await.unwrap();
+    fleet.order("device", wasmote_live::fleet::Order::Stop).await.unwrap();
+    let last = format!("t/last|0|0|{payload}");
+    outside.wait_for("the last words", |line| line == last).await;
+    eventually("the farewell", || async {
+        let log = server.log();
+        log.iter().any(|line| line.contains("Client device disconnected")).then_some(())
+    })
+    .await;
+    let heard = outside.messages();
+    assert!(!heard.iter().any(|line| line.ends_with("|lost")), "it took its leave: {heard:?}");
+    end(fleet).await;
+}

@@ -1,0 +1,341 @@
+//! What becomes of the bytes below MQTT, and what MQTT makes of it.
+
+use std::time::Duration;
+
+use wasmote_sim::action::Notice;
+use wasmote_sim::broker::packet::{Publish, Request};
+use wasmote_sim::context::Protocol;
+use wasmote_sim::device::Input;
+use wasmote_sim::faults::Directions;
+use wasmote_sim::faults::document::{FaultDocument, FaultEntry, Kind};
+use wasmote_sim::faults::span::Span;
+use wasmote_sim::line::size;
+use wasmote_sim::message::{Message, Qos};
+use wasmote_sim::time::Time;
+use wasmote_sim::virtual_time::observer::DeviceIndex;
+use wasmote_sim::virtual_time::options::Options;
+
+use super::world::{Script, World, add, assert_accounts_close, noticed, received, world};
+use crate::bench::{at_qos_1, document, message};
+
+const SECOND: Duration = Duration::from_secs(1);
+/// Once in every so many seconds; what lasts, lasts for `lasting`.
+const EVERY: Duration = Duration::from_secs(300);
+
+fn of(kind: Kind) -> FaultEntry {
+    FaultEntry { kind, ..FaultEntry::default() }
+}
+
+fn strikes(kind: Kind) -> FaultEntry {
+    FaultEntry { every: Some(Span(EVERY)), probability: Some(1.0), ..of(kind) }
+}
+
+fn holds(kind: Kind, lasting: Duration) -> FaultEntry {
+    FaultEntry { lasting: Some(Span(lasting)), ..strikes(kind) }
+}
+
+fn throttle(bytes_per_second: u64, buffer_bytes: Option<u64>) -> FaultDocument {
+    document([FaultEntry {
+        bytes_per_second: Some(bytes_per_second),
+        buffer_bytes,
+        direction: Some(Directions::Out),
+        ..of(Kind::Throttle)
+    }])
+}
+
+/// A witness of the topics `t` and `state`, and a device with a will, run until its fault strikes.
+struct Stage {
+    world: World,
+    witness: DeviceIndex,
+    device: DeviceIndex,
+    struck: Time,
+}
+
+impl Stage {
+    fn new(script: Script, fault: FaultEntry, options: Options) -> Self {
+        let mut world = world(options);
+        let listens = Some(("#", Qos::AtLeastOnce));
+        let none = FaultDocument::default();
+        let witness = add(&mut world, "witness", Script { listens, ..Script::default() }, &none, 1);
+        let script = Script { will: Some("state"), ..script };
+        let device = add(&mut world, "device", script, &document([fault]), 1);
+        while world.device(device).expect("it is there").ledger().fault_total().outages == 0 {
+            world.run_for(SECOND / 100);
+        }
+        let began = |notice: &Notice| matches!(notice, Notice::FaultBegan(..)).then_some(());
+        let struck = noticed(&world, device, began)[0].0;
+        Self { world, witness, device, struck }
+    }
+
+    fn run_for(&mut self, span: Duration) {
+        self.world.run_for(span);
+        assert_accounts_close(&self.world);
+    }
+
+    /// When the device heard that its connection is gone, and why.
+    fn lost(&self) -> Vec<(Time, String)> {
+        noticed(&self.world, self.device, |notice| match notice {
+            Notice::Disconnected(reason, _) => Some(reason.clone()),
+            _ => None,
+        })
+    }
+
+    /// When it was connected, after it was struck.
+    fn back(&self) -> Vec<Time> {
+        let connected = |notice: &Notice| matches!(notice, Notice::Connected(_)).then_some(());
+        let all = noticed(&self.world, self.device, connected);
+        all.into_iter().map(|(at, ())| at).filter(|at| *at > self.struck).collect()
+    }
+
+    fn will(&self) -> Vec<Time> {
+        let received = received(&self.world, self.witness);
+        received.into_iter().filter(|(_, payload)| payload == "offline").map(|(at, _)| at).collect()
+    }
+
+    /// When the broker last heard of the device before this time.
+    fn last_heard(&self, by: Time) -> Time {
+        let requests = &self.world.observer().0.requests;
+        let of_device = requests.iter().filter(|(at, device, _)| *device == self.device && *at <= by);
+        of_device.last().expect("it connected").0
+    }
+
+    /// What the fault took, out and in.
+    fn dropped(&self) -> (u64, u64) {
+        let ledger = self.world.device(self.device).expect("it is there").ledger();
+        let total = ledger.fault_total();
+        (total.dropped_out, total.dropped_in)
+    }
+}
+
+fn payload(number: u64) -> Message {
+    Message { payload: format!("{number:0100}").into(), ..message("t", "") }
+}
+
+/// When each message reached the broker, and how long its packet was.
+fn published(world: &World) -> Vec<(Time, u64)> {
+    let requests = world.observer().0.requests.iter();
+    let publishes = requests.filter(|(.., request)| matches!(request, Request::Publish(_)));
+    publishes.map(|(at, _, request)| (*at, size::of_request(request, Protocol::V5))).collect()
+}
+
+#[test]
+fn a_throttle_gives_each_packet_the_time_of_its_bytes() {
+    let mut world = world(Options::default());
+    let device = add(&mut world, "device", Script::default(), &throttle(1_000, None), 1);
+    world.run_until(Time::ZERO + 5 * SECOND);
+    for number in 0..50 {
+        world.put(device, Input::Publish(payload(number)));
+    }
+    world.run_for(60 * SECOND);
+    let published = published(&world);
+    assert_eq!(published.len(), 50, "late, but none is lost");
+    let mut expected = Time::ZERO + 5 * SECOND;
+    for (at, bytes) in published {
+        assert!(bytes > 100);
+        expected = expected + Duration::from_nanos(bytes * 1_000_000);
+        assert_eq!(at, expected);
+    }
+    assert_accounts_close(&world);
+}
+
+#[test]
+fn beyond_a_full_buffer_the_client_takes_no_more() {
+    let mut world = world(Options::default());
+    let device = add(&mut world, "device", Script::default(), &throttle(1_000, Some(1_000)), 1);
+    world.run_until(Time::ZERO + 5 * SECOND);
+    for number in 0..500 {
+        world.put(device, Input::Publish(payload(number)));
+    }
+    let refused = world.device(device).expect("it is there").ledger().refused_full;
+    assert!((380..=396).contains(&refused), "some fit into the buffer, 100 wait with the client: {refused}");
+    world.run_for(60 * SECOND);
+    assert_eq!(published(&world).len() as u64, 500 - refused);
+    assert_accounts_close(&world);
+}
+
+#[test]
+fn a_throttle_on_the_way_in_delays_what_is_heard() {
+    let slow =
+        FaultEntry { bytes_per_second: Some(1_000), direction: Some(Directions::In), ..of(Kind::Throttle) };
+    let mut world = world(Options::default());
+    let listens = Some(("t", Qos::AtMostOnce));
+    let device = add(&mut world, "device", Script { listens, ..Script::default() }, &document([slow]), 1);
+    world.run_until(Time::ZERO + 5 * SECOND);
+    world.publish(payload(1));
+    world.publish(payload(2));
+    world.run_for(5 * SECOND);
+    let bytes = size::of_request(&Request::Publish(Publish::new(payload(1), None)), Protocol::V5);
+    let at = |packets: u64| Time::ZERO + 5 * SECOND + Duration::from_millis(packets * bytes);
+    let heard: Vec<Time> = received(&world, device).into_iter().map(|(at, _)| at).collect();
+    assert_eq!(heard, [at(1), at(2)]);
+}
+
+#[test]
+fn a_short_stall_is_noticed_by_nobody_but_in_the_latency() {
+    let publishes = Some(("t", Qos::AtMostOnce, SECOND / 10));
+    let script = Script { publishes, ..Script::default() };
+    let mut stage = Stage::new(script, holds(Kind::Stall, 4 * SECOND), Options::default());
+    let until = stage.struck + 4 * SECOND;
+    stage.run_for(20 * SECOND);
+    let heard = received(&stage.world, stage.witness);
+    assert!(!heard.iter().any(|(at, _)| *at > stage.struck && *at < until));
+    let at_its_end = heard.iter().filter(|(at, _)| *at == until).count();
+    assert!((39..=41).contains(&at_its_end), "{at_its_end}");
+    let counts: Vec<u64> = heard.iter().map(|(_, payload)| payload.parse().expect("a count")).collect();
+    assert!(counts.windows(2).all(|pair| pair[1] == pair[0] + 1), "none is lost, and they keep their order");
+    assert!(stage.lost().is_empty() && stage.will().is_empty());
+}
+
+#[test]
+fn in_a_long_stall_both_ends_give_up_by_themselves() {
+    let mut stage = Stage::new(Script::default(), holds(Kind::Stall, 60 * SECOND), Options::default());
+    let heard = stage.last_heard(stage.struck);
+    stage.run_for(100 * SECOND);
+    assert_eq!(stage.will(), [heard + 15 * SECOND], "one and a half keepalives [MQTT-3.1.2-22]");
+    let lost = stage.lost();
+    // A ping when nothing was sent for ten seconds, and ten more for its answer.
+    assert_eq!(lost[0], (heard + 20 * SECOND, "the broker did not answer the keepalive".to_owned()));
+    assert!(lost.len() > 1, "attempts to connect stand still as well, and leave nothing behind: {lost:?}");
+    let back = stage.back();
+    assert!(back[0] >= stage.struck + 60 * SECOND, "{back:?}");
+    assert_eq!(back.len(), 1);
+}
+
+#[test]
+fn a_reset_ends_the_connection_at_both_ends_at_once() {
+    let latency = SECOND / 50;
+    let mut stage =
+        Stage::new(Script::default(), strikes(Kind::Reset), Options { latency, ..Options::default() });
+    stage.run_for(10 * SECOND);
+    let reason = "fault `reset` reset the connection".to_owned();
+    assert_eq!(stage.lost(), [(stage.struck, reason)]);
+    assert_eq!(stage.will(), [stage.struck + latency + latency], "one way to the broker, one to the witness");
+    let back = stage.back();
+    assert!(back.len() == 1 && back[0] < stage.struck + SECOND, "nothing keeps it away: {back:?}");
+}
+
+/// With a slow link something is under way when the line breaks. At QoS 0 that is its end, and the fault's.
+#[test]
+fn what_was_under_way_in_a_reset_is_lost_or_sent_again() {
+    for qos in [Qos::AtMostOnce, Qos::AtLeastOnce] {
+        let publishes = Some(("t", qos, SECOND / 20));
+        let options = Options { latency: SECOND / 5, ..Options::default() };
+        let script = Script { publishes, ..Script::default() };
+        let mut stage = Stage::new(script, strikes(Kind::Reset), options);
+        stage.run_for(20 * SECOND);
+        let ledger = stage.world.device(stage.device).expect("it is there").ledger();
+        let lost = stage.dropped().0;
+        match qos {
+            Qos::AtMostOnce => {
+                assert_eq!(lost, 4, "those of the last 0.2 s");
+                assert!(ledger.lost_offline >= 4, "and nothing is sent until it is back");
+            }
+            _ => {
+                assert_eq!((lost, ledger.lost_offline), (0, 0));
+                let heard = received(&stage.world, stage.witness);
+                let told = heard.iter().filter(|(_, payload)| payload != "offline");
+                let mut counts: Vec<u64> = told.map(|(_, it)| it.parse().expect("a count")).collect();
+                counts.sort_unstable();
+                counts.dedup();
+                assert!(counts.windows(2).all(|pair| pair[1] == pair[0] + 1), "none is missing");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_half_open_connection_is_found_out_by_keepalive_at_both_ends() {
+    let publishes = Some(("t", Qos::AtMostOnce, SECOND));
+    let script = Script { publishes, ..Script::default() };
+    let mut stage = Stage::new(script, strikes(Kind::HalfOpen), Options::default());
+    let heard = stage.last_heard(stage.struck);
+    stage.world.put(stage.device, Input::Publish(at_qos_1("t", "to be kept")));
+    stage.run_for(120 * SECOND);
+    assert_eq!(stage.will()[0], heard + 15 * SECOND);
+    // It believes in its connection, and sends a message each second; no ping is due as long as it does.
+    assert!(stage.lost().is_empty() && stage.dropped().0 >= 119, "{:?}", stage.dropped());
+
+    let mut stage = Stage::new(Script::default(), strikes(Kind::HalfOpen), Options::default());
+    let heard = stage.last_heard(stage.struck);
+    stage.world.put(stage.device, Input::Publish(at_qos_1("t", "to be kept")));
+    let sent = stage.world.now().run;
+    stage.run_for(60 * SECOND);
+    assert_eq!(stage.will(), [heard + 15 * SECOND]);
+    let no_answer = "the broker did not answer the keepalive".to_owned();
+    assert_eq!(stage.lost(), [(sent + 20 * SECOND, no_answer)]);
+    let heard = received(&stage.world, stage.witness);
+    let kept: Vec<Time> =
+        heard.iter().filter(|(_, payload)| payload == "to be kept").map(|(at, _)| *at).collect();
+    assert_eq!(kept, stage.back(), "it is sent again on the next connection, once");
+    assert_eq!(stage.dropped(), (0, 0), "and was never lost");
+}
+
+#[test]
+fn a_connection_that_is_half_open_one_way_works_the_other() {
+    let one_way = |direction| FaultEntry { direction: Some(direction), ..strikes(Kind::HalfOpen) };
+    let listens = Some(("news", Qos::AtMostOnce));
+
+    // The broker does not hear the device, which is told when it has been given up.
+    let script = Script { listens, ..Script::default() };
+    let mut stage = Stage::new(script, one_way(Directions::Out), Options::default());
+    let heard = stage.last_heard(stage.struck);
+    stage.world.publish(message("news", "x"));
+    stage.run_for(30 * SECOND);
+    assert_eq!(received(&stage.world, stage.device).len(), 1);
+    assert_eq!(stage.lost()[0], (heard + 15 * SECOND, "keepalive timed out".to_owned()));
+
+    // The device does not hear the broker, and takes its leave itself; the broker hears that.
+    let mut stage = Stage::new(script, one_way(Directions::In), Options::default());
+    stage.world.publish(message("news", "x"));
+    stage.run_for(30 * SECOND);
+    assert!(received(&stage.world, stage.device).is_empty());
+    assert_eq!(stage.dropped(), (0, 1), "the message is the fault's");
+    let lost = stage.lost();
+    assert_eq!(lost[0].1, "the broker did not answer the keepalive");
+    assert_eq!(stage.will(), [lost[0].0]);
+}
+
+/// Two hours in a bad net. Between any two of devices, lines, broker and monitor nothing gets lost unseen.
+#[test]
+fn every_message_of_a_bad_net_is_accounted_for() {
+    let often =
+        |entry: FaultEntry| FaultEntry { every: Some(Span(60 * SECOND)), probability: Some(0.5), ..entry };
+    let faults = document([
+        often(holds(Kind::Stall, 20 * SECOND)),
+        often(strikes(Kind::Reset)),
+        often(strikes(Kind::HalfOpen)),
+        FaultEntry {
+            bytes_per_second: Some(200),
+            buffer_bytes: Some(500),
+            ..often(holds(Kind::Throttle, 25 * SECOND))
+        },
+    ]);
+    let latency = SECOND / 20;
+    let mut world = world(Options { latency, ..Options::default() });
+    let listens = Some(("#", Qos::AtMostOnce));
+    let monitor = add(&mut world, "monitor", Script { listens, ..Script::default() }, &faults, 3);
+    let publishes = Some(("t", Qos::AtMostOnce, SECOND / 4));
+    for name in ["a", "b", "c", "d"] {
+        add(&mut world, name, Script { publishes, ..Script::default() }, &faults, 3);
+    }
+    world.run_until(Time::ZERO + 7_200 * SECOND);
+    let all: Vec<DeviceIndex> = (0..5).map(DeviceIndex).collect();
+    all.iter().for_each(|&device| world.put(device, Input::SetFaults(Vec::new().into())));
+    // Whatever is half open by now is found out, and what is under way arrives. Nobody speaks meanwhile.
+    all[1..].iter().for_each(|&device| {
+        world.put(device, Input::Stop(wasmote_sim::event::StopReason::Requested));
+    });
+    world.run_for(60 * SECOND);
+    assert_accounts_close(&world);
+    let (counts, tally) = (world.counts(), world.broker().tally().clone());
+    let sum = |of: fn(&wasmote_sim::ledger::Ledger) -> u64| -> u64 {
+        world.devices().map(|device| of(device.ledger())).sum()
+    };
+    let handed_over = sum(|ledger| ledger.sent) - sum(|ledger| ledger.returned);
+    assert_eq!(handed_over, tally.received + counts.lost_up);
+    let monitor = world.device(monitor).expect("it is there").ledger();
+    assert_eq!(monitor.arrived + counts.lost_down, tally.delivered);
+    let swallowed = sum(|ledger| ledger.fault_total().dropped_out);
+    assert!(swallowed > 1_000 && monitor.fault_total().dropped_in > 1_000, "{swallowed} {monitor:?}");
+    assert!(monitor.received > 10_000, "{monitor:?}");
+}
