@@ -10,12 +10,9 @@ use std::io::{Write, stderr};
 use std::sync::{Mutex, OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
-use tracing::Metadata;
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::JsonFields;
-use tracing_subscriber::fmt::writer::OptionalWriter;
 
 use crate::cli::style::shows_colours;
 use crate::config::values::LogFormat;
@@ -26,8 +23,6 @@ pub const DEVICE: &str = "wasmote::device";
 
 /// What is written where `RUST_LOG` says nothing: the libraries only speak up when something is wrong.
 const DEFAULT: &str = "warn,wasmote=info,wasmote_live=info,wasmote_engine=info";
-/// The embedded broker's library warns of what faults do to its clients, and does not say which client.
-const BROKER: &str = "mqtt5";
 /// Lines that may wait to be read.
 const WAITING: usize = 32_768;
 /// How long the end waits for them.
@@ -44,7 +39,6 @@ struct Queue {
 /// Write log lines from now on. A second call changes nothing.
 pub fn start(format: LogFormat) {
     let lines = STDERR.get_or_init(Queue::new).lines.clone();
-    let lines = Lines { lines, broker: Mutex::new(Seldom::every(Duration::from_secs(60))) };
     let lines = tracing_subscriber::fmt().with_env_filter(filter()).with_writer(lines);
     let _ = match format {
         LogFormat::Json => {
@@ -86,11 +80,7 @@ pub fn finish() {
 fn filter() -> EnvFilter {
     let chosen = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
     let chosen = if chosen.trim().is_empty() { DEFAULT.into() } else { chosen };
-    let default = || EnvFilter::new(format!("{DEFAULT},{BROKER}=error"));
-    match chosen.contains(BROKER) || chosen.trim() == "off" {
-        true => EnvFilter::try_new(chosen).unwrap_or_else(|_| default()),
-        false => EnvFilter::try_new(format!("{chosen},{BROKER}=error")).unwrap_or_else(|_| default()),
-    }
+    EnvFilter::try_new(chosen).unwrap_or_else(|_| EnvFilter::new(DEFAULT))
 }
 
 impl Queue {
@@ -113,26 +103,5 @@ impl Queue {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-    }
-}
-
-/// Where log lines go.
-struct Lines {
-    lines: NonBlocking,
-    /// The library repeats one complaint for every connection.
-    broker: Mutex<Seldom>,
-}
-
-impl<'a> MakeWriter<'a> for Lines {
-    type Writer = OptionalWriter<NonBlocking>;
-
-    fn make_writer(&'a self) -> Self::Writer {
-        OptionalWriter::some(self.lines.clone())
-    }
-
-    fn make_writer_for(&'a self, about: &Metadata<'_>) -> Self::Writer {
-        let from_broker = about.target().starts_with(BROKER) && *about.level() == tracing::Level::ERROR;
-        let due = !from_broker || self.broker.lock().is_ok_and(|mut broker| broker.is_due());
-        if due { self.make_writer() } else { OptionalWriter::none() }
     }
 }

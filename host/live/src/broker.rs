@@ -1,43 +1,77 @@
 //! The embedded broker, so that a laptop needs nothing but this program.
 //!
-//! It is the broker of the crate `mqtt5`, behind this one type so that another can take its place. It
-//! speaks MQTT 3.1.1 and 5 on one port. What matters about it here, read in its source and measured:
+//! It is the broker model of `wasmote_sim`, turned by real time: what a user sees live is what virtual time
+//! computes, and there is one broker and not two. The scenarios of the model's tests are run against it over TCP
+//! too, with the same expectations.
 //!
-//! * By default it writes sessions and retained messages to files; here it keeps them in memory. Its
-//!   switch `persistence` has to stay on even so: without it no session outlives its connection.
-//! * QoS 0 messages for a client wait in a queue; what does not fit is dropped without a word. The queue
-//!   holds 10,000 messages for every client, which is also the default, and takes memory only when used.
-//! * QoS 1 and 2 messages that do not fit there go to a backlog of 10,000 messages and 64 MiB a client,
-//!   whose oldest are dropped.
-//! * 10,000 connections from one address, and 10,000 new ones a second, are limits that cannot be
-//!   configured, only lifted from outside once it is built; so they are lifted.
-//! * It adds a user property to every message, `x-mqtt-client-id`, which cannot be switched off. Devices do
-//!   not see it (see `stamp`), other clients do.
-//! * It limits nobody's rate by default, and answers with `TCP_NODELAY`.
+//! * [`Core`]: the task that owns the model and alone turns it, with the [`post`] for what comes out.
+//! * `door`: the TCP listener, on loopback. `visitor`: one client that came through it, speaking MQTT 3.1.1 or 5;
+//!   `wire`: packets as bytes.
+//! * `link`: devices in this process, without sockets. Their packets go in and come out in batches, one way in
+//!   and one way out for each shard.
+//! * `system`: what it tells of itself under `$SYS`.
+//!
+//! # What is bounded, and what becomes of the rest
+//!
+//! * What one client has not read yet: 10,000 messages. Then messages at QoS 0 for it are dropped, as for a
+//!   [slow consumer](wasmote_sim::broker::tally::DropReason::SlowConsumer); at QoS 1 and 2 there are never more than the
+//!   client's receive maximum on the way, and 1,000 more in its queue.
+//! * What the devices of one shard have not dealt with yet: 100,000 messages, likewise.
+//! * A client that sends faster than the broker works is not read from for that time. A device's client is
+//!   refused, at QoS 0, when 100,000 packets of its shard wait for the broker, as if its socket were full.
+//!
+//! All that is dropped is in the broker's [`Tally`].
+//!
+//! # Why not a library's broker
+//!
+//! The broker of the crate `mqtt5` 0.49 stood here before. The two, on the same tests:
+//!
+//! | | this broker | `mqtt5` 0.49 |
+//! |---|---|---|
+//! | devices in the process | linked, no descriptor | two descriptors each |
+//! | a slow consumer at QoS 0 | counted | dropped without a word |
+//! | user properties | as they came | adds `x-mqtt-client-id` to every message |
+//! | `$SYS` | yes | yes |
+//! | authentication, TLS, WebSockets, QUIC, files | no | yes, unused here |
 
-use std::net::{Ipv4Addr, SocketAddr};
+mod core;
+mod door;
+mod post;
+mod report;
+mod system;
+mod visitor;
+mod wire;
+
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use mqtt5::broker::config::{BrokerConfig, StorageBackend, StorageConfig};
-use mqtt5::broker::resource_monitor::ResourceLimits;
-use mqtt5::broker::{BrokerShutdownHandle, MqttBroker};
-use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use wasmote_sim::broker::limits::BrokerLimits;
+use wasmote_sim::client::link::LinkId;
 
-/// Ports tried from the one that was asked for.
-const PORTS: u16 = 100;
-/// Connections at one time; the machine's file descriptors are the real limit.
-const CLIENTS: usize = 1_000_000;
-/// QoS 0 messages that may wait for one client.
-const QUEUE: usize = 10_000;
+use self::core::{Core, Job};
+pub use report::BrokerReport;
+
 /// How long it may take to end.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// A broker in this process, on loopback. It ends when it is dropped or shut down.
+/// A connection to the broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Peer {
+    /// A device of this process.
+    #[expect(dead_code, reason = "devices still come through the door")]
+    Device(LinkId),
+    /// A client that came through the door; they are numbered.
+    Visitor(u64),
+}
+
+/// A broker in this process, with a door on loopback. It ends when it is dropped or shut down.
 pub struct EmbeddedBroker {
     address: SocketAddr,
-    handle: BrokerShutdownHandle,
-    task: Option<JoinHandle<()>>,
+    jobs: mpsc::UnboundedSender<Job>,
+    door: JoinHandle<()>,
+    core: Option<JoinHandle<()>>,
 }
 
 /// The broker could not be started.
@@ -48,21 +82,11 @@ pub struct BrokerError(pub String);
 impl EmbeddedBroker {
     /// Listen on loopback at `port`, or the next free one above it; at any free one if it is 0.
     pub async fn start(port: u16) -> Result<Self, BrokerError> {
-        let address = free_port(port).await?;
-        let mut broker = MqttBroker::with_config(config(address))
-            .await
-            .map_err(|error| BrokerError(format!("{address}: {error}")))?;
-        broker.resource_monitor().update_limits(limits());
-        let address = broker.local_addr().unwrap_or(address);
-        let handle = broker.shutdown_handle();
-        let mut ready = broker.ready_receiver();
-        let task = tokio::spawn(async move {
-            if let Err(error) = broker.run().await {
-                tracing::error!("the embedded broker ended: {error}");
-            }
-        });
-        ready.wait_for(|ready| *ready).await.map_err(|_| BrokerError("it ended at once".into()))?;
-        Ok(Self { address, handle, task: Some(task) })
+        let listener = door::bind(port).await?;
+        let address = listener.local_addr().map_err(|error| BrokerError(error.to_string()))?;
+        let (core, way_in) = Core::new(BrokerLimits::default());
+        let door = tokio::spawn(door::keep(listener, way_in.visitors));
+        Ok(Self { address, jobs: way_in.jobs, door, core: Some(tokio::spawn(core.run())) })
     }
 
     /// Where it listens.
@@ -70,48 +94,48 @@ impl EmbeddedBroker {
         self.address
     }
 
-    /// End it.
+    /// What it holds and what became of its messages; `None` when it has ended.
+    pub async fn report(&self) -> Option<BrokerReport> {
+        let (answer, answered) = oneshot::channel();
+        self.tell(move |core| drop(answer.send(core.report())));
+        answered.await.ok()
+    }
+
+    /// Stand still: nothing is read, answered or timed out until [`Self::resume`], as when the broker's process
+    /// is stopped. Clients can still connect, and wait.
+    pub fn pause(&self) {
+        self.tell(|core| core.pause());
+    }
+
+    /// Go on after a pause.
+    pub fn resume(&self) {
+        self.tell(|core| core.resume());
+    }
+
+    /// Crash and start again: every connection breaks without a word, and all sessions and retained messages
+    /// are gone, as nothing is on disk.
+    pub fn restart(&self) {
+        self.tell(|core| core.restart());
+    }
+
+    fn tell(&self, job: impl FnOnce(&mut Core) + Send + 'static) {
+        // It has ended if nobody listens.
+        let _ = self.jobs.send(Box::new(job));
+    }
+
+    /// End it, and tell its clients so.
     pub async fn shutdown(mut self) {
-        self.handle.shutdown();
-        if let Some(task) = self.task.take() {
-            let _ = tokio::time::timeout(GRACE, task).await;
+        self.door.abort();
+        self.tell(Core::shut_down);
+        if let Some(core) = self.core.take() {
+            let _ = tokio::time::timeout(GRACE, core).await;
         }
     }
 }
 
 impl Drop for EmbeddedBroker {
     fn drop(&mut self) {
-        self.handle.shutdown();
-    }
-}
-
-/// The port that was asked for, or the next free one. It is let go again for the broker to take.
-async fn free_port(port: u16) -> Result<SocketAddr, BrokerError> {
-    let mut refused = String::new();
-    for candidate in port..=port.saturating_add(PORTS) {
-        match TcpListener::bind((Ipv4Addr::LOCALHOST, candidate)).await.and_then(|found| found.local_addr()) {
-            Ok(address) => return Ok(address),
-            Err(error) => refused = error.to_string(),
-        }
-    }
-    Err(BrokerError(format!("no port from {port} to {} is free: {refused}", port.saturating_add(PORTS))))
-}
-
-fn config(address: SocketAddr) -> BrokerConfig {
-    BrokerConfig::default()
-        .with_bind_address(address)
-        .with_max_clients(CLIENTS)
-        .with_client_channel_capacity(QUEUE)
-        .with_storage(StorageConfig::default().with_backend(StorageBackend::Memory))
-}
-
-fn limits() -> ResourceLimits {
-    ResourceLimits {
-        max_connections: CLIENTS,
-        max_connections_per_ip: CLIENTS,
-        max_message_rate_per_client: 0,
-        max_bandwidth_per_client: 0,
-        max_connection_rate: u32::MAX,
-        rate_limit_window: Duration::from_secs(1),
+        self.door.abort();
+        self.tell(Core::shut_down);
     }
 }

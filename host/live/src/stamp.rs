@@ -2,9 +2,10 @@
 //!
 //! On MQTT 5 it is one user property, `wasmote-stamp`, written as
 //! `<device>/<sequence>/<nanoseconds since 1970>`. Every user property that begins with `wasmote-` is the
-//! host's own and is hidden from behaviours, and so is what the embedded broker adds. On 3.1.1, and on MQTT 5 where the property is missing, it is
+//! host's own and is hidden from behaviours. On 3.1.1, and on MQTT 5 where the property is missing, it is
 //! read from what a behaviour put into a JSON object: `device`, a name, and `ts`, seconds since 1970. A
-//! payload that says something else has no stamp; that is never an error.
+//! payload that says something else has no stamp; that is never an error. Between devices that are linked to
+//! the embedded broker, the stamp travels with the message as it is.
 
 use std::borrow::Cow;
 
@@ -15,8 +16,6 @@ use wasmote_sim::time::WallTime;
 
 /// Names of user properties that belong to the host begin like this.
 const RESERVED: &str = "wasmote-";
-/// What the embedded broker adds to every message.
-const BROKERS_OWN: [&str; 2] = ["x-mqtt-client-id", "x-mqtt-sender"];
 const STAMP: &str = "wasmote-stamp";
 /// A time stamp in a payload further from now than this is some other number.
 const SANE: u64 = 24 * 3600 * 1_000_000_000;
@@ -32,12 +31,15 @@ pub(crate) fn to_property(stamp: &Stamp) -> (String, String) {
 pub(crate) fn take_from(properties: &mut Vec<(String, String)>) -> Option<Box<Stamp>> {
     let mut stamp = None;
     properties.retain(|(name, value)| {
-        if name == STAMP {
-            stamp = stamp.take().or_else(|| parse(value));
-        }
-        !name.starts_with(RESERVED) && !BROKERS_OWN.contains(&name.as_str())
+        stamp = stamp.take().or_else(|| from_property(name, value));
+        !name.starts_with(RESERVED)
     });
     stamp
+}
+
+/// The stamp that a user property is, if it is one.
+pub(crate) fn from_property(name: &str, value: &str) -> Option<Box<Stamp>> {
+    if name == STAMP { parse(value) } else { None }
 }
 
 fn parse(text: &str) -> Option<Box<Stamp>> {

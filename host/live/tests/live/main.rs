@@ -7,6 +7,8 @@ mod support;
 
 mod breaks;
 mod byte_streams;
+mod broker;
+mod door;
 mod endings;
 mod fleets;
 mod outages;

@@ -10,6 +10,9 @@ use crate::context::Protocol;
 use crate::message::Qos;
 use crate::time::Time;
 
+/// What begins like this is the broker's own.
+const OWN_TOPICS: &str = "$SYS/";
+
 impl<C: Copy + Ord> Broker<C> {
     /// A client publishes.
     pub(super) fn publish_from(
@@ -19,6 +22,9 @@ impl<C: Copy + Ord> Broker<C> {
         now: Time,
         replies: &mut Replies<C>,
     ) {
+        if publish.message.topic.as_str().starts_with(OWN_TOPICS) {
+            return self.deny(key, &publish, replies);
+        }
         match (publish.message.qos, publish.packet_id) {
             (Qos::AtMostOnce, _) => {
                 self.distribute(publish.message, Some(key), now, replies);
@@ -30,6 +36,21 @@ impl<C: Copy + Ord> Broker<C> {
             (Qos::ExactlyOnce, Some(id)) => self.receive_once(key, id, publish, now, replies),
             // [MQTT-2.2.1-3]
             (_, None) => self.close(key, CloseReason::ProtocolError, now, replies),
+        }
+    }
+
+    /// Nobody else speaks where the broker tells of itself. As in Mosquitto, such a message is acknowledged and
+    /// goes nowhere.
+    fn deny(&mut self, key: SessionKey, publish: &Publish, replies: &mut Replies<C>) {
+        self.tally.received += 1;
+        self.tally.unmatched += 1;
+        let step = match publish.message.qos {
+            Qos::AtMostOnce => return,
+            Qos::AtLeastOnce => AckStep::PubAck,
+            Qos::ExactlyOnce => AckStep::PubRec,
+        };
+        if let Some(id) = publish.packet_id {
+            self.answer(key, step, id, AckReason::NotAuthorized, replies);
         }
     }
 

@@ -20,11 +20,13 @@ pub enum DropReason {
     SlowConsumer,
     /// The client takes no packet so large [MQTT-3.1.2-25].
     TooLarge,
+    /// The broker crashed, and kept nothing on disk.
+    BrokerLost,
 }
 
 impl DropReason {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Absent,
         Self::QueueFull,
         Self::Expired,
@@ -32,6 +34,7 @@ impl DropReason {
         Self::Refused,
         Self::SlowConsumer,
         Self::TooLarge,
+        Self::BrokerLost,
     ];
 
     /// A short word for reports.
@@ -44,6 +47,7 @@ impl DropReason {
             Self::Refused => "refused",
             Self::SlowConsumer => "slow_consumer",
             Self::TooLarge => "too_large",
+            Self::BrokerLost => "broker_lost",
         }
     }
 }
@@ -93,6 +97,11 @@ impl Tally {
         for (sum, more) in self.dropped.iter_mut().zip(other.dropped) {
             *sum += more;
         }
+    }
+
+    /// The broker crashed while this many copies waited.
+    pub fn lost_with_the_broker(&mut self, waiting: u64) {
+        self.drop(DropReason::BrokerLost, waiting);
     }
 
     /// Copies at QoS 0 that were handed out to be sent, and could not be.

@@ -107,6 +107,22 @@ fn a_client_that_wants_to_be_quiet_for_too_long_is_told_how_long_it_may_be() {
     }
 }
 
+/// Where the broker tells of itself, nobody else is heard, nor kept.
+#[test]
+fn nobody_speaks_in_the_brokers_name() {
+    let mut broker = Broker::new(BrokerLimits::default());
+    connect(&mut broker, 1, Connect::new("device"), Time::ZERO);
+    for (qos, step) in [(1, AckStep::PubAck), (2, AckStep::PubRec)] {
+        let lie = message("$SYS/broker/uptime", "for ever", qos).with_retain(true);
+        let publish = Request::Publish(Publish::new(lie, PacketId::new(7)));
+        match &handle(&mut broker, 1, publish, Time::ZERO)[..] {
+            [(1, Reply::Ack(ack))] => assert_eq!((ack.step, ack.reason), (step, AckReason::NotAuthorized)),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(broker.census().retained, 0);
+}
+
 /// A door that had no room for a copy says so, and the account still closes.
 #[test]
 fn what_a_door_could_not_send_counts_as_dropped() {

@@ -1,0 +1,229 @@
+//! The task that owns the model and alone turns it.
+//!
+//! It takes what has come in, up to a bounded time, hands the replies to those they are for, and sleeps until
+//! something comes or the model wants to be woken. It never waits for a client.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use tokio::select;
+use tokio::sync::mpsc;
+use tokio::time::sleep_until;
+use wasmote_sim::broker::limits::BrokerLimits;
+use wasmote_sim::broker::packet::{Reply, Request};
+use wasmote_sim::broker::tally::{DropReason, Tally};
+use wasmote_sim::broker::{Broker, Replies};
+use wasmote_sim::time::Time;
+
+use super::Peer;
+use super::post::Mailbox;
+use super::report::BrokerReport;
+use super::system;
+use crate::clock::Clock;
+
+/// Something to do with the broker, from its handle.
+pub(super) type Job = Box<dyn FnOnce(&mut Core) + Send>;
+
+/// Longest time spent on what has come in before the runtime is let in.
+const TURN: Duration = Duration::from_millis(5);
+/// Parcels of visitors that may wait for the broker. Visitors that have more wait, and are not read from.
+const WAITING: usize = 256;
+
+/// What a visitor brings.
+#[derive(Debug)]
+pub(super) enum Parcel {
+    /// A new connection, and where to leave what is for it.
+    Arrived(u64, Mailbox),
+    /// Packets of a connection, in order.
+    Packets(u64, Vec<Request>),
+    /// Messages at QoS 0 that the visitor takes no packets so large for.
+    NotSent(u64),
+}
+
+/// Where visitors bring their parcels.
+pub(super) type VisitorsWayIn = mpsc::Sender<Parcel>;
+
+/// The ways in.
+pub(super) struct WaysIn {
+    pub(super) jobs: mpsc::UnboundedSender<Job>,
+    pub(super) visitors: VisitorsWayIn,
+}
+
+pub(super) struct Core {
+    model: Broker<Peer>,
+    limits: BrokerLimits,
+    clock: Clock,
+    jobs: mpsc::UnboundedReceiver<Job>,
+    parcels: mpsc::Receiver<Parcel>,
+    visitors: BTreeMap<u64, Mailbox>,
+    replies: Replies<Peer>,
+    /// When to tell of itself next.
+    tell_at: Time,
+    started: Time,
+    /// Of the brokers before the last restart.
+    past: Tally,
+    restarts: u64,
+    paused: bool,
+    done: bool,
+}
+
+impl Core {
+    pub(super) fn new(limits: BrokerLimits) -> (Self, WaysIn) {
+        let (job_sender, jobs) = mpsc::unbounded_channel();
+        let (parcel_sender, parcels) = mpsc::channel(WAITING);
+        let core = Self {
+            model: Broker::new(limits.clone()),
+            limits,
+            clock: Clock::start(),
+            jobs,
+            parcels,
+            visitors: BTreeMap::new(),
+            replies: Vec::new(),
+            tell_at: Time::ZERO,
+            started: Time::ZERO,
+            past: Tally::default(),
+            restarts: 0,
+            paused: false,
+            done: false,
+        };
+        (core, WaysIn { jobs: job_sender, visitors: parcel_sender })
+    }
+
+    /// Until it is told to end, or its handle is gone.
+    pub(super) async fn run(mut self) {
+        while !self.done {
+            if self.work() {
+                tokio::task::yield_now().await;
+                continue;
+            }
+            let alarm = self.clock.instant(self.next_deadline());
+            select! {
+                biased;
+                job = self.jobs.recv() => match job {
+                    Some(job) => job(&mut self),
+                    None => self.shut_down(),
+                },
+                Some(parcel) = self.parcels.recv(), if !self.paused => self.take(parcel),
+                () = sleep_until(alarm), if !self.paused => {}
+            }
+        }
+    }
+
+    /// Some work. Says whether there may be more.
+    fn work(&mut self) -> bool {
+        let began = Instant::now();
+        while let Ok(job) = self.jobs.try_recv() {
+            job(self);
+        }
+        if self.paused {
+            return false;
+        }
+        self.meet_deadlines();
+        while !self.done && began.elapsed() < TURN {
+            let Ok(parcel) = self.parcels.try_recv() else { return false };
+            self.take(parcel);
+        }
+        !self.done
+    }
+
+    fn next_deadline(&self) -> Time {
+        self.model.next_deadline().map_or(self.tell_at, |due| due.min(self.tell_at))
+    }
+
+    fn meet_deadlines(&mut self) {
+        let now = self.clock.now().run;
+        if self.model.next_deadline().is_some_and(|due| due <= now) {
+            self.model.wake(now, &mut self.replies);
+            self.hand_out();
+        }
+        if self.tell_at <= now {
+            self.tell_at = now + system::INTERVAL;
+            for message in system::messages(&self.report()) {
+                self.model.publish(message, now, &mut self.replies);
+            }
+            self.hand_out();
+        }
+    }
+
+    fn take(&mut self, parcel: Parcel) {
+        match parcel {
+            Parcel::Arrived(visitor, mailbox) => {
+                self.visitors.insert(visitor, mailbox);
+            }
+            Parcel::Packets(visitor, requests) => {
+                for request in requests {
+                    // What comes after its end was sent before it knew of that.
+                    if self.visitors.contains_key(&visitor) {
+                        self.handle(Peer::Visitor(visitor), request);
+                    }
+                }
+                // A farewell, or a connection that broke, is not answered.
+                if !self.model.is_connected(Peer::Visitor(visitor)) {
+                    self.visitors.remove(&visitor);
+                }
+            }
+            Parcel::NotSent(copies) => self.model.not_sent(DropReason::TooLarge, copies),
+        }
+    }
+
+    fn handle(&mut self, from: Peer, request: Request) {
+        self.model.handle(from, request, self.clock.now().run, &mut self.replies);
+        self.hand_out();
+    }
+
+    /// Hand the replies to those they are for.
+    fn hand_out(&mut self) {
+        for (peer, reply) in self.replies.drain(..) {
+            let Peer::Visitor(visitor) = peer else { continue };
+            let Some(mailbox) = self.visitors.get(&visitor) else { continue };
+            let is_last = matches!(reply, Reply::Close(_) | Reply::Refused(_));
+            if !mailbox.put(reply) {
+                self.model.not_sent(DropReason::SlowConsumer, 1);
+            }
+            if is_last {
+                self.visitors.remove(&visitor);
+            }
+        }
+    }
+
+    pub(super) fn report(&self) -> BrokerReport {
+        let mut tally = self.past.clone();
+        tally.add(self.model.tally());
+        BrokerReport {
+            tally,
+            census: self.model.census(),
+            visitors: self.visitors.len(),
+            uptime: self.clock.now().run.since(self.started),
+            restarts: self.restarts,
+            paused: self.paused,
+        }
+    }
+
+    pub(super) fn pause(&mut self) {
+        self.paused = true;
+    }
+
+    pub(super) fn resume(&mut self) {
+        self.paused = false;
+    }
+
+    pub(super) fn restart(&mut self) {
+        let last = std::mem::replace(&mut self.model, Broker::new(self.limits.clone()));
+        let waiting = last.census().waiting;
+        self.past.add(last.tally());
+        self.past.lost_with_the_broker(waiting);
+        self.restarts += 1;
+        self.started = self.clock.now().run;
+        self.tell_at = self.started;
+        self.visitors.clear();
+        self.replies.clear();
+    }
+
+    /// Say so to everyone, and end.
+    pub(super) fn shut_down(&mut self) {
+        let model = std::mem::replace(&mut self.model, Broker::new(self.limits.clone()));
+        model.shut_down(&mut self.replies);
+        self.hand_out();
+        self.done = true;
+    }
+}

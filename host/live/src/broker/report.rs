@@ -1,0 +1,23 @@
+//! What the broker tells of itself.
+
+use std::time::Duration;
+
+use wasmote_sim::broker::Census;
+use wasmote_sim::broker::tally::Tally;
+
+/// The broker at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct BrokerReport {
+    /// What became of its messages, since it was first started.
+    pub tally: Tally,
+    /// What it holds.
+    pub census: Census,
+    /// Of its connections, those from outside this process.
+    pub visitors: usize,
+    /// Since it was last started.
+    pub uptime: Duration,
+    /// How often it was started again.
+    pub restarts: u64,
+    /// Whether it stands still.
+    pub paused: bool,
+}

@@ -1,0 +1,101 @@
+//! What a message says about itself, both ways.
+
+use mqtt5_protocol::{Properties, PropertyId, PropertyValue};
+use wasmote_sim::broker::packet::Publish;
+use wasmote_sim::broker::reason::CloseReason;
+use wasmote_sim::message::{self, Message, Stamp};
+use wasmote_sim::topic::Topic;
+
+use crate::stamp;
+
+/// Where properties stand, as not all may stand everywhere [MQTT-2.2.2].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Of {
+    Publish,
+    Will,
+}
+
+/// What was read.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    properties: message::Properties,
+    stamp: Option<Box<Stamp>>,
+}
+
+impl Said {
+    pub(super) fn on(self, message: Message) -> Message {
+        let some = self.properties != message::Properties::default();
+        Message { properties: some.then(|| Box::new(self.properties)), stamp: self.stamp, ..message }
+    }
+}
+
+pub(super) fn of_message(properties: &Properties, of: Of) -> Result<Said, CloseReason> {
+    use PropertyId as Id;
+    use PropertyValue as Value;
+    let mut said = Said::default();
+    for (id, value) in properties.iter() {
+        let own = &mut said.properties;
+        match (id, value) {
+            (Id::PayloadFormatIndicator, Value::Byte(form @ 0..=1)) => own.is_text = *form == 1,
+            (Id::MessageExpiryInterval, Value::FourByteInteger(seconds)) => {
+                own.message_expiry = Some(*seconds);
+            }
+            (Id::ContentType, Value::Utf8String(text)) => own.content_type = Some(text.clone()),
+            // [MQTT-3.3.2-14]
+            (Id::ResponseTopic, Value::Utf8String(name)) => {
+                own.response_topic = Some(Topic::new(name.as_str()).map_err(|_| CloseReason::ProtocolError)?);
+            }
+            (Id::CorrelationData, Value::BinaryData(data)) => own.correlation_data = Some(data.clone()),
+            (Id::UserProperty, Value::Utf8StringPair(name, value)) => {
+                match stamp::from_property(name, value).filter(|_| said.stamp.is_none()) {
+                    Some(stamp) => said.stamp = Some(stamp),
+                    None => own.user.push((name.clone(), value.clone())),
+                }
+            }
+            (Id::WillDelayInterval, _) if of == Of::Will => {}
+            // A subscription identifier is for the broker to send [MQTT-3.3.4-6].
+            _ => return Err(CloseReason::ProtocolError),
+        }
+    }
+    Ok(said)
+}
+
+/// What goes out with a message; `None` if that is nothing.
+pub(super) fn to_client(publish: &Publish) -> Option<Properties> {
+    let message = &publish.message;
+    if message.properties.is_none() && message.stamp.is_none() && publish.subscription_ids.is_empty() {
+        return None;
+    }
+    let mut out = Properties::new();
+    if let Some(own) = message.properties.as_deref() {
+        put_own(own, &mut out);
+    }
+    if let Some((name, value)) = message.stamp.as_deref().map(stamp::to_property) {
+        out.add_user_property(name, value);
+    }
+    for id in &publish.subscription_ids {
+        out.set_subscription_identifier(*id);
+    }
+    Some(out)
+}
+
+fn put_own(own: &message::Properties, out: &mut Properties) {
+    if own.is_text {
+        out.set_payload_format_indicator(true);
+    }
+    if let Some(seconds) = own.message_expiry {
+        out.set_message_expiry_interval(seconds);
+    }
+    if let Some(text) = &own.content_type {
+        out.set_content_type(text.clone());
+    }
+    if let Some(topic) = &own.response_topic {
+        out.set_response_topic(topic.to_string());
+    }
+    if let Some(data) = &own.correlation_data {
+        out.set_correlation_data(data.clone());
+    }
+    for (name, value) in &own.user {
+        out.add_user_property(name.clone(), value.clone());
+    }
+}

@@ -1,0 +1,93 @@
+//! The embedded broker under test: the scenarios that the model and a real Mosquitto are held to, once more,
+//! over TCP.
+
+#[path = "../../../sim/tests/model/broker/arm.rs"]
+mod arm;
+#[path = "../../../sim/tests/model/broker/over_tcp.rs"]
+mod over_tcp;
+#[path = "../../../sim/tests/model/broker/stage.rs"]
+#[allow(dead_code)]
+mod stage;
+#[path = "../../../sim/tests/model/broker/wire.rs"]
+mod wire;
+
+use std::thread;
+use std::time::Duration;
+
+use wasmote_live::broker::EmbeddedBroker;
+
+use over_tcp::OverTcp;
+use stage::Stage;
+
+/// How long nothing comes before a connection counts as quiet.
+const QUIET: Duration = Duration::from_millis(100);
+
+type Scenario = (&'static str, fn(&mut Stage<'_>));
+
+/// All of them, those that Mosquitto does not pass included.
+macro_rules! scenarios {
+    ($($scenario:ident),+ $(,)? $(; beyond_mosquitto: $($beyond:ident),+ $(,)?)?) => {
+        pub const ALL: &[crate::broker::Scenario] = &[
+            $((stringify!($scenario), $scenario),)+
+            $($((stringify!($beyond), $beyond),)+)?
+        ];
+    };
+}
+
+#[path = "../../../sim/tests/model/broker/scenarios/delivery.rs"]
+mod delivery;
+#[path = "../../../sim/tests/model/broker/scenarios/expiry.rs"]
+mod expiry;
+#[path = "../../../sim/tests/model/broker/scenarios/flow.rs"]
+mod flow;
+#[path = "../../../sim/tests/model/broker/scenarios/keepalive.rs"]
+mod keepalive;
+#[path = "../../../sim/tests/model/broker/scenarios/retained.rs"]
+mod retained;
+#[path = "../../../sim/tests/model/broker/scenarios/sessions.rs"]
+mod sessions;
+#[path = "../../../sim/tests/model/broker/scenarios/shared.rs"]
+mod shared;
+#[path = "../../../sim/tests/model/broker/scenarios/subscriptions.rs"]
+mod subscriptions;
+#[path = "../../../sim/tests/model/broker/scenarios/wills.rs"]
+mod wills;
+
+const THEMES: [&[Scenario]; 9] = [
+    delivery::ALL,
+    expiry::ALL,
+    flow::ALL,
+    keepalive::ALL,
+    retained::ALL,
+    sessions::ALL,
+    shared::ALL,
+    subscriptions::ALL,
+    wills::ALL,
+];
+
+/// Each on a broker of its own. They are mostly waiting, so all at once.
+#[test]
+fn every_scenario_of_the_model_passes_at_the_door() {
+    let running: Vec<_> = THEMES
+        .into_iter()
+        .flatten()
+        .map(|&(name, scenario)| {
+            (name, thread::Builder::new().name(name.into()).spawn(move || run(scenario)))
+        })
+        .collect();
+    assert!(running.len() >= 60, "the list is not empty: {}", running.len());
+    let failed: Vec<_> = running
+        .into_iter()
+        .filter_map(|(name, thread)| thread.expect("a thread").join().is_err().then_some(name))
+        .collect();
+    assert!(failed.is_empty(), "{failed:?}");
+}
+
+fn run(scenario: fn(&mut Stage<'_>)) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let broker = runtime.block_on(EmbeddedBroker::start(0)).unwrap();
+    scenario(&mut Stage::new(&mut OverTcp::new(broker.address().port(), QUIET)));
+    let report = runtime.block_on(broker.report()).unwrap();
+    assert!(report.tally.closes(report.census.waiting), "{report:?}");
+    runtime.block_on(broker.shutdown());
+}

@@ -1,0 +1,210 @@
+//! The embedded broker's door: clients that nobody here wrote, and clients that mean no good.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use wasmote_live::broker::{BrokerReport, EmbeddedBroker};
+use wasmote_sim::broker::tally::DropReason;
+
+use crate::support::eventually;
+use crate::support::outside::{Subscriber, publish};
+
+async fn broker() -> (EmbeddedBroker, u16) {
+    let broker = EmbeddedBroker::start(0).await.unwrap();
+    let port = broker.address().port();
+    (broker, port)
+}
+
+/// Until the broker is as it should be.
+async fn until(broker: &EmbeddedBroker, what: &str, fits: impl Fn(&BrokerReport) -> bool) -> BrokerReport {
+    eventually(what, async || broker.report().await.filter(|report| fits(report))).await
+}
+
+fn dial(port: u16) -> TcpStream {
+    let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream
+}
+
+/// Everything until the broker closes.
+fn rest(mut stream: &TcpStream) -> Vec<u8> {
+    let mut rest = Vec::new();
+    // A reset is an end too.
+    let _ = stream.read_to_end(&mut rest);
+    rest
+}
+
+const CONNECT_V5: &[u8] = b"\x10\x0e\x00\x04MQTT\x05\x02\x00\x0a\x00\x00\x01a";
+
+fn connect(mut stream: &TcpStream, packet: &[u8], answer: usize) {
+    stream.write_all(packet).unwrap();
+    stream.read_exact(&mut vec![0; answer]).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_client_says_about_its_message_another_is_told() {
+    let (_broker, port) = broker().await;
+    let mut subscriber = Subscriber::with_format(port, "plant/#", "%t|%q|%P|%C|%R|%D|%F|%p").await;
+    let more = [
+        "-V",
+        "5",
+        "-q",
+        "1",
+        "-D",
+        "publish",
+        "user-property",
+        "unit",
+        "K",
+        "-D",
+        "publish",
+        "user-property",
+        "unit",
+        "C",
+        "-D",
+        "publish",
+        "content-type",
+        "text/plain",
+        "-D",
+        "publish",
+        "response-topic",
+        "answers",
+        "-D",
+        "publish",
+        "correlation-data",
+        "7",
+        "-D",
+        "publish",
+        "payload-format-indicator",
+        "1",
+    ];
+    publish(port, "plant/1", "21.5", &more).await;
+    let line = subscriber.wait_for("the message", |line| line.starts_with("plant/1")).await;
+    assert_eq!(line, "plant/1|1|unit:K unit:C|text/plain|answers|7|1|21.5");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_broker_tells_of_itself() {
+    let (_broker, port) = broker().await;
+    let mut subscriber = Subscriber::start(port, "$SYS/broker/#").await;
+    let told = subscriber.wait_for("the uptime", |line| line.starts_with("$SYS/broker/uptime")).await;
+    assert!(told.ends_with(" seconds"), "{told}");
+    // It says so again after ten seconds, when it knows of the subscriber.
+    subscriber.wait_for("the subscriber", |line| line == "$SYS/broker/clients/connected|0|0|1").await;
+    // Nobody else may say so.
+    publish(port, "$SYS/broker/uptime", "for ever", &["-q", "1"]).await;
+    publish(port, "$SYS/broker/uptime", "for ever", &["-q", "2", "-V", "5"]).await;
+    let next = subscriber.wait_for("the uptime", |line| line.starts_with("$SYS/broker/uptime")).await;
+    assert!(next.ends_with(" seconds"), "{next}");
+}
+
+/// [MQTT-4.13.1-1]: the reason goes before the end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_breaks_the_rules_is_told_why_and_let_go_and_its_will_is_published() {
+    let (broker, port) = broker().await;
+    let mut wills = Subscriber::start(port, "wills").await;
+    // A will on `wills`, and then a QoS that there is not.
+    let connect_with_will = b"\x10\x1a\x00\x04MQTT\x05\x06\x00\x0a\x00\x00\x01a\x00\x00\x05wills\x00\x02by";
+    let stream = dial(port);
+    connect(&stream, connect_with_will, 16);
+    (&stream).write_all(b"\x36\x06\x00\x01t\x00\x01\x00").unwrap();
+    assert_eq!(rest(&stream), b"\xe0\x01\x81");
+    wills.wait_for("the will", |line| line == "wills|0|0|by").await;
+    until(&broker, "only the subscriber", |report| report.visitors == 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_no_mqtt_is_shown_out() {
+    let (broker, port) = broker().await;
+    let strangers: [(&[u8], &[u8]); 4] = [
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", b""),
+        (b"\xc0\x00", b""),
+        (b"\x10\xff\xff\xff\x7f", b""),
+        (b"\x10\x0f\x00\x06MQIsdp\x03\x02\x00\x0a\x00\x01a", b"\x20\x02\x00\x01"),
+    ];
+    for (says, hears) in strangers {
+        let stream = dial(port);
+        (&stream).write_all(says).unwrap();
+        assert_eq!(rest(&stream), hears, "{says:x?}");
+    }
+    assert_eq!(broker.report().await.unwrap().census.sessions, 0);
+}
+
+/// The client reads nothing; what piles up for it is bounded, and what does not fit is in the account.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_consumer_costs_only_itself() {
+    let (broker, port) = broker().await;
+    let slow = dial(port);
+    connect(&slow, CONNECT_V5, 16);
+    (&slow).write_all(b"\x82\x07\x00\x01\x00\x00\x01t\x00").unwrap();
+    let mut quick = Subscriber::for_bursts(port, "end", "%t").await;
+    until(&broker, "the subscription", |report| report.census.subscriptions >= 3).await;
+    // 30,000 messages of 1 KiB: more than sockets and mailbox hold together.
+    let sender = std::thread::spawn(move || {
+        let mut stream = dial(port);
+        connect(&stream, b"\x10\x0e\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x01b", 16);
+        let mut packet = vec![0x30, 0x84, 0x08, 0, 1, b't', 0];
+        packet.resize(3 + 4 + 1_024, b'x');
+        for _ in 0..30_000 {
+            stream.write_all(&packet).unwrap();
+        }
+        stream.write_all(b"\x30\x06\x00\x03end\x00").unwrap();
+        stream
+    });
+    quick.wait_for("the end", |line| line == "end").await;
+    let report = broker.report().await.unwrap();
+    let dropped = report.tally.dropped(DropReason::SlowConsumer);
+    assert!((1..30_000).contains(&dropped), "{report:?}");
+    assert!(report.tally.closes(report.census.waiting), "{report:?}");
+    drop((slow, sender.join().unwrap()));
+    until(&broker, "only the quick one", |report| report.visitors == 1).await;
+}
+
+/// [MQTT-3.1.2-24], [MQTT-3.1.2-25]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_message_that_is_too_large_for_a_client_is_not_sent_and_does_not_block_the_next() {
+    let (broker, port) = broker().await;
+    let stream = dial(port);
+    // Maximum packet size 30, and a subscription at QoS 1.
+    connect(&stream, b"\x10\x13\x00\x04MQTT\x05\x02\x00\x0a\x05\x27\x00\x00\x00\x1e\x00\x01a", 16);
+    (&stream).write_all(b"\x82\x07\x00\x01\x00\x00\x01t\x01").unwrap();
+    (&stream).read_exact(&mut [0; 6]).unwrap();
+    publish(port, "t", &"x".repeat(50), &["-q", "1"]).await;
+    publish(port, "t", &"x".repeat(50), &["-q", "0"]).await;
+    publish(port, "t", "fits", &["-q", "1"]).await;
+    let mut heard = [0; 12];
+    (&stream).read_exact(&mut heard).unwrap();
+    assert_eq!((&heard[..5], &heard[8..]), (&b"\x32\x0a\x00\x01t"[..], &b"fits"[..]));
+    let report =
+        until(&broker, "both dropped", |report| report.tally.dropped(DropReason::TooLarge) == 2).await;
+    assert_eq!(report.census.waiting, 1, "the one that is not acknowledged yet");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_stands_still_answers_nobody_and_then_goes_on() {
+    let (broker, port) = broker().await;
+    let mut subscriber = Subscriber::start(port, "t").await;
+    broker.pause();
+    until(&broker, "the pause", |report| report.paused).await;
+    let publisher = tokio::spawn(async move { publish(port, "t", "late", &["-q", "1"]).await });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(!publisher.is_finished() && subscriber.messages().is_empty());
+    broker.resume();
+    publisher.await.unwrap();
+    subscriber.wait_for("the message", |line| line == "t|1|0|late" || line == "t|2|0|late").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_starts_again_has_forgotten_everything_but_its_account() {
+    let (broker, port) = broker().await;
+    publish(port, "kept", "x", &["-r", "-q", "1"]).await;
+    let stream = dial(port);
+    connect(&stream, CONNECT_V5, 16);
+    let before = broker.report().await.unwrap();
+    assert!(before.census.retained >= 1);
+    broker.restart();
+    assert_eq!(rest(&stream), b"", "no farewell");
+    let after = until(&broker, "the restart", |report| report.restarts == 1).await;
+    assert_eq!((after.census.sessions, after.visitors), (0, 0));
+    assert!(after.tally.received >= before.tally.received);
+}
