@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
+use wasmote_engine::cache::Cache;
 use wasmote_live::spec::ConnectionOptions;
 use wasmote_sim::context::Protocol;
 use wasmote_sim::device_id::DeviceId;
@@ -61,6 +62,8 @@ pub struct Settings {
     pub log_messages: Switch,
     /// Whether behaviours swap when their files change.
     pub watch: bool,
+    /// Where compiled behaviours are looked for and kept.
+    pub cache: Cache,
     /// How long canaries try another version of a behaviour before the others follow.
     pub canary: Duration,
 }

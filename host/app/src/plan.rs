@@ -4,6 +4,7 @@ mod wired;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use wasmote_engine::{Component, DeviceSettings, Engine};
@@ -98,11 +99,23 @@ impl Plan {
 
 fn load(source: &Source, engine: &Engine) -> Result<Component, PlanError> {
     let bytes = source.read()?;
-    engine.load(&source.name(), &bytes).map_err(|problem| PlanError::Load {
+    let began = Instant::now();
+    let component = engine.load(&source.name(), &bytes).map_err(|problem| PlanError::Load {
         name: source.name(),
         from: source.to_string(),
         problem,
-    })
+    })?;
+    tell_of_code(&component, began.elapsed());
+    Ok(component)
+}
+
+/// Where a component's code came from, and what was wrong with code that was not taken.
+pub fn tell_of_code(component: &Component, took: Duration) {
+    for problem in component.cache_problems() {
+        tracing::warn!("{problem}");
+    }
+    let (behaviour, origin) = (component.name(), component.origin());
+    tracing::debug!("code of {behaviour}: {origin:?}, in {} ms", took.as_millis());
 }
 
 /// Makes the instances of a group.

@@ -135,7 +135,7 @@ async fn bring_up(settings: &Settings, mut signals: Signals) -> Result<Exit, Run
 /// To compile takes a while, in which signals are heard.
 async fn plan(settings: Settings) -> Result<(Plan, Engine), RunError> {
     let make = move || {
-        let engine = Engine::new()?;
+        let engine = Engine::with_cache(settings.cache.clone())?;
         Ok((Plan::new(&settings, &engine)?, engine))
     };
     let made = spawn_blocking(make).await;

@@ -11,7 +11,7 @@ pub mod record;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::broadcast;
 use tokio::task::spawn_blocking;
@@ -23,7 +23,7 @@ use crate::cli::behaviours::Card;
 use crate::component_file;
 use crate::config::Group;
 use crate::nearest::did_you_mean;
-use crate::plan::spawner;
+use crate::plan::{spawner, tell_of_code};
 use crate::server::status::AT_ONCE;
 pub use error::UpdateError;
 pub use record::{Behaviour, Outcome, Told, VersionCard};
@@ -155,7 +155,10 @@ impl Versions {
         let (engine, name) = (self.engine.clone(), name.to_owned());
         let loaded = spawn_blocking(move || {
             let bytes = component_file::unpack(bytes)?;
-            Ok(engine.load(&name, &bytes)?)
+            let began = Instant::now();
+            let component = engine.load(&name, &bytes)?;
+            tell_of_code(&component, began.elapsed());
+            Ok(component)
         });
         loaded.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
     }

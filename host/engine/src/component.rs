@@ -9,6 +9,7 @@ use wasmote_sim::device_id::Identity;
 use wasmote_sim::limits::Limits;
 
 use crate::bindings::DevicePre;
+use crate::cache::{CacheProblem, Found, Origin};
 use crate::config::DeviceConfig;
 use crate::engine::Engine;
 use crate::error::LoadError;
@@ -29,6 +30,8 @@ pub struct Component {
     version: Version,
     pre: DevicePre<Host>,
     needs_wasi: bool,
+    origin: Origin,
+    problems: Arc<[CacheProblem]>,
 }
 
 /// What a behaviour is given on each of a group's devices.
@@ -46,9 +49,7 @@ pub struct DeviceSettings {
 impl Component {
     pub(crate) fn load(engine: &Engine, name: &str, bytes: &[u8]) -> Result<Self, LoadError> {
         check_header(bytes)?;
-        let damaged = |error: wasmtime::Error| LoadError::Damaged { detail: last_words(&error) };
-        let component =
-            wasmtime::component::Component::from_binary(&engine.wasmtime, bytes).map_err(damaged)?;
+        let Found { component, origin, problems } = engine.cache.load(engine, bytes)?;
         let names = names(&component, &engine.wasmtime);
         check_names(&names)?;
         let other_shape = |error: wasmtime::Error| LoadError::OtherShape { detail: format!("{error:#}") };
@@ -63,7 +64,14 @@ impl Component {
             exports: names.exports,
         };
         let version = Version { name: name.into(), sha256: inspection.sha256.as_str().into() };
-        Ok(Self { inspection: Arc::new(inspection), version, pre, needs_wasi })
+        Ok(Self {
+            inspection: Arc::new(inspection),
+            version,
+            pre,
+            needs_wasi,
+            origin,
+            problems: problems.into(),
+        })
     }
 
     /// What users call it.
@@ -74,6 +82,16 @@ impl Component {
     /// Which version of its behaviour it is.
     pub fn version(&self) -> Version {
         self.version.clone()
+    }
+
+    /// Where its code came from.
+    pub fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// Why code that was there was not taken, or its own not kept.
+    pub fn cache_problems(&self) -> &[CacheProblem] {
+        &self.problems
     }
 
     /// What it says of itself.
@@ -164,11 +182,11 @@ fn in_words(names: &[String]) -> String {
 }
 
 /// The innermost cause: the validator's own words, without those of its callers.
-fn last_words(error: &wasmtime::Error) -> String {
+pub(crate) fn last_words(error: &wasmtime::Error) -> String {
     error.chain().last().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");

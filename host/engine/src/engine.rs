@@ -5,6 +5,7 @@ use std::sync::Arc;
 use wasmtime::component::Linker;
 use wasmtime::{Config, OptLevel};
 
+use crate::cache::Cache;
 use crate::component::Component;
 use crate::error::{EngineError, LoadError};
 use crate::host::Host;
@@ -16,6 +17,7 @@ use crate::{bindings, wasi};
 pub struct Engine {
     pub(crate) wasmtime: wasmtime::Engine,
     pub(crate) linker: Arc<Linker<Host>>,
+    pub(crate) cache: Cache,
 }
 
 /// Stack of a guest's native code. Deep recursion beyond it is a trap.
@@ -24,16 +26,21 @@ const GUEST_STACK: usize = 256 << 10;
 impl Engine {
     /// An engine. Fails only where the processor or the system cannot run compiled WebAssembly.
     pub fn new() -> Result<Self, EngineError> {
+        Self::with_cache(Cache::default())
+    }
+
+    /// An engine that takes code that was compiled before, and keeps what it compiles.
+    pub fn with_cache(cache: Cache) -> Result<Self, EngineError> {
         let failed = |error: wasmtime::Error| EngineError(format!("{error:#}"));
         let wasmtime = wasmtime::Engine::new(&config()).map_err(failed)?;
         let mut linker = Linker::new(&wasmtime);
         bindings::Device::add_to_linker::<_, wasmtime::component::HasSelf<_>>(&mut linker, |host| host)
             .map_err(failed)?;
         wasi::add_to_linker(&mut linker).map_err(failed)?;
-        Ok(Self { wasmtime, linker: Arc::new(linker) })
+        Ok(Self { wasmtime, linker: Arc::new(linker), cache })
     }
 
-    /// Compile a component and check that it is a behaviour. The name is what users will read.
+    /// Compile a component, unless that was done before, and check that it is a behaviour. The name is what users will read.
     pub fn load(&self, name: &str, bytes: &[u8]) -> Result<Component, LoadError> {
         Component::load(self, name, bytes)
     }
@@ -42,7 +49,7 @@ impl Engine {
 /// The settings that make a run repeatable and a fleet small: fuel instead of host time; one bit pattern
 /// for NaN; no relaxed SIMD, whose results differ by processor; and linear memories side by side in an
 /// [`Arena`], checked by compiled code and not by pages that may not be touched.
-fn config() -> Config {
+pub(crate) fn config() -> Config {
     let mut config = Config::new();
     config
         .consume_fuel(true)

@@ -2,6 +2,7 @@
 
 pub mod inspect;
 pub mod list;
+pub mod precompile;
 
 use anyhow::anyhow;
 use clap::Subcommand;
@@ -20,6 +21,8 @@ pub enum Verb {
     List(list::Args),
     /// Show what a behaviour imports and exports, its size and its hash
     Inspect(inspect::Args),
+    /// Compile behaviours ahead, for every processor of this machine's kind
+    Precompile(precompile::Args),
 }
 
 /// Do it.
@@ -28,6 +31,7 @@ pub fn run(verb: Verb) -> Result<Exit, Failure> {
     match verb {
         Verb::List(args) => list::run(&args, &engine),
         Verb::Inspect(args) => inspect::run(&args, &engine),
+        Verb::Precompile(args) => precompile::run(&args, &engine),
     }
 }
 

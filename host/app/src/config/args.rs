@@ -261,6 +261,20 @@ pub struct RunArgs {
     )]
     pub canary: Option<Length>,
 
+    /// Folder in which compiled behaviours are kept, so that the next start need not compile them [default: none]
+    #[arg(long, env = "WASMOTE_CACHE", value_name = "DIR", help_heading = "Run", hide_env_values = true)]
+    pub cache: Option<PathBuf>,
+
+    /// Folder with behaviours that `wasmote behaviours precompile` compiled ahead [default: none]
+    #[arg(
+        long,
+        env = "WASMOTE_PRECOMPILED",
+        value_name = "DIR",
+        help_heading = "Run",
+        hide_env_values = true
+    )]
+    pub precompiled: Option<PathBuf>,
+
     /// Where the HTTP API listens; port 0 takes a free one [default: 127.0.0.1:5000]
     #[arg(
         long,

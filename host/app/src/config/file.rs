@@ -104,6 +104,10 @@ pub struct FileConfig {
     /// See the flag of this name.
     pub watch: Option<bool>,
     /// See the flag of this name.
+    pub cache: Option<PathBuf>,
+    /// See the flag of this name.
+    pub precompiled: Option<PathBuf>,
+    /// See the flag of this name.
     #[serde(deserialize_with = "from_text")]
     pub canary: Option<Length>,
 }

@@ -6,9 +6,10 @@
 mod connection;
 mod groups;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use wasmote_engine::cache::Cache;
 use wasmote_sim::rng::Seed;
 
 use super::args::RunArgs;
@@ -76,6 +77,7 @@ fn put_together(args: &RunArgs, layer: &Layer<'_>) -> Result<Settings, ConfigErr
         log: args.log.or(file.log).unwrap_or_default(),
         log_messages: args.log_messages.or(file.log_messages).unwrap_or_default(),
         watch: args.watch.or(file.watch).unwrap_or_default(),
+        cache: cache(args, layer),
         canary: args.canary.or(file.canary).map_or(CANARY, |Length(length)| length),
         groups,
         broker,
@@ -93,6 +95,17 @@ fn share(args: &RunArgs, file: &FileConfig, groups: &[Group]) -> Result<Share, C
             Err(ConfigError::invalid("--shard", problem))
         }
         _ => Ok(share),
+    }
+}
+
+/// Folders named in the file are relative to it.
+fn cache(args: &RunArgs, layer: &Layer<'_>) -> Cache {
+    let folder = |flag: &Option<PathBuf>, field: &Option<PathBuf>| {
+        flag.clone().or_else(|| Some(layer.folder.join(field.as_ref()?)))
+    };
+    Cache {
+        own: folder(&args.cache, &layer.config.cache),
+        shipped: folder(&args.precompiled, &layer.config.precompiled),
     }
 }
 

@@ -1,6 +1,8 @@
 //! What users and neighbours see of guests, good and bad.
 
 mod bench;
+#[cfg(unix)]
+mod cache;
 mod density;
 #[path = "../guests/mod.rs"]
 mod guests;

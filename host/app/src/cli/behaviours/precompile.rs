@@ -1,0 +1,43 @@
+//! `wasmote behaviours precompile --out DIR [BEHAVIOUR]...`
+
+use std::path::{Path, PathBuf};
+
+use anyhow::anyhow;
+use wasmote_engine::Engine;
+use wasmote_engine::cache::precompile;
+
+use crate::builtins;
+use crate::cli::Failure;
+use crate::cli::output::to_stdout;
+use crate::exit::Exit;
+use crate::source::Source;
+
+/// What to compile, and where to.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Built-in behaviours, .wasm files, or folders with one [default: all built-in ones]
+    behaviours: Vec<String>,
+    /// Folder for the compiled code; `wasmote run --precompiled` reads it. Give it to root, or to the user that runs
+    /// wasmote, and let nobody else write to it
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+/// Do it.
+pub fn run(args: &Args, engine: &Engine) -> Result<Exit, Failure> {
+    let named = args.behaviours.iter().map(|name| Source::find(name, Path::new("")));
+    let sources: Vec<Source> = match args.behaviours.is_empty() {
+        true => builtins::all().map(|builtin| Source::Builtin(builtin.name.into())).collect(),
+        false => named.collect::<Result<_, _>>().map_err(Failure::usage)?,
+    };
+    for source in sources {
+        let bytes = source.read().map_err(Failure::failed)?;
+        let failed =
+            |problem: &dyn std::fmt::Display| Failure::failed(anyhow!("`{}`: {problem}", source.shown()));
+        // What is no behaviour would only be refused later.
+        engine.load(&source.name(), &bytes).map_err(|problem| failed(&problem))?;
+        let path = precompile(&bytes, &args.out).map_err(|problem| failed(&problem))?;
+        to_stdout(format_args!("{}  {}", source.shown(), path.display()));
+    }
+    Ok(Exit::Done)
+}
