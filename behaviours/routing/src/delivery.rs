@@ -79,6 +79,7 @@ impl Routing {
             // Turned away from at once; the neighbours hear of it with the next hello.
             if self.routes.choose() {
                 device.count("route_changes_total", 1.0);
+                self.tell_route(device);
                 device.set_timer(GREET_SOON, GATHER);
             }
         }

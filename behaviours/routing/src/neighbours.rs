@@ -30,13 +30,10 @@ impl Routing {
         let before = self.routes.distance();
         let changed = self.routes.choose();
         let distance = self.routes.distance();
+        if changed || distance.map(|it| it.hops) != before.map(|it| it.hops) {
+            self.tell_route(device);
+        }
         if changed {
-            match (&self.routes.next_hop, distance) {
-                (Some(next), Some(distance)) => {
-                    device.info(format_args!("route to the sink: next is {next}, {} hops", distance.hops));
-                }
-                _ => device.info("no route to the sink"),
-            }
             device.count("route_changes_total", 1.0);
         }
         if distance != before || changed {
@@ -51,6 +48,18 @@ impl Routing {
             (None, None) => self.lost_since = Some(device.now()),
             _ if changed => self.forward(device),
             _ => {}
+        }
+    }
+
+    /// Say which way data goes, in the words in which experiments record routes.
+    pub fn tell_route(&self, device: &mut Device) {
+        let sink = self.routes.sink();
+        match (&self.routes.next_hop, self.routes.distance()) {
+            _ if self.routes.is_sink() => {}
+            (Some(next), Some(distance)) => {
+                device.info(format_args!("route to {sink}: next is {next}, {} hops", distance.hops));
+            }
+            _ => device.info(format_args!("no route to {sink}")),
         }
     }
 

@@ -241,6 +241,12 @@ impl Device {
         self.injector.joules_left(now)
     }
 
+    /// By how many seconds its calendar clock is ahead of the true one.
+    pub fn clock_error_s(&self, now: Now) -> f64 {
+        let (shown, truth) = (self.injector.shown(now.run, now.wall).as_nanos(), now.wall.as_nanos());
+        (i128::from(shown) - i128::from(truth)) as f64 / 1e9
+    }
+
     /// When it wants to be woken.
     pub fn next_deadline(&self) -> Option<Time> {
         let timer = self.context.as_ref().filter(|_| self.is_awake()).and_then(Context::next_timer);

@@ -3,12 +3,14 @@
 //! * `chain`: the digest of all steps, with a checkpoint every thousand.
 //! * `events`: what devices tell, one JSON object a line. `logs`: the same for people, a file a device.
 //! * `broker_log`: comings and goings at the broker. `outages`: what came over devices, and for how long.
+//! * `routes`: which way devices send, as far as they tell.
 
 mod broker_log;
 pub mod chain;
 mod events;
 mod logs;
 pub mod outages;
+pub mod routes;
 
 use std::io;
 use std::path::Path;
@@ -29,6 +31,7 @@ use chain::Chain;
 use events::Events;
 use logs::Logs;
 use outages::Outages;
+use routes::Routes;
 
 /// Writes a run's files.
 pub struct Recorder {
@@ -39,6 +42,7 @@ pub struct Recorder {
     logs: Logs,
     broker: BrokerLog,
     outages: Outages,
+    routes: Routes,
     problem: Option<io::Error>,
 }
 
@@ -62,6 +66,7 @@ impl Recorder {
             logs: Logs::create(folder)?,
             broker: BrokerLog::create(folder)?,
             outages: Outages::default(),
+            routes: Routes::default(),
             problem: None,
         })
     }
@@ -88,6 +93,7 @@ impl Recorder {
 
     fn notice(&mut self, at: Now, device: DeviceIndex, notice: &Notice) -> io::Result<()> {
         self.outages.notice(device.0, at.run, notice);
+        self.routes.notice(device.0, at.run, notice);
         if !self.messages && is_of_each_message(notice) {
             return Ok(());
         }
@@ -142,15 +148,15 @@ impl Eyes {
         self.recorder().problem.take().map_or(Ok(()), Err)
     }
 
-    /// Write the rest, and take the outages out.
-    pub fn finish(&self, at: Now) -> io::Result<Outages> {
+    /// Write the rest, and take out what goes to tables.
+    pub fn finish(&self, at: Now) -> io::Result<(Outages, Routes)> {
         self.check()?;
         let mut recorder = self.recorder();
         recorder.chain.finish(at)?;
         recorder.events.finish()?;
         recorder.logs.finish()?;
         recorder.broker.finish(at)?;
-        Ok(std::mem::take(&mut recorder.outages))
+        Ok((std::mem::take(&mut recorder.outages), std::mem::take(&mut recorder.routes)))
     }
 
     /// See one step.

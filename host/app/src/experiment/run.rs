@@ -76,7 +76,7 @@ impl Setting<'_> {
         };
         let end = run.play()?;
         let ending = run.stage.world.finish()?;
-        let outages = eyes.finish(run.stage.world.now()).map_err(writing(""))?;
+        let (outages, routes) = eyes.finish(run.stage.world.now()).map_err(writing(""))?;
         let events = ending.events;
         let published = |at: usize| eyes.account().with(|account| account.published(at as u32));
         let accounts = Accounts::new(&run.stage.company.devices, ending, published);
@@ -100,6 +100,12 @@ impl Setting<'_> {
             Ok::<_, ExperimentError>(Summary::new(self.point, self.seed, cells, remains))
         })?;
         write("outages.csv", tables::outages(&outages, &company.devices, end))?;
+        if !routes.is_empty() {
+            write("routes.csv", tables::routes(&routes, &company.devices))?;
+        }
+        if !self.point.script.deeds.is_empty() {
+            write("timeline.csv", tables::timeline(&self.point.script, end))?;
+        }
         if let Some(topology) = &self.point.topology {
             write("topology.json", pretty(&topology.json()))?;
         }
@@ -209,9 +215,7 @@ impl<W: World> Run<'_, W> {
         let mut all = Row::new(end, None);
         for (device, glance) in self.glances.iter().enumerate() {
             for row in [&mut rows[self.column(device)], &mut all] {
-                row.devices += 1;
-                row.up += u64::from(glance.is_up);
-                row.silent += u64::from(glance.is_silent);
+                row.add(glance);
             }
         }
         rows.push(all);

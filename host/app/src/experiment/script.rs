@@ -64,6 +64,23 @@ pub enum Deed {
     Configure(Box<Group>),
 }
 
+impl Deed {
+    /// What it is, in a word or two.
+    pub fn words(&self) -> &'static str {
+        match self {
+            Self::Faults(..) => "faults",
+            Self::Begin(_, fault, _) => fault.model.kind(),
+            Self::End(_) => "end of a fault",
+            Self::Crash(_) => "crash",
+            Self::Stop(_) => "stop",
+            Self::Start(_) => "start",
+            Self::Publish(_) => "publish",
+            Self::Add(..) => "add",
+            Self::Configure(_) => "configure",
+        }
+    }
+}
+
 /// Whose faults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {

@@ -9,9 +9,12 @@ use wasmote_sim::time::Time;
 use super::cells::Cells;
 use super::latencies::seconds;
 use super::recorder::outages::Outages;
+use super::recorder::routes::Routes;
+use super::script::Script;
+use super::world::Glance;
 
 /// The state of a group, or of all devices, at one time.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     at: Time,
     group: Option<usize>,
@@ -21,12 +24,27 @@ pub struct Row {
     pub up: u64,
     /// Devices that a silence holds.
     pub silent: u64,
+    /// What is left in each battery.
+    joules: Vec<f64>,
+    /// How wrong each clock is, in seconds.
+    clocks: Vec<f64>,
 }
 
 impl Row {
     /// Of a group with nobody in it.
     pub fn new(at: Time, group: Option<usize>) -> Self {
-        Self { at, group, devices: 0, up: 0, silent: 0 }
+        Self { at, group, devices: 0, up: 0, silent: 0, joules: Vec::new(), clocks: Vec::new() }
+    }
+}
+
+impl Row {
+    /// A device is like this.
+    pub fn add(&mut self, glance: &Glance) {
+        self.devices += 1;
+        self.up += u64::from(glance.is_up);
+        self.silent += u64::from(glance.is_silent);
+        self.joules.extend(glance.joules);
+        self.clocks.push(glance.clock_error_s);
     }
 }
 
@@ -45,7 +63,7 @@ fn optional(value: Option<f64>) -> String {
 pub fn time_series(groups: &[String], cells: &Cells, rows: &[Row]) -> String {
     let mut text = String::from(
         "time_s,group,devices,up,silent,generated,sent,expected,delivered,dropped,latency_p50_s,\
-         latency_p95_s,latency_p99_s\n",
+         latency_p95_s,latency_p99_s,battery_mean_j,battery_min_j,clock_error_min_s,clock_error_max_s\n",
     );
     let mut before = Time::ZERO;
     for (at, row) in rows.iter().enumerate() {
@@ -56,7 +74,7 @@ pub fn time_series(groups: &[String], cells: &Cells, rows: &[Row]) -> String {
         let quantile = |share| optional(figures.latencies.quantile(share));
         let _ = writeln!(
             text,
-            "{},{},{},{},{},{},{},{},{},{},{},{},{}",
+            "{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
             seconds(row.at.as_nanos()),
             name(groups, row.group),
             row.devices,
@@ -70,7 +88,47 @@ pub fn time_series(groups: &[String], cells: &Cells, rows: &[Row]) -> String {
             quantile(0.5),
             quantile(0.95),
             quantile(0.99),
+            optional((!row.joules.is_empty()).then(|| mean(&row.joules))),
+            optional(row.joules.iter().copied().reduce(f64::min)),
+            optional(row.clocks.iter().copied().reduce(f64::min)),
+            optional(row.clocks.iter().copied().reduce(f64::max)),
         );
+    }
+    text
+}
+
+/// To the microjoule: what is beyond that is noise of the adding up.
+fn mean(values: &[f64]) -> f64 {
+    (values.iter().sum::<f64>() / values.len() as f64 * 1e6).round() / 1e6
+}
+
+/// `routes.csv`: each time that a device told of another way; without a next hop it has none any more.
+pub fn routes(routes: &Routes, devices: &[Arc<Identity>]) -> String {
+    let mut text = String::from("time_s,device,destination,next_hop,hops\n");
+    for change in routes.iter() {
+        let device = devices.get(change.device as usize).map_or("", |device| device.id.as_str());
+        let (next_hop, hops) = match &change.way {
+            Some(way) => (quoted(&way.next_hop), way.hops.to_string()),
+            None => Default::default(),
+        };
+        let (at, destination) = (seconds(change.at.as_nanos()), quoted(&change.destination));
+        let _ = writeln!(text, "{at},{device},{destination},{next_hop},{hops}");
+    }
+    text
+}
+
+/// A cell that a behaviour's words cannot break out of.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| !c.is_control() && !matches!(c, '"' | ',');
+    let shown: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if text.chars().all(plain) { shown } else { format!("\"{}\"", shown.replace('"', "\"\"")) }
+}
+
+/// `timeline.csv`: what was done to the run, when, and by whom.
+pub fn timeline(script: &Script, end: Time) -> String {
+    let mut text = String::from("time_s,source,what\n");
+    for (at, deed) in script.deeds.iter().filter(|(at, _)| *at < end) {
+        let _ = writeln!(text, "{},plan,{}", seconds(at.as_nanos()), quoted(deed.words()));
     }
     text
 }

@@ -76,6 +76,10 @@ pub struct Glance {
     pub is_up: bool,
     /// Whether a silence holds it.
     pub is_silent: bool,
+    /// What is left in its battery, if it has one.
+    pub joules: Option<f64>,
+    /// By how many seconds its calendar clock is ahead.
+    pub clock_error_s: f64,
 }
 
 /// What a run leaves behind.

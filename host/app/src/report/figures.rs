@@ -6,12 +6,15 @@ pub mod distribution;
 pub mod latency;
 pub mod losses;
 pub mod over_time;
+pub mod routes;
+pub mod supply;
 pub mod sweep;
 
 use super::cohort::Cohort;
 use super::plot::Drawing;
-use super::plot::chart::{Mark, Shape};
+use super::plot::chart::{Mark, Moment, Shape};
 use super::plot::style::SERIES;
+use super::results::Run;
 use over_time::{Line, marks};
 
 /// A plot and what a reader should know of it.
@@ -43,6 +46,8 @@ pub fn all(shown: Shown<'_>) -> Vec<Figure> {
     figures.extend(distribution::figure(shown));
     figures.push(devices::figure(shown));
     figures.extend(losses::figure(shown));
+    figures.extend(routes::figures(shown));
+    figures.extend(supply::figures(shown));
     figures
 }
 
@@ -65,6 +70,47 @@ impl<'a> Shown<'a> {
     fn marks<'n>(self, lines: impl Iterator<Item = (&'n str, &'n Line)>, steps: bool) -> Vec<Mark> {
         let marks = lines.enumerate().flat_map(|(series, (name, line))| marks(series, name, line, steps));
         marks.filter(|mark| self.has_bands() || !matches!(mark.shape, Shape::Band(_))).collect()
+    }
+
+    /// The same, where intervals end at what can be.
+    fn marks_within<'n>(
+        self,
+        lines: impl Iterator<Item = (&'n str, &'n Line)>,
+        steps: bool,
+        (least, greatest): (f64, f64),
+    ) -> Vec<Mark> {
+        let mut marks = self.marks(lines, steps);
+        for mark in &mut marks {
+            if let Shape::Band(edges) = &mut mark.shape {
+                edges.iter_mut().for_each(|(_, lo, hi)| {
+                    (*lo, *hi) = (lo.clamp(least, greatest), hi.clamp(least, greatest));
+                });
+            }
+        }
+        marks
+    }
+
+    /// What was done to the runs when, and where phases begin, if that is the same for all.
+    fn moments(self) -> Vec<Moment> {
+        let mut runs = self.cohorts.iter().filter_map(|cohort| cohort.runs.first());
+        let moments = |run: &Run| -> Vec<Moment> {
+            let summary = &run.summary;
+            let phases =
+                summary.phases.iter().filter_map(|it| Some(Moment { at: it.from_s?, what: it.name.clone() }));
+            let mut all: Vec<Moment> = phases.collect();
+            let done = run.done.iter().map(|it| Moment { at: it.time_s, what: it.what.clone() });
+            let edits = summary.edits.iter().map(|it| Moment { at: it.at_s, what: it.message.clone() });
+            for moment in done.chain(edits) {
+                // A phase's name says why something is done with which it begins.
+                if !all.iter().any(|known| known.at == moment.at) {
+                    all.push(moment);
+                }
+            }
+            all.sort_by(|a, b| a.at.total_cmp(&b.at));
+            all
+        };
+        let Some(first) = runs.next().map(|run| moments(run)) else { return Vec::new() };
+        if runs.all(|run| moments(run) == first) { first } else { Vec::new() }
     }
 
     /// What a caption says of what is left out, and of what lines and bands are.

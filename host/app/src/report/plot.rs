@@ -1,13 +1,14 @@
 //! Drawing: a small plotting library whose output is the same bytes for the same input, needs nothing from
 //! outside, and follows the reader's light or dark mode.
 //!
-//! A [`chart::Chart`] has two [`axis`]es, on a [`scale`], and [`chart::Mark`]s; a [`bars::Bars`] has rows.
-//! Both become a [`Drawing`] on a [`canvas`]. Colours are classes, which [`style`] explains.
+//! A [`chart::Chart`] has two [`axis`]es, on a [`scale`], and [`chart::Mark`]s; a [`bars::Bars`] has rows;
+//! a [`graph::Graph`] has nodes. All become a [`Drawing`] on a [`canvas`]. Colours are classes, which [`style`] explains.
 
 pub mod axis;
 pub mod bars;
 pub mod canvas;
 pub mod chart;
+pub mod graph;
 pub mod lanes;
 pub mod legend;
 pub mod scale;

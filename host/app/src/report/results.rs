@@ -2,6 +2,7 @@
 
 pub mod csv;
 pub mod manifest;
+pub mod network;
 pub mod series;
 pub mod summary;
 
@@ -13,6 +14,7 @@ use super::error::Error;
 use crate::document::{self, Format};
 use csv::Table;
 use manifest::{Entry, Manifest};
+use network::{Done, Network, RouteChange};
 use series::{Bucket, Outage, Sample};
 use summary::Summary;
 
@@ -42,6 +44,12 @@ pub struct Run {
     pub buckets: Vec<Bucket>,
     /// When devices were out, and by which fault.
     pub outages: Vec<Outage>,
+    /// Who is linked with whom, where the plan says it.
+    pub network: Option<Network>,
+    /// Which way devices send, where behaviours tell it; in the order of time.
+    pub routes: Vec<RouteChange>,
+    /// What was done to the run, by its plan.
+    pub done: Vec<Done>,
     /// The account of the messages, as written; that of single devices is left out.
     pub ledger: serde_json::Value,
 }
@@ -84,10 +92,17 @@ impl Run {
         let mut ledger: serde_json::Value = read_json(&folder.join("ledger.json"))?;
         // Single devices are not shown, and there can be very many.
         ledger.as_object_mut().map(|whole| whole.remove("devices"));
+        let routes = optional(&folder.join("routes.csv"), RouteChange::all)?;
+        let mut samples = read_csv(&folder.join("timeseries.csv"), Sample::all)?;
+        count_changes(&mut samples, &routes);
+        let network = folder.join("topology.json");
         Ok(Self {
+            network: if network.exists() { Some(read_json(&network)?) } else { None },
+            routes,
+            done: optional(&folder.join("timeline.csv"), Done::all)?,
             entry: entry.clone(),
             summary: read_json(&folder.join("summary.json"))?,
-            samples: read_csv(&folder.join("timeseries.csv"), Sample::all)?,
+            samples,
             buckets: read_csv(&folder.join("latency.csv"), Bucket::all)?,
             outages: read_csv(&folder.join("outages.csv"), Outage::all)?,
             ledger,
@@ -100,6 +115,16 @@ impl Run {
     }
 }
 
+/// Enter into the fleet's samples how many routes changed in each interval.
+fn count_changes(samples: &mut [Sample], routes: &[RouteChange]) {
+    let mut changes = routes.iter().peekable();
+    for sample in samples.iter_mut().filter(|sample| sample.group == ALL) {
+        while changes.next_if(|change| change.time_s <= sample.time_s).is_some() {
+            sample.route_changes += 1.0;
+        }
+    }
+}
+
 /// What stands for all groups.
 pub const ALL: &str = "*";
 
@@ -109,6 +134,11 @@ fn read(file: &Path) -> Result<String, Error> {
 
 fn read_json<T: DeserializeOwned>(file: &Path) -> Result<T, Error> {
     Ok(document::parse(&read(file)?, Format::Json).map_err(|problem| problem.in_file(file.display()))?)
+}
+
+/// A table that not every run has.
+fn optional<T>(file: &Path, rows: Rows<T>) -> Result<Vec<T>, Error> {
+    if file.exists() { read_csv(file, rows) } else { Ok(Vec::new()) }
 }
 
 type Rows<T> = fn(&Table<'_>) -> Result<Vec<T>, document::DocumentError>;

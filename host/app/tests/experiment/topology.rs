@@ -64,3 +64,25 @@ fn a_sweep_goes_over_shapes() {
     };
     assert_eq!((links("001-kind=star-seed=1"), links("002-kind=ring-seed=1")), (3, 4));
 }
+
+#[test]
+fn routes_are_recorded_and_drawn() {
+    let bench = Bench::with_plan(PLAN);
+    let stop = r#"timeline=[{"at": "60s", "phase": "cut", "stop": {"devices": ["near-0"]}}]"#;
+    let folder = bench.run(&["plan.toml", "--set", stop], 0);
+    let routes = std::fs::read_to_string(folder.join("routes.csv")).unwrap();
+    let told = |device: &str, way: &str| {
+        routes.lines().any(|line| line.contains(&format!(",{device},")) && line.ends_with(way))
+    };
+    assert!(routes.starts_with("time_s,device,destination,next_hop,hops\n"), "{routes}");
+    assert!(told("far-1", ",near-0,1") && told("far-0", ",far-1,2"), "{routes}");
+    // When the sink is gone, so are the routes to it.
+    assert!(told("far-0", ",,") && told("far-1", ",,"), "{routes}");
+    let page = std::fs::read_to_string(folder.join("report.html")).unwrap();
+    for plot in ["routes-over-time", "route-changes"] {
+        assert!(page.contains(&format!("<figure id=\"{plot}\"")), "{plot}");
+        assert!(folder.join(format!("plots/{plot}.svg")).is_file(), "{plot}");
+    }
+    let graph = page.split("<figure id=\"routes-over-time\"").nth(1).unwrap();
+    assert!(graph.contains("<title>near-0: out</title>") && graph.contains("cut, at"), "{graph}");
+}

@@ -75,7 +75,8 @@ impl World for VirtualTime<Eyes> {
     }
 
     fn look(&mut self) -> Result<Vec<Glance>, ExperimentError> {
-        Ok(self.devices().map(glance).collect())
+        let now = Self::now(self);
+        Ok(self.devices().map(|device| glance(device, now)).collect())
     }
 
     fn finish(&mut self) -> Result<Ending, ExperimentError> {
@@ -85,7 +86,7 @@ impl World for VirtualTime<Eyes> {
     }
 }
 
-fn glance(device: &Device) -> Glance {
+fn glance(device: &Device, now: Now) -> Glance {
     let is_silent = device.active_faults().iter().any(|fault| fault.kind == "silence");
     let is_running = device.is_running();
     Glance {
@@ -93,5 +94,7 @@ fn glance(device: &Device) -> Glance {
         is_running,
         is_up: is_running && *device.link() == LinkState::Up && !is_silent,
         is_silent,
+        joules: device.joules_left(now.run),
+        clock_error_s: device.clock_error_s(now),
     }
 }

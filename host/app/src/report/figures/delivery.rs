@@ -30,9 +30,10 @@ pub fn figure(shown: Shown<'_>) -> Figure {
         description: format!("Share of expected messages that were delivered: {}.", told.join("; ").trim()),
         x: Axis::time(duration(&cohorts)),
         y: Axis::percent("delivered", lo, hi.min(1.0)),
-        marks: shown.marks(lines.iter().map(|(name, line)| (*name, line)), false),
+        marks: shown.marks_within(lines.iter().map(|(name, line)| (*name, line)), false, (0.0, 1.0)),
         legend: shown.labels.to_owned(),
         lanes: Vec::new(),
+        moments: shown.moments(),
     };
     let caption = "Of the receptions that messages of an interval should have had, those that they had. A message \
                    counts in the interval in which it was published.";

@@ -57,9 +57,14 @@ pub fn figure(shown: Shown<'_>) -> Figure {
         } else {
             Axis::counts("devices", greatest)
         },
-        marks: shown.marks(lines.iter().map(|(name, line)| (name.as_str(), line)), true),
+        marks: shown.marks_within(
+            lines.iter().map(|(name, line)| (name.as_str(), line)),
+            true,
+            (0.0, if several { 1.0 } else { greatest }),
+        ),
         legend: if several { shown.labels.to_owned() } else { String::new() },
         lanes,
+        moments: shown.moments(),
     };
     Figure { drawing: chart.draw(), caption: caption(shown, &faults, left_out) }
 }

@@ -38,6 +38,7 @@ pub fn figure(shown: Shown<'_>) -> Option<Figure> {
             .collect(),
         legend: shown.labels.to_owned(),
         lanes: Vec::new(),
+        moments: Vec::new(),
     };
     let mut caption =
         "Exact at the bounds of the histogram's buckets, straight between them; all seeds of a \

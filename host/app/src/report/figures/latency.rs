@@ -33,9 +33,14 @@ pub fn figure(shown: Shown<'_>) -> Figure {
         description: format!("{title}: {}.", told.join("; ")),
         x: Axis::time(duration(&cohorts)),
         y: Axis::latency("latency", hi),
-        marks: shown.marks(lines.iter().map(|(name, line)| (name.as_str(), line)), false),
+        marks: shown.marks_within(
+            lines.iter().map(|(name, line)| (name.as_str(), line)),
+            false,
+            (0.0, f64::INFINITY),
+        ),
         legend: if several { shown.labels.to_owned() } else { String::new() },
         lanes: Vec::new(),
+        moments: shown.moments(),
     };
     let caption =
         "Percentiles of the messages published in each interval; gaps are intervals of which none arrived.";

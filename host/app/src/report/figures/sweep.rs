@@ -164,6 +164,7 @@ fn figure(along: &Along, lines: &[LineUp<'_>], metric: Metric, name: &'static st
         marks: marks.collect(),
         legend: lines.first().map(|line| line.fields.clone()).unwrap_or_default(),
         lanes: Vec::new(),
+        moments: Vec::new(),
     };
     Some(Figure { drawing: chart.draw(), caption: caption(lines.len()) })
 }

@@ -26,9 +26,8 @@ overflow-wrap:anywhere}
 .verdicts li{display:flex;gap:8px;padding:3px 0}.sign{font-weight:700}
 .ok .sign{color:var(--ok)}.missed .sign,.missed b{color:var(--bad)}
 .note{color:var(--quiet)}
-.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,470px),1fr));gap:16px;margin-top:32px;\
-align-items:start}
-figure{margin:0;background:var(--card);border:1px solid var(--rule);border-radius:8px;padding:8px 8px 12px;\
+.figures{columns:2 440px;column-gap:16px;margin-top:32px}
+figure{margin:0 0 16px;background:var(--card);border:1px solid var(--rule);border-radius:8px;padding:8px 8px 12px;\
 position:relative;break-inside:avoid}
 figure svg{display:block;width:100%;height:auto}
 figcaption{color:var(--quiet);font-size:13px;padding:4px 14px 0}
@@ -49,7 +48,7 @@ summary{cursor:pointer;margin-top:14px}
 @media (max-width:560px){main{padding:20px 12px 32px}.provenance{grid-template-columns:1fr;gap:0}\
 .provenance dd{margin-bottom:8px}h1{font-size:25px}figure{padding:4px 0 10px}.figures{margin-left:-8px;margin-right:-8px}.takeaways{grid-template-columns:1fr 1fr}}
 @media print{body{background:#fff;font-size:11px}main{max-width:none;padding:0}dt,.code{font-size:10px}\
-.figures{grid-template-columns:1fr 1fr;gap:8px}h2{break-after:avoid;font-size:14px;margin-top:20px}\
+.figures{columns:2;column-gap:8px}h2{break-after:avoid;font-size:14px;margin-top:20px}\
 td{white-space:normal}.number{white-space:nowrap}table{font-size:8px}th,td{padding:3px 5px}\
 figcaption,.below{font-size:9px}.wide{overflow:visible}tr,.takeaways{break-inside:avoid}\
 details::details-content{content-visibility:visible;block-size:auto}}";

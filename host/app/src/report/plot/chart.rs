@@ -35,6 +35,17 @@ pub struct Chart {
     pub legend: String,
     /// Strips below the plot, along the same axis.
     pub lanes: Vec<Lane>,
+    /// Places along the axis that have a name.
+    pub moments: Vec<Moment>,
+}
+
+/// A place along the axis that has a name.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Moment {
+    /// Where.
+    pub at: f64,
+    /// What happens there.
+    pub what: String,
 }
 
 /// Something to draw.
@@ -95,10 +106,12 @@ impl Chart {
         canvas.text("title", (MARGIN, 20.0), Anchor::Start, &title);
         let below_legend = legend::draw(&mut canvas, &self.legend, &self.keys(), 38.0);
         canvas.text("quiet", (MARGIN, below_legend + 2.0), Anchor::Start, &self.y.label);
-        let top = below_legend + 14.0;
+        // The names of moments have a line of their own.
+        let top = below_legend + if self.moments.is_empty() { 14.0 } else { 28.0 };
         let area = Area { left: self.left(), right: WIDTH - RIGHT, top, bottom: top + PLOT_HEIGHT };
         lanes::shade(&mut canvas, &self.lanes, area, &self.x);
         self.draw_y_axis(&mut canvas, area);
+        self.draw_moments(&mut canvas, area);
         for (index, mark) in self.marks.iter().enumerate() {
             self.draw_mark(&mut canvas, mark, area.moved(self.aside(index)));
         }
@@ -151,6 +164,24 @@ impl Chart {
             let (_, y) = self.place((0.0, *value), area);
             canvas.line("rule", (area.left, y), (area.right, y));
             canvas.text("quiet", (area.left - 7.0, y + 3.8), Anchor::End, label);
+        }
+    }
+
+    /// A line each, and above the plot as many names as there is room for; all of them tell when pointed at.
+    fn draw_moments(&self, canvas: &mut Canvas, area: Area) {
+        let mut free_from = f64::NEG_INFINITY;
+        for (index, Moment { at, what }) in self.moments.iter().enumerate() {
+            let x = area.x(self.x.scale.at(*at));
+            let next = self.moments[index + 1..].iter().find(|next| next.at > *at);
+            let until = next.map_or(area.right, |next| area.x(self.x.scale.at(next.at)));
+            let name = fitted(what, until - x - 4.0);
+            canvas.titled(&format!("{what}, {}", self.x.unit.figure(*at)), |canvas| {
+                canvas.line("axis moment", (x, area.top - 8.0), (x, area.bottom));
+                if x >= free_from && until - x > 24.0 {
+                    canvas.text("quiet", (x + 3.0, area.top - 3.0), Anchor::Start, &name);
+                    free_from = until;
+                }
+            });
         }
     }
 

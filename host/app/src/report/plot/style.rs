@@ -16,7 +16,7 @@ font:11px system-ui,'Segoe UI',Roboto,'Helvetica Neue',Arial,sans-serif}
 --rule:#2b333d;--shade:#8593a3;--s0:#58a9e6;--s1:#ff9152;--s2:#3fcf9f;--s3:#e79cc6;--s4:#f0b83e;\
 --s5:#9ad4f7;--s6:#b8a2ee;--s7:#d3dae2}}
 .plot text{fill:var(--ink)}.plot .quiet{fill:var(--quiet)}.plot .title{font-weight:600;font-size:13px}
-.plot .paper{fill:var(--paper)}.plot .rule{stroke:var(--rule)}.plot .axis{stroke:var(--quiet)}
+.plot .paper{fill:var(--paper)}.plot .rule{stroke:var(--rule)}.plot .axis{stroke:var(--quiet)}.plot .moment{stroke-dasharray:1 3}
 .plot .mark{fill:none;stroke-width:1.75;stroke-linejoin:round;stroke-linecap:round}
 .plot .fine{stroke-width:1.1}.plot .band{stroke:none;opacity:.18}.plot .shade{fill:var(--shade)}
 .plot .f{stroke:none}.plot .dot{stroke:var(--paper);stroke-width:1}.plot .error{stroke-width:1.25}

@@ -29,6 +29,16 @@ pub struct Sample {
     pub p95_s: Option<f64>,
     /// In seconds.
     pub p99_s: Option<f64>,
+    /// Joules in a battery, on average over the devices that have one.
+    pub battery_mean_j: Option<f64>,
+    /// Joules in the battery that has least.
+    pub battery_min_j: Option<f64>,
+    /// How far the clock is ahead that is least so; behind if negative.
+    pub clock_min_s: Option<f64>,
+    /// How far the clock is ahead that is most so.
+    pub clock_max_s: Option<f64>,
+    /// Changes of routes, of the whole fleet alone.
+    pub route_changes: f64,
 }
 
 impl Sample {
@@ -60,6 +70,12 @@ impl Sample {
                 p50_s: row.optional("latency_p50_s")?,
                 p95_s: row.optional("latency_p95_s")?,
                 p99_s: row.optional("latency_p99_s")?,
+                // Runs of earlier versions have none of these.
+                battery_mean_j: row.optional("battery_mean_j")?,
+                battery_min_j: row.optional("battery_min_j")?,
+                clock_min_s: row.optional("clock_error_min_s")?,
+                clock_max_s: row.optional("clock_error_max_s")?,
+                route_changes: 0.0,
             })
         })
         .collect()

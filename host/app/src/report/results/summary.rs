@@ -44,8 +44,20 @@ pub struct Summary {
     /// Whether somebody ended the run before its time.
     #[serde(default)]
     pub interrupted: bool,
+    /// What users did to the run while it lasted.
+    #[serde(default)]
+    pub edits: Vec<Edit>,
     /// Whether every message is accounted for.
     pub ledger_closes: bool,
+}
+
+/// What a user did to a run.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Edit {
+    /// Seconds from the start of the run.
+    pub at_s: f64,
+    /// What, in words.
+    pub message: String,
 }
 
 /// Messages and their latencies.

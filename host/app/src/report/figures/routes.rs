@@ -1,0 +1,136 @@
+//! Which way devices send: as graphs at several moments, and how often that changes.
+
+use std::collections::BTreeSet;
+
+use super::over_time::{Bin, Line, POINTS, described, duration, extent, line, sum};
+use super::{Figure, Shown};
+use crate::report::number::{seconds, significant};
+use crate::report::plot::axis::Axis;
+use crate::report::plot::chart::Chart;
+use crate::report::plot::graph::{Arrow, Graph, Node, Panel, Standing};
+use crate::report::results::Run;
+use crate::report::results::network::ways_at;
+
+/// As many moments as one can compare at a glance.
+const MOMENTS: usize = 6;
+
+/// Both plots, if behaviours told of routes.
+pub fn figures(shown: Shown<'_>) -> Vec<Figure> {
+    let runs = shown.cohorts.iter().flat_map(|cohort| &cohort.runs);
+    let Some(run) = runs.into_iter().find(|run| !run.routes.is_empty()) else { return Vec::new() };
+    vec![graphs(run), changes(shown)]
+}
+
+fn graphs(run: &Run) -> Figure {
+    let nodes = nodes(run);
+    let panels: Vec<Panel> =
+        moments(run).into_iter().map(|(at, name)| panel(run, &nodes, at, &name)).collect();
+    let described: Vec<String> =
+        panels.iter().map(|panel| format!("{}: {} routes", panel.title, panel.arrows.len())).collect();
+    let graph = Graph {
+        name: "routes-over-time",
+        title: "Routes over time".to_owned(),
+        description: format!("Next hops of the devices. {}.", described.join("; ")),
+        nodes: nodes.iter().map(|(name, place)| Node { name: name.clone(), place: *place }).collect(),
+        links: links(run),
+        panels,
+    };
+    let caption = format!(
+        "Arrows go to the next hop, thin lines are links that no route uses. Squares are destinations; filled \
+         discs have a route, rings have none, crosses are out. Of the run with seed {}{}.",
+        run.entry.seed,
+        if run.entry.path == "." { String::new() } else { format!(", {}", run.entry.path) }
+    );
+    Figure { drawing: graph.draw(), caption }
+}
+
+/// Late in each phase, when what it began with has settled; without phases, at equal distances.
+fn moments(run: &Run) -> Vec<(f64, String)> {
+    let end = run.summary.duration_s;
+    let phases = run.summary.phases.iter().filter_map(|phase| {
+        let (from, to) = (phase.from_s?, phase.to_s?);
+        (to > from).then(|| (from + (to - from) * 0.9, format!("{}, ", phase.name)))
+    });
+    let mut moments: Vec<(f64, String)> = phases.take(MOMENTS).collect();
+    if moments.is_empty() {
+        moments = (1..=MOMENTS).map(|i| (end * i as f64 / MOMENTS as f64, String::new())).collect();
+    }
+    moments.into_iter().map(|(at, name)| (at, format!("{name}at {}", seconds(at)))).collect()
+}
+
+/// From the topology, or in a circle.
+fn nodes(run: &Run) -> Vec<(String, (f64, f64))> {
+    if let Some(network) = &run.network {
+        return network.nodes.iter().map(|node| (node.device.clone(), (node.x, node.y))).collect();
+    }
+    let names: BTreeSet<&String> =
+        run.routes.iter().flat_map(|it| [Some(&it.device), it.next_hop.as_ref()]).flatten().collect();
+    let mut names: Vec<&String> = names.into_iter().collect();
+    names.sort_by_key(|name| (name.len(), *name));
+    let places = crate::experiment::topology::shape::around(names.len());
+    names.into_iter().cloned().zip(places).collect()
+}
+
+fn links(run: &Run) -> Vec<(String, String)> {
+    if let Some(network) = &run.network {
+        return network.links.clone();
+    }
+    let used = run.routes.iter().filter_map(|it| Some((it.device.clone(), it.next_hop.clone()?)));
+    used.map(|(a, b)| if a < b { (a, b) } else { (b, a) }).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+fn panel(run: &Run, nodes: &[(String, (f64, f64))], at: f64, name: &str) -> Panel {
+    let ways = ways_at(&run.routes, at);
+    let arrows: BTreeSet<(&str, &str)> =
+        ways.iter().map(|((device, _), next_hop)| (*device, *next_hop)).collect();
+    let senders: BTreeSet<&str> = run.routes.iter().map(|it| it.device.as_str()).collect();
+    let out = |name: &str| {
+        run.outages.iter().any(|outage| outage.device == name && outage.from_s <= at && outage.to_s > at)
+    };
+    let standing = |(name, _): &(String, (f64, f64))| match name.as_str() {
+        name if out(name) => Standing::Out,
+        // What others send to and what never sends itself.
+        name if !senders.contains(name) => Standing::Destination,
+        name if ways.keys().any(|(device, _)| *device == name) => Standing::On,
+        _ => Standing::Lost,
+    };
+    Panel {
+        title: name.to_owned(),
+        standings: nodes.iter().map(standing).collect(),
+        arrows: arrows.into_iter().map(|(from, to)| Arrow { from: from.into(), to: to.into() }).collect(),
+    }
+}
+
+fn changes(shown: Shown<'_>) -> Figure {
+    let cohorts = shown.picked();
+    let duration = duration(&cohorts);
+    let counts: Vec<(&str, Line)> = cohorts
+        .iter()
+        .map(|cohort| {
+            let count = |bin: &Bin<'_>| Some(sum(bin, |sample| sample.route_changes));
+            (cohort.label.as_str(), line(cohort, POINTS / 2, count))
+        })
+        .collect();
+    let (_, hi) = extent(counts.iter().map(|(_, line)| line)).unwrap_or((0.0, 1.0));
+    let told: Vec<_> = counts
+        .iter()
+        .map(|(name, line)| format!("{name} {}", described(line, |it| significant(it, 3))))
+        .collect();
+    let chart = Chart {
+        name: "route-changes",
+        title: "Changes of routes over time".to_owned(),
+        description: format!("Changes of next hops: {}.", told.join("; ")),
+        x: Axis::time(duration),
+        y: Axis::counts("changes", hi.max(1.0)),
+        marks: shown.marks_within(
+            counts.iter().map(|(name, line)| (*name, line)),
+            false,
+            (0.0, f64::INFINITY),
+        ),
+        legend: shown.labels.to_owned(),
+        lanes: Vec::new(),
+        moments: shown.moments(),
+    };
+    let caption = "How often a device told of another next hop, or that it had none any more.";
+    Figure { drawing: chart.draw(), caption: format!("{caption} {}", shown.note()).trim().to_owned() }
+}

@@ -1,0 +1,181 @@
+//! Nodes and links at several moments, side by side.
+
+use super::Drawing;
+use super::canvas::{Anchor, Canvas, fitted};
+use super::chart::{MARGIN, WIDTH};
+
+/// The same network at several moments.
+#[derive(Clone, Debug)]
+pub struct Graph {
+    /// See [`Drawing::name`].
+    pub name: &'static str,
+    /// What it shows.
+    pub title: String,
+    /// What there is to see, for those who cannot.
+    pub description: String,
+    /// The nodes.
+    pub nodes: Vec<Node>,
+    /// Nodes that could speak with each other, by name.
+    pub links: Vec<(String, String)>,
+    /// The moments.
+    pub panels: Vec<Panel>,
+}
+
+/// A node.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// What it is called.
+    pub name: String,
+    /// From 0 to 1: across, and down.
+    pub place: (f64, f64),
+}
+
+/// One moment.
+#[derive(Clone, Debug)]
+pub struct Panel {
+    /// When.
+    pub title: String,
+    /// How each node is, in their order.
+    pub standings: Vec<Standing>,
+    /// What goes where.
+    pub arrows: Vec<Arrow>,
+}
+
+/// From a node to another, by name.
+#[derive(Clone, Debug)]
+pub struct Arrow {
+    /// From here.
+    pub from: String,
+    /// To there.
+    pub to: String,
+}
+
+/// How a node is at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It has a route.
+    On,
+    /// It has none.
+    Lost,
+    /// It is down.
+    Out,
+    /// Routes lead to it.
+    Destination,
+}
+
+/// Between panels.
+const GAP: f64 = 16.0;
+/// Room for a title above a panel.
+const HEAD: f64 = 22.0;
+
+impl Graph {
+    /// Draw it, two or three panels in a row.
+    pub fn draw(&self) -> Drawing {
+        let columns = if self.panels.len() == 4 { 2 } else { self.panels.len().clamp(1, 3) };
+        let side = (WIDTH - 2.0 * MARGIN - GAP * (columns as f64 - 1.0)) / columns as f64;
+        let height = side * self.aspect();
+        let mut canvas = Canvas::default();
+        canvas.text("title", (MARGIN, 20.0), Anchor::Start, &fitted(&self.title, 360.0));
+        for (index, panel) in self.panels.iter().enumerate() {
+            let (column, row) = (index % columns, index / columns);
+            let left = MARGIN + column as f64 * (side + GAP);
+            let top = 36.0 + row as f64 * (height + HEAD + GAP);
+            canvas.text("quiet", (left, top + 6.0), Anchor::Start, &fitted(&panel.title, side));
+            self.panel(&mut canvas, panel, (left, top + HEAD), (side, height));
+        }
+        let rows = self.panels.len().div_ceil(columns) as f64;
+        Drawing {
+            name: self.name,
+            title: self.title.clone(),
+            description: self.description.clone(),
+            width: WIDTH,
+            height: 36.0 + rows * (height + HEAD + GAP),
+            reading: String::new(),
+            body: canvas.finish(),
+        }
+    }
+
+    /// A line of nodes needs less height than a square of them.
+    fn aspect(&self) -> f64 {
+        let flat = self.nodes.iter().all(|node| (node.place.1 - 0.5).abs() < 1e-6);
+        if flat { 0.3 } else { 1.0 }
+    }
+
+    /// Smaller where there are many, so that links show between them.
+    fn radius(&self, side: f64) -> f64 {
+        (side / (self.nodes.len().max(1) as f64).sqrt() / 7.0).clamp(1.5, 6.0)
+    }
+
+    fn panel(
+        &self,
+        canvas: &mut Canvas,
+        panel: &Panel,
+        (left, top): (f64, f64),
+        (width, height): (f64, f64),
+    ) {
+        let radius = self.radius(width);
+        let inset = radius + 3.0;
+        let place = |node: &Node| {
+            let (x, y) = node.place;
+            (left + inset + x * (width - 2.0 * inset), top + inset + y * (height - 2.0 * inset))
+        };
+        let find = |name: &str| self.nodes.iter().find(|node| node.name == name).map(place);
+        for (a, b) in &self.links {
+            if let (Some(a), Some(b)) = (find(a), find(b)) {
+                canvas.line("rule", a, b);
+            }
+        }
+        for Arrow { from, to } in &panel.arrows {
+            if let (Some(a), Some(b)) = (find(from), find(to)) {
+                arrow(canvas, a, b, radius);
+            }
+        }
+        for (node, standing) in self.nodes.iter().zip(&panel.standings) {
+            let told = match standing {
+                Standing::On => "",
+                Standing::Lost => ": no route",
+                Standing::Out => ": out",
+                Standing::Destination => ": destination",
+            };
+            canvas.titled(&format!("{}{told}", node.name), |canvas| {
+                sign(canvas, place(node), *standing, radius)
+            });
+        }
+    }
+}
+
+fn sign(canvas: &mut Canvas, (x, y): (f64, f64), standing: Standing, radius: f64) {
+    match standing {
+        Standing::On => canvas.disc("f s0 dot", (x, y), radius),
+        Standing::Lost => canvas.disc("paper error s1", (x, y), radius),
+        Standing::Out => {
+            let reach = radius * 0.8;
+            canvas.disc("paper", (x, y), radius);
+            canvas.line("error s1", (x - reach, y - reach), (x + reach, y + reach));
+            canvas.line("error s1", (x - reach, y + reach), (x + reach, y - reach));
+        }
+        Standing::Destination => {
+            let side = radius * 2.0;
+            canvas.rect("f s2 dot", (x - radius, y - radius), (side, side), "");
+        }
+    }
+}
+
+/// A line between the edges of two nodes, with a head at its end.
+fn arrow(canvas: &mut Canvas, (x1, y1): (f64, f64), (x2, y2): (f64, f64), radius: f64) {
+    let (across, down) = (x2 - x1, y2 - y1);
+    let length = (across * across + down * down).sqrt();
+    if length <= 2.0 * radius {
+        return;
+    }
+    let (dx, dy) = (across / length, down / length);
+    let head = (radius * 1.1).max(3.0);
+    let tip = (x2 - dx * (radius + 0.5), y2 - dy * (radius + 0.5));
+    let neck = (tip.0 - dx * head, tip.1 - dy * head);
+    canvas.line("mark s0", (x1, y1), neck);
+    let half = head * 0.55;
+    canvas.polygon(
+        "f s0",
+        &[tip, (neck.0 - dy * half, neck.1 + dx * half), (neck.0 + dy * half, neck.1 - dx * half)],
+    );
+}
