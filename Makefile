@@ -2,11 +2,13 @@
 #
 #   make run          build all and start nine simulated devices   (ARGS="sensor --devices 3" for others)
 #   make test         install what the tests need, and run all of them
+#   make determinism  other builds tell the same history, and tests notice builds that were broken on purpose
+#   make bench        measure, and write docs/benchmarks.md   (QUICK=1 for a short run that writes nothing there)
 #   make behaviours   build the Wasm behaviours alone, into behaviours/built
 #   make lint         formatting and clippy, warnings denied
 #   make clean        remove what was built
 
-.PHONY: run test behaviours test-tools lint clean help
+.PHONY: run test determinism bench bench-virtual behaviours test-tools lint clean help
 
 CARGO ?= cargo
 ARGS ?=
@@ -20,6 +22,19 @@ test: behaviours test-tools
 	$(CARGO) test --manifest-path behaviours/Cargo.toml --workspace --locked
 	$(CARGO) test --workspace --locked
 	$(CARGO) test --workspace --locked --test model -- --ignored --test-threads 32 mosquitto
+
+determinism: behaviours
+	python3 .ci/determinism
+
+bench: behaviours test-tools
+	$(CARGO) build --release --workspace --locked
+	$(CARGO) bench --workspace --locked --bench hot --bench guest -- $(if $(QUICK),--quick)
+	python3 bench/run all $(if $(QUICK),--quick)
+
+# How fast virtual time runs, through closures and through Wasm, and an experiment as a whole.
+bench-virtual: behaviours
+	$(CARGO) build --release --workspace --locked
+	python3 bench/run virtual $(if $(QUICK),--quick)
 
 behaviours:
 	sh behaviours/build.sh
@@ -51,4 +66,4 @@ clean:
 	rm -rf behaviours/target behaviours/built
 
 help:
-	@sed -n '3,7s/^# *//p' Makefile
+	@sed -n '3,9s/^# *//p' Makefile

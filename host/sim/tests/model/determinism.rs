@@ -1,5 +1,10 @@
 //! The same seed gives the same actions, and another seed gives others.
+//!
+//! What is the same in one process may still hang on the process, its surroundings or its build. So the
+//! histories are told as digests, line by line, by a test that prints them: to another process here, and to
+//! another build profile and to builds that were broken on purpose by `.ci/determinism`.
 
+use std::process::Command;
 use std::time::Duration;
 
 use wasmote_sim::device::Input;
@@ -7,6 +12,7 @@ use wasmote_sim::faults::document::FaultDocument;
 
 use crate::bench::{Bench, ticker};
 use crate::ledger::everything;
+use crate::virtual_time::history::{crowd, twenty_minutes};
 
 /// An hour of ticking and listening. Where a battery is empty, somebody brings another.
 fn all_faults(seed: u64) -> String {
@@ -51,4 +57,37 @@ fn an_hour_of_all_faults_is_the_same_on_every_platform() {
     // What is reckoned in floating point may not differ in its last bit either. Other entries in the list of
     // all faults make another number.
     assert_eq!(digest(&all_faults(7)), 14_642_137_712_930_565_026);
+}
+
+/// Each history by its name and digest, a line each.
+fn told() -> String {
+    let histories = [
+        ("an hour of realistic faults", format!("{:016x}", digest(&realistic(7)))),
+        ("an hour of all faults", format!("{:016x}", digest(&all_faults(7)))),
+        ("twenty minutes of fifty devices", twenty_minutes(7).observer().1.to_string()),
+        ("a crowd", crowd(7).observer().1.to_string()),
+    ];
+    histories.into_iter().map(|(name, digest)| format!("history: {name}: {digest}\n")).collect()
+}
+
+#[test]
+#[ignore = "prints what other processes and builds compare themselves with"]
+fn the_histories_as_digests() {
+    print!("\n{}", told());
+}
+
+#[test]
+fn another_process_with_another_folder_locale_and_time_zone_tells_the_same() {
+    let this = std::env::current_exe().expect("a test is a program");
+    let output = Command::new(this)
+        .args(["--ignored", "--exact", "determinism::the_histories_as_digests", "--nocapture"])
+        .current_dir(std::env::temp_dir())
+        .env_clear()
+        .envs([("LC_ALL", "tr_TR.UTF-8"), ("TZ", "Pacific/Chatham"), ("HOME", "/")])
+        .output()
+        .expect("this program can be run");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = String::from_utf8(output.stdout).expect("it is text");
+    let theirs: Vec<&str> = output.lines().filter(|line| line.starts_with("history: ")).collect();
+    assert_eq!(theirs, told().lines().collect::<Vec<_>>());
 }

@@ -9,7 +9,7 @@
 
 mod byte_streams;
 mod farewells;
-mod history;
+pub mod history;
 mod promises;
 mod silence;
 mod world;

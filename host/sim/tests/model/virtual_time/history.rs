@@ -1,7 +1,10 @@
 //! The same seed, the same history; and accounts that close at its end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use wasmote_sim::client::options::ClientOptions;
+use wasmote_sim::device::Input;
 use wasmote_sim::faults::document::FaultDocument;
 use wasmote_sim::message::Qos;
 use wasmote_sim::time::Time;
@@ -9,11 +12,12 @@ use wasmote_sim::virtual_time::observer::DeviceIndex;
 use wasmote_sim::virtual_time::options::Options;
 
 use super::world::{Script, World, add, assert_accounts_close, world};
+use crate::ledger::everything;
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Fifty devices for twenty minutes in a realistic world, with one that listens to all.
-fn twenty_minutes(seed: u64) -> World {
+pub fn twenty_minutes(seed: u64) -> World {
     let mut world = world(Options::default());
     let listens = Some(("#", Qos::AtMostOnce));
     add(&mut world, "monitor", Script { listens, ..Script::default() }, &FaultDocument::default(), seed);
@@ -26,12 +30,54 @@ fn twenty_minutes(seed: u64) -> World {
     world
 }
 
+/// Two dozen devices for five minutes with everything that can go wrong, each of which hears the others in
+/// several ways, at every QoS and over sessions that outlive connections. Whatever holds many of a kind (of
+/// subscribers, sessions, messages that wait) holds many here, so that its order shows.
+pub fn crowd(seed: u64) -> World {
+    let client = Arc::new(ClientOptions { session_expiry: 30, ..ClientOptions::default() });
+    let mut world = world(Options { client, latency: SECOND / 100, ..Options::default() });
+    let filters = ["wasmote/#", "wasmote/+", "$share/half/wasmote/+", "#"];
+    let topics = ["wasmote/a", "wasmote/b", "wasmote/c", "wasmote/d", "wasmote/e", "wasmote/f"];
+    let qos = [Qos::AtMostOnce, Qos::AtLeastOnce, Qos::ExactlyOnce];
+    let devices = (0..24).map(|n| {
+        let script = Script {
+            listens: Some((filters[n % 4], qos[n / 2 % 3])),
+            listens_also: &["other/a", "other/b", "other/c"],
+            retains: n % 2 == 0,
+            publishes: Some((topics[n % 6], qos[n % 3], SECOND + Duration::from_millis(17 * n as u64))),
+            will: Some("wasmote/state"),
+            calls_out: n == 5,
+        };
+        add(&mut world, &format!("west-{n}"), script, &everything(), seed)
+    });
+    let devices: Vec<DeviceIndex> = devices.collect();
+    for _ in 0..30 {
+        world.run_for(10 * SECOND);
+        // Where a battery is empty, somebody brings another.
+        devices.iter().for_each(|device| world.put(*device, Input::Start));
+    }
+    world
+}
+
 #[test]
 fn the_same_seed_gives_the_same_history() {
-    let digest = |seed| twenty_minutes(seed).observer().1.to_string();
-    let first = digest(7);
-    assert_eq!(first, digest(7));
-    assert_ne!(first, digest(8));
+    for history in [twenty_minutes, crowd] {
+        let digest = |seed| history(seed).observer().1.to_string();
+        let first = digest(7);
+        assert_eq!(first, digest(7));
+        assert_ne!(first, digest(8));
+    }
+}
+
+#[test]
+fn a_crowd_in_a_world_of_all_faults_is_accounted_for() {
+    let world = crowd(1);
+    assert_accounts_close(&world);
+    let tally = world.broker().tally();
+    assert!(
+        tally.delivered > 1_000 && tally.wills > 10,
+        "the crowd talks, or its history shows little: {tally:?}"
+    );
 }
 
 #[test]

@@ -30,6 +30,10 @@ pub struct Script {
     pub publishes: Option<(&'static str, Qos, Duration)>,
     /// Asked for at the start.
     pub listens: Option<(&'static str, Qos)>,
+    /// Asked for as well, at QoS 0.
+    pub listens_also: &'static [&'static str],
+    /// Whether the broker is to keep what it publishes.
+    pub retains: bool,
     /// Where its will says `offline`.
     pub will: Option<&'static str>,
     /// Whether it sends an HTTP request at the start, and again whenever one fails.
@@ -40,6 +44,11 @@ impl Script {
     fn start(self, context: &mut Context) {
         if let Some((pattern, qos)) = self.listens {
             context.subscribe(TopicFilter::new(pattern).expect("a filter"), qos).expect("it fits");
+        }
+        for pattern in self.listens_also {
+            context
+                .subscribe(TopicFilter::new(*pattern).expect("a filter"), Qos::AtMostOnce)
+                .expect("it fits");
         }
         if let Some(topic) = self.will {
             let message = message(topic, "offline").with_qos(Qos::AtLeastOnce);
@@ -56,7 +65,8 @@ impl Script {
     fn tick(self, count: u64, context: &mut Context) {
         let Some((topic, qos, interval)) = self.publishes else { return };
         context.set_timer(1, context.now() + interval).expect("it fits");
-        let counted = Message { payload: count.to_string().into(), ..message(topic, "") };
+        let counted =
+            Message { payload: count.to_string().into(), retain: self.retains, ..message(topic, "") };
         context.publish(counted.with_qos(qos)).expect("within the rate");
     }
 }
