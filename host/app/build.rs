@@ -1,32 +1,45 @@
-//! Puts the built-in behaviours into the binary, so that one file runs anywhere.
+//! Puts the built-in behaviours and fault models into the binary, so that one file runs anywhere.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
-const NAMES: [&str; 4] = ["heartbeat", "sensor", "routing", "aggregator"];
+const BEHAVIOURS: [&str; 4] = ["heartbeat", "sensor", "routing", "aggregator"];
+const FAULT_MODELS: [&str; 1] = ["rain-fade"];
 
 fn main() -> io::Result<()> {
     let manifest = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
     let built = manifest.join("../../behaviours/built");
     println!("cargo::rerun-if-changed={}", built.display());
-    let mut table = String::from("&[\n");
+    let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
+    let missing = embed(&built, &BEHAVIOURS, &out.join("behaviours.rs"))?;
+    if !missing.is_empty() {
+        println!("cargo::error=the built-in behaviours are not built yet ({missing}): run `make behaviours`");
+    }
+    // No run depends on these but those that name them; a test sees to it that they are there.
+    let missing = embed(&built, &FAULT_MODELS, &out.join("fault_models.rs"))?;
+    if !missing.is_empty() {
+        println!(
+            "cargo::warning=built-in fault models are left out ({missing}): run `make behaviours` for them"
+        );
+    }
+    Ok(())
+}
+
+/// Write the components of these names as a Rust table. Returns the names of those that are not there.
+fn embed(built: &Path, names: &[&str], table: &Path) -> io::Result<String> {
+    let mut text = String::from("&[\n");
     let mut missing = Vec::new();
-    for name in NAMES {
+    for &name in names {
         let file = built.join(name).with_extension("wasm");
         println!("cargo::rerun-if-changed={}", file.display());
-        if !file.is_file() {
-            missing.push(name);
+        match file.is_file() {
+            true => drop(writeln!(text, "    ({name:?}, include_bytes!({:?})),", absolute(&file))),
+            false => missing.push(name),
         }
-        let _ = writeln!(table, "    ({name:?}, include_bytes!({:?})),", absolute(&file));
     }
-    table.push_str("]\n");
-    if !missing.is_empty() {
-        let names = missing.join(", ");
-        println!("cargo::error=the built-in behaviours are not built yet ({names}): run `make behaviours`");
-    }
-    let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default());
-    fs::write(out.join("builtins.rs"), table)
+    fs::write(table, text + "]\n")?;
+    Ok(missing.join(", "))
 }
 
 fn absolute(file: &Path) -> PathBuf {

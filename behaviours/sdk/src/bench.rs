@@ -31,12 +31,14 @@ mod bus;
 mod connection;
 mod duration;
 mod fleet;
+mod lane;
 mod rng;
 
 pub use bus::{Bus, Published};
 pub(crate) use connection::Connection;
 pub use connection::Line;
 pub use fleet::{Fleet, Plan};
+pub use lane::Lane;
 
 use crate::{Behaviour, Device, StartCause};
 

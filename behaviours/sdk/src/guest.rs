@@ -62,7 +62,7 @@ impl<B: Behaviour> Instance<B> {
 }
 
 /// A panic ends the instance with a trap that says nothing, so its message goes to the log first.
-fn report_panics() {
+pub(crate) fn report_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let message = panic.payload_as_str().unwrap_or("panic without a message");
         match panic.location() {

@@ -1,10 +1,11 @@
-//! What a Wasmote behaviour is written with.
+//! What a Wasmote behaviour is written with, and a model of faults.
 //!
 //! Where to start:
 //!
 //! - [`behaviour`]: the trait a behaviour implements; [`export!`] makes a component of it.
 //! - [`device`]: the [`Device`] through which it speaks: messages, timers, clock, log, metrics, state.
 //! - [`command`]: commands over MQTT and their acknowledgements.
+//! - [`fault`]: the same for a model of faults, which judges messages and is no device.
 //! - [`config`]: reading the device's configuration, with errors that name the field.
 //! - [`message`], [`http`], [`topic`]: what comes in and goes out.
 //! - [`random`]: distributions over the device's own random numbers.
@@ -26,6 +27,7 @@ pub mod bench;
 pub mod command;
 pub mod config;
 pub mod device;
+pub mod fault;
 #[cfg(target_arch = "wasm32")]
 #[doc(hidden)]
 pub mod guest;

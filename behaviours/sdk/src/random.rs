@@ -1,57 +1,66 @@
-//! Distributions over the device's own random numbers. All of it follows from the run's seed.
+//! Distributions over a device's own random numbers, or those of a fault of its. All of it follows from the run's
+//! seed.
 
 use crate::Device;
+use crate::fault::Link;
 use crate::world::World;
 
-impl Device {
-    /// From 0 (included) to 1 (excluded).
-    pub fn uniform(&mut self) -> f64 {
-        self.world().uniform()
-    }
+macro_rules! distributions {
+    ($of:ty) => {
+        impl $of {
+            /// From 0 (included) to 1 (excluded).
+            pub fn uniform(&mut self) -> f64 {
+                self.world().uniform()
+            }
 
-    /// From `low` (included) to `high` (excluded).
-    pub fn between(&mut self, low: f64, high: f64) -> f64 {
-        low + (high - low) * self.uniform()
-    }
+            /// From `low` (included) to `high` (excluded).
+            pub fn between(&mut self, low: f64, high: f64) -> f64 {
+                low + (high - low) * self.uniform()
+            }
 
-    /// 64 random bits.
-    pub fn random_bits(&mut self) -> u64 {
-        self.world().next_u64()
-    }
+            /// 64 random bits.
+            pub fn random_bits(&mut self) -> u64 {
+                self.world().next_u64()
+            }
 
-    /// `count` random bytes, at most 65,536.
-    pub fn random_bytes(&mut self, count: u32) -> Vec<u8> {
-        self.world().bytes(count)
-    }
+            /// `count` random bytes, at most 65,536.
+            pub fn random_bytes(&mut self, count: u32) -> Vec<u8> {
+                self.world().bytes(count)
+            }
 
-    /// One of 0, 1, ... `count - 1`, all equally likely; 0 when `count` is 0.
-    pub fn below(&mut self, count: u64) -> u64 {
-        // The high half of a 128-bit product: without a division, and biased by less than count / 2⁶⁴.
-        ((u128::from(self.world().next_u64()) * u128::from(count)) >> 64) as u64
-    }
+            /// One of 0, 1, ... `count - 1`, all equally likely; 0 when `count` is 0.
+            pub fn below(&mut self, count: u64) -> u64 {
+                // The high half of a 128-bit product: without a division, and biased by less than count / 2⁶⁴.
+                ((u128::from(self.world().next_u64()) * u128::from(count)) >> 64) as u64
+            }
 
-    /// True with this probability: never at 0, always at 1.
-    pub fn chance(&mut self, probability: f64) -> bool {
-        probability > 0.0 && self.uniform() < probability
-    }
+            /// True with this probability: never at 0, always at 1.
+            pub fn chance(&mut self, probability: f64) -> bool {
+                probability > 0.0 && self.uniform() < probability
+            }
 
-    /// A normal deviate with mean 0 and standard deviation 1 (Marsaglia's polar method).
-    pub fn normal(&mut self) -> f64 {
-        loop {
-            let (x, y) = (self.between(-1.0, 1.0), self.between(-1.0, 1.0));
-            let square = x * x + y * y;
-            if square > 0.0 && square < 1.0 {
-                // The second deviate is let go: keeping it would be state that a snapshot has to save.
-                return x * (-2.0 * square.ln() / square).sqrt();
+            /// A normal deviate with mean 0 and standard deviation 1 (Marsaglia's polar method).
+            pub fn normal(&mut self) -> f64 {
+                loop {
+                    let (x, y) = (self.between(-1.0, 1.0), self.between(-1.0, 1.0));
+                    let square = x * x + y * y;
+                    if square > 0.0 && square < 1.0 {
+                        // The second deviate is let go: keeping it would be state that a snapshot has to save.
+                        return x * (-2.0 * square.ln() / square).sqrt();
+                    }
+                }
+            }
+
+            /// An exponential deviate with this mean: the wait for what happens at random at an even rate.
+            pub fn exponential(&mut self, mean: f64) -> f64 {
+                -mean * (1.0 - self.uniform()).ln()
             }
         }
-    }
-
-    /// An exponential deviate with this mean: the wait for what happens at random at an even rate.
-    pub fn exponential(&mut self, mean: f64) -> f64 {
-        -mean * (1.0 - self.uniform()).ln()
-    }
+    };
 }
+
+distributions!(Device);
+distributions!(Link);
 
 #[cfg(test)]
 mod tests {

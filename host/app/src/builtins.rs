@@ -1,6 +1,6 @@
-//! The behaviours that travel inside the binary.
+//! The behaviours and fault models that travel inside the binary.
 
-/// A behaviour that needs no file.
+/// A behaviour or a fault model that needs no file.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Builtin {
     /// What to call it on the command line.
@@ -9,16 +9,22 @@ pub struct Builtin {
     pub bytes: &'static [u8],
 }
 
-static TABLE: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/builtins.rs"));
+static BEHAVIOURS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/behaviours.rs"));
+static FAULT_MODELS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/fault_models.rs"));
 
-/// All of them; the default one first.
+/// The behaviours; the default one first.
 pub fn all() -> impl Iterator<Item = Builtin> {
-    TABLE.iter().map(|&(name, bytes)| Builtin { name, bytes })
+    BEHAVIOURS.iter().map(|&(name, bytes)| Builtin { name, bytes })
 }
 
-/// One by its name.
+/// The fault models.
+pub fn fault_models() -> impl Iterator<Item = Builtin> {
+    FAULT_MODELS.iter().map(|&(name, bytes)| Builtin { name, bytes })
+}
+
+/// A behaviour or a fault model by its name.
 pub fn find(name: &str) -> Option<Builtin> {
-    all().find(|builtin| builtin.name == name)
+    all().chain(fault_models()).find(|builtin| builtin.name == name)
 }
 
 #[cfg(test)]
@@ -27,7 +33,7 @@ mod tests {
 
     #[test]
     fn every_builtin_is_a_component_under_100_kb() {
-        for builtin in all() {
+        for builtin in all().chain(fault_models()) {
             // Magic, then version 13 and layer 1: a component, where a core module has version 1.
             assert_eq!(builtin.bytes.get(..8), Some(&b"\0asm\x0d\0\x01\0"[..]), "{}", builtin.name);
             assert!(builtin.bytes.len() < 100_000, "{} has {} bytes", builtin.name, builtin.bytes.len());
@@ -38,5 +44,11 @@ mod tests {
     fn the_default_behaviour_is_there() {
         assert!(find("heartbeat").is_some());
         assert!(find("heartbaet").is_none());
+    }
+
+    #[test]
+    fn the_fault_models_are_there() {
+        let names: Vec<_> = fault_models().map(|builtin| builtin.name).collect();
+        assert_eq!(names, ["rain-fade"], "run `make behaviours` and build again");
     }
 }

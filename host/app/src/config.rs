@@ -22,6 +22,7 @@ use wasmote_sim::limits::Limits;
 use wasmote_sim::rng::Seed;
 
 use crate::document::{DocumentError, short_numbers};
+use crate::fault_models::FaultModels;
 use crate::fault_set::FaultSet;
 use crate::source::{Source, SourceError};
 use share::Share;
@@ -46,6 +47,8 @@ pub struct Settings {
     pub http: HttpAddress,
     /// The faults of the fleet.
     pub faults: FaultSet,
+    /// The components that faults may name.
+    pub models: FaultModels,
     /// All randomness.
     pub seed: Seed,
     /// How long the run lasts; until a signal when there is none.

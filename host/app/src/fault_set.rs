@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use wasmote_sim::device_id::Identity;
 use wasmote_sim::faults::Fault;
+use wasmote_sim::faults::component::{Library, NoLibrary};
 use wasmote_sim::faults::document::{FaultDocument, FaultEntry};
 use wasmote_sim::faults::target::Pattern;
 
 use crate::document::{self, DocumentError, Format};
+use crate::fault_models::FaultModels;
 use crate::nearest::did_you_mean;
 
 /// Faults and their origin.
@@ -23,9 +25,13 @@ pub struct FaultSet {
 }
 
 impl FaultSet {
-    /// Check a document.
-    pub fn new(origin: impl Into<String>, document: FaultDocument) -> Result<Self, DocumentError> {
-        let faults = document.faults().map_err(|invalid| {
+    /// Check a document, whose components are in a library.
+    pub fn new(
+        origin: impl Into<String>,
+        document: FaultDocument,
+        library: &dyn Library,
+    ) -> Result<Self, DocumentError> {
+        let faults = document.faults_with(library).map_err(|invalid| {
             DocumentError::at(format!("fault[{}].{}", invalid.index, invalid.field), invalid.problem)
         })?;
         for (index, entry) in document.faults.iter().enumerate() {
@@ -37,17 +43,23 @@ impl FaultSet {
     }
 
     /// Read a document.
-    pub fn parse(origin: impl Into<String>, text: &str, format: Format) -> Result<Self, DocumentError> {
-        Self::new(origin, document::parse(text, format)?)
+    pub fn parse(
+        origin: impl Into<String>,
+        text: &str,
+        format: Format,
+        library: &dyn Library,
+    ) -> Result<Self, DocumentError> {
+        Self::new(origin, document::parse(text, format)?, library)
     }
 
     /// A document that needs no file.
     pub fn preset(name: &str) -> Option<Self> {
-        Self::new(name, FaultDocument::preset(name)?).ok()
+        Self::new(name, FaultDocument::preset(name)?, &NoLibrary).ok()
     }
 
-    /// A preset by its name, or else a file.
-    pub fn load(name: &str, folder: &Path) -> Result<Self, DocumentError> {
+    /// A preset by its name, or else a file. The files of components that it names are relative to its own
+    /// folder; here they become relative to `folder`, as its own name is.
+    pub fn load(name: &str, folder: &Path, models: &FaultModels) -> Result<Self, DocumentError> {
         if let Some(preset) = Self::preset(name) {
             return Ok(preset);
         }
@@ -61,7 +73,14 @@ impl FaultSet {
                 format!("cannot read `{shown}`: {error}; presets are `{presets}`{hint}"),
             )
         })?;
-        Self::parse(shown.clone(), &text, Format::of(&path)).map_err(|error| error.in_file(shown))
+        let set = document::parse(&text, Format::of(&path)).and_then(|mut document: FaultDocument| {
+            let way = Path::new(name).parent().unwrap_or(Path::new(""));
+            for file in document.faults.iter_mut().filter_map(|entry| entry.file.as_mut()) {
+                *file = models.moved(file, way);
+            }
+            Self::new(shown.clone(), document, &models.in_folder(folder))
+        });
+        set.map_err(|error| error.in_file(shown))
     }
 
     /// What it aims at that is not there. These faults are those of `devices`, of `all` that run. Where other
@@ -146,7 +165,7 @@ mod tests {
     }
 
     fn warned(text: &str, devices: &[Identity]) -> Vec<String> {
-        let set = FaultSet::parse("test", text, Format::Toml).unwrap();
+        let set = FaultSet::parse("test", text, Format::Toml, &NoLibrary).unwrap();
         set.warnings(devices.iter(), devices.iter())
     }
 

@@ -4,7 +4,8 @@
 //!
 //! * [`config`]: flags, environment, file and defaults become [`config::Settings`], checked before anything
 //!   is opened. It reads [`document`]s, which name the field that is wrong, finds behaviours by [`source`]
-//!   (with the [`builtins`], and [`component_file`]s plain or packed), sets single values by [`assignment`] and reads faults as a [`fault_set`].
+//!   (with the [`builtins`], and [`component_file`]s plain or packed), sets single values by [`assignment`] and reads
+//!   faults as a [`fault_set`], with the [`fault_models`] that they name.
 //! * [`preflight`]: what this machine, or this fleet, would not bear.
 //! * [`plan`]: settings become the devices' blueprints.
 //! * [`run`]: build, bind, announce, start, wait, drain, sum up.
@@ -28,6 +29,7 @@ pub mod document;
 pub mod exit;
 pub mod experiment;
 pub mod exposition;
+pub mod fault_models;
 pub mod fault_set;
 pub mod logging;
 pub mod nearest;

@@ -42,6 +42,7 @@ use wasmote_sim::limits::Limits;
 use wasmote_sim::rng::Seed;
 
 use crate::config::Settings;
+use crate::fault_models::FaultModels;
 use crate::fault_set::FaultSet;
 use crate::nearest::did_you_mean;
 use crate::versions::Versions;
@@ -69,6 +70,8 @@ pub struct Facts {
     pub faults: FaultSet,
     /// The groups by name.
     pub groups: BTreeMap<String, GroupFacts>,
+    /// The components that faults may name.
+    pub models: FaultModels,
 }
 
 /// What the API knows of a group.
@@ -102,6 +105,7 @@ impl Facts {
             topic_root: Arc::clone(&settings.topic_root),
             faults: settings.faults.clone(),
             groups: settings.groups.iter().map(group).collect(),
+            models: settings.models.clone(),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use wasmote::config::args::RunArgs;
 use wasmote::config::resolve::resolve;
+use wasmote::fault_models::FaultModels;
 use wasmote::fault_set::FaultSet;
 
 #[test]
@@ -35,7 +36,9 @@ fn told(folder: &Path) -> String {
     let given = |name: &str| ["toml", "json"].map(|end| folder.join(name).with_extension(end));
     let found = |files: [PathBuf; 2]| files.into_iter().find(|file| file.is_file());
     let told = match (found(given("faults")), found(given("run"))) {
-        (Some(file), None) => FaultSet::load(file.to_str().unwrap(), Path::new("")).unwrap_err().to_string(),
+        (Some(file), None) => FaultSet::load(file.to_str().unwrap(), Path::new(""), &FaultModels::default())
+            .unwrap_err()
+            .to_string(),
         (None, Some(file)) => {
             resolve(RunArgs { config: Some(file), ..RunArgs::default() }).unwrap_err().to_string()
         }

@@ -1,7 +1,22 @@
-//! The one `bindgen!`: `wit/` as Rust.
+//! `wit/` as Rust: the world of devices, and that of fault models with the interfaces that both share.
 
 wasmtime::component::bindgen!({
     path: "../../wit",
     world: "device",
     imports: { default: trappable },
 });
+
+/// The world of fault models.
+pub(crate) mod fault {
+    wasmtime::component::bindgen!({
+        path: "../../wit",
+        world: "fault",
+        imports: { default: trappable },
+        with: {
+            "wasmote:device/types": super::wasmote::device::types,
+            "wasmote:device/random": super::wasmote::device::random,
+            "wasmote:device/config": super::wasmote::device::config,
+            "wasmote:device/log": super::wasmote::device::log,
+        },
+    });
+}

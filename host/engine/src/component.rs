@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use wasmote_sim::behaviour::{Behaviour, Spawn, Trap, Version};
 use wasmote_sim::device_id::Identity;
 use wasmote_sim::limits::Limits;
+use wasmtime::component::InstancePre;
 
 use crate::bindings::DevicePre;
 use crate::cache::{CacheProblem, Found, Origin};
@@ -14,15 +15,12 @@ use crate::config::DeviceConfig;
 use crate::engine::Engine;
 use crate::error::LoadError;
 use crate::host::Host;
-use crate::inspection::{Inspection, Names, names};
+use crate::inspection::{Inspection, Names, Role, names};
 use crate::instance::Instance;
 use crate::wasi;
 
 /// The package that guests import and export.
 pub const PACKAGE: &str = "wasmote:device@0.1.0";
-/// The export that makes a component a behaviour.
-const BEHAVIOUR: &str = "wasmote:device/behaviour@0.1.0";
-
 /// A behaviour, compiled and ready to be given to devices. Cheap to clone.
 #[derive(Clone)]
 pub struct Component {
@@ -48,21 +46,9 @@ pub struct DeviceSettings {
 
 impl Component {
     pub(crate) fn load(engine: &Engine, name: &str, bytes: &[u8]) -> Result<Self, LoadError> {
-        check_header(bytes)?;
-        let Found { component, origin, problems } = engine.cache.load(engine, bytes)?;
-        let names = names(&component, &engine.wasmtime);
-        check_names(&names)?;
-        let other_shape = |error: wasmtime::Error| LoadError::OtherShape { detail: format!("{error:#}") };
-        let needs_wasi = names.imports.iter().any(|import| wasi::is_wasi(import));
-        let linker = wasi::complete(&engine.linker, &component, &engine.wasmtime).map_err(other_shape)?;
-        let pre = linker.instantiate_pre(&component).and_then(DevicePre::new).map_err(other_shape)?;
-        let inspection = Inspection {
-            name: name.to_owned(),
-            size_bytes: bytes.len(),
-            sha256: hex(&Sha256::digest(bytes)),
-            imports: names.imports,
-            exports: names.exports,
-        };
+        let Linked { inspection, pre, needs_wasi, origin, problems } =
+            link(engine, name, bytes, Role::Behaviour)?;
+        let pre = DevicePre::new(pre).map_err(other_shape)?;
         let version = Version { name: name.into(), sha256: inspection.sha256.as_str().into() };
         Ok(Self {
             inspection: Arc::new(inspection),
@@ -134,6 +120,57 @@ impl Spawn for Spawner {
     }
 }
 
+/// A component whose imports are there, in the role that it is to play.
+pub(crate) struct Linked {
+    pub(crate) inspection: Inspection,
+    pub(crate) pre: InstancePre<Host>,
+    pub(crate) needs_wasi: bool,
+    /// Whether it was compiled, or had been before.
+    pub(crate) origin: Origin,
+    /// What was wrong with the place where that is kept.
+    pub(crate) problems: Vec<CacheProblem>,
+}
+
+/// Compile a component, check what it asks for and offers, and give it what it asks for.
+pub(crate) fn link(engine: &Engine, name: &str, bytes: &[u8], role: Role) -> Result<Linked, LoadError> {
+    let Found { component, origin, problems } = compile(engine, bytes)?;
+    let names = names(&component, &engine.wasmtime);
+    check_names(&names, role)?;
+    let needs_wasi = names.imports.iter().any(|import| wasi::is_wasi(import));
+    let linker = wasi::complete(&engine.linker, &component, &engine.wasmtime).map_err(other_shape)?;
+    let pre = linker.instantiate_pre(&component).map_err(other_shape)?;
+    Ok(Linked { inspection: inspection(name, bytes, role, names), pre, needs_wasi, origin, problems })
+}
+
+/// What a component of either role says of itself.
+pub(crate) fn inspect(engine: &Engine, name: &str, bytes: &[u8]) -> Result<Inspection, LoadError> {
+    let Found { component, .. } = compile(engine, bytes)?;
+    let names = names(&component, &engine.wasmtime);
+    let role = Role::of(&names.exports).unwrap_or(Role::Behaviour);
+    check_names(&names, role)?;
+    Ok(inspection(name, bytes, role, names))
+}
+
+fn compile(engine: &Engine, bytes: &[u8]) -> Result<Found, LoadError> {
+    check_header(bytes)?;
+    engine.cache.load(engine, bytes)
+}
+
+fn inspection(name: &str, bytes: &[u8], role: Role, names: Names) -> Inspection {
+    Inspection {
+        name: name.to_owned(),
+        role,
+        size_bytes: bytes.len(),
+        sha256: hex(&Sha256::digest(bytes)),
+        imports: names.imports,
+        exports: names.exports,
+    }
+}
+
+pub(crate) fn other_shape(error: wasmtime::Error) -> LoadError {
+    LoadError::OtherShape { detail: format!("{error:#}") }
+}
+
 /// Tell apart what is no WebAssembly, a core module, and a component, by the first eight bytes.
 fn check_header(bytes: &[u8]) -> Result<(), LoadError> {
     const COMPONENT_LAYER: [u8; 2] = [1, 0];
@@ -157,7 +194,7 @@ fn first_bytes(bytes: &[u8]) -> String {
 }
 
 /// Check by name what is asked for and offered, so that the error can say it in words.
-fn check_names(names: &Names) -> Result<(), LoadError> {
+fn check_names(names: &Names, role: Role) -> Result<(), LoadError> {
     let ours = |name: &&String| name.starts_with("wasmote:device/");
     for name in names.imports.iter().chain(&names.exports).filter(ours) {
         let version = name.split_once('@').map_or("", |(_, version)| version);
@@ -166,15 +203,21 @@ fn check_names(names: &Names) -> Result<(), LoadError> {
             return Err(LoadError::OtherVersion { found, offered: PACKAGE });
         }
     }
-    if !names.exports.iter().any(|export| export.starts_with("wasmote:device/behaviour@0.1.")) {
-        return Err(LoadError::OtherWorld { missing: BEHAVIOUR, found: in_words(&names.exports) });
+    match (Role::of(&names.exports), role) {
+        (Some(found), wanted) if found == wanted => {}
+        (Some(Role::FaultModel), _) => return Err(LoadError::IsFaultModel),
+        (Some(Role::Behaviour), _) => return Err(LoadError::IsBehaviour),
+        (None, wanted) => {
+            let (missing, found) = (wanted.export(), in_words(&names.exports));
+            return Err(LoadError::OtherWorld { missing, role: wanted, found });
+        }
     }
-    let foreign: Vec<String> =
-        names.imports.iter().filter(|import| !ours(import) && !wasi::is_wasi(import)).cloned().collect();
+    let offered = |import: &&String| wasi::is_wasi(import) || (ours(import) && role.may_import(import));
+    let foreign: Vec<String> = names.imports.iter().filter(|import| !offered(import)).cloned().collect();
     if foreign.is_empty() {
         return Ok(());
     }
-    Err(LoadError::ForeignImport { found: in_words(&foreign), offered: PACKAGE })
+    Err(LoadError::ForeignImport { found: in_words(&foreign), role, offered: role.offered() })
 }
 
 fn in_words(names: &[String]) -> String {

@@ -20,7 +20,7 @@ pub(crate) fn qos_in(qos: wit::Qos) -> Qos {
     }
 }
 
-fn qos_out(qos: Qos) -> wit::Qos {
+pub(crate) fn qos_out(qos: Qos) -> wit::Qos {
     match qos {
         Qos::AtMostOnce => wit::Qos::AtMostOnce,
         Qos::AtLeastOnce => wit::Qos::AtLeastOnce,

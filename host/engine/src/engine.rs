@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use wasmote_sim::limits::Limits;
 use wasmtime::component::Linker;
 use wasmtime::{Config, OptLevel};
 
 use crate::cache::Cache;
-use crate::component::Component;
+use crate::component::{self, Component};
 use crate::error::{EngineError, LoadError};
+use crate::fault_model::FaultModel;
 use crate::host::Host;
+use crate::inspection::Inspection;
 use crate::memory::Arena;
 use crate::{bindings, wasi};
 
@@ -38,6 +41,21 @@ impl Engine {
             .map_err(failed)?;
         wasi::add_to_linker(&mut linker).map_err(failed)?;
         Ok(Self { wasmtime, linker: Arc::new(linker), cache })
+    }
+
+    /// Compile a component and check that it is a fault model. Each device's instance may use this much.
+    pub fn load_fault_model(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        limits: Arc<Limits>,
+    ) -> Result<FaultModel, LoadError> {
+        FaultModel::load(self, name, bytes, limits)
+    }
+
+    /// What a component says of itself, whether it is a behaviour or a fault model.
+    pub fn inspect(&self, name: &str, bytes: &[u8]) -> Result<Inspection, LoadError> {
+        component::inspect(self, name, bytes)
     }
 
     /// Compile a component, unless that was done before, and check that it is a behaviour. The name is what users will read.

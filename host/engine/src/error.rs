@@ -1,5 +1,7 @@
 //! What can be wrong with a component, in words that say what to do.
 
+use crate::inspection::Role;
+
 /// The sandbox could not be set up on this machine.
 #[derive(Debug, thiserror::Error)]
 #[error("the WebAssembly engine cannot run on this machine: {0}")]
@@ -39,24 +41,38 @@ pub enum LoadError {
         /// What there is.
         offered: &'static str,
     },
-    /// It is a component, but no behaviour.
+    /// A fault model where a behaviour is wanted.
     #[error(
-        "it does not export `{missing}`, so it is built for another world; it exports {found}. A behaviour \
+        "it is a fault model, not a behaviour: name it as `file` of a fault of kind `component`, and give the \
+         devices a behaviour"
+    )]
+    IsFaultModel,
+    /// A behaviour where a fault model is wanted.
+    #[error(
+        "it is a behaviour, not a fault model: give it to devices; a fault model targets the world `fault` in \
+         `wit/worlds.wit`"
+    )]
+    IsBehaviour,
+    /// It is a component, but not for this host.
+    #[error(
+        "it does not export `{missing}`, so it is built for another world; it exports {found}. A {role} \
          targets one of the worlds in `wit/worlds.wit`"
     )]
     OtherWorld {
-        /// The export that makes a behaviour.
+        /// The export that is missing.
         missing: &'static str,
+        /// What it would be with it.
+        role: Role,
         /// What it exports, in words.
         found: String,
     },
     /// It asks for things that no host here has.
-    #[error(
-        "it imports {found}, which this host does not offer; a behaviour may import `{offered}` and WASI"
-    )]
+    #[error("it imports {found}, which this host does not offer; a {role} may import {offered} and WASI")]
     ForeignImport {
         /// The import, in words.
         found: String,
+        /// What it is.
+        role: Role,
         /// What there is.
         offered: &'static str,
     },

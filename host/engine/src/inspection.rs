@@ -1,5 +1,7 @@
 //! What a component says of itself.
 
+use std::fmt;
+
 use wasmtime::component::Component;
 
 /// A component's name, size, hash, and what it needs and offers.
@@ -7,6 +9,8 @@ use wasmtime::component::Component;
 pub struct Inspection {
     /// What users call it.
     pub name: String,
+    /// What it is for.
+    pub role: Role,
     /// Size of the file.
     pub size_bytes: usize,
     /// SHA-256 of the file, in lower-case hexadecimal.
@@ -28,5 +32,59 @@ pub(crate) fn names(component: &Component, engine: &wasmtime::Engine) -> Names {
     Names {
         imports: outside.imports(engine).map(|(name, _)| name.to_owned()).collect(),
         exports: outside.exports(engine).map(|(name, _)| name.to_owned()).collect(),
+    }
+}
+
+/// What a component is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// It is what a device does.
+    Behaviour,
+    /// It is a model of what goes wrong.
+    FaultModel,
+}
+
+impl Role {
+    const ALL: [Self; 2] = [Self::Behaviour, Self::FaultModel];
+
+    /// The role of a component that exports these.
+    pub(crate) fn of(exports: &[String]) -> Option<Self> {
+        let plays = |role: &Self| {
+            let interface = role.export().rsplit_once('.').map_or("", |(interface, _)| interface);
+            exports.iter().any(|export| export.starts_with(interface))
+        };
+        Self::ALL.into_iter().find(plays)
+    }
+
+    /// The export that makes it one.
+    pub(crate) fn export(self) -> &'static str {
+        match self {
+            Self::Behaviour => "wasmote:device/behaviour@0.1.0",
+            Self::FaultModel => "wasmote:device/fault-model@0.1.0",
+        }
+    }
+
+    /// What it may import beside WASI, in words.
+    pub(crate) fn offered(self) -> &'static str {
+        match self {
+            Self::Behaviour => "`wasmote:device@0.1.0`",
+            Self::FaultModel => "`random`, `config`, `log` and `types` of `wasmote:device@0.1.0`",
+        }
+    }
+
+    /// Whether it may import one of this host's interfaces.
+    pub(crate) fn may_import(self, interface: &str) -> bool {
+        let name = interface.split_once('@').map_or(interface, |(name, _)| name);
+        let name = name.rsplit_once('/').map_or(name, |(_, name)| name);
+        self == Self::Behaviour || ["random", "config", "log", "types"].contains(&name)
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Behaviour => "behaviour",
+            Self::FaultModel => "fault model",
+        })
     }
 }

@@ -40,9 +40,7 @@ impl Instance {
             self.store.set_fuel(self.fuel_per_call).and_then(|()| call(&self.guest, &mut self.store));
         let outcome = outcome.map_err(|error| diagnose(&error, self.store.data(), self.fuel_per_call));
         let host = self.store.data_mut();
-        if let Some(wasi) = &mut host.wasi {
-            wasi.flush(host.context.as_mut());
-        }
+        host.tell_output();
         match host.context.take() {
             Some(context) => (context, outcome),
             // Nothing takes the context out of the store but the line above.
@@ -108,12 +106,12 @@ fn dispatch(guest: &Device, store: &mut Store<Host>, event: Event) -> wasmtime::
     Ok(Outcome::Done)
 }
 
-fn host_trap(error: &wasmtime::Error) -> Trap {
+pub(crate) fn host_trap(error: &wasmtime::Error) -> Trap {
     Trap::new(TrapKind::Host, format!("{error:#}"))
 }
 
 /// Say in words why a call ended.
-fn diagnose(error: &wasmtime::Error, host: &Host, fuel: u64) -> Trap {
+pub(crate) fn diagnose(error: &wasmtime::Error, host: &Host, fuel: u64) -> Trap {
     use wasmtime::Trap as Wasm;
     let code = error.downcast_ref::<Wasm>();
     if code == Some(&Wasm::OutOfFuel) {

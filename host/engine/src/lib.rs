@@ -1,10 +1,11 @@
-//! The sandbox: WebAssembly components become behaviours.
+//! The sandbox: WebAssembly components become behaviours, and models of faults.
 //!
 //! Start with [`engine`], which loads bytes into a [`component`]; a component's spawner makes one instance
 //! for each device. Then:
 //!
-//! * `bindings`: the one `bindgen!`, made from `wit/`; `convert`: its types against the model's.
+//! * `bindings`: made from `wit/`; `convert`: its types against the model's.
 //! * `instance`: one store for each device, and how a call and its end become a behaviour's.
+//! * [`fault_model`]: the same for components that judge messages, one store for each device and fault.
 //! * `imports`: what guests may call, one file for each WIT interface; `config` holds what they read.
 //! * `host`: what lies in a store. `limiter`: how memory is held to its limit; `memory`: where it comes from.
 //! * `wasi`: the empty room for guests whose language insists on WASI.
@@ -24,6 +25,7 @@ mod config;
 mod convert;
 pub mod engine;
 pub mod error;
+pub mod fault_model;
 mod host;
 mod imports;
 pub mod inspection;
@@ -35,4 +37,5 @@ mod wasi;
 pub use component::{Component, DeviceSettings};
 pub use engine::Engine;
 pub use error::{EngineError, LoadError};
-pub use inspection::Inspection;
+pub use fault_model::FaultModel;
+pub use inspection::{Inspection, Role};

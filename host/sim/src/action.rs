@@ -86,6 +86,11 @@ pub enum Notice {
     FaultBegan(FaultId, &'static str, Time),
     /// A fault left the device.
     FaultEnded(FaultId, &'static str),
+    /// A fault's own component wrote a line.
+    FaultLog(FaultId, LogLevel, String),
+    /// A fault's own component came to an end by itself, and the message passed; whether it is put aside, so that
+    /// all others pass as well.
+    FaultTrapped(FaultId, Trap, bool),
     /// The behaviour wrote a line.
     Log(LogLevel, String),
     /// A message was handed to the connection.

@@ -32,6 +32,11 @@ impl DeviceId {
         Self("/".into())
     }
 
+    /// Stands for no device, where something is only tried.
+    pub(crate) fn nobody() -> Self {
+        Self("check".into())
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -7,7 +7,7 @@
 //!
 //! | plane | kinds |
 //! |---|---|
-//! | message | [`delay`], [`loss`], [`duplicate`], [`corrupt`], [`reorder`], [`bandwidth`], [`partition`] |
+//! | message | [`delay`], [`loss`], [`duplicate`], [`corrupt`], [`reorder`], [`bandwidth`], [`partition`], [`component`] |
 //! | byte stream | `stall`, `reset`, `throttle`, `half_open` (all in [`byte_stream`], obeyed by [`line`](crate::line)) |
 //! | device | `silence`, `hang`, `crash`, `disconnect` (all in [`outage`]), [`clock`], [`battery`] |
 //!
@@ -20,6 +20,7 @@ pub mod bandwidth;
 pub mod battery;
 pub mod byte_stream;
 pub mod clock;
+pub mod component;
 pub mod corrupt;
 pub mod delay;
 pub mod document;
@@ -113,6 +114,8 @@ pub enum Model {
     Bandwidth(bandwidth::Bandwidth),
     /// Devices cannot reach each other, or the broker.
     Partition(partition::Partition),
+    /// What somebody's own model says.
+    Component(component::Component),
     /// The bytes of the connection stand still.
     Stall(byte_stream::Stall),
     /// The connection ends at once, and what is under way with it.
@@ -146,6 +149,7 @@ impl Model {
             Self::Reorder(_) => "reorder",
             Self::Bandwidth(_) => "bandwidth",
             Self::Partition(_) => "partition",
+            Self::Component(_) => "component",
             Self::Stall(_) => "stall",
             Self::Reset(_) => "reset",
             Self::Throttle(_) => "throttle",
@@ -168,6 +172,7 @@ impl Model {
             Self::Corrupt(corrupt) => Some(corrupt.direction),
             Self::Reorder(reorder) => Some(reorder.direction),
             Self::Bandwidth(bandwidth) => Some(bandwidth.direction),
+            Self::Component(component) => Some(component.direction),
             _ => None,
         }
     }

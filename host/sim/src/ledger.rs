@@ -47,6 +47,8 @@ pub struct FaultCounts {
     pub corrupted: u64,
     /// Outages that began; of a battery, how often it was empty.
     pub outages: u64,
+    /// Messages at which a component trapped. They passed.
+    pub traps: u64,
 }
 
 impl FaultCounts {
@@ -59,6 +61,7 @@ impl FaultCounts {
         self.duplicated_in += other.duplicated_in;
         self.corrupted += other.corrupted;
         self.outages += other.outages;
+        self.traps += other.traps;
     }
 
     /// Messages that vanished, either way.
@@ -128,6 +131,11 @@ impl Ledger {
             (Verdict::Duplicate { copies, .. }, Direction::In) => counts.duplicated_in += u64::from(*copies),
             (Verdict::Corrupt(_), _) => counts.corrupted += 1,
         }
+    }
+
+    /// Enter how often a component trapped.
+    pub(crate) fn trapped(&mut self, slot: usize, traps: u64) {
+        self.faults[slot].1.traps += traps;
     }
 
     /// Enter a message that an outage took.

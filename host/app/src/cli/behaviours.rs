@@ -1,4 +1,4 @@
-//! `wasmote behaviours`: what is built in, and what is in a file.
+//! `wasmote behaviours`: what is built in, and what is in a file; fault models among them.
 
 pub mod inspect;
 pub mod list;
@@ -17,9 +17,9 @@ use crate::source::Source;
 /// What to do with behaviours.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Show the built-in behaviours, or those of a folder
+    /// Show the built-in behaviours and fault models, or those of a folder
     List(list::Args),
-    /// Show what a behaviour imports and exports, its size and its hash
+    /// Show what a behaviour or a fault model imports and exports, its size and its hash
     Inspect(inspect::Args),
     /// Compile behaviours ahead, for every processor of this machine's kind
     Precompile(precompile::Args),
@@ -35,11 +35,13 @@ pub fn run(verb: Verb) -> Result<Exit, Failure> {
     }
 }
 
-/// A behaviour as it is shown.
+/// A behaviour or a fault model as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Card {
     /// What to call it.
     pub name: String,
+    /// `behaviour` or `fault model`.
+    pub role: String,
     /// `built-in`, or the file.
     pub source: String,
     /// Bytes of the component.
@@ -53,18 +55,19 @@ pub struct Card {
 }
 
 impl Card {
-    /// What was found in a behaviour.
+    /// What was found in a component.
     pub fn new(source: impl ToString, inspection: Inspection) -> Self {
-        let Inspection { name, size_bytes, sha256, imports, exports } = inspection;
-        Self { name, source: source.to_string(), size_bytes, sha256, imports, exports }
+        let Inspection { name, role, size_bytes, sha256, imports, exports } = inspection;
+        let (role, source) = (role.to_string(), source.to_string());
+        Self { name, role, source, size_bytes, sha256, imports, exports }
     }
 
     fn of(source: &Source, engine: &Engine) -> Result<Self, Failure> {
         let bytes = source.read().map_err(Failure::failed)?;
-        let component = engine
-            .load(&source.name(), &bytes)
+        let inspection = engine
+            .inspect(&source.name(), &bytes)
             .map_err(|problem| Failure::failed(anyhow!("`{}`: {problem}", source.shown())))?;
-        Ok(Self::new(source, component.inspect()))
+        Ok(Self::new(source, inspection))
     }
 }
 

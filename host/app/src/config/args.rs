@@ -10,7 +10,8 @@ use wasmote_sim::rng::Seed;
 
 use super::share::Share;
 use super::values::{
-    BrokerChoice, Count, HttpAddress, Keepalive, Length, LogFormat, MqttVersion, Rate, Switch, TopicRoot,
+    BrokerChoice, Count, HttpAddress, Keepalive, Length, LogFormat, MqttVersion, NamedFile, Rate, Switch,
+    TopicRoot,
 };
 use crate::assignment::Assignments;
 
@@ -201,6 +202,17 @@ pub struct RunArgs {
         hide_env_values = true
     )]
     pub faults: Option<String>,
+
+    /// A component that a fault of kind `component` can name as its file, over HTTP too
+    #[arg(
+        long,
+        env = "WASMOTE_FAULT_MODEL",
+        value_name = "NAME=FILE",
+        help_heading = "Run",
+        value_delimiter = ',',
+        hide_env_values = true
+    )]
+    pub fault_model: Vec<NamedFile>,
 
     /// Start of all randomness; the same seed draws the same faults [default: drawn and printed]
     #[arg(

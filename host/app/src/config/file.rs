@@ -14,6 +14,7 @@
 //! count = 1
 //! ```
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -86,6 +87,8 @@ pub struct FileConfig {
     pub session_expiry: Option<Length>,
     /// A preset, a file, or the document itself.
     pub faults: Option<FaultsEntry>,
+    /// Files of fault models by the names that faults can give.
+    pub fault_models: BTreeMap<String, PathBuf>,
     /// See the flag of this name.
     pub seed: Option<Seed>,
     /// See the flag of this name.

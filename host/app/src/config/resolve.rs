@@ -18,6 +18,7 @@ use super::share::Share;
 use super::values::{BrokerChoice, Length, MqttVersion};
 use super::{ConfigError, Group, Settings};
 use crate::document::{self, Format};
+use crate::fault_models::FaultModels;
 use crate::fault_set::FaultSet;
 
 /// Paths on the command line are relative to where it was given.
@@ -30,23 +31,37 @@ struct Layer<'a> {
     folder: &'a Path,
     /// As the user named it.
     name: String,
+    /// What its faults, and those of the flags, may name.
+    models: FaultModels,
 }
 const DRAIN: Duration = Duration::from_secs(5);
 const CANARY: Duration = Duration::from_secs(10);
 
 /// Put a run together.
 pub fn resolve(args: RunArgs) -> Result<Settings, ConfigError> {
-    let layer = match &args.config {
+    let mut layer = match &args.config {
         Some(path) => load(path)?,
-        None => Layer { folder: Path::new(HERE), config: FileConfig::default(), name: String::new() },
+        None => Layer {
+            folder: Path::new(HERE),
+            config: FileConfig::default(),
+            name: String::new(),
+            models: FaultModels::default(),
+        },
     };
+    layer.models = fault_models(&args, &layer)?;
     put_together(&args, &layer)
 }
 
 /// Put a run together from a file that has been read already, as an experiment's plan is. The paths in it
 /// are relative to `folder`.
-pub fn resolve_file(config: FileConfig, folder: &Path, name: &str) -> Result<Settings, ConfigError> {
-    put_together(&RunArgs::default(), &Layer { config, folder, name: name.to_owned() })
+pub fn resolve_file(
+    config: FileConfig,
+    folder: &Path,
+    name: &str,
+    models: &FaultModels,
+) -> Result<Settings, ConfigError> {
+    let layer = Layer { config, folder, name: name.to_owned(), models: models.clone() };
+    put_together(&RunArgs::default(), &layer)
 }
 
 fn put_together(args: &RunArgs, layer: &Layer<'_>) -> Result<Settings, ConfigError> {
@@ -82,6 +97,7 @@ fn put_together(args: &RunArgs, layer: &Layer<'_>) -> Result<Settings, ConfigErr
         groups,
         broker,
         faults,
+        models: layer.models.clone(),
     })
 }
 
@@ -117,14 +133,32 @@ fn load(path: &Path) -> Result<Layer<'_>, ConfigError> {
         problem,
     })?;
     let config = document::parse(&text, Format::of(path)).map_err(|error| error.in_file(&shown))?;
-    Ok(Layer { config, folder: path.parent().unwrap_or(Path::new(HERE)), name: shown })
+    Ok(Layer {
+        config,
+        folder: path.parent().unwrap_or(Path::new(HERE)),
+        name: shown,
+        models: FaultModels::default(),
+    })
+}
+
+/// The models that flags and file give names to, all of them loaded.
+fn fault_models(args: &RunArgs, layer: &Layer<'_>) -> Result<FaultModels, ConfigError> {
+    let of_file =
+        layer.config.fault_models.iter().map(|(name, file)| (name.clone(), layer.folder.join(file)));
+    let of_flags = args.fault_model.iter().map(|named| (named.name.clone(), named.file.clone()));
+    let models = FaultModels::named(of_file.chain(of_flags).collect());
+    models
+        .load_named()
+        .map_err(|(name, problem)| ConfigError::invalid(format!("--fault-model {name}"), problem))?;
+    Ok(models)
 }
 
 fn fleet_faults(args: &RunArgs, layer: &Layer<'_>) -> Result<FaultSet, ConfigError> {
+    let models = &layer.models;
     match (&args.faults, &layer.config.faults) {
-        (Some(name), _) => Ok(FaultSet::load(name, Path::new(HERE))?),
+        (Some(name), _) => Ok(FaultSet::load(name, Path::new(HERE), models)?),
         (None, Some(entry)) => layer.faults(entry),
-        (None, None) => Ok(FaultSet::load("realistic", Path::new(HERE))?),
+        (None, None) => Ok(FaultSet::load("realistic", Path::new(HERE), models)?),
     }
 }
 
@@ -132,9 +166,10 @@ impl Layer<'_> {
     /// Faults that the file names, or holds.
     fn faults(&self, entry: &FaultsEntry) -> Result<FaultSet, ConfigError> {
         Ok(match entry {
-            FaultsEntry::Named(name) => FaultSet::load(name, self.folder)?,
+            FaultsEntry::Named(name) => FaultSet::load(name, self.folder, &self.models)?,
             FaultsEntry::Inline(document) => {
-                FaultSet::new(&self.name, document.clone()).map_err(|error| error.in_file(&self.name))?
+                FaultSet::new(&self.name, document.clone(), &self.models.in_folder(self.folder))
+                    .map_err(|error| error.in_file(&self.name))?
             }
         })
     }

@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 use wasmote_live::spec::BrokerUrl;
 use wasmote_sim::context::Protocol;
+use wasmote_sim::device_id::is_name;
 use wasmote_sim::topic::Topic;
 
 /// Read a value of a file that is written as text or as a number.
@@ -52,6 +54,28 @@ impl FromStr for Keepalive {
         match length.as_secs() {
             5..=65_535 if length.subsec_nanos() == 0 => Ok(Self(length)),
             _ => Err(format!("`{text}` is out of range; use whole seconds from 5s to 65535s")),
+        }
+    }
+}
+
+/// A file under a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedFile {
+    /// The name.
+    pub name: String,
+    /// The file.
+    pub file: PathBuf,
+}
+
+impl FromStr for NamedFile {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((name, file)) if is_name(name) && !file.is_empty() => {
+                Ok(Self { name: name.into(), file: file.into() })
+            }
+            _ => Err(format!("`{text}` is no name with a file; write it like rain=models/rain.wasm")),
         }
     }
 }

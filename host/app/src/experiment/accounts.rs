@@ -98,6 +98,7 @@ pub struct FaultReport {
     duplicated: u64,
     corrupted: u64,
     outages: u64,
+    traps: u64,
 }
 
 impl From<&FaultCounts> for FaultReport {
@@ -109,6 +110,7 @@ impl From<&FaultCounts> for FaultReport {
             duplicated: counts.duplicated_out + counts.duplicated_in,
             corrupted: counts.corrupted,
             outages: counts.outages,
+            traps: counts.traps,
         }
     }
 }
@@ -182,6 +184,7 @@ pub fn difference(now: &Ledger, then: &Ledger) -> BTreeMap<String, FaultReport> 
             duplicated: now.duplicated - then.duplicated,
             corrupted: now.corrupted - then.corrupted,
             outages: now.outages - then.outages,
+            traps: now.traps - then.traps,
         };
         (id.to_string(), since)
     };

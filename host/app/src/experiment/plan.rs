@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
-use wasmote_engine::Engine;
+use wasmote_engine::{Engine, Inspection};
 use wasmote_sim::rng::Seed;
 use wasmote_sim::time::{Time, WallTime};
 
@@ -141,6 +141,13 @@ impl Experiment {
         Ok(experiment)
     }
 
+    /// What the components of all runs say of themselves: behaviours, then fault models.
+    pub fn inspections(&self) -> Vec<(Source, Inspection)> {
+        let behaviours = self.components.iter().map(|(source, it)| (source.clone(), it.inspect()));
+        let models = self.source.models.loaded().into_iter().map(|(source, it)| (source, it.inspect()));
+        behaviours.chain(models).collect()
+    }
+
     /// Every run, points before seeds.
     pub fn runs(&self) -> Vec<RunNumber> {
         let pairs = (0..self.points.len())
@@ -179,7 +186,7 @@ impl Point {
         if document.group.is_empty() {
             return Err(invalid("group", "there is none; write at least one `[[group]]`".into()));
         }
-        let mut settings = resolve_file(file, &source.folder, &source.shown)?;
+        let mut settings = resolve_file(file, &source.folder, &source.shown, &source.models)?;
         let topology = Topology::of(&document, &settings)
             .map_err(|(field, problem)| invalid(&format!("topology.{field}"), problem))?;
         if let Some(topology) = &topology {

@@ -109,7 +109,7 @@ impl Recorder {
 fn is_of_each_message(notice: &Notice) -> bool {
     match notice {
         Notice::Sent(..) | Notice::Received(..) | Notice::Dropped(..) => true,
-        Notice::Log(level, _) => *level < LogLevel::Info,
+        Notice::Log(level, _) | Notice::FaultLog(_, level, _) => *level < LogLevel::Info,
         _ => false,
     }
 }

@@ -3,7 +3,7 @@
 //! ```text
 //! manifest.json      who made this, when and from what; `complete` is false until the end
 //! plan.toml          the plan with all that it refers to written out
-//! components/        the behaviours
+//! components/        the behaviours, and the fault models in a folder of their own
 //! runs/<nnn>-…/      one folder a run, or all of it here if there is only one
 //! ```
 
@@ -15,6 +15,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use wasmote_engine::{Inspection, Role};
 
 use super::ExperimentError;
 use super::plan::{Experiment, RunNumber, words_of};
@@ -38,7 +39,7 @@ pub struct Manifest {
     pub wasmote_version: String,
     /// The plan.
     pub plan: PlanCard,
-    /// The behaviours.
+    /// The behaviours and fault models.
     pub components: Vec<ComponentCard>,
     /// The command that makes these results again.
     pub command: String,
@@ -61,17 +62,25 @@ pub struct PlanCard {
     pub sha256: String,
 }
 
-/// A behaviour in a manifest.
+/// A behaviour or a fault model in a manifest.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ComponentCard {
     /// Its name.
     pub name: String,
+    /// `behaviour` or `fault model`.
+    #[serde(default = "behaviour")]
+    pub role: String,
     /// Its file in the results folder.
     pub file: String,
     /// Of the file.
     pub sha256: String,
     /// Of the file.
     pub size_bytes: usize,
+}
+
+/// All that a manifest had before there were fault models.
+fn behaviour() -> String {
+    Role::Behaviour.to_string()
 }
 
 /// A machine in a manifest.
@@ -199,40 +208,43 @@ fn slug(point: &PointValues, seed: u64) -> String {
     text.chars().map(clean).take(80).collect()
 }
 
-/// The behaviours lie beside the results, so that these can be made again when the originals are gone.
+/// The components lie beside the results, so that these can be made again when the originals are gone.
 fn copy_components(experiment: &Experiment, folder: &Path) -> Result<Vec<ComponentCard>, ExperimentError> {
     let target = folder.join(COMPONENTS);
     fs::create_dir(&target).map_err(ExperimentError::writing(&target.display()))?;
     let mut cards: Vec<ComponentCard> = Vec::new();
-    for (source, component) in experiment.components.iter() {
-        let inspection = component.inspect();
-        let file = component_file(experiment, source);
+    for (source, inspection) in experiment.inspections() {
+        let file = component_file(experiment, &source, inspection.role);
         let bytes = source.read().map_err(crate::plan::PlanError::Source)?;
         let path = folder.join(&file);
         write_atomically(&path, &bytes).map_err(ExperimentError::writing(&path.display()))?;
-        let (name, sha256, size_bytes) = (inspection.name, inspection.sha256, inspection.size_bytes);
-        cards.push(ComponentCard { name, file, sha256, size_bytes });
+        let Inspection { name, role, sha256, size_bytes, .. } = inspection;
+        cards.push(ComponentCard { name, role: role.to_string(), file, sha256, size_bytes });
     }
     Ok(cards)
 }
 
-/// Where a behaviour lies in the results folder. Two of one name get a number.
-fn component_file(experiment: &Experiment, source: &Source) -> String {
-    let name = source.name();
-    let before = experiment.components.iter().take_while(|(other, _)| *other != source);
-    match before.filter(|(other, _)| other.name() == name).count() {
-        0 => format!("{COMPONENTS}/{name}.wasm"),
-        n => format!("{COMPONENTS}/{}/{name}.wasm", n + 1),
+/// Where a component lies in the results folder. Two of one name get a number.
+fn component_file(experiment: &Experiment, source: &Source, role: Role) -> String {
+    let (name, all) = (source.name(), experiment.inspections());
+    let folder = match role {
+        Role::Behaviour => COMPONENTS.to_owned(),
+        Role::FaultModel => format!("{COMPONENTS}/faults"),
+    };
+    let alike = all.iter().filter(|(other, inspection)| inspection.role == role && other.name() == name);
+    match alike.take_while(|(other, _)| other != source).count() {
+        0 => format!("{folder}/{name}.wasm"),
+        n => format!("{folder}/{}/{name}.wasm", n + 1),
     }
 }
 
-/// The plan with its behaviours where the results folder has them.
+/// The plan with its components where the results folder has them.
 fn plan_text(experiment: &Experiment, folder: &Path) -> Result<String, ExperimentError> {
     let mut plan = experiment.source.value.clone();
     let local = |name: &mut Value| {
         let found = name.as_str().and_then(|it| Source::find(it, &experiment.source.folder).ok());
         if let Some(source) = found {
-            *name = component_file(experiment, &source).into();
+            *name = component_file(experiment, &source, Role::Behaviour).into();
         }
     };
     let groups = plan.get_mut("group").and_then(Value::as_array_mut);
@@ -242,11 +254,30 @@ fn plan_text(experiment: &Experiment, folder: &Path) -> Result<String, Experimen
             local(name);
         }
     }
+    fault_models(&mut plan, &|name| {
+        let source = experiment.source.models.source(name, &experiment.source.folder).ok()?;
+        Some(component_file(experiment, &source, Role::FaultModel))
+    });
     // TOML has no word for nothing; a field that is not there says the same.
     without_nulls(&mut plan);
     toml::to_string_pretty(&plan).map_err(|problem| {
         ExperimentError::writing(&folder.join(PLAN).display())(io::Error::other(problem.to_string()))
     })
+}
+
+/// Give the components of all faults of a plan other names.
+fn fault_models(value: &mut Value, local: &impl Fn(&str) -> Option<String>) {
+    let plain = |value: &mut Value| {
+        for fault in value.pointer_mut("/faults/fault").and_then(Value::as_array_mut).into_iter().flatten() {
+            if let Some(name) = fault.get("file").and_then(Value::as_str).and_then(local) {
+                fault["file"] = name.into();
+            }
+        }
+    };
+    plain(value);
+    for list in ["group", "timeline"] {
+        value.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten().for_each(plain);
+    }
 }
 
 fn without_nulls(value: &mut Value) {

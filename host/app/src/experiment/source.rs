@@ -8,6 +8,7 @@ use super::ExperimentError;
 use super::document::PlanDocument;
 use super::script::INHERIT;
 use crate::document::{self, DocumentError, Format};
+use crate::fault_models::FaultModels;
 use crate::fault_set::FaultSet;
 use crate::nearest::did_you_mean;
 use crate::source::Source;
@@ -16,13 +17,14 @@ use crate::source::Source;
 pub const FOLDER: &str = "experiments";
 
 /// The plans inside the program.
-pub const SHIPPED: [(&str, &str); 6] = [
+pub const SHIPPED: [(&str, &str); 7] = [
     ("ten-nodes", include_str!("../../../../experiments/ten-nodes.toml")),
     ("fifty-nodes", include_str!("../../../../experiments/fifty-nodes.toml")),
     ("loss-by-fleet-size", include_str!("../../../../experiments/loss-by-fleet-size.toml")),
     ("routing-under-churn", include_str!("../../../../experiments/routing-under-churn.toml")),
     ("sensors-through-aggregator", include_str!("../../../../experiments/sensors-through-aggregator.toml")),
     ("reconnect-storm", include_str!("../../../../experiments/reconnect-storm.toml")),
+    ("rain-fade", include_str!("../../../../experiments/rain-fade.toml")),
 ];
 
 /// A plan as it was found, with every name in it that stands for something else written out.
@@ -34,6 +36,8 @@ pub struct PlanSource {
     pub folder: PathBuf,
     /// What it says.
     pub value: Value,
+    /// The fault components that were found for it.
+    pub models: FaultModels,
 }
 
 impl PlanSource {
@@ -71,11 +75,12 @@ impl PlanSource {
         // Read it as a plan first: these errors know the line.
         document::parse::<PlanDocument>(text, format).map_err(located)?;
         let mut value: Value = document::parse(text, format).map_err(located)?;
-        write_out(&mut value, folder).map_err(|error| match error.file {
+        let models = FaultModels::default();
+        write_out(&mut value, folder, &models).map_err(|error| match error.file {
             Some(_) => error,
             None => error.in_file(shown),
         })?;
-        Ok(Self { shown: shown.to_owned(), folder: folder.to_owned(), value })
+        Ok(Self { shown: shown.to_owned(), folder: folder.to_owned(), value, models })
     }
 
     /// The plan as it stands now. Values may have been set since it was read.
@@ -88,7 +93,7 @@ impl PlanSource {
 
 /// Write out what stands for something else, so that values can be set by path and the plan can be kept:
 /// presets and files of faults, the ids of faults and the names of groups.
-fn write_out(plan: &mut Value, folder: &Path) -> Result<(), DocumentError> {
+fn write_out(plan: &mut Value, folder: &Path, models: &FaultModels) -> Result<(), DocumentError> {
     for old in ["groups", "threshold"] {
         let new = if old == "groups" { "group" } else { "thresholds" };
         if let Some(moved) = plan.as_object_mut().and_then(|plan| plan.remove(old)) {
@@ -98,13 +103,13 @@ fn write_out(plan: &mut Value, folder: &Path) -> Result<(), DocumentError> {
     if plan.get("faults").is_none() {
         plan["faults"] = json!("none");
     }
-    write_out_faults(&mut plan["faults"], folder)?;
+    write_out_faults(&mut plan["faults"], folder, models)?;
     for list in ["group", "timeline"] {
         for entry in plan.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
             if let Some(faults) = entry.get_mut("faults")
                 && (list != "timeline" || faults.as_str() != Some(INHERIT))
             {
-                write_out_faults(faults, folder)?;
+                write_out_faults(faults, folder, models)?;
             }
         }
     }
@@ -117,9 +122,9 @@ fn write_out(plan: &mut Value, folder: &Path) -> Result<(), DocumentError> {
     Ok(())
 }
 
-fn write_out_faults(faults: &mut Value, folder: &Path) -> Result<(), DocumentError> {
+fn write_out_faults(faults: &mut Value, folder: &Path, models: &FaultModels) -> Result<(), DocumentError> {
     if let Some(name) = faults.as_str() {
-        let set = FaultSet::load(name, folder)?;
+        let set = FaultSet::load(name, folder, models)?;
         *faults = serde_json::to_value(set.document).unwrap_or_default();
     }
     if let Some(moved) = faults.as_object_mut().and_then(|faults| faults.remove("faults")) {

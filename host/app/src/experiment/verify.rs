@@ -71,7 +71,7 @@ impl Recorded {
     /// Components that are not what the manifest says.
     pub fn strangers(&self) -> Vec<String> {
         let hashes: BTreeSet<String> =
-            self.experiment.components.iter().map(|(_, component)| component.inspect().sha256).collect();
+            self.experiment.inspections().into_iter().map(|(_, inspection)| inspection.sha256).collect();
         let gone = self.manifest.components.iter().filter(|card| !hashes.contains(&card.sha256));
         gone.map(|card| format!("{}: it is another file than the one that was run", card.file)).collect()
     }

@@ -77,6 +77,7 @@ struct Fault {
     duplicated_in: u64,
     corrupted: u64,
     outages: u64,
+    traps: u64,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -166,8 +167,9 @@ impl Fault {
             duplicated_in,
             corrupted,
             outages,
+            traps,
         } = *counts;
-        Self { dropped_out, dropped_in, delayed, duplicated_out, duplicated_in, corrupted, outages }
+        Self { dropped_out, dropped_in, delayed, duplicated_out, duplicated_in, corrupted, outages, traps }
     }
 }
 

@@ -78,6 +78,9 @@ fn faults(snapshot: &Snapshot, out: &mut Writer) {
     all.iter().for_each(|(id, counts)| out.value(&[("fault", id)], counts.corrupted));
     out.family("wasmote_outages", Kind::Counter, "Silences, crashes and the like that began.");
     all.iter().for_each(|(id, counts)| out.value(&[("fault", id)], counts.outages));
+    let help = "Messages at which a fault's component ended by itself; they passed.";
+    out.family("wasmote_fault_traps", Kind::Counter, help);
+    all.iter().for_each(|(id, counts)| out.value(&[("fault", id)], counts.traps));
 }
 
 fn refusals(snapshot: &Snapshot, out: &mut Writer) {

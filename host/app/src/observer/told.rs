@@ -50,7 +50,7 @@ pub struct Told<'a> {
 }
 
 /// The kinds of happenings.
-pub const KINDS: [&str; 16] = [
+pub const KINDS: [&str; 17] = [
     "started",
     "stopped",
     "trapped",
@@ -63,6 +63,7 @@ pub const KINDS: [&str; 16] = [
     "disconnected",
     "fault_began",
     "fault_ended",
+    "fault_trapped",
     "log",
     "sent",
     "received",
@@ -110,7 +111,8 @@ pub fn kind_of(notice: &Notice) -> &'static str {
         Notice::Disconnected(..) => "disconnected",
         Notice::FaultBegan(..) => "fault_began",
         Notice::FaultEnded(..) => "fault_ended",
-        Notice::Log(..) => "log",
+        Notice::FaultTrapped(..) => "fault_trapped",
+        Notice::Log(..) | Notice::FaultLog(..) => "log",
         Notice::Sent(..) => "sent",
         Notice::Received(..) => "received",
         Notice::Dropped(..) => "dropped",
@@ -199,6 +201,20 @@ impl<'a> Told<'a> {
             }
             Notice::FaultEnded(id, kind) => {
                 Told { fault: Some(id), ..told(LogLevel::Info, format!("fault {} ended", named(id, kind))) }
+            }
+            Notice::FaultLog(id, level, text) => {
+                Told { fault: Some(id), ..told(*level, format!("fault `{id}`: {text}")) }
+            }
+            Notice::FaultTrapped(id, trap, aside) => {
+                let next = match aside {
+                    true => "it is put aside: all messages of this device pass it from now on",
+                    false => "the message passed",
+                };
+                Told {
+                    fault: Some(id),
+                    reason: Some(trap.to_string()),
+                    ..told(LogLevel::Error, format!("the model of fault `{id}` {trap}; {next}"))
+                }
             }
             Notice::Log(level, text) => told(*level, text.clone()),
             Notice::Sent(topic, payload) => Told {
@@ -317,6 +333,23 @@ mod tests {
             "trapped: panicked at lib.rs:7: no such channel; starts again in 1.5 s"
         );
         assert!(text(Notice::Trapped(trap, None)).contains("stays off"));
+    }
+
+    #[test]
+    fn a_model_that_fails_is_told_with_what_becomes_of_messages() {
+        let trap = Trap::new(TrapKind::Trapped, "a panic or an explicit trap");
+        assert_eq!(
+            text(Notice::FaultTrapped("rain".into(), trap.clone(), false)),
+            "the model of fault `rain` trapped: a panic or an explicit trap; the message passed"
+        );
+        assert!(
+            text(Notice::FaultTrapped("rain".into(), trap, true))
+                .ends_with("; it is put aside: all messages of this device pass it from now on")
+        );
+        assert_eq!(
+            text(Notice::FaultLog("rain".into(), LogLevel::Info, "it pours".into())),
+            "fault `rain`: it pours"
+        );
     }
 
     #[test]

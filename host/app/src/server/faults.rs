@@ -112,15 +112,16 @@ async fn change(api: &Api, scope: Scope, faults: Option<FaultSet>) -> Answer {
 
 /// A document in JSON or TOML, or a preset's name as a JSON text.
 fn read(body: &Body, api: &Api) -> Result<FaultSet, ApiError> {
+    let library = api.facts.models.at_hand();
     let set = match body.content_type.as_str() {
         json if is_json(json) => match parse_json::<serde_json::Value>(&body.bytes)? {
             serde_json::Value::String(name) => return preset(&name),
-            _ => FaultSet::new("http", parse_object(&body.bytes, WANTED)?)?,
+            _ => FaultSet::new("http", parse_object(&body.bytes, WANTED)?, &library)?,
         },
         TOML | "text/toml" | "text/x-toml" => {
             let text =
                 std::str::from_utf8(&body.bytes).map_err(|_| ApiError::bad("body", "it is no UTF-8 text"))?;
-            FaultSet::parse("http", text, Format::Toml)?
+            FaultSet::parse("http", text, Format::Toml, &library)?
         }
         other => return Err(wrong_type(other, "application/json or application/toml")),
     };

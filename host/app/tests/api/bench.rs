@@ -46,6 +46,7 @@ impl Spawn for Echo {
 /// What the API is told that the devices run.
 fn card() -> Card {
     Card {
+        role: "behaviour".into(),
         name: "heartbeat".into(),
         source: "built-in".into(),
         size_bytes: 1,

@@ -75,3 +75,26 @@ async fn a_document_may_be_toml_and_its_mistakes_are_named() {
     }
     assert_eq!(bench.send("PUT", "/faults", "text/plain", LOSS).await.refusal().0, 415);
 }
+
+#[tokio::test]
+async fn a_model_goes_by_its_name_and_no_file_is_opened_for_strangers() {
+    let bench = Bench::new(1).await;
+    let rain = |file: &str, config: serde_json::Value| {
+        json!({"fault": [{"kind": "component", "id": "rain", "file": file, "config": config}]}).to_string()
+    };
+    let drowned = json!({"median_db": 100, "spread": 0});
+    let set = bench.json("PUT", "/faults", &rain("rain-fade", drowned.clone())).await.json();
+    assert_eq!(set["document"]["fault"][0]["config"], drowned);
+    bench.json("POST", "/devices/heartbeat-0/publish", r#"{"message": 1}"#).await;
+    let metrics = bench.get("/metrics").await.json();
+    let counts = &metrics["faults"]["rain"];
+    assert_eq!((&counts["dropped_out"], &counts["traps"]), (&json!(1), &json!(0)));
+    let refused = bench.json("PUT", "/faults", &rain("rain-fade", json!({"margin_db": "wide"}))).await;
+    assert_eq!(refused.refusal(), (400, "fault[0].config".into()));
+    // It is there, and is a model; but it was not named when the run began.
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../behaviours/built/rain-fade.wasm");
+    assert!(std::path::Path::new(file).is_file());
+    let refused = bench.json("PUT", "/faults", &rain(file, json!({}))).await;
+    assert!(refused.text.contains("no file is opened"), "{}", refused.text);
+    assert_eq!(refused.refusal(), (400, "fault[0].file".into()));
+}

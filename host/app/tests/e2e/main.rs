@@ -9,6 +9,7 @@ mod hostile;
 mod http;
 mod lifecycle;
 mod lines;
+mod models;
 mod mosquitto;
 mod silence;
 mod swaps;

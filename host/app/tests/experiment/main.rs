@@ -3,6 +3,7 @@
 mod bench;
 mod killed;
 mod mistakes;
+mod models;
 mod plans;
 mod reports;
 mod same;

@@ -6,7 +6,7 @@ use crate::host::Host;
 
 impl Config for Host {
     fn whoami(&mut self) -> wasmtime::Result<Identity> {
-        let identity = self.context()?.identity();
+        let identity = self.identity()?;
         Ok(Identity {
             id: identity.id.as_str().to_owned(),
             group: identity.group.to_string(),
@@ -17,7 +17,7 @@ impl Config for Host {
     }
 
     fn peer(&mut self, index: u32) -> wasmtime::Result<Option<String>> {
-        Ok(self.context()?.identity().peer(index))
+        Ok(self.identity()?.peer(index))
     }
 
     fn json(&mut self) -> wasmtime::Result<String> {

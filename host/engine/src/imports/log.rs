@@ -14,7 +14,6 @@ impl Log for Host {
             Level::Warn => LogLevel::Warn,
             Level::Error => LogLevel::Error,
         };
-        self.context()?.log(level, text);
-        Ok(())
+        self.log(level, text)
     }
 }

@@ -1,4 +1,4 @@
-//! `random`: the device's own stream.
+//! `random`: the stream of the device's behaviour, or of one of its faults.
 
 use crate::bindings::wasmote::device::random::Host as Random;
 use crate::host::Host;
@@ -8,16 +8,16 @@ const MOST_BYTES: u32 = 65_536;
 
 impl Random for Host {
     fn next_u64(&mut self) -> wasmtime::Result<u64> {
-        Ok(self.context()?.rng().next_u64())
+        Ok(self.rng()?.next_u64())
     }
 
     fn uniform(&mut self) -> wasmtime::Result<f64> {
-        Ok(self.context()?.rng().uniform())
+        Ok(self.rng()?.uniform())
     }
 
     fn bytes(&mut self, count: u32) -> wasmtime::Result<Vec<u8>> {
         let mut bytes = vec![0; count.min(MOST_BYTES) as usize];
-        self.context()?.rng().fill(&mut bytes);
+        self.rng()?.fill(&mut bytes);
         Ok(bytes)
     }
 }

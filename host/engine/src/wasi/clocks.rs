@@ -1,4 +1,5 @@
-//! `wasi:clocks`: the simulation's clocks. Before the first event they read zero.
+//! `wasi:clocks`: the simulation's clocks. Before the first event they read zero, and to a fault model there is
+//! no calendar.
 
 use wasmtime::component::Resource;
 
@@ -21,7 +22,9 @@ impl wall_clock::Host for Host {
 
 impl monotonic_clock::Host for Host {
     fn now(&mut self) -> wasmtime::Result<u64> {
-        Ok(self.context.as_ref().map_or(0, |context| context.now().as_nanos()))
+        let desk = self.desk.as_ref().map(|desk| desk.now());
+        let now = desk.or_else(|| self.context.as_ref().map(|context| context.now()));
+        Ok(now.map_or(0, |now| now.as_nanos()))
     }
 
     fn resolution(&mut self) -> wasmtime::Result<u64> {

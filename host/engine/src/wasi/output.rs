@@ -1,6 +1,6 @@
 //! What a guest writes to its standard output and error, as log lines.
 
-use wasmote_sim::context::{Context, LogLevel};
+use wasmote_sim::context::LogLevel;
 
 /// Most bytes that are kept of a line that does not end.
 const LONGEST_LINE: usize = 8 << 10;
@@ -55,13 +55,10 @@ impl WasiRoom {
         }
     }
 
-    /// Hand everything over as log lines, an unfinished line too.
-    pub(crate) fn flush(&mut self, context: Option<&mut Context>) {
-        let Some(context) = context else { return };
+    /// Everything as log lines, an unfinished line too.
+    pub(crate) fn take_lines(&mut self) -> Vec<(LogLevel, String)> {
         self.end_line(Sink::Stdout);
         self.end_line(Sink::Stderr);
-        for (level, text) in self.lines.drain(..) {
-            context.log(level, text);
-        }
+        std::mem::take(&mut self.lines)
     }
 }

@@ -32,7 +32,7 @@ impl environment::Host for Host {
 impl exit::Host for Host {
     fn exit(&mut self, status: Result<(), ()>) -> wasmtime::Result<()> {
         let how = if status.is_ok() { "success" } else { "failure" };
-        Err(wasmtime::format_err!("it called exit with {how}; a behaviour has to return from its functions"))
+        Err(wasmtime::format_err!("it called exit with {how}; a component has to return from its functions"))
     }
 }
 

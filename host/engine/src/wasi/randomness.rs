@@ -9,13 +9,13 @@ const MOST_BYTES: u64 = 65_536;
 
 impl Host {
     fn draw(&mut self) -> u64 {
-        self.context.as_mut().map_or(0, |context| context.rng().next_u64())
+        self.rng().map_or(0, |rng| rng.next_u64())
     }
 
     fn draw_bytes(&mut self, count: u64) -> Vec<u8> {
         let mut bytes = vec![0; count.min(MOST_BYTES) as usize];
-        if let Some(context) = &mut self.context {
-            context.rng().fill(&mut bytes);
+        if let Ok(rng) = self.rng() {
+            rng.fill(&mut bytes);
         }
         bytes
     }

@@ -8,5 +8,6 @@ mod density;
 mod guests;
 mod hostile;
 mod loading;
+mod models;
 mod wasi;
 mod wellbehaved;

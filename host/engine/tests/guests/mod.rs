@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use wit_component::{ComponentEncoder, StringEncoding};
 use wit_parser::Resolve;
 
+pub mod models;
+
 /// What a guest made from the template does.
 #[derive(Default)]
 pub struct Guest<'a> {

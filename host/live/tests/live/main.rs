@@ -6,8 +6,8 @@
 mod support;
 
 mod breaks;
-mod byte_streams;
 mod broker;
+mod byte_streams;
 mod door;
 mod endings;
 mod fleets;

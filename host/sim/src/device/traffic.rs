@@ -76,6 +76,7 @@ impl Device {
         let topic = message.topic.clone();
         let mut passed = std::mem::take(&mut self.passed);
         let taken_by = self.injector.judge(direction, message, now.run, &mut self.ledger, &mut passed);
+        actions.extend(self.injector.take_told().map(Action::Notice));
         self.go_on(direction, topic, taken_by, passed, now, actions);
         // Those that have waited to be overtaken follow at once, before anything else overtakes them.
         while self.injector.is_one_free() && self.release(now, actions) {}
@@ -88,6 +89,7 @@ impl Device {
             self.passed = passed;
             return false;
         };
+        actions.extend(self.injector.take_told().map(Action::Notice));
         let Released { direction, message, taken_by } = released;
         self.go_on(direction, message.topic, taken_by, passed, now, actions);
         true

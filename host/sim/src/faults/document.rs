@@ -26,6 +26,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::Fault;
+use super::component::{Library, NoLibrary};
 use super::span::Span;
 pub use entry::FaultEntry;
 pub use kind::{DelayKind, Kind};
@@ -91,13 +92,18 @@ impl FaultDocument {
         }
     }
 
-    /// Check every entry.
+    /// Check every entry of a document that names no components.
     pub fn faults(&self) -> Result<Vec<Arc<Fault>>, InvalidFault> {
+        self.faults_with(&NoLibrary)
+    }
+
+    /// Check every entry, and find the components that they name.
+    pub fn faults_with(&self, library: &dyn Library) -> Result<Vec<Arc<Fault>>, InvalidFault> {
         let mut taken = BTreeSet::new();
         let mut faults = Vec::with_capacity(self.faults.len());
         for (index, entry) in self.faults.iter().enumerate() {
             let located = |(field, problem)| InvalidFault { index, field, problem };
-            let fault = entry.fault().map_err(located)?;
+            let fault = entry.fault(library).map_err(located)?;
             if !taken.insert(fault.id.clone()) {
                 let problem =
                     format!("`{}` is taken by an earlier fault; give this one its own `id`", fault.id);

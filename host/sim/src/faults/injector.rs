@@ -12,8 +12,10 @@ use std::time::Duration;
 use super::battery::Charge;
 use super::byte_stream::{Throttle, Weather};
 use super::clock::Skew;
+use super::component::keeper::Keeper;
 use super::outage::{Change, Outage};
 use super::{ActiveFault, Direction, Fault, FaultId, Model};
+use crate::action::Notice;
 use crate::device_id::Identity;
 use crate::ledger::Ledger;
 use crate::message::Message;
@@ -30,6 +32,8 @@ pub struct Injector {
     /// Throttles that are always there.
     throttles: Vec<Throttle>,
     skew: Skew,
+    /// What components have said, to be told.
+    told: Vec<Notice>,
 }
 
 /// An outage that began or ended.
@@ -104,6 +108,10 @@ impl Injector {
                 None => return,
             },
             _ if !fault.target.includes(identity) => return,
+            Model::Component(component) => {
+                let keeper = Keeper::new(FaultId::clone(&fault.id), component, identity, stream());
+                Some(Judge::Component(Box::new(keeper)))
+            }
             Model::Clock(clock) => return self.skew = self.skew.and(clock.skew(&mut stream())),
             Model::Battery(battery) => {
                 self.batteries.push(Charge::full(Arc::clone(fault), battery.clone()));
@@ -164,8 +172,14 @@ impl Injector {
                 rule.apply(direction, now, first, passed, ledger, &mut outcome);
             }
         }
+        self.told.append(&mut outcome.told);
         // While one of its copies waits, a message is not gone.
         outcome.taken_by.filter(|_| !outcome.held)
+    }
+
+    /// What components have said since this was last asked.
+    pub fn take_told(&mut self) -> impl Iterator<Item = Notice> {
+        self.told.drain(..)
     }
 
     /// Whether a message that was held back has been overtaken.

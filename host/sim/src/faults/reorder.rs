@@ -63,6 +63,14 @@ impl Waiting {
         self.0.len() < Self::MOST
     }
 
+    /// A verdict as far as there is room for it.
+    pub(super) fn bear(&self, verdict: Verdict) -> Verdict {
+        match verdict {
+            Verdict::HoldBack { .. } if !self.has_room() => Verdict::Pass,
+            other => other,
+        }
+    }
+
     pub(super) fn hold(&mut self, held: Held) {
         self.0.push(held);
     }

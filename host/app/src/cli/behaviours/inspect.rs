@@ -13,7 +13,7 @@ use crate::source::Source;
 /// What to look into.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// A built-in behaviour, a .wasm file, or a folder with one
+    /// A built-in behaviour or fault model, a .wasm file, or a folder with one
     behaviour: String,
     /// Print JSON
     #[arg(long)]
@@ -29,6 +29,7 @@ pub fn run(args: &Args, engine: &Engine) -> Result<Exit, Failure> {
     }
     let strong = style::STRONG.on(&std::io::stdout());
     to_stdout(format_args!("{strong}{}{strong:#}", card.name));
+    to_stdout(format_args!("  role     {}", card.role));
     to_stdout(format_args!("  source   {}", card.source));
     to_stdout(format_args!("  size     {} bytes", card.size_bytes));
     to_stdout(format_args!("  sha-256  {}", card.sha256));

@@ -25,6 +25,7 @@ use crate::experiment::document::{
 };
 use crate::experiment::path;
 use crate::experiment::range::Scale;
+use crate::fault_models::FaultModels;
 use crate::fault_set::FaultSet;
 use crate::nearest::did_you_mean;
 use crate::source::Source;
@@ -41,6 +42,7 @@ pub fn compile(plan: &PlanDocument, settings: &Settings, folder: &Path) -> Resul
     let own = settings.groups.iter().filter_map(|group| Some((group.name.clone(), group.faults.clone()?)));
     let mut compiler = Compiler {
         folder,
+        models: &settings.models,
         end: Time::ZERO + plan.duration.0,
         at_the_start: &settings.faults,
         fleet: settings.faults.clone(),
@@ -61,6 +63,7 @@ pub fn compile(plan: &PlanDocument, settings: &Settings, folder: &Path) -> Resul
 
 struct Compiler<'a> {
     folder: &'a Path,
+    models: &'a FaultModels,
     end: Time,
     at_the_start: &'a FaultSet,
     /// Documents as they are at the time that is looked at.
@@ -182,10 +185,11 @@ impl Compiler<'_> {
     }
 
     fn faults(&self, entry: &TimelineEntry, faults: &FaultsEntry) -> Result<Deed, Problem> {
+        let library = self.models.in_folder(self.folder);
         let set = match faults {
             FaultsEntry::Named(name) if name == INHERIT => None,
-            FaultsEntry::Named(name) => Some(FaultSet::load(name, self.folder)),
-            FaultsEntry::Inline(document) => Some(FaultSet::new("timeline", document.clone())),
+            FaultsEntry::Named(name) => Some(FaultSet::load(name, self.folder, self.models)),
+            FaultsEntry::Inline(document) => Some(FaultSet::new("timeline", document.clone(), &library)),
         };
         let set = set.transpose().map_err(|error| at("faults", error.to_string()))?;
         if let Some(set) = &set {
@@ -312,7 +316,9 @@ impl Compiler<'_> {
         path::set(&mut changed, field, value).map_err(|problem| at("ramp.field", problem))?;
         let document: FaultDocument = document::parse_json(changed.to_string().as_bytes())
             .map_err(|error| at("ramp.field", error.to_string()))?;
-        let new = FaultSet::new("timeline", document).map_err(|error| at("ramp", error.to_string()))?;
+        let library = self.models.in_folder(self.folder);
+        let new =
+            FaultSet::new("timeline", document, &library).map_err(|error| at("ramp", error.to_string()))?;
         let scope = match group {
             None => {
                 self.fleet = new.clone();

@@ -102,6 +102,7 @@ fn behaviour() -> Value {
     let version = object(json!({"sha256": text(), "source": text(), "since": time(), "devices": count()}));
     object(json!({
         "name": text(),
+        "role": {"enum": ["behaviour", "fault model"]},
         "source": {"type": "string", "description": "built-in, or the file"},
         "size_bytes": count(),
         "sha256": text(),
@@ -233,6 +234,11 @@ fn fault() -> Value {
         "distribution": {"enum": ["uniform", "constant", "normal", "lognormal", "pareto"]},
         "peers": list(text()),
         "together": {"type": "boolean"},
+        "file": {
+            "type": "string",
+            "description": "The name of a fault model, or a file that the run began with; no other is opened",
+        },
+        "config": {"type": "object", "description": "What the fault model is configured with"},
     });
     let span = json!({"type": ["string", "number"], "description": "\"500ms\", \"1m 30s\", or seconds"});
     let share = json!({"type": "number", "minimum": 0, "maximum": 1});

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::checks::Problem;
 use super::kind::{DelayKind, Kind};
 use crate::device_id::is_name;
+use crate::faults::component::{Config, Library};
 use crate::faults::span::{Shift, Span};
 use crate::faults::target::{Pattern, Target};
 use crate::faults::{Directions, Fault, Model};
@@ -96,6 +97,10 @@ entry! {
     buffer_bytes: u64,
     /// The other side of a partition, as names with `*`.
     peers: Vec<String>,
+    /// A component that is the model: the name of one that the host knows, or a file.
+    file: String,
+    /// What the component is configured with.
+    config: Config,
     /// Time between two trials.
     every: Span,
     /// How long an outage lasts.
@@ -133,17 +138,17 @@ entry! {
 }
 
 impl FaultEntry {
-    pub(super) fn fault(&self) -> Result<Fault, Problem> {
+    pub(super) fn fault(&self, library: &dyn Library) -> Result<Fault, Problem> {
         self.reject_foreign_fields()?;
         let id = self.id.as_deref().unwrap_or(self.kind.name());
         if !is_name(id) {
             return Err(("id", format!("`{id}` is no name; use letters, digits, `-`, `_` and `.`")));
         }
         let target = Target { group: self.group.clone(), device: self.device.as_ref().map(Pattern::new) };
-        Ok(Fault { id: id.into(), target, model: self.model()? })
+        Ok(Fault { id: id.into(), target, model: self.model(library)? })
     }
 
-    fn model(&self) -> Result<Model, Problem> {
+    fn model(&self, library: &dyn Library) -> Result<Model, Problem> {
         Ok(match self.kind {
             Kind::Delay => Model::Delay(self.delay()?),
             Kind::Loss => Model::Loss(self.loss()?),
@@ -152,6 +157,7 @@ impl FaultEntry {
             Kind::Reorder => Model::Reorder(self.reorder()?),
             Kind::Bandwidth => Model::Bandwidth(self.bandwidth()?),
             Kind::Partition => Model::Partition(self.partition()?),
+            Kind::Component => Model::Component(self.component(library)?),
             Kind::Stall => Model::Stall(self.stall()?),
             Kind::Reset => Model::Reset(self.blows()?),
             Kind::Throttle => Model::Throttle(self.throttle()?),

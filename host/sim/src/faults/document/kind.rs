@@ -21,6 +21,8 @@ pub enum Kind {
     Bandwidth,
     /// Devices cannot reach each other, or the broker.
     Partition,
+    /// What somebody's own model says, which is a WebAssembly component.
+    Component,
     /// The bytes of the connection stand still.
     Stall,
     /// The connection ends at once, and what is under way with it.
@@ -45,7 +47,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Delay,
         Self::Loss,
         Self::Duplicate,
@@ -53,6 +55,7 @@ impl Kind {
         Self::Reorder,
         Self::Bandwidth,
         Self::Partition,
+        Self::Component,
         Self::Stall,
         Self::Reset,
         Self::Throttle,
@@ -75,6 +78,7 @@ impl Kind {
             Self::Reorder => "reorder",
             Self::Bandwidth => "bandwidth",
             Self::Partition => "partition",
+            Self::Component => "component",
             Self::Stall => "stall",
             Self::Reset => "reset",
             Self::Throttle => "throttle",
@@ -98,6 +102,7 @@ impl Kind {
             Self::Reorder => &["direction", "probability", "gap", "max"],
             Self::Bandwidth => &["direction", "bytes_per_second", "queue_bytes"],
             Self::Partition => &["direction", "peers", "every", "probability", "for"],
+            Self::Component => &["direction", "file", "config"],
             Self::Stall => &["direction", "every", "probability", "for", "together"],
             Self::Reset => &["every", "probability", "together"],
             Self::Throttle => {

@@ -2,8 +2,10 @@
 
 use super::checks::{Problem, Shown, positive, share, within};
 use super::{DelayKind, FaultEntry};
+use crate::behaviour::TrapKind;
 use crate::faults::Directions;
 use crate::faults::bandwidth::Bandwidth;
+use crate::faults::component::{Component, Library};
 use crate::faults::corrupt::Corrupt;
 use crate::faults::delay::Delay;
 use crate::faults::delay::distribution::Distribution;
@@ -103,6 +105,16 @@ impl FaultEntry {
             direction: self.direction.unwrap_or(Directions::Both),
             peers: self.peers.iter().flatten().map(Pattern::new).collect(),
             trials: if timed { Some(self.trials()?) } else { None },
+        })
+    }
+
+    pub(super) fn component(&self, library: &dyn Library) -> Result<Component, Problem> {
+        let file = self.require("file", self.file.as_deref())?;
+        let model = library.find(file).map_err(|problem| ("file", problem))?;
+        let config = self.config.clone().unwrap_or_default();
+        Component::new(self.direction.unwrap_or_default(), config, model).map_err(|trap| match trap.kind {
+            TrapKind::Refused => ("config", trap.message),
+            _ => ("file", format!("`{file}` cannot be used as a model: {trap}")),
         })
     }
 }

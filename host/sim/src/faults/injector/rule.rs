@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::action::Notice;
+use crate::faults::component::Case;
+use crate::faults::component::keeper::Keeper;
 use crate::faults::partition::Cut;
 use crate::faults::reorder::{Held, Waiting};
 use crate::faults::{Direction, Fault, FaultId, Model, Passage, Past, Verdict};
@@ -26,6 +29,7 @@ pub(super) struct Rule {
 pub(super) enum Judge {
     Draw(Box<Drawing>),
     Cut(Cut),
+    Component(Box<Keeper>),
 }
 
 /// What a rule needs that draws.
@@ -43,6 +47,8 @@ pub(super) struct Outcome {
     pub(super) taken_by: Option<FaultId>,
     /// Whether one is held back.
     pub(super) held: bool,
+    /// What models had to say.
+    pub(super) told: Vec<Notice>,
 }
 
 impl Judge {
@@ -74,9 +80,11 @@ impl Rule {
 
     /// Go on where the one before was.
     pub(super) fn go_on_from(&mut self, before: Self) {
-        // Which traffic a partition cuts is said by its document alone.
-        if let Judge::Draw(drawing) = before.judge {
-            self.judge = Judge::Draw(drawing);
+        match (&mut self.judge, before.judge) {
+            (Judge::Component(keeper), Judge::Component(past)) => keeper.go_on_from(*past),
+            (_, Judge::Draw(drawing)) => self.judge = Judge::Draw(drawing),
+            // Which traffic a partition cuts is said by its document alone.
+            _ => {}
         }
         self.waiting = before.waiting;
     }
@@ -96,6 +104,7 @@ impl Rule {
             let verdict =
                 self.judge(direction, &passed[at].0, now).held_to(MOST_COPIES + first - passed.len());
             ledger.enter(self.slot, direction, &verdict);
+            self.hear_judge(ledger, outcome);
             match verdict {
                 Verdict::Pass => {
                     self.waiting.overtaken(direction);
@@ -128,10 +137,26 @@ impl Rule {
         }
     }
 
+    /// Pass on what a component has said, and count its traps.
+    fn hear_judge(&mut self, ledger: &mut Ledger, outcome: &mut Outcome) {
+        if let Judge::Component(keeper) = &mut self.judge {
+            let (told, traps) = keeper.take_told();
+            outcome.told.extend(told);
+            ledger.trapped(self.slot, traps);
+        }
+    }
+
     fn judge(&mut self, direction: Direction, message: &Message, now: Time) -> Verdict {
         let drawing = match &mut self.judge {
             Judge::Draw(drawing) => &mut **drawing,
             Judge::Cut(cut) => return cut.judge(direction, message),
+            Judge::Component(keeper) => {
+                let verdict = match self.fault.model.direction().is_some_and(|ways| ways.include(direction)) {
+                    true => keeper.judge(&Case { now, direction, message }),
+                    false => Verdict::Pass,
+                };
+                return self.waiting.bear(verdict);
+            }
         };
         if !self.fault.model.direction().is_some_and(|ways| ways.include(direction)) {
             return Verdict::Pass;

@@ -5,6 +5,7 @@ use super::mix::Mix;
 use crate::faults::battery::Battery;
 use crate::faults::byte_stream::{HalfOpen, Pace, Stall, Throttle};
 use crate::faults::clock::Clock;
+use crate::faults::component::Component;
 use crate::faults::delay::Delay;
 use crate::faults::delay::distribution::Distribution;
 use crate::faults::loss::{Loss, Runs};
@@ -55,6 +56,7 @@ impl Mix for Model {
             Self::Reorder(it) => into.put(0, &[&it.direction, &it.probability, &it.gap, &it.at_most]),
             Self::Bandwidth(it) => into.put(0, &[&it.direction, &it.bytes_per_second, &it.queue_bytes]),
             Self::Partition(partition) => partition.mix(into),
+            Self::Component(component) => component.mix(into),
             Self::Stall(Stall { direction, trials }) | Self::HalfOpen(HalfOpen { direction, trials }) => {
                 into.put(0, &[direction, trials]);
             }
@@ -109,6 +111,12 @@ impl Mix for Partition {
     fn mix(&self, into: &mut Digest) {
         let Self { direction, peers, trials } = self;
         into.put(0, &[direction, peers, trials]);
+    }
+}
+
+impl Mix for Component {
+    fn mix(&self, into: &mut Digest) {
+        into.put(0, &[&self.direction, &self.name(), &self.sha256(), &self.config_text()]);
     }
 }
 

@@ -30,6 +30,8 @@ impl Mix for Notice {
             Self::Dropped(topic, cause) => into.put(13, &[topic, cause]),
             Self::Swapped(change) => into.put(14, &[change]),
             Self::SwapRefused(change, refusal) => into.put(15, &[change, refusal]),
+            Self::FaultLog(fault, level, text) => into.put(17, &[fault, level, text]),
+            Self::FaultTrapped(fault, trap, aside) => into.put(18, &[fault, trap, aside]),
             Self::SwapUndone(change, trap) => into.put(16, &[change, trap]),
         }
     }

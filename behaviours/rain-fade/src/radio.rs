@@ -1,0 +1,65 @@
+//! What becomes of a message on a link with a margin.
+
+use std::time::Duration;
+use wasmote_sdk::fault::Link;
+
+/// A radio that cuts messages into frames and sends each again until it arrives.
+pub struct Radio {
+    /// Decibels that the rain may take; with that many gone, half of all frames are lost.
+    pub margin_db: f64,
+    frame_bytes: u32,
+    retries: u32,
+    retry_delay: Duration,
+}
+
+/// How a message fared.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Sending {
+    /// All of it arrived, this much late.
+    Done(Duration),
+    /// One of its frames was sent as often as it may be, in vain.
+    Lost,
+}
+
+/// With each decibel beyond the margin a frame's odds to get lost rise e-fold.
+const STEEPNESS_PER_DB: f64 = 1.0;
+
+/// Frames of one message that are looked at; the largest message with the smallest frames has fewer.
+const MOST_FRAMES: u32 = 65_536;
+
+impl Radio {
+    pub fn configure(link: &Link) -> Result<Self, String> {
+        let config = link.config();
+        let second = Duration::from_secs(1);
+        Ok(Radio {
+            margin_db: config.number("margin_db", 10.0, 0.0..=1_000.0)?,
+            frame_bytes: config.integer("frame_bytes", 128, 16..=65_536)? as u32,
+            retries: config.integer("retries", 3, 0..=100)? as u32,
+            retry_delay: config.duration("retry_delay", second / 20, Duration::ZERO..=60 * second)?,
+        })
+    }
+
+    /// The chance that one frame is lost, once.
+    fn frame_loss(&self, attenuation_db: f64) -> f64 {
+        1.0 / (1.0 + (STEEPNESS_PER_DB * (self.margin_db - attenuation_db)).exp())
+    }
+
+    /// Send a message of this many bytes.
+    pub fn send(&self, bytes: usize, attenuation_db: f64, link: &mut Link) -> Sending {
+        let loss = self.frame_loss(attenuation_db);
+        let frames =
+            u32::try_from(bytes).unwrap_or(u32::MAX).div_ceil(self.frame_bytes).clamp(1, MOST_FRAMES);
+        let mut late = Duration::ZERO;
+        for _ in 0..frames {
+            let mut tries_left = self.retries;
+            while link.chance(loss) {
+                if tries_left == 0 {
+                    return Sending::Lost;
+                }
+                tries_left -= 1;
+                late += self.retry_delay;
+            }
+        }
+        Sending::Done(late)
+    }
+}

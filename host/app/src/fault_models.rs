@@ -1,0 +1,219 @@
+//! Fault components that were loaded, each once, and where they are looked for.
+//!
+//! A document names one as `file`: the name of a built-in model, or one that `--fault-model` gave, or a file
+//! beside the document. Whoever speaks over HTTP only has what was there when the run began: the names, and the
+//! files that the documents of the beginning spell out. No file is opened on a stranger's behalf.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use wasmote_engine::{Engine, EngineError, FaultModel};
+use wasmote_sim::faults::component::{Appoint, Library};
+use wasmote_sim::limits::Limits;
+
+use crate::builtins;
+use crate::nearest::did_you_mean;
+use crate::source::Source;
+
+/// Fault components. Clones share what was loaded.
+#[derive(Clone, Default)]
+pub struct FaultModels {
+    named: Arc<BTreeMap<String, PathBuf>>,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// Made when the first model is loaded: most runs have none.
+    engine: OnceLock<Result<Engine, EngineError>>,
+    loaded: Mutex<Loaded>,
+}
+
+#[derive(Default)]
+struct Loaded {
+    models: BTreeMap<Source, FaultModel>,
+    /// What documents call them.
+    spelt: BTreeMap<String, Source>,
+}
+
+impl FaultModels {
+    /// With names for files, as flags give them.
+    pub fn named(named: BTreeMap<String, PathBuf>) -> Self {
+        Self { named: Arc::new(named), shared: Arc::default() }
+    }
+
+    /// The names that need no file: those of flags, and the built-in ones.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.named.keys().map(String::as_str).chain(builtins::fault_models().map(|builtin| builtin.name))
+    }
+
+    /// Load what has a name of a flag, so that a mistake there is found at once.
+    pub fn load_named(&self) -> Result<(), (String, String)> {
+        let nowhere = Path::new("");
+        self.named.keys().try_for_each(|name| {
+            self.load(name, nowhere).map(drop).map_err(|problem| (name.clone(), problem))
+        })
+    }
+
+    /// For documents whose files are relative to a folder.
+    pub fn in_folder<'a>(&'a self, folder: &'a Path) -> InFolder<'a> {
+        InFolder { models: self, folder }
+    }
+
+    /// For documents from outside: names, and what was loaded before.
+    pub fn at_hand(&self) -> AtHand<'_> {
+        AtHand(self)
+    }
+
+    /// What was loaded so far, by its source.
+    pub fn loaded(&self) -> Vec<(Source, FaultModel)> {
+        self.lock().models.iter().map(|(source, model)| (source.clone(), model.clone())).collect()
+    }
+
+    /// Where a model comes from.
+    pub fn source(&self, name: &str, folder: &Path) -> Result<Source, String> {
+        if let Some(file) = self.named.get(name) {
+            return Ok(Source::File(file.clone()));
+        }
+        if builtins::fault_models().any(|builtin| builtin.name == name) {
+            return Ok(Source::Builtin(name.into()));
+        }
+        let path = folder.join(name);
+        if path.is_file() {
+            return Ok(Source::File(path));
+        }
+        Err(format!("there is no file `{}`, and {}", path.display(), self.no_name(name)))
+    }
+
+    /// The same name as seen from another folder, in which `to` leads to where it was written.
+    pub fn moved(&self, name: &str, to: &Path) -> String {
+        match self.names().any(|known| known == name) {
+            true => name.to_owned(),
+            false => to.join(name).display().to_string(),
+        }
+    }
+
+    fn no_name(&self, name: &str) -> String {
+        let known = self.names().collect::<Vec<_>>().join("`, `");
+        let word = Path::new(name).file_name().unwrap_or_default().to_string_lossy();
+        format!("no model is called so (there are `{known}`){}", did_you_mean(&word, self.names()))
+    }
+
+    fn load(&self, name: &str, folder: &Path) -> Result<FaultModel, String> {
+        let source = self.source(name, folder)?;
+        let mut loaded = self.lock();
+        loaded.spelt.entry(name.to_owned()).or_insert_with(|| source.clone());
+        if let Some(model) = loaded.models.get(&source) {
+            return Ok(model.clone());
+        }
+        let engine = self.shared.engine.get_or_init(Engine::new).as_ref().map_err(ToString::to_string)?;
+        let bytes = source.read().map_err(|problem| problem.to_string())?;
+        let model = engine
+            .load_fault_model(&source.name(), &bytes, Arc::new(Limits::default()))
+            .map_err(|problem| format!("`{}` cannot be used: {problem}", source.shown()))?;
+        loaded.models.insert(source, model.clone());
+        Ok(model)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Loaded> {
+        self.shared.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for FaultModels {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.lock().models.keys()).finish()
+    }
+}
+
+/// Names, and files relative to a folder.
+#[derive(Clone, Copy, Debug)]
+pub struct InFolder<'a> {
+    models: &'a FaultModels,
+    folder: &'a Path,
+}
+
+impl Library for InFolder<'_> {
+    fn find(&self, name: &str) -> Result<Arc<dyn Appoint>, String> {
+        Ok(Arc::new(self.models.load(name, self.folder)?))
+    }
+}
+
+/// Names, and what was loaded before.
+#[derive(Clone, Copy, Debug)]
+pub struct AtHand<'a>(&'a FaultModels);
+
+impl Library for AtHand<'_> {
+    fn find(&self, name: &str) -> Result<Arc<dyn Appoint>, String> {
+        let Self(models) = self;
+        let known = {
+            let loaded = models.lock();
+            loaded.spelt.get(name).and_then(|source| loaded.models.get(source)).cloned()
+        };
+        if let Some(model) = known {
+            return Ok(Arc::new(model));
+        }
+        if models.names().any(|known| known == name) {
+            return Ok(Arc::new(models.load(name, Path::new(""))?));
+        }
+        Err(format!(
+            "{}; over HTTP no file is opened, so start the host with --fault-model NAME=FILE and give the name",
+            models.no_name(name)
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(found: Result<Arc<dyn Appoint>, String>) -> String {
+        found.err().expect("it was taken")
+    }
+
+    #[test]
+    fn a_model_is_found_by_a_built_in_name_a_given_one_or_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let bytes = builtins::find("rain-fade").expect("`make behaviours` was run").bytes;
+        std::fs::write(folder.path().join("mine.wasm"), bytes).unwrap();
+        let named = [("storm".to_owned(), folder.path().join("mine.wasm"))];
+        let models = FaultModels::named(named.into());
+        let library = models.in_folder(folder.path());
+        for (name, called) in [("rain-fade", "rain-fade"), ("storm", "mine"), ("mine.wasm", "mine")] {
+            assert_eq!(library.find(name).ok().unwrap().name(), called);
+        }
+        assert_eq!(models.loaded().len(), 2, "one file is loaded once, whatever it is called");
+        let told = refusal(library.find("rainfade"));
+        assert!(told.contains("rainfade`, and no model is called so") && told.contains("`storm`"), "{told}");
+        assert!(told.ends_with("did you mean `rain-fade`?"), "{told}");
+    }
+
+    #[test]
+    fn from_outside_no_file_is_opened_but_what_was_loaded_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("mine.wasm");
+        std::fs::write(&file, builtins::find("rain-fade").expect("`make behaviours` was run").bytes).unwrap();
+        let models = FaultModels::default();
+        let path = file.display().to_string();
+        let told = refusal(models.at_hand().find(&path));
+        assert!(told.contains("no file is opened") && told.contains("--fault-model NAME=FILE"), "{told}");
+        assert!(models.at_hand().find("rain-fade").is_ok());
+        // A document of the beginning spells it so; it can be sent back as it is.
+        models.in_folder(folder.path()).find("mine.wasm").ok().unwrap();
+        assert!(models.at_hand().find("mine.wasm").is_ok());
+        assert!(models.at_hand().find(&path).is_err());
+    }
+
+    #[test]
+    fn a_file_of_another_kind_says_what_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("b.wasm"), builtins::find("heartbeat").unwrap().bytes).unwrap();
+        std::fs::write(folder.path().join("n.wasm"), "hello").unwrap();
+        let models = FaultModels::default();
+        let library = models.in_folder(folder.path());
+        assert!(refusal(library.find("b.wasm")).contains("it is a behaviour, not a fault model"));
+        assert!(refusal(library.find("n.wasm")).contains("this is no WebAssembly"));
+    }
+}

@@ -1,0 +1,71 @@
+//! A fault component in a live fleet, counted by a client outside.
+
+use serde_json::Value;
+
+use crate::fleet::Fleet;
+use crate::guests::models::judging;
+use crate::lines::PATIENCE;
+use crate::mosquitto::Mosquitto;
+
+/// `rain-fade` so that half of all messages are lost: no retries, at the margin, and one frame for each.
+const HALF: &str = r#"
+[[fault]]
+kind = "component"
+id = "rain"
+file = "rain-fade"
+config = { median_db = 10, spread = 0, margin_db = 10, retries = 0, frame_bytes = 65536 }
+"#;
+
+#[test]
+fn the_broker_sees_what_the_example_model_lets_pass() {
+    let broker = Mosquitto::start();
+    let outside = broker.subscribe("wasmote/+/heartbeat");
+    let folder = tempfile::tempdir().expect("a folder");
+    let faults = folder.path().join("faults.toml");
+    std::fs::write(&faults, HALF).expect("a file");
+    let faults = faults.to_str().expect("UTF-8");
+    let (devices, config) = ("--devices", "--device-config");
+    let fleet = Fleet::run(&[
+        "--broker",
+        &broker.url(),
+        "--faults",
+        faults,
+        "--seed",
+        "3",
+        devices,
+        "5",
+        config,
+        "interval=50ms",
+    ]);
+    outside.wait(200, "/heartbeat", PATIENCE);
+    let metrics = fleet.get("/metrics");
+    let rain = &metrics["faults"]["rain"];
+    let (lost, sent) = (number(&rain["dropped_out"]), number(&metrics["sent"]));
+    // 5 standard deviations around one half.
+    let all = lost + sent;
+    assert!((lost - all / 2.0).abs() < 5.0 * (all / 4.0).sqrt(), "{lost} lost of {all}");
+    assert_eq!((number(&rain["traps"]), &metrics["ledger_closes"]), (0.0, &Value::Bool(true)));
+}
+
+#[test]
+fn a_hostile_model_costs_no_message_and_is_put_aside() {
+    let broker = Mosquitto::start();
+    let outside = broker.subscribe("wasmote/+/heartbeat");
+    let folder = tempfile::tempdir().expect("a folder");
+    std::fs::write(folder.path().join("loop.wasm"), judging(crate::guests::models::LOOP)).expect("a file");
+    let faults = folder.path().join("faults.toml");
+    std::fs::write(&faults, "[[fault]]\nkind = \"component\"\nid = \"mad\"\nfile = \"loop.wasm\"\n")
+        .expect("a file");
+    let faults = faults.to_str().expect("UTF-8");
+    let (devices, config) = ("--devices", "--device-config");
+    let fleet =
+        Fleet::run(&["--broker", &broker.url(), "--faults", faults, devices, "2", config, "interval=100ms"]);
+    fleet.stderr.wait(2, PATIENCE, |line| line.contains("it is put aside"));
+    outside.wait(20, "/heartbeat", PATIENCE);
+    let mad = &fleet.get("/metrics")["faults"]["mad"];
+    assert_eq!((number(&mad["traps"]), number(&mad["dropped_out"])), (6.0, 0.0));
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("a number, not {value}"))
+}

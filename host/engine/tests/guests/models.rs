@@ -1,0 +1,57 @@
+//! Fault models made for tests: a template in the text format, filled with what each is to do.
+
+use super::encode;
+
+/// What a model made from the template does.
+#[derive(Default)]
+pub struct Model<'a> {
+    /// More imports.
+    pub imports: &'a str,
+    /// Instructions of `configure`.
+    pub configure: &'a str,
+    /// Instructions of `judge`.
+    pub judge: &'a str,
+}
+
+impl Model<'_> {
+    /// The model as a component.
+    pub fn component(&self) -> Vec<u8> {
+        self.in_world("package test:guest; world guest { include wasmote:device/fault@0.1.0; }")
+    }
+
+    /// The model as a component for another world called `guest`.
+    pub fn in_world(&self, world: &str) -> Vec<u8> {
+        let text = include_str!("model.wat")
+            .replace("{imports}", self.imports)
+            .replace("{configure}", self.configure)
+            .replace("{judge}", self.judge);
+        encode(wat::parse_str(text).expect("the template with its holes filled is a module"), world)
+    }
+}
+
+/// A model that only judges.
+pub fn judging(judge: &str) -> Vec<u8> {
+    Model { judge, ..Model::default() }.component()
+}
+
+/// Loses every message.
+pub const DROP: &str = "(call $answer (i32.const 2))";
+/// Makes every message wait for a second.
+pub const DELAY: &str = "(call $answer (i32.const 1)) (i64.store (i32.const 1032) (i64.const 1000000000))";
+/// Loses each message with a chance of one half.
+pub const COIN: &str = "(if (f64.lt (call $uniform) (f64.const 0.5)) (then (call $answer (i32.const 2))))";
+/// Runs for ever.
+pub const LOOP: &str = "(loop $ever (br $ever))";
+/// Writes a line and traps, as a panic does.
+pub const TRAP: &str = "(call $say-last-words) (unreachable)";
+/// Takes memory until it gets no more, and then traps as an allocator would.
+pub const EAT: &str =
+    "(loop $more (br_if $more (i32.ge_s (memory.grow (i32.const 1)) (i32.const 0)))) (unreachable)";
+/// Asks for four billion copies.
+pub const COPIES: &str = "(call $answer (i32.const 3)) (i32.store (i32.const 1032) (i32.const -1))";
+/// Holds every message back for as long as it can.
+pub const HOLD: &str = "(call $answer (i32.const 5)) (i32.store (i32.const 1032) (i32.const -1)) \
+                        (i64.store (i32.const 1040) (i64.const -1))";
+/// Answers with a payload of 200,000 bytes.
+pub const HUGE: &str = "(drop (memory.grow (i32.const 4))) (call $answer (i32.const 4)) \
+                        (i32.store (i32.const 1032) (i32.const 0)) (i32.store (i32.const 1036) (i32.const 200000))";
