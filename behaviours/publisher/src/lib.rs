@@ -1,0 +1,89 @@
+//! Publishes payloads of a given size at a given interval: a load, and something to measure with.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use wasmote_sdk::{Behaviour, Device, Outgoing, Qos, StartCause, config};
+
+wasmote_sdk::export!(Publisher);
+
+const PUBLISH: u32 = 1;
+const SHORTEST: Duration = Duration::from_millis(1);
+/// The longest number, and a space.
+const SMALLEST: i64 = 21;
+const LARGEST: i64 = 128 << 10;
+
+struct Publisher {
+    interval: Duration,
+    size: usize,
+    seq: u64,
+    next: Duration,
+    message: Outgoing,
+}
+
+impl Behaviour for Publisher {
+    fn start(device: &mut Device, _cause: StartCause) -> Result<Self, String> {
+        let config = device.config();
+        config.only(&["interval", "size", "qos", "topic"])?;
+        let interval = config.duration("interval", Duration::from_secs(1), SHORTEST..)?;
+        let size = config.integer("size", 256, SMALLEST..=LARGEST)? as usize;
+        let qos = config.qos("qos", Qos::AtMostOnce)?;
+        let leaf = config.text("topic")?.unwrap_or_else(|| "load".into());
+        if leaf.is_empty() || leaf.contains(['+', '#']) {
+            return Err(config::problem("topic", "expected the last levels of a topic, without wildcards"));
+        }
+        let message = Outgoing::new(device.topic(&leaf), Vec::with_capacity(size)).qos(qos);
+        // Spread over the interval, so that a fleet does not publish in one instant.
+        let next = device.now() + interval.mul_f64(device.uniform());
+        device.set_timer_at(PUBLISH, next);
+        Ok(Publisher { interval, size, seq: 0, next, message })
+    }
+
+    fn on_timer(&mut self, device: &mut Device, _token: u32) {
+        self.seq += 1;
+        let payload = &mut self.message.payload;
+        payload.clear();
+        // A vector takes all that is written to it.
+        let _ = write!(payload, "{} ", self.seq);
+        payload.resize(self.size, b'.');
+        device.send(&self.message);
+        // From when it was due, so that intervals do not drift; at once if that has passed.
+        self.next += self.interval;
+        device.set_timer_at(PUBLISH, self.next);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use wasmote_sdk::bench::{Fleet, refusal};
+
+    #[test]
+    fn every_interval_one_payload_of_the_size_asked_for() {
+        let config = r#"{"interval": "10ms", "size": 64, "topic": "a/b"}"#;
+        let mut fleet = Fleet::<Publisher>::of("load", 3).config(config).start();
+        fleet.run_for(Duration::from_secs(10));
+        let published = fleet.published("wasmote/load-1/a/b");
+        assert!((999..=1_000).contains(&published.len()), "{}", published.len());
+        for (number, one) in (1..).zip(&published) {
+            assert_eq!(one.message.payload.len(), 64);
+            assert!(one.text().starts_with(&format!("{number} .")), "{}", one.text());
+        }
+        for pair in published.windows(2) {
+            assert_eq!(pair[1].at - pair[0].at, Duration::from_millis(10));
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_by_name() {
+        for (config, name) in [
+            (r#"{"interval": 0}"#, "interval"),
+            (r#"{"size": 20}"#, "size"),
+            (r#"{"topic": "a/+"}"#, "topic"),
+            (r#"{"payload": "x"}"#, "payload"),
+        ] {
+            let problem = refusal::<Publisher>(config);
+            assert!(problem.contains(name), "{config}: {problem}");
+        }
+    }
+}

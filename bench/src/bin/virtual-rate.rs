@@ -1,0 +1,120 @@
+//! How fast virtual time runs on one core: devices that publish once a second each and hear nothing, with the
+//! digest on. First as closures, which shows what the model takes, then through Wasm.
+//!
+//! Three figures belong together: events a second; how many of these the fleet makes in a second of its own time;
+//! and the speed-up, which is one divided by the other.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use serde_json::json;
+use wasmote_bench::fleet::Fleet;
+use wasmote_sim::behaviour::{Behaviour, Spawn, Trap, TrapKind};
+use wasmote_sim::context::Context;
+use wasmote_sim::device::Input;
+use wasmote_sim::device_id::Identity;
+use wasmote_sim::event::Event;
+use wasmote_sim::message::{Message, Qos};
+use wasmote_sim::topic::Topic;
+use wasmote_sim::virtual_time::VirtualTime;
+use wasmote_sim::virtual_time::digest::Digest;
+use wasmote_sim::virtual_time::options::Options;
+
+/// Measure how fast virtual time runs.
+#[derive(Parser)]
+struct Args {
+    /// A behaviour that publishes by itself
+    #[arg(default_value = "behaviours/built/heartbeat.wasm")]
+    component: PathBuf,
+    /// Only fleets of this many devices
+    #[arg(long)]
+    devices: Option<u32>,
+    /// Messages that a fleet publishes in all
+    #[arg(long, default_value_t = 1_000_000)]
+    messages: u64,
+    /// Only `closures` or only `wasm`
+    #[arg(long, value_parser = ["closures", "wasm"])]
+    only: Option<String>,
+    /// Print JSON, a line each
+    #[arg(long)]
+    json: bool,
+}
+
+/// Publishes once a second, as a closure.
+struct Beat;
+
+impl Spawn for Beat {
+    fn spawn(&self, identity: &Identity) -> Result<Box<dyn Behaviour>, Trap> {
+        let topic = Topic::new(format!("{}/{}/heartbeat", identity.topic_root, identity.id));
+        let topic = topic.map_err(|error| Trap::new(TrapKind::Host, error.to_string()))?;
+        let beat = Message::new(topic, "alive").with_qos(Qos::AtMostOnce);
+        // Devices do not beat in one instant.
+        let offset = Duration::from_micros(u64::from(identity.index) * 997 % 1_000_000);
+        Ok(Box::new(move |event: Event, context: &mut Context| {
+            let next = match event {
+                Event::Started(_) => context.now() + offset,
+                Event::Timer(_) => {
+                    let _ = context.publish(beat.clone());
+                    context.now() + Duration::from_secs(1)
+                }
+                _ => return Ok(()),
+            };
+            let _ = context.set_timer(1, next);
+            Ok(())
+        }))
+    }
+
+    fn name(&self) -> &str {
+        "beat"
+    }
+}
+
+fn measure(args: &Args, through: &str, fleet: &Fleet, devices: u32) {
+    let seconds = (args.messages / u64::from(devices)).max(1);
+    let mut world = VirtualTime::new(Options::default(), Digest::default());
+    for index in 0..devices {
+        let device = world.add(fleet.blueprint(index, devices));
+        world.put(device, Input::Start);
+    }
+    // Connections and first calls are no part of the rate.
+    world.run_for(Duration::from_secs(2));
+    let before = world.counts().events();
+    let began = Instant::now();
+    world.run_for(Duration::from_secs(seconds));
+    let took = began.elapsed().as_secs_f64();
+    let events = (world.counts().events() - before) as f64;
+    let (rate, fleet_rate) = (events / took, events / seconds as f64);
+    let digest = world.observer();
+    if args.json {
+        let line = json!({
+            "through": through, "devices": devices, "events": events, "real_seconds": took,
+            "events_per_second": rate, "fleet_events_per_second": fleet_rate,
+            "speed_up": seconds as f64 / took, "digest": digest.to_string(),
+        });
+        return println!("{line}");
+    }
+    println!(
+        "{through:>8} {devices:>7} devices: {:.2} million events/s; the fleet makes {fleet_rate:.0} a second: \
+         {:.0} times real time; digest {digest}",
+        rate / 1e6,
+        seconds as f64 / took,
+    );
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let args = Args::parse();
+    let sizes = args.devices.map_or(vec![10, 1_000, 10_000, 100_000], |one| vec![one]);
+    let wanted = |through: &str| args.only.as_deref().is_none_or(|only| only == through);
+    if wanted("closures") {
+        let fleet = Fleet::new(Arc::new(Beat));
+        sizes.iter().for_each(|devices| measure(&args, "closures", &fleet, *devices));
+    }
+    if wanted("wasm") {
+        let config = json!({"interval": "1s", "peers": 0});
+        let fleet = Fleet::from_file(&args.component, config)?;
+        sizes.iter().for_each(|devices| measure(&args, "wasm", &fleet, *devices));
+    }
+    Ok(())
+}

@@ -1,0 +1,66 @@
+//! Devices of one component.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::Value;
+use wasmote_engine::{DeviceSettings, Engine};
+use wasmote_sim::behaviour::Spawn;
+use wasmote_sim::context::Protocol;
+use wasmote_sim::device::Blueprint;
+use wasmote_sim::device_id::{DeviceId, Identity};
+use wasmote_sim::limits::Limits;
+use wasmote_sim::rng::Seed;
+
+/// What devices of a fleet share.
+pub struct Fleet {
+    spawn: Arc<dyn Spawn>,
+    limits: Arc<Limits>,
+}
+
+impl Fleet {
+    /// Devices that do what this says.
+    pub fn new(spawn: Arc<dyn Spawn>) -> Self {
+        Self { spawn, limits: Arc::new(Limits::default()) }
+    }
+
+    /// Devices of the component in a file, all with the same configuration.
+    pub fn from_file(file: &Path, config: Value) -> Result<Self, Box<dyn std::error::Error>> {
+        let bytes = fs::read(file).map_err(|error| {
+            format!("cannot read `{}`: {error}; `make behaviours` builds it", file.display())
+        })?;
+        let component = Engine::new()?.load("bench", &bytes)?;
+        let limits = Arc::new(Limits::default());
+        let settings = DeviceSettings { config, limits: Arc::clone(&limits), allow_hosts: Vec::new().into() };
+        Ok(Self { spawn: component.spawner(settings), limits })
+    }
+
+    /// One of so many devices, without faults.
+    pub fn blueprint(&self, index: u32, count: u32) -> Blueprint {
+        let identity = Identity {
+            id: DeviceId::new(&format!("bench-{index}")).expect("it is a name"),
+            group: "bench".into(),
+            index,
+            count,
+            topic_root: "wasmote".into(),
+            peers: None,
+        };
+        Blueprint {
+            identity: Arc::new(identity),
+            spawn: Arc::clone(&self.spawn),
+            limits: Arc::clone(&self.limits),
+            protocol: Protocol::V5,
+            seed: Seed::new(1),
+            faults: Vec::new().into(),
+        }
+    }
+}
+
+/// Resident memory of this process, in bytes; zero where the system does not say.
+pub fn resident_bytes() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+    kibibytes.and_then(|number| number.trim().parse::<u64>().ok()).unwrap_or(0) * 1_024
+}

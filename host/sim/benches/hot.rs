@@ -1,0 +1,212 @@
+//! The paths of the model that every message takes.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use wasmote_sim::action::Action;
+use wasmote_sim::behaviour::{Behaviour, Spawn, Trap};
+use wasmote_sim::broker::limits::BrokerLimits;
+use wasmote_sim::broker::packet::{Connect, PacketId, Publish, Reply, Request, Subscribe, SubscribeOptions};
+use wasmote_sim::broker::{Broker, Replies};
+use wasmote_sim::context::{Context, Protocol};
+use wasmote_sim::device::{Blueprint, Device, Input, Now};
+use wasmote_sim::device_id::{DeviceId, Identity};
+use wasmote_sim::event::Event;
+use wasmote_sim::faults::document::{FaultDocument, FaultEntry, Kind};
+use wasmote_sim::faults::span::Span;
+use wasmote_sim::limits::Limits;
+use wasmote_sim::message::{Message, Qos};
+use wasmote_sim::rng::Seed;
+use wasmote_sim::schedule::Schedule;
+use wasmote_sim::time::{Time, WallTime};
+use wasmote_sim::topic::{Topic, TopicFilter};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn message(topic: &str) -> Message {
+    Message::new(Topic::new(topic).expect("it is a topic"), vec![b'.'; 256])
+}
+
+/// Publishes once a second.
+struct Beat;
+
+impl Spawn for Beat {
+    fn spawn(&self, _identity: &Identity) -> Result<Box<dyn Behaviour>, Trap> {
+        let beat = message("wasmote/bench-0/load");
+        Ok(Box::new(move |event: Event, context: &mut Context| {
+            if matches!(event, Event::Started(_) | Event::Timer(_)) {
+                let _ = context.set_timer(1, context.now() + SECOND);
+                let _ = context.publish(beat.clone());
+            }
+            Ok(())
+        }))
+    }
+
+    fn name(&self) -> &str {
+        "beat"
+    }
+}
+
+/// A device that is connected, and the time that passes for it.
+struct Bench {
+    device: Device,
+    now: Time,
+    actions: Vec<Action>,
+}
+
+impl Bench {
+    fn new(faults: Vec<FaultEntry>) -> Self {
+        let identity = Identity {
+            id: DeviceId::new("bench-0").expect("it is a name"),
+            group: "bench".into(),
+            index: 0,
+            count: 1,
+            topic_root: "wasmote".into(),
+            peers: None,
+        };
+        let blueprint = Blueprint {
+            identity: Arc::new(identity),
+            spawn: Arc::new(Beat),
+            limits: Arc::new(Limits::default()),
+            protocol: Protocol::V5,
+            seed: Seed::new(1),
+            faults: FaultDocument { faults }.faults().expect("they are valid").into(),
+        };
+        let device = Device::new(blueprint, Time::ZERO);
+        let mut bench = Self { device, now: Time::ZERO, actions: Vec::new() };
+        bench.put(Input::Start);
+        bench.put(Input::Connected { session_present: false });
+        bench
+    }
+
+    /// A second passes, and something happens.
+    fn put(&mut self, input: Input) {
+        self.now = self.now + SECOND;
+        let now = Now { run: self.now, wall: WallTime::default() + self.now.elapsed() };
+        self.device.handle(input, now, &mut self.actions);
+        black_box(&self.actions);
+        self.actions.clear();
+    }
+}
+
+fn late_and_lost() -> Vec<FaultEntry> {
+    let entry =
+        |kind, probability| FaultEntry { kind, probability: Some(probability), ..FaultEntry::default() };
+    vec![
+        FaultEntry { max: Some(Span(SECOND / 2)), ..entry(Kind::Delay, 1.0) },
+        entry(Kind::Loss, 0.1),
+        entry(Kind::Duplicate, 0.1),
+        entry(Kind::Corrupt, 0.1),
+    ]
+}
+
+fn devices(criterion: &mut Criterion) {
+    let mut bench = Bench::new(Vec::new());
+    criterion.bench_function("device/tick with publish, as a closure", |timer| {
+        timer.iter(|| bench.put(Input::Wake))
+    });
+    for (name, faults) in [("no faults", Vec::new()), ("delay, loss, duplicate and corrupt", late_and_lost())]
+    {
+        let mut bench = Bench::new(faults);
+        let published = message("wasmote/bench-0/load");
+        criterion.bench_function(&format!("device/publish through {name}"), |timer| {
+            timer.iter(|| bench.put(Input::Publish(published.clone())));
+        });
+    }
+}
+
+fn schedule(criterion: &mut Criterion) {
+    let mut draw = Seed::new(1).stream(&DeviceId::new("bench").expect("it is a name"), "bench");
+    let mut schedule = Schedule::default();
+    (0..1_000).for_each(|item| schedule.push(Time::from_nanos(draw.below(1_000_000)), item));
+    let mut now = 0;
+    criterion.bench_function("schedule/take one and put one, of 1,000", |timer| {
+        timer.iter(|| {
+            now += 1_000;
+            let item = schedule.take().expect("there are always a thousand");
+            schedule.push(Time::from_nanos(now + draw.below(1_000_000)), black_box(item));
+        });
+    });
+}
+
+fn topics(criterion: &mut Criterion) {
+    let topic = Topic::new("wasmote/bench-0/telemetry/temperature").expect("it is a topic");
+    for pattern in ["wasmote/bench-0/telemetry/temperature", "wasmote/+/telemetry/+", "wasmote/#"] {
+        let filter = TopicFilter::new(pattern).expect("it is a filter");
+        criterion.bench_function(&format!("topic/match {pattern}"), |timer| {
+            timer.iter(|| black_box(&filter).matches(black_box(&topic)));
+        });
+    }
+}
+
+/// A broker with so many clients, each with a subscription of its own and one that some share in.
+fn broker(clients: u32, also: impl Fn(u32) -> Option<(&'static str, Qos)>) -> (Broker<u32>, Replies<u32>) {
+    let (mut broker, mut replies) = (Broker::new(BrokerLimits::default()), Vec::new());
+    let one = PacketId::new(1).expect("it is not zero");
+    for client in 0..clients {
+        let connect = Request::Connect(Box::new(Connect::new(format!("client-{client}"))));
+        broker.handle(client, connect, Time::ZERO, &mut replies);
+        let own = (format!("wasmote/client-{client}/cmd"), Qos::AtMostOnce);
+        let filters = [Some(own), also(client).map(|(pattern, qos)| (pattern.to_owned(), qos))];
+        let filters = filters.into_iter().flatten().map(|(pattern, qos)| {
+            (TopicFilter::new(&*pattern).expect("it is a filter"), SubscribeOptions::at(qos))
+        });
+        let subscribe = Subscribe { packet_id: one, identifier: None, filters: filters.collect() };
+        broker.handle(client, Request::Subscribe(subscribe), Time::ZERO, &mut replies);
+    }
+    replies.clear();
+    (broker, replies)
+}
+
+fn brokers(criterion: &mut Criterion) {
+    let (mut quiet, mut replies) = broker(10_000, |_| None);
+    let publish = |topic: &str| Request::Publish(Publish::new(message(topic), None));
+    let (one, nobody) = (publish("wasmote/client-7777/cmd"), publish("wasmote/nobody/listens"));
+    criterion.bench_function("broker/publish to one of 10,000 subscribers", |timer| {
+        timer.iter(|| {
+            quiet.handle(0, one.clone(), Time::ZERO, &mut replies);
+            black_box(&replies);
+            replies.clear();
+        });
+    });
+    criterion.bench_function("broker/publish to nobody", |timer| {
+        timer.iter(|| quiet.handle(0, nobody.clone(), Time::ZERO, &mut replies));
+    });
+
+    let (mut crowd, mut replies) = broker(100, |_| Some(("wasmote/all/message", Qos::AtMostOnce)));
+    let all = publish("wasmote/all/message");
+    criterion.bench_function("broker/publish to 100 subscribers", |timer| {
+        timer.iter(|| {
+            crowd.handle(0, all.clone(), Time::ZERO, &mut replies);
+            black_box(&replies);
+            replies.clear();
+        });
+    });
+
+    let (mut sure, mut replies) = broker(2, |client| (client == 1).then_some(("sure", Qos::AtLeastOnce)));
+    let sent = message("sure").with_qos(Qos::AtLeastOnce);
+    criterion.bench_function("broker/publish at QoS 1 to one, until all is acknowledged", |timer| {
+        timer.iter(|| {
+            let publish = Publish::new(sent.clone(), PacketId::new(1));
+            sure.handle(0, Request::Publish(publish), Time::ZERO, &mut replies);
+            let acks: Vec<_> =
+                replies.drain(..).filter_map(|(to, reply)| acknowledgement(to, reply)).collect();
+            for (from, ack) in acks {
+                sure.handle(from, ack, Time::ZERO, &mut replies);
+            }
+            replies.clear();
+        });
+    });
+    assert!(sure.tally().closes(sure.census().waiting) && sure.census().waiting == 0, "all was acknowledged");
+}
+
+fn acknowledgement(to: u32, reply: Reply) -> Option<(u32, Request)> {
+    use wasmote_sim::broker::packet::{Ack, AckStep};
+    let Reply::Publish(publish) = reply else { return None };
+    Some((to, Request::Ack(Ack::new(AckStep::PubAck, publish.packet_id?))))
+}
+
+criterion_group!(benches, devices, schedule, topics, brokers);
+criterion_main!(benches);
