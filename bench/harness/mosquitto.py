@@ -68,7 +68,7 @@ class Mosquitto:
 
     def read_log(self):
         for line in self.process.stderr:
-            if b"New client connected" in line and b"mosquitto_sub" not in line:
+            if b"New client connected" in line and b" as bench-counters" not in line and b" as bench-listener" not in line:
                 self.connects.append(time.monotonic())
 
     def wait_until_it_listens(self):
@@ -95,7 +95,7 @@ class Counters:
     def __init__(self, port):
         self.last = {}
         self.said = threading.Condition()
-        command = [program("mosquitto_sub"), "-p", str(port), "-R", "-F", "%t %p"]
+        command = [program("mosquitto_sub"), "-i", "bench-counters", "-p", str(port), "-R", "-F", "%t %p"]
         for topic in self.TOPICS.values():
             command += ["-t", topic]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -132,7 +132,7 @@ class Listener:
 
     def __init__(self, port, filter_):
         self.topics = {}
-        command = [program("mosquitto_sub"), "-p", str(port), "-t", filter_, "-F", "%t"]
+        command = [program("mosquitto_sub"), "-i", "bench-listener", "-p", str(port), "-t", filter_, "-F", "%t"]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
         threading.Thread(target=self.read, daemon=True).start()
 
