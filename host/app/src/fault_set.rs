@@ -4,14 +4,21 @@ use std::path::Path;
 use std::sync::Arc;
 
 use wasmote_sim::device_id::Identity;
-use wasmote_sim::faults::Fault;
 use wasmote_sim::faults::component::{Library, NoLibrary};
 use wasmote_sim::faults::document::{FaultDocument, FaultEntry};
 use wasmote_sim::faults::target::Pattern;
+use wasmote_sim::faults::{Fault, Model};
 
 use crate::document::{self, DocumentError, Format};
 use crate::fault_models::FaultModels;
 use crate::nearest::did_you_mean;
+
+/// What to do instead of a fault of the broker in the faults of some devices.
+pub const BROKER_SERVES_ALL: &str =
+    "is for the broker, which serves all devices; put it with the fleet's faults";
+/// What to do instead of a fault of the broker in a live run.
+pub const BROKER_IS_ALIVE: &str = "cannot be done to the broker of a live run from here; stop that broker by hand, or \
+    run a plan in virtual time with `wasmote experiment run`";
 
 /// Faults and their origin.
 #[derive(Clone, Debug)]
@@ -110,6 +117,22 @@ impl FaultSet {
             }
         }
         warnings
+    }
+
+    /// Whether something happens to the broker in it.
+    pub fn concerns_the_broker(&self) -> bool {
+        self.faults.iter().any(|fault| matches!(fault.model, Model::Broker(_)))
+    }
+
+    /// Refuse what happens to the broker, where it cannot, with what to do instead.
+    pub fn check_no_broker(&self, instead: &str) -> Result<(), DocumentError> {
+        match self.faults.iter().position(|fault| matches!(fault.model, Model::Broker(_))) {
+            None => Ok(()),
+            Some(index) => {
+                let kind = self.faults[index].model.kind();
+                Err(DocumentError::at(format!("fault[{index}].kind"), format!("`{kind}` {instead}")))
+            }
+        }
     }
 
     /// Check that the groups it names exist.

@@ -22,6 +22,7 @@
 //!
 //! * What comes in and goes out: [`packet`], with its [`reason`] codes.
 //! * What a client may use: [`limits`]. What became of the messages: [`tally`].
+//! * Its own end: `failing`.
 //! * Coming and going: `connecting`, with `session` and `sessions`, and their `will`.
 //! * Publishing: `exchange` (QoS 1 and 2), `delivery` (to whom), `inflight` and `queue` (when).
 //! * Asking for messages: `subscribing`, with the tree of `subscriptions`, `filter` and `retained`.
@@ -29,6 +30,7 @@
 mod connecting;
 mod delivery;
 mod exchange;
+mod failing;
 mod filter;
 pub(crate) mod held;
 pub(crate) mod inflight;

@@ -10,14 +10,14 @@
 //! | message | [`delay`], [`loss`], [`duplicate`], [`corrupt`], [`reorder`], [`bandwidth`], [`partition`], [`component`] |
 //! | byte stream | `stall`, `reset`, `throttle`, `half_open` (all in [`byte_stream`], obeyed by [`line`](crate::line)) |
 //! | device | `silence`, `hang`, `crash`, `disconnect` (all in [`outage`]), [`clock`], [`battery`] |
-//!
-//! What happens to the broker is its driver's to arrange.
+//! | broker | `broker_pause`, `broker_restart` (both in [`broker`], for the whole fleet and not for the injector) |
 //!
 //! To add a model: a file with its parameters and its `judge`, a variant of [`Model`], and its fields in
 //! the document.
 
 pub mod bandwidth;
 pub mod battery;
+pub mod broker;
 pub mod byte_stream;
 pub mod clock;
 pub mod component;
@@ -136,6 +136,8 @@ pub enum Model {
     Clock(clock::Clock),
     /// The device lives on a battery.
     Battery(battery::Battery),
+    /// The broker stands still, or is not there for a while.
+    Broker(broker::BrokerFault),
 }
 
 impl Model {
@@ -160,6 +162,7 @@ impl Model {
             Self::Disconnect(_) => "disconnect",
             Self::Clock(_) => "clock",
             Self::Battery(_) => "battery",
+            Self::Broker(fault) => fault.failure.kind(),
         }
     }
 
@@ -188,6 +191,7 @@ impl Model {
             Self::Stall(stall) => Some(&stall.trials),
             Self::HalfOpen(half_open) => Some(&half_open.trials),
             Self::Throttle(throttle) => throttle.trials.as_ref(),
+            Self::Broker(fault) => Some(&fault.trials),
             Self::Partition(partition) => partition.trials.as_ref(),
             _ => None,
         }

@@ -7,6 +7,7 @@
 //!
 //! * `agenda` and `deadlines`: what happens next.
 //! * `network`: the lines that packets go over, and what their faults make of it.
+//! * `outage`: the broker's own faults.
 //! * [`observer`]: looking on, and the names of what is seen. [`counts`]: how much happened.
 //! * [`options`]: the world's constants.
 
@@ -17,7 +18,9 @@ pub mod digest;
 mod network;
 pub mod observer;
 pub mod options;
+mod outage;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,16 +30,19 @@ use crate::broker::{Broker, Replies};
 use crate::client::{Client, Outbox};
 use crate::context::{Protocol, SHORTEST_TIMER};
 use crate::device::{Blueprint, Device, Input, Now};
-use crate::faults::Direction;
+use crate::faults::broker::{BrokerFaults, Condition, Failure};
+use crate::faults::{Direction, Fault, FaultId};
 use crate::http::HttpFailure;
 use crate::line::Line;
 use crate::message::Message;
+use crate::rng::Seed;
 use crate::time::Time;
 use agenda::{Agenda, Due};
 use counts::Counts;
 use deadlines::Slot;
 use observer::{DeviceIndex, LinkId, Observer, Step};
 use options::Options;
+use outage::Unread;
 
 /// A run in virtual time.
 pub struct VirtualTime<O = ()> {
@@ -44,6 +50,9 @@ pub struct VirtualTime<O = ()> {
     now: Time,
     seats: Vec<Seat>,
     broker: Broker<LinkId>,
+    broker_faults: BrokerFaults,
+    /// What a broker that stands still has not read.
+    unread: VecDeque<Unread>,
     agenda: Agenda<Parcel, 2>,
     observer: O,
     counts: Counts,
@@ -60,6 +69,8 @@ struct Seat {
     protocol: Protocol,
     /// The line, once there was a fault of it. A line without one is nothing but its latency.
     line: Option<Box<Line>>,
+    /// Messages at QoS 0 that the broker has not read.
+    unread: usize,
 }
 
 /// What is under way.
@@ -86,6 +97,8 @@ impl<O: Observer> VirtualTime<O> {
             now: Time::ZERO,
             seats: Vec::new(),
             broker: Broker::new(options.broker.clone()),
+            broker_faults: BrokerFaults::default(),
+            unread: VecDeque::new(),
             agenda: Agenda::new([options.latency, SHORTEST_TIMER]),
             observer,
             counts: Counts::default(),
@@ -104,7 +117,7 @@ impl<O: Observer> VirtualTime<O> {
         let client = Client::new(link, client_id, blueprint.protocol, Arc::clone(&self.options.client));
         let protocol = blueprint.protocol;
         let device = Device::new(blueprint, self.now);
-        self.seats.push(Seat { device, client, protocol, line: None });
+        self.seats.push(Seat { device, client, protocol, line: None, unread: 0 });
         self.set_alarm(index);
         index
     }
@@ -148,8 +161,28 @@ impl<O: Observer> VirtualTime<O> {
         }
     }
 
-    /// Publish a message under no device's name.
+    /// Other faults of the broker from now on: those among these. What the others had begun is over.
+    pub fn set_broker_faults(&mut self, faults: &[Arc<Fault>], seed: Seed) {
+        for turn in self.broker_faults.change(faults, seed, self.now) {
+            self.broker_turns(&turn);
+        }
+        self.set_broker_alarm();
+    }
+
+    /// Let the broker fail now, for so long, in this fault's name.
+    pub fn fail_broker(&mut self, fault: FaultId, failure: Failure, lasting: Duration) {
+        let turn = self.broker_faults.begin(fault, failure, lasting, self.now);
+        self.broker_turns(&turn);
+        self.set_broker_alarm();
+    }
+
+    /// Publish a message under no device's name. Where there is no broker, it is lost.
     pub fn publish(&mut self, message: Message) {
+        match self.broker_faults.condition() {
+            Condition::Up => {}
+            Condition::Paused => return self.unread.push_back(Unread::Host(message)),
+            Condition::Down => return self.counts.lost_up += 1,
+        }
         self.see(&Step::HostPublish(&message));
         self.broker.publish(message, self.now, &mut self.replies);
         self.after_broker();
@@ -179,10 +212,11 @@ impl<O: Observer> VirtualTime<O> {
     }
 
     fn wake_broker(&mut self) {
-        self.counts.broker_wakes += 1;
-        self.see(&Step::BrokerWake);
-        self.broker.wake(self.now, &mut self.replies);
-        self.after_broker();
+        self.turn_broker_faults();
+        if self.broker_faults.condition() == Condition::Up {
+            self.do_what_is_due();
+        }
+        self.set_broker_alarm();
     }
 
     fn wake_device(&mut self, index: DeviceIndex) {
@@ -198,6 +232,9 @@ impl<O: Observer> VirtualTime<O> {
     fn arrive_up(&mut self, link: LinkId, request: Request) {
         if !matches!(request, Request::Lost) && self.was_reset(Direction::Out, link, &request) {
             return;
+        }
+        if self.broker_faults.condition() != Condition::Up {
+            return self.arrive_in_vain(link, request);
         }
         self.counts.up += 1;
         self.see(&Step::Up(link, &request));
@@ -228,7 +265,7 @@ impl<O: Observer> VirtualTime<O> {
             self.send_down(link, reply);
         }
         self.replies = replies;
-        self.agenda.set_deadline(BROKER, self.broker.next_deadline(), self.now);
+        self.set_broker_alarm();
     }
 
     /// Give a device what waits for it, carry out what it asks for, and send what its client has to send.

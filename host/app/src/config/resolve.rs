@@ -19,7 +19,7 @@ use super::values::{BrokerChoice, Length, MqttVersion};
 use super::{ConfigError, Group, Settings};
 use crate::document::{self, Format};
 use crate::fault_models::FaultModels;
-use crate::fault_set::FaultSet;
+use crate::fault_set::{BROKER_IS_ALIVE, BROKER_SERVES_ALL, FaultSet};
 
 /// Paths on the command line are relative to where it was given.
 const HERE: &str = "";
@@ -49,7 +49,10 @@ pub fn resolve(args: RunArgs) -> Result<Settings, ConfigError> {
         },
     };
     layer.models = fault_models(&args, &layer)?;
-    put_together(&args, &layer)
+    let settings = put_together(&args, &layer)?;
+    let checked = settings.faults.check_no_broker(BROKER_IS_ALIVE);
+    checked.map_err(|error| error.in_file(&settings.faults.origin))?;
+    Ok(settings)
 }
 
 /// Put a run together from a file that has been read already, as an experiment's plan is. The paths in it
@@ -73,6 +76,9 @@ fn put_together(args: &RunArgs, layer: &Layer<'_>) -> Result<Settings, ConfigErr
     let faults = fleet_faults(args, layer)?;
     for set in groups.iter().filter_map(|group| group.faults.as_ref()).chain([&faults]) {
         set.check_groups(names()).map_err(|error| error.in_file(&set.origin))?;
+    }
+    for set in groups.iter().filter_map(|group| group.faults.as_ref()) {
+        set.check_no_broker(BROKER_SERVES_ALL).map_err(|error| error.in_file(&set.origin))?;
     }
     Ok(Settings {
         connection: connection::resolve(args, layer, &broker)?,

@@ -133,6 +133,8 @@ pub struct TimelineEntry {
     pub disconnect: Option<Disconnect>,
     /// A group and the rest of the fleet do not hear each other for a while.
     pub partition: Option<Partition>,
+    /// The broker stands still, or is not there for a while.
+    pub broker: Option<Broker>,
     /// The host publishes a message, as a user would.
     pub publish: Option<Publish>,
     /// Devices join a group.
@@ -211,6 +213,18 @@ pub struct Partition {
 
 fn both() -> Directions {
     Directions::Both
+}
+
+/// The broker fails: one of the two.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Broker {
+    /// How long it stands still.
+    pub pause: Option<Span>,
+    /// How long it is not there.
+    pub restart: Option<Span>,
+    /// With `restart`: whether it still has what it had; by default it has not.
+    pub persistent: Option<bool>,
 }
 
 /// A message of the host's own.

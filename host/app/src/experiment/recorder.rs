@@ -83,6 +83,10 @@ impl Recorder {
                 let device = &self.devices[link.device.0 as usize];
                 self.broker.down(at, *link, device, reply)
             }
+            Step::BrokerFault(turn) => {
+                self.broker.fails(at, turn)?;
+                self.events.broker(at, self.chain.steps(), turn)
+            }
             Step::HostPublish(message) => {
                 self.broker.published(at, message)?;
                 self.events.published(at, self.chain.steps(), message)

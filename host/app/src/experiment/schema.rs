@@ -8,7 +8,7 @@ mod tests {
     use super::*;
     use crate::config::file::GroupEntry;
     use crate::experiment::document::{
-        Add, Configure, Disconnect, Partition, PlanDocument, Publish, Ramp, TimelineEntry, Whom,
+        Add, Broker, Configure, Disconnect, Partition, PlanDocument, Publish, Ramp, TimelineEntry, Whom,
     };
     use crate::experiment::topology::TopologyEntry;
     use serde::de::DeserializeOwned;
@@ -45,6 +45,7 @@ mod tests {
         assert_eq!(timeline("ramp"), fields::<Ramp>());
         assert_eq!(timeline("disconnect"), fields::<Disconnect>());
         assert_eq!(timeline("partition"), fields::<Partition>());
+        assert_eq!(timeline("broker"), fields::<Broker>());
         assert_eq!(timeline("publish"), fields::<Publish>());
         assert_eq!(timeline("add"), fields::<Add>());
         assert_eq!(timeline("configure"), fields::<Configure>());

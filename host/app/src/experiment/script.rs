@@ -7,9 +7,11 @@ mod compile;
 pub mod whom;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use wasmote_sim::faults::Fault;
+use wasmote_sim::faults::broker::Failure;
 use wasmote_sim::faults::target::Pattern;
+use wasmote_sim::faults::{Fault, FaultId};
 use wasmote_sim::message::Message;
 use wasmote_sim::time::Time;
 
@@ -56,6 +58,8 @@ pub enum Deed {
     Stop(Chosen),
     /// Start again.
     Start(Chosen),
+    /// Let the broker fail for so long, in this fault's name.
+    Broker(FaultId, Failure, Duration),
     /// Publish a message.
     Publish(Message),
     /// Add this many devices to a group.
@@ -74,6 +78,7 @@ impl Deed {
             Self::Crash(_) => "crash",
             Self::Stop(_) => "stop",
             Self::Start(_) => "start",
+            Self::Broker(_, failure, _) => failure.kind(),
             Self::Publish(_) => "publish",
             Self::Add(..) => "add",
             Self::Configure(_) => "configure",

@@ -18,6 +18,7 @@ use super::script::{Deed, Scope};
 use super::world::{Done, World};
 use super::{ExperimentError, plan};
 use crate::config::Group;
+use crate::fault_set::FaultSet;
 use crate::plan::{Components, Plan, spawner};
 use crate::server::faults::book::{self, FaultBook};
 
@@ -31,6 +32,10 @@ pub struct Stage<'a, W> {
     pub faults: Arc<Mutex<FaultBook>>,
     components: &'a Components,
     seed: Seed,
+    /// The fleet's faults.
+    at_the_start: FaultSet,
+    /// Whether those it has now have some for the broker.
+    broker_may_fail: bool,
 }
 
 impl<'a, W: World> Stage<'a, W> {
@@ -51,13 +56,22 @@ impl<'a, W: World> Stage<'a, W> {
         let devices = Plan::with(&settings, components)?.devices.into_iter();
         let devices = devices.map(|device| company.cast(device, at)).collect::<Result<_, _>>()?;
         let world = begin(devices)?;
-        Ok(Self { world, company, faults: Arc::new(Mutex::new(faults)), components, seed })
+        let faults = Arc::new(Mutex::new(faults));
+        let at_the_start = settings.faults;
+        let mut stage =
+            Self { world, company, faults, components, seed, at_the_start, broker_may_fail: false };
+        stage.set_broker_faults(&point.settings.faults)?;
+        Ok(stage)
     }
 
     /// Do what the script says.
     pub fn carry_out(&mut self, deed: &Deed) -> Done {
         match deed {
             Deed::Faults(scope, set) => {
+                if *scope == Scope::Fleet {
+                    let at_the_start = self.at_the_start.clone();
+                    self.set_broker_faults(set.as_ref().unwrap_or(&at_the_start))?;
+                }
                 for scope in self.scopes(scope) {
                     self.change_faults(|book, devices| {
                         book.set(&scope, set.clone());
@@ -80,9 +94,20 @@ impl<'a, W: World> Stage<'a, W> {
             Deed::Crash(chosen) => self.world.order(&self.chosen(chosen), Order::Crash),
             Deed::Stop(chosen) => self.stop(&self.chosen(chosen)),
             Deed::Start(chosen) => self.world.order(&self.chosen(chosen), Order::Start),
+            Deed::Broker(fault, failure, lasting) => {
+                self.world.fail_broker(fault.clone(), *failure, *lasting)
+            }
             Deed::Publish(message) => self.world.publish(message.clone()),
             Deed::Add(group, count) => self.add(group, *count),
             Deed::Configure(group) => self.configure(group),
+        }
+    }
+
+    fn set_broker_faults(&mut self, set: &FaultSet) -> Done {
+        let before = std::mem::replace(&mut self.broker_may_fail, set.concerns_the_broker());
+        match before || self.broker_may_fail {
+            true => self.world.set_broker_faults(&set.faults, self.seed),
+            false => Ok(()),
         }
     }
 

@@ -3,16 +3,21 @@
 
 mod virtual_world;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use wasmote_live::fleet::Order;
 use wasmote_sim::broker::tally::Tally;
 use wasmote_sim::device::{Blueprint, Now};
+use wasmote_sim::faults::broker::Failure;
+use wasmote_sim::faults::{Fault, FaultId};
 use wasmote_sim::ledger::Ledger;
 use wasmote_sim::message::Message;
+use wasmote_sim::rng::Seed;
 use wasmote_sim::time::Time;
 
 use super::ExperimentError;
+use crate::fault_set::BROKER_IS_ALIVE;
 use crate::server::faults::book::Faults;
 pub use virtual_world::virtual_world;
 
@@ -51,6 +56,17 @@ pub trait World {
 
     /// Give each of these devices other faults.
     fn set_faults(&mut self, faults: Vec<(usize, Faults)>) -> Done;
+
+    /// Faults of the broker from now on: those among these. Where the broker is not the world's own there is no
+    /// such thing.
+    fn set_broker_faults(&mut self, _faults: &[Arc<Fault>], _seed: Seed) -> Done {
+        Err(ExperimentError::invalid("faults", format!("a fault of the broker {BROKER_IS_ALIVE}")))
+    }
+
+    /// Let the broker fail for so long, in this fault's name.
+    fn fail_broker(&mut self, _fault: FaultId, _failure: Failure, _lasting: Duration) -> Done {
+        self.set_broker_faults(&[], Seed::new(0))
+    }
 
     /// Publish a message under no device's name.
     fn publish(&mut self, message: Message) -> Done;

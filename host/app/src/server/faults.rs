@@ -14,7 +14,7 @@ use super::error::ApiError;
 use super::extract::{Body, Device, Group, is_json, wrong_type};
 use super::journal::Edit;
 use crate::document::{Format, parse_json, parse_object};
-use crate::fault_set::FaultSet;
+use crate::fault_set::{BROKER_IS_ALIVE, FaultSet};
 use crate::nearest::did_you_mean;
 use book::{FaultsView, Scope};
 
@@ -125,6 +125,7 @@ fn read(body: &Body, api: &Api) -> Result<FaultSet, ApiError> {
         }
         other => return Err(wrong_type(other, "application/json or application/toml")),
     };
+    set.check_no_broker(BROKER_IS_ALIVE)?;
     set.check_groups(api.facts.groups.keys().map(String::as_str))?;
     Ok(set)
 }

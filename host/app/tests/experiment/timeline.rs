@@ -144,3 +144,35 @@ device = "west-*"
     let summary: Value = json(&folder.join("summary.json"));
     assert_eq!(summary["groups"]["west"]["devices"], 7);
 }
+
+/// The broker's own failures show in what is delivered, in its log and in the events; the ledger closes.
+#[test]
+fn the_broker_stands_still_and_restarts() {
+    let (_bench, folder) = run("[[timeline]]\nat = \"30s\"\nbroker = { pause = \"5s\" }\n\n\
+         [[timeline]]\nat = \"1m\"\nbroker = { restart = \"20s\", persistent = true }\n");
+    let ratios = ratios(&folder);
+    assert!(ratios[3] > 0.95, "a pause makes late and loses nothing: {ratios:?}");
+    assert!(ratios[6] < 0.2 && ratios[7] < 0.2, "there is no broker: {ratios:?}");
+    assert!(ratios[11] > 0.95, "it is back: {ratios:?}");
+    let log = fs::read_to_string(folder.join("broker.log")).unwrap();
+    for line in
+        ["stands still (`timeline-0`)", "goes on", "shutting down (`timeline-1`)", "is back, with what"]
+    {
+        assert!(log.contains(line), "{line}\n{log}");
+    }
+    let events = fs::read_to_string(folder.join("events.ndjson")).unwrap();
+    assert_eq!(events.matches("broker_fault_began").count(), 2);
+    assert_eq!(json(&folder.join("ledger.json"))["closes"], true);
+}
+
+#[test]
+fn a_documents_faults_of_the_broker_come_by_their_trials() {
+    let (_bench, folder) = run(
+        "[[timeline]]\nat = \"20s\"\nfaults = { fault = [{ kind = \"broker-restart\", \
+         every = \"30s\", probability = 1.0, for = \"5s\" }] }\n\n[[timeline]]\nat = \"90s\"\nfaults = \"none\"\n",
+    );
+    let log = fs::read_to_string(folder.join("broker.log")).unwrap();
+    let restarts = log.matches("shutting down").count();
+    assert!((2..=3).contains(&restarts), "{log}");
+    assert_eq!(restarts, log.matches("is back, and remembers nothing").count());
+}

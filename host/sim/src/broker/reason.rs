@@ -102,6 +102,9 @@ pub enum ConnectRefusal {
     /// 0x85, on 3.1.1 0x02: a lasting session needs a name there [MQTT-3.1.3-8 of 3.1.1].
     #[error("a client without an identifier cannot have a lasting session on MQTT 3.1.1")]
     ClientIdInvalid,
+    /// 0x88, on 3.1.1 0x03: the broker is not there now.
+    #[error("there is no broker")]
+    Unavailable,
     /// 0x8C: the broker knows no way of authentication.
     #[error("there is no such authentication method here")]
     BadAuthenticationMethod,
@@ -121,6 +124,7 @@ impl ConnectRefusal {
             Self::ProtocolError => 0x82,
             Self::UnsupportedProtocolVersion => 0x84,
             Self::ClientIdInvalid => 0x85,
+            Self::Unavailable => 0x88,
             Self::BadAuthenticationMethod => 0x8C,
             Self::TopicNameInvalid => 0x90,
             Self::PacketTooLarge => 0x95,

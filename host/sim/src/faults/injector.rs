@@ -107,6 +107,7 @@ impl Injector {
                 Some(cut) => Some(Judge::Cut(cut)),
                 None => return,
             },
+            Model::Broker(_) => return,
             _ if !fault.target.includes(identity) => return,
             Model::Component(component) => {
                 let keeper = Keeper::new(FaultId::clone(&fault.id), component, identity, stream());

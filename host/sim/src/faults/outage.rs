@@ -66,8 +66,26 @@ impl Outage {
         let drawn_for = if shared { DeviceId::whole_fleet() } else { identity.id.clone() };
         let phase = match partition {
             true => 0,
-            false => seed.stream(&drawn_for, &format!("fault/{}/phase", fault.id)).below(nanos(trials.every)),
+            false => phase(&fault, trials, &drawn_for, seed),
         };
+        Self::drawn(fault, trials, drawn_for, seed, phase, now)
+    }
+
+    /// One fault's trials for all, and for nobody in particular.
+    pub(super) fn of_all(fault: Arc<Fault>, trials: &Trials, seed: Seed, now: Time) -> Self {
+        let all = DeviceId::whole_fleet();
+        let phase = phase(&fault, trials, &all, seed);
+        Self::drawn(fault, trials, all, seed, phase, now)
+    }
+
+    fn drawn(
+        fault: Arc<Fault>,
+        trials: &Trials,
+        drawn_for: DeviceId,
+        seed: Seed,
+        phase: u64,
+        now: Time,
+    ) -> Self {
         let mut outage = Self {
             fault,
             drawn_for,
@@ -193,6 +211,11 @@ impl Outage {
             }
         }
     }
+}
+
+/// By how many nanoseconds trials are shifted.
+fn phase(fault: &Fault, trials: &Trials, drawn_for: &DeviceId, seed: Seed) -> u64 {
+    seed.stream(drawn_for, &format!("fault/{}/phase", fault.id)).below(nanos(trials.every))
 }
 
 /// What became of an outage.

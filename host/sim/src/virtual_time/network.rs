@@ -11,9 +11,11 @@ use crate::line::{Fate, Fleeting, Line};
 impl<O: Observer> VirtualTime<O> {
     /// Send what a device's client has to send. What the line does not take comes back to the device.
     pub(super) fn send_up(&mut self, index: DeviceIndex) {
+        let is_full = self.is_full(index);
         let seat = &mut self.seats[index.0 as usize];
         for (link, request) in self.outbox.packets.drain(..) {
             let fate = match &mut seat.line {
+                _ if is_full && request.is_fleeting() => Fate::NoRoom(request),
                 None => Fate::Passes(request),
                 Some(line) => line.send_up(link, request, seat.protocol, self.now),
             };

@@ -3,6 +3,7 @@
 use crate::action::Notice;
 use crate::broker::packet::{Reply, Request};
 use crate::device::{Input, Now};
+use crate::faults::broker::Turn;
 use crate::http::HttpResponse;
 
 pub use crate::client::link::{DeviceIndex, LinkId};
@@ -22,6 +23,8 @@ pub enum Step<'a> {
     Down(LinkId, &'a Reply),
     /// The broker is woken.
     BrokerWake,
+    /// A fault of the broker begins or ends.
+    BrokerFault(&'a Turn),
     /// The host itself publishes, under no client's name.
     HostPublish(&'a crate::message::Message),
 }

@@ -7,10 +7,11 @@ use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use wasmote_sim::broker::packet::{Connect, Reply, Request};
-use wasmote_sim::broker::reason::CloseReason;
+use wasmote_sim::broker::reason::{CloseReason, ConnectRefusal};
 use wasmote_sim::context::Protocol;
 use wasmote_sim::device::Now;
 use wasmote_sim::device_id::Identity;
+use wasmote_sim::faults::broker::{Failure, Turn};
 use wasmote_sim::message::{Message, Will};
 use wasmote_sim::virtual_time::observer::LinkId;
 
@@ -83,6 +84,12 @@ impl BrokerLog {
             Reply::ConnAck(accepted) if accepted.session_present => {
                 self.line(at, format_args!("Client {id} goes on with its session."))
             }
+            // Nobody was there to log it.
+            Reply::Refused(ConnectRefusal::Unavailable) => Ok(()),
+            Reply::Close(CloseReason::ShuttingDown) => {
+                self.connected.remove(&link);
+                Ok(())
+            }
             Reply::Refused(reason) => {
                 self.connected.remove(&link);
                 self.line(at, format_args!("Client {id} refused: {reason}."))
@@ -97,6 +104,25 @@ impl BrokerLog {
                 self.will(at, device, will)
             }
             _ => Ok(()),
+        }
+    }
+
+    /// The broker itself fails, or is itself again. With its process its connections end, and say so
+    /// one by one.
+    pub(super) fn fails(&mut self, at: Now, turn: &Turn) -> io::Result<()> {
+        let fault = &turn.fault;
+        match (turn.failure, turn.until) {
+            (Failure::Pause, Some(_)) => self.line(at, format_args!("The broker stands still (`{fault}`).")),
+            (Failure::Pause, None) => self.line(at, format_args!("The broker goes on (`{fault}`).")),
+            (Failure::Restart { .. }, Some(_)) => {
+                self.line(at, format_args!("The broker is shutting down (`{fault}`)."))
+            }
+            (Failure::Restart { persistent: true }, None) => {
+                self.line(at, format_args!("The broker is back, with what it had written down."))
+            }
+            (Failure::Restart { persistent: false }, None) => {
+                self.line(at, format_args!("The broker is back, and remembers nothing."))
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::Serialize;
 use wasmote_live::status::Happening;
 use wasmote_sim::device::Now;
+use wasmote_sim::faults::broker::Turn;
 use wasmote_sim::message::Message;
 
 use crate::experiment::latencies::seconds;
@@ -35,6 +36,18 @@ struct HostLine<'a> {
     payload: &'a str,
 }
 
+/// The broker fails, or is itself again.
+#[derive(Serialize)]
+struct BrokerLine<'a> {
+    step: u64,
+    t_s: f64,
+    kind: &'static str,
+    fault: &'a str,
+    fault_kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    until_s: Option<f64>,
+}
+
 impl Events {
     pub(super) fn create(folder: &Path) -> io::Result<Self> {
         Ok(Self(BufWriter::with_capacity(1 << 16, File::create(folder.join("events.ndjson"))?)))
@@ -59,6 +72,17 @@ impl Events {
             kind: "published",
             topic: message.topic.as_str(),
             payload: &payload,
+        })
+    }
+
+    pub(super) fn broker(&mut self, at: Now, step: u64, turn: &Turn) -> io::Result<()> {
+        self.write(&BrokerLine {
+            step,
+            t_s: seconds(at.run.as_nanos()),
+            kind: if turn.until.is_some() { "broker_fault_began" } else { "broker_fault_ended" },
+            fault: &turn.fault,
+            fault_kind: turn.failure.kind(),
+            until_s: turn.until.map(|until| seconds(until.as_nanos())),
         })
     }
 

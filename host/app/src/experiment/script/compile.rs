@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use wasmote_sim::faults::Fault;
+use wasmote_sim::faults::broker::Failure;
 use wasmote_sim::faults::document::{FaultDocument, FaultEntry, Kind};
 use wasmote_sim::faults::span::Span;
 use wasmote_sim::faults::target::Pattern;
@@ -21,12 +22,12 @@ use crate::config::values::Count;
 use crate::config::{Group, Settings};
 use crate::document;
 use crate::experiment::document::{
-    Add, Configure, Disconnect, Partition, PlanDocument, Publish, Ramp, TimelineEntry, Whom,
+    Add, Broker, Configure, Disconnect, Partition, PlanDocument, Publish, Ramp, TimelineEntry, Whom,
 };
 use crate::experiment::path;
 use crate::experiment::range::Scale;
 use crate::fault_models::FaultModels;
-use crate::fault_set::FaultSet;
+use crate::fault_set::{BROKER_SERVES_ALL, FaultSet};
 use crate::nearest::did_you_mean;
 use crate::source::Source;
 
@@ -150,6 +151,9 @@ impl Compiler<'_> {
         if let Some(partition) = &entry.partition {
             all.push(self.partition(index, time, partition)?);
         }
+        if let Some(broker) = &entry.broker {
+            all.push(now(broker_deed(index, broker)?));
+        }
         if let Some(publish) = &entry.publish {
             all.push(now(publish_deed(publish)?));
         }
@@ -195,6 +199,9 @@ impl Compiler<'_> {
         if let Some(set) = &set {
             let checked = set.check_groups(self.groups.keys().map(String::as_str));
             checked.map_err(|error| at("faults", error.to_string()))?;
+            if entry.group.is_some() || entry.device.is_some() {
+                set.check_no_broker(BROKER_SERVES_ALL).map_err(|error| at("faults", error.to_string()))?;
+            }
         }
         let scope = match (&entry.group, &entry.device) {
             (None, None) => Scope::Fleet,
@@ -338,6 +345,23 @@ fn only(entry: FaultEntry) -> Result<Arc<Fault>, Problem> {
     let fault = faults.map(|mut faults| faults.pop());
     let fault = fault.map_err(|invalid| at(invalid.field, invalid.problem))?;
     fault.ok_or_else(|| at("", "it makes no fault"))
+}
+
+fn broker_deed(index: usize, broker: &Broker) -> Result<Deed, Problem> {
+    let (field, Span(lasting), failure) = match (broker.pause, broker.restart, broker.persistent) {
+        (Some(_), None, Some(_)) => {
+            return Err(at("broker.persistent", "it goes with `restart`; a pause forgets nothing"));
+        }
+        (Some(pause), None, None) => ("pause", pause, Failure::Pause),
+        (None, Some(restart), persistent) => {
+            ("restart", restart, Failure::Restart { persistent: persistent.unwrap_or(false) })
+        }
+        _ => return Err(at("broker", "give one of `pause` and `restart`, with a time such as \"10s\"")),
+    };
+    if lasting.is_zero() {
+        return Err(at(&format!("broker.{field}"), "it is zero; write a time such as \"10s\""));
+    }
+    Ok(Deed::Broker(format!("timeline-{index}").into(), failure, lasting))
 }
 
 fn publish_deed(publish: &Publish) -> Result<Deed, Problem> {

@@ -1,11 +1,15 @@
 //! Virtual time as the world of a run.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use wasmote_live::fleet::Order;
 use wasmote_sim::device::{Blueprint, Device, Input, LinkState, Now};
 use wasmote_sim::event::StopReason;
+use wasmote_sim::faults::broker::Failure;
+use wasmote_sim::faults::{Fault, FaultId};
 use wasmote_sim::message::Message;
+use wasmote_sim::rng::Seed;
 use wasmote_sim::time::Time;
 use wasmote_sim::virtual_time::VirtualTime;
 use wasmote_sim::virtual_time::observer::DeviceIndex;
@@ -59,6 +63,16 @@ impl World for VirtualTime<Eyes> {
 
     fn set_faults(&mut self, faults: Vec<(usize, Faults)>) -> Done {
         faults.into_iter().for_each(|(device, faults)| self.put(index(device), Input::SetFaults(faults)));
+        Ok(())
+    }
+
+    fn set_broker_faults(&mut self, faults: &[Arc<Fault>], seed: Seed) -> Done {
+        Self::set_broker_faults(self, faults, seed);
+        Ok(())
+    }
+
+    fn fail_broker(&mut self, fault: FaultId, failure: Failure, lasting: Duration) -> Done {
+        Self::fail_broker(self, fault, failure, lasting);
         Ok(())
     }
 

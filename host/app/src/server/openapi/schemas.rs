@@ -239,6 +239,7 @@ fn fault() -> Value {
             "description": "The name of a fault model, or a file that the run began with; no other is opened",
         },
         "config": {"type": "object", "description": "What the fault model is configured with"},
+        "persistent": {"type": "boolean"},
     });
     let span = json!({"type": ["string", "number"], "description": "\"500ms\", \"1m 30s\", or seconds"});
     let share = json!({"type": "number", "minimum": 0, "maximum": 1});

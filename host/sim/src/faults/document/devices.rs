@@ -1,10 +1,11 @@
-//! The device plane, from what is written.
+//! The device plane and the broker, from what is written.
 
 use std::time::Duration;
 
 use super::FaultEntry;
 use super::checks::{Problem, amount, positive, within};
 use crate::faults::battery::Battery;
+use crate::faults::broker::{BrokerFault, Failure};
 use crate::faults::clock::Clock;
 use crate::faults::outage::{Rounds, Trials};
 use crate::faults::span::Span;
@@ -23,6 +24,15 @@ impl FaultEntry {
             lasting: self.required_period("for", self.lasting)?,
             together: self.together.unwrap_or(false),
         })
+    }
+
+    /// The broker is nobody's in particular.
+    pub(super) fn broker_fault(&self, failure: Failure) -> Result<BrokerFault, Problem> {
+        let aims = [("group", self.group.is_some()), ("device", self.device.is_some())];
+        if let Some((field, _)) = aims.into_iter().find(|(_, given)| *given) {
+            return Err((field, "the broker serves all devices; leave it out".to_owned()));
+        }
+        Ok(BrokerFault { failure, trials: Trials { together: true, ..self.trials()? } })
     }
 
     pub(super) fn rounds(&self) -> Result<Rounds, Problem> {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::checks::Problem;
 use super::kind::{DelayKind, Kind};
 use crate::device_id::is_name;
+use crate::faults::broker::Failure;
 use crate::faults::component::{Config, Library};
 use crate::faults::span::{Shift, Span};
 use crate::faults::target::{Pattern, Target};
@@ -135,6 +136,8 @@ entry! {
     event_joules: f64,
     /// How long a device with an empty battery is off until it comes back with a full one.
     recharge: Span,
+    /// Whether a broker that restarts still has what it had; by default it has not.
+    persistent: bool,
 }
 
 impl FaultEntry {
@@ -168,6 +171,11 @@ impl FaultEntry {
             Kind::Disconnect => Model::Disconnect(self.trials()?),
             Kind::Clock => Model::Clock(self.clock()?),
             Kind::Battery => Model::Battery(self.battery()?),
+            Kind::BrokerPause => Model::Broker(self.broker_fault(Failure::Pause)?),
+            Kind::BrokerRestart => {
+                let persistent = self.persistent.unwrap_or(false);
+                Model::Broker(self.broker_fault(Failure::Restart { persistent })?)
+            }
         })
     }
 

@@ -43,11 +43,17 @@ pub enum Kind {
     Clock,
     /// The device lives on a battery.
     Battery,
+    /// The broker stands still.
+    #[serde(alias = "broker-pause")]
+    BrokerPause,
+    /// The broker is not there for a while.
+    #[serde(alias = "broker-restart")]
+    BrokerRestart,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Delay,
         Self::Loss,
         Self::Duplicate,
@@ -66,6 +72,8 @@ impl Kind {
         Self::Disconnect,
         Self::Clock,
         Self::Battery,
+        Self::BrokerPause,
+        Self::BrokerRestart,
     ];
 
     /// The kind as it is written.
@@ -89,6 +97,8 @@ impl Kind {
             Self::Disconnect => "disconnect",
             Self::Clock => "clock",
             Self::Battery => "battery",
+            Self::BrokerPause => "broker_pause",
+            Self::BrokerRestart => "broker_restart",
         }
     }
 
@@ -111,6 +121,8 @@ impl Kind {
             Self::HalfOpen => &["direction", "every", "probability", "together"],
             Self::Silence | Self::Hang | Self::Disconnect => &["every", "probability", "for", "together"],
             Self::Crash => &["every", "probability", "for", "together", "times", "uptime"],
+            Self::BrokerPause => &["every", "probability", "for"],
+            Self::BrokerRestart => &["every", "probability", "for", "persistent"],
             Self::Clock => &["offset", "offset_spread", "drift_ppm", "drift_spread_ppm"],
             Self::Battery => &[
                 "capacity_joules",

@@ -94,6 +94,24 @@ fn what_cannot_be_is_refused() {
             "uptime: there is no second crash",
         ),
         (FaultEntry { together: Some(true), ..entry(Kind::Partition) }, "together: a fault of kind"),
+        (entry(Kind::Throttle), "bytes_per_second: a fault of kind `throttle` needs it"),
+        (
+            FaultEntry { bytes_per_second: Some(0), ..entry(Kind::Throttle) },
+            "bytes_per_second: nothing would",
+        ),
+        (
+            FaultEntry { bytes_per_second: Some(1), together: Some(true), ..entry(Kind::Throttle) },
+            "together: it holds all the time",
+        ),
+        (
+            FaultEntry { bytes_per_second: Some(1), every: millis(90), ..entry(Kind::Throttle) },
+            "probability: a fault of kind `throttle` needs it",
+        ),
+        (FaultEntry { lasting: millis(90), ..entry(Kind::Reset) }, "for: a fault of kind `reset` does not"),
+        (entry(Kind::HalfOpen), "every: a fault of kind `half_open` needs it"),
+        (FaultEntry { every: millis(90), ..entry(Kind::Stall) }, "probability: a fault of kind `stall`"),
+        (FaultEntry { group: Some("a".into()), ..entry(Kind::BrokerPause) }, "group: the broker serves all"),
+        (FaultEntry { persistent: Some(true), ..entry(Kind::BrokerPause) }, "persistent: a fault of kind"),
     ] {
         let problem = problem(entry);
         assert!(problem.starts_with(&format!("fault[0].{field}")), "{problem}");

@@ -3,6 +3,7 @@
 use super::Digest;
 use super::mix::Mix;
 use crate::faults::battery::Battery;
+use crate::faults::broker::{BrokerFault, Failure};
 use crate::faults::byte_stream::{HalfOpen, Pace, Stall, Throttle};
 use crate::faults::clock::Clock;
 use crate::faults::component::Component;
@@ -70,6 +71,16 @@ impl Mix for Model {
             Self::Crash(trials, rounds) => into.put(0, &[trials, rounds]),
             Self::Clock(clock) => clock.mix(into),
             Self::Battery(battery) => battery.mix(into),
+            Self::Broker(BrokerFault { failure, trials }) => into.put(0, &[failure, trials]),
+        }
+    }
+}
+
+impl Mix for Failure {
+    fn mix(&self, into: &mut Digest) {
+        match self {
+            Self::Pause => into.word(1),
+            Self::Restart { persistent } => into.put(2, &[persistent]),
         }
     }
 }

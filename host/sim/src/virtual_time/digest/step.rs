@@ -2,6 +2,7 @@
 
 use super::Digest;
 use super::mix::Mix;
+use crate::faults::broker::Turn;
 use crate::virtual_time::observer::{DeviceIndex, LinkId, Step};
 
 impl Digest {
@@ -29,6 +30,7 @@ impl Digest {
                 self.word(*ticket);
                 response.mix(self);
             }
+            Step::BrokerFault(Turn { fault, failure, until }) => self.put(8, &[fault, failure, until]),
             Step::HostPublish(message) => {
                 self.word(7);
                 message.mix(self);
