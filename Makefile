@@ -5,10 +5,11 @@
 #   make determinism  other builds tell the same history, and tests notice builds that were broken on purpose
 #   make bench        measure, and write docs/benchmarks.md   (QUICK=1 for a short run that writes nothing there)
 #   make behaviours   build the Wasm behaviours alone, into behaviours/built
+#   make configmaps   write them as ConfigMaps for Kubernetes, into behaviours/built/configmaps.yaml
 #   make lint         formatting and clippy, warnings denied
 #   make clean        remove what was built
 
-.PHONY: run test determinism bench bench-virtual behaviours test-tools lint clean help
+.PHONY: run test determinism bench bench-virtual behaviours configmaps test-tools lint clean help
 
 CARGO ?= cargo
 ARGS ?=
@@ -39,19 +40,27 @@ bench-virtual: behaviours
 behaviours:
 	sh behaviours/build.sh
 
+# For: kubectl apply --server-side -f behaviours/built/configmaps.yaml
+configmaps: behaviours
+	$(CARGO) build --release --locked --package wasmote
+	$(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)/release/wasmote manifests --only behaviours \
+	  $(foreach behaviour,$(wildcard behaviours/built/*.wasm),--behaviour $(behaviour)) > behaviours/built/configmaps.yaml.part
+	mv behaviours/built/configmaps.yaml.part behaviours/built/configmaps.yaml
+
 # The tests check this project with a broker and clients that are not its own.
 test-tools:
 	@if command -v mosquitto_sub >/dev/null && command -v curl >/dev/null \
+	  && command -v python3 >/dev/null && command -v openssl >/dev/null \
 	  && PATH="$$PATH:/usr/sbin" command -v mosquitto >/dev/null; then \
 	  exit 0; \
 	elif command -v apt-get >/dev/null; then \
-	  echo "Installing Mosquitto, its clients and curl: the tests check this project with them."; \
+	  echo "Installing Mosquitto, its clients, curl, openssl and Python: the tests check this project with them."; \
 	  if [ "$$(id -u)" -eq 0 ]; then as_root=; else as_root=sudo; fi; \
 	  $$as_root apt-get update -qq && \
 	  $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-	    mosquitto mosquitto-clients curl; \
+	    mosquitto mosquitto-clients curl openssl python3-minimal; \
 	else \
-	  echo "The tests need Mosquitto, its clients and curl: install mosquitto, mosquitto-clients and curl." >&2; \
+	  echo "The tests need mosquitto, mosquitto-clients, curl, openssl and python3: install these." >&2; \
 	  exit 1; \
 	fi
 
@@ -66,4 +75,4 @@ clean:
 	rm -rf behaviours/target behaviours/built
 
 help:
-	@sed -n '3,9s/^# *//p' Makefile
+	@sed -n '3,10s/^# *//p' Makefile

@@ -3,6 +3,8 @@
 pub mod behaviours;
 mod environment;
 pub mod experiment;
+pub mod fleet;
+pub mod manifests;
 pub mod output;
 pub mod run;
 pub mod style;
@@ -30,6 +32,7 @@ Examples:
   wasmote run ./my.wasm --broker mqtt://host    your behaviour on your broker
   wasmote behaviours list                       what is built in
   wasmote experiment run ten-nodes              20 minutes in a second, the same every time
+  wasmote manifests --replicas 50               the same fleet, for Kubernetes
   curl http://127.0.0.1:5000/status             ask a running fleet";
 
 const RUN_EXAMPLES: &str = "\
@@ -72,6 +75,12 @@ enum Verb {
     /// Run plans in virtual time, repeatably
     #[command(subcommand)]
     Experiment(experiment::Verb),
+    /// Show the devices of many pods or processes as one fleet
+    #[command(before_help = fleet::EXAMPLES, after_help = fleet::NOTES, help_template = TEMPLATE)]
+    Fleet(fleet::Args),
+    /// Write a fleet as manifests for Kubernetes
+    #[command(before_help = manifests::EXAMPLES, after_help = manifests::NOTES, help_template = TEMPLATE)]
+    Manifests(Box<manifests::Args>),
 }
 
 /// Everything the program does.
@@ -87,6 +96,8 @@ pub fn main() -> ExitCode {
         Some(Verb::Run(args)) => run::run(*args),
         Some(Verb::Behaviours(verb)) => behaviours::run(verb),
         Some(Verb::Experiment(verb)) => experiment::run(verb),
+        Some(Verb::Fleet(args)) => fleet::run(&args),
+        Some(Verb::Manifests(args)) => manifests::run(&args),
     };
     let exit = outcome.unwrap_or_else(|failure| failure.report());
     logging::finish();

@@ -22,6 +22,7 @@ pub mod accounts;
 mod bits;
 mod blame;
 pub mod cells;
+pub mod cluster;
 pub mod company;
 pub mod document;
 pub mod execute;
@@ -86,6 +87,9 @@ pub enum ExperimentError {
     /// Devices that make no sense.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A cluster that cannot be used, or cannot do this.
+    #[error(transparent)]
+    Cluster(#[from] cluster::ClusterError),
     /// Behaviours that cannot be used.
     #[error(transparent)]
     Plan(#[from] PlanError),
@@ -121,6 +125,10 @@ impl ExperimentError {
 
     /// Whether the user asked for something that makes no sense, and nothing was run yet.
     pub fn is_usage(&self) -> bool {
-        !matches!(self, Self::Unwritable { .. })
+        match self {
+            Self::Unwritable { .. } => false,
+            Self::Cluster(problem) => problem.is_usage(),
+            _ => true,
+        }
     }
 }

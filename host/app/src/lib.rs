@@ -13,6 +13,8 @@
 //!   [`watch`]: from a file that changes.
 //! * [`observer`]: what devices do, as log lines ([`logging`]) and as events.
 //! * [`server`]: the HTTP API, one resource a file; [`exposition`]: metrics as JSON and as text.
+//! * [`manifests`]: the same fleet as objects for Kubernetes. [`gather`]: the fleets of many processes as one, with
+//!   the help of [`kubectl`].
 //! * [`report`]: a results folder as a page with plots, and folders side by side.
 //!
 //! [`nearest`] guesses what somebody meant who misspelt a name; [`exit`] has the exit codes.
@@ -31,7 +33,10 @@ pub mod experiment;
 pub mod exposition;
 pub mod fault_models;
 pub mod fault_set;
+pub mod gather;
+pub mod kubectl;
 pub mod logging;
+pub mod manifests;
 pub mod nearest;
 pub mod observer;
 pub mod plan;

@@ -159,6 +159,10 @@ fn stopped_before_it_began(settings: &Settings) -> Exit {
 
 /// Faults that are for nobody.
 fn target_warnings(settings: &Settings, plan: &Plan) -> Vec<String> {
+    // What is not here may be in another process.
+    if !settings.share.is_whole() {
+        return Vec::new();
+    }
     let all = || plan.devices.iter().map(|device| &*device.identity);
     let own = |name: &str| {
         settings.groups.iter().find(|group| group.name == name).and_then(|group| group.faults.as_ref())

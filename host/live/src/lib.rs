@@ -10,7 +10,8 @@
 //! * `stamp`: how a message carries its origin and time over the broker.
 //! * [`broker`]: the embedded broker, so that nothing needs to be installed.
 //! * [`punctuality`]: whether this host keeps up with its devices.
-//! * `outbound`: HTTP requests of devices; `clock`: the one place that reads the time.
+//! * [`http`]: the HTTP client. `outbound`: HTTP requests of devices; `clock`: the one place that reads the
+//!   time.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -20,6 +21,7 @@ mod client;
 mod clock;
 mod connection;
 pub mod fleet;
+pub mod http;
 mod outbound;
 pub mod punctuality;
 mod shard;

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Method, redirect};
+use reqwest::{Client, Method};
 use wasmote_sim::http::{HttpFailure, HttpRequest, HttpResponse};
 
-use crate::tls;
+use crate::http::{self, chain};
 
 /// The fleet's HTTP client, made when the first request is.
 #[derive(Clone, Debug, Default)]
@@ -22,27 +22,13 @@ impl Outbound {
         timeout: Duration,
         largest: u32,
     ) -> Result<HttpResponse, HttpFailure> {
-        let client = self.0.get_or_init(client).as_ref();
+        let client = self.0.get_or_init(http::client).as_ref();
         let client = client.map_err(|error| HttpFailure::Unreachable(error.clone()))?;
         match tokio::time::timeout(timeout, exchange(client, request, largest)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(HttpFailure::TimedOut),
         }
     }
-}
-
-/// No redirects: they would lead past the list of hosts that a device may reach.
-fn client() -> Result<Client, String> {
-    let mut builder = Client::builder().redirect(redirect::Policy::none()).no_proxy();
-    match tls::client_config(None) {
-        Ok(config) => builder = builder.tls_backend_preconfigured((*config).clone()),
-        // Without a store only `http` can work, and `https` will say that nobody is trusted.
-        Err(error) => {
-            tracing::warn!("outbound HTTPS is not possible: {error}");
-            builder = builder.tls_backend_preconfigured(tls::trusting_nobody().map_err(|e| e.to_string())?);
-        }
-    }
-    builder.build().map_err(|error| chain(&error))
 }
 
 async fn exchange(client: &Client, request: HttpRequest, largest: u32) -> Result<HttpResponse, HttpFailure> {
@@ -77,15 +63,4 @@ fn headers(given: &[(String, String)]) -> Result<HeaderMap, HttpFailure> {
         headers.append(name, value);
     }
     Ok(headers)
-}
-
-/// The library's own words leave out what is behind them.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut behind = error.source();
-    while let Some(cause) = behind {
-        text = format!("{text}: {cause}");
-        behind = cause.source();
-    }
-    text
 }

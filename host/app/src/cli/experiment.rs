@@ -19,7 +19,8 @@ Examples:
   wasmote experiment run ten-nodes
   wasmote experiment run my-plan.toml --seeds 10 --out results
   wasmote experiment run fifty-nodes --set faults.loss.probability=0.3 --set duration=5m
-  wasmote experiment run ten-nodes --json --junit junit.xml";
+  wasmote experiment run ten-nodes --json --junit junit.xml
+  wasmote experiment run on-kubernetes --on kubernetes --image me/wasmote:0.1";
 
 const RUN_NOTES: &str = "\
 PLAN is a file, a plan in ./experiments, or one that ships: see `wasmote experiment list`.

@@ -61,6 +61,11 @@ pub struct RunArgs {
         hide_env_values = true)]
     pub device_id: Option<DeviceId>,
 
+    /// What to call the group of devices, and so the devices [default: the behaviour's name]
+    #[arg(long, env = "WASMOTE_GROUP", value_name = "NAME", help_heading = "Fleet", value_parser = device_id,
+        hide_env_values = true)]
+    pub group: Option<DeviceId>,
+
     /// First levels of every topic [default: wasmote]
     #[arg(
         long,

@@ -116,7 +116,7 @@ pub struct FileConfig {
 }
 
 /// A group of devices with one behaviour.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GroupEntry {
     /// What stands before the number in the devices' names; the behaviour's name by default.

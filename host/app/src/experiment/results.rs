@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 use wasmote_engine::{Inspection, Role};
 
 use super::ExperimentError;
+use super::cluster::ClusterCard;
 use super::plan::{Experiment, RunNumber, words_of};
 use super::sweep::PointValues;
 use crate::source::Source;
@@ -49,6 +50,9 @@ pub struct Manifest {
     pub started_utc: String,
     /// When it ended.
     pub finished_utc: Option<String>,
+    /// The cluster that it ran on, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<ClusterCard>,
     /// The runs, those that are over with their digest.
     pub runs: Vec<RunCard>,
 }
@@ -148,6 +152,7 @@ impl Results {
             },
             started_utc: stamp,
             finished_utc: None,
+            cluster: None,
             runs: runs.iter().map(|run| run_card(experiment, run, runs.len())).collect(),
         };
         let results = Self { folder, manifest };

@@ -17,12 +17,13 @@ use crate::source::Source;
 pub const FOLDER: &str = "experiments";
 
 /// The plans inside the program.
-pub const SHIPPED: [(&str, &str); 7] = [
+pub const SHIPPED: [(&str, &str); 8] = [
     ("ten-nodes", include_str!("../../../../experiments/ten-nodes.toml")),
     ("fifty-nodes", include_str!("../../../../experiments/fifty-nodes.toml")),
     ("loss-by-fleet-size", include_str!("../../../../experiments/loss-by-fleet-size.toml")),
     ("routing-under-churn", include_str!("../../../../experiments/routing-under-churn.toml")),
     ("sensors-through-aggregator", include_str!("../../../../experiments/sensors-through-aggregator.toml")),
+    ("on-kubernetes", include_str!("../../../../experiments/on-kubernetes.toml")),
     ("reconnect-storm", include_str!("../../../../experiments/reconnect-storm.toml")),
     ("rain-fade", include_str!("../../../../experiments/rain-fade.toml")),
 ];

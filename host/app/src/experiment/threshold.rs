@@ -22,6 +22,48 @@ pub struct Threshold {
     bound: f64,
 }
 
+/// What thresholds judge.
+pub trait Measured {
+    /// Published by behaviours.
+    fn generated(&self) -> u64;
+
+    /// Handed to the MQTT connection.
+    fn sent(&self) -> u64;
+
+    /// How long messages were under way on average, in seconds.
+    fn mean_latency(&self) -> Option<f64>;
+
+    /// The time, in seconds, that this share of them does not exceed.
+    fn latency_quantile(&self, share: f64) -> Option<f64>;
+
+    /// All of it, where every single message was followed.
+    fn figures(&self) -> Option<&Figures> {
+        None
+    }
+}
+
+impl Measured for Figures {
+    fn generated(&self) -> u64 {
+        self.generated
+    }
+
+    fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    fn mean_latency(&self) -> Option<f64> {
+        self.latencies.mean()
+    }
+
+    fn latency_quantile(&self, share: f64) -> Option<f64> {
+        self.latencies.quantile(share)
+    }
+
+    fn figures(&self) -> Option<&Figures> {
+        Some(self)
+    }
+}
+
 /// What part of a run a threshold looks at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
@@ -65,18 +107,26 @@ const STATISTICS: [&str; 6] = ["mean", "p50", "p90", "p95", "p99", "max"];
 
 impl Threshold {
     /// What was found; `None` where nothing was measured, which misses every threshold.
-    pub fn value(&self, figures: &Figures) -> Option<f64> {
+    pub fn value(&self, measured: &impl Measured) -> Option<f64> {
         let count = |count: u64| Some(count as f64);
         match self.metric {
-            Metric::DeliveryRatio => figures.delivery_ratio(),
-            Metric::Generated => count(figures.generated),
-            Metric::Sent => count(figures.sent),
-            Metric::Expected => count(figures.expected),
-            Metric::Delivered => count(figures.delivered),
-            Metric::Latency(Statistic::Mean) => figures.latencies.mean(),
-            Metric::Latency(Statistic::Max) => figures.latencies.max(),
-            Metric::Latency(Statistic::Quantile(quantile)) => figures.latencies.quantile(quantile),
+            Metric::DeliveryRatio => measured.figures().and_then(Figures::delivery_ratio),
+            Metric::Generated => count(measured.generated()),
+            Metric::Sent => count(measured.sent()),
+            Metric::Expected => measured.figures().and_then(|figures| count(figures.expected)),
+            Metric::Delivered => measured.figures().and_then(|figures| count(figures.delivered)),
+            Metric::Latency(Statistic::Mean) => measured.mean_latency(),
+            Metric::Latency(Statistic::Max) => measured.figures().and_then(|figures| figures.latencies.max()),
+            Metric::Latency(Statistic::Quantile(quantile)) => measured.latency_quantile(quantile),
         }
+    }
+
+    /// Whether it can only be judged where every single message was followed.
+    pub fn is_of_deliveries(&self) -> bool {
+        matches!(
+            self.metric,
+            Metric::DeliveryRatio | Metric::Expected | Metric::Delivered | Metric::Latency(Statistic::Max)
+        )
     }
 
     /// Whether it holds.

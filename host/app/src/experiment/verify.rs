@@ -58,6 +58,10 @@ impl Recorded {
             let problem = format!("{} is a format of another version; this one reads 1", manifest.format);
             return Err(ExperimentError::invalid(format!("{shown}: format"), problem));
         }
+        if manifest.cluster.is_some() {
+            let problem = "it ran on a cluster, in real time, which no second run repeats to the byte";
+            return Err(ExperimentError::invalid(shown, problem));
+        }
         let source = PlanSource::read(&folder.join(PLAN))?;
         let experiment = Experiment::new(source, &Changes::default(), engine)?;
         if experiment.runs().len() != manifest.runs.len() {

@@ -8,6 +8,7 @@ use wasmote_sim::ledger::FaultCounts;
 use wasmote_sim::measures::Measure;
 
 use super::{FleetCounts, Snapshot};
+use crate::gather::buckets::Buckets;
 use wasmote_live::punctuality::Punctuality;
 
 /// The figures of a device or of a fleet.
@@ -17,6 +18,7 @@ pub struct Metrics {
     received: u64,
     avg_latency: Option<f64>,
     latency_samples: Vec<f64>,
+    latency: Buckets,
     generated: u64,
     /// Came back from a connection that was full, or broke before an acknowledgement.
     returned: u64,
@@ -112,9 +114,20 @@ impl Schedule {
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Value {
-    Counter { sum: f64, devices: u64 },
-    Gauge { sum: f64, devices: u64 },
-    Histogram { count: u64, sum: f64, mean: Option<f64>, devices: u64 },
+    Counter {
+        sum: f64,
+        devices: u64,
+    },
+    Gauge {
+        sum: f64,
+        devices: u64,
+    },
+    Histogram {
+        #[serde(flatten)]
+        distribution: Buckets,
+        mean: Option<f64>,
+        devices: u64,
+    },
 }
 
 impl Metrics {
@@ -127,6 +140,7 @@ impl Metrics {
             received: ledger.received,
             avg_latency: snapshot.latency.mean(),
             latency_samples: snapshot.latency_samples.iter().map(|sample| sample.as_secs_f64()).collect(),
+            latency: Buckets::from(&snapshot.latency),
             generated: ledger.generated,
             returned: ledger.returned,
             arrived: ledger.arrived,
@@ -203,7 +217,7 @@ fn by_behaviour(snapshot: &Snapshot) -> BTreeMap<String, BTreeMap<String, Value>
             Measure::Counter(sum) => Value::Counter { sum: *sum, devices },
             Measure::Gauge(sum) => Value::Gauge { sum: *sum, devices },
             Measure::Histogram(it) => {
-                Value::Histogram { count: it.count(), sum: it.sum(), mean: it.mean(), devices }
+                Value::Histogram { distribution: Buckets::from(&**it), mean: it.mean(), devices }
             }
         };
         all.entry(behaviour.clone()).or_default().insert(name.clone(), value);
@@ -223,7 +237,8 @@ mod tests {
         snapshot.latency.observe(0.12);
         snapshot.ledger.sent = 42;
         let text = serde_json::to_string(&Metrics::new(&snapshot)).unwrap();
-        let start = r#"{"sent":42,"received":0,"avg_latency":0.12,"latency_samples":[0.12],"generated":0"#;
+        let start =
+            r#"{"sent":42,"received":0,"avg_latency":0.12,"latency_samples":[0.12],"latency":{"count":1"#;
         assert!(text.starts_with(start), "{text}");
     }
 

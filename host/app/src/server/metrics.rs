@@ -33,7 +33,11 @@ async fn metrics(
     Params(scope): Params<Scope>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let snapshot = match scope.device(&api)? {
+    let accepted: Vec<_> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    let form = negotiate(&accepted.join(","));
+    // The old simulator's JSON is of its only device. Prometheus adds fleets up, and one device is one, too.
+    let device = if form == Form::Json || scope.named().is_some() { scope.device(&api)? } else { None };
+    let snapshot = match device {
         Some(id) => Snapshot::of_device(api.fleet.status(&id).await?, api.uptime()),
         None => {
             let updates = api.versions.all().into_iter();
@@ -41,8 +45,6 @@ async fn metrics(
             Snapshot { updates, ..Snapshot::of_fleet(api.fleet.totals().await?, api.uptime()) }
         }
     };
-    let accepted: Vec<_> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
-    let form = negotiate(&accepted.join(","));
     let body = match form {
         Form::Json => Json(json::Metrics::new(&snapshot)).into_response(),
         _ => openmetrics::write(&snapshot, form).into_response(),

@@ -1,10 +1,12 @@
 //! `wasmote experiment run PLAN`
 
 mod junit;
+mod kubernetes;
 mod told;
 
 use std::path::PathBuf;
 
+use anyhow::anyhow;
 use clap::Args as ClapArgs;
 use serde_json::json;
 use wasmote_engine::Engine;
@@ -46,6 +48,8 @@ pub struct Args {
     /// File for the verdicts as JUnit, for CI
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
+    #[command(flatten)]
+    cluster: kubernetes::ClusterArgs,
 }
 
 impl Args {
@@ -69,6 +73,13 @@ fn quoted(word: &str) -> String {
 
 /// Do it.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
+    if let Some(flag) = args.cluster.stray() {
+        let problem = anyhow!("{flag} is for runs on a cluster; add `--on kubernetes`, or leave it out");
+        return Err(Failure::usage(problem));
+    }
+    if args.cluster.on.is_some() {
+        return kubernetes::run(args);
+    }
     let changes = Changes::parse(&args.set, args.seeds).map_err(failure)?;
     let source = PlanSource::find(&args.plan).map_err(failure)?;
     let engine = Engine::new().map_err(Failure::failed)?;

@@ -26,6 +26,7 @@ pub(super) fn resolve(args: &RunArgs, layer: &Layer<'_>) -> Result<Vec<Group>, C
     }
     let clash = [
         ("BEHAVIOUR", args.behaviour.is_some()),
+        ("--group", args.group.is_some()),
         ("--devices", args.devices.is_some()),
         ("behaviour", file.behaviour.is_some()),
         ("devices", file.devices.is_some()),
@@ -73,7 +74,7 @@ fn only_group(args: &RunArgs, layer: &Layer<'_>) -> Result<Group, ConfigError> {
     let Count(count) = args.devices.or(file.devices).unwrap_or(DEVICES);
     let behaviour = find(name, &place, folder)?;
     Ok(Group {
-        name: behaviour.name(),
+        name: args.group.as_ref().map_or_else(|| behaviour.name(), ToString::to_string),
         behaviour,
         count,
         config: merged(&file.config, &Map::new(), &args.device_config, "--device-config")?,

@@ -183,12 +183,20 @@ fn device_page() -> Value {
     object(json!({"total": count(), "offset": count(), "limit": count(), "devices": list(row)}))
 }
 
+fn distribution() -> Value {
+    let bucket = object(json!({"le": seconds("The largest value in it"), "count": count()}));
+    let buckets =
+        json!({"type": "array", "items": bucket, "description": "How many are at or below each bound"});
+    object(json!({"count": count(), "sum": seconds("All together"), "buckets": buckets}))
+}
+
 fn metrics() -> Value {
     object(json!({
         "sent": count(),
         "received": count(),
         "avg_latency": maybe("number", "Seconds; null before anything was received"),
         "latency_samples": list(seconds("The last ten, oldest first")),
+        "latency": distribution(),
         "generated": count(),
         "returned": count(),
         "arrived": count(),

@@ -1,0 +1,206 @@
+//! `wasmote experiment run PLAN --on kubernetes`
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use anyhow::anyhow;
+use clap::Args as ClapArgs;
+use serde_json::json;
+use wasmote_engine::Engine;
+
+use super::{Args, failure, quoted};
+use crate::cli::output::{to_stderr, to_stdout};
+use crate::cli::{Failure, style};
+use crate::config::values::{Count, Length};
+use crate::exit::Exit;
+use crate::experiment::ExperimentError;
+use crate::experiment::cluster::figures::ClusterSummary;
+use crate::experiment::cluster::{self, Options};
+use crate::experiment::plan::{Changes, Experiment, words_of};
+use crate::experiment::progress::Totals;
+use crate::experiment::results::Results;
+use crate::experiment::source::PlanSource;
+use crate::kubectl::{Cluster, Kubectl};
+use crate::manifests::name::{Image, Quantity};
+use crate::report;
+use crate::run::signals::Signals;
+
+/// Where runs happen, if not here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Place {
+    /// The cluster of kubectl's context; in real time.
+    Kubernetes,
+}
+
+/// What a cluster needs to know beside the plan.
+#[derive(ClapArgs, Clone, Debug)]
+pub struct ClusterArgs {
+    /// Run on a cluster instead of here
+    #[arg(long, value_name = "PLACE", help_heading = "Kubernetes")]
+    pub on: Option<Place>,
+    #[command(flatten)]
+    cluster: Cluster,
+    /// Image of this program [default: wasmote:latest]
+    #[arg(long, value_name = "IMAGE", help_heading = "Kubernetes")]
+    image: Option<Image>,
+    /// Devices in each pod [default: 1]
+    #[arg(long, value_name = "N", help_heading = "Kubernetes")]
+    devices_per_pod: Option<Count>,
+    /// Most memory of a pod [default: 64Mi]
+    #[arg(long, value_name = "AMOUNT", help_heading = "Kubernetes")]
+    memory: Option<Quantity>,
+    /// Most processor time of a pod [default: 100m]
+    #[arg(long, value_name = "AMOUNT", help_heading = "Kubernetes")]
+    cpu: Option<Quantity>,
+    /// How long pods may take to become ready [default: 5m]
+    #[arg(long, value_name = "TIME", help_heading = "Kubernetes")]
+    ready_timeout: Option<Length>,
+}
+
+impl ClusterArgs {
+    /// A flag that means nothing without a cluster.
+    pub fn stray(&self) -> Option<&'static str> {
+        let given = [
+            ("--context", self.cluster.context.is_some()),
+            ("--namespace", self.cluster.namespace.is_some()),
+            ("--image", self.image.is_some()),
+            ("--devices-per-pod", self.devices_per_pod.is_some()),
+            ("--memory", self.memory.is_some()),
+            ("--cpu", self.cpu.is_some()),
+            ("--ready-timeout", self.ready_timeout.is_some()),
+        ];
+        given.into_iter().find(|(_, given)| *given).map(|(flag, _)| flag).filter(|_| self.on.is_none())
+    }
+
+    fn options(&self) -> Result<Options, Failure> {
+        const PATIENCE: Duration = Duration::from_secs(300);
+        fn usual<T: FromStr<Err = String> + Clone>(given: &Option<T>, text: &str) -> Result<T, Failure> {
+            given.clone().map_or_else(|| text.parse().map_err(|it: String| Failure::usage(anyhow!(it))), Ok)
+        }
+        Ok(Options {
+            kubectl: Kubectl::new(self.cluster.clone()),
+            namespace: self.cluster.namespace.clone(),
+            context: self.cluster.context.clone(),
+            image: usual(&self.image, "wasmote:latest")?,
+            devices_per_pod: self.devices_per_pod.unwrap_or(Count(1)),
+            memory: usual(&self.memory, "64Mi")?,
+            cpu: usual(&self.cpu, "100m")?,
+            patience: self.ready_timeout.map_or(PATIENCE, |Length(length)| length),
+        })
+    }
+
+    /// The same again, as words.
+    fn words(&self) -> Vec<String> {
+        let given = [
+            ("--context", self.cluster.context.clone()),
+            ("--namespace", self.cluster.namespace.as_ref().map(ToString::to_string)),
+            ("--image", self.image.as_ref().map(|image| image.as_str().to_owned())),
+            ("--devices-per-pod", self.devices_per_pod.map(|Count(count)| count.to_string())),
+            ("--memory", self.memory.as_ref().map(|amount| amount.as_str().to_owned())),
+            ("--cpu", self.cpu.as_ref().map(|amount| amount.as_str().to_owned())),
+        ];
+        let words = given.into_iter().filter_map(|(flag, value)| Some(format!("{flag} {}", quoted(&value?))));
+        ["--on kubernetes".to_owned()].into_iter().chain(words).collect()
+    }
+}
+
+/// Do it.
+pub fn run(args: &Args) -> Result<Exit, Failure> {
+    if args.workers.is_some() {
+        let problem =
+            anyhow!("--workers is for runs here; a cluster has one run after the other; leave it out");
+        return Err(Failure::usage(problem));
+    }
+    if args.junit.is_some() {
+        return Err(Failure::usage(anyhow!(
+            "--junit is not written for runs on a cluster yet; leave it out"
+        )));
+    }
+    let totals = Totals { signals: Some(Signals::listen().map_err(Failure::failed)?), ..Totals::default() };
+    let options = args.cluster.options()?;
+    let changes = Changes::parse(&args.set, args.seeds).map_err(failure)?;
+    let source = PlanSource::find(&args.plan).map_err(failure)?;
+    let engine = Engine::new().map_err(Failure::failed)?;
+    let experiment = Experiment::new(source, &changes, &engine).map_err(failure)?;
+    cluster::able::check(&experiment).map_err(|problem| failure(ExperimentError::from(problem)))?;
+    let command = [vec![args.command()], args.cluster.words()].concat().join(" ");
+    let mut results = Results::create(&args.out, &experiment, command).map_err(failure)?;
+    let outcome = cluster::execute(&experiment, &mut results, &options, &totals);
+    let folder = results.folder.display();
+    let summaries = outcome.map_err(|problem| {
+        to_stderr(format_args!("what there is of results is in {folder}"));
+        failure(problem)
+    })?;
+    let page = match summaries.is_empty() {
+        true => None,
+        false => Some(report::html(&results.folder).map_err(Failure::failed)?.page),
+    };
+    match args.json {
+        true => to_stdout(format_args!(
+            "{:#}",
+            json!({
+                "plan": results.manifest.plan.name.as_str(),
+                "folder": folder.to_string(),
+                "complete": results.manifest.complete,
+                "report": page.map(|page| page.display().to_string()),
+                "missing": missing(&results),
+                "runs": summaries,
+            })
+        )),
+        false => {
+            summaries.iter().for_each(tell);
+            to_stdout(format_args!("results  {folder}"));
+            page.iter().for_each(|page| to_stdout(format_args!("report   {}", page.display())));
+        }
+    }
+    Ok(verdict(&results, &summaries, totals.is_interrupted()))
+}
+
+fn missing(results: &Results) -> &[String] {
+    results.manifest.cluster.as_ref().map_or(&[], |card| &card.missing)
+}
+
+fn tell(summary: &ClusterSummary) {
+    let seconds = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.3} s"));
+    let latency = &summary.total.latency;
+    let mut name = words_of(&summary.point);
+    name.push(format!("seed={}", summary.seed));
+    to_stdout(format_args!(
+        "  {}: {} devices, {:.0} s, sent {}, received {}, dropped {}, latency mean {} p50 {} p95 {}{}",
+        name.join(" "),
+        summary.devices,
+        summary.duration_s,
+        summary.total.sent,
+        summary.total.received,
+        summary.total.dropped_in_all(),
+        seconds(latency.mean()),
+        seconds(latency.quantile(0.5)),
+        seconds(latency.quantile(0.95)),
+        if summary.ledger_closes { "" } else { ", THE LEDGER DOES NOT CLOSE" },
+    ));
+    let (green, red) = (style::GOOD.on(&std::io::stdout()), style::ERROR.on(&std::io::stdout()));
+    for verdict in &summary.thresholds {
+        let found =
+            verdict.value.as_f64().map_or("nothing measured".to_owned(), |value| format!("{value:.4}"));
+        match verdict.ok {
+            true => to_stdout(format_args!("  {green}✓{green:#} {}  ({found})", verdict.text)),
+            false => to_stdout(format_args!("  {red}✗{red:#} {}  ({found})", verdict.text)),
+        }
+    }
+}
+
+/// A partial collection says so, and is no success.
+fn verdict(results: &Results, summaries: &[ClusterSummary], interrupted: bool) -> Exit {
+    let yellow = style::WARNING.on(&std::io::stderr());
+    let missing = missing(results);
+    if !missing.is_empty() {
+        to_stderr(format_args!("{yellow}warning:{yellow:#} the collection is partial; missing:"));
+        missing.iter().for_each(|what| to_stderr(format_args!("  {what}")));
+    }
+    match () {
+        () if interrupted => Exit::Interrupted,
+        () if !missing.is_empty() || summaries.iter().any(|summary| !summary.ledger_closes) => Exit::Failed,
+        () if summaries.iter().all(ClusterSummary::holds) => Exit::Done,
+        () => Exit::ThresholdMissed,
+    }
+}

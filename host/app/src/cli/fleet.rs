@@ -1,0 +1,139 @@
+//! `wasmote fleet`: many processes as one fleet.
+
+use std::io::{IsTerminal, stdout};
+use std::time::Duration;
+
+use anyhow::anyhow;
+use clap::Args as ClapArgs;
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use super::Failure;
+use super::output::{to_stderr, to_stdout};
+use crate::config::values::Length;
+use crate::exit::Exit;
+use crate::gather::ask::{Asked, ask};
+use crate::gather::table::table;
+use crate::gather::target::Target;
+use crate::gather::total::Total;
+use crate::kubectl::proxy::Proxy;
+use crate::kubectl::{Cluster, Kubectl, KubectlError};
+use crate::manifests::workload::APP;
+use crate::run::signals::Signals;
+
+/// Shown before the flags.
+pub const EXAMPLES: &str = "\
+Examples:
+  wasmote fleet                                  the pods of kubectl's context
+  wasmote fleet --namespace lab --watch
+  wasmote fleet http://a:8080 http://b:8080      processes anywhere
+  wasmote fleet --json | jq .total.latency_seconds";
+
+/// Shown after the flags.
+pub const NOTES: &str = "\
+Pods are found and asked through your own kubectl, which needs the right to `get pods` and `get pods/proxy`. \
+Histograms are merged bucket by bucket; quantiles are read from the merged buckets.
+
+Exit codes: 0 all have answered; 1 some have not, which the table shows, or there are none; 2 usage.";
+
+/// Who to ask, and how to show it.
+#[derive(ClapArgs, Clone, Debug)]
+pub struct Args {
+    /// Addresses of `wasmote run --http` [default: the pods that kubectl finds]
+    #[arg(value_name = "URL", value_parser = Target::at)]
+    urls: Vec<Target>,
+    #[command(flatten)]
+    cluster: Cluster,
+    /// Labels of the pods
+    #[arg(short = 'l', long, value_name = "LABELS", default_value_t = format!("app={APP}"), help_heading = "Kubernetes")]
+    selector: String,
+    /// Show it again and again, every 2 s or as told
+    #[arg(short, long, value_name = "TIME", num_args = 0..=1, default_missing_value = "2s", require_equals = true)]
+    watch: Option<Length>,
+    /// Longest time to wait for an answer
+    #[arg(long, value_name = "TIME", default_value = "10s")]
+    timeout: Length,
+    /// Print JSON; with --watch one object a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// Do it.
+pub fn run(args: &Args) -> Result<Exit, Failure> {
+    if !args.urls.is_empty() && (args.cluster.context.is_some() || args.cluster.namespace.is_some()) {
+        let problem = anyhow!("--context and --namespace are for pods; leave them out, or the addresses");
+        return Err(Failure::usage(problem));
+    }
+    let signals = Signals::listen().map_err(Failure::failed)?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
+    runtime.block_on(look(args, signals))
+}
+
+async fn look(args: &Args, mut signals: Signals) -> Result<Exit, Failure> {
+    let client = wasmote_live::http::client().map_err(|problem| Failure::failed(anyhow!(problem)))?;
+    let kubectl = Kubectl::new(args.cluster.clone());
+    // Asked once, so that a mistake is told at once and not in every round.
+    let proxy = args.urls.is_empty().then(|| Proxy::start(&kubectl)).transpose().map_err(Failure::failed)?;
+    loop {
+        let found = targets(args, &kubectl, proxy.as_ref());
+        let asked = tokio::select! {
+            asked = async { Ok::<_, KubectlError>(ask(&client, &found?, args.timeout.0).await) } => asked,
+            () = signals.first() => return Ok(Exit::Interrupted),
+        };
+        let asked = asked.map_err(Failure::failed)?;
+        let total = Total::of(&asked);
+        show(args, &asked, &total);
+        let Some(Length(pause)) = args.watch else { return Ok(verdict(args, &total)) };
+        tokio::select! {
+            () = sleep(pause.max(Duration::from_millis(100))) => {}
+            // That is how watching ends.
+            () = signals.first() => return Ok(Exit::Done),
+        }
+    }
+}
+
+fn targets(args: &Args, kubectl: &Kubectl, proxy: Option<&Proxy>) -> Result<Vec<Target>, KubectlError> {
+    let Some(proxy) = proxy else { return Ok(args.urls.clone()) };
+    let pods = kubectl.pods(&args.selector)?;
+    let target = |pod: &crate::kubectl::pod::Pod| Target {
+        name: pod.name.clone(),
+        url: if pod.running { Ok(proxy.pod(pod)) } else { Err(pod.why.clone()) },
+    };
+    Ok(pods.iter().filter(|pod| !pod.leaving).map(target).collect())
+}
+
+fn show(args: &Args, asked: &[Asked], total: &Total) {
+    if args.json {
+        let whole = json!({"pods": asked.iter().map(pod).collect::<Vec<_>>(), "total": total});
+        match args.watch {
+            Some(_) => to_stdout(whole),
+            None => to_stdout(format_args!("{whole:#}")),
+        }
+        return;
+    }
+    // From the top again, where that is possible.
+    let again = if args.watch.is_some() && stdout().is_terminal() { "\x1b[H\x1b[2J" } else { "" };
+    to_stdout(format_args!("{again}{}", table(asked, total).trim_end()));
+}
+
+/// Its name beside its answer, not around it.
+fn pod(asked: &Asked) -> Value {
+    let mut pod = json!(asked);
+    let answer = pod.as_object_mut().and_then(|pod| pod.remove("answer"));
+    if let (Some(Value::Object(answer)), Some(pod)) = (answer, pod.as_object_mut()) {
+        pod.extend(answer);
+    }
+    pod
+}
+
+fn verdict(args: &Args, total: &Total) -> Exit {
+    if total.asked == 0 {
+        let selector = &args.selector;
+        to_stderr(format_args!(
+            "no pods have the labels {selector}; see `kubectl get pods --all-namespaces --selector {selector}`"
+        ));
+        return Exit::Failed;
+    }
+    if total.answered == total.asked { Exit::Done } else { Exit::Failed }
+}

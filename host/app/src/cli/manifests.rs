@@ -1,0 +1,278 @@
+//! `wasmote manifests`: a fleet as objects for Kubernetes.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::anyhow;
+use clap::Args as ClapArgs;
+use serde_json::Map;
+use wasmote_sim::rng::Seed;
+
+use super::Failure;
+use super::output::{to_stderr, to_stdout};
+use super::style;
+use crate::assignment::Assignments;
+use crate::config::args::RunArgs;
+use crate::config::file::{FaultsEntry, FileConfig, GroupEntry};
+use crate::config::resolve::{resolve, resolve_file};
+use crate::config::values::{
+    BrokerChoice, Count, Keepalive, Length, LogFormat, MqttVersion, Rate, Switch, TopicRoot, show_broker,
+};
+use crate::config::{ConfigError, Settings};
+use crate::exit::Exit;
+use crate::fault_models::FaultModels;
+use crate::manifests::broker::Broker;
+use crate::manifests::fleet::{Carrier, Fleet, Wishes};
+use crate::manifests::name::{Image, Name, Quantity};
+use crate::manifests::{self, Part};
+
+/// Shown before the flags.
+pub const EXAMPLES: &str = "\
+Examples:
+  wasmote manifests | kubectl apply --server-side -f -
+  wasmote manifests --behaviour sensor --replicas 50 --devices 100 --image me/wasmote:0.1
+  wasmote manifests --behaviour ./my.wasm --faults faults.toml --broker mqtt://broker.example
+  wasmote manifests --behaviour sensor --behaviour aggregator=1
+  wasmote manifests --behaviour routing --stable-names --device-config topology=grid
+  wasmote manifests --config fleet.toml --tls --namespace lab";
+
+/// Shown after the flags.
+pub const NOTES: &str = "\
+Everything goes to stdout, as one YAML stream. Each behaviour becomes a ConfigMap and each group a Deployment of its \
+own with a headless Service, so several live side by side. A device is named after its pod, and draws from a stream \
+of randomness of that name; with --stable-names pods and devices have numbers instead, and know each other, as \
+routing needs it.
+
+Exit codes: 0 done; 1 a behaviour cannot be read or does not fit; 2 the options make no sense.";
+
+/// What to write.
+#[derive(ClapArgs, Clone, Debug)]
+pub struct Args {
+    /// A built-in behaviour or a .wasm file, and how many pods if not as many as --replicas says; may be given
+    /// several times [default: heartbeat]
+    #[arg(short, long, value_name = "BEHAVIOUR[=N]", help_heading = "Fleet")]
+    behaviour: Vec<String>,
+    /// File that describes the fleet with its groups, as for `wasmote run --config`
+    #[arg(short, long, value_name = "FILE", conflicts_with_all = ["behaviour", "replicas"], help_heading = "Fleet")]
+    config: Option<PathBuf>,
+    /// Pods of each behaviour [default: 9]
+    #[arg(short, long, value_name = "N", help_heading = "Fleet")]
+    replicas: Option<Count>,
+    /// Devices in each pod
+    #[arg(short = 'n', long, value_name = "N", default_value = "1", help_heading = "Fleet")]
+    devices: Count,
+    /// Number pods and devices, and let devices know each other: a StatefulSet instead of a Deployment
+    #[arg(long, help_heading = "Fleet")]
+    stable_names: bool,
+    /// Set one value of the behaviours' configuration for all devices
+    #[arg(long, value_name = "KEY=VALUE", help_heading = "Fleet")]
+    device_config: Vec<Assignments>,
+    /// Set one limit of what each device may use, such as memory_bytes=8388608
+    #[arg(long, value_name = "KEY=VALUE", help_heading = "Fleet")]
+    limit: Vec<Assignments>,
+    /// What goes wrong: `realistic`, `none`, or a file [default: realistic]
+    #[arg(short, long, value_name = "FAULTS", help_heading = "Fleet")]
+    faults: Option<String>,
+    /// Start of all randomness; each device has a stream of its own [default: each pod draws one]
+    #[arg(long, value_name = "N", help_heading = "Fleet")]
+    seed: Option<Seed>,
+    /// First levels of every topic [default: wasmote]
+    #[arg(long, value_name = "TOPIC", help_heading = "Fleet")]
+    topic_root: Option<TopicRoot>,
+    /// Devices to start per second in each pod, such as 50/s [default: all at once]
+    #[arg(long, value_name = "N", help_heading = "Fleet")]
+    ramp: Option<Rate>,
+
+    /// A broker that is there: mqtt://HOST[:PORT] or mqtts://HOST[:PORT] [default: Mosquitto is put beside the fleet]
+    #[arg(long, value_name = "URL", help_heading = "MQTT")]
+    broker: Option<String>,
+    /// Mosquitto with TLS and passwords, from Secrets: see deploy/tls
+    #[arg(long, conflicts_with = "broker", help_heading = "MQTT")]
+    tls: bool,
+    /// Secret with `username` and `password` for the broker
+    #[arg(long, value_name = "SECRET", conflicts_with = "tls", help_heading = "MQTT")]
+    credentials: Option<Name>,
+    /// Secret whose `ca.crt` to trust for mqtts:// [default: the system's authorities]
+    #[arg(long, value_name = "SECRET", conflicts_with = "tls", help_heading = "MQTT")]
+    ca: Option<Name>,
+    /// MQTT version: 5 or 3.1.1 [default: 5]
+    #[arg(long, value_name = "VERSION", help_heading = "MQTT")]
+    mqtt: Option<MqttVersion>,
+    /// Longest silence that the broker accepts, by half again [default: 10s]
+    #[arg(long, value_name = "TIME", help_heading = "MQTT")]
+    keepalive: Option<Keepalive>,
+    /// How long the broker keeps the session of a lost connection [default: 0s]
+    #[arg(long, value_name = "TIME", help_heading = "MQTT")]
+    session_expiry: Option<Length>,
+
+    /// Image of this program
+    #[arg(long, value_name = "IMAGE", default_value = "wasmote:latest", help_heading = "Kubernetes")]
+    image: Image,
+    /// Namespace to write into every object [default: none, so that kubectl's holds]
+    #[arg(long, value_name = "NAME", help_heading = "Kubernetes")]
+    namespace: Option<Name>,
+    /// Most memory of a pod
+    #[arg(long, value_name = "AMOUNT", default_value = "64Mi", help_heading = "Kubernetes")]
+    memory: Quantity,
+    /// Most processor time of a pod
+    #[arg(long, value_name = "AMOUNT", default_value = "100m", help_heading = "Kubernetes")]
+    cpu: Quantity,
+    /// Use the behaviours in the program's image instead of mounting them
+    #[arg(long, help_heading = "Kubernetes")]
+    built_in: bool,
+    /// Image with the component at its root, mounted as a volume: for components that fit no ConfigMap
+    #[arg(long, value_name = "IMAGE", conflicts_with = "built_in", help_heading = "Kubernetes")]
+    behaviour_image: Option<Image>,
+
+    /// How the pods write log lines [default: text]
+    #[arg(long, value_name = "FORMAT", help_heading = "Output")]
+    log: Option<LogFormat>,
+    /// Whether the pods write a line for each message [default: auto]
+    #[arg(long, value_name = "WHEN", help_heading = "Output")]
+    log_messages: Option<Switch>,
+    /// Add a PodMonitor, alert rules and a Grafana dashboard, for the Prometheus operator
+    #[arg(long, help_heading = "Output")]
+    monitoring: bool,
+    /// Only these parts
+    #[arg(long, value_name = "PART", value_delimiter = ',', help_heading = "Output")]
+    only: Vec<Part>,
+}
+
+/// Do it.
+pub fn run(args: &Args) -> Result<Exit, Failure> {
+    let settings = args.settings().map_err(Failure::usage)?;
+    let wishes = args.wishes(&settings).map_err(Failure::usage)?;
+    let fleet = Fleet::new(&settings, wishes).map_err(Failure::failed)?;
+    let usual = [Part::Broker, Part::Behaviours, Part::Devices];
+    let mut parts = if args.only.is_empty() { usual.to_vec() } else { args.only.clone() };
+    if args.monitoring {
+        parts.push(Part::Monitoring);
+    }
+    let yellow = style::WARNING.on(&std::io::stderr());
+    for warning in manifests::warnings(&fleet) {
+        to_stderr(format_args!("{yellow}warning:{yellow:#} {warning}"));
+    }
+    to_stdout(manifests::stream(&manifests::objects(&fleet, &parts)).trim_end());
+    Ok(Exit::Done)
+}
+
+impl Args {
+    /// The devices, checked as those of a run are.
+    fn settings(&self) -> Result<Settings, ConfigError> {
+        if let Some(config) = &self.config {
+            return resolve(RunArgs {
+                config: Some(config.clone()),
+                device_config: self.device_config.clone(),
+                limit: self.limit.clone(),
+                faults: self.faults.clone(),
+                seed: self.seed,
+                topic_root: self.topic_root.clone(),
+                ramp: self.ramp,
+                mqtt: self.mqtt,
+                keepalive: self.keepalive,
+                session_expiry: self.session_expiry,
+                log: self.log,
+                log_messages: self.log_messages,
+                ..RunArgs::default()
+            });
+        }
+        let file = FileConfig {
+            group: self.groups()?,
+            config: values(&self.device_config, "--device-config")?,
+            limits: values(&self.limit, "--limit")?,
+            faults: self.faults.clone().map(FaultsEntry::Named),
+            seed: self.seed,
+            topic_root: self.topic_root.clone(),
+            ramp: self.ramp,
+            mqtt: self.mqtt,
+            keepalive: self.keepalive,
+            session_expiry: self.session_expiry,
+            log: self.log,
+            log_messages: self.log_messages,
+            ..FileConfig::default()
+        };
+        resolve_file(file, Path::new(""), "", &FaultModels::default())
+    }
+
+    fn groups(&self) -> Result<Vec<GroupEntry>, ConfigError> {
+        let usual = self.replicas.unwrap_or(Count(9));
+        let heartbeat = vec!["heartbeat".to_owned()];
+        let wanted = if self.behaviour.is_empty() { &heartbeat } else { &self.behaviour };
+        wanted.iter().map(|text| self.group(text, usual)).collect()
+    }
+
+    fn group(&self, text: &str, usual: Count) -> Result<GroupEntry, ConfigError> {
+        let (behaviour, Count(replicas)) = match text.rsplit_once('=') {
+            Some((behaviour, count)) => {
+                (behaviour, count.parse().map_err(|problem| invalid("--behaviour", problem))?)
+            }
+            None => (text, usual),
+        };
+        let Count(devices) = self.devices;
+        let count = replicas.checked_mul(devices).ok_or_else(|| {
+            invalid(
+                "--replicas",
+                format!("{replicas} pods of {devices} devices are more than there are names for"),
+            )
+        })?;
+        Ok(GroupEntry { behaviour: behaviour.into(), count: Some(Count(count)), ..GroupEntry::default() })
+    }
+
+    fn wishes(&self, settings: &Settings) -> Result<Wishes, anyhow::Error> {
+        let Count(devices_per_pod) = self.devices;
+        let behaviour = match (&self.behaviour_image, self.built_in) {
+            (Some(image), _) => Carrier::Volume(image.clone()),
+            (None, true) => Carrier::Program,
+            (None, false) => Carrier::ConfigMap,
+        };
+        if matches!(behaviour, Carrier::Volume(_)) && settings.groups.len() > 1 {
+            return Err(anyhow!(
+                "--behaviour-image: one image holds one behaviour, and there are several groups"
+            ));
+        }
+        Ok(Wishes {
+            namespace: self.namespace.clone(),
+            image: self.image.clone(),
+            devices_per_pod,
+            stable_names: self.stable_names,
+            memory: self.memory.clone(),
+            cpu: self.cpu.clone(),
+            behaviour,
+            broker: self.broker()?,
+            same_seed: self.seed.is_some(),
+        })
+    }
+
+    fn broker(&self) -> Result<Broker, anyhow::Error> {
+        let Some(url) = &self.broker else { return Ok(Broker::mosquitto(self.tls)) };
+        let choice: BrokerChoice = url.parse().map_err(|problem| anyhow!("--broker: {problem}"))?;
+        let BrokerChoice::Remote(url) = choice else {
+            return Err(anyhow!(
+                "--broker: an embedded broker is one for each pod, and pods would not hear each other; leave --broker \
+                 out for Mosquitto beside the fleet, or name one with mqtt://HOST[:PORT]"
+            ));
+        };
+        if self.ca.is_some() && !url.tls {
+            return Err(anyhow!(
+                "--ca: an authority is for brokers with TLS; use --broker mqtts://HOST[:PORT]"
+            ));
+        }
+        Ok(Broker {
+            deployed: false,
+            url: show_broker(&url),
+            credentials: self.credentials.clone(),
+            authority: self.ca.clone(),
+        })
+    }
+}
+
+fn values(set: &[Assignments], flag: &str) -> Result<Map<String, serde_json::Value>, ConfigError> {
+    let mut values = Map::new();
+    for assignments in set {
+        assignments.apply(&mut values).map_err(|problem| invalid(flag, problem.to_string()))?;
+    }
+    Ok(values)
+}
+
+fn invalid(flag: &str, problem: String) -> ConfigError {
+    ConfigError::Invalid { place: flag.into(), problem }
+}

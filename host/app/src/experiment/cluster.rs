@@ -1,0 +1,251 @@
+//! Runs on a Kubernetes cluster, through the user's own `kubectl`.
+//!
+//! A run is a fleet of its own: its objects are applied, its pods awaited, looked at every interval, and asked for
+//! everything at the end; then the objects are deleted, whatever has happened.
+//!
+//! * [`able`]: what a plan wants that a cluster cannot do yet, which is refused before anything is applied.
+//! * [`deployment`]: apply, wait, delete. [`samples`]: what the pods say of themselves over time.
+//! * [`collection`]: logs and last words of every pod, and what of them is missing.
+//! * [`figures`]: samples become the files that reports read.
+
+pub mod able;
+pub mod collection;
+pub mod deployment;
+pub mod figures;
+pub mod samples;
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+use tokio::runtime::Runtime;
+
+use super::ExperimentError;
+use super::plan::{Experiment, Point, RunNumber};
+use super::progress::{Progress, Totals};
+use super::results::{Results, write_atomically};
+use crate::cli::output::to_stderr;
+use crate::config::values::Count;
+use crate::kubectl::proxy::Proxy;
+use crate::kubectl::{Kubectl, KubectlError};
+use crate::manifests::ManifestError;
+use crate::manifests::broker::Broker;
+use crate::manifests::fleet::{Carrier, Fleet, Wishes};
+use crate::manifests::name::{Image, Name, Quantity};
+use collection::Collection;
+use deployment::Deployment;
+use figures::ClusterSummary;
+use samples::Sampler;
+
+/// What is to be known of a cluster beside the plan.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The way to it.
+    pub kubectl: Kubectl,
+    /// The namespace, where one was named.
+    pub namespace: Option<Name>,
+    /// The context, where one was named.
+    pub context: Option<String>,
+    /// The program's image.
+    pub image: Image,
+    /// Devices in each pod.
+    pub devices_per_pod: Count,
+    /// Most memory of a pod.
+    pub memory: Quantity,
+    /// Most processor time of a pod.
+    pub cpu: Quantity,
+    /// How long pods may take to become ready.
+    pub patience: Duration,
+}
+
+/// What a results folder says of the cluster.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClusterCard {
+    /// The context, where one was named.
+    pub context: Option<String>,
+    /// The namespace, where one was named.
+    pub namespace: Option<String>,
+    /// The program's image.
+    pub image: String,
+    /// What could not be collected, and why. Empty in a complete collection.
+    pub missing: Vec<String>,
+}
+
+/// Why a run on a cluster came to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// The plan wants what a cluster cannot do.
+    #[error("{field}: {problem}, so the plan cannot run with --on kubernetes")]
+    NotThere {
+        /// The field of the plan.
+        field: &'static str,
+        /// What is missing, and what to do.
+        problem: String,
+    },
+    /// There is something already, which would be mixed up with the experiment and deleted after it.
+    #[error(
+        "there is a fleet in this namespace already ({found}); run the experiment in another with --namespace NAME, \
+         or remove that one: kubectl delete all,configmaps --selector app.kubernetes.io/part-of=wasmote"
+    )]
+    Taken {
+        /// What was found.
+        found: String,
+    },
+    /// Pods that do not start.
+    #[error("{ready} of {wanted} pods were ready after {}: {why}", humantime::format_duration(*patience))]
+    NotReady {
+        /// Pods that are ready.
+        ready: usize,
+        /// Pods that there should be.
+        wanted: usize,
+        /// How long was waited.
+        patience: Duration,
+        /// Who is not, and why.
+        why: String,
+    },
+    /// The plan gives no manifests.
+    #[error(transparent)]
+    Manifests(#[from] ManifestError),
+    /// The cluster cannot be spoken with.
+    #[error(transparent)]
+    Kubectl(#[from] KubectlError),
+    /// No HTTP client.
+    #[error("the pods cannot be asked: {0}")]
+    Client(String),
+}
+
+impl ClusterError {
+    /// Whether the user asked for what cannot be.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::NotThere { .. } | Self::Manifests(_))
+    }
+}
+
+/// Everything of an experiment on a cluster, one run after the other, as they share it.
+pub fn execute(
+    experiment: &Experiment,
+    results: &mut Results,
+    options: &Options,
+    totals: &Totals,
+) -> Result<Vec<ClusterSummary>, ExperimentError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|problem| ClusterError::Client(problem.to_string()))?;
+    let mut card = ClusterCard {
+        context: options.context.clone(),
+        namespace: options.namespace.as_ref().map(ToString::to_string),
+        image: options.image.as_str().to_owned(),
+        missing: Vec::new(),
+    };
+    let mut summaries = Vec::new();
+    let runs = experiment.runs();
+    for number in &runs {
+        if totals.is_interrupted() {
+            break;
+        }
+        let folder = results.folder.join(&results.manifest.runs[number.index].path);
+        let began = Instant::now();
+        let run = Run { point: &experiment.points[number.point], number, options, folder: &folder, totals };
+        let (summary, missing) = run.run(&runtime)?;
+        card.missing.extend(missing);
+        results.manifest.runs[number.index].real_seconds = Some(began.elapsed().as_secs_f64());
+        results.manifest.cluster = Some(card.clone());
+        results.write_manifest()?;
+        summaries.push(summary);
+    }
+    let is_whole = summaries.len() == runs.len() && summaries.iter().all(|summary| !summary.interrupted);
+    if is_whole && card.missing.is_empty() {
+        results.complete()?;
+    }
+    Ok(summaries)
+}
+
+struct Run<'a> {
+    point: &'a Point,
+    number: &'a RunNumber,
+    options: &'a Options,
+    folder: &'a Path,
+    totals: &'a Totals,
+}
+
+impl Run<'_> {
+    /// From nothing to nothing; what is left is the folder.
+    fn run(&self, runtime: &Runtime) -> Result<(ClusterSummary, Vec<String>), ExperimentError> {
+        fs::create_dir_all(self.folder).map_err(ExperimentError::writing(&self.folder.display()))?;
+        let fleet = self.fleet().map_err(ClusterError::from)?;
+        let deployment = Deployment::new(&self.options.kubectl, &fleet);
+        deployment.check_free()?;
+        let outcome = self.observe(&deployment, &fleet, runtime);
+        to_stderr("removing the fleet from the cluster");
+        let removed = deployment.delete();
+        let (summary, mut missing) = outcome?;
+        // The results are there all the same; what stays behind has to be known.
+        if let Err(problem) = removed {
+            to_stderr(format_args!(
+                "the fleet could not be removed: {problem}; do it with: kubectl delete \
+                 statefulsets,deployments,services,configmaps --selector app.kubernetes.io/part-of=wasmote"
+            ));
+            missing.push(format!("clean-up: {problem}"));
+        }
+        Ok((summary, missing))
+    }
+
+    fn fleet(&self) -> Result<Fleet, ManifestError> {
+        let options = self.options;
+        let mut settings = self.point.settings.clone();
+        settings.seed = self.number.seed;
+        Fleet::new(
+            &settings,
+            Wishes {
+                namespace: options.namespace.clone(),
+                image: options.image.clone(),
+                devices_per_pod: options.devices_per_pod.0,
+                // As in virtual time: the same names draw the same faults.
+                stable_names: true,
+                memory: options.memory.clone(),
+                cpu: options.cpu.clone(),
+                behaviour: Carrier::ConfigMap,
+                broker: Broker::mosquitto(false),
+                same_seed: true,
+            },
+        )
+    }
+
+    fn observe(
+        &self,
+        deployment: &Deployment<'_>,
+        fleet: &Fleet,
+        runtime: &Runtime,
+    ) -> Result<(ClusterSummary, Vec<String>), ExperimentError> {
+        let kubectl = &self.options.kubectl;
+        let interrupted = || self.totals.is_interrupted();
+        to_stderr(format_args!("applying {} pods", deployment.wanted()));
+        deployment.apply().map_err(ClusterError::from)?;
+        if let Err(problem) = deployment.wait(self.options.patience, &interrupted) {
+            // Why a pod does not start is often in its log.
+            let missing = Collection::new(kubectl, self.folder).logs()?;
+            write_atomically(&self.folder.join("missing.txt"), missing.join("\n").as_bytes())
+                .map_err(ExperimentError::writing(&self.folder.display()))?;
+            return Err(problem.into());
+        }
+        let client = wasmote_live::http::client().map_err(ClusterError::Client)?;
+        let proxy = Proxy::start(kubectl).map_err(ClusterError::from)?;
+        let mut sampler = Sampler::new(kubectl, &proxy, &client, runtime);
+        let progress = Progress::new(self.totals);
+        if !interrupted() {
+            to_stderr(format_args!(
+                "all are ready; running for {}",
+                humantime::format_duration(self.point.document.duration.0)
+            ));
+            sampler.watch(&self.point.document, &progress).map_err(ClusterError::from)?;
+        }
+        to_stderr("collecting logs and metrics");
+        let collection = Collection::new(kubectl, self.folder);
+        let mut missing = sampler.missing();
+        missing.extend(collection.logs()?);
+        missing.extend(collection.answers(&proxy, &client, runtime)?);
+        let summary = ClusterSummary::new(self.point, self.number.seed, fleet, &sampler, &missing);
+        summary.write(self.folder, fleet, &sampler)?;
+        Ok((summary, missing))
+    }
+}

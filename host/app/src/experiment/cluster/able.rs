@@ -1,0 +1,39 @@
+//! What a cluster cannot do yet. It is said before anything is applied, and nothing is quietly left out.
+
+use super::ClusterError;
+use crate::experiment::plan::Experiment;
+
+/// Whether the whole experiment can be run on a cluster.
+pub fn check(experiment: &Experiment) -> Result<(), ClusterError> {
+    let not_there = |field, problem: &str| Err(ClusterError::NotThere { field, problem: problem.to_owned() });
+    for point in &experiment.points {
+        let plan = &point.document;
+        if !plan.timeline.is_empty() {
+            return not_there("timeline", "what happens in mid-run is only done in one process");
+        }
+        if let Some(entry) = plan.thresholds.iter().find(|entry| entry.check.is_of_deliveries()) {
+            let problem = format!(
+                "`{}` needs to know who should have been given each message, which pods do not know of each other; \
+                 thresholds on generated, sent and latency_seconds (not max) can be judged, such as --set \
+                 'thresholds=[\"latency_seconds p95 < 1\"]'",
+                entry.check.text
+            );
+            return Err(ClusterError::NotThere { field: "thresholds", problem });
+        }
+        if plan.thresholds.iter().any(|entry| entry.abort) {
+            return not_there(
+                "thresholds",
+                "no threshold ends a run before its time there; leave `abort` out",
+            );
+        }
+    }
+    for (field, why) in [
+        ("packet_latency", "the cluster's network takes the time that it takes"),
+        ("starts_at", "a cluster has the calendar's own time"),
+    ] {
+        if experiment.source.value.get(field).is_some() {
+            return not_there(field, why);
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,287 @@
+//! Samples as the files that reports read. What pods cannot know of each other is 0 or `null`: who should have been
+//! given a message, and so what share of them was.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use wasmote_sim::rng::Seed;
+
+use super::samples::{Sample, Sampler, since};
+use crate::experiment::ExperimentError;
+use crate::experiment::plan::Point;
+use crate::experiment::results::{pretty, write_atomically};
+use crate::experiment::sweep::PointValues;
+use crate::experiment::tables::ALL;
+use crate::experiment::threshold::{Measured, Part, Verdict};
+use crate::gather::answer::Messages;
+use crate::gather::total::add_counts;
+use crate::manifests::fleet::Fleet;
+
+/// A run on a cluster in figures, with the fields of every other run.
+#[derive(Clone, Debug, Serialize)]
+pub struct ClusterSummary {
+    /// The seed.
+    pub seed: u64,
+    /// The values that are swept.
+    pub point: PointValues,
+    /// How long it lasted.
+    pub duration_s: f64,
+    /// How long was not measured.
+    pub warm_up_s: f64,
+    /// Devices of the pods that answered.
+    pub devices: u64,
+    #[serde(flatten)]
+    figures: Value,
+    faults: BTreeMap<String, Value>,
+    groups: BTreeMap<String, Value>,
+    phases: [(); 0],
+    /// What became of each threshold.
+    pub thresholds: Vec<Verdict>,
+    aborted: bool,
+    /// Whether somebody ended it before its time.
+    pub interrupted: bool,
+    /// Whether every message is accounted for, in every pod that answered.
+    pub ledger_closes: bool,
+    /// What the collection lacks.
+    pub missing: Vec<String>,
+    /// Latency for people.
+    #[serde(skip)]
+    pub total: Messages,
+}
+
+impl ClusterSummary {
+    /// Put together.
+    pub fn new(point: &Point, seed: Seed, fleet: &Fleet, sampler: &Sampler<'_>, missing: &[String]) -> Self {
+        let plan = &point.document;
+        let (samples, warm_up_s) = (sampler.samples(), plan.warm_up.0.as_secs_f64());
+        let duration_s = samples.last().map_or(0.0, |sample| sample.at_s);
+        // The look that ended the warm-up may have come a little late, and never early.
+        let first = samples.iter().find(|sample| sample.at_s >= warm_up_s).or(samples.last());
+        let span = |group: Option<&str>| match (first, samples.last()) {
+            (Some(first), Some(last)) => between(first, last, group),
+            _ => Messages::default(),
+        };
+        let devices = |group: Option<&str>| -> u64 {
+            samples.last().map_or(0, |last| last.of(group).map(|(_, answer)| answer.devices).sum())
+        };
+        let total = span(None);
+        let by_group = fleet.groups.iter().map(|group| {
+            let instance = group.instance.as_str();
+            let mut figures = report(&span(Some(instance)));
+            figures["devices"] = devices(Some(instance)).into();
+            (group.group.clone(), figures)
+        });
+        let instance_of = |name: &str| {
+            fleet.groups.iter().find(|group| group.group == name).map(|group| group.instance.as_str())
+        };
+        let thresholds = plan.thresholds.iter().map(|entry| {
+            let messages = match &entry.check.part {
+                Part::Group(name) => span(instance_of(name)),
+                Part::Whole | Part::Phase(_) => total.clone(),
+            };
+            let value = entry.check.value(&messages);
+            Verdict { text: entry.check.text.clone(), ok: entry.check.holds(value), value: json!(value) }
+        });
+        let closes = |sample: &Sample| sample.of(None).all(|(_, answer)| answer.messages.ledger_closes);
+        let faults = total.faults.iter().map(|(fault, counts)| (fault.clone(), fault_report(counts)));
+        Self {
+            seed: seed.value(),
+            point: point.values.clone(),
+            duration_s,
+            warm_up_s: warm_up_s.min(duration_s),
+            devices: devices(None),
+            figures: report(&total),
+            faults: faults.collect(),
+            groups: by_group.collect(),
+            phases: [],
+            thresholds: thresholds.collect(),
+            aborted: false,
+            interrupted: duration_s < plan.duration.0.as_secs_f64(),
+            ledger_closes: samples.last().is_some_and(closes),
+            missing: missing.to_vec(),
+            total,
+        }
+    }
+
+    /// Whether all thresholds held.
+    pub fn holds(&self) -> bool {
+        self.thresholds.iter().all(|verdict| verdict.ok)
+    }
+
+    /// Leave the files of a run.
+    pub fn write(&self, folder: &Path, fleet: &Fleet, sampler: &Sampler<'_>) -> Result<(), ExperimentError> {
+        let write = |name: &str, text: String| {
+            let path = folder.join(name);
+            write_atomically(&path, text.as_bytes()).map_err(ExperimentError::writing(&path.display()))
+        };
+        write("timeseries.csv", time_series(fleet, sampler.samples()))?;
+        write("latency.csv", latencies(fleet, self))?;
+        write("outages.csv", "device,group,fault,kind,from_s,to_s\n".to_owned())?;
+        write("ledger.json", ledger(self, sampler.samples().last()))?;
+        write("summary.json", pretty(self))
+    }
+}
+
+impl Measured for Messages {
+    fn generated(&self) -> u64 {
+        self.generated
+    }
+
+    fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    fn mean_latency(&self) -> Option<f64> {
+        self.latency.mean()
+    }
+
+    fn latency_quantile(&self, share: f64) -> Option<f64> {
+        self.latency.quantile(share)
+    }
+}
+
+/// What happened to the messages of a group's pods, or of all, from one look to another.
+fn between(first: &Sample, last: &Sample, group: Option<&str>) -> Messages {
+    let mut sum = Messages { ledger_closes: true, ..Messages::default() };
+    for (pod, answer) in last.of(group) {
+        let before = first.pods.get(pod).map(|(_, answer)| &answer.messages);
+        let own = since(&answer.messages, before);
+        sum.generated += own.generated;
+        sum.sent += own.sent;
+        sum.arrived += own.arrived;
+        sum.received += own.received;
+        sum.lost_offline += own.lost_offline;
+        sum.traps += own.traps;
+        add_counts(&mut sum.dropped, &own.dropped);
+        own.faults
+            .iter()
+            .for_each(|(fault, counts)| add_counts(sum.faults.entry(fault.clone()).or_default(), counts));
+        // Pods of one image have the same bounds.
+        let _ = sum.latency.merge(&own.latency);
+        sum.ledger_closes &= own.ledger_closes;
+    }
+    sum
+}
+
+/// What a fault did, as other runs report it.
+fn fault_report(counts: &BTreeMap<String, u64>) -> Value {
+    let count = |name: &str| counts.get(name).copied().unwrap_or(0);
+    json!({
+        "dropped_out": count("dropped_out"),
+        "dropped_in": count("dropped_in"),
+        "delayed": count("delayed"),
+        "duplicated": count("duplicated_out") + count("duplicated_in"),
+        "corrupted": count("corrupted"),
+        "outages": count("outages"),
+    })
+}
+
+fn report(messages: &Messages) -> Value {
+    let quantile = |share| messages.latency.quantile(share);
+    json!({
+        "generated": messages.generated,
+        "sent": messages.sent,
+        "received": messages.received,
+        "expected": 0,
+        "delivered": 0,
+        "delivery_ratio": null,
+        "latency_seconds": {
+            "count": messages.latency.count,
+            "mean": messages.latency.mean(),
+            "p50": quantile(0.5),
+            "p90": quantile(0.9),
+            "p95": quantile(0.95),
+            "p99": quantile(0.99),
+            "max": null,
+        },
+    })
+}
+
+/// `timeseries.csv`: state at each look, and counts since the one before.
+fn time_series(fleet: &Fleet, samples: &[Sample]) -> String {
+    let mut text = String::from(
+        "time_s,group,devices,up,silent,generated,sent,expected,delivered,dropped,latency_p50_s,\
+         latency_p95_s,latency_p99_s\n",
+    );
+    for pair in samples.windows(2) {
+        let [before, now] = pair else { continue };
+        let groups = fleet.groups.iter().map(|group| (group.group.as_str(), Some(group.instance.as_str())));
+        for (name, instance) in groups.chain([(ALL, None)]) {
+            let messages = between(before, now, instance);
+            let state =
+                |state: &str| -> u64 { now.of(instance).map(|(_, answer)| answer.in_state(state)).sum() };
+            let devices: u64 = now.of(instance).map(|(_, answer)| answer.devices).sum();
+            let quantile =
+                |share| messages.latency.quantile(share).map(|it| it.to_string()).unwrap_or_default();
+            let _ = writeln!(
+                text,
+                "{},{name},{devices},{},{},{},{},0,0,{},{},{},{}",
+                now.at_s,
+                state("connected"),
+                state("silent"),
+                messages.generated,
+                messages.sent,
+                messages.dropped_in_all(),
+                quantile(0.5),
+                quantile(0.95),
+                quantile(0.99),
+            );
+        }
+    }
+    text
+}
+
+/// `latency.csv`: how many messages took how long, after the warm-up, by the buckets that pods count in.
+fn latencies(fleet: &Fleet, summary: &ClusterSummary) -> String {
+    let mut text = String::from("group,upper_bound_s,count\n");
+    let mut rows = |name: &str, messages: &Messages| {
+        let mut before = 0;
+        for bucket in &messages.latency.buckets {
+            if bucket.count > before {
+                let _ = writeln!(text, "{name},{},{}", bucket.le, bucket.count - before);
+            }
+            before = bucket.count;
+        }
+    };
+    // Of the groups only the sums are kept; with one group they are its own.
+    if let [group] = &fleet.groups[..] {
+        rows(&group.group, &summary.total);
+    }
+    rows(ALL, &summary.total);
+    text
+}
+
+/// `ledger.json`: the account of every pod, and of all, since they began.
+fn ledger(summary: &ClusterSummary, last: Option<&Sample>) -> String {
+    let account = |messages: &Messages| {
+        let faults: BTreeMap<_, _> =
+            messages.faults.iter().map(|(fault, counts)| (fault, fault_report(counts))).collect();
+        json!({
+            "generated": messages.generated,
+            "sent": messages.sent,
+            "lost_offline": messages.lost_offline,
+            "arrived": messages.arrived,
+            "received": messages.received,
+            "faults": faults,
+        })
+    };
+    let pods = last.into_iter().flat_map(|last| last.pods.iter()).map(|(pod, (group, answer))| {
+        let mut own = account(&answer.messages);
+        own["device"] = pod.as_str().into();
+        own["group"] = group.as_str().into();
+        own["closes"] = answer.messages.ledger_closes.into();
+        own
+    });
+    let total = last.map(|last| {
+        let nothing = Sample { at_s: 0.0, pods: BTreeMap::new() };
+        between(&nothing, last, None)
+    });
+    pretty(&json!({
+        "closes": summary.ledger_closes,
+        "total": account(&total.unwrap_or_default()),
+        "devices": pods.collect::<Vec<_>>(),
+    }))
+}

@@ -1,0 +1,155 @@
+//! What the pods say of themselves, again and again.
+
+use std::collections::BTreeMap;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use reqwest::Client;
+use tokio::runtime::Runtime;
+use wasmote_sim::time::Time;
+
+use crate::experiment::document::PlanDocument;
+use crate::experiment::progress::Progress;
+use crate::gather::answer::{Answer, Messages};
+use crate::gather::ask::ask;
+use crate::gather::target::Target;
+use crate::kubectl::proxy::Proxy;
+use crate::kubectl::{Kubectl, KubectlError};
+use crate::manifests::workload::APP;
+
+/// Looks at the pods of a run.
+pub struct Sampler<'a> {
+    kubectl: &'a Kubectl,
+    proxy: &'a Proxy,
+    client: &'a Client,
+    runtime: &'a Runtime,
+    samples: Vec<Sample>,
+    /// Pods that were missed, with how often and the last reason.
+    missed: BTreeMap<String, (u64, String)>,
+    /// Pods whose counts have begun anew.
+    restarted: BTreeMap<String, u64>,
+}
+
+/// All pods at one time.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    /// Seconds since the run began.
+    pub at_s: f64,
+    /// Every pod, with its group and its last answer so far.
+    pub pods: BTreeMap<String, (String, Answer)>,
+}
+
+/// How long a pod may take to answer: it has a tenth of a processor.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl<'a> Sampler<'a> {
+    /// Nothing has been seen yet.
+    pub fn new(kubectl: &'a Kubectl, proxy: &'a Proxy, client: &'a Client, runtime: &'a Runtime) -> Self {
+        let (missed, restarted) = Default::default();
+        Self { kubectl, proxy, client, runtime, samples: Vec::new(), missed, restarted }
+    }
+
+    /// What was seen, in order; the first is of the beginning.
+    pub fn samples(&self) -> &[Sample] {
+        &self.samples
+    }
+
+    /// Look every interval until the end of the run, or until somebody wants no more.
+    pub fn watch(&mut self, plan: &PlanDocument, progress: &Progress<'_>) -> Result<(), KubectlError> {
+        let began = Instant::now();
+        let (interval, warm_up, duration) = (plan.interval.0, plan.warm_up.0, plan.duration.0);
+        let mut next = Duration::ZERO;
+        loop {
+            while began.elapsed() < next && !progress.is_interrupted() {
+                sleep(Duration::from_millis(50).min(next.saturating_sub(began.elapsed())));
+                progress.advance(Time::ZERO + began.elapsed().min(duration), 0);
+            }
+            self.look(began.elapsed().as_secs_f64())?;
+            if next >= duration || progress.is_interrupted() {
+                return Ok(());
+            }
+            // Where the warm-up ends, what was counted until then has to be known.
+            let usual = next + interval;
+            next = if next < warm_up { usual.min(warm_up) } else { usual }.min(duration);
+        }
+    }
+
+    fn look(&mut self, at_s: f64) -> Result<(), KubectlError> {
+        let pods = self.kubectl.pods(&format!("app={APP}"))?;
+        let here: Vec<_> = pods.iter().filter(|pod| !pod.leaving).collect();
+        let target = |pod: &&crate::kubectl::pod::Pod| Target {
+            name: pod.name.clone(),
+            url: if pod.running { Ok(self.proxy.pod(pod)) } else { Err(pod.why.clone()) },
+        };
+        let targets: Vec<Target> = here.iter().map(target).collect();
+        let asked = self.runtime.block_on(ask(self.client, &targets, PATIENCE));
+        let mut seen = self.samples.last().map(|sample| sample.pods.clone()).unwrap_or_default();
+        for (pod, asked) in here.iter().zip(asked) {
+            match asked.answer {
+                Ok(answer) => {
+                    let before = seen.insert(pod.name.clone(), (pod.instance().to_owned(), answer));
+                    let began_anew = before.is_some_and(|(_, before)| {
+                        seen[&pod.name].1.messages.generated < before.messages.generated
+                    });
+                    if began_anew {
+                        self.restarted.insert(pod.name.clone(), pod.restarts);
+                    }
+                }
+                Err(problem) => {
+                    let missed = self.missed.entry(pod.name.clone()).or_default();
+                    *missed = (missed.0 + 1, problem);
+                }
+            }
+        }
+        self.samples.push(Sample { at_s, pods: seen });
+        Ok(())
+    }
+
+    /// What the figures lack.
+    pub fn missing(&self) -> Vec<String> {
+        let missed = self.missed.iter().map(|(pod, (times, problem))| {
+            format!("metrics of {pod}: not there at {times} of {} looks: {problem}", self.samples.len())
+        });
+        let restarted = self.restarted.keys().map(|pod| {
+            format!(
+                "counts of {pod} from before it started again; its first log is in logs/{pod}.previous.log"
+            )
+        });
+        missed.chain(restarted).collect()
+    }
+}
+
+impl Sample {
+    /// The pods of a group, or all.
+    pub fn of<'s>(&'s self, group: Option<&'s str>) -> impl Iterator<Item = (&'s String, &'s Answer)> {
+        let wanted = move |name: &str| group.is_none_or(|group| group == name);
+        self.pods.iter().filter(move |(_, (name, _))| wanted(name)).map(|(pod, (_, answer))| (pod, answer))
+    }
+}
+
+/// What happened to a pod's messages from one look to another. After a restart all that it has is new.
+pub fn since<'m>(now: &'m Messages, before: Option<&'m Messages>) -> Messages {
+    let Some(before) = before.filter(|before| before.generated <= now.generated) else { return now.clone() };
+    let mut since = now.clone();
+    for (count, before) in [
+        (&mut since.generated, before.generated),
+        (&mut since.sent, before.sent),
+        (&mut since.arrived, before.arrived),
+        (&mut since.received, before.received),
+        (&mut since.lost_offline, before.lost_offline),
+        (&mut since.traps, before.traps),
+    ] {
+        *count = count.saturating_sub(before);
+    }
+    for (fault, count) in &mut since.dropped {
+        *count = count.saturating_sub(before.dropped.get(fault).copied().unwrap_or(0));
+    }
+    for (fault, counts) in &mut since.faults {
+        for (what, count) in counts {
+            let earlier = before.faults.get(fault).and_then(|counts| counts.get(what));
+            *count = count.saturating_sub(earlier.copied().unwrap_or(0));
+        }
+    }
+    since.latency.take_away(&before.latency);
+    since
+}

@@ -1,0 +1,61 @@
+//! `kubectl proxy`: one process through which the API of every pod can be asked.
+
+use std::io::{BufRead, BufReader};
+use std::process::Child;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use super::pod::Pod;
+use super::{Kubectl, KubectlError};
+use crate::manifests::workload::PORT;
+
+/// A proxy, which ends with this.
+#[derive(Debug)]
+pub struct Proxy {
+    child: Child,
+    url: String,
+}
+
+/// How long it may take to begin.
+const PATIENCE: Duration = Duration::from_secs(20);
+const WORDS: [&str; 2] = ["proxy", "--port=0"];
+
+impl Proxy {
+    /// Start one on a free port of loopback, and wait until it serves.
+    pub fn start(kubectl: &Kubectl) -> Result<Self, KubectlError> {
+        let mut child = kubectl.start(&WORDS)?;
+        let Some(stdout) = child.stdout.take() else { return Err(unexpected("it prints nothing")) };
+        let mut proxy = Self { child, url: String::new() };
+        let (tell, told) = mpsc::channel();
+        // It goes on reading, so that the proxy never waits for somebody to.
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                let _ = tell.send(line);
+            }
+        });
+        // "Starting to serve on 127.0.0.1:40123"
+        let line = told.recv_timeout(PATIENCE).map_err(|_| unexpected("it does not begin to serve"))?;
+        let address = line.rsplit(' ').next().filter(|word| word.contains(':'));
+        let Some(address) = address else { return Err(unexpected(&format!("it says `{line}`"))) };
+        proxy.url = format!("http://{address}");
+        Ok(proxy)
+    }
+
+    /// Where the API of a pod is.
+    pub fn pod(&self, pod: &Pod) -> String {
+        let Pod { name, namespace, .. } = pod;
+        let namespace = if namespace.is_empty() { "default" } else { namespace };
+        format!("{}/api/v1/namespaces/{namespace}/pods/{name}:{PORT}/proxy", self.url)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn unexpected(problem: &str) -> KubectlError {
+    KubectlError::Unexpected { words: WORDS.join(" "), problem: problem.to_owned() }
+}

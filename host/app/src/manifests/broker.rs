@@ -1,0 +1,167 @@
+//! Mosquitto for the devices of a cluster, or the way to another broker.
+
+use super::name::Name;
+use super::objects::{Identity, container_security, object, pod_security, service_port};
+use super::yaml::Map;
+
+/// The name of Mosquitto's objects, and so of its Service.
+pub const NAME: &str = "mqtt-broker";
+/// The Secret with the certificate `tls.crt`, its key `tls.key`, and the authority `ca.crt` that signed it.
+pub const TLS_SECRET: &str = "mqtt-broker-tls";
+/// The Secret with Mosquitto's list of users, `passwords`.
+pub const USERS_SECRET: &str = "mqtt-broker-users";
+/// The Secret with `username` and `password` of the devices.
+pub const CREDENTIALS_SECRET: &str = "mqtt-credentials";
+
+/// The broker that devices use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broker {
+    /// Whether Mosquitto is put on the cluster.
+    pub deployed: bool,
+    /// As `--broker` takes it.
+    pub url: String,
+    /// The Secret whose `username` and `password` the devices use.
+    pub credentials: Option<Name>,
+    /// The Secret whose `ca.crt` the devices trust.
+    pub authority: Option<Name>,
+}
+
+impl Broker {
+    /// Mosquitto on the cluster: open to all, or with TLS and passwords.
+    pub fn mosquitto(tls: bool) -> Self {
+        let secret = |name: &str| tls.then(|| Name::close_to(name)).flatten();
+        Self {
+            deployed: true,
+            url: if tls { format!("mqtts://{NAME}:8883") } else { format!("mqtt://{NAME}:1883") },
+            credentials: secret(CREDENTIALS_SECRET),
+            authority: secret(TLS_SECRET),
+        }
+    }
+
+    /// Whether Mosquitto asks for TLS and passwords.
+    pub fn is_guarded(&self) -> bool {
+        self.url.starts_with("mqtts://")
+    }
+}
+
+const OPEN: &str = "\
+# Without a listener of its own Mosquitto 2 answers nobody outside of its pod.
+listener 1883
+allow_anonymous true
+";
+
+const GUARDED: &str = "\
+listener 8883
+certfile /mosquitto/tls/tls.crt
+keyfile /mosquitto/tls/tls.key
+# Nobody without a name and a password.
+allow_anonymous false
+password_file /mosquitto/users/passwords
+";
+
+const REST: &str = "\
+# Log to where `kubectl logs` reads, with connections and time-outs.
+log_dest stdout
+log_type error
+log_type warning
+log_type notice
+log_type information
+connection_messages true
+log_timestamp_format %Y-%m-%dT%H:%M:%S
+# Small messages leave at once; waiting for more would distort latency.
+set_tcp_nodelay true
+persistence false
+";
+
+/// Mosquitto's configuration.
+pub fn configuration(guarded: bool) -> String {
+    format!("{}{REST}", if guarded { GUARDED } else { OPEN })
+}
+
+/// Its ConfigMap, Deployment and Service.
+pub fn objects(namespace: Option<&Name>, guarded: bool) -> Vec<Map> {
+    let identity = Identity {
+        app: NAME,
+        name: "mosquitto",
+        instance: NAME.into(),
+        component: "broker",
+        version: None,
+        namespace: namespace.cloned(),
+    };
+    let (port_name, port) = if guarded { ("mqtts", 8883_u32) } else { ("mqtt", 1883) };
+    let config = object("v1", "ConfigMap", identity.metadata(NAME))
+        .with("data", Map::new().with("mosquitto.conf", configuration(guarded)));
+    let selector = identity.selector();
+    let deployment = object("apps/v1", "Deployment", identity.metadata(NAME)).with(
+        "spec",
+        Map::new()
+            .with("replicas", 1_u32)
+            .noted(
+                "Two brokers behind one Service would split the devices.",
+                "strategy",
+                Map::new().with("type", "Recreate"),
+            )
+            .with("selector", Map::new().with("matchLabels", selector.clone()))
+            .with(
+                "template",
+                Map::new()
+                    .with("metadata", Map::new().with("labels", identity.labels()))
+                    .with("spec", pod(guarded, port_name, port)),
+            ),
+    );
+    let service = object("v1", "Service", identity.metadata(NAME)).with(
+        "spec",
+        Map::new().with("selector", selector).with("ports", vec![service_port(port_name, port)]),
+    );
+    vec![config, deployment, service]
+}
+
+fn pod(guarded: bool, port_name: &str, port: u32) -> Map {
+    let probe = |period: u32| {
+        Map::new().with("tcpSocket", Map::new().with("port", port_name)).with("periodSeconds", period)
+    };
+    let mounted =
+        |name: &str, path: &str| Map::new().with("name", name).with("mountPath", path).with("readOnly", true);
+    let mut mounts = vec![mounted("config", "/mosquitto/config")];
+    let mut volumes =
+        vec![Map::new().with("name", "config").with("configMap", Map::new().with("name", NAME))];
+    if guarded {
+        mounts.push(mounted("tls", "/mosquitto/tls"));
+        mounts.push(mounted("users", "/mosquitto/users"));
+        volumes.push(secret("tls", TLS_SECRET));
+        volumes.push(secret("users", USERS_SECRET));
+    }
+    let container = Map::new()
+        .with("name", "mosquitto")
+        .with("image", "eclipse-mosquitto:2")
+        .with("args", vec!["mosquitto", "-c", "/mosquitto/config/mosquitto.conf"])
+        .noted(
+            "Mosquitto holds its lines back until there are some thousand bytes, unless somebody seems to look on.",
+            "tty",
+            true,
+        )
+        .with("ports", vec![Map::new().with("name", port_name).with("containerPort", port)])
+        .with("readinessProbe", probe(5))
+        .with("livenessProbe", probe(20))
+        .with(
+            "resources",
+            Map::new()
+                .with("requests", Map::new().with("cpu", "100m").with("memory", "64Mi"))
+                .with("limits", Map::new().with("memory", "256Mi")),
+        )
+        .with("securityContext", container_security())
+        .with("volumeMounts", mounts);
+    Map::new()
+        .with("automountServiceAccountToken", false)
+        .with("securityContext", pod_security(1883))
+        .with("containers", vec![container])
+        .with("volumes", volumes)
+}
+
+/// Mosquitto wants nobody but its user and group to be able to read these.
+fn secret(name: &str, secret: &str) -> Map {
+    Map::new().with("name", name).with(
+        "secret",
+        Map::new().with("secretName", secret).noted("0440: not for everybody.", "defaultMode", 0o440_u32),
+    )
+}

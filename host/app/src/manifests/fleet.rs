@@ -1,0 +1,292 @@
+//! What is to be put on a cluster, checked and ready to be written.
+
+use sha2::{Digest, Sha256};
+use wasmote_sim::limits::Limits;
+
+use super::ManifestError;
+use super::broker::Broker;
+use super::name::{Image, Name, Quantity};
+use super::packed::Packed;
+use crate::builtins;
+use crate::config::values::Switch;
+use crate::config::{Group, Settings};
+use crate::fault_set::{BROKER_IS_ALIVE, FaultSet};
+use crate::source::Source;
+
+/// How the fleet is to be put there. Everything but the devices themselves.
+#[derive(Clone, Debug)]
+pub struct Wishes {
+    /// The namespace to name in every object; none for that of `kubectl`.
+    pub namespace: Option<Name>,
+    /// The image of the program.
+    pub image: Image,
+    /// Devices in each pod.
+    pub devices_per_pod: u32,
+    /// Whether pods and devices have names that last, and know each other: `sensor-0`, `sensor-1` and so on.
+    pub stable_names: bool,
+    /// Most memory that a pod may use.
+    pub memory: Quantity,
+    /// Most processor time.
+    pub cpu: Quantity,
+    /// Where pods find their behaviour.
+    pub behaviour: Carrier,
+    /// The broker.
+    pub broker: Broker,
+    /// Whether the same seed is for all pods, or each draws its own.
+    pub same_seed: bool,
+}
+
+/// How a behaviour gets into its pods.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Carrier {
+    /// A ConfigMap, mounted as a folder.
+    ConfigMap,
+    /// The program's own image, compiled ahead; for built-in behaviours.
+    Program,
+    /// An image of its own with the component at its root, mounted as a volume.
+    Volume(Image),
+}
+
+/// A fleet as it will be.
+#[derive(Clone, Debug)]
+pub struct Fleet {
+    /// How.
+    pub wishes: Wishes,
+    /// The devices: a group is a Deployment or a StatefulSet.
+    pub groups: Vec<PodGroup>,
+    /// The behaviours in ConfigMaps, each once.
+    pub components: Vec<MountedComponent>,
+    /// What all pods are told, as environment.
+    pub common: Vec<(&'static str, String)>,
+}
+
+/// Devices with one behaviour.
+#[derive(Clone, Debug)]
+pub struct PodGroup {
+    /// What its devices are named after.
+    pub group: String,
+    /// The name of its objects.
+    pub name: Name,
+    /// What Kubernetes calls it in labels.
+    pub instance: Name,
+    /// The word for the behaviour: a built-in one, or what is mounted.
+    pub behaviour: String,
+    /// The ConfigMap with it, if that is where it comes from.
+    pub config_map: Option<Name>,
+    /// Pods.
+    pub replicas: u32,
+    /// What its pods are told, as environment.
+    pub own: Vec<(&'static str, String)>,
+    /// A faults file, where the faults are no preset.
+    pub faults: Option<FaultFile>,
+}
+
+/// Faults that pods read from a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FaultFile {
+    /// The document.
+    pub json: String,
+    /// So that pods start anew when it changes.
+    pub sha256: String,
+}
+
+/// A component in a ConfigMap.
+#[derive(Clone, Debug)]
+pub struct MountedComponent {
+    /// The ConfigMap.
+    pub name: Name,
+    /// The file in it.
+    pub file: String,
+    /// Its content.
+    pub packed: Packed,
+    /// Of the component.
+    pub sha256: String,
+}
+
+impl Fleet {
+    /// Put a fleet together. The number of devices of each group is that of all its pods together.
+    pub fn new(settings: &Settings, wishes: Wishes) -> Result<Self, ManifestError> {
+        let mut components: Vec<(Source, MountedComponent)> = Vec::new();
+        let mut groups = Vec::new();
+        for group in &settings.groups {
+            let config_map = match wishes.behaviour {
+                Carrier::ConfigMap => Some(mounted(&group.behaviour, &mut components)?),
+                _ => None,
+            };
+            groups.push(pod_group(settings, group, config_map, &wishes)?);
+        }
+        let components = components.into_iter().map(|(_, component)| component).collect();
+        Ok(Self { common: common(settings, &wishes), wishes, groups, components })
+    }
+}
+
+fn mounted(source: &Source, components: &mut Vec<(Source, MountedComponent)>) -> Result<Name, ManifestError> {
+    if let Some((_, known)) = components.iter().find(|(known, _)| known == source) {
+        return Ok(known.name.clone());
+    }
+    let component = mount(source)?;
+    if components.iter().any(|(_, other)| other.name == component.name) {
+        return Err(ManifestError::SameName { name: component.name.to_string() });
+    }
+    let name = component.name.clone();
+    components.push((source.clone(), component));
+    Ok(name)
+}
+
+/// A behaviour as its ConfigMap has it.
+pub fn mount(source: &Source) -> Result<MountedComponent, ManifestError> {
+    let bytes = source.read()?;
+    let stem = source.name();
+    let packed = Packed::new(&bytes)
+        .map_err(|problem| ManifestError::TooLarge { behaviour: source.shown(), problem })?;
+    Ok(MountedComponent {
+        name: name_of(&format!("behaviour-{stem}"), &stem)?,
+        file: format!("{stem}.wasm.gz"),
+        packed,
+        sha256: hex(&Sha256::digest(&bytes)),
+    })
+}
+
+fn pod_group(
+    settings: &Settings,
+    group: &Group,
+    config_map: Option<Name>,
+    wishes: &Wishes,
+) -> Result<PodGroup, ManifestError> {
+    /// What Kubernetes adds to the name of a Deployment for its pods' names and labels.
+    const ROOM: usize = 17;
+    let name = name_of(&format!("iot-{}", group.name), &group.name)?;
+    if name.as_str().len() + ROOM > Name::LONGEST {
+        return Err(ManifestError::LongName { name: name.to_string(), longest: Name::LONGEST - ROOM - 4 });
+    }
+    let behaviour = match &wishes.behaviour {
+        Carrier::Program => match &group.behaviour {
+            Source::Builtin(name) => name.clone(),
+            Source::File(path) => return Err(ManifestError::NotBuiltIn { path: path.display().to_string() }),
+        },
+        Carrier::ConfigMap | Carrier::Volume(_) => FOLDER.into(),
+    };
+    let per_pod = wishes.devices_per_pod;
+    if !group.count.is_multiple_of(per_pod) {
+        return Err(ManifestError::Uneven { group: group.name.clone(), count: group.count, per_pod });
+    }
+    let faults = group.faults.as_ref().unwrap_or(&settings.faults);
+    let (faults, word) = fault_file(faults, &group.name)?;
+    Ok(PodGroup {
+        name,
+        instance: name_of(&group.name, &group.name)?,
+        behaviour,
+        config_map,
+        replicas: group.count / per_pod,
+        own: own(group, wishes, word),
+        faults,
+        group: group.name.clone(),
+    })
+}
+
+/// Where pods have the folder with their behaviour.
+pub const FOLDER: &str = "/behaviours";
+/// Where pods have the folder with their faults.
+pub const FAULTS_FOLDER: &str = "/faults";
+/// The file in it.
+pub const FAULTS_FILE: &str = "faults.json";
+
+/// A preset goes by its name; everything else is a file. What is for other groups is left out: the pods of
+/// this one know nothing of them.
+fn fault_file(set: &FaultSet, group: &str) -> Result<(Option<FaultFile>, String), ManifestError> {
+    if FaultSet::preset(&set.origin).is_some_and(|preset| preset.document == set.document) {
+        return Ok((None, set.origin.clone()));
+    }
+    set.check_no_broker(BROKER_IS_ALIVE).map_err(|problem| ManifestError::Faults(problem.to_string()))?;
+    let mut document = set.document.clone();
+    document.faults.retain(|fault| fault.group.as_ref().is_none_or(|name| name == group));
+    let is_file = |name: &&String| builtins::fault_models().all(|builtin| builtin.name != name.as_str());
+    if let Some(file) = document.faults.iter().filter_map(|fault| fault.file.as_ref()).find(is_file) {
+        return Err(ManifestError::FaultModel(file.clone()));
+    }
+    let json = serde_json::to_value(&document).map(|mut value| {
+        without_nulls(&mut value);
+        format!("{value:#}\n")
+    });
+    let json = json.map_err(|problem| ManifestError::Faults(problem.to_string()))?;
+    let sha256 = hex(&Sha256::digest(json.as_bytes()));
+    Ok((Some(FaultFile { json, sha256 }), format!("{FAULTS_FOLDER}/{FAULTS_FILE}")))
+}
+
+fn without_nulls(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::Object(object) => {
+            object.retain(|_, value| !value.is_null());
+            object.values_mut().for_each(without_nulls);
+        }
+        serde_json::Value::Array(list) => list.iter_mut().for_each(without_nulls),
+        _ => {}
+    }
+}
+
+/// What the pods of one group are told.
+fn own(group: &Group, wishes: &Wishes, faults: String) -> Vec<(&'static str, String)> {
+    let devices = if wishes.stable_names { group.count } else { wishes.devices_per_pod };
+    let mut told = vec![("WASMOTE_DEVICES", devices.to_string()), ("WASMOTE_FAULTS", faults)];
+    if group.name != group.behaviour.name() {
+        told.push(("WASMOTE_GROUP", group.name.clone()));
+    }
+    if !group.config.is_empty() {
+        told.push(("WASMOTE_DEVICE_CONFIG", serde_json::Value::Object(group.config.clone()).to_string()));
+    }
+    if let Some(limits) = changed_limits(&group.limits) {
+        told.push(("WASMOTE_LIMIT", limits));
+    }
+    if !group.allow_hosts.is_empty() {
+        told.push(("WASMOTE_ALLOW_HOST", group.allow_hosts.join(",")));
+    }
+    told
+}
+
+/// The limits that are not as they would be anyway.
+fn changed_limits(limits: &Limits) -> Option<String> {
+    let (Ok(mut own), Ok(usual)) = (serde_json::to_value(limits), serde_json::to_value(Limits::default()))
+    else {
+        return None;
+    };
+    if let Some(own) = own.as_object_mut() {
+        own.retain(|field, value| usual.get(field) != Some(value));
+    }
+    own.as_object().is_some_and(|own| !own.is_empty()).then(|| own.to_string())
+}
+
+/// What all pods are told, where it is not as it would be anyway.
+fn common(settings: &Settings, wishes: &Wishes) -> Vec<(&'static str, String)> {
+    use wasmote_sim::context::Protocol;
+    let time = |time| humantime::format_duration(time).to_string();
+    let connection = &settings.connection;
+    let all = [
+        ("WASMOTE_SEED", wishes.same_seed.then(|| settings.seed.to_string())),
+        ("WASMOTE_TOPIC_ROOT", (&*settings.topic_root != "wasmote").then(|| settings.topic_root.to_string())),
+        ("WASMOTE_MQTT", (settings.protocol != Protocol::V5).then(|| "3.1.1".to_owned())),
+        ("WASMOTE_KEEPALIVE", (connection.keepalive.as_secs() != 10).then(|| time(connection.keepalive))),
+        (
+            "WASMOTE_SESSION_EXPIRY",
+            (!connection.session_expiry.is_zero()).then(|| time(connection.session_expiry)),
+        ),
+        ("WASMOTE_RAMP", settings.ramp.map(|rate| rate.to_string())),
+        ("WASMOTE_LOG", (settings.log != Default::default()).then(|| "json".to_owned())),
+        (
+            "WASMOTE_LOG_MESSAGES",
+            match settings.log_messages {
+                Switch::Auto => None,
+                Switch::On => Some("on".to_owned()),
+                Switch::Off => Some("off".to_owned()),
+            },
+        ),
+    ];
+    all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+}
+
+fn name_of(text: &str, group: &str) -> Result<Name, ManifestError> {
+    Name::close_to(text).ok_or_else(|| ManifestError::NoName { group: group.to_owned() })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,163 @@
+//! Names and quantities as Kubernetes takes them.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A name that every object may have: a label of RFC 1123, so at most 63 of a-z, 0-9 and `-`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Name(String);
+
+impl Name {
+    /// The longest one.
+    pub const LONGEST: usize = 63;
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// As close to this text as a name can be: what people call groups and files is not always one.
+    pub fn close_to(text: &str) -> Option<Self> {
+        let legal = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
+        let name: String = text.chars().map(legal).collect();
+        name.trim_matches('-').parse().ok()
+    }
+}
+
+impl FromStr for Name {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+        let inside = text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+        if inside && edge(text.chars().next()) && edge(text.chars().last()) && text.len() <= Self::LONGEST {
+            return Ok(Self(text.into()));
+        }
+        Err(format!(
+            "`{text}` cannot name anything in Kubernetes: use 1 to {} of a-z, 0-9 and `-`, with a letter or digit \
+             at both ends (RFC 1123)",
+            Self::LONGEST
+        ))
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// An amount of processor time or memory, such as `100m` or `64Mi`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Quantity {
+    text: String,
+    value: f64,
+}
+
+impl Quantity {
+    /// As Kubernetes writes it.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// In processors, or bytes.
+    pub fn value(&self) -> f64 {
+        self.value
+    }
+}
+
+/// Units with what they stand for.
+const UNITS: [(&str, f64); 10] = [
+    ("", 1.0),
+    ("m", 1e-3),
+    ("k", 1e3),
+    ("M", 1e6),
+    ("G", 1e9),
+    ("T", 1e12),
+    ("Ki", 1_024.0),
+    ("Mi", 1_048_576.0),
+    ("Gi", 1_073_741_824.0),
+    ("Ti", 1_099_511_627_776.0),
+];
+
+impl FromStr for Quantity {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+        let (number, unit) = text.split_at(digits);
+        let known = UNITS.iter().find(|(name, _)| *name == unit);
+        let value = number.parse::<f64>().ok().zip(known).map(|(number, (_, factor))| number * factor);
+        if let Some(value) = value.filter(|value| *value > 0.0 && value.is_finite()) {
+            return Ok(Self { text: text.into(), value });
+        }
+        Err(format!(
+            "`{text}` is no amount above zero; write it like 64Mi of memory, or 100m or 0.5 of a processor"
+        ))
+    }
+}
+
+/// An image as registries name it; `${NAME}` may stand for a part of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image(String);
+
+impl Image {
+    /// The reference.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Image {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let legal = |c: char| c.is_ascii_alphanumeric() || "-_./:@${}".contains(c);
+        let edges =
+            !text.starts_with(['/', ':', '-', '.', '@']) && !text.ends_with(['/', ':', '-', '.', '@']);
+        if !text.is_empty() && text.chars().all(legal) && edges && !text.contains("//") {
+            return Ok(Self(text.into()));
+        }
+        Err(format!("`{text}` is no image; write it like docker.io/me/wasmote:0.1"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_labels_of_rfc_1123() {
+        for good in ["a", "iot-sensor", "9lives", &"x".repeat(63)] {
+            assert!(good.parse::<Name>().is_ok(), "{good}");
+        }
+        for bad in ["", "-a", "a-", "A", "a_b", "a.b", "ü", "a b", &"x".repeat(64)] {
+            assert!(bad.parse::<Name>().unwrap_err().contains("RFC 1123"), "{bad}");
+        }
+        assert_eq!(Name::close_to("My_Device.v2").unwrap().as_str(), "my-device-v2");
+        assert_eq!(Name::close_to("___"), None);
+    }
+
+    #[test]
+    fn quantities_have_a_number_and_a_unit_that_exists() {
+        for good in ["64Mi", "0.1", "100m", "1", "2.5Gi"] {
+            assert!(good.parse::<Quantity>().is_ok(), "{good}");
+        }
+        assert_eq!("100m".parse::<Quantity>().unwrap().value(), 0.1);
+        for bad in ["", "Mi", "64MB", "-1", "0", "1..2", "64 Mi", "1e3"] {
+            assert!(bad.parse::<Quantity>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_image_has_no_spaces_and_no_empty_parts() {
+        for good in
+            ["wasmote", "me/wasmote:0.1", "registry.example:5000/a/b@sha256:00ff", "${USER}/wasmote:latest"]
+        {
+            assert!(good.parse::<Image>().is_ok(), "{good}");
+        }
+        for bad in ["", "a b", "me//wasmote", ":latest", "wasmote:"] {
+            assert!(bad.parse::<Image>().is_err(), "{bad}");
+        }
+    }
+}

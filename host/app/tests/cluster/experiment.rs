@@ -1,0 +1,153 @@
+//! `wasmote experiment run PLAN --on kubernetes`.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Output};
+
+use crate::stand_in::{StandIn, json, results, text};
+
+const PLAN: &str = "name = \"small\"\nduration = \"6s\"\nwarm_up = \"2s\"\ninterval = \"2s\"\nseeds = [7]\n\
+    faults = \"realistic\"\nthresholds = [\"latency_seconds p95 < 5\", \"group heartbeat: generated > 5\"]\n\n\
+    [[group]]\nbehaviour = \"heartbeat\"\ncount = 3\nconfig = { interval = \"500ms\" }\n";
+
+const RUN: [&str; 5] = ["experiment", "run", "plan.toml", "--on", "kubernetes"];
+
+fn with_plan(plan: &str) -> StandIn {
+    let cluster = StandIn::new();
+    fs::write(cluster.path().join("plan.toml"), plan).unwrap();
+    cluster
+}
+
+fn assert_code(output: &Output, code: i32) {
+    let told = format!("{}\n{}", text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "{told}");
+}
+
+fn lines(file: &Path) -> usize {
+    fs::read_to_string(file).unwrap_or_else(|problem| panic!("{}: {problem}", file.display())).lines().count()
+}
+
+#[test]
+fn a_run_leaves_the_results_of_every_pod_and_nothing_on_the_cluster() {
+    let cluster = with_plan(PLAN);
+    let output = cluster.call(&[&RUN[..], &["--context", "mine", "--namespace", "lab", "--json"]].concat());
+    assert_code(&output, 0);
+    let folder = results(cluster.path());
+    let manifest = json(&folder.join("manifest.json"));
+    assert_eq!(manifest["complete"], true, "{manifest:#}");
+    assert_eq!(manifest["cluster"]["context"], "mine");
+    assert!(manifest["command"].as_str().unwrap().contains("--on kubernetes --context mine --namespace lab"));
+    for pod in ["iot-heartbeat-1", "iot-heartbeat-2", "iot-heartbeat-3"] {
+        assert!(lines(&folder.join(format!("logs/{pod}.log"))) > 5, "{pod}");
+        let told = json(&folder.join(format!("pods/{pod}.json")));
+        assert!(told["metrics"]["generated"].as_u64().unwrap() > 0, "{told:#}");
+        // A device has the name and the seed that it has in virtual time.
+        let number = pod.rsplit_once('-').unwrap().1.parse::<u32>().unwrap() - 1;
+        assert_eq!(told["status"]["device"], format!("heartbeat-{number}"));
+        assert_eq!(told["status"]["seed"], 7);
+    }
+    assert!(lines(&folder.join("broker.log")) > 3);
+    let summary = json(&folder.join("summary.json"));
+    assert_eq!((&summary["devices"], &summary["warm_up_s"]), (&3.into(), &2.0.into()), "{summary:#}");
+    assert!(summary["latency_seconds"]["p95"].as_f64().is_some_and(|p95| p95 > 0.01), "{summary:#}");
+    assert!(summary["thresholds"].as_array().unwrap().iter().all(|verdict| verdict["ok"] == true));
+    assert!(lines(&folder.join("timeseries.csv")) > 2 * 3);
+    assert!(fs::read_to_string(folder.join("report.html")).unwrap().contains("small"));
+    assert!(cluster.is_empty(), "the fleet is gone");
+    assert!(cluster.calls().iter().all(|call| call.starts_with("--context=mine --namespace=lab ")));
+}
+
+#[test]
+fn a_pod_that_never_starts_is_named_and_everything_is_taken_away_again() {
+    let cluster = with_plan(PLAN);
+    cluster.trouble("never", "iot-heartbeat-2");
+    let output = cluster.call(&[&RUN[..], &["--ready-timeout", "5s"]].concat());
+    assert_code(&output, 1);
+    let told = text(&output.stderr);
+    for words in
+        ["3 of 4 pods were ready after 5s", "iot-heartbeat-2: ImagePullBackOff: there is no such image"]
+    {
+        assert!(told.contains(words), "{told}");
+    }
+    let folder = results(cluster.path());
+    assert_eq!(json(&folder.join("manifest.json"))["complete"], false);
+    assert!(lines(&folder.join("logs/iot-heartbeat-1.log")) > 0, "the logs of the others may say why");
+    assert!(cluster.is_empty());
+}
+
+#[test]
+fn ctrl_c_collects_what_there_is_and_cleans_up() {
+    let cluster = with_plan(&PLAN.replace("6s", "10m"));
+    let mut child = cluster.wasmote(&RUN).spawn().expect("the program starts");
+    let mut told = BufReader::new(child.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
+    assert!(told.any(|line| line.contains("all are ready")), "it gets going");
+    let sent = Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().unwrap();
+    assert!(sent.success());
+    let rest: Vec<String> = told.collect();
+    let status = child.wait().unwrap();
+    assert_eq!(status.code(), Some(130), "{rest:?}");
+    let folder = results(cluster.path());
+    assert_eq!(json(&folder.join("manifest.json"))["complete"], false);
+    assert_eq!(json(&folder.join("summary.json"))["interrupted"], true);
+    assert!(lines(&folder.join("logs/iot-heartbeat-1.log")) > 0);
+    assert!(cluster.is_empty());
+}
+
+#[test]
+fn logs_that_cannot_be_had_make_the_collection_partial_and_it_says_so() {
+    let cluster = with_plan(PLAN);
+    cluster.trouble("no-logs", "iot-heartbeat-3");
+    let output = cluster.call(&RUN);
+    assert_code(&output, 1);
+    let told = text(&output.stderr);
+    assert!(told.contains("the collection is partial") && told.contains("log of iot-heartbeat-3"), "{told}");
+    let folder = results(cluster.path());
+    let manifest = json(&folder.join("manifest.json"));
+    assert_eq!(manifest["complete"], false);
+    let missing = manifest["cluster"]["missing"].to_string();
+    assert!(missing.contains("log of iot-heartbeat-3") && missing.contains("no route to host"), "{missing}");
+    assert!(lines(&folder.join("logs/iot-heartbeat-1.log")) > 0);
+    assert!(folder.join("summary.json").exists(), "the figures are there all the same");
+    assert!(cluster.is_empty());
+}
+
+#[test]
+fn a_fleet_that_is_there_already_is_left_alone() {
+    let cluster = with_plan(PLAN);
+    cluster.apply(&text(&cluster.call(&["manifests", "--replicas", "1", "--only", "broker"]).stdout));
+    let output = cluster.call(&RUN);
+    assert_code(&output, 1);
+    assert!(text(&output.stderr).contains("configmap/mqtt-broker"), "{}", text(&output.stderr));
+    assert!(!cluster.is_empty());
+    assert!(!cluster.calls().iter().any(|call| call.starts_with("delete")));
+}
+
+#[test]
+fn what_a_cluster_cannot_do_is_refused_before_anything_is_applied() {
+    let timeline = format!("{PLAN}\n[[timeline]]\nat = \"3s\"\ncrash = {{ share = 0.5 }}\n");
+    let ratio = PLAN.replace("latency_seconds p95 < 5", "delivery_ratio > 0.5");
+    let latency = format!("packet_latency = \"5ms\"\n{PLAN}");
+    for (plan, field) in [(timeline, "timeline"), (ratio, "delivery_ratio"), (latency, "packet_latency")] {
+        let cluster = with_plan(&plan);
+        let output = cluster.call(&RUN);
+        assert_code(&output, 2);
+        let told = text(&output.stderr);
+        assert!(told.contains(field) && told.contains("--on kubernetes"), "{told}");
+        assert!(cluster.calls().is_empty() && !cluster.path().join("results").exists());
+    }
+    let output = with_plan(PLAN).call(&["experiment", "run", "plan.toml", "--namespace", "lab"]);
+    assert_code(&output, 2);
+    assert!(text(&output.stderr).contains("add `--on kubernetes`"));
+}
+
+#[test]
+fn results_of_a_cluster_are_not_verified_but_reported() {
+    let cluster = with_plan(PLAN);
+    assert_code(&cluster.call(&RUN), 0);
+    let folder = results(cluster.path());
+    let output = cluster.call(&["experiment", "verify", folder.to_str().unwrap()]);
+    assert_code(&output, 2);
+    assert!(text(&output.stderr).contains("it ran on a cluster"), "{}", text(&output.stderr));
+    assert_code(&cluster.call(&["experiment", "report", folder.to_str().unwrap()]), 0);
+}

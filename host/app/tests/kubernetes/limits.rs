@@ -1,0 +1,72 @@
+//! Components meet the limits of Kubernetes before the cluster does.
+
+use std::fs;
+use std::io::Read as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
+
+use crate::command::{call, of_kind, rendered};
+
+/// A component of this size in which nothing can be compressed: the smallest one, with a section of noise.
+fn component(noise: usize) -> Vec<u8> {
+    let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
+    let mut state = 7_u64;
+    let content: Vec<u8> = (0..noise)
+        .map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 56) as u8
+        })
+        .collect();
+    bytes.extend([0, 0]);
+    bytes.extend(content);
+    bytes
+}
+
+fn called(noise: usize) -> std::process::Output {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mine.wasm");
+    fs::write(&file, component(noise)).unwrap();
+    call(&["--behaviour", file.to_str().unwrap()])
+}
+
+fn complaint(output: &std::process::Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn a_builtin_behaviour_is_mounted_as_it_is_built_in() {
+    let objects = rendered(&["--behaviour", "sensor", "--only", "behaviours"]);
+    let data = &of_kind(&objects, "ConfigMap")[0]["binaryData"]["sensor.wasm.gz"];
+    let packed = STANDARD.decode(data.as_str().unwrap()).unwrap();
+    let mut component = Vec::new();
+    flate2::read::GzDecoder::new(&*packed).read_to_end(&mut component).unwrap();
+    assert!(component == wasmote::builtins::find("sensor").unwrap().bytes);
+}
+
+#[test]
+fn what_fits_without_the_servers_hand_says_nothing() {
+    let output = called(180 << 10);
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", complaint(&output));
+}
+
+#[test]
+fn what_is_too_long_for_an_annotation_says_how_to_apply_it() {
+    let output = called(200 << 10);
+    assert!(output.status.success());
+    assert!(complaint(&output).contains("apply with --server-side"), "{}", complaint(&output));
+    let objects: Vec<Value> = crate::command::read(&String::from_utf8(output.stdout).unwrap());
+    assert_eq!(of_kind(&objects, "ConfigMap").len(), 2);
+}
+
+#[test]
+fn what_fits_no_config_map_is_an_error_that_names_the_way_out() {
+    let output = called(1 << 20);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stdout.is_empty());
+    let complaint = complaint(&output);
+    for words in ["mine.wasm", "a ConfigMap holds 1,024 KiB", "--behaviour-image"] {
+        assert!(complaint.contains(words), "{complaint}");
+    }
+}

@@ -1,0 +1,13 @@
+//! Manifests: what the command renders and what lies in the repository, against the schemas of Kubernetes.
+
+mod command;
+mod kustomize;
+mod limits;
+mod mistakes;
+mod monitoring;
+mod overlays;
+mod pods;
+mod repository;
+mod schema;
+mod secrets;
+mod valid;

@@ -1,0 +1,125 @@
+//! What every pod of the fleet can be relied on to be.
+
+use serde_json::{Value, json};
+
+use crate::command::{container, named, of_kind, rendered, variable};
+
+fn workloads(objects: &[Value]) -> Vec<&Value> {
+    [of_kind(objects, "Deployment"), of_kind(objects, "StatefulSet")].concat()
+}
+
+#[test]
+fn nine_pods_have_nine_names_and_each_its_device() {
+    let objects = rendered(&[]);
+    let devices = named(&objects, "Deployment", "iot-heartbeat");
+    assert_eq!(devices["spec"]["replicas"], 9);
+    let id = variable(devices, "WASMOTE_DEVICE_ID").expect("a name");
+    assert_eq!(id["valueFrom"]["fieldRef"]["fieldPath"], "metadata.name");
+    assert_eq!(variable(devices, "WASMOTE_DEVICES").unwrap()["value"], "1");
+    // A common seed would be no harm either: every device draws from a stream of its own name.
+    assert!(variable(devices, "WASMOTE_SEED").is_none());
+    let service = named(&objects, "Service", "iot-heartbeat");
+    assert_eq!(service["spec"]["clusterIP"], "None");
+    let labels = &devices["spec"]["template"]["metadata"]["labels"];
+    for (name, value) in service["spec"]["selector"].as_object().unwrap() {
+        assert_eq!(&labels[name], value, "{name}");
+    }
+}
+
+#[test]
+fn stable_names_give_each_pod_its_share_of_one_fleet() {
+    let objects = rendered(&["--behaviour", "routing=4", "--devices", "5", "--stable-names"]);
+    let devices = named(&objects, "StatefulSet", "iot-routing");
+    assert_eq!(devices["spec"]["serviceName"], "iot-routing");
+    assert_eq!(variable(devices, "WASMOTE_DEVICES").unwrap()["value"], "20");
+    assert_eq!(variable(devices, "WASMOTE_SHARD").unwrap()["value"], "$(POD_INDEX)/4");
+    let index = &variable(devices, "POD_INDEX").unwrap()["valueFrom"]["fieldRef"]["fieldPath"];
+    assert_eq!(index, "metadata.labels['apps.kubernetes.io/pod-index']");
+    assert!(variable(devices, "WASMOTE_DEVICE_ID").is_none());
+}
+
+/// The standard `restricted`, and the limits of a small device.
+#[test]
+fn pods_are_restricted_and_small() {
+    for options in [&[][..], &["--tls"], &["--stable-names", "--built-in"]] {
+        for workload in workloads(&rendered(options)) {
+            let pod = &workload["spec"]["template"]["spec"];
+            assert_eq!(pod["securityContext"]["runAsNonRoot"], true);
+            assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault");
+            assert_eq!(pod["automountServiceAccountToken"], false);
+            let security = &container(workload)["securityContext"];
+            assert_eq!(security["allowPrivilegeEscalation"], false);
+            assert_eq!(security["readOnlyRootFilesystem"], true);
+            assert_eq!(security["capabilities"], json!({"drop": ["ALL"]}));
+        }
+    }
+    let objects = rendered(&[]);
+    let limits = &container(named(&objects, "Deployment", "iot-heartbeat"))["resources"]["limits"];
+    assert_eq!(limits, &json!({"cpu": "100m", "memory": "64Mi"}));
+}
+
+#[test]
+fn a_simulated_failure_cannot_trip_liveness() {
+    let objects = rendered(&[]);
+    let container = container(named(&objects, "Deployment", "iot-heartbeat"));
+    assert_eq!(container["livenessProbe"]["httpGet"]["path"], "/healthz");
+    assert_eq!(container["readinessProbe"]["httpGet"]["path"], "/readyz");
+}
+
+/// A mount of a single file would never see an update.
+#[test]
+fn config_maps_are_mounted_as_folders_that_exist() {
+    let faults = tempfile::NamedTempFile::with_suffix(".toml").unwrap();
+    std::fs::write(&faults, "[[fault]]\nkind = \"loss\"\nprobability = 1\n").unwrap();
+    let objects = rendered(&["--tls", "--faults", faults.path().to_str().unwrap()]);
+    for workload in workloads(&objects) {
+        let pod = &workload["spec"]["template"]["spec"];
+        let names: Vec<_> = pod["volumes"].as_array().unwrap().iter().map(|volume| &volume["name"]).collect();
+        for mount in container(workload)["volumeMounts"].as_array().unwrap() {
+            assert!(mount.get("subPath").is_none(), "{mount}");
+            assert!(names.contains(&&mount["name"]), "{mount} of {names:?}");
+        }
+        let maps = pod["volumes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(|volume| volume["configMap"]["name"].as_str());
+        for map in maps {
+            named(&objects, "ConfigMap", map);
+        }
+    }
+    let devices = named(&objects, "Deployment", "iot-heartbeat");
+    assert_eq!(variable(devices, "WASMOTE_FAULTS").unwrap()["value"], "/faults/faults.json");
+    let document = &named(&objects, "ConfigMap", "iot-heartbeat-faults")["data"]["faults.json"];
+    let document: Value = serde_json::from_str(document.as_str().unwrap()).unwrap();
+    assert_eq!(document["fault"][0]["kind"], "loss");
+}
+
+#[test]
+fn prometheus_finds_the_devices_and_tools_their_labels() {
+    let objects = rendered(&["--namespace", "lab"]);
+    let devices = named(&objects, "Deployment", "iot-heartbeat");
+    let annotations = &devices["spec"]["template"]["metadata"]["annotations"];
+    assert_eq!(annotations["prometheus.io/scrape"], "true");
+    assert_eq!(annotations["prometheus.io/port"], "5000");
+    assert_eq!(annotations["prometheus.io/path"], "/metrics");
+    for object in &objects {
+        let labels = object["metadata"]["labels"].as_object().unwrap();
+        for label in ["name", "instance", "component", "part-of"] {
+            assert!(labels.contains_key(&format!("app.kubernetes.io/{label}")), "{label}: {object}");
+        }
+        assert_eq!(object["metadata"]["namespace"], "lab");
+    }
+}
+
+#[test]
+fn passwords_come_from_secrets_and_never_from_a_manifest() {
+    let objects = rendered(&["--tls"]);
+    let devices = named(&objects, "Deployment", "iot-heartbeat");
+    let password = &variable(devices, "WASMOTE_BROKER_PASSWORD").unwrap()["valueFrom"]["secretKeyRef"];
+    assert_eq!(password, &json!({"name": "mqtt-credentials", "key": "password"}));
+    assert_eq!(variable(devices, "WASMOTE_BROKER").unwrap()["value"], "mqtts://mqtt-broker:8883");
+    assert!(of_kind(&objects, "Secret").is_empty());
+    let broker = &named(&objects, "ConfigMap", "mqtt-broker")["data"]["mosquitto.conf"];
+    assert!(broker.as_str().unwrap().contains("allow_anonymous false"));
+}

@@ -1,0 +1,101 @@
+//! The files in the repository are what the command renders.
+//!
+//! After a change: `WASMOTE_UPDATE=1 cargo test --workspace --locked --test kubernetes repository`.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::command::{call, read};
+use crate::schema::assert_valid;
+
+const DEVICES: &str = "\
+# Nine simulated devices, one a pod, with the behaviour mounted from a ConfigMap:
+#
+#   kubectl create configmap behaviour-$BEHAVIOUR --from-file=behaviours/built/$BEHAVIOUR.wasm
+#   envsubst '$DOCKERHUB_USERNAME $BEHAVIOUR' < k8s.yaml | kubectl apply -f -
+#
+# This is what `wasmote manifests --only devices` renders, with two names left open. A test keeps it so.
+";
+
+const BROKER: &str = "\
+# Eclipse Mosquitto for the devices of k8s.yaml:  kubectl apply -f mqtt-broker.yaml
+#
+# This is what `wasmote manifests --only broker` renders. A test keeps it so.
+";
+
+fn rendered(words: &[&str]) -> String {
+    String::from_utf8(call(words).stdout).unwrap()
+}
+
+fn assert_in_repository(path: &str, wanted: &str) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..").join(path);
+    if std::env::var_os("WASMOTE_UPDATE").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, wanted).unwrap();
+    }
+    let found = fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        found == wanted,
+        "{} is not what the command renders; see the head of this test for how to write it anew",
+        path.display()
+    );
+}
+
+#[test]
+fn k8s_yaml_is_rendered_with_two_names_left_open() {
+    let text = rendered(&["--only", "devices", "--image", "dockerhub-username/wasmote:latest"]);
+    let open =
+        text.replace("dockerhub-username", "${DOCKERHUB_USERNAME}").replace("heartbeat", "${BEHAVIOUR}");
+    assert_in_repository("k8s.yaml", &format!("{DEVICES}{open}"));
+    // As `envsubst` fills it in.
+    let filled = open.replace("${DOCKERHUB_USERNAME}", "somebody").replace("${BEHAVIOUR}", "sensor");
+    assert!(!filled.contains("${"), "{filled}");
+    assert_valid(&read(&filled), "k8s.yaml");
+}
+
+#[test]
+fn mqtt_broker_yaml_is_rendered() {
+    let text = rendered(&["--only", "broker"]);
+    assert_in_repository("mqtt-broker.yaml", &format!("{BROKER}{text}"));
+    assert_valid(&read(&text), "mqtt-broker.yaml");
+}
+
+const BASE: &str = "# This is what `wasmote manifests` renders. A test keeps it so.\n";
+
+#[test]
+fn the_parts_that_kustomize_puts_together_are_rendered() {
+    let cases: [(&str, &[&str]); 7] = [
+        ("broker/broker.yaml", &["--only", "broker"]),
+        ("broker-tls/broker.yaml", &["--only", "broker", "--tls"]),
+        ("behaviours/heartbeat/devices.yaml", &["--only", "devices"]),
+        ("behaviours/sensor/devices.yaml", &["--only", "devices", "--behaviour", "sensor"]),
+        (
+            "behaviours/routing/devices.yaml",
+            &["--only", "devices", "--behaviour", "routing", "--stable-names"],
+        ),
+        ("behaviours/aggregator/devices.yaml", &["--only", "devices", "--behaviour", "aggregator=1"]),
+        ("monitoring/monitoring.yaml", &["--only", "monitoring"]),
+    ];
+    for (file, words) in cases {
+        assert_in_repository(&format!("deploy/{file}"), &format!("{BASE}{}", rendered(words)));
+    }
+}
+
+/// Those without a cluster have the same broker.
+#[test]
+fn compose_has_the_brokers_configuration() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../compose.yaml");
+    let compose = read(&fs::read_to_string(path).unwrap()).remove(0);
+    let content = compose["configs"]["mosquitto"]["content"].as_str().unwrap();
+    assert_eq!(content, wasmote::manifests::broker::configuration(false));
+    let settings = compose["services"]["devices"]["environment"].as_object().unwrap();
+    let known = call_help();
+    for name in settings.keys() {
+        assert!(known.contains(&format!("[env: {name}")), "{name} is no setting");
+    }
+}
+
+fn call_help() -> String {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_wasmote"));
+    String::from_utf8(command.args(["run", "--help"]).output().unwrap().stdout).unwrap()
+}
