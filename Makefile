@@ -40,11 +40,11 @@ bench-virtual: behaviours
 behaviours:
 	sh behaviours/build.sh
 
-# For: kubectl apply --server-side -f behaviours/built/configmaps.yaml
+# For: kubectl apply --server-side -f behaviours/built/configmaps.yaml. Fault models are no behaviours.
 configmaps: behaviours
 	$(CARGO) build --release --locked --package wasmote
 	$(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)/release/wasmote manifests --only behaviours \
-	  $(foreach behaviour,$(wildcard behaviours/built/*.wasm),--behaviour $(behaviour)) > behaviours/built/configmaps.yaml.part
+	  $(foreach behaviour,$(filter-out %/rain-fade.wasm,$(wildcard behaviours/built/*.wasm)),--behaviour $(behaviour)) > behaviours/built/configmaps.yaml.part
 	mv behaviours/built/configmaps.yaml.part behaviours/built/configmaps.yaml
 
 # The tests check this project with a broker and clients that are not its own.
