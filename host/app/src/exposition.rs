@@ -7,6 +7,7 @@ pub mod openmetrics;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use wasmote_live::broker::BrokerReport;
 use wasmote_live::punctuality::Punctuality;
 use wasmote_live::status::{DeviceStatus, Totals};
 use wasmote_sim::behaviour::Version;
@@ -39,6 +40,8 @@ pub struct Snapshot {
     pub refusals: Refusals,
     /// What is only known of a fleet.
     pub fleet: Option<FleetCounts>,
+    /// What the embedded broker tells; of a fleet whose devices are linked to it.
+    pub broker: Option<BrokerReport>,
     /// What behaviours measure of themselves, by behaviour and name; with the number of devices that do.
     pub measures: BTreeMap<(String, String), (Measure, u64)>,
     /// How long the fleet has been up.
@@ -80,6 +83,7 @@ impl Snapshot {
             updates: BTreeMap::new(),
             refusals: status.refusals,
             fleet: None,
+            broker: None,
             measures: measures.map(|(name, measure)| ((behaviour.clone(), name), (measure, 1))).collect(),
             uptime,
         }
@@ -106,6 +110,7 @@ impl Snapshot {
                 connects: totals.connects,
                 punctuality: totals.punctuality,
             }),
+            broker: totals.broker,
             measures: totals.measures,
             uptime,
         }

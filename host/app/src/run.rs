@@ -105,6 +105,7 @@ async fn bring_up(settings: &Settings, mut signals: Signals) -> Result<Exit, Run
     let (fleet, happenings) = Fleet::start_watched(FleetSpec {
         devices,
         broker: broker_url,
+        links: broker.as_ref().map(EmbeddedBroker::links),
         connection: settings.connection.clone(),
         start_rate: settings.ramp,
     });

@@ -36,6 +36,7 @@
 
 mod core;
 mod door;
+mod link;
 mod post;
 mod report;
 mod system;
@@ -45,12 +46,14 @@ mod wire;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use wasmote_sim::broker::limits::BrokerLimits;
 use wasmote_sim::client::link::LinkId;
 
 use self::core::{Core, Job};
+pub use link::BrokerLinks;
+pub(crate) use link::{Replies, ShardLink};
 pub use report::BrokerReport;
 
 /// How long it may take to end.
@@ -60,8 +63,12 @@ const GRACE: Duration = Duration::from_secs(5);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Peer {
     /// A device of this process.
-    #[expect(dead_code, reason = "devices still come through the door")]
-    Device(LinkId),
+    Device {
+        /// The number of its shard.
+        shard: u32,
+        /// The connection within the shard.
+        link: LinkId,
+    },
     /// A client that came through the door; they are numbered.
     Visitor(u64),
 }
@@ -70,6 +77,7 @@ pub(crate) enum Peer {
 pub struct EmbeddedBroker {
     address: SocketAddr,
     jobs: mpsc::UnboundedSender<Job>,
+    links: BrokerLinks,
     door: JoinHandle<()>,
     core: Option<JoinHandle<()>>,
 }
@@ -86,7 +94,13 @@ impl EmbeddedBroker {
         let address = listener.local_addr().map_err(|error| BrokerError(error.to_string()))?;
         let (core, way_in) = Core::new(BrokerLimits::default());
         let door = tokio::spawn(door::keep(listener, way_in.visitors));
-        Ok(Self { address, jobs: way_in.jobs, door, core: Some(tokio::spawn(core.run())) })
+        let links = BrokerLinks::new(way_in.shards, way_in.jobs.clone());
+        Ok(Self { address, jobs: way_in.jobs, links, door, core: Some(tokio::spawn(core.run())) })
+    }
+
+    /// Leave for devices in this process to use it without sockets.
+    pub fn links(&self) -> BrokerLinks {
+        self.links.clone()
     }
 
     /// Where it listens.
@@ -96,9 +110,7 @@ impl EmbeddedBroker {
 
     /// What it holds and what became of its messages; `None` when it has ended.
     pub async fn report(&self) -> Option<BrokerReport> {
-        let (answer, answered) = oneshot::channel();
-        self.tell(move |core| drop(answer.send(core.report())));
-        answered.await.ok()
+        self.links.report().await
     }
 
     /// Stand still: nothing is read, answered or timed out until [`Self::resume`], as when the broker's process
@@ -112,8 +124,8 @@ impl EmbeddedBroker {
         self.tell(|core| core.resume());
     }
 
-    /// Crash and start again: every connection breaks without a word, and all sessions and retained messages
-    /// are gone, as nothing is on disk.
+    /// Crash and start again: every connection breaks, and all sessions and retained messages are gone, as
+    /// nothing is on disk.
     pub fn restart(&self) {
         self.tell(|core| core.restart());
     }

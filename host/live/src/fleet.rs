@@ -18,6 +18,7 @@ use wasmote_sim::http::{HttpRequest, HttpResponse};
 use wasmote_sim::message::Message;
 use wasmote_sim::time::Time;
 
+use crate::broker::BrokerLinks;
 use crate::clock::Clock;
 use crate::connection::Network;
 use crate::outbound::Outbound;
@@ -42,6 +43,7 @@ pub struct Fleet(Arc<Inner>);
 
 struct Inner {
     clock: Clock,
+    links: Option<BrokerLinks>,
     roster: RwLock<Roster>,
     /// Device `i` lives in shard `i % n`, at `i / n`.
     shards: Vec<mpsc::UnboundedSender<Job>>,
@@ -137,6 +139,7 @@ impl Fleet {
         let (alive, connections) = mpsc::channel(1);
         let awaited = Arc::new(AtomicUsize::new(spec.devices.len()));
         let common = Common {
+            links: spec.links,
             network: Arc::new(Network::new(spec.broker, spec.connection, clock)),
             outbound: Outbound::default(),
             watchers: watchers.clone(),
@@ -148,6 +151,7 @@ impl Fleet {
         let by_id = devices.iter().enumerate().map(entry).collect();
         let fleet = Self(Arc::new(Inner {
             clock,
+            links: common.links.clone(),
             roster: RwLock::new(Roster { devices, by_id }),
             shards: spawn_shards(spec.devices, spec.start_rate, &common),
             watchers,
@@ -229,6 +233,9 @@ impl Fleet {
             recent.push(part.recent);
         }
         totals.latency_samples = Recent::latest(recent.into_iter());
+        if let Some(links) = &self.0.links {
+            totals.broker = links.report().await;
+        }
         Ok(totals)
     }
 

@@ -6,12 +6,14 @@
 //!
 //! * `agenda`: the deadlines of all its devices.
 //! * `slot`: a device with its connection and what is known about both.
+//! * `linked`: devices that are linked to the broker in this process.
 //! * `carry_out`: what becomes of a device's actions.
 //! * `answers`: what it tells of itself. `swaps`: other versions of behaviours.
 
 mod agenda;
 mod answers;
 mod carry_out;
+mod linked;
 mod slot;
 mod swaps;
 
@@ -30,6 +32,7 @@ use wasmote_sim::http::HttpResponse;
 use wasmote_sim::time::Time;
 use wasmote_sim::virtual_time::observer::{DeviceIndex, Step};
 
+use crate::broker::{BrokerLinks, Replies};
 use crate::connection::{Inbox, Network, News};
 use crate::outbound::Outbound;
 use crate::punctuality::Punctuality;
@@ -37,6 +40,7 @@ use crate::status::Happening;
 use crate::witness::Witness;
 use agenda::Agenda;
 pub(crate) use answers::Recent;
+use linked::Links;
 use slot::Slot;
 pub(crate) use swaps::Stand;
 
@@ -54,6 +58,8 @@ const INBOX: usize = 4_096;
 #[derive(Clone)]
 pub(crate) struct Common {
     pub(crate) network: Arc<Network>,
+    /// If the broker is in this process.
+    pub(crate) links: Option<BrokerLinks>,
     pub(crate) outbound: Outbound,
     pub(crate) watchers: broadcast::Sender<Arc<Happening>>,
     pub(crate) witness: Option<Arc<dyn Witness>>,
@@ -75,6 +81,7 @@ pub(crate) struct Shard {
     slots: Vec<Slot>,
     agenda: Agenda,
     common: Common,
+    links: Option<Links>,
     inbox: Inbox,
     actions: Vec<Action>,
     /// Who waits for an answer of a device, by ticket.
@@ -83,6 +90,8 @@ pub(crate) struct Shard {
     recent: Recent,
     punctuality: Punctuality,
     connects: u64,
+    /// All devices were told to stop.
+    stopping: bool,
     done: bool,
 }
 
@@ -97,21 +106,24 @@ impl Shard {
         let (ask, jobs) = mpsc::unbounded_channel();
         let (inbox, news) = mpsc::channel(INBOX);
         tokio::spawn(async move {
-            let mut shard = Self::new(place, common, inbox);
+            let (link, replies) = common.links.as_ref().map(BrokerLinks::open).unzip();
+            let links = link.map(|link| Links::new(link, &common.network.options, common.alive.clone()));
+            let mut shard = Self::new(place, common, links, inbox);
             for (blueprint, start) in devices {
                 shard.add(blueprint, Some(start), Time::ZERO);
             }
-            shard.run(jobs, news).await;
+            shard.run(jobs, news, replies).await;
         });
         ask
     }
 
-    fn new(place: Place, common: Common, inbox: Inbox) -> Self {
+    fn new(place: Place, common: Common, links: Option<Links>, inbox: Inbox) -> Self {
         Self {
             place,
             slots: Vec::new(),
             agenda: Agenda::default(),
             common,
+            links,
             inbox,
             actions: Vec::new(),
             asking: HashMap::new(),
@@ -119,6 +131,7 @@ impl Shard {
             recent: Recent::default(),
             punctuality: Punctuality::default(),
             connects: 0,
+            stopping: false,
             done: false,
         }
     }
@@ -126,13 +139,23 @@ impl Shard {
     /// Add a device that there is since then, and that is switched on at its time, or by hand.
     pub(crate) fn add(&mut self, blueprint: Blueprint, start: Option<Time>, since: Time) {
         let index = self.slots.len();
-        self.slots.push(Slot::new(blueprint, start, since));
+        let linked = self.links.as_ref().map(|links| links.join(index, &blueprint));
+        self.slots.push(Slot::new(blueprint, linked, start, since));
         self.arm(index);
     }
 
-    async fn run(mut self, mut jobs: mpsc::UnboundedReceiver<Job>, mut news: mpsc::Receiver<(u32, News)>) {
+    async fn run(
+        mut self,
+        mut jobs: mpsc::UnboundedReceiver<Job>,
+        mut news: mpsc::Receiver<(u32, News)>,
+        mut replies: Option<Replies>,
+    ) {
         while !self.done {
-            if self.work(&mut jobs, &mut news) {
+            let more = self.work(&mut jobs, &mut news, &mut replies);
+            if let Some(links) = &mut self.links {
+                links.flush(self.stopping);
+            }
+            if more {
                 tokio::task::yield_now().await;
                 continue;
             }
@@ -146,6 +169,11 @@ impl Shard {
                     None => return,
                 },
                 Some((slot, news)) = news.recv() => self.hear(slot, news),
+                batch = next_batch(&mut replies), if replies.is_some() => match batch {
+                    Some(batch) => self.hear_broker(batch),
+                    // It has ended.
+                    None => replies = None,
+                },
                 () = sleep_until(alarm.unwrap_or_else(tokio::time::Instant::now)), if alarm.is_some() => {}
             }
         }
@@ -156,6 +184,7 @@ impl Shard {
         &mut self,
         jobs: &mut mpsc::UnboundedReceiver<Job>,
         news: &mut mpsc::Receiver<(u32, News)>,
+        replies: &mut Option<Replies>,
     ) -> bool {
         let began = Instant::now();
         while let Ok(job) = jobs.try_recv() {
@@ -167,7 +196,11 @@ impl Shard {
                 self.wake(slot, at);
             }
             let heard = news.try_recv().ok();
-            let idle = due.is_none() && heard.is_none();
+            let batch = replies.as_mut().and_then(Replies::try_take);
+            let idle = due.is_none() && heard.is_none() && batch.is_none();
+            if let Some(batch) = batch {
+                self.hear_broker(batch);
+            }
             if let Some((slot, news)) = heard {
                 self.hear(slot, news);
             }
@@ -192,10 +225,17 @@ impl Shard {
         }
         let now = self.now().run;
         self.punctuality.woken(now.since(at));
-        match self.slots[index].take_start(now) {
-            true => self.put_in(index, Input::Start),
-            false => self.put_in(index, Input::Wake),
+        if self.slots[index].take_start(now) {
+            return self.put_in(index, Input::Start);
         }
+        if self.slots[index].linked.is_some() {
+            self.wake_link(index);
+            // It may have been the link alone that was due.
+            if self.slots[index].device.next_deadline().is_none_or(|due| due > now) {
+                return;
+            }
+        }
+        self.put_in(index, Input::Wake);
     }
 
     /// Something came from a connection, or from the outside.
@@ -217,8 +257,16 @@ impl Shard {
         }
     }
 
-    /// Let something happen to a device, and carry out what it asks for.
+    /// Let something happen to a device, and to its link what comes of it.
     fn put_in(&mut self, index: usize, input: Input) {
+        self.give(index, input);
+        if self.slots[index].linked.is_some() {
+            self.settle_link(index);
+        }
+    }
+
+    /// Let something happen to a device, and carry out what it asks for.
+    fn give(&mut self, index: usize, input: Input) {
         let now = self.now();
         self.witness(now, &Step::Input(self.position(index), &input));
         let mut actions = std::mem::take(&mut self.actions);
@@ -264,6 +312,16 @@ impl Shard {
             self.put_in(index, Input::Stop(StopReason::Shutdown));
             self.slots[index].hang_up();
         }
+        self.stopping = true;
         self.common.alive = None;
+    }
+}
+
+async fn next_batch(
+    replies: &mut Option<Replies>,
+) -> Option<Vec<(wasmote_sim::client::link::LinkId, wasmote_sim::broker::packet::Reply)>> {
+    match replies {
+        Some(replies) => replies.take().await,
+        None => None,
     }
 }

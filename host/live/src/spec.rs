@@ -5,12 +5,16 @@ use std::time::Duration;
 
 use wasmote_sim::device::Blueprint;
 
+use crate::broker::BrokerLinks;
+
 /// Devices, and how they reach their broker.
 pub struct FleetSpec {
     /// The devices, in the order in which they start.
     pub devices: Vec<Blueprint>,
     /// The broker.
     pub broker: BrokerUrl,
+    /// If the broker is embedded in this process: leave to use it without sockets.
+    pub links: Option<BrokerLinks>,
     /// How every device connects.
     pub connection: ConnectionOptions,
     /// Devices started per second; `None` for as fast as it goes.

@@ -11,7 +11,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 use wasmote_sim::device_id::DeviceId;
-use wasmote_sim::message::Stamp;
+use wasmote_sim::message::{Message, Properties, Stamp};
 use wasmote_sim::time::WallTime;
 
 /// Names of user properties that belong to the host begin like this.
@@ -35,6 +35,21 @@ pub(crate) fn take_from(properties: &mut Vec<(String, String)>) -> Option<Box<St
         !name.starts_with(RESERVED)
     });
     stamp
+}
+
+/// What a message has to be before a device is given it, where it did not come over the library: without the
+/// host's own properties, and with the stamp that its payload has, if no other.
+pub(crate) fn settle(message: &mut Message, now: WallTime) {
+    if let Some(properties) = message.properties.as_deref_mut() {
+        let stamp = take_from(&mut properties.user);
+        message.stamp = message.stamp.take().or(stamp);
+        if *properties == Properties::default() {
+            message.properties = None;
+        }
+    }
+    if message.stamp.is_none() {
+        message.stamp = read_payload(&message.payload, now);
+    }
 }
 
 /// The stamp that a user property is, if it is one.

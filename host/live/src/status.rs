@@ -14,6 +14,7 @@ use wasmote_sim::histogram::Histogram;
 use wasmote_sim::ledger::Ledger;
 use wasmote_sim::measures::Measure;
 
+use crate::broker::BrokerReport;
 use crate::punctuality::Punctuality;
 
 /// One device, at one moment.
@@ -86,6 +87,8 @@ pub struct Totals {
     pub punctuality: Punctuality,
     /// Behaviours' own measurements, summed, by behaviour and name; with the number of devices that have it.
     pub measures: BTreeMap<(String, String), (Measure, u64)>,
+    /// What the embedded broker tells, if devices are linked to it.
+    pub broker: Option<BrokerReport>,
 }
 
 /// Something that happened to a device.

@@ -159,6 +159,11 @@ impl<C: Copy + Ord> Broker<C> {
         self.connections.contains_key(&connection)
     }
 
+    /// All connections, in their order.
+    pub fn connections(&self) -> impl Iterator<Item = C> {
+        self.connections.keys().copied()
+    }
+
     /// The account of its messages.
     pub fn tally(&self) -> &Tally {
         &self.tally

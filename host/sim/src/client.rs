@@ -5,7 +5,8 @@
 //! stays unread, as in the buffers of a socket.
 //!
 //! A driver hands it what its device wants and what the broker replies, with the time, carries what it finds
-//! in the [`Outbox`], and wakes it at [`Client::next_deadline`].
+//! in the [`Outbox`], and wakes it at [`Client::next_deadline`]. It serves every device in virtual time, and
+//! in real time those that are linked to the broker in their own process.
 //!
 //! * [`link`]: the names of its connections. [`options`]: what it is told once and for all.
 //! * `reading`: what it makes of what comes from the broker.
@@ -60,6 +61,8 @@ pub struct Client {
     link: LinkId,
     stage: Stage,
     silent: bool,
+    /// It has no memory of a session, and refuses one that the broker may still have from before.
+    fresh: bool,
     /// Seconds, as agreed with the broker; zero means never.
     keep_alive: u16,
     /// A ping is out, and this is when it has to be answered (section 3.12.4).
@@ -96,6 +99,7 @@ impl Client {
             link,
             stage: Stage::Down,
             silent: false,
+            fresh: true,
             keep_alive: options.keep_alive,
             pong_due: None,
             probing: false,
@@ -176,7 +180,8 @@ impl Client {
         let connect = Connect {
             client_id: Arc::clone(&self.client_id),
             protocol: self.protocol,
-            clean_start: self.options.session_expiry == 0,
+            // On 3.1.1 a clean start also ends the session with the connection.
+            clean_start: self.options.session_expiry == 0 || (self.fresh && self.protocol == Protocol::V5),
             session_expiry: self.options.session_expiry,
             keep_alive: self.options.keep_alive,
             receive_maximum: None,
@@ -189,6 +194,7 @@ impl Client {
     /// on: what is not acknowledged by then goes back to the device.
     pub fn disconnect(&mut self, farewell: Farewell, now: Time, out: &mut Outbox) {
         self.next = None;
+        self.fresh |= farewell == Farewell::Clean;
         match farewell {
             Farewell::Clean if self.stage == Stage::Up && !self.silent => {
                 self.stage = Stage::Leaving(now + FAREWELL);

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use wasmote_live::broker::BrokerReport;
+use wasmote_sim::broker::tally::DropReason;
 use wasmote_sim::device::SwapCounts;
 use wasmote_sim::ledger::FaultCounts;
 use wasmote_sim::measures::Measure;
@@ -43,6 +45,8 @@ pub struct Metrics {
     devices: Option<Devices>,
     #[serde(skip_serializing_if = "Option::is_none")]
     schedule: Option<Schedule>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    broker: Option<Broker>,
     behaviours: BTreeMap<String, BTreeMap<String, Value>>,
     ledger_closes: bool,
     uptime_s: f64,
@@ -110,6 +114,38 @@ impl Schedule {
     }
 }
 
+/// The embedded broker's account.
+#[derive(Clone, Debug, Serialize)]
+struct Broker {
+    connected: usize,
+    sessions: usize,
+    subscriptions: usize,
+    retained: usize,
+    received: u64,
+    delivered: u64,
+    waiting: u64,
+    /// Copies for subscribers that came to nothing, by reason.
+    dropped: BTreeMap<&'static str, u64>,
+    account_closes: bool,
+}
+
+impl Broker {
+    fn new(report: &BrokerReport) -> Self {
+        let BrokerReport { tally, census, .. } = report;
+        Self {
+            connected: census.connected,
+            sessions: census.sessions,
+            subscriptions: census.subscriptions,
+            retained: census.retained,
+            received: tally.received,
+            delivered: tally.delivered,
+            waiting: census.waiting,
+            dropped: DropReason::ALL.iter().map(|it| (it.as_str(), tally.dropped(*it))).collect(),
+            account_closes: tally.closes(census.waiting),
+        }
+    }
+}
+
 /// What a behaviour measures; over a fleet it is summed.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -164,6 +200,7 @@ impl Metrics {
             connects: fleet.as_ref().map(|fleet| fleet.connects),
             devices: fleet.as_ref().map(Devices::new),
             schedule: fleet.as_ref().map(|fleet| Schedule::new(&fleet.punctuality)),
+            broker: snapshot.broker.as_ref().map(Broker::new),
             behaviours: by_behaviour(snapshot),
             ledger_closes: snapshot.ledger_closes(),
             uptime_s: snapshot.uptime.as_millis() as f64 / 1_000.0,

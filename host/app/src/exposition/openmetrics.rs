@@ -5,6 +5,7 @@
 
 mod writer;
 
+use wasmote_sim::broker::tally::DropReason;
 use wasmote_sim::measures::Measure;
 
 use super::Snapshot;
@@ -20,6 +21,7 @@ pub fn write(snapshot: &Snapshot, form: Form) -> String {
     refusals(snapshot, &mut out);
     devices(snapshot, &mut out);
     versions(snapshot, &mut out);
+    broker(snapshot, &mut out);
     behaviours(snapshot, &mut out);
     out.finish()
 }
@@ -138,6 +140,33 @@ fn versions(snapshot: &Snapshot, out: &mut Writer) {
         out.value(&[("behaviour", behaviour), ("outcome", "done")], *done);
         out.value(&[("behaviour", behaviour), ("outcome", "refused")], *refused);
     }
+}
+
+fn broker(snapshot: &Snapshot, out: &mut Writer) {
+    let Some(report) = &snapshot.broker else { return };
+    let (tally, census) = (&report.tally, &report.census);
+    let gauges = [
+        ("connections", "Connections to the embedded broker.", census.connected as u64),
+        ("sessions", "Sessions that the embedded broker holds.", census.sessions as u64),
+        ("messages_waiting", "Copies that wait in the embedded broker.", census.waiting),
+    ];
+    for (name, help, count) in gauges {
+        out.family(&format!("wasmote_broker_{name}"), Kind::Gauge, help);
+        out.value(&[], count);
+    }
+    let counters = [
+        ("received", "Messages that the embedded broker took.", tally.received),
+        ("delivered", "Copies that the embedded broker delivered.", tally.delivered),
+    ];
+    for (name, help, count) in counters {
+        out.family(&format!("wasmote_broker_messages_{name}"), Kind::Counter, help);
+        out.value(&[], count);
+    }
+    let help = "Copies that the embedded broker dropped.";
+    out.family("wasmote_broker_messages_dropped", Kind::Counter, help);
+    DropReason::ALL
+        .iter()
+        .for_each(|reason| out.value(&[("reason", reason.as_str())], tally.dropped(*reason)));
 }
 
 /// Two behaviours may use one name; then they share a family, unless they mean different kinds by it.

@@ -9,9 +9,10 @@ const OTHERS: u64 = 128;
 /// The fleet needs more file descriptors than this process may open.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{devices} devices need about {needed} file descriptors and this process may open {allowed}; \
-     run at most {fitting} (--devices {fitting}), share them among several processes (--shard 1/{processes}, 2/{processes} and \
-     so on), raise the hard limit (`ulimit -Hn`, or LimitNOFILE= in a service){advice}"
+    "{devices} devices need about {needed} file descriptors and this process may open {allowed}; use the \
+     embedded broker, whose devices need none (--broker embedded), run at most {fitting} (--devices {fitting}), \
+     share them among several processes (--shard 1/{processes}, 2/{processes} and so on), or raise the hard limit \
+     (`ulimit -Hn`, or LimitNOFILE= in a service)"
 )]
 pub struct TooManyDevices {
     devices: u64,
@@ -19,7 +20,6 @@ pub struct TooManyDevices {
     allowed: u64,
     fitting: u64,
     processes: u64,
-    advice: &'static str,
 }
 
 /// Ask for as many descriptors as the system would give. Returns how many there are.
@@ -28,19 +28,15 @@ pub(super) fn raise() -> u64 {
 }
 
 pub(super) fn check(settings: &Settings, allowed: u64) -> Result<(), TooManyDevices> {
-    let (each, advice) = match settings.broker {
-        // Both ends of every connection are here.
-        BrokerChoice::Embedded(_) => (2, ", or use a broker of its own (--broker), which halves the need"),
-        BrokerChoice::Remote(_) => (1, ""),
-    };
     let devices = settings.devices() as u64;
-    let needed = devices.saturating_mul(each).saturating_add(OTHERS);
-    if needed <= allowed {
+    let needed = devices.saturating_add(OTHERS);
+    // Devices of the embedded broker are linked to it without descriptors.
+    if needed <= allowed || matches!(settings.broker, BrokerChoice::Embedded(_)) {
         return Ok(());
     }
-    let fitting = (allowed.saturating_sub(OTHERS) / each).max(1);
+    let fitting = allowed.saturating_sub(OTHERS).max(1);
     let processes = devices.div_ceil(fitting);
-    Err(TooManyDevices { devices, needed, allowed, fitting, processes, advice })
+    Err(TooManyDevices { devices, needed, allowed, fitting, processes })
 }
 
 #[cfg(test)]
@@ -57,9 +53,10 @@ mod tests {
             resolve(RunArgs { devices: Some(Count(900)), broker, ..RunArgs::default() }).unwrap()
         };
         assert!(check(&fleet("mqtt://broker"), 1_028).is_ok());
-        let refused = check(&fleet("embedded"), 1_024).unwrap_err().to_string();
-        assert!(refused.starts_with("900 devices need about 1928 file descriptors"), "{refused}");
-        assert!(refused.contains("--shard 1/3"), "{refused}");
-        assert!(refused.contains("--devices 448") && refused.contains("--broker"), "{refused}");
+        assert!(check(&fleet("embedded"), 256).is_ok(), "its devices need no descriptors");
+        let refused = check(&fleet("mqtt://broker"), 512).unwrap_err().to_string();
+        assert!(refused.starts_with("900 devices need about 1028 file descriptors"), "{refused}");
+        assert!(refused.contains("--shard 1/3") && refused.contains("--broker embedded"), "{refused}");
+        assert!(refused.contains("--devices 384"), "{refused}");
     }
 }

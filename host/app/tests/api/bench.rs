@@ -101,6 +101,7 @@ impl Bench {
             devices: (0..devices).map(blueprint).collect(),
             // The discard port of this machine: refused at once.
             broker: BrokerUrl { host: "127.0.0.1".into(), port: 9, tls: false },
+            links: None,
             connection: settings.connection.clone(),
             start_rate: None,
         });

@@ -29,11 +29,35 @@ pub fn wasmote(args: &[&str]) -> Command {
     command
 }
 
+/// A shell in the same environment.
+fn wasmote_in_shell(script: &str) -> Command {
+    let program = wasmote(&[]);
+    let mut shell = Command::new("sh");
+    for (name, value) in program.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    shell.args(["-c", script]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    shell
+}
+
 impl Fleet {
     /// Start a run on a free HTTP port, and wait until it has said where that is.
     pub fn run(args: &[&str]) -> Self {
-        let mut child =
-            wasmote(&["run", "--http", "127.0.0.1:0"]).args(args).spawn().expect("the program starts");
+        Self::of(wasmote(&["run", "--http", "127.0.0.1:0"]).args(args))
+    }
+
+    /// The same in a process that may open no more file descriptors than this.
+    pub fn run_within(descriptors: u32, args: &[&str]) -> Self {
+        let program = wasmote(&["run", "--http", "127.0.0.1:0"]);
+        let mut shell = wasmote_in_shell(&format!("ulimit -n {descriptors}; exec \"$@\""));
+        Self::of(shell.arg("sh").arg(program.get_program()).args(program.get_args()).args(args))
+    }
+
+    fn of(command: &mut Command) -> Self {
+        let mut child = command.spawn().expect("the program starts");
         let stderr = Lines::of(child.stderr.take().expect("a pipe"));
         let stdout = Lines::of(child.stdout.take().expect("a pipe"));
         let mut fleet = Self { child, stderr, stdout, http: String::new() };

@@ -16,6 +16,7 @@ use wasmote_sim::broker::{Broker, Replies};
 use wasmote_sim::time::Time;
 
 use super::Peer;
+use super::link::{Post, ShardParcel};
 use super::post::Mailbox;
 use super::report::BrokerReport;
 use super::system;
@@ -28,6 +29,11 @@ pub(super) type Job = Box<dyn FnOnce(&mut Core) + Send>;
 const TURN: Duration = Duration::from_millis(5);
 /// Parcels of visitors that may wait for the broker. Visitors that have more wait, and are not read from.
 const WAITING: usize = 256;
+
+/// Longest time that deadlines wait for packets to be dealt with first.
+const OVERDUE: Duration = Duration::from_secs(1);
+/// Longest time that the end waits for what has come in, and then for visitors to go.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What a visitor brings.
 #[derive(Debug)]
@@ -46,6 +52,7 @@ pub(super) type VisitorsWayIn = mpsc::Sender<Parcel>;
 /// The ways in.
 pub(super) struct WaysIn {
     pub(super) jobs: mpsc::UnboundedSender<Job>,
+    pub(super) shards: mpsc::UnboundedSender<ShardParcel>,
     pub(super) visitors: VisitorsWayIn,
 }
 
@@ -55,6 +62,8 @@ pub(super) struct Core {
     clock: Clock,
     jobs: mpsc::UnboundedReceiver<Job>,
     parcels: mpsc::Receiver<Parcel>,
+    shard_parcels: mpsc::UnboundedReceiver<ShardParcel>,
+    posts: BTreeMap<u32, Post>,
     visitors: BTreeMap<u64, Mailbox>,
     replies: Replies<Peer>,
     /// When to tell of itself next.
@@ -63,38 +72,50 @@ pub(super) struct Core {
     /// Of the brokers before the last restart.
     past: Tally,
     restarts: u64,
+    /// When the deadlines were last looked at.
+    looked: Instant,
     paused: bool,
-    done: bool,
+    /// What has come in is still dealt with, until then at the longest.
+    ends_by: Option<Instant>,
 }
 
 impl Core {
     pub(super) fn new(limits: BrokerLimits) -> (Self, WaysIn) {
         let (job_sender, jobs) = mpsc::unbounded_channel();
         let (parcel_sender, parcels) = mpsc::channel(WAITING);
+        let (shards, shard_parcels) = mpsc::unbounded_channel();
         let core = Self {
             model: Broker::new(limits.clone()),
             limits,
             clock: Clock::start(),
             jobs,
             parcels,
+            shard_parcels,
+            posts: BTreeMap::new(),
             visitors: BTreeMap::new(),
             replies: Vec::new(),
             tell_at: Time::ZERO,
             started: Time::ZERO,
             past: Tally::default(),
             restarts: 0,
+            looked: Instant::now(),
             paused: false,
-            done: false,
+            ends_by: None,
         };
-        (core, WaysIn { jobs: job_sender, visitors: parcel_sender })
+        (core, WaysIn { jobs: job_sender, shards, visitors: parcel_sender })
     }
 
     /// Until it is told to end, or its handle is gone.
     pub(super) async fn run(mut self) {
-        while !self.done {
-            if self.work() {
+        loop {
+            let more = self.work();
+            self.posts.values_mut().for_each(Post::send);
+            if more {
                 tokio::task::yield_now().await;
                 continue;
+            }
+            if self.ends_by.is_some() {
+                break;
             }
             let alarm = self.clock.instant(self.next_deadline());
             select! {
@@ -103,10 +124,12 @@ impl Core {
                     Some(job) => job(&mut self),
                     None => self.shut_down(),
                 },
+                Some(parcel) = self.shard_parcels.recv(), if !self.paused => self.take_from_shard(parcel),
                 Some(parcel) = self.parcels.recv(), if !self.paused => self.take(parcel),
                 () = sleep_until(alarm), if !self.paused => {}
             }
         }
+        self.say_farewell().await;
     }
 
     /// Some work. Says whether there may be more.
@@ -118,12 +141,40 @@ impl Core {
         if self.paused {
             return false;
         }
-        self.meet_deadlines();
-        while !self.done && began.elapsed() < TURN {
-            let Ok(parcel) = self.parcels.try_recv() else { return false };
-            self.take(parcel);
+        let mut idle = false;
+        while !idle && began.elapsed() < TURN {
+            let from_shard = self.shard_parcels.try_recv().ok();
+            let from_visitor = self.parcels.try_recv().ok();
+            idle = from_shard.is_none() && from_visitor.is_none();
+            from_shard.into_iter().for_each(|parcel| self.take_from_shard(parcel));
+            from_visitor.into_iter().for_each(|parcel| self.take(parcel));
         }
-        !self.done
+        // A client whose packets wait here is not silent.
+        if idle || self.looked.elapsed() > OVERDUE {
+            self.looked = Instant::now();
+            self.meet_deadlines();
+        }
+        !idle && self.ends_by.is_none_or(|end| Instant::now() < end)
+    }
+
+    /// Tell everyone, and give visitors the time to hear it.
+    async fn say_farewell(mut self) {
+        self.model.shut_down(&mut self.replies);
+        let replies = std::mem::take(&mut self.replies);
+        for (peer, reply) in replies {
+            match peer {
+                Peer::Device { shard, link } => {
+                    self.posts.get_mut(&shard).map(|post| post.put(link, reply));
+                }
+                Peer::Visitor(visitor) => {
+                    self.visitors.get(&visitor).map(|mailbox| mailbox.put(reply));
+                }
+            }
+        }
+        self.posts.values_mut().for_each(Post::send);
+        self.visitors.clear();
+        let left = async { while self.parcels.recv().await.is_some() {} };
+        let _ = tokio::time::timeout(FAREWELL, left).await;
     }
 
     fn next_deadline(&self) -> Time {
@@ -166,6 +217,34 @@ impl Core {
         }
     }
 
+    fn take_from_shard(&mut self, parcel: ShardParcel) {
+        match parcel {
+            ShardParcel::Opened(shard, post) => {
+                self.posts.insert(shard, post);
+            }
+            ShardParcel::Packets(shard, packets) => {
+                if let Some(post) = self.posts.get(&shard) {
+                    post.took(packets.len());
+                }
+                for (link, request) in packets {
+                    let from = Peer::Device { shard, link };
+                    // Nobody reads what comes on a connection that is closed.
+                    if matches!(request, Request::Connect(_)) || self.model.is_connected(from) {
+                        self.handle(from, request);
+                    }
+                }
+            }
+            ShardParcel::Closed(shard) => {
+                self.posts.remove(&shard);
+                let of_shard = |peer: &Peer| matches!(peer, Peer::Device { shard: of, .. } if *of == shard);
+                let left: Vec<_> = self.model.connections().filter(of_shard).collect();
+                for peer in left {
+                    self.handle(peer, Request::Lost);
+                }
+            }
+        }
+    }
+
     fn handle(&mut self, from: Peer, request: Request) {
         self.model.handle(from, request, self.clock.now().run, &mut self.replies);
         self.hand_out();
@@ -174,7 +253,16 @@ impl Core {
     /// Hand the replies to those they are for.
     fn hand_out(&mut self) {
         for (peer, reply) in self.replies.drain(..) {
-            let Peer::Visitor(visitor) = peer else { continue };
+            let visitor = match peer {
+                Peer::Visitor(visitor) => visitor,
+                Peer::Device { shard, link } => {
+                    let Some(post) = self.posts.get_mut(&shard) else { continue };
+                    if !post.put(link, reply) {
+                        self.model.not_sent(DropReason::SlowConsumer, 1);
+                    }
+                    continue;
+                }
+            };
             let Some(mailbox) = self.visitors.get(&visitor) else { continue };
             let is_last = matches!(reply, Reply::Close(_) | Reply::Refused(_));
             if !mailbox.put(reply) {
@@ -205,6 +293,8 @@ impl Core {
 
     pub(super) fn resume(&mut self) {
         self.paused = false;
+        // What has come in meanwhile comes first.
+        self.looked = Instant::now();
     }
 
     pub(super) fn restart(&mut self) {
@@ -216,14 +306,14 @@ impl Core {
         self.started = self.clock.now().run;
         self.tell_at = self.started;
         self.visitors.clear();
-        self.replies.clear();
+        // Devices have no socket that would tell them.
+        last.shut_down(&mut self.replies);
+        self.hand_out();
     }
 
-    /// Say so to everyone, and end.
+    /// Deal with what has come in, say so to everyone, and end.
     pub(super) fn shut_down(&mut self) {
-        let model = std::mem::replace(&mut self.model, Broker::new(self.limits.clone()));
-        model.shut_down(&mut self.replies);
-        self.hand_out();
-        self.done = true;
+        self.paused = false;
+        self.ends_by.get_or_insert(Instant::now() + FAREWELL);
     }
 }

@@ -34,6 +34,7 @@ impl Shard {
 
     /// Carry out one. Gives back the messages that did not fit, or were lost.
     fn perform(&mut self, index: usize, now: Now, action: Action) -> Vec<Input> {
+        let Some(action) = self.perform_on_link(index, now, action) else { return Vec::new() };
         match action {
             Action::Publish(message) => {
                 return self.publish(index, message).err().map(Input::Refused).into_iter().collect();

@@ -9,6 +9,7 @@ use wasmote_sim::limits::Limits;
 use wasmote_sim::time::Time;
 
 use super::Common;
+use super::linked::Linked;
 use crate::client::{Outlet, Recipe, Session, UnderWay, returned, v4, v5};
 use crate::connection::{Command, Connection, Inbox, News};
 use crate::socket::Line;
@@ -16,6 +17,8 @@ use crate::socket::Line;
 pub(super) struct Slot {
     pub(super) device: Device,
     pub(super) limits: Arc<Limits>,
+    /// Its end of the link to the broker in this process, if it uses that. Then it has no use for what follows.
+    pub(super) linked: Option<Box<Linked>>,
     /// Where messages go in while the connection is up.
     pub(super) outlet: Option<Outlet>,
     /// Messages that went in there, over all connections.
@@ -30,16 +33,22 @@ pub(super) struct Slot {
     start: Option<Time>,
     /// The soonest deadline on the agenda.
     armed: Option<Time>,
-    was_connected: bool,
+    pub(super) was_connected: bool,
     settled: bool,
 }
 
 impl Slot {
-    pub(super) fn new(blueprint: Blueprint, start: Option<Time>, now: Time) -> Self {
+    pub(super) fn new(
+        blueprint: Blueprint,
+        linked: Option<Box<Linked>>,
+        start: Option<Time>,
+        now: Time,
+    ) -> Self {
         Self {
             limits: Arc::clone(&blueprint.limits),
             protocol: blueprint.protocol,
             device: Device::new(blueprint, now),
+            linked,
             outlet: None,
             under_way: UnderWay::default(),
             line: Line::default(),
@@ -54,7 +63,8 @@ impl Slot {
 
     /// The deadline to put on the agenda, if there is one that is sooner than what is there.
     pub(super) fn arm(&mut self) -> Option<Time> {
-        let due = [self.start, self.device.next_deadline()].into_iter().flatten().min()?;
+        let link = self.linked.as_ref().and_then(|linked| linked.next_deadline());
+        let due = [self.start, self.device.next_deadline(), link].into_iter().flatten().min()?;
         if self.armed.is_some_and(|armed| armed <= due) {
             return None;
         }

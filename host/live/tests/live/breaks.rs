@@ -290,8 +290,13 @@ async fn the_silent_hold_up_nobody() {
     proxy.block();
     let devices = (0..=SILENT).map(mute).collect();
     let broker = at_port(proxy.port);
-    let fleet =
-        Fleet::start(FleetSpec { devices, broker, connection: options(), start_rate: Some(SILENT as f64) });
+    let fleet = Fleet::start(FleetSpec {
+        devices,
+        broker,
+        links: None,
+        connection: options(),
+        start_rate: Some(SILENT as f64),
+    });
     proxy.connections(TRYING).await;
     let silence = faults(serde_json::json!({"fault": [
         {"kind": "silence", "probability": 1.0, "every": "1s", "for": "600s"}

@@ -65,7 +65,7 @@ async fn a_reset_is_told_to_both_ends_at_once() {
     let mut outside = Subscriber::start(server.port(), "t/#").await;
     for protocol in PROTOCOLS {
         let name = format!("{protocol:?}");
-        let fleet = start(server.url(), options(), vec![state(&name, protocol)]);
+        let fleet = start(&server, options(), vec![state(&name, protocol)]);
         let (online, lost) = (format!("t/{name}|0|0|online"), format!("t/{name}|0|0|lost"));
         outside.wait_for("online", |line| line == online).await;
         let began = Instant::now();
@@ -85,7 +85,7 @@ async fn a_half_open_connection_is_found_out_by_keepalive_at_both_ends() {
     let mut outside = Subscriber::start(server.port(), "t/#").await;
     for protocol in PROTOCOLS {
         let name = format!("{protocol:?}");
-        let fleet = start(server.url(), options(), vec![state(&name, protocol)]);
+        let fleet = start(&server, options(), vec![state(&name, protocol)]);
         let (online, lost) = (format!("t/{name}|0|0|online"), format!("t/{name}|0|0|lost"));
         outside.wait_for("online", |line| line == online).await;
         strike(&fleet, json!({"kind": "half_open", "every": "10ms", "probability": 1.0})).await;
@@ -120,7 +120,7 @@ async fn a_half_open_connection_is_found_out_by_keepalive_at_both_ends() {
 async fn a_broker_is_not_told_that_a_half_open_connection_was_closed() {
     let server = Server::start(Kind::Mosquitto).await;
     let mut outside = Subscriber::start(server.port(), "t/#").await;
-    let fleet = start(server.url(), options(), vec![state("device", Protocol::V5)]);
+    let fleet = start(&server, options(), vec![state("device", Protocol::V5)]);
     outside.wait_for("online", |line| line == "t/device|0|0|online").await;
     strike(&fleet, json!({"kind": "half_open", "every": "10ms", "probability": 1.0})).await;
     fleet.order("device", wasmote_live::fleet::Order::Crash).await.unwrap();
@@ -144,7 +144,7 @@ async fn a_throttle_makes_large_messages_late_both_ways() {
     for protocol in PROTOCOLS {
         let name = format!("{protocol:?}");
         let mut device = listener(&name, protocol, &["in"]);
-        let fleet = start(server.url(), options(), vec![device.blueprint.clone()]);
+        let fleet = start(&server, options(), vec![device.blueprint.clone()]);
         device.ready().await;
         set(&fleet, json!({"kind": "throttle", "bytes_per_second": 1000})).await;
         let began = Instant::now();
@@ -176,7 +176,7 @@ async fn bytes_wait_for_the_end_of_a_stall_and_the_connection_stays() {
     for protocol in PROTOCOLS {
         let name = format!("{protocol:?}");
         let mut device = listener(&name, protocol, &["in"]);
-        let fleet = start(server.url(), options(), vec![device.blueprint.clone()]);
+        let fleet = start(&server, options(), vec![device.blueprint.clone()]);
         device.ready().await;
         set(&fleet, json!({"kind": "stall", "every": "10ms", "probability": 1.0, "for": "1h"})).await;
         eventually("the stall", || async {
@@ -206,7 +206,7 @@ async fn bytes_wait_for_the_end_of_a_stall_and_the_connection_stays() {
 async fn what_was_written_before_a_farewell_still_leaves_a_slow_line() {
     let server = Server::start(Kind::Mosquitto).await;
     let mut outside = Subscriber::start(server.port(), "t/#").await;
-    let fleet = start(server.url(), options(), vec![state("device", Protocol::V5)]);
+    let fleet = start(&server, options(), vec![state("device", Protocol::V5)]);
     outside.wait_for("online", |line| line == "t/device|0|0|online").await;
     set(&fleet, json!({"kind": "throttle", "bytes_per_second": 2000})).await;
     let payload = "y".repeat(2_000);

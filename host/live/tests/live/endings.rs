@@ -52,7 +52,7 @@ async fn a_crash_leaves_the_will_and_the_device_comes_back(kind: Kind) {
     for protocol in PROTOCOLS {
         let name = format!("{protocol:?}");
         let mut outside = Subscriber::start(server.port(), &format!("t/{name}/state")).await;
-        let fleet = start(server.url(), options(), vec![stateful(&name, protocol, Qos::AtMostOnce)]);
+        let fleet = start(&server, options(), vec![stateful(&name, protocol, Qos::AtMostOnce)]);
         outside.wait_for("online", |line| line.ends_with("|online")).await;
         assert!(fleet.all_were_connected());
         fleet.order(&name, Order::Crash).await.unwrap();
@@ -70,7 +70,7 @@ async fn a_stop_leaves_the_last_message_and_no_will(kind: Kind) {
         for last in [Qos::AtMostOnce, Qos::AtLeastOnce, Qos::ExactlyOnce] {
             let name = format!("{protocol:?}-{}", u8::from(last));
             let mut outside = Subscriber::start(server.port(), &format!("t/{name}/state")).await;
-            let fleet = start(server.url(), options(), vec![stateful(&name, protocol, last)]);
+            let fleet = start(&server, options(), vec![stateful(&name, protocol, last)]);
             outside.wait_for("online", |line| line.ends_with("|online")).await;
             fleet.order(&name, Order::Stop).await.unwrap();
             let refused = fleet.publish(&name, message("t/x", "x")).await;
@@ -93,7 +93,7 @@ async fn a_shutdown_lets_all_last_messages_out(kind: Kind) {
         let protocol = PROTOCOLS[number % 2];
         stateful(&format!("d-{number}"), protocol, [Qos::AtMostOnce, Qos::AtLeastOnce][number / 2 % 2])
     });
-    let fleet = start(server.url(), options(), devices.collect());
+    let fleet = start(&server, options(), devices.collect());
     for _ in 0..DEVICES {
         outside.wait_for("online", |line| line.ends_with("|online")).await;
     }
@@ -113,7 +113,7 @@ async fn a_shutdown_lets_all_last_messages_out(kind: Kind) {
 async fn a_disconnect_fault_leaves_the_will(kind: Kind) {
     let server = Server::start(kind).await;
     let mut outside = Subscriber::start(server.port(), "t/+/state").await;
-    let fleet = start(server.url(), options(), vec![stateful("d", Protocol::V5, Qos::AtMostOnce)]);
+    let fleet = start(&server, options(), vec![stateful("d", Protocol::V5, Qos::AtMostOnce)]);
     outside.wait_for("online", |line| line.ends_with("|online")).await;
     let broken = faults(serde_json::json!({"fault": [
         {"kind": "disconnect", "probability": 1.0, "every": "3s", "for": "1s"}

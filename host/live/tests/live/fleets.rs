@@ -53,7 +53,7 @@ pub async fn all_hear_all(kind: Kind, devices: usize) {
     let mut outside = Subscriber::start(server.port(), "t/word/+").await;
     // Two cores under such a load may not turn every connection within the shortest keepalive.
     let patient = ConnectionOptions { keepalive: Duration::from_secs(60), ..options() };
-    let fleet = start(server.url(), patient, (0..devices).map(sociable).collect());
+    let fleet = start(&server, patient, (0..devices).map(sociable).collect());
     eventually("all connections", || async { fleet.all_were_connected().then_some(()) }).await;
     // Retained, so that it reaches even those whose subscription is still on its way.
     crate::support::outside::publish(server.port(), "~t/begin", "now", &["-r", "-q", "1"]).await;
@@ -78,7 +78,13 @@ pub async fn all_hear_all(kind: Kind, devices: usize) {
 async fn a_fleet_answers_while_it_starts(kind: Kind) {
     let server = Server::start(kind).await;
     let devices: Vec<_> = (0..40).map(sociable).collect();
-    let spec = FleetSpec { devices, broker: server.url(), connection: options(), start_rate: Some(20.0) };
+    let spec = FleetSpec {
+        devices,
+        broker: server.url(),
+        links: server.links(),
+        connection: options(),
+        start_rate: Some(20.0),
+    };
     let fleet = Fleet::start(spec);
     let running = fleet.totals().await.unwrap().running;
     assert!(running < 20, "{running} were started at once");

@@ -11,6 +11,7 @@ mod byte_streams;
 mod door;
 mod endings;
 mod fleets;
+mod links;
 mod outages;
 mod properties;
 mod queues;

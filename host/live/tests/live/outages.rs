@@ -16,7 +16,8 @@ use crate::support::{eventually, on_both_brokers};
 
 on_both_brokers!(
     a_long_silence_ends_the_session,
-    a_short_silence_goes_unnoticed,
+    a_short_silence_goes_unnoticed;
+    over_sockets:
     a_fleet_comes_back_with_its_broker_and_subscribes_again,
 );
 
@@ -42,7 +43,7 @@ async fn a_long_silence_ends_the_session(kind: Kind) {
                 Ok(())
             }
         });
-        let fleet = start(server.url(), options(), vec![silent]);
+        let fleet = start(&server, options(), vec![silent]);
         let online = format!("t/{name}|0|0|online");
         outside.wait_for("online", |line| line == online).await;
         // Longer than one and a half times the keepalive of 5 s.
@@ -88,7 +89,7 @@ async fn a_short_silence_goes_unnoticed(kind: Kind) {
     for protocol in PROTOCOLS {
         let name = format!("{protocol:?}");
         let mut device = listener(&name, protocol, &["t/in"]);
-        let fleet = start(server.url(), options(), vec![device.blueprint.clone()]);
+        let fleet = start(&server, options(), vec![device.blueprint.clone()]);
         device.ready().await;
         let silence = serde_json::json!({"fault": [
             {"kind": "silence", "probability": 1.0, "every": "1s", "for": "60s"}
@@ -115,7 +116,7 @@ async fn a_fleet_comes_back_with_its_broker_and_subscribes_again(kind: Kind) {
     let port = server.port();
     let mut old = listener("old", Protocol::V4, &["t/news"]);
     let mut new = listener("new", Protocol::V5, &["t/news"]);
-    let fleet = start(server.url(), options(), vec![old.blueprint.clone(), new.blueprint.clone()]);
+    let fleet = start(&server, options(), vec![old.blueprint.clone(), new.blueprint.clone()]);
     for device in [&mut old, &mut new] {
         device.ready().await;
     }

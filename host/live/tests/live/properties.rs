@@ -42,7 +42,7 @@ fn telling(payload: &str) -> Message {
 async fn a_device_says_everything_and_hears_it_again(kind: Kind) {
     let server = Server::start(kind).await;
     let mut device = listener("device", Protocol::V5, &["t/told"]);
-    let fleet = start(server.url(), options(), vec![device.blueprint.clone()]);
+    let fleet = start(&server, options(), vec![device.blueprint.clone()]);
     device.ready().await;
     fleet.publish("device", telling("all of it")).await.unwrap();
     let heard = device.message("all of it").await;
@@ -61,7 +61,7 @@ async fn others_hear_the_properties_and_the_stamp(kind: Kind) {
     let server = Server::start(kind).await;
     let mut outside = Subscriber::with_format(server.port(), "t/#", "%t|%C|%R|%D|%P").await;
     let mut device = listener("device", Protocol::V5, &[]);
-    let fleet = start(server.url(), options(), vec![device.blueprint.clone()]);
+    let fleet = start(&server, options(), vec![device.blueprint.clone()]);
     device.ready().await;
     fleet.publish("device", telling("x")).await.unwrap();
     let heard = outside.wait_for("the message", |line| line.starts_with("t/told")).await;
@@ -73,7 +73,7 @@ async fn others_hear_the_properties_and_the_stamp(kind: Kind) {
 async fn a_device_hears_the_properties_of_others(kind: Kind) {
     let server = Server::start(kind).await;
     let mut device = listener("device", Protocol::V5, &["t/told"]);
-    let fleet = start(server.url(), options(), vec![device.blueprint.clone()]);
+    let fleet = start(&server, options(), vec![device.blueprint.clone()]);
     device.ready().await;
     let set = |name: &'static str, value: &'static str| ["-D", "publish", name, value];
     let mut more = vec!["-V", "5"];
@@ -109,7 +109,7 @@ async fn a_will_carries_its_properties(kind: Kind) {
     });
     // A will waits for its delay only if the session lasts so long [MQTT-3.1.3-9].
     let connection = ConnectionOptions { session_expiry: Duration::from_secs(60), ..options() };
-    let fleet = start(server.url(), connection, vec![up.blueprint.clone(), doomed]);
+    let fleet = start(&server, connection, vec![up.blueprint.clone(), doomed]);
     up.ready().await;
     outside.wait_for("the device", |line| line.starts_with("t/up")).await;
     fleet.order("doomed", Order::Crash).await.unwrap();

@@ -33,14 +33,16 @@ async fn a_flood_is_refused_in_part_and_counted(kind: Kind) {
                 }
             });
             flooding.limits = Arc::new(Limits { publishes_per_second: 0, ..Limits::default() });
-            let fleet = start(server.url(), options(), vec![flooding]);
+            let fleet = start(&server, options(), vec![flooding]);
             eventually("the flood", || async {
                 (fleet.totals().await.unwrap().ledger.generated == FLOOD).then_some(())
             })
             .await;
             check_ledgers(&fleet).await;
             let ledger = fleet.shutdown(Duration::from_secs(20)).await.ledger;
-            assert!(ledger.refused_full > 0 && ledger.sent > 0, "{ledger:#?}");
+            // A link has room for what a shard says in one turn, at QoS 0.
+            let fits = kind == Kind::Linked && qos == Qos::AtMostOnce;
+            assert!((ledger.refused_full > 0) != fits && ledger.sent > 0, "{ledger:#?}");
             let through = ledger.sent - ledger.returned;
             assert_eq!(through + ledger.refused_full, FLOOD);
             // What counts as sent did arrive.
@@ -58,7 +60,7 @@ async fn a_message_larger_than_default_buffers_crosses(kind: Kind) {
         let mut device = crate::support::device::listener("device", protocol, &["t/large"]);
         let mut blueprint = device.blueprint.clone();
         blueprint.limits = Arc::new(Limits { payload_bytes: 8 << 20, ..Limits::default() });
-        let fleet = start(server.url(), options(), vec![blueprint]);
+        let fleet = start(&server, options(), vec![blueprint]);
         device.ready().await;
         let large = "x".repeat(2 << 20);
         fleet.publish("device", message("t/large", &large).with_qos(Qos::AtLeastOnce)).await.unwrap();

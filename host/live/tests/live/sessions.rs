@@ -24,7 +24,7 @@ async fn the_broker_keeps_messages_for_a_device_that_is_away(kind: Kind) {
     for protocol in PROTOCOLS {
         let name = format!("away-{protocol:?}");
         let mut device = listener(&name, protocol, &["t/mail"]);
-        let fleet = start(server.url(), lasting(), vec![device.blueprint.clone()]);
+        let fleet = start(&server, lasting(), vec![device.blueprint.clone()]);
         device.ready().await;
         let broken = faults(serde_json::json!({"fault": [
             {"kind": "disconnect", "probability": 1.0, "every": "1s", "for": "4s"}
@@ -52,7 +52,7 @@ async fn a_new_run_does_not_trip_over_old_sessions(kind: Kind) {
     for protocol in PROTOCOLS {
         for _ in 0..2 {
             let mut device = listener("again", protocol, &["t/mail"]);
-            let fleet = start(server.url(), lasting(), vec![device.blueprint.clone()]);
+            let fleet = start(&server, lasting(), vec![device.blueprint.clone()]);
             device.ready().await;
             publish(server.port(), "t/mail", "hello", &[]).await;
             device.message("hello").await;

@@ -51,21 +51,29 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut look: 
     looked.await.unwrap_or_else(|_| panic!("{what} did not come about"))
 }
 
-/// Make tests of functions that take a kind of broker.
+/// Make tests of functions that take a kind of broker: a Mosquitto, the embedded one through its door, and the
+/// embedded one by links. After `over_sockets` stand those in which there is nothing to link to.
 macro_rules! on_both_brokers {
-    ($($name:ident),+ $(,)?) => {
+    ($($name:ident),+ $(,)? $(; over_sockets: $($socket:ident),+ $(,)?)?) => {
         mod on_mosquitto {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                super::$name($crate::support::server::Kind::Mosquitto).await;
-            })+
+            $crate::support::tests_on!(Mosquitto: $($name),+ $($(, $socket)+)?);
         }
         mod on_embedded {
-            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn $name() {
-                super::$name($crate::support::server::Kind::Embedded).await;
-            })+
+            $crate::support::tests_on!(Embedded: $($name),+ $($(, $socket)+)?);
+        }
+        mod on_links {
+            $crate::support::tests_on!(Linked: $($name),+);
         }
     };
 }
 pub(crate) use on_both_brokers;
+
+macro_rules! tests_on {
+    ($kind:ident: $($name:ident),+) => {
+        $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            super::$name($crate::support::server::Kind::$kind).await;
+        })+
+    };
+}
+pub(crate) use tests_on;

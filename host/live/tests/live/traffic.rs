@@ -27,7 +27,7 @@ async fn every_level_crosses_in_both_protocols(kind: Kind) {
         let mut there = listener(&format!("there-{name}"), protocol, &["t/from/#", "t/to"]);
         let mut here = listener(&format!("here-{name}"), protocol, &[]);
         let devices = vec![there.blueprint.clone(), here.blueprint.clone()];
-        let fleet = start(server.url(), options(), devices);
+        let fleet = start(&server, options(), devices);
         here.ready().await;
         there.ready().await;
         for qos in LEVELS {
@@ -58,7 +58,7 @@ async fn what_the_broker_kept_arrives_as_retained(kind: Kind) {
     publish(server.port(), "t/kept", "from outside", &["-r", "-q", "1"]).await;
     for protocol in PROTOCOLS {
         let mut device = listener("device", protocol, &["t/kept"]);
-        let fleet = start(server.url(), options(), vec![device.blueprint.clone()]);
+        let fleet = start(&server, options(), vec![device.blueprint.clone()]);
         let kept = device.message("from outside").await;
         assert!(kept.retain);
         device.ready().await;
@@ -76,7 +76,7 @@ async fn latency_is_known_for_what_devices_publish(kind: Kind) {
     let server = Server::start(kind).await;
     for protocol in PROTOCOLS {
         let mut device = listener("device", protocol, &["t/echo"]);
-        let fleet = start(server.url(), options(), vec![device.blueprint.clone()]);
+        let fleet = start(&server, options(), vec![device.blueprint.clone()]);
         device.ready().await;
         // MQTT 5 measures any payload, 3.1.1 what tells its time.
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
@@ -110,7 +110,7 @@ async fn what_is_published_after_a_subscription_is_heard(kind: Kind) {
             }
         })
     });
-    let fleet = start(server.url(), options(), devices.collect());
+    let fleet = start(&server, options(), devices.collect());
     eventually("every device to hear itself", || async {
         (fleet.totals().await.unwrap().ledger.received == DEVICES as u64).then_some(())
     })

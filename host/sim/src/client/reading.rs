@@ -86,6 +86,7 @@ impl Client {
     fn accepted(&mut self, accepted: &ConnAck, now: Time, out: &mut Outbox) {
         let session_present = accepted.session_present;
         self.stage = Stage::Up;
+        self.fresh = false;
         // [MQTT-3.2.2-21]
         self.keep_alive = accepted.server_keep_alive.unwrap_or(self.keep_alive);
         if !session_present {

@@ -126,3 +126,20 @@ fn a_farewell_does_not_wait_for_ever_for_an_acknowledgement() {
     assert_eq!(told(&mut out), ["returned a"]);
     assert_eq!(out.packets.last(), Some(&(LINK, Request::Lost)));
 }
+
+/// A broker may still have a session of an earlier run, of which the device knows nothing.
+#[test]
+fn the_first_connection_is_a_clean_start_and_later_ones_go_on_with_the_session() {
+    let (mut client, mut out) = client(60);
+    let mut starts = Vec::new();
+    for attempt in 1..=3 {
+        client.connect(None, at(attempt.into()), &mut out);
+        if let Some((_, Request::Connect(connect))) = out.packets.last() {
+            starts.push(connect.clean_start);
+        }
+        client.receive(LinkId { attempt, ..LINK }, accepted(None), at(attempt.into()), &mut out);
+        let farewell = if attempt == 2 { Farewell::Clean } else { Farewell::Cut };
+        client.disconnect(farewell, at(attempt.into()), &mut out);
+    }
+    assert_eq!(starts, [true, false, true], "after a farewell nothing goes on");
+}

@@ -225,6 +225,8 @@ fn metrics() -> Value {
                 "overruns": {"type": "integer", "description": "More than 0.1 s late"},
             },
         },
+        "broker": {"type": "object", "description": "The embedded broker's account, of the fleet; copies that it \
+            dropped by reason"},
         "behaviours": {"type": "object", "description": "What behaviours measure of themselves, by name"},
         "ledger_closes": {"type": "boolean", "description": "Whether every message is accounted for"},
         "uptime_s": seconds("Since the fleet began"),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
+use wasmote_live::broker::BrokerLinks;
 use wasmote_live::fleet::Fleet;
 use wasmote_live::spec::{BrokerUrl, ConnectionOptions, FleetSpec};
 use wasmote_sim::behaviour::{Behaviour, Spawn, Trap};
@@ -17,6 +18,7 @@ use wasmote_sim::message::{Message, Qos};
 use wasmote_sim::rng::Seed;
 use wasmote_sim::topic::{Topic, TopicFilter};
 
+use super::server::Server;
 use super::wait_for;
 
 pub const PROTOCOLS: [Protocol; 2] = [Protocol::V4, Protocol::V5];
@@ -124,8 +126,27 @@ impl Listener {
     }
 }
 
-pub fn start(broker: BrokerUrl, connection: ConnectionOptions, devices: Vec<Blueprint>) -> Fleet {
-    Fleet::start(FleetSpec { devices, broker, connection, start_rate: None })
+/// Where a fleet goes: to an address, or to a broker of a certain kind.
+pub struct Target {
+    broker: BrokerUrl,
+    links: Option<BrokerLinks>,
+}
+
+impl From<BrokerUrl> for Target {
+    fn from(broker: BrokerUrl) -> Self {
+        Self { broker, links: None }
+    }
+}
+
+impl From<&Server> for Target {
+    fn from(server: &Server) -> Self {
+        Self { broker: server.url(), links: server.links() }
+    }
+}
+
+pub fn start(to: impl Into<Target>, connection: ConnectionOptions, devices: Vec<Blueprint>) -> Fleet {
+    let Target { broker, links } = to.into();
+    Fleet::start(FleetSpec { devices, broker, links, connection, start_rate: None })
 }
 
 pub fn message(topic: &str, payload: &str) -> Message {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wasmote_live::broker::EmbeddedBroker;
+use wasmote_live::broker::{BrokerLinks, EmbeddedBroker};
 use wasmote_live::spec::{BrokerUrl, ConnectionOptions};
 
 use super::mosquitto::{Mosquitto, free_port};
@@ -10,12 +10,16 @@ use super::mosquitto::{Mosquitto, free_port};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Mosquitto,
+    /// The embedded one, through its door.
     Embedded,
+    /// The embedded one, by links within the process.
+    Linked,
 }
 
 pub enum Server {
     Mosquitto(Mosquitto),
     Embedded(EmbeddedBroker),
+    Linked(EmbeddedBroker),
 }
 
 impl Server {
@@ -27,13 +31,22 @@ impl Server {
         match kind {
             Kind::Mosquitto => Self::Mosquitto(Mosquitto::with(port, "allow_anonymous true", &[])),
             Kind::Embedded => Self::Embedded(EmbeddedBroker::start(port).await.unwrap()),
+            Kind::Linked => Self::Linked(EmbeddedBroker::start(port).await.unwrap()),
         }
     }
 
     pub fn port(&self) -> u16 {
         match self {
             Self::Mosquitto(broker) => broker.port,
-            Self::Embedded(broker) => broker.address().port(),
+            Self::Embedded(broker) | Self::Linked(broker) => broker.address().port(),
+        }
+    }
+
+    /// Leave to use it without sockets, if that is how it is to be used.
+    pub fn links(&self) -> Option<BrokerLinks> {
+        match self {
+            Self::Mosquitto(_) | Self::Embedded(_) => None,
+            Self::Linked(broker) => Some(broker.links()),
         }
     }
 
@@ -45,12 +58,12 @@ impl Server {
     pub fn log(&self) -> Vec<String> {
         match self {
             Self::Mosquitto(broker) => broker.log(),
-            Self::Embedded(_) => Vec::new(),
+            Self::Embedded(_) | Self::Linked(_) => Vec::new(),
         }
     }
 
     pub async fn stop(self) {
-        if let Self::Embedded(broker) = self {
+        if let Self::Embedded(broker) | Self::Linked(broker) = self {
             broker.shutdown().await;
         }
     }

@@ -1,0 +1,167 @@
+//! Devices that are linked to the embedded broker, without sockets.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use wasmote_live::broker::EmbeddedBroker;
+use wasmote_live::fleet::{Fleet, Order};
+use wasmote_live::spec::{ConnectionOptions, FleetSpec};
+use wasmote_sim::context::{Context, Protocol};
+use wasmote_sim::device::Blueprint;
+use wasmote_sim::event::Event;
+use wasmote_sim::message::{Qos, Will};
+
+use crate::support::device::{Listener, check_ledgers, device, faults, is_down, is_up, listener, message};
+use crate::support::eventually;
+use crate::support::outside::{Subscriber, publish};
+use crate::support::server::{at_port, options};
+
+async fn broker() -> (EmbeddedBroker, u16) {
+    let broker = EmbeddedBroker::start(0).await.unwrap();
+    let port = broker.address().port();
+    (broker, port)
+}
+
+fn start(broker: &EmbeddedBroker, connection: ConnectionOptions, devices: Vec<Blueprint>) -> Fleet {
+    let (links, broker) = (Some(broker.links()), at_port(broker.address().port()));
+    Fleet::start(FleetSpec { devices, broker, links, connection, start_rate: None })
+}
+
+/// A device that says so once it is connected, and last of all when it stops; its will says that it is lost.
+fn telling(name: &str) -> Blueprint {
+    device(name, Protocol::V5, |identity| {
+        let topic = format!("t/{}", identity.id);
+        move |event: Event, context: &mut Context| {
+            match event {
+                Event::Started(_) => {
+                    context.set_will(Some(Will { message: message(&topic, "lost"), delay: 0 })).unwrap();
+                }
+                Event::Connection(_) if context.connected() => {
+                    context.publish(message(&topic, "here")).unwrap();
+                }
+                Event::Stopping(_) => context.publish(message(&topic, "bye")).unwrap(),
+                _ => {}
+            }
+            Ok(())
+        }
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn others_hear_every_device_and_hear_it_leave_in_order() {
+    const DEVICES: usize = 1_000;
+    let (broker, port) = broker().await;
+    let mut outside = Subscriber::for_bursts(port, "t/#", "%t %p").await;
+    let devices = (0..DEVICES).map(|at| telling(&format!("d{at}"))).collect();
+    let fleet = start(&broker, options(), devices);
+    for _ in 0..DEVICES {
+        outside.wait_for("a device", |line| line.ends_with(" here")).await;
+    }
+    let report = broker.report().await.unwrap();
+    assert_eq!((report.census.connected, report.visitors), (DEVICES + 1, 1), "one socket, and no more");
+    let totals = fleet.shutdown(Duration::from_secs(20)).await;
+    assert_eq!((totals.ledger.sent, totals.connects), (2 * DEVICES as u64, DEVICES as u64));
+    for _ in 0..DEVICES {
+        outside.wait_for("its farewell", |line| line.ends_with(" bye")).await;
+    }
+    let left = eventually("all have left", async || {
+        broker.report().await.filter(|report| report.census.connected == 1)
+    });
+    assert_eq!(left.await.tally.wills, 0, "who leaves in order leaves no will");
+    broker.shutdown().await;
+}
+
+/// [MQTT-3.1.2-22]: one and a half times the keepalive after the device was last heard of.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_silent_device_is_given_up_in_time_and_its_will_goes_out() {
+    let (broker, port) = broker().await;
+    let mut outside = Subscriber::start(port, "t/#").await;
+    let fleet = start(&broker, options(), vec![telling("d")]);
+    outside.wait_for("the device", |line| line == "t/d|0|0|here").await;
+    let silence = serde_json::json!({"fault": [
+        {"kind": "silence", "probability": 1.0, "every": "100ms", "for": "60s"}
+    ]});
+    fleet.set_faults(&[0], faults(silence)).await.unwrap();
+    let began = Instant::now();
+    outside.wait_for("the will", |line| line == "t/d|0|0|lost").await;
+    // The last sign of life may have been up to a keepalive of 5 s before the silence.
+    let noticed = began.elapsed();
+    assert!((Duration::from_secs(2)..Duration::from_secs(12)).contains(&noticed), "{noticed:?}");
+    check_ledgers(&fleet).await;
+    fleet.shutdown(Duration::from_secs(10)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_fires_the_will_at_once() {
+    let (broker, port) = broker().await;
+    let mut outside = Subscriber::start(port, "t/#").await;
+    let fleet = start(&broker, options(), vec![telling("d")]);
+    outside.wait_for("the device", |line| line == "t/d|0|0|here").await;
+    fleet.order("d", Order::Crash).await.unwrap();
+    outside.wait_for("the will", |line| line == "t/d|0|0|lost").await;
+    outside.wait_for("the device again", |line| line == "t/d|0|0|here").await;
+    fleet.shutdown(Duration::from_secs(10)).await;
+}
+
+async fn listening(broker: &EmbeddedBroker, name: &str) -> (Listener, Fleet) {
+    let mut device = listener(name, Protocol::V5, &["t/news"]);
+    let fleet = start(broker, options(), vec![device.blueprint.clone()]);
+    device.ready().await;
+    (device, fleet)
+}
+
+/// [MQTT-3.1.4-3]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_from_outside_can_take_a_devices_place_and_the_device_takes_it_back() {
+    let (broker, port) = broker().await;
+    let (mut device, fleet) = listening(&broker, "d").await;
+    let mut thief = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    thief.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    thief.write_all(b"\x10\x0e\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x01d").unwrap();
+    device.event("the end of the connection", is_down).await;
+    device.event("the next connection", is_up).await;
+    let mut heard = Vec::new();
+    thief.read_to_end(&mut heard).unwrap();
+    assert!(heard.ends_with(b"\xe0\x01\x8e"), "taken over in its turn: {heard:x?}");
+    publish(port, "t/news", "mine again", &["-q", "1"]).await;
+    device.message("mine again").await;
+    check_ledgers(&fleet).await;
+    fleet.shutdown(Duration::from_secs(10)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fleet_comes_back_after_the_broker_crashed_and_subscribes_again() {
+    let (broker, port) = broker().await;
+    let (mut device, fleet) = listening(&broker, "d").await;
+    broker.restart();
+    device.event("the end of the connection", is_down).await;
+    device.event("the next connection", is_up).await;
+    device.ready().await;
+    publish(port, "t/news", "still there", &["-q", "1"]).await;
+    device.message("still there").await;
+    check_ledgers(&fleet).await;
+    fleet.shutdown(Duration::from_secs(10)).await;
+}
+
+/// What the device sends meanwhile waits for the broker, and arrives.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_short_pause_of_the_broker_loses_nothing() {
+    let (broker, _) = broker().await;
+    let (mut device, fleet) = listening(&broker, "d").await;
+    broker.pause();
+    for (payload, qos) in [("a", Qos::AtMostOnce), ("b", Qos::AtLeastOnce), ("c", Qos::ExactlyOnce)] {
+        fleet.publish("d", message("t/news", payload).with_qos(qos)).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    broker.resume();
+    for payload in ["a", "b", "c"] {
+        let heard = device.message(payload).await;
+        let stamp = heard.stamp.expect("it came with its stamp");
+        assert_eq!(stamp.from.as_str(), "d");
+    }
+    let latency = fleet.status("d").await.unwrap().latency;
+    assert!(latency.sum() > 3.0, "it shows in the latency: {} s in all", latency.sum());
+    check_ledgers(&fleet).await;
+    fleet.shutdown(Duration::from_secs(10)).await;
+}
