@@ -11,6 +11,8 @@
 //!   [`company`] of devices lives in a [`world`].
 //! * What is seen: the [`recorder`] looks on at every step; [`watched`] behaviours feed the [`account`],
 //!   which keeps its [`figures`] (with [`latencies`]) in [`cells`] of time and group; [`parts`] sums them up.
+//! * [`real`]: a run whose world is a live fleet, and [`edits`], what users do to it over HTTP;
+//!   [`as_run`]: the plan with all of that in it.
 //! * What is left behind: [`results`] (the folder and its manifest), [`summary`], [`accounts`], [`tables`].
 //! * [`verify`]: all of it again, and whether it came out the same. [`progress`]: how far it is.
 //!
@@ -19,12 +21,14 @@
 
 pub mod account;
 pub mod accounts;
+pub mod as_run;
 mod bits;
 mod blame;
 pub mod cells;
 pub mod cluster;
 pub mod company;
 pub mod document;
+pub mod edits;
 pub mod execute;
 pub mod figures;
 pub mod latencies;
@@ -33,6 +37,7 @@ pub mod path;
 pub mod plan;
 pub mod progress;
 pub mod range;
+pub mod real;
 pub mod recorder;
 mod rehearsal;
 pub mod results;
@@ -57,6 +62,7 @@ use std::io;
 use crate::config::ConfigError;
 use crate::document::DocumentError;
 use crate::plan::PlanError;
+use crate::run::RunError;
 
 /// Why an experiment came to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -101,6 +107,22 @@ pub enum ExperimentError {
         /// What is wrong and what to write instead.
         problem: String,
     },
+    /// A live fleet could not be brought up, or came to nothing.
+    #[error(transparent)]
+    Live(#[from] RunError),
+    /// Nobody listens where the broker is said to be.
+    #[error(
+        "no broker answers at {url}: {problem}; start one there, or leave --broker out for the embedded one"
+    )]
+    NoBroker {
+        /// Its URL.
+        url: String,
+        /// What the system said.
+        problem: io::Error,
+    },
+    /// A live fleet does not answer any more.
+    #[error("the fleet does not answer: {0}")]
+    Fleet(String),
     /// The results cannot be written.
     #[error("cannot write `{path}`: {problem}")]
     Unwritable {
@@ -126,7 +148,7 @@ impl ExperimentError {
     /// Whether the user asked for something that makes no sense, and nothing was run yet.
     pub fn is_usage(&self) -> bool {
         match self {
-            Self::Unwritable { .. } => false,
+            Self::Unwritable { .. } | Self::Live(_) | Self::NoBroker { .. } | Self::Fleet(_) => false,
             Self::Cluster(problem) => problem.is_usage(),
             _ => true,
         }

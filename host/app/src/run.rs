@@ -1,6 +1,6 @@
 //! A run from its settings to its totals: build, bind, announce, start, wait, drain, sum up.
 
-mod announce;
+pub(crate) mod announce;
 mod bottleneck;
 pub mod signals;
 mod totals;
@@ -22,7 +22,7 @@ use wasmote_live::spec::{BrokerUrl, FleetSpec};
 use wasmote_live::status::Totals;
 
 use crate::config::Settings;
-use crate::config::values::{BrokerChoice, show_broker};
+use crate::config::values::{BrokerChoice, HttpAddress, show_broker};
 use crate::exit::Exit;
 use crate::observer::Observer;
 use crate::plan::{Plan, PlanError};
@@ -93,10 +93,8 @@ async fn bring_up(settings: &Settings, mut signals: Signals) -> Result<Exit, Run
     for warning in target_warnings(settings, &plan) {
         tracing::warn!("{warning}");
     }
-    let address = settings.http.0;
-    let unbound = |problem| RunError::Http { address, problem };
-    let listener = TcpListener::bind(address).await.map_err(unbound)?;
-    let http = listener.local_addr().map_err(unbound)?;
+    let (listener, http) = listen(settings.http)?;
+    let listener = TcpListener::from_std(listener).map_err(RunError::Runtime)?;
     let (broker_url, broker) = broker(&settings.broker).await?;
     announce::announce(settings, http, &broker_url, broker.is_some());
 
@@ -131,6 +129,18 @@ async fn bring_up(settings: &Settings, mut signals: Signals) -> Result<Exit, Run
     let last_refusal = timeout(LAST_LINES, log).await.ok().and_then(Result::ok).flatten();
     totals::print(settings, &totals, began.elapsed());
     judge(settings, end, &totals, last_refusal)
+}
+
+/// Listen for those who ask over HTTP; with where that is.
+pub(crate) fn listen(address: HttpAddress) -> Result<(std::net::TcpListener, SocketAddr), RunError> {
+    let HttpAddress(address) = address;
+    let bind = || {
+        let listener = std::net::TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let bound = listener.local_addr()?;
+        Ok((listener, bound))
+    };
+    bind().map_err(|problem| RunError::Http { address, problem })
 }
 
 /// To compile takes a while, in which signals are heard.
@@ -176,7 +186,10 @@ fn target_warnings(settings: &Settings, plan: &Plan) -> Vec<String> {
     warnings
 }
 
-async fn broker(choice: &BrokerChoice) -> Result<(BrokerUrl, Option<EmbeddedBroker>), BrokerError> {
+/// The broker that the devices are to use, and it itself if it is ours.
+pub(crate) async fn broker(
+    choice: &BrokerChoice,
+) -> Result<(BrokerUrl, Option<EmbeddedBroker>), BrokerError> {
     match choice {
         BrokerChoice::Remote(url) => Ok((url.clone(), None)),
         BrokerChoice::Embedded(port) => {

@@ -37,11 +37,16 @@ pub struct Versions {
     engine: Engine,
     groups: Vec<Group>,
     trial: Duration,
+    /// What devices are given instead of a version's own maker, which may look over its shoulder.
+    guise: Guise,
     behaviours: Mutex<BTreeMap<String, Behaviour>>,
     /// Held by the update that is under way.
     under_way: tokio::sync::Mutex<()>,
     told: broadcast::Sender<Arc<Told>>,
 }
+
+/// Makes of what makes instances something that makes them too.
+pub type Guise = Arc<dyn Fn(Arc<dyn Spawn>) -> Arc<dyn Spawn> + Send + Sync>;
 
 /// An update that came to something.
 #[derive(Clone, Debug)]
@@ -65,10 +70,17 @@ impl Versions {
             engine,
             groups,
             trial,
+            guise: Arc::new(|spawn| spawn),
             behaviours: Mutex::new(behaviours.collect()),
             under_way: tokio::sync::Mutex::default(),
             told: broadcast::channel(TOLD).0,
         }
+    }
+
+    /// The same, and devices are given new versions in this guise.
+    #[must_use]
+    pub fn in_guise(self, guise: Guise) -> Self {
+        Self { guise, ..self }
     }
 
     /// All behaviours, by name.
@@ -170,7 +182,8 @@ impl Versions {
         sha256: &str,
         component: &Component,
     ) -> Result<Vec<(usize, Arc<dyn Spawn>)>, UpdateError> {
-        let groups = self.groups_of(name).map(|group| (group.name.as_str(), spawner(group, component)));
+        let made = |group| (self.guise)(spawner(group, component));
+        let groups = self.groups_of(name).map(|group| (group.name.as_str(), made(group)));
         let spawns: BTreeMap<&str, Arc<dyn Spawn>> = groups.collect();
         let mut devices = Vec::new();
         for first in (0..self.fleet.devices().len()).step_by(AT_ONCE) {

@@ -34,6 +34,10 @@ pub struct DeviceStatus {
     pub link: LinkState,
     /// How long it has been running; `None` when it is not.
     pub uptime: Option<Duration>,
+    /// What is left in its battery, if it has one.
+    pub joules: Option<f64>,
+    /// By how many seconds its calendar clock is ahead.
+    pub clock_error_s: f64,
     /// Faults that hold it now.
     pub active_faults: Vec<ActiveFault>,
     /// The account of its messages.

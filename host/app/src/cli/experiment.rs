@@ -1,4 +1,4 @@
-//! `wasmote experiment`: plans in virtual time.
+//! `wasmote experiment`: plans in virtual time, or in real time.
 
 pub mod compare;
 pub mod list;
@@ -20,6 +20,7 @@ Examples:
   wasmote experiment run my-plan.toml --seeds 10 --out results
   wasmote experiment run fifty-nodes --set faults.loss.probability=0.3 --set duration=5m
   wasmote experiment run ten-nodes --json --junit junit.xml
+  wasmote experiment run my-plan.toml --time real --broker mqtt://localhost:1883
   wasmote experiment run on-kubernetes --on kubernetes --image me/wasmote:0.1";
 
 const RUN_NOTES: &str = "\
@@ -29,12 +30,17 @@ The summary goes to stdout, everything else to a folder of its own below --out: 
 browser shows without a network. Ctrl-C ends the runs where they are and still writes the report, marked as
 incomplete; once more leaves at once.
 
+With --time real the same plan runs on a real broker, the embedded one unless --broker names another, and takes as
+long as it says. The HTTP API listens meanwhile, and what is changed through it is kept with the results: each run's
+timeline-as-run.toml is a plan by which all of it happens again.
+
 Exit codes: 0 done; 1 failed, or the ledger of a run does not close; 2 the plan makes no sense; 99 a threshold
 is missed; 130 interrupted.";
 
 const VERIFY_NOTES: &str = "\
-Runs everything in DIR again from its own plan and components, and compares digests and files. Exit codes: 0 all
-is the same, 1 something differs.";
+Runs everything in DIR again from its own plan and components, and compares digests and files. What was run in real
+time never comes out the same to the byte; for that it says what can be compared instead. Exit codes: 0 all is the
+same, 1 something differs, 2 it was run in real time.";
 
 /// What to do with experiments.
 #[derive(Debug, Subcommand)]

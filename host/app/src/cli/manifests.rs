@@ -11,7 +11,7 @@ use super::Failure;
 use super::output::{to_stderr, to_stdout};
 use super::style;
 use crate::assignment::Assignments;
-use crate::config::args::RunArgs;
+use crate::config::args::{LiveArgs, RunArgs};
 use crate::config::file::{FaultsEntry, FileConfig, GroupEntry};
 use crate::config::resolve::{resolve, resolve_file};
 use crate::config::values::{
@@ -190,7 +190,7 @@ impl Args {
             log_messages: self.log_messages,
             ..FileConfig::default()
         };
-        resolve_file(file, Path::new(""), "", &FaultModels::default())
+        resolve_file(file, Path::new(""), "", &FaultModels::default(), &LiveArgs::default())
     }
 
     fn groups(&self) -> Result<Vec<GroupEntry>, ConfigError> {

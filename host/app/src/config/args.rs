@@ -2,6 +2,8 @@
 
 #![allow(rustdoc::broken_intra_doc_links, reason = "the doc comments of flags are what --help shows")]
 
+mod live;
+
 use std::path::PathBuf;
 
 use clap::Args;
@@ -9,11 +11,9 @@ use wasmote_sim::device_id::DeviceId;
 use wasmote_sim::rng::Seed;
 
 use super::share::Share;
-use super::values::{
-    BrokerChoice, Count, HttpAddress, Keepalive, Length, LogFormat, MqttVersion, NamedFile, Rate, Switch,
-    TopicRoot,
-};
+use super::values::{Count, Keepalive, Length, LogFormat, MqttVersion, NamedFile, Rate, Switch, TopicRoot};
 use crate::assignment::Assignments;
+pub use live::LiveArgs;
 
 /// What `wasmote run` takes. A flag beats its environment name, which beats the file.
 #[derive(Args, Clone, Debug, Default)]
@@ -118,58 +118,9 @@ pub struct RunArgs {
     )]
     pub allow_host: Vec<String>,
 
-    /// The broker: `embedded`, mqtt://HOST[:PORT] or mqtts://HOST[:PORT] [default: embedded]
-    #[arg(
-        short,
-        long,
-        env = "WASMOTE_BROKER",
-        value_name = "URL",
-        help_heading = "MQTT",
-        hide_env_values = true
-    )]
-    pub broker: Option<BrokerChoice>,
-
-    /// User name for the broker
-    #[arg(
-        long,
-        env = "WASMOTE_BROKER_USER",
-        value_name = "NAME",
-        help_heading = "MQTT",
-        hide_env_values = true
-    )]
-    pub broker_user: Option<String>,
-
-    /// Password for the broker; the environment or a file keeps it from other users of this machine
-    #[arg(
-        long,
-        env = "WASMOTE_BROKER_PASSWORD",
-        value_name = "PASSWORD",
-        help_heading = "MQTT",
-        hide_env_values = true
-    )]
-    pub broker_password: Option<String>,
-
-    /// File that holds the password
-    #[arg(
-        long,
-        env = "WASMOTE_BROKER_PASSWORD_FILE",
-        value_name = "FILE",
-        help_heading = "MQTT",
-        hide_env_values = true
-    )]
-    pub broker_password_file: Option<PathBuf>,
-
-    /// Authorities to trust for mqtts://, as PEM [default: the system's]
-    #[arg(long, env = "WASMOTE_CA", value_name = "FILE", help_heading = "MQTT", hide_env_values = true)]
-    pub ca: Option<PathBuf>,
-
-    /// The devices' certificate, as PEM; needs --key
-    #[arg(long, env = "WASMOTE_CERT", value_name = "FILE", help_heading = "MQTT", hide_env_values = true)]
-    pub cert: Option<PathBuf>,
-
-    /// The certificate's key, as PEM; needs --cert
-    #[arg(long, env = "WASMOTE_KEY", value_name = "FILE", help_heading = "MQTT", hide_env_values = true)]
-    pub key: Option<PathBuf>,
+    /// Where and how it runs.
+    #[command(flatten)]
+    pub live: LiveArgs,
 
     /// MQTT version: 5 or 3.1.1 [default: 5]
     #[arg(long, env = "WASMOTE_MQTT", value_name = "VERSION", help_heading = "MQTT", hide_env_values = true)]
@@ -242,17 +193,6 @@ pub struct RunArgs {
     )]
     pub duration: Option<Length>,
 
-    /// How long the last messages may take to get out at the end [default: 5s]
-    #[arg(
-        long,
-        env = "WASMOTE_DRAIN",
-        allow_hyphen_values = true,
-        value_name = "TIME",
-        help_heading = "Run",
-        hide_env_values = true
-    )]
-    pub drain: Option<Length>,
-
     /// Swap devices over to another version when the behaviour's file changes, with their connections up
     #[arg(
         long,
@@ -291,16 +231,6 @@ pub struct RunArgs {
         hide_env_values = true
     )]
     pub precompiled: Option<PathBuf>,
-
-    /// Where the HTTP API listens; port 0 takes a free one [default: 127.0.0.1:5000]
-    #[arg(
-        long,
-        env = "WASMOTE_HTTP",
-        value_name = "ADDR:PORT",
-        help_heading = "Run",
-        hide_env_values = true
-    )]
-    pub http: Option<HttpAddress>,
 
     /// How log lines are written [default: text]
     #[arg(long, env = "WASMOTE_LOG", value_name = "FORMAT", help_heading = "Output", hide_env_values = true)]

@@ -12,7 +12,7 @@ use std::time::Duration;
 use wasmote_engine::cache::Cache;
 use wasmote_sim::rng::Seed;
 
-use super::args::RunArgs;
+use super::args::{LiveArgs, RunArgs};
 use super::file::{FaultsEntry, FileConfig};
 use super::share::Share;
 use super::values::{BrokerChoice, Length, MqttVersion};
@@ -56,21 +56,22 @@ pub fn resolve(args: RunArgs) -> Result<Settings, ConfigError> {
 }
 
 /// Put a run together from a file that has been read already, as an experiment's plan is. The paths in it
-/// are relative to `folder`.
+/// are relative to `folder`. What is live about it comes from the command line.
 pub fn resolve_file(
     config: FileConfig,
     folder: &Path,
     name: &str,
     models: &FaultModels,
+    live: &LiveArgs,
 ) -> Result<Settings, ConfigError> {
-    let layer = Layer { config, folder, name: name.to_owned(), models: models.clone() };
-    put_together(&RunArgs::default(), &layer)
+    let args = RunArgs { live: live.clone(), ..RunArgs::default() };
+    put_together(&args, &Layer { config, folder, name: name.to_owned(), models: models.clone() })
 }
 
 fn put_together(args: &RunArgs, layer: &Layer<'_>) -> Result<Settings, ConfigError> {
     let file = &layer.config;
     let groups = groups::resolve(args, layer)?;
-    let broker = args.broker.clone().or(file.broker.clone());
+    let broker = args.live.broker.clone().or(file.broker.clone());
     let broker = broker.unwrap_or(BrokerChoice::Embedded(BrokerChoice::PORT));
     let names = || groups.iter().map(|group| group.name.as_str());
     let faults = fleet_faults(args, layer)?;
@@ -89,10 +90,10 @@ fn put_together(args: &RunArgs, layer: &Layer<'_>) -> Result<Settings, ConfigErr
             .or(file.topic_root.clone())
             .map_or("wasmote".into(), |root| root.0.into()),
         protocol: args.mqtt.or(file.mqtt).map(|MqttVersion(protocol)| protocol).unwrap_or_default(),
-        http: args.http.or(file.http).unwrap_or_default(),
+        http: args.live.http.or(file.http).unwrap_or_default(),
         seed: args.seed.or(file.seed).unwrap_or_else(draw_seed),
         duration: args.duration.or(file.duration).map(|Length(length)| length),
-        drain: args.drain.or(file.drain).map_or(DRAIN, |Length(length)| length),
+        drain: args.live.drain.or(file.drain).map_or(DRAIN, |Length(length)| length),
         ramp: args.ramp.or(file.ramp).map(|rate| rate.0),
         share: share(args, file, &groups)?,
         log: args.log.or(file.log).unwrap_or_default(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use wasmote_sim::behaviour::Spawn;
 use wasmote_sim::device::{Blueprint, Now};
 use wasmote_sim::device_id::{DeviceId, Identity};
+use wasmote_sim::faults::target::Pattern;
 
 use super::ExperimentError;
 use super::recorder::Eyes;
@@ -44,6 +45,12 @@ impl Company {
     pub fn members(&self, group: &str) -> impl Iterator<Item = usize> {
         let devices = self.devices.iter().enumerate();
         devices.filter(move |(_, device)| *device.group == *group).map(|(at, _)| at)
+    }
+
+    /// The positions of devices whose names fit.
+    pub fn named(&self, pattern: &Pattern) -> Vec<usize> {
+        let devices = self.devices.iter().enumerate();
+        devices.filter(|(_, device)| pattern.matches(device.id.as_str())).map(|(at, _)| at).collect()
     }
 
     /// Take a device in, and have it watched. The first of a group stands for those that join later.

@@ -94,7 +94,7 @@ pub struct PlanDocument {
     #[serde(default = "one_millisecond")]
     pub packet_latency: Span,
     /// Whether each message gets an event and a line in its devices' logs, and what behaviours log below
-    /// `info` with it; by default in fleets of up to 20 devices.
+    /// `info` with it; by default the first 20,000 of these in fleets of up to 20 devices.
     #[serde(default)]
     pub log_messages: Switch,
 }
@@ -115,7 +115,8 @@ pub struct TimelineEntry {
     pub at: Span,
     /// A phase of this name begins. It lasts until the next one, or to the end.
     pub phase: Option<DeviceId>,
-    /// Other faults: a preset, a file, or the document itself.
+    /// Other faults: a preset, a file, or the document itself; or `inherit`, by which a device goes back to its
+    /// group's, a group to the fleet's, and the fleet to those that the run began with.
     pub faults: Option<FaultsEntry>,
     /// With `faults` or `ramp`: only those of this group.
     pub group: Option<String>,
@@ -137,6 +138,8 @@ pub struct TimelineEntry {
     pub broker: Option<Broker>,
     /// The host publishes a message, as a user would.
     pub publish: Option<Publish>,
+    /// Somebody asks devices something over HTTP, as `/devices/NAME/app/...` does.
+    pub request: Option<Request>,
     /// Devices join a group.
     pub add: Option<Add>,
     /// A group starts again with another configuration or behaviour.
@@ -227,7 +230,7 @@ pub struct Broker {
     pub persistent: Option<bool>,
 }
 
-/// A message of the host's own.
+/// A message of the host's own, or of a device.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Publish {
@@ -242,6 +245,32 @@ pub struct Publish {
     /// Whether the broker keeps it.
     #[serde(default)]
     pub retain: bool,
+    /// Devices on whose behalf it is published, through their faults; `*` stands for any run of characters. The
+    /// host itself by default.
+    pub device: Option<String>,
+}
+
+/// A question to behaviours.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Request {
+    /// Devices that are asked; `*` stands for any run of characters.
+    pub device: String,
+    /// `GET` by default.
+    #[serde(default = "get")]
+    pub method: String,
+    /// With the query, as the behaviour sees it.
+    pub path: String,
+    /// By name.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// Nothing by default.
+    #[serde(default)]
+    pub body: String,
+}
+
+fn get() -> String {
+    "GET".to_owned()
 }
 
 /// Devices join.

@@ -4,15 +4,17 @@
 //! one time changes nothing but how long it takes.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Component, Path};
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use super::ExperimentError;
+use super::as_run;
 use super::plan::{Experiment, RunNumber};
 use super::progress::{Progress, Totals};
+use super::real::{self, Reality};
 use super::results::Results;
 use super::run::{Setting, run};
 use super::summary::Summary;
@@ -49,27 +51,49 @@ pub fn for_each<T: Send>(
         .collect()
 }
 
+/// How runs are driven.
+pub enum Driver {
+    /// In virtual time, so many at one time.
+    Virtual(usize),
+    /// In real time, one after the other: they share the machine, the broker's port and the API's.
+    Real(Reality),
+}
+
 /// Run an experiment into a folder, run by run. What an interrupt leaves is incomplete, and says so.
 pub fn execute(
     experiment: &Experiment,
     results: &mut Results,
-    workers: usize,
+    driver: &Driver,
     totals: &Totals,
 ) -> Result<Vec<Summary>, ExperimentError> {
     let runs = experiment.runs();
     let folder = results.folder.clone();
     let shared = Mutex::new(results);
+    let workers = match driver {
+        Driver::Virtual(workers) => *workers,
+        Driver::Real(_) => 1,
+    };
     let summaries = for_each(&runs, workers, totals, |number| {
-        let path = {
+        let below = {
             let results = shared.lock().unwrap_or_else(PoisonError::into_inner);
-            folder.join(&results.manifest.runs[number.index].path)
+            results.manifest.runs[number.index].path.clone()
         };
+        let path = folder.join(&below);
         let began = Instant::now();
-        let summary = run_one(experiment, number, &path, totals)?;
+        let reality = match driver {
+            Driver::Virtual(_) => None,
+            Driver::Real(reality) => Some(reality),
+        };
+        let summary = run_one(experiment, number, &path, reality, totals)?;
+        if reality.is_some() {
+            let depth = Path::new(&below).components().filter(|it| matches!(it, Component::Normal(_)));
+            as_run::write(experiment, number, &summary, &path, depth.count())?;
+        }
         let took = began.elapsed().as_secs_f64();
         let mut results = shared.lock().unwrap_or_else(PoisonError::into_inner);
         let card = &mut results.manifest.runs[number.index];
         card.digest = summary.digest.clone().filter(|_| !summary.interrupted);
+        card.edits = summary.edits.len();
         card.real_seconds = Some(took);
         card.events_per_second = Some(summary.events as f64 / took);
         results.write_manifest()?;
@@ -82,22 +106,23 @@ pub fn execute(
     Ok(summaries)
 }
 
-/// One run into its folder.
+/// One run into its folder; in virtual time where there is no reality.
 pub fn run_one(
     experiment: &Experiment,
     number: &RunNumber,
     folder: &Path,
+    reality: Option<&Reality>,
     totals: &Totals,
 ) -> Result<Summary, ExperimentError> {
     fs::create_dir_all(folder).map_err(ExperimentError::writing(&folder.display()))?;
     let point = &experiment.points[number.point];
-    let summary = run(Setting {
-        point,
-        seed: number.seed,
-        components: &experiment.components,
-        folder,
-        progress: &Progress::new(totals),
-    });
+    let progress = Progress::new(totals);
+    let components = &experiment.components;
+    let setting = Setting { point, seed: number.seed, components, folder, progress: &progress };
+    let summary = match reality {
+        None => run(setting),
+        Some(reality) => real::run(setting, reality),
+    };
     totals.finished.fetch_add(1, Ordering::Relaxed);
     summary
 }

@@ -21,6 +21,7 @@ use super::topology::Topology;
 use super::{ExperimentError, path};
 use crate::assignment::Assignments;
 use crate::config::Settings;
+use crate::config::args::LiveArgs;
 use crate::config::file::FileConfig;
 use crate::config::resolve::resolve_file;
 use crate::config::values::LogFormat;
@@ -77,6 +78,8 @@ pub struct Changes {
     pub set: Vec<(String, Value)>,
     /// A number of seeds, from the plan's first on.
     pub seeds: Option<u64>,
+    /// For runs in real time: the broker, and all that a plan says nothing of.
+    pub live: LiveArgs,
 }
 
 impl Changes {
@@ -92,7 +95,11 @@ impl Changes {
             assignment.apply(&mut read).map_err(|_| expected())?;
             Ok((path.trim().to_owned(), read.remove("v").unwrap_or_default()))
         };
-        Ok(Self { set: texts.iter().map(parse).collect::<Result<_, ExperimentError>>()?, seeds })
+        Ok(Self {
+            set: texts.iter().map(parse).collect::<Result<_, ExperimentError>>()?,
+            seeds,
+            live: LiveArgs::default(),
+        })
     }
 }
 
@@ -101,7 +108,9 @@ impl Experiment {
     pub fn new(mut source: PlanSource, changes: &Changes, engine: &Engine) -> Result<Self, ExperimentError> {
         let written = source.clone();
         let blamed = |error, values: &PointValues| {
-            blamed(error, &written, changes, values, |plan| Point::new(plan, PointValues::new()).is_ok())
+            blamed(error, &written, changes, values, |plan| {
+                Point::new(plan, PointValues::new(), &changes.live).is_ok()
+            })
         };
         for (field, value) in &changes.set {
             path::set(&mut source.value, field, value.clone())
@@ -115,8 +124,9 @@ impl Experiment {
         }
         let combinations = combinations(&document.sweep)
             .map_err(|problem| ExperimentError::invalid(format!("{}: sweep", source.shown), problem))?;
-        let point =
-            |values: PointValues| Point::new(&source, values.clone()).map_err(|error| blamed(error, &values));
+        let point = |values: PointValues| {
+            Point::new(&source, values.clone(), &changes.live).map_err(|error| blamed(error, &values))
+        };
         let points: Vec<Point> = combinations.into_iter().map(point).collect::<Result<_, _>>()?;
         let components = Components::load(points.iter().flat_map(Point::sources), engine)?;
         Ok(Self { source, document, points, components })
@@ -131,7 +141,7 @@ impl Experiment {
         let written = source.clone();
         let experiment = Self::new(source, changes, engine)?;
         let is_sound = |plan: &PlanSource| {
-            let point = Point::new(plan, PointValues::new());
+            let point = Point::new(plan, PointValues::new(), &changes.live);
             point.and_then(|point| rehearse(&point, &Components::load(point.sources(), engine)?, "")).is_ok()
         };
         for point in &experiment.points {
@@ -163,7 +173,7 @@ impl Experiment {
 }
 
 impl Point {
-    fn new(source: &PlanSource, values: PointValues) -> Result<Self, ExperimentError> {
+    fn new(source: &PlanSource, values: PointValues, live: &LiveArgs) -> Result<Self, ExperimentError> {
         let source = at_point(source, &values)?;
         let document = source.document()?;
         let invalid = |field: &str, problem: String| {
@@ -186,7 +196,7 @@ impl Point {
         if document.group.is_empty() {
             return Err(invalid("group", "there is none; write at least one `[[group]]`".into()));
         }
-        let mut settings = resolve_file(file, &source.folder, &source.shown, &source.models)?;
+        let mut settings = resolve_file(file, &source.folder, &source.shown, &source.models, live)?;
         let topology = Topology::of(&document, &settings)
             .map_err(|(field, problem)| invalid(&format!("topology.{field}"), problem))?;
         if let Some(topology) = &topology {
@@ -199,7 +209,8 @@ impl Point {
         Ok(Self { values, document, settings, epoch, topology, script })
     }
 
-    fn sources(&self) -> impl Iterator<Item = &Source> {
+    /// The behaviours that it needs.
+    pub fn sources(&self) -> impl Iterator<Item = &Source> {
         self.settings.groups.iter().map(|group| &group.behaviour).chain(&self.script.sources)
     }
 

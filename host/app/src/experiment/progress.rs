@@ -44,6 +44,11 @@ impl<'a> Progress<'a> {
         self.totals.is_interrupted()
     }
 
+    /// What may end the run before its time.
+    pub fn signals(&self) -> Option<Signals> {
+        self.totals.signals.clone()
+    }
+
     /// The run has come to this time, and has made this many steps since it last said so.
     pub fn advance(&self, to: Time, steps: u64) {
         let before = self.told.swap(to.as_nanos(), Ordering::Relaxed);

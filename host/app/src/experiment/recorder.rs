@@ -17,6 +17,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wasmote_live::status::Happening;
+use wasmote_live::witness::Witness;
 use wasmote_sim::action::Notice;
 use wasmote_sim::context::LogLevel;
 use wasmote_sim::device::{Input, Now};
@@ -35,8 +36,11 @@ use routes::Routes;
 
 /// Writes a run's files.
 pub struct Recorder {
+    pace: Pace,
     devices: Vec<Arc<Identity>>,
-    messages: bool,
+    /// So many more of what there is one of for each message.
+    messages: u64,
+    no_more_told: bool,
     chain: Chain,
     events: Events,
     logs: Logs,
@@ -56,11 +60,14 @@ pub struct Eyes {
 }
 
 impl Recorder {
-    /// Write into this folder; every single message too, if wanted.
-    pub fn new(folder: &Path, pace: Pace, messages: bool) -> io::Result<Self> {
+    /// Write into this folder, and so many single messages.
+    pub fn new(folder: &Path, pace: Pace, messages: u64) -> io::Result<Self> {
         Ok(Self {
+            pace,
             devices: Vec::new(),
             messages,
+            // Where there are none, nobody misses them.
+            no_more_told: messages == 0,
             chain: Chain::create(folder, pace)?,
             events: Events::create(folder)?,
             logs: Logs::create(folder)?,
@@ -98,13 +105,41 @@ impl Recorder {
     fn notice(&mut self, at: Now, device: DeviceIndex, notice: &Notice) -> io::Result<()> {
         self.outages.notice(device.0, at.run, notice);
         self.routes.notice(device.0, at.run, notice);
-        if !self.messages && is_of_each_message(notice) {
+        if self.pace == Pace::Real {
+            let device = &self.devices[device.0 as usize];
+            self.broker.told(at, device, notice)?;
+        }
+        if is_of_each_message(notice) && !self.has_room(at)? {
             return Ok(());
         }
         let identity = Arc::clone(&self.devices[device.0 as usize]);
         let happening = Happening { at, device: identity, notice: notice.clone() };
         self.events.notice(self.chain.steps(), &happening)?;
         self.logs.notice(device.0 as usize, &happening)
+    }
+}
+
+/// What is told where room for single messages ends.
+const NO_MORE: &str = "single messages are left out from here on; log_messages = \"on\" keeps all of them";
+
+impl Recorder {
+    /// Whether there is room for another single message. Where it ends, that is told.
+    fn has_room(&mut self, at: Now) -> io::Result<bool> {
+        if let Some(left) = self.messages.checked_sub(1) {
+            self.messages = left;
+            return Ok(true);
+        }
+        if !std::mem::replace(&mut self.no_more_told, true) {
+            self.events.note(at, self.chain.steps(), "note", NO_MORE)?;
+            self.logs.note(at, NO_MORE);
+        }
+        Ok(false)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.events.flush()?;
+        self.logs.flush()?;
+        self.broker.flush()
     }
 }
 
@@ -147,9 +182,32 @@ impl Eyes {
         (recorder.chain.steps(), recorder.chain.digest())
     }
 
-    /// Whether all could be written so far.
+    /// Whether all could be written so far. In real time it is on disk then: nobody could see it happen again.
     pub fn check(&self) -> io::Result<()> {
-        self.recorder().problem.take().map_or(Ok(()), Err)
+        let mut recorder = self.recorder();
+        recorder.problem.take().map_or(Ok(()), Err)?;
+        match recorder.pace {
+            Pace::Virtual => Ok(()),
+            Pace::Real => recorder.flush(),
+        }
+    }
+
+    /// A run in real time has this broker.
+    pub fn broker_is(&self, at: Now, url: &str) -> io::Result<()> {
+        self.recorder().broker.is(at, url)
+    }
+
+    /// A user did something, in words.
+    pub fn told(&self, at: Now, message: &str) {
+        let mut recorder = self.recorder();
+        let step = recorder.chain.steps();
+        let outcome = recorder.events.note(at, step, "edited", message);
+        recorder.problem = recorder.problem.take().or(outcome.err());
+    }
+
+    /// A user is about to switch a device, which is then not the plan's doing.
+    pub fn about_to_switch(&self, device: usize) {
+        self.recorder().outages.about_to_switch(device as u32);
     }
 
     /// Write the rest, and take out what goes to tables.
@@ -157,9 +215,8 @@ impl Eyes {
         self.check()?;
         let mut recorder = self.recorder();
         recorder.chain.finish(at)?;
-        recorder.events.finish()?;
-        recorder.logs.finish()?;
         recorder.broker.finish(at)?;
+        recorder.flush()?;
         Ok((std::mem::take(&mut recorder.outages), std::mem::take(&mut recorder.routes)))
     }
 
@@ -180,6 +237,12 @@ impl Eyes {
         {
             recorder.problem = Some(problem);
         }
+    }
+}
+
+impl Witness for Eyes {
+    fn see(&self, at: Now, step: &Step<'_>) {
+        Self::see(self, at, step);
     }
 }
 

@@ -21,12 +21,17 @@ use super::ExperimentError;
 use super::cluster::ClusterCard;
 use super::plan::{Experiment, RunNumber, words_of};
 use super::sweep::PointValues;
+use super::world::Pace;
+use crate::config::values::{BrokerChoice, show_broker};
 use crate::source::Source;
 
 /// The name of the manifest's file.
 pub const MANIFEST: &str = "manifest.json";
 /// The name of the plan's file.
 pub const PLAN: &str = "plan.toml";
+/// Why a run in real time has no digest.
+pub const NO_DIGEST: &str = "a digest does not apply to real time: in which order devices, sockets and threads meet is \
+                             the machine's";
 const COMPONENTS: &str = "components";
 
 /// What a results folder says of itself.
@@ -36,6 +41,15 @@ pub struct Manifest {
     pub format: u32,
     /// Whether all runs came to their end. A folder that says false was left in the middle.
     pub complete: bool,
+    /// Whose time passed.
+    #[serde(default)]
+    pub time: Pace,
+    /// In real time: the broker, as it was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broker: Option<String>,
+    /// In real time: why there is no digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub no_digest: Option<String>,
     /// The program.
     pub wasmote_version: String,
     /// The plan.
@@ -107,12 +121,19 @@ pub struct RunCard {
     pub point: PointValues,
     /// Its seed.
     pub seed: u64,
-    /// The digest of its event chain, once it is over.
+    /// The digest of its event chain, once it is over; in real time there is none.
     pub digest: Option<String>,
+    /// In real time: how many changes were made over HTTP; `summary.json` lists them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub edits: usize,
     /// How long it took.
     pub real_seconds: Option<f64>,
     /// Everything that happened, by that time.
     pub events_per_second: Option<f64>,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// A results folder that is being filled.
@@ -125,7 +146,12 @@ pub struct Results {
 
 impl Results {
     /// Make a folder of its own below `out`.
-    pub fn create(out: &Path, experiment: &Experiment, command: String) -> Result<Self, ExperimentError> {
+    pub fn create(
+        out: &Path,
+        experiment: &Experiment,
+        pace: Pace,
+        command: String,
+    ) -> Result<Self, ExperimentError> {
         let started = SystemTime::now();
         let stamp: String = humantime::format_rfc3339_seconds(started).to_string();
         let digits: String = stamp.chars().filter(char::is_ascii_digit).collect();
@@ -141,6 +167,9 @@ impl Results {
         let manifest = Manifest {
             format: 1,
             complete: false,
+            time: pace,
+            broker: (pace == Pace::Real).then(|| broker(experiment)).flatten(),
+            no_digest: (pace == Pace::Real).then(|| NO_DIGEST.to_owned()),
             wasmote_version: env!("CARGO_PKG_VERSION").to_owned(),
             plan: PlanCard { name: experiment.document.name.to_string(), sha256: sha256(plan.as_bytes()) },
             components,
@@ -175,6 +204,15 @@ impl Results {
     }
 }
 
+/// The broker that a run in real time is to use. Passwords are nobody's business.
+fn broker(experiment: &Experiment) -> Option<String> {
+    let point = experiment.points.first()?;
+    Some(match &point.settings.broker {
+        BrokerChoice::Embedded(_) => "embedded".to_owned(),
+        BrokerChoice::Remote(url) => show_broker(url),
+    })
+}
+
 /// How many threads can run at one time.
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
@@ -199,7 +237,7 @@ fn run_card(experiment: &Experiment, run: &RunNumber, of: usize) -> RunCard {
         1 => ".".to_owned(),
         _ => format!("runs/{:03}-{}", run.index + 1, slug(&point, seed)),
     };
-    RunCard { path, point, seed, digest: None, real_seconds: None, events_per_second: None }
+    RunCard { path, point, seed, digest: None, real_seconds: None, events_per_second: None, edits: 0 }
 }
 
 /// A run in a name that every file system takes.
@@ -245,11 +283,16 @@ fn component_file(experiment: &Experiment, source: &Source, role: Role) -> Strin
 
 /// The plan with its components where the results folder has them.
 fn plan_text(experiment: &Experiment, folder: &Path) -> Result<String, ExperimentError> {
-    let mut plan = experiment.source.value.clone();
+    let plan = localized(experiment.source.value.clone(), experiment, "");
+    to_toml(&plan).map_err(ExperimentError::writing(&folder.join(PLAN).display()))
+}
+
+/// A plan with its behaviours where the results folder has them; `up` leads from the plan's folder to that one.
+pub(super) fn localized(mut plan: Value, experiment: &Experiment, up: &str) -> Value {
     let local = |name: &mut Value| {
         let found = name.as_str().and_then(|it| Source::find(it, &experiment.source.folder).ok());
         if let Some(source) = found {
-            *name = component_file(experiment, &source, Role::Behaviour).into();
+            *name = format!("{up}{}", component_file(experiment, &source, Role::Behaviour)).into();
         }
     };
     let groups = plan.get_mut("group").and_then(Value::as_array_mut);
@@ -261,13 +304,16 @@ fn plan_text(experiment: &Experiment, folder: &Path) -> Result<String, Experimen
     }
     fault_models(&mut plan, &|name| {
         let source = experiment.source.models.source(name, &experiment.source.folder).ok()?;
-        Some(component_file(experiment, &source, Role::FaultModel))
+        Some(format!("{up}{}", component_file(experiment, &source, Role::FaultModel)))
     });
     // TOML has no word for nothing; a field that is not there says the same.
     without_nulls(&mut plan);
-    toml::to_string_pretty(&plan).map_err(|problem| {
-        ExperimentError::writing(&folder.join(PLAN).display())(io::Error::other(problem.to_string()))
-    })
+    plan
+}
+
+/// A plan as TOML.
+pub(super) fn to_toml(plan: &Value) -> io::Result<String> {
+    toml::to_string_pretty(plan).map_err(|problem| io::Error::other(problem.to_string()))
 }
 
 /// Give the components of all faults of a plan other names.

@@ -12,6 +12,7 @@ use super::ExperimentError;
 use super::account::Account;
 use super::accounts::{self, Accounts};
 use super::cells::Cells;
+use super::edits::Edited;
 use super::parts;
 use super::plan::Point;
 use super::progress::Progress;
@@ -22,6 +23,8 @@ use super::summary::{Remains, Summary};
 use super::tables::{self, Row};
 use super::watched::SharedAccount;
 use super::world::{Glance, Pace, World, virtual_world};
+use crate::config::Settings;
+use crate::config::values::Switch;
 use crate::plan::Components;
 
 /// Where and with what a run happens.
@@ -47,21 +50,37 @@ pub fn run(setting: Setting<'_>) -> Result<Summary, ExperimentError> {
     let options = stage::options(point);
     let begin = |devices| Ok(virtual_world(options, devices, eyes.clone()));
     let stage = Stage::new(point, seed, components, eyes.clone(), at, begin)?;
-    setting.play(stage, &eyes)
+    setting.play(stage, &eyes, Vec::new)
+}
+
+/// How many single messages are written down. A run of some minutes can have a million of them, which is
+/// hundreds of megabytes that hardly anybody reads, so that without a word the first ones have to do.
+fn single_messages(settings: &Settings) -> u64 {
+    const WITHOUT_A_WORD: u64 = 20_000;
+    match settings.log_messages {
+        Switch::Auto if settings.logs_messages() => WITHOUT_A_WORD,
+        Switch::On => u64::MAX,
+        Switch::Auto | Switch::Off => 0,
+    }
 }
 
 impl Setting<'_> {
     /// What is to be seen of a run goes here.
     pub(super) fn eyes(&self, pace: Pace) -> Result<Eyes, ExperimentError> {
         let settings = &self.point.settings;
-        let recorder = Recorder::new(self.folder, pace, settings.logs_messages());
+        let recorder = Recorder::new(self.folder, pace, single_messages(settings));
         let recorder = recorder.map_err(ExperimentError::writing(&self.folder.display()))?;
         let cells = Cells::new(self.point.stretches(), settings.groups.len());
         Ok(Eyes::new(recorder, SharedAccount::new(Account::new(cells))))
     }
 
-    /// Go through the whole run, and leave behind what was seen.
-    pub(super) fn play<W: World>(self, stage: Stage<'_, W>, eyes: &Eyes) -> Result<Summary, ExperimentError> {
+    /// Go through the whole run, and leave behind what was seen. What users did is asked for at its end.
+    pub(super) fn play<W: World>(
+        self,
+        stage: Stage<'_, W>,
+        eyes: &Eyes,
+        edits: impl FnOnce() -> Vec<Edited>,
+    ) -> Result<Summary, ExperimentError> {
         let writing = |what: &str| ExperimentError::writing(&self.folder.join(what).display());
         let mut run = Run {
             setting: self,
@@ -77,7 +96,7 @@ impl Setting<'_> {
         let end = run.play()?;
         let ending = run.stage.world.finish()?;
         let (outages, routes) = eyes.finish(run.stage.world.now()).map_err(writing(""))?;
-        let events = ending.events;
+        let (events, late) = (ending.events, ending.late);
         let published = |at: usize| eyes.account().with(|account| account.published(at as u32));
         let accounts = Accounts::new(&run.stage.company.devices, ending, published);
         let company = &run.stage.company;
@@ -96,6 +115,8 @@ impl Setting<'_> {
                 events,
                 faults: accounts::difference(&run.ledger(), &run.at_warm_up),
                 ledger_closes: accounts.close(),
+                edits: edits(),
+                late,
             };
             Ok::<_, ExperimentError>(Summary::new(self.point, self.seed, cells, remains))
         })?;

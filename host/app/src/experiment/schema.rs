@@ -8,7 +8,8 @@ mod tests {
     use super::*;
     use crate::config::file::GroupEntry;
     use crate::experiment::document::{
-        Add, Broker, Configure, Disconnect, Partition, PlanDocument, Publish, Ramp, TimelineEntry, Whom,
+        Add, Broker, Configure, Disconnect, Partition, PlanDocument, Publish, Ramp, Request, TimelineEntry,
+        Whom,
     };
     use crate::experiment::topology::TopologyEntry;
     use serde::de::DeserializeOwned;
@@ -47,6 +48,7 @@ mod tests {
         assert_eq!(timeline("partition"), fields::<Partition>());
         assert_eq!(timeline("broker"), fields::<Broker>());
         assert_eq!(timeline("publish"), fields::<Publish>());
+        assert_eq!(timeline("request"), fields::<Request>());
         assert_eq!(timeline("add"), fields::<Add>());
         assert_eq!(timeline("configure"), fields::<Configure>());
     }

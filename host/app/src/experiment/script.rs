@@ -12,6 +12,7 @@ use std::time::Duration;
 use wasmote_sim::faults::broker::Failure;
 use wasmote_sim::faults::target::Pattern;
 use wasmote_sim::faults::{Fault, FaultId};
+use wasmote_sim::http::HttpRequest;
 use wasmote_sim::message::Message;
 use wasmote_sim::time::Time;
 
@@ -62,6 +63,10 @@ pub enum Deed {
     Broker(FaultId, Failure, Duration),
     /// Publish a message.
     Publish(Message),
+    /// Publish on behalf of devices, through their faults.
+    PublishAs(Pattern, Message),
+    /// Ask the behaviours of devices over HTTP.
+    Ask(Pattern, HttpRequest),
     /// Add this many devices to a group.
     Add(String, u32),
     /// Start a group again, made like this.
@@ -79,7 +84,8 @@ impl Deed {
             Self::Stop(_) => "stop",
             Self::Start(_) => "start",
             Self::Broker(_, failure, _) => failure.kind(),
-            Self::Publish(_) => "publish",
+            Self::Publish(_) | Self::PublishAs(..) => "publish",
+            Self::Ask(..) => "request",
             Self::Add(..) => "add",
             Self::Configure(_) => "configure",
         }

@@ -98,6 +98,14 @@ impl<'a, W: World> Stage<'a, W> {
                 self.world.fail_broker(fault.clone(), *failure, *lasting)
             }
             Deed::Publish(message) => self.world.publish(message.clone()),
+            Deed::PublishAs(devices, message) => {
+                let named = self.company.named(devices);
+                named.into_iter().try_for_each(|device| self.world.publish_as(device, message.clone()))
+            }
+            Deed::Ask(devices, request) => {
+                let named = self.company.named(devices);
+                named.into_iter().try_for_each(|device| self.world.ask(device, request.clone()))
+            }
             Deed::Add(group, count) => self.add(group, *count),
             Deed::Configure(group) => self.configure(group),
         }
@@ -138,9 +146,7 @@ impl<'a, W: World> Stage<'a, W> {
             Scope::Fleet => vec![book::Scope::Fleet],
             Scope::Group(name) => vec![book::Scope::Group(name.clone())],
             Scope::Devices(pattern) => {
-                let numbered = self.company.devices.iter().enumerate();
-                let fitting = numbered.filter(|(_, device)| pattern.matches(device.id.as_str()));
-                fitting.map(|(at, _)| book::Scope::Device(at)).collect()
+                self.company.named(pattern).into_iter().map(book::Scope::Device).collect()
             }
         }
     }

@@ -10,6 +10,7 @@ use wasmote_sim::time::Time;
 use super::accounts::FaultReport;
 use super::cells::Cells;
 use super::company::Company;
+use super::edits::Edited;
 use super::figures::{FigureReport, Figures};
 use super::latencies::seconds;
 use super::parts;
@@ -17,6 +18,7 @@ use super::plan::Point;
 use super::results::pretty;
 use super::sweep::PointValues;
 use super::threshold::Verdict;
+use super::world::Late;
 
 /// A run in figures. All but `devices`, `events`, `digest` and `ledger_closes` is of the time after the
 /// warm-up; what a group has is of the messages that its devices published.
@@ -49,6 +51,12 @@ pub struct Summary {
     pub interrupted: bool,
     /// Whether every message is accounted for.
     pub ledger_closes: bool,
+    /// What users did to it while it ran, which only real time has room for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub edits: Vec<Edited>,
+    /// How much later than they were due this machine woke devices, in real time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub late_seconds: Option<Late>,
     /// The figures themselves.
     #[serde(skip)]
     pub total: Figures,
@@ -87,12 +95,17 @@ pub struct Remains<'a> {
     pub faults: BTreeMap<String, FaultReport>,
     /// Whether every message is accounted for.
     pub ledger_closes: bool,
+    /// What users did.
+    pub edits: Vec<Edited>,
+    /// How late the machine was.
+    pub late: Option<Late>,
 }
 
 impl Summary {
     /// Put together.
     pub fn new(point: &Point, seed: Seed, cells: &Cells, remains: Remains<'_>) -> Self {
-        let Remains { company, end, interrupted, digest, events, faults, ledger_closes } = remains;
+        let Remains { company, end, interrupted, digest, events, faults, ledger_closes, edits, late } =
+            remains;
         let (from, to) = parts::measured(point, end);
         let total = cells.sum(from, to, None);
         let group = |(at, name): (usize, &String)| {
@@ -128,6 +141,8 @@ impl Summary {
             aborted: end < point.end() && !interrupted,
             interrupted,
             ledger_closes,
+            edits,
+            late_seconds: late,
             total,
         }
     }

@@ -147,9 +147,10 @@ pub fn latencies(groups: &[String], cells: &Cells, (from, to): (Time, Time)) -> 
 /// `outages.csv`: what came over which device, from when to when.
 pub fn outages(outages: &Outages, devices: &[Arc<Identity>], end: Time) -> String {
     let mut text = String::from("device,group,fault,kind,from_s,to_s\n");
-    for outage in outages.iter() {
+    // In real time devices go on for a while after the end, as they take their leave.
+    for outage in outages.iter().filter(|outage| outage.from <= end) {
         let device = &devices[outage.device as usize];
-        let (from, to) = (outage.from.as_nanos(), outage.to.unwrap_or(end).as_nanos());
+        let (from, to) = (outage.from.as_nanos(), outage.to.unwrap_or(end).min(end).as_nanos());
         let _ = writeln!(
             text,
             "{},{},{},{},{},{}",

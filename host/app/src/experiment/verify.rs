@@ -9,11 +9,12 @@ use serde::Deserialize;
 use wasmote_engine::Engine;
 
 use super::ExperimentError;
+use super::as_run;
 use super::execute::{for_each, run_one};
 use super::plan::{Changes, Experiment};
 use super::progress::Totals;
 use super::recorder::chain::Checkpoint;
-use super::results::{MANIFEST, Manifest, PLAN};
+use super::results::{MANIFEST, Manifest, NO_DIGEST, PLAN};
 use super::source::PlanSource;
 use crate::document::parse_json;
 
@@ -90,7 +91,7 @@ impl Recorded {
         for_each(&self.experiment.runs(), workers, totals, |number| {
             let card = &self.manifest.runs[number.index];
             let again = scratch.join(format!("{}", number.index));
-            let summary = run_one(&self.experiment, number, &again, totals)?;
+            let summary = run_one(&self.experiment, number, &again, None, totals)?;
             let mut differences = Vec::new();
             if card.digest != summary.digest {
                 let shown = |digest: &Option<String>| digest.clone().unwrap_or_else(|| "none".to_owned());
@@ -107,6 +108,23 @@ impl Recorded {
             Ok(Comparison { path, recorded, found, differences })
         })
     }
+}
+
+/// What to do instead with results of real time, which no run has again.
+pub fn instead(folder: &Path, manifest: &Manifest) -> String {
+    let folder = folder.display();
+    let edited = manifest.runs.iter().filter(|run| run.edits > 0);
+    let plans: Vec<String> = match edited.clone().count() {
+        0 => vec![format!("{folder}/{PLAN}")],
+        _ => edited.map(|run| format!("{folder}/{}/{}", run.path, as_run::FILE)).collect(),
+    };
+    let runs: Vec<String> = plans.iter().map(|plan| format!("\n  wasmote experiment run {plan}")).collect();
+    format!(
+        "`{folder}` was run in real time, so there are no bytes to compare: {NO_DIGEST}. What can be compared are its \
+         figures, within their intervals. Run what happened in virtual time, and put both side by side:{}\n  wasmote \
+         experiment compare {folder} results/FOLDER-OF-THAT-RUN",
+        runs.concat()
+    )
 }
 
 /// Compare two folders of one run, the chain first.

@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use wasmote_sim::behaviour::{Behaviour, Spawn, Trap};
+use wasmote_sim::behaviour::{Behaviour, Spawn, Trap, Version};
 use wasmote_sim::context::Context;
 use wasmote_sim::device_id::Identity;
 use wasmote_sim::event::Event;
@@ -60,12 +60,28 @@ impl Spawn for WatchedSpawn {
     fn name(&self) -> &str {
         &self.name
     }
+
+    fn version(&self) -> Version {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).version()
+    }
 }
 
 struct Watched {
     device: u32,
     inner: Box<dyn Behaviour>,
     account: SharedAccount,
+}
+
+impl Watched {
+    /// Enter what the behaviour asked for. What a trapped instance asked for does not happen.
+    fn asked(&self, context: &Context, outcome: &Result<(), Trap>) {
+        if outcome.is_ok() && !context.effects().is_empty() {
+            self.account.with(|account| {
+                let now = context.now();
+                context.effects().iter().for_each(|effect| account.asked(self.device, effect, now));
+            });
+        }
+    }
 }
 
 impl Behaviour for Watched {
@@ -75,13 +91,7 @@ impl Behaviour for Watched {
             self.account.with(|account| account.receives(device, message, context.now()));
         }
         let (context, outcome) = self.inner.handle(event, context);
-        // What a trapped instance asked for does not happen.
-        if outcome.is_ok() && !context.effects().is_empty() {
-            self.account.with(|account| {
-                let now = context.now();
-                context.effects().iter().for_each(|effect| account.asked(device, effect, now));
-            });
-        }
+        self.asked(&context, &outcome);
         (context, outcome)
     }
 
@@ -90,6 +100,8 @@ impl Behaviour for Watched {
     }
 
     fn restore(&mut self, saved: &[u8], context: Context) -> (Context, Result<(), Trap>) {
-        self.inner.restore(saved, context)
+        let (context, outcome) = self.inner.restore(saved, context);
+        self.asked(&context, &outcome);
+        (context, outcome)
     }
 }

@@ -1,6 +1,7 @@
 //! What turns the devices of a run. The stage and the run do not know whether it is virtual time or the clock
 //! on the wall.
 
+mod real_time;
 mod virtual_world;
 
 use std::sync::Arc;
@@ -11,6 +12,8 @@ use wasmote_sim::broker::tally::Tally;
 use wasmote_sim::device::{Blueprint, Now};
 use wasmote_sim::faults::broker::Failure;
 use wasmote_sim::faults::{Fault, FaultId};
+use wasmote_sim::histogram::Histogram;
+use wasmote_sim::http::HttpRequest;
 use wasmote_sim::ledger::Ledger;
 use wasmote_sim::message::Message;
 use wasmote_sim::rng::Seed;
@@ -19,6 +22,7 @@ use wasmote_sim::time::Time;
 use super::ExperimentError;
 use crate::fault_set::BROKER_IS_ALIVE;
 use crate::server::faults::book::Faults;
+pub use real_time::{Beginning, RealTime};
 pub use virtual_world::virtual_world;
 
 /// Whose time passes in a run.
@@ -74,6 +78,9 @@ pub trait World {
     /// Publish on a device's behalf, through its faults. One that does not run says nothing.
     fn publish_as(&mut self, device: usize, message: Message) -> Done;
 
+    /// Ask a device's behaviour over HTTP, whatever it answers.
+    fn ask(&mut self, device: usize, request: HttpRequest) -> Done;
+
     /// How the devices are now, by position.
     fn look(&mut self) -> Result<Vec<Glance>, ExperimentError>;
 
@@ -107,4 +114,44 @@ pub struct Ending {
     pub broker: Option<(Tally, u64)>,
     /// Everything that happened, one by one.
     pub events: u64,
+    /// How much later than they were due devices were woken, which only real time can be.
+    pub late: Option<Late>,
+}
+
+/// How late this machine was with what it had to do, in seconds: upper bounds, by 1, 2 and 5 times powers of ten.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub struct Late {
+    /// The mean, which is exact.
+    pub mean: Option<f64>,
+    /// Half of the time it was no later.
+    pub p50: Option<f64>,
+    /// 99 times in a hundred it was no later.
+    pub p99: Option<f64>,
+}
+
+impl Late {
+    /// From what a fleet has measured of itself.
+    pub fn of(lateness: &Histogram) -> Self {
+        let quantile = |share: f64| {
+            let wanted = (lateness.count() as f64 * share).ceil();
+            let bound = lateness.cumulative().find(|(_, count)| *count as f64 >= wanted.max(1.0));
+            bound.map(|(bound, _)| bound).filter(|bound| bound.is_finite())
+        };
+        Self { mean: lateness.mean(), p50: quantile(0.5), p99: quantile(0.99) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lateness_is_told_by_the_bounds_that_hold_it() {
+        let mut lateness = Histogram::default();
+        (0..98).for_each(|_| lateness.observe(0.0009));
+        (0..2).for_each(|_| lateness.observe(0.03));
+        let late = Late::of(&lateness);
+        assert_eq!((late.p50, late.p99), (Some(0.001), Some(0.05)));
+        assert_eq!(Late::of(&Histogram::default()).p99, None);
+    }
 }

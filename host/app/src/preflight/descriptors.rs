@@ -42,15 +42,15 @@ pub(super) fn check(settings: &Settings, allowed: u64) -> Result<(), TooManyDevi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::args::RunArgs;
+    use crate::config::args::{LiveArgs, RunArgs};
     use crate::config::resolve::resolve;
     use crate::config::values::Count;
 
     #[test]
     fn a_fleet_that_does_not_fit_is_refused_with_what_would() {
         let fleet = |broker: &str| {
-            let broker = Some(broker.parse().unwrap());
-            resolve(RunArgs { devices: Some(Count(900)), broker, ..RunArgs::default() }).unwrap()
+            let live = LiveArgs { broker: Some(broker.parse().unwrap()), ..LiveArgs::default() };
+            resolve(RunArgs { devices: Some(Count(900)), live, ..RunArgs::default() }).unwrap()
         };
         assert!(check(&fleet("mqtt://broker"), 1_028).is_ok());
         assert!(check(&fleet("embedded"), 256).is_ok(), "its devices need no descriptors");

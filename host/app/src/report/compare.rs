@@ -1,5 +1,6 @@
 //! Experiments side by side, and how sure their differences are.
 
+pub mod agreement;
 pub mod html;
 pub mod json;
 pub mod rows;

@@ -1,5 +1,6 @@
 //! The report as one HTML page that needs nothing from outside.
 
+pub mod edits;
 pub mod groups;
 pub mod head;
 pub mod ledger;
@@ -26,6 +27,7 @@ pub fn page(results: &Results) -> (String, Vec<Figure>) {
     let mut body = head::header(results, &cohorts);
     body += &verdict::section(results);
     body += &figures_section(&figures);
+    body += &edits::section(results);
     if !cohorts.is_empty() {
         body += &points_section(&cohorts);
         body += &groups::sections(&cohorts);

@@ -2,9 +2,16 @@
 
 mod bench;
 mod killed;
+#[path = "../e2e/lines.rs"]
+#[allow(dead_code, reason = "not all of it is of use here")]
+mod lines;
 mod mistakes;
 mod models;
+#[path = "../e2e/mosquitto.rs"]
+#[allow(dead_code, reason = "not all of it is of use here")]
+mod mosquitto;
 mod plans;
+mod real;
 mod reports;
 mod same;
 mod thresholds;

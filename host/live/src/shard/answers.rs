@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use wasmote_sim::device::{Device, Input, LatencySamples, LinkState, PowerState};
+use wasmote_sim::device::{Device, Input, LatencySamples, LinkState, Now, PowerState};
 use wasmote_sim::faults::Fault;
 use wasmote_sim::http::{HttpRequest, HttpResponse};
 use wasmote_sim::measures::Measure;
@@ -49,7 +49,7 @@ pub(crate) struct ShardTotals {
 
 impl Shard {
     pub(crate) fn statuses(&self, range: Range<usize>) -> Vec<DeviceStatus> {
-        let now = self.now().run;
+        let now = self.now();
         let slots = self.slots.get(range).unwrap_or_default();
         slots.iter().map(|slot| status(&slot.device, now)).collect()
     }
@@ -107,7 +107,7 @@ impl Shard {
     }
 }
 
-fn status(device: &Device, now: Time) -> DeviceStatus {
+fn status(device: &Device, now: Now) -> DeviceStatus {
     let measures = device.measures().into_iter().flat_map(|measures| measures.iter());
     DeviceStatus {
         identity: Arc::clone(device.identity()),
@@ -116,7 +116,9 @@ fn status(device: &Device, now: Time) -> DeviceStatus {
         swaps: device.swap_counts(),
         power: device.power().clone(),
         link: device.link().clone(),
-        uptime: device.started_at().filter(|_| device.is_running()).map(|started| now.since(started)),
+        uptime: device.started_at().filter(|_| device.is_running()).map(|started| now.run.since(started)),
+        joules: device.joules_left(now.run),
+        clock_error_s: device.clock_error_s(now),
         active_faults: device.active_faults(),
         ledger: device.ledger().clone(),
         waiting: device.waiting(),

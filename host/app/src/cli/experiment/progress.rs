@@ -29,7 +29,7 @@ pub(super) fn shown<T>(experiment: &Experiment, totals: &Totals, work: impl FnOn
 }
 
 struct Goal {
-    /// Of virtual time, over all runs.
+    /// Of the plan's time, over all runs.
     seconds: f64,
     runs: usize,
 }
@@ -57,12 +57,19 @@ impl Goal {
             false => "...".to_owned(),
         };
         format!(
-            "{:3.0} %  {simulated:.0} of {:.0} simulated seconds, run {} of {}, {:.2} million events/s, {left}",
+            "{:3.0} %  {simulated:.0} of {:.0} seconds of the plan, run {} of {}, {} events/s, {left}",
             share * 100.0,
             self.seconds,
             (done + 1).min(self.runs),
             self.runs,
-            steps / took.max(1e-3) / 1e6,
+            rate(steps / took.max(1e-3)),
         )
+    }
+}
+
+fn rate(per_second: f64) -> String {
+    match per_second {
+        few if few < 1e5 => format!("{few:.0}"),
+        many => format!("{:.2} million", many / 1e6),
     }
 }

@@ -15,13 +15,18 @@ use super::failure;
 use super::progress;
 use crate::cli::output::to_stdout;
 use crate::cli::{Failure, style};
+use crate::config::args::LiveArgs;
+use crate::config::values::{BrokerChoice, LogFormat, show_broker};
 use crate::exit::Exit;
-use crate::experiment::execute::execute;
+use crate::experiment::execute::{Driver, execute};
 use crate::experiment::plan::{Changes, Experiment};
 use crate::experiment::progress::Totals;
+use crate::experiment::real::Reality;
 use crate::experiment::results::{Results, cores, write_atomically};
 use crate::experiment::source::PlanSource;
 use crate::experiment::summary::Summary;
+use crate::experiment::world::Pace;
+use crate::logging;
 use crate::report::{self, Written};
 use crate::run::signals::Signals;
 
@@ -36,10 +41,16 @@ pub struct Args {
     /// Set a field of the plan, such as faults.loss.probability=0.2 or group.heartbeat.count=50
     #[arg(long, value_name = "PATH=VALUE")]
     set: Vec<String>,
+    /// Whose time passes: `virtual`, computed and repeatable, or `real`, with a broker, sockets and the clock
+    #[arg(long, value_name = "TIME", default_value = "virtual")]
+    time: Pace,
+    /// What only real time has
+    #[command(flatten)]
+    live: LiveArgs,
     /// Folder for results
     #[arg(short, long, value_name = "DIR", default_value = "results")]
     out: PathBuf,
-    /// Runs at one time [default: one for each core]
+    /// Runs in virtual time at one time [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     workers: Option<u32>,
     /// Print JSON
@@ -58,7 +69,51 @@ impl Args {
         let mut words = vec!["wasmote experiment run".to_owned(), quoted(&self.plan)];
         words.extend(self.seeds.map(|seeds| format!("--seeds {seeds}")));
         words.extend(self.set.iter().map(|set| format!("--set {}", quoted(set))));
+        words.extend(self.live_words());
         words.join(" ")
+    }
+}
+
+impl Args {
+    /// What the command says of real time. A password is nobody else's business, and left out.
+    fn live_words(&self) -> Vec<String> {
+        if self.time == Pace::Virtual {
+            return Vec::new();
+        }
+        let LiveArgs { broker, broker_user, broker_password_file, ca, cert, key, .. } = &self.live;
+        let broker = broker.as_ref().map(|broker| match broker {
+            BrokerChoice::Embedded(BrokerChoice::PORT) => "embedded".to_owned(),
+            BrokerChoice::Embedded(port) => format!("embedded:{port}"),
+            BrokerChoice::Remote(url) => show_broker(url),
+        });
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        let words = [
+            ("--broker", broker),
+            ("--broker-user", broker_user.clone()),
+            ("--broker-password-file", path(broker_password_file)),
+            ("--ca", path(ca)),
+            ("--cert", path(cert)),
+            ("--key", path(key)),
+        ];
+        let given = words.into_iter().filter_map(|(flag, word)| Some(format!("{flag} {}", quoted(&word?))));
+        ["--time real".to_owned()].into_iter().chain(given).collect()
+    }
+
+    /// Virtual time has no use for what only real time has.
+    fn check(&self) -> Result<(), Failure> {
+        let flag = match self.time {
+            Pace::Virtual => self.live.flag(),
+            Pace::Real => self.workers.map(|_| "--workers"),
+        };
+        match (flag, self.time) {
+            (None, _) => Ok(()),
+            (Some(flag), Pace::Virtual) => {
+                Err(Failure::usage(anyhow!("{flag} is for real time; add `--time real`, or leave it out")))
+            }
+            (Some(flag), Pace::Real) => Err(Failure::usage(anyhow!(
+                "{flag} is for virtual time: runs in real time come one after the other; leave it out"
+            ))),
+        }
     }
 }
 
@@ -77,18 +132,28 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         let problem = anyhow!("{flag} is for runs on a cluster; add `--on kubernetes`, or leave it out");
         return Err(Failure::usage(problem));
     }
+    args.check()?;
     if args.cluster.on.is_some() {
         return kubernetes::run(args);
     }
-    let changes = Changes::parse(&args.set, args.seeds).map_err(failure)?;
+    // First of all, so that a signal ends in order whatever it meets.
+    let totals = Totals { signals: Some(Signals::listen().map_err(Failure::failed)?), ..Totals::default() };
+    let mut changes = Changes::parse(&args.set, args.seeds).map_err(failure)?;
+    if args.time == Pace::Real {
+        changes.live = args.live.clone();
+        logging::start(LogFormat::Text);
+    }
     let source = PlanSource::find(&args.plan).map_err(failure)?;
     let engine = Engine::new().map_err(Failure::failed)?;
     let experiment = Experiment::rehearsed(source, &changes, &engine).map_err(failure)?;
-    let mut results = Results::create(&args.out, &experiment, args.command()).map_err(failure)?;
-    let workers = args.workers.map_or_else(cores, |workers| workers as usize);
-    let totals = Totals { signals: Some(Signals::listen().map_err(Failure::failed)?), ..Totals::default() };
+    let driver = match args.time {
+        Pace::Virtual => Driver::Virtual(args.workers.map_or_else(cores, |workers| workers as usize)),
+        Pace::Real => Driver::Real(Reality::open(&experiment, engine).map_err(failure)?),
+    };
+    let results = Results::create(&args.out, &experiment, args.time, args.command());
+    let mut results = results.map_err(failure)?;
     let summaries =
-        progress::shown(&experiment, &totals, |totals| execute(&experiment, &mut results, workers, totals));
+        progress::shown(&experiment, &totals, |totals| execute(&experiment, &mut results, &driver, totals));
     let summaries = summaries.map_err(Failure::failed)?;
     let report = report::html(&results.folder).map_err(Failure::failed)?;
     if let Some(file) = &args.junit {

@@ -11,7 +11,8 @@ use crate::cli::{Failure, style};
 use crate::exit::Exit;
 use crate::experiment::progress::Totals;
 use crate::experiment::results::cores;
-use crate::experiment::verify::{Comparison, Recorded};
+use crate::experiment::verify::{Comparison, Recorded, instead};
+use crate::experiment::world::Pace;
 
 /// What to verify.
 #[derive(clap::Args, Debug)]
@@ -46,6 +47,9 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
             "`{folder}` is incomplete: whoever filled it was stopped; run it again with `{}`",
             recorded.manifest.command
         )));
+    }
+    if recorded.manifest.time == Pace::Real {
+        return Err(Failure::usage(anyhow!("{}", instead(&args.folder, &recorded.manifest))));
     }
     let strangers = recorded.strangers();
     for stranger in &strangers {

@@ -20,7 +20,7 @@ pub(super) fn resolve(
     broker: &BrokerChoice,
 ) -> Result<ConnectionOptions, ConfigError> {
     let file = &layer.config;
-    let username = args.broker_user.clone().or(file.broker_user.clone());
+    let username = args.live.broker_user.clone().or(file.broker_user.clone());
     let password = password(args, layer)?;
     if password.is_some() && username.is_none() {
         return Err(ConfigError::invalid(
@@ -29,7 +29,7 @@ pub(super) fn resolve(
         ));
     }
     let speaks_tls = matches!(broker, BrokerChoice::Remote(url) if url.tls);
-    let named = [&args.ca, &args.cert, &args.key, &file.ca, &file.cert, &file.key];
+    let named = [&args.live.ca, &args.live.cert, &args.live.key, &file.ca, &file.cert, &file.key];
     if !speaks_tls && named.iter().any(|path| path.is_some()) {
         let problem = "certificates are for brokers with TLS; use --broker mqtts://HOST[:PORT]";
         return Err(ConfigError::invalid("--ca, --cert, --key", problem));
@@ -46,7 +46,7 @@ pub(super) fn resolve(
 fn password(args: &RunArgs, layer: &Layer<'_>) -> Result<Option<String>, ConfigError> {
     let file = &layer.config;
     let layers = [
-        (&args.broker_password, &args.broker_password_file, Path::new(HERE)),
+        (&args.live.broker_password, &args.live.broker_password_file, Path::new(HERE)),
         (&file.broker_password, &file.broker_password_file, layer.folder),
     ];
     for (word, path, folder) in layers {
@@ -80,7 +80,7 @@ fn tls(args: &RunArgs, layer: &Layer<'_>) -> Result<Option<TlsMaterial>, ConfigE
         (None, None) => Ok(None),
     };
     let given = |flag: &Option<PathBuf>, field: &Option<PathBuf>| flag.is_some() || field.is_some();
-    match (given(&args.cert, &file.cert), given(&args.key, &file.key)) {
+    match (given(&args.live.cert, &file.cert), given(&args.live.key, &file.key)) {
         (true, false) => {
             return Err(ConfigError::invalid("--cert", "a certificate needs its key; name it with --key"));
         }
@@ -89,8 +89,8 @@ fn tls(args: &RunArgs, layer: &Layer<'_>) -> Result<Option<TlsMaterial>, ConfigE
         }
         _ => {}
     }
-    let ca = pick(&args.ca, &file.ca, "--ca")?;
-    let client = pick(&args.cert, &file.cert, "--cert")?.zip(pick(&args.key, &file.key, "--key")?);
+    let ca = pick(&args.live.ca, &file.ca, "--ca")?;
+    let client = pick(&args.live.cert, &file.cert, "--cert")?.zip(pick(&args.live.key, &file.key, "--key")?);
     let material = (ca.is_some() || client.is_some()).then_some(TlsMaterial { ca, client });
     if let Some(material) = &material {
         // The error says which of the files it is.

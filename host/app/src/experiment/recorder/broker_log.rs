@@ -1,16 +1,20 @@
 //! `broker.log`: comings and goings, as a broker would log them.
+//!
+//! In virtual time every packet is seen. In real time the devices are, and what they know of their connections: the
+//! log is theirs then, and says so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
+use wasmote_sim::action::Notice;
 use wasmote_sim::broker::packet::{Connect, Reply, Request};
 use wasmote_sim::broker::reason::{CloseReason, ConnectRefusal};
 use wasmote_sim::context::Protocol;
 use wasmote_sim::device::Now;
-use wasmote_sim::device_id::Identity;
+use wasmote_sim::device_id::{DeviceId, Identity};
 use wasmote_sim::faults::broker::{Failure, Turn};
 use wasmote_sim::message::{Message, Will};
 use wasmote_sim::virtual_time::observer::LinkId;
@@ -22,12 +26,14 @@ pub(super) struct BrokerLog {
     /// Connections that there are, with their wills.
     connected: BTreeMap<LinkId, Option<Will>>,
     connections: u64,
+    /// In real time: devices that are connected as far as they know.
+    believed: BTreeSet<DeviceId>,
 }
 
 impl BrokerLog {
     pub(super) fn create(folder: &Path) -> io::Result<Self> {
         let file = BufWriter::new(File::create(folder.join("broker.log"))?);
-        Ok(Self { file, connected: BTreeMap::new(), connections: 0 })
+        Ok(Self { file, connected: BTreeMap::new(), connections: 0, believed: BTreeSet::new() })
     }
 
     fn line(&mut self, at: Now, text: fmt::Arguments<'_>) -> io::Result<()> {
@@ -140,9 +146,49 @@ impl BrokerLog {
         self.line(at, format_args!("The host published {bytes} bytes on {topic}."))
     }
 
+    /// A run in real time has this broker.
+    pub(super) fn is(&mut self, at: Now, url: &str) -> io::Result<()> {
+        self.line(
+            at,
+            format_args!(
+                "Broker {url}, as its devices see it. What only the broker itself knows is not here: when it published \
+                 a will, what it refused or dropped, and other clients."
+            ),
+        )
+    }
+
+    /// A device in real time has something to tell.
+    pub(super) fn told(&mut self, at: Now, device: &Identity, notice: &Notice) -> io::Result<()> {
+        let id = &device.id;
+        match notice {
+            Notice::Connected(present) => {
+                self.connections += 1;
+                self.believed.insert(id.clone());
+                let session = if *present { ", and goes on with its session" } else { "" };
+                self.line(at, format_args!("Client {id} connected{session}."))
+            }
+            Notice::Disconnected(reason, _) if self.believed.remove(id) => {
+                self.line(at, format_args!("Client {id} lost its connection: {reason}."))
+            }
+            Notice::Disconnected(reason, _) => {
+                self.line(at, format_args!("Client {id} could not connect: {reason}."))
+            }
+            Notice::Stopped(_) if self.believed.remove(id) => {
+                self.line(at, format_args!("Client {id} disconnected."))
+            }
+            Notice::Crashed(_) | Notice::Died(..) | Notice::Trapped(..) if self.believed.remove(id) => {
+                self.line(at, format_args!("Client {id} closed its connection without a farewell."))
+            }
+            _ => Ok(()),
+        }
+    }
+
     pub(super) fn finish(&mut self, at: Now) -> io::Result<()> {
-        let (connections, left) = (self.connections, self.connected.len());
-        self.line(at, format_args!("{connections} connections in all, {left} of them up at the end."))?;
+        let (connections, left) = (self.connections, self.connected.len() + self.believed.len());
+        self.line(at, format_args!("{connections} connections in all, {left} of them up at the end."))
+    }
+
+    pub(super) fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
     }
 }

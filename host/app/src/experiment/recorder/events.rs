@@ -48,6 +48,15 @@ struct BrokerLine<'a> {
     until_s: Option<f64>,
 }
 
+/// What no device tells: what a user did, or that something is left out.
+#[derive(Serialize)]
+struct Note<'a> {
+    step: u64,
+    t_s: f64,
+    kind: &'static str,
+    message: &'a str,
+}
+
 impl Events {
     pub(super) fn create(folder: &Path) -> io::Result<Self> {
         Ok(Self(BufWriter::with_capacity(1 << 16, File::create(folder.join("events.ndjson"))?)))
@@ -91,7 +100,12 @@ impl Events {
         self.0.write_all(b"\n")
     }
 
-    pub(super) fn finish(&mut self) -> io::Result<()> {
+    /// Something that no device tells.
+    pub(super) fn note(&mut self, at: Now, step: u64, kind: &'static str, message: &str) -> io::Result<()> {
+        self.write(&Note { step, t_s: seconds(at.run.as_nanos()), kind, message })
+    }
+
+    pub(super) fn flush(&mut self) -> io::Result<()> {
         self.0.flush()
     }
 }

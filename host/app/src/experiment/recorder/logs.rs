@@ -57,8 +57,15 @@ impl Logs {
         if log.lines.len() >= HELD { log.write() } else { Ok(()) }
     }
 
-    pub(super) fn finish(&mut self) -> io::Result<()> {
-        self.logs.iter_mut().try_for_each(Log::write)
+    /// A line for all.
+    pub(super) fn note(&mut self, at: Now, text: &str) {
+        for log in &mut self.logs {
+            log.line(at.wall, LogLevel::Info, format_args!("{text}"));
+        }
+    }
+
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.logs.iter_mut().filter(|log| !log.lines.is_empty()).try_for_each(Log::write)
     }
 }
 

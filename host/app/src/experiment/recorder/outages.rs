@@ -1,19 +1,25 @@
 //! What came over devices, and for how long.
 
+use std::collections::BTreeSet;
+
 use wasmote_sim::action::Notice;
 use wasmote_sim::event::StopReason;
 use wasmote_sim::time::Time;
 
 /// All outages of a run, in the order in which they began.
 #[derive(Clone, Debug, Default)]
-pub struct Outages(Vec<Outage>);
+pub struct Outages {
+    all: Vec<Outage>,
+    /// Devices that a user is about to switch.
+    edits: BTreeSet<u32>,
+}
 
 /// One outage of one device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outage {
     /// Position of the device.
     pub device: u32,
-    /// The fault's id; `timeline` for what the plan did to the device itself.
+    /// The fault's id; `timeline` for what the plan did to the device itself, `http` for what a user did.
     pub fault: String,
     /// What it was.
     pub kind: &'static str,
@@ -25,8 +31,14 @@ pub struct Outage {
 
 /// What the plan itself does has this for a fault's id.
 const TIMELINE: &str = "timeline";
+/// And what a user does over HTTP has this.
+const HTTP: &str = "http";
 /// An empty battery stays empty, whatever other faults a device is given.
 const BATTERY: &str = "battery";
+
+fn is_by_hand(fault: &str) -> bool {
+    fault == TIMELINE || fault == HTTP
+}
 
 impl Outages {
     pub(super) fn notice(&mut self, device: u32, now: Time, notice: &Notice) {
@@ -36,28 +48,41 @@ impl Outages {
             Notice::Crashed(_) => {
                 // A fault that crashes a device has told of itself just before.
                 let told = |it: &Outage| it.device == device && it.kind == "crash" && it.to.is_none();
-                if !self.0.iter().any(told) {
-                    self.begin(device, TIMELINE, "crash", now);
+                if !self.all.iter().any(told) {
+                    self.begin_by_hand(device, "crash", now);
                 }
             }
             Notice::Died(id, _) => self.begin(device, id, BATTERY, now),
-            Notice::Stopped(StopReason::Requested) => self.begin(device, TIMELINE, "stop", now),
-            Notice::Started(_) => self.end(device, now, |it| it.fault == TIMELINE || it.kind == BATTERY),
+            Notice::Stopped(StopReason::Requested) => self.begin_by_hand(device, "stop", now),
+            Notice::Started(_) => {
+                self.edits.remove(&device);
+                self.end(device, now, |it| is_by_hand(&it.fault) || it.kind == BATTERY);
+            }
             _ => {}
         }
     }
 
+    /// A user is about to switch this device.
+    pub(super) fn about_to_switch(&mut self, device: u32) {
+        self.edits.insert(device);
+    }
+
+    fn begin_by_hand(&mut self, device: u32, kind: &'static str, from: Time) {
+        let whose = if self.edits.remove(&device) { HTTP } else { TIMELINE };
+        self.begin(device, whose, kind, from);
+    }
+
     fn begin(&mut self, device: u32, fault: &str, kind: &'static str, from: Time) {
-        self.0.push(Outage { device, fault: fault.to_owned(), kind, from, to: None });
+        self.all.push(Outage { device, fault: fault.to_owned(), kind, from, to: None });
     }
 
     fn end(&mut self, device: u32, now: Time, which: impl Fn(&Outage) -> bool) {
-        let open = self.0.iter_mut().filter(|it| it.device == device && it.to.is_none());
+        let open = self.all.iter_mut().filter(|it| it.device == device && it.to.is_none());
         open.filter(|it| which(it)).for_each(|it| it.to = Some(now));
     }
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Outage> {
-        self.0.iter()
+        self.all.iter()
     }
 }

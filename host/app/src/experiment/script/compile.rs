@@ -11,6 +11,7 @@ use wasmote_sim::faults::broker::Failure;
 use wasmote_sim::faults::document::{FaultDocument, FaultEntry, Kind};
 use wasmote_sim::faults::span::Span;
 use wasmote_sim::faults::target::Pattern;
+use wasmote_sim::http::HttpRequest;
 use wasmote_sim::message::Message;
 use wasmote_sim::time::Time;
 use wasmote_sim::topic::Topic;
@@ -22,7 +23,7 @@ use crate::config::values::Count;
 use crate::config::{Group, Settings};
 use crate::document;
 use crate::experiment::document::{
-    Add, Broker, Configure, Disconnect, Partition, PlanDocument, Publish, Ramp, TimelineEntry, Whom,
+    Add, Broker, Configure, Disconnect, Partition, PlanDocument, Publish, Ramp, Request, TimelineEntry, Whom,
 };
 use crate::experiment::path;
 use crate::experiment::range::Scale;
@@ -156,6 +157,16 @@ impl Compiler<'_> {
         }
         if let Some(publish) = &entry.publish {
             all.push(now(publish_deed(publish)?));
+        }
+        if let Some(Request { device, method, path, headers, body }) = &entry.request {
+            let headers = headers.iter().map(|(name, value)| (name.clone(), value.clone()));
+            let request = HttpRequest {
+                method: method.to_ascii_uppercase(),
+                url: path.clone(),
+                headers: headers.collect(),
+                body: body.clone().into(),
+            };
+            all.push(now(Deed::Ask(Pattern::new(device), request)));
         }
         if let Some(Add { group, count: Count(count) }) = &entry.add {
             self.known(group).map_err(|problem| at("add.group", problem))?;
@@ -372,5 +383,9 @@ fn publish_deed(publish: &Publish) -> Result<Deed, Problem> {
         Value::String(text) => text.clone(),
         json => json.to_string(),
     };
-    Ok(Deed::Publish(Message::new(topic, payload).with_qos(publish.qos).with_retain(publish.retain)))
+    let message = Message::new(topic, payload).with_qos(publish.qos).with_retain(publish.retain);
+    Ok(match &publish.device {
+        None => Deed::Publish(message),
+        Some(device) => Deed::PublishAs(Pattern::new(device), message),
+    })
 }

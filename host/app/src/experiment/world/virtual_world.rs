@@ -8,6 +8,7 @@ use wasmote_sim::device::{Blueprint, Device, Input, LinkState, Now};
 use wasmote_sim::event::StopReason;
 use wasmote_sim::faults::broker::Failure;
 use wasmote_sim::faults::{Fault, FaultId};
+use wasmote_sim::http::HttpRequest;
 use wasmote_sim::message::Message;
 use wasmote_sim::rng::Seed;
 use wasmote_sim::time::Time;
@@ -27,6 +28,9 @@ pub fn virtual_world(options: Options, devices: Vec<Blueprint>, eyes: Eyes) -> V
     devices.into_iter().for_each(|device| world.put(device, Input::Start));
     world
 }
+
+/// The ticket of an answer that nobody waits for.
+const NOBODY: u64 = 0;
 
 fn index(device: usize) -> DeviceIndex {
     DeviceIndex(u32::try_from(device).unwrap_or(u32::MAX))
@@ -88,6 +92,11 @@ impl World for VirtualTime<Eyes> {
         Ok(())
     }
 
+    fn ask(&mut self, device: usize, request: HttpRequest) -> Done {
+        self.put(index(device), Input::HttpRequest(NOBODY, request));
+        Ok(())
+    }
+
     fn look(&mut self) -> Result<Vec<Glance>, ExperimentError> {
         let now = Self::now(self);
         Ok(self.devices().map(|device| glance(device, now)).collect())
@@ -96,7 +105,12 @@ impl World for VirtualTime<Eyes> {
     fn finish(&mut self) -> Result<Ending, ExperimentError> {
         let devices = self.devices().map(|device| (device.ledger().clone(), device.waiting()));
         let broker = (self.broker().tally().clone(), self.broker().census().waiting);
-        Ok(Ending { devices: devices.collect(), broker: Some(broker), events: self.counts().events() })
+        Ok(Ending {
+            devices: devices.collect(),
+            broker: Some(broker),
+            events: self.counts().events(),
+            late: None,
+        })
     }
 }
 

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Side;
+use super::agreement::{self, Agreement};
 use super::rows::Row;
 use crate::report::statistics::{Difference, Estimate};
 
@@ -15,6 +16,7 @@ pub(super) fn json(sides: &[Side], rows: &[Row]) -> Value {
             "plan": side.results.manifest.plan.name,
             "runs": side.results.runs.len(),
             "complete": side.results.is_complete(),
+            "time": side.results.manifest.time,
         })
     };
     let estimate = |it: &Option<Estimate>| {
@@ -31,6 +33,10 @@ pub(super) fn json(sides: &[Side], rows: &[Row]) -> Value {
             })
         })
     };
+    let agreed = |it: &Agreement| {
+        let apart: Vec<&str> = it.apart.iter().map(|metric| metric.key()).collect();
+        json!({"virtual": it.computed, "real": it.real, "figures": it.judged, "apart": apart, "edits": it.edits})
+    };
     let row = |row: &Row| {
         json!({
             "point": row.point,
@@ -43,6 +49,7 @@ pub(super) fn json(sides: &[Side], rows: &[Row]) -> Value {
         "format": 1,
         "confidence": 0.95,
         "experiments": sides.iter().map(side).collect::<Vec<_>>(),
+        "agreements": agreement::all(sides, rows).iter().map(agreed).collect::<Vec<_>>(),
         "rows": rows.iter().map(row).collect::<Vec<_>>(),
     })
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::Side;
+use super::agreement;
 use super::rows::Row;
 
 /// What intervals and stars are.
@@ -17,7 +18,8 @@ pub(super) fn text(sides: &[Side], rows: &[Row]) -> String {
         let noun = if runs == 1 { "run" } else { "runs" };
         let incomplete = if results.is_complete() { "" } else { ", INCOMPLETE" };
         let plan = &results.manifest.plan.name;
-        let _ = writeln!(text, "{letter}  {folder}: plan {}, {runs} {noun}{incomplete}", printable(plan));
+        let (plan, time) = (printable(plan), results.manifest.time_text());
+        let _ = writeln!(text, "{letter}  {folder}: plan {plan}, {runs} {noun} in {time}{incomplete}");
     }
     let mut header = vec![String::new()];
     header.extend(sides.iter().map(|side| side.letter.clone()));
@@ -39,6 +41,9 @@ pub(super) fn text(sides: &[Side], rows: &[Row]) -> String {
             let _ = writeln!(text, "\n{}", printable(&point));
         }
         line(&mut text, cells, &widths);
+    }
+    for agreement in agreement::all(sides, rows) {
+        let _ = writeln!(text, "\n{}", printable(&agreement.text()));
     }
     let _ = write!(text, "\n{NOTE}");
     text

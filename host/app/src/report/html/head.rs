@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
+use crate::experiment::world::Pace;
 use crate::report::cohort::{Cohort, fields};
 use crate::report::escape::Escaped;
 use crate::report::metric::Metric;
@@ -80,7 +81,8 @@ fn facts(results: &Results, cohorts: &[Cohort<'_>]) -> Vec<(&'static str, String
     let numbers = |set: &BTreeSet<u64>| listed(&set.iter().map(u64::to_string).collect::<Vec<_>>());
     if !results.runs.is_empty() {
         facts.push(("Devices", numbers(&devices)));
-        facts.push(("Simulated time", spans(|summary| summary.duration_s)));
+        let lasted = if manifest.time == Pace::Real { "Lasted" } else { "Simulated time" };
+        facts.push((lasted, spans(|summary| summary.duration_s)));
         if results.runs.iter().any(|run| run.summary.warm_up_s > 0.0) {
             facts.push(("Warm-up, not measured", spans(|summary| summary.warm_up_s)));
         }
@@ -94,6 +96,9 @@ fn facts(results: &Results, cohorts: &[Cohort<'_>]) -> Vec<(&'static str, String
     }
     if let Some(started) = &manifest.started_utc {
         facts.push(("Started", started.clone()));
+    }
+    if manifest.time == Pace::Real {
+        facts.push(("Ran in", manifest.time_text()));
     }
     facts.push(("Wasmote", manifest.wasmote_version.clone()));
     facts

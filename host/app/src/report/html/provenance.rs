@@ -3,6 +3,7 @@
 use std::fmt::Write;
 
 use super::table::Table;
+use crate::experiment::world::Pace;
 use crate::report::escape::Escaped;
 use crate::report::number::fixed;
 use crate::report::results::Results;
@@ -26,7 +27,12 @@ pub fn section(results: &Results) -> String {
     entry("Program", &format!("wasmote {}", manifest.wasmote_version), "");
     entry("Plan", &format!("{}, SHA-256 {}", manifest.plan.name, manifest.plan.sha256), "");
     entry("Run it again", &manifest.command_line(), code);
-    entry("Check it", &format!("wasmote experiment verify {}", folder(results)), code);
+    match manifest.time {
+        Pace::Virtual => entry("Check it", &format!("wasmote experiment verify {}", folder(results)), code),
+        Pace::Real => {
+            entry("Time", &format!("{}: no run has it again to the byte", manifest.time_text()), "")
+        }
+    }
     let host = &manifest.host;
     if !host.os.is_empty() {
         entry("Host", &format!("{} on {}, {} cores", host.os, host.arch, host.cores), "");

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::document::DocumentError;
+use crate::experiment::world::Pace;
 
 /// The version of the folder's layout that this program reads.
 pub const FORMAT: u64 = 1;
@@ -17,6 +18,12 @@ pub struct Manifest {
     pub format: u64,
     /// Whether all runs ended.
     pub complete: bool,
+    /// Whose time passed.
+    #[serde(default)]
+    pub time: Pace,
+    /// In real time: the broker, as it was asked for.
+    #[serde(default)]
+    pub broker: Option<String>,
     /// Of the program that ran it.
     pub wasmote_version: String,
     /// What was run.
@@ -88,6 +95,18 @@ pub struct Entry {
 }
 
 impl Manifest {
+    /// Whose time passed, in words.
+    pub fn time_text(&self) -> String {
+        match (self.time, &self.broker) {
+            (Pace::Virtual, _) => "virtual time".to_owned(),
+            (Pace::Real, None) => "real time".to_owned(),
+            (Pace::Real, Some(broker)) if broker == "embedded" => {
+                "real time, on the embedded broker".to_owned()
+            }
+            (Pace::Real, Some(broker)) => format!("real time, on {broker}"),
+        }
+    }
+
     /// The command as one would type it.
     pub fn command_line(&self) -> String {
         match &self.command {

@@ -20,6 +20,7 @@ use crate::experiment::plan::{Changes, Experiment, words_of};
 use crate::experiment::progress::Totals;
 use crate::experiment::results::Results;
 use crate::experiment::source::PlanSource;
+use crate::experiment::world::Pace;
 use crate::kubectl::{Cluster, Kubectl};
 use crate::manifests::name::{Image, Quantity};
 use crate::report;
@@ -124,7 +125,9 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     let experiment = Experiment::new(source, &changes, &engine).map_err(failure)?;
     cluster::able::check(&experiment).map_err(|problem| failure(ExperimentError::from(problem)))?;
     let command = [vec![args.command()], args.cluster.words()].concat().join(" ");
-    let mut results = Results::create(&args.out, &experiment, command).map_err(failure)?;
+    let mut results = Results::create(&args.out, &experiment, Pace::Real, command).map_err(failure)?;
+    results.manifest.broker = Some("Mosquitto on the cluster".to_owned());
+    results.write_manifest().map_err(failure)?;
     let outcome = cluster::execute(&experiment, &mut results, &options, &totals);
     let folder = results.folder.display();
     let summaries = outcome.map_err(|problem| {

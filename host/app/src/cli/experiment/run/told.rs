@@ -5,6 +5,7 @@ use crate::cli::style;
 use crate::experiment::plan::{Experiment, words_of};
 use crate::experiment::results::Results;
 use crate::experiment::summary::Summary;
+use crate::experiment::world::Pace;
 use crate::report::Written;
 
 /// Longest list of runs that is shown line by line.
@@ -16,10 +17,11 @@ pub(super) fn print(experiment: &Experiment, results: &Results, summaries: &[Sum
     let (runs, devices) = (summaries.len(), experiment.devices());
     let up_to = if experiment.points.len() > 1 { "up to " } else { "" };
     to_stdout(format_args!(
-        "{strong}{}{strong:#}: {up_to}{devices} {}, {} of virtual time, {runs} {}",
+        "{strong}{}{strong:#}: {up_to}{devices} {}, {} of {} time, {runs} {}",
         document.name,
         if devices == 1 { "device" } else { "devices" },
         humantime::format_duration(document.duration.0),
+        if results.manifest.time == Pace::Real { "real" } else { "virtual" },
         if runs == 1 { "run" } else { "runs" },
     ));
     to_stdout("");

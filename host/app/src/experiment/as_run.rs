@@ -1,0 +1,60 @@
+//! `timeline-as-run.toml`: a plan by which what happened in a run in real time happens again, in virtual time too.
+//!
+//! It is the plan with the values and the seed of this run, and the entries of its timeline are joined by what
+//! users did over HTTP, each at its time.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::ExperimentError;
+use super::plan::{Experiment, RunNumber};
+use super::results::{localized, to_toml, write_atomically};
+use super::summary::Summary;
+use super::sweep::at_point;
+
+/// The file's name.
+pub const FILE: &str = "timeline-as-run.toml";
+
+/// Write it into a run's folder, which is `depth` folders below that of the results.
+pub fn write(
+    experiment: &Experiment,
+    number: &RunNumber,
+    summary: &Summary,
+    folder: &Path,
+    depth: usize,
+) -> Result<(), ExperimentError> {
+    let mut plan = at_point(&experiment.source, &experiment.points[number.point].values)?.value;
+    plan["seeds"] = json!([number.seed.value()]);
+    plan.as_object_mut().map(|plan| plan.remove("sweep"));
+    let mut timeline = plan["timeline"].as_array().cloned().unwrap_or_default();
+    timeline.extend(edits(summary));
+    plan["timeline"] = timeline.into();
+    let path = folder.join(FILE);
+    let writing = ExperimentError::writing(&path.display());
+    let plan = to_toml(&localized(plan, experiment, &"../".repeat(depth))).map_err(&writing)?;
+    write_atomically(&path, (head(summary) + &plan).as_bytes()).map_err(&writing)
+}
+
+/// What was done while the run lasted, as entries of a timeline.
+fn edits(summary: &Summary) -> impl Iterator<Item = Value> {
+    let in_time = summary.edits.iter().filter(|it| it.at_s < summary.duration_s);
+    in_time.map(|it| it.entry.clone()).filter(|entry| !entry.is_null())
+}
+
+fn head(summary: &Summary) -> String {
+    let (count, ran) = (edits(summary).count(), summary.duration_s);
+    let what = match count {
+        0 => "nobody changed anything over HTTP".to_owned(),
+        1 => "with the one change that was made over HTTP".to_owned(),
+        n => format!("with the {n} changes that were made over HTTP"),
+    };
+    let ended = match (summary.interrupted, summary.aborted) {
+        (true, _) => format!("# It was interrupted after {ran} s; what the plan has later did not happen.\n"),
+        (_, true) => format!("# A threshold ended it after {ran} s.\n"),
+        _ => String::new(),
+    };
+    let lost = summary.edits.iter().filter(|it| it.entry.is_null());
+    let lost: String = lost.map(|it| format!("# Not in it: {} after {} s.\n", it.message, it.at_s)).collect();
+    format!("# What happened in a run in real time: the plan, {what}.\n{lost}{ended}")
+}

@@ -1,0 +1,123 @@
+//! A timeline does in real time what it does in virtual time.
+
+use std::fs;
+
+use crate::bench::{Bench, json, text};
+use crate::lines::PATIENCE;
+use crate::mosquitto::Mosquitto;
+use crate::real::Running;
+
+const PLAN: &str = r#"
+name = "everything"
+duration = "16s"
+warm_up = "1s"
+interval = "1s"
+
+[[group]]
+name = "west"
+behaviour = "heartbeat"
+count = 4
+config = { interval = "500ms", peers = "all" }
+
+[[group]]
+name = "east"
+behaviour = "heartbeat"
+count = 2
+config = { interval = "500ms" }
+
+[[timeline]]
+at = "2s"
+phase = "trouble"
+crash = { devices = ["west-1"] }
+
+[[timeline]]
+at = "3s"
+partition = { group = "east", for = "2s", peers = [] }
+
+[[timeline]]
+at = "4s"
+publish = { topic = "wasmote/all/message", payload = "from the host", qos = 1 }
+
+[[timeline]]
+at = "5s"
+publish = { topic = "plant/lamp", payload = "from a device", device = "west-0" }
+
+[[timeline]]
+at = "6s"
+add = { group = "west", count = 2 }
+
+[[timeline]]
+at = "8s"
+stop = { devices = ["west-2"] }
+
+[[timeline]]
+at = "9s"
+configure = { group = "east", config = { interval = "100ms" } }
+
+[[timeline]]
+at = "10s"
+faults = { fault = [{ kind = "loss", probability = 1.0 }] }
+device = "west-3"
+
+[[timeline]]
+at = "12s"
+start = { devices = ["west-2"] }
+
+[[timeline]]
+at = "13s"
+faults = "inherit"
+device = "west-3"
+"#;
+
+#[test]
+fn every_deed_is_done_on_a_real_mosquitto_and_all_files_are_there() {
+    let broker = Mosquitto::start();
+    let outside = broker.subscribe("#");
+    let bench = Bench::with_plan(PLAN);
+    let running = Running::begin(&bench, &["--broker", &broker.url(), "--junit", "junit.xml"]);
+    outside.lines.wait(1, PATIENCE, |line| line.ends_with("from the host"));
+    outside.lines.wait(1, PATIENCE, |line| line == "plant/lamp from a device");
+    let output = running.child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let folder = bench.0.path().join(told["folder"].as_str().unwrap());
+
+    let manifest = json(&folder.join("manifest.json"));
+    assert_eq!((&manifest["time"], &manifest["complete"]), (&"real".into(), &true.into()));
+    assert_eq!(manifest["broker"], broker.url());
+    assert!(manifest["runs"][0]["digest"].is_null());
+    assert!(manifest["no_digest"].as_str().unwrap().contains("does not apply"));
+    assert!(manifest["command"].as_str().unwrap().contains("--time real"));
+    for file in ["plan.toml", "timeseries.csv", "latency.csv", "summary.json", "report.html"] {
+        assert!(fs::metadata(folder.join(file)).unwrap().len() > 0, "{file}");
+    }
+    assert!(!folder.join("chain.ndjson").exists());
+    assert_eq!(json(&folder.join("ledger.json"))["closes"], true);
+    assert!(fs::read_to_string(bench.0.path().join("junit.xml")).unwrap().contains("failures=\"0\""));
+
+    let log = |name: &str| fs::read_to_string(folder.join(format!("logs/{name}.log"))).unwrap();
+    for name in ["west-0", "west-1", "west-2", "west-3", "west-4", "west-5", "east-0", "east-1"] {
+        assert!(log(name).lines().count() > 5, "{name}");
+    }
+    assert!(log("west-1").contains("crashed"));
+    assert!(log("west-4").contains("started"), "it joined");
+    assert_eq!(log("west-2").matches("started").count(), 2);
+    assert!(log("west-3").contains("dropped by fault `loss`"));
+    assert!(log("east-0").contains("dropped by fault `timeline-1`"));
+    let broker_log = fs::read_to_string(folder.join("broker.log")).unwrap();
+    assert!(broker_log.lines().next().unwrap().contains("as its devices see it"), "{broker_log}");
+    assert!(broker_log.contains("Client west-5 connected"), "{broker_log}");
+
+    let summary = json(&folder.join("summary.json"));
+    assert_eq!(summary["groups"]["west"]["devices"], 6);
+    assert_eq!(summary["phases"][0]["name"], "trouble");
+    let outages = fs::read_to_string(folder.join("outages.csv")).unwrap();
+    let crash = outages.lines().find(|line| line.starts_with("west-1,west,timeline,crash,")).unwrap();
+    let from: f64 = crash.split(',').nth(4).unwrap().parse().unwrap();
+    assert!((2.0..3.0).contains(&from), "{crash}");
+
+    let refused = bench.call(&["verify", folder.to_str().unwrap()]);
+    assert_eq!(refused.status.code(), Some(2));
+    let why = text(&refused.stderr);
+    assert!(why.contains("real time") && why.contains("plan.toml") && why.contains("compare"), "{why}");
+}
