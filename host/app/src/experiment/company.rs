@@ -63,7 +63,7 @@ impl Company {
         cast.size += 1;
         blueprint.spawn = Arc::clone(&cast.spawn) as _;
         let identity = Arc::clone(&blueprint.identity);
-        let joined = self.eyes.add(&identity, self.column(&identity.group), blueprint.spawn.name(), at);
+        let joined = self.eyes.add(&identity, self.column(&identity.group), &blueprint.spawn.version(), at);
         joined.map_err(ExperimentError::writing(&"logs"))?;
         self.devices.push(identity);
         Ok(blueprint)
@@ -85,6 +85,22 @@ impl Company {
         if let Some(cast) = self.casts.get(group) {
             cast.spawn.replace(spawn);
         }
+    }
+
+    /// A group's devices have this version, at this time.
+    pub fn note_version(&self, group: &str, at: Now) -> Result<(), ExperimentError> {
+        let Some(cast) = self.casts.get(group) else { return Ok(()) };
+        let version = cast.spawn.version();
+        let mut noted = self.members(group).map(|device| self.eyes.version(device, &version, at));
+        noted.try_for_each(|noted| noted).map_err(ExperimentError::writing(&"versions.csv"))
+    }
+
+    /// What makes the next version of a group's devices, and of those that join it later.
+    pub fn successor(&mut self, group: &str, spawn: Arc<dyn Spawn>) -> Option<Arc<dyn Spawn>> {
+        let account = self.eyes.account();
+        let cast = self.casts.get_mut(group)?;
+        cast.spawn = Arc::new(WatchedSpawn::new(spawn, account));
+        Some(Arc::clone(&cast.spawn) as _)
     }
 
     /// A device was stopped in order: it wants nothing any more.

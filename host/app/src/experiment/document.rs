@@ -144,6 +144,8 @@ pub struct TimelineEntry {
     pub add: Option<Add>,
     /// A group starts again with another configuration or behaviour.
     pub configure: Option<Configure>,
+    /// A group's devices go on in another version of their behaviour, with what they know and their sessions up.
+    pub swap: Option<Swap>,
 }
 
 /// Devices: all that are left when every given field has had its say.
@@ -287,6 +289,26 @@ pub struct Add {
 fn count<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Count, D::Error> {
     let found: Option<Count> = from_text(deserializer)?;
     found.ok_or_else(|| serde::de::Error::custom("expected a number of devices"))
+}
+
+/// Another version of a group's behaviour takes over.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Swap {
+    /// Which group.
+    pub group: String,
+    /// The other version, or another behaviour: a built-in one, a file, or a folder.
+    pub behaviour: String,
+    /// Values of the configuration that change; the others stay.
+    #[serde(default)]
+    pub config: Map<String, Value>,
+    /// How long a trap brings the old version back; 10 s by default.
+    #[serde(default = "ten_seconds")]
+    pub trial: Span,
+}
+
+fn ten_seconds() -> Span {
+    Span(std::time::Duration::from_secs(10))
 }
 
 /// A group changes.

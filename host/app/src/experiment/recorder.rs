@@ -2,6 +2,7 @@
 //!
 //! * `chain`: the digest of all steps, with a checkpoint every thousand.
 //! * `events`: what devices tell, one JSON object a line. `logs`: the same for people, a file a device.
+//! * `versions`: which version of its behaviour each device had, and from when on.
 //! * `broker_log`: comings and goings at the broker. `outages`: what came over devices, and for how long.
 //! * `routes`: which way devices send, as far as they tell.
 
@@ -11,6 +12,7 @@ mod events;
 mod logs;
 pub mod outages;
 pub mod routes;
+mod versions;
 
 use std::io;
 use std::path::Path;
@@ -19,6 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wasmote_live::status::Happening;
 use wasmote_live::witness::Witness;
 use wasmote_sim::action::Notice;
+use wasmote_sim::behaviour::Version;
 use wasmote_sim::context::LogLevel;
 use wasmote_sim::device::{Input, Now};
 use wasmote_sim::device_id::Identity;
@@ -33,6 +36,7 @@ use events::Events;
 use logs::Logs;
 use outages::Outages;
 use routes::Routes;
+use versions::Versions;
 
 /// Writes a run's files.
 pub struct Recorder {
@@ -47,6 +51,7 @@ pub struct Recorder {
     broker: BrokerLog,
     outages: Outages,
     routes: Routes,
+    versions: Versions,
     problem: Option<io::Error>,
 }
 
@@ -74,6 +79,7 @@ impl Recorder {
             broker: BrokerLog::create(folder)?,
             outages: Outages::default(),
             routes: Routes::default(),
+            versions: Versions::create(folder)?,
             problem: None,
         })
     }
@@ -113,6 +119,9 @@ impl Recorder {
             return Ok(());
         }
         let identity = Arc::clone(&self.devices[device.0 as usize]);
+        if let Notice::Swapped(change) | Notice::SwapUndone(change, _) = notice {
+            self.versions.has(&identity, &change.to, at.run)?;
+        }
         let happening = Happening { at, device: identity, notice: notice.clone() };
         self.events.notice(self.chain.steps(), &happening)?;
         self.logs.notice(device.0 as usize, &happening)
@@ -169,11 +178,19 @@ impl Eyes {
     }
 
     /// A device joins, in this column of tables. It has a line in its log from the start.
-    pub fn add(&self, identity: &Arc<Identity>, column: usize, behaviour: &str, at: Now) -> io::Result<()> {
+    pub fn add(&self, identity: &Arc<Identity>, column: usize, version: &Version, at: Now) -> io::Result<()> {
         self.account.with(|account| account.add(identity.id.clone(), column));
         let mut recorder = self.recorder();
         recorder.devices.push(Arc::clone(identity));
-        recorder.logs.add(identity, behaviour, at)
+        recorder.versions.has(identity, version, at.run)?;
+        recorder.logs.add(identity, &version.name, at)
+    }
+
+    /// A device has another version from now on, without a word of its own.
+    pub fn version(&self, device: usize, version: &Version, at: Now) -> io::Result<()> {
+        let mut recorder = self.recorder();
+        let identity = Arc::clone(&recorder.devices[device]);
+        recorder.versions.has(&identity, version, at.run)
     }
 
     /// How many steps there were, and the digest of them where there is one.
@@ -216,6 +233,7 @@ impl Eyes {
         let mut recorder = self.recorder();
         recorder.chain.finish(at)?;
         recorder.broker.finish(at)?;
+        recorder.versions.finish()?;
         recorder.flush()?;
         Ok((std::mem::take(&mut recorder.outages), std::mem::take(&mut recorder.routes)))
     }

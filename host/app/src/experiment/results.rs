@@ -298,8 +298,8 @@ pub(super) fn localized(mut plan: Value, experiment: &Experiment, up: &str) -> V
     let groups = plan.get_mut("group").and_then(Value::as_array_mut);
     groups.into_iter().flatten().for_each(|group| local(&mut group["behaviour"]));
     for entry in plan.get_mut("timeline").and_then(Value::as_array_mut).into_iter().flatten() {
-        if let Some(name) = entry.pointer_mut("/configure/behaviour") {
-            local(name);
+        for place in ["/configure/behaviour", "/swap/behaviour"] {
+            entry.pointer_mut(place).into_iter().for_each(local);
         }
     }
     fault_models(&mut plan, &|name| {

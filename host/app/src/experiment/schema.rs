@@ -8,8 +8,8 @@ mod tests {
     use super::*;
     use crate::config::file::GroupEntry;
     use crate::experiment::document::{
-        Add, Broker, Configure, Disconnect, Partition, PlanDocument, Publish, Ramp, Request, TimelineEntry,
-        Whom,
+        Add, Broker, Configure, Disconnect, Partition, PlanDocument, Publish, Ramp, Request, Swap,
+        TimelineEntry, Whom,
     };
     use crate::experiment::topology::TopologyEntry;
     use serde::de::DeserializeOwned;
@@ -51,5 +51,6 @@ mod tests {
         assert_eq!(timeline("request"), fields::<Request>());
         assert_eq!(timeline("add"), fields::<Add>());
         assert_eq!(timeline("configure"), fields::<Configure>());
+        assert_eq!(timeline("swap"), fields::<Swap>());
     }
 }

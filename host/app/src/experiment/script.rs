@@ -71,6 +71,8 @@ pub enum Deed {
     Add(String, u32),
     /// Start a group again, made like this.
     Configure(Box<Group>),
+    /// A group goes on in this version of its behaviour; a trap in this time brings the old one back.
+    Swap(Box<Group>, Duration),
 }
 
 impl Deed {
@@ -88,6 +90,7 @@ impl Deed {
             Self::Ask(..) => "request",
             Self::Add(..) => "add",
             Self::Configure(_) => "configure",
+            Self::Swap(..) => "swap",
         }
     }
 }

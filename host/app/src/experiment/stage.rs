@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use wasmote_live::fleet::Order;
 use wasmote_sim::client::options::ClientOptions;
-use wasmote_sim::device::{Blueprint, Now};
+use wasmote_sim::device::{Blueprint, Now, Upgrade};
 use wasmote_sim::rng::Seed;
 use wasmote_sim::virtual_time::options::Options;
 
@@ -108,6 +108,7 @@ impl<'a, W: World> Stage<'a, W> {
             }
             Deed::Add(group, count) => self.add(group, *count),
             Deed::Configure(group) => self.configure(group),
+            Deed::Swap(group, trial) => self.swap(group, *trial),
         }
     }
 
@@ -137,8 +138,18 @@ impl<'a, W: World> Stage<'a, W> {
         let now = self.world.look()?;
         let members = self.company.members(&group.name);
         let running: Vec<usize> = members.filter(|at| now.get(*at).is_some_and(|it| it.is_running)).collect();
+        self.company.note_version(&group.name, self.world.now())?;
         self.stop(&running)?;
         self.world.order(&running, Order::Start)
+    }
+
+    fn swap(&mut self, group: &Group, trial: Duration) -> Done {
+        let Some(component) = self.components.get(&group.behaviour) else { return Ok(()) };
+        let Some(spawn) = self.company.successor(&group.name, spawner(group, component)) else {
+            return Ok(());
+        };
+        let members: Vec<usize> = self.company.members(&group.name).collect();
+        self.world.swap(&members, &Upgrade { spawn, trial })
     }
 
     fn scopes(&self, scope: &Scope) -> Vec<book::Scope> {

@@ -6,9 +6,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use wasmote_sim::behaviour::{Behaviour, Spawn, Trap, Version};
-use wasmote_sim::context::Context;
+use wasmote_sim::context::{Context, Effect};
 use wasmote_sim::device_id::Identity;
-use wasmote_sim::event::Event;
+use wasmote_sim::event::{Event, StartCause, StopReason};
 
 use super::account::Account;
 
@@ -73,14 +73,16 @@ struct Watched {
 }
 
 impl Watched {
-    /// Enter what the behaviour asked for. What a trapped instance asked for does not happen.
-    fn asked(&self, context: &Context, outcome: &Result<(), Trap>) {
-        if outcome.is_ok() && !context.effects().is_empty() {
-            self.account.with(|account| {
-                let now = context.now();
-                context.effects().iter().for_each(|effect| account.asked(self.device, effect, now));
-            });
+    /// Enter what is asked for and does happen.
+    fn enter(&self, context: &Context, happens: impl Fn(&Effect) -> bool) {
+        if context.effects().is_empty() {
+            return;
         }
+        let (device, now) = (self.device, context.now());
+        self.account.with(|account| {
+            let effects = context.effects().iter().filter(|effect| happens(effect));
+            effects.for_each(|effect| account.asked(device, effect, now));
+        });
     }
 }
 
@@ -90,18 +92,31 @@ impl Behaviour for Watched {
         if let Event::Message(message) = &event {
             self.account.with(|account| account.receives(device, message, context.now()));
         }
+        // What a new version asks for when it starts happens once it has restored. Of what an old one asks for as it
+        // leaves, nothing happens but its messages.
+        let is_successor = event == Event::Started(StartCause::Swap);
+        let leaves = event == Event::Stopping(StopReason::Swap);
         let (context, outcome) = self.inner.handle(event, context);
-        self.asked(&context, &outcome);
+        // What a trapped instance asked for does not happen.
+        if outcome.is_ok() && !is_successor {
+            self.enter(&context, |effect| !leaves || matches!(effect, Effect::Publish(_)));
+        }
         (context, outcome)
     }
 
     fn snapshot(&mut self, context: Context) -> (Context, Result<Vec<u8>, Trap>) {
-        self.inner.snapshot(context)
+        let (context, outcome) = self.inner.snapshot(context);
+        if outcome.is_ok() {
+            self.enter(&context, |_| true);
+        }
+        (context, outcome)
     }
 
     fn restore(&mut self, saved: &[u8], context: Context) -> (Context, Result<(), Trap>) {
         let (context, outcome) = self.inner.restore(saved, context);
-        self.asked(&context, &outcome);
+        if outcome.is_ok() {
+            self.enter(&context, |_| true);
+        }
         (context, outcome)
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use wasmote_live::fleet::Order;
 use wasmote_sim::broker::tally::Tally;
-use wasmote_sim::device::{Blueprint, Now};
+use wasmote_sim::device::{Blueprint, Now, Upgrade};
 use wasmote_sim::faults::broker::Failure;
 use wasmote_sim::faults::{Fault, FaultId};
 use wasmote_sim::histogram::Histogram;
@@ -71,6 +71,9 @@ pub trait World {
     fn fail_broker(&mut self, _fault: FaultId, _failure: Failure, _lasting: Duration) -> Done {
         self.set_broker_faults(&[], Seed::new(0))
     }
+
+    /// Give each of these devices another version of its behaviour, while it runs.
+    fn swap(&mut self, devices: &[usize], upgrade: &Upgrade) -> Done;
 
     /// Publish a message under no device's name.
     fn publish(&mut self, message: Message) -> Done;

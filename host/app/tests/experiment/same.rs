@@ -55,6 +55,7 @@ fn no_file_is_missing_or_empty() {
         "timeseries.csv",
         "latency.csv",
         "outages.csv",
+        "versions.csv",
         "events.ndjson",
         "chain.ndjson",
         "broker.log",

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::bench::{Bench, json};
+use crate::bench::{Bench, json, text};
 
 fn plan(timeline: &str) -> String {
     format!(
@@ -175,4 +175,66 @@ fn a_documents_faults_of_the_broker_come_by_their_trials() {
     let restarts = log.matches("shutting down").count();
     assert!((2..=3).contains(&restarts), "{log}");
     assert_eq!(restarts, log.matches("is back, and remembers nothing").count());
+}
+
+/// A component that does the same, in another version: with a section that says nothing.
+fn another_version(bench: &Bench) {
+    let built = wasmote::builtins::find("heartbeat").unwrap().bytes;
+    let section = [0, 9, 4, b'm', b'a', b'r', b'k', b'e', b'd', b'!', b'!'];
+    fs::write(bench.0.path().join("second.wasm"), [built, &section].concat()).unwrap();
+}
+
+#[test]
+fn a_group_swaps_in_mid_run_and_verify_finds_the_same() {
+    let swap = "[[timeline]]\nat = \"60s\"\nswap = { group = \"west\", behaviour = \"second.wasm\" }";
+    let bench = Bench::with_plan(&plan(swap));
+    another_version(&bench);
+    let folder = bench.run(&["plan.toml"], 0);
+    let versions = fs::read_to_string(folder.join("versions.csv")).unwrap();
+    let rows: Vec<Vec<&str>> = versions.lines().skip(1).map(|line| line.split(',').collect()).collect();
+    let from = |device: &str| -> Vec<(&str, &str)> {
+        rows.iter().filter(|row| row[0] == device).map(|row| (row[3], row[4])).collect()
+    };
+    let (west, east) = (from("west-3"), from("east-3"));
+    assert_eq!((west[0].1, west[1].1, west.len(), east.len()), ("0", "60", 2, 1), "{versions}");
+    assert_ne!(west[0].0, west[1].0);
+    // Nobody is down for a moment, nothing is lost, and the numbers go on.
+    assert!(column(&folder, "up")[1..].iter().all(|up| *up == 8.0));
+    // In the first interval, the first messages go out before everybody listens.
+    assert!(ratios(&folder)[1..].iter().all(|ratio| *ratio > 0.99), "{:?}", ratios(&folder));
+    let events = fs::read_to_string(folder.join("events.ndjson")).unwrap();
+    let events: Vec<Value> = events.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(events.iter().filter(|event| event["kind"] == "swapped").count(), 4);
+    let numbers: Vec<u64> = events
+        .iter()
+        .filter(|event| event["kind"] == "sent" && event["topic"] == "wasmote/west-3/heartbeat")
+        .map(|event| {
+            let payload = event["payload"].as_str().unwrap();
+            let (_, rest) = payload.split_once("\"seq\":").unwrap();
+            rest.split([',', '}']).next().unwrap().parse().unwrap()
+        })
+        .collect();
+    assert!(numbers.len() > 100 && numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{numbers:?}");
+    fs::remove_file(bench.0.path().join("second.wasm")).unwrap();
+    let verified = bench.call(&["verify", folder.to_str().unwrap()]);
+    assert_eq!(verified.status.code(), Some(0), "{}", text(&verified.stderr));
+}
+
+#[test]
+fn a_swap_to_what_is_not_there_names_the_nearest() {
+    for (swap, words) in [
+        (
+            "{ group = \"wets\", behaviour = \"heartbeat\" }",
+            ["timeline[0].swap.group", "did you mean `west`?"],
+        ),
+        (
+            "{ group = \"west\", behaviour = \"hartbeat\" }",
+            ["timeline[0].swap.behaviour", "did you mean `heartbeat`?"],
+        ),
+        ("{ group = \"west\" }", ["swap", "behaviour"]),
+    ] {
+        let bench = Bench::with_plan(&plan(&format!("[[timeline]]\nat = \"60s\"\nswap = {swap}")));
+        let told = text(&bench.call(&["run", "plan.toml"]).stderr);
+        assert!(words.iter().all(|word| told.contains(word)), "{told}");
+    }
 }

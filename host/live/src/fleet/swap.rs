@@ -101,6 +101,15 @@ impl Fleet {
         Ok(rolled)
     }
 
+    /// Move these devices, by position, to another version without canaries, as a plan says it.
+    pub async fn swap(&self, devices: &[usize], upgrade: &Upgrade) -> Result<(), AskError> {
+        self.check_open()?;
+        for position in devices {
+            self.swap_one(*position, &upgrade.spawn, upgrade.trial).await?;
+        }
+        Ok(())
+    }
+
     /// The first of each group that runs; there may be none.
     async fn canaries(&self, rollout: &Rollout) -> Result<Vec<(usize, Arc<dyn Spawn>)>, AskError> {
         let devices = self.devices();

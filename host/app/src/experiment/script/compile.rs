@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 use wasmote_sim::faults::Fault;
 use wasmote_sim::faults::broker::Failure;
 use wasmote_sim::faults::document::{FaultDocument, FaultEntry, Kind};
@@ -23,7 +23,8 @@ use crate::config::values::Count;
 use crate::config::{Group, Settings};
 use crate::document;
 use crate::experiment::document::{
-    Add, Broker, Configure, Disconnect, Partition, PlanDocument, Publish, Ramp, Request, TimelineEntry, Whom,
+    Add, Broker, Configure, Disconnect, Partition, PlanDocument, Publish, Ramp, Request, Swap, TimelineEntry,
+    Whom,
 };
 use crate::experiment::path;
 use crate::experiment::range::Scale;
@@ -81,6 +82,7 @@ enum Step {
     Deed(Deed),
     Ramp { group: Option<String>, field: String, value: Value },
     Configure(Configure, Option<Source>),
+    Swap(Swap, Source),
 }
 
 fn at(field: &str, problem: impl Into<String>) -> Problem {
@@ -178,6 +180,12 @@ impl Compiler<'_> {
             let source = configure.behaviour.as_ref().map(find).transpose();
             let source = source.map_err(|problem| at("configure.behaviour", problem.to_string()))?;
             all.push(vec![(time, Step::Configure(configure.clone(), source))]);
+        }
+        if let Some(swap) = &entry.swap {
+            self.known(&swap.group).map_err(|problem| at("swap.group", problem))?;
+            let source = Source::find(&swap.behaviour, self.folder);
+            let source = source.map_err(|problem| at("swap.behaviour", problem.to_string()))?;
+            all.push(vec![(time, Step::Swap(swap.clone(), source))]);
         }
         Ok(all)
     }
@@ -311,17 +319,30 @@ impl Compiler<'_> {
             Step::Deed(deed) => Ok(deed),
             Step::Ramp { group, field, value } => self.settle_ramp(group, &field, value),
             Step::Configure(Configure { group, config, .. }, source) => {
-                let Some(known) = self.groups.get_mut(&group) else {
-                    return Err(at("configure.group", "it is gone"));
-                };
-                known.config.extend(config);
-                if let Some(source) = source {
-                    self.script.sources.push(source.clone());
-                    known.behaviour = source;
-                }
-                Ok(Deed::Configure(Box::new(known.clone())))
+                let changed = self.changed(&group, config, source);
+                Ok(Deed::Configure(changed.ok_or_else(|| at("configure.group", "it is gone"))?))
+            }
+            Step::Swap(Swap { group, config, trial, .. }, source) => {
+                let changed = self.changed(&group, config, Some(source));
+                Ok(Deed::Swap(changed.ok_or_else(|| at("swap.group", "it is gone"))?, trial.0))
             }
         }
+    }
+
+    /// A group as it is from now on.
+    fn changed(
+        &mut self,
+        group: &str,
+        config: Map<String, Value>,
+        source: Option<Source>,
+    ) -> Option<Box<Group>> {
+        let known = self.groups.get_mut(group)?;
+        known.config.extend(config);
+        if let Some(source) = source {
+            self.script.sources.push(source.clone());
+            known.behaviour = source;
+        }
+        Some(Box::new(known.clone()))
     }
 
     fn settle_ramp(&mut self, group: Option<String>, field: &str, value: Value) -> Result<Deed, Problem> {

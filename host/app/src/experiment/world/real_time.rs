@@ -12,7 +12,7 @@ use wasmote_live::status::DeviceStatus;
 use wasmote_sim::action::Notice;
 use wasmote_sim::behaviour::{Behaviour, Spawn, Trap};
 use wasmote_sim::context::Context;
-use wasmote_sim::device::{Blueprint, LinkState, Now, PowerState};
+use wasmote_sim::device::{Blueprint, LinkState, Now, PowerState, Upgrade};
 use wasmote_sim::device_id::{DeviceId, Identity};
 use wasmote_sim::event::Event;
 use wasmote_sim::http::HttpRequest;
@@ -145,6 +145,10 @@ impl World for RealTime {
 
     fn set_faults(&mut self, faults: Vec<(usize, Faults)>) -> Done {
         self.done(self.runtime.block_on(self.fleet.assign_faults(faults)))
+    }
+
+    fn swap(&mut self, devices: &[usize], upgrade: &Upgrade) -> Done {
+        self.done(self.runtime.block_on(self.fleet.swap(devices, upgrade)))
     }
 
     fn publish(&mut self, message: Message) -> Done {

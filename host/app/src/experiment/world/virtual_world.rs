@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wasmote_live::fleet::Order;
-use wasmote_sim::device::{Blueprint, Device, Input, LinkState, Now};
+use wasmote_sim::device::{Blueprint, Device, Input, LinkState, Now, Upgrade};
 use wasmote_sim::event::StopReason;
 use wasmote_sim::faults::broker::Failure;
 use wasmote_sim::faults::{Fault, FaultId};
@@ -77,6 +77,11 @@ impl World for VirtualTime<Eyes> {
 
     fn fail_broker(&mut self, fault: FaultId, failure: Failure, lasting: Duration) -> Done {
         Self::fail_broker(self, fault, failure, lasting);
+        Ok(())
+    }
+
+    fn swap(&mut self, devices: &[usize], upgrade: &Upgrade) -> Done {
+        devices.iter().for_each(|device| self.put(index(*device), Input::Swap(upgrade.clone())));
         Ok(())
     }
 
