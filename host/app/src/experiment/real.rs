@@ -95,13 +95,11 @@ fn run_in(
     let begin = |devices| {
         let speaks = point.script.deeds.iter().any(|(_, deed)| matches!(deed, Deed::Publish(_)));
         let (signals, eyes) = (setting.progress.signals(), eyes.clone());
-        let beginning = Beginning { settings: &settings, devices, speaks, signals, eyes };
+        let beginning = Beginning { settings: &settings, devices, speaks, signals, eyes, now: about_now() };
         RealTime::begin(runtime.clone(), beginning)
     };
     let stage = Stage::new(point, seed, components, eyes.clone(), about_now(), begin)?;
     let fleet = stage.world.fleet.clone();
-    let told = eyes.broker_is(fleet.now(), &stage.world.broker_url);
-    told.map_err(ExperimentError::writing(&setting.folder.join("broker.log").display()))?;
 
     let card = |(source, component): (_, &wasmote_engine::Component)| Card::new(source, component.inspect());
     let ours = components.iter().filter(|(source, _)| point.sources().any(|ours| ours == *source));

@@ -135,7 +135,8 @@ fn what_is_wrong_with_a_model_is_told_with_field_and_file() {
     let found = told("faults.rain.config.margin=5");
     assert!(
         found.contains(
-            "plan.toml: fault[0].config: configuration: margin: unknown field; known are median_db"
+            "--set faults.rain.config.margin=5: fault[0].config: configuration: margin: unknown field; known are \
+             median_db"
         ),
         "{found}"
     );

@@ -62,13 +62,18 @@ pub struct Beginning<'a> {
     pub signals: Option<Signals>,
     /// Who looks on.
     pub eyes: Eyes,
+    /// By the calendar; the run's own clock starts with the devices.
+    pub now: Now,
 }
 
 impl RealTime {
     /// Bring up a broker, if it is to be ours, and the devices. They start at once.
     pub fn begin(runtime: Handle, beginning: Beginning<'_>) -> Result<Self, ExperimentError> {
-        let Beginning { settings, devices, speaks, signals, eyes } = beginning;
+        let Beginning { settings, devices, speaks, signals, eyes, now } = beginning;
         let (url, broker) = runtime.block_on(run::broker(&settings.broker)).map_err(RunError::Broker)?;
+        let broker_url = crate::config::values::show_broker(&url);
+        // The first line of its log comes before those of devices.
+        eyes.broker_is(now, &broker_url).map_err(ExperimentError::writing(&"broker.log"))?;
         let spec = |devices| FleetSpec {
             devices,
             broker: url.clone(),
@@ -82,7 +87,7 @@ impl RealTime {
         let fleet = Fleet::start_witnessed(spec(devices), Arc::new(eyes.clone()));
         drop(inside);
         Ok(Self {
-            broker_url: crate::config::values::show_broker(&url),
+            broker_url,
             runtime,
             fleet,
             broker,
