@@ -80,7 +80,7 @@ async fn a_reset_is_told_to_both_ends_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_half_open_connection_is_found_out_by_keepalive_at_both_ends() {
+async fn a_half_open_connection_is_found_out_by_the_devices_keepalive() {
     let server = Server::start(Kind::Mosquitto).await;
     let mut outside = Subscriber::start(server.port(), "t/#").await;
     for protocol in PROTOCOLS {
@@ -104,11 +104,11 @@ async fn a_half_open_connection_is_found_out_by_keepalive_at_both_ends() {
         outside.wait_for("the will", |line| line == lost).await;
         let kept = format!("t/{name}|1|0|kept");
         outside.wait_for("what was not acknowledged", |line| line == kept).await;
+        // Mosquitto looks for silent clients every few seconds, so it may hear of the new connection first.
         let log = server.log();
-        assert!(
-            log.iter().any(|line| line.contains(&format!("Client {name} has exceeded timeout"))),
-            "{log:#?}"
-        );
+        let found_out =
+            ["has exceeded timeout", "already connected"].map(|how| format!("Client {name} {how}"));
+        assert!(log.iter().any(|line| found_out.iter().any(|how| line.contains(how))), "{log:#?}");
         assert!(!log.iter().any(|line| line.contains(&format!("Client {name} closed"))), "{log:#?}");
         let status = fleet.status(&name).await.unwrap();
         assert_eq!(status.link, LinkState::Up);
@@ -123,15 +123,13 @@ async fn a_broker_is_not_told_that_a_half_open_connection_was_closed() {
     let fleet = start(&server, options(), vec![state("device", Protocol::V5)]);
     outside.wait_for("online", |line| line == "t/device|0|0|online").await;
     strike(&fleet, json!({"kind": "half_open", "every": "10ms", "probability": 1.0})).await;
-    fleet.order("device", wasmote_live::fleet::Order::Crash).await.unwrap();
+    // Its farewell goes nowhere either, and it does not come back.
+    fleet.order("device", wasmote_live::fleet::Order::Stop).await.unwrap();
     outside.wait_for("the will", |line| line == "t/device|0|0|lost").await;
     let log = server.log();
     let about = |line: &&String| line.contains("device") && line.contains("Client");
     let log: Vec<_> = log.iter().filter(about).collect();
-    assert!(
-        log.iter().any(|line| line.contains("already connected") || line.contains("exceeded")),
-        "{log:#?}"
-    );
+    assert!(log.iter().any(|line| line.contains("exceeded timeout")), "{log:#?}");
     assert!(!log.iter().any(|line| line.contains("closed its connection")), "{log:#?}");
     end(fleet).await;
 }
