@@ -16,9 +16,9 @@ use crate::nearest::did_you_mean;
 /// What to do instead of a fault of the broker in the faults of some devices.
 pub const BROKER_SERVES_ALL: &str =
     "is for the broker, which serves all devices; put it with the fleet's faults";
-/// What to do instead of a fault of the broker in a live run.
-pub const BROKER_IS_ALIVE: &str = "cannot be done to the broker of a live run from here; stop that broker by hand, or \
-    run a plan in virtual time with `wasmote experiment run`";
+/// What to do instead of a fault of a broker that is not this program's own.
+pub const BROKER_IS_ANOTHERS: &str = "cannot be done to another program's broker; use the embedded one (--broker \
+    embedded), stop that broker by hand, or run a plan in virtual time with `wasmote experiment run`";
 
 /// Faults and their origin.
 #[derive(Clone, Debug)]

@@ -107,6 +107,9 @@ async fn bring_up(settings: &Settings, mut signals: Signals) -> Result<Exit, Run
         connection: settings.connection.clone(),
         start_rate: settings.ramp,
     });
+    if let Some(broker) = fleet.broker() {
+        broker.set_faults(Arc::clone(&settings.faults.faults), settings.seed);
+    }
     let observer = Observer { messages: settings.logs_messages(), format: settings.log };
     let (end_of_log, ended) = oneshot::channel::<()>();
     let log = tokio::spawn(observer.watch(happenings, async { drop(ended.await) }));

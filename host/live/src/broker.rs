@@ -9,6 +9,7 @@
 //!   `wire`: packets as bytes.
 //! * `link`: devices in this process, without sockets. Their packets go in and come out in batches, one way in
 //!   and one way out for each shard.
+//! * Its own [faults](wasmote_sim::faults::broker), pauses and restarts, are given to its [`BrokerLinks`].
 //! * `system`: what it tells of itself under `$SYS`.
 //!
 //! # What is bounded, and what becomes of the rest
@@ -43,6 +44,7 @@ mod system;
 mod visitor;
 mod wire;
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -50,6 +52,8 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use wasmote_sim::broker::limits::BrokerLimits;
 use wasmote_sim::client::link::LinkId;
+use wasmote_sim::faults::FaultId;
+use wasmote_sim::faults::broker::Failure;
 
 use self::core::{Core, Job};
 pub use link::BrokerLinks;
@@ -82,6 +86,34 @@ pub struct EmbeddedBroker {
     core: Option<JoinHandle<()>>,
 }
 
+/// The broker has begun to fail, or is back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokerTurn {
+    /// In whose name.
+    pub fault: FaultId,
+    /// How it fails.
+    pub failure: Failure,
+    /// For how long; `None` if it is over.
+    pub lasting: Option<Duration>,
+}
+
+impl fmt::Display for BrokerTurn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match (self.failure, self.lasting.is_some()) {
+            (Failure::Pause, true) => "stands still",
+            (Failure::Pause, false) => "goes on",
+            (Failure::Restart { .. }, true) => "is down",
+            (Failure::Restart { persistent: true }, false) => "is back, with what it had written down",
+            (Failure::Restart { persistent: false }, false) => "is back, and remembers nothing",
+        };
+        write!(f, "the embedded broker {what}: fault `{}`", self.fault)?;
+        match self.lasting {
+            Some(lasting) => write!(f, ", for {:.1} s", lasting.as_secs_f64()),
+            None => Ok(()),
+        }
+    }
+}
+
 /// The broker could not be started.
 #[derive(Debug, thiserror::Error)]
 #[error("the embedded broker could not start: {0}")]
@@ -111,23 +143,6 @@ impl EmbeddedBroker {
     /// What it holds and what became of its messages; `None` when it has ended.
     pub async fn report(&self) -> Option<BrokerReport> {
         self.links.report().await
-    }
-
-    /// Stand still: nothing is read, answered or timed out until [`Self::resume`], as when the broker's process
-    /// is stopped. Clients can still connect, and wait.
-    pub fn pause(&self) {
-        self.tell(|core| core.pause());
-    }
-
-    /// Go on after a pause.
-    pub fn resume(&self) {
-        self.tell(|core| core.resume());
-    }
-
-    /// Crash and start again: every connection breaks, and all sessions and retained messages are gone, as
-    /// nothing is on disk.
-    pub fn restart(&self) {
-        self.tell(|core| core.restart());
     }
 
     fn tell(&self, job: impl FnOnce(&mut Core) + Send + 'static) {

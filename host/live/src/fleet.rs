@@ -239,6 +239,11 @@ impl Fleet {
         Ok(totals)
     }
 
+    /// The way to the embedded broker, if the devices use that.
+    pub fn broker(&self) -> Option<&BrokerLinks> {
+        self.0.links.as_ref()
+    }
+
     /// How late devices were woken so far.
     pub async fn punctuality(&self) -> Result<Punctuality, AskError> {
         let mut all = Punctuality::default();

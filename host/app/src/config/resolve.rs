@@ -19,7 +19,7 @@ use super::values::{BrokerChoice, Length, MqttVersion};
 use super::{ConfigError, Group, Settings};
 use crate::document::{self, Format};
 use crate::fault_models::FaultModels;
-use crate::fault_set::{BROKER_IS_ALIVE, BROKER_SERVES_ALL, FaultSet};
+use crate::fault_set::{BROKER_IS_ANOTHERS, BROKER_SERVES_ALL, FaultSet};
 
 /// Paths on the command line are relative to where it was given.
 const HERE: &str = "";
@@ -50,8 +50,10 @@ pub fn resolve(args: RunArgs) -> Result<Settings, ConfigError> {
     };
     layer.models = fault_models(&args, &layer)?;
     let settings = put_together(&args, &layer)?;
-    let checked = settings.faults.check_no_broker(BROKER_IS_ALIVE);
-    checked.map_err(|error| error.in_file(&settings.faults.origin))?;
+    if matches!(settings.broker, BrokerChoice::Remote(_)) {
+        let checked = settings.faults.check_no_broker(BROKER_IS_ANOTHERS);
+        checked.map_err(|error| error.in_file(&settings.faults.origin))?;
+    }
     Ok(settings)
 }
 

@@ -20,7 +20,6 @@ use wasmote_sim::rng::Seed;
 use wasmote_sim::time::Time;
 
 use super::ExperimentError;
-use crate::fault_set::BROKER_IS_ALIVE;
 use crate::server::faults::book::Faults;
 pub use real_time::{Beginning, RealTime};
 pub use virtual_world::virtual_world;
@@ -63,14 +62,10 @@ pub trait World {
 
     /// Faults of the broker from now on: those among these. Where the broker is not the world's own there is no
     /// such thing.
-    fn set_broker_faults(&mut self, _faults: &[Arc<Fault>], _seed: Seed) -> Done {
-        Err(ExperimentError::invalid("faults", format!("a fault of the broker {BROKER_IS_ALIVE}")))
-    }
+    fn set_broker_faults(&mut self, faults: &[Arc<Fault>], seed: Seed) -> Done;
 
     /// Let the broker fail for so long, in this fault's name.
-    fn fail_broker(&mut self, _fault: FaultId, _failure: Failure, _lasting: Duration) -> Done {
-        self.set_broker_faults(&[], Seed::new(0))
-    }
+    fn fail_broker(&mut self, fault: FaultId, failure: Failure, lasting: Duration) -> Done;
 
     /// Give each of these devices another version of its behaviour, while it runs.
     fn swap(&mut self, devices: &[usize], upgrade: &Upgrade) -> Done;

@@ -10,7 +10,7 @@ use super::packed::Packed;
 use crate::builtins;
 use crate::config::values::Switch;
 use crate::config::{Group, Settings};
-use crate::fault_set::{BROKER_IS_ALIVE, FaultSet};
+use crate::fault_set::{BROKER_IS_ANOTHERS, FaultSet};
 use crate::source::Source;
 
 /// How the fleet is to be put there. Everything but the devices themselves.
@@ -197,7 +197,7 @@ fn fault_file(set: &FaultSet, group: &str) -> Result<(Option<FaultFile>, String)
     if FaultSet::preset(&set.origin).is_some_and(|preset| preset.document == set.document) {
         return Ok((None, set.origin.clone()));
     }
-    set.check_no_broker(BROKER_IS_ALIVE).map_err(|problem| ManifestError::Faults(problem.to_string()))?;
+    set.check_no_broker(BROKER_IS_ANOTHERS).map_err(|problem| ManifestError::Faults(problem.to_string()))?;
     let mut document = set.document.clone();
     document.faults.retain(|fault| fault.group.as_ref().is_none_or(|name| name == group));
     let is_file = |name: &&String| builtins::fault_models().all(|builtin| builtin.name != name.as_str());

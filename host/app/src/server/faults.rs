@@ -14,7 +14,7 @@ use super::error::ApiError;
 use super::extract::{Body, Device, Group, is_json, wrong_type};
 use super::journal::Edit;
 use crate::document::{Format, parse_json, parse_object};
-use crate::fault_set::{BROKER_IS_ALIVE, FaultSet};
+use crate::fault_set::{BROKER_IS_ANOTHERS, BROKER_SERVES_ALL, FaultSet};
 use crate::nearest::did_you_mean;
 use book::{FaultsView, Scope};
 
@@ -98,7 +98,13 @@ async fn show(api: &Api, scope: Scope) -> Answer {
 
 /// Change the book and the devices as one, so that two who change at once do not leave them apart.
 async fn change(api: &Api, scope: Scope, faults: Option<FaultSet>) -> Answer {
+    if let Some(faults) = faults.as_ref().filter(|_| !matches!(scope, Scope::Fleet)) {
+        faults.check_no_broker(BROKER_SERVES_ALL)?;
+    }
     let mut book = api.faults.lock().await;
+    if let (Scope::Fleet, Some(faults), Some(broker)) = (&scope, &faults, api.fleet.broker()) {
+        broker.set_faults(Arc::clone(&faults.faults), api.facts.seed);
+    }
     let is_new = faults.is_some();
     api.enter(Edit::Faults(scope.clone(), faults.clone()));
     book.set(&scope, faults);
@@ -125,7 +131,9 @@ fn read(body: &Body, api: &Api) -> Result<FaultSet, ApiError> {
         }
         other => return Err(wrong_type(other, "application/json or application/toml")),
     };
-    set.check_no_broker(BROKER_IS_ALIVE)?;
+    if api.fleet.broker().is_none() {
+        set.check_no_broker(BROKER_IS_ANOTHERS)?;
+    }
     set.check_groups(api.facts.groups.keys().map(String::as_str))?;
     Ok(set)
 }

@@ -1,7 +1,9 @@
 //! The task that owns the model and alone turns it.
 //!
 //! It takes what has come in, up to a bounded time, hands the replies to those they are for, and sleeps until
-//! something comes or the model wants to be woken. It never waits for a client.
+//! something comes or the model wants to be woken. It never waits for a client. `failing`: the broker's own faults.
+
+mod failing;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -11,15 +13,16 @@ use tokio::sync::mpsc;
 use tokio::time::sleep_until;
 use wasmote_sim::broker::limits::BrokerLimits;
 use wasmote_sim::broker::packet::{Reply, Request};
-use wasmote_sim::broker::tally::{DropReason, Tally};
+use wasmote_sim::broker::tally::DropReason;
 use wasmote_sim::broker::{Broker, Replies};
+use wasmote_sim::faults::broker::{BrokerFaults, Condition};
 use wasmote_sim::time::Time;
 
-use super::Peer;
 use super::link::{Post, ShardParcel};
 use super::post::Mailbox;
 use super::report::BrokerReport;
 use super::system;
+use super::{BrokerTurn, Peer};
 use crate::clock::Clock;
 
 /// Something to do with the broker, from its handle.
@@ -58,7 +61,6 @@ pub(super) struct WaysIn {
 
 pub(super) struct Core {
     model: Broker<Peer>,
-    limits: BrokerLimits,
     clock: Clock,
     jobs: mpsc::UnboundedReceiver<Job>,
     parcels: mpsc::Receiver<Parcel>,
@@ -69,12 +71,12 @@ pub(super) struct Core {
     /// When to tell of itself next.
     tell_at: Time,
     started: Time,
-    /// Of the brokers before the last restart.
-    past: Tally,
+    faults: BrokerFaults,
+    /// Who is told when a failure begins or ends.
+    tellers: Vec<mpsc::UnboundedSender<BrokerTurn>>,
     restarts: u64,
     /// When the deadlines were last looked at.
     looked: Instant,
-    paused: bool,
     /// What has come in is still dealt with, until then at the longest.
     ends_by: Option<Instant>,
 }
@@ -85,8 +87,7 @@ impl Core {
         let (parcel_sender, parcels) = mpsc::channel(WAITING);
         let (shards, shard_parcels) = mpsc::unbounded_channel();
         let core = Self {
-            model: Broker::new(limits.clone()),
-            limits,
+            model: Broker::new(limits),
             clock: Clock::start(),
             jobs,
             parcels,
@@ -96,10 +97,10 @@ impl Core {
             replies: Vec::new(),
             tell_at: Time::ZERO,
             started: Time::ZERO,
-            past: Tally::default(),
+            faults: BrokerFaults::default(),
+            tellers: Vec::new(),
             restarts: 0,
             looked: Instant::now(),
-            paused: false,
             ends_by: None,
         };
         (core, WaysIn { jobs: job_sender, shards, visitors: parcel_sender })
@@ -117,16 +118,17 @@ impl Core {
             if self.ends_by.is_some() {
                 break;
             }
-            let alarm = self.clock.instant(self.next_deadline());
+            let reads = self.faults.condition() != Condition::Paused;
+            let alarm = self.next_deadline().map(|due| self.clock.instant(due));
             select! {
                 biased;
                 job = self.jobs.recv() => match job {
                     Some(job) => job(&mut self),
                     None => self.shut_down(),
                 },
-                Some(parcel) = self.shard_parcels.recv(), if !self.paused => self.take_from_shard(parcel),
-                Some(parcel) = self.parcels.recv(), if !self.paused => self.take(parcel),
-                () = sleep_until(alarm), if !self.paused => {}
+                Some(parcel) = self.shard_parcels.recv(), if reads => self.take_from_shard(parcel),
+                Some(parcel) = self.parcels.recv(), if reads => self.take(parcel),
+                () = sleep_until(alarm.unwrap_or_else(tokio::time::Instant::now)), if alarm.is_some() => {}
             }
         }
         self.say_farewell().await;
@@ -138,7 +140,8 @@ impl Core {
         while let Ok(job) = self.jobs.try_recv() {
             job(self);
         }
-        if self.paused {
+        self.turn_faults();
+        if self.faults.condition() == Condition::Paused && self.ends_by.is_none() {
             return false;
         }
         let mut idle = false;
@@ -177,11 +180,16 @@ impl Core {
         let _ = tokio::time::timeout(FAREWELL, left).await;
     }
 
-    fn next_deadline(&self) -> Time {
-        self.model.next_deadline().map_or(self.tell_at, |due| due.min(self.tell_at))
+    fn next_deadline(&self) -> Option<Time> {
+        let is_up = self.faults.condition() == Condition::Up;
+        let own = [self.model.next_deadline(), Some(self.tell_at)].map(|due| due.filter(|_| is_up));
+        own.into_iter().chain([self.faults.next_deadline()]).flatten().min()
     }
 
     fn meet_deadlines(&mut self) {
+        if self.faults.condition() != Condition::Up {
+            return;
+        }
         let now = self.clock.now().run;
         if self.model.next_deadline().is_some_and(|due| due <= now) {
             self.model.wake(now, &mut self.replies);
@@ -198,6 +206,8 @@ impl Core {
 
     fn take(&mut self, parcel: Parcel) {
         match parcel {
+            // Its connection closes with the mailbox.
+            Parcel::Arrived(..) if self.faults.condition() == Condition::Down => {}
             Parcel::Arrived(visitor, mailbox) => {
                 self.visitors.insert(visitor, mailbox);
             }
@@ -226,7 +236,12 @@ impl Core {
                 if let Some(post) = self.posts.get(&shard) {
                     post.took(packets.len());
                 }
+                let is_down = self.faults.condition() == Condition::Down;
                 for (link, request) in packets {
+                    if is_down {
+                        self.take_in_vain(shard, link, &request);
+                        continue;
+                    }
                     let from = Peer::Device { shard, link };
                     // Nobody reads what comes on a connection that is closed.
                     if matches!(request, Request::Connect(_)) || self.model.is_connected(from) {
@@ -275,45 +290,18 @@ impl Core {
     }
 
     pub(super) fn report(&self) -> BrokerReport {
-        let mut tally = self.past.clone();
-        tally.add(self.model.tally());
         BrokerReport {
-            tally,
+            tally: self.model.tally().clone(),
             census: self.model.census(),
             visitors: self.visitors.len(),
             uptime: self.clock.now().run.since(self.started),
             restarts: self.restarts,
-            paused: self.paused,
+            condition: self.faults.condition(),
         }
-    }
-
-    pub(super) fn pause(&mut self) {
-        self.paused = true;
-    }
-
-    pub(super) fn resume(&mut self) {
-        self.paused = false;
-        // What has come in meanwhile comes first.
-        self.looked = Instant::now();
-    }
-
-    pub(super) fn restart(&mut self) {
-        let last = std::mem::replace(&mut self.model, Broker::new(self.limits.clone()));
-        let waiting = last.census().waiting;
-        self.past.add(last.tally());
-        self.past.lost_with_the_broker(waiting);
-        self.restarts += 1;
-        self.started = self.clock.now().run;
-        self.tell_at = self.started;
-        self.visitors.clear();
-        // Devices have no socket that would tell them.
-        last.shut_down(&mut self.replies);
-        self.hand_out();
     }
 
     /// Deal with what has come in, say so to everyone, and end.
     pub(super) fn shut_down(&mut self) {
-        self.paused = false;
         self.ends_by.get_or_insert(Instant::now() + FAREWELL);
     }
 }

@@ -3,12 +3,17 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use wasmote_sim::broker::packet::{Reply, Request};
 use wasmote_sim::client::link::LinkId;
+use wasmote_sim::faults::broker::Failure;
+use wasmote_sim::faults::{Fault, FaultId};
+use wasmote_sim::rng::Seed;
 
-use super::core::Job;
+use super::BrokerTurn;
+use super::core::{Core, Job};
 use super::post::{Load, can_be_lost};
 use super::report::BrokerReport;
 
@@ -48,6 +53,28 @@ impl BrokerLinks {
         let (answer, answered) = oneshot::channel();
         self.jobs.send(Box::new(move |core| drop(answer.send(core.report())))).ok()?;
         answered.await.ok()
+    }
+
+    /// Let it have other faults from now on: those of the broker among these. What the others had begun is over.
+    pub fn set_faults(&self, faults: Arc<[Arc<Fault>]>, seed: Seed) {
+        self.tell(move |core| core.set_faults(&faults, seed));
+    }
+
+    /// Let it fail now, for so long, in this fault's name.
+    pub fn fail(&self, fault: FaultId, failure: Failure, lasting: Duration) {
+        self.tell(move |core| core.fail(fault, failure, lasting));
+    }
+
+    /// Hear of every failure from now on, as it begins and ends.
+    pub fn turns(&self) -> mpsc::UnboundedReceiver<BrokerTurn> {
+        let (teller, turns) = mpsc::unbounded_channel();
+        self.tell(move |core| core.tell_turns(teller));
+        turns
+    }
+
+    fn tell(&self, job: impl FnOnce(&mut Core) + Send + 'static) {
+        // It has ended if nobody listens.
+        let _ = self.jobs.send(Box::new(job));
     }
 
     /// A link for the devices of one shard.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use wasmote_sim::broker::Census;
 use wasmote_sim::broker::tally::Tally;
+use wasmote_sim::faults::broker::Condition;
 
 /// The broker at one moment.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +19,6 @@ pub struct BrokerReport {
     pub uptime: Duration,
     /// How often it was started again.
     pub restarts: u64,
-    /// Whether it stands still.
-    pub paused: bool,
+    /// Whether it is there, and does not stand still.
+    pub condition: Condition,
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use wasmote_live::broker::{BrokerReport, EmbeddedBroker};
 use wasmote_sim::broker::tally::DropReason;
+use wasmote_sim::faults::broker::{Condition, Failure};
 
 use crate::support::eventually;
 use crate::support::outside::{Subscriber, publish};
@@ -184,12 +185,11 @@ async fn a_message_that_is_too_large_for_a_client_is_not_sent_and_does_not_block
 async fn a_broker_that_stands_still_answers_nobody_and_then_goes_on() {
     let (broker, port) = broker().await;
     let mut subscriber = Subscriber::start(port, "t").await;
-    broker.pause();
-    until(&broker, "the pause", |report| report.paused).await;
+    broker.links().fail("pause".into(), Failure::Pause, Duration::from_secs(2));
+    until(&broker, "the pause", |report| report.condition == Condition::Paused).await;
     let publisher = tokio::spawn(async move { publish(port, "t", "late", &["-q", "1"]).await });
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(!publisher.is_finished() && subscriber.messages().is_empty());
-    broker.resume();
     publisher.await.unwrap();
     subscriber.wait_for("the message", |line| line == "t|1|0|late" || line == "t|2|0|late").await;
 }
@@ -202,7 +202,8 @@ async fn a_broker_that_starts_again_has_forgotten_everything_but_its_account() {
     connect(&stream, CONNECT_V5, 16);
     let before = broker.report().await.unwrap();
     assert!(before.census.retained >= 1);
-    broker.restart();
+    let lasting = Duration::from_millis(200);
+    broker.links().fail("restart".into(), Failure::Restart { persistent: false }, lasting);
     assert_eq!(rest(&stream), b"", "no farewell");
     let after = until(&broker, "the restart", |report| report.restarts == 1).await;
     assert_eq!((after.census.sessions, after.visitors), (0, 0));

@@ -10,6 +10,7 @@ use wasmote_live::spec::{ConnectionOptions, FleetSpec};
 use wasmote_sim::context::{Context, Protocol};
 use wasmote_sim::device::Blueprint;
 use wasmote_sim::event::Event;
+use wasmote_sim::faults::broker::Failure;
 use wasmote_sim::message::{Qos, Will};
 
 use crate::support::device::{Listener, check_ledgers, device, faults, is_down, is_up, listener, message};
@@ -134,7 +135,8 @@ async fn a_client_from_outside_can_take_a_devices_place_and_the_device_takes_it_
 async fn a_fleet_comes_back_after_the_broker_crashed_and_subscribes_again() {
     let (broker, port) = broker().await;
     let (mut device, fleet) = listening(&broker, "d").await;
-    broker.restart();
+    let lasting = Duration::from_millis(200);
+    broker.links().fail("restart".into(), Failure::Restart { persistent: false }, lasting);
     device.event("the end of the connection", is_down).await;
     device.event("the next connection", is_up).await;
     device.ready().await;
@@ -144,17 +146,31 @@ async fn a_fleet_comes_back_after_the_broker_crashed_and_subscribes_again() {
     fleet.shutdown(Duration::from_secs(10)).await;
 }
 
+/// With what it had written down, the broker still has the session and what waits in it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_writes_things_down_still_has_them_after_a_restart() {
+    let (broker, port) = broker().await;
+    publish(port, "t/kept", "written down", &["-q", "1", "-r"]).await;
+    let mut turns = broker.links().turns();
+    let lasting = Duration::from_secs(1);
+    broker.links().fail("restart".into(), Failure::Restart { persistent: true }, lasting);
+    let began = turns.recv().await.unwrap();
+    assert!(began.lasting.is_some());
+    let over = turns.recv().await.unwrap();
+    assert_eq!((&*over.fault, over.lasting), ("restart", None));
+    let mut late = Subscriber::start(port, "t/kept").await;
+    late.wait_for("what was retained", |line| line.ends_with("written down")).await;
+}
+
 /// What the device sends meanwhile waits for the broker, and arrives.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_short_pause_of_the_broker_loses_nothing() {
     let (broker, _) = broker().await;
     let (mut device, fleet) = listening(&broker, "d").await;
-    broker.pause();
+    broker.links().fail("pause".into(), Failure::Pause, Duration::from_secs(2));
     for (payload, qos) in [("a", Qos::AtMostOnce), ("b", Qos::AtLeastOnce), ("c", Qos::ExactlyOnce)] {
         fleet.publish("d", message("t/news", payload).with_qos(qos)).await.unwrap();
     }
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    broker.resume();
     for payload in ["a", "b", "c"] {
         let heard = device.message(payload).await;
         let stamp = heard.stamp.expect("it came with its stamp");

@@ -27,7 +27,7 @@ impl<C: Copy + Ord> Broker<C> {
     /// was retained or waited. The account goes on.
     pub fn forget(&mut self) {
         let waited = self.census().waiting;
-        self.tally.drop(DropReason::SessionEnded, waited);
+        self.tally.drop(DropReason::BrokerLost, waited);
         self.sessions = Sessions::default();
         self.subscriptions = Subscriptions::default();
         self.retained = Retained::default();

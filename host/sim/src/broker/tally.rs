@@ -99,11 +99,6 @@ impl Tally {
         }
     }
 
-    /// The broker crashed while this many copies waited.
-    pub fn lost_with_the_broker(&mut self, waiting: u64) {
-        self.drop(DropReason::BrokerLost, waiting);
-    }
-
     /// Copies at QoS 0 that were handed out to be sent, and could not be.
     pub(super) fn take_back(&mut self, reason: DropReason, copies: u64) {
         self.delivered = self.delivered.saturating_sub(copies);

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::broadcast::error::RecvError;
-use wasmote_live::broker::EmbeddedBroker;
+use tokio::sync::mpsc::UnboundedReceiver;
+use wasmote_live::broker::{BrokerLinks, BrokerTurn, EmbeddedBroker};
 use wasmote_live::fleet::{AskError, Fleet, Order};
 use wasmote_live::spec::FleetSpec;
 use wasmote_live::status::DeviceStatus;
@@ -15,8 +16,11 @@ use wasmote_sim::context::Context;
 use wasmote_sim::device::{Blueprint, LinkState, Now, PowerState, Upgrade};
 use wasmote_sim::device_id::{DeviceId, Identity};
 use wasmote_sim::event::Event;
+use wasmote_sim::faults::broker::{Failure, Turn};
+use wasmote_sim::faults::{Fault, FaultId};
 use wasmote_sim::http::HttpRequest;
 use wasmote_sim::message::Message;
+use wasmote_sim::rng::Seed;
 use wasmote_sim::time::Time;
 use wasmote_sim::virtual_time::observer::Step;
 
@@ -24,6 +28,7 @@ use super::{Done, Ending, Glance, Late, World};
 use crate::config::Settings;
 use crate::experiment::ExperimentError;
 use crate::experiment::recorder::Eyes;
+use crate::fault_set::BROKER_IS_ANOTHERS;
 use crate::run::signals::Signals;
 use crate::run::{self, RunError};
 use crate::server::faults::book::Faults;
@@ -85,6 +90,9 @@ impl RealTime {
         let host = speaks.then(|| host(settings)).flatten();
         let host = host.map(|host| runtime.block_on(connected(spec(vec![host]))));
         let fleet = Fleet::start_witnessed(spec(devices), Arc::new(eyes.clone()));
+        if let Some(broker) = &broker {
+            runtime.spawn(tell_turns(broker.links().turns(), fleet.clone(), eyes.clone()));
+        }
         drop(inside);
         Ok(Self {
             broker_url,
@@ -98,6 +106,12 @@ impl RealTime {
             was_connected: false,
             last_refusal: None,
         })
+    }
+
+    fn our_broker(&self) -> Result<&BrokerLinks, ExperimentError> {
+        let others =
+            || ExperimentError::invalid("faults", format!("a fault of the broker {BROKER_IS_ANOTHERS}"));
+        self.fleet.broker().ok_or_else(others)
     }
 
     fn done(&self, outcome: Result<(), AskError>) -> Done {
@@ -150,6 +164,16 @@ impl World for RealTime {
 
     fn set_faults(&mut self, faults: Vec<(usize, Faults)>) -> Done {
         self.done(self.runtime.block_on(self.fleet.assign_faults(faults)))
+    }
+
+    fn set_broker_faults(&mut self, faults: &[Arc<Fault>], seed: Seed) -> Done {
+        self.our_broker()?.set_faults(faults.into(), seed);
+        Ok(())
+    }
+
+    fn fail_broker(&mut self, fault: FaultId, failure: Failure, lasting: Duration) -> Done {
+        self.our_broker()?.fail(fault, failure, lasting);
+        Ok(())
     }
 
     fn swap(&mut self, devices: &[usize], upgrade: &Upgrade) -> Done {
@@ -211,6 +235,15 @@ impl World for RealTime {
             return Err(RunError::NeverConnected(reason).into());
         }
         Ok(Ending { devices, broker: account, events: self.eyes.digest().0, late })
+    }
+}
+
+/// Let those who look on see how the broker fails, until it ends.
+async fn tell_turns(mut turns: UnboundedReceiver<BrokerTurn>, fleet: Fleet, eyes: Eyes) {
+    while let Some(BrokerTurn { fault, failure, lasting }) = turns.recv().await {
+        let now = fleet.now();
+        let until = lasting.map(|lasting| now.run + lasting);
+        eyes.see(now, &Step::BrokerFault(&Turn { fault, failure, until }));
     }
 }
 

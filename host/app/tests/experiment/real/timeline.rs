@@ -121,3 +121,33 @@ fn every_deed_is_done_on_a_real_mosquitto_and_all_files_are_there() {
     let why = text(&refused.stderr);
     assert!(why.contains("real time") && why.contains("plan.toml") && why.contains("compare"), "{why}");
 }
+
+/// The embedded broker stands still and restarts as its model does in virtual time: connections end with it, devices come
+/// back, and what was published meanwhile is delivered late or not at all.
+#[test]
+fn the_embedded_broker_fails_as_the_timeline_says() {
+    let (head, _) = PLAN.split_once("[[timeline]]").unwrap();
+    let plan = format!(
+        "{head}[[timeline]]\nat = \"3s\"\nbroker = {{ pause = \"2s\" }}\n\n\
+         [[timeline]]\nat = \"8s\"\nbroker = {{ restart = \"2s\", persistent = true }}\n"
+    );
+    let bench = Bench::with_plan(&plan);
+    let output = Running::begin(&bench, &["--broker", "embedded:0"]).child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let folder = bench.0.path().join(told["folder"].as_str().unwrap());
+    let log = fs::read_to_string(folder.join("broker.log")).unwrap();
+    for line in
+        ["stands still (`timeline-0`)", "goes on", "shutting down (`timeline-1`)", "is back, with what"]
+    {
+        assert!(log.contains(line), "{line}\n{log}");
+    }
+    let events = fs::read_to_string(folder.join("events.ndjson")).unwrap();
+    assert_eq!(events.matches("broker_fault_began").count(), 2);
+    assert_eq!(events.matches("broker_fault_ended").count(), 2);
+    assert_eq!(json(&folder.join("ledger.json"))["closes"], true);
+    for device in ["west-0", "east-1"] {
+        let log = fs::read_to_string(folder.join(format!("logs/{device}.log"))).unwrap();
+        assert_eq!(log.matches(" connected").count(), 2, "{log}");
+    }
+}
