@@ -102,12 +102,12 @@ async fn change(api: &Api, scope: Scope, faults: Option<FaultSet>) -> Answer {
         faults.check_no_broker(BROKER_SERVES_ALL)?;
     }
     let mut book = api.faults.lock().await;
-    if let (Scope::Fleet, Some(faults), Some(broker)) = (&scope, &faults, api.fleet.broker()) {
-        broker.set_faults(Arc::clone(&faults.faults), api.facts.seed);
-    }
     let is_new = faults.is_some();
     api.enter(Edit::Faults(scope.clone(), faults.clone()));
     book.set(&scope, faults);
+    if let (Scope::Fleet, Some(broker)) = (&scope, api.fleet.broker()) {
+        broker.set_faults(Arc::clone(&book.of_fleet().faults), api.facts.seed);
+    }
     let devices = api.fleet.devices();
     let positions = book.touched(&scope, &devices);
     api.fleet.assign_faults(book.assigned(positions.clone(), &devices)).await?;

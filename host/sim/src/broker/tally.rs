@@ -86,19 +86,6 @@ impl Tally {
         self.copies == self.delivered + self.dropped_in_all() + waiting
     }
 
-    /// Add another broker's account.
-    pub fn add(&mut self, other: &Self) {
-        self.received += other.received;
-        self.wills += other.wills;
-        self.own += other.own;
-        self.unmatched += other.unmatched;
-        self.copies += other.copies;
-        self.delivered += other.delivered;
-        for (sum, more) in self.dropped.iter_mut().zip(other.dropped) {
-            *sum += more;
-        }
-    }
-
     /// Copies at QoS 0 that were handed out to be sent, and could not be.
     pub(super) fn take_back(&mut self, reason: DropReason, copies: u64) {
         self.delivered = self.delivered.saturating_sub(copies);

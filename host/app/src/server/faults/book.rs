@@ -103,6 +103,11 @@ impl FaultBook {
         self.beside.remove(&number).map(|(_, devices)| devices)
     }
 
+    /// The fleet's faults, which hold the broker's.
+    pub fn of_fleet(&self) -> &FaultSet {
+        &self.fleet
+    }
+
     /// Set the faults of a scope, or let it inherit again; the fleet goes back to those at the start.
     pub fn set(&mut self, scope: &Scope, faults: Option<FaultSet>) {
         match (scope, faults) {
