@@ -1,13 +1,18 @@
 //! A real Mosquitto on a port of its own, and its own clients.
 
 use std::io::Write;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
 use crate::lines::{Lines, PATIENCE};
+
+#[path = "../../../sim/tests/support/port.rs"]
+mod port;
+
+pub use port::free_port;
 
 pub struct Mosquitto {
     child: Child,
@@ -124,9 +129,4 @@ pub fn topic(line: &str) -> &str {
 fn split(line: &str) -> (String, String) {
     let (topic, payload) = line.split_once(' ').unwrap_or((line, ""));
     (topic.to_owned(), payload.to_owned())
-}
-
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("an address").port()
 }

@@ -1,7 +1,6 @@
 //! A broker with TLS and passwords: the Secrets that the script makes, under the configuration that is rendered.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -12,6 +11,9 @@ use serde_json::Value;
 
 use crate::command::{named, read, rendered};
 use crate::schema::assert_valid;
+
+#[path = "../../../sim/tests/support/port.rs"]
+mod port;
 
 struct Ended(Child);
 
@@ -47,7 +49,7 @@ fn devices_reach_the_guarded_broker_with_the_secrets_and_nobody_does_without() {
     let tls = mount(&secrets, "mqtt-broker-tls", home.path());
     let users = mount(&secrets, "mqtt-broker-users", home.path());
     let login = mount(&secrets, "mqtt-credentials", home.path());
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = port::free_port();
     let objects = rendered(&["--tls", "--only", "broker"]);
     let written = named(&objects, "ConfigMap", "mqtt-broker")["data"]["mosquitto.conf"].as_str().unwrap();
     let config = written

@@ -1,7 +1,7 @@
 //! A Mosquitto of one's own: on a free port, with its log in hand, gone when dropped.
 
 use std::io::{BufRead, BufReader};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -9,16 +9,16 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+#[path = "../../../../sim/tests/support/port.rs"]
+mod port;
+
+pub use port::free_port;
+
 pub struct Mosquitto {
     pub port: u16,
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
     _folder: TempDir,
-}
-
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.local_addr().unwrap().port()
 }
 
 /// Debian keeps the broker outside the path of ordinary users.

@@ -3,7 +3,7 @@
 // A real broker lives in real time.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)]
 
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
@@ -13,6 +13,9 @@ use wasmote_sim::broker::packet::{Reply, Request};
 
 use super::arm::BrokerUnderTest;
 use super::over_tcp::OverTcp;
+
+#[path = "../../support/port.rs"]
+mod port;
 
 /// How long nothing comes before a connection counts as quiet. Mosquitto sends some packets only when it
 /// next looks around, a tenth of a second later.
@@ -30,9 +33,7 @@ pub struct Mosquitto {
 
 impl Mosquitto {
     pub fn start() -> Self {
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let port = free.local_addr().expect("it is bound").port();
-        drop(free);
+        let port = port::free_port();
         let configuration = std::env::temp_dir().join(format!("wasmote-mosquitto-{port}.conf"));
         let text = format!("listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n");
         std::fs::write(&configuration, text).expect("a temporary file");
