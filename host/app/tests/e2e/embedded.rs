@@ -8,6 +8,40 @@ use crate::mosquitto::{free_port, subscribe, topic};
 
 const DEVICES: usize = 2_000;
 
+/// One that holds for longer than the test.
+const PAUSE: &str =
+    r#"{"fault": [{"kind": "broker_pause", "every": "100ms", "probability": 1.0, "for": "1h"}]}"#;
+
+#[test]
+fn a_broker_that_stands_still_goes_on_when_the_first_faults_come_back() {
+    let port = free_port();
+    let broker = format!("embedded:{port}");
+    let args = ["--broker", &broker, "--devices", "2", "--faults", "none"];
+    let fleet = Fleet::run(&[&args[..], &["--device-config", "interval=200ms"]].concat()).ready();
+    let outside = subscribe(port, "wasmote/+/heartbeat", || {});
+    outside.lines.wait_for("heartbeat-1");
+    for round in 1..=2 {
+        assert_eq!(fleet.send("PUT", "/faults", PAUSE).0, 200);
+        fleet.stderr.wait(round, PATIENCE, |line| line.contains("stands still: fault `broker_pause`"));
+        // What it had let out before has arrived once devices have waited for much longer than the way takes.
+        let sent = |fleet: &Fleet| fleet.get("/metrics")["sent"].as_u64();
+        let then = sent(&fleet).map(|sent| sent + 20);
+        fleet.until("devices send to nobody", PATIENCE, |fleet| sent(fleet) > then);
+        let heard = outside.lines.all().len();
+        let later = sent(&fleet).map(|sent| sent + 10);
+        fleet.until("devices send to nobody", PATIENCE, |fleet| sent(fleet) > later);
+        assert_eq!(outside.lines.all().len(), heard, "nobody hears anything while it stands still");
+
+        assert_eq!(fleet.send("DELETE", "/faults", "").0, 200);
+        fleet.stderr.wait(round, PATIENCE, |line| line.contains("goes on: fault `broker_pause`"));
+        // What waited and what comes after that.
+        outside.lines.wait(heard + 40, PATIENCE, |line| line.contains("heartbeat-"));
+        assert_eq!(fleet.get("/faults")["document"]["fault"].as_array().map(Vec::len), Some(0));
+    }
+    let account = &fleet.get("/metrics")["broker"];
+    assert_eq!(account["account_closes"], true, "{account}");
+}
+
 #[test]
 fn two_thousand_devices_run_where_a_process_may_open_256_files() {
     let port = free_port();
