@@ -3,7 +3,8 @@
 //! * `chain`: the digest of all steps, with a checkpoint every thousand.
 //! * `events`: what devices tell, one JSON object a line. `logs`: the same for people, a file a device.
 //! * `versions`: which version of its behaviour each device had, and from when on.
-//! * `broker_log`: comings and goings at the broker. `outages`: what came over devices, and for how long.
+//! * `broker_log`: comings and goings at the broker. `outages`: what came over devices and the
+//!   broker, and for how long.
 //! * `routes`: which way devices send, as far as they tell.
 
 mod broker_log;
@@ -97,6 +98,7 @@ impl Recorder {
                 self.broker.down(at, *link, device, reply)
             }
             Step::BrokerFault(turn) => {
+                self.outages.broker(at.run, turn);
                 self.broker.fails(at, turn)?;
                 self.events.broker(at, self.chain.steps(), turn)
             }

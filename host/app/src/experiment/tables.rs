@@ -8,7 +8,7 @@ use wasmote_sim::time::Time;
 
 use super::cells::Cells;
 use super::latencies::seconds;
-use super::recorder::outages::Outages;
+use super::recorder::outages::{Outages, Struck};
 use super::recorder::routes::Routes;
 use super::script::Script;
 use super::world::Glance;
@@ -144,18 +144,19 @@ pub fn latencies(groups: &[String], cells: &Cells, (from, to): (Time, Time)) -> 
     text
 }
 
-/// `outages.csv`: what came over which device, from when to when.
+/// `outages.csv`: what came over which device, from when to when; over all of them if it was the broker that failed.
 pub fn outages(outages: &Outages, devices: &[Arc<Identity>], end: Time) -> String {
     let mut text = String::from("device,group,fault,kind,from_s,to_s\n");
     // In real time devices go on for a while after the end, as they take their leave.
     for outage in outages.iter().filter(|outage| outage.from <= end) {
-        let device = &devices[outage.device as usize];
+        let (device, group) = match outage.struck {
+            Struck::Device(device) => (devices[device as usize].id.as_str(), &*devices[device as usize].group),
+            Struck::Broker => (ALL, ALL),
+        };
         let (from, to) = (outage.from.as_nanos(), outage.to.unwrap_or(end).min(end).as_nanos());
         let _ = writeln!(
             text,
-            "{},{},{},{},{},{}",
-            device.id,
-            device.group,
+            "{device},{group},{},{},{},{}",
             outage.fault,
             outage.kind,
             seconds(from),

@@ -145,7 +145,8 @@ device = "west-*"
     assert_eq!(summary["groups"]["west"]["devices"], 7);
 }
 
-/// The broker's own failures show in what is delivered, in its log and in the events; the ledger closes.
+/// The broker's own failures show in what is delivered, in its log, in the events, among the outages and on the report's
+/// page; the ledger closes.
 #[test]
 fn the_broker_stands_still_and_restarts() {
     let (_bench, folder) = run("[[timeline]]\nat = \"30s\"\nbroker = { pause = \"5s\" }\n\n\
@@ -162,7 +163,35 @@ fn the_broker_stands_still_and_restarts() {
     }
     let events = fs::read_to_string(folder.join("events.ndjson")).unwrap();
     assert_eq!(events.matches("broker_fault_began").count(), 2);
+    let outages = fs::read_to_string(folder.join("outages.csv")).unwrap();
+    assert_eq!(
+        outages.lines().skip(1).collect::<Vec<_>>(),
+        ["*,*,timeline-0,broker_pause,30,35", "*,*,timeline-1,broker_restart,60,80"],
+        "no device was out"
+    );
+    let plot = fs::read_to_string(folder.join("plots/devices-over-time.svg")).unwrap();
+    for (name, from_s, to_s) in [("broker_pause", 30.0, 35.0), ("broker_restart", 60.0, 80.0)] {
+        assert_strip(&plot, name, from_s, to_s);
+    }
     assert_eq!(json(&folder.join("ledger.json"))["closes"], true);
+}
+
+/// The strip of this name is black from then to then, of the two minutes that the axis has.
+fn assert_strip(plot: &str, name: &str, from_s: f64, to_s: f64) {
+    let number = |tag: &str, field: &str| -> f64 {
+        let (_, rest) = tag.split_once(&format!(" {field}=\"")).unwrap_or_else(|| panic!("{field}: {tag}"));
+        rest.split('"').next().unwrap().parse().unwrap()
+    };
+    let strip = plot.split("<g>").find(|group| group.contains(&format!("<title>{name}</title>")));
+    let strip = strip.unwrap_or_else(|| panic!("{name} has a strip of its own: {plot}"));
+    let rule = strip.split('<').find(|tag| tag.starts_with("line ")).expect("along the whole axis");
+    let shades: Vec<&str> = strip.split('<').filter(|tag| tag.starts_with("rect ")).collect();
+    assert_eq!(shades.len(), 1, "{strip}");
+    let (left, right) = (number(rule, "x1"), number(rule, "x2"));
+    let time = |x: f64| (x - left) / (right - left) * 120.0;
+    let (from, width) = (number(shades[0], "x"), number(shades[0], "width"));
+    assert!((time(from) - from_s).abs() < 0.5 && (time(from + width) - to_s).abs() < 0.5, "{strip}");
+    assert_eq!(number(shades[0], "opacity"), 1.0, "it is everybody's");
 }
 
 #[test]

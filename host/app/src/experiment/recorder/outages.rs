@@ -1,9 +1,10 @@
-//! What came over devices, and for how long.
+//! What came over devices and the broker, and for how long.
 
 use std::collections::BTreeSet;
 
 use wasmote_sim::action::Notice;
 use wasmote_sim::event::StopReason;
+use wasmote_sim::faults::broker::Turn;
 use wasmote_sim::time::Time;
 
 /// All outages of a run, in the order in which they began.
@@ -14,11 +15,20 @@ pub struct Outages {
     edits: BTreeSet<u32>,
 }
 
-/// One outage of one device.
+/// Whose outage it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Struck {
+    /// A device's, by its position.
+    Device(u32),
+    /// The broker's, and so everybody's.
+    Broker,
+}
+
+/// One outage of one device, or of the broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outage {
-    /// Position of the device.
-    pub device: u32,
+    /// Whose.
+    pub struck: Struck,
     /// The fault's id; `timeline` for what the plan did to the device itself, `http` for what a user did.
     pub fault: String,
     /// What it was.
@@ -42,23 +52,33 @@ fn is_by_hand(fault: &str) -> bool {
 
 impl Outages {
     pub(super) fn notice(&mut self, device: u32, now: Time, notice: &Notice) {
+        let struck = Struck::Device(device);
         match notice {
-            Notice::FaultBegan(id, kind, _) => self.begin(device, id, kind, now),
-            Notice::FaultEnded(id, kind) => self.end(device, now, |it| *it.fault == **id && it.kind == *kind),
+            Notice::FaultBegan(id, kind, _) => self.begin(struck, id, kind, now),
+            Notice::FaultEnded(id, kind) => self.end(struck, now, |it| *it.fault == **id && it.kind == *kind),
             Notice::Crashed(_) => {
                 // A fault that crashes a device has told of itself just before.
-                let told = |it: &Outage| it.device == device && it.kind == "crash" && it.to.is_none();
+                let told = |it: &Outage| it.struck == struck && it.kind == "crash" && it.to.is_none();
                 if !self.all.iter().any(told) {
                     self.begin_by_hand(device, "crash", now);
                 }
             }
-            Notice::Died(id, _) => self.begin(device, id, BATTERY, now),
+            Notice::Died(id, _) => self.begin(struck, id, BATTERY, now),
             Notice::Stopped(StopReason::Requested) => self.begin_by_hand(device, "stop", now),
             Notice::Started(_) => {
                 self.edits.remove(&device);
-                self.end(device, now, |it| is_by_hand(&it.fault) || it.kind == BATTERY);
+                self.end(struck, now, |it| is_by_hand(&it.fault) || it.kind == BATTERY);
             }
             _ => {}
+        }
+    }
+
+    /// The broker itself fails, or is itself again.
+    pub(super) fn broker(&mut self, now: Time, turn: &Turn) {
+        let kind = turn.failure.kind();
+        match turn.until {
+            Some(_) => self.begin(Struck::Broker, &turn.fault, kind, now),
+            None => self.end(Struck::Broker, now, |it| *it.fault == *turn.fault && it.kind == kind),
         }
     }
 
@@ -69,15 +89,15 @@ impl Outages {
 
     fn begin_by_hand(&mut self, device: u32, kind: &'static str, from: Time) {
         let whose = if self.edits.remove(&device) { HTTP } else { TIMELINE };
-        self.begin(device, whose, kind, from);
+        self.begin(Struck::Device(device), whose, kind, from);
     }
 
-    fn begin(&mut self, device: u32, fault: &str, kind: &'static str, from: Time) {
-        self.all.push(Outage { device, fault: fault.to_owned(), kind, from, to: None });
+    fn begin(&mut self, struck: Struck, fault: &str, kind: &'static str, from: Time) {
+        self.all.push(Outage { struck, fault: fault.to_owned(), kind, from, to: None });
     }
 
-    fn end(&mut self, device: u32, now: Time, which: impl Fn(&Outage) -> bool) {
-        let open = self.all.iter_mut().filter(|it| it.device == device && it.to.is_none());
+    fn end(&mut self, struck: Struck, now: Time, which: impl Fn(&Outage) -> bool) {
+        let open = self.all.iter_mut().filter(|it| it.struck == struck && it.to.is_none());
         open.filter(|it| which(it)).for_each(|it| it.to = Some(now));
     }
 

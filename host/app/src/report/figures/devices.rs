@@ -1,4 +1,4 @@
-//! Devices up over time, and when faults had them.
+//! Devices up over time, and when faults had them, or their broker.
 
 use std::collections::BTreeMap;
 
@@ -72,7 +72,8 @@ pub fn figure(shown: Shown<'_>) -> Figure {
 fn caption(shown: Shown<'_>, faults: &str, left_out: usize) -> String {
     let mut caption = match faults {
         "" => "No fault took a device out.".to_owned(),
-        _ => "Shades, and the strip of each fault, say how many devices it had: black is all of them."
+        _ => "Shades, and the strip of each fault, say how many devices it had: black is all of them, as when it is the \
+              broker that fails."
             .to_owned(),
     };
     if left_out > 0 {
@@ -88,9 +89,11 @@ fn lanes(cohorts: &[&Cohort<'_>], duration: f64) -> (Vec<Lane>, usize) {
     let part = duration / PARTS as f64;
     let mut shares: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for run in &runs {
-        let device = 1.0 / (run.summary.devices.max(1) as f64 * runs.len() as f64);
+        let all = 1.0 / runs.len() as f64;
+        let device = all / run.summary.devices.max(1) as f64;
         for outage in &run.outages {
-            let share = shares.entry(&outage.fault).or_insert_with(|| vec![0.0; PARTS]);
+            let struck = if outage.is_of_the_broker() { all } else { device };
+            let share = shares.entry(outage.name()).or_insert_with(|| vec![0.0; PARTS]);
             let (from, to) = (outage.from_s.max(0.0), outage.to_s.min(duration));
             let first = ((from / part) as usize).min(PARTS - 1);
             for (index, slot) in share.iter_mut().enumerate().skip(first) {
@@ -98,7 +101,7 @@ fn lanes(cohorts: &[&Cohort<'_>], duration: f64) -> (Vec<Lane>, usize) {
                 if start >= to {
                     break;
                 }
-                *slot += device * ((start + part).min(to) - start.max(from)).max(0.0) / part;
+                *slot += struck * ((start + part).min(to) - start.max(from)).max(0.0) / part;
             }
         }
     }

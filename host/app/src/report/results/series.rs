@@ -1,5 +1,6 @@
 //! The tables of a run: `timeseries.csv`, `latency.csv` and `outages.csv`.
 
+use super::ALL;
 use super::csv::Table;
 use crate::document::DocumentError;
 
@@ -107,12 +108,12 @@ impl Bucket {
     }
 }
 
-/// A time in which a device was out.
+/// A time in which a device was out, or the broker.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outage {
-    /// Whose.
+    /// Whose; `*` is the broker's, which concerns all.
     pub device: String,
-    /// The device's.
+    /// The device's; `*` with the broker.
     pub group: String,
     /// The fault's id.
     pub fault: String,
@@ -125,6 +126,17 @@ pub struct Outage {
 }
 
 impl Outage {
+    /// What to call it: by the fault's id, and by its kind where the plan or a user did it without a name.
+    pub fn name(&self) -> &str {
+        let by_hand = self.fault == "http" || self.fault.starts_with("timeline");
+        if by_hand { &self.kind } else { &self.fault }
+    }
+
+    /// Whether it is the broker's.
+    pub fn is_of_the_broker(&self) -> bool {
+        self.device == ALL
+    }
+
     pub(super) fn all(table: &Table<'_>) -> Result<Vec<Self>, DocumentError> {
         let rows = table.rows(&["device", "group", "fault", "kind", "from_s", "to_s"])?;
         rows.map(|row| {

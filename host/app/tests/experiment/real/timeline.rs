@@ -145,6 +145,17 @@ fn the_embedded_broker_fails_as_the_timeline_says() {
     let events = fs::read_to_string(folder.join("events.ndjson")).unwrap();
     assert_eq!(events.matches("broker_fault_began").count(), 2);
     assert_eq!(events.matches("broker_fault_ended").count(), 2);
+    let outages = fs::read_to_string(folder.join("outages.csv")).unwrap();
+    for (fault, from, to) in
+        [("timeline-0,broker_pause", 3.0, 5.0), ("timeline-1,broker_restart", 8.0, 10.0)]
+    {
+        let row = outages.lines().find_map(|line| line.strip_prefix(&format!("*,*,{fault},")));
+        let (began, ended) = row.unwrap_or_else(|| panic!("{fault}: {outages}")).split_once(',').unwrap();
+        let [began, ended] = [began, ended].map(|at| at.parse::<f64>().unwrap());
+        assert!(began >= from && ended >= began + to - from && ended < 16.0, "{outages}");
+    }
+    let plot = fs::read_to_string(folder.join("plots/devices-over-time.svg")).unwrap();
+    assert!(plot.contains("<title>broker_pause</title>") && plot.contains("<title>broker_restart</title>"));
     assert_eq!(json(&folder.join("ledger.json"))["closes"], true);
     for device in ["west-0", "east-1"] {
         let log = fs::read_to_string(folder.join(format!("logs/{device}.log"))).unwrap();
