@@ -18,6 +18,7 @@ use tokio::task::spawn_blocking;
 use wasmote_engine::{Component, Engine};
 use wasmote_live::fleet::{Fleet, Rolled, Rollout};
 use wasmote_sim::behaviour::Spawn;
+use wasmote_sim::time::Time;
 
 use crate::cli::behaviours::Card;
 use crate::component_file;
@@ -53,6 +54,10 @@ pub type Guise = Arc<dyn Fn(Arc<dyn Spawn>) -> Arc<dyn Spawn> + Send + Sync>;
 pub struct Updated {
     /// The version that runs now.
     pub card: Card,
+    /// The component, unpacked.
+    pub bytes: Vec<u8>,
+    /// When devices began to be given it.
+    pub began: Time,
     /// What became of the devices; none if they had the version already.
     pub rolled: Option<Rolled>,
     /// Interfaces that it calls and its predecessor did not.
@@ -102,6 +107,11 @@ impl Versions {
         self.groups.iter().filter(move |group| group.behaviour.name() == name)
     }
 
+    /// How long canaries run before the others follow.
+    pub fn trial(&self) -> Duration {
+        self.trial
+    }
+
     /// What becomes of updates from now on.
     pub fn watch(&self) -> broadcast::Receiver<Arc<Told>> {
         self.told.subscribe()
@@ -145,7 +155,7 @@ impl Versions {
         bytes: Vec<u8>,
         source: &str,
     ) -> Result<Updated, UpdateError> {
-        let component = self.load(name, bytes).await?;
+        let (component, bytes) = self.load(name, bytes).await?;
         let card = Card::new(source, component.inspect());
         let lacks = |of: &[String], in_other: &[String]| -> Vec<String> {
             of.iter().filter(|name| !in_other.contains(name)).cloned().collect()
@@ -154,23 +164,27 @@ impl Versions {
             gained: lacks(&card.imports, &old.imports),
             dropped: lacks(&old.imports, &card.imports),
             rolled: None,
+            began: self.fleet.now().run,
+            bytes,
             card,
         };
         let devices = self.devices_without(name, &updated.card.sha256, &component).await?;
         if !devices.is_empty() || updated.card.sha256 != old.sha256 {
+            updated.began = self.fleet.now().run;
             updated.rolled = Some(self.fleet.roll_out(Rollout { devices, trial: self.trial }).await?);
         }
         Ok(updated)
     }
 
-    async fn load(&self, name: &str, bytes: Vec<u8>) -> Result<Component, UpdateError> {
+    /// The component, and its bytes unpacked.
+    async fn load(&self, name: &str, bytes: Vec<u8>) -> Result<(Component, Vec<u8>), UpdateError> {
         let (engine, name) = (self.engine.clone(), name.to_owned());
         let loaded = spawn_blocking(move || {
             let bytes = component_file::unpack(bytes)?;
             let began = Instant::now();
             let component = engine.load(&name, &bytes)?;
             tell_of_code(&component, began.elapsed());
-            Ok(component)
+            Ok((component, bytes))
         });
         loaded.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
     }

@@ -8,6 +8,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::ExperimentError;
+use super::edits::Edited;
 use super::plan::{Experiment, RunNumber};
 use super::results::{localized, to_toml, write_atomically};
 use super::summary::Summary;
@@ -27,19 +28,28 @@ pub fn write(
     let mut plan = at_point(&experiment.source, &experiment.points[number.point].values)?.value;
     plan["seeds"] = json!([number.seed.value()]);
     plan.as_object_mut().map(|plan| plan.remove("sweep"));
-    let mut timeline = plan["timeline"].as_array().cloned().unwrap_or_default();
-    timeline.extend(edits(summary));
-    plan["timeline"] = timeline.into();
+    // The components of swaps lie in the run's folder already.
+    let (swaps, others): (Vec<_>, Vec<_>) =
+        edits(summary).flat_map(|edit| edit.entries.clone()).partition(|entry| entry.get("swap").is_some());
+    extend(&mut plan, others);
+    let mut plan = localized(plan, experiment, &"../".repeat(depth));
+    extend(&mut plan, swaps);
     let path = folder.join(FILE);
     let writing = ExperimentError::writing(&path.display());
-    let plan = to_toml(&localized(plan, experiment, &"../".repeat(depth))).map_err(&writing)?;
+    let plan = to_toml(&plan).map_err(&writing)?;
     write_atomically(&path, (head(summary) + &plan).as_bytes()).map_err(&writing)
 }
 
-/// What was done while the run lasted, as entries of a timeline.
-fn edits(summary: &Summary) -> impl Iterator<Item = Value> {
-    let in_time = summary.edits.iter().filter(|it| it.at_s < summary.duration_s);
-    in_time.map(|it| it.entry.clone()).filter(|entry| !entry.is_null())
+/// Add entries to the timeline.
+fn extend(plan: &mut Value, entries: Vec<Value>) {
+    let mut timeline = plan["timeline"].as_array().cloned().unwrap_or_default();
+    timeline.extend(entries);
+    plan["timeline"] = timeline.into();
+}
+
+/// What was done while the run lasted.
+fn edits(summary: &Summary) -> impl Iterator<Item = &Edited> {
+    summary.edits.iter().filter(|it| it.at_s < summary.duration_s)
 }
 
 fn head(summary: &Summary) -> String {
@@ -54,7 +64,5 @@ fn head(summary: &Summary) -> String {
         (_, true) => format!("# A threshold ended it after {ran} s.\n"),
         _ => String::new(),
     };
-    let lost = summary.edits.iter().filter(|it| it.entry.is_null());
-    let lost: String = lost.map(|it| format!("# Not in it: {} after {} s.\n", it.message, it.at_s)).collect();
-    format!("# What happened in a run in real time: the plan, {what}.\n{lost}{ended}")
+    format!("# What happened in a run in real time: the plan, {what}.\n{ended}")
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use serde_json::{Map, Value};
 use wasmote_sim::behaviour::Spawn;
 use wasmote_sim::device::{Blueprint, Now};
 use wasmote_sim::device_id::{DeviceId, Identity};
@@ -11,6 +12,7 @@ use wasmote_sim::faults::target::Pattern;
 use super::ExperimentError;
 use super::recorder::Eyes;
 use super::watched::WatchedSpawn;
+use crate::config::Group;
 use crate::plan::PlanError;
 
 /// All devices of a run.
@@ -27,6 +29,10 @@ pub struct Company {
 struct Cast {
     blueprint: Blueprint,
     spawn: Arc<WatchedSpawn>,
+    /// What made its devices before, which some of them may have kept, and what makes those that are ahead.
+    others: Vec<Arc<WatchedSpawn>>,
+    /// Devices that were given another version before their group, with its configuration.
+    ahead: BTreeMap<usize, Map<String, Value>>,
     size: u32,
 }
 
@@ -58,7 +64,7 @@ impl Company {
         let account = self.eyes.account();
         let cast = self.casts.entry(blueprint.identity.group.to_string()).or_insert_with(|| {
             let spawn = Arc::new(WatchedSpawn::new(Arc::clone(&blueprint.spawn), account));
-            Cast { blueprint: blueprint.clone(), spawn, size: 0 }
+            Cast { blueprint: blueprint.clone(), spawn, others: Vec::new(), ahead: BTreeMap::new(), size: 0 }
         });
         cast.size += 1;
         blueprint.spawn = Arc::clone(&cast.spawn) as _;
@@ -82,8 +88,11 @@ impl Company {
 
     /// A group's devices are made of this from their next start on.
     pub fn recast(&mut self, group: &str, spawn: Arc<dyn Spawn>) {
-        if let Some(cast) = self.casts.get(group) {
-            cast.spawn.replace(spawn);
+        if let Some(cast) = self.casts.get_mut(group) {
+            cast.ahead.clear();
+            for maker in cast.others.iter().chain([&cast.spawn]) {
+                maker.replace(Arc::clone(&spawn));
+            }
         }
     }
 
@@ -95,12 +104,40 @@ impl Company {
         noted.try_for_each(|noted| noted).map_err(ExperimentError::writing(&"versions.csv"))
     }
 
-    /// What makes the next version of a group's devices, and of those that join it later.
-    pub fn successor(&mut self, group: &str, spawn: Arc<dyn Spawn>) -> Option<Arc<dyn Spawn>> {
+    /// What makes the next version of a group's devices, and of those that join it later; and the devices that do not
+    /// have it yet.
+    pub fn successor(
+        &mut self,
+        group: &Group,
+        spawn: Arc<dyn Spawn>,
+    ) -> (Vec<usize>, Option<Arc<dyn Spawn>>) {
+        let (version, account) = (spawn.version(), self.eyes.account());
+        let members: Vec<usize> = self.members(&group.name).collect();
+        let Some(cast) = self.casts.get_mut(&group.name) else { return (members, None) };
+        let maker = Arc::new(WatchedSpawn::new(spawn, account));
+        cast.others.push(std::mem::replace(&mut cast.spawn, Arc::clone(&maker)));
+        let ahead = std::mem::take(&mut cast.ahead);
+        // One that went ahead may be back with the old version.
+        let has_it = |device: &usize| {
+            ahead.get(device) == Some(&group.config)
+                && self.eyes.version_of(*device).as_ref() == Some(&version)
+        };
+        (members.into_iter().filter(|device| !has_it(device)).collect(), Some(maker))
+    }
+
+    /// What makes the next version of these devices alone.
+    pub fn vanguard(
+        &mut self,
+        group: &Group,
+        devices: &[usize],
+        spawn: Arc<dyn Spawn>,
+    ) -> Option<Arc<dyn Spawn>> {
         let account = self.eyes.account();
-        let cast = self.casts.get_mut(group)?;
-        cast.spawn = Arc::new(WatchedSpawn::new(spawn, account));
-        Some(Arc::clone(&cast.spawn) as _)
+        let cast = self.casts.get_mut(&group.name)?;
+        let maker = Arc::new(WatchedSpawn::new(spawn, account));
+        cast.others.push(Arc::clone(&maker));
+        cast.ahead.extend(devices.iter().map(|device| (*device, group.config.clone())));
+        Some(maker)
     }
 
     /// A device was stopped in order: it wants nothing any more.

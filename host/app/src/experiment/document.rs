@@ -291,12 +291,19 @@ fn count<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Count, D::
     found.ok_or_else(|| serde::de::Error::custom("expected a number of devices"))
 }
 
-/// Another version of a group's behaviour takes over.
+/// Another version of a group's behaviour takes over, in the whole group or on some of its devices.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Swap {
     /// Which group.
     pub group: String,
+    /// Only those of its devices whose names fit one of these; the rest of the group stays as it is, and so do those
+    /// that join it later.
+    pub devices: Option<Vec<String>>,
+    /// Only this share of them, chosen by the seed; from 0 to 1.
+    pub share: Option<f64>,
+    /// Only this many of them, chosen by the seed.
+    pub count: Option<u32>,
     /// The other version, or another behaviour: a built-in one, a file, or a folder.
     pub behaviour: String,
     /// Values of the configuration that change; the others stay.

@@ -1,21 +1,25 @@
 //! What users do over HTTP to a run in real time: told in its events, and kept as entries of a timeline, so that
 //! what happened can happen again.
 
+use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 use serde_json::{Value, json};
+use wasmote_engine::Role;
 use wasmote_live::fleet::{Fleet, Order};
+use wasmote_sim::device_id::DeviceId;
 use wasmote_sim::http::HttpRequest;
 use wasmote_sim::message::Message;
 use wasmote_sim::time::Time;
 
 use super::latencies::seconds;
 use super::recorder::Eyes;
+use super::results::{COMPONENTS, ComponentCard, write_atomically};
 use super::script::INHERIT;
 use crate::fault_set::FaultSet;
 use crate::server::faults::book::Scope;
-use crate::server::journal::{Edit, Journal};
+use crate::server::journal::{Edit, Journal, Swapped};
 
 /// One thing that a user did.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -24,22 +28,27 @@ pub struct Edited {
     pub at_s: f64,
     /// What was done, in words.
     pub message: String,
-    /// The same as an entry of a timeline; null for what a timeline cannot do.
+    /// The same as entries of a timeline.
     #[serde(skip)]
-    pub entry: Value,
+    pub entries: Vec<Value>,
+    /// A component that came with it, by its file in the run's folder.
+    #[serde(skip)]
+    pub component: Option<ComponentCard>,
 }
 
 /// Keeps a record of what users do.
 pub struct Edits {
     fleet: Fleet,
     eyes: Eyes,
+    /// The run's, for components that users send.
+    folder: PathBuf,
     entries: Mutex<Vec<Edited>>,
 }
 
 impl Edits {
     /// Nothing was done yet.
-    pub fn new(fleet: Fleet, eyes: Eyes) -> Self {
-        Self { fleet, eyes, entries: Mutex::default() }
+    pub fn new(fleet: Fleet, eyes: Eyes, folder: PathBuf) -> Self {
+        Self { fleet, eyes, folder, entries: Mutex::default() }
     }
 
     /// Everything that was done.
@@ -51,8 +60,10 @@ impl Edits {
         self.fleet.devices().get(device).map(|device| device.id.to_string()).unwrap_or_default()
     }
 
-    fn told(&self, edit: &Edit) -> (String, Value) {
-        match edit {
+    /// What was done, in words and as entries of a timeline; those without a time are for now.
+    fn told(&self, edit: &Edit) -> (String, Vec<Value>) {
+        let (message, entry) = match edit {
+            Edit::Swap(swapped) => return self.swap(swapped),
             Edit::Faults(scope, faults) => self.faults(scope, faults.as_ref()),
             Edit::Power(device, order) => {
                 let (verb, done) = match order {
@@ -65,12 +76,53 @@ impl Edits {
             }
             Edit::Publish(device, message) => publish(&self.name(*device), message),
             Edit::Ask(device, request) => ask(&self.name(*device), request),
-            // A timeline has no word for it.
-            Edit::Swap(behaviour, sha256) => {
-                let version = sha256.get(..12).unwrap_or(sha256);
-                (format!("{behaviour} swapped for version {version}"), Value::Null)
+        };
+        (message, vec![entry])
+    }
+
+    /// Canaries have a version before the rest of their group has it.
+    fn swap(&self, swapped: &Swapped) -> (String, Vec<Value>) {
+        let Swapped { behaviour, groups, began, canaries, trial, .. } = swapped;
+        let devices = self.fleet.devices();
+        let (file, trial_s) = (file(swapped), humantime::format_duration(*trial).to_string());
+        let entry = |group: &str, at: Time| json!({"at": written(at), "swap": {"group": group, "behaviour": file, "trial": trial_s}});
+        let (mut first, mut then) = (Vec::new(), Vec::new());
+        for group in groups {
+            let of_group =
+                |name: &&DeviceId| devices.iter().any(|it| it.id == **name && *it.group == **group);
+            let names: Vec<&str> = canaries.iter().filter(of_group).map(DeviceId::as_str).collect();
+            if !names.is_empty() {
+                let mut early = entry(group, *began);
+                early["swap"]["devices"] = names.into();
+                first.push(early);
             }
+            let rest = if canaries.is_empty() { *began } else { *began + *trial };
+            then.push(entry(group, rest));
         }
+        first.extend(then);
+        let mut message = format!("{behaviour} swapped for version {}", version(swapped));
+        if !canaries.is_empty() {
+            let names: Vec<&str> = canaries.iter().map(DeviceId::as_str).collect();
+            message += &format!(", first on {}", names.join(", "));
+        }
+        (message, first)
+    }
+
+    /// Keep the component that came with a change, so that the change can be made again.
+    fn keep(&self, edit: &Edit) -> Option<ComponentCard> {
+        let Edit::Swap(swapped) = edit else { return None };
+        let file = file(swapped);
+        let path = self.folder.join(&file);
+        if let Err(problem) = write_atomically(&path, &swapped.bytes) {
+            self.eyes.fails(problem);
+        }
+        Some(ComponentCard {
+            name: swapped.behaviour.clone(),
+            role: Role::Behaviour.to_string(),
+            file,
+            sha256: swapped.sha256.clone(),
+            size_bytes: swapped.bytes.len(),
+        })
     }
 
     fn faults(&self, scope: &Scope, faults: Option<&FaultSet>) -> (String, Value) {
@@ -119,14 +171,25 @@ impl Journal for Edits {
         if let Edit::Power(device, Order::Stop | Order::Crash) = &edit {
             self.eyes.about_to_switch(*device);
         }
-        let (message, mut entry) = self.told(&edit);
+        let (message, mut entries) = self.told(&edit);
         self.eyes.told(now, &message);
-        if !entry.is_null() {
+        for entry in entries.iter_mut().filter(|entry| entry["at"].is_null()) {
             entry["at"] = written(now.run).into();
         }
-        let edits = Edited { at_s: seconds(now.run.as_nanos()), message, entry };
+        let component = self.keep(&edit);
+        let edits = Edited { at_s: seconds(now.run.as_nanos()), message, entries, component };
         self.entries.lock().unwrap_or_else(PoisonError::into_inner).push(edits);
     }
+}
+
+/// Where a component that a user sent is kept, from the run's folder on: under its own name, for it is the name of the
+/// behaviour.
+fn file(swapped: &Swapped) -> String {
+    format!("{COMPONENTS}/{}/{}.wasm", version(swapped), swapped.behaviour)
+}
+
+fn version(swapped: &Swapped) -> &str {
+    swapped.sha256.get(..12).unwrap_or(&swapped.sha256)
 }
 
 /// A time as plans have it.

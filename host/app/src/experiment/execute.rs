@@ -91,6 +91,7 @@ pub fn execute(
         }
         let took = began.elapsed().as_secs_f64();
         let mut results = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        results.add_components(&below, summary.edits.iter().filter_map(|edit| edit.component.as_ref()));
         let card = &mut results.manifest.runs[number.index];
         card.digest = summary.digest.clone().filter(|_| !summary.interrupted);
         card.edits = summary.edits.len();

@@ -109,7 +109,7 @@ fn run_in(
     let watched = move |spawn| Arc::new(WatchedSpawn::new(spawn, account.clone())) as Arc<dyn Spawn>;
     let versions = Versions::new(fleet.clone(), reality.engine.clone(), groups, cards, settings.canary);
     let versions = Arc::new(versions.in_guise(Arc::new(watched)));
-    let edits = Arc::new(Edits::new(fleet.clone(), eyes.clone()));
+    let edits = Arc::new(Edits::new(fleet.clone(), eyes.clone(), setting.folder.to_owned()));
     let api = Api::recorded(fleet, facts, versions, Arc::clone(&stage.faults), Arc::clone(&edits) as _);
     let inside = runtime.enter();
     let door = reality.door.try_clone().and_then(tokio::net::TcpListener::from_std);

@@ -224,6 +224,18 @@ impl Eyes {
         recorder.problem = recorder.problem.take().or(outcome.err());
     }
 
+    /// Something that belongs to a run could not be written.
+    pub fn fails(&self, problem: io::Error) {
+        let mut recorder = self.recorder();
+        recorder.problem = recorder.problem.take().or(Some(problem));
+    }
+
+    /// The version that a device has.
+    pub fn version_of(&self, device: usize) -> Option<Version> {
+        let recorder = self.recorder();
+        recorder.versions.of(&recorder.devices.get(device)?.id)
+    }
+
     /// A user is about to switch a device, which is then not the plan's doing.
     pub fn about_to_switch(&self, device: usize) {
         self.recorder().outages.about_to_switch(device as u32);

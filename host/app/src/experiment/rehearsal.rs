@@ -17,7 +17,7 @@ use crate::plan::{Components, Plan};
 /// Try every group of a point, as it is at the beginning and as its timeline makes it.
 pub(super) fn rehearse(point: &Point, components: &Components, shown: &str) -> Result<(), ExperimentError> {
     let configured = point.script.deeds.iter().filter_map(|(_, deed)| match deed {
-        Deed::Configure(group) | Deed::Swap(group, _) => Some(&**group),
+        Deed::Configure(group) | Deed::Swap(group, ..) => Some(&**group),
         _ => None,
     });
     for group in point.settings.groups.iter().chain(configured) {

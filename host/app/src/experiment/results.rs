@@ -32,7 +32,8 @@ pub const PLAN: &str = "plan.toml";
 /// Why a run in real time has no digest.
 pub const NO_DIGEST: &str = "a digest does not apply to real time: in which order devices, sockets and threads meet is \
                              the machine's";
-const COMPONENTS: &str = "components";
+/// The folder of the components, in that of the results, and in a run's for those that users sent.
+pub(super) const COMPONENTS: &str = "components";
 
 /// What a results folder says of itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -81,7 +82,7 @@ pub struct PlanCard {
 }
 
 /// A behaviour or a fault model in a manifest.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ComponentCard {
     /// Its name.
     pub name: String,
@@ -187,6 +188,19 @@ impl Results {
         let results = Self { folder, manifest };
         results.write_manifest()?;
         Ok(results)
+    }
+
+    /// Name the components that users sent in a run, whose folder this is.
+    pub fn add_components<'a>(&mut self, run: &str, sent: impl Iterator<Item = &'a ComponentCard>) {
+        for card in sent {
+            let file = match run {
+                "." => card.file.clone(),
+                run => format!("{run}/{}", card.file),
+            };
+            if !self.manifest.components.iter().any(|known| known.file == file) {
+                self.manifest.components.push(ComponentCard { file, ..card.clone() });
+            }
+        }
     }
 
     /// Write the manifest as it stands.

@@ -71,8 +71,9 @@ pub enum Deed {
     Add(String, u32),
     /// Start a group again, made like this.
     Configure(Box<Group>),
-    /// A group goes on in this version of its behaviour; a trap in this time brings the old one back.
-    Swap(Box<Group>, Duration),
+    /// A group, or some of its devices, goes on in this version of its behaviour; a trap in this time brings the old one
+    /// back.
+    Swap(Box<Group>, Duration, Option<Chosen>),
 }
 
 impl Deed {

@@ -108,7 +108,7 @@ impl<'a, W: World> Stage<'a, W> {
             }
             Deed::Add(group, count) => self.add(group, *count),
             Deed::Configure(group) => self.configure(group),
-            Deed::Swap(group, trial) => self.swap(group, *trial),
+            Deed::Swap(group, trial, some) => self.swap(group, *trial, some.as_ref()),
         }
     }
 
@@ -143,13 +143,18 @@ impl<'a, W: World> Stage<'a, W> {
         self.world.order(&running, Order::Start)
     }
 
-    fn swap(&mut self, group: &Group, trial: Duration) -> Done {
+    fn swap(&mut self, group: &Group, trial: Duration, some: Option<&Chosen>) -> Done {
         let Some(component) = self.components.get(&group.behaviour) else { return Ok(()) };
-        let Some(spawn) = self.company.successor(&group.name, spawner(group, component)) else {
-            return Ok(());
+        let spawn = spawner(group, component);
+        let (devices, spawn) = match some {
+            Some(some) => {
+                let devices = self.chosen(some);
+                let spawn = self.company.vanguard(group, &devices, spawn);
+                (devices, spawn)
+            }
+            None => self.company.successor(group, spawn),
         };
-        let members: Vec<usize> = self.company.members(&group.name).collect();
-        self.world.swap(&members, &Upgrade { spawn, trial })
+        spawn.map_or(Ok(()), |spawn| self.world.swap(&devices, &Upgrade { spawn, trial }))
     }
 
     fn scopes(&self, scope: &Scope) -> Vec<book::Scope> {

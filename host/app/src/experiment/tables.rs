@@ -150,7 +150,9 @@ pub fn outages(outages: &Outages, devices: &[Arc<Identity>], end: Time) -> Strin
     // In real time devices go on for a while after the end, as they take their leave.
     for outage in outages.iter().filter(|outage| outage.from <= end) {
         let (device, group) = match outage.struck {
-            Struck::Device(device) => (devices[device as usize].id.as_str(), &*devices[device as usize].group),
+            Struck::Device(device) => {
+                (devices[device as usize].id.as_str(), &*devices[device as usize].group)
+            }
             Struck::Broker => (ALL, ALL),
         };
         let (from, to) = (outage.from.as_nanos(), outage.to.unwrap_or(end).min(end).as_nanos());

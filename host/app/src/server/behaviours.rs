@@ -14,7 +14,7 @@ use super::Api;
 use super::endpoint::{Endpoint, get, put};
 use super::error::ApiError;
 use super::extract::Body;
-use super::journal::Edit;
+use super::journal::{Edit, Swapped};
 use crate::cli::behaviours::Card;
 use crate::component_file::{LARGEST, Unpacked};
 use crate::versions::record::Refusal;
@@ -122,10 +122,18 @@ async fn replace(
     let updated = task.await.map_err(|failed| {
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "behaviour", failed.to_string())
     })?;
-    let Updated { card, rolled, gained, dropped } = updated?;
+    let Updated { card, bytes, began, rolled, gained, dropped } = updated?;
     let changed = rolled.is_some();
-    if changed {
-        api.enter(Edit::Swap(behaviour.clone(), card.sha256.clone()));
+    if let Some(Rolled { canaries, .. }) = &rolled {
+        api.enter(Edit::Swap(Swapped {
+            groups: api.versions.groups_of(&behaviour).map(|group| group.name.clone()).collect(),
+            behaviour: behaviour.clone(),
+            sha256: card.sha256.clone(),
+            bytes,
+            began,
+            canaries: canaries.clone(),
+            trial: api.versions.trial(),
+        }));
     }
     let Rolled { canaries, swapped, waiting, refused, .. } = rolled.unwrap_or_default();
     Ok(Json(Update {

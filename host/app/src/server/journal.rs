@@ -1,8 +1,12 @@
 //! What users change over HTTP, for whoever keeps a record of it.
 
+use std::time::Duration;
+
 use wasmote_live::fleet::Order;
+use wasmote_sim::device_id::DeviceId;
 use wasmote_sim::http::HttpRequest;
 use wasmote_sim::message::Message;
+use wasmote_sim::time::Time;
 
 use super::faults::book::Scope;
 use crate::fault_set::FaultSet;
@@ -18,8 +22,27 @@ pub enum Edit {
     Publish(usize, Message),
     /// A device's behaviour was asked for something that may have changed it.
     Ask(usize, HttpRequest),
-    /// All devices of a behaviour, by its name, have another version of it, by the SHA-256 of its component.
-    Swap(String, String),
+    /// All devices of a behaviour have another version of it.
+    Swap(Swapped),
+}
+
+/// Another version of a behaviour, for all its devices.
+#[derive(Clone, Debug)]
+pub struct Swapped {
+    /// The behaviour's name.
+    pub behaviour: String,
+    /// The groups that run it.
+    pub groups: Vec<String>,
+    /// The component.
+    pub bytes: Vec<u8>,
+    /// Of the component.
+    pub sha256: String,
+    /// When it was first given to devices.
+    pub began: Time,
+    /// Those that had it before the others did, for the time of the trial.
+    pub canaries: Vec<DeviceId>,
+    /// How long a trap brings the old version back.
+    pub trial: Duration,
 }
 
 /// Keeps a record of what users change.

@@ -86,6 +86,28 @@ pub fn what_must_be_the_same(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     files
 }
 
+/// What each device ran: SHA-256 of the component, and from when on.
+pub fn versions(folder: &Path) -> BTreeMap<String, Vec<(String, f64)>> {
+    let text = fs::read_to_string(folder.join("versions.csv")).unwrap();
+    let mut versions: BTreeMap<String, Vec<(String, f64)>> = BTreeMap::new();
+    for line in text.lines().skip(1) {
+        let cells: Vec<&str> = line.split(',').collect();
+        assert_eq!(cells[2], "heartbeat", "a version keeps the behaviour's name: {line}");
+        versions
+            .entry(cells[0].to_owned())
+            .or_default()
+            .push((cells[3].to_owned(), cells[4].parse().unwrap()));
+    }
+    versions
+}
+
+/// The heartbeat in another version that does the same: with a section that says nothing.
+pub fn another_heartbeat() -> Vec<u8> {
+    let built = wasmote::builtins::find("heartbeat").unwrap().bytes;
+    let section = [0, 9, 4, b'm', b'a', b'r', b'k', b'e', b'd', b'!', b'!'];
+    [built, &section].concat()
+}
+
 /// A small plan with something of everything.
 pub const SMALL: &str = r#"
 name = "small"

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::bench::{Bench, json, text};
+use crate::bench::{Bench, another_heartbeat, json, text, versions};
 
 fn plan(timeline: &str) -> String {
     format!(
@@ -206,26 +206,68 @@ fn a_documents_faults_of_the_broker_come_by_their_trials() {
     assert_eq!(restarts, log.matches("is back, and remembers nothing").count());
 }
 
-/// A component that does the same, in another version: with a section that says nothing.
-fn another_version(bench: &Bench) {
-    let built = wasmote::builtins::find("heartbeat").unwrap().bytes;
-    let section = [0, 9, 4, b'm', b'a', b'r', b'k', b'e', b'd', b'!', b'!'];
-    fs::write(bench.0.path().join("second.wasm"), [built, &section].concat()).unwrap();
+/// The plan in a folder with another version of its behaviour.
+fn with_another_version(timeline: &str) -> Bench {
+    let bench = Bench::with_plan(&plan(timeline));
+    fs::create_dir(bench.0.path().join("second")).unwrap();
+    fs::write(bench.0.path().join("second/heartbeat.wasm"), another_heartbeat()).unwrap();
+    bench
+}
+
+#[test]
+fn some_of_a_group_swap_before_the_others_and_none_of_them_twice() {
+    let bench = with_another_version(
+        r#"
+[[timeline]]
+at = "30s"
+swap = { group = "west", devices = ["west-0", "west-2"], behaviour = "second/heartbeat.wasm" }
+
+[[timeline]]
+at = "40s"
+add = { group = "west", count = 1 }
+
+[[timeline]]
+at = "60s"
+swap = { group = "west", behaviour = "second/heartbeat.wasm" }
+
+[[timeline]]
+at = "70s"
+add = { group = "west", count = 1 }
+
+[[timeline]]
+at = "80s"
+swap = { group = "east", share = 0.5, behaviour = "second/heartbeat.wasm" }
+
+[[timeline]]
+at = "90s"
+configure = { group = "east", config = { interval = "500ms" } }
+"#,
+    );
+    let folder = bench.run(&["plan.toml"], 0);
+    let versions = versions(&folder);
+    let times = |device: &str| versions[device].iter().map(|(_, from)| *from).collect::<Vec<_>>();
+    assert_eq!((times("west-0"), times("west-2")), (vec![0.0, 30.0], vec![0.0, 30.0]));
+    assert_eq!((times("west-1"), times("west-3")), (vec![0.0, 60.0], vec![0.0, 60.0]));
+    assert_eq!(times("west-4"), [40.0, 60.0], "it joined as the group was");
+    assert_eq!(times("west-5"), [70.0]);
+    let latest = |device: &str| versions[device].last().unwrap().0.clone();
+    assert_eq!(latest("west-5"), latest("west-0"));
+    let east: Vec<_> = (0..4).map(|index| versions[&format!("east-{index}")].clone()).collect();
+    assert_eq!(east.iter().filter(|had| had.iter().any(|(_, from)| *from == 80.0)).count(), 2, "{east:?}");
+    assert!(east.iter().all(|had| had.last() == Some(&(versions["east-0"][0].0.clone(), 90.0))), "{east:?}");
+    let generated = column(&folder, "generated");
+    assert!(generated[10] >= 13.0 * 10.0, "all of them obey the configuration: {generated:?}");
 }
 
 #[test]
 fn a_group_swaps_in_mid_run_and_verify_finds_the_same() {
-    let swap = "[[timeline]]\nat = \"60s\"\nswap = { group = \"west\", behaviour = \"second.wasm\" }";
-    let bench = Bench::with_plan(&plan(swap));
-    another_version(&bench);
+    let swap =
+        "[[timeline]]\nat = \"60s\"\nswap = { group = \"west\", behaviour = \"second/heartbeat.wasm\" }";
+    let bench = with_another_version(swap);
     let folder = bench.run(&["plan.toml"], 0);
-    let versions = fs::read_to_string(folder.join("versions.csv")).unwrap();
-    let rows: Vec<Vec<&str>> = versions.lines().skip(1).map(|line| line.split(',').collect()).collect();
-    let from = |device: &str| -> Vec<(&str, &str)> {
-        rows.iter().filter(|row| row[0] == device).map(|row| (row[3], row[4])).collect()
-    };
-    let (west, east) = (from("west-3"), from("east-3"));
-    assert_eq!((west[0].1, west[1].1, west.len(), east.len()), ("0", "60", 2, 1), "{versions}");
+    let versions = versions(&folder);
+    let (west, east) = (&versions["west-3"], &versions["east-3"]);
+    assert_eq!((west[0].1, west[1].1, west.len(), east.len()), (0.0, 60.0, 2, 1), "{versions:?}");
     assert_ne!(west[0].0, west[1].0);
     // Nobody is down for a moment, nothing is lost, and the numbers go on.
     assert!(column(&folder, "up")[1..].iter().all(|up| *up == 8.0));
@@ -244,7 +286,7 @@ fn a_group_swaps_in_mid_run_and_verify_finds_the_same() {
         })
         .collect();
     assert!(numbers.len() > 100 && numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{numbers:?}");
-    fs::remove_file(bench.0.path().join("second.wasm")).unwrap();
+    fs::remove_dir_all(bench.0.path().join("second")).unwrap();
     let verified = bench.call(&["verify", folder.to_str().unwrap()]);
     assert_eq!(verified.status.code(), Some(0), "{}", text(&verified.stderr));
 }

@@ -1,32 +1,42 @@
 //! `versions.csv`: which version of a behaviour a device has, and from when on.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
 use wasmote_sim::behaviour::Version;
-use wasmote_sim::device_id::Identity;
+use wasmote_sim::device_id::{DeviceId, Identity};
 use wasmote_sim::time::Time;
 
 use crate::experiment::latencies::seconds;
 
 /// Writes the table as it comes about.
-pub(super) struct Versions(BufWriter<File>);
+pub(super) struct Versions {
+    out: BufWriter<File>,
+    now: BTreeMap<DeviceId, Version>,
+}
 
 impl Versions {
     pub(super) fn create(folder: &Path) -> io::Result<Self> {
         let mut out = BufWriter::new(File::create(folder.join("versions.csv"))?);
         writeln!(out, "device,group,behaviour,sha256,from_s")?;
-        Ok(Self(out))
+        Ok(Self { out, now: BTreeMap::new() })
     }
 
     /// From now on a device has this.
     pub(super) fn has(&mut self, device: &Identity, version: &Version, at: Time) -> io::Result<()> {
+        self.now.insert(device.id.clone(), version.clone());
         let Version { name, sha256 } = version;
-        writeln!(self.0, "{},{},{name},{sha256},{}", device.id, device.group, seconds(at.as_nanos()))
+        writeln!(self.out, "{},{},{name},{sha256},{}", device.id, device.group, seconds(at.as_nanos()))
+    }
+
+    /// What a device has now.
+    pub(super) fn of(&self, device: &DeviceId) -> Option<Version> {
+        self.now.get(device).cloned()
     }
 
     pub(super) fn finish(&mut self) -> io::Result<()> {
-        self.0.flush()
+        self.out.flush()
     }
 }

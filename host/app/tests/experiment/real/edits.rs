@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
-use crate::bench::{Bench, json, text};
+use crate::bench::{Bench, another_heartbeat, json, text, versions};
 use crate::real::Running;
 
 const PLAN: &str = r#"
@@ -92,4 +93,50 @@ fn what_curl_changes_is_in_all_files_and_happens_again_in_virtual_time() {
     assert!(by_hand(&folder) && by_hand(&again));
     let why = text(&bench.call(&["verify", folder.to_str().unwrap()]).stderr);
     assert!(why.contains("timeline-as-run.toml"), "{why}");
+}
+
+/// Another version that somebody sends is kept with the results, and is swapped in again where it was.
+#[test]
+fn a_version_sent_with_curl_is_kept_and_swapped_again_by_the_plan_as_run() {
+    let plan = PLAN.replace("\"12s\"", "\"20s\"")
+        + "\n[[group]]\nname = \"east\"\nbehaviour = \"heartbeat\"\ncount = 2\n";
+    let bench = Bench::with_plan(&plan);
+    let (sent, bytes) = (bench.0.path().join("sent.wasm"), another_heartbeat());
+    fs::write(&sent, &bytes).unwrap();
+    let running = Running::begin(&bench, &[]);
+    running.until(|status| status["states"]["connected"] == 7 && status["uptime_s"].as_f64() > Some(2.0));
+    let body = format!("@{}", sent.display());
+    let answer = running.ask("PUT", "/behaviours/heartbeat", &body).expect("it is taken");
+    assert_eq!((&answer["swapped"], &answer["changed"]), (&7.into(), &true.into()), "{answer}");
+    fs::remove_file(&sent).unwrap();
+    let output = running.child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let folder = bench.0.path().join(told["folder"].as_str().unwrap());
+
+    let sha256: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let manifest = json(&folder.join("manifest.json"));
+    let components = manifest["components"].as_array().unwrap();
+    let kept = components.iter().find(|component| component["sha256"] == *sha256).expect("it is named");
+    assert_eq!(fs::read(folder.join(kept["file"].as_str().unwrap())).unwrap(), bytes);
+    let said = json(&folder.join("summary.json"))["edits"][0]["message"].as_str().unwrap().to_owned();
+    assert!(said.starts_with(&format!("heartbeat swapped for version {}", &sha256[..12])), "{said}");
+    assert!(said.ends_with(", first on west-0, east-0"), "{said}");
+    let page = fs::read_to_string(folder.join("report.html")).unwrap();
+    assert!(page.contains(&sha256), "the report names it");
+
+    let as_run = folder.join("timeline-as-run.toml");
+    let again = bench.run(&[as_run.to_str().unwrap(), "--out", "again"], 0);
+    let (then, now) = (versions(&folder), versions(&again));
+    assert_eq!(then.len(), 7);
+    for (device, then) in then {
+        let now = &now[&device];
+        let hashes = |had: &[(String, f64)]| had.iter().map(|(hash, _)| hash.clone()).collect::<Vec<_>>();
+        assert_eq!((hashes(&then).len(), hashes(&then)), (2, hashes(now)), "{device}");
+        assert!((then[1].1 - now[1].1).abs() < 2.0, "{device}: {then:?} {now:?}");
+    }
+    let events = fs::read_to_string(again.join("events.ndjson")).unwrap();
+    assert_eq!(events.matches(r#""kind":"swapped""#).count(), 7, "each of them once");
+    let verified = bench.call(&["verify", again.to_str().unwrap()]);
+    assert_eq!(verified.status.code(), Some(0), "{}", text(&verified.stderr));
 }

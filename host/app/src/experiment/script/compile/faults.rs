@@ -1,0 +1,175 @@
+//! What goes wrong from when on.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use wasmote_sim::faults::Fault;
+use wasmote_sim::faults::broker::Failure;
+use wasmote_sim::faults::document::{FaultDocument, FaultEntry, Kind};
+use wasmote_sim::faults::span::Span;
+use wasmote_sim::faults::target::Pattern;
+use wasmote_sim::time::Time;
+
+use super::{Compiler, INHERIT, Problem, Step, at};
+use crate::config::file::FaultsEntry;
+use crate::document;
+use crate::experiment::document::{Broker, Disconnect, Partition, Ramp, TimelineEntry, Whom};
+use crate::experiment::path;
+use crate::experiment::range::Scale;
+use crate::experiment::script::{Deed, Scope};
+use crate::fault_set::{BROKER_SERVES_ALL, FaultSet};
+
+impl Compiler<'_> {
+    pub(super) fn faults(&self, entry: &TimelineEntry, faults: &FaultsEntry) -> Result<Deed, Problem> {
+        let library = self.models.in_folder(self.folder);
+        let set = match faults {
+            FaultsEntry::Named(name) if name == INHERIT => None,
+            FaultsEntry::Named(name) => Some(FaultSet::load(name, self.folder, self.models)),
+            FaultsEntry::Inline(document) => Some(FaultSet::new("timeline", document.clone(), &library)),
+        };
+        let set = set.transpose().map_err(|error| at("faults", error.to_string()))?;
+        if let Some(set) = &set {
+            let checked = set.check_groups(self.groups.keys().map(String::as_str));
+            checked.map_err(|error| at("faults", error.to_string()))?;
+            if entry.group.is_some() || entry.device.is_some() {
+                set.check_no_broker(BROKER_SERVES_ALL).map_err(|error| at("faults", error.to_string()))?;
+            }
+        }
+        let scope = match (&entry.group, &entry.device) {
+            (None, None) => Scope::Fleet,
+            (Some(group), None) => Scope::Group(group.clone()),
+            (None, Some(device)) => Scope::Devices(Pattern::new(device)),
+            (Some(_), Some(_)) => return Err(at("device", "it does not go with `group`; give one of them")),
+        };
+        Ok(Deed::Faults(scope, set))
+    }
+
+    pub(super) fn ramp(
+        &self,
+        time: Time,
+        group: Option<&String>,
+        ramp: &Ramp,
+    ) -> Result<Vec<(Time, Step)>, Problem> {
+        if !(1..=10_000).contains(&ramp.steps) {
+            return Err(at("ramp.steps", format!("{} is no number of steps; use 1 to 10000", ramp.steps)));
+        }
+        if time + ramp.over.0 >= self.end {
+            return Err(at("ramp.over", "it is not over before the end of the run"));
+        }
+        let step = |step: u32| {
+            let part = f64::from(step) / f64::from(ramp.steps);
+            let value = ramp.from.toward(ramp.to, part, Scale::Linear).value();
+            let step = Step::Ramp { group: group.cloned(), field: ramp.field.clone(), value };
+            (time + ramp.over.0.mul_f64(part), step)
+        };
+        Ok((0..=ramp.steps).map(step).collect())
+    }
+
+    pub(super) fn disconnect(
+        &self,
+        index: usize,
+        time: Time,
+        it: &Disconnect,
+    ) -> Result<Vec<(Time, Step)>, Problem> {
+        let Disconnect { group, devices, share, count, lasting } = it.clone();
+        let chosen = self.chosen(index, "disconnect", &Whom { group, devices, share, count })?;
+        // A trial that always succeeds, held by each device once within this time. Then the fault is taken away,
+        // and what it has begun runs out by itself.
+        let once = Duration::from_millis(10);
+        let entry = FaultEntry {
+            id: Some(format!("timeline-{index}")),
+            kind: Kind::Disconnect,
+            every: Some(Span(once)),
+            probability: Some(1.0),
+            lasting: Some(lasting),
+            ..FaultEntry::default()
+        };
+        let fault = only(entry).map_err(|(field, problem)| at(&format!("disconnect.{field}"), problem))?;
+        let begin = Step::Deed(Deed::Begin(index, fault, Some(chosen)));
+        Ok(vec![(time, begin), (time + once, Step::Deed(Deed::End(index)))])
+    }
+
+    pub(super) fn partition(
+        &self,
+        index: usize,
+        time: Time,
+        it: &Partition,
+    ) -> Result<Vec<(Time, Step)>, Problem> {
+        self.known(&it.group).map_err(|problem| at("partition.group", problem))?;
+        let others = self.groups.keys().filter(|name| **name != it.group);
+        let others = || others.map(|name| format!("{name}-*")).collect();
+        let entry = FaultEntry {
+            id: Some(format!("timeline-{index}")),
+            kind: Kind::Partition,
+            group: Some(it.group.clone()),
+            direction: Some(it.direction),
+            peers: Some(it.peers.clone().unwrap_or_else(others)).filter(|peers| !peers.is_empty()),
+            ..FaultEntry::default()
+        };
+        let fault = only(entry).map_err(|(field, problem)| at(&format!("partition.{field}"), problem))?;
+        let over = time + it.lasting.0;
+        let mut steps = vec![(time, Step::Deed(Deed::Begin(index, fault, None)))];
+        if over < self.end {
+            steps.push((over, Step::Deed(Deed::End(index))));
+        }
+        Ok(steps)
+    }
+
+    /// A ramp's step goes on from the document that holds by then.
+    pub(super) fn settle_ramp(
+        &mut self,
+        group: Option<String>,
+        field: &str,
+        value: Value,
+    ) -> Result<Deed, Problem> {
+        let own = group.as_ref().and_then(|name| self.own.get_mut(name));
+        let set = match own {
+            Some(own) => own,
+            None => &mut self.fleet,
+        };
+        let mut changed = serde_json::to_value(&set.document).unwrap_or_default();
+        path::set(&mut changed, field, value).map_err(|problem| at("ramp.field", problem))?;
+        let document: FaultDocument = document::parse_json(changed.to_string().as_bytes())
+            .map_err(|error| at("ramp.field", error.to_string()))?;
+        let library = self.models.in_folder(self.folder);
+        let new =
+            FaultSet::new("timeline", document, &library).map_err(|error| at("ramp", error.to_string()))?;
+        let scope = match group {
+            None => {
+                self.fleet = new.clone();
+                Scope::Fleet
+            }
+            Some(name) => {
+                self.own.insert(name.clone(), new.clone());
+                Scope::Group(name)
+            }
+        };
+        Ok(Deed::Faults(scope, Some(new)))
+    }
+}
+
+fn only(entry: FaultEntry) -> Result<Arc<Fault>, Problem> {
+    let faults = FaultDocument { faults: vec![entry] }.faults();
+    let fault = faults.map(|mut faults| faults.pop());
+    let fault = fault.map_err(|invalid| at(invalid.field, invalid.problem))?;
+    fault.ok_or_else(|| at("", "it makes no fault"))
+}
+
+/// What comes over the broker.
+pub(super) fn broker(index: usize, broker: &Broker) -> Result<Deed, Problem> {
+    let (field, Span(lasting), failure) = match (broker.pause, broker.restart, broker.persistent) {
+        (Some(_), None, Some(_)) => {
+            return Err(at("broker.persistent", "it goes with `restart`; a pause forgets nothing"));
+        }
+        (Some(pause), None, None) => ("pause", pause, Failure::Pause),
+        (None, Some(restart), persistent) => {
+            ("restart", restart, Failure::Restart { persistent: persistent.unwrap_or(false) })
+        }
+        _ => return Err(at("broker", "give one of `pause` and `restart`, with a time such as \"10s\"")),
+    };
+    if lasting.is_zero() {
+        return Err(at(&format!("broker.{field}"), "it is zero; write a time such as \"10s\""));
+    }
+    Ok(Deed::Broker(format!("timeline-{index}").into(), failure, lasting))
+}
