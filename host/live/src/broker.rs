@@ -10,7 +10,7 @@
 //! * `link`: devices in this process, without sockets. Their packets go in and come out in batches, one way in
 //!   and one way out for each shard.
 //! * Its own [faults](wasmote_sim::faults::broker), pauses and restarts, are given to its [`BrokerLinks`].
-//! * `system`: what it tells of itself under `$SYS`.
+//! * `system`: what it tells of itself under `$SYS`. [`witness`]: seeing all of it.
 //!
 //! # What is bounded, and what becomes of the rest
 //!
@@ -43,6 +43,7 @@ mod report;
 mod system;
 mod visitor;
 mod wire;
+pub mod witness;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -65,7 +66,7 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// A connection to the broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Peer {
+pub enum Peer {
     /// A device of this process.
     Device {
         /// The number of its shard.

@@ -122,8 +122,8 @@ fn run_in(
     setting.play(stage, &eyes, || edits.take())
 }
 
-/// What is written before the run's own clock starts.
-fn about_now() -> Now {
+/// The calendar's time, for what is written before the run's own clock starts, or beside it.
+pub(super) fn about_now() -> Now {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let nanos = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
     Now { run: Time::ZERO, wall: WallTime::from_nanos(nanos) }

@@ -19,19 +19,23 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use wasmote_live::broker::Peer;
+use wasmote_live::broker::witness::BrokerWitness;
 use wasmote_live::status::Happening;
 use wasmote_live::witness::Witness;
 use wasmote_sim::action::Notice;
 use wasmote_sim::behaviour::Version;
+use wasmote_sim::broker::packet::{Reply, Request};
 use wasmote_sim::context::LogLevel;
 use wasmote_sim::device::{Input, Now};
 use wasmote_sim::device_id::Identity;
 use wasmote_sim::event::StopReason;
 use wasmote_sim::virtual_time::observer::{DeviceIndex, Observer, Step};
 
+use super::real::about_now;
 use super::watched::SharedAccount;
 use super::world::Pace;
-use broker_log::BrokerLog;
+use broker_log::{BrokerLog, Line};
 use chain::Chain;
 use events::Events;
 use logs::Logs;
@@ -42,6 +46,8 @@ use versions::Versions;
 /// Writes a run's files.
 pub struct Recorder {
     pace: Pace,
+    /// Whether the broker is seen, and not just what devices know of it.
+    sees_broker: bool,
     devices: Vec<Arc<Identity>>,
     /// So many more of what there is one of for each message.
     messages: u64,
@@ -70,6 +76,7 @@ impl Recorder {
     pub fn new(folder: &Path, pace: Pace, messages: u64) -> io::Result<Self> {
         Ok(Self {
             pace,
+            sees_broker: pace == Pace::Virtual,
             devices: Vec::new(),
             messages,
             // Where there are none, nobody misses them.
@@ -89,14 +96,8 @@ impl Recorder {
         self.chain.add(at, step)?;
         match step {
             Step::Notice(device, notice) => self.notice(at, *device, notice),
-            Step::Up(link, request) => {
-                let device = &self.devices[link.device.0 as usize];
-                self.broker.up(at, *link, device, request)
-            }
-            Step::Down(link, reply) => {
-                let device = &self.devices[link.device.0 as usize];
-                self.broker.down(at, *link, device, reply)
-            }
+            Step::Up(link, request) => self.broker.up(at, Line::Device(*link), request),
+            Step::Down(link, reply) => self.broker.down(at, Line::Device(*link), reply),
             Step::BrokerFault(turn) => {
                 self.outages.broker(at.run, turn);
                 self.broker.fails(at, turn)?;
@@ -113,7 +114,7 @@ impl Recorder {
     fn notice(&mut self, at: Now, device: DeviceIndex, notice: &Notice) -> io::Result<()> {
         self.outages.notice(device.0, at.run, notice);
         self.routes.notice(device.0, at.run, notice);
-        if self.pace == Pace::Real {
+        if !self.sees_broker {
             let device = &self.devices[device.0 as usize];
             self.broker.told(at, device, notice)?;
         }
@@ -211,9 +212,18 @@ impl Eyes {
         }
     }
 
-    /// A run in real time has this broker.
-    pub fn broker_is(&self, at: Now, url: &str) -> io::Result<()> {
-        self.recorder().broker.is(at, url)
+    /// A run in real time has this broker; whether it is the embedded one, which is seen itself.
+    pub fn broker_is(&self, at: Now, url: &str, embedded: bool) -> io::Result<()> {
+        let mut recorder = self.recorder();
+        recorder.sees_broker = embedded;
+        recorder.broker.is(at, url, embedded)
+    }
+
+    /// See what happens at the broker itself.
+    fn see_broker(&self, look: impl FnOnce(&mut BrokerLog, Now) -> io::Result<()>) {
+        let mut recorder = self.recorder();
+        let outcome = look(&mut recorder.broker, about_now());
+        recorder.problem = recorder.problem.take().or(outcome.err());
     }
 
     /// A user did something, in words.
@@ -268,6 +278,21 @@ impl Eyes {
             && let Err(problem) = recorder.see(at, step)
         {
             recorder.problem = Some(problem);
+        }
+    }
+}
+
+/// Comings and goings at the embedded broker. What is there for every message it only glances at.
+impl BrokerWitness for Eyes {
+    fn up(&self, from: Peer, request: &Request) {
+        if !matches!(request, Request::Publish(_) | Request::Ack(_) | Request::PingReq) {
+            self.see_broker(|log, at| log.up(at, Line::Peer(from), request));
+        }
+    }
+
+    fn down(&self, to: Peer, reply: &Reply) {
+        if matches!(reply, Reply::ConnAck(_) | Reply::Refused(_) | Reply::Close(_)) {
+            self.see_broker(|log, at| log.down(at, Line::Peer(to), reply));
         }
     }
 }

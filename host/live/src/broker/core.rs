@@ -6,6 +6,7 @@
 mod failing;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::select;
@@ -22,6 +23,7 @@ use super::link::{Post, ShardParcel};
 use super::post::Mailbox;
 use super::report::BrokerReport;
 use super::system;
+use super::witness::BrokerWitness;
 use super::{BrokerTurn, Peer};
 use crate::clock::Clock;
 
@@ -74,6 +76,8 @@ pub(super) struct Core {
     faults: BrokerFaults,
     /// Who is told when a failure begins or ends.
     tellers: Vec<mpsc::UnboundedSender<BrokerTurn>>,
+    /// Who sees every packet.
+    witness: Option<Arc<dyn BrokerWitness>>,
     restarts: u64,
     /// When the deadlines were last looked at.
     looked: Instant,
@@ -99,6 +103,7 @@ impl Core {
             started: Time::ZERO,
             faults: BrokerFaults::default(),
             tellers: Vec::new(),
+            witness: None,
             restarts: 0,
             looked: Instant::now(),
             ends_by: None,
@@ -260,7 +265,15 @@ impl Core {
         }
     }
 
+    /// Let somebody see every packet from now on.
+    pub(super) fn watch(&mut self, witness: Arc<dyn BrokerWitness>) {
+        self.witness = Some(witness);
+    }
+
     fn handle(&mut self, from: Peer, request: Request) {
+        if let Some(witness) = &self.witness {
+            witness.up(from, &request);
+        }
         self.model.handle(from, request, self.clock.now().run, &mut self.replies);
         self.hand_out();
     }
@@ -268,6 +281,9 @@ impl Core {
     /// Hand the replies to those they are for.
     fn hand_out(&mut self) {
         for (peer, reply) in self.replies.drain(..) {
+            if let Some(witness) = &self.witness {
+                witness.down(peer, &reply);
+            }
             let visitor = match peer {
                 Peer::Visitor(visitor) => visitor,
                 Peer::Device { shard, link } => {

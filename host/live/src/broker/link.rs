@@ -16,6 +16,7 @@ use super::BrokerTurn;
 use super::core::{Core, Job};
 use super::post::{Load, can_be_lost};
 use super::report::BrokerReport;
+use super::witness::BrokerWitness;
 
 /// Packets of one shard that may wait for the broker before messages at QoS 0 are refused.
 const UNHANDLED: usize = 100_000;
@@ -70,6 +71,11 @@ impl BrokerLinks {
         let (teller, turns) = mpsc::unbounded_channel();
         self.tell(move |core| core.tell_turns(teller));
         turns
+    }
+
+    /// Let somebody see every packet from now on.
+    pub fn watch(&self, witness: Arc<dyn BrokerWitness>) {
+        self.tell(move |core| core.watch(witness));
     }
 
     fn tell(&self, job: impl FnOnce(&mut Core) + Send + 'static) {

@@ -1,16 +1,18 @@
 //! `broker.log`: comings and goings, as a broker would log them.
 //!
-//! In virtual time every packet is seen. In real time the devices are, and what they know of their connections: the
-//! log is theirs then, and says so.
+//! In virtual time every packet is seen, and so it is on the embedded broker in real time. Of any other broker
+//! nothing is seen but its devices, and what they know of their connections: the log is theirs then, and says so.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
+use std::sync::Arc;
 
+use wasmote_live::broker::Peer;
 use wasmote_sim::action::Notice;
-use wasmote_sim::broker::packet::{Connect, Reply, Request};
+use wasmote_sim::broker::packet::{ConnAck, Connect, Disconnect, Reply, Request, Subscribe, Unsubscribe};
 use wasmote_sim::broker::reason::{CloseReason, ConnectRefusal};
 use wasmote_sim::context::Protocol;
 use wasmote_sim::device::Now;
@@ -21,12 +23,26 @@ use wasmote_sim::virtual_time::observer::LinkId;
 
 use super::logs::Calendar;
 
+/// A connection to the broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Line {
+    /// A device's, in virtual time.
+    Device(LinkId),
+    /// Anybody's, at the embedded broker.
+    Peer(Peer),
+}
+
+/// A client that is connected.
+struct Client {
+    name: Arc<str>,
+    will: Option<Will>,
+}
+
 pub(super) struct BrokerLog {
     file: BufWriter<File>,
-    /// Connections that there are, with their wills.
-    connected: BTreeMap<LinkId, Option<Will>>,
+    connected: BTreeMap<Line, Client>,
     connections: u64,
-    /// In real time: devices that are connected as far as they know.
+    /// Where only the devices are seen: those that are connected as far as they know.
     believed: BTreeSet<DeviceId>,
 }
 
@@ -40,38 +56,49 @@ impl BrokerLog {
         writeln!(self.file, "{} {text}", Calendar(at.wall))
     }
 
-    pub(super) fn up(
-        &mut self,
-        at: Now,
-        link: LinkId,
-        device: &Identity,
-        request: &Request,
-    ) -> io::Result<()> {
+    /// A packet reaches the broker.
+    pub(super) fn up(&mut self, at: Now, line: Line, request: &Request) -> io::Result<()> {
         match request {
-            Request::Connect(connect) => self.connects(at, link, connect),
-            Request::Disconnect(_) => {
-                if self.connected.remove(&link).is_some() {
-                    self.line(at, format_args!("Client {} disconnected.", device.id))?;
+            Request::Connect(connect) => return self.connects(at, line, connect),
+            Request::Subscribe(Subscribe { filters, .. }) => {
+                let Some(Client { name, .. }) = self.connected.get(&line) else { return Ok(()) };
+                let name = Arc::clone(name);
+                for (filter, options) in filters {
+                    let qos = u8::from(options.qos);
+                    self.line(at, format_args!("Client {name} subscribes to {filter} (QoS {qos})."))?;
                 }
-                Ok(())
+            }
+            Request::Unsubscribe(Unsubscribe { filters, .. }) => {
+                let Some(Client { name, .. }) = self.connected.get(&line) else { return Ok(()) };
+                let name = Arc::clone(name);
+                for filter in filters {
+                    self.line(at, format_args!("Client {name} unsubscribes from {filter}."))?;
+                }
+            }
+            Request::Disconnect(Disconnect { with_will, .. }) => {
+                let Some(Client { name, will }) = self.connected.remove(&line) else { return Ok(()) };
+                self.line(at, format_args!("Client {name} disconnected."))?;
+                if *with_will {
+                    self.will(at, &name, will)?;
+                }
             }
             Request::Lost => {
-                let Some(will) = self.connected.remove(&link) else { return Ok(()) };
-                self.line(
-                    at,
-                    format_args!("Client {} closed its connection without a farewell.", device.id),
-                )?;
-                self.will(at, device, will)
+                let Some(Client { name, will }) = self.connected.remove(&line) else { return Ok(()) };
+                self.line(at, format_args!("Client {name} closed its connection without a farewell."))?;
+                self.will(at, &name, will)?;
             }
-            _ => Ok(()),
+            Request::Publish(_) | Request::Ack(_) | Request::PingReq => {}
         }
+        Ok(())
     }
 
-    fn connects(&mut self, at: Now, link: LinkId, connect: &Connect) -> io::Result<()> {
+    fn connects(&mut self, at: Now, line: Line, connect: &Connect) -> io::Result<()> {
         self.connections += 1;
-        self.connected.insert(link, connect.will.clone());
+        let client = Client { name: Arc::clone(&connect.client_id), will: connect.will.clone() };
+        self.connected.insert(line, client);
         let version = if connect.protocol == Protocol::V5 { "5" } else { "3.1.1" };
         let (name, clean, alive) = (&connect.client_id, connect.clean_start, connect.keep_alive);
+        let name = if name.is_empty() { "without a name" } else { name };
         self.line(
             at,
             format_args!(
@@ -84,43 +111,51 @@ impl BrokerLog {
         }
     }
 
-    pub(super) fn down(&mut self, at: Now, link: LinkId, device: &Identity, reply: &Reply) -> io::Result<()> {
-        let id = &device.id;
+    /// The broker sends a packet, or in virtual time it arrives.
+    pub(super) fn down(&mut self, at: Now, line: Line, reply: &Reply) -> io::Result<()> {
         match reply {
-            Reply::ConnAck(accepted) if accepted.session_present => {
-                self.line(at, format_args!("Client {id} goes on with its session."))
+            Reply::ConnAck(ConnAck { session_present, assigned_client_id, .. }) => {
+                let Some(client) = self.connected.get_mut(&line) else { return Ok(()) };
+                if let Some(assigned) = assigned_client_id {
+                    client.name = Arc::clone(assigned);
+                    self.line(at, format_args!("Client without a name is called {assigned}."))?;
+                } else if *session_present {
+                    let name = Arc::clone(&client.name);
+                    self.line(at, format_args!("Client {name} goes on with its session."))?;
+                }
+                Ok(())
             }
             // Nobody was there to log it.
             Reply::Refused(ConnectRefusal::Unavailable) => Ok(()),
             Reply::Close(CloseReason::ShuttingDown) => {
-                self.connected.remove(&link);
+                self.connected.remove(&line);
                 Ok(())
             }
             Reply::Refused(reason) => {
-                self.connected.remove(&link);
-                self.line(at, format_args!("Client {id} refused: {reason}."))
+                let Some(Client { name, .. }) = self.connected.remove(&line) else { return Ok(()) };
+                self.line(at, format_args!("Client {name} refused: {reason}."))
             }
             Reply::Close(reason) => {
-                let Some(will) = self.connected.remove(&link) else { return Ok(()) };
+                let Some(Client { name, will }) = self.connected.remove(&line) else { return Ok(()) };
                 let why = match reason {
                     CloseReason::KeepAliveTimeout => "has exceeded its time-out".to_owned(),
                     other => format!("is disconnected by the broker: {other}"),
                 };
-                self.line(at, format_args!("Client {id} {why}."))?;
-                self.will(at, device, will)
+                self.line(at, format_args!("Client {name} {why}."))?;
+                self.will(at, &name, will)
             }
             _ => Ok(()),
         }
     }
 
-    /// The broker itself fails, or is itself again. With its process its connections end, and say so
-    /// one by one.
+    /// The broker itself fails, or is itself again. With its process its connections end.
     pub(super) fn fails(&mut self, at: Now, turn: &Turn) -> io::Result<()> {
         let fault = &turn.fault;
         match (turn.failure, turn.until) {
             (Failure::Pause, Some(_)) => self.line(at, format_args!("The broker stands still (`{fault}`).")),
             (Failure::Pause, None) => self.line(at, format_args!("The broker goes on (`{fault}`).")),
             (Failure::Restart { .. }, Some(_)) => {
+                self.connected.clear();
                 self.line(at, format_args!("The broker is shutting down (`{fault}`)."))
             }
             (Failure::Restart { persistent: true }, None) => {
@@ -132,12 +167,12 @@ impl BrokerLog {
         }
     }
 
-    fn will(&mut self, at: Now, device: &Identity, will: Option<Will>) -> io::Result<()> {
+    fn will(&mut self, at: Now, name: &str, will: Option<Will>) -> io::Result<()> {
         let Some(will) = will else { return Ok(()) };
-        let (id, topic) = (&device.id, &will.message.topic);
+        let topic = &will.message.topic;
         match will.delay {
-            0 => self.line(at, format_args!("Will of {id} published on {topic}.")),
-            delay => self.line(at, format_args!("Will of {id} on {topic} waits for {delay} s.")),
+            0 => self.line(at, format_args!("Will of {name} published on {topic}.")),
+            delay => self.line(at, format_args!("Will of {name} on {topic} waits for {delay} s.")),
         }
     }
 
@@ -146,8 +181,11 @@ impl BrokerLog {
         self.line(at, format_args!("The host published {bytes} bytes on {topic}."))
     }
 
-    /// A run in real time has this broker.
-    pub(super) fn is(&mut self, at: Now, url: &str) -> io::Result<()> {
+    /// A run in real time has this broker; whether it is the embedded one.
+    pub(super) fn is(&mut self, at: Now, url: &str, embedded: bool) -> io::Result<()> {
+        if embedded {
+            return self.line(at, format_args!("Broker {url}, embedded, as it sees its clients."));
+        }
         self.line(
             at,
             format_args!(

@@ -78,7 +78,11 @@ impl RealTime {
         let (url, broker) = runtime.block_on(run::broker(&settings.broker)).map_err(RunError::Broker)?;
         let broker_url = crate::config::values::show_broker(&url);
         // The first line of its log comes before those of devices.
-        eyes.broker_is(now, &broker_url).map_err(ExperimentError::writing(&"broker.log"))?;
+        eyes.broker_is(now, &broker_url, broker.is_some())
+            .map_err(ExperimentError::writing(&"broker.log"))?;
+        if let Some(broker) = &broker {
+            broker.links().watch(Arc::new(eyes.clone()));
+        }
         let spec = |devices| FleetSpec {
             devices,
             broker: url.clone(),

@@ -142,12 +142,27 @@ fn the_embedded_broker_fails_as_the_timeline_says() {
     {
         assert!(log.contains(line), "{line}\n{log}");
     }
+    // It is the broker's own, and in the words of virtual time's.
+    let west: Vec<&str> = log.lines().filter(|line| line.contains("west-0")).collect();
+    let said: Vec<&str> = west.iter().filter_map(|line| line.split_once(' ')).map(|(_, said)| said).collect();
+    let connected = "Client west-0 connected (MQTT 5, clean start true, keepalive 10 s).";
+    let beginning = [connected, "Client west-0 has a will on wasmote/west-0/state."];
+    assert_eq!(said[..2], beginning, "{log}");
+    assert!(said[2].starts_with("Client west-0 subscribes to wasmote/"), "{log}");
+    assert_eq!(said.iter().filter(|line| **line == connected).count(), 2, "{log}");
+    assert_eq!(said.last(), Some(&"Client west-0 disconnected."), "{log}");
+    assert!(!log.contains("as its devices see it"), "{log}");
+    let computed = bench.run(&["plan.toml", "--out", "computed"], 0);
+    let computed = fs::read_to_string(computed.join("broker.log")).unwrap();
+    let of_west: Vec<&str> = computed.lines().filter(|line| line.contains("west-0")).collect();
+    let begins: Vec<&str> =
+        of_west.iter().filter_map(|line| line.split_once(' ')).map(|(_, said)| said).collect();
+    assert_eq!(begins[..3], said[..3], "{computed}");
     let events = fs::read_to_string(folder.join("events.ndjson")).unwrap();
     assert_eq!(events.matches("broker_fault_began").count(), 2);
     assert_eq!(events.matches("broker_fault_ended").count(), 2);
     let outages = fs::read_to_string(folder.join("outages.csv")).unwrap();
-    for (fault, from, to) in
-        [("timeline-0,broker_pause", 3.0, 5.0), ("timeline-1,broker_restart", 8.0, 10.0)]
+    for (fault, from, to) in [("timeline-0,broker_pause", 3.0, 5.0), ("timeline-1,broker_restart", 8.0, 10.0)]
     {
         let row = outages.lines().find_map(|line| line.strip_prefix(&format!("*,*,{fault},")));
         let (began, ended) = row.unwrap_or_else(|| panic!("{fault}: {outages}")).split_once(',').unwrap();
