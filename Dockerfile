@@ -3,9 +3,13 @@
 #   docker build -t "$DOCKERHUB_USERNAME/wasmote:latest" .
 #   docker buildx build --platform linux/amd64,linux/arm64 -t "$DOCKERHUB_USERNAME/wasmote:latest" --push .
 #
-# Everything is compiled on the machine that builds, for either architecture, so that nothing is emulated. The
-# dependencies are a layer of their own, which changes only with Cargo.lock and the manifests. What runs is one
-# binary on a base without a shell, as a user without rights; it writes nothing, so its root may be read-only.
+# Everything is compiled on the machine that builds, for either architecture. The dependencies are a layer of their
+# own, which changes only with Cargo.lock and the manifests. Only the last step runs what was built, to compile the
+# built-in behaviours ahead: for another architecture than this machine's it needs an emulator, as Docker Desktop has
+# one, and as elsewhere `docker run --privileged --rm tonistiigi/binfmt --install all` brings it.
+#
+# What runs is one binary on a base without a shell, as a user without rights; it writes nothing but a cache, where
+# it is given a folder for that, so its root may be read-only.
 
 FROM --platform=$BUILDPLATFORM rust:1.95-slim-bookworm AS toolchain
 ARG BUILDARCH
@@ -70,6 +74,12 @@ LABEL org.opencontainers.image.title="wasmote" \
       org.opencontainers.image.description="Simulated IoT devices, each a sandboxed Wasm component" \
       org.opencontainers.image.licenses="MIT"
 COPY --from=host /wasmote /usr/local/bin/wasmote
+# For the plainest processor of this architecture, so that the code runs on every node, whatever the machine was that
+# built it. Code that does not fit for any other reason is compiled anew, with a warning. It belongs to root, and the
+# program runs as somebody else: nobody but the image's maker can have written it.
+USER 0:0
+RUN ["/usr/local/bin/wasmote", "behaviours", "precompile", "--out", "/usr/local/lib/wasmote"]
+ENV WASMOTE_PRECOMPILED=/usr/local/lib/wasmote
 USER 65532:65532
 EXPOSE 5000
 ENTRYPOINT ["/usr/local/bin/wasmote"]

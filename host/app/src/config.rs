@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
+use wasmote_engine::Effort;
 use wasmote_engine::cache::Cache;
 use wasmote_live::spec::ConnectionOptions;
 use wasmote_sim::context::Protocol;
@@ -67,6 +68,8 @@ pub struct Settings {
     pub watch: bool,
     /// Where compiled behaviours are looked for and kept.
     pub cache: Cache,
+    /// How behaviours are compiled that were not compiled before.
+    pub compile: Effort,
     /// How long canaries try another version of a behaviour before the others follow.
     pub canary: Duration,
 }

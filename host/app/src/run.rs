@@ -149,7 +149,7 @@ pub(crate) fn listen(address: HttpAddress) -> Result<(std::net::TcpListener, Soc
 /// To compile takes a while, in which signals are heard.
 async fn plan(settings: Settings) -> Result<(Plan, Engine), RunError> {
     let make = move || {
-        let engine = Engine::with_cache(settings.cache.clone())?;
+        let engine = Engine::compiling(settings.compile, settings.cache.clone())?;
         Ok((Plan::new(&settings, &engine)?, engine))
     };
     let made = spawn_blocking(make).await;

@@ -103,8 +103,10 @@ pub(crate) struct Found {
     pub(crate) problems: Vec<CacheProblem>,
 }
 
-/// Files that the program keeps; older ones go.
+/// Files that the program keeps at most; older ones go.
 const KEPT: usize = 32;
+/// What they may take together, in bytes. Pods have 64 MiB for it, and a pod that takes more is evicted.
+const KEPT_BYTES: u64 = 48 << 20;
 
 impl Cache {
     /// A component from its bytes: compiled before, or compiled now and kept.
@@ -187,21 +189,34 @@ fn keep(
 ) -> io::Result<()> {
     let code = component.serialize().map_err(io::Error::other)?;
     let folder = own_folder(own);
+    let artefact = Artefact { component: *sha256, code: &code }.encode();
     let opened = Folder::make(own, &folder)?;
-    opened.write(&own_name(engine, sha256), &Artefact { component: *sha256, code: &code }.encode())?;
-    prune(&folder)
+    make_room(&folder, artefact.len() as u64)?;
+    opened.write(&own_name(engine, sha256), &artefact)
 }
 
-/// Forget the oldest.
-fn prune(folder: &Path) -> io::Result<()> {
+/// Forget the oldest, so that one more file fits.
+fn make_room(folder: &Path, bytes: u64) -> io::Result<()> {
+    let Some(mut room) = KEPT_BYTES.checked_sub(bytes) else {
+        return Err(io::Error::other(format!("it has {bytes} bytes, and {KEPT_BYTES} are kept in all")));
+    };
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
-        files.push((entry.metadata()?.modified()?, entry.path()));
+        let metadata = entry.metadata()?;
+        files.push((metadata.modified()?, entry.path(), metadata.len()));
     }
     files.sort();
-    let surplus = files.len().saturating_sub(KEPT);
-    files.into_iter().take(surplus).try_for_each(|(_, path)| std::fs::remove_file(path))
+    let mut is_kept = true;
+    for (place, (_, path, bytes)) in files.into_iter().rev().enumerate() {
+        let left = room.checked_sub(bytes);
+        is_kept &= left.is_some() && place + 1 < KEPT;
+        match left {
+            Some(left) if is_kept => room = left,
+            _ => std::fs::remove_file(path)?,
+        }
+    }
+    Ok(())
 }
 
 /// Ours alone, within a folder that may be everybody's.

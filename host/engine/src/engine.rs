@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use wasmote_sim::limits::Limits;
+use wasmtime::Config;
 use wasmtime::component::Linker;
-use wasmtime::{Config, OptLevel};
 
 use crate::cache::Cache;
 use crate::component::{self, Component};
+use crate::effort::Effort;
 use crate::error::{EngineError, LoadError};
 use crate::fault_model::FaultModel;
 use crate::host::Host;
@@ -34,8 +35,13 @@ impl Engine {
 
     /// An engine that takes code that was compiled before, and keeps what it compiles.
     pub fn with_cache(cache: Cache) -> Result<Self, EngineError> {
+        Self::compiling(Effort::default(), cache)
+    }
+
+    /// The same, with as much work put into compiling. Code that was compiled ahead is taken whatever the effort was.
+    pub fn compiling(effort: Effort, cache: Cache) -> Result<Self, EngineError> {
         let failed = |error: wasmtime::Error| EngineError(format!("{error:#}"));
-        let wasmtime = wasmtime::Engine::new(&config()).map_err(failed)?;
+        let wasmtime = wasmtime::Engine::new(&config(effort)).map_err(failed)?;
         let mut linker = Linker::new(&wasmtime);
         bindings::Device::add_to_linker::<_, wasmtime::component::HasSelf<_>>(&mut linker, |host| host)
             .map_err(failed)?;
@@ -67,12 +73,11 @@ impl Engine {
 /// The settings that make a run repeatable and a fleet small: fuel instead of host time; one bit pattern
 /// for NaN; no relaxed SIMD, whose results differ by processor; and linear memories side by side in an
 /// [`Arena`], checked by compiled code and not by pages that may not be touched.
-pub(crate) fn config() -> Config {
+pub(crate) fn config(effort: Effort) -> Config {
     let mut config = Config::new();
     config
         .consume_fuel(true)
         .cranelift_nan_canonicalization(true)
-        .cranelift_opt_level(OptLevel::Speed)
         .wasm_relaxed_simd(false)
         .max_wasm_stack(GUEST_STACK)
         .memory_reservation(0)
@@ -82,5 +87,6 @@ pub(crate) fn config() -> Config {
         .memory_may_move(true)
         .memory_init_cow(false)
         .with_host_memory(Arc::new(Arena::default()));
+    effort.set(&mut config);
     config
 }

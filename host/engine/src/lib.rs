@@ -9,7 +9,7 @@
 //! * `imports`: what guests may call, one file for each WIT interface; `config` holds what they read.
 //! * `host`: what lies in a store. `limiter`: how memory is held to its limit; `memory`: where it comes from.
 //! * `wasi`: the empty room for guests whose language insists on WASI.
-//! * [`cache`]: compiled code that is kept from one start to the next, and what is believed of it.
+//! * [`effort`]: how much work is put into compiling. [`cache`]: compiled code that is kept from one start to the next, and what is believed of it.
 //! * [`inspection`]: what a component says of itself. [`error`]: what can be wrong with a file.
 //!
 //! Nothing here waits: all calls are synchronous, and bounded by fuel instead of by time, so that a run
@@ -23,6 +23,7 @@ pub mod cache;
 pub mod component;
 mod config;
 mod convert;
+pub mod effort;
 pub mod engine;
 pub mod error;
 pub mod fault_model;
@@ -35,6 +36,7 @@ mod memory;
 mod wasi;
 
 pub use component::{Component, DeviceSettings};
+pub use effort::Effort;
 pub use engine::Engine;
 pub use error::{EngineError, LoadError};
 pub use fault_model::FaultModel;

@@ -11,7 +11,9 @@ use wasmote_sim::device_id::DeviceId;
 use wasmote_sim::rng::Seed;
 
 use super::share::Share;
-use super::values::{Count, Keepalive, Length, LogFormat, MqttVersion, NamedFile, Rate, Switch, TopicRoot};
+use super::values::{
+    Compile, Count, Keepalive, Length, LogFormat, MqttVersion, NamedFile, Rate, Switch, TopicRoot,
+};
 use crate::assignment::Assignments;
 pub use live::LiveArgs;
 
@@ -231,6 +233,11 @@ pub struct RunArgs {
         hide_env_values = true
     )]
     pub precompiled: Option<PathBuf>,
+
+    /// How behaviours are compiled: `full` for fast code, `quick` for a quick start where there is little processor
+    /// time, as in a small pod [default: full]
+    #[arg(long, env = "WASMOTE_COMPILE", value_name = "HOW", help_heading = "Run", hide_env_values = true)]
+    pub compile: Option<Compile>,
 
     /// How log lines are written [default: text]
     #[arg(long, env = "WASMOTE_LOG", value_name = "FORMAT", help_heading = "Output", hide_env_values = true)]

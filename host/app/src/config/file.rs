@@ -28,8 +28,8 @@ use wasmote_sim::rng::Seed;
 
 use super::share::Share;
 use super::values::{
-    BrokerChoice, Count, HttpAddress, Keepalive, Length, LogFormat, MqttVersion, Rate, Switch, TopicRoot,
-    from_text,
+    BrokerChoice, Compile, Count, HttpAddress, Keepalive, Length, LogFormat, MqttVersion, Rate, Switch,
+    TopicRoot, from_text,
 };
 
 /// A configuration file. Paths in it are relative to its folder.
@@ -110,6 +110,8 @@ pub struct FileConfig {
     pub cache: Option<PathBuf>,
     /// See the flag of this name.
     pub precompiled: Option<PathBuf>,
+    /// See the flag of this name.
+    pub compile: Option<Compile>,
     /// See the flag of this name.
     #[serde(deserialize_with = "from_text")]
     pub canary: Option<Length>,

@@ -102,6 +102,7 @@ fn put_together(args: &RunArgs, layer: &Layer<'_>) -> Result<Settings, ConfigErr
         log_messages: args.log_messages.or(file.log_messages).unwrap_or_default(),
         watch: args.watch.or(file.watch).unwrap_or_default(),
         cache: cache(args, layer),
+        compile: args.compile.or(file.compile).unwrap_or_default().into(),
         canary: args.canary.or(file.canary).map_or(CANARY, |Length(length)| length),
         groups,
         broker,

@@ -270,6 +270,26 @@ pub enum LogFormat {
     Json,
 }
 
+/// How behaviours are compiled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Compile {
+    /// For fast code.
+    #[default]
+    Full,
+    /// For a quick start.
+    Quick,
+}
+
+impl From<Compile> for wasmote_engine::Effort {
+    fn from(compile: Compile) -> Self {
+        match compile {
+            Compile::Full => Self::Full,
+            Compile::Quick => Self::Quick,
+        }
+    }
+}
+
 /// Something that can be on, off, or as it fits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -81,6 +81,13 @@ pub struct PodGroup {
     pub faults: Option<FaultFile>,
 }
 
+impl PodGroup {
+    /// Whether its behaviour is mounted, and so is compiled by its pods.
+    pub fn is_mounted(&self) -> bool {
+        self.behaviour == FOLDER
+    }
+}
+
 /// Faults that pods read from a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FaultFile {

@@ -12,6 +12,12 @@ const USER: u32 = 65_532;
 pub const PORT: u32 = 5_000;
 /// The port's name.
 pub const PORT_NAME: &str = "http";
+/// Where pods keep what they compiled.
+const CACHE_FOLDER: &str = "/cache";
+/// What that may take: more than the program keeps, as a pod that takes more is evicted.
+const CACHE_SIZE: &str = "64Mi";
+/// Below this, in processors, a start waits for the compiler so long that code is better made quickly than fast.
+const LITTLE: f64 = 0.5;
 /// Where pods have the broker's authority.
 const AUTHORITY_FOLDER: &str = "/broker";
 
@@ -173,6 +179,12 @@ fn environment(group: &PodGroup, fleet: &Fleet) -> Vec<Map> {
     if group.config_map.is_some() {
         all.push(plain("WASMOTE_WATCH", "true"));
     }
+    if group.is_mounted() {
+        all.push(plain("WASMOTE_CACHE", CACHE_FOLDER));
+        if wishes.cpu.value() < LITTLE {
+            all.push(plain("WASMOTE_COMPILE", "quick"));
+        }
+    }
     all.extend(group.own.iter().chain(&fleet.common).map(|(name, value)| plain(name, value)));
     all
 }
@@ -180,13 +192,14 @@ fn environment(group: &PodGroup, fleet: &Fleet) -> Vec<Map> {
 fn mounts(group: &PodGroup, fleet: &Fleet) -> Vec<Map> {
     let mount = |name: &str, path: &str| Map::new().with("name", name).with("mountPath", path);
     let mut all = Vec::new();
-    if group.behaviour == FOLDER {
+    if group.is_mounted() {
         let folder = Map::new().noted(
             "The folder, not a file of it: a mount by subPath would never see an update.",
             "name",
             "behaviour",
         );
         all.push(folder.with("mountPath", FOLDER).with("readOnly", true));
+        all.push(mount("cache", CACHE_FOLDER));
     }
     if group.faults.is_some() {
         all.push(mount("faults", FAULTS_FOLDER).with("readOnly", true));
@@ -208,6 +221,15 @@ fn volumes(group: &PodGroup, fleet: &Fleet) -> Vec<Map> {
         }
         (_, Some(config_map)) => all.push(volume("behaviour", "configMap", named(config_map.as_str()))),
         _ => {}
+    }
+    if group.is_mounted() {
+        let cache = Map::new().with("name", "cache").noted(
+            "Compiled code, for when the container starts again. On the node's disk: in memory it would count\n\
+             as the pod's own.",
+            "emptyDir",
+            Map::new().with("sizeLimit", CACHE_SIZE),
+        );
+        all.push(cache);
     }
     if group.faults.is_some() {
         all.push(volume("faults", "configMap", named(&faults_name(group))));

@@ -66,6 +66,44 @@ fn a_simulated_failure_cannot_trip_liveness() {
     assert_eq!(container["readinessProbe"]["httpGet"]["path"], "/readyz");
 }
 
+/// The name of the volume that is mounted there, and what it is.
+fn mounted<'a>(workload: &'a Value, folder: &str) -> Option<&'a Value> {
+    let mounts = container(workload)["volumeMounts"].as_array()?;
+    let mount = mounts.iter().find(|mount| mount["mountPath"] == folder)?;
+    assert_ne!(mount["readOnly"], json!(true), "{mount}");
+    let volumes = workload["spec"]["template"]["spec"]["volumes"].as_array()?;
+    volumes.iter().find(|volume| volume["name"] == mount["name"])
+}
+
+/// On disk: in memory it would count against the pod's 64Mi. The user of the pod may write there by `fsGroup`.
+#[test]
+fn pods_that_compile_their_behaviour_keep_what_comes_of_it() {
+    for options in [&[][..], &["--stable-names"], &["--behaviour-image", "me/behaviour:1"]] {
+        let objects = rendered(options);
+        let workload = workloads(&objects)
+            .into_iter()
+            .find(|it| it["metadata"]["labels"]["app"] == "iot-device")
+            .unwrap();
+        let folder = variable(workload, "WASMOTE_CACHE").expect("a cache")["value"].as_str().unwrap();
+        let volume = mounted(workload, folder).expect("a volume");
+        assert_eq!(volume["emptyDir"], json!({"sizeLimit": "64Mi"}), "{options:?}");
+        let security = &workload["spec"]["template"]["spec"]["securityContext"];
+        assert_eq!(security["fsGroup"], security["runAsUser"]);
+        assert_eq!(variable(workload, "WASMOTE_COMPILE").unwrap()["value"], "quick", "{options:?}");
+    }
+    let objects = rendered(&["--cpu", "2"]);
+    assert!(variable(named(&objects, "Deployment", "iot-heartbeat"), "WASMOTE_COMPILE").is_none());
+}
+
+/// What is compiled ahead, in the image, needs no cache.
+#[test]
+fn pods_with_a_behaviour_of_the_image_have_no_cache() {
+    let objects = rendered(&["--built-in"]);
+    let devices = named(&objects, "Deployment", "iot-heartbeat");
+    assert!(variable(devices, "WASMOTE_CACHE").is_none() && variable(devices, "WASMOTE_COMPILE").is_none());
+    assert!(devices["spec"]["template"]["spec"].get("volumes").is_none());
+}
+
 /// A mount of a single file would never see an update.
 #[test]
 fn config_maps_are_mounted_as_folders_that_exist() {

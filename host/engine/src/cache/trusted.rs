@@ -5,6 +5,7 @@ use wasmtime::component::Component;
 use super::PrecompileError;
 use super::artefact::Code;
 use crate::component::last_words;
+use crate::effort::Effort;
 use crate::engine::{Engine, config};
 use crate::error::{EngineError, LoadError};
 
@@ -18,7 +19,7 @@ pub(super) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadEr
 
 /// For every processor of this machine's kind, not only for those with its features.
 pub(super) fn compile_portably(bytes: &[u8]) -> Result<Vec<u8>, PrecompileError> {
-    let mut config = config();
+    let mut config = config(Effort::Full);
     if cfg!(target_os = "linux") {
         let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
         config.target(&target).map_err(|error| EngineError(format!("{error:#}")))?;

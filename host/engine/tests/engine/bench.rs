@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use wasmote_engine::{DeviceSettings, Engine};
+use wasmote_engine::{Component, DeviceSettings, Engine};
 use wasmote_sim::action::{Action, Notice};
 use wasmote_sim::context::Protocol;
 use wasmote_sim::device::{Blueprint, Device, Input, Now};
@@ -29,6 +29,10 @@ impl Bench {
     pub fn with(component: &[u8], config: Value, limits: Limits) -> Self {
         let engine = Engine::new().expect("this machine runs WebAssembly");
         let component = engine.load("guest", component).expect("the guest is a behaviour");
+        Self::of(&component, config, limits)
+    }
+
+    pub fn of(component: &Component, config: Value, limits: Limits) -> Self {
         let limits = Arc::new(limits);
         let settings = DeviceSettings { config, limits: Arc::clone(&limits), allow_hosts: Vec::new().into() };
         let identity = Identity {

@@ -3,10 +3,13 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use wasmote_engine::cache::{Cache, Origin, precompile};
-use wasmote_engine::{Component, Engine};
+use wasmote_engine::{Component, Effort, Engine};
+use wasmote_sim::limits::Limits;
 
+use crate::bench::Bench;
 use crate::guests;
 
 struct Shelf {
@@ -150,6 +153,48 @@ fn a_cache_that_cannot_be_written_to_costs_nothing_but_time() {
     assert!(component.cache_problems().iter().any(|problem| problem.to_string().contains("cannot be kept")));
 }
 
+/// A pod whose folder grows beyond its limit is evicted.
+#[test]
+fn the_oldest_go_before_the_cache_takes_too_much() {
+    let shelf = Shelf::stocked();
+    let kept = shelf.file();
+    // Sparse: they take no room on the disk, but count.
+    let filler = |name: &str, bytes: u64| {
+        let path = shelf.own().join(name);
+        fs::File::create(&path).unwrap().set_len(bytes).unwrap();
+        path
+    };
+    let old = filler("old.cwasm", 40 << 20);
+    let long_ago = std::time::SystemTime::UNIX_EPOCH;
+    fs::File::options().write(true).open(&old).unwrap().set_modified(long_ago).unwrap();
+    let young = filler("young.cwasm", 30 << 20);
+    let other =
+        Engine::with_cache(Cache { own: Some(shelf.folder.path().to_owned()), shipped: None }).unwrap();
+    other.load("guest", &guests::trapper().component()).unwrap();
+    assert!(!old.exists() && young.exists() && kept.exists());
+    assert_eq!(shelf.load().origin(), Origin::Cached);
+}
+
+/// Pods compile quickly what others compile well: both have the same devices.
+#[test]
+fn code_that_was_made_quickly_does_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = || Cache { own: Some(folder.path().to_owned()), shipped: None };
+    let bytes = guests::well_behaved().component();
+    let quick = || Engine::compiling(Effort::Quick, cache()).unwrap().load("guest", &bytes).unwrap();
+    assert_eq!(quick().origin(), Origin::Compiled);
+    assert_eq!(quick().origin(), Origin::Cached);
+    // They do not take each other's code for their own.
+    let full = Engine::with_cache(cache()).unwrap().load("guest", &bytes).unwrap();
+    assert_eq!((full.origin(), full.inspect()), (Origin::Compiled, quick().inspect()));
+    let history = |component: &Component| {
+        let mut bench = Bench::of(component, serde_json::json!({}), Limits::default()).start();
+        bench.run(Duration::from_secs(5));
+        format!("{:?}", bench.actions)
+    };
+    assert_eq!(history(&full), history(&quick()));
+}
+
 #[test]
 fn what_was_compiled_ahead_is_taken_and_left_as_it_is() {
     let shipped = tempfile::tempdir().unwrap();
@@ -159,6 +204,9 @@ fn what_was_compiled_ahead_is_taken_and_left_as_it_is() {
     let cache = Cache { shipped: Some(shipped.path().to_owned()), own: None };
     let component = Engine::with_cache(cache.clone()).unwrap().load("guest", &bytes).unwrap();
     assert_eq!(component.origin(), Origin::Shipped, "{:?}", component.cache_problems());
+    // Whatever the effort that this engine would put into it itself.
+    let quick = Engine::compiling(Effort::Quick, cache.clone()).unwrap().load("guest", &bytes).unwrap();
+    assert_eq!(quick.origin(), Origin::Shipped, "{:?}", quick.cache_problems());
     permit(shipped.path(), 0o777);
     let component = Engine::with_cache(cache).unwrap().load("guest", &bytes).unwrap();
     assert_eq!(component.origin(), Origin::Compiled);
