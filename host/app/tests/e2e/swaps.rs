@@ -276,11 +276,48 @@ fn a_component_is_put_over_http() {
         let message = answer["error"]["message"].as_str().expect("a message");
         assert!(message.contains(words), "{message}");
     }
+    // As it is, and as what it would unpack to.
+    let large = vec![0; (32 << 20) + 1];
+    for body in [large.clone(), gzip(&large)] {
+        let (found, answer) = put("heartbeat", &body);
+        assert_eq!((found, &answer["error"]["field"]), (413, &"body".into()), "{answer}");
+    }
     let shown = fleet.get("/behaviours/heartbeat");
     assert_eq!(shown["versions"][0]["source"], "http");
     assert_eq!(shown["versions"][1]["source"], "built-in");
-    assert_eq!(shown["updates"]["refused"], 3, "{shown}");
+    // What unpacks to too much has been looked at, as the garbage has; what is sent too large has not.
+    assert_eq!(shown["updates"]["refused"], 4, "{shown}");
     let connected =
         broker.log.count(|line| line.contains("New client connected") && line.contains("as heartbeat-"));
     assert_eq!(connected, 3, "nobody has connected anew");
+}
+
+#[test]
+fn while_an_update_is_tried_another_is_told_to_come_again() {
+    let fleet =
+        Fleet::run(&["--devices", "3", "--broker", "embedded:0", "--faults", "none", "--canary", "5s"])
+            .ready();
+    let folder = tempfile::tempdir().expect("a folder");
+    let versions = ["first", "second"].map(|mark| rebuilt(&built("heartbeat"), mark));
+    let put = |number: usize| {
+        let file = folder.path().join(number.to_string());
+        fs::write(&file, &versions[number]).expect("a file");
+        let body = format!("@{}", file.display());
+        let (status, text) = fleet.curl(&["-X", "PUT", "--data-binary", &body], "/behaviours/heartbeat");
+        (status, serde_json::from_str::<Value>(&text).expect("JSON"))
+    };
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| put(0));
+        let canary = |fleet: &Fleet| fleet.get("/devices/heartbeat-0")["behaviour_version"].clone();
+        fleet.until("the canary has moved", PATIENCE, |fleet| canary(fleet) == sha256(&versions[0]));
+        let (status, answer) = put(1);
+        assert_eq!((status, &answer["error"]["field"]), (409, &"behaviour".into()), "{answer}");
+        let message = answer["error"]["message"].as_str().expect("a message");
+        assert!(message.contains("another update is under way"), "{message}");
+        let (status, answer) = first.join().expect("it was answered");
+        assert_eq!((status, &answer["swapped"]), (200, &3.into()), "{answer}");
+    });
+    // Now it is its turn, and what was turned away has left no trace.
+    assert_eq!(fleet.get("/behaviours/heartbeat")["updates"], serde_json::json!({"done": 1, "refused": 0}));
+    assert_eq!(put(1).0, 200);
 }

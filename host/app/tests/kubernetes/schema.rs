@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 /// The version of the cluster that the old simulator was measured on, and the newest that there are schemas of.
 const VERSIONS: [&str; 2] = [include_str!("schemas/1.33.json"), include_str!("schemas/1.37.json")];
 
+/// The kinds that the Prometheus operator adds. It writes them for Go; this is what they come to.
+const OPERATOR: &str = include_str!("schemas/prometheus-operator.json");
+
 /// The schemas of one version.
 pub struct Schemas {
     pub version: String,
@@ -47,15 +50,41 @@ impl Schemas {
     }
 }
 
-/// Check objects against every version.
+/// Check objects against every version, and those of the Prometheus operator against its own schemas.
 pub fn assert_valid(objects: &[Value], what: &str) {
     assert!(!objects.is_empty(), "{what}: nothing was rendered");
-    for schemas in all() {
+    let operator = Schemas::new(OPERATOR);
+    let is_operators =
+        |object: &&Value| object["apiVersion"].as_str().is_some_and(|api| api.starts_with("monitoring."));
+    let (operators, own): (Vec<_>, Vec<_>) = objects.iter().partition(is_operators);
+    let checks = all().into_iter().map(|schemas| (schemas, &own)).chain([(operator, &operators)]);
+    for (schemas, objects) in checks {
         for object in objects {
             let problems = schemas.problems(object);
-            assert!(problems.is_empty(), "{what}, Kubernetes {}: {problems:#?}\n{object:#}", schemas.version);
+            assert!(problems.is_empty(), "{what}, {}: {problems:#?}\n{object:#}", schemas.version);
         }
     }
+}
+
+#[test]
+fn a_mistake_in_an_object_of_the_prometheus_operator_is_found() {
+    let operator = Schemas::new(OPERATOR);
+    let object = |kind: &str, spec: Value| json!({"apiVersion": "monitoring.coreos.com/v1", "kind": kind, "metadata": {"name": "a"}, "spec": spec});
+    let rule = |rule: Value| object("PrometheusRule", json!({"groups": [{"name": "a", "rules": [rule]}]}));
+    let endpoint = |it: Value| object("PodMonitor", json!({"selector": {}, "podMetricsEndpoints": [it]}));
+    for (wrong, word) in [
+        (rule(json!({"alert": "A", "expression": "up"})), "expression"),
+        (rule(json!({"alert": "A"})), "expr"),
+        (rule(json!({"alert": "A", "expr": "up", "for": "1 minute"})), "1 minute"),
+        (endpoint(json!({"port": 5000})), "5000"),
+        (endpoint(json!({"ports": "http"})), "ports"),
+        (object("PodMonitor", json!({"podMetricsEndpoints": []})), "selector"),
+        (object("PodMonitors", json!({})), "no schema"),
+    ] {
+        let problems = operator.problems(&wrong).join("\n");
+        assert!(problems.contains(word), "{wrong}: {problems}");
+    }
+    assert_eq!(operator.problems(&endpoint(json!({"port": "http", "interval": "1m30s"}))), [""; 0]);
 }
 
 #[test]

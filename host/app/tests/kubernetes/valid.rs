@@ -36,6 +36,7 @@ fn every_combination_of_options_passes_strict_validation() {
     let rest: [&[&str]; 3] = [
         &[],
         &[
+            "--monitoring",
             "--namespace",
             "lab",
             "--image",

@@ -17,5 +17,6 @@ mod properties;
 mod queues;
 mod refusals;
 mod sessions;
+mod swaps;
 mod tls;
 mod traffic;
