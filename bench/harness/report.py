@@ -8,6 +8,7 @@ import platform
 import subprocess
 
 from harness import contenders
+from harness.pod import KINDS
 
 HEAD = """# Benchmarks
 
@@ -21,7 +22,7 @@ alone, in user and kernel mode.
 def write(results, path):
     parts = [HEAD, machine(results), targets(results)]
     sections = {"throughput": throughput, "memory": memory, "density": density, "scaling": scaling, "soak": soak,
-                "virtual": virtual}
+                "virtual": virtual, "pod": pod}
     for name, section in sections.items():
         found = {key: result for key, result in results.items() if key.split("-")[0] == name}
         if found:
@@ -144,6 +145,22 @@ def soak(found):
              "closes" if it["ledger_closes"] else "**does not close**") for it in found.values()]
     return "## A long run\n\nHeartbeats with realistic faults: connections break and come back all the time.\n\n" + table(
         ["devices", "ran", "connects", "sent", "MiB", "MiB an hour", "descriptors", "traps", "ledger"], rows)
+
+
+def pod(found):
+    text = "## In a pod\n\n"
+    for one in found.values():
+        rows = [(KINDS[kind], spread(it["seconds"], digits=2), f"{it['peak_bytes'] / 2**20:.1f}",
+                 f"{it['resident_bytes'] / 2**20:.1f}") for kind, it in one["starts"].items()]
+        text += (f"A control group of 64 MiB, without swap, and 0.1 CPU; `{one['behaviour']}`, compiled with "
+                 f"`{one['compile']}`. Every other start has to read the program from disk.\n\n")
+        text += table(["code", "s to the first heartbeat at the broker", "most memory, MiB", "resident, MiB"], rows)
+        steady = one["steady"]
+        text += (f"\nWith realistic faults for {steady['seconds'] / 60:.1f} minutes, {steady['devices']} beside "
+                 f"{steady['company']} others: at most {steady['peak_bytes'] / 2**20:.1f} MiB, "
+                 f"{steady['memory_bytes'] / 2**20:.1f} resident at the end, {steady['cores'] * 1000:.0f} thousandths of a "
+                 f"processor; {steady['figures']['sent']:,} sent, {steady['figures']['received']:,} received.\n")
+    return text
 
 
 def virtual(found):

@@ -1,0 +1,84 @@
+"""A container's limits without a container: a control group, of version 2 or 1, with no swap."""
+
+import itertools
+import os
+import pathlib
+
+ROOT = pathlib.Path("/sys/fs/cgroup")
+PERIOD_MICROSECONDS = 100_000
+COUNT = itertools.count()
+
+
+class Unable(Exception):
+    """There are no control groups to be had here."""
+
+
+class Cgroup:
+    """Made fresh, so that what it counts is of one process alone; gone at the end."""
+
+    def __init__(self, memory_bytes, cores):
+        self.name = f"wasmote-bench-{os.getpid()}-{next(COUNT)}"
+        self.is_unified = (ROOT / "cgroup.controllers").exists()
+        quota = str(round(cores * PERIOD_MICROSECONDS))
+        try:
+            if self.is_unified:
+                (ROOT / "cgroup.subtree_control").write_text("+cpu +memory")
+                self.folders = [ROOT / self.name]
+                self.folders[0].mkdir()
+                self.set("memory.max", memory_bytes)
+                self.set("memory.swap.max", 0, needed=False)
+                self.set("cpu.max", f"{quota} {PERIOD_MICROSECONDS}")
+            else:
+                self.folders = [ROOT / "memory" / self.name, ROOT / "cpu" / self.name]
+                for folder in self.folders:
+                    folder.mkdir()
+                self.set("memory.limit_in_bytes", memory_bytes)
+                self.set("memory.memsw.limit_in_bytes", memory_bytes, needed=False)
+                self.set("cpu.cfs_period_us", PERIOD_MICROSECONDS)
+                self.set("cpu.cfs_quota_us", quota)
+        except OSError as problem:
+            raise Unable(f"no control group can be made in {ROOT} ({problem}): be root, on a Linux with the controllers "
+                         "`memory` and `cpu` there") from problem
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        for folder in self.folders:
+            folder.rmdir()
+
+    def set(self, file, value, needed=True):
+        path = next((folder / file for folder in self.folders if (folder / file).exists()), None)
+        if path or needed:
+            (path or self.folders[0] / file).write_text(f"{value}")
+
+    def get(self, file):
+        return next(folder / file for folder in self.folders if (folder / file).exists()).read_text()
+
+    def within(self, command):
+        """A command that enters the group and becomes the one that is given."""
+        joins = " && ".join(f"echo $$ > {folder}/cgroup.procs" for folder in self.folders)
+        return ["sh", "-c", f'{joins} && exec "$@"', "sh", *command]
+
+    def used_bytes(self):
+        return int(self.get("memory.current" if self.is_unified else "memory.usage_in_bytes"))
+
+    def peak_bytes(self):
+        """The most that it ever had: of its processes, of the kernel for them, and files that they were first to read."""
+        return int(self.get("memory.peak" if self.is_unified else "memory.max_usage_in_bytes"))
+
+    def parts_bytes(self):
+        """What it has now, in parts: memory of processes, and files."""
+        stat = dict(line.split() for line in self.get("memory.stat").splitlines())
+        return {"processes": int(stat["anon" if self.is_unified else "rss"]),
+                "files": int(stat["file" if self.is_unified else "cache"])}
+
+    def times_full(self):
+        """How often something had to be reclaimed because the limit was reached."""
+        if self.is_unified:
+            return int(dict(line.split() for line in self.get("memory.events").splitlines())["max"])
+        return int(self.get("memory.failcnt"))
+
+    def throttled_seconds(self):
+        stat = dict(line.split() for line in self.get("cpu.stat").splitlines())
+        return int(stat["throttled_usec"]) / 1e6 if self.is_unified else int(stat["throttled_time"]) / 1e9
