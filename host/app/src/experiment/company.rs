@@ -8,6 +8,8 @@ use wasmote_sim::behaviour::Spawn;
 use wasmote_sim::device::{Blueprint, Now};
 use wasmote_sim::device_id::{DeviceId, Identity};
 use wasmote_sim::faults::target::Pattern;
+use wasmote_sim::faults::{Fault, FaultId};
+use wasmote_sim::time::Time;
 
 use super::ExperimentError;
 use super::recorder::Eyes;
@@ -138,6 +140,18 @@ impl Company {
         cast.others.push(Arc::clone(&maker));
         cast.ahead.extend(devices.iter().map(|device| (*device, group.config.clone())));
         Some(maker)
+    }
+
+    /// A partition begins for the devices that it is for.
+    pub fn parted(&self, fault: &Fault, at: Time) {
+        let devices = self.devices.iter().enumerate().filter(|(_, device)| fault.target.includes(device));
+        let devices: Vec<usize> = devices.map(|(at, _)| at).collect();
+        self.eyes.parted(&devices, &fault.id, at);
+    }
+
+    /// The partition of this name ends.
+    pub fn mended(&self, fault: &FaultId, at: Time) {
+        self.eyes.mended(fault, at);
     }
 
     /// A device was stopped in order: it wants nothing any more.

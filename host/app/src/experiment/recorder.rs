@@ -30,6 +30,7 @@ use wasmote_sim::context::LogLevel;
 use wasmote_sim::device::{Input, Now};
 use wasmote_sim::device_id::Identity;
 use wasmote_sim::event::StopReason;
+use wasmote_sim::time::Time;
 use wasmote_sim::virtual_time::observer::{DeviceIndex, Observer, Step};
 
 use super::real::about_now;
@@ -244,6 +245,17 @@ impl Eyes {
     pub fn version_of(&self, device: usize) -> Option<Version> {
         let recorder = self.recorder();
         recorder.versions.of(&recorder.devices.get(device)?.id)
+    }
+
+    /// A timeline's partition begins for these devices.
+    pub fn parted(&self, devices: &[usize], fault: &str, at: Time) {
+        let mut recorder = self.recorder();
+        devices.iter().for_each(|device| recorder.outages.parted(*device as u32, fault, at));
+    }
+
+    /// A timeline's partition ends.
+    pub fn mended(&self, fault: &str, at: Time) {
+        self.recorder().outages.mended(fault, at);
     }
 
     /// A user is about to switch a device, which is then not the plan's doing.

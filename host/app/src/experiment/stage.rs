@@ -1,5 +1,6 @@
 //! A run's world, its company of devices with their faults, and the hand that carries out the script.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use tokio::sync::Mutex;
 use wasmote_live::fleet::Order;
 use wasmote_sim::client::options::ClientOptions;
 use wasmote_sim::device::{Blueprint, Now, Upgrade};
+use wasmote_sim::faults::{FaultId, Model};
 use wasmote_sim::rng::Seed;
 use wasmote_sim::virtual_time::options::Options;
 
@@ -32,6 +34,8 @@ pub struct Stage<'a, W> {
     pub faults: Arc<Mutex<FaultBook>>,
     components: &'a Components,
     seed: Seed,
+    /// Partitions that hold, by their numbers.
+    partitions: BTreeMap<usize, FaultId>,
     /// The fleet's faults.
     at_the_start: FaultSet,
     /// Whether those it has now have some for the broker.
@@ -58,8 +62,16 @@ impl<'a, W: World> Stage<'a, W> {
         let world = begin(devices)?;
         let faults = Arc::new(Mutex::new(faults));
         let at_the_start = settings.faults;
-        let mut stage =
-            Self { world, company, faults, components, seed, at_the_start, broker_may_fail: false };
+        let mut stage = Self {
+            world,
+            company,
+            faults,
+            components,
+            seed,
+            partitions: BTreeMap::new(),
+            at_the_start,
+            broker_may_fail: false,
+        };
         stage.set_broker_faults(&point.settings.faults)?;
         Ok(stage)
     }
@@ -81,16 +93,25 @@ impl<'a, W: World> Stage<'a, W> {
                 Ok(())
             }
             Deed::Begin(number, fault, chosen) => {
+                if let Model::Partition(_) = &fault.model {
+                    self.partitions.insert(*number, fault.id.clone());
+                    self.company.parted(fault, self.world.now().run);
+                }
                 let chosen = chosen.as_ref().map(|chosen| self.chosen(chosen));
                 self.change_faults(|book, devices| {
                     book.begin(*number, Arc::clone(fault), chosen.clone());
                     chosen.unwrap_or_else(|| (0..devices.len()).collect())
                 })
             }
-            Deed::End(number) => self.change_faults(|book, devices| match book.end(*number) {
-                Some(chosen) => chosen.unwrap_or_else(|| (0..devices.len()).collect()),
-                None => Vec::new(),
-            }),
+            Deed::End(number) => {
+                if let Some(partition) = self.partitions.remove(number) {
+                    self.company.mended(&partition, self.world.now().run);
+                }
+                self.change_faults(|book, devices| match book.end(*number) {
+                    Some(chosen) => chosen.unwrap_or_else(|| (0..devices.len()).collect()),
+                    None => Vec::new(),
+                })
+            }
             Deed::Crash(chosen) => self.world.order(&self.chosen(chosen), Order::Crash),
             Deed::Stop(chosen) => self.stop(&self.chosen(chosen)),
             Deed::Start(chosen) => self.world.order(&self.chosen(chosen), Order::Start),

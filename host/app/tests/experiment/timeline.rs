@@ -90,6 +90,11 @@ fn a_partition_holds_for_its_time_and_between_its_sides_only() {
         ledger["total"]["faults"]["timeline-0"]["dropped_out"], 0,
         "both sides still reach the broker"
     );
+    let parted = (0..4).map(|index| format!("west-{index} west timeline-0 partition 30 60"));
+    let told: Vec<String> = outages(&folder).iter().map(|outage| outage.join(" ")).collect();
+    assert_eq!(told, parted.collect::<Vec<_>>());
+    let lost = fs::read_to_string(folder.join("plots/losses-by-fault.svg")).unwrap();
+    assert!(lost.contains(">partition (timeline-0)<"), "{lost}");
     // All devices listen to all: the rest of their own side is still heard.
     let summary = json(&folder.join("summary.json"));
     assert!(summary["ledger_closes"].as_bool().unwrap());

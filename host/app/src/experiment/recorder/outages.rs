@@ -43,6 +43,8 @@ pub struct Outage {
 const TIMELINE: &str = "timeline";
 /// And what a user does over HTTP has this.
 const HTTP: &str = "http";
+/// A timeline's partition begins and ends by the hour, not by trials of devices.
+const PARTITION: &str = "partition";
 /// An empty battery stays empty, whatever other faults a device is given.
 const BATTERY: &str = "battery";
 
@@ -80,6 +82,17 @@ impl Outages {
             Some(_) => self.begin(Struck::Broker, &turn.fault, kind, now),
             None => self.end(Struck::Broker, now, |it| *it.fault == *turn.fault && it.kind == kind),
         }
+    }
+
+    /// A timeline's partition begins for a device, which has nothing to tell of it.
+    pub(super) fn parted(&mut self, device: u32, fault: &str, now: Time) {
+        self.begin(Struck::Device(device), fault, PARTITION, now);
+    }
+
+    /// A timeline's partition ends.
+    pub(super) fn mended(&mut self, fault: &str, now: Time) {
+        let of_it = |it: &&mut Outage| it.fault == fault && it.kind == PARTITION && it.to.is_none();
+        self.all.iter_mut().filter(of_it).for_each(|it| it.to = Some(now));
     }
 
     /// A user is about to switch this device.

@@ -8,6 +8,7 @@ use crate::report::number::{PLAIN, fixed, significant};
 use crate::report::plot::axis::Axis;
 use crate::report::plot::bars::{Bars, Row};
 use crate::report::plot::style::SERIES;
+use crate::report::results::series::Outage;
 use crate::report::statistics::Estimate;
 
 /// The plot, unless no fault took a message. One cohort has a bar for each fault; several have one each.
@@ -57,7 +58,11 @@ fn by_fault(cohort: &Cohort<'_>, faults: &[String]) -> Bars {
         });
         widest = widest.max(out + inward);
         let decimals = usize::from((out + inward).fract() != 0.0 && out + inward < 100.0);
-        rows.push(Row { name: id.clone(), values: vec![out, inward], total: fixed(out + inward, decimals) });
+        rows.push(Row {
+            name: named(cohort, id),
+            values: vec![out, inward],
+            total: fixed(out + inward, decimals),
+        });
     }
     let told: Vec<_> = rows.iter().map(|row| format!("{} {}", row.name, row.total)).collect();
     let mut pieces = vec!["on the way out".to_owned(), "on the way in".to_owned()];
@@ -72,6 +77,15 @@ fn by_fault(cohort: &Cohort<'_>, faults: &[String]) -> Bars {
         rows_label: String::new(),
         rows,
         pieces,
+    }
+}
+
+/// A fault of the timeline has a number for a name, which tells nobody anything.
+fn named(cohort: &Cohort<'_>, id: &str) -> String {
+    let outages = cohort.runs.iter().flat_map(|run| &run.outages);
+    match outages.filter(|outage| outage.fault == id).map(Outage::name).find(|name| *name != id) {
+        Some(kind) => format!("{kind} ({id})"),
+        None => id.to_owned(),
     }
 }
 

@@ -10,6 +10,7 @@ use crate::report::plot::chart::Chart;
 use crate::report::plot::graph::{Arrow, Graph, Node, Panel, Standing};
 use crate::report::results::Run;
 use crate::report::results::network::ways_at;
+use crate::report::results::series::Outage;
 
 /// As many moments as one can compare at a glance.
 const MOMENTS: usize = 6;
@@ -85,7 +86,9 @@ fn panel(run: &Run, nodes: &[(String, (f64, f64))], at: f64, name: &str) -> Pane
         ways.iter().map(|((device, _), next_hop)| (*device, *next_hop)).collect();
     let senders: BTreeSet<&str> = run.routes.iter().map(|it| it.device.as_str()).collect();
     let out = |name: &str| {
-        run.outages.iter().any(|outage| outage.device == name && outage.from_s <= at && outage.to_s > at)
+        let at_it = |outage: &&Outage| outage.device == name && outage.from_s <= at && outage.to_s > at;
+        // Beyond a partition, a device goes on.
+        run.outages.iter().filter(at_it).any(|outage| outage.kind != "partition")
     };
     let standing = |(name, _): &(String, (f64, f64))| match name.as_str() {
         name if out(name) => Standing::Out,
