@@ -72,8 +72,8 @@ pub fn figure(shown: Shown<'_>) -> Figure {
 fn caption(shown: Shown<'_>, faults: &str, left_out: usize) -> String {
     let mut caption = match faults {
         "" => "No fault took a device out.".to_owned(),
-        _ => "Shades, and the strip of each fault, say how many devices it had: black is all of them, as when it is the \
-              broker that fails."
+        _ => "Shades, and the strip of each fault, say how many devices it had: the strongest is all of them, as when \
+              it is the broker that fails."
             .to_owned(),
     };
     if left_out > 0 {

@@ -123,11 +123,15 @@ fn takeaways(cohort: &Cohort<'_>) -> String {
             (_, half_width) => unit.estimate(estimate.mean, half_width),
         };
         let (value, half) = figure.split_once(" ± ").unwrap_or((&figure, ""));
-        let half = if half.is_empty() { String::new() } else { format!(" <small>± {half}</small>") };
+        let half = if half.is_empty() { String::new() } else { format!("± {half}") };
+        // What stands behind the value stays together.
+        let behind = format!("{half} {}", unit.name);
+        let behind = match behind.trim() {
+            "" => String::new(),
+            behind => format!(" <small>{behind}</small>"),
+        };
         let name = Escaped(metric.name());
-        let unit =
-            if unit.name.is_empty() { String::new() } else { format!(" <small>{}</small>", unit.name) };
-        let _ = writeln!(text, "<div><dt>{name}</dt><dd>{value}{half}{unit}</dd></div>");
+        let _ = writeln!(text, "<div><dt>{name}</dt><dd>{value}{behind}</dd></div>");
     }
     text + "</dl>\n"
 }

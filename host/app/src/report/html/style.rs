@@ -19,7 +19,7 @@ dl{margin:0}dd{margin:0}dt{color:var(--quiet);font-size:13px}
 .takeaways{display:grid;grid-template-columns:repeat(auto-fit,minmax(160px,1fr));gap:12px;margin-top:22px}
 .takeaways div{background:var(--card);border:1px solid var(--rule);border-radius:8px;padding:10px 16px}
 .takeaways dd{font-size:25px;font-weight:600;font-variant-numeric:tabular-nums;line-height:1.35}
-.takeaways small{font-size:14px;font-weight:400;color:var(--quiet)}
+.takeaways small{white-space:nowrap;font-size:14px;font-weight:400;color:var(--quiet)}
 .notice{background:var(--note);border-left:4px solid var(--edge);padding:10px 16px;margin:0 0 18px;border-radius:4px;\
 overflow-wrap:anywhere}
 .verdicts{list-style:none;margin:0;padding:0}
@@ -46,7 +46,7 @@ tbody tr:last-child td{border-bottom:0}
 .citations{padding-left:20px}.citations li{margin:4px 0}
 summary{cursor:pointer;margin-top:14px}
 @media (max-width:560px){main{padding:20px 12px 32px}.provenance{grid-template-columns:1fr;gap:0}\
-.provenance dd{margin-bottom:8px}h1{font-size:25px}figure{padding:4px 0 10px}.figures{margin-left:-8px;margin-right:-8px}.takeaways{grid-template-columns:1fr 1fr}}
+.provenance dd{margin-bottom:8px}h1{font-size:25px}figure{padding:4px 0 10px}.figures{margin-left:-8px;margin-right:-8px}.takeaways{grid-template-columns:1fr 1fr}.takeaways div{padding:8px 12px}.takeaways dd{font-size:21px}.takeaways small{font-size:13px}}
 @media print{body{background:#fff;font-size:11px}main{max-width:none;padding:0}dt,.code{font-size:10px}\
 .figures{columns:2;column-gap:8px}h2{break-after:avoid;font-size:14px;margin-top:20px}\
 td{white-space:normal}.number{white-space:nowrap}table{font-size:8px}th,td{padding:3px 5px}\

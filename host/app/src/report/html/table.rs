@@ -43,7 +43,9 @@ impl Table {
         let mut text = String::from("<div class=\"wide\" tabindex=\"0\">\n<table>\n");
         text.push_str("<thead><tr>");
         for (name, numbers) in &self.columns {
-            let _ = write!(text, "<th scope=\"col\"{}>{}</th>", class(*numbers), Escaped(name));
+            // A path may break behind a dot.
+            let name = Escaped(name).to_string().replace('.', ".<wbr/>");
+            let _ = write!(text, "<th scope=\"col\"{}>{name}</th>", class(*numbers));
         }
         text.push_str("</tr></thead>\n<tbody>\n");
         for row in &self.rows {

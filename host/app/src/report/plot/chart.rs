@@ -15,6 +15,8 @@ pub const WIDTH: f64 = 480.0;
 pub const MARGIN: f64 = 14.0;
 const PLOT_HEIGHT: f64 = 200.0;
 const RIGHT: f64 = 22.0;
+/// Nearer to each other than this, two lines look like one.
+const ONE_PLACE: f64 = 3.0;
 
 /// A plot with two axes.
 #[derive(Clone, Debug)]
@@ -167,13 +169,14 @@ impl Chart {
         }
     }
 
-    /// A line each, and above the plot as many names as there is room for; all of them tell when pointed at.
+    /// A line each, and above the plot as many names as there is room for; all of them tell when pointed at. Of what
+    /// happens in one place, the first has the name.
     fn draw_moments(&self, canvas: &mut Canvas, area: Area) {
         let mut free_from = f64::NEG_INFINITY;
         for (index, Moment { at, what }) in self.moments.iter().enumerate() {
             let x = area.x(self.x.scale.at(*at));
-            let next = self.moments[index + 1..].iter().find(|next| next.at > *at);
-            let until = next.map_or(area.right, |next| area.x(self.x.scale.at(next.at)));
+            let places = self.moments[index + 1..].iter().map(|next| area.x(self.x.scale.at(next.at)));
+            let until = places.into_iter().find(|next| *next > x + ONE_PLACE).unwrap_or(area.right);
             let name = fitted(what, until - x - 4.0);
             canvas.titled(&format!("{what}, {}", self.x.unit.figure(*at)), |canvas| {
                 canvas.line("axis moment", (x, area.top - 8.0), (x, area.bottom));

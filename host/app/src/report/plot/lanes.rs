@@ -1,4 +1,4 @@
-//! Strips below a plot that say when something was so, and how much: darker is more. The plot itself is shaded
+//! Strips below a plot that say when something was so, and how much: stronger is more. The plot itself is shaded
 //! at those times.
 
 use super::axis::Axis;

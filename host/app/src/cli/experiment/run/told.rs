@@ -77,9 +77,9 @@ fn run(summary: &Summary, took: f64) {
 
 /// Each threshold once, with the runs that missed it.
 fn thresholds(summaries: &[Summary]) {
+    to_stdout("");
     let Some(first) = summaries.first().filter(|summary| !summary.thresholds.is_empty()) else { return };
     let (green, red) = (style::GOOD.on(&std::io::stdout()), style::ERROR.on(&std::io::stdout()));
-    to_stdout("");
     for (at, verdict) in first.thresholds.iter().enumerate() {
         let all = summaries.iter().filter_map(|summary| summary.thresholds.get(at));
         let missed = all.clone().filter(|verdict| !verdict.ok).count();
