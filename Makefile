@@ -9,7 +9,7 @@
 #   make lint         formatting and clippy, warnings denied
 #   make clean        remove what was built
 
-.PHONY: run test determinism bench bench-virtual behaviours configmaps test-tools lint clean help
+.PHONY: run test determinism bench bench-virtual behaviours configmaps test-tools browser lint clean help
 
 CARGO ?= cargo
 ARGS ?=
@@ -19,7 +19,7 @@ run: behaviours
 	$(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)/release/wasmote run $(ARGS)
 
 # Last come the scenarios of the broker model against a real Mosquitto: mostly waiting, so all at once.
-test: behaviours test-tools
+test: behaviours test-tools browser
 	$(CARGO) test --manifest-path behaviours/Cargo.toml --workspace --locked
 	$(CARGO) test --workspace --locked
 	$(CARGO) test --workspace --locked --test model -- --ignored --test-threads 32 mosquitto
@@ -61,6 +61,21 @@ test-tools:
 	    mosquitto mosquitto-clients curl openssl python3-minimal; \
 	else \
 	  echo "The tests need mosquitto, mosquitto-clients, curl, openssl and python3: install these." >&2; \
+	  exit 1; \
+	fi
+
+# Whether pages show what they should, only a browser knows. It is told not to reach any network.
+browser:
+	@if command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null; then \
+	  exit 0; \
+	elif command -v apt-get >/dev/null; then \
+	  echo "Installing Chromium: the tests look at reports with it."; \
+	  if [ "$$(id -u)" -eq 0 ]; then as_root=; else as_root=sudo; fi; \
+	  $$as_root apt-get update -qq && \
+	  $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	    chromium fonts-dejavu-core; \
+	else \
+	  echo "The tests need chromium: install it." >&2; \
 	  exit 1; \
 	fi
 

@@ -1,6 +1,7 @@
 //! Experiments from the outside: the built program, its results on disk, and plans that make no sense.
 
 mod bench;
+mod browser;
 mod killed;
 #[path = "../e2e/lines.rs"]
 #[allow(dead_code, reason = "not all of it is of use here")]
@@ -10,6 +11,7 @@ mod models;
 #[path = "../e2e/mosquitto.rs"]
 #[allow(dead_code, reason = "not all of it is of use here")]
 mod mosquitto;
+mod pages;
 mod plans;
 mod real;
 mod reports;

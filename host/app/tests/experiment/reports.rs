@@ -95,24 +95,3 @@ fn an_interrupted_run_has_a_report_up_to_there_that_says_so() {
     let page = page(&folder);
     assert!(page.contains("This experiment is incomplete.") && page.contains("delivery-over-time"));
 }
-
-#[test]
-#[ignore = "needs Chromium"]
-fn a_browser_without_a_network_shows_the_plots() {
-    let bench = Bench::with_plan(SMALL);
-    let folder = bench.run(&["plan.toml"], 0);
-    let output = Command::new("chromium")
-        .args(["--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", "--virtual-time-budget=2000"])
-        .args(["--proxy-server=127.0.0.1:1", "--host-resolver-rules=MAP * ~NOTFOUND"])
-        .arg(format!("--user-data-dir={}", bench.0.path().join("browser").display()))
-        .arg(format!("file://{}", folder.join("report.html").display()))
-        .output()
-        .expect("chromium is installed");
-    let dom = text(&output.stdout);
-    for plot in PLOTS {
-        let figure = dom.split(&format!("<figure id=\"{plot}\"")).nth(1).expect(plot);
-        let figure = figure.split("</figure>").next().unwrap();
-        assert!(figure.contains("<svg ") && figure.contains("<polyline "), "{plot}");
-        assert!(figure.contains("class=\"read-out\""), "the script has run: {plot}");
-    }
-}

@@ -1,0 +1,223 @@
+//! The report and the comparison as a real browser shows them, without a network, on a screen and on a phone.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::bench::{Bench, SMALL, text};
+use crate::browser::Browser;
+
+/// Pixels in width.
+const SCREEN: u32 = 1_280;
+const PHONE: u32 = 400;
+
+/// What is wrong with the page: plots without a size, marks outside of their plot, text over text or cut off, and
+/// whatever makes the whole page scroll sideways.
+const FAULTS: &str = r"(function () {
+  const faults = [], plots = Array.from(document.querySelectorAll('figure svg.plot'));
+  if (document.documentElement.scrollWidth > innerWidth) {
+    const wide = Array.from(document.querySelectorAll('body *')).filter(function (it) {
+      return it.getBoundingClientRect().right > innerWidth + 0.5 && !it.closest('.wide');
+    });
+    faults.push('it scrolls sideways: ' + wide.slice(0, 3).map(function (it) { return it.outerHTML.slice(0, 200); }));
+  }
+  document.querySelectorAll('.wide').forEach(function (it) {
+    if (it.getBoundingClientRect().right > innerWidth) { faults.push('a table leaves the page'); }
+  });
+  plots.forEach(function (plot) {
+    const id = plot.closest('figure').id, frame = plot.getBoundingClientRect();
+    if (frame.width < 250 || frame.height < 60) { faults.push(id + ' is ' + frame.width + ' x ' + frame.height); }
+    const marks = Array.from(plot.querySelectorAll('polyline, polygon, circle, rect:not(.paper)')).filter(function (it) {
+      const box = it.getBoundingClientRect();
+      return box.width > 0 || box.height > 0;
+    });
+    if (marks.length === 0) { faults.push(id + ' is empty'); }
+    const texts = Array.from(plot.querySelectorAll('text')).filter(function (it) { return it.textContent !== ''; });
+    const boxes = texts.map(function (it) { return it.getBoundingClientRect(); });
+    boxes.forEach(function (a, i) {
+      const text = id + ': `' + texts[i].textContent + '`';
+      if (a.left < frame.left - 1 || a.right > frame.right + 1 || a.top < frame.top - 1 || a.bottom > frame.bottom + 1) {
+        faults.push(text + ' is cut off');
+      }
+      boxes.slice(i + 1).forEach(function (b, j) {
+        const across = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+        const down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
+        // Lines of text may touch, as their boxes have air above and below.
+        if (across > 1 && down > Math.min(a.height, b.height) / 3) {
+          faults.push(text + ' lies over `' + texts[i + 1 + j].textContent + '`');
+        }
+      });
+    });
+  });
+  return faults;
+})()";
+
+/// The ids of the plots that the page has.
+fn plots(browser: &mut Browser) -> Vec<String> {
+    let ids = browser
+        .evaluate("Array.from(document.querySelectorAll('figure')).map(function (it) { return it.id; })");
+    serde_json::from_value(ids).unwrap()
+}
+
+/// Look at a page in both widths; it has at least these plots.
+fn look(page: &Path, wanted: &[&str]) {
+    let mut browser = Browser::start();
+    for width in [SCREEN, PHONE] {
+        browser.open(page, width);
+        assert_eq!(browser.evaluate("innerWidth"), width);
+        assert_eq!(browser.evaluate("document.title").as_str().map(str::is_empty), Some(false));
+        let found = plots(&mut browser);
+        for plot in wanted {
+            assert!(found.iter().any(|id| id == plot), "{plot} at {width}: {found:?}");
+        }
+        let faults = browser.evaluate(FAULTS);
+        assert_eq!(faults, Value::Array(Vec::new()), "{} at {width}: {faults:#}", page.display());
+        let complaints = browser.complaints();
+        assert!(complaints.is_empty(), "{complaints:#?}");
+        let asked = browser.requests();
+        assert_eq!(asked, [format!("file://{}", page.display())], "it needs nothing but itself");
+    }
+    // The script reads figures off a plot where the pointer is.
+    browser.open(page, SCREEN);
+    let read = browser.evaluate(
+        r"(function () {
+          const plot = document.querySelector('#delivery-over-time svg'), frame = plot.getBoundingClientRect();
+          const at = {clientX: frame.left + frame.width / 2, clientY: frame.top + frame.height / 2};
+          plot.dispatchEvent(new PointerEvent('pointermove', at));
+          const box = plot.parentNode.querySelector('.read-out');
+          return box.hidden ? 'nothing' : box.textContent;
+        })()",
+    );
+    assert!(read.as_str().unwrap().contains('%'), "{read}");
+}
+
+const PLOTS: [&str; 4] =
+    ["delivery-over-time", "latency-over-time", "latency-distribution", "devices-over-time"];
+
+#[test]
+fn a_report_with_a_sweep_shows_its_plots() {
+    let bench = Bench::with_plan(SMALL);
+    look(&bench.run(&["plan.toml"], 0).join("report.html"), &PLOTS);
+}
+
+const ALSO: [&str; 5] =
+    ["losses-by-fault", "routes-over-time", "route-changes", "battery-over-time", "clock-error-over-time"];
+
+/// Phases with long names, failures of the broker, routes and batteries: whatever needs room.
+const MUCH: &str = r#"
+name = "a-plan-with-a-name-that-is-longer-than-a-phone-is-wide-and_has_a_word_that_cannot_be_broken"
+description = "Everything that a report can show"
+duration = "10m"
+warm_up = "30s"
+thresholds = ["delivery_ratio >= 0.01", "phase the-broker-is-away-and-comes-back-again: delivery_ratio >= 0"]
+
+[topology]
+kind = "grid"
+
+[[group]]
+behaviour = "routing"
+count = 9
+config = { data_interval = "5s" }
+
+[[faults.fault]]
+kind = "loss"
+id = "a-loss-whose-name-is-rather-long-for-a-strip"
+probability = 0.05
+
+[[faults.fault]]
+kind = "clock"
+offset_spread = "500ms"
+drift_spread_ppm = 50
+
+[[faults.fault]]
+kind = "battery"
+capacity_joules = 100
+idle_watts = 0.1
+send_joules = 0.05
+
+[[faults.fault]]
+id = "a-silence-whose-name-is-rather-long-for-a-strip"
+kind = "silence"
+every = "1m"
+probability = 0.2
+for = "20s"
+
+[[timeline]]
+at = "1m"
+phase = "calm"
+
+[[timeline]]
+at = "2m"
+broker = { pause = "10s" }
+
+[[timeline]]
+at = "3m"
+phase = "the-broker-is-away-and-comes-back-again"
+broker = { restart = "30s", persistent = true }
+
+[[timeline]]
+at = "5m"
+phase = "storm"
+disconnect = { for = "10s" }
+
+[[timeline]]
+at = "3m 10s"
+crash = { share = 0.3 }
+
+[[timeline]]
+at = "3m 20s"
+phase = "short"
+stop = { devices = ["routing-4"] }
+"#;
+
+#[test]
+fn a_report_of_everything_that_there_is_shows_its_plots() {
+    let bench = Bench::with_plan(MUCH);
+    let folder = bench.run(&["plan.toml"], 0);
+    look(&folder.join("report.html"), &[&PLOTS[..], &ALSO].concat());
+    // The disconnects are over within a line's width of their beginning, whose name it is.
+    let plot = fs::read_to_string(folder.join("plots/delivery-over-time.svg")).unwrap();
+    assert!(plot.contains(">storm</text>") && !plot.contains(">end of a fault</text>"), "{plot}");
+}
+
+/// The tests above would be worth nothing if a page could not fail them.
+#[test]
+fn a_page_that_is_broken_is_found_out() {
+    let bench =
+        Bench::with_plan(&SMALL.replace("[sweep]", "").replace("\"faults.loss.probability\" = [0, 0.3]", ""));
+    let page = bench.run(&["plan.toml"], 0).join("report.html");
+    let whole = fs::read_to_string(&page).unwrap();
+    let mut browser = Browser::start();
+    for (what, with, found) in [
+        ("</main>", "<p style=\"width:2000px\">wide</p></main>", "it scrolls sideways"),
+        ("</svg>", "<text x=\"470\" y=\"60\">much too far to the right</text></svg>", "is cut off"),
+        ("</svg>", "<text x=\"14\" y=\"20\">on the title</text></svg>", "lies over"),
+        ("<polyline ", "<desc ", "is empty"),
+    ] {
+        assert!(whole.contains(what), "{what}");
+        fs::write(&page, whole.replace(what, with)).unwrap();
+        browser.open(&page, PHONE);
+        let faults = browser.evaluate(FAULTS).to_string();
+        assert!(faults.contains(found), "{found}: {faults}");
+        assert!(browser.complaints().is_empty());
+    }
+    let more = "<img src=\"http://example.org/picture\"><script>throw new Error('broken');</script></main>";
+    fs::write(&page, whole.replace("</main>", more)).unwrap();
+    browser.open(&page, SCREEN);
+    let complaints = format!("{:?}", browser.complaints());
+    assert!(complaints.contains("broken"), "{complaints}");
+    assert_eq!(browser.requests().last(), Some(&"http://example.org/picture"));
+}
+
+#[test]
+fn a_comparison_shows_its_plots() {
+    let bench = Bench::with_plan(SMALL);
+    let [first, second] = ["out/a", "out/b"].map(|out| bench.run(&["plan.toml", "--out", out], 0));
+    let [first, second] = [first, second].map(|folder| folder.display().to_string());
+    let compared = bench.call(&["compare", &first, &second, "--out", "compared"]);
+    assert!(compared.status.success(), "{}", text(&compared.stderr));
+    let page = bench.0.path().join("compared/comparison.html");
+    assert!(fs::metadata(&page).unwrap().len() > 0);
+    look(&page, &["delivery-over-time"]);
+}
