@@ -273,7 +273,7 @@ impl Aggregator {
         report.set("seq", self.seq);
         let window = self.report(number, &series);
         for (name, value) in window.members().unwrap_or_default() {
-            report.set(name, value.clone());
+            report.set(name.clone(), value.clone());
         }
         report.set("late", self.tally.late);
         report.set("not_kept", self.tally.not_kept);

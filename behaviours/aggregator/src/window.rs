@@ -52,7 +52,7 @@ impl Series {
         sorted.sort_unstable_by(f64::total_cmp);
         let mut named = object! {};
         for percentile in percentiles {
-            named.set(&decimal(*percentile, 6).to_string(), nearest_rank(&sorted, *percentile));
+            named.set(decimal(*percentile, 6).to_string(), nearest_rank(&sorted, *percentile));
         }
         row.set("percentiles", named);
         row

@@ -20,7 +20,7 @@ fn a_heartbeat_says_who_when_and_how_long() {
     fleet.run_for(12 * SECOND);
     let beats = fleet.published("wasmote/heartbeat-0/heartbeat");
     let first = beats[0].json();
-    let names: Vec<&str> = first.members().unwrap().iter().map(|(name, _)| name.as_str()).collect();
+    let names: Vec<&str> = first.members().unwrap().iter().map(|(name, _)| name.as_ref()).collect();
     assert_eq!(names, ["device", "type", "ts", "seq", "uptime_s"]);
     assert_eq!(first.get("device").unwrap().text(), Some("heartbeat-0"));
     assert_eq!(beats[1].number("seq"), 2.0);

@@ -121,7 +121,7 @@ impl<'d> Config<'d> {
 /// Refuse members of an object at `path` that nobody reads.
 pub fn only(object: &Value, path: &str, known: &[&str]) -> Result<(), String> {
     for (name, _) in object.members().unwrap_or_default() {
-        if !known.contains(&name.as_str()) {
+        if !known.contains(&name.as_ref()) {
             let reason = format!("unknown field; known are {}", listing(known));
             return Err(problem(&format!("{path}/{name}"), reason));
         }

@@ -75,7 +75,7 @@ impl Device {
 
     /// A topic of another device; with `+` for the device, a filter for all.
     pub fn topic_of(&self, device: &str, leaf: &str) -> String {
-        format!("{}/{device}/{leaf}", self.topic_root())
+        [self.topic_root(), "/", device, "/", leaf].concat()
     }
 
     /// The device and leaf that a message's topic names, if it is below the fleet's root.

@@ -9,7 +9,7 @@ mod value;
 mod write;
 
 pub use parse::{Limits, ParseError, parse, parse_within};
-pub use value::Value;
+pub use value::{Name, Value};
 
 /// An object written down in place: `object! { "device": id, "seq": 12u32 }`.
 ///

@@ -28,45 +28,80 @@ pub fn shortest(number: f64) -> Decimal {
     Decimal { number, places: PLACES }
 }
 
-impl fmt::Display for Decimal {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Decimal {
+    /// Add the text to what is there.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
         let size = self.number.abs();
         if self.number.is_nan() {
-            return out.write_str("not a number");
+            return out.extend_from_slice(b"not a number");
         }
         if self.number < 0.0 {
-            out.write_str("-")?;
+            out.push(b'-');
         }
         if size.is_infinite() {
-            return out.write_str("infinity");
+            return out.extend_from_slice(b"infinity");
         }
         let tiny = size > 0.0 && size < 1e-6 && self.places == PLACES;
         if size >= EXACT || tiny {
             let (digits, exponent) = scientific(size);
-            write_fixed(out, digits, 14)?;
-            return write!(out, "e{exponent}");
+            write_fixed(out, digits, 14);
+            out.extend_from_slice(if exponent < 0 { b"e-".as_slice() } else { b"e" });
+            return write_whole(out, exponent.unsigned_abs().into());
+        }
+        let whole = size as u64;
+        if whole as f64 == size {
+            return write_whole(out, whole);
         }
         let mut places = self.places;
         while places > 0 && size * power_of_ten(places) >= EXACT {
             places -= 1;
         }
-        write_fixed(out, (size * power_of_ten(places)).round() as u64, places)
+        write_fixed(out, (size * power_of_ten(places)).round() as u64, places);
+    }
+}
+
+impl fmt::Display for Decimal {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut text = Vec::new();
+        self.write(&mut text);
+        out.write_str(&String::from_utf8_lossy(&text))
     }
 }
 
 /// Write `digits` / 10^`places` without trailing zeros.
-fn write_fixed(out: &mut fmt::Formatter<'_>, digits: u64, places: u32) -> fmt::Result {
+fn write_fixed(out: &mut Vec<u8>, digits: u64, places: u32) {
     let unit = 10u64.pow(places);
-    let (whole, mut fraction, mut width) = (digits / unit, digits % unit, places as usize);
-    write!(out, "{whole}")?;
+    let (mut fraction, mut width) = (digits % unit, places as usize);
+    write_whole(out, digits / unit);
     if fraction == 0 {
-        return Ok(());
+        return;
     }
     while fraction % 10 == 0 {
         fraction /= 10;
         width -= 1;
     }
-    write!(out, ".{fraction:0width$}")
+    out.push(b'.');
+    write_digits(out, fraction, width);
+}
+
+fn write_whole(out: &mut Vec<u8>, number: u64) {
+    write_digits(out, number, 1);
+}
+
+/// Write a number with this many digits at least.
+fn write_digits(out: &mut Vec<u8>, mut number: u64, width: usize) {
+    let mut digits = [b'0'; 20];
+    let mut start = digits.len();
+    for digit in digits.iter_mut().rev() {
+        if number == 0 {
+            break;
+        }
+        *digit = b'0' + (number % 10) as u8;
+        number /= 10;
+        start -= 1;
+    }
+    start = start.min(digits.len() - width.min(digits.len()));
+    out.extend_from_slice(digits.get(start..).unwrap_or_default());
 }
 
 /// A positive number as fifteen digits, the first before the point, and a power of ten.
@@ -86,9 +121,20 @@ fn scientific(mut number: f64) -> (u64, i32) {
     ((number * 1e14).round() as u64, exponent + step as i32)
 }
 
-/// Exact up to 10²², like all powers of ten that fit 53 bits without their twos.
+/// All that are exact: those that fit 53 bits without their twos.
+const POWERS_OF_TEN: [f64; 23] = {
+    let mut powers = [1.0; 23];
+    let mut exponent = 1;
+    while exponent < powers.len() {
+        powers[exponent] = powers[exponent - 1] * 10.0;
+        exponent += 1;
+    }
+    powers
+};
+
+/// 10^`exponent`, for exponents up to 22.
 fn power_of_ten(exponent: u32) -> f64 {
-    (0..exponent).fold(1.0, |power, _| power * 10.0)
+    POWERS_OF_TEN.get(exponent as usize).copied().unwrap_or(f64::INFINITY)
 }
 
 /// Read a decimal number such as `-12.5e-3`. None if it is no number or has no finite value.
@@ -173,6 +219,7 @@ mod tests {
             (-0.25, "-0.25"),
             (0.1, "0.1"),
             (1_790_000_000.123457, "1790000000.123457"),
+            (20.000_05, "20.00005"),
             (1e-9, "1e-9"),
             (1.5e300, "1.5e300"),
             (9_007_199_254_740_991.0, "9007199254740991"),

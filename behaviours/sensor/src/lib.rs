@@ -188,7 +188,7 @@ impl Sensor {
     fn values(&self) -> Value {
         let mut values = object! {};
         for channel in &self.channels {
-            values.set(&channel.name, channel.latest);
+            values.set(channel.name.clone(), channel.latest);
         }
         values
     }
@@ -240,7 +240,7 @@ impl Sensor {
     fn keep_calibration(&self, device: &mut Device) -> Result<(), String> {
         let mut offsets = object! {};
         for channel in self.channels.iter().filter(|channel| channel.offset != 0.0) {
-            offsets.set(&channel.name, channel.offset);
+            offsets.set(channel.name.clone(), channel.offset);
         }
         Ok(device.keep("calibration", &offsets.to_bytes())?)
     }

@@ -33,7 +33,7 @@ fn without_configuration_it_reports_a_temperature() {
     let mut fleet = sensor("{}");
     fleet.run_for(25 * SECOND);
     let report = fleet.last("wasmote/sensor-0/telemetry").json();
-    let names: Vec<&str> = report.members().unwrap().iter().map(|(name, _)| name.as_str()).collect();
+    let names: Vec<&str> = report.members().unwrap().iter().map(|(name, _)| name.as_ref()).collect();
     assert_eq!(names, ["device", "type", "ts", "seq", "values"]);
     let temperature = report.get("values").unwrap().get("temperature").unwrap().number().unwrap();
     assert!((17.0..25.0).contains(&temperature), "{temperature}");

@@ -155,7 +155,7 @@ impl Reader<'_> {
             if !self.take(b':') {
                 return Err(self.error("expected :"));
             }
-            members.push((name, self.value(depth)?));
+            members.push((name.into(), self.value(depth)?));
             if self.take(b'}') {
                 return Ok(Value::Object(members));
             }

@@ -11,7 +11,7 @@ fn refusal(text: &str) -> String {
 #[test]
 fn what_is_written_is_read_back() {
     let value = object! {
-        "text": "a \"b\"\\\n\u{1}\u{e9}\u{1f600}",
+        "text": "a \"b\"\\\n\u{1}\u{1f}\u{e9}\u{1f600}",
         "numbers": vec![0.0, -1.5, 1e21, 1e-9, 1_790_000_000.123457],
         "truth": true,
         "nothing": None::<f64>,

@@ -1,5 +1,10 @@
 //! The value itself, and how Rust's own types become one.
 
+use std::borrow::Cow;
+
+/// The name of an object's member. One that is written down in the program takes no memory of its own.
+pub type Name = Cow<'static, str>;
+
 /// Any JSON value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
@@ -14,7 +19,7 @@ pub enum Value {
     /// An array.
     List(Vec<Value>),
     /// An object: names and values in the order of writing.
-    Object(Vec<(String, Value)>),
+    Object(Vec<(Name, Value)>),
 }
 
 impl Value {
@@ -24,7 +29,7 @@ impl Value {
     }
 
     /// The names and values, if this is an object.
-    pub fn members(&self) -> Option<&[(String, Value)]> {
+    pub fn members(&self) -> Option<&[(Name, Value)]> {
         match self {
             Value::Object(members) => Some(members),
             _ => None,
@@ -69,20 +74,15 @@ impl Value {
         }
     }
 
-    /// The JSON text as bytes, ready to be a payload.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        self.to_string().into_bytes()
-    }
-
     /// Add a member to an object. Does nothing to another kind of value.
-    pub fn set(&mut self, name: &str, value: impl Into<Value>) {
-        self.push_member(name, value.into());
+    pub fn set(&mut self, name: impl Into<Name>, value: impl Into<Value>) {
+        self.push_member(name.into(), value.into());
     }
 
     #[inline(never)]
-    fn push_member(&mut self, name: &str, value: Value) {
+    fn push_member(&mut self, name: Name, value: Value) {
         if let Value::Object(members) = self {
-            members.push((name.into(), value));
+            members.push((name, value));
         }
     }
 }
@@ -155,6 +155,6 @@ impl<T: Into<Value>> FromIterator<T> for Value {
 
 impl FromIterator<(String, Value)> for Value {
     fn from_iter<I: IntoIterator<Item = (String, Value)>>(members: I) -> Self {
-        Value::Object(members.into_iter().collect())
+        Value::Object(members.into_iter().map(|(name, value)| (name.into(), value)).collect())
     }
 }

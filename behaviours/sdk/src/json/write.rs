@@ -1,69 +1,92 @@
 //! Values become text: compact, in one line.
+//!
+//! The text grows in a buffer of bytes and never passes through the standard library's formatting, which would take
+//! most of what a device does when it reports something.
 
 use super::Value;
 use crate::number::shortest;
 use std::fmt;
 
-impl fmt::Display for Value {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Value {
+    /// The JSON text as bytes, ready to be a payload.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut text = Vec::with_capacity(TYPICAL);
+        self.write(&mut text);
+        text
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
         match self {
-            Value::Null => out.write_str("null"),
-            Value::Bool(true) => out.write_str("true"),
-            Value::Bool(false) => out.write_str("false"),
-            Value::Number(number) => write_number(out, *number),
+            Value::Null => out.extend_from_slice(b"null"),
+            Value::Bool(true) => out.extend_from_slice(b"true"),
+            Value::Bool(false) => out.extend_from_slice(b"false"),
+            Value::Number(number) if number.is_finite() => shortest(*number).write(out),
+            Value::Number(_) => out.extend_from_slice(b"null"),
             Value::Text(text) => write_text(out, text),
             Value::List(items) => {
-                out.write_str("[")?;
+                out.push(b'[');
                 for (position, item) in items.iter().enumerate() {
-                    if position > 0 {
-                        out.write_str(",")?;
-                    }
-                    item.fmt(out)?;
+                    separate(out, position);
+                    item.write(out);
                 }
-                out.write_str("]")
+                out.push(b']');
             }
             Value::Object(members) => {
-                out.write_str("{")?;
+                out.push(b'{');
                 for (position, (name, value)) in members.iter().enumerate() {
-                    if position > 0 {
-                        out.write_str(",")?;
-                    }
-                    write_text(out, name)?;
-                    out.write_str(":")?;
-                    value.fmt(out)?;
+                    separate(out, position);
+                    write_text(out, name);
+                    out.push(b':');
+                    value.write(out);
                 }
-                out.write_str("}")
+                out.push(b'}');
             }
         }
     }
 }
 
-fn write_number(out: &mut fmt::Formatter<'_>, number: f64) -> fmt::Result {
-    if !number.is_finite() { out.write_str("null") } else { write!(out, "{}", shortest(number)) }
+/// Bytes that most reports fit.
+const TYPICAL: usize = 128;
+
+impl fmt::Display for Value {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&String::from_utf8_lossy(&self.to_bytes()))
+    }
 }
 
-// `get` instead of an index: the panic of a bad one would bring its own formatting along.
-fn write_text(out: &mut fmt::Formatter<'_>, text: &str) -> fmt::Result {
-    out.write_str("\"")?;
-    let mut plain = 0;
-    for (position, byte) in text.bytes().enumerate() {
-        let escape = match byte {
-            b'"' => "\\\"",
-            b'\\' => "\\\\",
-            b'\n' => "\\n",
-            b'\r' => "\\r",
-            b'\t' => "\\t",
-            0..0x20 => "",
-            _ => continue,
-        };
-        out.write_str(text.get(plain..position).unwrap_or_default())?;
-        if escape.is_empty() {
-            write!(out, "\\u{byte:04x}")?;
-        } else {
-            out.write_str(escape)?;
-        }
-        plain = position + 1;
+fn separate(out: &mut Vec<u8>, position: usize) {
+    if position > 0 {
+        out.push(b',');
     }
-    out.write_str(text.get(plain..).unwrap_or_default())?;
-    out.write_str("\"")
+}
+
+fn write_text(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    if text.bytes().any(is_special) {
+        text.bytes().for_each(|byte| write_byte(out, byte));
+    } else {
+        out.extend_from_slice(text.as_bytes());
+    }
+    out.push(b'"');
+}
+
+/// Whether a byte of a text cannot stand for itself.
+fn is_special(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}
+
+fn write_byte(out: &mut Vec<u8>, byte: u8) {
+    match byte {
+        b'"' => out.extend_from_slice(b"\\\""),
+        b'\\' => out.extend_from_slice(b"\\\\"),
+        b'\n' => out.extend_from_slice(b"\\n"),
+        b'\r' => out.extend_from_slice(b"\\r"),
+        b'\t' => out.extend_from_slice(b"\\t"),
+        0..0x20 => {
+            out.extend_from_slice(if byte < 0x10 { b"\\u000" } else { b"\\u001" });
+            let digit = byte % 16;
+            out.push(if digit < 10 { b'0' + digit } else { b'a' + digit - 10 });
+        }
+        _ => out.push(byte),
+    }
 }
