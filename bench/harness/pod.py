@@ -205,11 +205,11 @@ def go_on(pod, seconds, options, say):
     result = {"seconds": looks[-1][0] if looks else 0.0, "code": code, "devices": options.devices,
               "company": options.company, "slope_bytes_per_hour": slope, "slope_error_bytes_per_hour": error,
               "cores": cores(settled), "throttled_seconds": throttled, "memory_bytes": looks[-1][1] if looks else 0,
-              "figures": {key: figures.get(key) for key in ("sent", "received", "connects", "traps", "ledger_closes")},
+              "figures": {key: figures.get(key) for key in ("sent", "received", "traps", "ledger_closes")},
               **last}
     say(f"  {result['seconds'] / 60:.1f} min: at most {result['peak_bytes'] / 2**20:.1f} MiB, "
         f"{result['cores'] * 1000:.1f} thousandths of a processor, sent {figures.get('sent')}, "
-        f"received {figures.get('received')}, {figures.get('connects')} connects, ended with code {code}")
+        f"received {figures.get('received')}, ended with code {code}")
     return result
 
 

@@ -141,6 +141,9 @@ fn nine_pods_have_nine_devices_and_are_seen_as_one_fleet() {
     let ids: std::collections::BTreeSet<_> =
         told["pods"].as_array().unwrap().iter().map(|pod| pod["name"].to_string()).collect();
     assert_eq!(ids.len(), 9);
+    // Each has kept the code of its behaviour, for itself alone.
+    let kept = cluster.kept_code();
+    assert_eq!(kept.len(), 9, "{kept:?}");
     until("each has heard all nine", || {
         let output = cluster.call(&["fleet", "--json"]);
         told = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);

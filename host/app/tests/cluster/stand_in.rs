@@ -46,6 +46,17 @@ impl StandIn {
         objects.trim() == "[]" && !self.cluster("pods").exists()
     }
 
+    /// What pods have compiled, each in the empty folder that it was given.
+    pub fn kept_code(&self) -> Vec<PathBuf> {
+        let below = |folder: PathBuf| -> Vec<PathBuf> {
+            let entries = fs::read_dir(folder).into_iter().flatten();
+            entries.map(|entry| entry.unwrap().path()).collect()
+        };
+        let pods = below(self.cluster("pods")).into_iter();
+        let caches = pods.flat_map(|pod| below(pod.join("cache")));
+        caches.flat_map(below).filter(|file| file.extension().is_some_and(|it| it == "cwasm")).collect()
+    }
+
     /// A program with this cluster's kubectl before any other.
     pub fn command(&self, program: &Path, words: &[&str]) -> Command {
         let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster");
