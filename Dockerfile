@@ -51,7 +51,10 @@ COPY host/app/Cargo.toml host/app/
 COPY bench bench
 RUN set -eu; \
     for crate in sim engine live app; do mkdir -p host/$crate/src; : > host/$crate/src/lib.rs; done; \
-    echo 'fn main() {}' > host/app/src/main.rs; \
+    mkdir host/sim/benches host/engine/benches; \
+    for program in host/app/src/main.rs host/sim/benches/hot.rs host/engine/benches/guest.rs; do \
+        echo 'fn main() {}' > $program; \
+    done; \
     . /target.env; \
     cargo build --profile dist --locked --package wasmote
 

@@ -13,6 +13,7 @@ use wasmote_sim::device::Blueprint;
 use wasmote_sim::device_id::{DeviceId, Identity, InvalidId, PeerNames};
 
 use crate::cli::behaviours::Card;
+use crate::config::share::Share;
 use crate::config::{Group, Settings};
 use crate::source::{Source, SourceError};
 
@@ -154,6 +155,13 @@ fn add_group(
         });
     }
     Ok(())
+}
+
+/// Every device of the whole fleet, in order.
+pub fn everybody(settings: &Settings) -> Vec<Arc<Identity>> {
+    let whole = Settings { share: Share::default(), ..settings.clone() };
+    let all = whole.groups.iter().flat_map(|group| identities(&whole, group, 0).unwrap_or_default());
+    all.map(Arc::new).collect()
 }
 
 /// Who the devices of a group are. One that was given a name of its own, as a pod is, is one of many that

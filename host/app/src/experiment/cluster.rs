@@ -4,7 +4,8 @@
 //! everything at the end; then the objects are deleted, whatever has happened.
 //!
 //! * [`able`]: what a plan wants that a cluster cannot do yet, which is refused before anything is applied.
-//! * [`deployment`]: apply, wait, delete. [`samples`]: what the pods say of themselves over time.
+//! * [`deployment`]: apply, wait, delete. [`samples`]: what the pods say of themselves over time. [`timeline`]: what they
+//!   are told in mid-run.
 //! * [`collection`]: logs and last words of every pod, and what of them is missing.
 //! * [`figures`]: samples become the files that reports read.
 
@@ -13,6 +14,7 @@ pub mod collection;
 pub mod deployment;
 pub mod figures;
 pub mod samples;
+pub mod timeline;
 
 use std::fs;
 use std::path::Path;
@@ -36,7 +38,8 @@ use crate::manifests::name::{Image, Name, Quantity};
 use collection::Collection;
 use deployment::Deployment;
 use figures::ClusterSummary;
-use samples::Sampler;
+use samples::{Reach, Sampler};
+use timeline::Timeline;
 
 /// What is to be known of a cluster beside the plan.
 #[derive(Clone, Debug)]
@@ -230,18 +233,24 @@ impl Run<'_> {
         }
         let client = wasmote_live::http::client().map_err(ClusterError::Client)?;
         let proxy = Proxy::start(kubectl).map_err(ClusterError::from)?;
-        let mut sampler = Sampler::new(kubectl, &proxy, &client, runtime);
+        let mut sampler = Sampler::new(Reach { kubectl, proxy: &proxy, client: &client, runtime });
+        let mut timeline = Timeline::new(self.point, fleet, self.number.seed);
         let progress = Progress::new(self.totals);
         if !interrupted() {
             to_stderr(format_args!(
                 "all are ready; running for {}",
                 humantime::format_duration(self.point.document.duration.0)
             ));
-            sampler.watch(&self.point.document, &progress).map_err(ClusterError::from)?;
+            sampler.watch(&self.point.document, &mut timeline, &progress).map_err(ClusterError::from)?;
         }
         to_stderr("collecting logs and metrics");
         let collection = Collection::new(kubectl, self.folder);
         let mut missing = sampler.missing();
+        missing.extend(timeline.missing());
+        if let Some(done) = timeline.csv() {
+            write_atomically(&self.folder.join("timeline.csv"), done.as_bytes())
+                .map_err(ExperimentError::writing(&self.folder.display()))?;
+        }
         missing.extend(collection.logs()?);
         missing.extend(collection.answers(&proxy, &client, runtime)?);
         let summary = ClusterSummary::new(self.point, self.number.seed, fleet, &sampler, &missing);

@@ -220,6 +220,15 @@ fn fault_file(set: &FaultSet, group: &str) -> Result<(Option<FaultFile>, String)
     Ok((Some(FaultFile { json, sha256 }), format!("{FAULTS_FOLDER}/{FAULTS_FILE}")))
 }
 
+/// The faults of a group as its pods are told them over HTTP: a preset's name, or a document.
+pub fn faults_as_told(set: &FaultSet, group: &str) -> Result<serde_json::Value, ManifestError> {
+    let faults = |problem: serde_json::Error| ManifestError::Faults(problem.to_string());
+    match fault_file(set, group)? {
+        (Some(file), _) => serde_json::from_str(&file.json).map_err(faults),
+        (None, preset) => Ok(preset.into()),
+    }
+}
+
 fn without_nulls(value: &mut serde_json::Value) {
     match value {
         serde_json::Value::Object(object) => {

@@ -125,7 +125,7 @@ fn a_fleet_that_is_there_already_is_left_alone() {
 
 #[test]
 fn what_a_cluster_cannot_do_is_refused_before_anything_is_applied() {
-    let timeline = format!("{PLAN}\n[[timeline]]\nat = \"3s\"\ncrash = {{ share = 0.5 }}\n");
+    let timeline = format!("{PLAN}\n[[timeline]]\nat = \"3s\"\nbroker = {{ pause = \"1s\" }}\n");
     let ratio = PLAN.replace("latency_seconds p95 < 5", "delivery_ratio > 0.5");
     let latency = format!("packet_latency = \"5ms\"\n{PLAN}");
     for (plan, field) in [(timeline, "timeline"), (ratio, "delivery_ratio"), (latency, "packet_latency")] {
@@ -139,6 +139,37 @@ fn what_a_cluster_cannot_do_is_refused_before_anything_is_applied() {
     let output = with_plan(PLAN).call(&["experiment", "run", "plan.toml", "--namespace", "lab"]);
     assert_code(&output, 2);
     assert!(text(&output.stderr).contains("add `--on kubernetes`"));
+}
+
+/// Pods carry out what the plan says, each for its own devices.
+#[test]
+fn a_timeline_is_carried_out_on_the_pods() {
+    let plan = PLAN.replace("faults = \"realistic\"", "faults = \"none\"");
+    let timeline = "\n[[timeline]]\nat = \"1s\"\nfaults = { fault = [{ kind = \"loss\", id = \"gone\", probability = 1 }] }\n\
+        \n[[timeline]]\nat = \"3s\"\ndevice = \"heartbeat-1\"\nfaults = \"none\"\n\
+        \n[[timeline]]\nat = \"4s\"\nstop = { devices = [\"heartbeat-2\"] }\n";
+    let cluster = with_plan(&format!(
+        "{}{timeline}",
+        plan.replace("thresholds = [\"latency_seconds p95 < 5\", ", "thresholds = [")
+    ));
+    assert_code(&cluster.call(&[&RUN[..], &["--json"]].concat()), 0);
+    let folder = results(cluster.path());
+    let done = fs::read_to_string(folder.join("timeline.csv")).unwrap();
+    let told: Vec<Vec<&str>> = done.lines().skip(1).map(|line| line.split(',').collect()).collect();
+    let expected = [("1", "faults", "3"), ("3", "faults", "1"), ("4", "stop", "1")];
+    for (line, (due, what, requests)) in told.iter().zip(expected) {
+        assert_eq!(line[1..], ["plan", what, due, requests, "0"], "{done}");
+        assert!(line[0].parse::<f64>().unwrap() >= due.parse().unwrap(), "not before its time: {done}");
+    }
+    assert_eq!(told.len(), 3, "{done}");
+    let pod = |number: u32| json(&folder.join(format!("pods/iot-heartbeat-{number}.json")));
+    for number in 1..=3 {
+        let lost = &pod(number)["metrics"]["dropped"]["gone"];
+        assert!(lost.as_u64() > Some(0), "{:#}", pod(number)["metrics"]);
+    }
+    let state = |number: u32| pod(number)["status"]["state"].clone();
+    assert_eq!((state(2), state(3)), ("connected".into(), "stopped".into()));
+    assert!(cluster.is_empty());
 }
 
 #[test]

@@ -99,3 +99,30 @@ fn call_help() -> String {
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_wasmote"));
     String::from_utf8(command.args(["run", "--help"]).output().unwrap().stdout).unwrap()
 }
+
+/// Cargo reads every manifest of the workspace, and wants to see each program that one names.
+#[test]
+fn the_image_has_something_in_place_of_all_that_the_manifests_name() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let read = |file: &str| fs::read_to_string(root.join(file)).unwrap();
+    let toml = |file: &str| toml::from_str::<toml::Table>(&read(file)).unwrap();
+    let dockerfile = read("Dockerfile");
+    let workspace = toml("Cargo.toml");
+    for member in workspace["workspace"]["members"].as_array().unwrap() {
+        let member = member.as_str().unwrap();
+        let copied = [format!("COPY {member} {member}\n"), format!("COPY {member}/Cargo.toml {member}/\n")];
+        assert!(copied.iter().any(|line| dockerfile.contains(line)), "{member}");
+        let manifest = toml(&format!("{member}/Cargo.toml"));
+        for bench in manifest.get("bench").and_then(|it| it.as_array()).into_iter().flatten() {
+            let file = format!("{member}/benches/{}.rs", bench["name"].as_str().unwrap());
+            assert!(dockerfile.contains(&file), "{file}");
+        }
+        for kind in ["bin", "example", "test"] {
+            let is_copied = dockerfile.contains(&copied[0]);
+            assert!(
+                is_copied || !manifest.contains_key(kind),
+                "{member} names a {kind}: make one in the Dockerfile"
+            );
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! What a cluster cannot do yet. It is said before anything is applied, and nothing is quietly left out.
 
-use super::ClusterError;
+use super::{ClusterError, timeline};
 use crate::experiment::plan::Experiment;
 
 /// Whether the whole experiment can be run on a cluster.
@@ -8,9 +8,13 @@ pub fn check(experiment: &Experiment) -> Result<(), ClusterError> {
     let not_there = |field, problem: &str| Err(ClusterError::NotThere { field, problem: problem.to_owned() });
     for point in &experiment.points {
         let plan = &point.document;
-        if !plan.timeline.is_empty() {
-            return not_there("timeline", "what happens in mid-run is only done in one process");
+        if let Some(phase) = point.script.phases.first() {
+            let problem = format!("the phase `{}` would not be told from others in the results", phase.name);
+            return not_there("timeline", &problem);
         }
+        let mut deeds = point.script.deeds.iter();
+        let able = deeds.try_for_each(|(_, deed)| timeline::check(deed, &point.settings));
+        able.or_else(|problem| not_there("timeline", &problem))?;
         if let Some(entry) = plan.thresholds.iter().find(|entry| entry.check.is_of_deliveries()) {
             let problem = format!(
                 "`{}` needs to know who should have been given each message, which pods do not know of each other; \

@@ -8,6 +8,7 @@ use reqwest::Client;
 use tokio::runtime::Runtime;
 use wasmote_sim::time::Time;
 
+use super::timeline::Timeline;
 use crate::experiment::document::PlanDocument;
 use crate::experiment::progress::Progress;
 use crate::gather::answer::{Answer, Messages};
@@ -17,12 +18,22 @@ use crate::kubectl::proxy::Proxy;
 use crate::kubectl::{Kubectl, KubectlError};
 use crate::manifests::workload::APP;
 
+/// How the pods are reached.
+#[derive(Clone, Copy)]
+pub struct Reach<'a> {
+    /// For what the cluster says of them.
+    pub kubectl: &'a Kubectl,
+    /// For what they say themselves.
+    pub proxy: &'a Proxy,
+    /// Who asks.
+    pub client: &'a Client,
+    /// Where it is waited for.
+    pub runtime: &'a Runtime,
+}
+
 /// Looks at the pods of a run.
 pub struct Sampler<'a> {
-    kubectl: &'a Kubectl,
-    proxy: &'a Proxy,
-    client: &'a Client,
-    runtime: &'a Runtime,
+    reach: Reach<'a>,
     samples: Vec<Sample>,
     /// Pods that were missed, with how often and the last reason.
     missed: BTreeMap<String, (u64, String)>,
@@ -44,9 +55,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 impl<'a> Sampler<'a> {
     /// Nothing has been seen yet.
-    pub fn new(kubectl: &'a Kubectl, proxy: &'a Proxy, client: &'a Client, runtime: &'a Runtime) -> Self {
+    pub fn new(reach: Reach<'a>) -> Self {
         let (missed, restarted) = Default::default();
-        Self { kubectl, proxy, client, runtime, samples: Vec::new(), missed, restarted }
+        Self { reach, samples: Vec::new(), missed, restarted }
     }
 
     /// What was seen, in order; the first is of the beginning.
@@ -54,14 +65,21 @@ impl<'a> Sampler<'a> {
         &self.samples
     }
 
-    /// Look every interval until the end of the run, or until somebody wants no more.
-    pub fn watch(&mut self, plan: &PlanDocument, progress: &Progress<'_>) -> Result<(), KubectlError> {
+    /// Look every interval until the end of the run, or until somebody wants no more. Meanwhile what the timeline says
+    /// is done.
+    pub fn watch(
+        &mut self,
+        plan: &PlanDocument,
+        timeline: &mut Timeline<'_>,
+        progress: &Progress<'_>,
+    ) -> Result<(), KubectlError> {
         let began = Instant::now();
         let (interval, warm_up, duration) = (plan.interval.0, plan.warm_up.0, plan.duration.0);
         let mut next = Duration::ZERO;
         loop {
             while began.elapsed() < next && !progress.is_interrupted() {
                 sleep(Duration::from_millis(50).min(next.saturating_sub(began.elapsed())));
+                timeline.carry_out(began.elapsed(), &self.reach)?;
                 progress.advance(Time::ZERO + began.elapsed().min(duration), 0);
             }
             self.look(began.elapsed().as_secs_f64())?;
@@ -75,14 +93,14 @@ impl<'a> Sampler<'a> {
     }
 
     fn look(&mut self, at_s: f64) -> Result<(), KubectlError> {
-        let pods = self.kubectl.pods(&format!("app={APP}"))?;
+        let pods = self.reach.kubectl.pods(&format!("app={APP}"))?;
         let here: Vec<_> = pods.iter().filter(|pod| !pod.leaving).collect();
         let target = |pod: &&crate::kubectl::pod::Pod| Target {
             name: pod.name.clone(),
-            url: if pod.running { Ok(self.proxy.pod(pod)) } else { Err(pod.why.clone()) },
+            url: if pod.running { Ok(self.reach.proxy.pod(pod)) } else { Err(pod.why.clone()) },
         };
         let targets: Vec<Target> = here.iter().map(target).collect();
-        let asked = self.runtime.block_on(ask(self.client, &targets, PATIENCE));
+        let asked = self.reach.runtime.block_on(ask(self.reach.client, &targets, PATIENCE));
         let mut seen = self.samples.last().map(|sample| sample.pods.clone()).unwrap_or_default();
         for (pod, asked) in here.iter().zip(asked) {
             match asked.answer {
