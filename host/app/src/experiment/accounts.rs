@@ -101,6 +101,22 @@ pub struct FaultReport {
     traps: u64,
 }
 
+/// Counts as `/metrics` has them, by their names there.
+impl From<&BTreeMap<String, u64>> for FaultReport {
+    fn from(counts: &BTreeMap<String, u64>) -> Self {
+        let count = |name: &str| counts.get(name).copied().unwrap_or(0);
+        Self {
+            dropped_out: count("dropped_out"),
+            dropped_in: count("dropped_in"),
+            delayed: count("delayed"),
+            duplicated: count("duplicated_out") + count("duplicated_in"),
+            corrupted: count("corrupted"),
+            outages: count("outages"),
+            traps: count("traps"),
+        }
+    }
+}
+
 impl From<&FaultCounts> for FaultReport {
     fn from(counts: &FaultCounts) -> Self {
         Self {

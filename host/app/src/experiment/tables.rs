@@ -133,9 +133,12 @@ pub fn timeline(script: &Script, end: Time) -> String {
     text
 }
 
+/// The head of `latency.csv`.
+pub const LATENCIES: &str = "group,upper_bound_s,count\n";
+
 /// `latency.csv`: how many messages took how long, after the warm-up.
 pub fn latencies(groups: &[String], cells: &Cells, (from, to): (Time, Time)) -> String {
-    let mut text = String::from("group,upper_bound_s,count\n");
+    let mut text = String::from(LATENCIES);
     for group in (0..groups.len()).map(Some).chain([None]) {
         for (bound, count) in cells.sum(from, to, group).latencies.buckets() {
             let _ = writeln!(text, "{},{},{count}", name(groups, group), seconds(bound));
@@ -144,9 +147,12 @@ pub fn latencies(groups: &[String], cells: &Cells, (from, to): (Time, Time)) -> 
     text
 }
 
+/// The head of `outages.csv`.
+pub const OUTAGES: &str = "device,group,fault,kind,from_s,to_s\n";
+
 /// `outages.csv`: what came over which device, from when to when; over all of them if it was the broker that failed.
 pub fn outages(outages: &Outages, devices: &[Arc<Identity>], end: Time) -> String {
-    let mut text = String::from("device,group,fault,kind,from_s,to_s\n");
+    let mut text = String::from(OUTAGES);
     // In real time devices go on for a while after the end, as they take their leave.
     for outage in outages.iter().filter(|outage| outage.from <= end) {
         let (device, group) = match outage.struck {

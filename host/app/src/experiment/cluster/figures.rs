@@ -11,10 +11,11 @@ use wasmote_sim::rng::Seed;
 
 use super::samples::{Sample, Sampler, since};
 use crate::experiment::ExperimentError;
+use crate::experiment::accounts::FaultReport;
 use crate::experiment::plan::Point;
 use crate::experiment::results::{pretty, write_atomically};
 use crate::experiment::sweep::PointValues;
-use crate::experiment::tables::ALL;
+use crate::experiment::tables::{ALL, LATENCIES, OUTAGES};
 use crate::experiment::threshold::{Measured, Part, Verdict};
 use crate::gather::answer::Messages;
 use crate::gather::total::add_counts;
@@ -35,7 +36,7 @@ pub struct ClusterSummary {
     pub devices: u64,
     #[serde(flatten)]
     figures: Value,
-    faults: BTreeMap<String, Value>,
+    faults: BTreeMap<String, FaultReport>,
     groups: BTreeMap<String, Value>,
     phases: [(); 0],
     /// What became of each threshold.
@@ -86,7 +87,7 @@ impl ClusterSummary {
             Verdict { text: entry.check.text.clone(), ok: entry.check.holds(value), value: json!(value) }
         });
         let closes = |sample: &Sample| sample.of(None).all(|(_, answer)| answer.messages.ledger_closes);
-        let faults = total.faults.iter().map(|(fault, counts)| (fault.clone(), fault_report(counts)));
+        let faults = total.faults.iter().map(|(fault, counts)| (fault.clone(), counts.into()));
         Self {
             seed: seed.value(),
             point: point.values.clone(),
@@ -119,7 +120,7 @@ impl ClusterSummary {
         };
         write("timeseries.csv", time_series(fleet, sampler.samples()))?;
         write("latency.csv", latencies(fleet, self))?;
-        write("outages.csv", "device,group,fault,kind,from_s,to_s\n".to_owned())?;
+        write("outages.csv", OUTAGES.to_owned())?;
         write("ledger.json", ledger(self, sampler.samples().last()))?;
         write("summary.json", pretty(self))
     }
@@ -164,19 +165,6 @@ fn between(first: &Sample, last: &Sample, group: Option<&str>) -> Messages {
         sum.ledger_closes &= own.ledger_closes;
     }
     sum
-}
-
-/// What a fault did, as other runs report it.
-fn fault_report(counts: &BTreeMap<String, u64>) -> Value {
-    let count = |name: &str| counts.get(name).copied().unwrap_or(0);
-    json!({
-        "dropped_out": count("dropped_out"),
-        "dropped_in": count("dropped_in"),
-        "delayed": count("delayed"),
-        "duplicated": count("duplicated_out") + count("duplicated_in"),
-        "corrupted": count("corrupted"),
-        "outages": count("outages"),
-    })
 }
 
 fn report(messages: &Messages) -> Value {
@@ -236,7 +224,7 @@ fn time_series(fleet: &Fleet, samples: &[Sample]) -> String {
 
 /// `latency.csv`: how many messages took how long, after the warm-up, by the buckets that pods count in.
 fn latencies(fleet: &Fleet, summary: &ClusterSummary) -> String {
-    let mut text = String::from("group,upper_bound_s,count\n");
+    let mut text = String::from(LATENCIES);
     let mut rows = |name: &str, messages: &Messages| {
         let mut before = 0;
         for bucket in &messages.latency.buckets {
@@ -257,8 +245,8 @@ fn latencies(fleet: &Fleet, summary: &ClusterSummary) -> String {
 /// `ledger.json`: the account of every pod, and of all, since they began.
 fn ledger(summary: &ClusterSummary, last: Option<&Sample>) -> String {
     let account = |messages: &Messages| {
-        let faults: BTreeMap<_, _> =
-            messages.faults.iter().map(|(fault, counts)| (fault, fault_report(counts))).collect();
+        let faults: BTreeMap<_, FaultReport> =
+            messages.faults.iter().map(|(fault, counts)| (fault, counts.into())).collect();
         json!({
             "generated": messages.generated,
             "sent": messages.sent,
