@@ -12,7 +12,7 @@
 //! * What is seen: the [`recorder`] looks on at every step; [`watched`] behaviours feed the [`account`],
 //!   which keeps its [`figures`] (with [`latencies`]) in [`cells`] of time and group; [`parts`] sums them up.
 //! * [`real`]: a run whose world is a live fleet, and [`edits`], what users do to it over HTTP;
-//!   [`as_run`]: the plan with all of that in it.
+//!   [`sent`]: versions of behaviours among that. [`as_run`]: the plan with all of that in it.
 //! * What is left behind: [`results`] (the folder and its manifest), [`summary`], [`accounts`], [`tables`].
 //! * [`verify`]: all of it again, and whether it came out the same. [`progress`]: how far it is.
 //!
@@ -45,6 +45,7 @@ pub mod run;
 pub mod schema;
 pub mod script;
 pub mod seeds;
+pub mod sent;
 pub mod source;
 pub mod stage;
 pub mod summary;

@@ -46,8 +46,8 @@ pub struct Versions {
     told: broadcast::Sender<Arc<Told>>,
 }
 
-/// Makes of what makes instances something that makes them too.
-pub type Guise = Arc<dyn Fn(Arc<dyn Spawn>) -> Arc<dyn Spawn> + Send + Sync>;
+/// Makes what makes instances of a version for a group.
+pub type Guise = Arc<dyn Fn(&Group, &Component) -> Arc<dyn Spawn> + Send + Sync>;
 
 /// An update that came to something.
 #[derive(Clone, Debug)]
@@ -75,7 +75,7 @@ impl Versions {
             engine,
             groups,
             trial,
-            guise: Arc::new(|spawn| spawn),
+            guise: Arc::new(spawner),
             behaviours: Mutex::new(behaviours.collect()),
             under_way: tokio::sync::Mutex::default(),
             told: broadcast::channel(TOLD).0,
@@ -196,7 +196,7 @@ impl Versions {
         sha256: &str,
         component: &Component,
     ) -> Result<Vec<(usize, Arc<dyn Spawn>)>, UpdateError> {
-        let made = |group| (self.guise)(spawner(group, component));
+        let made = |group| (self.guise)(group, component);
         let groups = self.groups_of(name).map(|group| (group.name.as_str(), made(group)));
         let spawns: BTreeMap<&str, Arc<dyn Spawn>> = groups.collect();
         let mut devices = Vec::new();

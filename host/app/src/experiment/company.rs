@@ -127,6 +127,14 @@ impl Company {
         (members.into_iter().filter(|device| !has_it(device)).collect(), Some(maker))
     }
 
+    /// A user has given a group another version, which this makes.
+    pub fn adopt(&mut self, group: &str, maker: Arc<WatchedSpawn>) {
+        if let Some(cast) = self.casts.get_mut(group) {
+            cast.ahead.clear();
+            cast.others.push(std::mem::replace(&mut cast.spawn, maker));
+        }
+    }
+
     /// What makes the next version of these devices alone.
     pub fn vanguard(
         &mut self,

@@ -2,7 +2,7 @@
 //! what happened can happen again.
 
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -17,6 +17,7 @@ use super::latencies::seconds;
 use super::recorder::Eyes;
 use super::results::{COMPONENTS, ComponentCard, write_atomically};
 use super::script::INHERIT;
+use super::sent::Sent;
 use crate::fault_set::FaultSet;
 use crate::server::faults::book::Scope;
 use crate::server::journal::{Edit, Journal, Swapped};
@@ -40,6 +41,7 @@ pub struct Edited {
 pub struct Edits {
     fleet: Fleet,
     eyes: Eyes,
+    sent: Arc<Sent>,
     /// The run's, for components that users send.
     folder: PathBuf,
     entries: Mutex<Vec<Edited>>,
@@ -47,8 +49,8 @@ pub struct Edits {
 
 impl Edits {
     /// Nothing was done yet.
-    pub fn new(fleet: Fleet, eyes: Eyes, folder: PathBuf) -> Self {
-        Self { fleet, eyes, folder, entries: Mutex::default() }
+    pub fn new(fleet: Fleet, eyes: Eyes, sent: Arc<Sent>, folder: PathBuf) -> Self {
+        Self { fleet, eyes, sent, folder, entries: Mutex::default() }
     }
 
     /// Everything that was done.
@@ -111,6 +113,7 @@ impl Edits {
     /// Keep the component that came with a change, so that the change can be made again.
     fn keep(&self, edit: &Edit) -> Option<ComponentCard> {
         let Edit::Swap(swapped) = edit else { return None };
+        self.sent.take(&swapped.groups);
         let file = file(swapped);
         let path = self.folder.join(&file);
         if let Err(problem) = write_atomically(&path, &swapped.bytes) {

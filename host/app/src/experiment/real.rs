@@ -9,7 +9,6 @@ use std::time::Duration;
 use tokio::runtime::Builder;
 use wasmote_engine::Engine;
 use wasmote_live::spec::BrokerUrl;
-use wasmote_sim::behaviour::Spawn;
 use wasmote_sim::device::Now;
 use wasmote_sim::time::{Time, WallTime};
 
@@ -18,9 +17,9 @@ use super::edits::Edits;
 use super::plan::Experiment;
 use super::run::Setting;
 use super::script::Deed;
+use super::sent::Sent;
 use super::stage::Stage;
 use super::summary::Summary;
-use super::watched::WatchedSpawn;
 use super::world::{Beginning, Pace, RealTime};
 use crate::cli::behaviours::Card;
 use crate::config::values::{BrokerChoice, show_broker};
@@ -98,18 +97,20 @@ fn run_in(
         let beginning = Beginning { settings: &settings, devices, speaks, signals, eyes, now: about_now() };
         RealTime::begin(runtime.clone(), beginning)
     };
-    let stage = Stage::new(point, seed, components, eyes.clone(), about_now(), begin)?;
+    let mut stage = Stage::new(point, seed, components, eyes.clone(), about_now(), begin)?;
     let fleet = stage.world.fleet.clone();
 
     let card = |(source, component): (_, &wasmote_engine::Component)| Card::new(source, component.inspect());
     let ours = components.iter().filter(|(source, _)| point.sources().any(|ours| ours == *source));
     let facts = Facts::new(&settings, stage.world.broker_url.clone());
     let (groups, cards) = (settings.groups.clone(), ours.map(card).collect());
-    let account = eyes.account();
-    let watched = move |spawn| Arc::new(WatchedSpawn::new(spawn, account.clone())) as Arc<dyn Spawn>;
+    let sent = Arc::new(Sent::new(eyes.account()));
+    stage.listen(Arc::clone(&sent));
+    let trying = Arc::clone(&sent);
     let versions = Versions::new(fleet.clone(), reality.engine.clone(), groups, cards, settings.canary);
-    let versions = Arc::new(versions.in_guise(Arc::new(watched)));
-    let edits = Arc::new(Edits::new(fleet.clone(), eyes.clone(), setting.folder.to_owned()));
+    let versions =
+        Arc::new(versions.in_guise(Arc::new(move |group, component| trying.try_on(group, component))));
+    let edits = Arc::new(Edits::new(fleet.clone(), eyes.clone(), sent, setting.folder.to_owned()));
     let api = Api::recorded(fleet, facts, versions, Arc::clone(&stage.faults), Arc::clone(&edits) as _);
     let inside = runtime.enter();
     let door = reality.door.try_clone().and_then(tokio::net::TcpListener::from_std);

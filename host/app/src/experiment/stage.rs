@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Mutex;
+use wasmote_engine::Component;
 use wasmote_live::fleet::Order;
 use wasmote_sim::client::options::ClientOptions;
 use wasmote_sim::device::{Blueprint, Now, Upgrade};
@@ -17,12 +18,14 @@ use super::plan::Point;
 use super::recorder::Eyes;
 use super::script::whom::Chosen;
 use super::script::{Deed, Scope};
+use super::sent::{Sent, Version};
 use super::world::{Done, World};
 use super::{ExperimentError, plan};
 use crate::config::Group;
 use crate::fault_set::FaultSet;
 use crate::plan::{Components, Plan, spawner};
 use crate::server::faults::book::{self, FaultBook};
+use crate::source::Source;
 
 /// The devices of a run, and all that happens to them from outside.
 pub struct Stage<'a, W> {
@@ -33,6 +36,12 @@ pub struct Stage<'a, W> {
     /// The faults in force. Users may change them too while a run in real time lasts.
     pub faults: Arc<Mutex<FaultBook>>,
     components: &'a Components,
+    /// Where groups have their behaviours from, as far as the script goes.
+    behaviours: BTreeMap<String, Source>,
+    /// What users send instead, where they can.
+    sent: Option<Arc<Sent>>,
+    /// What they have sent, for the behaviours that groups had then.
+    instead: BTreeMap<String, (Source, Component)>,
     seed: Seed,
     /// Partitions that hold, by their numbers.
     partitions: BTreeMap<usize, FaultId>,
@@ -60,6 +69,8 @@ impl<'a, W: World> Stage<'a, W> {
         let devices = Plan::with(&settings, components)?.devices.into_iter();
         let devices = devices.map(|device| company.cast(device, at)).collect::<Result<_, _>>()?;
         let world = begin(devices)?;
+        let behaviours = settings.groups.iter().map(|group| (group.name.clone(), group.behaviour.clone()));
+        let behaviours = behaviours.collect();
         let faults = Arc::new(Mutex::new(faults));
         let at_the_start = settings.faults;
         let mut stage = Self {
@@ -68,6 +79,9 @@ impl<'a, W: World> Stage<'a, W> {
             faults,
             components,
             seed,
+            behaviours,
+            sent: None,
+            instead: BTreeMap::new(),
             partitions: BTreeMap::new(),
             at_the_start,
             broker_may_fail: false,
@@ -76,8 +90,36 @@ impl<'a, W: World> Stage<'a, W> {
         Ok(stage)
     }
 
+    /// Users may send versions of behaviours.
+    pub fn listen(&mut self, sent: Arc<Sent>) {
+        self.sent = Some(sent);
+    }
+
+    /// Go on from what users have sent since the last time.
+    fn catch_up(&mut self) {
+        for (group, Version { component, maker }) in self.sent.iter().flat_map(|sent| sent.news()) {
+            self.company.adopt(&group, maker);
+            if let Some(behaviour) = self.behaviours.get(&group) {
+                self.instead.insert(group, (behaviour.clone(), component));
+            }
+        }
+    }
+
+    /// The script has a group like this from now on.
+    fn note(&mut self, group: &Group) {
+        self.behaviours.insert(group.name.clone(), group.behaviour.clone());
+        self.sent.iter().for_each(|sent| sent.configured(group));
+    }
+
+    /// What a group's behaviour is: what users sent instead, or what the plan says.
+    fn component(&self, group: &Group) -> Option<&Component> {
+        let sent = self.instead.get(&group.name).filter(|(behaviour, _)| *behaviour == group.behaviour);
+        sent.map(|(_, component)| component).or_else(|| self.components.get(&group.behaviour))
+    }
+
     /// Do what the script says.
     pub fn carry_out(&mut self, deed: &Deed) -> Done {
+        self.catch_up();
         match deed {
             Deed::Faults(scope, set) => {
                 if *scope == Scope::Fleet {
@@ -153,8 +195,9 @@ impl<'a, W: World> Stage<'a, W> {
     }
 
     fn configure(&mut self, group: &Group) -> Done {
-        if let Some(component) = self.components.get(&group.behaviour) {
-            self.company.recast(&group.name, spawner(group, component));
+        self.note(group);
+        if let Some(spawn) = self.component(group).map(|component| spawner(group, component)) {
+            self.company.recast(&group.name, spawn);
         }
         let now = self.world.look()?;
         let members = self.company.members(&group.name);
@@ -173,7 +216,11 @@ impl<'a, W: World> Stage<'a, W> {
                 let spawn = self.company.vanguard(group, &devices, spawn);
                 (devices, spawn)
             }
-            None => self.company.successor(group, spawn),
+            None => {
+                self.instead.remove(&group.name);
+                self.note(group);
+                self.company.successor(group, spawn)
+            }
         };
         spawn.map_or(Ok(()), |spawn| self.world.swap(&devices, &Upgrade { spawn, trial }))
     }

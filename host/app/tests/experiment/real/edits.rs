@@ -98,8 +98,21 @@ fn what_curl_changes_is_in_all_files_and_happens_again_in_virtual_time() {
 /// Another version that somebody sends is kept with the results, and is swapped in again where it was.
 #[test]
 fn a_version_sent_with_curl_is_kept_and_swapped_again_by_the_plan_as_run() {
-    let plan = PLAN.replace("\"12s\"", "\"20s\"")
-        + "\n[[group]]\nname = \"east\"\nbehaviour = \"heartbeat\"\ncount = 2\n";
+    let plan = PLAN.replace("\"12s\"", "\"25s\"")
+        + r#"
+[[timeline]]
+at = "19s"
+add = { group = "west", count = 1 }
+
+[[timeline]]
+at = "20s"
+configure = { group = "east", config = { interval = "100ms" } }
+
+[[group]]
+name = "east"
+behaviour = "heartbeat"
+count = 2
+"#;
     let bench = Bench::with_plan(&plan);
     let (sent, bytes) = (bench.0.path().join("sent.wasm"), another_heartbeat());
     fs::write(&sent, &bytes).unwrap();
@@ -128,12 +141,22 @@ fn a_version_sent_with_curl_is_kept_and_swapped_again_by_the_plan_as_run() {
     let as_run = folder.join("timeline-as-run.toml");
     let again = bench.run(&[as_run.to_str().unwrap(), "--out", "again"], 0);
     let (then, now) = (versions(&folder), versions(&again));
-    assert_eq!(then.len(), 7);
+    assert_eq!(then.len(), 8);
     for (device, then) in then {
         let now = &now[&device];
         let hashes = |had: &[(String, f64)]| had.iter().map(|(hash, _)| hash.clone()).collect::<Vec<_>>();
-        assert_eq!((hashes(&then).len(), hashes(&then)), (2, hashes(now)), "{device}");
-        assert!((then[1].1 - now[1].1).abs() < 2.0, "{device}: {then:?} {now:?}");
+        assert_eq!(hashes(&then), hashes(now), "{device}");
+        assert_eq!(
+            then.last().unwrap().0,
+            sha256,
+            "{device}, who joined later or was configured, has it too"
+        );
+        let near = |(then, now): (&(String, f64), &(String, f64))| (then.1 - now.1).abs() < 2.0;
+        assert!(then.iter().zip(now).all(near), "{device}: {then:?} {now:?}");
+    }
+    // They obey the configuration that came after it.
+    for folder in [&folder, &again] {
+        assert!(sent_after(folder, "east-1", 21.0) > 25, "ten a second for four seconds");
     }
     let events = fs::read_to_string(again.join("events.ndjson")).unwrap();
     assert_eq!(events.matches(r#""kind":"swapped""#).count(), 7, "each of them once");
