@@ -81,6 +81,7 @@ fn equal_draws(computed: &Path, real: &Path) {
     for run in ["001-seed=1", "002-seed=2", "003-seed=3"] {
         let folders = [computed, real].map(|folder| folder.join("runs").join(run));
         assert!(folders.iter().all(|folder| json(&folder.join("ledger.json"))["closes"] == true));
+        let offline = met_no_connection(&folders[1]);
         let [computed, real] = folders.each_ref().map(|folder| sent(folder));
         assert_eq!(computed.len(), 12);
         for (device, in_virtual_time) in &computed {
@@ -89,10 +90,29 @@ fn equal_draws(computed: &Path, real: &Path) {
             let last = [in_virtual_time, in_real_time].map(|numbers| *numbers.last().unwrap());
             let known = last[0].min(last[1]) - 3;
             assert!(known > 15, "{run} {device}: {last:?}");
-            let up_to = |numbers: &BTreeSet<u64>| numbers.range(..=known).copied().collect::<Vec<_>>();
-            assert_eq!(up_to(in_virtual_time), up_to(in_real_time), "{run} {device}");
+            let up_to = |numbers: &BTreeSet<u64>| numbers.range(..=known).copied().collect::<BTreeSet<_>>();
+            let [computed, real] = [in_virtual_time, in_real_time].map(up_to);
+            // A machine that is slow to connect loses the first ones to that, which no fault was drawn for.
+            let offline = offline.get(device).copied().unwrap_or(0);
+            let missing: Vec<u64> = computed.difference(&real).copied().collect();
+            let context = format!("{run} {device}: {computed:?} {real:?}, {offline} met no connection");
+            assert!(real.is_subset(&computed) && missing.len() <= offline, "{context}");
+            assert!(missing.iter().all(|number| *number <= 8), "{context}");
         }
     }
+}
+
+/// How many heartbeats met a connection that was not up yet, by device.
+fn met_no_connection(run: &Path) -> BTreeMap<String, usize> {
+    let events = fs::read_to_string(run.join("events.ndjson")).unwrap();
+    let events = events.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let mut offline = BTreeMap::new();
+    for event in events.filter(|event| event["kind"] == "dropped" && event["fault"].is_null()) {
+        if event["topic"].as_str().unwrap().ends_with("/heartbeat") {
+            *offline.entry(event["device"].as_str().unwrap().to_owned()).or_default() += 1;
+        }
+    }
+    offline
 }
 
 /// The numbers of the heartbeats that went out, by device.
