@@ -12,9 +12,12 @@
 //! | and with registers given out in one pass | 120 | 129 |
 //! | at its best, without counting fuel | 135 | 144 |
 //!
-//! So not optimising is what helps. Registers in one pass would save little more, and make code half as large again,
-//! in a pod that has 64 MiB. Counting fuel is what makes runs repeatable. Winch, wasmtime's compiler of one
-//! pass, was not tried: it would be a second compiler in a program that has to stay small.
+//! So not optimising is what helps. Registers in one pass would save little more, and wasmtime says of that way that
+//! it is not ready for what has to be secure. Counting fuel is what makes runs repeatable. Winch, wasmtime's
+//! compiler of one pass, was not tried.
+//!
+//! In a control group of 0.1 processors the first heartbeat of that behaviour came to a broker after 1.36 s (1.14 to
+//! 1.58) instead of 1.74 s (1.58 to 1.88), with the load of other builds beside it; `bench/run pod` takes it again.
 //!
 //! What a guest computes, and the fuel that it takes, is the same with either effort: fuel is counted by WebAssembly
 //! instructions, and NaNs are made canonical, before anything is optimised.
