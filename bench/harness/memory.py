@@ -1,4 +1,4 @@
-"""What a device takes, in parts: its instance, its MQTT client, and the rest."""
+"""What a device takes, in parts: its instance, and its connection with the rest; beside a client of a library's."""
 
 import json
 import subprocess
@@ -28,9 +28,9 @@ def run(options, say):
     client = slope(clients(devices, interval, options.patience), clients(10, interval, options.patience), devices)
     device = (whole * devices - small) / (devices - 10)
     result = {"devices": devices, "whole_bytes": whole, "device_bytes": device, "instance_bytes": instance,
-              "client_bytes": client, "rest_bytes": device - instance - client, "process_bytes": small}
-    say(f"  a device takes {device / 1024:.1f} KiB: instance {instance / 1024:.1f}, client {client / 1024:.1f}, "
-        f"rest {result['rest_bytes'] / 1024:.1f}; the process itself {small / 1024 / 1024:.1f} MiB")
+              "client_bytes": client, "process_bytes": small}
+    say(f"  a device takes {device / 1024:.1f} KiB: instance {instance / 1024:.1f}, connection and the rest "
+        f"{(device - instance) / 1024:.1f}; a bare rumqttc client {client / 1024:.1f}; the process itself {small / 1024 / 1024:.1f} MiB")
     return result
 
 

@@ -105,12 +105,15 @@ def memory(found):
     text = "## Memory of a device, in parts\n\n"
     rows = []
     for one in found.values():
-        kib = [f"{one[key] / 1024:.1f}" for key in ("device_bytes", "instance_bytes", "client_bytes", "rest_bytes")]
+        parts = (one["device_bytes"], one["instance_bytes"], one["device_bytes"] - one["instance_bytes"],
+                 one["client_bytes"])
+        kib = [f"{part / 1024:.1f}" for part in parts]
         rows.append((f"{one['devices']:,}", *kib, f"{one['process_bytes'] / 2**20:.1f}"))
-    text += table(["devices", "KiB a device", "instance", "client", "rest", "the process itself, MiB"], rows)
+    text += table(["devices", "KiB a device", "instance", "connection and the rest",
+                          "beside: a bare rumqttc client", "the process itself, MiB"], rows)
     return text + ("\nAn instance is a device without a connection (`instances`): the sandbox with its linear memory, its "
-                   "state machine, faults and ledger. A client is what a bare rumqttc client takes that does the same. "
-                   "The rest is what is left: books, queues and timers of shards and connections.\n")
+                   "state machine, faults and ledger. What is left is its MQTT client with its socket, and the books, "
+                   "queues and timers of shards. Beside it is what a bare rumqttc client takes that does the same.\n")
 
 
 def fleets(found):

@@ -5,8 +5,7 @@
 //! too, with the same expectations.
 //!
 //! * [`Core`]: the task that owns the model and alone turns it, with the [`post`] for what comes out.
-//! * `door`: the TCP listener, on loopback. `visitor`: one client that came through it, speaking MQTT 3.1.1 or 5;
-//!   `wire`: packets as bytes.
+//! * `door`: the TCP listener, on loopback. `visitor`: one client that came through it, speaking MQTT 3.1.1 or 5.
 //! * `link`: devices in this process, without sockets. Their packets go in and come out in batches, one way in
 //!   and one way out for each shard.
 //! * Its own [faults](wasmote_sim::faults::broker), pauses and restarts, are given to its [`BrokerLinks`].
@@ -42,7 +41,6 @@ mod post;
 mod report;
 mod system;
 mod visitor;
-mod wire;
 pub mod witness;
 
 use std::fmt;

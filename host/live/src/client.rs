@@ -1,4 +1,8 @@
-//! The MQTT library behind two small seams, one for each side of a connection.
+//! The MQTT library behind two small seams, one for each side of a connection. It speaks for devices on `mqtts://`;
+//! on other ways they have [a client of their own](wasmote_sim::client).
+//!
+//! It stays for TLS because there it does not matter what it takes: a connection's keys and records are larger, and
+//! the handshake costs more than all that a device says in minutes. It does both well.
 //!
 //! * [`Session`]: what the task that owns the connection turns. One implementation a protocol version.
 //! * [`Outlet`]: what the shard hands messages to. Nothing in it waits.
@@ -23,7 +27,6 @@ mod outlet;
 mod under_way;
 pub(crate) mod v4;
 pub(crate) mod v5;
-mod words;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -141,6 +144,6 @@ pub(crate) enum Unsent {
 }
 
 /// Tell the user that a device will not hear what it wants to hear.
-fn warn_of_refusal(device: &DeviceId, filter: &TopicFilter, why: &str) {
+pub(crate) fn warn_of_refusal(device: &DeviceId, filter: &TopicFilter, why: &str) {
     tracing::warn!(%device, %filter, "the broker refused the subscription: {why}");
 }

@@ -1,4 +1,4 @@
-//! One MQTT connection: the task that owns it and alone turns it.
+//! One MQTT connection of the library's: the task that owns it and alone turns it.
 //!
 //! The library's `poll` is never cancelled while its connection is to live on: its future stays pinned
 //! and is raced against the shard's commands. A silence is that future not being polled, and nothing
@@ -10,9 +10,11 @@
 
 mod turn;
 
+use std::io;
 use std::sync::Arc;
 
 use rustls::ClientConfig;
+use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use wasmote_sim::action::Farewell;
 use wasmote_sim::device::Input;
@@ -21,12 +23,13 @@ use wasmote_sim::message::{Message, Will};
 
 use crate::client::{Loss, Outlet, Recipe, Session, UnderWay};
 use crate::clock::Clock;
+use crate::socket::LAST_WORDS;
 use crate::spec::{BrokerUrl, ConnectionOptions};
 use crate::tls::{TlsError, client_config};
 
 /// Attempts to connect at one time, over the fleet. More would overrun a broker's backlog, and each lost
 /// SYN costs a second.
-const ATTEMPTS: usize = 256;
+pub(crate) const ATTEMPTS: usize = 256;
 
 /// What all connections of a fleet share.
 #[derive(Debug)]
@@ -97,6 +100,11 @@ pub(crate) enum News {
     Delivered(Message),
     /// An outbound HTTP request is answered.
     HttpReply(u64, Result<HttpResponse, HttpFailure>),
+    /// An attempt to connect a device's own client over TCP has come to its end. The number is that of its
+    /// connection.
+    Dialled(u32, io::Result<TcpStream>),
+    /// Such a client's connection is closed after its farewell.
+    Parted,
     /// Whoever sent it wants to know when all news before it were heard.
     CaughtUp(oneshot::Sender<()>),
 }
@@ -188,7 +196,7 @@ impl<S: Session> Connection<S> {
             Ending::Left => {
                 drop(session);
                 self.end_session(end.under_way).await?;
-                self.recipe.line.close_after_peer(turn::LAST_WORDS).await;
+                self.recipe.line.close_after_peer(LAST_WORDS).await;
             }
             Ending::Orphaned => return None,
         }

@@ -3,10 +3,10 @@
 //! Start with [`fleet`]: the handle through which the app speaks with the devices. Then:
 //!
 //! * [`spec`]: what a fleet is made of; [`status`]: what it tells of itself; [`witness`]: seeing all of it.
-//! * `shard`: a task that owns many devices and their deadlines, and turns them.
-//! * `connection`: the task that owns one MQTT connection and alone polls it; `client`: the MQTT library
-//!   behind it, one file a protocol version, with what one has to know of it; `socket`: the TCP stream
-//!   under it; [`tls`]: certificates.
+//! * `shard`: a task that owns many devices, their deadlines and their MQTT connections over TCP, and turns them.
+//! * `wire`: packets as bytes; `socket`: the TCP stream under them; `words`: what went wrong, for people.
+//! * For TLS, `connection`: the task that owns one MQTT connection and alone polls it; `client`: the MQTT library
+//!   behind it, one file a protocol version, with what one has to know of it; [`tls`]: certificates.
 //! * `stamp`: how a message carries its origin and time over the broker.
 //! * [`broker`]: the embedded broker, so that nothing needs to be installed.
 //! * [`punctuality`]: whether this host keeps up with its devices.
@@ -30,4 +30,6 @@ pub mod spec;
 mod stamp;
 pub mod status;
 pub mod tls;
+mod wire;
 pub mod witness;
+mod words;

@@ -6,7 +6,7 @@
 //!
 //! * `agenda`: the deadlines of all its devices.
 //! * `slot`: a device with its connection and what is known about both.
-//! * `linked`: devices that are linked to the broker in this process.
+//! * `linked`: devices whose connections are their own clients'; `wired`: those over TCP.
 //! * `carry_out`: what becomes of a device's actions.
 //! * `answers`: what it tells of itself. `swaps`: other versions of behaviours.
 
@@ -16,6 +16,7 @@ mod carry_out;
 mod linked;
 mod slot;
 mod swaps;
+mod wired;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use std::time::{Duration, Instant};
 
 use tokio::select;
 use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::task::unconstrained;
 use tokio::time::sleep_until;
 use wasmote_sim::action::Action;
 use wasmote_sim::device::{Blueprint, Input, Now};
@@ -40,9 +42,10 @@ use crate::status::Happening;
 use crate::witness::Witness;
 use agenda::Agenda;
 pub(crate) use answers::Recent;
-use linked::Links;
+use linked::{Carrier, Links};
 use slot::Slot;
 pub(crate) use swaps::Stand;
+use wired::{Bells, Sockets};
 
 /// Something to do with a shard, from the fleet's handle.
 pub(crate) type Job = Box<dyn FnOnce(&mut Shard) + Send>;
@@ -105,15 +108,26 @@ impl Shard {
     ) -> mpsc::UnboundedSender<Job> {
         let (ask, jobs) = mpsc::unbounded_channel();
         let (inbox, news) = mpsc::channel(INBOX);
-        tokio::spawn(async move {
+        // It sees to it itself that others have their turn, and reads many sockets before they have it.
+        tokio::spawn(unconstrained(async move {
             let (link, replies) = common.links.as_ref().map(BrokerLinks::open).unzip();
-            let links = link.map(|link| Links::new(link, &common.network.options, common.alive.clone()));
+            let carrier = match link {
+                Some(link) => Some(Carrier::Link(link, Vec::new())),
+                // That is spoken by the library.
+                None if common.network.broker.tls => None,
+                None => {
+                    let network = Arc::clone(&common.network);
+                    Some(Carrier::Sockets(Box::new(Sockets::new(network, inbox.clone(), place.shards))))
+                }
+            };
+            let options = &common.network.options;
+            let links = carrier.map(|carrier| Links::new(carrier, options, common.alive.clone()));
             let mut shard = Self::new(place, common, links, inbox);
             for (blueprint, start) in devices {
                 shard.add(blueprint, Some(start), Time::ZERO);
             }
             shard.run(jobs, news, replies).await;
-        });
+        }));
         ask
     }
 
@@ -150,8 +164,10 @@ impl Shard {
         mut news: mpsc::Receiver<(u32, News)>,
         mut replies: Option<Replies>,
     ) {
+        let bells = self.links.as_mut().and_then(Links::sockets).map(|sockets| sockets.bells());
         while !self.done {
             let more = self.work(&mut jobs, &mut news, &mut replies);
+            self.dial();
             if let Some(links) = &mut self.links {
                 links.flush(self.stopping);
             }
@@ -174,6 +190,7 @@ impl Shard {
                     // It has ended.
                     None => replies = None,
                 },
+                () = next_rung(bells.as_deref()), if bells.is_some() => {}
                 () = sleep_until(alarm.unwrap_or_else(tokio::time::Instant::now)), if alarm.is_some() => {}
             }
         }
@@ -197,7 +214,11 @@ impl Shard {
             }
             let heard = news.try_recv().ok();
             let batch = replies.as_mut().and_then(Replies::try_take);
-            let idle = due.is_none() && heard.is_none() && batch.is_none();
+            let rung = self.links.as_mut().and_then(Links::sockets).and_then(Sockets::next_rung);
+            let idle = due.is_none() && heard.is_none() && batch.is_none() && rung.is_none();
+            if let Some(index) = rung {
+                self.attend(index);
+            }
             if let Some(batch) = batch {
                 self.hear_broker(batch);
             }
@@ -239,13 +260,18 @@ impl Shard {
     }
 
     /// Something came from a connection, or from the outside.
-    fn hear(&mut self, slot: u32, mut news: News) {
-        if let News::CaughtUp(asker) = news {
-            // Whoever asked may have stopped waiting.
-            let _ = asker.send(());
-            return;
-        }
+    fn hear(&mut self, slot: u32, news: News) {
         let index = slot as usize;
+        let mut news = match news {
+            News::CaughtUp(asker) => {
+                // Whoever asked may have stopped waiting.
+                let _ = asker.send(());
+                return;
+            }
+            News::Dialled(attempt, outcome) => return self.dialled(index, attempt, outcome),
+            News::Parted => return self.parted(index),
+            news => news,
+        };
         for input in self.slots[index].returned_by(&mut news) {
             self.put_in(index, input);
         }
@@ -314,6 +340,12 @@ impl Shard {
         }
         self.stopping = true;
         self.common.alive = None;
+    }
+}
+
+async fn next_rung(bells: Option<&Bells>) {
+    if let Some(bells) = bells {
+        bells.wait().await;
     }
 }
 

@@ -1,6 +1,6 @@
-//! The TCP connection under the MQTT library, with a second hand on it.
+//! The TCP connection under MQTT, with a second hand on it.
 //!
-//! The library owns the connection and drops it together with its state. The second hand is for what it
+//! Who speaks MQTT owns the connection and drops it together with its state. The second hand is for what it
 //! has no word for: to see whether the peer has closed while nobody read; to let the peer close first
 //! at the end, because closing a socket with unread data resets the connection and may take the last
 //! messages with it; and to let faults of the byte stream come over it.
@@ -25,7 +25,7 @@ use wasmote_sim::faults::{Direction, Directions, FaultId};
 
 use rough::Rough;
 
-/// The library's hand.
+/// The hand of who speaks MQTT.
 #[derive(Debug)]
 pub(crate) struct Socket {
     stream: Arc<TcpStream>,
@@ -63,18 +63,31 @@ impl State {
     }
 }
 
+/// How long the broker is given to close the connection after a DISCONNECT.
+pub(crate) const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Connect.
+pub(crate) async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect((host, port)).await?;
+    // Without it, small messages wait for acknowledgements of earlier ones, which distorts latency.
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
 impl Line {
     /// Connect, and keep a hand on the connection.
     pub(crate) async fn dial(self, host: &str, port: u16) -> io::Result<Socket> {
-        let stream = TcpStream::connect((host, port)).await?;
-        // Without it, small messages wait for acknowledgements of earlier ones, which distorts latency.
-        stream.set_nodelay(true)?;
+        Ok(self.adopt(connect(host, port).await?))
+    }
+
+    /// Keep a hand on a connection.
+    pub(crate) fn adopt(&self, stream: TcpStream) -> Socket {
         let stream = Arc::new(stream);
         self.change(|state| {
             state.stream = Some(Arc::clone(&stream));
             state.blow = None;
         });
-        Ok(Socket { stream, line: self, has_spoken: false, rough: None })
+        Socket { stream, line: self.clone(), has_spoken: false, rough: None }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -130,12 +143,12 @@ impl Line {
             .is_some_and(|ready| ready.is_ok_and(|ready| ready.is_read_closed()))
     }
 
-    /// Let go. The connection closes when the library has let go too.
+    /// Let go. The connection closes when the other hand has let go too.
     pub(crate) fn release(&self) {
         self.state().stream.take();
     }
 
-    /// After the library has let go: read what still comes until the peer closes, then let go.
+    /// After the other hand has let go: read what still comes until the peer closes, then let go.
     pub(crate) async fn close_after_peer(&self, at_most: Duration) {
         if let Some(stream) = self.stream() {
             let _ = tokio::time::timeout(at_most, read_to_end(&stream)).await;
@@ -157,7 +170,7 @@ async fn read_to_end(stream: &TcpStream) {
 }
 
 impl Socket {
-    /// The library's hand and what is rough about it, if anything is or was.
+    /// The stream and what is rough about it, if anything is or was.
     fn rough(&mut self) -> Option<(&TcpStream, &Line, &mut Rough)> {
         if self.rough.is_none() && self.line.is_rough() {
             self.rough = Some(Box::default());
@@ -206,7 +219,7 @@ impl AsyncWrite for Socket {
         Poll::Ready(Ok(()))
     }
 
-    /// The library never shuts one side down; the connection closes when both hands let go.
+    /// Nobody shuts one side down; the connection closes when both hands let go.
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }

@@ -6,7 +6,7 @@
 //!
 //! A driver hands it what its device wants and what the broker replies, with the time, carries what it finds
 //! in the [`Outbox`], and wakes it at [`Client::next_deadline`]. It serves every device in virtual time, and
-//! in real time those that are linked to the broker in their own process.
+//! in real time those that are linked to the broker in their own process, and those on TCP.
 //!
 //! * [`link`]: the names of its connections. [`options`]: what it is told once and for all.
 //! * `reading`: what it makes of what comes from the broker.
@@ -39,6 +39,14 @@ const NO_PONG: &str = "the broker did not answer the keepalive";
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Longest that a farewell waits for messages that are not acknowledged yet.
 const FAREWELL: Duration = Duration::from_secs(5);
+
+/// SUBSCRIBE and UNSUBSCRIBE packets that may await their answers. Each takes one of the 65,535 identifiers.
+const ASKED: usize = 32_768;
+
+/// As many subscriptions and their ends as can be asked for at one time are not answered yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too many subscriptions at once")]
+pub struct TooManyAsked;
 
 /// How far its connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +83,9 @@ pub struct Client {
     outgoing: Outgoing,
     incoming: Incoming,
     last_sent: Time,
+    last_heard: Time,
+    /// What SUBSCRIBE packets asked for that are not answered yet; nothing for UNSUBSCRIBE.
+    asked: Vec<(PacketId, Option<TopicFilter>)>,
     /// The will of the next connection, which waits until this one has left.
     next: Option<Option<Will>>,
 }
@@ -88,6 +99,13 @@ pub struct Outbox {
     pub inputs: VecDeque<Input>,
     /// Messages that will not be read.
     pub lost: u64,
+}
+
+impl Outbox {
+    /// Whether there is nothing in it for anybody.
+    pub fn is_empty(&self) -> bool {
+        self.packets.is_empty() && self.inputs.is_empty()
+    }
 }
 
 impl Client {
@@ -108,9 +126,16 @@ impl Client {
             outgoing: Outgoing::new(options.queued),
             incoming: Incoming::default(),
             last_sent: Time::ZERO,
+            last_heard: Time::ZERO,
+            asked: Vec::new(),
             next: None,
             options,
         }
+    }
+
+    /// The name of its session.
+    pub fn client_id(&self) -> &str {
+        &self.client_id
     }
 
     /// When it wants to be woken: to keep the connection alive, or to give it up.
@@ -125,7 +150,10 @@ impl Client {
     }
 
     fn keepalive_due(&self) -> Option<Time> {
-        let ping = (self.keep_alive > 0).then(|| self.last_sent + self.keepalive());
+        // Who has much to say and hears nothing has to ask as well, or a connection that leads nowhere
+        // would never be found out.
+        let quiet_since = self.last_sent.min(self.last_heard);
+        let ping = (self.keep_alive > 0).then(|| quiet_since + self.keepalive());
         // While a ping is out, nothing else has to be sent.
         self.pong_due.or(ping)
     }
@@ -165,6 +193,13 @@ impl Client {
     /// Its present connection, if it has one or tries to.
     pub fn link(&self) -> Option<LinkId> {
         (self.stage != Stage::Down).then_some(self.link)
+    }
+
+    /// The attempt that was asked for begins only now: the broker's time to answer counts from here.
+    pub fn begins(&mut self, now: Time) {
+        if matches!(self.stage, Stage::Connecting(_)) {
+            self.stage = Stage::Connecting(now + PATIENCE);
+        }
     }
 
     /// Begin a new connection. One that there still is ends without a farewell.
@@ -238,6 +273,9 @@ impl Client {
         self.pong_due = None;
         self.probing = false;
         self.broken = None;
+        for (id, _) in std::mem::take(&mut self.asked) {
+            self.outgoing.release(id);
+        }
         let unread = std::mem::take(&mut self.unread).into_iter();
         out.lost += unread.filter(|reply| matches!(reply, Reply::Publish(_))).count() as u64;
         if self.options.session_expiry == 0 {
@@ -272,23 +310,60 @@ impl Client {
         }
     }
 
-    /// Ask for messages. The broker's answer is of no interest, so one identifier serves for all.
-    pub fn subscribe(&mut self, filter: TopicFilter, qos: Qos, now: Time, out: &mut Outbox) {
+    /// A packet with a message could not be sent: the broker takes none of its kind or size. The message goes
+    /// back for good.
+    pub fn not_sent(&mut self, publish: Publish, now: Time, out: &mut Outbox) {
+        let message = match publish.packet_id {
+            None => Some(publish.message),
+            Some(id) => self.outgoing.take(id),
+        };
+        out.inputs.extend(message.map(Input::Refused));
+        self.pump(now, out);
+        self.leave_when_done(now, out);
+    }
+
+    /// Ask for messages, unless there is no connection.
+    pub fn subscribe(
+        &mut self,
+        filter: TopicFilter,
+        qos: Qos,
+        now: Time,
+        out: &mut Outbox,
+    ) -> Result<(), TooManyAsked> {
+        let Some(packet_id) = self.ask(Some(&filter))? else { return Ok(()) };
         let filters = vec![(filter, SubscribeOptions::at(qos))];
-        let subscribe = Subscribe { packet_id: PacketId::MIN, identifier: None, filters };
-        self.send_if_up(Request::Subscribe(subscribe), now, out);
+        self.send(Request::Subscribe(Subscribe { packet_id, identifier: None, filters }), now, out);
+        Ok(())
     }
 
-    /// Take a subscription back.
-    pub fn unsubscribe(&mut self, filter: TopicFilter, now: Time, out: &mut Outbox) {
-        let unsubscribe = Unsubscribe { packet_id: PacketId::MIN, filters: vec![filter] };
-        self.send_if_up(Request::Unsubscribe(unsubscribe), now, out);
+    /// Take a subscription back, unless there is no connection.
+    pub fn unsubscribe(
+        &mut self,
+        filter: TopicFilter,
+        now: Time,
+        out: &mut Outbox,
+    ) -> Result<(), TooManyAsked> {
+        let Some(packet_id) = self.ask(None)? else { return Ok(()) };
+        self.send(Request::Unsubscribe(Unsubscribe { packet_id, filters: vec![filter] }), now, out);
+        Ok(())
     }
 
-    fn send_if_up(&mut self, request: Request, now: Time, out: &mut Outbox) {
-        if self.stage == Stage::Up {
-            self.send(request, now, out);
+    /// An identifier of its own [MQTT-2.2.1-4], and what it is for; nothing while there is no connection.
+    fn ask(&mut self, filter: Option<&TopicFilter>) -> Result<Option<PacketId>, TooManyAsked> {
+        if self.stage != Stage::Up {
+            return Ok(None);
         }
+        if self.asked.len() >= ASKED {
+            return Err(TooManyAsked);
+        }
+        let id = self.outgoing.reserve().ok_or(TooManyAsked)?;
+        self.asked.push((id, filter.cloned()));
+        Ok(Some(id))
+    }
+
+    /// What a SUBSCRIBE packet asked for that awaits its answer.
+    pub fn asked_for(&self, id: PacketId) -> Option<&TopicFilter> {
+        self.asked.iter().find(|(asked, _)| *asked == id)?.1.as_ref()
     }
 
     fn send(&mut self, request: Request, now: Time, out: &mut Outbox) {

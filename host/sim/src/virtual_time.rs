@@ -307,8 +307,9 @@ impl<O: Observer> VirtualTime<O> {
             Action::Silence => client.silence(),
             Action::Resume => client.resume(now, out),
             Action::Publish(message) => client.publish(message, now, out),
-            Action::Subscribe(filter, qos) => client.subscribe(filter, qos, now, out),
-            Action::Unsubscribe(filter) => client.unsubscribe(filter, now, out),
+            // What a client cannot ask for it does not hear, as in real time.
+            Action::Subscribe(filter, qos) => drop(client.subscribe(filter, qos, now, out)),
+            Action::Unsubscribe(filter) => drop(client.unsubscribe(filter, now, out)),
             Action::HttpSend(id, _, _) => self.agenda.send(HTTP, now, Parcel::Unreachable(index, id)),
             Action::HttpRespond(ticket, response) => self.see(&Step::HttpResponse(index, ticket, &response)),
             Action::Notice(notice) => self.see(&Step::Notice(index, &notice)),

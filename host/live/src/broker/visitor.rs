@@ -19,7 +19,7 @@ use wasmote_sim::message::Qos;
 
 use super::core::{Parcel, VisitorsWayIn};
 use super::post::{self, Letters};
-use super::wire::{Refused, Wire};
+use crate::wire::{Refused, Wire};
 
 /// Longest time between the connection and its CONNECT.
 const GREETING: Duration = Duration::from_secs(10);

@@ -16,9 +16,9 @@ use super::outlet::Handle;
 use super::under_way::{Fate, Outcome};
 use super::{
     ATTEMPT, BATCH, INFLIGHT, Incident, LARGEST_PACKET, Loss, Recipe, Unsent, from_library, to_library,
-    warn_of_refusal, words,
+    warn_of_refusal,
 };
-use crate::stamp;
+use crate::{stamp, words};
 
 pub(crate) struct Session {
     recipe: Recipe,

@@ -18,9 +18,9 @@ use super::outlet::Handle;
 use super::under_way::{Fate, Outcome};
 use super::{
     ATTEMPT, BATCH, INFLIGHT, Incident, LARGEST_PACKET, Loss, Recipe, Unsent, from_library, to_library,
-    warn_of_refusal, words,
+    warn_of_refusal,
 };
-use crate::stamp;
+use crate::{stamp, words};
 
 pub(crate) struct Session {
     recipe: Recipe,
@@ -153,8 +153,7 @@ fn reason(error: &ConnectionError, address: &str) -> String {
             words::io(address, error)
         }
         ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, reason_string }) => {
-            let said = reason_string.as_ref().map(|text| format!(" ({text})")).unwrap_or_default();
-            format!("the broker ended the connection: {}{said}", words::spoken(reason_code))
+            words::ended(reason_code, reason_string.as_deref())
         }
         other => other.to_string(),
     }

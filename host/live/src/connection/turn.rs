@@ -16,8 +16,6 @@ use crate::client::{Incident, Outlet, Session, UnderWay};
 
 /// How long a clean farewell may wait for messages that are not yet acknowledged.
 const FAREWELL: Duration = Duration::from_secs(5);
-/// How long the broker is given to close the connection after a DISCONNECT.
-pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How long a connection has to stand after a silence before it counts as alive. What the broker wrote
 /// before it gave up on the device has to be read first, and with it that it closed.
 const SETTLE: Duration = Duration::from_millis(250);

@@ -1,14 +1,16 @@
-//! Devices that are linked to the broker in this process.
+//! Devices that have the client of virtual time for their connections.
 //!
-//! Such a device has the client of virtual time for its connection, and its deadlines stand on the shard's
-//! agenda with the device's own. What clients have to say goes to the broker once a turn of the shard, and what
-//! the broker says comes in batches. A line is there only where a fault of the byte stream has come over one.
+//! Its deadlines stand on the shard's agenda with the device's own. What it has to say goes to a broker in this
+//! process once a turn of the shard, and what that broker says comes in batches; to any other broker it goes over
+//! a [socket](super::wired).
 
+use std::io;
 use std::sync::Arc;
 
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use wasmote_sim::action::Action;
-use wasmote_sim::broker::packet::{Reply, Request};
+use wasmote_sim::broker::packet::{Reply, Request, SubAck};
 use wasmote_sim::client::link::{DeviceIndex, LinkId};
 use wasmote_sim::client::options::ClientOptions;
 use wasmote_sim::client::{Client, Outbox};
@@ -20,24 +22,34 @@ use wasmote_sim::line::{Fate, Fleeting, Line};
 use wasmote_sim::time::Time;
 
 use super::Shard;
+use super::wired::{Sockets, Wired};
 use crate::broker::ShardLink;
+use crate::client::warn_of_refusal;
 use crate::spec::ConnectionOptions;
 use crate::stamp;
+use crate::wire::client::Heard;
 
-/// A device's end of its link.
+/// A device whose connection is its own client's.
 pub(super) struct Linked {
     client: Client,
     protocol: Protocol,
-    line: Option<Box<Line>>,
+    road: Road,
     /// Whether it counts among the connections that there are.
     counted: bool,
 }
 
-/// What the linked devices of a shard share.
+/// How packets get to the broker.
+enum Road {
+    /// As they are. A line is there only where a fault of the byte stream has come over one.
+    Link(Option<Box<Line>>),
+    /// As bytes.
+    Socket(Wired),
+}
+
+/// What such devices of a shard share.
 pub(super) struct Links {
-    link: ShardLink,
+    carrier: Carrier,
     options: Arc<ClientOptions>,
-    packets: Vec<(LinkId, Request)>,
     outbox: Outbox,
     /// Connections that there are, up or on the way there or from there.
     connections: usize,
@@ -45,39 +57,65 @@ pub(super) struct Links {
     alive: Option<mpsc::Sender<()>>,
 }
 
+/// What takes packets to the broker: all devices of a shard go the same way.
+pub(super) enum Carrier {
+    /// In this process.
+    Link(ShardLink, Vec<(LinkId, Request)>),
+    /// Over TCP.
+    Sockets(Box<Sockets>),
+}
+
 impl Links {
-    pub(super) fn new(link: ShardLink, options: &ConnectionOptions, alive: Option<mpsc::Sender<()>>) -> Self {
+    pub(super) fn new(
+        carrier: Carrier,
+        options: &ConnectionOptions,
+        alive: Option<mpsc::Sender<()>>,
+    ) -> Self {
         let options = ClientOptions {
-            // As with the library behind sockets.
+            // As with the library that speaks TLS.
             keep_alive: u16::try_from(options.keepalive.as_secs()).unwrap_or(u16::MAX).max(5),
             session_expiry: u32::try_from(options.session_expiry.as_secs()).unwrap_or(u32::MAX),
             ..ClientOptions::default()
         };
-        let (packets, outbox) = (Vec::new(), Outbox::default());
-        Self { link, options: Arc::new(options), packets, outbox, connections: 0, alive }
+        Self { carrier, options: Arc::new(options), outbox: Outbox::default(), connections: 0, alive }
     }
 
     pub(super) fn join(&self, index: usize, blueprint: &Blueprint) -> Box<Linked> {
         let device = DeviceIndex(u32::try_from(index).unwrap_or(u32::MAX));
         let (name, protocol) = (blueprint.identity.id.as_str().into(), blueprint.protocol);
         let client = Client::new(LinkId { device, attempt: 0 }, name, protocol, Arc::clone(&self.options));
-        Box::new(Linked { client, protocol, line: None, counted: false })
+        let road = match &self.carrier {
+            Carrier::Link(..) => Road::Link(None),
+            Carrier::Sockets(_) => Road::Socket(Wired::new(protocol)),
+        };
+        Box::new(Linked { client, protocol, road, counted: false })
     }
 
-    /// Bring to the broker what there is for it. When every device was told to stop and no connection is left,
+    /// Let go on what waits for the end of a turn. When every device was told to stop and no connection is left,
     /// that is told too.
     pub(super) fn flush(&mut self, stopping: bool) {
-        self.link.send(&mut self.packets);
+        match &mut self.carrier {
+            Carrier::Link(link, packets) => link.send(packets),
+            Carrier::Sockets(sockets) => sockets.tidy(),
+        }
         if stopping && self.connections == 0 {
             self.alive = None;
         }
     }
 
+    pub(super) fn sockets(&mut self) -> Option<&mut Sockets> {
+        match &mut self.carrier {
+            Carrier::Link(..) => None,
+            Carrier::Sockets(sockets) => Some(sockets),
+        }
+    }
+
     fn send(&mut self, link: LinkId, request: Request) {
-        if request.is_fleeting() && self.link.is_crowded(self.packets.len()) {
+        let Carrier::Link(way_in, packets) = &mut self.carrier else { return };
+        if request.is_fleeting() && way_in.is_crowded(packets.len()) {
             self.outbox.inputs.extend(request.fleeting().map(Input::Refused));
         } else {
-            self.packets.push((link, request));
+            packets.push((link, request));
         }
     }
 
@@ -92,6 +130,11 @@ impl Links {
             }
         }
     }
+
+    /// A line on which as much can wait as with a client.
+    fn line(&self) -> Box<Line> {
+        Box::new(Line::new(self.options.queued, self.options.unread))
+    }
 }
 
 fn swallowed(direction: Direction, packet: impl Fleeting, fault: FaultId) -> Option<Input> {
@@ -100,39 +143,92 @@ fn swallowed(direction: Direction, packet: impl Fleeting, fault: FaultId) -> Opt
 
 impl Linked {
     pub(super) fn next_deadline(&self) -> Option<Time> {
-        let line = self.line.as_ref().and_then(|line| line.next_deadline());
-        [self.client.next_deadline(), line].into_iter().flatten().min()
+        let (road, waits) = match &self.road {
+            Road::Link(line) => (line.as_ref().and_then(|line| line.next_deadline()), false),
+            Road::Socket(wired) => (wired.next_deadline(), wired.waits_to_begin()),
+        };
+        let client = self.client.next_deadline().filter(|_| !waits);
+        [client, road].into_iter().flatten().min()
     }
 
     fn perform(&mut self, action: Action, now: Time, links: &mut Links) {
+        self.wake_up(now, links);
+        let (client, out) = (&mut self.client, &mut links.outbox);
+        let asked = match action {
+            Action::Subscribe(filter, qos) => client.subscribe(filter, qos, now, out),
+            Action::Unsubscribe(filter) => client.unsubscribe(filter, now, out),
+            other => {
+                self.act(other, now, links);
+                return;
+            }
+        };
+        if let Err(error) = asked {
+            let device = self.client.client_id();
+            tracing::warn!(%device, "{error}; one was not made, or not ended");
+        }
+    }
+
+    fn act(&mut self, action: Action, now: Time, links: &mut Links) {
         let (client, out) = (&mut self.client, &mut links.outbox);
         match action {
             Action::Connect(will) => client.connect(will, now, out),
             Action::Disconnect(farewell) => client.disconnect(farewell, now, out),
-            Action::Silence => client.silence(),
-            Action::Resume => client.resume(now, out),
+            Action::Silence => self.silence(links),
+            Action::Resume => self.resume(now, links),
             Action::Publish(message) => client.publish(message, now, out),
-            Action::Subscribe(filter, qos) => client.subscribe(filter, qos, now, out),
-            Action::Unsubscribe(filter) => client.unsubscribe(filter, now, out),
             Action::Weather(weather) => self.set_weather(weather, now, links),
             Action::Strike(blow, fault) => self.strike(blow, fault, now, links),
-            Action::HttpSend(..) | Action::HttpRespond(..) | Action::Notice(_) => {}
+            // Those that ask are dealt with, and the others are for others.
+            Action::Subscribe(..)
+            | Action::Unsubscribe(..)
+            | Action::HttpSend(..)
+            | Action::HttpRespond(..)
+            | Action::Notice(_) => {}
         }
     }
 
-    fn line(&mut self, links: &Links) -> &mut Line {
-        let options = &links.options;
-        self.line.get_or_insert_with(|| Box::new(Line::new(options.queued, options.unread)))
+    fn silence(&mut self, links: &mut Links) {
+        self.client.silence();
+        if let (Road::Socket(wired), Some(sockets)) = (&mut self.road, links.sockets()) {
+            wired.silence(sockets);
+        }
+    }
+
+    fn resume(&mut self, now: Time, links: &mut Links) {
+        if let (Road::Socket(wired), Some(sockets)) = (&mut self.road, links.sockets()) {
+            wired.resume(&self.client, sockets);
+            if wired.wakes_up {
+                // What the broker said meanwhile is heard first.
+                return;
+            }
+        }
+        self.client.resume(now, &mut links.outbox);
+    }
+
+    /// The end of a silence comes into force, if one has come.
+    fn wake_up(&mut self, now: Time, links: &mut Links) {
+        if let Road::Socket(wired) = &mut self.road
+            && std::mem::take(&mut wired.wakes_up)
+        {
+            self.client.resume(now, &mut links.outbox);
+        }
     }
 
     fn set_weather(&mut self, weather: Weather, now: Time, links: &Links) {
-        self.line(links).set_weather(weather, now);
+        match &mut self.road {
+            Road::Link(line) => line.get_or_insert_with(|| links.line()).set_weather(weather, now),
+            Road::Socket(wired) => wired.line().set_weather(weather),
+        }
     }
 
-    /// Strike the present connection. After a reset, both ends are told.
+    /// Strike the present connection. After a reset, both ends of a link are told; the ends of a socket notice.
     fn strike(&mut self, blow: Blow, fault: FaultId, now: Time, links: &mut Links) {
+        let line = match &mut self.road {
+            Road::Link(line) => line.get_or_insert_with(|| links.line()),
+            Road::Socket(wired) => return wired.line().strike(blow, fault),
+        };
         let Some(link) = self.client.link() else { return };
-        let taken = self.line(links).strike(link, blow, fault.clone());
+        let taken = line.strike(link, blow, fault.clone());
         let told = taken.into_iter().map(|(direction, it)| Input::Swallowed(direction, it, fault.clone()));
         links.outbox.inputs.extend(told);
         if blow == Blow::Reset {
@@ -143,21 +239,31 @@ impl Linked {
 
     /// Its deadline may have come.
     fn wake(&mut self, now: Time, links: &mut Links) {
-        if let Some(line) = &mut self.line {
-            while let Some((link, request)) = line.take_up(now) {
-                links.send(link, request);
+        match &mut self.road {
+            Road::Link(None) => {}
+            Road::Link(Some(line)) => {
+                while let Some((link, request)) = line.take_up(now) {
+                    links.send(link, request);
+                }
+                while let Some((link, reply)) = line.take_down(now) {
+                    self.client.receive(link, reply, now, &mut links.outbox);
+                }
             }
-            while let Some((link, reply)) = line.take_down(now) {
-                self.client.receive(link, reply, now, &mut links.outbox);
+            Road::Socket(wired) => {
+                let Carrier::Sockets(sockets) = &mut links.carrier else { return };
+                wired.wake(&self.client, now, sockets, &mut links.outbox);
+                if wired.waits_to_begin() {
+                    return;
+                }
             }
         }
         self.client.wake(now, &mut links.outbox);
     }
 
     fn receive(&mut self, link: LinkId, reply: Reply, now: Time, links: &mut Links) {
-        let fate = match &mut self.line {
-            None => Fate::Passes(reply),
-            Some(line) => line.send_down(link, reply, self.protocol, now),
+        let fate = match &mut self.road {
+            Road::Link(Some(line)) => line.send_down(link, reply, self.protocol, now),
+            Road::Link(None) | Road::Socket(_) => Fate::Passes(reply),
         };
         match fate {
             Fate::Passes(reply) => self.client.receive(link, reply, now, &mut links.outbox),
@@ -168,29 +274,60 @@ impl Linked {
         }
     }
 
-    /// Send what the client has to say over the line.
+    /// Send what the client has to say.
     fn send_up(&mut self, now: Time, links: &mut Links) {
         let mut packets = std::mem::take(&mut links.outbox.packets);
         for (link, request) in packets.drain(..) {
-            let fate = match &mut self.line {
-                None => Fate::Passes(request),
-                Some(line) => line.send_up(link, request, self.protocol, now),
-            };
-            links.send_on(link, fate);
+            match &mut self.road {
+                Road::Link(line) => {
+                    let fate = match line {
+                        None => Fate::Passes(request),
+                        Some(line) => line.send_up(link, request, self.protocol, now),
+                    };
+                    links.send_on(link, fate);
+                }
+                Road::Socket(wired) => {
+                    let Carrier::Sockets(sockets) = &mut links.carrier else { continue };
+                    wired.send(link, request, &mut self.client, now, sockets, &mut links.outbox);
+                }
+            }
         }
+        // What came about meanwhile is sent in the next round.
+        packets.append(&mut links.outbox.packets);
         links.outbox.packets = packets;
-        let is_there = self.client.link().is_some();
+        if let (Road::Socket(wired), Carrier::Sockets(sockets)) = (&mut self.road, &mut links.carrier) {
+            wired.flush(&mut self.client, now, sockets, &mut links.outbox);
+        }
+        self.count(links);
+    }
+
+    fn count(&mut self, links: &mut Links) {
+        let is_there = match &self.road {
+            Road::Link(_) => self.client.link().is_some(),
+            Road::Socket(wired) => wired.is_there() || self.client.link().is_some(),
+        };
         match (std::mem::replace(&mut self.counted, is_there), is_there) {
             (false, true) => links.connections += 1,
             (true, false) => links.connections -= 1,
             _ => {}
         }
     }
+
+    /// What happens to a socket, where there is one.
+    fn with_socket(
+        &mut self,
+        links: &mut Links,
+        job: impl FnOnce(&mut Wired, &mut Client, &mut Sockets, &mut Outbox),
+    ) {
+        if let (Road::Socket(wired), Carrier::Sockets(sockets)) = (&mut self.road, &mut links.carrier) {
+            job(wired, &mut self.client, sockets, &mut links.outbox);
+        }
+    }
 }
 
 impl Shard {
     /// Have a linked device's client do something.
-    fn with_link(&mut self, index: usize, job: impl FnOnce(&mut Linked, &mut Links)) {
+    pub(super) fn with_link(&mut self, index: usize, job: impl FnOnce(&mut Linked, &mut Links)) {
         let linked = self.slots.get_mut(index).and_then(|slot| slot.linked.as_deref_mut());
         if let (Some(linked), Some(links)) = (linked, &mut self.links) {
             job(linked, links);
@@ -216,28 +353,90 @@ impl Shard {
 
     /// What came from the broker.
     pub(super) fn hear_broker(&mut self, batch: Vec<(LinkId, Reply)>) {
-        for (link, mut reply) in batch {
+        for (link, reply) in batch {
             let index = link.device.0 as usize;
-            let now = self.now();
-            match &mut reply {
-                Reply::Publish(publish) => stamp::settle(&mut publish.message, now.wall),
-                Reply::SubAck(answer) => self.tell_refusals(index, &answer.granted),
-                _ => {}
-            }
-            self.with_link(index, |linked, links| linked.receive(link, reply, now.run, links));
+            self.pass_on(index, link, reply);
             self.settle_link(index);
         }
     }
 
-    fn tell_refusals(
-        &self,
-        index: usize,
-        granted: &[Result<wasmote_sim::message::Qos, wasmote_sim::broker::reason::SubscribeRefusal>],
-    ) {
+    /// Let a device's client hear something.
+    fn pass_on(&mut self, index: usize, link: LinkId, mut reply: Reply) {
+        let now = self.now();
+        match &mut reply {
+            Reply::Publish(publish) => stamp::settle(&mut publish.message, now.wall),
+            Reply::SubAck(answer) => self.tell_refusals(index, answer),
+            _ => {}
+        }
+        self.with_link(index, |linked, links| linked.receive(link, reply, now.run, links));
+    }
+
+    fn tell_refusals(&self, index: usize, answer: &SubAck) {
         let Some(slot) = self.slots.get(index) else { return };
-        for refusal in granted.iter().filter_map(|answer| answer.as_ref().err()) {
-            let device = &slot.device.identity().id;
-            tracing::warn!(%device, "the broker refused a subscription: {refusal}");
+        for refusal in answer.granted.iter().filter_map(|granted| granted.as_ref().err()) {
+            let asked = slot.linked.as_ref().and_then(|linked| linked.client.asked_for(answer.packet_id));
+            if let Some(filter) = asked {
+                warn_of_refusal(&slot.device.identity().id, filter, &refusal.to_string());
+            }
+        }
+    }
+
+    /// A device's socket wants attention.
+    pub(super) fn attend(&mut self, index: usize) {
+        let now = self.now().run;
+        let mut heard = None;
+        self.with_link(index, |linked, links| {
+            linked.with_socket(links, |wired, _, sockets, _| {
+                heard = wired.listen(sockets).map(|(link, end)| (link, end, sockets.take_heard()));
+            });
+        });
+        if let Some((link, mut end, mut things)) = heard {
+            for thing in things.drain(..) {
+                match thing {
+                    Heard::Reply(reply) => self.pass_on(index, link, reply),
+                    Heard::Over(reason) => end = Err(reason),
+                }
+            }
+            self.with_link(index, |linked, links| {
+                linked.with_socket(links, |wired, client, sockets, out| {
+                    sockets.give_back(things);
+                    if let Err(reason) = end {
+                        wired.break_off(reason, client, now, sockets, out);
+                    }
+                });
+            });
+        }
+        self.with_link(index, |linked, links| linked.wake_up(now, links));
+        self.settle_link(index);
+    }
+
+    /// An attempt to connect has come to its end.
+    pub(super) fn dialled(&mut self, index: usize, attempt: u32, outcome: io::Result<TcpStream>) {
+        let now = self.now().run;
+        self.with_link(index, |linked, links| {
+            linked.with_socket(links, |wired, client, sockets, out| {
+                wired.dialled(attempt, outcome, client, now, sockets, out);
+            });
+        });
+        self.settle_link(index);
+    }
+
+    /// A connection is closed after its farewell.
+    pub(super) fn parted(&mut self, index: usize) {
+        self.with_link(index, |linked, links| {
+            linked.with_socket(links, |wired, client, sockets, _| wired.parted(client, sockets));
+        });
+        self.settle_link(index);
+    }
+
+    /// Begin as many connections as may be tried at one time.
+    pub(super) fn dial(&mut self) {
+        while let Some(link) = self.links.as_mut().and_then(Links::sockets).and_then(Sockets::next_in_line) {
+            let (index, now) = (link.device.0 as usize, self.now().run);
+            self.with_link(index, |linked, links| {
+                linked.with_socket(links, |wired, client, sockets, _| wired.dial(link, client, now, sockets));
+            });
+            self.arm(index);
         }
     }
 
@@ -253,7 +452,7 @@ impl Shard {
             }
             let now = self.now().run;
             self.with_link(index, |linked, links| linked.send_up(now, links));
-            if self.links.as_ref().is_none_or(|links| links.outbox.inputs.is_empty()) {
+            if self.links.as_ref().is_none_or(|links| links.outbox.is_empty()) {
                 break;
             }
         }

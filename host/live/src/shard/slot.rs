@@ -132,6 +132,8 @@ impl Slot {
             | News::Resumed(_)
             | News::Disconnected(..)
             | News::Ended(_)
+            | News::Dialled(..)
+            | News::Parted
             | News::CaughtUp(_) => None,
         }
     }

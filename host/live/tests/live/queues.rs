@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmote_sim::context::Context;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
+use wasmote_sim::context::{Context, Protocol};
 use wasmote_sim::event::Event;
 use wasmote_sim::limits::Limits;
 use wasmote_sim::message::Qos;
 
 use crate::support::device::{PROTOCOLS, check_ledgers, device, message, start};
 use crate::support::outside::Subscriber;
-use crate::support::server::{Kind, Server, options};
+use crate::support::server::{Kind, Server, at_port, options};
 use crate::support::{eventually, on_both_brokers};
 
 on_both_brokers!(a_flood_is_refused_in_part_and_counted, a_message_larger_than_default_buffers_crosses);
@@ -40,8 +42,8 @@ async fn a_flood_is_refused_in_part_and_counted(kind: Kind) {
             .await;
             check_ledgers(&fleet).await;
             let ledger = fleet.shutdown(Duration::from_secs(20)).await.ledger;
-            // A link has room for what a shard says in one turn, at QoS 0.
-            let fits = kind == Kind::Linked && qos == Qos::AtMostOnce;
+            // At QoS 0 a link has room for what a shard says in one turn, and the kernel's buffers for this much.
+            let fits = qos == Qos::AtMostOnce;
             assert!((ledger.refused_full > 0) != fits && ledger.sent > 0, "{ledger:#?}");
             let through = ledger.sent - ledger.returned;
             assert_eq!(through + ledger.refused_full, FLOOD);
@@ -51,6 +53,52 @@ async fn a_flood_is_refused_in_part_and_counted(kind: Kind) {
             }
             assert_eq!(outside.messages().len(), 0);
         }
+    }
+}
+
+/// What a socket does not take, and what does not fit before it, is refused and counted; what is left there when the
+/// connection ends is so too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_broker_does_not_read_is_refused_and_counted() {
+    const MESSAGES: u64 = 1_000;
+    let broker = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = broker.local_addr().unwrap().port();
+    for protocol in PROTOCOLS {
+        let mut flooding = device("device", protocol, move |_| {
+            move |event: Event, context: &mut Context| {
+                if let Event::Connection(_) = event
+                    && context.connected()
+                {
+                    let payload = "x".repeat(64 << 10);
+                    for _ in 0..MESSAGES {
+                        context.publish(message("t/flood", &payload)).unwrap();
+                    }
+                }
+                Ok(())
+            }
+        });
+        flooding.limits = Arc::new(Limits { publishes_per_second: 0, ..Limits::default() });
+        let fleet = start(at_port(port), options(), vec![flooding]);
+        let (mut socket, _) = broker.accept().await.unwrap();
+        let connack: &[u8] = if protocol == Protocol::V5 { &[0x20, 3, 0, 0, 0] } else { &[0x20, 2, 0, 0] };
+        socket.write_all(connack).await.unwrap();
+        let refused = eventually("the flood", || async {
+            let ledger = fleet.totals().await.unwrap().ledger;
+            (ledger.generated == MESSAGES).then_some(ledger.refused_full)
+        })
+        .await;
+        assert!(refused > 0 && refused < MESSAGES, "{refused}");
+        check_ledgers(&fleet).await;
+        // Those that still wait are never written.
+        drop(socket);
+        let more = eventually("the end of the connection", || async {
+            let ledger = fleet.totals().await.unwrap().ledger;
+            (ledger.refused_full > refused).then_some(ledger.refused_full - refused)
+        })
+        .await;
+        assert!(more >= 100, "{more}");
+        check_ledgers(&fleet).await;
+        drop(fleet);
     }
 }
 

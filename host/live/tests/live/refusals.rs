@@ -13,8 +13,10 @@ use wasmote_live::spec::ConnectionOptions;
 use wasmote_sim::context::{Context, Protocol};
 use wasmote_sim::device::LinkState;
 use wasmote_sim::event::Event;
+use wasmote_sim::message::Qos;
+use wasmote_sim::topic::TopicFilter;
 
-use crate::support::device::{PROTOCOLS, device, listener, start};
+use crate::support::device::{PROTOCOLS, check_ledgers, device, listener, message, start};
 use crate::support::mosquitto::{Mosquitto, free_port};
 use crate::support::server::{at_port, options};
 use crate::support::{eventually, wait_for};
@@ -100,6 +102,46 @@ async fn a_behaviour_that_refuses_to_start_has_given_up() {
     eventually("giving up", || async { fleet.all_were_connected().then_some(()) }).await;
     assert_eq!(fleet.totals().await.unwrap().failed, 1);
     assert_eq!(fleet.status("nobody").await.unwrap_err(), AskError::UnknownDevice("nobody".into()));
+    fleet.shutdown(Duration::from_secs(5)).await;
+}
+
+/// [MQTT-3.2.2-11], [MQTT-3.2.2-14], and the largest packet: the connection stays, and the rest goes through.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_broker_does_not_take_is_refused_before_it_is_sent() {
+    let lines = "allow_anonymous true\nmax_qos 1\nretain_available false\nmax_packet_size 1000";
+    let server = Mosquitto::with(free_port(), lines, &[]);
+    let (sender, mut heard) = mpsc::unbounded_channel();
+    let plain = device("device", Protocol::V5, move |_| {
+        let sender = sender.clone();
+        move |event: Event, context: &mut Context| {
+            match event {
+                Event::Connection(_) if context.connected() => {
+                    context.subscribe(TopicFilter::new("t/x").unwrap(), Qos::ExactlyOnce).unwrap();
+                }
+                Event::Message(message) => drop(sender.send(message.payload)),
+                _ => {}
+            }
+            Ok(())
+        }
+    });
+    let fleet = start(at_port(server.port), options(), vec![plain]);
+    eventually("the connection", || async { fleet.all_were_connected().then_some(()) }).await;
+    let large = "x".repeat(1_000);
+    for refused in [
+        message("t/x", "at 2").with_qos(Qos::ExactlyOnce),
+        message("t/x", "kept").with_retain(true),
+        message("t/x", &large),
+        message("t/x", &large).with_qos(Qos::AtLeastOnce),
+    ] {
+        fleet.publish("device", refused).await.unwrap();
+    }
+    fleet.publish("device", message("t/x", "small").with_qos(Qos::AtLeastOnce)).await.unwrap();
+    let first = wait_for(&mut heard, "the first that comes through", |_| true).await;
+    assert_eq!(first, "small");
+    let totals = fleet.totals().await.unwrap();
+    let through = totals.ledger.sent - totals.ledger.returned;
+    assert_eq!((totals.ledger.refused_full, through, totals.connects), (4, 1, 1));
+    check_ledgers(&fleet).await;
     fleet.shutdown(Duration::from_secs(5)).await;
 }
 

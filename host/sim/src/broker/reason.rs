@@ -132,19 +132,51 @@ impl ConnectRefusal {
     }
 }
 
-/// Why a subscription is refused.
+/// Why a subscription is refused. The broker here knows but one reason; other brokers know more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SubscribeRefusal {
+    /// 0x80: all that 3.1.1 says.
+    #[error("not allowed, or the filter is not supported")]
+    Unspecified,
+    /// 0x83
+    #[error("not as this broker works")]
+    ImplementationSpecific,
+    /// 0x87
+    #[error("not authorized")]
+    NotAuthorized,
     /// 0x8F: too many levels, or a shared subscription without a name or a filter.
     #[error("the topic filter cannot be used")]
     TopicFilterInvalid,
+    /// 0x91
+    #[error("packet identifier in use")]
+    PacketIdInUse,
+    /// 0x97
+    #[error("quota exceeded")]
+    QuotaExceeded,
+    /// 0x9E
+    #[error("shared subscriptions are not supported")]
+    SharedNotSupported,
+    /// 0xA1
+    #[error("subscription identifiers are not supported")]
+    IdentifiersNotSupported,
+    /// 0xA2
+    #[error("wildcards are not supported")]
+    WildcardsNotSupported,
 }
 
 impl SubscribeRefusal {
     /// The code on the wire of MQTT 5; 3.1.1 says 0x80 for all.
     pub const fn code(self) -> u8 {
         match self {
+            Self::Unspecified => 0x80,
+            Self::ImplementationSpecific => 0x83,
+            Self::NotAuthorized => 0x87,
             Self::TopicFilterInvalid => 0x8F,
+            Self::PacketIdInUse => 0x91,
+            Self::QuotaExceeded => 0x97,
+            Self::SharedNotSupported => 0x9E,
+            Self::IdentifiersNotSupported => 0xA1,
+            Self::WildcardsNotSupported => 0xA2,
         }
     }
 }

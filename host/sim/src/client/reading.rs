@@ -3,7 +3,7 @@
 use super::link::LinkId;
 use super::{Client, Outbox, PATIENCE, Stage};
 use crate::broker::inflight::Progress;
-use crate::broker::packet::{Ack, AckStep, ConnAck, Publish, Reply, Request};
+use crate::broker::packet::{Ack, AckStep, ConnAck, PacketId, Publish, Reply, Request};
 use crate::broker::reason::{AckReason, CloseReason};
 use crate::device::Input;
 use crate::message::Qos;
@@ -65,6 +65,7 @@ impl Client {
     }
 
     fn read(&mut self, reply: Reply, now: Time, out: &mut Outbox) {
+        self.last_heard = now;
         match reply {
             Reply::ConnAck(accepted) => self.accepted(&accepted, now, out),
             Reply::Refused(reason) => self.lost(reason.to_string(), now, out),
@@ -72,7 +73,19 @@ impl Client {
             Reply::Publish(publish) => self.receive_message(publish, now, out),
             Reply::Ack(ack) => self.acknowledged(ack, now, out),
             Reply::PingResp => self.answered(out),
-            Reply::SubAck(_) | Reply::UnsubAck(..) => {}
+            Reply::SubAck(answer) => self.answered_asking(answer.packet_id),
+            Reply::UnsubAck(id, _) => self.answered_asking(id),
+        }
+    }
+
+    /// The identifier of a SUBSCRIBE or UNSUBSCRIBE packet may be used again.
+    fn answered_asking(&mut self, id: PacketId) {
+        if let Some(at) = self.asked.iter().position(|(asked, _)| *asked == id) {
+            self.asked.remove(at);
+            self.outgoing.release(id);
+        }
+        if self.asked.is_empty() {
+            self.asked = Vec::new();
         }
     }
 

@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wasmote_sim::action::Farewell;
-use wasmote_sim::broker::packet::{ConnAck, Reply, Request};
+use wasmote_sim::broker::packet::{ConnAck, PacketId, Reply, Request, SubAck};
 use wasmote_sim::client::link::{DeviceIndex, LinkId};
 use wasmote_sim::client::options::ClientOptions;
-use wasmote_sim::client::{Client, Outbox};
+use wasmote_sim::client::{Client, Outbox, TooManyAsked};
 use wasmote_sim::context::Protocol;
 use wasmote_sim::device::Input;
 use wasmote_sim::message::{Message, Qos};
 use wasmote_sim::time::Time;
-use wasmote_sim::topic::Topic;
+use wasmote_sim::topic::{Topic, TopicFilter};
 
 const LINK: LinkId = LinkId { device: DeviceIndex(0), attempt: 1 };
 
@@ -105,6 +105,89 @@ fn a_ping_that_is_not_answered_within_the_keepalive_ends_the_connection() {
     client.wake(at(30), &mut out);
     assert_eq!(told(&mut out), ["the broker did not answer the keepalive"]);
     assert_eq!(client.next_deadline(), None);
+}
+
+/// Who only sends, at QoS 0, would not find out otherwise that its connection leads nowhere.
+#[test]
+fn a_client_that_hears_nothing_asks_even_while_it_sends() {
+    let (mut client, mut out) = connected(0);
+    for second in 1..10 {
+        client.publish(message("a", Qos::AtMostOnce), at(second), &mut out);
+    }
+    assert_eq!(client.next_deadline(), Some(at(10)));
+    client.wake(at(10), &mut out);
+    assert_eq!(out.packets.last(), Some(&(LINK, Request::PingReq)));
+    client.publish(message("a", Qos::AtMostOnce), at(19), &mut out);
+    client.wake(at(20), &mut out);
+    assert_eq!(told(&mut out), ["the broker did not answer the keepalive"]);
+}
+
+/// [MQTT-2.2.1-4]
+#[test]
+fn no_identifier_is_used_twice_at_one_time() {
+    let (mut client, mut out) = connected(0);
+    let filter = |text: &str| TopicFilter::new(text).unwrap();
+    client.publish(message("a", Qos::AtLeastOnce), at(1), &mut out);
+    client.subscribe(filter("a"), Qos::AtLeastOnce, at(1), &mut out).unwrap();
+    client.unsubscribe(filter("b"), at(1), &mut out).unwrap();
+    client.subscribe(filter("c"), Qos::AtLeastOnce, at(1), &mut out).unwrap();
+    client.publish(message("b", Qos::ExactlyOnce), at(1), &mut out);
+    let ids: Vec<_> = out.packets.drain(..).map(|(_, request)| id_of(&request)).collect();
+    let used: std::collections::BTreeSet<_> = ids.iter().collect();
+    assert_eq!(used.len(), 5, "{ids:?}");
+    assert_eq!(client.asked_for(ids[1]), Some(&filter("a")));
+    assert_eq!(client.asked_for(ids[2]), None);
+    let granted = vec![Ok(Qos::AtLeastOnce)];
+    client.receive(LINK, Reply::SubAck(SubAck { packet_id: ids[1], granted }), at(1), &mut out);
+    assert_eq!((client.asked_for(ids[1]), client.asked_for(ids[3])), (None, Some(&filter("c"))));
+    // What was not answered is not awaited on the next connection.
+    client.broken("gone".into(), at(2), &mut out);
+    assert_eq!(client.asked_for(ids[3]), None);
+}
+
+fn id_of(request: &Request) -> PacketId {
+    match request {
+        Request::Publish(publish) => publish.packet_id.unwrap(),
+        Request::Subscribe(subscribe) => subscribe.packet_id,
+        Request::Unsubscribe(unsubscribe) => unsubscribe.packet_id,
+        other => panic!("{other:?} has none"),
+    }
+}
+
+/// A device that asks on and on while nobody answers does not run out of identifiers.
+#[test]
+fn what_may_be_asked_for_at_one_time_has_an_end() {
+    let (mut client, mut out) = connected(0);
+    let filter = || TopicFilter::new("t").unwrap();
+    let made =
+        (0..70_000).take_while(|_| client.subscribe(filter(), Qos::AtMostOnce, at(1), &mut out).is_ok());
+    assert_eq!(made.count(), 32_768);
+    assert_eq!(client.unsubscribe(filter(), at(1), &mut out), Err(TooManyAsked));
+    out.packets.clear();
+    client.publish(message("a", Qos::AtLeastOnce), at(1), &mut out);
+    assert_eq!(out.packets.len(), 1, "messages still have their identifiers");
+}
+
+#[test]
+fn a_message_that_the_broker_does_not_take_goes_back_for_good_and_makes_room() {
+    let (mut client, mut out) = connected(60);
+    for payload in ["a", "b"] {
+        client.publish(message(payload, Qos::AtLeastOnce), at(1), &mut out);
+    }
+    let Some((_, Request::Publish(first))) = out.packets.drain(..).next() else { panic!("nothing was sent") };
+    client.not_sent(first, at(1), &mut out);
+    assert_eq!(told(&mut out), ["refused a"]);
+    client.disconnect(Farewell::Clean, at(1), &mut out);
+    assert_eq!(client.next_deadline(), Some(at(6)), "the other is still awaited");
+}
+
+/// An attempt may have to wait for its turn, and the broker's time to answer begins after that.
+#[test]
+fn the_brokers_time_to_answer_counts_from_the_attempt() {
+    let (mut client, mut out) = client(0);
+    client.connect(None, Time::ZERO, &mut out);
+    client.begins(at(30));
+    assert_eq!(client.next_deadline(), Some(at(40)));
 }
 
 /// [MQTT-3.1.2-21]

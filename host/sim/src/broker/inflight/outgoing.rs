@@ -14,7 +14,7 @@ use crate::time::Time;
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     flights: VecDeque<Flight>,
-    /// The identifiers of all of these.
+    /// The identifiers of all of these, and of other packets that await an answer.
     ids: BTreeSet<PacketId>,
     /// How many of these are counted.
     counted: usize,
@@ -100,7 +100,7 @@ impl Outgoing {
             send(flight.publish(now, true));
         }
         let mut expired = 0;
-        while room > 0 && self.flights.len() < usize::from(self.window.get()) {
+        while room > 0 && self.flights.len() < usize::from(self.window.get()) && self.has_ids() {
             let Some(held) = self.queue.pop() else { break };
             if held.is_expired(now) {
                 expired += 1;
@@ -122,8 +122,7 @@ impl Outgoing {
         publish
     }
 
-    /// The next identifier that is not in use [MQTT-2.2.1-4]. Fewer are in use than there are, as no window
-    /// is larger.
+    /// The next identifier that is not in use [MQTT-2.2.1-4]. There has to be one.
     fn free_id(&mut self) -> PacketId {
         loop {
             self.last_id = self.last_id.wrapping_add(1);
@@ -132,6 +131,26 @@ impl Outgoing {
                 _ => {}
             }
         }
+    }
+
+    fn has_ids(&self) -> bool {
+        self.ids.len() < usize::from(u16::MAX)
+    }
+
+    /// An identifier for another packet that awaits an answer, if one is left.
+    pub(crate) fn reserve(&mut self) -> Option<PacketId> {
+        self.has_ids().then(|| self.free_id())
+    }
+
+    /// That packet is answered, or never will be.
+    pub(crate) fn release(&mut self, id: PacketId) {
+        self.ids.remove(&id);
+    }
+
+    /// Give back a message under way, and forget it.
+    pub(crate) fn take(&mut self, id: PacketId) -> Option<Message> {
+        let at = self.flights.iter().position(|flight| flight.id == id)?;
+        self.remove(at).map(|flight| flight.held.message)
     }
 
     /// A new connection goes on with the session: what was published without an acknowledgement is to be
@@ -162,7 +181,7 @@ impl Outgoing {
                 ..Ack::new(AckStep::PubRel, ack.packet_id)
             }),
             (_, Some(at)) => {
-                self.remove(at);
+                let _ = self.remove(at);
                 // PUBCOMP with an error says that the peer had forgotten the identifier; it had the message.
                 let refused = ack.reason.is_error() && ack.step != AckStep::PubComp;
                 if refused { Progress::Refused } else { Progress::Delivered }
@@ -171,11 +190,11 @@ impl Outgoing {
         }
     }
 
-    fn remove(&mut self, at: usize) {
-        if let Some(flight) = self.flights.remove(at) {
-            self.ids.remove(&flight.id);
-            self.counted -= usize::from(flight.counted);
-        }
+    fn remove(&mut self, at: usize) -> Option<Flight> {
+        let flight = self.flights.remove(at)?;
+        self.ids.remove(&flight.id);
+        self.counted -= usize::from(flight.counted);
+        Some(flight)
     }
 
     /// Give everything back, in order, and forget it.

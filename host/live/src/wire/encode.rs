@@ -19,15 +19,15 @@ use wasmote_sim::message::Qos;
 
 use super::{LARGEST_PACKET, Wire, properties};
 
-/// The client takes no packet so large; nothing was written.
+/// The other side takes no packet so large; nothing was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::broker) struct TooLarge;
+pub(crate) struct TooLarge;
 
 const PINGRESP: [u8; 2] = [0xD0, 0];
 
 impl Wire {
     /// Write a packet behind what is there. A close is a DISCONNECT on MQTT 5 and nothing on 3.1.1.
-    pub(in crate::broker) fn encode(&self, reply: &Reply, out: &mut BytesMut) -> Result<(), TooLarge> {
+    pub(crate) fn encode(&self, reply: &Reply, out: &mut BytesMut) -> Result<(), TooLarge> {
         match reply {
             Reply::ConnAck(accepted) => self.put(&self.connack(accepted), out),
             Reply::Refused(refusal) => self.refuse(*refusal, out),
@@ -53,7 +53,7 @@ impl Wire {
     }
 
     /// Say no to a CONNECT.
-    pub(in crate::broker) fn refuse(&self, refusal: ConnectRefusal, out: &mut BytesMut) {
+    pub(crate) fn refuse(&self, refusal: ConnectRefusal, out: &mut BytesMut) {
         let known_to_v4 =
             matches!(refusal, ConnectRefusal::ClientIdInvalid | ConnectRefusal::UnsupportedProtocolVersion);
         if self.protocol == Protocol::V5 || known_to_v4 {
@@ -107,7 +107,7 @@ impl Wire {
         }
     }
 
-    fn ack(&self, ack: Ack, out: &mut BytesMut) {
+    pub(super) fn ack(&self, ack: Ack, out: &mut BytesMut) {
         // 3.1.1 has no reasons.
         let reason = if self.protocol == Protocol::V5 { ack.reason } else { AckReason::Success };
         let (id, reason) = (ack.packet_id.get(), code(reason.code()));
@@ -120,11 +120,11 @@ impl Wire {
     }
 
     /// The packet that there are most of is written without copies of its parts.
-    fn publish(&self, publish: &Publish, out: &mut BytesMut) -> Result<(), TooLarge> {
+    pub(super) fn publish(&self, publish: &Publish, out: &mut BytesMut) -> Result<(), TooLarge> {
         let message = &publish.message;
         let topic = message.topic.as_str().as_bytes();
         let v5 = self.protocol == Protocol::V5;
-        let properties = if v5 { properties::to_client(publish) } else { None };
+        let properties = if v5 { properties::of_publish(publish) } else { None };
         let described = properties.as_ref().map_or(usize::from(v5), |properties| properties.encoded_len());
         let identified = if publish.packet_id.is_some() { 2 } else { 0 };
         let length = 2 + topic.len() + identified + described + message.payload.len();

@@ -143,10 +143,14 @@ fn who_is_refused_is_told_in_words_that_it_knows() {
 }
 
 /// Numbers that look random and are the same in every run.
-struct Noise(u64);
+pub(super) struct Noise(u64);
 
 impl Noise {
-    fn below(&mut self, end: usize) -> usize {
+    pub(super) fn new() -> Self {
+        Self(0x9E37_79B9_7F4A_7C15)
+    }
+
+    pub(super) fn below(&mut self, end: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -157,7 +161,7 @@ impl Noise {
 /// Whatever comes, it is taken, awaited or refused; nothing panics and nothing is taken that is not there.
 #[test]
 fn no_bytes_bring_the_door_down() {
-    let mut noise = Noise(0x9E37_79B9_7F4A_7C15);
+    let mut noise = Noise::new();
     let mut refused = 0;
     for round in 0..200_000 {
         let mut bytes: Vec<u8> = Vec::new();

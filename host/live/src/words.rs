@@ -3,7 +3,7 @@
 use std::io;
 
 /// `BadUserNamePassword` as `bad user name password`: the library's reason codes are named in English.
-pub(super) fn spoken(code: impl std::fmt::Debug) -> String {
+pub(crate) fn spoken(code: impl std::fmt::Debug) -> String {
     let mut words = String::new();
     for letter in format!("{code:?}").chars() {
         if letter.is_uppercase() && !words.is_empty() {
@@ -11,20 +11,22 @@ pub(super) fn spoken(code: impl std::fmt::Debug) -> String {
         }
         words.extend(letter.to_lowercase());
     }
-    words
+    words.replace("qo s", "QoS")
 }
 
 /// The broker said no.
-pub(super) fn refused(code: impl std::fmt::Debug) -> String {
+pub(crate) fn refused(code: impl std::fmt::Debug) -> String {
     let why = match spoken(code) {
-        why if why == "bad user name password" => "bad user name or password".to_owned(),
+        why if why == "bad user name password" || why == "bad username or password" => {
+            "bad user name or password".to_owned()
+        }
         why => why,
     };
     format!("the broker refused the connection: {why}")
 }
 
 /// Something below MQTT failed.
-pub(super) fn io(address: &str, error: &io::Error) -> String {
+pub(crate) fn io(address: &str, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::InvalidData => tls(address, error),
         io::ErrorKind::UnexpectedEof => format!("{address} closed the connection"),
@@ -33,7 +35,7 @@ pub(super) fn io(address: &str, error: &io::Error) -> String {
 }
 
 /// The two sides do not trust each other, or one of them speaks no TLS.
-pub(super) fn tls(address: &str, error: &dyn std::fmt::Display) -> String {
+pub(crate) fn tls(address: &str, error: &dyn std::fmt::Display) -> String {
     let error = error.to_string();
     let error = error.strip_prefix("I/O: ").unwrap_or(&error);
     let hint = match error {
@@ -48,21 +50,31 @@ pub(super) fn tls(address: &str, error: &dyn std::fmt::Display) -> String {
     format!("TLS with {address} failed: {error}{hint}")
 }
 
-pub(super) fn attempt_timed_out(address: &str) -> String {
-    format!("no answer from {address} within {} s", super::ATTEMPT.as_secs())
+pub(crate) fn attempt_timed_out(address: &str) -> String {
+    format!("no answer from {address} within {} s", crate::client::ATTEMPT.as_secs())
 }
 
-pub(super) const CLOSED: &str = "the broker closed the connection";
-pub(super) const NO_PONG: &str = "the broker did not answer the keepalive";
+/// The broker ended the connection, and may have said why (section 3.14.2.1).
+pub(crate) fn ended(code: impl std::fmt::Debug, said: Option<&str>) -> String {
+    let said = said.map(|text| format!(" ({text})")).unwrap_or_default();
+    format!("the broker ended the connection: {}{said}", spoken(code))
+}
+
+pub(crate) const CLOSED: &str = "the broker closed the connection";
+pub(crate) const NO_PONG: &str = "the broker did not answer the keepalive";
 
 #[cfg(test)]
 mod tests {
+    use mqtt5_protocol::ReasonCode;
+
     use super::*;
 
     #[test]
     fn reason_codes_become_words() {
         assert_eq!(spoken(rumqttc::DisconnectReasonCode::SessionTakenOver), "session taken over");
-        let code = rumqttc::ConnectReturnCode::BadUserNamePassword;
-        assert_eq!(refused(code), "the broker refused the connection: bad user name or password");
+        let why = "the broker refused the connection: bad user name or password";
+        assert_eq!(refused(rumqttc::ConnectReturnCode::BadUserNamePassword), why);
+        assert_eq!(refused(ReasonCode::BadUsernameOrPassword), why);
+        assert_eq!(spoken(ReasonCode::QoSNotSupported), "QoS not supported");
     }
 }

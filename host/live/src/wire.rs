@@ -1,8 +1,8 @@
 //! Packets as bytes, with the codec of the crate `mqtt5-protocol`.
 //!
 //! Why this codec: it has one set of packets for MQTT 3.1.1 and 5, decodes what clients send as strictly as what
-//! servers send, refuses a property that comes twice, and does not panic on any bytes (a test here feeds it
-//! some). The codecs of the `rumqttc` crates, which devices use for their own connections, were read first:
+//! servers send, refuses a property that comes twice, and does not panic on any bytes (tests here feed it
+//! some). The codecs of the `rumqttc` crates were read first:
 //! they are made for clients, let a property run past the end of its block, take one that comes twice, and
 //! count the bytes of a subscription identifier in PUBLISH wrongly.
 //!
@@ -10,8 +10,10 @@
 //! to their packet [MQTT-2.2.2], packet identifiers of zero [MQTT-2.2.1-3], bytes after the end of a packet, and
 //! the short acknowledgements of 3.1.1. What it does not allow and MQTT 5 does: a password without a user name.
 //!
-//! * `decode`: from a client. `encode`: to a client. `properties`: of messages, both ways.
+//! * For the broker, `decode`: from a client; `encode`: to a client. [`client`]: both for a client.
+//! * `properties`: of messages, all ways.
 
+pub(crate) mod client;
 mod decode;
 mod encode;
 mod properties;
@@ -30,57 +32,59 @@ use wasmote_sim::context::Protocol;
 use encode::TooLarge;
 
 /// Longest packet that is taken. More than any device may send.
-pub(super) const LARGEST_PACKET: u32 = 16 << 20;
+pub(crate) const LARGEST_PACKET: u32 = 16 << 20;
 /// A length has at most four bytes [MQTT-1.5.5].
 const LONGEST_HEADER: usize = 5;
 
 /// One connection's way of writing packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Wire {
-    pub(super) protocol: Protocol,
-    /// Longest packet that the client takes [MQTT-3.1.2-24].
+pub(crate) struct Wire {
+    pub(crate) protocol: Protocol,
+    /// Longest packet that the other side takes [MQTT-3.1.2-24].
     largest: Option<NonZeroU32>,
 }
 
 /// What a client that is refused understands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Refused {
-    pub(super) refusal: ConnectRefusal,
+pub(crate) struct Refused {
+    pub(crate) refusal: ConnectRefusal,
     /// The version in which to say so; `None` if it spoke no MQTT.
-    pub(super) protocol: Option<Protocol>,
+    pub(crate) protocol: Option<Protocol>,
 }
 
 impl Wire {
-    pub(super) fn new(protocol: Protocol) -> Self {
+    pub(crate) fn new(protocol: Protocol) -> Self {
         Self { protocol, largest: None }
     }
 
     /// Take the first packet from the front, once it is whole.
-    pub(super) fn greet(bytes: &mut BytesMut) -> Result<Option<(Self, Connect)>, Refused> {
+    pub(crate) fn greet(bytes: &mut BytesMut) -> Result<Option<(Self, Connect)>, Refused> {
         // Whoever begins otherwise is told nothing [MQTT-3.1.0-1].
         let nothing = |refusal| Refused { refusal, protocol: None };
         if bytes.first().is_some_and(|first| *first != 0x10) {
             return Err(nothing(ConnectRefusal::ProtocolError));
         }
-        let header = match frame(bytes) {
-            Ok(Some(header)) => header,
+        let (header, start) = match frame(bytes) {
+            Ok(Some(framed)) => framed,
             Ok(None) => return Ok(None),
             Err(CloseReason::PacketTooLarge) => return Err(nothing(ConnectRefusal::PacketTooLarge)),
             Err(_) => return Err(nothing(ConnectRefusal::MalformedPacket)),
         };
+        bytes.advance(start);
         decode::connect(&header, bytes.split_to(header.remaining_length as usize).freeze()).map(Some)
     }
 
     /// Take a packet from the front, once it is whole.
-    pub(super) fn decode(&self, bytes: &mut BytesMut) -> Result<Option<Request>, CloseReason> {
-        let Some(header) = frame(bytes)? else { return Ok(None) };
+    pub(crate) fn decode(&self, bytes: &mut BytesMut) -> Result<Option<Request>, CloseReason> {
+        let Some((header, start)) = frame(bytes)? else { return Ok(None) };
+        bytes.advance(start);
         let body = bytes.split_to(header.remaining_length as usize).freeze();
         decode::packet(self.protocol, &header, body).map(Some)
     }
 }
 
-/// Take the fixed header from the front, if all of its packet is there.
-fn frame(bytes: &mut BytesMut) -> Result<Option<FixedHeader>, CloseReason> {
+/// The fixed header at the front and its own length, if all of its packet is there.
+fn frame(bytes: &[u8]) -> Result<Option<(FixedHeader, usize)>, CloseReason> {
     let Some(&first) = bytes.first() else { return Ok(None) };
     let packet_type = PacketType::from_u8(first >> 4).ok_or(CloseReason::MalformedPacket)?;
     let Some((length, header)) = length(&bytes[1..])? else { return Ok(None) };
@@ -90,8 +94,7 @@ fn frame(bytes: &mut BytesMut) -> Result<Option<FixedHeader>, CloseReason> {
     if bytes.len() < 1 + header + length as usize {
         return Ok(None);
     }
-    bytes.advance(1 + header);
-    Ok(Some(FixedHeader::new(packet_type, first & 0x0F, length)))
+    Ok(Some((FixedHeader::new(packet_type, first & 0x0F, length), 1 + header)))
 }
 
 /// The length of a packet's body, and of the length itself [MQTT-1.5.5].

@@ -3,7 +3,7 @@
 use mqtt5_protocol::{Properties, PropertyId, PropertyValue};
 use wasmote_sim::broker::packet::Publish;
 use wasmote_sim::broker::reason::CloseReason;
-use wasmote_sim::message::{self, Message, Stamp};
+use wasmote_sim::message::{self, Message, Stamp, Will};
 use wasmote_sim::topic::Topic;
 
 use crate::stamp;
@@ -12,6 +12,8 @@ use crate::stamp;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Of {
     Publish,
+    /// From a broker.
+    Delivery,
     Will,
 }
 
@@ -53,7 +55,8 @@ pub(super) fn of_message(properties: &Properties, of: Of) -> Result<Said, CloseR
                 }
             }
             (Id::WillDelayInterval, _) if of == Of::Will => {}
-            // A subscription identifier is for the broker to send [MQTT-3.3.4-6].
+            // It is for the broker to send [MQTT-3.3.4-6], and of no interest to a device.
+            (Id::SubscriptionIdentifier, _) if of == Of::Delivery => {}
             _ => return Err(CloseReason::ProtocolError),
         }
     }
@@ -61,7 +64,7 @@ pub(super) fn of_message(properties: &Properties, of: Of) -> Result<Said, CloseR
 }
 
 /// What goes out with a message; `None` if that is nothing.
-pub(super) fn to_client(publish: &Publish) -> Option<Properties> {
+pub(super) fn of_publish(publish: &Publish) -> Option<Properties> {
     let message = &publish.message;
     if message.properties.is_none() && message.stamp.is_none() && publish.subscription_ids.is_empty() {
         return None;
@@ -77,6 +80,18 @@ pub(super) fn to_client(publish: &Publish) -> Option<Properties> {
         out.set_subscription_identifier(*id);
     }
     Some(out)
+}
+
+/// What the broker publishes with a will. It has no stamp: the broker decides when it is sent.
+pub(super) fn of_will(will: &Will) -> Properties {
+    let mut out = Properties::new();
+    if will.delay > 0 {
+        out.set_will_delay_interval(will.delay);
+    }
+    if let Some(own) = will.message.properties.as_deref() {
+        put_own(own, &mut out);
+    }
+    out
 }
 
 fn put_own(own: &message::Properties, out: &mut Properties) {

@@ -100,7 +100,7 @@ fn refusal_for(error: &MqttError) -> ConnectRefusal {
 }
 
 /// [MQTT-4.13.1-1]
-fn close_for(error: &MqttError) -> CloseReason {
+pub(super) fn close_for(error: &MqttError) -> CloseReason {
     match error {
         MqttError::DuplicatePropertyId(_) | MqttError::ProtocolError(_) => CloseReason::ProtocolError,
         _ => CloseReason::MalformedPacket,
@@ -155,7 +155,7 @@ fn check_length(protocol: Protocol, header: &FixedHeader) -> Result<(), CloseRea
 }
 
 /// [MQTT-2.2.1-3]
-fn identifier(number: u16) -> Result<PacketId, CloseReason> {
+pub(super) fn identifier(number: u16) -> Result<PacketId, CloseReason> {
     PacketId::new(number).ok_or(CloseReason::ProtocolError)
 }
 
@@ -173,7 +173,7 @@ fn publish_from(packet: PublishPacket) -> Result<Request, CloseReason> {
     Ok(Request::Publish(Publish { packet_id, duplicate, message, subscription_ids: Vec::new() }))
 }
 
-fn ack_from(step: AckStep, packet_id: u16, reason: ReasonCode) -> Result<Request, CloseReason> {
+pub(super) fn ack_from(step: AckStep, packet_id: u16, reason: ReasonCode) -> Result<Request, CloseReason> {
     let reason = match reason {
         ReasonCode::PacketIdentifierNotFound => AckReason::PacketIdNotFound,
         other if u8::from(other) >= 0x80 => AckReason::Unspecified,

@@ -1,0 +1,212 @@
+//! What brokers send.
+
+use std::num::{NonZeroU16, NonZeroU32};
+
+use bytes::{Buf, Bytes};
+use mqtt5_protocol::packet::connack::ConnAckPacket;
+use mqtt5_protocol::packet::disconnect::DisconnectPacket;
+use mqtt5_protocol::packet::publish::PublishPacket;
+use mqtt5_protocol::packet::suback::{SubAckPacket, SubAckReasonCode as Granted};
+use mqtt5_protocol::packet::unsuback::UnsubAckReasonCode;
+use mqtt5_protocol::packet::{FixedHeader, Packet as Raw, PacketType};
+use mqtt5_protocol::{Properties, PropertyId as Id, PropertyValue as Value, ReasonCode};
+use wasmote_sim::broker::packet::{Ack, AckStep, ConnAck, Publish, Reply, Request, SubAck};
+use wasmote_sim::broker::reason::{CloseReason, SubscribeRefusal};
+use wasmote_sim::context::Protocol;
+use wasmote_sim::message::{Message, Qos};
+use wasmote_sim::topic::Topic;
+
+use crate::wire::decode::{ack_from, close_for, identifier};
+use crate::wire::properties;
+use crate::words;
+
+/// A packet from a broker.
+pub(super) enum Packet {
+    /// The connection is accepted.
+    ConnAck(Greeting),
+    /// Any other that there is something to do about.
+    Reply(Reply),
+    /// The connection is refused or ended, and why.
+    Over(String),
+}
+
+/// A connection is accepted, and this is what the broker takes.
+pub(super) struct Greeting {
+    pub(super) accepted: ConnAck,
+    pub(super) largest: Option<NonZeroU32>,
+    pub(super) highest: Qos,
+    pub(super) retains: bool,
+}
+
+pub(super) fn packet(protocol: Protocol, header: &FixedHeader, body: &[u8]) -> Result<Packet, CloseReason> {
+    if let Some(ack) = short_ack(header, body)? {
+        return Ok(Packet::Reply(Reply::Ack(ack)));
+    }
+    check_length(protocol, header)?;
+    let version = if protocol == Protocol::V5 { 5 } else { 4 };
+    let mut body = Bytes::copy_from_slice(body);
+    let packet = Raw::decode_from_body_with_version(header.packet_type, header, &mut body, version);
+    let packet = packet.map_err(|error| close_for(&error))?;
+    if body.has_remaining() {
+        return Err(CloseReason::MalformedPacket);
+    }
+    let reply = match packet {
+        Raw::ConnAck(answer) => return connack(answer),
+        Raw::Disconnect(end) if protocol == Protocol::V5 => return Ok(Packet::Over(ended(&end))),
+        Raw::Publish(publish) => Reply::Publish(delivery(publish)?),
+        Raw::PubAck(ack) => answer(AckStep::PubAck, ack.packet_id, ack.reason_code)?,
+        Raw::PubRec(ack) => answer(AckStep::PubRec, ack.packet_id, ack.reason_code)?,
+        Raw::PubRel(ack) => answer(AckStep::PubRel, ack.packet_id, ack.reason_code)?,
+        Raw::PubComp(ack) => answer(AckStep::PubComp, ack.packet_id, ack.reason_code)?,
+        Raw::SubAck(answer) => Reply::SubAck(suback(&answer)?),
+        Raw::UnsubAck(answer) => {
+            let existed = answer.reason_codes.iter().map(|code| *code == UnsubAckReasonCode::Success);
+            Reply::UnsubAck(identifier(answer.packet_id)?, existed.collect())
+        }
+        Raw::PingResp => Reply::PingResp,
+        // What only clients send, an AUTH that nobody asked for, and a DISCONNECT on 3.1.1.
+        _ => return Err(CloseReason::ProtocolError),
+    };
+    Ok(Packet::Reply(reply))
+}
+
+/// The acknowledgement that there are most of: nothing but an identifier.
+fn short_ack(header: &FixedHeader, body: &[u8]) -> Result<Option<Ack>, CloseReason> {
+    let step = match header.packet_type {
+        PacketType::PubAck => AckStep::PubAck,
+        PacketType::PubRec => AckStep::PubRec,
+        PacketType::PubRel => AckStep::PubRel,
+        PacketType::PubComp => AckStep::PubComp,
+        _ => return Ok(None),
+    };
+    match body {
+        [high, low] if header.validate_flags() => {
+            Ok(Some(Ack::new(step, identifier(u16::from_be_bytes([*high, *low]))?)))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// What is longer on MQTT 5 than on 3.1.1, and the codec does not mind there.
+fn check_length(protocol: Protocol, header: &FixedHeader) -> Result<(), CloseReason> {
+    let length = match header.packet_type {
+        PacketType::PingResp => 0,
+        PacketType::ConnAck | PacketType::PubAck | PacketType::PubRec if protocol == Protocol::V4 => 2,
+        PacketType::PubRel | PacketType::PubComp if protocol == Protocol::V4 => 2,
+        _ => return Ok(()),
+    };
+    if header.remaining_length == length { Ok(()) } else { Err(CloseReason::MalformedPacket) }
+}
+
+fn answer(step: AckStep, packet_id: u16, reason: ReasonCode) -> Result<Reply, CloseReason> {
+    match ack_from(step, packet_id, reason)? {
+        Request::Ack(ack) => Ok(Reply::Ack(ack)),
+        _ => Err(CloseReason::ProtocolError),
+    }
+}
+
+fn connack(packet: ConnAckPacket) -> Result<Packet, CloseReason> {
+    if packet.reason_code != ReasonCode::Success {
+        return Ok(Packet::Over(words::refused(packet.reason_code)));
+    }
+    let mut greeting = Greeting {
+        accepted: ConnAck {
+            session_present: packet.session_present,
+            assigned_client_id: None,
+            // Without a word it is as many as there are identifiers (section 3.2.2.3.3).
+            receive_maximum: NonZeroU16::MAX,
+            server_keep_alive: None,
+        },
+        largest: None,
+        highest: Qos::ExactlyOnce,
+        retains: true,
+    };
+    for (id, value) in packet.properties.iter() {
+        greeting.note(id, value)?;
+    }
+    Ok(Packet::ConnAck(greeting))
+}
+
+impl Greeting {
+    fn note(&mut self, id: Id, value: &Value) -> Result<(), CloseReason> {
+        const BROKEN: CloseReason = CloseReason::ProtocolError;
+        match (id, value) {
+            // Zero is a protocol error for both of these.
+            (Id::ReceiveMaximum, Value::TwoByteInteger(most)) => {
+                self.accepted.receive_maximum = NonZeroU16::new(*most).ok_or(BROKEN)?;
+            }
+            (Id::MaximumPacketSize, Value::FourByteInteger(most)) => {
+                self.largest = Some(NonZeroU32::new(*most).ok_or(BROKEN)?);
+            }
+            (Id::MaximumQoS, Value::Byte(0)) => self.highest = Qos::AtMostOnce,
+            (Id::MaximumQoS, Value::Byte(1)) => self.highest = Qos::AtLeastOnce,
+            (Id::RetainAvailable, Value::Byte(flag @ 0..=1)) => self.retains = *flag == 1,
+            (Id::ServerKeepAlive, Value::TwoByteInteger(seconds)) => {
+                self.accepted.server_keep_alive = Some(*seconds);
+            }
+            (Id::AssignedClientIdentifier, Value::Utf8String(name)) => {
+                self.accepted.assigned_client_id = Some(name.as_str().into());
+            }
+            // A session that ends sooner shows at the next CONNACK; no alias is ever used; what the broker does
+            // not offer to subscribers it says again when it is asked for.
+            (
+                Id::SessionExpiryInterval
+                | Id::TopicAliasMaximum
+                | Id::ReasonString
+                | Id::UserProperty
+                | Id::WildcardSubscriptionAvailable
+                | Id::SubscriptionIdentifierAvailable
+                | Id::SharedSubscriptionAvailable
+                | Id::ResponseInformation
+                | Id::ServerReference,
+                _,
+            ) => {}
+            _ => return Err(BROKEN),
+        }
+        Ok(())
+    }
+}
+
+fn ended(packet: &DisconnectPacket) -> String {
+    words::ended(packet.reason_code, reason_string(&packet.properties))
+}
+
+fn reason_string(properties: &Properties) -> Option<&str> {
+    match properties.get(Id::ReasonString) {
+        Some(Value::Utf8String(text)) => Some(text),
+        _ => None,
+    }
+}
+
+fn delivery(packet: PublishPacket) -> Result<Publish, CloseReason> {
+    if packet.topic_alias().is_some() {
+        // Nobody said that there may be any [MQTT-3.1.2-27].
+        return Err(CloseReason::TopicAliasInvalid);
+    }
+    let packet_id = packet.packet_id.map(identifier).transpose()?;
+    let qos = Qos::try_from(u8::from(packet.qos)).map_err(|_| CloseReason::MalformedPacket)?;
+    let topic = Topic::new(packet.topic_name).map_err(|_| CloseReason::TopicNameInvalid)?;
+    let message = Message::new(topic, packet.payload).with_qos(qos).with_retain(packet.retain);
+    let message = properties::of_message(&packet.properties, properties::Of::Delivery)?.on(message);
+    Ok(Publish { packet_id, duplicate: packet.dup, message, subscription_ids: Vec::new() })
+}
+
+fn suback(packet: &SubAckPacket) -> Result<SubAck, CloseReason> {
+    let granted = packet.reason_codes.iter().map(|code| {
+        Err(match code {
+            Granted::GrantedQoS0 => return Ok(Qos::AtMostOnce),
+            Granted::GrantedQoS1 => return Ok(Qos::AtLeastOnce),
+            Granted::GrantedQoS2 => return Ok(Qos::ExactlyOnce),
+            Granted::UnspecifiedError => SubscribeRefusal::Unspecified,
+            Granted::ImplementationSpecificError => SubscribeRefusal::ImplementationSpecific,
+            Granted::NotAuthorized => SubscribeRefusal::NotAuthorized,
+            Granted::TopicFilterInvalid => SubscribeRefusal::TopicFilterInvalid,
+            Granted::PacketIdentifierInUse => SubscribeRefusal::PacketIdInUse,
+            Granted::QuotaExceeded => SubscribeRefusal::QuotaExceeded,
+            Granted::SharedSubscriptionsNotSupported => SubscribeRefusal::SharedNotSupported,
+            Granted::SubscriptionIdentifiersNotSupported => SubscribeRefusal::IdentifiersNotSupported,
+            Granted::WildcardSubscriptionsNotSupported => SubscribeRefusal::WildcardsNotSupported,
+        })
+    });
+    Ok(SubAck { packet_id: identifier(packet.packet_id)?, granted: granted.collect() })
+}
