@@ -159,8 +159,7 @@ async fn nothing_is_lost_where_connections_break(kind: Kind) {
     assert!(ledger.returned > UNHEARD, "{ledger:?}");
 }
 
-/// The library sends again by itself what was under way. Now and then it then takes an acknowledgement
-/// for an error, at QoS 2 of 3.1.1; its session is dropped, and everything comes back after all.
+/// The client sends again by itself what was under way, since its session and the broker's are still there.
 async fn nothing_is_lost_where_sessions_outlive_their_connections(kind: Kind) {
     break_connections(kind, lasting()).await;
 }

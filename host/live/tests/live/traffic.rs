@@ -94,7 +94,7 @@ async fn latency_is_known_for_what_devices_publish(kind: Kind) {
     }
 }
 
-/// The library keeps messages and subscriptions apart and would let the message go first.
+/// Subscriptions and messages leave in the order in which the behaviour asked for them.
 async fn what_is_published_after_a_subscription_is_heard(kind: Kind) {
     const DEVICES: usize = 40;
     let server = Server::start(kind).await;
