@@ -15,7 +15,7 @@ HEAD = """# Benchmarks
 Written by `make bench` ([how it measures](../bench/README.md)). Throughput is counted at the broker, a Mosquitto of its
 own for every measurement, with the contenders in turn, again and again. Every figure is a median, with the least and
 the most beside it where there are several. Memory is proportional set size; processor time is that of the client side
-alone, in user and kernel mode.
+alone, in user and kernel mode. Why a goal was missed stands [beside the method](../bench/README.md#what-is-not-reached-and-where-the-time-goes).
 """
 
 
