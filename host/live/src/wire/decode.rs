@@ -124,11 +124,11 @@ pub(super) fn packet(
         return Err(CloseReason::MalformedPacket);
     }
     match packet {
-        Packet::Publish(publish) => publish_from(publish),
-        Packet::PubAck(ack) => ack_from(AckStep::PubAck, ack.packet_id, ack.reason_code),
-        Packet::PubRec(ack) => ack_from(AckStep::PubRec, ack.packet_id, ack.reason_code),
-        Packet::PubRel(ack) => ack_from(AckStep::PubRel, ack.packet_id, ack.reason_code),
-        Packet::PubComp(ack) => ack_from(AckStep::PubComp, ack.packet_id, ack.reason_code),
+        Packet::Publish(publish) => publish_from(publish, properties::Of::Publish).map(Request::Publish),
+        Packet::PubAck(ack) => ack_from(AckStep::PubAck, ack.packet_id, ack.reason_code).map(Request::Ack),
+        Packet::PubRec(ack) => ack_from(AckStep::PubRec, ack.packet_id, ack.reason_code).map(Request::Ack),
+        Packet::PubRel(ack) => ack_from(AckStep::PubRel, ack.packet_id, ack.reason_code).map(Request::Ack),
+        Packet::PubComp(ack) => ack_from(AckStep::PubComp, ack.packet_id, ack.reason_code).map(Request::Ack),
         Packet::Subscribe(subscribe) => subscribe_from(subscribe),
         Packet::Unsubscribe(unsubscribe) => {
             let filters = unsubscribe.filters.into_iter().map(filter).collect::<Result<_, _>>()?;
@@ -159,27 +159,27 @@ pub(super) fn identifier(number: u16) -> Result<PacketId, CloseReason> {
     PacketId::new(number).ok_or(CloseReason::ProtocolError)
 }
 
-fn publish_from(packet: PublishPacket) -> Result<Request, CloseReason> {
+/// A message, on its way to a broker or from one.
+pub(super) fn publish_from(packet: PublishPacket, of: properties::Of) -> Result<Publish, CloseReason> {
     if packet.topic_alias().is_some() {
-        // The broker said that it knows none [MQTT-3.3.2-9].
+        // Neither side said that there may be any [MQTT-3.3.2-9], [MQTT-3.1.2-27].
         return Err(CloseReason::TopicAliasInvalid);
     }
     let packet_id = packet.packet_id.map(identifier).transpose()?;
     let qos = Qos::try_from(u8::from(packet.qos)).map_err(|_| CloseReason::MalformedPacket)?;
     let topic = Topic::new(packet.topic_name).map_err(|_| CloseReason::TopicNameInvalid)?;
     let message = Message::new(topic, packet.payload).with_qos(qos).with_retain(packet.retain);
-    let message = properties::of_message(&packet.properties, properties::Of::Publish)?.on(message);
-    let duplicate = packet.dup;
-    Ok(Request::Publish(Publish { packet_id, duplicate, message, subscription_ids: Vec::new() }))
+    let message = properties::of_message(&packet.properties, of)?.on(message);
+    Ok(Publish { packet_id, duplicate: packet.dup, message, subscription_ids: Vec::new() })
 }
 
-pub(super) fn ack_from(step: AckStep, packet_id: u16, reason: ReasonCode) -> Result<Request, CloseReason> {
+pub(super) fn ack_from(step: AckStep, packet_id: u16, reason: ReasonCode) -> Result<Ack, CloseReason> {
     let reason = match reason {
         ReasonCode::PacketIdentifierNotFound => AckReason::PacketIdNotFound,
         other if u8::from(other) >= 0x80 => AckReason::Unspecified,
         _ => AckReason::Success,
     };
-    Ok(Request::Ack(Ack { step, packet_id: identifier(packet_id)?, reason }))
+    Ok(Ack { step, packet_id: identifier(packet_id)?, reason })
 }
 
 fn subscribe_from(packet: SubscribePacket) -> Result<Request, CloseReason> {

@@ -5,18 +5,16 @@ use std::num::{NonZeroU16, NonZeroU32};
 use bytes::{Buf, Bytes};
 use mqtt5_protocol::packet::connack::ConnAckPacket;
 use mqtt5_protocol::packet::disconnect::DisconnectPacket;
-use mqtt5_protocol::packet::publish::PublishPacket;
 use mqtt5_protocol::packet::suback::{SubAckPacket, SubAckReasonCode as Granted};
 use mqtt5_protocol::packet::unsuback::UnsubAckReasonCode;
 use mqtt5_protocol::packet::{FixedHeader, Packet as Raw, PacketType};
 use mqtt5_protocol::{Properties, PropertyId as Id, PropertyValue as Value, ReasonCode};
-use wasmote_sim::broker::packet::{Ack, AckStep, ConnAck, Publish, Reply, Request, SubAck};
+use wasmote_sim::broker::packet::{Ack, AckStep, ConnAck, Reply, SubAck};
 use wasmote_sim::broker::reason::{CloseReason, SubscribeRefusal};
 use wasmote_sim::context::Protocol;
-use wasmote_sim::message::{Message, Qos};
-use wasmote_sim::topic::Topic;
+use wasmote_sim::message::Qos;
 
-use crate::wire::decode::{ack_from, close_for, identifier};
+use crate::wire::decode::{ack_from, close_for, identifier, publish_from};
 use crate::wire::properties;
 use crate::words;
 
@@ -53,11 +51,11 @@ pub(super) fn packet(protocol: Protocol, header: &FixedHeader, body: &[u8]) -> R
     let reply = match packet {
         Raw::ConnAck(answer) => return connack(answer),
         Raw::Disconnect(end) if protocol == Protocol::V5 => return Ok(Packet::Over(ended(&end))),
-        Raw::Publish(publish) => Reply::Publish(delivery(publish)?),
-        Raw::PubAck(ack) => answer(AckStep::PubAck, ack.packet_id, ack.reason_code)?,
-        Raw::PubRec(ack) => answer(AckStep::PubRec, ack.packet_id, ack.reason_code)?,
-        Raw::PubRel(ack) => answer(AckStep::PubRel, ack.packet_id, ack.reason_code)?,
-        Raw::PubComp(ack) => answer(AckStep::PubComp, ack.packet_id, ack.reason_code)?,
+        Raw::Publish(publish) => Reply::Publish(publish_from(publish, properties::Of::Delivery)?),
+        Raw::PubAck(ack) => Reply::Ack(ack_from(AckStep::PubAck, ack.packet_id, ack.reason_code)?),
+        Raw::PubRec(ack) => Reply::Ack(ack_from(AckStep::PubRec, ack.packet_id, ack.reason_code)?),
+        Raw::PubRel(ack) => Reply::Ack(ack_from(AckStep::PubRel, ack.packet_id, ack.reason_code)?),
+        Raw::PubComp(ack) => Reply::Ack(ack_from(AckStep::PubComp, ack.packet_id, ack.reason_code)?),
         Raw::SubAck(answer) => Reply::SubAck(suback(&answer)?),
         Raw::UnsubAck(answer) => {
             let existed = answer.reason_codes.iter().map(|code| *code == UnsubAckReasonCode::Success);
@@ -96,13 +94,6 @@ fn check_length(protocol: Protocol, header: &FixedHeader) -> Result<(), CloseRea
         _ => return Ok(()),
     };
     if header.remaining_length == length { Ok(()) } else { Err(CloseReason::MalformedPacket) }
-}
-
-fn answer(step: AckStep, packet_id: u16, reason: ReasonCode) -> Result<Reply, CloseReason> {
-    match ack_from(step, packet_id, reason)? {
-        Request::Ack(ack) => Ok(Reply::Ack(ack)),
-        _ => Err(CloseReason::ProtocolError),
-    }
 }
 
 fn connack(packet: ConnAckPacket) -> Result<Packet, CloseReason> {
@@ -176,19 +167,6 @@ fn reason_string(properties: &Properties) -> Option<&str> {
         Some(Value::Utf8String(text)) => Some(text),
         _ => None,
     }
-}
-
-fn delivery(packet: PublishPacket) -> Result<Publish, CloseReason> {
-    if packet.topic_alias().is_some() {
-        // Nobody said that there may be any [MQTT-3.1.2-27].
-        return Err(CloseReason::TopicAliasInvalid);
-    }
-    let packet_id = packet.packet_id.map(identifier).transpose()?;
-    let qos = Qos::try_from(u8::from(packet.qos)).map_err(|_| CloseReason::MalformedPacket)?;
-    let topic = Topic::new(packet.topic_name).map_err(|_| CloseReason::TopicNameInvalid)?;
-    let message = Message::new(topic, packet.payload).with_qos(qos).with_retain(packet.retain);
-    let message = properties::of_message(&packet.properties, properties::Of::Delivery)?.on(message);
-    Ok(Publish { packet_id, duplicate: packet.dup, message, subscription_ids: Vec::new() })
 }
 
 fn suback(packet: &SubAckPacket) -> Result<SubAck, CloseReason> {
