@@ -12,10 +12,10 @@ const SHORTEST: Duration = Duration::from_millis(1);
 /// The longest number, and a space.
 const SMALLEST: i64 = 21;
 const LARGEST: i64 = 128 << 10;
+const FILLING: u8 = b'.';
 
 struct Publisher {
     interval: Duration,
-    size: usize,
     seq: u64,
     next: Duration,
     message: Outgoing,
@@ -32,20 +32,17 @@ impl Behaviour for Publisher {
         if leaf.is_empty() || leaf.contains(['+', '#']) {
             return Err(config::problem("topic", "expected the last levels of a topic, without wildcards"));
         }
-        let message = Outgoing::new(device.topic(&leaf), Vec::with_capacity(size)).qos(qos);
+        let message = Outgoing::new(device.topic(&leaf), vec![FILLING; size]).qos(qos);
         // Spread over the interval, so that a fleet does not publish in one instant.
         let next = device.now() + interval.mul_f64(device.uniform());
         device.set_timer_at(PUBLISH, next);
-        Ok(Publisher { interval, size, seq: 0, next, message })
+        Ok(Publisher { interval, seq: 0, next, message })
     }
 
     fn on_timer(&mut self, device: &mut Device, _token: u32) {
         self.seq += 1;
-        let payload = &mut self.message.payload;
-        payload.clear();
-        // A vector takes all that is written to it.
-        let _ = write!(payload, "{} ", self.seq);
-        payload.resize(self.size, b'.');
+        // The filling behind it stays, since numbers only get longer. The smallest payload has room for all.
+        let _ = write!(&mut self.message.payload[..], "{} ", self.seq);
         device.send(&self.message);
         // From when it was due, so that intervals do not drift; at once if that has passed.
         self.next += self.interval;
@@ -67,7 +64,8 @@ mod tests {
         assert!((999..=1_000).contains(&published.len()), "{}", published.len());
         for (number, one) in (1..).zip(&published) {
             assert_eq!(one.message.payload.len(), 64);
-            assert!(one.text().starts_with(&format!("{number} .")), "{}", one.text());
+            let expected = format!("{:.<64}", format!("{number} "));
+            assert_eq!(one.text(), expected);
         }
         for pair in published.windows(2) {
             assert_eq!(pair[1].at - pair[0].at, Duration::from_millis(10));
