@@ -8,6 +8,7 @@
 //! the embedded broker, the stamp travels with the message as it is.
 
 use std::borrow::Cow;
+use std::fmt::{self, Display};
 
 use serde::Deserialize;
 use wasmote_sim::device_id::DeviceId;
@@ -16,7 +17,8 @@ use wasmote_sim::time::WallTime;
 
 /// Names of user properties that belong to the host begin like this.
 const RESERVED: &str = "wasmote-";
-const STAMP: &str = "wasmote-stamp";
+/// The user property that is the stamp.
+pub(crate) const STAMP: &str = "wasmote-stamp";
 /// A time stamp in a payload further from now than this is some other number.
 const SANE: u64 = 24 * 3600 * 1_000_000_000;
 /// Larger payloads are not searched.
@@ -24,7 +26,18 @@ const LARGEST: usize = 16 << 10;
 
 /// As a user property.
 pub(crate) fn to_property(stamp: &Stamp) -> (String, String) {
-    (STAMP.to_owned(), format!("{}/{}/{}", stamp.from, stamp.sequence, stamp.sent.as_nanos()))
+    (STAMP.to_owned(), shown(stamp).to_string())
+}
+
+/// As the value of a user property.
+pub(crate) fn shown(stamp: &Stamp) -> impl Display {
+    fmt::from_fn(|f| write!(f, "{}/{}/{}", stamp.from, stamp.sequence, stamp.sent.as_nanos()))
+}
+
+/// Bytes that this value has.
+pub(crate) fn length(stamp: &Stamp) -> usize {
+    let digits = |number: u64| number.checked_ilog10().unwrap_or(0) as usize + 1;
+    stamp.from.as_str().len() + 1 + digits(stamp.sequence) + 1 + digits(stamp.sent.as_nanos())
 }
 
 /// Take the host's own properties out, and read the stamp among them.

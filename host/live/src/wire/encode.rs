@@ -1,7 +1,7 @@
 //! What goes to clients.
 
 use bytes::{BufMut, BytesMut};
-use mqtt5_protocol::encoding::{encode_variable_int, variable_int_len};
+use mqtt5_protocol::encoding::variable_int_len;
 use mqtt5_protocol::packet::connack::ConnAckPacket;
 use mqtt5_protocol::packet::disconnect::DisconnectPacket;
 use mqtt5_protocol::packet::puback::PubAckPacket;
@@ -17,7 +17,8 @@ use wasmote_sim::broker::reason::{AckReason, ConnectRefusal};
 use wasmote_sim::context::Protocol;
 use wasmote_sim::message::Qos;
 
-use super::{LARGEST_PACKET, Wire, properties};
+use super::properties::Written;
+use super::{LARGEST_PACKET, Wire};
 
 /// The other side takes no packet so large; nothing was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,8 +125,8 @@ impl Wire {
         let message = &publish.message;
         let topic = message.topic.as_str().as_bytes();
         let v5 = self.protocol == Protocol::V5;
-        let properties = if v5 { properties::of_publish(publish) } else { None };
-        let described = properties.as_ref().map_or(usize::from(v5), |properties| properties.encoded_len());
+        let properties = v5.then(|| Written::of(publish).ok_or(TooLarge)).transpose()?;
+        let described = properties.as_ref().map_or(0, Written::len);
         let identified = if publish.packet_id.is_some() { 2 } else { 0 };
         let length = 2 + topic.len() + identified + described + message.payload.len();
         let (Ok(length), Ok(topic_length)) = (u32::try_from(length), u16::try_from(topic.len())) else {
@@ -143,14 +144,10 @@ impl Wire {
         if let Some(id) = publish.packet_id {
             out.put_u16(id.get());
         }
-        let described = match &properties {
-            Some(properties) => properties.encode_direct(out),
-            None if v5 => encode_variable_int(out, 0),
-            None => Ok(()),
-        };
+        let described = properties.map_or(Ok(()), |properties| properties.put(out));
         out.put_slice(&message.payload);
         if head.and(described).is_err() {
-            // A property is longer than the wire can say.
+            // They are longer than the wire can say.
             out.truncate(before);
             return Err(TooLarge);
         }

@@ -1,12 +1,16 @@
 //! What a message says about itself, both ways.
+//!
+//! * `written`: on its way out.
+
+mod written;
 
 use mqtt5_protocol::{Properties, PropertyId, PropertyValue};
-use wasmote_sim::broker::packet::Publish;
 use wasmote_sim::broker::reason::CloseReason;
 use wasmote_sim::message::{self, Message, Stamp, Will};
 use wasmote_sim::topic::Topic;
 
 use crate::stamp;
+pub(super) use written::Written;
 
 /// Where properties stand, as not all may stand everywhere [MQTT-2.2.2].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,25 +65,6 @@ pub(super) fn of_message(properties: &Properties, of: Of) -> Result<Said, CloseR
         }
     }
     Ok(said)
-}
-
-/// What goes out with a message; `None` if that is nothing.
-pub(super) fn of_publish(publish: &Publish) -> Option<Properties> {
-    let message = &publish.message;
-    if message.properties.is_none() && message.stamp.is_none() && publish.subscription_ids.is_empty() {
-        return None;
-    }
-    let mut out = Properties::new();
-    if let Some(own) = message.properties.as_deref() {
-        put_own(own, &mut out);
-    }
-    if let Some((name, value)) = message.stamp.as_deref().map(stamp::to_property) {
-        out.add_user_property(name, value);
-    }
-    for id in &publish.subscription_ids {
-        out.set_subscription_identifier(*id);
-    }
-    Some(out)
 }
 
 /// What the broker publishes with a will. It has no stamp: the broker decides when it is sent.

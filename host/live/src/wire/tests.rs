@@ -210,3 +210,46 @@ fn a_client_is_sent_nothing_that_it_cannot_take() {
     assert_eq!(wire.encode(&publish(14), &mut out), Ok(()));
     assert_eq!(out.len(), 20);
 }
+
+/// The codec reads what was written without it.
+#[test]
+fn all_that_a_message_says_about_itself_is_read_as_it_was_written() {
+    use wasmote_sim::broker::packet::{Publish, Reply, Request};
+    use wasmote_sim::device_id::DeviceId;
+    use wasmote_sim::message::{Message, Properties, Stamp};
+    use wasmote_sim::time::WallTime;
+    use wasmote_sim::topic::Topic;
+
+    let topic = || Topic::new("t").unwrap();
+    let everything = Properties {
+        is_text: true,
+        content_type: Some("text/plain".into()),
+        response_topic: Some(Topic::new("answers/ä").unwrap()),
+        correlation_data: Some(vec![0, 255].into()),
+        message_expiry: Some(7),
+        user: vec![("unit".into(), "K".into()), (String::new(), "x".repeat(65_535))],
+    };
+    let sent = WallTime::from_nanos(1_700_000_000_000_000_000);
+    let stamp = |sequence| Stamp { from: DeviceId::new("d-1").unwrap(), sequence, sent };
+    let stamps = [None, Some(stamp(9)), Some(stamp(10)), Some(stamp(u64::MAX))];
+    let wire = Wire::new(Protocol::V5);
+    for stamp in stamps {
+        for properties in [None, Some(everything.clone())] {
+            let message = Message {
+                stamp: stamp.clone().map(Box::new),
+                properties: properties.map(Box::new),
+                ..Message::new(topic(), "payload")
+            };
+            let mut out = BytesMut::new();
+            wire.encode(&Reply::Publish(Publish::new(message.clone(), None)), &mut out).unwrap();
+            let Ok(Some(Request::Publish(read))) = wire.decode(&mut out) else { panic!("no PUBLISH") };
+            assert_eq!(read.message, message);
+            assert!(out.is_empty());
+        }
+    }
+    let too_long = Properties { user: vec![("x".repeat(65_536), String::new())], ..Properties::default() };
+    let message = Message { properties: Some(Box::new(too_long)), ..Message::new(topic(), "") };
+    let mut out = BytesMut::new();
+    assert_eq!(wire.encode(&Reply::Publish(Publish::new(message, None)), &mut out), Err(TooLarge));
+    assert!(out.is_empty());
+}
