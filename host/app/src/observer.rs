@@ -4,13 +4,12 @@ mod repeats;
 pub mod told;
 
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::time::{MissedTickBehavior, interval};
 use wasmote_live::status::Happening;
+use wasmote_live::watchers::{Interest, Watch};
 use wasmote_sim::action::Notice;
 use wasmote_sim::behaviour::TrapKind;
 use wasmote_sim::context::LogLevel;
@@ -58,13 +57,15 @@ macro_rules! write_line {
 }
 
 impl Observer {
+    /// What there may be a line for.
+    pub fn interest(self) -> Interest {
+        let detailed = self.messages || tracing::enabled!(target: DEVICE, tracing::Level::DEBUG);
+        if detailed { Interest::Everything } else { Interest::Notable }
+    }
+
     /// Write lines until the end, and what has happened until then. Returns why a device was last without
     /// its connection, if one ever was.
-    pub async fn watch(
-        self,
-        mut happenings: Receiver<Arc<Happening>>,
-        end: impl Future<Output = ()>,
-    ) -> Option<String> {
+    pub async fn watch(self, mut happenings: Watch, end: impl Future<Output = ()>) -> Option<String> {
         let mut log = Log {
             observer: self,
             repeats: Repeats::default(),

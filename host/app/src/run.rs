@@ -100,17 +100,18 @@ async fn bring_up(settings: &Settings, mut signals: Signals) -> Result<Exit, Run
 
     let Plan { devices, behaviours } = plan;
     let facts = Facts::new(settings, show_broker(&broker_url));
-    let (fleet, happenings) = Fleet::start_watched(FleetSpec {
+    let observer = Observer { messages: settings.logs_messages(), format: settings.log };
+    let spec = FleetSpec {
         devices,
         broker: broker_url,
         links: broker.as_ref().map(EmbeddedBroker::links),
         connection: settings.connection.clone(),
         start_rate: settings.ramp,
-    });
+    };
+    let (fleet, happenings) = Fleet::start_watched(spec, observer.interest());
     if let Some(broker) = fleet.broker() {
         broker.set_faults(Arc::clone(&settings.faults.faults), settings.seed);
     }
-    let observer = Observer { messages: settings.logs_messages(), format: settings.log };
     let (end_of_log, ended) = oneshot::channel::<()>();
     let log = tokio::spawn(observer.watch(happenings, async { drop(ended.await) }));
     let groups = settings.groups.clone();

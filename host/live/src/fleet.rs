@@ -9,7 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use futures::future::join_all;
-use tokio::sync::{Mutex, broadcast, mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use wasmote_sim::device::{Blueprint, Now};
 use wasmote_sim::device_id::Identity;
@@ -25,14 +25,13 @@ use crate::outbound::Outbound;
 use crate::punctuality::Punctuality;
 use crate::shard::{Common, Job, Place, Recent, Shard};
 use crate::spec::FleetSpec;
-use crate::status::{DeviceStatus, Happening, Totals};
+use crate::status::{DeviceStatus, Totals};
+use crate::watchers::{Interest, Watch, Watchers};
 use crate::witness::Witness;
 pub use swap::{Rolled, Rollout, RolloutError};
 
 /// How long a device has to answer, and a busy shard to get round to it.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Happenings that a slow listener may be behind.
-const HAPPENINGS: usize = 16 << 10;
 
 /// The faults that a device is to have.
 type Faults = Arc<[Arc<Fault>]>;
@@ -47,7 +46,7 @@ struct Inner {
     roster: RwLock<Roster>,
     /// Device `i` lives in shard `i % n`, at `i / n`.
     shards: Vec<mpsc::UnboundedSender<Job>>,
-    watchers: broadcast::Sender<Arc<Happening>>,
+    watchers: Watchers,
     awaited: Arc<AtomicUsize>,
     closing: AtomicBool,
     /// Ends when the last connection has.
@@ -117,25 +116,23 @@ pub enum AskError {
 impl Fleet {
     /// Bring a fleet up. Returns at once; devices start in their order. Call it within a Tokio runtime.
     pub fn start(spec: FleetSpec) -> Self {
-        Self::start_watched(spec).0
+        Self::begin(spec, Watchers::new(), None)
     }
 
-    /// Bring a fleet up with somebody who hears of everything from the first start on.
-    pub fn start_watched(spec: FleetSpec) -> (Self, broadcast::Receiver<Arc<Happening>>) {
-        Self::begin(spec, None)
+    /// Bring a fleet up with somebody who hears of it from the first start on.
+    pub fn start_watched(spec: FleetSpec, interest: Interest) -> (Self, Watch) {
+        let watchers = Watchers::new();
+        let watch = watchers.watch(interest);
+        (Self::begin(spec, watchers, None), watch)
     }
 
     /// Bring a fleet up with a witness who misses nothing.
     pub fn start_witnessed(spec: FleetSpec, witness: Arc<dyn Witness>) -> Self {
-        Self::begin(spec, Some(witness)).0
+        Self::begin(spec, Watchers::new(), Some(witness))
     }
 
-    fn begin(
-        spec: FleetSpec,
-        witness: Option<Arc<dyn Witness>>,
-    ) -> (Self, broadcast::Receiver<Arc<Happening>>) {
+    fn begin(spec: FleetSpec, watchers: Watchers, witness: Option<Arc<dyn Witness>>) -> Self {
         let clock = Clock::start();
-        let (watchers, first) = broadcast::channel(HAPPENINGS);
         let (alive, connections) = mpsc::channel(1);
         let awaited = Arc::new(AtomicUsize::new(spec.devices.len()));
         let common = Common {
@@ -149,7 +146,7 @@ impl Fleet {
         };
         let devices: Arc<[_]> = spec.devices.iter().map(|device| Arc::clone(&device.identity)).collect();
         let by_id = devices.iter().enumerate().map(entry).collect();
-        let fleet = Self(Arc::new(Inner {
+        Self(Arc::new(Inner {
             clock,
             links: common.links.clone(),
             roster: RwLock::new(Roster { devices, by_id }),
@@ -159,8 +156,7 @@ impl Fleet {
             closing: AtomicBool::new(false),
             connections: Mutex::new(connections),
             final_totals: Mutex::new(None),
-        }));
-        (fleet, first)
+        }))
     }
 
     /// All devices that there are now, in their order.
@@ -320,9 +316,9 @@ impl Fleet {
         join_all(told).await.into_iter().collect()
     }
 
-    /// Everything that happens from now on. A slow listener loses the oldest and is told how many.
-    pub fn watch(&self) -> broadcast::Receiver<Arc<Happening>> {
-        self.0.watchers.subscribe()
+    /// What happens from now on.
+    pub fn watch(&self, interest: Interest) -> Watch {
+        self.0.watchers.watch(interest)
     }
 
     /// Whether every device has been connected at least once, or has given up for good.

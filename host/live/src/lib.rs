@@ -2,7 +2,8 @@
 //!
 //! Start with [`fleet`]: the handle through which the app speaks with the devices. Then:
 //!
-//! * [`spec`]: what a fleet is made of; [`status`]: what it tells of itself; [`witness`]: seeing all of it.
+//! * [`spec`]: what a fleet is made of; [`status`]: what it tells of itself; [`watchers`]: who is told what happens;
+//!   [`witness`]: seeing all of it.
 //! * `shard`: a task that owns many devices, their deadlines and their MQTT connections over TCP, and turns them.
 //! * `wire`: packets as bytes; `socket`: the TCP stream under them; `words`: what went wrong, for people.
 //! * For TLS, `connection`: the task that owns one MQTT connection and alone polls it; `client`: the MQTT library
@@ -30,6 +31,7 @@ pub mod spec;
 mod stamp;
 pub mod status;
 pub mod tls;
+pub mod watchers;
 mod wire;
 pub mod witness;
 mod words;

@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::select;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::unconstrained;
 use tokio::time::sleep_until;
 use wasmote_sim::action::Action;
@@ -38,7 +38,7 @@ use crate::broker::{BrokerLinks, Replies};
 use crate::connection::{Inbox, Network, News};
 use crate::outbound::Outbound;
 use crate::punctuality::Punctuality;
-use crate::status::Happening;
+use crate::watchers::Watchers;
 use crate::witness::Witness;
 use agenda::Agenda;
 pub(crate) use answers::Recent;
@@ -64,7 +64,7 @@ pub(crate) struct Common {
     /// If the broker is in this process.
     pub(crate) links: Option<BrokerLinks>,
     pub(crate) outbound: Outbound,
-    pub(crate) watchers: broadcast::Sender<Arc<Happening>>,
+    pub(crate) watchers: Watchers,
     pub(crate) witness: Option<Arc<dyn Witness>>,
     /// Devices that have neither been connected nor given up.
     pub(crate) awaited: Arc<AtomicUsize>,

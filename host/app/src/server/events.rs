@@ -12,6 +12,7 @@ use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
 use tokio_stream::{Stream, StreamExt};
 use wasmote_live::status::Happening;
+use wasmote_live::watchers::Interest;
 
 use super::Api;
 use super::endpoint::{Endpoint, get, text};
@@ -59,12 +60,12 @@ async fn events(
     let wanted_updates = Arc::clone(&wanted);
     let updates = updates.filter_map(move |item| match item {
         Ok(told) => wanted_updates.includes_update(&told).then(|| Ok(update_event(&told))),
-        Err(lagged) => Some(Ok(lagged_event(&lagged))),
+        Err(BroadcastStreamRecvError::Lagged(missed)) => Some(Ok(lagged_event(missed))),
     });
-    let stream = BroadcastStream::new(api.fleet.watch());
-    let events = stream.filter_map(move |item| match item {
+    let happenings = api.fleet.watch(wanted.interest()).into_stream();
+    let events = happenings.filter_map(move |item| match item {
         Ok(happening) => wanted.includes(&happening).then(|| Ok(event(&happening))),
-        Err(lagged) => Some(Ok(lagged_event(&lagged))),
+        Err(missed) => Some(Ok(lagged_event(missed))),
     });
     // The fleet's events end the stream when the fleet ends.
     let events = events.merge(updates);
@@ -80,7 +81,7 @@ fn update_event(told: &Told) -> Event {
     Event::default().event(told.kind).data(serde_json::to_string(told).unwrap_or_default())
 }
 
-fn lagged_event(BroadcastStreamRecvError::Lagged(missed): &BroadcastStreamRecvError) -> Event {
+fn lagged_event(missed: u64) -> Event {
     Event::default().event("lagged").data(json!({"missed": missed}).to_string())
 }
 
@@ -90,6 +91,13 @@ impl Wanted {
         devices.iter().try_for_each(|id| api.position(id).map(drop))?;
         let kinds = names(filter.kind.as_deref()).map(known_kind).collect::<Result<_, _>>()?;
         Ok(Self { devices, kinds })
+    }
+
+    /// What a fleet has to tell for these. Lines are notable only at some levels, and are asked for at all.
+    fn interest(&self) -> Interest {
+        let often = |kind: &&str| ["sent", "received", "dropped", "log"].contains(kind);
+        let seldom = !self.kinds.is_empty() && !self.kinds.iter().any(often);
+        if seldom { Interest::Notable } else { Interest::Everything }
     }
 
     fn includes(&self, happening: &Happening) -> bool {

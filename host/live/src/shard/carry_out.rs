@@ -146,12 +146,8 @@ impl Shard {
             self.recent.add(now.run, *latency);
         }
         self.witness(now, &Step::Notice(self.position(index), &notice));
-        let watchers = &self.common.watchers;
-        if watchers.receiver_count() == 0 {
-            return;
-        }
-        let device = Arc::clone(self.slots[index].device.identity());
-        // They may just have left.
-        let _ = watchers.send(Arc::new(Happening { at: now, device, notice }));
+        let device = self.slots[index].device.identity();
+        let happening = |notice| Happening { at: now, device: Arc::clone(device), notice };
+        self.common.watchers.tell(notice, happening);
     }
 }

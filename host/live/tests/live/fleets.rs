@@ -7,6 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wasmote_live::broker::EmbeddedBroker;
 use wasmote_live::fleet::{AskError, Fleet};
 use wasmote_live::spec::{ConnectionOptions, FleetSpec};
+use wasmote_live::watchers::{Interest, Watch};
 use wasmote_sim::action::Notice;
 use wasmote_sim::context::{Context, Protocol};
 use wasmote_sim::device::Blueprint;
@@ -182,7 +183,7 @@ async fn outbound_requests_come_back_as_events() {
 async fn whoever_watches_is_told_what_happens() {
     let broker = EmbeddedBroker::start(0).await.unwrap();
     let fleet = start(crate::support::server::at_port(broker.address().port()), options(), vec![sociable(1)]);
-    let mut watching = fleet.watch();
+    let mut watching = fleet.watch(Interest::Everything);
     eventually("the connection", || async { fleet.all_were_connected().then_some(()) }).await;
     fleet.publish("d-1", message("t/word/d-1", "word")).await.unwrap();
     let received = async {
@@ -196,6 +197,28 @@ async fn whoever_watches_is_told_what_happens() {
     let received = tokio::time::timeout(crate::support::PATIENCE, received).await.unwrap();
     assert_eq!(received, ("d-1".into(), "t/word/d-1".into()));
     fleet.shutdown(Duration::from_secs(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_wants_only_what_is_notable_is_spared_the_messages() {
+    let broker = EmbeddedBroker::start(0).await.unwrap();
+    let fleet = start(crate::support::server::at_port(broker.address().port()), options(), vec![sociable(1)]);
+    let (mut notable, mut everything) = (fleet.watch(Interest::Notable), fleet.watch(Interest::Everything));
+    eventually("the connection", || async { fleet.all_were_connected().then_some(()) }).await;
+    fleet.publish("d-1", message("t/word/d-1", "word")).await.unwrap();
+    fleet.shutdown(Duration::from_secs(5)).await;
+    let kinds = |watch: &mut Watch| {
+        let mut notices = Vec::new();
+        while let Ok(happening) = watch.try_recv() {
+            notices.push(happening.notice.clone());
+        }
+        let messages = |notice: &&Notice| matches!(notice, Notice::Sent(..) | Notice::Received(..));
+        let stopped = notices.iter().any(|notice| matches!(notice, Notice::Stopped(_)));
+        (notices.iter().filter(messages).count() > 0, stopped)
+    };
+    assert_eq!(kinds(&mut everything), (true, true));
+    assert_eq!(kinds(&mut notable), (false, true));
+    broker.shutdown().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

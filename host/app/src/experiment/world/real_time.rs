@@ -10,6 +10,7 @@ use wasmote_live::broker::{BrokerLinks, BrokerTurn, EmbeddedBroker};
 use wasmote_live::fleet::{AskError, Fleet, Order};
 use wasmote_live::spec::FleetSpec;
 use wasmote_live::status::DeviceStatus;
+use wasmote_live::watchers::Interest;
 use wasmote_sim::action::Notice;
 use wasmote_sim::behaviour::{Behaviour, Spawn, Trap};
 use wasmote_sim::context::Context;
@@ -286,7 +287,7 @@ fn host(settings: &Settings) -> Option<Blueprint> {
 
 /// A fleet that is up, so that nothing it is to publish is lost.
 async fn connected(spec: FleetSpec) -> Fleet {
-    let (fleet, mut happenings) = Fleet::start_watched(spec);
+    let (fleet, mut happenings) = Fleet::start_watched(spec, Interest::Notable);
     let connected = async {
         loop {
             match happenings.recv().await {
