@@ -21,7 +21,7 @@ mod wired;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::select;
 use tokio::sync::{mpsc, oneshot};
@@ -167,6 +167,7 @@ impl Shard {
         let bells = self.links.as_mut().and_then(Links::sockets).map(|sockets| sockets.bells());
         while !self.done {
             let more = self.work(&mut jobs, &mut news, &mut replies);
+            self.write();
             self.dial();
             if let Some(links) = &mut self.links {
                 links.flush(self.stopping);
@@ -203,14 +204,18 @@ impl Shard {
         news: &mut mpsc::Receiver<(u32, News)>,
         replies: &mut Option<Replies>,
     ) -> bool {
-        let began = Instant::now();
+        let began = self.now().run;
         while let Ok(job) = jobs.try_recv() {
             job(self);
         }
         for _ in 0..BATCH {
-            let due = self.agenda.take_due(self.now().run);
+            let now = self.now();
+            if now.run.since(began) > BATCH_TIME {
+                break;
+            }
+            let due = self.agenda.take_due(now.run);
             if let Some((slot, at)) = due {
-                self.wake(slot, at);
+                self.wake(slot, at, now);
             }
             let heard = news.try_recv().ok();
             let batch = replies.as_mut().and_then(Replies::try_take);
@@ -228,9 +233,6 @@ impl Shard {
             if idle || self.done {
                 return false;
             }
-            if began.elapsed() > BATCH_TIME {
-                break;
-            }
         }
         true
     }
@@ -240,21 +242,16 @@ impl Shard {
     }
 
     /// A deadline has come.
-    fn wake(&mut self, index: usize, at: Time) {
+    fn wake(&mut self, index: usize, at: Time, now: Now) {
         if !self.slots[index].disarm(at) {
             return;
         }
-        let now = self.now().run;
-        self.punctuality.woken(now.since(at));
-        if self.slots[index].take_start(now) {
+        self.punctuality.woken(now.run.since(at));
+        if self.slots[index].take_start(now.run) {
             return self.put_in(index, Input::Start);
         }
         if self.slots[index].linked.is_some() {
-            self.wake_link(index);
-            // It may have been the link alone that was due.
-            if self.slots[index].device.next_deadline().is_none_or(|due| due > now) {
-                return;
-            }
+            return self.wake_linked(index, now);
         }
         self.put_in(index, Input::Wake);
     }
@@ -285,21 +282,21 @@ impl Shard {
 
     /// Let something happen to a device, and to its link what comes of it.
     fn put_in(&mut self, index: usize, input: Input) {
-        self.give(index, input);
-        if self.slots[index].linked.is_some() {
-            self.settle_link(index);
+        let now = self.now();
+        self.give(index, input, now);
+        match self.slots[index].linked {
+            Some(_) => self.settle_link(index, now),
+            None => self.arm(index),
         }
     }
 
-    /// Let something happen to a device, and carry out what it asks for.
-    fn give(&mut self, index: usize, input: Input) {
-        let now = self.now();
+    /// Let something happen to a device, and carry out what it asks for. Its deadlines may have moved then.
+    fn give(&mut self, index: usize, input: Input, now: Now) {
         self.witness(now, &Step::Input(self.position(index), &input));
         let mut actions = std::mem::take(&mut self.actions);
         self.slots[index].device.handle(input, now, &mut actions);
         self.carry_out(index, now, &mut actions);
         self.actions = actions;
-        self.arm(index);
         if self.slots[index].newly_settled() {
             self.common.awaited.fetch_sub(1, Ordering::Relaxed);
         }

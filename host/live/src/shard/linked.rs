@@ -296,6 +296,14 @@ impl Linked {
         packets.append(&mut links.outbox.packets);
         links.outbox.packets = packets;
         if let (Road::Socket(wired), Carrier::Sockets(sockets)) = (&mut self.road, &mut links.carrier) {
+            wired.get_written(sockets);
+        }
+        self.count(links);
+    }
+
+    /// Write what waits for the end of a turn.
+    fn write(&mut self, now: Time, links: &mut Links) {
+        if let (Road::Socket(wired), Carrier::Sockets(sockets)) = (&mut self.road, &mut links.carrier) {
             wired.flush(&mut self.client, now, sockets, &mut links.outbox);
         }
         self.count(links);
@@ -344,25 +352,31 @@ impl Shard {
         None
     }
 
-    /// A deadline of a device's client or line may have come.
-    pub(super) fn wake_link(&mut self, index: usize) {
-        let now = self.now().run;
-        self.with_link(index, |linked, links| linked.wake(now, links));
-        self.settle_link(index);
+    /// A deadline has come: of the device, its client, or its line.
+    pub(super) fn wake_linked(&mut self, index: usize, now: Now) {
+        let device_is_due = self.slots[index].device.next_deadline().is_some_and(|due| due <= now.run);
+        self.with_link(index, |linked, links| {
+            if linked.next_deadline().is_some_and(|due| due <= now.run) {
+                linked.wake(now.run, links);
+            }
+            if device_is_due {
+                links.outbox.inputs.push_back(Input::Wake);
+            }
+        });
+        self.settle_link(index, now);
     }
 
     /// What came from the broker.
     pub(super) fn hear_broker(&mut self, batch: Vec<(LinkId, Reply)>) {
         for (link, reply) in batch {
-            let index = link.device.0 as usize;
-            self.pass_on(index, link, reply);
-            self.settle_link(index);
+            let (index, now) = (link.device.0 as usize, self.now());
+            self.pass_on(index, link, reply, now);
+            self.settle_link(index, now);
         }
     }
 
     /// Let a device's client hear something.
-    fn pass_on(&mut self, index: usize, link: LinkId, mut reply: Reply) {
-        let now = self.now();
+    fn pass_on(&mut self, index: usize, link: LinkId, mut reply: Reply, now: Now) {
         match &mut reply {
             Reply::Publish(publish) => stamp::settle(&mut publish.message, now.wall),
             Reply::SubAck(answer) => self.tell_refusals(index, answer),
@@ -383,7 +397,7 @@ impl Shard {
 
     /// A device's socket wants attention.
     pub(super) fn attend(&mut self, index: usize) {
-        let now = self.now().run;
+        let now = self.now();
         let mut heard = None;
         self.with_link(index, |linked, links| {
             linked.with_socket(links, |wired, _, sockets, _| {
@@ -393,7 +407,7 @@ impl Shard {
         if let Some((link, mut end, mut things)) = heard {
             for thing in things.drain(..) {
                 match thing {
-                    Heard::Reply(reply) => self.pass_on(index, link, reply),
+                    Heard::Reply(reply) => self.pass_on(index, link, reply, now),
                     Heard::Over(reason) => end = Err(reason),
                 }
             }
@@ -401,24 +415,24 @@ impl Shard {
                 linked.with_socket(links, |wired, client, sockets, out| {
                     sockets.give_back(things);
                     if let Err(reason) = end {
-                        wired.break_off(reason, client, now, sockets, out);
+                        wired.break_off(reason, client, now.run, sockets, out);
                     }
                 });
             });
         }
-        self.with_link(index, |linked, links| linked.wake_up(now, links));
-        self.settle_link(index);
+        self.with_link(index, |linked, links| linked.wake_up(now.run, links));
+        self.settle_link(index, now);
     }
 
     /// An attempt to connect has come to its end.
     pub(super) fn dialled(&mut self, index: usize, attempt: u32, outcome: io::Result<TcpStream>) {
-        let now = self.now().run;
+        let now = self.now();
         self.with_link(index, |linked, links| {
             linked.with_socket(links, |wired, client, sockets, out| {
-                wired.dialled(attempt, outcome, client, now, sockets, out);
+                wired.dialled(attempt, outcome, client, now.run, sockets, out);
             });
         });
-        self.settle_link(index);
+        self.settle_link(index, now);
     }
 
     /// A connection is closed after its farewell.
@@ -426,7 +440,20 @@ impl Shard {
         self.with_link(index, |linked, links| {
             linked.with_socket(links, |wired, client, sockets, _| wired.parted(client, sockets));
         });
-        self.settle_link(index);
+        let now = self.now();
+        self.settle_link(index, now);
+    }
+
+    /// Write to all sockets for which there is something.
+    pub(super) fn write(&mut self) {
+        while let Some(index) = self.links.as_mut().and_then(Links::sockets).and_then(Sockets::next_unwritten)
+        {
+            let now = self.now();
+            self.with_link(index, |linked, links| linked.write(now.run, links));
+            if self.links.as_ref().is_some_and(|links| !links.outbox.is_empty()) {
+                self.settle_link(index, now);
+            }
+        }
     }
 
     /// Begin as many connections as may be tried at one time.
@@ -441,17 +468,16 @@ impl Shard {
     }
 
     /// Give a linked device what its client has for it, until there is no more, and let the client speak.
-    pub(super) fn settle_link(&mut self, index: usize) {
+    pub(super) fn settle_link(&mut self, index: usize, now: Now) {
         loop {
             while let Some(input) = self.links.as_mut().and_then(|links| links.outbox.inputs.pop_front()) {
                 if matches!(input, Input::Connected { .. }) {
                     self.connects += 1;
                     self.slots[index].was_connected = true;
                 }
-                self.give(index, input);
+                self.give(index, input, now);
             }
-            let now = self.now().run;
-            self.with_link(index, |linked, links| linked.send_up(now, links));
+            self.with_link(index, |linked, links| linked.send_up(now.run, links));
             if self.links.as_ref().is_none_or(|links| links.outbox.is_empty()) {
                 break;
             }

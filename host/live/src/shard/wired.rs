@@ -4,7 +4,8 @@
 //! sockets of its devices, when their bells ring, with buffers that they share. What a connection on which
 //! nothing happens holds is a socket and no buffer.
 //!
-//! * `bells`: which sockets want attention. `open`: an open socket, and what waits for it.
+//! * `sockets`: what those of a shard share. `bells`: which want attention.
+//! * `open`: an open socket, and what waits for it.
 //!
 //! # Why not a library
 //!
@@ -15,13 +16,12 @@
 
 mod bells;
 mod open;
+mod sockets;
 
-use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::BytesMut;
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 use wasmote_sim::broker::packet::{Connect, Request};
@@ -32,50 +32,18 @@ use wasmote_sim::device::Input;
 use wasmote_sim::line::Fleeting;
 use wasmote_sim::time::Time;
 
-use crate::connection::{ATTEMPTS, Inbox, Network, News};
-use crate::socket::{self, LAST_WORDS, Line};
-use crate::wire::client::{ClientWire, Heard, Login};
+use crate::connection::News;
+use crate::socket::{LAST_WORDS, Line};
+use crate::wire::client::ClientWire;
 use crate::words;
 pub(crate) use bells::Bells;
 use open::{NotSent, Open};
+pub(super) use sockets::Sockets;
 
-/// Bytes that are read at one time.
-const READ: usize = 64 << 10;
 /// Reads of one socket before others have their turn.
 const READS: usize = 4;
 /// Longest that the last words may wait for a socket that takes none.
 const FAREWELL: Duration = Duration::from_secs(5);
-
-/// What the sockets of a shard share.
-pub(super) struct Sockets {
-    tools: Tools,
-    desk: Desk,
-    bells: Arc<Bells>,
-    rung: VecDeque<u32>,
-    /// Connections that are to be made, and for which it is not their turn yet.
-    in_line: VecDeque<LinkId>,
-    /// Attempts under way, and how many there may be. More would overrun a broker's backlog, and each lost SYN
-    /// costs a second.
-    attempts: usize,
-    most_attempts: usize,
-}
-
-/// What connections are made with.
-struct Tools {
-    network: Arc<Network>,
-    /// The broker's, for people.
-    address: String,
-    inbox: Inbox,
-}
-
-/// Buffers for whoever has the turn.
-struct Desk {
-    read: Vec<u8>,
-    heard: Vec<Heard>,
-    write: BytesMut,
-    /// Where the packets in it end.
-    ends: Vec<usize>,
-}
 
 /// A device's way.
 pub(super) struct Wired {
@@ -99,73 +67,6 @@ enum Stage {
     Open(Box<Open>),
     /// The farewell is written, and the broker is given the time to close first.
     Parting,
-}
-
-impl Sockets {
-    pub(super) fn new(network: Arc<Network>, inbox: Inbox, shards: usize) -> Self {
-        let address = network.address();
-        let desk = Desk { read: vec![0; READ], heard: Vec::new(), write: BytesMut::new(), ends: Vec::new() };
-        Self {
-            tools: Tools { network, address, inbox },
-            desk,
-            bells: Arc::default(),
-            rung: VecDeque::new(),
-            in_line: VecDeque::new(),
-            attempts: 0,
-            most_attempts: (ATTEMPTS / shards).max(1),
-        }
-    }
-
-    pub(super) fn bells(&self) -> Arc<Bells> {
-        Arc::clone(&self.bells)
-    }
-
-    /// A device whose socket wants attention.
-    pub(super) fn next_rung(&mut self) -> Option<usize> {
-        if self.rung.is_empty() {
-            self.bells.take(&mut self.rung);
-        }
-        self.rung.pop_front().map(|index| index as usize)
-    }
-
-    /// A connection whose turn it is to be made.
-    pub(super) fn next_in_line(&mut self) -> Option<LinkId> {
-        if self.attempts < self.most_attempts { self.in_line.pop_front() } else { None }
-    }
-
-    /// Room for what was heard. It is given back when it was dealt with.
-    pub(super) fn take_heard(&mut self) -> Vec<Heard> {
-        std::mem::take(&mut self.desk.heard)
-    }
-
-    pub(super) fn give_back(&mut self, heard: Vec<Heard>) {
-        debug_assert!(heard.is_empty());
-        self.desk.heard = heard;
-    }
-
-    /// What a burst took is not kept for ever.
-    pub(super) fn tidy(&mut self) {
-        if self.desk.write.capacity() > 4 * READ {
-            self.desk.write = BytesMut::new();
-        }
-    }
-}
-
-impl Tools {
-    fn login(&self) -> Login<'_> {
-        let options = &self.network.options;
-        Login { username: options.username.as_deref(), password: options.password.as_deref() }
-    }
-
-    fn dial(&self, link: LinkId) -> AbortHandle {
-        let (network, inbox) = (Arc::clone(&self.network), self.inbox.clone());
-        let dialled = tokio::spawn(async move {
-            let stream = socket::connect(&network.broker.host, network.broker.port).await;
-            // The shard may just have ended.
-            let _ = inbox.send((link.device.0, News::Dialled(link.attempt, stream))).await;
-        });
-        dialled.abort_handle()
-    }
 }
 
 impl Wired {
@@ -225,7 +126,11 @@ impl Wired {
                     self.stage = Stage::Off;
                 }
             }
-            Request::Lost => self.end(sockets, out),
+            Request::Lost => {
+                // What was said before still goes out. Whether it can or not, the connection ends.
+                let _ = self.write(client, now, sockets, out);
+                self.end(sockets, out);
+            }
             request => self.put(request, client, now, sockets, out),
         }
     }
@@ -255,25 +160,50 @@ impl Wired {
         out.inputs.extend(request.fleeting().map(Input::Refused));
     }
 
-    /// Write what the socket takes. Says why the connection is no more, if it is.
+    /// Have what there is to send written at the end of the shard's turn. Writing wakes the broker, which costs more
+    /// than the writing, unless it is awake: so sockets are written to one right after another.
+    pub(super) fn get_written(&mut self, sockets: &mut Sockets) {
+        if let Stage::Open(open) = &mut self.stage
+            && !self.silent
+            && !open.is_empty()
+            && !std::mem::replace(&mut open.gets_written, true)
+        {
+            sockets.unwritten.push_back(open.link.device.0);
+        }
+    }
+
+    /// Write what the socket takes now.
     pub(super) fn flush(&mut self, client: &mut Client, now: Time, sockets: &mut Sockets, out: &mut Outbox) {
-        let Stage::Open(open) = &mut self.stage else { return };
-        if self.silent || open.is_empty() {
-            return;
+        let flushed = self.write(client, now, sockets, out);
+        let has_left = matches!(&self.stage, Stage::Open(open) if open.leave_by.is_some() && open.is_empty());
+        match flushed {
+            Ok(()) if has_left && !self.silent => self.part(sockets),
+            Ok(()) => {}
+            Err(reason) => self.break_off(reason, client, now, sockets, out),
+        }
+    }
+
+    /// Write. Says why the connection is no more, if it is.
+    fn write(
+        &mut self,
+        client: &mut Client,
+        now: Time,
+        sockets: &mut Sockets,
+        out: &mut Outbox,
+    ) -> Result<(), String> {
+        let Stage::Open(open) = &mut self.stage else { return Ok(()) };
+        open.gets_written = false;
+        if self.silent {
+            return Ok(());
         }
         let mut not_sent = Vec::new();
-        let flushed = open.flush(&mut sockets.desk, &sockets.tools, &mut not_sent);
-        let has_left = open.leave_by.is_some() && open.is_empty();
+        let written = open.flush(&mut sockets.desk, &sockets.tools, &mut not_sent);
         for NotSent(publish, why) in not_sent {
             let (device, topic) = (client.client_id(), &publish.message.topic);
             tracing::warn!(%device, %topic, "{why}");
             client.not_sent(publish, now, out);
         }
-        match flushed {
-            Ok(()) if has_left => self.part(sockets),
-            Ok(()) => {}
-            Err(reason) => self.break_off(reason, client, now, sockets, out),
-        }
+        written
     }
 
     /// Get in line for an attempt, once there is no connection any more.

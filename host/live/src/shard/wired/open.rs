@@ -14,7 +14,7 @@ use wasmote_sim::message::Message;
 use wasmote_sim::time::Time;
 
 use super::bells::Bell;
-use super::{Desk, Tools};
+use super::sockets::{Desk, Tools};
 use crate::socket::Socket;
 use crate::wire::client::{ClientWire, Unsendable};
 use crate::words;
@@ -32,6 +32,8 @@ pub(super) struct Open {
     /// It takes no more, for this reason; what the broker said before may still be read.
     failed: Option<String>,
     waiting: VecDeque<Request>,
+    /// It is among those that get written.
+    pub(super) gets_written: bool,
     /// A packet that the socket took the beginning of.
     part: Option<Part>,
     pub(super) bell: Arc<Bell>,
@@ -51,7 +53,18 @@ pub(super) struct NotSent(pub(super) Publish, pub(super) Unsendable);
 impl Open {
     pub(super) fn new(link: LinkId, wire: ClientWire, bell: Arc<Bell>, socket: Socket) -> Self {
         let (waker, waiting) = (bell.waker(), VecDeque::new());
-        Self { link, wire, leave_by: None, failed: None, waiting, part: None, bell, waker, socket }
+        Self {
+            link,
+            wire,
+            leave_by: None,
+            failed: None,
+            waiting,
+            gets_written: false,
+            part: None,
+            bell,
+            waker,
+            socket,
+        }
     }
 
     /// Whether so much waits that a message at QoS 0 has to be refused.
