@@ -1,8 +1,11 @@
 //! The handle on a running fleet. It is cheap to clone; every call goes to the shard that owns the device.
+//!
+//! * `roster`: who the devices are. `order`: what can be asked of one. `swap`: other versions of behaviours.
 
+mod order;
+mod roster;
 mod swap;
 
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -28,6 +31,8 @@ use crate::spec::FleetSpec;
 use crate::status::{DeviceStatus, Totals};
 use crate::watchers::{Interest, Watch, Watchers};
 use crate::witness::Witness;
+pub use order::{AskError, Order};
+use roster::Roster;
 pub use swap::{Rolled, Rollout, RolloutError};
 
 /// How long a device has to answer, and a busy shard to get round to it.
@@ -52,65 +57,6 @@ struct Inner {
     /// Ends when the last connection has.
     connections: Mutex<mpsc::Receiver<()>>,
     final_totals: Mutex<Option<Totals>>,
-}
-
-/// Who the devices are. It only ever grows.
-#[derive(Default)]
-struct Roster {
-    devices: Arc<[Arc<Identity>]>,
-    by_id: HashMap<String, usize>,
-}
-
-impl Roster {
-    /// Add devices at the end. None is added if one has a name that is taken.
-    fn add(&mut self, devices: &[Blueprint]) -> Result<(), AskError> {
-        let known = self.by_id.len();
-        for (at, device) in devices.iter().enumerate() {
-            let id = device.identity.id.as_str();
-            if self.by_id.insert(id.to_owned(), known + at).is_some_and(|before| before != known + at) {
-                self.by_id = self.devices.iter().enumerate().map(entry).collect();
-                return Err(AskError::NameTaken(id.to_owned()));
-            }
-        }
-        let new = devices.iter().map(|device| Arc::clone(&device.identity));
-        self.devices = self.devices.iter().cloned().chain(new).collect();
-        Ok(())
-    }
-}
-
-fn entry((at, device): (usize, &Arc<Identity>)) -> (String, usize) {
-    (device.id.as_str().to_owned(), at)
-}
-
-/// What can be asked of a device from outside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// Switch on, or start again after a stop.
-    Start,
-    /// End in order and stay off.
-    Stop,
-    /// Lose power, and start again after five seconds.
-    Crash,
-}
-
-/// Why a device could not be asked.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum AskError {
-    /// No device has this name.
-    #[error("no device is called `{0}`")]
-    UnknownDevice(String),
-    /// Its behaviour does not run, so it cannot publish.
-    #[error("device `{0}` is not running")]
-    NotRunning(String),
-    /// The device did not answer in time.
-    #[error("device `{0}` did not answer within {1:?}")]
-    TimedOut(String, Duration),
-    /// A device that was to be added has the name of another.
-    #[error("there is a device called `{0}` already")]
-    NameTaken(String),
-    /// The fleet is shutting down.
-    #[error("the fleet is shutting down")]
-    Closed,
 }
 
 impl Fleet {
@@ -144,12 +90,10 @@ impl Fleet {
             awaited: Arc::clone(&awaited),
             alive: Some(alive),
         };
-        let devices: Arc<[_]> = spec.devices.iter().map(|device| Arc::clone(&device.identity)).collect();
-        let by_id = devices.iter().enumerate().map(entry).collect();
         Self(Arc::new(Inner {
             clock,
             links: common.links.clone(),
-            roster: RwLock::new(Roster { devices, by_id }),
+            roster: RwLock::new(Roster::new(&spec.devices)),
             shards: spawn_shards(spec.devices, spec.start_rate, &common),
             watchers,
             awaited,
@@ -166,7 +110,7 @@ impl Fleet {
 
     /// The position of a device among them.
     pub fn position(&self, id: &str) -> Option<usize> {
-        self.0.roster.read().unwrap_or_else(PoisonError::into_inner).by_id.get(id).copied()
+        self.0.roster.read().unwrap_or_else(PoisonError::into_inner).position(id)
     }
 
     /// Add devices at the end. They are off until they are started. Returns their positions.

@@ -6,12 +6,13 @@
 //!
 //! * `agenda`: the deadlines of all its devices.
 //! * `slot`: a device with its connection and what is known about both.
-//! * `linked`: devices whose connections are their own clients'; `wired`: those over TCP.
+//! * `linked`: devices whose connections are their own clients'; `wired`: those over TCP; `attend`: to them.
 //! * `carry_out`: what becomes of a device's actions.
 //! * `answers`: what it tells of itself. `swaps`: other versions of behaviours.
 
 mod agenda;
 mod answers;
+mod attend;
 mod carry_out;
 mod linked;
 mod slot;

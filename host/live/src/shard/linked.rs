@@ -4,30 +4,25 @@
 //! process once a turn of the shard, and what that broker says comes in batches; to any other broker it goes over
 //! a [socket](super::wired).
 
-use std::io;
 use std::sync::Arc;
 
-use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use wasmote_sim::action::Action;
-use wasmote_sim::broker::packet::{Reply, Request, SubAck};
+use wasmote_sim::broker::packet::{PacketId, Reply, Request};
 use wasmote_sim::client::link::{DeviceIndex, LinkId};
 use wasmote_sim::client::options::ClientOptions;
 use wasmote_sim::client::{Client, Outbox};
 use wasmote_sim::context::Protocol;
-use wasmote_sim::device::{Blueprint, Input, Now};
+use wasmote_sim::device::{Blueprint, Input};
 use wasmote_sim::faults::byte_stream::{Blow, Weather};
 use wasmote_sim::faults::{Direction, FaultId};
 use wasmote_sim::line::{Fate, Fleeting, Line};
 use wasmote_sim::time::Time;
+use wasmote_sim::topic::TopicFilter;
 
-use super::Shard;
 use super::wired::{Sockets, Wired};
 use crate::broker::ShardLink;
-use crate::client::warn_of_refusal;
 use crate::spec::ConnectionOptions;
-use crate::stamp;
-use crate::wire::client::Heard;
 
 /// A device whose connection is its own client's.
 pub(super) struct Linked {
@@ -50,7 +45,8 @@ enum Road {
 pub(super) struct Links {
     carrier: Carrier,
     options: Arc<ClientOptions>,
-    outbox: Outbox,
+    /// What is to be dealt with before the device's turn ends.
+    pub(super) outbox: Outbox,
     /// Connections that there are, up or on the way there or from there.
     connections: usize,
     /// Held as long as there are any, once all devices were told to stop.
@@ -151,7 +147,7 @@ impl Linked {
         [client, road].into_iter().flatten().min()
     }
 
-    fn perform(&mut self, action: Action, now: Time, links: &mut Links) {
+    pub(super) fn perform(&mut self, action: Action, now: Time, links: &mut Links) {
         self.wake_up(now, links);
         let (client, out) = (&mut self.client, &mut links.outbox);
         let asked = match action {
@@ -206,7 +202,7 @@ impl Linked {
     }
 
     /// The end of a silence comes into force, if one has come.
-    fn wake_up(&mut self, now: Time, links: &mut Links) {
+    pub(super) fn wake_up(&mut self, now: Time, links: &mut Links) {
         if let Road::Socket(wired) = &mut self.road
             && std::mem::take(&mut wired.wakes_up)
         {
@@ -238,7 +234,7 @@ impl Linked {
     }
 
     /// Its deadline may have come.
-    fn wake(&mut self, now: Time, links: &mut Links) {
+    pub(super) fn wake(&mut self, now: Time, links: &mut Links) {
         match &mut self.road {
             Road::Link(None) => {}
             Road::Link(Some(line)) => {
@@ -260,7 +256,7 @@ impl Linked {
         self.client.wake(now, &mut links.outbox);
     }
 
-    fn receive(&mut self, link: LinkId, reply: Reply, now: Time, links: &mut Links) {
+    pub(super) fn receive(&mut self, link: LinkId, reply: Reply, now: Time, links: &mut Links) {
         let fate = match &mut self.road {
             Road::Link(Some(line)) => line.send_down(link, reply, self.protocol, now),
             Road::Link(None) | Road::Socket(_) => Fate::Passes(reply),
@@ -275,7 +271,7 @@ impl Linked {
     }
 
     /// Send what the client has to say.
-    fn send_up(&mut self, now: Time, links: &mut Links) {
+    pub(super) fn send_up(&mut self, now: Time, links: &mut Links) {
         let mut packets = std::mem::take(&mut links.outbox.packets);
         for (link, request) in packets.drain(..) {
             match &mut self.road {
@@ -302,7 +298,7 @@ impl Linked {
     }
 
     /// Write what waits for the end of a turn.
-    fn write(&mut self, now: Time, links: &mut Links) {
+    pub(super) fn write(&mut self, now: Time, links: &mut Links) {
         if let (Road::Socket(wired), Carrier::Sockets(sockets)) = (&mut self.road, &mut links.carrier) {
             wired.flush(&mut self.client, now, sockets, &mut links.outbox);
         }
@@ -321,8 +317,13 @@ impl Linked {
         }
     }
 
+    /// What a subscription asked for whose answer is awaited.
+    pub(super) fn asked_for(&self, id: PacketId) -> Option<&TopicFilter> {
+        self.client.asked_for(id)
+    }
+
     /// What happens to a socket, where there is one.
-    fn with_socket(
+    pub(super) fn with_socket(
         &mut self,
         links: &mut Links,
         job: impl FnOnce(&mut Wired, &mut Client, &mut Sockets, &mut Outbox),
@@ -330,158 +331,5 @@ impl Linked {
         if let (Road::Socket(wired), Carrier::Sockets(sockets)) = (&mut self.road, &mut links.carrier) {
             job(wired, &mut self.client, sockets, &mut links.outbox);
         }
-    }
-}
-
-impl Shard {
-    /// Have a linked device's client do something.
-    pub(super) fn with_link(&mut self, index: usize, job: impl FnOnce(&mut Linked, &mut Links)) {
-        let linked = self.slots.get_mut(index).and_then(|slot| slot.linked.as_deref_mut());
-        if let (Some(linked), Some(links)) = (linked, &mut self.links) {
-            job(linked, links);
-        }
-    }
-
-    /// Carry out what concerns a linked device's connection. Gives back what does not.
-    pub(super) fn perform_on_link(&mut self, index: usize, now: Now, action: Action) -> Option<Action> {
-        let for_others = matches!(action, Action::HttpSend(..) | Action::HttpRespond(..) | Action::Notice(_));
-        if for_others || self.slots[index].linked.is_none() {
-            return Some(action);
-        }
-        self.with_link(index, |linked, links| linked.perform(action, now.run, links));
-        None
-    }
-
-    /// A deadline has come: of the device, its client, or its line.
-    pub(super) fn wake_linked(&mut self, index: usize, now: Now) {
-        let device_is_due = self.slots[index].device.next_deadline().is_some_and(|due| due <= now.run);
-        self.with_link(index, |linked, links| {
-            if linked.next_deadline().is_some_and(|due| due <= now.run) {
-                linked.wake(now.run, links);
-            }
-            if device_is_due {
-                links.outbox.inputs.push_back(Input::Wake);
-            }
-        });
-        self.settle_link(index, now);
-    }
-
-    /// What came from the broker.
-    pub(super) fn hear_broker(&mut self, batch: Vec<(LinkId, Reply)>) {
-        for (link, reply) in batch {
-            let (index, now) = (link.device.0 as usize, self.now());
-            self.pass_on(index, link, reply, now);
-            self.settle_link(index, now);
-        }
-    }
-
-    /// Let a device's client hear something.
-    fn pass_on(&mut self, index: usize, link: LinkId, mut reply: Reply, now: Now) {
-        match &mut reply {
-            Reply::Publish(publish) => stamp::settle(&mut publish.message, now.wall),
-            Reply::SubAck(answer) => self.tell_refusals(index, answer),
-            _ => {}
-        }
-        self.with_link(index, |linked, links| linked.receive(link, reply, now.run, links));
-    }
-
-    fn tell_refusals(&self, index: usize, answer: &SubAck) {
-        let Some(slot) = self.slots.get(index) else { return };
-        for refusal in answer.granted.iter().filter_map(|granted| granted.as_ref().err()) {
-            let asked = slot.linked.as_ref().and_then(|linked| linked.client.asked_for(answer.packet_id));
-            if let Some(filter) = asked {
-                warn_of_refusal(&slot.device.identity().id, filter, &refusal.to_string());
-            }
-        }
-    }
-
-    /// A device's socket wants attention.
-    pub(super) fn attend(&mut self, index: usize) {
-        let now = self.now();
-        let mut heard = None;
-        self.with_link(index, |linked, links| {
-            linked.with_socket(links, |wired, _, sockets, _| {
-                heard = wired.listen(sockets).map(|(link, end)| (link, end, sockets.take_heard()));
-            });
-        });
-        if let Some((link, mut end, mut things)) = heard {
-            for thing in things.drain(..) {
-                match thing {
-                    Heard::Reply(reply) => self.pass_on(index, link, reply, now),
-                    Heard::Over(reason) => end = Err(reason),
-                }
-            }
-            self.with_link(index, |linked, links| {
-                linked.with_socket(links, |wired, client, sockets, out| {
-                    sockets.give_back(things);
-                    if let Err(reason) = end {
-                        wired.break_off(reason, client, now.run, sockets, out);
-                    }
-                });
-            });
-        }
-        self.with_link(index, |linked, links| linked.wake_up(now.run, links));
-        self.settle_link(index, now);
-    }
-
-    /// An attempt to connect has come to its end.
-    pub(super) fn dialled(&mut self, index: usize, attempt: u32, outcome: io::Result<TcpStream>) {
-        let now = self.now();
-        self.with_link(index, |linked, links| {
-            linked.with_socket(links, |wired, client, sockets, out| {
-                wired.dialled(attempt, outcome, client, now.run, sockets, out);
-            });
-        });
-        self.settle_link(index, now);
-    }
-
-    /// A connection is closed after its farewell.
-    pub(super) fn parted(&mut self, index: usize) {
-        self.with_link(index, |linked, links| {
-            linked.with_socket(links, |wired, client, sockets, _| wired.parted(client, sockets));
-        });
-        let now = self.now();
-        self.settle_link(index, now);
-    }
-
-    /// Write to all sockets for which there is something.
-    pub(super) fn write(&mut self) {
-        while let Some(index) = self.links.as_mut().and_then(Links::sockets).and_then(Sockets::next_unwritten)
-        {
-            let now = self.now();
-            self.with_link(index, |linked, links| linked.write(now.run, links));
-            if self.links.as_ref().is_some_and(|links| !links.outbox.is_empty()) {
-                self.settle_link(index, now);
-            }
-        }
-    }
-
-    /// Begin as many connections as may be tried at one time.
-    pub(super) fn dial(&mut self) {
-        while let Some(link) = self.links.as_mut().and_then(Links::sockets).and_then(Sockets::next_in_line) {
-            let (index, now) = (link.device.0 as usize, self.now().run);
-            self.with_link(index, |linked, links| {
-                linked.with_socket(links, |wired, client, sockets, _| wired.dial(link, client, now, sockets));
-            });
-            self.arm(index);
-        }
-    }
-
-    /// Give a linked device what its client has for it, until there is no more, and let the client speak.
-    pub(super) fn settle_link(&mut self, index: usize, now: Now) {
-        loop {
-            while let Some(input) = self.links.as_mut().and_then(|links| links.outbox.inputs.pop_front()) {
-                if matches!(input, Input::Connected { .. }) {
-                    self.connects += 1;
-                    self.slots[index].was_connected = true;
-                }
-                self.give(index, input, now);
-            }
-            self.with_link(index, |linked, links| linked.send_up(now.run, links));
-            if self.links.as_ref().is_none_or(|links| links.outbox.is_empty()) {
-                break;
-            }
-        }
-        self.arm(index);
     }
 }
