@@ -13,7 +13,7 @@
 //!   which keeps its [`figures`] (with [`latencies`]) in [`cells`] of time and group; [`parts`] sums them up.
 //! * [`real`]: a run whose world is a live fleet, and [`edits`], what users do to it over HTTP;
 //!   [`sent`]: versions of behaviours among that. [`as_run`]: the plan with all of that in it.
-//! * What is left behind: [`results`] (the folder and its manifest), [`summary`], [`accounts`], [`tables`].
+//! * What is left behind: [`results`] (the folder and its manifest), [`summary`], [`accounts`], [`tables`], [`columns`].
 //! * [`verify`]: all of it again, and whether it came out the same. [`progress`]: how far it is.
 //!
 //! Everything in a run's folder follows from the plan, the seed and the components alone. What does not (when and
@@ -26,6 +26,7 @@ mod bits;
 mod blame;
 pub mod cells;
 pub mod cluster;
+pub mod columns;
 pub mod company;
 pub mod document;
 pub mod edits;

@@ -18,6 +18,7 @@ use crate::cli::{Failure, style};
 use crate::config::args::LiveArgs;
 use crate::config::values::{BrokerChoice, LogFormat, show_broker};
 use crate::exit::Exit;
+use crate::experiment::columns;
 use crate::experiment::execute::{Driver, execute};
 use crate::experiment::plan::{Changes, Experiment};
 use crate::experiment::progress::Totals;
@@ -59,6 +60,9 @@ pub struct Args {
     /// File for the verdicts as JUnit, for CI
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
+    /// Write the events of each run as columns, too: events.parquet
+    #[arg(long)]
+    parquet: bool,
     #[command(flatten)]
     cluster: kubernetes::ClusterArgs,
 }
@@ -155,6 +159,9 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     let summaries =
         progress::shown(&experiment, &totals, |totals| execute(&experiment, &mut results, &driver, totals));
     let summaries = summaries.map_err(Failure::failed)?;
+    if args.parquet {
+        columns::write_all(&results).map_err(Failure::failed)?;
+    }
     let report = report::html(&results.folder).map_err(Failure::failed)?;
     if let Some(file) = &args.junit {
         let text = junit::document(&experiment, &results, &summaries);

@@ -117,6 +117,11 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
             "--junit is not written for runs on a cluster yet; leave it out"
         )));
     }
+    if args.parquet {
+        return Err(Failure::usage(anyhow!(
+            "--parquet is made of the events of a run here, and pods keep logs instead; leave it out"
+        )));
+    }
     let totals = Totals { signals: Some(Signals::listen().map_err(Failure::failed)?), ..Totals::default() };
     let options = args.cluster.options()?;
     let changes = Changes::parse(&args.set, args.seeds).map_err(failure)?;
