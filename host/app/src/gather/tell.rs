@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::{Client, Method};
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -19,7 +20,24 @@ pub struct Order {
     /// What, by its API.
     pub path: String,
     /// With this.
-    pub body: Option<Value>,
+    pub body: Option<Body>,
+}
+
+/// What goes with a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Body {
+    /// Names and values, what it is of among them.
+    pub headers: Vec<(String, String)>,
+    /// As it goes over the wire.
+    pub bytes: Bytes,
+}
+
+impl Body {
+    /// A document.
+    pub fn json(value: &Value) -> Self {
+        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        Self { headers, bytes: value.to_string().into() }
+    }
 }
 
 /// Requests at one time.
@@ -59,7 +77,9 @@ pub async fn tell(
 async fn give(client: &Client, url: &str, order: &Order) -> Result<(), String> {
     let mut request = client.request(order.method.clone(), format!("{url}{}", order.path));
     if let Some(body) = &order.body {
-        request = request.header("content-type", "application/json").body(body.to_string());
+        let named = body.headers.iter();
+        request = named.fold(request, |request, (name, value)| request.header(name, value));
+        request = request.body(body.bytes.clone());
     }
     let answer = request.send().await.map_err(|problem| chain(&problem))?;
     let status = answer.status();

@@ -172,6 +172,31 @@ fn a_timeline_is_carried_out_on_the_pods() {
     assert!(cluster.is_empty());
 }
 
+/// What a plan says to devices, and in their name, goes over the APIs of their pods.
+#[test]
+fn devices_publish_and_are_asked_on_their_pods() {
+    let timeline = "\n[[timeline]]\nat = \"3s\"\n\
+        publish = { device = \"heartbeat-0\", topic = \"wasmote/all/message\", payload = \"good day\" }\n\
+        \n[[timeline]]\nat = \"4s\"\nrequest = { device = \"heartbeat-*\", path = \"/peers\" }\n";
+    let cluster = with_plan(&format!("{}{timeline}", PLAN.replace("\"realistic\"", "\"none\"")));
+    assert_code(&cluster.call(&[&RUN[..], &["--json"]].concat()), 0);
+    let folder = results(cluster.path());
+    let done = fs::read_to_string(folder.join("timeline.csv")).unwrap();
+    let told: Vec<_> = done.lines().skip(1).filter_map(|line| line.split_once(',')).collect();
+    assert_eq!(
+        told.iter().map(|(_, rest)| *rest).collect::<Vec<_>>(),
+        ["plan,publish,3,1,0", "plan,request,4,3,0"]
+    );
+    for pod in ["iot-heartbeat-2", "iot-heartbeat-3"] {
+        let log = fs::read_to_string(folder.join(format!("logs/{pod}.log"))).unwrap();
+        assert!(log.contains("good day"), "{log}");
+    }
+    let host = "\n[[timeline]]\nat = \"3s\"\npublish = { topic = \"t\", payload = \"x\" }\n";
+    let refused = with_plan(&format!("{PLAN}{host}")).call(&RUN);
+    assert_code(&refused, 2);
+    assert!(text(&refused.stderr).contains("name the devices"), "{}", text(&refused.stderr));
+}
+
 #[test]
 fn results_of_a_cluster_are_not_verified_but_reported() {
     let cluster = with_plan(PLAN);

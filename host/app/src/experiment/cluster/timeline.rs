@@ -8,8 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 use wasmote_sim::device_id::Identity;
+use wasmote_sim::faults::target::Pattern;
+use wasmote_sim::http::HttpRequest;
+use wasmote_sim::message::Message;
 use wasmote_sim::rng::Seed;
 
 use super::deployment::WHOLE;
@@ -20,7 +23,7 @@ use crate::experiment::plan::Point;
 use crate::experiment::script::whom::Chosen;
 use crate::experiment::script::{Deed, Scope};
 use crate::fault_set::{BROKER_IS_ANOTHERS, FaultSet};
-use crate::gather::tell::{Order, tell};
+use crate::gather::tell::{Body, Order, tell};
 use crate::kubectl::KubectlError;
 use crate::kubectl::pod::Pod;
 use crate::manifests::fleet::{Fleet, PodGroup, faults_as_told};
@@ -66,12 +69,25 @@ pub fn check(deed: &Deed, settings: &Settings) -> Result<(), String> {
             let groups = settings.groups.iter();
             groups.map(|group| told(set, &group.name)).collect::<Result<Vec<_>, _>>().map(drop)
         }
-        Deed::Faults(_, None) | Deed::Crash(_) | Deed::Stop(_) | Deed::Start(_) => Ok(()),
+        Deed::Faults(_, None) | Deed::Crash(_) | Deed::Stop(_) | Deed::Start(_) | Deed::Ask(..) => Ok(()),
+        Deed::PublishAs(_, message) => publication(message).map(drop),
+        Deed::Publish(_) => {
+            Err("`publish` without `device` is the host's own message; on a cluster name the devices that publish it"
+                .to_owned())
+        }
         other => Err(format!(
-            "`{}` is only done in one process; on a cluster there are `faults`, `ramp`, `crash`, `stop` and `start`",
+            "`{}` is only done in one process; on a cluster there are `faults`, `ramp`, `crash`, `stop`, `start`, and \
+             `publish` and `request` for devices",
             other.words()
         )),
     }
+}
+
+/// A message as the API of a device takes it. A text goes out as it is.
+fn publication(message: &Message) -> Result<Value, String> {
+    let text = std::str::from_utf8(&message.payload).map_err(|problem| format!("`payload`: {problem}"))?;
+    let (topic, qos) = (message.topic.as_str(), u8::from(message.qos));
+    Ok(json!({"message": text, "topic": topic, "qos": qos, "retain": message.retain}))
 }
 
 fn told(set: &FaultSet, group: &str) -> Result<Value, String> {
@@ -128,9 +144,33 @@ impl<'a> Timeline<'a> {
             Deed::Crash(chosen) => self.power(chosen, "crash"),
             Deed::Stop(chosen) => self.power(chosen, "stop"),
             Deed::Start(chosen) => self.power(chosen, "start"),
+            Deed::PublishAs(devices, message) => self.publish(devices, message),
+            Deed::Ask(devices, request) => self.ask(devices, request),
             // Refused before anything was applied.
             _ => Vec::new(),
         }
+    }
+
+    /// A request of each of these devices.
+    fn of_each(&self, devices: &Pattern, method: &Method, path: &str, body: Option<&Body>) -> Vec<Order> {
+        let fitting = self.devices.iter().filter(|device| devices.matches(device.id.as_str()));
+        let order = |device: &Arc<Identity>| {
+            let path = format!("/devices/{}{path}", device.id);
+            Some(Order { to: self.pod_of(device)?, method: method.clone(), path, body: body.cloned() })
+        };
+        fitting.filter_map(order).collect()
+    }
+
+    fn publish(&self, devices: &Pattern, message: &Message) -> Vec<Order> {
+        let body = publication(message).ok().as_ref().map(Body::json);
+        self.of_each(devices, &Method::POST, "/publish", body.as_ref())
+    }
+
+    fn ask(&self, devices: &Pattern, request: &HttpRequest) -> Vec<Order> {
+        let HttpRequest { method, url, headers, body } = request;
+        let Ok(method) = method.parse() else { return Vec::new() };
+        let body = Body { headers: headers.clone(), bytes: body.clone() };
+        self.of_each(devices, &method, &format!("/app{url}"), Some(&body))
     }
 
     fn power(&self, chosen: &Chosen, order: &str) -> Vec<Order> {
@@ -147,7 +187,12 @@ impl<'a> Timeline<'a> {
         let to = self.pod_of(device)?;
         let path = format!("/devices/{}/faults", device.id);
         Some(match set {
-            Some(set) => Order { to, method: Method::PUT, path, body: Some(told(set, &device.group).ok()?) },
+            Some(set) => Order {
+                to,
+                method: Method::PUT,
+                path,
+                body: Some(Body::json(&told(set, &device.group).ok()?)),
+            },
             None => Order { to, method: Method::DELETE, path, body: None },
         })
     }
@@ -157,7 +202,7 @@ impl<'a> Timeline<'a> {
         let pods = self.pods(&group.name).map_or(0, |pods| pods.replicas);
         let order = |number| {
             let to = self.pod(&group.name, number)?;
-            Some(Order { to, method: Method::PUT, path: "/faults".into(), body: Some(body.clone()) })
+            Some(Order { to, method: Method::PUT, path: "/faults".into(), body: Some(Body::json(&body)) })
         };
         (0..pods).filter_map(order).collect()
     }
