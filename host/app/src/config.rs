@@ -1,6 +1,6 @@
 //! What a run is made of, put together from flags, environment, file and defaults, in this order.
 //!
-//! * [`values`]: the types of single settings; each knows what is legal and says what is not.
+//! * [`values`], [`source_addresses`]: the types of single settings; each knows what is legal and says what is not.
 //! * [`args`]: flags and environment names. [`mod@file`]: the configuration file.
 //! * [`resolve`]: the one place where they meet and become [`Settings`].
 
@@ -8,6 +8,7 @@ pub mod args;
 pub mod file;
 pub mod resolve;
 pub mod share;
+pub mod source_addresses;
 pub mod values;
 
 use std::sync::Arc;

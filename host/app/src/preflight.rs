@@ -2,6 +2,7 @@
 
 mod descriptors;
 mod flood;
+mod ports;
 mod silence;
 
 use crate::config::Settings;
@@ -12,5 +13,6 @@ pub fn check(settings: &Settings) -> Result<Vec<String>, TooManyDevices> {
     descriptors::check(settings, descriptors::raise())?;
     let mut warnings = flood::warnings(settings);
     warnings.extend(silence::warnings(settings));
+    warnings.extend(ports::warning(settings));
     Ok(warnings)
 }

@@ -101,6 +101,8 @@ pub(crate) trait Session: Send + 'static {
 #[derive(Clone)]
 pub(crate) struct Recipe {
     pub(crate) device: DeviceId,
+    /// The device's in its shard.
+    pub(crate) number: u32,
     pub(crate) network: Arc<Network>,
     pub(crate) line: Line,
     pub(crate) subscriptions: usize,

@@ -23,6 +23,7 @@ use wasmote_sim::message::{Message, Will};
 
 use crate::client::{Loss, Outlet, Recipe, Session, UnderWay};
 use crate::clock::Clock;
+use crate::route;
 use crate::socket::LAST_WORDS;
 use crate::spec::{BrokerUrl, ConnectionOptions};
 use crate::tls::{TlsError, client_config};
@@ -46,6 +47,11 @@ impl Network {
     pub(crate) fn new(broker: BrokerUrl, options: ConnectionOptions, clock: Clock) -> Self {
         let tls = broker.tls.then(|| client_config(options.tls.as_deref())).transpose();
         Self { broker, options, clock, tls, attempts: Arc::new(Semaphore::new(ATTEMPTS)) }
+    }
+
+    /// Connect the device with this number to the broker.
+    pub(crate) async fn connect(&self, device: u32) -> io::Result<TcpStream> {
+        route::connect(&self.broker, &self.options.sources, device).await
     }
 
     /// TLS, if it is spoken.

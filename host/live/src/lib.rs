@@ -5,7 +5,7 @@
 //! * [`spec`]: what a fleet is made of; [`status`]: what it tells of itself; [`watchers`]: who is told what happens;
 //!   [`witness`]: seeing all of it.
 //! * `shard`: a task that owns many devices, their deadlines and their MQTT connections over TCP, and turns them.
-//! * `wire`: packets as bytes; `socket`: the TCP stream under them; `words`: what went wrong, for people.
+//! * `wire`: packets as bytes; `socket`: the TCP stream under them; `route`: its addresses; `words`: what went wrong, for people.
 //! * For TLS, `connection`: the task that owns one MQTT connection and alone polls it; `client`: the MQTT library
 //!   behind it, one file a protocol version, with what one has to know of it; [`tls`]: certificates.
 //! * `stamp`: how a message carries its origin and time over the broker.
@@ -25,6 +25,7 @@ pub mod fleet;
 pub mod http;
 mod outbound;
 pub mod punctuality;
+mod route;
 mod shard;
 mod socket;
 pub mod spec;

@@ -66,20 +66,7 @@ impl State {
 /// How long the broker is given to close the connection after a DISCONNECT.
 pub(crate) const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// Connect.
-pub(crate) async fn connect(host: &str, port: u16) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect((host, port)).await?;
-    // Without it, small messages wait for acknowledgements of earlier ones, which distorts latency.
-    stream.set_nodelay(true)?;
-    Ok(stream)
-}
-
 impl Line {
-    /// Connect, and keep a hand on the connection.
-    pub(crate) async fn dial(self, host: &str, port: u16) -> io::Result<Socket> {
-        Ok(self.adopt(connect(host, port).await?))
-    }
-
     /// Keep a hand on a connection.
     pub(crate) fn adopt(&self, stream: TcpStream) -> Socket {
         let stream = Arc::new(stream);

@@ -1,5 +1,6 @@
 //! What a live fleet is made of.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,6 +46,8 @@ pub struct ConnectionOptions {
     pub username: Option<String>,
     /// Its password.
     pub password: Option<String>,
+    /// Addresses of this machine that devices connect from, in turn; without any the system chooses.
+    pub sources: Vec<IpAddr>,
     /// Certificates for `mqtts://`.
     pub tls: Option<Arc<TlsMaterial>>,
 }

@@ -27,6 +27,7 @@ use wasmote_sim::faults::document::FaultDocument;
 use wasmote_sim::rng::Seed;
 
 use super::share::Share;
+use super::source_addresses::SourceAddresses;
 use super::values::{
     BrokerChoice, Compile, Count, HttpAddress, Keepalive, Length, LogFormat, MqttVersion, Rate, Switch,
     TopicRoot, from_text,
@@ -70,6 +71,8 @@ pub struct FileConfig {
     pub broker_password: Option<String>,
     /// See the flag of this name.
     pub broker_password_file: Option<PathBuf>,
+    /// See the flag `--source-address`.
+    pub source_addresses: Vec<SourceAddresses>,
     /// See the flag of this name.
     pub ca: Option<PathBuf>,
     /// See the flag of this name.

@@ -122,10 +122,10 @@ fn options(recipe: &Recipe, will: Option<&Will>, clean: bool) -> MqttOptions {
         options.set_last_will(last_will(will));
     }
     // The library would join host and port into one text, which no IPv6 address survives.
-    let (line, network) = (recipe.line.clone(), Arc::clone(network));
+    let (line, network, number) = (recipe.line.clone(), Arc::clone(network), recipe.number);
     options.set_socket_connector(move |_, _| {
         let (line, network) = (line.clone(), Arc::clone(&network));
-        async move { line.dial(&network.broker.host, network.broker.port).await }
+        async move { Ok(line.adopt(network.connect(number).await?)) }
     });
     options
 }

@@ -1,5 +1,6 @@
 //! Many devices, and what can be asked of them.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -219,6 +220,30 @@ async fn whoever_wants_only_what_is_notable_is_spared_the_messages() {
     assert_eq!(kinds(&mut everything), (true, true));
     assert_eq!(kinds(&mut notable), (false, true));
     broker.shutdown().await;
+}
+
+/// Any address that begins with 127 is this machine's, where the system is Linux.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn devices_connect_from_the_addresses_that_are_named_in_turn() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let sources: Vec<IpAddr> = vec!["127.0.0.2".parse().unwrap(), "127.0.0.3".parse().unwrap()];
+    let connection = ConnectionOptions { sources: sources.clone(), ..options() };
+    let devices = (1..=8).map(sociable).collect();
+    let broker = crate::support::server::at_port(listener.local_addr().unwrap().port());
+    let fleet = start(broker, connection, devices);
+    let mut callers = Vec::new();
+    let mut streams = Vec::new();
+    for _ in 0..8 {
+        let accepted = tokio::time::timeout(crate::support::PATIENCE, listener.accept()).await;
+        let (stream, caller) = accepted.unwrap().unwrap();
+        callers.push(caller.ip());
+        streams.push(stream);
+    }
+    for source in sources {
+        assert_eq!(callers.iter().filter(|caller| **caller == source).count(), 4, "{callers:?}");
+    }
+    fleet.shutdown(Duration::from_secs(1)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::config::source_addresses::SourceAddresses;
 use crate::config::values::{BrokerChoice, HttpAddress, Length};
 
 /// The broker, the HTTP API, and the end.
@@ -52,6 +53,18 @@ pub struct LiveArgs {
     )]
     pub broker_password_file: Option<PathBuf>,
 
+    /// Addresses of this machine to connect from, in turn, as ADDR or FIRST-LAST: a system has some 28,000 ports for each
+    /// [default: the system chooses]
+    #[arg(
+        long,
+        env = "WASMOTE_SOURCE_ADDRESS",
+        value_name = "ADDR",
+        help_heading = "MQTT",
+        value_delimiter = ',',
+        hide_env_values = true
+    )]
+    pub source_address: Vec<SourceAddresses>,
+
     /// Authorities to trust for mqtts://, as PEM [default: the system's]
     #[arg(long, env = "WASMOTE_CA", value_name = "FILE", help_heading = "MQTT", hide_env_values = true)]
     pub ca: Option<PathBuf>,
@@ -94,6 +107,7 @@ impl LiveArgs {
             ("--broker-user", "WASMOTE_BROKER_USER", self.broker_user.is_some()),
             ("--broker-password", "WASMOTE_BROKER_PASSWORD", self.broker_password.is_some()),
             ("--broker-password-file", "WASMOTE_BROKER_PASSWORD_FILE", self.broker_password_file.is_some()),
+            ("--source-address", "WASMOTE_SOURCE_ADDRESS", !self.source_address.is_empty()),
             ("--ca", "WASMOTE_CA", self.ca.is_some()),
             ("--cert", "WASMOTE_CERT", self.cert.is_some()),
             ("--key", "WASMOTE_KEY", self.key.is_some()),

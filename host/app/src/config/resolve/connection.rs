@@ -1,5 +1,6 @@
 //! How the devices reach their broker.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +11,8 @@ use wasmote_live::tls::TlsError;
 use super::{HERE, Layer};
 use crate::config::ConfigError;
 use crate::config::args::RunArgs;
+use crate::config::file::FileConfig;
+use crate::config::source_addresses::SourceAddresses;
 use crate::config::values::{BrokerChoice, Keepalive, Length};
 
 const KEEPALIVE: Duration = Duration::from_secs(10);
@@ -39,8 +42,15 @@ pub(super) fn resolve(
         session_expiry: args.session_expiry.or(file.session_expiry).map_or(Duration::ZERO, |Length(it)| it),
         username,
         password,
+        sources: sources(args, file),
         tls: tls(args, layer)?.map(Arc::new),
     })
+}
+
+fn sources(args: &RunArgs, file: &FileConfig) -> Vec<IpAddr> {
+    let given = [&args.live.source_address, &file.source_addresses];
+    let given = given.into_iter().find(|addresses| !addresses.is_empty());
+    given.into_iter().flatten().flat_map(SourceAddresses::all).collect()
 }
 
 fn password(args: &RunArgs, layer: &Layer<'_>) -> Result<Option<String>, ConfigError> {

@@ -9,7 +9,6 @@ use wasmote_sim::client::link::LinkId;
 
 use super::bells::Bells;
 use crate::connection::{ATTEMPTS, Inbox, Network, News};
-use crate::socket;
 use crate::wire::client::{Heard, Login};
 
 /// Bytes that are read at one time.
@@ -113,7 +112,7 @@ impl Tools {
     pub(super) fn dial(&self, link: LinkId) -> AbortHandle {
         let (network, inbox) = (Arc::clone(&self.network), self.inbox.clone());
         let dialled = tokio::spawn(async move {
-            let stream = socket::connect(&network.broker.host, network.broker.port).await;
+            let stream = network.connect(link.device.0).await;
             // The shard may just have ended.
             let _ = inbox.send((link.device.0, News::Dialled(link.attempt, stream))).await;
         });

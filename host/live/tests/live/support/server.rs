@@ -80,6 +80,7 @@ pub fn options() -> ConnectionOptions {
         session_expiry: Duration::ZERO,
         username: None,
         password: None,
+        sources: Vec::new(),
         tls: None,
     }
 }

@@ -1,0 +1,102 @@
+//! Addresses that devices connect from: `127.0.0.2`, or `127.0.0.2-127.0.0.9` for all from the one to the other.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+use serde::Deserialize;
+
+/// Some addresses of this machine, one after another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct SourceAddresses {
+    first: IpAddr,
+    /// From 1 on.
+    count: u16,
+}
+
+/// More than any machine is given.
+const MOST: u128 = 4_096;
+
+impl SourceAddresses {
+    /// Each of them.
+    pub fn all(&self) -> impl Iterator<Item = IpAddr> + use<> {
+        let first = self.first;
+        (0..self.count).map(move |ahead| match first {
+            IpAddr::V4(first) => Ipv4Addr::from(u32::from(first).saturating_add(ahead.into())).into(),
+            IpAddr::V6(first) => Ipv6Addr::from(u128::from(first).saturating_add(ahead.into())).into(),
+        })
+    }
+}
+
+impl FromStr for SourceAddresses {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let address = |text: &str| {
+            let address = text.trim().parse::<IpAddr>();
+            address.map_err(|_| {
+                format!("`{text}` is no address; use one such as 10.0.0.5, or 10.0.0.5-10.0.0.8")
+            })
+        };
+        let (first, last) = match text.split_once('-') {
+            Some((first, last)) => (address(first)?, address(last)?),
+            None => (address(text)?, address(text)?),
+        };
+        let distance = match (first, last) {
+            (IpAddr::V4(first), IpAddr::V4(last)) => {
+                u32::from(last).checked_sub(first.into()).map(u128::from)
+            }
+            (IpAddr::V6(first), IpAddr::V6(last)) => u128::from(last).checked_sub(first.into()),
+            _ => {
+                return Err(format!(
+                    "`{text}` goes from IPv4 to IPv6 or back; name both as addresses of one kind"
+                ));
+            }
+        };
+        let distance =
+            distance.ok_or_else(|| format!("`{text}` ends before it begins; name the lower one first"))?;
+        match u16::try_from(distance) {
+            Ok(behind) if distance < MOST => Ok(Self { first, count: behind + 1 }),
+            _ => Err(format!("`{text}` are {} addresses; {MOST} are the most", distance.saturating_add(1))),
+        }
+    }
+}
+
+impl TryFrom<String> for SourceAddresses {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(text: &str) -> Vec<String> {
+        text.parse::<SourceAddresses>().unwrap().all().map(|address| address.to_string()).collect()
+    }
+
+    #[test]
+    fn one_or_all_from_one_to_another() {
+        assert_eq!(shown("10.0.0.5"), ["10.0.0.5"]);
+        assert_eq!(shown("127.0.0.255-127.0.1.1"), ["127.0.0.255", "127.0.1.0", "127.0.1.1"]);
+        assert_eq!(shown("fd00::1-fd00::2"), ["fd00::1", "fd00::2"]);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for (text, why) in [
+            ("broker", "is no address"),
+            ("10.0.0.5-", "is no address"),
+            ("10.0.0.5-::1", "one kind"),
+            ("10.0.0.5-10.0.0.4", "ends before it begins"),
+            ("10.0.0.0-10.1.0.0", "are 65537 addresses; 4096 are the most"),
+            ("::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "4096 are the most"),
+        ] {
+            let refused = text.parse::<SourceAddresses>().unwrap_err();
+            assert!(refused.contains(why), "{text}: {refused}");
+        }
+    }
+}
