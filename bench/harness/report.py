@@ -97,7 +97,8 @@ def throughput(found):
             text += table(["who", "asked for", "messages/s at the broker", "µs of processor a message",
                            "messages a second and core", "KiB a device"], rows) + "\n"
         text += "".join(f"{name} was left out: {why}.\n" for name, why in result["left_out"].items())
-        text += "\nCommands, with QoS 0:\n\n```sh\n" + "\n".join(result["commands"].values()) + "\n```\n"
+        commands = "\n".join(result["commands"].values())
+        text += f"\nCommands, with QoS {min(result['qos'])}:\n\n```sh\n{commands}\n```\n\n"
     return text
 
 

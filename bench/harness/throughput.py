@@ -1,5 +1,7 @@
 """The same work by all contenders, side by side."""
 
+import math
+
 from harness import contenders
 from harness.contenders import BARE, LOCUST, MQTT_BENCHMARK, MQTTV5, PYTHON, WASMOTE, Load
 from harness.measure import side_by_side, summed_up
@@ -70,6 +72,7 @@ def met(result):
                              f"{ratio:.2f} ×", ratio <= 1.25))
         if "wasmote" in of and "python" in of:
             ratio = figure("wasmote", "messages_per_core_second") / figure("python", "messages_per_core_second")
+            # What is nearly reached must not read as if it were.
             rows.append((f"QoS {qos}: messages for each second of a core against the Python device", "20 ×",
-                         f"{ratio:.0f} ×", ratio >= 20))
+                         f"{math.floor(ratio * 10) / 10:.1f} ×", ratio >= 20))
     return rows
