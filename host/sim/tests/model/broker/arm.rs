@@ -18,4 +18,7 @@ pub trait BrokerUnderTest {
 
     /// Let time pass.
     fn wait(&mut self, span: Duration);
+
+    /// How much has passed since it began.
+    fn passed(&self) -> Duration;
 }

@@ -73,4 +73,8 @@ impl BrokerUnderTest for InProcess {
         }
         self.now = end;
     }
+
+    fn passed(&self) -> Duration {
+        self.now.elapsed()
+    }
 }

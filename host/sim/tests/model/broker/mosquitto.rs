@@ -74,6 +74,10 @@ impl BrokerUnderTest for Mosquitto {
     fn wait(&mut self, span: Duration) {
         self.clients.wait(span);
     }
+
+    fn passed(&self) -> Duration {
+        self.clients.passed()
+    }
 }
 
 impl Drop for Mosquitto {

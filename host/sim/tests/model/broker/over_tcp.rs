@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use wasmote_sim::broker::packet::{Reply, Request};
 use wasmote_sim::context::Protocol;
@@ -18,6 +18,7 @@ use super::wire;
 /// Connections to a broker on this machine.
 pub struct OverTcp {
     port: u16,
+    began: Instant,
     /// How long nothing comes before a connection counts as quiet.
     quiet: Duration,
     connections: BTreeMap<String, Vec<Connection>>,
@@ -31,7 +32,7 @@ struct Connection {
 
 impl OverTcp {
     pub fn new(port: u16, quiet: Duration) -> Self {
-        Self { port, quiet, connections: BTreeMap::new() }
+        Self { port, began: Instant::now(), quiet, connections: BTreeMap::new() }
     }
 
     fn open(&self, protocol: Protocol) -> Connection {
@@ -103,5 +104,9 @@ impl BrokerUnderTest for OverTcp {
 
     fn wait(&mut self, span: Duration) {
         sleep(span);
+    }
+
+    fn passed(&self) -> Duration {
+        self.began.elapsed()
     }
 }

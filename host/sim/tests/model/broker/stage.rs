@@ -185,6 +185,11 @@ impl<'a> Stage<'a> {
         self.settle();
     }
 
+    /// How much time has passed since the beginning.
+    pub fn passed(&self) -> Duration {
+        self.arm.passed()
+    }
+
     /// What a client heard since the last call, as `topic=payload @qos`, with ` retained`, ` again` for
     /// DUP, ` expires n` and ` for n` (the subscription identifier) where they apply. As any client does,
     /// it keeps to itself what it has already heard at QoS 2.

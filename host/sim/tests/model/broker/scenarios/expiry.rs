@@ -38,10 +38,15 @@ fn a_queued_message_expires(stage: &mut Stage<'_>) {
 /// [MQTT-3.3.2-6]
 fn what_is_left_of_the_expiry_goes_with_the_message(stage: &mut Stage<'_>) {
     absent_subscriber(stage);
+    let before = stage.passed();
     stage.publish_message("publisher", expiring("x", 30));
     stage.wait(3);
     stage.connect(lasting("subscriber"));
-    assert_eq!(stage.heard("subscriber"), ["t=x @1 expires 27"]);
+    let heard = stage.heard("subscriber");
+    // It was three seconds, and as much more as a real broker took, whose whole seconds may begin in between.
+    let longest = (stage.passed() - before).as_secs_f64().ceil() as u64;
+    let mut left = (3..=longest).map(|waited| format!("t=x @1 expires {}", 30 - waited));
+    assert!(heard.len() == 1 && left.any(|left| left == heard[0]), "{heard:?} after at most {longest} s");
 }
 
 /// [MQTT-3.3.2-5]
