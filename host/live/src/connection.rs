@@ -121,7 +121,6 @@ pub(crate) type Inbox = mpsc::Sender<(u32, News)>;
 /// The task that owns a device's connections, one after the other.
 pub(crate) struct Connection<S> {
     pub(crate) recipe: Recipe,
-    pub(crate) slot: u32,
     pub(crate) commands: mpsc::UnboundedReceiver<Command>,
     pub(crate) inbox: Inbox,
     /// Dropped when the task ends, which is what a shutdown waits for.
@@ -184,7 +183,7 @@ impl<S: Session> Connection<S> {
     async fn live(&mut self, will: Option<Will>, attempt: u64) -> Option<Next> {
         if let Err(error) = &self.recipe.network.tls {
             let reason = error.to_string();
-            tell(&self.inbox, self.slot, News::Disconnected(attempt, reason)).await?;
+            tell(&self.inbox, self.recipe.number, News::Disconnected(attempt, reason)).await?;
             return Some(None);
         }
         let mut session = self.session.take().unwrap_or_else(|| S::new(self.recipe.clone()));
@@ -193,7 +192,7 @@ impl<S: Session> Connection<S> {
         match ending {
             Ending::Lost(loss) => {
                 self.keep(session, loss.usable);
-                tell(&self.inbox, self.slot, News::Disconnected(attempt, loss.reason)).await?;
+                tell(&self.inbox, self.recipe.number, News::Disconnected(attempt, loss.reason)).await?;
             }
             Ending::Cut => {
                 self.keep(session, true);
@@ -216,7 +215,7 @@ impl<S: Session> Connection<S> {
             self.session = None;
             lost = under_way.take_all();
         }
-        tell(&self.inbox, self.slot, News::Ended(lost)).await
+        tell(&self.inbox, self.recipe.number, News::Ended(lost)).await
     }
 
     /// Keep a session that the broker may keep too. Otherwise its state would only be thrown away at the

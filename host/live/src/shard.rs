@@ -211,9 +211,6 @@ impl Shard {
         }
         for _ in 0..BATCH {
             let now = self.now();
-            if now.run.since(began) > BATCH_TIME {
-                break;
-            }
             let due = self.agenda.take_due(now.run);
             if let Some((slot, at)) = due {
                 self.wake(slot, at, now);
@@ -233,6 +230,10 @@ impl Shard {
             }
             if idle || self.done {
                 return false;
+            }
+            // At the end: however long the jobs took, devices have a turn.
+            if now.run.since(began) > BATCH_TIME {
+                break;
             }
         }
         true

@@ -99,10 +99,12 @@ impl Watchers {
         let notable = of_notable.is_there() && is_notable(&notice);
         if everything || notable {
             let happening = Arc::new(happening(notice));
-            [(everything, of_everything), (notable, of_notable)]
-                .into_iter()
-                .filter(|(wanted, _)| *wanted)
-                .for_each(|(_, audience)| audience.tell(&happening));
+            if everything {
+                of_everything.tell(&happening);
+            }
+            if notable {
+                of_notable.tell(&happening);
+            }
         }
     }
 }

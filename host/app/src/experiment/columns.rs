@@ -3,9 +3,9 @@
 //! It is made of `events.ndjson` when the run is over, since a file of this format can be read only once its end is
 //! written: what a run leaves that was killed are the lines.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufRead, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use parquet::basic::Compression;
@@ -18,10 +18,10 @@ use parquet::schema::parser::parse_message_type;
 use serde::Deserialize;
 
 use super::ExperimentError;
-use super::results::Results;
+use super::results::{Results, write_whole};
 
 /// The name of the file, in a run's folder.
-pub const FILE: &str = "events.parquet";
+const FILE: &str = "events.parquet";
 const EVENTS: &str = "events.ndjson";
 /// Events whose columns lie together. As many are in memory at one time.
 const GROUP: usize = 1 << 17;
@@ -91,23 +91,23 @@ enum Cell {
     Text(Option<String>),
 }
 
-/// Write the events of all runs as columns beside their lines. Returns the files.
-pub fn write_all(results: &Results) -> Result<Vec<PathBuf>, ExperimentError> {
-    let folders = results.manifest.runs.iter().map(|run| results.folder.join(&run.path));
-    // A run that was never begun has none.
-    let folders = folders.filter(|folder| folder.join(EVENTS).exists());
-    folders
-        .map(|folder| write(&folder).map_err(ExperimentError::writing(&folder.join(FILE).display())))
-        .collect()
+/// Write the events of all runs as columns beside their lines.
+pub fn write_all(results: &Results) -> Result<(), ExperimentError> {
+    let mut folders = results.manifest.runs.iter().map(|run| results.folder.join(&run.path));
+    folders.try_for_each(|folder| {
+        let path = folder.join(FILE);
+        match folder.join(EVENTS).exists() {
+            true => write(&folder, &path).map_err(ExperimentError::writing(&path.display())),
+            // It was never begun.
+            false => Ok(()),
+        }
+    })
 }
 
 /// Write the events of the run in this folder.
-fn write(folder: &Path) -> io::Result<PathBuf> {
-    let (path, part) = (folder.join(FILE), folder.join(format!("{FILE}.part")));
+fn write(folder: &Path, path: &Path) -> io::Result<()> {
     let lines = BufReader::new(File::open(folder.join(EVENTS))?).lines();
-    convert(lines, File::create(&part)?)?;
-    fs::rename(part, &path)?;
-    Ok(path)
+    write_whole(path, |file| convert(lines, file))
 }
 
 fn convert(lines: impl Iterator<Item = io::Result<String>>, file: File) -> io::Result<()> {

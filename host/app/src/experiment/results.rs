@@ -358,15 +358,18 @@ fn without_nulls(value: &mut Value) {
 
 /// Write a file so that it is there with all that belongs in it, or not at all.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_whole(path, |mut file| file.write_all(bytes))
+}
+
+/// The same for a file that is too large to be in memory.
+pub fn write_whole(path: &Path, write: impl FnOnce(File) -> io::Result<()>) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
     let mut name = path.file_name().unwrap_or_default().to_owned();
     name.push(".part");
     let part = path.with_file_name(name);
-    let mut file = File::create(&part)?;
-    file.write_all(bytes)?;
-    drop(file);
+    write(File::create(&part)?)?;
     fs::rename(part, path)
 }
 

@@ -105,7 +105,7 @@ impl<S: Session> Connection<S> {
                 Incident::Left => return Ending::Left,
                 Incident::Other => continue,
             };
-            if tell(&self.inbox, self.slot, news).await.is_none() {
+            if tell(&self.inbox, self.recipe.number, news).await.is_none() {
                 return Ending::Orphaned;
             }
         }
@@ -193,7 +193,7 @@ impl<S: Session> Connection<S> {
             Stage::Settling if self.recipe.line.peer_has_closed() => {}
             Stage::Settling => {
                 life.stage = Stage::Turning;
-                if tell(&self.inbox, self.slot, News::Resumed(life.attempt)).await.is_none() {
+                if tell(&self.inbox, self.recipe.number, News::Resumed(life.attempt)).await.is_none() {
                     return Break(Ending::Orphaned);
                 }
             }

@@ -38,9 +38,7 @@ impl Shard {
     pub(super) fn wake_linked(&mut self, index: usize, now: Now) {
         let device_is_due = self.slots[index].device.next_deadline().is_some_and(|due| due <= now.run);
         self.with_link(index, |linked, links| {
-            if linked.next_deadline().is_some_and(|due| due <= now.run) {
-                linked.wake(now.run, links);
-            }
+            linked.wake(now.run, links);
             if device_is_due {
                 links.outbox.inputs.push_back(Input::Wake);
             }

@@ -180,18 +180,16 @@ impl Slot {
         index: usize,
     ) -> mpsc::UnboundedSender<Command> {
         let (sender, commands) = mpsc::unbounded_channel();
-        // A shard has fewer devices than memory has addresses for.
-        let number = u32::try_from(index).unwrap_or(u32::MAX);
         let recipe = Recipe {
             device: self.device.identity().id.clone(),
-            number,
+            // A shard has fewer devices than memory has addresses for.
+            number: u32::try_from(index).unwrap_or(u32::MAX),
             network: Arc::clone(&common.network),
             line: self.line.clone(),
             subscriptions: self.limits.subscriptions as usize,
         };
         let connection = Connection::<S> {
             recipe,
-            slot: number,
             commands,
             inbox: inbox.clone(),
             alive: common.alive.clone(),

@@ -154,11 +154,7 @@ impl<'a> Timeline<'a> {
     /// A request of each of these devices.
     fn of_each(&self, devices: &Pattern, method: &Method, path: &str, body: Option<&Body>) -> Vec<Order> {
         let fitting = self.devices.iter().filter(|device| devices.matches(device.id.as_str()));
-        let order = |device: &Arc<Identity>| {
-            let path = format!("/devices/{}{path}", device.id);
-            Some(Order { to: self.pod_of(device)?, method: method.clone(), path, body: body.cloned() })
-        };
-        fitting.filter_map(order).collect()
+        fitting.filter_map(|device| self.order(device, method, path, body.cloned())).collect()
     }
 
     fn publish(&self, devices: &Pattern, message: &Message) -> Vec<Order> {
@@ -175,26 +171,24 @@ impl<'a> Timeline<'a> {
 
     fn power(&self, chosen: &Chosen, order: &str) -> Vec<Order> {
         let chosen = chosen.of(&self.devices, self.seed);
-        let orders = chosen.into_iter().filter_map(|at| {
-            let device = self.devices.get(at)?;
-            let path = format!("/devices/{}/{order}", device.id);
-            Some(Order { to: self.pod_of(device)?, method: Method::POST, path, body: None })
-        });
+        let orders = chosen
+            .into_iter()
+            .filter_map(|at| self.order(self.devices.get(at)?, &Method::POST, &format!("/{order}"), None));
         orders.collect()
     }
 
+    /// A request of one device.
+    fn order(&self, device: &Identity, method: &Method, path: &str, body: Option<Body>) -> Option<Order> {
+        let path = format!("/devices/{}{path}", device.id);
+        Some(Order { to: self.pod_of(device)?, method: method.clone(), path, body })
+    }
+
     fn device_faults(&self, device: &Identity, set: Option<&FaultSet>) -> Option<Order> {
-        let to = self.pod_of(device)?;
-        let path = format!("/devices/{}/faults", device.id);
-        Some(match set {
-            Some(set) => Order {
-                to,
-                method: Method::PUT,
-                path,
-                body: Some(Body::json(&told(set, &device.group).ok()?)),
-            },
-            None => Order { to, method: Method::DELETE, path, body: None },
-        })
+        let (method, body) = match set {
+            Some(set) => (Method::PUT, Some(Body::json(&told(set, &device.group).ok()?))),
+            None => (Method::DELETE, None),
+        };
+        self.order(device, &method, "/faults", body)
     }
 
     fn group_faults(&self, group: &Group) -> Vec<Order> {
