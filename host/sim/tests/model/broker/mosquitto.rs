@@ -44,15 +44,16 @@ impl Mosquitto {
             .stderr(Stdio::null())
             .spawn()
             .expect("mosquitto is installed");
-        let broker = Self { process, port, configuration, clients: OverTcp::new(port, QUIET) };
+        let mut broker = Self { process, port, configuration, clients: OverTcp::new(port, QUIET) };
         broker.await_start();
         broker
     }
 
-    fn await_start(&self) {
+    fn await_start(&mut self) {
         let began = Instant::now();
         while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_err() {
-            assert!(began.elapsed() < START, "mosquitto did not start");
+            let ended = self.process.try_wait().expect("a process of ours");
+            assert!(ended.is_none() && began.elapsed() < START, "mosquitto did not start: {ended:?}");
             sleep(Duration::from_millis(10));
         }
     }
