@@ -32,6 +32,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use crate::backend::Backend;
 use crate::engine::Engine;
 use crate::error::LoadError;
 use artefact::{Artefact, ArtefactError};
@@ -96,9 +97,10 @@ pub enum CacheProblem {
     },
 }
 
-/// A component, with where its code came from.
-pub(crate) struct Found {
+/// A component, with where its code came from, and what runs it.
+pub(crate) struct Found<'e> {
     pub(crate) component: wasmtime::component::Component,
+    pub(crate) backend: &'e Backend,
     pub(crate) origin: Origin,
     pub(crate) problems: Vec<CacheProblem>,
 }
@@ -110,29 +112,67 @@ const KEPT_BYTES: u64 = 48 << 20;
 
 impl Cache {
     /// A component from its bytes: compiled before, or compiled now and kept.
-    pub(crate) fn load(&self, engine: &Engine, bytes: &[u8]) -> Result<Found, LoadError> {
+    pub(crate) fn load<'e>(&self, engine: &'e Engine, bytes: &[u8]) -> Result<Found<'e>, LoadError> {
         let sha256: [u8; 32] = Sha256::digest(bytes).into();
         let mut problems = Vec::new();
-        let places = [
-            (Origin::Shipped, Owner::UsOrRoot, self.shipped.clone(), shipped_name(&sha256)),
-            (Origin::Cached, Owner::Us, self.own.as_deref().map(own_folder), own_name(engine, &sha256)),
-        ];
-        for (origin, owner, folder, name) in places {
-            let Some(folder) = folder else { continue };
-            match take(engine, &folder, owner, &name, &sha256) {
-                Ok(Some(component)) => return Ok(Found { component, origin, problems }),
+        for Place { origin, owner, folder, name, backend } in self.places(engine, &sha256) {
+            match take(backend, &folder, owner, &name, &sha256) {
+                Ok(Some(component)) => return Ok(Found { component, backend, origin, problems }),
                 Ok(None) => {}
                 Err(problem) => problems.push(problem),
             }
         }
-        let component = trusted::compile(engine, bytes)?;
+        let (component, backend) = compile(engine, bytes)?;
         if let Some(own) = &self.own
-            && let Err(why) = keep(engine, own, &component, &sha256)
+            && let Err(why) = keep(backend, own, &component, &sha256)
         {
             problems.push(CacheProblem::NotKept { path: own.clone(), why });
         }
-        Ok(Found { component, origin: Origin::Compiled, problems })
+        Ok(Found { component, backend, origin: Origin::Compiled, problems })
     }
+
+    /// Where a component's code may lie, what runs fastest first.
+    fn places<'e>(&self, engine: &'e Engine, sha256: &[u8; 32]) -> Vec<Place<'e>> {
+        let shipped = self.shipped.iter().map(|folder| Place {
+            origin: Origin::Shipped,
+            owner: Owner::UsOrRoot,
+            folder: folder.clone(),
+            name: shipped_name(sha256),
+            backend: &engine.optimising,
+        });
+        let own = self.own.iter().flat_map(|own| {
+            engine.backends().map(|backend| Place {
+                origin: Origin::Cached,
+                owner: Owner::Us,
+                folder: own_folder(own),
+                name: own_name(backend, sha256),
+                backend,
+            })
+        });
+        shipped.chain(own).collect()
+    }
+}
+
+/// Where code may lie, and what runs it.
+struct Place<'e> {
+    origin: Origin,
+    owner: Owner,
+    folder: PathBuf,
+    name: String,
+    backend: &'e Backend,
+}
+
+/// By the quick compiler, where there is one and it can.
+fn compile<'e>(
+    engine: &'e Engine,
+    bytes: &[u8],
+) -> Result<(wasmtime::component::Component, &'e Backend), LoadError> {
+    if let Some(quick) = &engine.quick
+        && let Ok(component) = trusted::compile(quick, bytes)
+    {
+        return Ok((component, quick));
+    }
+    Ok((trusted::compile(&engine.optimising, bytes)?, &engine.optimising))
 }
 
 /// Compile a component for every processor of this kind, and write what comes of it to a folder that
@@ -162,7 +202,7 @@ pub enum PrecompileError {
 
 /// The code in a file, if there is one.
 fn take(
-    engine: &Engine,
+    backend: &Backend,
     folder: &Path,
     owner: Owner,
     name: &str,
@@ -177,12 +217,12 @@ fn take(
     let Some(file) = opened.read(name, owner).map_err(distrusted(&path))? else { return Ok(None) };
     let code =
         artefact::verify(file, sha256).map_err(|why| CacheProblem::Damaged { path: path.clone(), why })?;
-    let component = trusted::deserialize(engine, &code);
+    let component = trusted::deserialize(backend, &code);
     component.map(Some).map_err(|why| CacheProblem::Foreign { path, why: format!("{why:#}") })
 }
 
 fn keep(
-    engine: &Engine,
+    backend: &Backend,
     own: &Path,
     component: &wasmtime::component::Component,
     sha256: &[u8; 32],
@@ -192,7 +232,7 @@ fn keep(
     let artefact = Artefact { component: *sha256, code: &code }.encode();
     let opened = Folder::make(own, &folder)?;
     make_room(&folder, artefact.len() as u64)?;
-    opened.write(&own_name(engine, sha256), &artefact)
+    opened.write(&own_name(backend, sha256), &artefact)
 }
 
 /// Forget the oldest, so that one more file fits.
@@ -224,9 +264,9 @@ fn own_folder(own: &Path) -> PathBuf {
     own.join(format!("wasmote-{}", place::user()))
 }
 
-fn own_name(engine: &Engine, sha256: &[u8; 32]) -> String {
+fn own_name(backend: &Backend, sha256: &[u8; 32]) -> String {
     let mut hasher = Hashing(Sha256::new());
-    std::hash::Hash::hash(&engine.wasmtime.precompile_compatibility_hash(), &mut hasher);
+    std::hash::Hash::hash(&backend.wasmtime.precompile_compatibility_hash(), &mut hasher);
     let compatible: [u8; 32] = hasher.0.finalize().into();
     format!("{}-{}.cwasm", hex(sha256), hex(&compatible[..8]))
 }

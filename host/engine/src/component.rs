@@ -133,11 +133,11 @@ pub(crate) struct Linked {
 
 /// Compile a component, check what it asks for and offers, and give it what it asks for.
 pub(crate) fn link(engine: &Engine, name: &str, bytes: &[u8], role: Role) -> Result<Linked, LoadError> {
-    let Found { component, origin, problems } = compile(engine, bytes)?;
-    let names = names(&component, &engine.wasmtime);
+    let Found { component, backend, origin, problems } = compile(engine, bytes)?;
+    let names = names(&component);
     check_names(&names, role)?;
     let needs_wasi = names.imports.iter().any(|import| wasi::is_wasi(import));
-    let linker = wasi::complete(&engine.linker, &component, &engine.wasmtime).map_err(other_shape)?;
+    let linker = wasi::complete(&backend.linker, &component).map_err(other_shape)?;
     let pre = linker.instantiate_pre(&component).map_err(other_shape)?;
     Ok(Linked { inspection: inspection(name, bytes, role, names), pre, needs_wasi, origin, problems })
 }
@@ -145,13 +145,13 @@ pub(crate) fn link(engine: &Engine, name: &str, bytes: &[u8], role: Role) -> Res
 /// What a component of either role says of itself.
 pub(crate) fn inspect(engine: &Engine, name: &str, bytes: &[u8]) -> Result<Inspection, LoadError> {
     let Found { component, .. } = compile(engine, bytes)?;
-    let names = names(&component, &engine.wasmtime);
+    let names = names(&component);
     let role = Role::of(&names.exports).unwrap_or(Role::Behaviour);
     check_names(&names, role)?;
     Ok(inspection(name, bytes, role, names))
 }
 
-fn compile(engine: &Engine, bytes: &[u8]) -> Result<Found, LoadError> {
+fn compile<'e>(engine: &'e Engine, bytes: &[u8]) -> Result<Found<'e>, LoadError> {
     check_header(bytes)?;
     engine.cache.load(engine, bytes)
 }

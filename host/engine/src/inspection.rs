@@ -27,8 +27,8 @@ pub(crate) struct Names {
     pub(crate) exports: Vec<String>,
 }
 
-pub(crate) fn names(component: &Component, engine: &wasmtime::Engine) -> Names {
-    let outside = component.component_type();
+pub(crate) fn names(component: &Component) -> Names {
+    let (outside, engine) = (component.component_type(), component.engine());
     Names {
         imports: outside.imports(engine).map(|(name, _)| name.to_owned()).collect(),
         exports: outside.exports(engine).map(|(name, _)| name.to_owned()).collect(),

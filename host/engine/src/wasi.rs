@@ -43,12 +43,8 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
 }
 
 /// The linker for one component: with traps for all of WASI that it asks for and that is not in the room.
-pub(crate) fn complete(
-    linker: &Linker<Host>,
-    component: &Component,
-    engine: &wasmtime::Engine,
-) -> wasmtime::Result<Linker<Host>> {
-    let mut linker = linker.clone();
+pub(crate) fn complete(linker: &Linker<Host>, component: &Component) -> wasmtime::Result<Linker<Host>> {
+    let (mut linker, engine) = (linker.clone(), component.engine());
     for (import, item) in component.component_type().imports(engine).filter(|(import, _)| is_wasi(import)) {
         let ComponentItem::ComponentInstance(interface) = item.ty else { continue };
         let interface_name = in_room_version(import);

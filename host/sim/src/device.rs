@@ -61,7 +61,7 @@ pub struct Now {
 }
 
 /// What can happen to a device.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Input {
     /// Power on, or start again after a stop.
     Start,

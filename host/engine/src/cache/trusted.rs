@@ -4,22 +4,21 @@ use wasmtime::component::Component;
 
 use super::PrecompileError;
 use super::artefact::Code;
+use crate::backend::{self, Backend};
 use crate::component::last_words;
-use crate::effort::Effort;
-use crate::engine::{Engine, config};
 use crate::error::{EngineError, LoadError};
 
 fn damaged(error: wasmtime::Error) -> LoadError {
     LoadError::Damaged { detail: last_words(&error) }
 }
 
-pub(super) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Component, LoadError> {
-    Component::from_binary(&engine.wasmtime, bytes).map_err(damaged)
+pub(super) fn compile(backend: &Backend, bytes: &[u8]) -> Result<Component, LoadError> {
+    Component::from_binary(&backend.wasmtime, bytes).map_err(damaged)
 }
 
 /// For every processor of this machine's kind, not only for those with its features.
 pub(super) fn compile_portably(bytes: &[u8]) -> Result<Vec<u8>, PrecompileError> {
-    let mut config = config(Effort::Full);
+    let mut config = backend::optimising();
     if cfg!(target_os = "linux") {
         let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
         config.target(&target).map_err(|error| EngineError(format!("{error:#}")))?;
@@ -33,12 +32,12 @@ pub(super) fn compile_portably(bytes: &[u8]) -> Result<Vec<u8>, PrecompileError>
     unsafe_code,
     reason = "wasmtime cannot check machine code; this is the one place where it is believed"
 )]
-pub(super) fn deserialize(engine: &Engine, code: &Code) -> wasmtime::Result<Component> {
+pub(super) fn deserialize(backend: &Backend, code: &Code) -> wasmtime::Result<Component> {
     // SAFETY: wasmtime asks that the bytes are what `serialize` or `precompile_component` made, unchanged. A `Code`
     // comes from nowhere but `artefact::verify`, which takes nothing but `OurBytes`: the content of a file that,
     // when it was open, belonged to this user (or to root, who owns this program as well), in a folder of the
     // same owner, both closed to writing by anybody else. This program writes nothing there but what these two
     // functions return, with its SHA-256, which was compared. Bytes of another version of wasmtime or for other
     // settings are told from ours by wasmtime itself, which gives an error.
-    unsafe { Component::deserialize(&engine.wasmtime, code.bytes()) }
+    unsafe { Component::deserialize(&backend.wasmtime, code.bytes()) }
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use wasmote_engine::{Component, DeviceSettings, Engine};
+use wasmote_engine::cache::Cache;
+use wasmote_engine::{Component, DeviceSettings, Effort, Engine};
 use wasmote_sim::action::{Action, Notice};
 use wasmote_sim::context::Protocol;
 use wasmote_sim::device::{Blueprint, Device, Input, Now};
@@ -16,6 +17,8 @@ use wasmote_sim::time::{Time, WallTime};
 
 pub struct Bench {
     pub device: Device,
+    /// The same device, of code that was made quickly. It has to do the same, whatever a test is about.
+    twin: Option<Device>,
     blueprint: Blueprint,
     pub actions: Vec<Action>,
     now: Time,
@@ -27,9 +30,13 @@ impl Bench {
     }
 
     pub fn with(component: &[u8], config: Value, limits: Limits) -> Self {
-        let engine = Engine::new().expect("this machine runs WebAssembly");
-        let component = engine.load("guest", component).expect("the guest is a behaviour");
-        Self::of(&component, config, limits)
+        Self::twins(&compiled(Effort::Full, component), &compiled(Effort::Quick, component), config, limits)
+    }
+
+    /// A device, and another that is expected to do the same.
+    pub fn twins(one: &Component, other: &Component, config: Value, limits: Limits) -> Self {
+        let twin = Self::of(other, config.clone(), limits.clone()).device;
+        Self { twin: Some(twin), ..Self::of(one, config, limits) }
     }
 
     pub fn of(component: &Component, config: Value, limits: Limits) -> Self {
@@ -52,7 +59,7 @@ impl Bench {
             faults: Vec::new().into(),
         };
         let device = Device::new(blueprint.clone(), Time::ZERO);
-        Self { device, blueprint, actions: Vec::new(), now: Time::ZERO }
+        Self { device, twin: None, blueprint, actions: Vec::new(), now: Time::ZERO }
     }
 
     /// What its device is made of, for more of the kind.
@@ -70,10 +77,12 @@ impl Bench {
         let wall = WallTime::from_nanos(1_800_000_000_000_000_000) + self.now.elapsed();
         let now = Now { run: self.now, wall };
         let before = self.actions.len();
-        self.device.handle(input, now, &mut self.actions);
-        let connects = |action: &Action| matches!(action, Action::Connect(_));
-        if self.actions[before..].iter().any(connects) {
-            self.device.handle(Input::Connected { session_present: false }, now, &mut self.actions);
+        drive(&mut self.device, input.clone(), now, &mut self.actions);
+        if let Some(twin) = &mut self.twin {
+            let mut actions = Vec::new();
+            drive(twin, input, now, &mut actions);
+            assert_eq!(format!("{actions:?}"), format!("{:?}", &self.actions[before..]), "made quickly");
+            assert_eq!(twin.next_deadline(), self.device.next_deadline(), "made quickly");
         }
     }
 
@@ -115,5 +124,20 @@ impl Bench {
             _ => None,
         });
         notices.filter_map(pick).collect()
+    }
+}
+
+/// A behaviour, compiled with this effort.
+pub fn compiled(effort: Effort, component: &[u8]) -> Component {
+    let engine = Engine::compiling(effort, Cache::default()).expect("this machine runs WebAssembly");
+    engine.load("guest", component).expect("the guest is a behaviour")
+}
+
+/// Give a device what it is to handle. Every connection that it asks for comes up at once.
+fn drive(device: &mut Device, input: Input, now: Now, actions: &mut Vec<Action>) {
+    let before = actions.len();
+    device.handle(input, now, actions);
+    if actions[before..].iter().any(|action| matches!(action, Action::Connect(_))) {
+        device.handle(Input::Connected { session_present: false }, now, actions);
     }
 }

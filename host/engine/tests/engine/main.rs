@@ -4,6 +4,7 @@ mod bench;
 #[cfg(unix)]
 mod cache;
 mod density;
+mod effort;
 #[path = "../guests/mod.rs"]
 mod guests;
 mod hostile;
