@@ -5,15 +5,17 @@
 //!
 //! * [`able`]: what a plan wants that a cluster cannot do yet, which is refused before anything is applied.
 //! * [`deployment`]: apply, wait, delete. [`samples`]: what the pods say of themselves over time. [`timeline`]: what they
-//!   are told in mid-run.
+//!   are told in mid-run, and [`faults`], what of their faults.
 //! * [`collection`]: logs and last words of every pod, and what of them is missing.
-//! * [`figures`]: samples become the files that reports read.
+//! * [`spans`]: parts of a run, between two looks. [`figures`]: samples become the files that reports read.
 
 pub mod able;
 pub mod collection;
 pub mod deployment;
+pub mod faults;
 pub mod figures;
 pub mod samples;
+pub mod spans;
 pub mod timeline;
 
 use std::fs;
@@ -38,7 +40,8 @@ use crate::manifests::name::{Image, Name, Quantity};
 use collection::Collection;
 use deployment::Deployment;
 use figures::ClusterSummary;
-use samples::{Reach, Sampler};
+use samples::{Ended, Reach, Sampler};
+use spans::Spans;
 use timeline::Timeline;
 
 /// What is to be known of a cluster beside the plan.
@@ -234,14 +237,21 @@ impl Run<'_> {
         let client = wasmote_live::http::client().map_err(ClusterError::Client)?;
         let proxy = Proxy::start(kubectl).map_err(ClusterError::from)?;
         let mut sampler = Sampler::new(Reach { kubectl, proxy: &proxy, client: &client, runtime });
-        let mut timeline = Timeline::new(self.point, fleet, self.number.seed);
+        let devices = crate::plan::everybody(&self.point.settings);
+        let mut timeline = Timeline::new(self.point, fleet, self.number.seed, &devices);
         let progress = Progress::new(self.totals);
+        let mut ended = Ended::Interrupted;
         if !interrupted() {
             to_stderr(format_args!(
                 "all are ready; running for {}",
                 humantime::format_duration(self.point.document.duration.0)
             ));
-            sampler.watch(&self.point.document, &mut timeline, &progress).map_err(ClusterError::from)?;
+            let is_breached = |samples: &[_]| Spans::new(self.point, fleet, samples).is_breached();
+            let watched = sampler.watch(self.point, &mut timeline, &progress, &is_breached);
+            ended = watched.map_err(ClusterError::from)?;
+            if ended == Ended::Breached {
+                to_stderr("a threshold is missed that ends the run");
+            }
         }
         to_stderr("collecting logs and metrics");
         let collection = Collection::new(kubectl, self.folder);
@@ -253,7 +263,7 @@ impl Run<'_> {
         }
         missing.extend(collection.logs()?);
         missing.extend(collection.answers(&proxy, &client, runtime)?);
-        let summary = ClusterSummary::new(self.point, self.number.seed, fleet, &sampler, &missing);
+        let summary = ClusterSummary::new(self.point, self.number.seed, fleet, &sampler, ended, &missing);
         summary.write(self.folder, fleet, &sampler)?;
         Ok((summary, missing))
     }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wasmote_sim::faults::broker::Failure;
+use wasmote_sim::faults::document::FaultEntry;
 use wasmote_sim::faults::target::Pattern;
 use wasmote_sim::faults::{Fault, FaultId};
 use wasmote_sim::http::HttpRequest;
@@ -44,13 +45,24 @@ pub struct Phase {
     pub to: Time,
 }
 
+/// A fault that comes beside the others for a while.
+#[derive(Clone, Debug)]
+pub struct Passing {
+    /// As a document has it.
+    pub entry: FaultEntry,
+    /// As devices take it.
+    pub fault: Arc<Fault>,
+    /// For whom, where it is not for all.
+    pub chosen: Option<Chosen>,
+}
+
 /// One thing to do.
 #[derive(Clone, Debug)]
 pub enum Deed {
     /// Other faults from now on; `None` for those of what is wider, and of the beginning.
     Faults(Scope, Option<FaultSet>),
-    /// A fault beside the others begins, under this number, for all or for chosen devices.
-    Begin(usize, Arc<Fault>, Option<Chosen>),
+    /// A fault beside the others begins, under this number.
+    Begin(usize, Box<Passing>),
     /// The fault with this number ends.
     End(usize),
     /// Lose power.
@@ -81,7 +93,7 @@ impl Deed {
     pub fn words(&self) -> &'static str {
         match self {
             Self::Faults(..) => "faults",
-            Self::Begin(_, fault, _) => fault.model.kind(),
+            Self::Begin(_, passing) => passing.fault.model.kind(),
             Self::End(_) => "end of a fault",
             Self::Crash(_) => "crash",
             Self::Stop(_) => "stop",

@@ -17,7 +17,7 @@ use super::company::Company;
 use super::plan::Point;
 use super::recorder::Eyes;
 use super::script::whom::Chosen;
-use super::script::{Deed, Scope};
+use super::script::{Deed, Passing, Scope};
 use super::sent::{Sent, Version};
 use super::world::{Done, World};
 use super::{ExperimentError, plan};
@@ -134,7 +134,8 @@ impl<'a, W: World> Stage<'a, W> {
                 }
                 Ok(())
             }
-            Deed::Begin(number, fault, chosen) => {
+            Deed::Begin(number, passing) => {
+                let Passing { fault, chosen, .. } = &**passing;
                 if let Model::Partition(_) = &fault.model {
                     self.partitions.insert(*number, fault.id.clone());
                     self.company.parted(fault, self.world.now().run);

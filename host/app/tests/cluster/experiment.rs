@@ -7,19 +7,19 @@ use std::process::{Command, Output};
 
 use crate::stand_in::{StandIn, json, results, text};
 
-const PLAN: &str = "name = \"small\"\nduration = \"6s\"\nwarm_up = \"2s\"\ninterval = \"2s\"\nseeds = [7]\n\
+pub const PLAN: &str = "name = \"small\"\nduration = \"6s\"\nwarm_up = \"2s\"\ninterval = \"2s\"\nseeds = [7]\n\
     faults = \"realistic\"\nthresholds = [\"latency_seconds p95 < 5\", \"group heartbeat: generated > 5\"]\n\n\
     [[group]]\nbehaviour = \"heartbeat\"\ncount = 3\nconfig = { interval = \"500ms\" }\n";
 
-const RUN: [&str; 5] = ["experiment", "run", "plan.toml", "--on", "kubernetes"];
+pub const RUN: [&str; 5] = ["experiment", "run", "plan.toml", "--on", "kubernetes"];
 
-fn with_plan(plan: &str) -> StandIn {
+pub fn with_plan(plan: &str) -> StandIn {
     let cluster = StandIn::new();
     fs::write(cluster.path().join("plan.toml"), plan).unwrap();
     cluster
 }
 
-fn assert_code(output: &Output, code: i32) {
+pub fn assert_code(output: &Output, code: i32) {
     let told = format!("{}\n{}", text(&output.stdout), text(&output.stderr));
     assert_eq!(output.status.code(), Some(code), "{told}");
 }
@@ -139,62 +139,6 @@ fn what_a_cluster_cannot_do_is_refused_before_anything_is_applied() {
     let output = with_plan(PLAN).call(&["experiment", "run", "plan.toml", "--namespace", "lab"]);
     assert_code(&output, 2);
     assert!(text(&output.stderr).contains("add `--on kubernetes`"));
-}
-
-/// Pods carry out what the plan says, each for its own devices.
-#[test]
-fn a_timeline_is_carried_out_on_the_pods() {
-    let plan = PLAN.replace("faults = \"realistic\"", "faults = \"none\"");
-    let timeline = "\n[[timeline]]\nat = \"1s\"\nfaults = { fault = [{ kind = \"loss\", id = \"gone\", probability = 1 }] }\n\
-        \n[[timeline]]\nat = \"3s\"\ndevice = \"heartbeat-1\"\nfaults = \"none\"\n\
-        \n[[timeline]]\nat = \"4s\"\nstop = { devices = [\"heartbeat-2\"] }\n";
-    let cluster = with_plan(&format!(
-        "{}{timeline}",
-        plan.replace("thresholds = [\"latency_seconds p95 < 5\", ", "thresholds = [")
-    ));
-    assert_code(&cluster.call(&[&RUN[..], &["--json"]].concat()), 0);
-    let folder = results(cluster.path());
-    let done = fs::read_to_string(folder.join("timeline.csv")).unwrap();
-    let told: Vec<Vec<&str>> = done.lines().skip(1).map(|line| line.split(',').collect()).collect();
-    let expected = [("1", "faults", "3"), ("3", "faults", "1"), ("4", "stop", "1")];
-    for (line, (due, what, requests)) in told.iter().zip(expected) {
-        assert_eq!(line[1..], ["plan", what, due, requests, "0"], "{done}");
-        assert!(line[0].parse::<f64>().unwrap() >= due.parse().unwrap(), "not before its time: {done}");
-    }
-    assert_eq!(told.len(), 3, "{done}");
-    let pod = |number: u32| json(&folder.join(format!("pods/iot-heartbeat-{number}.json")));
-    for number in 1..=3 {
-        let lost = &pod(number)["metrics"]["dropped"]["gone"];
-        assert!(lost.as_u64() > Some(0), "{:#}", pod(number)["metrics"]);
-    }
-    let state = |number: u32| pod(number)["status"]["state"].clone();
-    assert_eq!((state(2), state(3)), ("connected".into(), "stopped".into()));
-    assert!(cluster.is_empty());
-}
-
-/// What a plan says to devices, and in their name, goes over the APIs of their pods.
-#[test]
-fn devices_publish_and_are_asked_on_their_pods() {
-    let timeline = "\n[[timeline]]\nat = \"3s\"\n\
-        publish = { device = \"heartbeat-0\", topic = \"wasmote/all/message\", payload = \"good day\" }\n\
-        \n[[timeline]]\nat = \"4s\"\nrequest = { device = \"heartbeat-*\", path = \"/peers\" }\n";
-    let cluster = with_plan(&format!("{}{timeline}", PLAN.replace("\"realistic\"", "\"none\"")));
-    assert_code(&cluster.call(&[&RUN[..], &["--json"]].concat()), 0);
-    let folder = results(cluster.path());
-    let done = fs::read_to_string(folder.join("timeline.csv")).unwrap();
-    let told: Vec<_> = done.lines().skip(1).filter_map(|line| line.split_once(',')).collect();
-    assert_eq!(
-        told.iter().map(|(_, rest)| *rest).collect::<Vec<_>>(),
-        ["plan,publish,3,1,0", "plan,request,4,3,0"]
-    );
-    for pod in ["iot-heartbeat-2", "iot-heartbeat-3"] {
-        let log = fs::read_to_string(folder.join(format!("logs/{pod}.log"))).unwrap();
-        assert!(log.contains("good day"), "{log}");
-    }
-    let host = "\n[[timeline]]\nat = \"3s\"\npublish = { topic = \"t\", payload = \"x\" }\n";
-    let refused = with_plan(&format!("{PLAN}{host}")).call(&RUN);
-    assert_code(&refused, 2);
-    assert!(text(&refused.stderr).contains("name the devices"), "{}", text(&refused.stderr));
 }
 
 #[test]

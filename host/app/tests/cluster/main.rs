@@ -4,3 +4,4 @@ mod experiment;
 mod gathered;
 mod script;
 mod stand_in;
+mod timeline;

@@ -8,10 +8,6 @@ pub fn check(experiment: &Experiment) -> Result<(), ClusterError> {
     let not_there = |field, problem: &str| Err(ClusterError::NotThere { field, problem: problem.to_owned() });
     for point in &experiment.points {
         let plan = &point.document;
-        if let Some(phase) = point.script.phases.first() {
-            let problem = format!("the phase `{}` would not be told from others in the results", phase.name);
-            return not_there("timeline", &problem);
-        }
         let mut deeds = point.script.deeds.iter();
         let able = deeds.try_for_each(|(_, deed)| timeline::check(deed, &point.settings));
         able.or_else(|problem| not_there("timeline", &problem))?;
@@ -23,12 +19,6 @@ pub fn check(experiment: &Experiment) -> Result<(), ClusterError> {
                 entry.check.text
             );
             return Err(ClusterError::NotThere { field: "thresholds", problem });
-        }
-        if plan.thresholds.iter().any(|entry| entry.abort) {
-            return not_there(
-                "thresholds",
-                "no threshold ends a run before its time there; leave `abort` out",
-            );
         }
     }
     for (field, why) in [

@@ -9,16 +9,17 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use wasmote_sim::rng::Seed;
 
-use super::samples::{Sample, Sampler, since};
+use super::samples::{Ended, Sample, Sampler};
+use super::spans::{Spans, between};
 use crate::experiment::ExperimentError;
 use crate::experiment::accounts::FaultReport;
+use crate::experiment::parts;
 use crate::experiment::plan::Point;
 use crate::experiment::results::{pretty, write_atomically};
 use crate::experiment::sweep::PointValues;
 use crate::experiment::tables::{ALL, LATENCIES, OUTAGES};
-use crate::experiment::threshold::{Measured, Part, Verdict};
+use crate::experiment::threshold::{Measured, Verdict};
 use crate::gather::answer::Messages;
-use crate::gather::total::add_counts;
 use crate::manifests::fleet::Fleet;
 
 /// A run on a cluster in figures, with the fields of every other run.
@@ -38,7 +39,7 @@ pub struct ClusterSummary {
     figures: Value,
     faults: BTreeMap<String, FaultReport>,
     groups: BTreeMap<String, Value>,
-    phases: [(); 0],
+    phases: Vec<Value>,
     /// What became of each threshold.
     pub thresholds: Vec<Verdict>,
     aborted: bool,
@@ -55,35 +56,37 @@ pub struct ClusterSummary {
 
 impl ClusterSummary {
     /// Put together.
-    pub fn new(point: &Point, seed: Seed, fleet: &Fleet, sampler: &Sampler<'_>, missing: &[String]) -> Self {
+    pub fn new(
+        point: &Point,
+        seed: Seed,
+        fleet: &Fleet,
+        sampler: &Sampler<'_>,
+        ended: Ended,
+        missing: &[String],
+    ) -> Self {
         let plan = &point.document;
         let (samples, warm_up_s) = (sampler.samples(), plan.warm_up.0.as_secs_f64());
+        let spans = Spans::new(point, fleet, samples);
         let duration_s = samples.last().map_or(0.0, |sample| sample.at_s);
-        // The look that ended the warm-up may have come a little late, and never early.
-        let first = samples.iter().find(|sample| sample.at_s >= warm_up_s).or(samples.last());
-        let span = |group: Option<&str>| match (first, samples.last()) {
-            (Some(first), Some(last)) => between(first, last, group),
-            _ => Messages::default(),
-        };
         let devices = |group: Option<&str>| -> u64 {
             samples.last().map_or(0, |last| last.of(group).map(|(_, answer)| answer.devices).sum())
         };
-        let total = span(None);
+        let total = spans.whole(None);
         let by_group = fleet.groups.iter().map(|group| {
-            let instance = group.instance.as_str();
-            let mut figures = report(&span(Some(instance)));
-            figures["devices"] = devices(Some(instance)).into();
+            let mut figures = report(&spans.whole(Some(group)));
+            figures["devices"] = devices(Some(group.instance.as_str())).into();
             (group.group.clone(), figures)
         });
-        let instance_of = |name: &str| {
-            fleet.groups.iter().find(|group| group.group == name).map(|group| group.instance.as_str())
-        };
+        let phases = point.script.phases.iter().filter(|phase| phase.from < spans.end()).map(|phase| {
+            let (from, to) = parts::phase(point, phase, spans.end());
+            let mut figures = report(&spans.phase(phase));
+            figures["name"] = phase.name.as_str().into();
+            figures["from_s"] = from.elapsed().as_secs_f64().into();
+            figures["to_s"] = to.elapsed().as_secs_f64().into();
+            figures
+        });
         let thresholds = plan.thresholds.iter().map(|entry| {
-            let messages = match &entry.check.part {
-                Part::Group(name) => span(instance_of(name)),
-                Part::Whole | Part::Phase(_) => total.clone(),
-            };
-            let value = entry.check.value(&messages);
+            let value = entry.check.value(&spans.part(&entry.check.part));
             Verdict { text: entry.check.text.clone(), ok: entry.check.holds(value), value: json!(value) }
         });
         let closes = |sample: &Sample| sample.of(None).all(|(_, answer)| answer.messages.ledger_closes);
@@ -97,10 +100,10 @@ impl ClusterSummary {
             figures: report(&total),
             faults: faults.collect(),
             groups: by_group.collect(),
-            phases: [],
+            phases: phases.collect(),
             thresholds: thresholds.collect(),
-            aborted: false,
-            interrupted: duration_s < plan.duration.0.as_secs_f64(),
+            aborted: ended == Ended::Breached,
+            interrupted: ended == Ended::Interrupted,
             ledger_closes: samples.last().is_some_and(closes),
             missing: missing.to_vec(),
             total,
@@ -142,29 +145,6 @@ impl Measured for Messages {
     fn latency_quantile(&self, share: f64) -> Option<f64> {
         self.latency.quantile(share)
     }
-}
-
-/// What happened to the messages of a group's pods, or of all, from one look to another.
-fn between(first: &Sample, last: &Sample, group: Option<&str>) -> Messages {
-    let mut sum = Messages { ledger_closes: true, ..Messages::default() };
-    for (pod, answer) in last.of(group) {
-        let before = first.pods.get(pod).map(|(_, answer)| &answer.messages);
-        let own = since(&answer.messages, before);
-        sum.generated += own.generated;
-        sum.sent += own.sent;
-        sum.arrived += own.arrived;
-        sum.received += own.received;
-        sum.lost_offline += own.lost_offline;
-        sum.traps += own.traps;
-        add_counts(&mut sum.dropped, &own.dropped);
-        own.faults
-            .iter()
-            .for_each(|(fault, counts)| add_counts(sum.faults.entry(fault.clone()).or_default(), counts));
-        // Pods of one image have the same bounds.
-        let _ = sum.latency.merge(&own.latency);
-        sum.ledger_closes &= own.ledger_closes;
-    }
-    sum
 }
 
 fn report(messages: &Messages) -> Value {

@@ -1,6 +1,7 @@
 //! What the pods say of themselves, again and again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -9,7 +10,7 @@ use tokio::runtime::Runtime;
 use wasmote_sim::time::Time;
 
 use super::timeline::Timeline;
-use crate::experiment::document::PlanDocument;
+use crate::experiment::plan::Point;
 use crate::experiment::progress::Progress;
 use crate::gather::answer::{Answer, Messages};
 use crate::gather::ask::ask;
@@ -50,6 +51,17 @@ pub struct Sample {
     pub pods: BTreeMap<String, (String, Answer)>,
 }
 
+/// How a run came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// As the plan has it.
+    Whole,
+    /// A threshold was missed that ends it.
+    Breached,
+    /// Somebody wanted no more.
+    Interrupted,
+}
+
 /// How long a pod may take to answer: it has a tenth of a processor.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -65,16 +77,20 @@ impl<'a> Sampler<'a> {
         &self.samples
     }
 
-    /// Look every interval until the end of the run, or until somebody wants no more. Meanwhile what the timeline says
-    /// is done.
+    /// Look every interval until the end of the run, until a threshold is breached that ends it, or until somebody wants
+    /// no more. Meanwhile what the timeline says is done.
     pub fn watch(
         &mut self,
-        plan: &PlanDocument,
+        point: &Point,
         timeline: &mut Timeline<'_>,
         progress: &Progress<'_>,
-    ) -> Result<(), KubectlError> {
+        is_breached: &dyn Fn(&[Sample]) -> bool,
+    ) -> Result<Ended, KubectlError> {
         let began = Instant::now();
-        let (interval, warm_up, duration) = (plan.interval.0, plan.warm_up.0, plan.duration.0);
+        let (interval, duration) = (point.document.interval.0, point.document.duration.0);
+        // What was counted until these moments has to be known.
+        let phases = point.script.phases.iter().map(|phase| phase.from.elapsed());
+        let moments: BTreeSet<Duration> = phases.chain([point.document.warm_up.0, duration]).collect();
         let mut next = Duration::ZERO;
         loop {
             while began.elapsed() < next && !progress.is_interrupted() {
@@ -83,12 +99,14 @@ impl<'a> Sampler<'a> {
                 progress.advance(Time::ZERO + began.elapsed().min(duration), 0);
             }
             self.look(began.elapsed().as_secs_f64())?;
-            if next >= duration || progress.is_interrupted() {
-                return Ok(());
+            match () {
+                () if next >= duration => return Ok(Ended::Whole),
+                () if progress.is_interrupted() => return Ok(Ended::Interrupted),
+                () if is_breached(&self.samples) => return Ok(Ended::Breached),
+                () => {}
             }
-            // Where the warm-up ends, what was counted until then has to be known.
-            let usual = next + interval;
-            next = if next < warm_up { usual.min(warm_up) } else { usual }.min(duration);
+            let moment = moments.range((Bound::Excluded(next), Bound::Unbounded)).next();
+            next = moment.map_or(duration, |moment| (next + interval).min(*moment));
         }
     }
 
@@ -138,6 +156,11 @@ impl<'a> Sampler<'a> {
 }
 
 impl Sample {
+    /// When it was taken.
+    pub fn at(&self) -> Time {
+        Time::ZERO + Duration::from_secs_f64(self.at_s)
+    }
+
     /// The pods of a group, or all.
     pub fn of<'s>(&'s self, group: Option<&'s str>) -> impl Iterator<Item = (&'s String, &'s Answer)> {
         let wanted = move |name: &str| group.is_none_or(|group| group == name);

@@ -1,9 +1,5 @@
 //! A timeline on a cluster: what a plan has happen in mid-run, the pods are asked to do over their own API.
-//!
-//! A pod knows its own group alone, and takes the faults of its group for those of its fleet. So what is set for the
-//! fleet goes to the pods of every group that has none of its own, without what is for other groups.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,19 +10,21 @@ use wasmote_sim::faults::target::Pattern;
 use wasmote_sim::http::HttpRequest;
 use wasmote_sim::message::Message;
 use wasmote_sim::rng::Seed;
+use wasmote_sim::time::Time;
 
 use super::deployment::WHOLE;
+use super::faults::{self, Faults, News};
 use super::samples::Reach;
 use crate::cli::output::to_stderr;
-use crate::config::{Group, Settings};
+use crate::config::Settings;
 use crate::experiment::plan::Point;
 use crate::experiment::script::whom::Chosen;
-use crate::experiment::script::{Deed, Scope};
-use crate::fault_set::{BROKER_IS_ANOTHERS, FaultSet};
+use crate::experiment::script::{Deed, Passing};
+use crate::fault_set::BROKER_IS_ANOTHERS;
 use crate::gather::tell::{Body, Order, tell};
 use crate::kubectl::KubectlError;
 use crate::kubectl::pod::Pod;
-use crate::manifests::fleet::{Fleet, PodGroup, faults_as_told};
+use crate::manifests::fleet::{Fleet, PodGroup};
 
 /// How long a pod may take to do what it is told.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -38,9 +36,10 @@ pub struct Timeline<'a> {
     point: &'a Point,
     fleet: &'a Fleet,
     seed: Seed,
-    /// Every device of the fleet.
-    devices: Vec<Arc<Identity>>,
-    faults: FaultsNow<'a>,
+    devices: &'a [Arc<Identity>],
+    faults: Faults<'a>,
+    /// With their times, soonest first.
+    deeds: Vec<(Time, &'a Deed)>,
     next: usize,
     done: Vec<Done>,
 }
@@ -54,31 +53,38 @@ struct Done {
     failed: Vec<String>,
 }
 
-/// The faults of groups, as they are at the time.
-struct FaultsNow<'a> {
-    settings: &'a Settings,
-    fleet: FaultSet,
-    own: BTreeMap<&'a str, FaultSet>,
-}
-
 /// Why a cluster cannot do it, if it cannot.
 pub fn check(deed: &Deed, settings: &Settings) -> Result<(), String> {
     match deed {
         Deed::Faults(_, Some(set)) => {
             set.check_no_broker(BROKER_IS_ANOTHERS).map_err(|problem| problem.to_string())?;
-            let groups = settings.groups.iter();
-            groups.map(|group| told(set, &group.name)).collect::<Result<Vec<_>, _>>().map(drop)
+            settings.groups.iter().try_for_each(|group| faults::check(set, &group.name))
         }
-        Deed::Faults(_, None) | Deed::Crash(_) | Deed::Stop(_) | Deed::Start(_) | Deed::Ask(..) => Ok(()),
+        Deed::Begin(_, passing) => passing.entry.group.iter().try_for_each(|name| is_told_apart(name, settings)),
+        Deed::Faults(_, None) | Deed::End(_) => Ok(()),
+        Deed::Crash(_) | Deed::Stop(_) | Deed::Start(_) | Deed::Ask(..) => Ok(()),
         Deed::PublishAs(_, message) => publication(message).map(drop),
         Deed::Publish(_) => {
             Err("`publish` without `device` is the host's own message; on a cluster name the devices that publish it"
                 .to_owned())
         }
         other => Err(format!(
-            "`{}` is only done in one process; on a cluster there are `faults`, `ramp`, `crash`, `stop`, `start`, and \
-             `publish` and `request` for devices",
+            "`{}` is only done in one process; on a cluster there are `faults`, `ramp`, `partition`, `disconnect`, \
+             `crash`, `stop`, `start`, and `publish` and `request` for devices",
             other.words()
+        )),
+    }
+}
+
+/// Pods know the devices of another group by the beginning of their names.
+fn is_told_apart(group: &str, settings: &Settings) -> Result<(), String> {
+    let begins = format!("{group}-");
+    match settings.groups.iter().find(|other| other.name.starts_with(&begins)) {
+        None => Ok(()),
+        Some(other) => Err(format!(
+            "pods could not tell devices of the group `{group}` from those of `{}`, whose names begin alike; call one \
+             of the groups otherwise",
+            other.name
         )),
     }
 }
@@ -90,25 +96,46 @@ fn publication(message: &Message) -> Result<Value, String> {
     Ok(json!({"message": text, "topic": topic, "qos": qos, "retain": message.retain}))
 }
 
-fn told(set: &FaultSet, group: &str) -> Result<Value, String> {
-    faults_as_told(set, group).map_err(|problem| problem.to_string())
+/// When what is done has to come. A disconnection in one process is begun, and taken away 10 ms later with all who were to
+/// lose their connection cut off. Orders to pods come less exactly: they are given half of the time that it lasts, in
+/// which nobody is cut off twice.
+fn in_order(deeds: &[(Time, Deed)]) -> Vec<(Time, &Deed)> {
+    let half = |number: usize| {
+        deeds.iter().find_map(|(began, deed)| match deed {
+            Deed::Begin(other, passing) if *other == number && passing.chosen.is_some() => {
+                Some(*began + passing.entry.lasting?.0 / 2)
+            }
+            _ => None,
+        })
+    };
+    let time = |(due, deed): &(Time, Deed)| match deed {
+        Deed::End(number) => half(*number).map_or(*due, |half| half.max(*due)),
+        _ => *due,
+    };
+    let mut all: Vec<_> = deeds.iter().map(|it| (time(it), &it.1)).collect();
+    all.sort_by_key(|(due, _)| *due);
+    all
 }
 
 impl<'a> Timeline<'a> {
-    /// Of a run that has not begun.
-    pub fn new(point: &'a Point, fleet: &'a Fleet, seed: Seed) -> Self {
-        let settings = &point.settings;
-        let own =
-            settings.groups.iter().filter_map(|group| Some((group.name.as_str(), group.faults.clone()?)));
-        let faults = FaultsNow { settings, fleet: settings.faults.clone(), own: own.collect() };
-        let devices = crate::plan::everybody(settings);
-        Self { point, fleet, seed, devices, faults, next: 0, done: Vec::new() }
+    /// Of a run that has not begun, with every device of its fleet.
+    pub fn new(point: &'a Point, fleet: &'a Fleet, seed: Seed, devices: &'a [Arc<Identity>]) -> Self {
+        let faults = Faults::new(&point.settings, devices);
+        Self {
+            point,
+            fleet,
+            seed,
+            devices,
+            faults,
+            deeds: in_order(&point.script.deeds),
+            next: 0,
+            done: Vec::new(),
+        }
     }
 
     /// Do all that is due at this time of the run.
     pub fn carry_out(&mut self, now: Duration, reach: &Reach<'_>) -> Result<(), KubectlError> {
-        let point = self.point;
-        while let Some((due, deed)) = point.script.deeds.get(self.next) {
+        while let Some(&(due, deed)) = self.deeds.get(self.next) {
             if due.elapsed() > now {
                 break;
             }
@@ -133,13 +160,19 @@ impl<'a> Timeline<'a> {
     /// What the pods are to be told for a deed.
     fn orders(&mut self, deed: &Deed) -> Vec<Order> {
         match deed {
-            Deed::Faults(Scope::Devices(pattern), set) => {
-                let fitting = self.devices.iter().filter(|device| pattern.matches(device.id.as_str()));
-                fitting.filter_map(|device| self.device_faults(device, set.as_ref())).collect()
-            }
             Deed::Faults(scope, set) => {
-                let touched = self.faults.set(scope, set.as_ref());
-                touched.into_iter().flat_map(|group| self.group_faults(group)).collect()
+                self.faults.set(scope, set.as_ref());
+                self.tell_faults()
+            }
+            Deed::Begin(number, passing) => {
+                let Passing { entry, chosen, .. } = &**passing;
+                let chosen = chosen.as_ref().map(|chosen| chosen.of(self.devices, self.seed));
+                self.faults.begin(*number, entry.clone(), chosen);
+                self.tell_faults()
+            }
+            Deed::End(number) => {
+                self.faults.end(*number);
+                self.tell_faults()
             }
             Deed::Crash(chosen) => self.power(chosen, "crash"),
             Deed::Stop(chosen) => self.power(chosen, "stop"),
@@ -170,7 +203,7 @@ impl<'a> Timeline<'a> {
     }
 
     fn power(&self, chosen: &Chosen, order: &str) -> Vec<Order> {
-        let chosen = chosen.of(&self.devices, self.seed);
+        let chosen = chosen.of(self.devices, self.seed);
         let orders = chosen
             .into_iter()
             .filter_map(|at| self.order(self.devices.get(at)?, &Method::POST, &format!("/{order}"), None));
@@ -183,22 +216,26 @@ impl<'a> Timeline<'a> {
         Some(Order { to: self.pod_of(device)?, method: method.clone(), path, body })
     }
 
-    fn device_faults(&self, device: &Identity, set: Option<&FaultSet>) -> Option<Order> {
-        let (method, body) = match set {
-            Some(set) => (Method::PUT, Some(Body::json(&told(set, &device.group).ok()?))),
-            None => (Method::DELETE, None),
-        };
-        self.order(device, &method, "/faults", body)
-    }
-
-    fn group_faults(&self, group: &Group) -> Vec<Order> {
-        let Ok(body) = told(self.faults.of(&group.name), &group.name) else { return Vec::new() };
-        let pods = self.pods(&group.name).map_or(0, |pods| pods.replicas);
-        let order = |number| {
-            let to = self.pod(&group.name, number)?;
-            Some(Order { to, method: Method::PUT, path: "/faults".into(), body: Some(Body::json(&body)) })
-        };
-        (0..pods).filter_map(order).collect()
+    /// Whoever has other faults now.
+    fn tell_faults(&mut self) -> Vec<Order> {
+        let News { groups, devices } = self.faults.news();
+        let groups = groups.into_iter().flat_map(|(group, now)| {
+            let pods = self.pods(group).map_or(0, |pods| pods.replicas);
+            (0..pods)
+                .filter_map(|number| self.pod(group, number))
+                .map(move |to| Order {
+                    to,
+                    method: Method::PUT,
+                    path: "/faults".into(),
+                    body: Some(Body::json(&now)),
+                })
+                .collect::<Vec<_>>()
+        });
+        let devices = devices.into_iter().filter_map(|(position, now)| {
+            let method = if now.is_some() { Method::PUT } else { Method::DELETE };
+            self.order(self.devices.get(position)?, &method, "/faults", now.as_ref().map(Body::json))
+        });
+        groups.chain(devices).collect()
     }
 
     fn pods(&self, group: &str) -> Option<&PodGroup> {
@@ -239,34 +276,6 @@ impl<'a> Timeline<'a> {
         };
         let lines: String = self.done.iter().map(line).collect();
         Some(format!("time_s,source,what,due_s,requests,failed\n{lines}"))
-    }
-}
-
-impl<'a> FaultsNow<'a> {
-    /// Change them; the groups that now have others.
-    fn set(&mut self, scope: &Scope, set: Option<&FaultSet>) -> Vec<&'a Group> {
-        let groups = self.settings.groups.iter();
-        match scope {
-            Scope::Fleet => {
-                self.fleet = set.unwrap_or(&self.settings.faults).clone();
-                groups.filter(|group| !self.own.contains_key(group.name.as_str())).collect()
-            }
-            Scope::Group(name) => {
-                let touched: Vec<&Group> = groups.filter(|group| group.name == *name).collect();
-                for group in &touched {
-                    match set {
-                        Some(set) => drop(self.own.insert(&group.name, set.clone())),
-                        None => drop(self.own.remove(group.name.as_str())),
-                    }
-                }
-                touched
-            }
-            Scope::Devices(_) => Vec::new(),
-        }
-    }
-
-    fn of(&self, group: &str) -> &FaultSet {
-        self.own.get(group).unwrap_or(&self.fleet)
     }
 }
 

@@ -2,43 +2,86 @@
 
 use std::fmt::Write;
 
+use crate::experiment::cluster::figures::ClusterSummary;
 use crate::experiment::plan::{Experiment, words_of};
 use crate::experiment::results::Results;
 use crate::experiment::summary::Summary;
+use crate::experiment::sweep::PointValues;
+use crate::experiment::threshold::Verdict;
 
-/// A suite for each run; a case for each threshold, and one for the ledger.
-pub(super) fn document(experiment: &Experiment, results: &Results, summaries: &[Summary]) -> String {
+/// What is judged of a run, wherever it was.
+pub(super) struct Judged<'a> {
+    point: &'a PointValues,
+    seed: u64,
+    thresholds: &'a [Verdict],
+    ledger_closes: bool,
+    /// What could not be collected; nothing is collected of runs here.
+    missing: Option<&'a [String]>,
+}
+
+impl<'a> From<&'a Summary> for Judged<'a> {
+    fn from(summary: &'a Summary) -> Self {
+        let Summary { point, seed, thresholds, ledger_closes, .. } = summary;
+        Self { point, seed: *seed, thresholds, ledger_closes: *ledger_closes, missing: None }
+    }
+}
+
+impl<'a> From<&'a ClusterSummary> for Judged<'a> {
+    fn from(summary: &'a ClusterSummary) -> Self {
+        let ClusterSummary { point, seed, thresholds, ledger_closes, missing, .. } = summary;
+        Self { point, seed: *seed, thresholds, ledger_closes: *ledger_closes, missing: Some(missing) }
+    }
+}
+
+/// A suite for each run; a case for each threshold, one for the ledger, and on a cluster one for the collection.
+pub(super) fn document<'a, S>(experiment: &Experiment, results: &Results, summaries: &'a [S]) -> String
+where
+    &'a S: Into<Judged<'a>>,
+{
+    let suites: Vec<Suite> = summaries
+        .iter()
+        .zip(&results.manifest.runs)
+        .map(|(summary, card)| Suite::new(&summary.into(), card.real_seconds.unwrap_or(0.0)))
+        .collect();
     let name = escaped(experiment.document.name.as_str());
-    let failures: usize = summaries.iter().map(failures).sum();
-    let tests: usize = summaries.iter().map(|summary| summary.thresholds.len() + 1).sum();
-    let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    let _ = writeln!(text, "<testsuites name=\"{name}\" tests=\"{tests}\" failures=\"{failures}\">");
-    for (summary, card) in summaries.iter().zip(&results.manifest.runs) {
-        suite(&mut text, summary, card.real_seconds.unwrap_or(0.0));
-    }
-    text.push_str("</testsuites>\n");
-    text
+    let tests: usize = suites.iter().map(|suite| suite.tests).sum();
+    let failures: usize = suites.iter().map(|suite| suite.failures).sum();
+    let text: String = suites.into_iter().map(|suite| suite.text).collect();
+    format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"{name}\" tests=\"{tests}\" \
+         failures=\"{failures}\">\n{text}</testsuites>\n"
+    )
 }
 
-fn failures(summary: &Summary) -> usize {
-    let missed = summary.thresholds.iter().filter(|verdict| !verdict.ok).count();
-    missed + usize::from(!summary.ledger_closes)
+struct Suite {
+    tests: usize,
+    failures: usize,
+    text: String,
 }
 
-fn suite(text: &mut String, summary: &Summary, took: f64) {
-    let mut words = words_of(&summary.point);
-    words.push(format!("seed={}", summary.seed));
-    let name = escaped(&words.join(" "));
-    let (tests, failures) = (summary.thresholds.len() + 1, failures(summary));
-    let _ = writeln!(
-        text,
-        "  <testsuite name=\"{name}\" tests=\"{tests}\" failures=\"{failures}\" time=\"{took:.3}\">"
-    );
-    case(text, &name, "the ledger closes", summary.ledger_closes, "a message is unaccounted for");
-    for verdict in &summary.thresholds {
-        case(text, &name, &verdict.text, verdict.ok, &format!("found {}", verdict.value));
+impl Suite {
+    fn new(judged: &Judged<'_>, took: f64) -> Self {
+        let mut words = words_of(judged.point);
+        words.push(format!("seed={}", judged.seed));
+        let name = escaped(&words.join(" "));
+        let ledger = ("the ledger closes", judged.ledger_closes, "a message is unaccounted for".to_owned());
+        let collection = judged
+            .missing
+            .map(|missing| ("everything was collected", missing.is_empty(), missing.join("; ")));
+        let thresholds = judged.thresholds.iter();
+        let thresholds =
+            thresholds.map(|verdict| (&*verdict.text, verdict.ok, format!("found {}", verdict.value)));
+        let cases: Vec<_> = [ledger].into_iter().chain(collection).chain(thresholds).collect();
+        let (tests, failures) = (cases.len(), cases.iter().filter(|(_, ok, _)| !ok).count());
+        let mut text = format!(
+            "  <testsuite name=\"{name}\" tests=\"{tests}\" failures=\"{failures}\" time=\"{took:.3}\">\n"
+        );
+        for (what, ok, problem) in &cases {
+            case(&mut text, &name, what, *ok, problem);
+        }
+        text.push_str("  </testsuite>\n");
+        Self { tests, failures, text }
     }
-    text.push_str("  </testsuite>\n");
 }
 
 fn case(text: &mut String, class: &str, name: &str, ok: bool, problem: &str) {

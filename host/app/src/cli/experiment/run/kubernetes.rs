@@ -8,7 +8,7 @@ use clap::Args as ClapArgs;
 use serde_json::json;
 use wasmote_engine::Engine;
 
-use super::{Args, failure, quoted};
+use super::{Args, failure, junit, quoted};
 use crate::cli::output::{to_stderr, to_stdout};
 use crate::cli::{Failure, style};
 use crate::config::values::{Count, Length};
@@ -18,7 +18,7 @@ use crate::experiment::cluster::figures::ClusterSummary;
 use crate::experiment::cluster::{self, Options};
 use crate::experiment::plan::{Changes, Experiment, words_of};
 use crate::experiment::progress::Totals;
-use crate::experiment::results::Results;
+use crate::experiment::results::{Results, write_atomically};
 use crate::experiment::source::PlanSource;
 use crate::experiment::world::Pace;
 use crate::kubectl::{Cluster, Kubectl};
@@ -112,11 +112,6 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
             anyhow!("--workers is for runs here; a cluster has one run after the other; leave it out");
         return Err(Failure::usage(problem));
     }
-    if args.junit.is_some() {
-        return Err(Failure::usage(anyhow!(
-            "--junit is not written for runs on a cluster yet; leave it out"
-        )));
-    }
     if args.parquet {
         return Err(Failure::usage(anyhow!(
             "--parquet is made of the events of a run here, and pods keep logs instead; leave it out"
@@ -139,6 +134,10 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         to_stderr(format_args!("what there is of results is in {folder}"));
         failure(problem)
     })?;
+    if let Some(file) = &args.junit {
+        let text = junit::document(&experiment, &results, &summaries);
+        write_atomically(file, text.as_bytes()).map_err(Failure::failed)?;
+    }
     let page = match summaries.is_empty() {
         true => None,
         false => Some(report::html(&results.folder).map_err(Failure::failed)?.page),

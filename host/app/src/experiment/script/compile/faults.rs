@@ -1,10 +1,8 @@
 //! What goes wrong from when on.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use wasmote_sim::faults::Fault;
 use wasmote_sim::faults::broker::Failure;
 use wasmote_sim::faults::document::{FaultDocument, FaultEntry, Kind};
 use wasmote_sim::faults::span::Span;
@@ -17,7 +15,8 @@ use crate::document;
 use crate::experiment::document::{Broker, Disconnect, Partition, Ramp, TimelineEntry, Whom};
 use crate::experiment::path;
 use crate::experiment::range::Scale;
-use crate::experiment::script::{Deed, Scope};
+use crate::experiment::script::whom::Chosen;
+use crate::experiment::script::{Deed, Passing, Scope};
 use crate::fault_set::{BROKER_SERVES_ALL, FaultSet};
 
 impl Compiler<'_> {
@@ -85,8 +84,9 @@ impl Compiler<'_> {
             lasting: Some(lasting),
             ..FaultEntry::default()
         };
-        let fault = only(entry).map_err(|(field, problem)| at(&format!("disconnect.{field}"), problem))?;
-        let begin = Step::Deed(Deed::Begin(index, fault, Some(chosen)));
+        let passing = passing(entry, Some(chosen));
+        let passing = passing.map_err(|(field, problem)| at(&format!("disconnect.{field}"), problem))?;
+        let begin = Step::Deed(Deed::Begin(index, passing));
         Ok(vec![(time, begin), (time + once, Step::Deed(Deed::End(index)))])
     }
 
@@ -107,9 +107,10 @@ impl Compiler<'_> {
             peers: Some(it.peers.clone().unwrap_or_else(others)).filter(|peers| !peers.is_empty()),
             ..FaultEntry::default()
         };
-        let fault = only(entry).map_err(|(field, problem)| at(&format!("partition.{field}"), problem))?;
+        let passing =
+            passing(entry, None).map_err(|(field, problem)| at(&format!("partition.{field}"), problem))?;
         let over = time + it.lasting.0;
-        let mut steps = vec![(time, Step::Deed(Deed::Begin(index, fault, None)))];
+        let mut steps = vec![(time, Step::Deed(Deed::Begin(index, passing)))];
         if over < self.end {
             steps.push((over, Step::Deed(Deed::End(index))));
         }
@@ -149,11 +150,12 @@ impl Compiler<'_> {
     }
 }
 
-fn only(entry: FaultEntry) -> Result<Arc<Fault>, Problem> {
-    let faults = FaultDocument { faults: vec![entry] }.faults();
+fn passing(entry: FaultEntry, chosen: Option<Chosen>) -> Result<Box<Passing>, Problem> {
+    let faults = FaultDocument { faults: vec![entry.clone()] }.faults();
     let fault = faults.map(|mut faults| faults.pop());
     let fault = fault.map_err(|invalid| at(invalid.field, invalid.problem))?;
-    fault.ok_or_else(|| at("", "it makes no fault"))
+    let fault = fault.ok_or_else(|| at("", "it makes no fault"))?;
+    Ok(Box::new(Passing { entry, fault, chosen }))
 }
 
 /// What comes over the broker.

@@ -1,0 +1,103 @@
+//! Parts of a run on a cluster: what pods counted from one look at them to another.
+
+use wasmote_sim::time::Time;
+
+use super::samples::{Sample, since};
+use crate::experiment::parts;
+use crate::experiment::plan::Point;
+use crate::experiment::script::Phase;
+use crate::experiment::threshold::Part;
+use crate::gather::answer::Messages;
+use crate::gather::total::add_counts;
+use crate::manifests::fleet::{Fleet, PodGroup};
+
+/// The looks so far, by parts of the run. There is a look where the warm-up ends and where a phase begins.
+#[derive(Clone, Copy)]
+pub struct Spans<'a> {
+    point: &'a Point,
+    fleet: &'a Fleet,
+    samples: &'a [Sample],
+}
+
+impl<'a> Spans<'a> {
+    /// Of a run of this fleet.
+    pub fn new(point: &'a Point, fleet: &'a Fleet, samples: &'a [Sample]) -> Self {
+        Self { point, fleet, samples }
+    }
+
+    /// When the last look was.
+    pub fn end(&self) -> Time {
+        self.samples.last().map_or(Time::ZERO, Sample::at)
+    }
+
+    /// What was counted in a part so far.
+    pub fn part(&self, part: &Part) -> Messages {
+        match part {
+            Part::Whole => self.whole(None),
+            Part::Group(name) => {
+                let group = self.fleet.groups.iter().find(|group| group.group == *name);
+                group.map(|group| self.whole(Some(group))).unwrap_or_default()
+            }
+            Part::Phase(name) => {
+                let phase = self.point.script.phases.iter().find(|phase| phase.name == *name);
+                phase.map(|phase| self.phase(phase)).unwrap_or_default()
+            }
+        }
+    }
+
+    /// What was counted after the warm-up.
+    pub fn whole(&self, group: Option<&PodGroup>) -> Messages {
+        let (from, to) = parts::measured(self.point, self.end());
+        self.stretch(from, to, group)
+    }
+
+    /// What was counted in a phase.
+    pub fn phase(&self, phase: &Phase) -> Messages {
+        let (from, to) = parts::phase(self.point, phase, self.end());
+        self.stretch(from, to, None)
+    }
+
+    /// A look for a moment may come a little late, and never early.
+    fn stretch(&self, from: Time, to: Time, group: Option<&PodGroup>) -> Messages {
+        let at = |time: Time| self.samples.iter().find(|sample| sample.at() >= time).or(self.samples.last());
+        match (at(from), at(to)) {
+            (Some(first), Some(last)) => between(first, last, group.map(|group| group.instance.as_str())),
+            _ => Messages::default(),
+        }
+    }
+
+    /// Whether a threshold that ends the run is missed. What came since the look before the last may still be under way.
+    pub fn is_breached(&self) -> bool {
+        let settled = self.samples.split_last().map_or(&[][..], |(_, settled)| settled);
+        let settled = Self { samples: settled, ..*self };
+        let mut aborts = self.point.document.thresholds.iter().filter(|entry| entry.abort);
+        aborts.any(|entry| {
+            let messages = settled.part(&entry.check.part);
+            let value = entry.check.value(&messages);
+            messages.generated > 0 && value.is_some() && !entry.check.holds(value)
+        })
+    }
+}
+
+/// What happened to the messages of a group's pods, or of all, from one look to another.
+pub fn between(first: &Sample, last: &Sample, group: Option<&str>) -> Messages {
+    let mut sum = Messages { ledger_closes: true, ..Messages::default() };
+    for (pod, answer) in last.of(group) {
+        let before = first.pods.get(pod).map(|(_, answer)| &answer.messages);
+        let own = since(&answer.messages, before);
+        sum.generated += own.generated;
+        sum.sent += own.sent;
+        sum.arrived += own.arrived;
+        sum.received += own.received;
+        sum.lost_offline += own.lost_offline;
+        sum.traps += own.traps;
+        add_counts(&mut sum.dropped, &own.dropped);
+        own.faults
+            .iter()
+            .for_each(|(fault, counts)| add_counts(sum.faults.entry(fault.clone()).or_default(), counts));
+        // Pods of one image have the same bounds.
+        let _ = sum.latency.merge(&own.latency);
+        sum.ledger_closes &= own.ledger_closes;
+    }
+    sum
+}

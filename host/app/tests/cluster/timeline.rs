@@ -1,0 +1,152 @@
+//! What a plan has happen in mid-run, on pods.
+
+use std::fs;
+use std::path::Path;
+
+use crate::experiment::{PLAN, RUN, assert_code, with_plan};
+use crate::stand_in::{StandIn, json, results, text};
+
+/// The lines of `timeline.csv` without when each was done.
+fn done(folder: &Path) -> Vec<String> {
+    let text = fs::read_to_string(folder.join("timeline.csv")).unwrap();
+    text.lines().skip(1).filter_map(|line| Some(line.split_once(',')?.1.to_owned())).collect()
+}
+
+fn run(plan: &str) -> (StandIn, std::path::PathBuf) {
+    let cluster = with_plan(plan);
+    assert_code(&cluster.call(&[&RUN[..], &["--json"]].concat()), 0);
+    assert!(cluster.is_empty());
+    let folder = results(cluster.path());
+    (cluster, folder)
+}
+
+/// Pods carry out what the plan says, each for its own devices.
+#[test]
+fn a_timeline_is_carried_out_on_the_pods() {
+    let plan = PLAN.replace("faults = \"realistic\"", "faults = \"none\"");
+    let timeline = "\n[[timeline]]\nat = \"1s\"\nfaults = { fault = [{ kind = \"loss\", id = \"gone\", probability = 1 }] }\n\
+        \n[[timeline]]\nat = \"3s\"\ndevice = \"heartbeat-1\"\nfaults = \"none\"\n\
+        \n[[timeline]]\nat = \"4s\"\nstop = { devices = [\"heartbeat-2\"] }\n";
+    let cluster = with_plan(&format!(
+        "{}{timeline}",
+        plan.replace("thresholds = [\"latency_seconds p95 < 5\", ", "thresholds = [")
+    ));
+    assert_code(&cluster.call(&[&RUN[..], &["--json"]].concat()), 0);
+    let folder = results(cluster.path());
+    let done = fs::read_to_string(folder.join("timeline.csv")).unwrap();
+    let told: Vec<Vec<&str>> = done.lines().skip(1).map(|line| line.split(',').collect()).collect();
+    let expected = [("1", "faults", "3"), ("3", "faults", "1"), ("4", "stop", "1")];
+    for (line, (due, what, requests)) in told.iter().zip(expected) {
+        assert_eq!(line[1..], ["plan", what, due, requests, "0"], "{done}");
+        assert!(line[0].parse::<f64>().unwrap() >= due.parse().unwrap(), "not before its time: {done}");
+    }
+    assert_eq!(told.len(), 3, "{done}");
+    let pod = |number: u32| json(&folder.join(format!("pods/iot-heartbeat-{number}.json")));
+    for number in 1..=3 {
+        let lost = &pod(number)["metrics"]["dropped"]["gone"];
+        assert!(lost.as_u64() > Some(0), "{:#}", pod(number)["metrics"]);
+    }
+    let state = |number: u32| pod(number)["status"]["state"].clone();
+    assert_eq!((state(2), state(3)), ("connected".into(), "stopped".into()));
+    assert!(cluster.is_empty());
+}
+
+/// What a plan says to devices, and in their name, goes over the APIs of their pods.
+#[test]
+fn devices_publish_and_are_asked_on_their_pods() {
+    let timeline = "\n[[timeline]]\nat = \"3s\"\n\
+        publish = { device = \"heartbeat-0\", topic = \"wasmote/all/message\", payload = \"good day\" }\n\
+        \n[[timeline]]\nat = \"4s\"\nrequest = { device = \"heartbeat-*\", path = \"/peers\" }\n";
+    let cluster = with_plan(&format!("{}{timeline}", PLAN.replace("\"realistic\"", "\"none\"")));
+    assert_code(&cluster.call(&[&RUN[..], &["--json"]].concat()), 0);
+    let folder = results(cluster.path());
+    let done = fs::read_to_string(folder.join("timeline.csv")).unwrap();
+    let told: Vec<_> = done.lines().skip(1).filter_map(|line| line.split_once(',')).collect();
+    assert_eq!(
+        told.iter().map(|(_, rest)| *rest).collect::<Vec<_>>(),
+        ["plan,publish,3,1,0", "plan,request,4,3,0"]
+    );
+    for pod in ["iot-heartbeat-2", "iot-heartbeat-3"] {
+        let log = fs::read_to_string(folder.join(format!("logs/{pod}.log"))).unwrap();
+        assert!(log.contains("good day"), "{log}");
+    }
+    let host = "\n[[timeline]]\nat = \"3s\"\npublish = { topic = \"t\", payload = \"x\" }\n";
+    let refused = with_plan(&format!("{PLAN}{host}")).call(&RUN);
+    assert_code(&refused, 2);
+    assert!(text(&refused.stderr).contains("name the devices"), "{}", text(&refused.stderr));
+}
+
+const TWO_GROUPS: &str = "name = \"two\"\nduration = \"8s\"\ninterval = \"1s\"\nfaults = \"none\"\n\n\
+    [[group]]\nname = \"west\"\nbehaviour = \"heartbeat\"\ncount = 2\nconfig = { interval = \"500ms\" }\n\n\
+    [[group]]\nname = \"east\"\nbehaviour = \"heartbeat\"\ncount = 1\nconfig = { interval = \"500ms\" }\n";
+
+fn say(at: &str, what: &str) -> String {
+    format!(
+        "\n[[timeline]]\nat = \"{at}\"\n\
+         publish = {{ device = \"west-0\", topic = \"wasmote/all/message\", payload = \"{what}\" }}\n"
+    )
+}
+
+/// Pods of different groups do not hear each other for a while, whichever side the fault is at.
+#[test]
+fn groups_are_parted_and_come_together_again() {
+    let timeline = "\n[[timeline]]\nat = \"1s\"\npartition = { group = \"west\", for = \"3s\" }\n";
+    let plan = [TWO_GROUPS, timeline, &say("2s", "while parted"), &say("6s", "together again")].concat();
+    let (_cluster, folder) = run(&plan);
+    assert_eq!(
+        done(&folder),
+        ["plan,partition,1,3,0", "plan,publish,2,1,0", "plan,end of a fault,4,3,0", "plan,publish,6,1,0"]
+    );
+    let heard = |pod: &str, what: &str| {
+        let log = fs::read_to_string(folder.join(format!("logs/{pod}.log"))).unwrap();
+        log.contains(what)
+    };
+    assert!(!heard("iot-east-1", "while parted") && heard("iot-east-1", "together again"));
+    assert!(heard("iot-west-2", "while parted") && heard("iot-west-2", "together again"));
+}
+
+#[test]
+fn chosen_devices_lose_their_connection_once() {
+    let timeline =
+        "\n[[timeline]]\nat = \"2s\"\ndisconnect = { group = \"west\", count = 1, for = \"2s\" }\n";
+    let (_cluster, folder) = run(&format!("{TWO_GROUPS}{timeline}"));
+    assert_eq!(done(&folder), ["plan,disconnect,2,1,0", "plan,end of a fault,3,1,0"]);
+    // By the broker's own words.
+    let log = fs::read_to_string(folder.join("broker.log")).unwrap();
+    let connects = |device: &str| log.matches(&format!(" as {device} (")).count();
+    let mut west = [connects("west-0"), connects("west-1")];
+    west.sort_unstable();
+    assert_eq!((west, connects("east-0")), ([1, 2], 1), "{log}");
+}
+
+#[test]
+fn phases_have_their_figures_and_a_missed_threshold_ends_the_run() {
+    let plan = PLAN
+        .replace("\"6s\"", "\"1m\"")
+        .replace("\"realistic\"", "\"none\"")
+        .replace("thresholds = [", "thresholds = [{ check = \"phase deaf: sent >= 1000\", abort = true }, ");
+    let timeline = "\n[[timeline]]\nat = \"2s\"\nphase = \"well\"\n\n[[timeline]]\nat = \"5s\"\nphase = \"deaf\"\n\
+        faults = { fault = [{ kind = \"loss\", id = \"gone\", probability = 1 }] }\n";
+    let cluster = with_plan(&format!("{plan}{timeline}"));
+    let output = cluster.call(&RUN);
+    assert_code(&output, 99);
+    assert!(
+        text(&output.stderr).contains("a threshold is missed that ends the run"),
+        "{}",
+        text(&output.stderr)
+    );
+    let folder = results(cluster.path());
+    let summary = json(&folder.join("summary.json"));
+    assert_eq!((&summary["aborted"], &summary["interrupted"]), (&true.into(), &false.into()), "{summary:#}");
+    // Missed at the look at 9 s, when what was there at 7 s was settled.
+    let seconds = summary["duration_s"].as_f64().unwrap();
+    assert!((9.0..12.0).contains(&seconds), "{summary:#}");
+    let [well, deaf] = &summary["phases"].as_array().unwrap()[..] else { panic!("{summary:#}") };
+    assert_eq!((&well["name"], &well["from_s"], &well["to_s"]), (&"well".into(), &2.0.into(), &5.0.into()));
+    // Three devices, two messages a second, three seconds; what a look came late by goes from one to the other.
+    let sent = well["sent"].as_u64().unwrap();
+    assert!((15..=21).contains(&sent), "{well:#}");
+    assert!(deaf["generated"].as_u64() > Some(0) && deaf["sent"].as_u64() <= Some(3), "{deaf:#}");
+    assert_eq!(json(&folder.join("manifest.json"))["complete"], true);
+    assert!(cluster.is_empty());
+}
