@@ -3,6 +3,10 @@
 //! The context is the whole of a device that its behaviour can touch: it reads time, identity and
 //! randomness here, and leaves its effects. Every rule about what a behaviour may do (rates, sizes,
 //! topics) is kept here, so it holds for a sandboxed guest and for a closure in a test alike.
+//!
+//! `refused`: what a behaviour is told when it asks for too much.
+
+mod refused;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,6 +25,7 @@ use crate::store::{StateFull, StateStore};
 use crate::time::{Time, WallTime};
 use crate::timers::{Timers, TooManyTimers};
 use crate::topic::TopicFilter;
+pub use refused::{HttpRefused, PublishRefused, Refusals, TooManySubscriptions};
 
 /// The MQTT version a device speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -63,47 +68,6 @@ pub enum Effect {
     HttpSend(u64, HttpRequest, Duration),
     /// The answer to the request with this ticket.
     HttpRespond(u64, HttpResponse),
-}
-
-/// Why a message was refused at once.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PublishRefused {
-    /// Larger than the limit, in bytes.
-    #[error("the payload exceeds the limit of {0} bytes")]
-    PayloadTooLarge(u32),
-    /// The device's publish rate is used up.
-    #[error("the publish rate is used up")]
-    RateLimited,
-    /// Properties on an MQTT 3.1.1 connection.
-    #[error("properties need MQTT 5")]
-    NeedsMqtt5,
-}
-
-/// Why an outbound HTTP request was refused at once.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum HttpRefused {
-    /// As many under way as allowed.
-    #[error("{0} requests are under way, as many as allowed")]
-    TooMany(u32),
-    /// Larger than the limit, in bytes.
-    #[error("the body exceeds the limit of {0} bytes")]
-    BodyTooLarge(u32),
-}
-
-/// The subscription limit is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the device has {0} subscriptions, as many as allowed")]
-pub struct TooManySubscriptions(pub u32);
-
-/// What a behaviour was refused, counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Refusals {
-    /// Messages beyond the publish rate.
-    pub publish_rate: u64,
-    /// Messages that were too large or had properties that the connection cannot carry.
-    pub publish_invalid: u64,
-    /// Log lines beyond the log rate.
-    pub log_rate: u64,
 }
 
 /// The soonest that a timer can be due after it is set. It keeps a behaviour that sets a timer whenever one
