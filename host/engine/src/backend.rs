@@ -1,9 +1,11 @@
 //! A compiler of wasmtime's, with what its guests may import.
 
 use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
 
 use wasmtime::component::{HasSelf, Linker};
-use wasmtime::{Config, OptLevel};
+use wasmtime::{Config, EngineWeak, OptLevel};
 
 use crate::error::EngineError;
 use crate::host::Host;
@@ -12,6 +14,14 @@ use crate::{bindings, wasi};
 
 /// Stack of a guest's native code. Deep recursion beyond it is a trap.
 const GUEST_STACK: usize = 256 << 10;
+
+/// How long one call may take in code of the quick compiler. What it may do within its fuel takes a tenth of a second, or
+/// a second or two where there is a tenth of a processor.
+pub(crate) const LONGEST_CALL: Duration = Duration::from_secs(10);
+/// How often it is looked at how long calls have taken.
+const TICK: Duration = Duration::from_secs(1);
+/// The same in ticks, of which the first may come at once.
+pub(crate) const LONGEST_CALL_TICKS: u64 = LONGEST_CALL.as_secs() / TICK.as_secs() + 1;
 
 /// One compiler. Code and instances belong to the one that made them.
 pub(crate) struct Backend {
@@ -22,12 +32,18 @@ pub(crate) struct Backend {
 impl Backend {
     /// Cranelift, for code as fast as it gets.
     pub(crate) fn optimising() -> Result<Self, EngineError> {
-        Self::new(&optimising())
+        Self::new(&optimising_config())
     }
 
     /// What compiles in the least time, on one thread.
     pub(crate) fn quick() -> Result<Self, EngineError> {
-        Self::new(&quick())
+        let quick = Self::new(&quick_config())?;
+        if IS_WINCH {
+            let engine = quick.wasmtime.weak();
+            let clock = thread::Builder::new().name("guest-clock".into()).spawn(move || tick(&engine));
+            clock.map_err(|problem| EngineError(format!("a thread cannot be started: {problem}")))?;
+        }
+        Ok(quick)
     }
 
     fn new(config: &Config) -> Result<Self, EngineError> {
@@ -40,19 +56,32 @@ impl Backend {
     }
 }
 
-pub(crate) fn optimising() -> Config {
-    let mut config = common();
+/// Let guests be interrupted, until nobody has this engine any more.
+fn tick(engine: &EngineWeak) {
+    while let Some(engine) = engine.upgrade() {
+        engine.increment_epoch();
+        drop(engine);
+        thread::sleep(TICK);
+    }
+}
+
+pub(crate) fn optimising_config() -> Config {
+    let mut config = common_config();
     config.cranelift_opt_level(OptLevel::Speed).cranelift_nan_canonicalization(true);
     config
 }
 
-/// On x86-64 Winch, of which wasmtime answers for the security there as it does for Cranelift's (tier 1); on other
-/// processors Cranelift without optimising.
-fn quick() -> Config {
-    let mut config = common();
+/// Whether the quick compiler is Winch: on x86-64, where wasmtime answers for its security as it does for Cranelift's
+/// (tier 1). On other processors it is Cranelift without optimising.
+const IS_WINCH: bool = cfg!(target_arch = "x86_64");
+
+/// Winch counts `memory.fill` and its like as one unit of fuel, however much they do, where Cranelift counts every byte.
+/// So a call is bounded by host time as well, which is looked at where loops begin.
+fn quick_config() -> Config {
+    let mut config = common_config();
     config.parallel_compilation(false);
-    if cfg!(target_arch = "x86_64") {
-        config.strategy(wasmtime::Strategy::Winch);
+    if IS_WINCH {
+        config.strategy(wasmtime::Strategy::Winch).epoch_interruption(true);
     } else {
         config.cranelift_opt_level(OptLevel::None).cranelift_nan_canonicalization(true);
     }
@@ -62,7 +91,7 @@ fn quick() -> Config {
 /// The settings that make a run repeatable and a fleet small: fuel instead of host time; no relaxed SIMD, whose
 /// results differ by processor; and linear memories side by side in an [`Arena`], checked by compiled code and not by
 /// pages that may not be touched. Cranelift also makes one bit pattern of every NaN, which Winch cannot.
-fn common() -> Config {
+fn common_config() -> Config {
     let mut config = Config::new();
     config
         .consume_fuel(true)

@@ -87,6 +87,12 @@ pub enum CacheProblem {
         /// The difference.
         why: String,
     },
+    /// The quick compiler does not know all that the component uses.
+    #[error("it could not be compiled quickly, and was compiled in full, which takes longer: {why}")]
+    NotQuick {
+        /// What it does not know, or what is wrong.
+        why: LoadError,
+    },
     /// What was compiled could not be kept.
     #[error("what was compiled cannot be kept in `{}`: {why}", path.display())]
     NotKept {
@@ -122,7 +128,7 @@ impl Cache {
                 Err(problem) => problems.push(problem),
             }
         }
-        let (component, backend) = compile(engine, bytes)?;
+        let (component, backend) = compile(engine, bytes, &mut problems)?;
         if let Some(own) = &self.own
             && let Err(why) = keep(backend, own, &component, &sha256)
         {
@@ -166,13 +172,17 @@ struct Place<'e> {
 fn compile<'e>(
     engine: &'e Engine,
     bytes: &[u8],
+    problems: &mut Vec<CacheProblem>,
 ) -> Result<(wasmtime::component::Component, &'e Backend), LoadError> {
-    if let Some(quick) = &engine.quick
-        && let Ok(component) = trusted::compile(quick, bytes)
-    {
-        return Ok((component, quick));
-    }
-    Ok((trusted::compile(&engine.optimising, bytes)?, &engine.optimising))
+    let quick = engine.quick.as_ref().map(|quick| (trusted::compile(quick, bytes), quick));
+    let why = match quick {
+        Some((Ok(component), quick)) => return Ok((component, quick)),
+        Some((Err(why), _)) => Some(why),
+        None => None,
+    };
+    let component = trusted::compile(&engine.optimising, bytes)?;
+    problems.extend(why.map(|why| CacheProblem::NotQuick { why }));
+    Ok((component, &engine.optimising))
 }
 
 /// Compile a component for every processor of this kind, and write what comes of it to a folder that

@@ -13,12 +13,17 @@
 //! Registers in one pass saved Cranelift another 12 ms, and wasmtime says of that way that it is not ready for what has
 //! to be secure. Code of the same size, leaving out address maps, unwinding tables or backtraces: no difference.
 //!
-//! What a guest does is the same with either effort, and so is the fuel that it takes: fuel is counted by WebAssembly
-//! instructions. Two things differ. Winch leaves the sign and the payload of a NaN as the processor makes them, which a
-//! guest can read, where Cranelift is told to make them all alike; so experiments in virtual time, which promise the same
-//! bytes on every machine, always compile with [`Effort::Full`]. And Winch knows fewer of the proposals (no tail
-//! calls, garbage collection or exceptions, and not all of SIMD): a component that it cannot compile is compiled by
-//! Cranelift.
+//! What a guest does is the same with either effort, but for what Winch does otherwise than Cranelift:
+//!
+//! * It leaves the sign and the payload of a NaN as the processor makes them, which a guest can read, where Cranelift is
+//!   told to make them all alike.
+//! * Both count fuel by WebAssembly instructions, but Winch takes filling and copying memory for one, where Cranelift
+//!   counts bytes. So that a guest is held back all the same, one call may take no more than 10 seconds of host time.
+//! * Its frames are larger, so that the stack holds fewer calls.
+//! * It knows fewer of the proposals (no tail calls, and not all of SIMD). A component that it cannot compile is compiled by
+//!   Cranelift, with a word of that.
+//!
+//! So experiments, which promise the same bytes on every machine, always compile with [`Effort::Full`].
 
 /// How much work is put into compiling.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

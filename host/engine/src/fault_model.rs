@@ -19,7 +19,7 @@ use crate::engine::Engine;
 use crate::error::LoadError;
 use crate::host::Host;
 use crate::inspection::{Inspection, Role};
-use crate::instance::{diagnose, host_trap};
+use crate::instance::{allow_call, diagnose, host_trap};
 
 /// A fault model, compiled and ready to judge. Cheap to clone.
 #[derive(Clone)]
@@ -56,7 +56,7 @@ impl Appoint for FaultModel {
         store.limiter(|host| &mut host.limiter);
         store.set_hostcall_fuel(self.limits.host_call_bytes as usize);
         let fuel_per_call = self.limits.fuel_per_call;
-        store.set_fuel(fuel_per_call).map_err(|error| host_trap(&error))?;
+        allow_call(&mut store, fuel_per_call).map_err(|error| host_trap(&error))?;
         match self.pre.instantiate(&mut store) {
             Ok(guest) => Ok(Box::new(Instance { store, guest, fuel_per_call })),
             Err(error) => Err(diagnose(&error, store.data(), fuel_per_call)),
@@ -88,7 +88,8 @@ impl Instance {
     ) -> (Desk, Result<T, Trap>) {
         self.store.data_mut().desk = Some(desk);
         let guest = self.guest.wasmote_device_fault_model();
-        let outcome = self.store.set_fuel(self.fuel_per_call).and_then(|()| call(guest, &mut self.store));
+        let outcome =
+            allow_call(&mut self.store, self.fuel_per_call).and_then(|()| call(guest, &mut self.store));
         let outcome = outcome.map_err(|error| diagnose(&error, self.store.data(), self.fuel_per_call));
         let host = self.store.data_mut();
         host.tell_output();

@@ -6,6 +6,7 @@ use wasmote_sim::event::Event;
 use wasmote_sim::limits::Limits;
 use wasmtime::Store;
 
+use crate::backend::{LONGEST_CALL, LONGEST_CALL_TICKS};
 use crate::bindings::{Device, DevicePre};
 use crate::convert;
 use crate::host::Host;
@@ -22,7 +23,7 @@ impl Instance {
         let mut store = Store::new(pre.engine(), host);
         store.limiter(|host| &mut host.limiter);
         store.set_hostcall_fuel(limits.host_call_bytes as usize);
-        store.set_fuel(limits.fuel_per_call).map_err(|error| host_trap(&error))?;
+        allow_call(&mut store, limits.fuel_per_call).map_err(|error| host_trap(&error))?;
         match pre.instantiate(&mut store) {
             Ok(guest) => Ok(Self { store, guest, fuel_per_call: limits.fuel_per_call }),
             Err(error) => Err(diagnose(&error, store.data(), limits.fuel_per_call)),
@@ -37,7 +38,7 @@ impl Instance {
     ) -> (Context, Result<T, Trap>) {
         self.store.data_mut().context = Some(context);
         let outcome =
-            self.store.set_fuel(self.fuel_per_call).and_then(|()| call(&self.guest, &mut self.store));
+            allow_call(&mut self.store, self.fuel_per_call).and_then(|()| call(&self.guest, &mut self.store));
         let outcome = outcome.map_err(|error| diagnose(&error, self.store.data(), self.fuel_per_call));
         let host = self.store.data_mut();
         host.tell_output();
@@ -106,6 +107,12 @@ fn dispatch(guest: &Device, store: &mut Store<Host>, event: Event) -> wasmtime::
     Ok(Outcome::Done)
 }
 
+/// What one call may use up. Time counts only in code of the quick compiler.
+pub(crate) fn allow_call(store: &mut Store<Host>, fuel: u64) -> wasmtime::Result<()> {
+    store.set_epoch_deadline(LONGEST_CALL_TICKS);
+    store.set_fuel(fuel)
+}
+
 pub(crate) fn host_trap(error: &wasmtime::Error) -> Trap {
     Trap::new(TrapKind::Host, format!("{error:#}"))
 }
@@ -117,6 +124,10 @@ pub(crate) fn diagnose(error: &wasmtime::Error, host: &Host, fuel: u64) -> Trap 
     if code == Some(&Wasm::OutOfFuel) {
         let message = format!("one call used more than {fuel} units of fuel, as an endless loop does");
         return Trap::new(TrapKind::OutOfFuel, message);
+    }
+    if code == Some(&Wasm::Interrupt) {
+        let message = format!("one call went on for {} s, as an endless loop does", LONGEST_CALL.as_secs());
+        return Trap::new(TrapKind::OutOfTime, message);
     }
     if let Some(wanted) = host.limiter.refused {
         let limit = host.limiter.limit();

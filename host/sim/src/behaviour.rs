@@ -115,6 +115,9 @@ pub enum TrapKind {
     /// One call used more fuel than allowed, as an endless loop does.
     #[error("ran out of fuel")]
     OutOfFuel,
+    /// One call went on for too long. Only code that was compiled in a hurry, in real time, is looked at in this way.
+    #[error("took too long")]
+    OutOfTime,
     /// The instance asked for more memory than allowed.
     #[error("ran out of memory")]
     OutOfMemory,
@@ -130,6 +133,7 @@ impl TrapKind {
             Self::Refused => "refused",
             Self::Trapped => "trapped",
             Self::OutOfFuel => "out_of_fuel",
+            Self::OutOfTime => "out_of_time",
             Self::OutOfMemory => "out_of_memory",
             Self::Host => "host",
         }

@@ -18,7 +18,7 @@ pub(super) fn compile(backend: &Backend, bytes: &[u8]) -> Result<Component, Load
 
 /// For every processor of this machine's kind, not only for those with its features.
 pub(super) fn compile_portably(bytes: &[u8]) -> Result<Vec<u8>, PrecompileError> {
-    let mut config = backend::optimising();
+    let mut config = backend::optimising_config();
     if cfg!(target_os = "linux") {
         let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
         config.target(&target).map_err(|error| EngineError(format!("{error:#}")))?;

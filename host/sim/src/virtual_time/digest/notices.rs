@@ -80,6 +80,7 @@ impl Mix for TrapKind {
             Self::OutOfFuel => 3,
             Self::OutOfMemory => 4,
             Self::Host => 5,
+            Self::OutOfTime => 6,
         });
     }
 }
