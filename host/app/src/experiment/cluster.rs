@@ -4,8 +4,8 @@
 //! everything at the end; then the objects are deleted, whatever has happened.
 //!
 //! * [`able`]: what a plan wants that a cluster cannot do yet, which is refused before anything is applied.
-//! * [`deployment`]: apply, wait, delete. [`samples`]: what the pods say of themselves over time. [`timeline`]: what they
-//!   are told in mid-run, and [`faults`], what of their faults.
+//! * [`deployment`]: apply, wait, delete. [`samples`]: what the pods say of themselves over time. [`timeline`]: what
+//!   happens in mid-run; [`orders`]: what pods are told of that; [`faults`]: which faults they then have.
 //! * [`collection`]: logs and last words of every pod, and what of them is missing.
 //! * [`spans`]: parts of a run, between two looks. [`figures`]: samples become the files that reports read.
 
@@ -14,6 +14,7 @@ pub mod collection;
 pub mod deployment;
 pub mod faults;
 pub mod figures;
+pub mod orders;
 pub mod samples;
 pub mod spans;
 pub mod timeline;
@@ -247,8 +248,7 @@ impl Run<'_> {
                 humantime::format_duration(self.point.document.duration.0)
             ));
             let is_breached = |samples: &[_]| Spans::new(self.point, fleet, samples).is_breached();
-            let watched = sampler.watch(self.point, &mut timeline, &progress, &is_breached);
-            ended = watched.map_err(ClusterError::from)?;
+            ended = sampler.watch(self.point, &mut timeline, &progress, &is_breached);
             if ended == Ended::Breached {
                 to_stderr("a threshold is missed that ends the run");
             }

@@ -152,8 +152,8 @@ impl Summary {
         pretty(self)
     }
 
-    /// Whether all thresholds held.
+    /// Whether all thresholds held, at the end and until then.
     pub fn holds(&self) -> bool {
-        self.thresholds.iter().all(|verdict| verdict.ok)
+        !self.aborted && self.thresholds.iter().all(|verdict| verdict.ok)
     }
 }

@@ -1,6 +1,7 @@
 //! What is to be put on a cluster, checked and ready to be written.
 
 use sha2::{Digest, Sha256};
+use wasmote_sim::faults::document::{FaultEntry, Kind};
 use wasmote_sim::limits::Limits;
 
 use super::ManifestError;
@@ -206,7 +207,7 @@ fn fault_file(set: &FaultSet, group: &str) -> Result<(Option<FaultFile>, String)
     }
     set.check_no_broker(BROKER_IS_ANOTHERS).map_err(|problem| ManifestError::Faults(problem.to_string()))?;
     let mut document = set.document.clone();
-    document.faults.retain(|fault| fault.group.as_ref().is_none_or(|name| name == group));
+    document.faults.retain_mut(|fault| concerns(fault, group));
     let is_file = |name: &&String| builtins::fault_models().all(|builtin| builtin.name != name.as_str());
     if let Some(file) = document.faults.iter().filter_map(|fault| fault.file.as_ref()).find(is_file) {
         return Err(ManifestError::FaultModel(file.clone()));
@@ -218,6 +219,20 @@ fn fault_file(set: &FaultSet, group: &str) -> Result<(Option<FaultFile>, String)
     let json = json.map_err(|problem| ManifestError::Faults(problem.to_string()))?;
     let sha256 = hex(&Sha256::digest(json.as_bytes()));
     Ok((Some(FaultFile { json, sha256 }), format!("{FAULTS_FOLDER}/{FAULTS_FILE}")))
+}
+
+/// Whether a fault is for pods of this group. Those on the other side of a partition have a part in it too, and know
+/// the devices of another group by their names.
+fn concerns(fault: &mut FaultEntry, group: &str) -> bool {
+    let has_sides = fault.kind == Kind::Partition && fault.peers.is_some();
+    match fault.group.take_if(|name| name != group) {
+        None => true,
+        Some(other) if has_sides => {
+            fault.device.get_or_insert(format!("{other}-*"));
+            true
+        }
+        Some(_) => false,
+    }
 }
 
 /// The faults of a group as its pods are told them over HTTP: a preset's name, or a document.

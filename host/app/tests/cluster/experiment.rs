@@ -62,11 +62,11 @@ fn a_run_leaves_the_results_of_every_pod_and_nothing_on_the_cluster() {
 fn a_pod_that_never_starts_is_named_and_everything_is_taken_away_again() {
     let cluster = with_plan(PLAN);
     cluster.trouble("never", "iot-heartbeat-2");
-    let output = cluster.call(&[&RUN[..], &["--ready-timeout", "5s"]].concat());
+    let output = cluster.call(&[&RUN[..], &["--ready-timeout", "20s"]].concat());
     assert_code(&output, 1);
     let told = text(&output.stderr);
     for words in
-        ["3 of 4 pods were ready after 5s", "iot-heartbeat-2: ImagePullBackOff: there is no such image"]
+        ["3 of 4 pods were ready after 20s", "iot-heartbeat-2: ImagePullBackOff: there is no such image"]
     {
         assert!(told.contains(words), "{told}");
     }

@@ -19,7 +19,7 @@ fn the_script_runs_so_many_seconds_with_the_image_of_the_env_file() {
     let manifest = json(&folder.join("manifest.json"));
     assert_eq!(manifest["cluster"]["image"], "somebody/wasmote:latest");
     let summary = json(&folder.join("summary.json"));
-    assert!((4.0..8.0).contains(&summary["duration_s"].as_f64().unwrap()), "{summary:#}");
+    assert!((4.0..30.0).contains(&summary["duration_s"].as_f64().unwrap()), "{summary:#}");
     for file in ["broker.log", "logs/iot-sensor-1.log", "logs/iot-sensor-2.log"] {
         assert!(fs::metadata(folder.join(file)).unwrap().len() > 0, "{file}");
     }

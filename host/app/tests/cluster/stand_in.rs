@@ -29,7 +29,7 @@ impl StandIn {
         self.path().join("cluster").join(file)
     }
 
-    /// These pods will be in trouble of this kind: `never` or `no-logs`.
+    /// These pods will be in trouble of this kind: `never`, `no-logs` or `deaf`.
     pub fn trouble(&self, kind: &str, pods: &str) {
         fs::write(self.cluster(kind), pods).unwrap();
     }

@@ -1,8 +1,7 @@
-//! The faults of pods and their devices, as a timeline changes them, and what of that they have yet to be told.
+//! The faults of pods and their devices, as a timeline changes them.
 //!
-//! A pod knows its own group alone, and takes the faults of its group for those of its fleet. So what is set for the
-//! fleet goes to the pods of every group that has none of its own, without what is for other groups. A fault that comes
-//! beside the others for a while is added to these, and to those of devices that have their own.
+//! A pod takes the faults of its group for those of its fleet, and whole sets only. So what is for the fleet or for a group
+//! is put together here with what comes beside it for a while, and so is what a device has that its pod has not.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,7 +15,7 @@ use crate::experiment::script::Scope;
 use crate::fault_set::FaultSet;
 use crate::manifests::fleet::faults_as_told;
 
-/// Positions of devices.
+/// Positions of devices, in order.
 type Positions = Vec<usize>;
 
 /// Faults in force.
@@ -28,32 +27,11 @@ pub struct Faults<'a> {
     of_devices: BTreeMap<usize, FaultSet>,
     /// For a while, with the devices that they are for; `None` for all.
     beside: BTreeMap<usize, (FaultEntry, Option<Positions>)>,
-    told: Told<'a>,
-}
-
-/// What pods have been told, and devices beside the rest of their pods.
-#[derive(Default)]
-struct Told<'a> {
-    groups: BTreeMap<&'a str, Value>,
-    devices: BTreeMap<usize, Value>,
-}
-
-/// What they have yet to be told.
-#[derive(Debug, Default, PartialEq)]
-pub struct News<'a> {
-    /// All pods of these groups.
-    pub groups: Vec<(&'a str, Value)>,
-    /// These devices; `None` for what the rest of their pods have.
-    pub devices: Vec<(usize, Option<Value>)>,
 }
 
 /// Why a group of pods cannot be told of a set, if it cannot.
 pub fn check(set: &FaultSet, group: &str) -> Result<(), String> {
-    told(set, group).map(drop)
-}
-
-fn told(set: &FaultSet, group: &str) -> Result<Value, String> {
-    faults_as_told(set, group).map_err(|problem| problem.to_string())
+    faults_as_told(set, group).map(drop).map_err(|problem| problem.to_string())
 }
 
 impl<'a> Faults<'a> {
@@ -62,10 +40,7 @@ impl<'a> Faults<'a> {
         let own =
             settings.groups.iter().filter_map(|group| Some((group.name.as_str(), group.faults.clone()?)));
         let (fleet, own) = (settings.faults.clone(), own.collect());
-        let (of_devices, beside, told) = Default::default();
-        let mut faults = Self { settings, devices, fleet, own, of_devices, beside, told };
-        drop(faults.news());
-        faults
+        Self { settings, devices, fleet, own, of_devices: BTreeMap::new(), beside: BTreeMap::new() }
     }
 
     /// Set the faults of a scope, or let it inherit again.
@@ -98,49 +73,31 @@ impl<'a> Faults<'a> {
         self.beside.remove(&number);
     }
 
-    /// What has changed since the last time.
-    pub fn news(&mut self) -> News<'a> {
-        let mut news = News::default();
-        for group in &self.settings.groups {
-            let name = group.name.as_str();
-            let Ok(now) = told(&self.of_group(name), name) else { continue };
-            if self.told.groups.insert(name, now.clone()).as_ref() != Some(&now) {
-                news.groups.push((name, now));
-            }
-        }
-        for (position, device) in self.devices.iter().enumerate() {
-            let now = self.of_device(position, device);
-            if self.told.devices.get(&position) != now.as_ref() {
-                put(&mut self.told.devices, position, now.as_ref());
-                news.devices.push((position, now));
-            }
-        }
-        news
-    }
-
-    /// Of the pods of a group.
-    fn of_group(&self, group: &str) -> FaultSet {
+    /// Of the pods of a group, as they are told.
+    pub fn of_group(&self, group: &str) -> Option<Value> {
         let set = self.own.get(group).unwrap_or(&self.fleet);
-        self.with(set, group, |chosen| chosen.is_none())
+        faults_as_told(&self.with(set, |chosen| chosen.is_none()), group).ok()
     }
 
-    /// Of a device that has others than its pod.
-    fn of_device(&self, position: usize, device: &Identity) -> Option<Value> {
-        let is_chosen = |chosen: &Option<Positions>| chosen.as_ref().is_some_and(|it| it.contains(&position));
+    /// Of a device that has others than its pod, as it is told.
+    pub fn of_device(&self, position: usize) -> Option<Value> {
+        let group = &*self.devices.get(position)?.group;
+        let is_chosen = |chosen: &Option<Positions>| {
+            chosen.as_ref().is_some_and(|it| it.binary_search(&position).is_ok())
+        };
         let own = self.of_devices.get(&position);
         if own.is_none() && !self.beside.values().any(|(_, chosen)| is_chosen(chosen)) {
             return None;
         }
-        let set = own.or_else(|| self.own.get(&*device.group)).unwrap_or(&self.fleet);
-        let set = self.with(set, &device.group, |chosen| chosen.is_none() || is_chosen(chosen));
-        told(&set, &device.group).ok()
+        let set = own.or_else(|| self.own.get(group)).unwrap_or(&self.fleet);
+        faults_as_told(&self.with(set, |chosen| chosen.is_none() || is_chosen(chosen)), group).ok()
     }
 
     /// A set with what comes beside it for a while.
-    fn with(&self, set: &FaultSet, group: &str, is_for: impl Fn(&Option<Positions>) -> bool) -> FaultSet {
+    fn with(&self, set: &FaultSet, is_for: impl Fn(&Option<Positions>) -> bool) -> FaultSet {
         let mut set = set.clone();
         let beside = self.beside.values().filter(|(_, chosen)| is_for(chosen));
-        set.document.faults.extend(beside.map(|(entry, _)| seen_from(entry, group)));
+        set.document.faults.extend(beside.map(|(entry, _)| entry.clone()));
         set
     }
 }
@@ -152,18 +109,8 @@ fn put<K: Ord, V: Clone>(map: &mut BTreeMap<K, V>, key: K, value: Option<&V>) {
     }
 }
 
-/// Pods know no group but their own, and the devices of others by their names.
-fn seen_from(entry: &FaultEntry, group: &str) -> FaultEntry {
-    let mut entry = entry.clone();
-    if let Some(other) = entry.group.take_if(|name| name != group) {
-        entry.device.get_or_insert(format!("{other}-*"));
-    }
-    entry
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
     use wasmote_sim::faults::component::NoLibrary;
     use wasmote_sim::faults::target::Pattern;
 
@@ -187,38 +134,35 @@ mod tests {
         FaultSet::parse("test", &text, Format::Toml, &NoLibrary).unwrap()
     }
 
-    /// Who is told of which faults, by their names.
-    fn told(faults: &mut Faults<'_>) -> Vec<String> {
-        let ids = |value: &Value| match value["fault"].as_array() {
-            Some(list) => list.iter().map(|fault| fault["id"].as_str().unwrap().to_owned()).collect(),
-            None => vec![value.as_str().unwrap_or("nothing").to_owned()],
-        };
-        let News { groups, devices } = faults.news();
-        let groups = groups.iter().map(|(group, now)| format!("{group}: {}", ids(now).join("+")));
-        let devices = devices.iter().map(|(at, now)| match now {
-            Some(now) => format!("{at}: {}", ids(now).join("+")),
-            None => format!("{at}: as its pod"),
-        });
-        groups.chain(devices).collect()
+    fn ids(told: &Value) -> String {
+        let ids = told["fault"].as_array().into_iter().flatten().filter_map(|fault| fault["id"].as_str());
+        told.as_str().map_or_else(|| ids.collect::<Vec<_>>().join("+"), str::to_owned)
+    }
+
+    /// The faults of both groups, and of each device that has others.
+    fn told(faults: &Faults<'_>) -> [String; 3] {
+        let group = |name| ids(&faults.of_group(name).unwrap());
+        let own = (0..4).filter_map(|at| Some(format!("{at} {}", ids(&faults.of_device(at)?))));
+        [group("west"), group("east"), own.collect::<Vec<_>>().join(", ")]
     }
 
     #[test]
-    fn only_those_are_told_whose_faults_change() {
+    fn a_device_goes_by_itself_its_group_and_the_fleet_in_this_order() {
         let settings = settings();
         let devices = crate::plan::everybody(&settings);
         let mut faults = Faults::new(&settings, &devices);
-        assert!(told(&mut faults).is_empty(), "pods begin with what the manifests say");
+        assert_eq!(told(&faults), ["none", "none", ""]);
         faults.set(&Scope::Group("west".into()), Some(&set("own")));
-        assert_eq!(told(&mut faults), ["west: own"]);
+        assert_eq!(told(&faults), ["own", "none", ""]);
         faults.set(&Scope::Fleet, Some(&set("all")));
-        assert_eq!(told(&mut faults), ["east: all"]);
+        assert_eq!(told(&faults), ["own", "all", ""]);
         faults.set(&Scope::Devices(Pattern::new("*-1")), Some(&set("some")));
-        assert_eq!(told(&mut faults), ["1: some", "3: some"]);
+        assert_eq!(told(&faults), ["own", "all", "1 some, 3 some"]);
         faults.set(&Scope::Group("west".into()), None);
-        assert_eq!(told(&mut faults), ["west: all"]);
+        assert_eq!(told(&faults), ["all", "all", "1 some, 3 some"]);
         faults.set(&Scope::Devices(Pattern::new("west-1")), None);
         faults.set(&Scope::Fleet, None);
-        assert_eq!(told(&mut faults), ["west: none", "east: none", "1: as its pod"]);
+        assert_eq!(told(&faults), ["none", "none", "3 some"]);
     }
 
     #[test]
@@ -228,30 +172,31 @@ mod tests {
         let mut faults = Faults::new(&settings, &devices);
         let entry = |id: &str| set(id).document.faults.remove(0);
         faults.begin(1, entry("beside"), Some(vec![2]));
-        assert_eq!(told(&mut faults), ["2: beside"]);
+        assert_eq!(told(&faults), ["none", "none", "2 beside"]);
         faults.set(&Scope::Fleet, Some(&set("all")));
-        assert_eq!(told(&mut faults), ["west: all", "east: all", "2: all+beside"]);
+        assert_eq!(told(&faults), ["all", "all", "2 all+beside"]);
         faults.begin(2, entry("everywhere"), None);
-        assert_eq!(
-            told(&mut faults),
-            ["west: all+everywhere", "east: all+everywhere", "2: all+beside+everywhere"]
-        );
+        assert_eq!(told(&faults), ["all+everywhere", "all+everywhere", "2 all+beside+everywhere"]);
         faults.end(1);
-        assert_eq!(told(&mut faults), ["2: as its pod"]);
+        assert_eq!(told(&faults), ["all+everywhere", "all+everywhere", ""]);
         faults.end(2);
-        assert_eq!(told(&mut faults), ["west: all", "east: all"]);
+        assert_eq!(told(&faults), ["all", "all", ""]);
     }
 
+    /// Both sides of a partition have a part in it; what else is for another group they need not know.
     #[test]
-    fn pods_of_other_groups_know_devices_by_their_names() {
+    fn pods_of_other_groups_know_the_parted_devices_by_their_names() {
         let settings = settings();
         let devices = crate::plan::everybody(&settings);
         let mut faults = Faults::new(&settings, &devices);
-        let entry = FaultEntry { group: Some("west".into()), ..set("apart").document.faults.remove(0) };
-        faults.begin(1, entry, None);
-        let news = faults.news().groups;
-        assert_eq!((&news[0].1["fault"][0]["group"], news[0].0), (&json!("west"), "west"));
-        assert_eq!((&news[1].1["fault"][0]["device"], news[1].0), (&json!("west-*"), "east"));
-        assert_eq!(news[1].1["fault"][0].get("group"), None);
+        let text = "[[fault]]\nkind = \"partition\"\ngroup = \"west\"\npeers = [\"east-*\"]\n\
+            [[fault]]\nkind = \"loss\"\ngroup = \"west\"\nprobability = 1\n";
+        let set = FaultSet::parse("test", text, Format::Toml, &NoLibrary).unwrap();
+        faults.set(&Scope::Fleet, Some(&set));
+        let (west, east) = (faults.of_group("west").unwrap(), faults.of_group("east").unwrap());
+        assert_eq!(west["fault"].as_array().map(Vec::len), Some(2));
+        assert_eq!(west["fault"][0]["group"], "west");
+        assert_eq!(east["fault"].as_array().map(Vec::len), Some(1));
+        assert_eq!((&east["fault"][0]["device"], east["fault"][0].get("group")), (&"west-*".into(), None));
     }
 }

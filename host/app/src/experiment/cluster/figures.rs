@@ -42,7 +42,8 @@ pub struct ClusterSummary {
     phases: Vec<Value>,
     /// What became of each threshold.
     pub thresholds: Vec<Verdict>,
-    aborted: bool,
+    /// Whether a missed threshold ended it.
+    pub aborted: bool,
     /// Whether somebody ended it before its time.
     pub interrupted: bool,
     /// Whether every message is accounted for, in every pod that answered.
@@ -110,9 +111,9 @@ impl ClusterSummary {
         }
     }
 
-    /// Whether all thresholds held.
+    /// Whether all thresholds held, at the end and until then.
     pub fn holds(&self) -> bool {
-        self.thresholds.iter().all(|verdict| verdict.ok)
+        !self.aborted && self.thresholds.iter().all(|verdict| verdict.ok)
     }
 
     /// Leave the files of a run.

@@ -15,8 +15,9 @@ use crate::experiment::progress::Progress;
 use crate::gather::answer::{Answer, Messages};
 use crate::gather::ask::ask;
 use crate::gather::target::Target;
+use crate::kubectl::Kubectl;
+use crate::kubectl::pod::Pod;
 use crate::kubectl::proxy::Proxy;
-use crate::kubectl::{Kubectl, KubectlError};
 use crate::manifests::workload::APP;
 
 /// How the pods are reached.
@@ -50,6 +51,9 @@ pub struct Sample {
     /// Every pod, with its group and its last answer so far.
     pub pods: BTreeMap<String, (String, Answer)>,
 }
+
+/// How often it is asked whether something is due.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// How a run came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +89,7 @@ impl<'a> Sampler<'a> {
         timeline: &mut Timeline<'_>,
         progress: &Progress<'_>,
         is_breached: &dyn Fn(&[Sample]) -> bool,
-    ) -> Result<Ended, KubectlError> {
+    ) -> Ended {
         let began = Instant::now();
         let (interval, duration) = (point.document.interval.0, point.document.duration.0);
         // What was counted until these moments has to be known.
@@ -93,52 +97,64 @@ impl<'a> Sampler<'a> {
         let moments: BTreeSet<Duration> = phases.chain([point.document.warm_up.0, duration]).collect();
         let mut next = Duration::ZERO;
         loop {
-            while began.elapsed() < next && !progress.is_interrupted() {
-                sleep(Duration::from_millis(50).min(next.saturating_sub(began.elapsed())));
-                timeline.carry_out(began.elapsed(), &self.reach)?;
+            // Looks may take longer than the interval, and what is due is done all the same.
+            while !progress.is_interrupted() {
                 progress.advance(Time::ZERO + began.elapsed().min(duration), 0);
+                if timeline.carry_out_next(began.elapsed(), &self.reach) {
+                    continue;
+                }
+                match next.saturating_sub(began.elapsed()) {
+                    Duration::ZERO => break,
+                    left => sleep(left.min(PAUSE)),
+                }
             }
-            self.look(began.elapsed().as_secs_f64())?;
+            self.look(began.elapsed().as_secs_f64());
             match () {
-                () if next >= duration => return Ok(Ended::Whole),
-                () if progress.is_interrupted() => return Ok(Ended::Interrupted),
-                () if is_breached(&self.samples) => return Ok(Ended::Breached),
-                () => {}
+                () if progress.is_interrupted() && began.elapsed() < duration => return Ended::Interrupted,
+                () if next >= duration => return Ended::Whole,
+                () if is_breached(&self.samples) => return Ended::Breached,
+                () => timeline.repair(&self.reach),
             }
             let moment = moments.range((Bound::Excluded(next), Bound::Unbounded)).next();
-            next = moment.map_or(duration, |moment| (next + interval).min(*moment));
+            let usual = (next + interval).max(began.elapsed());
+            next = moment.map_or(duration, |moment| usual.min(*moment));
         }
     }
 
-    fn look(&mut self, at_s: f64) -> Result<(), KubectlError> {
-        let pods = self.reach.kubectl.pods(&format!("app={APP}"))?;
+    fn look(&mut self, at_s: f64) {
+        let mut seen = self.samples.last().map(|sample| sample.pods.clone()).unwrap_or_default();
+        match self.reach.kubectl.pods(&format!("app={APP}")) {
+            Ok(pods) => self.ask_all(&pods, &mut seen),
+            Err(problem) => self.miss("all pods", problem.to_string()),
+        }
+        self.samples.push(Sample { at_s, pods: seen });
+    }
+
+    fn ask_all(&mut self, pods: &[Pod], seen: &mut BTreeMap<String, (String, Answer)>) {
         let here: Vec<_> = pods.iter().filter(|pod| !pod.leaving).collect();
-        let target = |pod: &&crate::kubectl::pod::Pod| Target {
+        let target = |pod: &&Pod| Target {
             name: pod.name.clone(),
             url: if pod.running { Ok(self.reach.proxy.pod(pod)) } else { Err(pod.why.clone()) },
         };
         let targets: Vec<Target> = here.iter().map(target).collect();
         let asked = self.reach.runtime.block_on(ask(self.reach.client, &targets, PATIENCE));
-        let mut seen = self.samples.last().map(|sample| sample.pods.clone()).unwrap_or_default();
         for (pod, asked) in here.iter().zip(asked) {
             match asked.answer {
                 Ok(answer) => {
+                    let generated = answer.messages.generated;
                     let before = seen.insert(pod.name.clone(), (pod.instance().to_owned(), answer));
-                    let began_anew = before.is_some_and(|(_, before)| {
-                        seen[&pod.name].1.messages.generated < before.messages.generated
-                    });
-                    if began_anew {
+                    if before.is_some_and(|(_, before)| generated < before.messages.generated) {
                         self.restarted.insert(pod.name.clone(), pod.restarts);
                     }
                 }
-                Err(problem) => {
-                    let missed = self.missed.entry(pod.name.clone()).or_default();
-                    *missed = (missed.0 + 1, problem);
-                }
+                Err(problem) => self.miss(&pod.name, problem),
             }
         }
-        self.samples.push(Sample { at_s, pods: seen });
-        Ok(())
+    }
+
+    fn miss(&mut self, whom: &str, problem: String) {
+        let missed = self.missed.entry(whom.to_owned()).or_default();
+        *missed = (missed.0 + 1, problem);
     }
 
     /// What the figures lack.

@@ -59,6 +59,9 @@ impl<'a> Spans<'a> {
 
     /// A look for a moment may come a little late, and never early.
     fn stretch(&self, from: Time, to: Time, group: Option<&PodGroup>) -> Messages {
+        if to <= from {
+            return Messages::default();
+        }
         let at = |time: Time| self.samples.iter().find(|sample| sample.at() >= time).or(self.samples.last());
         match (at(from), at(to)) {
             (Some(first), Some(last)) => between(first, last, group.map(|group| group.instance.as_str())),
@@ -66,13 +69,11 @@ impl<'a> Spans<'a> {
         }
     }
 
-    /// Whether a threshold that ends the run is missed. What came since the look before the last may still be under way.
+    /// Whether a threshold that ends the run is missed.
     pub fn is_breached(&self) -> bool {
-        let settled = self.samples.split_last().map_or(&[][..], |(_, settled)| settled);
-        let settled = Self { samples: settled, ..*self };
         let mut aborts = self.point.document.thresholds.iter().filter(|entry| entry.abort);
         aborts.any(|entry| {
-            let messages = settled.part(&entry.check.part);
+            let messages = self.part(&entry.check.part);
             let value = entry.check.value(&messages);
             messages.generated > 0 && value.is_some() && !entry.check.holds(value)
         })

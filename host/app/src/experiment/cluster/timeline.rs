@@ -1,6 +1,7 @@
 //! A timeline on a cluster: what a plan has happen in mid-run, the pods are asked to do over their own API.
 
 use std::sync::Arc;
+use std::thread::sleep;
 use std::time::Duration;
 
 use reqwest::Method;
@@ -13,7 +14,8 @@ use wasmote_sim::rng::Seed;
 use wasmote_sim::time::Time;
 
 use super::deployment::WHOLE;
-use super::faults::{self, Faults, News};
+use super::faults::{self, Faults};
+use super::orders::Orders;
 use super::samples::Reach;
 use crate::cli::output::to_stderr;
 use crate::config::Settings;
@@ -22,22 +24,25 @@ use crate::experiment::script::whom::Chosen;
 use crate::experiment::script::{Deed, Passing};
 use crate::fault_set::BROKER_IS_ANOTHERS;
 use crate::gather::tell::{Body, Order, tell};
-use crate::kubectl::KubectlError;
 use crate::kubectl::pod::Pod;
-use crate::manifests::fleet::{Fleet, PodGroup};
+use crate::manifests::fleet::Fleet;
 
 /// How long a pod may take to do what it is told.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Later than this is worth a word.
 const LATE: Duration = Duration::from_secs(1);
+/// How long a fault that cuts devices off is there. It takes hold within 10 ms, in a pod that gets a tenth of a processor
+/// within 100.
+const HOLD: Duration = Duration::from_millis(300);
+/// Shortest time for which devices can be cut off. Were the fault still there after it, they would be cut off again.
+const SHORTEST_CUT: Duration = Duration::from_secs(2);
 
 /// What is to be done in a run, and what has become of it.
 pub struct Timeline<'a> {
-    point: &'a Point,
-    fleet: &'a Fleet,
     seed: Seed,
     devices: &'a [Arc<Identity>],
     faults: Faults<'a>,
+    orders: Orders<'a>,
     /// With their times, soonest first.
     deeds: Vec<(Time, &'a Deed)>,
     next: usize,
@@ -60,8 +65,11 @@ pub fn check(deed: &Deed, settings: &Settings) -> Result<(), String> {
             set.check_no_broker(BROKER_IS_ANOTHERS).map_err(|problem| problem.to_string())?;
             settings.groups.iter().try_for_each(|group| faults::check(set, &group.name))
         }
-        Deed::Begin(_, passing) => passing.entry.group.iter().try_for_each(|name| is_told_apart(name, settings)),
-        Deed::Faults(_, None) | Deed::End(_) => Ok(()),
+        Deed::Begin(_, passing) if passing.entry.lasting.is_some_and(|it| it.0 < SHORTEST_CUT) => {
+            let shortest = humantime::format_duration(SHORTEST_CUT);
+            Err(format!("a `disconnect` lasts {shortest} or longer there, since orders to pods take a moment"))
+        }
+        Deed::Begin(..) | Deed::End(_) | Deed::Faults(_, None) => Ok(()),
         Deed::Crash(_) | Deed::Stop(_) | Deed::Start(_) | Deed::Ask(..) => Ok(()),
         Deed::PublishAs(_, message) => publication(message).map(drop),
         Deed::Publish(_) => {
@@ -76,19 +84,6 @@ pub fn check(deed: &Deed, settings: &Settings) -> Result<(), String> {
     }
 }
 
-/// Pods know the devices of another group by the beginning of their names.
-fn is_told_apart(group: &str, settings: &Settings) -> Result<(), String> {
-    let begins = format!("{group}-");
-    match settings.groups.iter().find(|other| other.name.starts_with(&begins)) {
-        None => Ok(()),
-        Some(other) => Err(format!(
-            "pods could not tell devices of the group `{group}` from those of `{}`, whose names begin alike; call one \
-             of the groups otherwise",
-            other.name
-        )),
-    }
-}
-
 /// A message as the API of a device takes it. A text goes out as it is.
 fn publication(message: &Message) -> Result<Value, String> {
     let text = std::str::from_utf8(&message.payload).map_err(|problem| format!("`payload`: {problem}"))?;
@@ -96,83 +91,87 @@ fn publication(message: &Message) -> Result<Value, String> {
     Ok(json!({"message": text, "topic": topic, "qos": qos, "retain": message.retain}))
 }
 
-/// When what is done has to come. A disconnection in one process is begun, and taken away 10 ms later with all who were to
-/// lose their connection cut off. Orders to pods come less exactly: they are given half of the time that it lasts, in
-/// which nobody is cut off twice.
-fn in_order(deeds: &[(Time, Deed)]) -> Vec<(Time, &Deed)> {
-    let half = |number: usize| {
-        deeds.iter().find_map(|(began, deed)| match deed {
-            Deed::Begin(other, passing) if *other == number && passing.chosen.is_some() => {
-                Some(*began + passing.entry.lasting?.0 / 2)
-            }
-            _ => None,
-        })
-    };
-    let time = |(due, deed): &(Time, Deed)| match deed {
-        Deed::End(number) => half(*number).map_or(*due, |half| half.max(*due)),
-        _ => *due,
-    };
-    let mut all: Vec<_> = deeds.iter().map(|it| (time(it), &it.1)).collect();
-    all.sort_by_key(|(due, _)| *due);
-    all
+/// The fault that cuts devices off, if it is one.
+fn cut(deed: &Deed) -> Option<usize> {
+    match deed {
+        Deed::Begin(number, passing) if passing.chosen.is_some() => Some(*number),
+        _ => None,
+    }
 }
 
 impl<'a> Timeline<'a> {
     /// Of a run that has not begun, with every device of its fleet.
     pub fn new(point: &'a Point, fleet: &'a Fleet, seed: Seed, devices: &'a [Arc<Identity>]) -> Self {
+        let deeds = &point.script.deeds;
+        let ends_by_itself = |number: usize| deeds.iter().any(|(_, other)| cut(other) == Some(number));
+        let is_done = |deed: &Deed| !matches!(deed, Deed::End(number) if ends_by_itself(*number));
         let faults = Faults::new(&point.settings, devices);
         Self {
-            point,
-            fleet,
             seed,
             devices,
+            orders: Orders::new(fleet, devices, &faults),
             faults,
-            deeds: in_order(&point.script.deeds),
+            deeds: deeds.iter().filter(|(_, deed)| is_done(deed)).map(|(due, deed)| (*due, deed)).collect(),
             next: 0,
             done: Vec::new(),
         }
     }
 
-    /// Do all that is due at this time of the run.
-    pub fn carry_out(&mut self, now: Duration, reach: &Reach<'_>) -> Result<(), KubectlError> {
-        while let Some(&(due, deed)) = self.deeds.get(self.next) {
-            if due.elapsed() > now {
-                break;
-            }
-            self.next += 1;
-            let orders = self.orders(deed);
-            let requests = orders.len();
-            let failed = send(orders, reach)?;
-            let due = due.elapsed();
-            if now > due + LATE {
-                to_stderr(format_args!(
-                    "{} of {:.1} s came {:.1} s late",
-                    deed.words(),
-                    due.as_secs_f64(),
-                    (now - due).as_secs_f64()
-                ));
-            }
-            self.done.push(Done { due, at: now, words: deed.words(), requests, failed });
+    /// Do what is next, if it is due at this time of the run. Says whether something was.
+    pub fn carry_out_next(&mut self, now: Duration, reach: &Reach<'_>) -> bool {
+        let Some(&(due, deed)) = self.deeds.get(self.next).filter(|(due, _)| due.elapsed() <= now) else {
+            return false;
+        };
+        self.next += 1;
+        let due = due.elapsed();
+        if now > due + LATE {
+            let (words, due_s, late_s) = (deed.words(), due.as_secs_f64(), (now - due).as_secs_f64());
+            to_stderr(format_args!("{words} of {due_s:.1} s came {late_s:.1} s late"));
         }
-        Ok(())
+        let orders = self.orders_for(deed);
+        let mut done = Done { due, at: now, words: deed.words(), requests: 0, failed: Vec::new() };
+        self.send(orders, reach, &mut done);
+        if let Some(number) = cut(deed) {
+            sleep(HOLD);
+            self.faults.end(number);
+            let orders = self.orders.of_faults(&self.faults);
+            self.send(orders, reach, &mut done);
+        }
+        self.done.push(done);
+        true
+    }
+
+    /// Tell pods of their faults once more that may not have heard of them.
+    pub fn repair(&mut self, reach: &Reach<'_>) {
+        for (order, _) in send(self.orders.of_faults(&self.faults), reach) {
+            self.orders.came_to_nothing(&order);
+        }
+    }
+
+    fn send(&mut self, orders: Vec<Order>, reach: &Reach<'_>, done: &mut Done) {
+        done.requests += orders.len();
+        for (order, problem) in send(orders, reach) {
+            self.orders.came_to_nothing(&order);
+            done.failed.push(format!("{}: {problem}", order.to));
+        }
     }
 
     /// What the pods are to be told for a deed.
-    fn orders(&mut self, deed: &Deed) -> Vec<Order> {
+    fn orders_for(&mut self, deed: &Deed) -> Vec<Order> {
         match deed {
             Deed::Faults(scope, set) => {
                 self.faults.set(scope, set.as_ref());
-                self.tell_faults()
+                self.orders.of_faults(&self.faults)
             }
             Deed::Begin(number, passing) => {
                 let Passing { entry, chosen, .. } = &**passing;
                 let chosen = chosen.as_ref().map(|chosen| chosen.of(self.devices, self.seed));
                 self.faults.begin(*number, entry.clone(), chosen);
-                self.tell_faults()
+                self.orders.of_faults(&self.faults)
             }
             Deed::End(number) => {
                 self.faults.end(*number);
-                self.tell_faults()
+                self.orders.of_faults(&self.faults)
             }
             Deed::Crash(chosen) => self.power(chosen, "crash"),
             Deed::Stop(chosen) => self.power(chosen, "stop"),
@@ -186,8 +185,9 @@ impl<'a> Timeline<'a> {
 
     /// A request of each of these devices.
     fn of_each(&self, devices: &Pattern, method: &Method, path: &str, body: Option<&Body>) -> Vec<Order> {
-        let fitting = self.devices.iter().filter(|device| devices.matches(device.id.as_str()));
-        fitting.filter_map(|device| self.order(device, method, path, body.cloned())).collect()
+        let positions = 0..self.devices.len();
+        let fitting = positions.filter(|at| devices.matches(self.devices[*at].id.as_str()));
+        fitting.filter_map(|at| self.orders.of_device(at, method, path, body.cloned())).collect()
     }
 
     fn publish(&self, devices: &Pattern, message: &Message) -> Vec<Order> {
@@ -203,53 +203,8 @@ impl<'a> Timeline<'a> {
     }
 
     fn power(&self, chosen: &Chosen, order: &str) -> Vec<Order> {
-        let chosen = chosen.of(self.devices, self.seed);
-        let orders = chosen
-            .into_iter()
-            .filter_map(|at| self.order(self.devices.get(at)?, &Method::POST, &format!("/{order}"), None));
-        orders.collect()
-    }
-
-    /// A request of one device.
-    fn order(&self, device: &Identity, method: &Method, path: &str, body: Option<Body>) -> Option<Order> {
-        let path = format!("/devices/{}{path}", device.id);
-        Some(Order { to: self.pod_of(device)?, method: method.clone(), path, body })
-    }
-
-    /// Whoever has other faults now.
-    fn tell_faults(&mut self) -> Vec<Order> {
-        let News { groups, devices } = self.faults.news();
-        let groups = groups.into_iter().flat_map(|(group, now)| {
-            let pods = self.pods(group).map_or(0, |pods| pods.replicas);
-            (0..pods)
-                .filter_map(|number| self.pod(group, number))
-                .map(move |to| Order {
-                    to,
-                    method: Method::PUT,
-                    path: "/faults".into(),
-                    body: Some(Body::json(&now)),
-                })
-                .collect::<Vec<_>>()
-        });
-        let devices = devices.into_iter().filter_map(|(position, now)| {
-            let method = if now.is_some() { Method::PUT } else { Method::DELETE };
-            self.order(self.devices.get(position)?, &method, "/faults", now.as_ref().map(Body::json))
-        });
-        groups.chain(devices).collect()
-    }
-
-    fn pods(&self, group: &str) -> Option<&PodGroup> {
-        self.fleet.groups.iter().find(|pods| pods.group == group)
-    }
-
-    /// The pod with this number of a group, from 0 on. Kubernetes counts them from 1, as shares are counted.
-    fn pod(&self, group: &str, number: u32) -> Option<String> {
-        Some(format!("{}-{}", self.pods(group)?.name, number + 1))
-    }
-
-    /// Devices are dealt out to pods in turn.
-    fn pod_of(&self, device: &Identity) -> Option<String> {
-        self.pod(&device.group, device.index % self.pods(&device.group)?.replicas.max(1))
+        let chosen = chosen.of(self.devices, self.seed).into_iter();
+        chosen.filter_map(|at| self.orders.of_device(at, &Method::POST, &format!("/{order}"), None)).collect()
     }
 
     /// What could not be done.
@@ -267,7 +222,7 @@ impl<'a> Timeline<'a> {
 
     /// What was done when, as CSV as in other runs, with more columns; nothing where there was no timeline.
     pub fn csv(&self) -> Option<String> {
-        if self.point.script.deeds.is_empty() {
+        if self.deeds.is_empty() {
             return None;
         }
         let line = |done: &Done| {
@@ -279,14 +234,19 @@ impl<'a> Timeline<'a> {
     }
 }
 
-/// Send them all, and say what came to nothing.
-fn send(orders: Vec<Order>, reach: &Reach<'_>) -> Result<Vec<String>, KubectlError> {
-    let pods = reach.kubectl.pods(WHOLE)?;
+/// Send them all. Those that came to nothing are returned, each with the reason.
+fn send(orders: Vec<Order>, reach: &Reach<'_>) -> Vec<(Order, String)> {
+    if orders.is_empty() {
+        return Vec::new();
+    }
+    let pods = match reach.kubectl.pods(WHOLE) {
+        Ok(pods) => pods,
+        Err(problem) => return orders.into_iter().map(|order| (order, problem.to_string())).collect(),
+    };
     let url = |name: &str| match pods.iter().find(|pod: &&Pod| pod.name == name) {
         Some(pod) if pod.running => Ok(reach.proxy.pod(pod)),
         Some(pod) => Err(pod.why.clone()),
         None => Err("there is no such pod".to_owned()),
     };
-    let failed = reach.runtime.block_on(tell(reach.client, orders, url, PATIENCE));
-    Ok(failed.into_iter().map(|(order, problem)| format!("{}: {problem}", order.to)).collect())
+    reach.runtime.block_on(tell(reach.client, orders, url, PATIENCE))
 }

@@ -15,21 +15,23 @@ pub(super) struct Judged<'a> {
     seed: u64,
     thresholds: &'a [Verdict],
     ledger_closes: bool,
+    aborted: bool,
     /// What could not be collected; nothing is collected of runs here.
     missing: Option<&'a [String]>,
 }
 
 impl<'a> From<&'a Summary> for Judged<'a> {
     fn from(summary: &'a Summary) -> Self {
-        let Summary { point, seed, thresholds, ledger_closes, .. } = summary;
-        Self { point, seed: *seed, thresholds, ledger_closes: *ledger_closes, missing: None }
+        let &Summary { ref point, seed, ref thresholds, ledger_closes, aborted, .. } = summary;
+        Self { point, seed, thresholds, ledger_closes, aborted, missing: None }
     }
 }
 
 impl<'a> From<&'a ClusterSummary> for Judged<'a> {
     fn from(summary: &'a ClusterSummary) -> Self {
-        let ClusterSummary { point, seed, thresholds, ledger_closes, missing, .. } = summary;
-        Self { point, seed: *seed, thresholds, ledger_closes: *ledger_closes, missing: Some(missing) }
+        let &ClusterSummary { ref point, seed, ref thresholds, ledger_closes, aborted, ref missing, .. } =
+            summary;
+        Self { point, seed, thresholds, ledger_closes, aborted, missing: Some(missing) }
     }
 }
 
@@ -68,10 +70,14 @@ impl Suite {
         let collection = judged
             .missing
             .map(|missing| ("everything was collected", missing.is_empty(), missing.join("; ")));
+        // At the end a threshold may hold again that was missed.
+        let aborted = judged
+            .aborted
+            .then(|| ("no threshold ends the run", false, "one was missed before the end".to_owned()));
         let thresholds = judged.thresholds.iter();
         let thresholds =
             thresholds.map(|verdict| (&*verdict.text, verdict.ok, format!("found {}", verdict.value)));
-        let cases: Vec<_> = [ledger].into_iter().chain(collection).chain(thresholds).collect();
+        let cases: Vec<_> = [ledger].into_iter().chain(collection).chain(aborted).chain(thresholds).collect();
         let (tests, failures) = (cases.len(), cases.iter().filter(|(_, ok, _)| !ok).count());
         let mut text = format!(
             "  <testsuite name=\"{name}\" tests=\"{tests}\" failures=\"{failures}\" time=\"{took:.3}\">\n"
@@ -96,13 +102,20 @@ fn case(text: &mut String, class: &str, name: &str, ok: bool, problem: &str) {
     };
 }
 
+/// XML has no room at all for most control characters, which programs write to paint their words.
 fn escaped(text: &str) -> String {
+    let text = text.replace(char::is_control, " ");
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_xml_has_no_room_for_is_left_out() {
+        assert_eq!(escaped("\u{1b}[31mno\u{1b}[0m\nroute\0"), " [31mno [0m route ");
+    }
 
     #[test]
     fn comparisons_are_escaped() {

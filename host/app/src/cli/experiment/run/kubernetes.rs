@@ -183,7 +183,11 @@ fn tell(summary: &ClusterSummary) {
         seconds(latency.mean()),
         seconds(latency.quantile(0.5)),
         seconds(latency.quantile(0.95)),
-        if summary.ledger_closes { "" } else { ", THE LEDGER DOES NOT CLOSE" },
+        match (summary.ledger_closes, summary.aborted) {
+            (false, _) => ", THE LEDGER DOES NOT CLOSE",
+            (true, true) => ", ended by a threshold",
+            (true, false) => "",
+        },
     ));
     let (green, red) = (style::GOOD.on(&std::io::stdout()), style::ERROR.on(&std::io::stdout()));
     for verdict in &summary.thresholds {

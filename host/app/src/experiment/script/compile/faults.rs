@@ -97,6 +97,7 @@ impl Compiler<'_> {
         it: &Partition,
     ) -> Result<Vec<(Time, Step)>, Problem> {
         self.known(&it.group).map_err(|problem| at("partition.group", problem))?;
+        self.told_apart(&it.group).map_err(|problem| at("partition.group", problem))?;
         let others = self.groups.keys().filter(|name| **name != it.group);
         let others = || others.map(|name| format!("{name}-*")).collect();
         let entry = FaultEntry {
@@ -115,6 +116,21 @@ impl Compiler<'_> {
             steps.push((over, Step::Deed(Deed::End(index))));
         }
         Ok(steps)
+    }
+
+    /// Who sent a message is known by its name, and a group by how the names of its devices begin.
+    fn told_apart(&self, group: &str) -> Result<(), String> {
+        let begins_alike = |other: &str| {
+            other != group
+                && (other.starts_with(&format!("{group}-")) || group.starts_with(&format!("{other}-")))
+        };
+        match self.groups.keys().find(|other| begins_alike(other)) {
+            None => Ok(()),
+            Some(other) => Err(format!(
+                "devices of `{group}` and of `{other}` have names that begin alike, by which the two sides could not be told \
+                 apart; call one of the groups otherwise"
+            )),
+        }
     }
 
     /// A ramp's step goes on from the document that holds by then.
