@@ -49,8 +49,9 @@ fn a_grid_routes_to_its_sink_in_spite_of_realistic_faults() {
         let measured = &fleet.get("/metrics?device=routing-0")["behaviours"]["routing"];
         measured["data_delivered_total"]["sum"].as_f64() > Some(20.0)
     });
-    let routes = fleet.get("/devices/routing-8/app/routes");
-    assert!(routes.to_string().contains("routing-0"), "the corner knows the way to the sink: {routes}");
+    fleet.until("the corner knows the way to the sink", A_MINUTE, |fleet| {
+        fleet.get("/devices/routing-8/app/routes").to_string().contains("routing-0")
+    });
 }
 
 const MIXED: &str = r#"

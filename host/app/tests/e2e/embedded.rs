@@ -64,7 +64,7 @@ fn two_thousand_devices_run_where_a_process_may_open_256_files() {
     let fleet = fleet.ready();
     let heard =
         || outside.lines.all().iter().map(|line| topic(line).to_owned()).collect::<BTreeSet<_>>().len();
-    fleet.until("a client from outside hears every device", PATIENCE, |_| heard() == DEVICES);
+    fleet.until("a client from outside hears every device", 2 * PATIENCE, |_| heard() == DEVICES);
     let broker = &fleet.get("/metrics")["broker"];
     assert_eq!(broker["connected"], DEVICES + 1, "{broker}");
     assert_eq!(broker["account_closes"], true, "{broker}");

@@ -87,7 +87,7 @@ impl Fleet {
     /// Ask with curl, as the README does: status and body.
     pub fn curl(&self, args: &[&str], path: &str) -> (u16, String) {
         let output = Command::new("curl")
-            .args(["-s", "-S", "--max-time", "10", "-w", "\n%{http_code}"])
+            .args(["-s", "-S", "--max-time", "60", "-w", "\n%{http_code}"])
             .args(args)
             .arg(format!("{}{path}", self.http))
             .output()

@@ -63,6 +63,10 @@ fn counts_agree(version: &str) {
     let (sent, lost) = (number("sent"), number("loss"));
     // What the broker publishes by itself are the wills of those that left without a farewell.
     let left = |line: &str| line.contains("exceeded timeout") || line.contains("closed its connection");
+    let ended = |line: &str| left(line) || line.contains("disconnected.");
+    let of_ours = |line: &str| line.contains("heartbeat-");
+    let came = broker.log.count(|line| line.contains("New client connected") && of_ours(line));
+    broker.log.wait(came, PATIENCE, |line| ended(line) && of_ours(line));
     let wills = broker.log.count(|line| left(line) && line.contains("heartbeat-"));
     let seen = outside.lines.wait(sent + wills, PATIENCE, |_| true).len();
     assert_eq!(seen, sent + wills, "the broker passed on as many as were sent");
@@ -100,13 +104,17 @@ fn peers_hear_each_other_and_the_latency_is_that_of_the_delay() {
         fleet.until("a hundred messages were received", PATIENCE, |fleet| {
             fleet.get("/metrics")["received"].as_u64() > Some(100)
         });
-        let metrics = fleet.get("/metrics");
-        let mean = metrics["avg_latency"].as_f64().expect("a mean");
-        // Uniform from 10 to 500 ms: 255 ms in the mean, and a hundred of them lie within 100 ms of it.
-        assert!((0.15..0.36).contains(&mean), "{mean} s on MQTT {version}");
-        let samples = metrics["latency_samples"].as_array().expect("samples");
-        assert_eq!(samples.len(), 10);
-        assert!(samples.iter().all(|s| (0.01..1.0).contains(&s.as_f64().unwrap_or(0.0))), "{samples:?}");
+        // Uniform from 10 to 500 ms: 255 ms in the mean, and a hundred of them lie within 100 ms of it. Where the machine
+        // had something else to do for a while, more have to come before that is so.
+        fleet.until("the latency is that of the delay", PATIENCE, |fleet| {
+            let metrics = fleet.get("/metrics");
+            let mean = metrics["avg_latency"].as_f64().expect("a mean");
+            let samples = metrics["latency_samples"].as_array().expect("samples").iter();
+            let samples: Vec<f64> = samples.map(|sample| sample.as_f64().expect("seconds")).collect();
+            assert!(mean > 0.15 && samples.len() == 10, "{mean} s, {samples:?} on MQTT {version}");
+            assert!(samples.iter().all(|sample| *sample > 0.01), "{samples:?} on MQTT {version}");
+            mean < 0.36 && samples.iter().all(|sample| *sample < 1.0)
+        });
     }
 }
 
@@ -143,12 +151,14 @@ fn neighbours_in_a_ring_hear_two_of_each_side() {
         "interval=200ms",
     ]);
     outside.wait(70, "/heartbeat", Duration::from_secs(60));
-    let table = fleet.get("/devices/heartbeat-0/app/peers");
-    for neighbour in ["heartbeat-1", "heartbeat-2", "heartbeat-5", "heartbeat-6"] {
-        assert!(table.to_string().contains(neighbour), "{table}");
-    }
+    let table = || fleet.get("/devices/heartbeat-0/app/peers").to_string();
+    fleet.until("it has heard its neighbours", PATIENCE, |_| {
+        let table = table();
+        ["heartbeat-1", "heartbeat-2", "heartbeat-5", "heartbeat-6"].iter().all(|one| table.contains(one))
+    });
+    let table = table();
     for stranger in ["heartbeat-3", "heartbeat-4"] {
-        assert!(!table.to_string().contains(stranger), "{table}");
+        assert!(!table.contains(stranger), "{table}");
     }
     assert!(outside.lines.all().iter().all(|line| topic(line).starts_with("wasmote/heartbeat-")));
 }

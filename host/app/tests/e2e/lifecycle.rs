@@ -33,17 +33,19 @@ fn both_signals_drain_say_goodbye_and_sum_up() {
 fn a_taken_port_is_told_and_the_next_one_used() {
     let port = free_port();
     let _taken = TcpListener::bind(("127.0.0.1", port)).expect("the port was free");
-    let _mqtt = TcpListener::bind(("127.0.0.1", 1883)); // Fails when something else listens there: as good.
-    let fleet = Fleet::run(&["--devices", "1", "--faults", "none"]).ready();
+    let mqtt = free_port();
+    let _mqtt = TcpListener::bind(("127.0.0.1", mqtt)).expect("the port was free");
+    let broker = format!("embedded:{mqtt}");
+    let fleet = Fleet::run(&["--devices", "1", "--faults", "none", "--broker", &broker]).ready();
     let said = fleet.stderr.wait_for("  broker  mqtt://127.0.0.1:");
     let used: u16 = said
         .split("127.0.0.1:")
         .nth(1)
         .and_then(|rest| rest.split(' ').next()?.parse().ok())
         .expect("a port");
-    assert!(used > 1883, "{said}");
+    assert!(used > mqtt, "{said}");
     assert!(
-        fleet.stderr.all().iter().any(|line| line.contains("1883")),
+        fleet.stderr.all().iter().any(|line| line.contains(&mqtt.to_string())),
         "the user is told: {:?}",
         fleet.stderr.all()
     );
@@ -58,7 +60,7 @@ fn a_taken_port_is_told_and_the_next_one_used() {
 
 #[test]
 fn a_run_ends_by_itself_after_its_duration() {
-    let fleet = Fleet::run(&["--devices", "2", "--duration", "2s", "--seed", "5"]);
+    let fleet = Fleet::run(&["--devices", "2", "--duration", "6s", "--seed", "5"]);
     let (status, printed) = fleet.end();
     assert!(status.success());
     assert!(printed[0].contains("2 devices") && printed[0].contains("seed 5"), "{}", printed[0]);
@@ -95,7 +97,7 @@ fn a_configuration_that_cannot_work_is_the_behaviours_own_words() {
     let fleet = Fleet::run(&["--devices", "1", "--device-config", "interval=soon"]);
     let told = fleet.stderr.wait(1, PATIENCE, |line| line.contains("interval") && line.contains("soon"));
     assert!(told[0].contains("heartbeat-0"), "{told:?}");
-    fleet.until("its state is failed", Duration::from_secs(10), |fleet| {
+    fleet.until("its state is failed", PATIENCE, |fleet| {
         fleet.get("/devices/heartbeat-0")["state"] == "failed"
     });
 }
@@ -147,7 +149,7 @@ fn send(child: &Child, signal: &str) {
 fn a_stderr_that_nobody_reads_holds_nothing_up() {
     let chatty = ["run", "--http", "127.0.0.1:0", "--devices", "20", "--device-config", "interval=20ms"];
     for (more, signals, wanted) in
-        [(&["--duration", "3s"][..], 0, 0), (&["--drain", "1s"], 1, 0), (&["--drain", "1m"], 2, 130)]
+        [(&["--duration", "6s"][..], 0, 0), (&["--drain", "1s"], 1, 0), (&["--drain", "1m"], 2, 130)]
     {
         let mut child = wasmote(&[&chatty[..], more].concat()).spawn().expect("the program starts");
         // Long enough to fill the pipe; its other end stays open, in the child.
@@ -161,12 +163,28 @@ fn a_stderr_that_nobody_reads_holds_nothing_up() {
     }
 }
 
+/// Until the process hears SIGTERM, which it does before anything else.
+fn await_handler(child: &Child) {
+    const SIGTERM: u64 = 1 << 14;
+    let end = Instant::now() + PATIENCE;
+    let caught = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap_or_default();
+        u64::from_str_radix(mask.trim(), 16).unwrap_or(0)
+    };
+    while caught() & SIGTERM == 0 {
+        assert!(Instant::now() < end, "it does not listen to signals");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 #[test]
 fn a_signal_during_the_start_ends_it_in_order() {
-    for wait in [60, 150, 400] {
+    for wait in [0, 90, 340] {
         let mut child = wasmote(&["run", "--http", "127.0.0.1:0", "--faults", "none"])
             .spawn()
             .expect("the program starts");
+        await_handler(&child);
         std::thread::sleep(Duration::from_millis(wait));
         send(&child, "TERM");
         assert_eq!(code_of(&mut child), Some(0), "after {wait} ms");

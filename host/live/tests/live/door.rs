@@ -185,12 +185,13 @@ async fn a_message_that_is_too_large_for_a_client_is_not_sent_and_does_not_block
 async fn a_broker_that_stands_still_answers_nobody_and_then_goes_on() {
     let (broker, port) = broker().await;
     let mut subscriber = Subscriber::start(port, "t").await;
+    let mut turns = broker.links().turns();
     broker.links().fail("pause".into(), Failure::Pause, Duration::from_secs(2));
     until(&broker, "the pause", |report| report.condition == Condition::Paused).await;
-    let publisher = tokio::spawn(async move { publish(port, "t", "late", &["-q", "1"]).await });
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    assert!(!publisher.is_finished() && subscriber.messages().is_empty());
-    publisher.await.unwrap();
+    assert!(turns.recv().await.unwrap().lasting.is_some(), "it has begun");
+    publish(port, "t", "late", &["-q", "1"]).await;
+    let over = turns.try_recv().expect("nobody was answered before the end");
+    assert_eq!(over.lasting, None);
     subscriber.wait_for("the message", |line| line == "t|1|0|late" || line == "t|2|0|late").await;
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wasmote_live::broker::EmbeddedBroker;
@@ -87,9 +87,11 @@ async fn a_fleet_answers_while_it_starts(kind: Kind) {
         connection: options(),
         start_rate: Some(20.0),
     };
+    let began = Instant::now();
     let fleet = Fleet::start(spec);
     let running = fleet.totals().await.unwrap().running;
-    assert!(running < 20, "{running} were started at once");
+    let most = 1.0 + 20.0 * began.elapsed().as_secs_f64();
+    assert!(running as f64 <= most, "{running} were started at once, and not {most}");
     let statuses = fleet.statuses(35..100).await.unwrap();
     let names: Vec<_> = statuses.iter().map(|status| status.identity.id.as_str()).collect();
     assert_eq!(names, ["d-35", "d-36", "d-37", "d-38", "d-39"]);

@@ -61,9 +61,10 @@ async fn a_flood_is_refused_in_part_and_counted(kind: Kind) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_broker_does_not_read_is_refused_and_counted() {
     const MESSAGES: u64 = 1_000;
-    let broker = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = broker.local_addr().unwrap().port();
     for protocol in PROTOCOLS {
+        // One of its own each time, so that nobody comes back to it from the time before.
+        let broker = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = broker.local_addr().unwrap().port();
         let mut flooding = device("device", protocol, move |_| {
             move |event: Event, context: &mut Context| {
                 if let Event::Connection(_) = event

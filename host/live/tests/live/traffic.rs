@@ -89,7 +89,7 @@ async fn latency_is_known_for_what_devices_publish(kind: Kind) {
             (!samples.is_empty()).then_some(samples)
         });
         let latest = *samples.await.last().unwrap();
-        assert!(latest < Duration::from_secs(5), "{latest:?}");
+        assert!(latest < Duration::from_secs(30), "{latest:?}");
         fleet.shutdown(Duration::from_secs(10)).await;
     }
 }

@@ -73,6 +73,11 @@ pub fn at_port(port: u16) -> BrokerUrl {
     BrokerUrl { host: "127.0.0.1".into(), port, tls: false }
 }
 
+/// Clean starts, and a keepalive that nobody waits for.
+pub fn patient() -> ConnectionOptions {
+    ConnectionOptions { keepalive: Duration::from_secs(60), ..options() }
+}
+
 /// Clean starts, and the shortest keepalive there is.
 pub fn options() -> ConnectionOptions {
     ConnectionOptions {

@@ -21,7 +21,7 @@ mod port;
 /// next looks around, a tenth of a second later.
 const QUIET: Duration = Duration::from_millis(120);
 /// How long the broker may take to start.
-const START: Duration = Duration::from_secs(5);
+const START: Duration = Duration::from_secs(60);
 
 /// A broker process, and connections to it. It ends with this value.
 pub struct Mosquitto {

@@ -52,11 +52,11 @@ fn what_is_left_of_the_expiry_goes_with_the_message(stage: &mut Stage<'_>) {
 /// [MQTT-3.3.2-5]
 fn a_kept_message_expires(stage: &mut Stage<'_>) {
     stage.join("publisher");
-    stage.publish_message("publisher", expiring("x", 3).with_retain(true));
+    stage.publish_message("publisher", expiring("x", 8).with_retain(true));
     stage.join("early");
     stage.subscribe("early", "t", 1);
     assert_eq!(stage.heard("early").len(), 1);
-    stage.wait(5);
+    stage.wait(10);
     stage.join("late");
     stage.subscribe("late", "t", 1);
     assert!(stage.heard("late").is_empty());

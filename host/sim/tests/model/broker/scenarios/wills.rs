@@ -71,33 +71,33 @@ fn a_will_can_be_kept(stage: &mut Stage<'_>) {
 /// [MQTT-3.1.3-9]
 fn a_delayed_will_waits(stage: &mut Stage<'_>) {
     witness(stage);
-    stage.connect(with_will(lasting("device"), 3));
+    stage.connect(with_will(lasting("device"), 6));
     stage.cut("device");
     stage.wait(1);
     assert!(stage.heard("witness").is_empty());
-    stage.wait(3);
+    stage.wait(8);
     assert_eq!(stage.heard("witness"), OFFLINE);
 }
 
 /// [MQTT-3.1.3-9]
 fn a_delayed_will_is_cancelled_by_coming_back(stage: &mut Stage<'_>) {
     witness(stage);
-    stage.connect(with_will(lasting("device"), 2));
+    stage.connect(with_will(lasting("device"), 6));
     stage.cut("device");
     stage.wait(1);
     assert!(stage.connect(lasting("device")));
-    stage.wait(4);
+    stage.wait(8);
     assert!(stage.heard("witness").is_empty());
 }
 
 /// [MQTT-3.1.3-9]: whichever is first, the delay or the end of the session.
 fn a_delayed_will_does_not_outlive_its_session(stage: &mut Stage<'_>) {
     witness(stage);
-    let short = Connect { session_expiry: 2, ..lasting("device") };
+    let short = Connect { session_expiry: 6, ..lasting("device") };
     stage.connect(with_will(short, 60));
     stage.cut("device");
     assert!(stage.heard("witness").is_empty());
-    stage.wait(4);
+    stage.wait(9);
     assert_eq!(stage.heard("witness"), OFFLINE);
 }
 
