@@ -36,7 +36,7 @@ def run(options, say):
     rates = [summed_up(samples) for samples in lines.values()]
     rates.append(summed_up([experiment(options.devices, messages // options.devices) for _ in range(rounds)]))
     for rate in rates:
-        say(f"  {rate['through']:>10} {rate['devices']:>7,} devices: {rate['events_per_second'] / 1e6:.2f} million events/s "
+        say(f"  {rate['through']:>15} {rate['devices']:>7,} devices: {rate['events_per_second'] / 1e6:.2f} million events/s "
             f"({rate['least'] / 1e6:.2f} to {rate['most'] / 1e6:.2f}); the fleet makes "
             f"{rate['fleet_events_per_second']:,.0f} a second: {rate['speed_up']:,.0f} times real time")
     return {"rounds": rounds, "rates": rates}
