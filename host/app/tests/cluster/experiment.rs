@@ -126,9 +126,15 @@ fn a_fleet_that_is_there_already_is_left_alone() {
 #[test]
 fn what_a_cluster_cannot_do_is_refused_before_anything_is_applied() {
     let timeline = format!("{PLAN}\n[[timeline]]\nat = \"3s\"\nbroker = {{ pause = \"1s\" }}\n");
+    let cut = format!("{PLAN}\n[[timeline]]\nat = \"3s\"\ndisconnect = {{ count = 1, for = \"1s\" }}\n");
     let ratio = PLAN.replace("latency_seconds p95 < 5", "delivery_ratio > 0.5");
     let latency = format!("packet_latency = \"5ms\"\n{PLAN}");
-    for (plan, field) in [(timeline, "timeline"), (ratio, "delivery_ratio"), (latency, "packet_latency")] {
+    for (plan, field) in [
+        (timeline, "timeline: `broker_pause` is only done in one process"),
+        (cut, "timeline: a `disconnect` lasts 2s or longer there"),
+        (ratio, "delivery_ratio"),
+        (latency, "packet_latency"),
+    ] {
         let cluster = with_plan(&plan);
         let output = cluster.call(&RUN);
         assert_code(&output, 2);
