@@ -36,7 +36,8 @@ impl Engine {
     pub fn compiling(effort: Effort, cache: Cache) -> Result<Self, EngineError> {
         let quick = match effort {
             Effort::Full => None,
-            Effort::Quick => Some(Arc::new(Backend::quick()?)),
+            // A processor may lack what it takes; then code is made in full.
+            Effort::Quick => Backend::quick().ok().map(Arc::new),
         };
         Ok(Self { optimising: Arc::new(Backend::optimising()?), quick, cache })
     }
