@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::answer::{Answer, Measure, Messages};
 use super::ask::Asked;
+use super::buckets::OtherBounds;
 
 /// A fleet as a whole.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -77,22 +78,7 @@ impl Total {
         add_counts(&mut self.active_faults, &answer.active_faults);
         self.versions.insert(answer.version.clone());
         let (sum, own) = (&mut self.messages, &answer.messages);
-        for (sum, own) in [
-            (&mut sum.generated, own.generated),
-            (&mut sum.sent, own.sent),
-            (&mut sum.arrived, own.arrived),
-            (&mut sum.received, own.received),
-            (&mut sum.lost_offline, own.lost_offline),
-            (&mut sum.traps, own.traps),
-        ] {
-            *sum += own;
-        }
-        add_counts(&mut sum.dropped, &own.dropped);
-        for (fault, counts) in &own.faults {
-            add_counts(sum.faults.entry(fault.clone()).or_default(), counts);
-        }
-        sum.ledger_closes &= own.ledger_closes;
-        if let Err(problem) = sum.latency.merge(&own.latency) {
+        if let Err(problem) = add_messages(sum, own) {
             self.left_out.push(format!("latency of {name}: {problem}"));
         }
         for (behaviour, measures) in &own.behaviours {
@@ -106,8 +92,29 @@ impl Total {
     }
 }
 
+/// Add up what happened to messages, but for what behaviours measure of themselves. Latencies that were counted by other
+/// bounds are left out, and said.
+pub fn add_messages(sum: &mut Messages, own: &Messages) -> Result<(), OtherBounds> {
+    for (sum, own) in [
+        (&mut sum.generated, own.generated),
+        (&mut sum.sent, own.sent),
+        (&mut sum.arrived, own.arrived),
+        (&mut sum.received, own.received),
+        (&mut sum.lost_offline, own.lost_offline),
+        (&mut sum.traps, own.traps),
+    ] {
+        *sum += own;
+    }
+    add_counts(&mut sum.dropped, &own.dropped);
+    for (fault, counts) in &own.faults {
+        add_counts(sum.faults.entry(fault.clone()).or_default(), counts);
+    }
+    sum.ledger_closes &= own.ledger_closes;
+    sum.latency.merge(&own.latency)
+}
+
 /// Add counts by name.
-pub fn add_counts(sums: &mut BTreeMap<String, u64>, own: &BTreeMap<String, u64>) {
+fn add_counts(sums: &mut BTreeMap<String, u64>, own: &BTreeMap<String, u64>) {
     for (name, count) in own {
         *sums.entry(name.clone()).or_default() += count;
     }

@@ -8,7 +8,7 @@ use crate::experiment::plan::Point;
 use crate::experiment::script::Phase;
 use crate::experiment::threshold::Part;
 use crate::gather::answer::Messages;
-use crate::gather::total::add_counts;
+use crate::gather::total::add_messages;
 use crate::manifests::fleet::{Fleet, PodGroup};
 
 /// The looks so far, by parts of the run. There is a look where the warm-up ends and where a phase begins.
@@ -85,20 +85,8 @@ pub fn between(first: &Sample, last: &Sample, group: Option<&str>) -> Messages {
     let mut sum = Messages { ledger_closes: true, ..Messages::default() };
     for (pod, answer) in last.of(group) {
         let before = first.pods.get(pod).map(|(_, answer)| &answer.messages);
-        let own = since(&answer.messages, before);
-        sum.generated += own.generated;
-        sum.sent += own.sent;
-        sum.arrived += own.arrived;
-        sum.received += own.received;
-        sum.lost_offline += own.lost_offline;
-        sum.traps += own.traps;
-        add_counts(&mut sum.dropped, &own.dropped);
-        own.faults
-            .iter()
-            .for_each(|(fault, counts)| add_counts(sum.faults.entry(fault.clone()).or_default(), counts));
         // Pods of one image have the same bounds.
-        let _ = sum.latency.merge(&own.latency);
-        sum.ledger_closes &= own.ledger_closes;
+        let _ = add_messages(&mut sum, &since(&answer.messages, before));
     }
     sum
 }

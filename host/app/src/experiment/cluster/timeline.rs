@@ -159,28 +159,22 @@ impl<'a> Timeline<'a> {
     /// What the pods are to be told for a deed.
     fn orders_for(&mut self, deed: &Deed) -> Vec<Order> {
         match deed {
-            Deed::Faults(scope, set) => {
-                self.faults.set(scope, set.as_ref());
-                self.orders.of_faults(&self.faults)
-            }
+            Deed::Faults(scope, set) => self.faults.set(scope, set.as_ref()),
             Deed::Begin(number, passing) => {
                 let Passing { entry, chosen, .. } = &**passing;
                 let chosen = chosen.as_ref().map(|chosen| chosen.of(self.devices, self.seed));
                 self.faults.begin(*number, entry.clone(), chosen);
-                self.orders.of_faults(&self.faults)
             }
-            Deed::End(number) => {
-                self.faults.end(*number);
-                self.orders.of_faults(&self.faults)
-            }
-            Deed::Crash(chosen) => self.power(chosen, "crash"),
-            Deed::Stop(chosen) => self.power(chosen, "stop"),
-            Deed::Start(chosen) => self.power(chosen, "start"),
-            Deed::PublishAs(devices, message) => self.publish(devices, message),
-            Deed::Ask(devices, request) => self.ask(devices, request),
+            Deed::End(number) => self.faults.end(*number),
+            Deed::Crash(chosen) => return self.power(chosen, "crash"),
+            Deed::Stop(chosen) => return self.power(chosen, "stop"),
+            Deed::Start(chosen) => return self.power(chosen, "start"),
+            Deed::PublishAs(devices, message) => return self.publish(devices, message),
+            Deed::Ask(devices, request) => return self.ask(devices, request),
             // Refused before anything was applied.
-            _ => Vec::new(),
+            _ => return Vec::new(),
         }
+        self.orders.of_faults(&self.faults)
     }
 
     /// A request of each of these devices.
