@@ -12,7 +12,7 @@
 //! * How they get there: [`client`], a device's side of its MQTT session.
 //! * What carries bytes, or does not: [`line`].
 //! * What turns all of it without a clock: [`virtual_time`].
-//! * What all of it stands on: [`time`], [`rng`], [`device_id`], [`schedule`].
+//! * What all of it stands on: [`time`], [`rng`], [`device_id`], [`schedule`], [`filter_tree`].
 //!
 //! Determinism is a law here: equal inputs give equal outputs, to the byte. The lints of this crate state
 //! it, with the reasons, in `clippy.toml`.
@@ -29,6 +29,7 @@ pub mod device;
 pub mod device_id;
 pub mod event;
 pub mod faults;
+pub mod filter_tree;
 pub mod histogram;
 pub mod http;
 pub mod ledger;

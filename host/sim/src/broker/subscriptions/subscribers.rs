@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::Match;
 use crate::broker::session::SessionKey;
+use crate::filter_tree::Leaf;
 use crate::message::Qos;
 
 /// What a subscriber asked for and was granted.
@@ -16,7 +17,7 @@ pub(in crate::broker) struct Grant {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Leaf {
+pub(super) struct Subscribers {
     direct: BTreeMap<SessionKey, Grant>,
     shared: Vec<Group>,
 }
@@ -28,11 +29,13 @@ struct Group {
     members: VecDeque<(SessionKey, Grant)>,
 }
 
-impl Leaf {
-    pub(super) fn is_empty(&self) -> bool {
+impl Leaf for Subscribers {
+    fn is_empty(&self) -> bool {
         self.direct.is_empty() && self.shared.is_empty()
     }
+}
 
+impl Subscribers {
     pub(super) fn insert(&mut self, group: Option<&str>, session: SessionKey, grant: Grant) -> bool {
         match group {
             None => self.direct.insert(session, grant).is_none(),
