@@ -10,12 +10,12 @@
 //! device is *delivered*; further copies, copies that the broker had retained, and copies for devices that
 //! began to want it later do not count. So `delivered <= expected` always, message by message.
 
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use wasmote_sim::broker::limits::DEEPEST_FILTER;
 use wasmote_sim::context::Effect;
 use wasmote_sim::device_id::DeviceId;
+use wasmote_sim::filter_tree::FilterTree;
 use wasmote_sim::message::Message;
 use wasmote_sim::time::Time;
 use wasmote_sim::topic::{Topic, TopicFilter};
@@ -29,46 +29,32 @@ pub struct Account {
     cells: Cells,
     devices: Vec<Member>,
     by_name: HashMap<DeviceId, u32>,
-    /// Filters, with who wants them and since when.
-    wanted: BTreeMap<TopicFilter, BTreeMap<u32, Time>>,
-    /// Grows with every change of `wanted`.
-    version: u64,
-    audiences: HashMap<Topic, Audience>,
+    /// At each filter, who wants it and since when.
+    wanted: FilterTree<BTreeMap<u32, Time>>,
 }
 
 #[derive(Debug)]
 struct Member {
     group: usize,
+    /// The filters that it wants.
+    wants: BTreeSet<TopicFilter>,
     /// When each of its messages was published; their numbers begin with 1.
     published: Vec<Time>,
     /// The numbers of messages that it was given, by who published them.
     heard: HashMap<u32, Bits>,
 }
 
-/// Who wants a topic, by position, and since when.
-#[derive(Clone, Debug)]
-struct Audience {
-    version: u64,
-    members: Arc<[(u32, Time)]>,
-}
-
 impl Account {
     /// Of a run without devices.
     pub fn new(cells: Cells) -> Self {
-        Self {
-            cells,
-            devices: Vec::new(),
-            by_name: HashMap::new(),
-            wanted: BTreeMap::new(),
-            version: 0,
-            audiences: HashMap::new(),
-        }
+        Self { cells, devices: Vec::new(), by_name: HashMap::new(), wanted: FilterTree::default() }
     }
 
     /// A device joins, in this column of the table.
     pub fn add(&mut self, id: DeviceId, group: usize) {
         self.by_name.insert(id, self.devices.len() as u32);
-        self.devices.push(Member { group, published: Vec::new(), heard: HashMap::new() });
+        let (wants, published, heard) = (BTreeSet::new(), Vec::new(), HashMap::new());
+        self.devices.push(Member { group, wants, published, heard });
     }
 
     /// The position of a device.
@@ -95,18 +81,12 @@ impl Account {
     pub fn asked(&mut self, device: u32, effect: &Effect, now: Time) {
         match effect {
             Effect::Publish(message) => self.publishes(device, &message.topic, now),
-            Effect::Subscribe(filter, _) => {
-                let since = self.wanted.entry(filter.clone()).or_default();
-                if let Entry::Vacant(new) = since.entry(device) {
-                    new.insert(now);
-                    self.version += 1;
-                }
+            Effect::Subscribe(filter, _) if is_for_one(filter) => {
+                self.wanted.entry(filter.as_str()).entry(device).or_insert(now);
+                self.devices[device as usize].wants.insert(filter.clone());
             }
-            Effect::Unsubscribe(filter) => {
-                if let Some(since) = self.wanted.get_mut(filter) {
-                    since.remove(&device);
-                    self.version += 1;
-                }
+            Effect::Unsubscribe(filter) if self.devices[device as usize].wants.remove(filter) => {
+                self.wants_no_more(device, filter);
             }
             _ => {}
         }
@@ -114,16 +94,18 @@ impl Account {
 
     /// A device was stopped in order: it wants nothing any more.
     pub fn stopped(&mut self, device: u32) {
-        self.wanted.retain(|_, since| {
-            since.remove(&device);
-            !since.is_empty()
-        });
-        self.version += 1;
+        for filter in std::mem::take(&mut self.devices[device as usize].wants) {
+            self.wants_no_more(device, &filter);
+        }
+    }
+
+    fn wants_no_more(&mut self, device: u32, filter: &TopicFilter) {
+        self.wanted.take(filter.as_str(), |since| since.remove(&device));
     }
 
     /// A message comes into being.
     pub fn publishes(&mut self, device: u32, topic: &Topic, now: Time) {
-        let expected = self.audience(topic).len() as u64;
+        let expected = self.audience(topic);
         let member = &mut self.devices[device as usize];
         member.published.push(now);
         if now <= self.cells.end() {
@@ -147,36 +129,41 @@ impl Account {
         let sender = &self.devices[from as usize];
         let number = stamp.sequence.saturating_sub(1) as usize;
         let (Some(&published), group) = (sender.published.get(number), sender.group) else { return };
-        let audience = self.audience(&message.topic);
-        let was_expected = audience
-            .binary_search_by_key(&device, |(member, _)| *member)
-            .is_ok_and(|at| audience[at].1 <= published);
-        if was_expected && self.devices[device as usize].heard.entry(from).or_default().insert(number) {
+        if self.wants_since(device, &message.topic, published)
+            && self.devices[device as usize].heard.entry(from).or_default().insert(number)
+        {
             self.cells.delivered(published, group, now.since(published));
         }
     }
 
-    /// Who wants a topic now. It is found anew only after somebody subscribed or took that back.
-    fn audience(&mut self, topic: &Topic) -> Arc<[(u32, Time)]> {
-        if let Some(known) = self.audiences.get(topic).filter(|known| known.version == self.version) {
-            return Arc::clone(&known.members);
+    /// How many devices want a topic now. One counts once for all its filters.
+    fn audience(&mut self, topic: &Topic) -> u64 {
+        let (mut filters, mut wishes) = (0, 0);
+        self.wanted.visit(topic, |since| {
+            filters += u32::from(!since.is_empty());
+            wishes += since.len();
+        });
+        if filters < 2 {
+            return wishes as u64;
         }
-        let mut since: BTreeMap<u32, Time> = BTreeMap::new();
-        for (filter, members) in &self.wanted {
-            if filter.matches(topic) {
-                for (member, from) in members {
-                    since
-                        .entry(*member)
-                        .and_modify(|earliest| *earliest = (*earliest).min(*from))
-                        .or_insert(*from);
-                }
-            }
-        }
-        let members: Arc<[_]> = since.into_iter().collect();
-        let audience = Audience { version: self.version, members: Arc::clone(&members) };
-        self.audiences.insert(topic.clone(), audience);
-        members
+        let mut members = Vec::with_capacity(wishes);
+        self.wanted.visit(topic, |since| members.extend(since.keys().copied()));
+        members.sort_unstable();
+        members.dedup();
+        members.len() as u64
     }
+
+    /// Whether a device has wanted a topic at least since then.
+    fn wants_since(&mut self, device: u32, topic: &Topic, then: Time) -> bool {
+        let mut wants = false;
+        self.wanted.visit(topic, |since| wants |= since.get(&device).is_some_and(|from| *from <= then));
+        wants
+    }
+}
+
+/// Whether a filter is a device's own. What no broker takes is nobody's.
+fn is_for_one(filter: &TopicFilter) -> bool {
+    !filter.as_str().starts_with("$share/") && filter.as_str().split('/').nth(DEEPEST_FILTER).is_none()
 }
 
 #[cfg(test)]
