@@ -13,7 +13,7 @@
 //!   which keeps its [`figures`] (with [`latencies`]) in [`cells`] of time and group; [`parts`] sums them up.
 //! * [`real`]: a run whose world is a live fleet, and [`edits`], what users do to it over HTTP;
 //!   [`sent`]: versions of behaviours among that. [`as_run`]: the plan with all of that in it.
-//! * What is left behind: [`results`] (the folder and its manifest), [`summary`], [`accounts`], [`tables`], [`columns`].
+//! * What is left behind: [`results`] (the folder and its manifest, and the plan in it, `kept_plan`), [`summary`], [`accounts`], [`tables`], [`columns`].
 //! * [`verify`]: all of it again, and whether it came out the same. [`progress`]: how far it is.
 //!
 //! Everything in a run's folder follows from the plan, the seed and the components alone. What does not (when and
@@ -32,6 +32,7 @@ pub mod document;
 pub mod edits;
 pub mod execute;
 pub mod figures;
+mod kept_plan;
 pub mod latencies;
 pub mod parts;
 pub mod path;

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 
 use super::ExperimentError;
 use super::edits::Edited;
+use super::kept_plan::localized;
 use super::plan::{Experiment, RunNumber};
-use super::results::{localized, to_toml, write_atomically};
+use super::results::{to_toml, write_atomically};
 use super::summary::Summary;
 use super::sweep::at_point;
 
@@ -25,7 +26,7 @@ pub fn write(
     folder: &Path,
     depth: usize,
 ) -> Result<(), ExperimentError> {
-    let mut plan = at_point(&experiment.source, &experiment.points[number.point].values)?.value;
+    let mut plan = at_point(&experiment.source, &experiment.points[number.point].set)?.value;
     plan["seeds"] = json!([number.seed.value()]);
     plan.as_object_mut().map(|plan| plan.remove("sweep"));
     // The components of swaps lie in the run's folder already.

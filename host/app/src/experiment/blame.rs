@@ -6,7 +6,6 @@
 use serde_json::Value;
 
 use super::ExperimentError;
-use super::path;
 use super::plan::Changes;
 use super::source::PlanSource;
 use super::sweep::PointValues;
@@ -46,7 +45,7 @@ pub(super) fn blamed(
     let without = |left_out: usize| {
         let mut plan = plan.clone();
         let others = all.iter().enumerate().filter(|(at, _)| *at != left_out);
-        let set = others.map(|(_, change)| path::set(&mut plan.value, change.field, change.value.clone()));
+        let set = others.map(|(_, change)| plan.set(change.field, change.value.clone()));
         set.collect::<Result<(), String>>().map(|()| plan).ok()
     };
     let culprit = (0..all.len()).find(|at| without(*at).is_some_and(|plan| check(&plan)));

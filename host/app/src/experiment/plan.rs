@@ -9,16 +9,16 @@ use wasmote_engine::{Engine, Inspection};
 use wasmote_sim::rng::Seed;
 use wasmote_sim::time::{Time, WallTime};
 
+use super::ExperimentError;
 use super::blame::blamed;
 use super::document::PlanDocument;
 use super::rehearsal::rehearse;
 use super::script::{Script, compile};
 use super::seeds::Seeds;
 use super::source::PlanSource;
-use super::sweep::{PointValues, at_point, combinations};
+use super::sweep::{Combination, PointValues, at_point, combinations};
 use super::threshold::Part;
 use super::topology::Topology;
-use super::{ExperimentError, path};
 use crate::assignment::Assignments;
 use crate::config::Settings;
 use crate::config::args::LiveArgs;
@@ -46,8 +46,10 @@ pub struct Experiment {
 
 /// One combination of values.
 pub struct Point {
-    /// The values that are swept.
+    /// The values that are swept, as they are told.
     pub values: PointValues,
+    /// The same, as they are set.
+    pub set: PointValues,
     /// The plan with these values.
     pub document: PlanDocument,
     /// The devices and what they need.
@@ -109,11 +111,12 @@ impl Experiment {
         let written = source.clone();
         let blamed = |error, values: &PointValues| {
             blamed(error, &written, changes, values, |plan| {
-                Point::new(plan, PointValues::new(), &changes.live).is_ok()
+                Point::new(plan, Combination::default(), &changes.live).is_ok()
             })
         };
         for (field, value) in &changes.set {
-            path::set(&mut source.value, field, value.clone())
+            source
+                .set(field, value.clone())
                 .map_err(|problem| ExperimentError::invalid(format!("--set {field}"), problem))?;
         }
         let mut document = source.document().map_err(|error| blamed(error, &PointValues::new()))?;
@@ -124,8 +127,8 @@ impl Experiment {
         }
         let combinations = combinations(&document.sweep)
             .map_err(|problem| ExperimentError::invalid(format!("{}: sweep", source.shown), problem))?;
-        let point = |values: PointValues| {
-            Point::new(&source, values.clone(), &changes.live).map_err(|error| blamed(error, &values))
+        let point = |values: Combination| {
+            Point::new(&source, values.clone(), &changes.live).map_err(|error| blamed(error, &values.set))
         };
         let points: Vec<Point> = combinations.into_iter().map(point).collect::<Result<_, _>>()?;
         let components = Components::load(points.iter().flat_map(Point::sources), engine)?;
@@ -141,12 +144,12 @@ impl Experiment {
         let written = source.clone();
         let experiment = Self::new(source, changes, engine)?;
         let is_sound = |plan: &PlanSource| {
-            let point = Point::new(plan, PointValues::new(), &changes.live);
+            let point = Point::new(plan, Combination::default(), &changes.live);
             point.and_then(|point| rehearse(&point, &Components::load(point.sources(), engine)?, "")).is_ok()
         };
         for point in &experiment.points {
             rehearse(point, &experiment.components, &written.shown)
-                .map_err(|error| blamed(error, &written, changes, &point.values, is_sound))?;
+                .map_err(|error| blamed(error, &written, changes, &point.set, is_sound))?;
         }
         Ok(experiment)
     }
@@ -173,8 +176,9 @@ impl Experiment {
 }
 
 impl Point {
-    fn new(source: &PlanSource, values: PointValues, live: &LiveArgs) -> Result<Self, ExperimentError> {
-        let source = at_point(source, &values)?;
+    fn new(source: &PlanSource, combination: Combination, live: &LiveArgs) -> Result<Self, ExperimentError> {
+        let Combination { told: values, set } = combination;
+        let source = at_point(source, &set)?;
         let document = source.document()?;
         let invalid = |field: &str, problem: String| {
             ExperimentError::invalid(format!("{}: {field}", source.shown), problem)
@@ -206,7 +210,7 @@ impl Point {
             .map_err(|(field, problem)| invalid(&field, problem))?;
         check_parts(&document, &settings, &script).map_err(|(field, problem)| invalid(&field, problem))?;
         let epoch = epoch(document.starts_at.as_deref()).map_err(|problem| invalid("starts_at", problem))?;
-        Ok(Self { values, document, settings, epoch, topology, script })
+        Ok(Self { values, set, document, settings, epoch, topology, script })
     }
 
     /// The behaviours that it needs.

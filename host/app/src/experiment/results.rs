@@ -19,11 +19,11 @@ use wasmote_engine::{Inspection, Role};
 
 use super::ExperimentError;
 use super::cluster::ClusterCard;
+use super::kept_plan::{component_file, localized};
 use super::plan::{Experiment, RunNumber, words_of};
 use super::sweep::PointValues;
 use super::world::Pace;
 use crate::config::values::{BrokerChoice, show_broker};
-use crate::source::Source;
 
 /// The name of the manifest's file.
 pub const MANIFEST: &str = "manifest.json";
@@ -281,48 +281,10 @@ fn copy_components(experiment: &Experiment, folder: &Path) -> Result<Vec<Compone
     Ok(cards)
 }
 
-/// Where a component lies in the results folder. Two of one name get a number.
-fn component_file(experiment: &Experiment, source: &Source, role: Role) -> String {
-    let (name, all) = (source.name(), experiment.inspections());
-    let folder = match role {
-        Role::Behaviour => COMPONENTS.to_owned(),
-        Role::FaultModel => format!("{COMPONENTS}/faults"),
-    };
-    let alike = all.iter().filter(|(other, inspection)| inspection.role == role && other.name() == name);
-    match alike.take_while(|(other, _)| other != source).count() {
-        0 => format!("{folder}/{name}.wasm"),
-        n => format!("{folder}/{}/{name}.wasm", n + 1),
-    }
-}
-
 /// The plan with its components where the results folder has them.
 fn plan_text(experiment: &Experiment, folder: &Path) -> Result<String, ExperimentError> {
     let plan = localized(experiment.source.value.clone(), experiment, "");
     to_toml(&plan).map_err(ExperimentError::writing(&folder.join(PLAN).display()))
-}
-
-/// A plan with its behaviours where the results folder has them; `up` leads from the plan's folder to that one.
-pub(super) fn localized(mut plan: Value, experiment: &Experiment, up: &str) -> Value {
-    let local = |name: &mut Value| {
-        let found = name.as_str().and_then(|it| Source::find(it, &experiment.source.folder).ok());
-        if let Some(source) = found {
-            *name = format!("{up}{}", component_file(experiment, &source, Role::Behaviour)).into();
-        }
-    };
-    let groups = plan.get_mut("group").and_then(Value::as_array_mut);
-    groups.into_iter().flatten().for_each(|group| local(&mut group["behaviour"]));
-    for entry in plan.get_mut("timeline").and_then(Value::as_array_mut).into_iter().flatten() {
-        for place in ["/configure/behaviour", "/swap/behaviour"] {
-            entry.pointer_mut(place).into_iter().for_each(local);
-        }
-    }
-    fault_models(&mut plan, &|name| {
-        let source = experiment.source.models.source(name, &experiment.source.folder).ok()?;
-        Some(format!("{up}{}", component_file(experiment, &source, Role::FaultModel)))
-    });
-    // TOML has no word for nothing; a field that is not there says the same.
-    without_nulls(&mut plan);
-    plan
 }
 
 /// A plan as TOML.
@@ -330,22 +292,8 @@ pub(super) fn to_toml(plan: &Value) -> io::Result<String> {
     toml::to_string_pretty(plan).map_err(|problem| io::Error::other(problem.to_string()))
 }
 
-/// Give the components of all faults of a plan other names.
-fn fault_models(value: &mut Value, local: &impl Fn(&str) -> Option<String>) {
-    let plain = |value: &mut Value| {
-        for fault in value.pointer_mut("/faults/fault").and_then(Value::as_array_mut).into_iter().flatten() {
-            if let Some(name) = fault.get("file").and_then(Value::as_str).and_then(local) {
-                fault["file"] = name.into();
-            }
-        }
-    };
-    plain(value);
-    for list in ["group", "timeline"] {
-        value.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten().for_each(plain);
-    }
-}
-
-fn without_nulls(value: &mut Value) {
+/// TOML has no word for nothing; a field that is not there says the same.
+pub(super) fn without_nulls(value: &mut Value) {
     match value {
         Value::Object(table) => {
             table.retain(|_, value| !value.is_null());

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::ExperimentError;
 use super::document::PlanDocument;
+use super::path;
 use super::script::INHERIT;
 use crate::document::{self, DocumentError, Format};
 use crate::fault_models::FaultModels;
@@ -48,18 +49,19 @@ impl PlanSource {
         if path.is_file() {
             return Self::read(path);
         }
-        let by_name = Path::new(FOLDER).join(name).with_extension("toml");
-        if by_name.is_file() {
-            return Self::read(&by_name);
+        let local = local_plans();
+        if let Some((_, path)) = local.iter().find(|(known, _)| known == name) {
+            return Self::read(path);
         }
-        match SHIPPED.iter().find(|(known, _)| *known == name) {
-            Some((known, text)) => Self::parse(text, Format::Toml, known, Path::new("")),
-            None => {
-                let known = SHIPPED.map(|(name, _)| name);
-                let hint = did_you_mean(name, known);
-                Err(ExperimentError::NoPlan { name: name.to_owned(), known: known.join(", "), hint })
-            }
+        if let Some((known, text)) = SHIPPED.iter().find(|(known, _)| *known == name) {
+            return Self::parse(text, Format::Toml, known, Path::new(""));
         }
+        let mut known: Vec<&str> = local.iter().map(|(name, _)| name.as_str()).collect();
+        known.extend(SHIPPED.map(|(name, _)| name));
+        known.sort_unstable();
+        known.dedup();
+        let hint = did_you_mean(name, known.iter().copied());
+        Err(ExperimentError::NoPlan { name: name.to_owned(), known: known.join(", "), hint })
     }
 
     /// A file.
@@ -84,12 +86,36 @@ impl PlanSource {
         Ok(Self { shown: shown.to_owned(), folder: folder.to_owned(), value, models })
     }
 
+    /// Set a field, and write out what its value stands for. A name that stands for nothing stays, and is told of when
+    /// the plan is used.
+    pub fn set(&mut self, field: &str, value: Value) -> Result<(), String> {
+        path::set(&mut self.value, field, value)?;
+        let _ = write_out(&mut self.value, &self.folder, &self.models);
+        Ok(())
+    }
+
+    /// Write out what a value stands for that is faults, or the name of some.
+    pub fn write_out_faults(&self, value: &mut Value) {
+        // What is not there has been told of before.
+        let _ = write_out_faults(value, &self.folder, &self.models);
+    }
+
     /// The plan as it stands now. Values may have been set since it was read.
     pub fn document(&self) -> Result<PlanDocument, ExperimentError> {
         let text = self.value.to_string();
         let parsed = document::parse_json(text.as_bytes());
         Ok(parsed.map_err(|error| DocumentError { place: None, ..error }.in_file(&self.shown))?)
     }
+}
+
+/// The plans in [`FOLDER`], by name.
+pub fn local_plans() -> Vec<(String, PathBuf)> {
+    let entries = std::fs::read_dir(FOLDER).into_iter().flatten().flatten();
+    let is_plan = |path: &PathBuf| path.extension().is_some_and(|it| it == "toml" || it == "json");
+    let mut files: Vec<_> = entries.map(|entry| entry.path()).filter(is_plan).collect();
+    files.sort();
+    let named = |path: PathBuf| (path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), path);
+    files.into_iter().map(named).collect()
 }
 
 /// Write out what stands for something else, so that values can be set by path and the plan can be kept:

@@ -2,42 +2,65 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::ExperimentError;
-use super::path;
 use super::range::SweepEntry;
 use super::source::PlanSource;
 
 /// The values of swept fields in one run.
 pub type PointValues = BTreeMap<String, Value>;
 
+/// One combination of values.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Combination {
+    /// As they are told: a value, or the label that stands for it.
+    pub told: PointValues,
+    /// As they are set.
+    pub set: PointValues,
+}
+
+impl Combination {
+    fn with(&self, field: &str, value: &Value) -> Self {
+        let mut with = self.clone();
+        let (label, value) = label_and_value(value);
+        with.told.insert(field.to_owned(), label.clone());
+        with.set.insert(field.to_owned(), value.clone());
+        with
+    }
+}
+
+/// A value may have a label, `{ label = "flooding", value = "./flooding.wasm" }`, and else is its own.
+pub fn label_and_value(value: &Value) -> (&Value, &Value) {
+    match (value.get("label"), value.get("value"), value.as_object().map(Map::len)) {
+        (Some(label), Some(value), Some(2)) => (label, value),
+        _ => (value, value),
+    }
+}
+
 /// More points than anybody means.
 const MOST: usize = 100_000;
 
 /// Every combination, the last field changing fastest. Without a sweep there is one, which sets nothing.
-pub fn combinations(sweep: &BTreeMap<String, SweepEntry>) -> Result<Vec<PointValues>, String> {
+pub fn combinations(sweep: &BTreeMap<String, SweepEntry>) -> Result<Vec<Combination>, String> {
     let count = sweep.values().try_fold(1_usize, |count, entry| count.checked_mul(entry.0.len()));
     if count.is_none_or(|count| count > MOST) {
         return Err(format!("it has more than {MOST} combinations; list fewer values"));
     }
-    let mut points = vec![PointValues::new()];
+    let mut points = vec![Combination::default()];
     for (field, SweepEntry(values)) in sweep {
-        let with = |point: &PointValues, value: &Value| {
-            let mut point = point.clone();
-            point.insert(field.clone(), value.clone());
-            point
-        };
-        points = points.iter().flat_map(|point| values.iter().map(move |value| with(point, value))).collect();
+        let each =
+            |point: &Combination| values.iter().map(|value| point.with(field, value)).collect::<Vec<_>>();
+        points = points.iter().flat_map(each).collect();
     }
     Ok(points)
 }
 
-/// The plan of one point.
-pub fn at_point(source: &PlanSource, point: &PointValues) -> Result<PlanSource, ExperimentError> {
+/// The plan of one point, with these values set.
+pub fn at_point(source: &PlanSource, set: &PointValues) -> Result<PlanSource, ExperimentError> {
     let mut source = source.clone();
-    for (field, value) in point {
-        path::set(&mut source.value, field, value.clone()).map_err(|problem| {
+    for (field, value) in set {
+        source.set(field, value.clone()).map_err(|problem| {
             ExperimentError::invalid(format!("{}: sweep.\"{field}\"", source.shown), problem)
         })?;
     }
@@ -55,7 +78,17 @@ mod tests {
         let sweep = sweep.into_iter().map(|(field, values)| (field.to_owned(), SweepEntry(values))).collect();
         let points = combinations(&sweep).unwrap();
         assert_eq!(points.len(), 6);
-        assert_eq!(points[1], [("a".to_owned(), json!(1)), ("b".to_owned(), json!("y"))].into());
-        assert_eq!(combinations(&BTreeMap::new()).unwrap(), [PointValues::new()]);
+        assert_eq!(points[1].set, [("a".to_owned(), json!(1)), ("b".to_owned(), json!("y"))].into());
+        assert_eq!(points[1].told, points[1].set);
+        assert_eq!(combinations(&BTreeMap::new()).unwrap(), [Combination::default()]);
+    }
+
+    #[test]
+    fn a_label_is_told_in_the_place_of_its_value() {
+        let values = vec![json!({"label": "calm", "value": {"fault": []}}), json!({"label": "no value"})];
+        let points = combinations(&[("faults".to_owned(), SweepEntry(values))].into()).unwrap();
+        assert_eq!(points[0].told["faults"], "calm");
+        assert_eq!(points[0].set["faults"], json!({"fault": []}));
+        assert_eq!(points[1].told, points[1].set, "that is a value of its own");
     }
 }

@@ -3,6 +3,7 @@
 mod bench;
 mod browser;
 mod columns;
+mod kept;
 mod killed;
 #[path = "../e2e/lines.rs"]
 #[allow(dead_code, reason = "not all of it is of use here")]

@@ -8,7 +8,7 @@ use crate::cli::output::{to_stderr, to_stdout};
 use crate::cli::{Failure, style};
 use crate::document::Format;
 use crate::exit::Exit;
-use crate::experiment::source::{FOLDER, PlanSource, SHIPPED};
+use crate::experiment::source::{PlanSource, SHIPPED, local_plans};
 
 /// How to list.
 #[derive(clap::Args, Debug)]
@@ -32,8 +32,7 @@ struct Card {
 /// Do it. Files that are no plans are named on stderr.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
     let mut cards = Vec::new();
-    for path in files(Path::new(FOLDER)) {
-        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    for (name, path) in local_plans() {
         match PlanSource::read(&path).and_then(|source| card(name, path.display().to_string(), &source)) {
             Ok(card) => cards.push(card),
             Err(problem) => to_stderr(format_args!("{problem}")),
@@ -53,14 +52,6 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         table(&cards);
     }
     Ok(Exit::Done)
-}
-
-fn files(folder: &Path) -> Vec<std::path::PathBuf> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let is_plan = |path: &std::path::PathBuf| path.extension().is_some_and(|it| it == "toml" || it == "json");
-    let mut files: Vec<_> = entries.map(|entry| entry.path()).filter(is_plan).collect();
-    files.sort();
-    files
 }
 
 fn card(name: String, source: String, plan: &PlanSource) -> Result<Card, crate::experiment::ExperimentError> {
