@@ -71,7 +71,9 @@ impl Device {
         self.injector.keep_batteries(&gone, now.run, self.is_running());
         self.blueprint.faults = faults;
         self.tell_weather(actions);
-        for fault in gone.under_way() {
+        // A line that was cut stays so until its time.
+        let ends = |fault: &Arc<Fault>| !matches!(fault.model, Model::Disconnect(_));
+        for fault in gone.under_way().into_iter().filter(ends) {
             self.outage(OutageChange::Ended(fault), now, actions);
         }
         for (direction, message) in gone.release_all() {

@@ -35,7 +35,7 @@ pub struct Outage {
     pub kind: &'static str,
     /// When it began.
     pub from: Time,
-    /// When it ended; `None` if it had not by the end of the run.
+    /// When it ended, or will; `None` if that is not known by the end of the run.
     pub to: Option<Time>,
 }
 
@@ -45,6 +45,7 @@ const TIMELINE: &str = "timeline";
 const HTTP: &str = "http";
 /// A timeline's partition begins and ends by the hour, not by trials of devices.
 const PARTITION: &str = "partition";
+const DISCONNECT: &str = "disconnect";
 /// An empty battery stays empty, whatever other faults a device is given.
 const BATTERY: &str = "battery";
 
@@ -56,6 +57,11 @@ impl Outages {
     pub(super) fn notice(&mut self, device: u32, now: Time, notice: &Notice) {
         let struck = Struck::Device(device);
         match notice {
+            // Nothing mends a line before its time, not even the end of the fault that cut it.
+            Notice::FaultBegan(id, DISCONNECT, until) => {
+                self.begin(struck, id, DISCONNECT, now);
+                self.all.last_mut().into_iter().for_each(|it| it.to = Some(*until));
+            }
             Notice::FaultBegan(id, kind, _) => self.begin(struck, id, kind, now),
             Notice::FaultEnded(id, kind) => self.end(struck, now, |it| *it.fault == **id && it.kind == *kind),
             Notice::Crashed(_) => {
