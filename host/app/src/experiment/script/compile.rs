@@ -1,9 +1,11 @@
 //! From the timeline of a plan to its script.
 //!
 //! `faults`: what goes wrong from when on, ramps and the broker's failures included. `message`: what is said to devices.
+//! `names`: whether devices can have the names that it gives them.
 
 mod faults;
 mod message;
+mod names;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -42,6 +44,11 @@ pub fn compile(plan: &PlanDocument, settings: &Settings, folder: &Path) -> Resul
         steps: Vec::new(),
         script: Script::default(),
     };
+    compiler.named_in(&settings.faults, "faults")?;
+    for group in &settings.groups {
+        let own = group.faults.as_ref().map_or(Ok(()), |own| compiler.named_in(own, "faults"));
+        own.map_err(|(field, problem)| (format!("group.{}.{field}", group.name), problem))?;
+    }
     for (index, entry) in plan.timeline.iter().enumerate() {
         let located = |(field, problem): Problem| match field.is_empty() {
             true => (format!("timeline[{index}]"), problem),
@@ -92,6 +99,14 @@ impl Compiler<'_> {
         }
         for group in entry.group.iter() {
             self.known(group).map_err(|problem| at("group", problem))?;
+        }
+        let named = [
+            ("device", entry.device.as_ref()),
+            ("publish.device", entry.publish.as_ref().and_then(|publish| publish.device.as_ref())),
+            ("request.device", entry.request.as_ref().map(|request| &request.device)),
+        ];
+        for (field, device) in named {
+            device.map_or(Ok(()), |device| self.named(device)).map_err(|problem| at(field, problem))?;
         }
         let mut steps = self.steps_of(index, entry)?;
         match (steps.len(), &entry.phase) {
@@ -184,6 +199,9 @@ impl Compiler<'_> {
     fn chosen(&self, index: usize, field: &str, whom: &Whom) -> Result<Chosen, Problem> {
         for group in whom.group.iter() {
             self.known(group).map_err(|problem| at(&format!("{field}.group"), problem))?;
+        }
+        for device in whom.devices.iter().flatten() {
+            self.named(device).map_err(|problem| at(&format!("{field}.devices"), problem))?;
         }
         let chosen = Chosen::new(whom, format!("timeline/{index}"));
         chosen.map_err(|(part, problem)| at(&format!("{field}.{part}"), problem))

@@ -31,6 +31,7 @@ impl Compiler<'_> {
         if let Some(set) = &set {
             let checked = set.check_groups(self.groups.keys().map(String::as_str));
             checked.map_err(|error| at("faults", error.to_string()))?;
+            self.named_in(set, "faults")?;
             if entry.group.is_some() || entry.device.is_some() {
                 set.check_no_broker(BROKER_SERVES_ALL).map_err(|error| at("faults", error.to_string()))?;
             }
