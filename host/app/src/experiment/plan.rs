@@ -16,7 +16,7 @@ use super::rehearsal::rehearse;
 use super::script::{Script, compile};
 use super::seeds::Seeds;
 use super::source::PlanSource;
-use super::sweep::{Combination, PointValues, at_point, combinations};
+use super::sweep::{Combination, PointValues, at_point, combinations, fields};
 use super::threshold::Part;
 use super::topology::Topology;
 use crate::assignment::Assignments;
@@ -125,7 +125,7 @@ impl Experiment {
             document.seeds = Seeds::count(count, base);
             source.value["seeds"] = document.seeds.0.clone().into();
         }
-        let combinations = combinations(&document.sweep)
+        let combinations = combinations(&fields(&document.sweep, &source)?)
             .map_err(|problem| ExperimentError::invalid(format!("{}: sweep", source.shown), problem))?;
         let point = |values: Combination| {
             Point::new(&source, values.clone(), &changes.live).map_err(|error| blamed(error, &values.set))

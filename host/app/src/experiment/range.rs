@@ -42,11 +42,11 @@ impl Quantity {
         }
     }
 
-    /// As a plan has it.
+    /// As a plan has it. Numbers that come out whole are written so: fields that take no others take these.
     pub fn value(self) -> Value {
         match self {
             Self::Whole(whole) => whole.into(),
-            Self::Number(number) => number.into(),
+            Self::Number(number) => as_whole(number).map_or_else(|| number.into(), Value::from),
             Self::Time(span) => serde_json::to_value(Span(span)).unwrap_or_default(),
         }
     }
@@ -63,10 +63,24 @@ impl Quantity {
         };
         match (self, to) {
             (Self::Time(_), _) | (_, Self::Time(_)) => Self::Time(Duration::from_nanos(between as u64)),
-            (Self::Whole(_), Self::Whole(_)) => Self::Whole(between.round() as i64),
+            // What is whole is exact, however long.
+            _ if as_whole(between).is_some() => Self::Number(between),
             _ => Self::Number(rounded(between)),
         }
     }
+}
+
+/// Beyond this not every whole number is an `f64`.
+const LARGEST_WHOLE: f64 = 9_007_199_254_740_992.0;
+
+fn as_whole(number: f64) -> Option<i64> {
+    (number.fract() == 0.0 && number.abs() <= LARGEST_WHOLE).then_some(number as i64)
+}
+
+/// The next whole number, for a field that takes no others; `None` for what is no number with a fraction.
+pub fn to_whole(value: &Value) -> Option<Value> {
+    let number = value.as_f64().filter(|number| number.fract() != 0.0)?;
+    as_whole(number.round()).map(Value::from)
 }
 
 /// To twelve digits, so that 0.30000000000000004 reads 0.3.
@@ -98,7 +112,48 @@ pub enum Scale {
 /// The values of one field of a sweep: a list, or `{ range = "1ms..1s", steps = 5, scale = "log" }`, or the
 /// range alone for five steps.
 #[derive(Clone, Debug, PartialEq)]
-pub struct SweepEntry(pub Vec<Value>);
+pub enum SweepEntry {
+    /// As they are.
+    List(Vec<Value>),
+    /// Between two ends.
+    Range {
+        /// As written.
+        range: String,
+        /// One for each step. They have fractions where the steps are not whole.
+        values: Vec<Value>,
+    },
+}
+
+impl SweepEntry {
+    /// How many values there are.
+    #[allow(clippy::len_without_is_empty, reason = "there is at least one")]
+    pub fn len(&self) -> usize {
+        match self {
+            Self::List(values) | Self::Range { values, .. } => values.len(),
+        }
+    }
+
+    /// The values, for a field that takes a value or does not: where it takes whole numbers alone, a range is
+    /// rounded to these.
+    pub fn values(&self, is_taken: impl Fn(&Value) -> bool) -> Result<Vec<Value>, String> {
+        let (range, values) = match self {
+            Self::List(values) => return Ok(values.clone()),
+            Self::Range { range, values } => (range, values),
+        };
+        let fraction = values.iter().find_map(|value| Some((value, to_whole(value)?)));
+        let is_whole = fraction.is_some_and(|(value, whole)| !is_taken(value) && is_taken(&whole));
+        let rounded = |value: &Value| to_whole(value).filter(|_| is_whole).unwrap_or_else(|| value.clone());
+        let found: Vec<Value> = values.iter().map(rounded).collect();
+        let why = if is_whole { ", as the field takes whole numbers alone" } else { "" };
+        match listed_twice(&found) {
+            None => Ok(found),
+            Some(value) => Err(format!(
+                "`{range}` in {} steps gives {value} twice{why}; write fewer steps, or list the values",
+                found.len(),
+            )),
+        }
+    }
+}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -115,8 +170,8 @@ fn five() -> u32 {
 }
 
 impl RangeEntry {
-    fn values(&self) -> Result<Vec<Value>, String> {
-        let Self { range, steps, scale } = self;
+    fn entry(self) -> Result<SweepEntry, String> {
+        let Self { range, steps, scale } = &self;
         let (low, high) = range
             .split_once("..")
             .ok_or_else(|| format!("`{range}` is no range; write it like \"1ms..1s\" or \"0..0.2\""))?;
@@ -131,11 +186,19 @@ impl RangeEntry {
             return Err(format!("`{range}` cannot be taken in equal ratios, as an end is not above zero"));
         }
         let last = f64::from(steps - 1);
-        let mut values: Vec<Value> =
-            (0..*steps).map(|step| low.toward(high, f64::from(step) / last, *scale).value()).collect();
-        values.dedup();
-        Ok(values)
+        let step = |step: u32| low.toward(high, f64::from(step) / last, *scale).value();
+        Ok(SweepEntry::Range { values: (0..*steps).map(step).collect(), range: self.range })
     }
+}
+
+/// The first value of a list that was there before; 1 and 1.0 are the same.
+fn listed_twice(values: &[Value]) -> Option<&Value> {
+    let same = |one: &Value, other: &Value| match (one.as_f64(), other.as_f64()) {
+        (Some(one), Some(other)) => one == other,
+        _ => one == other,
+    };
+    let mut all = values.iter().enumerate();
+    all.find(|(at, value)| values[..*at].iter().any(|earlier| same(earlier, value))).map(|(_, value)| value)
 }
 
 impl<'de> Deserialize<'de> for SweepEntry {
@@ -155,20 +218,23 @@ impl<'de> Visitor<'de> for SweepVisitor {
 
     fn visit_str<E: serde::de::Error>(self, range: &str) -> Result<SweepEntry, E> {
         let range = RangeEntry { range: range.into(), steps: five(), scale: Scale::Linear };
-        range.values().map(SweepEntry).map_err(E::custom)
+        range.entry().map_err(E::custom)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<SweepEntry, A::Error> {
         let values = Vec::<Value>::deserialize(value::SeqAccessDeserializer::new(list))?;
-        match values.is_empty() {
-            true => Err(serde::de::Error::custom("the list is empty; write at least one value")),
-            false => Ok(SweepEntry(values)),
+        match listed_twice(&values) {
+            _ if values.is_empty() => {
+                Err(serde::de::Error::custom("the list is empty; write at least one value"))
+            }
+            Some(value) => Err(serde::de::Error::custom(format!("{value} is listed twice"))),
+            None => Ok(SweepEntry::List(values)),
         }
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<SweepEntry, A::Error> {
         let range = RangeEntry::deserialize(value::MapAccessDeserializer::new(map))?;
-        range.values().map(SweepEntry).map_err(serde::de::Error::custom)
+        range.entry().map_err(serde::de::Error::custom)
     }
 }
 
@@ -177,8 +243,13 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn taken_by(entry: Value, is_taken: impl Fn(&Value) -> bool) -> Result<Value, String> {
+        let entry = serde_json::from_value::<SweepEntry>(entry).map_err(|error| error.to_string())?;
+        entry.values(is_taken).map(Value::from)
+    }
+
     fn values(entry: Value) -> Result<Value, String> {
-        serde_json::from_value::<SweepEntry>(entry).map(|it| it.0.into()).map_err(|error| error.to_string())
+        taken_by(entry, |_| true)
     }
 
     #[test]
@@ -191,6 +262,24 @@ mod tests {
     }
 
     #[test]
+    fn between_whole_ends_there_are_fractions_where_the_field_takes_them() {
+        assert_eq!(values(json!("0..1")).unwrap(), json!([0, 0.25, 0.5, 0.75, 1]));
+        assert_eq!(values(json!("1..0")).unwrap(), json!([1, 0.75, 0.5, 0.25, 0]));
+        assert_eq!(values(json!("0..0.2")).unwrap()[4], json!(0.2));
+        let whole = |entry| taken_by(entry, |value| value.is_i64());
+        let log = json!({"range": "10..1000", "steps": 5, "scale": "log"});
+        assert_eq!(whole(log).unwrap(), json!([10, 32, 100, 316, 1000]));
+        let few = whole(json!("1..3")).unwrap_err();
+        assert!(
+            few.contains("`1..3` in 5 steps gives 2 twice, as the field takes whole numbers alone"),
+            "{few}"
+        );
+        assert!(values(json!("5..5")).unwrap_err().contains("in 5 steps gives 5 twice; write"));
+        // What is taken neither way is told as it is.
+        assert_eq!(taken_by(json!("0..1"), |_| false).unwrap()[1], json!(0.25));
+    }
+
+    #[test]
     fn what_is_no_range_says_so() {
         for (entry, said) in [
             (json!("1ms"), "is no range"),
@@ -198,6 +287,8 @@ mod tests {
             (json!({"range": "0..1", "scale": "log"}), "not above zero"),
             (json!({"range": "0..1", "steps": 1}), "2 to 1000"),
             (json!([]), "empty"),
+            (json!([0.1, 0.2, 0.1]), "0.1 is listed twice"),
+            (json!([1, 1.0]), "1.0 is listed twice"),
         ] {
             let found = values(entry).unwrap_err();
             assert!(found.contains(said), "{found}");

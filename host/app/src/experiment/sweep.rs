@@ -41,14 +41,52 @@ pub fn label_and_value(value: &Value) -> (&Value, &Value) {
 /// More points than anybody means.
 const MOST: usize = 100_000;
 
+/// The values of each field of a plan's sweep.
+pub fn fields(
+    sweep: &BTreeMap<String, SweepEntry>,
+    source: &PlanSource,
+) -> Result<BTreeMap<String, Vec<Value>>, ExperimentError> {
+    let of_field = |(field, entry): (&String, &SweepEntry)| {
+        let invalid =
+            |problem| ExperimentError::invalid(format!("{}: sweep.\"{field}\"", source.shown), problem);
+        check(field).map_err(invalid)?;
+        let is_taken = |value: &Value| is_taken(source, field, value);
+        Ok((field.clone(), entry.values(is_taken).map_err(invalid)?))
+    };
+    sweep.iter().map(of_field).collect()
+}
+
+/// Some of a plan is the same at all points.
+fn check(field: &str) -> Result<(), String> {
+    let instead = match field.split('.').next() {
+        Some("seeds") => {
+            "every point runs with every seed; list them in `seeds`, such as `seeds = [1, 2]`, and leave this out"
+        }
+        Some("name") => {
+            "all points are one experiment and have one name; leave this out, results name the point"
+        }
+        Some("sweep") => {
+            "a sweep goes through other fields; list the values of `sweep.<field>` under `<field>`"
+        }
+        _ => return Ok(()),
+    };
+    Err(instead.to_owned())
+}
+
+/// Whether a field of the plan takes a value, by its type.
+fn is_taken(source: &PlanSource, field: &str, value: &Value) -> bool {
+    let point = [(field.to_owned(), value.clone())].into();
+    at_point(source, &point).and_then(|plan| plan.document()).is_ok()
+}
+
 /// Every combination, the last field changing fastest. Without a sweep there is one, which sets nothing.
-pub fn combinations(sweep: &BTreeMap<String, SweepEntry>) -> Result<Vec<Combination>, String> {
-    let count = sweep.values().try_fold(1_usize, |count, entry| count.checked_mul(entry.0.len()));
+pub fn combinations(sweep: &BTreeMap<String, Vec<Value>>) -> Result<Vec<Combination>, String> {
+    let count = sweep.values().try_fold(1_usize, |count, values| count.checked_mul(values.len()));
     if count.is_none_or(|count| count > MOST) {
         return Err(format!("it has more than {MOST} combinations; list fewer values"));
     }
     let mut points = vec![Combination::default()];
-    for (field, SweepEntry(values)) in sweep {
+    for (field, values) in sweep {
         let each =
             |point: &Combination| values.iter().map(|value| point.with(field, value)).collect::<Vec<_>>();
         points = points.iter().flat_map(each).collect();
@@ -75,7 +113,7 @@ mod tests {
     #[test]
     fn every_combination_is_a_point() {
         let sweep = [("a", vec![json!(1), json!(2)]), ("b", vec![json!("x"), json!("y"), json!("z")])];
-        let sweep = sweep.into_iter().map(|(field, values)| (field.to_owned(), SweepEntry(values))).collect();
+        let sweep = sweep.into_iter().map(|(field, values)| (field.to_owned(), values)).collect();
         let points = combinations(&sweep).unwrap();
         assert_eq!(points.len(), 6);
         assert_eq!(points[1].set, [("a".to_owned(), json!(1)), ("b".to_owned(), json!("y"))].into());
@@ -86,7 +124,7 @@ mod tests {
     #[test]
     fn a_label_is_told_in_the_place_of_its_value() {
         let values = vec![json!({"label": "calm", "value": {"fault": []}}), json!({"label": "no value"})];
-        let points = combinations(&[("faults".to_owned(), SweepEntry(values))].into()).unwrap();
+        let points = combinations(&[("faults".to_owned(), values)].into()).unwrap();
         assert_eq!(points[0].told["faults"], "calm");
         assert_eq!(points[0].set["faults"], json!({"fault": []}));
         assert_eq!(points[1].told, points[1].set, "that is a value of its own");

@@ -111,6 +111,26 @@ fn a_ramp_goes_up_step_by_step() {
 }
 
 #[test]
+fn a_ramp_between_whole_numbers_has_fractions_where_the_field_takes_them() {
+    let (_bench, folder) = run(
+        "[[timeline]]\nat = \"0s\"\nramp = { field = \"loss.probability\", from = 0, to = 1, over = \"100s\", steps = 10 }",
+    );
+    let ratios = ratios(&folder);
+    for (row, ratio) in ratios.iter().enumerate().take(10) {
+        let kept = 1.0 - row as f64 / 10.0;
+        assert!((ratio - kept).abs() < 0.15, "{row}: {ratios:?}");
+    }
+
+    // Copies are counted in whole numbers: one up to 40 s, then two, and three from 80 s on.
+    let (_bench, folder) = run(
+        "[[timeline]]\nat = \"0s\"\nfaults = { fault = [{ kind = \"duplicate\", probability = 1, copies = 1 }] }\n\
+         [[timeline]]\nat = \"20s\"\nramp = { field = \"duplicate.copies\", from = 1, to = 3, over = \"80s\", steps = 4 }",
+    );
+    let timeline = fs::read_to_string(folder.join("timeline.csv")).unwrap();
+    assert_eq!(timeline.lines().filter(|line| line.contains("faults")).count(), 6, "{timeline}");
+}
+
+#[test]
 fn connections_break_at_once_and_stay_away() {
     let (_bench, folder) = run("[[timeline]]\nat = \"29s\"\ndisconnect = { group = \"west\", for = \"5s\" }");
     let up = column(&folder, "up");

@@ -57,7 +57,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
 fn card(name: String, source: String, plan: &PlanSource) -> Result<Card, crate::experiment::ExperimentError> {
     let document = plan.document()?;
     let count = |group: &crate::config::file::GroupEntry| group.count.map_or(1, |count| u64::from(count.0));
-    let points: usize = document.sweep.values().map(|entry| entry.0.len()).product();
+    let points: usize = document.sweep.values().map(|entry| entry.len()).product();
     Ok(Card {
         name,
         source,

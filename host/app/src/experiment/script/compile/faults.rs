@@ -14,7 +14,7 @@ use crate::config::file::FaultsEntry;
 use crate::document;
 use crate::experiment::document::{Broker, Disconnect, Partition, Ramp, TimelineEntry, Whom};
 use crate::experiment::path;
-use crate::experiment::range::Scale;
+use crate::experiment::range::{Scale, to_whole};
 use crate::experiment::script::whom::Chosen;
 use crate::experiment::script::{Deed, Passing, Scope};
 use crate::fault_set::{BROKER_SERVES_ALL, FaultSet};
@@ -147,9 +147,14 @@ impl Compiler<'_> {
             None => &mut self.fleet,
         };
         let mut changed = serde_json::to_value(&set.document).unwrap_or_default();
+        let whole = to_whole(&value);
         path::set(&mut changed, field, value).map_err(|problem| at("ramp.field", problem))?;
-        let document: FaultDocument = document::parse_json(changed.to_string().as_bytes())
-            .map_err(|error| at("ramp.field", error.to_string()))?;
+        let document = read(&changed).or_else(|error| {
+            // A field that takes whole numbers alone goes up in stairs.
+            let Some(whole) = whole else { return Err(error) };
+            path::set(&mut changed, field, whole).map_err(|problem| at("ramp.field", problem))?;
+            read(&changed).map_err(|_| error)
+        })?;
         let library = self.models.in_folder(self.folder);
         let new =
             FaultSet::new("timeline", document, &library).map_err(|error| at("ramp", error.to_string()))?;
@@ -165,6 +170,10 @@ impl Compiler<'_> {
         };
         Ok(Deed::Faults(scope, Some(new)))
     }
+}
+
+fn read(faults: &Value) -> Result<FaultDocument, Problem> {
+    document::parse_json(faults.to_string().as_bytes()).map_err(|error| at("ramp.field", error.to_string()))
 }
 
 fn passing(entry: FaultEntry, chosen: Option<Chosen>) -> Result<Box<Passing>, Problem> {
