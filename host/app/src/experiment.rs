@@ -34,6 +34,7 @@ pub mod execute;
 pub mod figures;
 mod kept_plan;
 pub mod latencies;
+mod nulls;
 pub mod parts;
 pub mod path;
 pub mod plan;

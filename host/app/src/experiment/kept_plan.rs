@@ -4,8 +4,9 @@
 use serde_json::{Value, json};
 use wasmote_engine::Role;
 
+use super::nulls::without_nulls;
 use super::plan::Experiment;
-use super::results::{COMPONENTS, without_nulls};
+use super::results::COMPONENTS;
 use super::sweep::label_and_value;
 use crate::source::Source;
 

@@ -292,18 +292,6 @@ pub(super) fn to_toml(plan: &Value) -> io::Result<String> {
     toml::to_string_pretty(plan).map_err(|problem| io::Error::other(problem.to_string()))
 }
 
-/// TOML has no word for nothing; a field that is not there says the same.
-pub(super) fn without_nulls(value: &mut Value) {
-    match value {
-        Value::Object(table) => {
-            table.retain(|_, value| !value.is_null());
-            table.values_mut().for_each(without_nulls);
-        }
-        Value::Array(list) => list.iter_mut().for_each(without_nulls),
-        _ => {}
-    }
-}
-
 /// Write a file so that it is there with all that belongs in it, or not at all.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write_whole(path, |mut file| file.write_all(bytes))

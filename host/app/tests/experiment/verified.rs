@@ -90,3 +90,14 @@ fn the_first_divergent_event_is_named() {
     let named = format!("the first divergent event: recorded {other}, found {line}");
     assert!(told.contains(&named), "{told}\nexpected: {named}");
 }
+
+#[test]
+fn nothing_in_a_payload_is_kept() {
+    let payload = r#"timeline=[{"at": "30s", "publish": {"topic": "wasmote/all/message", "payload": {"a": null, "b": 1}}}]"#;
+    let bench = Bench::with_plan(PLAN);
+    let folder = bench.run(&["plan.toml", "--set", payload, "--set", "log_messages=on"], 0);
+    let kept = fs::read_to_string(folder.join("plan.toml")).unwrap();
+    assert!(kept.contains(r#"payload = '{"a":null,"b":1}'"#), "{kept}");
+    let (code, told) = verify(&bench, &folder);
+    assert_eq!(code, Some(0), "{told}");
+}
