@@ -108,8 +108,8 @@ fn one_millisecond() -> Span {
 }
 
 /// Something that happens at one time: one action, or the beginning of a phase, or both.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TimelineEntry {
     /// When, from the beginning of the run on.
     pub at: Span,

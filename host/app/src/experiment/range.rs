@@ -84,7 +84,7 @@ pub fn to_whole(value: &Value) -> Option<Value> {
 }
 
 /// To twelve digits, so that 0.30000000000000004 reads 0.3.
-fn rounded(number: f64) -> f64 {
+pub(super) fn rounded(number: f64) -> f64 {
     format!("{number:.11e}").parse().unwrap_or(number)
 }
 

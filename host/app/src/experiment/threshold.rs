@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::figures::Figures;
+use super::range::rounded;
 use crate::nearest::did_you_mean;
 
 /// A condition on what was measured.
@@ -166,6 +167,9 @@ impl FromStr for Threshold {
             other => return Err(format!("`{other}` compares nothing; use <, <=, >, >= or ==")),
         };
         let bound = bound_of(bound).map_err(|hint| format!("`{text}` does not end with a number{hint}"))?;
+        if metric == Metric::DeliveryRatio {
+            check_ratio(comparison, bound).map_err(|problem| format!("`{text}` {problem}"))?;
+        }
         Ok(Self { text: words_of(&part, &words), part, metric, comparison, bound })
     }
 }
@@ -178,6 +182,21 @@ fn bound_of(text: &str) -> Result<f64, String> {
         let seconds = || humantime::parse_duration(text).ok().map(|span| span.as_secs_f64());
         percent.or_else(seconds).map(|meant| format!("; write {meant}")).unwrap_or_default()
     })
+}
+
+/// A ratio is from 0 to 1, and what it is compared with has to leave it a chance.
+fn check_ratio(comparison: Comparison, bound: f64) -> Result<(), String> {
+    match (comparison, bound) {
+        (_, percent) if percent > 1.0 && percent <= 100.0 => {
+            Err(format!("compares with more than all; {percent} % is {}", rounded(percent / 100.0)))
+        }
+        (_, bound) if !(0.0..=1.0).contains(&bound) => {
+            Err("compares with what no ratio is; they are from 0 to 1".to_owned())
+        }
+        (Comparison::More, 1.0) => Err("never holds; all is 1, so write `>= 1`".to_owned()),
+        (Comparison::Less, 0.0) => Err("never holds; nothing is 0, so write `<= 0`".to_owned()),
+        _ => Ok(()),
+    }
 }
 
 fn words_of(part: &Part, words: &[&str]) -> String {
@@ -319,6 +338,11 @@ mod tests {
         assert!(problem("sent").contains("write it like"));
         assert!(problem("delivery_ratio > 95%").ends_with("; write 0.95"));
         assert!(problem("latency_seconds p95 < 500ms").ends_with("; write 0.5"));
+        assert!(problem("delivery_ratio >= 95").ends_with("; 95 % is 0.95"));
+        assert!(problem("group west: delivery_ratio < 99.9").ends_with("; 99.9 % is 0.999"));
+        assert!(problem("delivery_ratio >= -0.5").ends_with("from 0 to 1"));
+        assert!(problem("delivery_ratio > 1").ends_with("write `>= 1`"));
+        assert!("delivery_ratio == 1".parse::<Threshold>().is_ok());
         assert!(problem("delivery > 0.9").ends_with("did you mean `delivery_ratio`?"));
         assert!(problem("west: sent > 1").contains("group NAME:"));
     }

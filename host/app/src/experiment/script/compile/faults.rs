@@ -99,6 +99,7 @@ impl Compiler<'_> {
     ) -> Result<Vec<(Time, Step)>, Problem> {
         self.known(&it.group).map_err(|problem| at("partition.group", problem))?;
         self.told_apart(&it.group).map_err(|problem| at("partition.group", problem))?;
+        check_lasts("partition.for", it.lasting)?;
         let others = self.groups.keys().filter(|name| **name != it.group);
         let others = || others.map(|name| format!("{name}-*")).collect();
         let entry = FaultEntry {
@@ -186,7 +187,7 @@ fn passing(entry: FaultEntry, chosen: Option<Chosen>) -> Result<Box<Passing>, Pr
 
 /// What comes over the broker.
 pub(super) fn broker(index: usize, broker: &Broker) -> Result<Deed, Problem> {
-    let (field, Span(lasting), failure) = match (broker.pause, broker.restart, broker.persistent) {
+    let (field, lasting, failure) = match (broker.pause, broker.restart, broker.persistent) {
         (Some(_), None, Some(_)) => {
             return Err(at("broker.persistent", "it goes with `restart`; a pause forgets nothing"));
         }
@@ -196,8 +197,13 @@ pub(super) fn broker(index: usize, broker: &Broker) -> Result<Deed, Problem> {
         }
         _ => return Err(at("broker", "give one of `pause` and `restart`, with a time such as \"10s\"")),
     };
-    if lasting.is_zero() {
-        return Err(at(&format!("broker.{field}"), "it is zero; write a time such as \"10s\""));
+    check_lasts(&format!("broker.{field}"), lasting)?;
+    Ok(Deed::Broker(format!("timeline-{index}").into(), failure, lasting.0))
+}
+
+fn check_lasts(field: &str, lasting: Span) -> Result<(), Problem> {
+    match lasting.0.is_zero() {
+        true => Err(at(field, "it is zero; write a time such as \"10s\"")),
+        false => Ok(()),
     }
-    Ok(Deed::Broker(format!("timeline-{index}").into(), failure, lasting))
 }
