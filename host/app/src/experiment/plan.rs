@@ -171,7 +171,12 @@ impl Experiment {
 
     /// Devices at the beginning of the largest run.
     pub fn devices(&self) -> usize {
-        self.points.iter().map(|point| point.settings.devices()).max().unwrap_or(0)
+        self.devices_by_point().max().unwrap_or(0)
+    }
+
+    /// Devices at the beginning of runs, point by point.
+    pub fn devices_by_point(&self) -> impl Iterator<Item = usize> {
+        self.points.iter().map(|point| point.settings.devices())
     }
 }
 

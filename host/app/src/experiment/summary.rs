@@ -20,7 +20,7 @@ use super::sweep::PointValues;
 use super::threshold::Verdict;
 use super::world::Late;
 
-/// A run in figures. All but `devices`, `events`, `digest` and `ledger_closes` is of the time after the
+/// A run in figures. All but `devices`, `joined`, `events`, `digest` and `ledger_closes` is of the time after the
 /// warm-up; what a group has is of the messages that its devices published.
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
@@ -34,6 +34,9 @@ pub struct Summary {
     pub warm_up_s: f64,
     /// Devices at the end.
     pub devices: usize,
+    /// Those of them that were not there at the beginning.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub joined: usize,
     /// Everything that happened, one by one.
     pub events: u64,
     /// Stands for all of it; in real time nothing does.
@@ -60,6 +63,10 @@ pub struct Summary {
     /// The figures themselves.
     #[serde(skip)]
     pub total: Figures,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -131,6 +138,7 @@ impl Summary {
             duration_s: seconds(end.as_nanos()),
             warm_up_s: point.document.warm_up.0.as_secs_f64(),
             devices: company.devices.len(),
+            joined: company.devices.len().saturating_sub(point.settings.devices()),
             events,
             digest,
             figures: total.report(),

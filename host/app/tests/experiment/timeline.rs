@@ -168,6 +168,10 @@ device = "west-*"
     assert!(heard.contains("hello"), "{heard}");
     let summary: Value = json(&folder.join("summary.json"));
     assert_eq!(summary["groups"]["west"]["devices"], 7);
+    assert_eq!((&summary["devices"], &summary["joined"]), (&11.into(), &3.into()));
+    assert!(folder.file_name().unwrap().to_string_lossy().starts_with("experiment_8nodes_"));
+    let page = fs::read_to_string(folder.join("report.html")).unwrap();
+    assert!(page.contains("<dt>Devices</dt><dd>8, 3 more during the run</dd>"));
 }
 
 /// The broker's own failures show in what is delivered, in its log, in the events, among the outages and on the report's

@@ -71,16 +71,14 @@ fn aborted(results: &Results) -> String {
 fn facts(results: &Results, cohorts: &[Cohort<'_>]) -> Vec<(&'static str, String)> {
     let manifest = &results.manifest;
     let seeds: BTreeSet<u64> = manifest.runs.iter().map(|run| run.seed).collect();
-    let devices: BTreeSet<u64> = results.runs.iter().map(|run| run.summary.devices).collect();
     let spans = |span: fn(&crate::report::results::summary::Summary) -> f64| {
         let mut texts: Vec<String> = results.runs.iter().map(|run| seconds(span(&run.summary))).collect();
         texts.dedup();
         listed(&texts)
     };
     let mut facts = Vec::new();
-    let numbers = |set: &BTreeSet<u64>| listed(&set.iter().map(u64::to_string).collect::<Vec<_>>());
     if !results.runs.is_empty() {
-        facts.push(("Devices", numbers(&devices)));
+        facts.push(("Devices", devices(results)));
         let lasted = if manifest.time == Pace::Real { "Lasted" } else { "Simulated time" };
         facts.push((lasted, spans(|summary| summary.duration_s)));
         if results.runs.iter().any(|run| run.summary.warm_up_s > 0.0) {
@@ -102,6 +100,22 @@ fn facts(results: &Results, cohorts: &[Cohort<'_>]) -> Vec<(&'static str, String
     }
     facts.push(("Wasmote", manifest.wasmote_version.clone()));
     facts
+}
+
+/// Devices at the beginning, and those that joined.
+fn devices(results: &Results) -> String {
+    let summaries = || results.runs.iter().map(|run| &run.summary);
+    let began: BTreeSet<u64> =
+        summaries().map(|summary| summary.devices.saturating_sub(summary.joined)).collect();
+    let joined: BTreeSet<u64> = summaries().map(|summary| summary.joined).collect();
+    match joined.last() {
+        Some(1..) => format!("{}, {} more during the run", numbers(&began), numbers(&joined)),
+        _ => numbers(&began),
+    }
+}
+
+fn numbers(set: &BTreeSet<u64>) -> String {
+    listed(&set.iter().map(u64::to_string).collect::<Vec<_>>())
 }
 
 /// All of a few, or the first and the last of many.

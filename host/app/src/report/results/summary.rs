@@ -14,6 +14,9 @@ pub struct Summary {
     pub warm_up_s: f64,
     /// Devices at the end.
     pub devices: u64,
+    /// Those of them that were not there at the beginning.
+    #[serde(default)]
+    pub joined: u64,
     /// Events in the chain.
     #[serde(default)]
     pub events: u64,

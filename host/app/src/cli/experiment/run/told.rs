@@ -1,5 +1,7 @@
 //! What a person reads at the end.
 
+use std::collections::BTreeSet;
+
 use crate::cli::output::to_stdout;
 use crate::cli::style;
 use crate::experiment::plan::{Experiment, words_of};
@@ -14,12 +16,12 @@ const SHOWN: usize = 50;
 pub(super) fn print(experiment: &Experiment, results: &Results, summaries: &[Summary], report: &Written) {
     let document = &experiment.document;
     let strong = style::STRONG.on(&std::io::stdout());
-    let (runs, devices) = (summaries.len(), experiment.devices());
-    let up_to = if experiment.points.len() > 1 { "up to " } else { "" };
+    let runs = summaries.len();
+    let joined = summaries.iter().map(|summary| summary.joined).collect();
     to_stdout(format_args!(
-        "{strong}{}{strong:#}: {up_to}{devices} {}, {} of {} time, {runs} {}",
+        "{strong}{}{strong:#}: {}, {} of {} time, {runs} {}",
         document.name,
-        if devices == 1 { "device" } else { "devices" },
+        devices(experiment.devices_by_point().collect(), joined),
         humantime::format_duration(document.duration.0),
         if results.manifest.time == Pace::Real { "real" } else { "virtual" },
         if runs == 1 { "run" } else { "runs" },
@@ -41,6 +43,19 @@ pub(super) fn print(experiment: &Experiment, results: &Results, summaries: &[Sum
     }
     to_stdout(format_args!("results  {}", results.folder.display()));
     to_stdout(format_args!("report   {}", report.page.display()));
+}
+
+/// How many there are at the beginning of runs, and how many join them.
+fn devices(began: BTreeSet<usize>, joined: BTreeSet<usize>) -> String {
+    let most = |counts: &BTreeSet<usize>| match counts.last() {
+        Some(most) if counts.len() > 1 => format!("up to {most}"),
+        most => most.copied().unwrap_or(0).to_string(),
+    };
+    let devices = if began.last() == Some(&1) { "device" } else { "devices" };
+    match joined.last() {
+        Some(1..) => format!("{} {devices}, {} more during the run", most(&began), most(&joined)),
+        _ => format!("{} {devices}", most(&began)),
+    }
 }
 
 fn run(summary: &Summary, took: f64) {
@@ -104,4 +119,20 @@ fn thresholds(summaries: &[Summary]) {
         }
     }
     to_stdout("");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_those_at_the_beginning_and_those_that_join() {
+        let told = |began: &[usize], joined: &[usize]| {
+            devices(began.iter().copied().collect(), joined.iter().copied().collect())
+        };
+        assert_eq!(told(&[13, 13], &[5, 5]), "13 devices, 5 more during the run");
+        assert_eq!(told(&[1], &[0]), "1 device");
+        assert_eq!(told(&[10, 50], &[]), "up to 50 devices");
+        assert_eq!(told(&[8], &[0, 3]), "8 devices, up to 3 more during the run");
+    }
 }
