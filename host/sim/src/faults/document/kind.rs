@@ -103,7 +103,7 @@ impl Kind {
     }
 
     /// The fields that mean something to this kind, beside those of every kind.
-    pub(super) fn fields(self, distribution: Option<DelayKind>) -> &'static [&'static str] {
+    pub fn fields(self, distribution: Option<DelayKind>) -> &'static [&'static str] {
         match self {
             Self::Delay => distribution.unwrap_or_default().fields(),
             Self::Loss => &["direction", "probability", "run_length"],
@@ -156,7 +156,11 @@ pub enum DelayKind {
 }
 
 impl DelayKind {
-    pub(super) fn name(self) -> &'static str {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Uniform, Self::Constant, Self::Normal, Self::LogNormal, Self::Pareto];
+
+    /// The distribution as it is written.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Uniform => "uniform",
             Self::Constant => "constant",

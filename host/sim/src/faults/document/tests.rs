@@ -23,7 +23,7 @@ fn a_kind_is_read_by_its_name_and_takes_fields_that_there_are() {
         assert_eq!(read, Ok(kind));
         assert!(kind.fields(None).iter().all(|field| all.contains(field)), "{}", kind.name());
     }
-    for kind in [DelayKind::Constant, DelayKind::Normal, DelayKind::LogNormal, DelayKind::Pareto] {
+    for kind in DelayKind::ALL {
         let read = DelayKind::deserialize(IntoDeserializer::<Error>::into_deserializer(kind.name()));
         assert_eq!(read, Ok(kind));
         assert!(Kind::Delay.fields(Some(kind)).iter().all(|field| all.contains(field)), "{}", kind.name());
