@@ -56,6 +56,7 @@ pub mod sweep;
 pub mod tables;
 pub mod threshold;
 pub mod topology;
+pub mod verdict;
 pub mod verify;
 pub mod watched;
 pub mod world;

@@ -21,6 +21,8 @@ use super::results::{pretty, write_atomically};
 use super::stage::{self, Stage};
 use super::summary::{Remains, Summary};
 use super::tables::{self, Row};
+use super::threshold::ThresholdEntry;
+use super::verdict::Breach;
 use super::watched::SharedAccount;
 use super::world::{Glance, Pace, World, virtual_world};
 use crate::config::Settings;
@@ -91,6 +93,7 @@ impl Setting<'_> {
             last: Vec::new(),
             glances: Vec::new(),
             at_warm_up: Ledger::default(),
+            breaches: Vec::new(),
             is_interrupted: false,
         };
         let end = run.play()?;
@@ -110,6 +113,7 @@ impl Setting<'_> {
             let remains = Remains {
                 company,
                 end,
+                breaches: run.breaches.clone(),
                 interrupted: run.is_interrupted,
                 digest: eyes.digest().1,
                 events,
@@ -148,6 +152,8 @@ struct Run<'a, W> {
     /// How the devices were then.
     glances: Vec<Glance>,
     at_warm_up: Ledger,
+    /// What was found of each threshold when one of them ended the run.
+    breaches: Vec<Option<Breach>>,
     /// Whether somebody ended it before its time.
     is_interrupted: bool,
 }
@@ -176,7 +182,7 @@ impl<W: World> Run<'_, W> {
             if end == Time::ZERO + point.document.warm_up.0 {
                 self.at_warm_up = self.ledger();
             }
-            let breached = reached && self.breached(end);
+            let breached = reached && end < point.end() && self.is_breached(end);
             self.is_interrupted = self.setting.progress.is_interrupted() && !breached && end < point.end();
             let over = breached || self.is_interrupted;
             if end >= next_row || end == point.end() || over {
@@ -249,17 +255,20 @@ impl<W: World> Run<'_, W> {
         total
     }
 
-    /// Whether a threshold that ends the run is missed. Messages of the last interval may still be under
-    /// way, so those before it are looked at.
-    fn breached(&self, now: Time) -> bool {
+    /// Whether a threshold that ends the run is missed, which is kept. Messages of the last interval may still be
+    /// under way, so those before it are looked at.
+    fn is_breached(&mut self, now: Time) -> bool {
         let point = self.setting.point;
         let settled = now - point.document.interval.0;
-        self.eyes.account().with(|account| {
-            let aborts = point.document.thresholds.iter().filter(|entry| entry.abort);
-            aborts.map(|entry| &entry.check).any(|check| {
-                let figures = parts::figures(point, account.cells(), &check.part, settled);
-                figures.generated > 0 && check.value(&figures).is_some_and(|value| !check.holds(Some(value)))
-            })
-        })
+        self.breaches = self.eyes.account().with(|account| {
+            let breach = |entry: &ThresholdEntry| {
+                let figures = parts::figures(point, account.cells(), &entry.check.part, settled);
+                let value = entry.check.value(&figures).filter(|_| entry.abort && figures.generated > 0)?;
+                let (at_s, settled_s) = (now.elapsed().as_secs_f64(), settled.elapsed().as_secs_f64());
+                (!entry.check.holds(Some(value))).then_some(Breach { at_s, settled_s, value })
+            };
+            point.document.thresholds.iter().map(breach).collect()
+        });
+        self.breaches.iter().any(Option::is_some)
     }
 }

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
-use serde_json::json;
 use wasmote_sim::rng::Seed;
 use wasmote_sim::time::Time;
 
@@ -17,7 +16,7 @@ use super::parts;
 use super::plan::Point;
 use super::results::pretty;
 use super::sweep::PointValues;
-use super::threshold::Verdict;
+use super::verdict::{Breach, Verdict};
 use super::world::Late;
 
 /// A run in figures. All but `devices`, `joined`, `events`, `digest` and `ledger_closes` is of the time after the
@@ -92,6 +91,8 @@ pub struct Remains<'a> {
     pub company: &'a Company,
     /// When it ended.
     pub end: Time,
+    /// What was found of each threshold that ended it, in the order of the plan.
+    pub breaches: Vec<Option<Breach>>,
     /// Whether a signal ended it.
     pub interrupted: bool,
     /// Stands for all that happened.
@@ -111,8 +112,18 @@ pub struct Remains<'a> {
 impl Summary {
     /// Put together.
     pub fn new(point: &Point, seed: Seed, cells: &Cells, remains: Remains<'_>) -> Self {
-        let Remains { company, end, interrupted, digest, events, faults, ledger_closes, edits, late } =
-            remains;
+        let Remains {
+            company,
+            end,
+            breaches,
+            interrupted,
+            digest,
+            events,
+            faults,
+            ledger_closes,
+            edits,
+            late,
+        } = remains;
         let (from, to) = parts::measured(point, end);
         let total = cells.sum(from, to, None);
         let group = |(at, name): (usize, &String)| {
@@ -128,9 +139,9 @@ impl Summary {
                 figures: cells.sum(from, to, None).report(),
             }
         };
-        let verdict = |entry: &super::threshold::ThresholdEntry| {
+        let verdict = |(at, entry): (usize, &super::threshold::ThresholdEntry)| {
             let value = entry.check.value(&parts::figures(point, cells, &entry.check.part, end));
-            Verdict { text: entry.check.text.clone(), ok: entry.check.holds(value), value: json!(value) }
+            Verdict::new(&entry.check, value, breaches.get(at).copied().flatten())
         };
         Self {
             seed: seed.value(),
@@ -145,7 +156,7 @@ impl Summary {
             faults,
             groups: company.groups.iter().enumerate().map(group).collect(),
             phases: point.script.phases.iter().filter(|phase| phase.from < end).map(phase).collect(),
-            thresholds: point.document.thresholds.iter().map(verdict).collect(),
+            thresholds: point.document.thresholds.iter().enumerate().map(verdict).collect(),
             aborted: end < point.end() && !interrupted,
             interrupted,
             ledger_closes,

@@ -5,7 +5,6 @@ use std::str::FromStr;
 
 use serde::de::{MapAccess, Visitor, value};
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
 
 use super::figures::Figures;
 use super::range::rounded;
@@ -299,17 +298,6 @@ impl<'de> Visitor<'de> for EntryVisitor {
         let Fields { check, abort } = Fields::deserialize(value::MapAccessDeserializer::new(map))?;
         Ok(ThresholdEntry { check: check.parse().map_err(serde::de::Error::custom)?, abort })
     }
-}
-
-/// What became of a threshold.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
-pub struct Verdict {
-    /// As written.
-    pub text: String,
-    /// Whether it held.
-    pub ok: bool,
-    /// What was found.
-    pub value: Value,
 }
 
 #[cfg(test)]

@@ -50,3 +50,44 @@ fn a_breach_can_end_the_run() {
     assert_eq!(summary["duration_s"], 10.0);
     assert_eq!(json(&folder.join("manifest.json"))["complete"], true);
 }
+
+/// A breach is found in what is settled, and the messages after it can make up for it.
+const MADE_UP_FOR: &str = r#"
+name = "made-up-for"
+duration = "10m"
+thresholds = [{ check = "delivery_ratio >= 0.7", abort = true }]
+faults = { fault = [{ kind = "loss", probability = 0.19 }] }
+
+[[group]]
+behaviour = "heartbeat"
+count = 8
+"#;
+
+#[test]
+fn a_threshold_that_ended_the_run_is_missed_though_it_holds_in_the_end() {
+    let bench = Bench::with_plan(MADE_UP_FOR);
+    let output = bench.call(&["run", "plan.toml", "--junit", "junit.xml"]);
+    assert_eq!(output.status.code(), Some(99), "{}", text(&output.stderr));
+    let told = text(&output.stdout);
+    let ended = "it ended the run at 10 s: 0.6172, of the first 5 s";
+    assert!(told.contains(&format!("✗ delivery_ratio >= 0.7  (0.7031 in the end; {ended})")), "{told}");
+    let folder = bench.0.path().join(told.lines().find_map(|line| line.strip_prefix("results  ")).unwrap());
+    let verdict = &json(&folder.join("summary.json"))["thresholds"][0];
+    assert_eq!(verdict["ok"], false);
+    assert_eq!(verdict["breached"]["at_s"], 10.0);
+    assert_eq!(verdict["breached"]["value"], 0.6171875);
+    let junit = fs::read_to_string(bench.0.path().join("junit.xml")).unwrap();
+    assert!(junit.contains("<failure message=\"found 0.703125; it ended the run at 10 s"), "{junit}");
+    let page = fs::read_to_string(folder.join("report.html")).unwrap();
+    assert!(page.contains(ended) && page.contains("missed; found 0.7031 in the end"), "{page}");
+}
+
+#[test]
+fn thresholds_that_are_swept_are_told_each_of_its_own_runs() {
+    let plan = "name = \"swept\"\nduration = \"20s\"\n\n[[group]]\nbehaviour = \"heartbeat\"\ncount = 3\n\n\
+                [sweep]\nthresholds = [[\"sent > 1\"], [\"sent > 1000\"]]\n";
+    let output = Bench::with_plan(plan).call(&["run", "plan.toml"]);
+    assert_eq!(output.status.code(), Some(99), "{}", text(&output.stderr));
+    let told = text(&output.stdout);
+    assert!(told.contains("✓ sent > 1  (") && told.contains("✗ sent > 1000  ("), "{told}");
+}

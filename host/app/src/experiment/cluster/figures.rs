@@ -18,7 +18,8 @@ use crate::experiment::plan::Point;
 use crate::experiment::results::{pretty, write_atomically};
 use crate::experiment::sweep::PointValues;
 use crate::experiment::tables::{ALL, LATENCIES, OUTAGES};
-use crate::experiment::threshold::{Measured, Verdict};
+use crate::experiment::threshold::Measured;
+use crate::experiment::verdict::Verdict;
 use crate::gather::answer::Messages;
 use crate::manifests::fleet::Fleet;
 
@@ -88,7 +89,7 @@ impl ClusterSummary {
         });
         let thresholds = plan.thresholds.iter().map(|entry| {
             let value = entry.check.value(&spans.part(&entry.check.part));
-            Verdict { text: entry.check.text.clone(), ok: entry.check.holds(value), value: json!(value) }
+            Verdict::new(&entry.check, value, None)
         });
         let closes = |sample: &Sample| sample.of(None).all(|(_, answer)| answer.messages.ledger_closes);
         let faults = total.faults.iter().map(|(fault, counts)| (fault.clone(), counts.into()));

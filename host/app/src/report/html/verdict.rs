@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::experiment::verdict::Breach;
 use crate::report::escape::Escaped;
 use crate::report::number::significant;
 use crate::report::results::Results;
@@ -12,6 +13,7 @@ struct Verdict<'a> {
     met: usize,
     runs: usize,
     values: Vec<f64>,
+    breaches: Vec<Breach>,
 }
 
 /// The section; there are no thresholds without runs, but there is always a ledger with them.
@@ -20,7 +22,7 @@ pub fn section(results: &Results) -> String {
         return String::new();
     }
     let mut text = String::from("<section id=\"verdict\">\n<h2>Verdict</h2>\n<ul class=\"verdicts\">\n");
-    for Verdict { text: threshold, met, runs, values } in verdicts(results) {
+    for Verdict { text: threshold, met, runs, values, breaches } in verdicts(results) {
         let of_runs = if runs > 1 { format!(" in {met} of {runs} runs") } else { String::new() };
         let found = match (least(&values), greatest(&values)) {
             (Some(lo), Some(hi)) if lo == hi => format!("; found {}", significant(lo, 4)),
@@ -29,7 +31,12 @@ pub fn section(results: &Results) -> String {
         };
         let word = if met == runs { "met" } else { "missed" };
         let of_runs = if met == runs || runs == 1 { of_runs } else { format!("; met{of_runs}") };
-        item(&mut text, met == runs, threshold, &format!("{word}{of_runs}{found}"));
+        let ended = match (&breaches[..], runs) {
+            ([], _) => String::new(),
+            ([breach], 1) => format!(" in the end; it ended the run {breach}"),
+            ([first, ..], _) => format!("; it ended {} of {runs} runs, the first {first}", breaches.len()),
+        };
+        item(&mut text, met == runs, threshold, &format!("{word}{of_runs}{found}{ended}"));
     }
     let aborted = results.runs.iter().filter(|run| run.summary.aborted).count();
     if aborted > 0 {
@@ -65,13 +72,20 @@ fn verdicts(results: &Results) -> Vec<Verdict<'_>> {
     let mut verdicts: Vec<Verdict<'_>> = Vec::new();
     for threshold in results.runs.iter().flat_map(|run| &run.summary.thresholds) {
         let index = verdicts.iter().position(|verdict| verdict.text == threshold.text).unwrap_or_else(|| {
-            verdicts.push(Verdict { text: &threshold.text, met: 0, runs: 0, values: Vec::new() });
+            verdicts.push(Verdict {
+                text: &threshold.text,
+                met: 0,
+                runs: 0,
+                values: Vec::new(),
+                breaches: Vec::new(),
+            });
             verdicts.len() - 1
         });
         let verdict = &mut verdicts[index];
         verdict.runs += 1;
         verdict.met += usize::from(threshold.ok);
         verdict.values.extend(threshold.value);
+        verdict.breaches.extend(threshold.breached);
     }
     verdicts
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::experiment::verdict::Breach;
+
 /// The summary. Counts and latencies leave the warm-up out.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Summary {
@@ -156,4 +158,7 @@ pub struct Threshold {
     /// What was measured; nothing when there was nothing to measure.
     #[serde(default)]
     pub value: Option<f64>,
+    /// What was found when it ended the run, if it did.
+    #[serde(default)]
+    pub breached: Option<Breach>,
 }

@@ -7,7 +7,7 @@ use crate::experiment::plan::{Experiment, words_of};
 use crate::experiment::results::Results;
 use crate::experiment::summary::Summary;
 use crate::experiment::sweep::PointValues;
-use crate::experiment::threshold::Verdict;
+use crate::experiment::verdict::Verdict;
 
 /// What is judged of a run, wherever it was.
 pub(super) struct Judged<'a> {
@@ -75,8 +75,7 @@ impl Suite {
             .aborted
             .then(|| ("no threshold ends the run", false, "one was missed before the end".to_owned()));
         let thresholds = judged.thresholds.iter();
-        let thresholds =
-            thresholds.map(|verdict| (&*verdict.text, verdict.ok, format!("found {}", verdict.value)));
+        let thresholds = thresholds.map(|verdict| (&*verdict.text, verdict.ok, found(verdict)));
         let cases: Vec<_> = [ledger].into_iter().chain(collection).chain(aborted).chain(thresholds).collect();
         let (tests, failures) = (cases.len(), cases.iter().filter(|(_, ok, _)| !ok).count());
         let mut text = format!(
@@ -88,6 +87,11 @@ impl Suite {
         text.push_str("  </testsuite>\n");
         Self { tests, failures, text }
     }
+}
+
+fn found(verdict: &Verdict) -> String {
+    let ended = verdict.breached.map(|breach| format!("; it ended the run {breach}"));
+    format!("found {}{}", verdict.value, ended.unwrap_or_default())
 }
 
 fn case(text: &mut String, class: &str, name: &str, ok: bool, problem: &str) {

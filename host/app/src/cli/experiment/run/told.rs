@@ -7,6 +7,7 @@ use crate::cli::style;
 use crate::experiment::plan::{Experiment, words_of};
 use crate::experiment::results::Results;
 use crate::experiment::summary::Summary;
+use crate::experiment::verdict::{Breach, Verdict};
 use crate::experiment::world::Pace;
 use crate::report::Written;
 
@@ -90,35 +91,48 @@ fn run(summary: &Summary, took: f64) {
     ));
 }
 
-/// Each threshold once, with the runs that missed it.
+/// Each threshold once, with the runs that missed it. A sweep can give points thresholds of their own, so a
+/// threshold is known by its text.
 fn thresholds(summaries: &[Summary]) {
     to_stdout("");
-    let Some(first) = summaries.first().filter(|summary| !summary.thresholds.is_empty()) else { return };
-    let (green, red) = (style::GOOD.on(&std::io::stdout()), style::ERROR.on(&std::io::stdout()));
-    for (at, verdict) in first.thresholds.iter().enumerate() {
-        let all = summaries.iter().filter_map(|summary| summary.thresholds.get(at));
-        let missed = all.clone().filter(|verdict| !verdict.ok).count();
-        let values: Vec<f64> = all.filter_map(|verdict| verdict.value.as_f64()).collect();
-        let low = values.iter().copied().fold(f64::INFINITY, f64::min);
-        let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let found = match (values.is_empty(), low == high) {
-            (true, _) => "nothing measured".to_owned(),
-            (_, true) => format!("{low:.4}"),
-            (_, false) => format!("{low:.4} to {high:.4}"),
-        };
-        match missed {
-            0 => to_stdout(format_args!("  {green}✓{green:#} {}  ({found})", verdict.text)),
-            _ if summaries.len() == 1 => {
-                to_stdout(format_args!("  {red}✗{red:#} {}  ({found})", verdict.text))
-            }
-            missed => to_stdout(format_args!(
-                "  {red}✗{red:#} {}  ({found}), missed by {missed} of {} runs",
-                verdict.text,
-                summaries.len()
-            )),
+    let mut judged: Vec<(&str, Vec<&Verdict>)> = Vec::new();
+    for verdict in summaries.iter().flat_map(|summary| &summary.thresholds) {
+        match judged.iter_mut().find(|(text, _)| *text == verdict.text) {
+            Some((_, verdicts)) => verdicts.push(verdict),
+            None => judged.push((&verdict.text, vec![verdict])),
         }
     }
-    to_stdout("");
+    judged.iter().for_each(|(text, verdicts)| threshold(text, verdicts));
+    if !judged.is_empty() {
+        to_stdout("");
+    }
+}
+
+/// One of them, of the runs that have it.
+fn threshold(text: &str, verdicts: &[&Verdict]) {
+    let (green, red) = (style::GOOD.on(&std::io::stdout()), style::ERROR.on(&std::io::stdout()));
+    let missed = verdicts.iter().filter(|verdict| !verdict.ok).count();
+    let values: Vec<f64> = verdicts.iter().filter_map(|verdict| verdict.value.as_f64()).collect();
+    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let found = match (values.is_empty(), low == high) {
+        (true, _) => "nothing measured".to_owned(),
+        (_, true) => format!("{low:.4}"),
+        (_, false) => format!("{low:.4} to {high:.4}"),
+    };
+    let breaches: Vec<&Breach> = verdicts.iter().filter_map(|verdict| verdict.breached.as_ref()).collect();
+    let ended = match (&breaches[..], verdicts.len()) {
+        ([], _) => String::new(),
+        ([breach], 1) => format!(" in the end; it ended the run {breach}"),
+        ([first, ..], runs) => format!("; it ended {} of {runs} runs, the first {first}", breaches.len()),
+    };
+    match (missed, verdicts.len()) {
+        (0, _) => to_stdout(format_args!("  {green}✓{green:#} {text}  ({found})")),
+        (_, 1) => to_stdout(format_args!("  {red}✗{red:#} {text}  ({found}{ended})")),
+        (missed, runs) => to_stdout(format_args!(
+            "  {red}✗{red:#} {text}  ({found}{ended}), missed by {missed} of {runs} runs"
+        )),
+    }
 }
 
 #[cfg(test)]
