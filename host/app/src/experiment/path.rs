@@ -49,7 +49,8 @@ fn enter<'a>(place: &'a mut Value, part: &str, walked: &str) -> Result<&'a mut V
     }
 }
 
-fn name_of(entry: &Value) -> Option<&str> {
+/// What an entry of a list goes by.
+pub(crate) fn name_of(entry: &Value) -> Option<&str> {
     ["id", "name", "kind", "behaviour"].iter().find_map(|field| entry.get(field)?.as_str())
 }
 

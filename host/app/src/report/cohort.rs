@@ -13,15 +13,36 @@ pub struct Cohort<'a> {
     pub label: String,
     /// What a sweep set for them, by field.
     pub point: Map<String, Value>,
-    /// One a seed.
+    /// One a seed. Runs that were ended before their time are here only where none is whole.
     pub runs: Vec<&'a Run>,
+    /// Those that are not, beside whole ones: their figures are of another length of time.
+    pub left_out: Vec<&'a Run>,
 }
+
+/// Marks what runs found that were ended before their time.
+pub const MARK: &str = "†";
+/// What the mark says.
+pub const MARKED: &str = "† marks runs that were ended before their time, where no run of their point was whole: they \
+                          are shown as far as they went.";
 
 impl Cohort<'_> {
     /// A metric over the seeds, of those runs that have it.
     pub fn estimate(&self, metric: Metric) -> Option<Estimate> {
         let values: Vec<f64> = self.runs.iter().filter_map(|run| metric.of(&run.summary)).collect();
         Estimate::of(&values)
+    }
+
+    /// Whether its runs were ended before their time, all of them.
+    pub fn is_cut(&self) -> bool {
+        self.runs.iter().any(|run| !run.summary.is_whole())
+    }
+
+    /// A label, marked if need be.
+    pub fn marked(&self, label: &str) -> String {
+        match (self.is_cut(), label) {
+            (false, _) | (_, "") => label.to_owned(),
+            (true, label) => format!("{label} {MARK}"),
+        }
     }
 }
 
@@ -33,9 +54,16 @@ pub fn by_point(results: &Results) -> Vec<Cohort<'_>> {
         match cohorts.iter_mut().find(|cohort| cohort.point == *point) {
             Some(cohort) => cohort.runs.push(run),
             None => {
-                cohorts.push(Cohort { label: label(point), point: point.clone(), runs: vec![run] });
+                let (label, point) = (label(point), point.clone());
+                cohorts.push(Cohort { label, point, runs: vec![run], left_out: Vec::new() });
             }
         }
+    }
+    for cohort in &mut cohorts {
+        let runs = std::mem::take(&mut cohort.runs);
+        let (whole, cut): (Vec<_>, Vec<_>) = runs.into_iter().partition(|run| run.summary.is_whole());
+        (cohort.runs, cohort.left_out) = if whole.is_empty() { (cut, whole) } else { (whole, cut) };
+        cohort.label = cohort.marked(&cohort.label);
     }
     cohorts
 }

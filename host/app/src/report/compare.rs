@@ -3,6 +3,8 @@
 pub mod agreement;
 pub mod html;
 pub mod json;
+pub mod notices;
+pub mod plans;
 pub mod rows;
 pub mod text;
 
@@ -35,6 +37,8 @@ pub struct Side {
     pub folder: String,
     /// What is in it.
     pub results: Results,
+    /// Its plan as it lies beside the results; `None` where it cannot be read, which figures do not need.
+    pub plan: Option<Value>,
 }
 
 /// What plots call the field in which sides differ.
@@ -57,7 +61,8 @@ impl Comparison {
         let side = |(index, results): (usize, Results)| {
             let (letter, folder) = (letter(index), folder_name(&results.dir));
             let name = if plans_differ { &results.manifest.plan.name } else { &folder };
-            Side { name: format!("{letter}: {name}"), letter, folder, results }
+            let plan = plans::read(&results.dir);
+            Side { name: format!("{letter}: {name}"), letter, folder, plan, results }
         };
         Ok(Self { sides: all.into_iter().enumerate().map(side).collect() })
     }
@@ -114,7 +119,7 @@ impl Side {
         for cohort in &mut cohorts {
             cohort.label = match several {
                 true => format!("{}: {}", self.letter, cohort.label),
-                false => self.name.clone(),
+                false => cohort.marked(&self.name),
             };
             cohort.point.insert(SIDE.to_owned(), Value::String(self.name.clone()));
         }

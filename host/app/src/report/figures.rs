@@ -10,7 +10,7 @@ pub mod routes;
 pub mod supply;
 pub mod sweep;
 
-use super::cohort::Cohort;
+use super::cohort::{Cohort, MARKED};
 use super::plot::Drawing;
 use super::plot::chart::{Mark, Moment, Shape};
 use super::plot::style::SERIES;
@@ -122,6 +122,9 @@ impl<'a> Shown<'a> {
         }
         if self.cohorts.len() > SERIES {
             note.push(format!("{SERIES} of {} points are shown; the table has all.", self.cohorts.len()));
+        }
+        if self.cohorts.iter().any(Cohort::is_cut) {
+            note.push(MARKED.to_owned());
         }
         note.join(" ")
     }

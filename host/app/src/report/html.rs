@@ -12,7 +12,7 @@ pub mod verdict;
 
 use std::fmt::Write;
 
-use super::cohort::{Cohort, by_point, fields};
+use super::cohort::{Cohort, MARKED, by_point, fields};
 use super::escape::Escaped;
 use super::figures::{Figure, Shown, all};
 use super::metric::Metric;
@@ -71,7 +71,11 @@ pub fn figures_section(figures: &[Figure]) -> String {
 /// A row for each point of the sweep, a column for each metric.
 fn points_section(cohorts: &[Cohort<'_>]) -> String {
     let swept: Vec<&String> = cohorts.first().map(|it| it.point.keys().collect()).unwrap_or_default();
-    let mut table = Table::new("Means over seeds with 95 % confidence intervals (Student's t, two-sided).");
+    let mut caption = "Means over seeds with 95 % confidence intervals (Student's t, two-sided).".to_owned();
+    if cohorts.iter().any(Cohort::is_cut) {
+        caption = format!("{caption} {MARKED}");
+    }
+    let mut table = Table::new(&caption);
     for field in &swept {
         table.column(field);
     }
@@ -81,7 +85,10 @@ fn points_section(cohorts: &[Cohort<'_>]) -> String {
     }
     for cohort in cohorts {
         let mut row: Vec<String> = cohort.point.values().map(super::cohort::shown).collect();
-        row.push(cohort.runs.len().to_string());
+        row.push(match cohort.left_out.len() {
+            0 => cohort.marked(&cohort.runs.len().to_string()),
+            left_out => format!("{} of {}", cohort.runs.len(), cohort.runs.len() + left_out),
+        });
         row.extend(Metric::ALL.into_iter().map(|metric| {
             let unit = unit(cohorts, metric);
             let estimate = cohort.estimate(metric);

@@ -103,3 +103,83 @@ fn a_comparison_needs_two_with_something_in_them() {
     fs::remove_dir_all(b.file("runs")).unwrap();
     assert!(told(&[&a, &b]).ends_with("no run of it has ended, so there is nothing to compare"));
 }
+
+/// A threshold ended the runs with these seeds early, when hardly anything had been delivered.
+fn abort(folder: &Folder, seeds: &[u64]) {
+    for entry in fs::read_dir(folder.file("runs")).unwrap() {
+        let file = entry.unwrap().path().join("summary.json");
+        let mut summary: serde_json::Value =
+            serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+        if seeds.contains(&summary["seed"].as_u64().unwrap()) {
+            summary["aborted"] = true.into();
+            summary["duration_s"] = 10.0.into();
+            summary["delivered"] = 7.into();
+            fs::write(&file, summary.to_string()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn runs_that_a_threshold_ended_do_not_go_into_means_and_are_told() {
+    let folders = two();
+    let whole = compared(&folders).json();
+    abort(&folders[1], &[3, 4]);
+    let comparison = compared(&folders);
+    let (text, json, page) = (comparison.text(), comparison.json(), comparison.html());
+    let told = "B: 2 of 4 runs were ended before their time (2 by a threshold). 2 left out";
+    assert!(text.contains(told) && page.contains(told), "{text}");
+    assert_eq!(json["experiments"][1]["aborted"], 2);
+    assert_eq!(json["experiments"][1]["left_out"], 2);
+    assert_eq!(json["experiments"][0]["aborted"], 0);
+    let delivered = |json: &serde_json::Value, side: usize| {
+        let rows = json["rows"].as_array().unwrap().iter();
+        rows.clone().find(|row| row["metric"] == "delivered").unwrap()["values"][side].clone()
+    };
+    assert_eq!(delivered(&json, 0), delivered(&whole, 0));
+    assert_eq!(delivered(&json, 1)["count"], 2);
+    assert!(delivered(&json, 1)["mean"].as_f64().unwrap() > 400_000.0, "{json}");
+}
+
+#[test]
+fn where_no_run_was_whole_figures_are_marked_and_no_difference_is_taken() {
+    let folders = two();
+    abort(&folders[1], &[1, 2, 3, 4]);
+    let comparison = compared(&folders);
+    let text = comparison.text();
+    assert!(text.contains("B: all 4 runs were ended before their time (4 by a threshold)."), "{text}");
+    let line = text.lines().find(|line| line.starts_with("delivered")).unwrap();
+    assert!(line.contains("7.000 ± 0.000 †") && line.ends_with('–'), "{line}");
+    assert!(comparison.json()["rows"][0]["differences"][0].is_null());
+    assert!(comparison.html().contains("† marks runs that were ended before their time"));
+}
+
+#[test]
+fn sweeps_with_no_point_in_common_are_told_and_have_no_table() {
+    let fixture = |values: [f64; 2]| Fixture {
+        points: values.map(|loss| json!({"faults.loss.probability": loss})).to_vec(),
+        ..Fixture::default()
+    };
+    let comparison = compared(&[fixture([0.1, 0.2]).folder(), fixture([0.3, 0.4]).folder()]);
+    let text = comparison.text();
+    assert!(text.contains("A and B have no point in common"), "{text}");
+    assert!(text.contains("A has faults.loss.probability = 0.1; faults.loss.probability = 0.2"), "{text}");
+    assert!(!text.contains("delivery ratio (%)"), "{text}");
+    assert!(!comparison.html().contains("id=\"differences\""));
+}
+
+#[test]
+fn it_says_in_what_the_plans_differ() {
+    let folders = two();
+    let plan = |count: u64, duration: &str| {
+        format!("name = \"one\"\nduration = \"{duration}\"\n\n[[group]]\nname = \"west\"\ncount = {count}\n")
+    };
+    fs::write(folders[0].file("plan.toml"), plan(8, "10m")).unwrap();
+    fs::write(folders[1].file("plan.toml"), plan(10, "5m")).unwrap();
+    let comparison = compared(&folders);
+    let text = comparison.text();
+    let differ: Vec<&str> = text.lines().skip_while(|line| *line != "The plans differ in").skip(1).collect();
+    assert!(differ[0].starts_with("  duration") && differ[0].ends_with("A 10m   B 5m"), "{text}");
+    assert!(differ[1].starts_with("  group.west.count") && differ[1].ends_with("A 8   B 10"), "{text}");
+    assert_eq!(comparison.json()["plans_differ"][1]["values"], json!(["8", "10"]));
+    assert!(comparison.html().contains("In what the plans differ"));
+}

@@ -128,6 +128,23 @@ fn an_experiment_that_was_stopped_says_so() {
 }
 
 #[test]
+fn runs_that_a_threshold_ended_are_left_out_of_means_and_told() {
+    let folder = Fixture { seeds: 4, ..Fixture::default() }.folder();
+    let file = folder.file("runs/003-seed4/summary.json");
+    let mut summary: serde_json::Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    let whole = page_of(&folder);
+    summary["aborted"] = true.into();
+    summary["generated"] = 7.into();
+    fs::write(&file, summary.to_string()).unwrap();
+    let page = page_of(&folder);
+    parse(&page).unwrap();
+    assert!(page.contains("A missed threshold ended 1 of 4 runs</strong>"), "{page}");
+    assert!(page.contains("left out of all plots and means"));
+    assert!(whole.contains(">60,000 ± 0<") && page.contains(">60,000 ± 0<"));
+    assert!(page.contains(">3 of 4<"), "the table says how many it is of");
+}
+
+#[test]
 fn an_experiment_that_was_stopped_at_once_still_has_a_page() {
     let folder = Fixture { complete: false, ..Fixture::default() }.folder();
     fs::remove_file(folder.file("summary.json")).unwrap();

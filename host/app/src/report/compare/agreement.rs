@@ -25,7 +25,10 @@ pub fn all(sides: &[Side], rows: &[Row]) -> Vec<Agreement> {
     let Some((first, others)) = sides.split_first() else { return Vec::new() };
     let one_plan = |other: &Side| {
         let (mine, theirs) = (&first.results.manifest, &other.results.manifest);
-        mine.plan.sha256 == theirs.plan.sha256 && mine.time != theirs.time
+        // What was ended early is said, and agrees with nothing.
+        let has_whole = |side: &Side| side.results.runs.iter().any(|run| run.summary.is_whole());
+        let are_whole = has_whole(first) && has_whole(other);
+        mine.plan.sha256 == theirs.plan.sha256 && mine.time != theirs.time && are_whole
     };
     let agreement = |(index, other): (usize, &Side)| {
         let differences = rows.iter().filter_map(|row| {

@@ -5,6 +5,7 @@ use std::fmt::Write;
 use super::Side;
 use super::rows::Row;
 use super::text::NOTE;
+use super::{notices, plans};
 use crate::report::escape::Escaped;
 use crate::report::figures::Figure;
 use crate::report::html::provenance::PAPER;
@@ -25,9 +26,15 @@ pub(super) fn page(sides: &[Side], rows: &[Row], figures: &[Figure]) -> String {
             Escaped(&format!("{}, {},", side.letter, side.folder))
         );
     }
+    for notice in notices::all(sides) {
+        let _ = writeln!(body, "<div class=\"notice\" role=\"note\">{}</div>", Escaped(&notice));
+    }
     body += &experiments(sides);
     body += "</header>\n";
-    body += &differences(sides, rows);
+    body += &plans_section(sides);
+    if notices::strangers(sides).len() + 1 < sides.len() {
+        body += &differences(sides, rows);
+    }
     body += &figures_section(figures);
     let _ = writeln!(
         body,
@@ -54,6 +61,21 @@ fn experiments(sides: &[Side]) -> String {
         table.row(vec![letter.clone(), folder.clone(), plan.name.clone(), runs, hash]);
     }
     table.html()
+}
+
+/// The fields in which plans differ.
+fn plans_section(sides: &[Side]) -> String {
+    let fields = plans::differing(sides);
+    if fields.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new("Fields by their paths; `devices` is how many there were at the end.");
+    table.column("field");
+    sides.iter().for_each(|side| table.column(&side.letter));
+    for field in &fields {
+        table.row([vec![field.path.clone()], field.words().map(str::to_owned).collect()].concat());
+    }
+    format!("<section id=\"plans\">\n<h2>In what the plans differ</h2>\n{}</section>\n", table.html())
 }
 
 fn differences(sides: &[Side], rows: &[Row]) -> String {

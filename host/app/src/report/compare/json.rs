@@ -4,18 +4,24 @@ use serde_json::{Value, json};
 
 use super::Side;
 use super::agreement::{self, Agreement};
+use super::notices::{self, Early};
+use super::plans::{self, Field};
 use super::rows::Row;
 use crate::report::statistics::{Difference, Estimate};
 
 /// All figures, in base units.
 pub(super) fn json(sides: &[Side], rows: &[Row]) -> Value {
     let side = |side: &Side| {
+        let early = Early::of(side);
         json!({
             "letter": side.letter,
             "folder": side.folder,
             "plan": side.results.manifest.plan.name,
             "runs": side.results.runs.len(),
             "complete": side.results.is_complete(),
+            "aborted": early.aborted,
+            "interrupted": early.interrupted,
+            "left_out": early.left_out,
             "time": side.results.manifest.time,
         })
     };
@@ -37,10 +43,12 @@ pub(super) fn json(sides: &[Side], rows: &[Row]) -> Value {
         let apart: Vec<&str> = it.apart.iter().map(|metric| metric.key()).collect();
         json!({"virtual": it.computed, "real": it.real, "figures": it.judged, "apart": apart, "edits": it.edits})
     };
+    let field = |it: &Field| json!({"path": it.path, "values": it.values});
     let row = |row: &Row| {
         json!({
             "point": row.point,
             "metric": row.metric.key(),
+            "cut_short": row.cut,
             "values": row.estimates.iter().map(estimate).collect::<Vec<_>>(),
             "differences": row.differences.iter().map(difference).collect::<Vec<_>>(),
         })
@@ -49,6 +57,8 @@ pub(super) fn json(sides: &[Side], rows: &[Row]) -> Value {
         "format": 1,
         "confidence": 0.95,
         "experiments": sides.iter().map(side).collect::<Vec<_>>(),
+        "notices": notices::all(sides),
+        "plans_differ": plans::differing(sides).iter().map(field).collect::<Vec<_>>(),
         "agreements": agreement::all(sides, rows).iter().map(agreed).collect::<Vec<_>>(),
         "rows": rows.iter().map(row).collect::<Vec<_>>(),
     })

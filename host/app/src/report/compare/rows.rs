@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::Side;
-use crate::report::cohort::{Cohort, by_point};
+use crate::report::cohort::{Cohort, MARK, by_point};
 use crate::report::metric::Metric;
 use crate::report::number::Unit;
 use crate::report::statistics::{Difference, Estimate};
@@ -19,6 +19,8 @@ pub struct Row {
     pub unit: Unit,
     /// By side; `None` where a side does not have the point, or the figure.
     pub estimates: Vec<Option<Estimate>>,
+    /// By side, whether its runs were all ended before their time. From such figures no difference is taken.
+    pub cut: Vec<bool>,
     /// Of every side but the first, from the first.
     pub differences: Vec<Option<Difference>>,
 }
@@ -55,10 +57,11 @@ fn at_point(point: &Map<String, Value>, cohorts: &[Option<&Cohort<'_>>]) -> Vec<
         let estimates: Vec<Option<Estimate>> =
             cohorts.iter().map(|cohort| cohort.and_then(|cohort| cohort.estimate(metric))).collect();
         let largest = estimates.iter().flatten().map(|it| it.mean).fold(0.0, f64::max);
-        let first = estimates.first().copied().flatten();
-        let from_first = |other: &Option<Estimate>| Some(Difference::between(&first?, other.as_ref()?));
-        let differences = estimates.iter().skip(1).map(from_first).collect();
-        Row { point: point.clone(), metric, unit: metric.unit(largest), estimates, differences }
+        let cut: Vec<bool> = cohorts.iter().map(|cohort| cohort.is_some_and(Cohort::is_cut)).collect();
+        let whole = |side: usize| estimates[side].filter(|_| !cut[side]);
+        let from_first = |side: usize| Some(Difference::between(&whole(0)?, &whole(side)?));
+        let differences = (1..estimates.len()).map(from_first).collect();
+        Row { point: point.clone(), metric, unit: metric.unit(largest), estimates, cut, differences }
     };
     Metric::ALL.into_iter().map(row).filter(|row| row.estimates.iter().any(Option::is_some)).collect()
 }
@@ -76,10 +79,14 @@ impl Row {
         self.unit.heading(self.metric.name())
     }
 
-    /// What to write of each side.
+    /// What to write of each side; a mark says that its runs were ended before their time.
     pub fn values(&self) -> Vec<String> {
-        let value = |it: &Option<Estimate>| it.map(|it| self.unit.estimate(it.mean, it.half_width));
-        self.estimates.iter().map(|it| value(it).unwrap_or_else(|| "–".to_owned())).collect()
+        let value = |(it, cut): (&Option<Estimate>, &bool)| match it {
+            None => "–".to_owned(),
+            Some(it) if *cut => format!("{} {MARK}", self.unit.estimate(it.mean, it.half_width)),
+            Some(it) => self.unit.estimate(it.mean, it.half_width),
+        };
+        self.estimates.iter().zip(&self.cut).map(value).collect()
     }
 
     /// What to write of each difference; a star says that the interval leaves zero out.

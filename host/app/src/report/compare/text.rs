@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use super::Side;
-use super::agreement;
 use super::rows::Row;
+use super::{agreement, notices, plans};
 
 /// What intervals and stars are.
 pub(super) const NOTE: &str = "± is half a 95 % confidence interval over seeds: Student's of means, Welch's of \
@@ -21,6 +21,49 @@ pub(super) fn text(sides: &[Side], rows: &[Row]) -> String {
         let (plan, time) = (printable(plan), results.manifest.time_text());
         let _ = writeln!(text, "{letter}  {folder}: plan {plan}, {runs} {noun} in {time}{incomplete}");
     }
+    for notice in notices::all(sides) {
+        let _ = writeln!(text, "\n{}", printable(&notice));
+    }
+    plans(&mut text, sides);
+    if notices::strangers(sides).len() + 1 < sides.len() {
+        table(&mut text, sides, rows);
+    }
+    for agreement in agreement::all(sides, rows) {
+        let _ = writeln!(text, "\n{}", printable(&agreement.text()));
+    }
+    let _ = write!(text, "\n{NOTE}");
+    text
+}
+
+/// The fields in which plans differ, in short.
+fn plans(text: &mut String, sides: &[Side]) {
+    const SHOWN: usize = 12;
+    const WIDEST: usize = 40;
+    let fields = plans::differing(sides);
+    if fields.is_empty() {
+        return;
+    }
+    text.push_str("\nThe plans differ in\n");
+    let widest = fields.iter().take(SHOWN).map(|field| field.path.chars().count()).max().unwrap_or(0);
+    for field in fields.iter().take(SHOWN) {
+        let value = |(side, value): (&Side, &str)| format!("{} {}", side.letter, shortened(value, WIDEST));
+        let values: Vec<String> = sides.iter().zip(field.words()).map(value).collect();
+        let line = format!("  {:widest$}   {}", field.path, values.join("   "));
+        let _ = writeln!(text, "{}", printable(&line));
+    }
+    if fields.len() > SHOWN {
+        let _ = writeln!(text, "  ... and {} more, which --json has", fields.len() - SHOWN);
+    }
+}
+
+fn shortened(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+fn table(text: &mut String, sides: &[Side], rows: &[Row]) {
     let mut header = vec![String::new()];
     header.extend(sides.iter().map(|side| side.letter.clone()));
     header.extend(sides.iter().skip(1).map(|side| format!("{} − {}", side.letter, sides[0].letter)));
@@ -33,20 +76,15 @@ pub(super) fn text(sides: &[Side], rows: &[Row]) -> String {
         })
         .collect();
     text.push('\n');
-    line(&mut text, &header, &widths);
+    line(text, &header, &widths);
     let mut point = String::new();
     for (row, cells) in rows.iter().zip(&table) {
         if row.point_text() != point {
             point = row.point_text();
             let _ = writeln!(text, "\n{}", printable(&point));
         }
-        line(&mut text, cells, &widths);
+        line(text, cells, &widths);
     }
-    for agreement in agreement::all(sides, rows) {
-        let _ = writeln!(text, "\n{}", printable(&agreement.text()));
-    }
-    let _ = write!(text, "\n{NOTE}");
-    text
 }
 
 fn line(text: &mut String, cells: &[String], widths: &[usize]) {

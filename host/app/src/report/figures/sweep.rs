@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{Figure, Shown};
-use crate::report::cohort::{Cohort, is_span, named, number, short, shown as written};
+use crate::report::cohort::{Cohort, MARKED, is_span, named, number, short, shown as written};
 use crate::report::metric::Metric;
 use crate::report::number::{PLAIN, time_unit};
 use crate::report::plot::axis::Axis;
@@ -152,6 +152,7 @@ fn figure(along: &Along, lines: &[LineUp<'_>], metric: Metric, name: &'static st
         .flat_map(|(_, points)| points)
         .map(|(_, cohort, estimate)| told(cohort, estimate))
         .collect();
+    let is_marked = estimates.iter().flat_map(|(_, points)| points).any(|(_, cohort, _)| cohort.is_cut());
     let what = metric.name();
     let against = if along.has_numbers() { "against" } else { "by" };
     let title = format!("{}{} {against} {}", what[..1].to_uppercase(), &what[1..], short(&along.field));
@@ -166,16 +167,19 @@ fn figure(along: &Along, lines: &[LineUp<'_>], metric: Metric, name: &'static st
         lanes: Vec::new(),
         moments: Vec::new(),
     };
-    Some(Figure { drawing: chart.draw(), caption: caption(lines.len()) })
+    Some(Figure { drawing: chart.draw(), caption: caption(lines.len(), is_marked) })
 }
 
-fn caption(lines: usize) -> String {
-    let caption = "Means over seeds with 95 % confidence intervals (Student's t); a point without a bar has one \
-                   seed, or a bar smaller than itself.";
-    match lines {
-        count if count > SERIES => {
-            format!("{caption} {SERIES} of {count} lines are shown; the table has all.")
-        }
-        _ => caption.to_owned(),
+fn caption(lines: usize, is_marked: bool) -> String {
+    let mut caption =
+        "Means over seeds with 95 % confidence intervals (Student's t); a point without a bar has one \
+                       seed, or a bar smaller than itself."
+            .to_owned();
+    if lines > SERIES {
+        caption += &format!(" {SERIES} of {lines} lines are shown; the table has all.");
     }
+    if is_marked {
+        caption += &format!(" {MARKED}");
+    }
+    caption
 }

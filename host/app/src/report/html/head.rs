@@ -18,9 +18,9 @@ pub fn header(results: &Results, cohorts: &[Cohort<'_>]) -> String {
         Escaped(&manifest.plan.name)
     );
     if !results.is_complete() {
-        text += &incomplete(results);
+        text += &incomplete(results, cohorts);
     }
-    text += &aborted(results);
+    text += &aborted(results, cohorts);
     text.push_str("<dl class=\"facts\">\n");
     for (name, value) in facts(results, cohorts) {
         let _ = writeln!(text, "<div><dt>{}</dt><dd>{}</dd></div>", Escaped(name), Escaped(&value));
@@ -32,39 +32,57 @@ pub fn header(results: &Results, cohorts: &[Cohort<'_>]) -> String {
     text + "</header>\n"
 }
 
-fn incomplete(results: &Results) -> String {
-    let cut: Vec<&Run> = results.runs.iter().filter(|run| run.summary.interrupted).collect();
-    let (ended, all) = (results.runs.len() - cut.len(), results.manifest.runs.len());
+fn incomplete(results: &Results, cohorts: &[Cohort<'_>]) -> String {
+    let is_cut = |run: &&&Run| run.summary.interrupted;
+    let shown: Vec<&Run> = cohorts.iter().flat_map(|it| &it.runs).filter(is_cut).copied().collect();
+    let left_out: Vec<&Run> = cohorts.iter().flat_map(|it| &it.left_out).filter(is_cut).copied().collect();
+    let cut = shown.len() + left_out.len();
+    let (ended, all) = (results.runs.len() - cut, results.manifest.runs.len());
     let mut text = format!(
         "<div class=\"notice\" role=\"note\"><strong>This experiment is incomplete.</strong> It was stopped before \
          its end: {ended} of the {all} runs that its manifest lists have ended{}. Do not publish these figures as \
          those of the plan.",
-        if cut.is_empty() { ", and only they are shown here" } else { "" }
+        if cut == 0 { ", and only they are shown here" } else { "" }
     );
-    if !cut.is_empty() {
+    for (what, cut) in
+        [("shown up to there", shown), ("left out, as other runs of their points were whole", left_out)]
+    {
         let cut = cut.iter().map(|run| format!("{} at {}", run.entry.path, seconds(run.summary.duration_s)));
         let cut = cut.collect::<Vec<_>>().join(", ").replace(". at", "the only run at");
-        let _ = write!(text, " Cut short, and shown up to there: {}.", Escaped(&cut));
+        if !cut.is_empty() {
+            let _ = write!(text, " Cut short, and {what}: {}.", Escaped(&cut));
+        }
     }
     if !results.unfinished.is_empty() {
         let paths: Vec<_> = results.unfinished.iter().take(12).map(|entry| entry.path.as_str()).collect();
         let more = if results.unfinished.len() > paths.len() { " and others" } else { "" };
-        let _ = write!(text, " Not ended: {}{more}.", Escaped(&paths.join(", ")));
+        let paths = paths.join(", ");
+        let paths = if paths == "." { "the only run" } else { &paths };
+        let _ = write!(text, " Not ended: {}{more}.", Escaped(paths));
     }
     text + "</div>\n"
 }
 
 /// What a threshold that ends runs has done.
-fn aborted(results: &Results) -> String {
+fn aborted(results: &Results, cohorts: &[Cohort<'_>]) -> String {
     let cut: Vec<&Run> = results.runs.iter().filter(|run| run.summary.aborted).collect();
     let what = match (&cut[..], results.runs.len()) {
         ([], _) => return String::new(),
         ([run], 1) => format!("this run after {}", seconds(run.summary.duration_s)),
         (cut, all) => format!("{} of {all} runs", cut.len()),
     };
+    let left_out = cohorts.iter().flat_map(|it| &it.left_out).filter(|run| run.summary.aborted).count();
+    let then = match cut.len() - left_out {
+        0 => "They are left out of all plots and means: the figures of another length of time are others.",
+        _ if left_out == 0 => "The figures go no further.",
+        _ => {
+            "They are left out of all plots and means where a run of their point was whole; where none was, the \
+             figures go no further, and are marked †."
+        }
+    };
     format!(
         "<div class=\"notice\" role=\"note\"><strong>A missed threshold ended {what}</strong>, as the plan wants \
-         it. The figures go no further.</div>\n"
+         it. {then}</div>\n"
     )
 }
 

@@ -64,7 +64,7 @@ pub fn section(cohorts: &[Cohort<'_>]) -> String {
     }
     let (runs, open) = cohorts
         .iter()
-        .flat_map(|cohort| &cohort.runs)
+        .flat_map(|cohort| cohort.runs.iter().chain(&cohort.left_out))
         .fold((0, 0), |(runs, open), run| (runs + 1, open + usize::from(!run.summary.ledger_closes)));
     let verdict = match (open, runs) {
         (0, 1) => "It closes: of every message it is known what became of it.".to_owned(),

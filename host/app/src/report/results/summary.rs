@@ -56,6 +56,13 @@ pub struct Summary {
     pub ledger_closes: bool,
 }
 
+impl Summary {
+    /// Whether the run lasted as long as its plan says. One that did not has figures of another length of time.
+    pub fn is_whole(&self) -> bool {
+        !self.aborted && !self.interrupted
+    }
+}
+
 /// What a user did to a run.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Edit {

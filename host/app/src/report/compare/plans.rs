@@ -1,0 +1,120 @@
+//! In what the plans differ.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use serde_json::Value;
+
+use super::Side;
+use crate::document::{Format, parse};
+use crate::experiment::path::name_of;
+use crate::report::cohort::shown;
+use crate::report::results::Results;
+
+/// A field that not every side has alike.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// Its path, as `--set` takes it.
+    pub path: String,
+    /// By side; `None` where the plan says nothing of it.
+    pub values: Vec<Option<String>>,
+}
+
+impl Field {
+    /// What a side has.
+    pub fn words(&self) -> impl Iterator<Item = &str> {
+        self.values.iter().map(|value| value.as_deref().unwrap_or("not set"))
+    }
+}
+
+/// The plan of a results folder.
+pub(super) fn read(dir: &Path) -> Option<Value> {
+    let text = std::fs::read_to_string(dir.join("plan.toml")).ok()?;
+    parse(&text, Format::Toml).ok()
+}
+
+/// The fields in which sides differ; first those that matter most: name, duration and devices.
+pub(super) fn differing(sides: &[Side]) -> Vec<Field> {
+    let all: Vec<BTreeMap<String, String>> = sides.iter().map(fields).collect();
+    let read = || sides.iter().zip(&all).filter(|(side, _)| side.plan.is_some()).map(|(_, fields)| fields);
+    let mut paths: Vec<&String> =
+        all.iter().flat_map(BTreeMap::keys).collect::<BTreeSet<_>>().into_iter().collect();
+    const FIRST: [&str; 3] = ["name", "duration", "devices"];
+    paths.sort_by_key(|path| FIRST.iter().position(|first| first == path).unwrap_or(FIRST.len()));
+    let differs = |path: &&String| {
+        let mut values = read().map(|fields| fields.get(*path));
+        values.next().is_some_and(|first| values.any(|other| other != first))
+    };
+    let field = |path: &String| Field {
+        path: path.clone(),
+        values: all.iter().map(|fields| fields.get(path).cloned()).collect(),
+    };
+    paths.into_iter().filter(differs).map(field).collect()
+}
+
+/// Every field of a plan by its path, with how many devices there were and which components they ran.
+fn fields(side: &Side) -> BTreeMap<String, String> {
+    let mut fields = BTreeMap::new();
+    if let Some(plan) = &side.plan {
+        walk("", plan, &mut fields);
+        fields.insert("devices".to_owned(), devices(&side.results));
+        for part in &side.results.manifest.components {
+            let hash: String = part.sha256.chars().take(12).collect();
+            fields.insert(format!("component {}", part.name), hash);
+        }
+    }
+    fields
+}
+
+fn devices(results: &Results) -> String {
+    let devices: BTreeSet<u64> = results.runs.iter().map(|run| run.summary.devices).collect();
+    match (devices.first(), devices.last()) {
+        (Some(least), Some(most)) if least != most => format!("{least} to {most}"),
+        (least, _) => least.copied().unwrap_or_default().to_string(),
+    }
+}
+
+/// The list of a fault document need not be named, and an entry goes by its name where it is the only one of it.
+fn walk(path: &str, value: &Value, fields: &mut BTreeMap<String, String>) {
+    let below = |part: &str| if path.is_empty() { part.to_owned() } else { format!("{path}.{part}") };
+    match value {
+        Value::Object(table) => {
+            for (name, value) in table {
+                let is_list = name == "fault" && value.is_array() && !path.is_empty();
+                walk(&if is_list { path.to_owned() } else { below(name) }, value, fields);
+            }
+        }
+        Value::Array(list) if list.iter().any(Value::is_object) => {
+            for (at, entry) in list.iter().enumerate() {
+                let name = name_of(entry)
+                    .filter(|name| list.iter().filter(|other| name_of(other) == Some(name)).count() == 1);
+                walk(&below(&name.map_or_else(|| at.to_string(), str::to_owned)), entry, fields);
+            }
+        }
+        other => drop(fields.insert(path.to_owned(), shown(other))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn fields_have_the_paths_that_can_be_set() {
+        let mut fields = BTreeMap::new();
+        let plan = json!({
+            "duration": "5m",
+            "faults": {"fault": [{"kind": "loss", "probability": 0.1}]},
+            "group": [{"name": "west", "count": 8}],
+            "timeline": [{"at": "1m", "phase": "a"}, {"at": "2m", "phase": "b"}],
+            "seeds": [1, 2],
+        });
+        walk("", &plan, &mut fields);
+        assert_eq!(fields["faults.loss.probability"], "0.1");
+        assert_eq!(fields["group.west.count"], "8");
+        assert_eq!(fields["timeline.1.at"], "2m");
+        assert_eq!(fields["seeds"], "[1,2]");
+    }
+}
