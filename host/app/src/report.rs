@@ -5,9 +5,11 @@
 //!   written.
 //! * [`figures`] chooses what is plotted; [`plot`] draws it.
 //! * [`mod@html`] is the page, [`svg`] the plots as files, [`mod@compare`] two folders or more with their differences.
+//! * [`again`] says whether a page and its plots are those that this version makes.
 //!
 //! The same folder makes the same bytes: nothing here reads a clock, a locale or the network.
 
+pub mod again;
 pub mod cohort;
 pub mod compare;
 pub mod error;

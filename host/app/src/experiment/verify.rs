@@ -1,5 +1,7 @@
 //! The same runs again, and whether they came out the same.
 
+mod beside;
+
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
@@ -11,7 +13,7 @@ use wasmote_engine::Engine;
 use super::ExperimentError;
 use super::as_run;
 use super::execute::{for_each, run_one};
-use super::plan::{Changes, Experiment};
+use super::plan::{Changes, Experiment, RunNumber, words_of};
 use super::progress::Totals;
 use super::recorder::chain::Checkpoint;
 use super::results::{MANIFEST, Manifest, NO_DIGEST, PLAN};
@@ -29,6 +31,9 @@ pub struct Comparison {
     pub found: Option<String>,
     /// What differs, in words; the first divergent event first.
     pub differences: Vec<String>,
+    /// The files of the run that was just made.
+    #[serde(skip)]
+    pub files: BTreeSet<PathBuf>,
 }
 
 impl Comparison {
@@ -73,14 +78,6 @@ impl Recorded {
         Ok(Self { folder: folder.to_owned(), manifest, experiment })
     }
 
-    /// Components that are not what the manifest says.
-    pub fn strangers(&self) -> Vec<String> {
-        let hashes: BTreeSet<String> =
-            self.experiment.inspections().into_iter().map(|(_, inspection)| inspection.sha256).collect();
-        let gone = self.manifest.components.iter().filter(|card| !hashes.contains(&card.sha256));
-        gone.map(|card| format!("{}: it is another file than the one that was run", card.file)).collect()
-    }
-
     /// Run everything again in a folder for a while, and compare.
     pub fn verify(
         &self,
@@ -92,21 +89,36 @@ impl Recorded {
             let card = &self.manifest.runs[number.index];
             let again = scratch.join(format!("{}", number.index));
             let summary = run_one(&self.experiment, number, &again, None, totals)?;
-            let mut differences = Vec::new();
+            let mut differences = self.numbers(number);
             if card.digest != summary.digest {
                 let shown = |digest: &Option<String>| digest.clone().unwrap_or_else(|| "none".to_owned());
                 let (recorded, found) = (shown(&card.digest), shown(&summary.digest));
                 differences.push(format!("digest: recorded {recorded}, found {found}"));
             }
             let original = self.folder.join(&card.path);
-            compare(&original, &again, &mut differences).map_err(|problem| ExperimentError::Unreadable {
+            let files = compare(&original, &again, &mut differences);
+            let files = files.map_err(|problem| ExperimentError::Unreadable {
                 path: original.display().to_string(),
                 problem,
             })?;
             fs::remove_dir_all(&again).map_err(ExperimentError::writing(&again.display()))?;
             let (path, recorded, found) = (card.path.clone(), card.digest.clone(), summary.digest);
-            Ok(Comparison { path, recorded, found, differences })
+            Ok(Comparison { path, recorded, found, differences, files })
         })
+    }
+
+    /// Where the manifest has another seed or point than the plan makes.
+    fn numbers(&self, number: &RunNumber) -> Vec<String> {
+        let card = &self.manifest.runs[number.index];
+        let (seed, point) = (number.seed.value(), &self.experiment.points[number.point].values);
+        let differs = |what: &str, recorded: String, found: String| {
+            (recorded != found)
+                .then(|| format!("{what}: the manifest has {recorded}, and the plan makes {found}"))
+        };
+        let points = [&card.point, point].map(|point| words_of(point).join(" "));
+        let [recorded, found] = points;
+        let seed = differs("seed", card.seed.to_string(), seed.to_string());
+        seed.into_iter().chain(differs("point", recorded, found)).collect()
     }
 }
 
@@ -127,20 +139,20 @@ pub fn instead(folder: &Path, manifest: &Manifest) -> String {
     )
 }
 
-/// Compare two folders of one run, the chain first.
-fn compare(original: &Path, again: &Path, differences: &mut Vec<String>) -> io::Result<()> {
+/// Compare two folders of one run, the chain first. Returns the files that there are to compare.
+fn compare(original: &Path, again: &Path, differences: &mut Vec<String>) -> io::Result<BTreeSet<PathBuf>> {
     let window = diverges(original, again)?;
     if let Some((after, by)) = window {
         differences.push(first_event(original, again, after, by)?);
     }
     let mut files = BTreeSet::new();
     list(again, again, &mut files)?;
-    for file in files {
-        if let Some(difference) = first_line(&original.join(&file), &again.join(&file))? {
+    for file in &files {
+        if let Some(difference) = first_line(&original.join(file), &again.join(file))? {
             differences.push(format!("{}: {difference}", file.display()));
         }
     }
-    Ok(())
+    Ok(files)
 }
 
 /// The steps between which the chains part, if they do.

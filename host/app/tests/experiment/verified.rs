@@ -101,3 +101,46 @@ fn nothing_in_a_payload_is_kept() {
     let (code, told) = verify(&bench, &folder);
     assert_eq!(code, Some(0), "{told}");
 }
+
+#[test]
+fn a_changed_plan_or_seed_or_report_or_a_file_that_does_not_belong_is_found() {
+    let (bench, folder) = done();
+    let found = |expected: &str| {
+        let (code, told) = verify(&bench, &folder);
+        assert!(code == Some(1) && told.contains(expected), "{told}\nexpected: {expected}");
+    };
+    let plan = fs::read_to_string(folder.join("plan.toml")).unwrap();
+    fs::write(folder.join("plan.toml"), format!("description = \"another\"\n{plan}")).unwrap();
+    found("plan.toml: it is another plan than the one that was run: its SHA-256 is ");
+    fs::write(folder.join("plan.toml"), plan).unwrap();
+
+    change(&folder.join("manifest.json"), "\"seed\": 1", "\"seed\": 7");
+    found("seed: the manifest has 7, and the plan makes 1");
+    change(&folder.join("manifest.json"), "\"seed\": 7", "\"seed\": 1");
+
+    fs::write(folder.join("logs/evil.log"), "boo").unwrap();
+    found("logs/evil.log: it does not belong to these results");
+    found("1 of 1 runs are the same, to the byte; one thing beside them is not");
+    fs::remove_file(folder.join("logs/evil.log")).unwrap();
+
+    change(&folder.join("report.html"), "Experiment report", "Experiment rapport");
+    found("report.html: it is not what this version makes of these results");
+    change(&folder.join("report.html"), "Experiment rapport", "Experiment report");
+    change(&folder.join("plots/delivery-over-time.svg"), "<svg", "<svg ");
+    found("plots/delivery-over-time.svg: it is not what this version makes");
+    change(&folder.join("plots/delivery-over-time.svg"), "<svg ", "<svg");
+
+    change(&folder.join("manifest.json"), "\"wasmote_version\": \"", "\"wasmote_version\": \"0.0.");
+    let (code, told) = verify(&bench, &folder);
+    assert!(code == Some(0) && told.contains("these results are of Wasmote 0.0."), "{told}");
+}
+
+#[test]
+fn a_folder_with_another_name_and_more_than_one_run_is_the_same_still() {
+    let bench = Bench::with_plan(PLAN);
+    let folder = bench.run(&["plan.toml", "--seeds", "2", "--parquet"], 0);
+    let moved = folder.with_file_name("moved");
+    fs::rename(&folder, &moved).unwrap();
+    let (code, told) = verify(&bench, &moved);
+    assert!(code == Some(0) && told.contains("2 of 2 runs are the same, to the byte"), "{told}");
+}

@@ -13,6 +13,7 @@ use crate::experiment::progress::Totals;
 use crate::experiment::results::cores;
 use crate::experiment::verify::{Comparison, Recorded, instead};
 use crate::experiment::world::Pace;
+use crate::report::again;
 
 /// What to verify.
 #[derive(clap::Args, Debug)]
@@ -51,10 +52,8 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     if recorded.manifest.time == Pace::Real {
         return Err(Failure::usage(anyhow!("{}", instead(&args.folder, &recorded.manifest))));
     }
-    let strangers = recorded.strangers();
-    for stranger in &strangers {
-        to_stderr(format_args!("{stranger}"));
-    }
+    let mut strangers = recorded.strangers().map_err(Failure::failed)?;
+    strangers.iter().chain(&recorded.version()).for_each(to_stderr);
     let name = format!("wasmote-verify-{}", std::process::id());
     let scratch = Scratch(std::env::temp_dir().join(name));
     let workers = args.workers.map_or_else(cores, |workers| workers as usize);
@@ -62,16 +61,23 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         recorded.verify(&scratch.0, workers, totals)
     });
     let comparisons = outcome.map_err(Failure::failed)?;
+    let mut beside = recorded.foreign(&comparisons).map_err(Failure::failed)?;
+    // Another version draws other pages.
+    if recorded.version().is_none() {
+        beside.extend(again::differences(&args.folder).unwrap_or_else(|problem| vec![problem.to_string()]));
+    }
+    beside.iter().for_each(to_stderr);
+    strangers.extend(beside);
     if args.json {
         to_stdout(serde_json::to_string_pretty(&comparisons).map_err(Failure::failed)?);
     } else {
-        print(&comparisons, &args.folder);
+        print(&comparisons, strangers.len(), &args.folder);
     }
     let same = strangers.is_empty() && comparisons.iter().all(Comparison::is_same);
     Ok(if same { Exit::Done } else { Exit::Failed })
 }
 
-fn print(comparisons: &[Comparison], folder: &Path) {
+fn print(comparisons: &[Comparison], strangers: usize, folder: &Path) {
     let (green, red) = (style::GOOD.on(&std::io::stdout()), style::ERROR.on(&std::io::stdout()));
     for comparison in comparisons {
         let found = comparison.found.as_deref().unwrap_or_default();
@@ -85,5 +91,10 @@ fn print(comparisons: &[Comparison], folder: &Path) {
         }
     }
     let (same, all) = (comparisons.iter().filter(|it| it.is_same()).count(), comparisons.len());
-    to_stdout(format_args!("{}: {same} of {all} runs are the same, to the byte", folder.display()));
+    let beside = match strangers {
+        0 => String::new(),
+        1 => "; one thing beside them is not, which is told above".to_owned(),
+        count => format!("; {count} things beside them are not, which are told above"),
+    };
+    to_stdout(format_args!("{}: {same} of {all} runs are the same, to the byte{beside}", folder.display()));
 }
