@@ -82,5 +82,7 @@ fn a_plan_may_be_json_and_name_its_own_component() {
 fn the_schema_is_json() {
     let output = Bench::new().call(&["schema"]);
     let schema: Value = serde_json::from_str(&text(&output.stdout)).unwrap();
-    assert_eq!(schema["required"], serde_json::json!(["name", "duration", "group"]));
+    assert_eq!(schema["required"], serde_json::json!(["name", "duration"]));
+    // Devices go by either name.
+    assert_eq!(schema["oneOf"], serde_json::json!([{"required": ["group"]}, {"required": ["groups"]}]));
 }
