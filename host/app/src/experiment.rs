@@ -49,6 +49,7 @@ pub mod schema;
 pub mod script;
 pub mod seeds;
 pub mod sent;
+pub mod so_far;
 pub mod source;
 pub mod stage;
 pub mod summary;

@@ -2,7 +2,7 @@
 //!
 //! * `chain`: the digest of all steps, with a checkpoint every thousand.
 //! * `events`: what devices tell, one JSON object a line. `logs`: the same for people, a file a device.
-//! * `versions`: which version of its behaviour each device had, and from when on.
+//! * `lines`: none of these files ever ends with half a line. `versions`: which version of its behaviour each device had, and from when on.
 //! * `broker_log`: comings and goings at the broker. `outages`: what came over devices and the
 //!   broker, and for how long.
 //! * `routes`: which way devices send, as far as they tell.
@@ -10,6 +10,7 @@
 mod broker_log;
 pub mod chain;
 mod events;
+mod lines;
 mod logs;
 pub mod outages;
 pub mod routes;
@@ -207,6 +208,7 @@ impl Eyes {
     pub fn check(&self) -> io::Result<()> {
         let mut recorder = self.recorder();
         recorder.problem.take().map_or(Ok(()), Err)?;
+        recorder.versions.flush()?;
         match recorder.pace {
             Pace::Virtual => Ok(()),
             Pace::Real => recorder.flush(),
@@ -269,7 +271,7 @@ impl Eyes {
         let mut recorder = self.recorder();
         recorder.chain.finish(at)?;
         recorder.broker.finish(at)?;
-        recorder.versions.finish()?;
+        recorder.versions.flush()?;
         recorder.flush()?;
         Ok((std::mem::take(&mut recorder.outages), std::mem::take(&mut recorder.routes)))
     }

@@ -18,6 +18,7 @@ use super::plan::Point;
 use super::progress::Progress;
 use super::recorder::{Eyes, Recorder};
 use super::results::{pretty, write_atomically};
+use super::so_far::SoFar;
 use super::stage::{self, Stage};
 use super::summary::{Remains, Summary};
 use super::tables::{self, Row};
@@ -89,6 +90,7 @@ impl Setting<'_> {
             eyes,
             stage,
             rows: Vec::new(),
+            so_far: SoFar::create(&self.folder.join("timeseries.csv")).map_err(writing("timeseries.csv"))?,
             seen: 0,
             last: Vec::new(),
             glances: Vec::new(),
@@ -145,6 +147,8 @@ struct Run<'a, W> {
     eyes: &'a Eyes,
     stage: Stage<'a, W>,
     rows: Vec<Row>,
+    /// The table while it grows.
+    so_far: SoFar,
     /// Steps that somebody was told of.
     seen: u64,
     /// What each device had sent and lost to faults when it was last looked at.
@@ -162,6 +166,8 @@ impl<W: World> Run<'_, W> {
     /// Go through the script and the stretches of time. Returns when the run ended.
     fn play(&mut self) -> Result<Time, ExperimentError> {
         let point = self.setting.point;
+        // Who takes part is on disk from the start.
+        self.eyes.check().map_err(ExperimentError::writing(&self.setting.folder.display()))?;
         let mut deeds = point.script.deeds.iter().peekable();
         let mut next_row = Time::ZERO + point.document.interval.0;
         for planned in point.stretches() {
@@ -186,6 +192,7 @@ impl<W: World> Run<'_, W> {
             self.is_interrupted = self.setting.progress.is_interrupted() && !breached && end < point.end();
             let over = breached || self.is_interrupted;
             if end >= next_row || end == point.end() || over {
+                self.write_settled()?;
                 let rows = self.state(end);
                 self.rows.extend(rows);
                 next_row = end + point.document.interval.0;
@@ -247,6 +254,14 @@ impl<W: World> Run<'_, W> {
         }
         rows.push(all);
         rows
+    }
+
+    /// Write what is known of intervals before the last one, for whoever looks before the end, or has none.
+    fn write_settled(&mut self) -> Result<(), ExperimentError> {
+        let groups = &self.stage.company.groups;
+        let outcome =
+            self.eyes.account().with(|account| self.so_far.write(groups, account.cells(), &self.rows));
+        outcome.map_err(ExperimentError::writing(&self.setting.folder.join("timeseries.csv").display()))
     }
 
     fn ledger(&self) -> Ledger {

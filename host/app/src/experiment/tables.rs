@@ -38,6 +38,11 @@ impl Row {
 }
 
 impl Row {
+    /// When it ends.
+    pub fn at(&self) -> Time {
+        self.at
+    }
+
     /// A device is like this.
     pub fn add(&mut self, glance: &Glance) {
         self.devices += 1;
@@ -59,13 +64,20 @@ fn optional(value: Option<f64>) -> String {
     value.map(|value| value.to_string()).unwrap_or_default()
 }
 
+/// The head of `timeseries.csv`.
+pub const TIME_SERIES: &str = "time_s,group,devices,up,silent,generated,sent,expected,delivered,dropped,latency_p50_s,\
+                               latency_p95_s,latency_p99_s,battery_mean_j,battery_min_j,clock_error_min_s,\
+                               clock_error_max_s\n";
+
 /// `timeseries.csv`: state at the end of each interval, and counts within it.
 pub fn time_series(groups: &[String], cells: &Cells, rows: &[Row]) -> String {
-    let mut text = String::from(
-        "time_s,group,devices,up,silent,generated,sent,expected,delivered,dropped,latency_p50_s,\
-         latency_p95_s,latency_p99_s,battery_mean_j,battery_min_j,clock_error_min_s,clock_error_max_s\n",
-    );
-    let mut before = Time::ZERO;
+    TIME_SERIES.to_owned() + &lines(groups, cells, Time::ZERO, rows)
+}
+
+/// The lines of some rows, the first of which begin then.
+pub fn lines(groups: &[String], cells: &Cells, from: Time, rows: &[Row]) -> String {
+    let mut text = String::new();
+    let mut before = from;
     for (at, row) in rows.iter().enumerate() {
         if at > 0 && rows[at - 1].at < row.at {
             before = rows[at - 1].at;

@@ -1,6 +1,7 @@
 //! A results folder, read back from disk.
 
 pub mod csv;
+mod killed;
 pub mod manifest;
 pub mod network;
 pub mod series;
@@ -73,7 +74,10 @@ impl Results {
         for entry in &manifest.runs {
             let folder = entry.folder(dir, &file)?;
             if !manifest.complete && !folder.join("summary.json").exists() {
-                unfinished.push(entry.clone());
+                match Run::killed(&folder, entry)? {
+                    Some(run) => runs.push(run),
+                    None => unfinished.push(entry.clone()),
+                }
             } else {
                 runs.push(Run::read(&folder, entry)?);
             }
@@ -106,6 +110,26 @@ impl Run {
             buckets: read_csv(&folder.join("latency.csv"), Bucket::all)?,
             outages: read_csv(&folder.join("outages.csv"), Outage::all)?,
             ledger,
+        })
+    }
+
+    /// One that was killed, or is under way, as far as it went; `None` where no interval of it is on disk.
+    fn killed(folder: &Path, entry: &Entry) -> Result<Option<Self>, Error> {
+        let samples = optional(&folder.join("timeseries.csv"), Sample::all)?;
+        let network = folder.join("topology.json");
+        Ok(match Summary::of_killed(&samples) {
+            None => None,
+            Some(summary) => Some(Self {
+                network: if network.exists() { Some(read_json(&network)?) } else { None },
+                routes: Vec::new(),
+                done: Vec::new(),
+                entry: entry.clone(),
+                summary,
+                samples,
+                buckets: Vec::new(),
+                outages: Vec::new(),
+                ledger: serde_json::Value::Null,
+            }),
         })
     }
 

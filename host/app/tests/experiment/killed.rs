@@ -13,7 +13,7 @@ fn only_folder(out: &PathBuf) -> Option<PathBuf> {
 #[test]
 fn what_is_on_disk_reads_and_says_that_it_is_incomplete() {
     let bench = Bench::new();
-    let words = ["run", "ten-nodes", "--set", "duration=10000h", "--set", "interval=1h", "--out", "out"];
+    let words = ["run", "ten-nodes", "--set", "duration=1000h", "--set", "interval=10m", "--out", "out"];
     let mut child = bench.command(&words).spawn().unwrap();
     let out = bench.0.path().join("out");
     let began = Instant::now();
@@ -21,7 +21,8 @@ fn what_is_on_disk_reads_and_says_that_it_is_incomplete() {
         assert!(began.elapsed() < Duration::from_secs(60), "it writes nothing");
         let under_way = |folder: &PathBuf| {
             let events = fs::metadata(folder.join("events.ndjson")).map_or(0, |events| events.len());
-            folder.join("manifest.json").is_file() && events > 200_000
+            let rows = fs::read_to_string(folder.join("timeseries.csv")).unwrap_or_default();
+            folder.join("manifest.json").is_file() && events > 200_000 && rows.lines().count() > 5
         };
         match only_folder(&out).filter(under_way) {
             Some(folder) => break folder,
@@ -35,8 +36,14 @@ fn what_is_on_disk_reads_and_says_that_it_is_incomplete() {
     assert_eq!(manifest["complete"], false);
     assert!(manifest["runs"][0]["digest"].is_null());
     let events = fs::read_to_string(folder.join("events.ndjson")).unwrap();
-    let whole = events.rsplit_once('\n').unwrap().0;
-    assert!(whole.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()));
+    assert!(events.ends_with('\n'), "no line is there by half");
+    assert!(events.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()));
+    let versions = fs::read_to_string(folder.join("versions.csv")).unwrap();
+    assert_eq!(versions.lines().count(), 11, "{versions}");
+    let output = bench.call(&["report", folder.to_str().unwrap()]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let page = fs::read_to_string(folder.join("report.html")).unwrap();
+    assert!(page.contains("This experiment is incomplete.") && page.contains("delivery-over-time"));
     assert!(!folder.join("summary.json").exists(), "a summary is there only when it is whole");
     let output = bench.call(&["verify", folder.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1));

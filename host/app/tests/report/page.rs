@@ -118,6 +118,7 @@ fn thresholds_are_judged_over_all_runs() {
 fn an_experiment_that_was_stopped_says_so() {
     let folder = Fixture { complete: false, seeds: 4, ..Fixture::default() }.folder();
     fs::remove_file(folder.file("runs/002-seed3/summary.json")).unwrap();
+    fs::remove_file(folder.file("runs/002-seed3/timeseries.csv")).unwrap();
     fs::remove_dir_all(folder.file("runs/003-seed4")).unwrap();
     let page = page_of(&folder);
     parse(&page).unwrap();
@@ -148,10 +149,11 @@ fn runs_that_a_threshold_ended_are_left_out_of_means_and_told() {
 fn an_experiment_that_was_stopped_at_once_still_has_a_page() {
     let folder = Fixture { complete: false, ..Fixture::default() }.folder();
     fs::remove_file(folder.file("summary.json")).unwrap();
+    fs::remove_file(folder.file("timeseries.csv")).unwrap();
     let page = page_of(&folder);
     let markup = parse(&page).unwrap();
     assert_eq!(markup.count("svg"), 0);
-    assert!(page.contains("0 of the 1 runs"));
+    assert!(page.contains("its only run has not ended") && page.contains("Not ended: the only run."));
 }
 
 #[test]
@@ -171,4 +173,21 @@ fn a_report_takes_the_place_of_an_older_one_and_leaves_nothing_beside_it() {
     assert!(page_of(&folder).starts_with("<!DOCTYPE html>"));
     let names = fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name());
     assert!(names.into_iter().all(|name| !name.to_str().unwrap().contains("partial")));
+}
+
+#[test]
+fn a_run_that_was_killed_is_shown_as_far_as_its_intervals_are_written() {
+    let folder = Fixture { complete: false, ..Fixture::default() }.folder();
+    for file in ["summary.json", "ledger.json", "latency.csv", "outages.csv"] {
+        fs::remove_file(folder.file(file)).unwrap();
+    }
+    let page = page_of(&folder);
+    let markup = parse(&page).unwrap();
+    assert!(markup.values("figure", "id").contains(&"delivery-over-time"), "its curves are there");
+    assert!(
+        page.contains("This experiment is incomplete.</strong> It was stopped before its end: its only run")
+    );
+    assert!(page.contains("Cut short, and shown up to there: the only run at "));
+    assert!(page.contains("nobody can tell: 1 of 1 runs left no account"));
+    assert!(!page.contains("of messages it is known"));
 }

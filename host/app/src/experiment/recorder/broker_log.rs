@@ -5,8 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -21,6 +20,7 @@ use wasmote_sim::faults::broker::{Failure, Turn};
 use wasmote_sim::message::{Message, Will};
 use wasmote_sim::virtual_time::observer::LinkId;
 
+use super::lines::Lines;
 use super::logs::Calendar;
 
 /// A connection to the broker.
@@ -39,7 +39,7 @@ struct Client {
 }
 
 pub(super) struct BrokerLog {
-    file: BufWriter<File>,
+    file: Lines,
     connected: BTreeMap<Line, Client>,
     connections: u64,
     /// Where only the devices are seen: those that are connected as far as they know.
@@ -48,7 +48,7 @@ pub(super) struct BrokerLog {
 
 impl BrokerLog {
     pub(super) fn create(folder: &Path) -> io::Result<Self> {
-        let file = BufWriter::new(File::create(folder.join("broker.log"))?);
+        let file = Lines::create(&folder.join("broker.log"))?;
         Ok(Self { file, connected: BTreeMap::new(), connections: 0, believed: BTreeSet::new() })
     }
 

@@ -1,7 +1,6 @@
 //! `chain.ndjson`: the digest of a run in virtual time as it grows.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -9,6 +8,7 @@ use wasmote_sim::device::Now;
 use wasmote_sim::virtual_time::digest::Digest;
 use wasmote_sim::virtual_time::observer::{Observer, Step};
 
+use super::lines::Lines;
 use crate::experiment::latencies::seconds;
 use crate::experiment::world::Pace;
 
@@ -30,14 +30,14 @@ pub struct Checkpoint {
 /// there is none.
 pub(super) struct Chain {
     steps: u64,
-    digest: Option<(Digest, BufWriter<File>)>,
+    digest: Option<(Digest, Lines)>,
 }
 
 impl Chain {
     pub(super) fn create(folder: &Path, pace: Pace) -> io::Result<Self> {
         let digest = match pace {
             Pace::Virtual => {
-                let file = BufWriter::new(File::create(folder.join("chain.ndjson"))?);
+                let file = Lines::create(&folder.join("chain.ndjson"))?;
                 Some((Digest::default(), file))
             }
             Pace::Real => None,

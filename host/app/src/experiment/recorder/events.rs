@@ -1,7 +1,6 @@
 //! `events.ndjson`: what devices tell, for programs.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
 use serde::Serialize;
@@ -10,10 +9,11 @@ use wasmote_sim::device::Now;
 use wasmote_sim::faults::broker::Turn;
 use wasmote_sim::message::Message;
 
+use super::lines::Lines;
 use crate::experiment::latencies::seconds;
 use crate::observer::told::Told;
 
-pub(super) struct Events(BufWriter<File>);
+pub(super) struct Events(Lines);
 
 /// One line. `step` is its place in the chain.
 #[derive(Serialize)]
@@ -59,7 +59,7 @@ struct Note<'a> {
 
 impl Events {
     pub(super) fn create(folder: &Path) -> io::Result<Self> {
-        Ok(Self(BufWriter::with_capacity(1 << 16, File::create(folder.join("events.ndjson"))?)))
+        Ok(Self(Lines::create(&folder.join("events.ndjson"))?))
     }
 
     pub(super) fn notice(&mut self, step: u64, happening: &Happening) -> io::Result<()> {

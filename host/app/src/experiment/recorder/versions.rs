@@ -1,25 +1,25 @@
 //! `versions.csv`: which version of a behaviour a device has, and from when on.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
 use wasmote_sim::behaviour::Version;
 use wasmote_sim::device_id::{DeviceId, Identity};
 use wasmote_sim::time::Time;
 
+use super::lines::Lines;
 use crate::experiment::latencies::seconds;
 
 /// Writes the table as it comes about.
 pub(super) struct Versions {
-    out: BufWriter<File>,
+    out: Lines,
     now: BTreeMap<DeviceId, Version>,
 }
 
 impl Versions {
     pub(super) fn create(folder: &Path) -> io::Result<Self> {
-        let mut out = BufWriter::new(File::create(folder.join("versions.csv"))?);
+        let mut out = Lines::create(&folder.join("versions.csv"))?;
         writeln!(out, "device,group,behaviour,sha256,from_s")?;
         Ok(Self { out, now: BTreeMap::new() })
     }
@@ -36,7 +36,7 @@ impl Versions {
         self.now.get(device).cloned()
     }
 
-    pub(super) fn finish(&mut self) -> io::Result<()> {
+    pub(super) fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
 }

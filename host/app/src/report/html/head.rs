@@ -38,11 +38,16 @@ fn incomplete(results: &Results, cohorts: &[Cohort<'_>]) -> String {
     let left_out: Vec<&Run> = cohorts.iter().flat_map(|it| &it.left_out).filter(is_cut).copied().collect();
     let cut = shown.len() + left_out.len();
     let (ended, all) = (results.runs.len() - cut, results.manifest.runs.len());
+    let of_all = if all == 1 {
+        "its only run has not ended".to_owned()
+    } else {
+        format!("{ended} of the {all} runs that its manifest lists have ended")
+    };
     let mut text = format!(
         "<div class=\"notice\" role=\"note\"><strong>This experiment is incomplete.</strong> It was stopped before \
-         its end: {ended} of the {all} runs that its manifest lists have ended{}. Do not publish these figures as \
+         its end: {of_all}{}. Do not publish these figures as \
          those of the plan.",
-        if cut == 0 { ", and only they are shown here" } else { "" }
+        if cut == 0 && ended > 0 { ", and only they are shown here" } else { "" }
     );
     for (what, cut) in
         [("shown up to there", shown), ("left out, as other runs of their points were whole", left_out)]
@@ -52,6 +57,9 @@ fn incomplete(results: &Results, cohorts: &[Cohort<'_>]) -> String {
         if !cut.is_empty() {
             let _ = write!(text, " Cut short, and {what}: {}.", Escaped(&cut));
         }
+    }
+    if results.runs.iter().any(Run::is_killed) {
+        text += " What was killed is shown from the intervals that were written, warm-up included.";
     }
     if !results.unfinished.is_empty() {
         let paths: Vec<_> = results.unfinished.iter().take(12).map(|entry| entry.path.as_str()).collect();

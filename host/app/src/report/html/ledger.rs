@@ -65,8 +65,10 @@ pub fn section(cohorts: &[Cohort<'_>]) -> String {
     let (runs, open) = cohorts
         .iter()
         .flat_map(|cohort| cohort.runs.iter().chain(&cohort.left_out))
+        .filter(|run| !run.is_killed())
         .fold((0, 0), |(runs, open), run| (runs + 1, open + usize::from(!run.summary.ledger_closes)));
     let verdict = match (open, runs) {
+        (0, 0) => "A run that was killed leaves no account of its messages.".to_owned(),
         (0, 1) => "It closes: of every message it is known what became of it.".to_owned(),
         (0, _) => format!("It closes in all {runs} runs: of every message it is known what became of it."),
         _ => format!("It does not close in {open} of {runs} runs, whose figures are not to be trusted."),

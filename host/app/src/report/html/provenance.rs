@@ -78,7 +78,10 @@ fn runs(results: &Results) -> String {
             .map(|(field, value)| format!("{field} = {}", crate::report::cohort::shown(value)));
         let point = point.collect::<Vec<_>>().join(", ");
         let ended = results.runs.iter().find(|run| run.entry.path == entry.path);
-        let without = if ended.is_some() { "none, as it ran in real time" } else { "not ended" };
+        let without = match ended {
+            Some(run) if !run.is_killed() => "none, as it ran in real time",
+            _ => "not ended",
+        };
         let digest = entry.digest.clone().or_else(|| ended.and_then(|run| run.summary.digest.clone()));
         let digest = digest.unwrap_or_else(|| without.to_owned());
         table.row(vec![entry.path.clone(), point, entry.seed.to_string(), digest]);

@@ -46,10 +46,14 @@ pub fn section(results: &Results) -> String {
     let open: Vec<&str> = results
         .runs
         .iter()
-        .filter(|run| !run.summary.ledger_closes)
+        .filter(|run| !run.summary.ledger_closes && !run.is_killed())
         .map(|run| run.entry.path.as_str())
         .collect();
+    let killed = results.runs.iter().filter(|run| run.is_killed()).count();
     let (note, closes) = match &open[..] {
+        [] if killed > 0 => {
+            (format!("nobody can tell: {killed} of {} runs left no account", results.runs.len()), false)
+        }
         [] => ("every message is accounted for".to_owned(), true),
         open => (format!("messages are unaccounted for in {}", open.join(", ")), false),
     };

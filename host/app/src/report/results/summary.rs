@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::experiment::verdict::Breach;
 
 /// The summary. Counts and latencies leave the warm-up out.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 pub struct Summary {
     /// Simulated time, in seconds.
     pub duration_s: f64,
@@ -49,6 +49,9 @@ pub struct Summary {
     /// Whether somebody ended the run before its time.
     #[serde(default)]
     pub interrupted: bool,
+    /// Whether it was killed and left no summary, so that this one is made of its intervals, warm-up included.
+    #[serde(skip)]
+    pub killed: bool,
     /// What users did to the run while it lasted.
     #[serde(default)]
     pub edits: Vec<Edit>,
@@ -73,7 +76,7 @@ pub struct Edit {
 }
 
 /// Messages and their latencies.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 pub struct Traffic {
     /// Published by behaviours.
     pub generated: u64,
