@@ -143,4 +143,12 @@ fn a_folder_with_another_name_and_more_than_one_run_is_the_same_still() {
     fs::rename(&folder, &moved).unwrap();
     let (code, told) = verify(&bench, &moved);
     assert!(code == Some(0) && told.contains("2 of 2 runs are the same, to the byte"), "{told}");
+
+    // A shell writes out `results/*` as several folders.
+    let other = bench.run(&["plan.toml"], 0);
+    change(&other.join("events.ndjson"), "\"latency_s\":0.", "\"latency_s\":1.");
+    let output = bench.call(&["verify", moved.to_str().unwrap(), other.to_str().unwrap()]);
+    let told = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("2 of 2 runs are the same") && told.contains("0 of 1 runs are the same"), "{told}");
 }

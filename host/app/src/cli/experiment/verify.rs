@@ -1,8 +1,9 @@
-//! `wasmote experiment verify DIR`
+//! `wasmote experiment verify DIR...`
 
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
+use serde_json::json;
 use wasmote_engine::Engine;
 
 use super::{failure, progress};
@@ -18,15 +19,21 @@ use crate::report::again;
 /// What to verify.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// A results folder
-    #[arg(value_name = "DIR")]
-    folder: PathBuf,
+    /// Results folders
+    #[arg(value_name = "DIR", required = true)]
+    folders: Vec<PathBuf>,
     /// Runs at one time [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     workers: Option<u32>,
-    /// Print JSON
+    /// Print JSON: a list of runs, or of several folders such a list for each
     #[arg(long)]
     json: bool,
+}
+
+/// What became of a folder's runs.
+struct Verified {
+    comparisons: Vec<Comparison>,
+    is_same: bool,
 }
 
 /// A folder that is gone when this is.
@@ -41,16 +48,33 @@ impl Drop for Scratch {
 /// Do it.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
     let engine = Engine::new().map_err(Failure::failed)?;
-    let recorded = Recorded::read(&args.folder, &engine).map_err(failure)?;
+    let verified = args.folders.iter().map(|folder| Ok((folder, verify(args, folder, &engine)?)));
+    let verified = verified.collect::<Result<Vec<_>, Failure>>()?;
+    if args.json {
+        let shown = match verified.as_slice() {
+            [(_, one)] => json!(one.comparisons),
+            several => several
+                .iter()
+                .map(|(folder, it)| (folder.display().to_string(), json!(it.comparisons)))
+                .collect(),
+        };
+        to_stdout(format_args!("{shown:#}"));
+    }
+    let same = verified.iter().all(|(_, it)| it.is_same);
+    Ok(if same { Exit::Done } else { Exit::Failed })
+}
+
+fn verify(args: &Args, folder: &Path, engine: &Engine) -> Result<Verified, Failure> {
+    let recorded = Recorded::read(folder, engine).map_err(failure)?;
     if !recorded.manifest.complete {
-        let folder = args.folder.display();
+        let folder = folder.display();
         return Err(Failure::failed(anyhow!(
             "`{folder}` is incomplete: whoever filled it was stopped; run it again with `{}`",
             recorded.manifest.command
         )));
     }
     if recorded.manifest.time == Pace::Real {
-        return Err(Failure::usage(anyhow!("{}", instead(&args.folder, &recorded.manifest))));
+        return Err(Failure::usage(anyhow!("{}", instead(folder, &recorded.manifest))));
     }
     let mut strangers = recorded.strangers().map_err(Failure::failed)?;
     strangers.iter().chain(&recorded.version()).for_each(to_stderr);
@@ -64,17 +88,15 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     let mut beside = recorded.foreign(&comparisons).map_err(Failure::failed)?;
     // Another version draws other pages.
     if recorded.version().is_none() {
-        beside.extend(again::differences(&args.folder).unwrap_or_else(|problem| vec![problem.to_string()]));
+        beside.extend(again::differences(folder).unwrap_or_else(|problem| vec![problem.to_string()]));
     }
     beside.iter().for_each(to_stderr);
     strangers.extend(beside);
-    if args.json {
-        to_stdout(serde_json::to_string_pretty(&comparisons).map_err(Failure::failed)?);
-    } else {
-        print(&comparisons, strangers.len(), &args.folder);
+    if !args.json {
+        print(&comparisons, strangers.len(), folder);
     }
-    let same = strangers.is_empty() && comparisons.iter().all(Comparison::is_same);
-    Ok(if same { Exit::Done } else { Exit::Failed })
+    let is_same = strangers.is_empty() && comparisons.iter().all(Comparison::is_same);
+    Ok(Verified { comparisons, is_same })
 }
 
 fn print(comparisons: &[Comparison], strangers: usize, folder: &Path) {
