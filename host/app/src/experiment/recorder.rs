@@ -5,6 +5,7 @@
 //! * `lines`: none of these files ever ends with half a line. `versions`: which version of its behaviour each device had, and from when on.
 //! * `broker_log`: comings and goings at the broker. `outages`: what came over devices and the
 //!   broker, and for how long.
+//! * `refusals`: swaps that devices refused.
 //! * `routes`: which way devices send, as far as they tell.
 
 mod broker_log;
@@ -13,6 +14,7 @@ mod events;
 mod lines;
 mod logs;
 pub mod outages;
+pub mod refusals;
 pub mod routes;
 mod versions;
 
@@ -42,6 +44,7 @@ use chain::Chain;
 use events::Events;
 use logs::Logs;
 use outages::Outages;
+use refusals::Refused;
 use routes::Routes;
 use versions::Versions;
 
@@ -60,6 +63,7 @@ pub struct Recorder {
     broker: BrokerLog,
     outages: Outages,
     routes: Routes,
+    refusals: Vec<Refused>,
     versions: Versions,
     problem: Option<io::Error>,
 }
@@ -89,6 +93,7 @@ impl Recorder {
             broker: BrokerLog::create(folder)?,
             outages: Outages::default(),
             routes: Routes::default(),
+            refusals: Vec::new(),
             versions: Versions::create(folder)?,
             problem: None,
         })
@@ -124,6 +129,7 @@ impl Recorder {
             return Ok(());
         }
         let identity = Arc::clone(&self.devices[device.0 as usize]);
+        refusals::enter(&mut self.refusals, &identity, at.run, notice);
         if let Notice::Swapped(change) | Notice::SwapUndone(change, _) = notice {
             self.versions.has(&identity, &change.to, at.run)?;
         }
@@ -266,14 +272,15 @@ impl Eyes {
     }
 
     /// Write the rest, and take out what goes to tables.
-    pub fn finish(&self, at: Now) -> io::Result<(Outages, Routes)> {
+    pub fn finish(&self, at: Now) -> io::Result<(Outages, Routes, Vec<Refused>)> {
         self.check()?;
         let mut recorder = self.recorder();
         recorder.chain.finish(at)?;
         recorder.broker.finish(at)?;
         recorder.versions.flush()?;
         recorder.flush()?;
-        Ok((std::mem::take(&mut recorder.outages), std::mem::take(&mut recorder.routes)))
+        let (outages, routes) = (std::mem::take(&mut recorder.outages), std::mem::take(&mut recorder.routes));
+        Ok((outages, routes, std::mem::take(&mut recorder.refusals)))
     }
 
     /// See one step.

@@ -100,7 +100,7 @@ impl Setting<'_> {
         };
         let end = run.play()?;
         let ending = run.stage.world.finish()?;
-        let (outages, routes) = eyes.finish(run.stage.world.now()).map_err(writing(""))?;
+        let (outages, routes, refused) = eyes.finish(run.stage.world.now()).map_err(writing(""))?;
         let (events, late) = (ending.events, ending.late);
         let published = |at: usize| eyes.account().with(|account| account.published(at as u32));
         let accounts = Accounts::new(&run.stage.company.devices, ending, published);
@@ -122,6 +122,7 @@ impl Setting<'_> {
                 faults: accounts::difference(&run.ledger(), &run.at_warm_up),
                 ledger_closes: accounts.close(),
                 edits: edits(),
+                refused,
                 late,
             };
             Ok::<_, ExperimentError>(Summary::new(self.point, self.seed, cells, remains))

@@ -14,6 +14,7 @@ use super::figures::{FigureReport, Figures};
 use super::latencies::seconds;
 use super::parts;
 use super::plan::Point;
+use super::recorder::refusals::Refused;
 use super::results::pretty;
 use super::sweep::PointValues;
 use super::verdict::{Breach, Verdict};
@@ -56,6 +57,9 @@ pub struct Summary {
     /// What users did to it while it ran, which only real time has room for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub edits: Vec<Edited>,
+    /// Swaps that devices refused, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub swaps_refused: Vec<Refused>,
     /// How much later than they were due this machine woke devices, in real time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub late_seconds: Option<Late>,
@@ -105,6 +109,8 @@ pub struct Remains<'a> {
     pub ledger_closes: bool,
     /// What users did.
     pub edits: Vec<Edited>,
+    /// Swaps that devices refused.
+    pub refused: Vec<Refused>,
     /// How late the machine was.
     pub late: Option<Late>,
 }
@@ -122,6 +128,7 @@ impl Summary {
             faults,
             ledger_closes,
             edits,
+            refused,
             late,
         } = remains;
         let (from, to) = parts::measured(point, end);
@@ -161,6 +168,7 @@ impl Summary {
             interrupted,
             ledger_closes,
             edits,
+            swaps_refused: refused,
             late_seconds: late,
             total,
         }

@@ -367,3 +367,21 @@ disconnect = { for = "5s" }
     assert!(log.contains("(disconnect) began, for 5.0 s"), "{log}");
     assert!(!log.contains("(disconnect) ended"), "its time is not cut short: {log}");
 }
+
+#[test]
+fn a_swap_that_every_device_refuses_is_told() {
+    let plan = "name = \"refused\"\nduration = \"20s\"\n\n[[group]]\nname = \"west\"\nbehaviour = \"heartbeat\"\n\
+                count = 3\n\n[[timeline]]\nat = \"10s\"\nswap = { group = \"west\", behaviour = \"sensor\" }\n";
+    let bench = Bench::with_plan(plan);
+    let output = bench.call(&["run", "plan.toml"]);
+    let told = text(&output.stdout);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(told.contains("swap refused: at 10 s 3 devices of west refused sensor"), "{told}");
+    let folder = bench.0.path().join(told.lines().find_map(|line| line.strip_prefix("results  ")).unwrap());
+    assert_eq!(json(&folder.join("summary.json"))["swaps_refused"][0]["devices"], 3);
+    let page = fs::read_to_string(folder.join("report.html")).unwrap();
+    assert!(
+        page.contains("A swap was refused.</strong>") && page.contains("3 devices of west refused sensor")
+    );
+    assert!(!page.contains("Components that ran."));
+}

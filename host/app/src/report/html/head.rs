@@ -21,6 +21,7 @@ pub fn header(results: &Results, cohorts: &[Cohort<'_>]) -> String {
         text += &incomplete(results, cohorts);
     }
     text += &aborted(results, cohorts);
+    text += &refused(results);
     text.push_str("<dl class=\"facts\">\n");
     for (name, value) in facts(results, cohorts) {
         let _ = writeln!(text, "<div><dt>{}</dt><dd>{}</dd></div>", Escaped(name), Escaped(&value));
@@ -91,6 +92,25 @@ fn aborted(results: &Results, cohorts: &[Cohort<'_>]) -> String {
     format!(
         "<div class=\"notice\" role=\"note\"><strong>A missed threshold ended {what}</strong>, as the plan wants \
          it. {then}</div>\n"
+    )
+}
+
+/// Swaps that devices refused. What is the same in several runs is told once.
+fn refused(results: &Results) -> String {
+    const SHOWN: usize = 6;
+    let all = results.runs.iter().flat_map(|run| &run.summary.swaps_refused);
+    let told: BTreeSet<String> = all.map(ToString::to_string).collect();
+    if told.is_empty() {
+        return String::new();
+    }
+    let mut words: Vec<&str> = told.iter().take(SHOWN).map(String::as_str).collect();
+    if told.len() > SHOWN {
+        words.push("and others");
+    }
+    format!(
+        "<div class=\"notice\" role=\"note\"><strong>A swap was refused.</strong> These devices went on as they were: \
+         {}.</div>\n",
+        Escaped(&words.join("; "))
     )
 }
 

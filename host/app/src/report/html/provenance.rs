@@ -54,7 +54,12 @@ fn folder(results: &Results) -> String {
 }
 
 fn components(results: &Results) -> String {
-    let mut table = Table::new("Components that ran.");
+    // The plan's are listed from the start, whoever runs them.
+    let all_ran = results.runs.iter().all(|run| run.summary.swaps_refused.is_empty());
+    let mut table = Table::new(match all_ran {
+        true => "Components that ran.",
+        false => "Components of the plan. Devices refused a swap, so that not all of them ran everywhere.",
+    });
     table.column("component");
     table.column_of_numbers("bytes");
     table.column("SHA-256");

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use crate::experiment::recorder::refusals::Refused;
 use crate::experiment::verdict::Breach;
 
 /// The summary. Counts and latencies leave the warm-up out.
@@ -55,6 +56,9 @@ pub struct Summary {
     /// What users did to the run while it lasted.
     #[serde(default)]
     pub edits: Vec<Edit>,
+    /// Swaps that devices refused, and why.
+    #[serde(default)]
+    pub swaps_refused: Vec<Refused>,
     /// Whether every message is accounted for.
     pub ledger_closes: bool,
 }

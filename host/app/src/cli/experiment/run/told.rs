@@ -89,6 +89,10 @@ fn run(summary: &Summary, took: f64) {
             _ => String::new(),
         },
     ));
+    let yellow = style::WARNING.on(&std::io::stdout());
+    for refused in &summary.swaps_refused {
+        to_stdout(format_args!("    {yellow}swap refused:{yellow:#} {refused}"));
+    }
 }
 
 /// Each threshold once, with the runs that missed it. A sweep can give points thresholds of their own, so a
