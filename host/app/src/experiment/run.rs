@@ -90,6 +90,7 @@ impl Setting<'_> {
             eyes,
             stage,
             rows: Vec::new(),
+            done: Vec::new(),
             so_far: SoFar::create(&self.folder.join("timeseries.csv")).map_err(writing("timeseries.csv"))?,
             seen: 0,
             last: Vec::new(),
@@ -132,7 +133,7 @@ impl Setting<'_> {
             write("routes.csv", tables::routes(&routes, &company.devices))?;
         }
         if !self.point.script.deeds.is_empty() {
-            write("timeline.csv", tables::timeline(&self.point.script, end))?;
+            write("timeline.csv", tables::timeline(&run.done, end))?;
         }
         if let Some(topology) = &self.point.topology {
             write("topology.json", pretty(&topology.json()))?;
@@ -148,6 +149,8 @@ struct Run<'a, W> {
     eyes: &'a Eyes,
     stage: Stage<'a, W>,
     rows: Vec<Row>,
+    /// What was done of the script, and when: its name, and for whom and with what.
+    done: Vec<(Time, &'static str, String)>,
     /// The table while it grows.
     so_far: SoFar,
     /// Steps that somebody was told of.
@@ -176,6 +179,8 @@ impl<W: World> Run<'_, W> {
             while reached && let Some((at, deed)) = deeds.next_if(|(at, _)| *at <= planned) {
                 reached = self.pass(*at)?;
                 if reached {
+                    let detail = point.script.detail(deed, self.stage.concerned(deed));
+                    self.done.push((*at, deed.words(), detail));
                     self.stage.carry_out(deed)?;
                 }
             }

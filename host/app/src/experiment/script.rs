@@ -4,6 +4,7 @@
 //! it leaves behind. What depends on the seed, such as which devices a share means, is settled in the run.
 
 mod compile;
+mod detail;
 pub mod whom;
 
 use std::sync::Arc;

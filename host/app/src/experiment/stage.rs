@@ -117,6 +117,26 @@ impl<'a, W: World> Stage<'a, W> {
         sent.map(|(_, component)| component).or_else(|| self.components.get(&group.behaviour))
     }
 
+    /// How many devices this concerns, where it is for devices.
+    pub fn concerned(&self, deed: &Deed) -> Option<usize> {
+        let company = &self.company;
+        Some(match deed {
+            Deed::Crash(chosen) | Deed::Stop(chosen) | Deed::Start(chosen) => self.chosen(chosen).len(),
+            Deed::Swap(_, _, Some(chosen)) => self.chosen(chosen).len(),
+            Deed::Begin(_, passing) => match &passing.chosen {
+                Some(chosen) => self.chosen(chosen).len(),
+                None => company.devices.len(),
+            },
+            Deed::Faults(Scope::Fleet, _) => company.devices.len(),
+            Deed::Faults(Scope::Group(name), _) => company.members(name).count(),
+            Deed::Faults(Scope::Devices(pattern), _)
+            | Deed::PublishAs(pattern, _)
+            | Deed::Ask(pattern, _) => company.named(pattern).len(),
+            Deed::Configure(group) | Deed::Swap(group, _, None) => company.members(&group.name).count(),
+            Deed::End(_) | Deed::Broker(..) | Deed::Publish(_) | Deed::Add(..) => return None,
+        })
+    }
+
     /// Do what the script says.
     pub fn carry_out(&mut self, deed: &Deed) -> Done {
         self.catch_up();

@@ -10,7 +10,6 @@ use super::cells::Cells;
 use super::latencies::seconds;
 use super::recorder::outages::{Outages, Struck};
 use super::recorder::routes::Routes;
-use super::script::Script;
 use super::world::Glance;
 
 /// The state of a group, or of all devices, at one time.
@@ -136,11 +135,11 @@ fn quoted(text: &str) -> String {
     if text.chars().all(plain) { shown } else { format!("\"{}\"", shown.replace('"', "\"\"")) }
 }
 
-/// `timeline.csv`: what was done to the run, when, and by whom.
-pub fn timeline(script: &Script, end: Time) -> String {
-    let mut text = String::from("time_s,source,what\n");
-    for (at, deed) in script.deeds.iter().filter(|(at, _)| *at < end) {
-        let _ = writeln!(text, "{},plan,{}", seconds(at.as_nanos()), quoted(deed.words()));
+/// `timeline.csv`: what was done to the run, when, by whom, and in detail.
+pub fn timeline(done: &[(Time, &str, String)], end: Time) -> String {
+    let mut text = String::from("time_s,source,what,detail\n");
+    for (at, what, detail) in done.iter().filter(|(at, _, _)| *at < end) {
+        let _ = writeln!(text, "{},plan,{},{}", seconds(at.as_nanos()), quoted(what), quoted(detail));
     }
     text
 }

@@ -385,3 +385,23 @@ fn a_swap_that_every_device_refuses_is_told() {
     );
     assert!(!page.contains("Components that ran."));
 }
+
+#[test]
+fn the_table_of_what_was_done_says_to_whom_and_with_what() {
+    let plan = "name = \"told\"\nduration = \"20s\"\n\n[[group]]\nname = \"west\"\nbehaviour = \"heartbeat\"\n\
+                count = 4\n\n[[timeline]]\nat = \"5s\"\ncrash = { group = \"west\", share = 0.5 }\n\n\
+                [[timeline]]\nat = \"8s\"\nfaults = { fault = [{ kind = \"loss\", probability = 0.25 }] }\n\n\
+                [[timeline]]\nat = \"10s\"\nconfigure = { group = \"west\", interval = \"2s\" }\n";
+    let plan = plan.replace(", interval = \"2s\"", ", config = { interval = \"2s\" }");
+    let bench = Bench::with_plan(&plan);
+    let folder = bench.run(&["plan.toml"], 0);
+    let done = fs::read_to_string(folder.join("timeline.csv")).unwrap();
+    let lines: Vec<&str> = done.lines().collect();
+    assert_eq!(lines[0], "time_s,source,what,detail");
+    assert_eq!(lines[1], "5,plan,crash,group west share 0.5; 2 devices");
+    assert!(
+        lines[2].starts_with("8,plan,faults,\"all; loss (") && lines[2].contains("probability = 0.25"),
+        "{done}"
+    );
+    assert_eq!(lines[3], "10,plan,configure,group west; 4 devices");
+}

@@ -41,6 +41,22 @@ impl Chosen {
         Ok(Self { purpose, group: whom.group.clone(), patterns, lot })
     }
 
+    /// In words.
+    pub fn words(&self) -> String {
+        let group = self.group.as_ref().map(|name| format!("group {name}"));
+        let named = self.patterns.as_ref().map(|patterns| {
+            let patterns: Vec<&str> = patterns.iter().map(Pattern::as_str).collect();
+            format!("devices {}", patterns.join(" "))
+        });
+        let lot = match self.lot {
+            Lot::All => None,
+            Lot::Share(share) => Some(format!("share {share}")),
+            Lot::Count(count) => Some(format!("count {count}")),
+        };
+        let words: Vec<String> = [group, named, lot].into_iter().flatten().collect();
+        if words.is_empty() { "all".to_owned() } else { words.join(" ") }
+    }
+
     /// The positions of the chosen devices, in order.
     pub fn of(&self, devices: &[Arc<Identity>], seed: Seed) -> Vec<usize> {
         let mut candidates: Vec<usize> = (0..devices.len()).filter(|at| self.fits(&devices[*at])).collect();
