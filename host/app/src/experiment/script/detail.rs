@@ -67,11 +67,8 @@ impl Scope {
     }
 }
 
-/// A preset or a file by its name; what a timeline writes itself, and what a ramp makes, by its faults.
+/// By its faults: where they come from is another place in the results, whose plan has them written out.
 fn set_words(set: &FaultSet) -> String {
-    if set.origin != "timeline" {
-        return set.origin.clone();
-    }
     let faults: Vec<String> = set.document.faults.iter().map(entry_words).collect();
     if faults.is_empty() { "none".to_owned() } else { faults.join(", ") }
 }
@@ -79,7 +76,9 @@ fn set_words(set: &FaultSet) -> String {
 /// A fault with the fields that it has.
 fn entry_words(entry: &FaultEntry) -> String {
     let entry = serde_json::to_value(entry).unwrap_or_default();
-    let fields = entry.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+    let fields = entry.as_object().into_iter().flatten();
+    // Where its component lies is another place in the results, too.
+    let fields = fields.filter(|(name, value)| !value.is_null() && *name != "file");
     let (kind, others): (Vec<_>, Vec<_>) = fields.partition(|(name, _)| *name == "kind");
     let shown = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let kind = kind.first().map(|(_, kind)| shown(kind)).unwrap_or_default();
