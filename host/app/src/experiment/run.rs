@@ -179,8 +179,10 @@ impl<W: World> Run<'_, W> {
             while reached && let Some((at, deed)) = deeds.next_if(|(at, _)| *at <= planned) {
                 reached = self.pass(*at)?;
                 if reached {
-                    let detail = point.script.detail(deed, self.stage.concerned(deed));
-                    self.done.push((*at, deed.words(), detail));
+                    if !point.script.is_over_by_itself(deed) {
+                        let detail = point.script.detail(deed, self.stage.concerned(deed));
+                        self.done.push((*at, deed.words(), detail));
+                    }
                     self.stage.carry_out(deed)?;
                 }
             }

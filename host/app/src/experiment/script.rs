@@ -35,6 +35,17 @@ pub struct Script {
     pub sources: Vec<Source>,
 }
 
+impl Script {
+    /// Whether it is the end of a fault that cut devices off, which stay cut off for as long as it said. That is nothing
+    /// that anybody would see happen.
+    pub fn is_over_by_itself(&self, deed: &Deed) -> bool {
+        let Deed::End(ended) = deed else { return false };
+        let cut =
+            |deed: &Deed| matches!(deed, Deed::Begin(begun, it) if begun == ended && it.chosen.is_some());
+        self.deeds.iter().any(|(_, deed)| cut(deed))
+    }
+}
+
 /// A part of the run with a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Phase {

@@ -176,7 +176,7 @@ fn a_report_of_everything_that_there_is_shows_its_plots() {
     let bench = Bench::with_plan(MUCH);
     let folder = bench.run(&["plan.toml"], 0);
     look(&folder.join("report.html"), &[&PLOTS[..], &ALSO].concat());
-    // The disconnects are over within a line's width of their beginning, whose name it is.
+    // Where lines are down until their time, there is no other end to tell of.
     let plot = fs::read_to_string(folder.join("plots/delivery-over-time.svg")).unwrap();
     assert!(plot.contains(">storm</text>") && !plot.contains(">end of a fault</text>"), "{plot}");
 }

@@ -366,6 +366,8 @@ disconnect = { for = "5s" }
     let log = fs::read_to_string(folder.join("logs/heartbeat-0.log")).unwrap();
     assert!(log.contains("(disconnect) began, for 5.0 s"), "{log}");
     assert!(!log.contains("(disconnect) ended"), "its time is not cut short: {log}");
+    let steps = fs::read_to_string(folder.join("timeline.csv")).unwrap();
+    assert_eq!(steps.lines().count(), 2, "its end is no step of the plan's: {steps}");
 }
 
 #[test]

@@ -103,8 +103,7 @@ impl<'a> Timeline<'a> {
     /// Of a run that has not begun, with every device of its fleet.
     pub fn new(point: &'a Point, fleet: &'a Fleet, seed: Seed, devices: &'a [Arc<Identity>]) -> Self {
         let deeds = &point.script.deeds;
-        let ends_by_itself = |number: usize| deeds.iter().any(|(_, other)| cut(other) == Some(number));
-        let is_done = |deed: &Deed| !matches!(deed, Deed::End(number) if ends_by_itself(*number));
+        let is_done = |deed: &Deed| !point.script.is_over_by_itself(deed);
         let faults = Faults::new(&point.settings, devices);
         Self {
             seed,
