@@ -13,6 +13,7 @@ mod models;
 #[path = "../e2e/mosquitto.rs"]
 #[allow(dead_code, reason = "not all of it is of use here")]
 mod mosquitto;
+mod outages;
 mod pages;
 mod plans;
 mod real;

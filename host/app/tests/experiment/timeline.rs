@@ -340,37 +340,6 @@ fn a_swap_to_what_is_not_there_names_the_nearest() {
 }
 
 #[test]
-fn a_line_that_the_timeline_cuts_is_down_for_as_long_as_it_says() {
-    let plan = r#"
-name = "cut"
-duration = "30s"
-
-[[group]]
-behaviour = "heartbeat"
-count = 3
-
-[[timeline]]
-at = "10s"
-disconnect = { for = "5s" }
-"#;
-    let bench = Bench::with_plan(plan);
-    let folder = bench.run(&["plan.toml"], 0);
-    let outages = fs::read_to_string(folder.join("outages.csv")).unwrap();
-    let rows: Vec<Vec<&str>> = outages.lines().skip(1).map(|line| line.split(',').collect()).collect();
-    assert_eq!(rows.len(), 3, "one a device: {outages}");
-    for row in rows {
-        let [from, to] = [4, 5].map(|column: usize| row[column].parse::<f64>().unwrap());
-        assert!(row[3] == "disconnect" && (10.0..10.02).contains(&from), "{outages}");
-        assert!((to - from - 5.0).abs() < 1e-6, "{outages}");
-    }
-    let log = fs::read_to_string(folder.join("logs/heartbeat-0.log")).unwrap();
-    assert!(log.contains("(disconnect) began, for 5.0 s"), "{log}");
-    assert!(!log.contains("(disconnect) ended"), "its time is not cut short: {log}");
-    let steps = fs::read_to_string(folder.join("timeline.csv")).unwrap();
-    assert_eq!(steps.lines().count(), 2, "its end is no step of the plan's: {steps}");
-}
-
-#[test]
 fn a_swap_that_every_device_refuses_is_told() {
     let plan = "name = \"refused\"\nduration = \"20s\"\n\n[[group]]\nname = \"west\"\nbehaviour = \"heartbeat\"\n\
                 count = 3\n\n[[timeline]]\nat = \"10s\"\nswap = { group = \"west\", behaviour = \"sensor\" }\n";
