@@ -28,13 +28,13 @@ determinism: behaviours
 	python3 .ci/determinism
 
 bench: behaviours test-tools
-	$(CARGO) build --release --workspace --locked
-	$(CARGO) bench --workspace --locked --bench hot --bench guest -- $(if $(QUICK),--quick)
+	$(CARGO) build --profile dist --workspace --locked
+	$(CARGO) bench --profile dist --workspace --locked --bench hot --bench guest -- $(if $(QUICK),--quick)
 	python3 bench/run all $(if $(QUICK),--quick)
 
 # How fast virtual time runs, through closures and through Wasm, and an experiment as a whole.
 bench-virtual: behaviours
-	$(CARGO) build --release --workspace --locked
+	$(CARGO) build --profile dist --workspace --locked
 	python3 bench/run virtual $(if $(QUICK),--quick)
 
 behaviours:

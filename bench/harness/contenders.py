@@ -44,13 +44,14 @@ class Contender:
     saturates: bool = False
 
 
-def release(name):
-    return TARGET / "release" / name
+def built(name):
+    """A program of the `dist` profile, with which the benchmarks measure."""
+    return TARGET / "dist" / name
 
 
 def wasmote_command(load, port, more=()):
     broker = f"mqtt://127.0.0.1:{port}" if port else "embedded:0"
-    return [release("wasmote"), "run", PUBLISHER, "--devices", load.clients, "--broker", broker,
+    return [built("wasmote"), "run", PUBLISHER, "--devices", load.clients, "--broker", broker,
             "--faults", "none", "--seed", "1", "--http", "127.0.0.1:0", "--log", "json", "--log-messages", "off",
             "--limit", "publishes_per_second=0",
             "--device-config", f"interval={load.interval * 1000:g}ms", "--device-config", f"size={load.size}",
@@ -58,7 +59,7 @@ def wasmote_command(load, port, more=()):
 
 
 def bare(load, port):
-    return [[release("bare-rumqttc"), "--broker", f"127.0.0.1:{port}", "--clients", load.clients,
+    return [[built("bare-rumqttc"), "--broker", f"127.0.0.1:{port}", "--clients", load.clients,
              "--interval", f"{round(load.interval * 1e6)}us", "--size", load.size, "--qos", load.qos,
              "--duration", "1h"]]
 

@@ -5,7 +5,7 @@ import subprocess
 import time
 
 from harness import density
-from harness.contenders import BARE, FOLDER, PUBLISHER, Load, release
+from harness.contenders import BARE, FOLDER, PUBLISHER, Load, built
 from harness.measure import wait_for_clients
 from harness.mosquitto import Mosquitto
 from harness.processes import Group
@@ -22,7 +22,7 @@ def run(options, say):
     whole = density.over_tcp(devices, 1, interval, 6, options.patience, say)["memory_bytes_per_device"]
     # What one process takes with next to no devices is not a device's.
     small = density.over_tcp(10, 1, interval, 6, options.patience, say)["memory_bytes_per_device"] * 10
-    output = subprocess.run([release("instances"), PUBLISHER, "--devices", str(devices)], check=True,
+    output = subprocess.run([built("instances"), PUBLISHER, "--devices", str(devices)], check=True,
                             capture_output=True, text=True)
     instance = json.loads(output.stdout)["after_publishing_bytes"]
     client = slope(clients(devices, interval, options.patience), clients(10, interval, options.patience), devices)

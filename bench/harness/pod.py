@@ -11,7 +11,7 @@ import time
 
 from harness import density
 from harness.cgroup import Cgroup, Unable
-from harness.contenders import FOLDER, ROOT, release
+from harness.contenders import FOLDER, ROOT, built
 from harness.measure import Failed
 from harness.mosquitto import Mosquitto, program
 from harness.processes import Group
@@ -32,16 +32,16 @@ def add_arguments(parser):
     parser.add_argument("--company", type=int, default=8, help="devices beside it, without limits [8]")
     parser.add_argument("--behaviour", default="heartbeat", help="a built-in one with a heartbeat or telemetry [heartbeat]")
     parser.add_argument("--compile", default="quick", choices=["quick", "full"], help="as pods are told to [quick]")
-    parser.add_argument("--program", type=pathlib.Path, help="the program [target/release/wasmote]")
+    parser.add_argument("--program", type=pathlib.Path, help="the program [target/dist/wasmote]")
 
 
 def run(options, say):
     rounds = 2 if options.quick else options.rounds
     minutes = 0.5 if options.quick else options.minutes
     FOLDER.mkdir(parents=True, exist_ok=True)
-    binary = (options.program or release("wasmote")).resolve()
+    binary = (options.program or built("wasmote")).resolve()
     if not binary.exists():
-        raise Failed(f"{binary} is not there: cargo build --release --workspace --locked")
+        raise Failed(f"{binary} is not there: cargo build --profile dist --workspace --locked")
     try:
         with tempfile.TemporaryDirectory() as folder:
             pod = Pod(binary, pathlib.Path(folder), options)

@@ -4,7 +4,7 @@ import statistics
 import time
 
 from harness import density
-from harness.contenders import FOLDER, release
+from harness.contenders import FOLDER, built
 from harness.mosquitto import Mosquitto
 from harness.processes import Group
 
@@ -24,7 +24,7 @@ def run(options, say):
     log.write_bytes(b"")
     with Mosquitto() as broker:
         # With the faults of the default, so that connections break and come back all the time.
-        command = [release("wasmote"), "run", "heartbeat", "--devices", devices, "--device-config", "peers=2",
+        command = [built("wasmote"), "run", "heartbeat", "--devices", devices, "--device-config", "peers=2",
                    "--broker", f"mqtt://127.0.0.1:{broker.port}", "--faults", "realistic", "--seed", "7",
                    "--http", "127.0.0.1:0", "--log", "json", "--log-messages", "off"]
         with Group([command], log) as group:

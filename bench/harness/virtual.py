@@ -6,7 +6,7 @@ import statistics
 import subprocess
 import tempfile
 
-from harness.contenders import ROOT, release
+from harness.contenders import ROOT, built
 
 PLAN = """
 name = "rate"
@@ -29,7 +29,7 @@ def run(options, say):
     rounds, messages = (1, 100_000) if options.quick else (options.rounds, 1_000_000)
     lines = {}
     for _ in range(rounds):
-        command = [release("virtual-rate"), "--json", "--messages", str(messages)]
+        command = [built("virtual-rate"), "--json", "--messages", str(messages)]
         output = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
         for line in map(json.loads, output.stdout.splitlines()):
             lines.setdefault((line["through"], line["devices"]), []).append(line)
@@ -55,7 +55,7 @@ def experiment(devices, seconds):
     with tempfile.TemporaryDirectory() as folder:
         plan = pathlib.Path(folder) / "plan.toml"
         plan.write_text(PLAN.format(devices=devices, seconds=max(seconds, 10)))
-        output = subprocess.run([release("wasmote"), "experiment", "run", plan, "--workers", "1", "--json"], cwd=folder,
+        output = subprocess.run([built("wasmote"), "experiment", "run", plan, "--workers", "1", "--json"], cwd=folder,
                                 check=True, capture_output=True, text=True)
         run = json.loads(output.stdout)["runs"][0]
     took, length = run["real_seconds"], max(seconds, 10)
