@@ -9,7 +9,7 @@ PERIOD_MICROSECONDS = 100_000
 COUNT = itertools.count()
 
 
-class Unable(Exception):
+class CgroupUnavailable(Exception):
     """There are no control groups to be had here."""
 
 
@@ -37,7 +37,7 @@ class Cgroup:
                 self.set("cpu.cfs_period_us", PERIOD_MICROSECONDS)
                 self.set("cpu.cfs_quota_us", quota)
         except OSError as problem:
-            raise Unable(f"no control group can be made in {ROOT} ({problem}): be root, on a Linux with the controllers "
+            raise CgroupUnavailable(f"no control group can be made in {ROOT} ({problem}): be root, on a Linux with the controllers "
                          "`memory` and `cpu` there") from problem
 
     def __enter__(self):
@@ -55,7 +55,7 @@ class Cgroup:
     def get(self, file):
         return next(folder / file for folder in self.folders if (folder / file).exists()).read_text()
 
-    def within(self, command):
+    def command_within(self, command):
         """A command that enters the group and becomes the one that is given."""
         joins = " && ".join(f"echo $$ > {folder}/cgroup.procs" for folder in self.folders)
         return ["sh", "-c", f'{joins} && exec "$@"', "sh", *command]

@@ -18,19 +18,19 @@ def add_arguments(parser):
     parser.add_argument("--embedded", action="store_true", help="on the embedded broker instead of Mosquitto")
     parser.add_argument("--interval", type=float, default=5.0, help="seconds between messages of a device [5]")
     parser.add_argument("--seconds", type=float, default=30, help="how long they are watched when all are up [30]")
-    parser.add_argument("--patience", type=float, default=600, help="seconds that coming up may take [600]")
+    parser.add_argument("--patience", dest="timeout", type=float, default=600, help="seconds that coming up may take [600]")
 
 
-def run(options, say):
+def run(options, progress):
     devices = options.devices or (1_000 if options.quick else 19_000)
     seconds = 6 if options.quick else options.seconds
     interval = min(options.interval, 2.0) if options.quick else options.interval
     if options.embedded:
-        return embedded(devices, interval, seconds, options.patience, say)
-    return over_tcp(devices, options.processes, interval, seconds, options.patience, say)
+        return embedded(devices, interval, seconds, options.timeout, progress)
+    return over_tcp(devices, options.processes, interval, seconds, options.timeout, progress)
 
 
-def over_tcp(devices, processes, interval, seconds, patience, say):
+def over_tcp(devices, processes, interval, seconds, timeout, progress):
     brokers = [Mosquitto(connections_logged=True) for _ in range(processes)]
     try:
         began = time.monotonic()
@@ -38,19 +38,19 @@ def over_tcp(devices, processes, interval, seconds, patience, say):
                       ["--shard", f"{number + 1}/{processes}"] if processes > 1 else [])
                  for number, broker in enumerate(brokers)]
         try:
-            wait(lambda: sum(len(broker.connects) for broker in brokers), devices, hosts, patience, say)
+            wait(lambda: sum(len(broker.connects) for broker in brokers), devices, hosts, timeout, progress)
             connects = sorted(moment for broker in brokers for moment in broker.connects)[:devices]
-            result = watch(hosts, [broker.port for broker in brokers], devices, interval, seconds, say)
+            result = watch(hosts, [broker.port for broker in brokers], devices, interval, seconds, progress)
         finally:
             for one in hosts:
-                one.stop(patience=60)
+                one.stop(timeout=60)
     finally:
         for broker in brokers:
             broker.__exit__()
     span = connects[-1] - connects[0]
     result.update(processes=processes, brokers=f"{processes} × Mosquitto over TCP", up_seconds=connects[-1] - began,
                   connects_per_second=(devices - 1) / span if span > 0 else None)
-    say(f"  {result['connects_per_second']:,.0f} connects/s at the broker")
+    progress(f"  {result['connects_per_second']:,.0f} connects/s at the broker")
     return result
 
 
@@ -61,20 +61,20 @@ def host(port, devices, interval, name, more=()):
     return Group([wasmote_command(Load(devices, interval, 0), port, more=more)], log)
 
 
-def wait(count, wanted, hosts, patience, say):
-    end = time.monotonic() + patience
+def wait(count, wanted, hosts, timeout, progress):
+    end = time.monotonic() + timeout
     while count() < wanted:
         for one in hosts:
             if one.ended():
                 last = open(one.log.name, encoding="utf-8", errors="replace").read().strip().splitlines()[-1:]
                 raise Failed(f"the host ended with code {one.ended()[0]}: {' '.join(last)}")
         if time.monotonic() > end:
-            raise Failed(f"{count()} of {wanted} devices are connected after {patience} s")
+            raise Failed(f"{count()} of {wanted} devices are connected after {timeout} s")
         time.sleep(0.1)
-    say(f"  {count():,} connected")
+    progress(f"  {count():,} connected")
 
 
-def watch(hosts, ports, devices, interval, seconds, say):
+def watch(hosts, ports, devices, interval, seconds, progress):
     """Listen until every device was heard, then look at what the hosts use."""
     listeners = [Listener(port, "wasmote/+/load") for port in ports]
     try:
@@ -87,7 +87,7 @@ def watch(hosts, ports, devices, interval, seconds, say):
         slowest = 0.0
         for _ in range(3):
             time.sleep(seconds / 3)
-            slowest = max([slowest, *[answered_after(one) for one in hosts]])
+            slowest = max([slowest, *[slowest_response(one) for one in hosts]])
         took = time.monotonic() - began
         messages = sum(sum(it.topics.copy().values()) for it in listeners) - before
         cpu = sum(one.cpu_seconds() for one in hosts) - cpu
@@ -99,7 +99,7 @@ def watch(hosts, ports, devices, interval, seconds, say):
     finally:
         for listener in listeners:
             listener.__exit__()
-    say(f"  {result['heard']:,} of {devices:,} heard by an independent subscriber, "
+    progress(f"  {result['heard']:,} of {devices:,} heard by an independent subscriber, "
         f"{result['messages_per_second']:,.0f} messages/s, {memory / devices / 1024:.1f} KiB a device, "
         f"{result['cpu_us_per_message']:.1f} µs of processor a message")
     return result
@@ -112,7 +112,7 @@ def url(group):
     return found and found.group(0)
 
 
-def answered_after(group):
+def slowest_response(group):
     """Seconds until status, metrics and a page of devices were answered, at most."""
     base, slowest = url(group), 0.0
     for path in ["/status", "/metrics", "/devices?limit=100"] if base else []:
@@ -128,16 +128,16 @@ def metrics(group):
         return json.load(answer)
 
 
-def embedded(devices, interval, seconds, patience, say):
+def embedded(devices, interval, seconds, timeout, progress):
     one = host(None, devices, interval, "embedded")
     try:
         began = time.monotonic()
-        wait(lambda: connected(one), devices, [one], patience, say)
+        wait(lambda: connected(one), devices, [one], timeout, progress)
         up = time.monotonic() - began
         port = int(re.search(r"mqtt://127\.0\.0\.1:(\d+)", open(one.log.name, encoding="utf-8").read()).group(1))
-        result = watch([one], [port], devices, interval, seconds, say)
+        result = watch([one], [port], devices, interval, seconds, progress)
     finally:
-        one.stop(patience=120)
+        one.stop(timeout=120)
     result.update(processes=1, brokers="embedded, with an outside subscriber over TCP", up_seconds=up,
                   connects_per_second=devices / up)
     return result

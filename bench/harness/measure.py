@@ -37,13 +37,13 @@ class Sample:
         }
 
 
-def wait_for_clients(broker, group, wanted, patience):
-    end = time.monotonic() + patience
+def wait_for_clients(broker, group, wanted, timeout):
+    end = time.monotonic() + timeout
     while broker.counters.clients() < wanted:
         if group.ended():
             raise Failed(f"it ended with code {group.ended()[0]}; see {group.log.name}")
         if time.monotonic() > end:
-            raise Failed(f"{broker.counters.clients()} of {wanted} clients were connected after {patience} s")
+            raise Failed(f"{broker.counters.clients()} of {wanted} clients were connected after {timeout} s")
         time.sleep(0.2)
 
 
@@ -76,7 +76,7 @@ def once(contender, load, seconds, settle=2.0):
             return window(broker, group, load.clients, seconds)
 
 
-def side_by_side(plan, rounds, seconds, say):
+def side_by_side(plan, rounds, seconds, progress):
     """Measure contenders in turn, again and again, so that what disturbs the machine disturbs all.
 
     `plan` is a list of contenders with their loads. Returns figures by contender: a list each, round by round."""
@@ -86,15 +86,15 @@ def side_by_side(plan, rounds, seconds, say):
             try:
                 figures = once(contender, load, seconds).figures()
             except Failed as failure:
-                say(f"  round {number + 1}: {contender.name}: {failure}")
+                progress(f"  round {number + 1}: {contender.name}: {failure}")
                 continue
-            say(f"  round {number + 1}: {contender.name}: {figures['messages_per_second']:,.0f} messages/s, "
+            progress(f"  round {number + 1}: {contender.name}: {figures['messages_per_second']:,.0f} messages/s, "
                 f"{figures['cpu_us_per_message']:.2f} µs of processor each")
             found.setdefault(contender.key, []).append(figures)
     return found
 
 
-def summed_up(samples):
+def summarize(samples):
     """Median, least and most of each figure."""
     names = samples[0].keys()
     columns = {name: [sample[name] for sample in samples] for name in names}

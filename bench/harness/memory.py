@@ -13,23 +13,23 @@ from harness.processes import Group
 
 def add_arguments(parser):
     parser.add_argument("--devices", type=int, default=10_000, help="devices [10000]")
-    parser.add_argument("--patience", type=float, default=600, help="seconds that coming up may take [600]")
+    parser.add_argument("--patience", dest="timeout", type=float, default=600, help="seconds that coming up may take [600]")
 
 
-def run(options, say):
+def run(options, progress):
     devices = 500 if options.quick else options.devices
     interval = 2.0 if options.quick else 5.0
-    whole = density.over_tcp(devices, 1, interval, 6, options.patience, say)["memory_bytes_per_device"]
+    whole = density.over_tcp(devices, 1, interval, 6, options.timeout, progress)["memory_bytes_per_device"]
     # What one process takes with next to no devices is not a device's.
-    small = density.over_tcp(10, 1, interval, 6, options.patience, say)["memory_bytes_per_device"] * 10
+    small = density.over_tcp(10, 1, interval, 6, options.timeout, progress)["memory_bytes_per_device"] * 10
     output = subprocess.run([built("instances"), PUBLISHER, "--devices", str(devices)], check=True,
                             capture_output=True, text=True)
     instance = json.loads(output.stdout)["after_publishing_bytes"]
-    client = slope(clients(devices, interval, options.patience), clients(10, interval, options.patience), devices)
+    client = slope(clients(devices, interval, options.timeout), clients(10, interval, options.timeout), devices)
     device = (whole * devices - small) / (devices - 10)
     result = {"devices": devices, "whole_bytes": whole, "device_bytes": device, "instance_bytes": instance,
               "client_bytes": client, "process_bytes": small}
-    say(f"  a device takes {device / 1024:.1f} KiB: instance {instance / 1024:.1f}, connection and the rest "
+    progress(f"  a device takes {device / 1024:.1f} KiB: instance {instance / 1024:.1f}, connection and the rest "
         f"{(device - instance) / 1024:.1f}; a bare rumqttc client {client / 1024:.1f}; the process itself {small / 1024 / 1024:.1f} MiB")
     return result
 
@@ -38,11 +38,11 @@ def slope(many, few, devices):
     return (many - few) / (devices - 10)
 
 
-def clients(count, interval, patience):
+def clients(count, interval, timeout):
     """Memory of a process of bare clients that do the same."""
     load = Load(count, interval, 0)
     with Mosquitto() as broker, Group(BARE.commands(load, broker.port), FOLDER / "memory-bare.log") as group:
-        wait_for_clients(broker, group, count, patience)
+        wait_for_clients(broker, group, count, timeout)
         time.sleep(2 * interval)
         return group.memory_bytes()
 

@@ -94,7 +94,7 @@ class Counters:
 
     def __init__(self, port):
         self.last = {}
-        self.said = threading.Condition()
+        self.updated = threading.Condition()
         command = [program("mosquitto_sub"), "-i", "bench-counters", "-p", str(port), "-R", "-F", "%t %p"]
         for topic in self.TOPICS.values():
             command += ["-t", topic]
@@ -106,19 +106,19 @@ class Counters:
         names = {topic: name for name, topic in self.TOPICS.items()}
         for line in self.process.stdout:
             topic, _, number = line.strip().rpartition(" ")
-            with self.said:
+            with self.updated:
                 self.last[names[topic]] = (time.monotonic(), int(number))
-                self.said.notify_all()
+                self.updated.notify_all()
 
     def clients(self):
         """Clients that are connected, without the one that asks."""
         return self.last.get("clients", (0.0, 1))[1] - 1
 
-    def next_messages(self, patience=10):
+    def next_messages(self, timeout=10):
         """The count of messages when it is told the next time, with the time of that; None if none is told."""
-        with self.said:
+        with self.updated:
             before = self.last.get("messages")
-            self.said.wait_for(lambda: self.last.get("messages") != before, patience)
+            self.updated.wait_for(lambda: self.last.get("messages") != before, timeout)
             now = self.last.get("messages")
             return now if now != before else None
 

@@ -10,7 +10,7 @@ import tempfile
 import time
 
 from harness import density
-from harness.cgroup import Cgroup, Unable
+from harness.cgroup import Cgroup, CgroupUnavailable
 from harness.contenders import FOLDER, ROOT, built
 from harness.measure import Failed
 from harness.mosquitto import Mosquitto, program
@@ -22,7 +22,7 @@ CORES = 0.1
 # What is to be shown.
 BUILT_IN_SECONDS, UNSEEN_SECONDS, PEAK_BYTES = 0.5, 1.5, 48 << 20
 # A heartbeat comes at a random point of its first interval: this short, it is the start that is measured.
-SOON = "10ms"
+SHORT_INTERVAL = "10ms"
 
 
 def add_arguments(parser):
@@ -31,11 +31,11 @@ def add_arguments(parser):
     parser.add_argument("--devices", type=int, default=1, help="devices in the pod that goes on [1]")
     parser.add_argument("--company", type=int, default=8, help="devices beside it, without limits [8]")
     parser.add_argument("--behaviour", default="heartbeat", help="a built-in one with a heartbeat or telemetry [heartbeat]")
-    parser.add_argument("--compile", default="quick", choices=["quick", "full"], help="as pods are told to [quick]")
+    parser.add_argument("--compile", default="quick", choices=["quick", "full"], help="as pods are variables to [quick]")
     parser.add_argument("--program", type=pathlib.Path, help="the program [target/dist/wasmote]")
 
 
-def run(options, say):
+def run(options, progress):
     rounds = 2 if options.quick else options.rounds
     minutes = 0.5 if options.quick else options.minutes
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -45,9 +45,9 @@ def run(options, say):
     try:
         with tempfile.TemporaryDirectory() as folder:
             pod = Pod(binary, pathlib.Path(folder), options)
-            starts = {kind: start(pod, kind, rounds, say) for kind in KINDS}
-            steady = go_on(pod, minutes * 60, options, say)
-    except Unable as problem:
+            starts = {kind: start(pod, kind, rounds, progress) for kind in KINDS}
+            steady = run_steady(pod, minutes * 60, options, progress)
+    except CgroupUnavailable as problem:
         raise Failed(str(problem)) from problem
     return {"starts": starts, "steady": steady, "minutes": minutes, "program_bytes": binary.stat().st_size,
             "compile": options.compile, "behaviour": options.behaviour, "load": list(os.getloadavg())}
@@ -62,7 +62,7 @@ KINDS = {
 
 
 class Pod:
-    """What its folders hold, and how its program is told to run."""
+    """What its folders hold, and how its program is variables to run."""
 
     def __init__(self, binary, folder, options):
         self.options, self.original = options, binary
@@ -90,15 +90,15 @@ class Pod:
 
     def environment(self, kind, port, **more):
         """As `wasmote manifests` has it."""
-        told = {"WASMOTE_DEVICE_ID": "pod-0", "WASMOTE_BROKER": f"mqtt://127.0.0.1:{port}",
+        variables = {"WASMOTE_DEVICE_ID": "pod-0", "WASMOTE_BROKER": f"mqtt://127.0.0.1:{port}",
                 "WASMOTE_HTTP": "127.0.0.1:0", "WASMOTE_DEVICES": "1", "WASMOTE_PRECOMPILED": str(self.compiled)}
         if kind != "built-in":
-            told |= {"WASMOTE_WATCH": "true", "WASMOTE_CACHE": str(self.cache)}
+            variables |= {"WASMOTE_WATCH": "true", "WASMOTE_CACHE": str(self.cache)}
             if self.options.compile != "full":
-                told["WASMOTE_COMPILE"] = self.options.compile
-        return told | more
+                variables["WASMOTE_COMPILE"] = self.options.compile
+        return variables | more
 
-    def forget(self):
+    def drop_page_cache(self):
         """Let the system forget what it has read of the program and of compiled code."""
         os.sync()
         for path in [self.binary, *self.compiled.iterdir(), *self.cache.rglob("*.cwasm")]:
@@ -106,7 +106,7 @@ class Pod:
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-class Ear:
+class FirstMessageListener:
     """A subscriber nobody here wrote, and the time at which it was given the first message of a device."""
 
     def __init__(self, port):
@@ -114,9 +114,9 @@ class Ear:
                    "-F", "%U %t"]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
         subprocess.run([program("mosquitto_pub"), "-p", str(port), "-t", "ready", "-r", "-m", "yes"], check=True)
-        assert self.hear("ready")
+        assert self.wait_for_topic("ready")
 
-    def hear(self, end):
+    def wait_for_topic(self, end):
         for line in self.process.stdout:
             moment, topic = line.split()
             if topic.endswith(end):
@@ -131,7 +131,7 @@ class Ear:
         self.process.wait()
 
 
-def sign(behaviour):
+def topic_suffix(behaviour):
     return "/telemetry" if behaviour == "sensor" else "/heartbeat"
 
 
@@ -141,9 +141,9 @@ def log(name):
     return path
 
 
-def start(pod, kind, rounds, say):
+def start(pod, kind, rounds, progress):
     """Each with a fresh broker, group and cache. Every other one has its program still in the system's cache of files."""
-    looks = []
+    samples = []
     for number in range(rounds):
         if kind != "again" or number == 0:
             pod.mount(f"{kind}-{number}")
@@ -151,14 +151,14 @@ def start(pod, kind, rounds, say):
             one_start(pod, kind)
         is_cold = number % 2 == 0
         if is_cold:
-            pod.forget()
-        looks.append(one_start(pod, kind) | {"cold": is_cold})
-    seconds = sorted(look["seconds"] for look in looks)
+            pod.drop_page_cache()
+        samples.append(one_start(pod, kind) | {"cold": is_cold})
+    seconds = sorted(sample["seconds"] for sample in samples)
     result = {"seconds": {"median": statistics.median(seconds), "least": seconds[0], "most": seconds[-1]},
-              "peak_bytes": max(look["peak_bytes"] for look in looks),
-              "resident_bytes": max(look["resident_bytes"] for look in looks),
-              "times_full": sum(look["times_full"] for look in looks), "looks": looks}
-    say(f"  {KINDS[kind]}: first heartbeat after {result['seconds']['median']:.2f} s "
+              "peak_bytes": max(sample["peak_bytes"] for sample in samples),
+              "resident_bytes": max(sample["resident_bytes"] for sample in samples),
+              "times_full": sum(sample["times_full"] for sample in samples), "looks": samples}
+    progress(f"  {KINDS[kind]}: first heartbeat after {result['seconds']['median']:.2f} s "
         f"({seconds[0]:.2f} to {seconds[-1]:.2f}), at most {result['peak_bytes'] / 2**20:.1f} MiB, "
         f"of which resident {result['resident_bytes'] / 2**20:.1f}")
     return result
@@ -167,12 +167,12 @@ def start(pod, kind, rounds, say):
 def one_start(pod, kind):
     behaviour = pod.options.behaviour
     setting = "report_interval" if behaviour == "sensor" else "interval"
-    with Mosquitto() as broker, Ear(broker.port) as ear, Cgroup(MEMORY_BYTES, CORES) as cgroup:
+    with Mosquitto() as broker, FirstMessageListener(broker.port) as listener, Cgroup(MEMORY_BYTES, CORES) as cgroup:
         environment = pod.environment(kind, broker.port, WASMOTE_FAULTS="none",
-                                      WASMOTE_DEVICE_CONFIG=json.dumps({setting: SOON}))
+                                      WASMOTE_DEVICE_CONFIG=json.dumps({setting: SHORT_INTERVAL}))
         began = time.time()
-        with Group([cgroup.within(pod.command(kind))], log(kind), environment) as group:
-            heard = ear.hear(sign(behaviour))
+        with Group([cgroup.command_within(pod.command(kind))], log(kind), environment) as group:
+            heard = listener.wait_for_topic(topic_suffix(behaviour))
             # Whatever a start leaves behind is counted too.
             time.sleep(2)
             return {"seconds": heard - began, **memory(group, cgroup)}
@@ -185,49 +185,49 @@ def memory(group, cgroup):
             "times_full": cgroup.times_full(), **cgroup.parts_bytes()}
 
 
-def go_on(pod, seconds, options, say):
+def run_steady(pod, seconds, options, progress):
     """One of several, with realistic faults, as long as it is asked for."""
     pod.mount("steady")
-    pod.forget()
+    pod.drop_page_cache()
     with Mosquitto() as broker, Cgroup(MEMORY_BYTES, CORES) as cgroup:
         # From the file that it was built to, so that the pod itself is the first to read its copy.
         company = [[pod.original, "run", options.behaviour, "--devices", options.company, "--device-id", "company",
                     "--broker", f"mqtt://127.0.0.1:{broker.port}", "--http", "127.0.0.1:0", "--faults", "realistic",
                     "--log-messages", "off"]] if options.company else []
-        told = pod.environment("unseen", broker.port, WASMOTE_FAULTS="realistic", WASMOTE_DEVICES=str(options.devices))
-        with Group(company, log("company")), Group([cgroup.within(pod.command("unseen"))], log("steady"), told) as group:
-            looks, throttled = watch(group, cgroup, seconds, say), cgroup.throttled_seconds()
+        variables = pod.environment("unseen", broker.port, WASMOTE_FAULTS="realistic", WASMOTE_DEVICES=str(options.devices))
+        with Group(company, log("company")), Group([cgroup.command_within(pod.command("unseen"))], log("steady"), variables) as group:
+            samples, throttled = watch(group, cgroup, seconds, progress), cgroup.throttled_seconds()
             figures = density.metrics(group) if not group.ended() else {}
             last = memory(group, cgroup) if not group.ended() else {"peak_bytes": cgroup.peak_bytes()}
         code = group.processes[0].returncode
-    settled = looks[len(looks) // 3:]
+    settled = samples[len(samples) // 3:]
     slope, error = trend([(at / 3600, used) for at, used, _ in settled]) if settled else (0.0, 0.0)
-    result = {"seconds": looks[-1][0] if looks else 0.0, "code": code, "devices": options.devices,
+    result = {"seconds": samples[-1][0] if samples else 0.0, "code": code, "devices": options.devices,
               "company": options.company, "slope_bytes_per_hour": slope, "slope_error_bytes_per_hour": error,
-              "cores": cores(settled), "throttled_seconds": throttled, "memory_bytes": looks[-1][1] if looks else 0,
+              "cores": cores(settled), "throttled_seconds": throttled, "memory_bytes": samples[-1][1] if samples else 0,
               "figures": {key: figures.get(key) for key in ("sent", "received", "traps", "ledger_closes")},
               **last}
-    say(f"  {result['seconds'] / 60:.1f} min: at most {result['peak_bytes'] / 2**20:.1f} MiB, "
+    progress(f"  {result['seconds'] / 60:.1f} min: at most {result['peak_bytes'] / 2**20:.1f} MiB, "
         f"{result['cores'] * 1000:.1f} thousandths of a processor, sent {figures.get('sent')}, "
         f"received {figures.get('received')}, ended with code {code}")
     return result
 
 
-def watch(group, cgroup, seconds, say):
-    looks, began, told = [], time.monotonic(), 0
+def watch(group, cgroup, seconds, progress):
+    samples, began, last_report = [], time.monotonic(), 0
     while (now := time.monotonic() - began) < seconds and not group.ended():
-        looks.append((now, group.memory_bytes(), group.cpu_seconds()))
-        if now - told > 60:
-            told = now
-            say(f"  {now / 60:.0f} min: {looks[-1][1] / 2**20:.1f} MiB resident, {cgroup.used_bytes() / 2**20:.1f} in all")
+        samples.append((now, group.memory_bytes(), group.cpu_seconds()))
+        if now - last_report > 60:
+            last_report = now
+            progress(f"  {now / 60:.0f} min: {samples[-1][1] / 2**20:.1f} MiB resident, {cgroup.used_bytes() / 2**20:.1f} in all")
         time.sleep(2)
-    return looks
+    return samples
 
 
-def cores(looks):
-    if len(looks) < 2:
+def cores(samples):
+    if len(samples) < 2:
         return 0.0
-    (began, _, before), (ended, _, after) = looks[0], looks[-1]
+    (began, _, before), (ended, _, after) = samples[0], samples[-1]
     return (after - before) / (ended - began)
 
 

@@ -53,11 +53,11 @@ class Group:
     def descriptors(self):
         return sum(len(os.listdir(f"/proc/{pid}/fd")) for pid in self.pids())
 
-    def stop(self, patience=20):
+    def stop(self, timeout=20):
         for process in self.processes:
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
-        end = time.monotonic() + patience
+        end = time.monotonic() + timeout
         for process in self.processes:
             try:
                 process.wait(max(end - time.monotonic(), 0.1))

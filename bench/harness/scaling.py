@@ -8,11 +8,11 @@ def add_arguments(parser):
     parser.add_argument("--sizes", default="1000,10000,19000", help="numbers of devices [1000,10000,19000]")
     parser.add_argument("--rate", type=float, default=4000, help="messages a second of the whole fleet [4000]")
     parser.add_argument("--seconds", type=float, default=30, help="how long each is watched [30]")
-    parser.add_argument("--patience", type=float, default=600, help="seconds that coming up may take [600]")
+    parser.add_argument("--patience", dest="timeout", type=float, default=600, help="seconds that coming up may take [600]")
     parser.add_argument("--embedded", action="store_true", help="on the embedded broker instead of Mosquitto")
 
 
-def run(options, say):
+def run(options, progress):
     sizes = [200, 1_000] if options.quick else [int(size) for size in options.sizes.split(",")]
     seconds = 6 if options.quick else options.seconds
     rate = 500 if options.quick else options.rate
@@ -20,9 +20,9 @@ def run(options, say):
     for devices in sizes:
         interval = devices / rate
         if options.embedded:
-            fleets.append(density.embedded(devices, interval, seconds, options.patience, say))
+            fleets.append(density.embedded(devices, interval, seconds, options.timeout, progress))
         else:
-            fleets.append(density.over_tcp(devices, 1, interval, seconds, options.patience, say))
+            fleets.append(density.over_tcp(devices, 1, interval, seconds, options.timeout, progress))
     return {"rate": rate, "fleets": fleets}
 
 

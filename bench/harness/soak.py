@@ -15,7 +15,7 @@ def add_arguments(parser):
     parser.add_argument("--every", type=float, default=5, help="seconds from one look to the next [5]")
 
 
-def run(options, say):
+def run(options, progress):
     minutes = 2 if options.quick else options.minutes
     devices = 100 if options.quick else options.devices
     every = 1 if options.quick else options.every
@@ -28,26 +28,26 @@ def run(options, say):
                    "--broker", f"mqtt://127.0.0.1:{broker.port}", "--faults", "realistic", "--seed", "7",
                    "--http", "127.0.0.1:0", "--log", "json", "--log-messages", "off"]
         with Group([command], log) as group:
-            looks = watch(group, minutes * 60, every, say)
+            samples = watch(group, minutes * 60, every, progress)
             at_the_end = density.metrics(group)
         code = group.processes[0].returncode
-    return judged(looks, devices, minutes, at_the_end, code, say)
+    return evaluate(samples, devices, minutes, at_the_end, code, progress)
 
 
-def watch(group, seconds, every, say):
-    looks, began, told = [], time.monotonic(), 0
+def watch(group, seconds, every, progress):
+    samples, began, last_report = [], time.monotonic(), 0
     while (now := time.monotonic() - began) < seconds and not group.ended():
-        looks.append((now, group.memory_bytes(), group.descriptors()))
-        if now - told > 60:
-            told = now
-            say(f"  {now / 60:.0f} min: {looks[-1][1] / 2**20:.1f} MiB, {looks[-1][2]} descriptors")
+        samples.append((now, group.memory_bytes(), group.descriptors()))
+        if now - last_report > 60:
+            last_report = now
+            progress(f"  {now / 60:.0f} min: {samples[-1][1] / 2**20:.1f} MiB, {samples[-1][2]} descriptors")
         time.sleep(every)
-    return looks
+    return samples
 
 
-def judged(looks, devices, minutes, metrics, code, say):
+def evaluate(samples, devices, minutes, metrics, code, progress):
     # The first third is for coming up, and for tables and histories to fill.
-    settled = looks[len(looks) // 3:]
+    settled = samples[len(samples) // 3:]
     slope, error = trend([(at / 3600, memory) for at, memory, _ in settled])
     third = max(len(settled) // 3, 1)
     before = statistics.median(descriptors for *_, descriptors in settled[:third])
@@ -56,7 +56,7 @@ def judged(looks, devices, minutes, metrics, code, say):
               "slope_error_bytes_per_hour": error, "memory_bytes": settled[-1][1], "descriptors_before": before,
               "descriptors_after": after, "connects": metrics["connects"], "sent": metrics["sent"],
               "traps": metrics["traps"], "ledger_closes": metrics["ledger_closes"]}
-    say(f"  memory grows by {slope / 2**20:.2f} ± {error / 2**20:.2f} MiB an hour, of {settled[-1][1] / 2**20:.1f}; "
+    progress(f"  memory grows by {slope / 2**20:.2f} ± {error / 2**20:.2f} MiB an hour, of {settled[-1][1] / 2**20:.1f}; "
         f"descriptors {before:.0f}, then {after:.0f}; {metrics['connects']:,} connects")
     return result
 

@@ -4,7 +4,7 @@ import math
 
 from harness import contenders
 from harness.contenders import BARE, LOCUST, MQTT_BENCHMARK, MQTTV5, PYTHON, WASMOTE, Load
-from harness.measure import side_by_side, summed_up
+from harness.measure import side_by_side, summarize
 
 # What each can do without falling behind, on two cores with the broker on the same machine. Host and bare clients do
 # the same; what is slower is asked for less, and compared by messages for each second of a core.
@@ -26,7 +26,7 @@ def add_arguments(parser):
     parser.add_argument("--interval", type=float, help="seconds between messages of one of these [0.005; QoS 1: 0.02]")
 
 
-def run(options, say):
+def run(options, progress):
     rounds, seconds = (2, 4) if options.quick else (options.rounds, options.seconds)
     wanted = options.contender or [it.key for it in contenders.ALL]
     if {"python", "locust"} & set(wanted):
@@ -48,9 +48,9 @@ def run(options, say):
             words = contender.commands(load, 1883)[0]
             result["commands"].setdefault(contender.key, " ".join(shown(word) for word in words))
             plan.append((contender, load))
-        say(f"QoS {qos}")
-        found = side_by_side(plan, rounds, seconds, say)
-        result["qos"][str(qos)] = {key: summed_up(samples) for key, samples in found.items()}
+        progress(f"QoS {qos}")
+        found = side_by_side(plan, rounds, seconds, progress)
+        result["qos"][str(qos)] = {key: summarize(samples) for key, samples in found.items()}
     return result
 
 

@@ -25,7 +25,7 @@ def add_arguments(parser):
     parser.add_argument("--devices", type=int, default=1_000, help="devices of the experiment [1000]")
 
 
-def run(options, say):
+def run(options, progress):
     rounds, messages = (1, 100_000) if options.quick else (options.rounds, 1_000_000)
     lines = {}
     for _ in range(rounds):
@@ -33,16 +33,16 @@ def run(options, say):
         output = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True)
         for line in map(json.loads, output.stdout.splitlines()):
             lines.setdefault((line["through"], line["devices"]), []).append(line)
-    rates = [summed_up(samples) for samples in lines.values()]
-    rates.append(summed_up([experiment(options.devices, messages // options.devices) for _ in range(rounds)]))
+    rates = [summarize(samples) for samples in lines.values()]
+    rates.append(summarize([experiment(options.devices, messages // options.devices) for _ in range(rounds)]))
     for rate in rates:
-        say(f"  {rate['through']:>15} {rate['devices']:>7,} devices: {rate['events_per_second'] / 1e6:.2f} million events/s "
+        progress(f"  {rate['through']:>15} {rate['devices']:>7,} devices: {rate['events_per_second'] / 1e6:.2f} million events/s "
             f"({rate['least'] / 1e6:.2f} to {rate['most'] / 1e6:.2f}); the fleet makes "
             f"{rate['fleet_events_per_second']:,.0f} a second: {rate['speed_up']:,.0f} times real time")
     return {"rounds": rounds, "rates": rates}
 
 
-def summed_up(samples):
+def summarize(samples):
     if len({sample["digest"] for sample in samples}) > 1:
         raise SystemExit("the digests of runs that should be the same differ")
     speeds = [sample["events_per_second"] for sample in samples]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use wasmote_engine::{DeviceSettings, Engine};
-use wasmote_sim::behaviour::Spawn;
+use wasmote_sim::behaviour::BehaviourFactory;
 use wasmote_sim::context::Protocol;
 use wasmote_sim::device::Blueprint;
 use wasmote_sim::device_id::{DeviceId, Identity};
@@ -15,14 +15,14 @@ use wasmote_sim::rng::Seed;
 
 /// What devices of a fleet share.
 pub struct Fleet {
-    spawn: Arc<dyn Spawn>,
+    factory: Arc<dyn BehaviourFactory>,
     limits: Arc<Limits>,
 }
 
 impl Fleet {
     /// Devices that do what this says.
-    pub fn new(spawn: Arc<dyn Spawn>) -> Self {
-        Self { spawn, limits: Arc::new(Limits::default()) }
+    pub fn new(factory: Arc<dyn BehaviourFactory>) -> Self {
+        Self { factory, limits: Arc::new(Limits::default()) }
     }
 
     /// Devices of the component in a file, all with the same configuration.
@@ -33,7 +33,7 @@ impl Fleet {
         let component = Engine::new()?.load("bench", &bytes)?;
         let limits = Arc::new(Limits::default());
         let settings = DeviceSettings { config, limits: Arc::clone(&limits), allow_hosts: Vec::new().into() };
-        Ok(Self { spawn: component.spawner(settings), limits })
+        Ok(Self { factory: component.behaviour_factory(settings), limits })
     }
 
     /// One of so many devices, without faults.
@@ -48,7 +48,7 @@ impl Fleet {
         };
         Blueprint {
             identity: Arc::new(identity),
-            spawn: Arc::clone(&self.spawn),
+            factory: Arc::clone(&self.factory),
             limits: Arc::clone(&self.limits),
             protocol: Protocol::V5,
             seed: Seed::new(1),

@@ -7,7 +7,7 @@ mod window;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
-use wasmote_sdk::config::problem;
+use wasmote_sdk::config::field_error;
 use wasmote_sdk::json::{self, Limits, Value};
 use wasmote_sdk::{
     Behaviour, ConnectionChange, Device, Message, Outgoing, Qos, Request, Response, StartCause, StopReason,
@@ -17,12 +17,12 @@ use window::{Key, Series, Windows};
 
 wasmote_sdk::export!(Aggregator);
 
-const CLOSE: u32 = 1;
+const CLOSE_TIMER: u32 = 1;
 
 /// Windows that one value may fall into.
-const MOST_OVERLAPS: f64 = 100.0;
+const MAX_OVERLAPS: f64 = 100.0;
 
-const LONGEST_NAME: usize = 64;
+const MAX_NAME_BYTES: usize = 64;
 
 struct Aggregator {
     window: f64,
@@ -40,12 +40,12 @@ struct Aggregator {
     closed_before: i64,
     last: Value,
     seq: u64,
-    tally: Tally,
+    counters: Counters,
 }
 
 /// What became of the values.
 #[derive(Default)]
-struct Tally {
+struct Counters {
     values: u64,
     /// Came after a window they belong to was closed.
     late: u64,
@@ -62,7 +62,7 @@ struct Tally {
 impl Behaviour for Aggregator {
     fn start(device: &mut Device, _cause: StartCause) -> Result<Self, String> {
         let config = device.config();
-        config.only(&[
+        config.deny_unknown_fields(&[
             "topics",
             "window",
             "slide",
@@ -77,23 +77,23 @@ impl Behaviour for Aggregator {
         let longest = Duration::from_secs(7 * 86_400);
         let window = config.duration("window", Duration::from_secs(60), shortest..=longest)?;
         let slide = config.duration("slide", window, shortest..=window)?;
-        if window.as_secs_f64() / slide.as_secs_f64() > MOST_OVERLAPS {
-            return Err(problem("slide", "expected at least a hundredth of the window"));
+        if window.as_secs_f64() / slide.as_secs_f64() > MAX_OVERLAPS {
+            return Err(field_error("slide", "expected at least a hundredth of the window"));
         }
         let lateness = config.duration("lateness", Duration::from_secs(5), ..=longest)?;
         let per_device = config.boolean("per_device", false)?;
         let max_values = config.integer("max_values", 4_096, 0..=1_000_000)? as usize;
         let max_series = config.integer("max_series", 256, 1..=100_000)? as usize;
         let qos = config.qos("qos", Qos::AtMostOnce)?;
-        let whole = config.whole()?;
+        let whole = config.to_value()?;
         let percentiles = read_percentiles(whole.get("percentiles"))?;
         let topics = read_topics(device, whole.get("topics"))?;
 
-        device.promise_state();
+        device.set_offline_will();
         for topic in topics {
             device
                 .subscribe(&topic, Qos::AtLeastOnce)
-                .map_err(|reason| problem("topics", String::from(reason)))?;
+                .map_err(|reason| field_error("topics", String::from(reason)))?;
         }
         Ok(Aggregator {
             window: window.as_secs_f64(),
@@ -109,8 +109,8 @@ impl Behaviour for Aggregator {
             series: 0,
             closed_before: i64::MIN,
             last: Value::Null,
-            seq: device.recall_number("seq").unwrap_or(0),
-            tally: Tally::default(),
+            seq: device.state_get_u64("seq").unwrap_or(0),
+            counters: Counters::default(),
         })
     }
 
@@ -118,7 +118,7 @@ impl Behaviour for Aggregator {
         let topic_device = device.sender(&message).map_or("", |(sender, _)| sender);
         let body = message.json().ok();
         let Some(values) = body.as_ref().and_then(|body| body.get("values")?.members()) else {
-            self.tally.malformed += 1;
+            self.counters.malformed += 1;
             return device.count("malformed_total", 1.0);
         };
         let field = |name: &str| body.as_ref().and_then(|body| body.get(name));
@@ -127,21 +127,21 @@ impl Behaviour for Aggregator {
         // What has no time stamp of its own happened when it came.
         let at = field("ts").and_then(Value::number).unwrap_or(now);
         if at > now + self.window {
-            self.tally.early += 1;
+            self.counters.early += 1;
             return device.count("early_total", 1.0);
         }
         let (first, last) =
             (((at - self.window) / self.slide).floor() as i64 + 1, (at / self.slide).floor() as i64);
         let open_from = first.max(self.closed_before).max(self.first_open(now));
         if open_from > first {
-            self.tally.late += 1;
+            self.counters.late += 1;
             device.count("late_total", 1.0);
         }
         for (channel, value) in values {
             if let Some(value) = value.number() {
-                self.tally.values += 1;
+                self.counters.values += 1;
                 for number in open_from..=last {
-                    self.enter(device, number, source, channel, value);
+                    self.record(device, number, source, channel, value);
                 }
             }
         }
@@ -162,7 +162,7 @@ impl Behaviour for Aggregator {
 
     fn on_connection(&mut self, device: &mut Device, change: ConnectionChange) {
         match change {
-            ConnectionChange::Up(_) => device.announce_state(true),
+            ConnectionChange::Up(_) => device.publish_state(true),
             ConnectionChange::Down(reason) => device.debug(format_args!("connection lost: {reason}")),
         }
     }
@@ -175,18 +175,18 @@ impl Behaviour for Aggregator {
                     self.open.0.iter().map(|(number, series)| self.report(*number, series)).collect();
                 Response::json(&object! { "device": device.id(), "open": open, "last": self.last.clone() })
             }
-            _ => Response::refusing(&request, &["/", "/windows"]),
+            _ => Response::fallback(&request, &["/", "/windows"]),
         }
     }
 
     fn stop(&mut self, device: &mut Device, reason: StopReason) {
         if reason != StopReason::Swap {
-            device.announce_state(false);
+            device.publish_state(false);
         }
     }
 
     fn snapshot(&mut self, _device: &mut Device) -> Result<Vec<u8>, String> {
-        let Tally { values, late, early, not_kept, left_out, malformed } = self.tally;
+        let Counters { values, late, early, not_kept, left_out, malformed } = self.counters;
         let saved = object! {
             "seq": self.seq,
             "closed_before": self.closed_before as f64,
@@ -200,15 +200,15 @@ impl Behaviour for Aggregator {
         // Room for all values that may be kept, and nine for each series.
         let values = (self.max_values + 9 * self.max_series).min(10_000_000) as u32 + 100;
         let saved =
-            json::parse_within(saved, Limits { depth: 8, values }).map_err(|error| error.to_string())?;
-        self.seq = saved.get("seq").and_then(Value::whole).ok_or("seq: expected a number")?;
+            json::parse_with_limits(saved, Limits { depth: 8, values }).map_err(|error| error.to_string())?;
+        self.seq = saved.get("seq").and_then(Value::unsigned).ok_or("seq: expected a number")?;
         let closed =
             saved.get("closed_before").and_then(Value::number).ok_or("closed_before: expected a number")?;
         self.closed_before = closed as i64;
-        let tally = saved.get("tally").and_then(Value::list).unwrap_or_default();
-        if let [values, late, early, not_kept, left_out, malformed] = tally {
-            let whole = |value: &Value| value.whole().unwrap_or(0);
-            self.tally = Tally {
+        let counters = saved.get("tally").and_then(Value::list).unwrap_or_default();
+        if let [values, late, early, not_kept, left_out, malformed] = counters {
+            let whole = |value: &Value| value.unsigned().unwrap_or(0);
+            self.counters = Counters {
                 values: whole(values),
                 late: whole(late),
                 early: whole(early),
@@ -231,9 +231,9 @@ impl Aggregator {
         ((now - self.lateness - self.window) / self.slide).floor() as i64 + 1
     }
 
-    fn enter(&mut self, device: &mut Device, number: i64, source: &str, channel: &str, value: f64) {
-        if source.len() > LONGEST_NAME || channel.len() > LONGEST_NAME {
-            self.tally.left_out += 1;
+    fn record(&mut self, device: &mut Device, number: i64, source: &str, channel: &str, value: f64) {
+        if source.len() > MAX_NAME_BYTES || channel.len() > MAX_NAME_BYTES {
+            self.counters.left_out += 1;
             return device.count("left_out_total", 1.0);
         }
         let source = if self.per_device { source } else { "" };
@@ -241,16 +241,16 @@ impl Aggregator {
         let window = self.open.0.entry(number).or_default();
         if !window.contains_key(&key) {
             if self.series >= self.max_series {
-                self.tally.left_out += 1;
+                self.counters.left_out += 1;
                 return device.count("left_out_total", 1.0);
             }
             self.series += 1;
         }
         let series = window.entry(key).or_default();
-        if series.enter(device, value, self.kept < self.max_values) {
+        if series.record(device, value, self.kept < self.max_values) {
             self.kept += 1;
         } else {
-            self.tally.not_kept += 1;
+            self.counters.not_kept += 1;
             device.count("not_kept_total", 1.0);
         }
     }
@@ -259,7 +259,7 @@ impl Aggregator {
         if let Some((number, _)) = self.open.0.first_key_value() {
             let due = *number as f64 * self.slide + self.window + self.lateness - device.timestamp();
             // A millisecond more, so that rounding does not make the timer come before its time.
-            device.set_timer(CLOSE, Duration::try_from_secs_f64(due + 0.001).unwrap_or_default());
+            device.set_timer(CLOSE_TIMER, Duration::try_from_secs_f64(due + 0.001).unwrap_or_default());
         }
     }
 
@@ -268,15 +268,15 @@ impl Aggregator {
             return;
         }
         self.seq += 1;
-        device.keep_number("seq", self.seq);
+        device.state_set_u64("seq", self.seq);
         let mut report = device.report("aggregate");
         report.set("seq", self.seq);
         let window = self.report(number, &series);
         for (name, value) in window.members().unwrap_or_default() {
             report.set(name.clone(), value.clone());
         }
-        report.set("late", self.tally.late);
-        report.set("not_kept", self.tally.not_kept);
+        report.set("late", self.counters.late);
+        report.set("not_kept", self.counters.not_kept);
         device.send(&Outgoing::json(device.topic("aggregate"), &report).qos(self.qos));
         device.count("windows_total", 1.0);
         let values: u64 = series.values().map(|series| series.count).sum();
@@ -301,19 +301,19 @@ impl Aggregator {
             "open_windows": self.open.0.len(),
             "series": self.series,
             "kept": self.kept,
-            "values": self.tally.values,
-            "late": self.tally.late,
-            "early": self.tally.early,
-            "not_kept": self.tally.not_kept,
-            "left_out": self.tally.left_out,
-            "malformed": self.tally.malformed,
+            "values": self.counters.values,
+            "late": self.counters.late,
+            "early": self.counters.early,
+            "not_kept": self.counters.not_kept,
+            "left_out": self.counters.left_out,
+            "malformed": self.counters.malformed,
         }
     }
 }
 
 fn read_percentiles(listed: Option<&Value>) -> Result<Vec<f64>, String> {
     let Some(listed) = listed else { return Ok(vec![50.0, 95.0, 99.0]) };
-    let refusal = || problem("percentiles", "expected a list of at most 16 numbers from 0 to 100");
+    let refusal = || field_error("percentiles", "expected a list of at most 16 numbers from 0 to 100");
     let listed = listed.list().filter(|list| list.len() <= 16).ok_or_else(refusal)?;
     let number = |value: &Value| value.number().filter(|number| (0.0..=100.0).contains(number));
     listed.iter().map(|value| number(value).ok_or_else(refusal)).collect()
@@ -321,7 +321,7 @@ fn read_percentiles(listed: Option<&Value>) -> Result<Vec<f64>, String> {
 
 fn read_topics(device: &Device, listed: Option<&Value>) -> Result<Vec<String>, String> {
     let Some(listed) = listed else { return Ok(vec![device.topic_of("+", "telemetry")]) };
-    let refusal = || problem("topics", "expected a list of 1 to 64 topic filters");
+    let refusal = || field_error("topics", "expected a list of 1 to 64 topic filters");
     let listed = listed.list().filter(|list| !list.is_empty() && list.len() <= 64).ok_or_else(refusal)?;
     listed.iter().map(|value| value.text().map(String::from).ok_or_else(refusal)).collect()
 }

@@ -32,12 +32,12 @@ fn number(value: &Value, name: &str) -> f64 {
     value.get(name).and_then(Value::number).expect(name)
 }
 
-fn tally(fleet: &mut Fleet<Aggregator>, name: &str) -> f64 {
+fn counter(fleet: &mut Fleet<Aggregator>, name: &str) -> f64 {
     number(&fleet.get(0, "/"), name)
 }
 
 #[test]
-fn a_window_is_summed_up_when_its_lateness_has_passed() {
+fn a_window_is_published_when_its_lateness_has_passed() {
     let mut fleet = aggregator(r#"{"window": "10s", "lateness": "2s"}"#);
     for value in 1..=10 {
         telemetry(
@@ -70,7 +70,7 @@ fn sliding_windows_overlap() {
     let starts: Vec<f64> = aggregates(&fleet).iter().map(|window| number(window, "start") - EPOCH).collect();
     // The window from 10 s had ended when the value came.
     assert_eq!(starts, [15.0]);
-    assert_eq!(tally(&mut fleet, "late"), 1.0);
+    assert_eq!(counter(&mut fleet, "late"), 1.0);
     telemetry(&mut fleet, "a", 41.0, 1.0);
     fleet.run_for(20 * SECOND);
     let starts: Vec<f64> = aggregates(&fleet).iter().map(|window| number(window, "start") - EPOCH).collect();
@@ -78,18 +78,18 @@ fn sliding_windows_overlap() {
 }
 
 #[test]
-fn what_comes_too_late_or_from_the_future_is_counted_and_left_out() {
+fn late_and_early_values_are_counted_and_ignored() {
     let mut fleet = aggregator(r#"{"window": "10s", "lateness": "1s"}"#);
     fleet.run_for(30 * SECOND);
     telemetry(&mut fleet, "a", 5.0, 1.0);
     telemetry(&mut fleet, "a", 1_000.0, 1.0);
     fleet.run_for(60 * SECOND);
-    assert_eq!((tally(&mut fleet, "late"), tally(&mut fleet, "early")), (1.0, 1.0));
+    assert_eq!((counter(&mut fleet, "late"), counter(&mut fleet, "early")), (1.0, 1.0));
     assert_eq!(aggregates(&fleet).len(), 0);
 }
 
 #[test]
-fn devices_are_told_apart_if_asked() {
+fn per_device_keeps_one_series_for_each_device() {
     let mut fleet = aggregator(r#"{"window": "10s", "per_device": true, "percentiles": []}"#);
     telemetry(&mut fleet, "a", 1.0, 1.0);
     telemetry(&mut fleet, "b", 1.0, 5.0);
@@ -107,7 +107,7 @@ fn devices_are_told_apart_if_asked() {
 }
 
 #[test]
-fn without_room_percentiles_come_from_a_fair_sample() {
+fn beyond_capacity_percentiles_come_from_a_uniform_sample() {
     let mut fleet = aggregator(r#"{"window": "100s", "max_values": 1000, "percentiles": [50]}"#);
     for value in 0..20_000 {
         telemetry(&mut fleet, "a", 50.0, f64::from(value));
@@ -123,24 +123,24 @@ fn without_room_percentiles_come_from_a_fair_sample() {
 }
 
 #[test]
-fn series_are_bounded_and_what_does_not_fit_is_counted() {
+fn series_are_bounded_and_the_rest_is_counted() {
     let mut fleet = aggregator(r#"{"window": "10s", "max_series": 3}"#);
     for name in ["a", "b", "c", "d", "e"] {
         fleet.send("wasmote/s/telemetry", format!(r#"{{"values":{{"{name}":1}}}}"#));
     }
     fleet.send("wasmote/s/telemetry", format!(r#"{{"values":{{"{}":1}}}}"#, "n".repeat(100)));
     fleet.run_for(SECOND);
-    assert_eq!((tally(&mut fleet, "series"), tally(&mut fleet, "left_out")), (3.0, 3.0));
+    assert_eq!((counter(&mut fleet, "series"), counter(&mut fleet, "left_out")), (3.0, 3.0));
 }
 
 #[test]
-fn gaps_and_texts_are_no_values_and_nonsense_is_counted() {
+fn non_numbers_are_ignored_and_malformed_messages_are_counted() {
     let mut fleet = aggregator(r#"{"window": "10s"}"#);
     fleet.send("wasmote/s/telemetry", r#"{"values":{"a":null,"b":"x","c":3}}"#);
     fleet.send("wasmote/s/telemetry", r#"{"value":3}"#);
     fleet.send("wasmote/s/telemetry", "garbage");
     fleet.run_for(SECOND);
-    assert_eq!((tally(&mut fleet, "values"), tally(&mut fleet, "malformed")), (1.0, 2.0));
+    assert_eq!((counter(&mut fleet, "values"), counter(&mut fleet, "malformed")), (1.0, 2.0));
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn a_swap_keeps_open_windows() {
 }
 
 #[test]
-fn it_answers_over_http() {
+fn it_answers_http_requests() {
     let mut fleet = aggregator(r#"{"window": "10s"}"#);
     telemetry(&mut fleet, "a", 1.0, 1.0);
     fleet.run_for(SECOND);
@@ -174,7 +174,7 @@ fn it_answers_over_http() {
 }
 
 #[test]
-fn nothing_that_is_sent_to_it_makes_it_panic() {
+fn hostile_input_does_not_panic() {
     let mut fleet =
         aggregator(r#"{"window": "1s", "slide": "10ms", "lateness": 0}"#.replace("10ms", "100ms").as_str());
     for ts in ["0", "-1e300", "1e300", "-9e15", "9e15", "null", "\"x\"", "1767225600.5"] {
@@ -193,7 +193,7 @@ fn nothing_that_is_sent_to_it_makes_it_panic() {
 }
 
 #[test]
-fn a_bad_configuration_is_refused_by_name() {
+fn an_invalid_configuration_is_rejected_by_field() {
     for (config, problem) in [
         (
             r#"{"window": 0}"#,

@@ -20,18 +20,18 @@ pub struct Series {
 
 impl Series {
     /// Enter a value. True if one more value is kept.
-    pub fn enter(&mut self, device: &mut Device, value: f64, room: bool) -> bool {
+    pub fn record(&mut self, device: &mut Device, value: f64, has_space: bool) -> bool {
         self.min = if self.count == 0 { value } else { self.min.min(value) };
         self.max = if self.count == 0 { value } else { self.max.max(value) };
         self.sum += value;
         self.count += 1;
-        if room {
+        if has_space {
             self.kept.push(value);
             return true;
         }
         // Without room it takes the place of another one, so that all have had the same chance to stay.
-        let place = device.below(self.count) as usize;
-        if let Some(other) = self.kept.get_mut(place) {
+        let index = device.below(self.count) as usize;
+        if let Some(other) = self.kept.get_mut(index) {
             *other = value;
         }
         false
@@ -115,7 +115,7 @@ fn load_series(row: &Value) -> Option<(Key, Series)> {
     let text = |name: &str| Some(row.get(name)?.text()?.to_owned());
     let number = |name: &str| row.get(name)?.number();
     let series = Series {
-        count: row.get("count")?.whole().filter(|count| *count > 0)?,
+        count: row.get("count")?.unsigned().filter(|count| *count > 0)?,
         sum: number("sum")?,
         min: number("min")?,
         max: number("max")?,

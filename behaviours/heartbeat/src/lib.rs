@@ -4,7 +4,7 @@
 
 mod peers;
 
-use peers::{Change, Peers};
+use peers::{PeerChange, Peers};
 use std::time::Duration;
 use wasmote_sdk::json::Value;
 use wasmote_sdk::{
@@ -14,20 +14,20 @@ use wasmote_sdk::{
 
 wasmote_sdk::export!(Heartbeat);
 
-const BEAT: u32 = 1;
-const CHECK: u32 = 2;
+const HEARTBEAT_TIMER: u32 = 1;
+const CHECK_TIMER: u32 = 2;
 
-const SHORTEST: Duration = Duration::from_millis(10);
+const MIN_INTERVAL: Duration = Duration::from_millis(10);
 
 /// Heartbeats that may get lost one after another before a peer counts as lost. With one in ten lost on
 /// the way, five in a row happen once in 100,000 heartbeats.
-const TOLERATED: u32 = 5;
+const TOLERATED_LOSSES: u32 = 5;
 
 /// How much later than its forerunner a heartbeat may arrive by delay alone.
-const DELAY: Duration = Duration::from_millis(500);
+const MAX_DELAY: Duration = Duration::from_millis(500);
 
 /// Characters of a message that are worth a line in the log.
-const MESSAGE_SHOWN: usize = 200;
+const MAX_MESSAGE_CHARS: usize = 200;
 
 struct Heartbeat {
     interval: Duration,
@@ -35,22 +35,22 @@ struct Heartbeat {
     qos: Qos,
     seq: u64,
     started: Duration,
-    next_beat: Duration,
+    next_heartbeat: Duration,
     peers: Peers,
-    checking: bool,
+    check_scheduled: bool,
 }
 
 impl Behaviour for Heartbeat {
     fn start(device: &mut Device, _cause: StartCause) -> Result<Self, String> {
         let config = device.config();
-        config.only(&["interval", "jitter", "qos", "peers", "lost_after"])?;
-        let interval = config.duration("interval", Duration::from_secs(5), SHORTEST..)?;
+        config.deny_unknown_fields(&["interval", "jitter", "qos", "peers", "lost_after"])?;
+        let interval = config.duration("interval", Duration::from_secs(5), MIN_INTERVAL..)?;
         let jitter = config.number("jitter", 0.1, 0.0..=1.0)?;
         let qos = config.qos("qos", Qos::AtMostOnce)?;
-        let patience = interval.mul_f64(1.0 + jitter) * TOLERATED + DELAY;
-        let lost_after = config.duration("lost_after", patience, SHORTEST..)?;
+        let default_lost_after = interval.mul_f64(1.0 + jitter) * TOLERATED_LOSSES + MAX_DELAY;
+        let lost_after = config.duration("lost_after", default_lost_after, MIN_INTERVAL..)?;
 
-        device.promise_state();
+        device.set_offline_will();
         let own_commands = device.topic("cmd");
         device.subscribe(&own_commands, Qos::AtLeastOnce)?;
         // Messages to everyone are for those with few neighbours, too.
@@ -64,28 +64,28 @@ impl Behaviour for Heartbeat {
         }
 
         // Devices that start together should not beat together.
-        let next_beat = device.now() + interval.mul_f64(device.uniform());
-        device.set_timer_at(BEAT, next_beat);
+        let next_heartbeat = device.now() + interval.mul_f64(device.uniform());
+        device.set_timer_at(HEARTBEAT_TIMER, next_heartbeat);
         Ok(Heartbeat {
             interval,
             jitter,
             qos,
-            seq: device.recall_number("seq").unwrap_or(0),
+            seq: device.state_get_u64("seq").unwrap_or(0),
             started: device.now(),
-            next_beat,
+            next_heartbeat,
             peers: Peers::new(lost_after),
-            checking: false,
+            check_scheduled: false,
         })
     }
 
     fn on_timer(&mut self, device: &mut Device, token: u32) {
         match token {
-            BEAT => {
-                self.beat(device);
+            HEARTBEAT_TIMER => {
+                self.publish_heartbeat(device);
                 let spread = device.between(1.0 - self.jitter, 1.0 + self.jitter);
                 // From when it was due, so that intervals do not drift; at once if that has passed.
-                self.next_beat += self.interval.mul_f64(spread).max(SHORTEST);
-                device.set_timer_at(BEAT, self.next_beat);
+                self.next_heartbeat += self.interval.mul_f64(spread).max(MIN_INTERVAL);
+                device.set_timer_at(HEARTBEAT_TIMER, self.next_heartbeat);
             }
             _ => self.check(device),
         }
@@ -94,16 +94,16 @@ impl Behaviour for Heartbeat {
     fn on_message(&mut self, device: &mut Device, message: Message) {
         let Some((sender, leaf)) = device.sender(&message) else { return };
         if leaf == "cmd" {
-            return self.obey(device, &message);
+            return self.handle_command(device, &message);
         }
         if sender == device.id() {
             return;
         }
         match leaf {
-            "heartbeat" => self.heartbeat_arrived(device, sender, &message),
+            "heartbeat" => self.on_heartbeat(device, sender, &message),
             "state" if message.payload == b"offline" => {
-                let change = self.peers.offline(sender);
-                self.tell(device, sender, change);
+                let change = self.peers.mark_offline(sender);
+                self.publish_change(device, sender, change);
             }
             "message" => {
                 let (from, text) = read_message(sender, &message);
@@ -117,15 +117,15 @@ impl Behaviour for Heartbeat {
     fn on_connection(&mut self, device: &mut Device, change: ConnectionChange) {
         match change {
             ConnectionChange::Up(_) => {
-                device.announce_state(true);
+                device.publish_state(true);
                 // Nobody could be heard in the meantime: everyone gets the whole time again.
-                self.peers.listening_since(device.now());
+                self.peers.set_listening_since(device.now());
                 self.schedule_check(device);
             }
             ConnectionChange::Down(reason) => {
                 device.debug(format_args!("connection lost: {reason}"));
-                device.cancel_timer(CHECK);
-                self.checking = false;
+                device.cancel_timer(CHECK_TIMER);
+                self.check_scheduled = false;
             }
         }
     }
@@ -138,13 +138,13 @@ impl Behaviour for Heartbeat {
                 "lost_after_s": self.peers.lost_after.as_secs_f64(),
                 "peers": self.peers.describe(device.now()),
             }),
-            _ => Response::refusing(&request, &["/", "/peers"]),
+            _ => Response::fallback(&request, &["/", "/peers"]),
         }
     }
 
     fn stop(&mut self, device: &mut Device, reason: StopReason) {
         if reason != StopReason::Swap {
-            device.announce_state(false);
+            device.publish_state(false);
         }
     }
 
@@ -152,31 +152,31 @@ impl Behaviour for Heartbeat {
         let saved = object! {
             "seq": self.seq,
             "started_s": self.started.as_secs_f64(),
-            "next_beat_s": self.next_beat.as_secs_f64(),
+            "next_beat_s": self.next_heartbeat.as_secs_f64(),
             "peers": self.peers.save(),
         };
         Ok(saved.to_bytes())
     }
 
     fn restore(&mut self, device: &mut Device, saved: &[u8]) -> Result<(), String> {
-        let saved = peers::read_saved(saved)?;
+        let saved = peers::parse_snapshot(saved)?;
         let time =
             |name| saved.get(name).and_then(Value::number).and_then(|s| Duration::try_from_secs_f64(s).ok());
-        self.seq = saved.get("seq").and_then(Value::whole).ok_or("seq: expected a number")?;
+        self.seq = saved.get("seq").and_then(Value::unsigned).ok_or("seq: expected a number")?;
         self.started = time("started_s").ok_or("started_s: expected a time")?;
-        self.next_beat = time("next_beat_s").ok_or("next_beat_s: expected a time")?;
+        self.next_heartbeat = time("next_beat_s").ok_or("next_beat_s: expected a time")?;
         self.peers.load(saved.get("peers"));
-        device.set_timer_at(BEAT, self.next_beat);
+        device.set_timer_at(HEARTBEAT_TIMER, self.next_heartbeat);
         self.schedule_check(device);
         Ok(())
     }
 }
 
 impl Heartbeat {
-    fn beat(&mut self, device: &mut Device) {
+    fn publish_heartbeat(&mut self, device: &mut Device) {
         self.seq += 1;
         // Eight bytes in a store that is local: cheap enough to do each time, and exact after a crash.
-        device.keep_number("seq", self.seq);
+        device.state_set_u64("seq", self.seq);
         let mut report = device.report("heartbeat");
         report.set("seq", self.seq);
         report.set("uptime_s", self.uptime(device));
@@ -189,8 +189,8 @@ impl Heartbeat {
         device.now().saturating_sub(self.started).as_millis() as f64 / 1e3
     }
 
-    fn heartbeat_arrived(&mut self, device: &mut Device, sender: &str, message: &Message) {
-        let seq = message.json().ok().and_then(|body| body.get("seq")?.whole());
+    fn on_heartbeat(&mut self, device: &mut Device, sender: &str, message: &Message) {
+        let seq = message.json().ok().and_then(|body| body.get("seq")?.unsigned());
         let Some(seq) = seq else {
             device.debug(format_args!("heartbeat of {sender} not understood"));
             device.count("heartbeats_malformed_total", 1.0);
@@ -198,51 +198,51 @@ impl Heartbeat {
         };
         device.debug(format_args!("heartbeat {seq} of {sender} received"));
         device.count("heartbeats_received_total", 1.0);
-        let change = self.peers.heard(sender, seq, device.now());
-        self.tell(device, sender, change);
+        let change = self.peers.record_heartbeat(sender, seq, device.now());
+        self.publish_change(device, sender, change);
         self.schedule_check(device);
     }
 
     /// Look for peers that have been silent for too long. A heartbeat only ever moves a deadline back,
     /// so it is enough to look at the earliest one known, and then again at the earliest left.
     fn check(&mut self, device: &mut Device) {
-        self.checking = false;
-        for (peer, silent) in self.peers.lose_silent(device.now()) {
-            self.tell(device, &peer, Change::Lost(Some(silent)));
+        self.check_scheduled = false;
+        for (peer, silent) in self.peers.expire(device.now()) {
+            self.publish_change(device, &peer, PeerChange::Lost(Some(silent)));
         }
         self.schedule_check(device);
     }
 
     fn schedule_check(&mut self, device: &mut Device) {
-        if self.checking || !device.connected() {
+        if self.check_scheduled || !device.connected() {
             return;
         }
         if let Some(deadline) = self.peers.next_deadline() {
-            device.set_timer_at(CHECK, deadline);
-            self.checking = true;
+            device.set_timer_at(CHECK_TIMER, deadline);
+            self.check_scheduled = true;
         }
     }
 
-    fn tell(&mut self, device: &mut Device, peer: &str, change: Change) {
+    fn publish_change(&mut self, device: &mut Device, peer: &str, change: PeerChange) {
         let (event, silent) = match change {
-            Change::None => return,
-            Change::Found => {
+            PeerChange::None => return,
+            PeerChange::Found => {
                 device.debug(format_args!("peer {peer} found"));
                 return device.gauge("peers_alive", self.peers.alive() as f64);
             }
-            Change::Full => return device.count("peers_not_tracked_total", 1.0),
-            Change::Lost(Some(silent)) => {
+            PeerChange::Full => return device.count("peers_not_tracked_total", 1.0),
+            PeerChange::Lost(Some(silent)) => {
                 device.info(format_args!(
                     "peer {peer} lost: silent for {} s",
                     decimal(silent.as_secs_f64(), 1)
                 ));
                 ("lost", Some(silent))
             }
-            Change::Lost(None) => {
+            PeerChange::Lost(None) => {
                 device.info(format_args!("peer {peer} lost: its state is offline"));
                 ("lost", None)
             }
-            Change::Back(silent) => {
+            PeerChange::Back(silent) => {
                 device.info(format_args!("peer {peer} back after {} s", decimal(silent.as_secs_f64(), 1)));
                 ("back", Some(silent))
             }
@@ -257,11 +257,11 @@ impl Heartbeat {
         device.gauge("peers_alive", self.peers.alive() as f64);
     }
 
-    fn obey(&mut self, device: &mut Device, message: &Message) {
+    fn handle_command(&mut self, device: &mut Device, message: &Message) {
         let Some(command) = Command::read(device, message) else { return };
         let outcome = match command.name.as_str() {
             "beat" => {
-                self.beat(device);
+                self.publish_heartbeat(device);
                 Ok(())
             }
             _ => Err("cmd: expected \"beat\"".into()),
@@ -289,7 +289,10 @@ fn peers_to_watch(device: &mut Device) -> Result<Vec<String>, String> {
         Ok(None) => return Ok(vec!["+".into()]),
         Ok(Some(word)) if word == "all" => return Ok(vec!["+".into()]),
         Ok(Some(_)) => {
-            return Err(config::problem("peers", "expected \"all\" or a number of neighbours on each side"));
+            return Err(config::field_error(
+                "peers",
+                "expected \"all\" or a number of neighbours on each side",
+            ));
         }
         Err(_) => config.integer("peers", 0, 0..=1_000)?,
     };
@@ -321,7 +324,7 @@ fn read_message<'m>(sender: &'m str, message: &'m Message) -> (String, String) {
     };
     let from = if sender == "all" { field("device").and_then(Value::text).unwrap_or(sender) } else { sender };
     let line = text.chars().map(|letter| if letter.is_control() { ' ' } else { letter });
-    (from.into(), line.take(MESSAGE_SHOWN).collect())
+    (from.into(), line.take(MAX_MESSAGE_CHARS).collect())
 }
 
 #[cfg(test)]

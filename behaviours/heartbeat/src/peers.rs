@@ -3,14 +3,14 @@
 use std::time::Duration;
 use wasmote_sdk::json::{self, Limits, Value};
 use wasmote_sdk::object;
-use wasmote_sdk::table::Table;
+use wasmote_sdk::sorted_map::SortedMap;
 
 /// Peers in the table at most. Topics are made by others, and each new name would cost memory.
-const CAPACITY: usize = 1_024;
+const MAX_PEERS: usize = 1_024;
 
 /// What a look at the table has brought to light.
 #[derive(Debug, PartialEq)]
-pub enum Change {
+pub enum PeerChange {
     None,
     /// Heard for the first time.
     Found,
@@ -23,7 +23,7 @@ pub enum Change {
 }
 
 struct Peer {
-    seen: Duration,
+    last_seen: Duration,
     alive: bool,
     seq: u64,
     heard: u64,
@@ -32,23 +32,23 @@ struct Peer {
 
 pub struct Peers {
     pub lost_after: Duration,
-    table: Table<Peer>,
+    table: SortedMap<Peer>,
     /// From when on silence means something: nobody is heard while the connection is down.
     listening_since: Duration,
 }
 
 impl Peers {
     pub fn new(lost_after: Duration) -> Self {
-        Peers { lost_after, table: Table::default(), listening_since: Duration::ZERO }
+        Peers { lost_after, table: SortedMap::default(), listening_since: Duration::ZERO }
     }
 
-    pub fn heard(&mut self, id: &str, seq: u64, now: Duration) -> Change {
+    pub fn record_heartbeat(&mut self, id: &str, seq: u64, now: Duration) -> PeerChange {
         let Some(peer) = self.table.get_mut(id) else {
-            if self.table.len() >= CAPACITY {
-                return Change::Full;
+            if self.table.len() >= MAX_PEERS {
+                return PeerChange::Full;
             }
-            self.table.insert(id, Peer { seen: now, alive: true, seq, heard: 1, missed: 0 });
-            return Change::Found;
+            self.table.insert(id, Peer { last_seen: now, alive: true, seq, heard: 1, missed: 0 });
+            return PeerChange::Found;
         };
         // A heartbeat that was overtaken by a later one was counted as missed; it still is a sign of life.
         if seq > peer.seq {
@@ -56,27 +56,27 @@ impl Peers {
             peer.seq = seq;
         }
         peer.heard += 1;
-        let silent = now.saturating_sub(peer.seen);
-        peer.seen = now;
-        if std::mem::replace(&mut peer.alive, true) { Change::None } else { Change::Back(silent) }
+        let silent = now.saturating_sub(peer.last_seen);
+        peer.last_seen = now;
+        if std::mem::replace(&mut peer.alive, true) { PeerChange::None } else { PeerChange::Back(silent) }
     }
 
-    pub fn offline(&mut self, id: &str) -> Change {
+    pub fn mark_offline(&mut self, id: &str) -> PeerChange {
         match self.table.get_mut(id) {
             Some(peer) if peer.alive => {
                 peer.alive = false;
-                Change::Lost(None)
+                PeerChange::Lost(None)
             }
-            _ => Change::None,
+            _ => PeerChange::None,
         }
     }
 
-    pub fn listening_since(&mut self, now: Duration) {
+    pub fn set_listening_since(&mut self, now: Duration) {
         self.listening_since = now;
     }
 
     fn deadline(&self, peer: &Peer) -> Duration {
-        peer.seen.max(self.listening_since) + self.lost_after
+        peer.last_seen.max(self.listening_since) + self.lost_after
     }
 
     /// When the next peer will have been silent for too long, if nothing is heard of it.
@@ -90,14 +90,14 @@ impl Peers {
     }
 
     /// Those who are lost from now on, and for how long they have been silent.
-    pub fn lose_silent(&mut self, now: Duration) -> Vec<(String, Duration)> {
+    pub fn expire(&mut self, now: Duration) -> Vec<(String, Duration)> {
         let overdue = |peer: &Peer| peer.alive && self.deadline(peer) <= now;
         let lost: Vec<_> =
             self.table.iter().filter(|(_, peer)| overdue(peer)).map(|(id, _)| id.clone()).collect();
         let silence = |id: String| {
             let peer = self.table.get_mut(&id)?;
             peer.alive = false;
-            Some((id, now.saturating_sub(peer.seen)))
+            Some((id, now.saturating_sub(peer.last_seen)))
         };
         lost.into_iter().filter_map(silence).collect()
     }
@@ -115,7 +115,7 @@ impl Peers {
             object! {
                 "device": id,
                 "alive": peer.alive,
-                "seen_s_ago": now.saturating_sub(peer.seen).as_millis() as f64 / 1e3,
+                "seen_s_ago": now.saturating_sub(peer.last_seen).as_millis() as f64 / 1e3,
                 "seq": peer.seq,
                 "heard": peer.heard,
                 "missed": peer.missed,
@@ -127,10 +127,10 @@ impl Peers {
     pub fn save(&self) -> Value {
         let row = |(id, peer): (&String, &Peer)| -> Value {
             let number = |count: u64| Value::from(count);
-            let seen = Value::from(peer.seen.as_secs_f64());
+            let last_seen = Value::from(peer.last_seen.as_secs_f64());
             let fields = [
                 id.into(),
-                seen,
+                last_seen,
                 peer.alive.into(),
                 number(peer.seq),
                 number(peer.heard),
@@ -145,26 +145,26 @@ impl Peers {
     pub fn load(&mut self, saved: Option<&Value>) {
         let rows = saved.and_then(Value::list).unwrap_or_default();
         self.table.clear();
-        for (id, peer) in rows.iter().filter_map(load_row).take(CAPACITY) {
+        for (id, peer) in rows.iter().filter_map(load_row).take(MAX_PEERS) {
             self.table.insert(&id, peer);
         }
     }
 }
 
 fn load_row(row: &Value) -> Option<(String, Peer)> {
-    let [id, seen, alive, seq, heard, missed] = row.list()? else { return None };
+    let [id, last_seen, alive, seq, heard, missed] = row.list()? else { return None };
     let peer = Peer {
-        seen: Duration::try_from_secs_f64(seen.number()?).ok()?,
+        last_seen: Duration::try_from_secs_f64(last_seen.number()?).ok()?,
         alive: alive.boolean()?,
-        seq: seq.whole()?,
-        heard: heard.whole()?,
-        missed: missed.whole()?,
+        seq: seq.unsigned()?,
+        heard: heard.unsigned()?,
+        missed: missed.unsigned()?,
     };
     Some((id.text()?.into(), peer))
 }
 
 /// What a heartbeat has saved, which may hold a full table.
-pub fn read_saved(saved: &[u8]) -> Result<Value, String> {
-    json::parse_within(saved, Limits { depth: 4, values: 8 * CAPACITY as u32 })
+pub fn parse_snapshot(saved: &[u8]) -> Result<Value, String> {
+    json::parse_with_limits(saved, Limits { depth: 4, values: 8 * MAX_PEERS as u32 })
         .map_err(|error| error.to_string())
 }

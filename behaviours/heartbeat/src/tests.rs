@@ -15,7 +15,7 @@ fn alive(fleet: &mut Fleet<Heartbeat>, index: usize) -> f64 {
 }
 
 #[test]
-fn a_heartbeat_says_who_when_and_how_long() {
+fn a_heartbeat_has_device_time_and_uptime() {
     let mut fleet = fleet(1, "{}");
     fleet.run_for(12 * SECOND);
     let beats = fleet.published("wasmote/heartbeat-0/heartbeat");
@@ -43,7 +43,7 @@ fn intervals_keep_within_their_jitter_and_do_not_drift() {
 }
 
 #[test]
-fn all_know_all() {
+fn every_device_tracks_all_peers() {
     let mut fleet = fleet(9, "{}");
     fleet.run_for(10 * SECOND);
     for index in 0..9 {
@@ -63,14 +63,14 @@ fn a_number_of_peers_means_ring_neighbours_on_each_side() {
 }
 
 #[test]
-fn in_a_small_ring_nobody_is_a_neighbour_twice() {
+fn a_small_ring_has_no_duplicate_neighbours() {
     let mut fleet = fleet(3, r#"{"peers": 5}"#);
     fleet.run_for(10 * SECOND);
     assert_eq!(alive(&mut fleet, 0), 2.0);
 }
 
 #[test]
-fn without_peers_nobody_is_listened_to() {
+fn without_peers_no_heartbeat_is_received() {
     let mut fleet = fleet(3, r#"{"peers": 0}"#);
     fleet.run_for(20 * SECOND);
     assert_eq!(alive(&mut fleet, 0), 0.0);
@@ -109,7 +109,7 @@ fn one_in_ten_lost_and_delays_do_not_raise_false_alarms() {
 }
 
 #[test]
-fn the_will_tells_of_a_loss_at_once() {
+fn the_will_reports_a_loss_immediately() {
     let mut fleet = fleet(2, "{}");
     fleet.run_for(10 * SECOND);
     fleet.crash(1);
@@ -119,7 +119,7 @@ fn the_will_tells_of_a_loss_at_once() {
 }
 
 #[test]
-fn its_own_disconnection_is_not_held_against_others() {
+fn own_disconnection_does_not_mark_peers_lost() {
     let mut fleet = fleet(2, "{}");
     fleet.run_for(10 * SECOND);
     fleet.disconnect(0);
@@ -130,7 +130,7 @@ fn its_own_disconnection_is_not_held_against_others() {
 }
 
 #[test]
-fn a_crash_does_not_turn_the_sequence_back() {
+fn a_crash_does_not_reset_the_sequence_number() {
     let mut fleet = fleet(1, "{}");
     fleet.run_for(22 * SECOND);
     let before = fleet.last("wasmote/+/heartbeat").number("seq");
@@ -141,7 +141,7 @@ fn a_crash_does_not_turn_the_sequence_back() {
 }
 
 #[test]
-fn a_swap_keeps_the_rhythm_and_the_table() {
+fn a_swap_keeps_the_schedule_and_the_table() {
     let mut fleet = fleet(3, r#"{"jitter": 0}"#);
     fleet.run_for(12 * SECOND);
     fleet.swap(0);
@@ -171,7 +171,7 @@ fn a_command_is_acknowledged_or_refused() {
     fleet.send("wasmote/heartbeat-0/cmd", r#"{"id":7,"cmd":"beat"}"#);
     fleet.run_for(Duration::from_millis(5));
     let ack = fleet.last("wasmote/heartbeat-0/ack").json();
-    assert_eq!((ack.get("id").unwrap().whole(), ack.get("ok").unwrap().boolean()), (Some(7), Some(true)));
+    assert_eq!((ack.get("id").unwrap().unsigned(), ack.get("ok").unwrap().boolean()), (Some(7), Some(true)));
     assert_eq!(fleet.published("wasmote/heartbeat-0/heartbeat").len(), 1);
     fleet.send("wasmote/heartbeat-0/cmd", r#"{"cmd":"explode"}"#);
     fleet.run_for(Duration::from_millis(5));
@@ -180,7 +180,7 @@ fn a_command_is_acknowledged_or_refused() {
 }
 
 #[test]
-fn nothing_that_is_sent_to_it_makes_it_panic() {
+fn hostile_input_does_not_panic() {
     let mut fleet = fleet(2, "{}");
     fleet.run_for(6 * SECOND);
     let hostile: [&[u8]; 8] = [
@@ -222,7 +222,7 @@ fn the_table_of_peers_is_bounded() {
 }
 
 #[test]
-fn a_bad_configuration_is_refused_by_name() {
+fn an_invalid_configuration_is_rejected_by_field() {
     for (config, problem) in [
         (r#"{"interval": "0s"}"#, "configuration: interval: expected at least 0.01 s, found 0 s"),
         (r#"{"jitter": 2}"#, "configuration: jitter: expected at least 0 and at most 1, found 2"),

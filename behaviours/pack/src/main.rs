@@ -34,14 +34,14 @@ fn main() -> ExitCode {
 }
 
 fn run(input: &Path, output: &Path) -> Result<(), String> {
-    let about = |path: &Path, reason: &dyn Display| format!("{}: {reason}", path.display());
-    let module = std::fs::read(input).map_err(|error| about(input, &error))?;
-    let component = pack(&module).map_err(|reason| about(input, &reason))?;
+    let with_path = |path: &Path, reason: &dyn Display| format!("{}: {reason}", path.display());
+    let module = std::fs::read(input).map_err(|error| with_path(input, &error))?;
+    let component = pack(&module).map_err(|reason| with_path(input, &reason))?;
     let mut partial = PathBuf::from(output);
     partial.set_extension("wasm.partial");
     std::fs::write(&partial, component)
         .and_then(|()| std::fs::rename(&partial, output))
-        .map_err(|error| about(output, &error))
+        .map_err(|error| with_path(output, &error))
 }
 
 /// Make a component of a core module, or say in words why it cannot be one.
@@ -75,13 +75,13 @@ fn without_names(component: &[u8]) -> Result<Vec<u8>, String> {
 }
 
 fn check(module: &[u8]) -> Result<(), String> {
-    let mut described = false;
+    let mut has_world = false;
     for payload in Parser::new(0).parse_all(module) {
         match payload.map_err(|error| format!("no WebAssembly, or damaged: {error}"))? {
             Payload::Version { encoding: Encoding::Component, .. } => {
                 return Err("this is a component already".into());
             }
-            Payload::CustomSection(section) => described |= section.name().starts_with("component-type"),
+            Payload::CustomSection(section) => has_world |= section.name().starts_with("component-type"),
             Payload::ImportSection(imports) => {
                 for import in imports.into_imports() {
                     let import = import.map_err(|error| error.to_string())?;
@@ -93,7 +93,7 @@ fn check(module: &[u8]) -> Result<(), String> {
             _ => {}
         }
     }
-    if described {
+    if has_world {
         Ok(())
     } else {
         Err("it does not describe its world: is `wasmote_sdk::export!` missing?".into())
@@ -105,7 +105,7 @@ mod tests {
     use super::pack;
 
     #[test]
-    fn what_is_no_module_is_named_as_what_it_is() {
+    fn invalid_input_is_described() {
         let refusal = |bytes: &[u8]| pack(bytes).unwrap_err();
         assert!(refusal(b"hello").starts_with("no WebAssembly, or damaged"));
         assert!(refusal(b"\0asm\x01\0\0\0\x01").starts_with("no WebAssembly, or damaged"));

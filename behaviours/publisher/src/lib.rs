@@ -7,12 +7,12 @@ use wasmote_sdk::{Behaviour, Device, Outgoing, Qos, StartCause, config};
 
 wasmote_sdk::export!(Publisher);
 
-const PUBLISH: u32 = 1;
-const SHORTEST: Duration = Duration::from_millis(1);
+const PUBLISH_TIMER: u32 = 1;
+const MIN_INTERVAL: Duration = Duration::from_millis(1);
 /// The longest number, and a space.
-const SMALLEST: i64 = 21;
-const LARGEST: i64 = 128 << 10;
-const FILLING: u8 = b'.';
+const MIN_SIZE: i64 = 21;
+const MAX_SIZE: i64 = 128 << 10;
+const PADDING: u8 = b'.';
 
 struct Publisher {
     interval: Duration,
@@ -24,18 +24,21 @@ struct Publisher {
 impl Behaviour for Publisher {
     fn start(device: &mut Device, _cause: StartCause) -> Result<Self, String> {
         let config = device.config();
-        config.only(&["interval", "size", "qos", "topic"])?;
-        let interval = config.duration("interval", Duration::from_secs(1), SHORTEST..)?;
-        let size = config.integer("size", 256, SMALLEST..=LARGEST)? as usize;
+        config.deny_unknown_fields(&["interval", "size", "qos", "topic"])?;
+        let interval = config.duration("interval", Duration::from_secs(1), MIN_INTERVAL..)?;
+        let size = config.integer("size", 256, MIN_SIZE..=MAX_SIZE)? as usize;
         let qos = config.qos("qos", Qos::AtMostOnce)?;
         let leaf = config.text("topic")?.unwrap_or_else(|| "load".into());
         if leaf.is_empty() || leaf.contains(['+', '#']) {
-            return Err(config::problem("topic", "expected the last levels of a topic, without wildcards"));
+            return Err(config::field_error(
+                "topic",
+                "expected the last levels of a topic, without wildcards",
+            ));
         }
-        let message = Outgoing::new(device.topic(&leaf), vec![FILLING; size]).qos(qos);
+        let message = Outgoing::new(device.topic(&leaf), vec![PADDING; size]).qos(qos);
         // Spread over the interval, so that a fleet does not publish in one instant.
         let next = device.now() + interval.mul_f64(device.uniform());
-        device.set_timer_at(PUBLISH, next);
+        device.set_timer_at(PUBLISH_TIMER, next);
         Ok(Publisher { interval, seq: 0, next, message })
     }
 
@@ -46,7 +49,7 @@ impl Behaviour for Publisher {
         device.send(&self.message);
         // From when it was due, so that intervals do not drift; at once if that has passed.
         self.next += self.interval;
-        device.set_timer_at(PUBLISH, self.next);
+        device.set_timer_at(PUBLISH_TIMER, self.next);
     }
 }
 
@@ -56,7 +59,7 @@ mod tests {
     use wasmote_sdk::bench::{Fleet, refusal};
 
     #[test]
-    fn every_interval_one_payload_of_the_size_asked_for() {
+    fn one_payload_of_the_configured_size_per_interval() {
         let config = r#"{"interval": "10ms", "size": 64, "topic": "a/b"}"#;
         let mut fleet = Fleet::<Publisher>::of("load", 3).config(config).start();
         fleet.run_for(Duration::from_secs(10));
@@ -73,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused_by_name() {
+    fn an_invalid_configuration_is_rejected_by_field() {
         for (config, name) in [
             (r#"{"interval": 0}"#, "interval"),
             (r#"{"size": 20}"#, "size"),

@@ -5,15 +5,15 @@
 //! again, messages become late, long ones before short ones, and at last they are gone. A fault that decides by
 //! message cannot say this: here the weather goes on while nothing is sent, and both ways share it.
 //!
-//! * `weather`: the attenuation over time. `radio`: what becomes of a message at an attenuation.
+//! * `attenuation`: the attenuation over time. `radio`: what becomes of a message at an attenuation.
 
+mod attenuation;
 mod radio;
-mod weather;
 
-use radio::{Radio, Sending};
+use attenuation::RainAttenuation;
+use radio::{Radio, Transmission};
 use wasmote_sdk::decimal;
 use wasmote_sdk::fault::{FaultModel, Link, Passage, Verdict};
-use weather::Weather;
 
 wasmote_sdk::export_fault_model!(RainFade);
 
@@ -21,7 +21,7 @@ const FIELDS: [&str; 7] =
     ["median_db", "spread", "memory", "margin_db", "frame_bytes", "retries", "retry_delay"];
 
 struct RainFade {
-    weather: Weather,
+    attenuation: RainAttenuation,
     radio: Radio,
     /// Whether the rain takes more than the margin.
     faded: bool,
@@ -29,30 +29,34 @@ struct RainFade {
 
 impl FaultModel for RainFade {
     fn configure(link: &mut Link) -> Result<Self, String> {
-        link.config().only(&FIELDS)?;
-        Ok(RainFade { weather: Weather::configure(link)?, radio: Radio::configure(link)?, faded: false })
+        link.config().deny_unknown_fields(&FIELDS)?;
+        Ok(RainFade {
+            attenuation: RainAttenuation::configure(link)?,
+            radio: Radio::configure(link)?,
+            faded: false,
+        })
     }
 
     fn reconfigure(&mut self, link: &mut Link) -> Result<(), String> {
         let new = RainFade::configure(link)?;
-        self.weather.change(new.weather);
+        self.attenuation.set_parameters(new.attenuation);
         self.radio = new.radio;
         Ok(())
     }
 
     fn judge(&mut self, link: &mut Link, passage: &Passage) -> Verdict {
-        let attenuation_db = self.weather.at(passage.since_start(), link);
-        self.tell(attenuation_db, link);
+        let attenuation_db = self.attenuation.attenuation_db(passage.since_start(), link);
+        self.log_transition(attenuation_db, link);
         match self.radio.send(passage.size(), attenuation_db, link) {
-            Sending::Lost => Verdict::Drop,
-            Sending::Done(late) => Verdict::delayed(late),
+            Transmission::Lost => Verdict::Drop,
+            Transmission::Delivered(late) => Verdict::delayed(late),
         }
     }
 }
 
 impl RainFade {
     /// Say when the rain begins to matter, and when it no longer does.
-    fn tell(&mut self, attenuation_db: f64, link: &Link) {
+    fn log_transition(&mut self, attenuation_db: f64, link: &Link) {
         let faded = attenuation_db > self.radio.margin_db;
         if std::mem::replace(&mut self.faded, faded) == faded {
             return;

@@ -14,9 +14,9 @@ pub struct Radio {
 
 /// How a message fared.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Sending {
+pub enum Transmission {
     /// All of it arrived, this much late.
-    Done(Duration),
+    Delivered(Duration),
     /// One of its frames was sent as often as it may be, in vain.
     Lost,
 }
@@ -25,7 +25,7 @@ pub enum Sending {
 const STEEPNESS_PER_DB: f64 = 1.0;
 
 /// Frames of one message that are looked at; the largest message with the smallest frames has fewer.
-const MOST_FRAMES: u32 = 65_536;
+const MAX_FRAMES: u32 = 65_536;
 
 impl Radio {
     pub fn configure(link: &Link) -> Result<Self, String> {
@@ -45,21 +45,20 @@ impl Radio {
     }
 
     /// Send a message of this many bytes.
-    pub fn send(&self, bytes: usize, attenuation_db: f64, link: &mut Link) -> Sending {
+    pub fn send(&self, bytes: usize, attenuation_db: f64, link: &mut Link) -> Transmission {
         let loss = self.frame_loss(attenuation_db);
-        let frames =
-            u32::try_from(bytes).unwrap_or(u32::MAX).div_ceil(self.frame_bytes).clamp(1, MOST_FRAMES);
+        let frames = u32::try_from(bytes).unwrap_or(u32::MAX).div_ceil(self.frame_bytes).clamp(1, MAX_FRAMES);
         let mut late = Duration::ZERO;
         for _ in 0..frames {
             let mut tries_left = self.retries;
             while link.chance(loss) {
                 if tries_left == 0 {
-                    return Sending::Lost;
+                    return Transmission::Lost;
                 }
                 tries_left -= 1;
                 late += self.retry_delay;
             }
         }
-        Sending::Done(late)
+        Transmission::Delivered(late)
     }
 }

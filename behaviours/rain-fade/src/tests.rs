@@ -30,7 +30,7 @@ fn without_rain_nothing_happens() {
 }
 
 #[test]
-fn losses_come_and_go_with_the_time_and_not_with_the_messages() {
+fn losses_follow_time_and_not_messages() {
     // As many messages in a minute as in ten hours: the state at the beginning of the minute is that at its end
     // far more often than ten hours later.
     let changes = |pause: Duration| {
@@ -66,7 +66,7 @@ fn the_link_is_down_as_long_as_the_distribution_says() {
 }
 
 #[test]
-fn both_ways_share_the_weather() {
+fn both_directions_share_the_attenuation() {
     let mut lane = Lane::<RainFade>::with(11, SHARP);
     let mut alike = 0;
     for _ in 0..1_000 {
@@ -95,7 +95,7 @@ fn long_messages_suffer_first() {
 }
 
 #[test]
-fn what_the_rain_does_is_told_once() {
+fn fade_transitions_are_logged_once() {
     let mut lane = Lane::<RainFade>::with(2, r#"{"median_db": 20, "spread": 0, "margin_db": 10}"#);
     (0..10).for_each(|_| drop(lane.out("t", "x")));
     let lines: Vec<String> = lane.log().into_iter().map(|line| line.text).collect();
@@ -106,24 +106,24 @@ fn what_the_rain_does_is_told_once() {
 }
 
 #[test]
-fn another_climate_leaves_the_weather_of_the_moment() {
-    let fate = |changed: bool| {
+fn reconfiguration_keeps_the_current_attenuation() {
+    let outcomes_of = |changed: bool| {
         let mut lane = Lane::<RainFade>::with(9, SHARP);
-        let mut fates = Vec::new();
+        let mut outcomes = Vec::new();
         for step in 0..200 {
             lane.wait(SECOND);
             if changed && step == 100 {
                 lane.reconfigure(SHARP).unwrap();
             }
-            fates.push(is_lost(&lane.out("t", "x")));
+            outcomes.push(is_lost(&lane.out("t", "x")));
         }
-        fates
+        outcomes
     };
-    assert_eq!(fate(false), fate(true), "the same climate again changes nothing");
+    assert_eq!(outcomes_of(false), outcomes_of(true), "the same climate again changes nothing");
 }
 
 #[test]
-fn what_is_wrong_is_named() {
+fn an_invalid_configuration_is_rejected_by_field() {
     assert_eq!(
         Lane::<RainFade>::refusal(r#"{"margin": 5}"#),
         "configuration: margin: unknown field; known are median_db, spread, memory, margin_db, frame_bytes, \

@@ -1,8 +1,8 @@
 //! Data on its way: made, passed on hop by hop, counted at the sink, confirmed to its origin.
 
-use crate::packet::{MOST_TTL, Packet, read_path};
-use crate::transport::Waiting;
-use crate::{GATHER, GREET_SOON, REPEAT, Routing, link};
+use crate::packet::{MAX_TTL, Packet, read_path};
+use crate::transport::PendingPacket;
+use crate::{RETRANSMIT_TIMER, Routing, TRIGGERED_HELLO_DELAY, TRIGGERED_HELLO_TIMER, link};
 use std::time::Duration;
 use wasmote_sdk::json::Value;
 use wasmote_sdk::{Device, Outgoing, decimal, object};
@@ -10,11 +10,11 @@ use wasmote_sdk::{Device, Outgoing, decimal, object};
 impl Routing {
     pub fn generate(&mut self, device: &mut Device) {
         self.number += 1;
-        device.keep_number("number", self.number);
+        device.state_set_u64("number", self.number);
         let packet = Packet {
             origin: device.id().into(),
             number: self.number,
-            made: device.timestamp(),
+            created: device.timestamp(),
             ttl: self.ttl,
             path: vec![device.id().into()],
         };
@@ -29,16 +29,16 @@ impl Routing {
     }
 
     /// A neighbour hands over a packet. None if it is not understood.
-    pub fn data(&mut self, device: &mut Device, from: &str, body: &Value) -> Option<()> {
+    pub fn on_data(&mut self, device: &mut Device, from: &str, body: &Value) -> Option<()> {
         let mut packet = Packet::read(body)?;
         let id = packet.id();
         if self.routes.is_sink() {
-            self.answer(device, from, &id);
+            self.send_ack(device, from, &id);
             self.deliver(device, packet);
             return Some(());
         }
-        if self.transport.holds(&id) {
-            self.answer(device, from, &id);
+        if self.transport.contains(&id) {
+            self.send_ack(device, from, &id);
             return Some(());
         }
         // Without room there is no acknowledgement: the neighbour keeps the packet, and tries again.
@@ -46,14 +46,14 @@ impl Routing {
             device.count("refused_total", 1.0);
             return Some(());
         }
-        self.answer(device, from, &id);
-        if !self.transport.is_new(&id, from) {
+        self.send_ack(device, from, &id);
+        if !self.transport.record_received(&id, from) {
             device.count("duplicates_total", 1.0);
             return Some(());
         }
         packet.ttl = packet.ttl.saturating_sub(1);
         packet.path.push(device.id().into());
-        if packet.ttl == 0 || packet.path.len() > MOST_TTL as usize {
+        if packet.ttl == 0 || packet.path.len() > MAX_TTL as usize {
             drop_packet(device, &packet, "ttl");
             return Some(());
         }
@@ -66,41 +66,41 @@ impl Routing {
     /// Send what has not been sent, repeat what was not acknowledged in time, give up what is too old.
     pub fn forward(&mut self, device: &mut Device) {
         let now = device.now();
-        let mut deaf = Vec::new();
+        let mut unresponsive = Vec::new();
         for waiting in &self.transport.waiting {
-            let Some((to, tries, again)) = &waiting.sent else { continue };
-            if *again <= now && *tries >= self.max_tries && !deaf.contains(to) {
-                deaf.push(to.clone());
+            let Some((to, tries, retry_at)) = &waiting.sent else { continue };
+            if *retry_at <= now && *tries >= self.max_tries && !unresponsive.contains(to) {
+                unresponsive.push(to.clone());
             }
         }
-        for id in deaf {
+        for id in unresponsive {
             device.info(format_args!("neighbour {id} does not acknowledge"));
-            self.routes.silent(&id);
+            self.routes.mark_silent(&id);
             // Turned away from at once; the neighbours hear of it with the next hello.
             if self.routes.choose() {
                 device.count("route_changes_total", 1.0);
-                self.tell_route(device);
-                device.set_timer(GREET_SOON, GATHER);
+                self.log_route(device);
+                device.set_timer(TRIGGERED_HELLO_TIMER, TRIGGERED_HELLO_DELAY);
             }
         }
-        if self.routes.next_hop.is_none() && !self.routes.is_sink() && self.lost_since.is_none() {
-            self.lost_since = Some(now);
+        if self.routes.next_hop.is_none() && !self.routes.is_sink() && self.no_route_since.is_none() {
+            self.no_route_since = Some(now);
         }
         let next_hop = self.routes.next_hop.clone();
         let mut kept = std::mem::take(&mut self.transport.waiting);
-        kept.retain_mut(|waiting| self.handle(device, waiting, next_hop.as_deref(), now));
+        kept.retain_mut(|waiting| self.send_if_due(device, waiting, next_hop.as_deref(), now));
         self.transport.waiting = kept;
         match self.transport.next_deadline() {
-            Some(deadline) => device.set_timer_at(REPEAT, deadline),
-            None => device.cancel_timer(REPEAT),
+            Some(deadline) => device.set_timer_at(RETRANSMIT_TIMER, deadline),
+            None => device.cancel_timer(RETRANSMIT_TIMER),
         }
     }
 
     /// Do what is due for one packet. False if it is given up.
-    fn handle(
+    fn send_if_due(
         &self,
         device: &mut Device,
-        waiting: &mut Waiting,
+        waiting: &mut PendingPacket,
         next_hop: Option<&str>,
         now: Duration,
     ) -> bool {
@@ -117,8 +117,8 @@ impl Routing {
             return true;
         };
         let tries = match &waiting.sent {
-            Some((to, tries, again)) if to == next_hop => {
-                if *again > now {
+            Some((to, tries, retry_at)) if to == next_hop => {
+                if *retry_at > now {
                     return true;
                 }
                 device.count("retransmissions_total", 1.0);
@@ -132,12 +132,12 @@ impl Routing {
         true
     }
 
-    fn answer(&self, device: &mut Device, from: &str, id: &str) {
+    fn send_ack(&self, device: &mut Device, from: &str, id: &str) {
         let ack = object! { "type": "ack", "id": id };
         device.send(&Outgoing::json(link(device, from), &ack).qos(self.qos));
     }
 
-    pub fn acknowledged(&mut self, device: &mut Device, from: &str, body: &Value) -> Option<()> {
+    pub fn on_ack(&mut self, device: &mut Device, from: &str, body: &Value) -> Option<()> {
         if self.transport.acknowledged(body.get("id")?.text()?, from) {
             self.forward(device);
         }
@@ -145,12 +145,12 @@ impl Routing {
     }
 
     fn deliver(&mut self, device: &mut Device, packet: Packet) {
-        let Packet { origin, number, made, path, .. } = packet;
+        let Packet { origin, number, created, path, .. } = packet;
         if !self.deliveries.enter(&origin, number) {
             return device.count("duplicates_total", 1.0);
         }
         let hops = path.len();
-        let took = device.timestamp() - made;
+        let took = device.timestamp() - created;
         device.count("data_delivered_total", 1.0);
         device.observe("hops", hops as f64);
         device.observe("delivery_seconds", took);
@@ -161,12 +161,12 @@ impl Routing {
             "data {number} of {origin} arrived over {hops} hops in {} s",
             decimal(took, 3)
         ));
-        self.send_back(device, &format!("{origin}/{number}"), path);
+        self.send_confirm(device, &format!("{origin}/{number}"), path);
     }
 
     /// Tell the origin that its data has arrived, along the way it came. Lost confirmations are not
     /// repeated.
-    fn send_back(&self, device: &mut Device, id: &str, mut path: Vec<String>) {
+    fn send_confirm(&self, device: &mut Device, id: &str, mut path: Vec<String>) {
         let Some(back) = path.pop() else { return };
         if self.routes.neighbours.contains(&back) {
             let confirmation = object! { "type": "confirm", "id": id, "path": path };
@@ -175,7 +175,7 @@ impl Routing {
     }
 
     /// The sink has a packet of this node, or of one further back on the way.
-    pub fn confirm(&mut self, device: &mut Device, body: &Value) -> Option<()> {
+    pub fn on_confirm(&mut self, device: &mut Device, body: &Value) -> Option<()> {
         let id = body.get("id")?.text()?;
         let path = read_path(body.get("path")?)?;
         if path.is_empty() {
@@ -183,7 +183,7 @@ impl Routing {
             device.count("data_confirmed_total", 1.0);
             device.debug(format_args!("data {id} confirmed"));
         } else {
-            self.send_back(device, id, path);
+            self.send_confirm(device, id, path);
         }
         Some(())
     }

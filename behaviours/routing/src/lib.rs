@@ -12,12 +12,12 @@ mod sink;
 mod topology;
 mod transport;
 
-use packet::MOST_TTL;
+use packet::MAX_TTL;
 use routes::{Routes, read_distance, write_distance};
 use sink::Deliveries;
 use std::time::Duration;
 use transport::Transport;
-use wasmote_sdk::config::problem;
+use wasmote_sdk::config::field_error;
 use wasmote_sdk::json::{self, Limits, Value};
 use wasmote_sdk::{
     Behaviour, ConnectionChange, Device, Message, Qos, Request, Response, StartCause, StopReason, object,
@@ -26,21 +26,21 @@ use wasmote_sdk::{
 
 wasmote_sdk::export!(Routing);
 
-const HELLO: u32 = 1;
-const DATA: u32 = 2;
-const REPEAT: u32 = 3;
-const GREET_SOON: u32 = 4;
+const HELLO_TIMER: u32 = 1;
+const DATA_TIMER: u32 = 2;
+const RETRANSMIT_TIMER: u32 = 3;
+const TRIGGERED_HELLO_TIMER: u32 = 4;
 
 /// Hellos that may get lost one after another before a neighbour counts as silent.
-const TOLERATED: u32 = 4;
+const TOLERATED_LOSSES: u32 = 4;
 
 /// How far two messages may drift apart by delay alone.
-const DELAY: Duration = Duration::from_millis(500);
+const MAX_DELAY: Duration = Duration::from_millis(500);
 
 /// News of a route is gathered for so long before it is passed on.
-const GATHER: Duration = Duration::from_millis(50);
+const TRIGGERED_HELLO_DELAY: Duration = Duration::from_millis(50);
 
-const SHORTEST: Duration = Duration::from_millis(10);
+const MIN_INTERVAL: Duration = Duration::from_millis(10);
 
 struct Routing {
     hello_interval: Duration,
@@ -57,13 +57,13 @@ struct Routing {
     number: u64,
     confirmed: u64,
     /// Since when there has been no route.
-    lost_since: Option<Duration>,
+    no_route_since: Option<Duration>,
 }
 
 impl Behaviour for Routing {
     fn start(device: &mut Device, _cause: StartCause) -> Result<Self, String> {
         let config = device.config();
-        config.only(&[
+        config.deny_unknown_fields(&[
             "topology",
             "sink",
             "hello_interval",
@@ -76,20 +76,20 @@ impl Behaviour for Routing {
             "keep_for",
             "qos",
         ])?;
-        let time = |name, default| config.duration(name, default, SHORTEST..);
+        let time = |name, default| config.duration(name, default, MIN_INTERVAL..);
         let hello_interval = time("hello_interval", Duration::from_secs(2))?;
         let data_interval = time("data_interval", Duration::from_secs(10))?;
-        let lost_after = time("lost_after", hello_interval.mul_f64(1.1) * TOLERATED + DELAY)?;
+        let lost_after = time("lost_after", hello_interval.mul_f64(1.1) * TOLERATED_LOSSES + MAX_DELAY)?;
         let ack_timeout = time("ack_timeout", Duration::from_millis(1_500))?;
         let keep_for = time("keep_for", Duration::from_secs(60))?;
         let max_tries = config.integer("max_tries", 4, 1..=100)? as u32;
-        let ttl = config.integer("ttl", 32, 1..=MOST_TTL as i64)? as u64;
+        let ttl = config.integer("ttl", 32, 1..=MAX_TTL as i64)? as u64;
         let queue = config.integer("queue", 64, 1..=1_024)? as usize;
         let qos = config.qos("qos", Qos::AtMostOnce)?;
         let sink = sink_id(device)?;
         let neighbours = topology::neighbours(device)?;
 
-        device.promise_state();
+        device.set_offline_will();
         let links = device.topic_of("link/+", device.id());
         device.subscribe(&links, qos)?;
         if neighbours.is_empty() {
@@ -97,14 +97,14 @@ impl Behaviour for Routing {
         }
         let mut routes = Routes::new(device.id(), &sink, neighbours);
         // Neighbours still rely on what was advertised before a crash.
-        let kept = device.recall("feasible").and_then(|kept| json::parse(&kept).ok());
+        let kept = device.state_get("feasible").and_then(|kept| json::parse(&kept).ok());
         routes.feasible = kept.as_ref().and_then(read_distance);
 
         let first_hello = hello_interval.mul_f64(device.uniform() * 0.5);
-        device.set_timer(HELLO, first_hello);
+        device.set_timer(HELLO_TIMER, first_hello);
         if !routes.is_sink() {
             let first_data = data_interval.mul_f64(0.5 + device.uniform());
-            device.set_timer(DATA, first_data);
+            device.set_timer(DATA_TIMER, first_data);
         }
         Ok(Routing {
             hello_interval,
@@ -115,35 +115,35 @@ impl Behaviour for Routing {
             ttl,
             keep_for,
             qos,
-            lost_since: (!routes.is_sink()).then(|| device.now()),
+            no_route_since: (!routes.is_sink()).then(|| device.now()),
             routes,
             transport: Transport::new(queue),
             deliveries: Deliveries::default(),
-            number: device.recall_number("number").unwrap_or(0),
+            number: device.state_get_u64("number").unwrap_or(0),
             confirmed: 0,
         })
     }
 
     fn on_timer(&mut self, device: &mut Device, token: u32) {
         match token {
-            HELLO => {
+            HELLO_TIMER => {
                 if self.routes.is_sink() {
-                    self.routes.renew();
-                    self.keep_feasible(device);
+                    self.routes.increment_seq();
+                    self.store_feasible(device);
                 }
-                for id in self.routes.forget_unheard(device.now().saturating_sub(self.lost_after)) {
+                for id in self.routes.expire_silent(device.now().saturating_sub(self.lost_after)) {
                     device.info(format_args!("neighbour {id} is silent"));
                 }
                 self.update_route(device);
-                self.greet(device);
+                self.send_hello(device);
                 let next = self.hello_interval.mul_f64(device.between(0.9, 1.1));
-                device.set_timer(HELLO, next);
+                device.set_timer(HELLO_TIMER, next);
             }
-            GREET_SOON => self.greet(device),
-            DATA => {
+            TRIGGERED_HELLO_TIMER => self.send_hello(device),
+            DATA_TIMER => {
                 self.generate(device);
                 let next = self.data_interval.mul_f64(device.between(0.9, 1.1));
-                device.set_timer(DATA, next);
+                device.set_timer(DATA_TIMER, next);
             }
             _ => self.forward(device),
         }
@@ -160,10 +160,10 @@ impl Behaviour for Routing {
             return device.count("malformed_total", 1.0);
         };
         let understood = match body.get("type").and_then(Value::text) {
-            Some("hello") => self.hello(device, from, &body),
-            Some("data") => self.data(device, from, &body),
-            Some("ack") => self.acknowledged(device, from, &body),
-            Some("confirm") => self.confirm(device, &body),
+            Some("hello") => self.on_hello(device, from, &body),
+            Some("data") => self.on_data(device, from, &body),
+            Some("ack") => self.on_ack(device, from, &body),
+            Some("confirm") => self.on_confirm(device, &body),
             _ => None,
         };
         if understood.is_none() {
@@ -173,7 +173,7 @@ impl Behaviour for Routing {
 
     fn on_connection(&mut self, device: &mut Device, change: ConnectionChange) {
         match change {
-            ConnectionChange::Up(_) => device.announce_state(true),
+            ConnectionChange::Up(_) => device.publish_state(true),
             ConnectionChange::Down(reason) => device.debug(format_args!("connection lost: {reason}")),
         }
     }
@@ -193,13 +193,13 @@ impl Behaviour for Routing {
                 "lost_after_s": self.lost_after.as_secs_f64(),
                 "neighbours": self.routes.describe_neighbours(device.now()),
             }),
-            _ => Response::refusing(&request, &["/", "/routes", "/neighbours"]),
+            _ => Response::fallback(&request, &["/", "/routes", "/neighbours"]),
         }
     }
 
     fn stop(&mut self, device: &mut Device, reason: StopReason) {
         if reason != StopReason::Swap {
-            device.announce_state(false);
+            device.publish_state(false);
         }
     }
 
@@ -216,14 +216,14 @@ impl Behaviour for Routing {
 
     fn restore(&mut self, device: &mut Device, saved: &[u8]) -> Result<(), String> {
         let limits = Limits { depth: 8, values: 1_000_000 };
-        let saved = json::parse_within(saved, limits).map_err(|error| error.to_string())?;
-        self.number = saved.get("number").and_then(Value::whole).ok_or("number: expected a number")?;
-        self.confirmed = saved.get("confirmed").and_then(Value::whole).unwrap_or(0);
+        let saved = json::parse_with_limits(saved, limits).map_err(|error| error.to_string())?;
+        self.number = saved.get("number").and_then(Value::unsigned).ok_or("number: expected a number")?;
+        self.confirmed = saved.get("confirmed").and_then(Value::unsigned).unwrap_or(0);
         self.routes.load(saved.get("routes").unwrap_or(&Value::Null));
         self.transport.load(saved.get("transport").unwrap_or(&Value::Null));
         self.deliveries.load(saved.get("deliveries"));
         if self.routes.next_hop.is_some() {
-            self.lost_since = None;
+            self.no_route_since = None;
         }
         self.forward(device);
         Ok(())
@@ -264,7 +264,7 @@ fn sink_id(device: &Device) -> Result<String, String> {
     let index = config.integer("sink", 0, 0..=i64::from(u32::MAX))?;
     device
         .peer(index as u32)
-        .ok_or_else(|| problem("sink", format_args!("there is no node {index} in this group")))
+        .ok_or_else(|| field_error("sink", format_args!("there is no node {index} in this group")))
 }
 
 #[cfg(test)]

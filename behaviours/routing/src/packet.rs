@@ -4,7 +4,7 @@ use wasmote_sdk::json::Value;
 use wasmote_sdk::object;
 
 /// Hops that a packet may be allowed.
-pub const MOST_TTL: u64 = 255;
+pub const MAX_TTL: u64 = 255;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Packet {
@@ -13,7 +13,7 @@ pub struct Packet {
     /// Its number there.
     pub number: u64,
     /// When it was made, in seconds since 1970 by the origin's clock.
-    pub made: f64,
+    pub created: f64,
     /// Hops it may still take.
     pub ttl: u64,
     /// The nodes it has passed, the origin first. The confirmation takes the same way back.
@@ -31,7 +31,7 @@ impl Packet {
             "type": "data",
             "origin": &self.origin,
             "number": self.number,
-            "made": self.made,
+            "made": self.created,
             "ttl": self.ttl,
             "path": self.path.clone(),
         }
@@ -40,15 +40,15 @@ impl Packet {
     pub fn read(value: &Value) -> Option<Packet> {
         Some(Packet {
             origin: value.get("origin")?.text()?.into(),
-            number: value.get("number")?.whole()?,
-            made: value.get("made")?.number()?,
-            ttl: value.get("ttl")?.whole().filter(|ttl| *ttl <= MOST_TTL)?,
+            number: value.get("number")?.unsigned()?,
+            created: value.get("made")?.number()?,
+            ttl: value.get("ttl")?.unsigned().filter(|ttl| *ttl <= MAX_TTL)?,
             path: read_path(value.get("path")?)?,
         })
     }
 }
 
 pub fn read_path(value: &Value) -> Option<Vec<String>> {
-    let nodes = value.list().filter(|nodes| nodes.len() <= MOST_TTL as usize + 1)?;
+    let nodes = value.list().filter(|nodes| nodes.len() <= MAX_TTL as usize + 1)?;
     nodes.iter().map(|node| node.text().map(String::from)).collect()
 }

@@ -9,10 +9,10 @@
 use std::time::Duration;
 use wasmote_sdk::json::Value;
 use wasmote_sdk::object;
-use wasmote_sdk::table::Table;
+use wasmote_sdk::sorted_map::SortedMap;
 
 /// More hops than this are no route.
-pub const MOST_HOPS: u64 = 254;
+pub const MAX_HOPS: u64 = 254;
 
 /// How far the sink is, by a sequence number of the sink's.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,7 +32,7 @@ impl Distance {
 #[derive(Default)]
 pub struct Neighbour {
     /// When it was last heard; none if it is silent or gave no acknowledgements.
-    pub heard: Option<Duration>,
+    pub last_heard: Option<Duration>,
     /// Whether it says that it hears this node, too.
     pub hears_us: bool,
     pub advertised: Option<Distance>,
@@ -42,14 +42,14 @@ pub struct Neighbour {
 
 impl Neighbour {
     pub fn usable(&self) -> bool {
-        self.heard.is_some() && self.hears_us
+        self.last_heard.is_some() && self.hears_us
     }
 }
 
 pub struct Routes {
     own: String,
     sink: String,
-    pub neighbours: Table<Neighbour>,
+    pub neighbours: SortedMap<Neighbour>,
     /// The best this node has ever advertised; on the sink, its last.
     pub feasible: Option<Distance>,
     pub next_hop: Option<String>,
@@ -57,7 +57,7 @@ pub struct Routes {
 
 impl Routes {
     pub fn new(own: &str, sink: &str, neighbours: Vec<String>) -> Routes {
-        let mut table = Table::default();
+        let mut table = SortedMap::default();
         for id in neighbours {
             table.insert(&id, Neighbour::default());
         }
@@ -73,7 +73,7 @@ impl Routes {
     }
 
     /// On the sink: begin a new round of routes.
-    pub fn renew(&mut self) {
+    pub fn increment_seq(&mut self) {
         let seq = self.feasible.map_or(0, |last| last.seq) + 1;
         self.feasible = Some(Distance { seq, hops: 0 });
     }
@@ -98,7 +98,7 @@ impl Routes {
         now: Duration,
     ) {
         let Some(neighbour) = self.neighbours.get_mut(id) else { return };
-        neighbour.heard = Some(now);
+        neighbour.last_heard = Some(now);
         if stamp > neighbour.stamp {
             neighbour.stamp = stamp;
             neighbour.advertised = distance;
@@ -107,18 +107,18 @@ impl Routes {
     }
 
     /// A neighbour does not answer: not to be used until it is heard again.
-    pub fn silent(&mut self, id: &str) {
+    pub fn mark_silent(&mut self, id: &str) {
         if let Some(neighbour) = self.neighbours.get_mut(id) {
-            neighbour.heard = None;
+            neighbour.last_heard = None;
         }
     }
 
     /// Neighbours that were last heard before this time are silent from now on.
-    pub fn forget_unheard(&mut self, before: Duration) -> Vec<String> {
+    pub fn expire_silent(&mut self, before: Duration) -> Vec<String> {
         let mut lost = Vec::new();
         for (id, neighbour) in self.neighbours.iter_mut() {
-            if neighbour.heard.is_some_and(|heard| heard < before) {
-                neighbour.heard = None;
+            if neighbour.last_heard.is_some_and(|heard| heard < before) {
+                neighbour.last_heard = None;
                 lost.push(id.clone());
             }
         }
@@ -135,7 +135,7 @@ impl Routes {
         for (id, neighbour) in self.neighbours.iter() {
             let Some(distance) = neighbour.advertised.filter(|_| neighbour.usable()) else { continue };
             let feasible = self.feasible.is_none_or(|own| distance.better_than(own));
-            if !feasible || distance.hops >= MOST_HOPS {
+            if !feasible || distance.hops >= MAX_HOPS {
                 continue;
             }
             let candidate = (distance.hops, self.next_hop.as_ref() != Some(id), id);
@@ -153,12 +153,12 @@ impl Routes {
     /// says whether the feasibility distance has changed and has to be kept.
     pub fn advertise(&mut self) -> (Option<Distance>, bool) {
         let distance = self.distance();
-        let Some(told) = distance else { return (None, false) };
-        let binding = self.feasible.is_none_or(|own| told.better_than(own));
-        if binding {
+        let Some(own_distance) = distance else { return (None, false) };
+        let feasible_changed = self.feasible.is_none_or(|own| own_distance.better_than(own));
+        if feasible_changed {
             self.feasible = distance;
         }
-        (distance, binding)
+        (distance, feasible_changed)
     }
 
     pub fn describe_neighbours(&self, now: Duration) -> Value {
@@ -166,7 +166,7 @@ impl Routes {
             object! {
                 "device": id,
                 "usable": neighbour.usable(),
-                "heard_s_ago": neighbour.heard.map(|heard| now.saturating_sub(heard).as_millis() as f64 / 1e3),
+                "heard_s_ago": neighbour.last_heard.map(|heard| now.saturating_sub(heard).as_millis() as f64 / 1e3),
                 "hears_us": neighbour.hears_us,
                 "hops": neighbour.advertised.map(|distance| distance.hops),
                 "seq": neighbour.advertised.map(|distance| distance.seq),
@@ -179,7 +179,7 @@ impl Routes {
         let row = |(id, neighbour): (&String, &Neighbour)| {
             object! {
                 "device": id,
-                "heard_s": neighbour.heard.map(|heard| heard.as_secs_f64()),
+                "heard_s": neighbour.last_heard.map(|heard| heard.as_secs_f64()),
                 "hears_us": neighbour.hears_us,
                 "stamp": neighbour.stamp,
                 "advertised": neighbour.advertised.map(write_distance),
@@ -196,7 +196,8 @@ impl Routes {
             let id = row.get("device").and_then(Value::text).unwrap_or_default();
             let Some(neighbour) = self.neighbours.get_mut(id) else { continue };
             let number = |name: &str| row.get(name).and_then(Value::number);
-            neighbour.heard = number("heard_s").and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+            neighbour.last_heard =
+                number("heard_s").and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
             neighbour.hears_us = row.get("hears_us").and_then(Value::boolean).unwrap_or(false);
             neighbour.stamp = number("stamp").unwrap_or(0.0);
             neighbour.advertised = row.get("advertised").and_then(read_distance);
@@ -212,7 +213,7 @@ pub fn write_distance(distance: Distance) -> Value {
 pub fn read_distance(value: &Value) -> Option<Distance> {
     match value.list()? {
         [seq, hops] => {
-            Some(Distance { seq: seq.whole()?, hops: hops.whole().filter(|hops| *hops <= MOST_HOPS)? })
+            Some(Distance { seq: seq.unsigned()?, hops: hops.unsigned().filter(|hops| *hops <= MAX_HOPS)? })
         }
         _ => None,
     }

@@ -2,10 +2,10 @@
 
 use wasmote_sdk::json::Value;
 use wasmote_sdk::object;
-use wasmote_sdk::table::Table;
+use wasmote_sdk::sorted_map::SortedMap;
 
 /// Origins that are told apart at most.
-const MOST_ORIGINS: usize = 4_096;
+const MAX_ORIGINS: usize = 4_096;
 
 struct Origin {
     first: u64,
@@ -16,13 +16,13 @@ struct Origin {
 }
 
 #[derive(Default)]
-pub struct Deliveries(Table<Origin>);
+pub struct Deliveries(SortedMap<Origin>);
 
 impl Deliveries {
     /// Enter a packet. False if it came before, or so late that nobody can tell.
     pub fn enter(&mut self, origin: &str, number: u64) -> bool {
         let Some(origin) = self.0.get_mut(origin) else {
-            if self.0.len() < MOST_ORIGINS {
+            if self.0.len() < MAX_ORIGINS {
                 self.0.insert(origin, Origin { first: number, highest: number, delivered: 1, window: 1 });
             }
             return true;
@@ -65,7 +65,7 @@ impl Deliveries {
     }
 
     pub fn load(&mut self, saved: Option<&Value>) {
-        for row in saved.and_then(Value::list).unwrap_or_default().iter().take(MOST_ORIGINS) {
+        for row in saved.and_then(Value::list).unwrap_or_default().iter().take(MAX_ORIGINS) {
             if let Some((id, origin)) = load_row(row) {
                 self.0.insert(&id, origin);
             }
@@ -74,13 +74,13 @@ impl Deliveries {
 }
 
 fn load_row(row: &Value) -> Option<(String, Origin)> {
-    let whole = |name: &str| row.get(name)?.whole();
+    let whole = |name: &str| row.get(name)?.unsigned();
     let [high, low] = row.get("window")?.list()? else { return None };
     let origin = Origin {
         first: whole("first")?,
         highest: whole("highest")?,
         delivered: whole("delivered")?,
-        window: high.whole()? << 32 | low.whole()?,
+        window: high.unsigned()? << 32 | low.unsigned()?,
     };
     let sound = origin.first <= origin.highest;
     sound.then_some((row.get("origin")?.text()?.into(), origin))

@@ -42,7 +42,7 @@ fn assert_no_loop(fleet: &Fleet<Routing>, count: usize) {
 }
 
 /// Run, and look at the successor graph after every single event.
-fn run_watched(fleet: &mut Fleet<Routing>, count: usize, time: Duration) {
+fn run_checked(fleet: &mut Fleet<Routing>, count: usize, time: Duration) {
     let end = fleet.now() + time;
     while fleet.step_until(end) {
         assert_no_loop(fleet, count);
@@ -72,7 +72,7 @@ fn distances(count: u32, neighbours: impl Fn(u32) -> Vec<u32>) -> Vec<Option<u64
 
 fn assert_converges(config: &str, count: u32, neighbours: impl Fn(u32) -> Vec<u32>) {
     let mut fleet = fleet(count as usize, config);
-    run_watched(&mut fleet, count as usize, 20 * SECOND);
+    run_checked(&mut fleet, count as usize, 20 * SECOND);
     let expected = distances(count, neighbours);
     for (node, expected) in expected.iter().enumerate().skip(1) {
         assert_eq!(hops(&fleet, node), *expected, "{config}: node {node}");
@@ -93,7 +93,7 @@ fn every_topology_converges_to_shortest_routes_without_a_loop() {
 }
 
 #[test]
-fn links_are_the_same_from_both_ends() {
+fn links_are_symmetric() {
     for count in [1, 2, 3, 10, 37] {
         let topologies: [&dyn Fn(u32) -> Vec<u32>; 6] = [
             &|node| line(node, count),
@@ -137,11 +137,11 @@ fn a_silent_node_is_routed_around() {
     fleet.run_for(20 * SECOND);
     assert_eq!(next_hop(&fleet, 2), Some(1));
     fleet.silence(1);
-    run_watched(&mut fleet, 9, 40 * SECOND);
+    run_checked(&mut fleet, 9, 40 * SECOND);
     assert_eq!(next_hop(&fleet, 2), Some(3), "the long way round");
     assert_eq!(hops(&fleet, 2), Some(7));
     fleet.unsilence(1);
-    run_watched(&mut fleet, 9, 20 * SECOND);
+    run_checked(&mut fleet, 9, 20 * SECOND);
     assert_eq!(hops(&fleet, 2), Some(2));
 }
 
@@ -152,15 +152,15 @@ fn a_link_that_works_one_way_only_is_not_used() {
     assert_eq!(hops(&fleet, 1), Some(1));
     // Node 1 hears the sink, which does not hear it.
     fleet.bus().cut(1, 0);
-    run_watched(&mut fleet, 3, 30 * SECOND);
+    run_checked(&mut fleet, 3, 30 * SECOND);
     assert_eq!((next_hop(&fleet, 1), hops(&fleet, 1)), (Some(2), Some(2)));
     fleet.bus().mend(1, 0);
-    run_watched(&mut fleet, 3, 20 * SECOND);
+    run_checked(&mut fleet, 3, 20 * SECOND);
     assert_eq!(hops(&fleet, 1), Some(1));
 }
 
 #[test]
-fn hop_by_hop_repetition_makes_up_for_lossy_links() {
+fn hop_by_hop_retransmission_recovers_losses() {
     let mut fleet = fleet(6, r#"{"topology": "line", "data_interval": "5s"}"#);
     fleet.bus().lose(0.1);
     fleet.bus().delay(Duration::from_millis(10), Duration::from_millis(500));
@@ -174,7 +174,7 @@ fn hop_by_hop_repetition_makes_up_for_lossy_links() {
 }
 
 #[test]
-fn no_loop_forms_whatever_is_silent_lost_late_or_crashed() {
+fn no_loop_forms_under_faults() {
     for seed in 0..12 {
         let mut fleet = Fleet::<Routing>::of("routing", 12)
             .config(r#"{"topology": "grid", "data_interval": "3s"}"#)
@@ -202,13 +202,13 @@ fn no_loop_forms_whatever_is_silent_lost_late_or_crashed() {
                     fleet.restart(node);
                 }
             }
-            run_watched(&mut fleet, 12, 5 * SECOND);
+            run_checked(&mut fleet, 12, 5 * SECOND);
         }
     }
 }
 
 #[test]
-fn what_cannot_be_delivered_is_dropped_with_a_reason() {
+fn undeliverable_packets_are_dropped_with_a_reason() {
     let mut fleet = fleet(2, r#"{"topology": "line", "data_interval": "1s", "keep_for": "10s", "queue": 5}"#);
     fleet.silence(0);
     fleet.run_for(60 * SECOND);
@@ -218,7 +218,7 @@ fn what_cannot_be_delivered_is_dropped_with_a_reason() {
 }
 
 #[test]
-fn the_time_to_live_bounds_the_way() {
+fn the_ttl_bounds_the_path() {
     let mut fleet = fleet(5, r#"{"topology": "line", "data_interval": "2s", "ttl": 2}"#);
     fleet.run_for(60 * SECOND);
     assert!(fleet.observations("hops").iter().all(|hops| *hops <= 2.0));
@@ -243,14 +243,14 @@ fn a_swap_keeps_routes_and_packets() {
         fleet.swap(node);
         assert_eq!(hops(&fleet, node), before, "node {node}");
     }
-    run_watched(&mut fleet, 4, 30 * SECOND);
+    run_checked(&mut fleet, 4, 30 * SECOND);
     let (generated, delivered) =
         (fleet.counter("data_generated_total"), fleet.counter("data_delivered_total"));
     assert!(delivered >= generated - 3.0, "{delivered} of {generated}");
 }
 
 #[test]
-fn it_answers_over_http() {
+fn it_answers_http_requests() {
     let mut fleet = fleet(3, r#"{"topology": "line"}"#);
     fleet.run_for(20 * SECOND);
     let route = fleet.get(2, "/routes");
@@ -265,7 +265,7 @@ fn it_answers_over_http() {
 }
 
 #[test]
-fn strangers_cannot_speak_over_links_that_do_not_exist() {
+fn messages_over_unknown_links_are_ignored() {
     let mut fleet = fleet(3, r#"{"topology": "line"}"#);
     fleet.run_for(20 * SECOND);
     let lie = r#"{"type":"hello","ts":9e15,"distance":[9000000,0],"heard":["routing-2"]}"#;
@@ -275,7 +275,7 @@ fn strangers_cannot_speak_over_links_that_do_not_exist() {
 }
 
 #[test]
-fn nothing_that_is_sent_to_it_makes_it_panic() {
+fn hostile_input_does_not_panic() {
     let mut fleet = fleet(3, r#"{"topology": "line"}"#);
     fleet.run_for(5 * SECOND);
     let values =
@@ -304,7 +304,7 @@ fn nothing_that_is_sent_to_it_makes_it_panic() {
 }
 
 #[test]
-fn a_bad_configuration_is_refused_by_name() {
+fn an_invalid_configuration_is_rejected_by_field() {
     for (config, problem) in [
         (
             r#"{"topology": "star"}"#,

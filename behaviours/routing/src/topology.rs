@@ -1,31 +1,35 @@
 //! Who is linked with whom. Every node works out its own links from the configuration, its index and
 //! the number of nodes, and all come to the same graph without asking one another.
 
-use wasmote_sdk::config::{self, problem};
+use wasmote_sdk::config::{self, field_error};
 use wasmote_sdk::json::Value;
 use wasmote_sdk::{Config, Device};
 
 const KINDS: [&str; 5] = ["line", "ring", "grid", "tree", "random_geometric"];
 
 /// Links of one node at most.
-const MOST_NEIGHBOURS: usize = 64;
+const MAX_NEIGHBOURS: usize = 64;
 
 /// The ids of this node's neighbours.
 pub fn neighbours(device: &Device) -> Result<Vec<String>, String> {
     let config = device.config();
-    let whole = config.whole()?;
+    let whole = config.to_value()?;
     let found = match whole.get("topology") {
         Some(Value::List(links)) => listed(device, links)?,
         Some(object @ Value::Object(_)) => {
-            config::only(object, "/topology", &["kind", "fanout", "columns", "radius", "seed"])?;
+            config::deny_unknown_fields(
+                object,
+                "/topology",
+                &["kind", "fanout", "columns", "radius", "seed"],
+            )?;
             computed(device, &config, config.choice("/topology/kind", &KINDS)?)?
         }
         _ => computed(device, &config, config.choice("topology", &KINDS)?)?,
     };
-    if found.len() > MOST_NEIGHBOURS {
-        return Err(problem(
+    if found.len() > MAX_NEIGHBOURS {
+        return Err(field_error(
             "topology",
-            format_args!("{} has more than {MOST_NEIGHBOURS} links", device.id()),
+            format_args!("{} has more than {MAX_NEIGHBOURS} links", device.id()),
         ));
     }
     Ok(found)
@@ -36,17 +40,16 @@ fn listed(device: &Device, links: &[Value]) -> Result<Vec<String>, String> {
     let mut found = Vec::new();
     for (position, link) in links.iter().enumerate() {
         let at = format!("/topology/{position}");
-        let Some([from, to]) = link.list() else { return Err(problem(&at, "expected a pair of nodes")) };
+        let Some([from, to]) = link.list() else { return Err(field_error(&at, "expected a pair of nodes")) };
         let id = |end: &Value| match end {
             Value::Text(id) => Ok(id.clone()),
-            _ => end
-                .whole()
-                .and_then(|index| device.peer(u32::try_from(index).ok()?))
-                .ok_or_else(|| problem(&at, format_args!("expected the index or id of a node, found {end}"))),
+            _ => end.unsigned().and_then(|index| device.peer(u32::try_from(index).ok()?)).ok_or_else(|| {
+                field_error(&at, format_args!("expected the index or id of a node, found {end}"))
+            }),
         };
         let (from, to) = (id(from)?, id(to)?);
         if from == to {
-            return Err(problem(&at, "expected two different nodes"));
+            return Err(field_error(&at, "expected two different nodes"));
         }
         let other = if from == device.id() {
             to
@@ -72,7 +75,7 @@ fn computed(device: &Device, config: &Config, kind: &str) -> Result<Vec<String>,
             grid(own, count, columns as u32)
         }
         "tree" => {
-            tree(own, count, config.integer("/topology/fanout", 2, 1..=MOST_NEIGHBOURS as i64 - 1)? as u32)
+            tree(own, count, config.integer("/topology/fanout", 2, 1..=MAX_NEIGHBOURS as i64 - 1)? as u32)
         }
         _ => {
             let radius = config.number("/topology/radius", default_radius(count), 0.0..=2.0)?;
@@ -81,7 +84,7 @@ fn computed(device: &Device, config: &Config, kind: &str) -> Result<Vec<String>,
     };
     let id = |index| {
         device.peer(index).ok_or_else(|| {
-            problem(
+            field_error(
                 "topology",
                 "the host does not know the other nodes here: give an explicit list of links by id",
             )

@@ -7,10 +7,10 @@ use wasmote_sdk::json::Value;
 use wasmote_sdk::object;
 
 /// Receptions that are remembered to tell a repetition from a new packet.
-const REMEMBERED: usize = 256;
+const DUPLICATE_WINDOW: usize = 256;
 
 /// A packet and what is being done about it.
-pub struct Waiting {
+pub struct PendingPacket {
     pub packet: Packet,
     /// Until when this node tries at all.
     pub expires: Duration,
@@ -19,7 +19,7 @@ pub struct Waiting {
 }
 
 pub struct Transport {
-    pub waiting: VecDeque<Waiting>,
+    pub waiting: VecDeque<PendingPacket>,
     capacity: usize,
     /// Which packet came from whom, the latest last.
     received: VecDeque<(String, String)>,
@@ -32,11 +32,11 @@ impl Transport {
 
     /// Whether a packet from this neighbour is new. The same packet from another neighbour is: routes
     /// may have changed, and the neighbour has given it back.
-    pub fn is_new(&mut self, id: &str, from: &str) -> bool {
+    pub fn record_received(&mut self, id: &str, from: &str) -> bool {
         if self.received.iter().any(|(packet, neighbour)| packet == id && neighbour == from) {
             return false;
         }
-        if self.received.len() == REMEMBERED {
+        if self.received.len() == DUPLICATE_WINDOW {
             self.received.pop_front();
         }
         self.received.push_back((id.into(), from.into()));
@@ -47,18 +47,18 @@ impl Transport {
         self.waiting.len() < self.capacity
     }
 
-    pub fn holds(&self, id: &str) -> bool {
+    pub fn contains(&self, id: &str) -> bool {
         self.waiting.iter().any(|waiting| waiting.packet.id() == id)
     }
 
     pub fn accept(&mut self, packet: Packet, expires: Duration) {
-        self.waiting.push_back(Waiting { packet, expires, sent: None });
+        self.waiting.push_back(PendingPacket { packet, expires, sent: None });
     }
 
     /// A neighbour acknowledges: the packet is in its care now. True if it was in this node's.
     pub fn acknowledged(&mut self, id: &str, by: &str) -> bool {
         let before = self.waiting.len();
-        let done = |waiting: &Waiting| {
+        let done = |waiting: &PendingPacket| {
             waiting.packet.id() == id && waiting.sent.as_ref().is_some_and(|(to, ..)| to == by)
         };
         self.waiting.retain(|waiting| !done(waiting));
@@ -67,15 +67,15 @@ impl Transport {
 
     /// When something is to be repeated or given up next.
     pub fn next_deadline(&self) -> Option<Duration> {
-        let due = |waiting: &Waiting| match waiting.sent {
-            Some((.., again)) => again.min(waiting.expires),
+        let due = |waiting: &PendingPacket| match waiting.sent {
+            Some((.., retry_at)) => retry_at.min(waiting.expires),
             None => waiting.expires,
         };
         self.waiting.iter().map(due).min()
     }
 
     pub fn save(&self) -> Value {
-        let row = |waiting: &Waiting| {
+        let row = |waiting: &PendingPacket| {
             object! { "packet": waiting.packet.write(), "expires_s": waiting.expires.as_secs_f64() }
         };
         let received: Value = self.received.iter().map(|(id, from)| Value::from(vec![id, from])).collect();
@@ -94,7 +94,7 @@ impl Transport {
         }
         for row in saved.get("received").and_then(Value::list).unwrap_or_default() {
             if let Some([Value::Text(id), Value::Text(from)]) = row.list() {
-                self.is_new(id, from);
+                self.record_received(id, from);
             }
         }
     }

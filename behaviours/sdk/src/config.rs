@@ -12,38 +12,38 @@
 //! # start(&mut bench::device(1)).unwrap();
 //! ```
 
+use crate::host::{ConfigError, Host, HostHandle};
 use crate::json::{self, Limits, Value};
 use crate::message::Qos;
 use crate::number::shortest;
-use crate::world::{ConfigError, Connection, World};
 use std::fmt;
 use std::ops::{Bound, RangeBounds};
 use std::time::Duration;
 
 /// The device's configuration, a JSON object.
 pub struct Config<'d> {
-    world: &'d Connection,
+    host: &'d HostHandle,
 }
 
 impl From<ConfigError> for String {
     fn from(ConfigError { path, expected, found }: ConfigError) -> Self {
-        problem(&path, format_args!("expected {expected}, found {found}"))
+        field_error(&path, format_args!("expected {expected}, found {found}"))
     }
 }
 
 /// A line about a field: its path, and what is wrong with it.
-pub fn problem(path: &str, reason: impl fmt::Display) -> String {
+pub fn field_error(path: &str, reason: impl fmt::Display) -> String {
     format!("configuration: {}: {reason}", path.trim_start_matches('/').replace('/', "."))
 }
 
 impl<'d> Config<'d> {
-    pub(crate) fn new(world: &'d Connection) -> Self {
-        Config { world }
+    pub(crate) fn new(host: &'d HostHandle) -> Self {
+        Config { host }
     }
 
     /// A text, if there is one.
     pub fn text(&self, path: &str) -> Result<Option<String>, String> {
-        Ok(self.world.config_text(path)?)
+        Ok(self.host.config_text(path)?)
     }
 
     /// One of a few words; the first when nothing is there.
@@ -51,29 +51,32 @@ impl<'d> Config<'d> {
         match self.text(path)? {
             None => Ok(words[0]),
             Some(text) => words.iter().find(|word| **word == text).copied().ok_or_else(|| {
-                problem(path, format_args!("expected one of {}, found \"{text}\"", listing(words)))
+                field_error(
+                    path,
+                    format_args!("expected one of {}, found \"{text}\"", comma_separated(words)),
+                )
             }),
         }
     }
 
     /// A truth value, or this one when nothing is there.
     pub fn boolean(&self, path: &str, default: bool) -> Result<bool, String> {
-        Ok(self.world.config_boolean(path)?.unwrap_or(default))
+        Ok(self.host.config_boolean(path)?.unwrap_or(default))
     }
 
     /// A whole number in a range, or this one when nothing is there.
     pub fn integer(&self, path: &str, default: i64, range: impl RangeBounds<i64>) -> Result<i64, String> {
-        within(path, self.world.config_integer(path)?.unwrap_or(default), range)
+        check_range(path, self.host.config_integer(path)?.unwrap_or(default), range)
     }
 
     /// A number in a range, or this one when nothing is there.
     pub fn number(&self, path: &str, default: f64, range: impl RangeBounds<f64>) -> Result<f64, String> {
-        within(path, self.world.config_number(path)?.unwrap_or(default), range)
+        check_range(path, self.host.config_number(path)?.unwrap_or(default), range)
     }
 
     /// A number, if there is one.
-    pub fn some_number(&self, path: &str) -> Result<Option<f64>, String> {
-        Ok(self.world.config_number(path)?)
+    pub fn optional_number(&self, path: &str) -> Result<Option<f64>, String> {
+        Ok(self.host.config_number(path)?)
     }
 
     /// A duration in a range, or this one when nothing is there.
@@ -83,12 +86,12 @@ impl<'d> Config<'d> {
         default: Duration,
         range: impl RangeBounds<Duration>,
     ) -> Result<Duration, String> {
-        within(path, self.some_duration(path)?.unwrap_or(default), range)
+        check_range(path, self.optional_duration(path)?.unwrap_or(default), range)
     }
 
     /// A duration, if there is one.
-    pub fn some_duration(&self, path: &str) -> Result<Option<Duration>, String> {
-        Ok(self.world.config_duration(path)?.map(Duration::from_nanos))
+    pub fn optional_duration(&self, path: &str) -> Result<Option<Duration>, String> {
+        Ok(self.host.config_duration(path)?.map(Duration::from_nanos))
     }
 
     /// A QoS from 0 to 2, or this one when nothing is there.
@@ -101,29 +104,29 @@ impl<'d> Config<'d> {
     }
 
     /// Whether anything is at this path.
-    pub fn has(&self, path: &str) -> bool {
+    pub fn contains(&self, path: &str) -> bool {
         // Something of another kind is something, too.
-        !matches!(self.world.config_text(path), Ok(None))
+        !matches!(self.host.config_text(path), Ok(None))
     }
 
     /// The whole configuration. Bounded to 20,000 values, so that it fits a small device.
-    pub fn whole(&self) -> Result<Value, String> {
-        json::parse_within(self.world.config_json().as_bytes(), Limits { depth: 16, values: 20_000 })
+    pub fn to_value(&self) -> Result<Value, String> {
+        json::parse_with_limits(self.host.config_json().as_bytes(), Limits { depth: 16, values: 20_000 })
             .map_err(|error| format!("configuration: {error}"))
     }
 
     /// Refuse keys that nobody reads: they are misspelt more often than not.
-    pub fn only(&self, known: &[&str]) -> Result<(), String> {
-        only(&self.whole()?, "", known)
+    pub fn deny_unknown_fields(&self, known: &[&str]) -> Result<(), String> {
+        deny_unknown_fields(&self.to_value()?, "", known)
     }
 }
 
 /// Refuse members of an object at `path` that nobody reads.
-pub fn only(object: &Value, path: &str, known: &[&str]) -> Result<(), String> {
+pub fn deny_unknown_fields(object: &Value, path: &str, known: &[&str]) -> Result<(), String> {
     for (name, _) in object.members().unwrap_or_default() {
         if !known.contains(&name.as_ref()) {
-            let reason = format!("unknown field; known are {}", listing(known));
-            return Err(problem(&format!("{path}/{name}"), reason));
+            let reason = format!("unknown field; known are {}", comma_separated(known));
+            return Err(field_error(&format!("{path}/{name}"), reason));
         }
     }
     Ok(())
@@ -156,12 +159,12 @@ impl Quantity for Duration {
     }
 }
 
-fn within<T: Quantity>(path: &str, value: T, range: impl RangeBounds<T>) -> Result<T, String> {
+fn check_range<T: Quantity>(path: &str, value: T, range: impl RangeBounds<T>) -> Result<T, String> {
     if range.contains(&value) {
         return Ok(value);
     }
     let (low, high) = (range.start_bound().map(T::amount), range.end_bound().map(T::amount));
-    Err(problem(path, out_of_range(value.amount(), low, high, T::UNIT)))
+    Err(field_error(path, out_of_range(value.amount(), low, high, T::UNIT)))
 }
 
 fn out_of_range(value: f64, low: Bound<f64>, high: Bound<f64>, unit: &str) -> String {
@@ -180,7 +183,7 @@ fn out_of_range(value: f64, low: Bound<f64>, high: Bound<f64>, unit: &str) -> St
 }
 
 /// Words with commas between them.
-pub(crate) fn listing(words: &[&str]) -> String {
+pub(crate) fn comma_separated(words: &[&str]) -> String {
     let mut list = String::new();
     for word in words {
         if !list.is_empty() {

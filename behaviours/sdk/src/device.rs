@@ -1,28 +1,28 @@
 //! The device itself, through which a behaviour speaks.
 
+use crate::host::{Host, HostHandle, Identity, Level, MetricError};
 use crate::json::Value;
-use crate::world::{Connection, Identity, Level, MetricError, World};
 use crate::{Config, Message, Outgoing, Qos, Request, topic};
 use std::fmt;
 use std::time::Duration;
 
-pub use crate::world::{ActiveFault, PublishError, SendError, StateError, SubscribeError, Will};
+pub use crate::host::{ActiveFault, PublishError, SendError, StateError, SubscribeError, Will};
 
 /// A device: who it is, and all it can do. Nothing here waits. Messages and requests are only put in
 /// line, and leave in that order when the behaviour's function has returned.
 pub struct Device {
     identity: Identity,
-    world: Connection,
+    host: HostHandle,
 }
 
 /// Who this device is.
 impl Device {
-    pub(crate) fn new(world: Connection) -> Self {
-        Device { identity: world.whoami(), world }
+    pub(crate) fn new(host: HostHandle) -> Self {
+        Device { identity: host.whoami(), host }
     }
 
-    pub(crate) fn world(&self) -> &Connection {
-        &self.world
+    pub(crate) fn host(&self) -> &HostHandle {
+        &self.host
     }
 
     /// Unique in the fleet; also the MQTT client id.
@@ -47,17 +47,17 @@ impl Device {
 
     /// The id of another device of the group. None where the host does not know it.
     pub fn peer(&self, index: u32) -> Option<String> {
-        self.world.peer(index)
+        self.host.peer(index)
     }
 
     /// The configuration.
     pub fn config(&self) -> Config<'_> {
-        Config::new(&self.world)
+        Config::new(&self.host)
     }
 
     /// The faults of the device plane that hold this device now.
     pub fn active_faults(&self) -> Vec<ActiveFault> {
-        self.world.active_faults()
+        self.host.active_faults()
     }
 }
 
@@ -90,8 +90,8 @@ impl Device {
     pub fn publish(&mut self, message: &Outgoing) -> Result<(), PublishError> {
         let Outgoing { topic, payload, qos, retain, properties } = message;
         match properties {
-            None => self.world.publish(topic, payload, *qos, *retain),
-            Some(properties) => self.world.publish_with(topic, payload, *qos, *retain, properties),
+            None => self.host.publish(topic, payload, *qos, *retain),
+            Some(properties) => self.host.publish_with(topic, payload, *qos, *retain, properties),
         }
     }
 
@@ -104,30 +104,30 @@ impl Device {
 
     /// Subscribe to a topic filter, over reconnects too.
     pub fn subscribe(&mut self, filter: &str, qos: Qos) -> Result<(), SubscribeError> {
-        self.world.subscribe(filter, qos)
+        self.host.subscribe(filter, qos)
     }
 
     /// Take a subscription back.
     pub fn unsubscribe(&mut self, filter: &str) {
-        self.world.unsubscribe(filter);
+        self.host.unsubscribe(filter);
     }
 
     /// Let the broker publish this when the connection ends without a farewell. For `start`: it takes
     /// effect with the next connection. The message's properties are not part of a will.
     pub fn set_will(&mut self, message: &Outgoing) -> Result<(), PublishError> {
         let Outgoing { topic, payload, qos, retain, .. } = message.clone();
-        self.world.set_will(Some(&Will { topic, payload, qos, retain, delay: 0 }))
+        self.host.set_will(Some(&Will { topic, payload, qos, retain, delay: 0 }))
     }
 
     /// Go without a will from the next connection on.
     pub fn clear_will(&mut self) {
         // Clearing names no topic and no payload that could be refused.
-        let _ = self.world.set_will(None);
+        let _ = self.host.set_will(None);
     }
 
     /// Whether the host believes the connection to be up.
     pub fn connected(&self) -> bool {
-        self.world.connected()
+        self.host.connected()
     }
 }
 
@@ -135,32 +135,32 @@ impl Device {
 impl Device {
     /// Time since the run began. Stands still within a call.
     pub fn now(&self) -> Duration {
-        Duration::from_nanos(self.world.monotonic_now())
+        Duration::from_nanos(self.host.monotonic_now())
     }
 
     /// Seconds since 1970-01-01T00:00:00Z by the device's own clock, to the microsecond: a `ts`.
     pub fn timestamp(&self) -> f64 {
         // Rounded in whole numbers first, so that the shortest text for it has six decimals at most.
-        (self.world.wall_now() / 1_000) as f64 / 1e6
+        (self.host.wall_now() / 1_000) as f64 / 1e6
     }
 
     /// Have `on_timer(token)` called once, `delay` from now. Moves the timer if it was set.
     pub fn set_timer(&mut self, token: u32, delay: Duration) {
-        if self.world.set_timer(token, nanos(delay)).is_err() {
+        if self.host.set_timer(token, nanos(delay)).is_err() {
             self.error(format_args!("timer {token} not set: too many timers"));
         }
     }
 
     /// Have `on_timer(token)` called once at this time since the run began, or at once if it has passed.
     pub fn set_timer_at(&mut self, token: u32, at: Duration) {
-        if self.world.set_timer_at(token, nanos(at)).is_err() {
+        if self.host.set_timer_at(token, nanos(at)).is_err() {
             self.error(format_args!("timer {token} not set: too many timers"));
         }
     }
 
     /// Forget a timer.
     pub fn cancel_timer(&mut self, token: u32) {
-        self.world.cancel_timer(token);
+        self.host.cancel_timer(token);
     }
 }
 
@@ -173,7 +173,7 @@ fn nanos(time: Duration) -> u64 {
 impl Device {
     /// A line at any level.
     pub fn log(&mut self, level: Level, text: impl fmt::Display) {
-        self.world.log(level, &text.to_string());
+        self.host.log(level, &text.to_string());
     }
 
     /// For whoever looks for an error in the behaviour.
@@ -201,19 +201,19 @@ impl Device {
 impl Device {
     /// Add to a counter.
     pub fn count(&mut self, name: &str, amount: f64) {
-        let result = self.world.counter_add(name, amount);
+        let result = self.host.counter_add(name, amount);
         self.check_metric(name, result);
     }
 
     /// Set a gauge.
     pub fn gauge(&mut self, name: &str, value: f64) {
-        let result = self.world.gauge_set(name, value);
+        let result = self.host.gauge_set(name, value);
         self.check_metric(name, result);
     }
 
     /// Enter one observation into a histogram.
     pub fn observe(&mut self, name: &str, value: f64) {
-        let result = self.world.histogram_observe(name, value);
+        let result = self.host.histogram_observe(name, value);
         self.check_metric(name, result);
     }
 
@@ -227,35 +227,35 @@ impl Device {
 /// The small store that outlives a crash.
 impl Device {
     /// What was kept under this key.
-    pub fn recall(&self, key: &str) -> Option<Vec<u8>> {
-        self.world.state_get(key)
+    pub fn state_get(&self, key: &str) -> Option<Vec<u8>> {
+        self.host.state_get(key)
     }
 
-    /// The number that was kept under this key with [`keep_number`](Device::keep_number).
-    pub fn recall_number(&self, key: &str) -> Option<u64> {
-        Some(u64::from_le_bytes(self.recall(key)?.try_into().ok()?))
+    /// The number that was kept under this key with [`state_set_u64`](Device::state_set_u64).
+    pub fn state_get_u64(&self, key: &str) -> Option<u64> {
+        Some(u64::from_le_bytes(self.state_get(key)?.try_into().ok()?))
     }
 
     /// Keep bytes under a key.
-    pub fn keep(&mut self, key: &str, value: &[u8]) -> Result<(), StateError> {
-        self.world.state_set(key, value)
+    pub fn state_set(&mut self, key: &str, value: &[u8]) -> Result<(), StateError> {
+        self.host.state_set(key, value)
     }
 
     /// Keep a number under a key; if the store is full, say so in the log.
-    pub fn keep_number(&mut self, key: &str, number: u64) {
-        if let Err(reason) = self.keep(key, &number.to_le_bytes()) {
+    pub fn state_set_u64(&mut self, key: &str, number: u64) {
+        if let Err(reason) = self.state_set(key, &number.to_le_bytes()) {
             self.error(format_args!("{key} not kept: {}", String::from(reason)));
         }
     }
 
     /// Forget a key.
-    pub fn forget(&mut self, key: &str) {
-        self.world.state_delete(key);
+    pub fn state_delete(&mut self, key: &str) {
+        self.host.state_delete(key);
     }
 
     /// All keys, in byte order.
-    pub fn kept(&self) -> Vec<String> {
-        self.world.state_keys()
+    pub fn state_keys(&self) -> Vec<String> {
+        self.host.state_keys()
     }
 }
 
@@ -263,7 +263,7 @@ impl Device {
 impl Device {
     /// Send a request; the answer comes as `on_http_reply` with the number returned here.
     pub fn send_http(&mut self, request: &Request, timeout: Duration) -> Result<u64, SendError> {
-        self.world.http_send(request, nanos(timeout))
+        self.host.http_send(request, nanos(timeout))
     }
 }
 
@@ -275,7 +275,7 @@ impl Device {
     }
 
     /// In `start`: leave a will that retains `offline` on the device's `state` topic.
-    pub fn promise_state(&mut self) {
+    pub fn set_offline_will(&mut self) {
         let offline = Outgoing::new(self.topic("state"), "offline").qos(Qos::AtLeastOnce).retained();
         if let Err(reason) = self.set_will(&offline) {
             self.warn(format_args!("will not set: {}", String::from(reason)));
@@ -283,7 +283,7 @@ impl Device {
     }
 
     /// Retain `online` or `offline` on the device's `state` topic.
-    pub fn announce_state(&mut self, online: bool) {
+    pub fn publish_state(&mut self, online: bool) {
         let state = if online { "online" } else { "offline" };
         self.send(&Outgoing::new(self.topic("state"), state).qos(Qos::AtLeastOnce).retained());
     }

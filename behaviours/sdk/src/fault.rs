@@ -26,7 +26,7 @@
 //! ```
 
 use crate::Config;
-use crate::world::{Connection, Identity, Level, World};
+use crate::host::{Host, HostHandle, Identity, Level};
 use std::fmt;
 use std::time::Duration;
 
@@ -53,16 +53,16 @@ pub trait FaultModel: Sized {
 /// The link that is judged: whose it is, the fault's configuration and random numbers, and a voice.
 pub struct Link {
     identity: Identity,
-    world: Connection,
+    host: HostHandle,
 }
 
 impl Link {
-    pub(crate) fn new(world: Connection) -> Self {
-        Link { identity: world.whoami(), world }
+    pub(crate) fn new(host: HostHandle) -> Self {
+        Link { identity: host.whoami(), host }
     }
 
-    pub(crate) fn world(&self) -> &Connection {
-        &self.world
+    pub(crate) fn host(&self) -> &HostHandle {
+        &self.host
     }
 
     /// The device at its end. `check` where a configuration is only tried.
@@ -77,22 +77,22 @@ impl Link {
 
     /// The fault's configuration.
     pub fn config(&self) -> Config<'_> {
-        Config::new(&self.world)
+        Config::new(&self.host)
     }
 
     /// A line for whoever looks for a fault in the model.
     pub fn debug(&self, text: impl fmt::Display) {
-        self.world.log(Level::Debug, &text.to_string());
+        self.host.log(Level::Debug, &text.to_string());
     }
 
     /// A line about what happens.
     pub fn info(&self, text: impl fmt::Display) {
-        self.world.log(Level::Info, &text.to_string());
+        self.host.log(Level::Info, &text.to_string());
     }
 
     /// A line about what is out of the ordinary.
     pub fn warn(&self, text: impl fmt::Display) {
-        self.world.log(Level::Warn, &text.to_string());
+        self.host.log(Level::Warn, &text.to_string());
     }
 }
 
@@ -150,7 +150,7 @@ pub mod instance {
                 return model.reconfigure(link);
             }
             crate::guest::report_panics();
-            let mut link = Link::new(crate::world::Connection);
+            let mut link = Link::new(crate::host::HostHandle);
             let model = M::configure(&mut link)?;
             *self.0.borrow_mut() = Some((model, link));
             Ok(())

@@ -20,7 +20,7 @@ impl<B: Behaviour> Instance<B> {
 
     pub fn start(&self, cause: StartCause) -> Result<(), String> {
         report_panics();
-        let mut device = Device::new(crate::world::Connection);
+        let mut device = Device::new(crate::host::HostHandle);
         let behaviour = B::start(&mut device, cause)?;
         *self.0.borrow_mut() = Some((behaviour, device));
         Ok(())
@@ -66,8 +66,8 @@ pub(crate) fn report_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let message = panic.payload_as_str().unwrap_or("panic without a message");
         match panic.location() {
-            Some(place) => {
-                write(Level::Error, &format!("panic at {}:{}: {message}", place.file(), place.line()))
+            Some(location) => {
+                write(Level::Error, &format!("panic at {}:{}: {message}", location.file(), location.line()))
             }
             None => write(Level::Error, message),
         }

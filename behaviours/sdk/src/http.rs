@@ -1,6 +1,6 @@
 //! HTTP requests and responses, in either direction.
 
-use crate::config::listing;
+use crate::config::comma_separated;
 use crate::json::Value;
 use crate::object;
 
@@ -53,11 +53,11 @@ impl Response {
     }
 
     /// For a path that answers GET only: 405 for another method, 404 for another path.
-    pub fn refusing(request: &Request, paths: &[&str]) -> Self {
+    pub fn fallback(request: &Request, paths: &[&str]) -> Self {
         if paths.contains(&request.path()) {
             Response::error(405, "only GET is answered here")
         } else {
-            Response::error(404, &format!("not found; this device answers {}", listing(paths)))
+            Response::error(404, &format!("not found; this device answers {}", comma_separated(paths)))
         }
     }
 }

@@ -3,16 +3,16 @@
 use crate::bindings::wasmote::device::{
     clock, config, faults, http, log, metrics, mqtt, random, state, timers,
 };
-use crate::message::{MessageProperties, Qos};
-use crate::world::{
-    ActiveFault, ConfigError, HttpRequest, Identity, Level, MetricError, PublishError, SendError, StateError,
-    SubscribeError, TimerError, Will, World,
+use crate::host::{
+    ActiveFault, ConfigError, Host, HttpRequest, Identity, Level, MetricError, PublishError, SendError,
+    StateError, SubscribeError, TimerError, Will,
 };
+use crate::message::{MessageProperties, Qos};
 
 /// The host, which needs no handle.
-pub struct Connection;
+pub struct HostHandle;
 
-impl World for Connection {
+impl Host for HostHandle {
     fn publish(&self, topic: &str, payload: &[u8], qos: Qos, retain: bool) -> Result<(), PublishError> {
         mqtt::publish(topic, payload, qos, retain)
     }

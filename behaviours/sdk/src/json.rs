@@ -8,7 +8,7 @@ mod parse;
 mod value;
 mod write;
 
-pub use parse::{Limits, ParseError, parse, parse_within};
+pub use parse::{Limits, ParseError, parse, parse_with_limits};
 pub use value::{Name, Value};
 
 /// An object written down in place: `object! { "device": id, "seq": 12u32 }`.

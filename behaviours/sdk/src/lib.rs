@@ -11,10 +11,10 @@
 //! - [`random`]: distributions over the device's own random numbers.
 //! - [`json`]: a reader and writer that hostile payloads cannot exhaust.
 //! - [`number`]: numbers to text and back, small.
-//! - [`table`]: a small map.
+//! - [`sorted_map`]: a small map.
 //! - `bench` (not on Wasm): a fleet in virtual time, to test a behaviour with nothing else installed.
 //!
-//! Beneath: [`world`] is the seam between a device and whatever carries it, which is the host's imports
+//! Beneath: [`host`] is the seam between a device and whatever carries it, which is the host's imports
 //! in a component (`imports`, `guest`) and the bench in a test. The same behaviour runs on either.
 
 #[allow(missing_docs, unsafe_code)]
@@ -27,10 +27,12 @@ pub mod bench;
 pub mod command;
 pub mod config;
 pub mod device;
+mod error_text;
 pub mod fault;
 #[cfg(target_arch = "wasm32")]
 #[doc(hidden)]
 pub mod guest;
+pub mod host;
 pub mod http;
 #[cfg(target_arch = "wasm32")]
 mod imports;
@@ -38,10 +40,8 @@ pub mod json;
 pub mod message;
 pub mod number;
 pub mod random;
-mod refusal;
-pub mod table;
+pub mod sorted_map;
 pub mod topic;
-pub mod world;
 
 pub use behaviour::{Behaviour, ConnectionChange, StartCause, StopReason};
 pub use command::Command;

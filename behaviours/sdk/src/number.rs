@@ -6,10 +6,10 @@
 use std::fmt;
 
 /// Up to here all whole numbers are exact.
-const EXACT: f64 = 9_007_199_254_740_992.0;
+const MAX_EXACT_INTEGER: f64 = 9_007_199_254_740_992.0;
 
 /// Digits after the point at most.
-const PLACES: u32 = 9;
+const MAX_DECIMALS: u32 = 9;
 
 /// A number that shows itself with this many decimals at most, without trailing zeros.
 #[derive(Clone, Copy, Debug)]
@@ -20,12 +20,12 @@ pub struct Decimal {
 
 /// Show a number with this many decimals at most (and never more than nine).
 pub fn decimal(number: f64, places: u32) -> Decimal {
-    Decimal { number, places: places.min(PLACES) }
+    Decimal { number, places: places.min(MAX_DECIMALS) }
 }
 
 /// Show a number as exactly as it can be.
 pub fn shortest(number: f64) -> Decimal {
-    Decimal { number, places: PLACES }
+    Decimal { number, places: MAX_DECIMALS }
 }
 
 impl Decimal {
@@ -41,8 +41,8 @@ impl Decimal {
         if size.is_infinite() {
             return out.extend_from_slice(b"infinity");
         }
-        let tiny = size > 0.0 && size < 1e-6 && self.places == PLACES;
-        if size >= EXACT || tiny {
+        let tiny = size > 0.0 && size < 1e-6 && self.places == MAX_DECIMALS;
+        if size >= MAX_EXACT_INTEGER || tiny {
             let (digits, exponent) = scientific(size);
             write_fixed(out, digits, 14);
             out.extend_from_slice(if exponent < 0 { b"e-".as_slice() } else { b"e" });
@@ -53,7 +53,7 @@ impl Decimal {
             return write_whole(out, whole);
         }
         let mut places = self.places;
-        while places > 0 && size * power_of_ten(places) >= EXACT {
+        while places > 0 && size * power_of_ten(places) >= MAX_EXACT_INTEGER {
             places -= 1;
         }
         write_fixed(out, (size * power_of_ten(places)).round() as u64, places);
@@ -138,7 +138,7 @@ fn power_of_ten(exponent: u32) -> f64 {
 }
 
 /// Read a decimal number such as `-12.5e-3`. None if it is no number or has no finite value.
-pub fn read(text: &str) -> Option<f64> {
+pub fn parse(text: &str) -> Option<f64> {
     let (negative, text) = match text.as_bytes() {
         [b'-', rest @ ..] => (true, rest),
         rest => (false, rest),
@@ -161,7 +161,7 @@ pub fn read(text: &str) -> Option<f64> {
             }
             b'.' if !point && any => point = true,
             b'e' | b'E' if any => {
-                exponent = exponent.saturating_add(read_exponent(rest.as_slice())?);
+                exponent = exponent.saturating_add(parse_exponent(rest.as_slice())?);
                 break;
             }
             _ => return None,
@@ -174,7 +174,7 @@ pub fn read(text: &str) -> Option<f64> {
     number.is_finite().then_some(if negative { -number } else { number })
 }
 
-fn read_exponent(text: &[u8]) -> Option<i32> {
+fn parse_exponent(text: &[u8]) -> Option<i32> {
     let (sign, digits) = match text {
         [b'-', digits @ ..] => (-1, digits),
         [b'+', digits @ ..] | digits => (1, digits),
@@ -209,7 +209,7 @@ fn scale(mut number: f64, mut exponent: i32) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{decimal, read, shortest};
+    use super::{decimal, parse, shortest};
 
     #[test]
     fn numbers_are_written_as_short_as_they_are() {
@@ -226,7 +226,7 @@ mod tests {
             (1e21, "1e21"),
         ] {
             assert_eq!(shortest(number).to_string(), text);
-            assert_eq!(read(text), Some(number), "{text}");
+            assert_eq!(parse(text), Some(number), "{text}");
         }
     }
 
@@ -243,7 +243,7 @@ mod tests {
     fn fifteen_digits_survive_the_round_trip() {
         let mut number = 1.234_567_890_123_45e-290;
         while number < 1e290 {
-            let back = read(&shortest(number).to_string()).unwrap();
+            let back = parse(&shortest(number).to_string()).unwrap();
             // Below 2⁵³ nine decimals bound the error absolutely, else fifteen digits bound it relatively.
             let error = (back - number).abs();
             assert!(error <= 5.1e-10 && number < 1e16 || error / number < 1e-13, "{number} became {back}");
@@ -252,21 +252,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_read_agrees_with_the_standard_library() {
+    fn parsing_agrees_with_the_standard_library() {
         for text in
             ["0.5", "-3.25e2", "123456789012345", "98.6", "1e22", "0.000001", "6.02214076e23", "2.5E+3"]
         {
-            assert_eq!(read(text), text.parse().ok(), "{text}");
+            assert_eq!(parse(text), text.parse().ok(), "{text}");
         }
     }
 
     #[test]
-    fn what_is_no_number_is_refused() {
+    fn invalid_numbers_are_rejected() {
         for text in ["", "-", ".5", "1e", "1e+", "1.2.3", "1x", "e5", "1e999", "nan", "inf"] {
-            assert_eq!(read(text), None, "{text}");
+            assert_eq!(parse(text), None, "{text}");
         }
         let long = "9".repeat(400);
-        assert_eq!(read(&long), None);
-        assert_eq!(read(&format!("0.{}1", "0".repeat(400))), Some(0.0));
+        assert_eq!(parse(&long), None);
+        assert_eq!(parse(&format!("0.{}1", "0".repeat(400))), Some(0.0));
     }
 }

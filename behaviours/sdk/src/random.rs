@@ -3,14 +3,14 @@
 
 use crate::Device;
 use crate::fault::Link;
-use crate::world::World;
+use crate::host::Host;
 
 macro_rules! distributions {
     ($of:ty) => {
         impl $of {
             /// From 0 (included) to 1 (excluded).
             pub fn uniform(&mut self) -> f64 {
-                self.world().uniform()
+                self.host().uniform()
             }
 
             /// From `low` (included) to `high` (excluded).
@@ -20,18 +20,18 @@ macro_rules! distributions {
 
             /// 64 random bits.
             pub fn random_bits(&mut self) -> u64 {
-                self.world().next_u64()
+                self.host().next_u64()
             }
 
             /// `count` random bytes, at most 65,536.
             pub fn random_bytes(&mut self, count: u32) -> Vec<u8> {
-                self.world().bytes(count)
+                self.host().bytes(count)
             }
 
             /// One of 0, 1, ... `count - 1`, all equally likely; 0 when `count` is 0.
             pub fn below(&mut self, count: u64) -> u64 {
                 // The high half of a 128-bit product: without a division, and biased by less than count / 2⁶⁴.
-                ((u128::from(self.world().next_u64()) * u128::from(count)) >> 64) as u64
+                ((u128::from(self.host().next_u64()) * u128::from(count)) >> 64) as u64
             }
 
             /// True with this probability: never at 0, always at 1.
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_happen_never_does() {
+    fn probabilities_of_zero_and_one_are_exact() {
         let mut device = bench::device(7);
         assert!((0..1000).all(|_| !device.chance(0.0)));
         assert!((0..1000).all(|_| device.chance(1.0)));

@@ -1,7 +1,7 @@
 //! Alarms with hysteresis: a value that trembles at a threshold raises one alarm, not many.
 
 use wasmote_sdk::Config;
-use wasmote_sdk::config::{self, problem};
+use wasmote_sdk::config::{self, field_error};
 use wasmote_sdk::json::Value;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,21 +26,21 @@ impl Alarm {
     pub fn read(config: &Config, at: &str, object: Option<&Value>) -> Result<Alarm, String> {
         let Some(object) = object else { return Ok(Alarm::none()) };
         if object.members().is_none() {
-            return Err(problem(at, "expected an object"));
+            return Err(field_error(at, "expected an object"));
         }
-        config::only(object, at, &["high", "low", "hysteresis"])?;
-        let high = config.some_number(&format!("{at}/high"))?;
-        let low = config.some_number(&format!("{at}/low"))?;
+        config::deny_unknown_fields(object, at, &["high", "low", "hysteresis"])?;
+        let high = config.optional_number(&format!("{at}/high"))?;
+        let low = config.optional_number(&format!("{at}/low"))?;
         let hysteresis = config.number(&format!("{at}/hysteresis"), 0.0, 0.0..=1e12)?;
         let overlap = high.zip(low).is_some_and(|(high, low)| low + hysteresis > high - hysteresis);
         if overlap {
-            return Err(problem(at, "expected low and high to lie two hystereses apart"));
+            return Err(field_error(at, "expected low and high to lie two hystereses apart"));
         }
         Ok(Alarm { high, low, hysteresis, state: State::Normal })
     }
 
     /// Look at a reading. True if the state has changed.
-    pub fn judge(&mut self, value: f64) -> bool {
+    pub fn update(&mut self, value: f64) -> bool {
         let before = self.state;
         let above = |limit: Option<f64>, margin: f64| limit.is_some_and(|limit| value > limit - margin);
         let below = |limit: Option<f64>, margin: f64| limit.is_some_and(|limit| value < limit + margin);

@@ -3,11 +3,11 @@
 use crate::alarm::Alarm;
 use crate::signal::Signal;
 use std::time::Duration;
-use wasmote_sdk::config::{self, problem};
+use wasmote_sdk::config::{self, field_error};
 use wasmote_sdk::json::Value;
 use wasmote_sdk::{Config, Device, object};
 
-const COMMON: [&str; 11] =
+const COMMON_FIELDS: [&str; 11] =
     ["name", "unit", "kind", "noise", "drift", "outliers", "stuck", "gaps", "alarm", "deadband", "decimals"];
 
 pub struct Channel {
@@ -28,7 +28,7 @@ pub struct Channel {
     /// What calibration adds to every reading.
     pub offset: f64,
     /// When drift began, since the start of the run.
-    since: Duration,
+    drift_start: Duration,
     stuck: Option<(f64, Duration)>,
     /// The last reading; none in a gap.
     pub latest: Option<f64>,
@@ -39,12 +39,13 @@ impl Channel {
     /// Read the channel at a path of the configuration.
     pub fn read(config: &Config, at: &str, object: &Value, now: Duration) -> Result<Channel, String> {
         let field = |name: &str| format!("{at}/{name}");
-        let name = config.text(&field("name"))?.ok_or_else(|| problem(&field("name"), "expected a name"))?;
+        let name =
+            config.text(&field("name"))?.ok_or_else(|| field_error(&field("name"), "expected a name"))?;
         if name.is_empty() || name.chars().count() > 64 {
-            return Err(problem(&field("name"), "expected 1 to 64 characters"));
+            return Err(field_error(&field("name"), "expected 1 to 64 characters"));
         }
         let (signal, parameters) = Signal::read(config, at, object)?;
-        config::only(object, at, &[&COMMON[..], parameters].concat())?;
+        config::deny_unknown_fields(object, at, &[&COMMON_FIELDS[..], parameters].concat())?;
         for (part, known) in [
             ("outliers", &["probability", "size"][..]),
             ("stuck", &["probability", "for"]),
@@ -52,9 +53,9 @@ impl Channel {
         ] {
             match object.get(part) {
                 Some(value) if value.members().is_none() => {
-                    return Err(problem(&field(part), "expected an object"));
+                    return Err(field_error(&field(part), "expected an object"));
                 }
-                Some(value) => config::only(value, &field(part), known)?,
+                Some(value) => config::deny_unknown_fields(value, &field(part), known)?,
                 None => {}
             }
         }
@@ -74,7 +75,7 @@ impl Channel {
             decimals: config.integer(&field("decimals"), 3, 0..=9)? as u32,
             alarm: Alarm::read(config, &field("alarm"), object.get("alarm"))?,
             offset: 0.0,
-            since: now,
+            drift_start: now,
             stuck: None,
             latest: None,
             reported: None,
@@ -98,7 +99,7 @@ impl Channel {
             decimals: 2,
             alarm: Alarm::none(),
             offset: 0.0,
-            since: now,
+            drift_start: now,
             stuck: None,
             latest: None,
             reported: None,
@@ -108,10 +109,10 @@ impl Channel {
     /// Take a reading.
     pub fn sample(&mut self, device: &mut Device) {
         let now = device.now();
-        let seconds = now.saturating_sub(self.since).as_secs_f64();
+        let seconds = now.saturating_sub(self.drift_start).as_secs_f64();
         // The signal goes on, and so do the random numbers, whatever the instrument makes of it.
-        let truth = self.signal.sample(device, seconds);
-        let mut reading = truth + self.offset + self.drift * seconds / 3_600.0;
+        let true_value = self.signal.sample(device, seconds);
+        let mut reading = true_value + self.offset + self.drift * seconds / 3_600.0;
         if self.noise > 0.0 {
             reading += self.noise * device.normal();
         }
@@ -151,7 +152,7 @@ impl Channel {
     /// Forget calibration, drift, and whatever holds the reading.
     pub fn reset(&mut self, now: Duration) {
         self.offset = 0.0;
-        self.since = now;
+        self.drift_start = now;
         self.stuck = None;
         self.signal.reset();
         self.alarm.reset();
@@ -172,7 +173,7 @@ impl Channel {
         object! {
             "name": &self.name,
             "offset": self.offset,
-            "since_s": self.since.as_secs_f64(),
+            "since_s": self.drift_start.as_secs_f64(),
             "position": self.signal.position(),
             "held": self.stuck.map(|(value, _)| value),
             "held_until_s": self.stuck.map(|(_, until)| until.as_secs_f64()),
@@ -187,9 +188,9 @@ impl Channel {
         let number = |name: &str| saved.get(name).and_then(Value::number);
         let time = |name: &str| number(name).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         self.offset = number("offset").unwrap_or(0.0);
-        self.since = time("since_s").unwrap_or(self.since);
+        self.drift_start = time("since_s").unwrap_or(self.drift_start);
         if let Some(position) = number("position") {
-            self.signal.go_to(position);
+            self.signal.set_position(position);
         }
         self.stuck = number("held").zip(time("held_until_s"));
         self.latest = number("latest");

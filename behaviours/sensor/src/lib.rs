@@ -17,13 +17,13 @@ use wasmote_sdk::{
 
 wasmote_sdk::export!(Sensor);
 
-const SAMPLE: u32 = 1;
-const REPORT: u32 = 2;
+const SAMPLE_TIMER: u32 = 1;
+const REPORT_TIMER: u32 = 2;
 
-const SHORTEST: Duration = Duration::from_millis(10);
-const LONGEST: Duration = Duration::from_secs(7 * 86_400);
+const MIN_INTERVAL: Duration = Duration::from_millis(10);
+const MAX_INTERVAL: Duration = Duration::from_secs(7 * 86_400);
 
-const MOST_CHANNELS: usize = 64;
+const MAX_CHANNELS: usize = 64;
 
 struct Sensor {
     channels: Vec<Channel>,
@@ -39,40 +39,40 @@ struct Sensor {
 impl Behaviour for Sensor {
     fn start(device: &mut Device, _cause: StartCause) -> Result<Self, String> {
         let config = device.config();
-        config.only(&["sample_interval", "report_interval", "report", "qos", "channels"])?;
+        config.deny_unknown_fields(&["sample_interval", "report_interval", "report", "qos", "channels"])?;
         let sample_interval =
-            config.duration("sample_interval", Duration::from_secs(1), SHORTEST..=LONGEST)?;
+            config.duration("sample_interval", Duration::from_secs(1), MIN_INTERVAL..=MAX_INTERVAL)?;
         let on_change = config.choice("report", &["interval", "on_change"])? == "on_change";
         // With reports on change an interval is an upper bound on the silence, if one is given.
-        let report_interval = if on_change && !config.has("report_interval") {
+        let report_interval = if on_change && !config.contains("report_interval") {
             None
         } else {
-            Some(config.duration("report_interval", Duration::from_secs(10), SHORTEST..=LONGEST)?)
+            Some(config.duration("report_interval", Duration::from_secs(10), MIN_INTERVAL..=MAX_INTERVAL)?)
         };
         let qos = config.qos("qos", Qos::AtMostOnce)?;
         let mut channels = read_channels(device)?;
-        recall_calibration(device, &mut channels);
+        load_calibration(device, &mut channels);
 
-        device.promise_state();
+        device.set_offline_will();
         let own_commands = device.topic("cmd");
         device.subscribe(&own_commands, Qos::AtLeastOnce)?;
         // Sensors that start together should not sample together.
         let next_sample = device.now() + sample_interval.mul_f64(device.uniform());
-        device.set_timer_at(SAMPLE, next_sample);
+        device.set_timer_at(SAMPLE_TIMER, next_sample);
         if let Some(interval) = report_interval {
-            device.set_timer_at(REPORT, next_sample + interval);
+            device.set_timer_at(REPORT_TIMER, next_sample + interval);
         }
-        let seq = device.recall_number("seq").unwrap_or(0);
+        let seq = device.state_get_u64("seq").unwrap_or(0);
         Ok(Sensor { channels, sample_interval, report_interval, on_change, qos, seq, next_sample })
     }
 
     fn on_timer(&mut self, device: &mut Device, token: u32) {
-        if token == REPORT {
+        if token == REPORT_TIMER {
             return self.report(device);
         }
         self.sample(device);
         self.next_sample += self.sample_interval;
-        device.set_timer_at(SAMPLE, self.next_sample);
+        device.set_timer_at(SAMPLE_TIMER, self.next_sample);
     }
 
     fn on_message(&mut self, device: &mut Device, message: Message) {
@@ -88,7 +88,7 @@ impl Behaviour for Sensor {
 
     fn on_connection(&mut self, device: &mut Device, change: ConnectionChange) {
         match change {
-            ConnectionChange::Up(_) => device.announce_state(true),
+            ConnectionChange::Up(_) => device.publish_state(true),
             ConnectionChange::Down(reason) => device.debug(format_args!("connection lost: {reason}")),
         }
     }
@@ -108,13 +108,13 @@ impl Behaviour for Sensor {
                 let channels: Value = self.channels.iter().map(Channel::describe).collect();
                 Response::json(&object! { "device": device.id(), "channels": channels })
             }
-            _ => Response::refusing(&request, &["/", "/channels"]),
+            _ => Response::fallback(&request, &["/", "/channels"]),
         }
     }
 
     fn stop(&mut self, device: &mut Device, reason: StopReason) {
         if reason != StopReason::Swap {
-            device.announce_state(false);
+            device.publish_state(false);
         }
     }
 
@@ -134,17 +134,17 @@ impl Behaviour for Sensor {
         let saved = json::parse(saved).map_err(|error| error.to_string())?;
         let time =
             |name| saved.get(name).and_then(Value::number).and_then(|s| Duration::try_from_secs_f64(s).ok());
-        self.seq = saved.get("seq").and_then(Value::whole).ok_or("seq: expected a number")?;
+        self.seq = saved.get("seq").and_then(Value::unsigned).ok_or("seq: expected a number")?;
         self.next_sample = time("next_sample_s").ok_or("next_sample_s: expected a time")?;
-        self.sample_interval = time("sample_interval_s").unwrap_or(self.sample_interval).max(SHORTEST);
-        self.report_interval = time("report_interval_s").map(|interval| interval.max(SHORTEST));
+        self.sample_interval = time("sample_interval_s").unwrap_or(self.sample_interval).max(MIN_INTERVAL);
+        self.report_interval = time("report_interval_s").map(|interval| interval.max(MIN_INTERVAL));
         for channel in saved.get("channels").and_then(Value::list).unwrap_or_default() {
             let name = channel.get("name").and_then(Value::text);
             if let Some(own) = self.channels.iter_mut().find(|own| Some(own.name.as_str()) == name) {
                 own.load(channel);
             }
         }
-        device.set_timer_at(SAMPLE, self.next_sample);
+        device.set_timer_at(SAMPLE_TIMER, self.next_sample);
         self.schedule_report(device);
         Ok(())
     }
@@ -155,8 +155,8 @@ impl Sensor {
         for index in 0..self.channels.len() {
             let channel = &mut self.channels[index];
             channel.sample(device);
-            if let Some(value) = channel.latest.filter(|value| channel.alarm.judge(*value)) {
-                announce_alarm(device, channel, value);
+            if let Some(value) = channel.latest.filter(|value| channel.alarm.update(*value)) {
+                publish_alarm(device, channel, value);
             }
         }
         device.count("samples_total", 1.0);
@@ -167,7 +167,7 @@ impl Sensor {
 
     fn report(&mut self, device: &mut Device) {
         self.seq += 1;
-        device.keep_number("seq", self.seq);
+        device.state_set_u64("seq", self.seq);
         let mut report = device.report("telemetry");
         report.set("seq", self.seq);
         report.set("values", self.values());
@@ -180,7 +180,7 @@ impl Sensor {
 
     fn schedule_report(&self, device: &mut Device) {
         if let Some(interval) = self.report_interval {
-            device.set_timer(REPORT, interval);
+            device.set_timer(REPORT_TIMER, interval);
         }
     }
 
@@ -202,7 +202,7 @@ impl Sensor {
         if let Some(sample) = sample {
             self.sample_interval = sample;
             self.next_sample = device.now() + sample;
-            device.set_timer_at(SAMPLE, self.next_sample);
+            device.set_timer_at(SAMPLE_TIMER, self.next_sample);
         }
         if report.is_some() {
             self.report_interval = report;
@@ -220,55 +220,61 @@ impl Sensor {
             |field: &str| body.get(field).and_then(Value::number).filter(|number| number.abs() <= 1e12);
         channel.offset = match (number("offset"), number("value"), channel.latest) {
             (Some(offset), None, _) => offset,
-            (None, Some(truth), Some(latest)) => channel.offset + truth - latest,
+            (None, Some(true_value), Some(latest)) => channel.offset + true_value - latest,
             (None, Some(_), None) => {
                 return Err("value: the channel has no reading to compare it with".into());
             }
             _ => return Err("expected either offset or value, a number".into()),
         };
-        self.keep_calibration(device)
+        self.store_calibration(device)
     }
 
     fn reset(&mut self, device: &mut Device) -> Result<(), String> {
         let now = device.now();
         self.channels.iter_mut().for_each(|channel| channel.reset(now));
-        device.forget("calibration");
+        device.state_delete("calibration");
         Ok(())
     }
 
     /// Calibration outlives a crash, as it would in flash memory.
-    fn keep_calibration(&self, device: &mut Device) -> Result<(), String> {
+    fn store_calibration(&self, device: &mut Device) -> Result<(), String> {
         let mut offsets = object! {};
         for channel in self.channels.iter().filter(|channel| channel.offset != 0.0) {
             offsets.set(channel.name.clone(), channel.offset);
         }
-        Ok(device.keep("calibration", &offsets.to_bytes())?)
+        Ok(device.state_set("calibration", &offsets.to_bytes())?)
     }
 }
 
 fn read_channels(device: &Device) -> Result<Vec<Channel>, String> {
     let config = device.config();
-    let whole = config.whole()?;
+    let whole = config.to_value()?;
     let Some(listed) = whole.get("channels") else { return Ok(vec![Channel::temperature(device.now())]) };
-    let listed = listed.list().filter(|list| !list.is_empty() && list.len() <= MOST_CHANNELS);
-    let listed = listed.ok_or_else(|| config::problem("channels", "expected a list of 1 to 64 channels"))?;
+    let listed = listed.list().filter(|list| !list.is_empty() && list.len() <= MAX_CHANNELS);
+    let listed =
+        listed.ok_or_else(|| config::field_error("channels", "expected a list of 1 to 64 channels"))?;
     let mut channels: Vec<Channel> = Vec::new();
     for (index, object) in listed.iter().enumerate() {
         let at = format!("/channels/{index}");
         if object.members().is_none() {
-            return Err(config::problem(&at, "expected an object"));
+            return Err(config::field_error(&at, "expected an object"));
         }
         let channel = Channel::read(&config, &at, object, device.now())?;
         if channels.iter().any(|other| other.name == channel.name) {
-            return Err(config::problem(&format!("{at}/name"), "expected a name that no other channel has"));
+            return Err(config::field_error(
+                &format!("{at}/name"),
+                "expected a name that no other channel has",
+            ));
         }
         channels.push(channel);
     }
     Ok(channels)
 }
 
-fn recall_calibration(device: &Device, channels: &mut [Channel]) {
-    let Some(offsets) = device.recall("calibration").and_then(|kept| json::parse(&kept).ok()) else { return };
+fn load_calibration(device: &Device, channels: &mut [Channel]) {
+    let Some(offsets) = device.state_get("calibration").and_then(|kept| json::parse(&kept).ok()) else {
+        return;
+    };
     for channel in channels {
         channel.offset = offsets.get(&channel.name).and_then(Value::number).unwrap_or(0.0);
     }
@@ -277,13 +283,13 @@ fn recall_calibration(device: &Device, channels: &mut [Channel]) {
 fn read_interval(body: &Value, field: &str) -> Result<Option<Duration>, String> {
     let Some(value) = body.get(field) else { return Ok(None) };
     let interval = value.number().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-    match interval.filter(|interval| (SHORTEST..=LONGEST).contains(interval)) {
+    match interval.filter(|interval| (MIN_INTERVAL..=MAX_INTERVAL).contains(interval)) {
         Some(interval) => Ok(Some(interval)),
         None => Err(format!("{field}: expected 0.01 to 604800 seconds, found {value}")),
     }
 }
 
-fn announce_alarm(device: &mut Device, channel: &Channel, value: f64) {
+fn publish_alarm(device: &mut Device, channel: &Channel, value: f64) {
     let state = channel.alarm.state();
     let mut report = device.report("alarm");
     report.set("channel", &channel.name);

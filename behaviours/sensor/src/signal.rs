@@ -2,14 +2,14 @@
 
 use std::f64::consts::TAU;
 use std::time::Duration;
-use wasmote_sdk::config::problem;
+use wasmote_sdk::config::field_error;
 use wasmote_sdk::json::Value;
 use wasmote_sdk::{Config, Device, number};
 
 const DAY: f64 = 86_400.0;
 
 /// Rows of a replay at most: all of them live in the device's memory.
-const MOST_ROWS: usize = 2_000;
+const MAX_ROWS: usize = 2_000;
 
 #[derive(Debug)]
 pub enum Signal {
@@ -86,7 +86,7 @@ impl Signal {
                 let step = config.number(&field("step"), 1.0, 0.0..=1e12)?;
                 let (min, max) = (number("min", -1e12)?, number("max", 1e12)?);
                 if min > max {
-                    return Err(problem(&field("min"), "expected no more than max"));
+                    return Err(field_error(&field("min"), "expected no more than max"));
                 }
                 let value = start.max(min).min(max);
                 (Signal::RandomWalk { value, start: value, step, min, max }, &["start", "step", "min", "max"])
@@ -136,7 +136,7 @@ impl Signal {
         }
     }
 
-    pub fn go_to(&mut self, position: f64) {
+    pub fn set_position(&mut self, position: f64) {
         if let Signal::RandomWalk { value, min, max, .. } = self {
             *value = position.max(*min).min(*max);
         }
@@ -145,14 +145,14 @@ impl Signal {
 
 /// The rows of a replay: seconds and value, as a text of lines or as a list of pairs.
 fn read_rows(csv: Option<&Value>, at: &str) -> Result<Vec<(f64, f64)>, String> {
-    let refuse = |row: usize, reason: &str| Err(problem(at, format_args!("row {}: {reason}", row + 1)));
+    let refuse = |row: usize, reason: &str| Err(field_error(at, format_args!("row {}: {reason}", row + 1)));
     let parsed: Vec<Option<(f64, f64)>> = match csv {
         Some(Value::Text(text)) => {
             let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
             lines
                 .map(|line| {
                     line.split_once(',').and_then(|(time, value)| {
-                        Some((number::read(time.trim())?, number::read(value.trim())?))
+                        Some((number::parse(time.trim())?, number::parse(value.trim())?))
                     })
                 })
                 .collect()
@@ -164,7 +164,7 @@ fn read_rows(csv: Option<&Value>, at: &str) -> Result<Vec<(f64, f64)>, String> {
             };
             rows.iter().map(pair).collect()
         }
-        _ => return Err(problem(at, "expected lines of seconds,value or a list of [seconds, value]")),
+        _ => return Err(field_error(at, "expected lines of seconds,value or a list of [seconds, value]")),
     };
     let mut rows: Vec<(f64, f64)> = Vec::new();
     for (index, row) in parsed.into_iter().enumerate() {
@@ -175,11 +175,11 @@ fn read_rows(csv: Option<&Value>, at: &str) -> Result<Vec<(f64, f64)>, String> {
             Some((time, _)) if time < rows.last().map_or(0.0, |(last, _)| *last) => {
                 return refuse(index, "expected seconds that never go back");
             }
-            Some(_) if rows.len() == MOST_ROWS => return refuse(index, "expected 2000 rows at most"),
+            Some(_) if rows.len() == MAX_ROWS => return refuse(index, "expected 2000 rows at most"),
             Some(row) => rows.push(row),
         }
     }
-    if rows.is_empty() { Err(problem(at, "expected at least one row")) } else { Ok(rows) }
+    if rows.is_empty() { Err(field_error(at, "expected at least one row")) } else { Ok(rows) }
 }
 
 fn replay(rows: &[(f64, f64)], linear: bool, repeat: bool, seconds: f64) -> f64 {

@@ -147,7 +147,7 @@ fn a_stuck_reading_holds_for_its_time() {
 }
 
 #[test]
-fn on_change_small_changes_are_kept_back() {
+fn on_change_small_changes_are_suppressed() {
     let mut fleet = sensor(
         r#"{"report": "on_change", "channels": [{"name": "x", "kind": "ramp", "from": 0, "to": 100, "period": "100s", "deadband": 9.5}]}"#,
     );
@@ -196,7 +196,7 @@ fn commands_change_intervals_and_are_acknowledged() {
 }
 
 #[test]
-fn an_answer_goes_where_the_sender_wants_it() {
+fn an_answer_goes_to_the_response_topic() {
     let mut fleet = sensor("{}");
     let mut command = Outgoing::new("wasmote/sensor-0/cmd", r#"{"cmd":"reset"}"#);
     command.properties = Some(MessageProperties {
@@ -214,7 +214,7 @@ fn an_answer_goes_where_the_sender_wants_it() {
 }
 
 #[test]
-fn a_bad_command_is_told_what_is_wrong_with_it() {
+fn an_invalid_command_is_rejected_with_a_reason() {
     let mut fleet = sensor("{}");
     for (command, error) in [
         ("{", "the command is no JSON: expected a name in quotes at byte 1"),
@@ -257,7 +257,7 @@ fn calibration_corrects_the_reading_and_outlives_a_crash() {
 }
 
 #[test]
-fn a_swap_goes_on_where_the_old_one_was() {
+fn a_swap_keeps_the_state() {
     let mut fleet = channel(r#""kind": "random_walk", "start": 100, "step": 0.001, "drift": 1"#);
     fleet.run_for(1_000 * SECOND);
     fleet.send("wasmote/sensor-0/cmd", r#"{"cmd":"calibrate","channel":"x","offset":50}"#);
@@ -273,7 +273,7 @@ fn a_swap_goes_on_where_the_old_one_was() {
 }
 
 #[test]
-fn it_answers_over_http() {
+fn it_answers_http_requests() {
     let mut fleet = channel(r#""value": 7, "unit": "mm""#);
     fleet.run_for(3 * SECOND);
     assert_eq!(fleet.get(0, "/").get("values").unwrap().get("x").unwrap().number(), Some(7.0));
@@ -285,7 +285,7 @@ fn it_answers_over_http() {
 }
 
 #[test]
-fn nothing_that_is_sent_to_it_makes_it_panic() {
+fn hostile_input_does_not_panic() {
     let mut fleet = sensor("{}");
     let commands = ["set_interval", "calibrate", "reset", "", "x"];
     let values = ["null", "1e300", "-1e300", "\"\"", "[]", "{}", "true", "0", "9007199254740993"];
@@ -307,7 +307,7 @@ fn nothing_that_is_sent_to_it_makes_it_panic() {
 }
 
 #[test]
-fn a_bad_configuration_is_refused_by_name() {
+fn an_invalid_configuration_is_rejected_by_field() {
     for (config, problem) in [
         (
             r#"{"sample_interval": "fast"}"#,

@@ -48,7 +48,7 @@ fn options(args: &Args, number: u32) -> MqttOptions {
     options
 }
 
-async fn turn(mut events: EventLoop) {
+async fn poll(mut events: EventLoop) {
     loop {
         if let Err(error) = events.poll().await {
             eprintln!("connection lost: {error}");
@@ -85,7 +85,7 @@ async fn main() {
         ramp.tick().await;
         let (client, mut events) = AsyncClient::builder(options(&args, number)).capacity(100).build();
         events.state.events.shrink_to_fit();
-        tokio::spawn(turn(events));
+        tokio::spawn(poll(events));
         tokio::spawn(publish(args.clone(), client, number));
     }
     sleep(*args.duration).await;

@@ -31,7 +31,7 @@ fn at(run: Time) -> Now {
     Now { run, wall: WallTime::from_nanos(1_767_225_600_000_000_000) + run.elapsed() }
 }
 
-fn put(device: &mut Device, input: Input, now: Time, actions: &mut Vec<Action>) -> u64 {
+fn handle(device: &mut Device, input: Input, now: Time, actions: &mut Vec<Action>) -> u64 {
     device.handle(input, at(now), actions);
     let connects = actions.iter().any(|action| matches!(action, Action::Connect(_)));
     if connects {
@@ -46,7 +46,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut actions = Vec::new();
     // The first device brings what all share.
     let mut first = Device::new(fleet.blueprint(0, 1), Time::ZERO);
-    put(&mut first, Input::Start, Time::ZERO, &mut actions);
+    handle(&mut first, Input::Start, Time::ZERO, &mut actions);
     let empty = resident_bytes();
     let each = |now: u64| (now - empty) as f64 / f64::from(args.devices);
 
@@ -54,24 +54,24 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         (0..args.devices).map(|n| Device::new(fleet.blueprint(n, args.devices), Time::ZERO)).collect();
     let made = each(resident_bytes());
     for device in &mut devices {
-        put(device, Input::Start, Time::ZERO, &mut actions);
+        handle(device, Input::Start, Time::ZERO, &mut actions);
     }
     let started = each(resident_bytes());
     let end = Time::ZERO + Duration::from_secs(args.seconds);
     let mut published = 0;
     for device in &mut devices {
         while let Some(due) = device.next_deadline().filter(|due| *due <= end) {
-            published += put(device, Input::Wake, due, &mut actions);
+            published += handle(device, Input::Wake, due, &mut actions);
         }
     }
-    let turned = each(resident_bytes());
+    let published_bytes = each(resident_bytes());
     println!(
         "{}",
         json!({
             "devices": args.devices,
             "made_bytes": made.round(),
             "started_bytes": started.round(),
-            "after_publishing_bytes": turned.round(),
+            "after_publishing_bytes": published_bytes.round(),
             "published": published,
         })
     );

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use clap::Parser;
 use serde_json::json;
 use wasmote_bench::fleet::Fleet;
-use wasmote_sim::behaviour::{Behaviour, Spawn, Trap, TrapKind};
+use wasmote_sim::behaviour::{Behaviour, BehaviourFactory, Trap, TrapKind};
 use wasmote_sim::context::Context;
 use wasmote_sim::device::Input;
 use wasmote_sim::device_id::Identity;
@@ -44,10 +44,10 @@ struct Args {
 }
 
 /// Publishes once a second, as a closure.
-struct Beat;
+struct HeartbeatClosure;
 
-impl Spawn for Beat {
-    fn spawn(&self, identity: &Identity) -> Result<Box<dyn Behaviour>, Trap> {
+impl BehaviourFactory for HeartbeatClosure {
+    fn instantiate(&self, identity: &Identity) -> Result<Box<dyn Behaviour>, Trap> {
         let topic = Topic::new(format!("{}/{}/heartbeat", identity.topic_root, identity.id));
         let topic = topic.map_err(|error| Trap::new(TrapKind::Host, error.to_string()))?;
         let beat = Message::new(topic, "alive").with_qos(Qos::AtMostOnce);
@@ -72,32 +72,32 @@ impl Spawn for Beat {
     }
 }
 
-fn measure(args: &Args, through: &str, fleet: &Fleet, devices: u32) {
+fn measure(args: &Args, label: &str, fleet: &Fleet, devices: u32) {
     let seconds = (args.messages / u64::from(devices)).max(1);
-    let mut world = VirtualTime::new(Options::default(), Digest::default());
+    let mut simulation = VirtualTime::new(Options::default(), Digest::default());
     for index in 0..devices {
-        let device = world.add(fleet.blueprint(index, devices));
-        world.put(device, Input::Start);
+        let device = simulation.add(fleet.blueprint(index, devices));
+        simulation.put(device, Input::Start);
     }
     // Connections and first calls are no part of the rate.
-    world.run_for(Duration::from_secs(2));
-    let before = world.counts().events();
+    simulation.run_for(Duration::from_secs(2));
+    let before = simulation.counts().events();
     let began = Instant::now();
-    world.run_for(Duration::from_secs(seconds));
+    simulation.run_for(Duration::from_secs(seconds));
     let took = began.elapsed().as_secs_f64();
-    let events = (world.counts().events() - before) as f64;
+    let events = (simulation.counts().events() - before) as f64;
     let (rate, fleet_rate) = (events / took, events / seconds as f64);
-    let digest = world.observer();
+    let digest = simulation.observer();
     if args.json {
         let line = json!({
-            "through": through, "devices": devices, "events": events, "real_seconds": took,
+            "through": label, "devices": devices, "events": events, "real_seconds": took,
             "events_per_second": rate, "fleet_events_per_second": fleet_rate,
             "speed_up": seconds as f64 / took, "digest": digest.to_string(),
         });
         return println!("{line}");
     }
     println!(
-        "{through:>15} {devices:>7} devices: {:.2} million events/s; the fleet makes {fleet_rate:.0} a second: \
+        "{label:>15} {devices:>7} devices: {:.2} million events/s; the fleet makes {fleet_rate:.0} a second: \
          {:.0} times real time; digest {digest}",
         rate / 1e6,
         seconds as f64 / took,
@@ -107,9 +107,9 @@ fn measure(args: &Args, through: &str, fleet: &Fleet, devices: u32) {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args = Args::parse();
     let sizes = args.devices.map_or(vec![10, 1_000, 10_000, 100_000], |one| vec![one]);
-    let wanted = |through: &str| args.only.as_deref().is_none_or(|only| only == through);
+    let wanted = |label: &str| args.only.as_deref().is_none_or(|only| only == label);
     if wanted("closures") {
-        let fleet = Fleet::new(Arc::new(Beat));
+        let fleet = Fleet::new(Arc::new(HeartbeatClosure));
         sizes.iter().for_each(|devices| measure(&args, "closures", &fleet, *devices));
     }
     for (name, config) in [
@@ -118,8 +118,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     ] {
         if wanted(name) {
             let fleet = Fleet::from_file(&args.built.join(name).with_extension("wasm"), config)?;
-            let through = format!("wasm, {name}");
-            sizes.iter().for_each(|devices| measure(&args, &through, &fleet, *devices));
+            let label = format!("wasm, {name}");
+            sizes.iter().for_each(|devices| measure(&args, &label, &fleet, *devices));
         }
     }
     Ok(())

@@ -85,9 +85,9 @@ enum Verb {
 
 /// Everything the program does.
 pub fn main() -> ExitCode {
-    let command = environment::without_empty(Cli::command());
+    let command = environment::ignore_empty_variables(Cli::command());
     let parsed = command.clone().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
-    let cli = parsed.unwrap_or_else(|error| environment::name_source(error, command).exit());
+    let cli = parsed.unwrap_or_else(|error| environment::with_variable_hint(error, command).exit());
     let outcome = match cli.verb {
         None => {
             let _ = Cli::command().print_help();
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn help_leads_with_examples() {
+    fn help_begins_with_examples() {
         for (verb, example) in
             [(None, "wasmote run sensor -n 100"), (Some("run"), "wasmote run sensor --devices")]
         {

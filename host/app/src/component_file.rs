@@ -7,19 +7,19 @@ use std::path::Path;
 use flate2::read::GzDecoder;
 
 /// The largest component that is taken, in bytes, unpacked. One in Python has 18 MB.
-pub const LARGEST: usize = 32 << 20;
+pub const MAX_BYTES: usize = 32 << 20;
 
 /// What a gzip file begins with (RFC 1952, 2.3.1).
-const GZIP: [u8; 2] = [0x1f, 0x8b];
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
 /// Bytes that are not taken.
 #[derive(Debug, thiserror::Error)]
-pub enum Unpacked {
+pub enum ComponentFileError {
     /// More than anybody would call a behaviour; in a packed file this is a bomb.
-    #[error("it has more than {LARGEST} bytes{}", if *packed { " when it is unpacked" } else { "" })]
+    #[error("it has more than {MAX_BYTES} bytes{}", if *compressed { " when it is unpacked" } else { "" })]
     TooLarge {
         /// Whether it was packed.
-        packed: bool,
+        compressed: bool,
     },
     /// It begins as a gzip file does, and does not go on so.
     #[error("it is packed with gzip and cannot be unpacked: {0}")]
@@ -30,26 +30,29 @@ pub enum Unpacked {
 }
 
 /// Read a file, and unpack it if it is packed.
-pub fn read(path: &Path) -> Result<Vec<u8>, Unpacked> {
+pub fn read(path: &Path) -> Result<Vec<u8>, ComponentFileError> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(LARGEST as u64 + 1).read_to_end(&mut bytes)?;
-    unpack(bytes)
+    File::open(path)?.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    decompress(bytes)
 }
 
 /// Unpack what is packed, and leave the rest as it is.
-pub fn unpack(bytes: Vec<u8>) -> Result<Vec<u8>, Unpacked> {
-    if bytes.len() > LARGEST {
-        return Err(Unpacked::TooLarge { packed: false });
+pub fn decompress(bytes: Vec<u8>) -> Result<Vec<u8>, ComponentFileError> {
+    if bytes.len() > MAX_BYTES {
+        return Err(ComponentFileError::TooLarge { compressed: false });
     }
-    if !bytes.starts_with(&GZIP) {
+    if !bytes.starts_with(&GZIP_MAGIC) {
         return Ok(bytes);
     }
-    let mut unpacked = Vec::new();
-    let most = LARGEST as u64 + 1;
-    GzDecoder::new(&bytes[..]).take(most).read_to_end(&mut unpacked).map_err(Unpacked::Damaged)?;
-    match unpacked.len() > LARGEST {
-        true => Err(Unpacked::TooLarge { packed: true }),
-        false => Ok(unpacked),
+    let mut decompressed = Vec::new();
+    let limit = MAX_BYTES as u64 + 1;
+    GzDecoder::new(&bytes[..])
+        .take(limit)
+        .read_to_end(&mut decompressed)
+        .map_err(ComponentFileError::Damaged)?;
+    match decompressed.len() > MAX_BYTES {
+        true => Err(ComponentFileError::TooLarge { compressed: true }),
+        false => Ok(decompressed),
     }
 }
 
@@ -58,29 +61,29 @@ mod tests {
     use super::*;
     use std::io::Write;
 
-    fn packed(bytes: &[u8]) -> Vec<u8> {
+    fn gzipped(bytes: &[u8]) -> Vec<u8> {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         encoder.write_all(bytes).unwrap();
         encoder.finish().unwrap()
     }
 
     #[test]
-    fn what_is_packed_is_unpacked_and_the_rest_is_left_alone() {
-        assert_eq!(unpack(packed(b"\0asm and so on")).unwrap(), b"\0asm and so on");
-        assert_eq!(unpack(b"\0asm".to_vec()).unwrap(), b"\0asm");
+    fn gzip_is_decompressed_and_other_bytes_are_kept() {
+        assert_eq!(decompress(gzipped(b"\0asm and so on")).unwrap(), b"\0asm and so on");
+        assert_eq!(decompress(b"\0asm".to_vec()).unwrap(), b"\0asm");
     }
 
     #[test]
-    fn a_bomb_is_given_up_at_the_limit() {
-        let bomb = packed(&vec![0; LARGEST + 1]);
-        assert!(bomb.len() < LARGEST / 50);
-        let problem = unpack(bomb).unwrap_err().to_string();
+    fn a_decompression_bomb_is_stopped_at_the_limit() {
+        let bomb = gzipped(&vec![0; MAX_BYTES + 1]);
+        assert!(bomb.len() < MAX_BYTES / 50);
+        let problem = decompress(bomb).unwrap_err().to_string();
         assert!(problem.ends_with("when it is unpacked"), "{problem}");
     }
 
     #[test]
-    fn a_packed_file_that_breaks_off_says_so() {
-        let whole = packed(&[7; 10_000]);
-        assert!(matches!(unpack(whole[..whole.len() / 2].to_vec()), Err(Unpacked::Damaged(_))));
+    fn a_truncated_gzip_file_is_an_error() {
+        let whole = gzipped(&[7; 10_000]);
+        assert!(matches!(decompress(whole[..whole.len() / 2].to_vec()), Err(ComponentFileError::Damaged(_))));
     }
 }

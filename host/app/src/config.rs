@@ -6,8 +6,8 @@
 
 pub mod args;
 pub mod file;
+pub mod fleet_shard;
 pub mod resolve;
-pub mod share;
 pub mod source_addresses;
 pub mod values;
 
@@ -15,19 +15,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use wasmote_engine::Effort;
+use wasmote_engine::CompileMode;
 use wasmote_engine::cache::Cache;
-use wasmote_live::spec::ConnectionOptions;
+use wasmote_live::config::ConnectionOptions;
 use wasmote_sim::context::Protocol;
 use wasmote_sim::device_id::DeviceId;
 use wasmote_sim::limits::Limits;
 use wasmote_sim::rng::Seed;
 
-use crate::document::{DocumentError, short_numbers};
+use crate::document::{DocumentError, truncate_digits};
 use crate::fault_models::FaultModels;
 use crate::fault_set::FaultSet;
 use crate::source::{Source, SourceError};
-use share::Share;
+use fleet_shard::FleetShard;
 use values::{BrokerChoice, HttpAddress, LogFormat, Switch};
 
 /// Everything a run depends on, checked.
@@ -60,7 +60,7 @@ pub struct Settings {
     /// Devices started per second.
     pub ramp: Option<f64>,
     /// The part of the fleet that this process runs.
-    pub share: Share,
+    pub shard: FleetShard,
     /// How log lines are written.
     pub log: LogFormat,
     /// Whether each message gets a line.
@@ -70,7 +70,7 @@ pub struct Settings {
     /// Where compiled behaviours are looked for and kept.
     pub cache: Cache,
     /// How behaviours are compiled that were not compiled before.
-    pub compile: Effort,
+    pub compile: CompileMode,
     /// How long canaries try another version of a behaviour before the others follow.
     pub canary: Duration,
 }
@@ -102,17 +102,17 @@ pub type Links = std::collections::BTreeMap<String, Vec<String>>;
 impl Settings {
     /// Devices of this process.
     pub fn devices(&self) -> usize {
-        self.share.of(self.groups.iter().map(|group| group.count as usize).sum())
+        self.shard.device_count(self.groups.iter().map(|group| group.count as usize).sum())
     }
 
     /// Whether each message gets a line in the log.
     pub fn logs_messages(&self) -> bool {
         /// More devices than this write more than a reader could follow.
-        const READABLE: usize = 20;
+        const MAX_DEVICES: usize = 20;
         match self.log_messages {
             Switch::On => true,
             Switch::Off => false,
-            Switch::Auto => self.devices() <= READABLE,
+            Switch::Auto => self.devices() <= MAX_DEVICES,
         }
     }
 }
@@ -134,25 +134,25 @@ pub enum ConfigError {
     #[error(transparent)]
     Document(#[from] DocumentError),
     /// A behaviour that was not found.
-    #[error("{place}: {problem}")]
+    #[error("{setting}: {problem}")]
     Behaviour {
         /// The flag or field.
-        place: String,
+        setting: String,
         /// What is wrong.
         problem: SourceError,
     },
     /// Settings that do not go together, or a value out of range.
-    #[error("{place}: {problem}")]
+    #[error("{setting}: {problem}")]
     Invalid {
         /// The flag or field.
-        place: String,
+        setting: String,
         /// What is wrong and what to write instead.
         problem: String,
     },
 }
 
 impl ConfigError {
-    fn invalid(place: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self::Invalid { place: place.into(), problem: short_numbers(&problem.into()) }
+    fn invalid(setting: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Invalid { setting: setting.into(), problem: truncate_digits(&problem.into()) }
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::nearest::did_you_mean;
+use crate::suggest::did_you_mean;
 
 /// How a document is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub struct DocumentError {
     /// The file, where there is one.
     pub file: Option<String>,
     /// Line and column, from 1, where they are known.
-    pub place: Option<(usize, usize)>,
+    pub location: Option<(usize, usize)>,
     /// The field at fault, such as `fault[0].probability`; empty when it is the document as a whole.
     pub field: String,
     /// What is wrong with it and what to write instead.
@@ -46,7 +46,7 @@ impl fmt::Display for DocumentError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(file) = &self.file {
             write!(f, "{file}")?;
-            if let Some((line, column)) = self.place {
+            if let Some((line, column)) = self.location {
                 write!(f, ":{line}:{column}")?;
             }
             f.write_str(": ")?;
@@ -61,20 +61,20 @@ impl fmt::Display for DocumentError {
 impl DocumentError {
     /// Something wrong with one field.
     pub fn at(field: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self { file: None, place: None, field: field.into(), problem: short_numbers(&problem.into()) }
+        Self { file: None, location: None, field: field.into(), problem: truncate_digits(&problem.into()) }
     }
 
     /// Something wrong with what stands there. A field that is missing is named like one that is wrong, and
     /// none is named twice.
-    pub(crate) fn found(field: String, problem: String, place: Option<(usize, usize)>) -> Self {
+    pub(crate) fn located(field: String, problem: String, location: Option<(usize, usize)>) -> Self {
         let missing = problem.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
         if let Some(name) = missing {
             let dot = if field.is_empty() { "" } else { "." };
-            return Self { place, ..Self::at(format!("{field}{dot}{name}"), "it is missing") };
+            return Self { location, ..Self::at(format!("{field}{dot}{name}"), "it is missing") };
         }
-        let twice = format!("`{}`: ", field.rsplit('.').next().unwrap_or_default());
-        let problem = problem.strip_prefix(&twice).unwrap_or(&problem);
-        Self { place, ..Self::at(field, problem) }
+        let prefix = format!("`{}`: ", field.rsplit('.').next().unwrap_or_default());
+        let problem = problem.strip_prefix(&prefix).unwrap_or(&problem);
+        Self { location, ..Self::at(field, problem) }
     }
 
     /// The same, in this file.
@@ -93,15 +93,15 @@ pub fn parse<T: DeserializeOwned>(text: &str, format: Format) -> Result<T, Docum
 }
 
 fn parse_toml<T: DeserializeOwned>(text: &str) -> Result<T, DocumentError> {
-    let located = |error: &toml::de::Error| error.span().map(|span| place_of(text, span.start));
+    let position_of = |error: &toml::de::Error| error.span().map(|span| locate(text, span.start));
     let deserializer = toml::Deserializer::parse(text).map_err(|error| {
         let problem = format!("no valid TOML: {}", one_line(error.message()));
-        DocumentError::found(String::new(), problem, located(&error))
+        DocumentError::located(String::new(), problem, position_of(&error))
     })?;
     serde_path_to_error::deserialize(deserializer).map_err(|error| {
         let field = field_of(error.path());
         let inner = error.inner();
-        DocumentError::found(field, explain(inner.message()), located(inner))
+        DocumentError::located(field, explain(inner.message()), position_of(inner))
     })
 }
 
@@ -131,7 +131,7 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DocumentError>
             true => explain(text),
             false => format!("no valid JSON: {text}"),
         };
-        DocumentError::found(field, problem, Some((error.line(), error.column())))
+        DocumentError::located(field, problem, Some((error.line(), error.column())))
     };
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let field = if error.inner().is_data() { field_of(error.path()) } else { String::new() };
@@ -142,7 +142,7 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DocumentError>
 }
 
 /// The same without the names of types that the user never wrote.
-fn in_words(message: &str) -> String {
+fn plain_message(message: &str) -> String {
     match message {
         "invalid digit found in string" | "cannot parse integer from empty string" => {
             return "expected a whole number from 0 on".into();
@@ -166,14 +166,14 @@ fn in_words(message: &str) -> String {
 }
 
 /// Numbers of hundreds of digits, cut.
-pub(crate) fn short_numbers(text: &str) -> String {
-    const SHOWN: usize = 12;
-    const LONGEST: usize = 24;
+pub(crate) fn truncate_digits(text: &str) -> String {
+    const KEPT_DIGITS: usize = 12;
+    const MAX_DIGITS: usize = 24;
     let mut short = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
         let digits = rest[start..].find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len() - start);
-        let shown = if digits > LONGEST { SHOWN } else { digits };
+        let shown = if digits > MAX_DIGITS { KEPT_DIGITS } else { digits };
         short.push_str(&rest[..start + shown]);
         if shown < digits {
             short.push('…');
@@ -194,7 +194,7 @@ fn one_line(text: &str) -> String {
     text.lines().map(str::trim).collect::<Vec<_>>().join(", ")
 }
 
-fn place_of(text: &str, offset: usize) -> (usize, usize) {
+fn locate(text: &str, offset: usize) -> (usize, usize) {
     let before = text.get(..offset).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
     (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
@@ -206,7 +206,7 @@ pub fn explain(message: &str) -> String {
     let what = match message {
         _ if message.starts_with("unknown field") => "there is no such field",
         _ if message.starts_with("unknown variant") => "there is no such value",
-        _ => return in_words(&one_line(message)),
+        _ => return plain_message(&one_line(message)),
     };
     let found = quoted.next().unwrap_or_default();
     let known: Vec<&str> = quoted.collect();
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_of_a_wrong_type_is_named_with_its_place() {
+    fn a_field_of_a_wrong_type_is_named_with_its_line_and_column() {
         let text = "[[fault]]\nkind = \"loss\"\nprobability = \"often\"\n";
         assert_eq!(
             problem(text, Format::Toml),
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_field_or_value_is_answered_with_the_known_one() {
+    fn a_misspelt_field_or_value_gets_a_suggestion() {
         let found = problem("[[fault]]\nkind = \"loss\"\nprobabilty = 1\n", Format::Toml);
         assert!(
             found.ends_with("fault[0].probabilty: there is no such field; did you mean `probability`?"),
@@ -254,10 +254,11 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_no_object_and_types_have_plain_names() {
-        let told = |text: &str| parse_object::<FaultDocument>(text.as_bytes(), "faults").unwrap_err().problem;
-        assert_eq!(told(" [1]"), "expected faults, found a list");
-        assert_eq!(told("null"), "expected faults, found null");
+    fn a_list_is_no_object_and_types_are_named_in_plain_words() {
+        let problem_of =
+            |text: &str| parse_object::<FaultDocument>(text.as_bytes(), "faults").unwrap_err().problem;
+        assert_eq!(problem_of(" [1]"), "expected faults, found a list");
+        assert_eq!(problem_of("null"), "expected faults, found null");
         for (message, plain) in [
             ("invalid type: map, expected u32", "invalid type: object, expected a whole number from 0 on"),
             ("invalid length 0, expected struct X with 5 elements", "invalid length 0, expected an object"),
@@ -268,13 +269,16 @@ mod tests {
     }
 
     #[test]
-    fn a_number_of_hundreds_of_digits_is_cut() {
-        assert_eq!(short_numbers(&format!("{} is not 1, nor 25%", 1e300)), "100000000000… is not 1, nor 25%");
-        assert_eq!(short_numbers("ü 18446744073709551615"), "ü 18446744073709551615");
+    fn a_number_of_hundreds_of_digits_is_truncated() {
+        assert_eq!(
+            truncate_digits(&format!("{} is not 1, nor 25%", 1e300)),
+            "100000000000… is not 1, nor 25%"
+        );
+        assert_eq!(truncate_digits("ü 18446744073709551615"), "ü 18446744073709551615");
     }
 
     #[test]
-    fn text_that_is_no_document_is_located() {
+    fn a_syntax_error_has_its_line_and_column() {
         assert!(problem("[[fault]\n", Format::Toml).starts_with("f:1:"));
         assert!(problem("{\"fault\": [}", Format::Json).contains("no valid JSON: "));
         assert!(problem("{} trailing", Format::Json).contains("trailing characters"));

@@ -2,72 +2,72 @@
 //!
 //! From a plan to its results, in this order:
 //!
-//! * [`source`]: a plan is found and read. [`document`]: what it can say, with [`seeds`], [`range`]s and
+//! * [`source`]: a plan is found and read. [`plan_file`]: what it can say, with [`seeds`], [`range`]s and
 //!   [`threshold`]s; [`mod@path`]: setting one field of it. [`schema`]: the same for editors.
 //! * [`topology`]: who is linked with whom.
-//! * [`sweep`]: one plan becomes points. [`plan`]: points are checked, their [`script`]s with them; a `rehearsal`
-//!   asks the behaviours themselves, and `blame` finds what was set wrong.
-//! * [`execute`]: points and seeds become runs, on all cores. [`run`]: one of them, on its [`stage`], where a
-//!   [`company`] of devices lives in a [`world`].
-//! * What is seen: the [`recorder`] looks on at every step; [`watched`] behaviours feed the [`account`],
-//!   which keeps its [`figures`] (with [`latencies`]) in [`cells`] of time and group; [`parts`] sums them up.
-//! * [`real`]: a run whose world is a live fleet, and [`edits`], what users do to it over HTTP;
-//!   [`sent`]: versions of behaviours among that. [`as_run`]: the plan with all of that in it.
-//! * What is left behind: [`results`] (the folder and its manifest, and the plan in it, `kept_plan`), [`summary`], [`accounts`], [`tables`], [`columns`].
+//! * [`sweep`]: one plan becomes points. [`plan`]: points are checked, their [`timeline`]s with them; a `dry_run`
+//!   asks the behaviours themselves, and `error_attribution` finds what was set wrong.
+//! * [`execute`]: points and seeds become runs, on all cores. [`run`]: one of them, on its [`orchestrator`], where a
+//!   [`population`] of devices lives in a [`driver`].
+//! * What is seen: the [`recorder`] looks on at every step; [`instrumented`] behaviours feed the [`delivery_tracker`],
+//!   which keeps its [`message_stats`] (with [`latencies`]) in [`time_buckets`] of time and group; [`windows`] sums them up.
+//! * [`live_run`]: a run whose world is a live fleet, and [`audit`], what users do to it over HTTP;
+//!   [`live_updates`]: versions of behaviours among that. [`effective_plan`]: the plan with all of that in it.
+//! * What is left behind: [`results`] (the folder and its manifest, and the plan in it, `plan_snapshot`), [`summary`], [`ledger_file`], [`tables`], [`parquet`].
 //! * [`verify`]: all of it again, and whether it came out the same. [`progress`]: how far it is.
 //!
 //! Everything in a run's folder follows from the plan, the seed and the components alone. What does not (when and
 //! where it was computed, how long that took) is in the manifest.
 
-pub mod account;
-pub mod accounts;
-pub mod as_run;
-mod bits;
-mod blame;
-pub mod cells;
+pub mod audit;
+mod bitset;
 pub mod cluster;
-pub mod columns;
-pub mod company;
-pub mod document;
-pub mod edits;
+pub mod delivery_tracker;
+pub mod driver;
+mod dry_run;
+pub mod effective_plan;
+mod error_attribution;
 pub mod execute;
-pub mod figures;
-mod kept_plan;
+pub mod instrumented;
 pub mod latencies;
-mod nulls;
-pub mod parts;
+pub mod ledger_file;
+pub mod live_run;
+pub mod live_updates;
+pub mod message_stats;
+pub mod orchestrator;
+pub mod parquet;
+pub mod partial_timeseries;
 pub mod path;
 pub mod plan;
+pub mod plan_file;
+mod plan_snapshot;
+pub mod population;
 pub mod progress;
 pub mod range;
-pub mod real;
 pub mod recorder;
-mod rehearsal;
 pub mod results;
 pub mod run;
 pub mod schema;
-pub mod script;
 pub mod seeds;
-pub mod sent;
-pub mod so_far;
 pub mod source;
-pub mod stage;
+mod strip_nulls;
 pub mod summary;
 pub mod sweep;
 pub mod tables;
 pub mod threshold;
+pub mod time_buckets;
+pub mod timeline;
 pub mod topology;
 pub mod verdict;
 pub mod verify;
-pub mod watched;
-pub mod world;
+pub mod windows;
 
 use std::fmt::Display;
 use std::io;
 
+use crate::blueprints::BlueprintError;
 use crate::config::ConfigError;
 use crate::document::DocumentError;
-use crate::plan::PlanError;
 use crate::run::RunError;
 
 /// Why an experiment came to nothing.
@@ -104,7 +104,7 @@ pub enum ExperimentError {
     Cluster(#[from] cluster::ClusterError),
     /// Behaviours that cannot be used.
     #[error(transparent)]
-    Plan(#[from] PlanError),
+    Plan(#[from] BlueprintError),
     /// A value out of range, or things that do not go together.
     #[error("{place}: {problem}")]
     Invalid {

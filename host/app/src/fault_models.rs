@@ -10,22 +10,22 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use wasmote_engine::{Engine, EngineError, FaultModel};
-use wasmote_sim::faults::component::{Appoint, Library};
+use wasmote_sim::faults::component::{FaultModelFactory, Library};
 use wasmote_sim::limits::Limits;
 
 use crate::builtins;
-use crate::nearest::did_you_mean;
 use crate::source::Source;
+use crate::suggest::did_you_mean;
 
 /// Fault components. Clones share what was loaded.
 #[derive(Clone, Default)]
 pub struct FaultModels {
     named: Arc<BTreeMap<String, PathBuf>>,
-    shared: Arc<Shared>,
+    shared: Arc<SharedState>,
 }
 
 #[derive(Default)]
-struct Shared {
+struct SharedState {
     /// Made when the first model is loaded: most runs have none.
     engine: OnceLock<Result<Engine, EngineError>>,
     loaded: Mutex<Loaded>,
@@ -35,7 +35,7 @@ struct Shared {
 struct Loaded {
     models: BTreeMap<Source, FaultModel>,
     /// What documents call them.
-    spelt: BTreeMap<String, Source>,
+    by_name: BTreeMap<String, Source>,
 }
 
 impl FaultModels {
@@ -51,20 +51,20 @@ impl FaultModels {
 
     /// Load what has a name of a flag, so that a mistake there is found at once.
     pub fn load_named(&self) -> Result<(), (String, String)> {
-        let nowhere = Path::new("");
+        let no_folder = Path::new("");
         self.named.keys().try_for_each(|name| {
-            self.load(name, nowhere).map(drop).map_err(|problem| (name.clone(), problem))
+            self.load(name, no_folder).map(drop).map_err(|problem| (name.clone(), problem))
         })
     }
 
     /// For documents whose files are relative to a folder.
-    pub fn in_folder<'a>(&'a self, folder: &'a Path) -> InFolder<'a> {
-        InFolder { models: self, folder }
+    pub fn in_folder<'a>(&'a self, folder: &'a Path) -> FolderLibrary<'a> {
+        FolderLibrary { models: self, folder }
     }
 
     /// For documents from outside: names, and what was loaded before.
-    pub fn at_hand(&self) -> AtHand<'_> {
-        AtHand(self)
+    pub fn without_files(&self) -> WithoutFiles<'_> {
+        WithoutFiles(self)
     }
 
     /// What was loaded so far, by its source.
@@ -84,18 +84,18 @@ impl FaultModels {
         if path.is_file() {
             return Ok(Source::File(path));
         }
-        Err(format!("there is no file `{}`, and {}", path.display(), self.no_name(name)))
+        Err(format!("there is no file `{}`, and {}", path.display(), self.unknown_model(name)))
     }
 
     /// The same name as seen from another folder, in which `to` leads to where it was written.
-    pub fn moved(&self, name: &str, to: &Path) -> String {
+    pub fn rebase(&self, name: &str, to: &Path) -> String {
         match self.names().any(|known| known == name) {
             true => name.to_owned(),
             false => to.join(name).display().to_string(),
         }
     }
 
-    fn no_name(&self, name: &str) -> String {
+    fn unknown_model(&self, name: &str) -> String {
         let known = self.names().collect::<Vec<_>>().join("`, `");
         let word = Path::new(name).file_name().unwrap_or_default().to_string_lossy();
         format!("no model is called so (there are `{known}`){}", did_you_mean(&word, self.names()))
@@ -104,7 +104,7 @@ impl FaultModels {
     fn load(&self, name: &str, folder: &Path) -> Result<FaultModel, String> {
         let source = self.source(name, folder)?;
         let mut loaded = self.lock();
-        loaded.spelt.entry(name.to_owned()).or_insert_with(|| source.clone());
+        loaded.by_name.entry(name.to_owned()).or_insert_with(|| source.clone());
         if let Some(model) = loaded.models.get(&source) {
             return Ok(model.clone());
         }
@@ -112,7 +112,7 @@ impl FaultModels {
         let bytes = source.read().map_err(|problem| problem.to_string())?;
         let model = engine
             .load_fault_model(&source.name(), &bytes, Arc::new(Limits::default()))
-            .map_err(|problem| format!("`{}` cannot be used: {problem}", source.shown()))?;
+            .map_err(|problem| format!("`{}` cannot be used: {problem}", source.display_name()))?;
         loaded.models.insert(source, model.clone());
         Ok(model)
     }
@@ -130,27 +130,27 @@ impl fmt::Debug for FaultModels {
 
 /// Names, and files relative to a folder.
 #[derive(Clone, Copy, Debug)]
-pub struct InFolder<'a> {
+pub struct FolderLibrary<'a> {
     models: &'a FaultModels,
     folder: &'a Path,
 }
 
-impl Library for InFolder<'_> {
-    fn find(&self, name: &str) -> Result<Arc<dyn Appoint>, String> {
+impl Library for FolderLibrary<'_> {
+    fn find(&self, name: &str) -> Result<Arc<dyn FaultModelFactory>, String> {
         Ok(Arc::new(self.models.load(name, self.folder)?))
     }
 }
 
 /// Names, and what was loaded before.
 #[derive(Clone, Copy, Debug)]
-pub struct AtHand<'a>(&'a FaultModels);
+pub struct WithoutFiles<'a>(&'a FaultModels);
 
-impl Library for AtHand<'_> {
-    fn find(&self, name: &str) -> Result<Arc<dyn Appoint>, String> {
+impl Library for WithoutFiles<'_> {
+    fn find(&self, name: &str) -> Result<Arc<dyn FaultModelFactory>, String> {
         let Self(models) = self;
         let known = {
             let loaded = models.lock();
-            loaded.spelt.get(name).and_then(|source| loaded.models.get(source)).cloned()
+            loaded.by_name.get(name).and_then(|source| loaded.models.get(source)).cloned()
         };
         if let Some(model) = known {
             return Ok(Arc::new(model));
@@ -160,7 +160,7 @@ impl Library for AtHand<'_> {
         }
         Err(format!(
             "{}; over HTTP no file is opened, so start the host with --fault-model NAME=FILE and give the name",
-            models.no_name(name)
+            models.unknown_model(name)
         ))
     }
 }
@@ -169,7 +169,7 @@ impl Library for AtHand<'_> {
 mod tests {
     use super::*;
 
-    fn refusal(found: Result<Arc<dyn Appoint>, String>) -> String {
+    fn refusal(found: Result<Arc<dyn FaultModelFactory>, String>) -> String {
         found.err().expect("it was taken")
     }
 
@@ -185,29 +185,35 @@ mod tests {
             assert_eq!(library.find(name).ok().unwrap().name(), called);
         }
         assert_eq!(models.loaded().len(), 2, "one file is loaded once, whatever it is called");
-        let told = refusal(library.find("rainfade"));
-        assert!(told.contains("rainfade`, and no model is called so") && told.contains("`storm`"), "{told}");
-        assert!(told.ends_with("did you mean `rain-fade`?"), "{told}");
+        let message = refusal(library.find("rainfade"));
+        assert!(
+            message.contains("rainfade`, and no model is called so") && message.contains("`storm`"),
+            "{message}"
+        );
+        assert!(message.ends_with("did you mean `rain-fade`?"), "{message}");
     }
 
     #[test]
-    fn from_outside_no_file_is_opened_but_what_was_loaded_is_there() {
+    fn over_http_no_file_is_opened_but_loaded_models_are_found() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("mine.wasm");
         std::fs::write(&file, builtins::find("rain-fade").expect("`make behaviours` was run").bytes).unwrap();
         let models = FaultModels::default();
         let path = file.display().to_string();
-        let told = refusal(models.at_hand().find(&path));
-        assert!(told.contains("no file is opened") && told.contains("--fault-model NAME=FILE"), "{told}");
-        assert!(models.at_hand().find("rain-fade").is_ok());
+        let message = refusal(models.without_files().find(&path));
+        assert!(
+            message.contains("no file is opened") && message.contains("--fault-model NAME=FILE"),
+            "{message}"
+        );
+        assert!(models.without_files().find("rain-fade").is_ok());
         // A document of the beginning spells it so; it can be sent back as it is.
         models.in_folder(folder.path()).find("mine.wasm").ok().unwrap();
-        assert!(models.at_hand().find("mine.wasm").is_ok());
-        assert!(models.at_hand().find(&path).is_err());
+        assert!(models.without_files().find("mine.wasm").is_ok());
+        assert!(models.without_files().find(&path).is_err());
     }
 
     #[test]
-    fn a_file_of_another_kind_says_what_it_is() {
+    fn a_file_of_another_kind_is_an_error_that_names_the_kind() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("b.wasm"), builtins::find("heartbeat").unwrap().bytes).unwrap();
         std::fs::write(folder.path().join("n.wasm"), "hello").unwrap();

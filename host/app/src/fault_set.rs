@@ -11,13 +11,13 @@ use wasmote_sim::faults::{Fault, Model};
 
 use crate::document::{self, DocumentError, Format};
 use crate::fault_models::FaultModels;
-use crate::nearest::did_you_mean;
+use crate::suggest::did_you_mean;
 
 /// What to do instead of a fault of the broker in the faults of some devices.
-pub const BROKER_SERVES_ALL: &str =
+pub const BROKER_FAULT_NEEDS_FLEET: &str =
     "is for the broker, which serves all devices; put it with the fleet's faults";
 /// What to do instead of a fault of a broker that is not this program's own.
-pub const BROKER_IS_ANOTHERS: &str = "cannot be done to another program's broker; use the embedded one (--broker \
+pub const BROKER_FAULT_NEEDS_EMBEDDED: &str = "cannot be done to another program's broker; use the embedded one (--broker \
     embedded), stop that broker by hand, or run a plan in virtual time with `wasmote experiment run`";
 
 /// Faults and their origin.
@@ -42,7 +42,7 @@ impl FaultSet {
             DocumentError::at(format!("fault[{}].{}", invalid.index, invalid.field), invalid.problem)
         })?;
         for (index, entry) in document.faults.iter().enumerate() {
-            if let Some((field, problem)) = nobody(entry) {
+            if let Some((field, problem)) = empty_selector(entry) {
                 return Err(DocumentError::at(format!("fault[{index}].{field}"), problem));
             }
         }
@@ -81,9 +81,9 @@ impl FaultSet {
             )
         })?;
         let set = document::parse(&text, Format::of(&path)).and_then(|mut document: FaultDocument| {
-            let way = Path::new(name).parent().unwrap_or(Path::new(""));
+            let parent = Path::new(name).parent().unwrap_or(Path::new(""));
             for file in document.faults.iter_mut().filter_map(|entry| entry.file.as_mut()) {
-                *file = models.moved(file, way);
+                *file = models.rebase(file, parent);
             }
             Self::new(shown.clone(), document, &models.in_folder(folder))
         });
@@ -120,12 +120,12 @@ impl FaultSet {
     }
 
     /// Whether something happens to the broker in it.
-    pub fn concerns_the_broker(&self) -> bool {
+    pub fn has_broker_faults(&self) -> bool {
         self.faults.iter().any(|fault| matches!(fault.model, Model::Broker(_)))
     }
 
     /// Refuse what happens to the broker, where it cannot, with what to do instead.
-    pub fn check_no_broker(&self, instead: &str) -> Result<(), DocumentError> {
+    pub fn reject_broker_faults(&self, instead: &str) -> Result<(), DocumentError> {
         match self.faults.iter().position(|fault| matches!(fault.model, Model::Broker(_))) {
             None => Ok(()),
             Some(index) => {
@@ -155,7 +155,7 @@ impl FaultSet {
 }
 
 /// The field by which a fault is for nobody, and what to write instead.
-fn nobody(entry: &FaultEntry) -> Option<(&'static str, &'static str)> {
+fn empty_selector(entry: &FaultEntry) -> Option<(&'static str, &'static str)> {
     let no_device = entry.device.as_ref().is_some_and(String::is_empty);
     let no_peers = entry.peers.as_ref().is_some_and(|peers| peers.iter().all(String::is_empty));
     match (no_device, no_peers) {
@@ -193,20 +193,20 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_for_nobody_is_told() {
+    fn a_fault_that_matches_no_device_is_a_warning() {
         let fleet = fleet("west", 3);
         let loss = "[[fault]]\nkind = \"loss\"\nprobability = 0.1\n";
         for fits in ["", "device = \"west-*\"", "group = \"west\"", "group = \"west\"\ndevice = \"*-2\""] {
             assert!(warned(&format!("{loss}{fits}\n"), &fleet).is_empty(), "{fits}");
         }
-        let told = warned(&format!("{loss}group = \"west\"\ndevice = \"zz*\"\n"), &fleet);
-        assert_eq!(told, ["fault[0].device: no device that has this fault fits `zz*` of group `west`"]);
+        let warnings = warned(&format!("{loss}group = \"west\"\ndevice = \"zz*\"\n"), &fleet);
+        assert_eq!(warnings, ["fault[0].device: no device that has this fault fits `zz*` of group `west`"]);
         let partition = "[[fault]]\nkind = \"partition\"\npeers = [\"west-0\", \"east-*\"]\n";
         assert_eq!(warned(partition, &fleet), ["fault[0].peers: no device fits `east-*`"]);
     }
 
     #[test]
-    fn a_pod_knows_nothing_of_the_others() {
+    fn a_pod_has_no_warnings_about_devices_elsewhere() {
         let pod = Identity { peers: None, ..fleet("west", 1).remove(0) };
         let loss = "[[fault]]\nkind = \"loss\"\nprobability = 0.1\ndevice = \"zz*\"\n";
         assert!(warned(loss, &[pod]).is_empty());

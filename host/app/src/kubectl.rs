@@ -39,25 +39,25 @@ pub enum KubectlError {
     )]
     Missing(#[source] io::Error),
     /// It said no.
-    #[error("`kubectl {words}` failed: {said}")]
+    #[error("`kubectl {arguments}` failed: {stderr}")]
     Failed {
         /// What was asked.
-        words: String,
+        arguments: String,
         /// What it wrote.
-        said: String,
+        stderr: String,
     },
     /// It answered something else than is known of it.
-    #[error("`kubectl {words}` answered something unexpected: {problem}")]
+    #[error("`kubectl {arguments}` answered something unexpected: {problem}")]
     Unexpected {
         /// What was asked.
-        words: String,
+        arguments: String,
         /// What is wrong with the answer.
         problem: String,
     },
 }
 
 /// Bytes of a complaint that anybody would read.
-const LONGEST_COMPLAINT: usize = 2_000;
+const MAX_STDERR_CHARS: usize = 2_000;
 
 impl Kubectl {
     /// For this cluster.
@@ -67,7 +67,7 @@ impl Kubectl {
 
     /// A call that is not made yet. It is in a process group of its own: a Ctrl-C is for us, and we decide what
     /// becomes of it.
-    fn command(&self, words: &[&str]) -> Command {
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("kubectl");
         if let Some(context) = &self.cluster.context {
             command.arg(format!("--context={context}"));
@@ -77,50 +77,51 @@ impl Kubectl {
         }
         #[cfg(unix)]
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        command.args(words).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
     /// Call it, and wait for what it prints.
-    pub fn call(&self, words: &[&str]) -> Result<Vec<u8>, KubectlError> {
-        let output = self.command(words).output().map_err(KubectlError::Missing)?;
-        printed(words, output)
+    pub fn run(&self, arguments: &[&str]) -> Result<Vec<u8>, KubectlError> {
+        let output = self.command(arguments).output().map_err(KubectlError::Missing)?;
+        stdout_of(arguments, output)
     }
 
     /// Call it with something to read.
-    pub fn feed(&self, words: &[&str], input: &[u8]) -> Result<Vec<u8>, KubectlError> {
-        let mut child = self.command(words).stdin(Stdio::piped()).spawn().map_err(KubectlError::Missing)?;
+    pub fn run_with_input(&self, arguments: &[&str], input: &[u8]) -> Result<Vec<u8>, KubectlError> {
+        let mut child =
+            self.command(arguments).stdin(Stdio::piped()).spawn().map_err(KubectlError::Missing)?;
         let pipe = child.stdin.take();
         // It may answer before it has read all, and would wait for us to read that.
         let output = std::thread::scope(|scope| {
             scope.spawn(move || pipe.map(|mut pipe| pipe.write_all(input)));
             child.wait_with_output()
         });
-        printed(words, output.map_err(KubectlError::Missing)?)
+        stdout_of(arguments, output.map_err(KubectlError::Missing)?)
     }
 
     /// Start it, and let it run.
-    fn start(&self, words: &[&str]) -> Result<Child, KubectlError> {
-        self.command(words).stderr(Stdio::inherit()).spawn().map_err(KubectlError::Missing)
+    fn spawn(&self, arguments: &[&str]) -> Result<Child, KubectlError> {
+        self.command(arguments).stderr(Stdio::inherit()).spawn().map_err(KubectlError::Missing)
     }
 
     /// The pods with these labels, by name.
     pub fn pods(&self, selector: &str) -> Result<Vec<Pod>, KubectlError> {
-        let words = ["get", "pods", "--selector", selector, "--output", "json"];
-        let printed = self.call(&words)?;
-        Pod::list(&printed).map_err(|problem| KubectlError::Unexpected {
-            words: words.join(" "),
+        let arguments = ["get", "pods", "--selector", selector, "--output", "json"];
+        let json = self.run(&arguments)?;
+        Pod::list(&json).map_err(|problem| KubectlError::Unexpected {
+            arguments: arguments.join(" "),
             problem: problem.to_string(),
         })
     }
 }
 
-fn printed(words: &[&str], output: Output) -> Result<Vec<u8>, KubectlError> {
+fn stdout_of(arguments: &[&str], output: Output) -> Result<Vec<u8>, KubectlError> {
     if output.status.success() {
         return Ok(output.stdout);
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    let said: String = said.trim().chars().take(LONGEST_COMPLAINT).collect();
-    let said = if said.is_empty() { output.status.to_string() } else { said };
-    Err(KubectlError::Failed { words: words.join(" "), said })
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let stderr: String = stderr.trim().chars().take(MAX_STDERR_CHARS).collect();
+    let stderr = if stderr.is_empty() { output.status.to_string() } else { stderr };
+    Err(KubectlError::Failed { arguments: arguments.join(" "), stderr })
 }

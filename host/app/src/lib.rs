@@ -4,46 +4,46 @@
 //!
 //! * [`config`]: flags, environment, file and defaults become [`config::Settings`], checked before anything
 //!   is opened. It reads [`document`]s, which name the field that is wrong, finds behaviours by [`source`]
-//!   (with the [`builtins`], and [`component_file`]s plain or packed), sets single values by [`assignment`] and reads
+//!   (with the [`builtins`], and [`component_file`]s plain or packed), sets single values by [`key_value`] and reads
 //!   faults as a [`fault_set`], with the [`fault_models`] that they name.
 //! * [`preflight`]: what this machine, or this fleet, would not bear.
-//! * [`plan`]: settings become the devices' blueprints.
+//! * [`blueprints`]: settings become the devices' blueprints.
 //! * [`run`]: build, bind, announce, start, wait, drain, sum up.
 //! * [`versions`]: what a running fleet's behaviours are, and how another version of one is rolled out;
 //!   [`watch`]: from a file that changes.
-//! * [`observer`]: what devices do, as log lines ([`logging`]) and as events.
-//! * [`server`]: the HTTP API, one resource a file; [`exposition`]: metrics as JSON and as text.
-//! * [`manifests`]: the same fleet as objects for Kubernetes. [`gather`]: the fleets of many processes as one, with
+//! * [`events`]: what devices do, as log lines ([`logging`]) and as events.
+//! * [`server`]: the HTTP API, one resource a file; [`metrics`]: metrics as JSON and as text.
+//! * [`manifests`]: the same fleet as objects for Kubernetes. [`fleet_query`]: the fleets of many processes as one, with
 //!   the help of [`kubectl`].
 //! * [`report`]: a results folder as a page with plots, and folders side by side.
 //!
-//! [`nearest`] guesses what somebody meant who misspelt a name; [`exit`] has the exit codes.
+//! [`suggest`] guesses what somebody meant who misspelt a name; [`exit`] has the exit codes.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
-pub mod assignment;
+pub mod blueprints;
 pub mod builtins;
 pub mod cli;
 pub mod component_file;
 pub mod config;
 pub mod document;
+pub mod events;
 pub mod exit;
 pub mod experiment;
-pub mod exposition;
 pub mod fault_models;
 pub mod fault_set;
-pub mod gather;
+pub mod fleet_query;
+pub mod key_value;
 pub mod kubectl;
 pub mod logging;
 pub mod manifests;
-pub mod nearest;
-pub mod observer;
-pub mod plan;
+pub mod metrics;
 pub mod preflight;
 pub mod report;
 pub mod run;
 pub mod server;
 pub mod source;
+pub mod suggest;
 pub mod versions;
 pub mod watch;

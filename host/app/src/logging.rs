@@ -3,7 +3,7 @@
 //! Nothing ever waits for stderr. Lines go through a queue that one thread empties; when nobody reads them
 //! and the queue is full, further ones are lost and counted, and the end of the program says how many.
 
-mod seldom;
+mod rate_limit;
 mod text;
 
 use std::io::{Write, stderr};
@@ -16,17 +16,17 @@ use tracing_subscriber::fmt::format::JsonFields;
 
 use crate::cli::style::shows_colours;
 use crate::config::values::LogFormat;
-pub use seldom::Seldom;
+pub use rate_limit::RateLimit;
 
 /// The target of lines about a device; their fields are `device`, `group` and what the event has.
 pub const DEVICE: &str = "wasmote::device";
 
 /// What is written where `RUST_LOG` says nothing: the libraries only speak up when something is wrong.
-const DEFAULT: &str = "warn,wasmote=info,wasmote_live=info,wasmote_engine=info";
+const DEFAULT_FILTER: &str = "warn,wasmote=info,wasmote_live=info,wasmote_engine=info";
 /// Lines that may wait to be read.
-const WAITING: usize = 32_768;
+const MAX_QUEUED_LINES: usize = 32_768;
 /// How long the end waits for them.
-const PATIENCE: Duration = Duration::from_secs(1);
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 static STDERR: OnceLock<Queue> = OnceLock::new();
 
@@ -54,7 +54,7 @@ pub fn start(format: LogFormat) {
 }
 
 /// Write a line for the user, after all that was logged before.
-pub fn line(line: &str) {
+pub fn write_line(line: &str) {
     let line = format!("{line}\n");
     // Whoever reads may have gone, as `head` does; that is no error.
     let _ = match STDERR.get() {
@@ -66,7 +66,7 @@ pub fn line(line: &str) {
 /// Let the last lines out, for as long as somebody reads them. Later ones are not written.
 pub fn finish() {
     let Some(queue) = STDERR.get() else { return };
-    queue.tell_lost();
+    queue.report_lost_lines();
     let Some(guard) = queue.guard.lock().ok().and_then(|mut guard| guard.take()) else { return };
     let (done, ended) = mpsc::channel::<()>();
     // To let go of the guard is to wait for stderr, which may take for ever.
@@ -74,27 +74,27 @@ pub fn finish() {
         drop(guard);
         drop(done);
     });
-    let _ = ended.recv_timeout(PATIENCE);
+    let _ = ended.recv_timeout(FLUSH_TIMEOUT);
 }
 
 fn filter() -> EnvFilter {
     let chosen = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
-    let chosen = if chosen.trim().is_empty() { DEFAULT.into() } else { chosen };
-    EnvFilter::try_new(chosen).unwrap_or_else(|_| EnvFilter::new(DEFAULT))
+    let chosen = if chosen.trim().is_empty() { DEFAULT_FILTER.into() } else { chosen };
+    EnvFilter::try_new(chosen).unwrap_or_else(|_| EnvFilter::new(DEFAULT_FILTER))
 }
 
 impl Queue {
     fn new() -> Self {
-        let builder = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(WAITING);
+        let builder = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(MAX_QUEUED_LINES);
         let (lines, guard) = builder.thread_name("stderr").finish(stderr());
         Self { lines, guard: Mutex::new(Some(guard)) }
     }
 
     /// Say how many lines were lost, once there is room for a line that says so.
-    fn tell_lost(&self) {
+    fn report_lost_lines(&self) {
         let counter = self.lines.error_counter();
         let lost = counter.dropped_lines();
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + FLUSH_TIMEOUT;
         while lost > 0 && Instant::now() < end {
             let before = counter.dropped_lines();
             tracing::warn!("{lost} lines are missing above, as stderr was not read fast enough");

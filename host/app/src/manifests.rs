@@ -1,7 +1,7 @@
 //! Manifests for Kubernetes: a fleet, its behaviours and its broker as objects to apply.
 //!
 //! * [`fleet`]: settings and wishes become groups of pods, checked; [`name`]s are what Kubernetes takes, and
-//!   [`packed`] components fit its limits.
+//!   [`gzip`] components fit its limits.
 //! * [`workload`], [`broker`], [`monitoring`]: their objects, with what [`objects`] share. [`yaml`]: written for people.
 //!
 //! `k8s.yaml` and `mqtt-broker.yaml` at the top of the repository, and the base in `deploy/`, are what this renders:
@@ -9,16 +9,16 @@
 
 pub mod broker;
 pub mod fleet;
+pub mod gzip;
 pub mod monitoring;
 pub mod name;
 pub mod objects;
-pub mod packed;
 pub mod workload;
 pub mod yaml;
 
 use crate::source::SourceError;
-use fleet::Fleet;
-use packed::TooLarge;
+use fleet::FleetManifests;
+use gzip::TooLarge;
 use yaml::Map;
 
 /// Why there are no manifests.
@@ -54,13 +54,13 @@ pub enum ManifestError {
     },
     /// A name with no room for what Kubernetes adds.
     #[error(
-        "`{name}` is too long: Kubernetes adds to it for each pod, so a group's name has at most {longest} characters"
+        "`{name}` is too long: Kubernetes adds to it for each pod, so a group's name has at most {max_len} characters"
     )]
     LongName {
         /// What it would be.
         name: String,
         /// How long the group's name may be.
-        longest: usize,
+        max_len: usize,
     },
     /// Something from a file where only what is built in can be meant.
     #[error(
@@ -94,7 +94,7 @@ pub enum ManifestError {
 
 /// A part of what can be rendered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Part {
+pub enum ManifestPart {
     /// Mosquitto, where no broker is named.
     Broker,
     /// ConfigMaps with the behaviours.
@@ -106,24 +106,24 @@ pub enum Part {
 }
 
 /// The objects of these parts, in the order in which they are best applied.
-pub fn objects(fleet: &Fleet, parts: &[Part]) -> Vec<Map> {
-    let wishes = &fleet.wishes;
+pub fn objects(fleet: &FleetManifests, parts: &[ManifestPart]) -> Vec<Map> {
+    let options = &fleet.options;
     let mut all = Vec::new();
-    if parts.contains(&Part::Broker) && wishes.broker.deployed {
-        all.extend(broker::objects(wishes.namespace.as_ref(), wishes.broker.is_guarded()));
+    if parts.contains(&ManifestPart::Broker) && options.broker.deployed {
+        all.extend(broker::objects(options.namespace.as_ref(), options.broker.is_secured()));
     }
-    if parts.contains(&Part::Behaviours) {
-        all.extend(fleet.components.iter().map(|component| workload::component(component, wishes)));
+    if parts.contains(&ManifestPart::Behaviours) {
+        all.extend(fleet.components.iter().map(|component| workload::component(component, options)));
     }
-    if parts.contains(&Part::Devices) {
+    if parts.contains(&ManifestPart::Devices) {
         for group in &fleet.groups {
-            all.extend(workload::faults(group, wishes));
+            all.extend(workload::faults(group, options));
             all.push(workload::pods(group, fleet));
-            all.push(workload::service(group, wishes));
+            all.push(workload::service(group, options));
         }
     }
-    if parts.contains(&Part::Monitoring) {
-        all.extend(monitoring::objects(wishes));
+    if parts.contains(&ManifestPart::Monitoring) {
+        all.extend(monitoring::objects(options));
     }
     all
 }
@@ -134,13 +134,13 @@ pub fn stream(objects: &[Map]) -> String {
 }
 
 /// What a user should know before applying these.
-pub fn warnings(fleet: &Fleet) -> Vec<String> {
-    let long = fleet.components.iter().filter(|component| component.packed.needs_server_side());
+pub fn warnings(fleet: &FleetManifests) -> Vec<String> {
+    let long = fleet.components.iter().filter(|component| component.compressed.needs_server_side());
     long.map(|component| {
         format!(
             "ConfigMap {} has {} KiB, more than an annotation of `kubectl apply` holds: apply with --server-side",
             component.name,
-            component.packed.size_bytes.div_ceil(1024)
+            component.compressed.size_bytes.div_ceil(1024)
         )
     })
     .collect()

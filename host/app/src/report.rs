@@ -5,11 +5,10 @@
 //!   written.
 //! * [`figures`] chooses what is plotted; [`plot`] draws it.
 //! * [`mod@html`] is the page, [`svg`] the plots as files, [`mod@compare`] two folders or more with their differences.
-//! * [`again`] says whether a page and its plots are those that this version makes.
+//! * [`stale`] says whether a page and its plots are those that this version makes.
 //!
 //! The same folder makes the same bytes: nothing here reads a clock, a locale or the network.
 
-pub mod again;
 pub mod cohort;
 pub mod compare;
 pub mod error;
@@ -20,6 +19,7 @@ pub mod metric;
 pub mod number;
 pub mod plot;
 pub mod results;
+pub mod stale;
 pub mod statistics;
 pub mod svg;
 pub mod write;
@@ -32,7 +32,7 @@ use results::Results;
 
 /// What a report was written to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Written {
+pub struct ReportFiles {
     /// The page.
     pub page: PathBuf,
     /// The plots.
@@ -46,13 +46,13 @@ pub struct Written {
 /// # Errors
 /// A file of the results is missing or malformed, which is named with its line, or the folder cannot be
 /// written to.
-pub fn html(dir: &Path) -> Result<Written, Error> {
+pub fn html(dir: &Path) -> Result<ReportFiles, Error> {
     let results = Results::read(dir)?;
     let (page, figures) = html::page(&results);
     let plots = svg::write(&dir.join("plots"), &figures)?;
     let file = dir.join("report.html");
     write::file(&file, &page)?;
-    Ok(Written { page: file, plots, complete: results.is_complete() })
+    Ok(ReportFiles { page: file, plots, complete: results.is_complete() })
 }
 
 /// Put results folders side by side; the first is what the others are compared with.

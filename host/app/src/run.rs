@@ -1,6 +1,6 @@
 //! A run from its settings to its totals: build, bind, announce, start, wait, drain, sum up.
 
-pub(crate) mod announce;
+pub(crate) mod banner;
 mod bottleneck;
 pub mod signals;
 mod totals;
@@ -17,24 +17,24 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until, timeout};
 use wasmote_engine::{Engine, EngineError};
 use wasmote_live::broker::{BrokerError, EmbeddedBroker};
+use wasmote_live::config::{BrokerUrl, FleetConfig};
 use wasmote_live::fleet::Fleet;
-use wasmote_live::spec::{BrokerUrl, FleetSpec};
 use wasmote_live::status::Totals;
 
+use crate::blueprints::{BlueprintError, Blueprints};
 use crate::config::Settings;
-use crate::config::values::{BrokerChoice, HttpAddress, show_broker};
+use crate::config::values::{BrokerChoice, HttpAddress, format_broker_url};
+use crate::events::EventLogger;
 use crate::exit::Exit;
-use crate::observer::Observer;
-use crate::plan::{Plan, PlanError};
 use crate::preflight::{self, TooManyDevices};
-use crate::server::{self, Api, Facts};
+use crate::server::{self, Api, RunInfo};
 use crate::source::Source;
 use crate::versions::Versions;
 use crate::watch;
 use signals::Signals;
 
 /// How long the log may take to say what happened last.
-const LAST_LINES: Duration = Duration::from_secs(1);
+const LOG_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Why a run came to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +47,7 @@ pub enum RunError {
     Engine(#[from] EngineError),
     /// A behaviour cannot be used.
     #[error(transparent)]
-    Plan(#[from] PlanError),
+    Blueprints(#[from] BlueprintError),
     /// The operating system refused threads or signals.
     #[error("the runtime could not start: {0}")]
     Runtime(#[source] io::Error),
@@ -79,47 +79,47 @@ pub fn run(settings: &Settings, signals: Signals) -> Result<Exit, RunError> {
     }
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(RunError::Runtime)?;
-    let outcome = runtime.block_on(bring_up(settings, signals));
+    let outcome = runtime.block_on(run_fleet(settings, signals));
     // Whoever still listens to events would hold it up.
     runtime.shutdown_timeout(Duration::from_millis(100));
     outcome
 }
 
-async fn bring_up(settings: &Settings, mut signals: Signals) -> Result<Exit, RunError> {
-    let (plan, engine) = tokio::select! {
-        plan = plan(settings.clone()) => plan?,
-        () = signals.first() => return Ok(stopped_before_it_began(settings)),
+async fn run_fleet(settings: &Settings, mut signals: Signals) -> Result<Exit, RunError> {
+    let (blueprints, engine) = tokio::select! {
+        blueprints = load_blueprints(settings.clone()) => blueprints?,
+        () = signals.first() => return Ok(stopped_during_startup(settings)),
     };
-    for warning in target_warnings(settings, &plan) {
+    for warning in target_warnings(settings, &blueprints) {
         tracing::warn!("{warning}");
     }
     let (listener, http) = listen(settings.http)?;
     let listener = TcpListener::from_std(listener).map_err(RunError::Runtime)?;
-    let (broker_url, broker) = broker(&settings.broker).await?;
-    announce::announce(settings, http, &broker_url, broker.is_some());
+    let (broker_url, broker) = start_broker(&settings.broker).await?;
+    banner::print(settings, http, &broker_url, broker.is_some());
 
-    let Plan { devices, behaviours } = plan;
-    let facts = Facts::new(settings, show_broker(&broker_url));
-    let observer = Observer { messages: settings.logs_messages(), format: settings.log };
-    let spec = FleetSpec {
+    let Blueprints { devices, behaviours } = blueprints;
+    let run_info = RunInfo::new(settings, format_broker_url(&broker_url));
+    let logger = EventLogger { messages: settings.logs_messages(), format: settings.log };
+    let fleet_config = FleetConfig {
         devices,
         broker: broker_url,
-        links: broker.as_ref().map(EmbeddedBroker::links),
+        embedded_broker: broker.as_ref().map(EmbeddedBroker::handle),
         connection: settings.connection.clone(),
         start_rate: settings.ramp,
     };
-    let (fleet, happenings) = Fleet::start_watched(spec, observer.interest());
+    let (fleet, events) = Fleet::start_with_events(fleet_config, logger.interest());
     if let Some(broker) = fleet.broker() {
         broker.set_faults(Arc::clone(&settings.faults.faults), settings.seed);
     }
-    let (end_of_log, ended) = oneshot::channel::<()>();
-    let log = tokio::spawn(observer.watch(happenings, async { drop(ended.await) }));
+    let (stop_log, log_stopped) = oneshot::channel::<()>();
+    let log = tokio::spawn(logger.run(events, async { drop(log_stopped.await) }));
     let groups = settings.groups.clone();
     let versions = Arc::new(Versions::new(fleet.clone(), engine, groups, behaviours, settings.canary));
     if settings.watch {
         tokio::spawn(watch::watch(watched(settings), Arc::clone(&versions)));
     }
-    let api = Arc::new(Api::new(fleet.clone(), facts, versions));
+    let api = Arc::new(Api::new(fleet.clone(), run_info, versions));
     tokio::spawn(server::serve(listener, api));
     tokio::spawn(bottleneck::watch(fleet.clone()));
 
@@ -129,10 +129,10 @@ async fn bring_up(settings: &Settings, mut signals: Signals) -> Result<Exit, Run
     if let Some(broker) = broker {
         broker.shutdown().await;
     }
-    drop(end_of_log);
-    let last_refusal = timeout(LAST_LINES, log).await.ok().and_then(Result::ok).flatten();
+    drop(stop_log);
+    let last_refusal = timeout(LOG_FLUSH_TIMEOUT, log).await.ok().and_then(Result::ok).flatten();
     totals::print(settings, &totals, began.elapsed());
-    judge(settings, end, &totals, last_refusal)
+    exit_of(settings, end, &totals, last_refusal)
 }
 
 /// Listen for those who ask over HTTP; with where that is.
@@ -148,13 +148,13 @@ pub(crate) fn listen(address: HttpAddress) -> Result<(std::net::TcpListener, Soc
 }
 
 /// To compile takes a while, in which signals are heard.
-async fn plan(settings: Settings) -> Result<(Plan, Engine), RunError> {
-    let make = move || {
-        let engine = Engine::compiling(settings.compile, settings.cache.clone())?;
-        Ok((Plan::new(&settings, &engine)?, engine))
+async fn load_blueprints(settings: Settings) -> Result<(Blueprints, Engine), RunError> {
+    let load = move || {
+        let engine = Engine::with_compile_mode(settings.compile, settings.cache.clone())?;
+        Ok((Blueprints::new(&settings, &engine)?, engine))
     };
-    let made = spawn_blocking(make).await;
-    made.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+    let loaded = spawn_blocking(load).await;
+    loaded.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
 }
 
 /// Where behaviours come from, each place once.
@@ -166,19 +166,19 @@ fn watched(settings: &Settings) -> Vec<Source> {
     sources.into_iter().collect()
 }
 
-fn stopped_before_it_began(settings: &Settings) -> Exit {
+fn stopped_during_startup(settings: &Settings) -> Exit {
     let totals = Totals { devices: settings.devices() as u64, ..Totals::default() };
     totals::print(settings, &totals, Duration::ZERO);
     stopped(settings)
 }
 
 /// Faults that are for nobody.
-fn target_warnings(settings: &Settings, plan: &Plan) -> Vec<String> {
+fn target_warnings(settings: &Settings, blueprints: &Blueprints) -> Vec<String> {
     // What is not here may be in another process.
-    if !settings.share.is_whole() {
+    if !settings.shard.is_whole() {
         return Vec::new();
     }
-    let all = || plan.devices.iter().map(|device| &*device.identity);
+    let all = || blueprints.devices.iter().map(|device| &*device.identity);
     let own = |name: &str| {
         settings.groups.iter().find(|group| group.name == name).and_then(|group| group.faults.as_ref())
     };
@@ -191,7 +191,7 @@ fn target_warnings(settings: &Settings, plan: &Plan) -> Vec<String> {
 }
 
 /// The broker that the devices are to use, and it itself if it is ours.
-pub(crate) async fn broker(
+pub(crate) async fn start_broker(
     choice: &BrokerChoice,
 ) -> Result<(BrokerUrl, Option<EmbeddedBroker>), BrokerError> {
     match choice {
@@ -210,29 +210,29 @@ pub(crate) async fn broker(
 
 /// Why a run ends.
 #[derive(Clone, Copy, Debug)]
-enum End {
-    TimeIsOver,
+enum StopReason {
+    DurationElapsed,
     Signal,
 }
 
-async fn wait(settings: &Settings, signals: &mut Signals, began: Instant) -> End {
-    let time_is_over = async {
+async fn wait(settings: &Settings, signals: &mut Signals, began: Instant) -> StopReason {
+    let duration_elapsed = async {
         match settings.duration {
             Some(duration) => sleep_until(began + duration).await,
             None => std::future::pending().await,
         }
     };
     tokio::select! {
-        () = time_is_over => End::TimeIsOver,
-        () = signals.first() => End::Signal,
+        () = duration_elapsed => StopReason::DurationElapsed,
+        () = signals.first() => StopReason::Signal,
     }
 }
 
 /// A run in which no device ever ran or was connected has failed, however it ended. A signal that came before
 /// anything was refused only ended it early.
-fn judge(
+fn exit_of(
     settings: &Settings,
-    end: End,
+    end: StopReason,
     totals: &Totals,
     last_refusal: Option<String>,
 ) -> Result<Exit, RunError> {
@@ -240,11 +240,11 @@ fn judge(
     match (end, last_refusal) {
         _ if totals.failed == totals.devices => Err(RunError::AllRefused),
         (_, Some(reason)) if never_connected => Err(RunError::NeverConnected(reason)),
-        (End::TimeIsOver, None) if never_connected => {
+        (StopReason::DurationElapsed, None) if never_connected => {
             Err(RunError::NeverConnected("the time was too short".into()))
         }
-        (End::Signal, _) => Ok(stopped(settings)),
-        (End::TimeIsOver, _) => Ok(Exit::Done),
+        (StopReason::Signal, _) => Ok(stopped(settings)),
+        (StopReason::DurationElapsed, _) => Ok(Exit::Done),
     }
 }
 

@@ -3,11 +3,12 @@
 //! * [`endpoint`]: the table that router and [`openapi`] document are both made from.
 //! * [`extract`]: reading requests; [`error`]: refusing them. [`state`]: what a device's state is called.
 //! * Resources: [`status`], [`devices`], [`power`], [`publish`], [`metrics`], [`faults`], [`behaviours`],
-//!   [`events`], [`app`] (whatever a behaviour answers itself), [`health`], [`index`].
-//! * [`journal`]: what users change, for a record of a run.
+//!   [`events`], [`behaviour_http`] (whatever a behaviour answers itself), [`health`], [`index`].
+//! * [`audit`]: what users change, for a record of a run.
 //! * `connections`: who waits how long for whom; `origin`: who may change anything.
 
-pub mod app;
+pub mod audit;
+pub mod behaviour_http;
 pub mod behaviours;
 mod connections;
 pub mod devices;
@@ -18,7 +19,6 @@ pub mod extract;
 pub mod faults;
 pub mod health;
 pub mod index;
-pub mod journal;
 pub mod metrics;
 pub mod openapi;
 mod origin;
@@ -44,22 +44,22 @@ use wasmote_sim::rng::Seed;
 use crate::config::Settings;
 use crate::fault_models::FaultModels;
 use crate::fault_set::FaultSet;
-use crate::nearest::did_you_mean;
+use crate::suggest::did_you_mean;
 use crate::versions::Versions;
+use audit::{AuditEntry, AuditLog};
 use endpoint::Endpoint;
 use error::ApiError;
-use faults::book::FaultBook;
-use journal::{Edit, Journal};
+use faults::registry::FaultRegistry;
 
 /// The largest body of a request.
 pub const BODY_LIMIT: usize = 1 << 20;
 
 /// How long a request may take to arrive, header and body each.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What the API knows of the run, beside the fleet itself.
 #[derive(Clone, Debug)]
-pub struct Facts {
+pub struct RunInfo {
     /// The seed.
     pub seed: Seed,
     /// The broker's URL.
@@ -69,14 +69,14 @@ pub struct Facts {
     /// The faults at the start.
     pub faults: FaultSet,
     /// The groups by name.
-    pub groups: BTreeMap<String, GroupFacts>,
+    pub groups: BTreeMap<String, GroupInfo>,
     /// The components that faults may name.
     pub models: FaultModels,
 }
 
 /// What the API knows of a group.
 #[derive(Clone, Debug)]
-pub struct GroupFacts {
+pub struct GroupInfo {
     /// Its behaviour's name.
     pub behaviour: String,
     /// How many devices.
@@ -87,17 +87,17 @@ pub struct GroupFacts {
     pub limits: Arc<Limits>,
 }
 
-impl Facts {
+impl RunInfo {
     /// Of a run with these settings.
     pub fn new(settings: &Settings, broker: String) -> Self {
         let group = |group: &crate::config::Group| {
-            let facts = GroupFacts {
+            let info = GroupInfo {
                 behaviour: group.behaviour.name(),
                 count: group.count,
                 faults: group.faults.clone(),
                 limits: Arc::clone(&group.limits),
             };
-            (group.name.clone(), facts)
+            (group.name.clone(), info)
         };
         Self {
             seed: settings.seed,
@@ -115,30 +115,30 @@ pub struct Api {
     /// The fleet.
     pub fleet: Fleet,
     /// The run.
-    pub facts: Facts,
+    pub run_info: RunInfo,
     /// The faults in force.
-    pub faults: Arc<Mutex<FaultBook>>,
+    pub faults: Arc<Mutex<FaultRegistry>>,
     /// The behaviours and their versions.
     pub versions: Arc<Versions>,
-    journal: Arc<dyn Journal>,
+    audit_log: Arc<dyn AuditLog>,
 }
 
 impl Api {
     /// For a fleet that nobody else changes.
-    pub fn new(fleet: Fleet, facts: Facts, versions: Arc<Versions>) -> Self {
-        let faults = Arc::new(Mutex::new(FaultBook::new(&facts)));
-        Self::recorded(fleet, facts, versions, faults, Arc::new(()))
+    pub fn new(fleet: Fleet, run_info: RunInfo, versions: Arc<Versions>) -> Self {
+        let faults = Arc::new(Mutex::new(FaultRegistry::new(&run_info)));
+        Self::with_audit(fleet, run_info, versions, faults, Arc::new(()))
     }
 
     /// For a fleet whose faults others change too, with a record of what users do.
-    pub fn recorded(
+    pub fn with_audit(
         fleet: Fleet,
-        facts: Facts,
+        run_info: RunInfo,
         versions: Arc<Versions>,
-        faults: Arc<Mutex<FaultBook>>,
-        journal: Arc<dyn Journal>,
+        faults: Arc<Mutex<FaultRegistry>>,
+        audit_log: Arc<dyn AuditLog>,
     ) -> Self {
-        Self { fleet, facts, faults, versions, journal }
+        Self { fleet, run_info, faults, versions, audit_log }
     }
 
     /// How long the fleet has been up, which is also the time on the run's clock.
@@ -164,14 +164,14 @@ impl Api {
     }
 
     /// Keep a record of a change.
-    pub fn enter(&self, edit: Edit) {
-        self.journal.enter(edit);
+    pub fn audit(&self, entry: AuditEntry) {
+        self.audit_log.record(entry);
     }
 
     /// What is known of a group.
-    pub fn group(&self, name: &str) -> Result<&GroupFacts, ApiError> {
-        self.facts.groups.get(name).ok_or_else(|| {
-            let hint = did_you_mean(name, self.facts.groups.keys().map(String::as_str));
+    pub fn group(&self, name: &str) -> Result<&GroupInfo, ApiError> {
+        self.run_info.groups.get(name).ok_or_else(|| {
+            let hint = did_you_mean(name, self.run_info.groups.keys().map(String::as_str));
             ApiError::not_found("group", format!("no group is called `{name}`{hint}"), name)
         })
     }
@@ -190,7 +190,7 @@ pub fn endpoints() -> Vec<Endpoint> {
         faults::endpoints(),
         behaviours::endpoints(),
         events::endpoints(),
-        app::endpoints(),
+        behaviour_http::endpoints(),
         openapi::endpoints(),
     ];
     resources.into_iter().flatten().collect()

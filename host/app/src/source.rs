@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use wasmote_sim::device_id::is_name;
 
 use crate::builtins;
-use crate::component_file::{self, Unpacked};
-use crate::nearest::did_you_mean;
+use crate::component_file::{self, ComponentFileError};
+use crate::suggest::did_you_mean;
 
 /// A behaviour that was found.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,19 +54,19 @@ pub enum SourceError {
     },
     /// The file is too large, or packed and damaged.
     #[error("cannot take `{}`: {problem}", path.display())]
-    Unpacked {
+    ComponentFile {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        problem: Unpacked,
+        problem: ComponentFileError,
     },
 }
 
 /// The files of which one stands for a folder with several.
-const PREFERRED: [&str; 2] = ["behaviour.wasm", "behaviour.wasm.gz"];
+const DEFAULT_FILES: [&str; 2] = ["behaviour.wasm", "behaviour.wasm.gz"];
 
 /// How the names of components end, plain and packed.
-const ENDINGS: [&str; 2] = [".wasm", ".wasm.gz"];
+const EXTENSIONS: [&str; 2] = [".wasm", ".wasm.gz"];
 
 impl Source {
     /// Find what a name or a path stands for; paths are relative to `folder`.
@@ -87,8 +87,8 @@ impl Source {
     }
 
     fn in_folder(folder: &Path) -> Result<Self, SourceError> {
-        let files = components_in(folder)?;
-        let preferred = files.iter().find(|file| PREFERRED.iter().any(|name| file.ends_with(name)));
+        let files = list_components(folder)?;
+        let preferred = files.iter().find(|file| DEFAULT_FILES.iter().any(|name| file.ends_with(name)));
         match (preferred, files.as_slice()) {
             (Some(file), _) | (None, [file]) => Ok(Self::File(file.clone())),
             (None, []) => Err(SourceError::Empty(folder.into())),
@@ -105,7 +105,7 @@ impl Source {
             Self::Builtin(name) => name.clone(),
             Self::File(path) => {
                 let file = path.file_name().unwrap_or_default().to_string_lossy();
-                let stem = ENDINGS.iter().find_map(|ending| file.strip_suffix(ending));
+                let stem = EXTENSIONS.iter().find_map(|extension| file.strip_suffix(extension));
                 let stem =
                     stem.map_or_else(|| path.file_stem().unwrap_or_default().to_string_lossy(), Into::into);
                 let legal = |c: char| if is_name(c.encode_utf8(&mut [0; 4])) { c } else { '-' };
@@ -116,7 +116,7 @@ impl Source {
     }
 
     /// As the user would name it.
-    pub fn shown(&self) -> String {
+    pub fn display_name(&self) -> String {
         match self {
             Self::Builtin(name) => name.clone(),
             Self::File(path) => path.display().to_string(),
@@ -128,8 +128,10 @@ impl Source {
         match self {
             Self::Builtin(name) => Ok(builtins::find(name).map(|it| it.bytes.to_vec()).unwrap_or_default()),
             Self::File(path) => component_file::read(path).map_err(|problem| match problem {
-                Unpacked::Unreadable(problem) => SourceError::Unreadable { path: path.clone(), problem },
-                problem => SourceError::Unpacked { path: path.clone(), problem },
+                ComponentFileError::Unreadable(problem) => {
+                    SourceError::Unreadable { path: path.clone(), problem }
+                }
+                problem => SourceError::ComponentFile { path: path.clone(), problem },
             }),
         }
     }
@@ -145,13 +147,13 @@ impl fmt::Display for Source {
 }
 
 /// The `.wasm` files of a folder by name, without hidden ones.
-pub fn components_in(folder: &Path) -> Result<Vec<PathBuf>, SourceError> {
+pub fn list_components(folder: &Path) -> Result<Vec<PathBuf>, SourceError> {
     let unreadable = |problem| SourceError::Unreadable { path: folder.into(), problem };
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let fits = !name.starts_with('.') && ENDINGS.iter().any(|ending| name.ends_with(ending));
+        let fits = !name.starts_with('.') && EXTENSIONS.iter().any(|extension| name.ends_with(extension));
         if fits && path.is_file() {
             files.push(path);
         }
@@ -173,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_stands_for_its_only_component_or_the_preferred_one() {
+    fn a_folder_resolves_to_its_only_component_or_the_default_file() {
         let one = folder(&["thermostat.wasm", "README.md", ".hidden.wasm"]);
         assert_eq!(Source::find(".", one.path()).unwrap().name(), "thermostat");
         let several = folder(&["a.wasm", "behaviour.wasm", "z.wasm"]);
@@ -185,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_name_that_cannot_name_a_group_is_made_to() {
+    fn a_file_name_is_sanitized_for_a_group_name() {
         let odd = folder(&["my device.wasm"]);
         let source = Source::find("my device.wasm", odd.path()).unwrap();
         assert_eq!(source.name(), "my-device");

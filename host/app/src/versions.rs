@@ -16,21 +16,21 @@ use std::time::{Duration, Instant};
 use tokio::sync::broadcast;
 use tokio::task::spawn_blocking;
 use wasmote_engine::{Component, Engine};
-use wasmote_live::fleet::{Fleet, Rolled, Rollout};
-use wasmote_sim::behaviour::Spawn;
+use wasmote_live::fleet::{Fleet, Rollout, RolloutReport};
+use wasmote_sim::behaviour::BehaviourFactory;
 use wasmote_sim::time::Time;
 
-use crate::cli::behaviours::Card;
+use crate::blueprints::{behaviour_factory, log_code_origin};
+use crate::cli::behaviours::ComponentInfo;
 use crate::component_file;
 use crate::config::Group;
-use crate::nearest::did_you_mean;
-use crate::plan::{spawner, tell_of_code};
-use crate::server::status::AT_ONCE;
+use crate::server::status::STATUS_BATCH;
+use crate::suggest::did_you_mean;
 pub use error::UpdateError;
-pub use record::{Behaviour, Outcome, Told, VersionCard};
+pub use record::{RunningBehaviour, UpdateEvent, UpdateOutcome, VersionInfo};
 
 /// Updates that a slow listener may be behind.
-const TOLD: usize = 256;
+const EVENT_CAPACITY: usize = 256;
 
 /// What runs in a fleet, by behaviour.
 pub struct Versions {
@@ -39,62 +39,68 @@ pub struct Versions {
     groups: Vec<Group>,
     trial: Duration,
     /// What devices are given instead of a version's own maker, which may look over its shoulder.
-    guise: Guise,
-    behaviours: Mutex<BTreeMap<String, Behaviour>>,
+    factory: FactoryFn,
+    behaviours: Mutex<BTreeMap<String, RunningBehaviour>>,
     /// Held by the update that is under way.
-    under_way: tokio::sync::Mutex<()>,
-    told: broadcast::Sender<Arc<Told>>,
+    update_lock: tokio::sync::Mutex<()>,
+    events: broadcast::Sender<Arc<UpdateEvent>>,
 }
 
 /// Makes what makes instances of a version for a group.
-pub type Guise = Arc<dyn Fn(&Group, &Component) -> Arc<dyn Spawn> + Send + Sync>;
+pub type FactoryFn = Arc<dyn Fn(&Group, &Component) -> Arc<dyn BehaviourFactory> + Send + Sync>;
 
 /// An update that came to something.
 #[derive(Clone, Debug)]
-pub struct Updated {
+pub struct AppliedUpdate {
     /// The version that runs now.
-    pub card: Card,
+    pub info: ComponentInfo,
     /// The component, unpacked.
     pub bytes: Vec<u8>,
     /// When devices began to be given it.
     pub began: Time,
     /// What became of the devices; none if they had the version already.
-    pub rolled: Option<Rolled>,
+    pub rollout: Option<RolloutReport>,
     /// Interfaces that it calls and its predecessor did not.
-    pub gained: Vec<String>,
+    pub gained_imports: Vec<String>,
     /// Interfaces that it no longer calls.
-    pub dropped: Vec<String>,
+    pub dropped_imports: Vec<String>,
 }
 
 impl Versions {
     /// Of a fleet that has just been started from these groups, with what their behaviours are.
-    pub fn new(fleet: Fleet, engine: Engine, groups: Vec<Group>, cards: Vec<Card>, trial: Duration) -> Self {
-        let behaviours = cards.into_iter().map(|card| (card.name.clone(), Behaviour::new(card)));
+    pub fn new(
+        fleet: Fleet,
+        engine: Engine,
+        groups: Vec<Group>,
+        components: Vec<ComponentInfo>,
+        trial: Duration,
+    ) -> Self {
+        let behaviours = components.into_iter().map(|info| (info.name.clone(), RunningBehaviour::new(info)));
         Self {
             fleet,
             engine,
             groups,
             trial,
-            guise: Arc::new(spawner),
+            factory: Arc::new(behaviour_factory),
             behaviours: Mutex::new(behaviours.collect()),
-            under_way: tokio::sync::Mutex::default(),
-            told: broadcast::channel(TOLD).0,
+            update_lock: tokio::sync::Mutex::default(),
+            events: broadcast::channel(EVENT_CAPACITY).0,
         }
     }
 
     /// The same, and devices are given new versions in this guise.
     #[must_use]
-    pub fn in_guise(self, guise: Guise) -> Self {
-        Self { guise, ..self }
+    pub fn with_factory(self, factory: FactoryFn) -> Self {
+        Self { factory, ..self }
     }
 
     /// All behaviours, by name.
-    pub fn all(&self) -> Vec<Behaviour> {
+    pub fn all(&self) -> Vec<RunningBehaviour> {
         self.lock().values().cloned().collect()
     }
 
     /// One by its name, or what it may be called.
-    pub fn find(&self, name: &str) -> Result<Behaviour, UpdateError> {
+    pub fn find(&self, name: &str) -> Result<RunningBehaviour, UpdateError> {
         let behaviours = self.lock();
         behaviours.get(name).cloned().ok_or_else(|| UpdateError::Unknown {
             name: name.to_owned(),
@@ -113,65 +119,70 @@ impl Versions {
     }
 
     /// What becomes of updates from now on.
-    pub fn watch(&self) -> broadcast::Receiver<Arc<Told>> {
-        self.told.subscribe()
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<UpdateEvent>> {
+        self.events.subscribe()
     }
 
     /// Give all devices of a behaviour another version of it, which comes from `source`.
-    pub async fn update(&self, name: &str, bytes: Vec<u8>, source: &str) -> Result<Updated, UpdateError> {
-        let old = self.find(name)?.card;
-        let Ok(_turn) = self.under_way.try_lock() else {
+    pub async fn update(
+        &self,
+        name: &str,
+        bytes: Vec<u8>,
+        source: &str,
+    ) -> Result<AppliedUpdate, UpdateError> {
+        let old = self.find(name)?.info;
+        let Ok(_guard) = self.update_lock.try_lock() else {
             return Err(UpdateError::Busy(name.to_owned()));
         };
         let outcome = self.roll_out(name, &old, bytes, source).await;
         match &outcome {
-            Ok(Updated { rolled: None, .. }) => {}
-            Ok(Updated { card, rolled: Some(rolled), .. }) => {
-                self.enter(name, |behaviour| behaviour.replaced_by(card.clone()));
-                self.tell(Told::updated(name, source, card, &old, rolled));
+            Ok(AppliedUpdate { rollout: None, .. }) => {}
+            Ok(AppliedUpdate { info, rollout: Some(rollout), .. }) => {
+                self.modify(name, |behaviour| behaviour.replace(info.clone()));
+                self.emit(UpdateEvent::updated(name, source, info, &old, rollout));
             }
             Err(UpdateError::Ask(_)) => {}
-            Err(problem) => self.refused(name, &old, problem.to_string(), source),
+            Err(problem) => self.report_failure(name, &old, problem.to_string(), source),
         }
         outcome
     }
 
     /// An update that came to nothing before there was anything to load.
-    pub fn refuse(&self, name: &str, problem: impl Into<UpdateError>, source: &str) {
-        if let Ok(Behaviour { card, .. }) = self.find(name) {
-            self.refused(name, &card, problem.into().to_string(), source);
+    pub fn reject(&self, name: &str, problem: impl Into<UpdateError>, source: &str) {
+        if let Ok(RunningBehaviour { info, .. }) = self.find(name) {
+            self.report_failure(name, &info, problem.into().to_string(), source);
         }
     }
 
-    fn refused(&self, name: &str, old: &Card, problem: String, source: &str) {
-        self.enter(name, |behaviour| behaviour.refused(source, &problem));
-        self.tell(Told::refused(name, source, old, problem));
+    fn report_failure(&self, name: &str, old: &ComponentInfo, problem: String, source: &str) {
+        self.modify(name, |behaviour| behaviour.record_failure(source, &problem));
+        self.emit(UpdateEvent::refused(name, source, old, problem));
     }
 
     async fn roll_out(
         &self,
         name: &str,
-        old: &Card,
+        old: &ComponentInfo,
         bytes: Vec<u8>,
         source: &str,
-    ) -> Result<Updated, UpdateError> {
+    ) -> Result<AppliedUpdate, UpdateError> {
         let (component, bytes) = self.load(name, bytes).await?;
-        let card = Card::new(source, component.inspect());
+        let info = ComponentInfo::new(source, component.inspect());
         let lacks = |of: &[String], in_other: &[String]| -> Vec<String> {
             of.iter().filter(|name| !in_other.contains(name)).cloned().collect()
         };
-        let mut updated = Updated {
-            gained: lacks(&card.imports, &old.imports),
-            dropped: lacks(&old.imports, &card.imports),
-            rolled: None,
+        let mut updated = AppliedUpdate {
+            gained_imports: lacks(&info.imports, &old.imports),
+            dropped_imports: lacks(&old.imports, &info.imports),
+            rollout: None,
             began: self.fleet.now().run,
             bytes,
-            card,
+            info,
         };
-        let devices = self.devices_without(name, &updated.card.sha256, &component).await?;
-        if !devices.is_empty() || updated.card.sha256 != old.sha256 {
+        let devices = self.devices_without(name, &updated.info.sha256, &component).await?;
+        if !devices.is_empty() || updated.info.sha256 != old.sha256 {
             updated.began = self.fleet.now().run;
-            updated.rolled = Some(self.fleet.roll_out(Rollout { devices, trial: self.trial }).await?);
+            updated.rollout = Some(self.fleet.roll_out(Rollout { devices, trial: self.trial }).await?);
         }
         Ok(updated)
     }
@@ -180,10 +191,10 @@ impl Versions {
     async fn load(&self, name: &str, bytes: Vec<u8>) -> Result<(Component, Vec<u8>), UpdateError> {
         let (engine, name) = (self.engine.clone(), name.to_owned());
         let loaded = spawn_blocking(move || {
-            let bytes = component_file::unpack(bytes)?;
+            let bytes = component_file::decompress(bytes)?;
             let began = Instant::now();
             let component = engine.load(&name, &bytes)?;
-            tell_of_code(&component, began.elapsed());
+            log_code_origin(&component, began.elapsed());
             Ok((component, bytes))
         });
         loaded.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
@@ -195,39 +206,39 @@ impl Versions {
         name: &str,
         sha256: &str,
         component: &Component,
-    ) -> Result<Vec<(usize, Arc<dyn Spawn>)>, UpdateError> {
-        let made = |group| (self.guise)(group, component);
-        let groups = self.groups_of(name).map(|group| (group.name.as_str(), made(group)));
-        let spawns: BTreeMap<&str, Arc<dyn Spawn>> = groups.collect();
+    ) -> Result<Vec<(usize, Arc<dyn BehaviourFactory>)>, UpdateError> {
+        let factory_of = |group| (self.factory)(group, component);
+        let groups = self.groups_of(name).map(|group| (group.name.as_str(), factory_of(group)));
+        let spawns: BTreeMap<&str, Arc<dyn BehaviourFactory>> = groups.collect();
         let mut devices = Vec::new();
-        for first in (0..self.fleet.devices().len()).step_by(AT_ONCE) {
-            let statuses = self.fleet.statuses(first..first + AT_ONCE).await?;
+        for first in (0..self.fleet.devices().len()).step_by(STATUS_BATCH) {
+            let statuses = self.fleet.statuses(first..first + STATUS_BATCH).await?;
             for (position, status) in (first..).zip(statuses) {
-                let spawn = spawns.get(&*status.identity.group);
-                if let Some(spawn) = spawn.filter(|_| *status.version.sha256 != *sha256) {
-                    devices.push((position, Arc::clone(spawn)));
+                let factory = spawns.get(&*status.identity.group);
+                if let Some(factory) = factory.filter(|_| *status.version.sha256 != *sha256) {
+                    devices.push((position, Arc::clone(factory)));
                 }
             }
         }
         Ok(devices)
     }
 
-    fn enter(&self, name: &str, change: impl FnOnce(&mut Behaviour)) {
+    fn modify(&self, name: &str, change: impl FnOnce(&mut RunningBehaviour)) {
         if let Some(behaviour) = self.lock().get_mut(name) {
             change(behaviour);
         }
     }
 
-    fn tell(&self, told: Told) {
-        match told.outcome {
-            Outcome::Updated => tracing::info!("{}", told.message),
-            Outcome::Refused => tracing::warn!("{}", told.message),
+    fn emit(&self, event: UpdateEvent) {
+        match event.outcome {
+            UpdateOutcome::Updated => tracing::info!("{}", event.message),
+            UpdateOutcome::Refused => tracing::warn!("{}", event.message),
         }
         // There may be nobody who listens.
-        let _ = self.told.send(Arc::new(told));
+        let _ = self.events.send(Arc::new(event));
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Behaviour>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, RunningBehaviour>> {
         self.behaviours.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

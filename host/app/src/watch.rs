@@ -18,38 +18,38 @@ use sha2::{Digest, Sha256};
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::component_file::{self, Unpacked};
+use crate::component_file::{self, ComponentFileError};
 use crate::source::Source;
 use crate::versions::{UpdateError, Versions};
 
 /// How often files are looked at.
-const LOOK: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// Every so many looks the bytes are compared, whatever the stamp says.
-const COMPARE: u32 = 60;
+const POLLS_PER_HASH: u32 = 60;
 
 /// One file, and what was last seen of it.
 #[derive(Clone, Debug)]
-struct Watched {
+struct WatchedFile {
     behaviour: String,
     path: PathBuf,
     /// At the last look, if it was there.
-    stamp: Option<Stamp>,
+    stamp: Option<FileStamp>,
     /// Whether the bytes under this stamp were tried.
-    is_tried: bool,
+    is_read: bool,
     /// Of the bytes that were tried last.
-    tried: Option<[u8; 32]>,
-    looks: u32,
+    last_hash: Option<[u8; 32]>,
+    polls: u32,
 }
 
 /// What a file's metadata say of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
+struct FileStamp {
     file: (u64, u64),
     bytes: u64,
     changed: Option<SystemTime>,
 }
 
-impl Stamp {
+impl FileStamp {
     fn of(path: &Path) -> io::Result<Self> {
         let metadata = fs::metadata(path)?;
         #[cfg(unix)]
@@ -64,76 +64,76 @@ impl Stamp {
 /// Watch the files among these sources, each with the name of its behaviour, until the fleet ends.
 pub async fn watch(sources: Vec<Source>, versions: Arc<Versions>) {
     let files = sources.iter().filter_map(|source| match source {
-        Source::File(path) => Some(Watched::new(source.name(), path.clone())),
+        Source::File(path) => Some(WatchedFile::new(source.name(), path.clone())),
         Source::Builtin(_) => None,
     });
-    let mut files: Vec<Watched> = files.collect();
-    let mut looks = interval(LOOK);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut files: Vec<WatchedFile> = files.collect();
+    let mut polls = interval(POLL_INTERVAL);
+    polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !files.is_empty() {
-        looks.tick().await;
+        polls.tick().await;
         for file in &mut files {
-            if let Some(bytes) = look(file).await
+            if let Some(bytes) = poll(file).await
                 && let Err(UpdateError::Busy(_)) = file.update(bytes, &versions).await
             {
                 // Its turn comes with the next look.
-                (file.is_tried, file.tried) = (false, None);
+                (file.is_read, file.last_hash) = (false, None);
             }
         }
     }
 }
 
 /// File systems may be slow, so this is done where nobody waits for the thread.
-async fn look(file: &mut Watched) -> Option<Bytes> {
-    let mut looking = file.clone();
-    let looked = spawn_blocking(move || {
-        let bytes = looking.look();
-        (looking, bytes)
+async fn poll(file: &mut WatchedFile) -> Option<ReadResult> {
+    let mut polling = file.clone();
+    let polled = spawn_blocking(move || {
+        let bytes = polling.poll();
+        (polling, bytes)
     });
-    let (seen, bytes) = looked.await.ok()?;
-    *file = seen;
+    let (polled_file, bytes) = polled.await.ok()?;
+    *file = polled_file;
     bytes
 }
 
 /// What a file held, or what is wrong with it.
-type Bytes = Result<Vec<u8>, Unpacked>;
+type ReadResult = Result<Vec<u8>, ComponentFileError>;
 
-impl Watched {
+impl WatchedFile {
     fn new(behaviour: String, path: PathBuf) -> Self {
-        Self { behaviour, path, stamp: None, is_tried: false, tried: None, looks: 0 }
+        Self { behaviour, path, stamp: None, is_read: false, last_hash: None, polls: 0 }
     }
 
     /// The bytes, if they are settled, and others than those that were tried last.
-    fn look(&mut self) -> Option<Bytes> {
-        self.looks += 1;
-        let stamp = Stamp::of(&self.path).ok();
+    fn poll(&mut self) -> Option<ReadResult> {
+        self.polls += 1;
+        let stamp = FileStamp::of(&self.path).ok();
         let is_settled = stamp.is_some() && stamp == self.stamp;
         if !is_settled {
             self.stamp = stamp;
-            self.is_tried = false;
+            self.is_read = false;
             return None;
         }
-        if self.is_tried && !self.looks.is_multiple_of(COMPARE) {
+        if self.is_read && !self.polls.is_multiple_of(POLLS_PER_HASH) {
             return None;
         }
         let bytes = component_file::read(&self.path);
-        if Stamp::of(&self.path).ok() != stamp {
+        if FileStamp::of(&self.path).ok() != stamp {
             return None;
         }
-        self.is_tried = true;
+        self.is_read = true;
         let hash = match &bytes {
             Ok(bytes) => Sha256::digest(bytes).into(),
             Err(problem) => Sha256::digest(problem.to_string()).into(),
         };
-        (self.tried.replace(hash) != Some(hash)).then_some(bytes)
+        (self.last_hash.replace(hash) != Some(hash)).then_some(bytes)
     }
 
-    async fn update(&self, bytes: Bytes, versions: &Versions) -> Result<(), UpdateError> {
+    async fn update(&self, bytes: ReadResult, versions: &Versions) -> Result<(), UpdateError> {
         let source = self.path.display().to_string();
         match bytes {
             Ok(bytes) => versions.update(&self.behaviour, bytes, &source).await.map(drop),
             Err(problem) => {
-                versions.refuse(&self.behaviour, problem, &source);
+                versions.reject(&self.behaviour, problem, &source);
                 Ok(())
             }
         }
@@ -144,38 +144,38 @@ impl Watched {
 mod tests {
     use super::*;
 
-    struct Folder(tempfile::TempDir, Watched);
+    struct Folder(tempfile::TempDir, WatchedFile);
 
     impl Folder {
         fn new() -> Self {
             let folder = tempfile::tempdir().unwrap();
             let path = folder.path().join("b.wasm");
-            Self(folder, Watched::new("b".into(), path))
+            Self(folder, WatchedFile::new("b".into(), path))
         }
 
         fn write(&self, name: &str, bytes: &str) {
             fs::write(self.0.path().join(name), bytes).unwrap();
         }
 
-        fn looks(&mut self, times: u32) -> Vec<String> {
-            let seen = (0..times).filter_map(|_| self.1.look());
-            seen.map(|bytes| String::from_utf8(bytes.unwrap()).unwrap()).collect()
+        fn polls(&mut self, times: u32) -> Vec<String> {
+            let polled_file = (0..times).filter_map(|_| self.1.poll());
+            polled_file.map(|bytes| String::from_utf8(bytes.unwrap()).unwrap()).collect()
         }
     }
 
     #[test]
-    fn a_file_is_read_once_it_has_settled_and_again_when_it_holds_something_else() {
+    fn a_file_is_read_once_it_is_stable_and_when_its_bytes_change() {
         let mut folder = Folder::new();
-        assert!(folder.looks(3).is_empty(), "it is not there yet");
+        assert!(folder.polls(3).is_empty(), "it is not there yet");
         folder.write("b.wasm", "one");
-        assert!(folder.looks(1).is_empty(), "it may still be written to");
-        assert_eq!(folder.looks(5), ["one"]);
+        assert!(folder.polls(1).is_empty(), "it may still be written to");
+        assert_eq!(folder.polls(5), ["one"]);
         folder.write("b.wasm", "one");
-        assert!(folder.looks(5).is_empty(), "another stamp and the same bytes");
+        assert!(folder.polls(5).is_empty(), "another stamp and the same bytes");
         folder.write("b.wasm", "two and more");
-        assert_eq!(folder.looks(5), ["two and more"]);
+        assert_eq!(folder.polls(5), ["two and more"]);
         fs::remove_file(&folder.1.path).unwrap();
-        assert!(folder.looks(5).is_empty());
+        assert!(folder.polls(5).is_empty());
     }
 
     #[test]
@@ -190,20 +190,20 @@ mod tests {
         }
         symlink("..1", root.join("..data")).unwrap();
         symlink("..data/b.wasm", root.join("b.wasm")).unwrap();
-        assert_eq!(folder.looks(3), ["one"]);
+        assert_eq!(folder.polls(3), ["one"]);
         symlink("..2", root.join("..data_tmp")).unwrap();
         fs::rename(root.join("..data_tmp"), root.join("..data")).unwrap();
-        assert_eq!(folder.looks(3), ["two"]);
+        assert_eq!(folder.polls(3), ["two"]);
     }
 
     #[test]
-    fn a_stamp_that_lies_is_found_out() {
+    fn changed_bytes_under_an_unchanged_stamp_are_found() {
         let mut folder = Folder::new();
         folder.write("b.wasm", "one");
-        assert_eq!(folder.looks(3), ["one"]);
+        assert_eq!(folder.polls(3), ["one"]);
         let changed = fs::metadata(&folder.1.path).unwrap().modified().unwrap();
         folder.write("b.wasm", "two");
         fs::File::options().append(true).open(&folder.1.path).unwrap().set_modified(changed).unwrap();
-        assert_eq!(folder.looks(COMPARE), ["two"]);
+        assert_eq!(folder.polls(POLLS_PER_HASH), ["two"]);
     }
 }

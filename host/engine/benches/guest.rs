@@ -11,7 +11,7 @@ use std::time::Duration;
 use criterion::{Criterion, criterion_group, criterion_main};
 use serde_json::{Value, json};
 use wasmote_engine::cache::Cache;
-use wasmote_engine::{DeviceSettings, Effort, Engine};
+use wasmote_engine::{CompileMode, DeviceSettings, Engine};
 use wasmote_sim::action::Action;
 use wasmote_sim::context::Protocol;
 use wasmote_sim::device::{Blueprint, Device, Input, Now};
@@ -21,13 +21,13 @@ use wasmote_sim::rng::Seed;
 use wasmote_sim::time::{Time, WallTime};
 
 /// A device that is connected, turned from deadline to deadline.
-struct Bench {
+struct BenchDevice {
     device: Device,
     actions: Vec<Action>,
     published: u64,
 }
 
-impl Bench {
+impl BenchDevice {
     fn new(engine: &Engine, component: &[u8], config: Value) -> Self {
         let component = engine.load("bench", component).expect("it is a behaviour");
         let limits = Arc::new(Limits { publishes_per_second: 0, ..Limits::default() });
@@ -42,7 +42,7 @@ impl Bench {
         };
         let blueprint = Blueprint {
             identity: Arc::new(identity),
-            spawn: component.spawner(settings),
+            factory: component.behaviour_factory(settings),
             limits,
             protocol: Protocol::V5,
             seed: Seed::new(1),
@@ -77,10 +77,11 @@ fn built(name: &str) -> Vec<u8> {
 
 fn guest(criterion: &mut Criterion) {
     let engine = Engine::new().expect("this machine runs WebAssembly");
-    let quick = Engine::compiling(Effort::Quick, Cache::default()).expect("this machine runs WebAssembly");
+    let quick = Engine::with_compile_mode(CompileMode::Quick, Cache::default())
+        .expect("this machine runs WebAssembly");
     let idle = guests::Guest {
-        start: "(call $again-in-a-second)",
-        timer: "(call $again-in-a-second)",
+        start: "(call $set-timer-1s)",
+        timer: "(call $set-timer-1s)",
         ..guests::Guest::default()
     };
     let second = json!({"interval": "1s", "peers": 0});
@@ -104,7 +105,7 @@ fn guest(criterion: &mut Criterion) {
         ("guest/the same heartbeat, compiled quickly", &quick, built("heartbeat.wasm"), second, true),
     ];
     for (name, engine, component, config, publishes) in cases {
-        let mut bench = Bench::new(engine, &component, config);
+        let mut bench = BenchDevice::new(engine, &component, config);
         let (before, mut ticks) = (bench.published, 0);
         criterion.bench_function(name, |timer| {
             timer.iter(|| {
@@ -119,7 +120,7 @@ fn guest(criterion: &mut Criterion) {
     let component = engine.load("bench", &built("publisher.wasm")).expect("it is a behaviour");
     let limits = Arc::new(Limits::default());
     let settings = DeviceSettings { config: json!({}), limits, allow_hosts: Vec::new().into() };
-    let spawn = component.spawner(settings);
+    let factory = component.behaviour_factory(settings);
     let identity = Identity {
         id: DeviceId::new("bench-0").expect("it is a name"),
         group: "bench".into(),
@@ -129,7 +130,7 @@ fn guest(criterion: &mut Criterion) {
         peers: None,
     };
     criterion.bench_function("guest/make an instance", |timer| {
-        timer.iter(|| black_box(spawn.spawn(&identity)).expect("it can be made"));
+        timer.iter(|| black_box(factory.instantiate(&identity)).expect("it can be made"));
     });
 }
 

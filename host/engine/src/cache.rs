@@ -16,36 +16,36 @@
 //! another process of the same user, or root: these can do what they like to this process anyway. A hash rather
 //! than a MAC stands in the file, as a key would have to lie where the same user can read it.
 //!
-//! * `place`: folders and files that are ours alone. `artefact`: what is in a file. `trusted`: the one step from
+//! * `private_dir`: folders and files that are ours alone. `artefact`: what is in a file. `native_code`: the one step from
 //!   bytes to code.
 
 mod artefact;
+mod native_code;
 #[cfg(unix)]
-mod place;
+mod private_dir;
 #[cfg(not(unix))]
-#[path = "cache/no_place.rs"]
-mod place;
-mod trusted;
+#[path = "cache/private_dir_unsupported.rs"]
+mod private_dir;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::backend::Backend;
+use crate::compiler::Compiler;
 use crate::engine::Engine;
 use crate::error::LoadError;
 use artefact::{Artefact, ArtefactError};
-pub use place::Distrust;
-use place::{Folder, Owner};
+pub use private_dir::TrustError;
+use private_dir::{Owner, PrivateDir};
 
 /// Where compiled components are looked for and kept. Without folders nothing is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cache {
     /// What came with the program, as [`precompile`] wrote it. Nothing is written there.
-    pub shipped: Option<PathBuf>,
+    pub precompiled: Option<PathBuf>,
     /// Where this program keeps what it compiles.
-    pub own: Option<PathBuf>,
+    pub dir: Option<PathBuf>,
 }
 
 /// Where a component's code came from.
@@ -57,140 +57,140 @@ pub enum Origin {
     /// It was compiled at an earlier start.
     Cached,
     /// It came with the program.
-    Shipped,
+    Precompiled,
 }
 
 /// Why compiled code was not taken, or not kept. The component was compiled instead.
 #[derive(Debug, thiserror::Error)]
-pub enum CacheProblem {
+pub enum CacheWarning {
     /// Somebody else could have written it.
-    #[error("`{}` is not trusted and was compiled anew: {why}", path.display())]
-    Distrusted {
+    #[error("`{}` is not trusted and was compiled anew: {reason}", path.display())]
+    Untrusted {
         /// The file or folder.
         path: PathBuf,
         /// Whom it could be from.
-        why: Distrust,
+        reason: TrustError,
     },
     /// It is damaged, or of another component.
-    #[error("`{}` was compiled anew: {why}", path.display())]
+    #[error("`{}` was compiled anew: {reason}", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
-        why: ArtefactError,
+        reason: ArtefactError,
     },
     /// Another wasmtime, other settings or another processor.
-    #[error("`{}` was compiled anew: {why}", path.display())]
-    Foreign {
+    #[error("`{}` was compiled anew: {reason}", path.display())]
+    Incompatible {
         /// The file.
         path: PathBuf,
         /// The difference.
-        why: String,
+        reason: String,
     },
     /// The quick compiler does not know all that the component uses.
-    #[error("it could not be compiled quickly, and was compiled in full, which takes longer: {why}")]
-    NotQuick {
+    #[error("it could not be compiled quickly, and was compiled in full, which takes longer: {reason}")]
+    QuickCompileFailed {
         /// What it does not know, or what is wrong.
-        why: LoadError,
+        reason: LoadError,
     },
     /// What was compiled could not be kept.
-    #[error("what was compiled cannot be kept in `{}`: {why}", path.display())]
-    NotKept {
+    #[error("what was compiled cannot be kept in `{}`: {reason}", path.display())]
+    NotStored {
         /// The folder.
         path: PathBuf,
         /// What the system said.
-        why: io::Error,
+        reason: io::Error,
     },
 }
 
 /// A component, with where its code came from, and what runs it.
-pub(crate) struct Found<'e> {
+pub(crate) struct Loaded<'e> {
     pub(crate) component: wasmtime::component::Component,
-    pub(crate) backend: &'e Backend,
+    pub(crate) compiler: &'e Compiler,
     pub(crate) origin: Origin,
-    pub(crate) problems: Vec<CacheProblem>,
+    pub(crate) warnings: Vec<CacheWarning>,
 }
 
 /// Files that the program keeps at most; older ones go.
-const KEPT: usize = 32;
+const MAX_CACHE_FILES: usize = 32;
 /// What they may take together, in bytes. Pods have 64 MiB for it, and a pod that takes more is evicted.
-const KEPT_BYTES: u64 = 48 << 20;
+const MAX_CACHE_BYTES: u64 = 48 << 20;
 
 impl Cache {
     /// A component from its bytes: compiled before, or compiled now and kept.
-    pub(crate) fn load<'e>(&self, engine: &'e Engine, bytes: &[u8]) -> Result<Found<'e>, LoadError> {
+    pub(crate) fn load<'e>(&self, engine: &'e Engine, bytes: &[u8]) -> Result<Loaded<'e>, LoadError> {
         let sha256: [u8; 32] = Sha256::digest(bytes).into();
-        let mut problems = Vec::new();
-        for Place { origin, owner, folder, name, backend } in self.places(engine, &sha256) {
-            match take(backend, &folder, owner, &name, &sha256) {
-                Ok(Some(component)) => return Ok(Found { component, backend, origin, problems }),
+        let mut warnings = Vec::new();
+        for Candidate { origin, owner, folder, name, compiler } in self.candidates(engine, &sha256) {
+            match load_file(compiler, &folder, owner, &name, &sha256) {
+                Ok(Some(component)) => return Ok(Loaded { component, compiler, origin, warnings }),
                 Ok(None) => {}
-                Err(problem) => problems.push(problem),
+                Err(warning) => warnings.push(warning),
             }
         }
-        let (component, backend) = compile(engine, bytes, &mut problems)?;
-        if let Some(own) = &self.own
-            && let Err(why) = keep(backend, own, &component, &sha256)
+        let (component, compiler) = compile(engine, bytes, &mut warnings)?;
+        if let Some(dir) = &self.dir
+            && let Err(reason) = store_file(compiler, dir, &component, &sha256)
         {
-            problems.push(CacheProblem::NotKept { path: own.clone(), why });
+            warnings.push(CacheWarning::NotStored { path: dir.clone(), reason });
         }
-        Ok(Found { component, backend, origin: Origin::Compiled, problems })
+        Ok(Loaded { component, compiler, origin: Origin::Compiled, warnings })
     }
 
     /// Where a component's code may lie, what runs fastest first.
-    fn places<'e>(&self, engine: &'e Engine, sha256: &[u8; 32]) -> Vec<Place<'e>> {
-        let shipped = self.shipped.iter().map(|folder| Place {
-            origin: Origin::Shipped,
-            owner: Owner::UsOrRoot,
+    fn candidates<'e>(&self, engine: &'e Engine, sha256: &[u8; 32]) -> Vec<Candidate<'e>> {
+        let precompiled = self.precompiled.iter().map(|folder| Candidate {
+            origin: Origin::Precompiled,
+            owner: Owner::UserOrRoot,
             folder: folder.clone(),
-            name: shipped_name(sha256),
-            backend: &engine.optimising,
+            name: precompiled_file_name(sha256),
+            compiler: &engine.optimising,
         });
-        let own = self.own.iter().flat_map(|own| {
-            engine.backends().map(|backend| Place {
+        let dir = self.dir.iter().flat_map(|dir| {
+            engine.compilers().map(|compiler| Candidate {
                 origin: Origin::Cached,
-                owner: Owner::Us,
-                folder: own_folder(own),
-                name: own_name(backend, sha256),
-                backend,
+                owner: Owner::User,
+                folder: user_dir(dir),
+                name: cache_file_name(compiler, sha256),
+                compiler,
             })
         });
-        shipped.chain(own).collect()
+        precompiled.chain(dir).collect()
     }
 }
 
 /// Where code may lie, and what runs it.
-struct Place<'e> {
+struct Candidate<'e> {
     origin: Origin,
     owner: Owner,
     folder: PathBuf,
     name: String,
-    backend: &'e Backend,
+    compiler: &'e Compiler,
 }
 
 /// By the quick compiler, where there is one and it can.
 fn compile<'e>(
     engine: &'e Engine,
     bytes: &[u8],
-    problems: &mut Vec<CacheProblem>,
-) -> Result<(wasmtime::component::Component, &'e Backend), LoadError> {
-    let quick = engine.quick.as_ref().map(|quick| (trusted::compile(quick, bytes), quick));
-    let why = match quick {
+    warnings: &mut Vec<CacheWarning>,
+) -> Result<(wasmtime::component::Component, &'e Compiler), LoadError> {
+    let quick = engine.quick.as_ref().map(|quick| (native_code::compile(quick, bytes), quick));
+    let reason = match quick {
         Some((Ok(component), quick)) => return Ok((component, quick)),
-        Some((Err(why), _)) => Some(why),
+        Some((Err(reason), _)) => Some(reason),
         None => None,
     };
-    let component = trusted::compile(&engine.optimising, bytes)?;
-    problems.extend(why.map(|why| CacheProblem::NotQuick { why }));
+    let component = native_code::compile(&engine.optimising, bytes)?;
+    warnings.extend(reason.map(|reason| CacheWarning::QuickCompileFailed { reason }));
     Ok((component, &engine.optimising))
 }
 
 /// Compile a component for every processor of this kind, and write what comes of it to a folder that
-/// [`Cache::shipped`] can name, on this machine or another.
+/// [`Cache::precompiled`] can name, on this machine or another.
 pub fn precompile(bytes: &[u8], folder: &Path) -> Result<PathBuf, PrecompileError> {
-    let code = trusted::compile_portably(bytes)?;
+    let code = native_code::compile_portably(bytes)?;
     let sha256: [u8; 32] = Sha256::digest(bytes).into();
-    let path = folder.join(shipped_name(&sha256));
+    let path = folder.join(precompiled_file_name(&sha256));
     std::fs::create_dir_all(folder)?;
     std::fs::write(&path, Artefact { component: sha256, code: &code }.encode())?;
     Ok(path)
@@ -211,44 +211,44 @@ pub enum PrecompileError {
 }
 
 /// The code in a file, if there is one.
-fn take(
-    backend: &Backend,
+fn load_file(
+    compiler: &Compiler,
     folder: &Path,
     owner: Owner,
     name: &str,
     sha256: &[u8; 32],
-) -> Result<Option<wasmtime::component::Component>, CacheProblem> {
+) -> Result<Option<wasmtime::component::Component>, CacheWarning> {
     let path = folder.join(name);
-    let distrusted = |path: &Path| {
+    let untrusted = |path: &Path| {
         let path = path.to_owned();
-        move |why| CacheProblem::Distrusted { path, why }
+        move |reason| CacheWarning::Untrusted { path, reason }
     };
-    let Some(opened) = Folder::open(folder, owner).map_err(distrusted(folder))? else { return Ok(None) };
-    let Some(file) = opened.read(name, owner).map_err(distrusted(&path))? else { return Ok(None) };
-    let code =
-        artefact::verify(file, sha256).map_err(|why| CacheProblem::Damaged { path: path.clone(), why })?;
-    let component = trusted::deserialize(backend, &code);
-    component.map(Some).map_err(|why| CacheProblem::Foreign { path, why: format!("{why:#}") })
+    let Some(opened) = PrivateDir::open(folder, owner).map_err(untrusted(folder))? else { return Ok(None) };
+    let Some(file) = opened.read(name, owner).map_err(untrusted(&path))? else { return Ok(None) };
+    let code = artefact::verify(file, sha256)
+        .map_err(|reason| CacheWarning::Damaged { path: path.clone(), reason })?;
+    let component = native_code::deserialize(compiler, &code);
+    component.map(Some).map_err(|reason| CacheWarning::Incompatible { path, reason: format!("{reason:#}") })
 }
 
-fn keep(
-    backend: &Backend,
-    own: &Path,
+fn store_file(
+    compiler: &Compiler,
+    dir: &Path,
     component: &wasmtime::component::Component,
     sha256: &[u8; 32],
 ) -> io::Result<()> {
     let code = component.serialize().map_err(io::Error::other)?;
-    let folder = own_folder(own);
+    let folder = user_dir(dir);
     let artefact = Artefact { component: *sha256, code: &code }.encode();
-    let opened = Folder::make(own, &folder)?;
-    make_room(&folder, artefact.len() as u64)?;
-    opened.write(&own_name(backend, sha256), &artefact)
+    let opened = PrivateDir::create(dir, &folder)?;
+    evict_oldest(&folder, artefact.len() as u64)?;
+    opened.write(&cache_file_name(compiler, sha256), &artefact)
 }
 
 /// Forget the oldest, so that one more file fits.
-fn make_room(folder: &Path, bytes: u64) -> io::Result<()> {
-    let Some(mut room) = KEPT_BYTES.checked_sub(bytes) else {
-        return Err(io::Error::other(format!("it has {bytes} bytes, and {KEPT_BYTES} are kept in all")));
+fn evict_oldest(folder: &Path, bytes: u64) -> io::Result<()> {
+    let Some(mut available) = MAX_CACHE_BYTES.checked_sub(bytes) else {
+        return Err(io::Error::other(format!("it has {bytes} bytes, and {MAX_CACHE_BYTES} are kept in all")));
     };
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder)? {
@@ -257,12 +257,12 @@ fn make_room(folder: &Path, bytes: u64) -> io::Result<()> {
         files.push((metadata.modified()?, entry.path(), metadata.len()));
     }
     files.sort();
-    let mut is_kept = true;
-    for (place, (_, path, bytes)) in files.into_iter().rev().enumerate() {
-        let left = room.checked_sub(bytes);
-        is_kept &= left.is_some() && place + 1 < KEPT;
+    let mut retain = true;
+    for (index, (_, path, bytes)) in files.into_iter().rev().enumerate() {
+        let left = available.checked_sub(bytes);
+        retain &= left.is_some() && index + 1 < MAX_CACHE_FILES;
         match left {
-            Some(left) if is_kept => room = left,
+            Some(left) if retain => available = left,
             _ => std::fs::remove_file(path)?,
         }
     }
@@ -270,18 +270,18 @@ fn make_room(folder: &Path, bytes: u64) -> io::Result<()> {
 }
 
 /// Ours alone, within a folder that may be everybody's.
-fn own_folder(own: &Path) -> PathBuf {
-    own.join(format!("wasmote-{}", place::user()))
+fn user_dir(dir: &Path) -> PathBuf {
+    dir.join(format!("wasmote-{}", private_dir::user()))
 }
 
-fn own_name(backend: &Backend, sha256: &[u8; 32]) -> String {
-    let mut hasher = Hashing(Sha256::new());
-    std::hash::Hash::hash(&backend.wasmtime.precompile_compatibility_hash(), &mut hasher);
+fn cache_file_name(compiler: &Compiler, sha256: &[u8; 32]) -> String {
+    let mut hasher = Sha256Hasher(Sha256::new());
+    std::hash::Hash::hash(&compiler.wasmtime.precompile_compatibility_hash(), &mut hasher);
     let compatible: [u8; 32] = hasher.0.finalize().into();
     format!("{}-{}.cwasm", hex(sha256), hex(&compatible[..8]))
 }
 
-fn shipped_name(sha256: &[u8; 32]) -> String {
+fn precompiled_file_name(sha256: &[u8; 32]) -> String {
     format!("{}-{}.cwasm", hex(sha256), std::env::consts::ARCH)
 }
 
@@ -290,9 +290,9 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// What wasmtime wants to be told by its hash, as a name that is the same in every process.
-struct Hashing(Sha256);
+struct Sha256Hasher(Sha256);
 
-impl std::hash::Hasher for Hashing {
+impl std::hash::Hasher for Sha256Hasher {
     fn write(&mut self, bytes: &[u8]) {
         self.0.update(bytes);
     }

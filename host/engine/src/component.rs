@@ -4,18 +4,18 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use wasmote_sim::behaviour::{Behaviour, Spawn, Trap, Version};
+use wasmote_sim::behaviour::{Behaviour, BehaviourFactory, Trap, Version};
 use wasmote_sim::device_id::Identity;
 use wasmote_sim::limits::Limits;
 use wasmtime::component::InstancePre;
 
 use crate::bindings::DevicePre;
-use crate::cache::{CacheProblem, Found, Origin};
+use crate::cache::{CacheWarning, Loaded, Origin};
 use crate::config::DeviceConfig;
 use crate::engine::Engine;
 use crate::error::LoadError;
 use crate::host::Host;
-use crate::inspection::{Inspection, Names, Role, names};
+use crate::inspection::{Inspection, InterfaceNames, Role, interface_names};
 use crate::instance::Instance;
 use crate::wasi;
 
@@ -29,7 +29,7 @@ pub struct Component {
     pre: DevicePre<Host>,
     needs_wasi: bool,
     origin: Origin,
-    problems: Arc<[CacheProblem]>,
+    warnings: Arc<[CacheWarning]>,
 }
 
 /// What a behaviour is given on each of a group's devices.
@@ -46,9 +46,9 @@ pub struct DeviceSettings {
 
 impl Component {
     pub(crate) fn load(engine: &Engine, name: &str, bytes: &[u8]) -> Result<Self, LoadError> {
-        let Linked { inspection, pre, needs_wasi, origin, problems } =
+        let Linked { inspection, pre, needs_wasi, origin, warnings } =
             link(engine, name, bytes, Role::Behaviour)?;
-        let pre = DevicePre::new(pre).map_err(other_shape)?;
+        let pre = DevicePre::new(pre).map_err(type_mismatch)?;
         let version = Version { name: name.into(), sha256: inspection.sha256.as_str().into() };
         Ok(Self {
             inspection: Arc::new(inspection),
@@ -56,7 +56,7 @@ impl Component {
             pre,
             needs_wasi,
             origin,
-            problems: problems.into(),
+            warnings: warnings.into(),
         })
     }
 
@@ -76,8 +76,8 @@ impl Component {
     }
 
     /// Why code that was there was not taken, or its own not kept.
-    pub fn cache_problems(&self) -> &[CacheProblem] {
-        &self.problems
+    pub fn cache_warnings(&self) -> &[CacheWarning] {
+        &self.warnings
     }
 
     /// What it says of itself.
@@ -86,21 +86,26 @@ impl Component {
     }
 
     /// A source of instances that are all configured alike.
-    pub fn spawner(&self, settings: DeviceSettings) -> Arc<dyn Spawn> {
+    pub fn behaviour_factory(&self, settings: DeviceSettings) -> Arc<dyn BehaviourFactory> {
         let DeviceSettings { config, limits, allow_hosts } = settings;
-        Arc::new(Spawner { component: self.clone(), config: DeviceConfig::new(config), limits, allow_hosts })
+        Arc::new(ComponentFactory {
+            component: self.clone(),
+            config: DeviceConfig::new(config),
+            limits,
+            allow_hosts,
+        })
     }
 }
 
-struct Spawner {
+struct ComponentFactory {
     component: Component,
     config: DeviceConfig,
     limits: Arc<Limits>,
     allow_hosts: Arc<[String]>,
 }
 
-impl Spawn for Spawner {
-    fn spawn(&self, _identity: &Identity) -> Result<Box<dyn Behaviour>, Trap> {
+impl BehaviourFactory for ComponentFactory {
+    fn instantiate(&self, _identity: &Identity) -> Result<Box<dyn Behaviour>, Trap> {
         let host = Host::new(
             self.config.clone(),
             &self.limits,
@@ -128,35 +133,35 @@ pub(crate) struct Linked {
     /// Whether it was compiled, or had been before.
     pub(crate) origin: Origin,
     /// What was wrong with the place where that is kept.
-    pub(crate) problems: Vec<CacheProblem>,
+    pub(crate) warnings: Vec<CacheWarning>,
 }
 
 /// Compile a component, check what it asks for and offers, and give it what it asks for.
 pub(crate) fn link(engine: &Engine, name: &str, bytes: &[u8], role: Role) -> Result<Linked, LoadError> {
-    let Found { component, backend, origin, problems } = compile(engine, bytes)?;
-    let names = names(&component);
+    let Loaded { component, compiler, origin, warnings } = compile(engine, bytes)?;
+    let names = interface_names(&component);
     check_names(&names, role)?;
     let needs_wasi = names.imports.iter().any(|import| wasi::is_wasi(import));
-    let linker = wasi::complete(&backend.linker, &component).map_err(other_shape)?;
-    let pre = linker.instantiate_pre(&component).map_err(other_shape)?;
-    Ok(Linked { inspection: inspection(name, bytes, role, names), pre, needs_wasi, origin, problems })
+    let linker = wasi::define_missing_as_traps(&compiler.linker, &component).map_err(type_mismatch)?;
+    let pre = linker.instantiate_pre(&component).map_err(type_mismatch)?;
+    Ok(Linked { inspection: inspection(name, bytes, role, names), pre, needs_wasi, origin, warnings })
 }
 
 /// What a component of either role says of itself.
 pub(crate) fn inspect(engine: &Engine, name: &str, bytes: &[u8]) -> Result<Inspection, LoadError> {
-    let Found { component, .. } = compile(engine, bytes)?;
-    let names = names(&component);
+    let Loaded { component, .. } = compile(engine, bytes)?;
+    let names = interface_names(&component);
     let role = Role::of(&names.exports).unwrap_or(Role::Behaviour);
     check_names(&names, role)?;
     Ok(inspection(name, bytes, role, names))
 }
 
-fn compile<'e>(engine: &'e Engine, bytes: &[u8]) -> Result<Found<'e>, LoadError> {
+fn compile<'e>(engine: &'e Engine, bytes: &[u8]) -> Result<Loaded<'e>, LoadError> {
     check_header(bytes)?;
     engine.cache.load(engine, bytes)
 }
 
-fn inspection(name: &str, bytes: &[u8], role: Role, names: Names) -> Inspection {
+fn inspection(name: &str, bytes: &[u8], role: Role, names: InterfaceNames) -> Inspection {
     Inspection {
         name: name.to_owned(),
         role,
@@ -167,8 +172,8 @@ fn inspection(name: &str, bytes: &[u8], role: Role, names: Names) -> Inspection 
     }
 }
 
-pub(crate) fn other_shape(error: wasmtime::Error) -> LoadError {
-    LoadError::OtherShape { detail: format!("{error:#}") }
+pub(crate) fn type_mismatch(error: wasmtime::Error) -> LoadError {
+    LoadError::TypeMismatch { detail: format!("{error:#}") }
 }
 
 /// Tell apart what is no WebAssembly, a core module, and a component, by the first eight bytes.
@@ -194,13 +199,13 @@ fn first_bytes(bytes: &[u8]) -> String {
 }
 
 /// Check by name what is asked for and offered, so that the error can say it in words.
-fn check_names(names: &Names, role: Role) -> Result<(), LoadError> {
-    let ours = |name: &&String| name.starts_with("wasmote:device/");
-    for name in names.imports.iter().chain(&names.exports).filter(ours) {
+fn check_names(names: &InterfaceNames, role: Role) -> Result<(), LoadError> {
+    let is_wasmote = |name: &&String| name.starts_with("wasmote:device/");
+    for name in names.imports.iter().chain(&names.exports).filter(is_wasmote) {
         let version = name.split_once('@').map_or("", |(_, version)| version);
         if !version.starts_with("0.1.") {
             let found = format!("wasmote:device@{version}");
-            return Err(LoadError::OtherVersion { found, offered: PACKAGE });
+            return Err(LoadError::UnsupportedVersion { found, offered: PACKAGE });
         }
     }
     match (Role::of(&names.exports), role) {
@@ -208,24 +213,24 @@ fn check_names(names: &Names, role: Role) -> Result<(), LoadError> {
         (Some(Role::FaultModel), _) => return Err(LoadError::IsFaultModel),
         (Some(Role::Behaviour), _) => return Err(LoadError::IsBehaviour),
         (None, wanted) => {
-            let (missing, found) = (wanted.export(), in_words(&names.exports));
-            return Err(LoadError::OtherWorld { missing, role: wanted, found });
+            let (missing, found) = (wanted.export(), quoted_list(&names.exports));
+            return Err(LoadError::WrongWorld { missing, role: wanted, found });
         }
     }
-    let offered = |import: &&String| wasi::is_wasi(import) || (ours(import) && role.may_import(import));
-    let foreign: Vec<String> = names.imports.iter().filter(|import| !offered(import)).cloned().collect();
-    if foreign.is_empty() {
+    let offered = |import: &&String| wasi::is_wasi(import) || (is_wasmote(import) && role.may_import(import));
+    let unknown: Vec<String> = names.imports.iter().filter(|import| !offered(import)).cloned().collect();
+    if unknown.is_empty() {
         return Ok(());
     }
-    Err(LoadError::ForeignImport { found: in_words(&foreign), role, offered: role.offered() })
+    Err(LoadError::UnknownImport { found: quoted_list(&unknown), role, offered: role.allowed_imports() })
 }
 
-fn in_words(names: &[String]) -> String {
+fn quoted_list(names: &[String]) -> String {
     if names.is_empty() { "nothing".to_owned() } else { format!("`{}`", names.join("`, `")) }
 }
 
 /// The innermost cause: the validator's own words, without those of its callers.
-pub(crate) fn last_words(error: &wasmtime::Error) -> String {
+pub(crate) fn root_cause(error: &wasmtime::Error) -> String {
     error.chain().last().map_or_else(|| error.to_string(), ToString::to_string)
 }
 

@@ -14,14 +14,14 @@ pub(crate) struct DeviceConfig {
 
 /// A value is there, but of another kind than asked for.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct WrongKind {
+pub(crate) struct WrongType {
     pub(crate) path: String,
     pub(crate) expected: &'static str,
     pub(crate) found: String,
 }
 
 /// How much of a wrong value is shown.
-const SHOWN: usize = 100;
+const MAX_FOUND_CHARS: usize = 100;
 
 impl DeviceConfig {
     pub(crate) fn new(value: Value) -> Self {
@@ -32,23 +32,23 @@ impl DeviceConfig {
         &self.text
     }
 
-    pub(crate) fn text(&self, path: &str) -> Result<Option<String>, WrongKind> {
+    pub(crate) fn text(&self, path: &str) -> Result<Option<String>, WrongType> {
         self.get(path, "a text", |value| value.as_str().map(str::to_owned))
     }
 
-    pub(crate) fn integer(&self, path: &str) -> Result<Option<i64>, WrongKind> {
+    pub(crate) fn integer(&self, path: &str) -> Result<Option<i64>, WrongType> {
         self.get(path, "a whole number", Value::as_i64)
     }
 
-    pub(crate) fn number(&self, path: &str) -> Result<Option<f64>, WrongKind> {
+    pub(crate) fn number(&self, path: &str) -> Result<Option<f64>, WrongType> {
         self.get(path, "a number", Value::as_f64)
     }
 
-    pub(crate) fn boolean(&self, path: &str) -> Result<Option<bool>, WrongKind> {
+    pub(crate) fn boolean(&self, path: &str) -> Result<Option<bool>, WrongType> {
         self.get(path, "true or false", Value::as_bool)
     }
 
-    pub(crate) fn duration(&self, path: &str) -> Result<Option<Duration>, WrongKind> {
+    pub(crate) fn duration(&self, path: &str) -> Result<Option<Duration>, WrongType> {
         self.get(path, "a duration like \"5s\" or a number of seconds", duration)
     }
 
@@ -57,7 +57,7 @@ impl DeviceConfig {
         path: &str,
         expected: &'static str,
         read: impl Fn(&Value) -> Option<T>,
-    ) -> Result<Option<T>, WrongKind> {
+    ) -> Result<Option<T>, WrongType> {
         let found = match path.starts_with('/') {
             true => self.value.pointer(path),
             false => self.value.get(path),
@@ -66,8 +66,8 @@ impl DeviceConfig {
             return Ok(None);
         };
         read(found).map(Some).ok_or_else(|| {
-            let shown: String = found.to_string().chars().take(SHOWN).collect();
-            WrongKind { path: path.to_owned(), expected, found: shown }
+            let shown: String = found.to_string().chars().take(MAX_FOUND_CHARS).collect();
+            WrongType { path: path.to_owned(), expected, found: shown }
         })
     }
 }

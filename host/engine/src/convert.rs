@@ -10,9 +10,9 @@ use crate::bindings::exports::wasmote::device::behaviour as exported;
 use crate::bindings::wasmote::device::types as wit;
 
 /// User properties that begin so are the host's own.
-pub(crate) const OWN_PROPERTIES: &str = "wasmote-";
+pub(crate) const RESERVED_PROPERTY_PREFIX: &str = "wasmote-";
 
-pub(crate) fn qos_in(qos: wit::Qos) -> Qos {
+pub(crate) fn qos_from_wit(qos: wit::Qos) -> Qos {
     match qos {
         wit::Qos::AtMostOnce => Qos::AtMostOnce,
         wit::Qos::AtLeastOnce => Qos::AtLeastOnce,
@@ -20,7 +20,7 @@ pub(crate) fn qos_in(qos: wit::Qos) -> Qos {
     }
 }
 
-pub(crate) fn qos_out(qos: Qos) -> wit::Qos {
+pub(crate) fn qos_to_wit(qos: Qos) -> wit::Qos {
     match qos {
         Qos::AtMostOnce => wit::Qos::AtMostOnce,
         Qos::AtLeastOnce => wit::Qos::AtLeastOnce,
@@ -28,18 +28,18 @@ pub(crate) fn qos_out(qos: Qos) -> wit::Qos {
     }
 }
 
-pub(crate) fn message_out(message: Message) -> wit::Message {
+pub(crate) fn message_to_wit(message: Message) -> wit::Message {
     wit::Message {
         topic: message.topic.as_str().to_owned(),
         payload: message.payload.into(),
-        qos: qos_out(message.qos),
+        qos: qos_to_wit(message.qos),
         retain: message.retain,
-        properties: message.properties.map(|properties| properties_out(*properties)),
+        properties: message.properties.map(|properties| properties_to_wit(*properties)),
     }
 }
 
-fn properties_out(properties: Properties) -> wit::MessageProperties {
-    let user = properties.user.into_iter().filter(|(name, _)| !name.starts_with(OWN_PROPERTIES));
+fn properties_to_wit(properties: Properties) -> wit::MessageProperties {
+    let user = properties.user.into_iter().filter(|(name, _)| !name.starts_with(RESERVED_PROPERTY_PREFIX));
     wit::MessageProperties {
         content_type: properties.content_type,
         response_topic: properties.response_topic.map(|topic| topic.as_str().to_owned()),
@@ -49,8 +49,11 @@ fn properties_out(properties: Properties) -> wit::MessageProperties {
     }
 }
 
-pub(crate) fn properties_in(properties: wit::MessageProperties) -> Result<Properties, InvalidTopic> {
-    let user = properties.user_properties.into_iter().filter(|pair| !pair.name.starts_with(OWN_PROPERTIES));
+pub(crate) fn properties_from_wit(properties: wit::MessageProperties) -> Result<Properties, InvalidTopic> {
+    let user = properties
+        .user_properties
+        .into_iter()
+        .filter(|pair| !pair.name.starts_with(RESERVED_PROPERTY_PREFIX));
     Ok(Properties {
         is_text: false,
         content_type: properties.content_type,
@@ -61,64 +64,64 @@ pub(crate) fn properties_in(properties: wit::MessageProperties) -> Result<Proper
     })
 }
 
-fn headers_out(headers: Vec<(String, String)>) -> Vec<wit::HttpHeader> {
+fn headers_to_wit(headers: Vec<(String, String)>) -> Vec<wit::HttpHeader> {
     headers.into_iter().map(|(name, value)| wit::HttpHeader { name, value }).collect()
 }
 
-fn headers_in(headers: Vec<wit::HttpHeader>) -> Vec<(String, String)> {
+fn headers_from_wit(headers: Vec<wit::HttpHeader>) -> Vec<(String, String)> {
     headers.into_iter().map(|header| (header.name.to_ascii_lowercase(), header.value)).collect()
 }
 
-pub(crate) fn request_out(request: HttpRequest) -> wit::HttpRequest {
+pub(crate) fn request_to_wit(request: HttpRequest) -> wit::HttpRequest {
     wit::HttpRequest {
         method: request.method,
         url: request.url,
-        headers: headers_out(request.headers),
+        headers: headers_to_wit(request.headers),
         body: request.body.into(),
     }
 }
 
-pub(crate) fn request_in(request: wit::HttpRequest) -> HttpRequest {
+pub(crate) fn request_from_wit(request: wit::HttpRequest) -> HttpRequest {
     HttpRequest {
         method: request.method.to_ascii_uppercase(),
         url: request.url,
-        headers: headers_in(request.headers),
+        headers: headers_from_wit(request.headers),
         body: request.body.into(),
     }
 }
 
-fn response_out(response: HttpResponse) -> wit::HttpResponse {
+fn response_to_wit(response: HttpResponse) -> wit::HttpResponse {
     wit::HttpResponse {
         status: response.status,
-        headers: headers_out(response.headers),
+        headers: headers_to_wit(response.headers),
         body: response.body.into(),
     }
 }
 
 /// A guest's answer. A status that HTTP does not know becomes 500.
-pub(crate) fn response_in(response: wit::HttpResponse) -> HttpResponse {
+pub(crate) fn response_from_wit(response: wit::HttpResponse) -> HttpResponse {
     if !(100..=599).contains(&response.status) {
         let text = format!("the behaviour answered with the status {}\n", response.status);
         return HttpResponse::text(500, text);
     }
     HttpResponse {
         status: response.status,
-        headers: headers_in(response.headers),
+        headers: headers_from_wit(response.headers),
         body: response.body.into(),
     }
 }
 
-pub(crate) fn reply_out(
+pub(crate) fn reply_to_wit(
     reply: Result<HttpResponse, HttpFailure>,
 ) -> Result<wit::HttpResponse, wit::HttpFailure> {
-    reply.map(response_out).map_err(|failure| match failure {
+    reply.map(response_to_wit).map_err(|failure| match failure {
         HttpFailure::TimedOut => wit::HttpFailure::TimedOut,
         HttpFailure::Unreachable(reason) => wit::HttpFailure::Unreachable(reason),
         HttpFailure::TooLarge(limit) => wit::HttpFailure::TooLarge(limit),
     })
 }
 
-pub(crate) fn cause_out(cause: StartCause) -> exported::StartCause {
+pub(crate) fn cause_to_wit(cause: StartCause) -> exported::StartCause {
     match cause {
         StartCause::PowerOn => exported::StartCause::PowerOn,
         StartCause::Restart => exported::StartCause::Restart,
@@ -126,7 +129,7 @@ pub(crate) fn cause_out(cause: StartCause) -> exported::StartCause {
     }
 }
 
-pub(crate) fn reason_out(reason: StopReason) -> exported::StopReason {
+pub(crate) fn reason_to_wit(reason: StopReason) -> exported::StopReason {
     match reason {
         StopReason::Requested => exported::StopReason::Requested,
         StopReason::Shutdown => exported::StopReason::Shutdown,
@@ -134,7 +137,7 @@ pub(crate) fn reason_out(reason: StopReason) -> exported::StopReason {
     }
 }
 
-pub(crate) fn change_out(change: ConnectionChange) -> exported::ConnectionChange {
+pub(crate) fn change_to_wit(change: ConnectionChange) -> exported::ConnectionChange {
     match change {
         ConnectionChange::Up { session_present } => exported::ConnectionChange::Up(session_present),
         ConnectionChange::Down(reason) => exported::ConnectionChange::Down(reason),

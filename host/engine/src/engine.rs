@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use wasmote_sim::limits::Limits;
 
-use crate::backend::Backend;
 use crate::cache::Cache;
+use crate::compile_mode::CompileMode;
+use crate::compiler::Compiler;
 use crate::component::{self, Component};
-use crate::effort::Effort;
 use crate::error::{EngineError, LoadError};
 use crate::fault_model::FaultModel;
 use crate::inspection::Inspection;
@@ -15,9 +15,9 @@ use crate::inspection::Inspection;
 /// Compiles components. Cheap to clone; all clones share their code.
 #[derive(Clone)]
 pub struct Engine {
-    pub(crate) optimising: Arc<Backend>,
+    pub(crate) optimising: Arc<Compiler>,
     /// What compiles where a quick start was asked for.
-    pub(crate) quick: Option<Arc<Backend>>,
+    pub(crate) quick: Option<Arc<Compiler>>,
     pub(crate) cache: Cache,
 }
 
@@ -29,21 +29,21 @@ impl Engine {
 
     /// An engine that takes code that was compiled before, and keeps what it compiles.
     pub fn with_cache(cache: Cache) -> Result<Self, EngineError> {
-        Self::compiling(Effort::default(), cache)
+        Self::with_compile_mode(CompileMode::default(), cache)
     }
 
     /// The same, with as much work put into compiling. Code that was compiled ahead is taken whatever the effort was.
-    pub fn compiling(effort: Effort, cache: Cache) -> Result<Self, EngineError> {
-        let quick = match effort {
-            Effort::Full => None,
+    pub fn with_compile_mode(mode: CompileMode, cache: Cache) -> Result<Self, EngineError> {
+        let quick = match mode {
+            CompileMode::Full => None,
             // A processor may lack what it takes; then code is made in full.
-            Effort::Quick => Backend::quick().ok().map(Arc::new),
+            CompileMode::Quick => Compiler::quick().ok().map(Arc::new),
         };
-        Ok(Self { optimising: Arc::new(Backend::optimising()?), quick, cache })
+        Ok(Self { optimising: Arc::new(Compiler::optimising()?), quick, cache })
     }
 
     /// All that can run code, the one with the fastest code first.
-    pub(crate) fn backends(&self) -> impl Iterator<Item = &Backend> {
+    pub(crate) fn compilers(&self) -> impl Iterator<Item = &Compiler> {
         [Some(&self.optimising), self.quick.as_ref()].into_iter().flatten().map(Arc::as_ref)
     }
 

@@ -35,7 +35,7 @@ pub enum LoadError {
     #[error(
         "it was built for `{found}`, and this host offers `{offered}`; build it again with this host's `wit` folder"
     )]
-    OtherVersion {
+    UnsupportedVersion {
         /// The package and version it asks for.
         found: String,
         /// What there is.
@@ -58,7 +58,7 @@ pub enum LoadError {
         "it does not export `{missing}`, so it is built for another world; it exports {found}. A {role} \
          targets one of the worlds in `wit/worlds.wit`"
     )]
-    OtherWorld {
+    WrongWorld {
         /// The export that is missing.
         missing: &'static str,
         /// What it would be with it.
@@ -68,7 +68,7 @@ pub enum LoadError {
     },
     /// It asks for things that no host here has.
     #[error("it imports {found}, which this host does not offer; a {role} may import {offered} and WASI")]
-    ForeignImport {
+    UnknownImport {
         /// The import, in words.
         found: String,
         /// What it is.
@@ -78,7 +78,7 @@ pub enum LoadError {
     },
     /// The interfaces have the right names and other shapes.
     #[error("its interfaces have other shapes than this host's: {detail}")]
-    OtherShape {
+    TypeMismatch {
         /// The first difference, from the type checker.
         detail: String,
     },

@@ -5,21 +5,23 @@ use std::time::Duration;
 
 use serde_json::Value;
 use wasmote_sim::behaviour::{Trap, TrapKind};
-use wasmote_sim::faults::component::{Appoint, Case, Config, Desk, Judge};
+use wasmote_sim::faults::component::{
+    Config, FaultModelFactory, FaultModelInstance, ModelContext, ModelInput,
+};
 use wasmote_sim::faults::{Direction, Verdict};
 use wasmote_sim::limits::Limits;
 use wasmtime::Store;
 
 use crate::bindings::fault::exports::wasmote::device::fault_model as exported;
 use crate::bindings::fault::{Fault, FaultPre};
-use crate::component::{Linked, link, other_shape};
+use crate::component::{Linked, link, type_mismatch};
 use crate::config::DeviceConfig;
 use crate::convert;
 use crate::engine::Engine;
 use crate::error::LoadError;
 use crate::host::Host;
 use crate::inspection::{Inspection, Role};
-use crate::instance::{allow_call, diagnose, host_trap};
+use crate::instance::{host_trap, set_call_budget, trap_from_error};
 
 /// A fault model, compiled and ready to judge. Cheap to clone.
 #[derive(Clone)]
@@ -38,7 +40,7 @@ impl FaultModel {
         limits: Arc<Limits>,
     ) -> Result<Self, LoadError> {
         let Linked { inspection, pre, needs_wasi, .. } = link(engine, name, bytes, Role::FaultModel)?;
-        let pre = FaultPre::new(pre).map_err(other_shape)?;
+        let pre = FaultPre::new(pre).map_err(type_mismatch)?;
         Ok(Self { inspection: Arc::new(inspection), pre, needs_wasi, limits })
     }
 
@@ -48,18 +50,18 @@ impl FaultModel {
     }
 }
 
-impl Appoint for FaultModel {
-    fn appoint(&self) -> Result<Box<dyn Judge>, Trap> {
+impl FaultModelFactory for FaultModel {
+    fn create(&self) -> Result<Box<dyn FaultModelInstance>, Trap> {
         let config = DeviceConfig::new(Value::Object(Config::new()));
         let host = Host::new(config, &self.limits, Vec::new().into(), self.needs_wasi);
         let mut store = Store::new(self.pre.engine(), host);
         store.limiter(|host| &mut host.limiter);
         store.set_hostcall_fuel(self.limits.host_call_bytes as usize);
         let fuel_per_call = self.limits.fuel_per_call;
-        allow_call(&mut store, fuel_per_call).map_err(|error| host_trap(&error))?;
+        set_call_budget(&mut store, fuel_per_call).map_err(|error| host_trap(&error))?;
         match self.pre.instantiate(&mut store) {
             Ok(guest) => Ok(Box::new(Instance { store, guest, fuel_per_call })),
-            Err(error) => Err(diagnose(&error, store.data(), fuel_per_call)),
+            Err(error) => Err(trap_from_error(&error, store.data(), fuel_per_call)),
         }
     }
 
@@ -83,53 +85,65 @@ impl Instance {
     /// Call the guest with the desk in the store, and take it out again.
     fn call<T>(
         &mut self,
-        desk: Desk,
+        model_context: ModelContext,
         call: impl FnOnce(&exported::Guest, &mut Store<Host>) -> wasmtime::Result<T>,
-    ) -> (Desk, Result<T, Trap>) {
-        self.store.data_mut().desk = Some(desk);
+    ) -> (ModelContext, Result<T, Trap>) {
+        self.store.data_mut().model_context = Some(model_context);
         let guest = self.guest.wasmote_device_fault_model();
         let outcome =
-            allow_call(&mut self.store, self.fuel_per_call).and_then(|()| call(guest, &mut self.store));
-        let outcome = outcome.map_err(|error| diagnose(&error, self.store.data(), self.fuel_per_call));
+            set_call_budget(&mut self.store, self.fuel_per_call).and_then(|()| call(guest, &mut self.store));
+        let outcome = outcome.map_err(|error| trap_from_error(&error, self.store.data(), self.fuel_per_call));
         let host = self.store.data_mut();
-        host.tell_output();
-        match host.desk.take() {
-            Some(desk) => (desk, outcome),
+        host.flush_output();
+        match host.model_context.take() {
+            Some(model_context) => (model_context, outcome),
             // Nothing takes the desk out of the store but the line above.
             None => unreachable!("the desk stays in the store for the length of a call"),
         }
     }
 }
 
-impl Judge for Instance {
-    fn configure(&mut self, config: &Config, desk: Desk) -> (Desk, Result<(), Trap>) {
+impl FaultModelInstance for Instance {
+    fn configure(
+        &mut self,
+        config: &Config,
+        model_context: ModelContext,
+    ) -> (ModelContext, Result<(), Trap>) {
         self.store.data_mut().config = DeviceConfig::new(Value::Object(config.clone()));
-        let (desk, outcome) = self.call(desk, |guest, store| guest.call_configure(store));
-        (desk, outcome.and_then(|taken| taken.map_err(|why| Trap::new(TrapKind::Refused, why))))
+        let (model_context, outcome) = self.call(model_context, |guest, store| guest.call_configure(store));
+        (
+            model_context,
+            outcome.and_then(|result| result.map_err(|reason| Trap::new(TrapKind::Refused, reason))),
+        )
     }
 
-    fn judge(&mut self, case: &Case<'_>, desk: Desk) -> (Desk, Result<Verdict, Trap>) {
-        let passage = passage(case);
-        let (desk, outcome) = self.call(desk, |guest, store| guest.call_judge(store, &passage));
-        (desk, outcome.map(verdict))
+    fn judge(
+        &mut self,
+        input: &ModelInput<'_>,
+        model_context: ModelContext,
+    ) -> (ModelContext, Result<Verdict, Trap>) {
+        let passage = passage(input);
+        let (model_context, outcome) =
+            self.call(model_context, |guest, store| guest.call_judge(store, &passage));
+        (model_context, outcome.map(verdict))
     }
 }
 
-fn passage(case: &Case<'_>) -> exported::Passage {
-    let message = case.message;
-    let origin = message.stamp.as_ref().map(|stamp| exported::Origin {
-        device: stamp.from.as_str().to_owned(),
-        sequence: Some(stamp.sequence).filter(|sequence| *sequence > 0),
+fn passage(input: &ModelInput<'_>) -> exported::Passage {
+    let message = input.message;
+    let origin = message.origin.as_ref().map(|origin| exported::Origin {
+        device: origin.from.as_str().to_owned(),
+        sequence: Some(origin.sequence).filter(|sequence| *sequence > 0),
     });
     exported::Passage {
-        now: case.now.as_nanos(),
-        direction: match case.direction {
+        now: input.now.as_nanos(),
+        direction: match input.direction {
             Direction::Out => exported::Direction::Out,
             Direction::In => exported::Direction::In,
         },
         topic: message.topic.as_str().to_owned(),
         payload: message.payload.to_vec(),
-        qos: convert::qos_out(message.qos),
+        qos: convert::qos_to_wit(message.qos),
         retain: message.retain,
         origin,
     }

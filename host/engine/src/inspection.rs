@@ -22,16 +22,16 @@ pub struct Inspection {
 }
 
 /// The names on a component's outside.
-pub(crate) struct Names {
+pub(crate) struct InterfaceNames {
     pub(crate) imports: Vec<String>,
     pub(crate) exports: Vec<String>,
 }
 
-pub(crate) fn names(component: &Component) -> Names {
-    let (outside, engine) = (component.component_type(), component.engine());
-    Names {
-        imports: outside.imports(engine).map(|(name, _)| name.to_owned()).collect(),
-        exports: outside.exports(engine).map(|(name, _)| name.to_owned()).collect(),
+pub(crate) fn interface_names(component: &Component) -> InterfaceNames {
+    let (component_type, engine) = (component.component_type(), component.engine());
+    InterfaceNames {
+        imports: component_type.imports(engine).map(|(name, _)| name.to_owned()).collect(),
+        exports: component_type.exports(engine).map(|(name, _)| name.to_owned()).collect(),
     }
 }
 
@@ -49,11 +49,11 @@ impl Role {
 
     /// The role of a component that exports these.
     pub(crate) fn of(exports: &[String]) -> Option<Self> {
-        let plays = |role: &Self| {
+        let has_export = |role: &Self| {
             let interface = role.export().rsplit_once('.').map_or("", |(interface, _)| interface);
             exports.iter().any(|export| export.starts_with(interface))
         };
-        Self::ALL.into_iter().find(plays)
+        Self::ALL.into_iter().find(has_export)
     }
 
     /// The export that makes it one.
@@ -65,7 +65,7 @@ impl Role {
     }
 
     /// What it may import beside WASI, in words.
-    pub(crate) fn offered(self) -> &'static str {
+    pub(crate) fn allowed_imports(self) -> &'static str {
         match self {
             Self::Behaviour => "`wasmote:device@0.1.0`",
             Self::FaultModel => "`random`, `config`, `log` and `types` of `wasmote:device@0.1.0`",

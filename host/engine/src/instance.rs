@@ -6,8 +6,8 @@ use wasmote_sim::event::Event;
 use wasmote_sim::limits::Limits;
 use wasmtime::Store;
 
-use crate::backend::{LONGEST_CALL, LONGEST_CALL_TICKS};
 use crate::bindings::{Device, DevicePre};
+use crate::compiler::{CALL_TIMEOUT, CALL_TIMEOUT_TICKS};
 use crate::convert;
 use crate::host::Host;
 
@@ -23,10 +23,10 @@ impl Instance {
         let mut store = Store::new(pre.engine(), host);
         store.limiter(|host| &mut host.limiter);
         store.set_hostcall_fuel(limits.host_call_bytes as usize);
-        allow_call(&mut store, limits.fuel_per_call).map_err(|error| host_trap(&error))?;
+        set_call_budget(&mut store, limits.fuel_per_call).map_err(|error| host_trap(&error))?;
         match pre.instantiate(&mut store) {
             Ok(guest) => Ok(Self { store, guest, fuel_per_call: limits.fuel_per_call }),
-            Err(error) => Err(diagnose(&error, store.data(), limits.fuel_per_call)),
+            Err(error) => Err(trap_from_error(&error, store.data(), limits.fuel_per_call)),
         }
     }
 
@@ -37,11 +37,11 @@ impl Instance {
         call: impl FnOnce(&Device, &mut Store<Host>) -> wasmtime::Result<T>,
     ) -> (Context, Result<T, Trap>) {
         self.store.data_mut().context = Some(context);
-        let outcome =
-            allow_call(&mut self.store, self.fuel_per_call).and_then(|()| call(&self.guest, &mut self.store));
-        let outcome = outcome.map_err(|error| diagnose(&error, self.store.data(), self.fuel_per_call));
+        let outcome = set_call_budget(&mut self.store, self.fuel_per_call)
+            .and_then(|()| call(&self.guest, &mut self.store));
+        let outcome = outcome.map_err(|error| trap_from_error(&error, self.store.data(), self.fuel_per_call));
         let host = self.store.data_mut();
-        host.tell_output();
+        host.flush_output();
         match host.context.take() {
             Some(context) => (context, outcome),
             // Nothing takes the context out of the store but the line above.
@@ -68,13 +68,13 @@ impl Behaviour for Instance {
     fn snapshot(&mut self, context: Context) -> (Context, Result<Vec<u8>, Trap>) {
         let (context, outcome) =
             self.call(context, |guest, store| guest.wasmote_device_behaviour().call_snapshot(store));
-        (context, outcome.and_then(|saved| saved.map_err(|why| Trap::new(TrapKind::Refused, why))))
+        (context, outcome.and_then(|saved| saved.map_err(|reason| Trap::new(TrapKind::Refused, reason))))
     }
 
     fn restore(&mut self, saved: &[u8], context: Context) -> (Context, Result<(), Trap>) {
         let (context, outcome) =
             self.call(context, |guest, store| guest.wasmote_device_behaviour().call_restore(store, saved));
-        (context, outcome.and_then(|taken| taken.map_err(|why| Trap::new(TrapKind::Refused, why))))
+        (context, outcome.and_then(|result| result.map_err(|reason| Trap::new(TrapKind::Refused, reason))))
     }
 }
 
@@ -88,28 +88,28 @@ fn dispatch(guest: &Device, store: &mut Store<Host>, event: Event) -> wasmtime::
     let guest = guest.wasmote_device_behaviour();
     match event {
         Event::Started(cause) => {
-            let started = guest.call_start(store, convert::cause_out(cause))?;
+            let started = guest.call_start(store, convert::cause_to_wit(cause))?;
             return Ok(started.map_or_else(Outcome::Refused, |()| Outcome::Done));
         }
-        Event::Message(message) => guest.call_on_message(store, &convert::message_out(message))?,
+        Event::Message(message) => guest.call_on_message(store, &convert::message_to_wit(message))?,
         Event::Timer(token) => guest.call_on_timer(store, token)?,
-        Event::Connection(change) => guest.call_on_connection(store, &convert::change_out(change))?,
+        Event::Connection(change) => guest.call_on_connection(store, &convert::change_to_wit(change))?,
         Event::HttpRequest(ticket, request) => {
-            let response = guest.call_on_http_request(store, &convert::request_out(request))?;
-            return Ok(Outcome::Answered(ticket, convert::response_in(response)));
+            let response = guest.call_on_http_request(store, &convert::request_to_wit(request))?;
+            return Ok(Outcome::Answered(ticket, convert::response_from_wit(response)));
         }
         Event::HttpReply(id, reply) => {
-            let reply = convert::reply_out(reply);
+            let reply = convert::reply_to_wit(reply);
             guest.call_on_http_reply(store, id, reply.as_ref())?;
         }
-        Event::Stopping(reason) => guest.call_stop(store, convert::reason_out(reason))?,
+        Event::Stopping(reason) => guest.call_stop(store, convert::reason_to_wit(reason))?,
     }
     Ok(Outcome::Done)
 }
 
 /// What one call may use up. Time counts only in code of the quick compiler.
-pub(crate) fn allow_call(store: &mut Store<Host>, fuel: u64) -> wasmtime::Result<()> {
-    store.set_epoch_deadline(LONGEST_CALL_TICKS);
+pub(crate) fn set_call_budget(store: &mut Store<Host>, fuel: u64) -> wasmtime::Result<()> {
+    store.set_epoch_deadline(CALL_TIMEOUT_TICKS);
     store.set_fuel(fuel)
 }
 
@@ -118,7 +118,7 @@ pub(crate) fn host_trap(error: &wasmtime::Error) -> Trap {
 }
 
 /// Say in words why a call ended.
-pub(crate) fn diagnose(error: &wasmtime::Error, host: &Host, fuel: u64) -> Trap {
+pub(crate) fn trap_from_error(error: &wasmtime::Error, host: &Host, fuel: u64) -> Trap {
     use wasmtime::Trap as Wasm;
     let code = error.downcast_ref::<Wasm>();
     if code == Some(&Wasm::OutOfFuel) {
@@ -126,10 +126,10 @@ pub(crate) fn diagnose(error: &wasmtime::Error, host: &Host, fuel: u64) -> Trap 
         return Trap::new(TrapKind::OutOfFuel, message);
     }
     if code == Some(&Wasm::Interrupt) {
-        let message = format!("one call went on for {} s, as an endless loop does", LONGEST_CALL.as_secs());
+        let message = format!("one call went on for {} s, as an endless loop does", CALL_TIMEOUT.as_secs());
         return Trap::new(TrapKind::OutOfTime, message);
     }
-    if let Some(wanted) = host.limiter.refused {
+    if let Some(wanted) = host.limiter.refused_bytes {
         let limit = host.limiter.limit();
         let message = format!("it asked for {wanted} bytes of memory and may have {limit}");
         return Trap::new(TrapKind::OutOfMemory, message);

@@ -3,9 +3,9 @@
 use wasmtime::ResourceLimiter;
 
 /// Entries that a table may have; a component of ordinary size has a few hundred.
-const TABLE_ENTRIES: usize = 20_000;
+const MAX_TABLE_ENTRIES: usize = 20_000;
 /// Core instances, tables and memories that one component may bring, adapters included.
-const PARTS: usize = 64;
+const MAX_CORE_ITEMS: usize = 64;
 
 /// Counts the linear memory of one instance, over all its memories.
 #[derive(Debug)]
@@ -13,12 +13,12 @@ pub(crate) struct Limiter {
     limit: usize,
     used: usize,
     /// What was asked for in all when it was refused.
-    pub(crate) refused: Option<usize>,
+    pub(crate) refused_bytes: Option<usize>,
 }
 
 impl Limiter {
     pub(crate) fn new(limit_bytes: u64) -> Self {
-        Self { limit: usize::try_from(limit_bytes).unwrap_or(usize::MAX), used: 0, refused: None }
+        Self { limit: usize::try_from(limit_bytes).unwrap_or(usize::MAX), used: 0, refused_bytes: None }
     }
 
     pub(crate) fn limit(&self) -> usize {
@@ -33,12 +33,12 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        let wanted = self.used.saturating_add(desired.saturating_sub(current));
-        let allowed = wanted <= self.limit;
+        let requested = self.used.saturating_add(desired.saturating_sub(current));
+        let allowed = requested <= self.limit;
         if allowed {
-            self.used = wanted;
+            self.used = requested;
         } else {
-            self.refused = Some(wanted);
+            self.refused_bytes = Some(requested);
         }
         Ok(allowed)
     }
@@ -49,18 +49,18 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(desired <= TABLE_ENTRIES)
+        Ok(desired <= MAX_TABLE_ENTRIES)
     }
 
     fn instances(&self) -> usize {
-        PARTS
+        MAX_CORE_ITEMS
     }
 
     fn tables(&self) -> usize {
-        PARTS
+        MAX_CORE_ITEMS
     }
 
     fn memories(&self) -> usize {
-        PARTS
+        MAX_CORE_ITEMS
     }
 }

@@ -21,39 +21,43 @@ use memmap2::{MmapMut, MmapOptions, MmapRaw};
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
 
 /// Bytes that a memory may have in its slot. A behaviour of ordinary size has 64 to 192 KiB.
-const SLOT: usize = 256 << 10;
+const SLOT_BYTES: usize = 256 << 10;
 /// Slots that share a mapping.
-const SLOTS: usize = 256;
+const SLOTS_PER_MAPPING: usize = 256;
 
 /// All slots of an engine. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Arena(Arc<Mutex<Vec<Place>>>);
+pub(crate) struct Arena(Arc<Mutex<Vec<SlotAddress>>>);
 
 /// A piece of a mapping. One that is on the arena's list is all zeros and belongs to no memory.
 #[derive(Clone, Debug)]
-struct Place {
-    block: Arc<MmapRaw>,
-    number: usize,
+struct SlotAddress {
+    mapping: Arc<MmapRaw>,
+    index: usize,
 }
 
 impl Arena {
     /// A slot, of a new mapping if need be.
-    fn slot(&self) -> io::Result<Slot> {
+    fn allocate_slot(&self) -> io::Result<Slot> {
         let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if free.is_empty() {
-            let block = Arc::new(map(SLOT * SLOTS)?);
+            let mapping = Arc::new(map(SLOT_BYTES * SLOTS_PER_MAPPING)?);
             // They are taken from the end.
-            free.extend((0..SLOTS).rev().map(|number| Place { block: Arc::clone(&block), number }));
+            free.extend(
+                (0..SLOTS_PER_MAPPING)
+                    .rev()
+                    .map(|index| SlotAddress { mapping: Arc::clone(&mapping), index }),
+            );
         }
-        let place = free.pop().ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Slot { place, used: 0, arena: self.clone() })
+        let address = free.pop().ok_or(io::ErrorKind::OutOfMemory)?;
+        Ok(Slot { address, used: 0, arena: self.clone() })
     }
 
     /// Room for a memory of this many bytes, with some to grow.
-    fn room(&self, bytes: usize) -> io::Result<Room> {
+    fn allocate(&self, bytes: usize) -> io::Result<Backing> {
         match bytes {
-            0..=SLOT => self.slot().map(Room::Slot),
-            _ => map(bytes.checked_next_power_of_two().unwrap_or(bytes)).map(Room::Own),
+            0..=SLOT_BYTES => self.allocate_slot().map(Backing::Slot),
+            _ => map(bytes.checked_next_power_of_two().unwrap_or(bytes)).map(Backing::Dedicated),
         }
     }
 }
@@ -61,24 +65,24 @@ impl Arena {
 /// Anonymous memory, all zeros, that takes room only as it is written.
 fn map(bytes: usize) -> io::Result<MmapRaw> {
     let mapping = MmapOptions::new().len(bytes).no_reserve_swap().map_anon()?;
-    keep_pages_small(&mapping);
+    disable_huge_pages(&mapping);
     Ok(mapping.into())
 }
 
 /// A huge page would be filled by the first byte in it, and a device has a few small ones in its slot.
 #[cfg(target_os = "linux")]
-fn keep_pages_small(mapping: &MmapMut) {
+fn disable_huge_pages(mapping: &MmapMut) {
     // A kernel that has no huge pages refuses, and needs no telling.
     let _ = mapping.advise(memmap2::Advice::NoHugePage);
 }
 
 #[cfg(not(target_os = "linux"))]
-fn keep_pages_small(_: &MmapMut) {}
+fn disable_huge_pages(_: &MmapMut) {}
 
 /// A place that belongs to one memory. It goes back to the arena, cleared, when it is dropped.
 #[derive(Debug)]
 struct Slot {
-    place: Place,
+    address: SlotAddress,
     /// Bytes that may not be zero any more.
     used: usize,
     arena: Arena,
@@ -86,16 +90,18 @@ struct Slot {
 
 impl Slot {
     fn start(&self) -> *mut u8 {
-        self.place.block.as_mut_ptr().wrapping_add(self.place.number * SLOT)
+        self.address.mapping.as_mut_ptr().wrapping_add(self.address.index * SLOT_BYTES)
     }
 
     /// Make it all zeros, and give its pages back.
     #[cfg(target_os = "linux")]
     fn clear(&mut self) -> io::Result<()> {
-        let Place { block, number } = &self.place;
+        let SlotAddress { mapping, index } = &self.address;
         // SAFETY: The range lies within the mapping, and only this slot's memory, which is gone or has moved,
         // had pointers into it. Anonymous pages read as zeros afterwards.
-        unsafe { block.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, number * SLOT, self.used) }
+        unsafe {
+            mapping.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, index * SLOT_BYTES, self.used)
+        }
     }
 
     /// Make it all zeros. Elsewhere than on Linux, giving pages back does not promise that.
@@ -112,22 +118,22 @@ impl Drop for Slot {
     fn drop(&mut self) {
         // One that cannot be cleared must never be used again.
         if self.used == 0 || self.clear().is_ok() {
-            self.arena.0.lock().unwrap_or_else(PoisonError::into_inner).push(self.place.clone());
+            self.arena.0.lock().unwrap_or_else(PoisonError::into_inner).push(self.address.clone());
         }
     }
 }
 
 /// What a memory lies in.
 #[derive(Debug)]
-enum Room {
+enum Backing {
     Slot(Slot),
-    Own(MmapRaw),
+    Dedicated(MmapRaw),
 }
 
 /// One linear memory.
 #[derive(Debug)]
 struct Memory {
-    room: Room,
+    backing: Backing,
     size: usize,
     arena: Arena,
 }
@@ -136,24 +142,24 @@ impl Memory {
     /// Make it this large. It only ever grows.
     fn resize(&mut self, size: usize) -> io::Result<()> {
         if size > self.byte_capacity() {
-            let room = self.arena.room(size)?;
-            let old = std::mem::replace(&mut self.room, room);
+            let backing = self.arena.allocate(size)?;
+            let old = std::mem::replace(&mut self.backing, backing);
             // SAFETY: Both are at least `self.size` long, and different mappings.
             unsafe { ptr::copy_nonoverlapping(old.start(), self.as_ptr(), self.size) };
         }
         self.size = size;
-        if let Room::Slot(slot) = &mut self.room {
+        if let Backing::Slot(slot) = &mut self.backing {
             slot.used = slot.used.max(size);
         }
         Ok(())
     }
 }
 
-impl Room {
+impl Backing {
     fn start(&self) -> *mut u8 {
         match self {
             Self::Slot(slot) => slot.start(),
-            Self::Own(mapping) => mapping.as_mut_ptr(),
+            Self::Dedicated(mapping) => mapping.as_mut_ptr(),
         }
     }
 }
@@ -166,9 +172,9 @@ unsafe impl LinearMemory for Memory {
     }
 
     fn byte_capacity(&self) -> usize {
-        match &self.room {
-            Room::Slot(_) => SLOT,
-            Room::Own(mapping) => mapping.len(),
+        match &self.backing {
+            Backing::Slot(_) => SLOT_BYTES,
+            Backing::Dedicated(mapping) => mapping.len(),
         }
     }
 
@@ -177,7 +183,7 @@ unsafe impl LinearMemory for Memory {
     }
 
     fn as_ptr(&self) -> *mut u8 {
-        self.room.start()
+        self.backing.start()
     }
 }
 
@@ -195,8 +201,9 @@ unsafe impl MemoryCreator for Arena {
         if reserved.is_some_and(|bytes| bytes > 0) || guard > 0 {
             return Err(format!("the engine wants {reserved:?} bytes reserved and {guard} bytes of guard"));
         }
-        let room = self.room(minimum).map_err(|error| format!("no memory for an instance: {error}"))?;
-        let mut memory = Memory { room, size: 0, arena: self.clone() };
+        let backing =
+            self.allocate(minimum).map_err(|error| format!("no memory for an instance: {error}"))?;
+        let mut memory = Memory { backing, size: 0, arena: self.clone() };
         memory.resize(minimum).map_err(|error| error.to_string())?;
         Ok(Box::new(memory))
     }
@@ -207,8 +214,8 @@ mod tests {
     use super::*;
 
     fn memory(arena: &Arena, size: usize) -> Memory {
-        let room = arena.room(size).expect("room");
-        let mut memory = Memory { room, size: 0, arena: arena.clone() };
+        let backing = arena.allocate(size).expect("room");
+        let mut memory = Memory { backing, size: 0, arena: arena.clone() };
         memory.resize(size).expect("room");
         memory
     }
@@ -222,11 +229,11 @@ mod tests {
     fn a_slot_that_is_used_again_is_all_zeros() {
         let arena = Arena::default();
         let mut first = memory(&arena, 128 << 10);
-        let place = first.as_ptr();
+        let address = first.as_ptr();
         bytes(&mut first).fill(7);
         drop(first);
-        let mut second = memory(&arena, SLOT);
-        assert_eq!(second.as_ptr(), place, "the slot should be used again");
+        let mut second = memory(&arena, SLOT_BYTES);
+        assert_eq!(second.as_ptr(), address, "the slot should be used again");
         assert!(bytes(&mut second).iter().all(|byte| *byte == 0));
     }
 
@@ -234,30 +241,30 @@ mod tests {
     fn a_memory_grows_in_its_slot_and_then_moves_with_all_its_bytes() {
         let arena = Arena::default();
         let mut memory = memory(&arena, 64 << 10);
-        let place = memory.as_ptr();
+        let address = memory.as_ptr();
         bytes(&mut memory).fill(9);
-        memory.resize(SLOT).expect("room");
-        assert_eq!(memory.as_ptr(), place);
-        memory.resize(SLOT + 1).expect("room");
-        assert_ne!(memory.as_ptr(), place);
-        assert!(memory.byte_capacity() > SLOT);
+        memory.resize(SLOT_BYTES).expect("room");
+        assert_eq!(memory.as_ptr(), address);
+        memory.resize(SLOT_BYTES + 1).expect("room");
+        assert_ne!(memory.as_ptr(), address);
+        assert!(memory.byte_capacity() > SLOT_BYTES);
         let (old, new) = bytes(&mut memory).split_at(64 << 10);
         assert!(old.iter().all(|byte| *byte == 9));
         assert!(new.iter().all(|byte| *byte == 0));
-        let mut next = self::memory(&arena, SLOT);
-        assert_eq!(next.as_ptr(), place, "the slot should be free again");
+        let mut next = self::memory(&arena, SLOT_BYTES);
+        assert_eq!(next.as_ptr(), address, "the slot should be free again");
         assert!(bytes(&mut next).iter().all(|byte| *byte == 0));
     }
 
     #[test]
     fn memories_do_not_overlap() {
         let arena = Arena::default();
-        let mut all: Vec<_> = (0..2 * SLOTS + 1).map(|_| memory(&arena, SLOT)).collect();
-        for (number, memory) in all.iter_mut().enumerate() {
-            bytes(memory).fill(number as u8);
+        let mut all: Vec<_> = (0..2 * SLOTS_PER_MAPPING + 1).map(|_| memory(&arena, SLOT_BYTES)).collect();
+        for (index, memory) in all.iter_mut().enumerate() {
+            bytes(memory).fill(index as u8);
         }
-        for (number, memory) in all.iter_mut().enumerate() {
-            assert!(bytes(memory).iter().all(|byte| *byte == number as u8), "memory {number}");
+        for (index, memory) in all.iter_mut().enumerate() {
+            assert!(bytes(memory).iter().all(|byte| *byte == index as u8), "memory {index}");
         }
     }
 }

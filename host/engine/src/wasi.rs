@@ -12,7 +12,7 @@
 mod clocks;
 mod output;
 mod process;
-mod randomness;
+mod random;
 mod streams;
 
 use bindings::wasi::cli::terminal_input::TerminalInput;
@@ -23,12 +23,12 @@ use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, HasSelf, Linker, LinkerInstance, ResourceType};
 
 use crate::host::Host;
-pub(crate) use output::WasiRoom;
+pub(crate) use output::WasiOutput;
 
 mod bindings {
     wasmtime::component::bindgen!({
         path: "wit",
-        world: "wasmote:wasi-room/room",
+        world: "wasmote:wasi-subset/subset",
         imports: { default: trappable },
     });
 }
@@ -39,21 +39,24 @@ pub(crate) fn is_wasi(import: &str) -> bool {
 }
 
 pub(crate) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
-    bindings::Room::add_to_linker::<_, HasSelf<_>>(linker, |host| host)
+    bindings::Subset::add_to_linker::<_, HasSelf<_>>(linker, |host| host)
 }
 
 /// The linker for one component: with traps for all of WASI that it asks for and that is not in the room.
-pub(crate) fn complete(linker: &Linker<Host>, component: &Component) -> wasmtime::Result<Linker<Host>> {
+pub(crate) fn define_missing_as_traps(
+    linker: &Linker<Host>,
+    component: &Component,
+) -> wasmtime::Result<Linker<Host>> {
     let (mut linker, engine) = (linker.clone(), component.engine());
     for (import, item) in component.component_type().imports(engine).filter(|(import, _)| is_wasi(import)) {
         let ComponentItem::ComponentInstance(interface) = item.ty else { continue };
-        let interface_name = in_room_version(import);
-        let mut room = linker.instance(&interface_name)?;
+        let interface_name = stub_name(import);
+        let mut stub = linker.instance(&interface_name)?;
         for (name, item) in interface.exports(engine) {
             // What the room already has is refused here, and stays.
             let _ = match item.ty {
-                ComponentItem::ComponentFunc(_) => trap_when_called(&mut room, &interface_name, name),
-                ComponentItem::Resource(_) => room.resource(name, resource(name), |_, _| Ok(())),
+                ComponentItem::ComponentFunc(_) => define_trap(&mut stub, &interface_name, name),
+                ComponentItem::Resource(_) => stub.resource(name, resource(name), |_, _| Ok(())),
                 _ => Ok(()),
             };
         }
@@ -62,18 +65,14 @@ pub(crate) fn complete(linker: &Linker<Host>, component: &Component) -> wasmtime
 }
 
 /// The name under which the room has an interface: all of WASI 0.2 is compatible, so one version serves.
-fn in_room_version(import: &str) -> String {
+fn stub_name(import: &str) -> String {
     let name = import.split_once('@').map_or(import, |(name, _)| name);
     format!("{name}@0.2.0")
 }
 
-fn trap_when_called(
-    room: &mut LinkerInstance<'_, Host>,
-    interface: &str,
-    name: &str,
-) -> wasmtime::Result<()> {
+fn define_trap(stub: &mut LinkerInstance<'_, Host>, interface: &str, name: &str) -> wasmtime::Result<()> {
     let called = format!("{interface}#{name}");
-    room.func_new(name, move |_, _, _, _| {
+    stub.func_new(name, move |_, _, _, _| {
         Err(wasmtime::format_err!("it called `{called}`, which a simulated device does not have"))
     })
 }
@@ -88,9 +87,9 @@ fn resource(name: &str) -> ResourceType {
         "descriptor" => ResourceType::host::<Descriptor>(),
         "terminal-input" => ResourceType::host::<TerminalInput>(),
         "terminal-output" => ResourceType::host::<TerminalOutput>(),
-        _ => ResourceType::host::<NotInTheRoom>(),
+        _ => ResourceType::host::<Unsupported>(),
     }
 }
 
 /// A resource that no guest ever gets hold of.
-struct NotInTheRoom;
+struct Unsupported;

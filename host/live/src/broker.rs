@@ -4,17 +4,17 @@
 //! computes, and there is one broker and not two. The scenarios of the model's tests are run against it over TCP
 //! too, with the same expectations.
 //!
-//! * [`Core`]: the task that owns the model and alone turns it, with the [`post`] for what comes out.
-//! * `door`: the TCP listener, on loopback. `visitor`: one client that came through it, speaking MQTT 3.1.1 or 5.
-//! * `link`: devices in this process, without sockets. Their packets go in and come out in batches, one way in
+//! * [`BrokerTask`]: the task that owns the model and alone turns it, with the [`reply_channel`] for what comes out.
+//! * `listener`: the TCP listener, on loopback. `connection`: one client that came through it, speaking MQTT 3.1.1 or 5.
+//! * `handle`: devices in this process, without sockets. Their packets go in and come out in batches, one way in
 //!   and one way out for each shard.
-//! * Its own [faults](wasmote_sim::faults::broker), pauses and restarts, are given to its [`BrokerLinks`].
-//! * `system`: what it tells of itself under `$SYS`. [`witness`]: seeing all of it.
+//! * Its own [faults](wasmote_sim::faults::broker), pauses and restarts, are given to its [`BrokerHandle`].
+//! * `sys_topics`: what it tells of itself under `$SYS`. [`observer`]: seeing all of it.
 //!
 //! # What is bounded, and what becomes of the rest
 //!
 //! * What one client has not read yet: 10,000 messages. Then messages at QoS 0 for it are dropped, as for a
-//!   [slow consumer](wasmote_sim::broker::tally::DropReason::SlowConsumer); at QoS 1 and 2 there are never more than the
+//!   [slow consumer](wasmote_sim::broker::counters::DropReason::SlowConsumer); at QoS 1 and 2 there are never more than the
 //!   client's receive maximum on the way, and 1,000 more in its queue.
 //! * What the devices of one shard have not dealt with yet: 100,000 messages, likewise.
 //! * A client that sends faster than the broker works is not read from for that time. A device's client is
@@ -34,14 +34,14 @@
 //! | `$SYS` | yes | yes |
 //! | authentication, TLS, WebSockets, QUIC, files | no | yes, unused here |
 
-mod core;
-mod door;
-mod link;
-mod post;
+mod connection;
+mod handle;
+mod listener;
+pub mod observer;
+mod reply_channel;
 mod report;
-mod system;
-mod visitor;
-pub mod witness;
+mod sys_topics;
+mod task;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -50,17 +50,17 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use wasmote_sim::broker::limits::BrokerLimits;
-use wasmote_sim::client::link::LinkId;
+use wasmote_sim::client::ids::ConnectionId;
 use wasmote_sim::faults::FaultId;
 use wasmote_sim::faults::broker::Failure;
 
-use self::core::{Core, Job};
-pub use link::BrokerLinks;
-pub(crate) use link::{Replies, ShardLink};
+use self::task::{BrokerTask, Job};
+pub use handle::BrokerHandle;
+pub(crate) use handle::{ShardReplyReceiver, ShardRequestSender};
 pub use report::BrokerReport;
 
 /// How long it may take to end.
-const GRACE: Duration = Duration::from_secs(5);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connection to the broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,24 +70,24 @@ pub enum Peer {
         /// The number of its shard.
         shard: u32,
         /// The connection within the shard.
-        link: LinkId,
+        link: ConnectionId,
     },
     /// A client that came through the door; they are numbered.
-    Visitor(u64),
+    Client(u64),
 }
 
 /// A broker in this process, with a door on loopback. It ends when it is dropped or shut down.
 pub struct EmbeddedBroker {
     address: SocketAddr,
     jobs: mpsc::UnboundedSender<Job>,
-    links: BrokerLinks,
-    door: JoinHandle<()>,
-    core: Option<JoinHandle<()>>,
+    handle: BrokerHandle,
+    accept_task: JoinHandle<()>,
+    broker_task: Option<JoinHandle<()>>,
 }
 
 /// The broker has begun to fail, or is back.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BrokerTurn {
+pub struct BrokerFaultEvent {
     /// In whose name.
     pub fault: FaultId,
     /// How it fails.
@@ -96,16 +96,16 @@ pub struct BrokerTurn {
     pub lasting: Option<Duration>,
 }
 
-impl fmt::Display for BrokerTurn {
+impl fmt::Display for BrokerFaultEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match (self.failure, self.lasting.is_some()) {
+        let text = match (self.failure, self.lasting.is_some()) {
             (Failure::Pause, true) => "stands still",
             (Failure::Pause, false) => "goes on",
             (Failure::Restart { .. }, true) => "is down",
             (Failure::Restart { persistent: true }, false) => "is back, with what it had written down",
             (Failure::Restart { persistent: false }, false) => "is back, and remembers nothing",
         };
-        write!(f, "the embedded broker {what}: fault `{}`", self.fault)?;
+        write!(f, "the embedded broker {text}: fault `{}`", self.fault)?;
         match self.lasting {
             Some(lasting) => write!(f, ", for {:.1} s", lasting.as_secs_f64()),
             None => Ok(()),
@@ -121,17 +121,23 @@ pub struct BrokerError(pub String);
 impl EmbeddedBroker {
     /// Listen on loopback at `port`, or the next free one above it; at any free one if it is 0.
     pub async fn start(port: u16) -> Result<Self, BrokerError> {
-        let listener = door::bind(port).await?;
+        let listener = listener::bind(port).await?;
         let address = listener.local_addr().map_err(|error| BrokerError(error.to_string()))?;
-        let (core, way_in) = Core::new(BrokerLimits::default());
-        let door = tokio::spawn(door::keep(listener, way_in.visitors));
-        let links = BrokerLinks::new(way_in.shards, way_in.jobs.clone());
-        Ok(Self { address, jobs: way_in.jobs, links, door, core: Some(tokio::spawn(core.run())) })
+        let (task, senders) = BrokerTask::new(BrokerLimits::default());
+        let accept_task = tokio::spawn(listener::accept_loop(listener, senders.clients));
+        let handle = BrokerHandle::new(senders.shards, senders.jobs.clone());
+        Ok(Self {
+            address,
+            jobs: senders.jobs,
+            handle,
+            accept_task,
+            broker_task: Some(tokio::spawn(task.run())),
+        })
     }
 
     /// Leave for devices in this process to use it without sockets.
-    pub fn links(&self) -> BrokerLinks {
-        self.links.clone()
+    pub fn handle(&self) -> BrokerHandle {
+        self.handle.clone()
     }
 
     /// Where it listens.
@@ -141,27 +147,27 @@ impl EmbeddedBroker {
 
     /// What it holds and what became of its messages; `None` when it has ended.
     pub async fn report(&self) -> Option<BrokerReport> {
-        self.links.report().await
+        self.handle.report().await
     }
 
-    fn tell(&self, job: impl FnOnce(&mut Core) + Send + 'static) {
+    fn send_job(&self, job: impl FnOnce(&mut BrokerTask) + Send + 'static) {
         // It has ended if nobody listens.
         let _ = self.jobs.send(Box::new(job));
     }
 
     /// End it, and tell its clients so.
     pub async fn shutdown(mut self) {
-        self.door.abort();
-        self.tell(Core::shut_down);
-        if let Some(core) = self.core.take() {
-            let _ = tokio::time::timeout(GRACE, core).await;
+        self.accept_task.abort();
+        self.send_job(BrokerTask::shut_down);
+        if let Some(task) = self.broker_task.take() {
+            let _ = tokio::time::timeout(SHUTDOWN_TIMEOUT, task).await;
         }
     }
 }
 
 impl Drop for EmbeddedBroker {
     fn drop(&mut self) {
-        self.door.abort();
-        self.tell(Core::shut_down);
+        self.accept_task.abort();
+        self.send_job(BrokerTask::shut_down);
     }
 }

@@ -33,7 +33,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::connection::Network;
-use crate::socket::Line;
+use crate::socket::SocketControl;
 pub(crate) use outlet::Outlet;
 use rumqttc::QoS;
 pub(crate) use under_way::{UnderWay, returned};
@@ -48,9 +48,9 @@ const BATCH: usize = 64;
 /// Messages at QoS 1 and 2 under way without acknowledgement; each has a slot that is always there.
 const INFLIGHT: u16 = 20;
 /// Largest packet that is taken. More than any device may send; the broker is told.
-const LARGEST_PACKET: u32 = 16 << 20;
+const MAX_PACKET_SIZE: u32 = 16 << 20;
 /// Longest that one attempt to connect may take, from the first packet to the broker's word.
-pub(crate) const ATTEMPT: Duration = Duration::from_secs(10);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What came of turning a session once.
 #[derive(Debug)]
@@ -104,7 +104,7 @@ pub(crate) struct Recipe {
     /// The device's in its shard.
     pub(crate) number: u32,
     pub(crate) network: Arc<Network>,
-    pub(crate) line: Line,
+    pub(crate) line: SocketControl,
     pub(crate) subscriptions: usize,
 }
 
@@ -146,6 +146,6 @@ pub(crate) enum Unsent {
 }
 
 /// Tell the user that a device will not hear what it wants to hear.
-pub(crate) fn warn_of_refusal(device: &DeviceId, filter: &TopicFilter, why: &str) {
+pub(crate) fn log_refused_subscription(device: &DeviceId, filter: &TopicFilter, why: &str) {
     tracing::warn!(%device, %filter, "the broker refused the subscription: {why}");
 }

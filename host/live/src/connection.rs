@@ -5,7 +5,7 @@
 //! else: the socket stays open, nothing is read, written or kept alive, and the broker has to find out.
 //!
 //! * [`Network`]: what all connections of a fleet share.
-//! * [`Command`] comes from the shard, [`News`] goes to it.
+//! * [`Command`] comes from the shard, [`ShardEvent`] goes to it.
 //! * `turn`: one connection from the attempt to its end.
 
 mod turn;
@@ -16,21 +16,21 @@ use std::sync::Arc;
 use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
-use wasmote_sim::action::Farewell;
+use wasmote_sim::action::DisconnectMode;
 use wasmote_sim::device::Input;
 use wasmote_sim::http::{HttpFailure, HttpResponse};
 use wasmote_sim::message::{Message, Will};
 
 use crate::client::{Loss, Outlet, Recipe, Session, UnderWay};
 use crate::clock::Clock;
-use crate::route;
-use crate::socket::LAST_WORDS;
-use crate::spec::{BrokerUrl, ConnectionOptions};
+use crate::config::{BrokerUrl, ConnectionOptions};
+use crate::dial;
+use crate::socket::CLOSE_TIMEOUT;
 use crate::tls::{TlsError, client_config};
 
 /// Attempts to connect at one time, over the fleet. More would overrun a broker's backlog, and each lost
 /// SYN costs a second.
-pub(crate) const ATTEMPTS: usize = 256;
+pub(crate) const MAX_DIALS: usize = 256;
 
 /// What all connections of a fleet share.
 #[derive(Debug)]
@@ -46,12 +46,12 @@ impl Network {
     /// Certificates are read once. If they are no good, every attempt to connect says so.
     pub(crate) fn new(broker: BrokerUrl, options: ConnectionOptions, clock: Clock) -> Self {
         let tls = broker.tls.then(|| client_config(options.tls.as_deref())).transpose();
-        Self { broker, options, clock, tls, attempts: Arc::new(Semaphore::new(ATTEMPTS)) }
+        Self { broker, options, clock, tls, attempts: Arc::new(Semaphore::new(MAX_DIALS)) }
     }
 
     /// Connect the device with this number to the broker.
     pub(crate) async fn connect(&self, device: u32) -> io::Result<TcpStream> {
-        route::connect(&self.broker, &self.options.sources, device).await
+        dial::connect(&self.broker, &self.options.sources, device).await
     }
 
     /// TLS, if it is spoken.
@@ -75,7 +75,7 @@ pub(crate) enum Command {
     Connect(Option<Will>, u64),
     /// End the connection. With the messages under way the session ends too: after a clean farewell
     /// nothing goes on. The farewell waits for them, and those that did not make it are told of.
-    Disconnect(Farewell, Option<UnderWay>),
+    Disconnect(DisconnectMode, Option<UnderWay>),
     /// Stop turning.
     Silence,
     /// Turn again.
@@ -83,7 +83,7 @@ pub(crate) enum Command {
 }
 
 /// From a connection, or from an outbound request, to the shard. The number is that of `Connect`.
-pub(crate) enum News {
+pub(crate) enum ShardEvent {
     /// The connection is up. Messages go in here until it is down.
     Connected {
         /// Of the attempt.
@@ -110,19 +110,19 @@ pub(crate) enum News {
     /// connection.
     Dialled(u32, io::Result<TcpStream>),
     /// Such a client's connection is closed after its farewell.
-    Parted,
+    Closed,
     /// Whoever sent it wants to know when all news before it were heard.
-    CaughtUp(oneshot::Sender<()>),
+    Barrier(oneshot::Sender<()>),
 }
 
-/// News, and the device within the shard that it is for.
-pub(crate) type Inbox = mpsc::Sender<(u32, News)>;
+/// ShardEvent, and the device within the shard that it is for.
+pub(crate) type ShardEventSender = mpsc::Sender<(u32, ShardEvent)>;
 
 /// The task that owns a device's connections, one after the other.
-pub(crate) struct Connection<S> {
+pub(crate) struct SessionTask<S> {
     pub(crate) recipe: Recipe,
     pub(crate) commands: mpsc::UnboundedReceiver<Command>,
-    pub(crate) inbox: Inbox,
+    pub(crate) event_sender: ShardEventSender,
     /// Dropped when the task ends, which is what a shutdown waits for.
     pub(crate) alive: Option<mpsc::Sender<()>>,
     /// What outlives a connection, for the next to go on with.
@@ -152,7 +152,7 @@ struct End {
     under_way: Option<UnderWay>,
 }
 
-impl<S: Session> Connection<S> {
+impl<S: Session> SessionTask<S> {
     /// Until the shard lets go of its end.
     pub(crate) async fn run(mut self) {
         let mut next = None;
@@ -183,7 +183,7 @@ impl<S: Session> Connection<S> {
     async fn live(&mut self, will: Option<Will>, attempt: u64) -> Option<Next> {
         if let Err(error) = &self.recipe.network.tls {
             let reason = error.to_string();
-            tell(&self.inbox, self.recipe.number, News::Disconnected(attempt, reason)).await?;
+            tell(&self.event_sender, self.recipe.number, ShardEvent::Disconnected(attempt, reason)).await?;
             return Some(None);
         }
         let mut session = self.session.take().unwrap_or_else(|| S::new(self.recipe.clone()));
@@ -192,7 +192,8 @@ impl<S: Session> Connection<S> {
         match ending {
             Ending::Lost(loss) => {
                 self.keep(session, loss.usable);
-                tell(&self.inbox, self.recipe.number, News::Disconnected(attempt, loss.reason)).await?;
+                tell(&self.event_sender, self.recipe.number, ShardEvent::Disconnected(attempt, loss.reason))
+                    .await?;
             }
             Ending::Cut => {
                 self.keep(session, true);
@@ -201,7 +202,7 @@ impl<S: Session> Connection<S> {
             Ending::Left => {
                 drop(session);
                 self.end_session(end.under_way).await?;
-                self.recipe.line.close_after_peer(LAST_WORDS).await;
+                self.recipe.line.close_after_peer(CLOSE_TIMEOUT).await;
             }
             Ending::Orphaned => return None,
         }
@@ -215,7 +216,7 @@ impl<S: Session> Connection<S> {
             self.session = None;
             lost = under_way.take_all();
         }
-        tell(&self.inbox, self.recipe.number, News::Ended(lost)).await
+        tell(&self.event_sender, self.recipe.number, ShardEvent::Ended(lost)).await
     }
 
     /// Keep a session that the broker may keep too. Otherwise its state would only be thrown away at the
@@ -225,15 +226,15 @@ impl<S: Session> Connection<S> {
             session.cut();
             self.session = Some(session);
         }
-        self.recipe.line.release();
+        self.recipe.line.detach();
     }
 }
 
 /// `None` when there is nobody to tell. Waits when the shard is behind, which holds up the connection and,
 /// by way of TCP, the broker. The connection is not turned meanwhile, so that a silence that comes
 /// then is kept at once, and obeyed before the next turn.
-async fn tell(inbox: &Inbox, slot: u32, news: News) -> Option<()> {
-    inbox.send((slot, news)).await.ok()
+async fn tell(event_sender: &ShardEventSender, slot: u32, news: ShardEvent) -> Option<()> {
+    event_sender.send((slot, news)).await.ok()
 }
 
 /// Leave to try, while many others do.

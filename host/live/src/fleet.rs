@@ -1,12 +1,12 @@
 //! The handle on a running fleet. It is cheap to clone; every call goes to the shard that owns the device.
 //!
-//! * `roster`: who the devices are. `deal`: how they are dealt out to shards.
-//! * `order`: what can be asked of one. `swap`: other versions of behaviours.
+//! * `registry`: who the devices are. `placement`: how they are dealt out to shards.
+//! * `command`: what can be asked of one. `rollout`: other versions of behaviours.
 
-mod deal;
-mod order;
-mod roster;
-mod swap;
+mod command;
+mod placement;
+mod registry;
+mod rollout;
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -23,23 +23,23 @@ use wasmote_sim::http::{HttpRequest, HttpResponse};
 use wasmote_sim::message::Message;
 use wasmote_sim::time::Time;
 
-use crate::broker::BrokerLinks;
+use crate::broker::BrokerHandle;
 use crate::clock::Clock;
+use crate::config::FleetConfig;
 use crate::connection::Network;
+use crate::events::{EventBus, EventFilter, EventReceiver};
+use crate::lag::LagStats;
+use crate::observer::FleetObserver;
 use crate::outbound::Outbound;
-use crate::punctuality::Punctuality;
-use crate::shard::{Common, Job, Recent, Shard};
-use crate::spec::FleetSpec;
+use crate::shard::{FleetShared, Job, RecentLatencies, Shard};
 use crate::status::{DeviceStatus, Totals};
-use crate::watchers::{Interest, Watch, Watchers};
-use crate::witness::Witness;
-use deal::{part_of, spawn_shards};
-pub use order::{AskError, Order};
-use roster::Roster;
-pub use swap::{Rolled, Rollout, RolloutError};
+pub use command::{FleetError, PowerCommand};
+use placement::{devices_in_shard, spawn_shards};
+use registry::Registry;
+pub use rollout::{Rollout, RolloutError, RolloutReport};
 
 /// How long a device has to answer, and a busy shard to get round to it.
-const PATIENCE: Duration = Duration::from_secs(5);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The faults that a device is to have.
 type Faults = Arc<[Arc<Fault>]>;
@@ -50,12 +50,12 @@ pub struct Fleet(Arc<Inner>);
 
 struct Inner {
     clock: Clock,
-    links: Option<BrokerLinks>,
-    roster: RwLock<Roster>,
+    broker: Option<BrokerHandle>,
+    registry: RwLock<Registry>,
     /// Device `i` lives in shard `i % n`, at `i / n`.
     shards: Vec<mpsc::UnboundedSender<Job>>,
-    watchers: Watchers,
-    awaited: Arc<AtomicUsize>,
+    event_bus: EventBus,
+    unsettled: Arc<AtomicUsize>,
     closing: AtomicBool,
     /// Ends when the last connection has.
     connections: Mutex<mpsc::Receiver<()>>,
@@ -64,42 +64,46 @@ struct Inner {
 
 impl Fleet {
     /// Bring a fleet up. Returns at once; devices start in their order. Call it within a Tokio runtime.
-    pub fn start(spec: FleetSpec) -> Self {
-        Self::begin(spec, Watchers::new(), None)
+    pub fn start(config: FleetConfig) -> Self {
+        Self::start_with(config, EventBus::new(), None)
     }
 
     /// Bring a fleet up with somebody who hears of it from the first start on.
-    pub fn start_watched(spec: FleetSpec, interest: Interest) -> (Self, Watch) {
-        let watchers = Watchers::new();
-        let watch = watchers.watch(interest);
-        (Self::begin(spec, watchers, None), watch)
+    pub fn start_with_events(config: FleetConfig, filter: EventFilter) -> (Self, EventReceiver) {
+        let event_bus = EventBus::new();
+        let events = event_bus.subscribe(filter);
+        (Self::start_with(config, event_bus, None), events)
     }
 
     /// Bring a fleet up with a witness who misses nothing.
-    pub fn start_witnessed(spec: FleetSpec, witness: Arc<dyn Witness>) -> Self {
-        Self::begin(spec, Watchers::new(), Some(witness))
+    pub fn start_observed(config: FleetConfig, observer: Arc<dyn FleetObserver>) -> Self {
+        Self::start_with(config, EventBus::new(), Some(observer))
     }
 
-    fn begin(spec: FleetSpec, watchers: Watchers, witness: Option<Arc<dyn Witness>>) -> Self {
+    fn start_with(
+        config: FleetConfig,
+        event_bus: EventBus,
+        observer: Option<Arc<dyn FleetObserver>>,
+    ) -> Self {
         let clock = Clock::start();
         let (alive, connections) = mpsc::channel(1);
-        let awaited = Arc::new(AtomicUsize::new(spec.devices.len()));
-        let common = Common {
-            links: spec.links,
-            network: Arc::new(Network::new(spec.broker, spec.connection, clock)),
+        let unsettled = Arc::new(AtomicUsize::new(config.devices.len()));
+        let shared = FleetShared {
+            broker: config.embedded_broker,
+            network: Arc::new(Network::new(config.broker, config.connection, clock)),
             outbound: Outbound::default(),
-            watchers: watchers.clone(),
-            witness,
-            awaited: Arc::clone(&awaited),
+            event_bus: event_bus.clone(),
+            observer,
+            unsettled: Arc::clone(&unsettled),
             alive: Some(alive),
         };
         Self(Arc::new(Inner {
             clock,
-            links: common.links.clone(),
-            roster: RwLock::new(Roster::new(&spec.devices)),
-            shards: spawn_shards(spec.devices, spec.start_rate, &common),
-            watchers,
-            awaited,
+            broker: shared.broker.clone(),
+            registry: RwLock::new(Registry::new(&config.devices)),
+            shards: spawn_shards(config.devices, config.start_rate, &shared),
+            event_bus,
+            unsettled,
             closing: AtomicBool::new(false),
             connections: Mutex::new(connections),
             final_totals: Mutex::new(None),
@@ -108,27 +112,27 @@ impl Fleet {
 
     /// All devices that there are now, in their order.
     pub fn devices(&self) -> Arc<[Arc<Identity>]> {
-        Arc::clone(&self.0.roster.read().unwrap_or_else(PoisonError::into_inner).devices)
+        Arc::clone(&self.0.registry.read().unwrap_or_else(PoisonError::into_inner).devices)
     }
 
     /// The position of a device among them.
     pub fn position(&self, id: &str) -> Option<usize> {
-        self.0.roster.read().unwrap_or_else(PoisonError::into_inner).position(id)
+        self.0.registry.read().unwrap_or_else(PoisonError::into_inner).position(id)
     }
 
     /// Add devices at the end. They are off until they are started. Returns their positions.
-    pub fn add(&self, devices: Vec<Blueprint>) -> Result<Range<usize>, AskError> {
+    pub fn add(&self, devices: Vec<Blueprint>) -> Result<Range<usize>, FleetError> {
         self.check_open()?;
         // Held until the shards are told, so that devices are with them in the order of the list.
-        let mut roster = self.0.roster.write().unwrap_or_else(PoisonError::into_inner);
-        let first = roster.devices.len();
-        roster.add(&devices)?;
+        let mut registry = self.0.registry.write().unwrap_or_else(PoisonError::into_inner);
+        let first = registry.devices.len();
+        registry.add(&devices)?;
         let shards = self.0.shards.len();
         let positions = first..first + devices.len();
         let now = self.now().run;
         for (at, device) in positions.clone().zip(devices) {
-            self.0.awaited.fetch_add(1, Ordering::Relaxed);
-            self.tell(at % shards, move |shard| shard.add(device, None, now))?;
+            self.0.unsettled.fetch_add(1, Ordering::Relaxed);
+            self.send_job(at % shards, move |shard| shard.add(device, None, now))?;
         }
         Ok(positions)
     }
@@ -139,100 +143,100 @@ impl Fleet {
     }
 
     /// Wait until then.
-    pub async fn reach(&self, at: Time) {
+    pub async fn sleep_until(&self, at: Time) {
         sleep_until(self.0.clock.instant(at)).await;
     }
 
     /// One device.
-    pub async fn status(&self, id: &str) -> Result<DeviceStatus, AskError> {
-        let (shard, index) = self.find(id)?;
+    pub async fn status(&self, id: &str) -> Result<DeviceStatus, FleetError> {
+        let (shard, index) = self.locate_id(id)?;
         let mut found = self.call(shard, move |shard| shard.statuses(index..index + 1)).await?;
-        found.pop().ok_or_else(|| AskError::UnknownDevice(id.into()))
+        found.pop().ok_or_else(|| FleetError::UnknownDevice(id.into()))
     }
 
     /// Some devices by position in [`Self::devices`]. Positions beyond the last are left out.
-    pub async fn statuses(&self, range: Range<usize>) -> Result<Vec<DeviceStatus>, AskError> {
+    pub async fn statuses(&self, range: Range<usize>) -> Result<Vec<DeviceStatus>, FleetError> {
         let shards = self.0.shards.len();
         let end = range.end.min(self.devices().len());
         let start = range.start.min(end);
-        let asked = (0..shards).map(|number| {
-            let part = part_of(start, number, shards)..part_of(end, number, shards);
+        let requests = (0..shards).map(|number| {
+            let part = devices_in_shard(start, number, shards)..devices_in_shard(end, number, shards);
             self.call(number, move |shard| shard.statuses(part))
         });
-        let mut answers = Vec::with_capacity(shards);
-        for answer in join_all(asked).await {
-            answers.push(answer?.into_iter());
+        let mut per_shard = Vec::with_capacity(shards);
+        for answer in join_all(requests).await {
+            per_shard.push(answer?.into_iter());
         }
-        Ok((start..end).filter_map(|at| answers[at % shards].next()).collect())
+        Ok((start..end).filter_map(|at| per_shard[at % shards].next()).collect())
     }
 
     /// The sums over the fleet.
-    pub async fn totals(&self) -> Result<Totals, AskError> {
+    pub async fn totals(&self) -> Result<Totals, FleetError> {
         let mut totals = Totals::default();
-        let mut recent = Vec::new();
-        for part in join_all(self.each(Shard::totals)).await {
+        let mut recent_latencies = Vec::new();
+        for part in join_all(self.call_all(Shard::totals)).await {
             let part = part?;
             totals.add(&part.totals);
-            recent.push(part.recent);
+            recent_latencies.push(part.recent_latencies);
         }
-        totals.latency_samples = Recent::latest(recent.into_iter());
-        if let Some(links) = &self.0.links {
-            totals.broker = links.report().await;
+        totals.latency_samples = RecentLatencies::latest(recent_latencies.into_iter());
+        if let Some(broker) = &self.0.broker {
+            totals.broker = broker.report().await;
         }
         Ok(totals)
     }
 
     /// The way to the embedded broker, if the devices use that.
-    pub fn broker(&self) -> Option<&BrokerLinks> {
-        self.0.links.as_ref()
+    pub fn broker(&self) -> Option<&BrokerHandle> {
+        self.0.broker.as_ref()
     }
 
     /// How late devices were woken so far.
-    pub async fn punctuality(&self) -> Result<Punctuality, AskError> {
-        let mut all = Punctuality::default();
-        for part in join_all(self.each(Shard::punctuality)).await {
+    pub async fn lag(&self) -> Result<LagStats, FleetError> {
+        let mut all = LagStats::default();
+        for part in join_all(self.call_all(Shard::lag)).await {
             all.add(&part?);
         }
         Ok(all)
     }
 
     /// Publish on a device's behalf, through its faults.
-    pub async fn publish(&self, id: &str, message: Message) -> Result<(), AskError> {
-        let (shard, index) = self.find_open(id)?;
+    pub async fn publish(&self, id: &str, message: Message) -> Result<(), FleetError> {
+        let (shard, index) = self.locate_open(id)?;
         match self.call(shard, move |shard| shard.publish_for(index, message)).await? {
             true => Ok(()),
-            false => Err(AskError::NotRunning(id.into())),
+            false => Err(FleetError::NotRunning(id.into())),
         }
     }
 
     /// Switch a device.
-    pub async fn order(&self, id: &str, order: Order) -> Result<(), AskError> {
-        let (shard, index) = self.find_open(id)?;
-        self.call(shard, move |shard| shard.order(index, order)).await
+    pub async fn power(&self, id: &str, command: PowerCommand) -> Result<(), FleetError> {
+        let (shard, index) = self.locate_open(id)?;
+        self.call(shard, move |shard| shard.power(index, command)).await
     }
 
     /// Switch several devices, by position. Positions beyond the last are passed over.
-    pub async fn order_all(&self, devices: &[usize], order: Order) -> Result<(), AskError> {
+    pub async fn power_all(&self, devices: &[usize], command: PowerCommand) -> Result<(), FleetError> {
         self.check_open()?;
-        self.for_each(devices.iter().map(|at| (*at, ())), move |shard, index, ()| shard.order(index, order))
+        self.for_each(devices.iter().map(|at| (*at, ())), move |shard, index, ()| shard.power(index, command))
             .await
     }
 
     /// Ask a device's behaviour over HTTP.
-    pub async fn ask(&self, id: &str, request: HttpRequest) -> Result<HttpResponse, AskError> {
-        let (shard, index) = self.find_open(id)?;
-        let (asker, answer) = oneshot::channel();
-        let handed_over = self.tell(shard, move |shard| shard.ask(index, request, asker));
-        handed_over?;
-        match timeout(PATIENCE, answer).await {
+    pub async fn http_request(&self, id: &str, request: HttpRequest) -> Result<HttpResponse, FleetError> {
+        let (shard, index) = self.locate_open(id)?;
+        let (sender, answer) = oneshot::channel();
+        let sent = self.send_job(shard, move |shard| shard.http_request(index, request, sender));
+        sent?;
+        match timeout(RESPONSE_TIMEOUT, answer).await {
             Ok(Ok(response)) => Ok(response),
-            Ok(Err(_)) => Err(AskError::Closed),
-            Err(_) => Err(AskError::TimedOut(id.into(), PATIENCE)),
+            Ok(Err(_)) => Err(FleetError::Closed),
+            Err(_) => Err(FleetError::TimedOut(id.into(), RESPONSE_TIMEOUT)),
         }
     }
 
     /// Give these devices, by position, other faults. Positions beyond the last are passed over.
-    pub async fn set_faults(&self, devices: &[usize], faults: Faults) -> Result<(), AskError> {
+    pub async fn set_faults(&self, devices: &[usize], faults: Faults) -> Result<(), FleetError> {
         self.assign_faults(devices.iter().map(|at| (*at, Arc::clone(&faults)))).await
     }
 
@@ -240,7 +244,7 @@ impl Fleet {
     pub async fn assign_faults(
         &self,
         faults: impl IntoIterator<Item = (usize, Faults)>,
-    ) -> Result<(), AskError> {
+    ) -> Result<(), FleetError> {
         self.check_open()?;
         self.for_each(faults, |shard, index, faults| shard.set_faults(index, faults)).await
     }
@@ -248,29 +252,29 @@ impl Fleet {
     /// Have the shards do something with what is for their devices, in this order.
     async fn for_each<T: Send + 'static>(
         &self,
-        things: impl IntoIterator<Item = (usize, T)>,
+        items: impl IntoIterator<Item = (usize, T)>,
         job: impl Fn(&mut Shard, usize, T) + Clone + Send + 'static,
-    ) -> Result<(), AskError> {
+    ) -> Result<(), FleetError> {
         let (shards, devices) = (self.0.shards.len(), self.devices().len());
-        let mut parts: Vec<Vec<_>> = (0..shards).map(|_| Vec::new()).collect();
-        for (at, thing) in things.into_iter().filter(|(at, _)| *at < devices) {
-            parts[at % shards].push((at / shards, thing));
+        let mut per_shard: Vec<Vec<_>> = (0..shards).map(|_| Vec::new()).collect();
+        for (at, item) in items.into_iter().filter(|(at, _)| *at < devices) {
+            per_shard[at % shards].push((at / shards, item));
         }
-        let told = parts.into_iter().enumerate().map(|(number, part)| {
+        let sent = per_shard.into_iter().enumerate().map(|(number, part)| {
             let job = job.clone();
             self.call(number, move |shard| part.into_iter().for_each(|(index, it)| job(shard, index, it)))
         });
-        join_all(told).await.into_iter().collect()
+        join_all(sent).await.into_iter().collect()
     }
 
     /// What happens from now on.
-    pub fn watch(&self, interest: Interest) -> Watch {
-        self.0.watchers.watch(interest)
+    pub fn events(&self, filter: EventFilter) -> EventReceiver {
+        self.0.event_bus.subscribe(filter)
     }
 
     /// Whether every device has been connected at least once, or has given up for good.
-    pub fn all_were_connected(&self) -> bool {
-        self.0.awaited.load(Ordering::Relaxed) == 0
+    pub fn is_ready(&self) -> bool {
+        self.0.unsettled.load(Ordering::Relaxed) == 0
     }
 
     /// Stop all devices in order, and let their last messages out. They can be looked at afterwards. Gives up
@@ -278,13 +282,13 @@ impl Fleet {
     pub async fn stop(&self, grace: Duration) {
         let deadline = Instant::now() + grace;
         self.0.closing.store(true, Ordering::Relaxed);
-        let stopped = join_all(self.each(Shard::stop_all));
+        let stopped = join_all(self.call_all(Shard::stop_all));
         if timeout_at(deadline, stopped).await.is_ok() {
             let mut connections = self.0.connections.lock().await;
             let _ = timeout_at(deadline, connections.recv()).await;
             // What their connections told last may still wait to be heard.
-            let asked = join_all(self.each(Shard::catch_up)).await;
-            let _ = timeout_at(deadline, join_all(asked.into_iter().flatten())).await;
+            let requests = join_all(self.call_all(Shard::barrier)).await;
+            let _ = timeout_at(deadline, join_all(requests.into_iter().flatten())).await;
         }
     }
 
@@ -297,64 +301,68 @@ impl Fleet {
         }
         self.stop(grace).await;
         let totals = self.totals().await.unwrap_or_default();
-        for finished in self.each(Shard::finish) {
+        for finished in self.call_all(Shard::finish) {
             drop(finished);
         }
         *final_totals = Some(totals.clone());
         totals
     }
 
-    fn find(&self, id: &str) -> Result<(usize, usize), AskError> {
-        let at = self.position(id).ok_or_else(|| AskError::UnknownDevice(id.into()))?;
-        Ok(self.place(at))
+    fn locate_id(&self, id: &str) -> Result<(usize, usize), FleetError> {
+        let at = self.position(id).ok_or_else(|| FleetError::UnknownDevice(id.into()))?;
+        Ok(self.locate(at))
     }
 
     /// The shard of the device at a position, and where it is there.
-    fn place(&self, position: usize) -> (usize, usize) {
+    fn locate(&self, position: usize) -> (usize, usize) {
         let shards = self.0.shards.len();
         (position % shards, position / shards)
     }
 
-    fn find_open(&self, id: &str) -> Result<(usize, usize), AskError> {
-        let found = self.find(id)?;
+    fn locate_open(&self, id: &str) -> Result<(usize, usize), FleetError> {
+        let found = self.locate_id(id)?;
         self.check_open()?;
         Ok(found)
     }
 
-    fn check_open(&self) -> Result<(), AskError> {
+    fn check_open(&self) -> Result<(), FleetError> {
         match self.0.closing.load(Ordering::Relaxed) {
-            true => Err(AskError::Closed),
+            true => Err(FleetError::Closed),
             false => Ok(()),
         }
     }
 
     /// Leave something to do with a shard.
-    fn tell(&self, shard: usize, job: impl FnOnce(&mut Shard) + Send + 'static) -> Result<(), AskError> {
-        self.0.shards[shard].send(Box::new(job)).map_err(|_| AskError::Closed)
+    fn send_job(
+        &self,
+        shard: usize,
+        job: impl FnOnce(&mut Shard) + Send + 'static,
+    ) -> Result<(), FleetError> {
+        self.0.shards[shard].send(Box::new(job)).map_err(|_| FleetError::Closed)
     }
 
     /// Have something done by a shard, and wait for what comes of it. It is left to do at once, whether
     /// the answer is awaited or not.
-    fn call<T, J>(&self, shard: usize, job: J) -> impl Future<Output = Result<T, AskError>> + use<T, J>
+    fn call<T, J>(&self, shard: usize, job: J) -> impl Future<Output = Result<T, FleetError>> + use<T, J>
     where
         T: Send + 'static,
         J: FnOnce(&mut Shard) -> T + Send + 'static,
     {
         let (answer, answered) = oneshot::channel();
-        let told = self.tell(shard, move |shard| {
+        let sent = self.send_job(shard, move |shard| {
             // Whoever asked may have stopped waiting.
             let _ = answer.send(job(shard));
         });
         async move {
-            told?;
-            answered.await.map_err(|_| AskError::Closed)
+            sent?;
+            answered.await.map_err(|_| FleetError::Closed)
         }
     }
 
-    fn each<T: Send + 'static>(
+    fn call_all<T: Send + 'static>(
         &self,
         job: fn(&mut Shard) -> T,
-    ) -> Vec<impl Future<Output = Result<T, AskError>> + use<T>> {
+    ) -> Vec<impl Future<Output = Result<T, FleetError>> + use<T>> {
         (0..self.0.shards.len()).map(|number| self.call(number, job)).collect()
     }
 }

@@ -15,14 +15,15 @@ pub fn client() -> Result<Client, String> {
         // Without a store only `http` can work, and `https` will say that nobody is trusted.
         Err(error) => {
             tracing::warn!("outbound HTTPS is not possible: {error}");
-            builder = builder.tls_backend_preconfigured(tls::trusting_nobody().map_err(|e| e.to_string())?);
+            builder = builder
+                .tls_backend_preconfigured(tls::client_config_without_roots().map_err(|e| e.to_string())?);
         }
     }
-    builder.build().map_err(|error| chain(&error))
+    builder.build().map_err(|error| error_chain(&error))
 }
 
 /// What went wrong with all that is behind it; the library's own words leave that out.
-pub fn chain(error: &dyn Error) -> String {
+pub fn error_chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut behind = error.source();
     while let Some(cause) = behind {

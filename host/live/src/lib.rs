@@ -2,15 +2,15 @@
 //!
 //! Start with [`fleet`]: the handle through which the app speaks with the devices. Then:
 //!
-//! * [`spec`]: what a fleet is made of; [`status`]: what it tells of itself; [`watchers`]: who is told what happens;
-//!   [`witness`]: seeing all of it.
+//! * [`config`]: what a fleet is made of; [`status`]: what it tells of itself; [`events`]: who is told what happens;
+//!   [`observer`]: seeing all of it.
 //! * `shard`: a task that owns many devices, their deadlines and their MQTT connections over TCP, and turns them.
-//! * `wire`: packets as bytes; `socket`: the TCP stream under them; `route`: its addresses; `words`: what went wrong, for people.
+//! * `codec`: packets as bytes; `socket`: the TCP stream under them; `dial`: its addresses; `reason_text`: what went wrong, for people.
 //! * For TLS, `connection`: the task that owns one MQTT connection and alone polls it; `client`: the MQTT library
 //!   behind it, one file a protocol version, with what one has to know of it; [`tls`]: certificates.
-//! * `stamp`: how a message carries its origin and time over the broker.
+//! * `origin`: how a message carries its origin and time over the broker.
 //! * [`broker`]: the embedded broker, so that nothing needs to be installed.
-//! * [`punctuality`]: whether this host keeps up with its devices.
+//! * [`lag`]: whether this host keeps up with its devices.
 //! * [`http`]: the HTTP client. `outbound`: HTTP requests of devices; `clock`: the one place that reads the
 //!   time.
 
@@ -20,19 +20,19 @@
 pub mod broker;
 mod client;
 mod clock;
+mod codec;
+pub mod config;
 mod connection;
+mod dial;
+pub mod events;
 pub mod fleet;
 pub mod http;
+pub mod lag;
+pub mod observer;
+mod origin;
 mod outbound;
-pub mod punctuality;
-mod route;
+mod reason_text;
 mod shard;
 mod socket;
-pub mod spec;
-mod stamp;
 pub mod status;
 pub mod tls;
-pub mod watchers;
-mod wire;
-pub mod witness;
-mod words;

@@ -8,58 +8,62 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method};
 use wasmote_sim::http::{HttpFailure, HttpRequest, HttpResponse};
 
-use crate::http::{self, chain};
+use crate::http::{self, error_chain};
 
 /// The fleet's HTTP client, made when the first request is.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Outbound(Arc<OnceLock<Result<Client, String>>>);
 
 impl Outbound {
-    /// Make one request. The body that comes back is at most `largest` bytes.
+    /// Make one request. The body that comes back is at most `max_body_bytes` bytes.
     pub(crate) async fn fetch(
         &self,
         request: HttpRequest,
         timeout: Duration,
-        largest: u32,
+        max_body_bytes: u32,
     ) -> Result<HttpResponse, HttpFailure> {
         let client = self.0.get_or_init(http::client).as_ref();
         let client = client.map_err(|error| HttpFailure::Unreachable(error.clone()))?;
-        match tokio::time::timeout(timeout, exchange(client, request, largest)).await {
+        match tokio::time::timeout(timeout, exchange(client, request, max_body_bytes)).await {
             Ok(outcome) => outcome,
             Err(_) => Err(HttpFailure::TimedOut),
         }
     }
 }
 
-async fn exchange(client: &Client, request: HttpRequest, largest: u32) -> Result<HttpResponse, HttpFailure> {
+async fn exchange(
+    client: &Client,
+    request: HttpRequest,
+    max_body_bytes: u32,
+) -> Result<HttpResponse, HttpFailure> {
     let unreachable = |error: String| HttpFailure::Unreachable(error);
     let method =
         Method::from_bytes(request.method.as_bytes()).map_err(|error| unreachable(error.to_string()))?;
     let sent = client.request(method, &request.url).headers(headers(&request.headers)?).body(request.body);
-    let mut response = sent.send().await.map_err(|error| unreachable(chain(&error)))?;
+    let mut response = sent.send().await.map_err(|error| unreachable(error_chain(&error)))?;
     let mut body = BytesMut::new();
-    while let Some(part) = response.chunk().await.map_err(|error| unreachable(chain(&error)))? {
-        if body.len() + part.len() > largest as usize {
-            return Err(HttpFailure::TooLarge(largest));
+    while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(error_chain(&error)))? {
+        if body.len() + chunk.len() > max_body_bytes as usize {
+            return Err(HttpFailure::TooLarge(max_body_bytes));
         }
-        body.extend_from_slice(&part);
+        body.extend_from_slice(&chunk);
     }
-    Ok(answer(&response, body.freeze()))
+    Ok(to_response(&response, body.freeze()))
 }
 
-fn answer(response: &reqwest::Response, body: Bytes) -> HttpResponse {
+fn to_response(response: &reqwest::Response, body: Bytes) -> HttpResponse {
     let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     let headers = response.headers().iter().map(|(name, value)| (name.as_str().to_owned(), text(value)));
     HttpResponse { status: response.status().as_u16(), headers: headers.collect(), body }
 }
 
-fn headers(given: &[(String, String)]) -> Result<HeaderMap, HttpFailure> {
-    let mut headers = HeaderMap::with_capacity(given.len());
-    for (name, value) in given {
-        let no =
+fn headers(pairs: &[(String, String)]) -> Result<HeaderMap, HttpFailure> {
+    let mut headers = HeaderMap::with_capacity(pairs.len());
+    for (name, value) in pairs {
+        let invalid =
             |error: String| HttpFailure::Unreachable(format!("the header `{name}` cannot be sent: {error}"));
-        let name = HeaderName::try_from(name).map_err(|error| no(error.to_string()))?;
-        let value = HeaderValue::try_from(value).map_err(|error| no(error.to_string()))?;
+        let name = HeaderName::try_from(name).map_err(|error| invalid(error.to_string()))?;
+        let value = HeaderValue::try_from(value).map_err(|error| invalid(error.to_string()))?;
         headers.append(name, value);
     }
     Ok(headers)

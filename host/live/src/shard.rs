@@ -4,20 +4,20 @@
 //! there is nothing of these it sleeps until the next deadline. Work is done in batches of bounded length,
 //! with the runtime let in between, so that a busy fleet still answers and lets others run.
 //!
-//! * `agenda`: the deadlines of all its devices.
+//! * `deadlines`: the deadlines of all its devices.
 //! * `slot`: a device with its connection and what is known about both.
-//! * `linked`: devices whose connections are their own clients'; `wired`: those over TCP; `attend`: to them.
-//! * `carry_out`: what becomes of a device's actions.
-//! * `answers`: what it tells of itself. `swaps`: other versions of behaviours.
+//! * `connection`: devices whose connections are their own clients'; `tcp`: those over TCP; `drive`: to them.
+//! * `actions`: what becomes of a device's actions.
+//! * `queries`: what it tells of itself. `swaps`: other versions of behaviours.
 
-mod agenda;
-mod answers;
-mod attend;
-mod carry_out;
-mod linked;
+mod actions;
+mod connection;
+mod deadlines;
+mod drive;
+mod queries;
 mod slot;
 mod swaps;
-mod wired;
+mod tcp;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -33,20 +33,20 @@ use wasmote_sim::device::{Blueprint, Input, Now};
 use wasmote_sim::event::StopReason;
 use wasmote_sim::http::HttpResponse;
 use wasmote_sim::time::Time;
-use wasmote_sim::virtual_time::observer::{DeviceIndex, Step};
+use wasmote_sim::virtual_time::observer::{DeviceIndex, TraceEvent};
 
-use crate::broker::{BrokerLinks, Replies};
-use crate::connection::{Inbox, Network, News};
+use crate::broker::{BrokerHandle, ShardReplyReceiver};
+use crate::connection::{Network, ShardEvent, ShardEventSender};
+use crate::events::EventBus;
+use crate::lag::LagStats;
+use crate::observer::FleetObserver;
 use crate::outbound::Outbound;
-use crate::punctuality::Punctuality;
-use crate::watchers::Watchers;
-use crate::witness::Witness;
-use agenda::Agenda;
-pub(crate) use answers::Recent;
-use linked::{Carrier, Links};
+use connection::{Connections, ShardTransport};
+use deadlines::Deadlines;
+pub(crate) use queries::RecentLatencies;
 use slot::Slot;
-pub(crate) use swaps::Stand;
-use wired::{Bells, Sockets};
+pub(crate) use swaps::SwapStatus;
+use tcp::{ReadySet, Sockets};
 
 /// Something to do with a shard, from the fleet's handle.
 pub(crate) type Job = Box<dyn FnOnce(&mut Shard) + Send>;
@@ -55,44 +55,44 @@ pub(crate) type Job = Box<dyn FnOnce(&mut Shard) + Send>;
 const BATCH: usize = 256;
 /// Longest time spent on them; one slow guest call may exceed it.
 const BATCH_TIME: Duration = Duration::from_millis(5);
-/// News that may wait for a shard. Connections that have more wait, and their brokers with them.
-const INBOX: usize = 4_096;
+/// ShardEvent that may wait for a shard. Connections that have more wait, and their brokers with them.
+const EVENT_QUEUE: usize = 4_096;
 
 /// What all shards of a fleet share.
 #[derive(Clone)]
-pub(crate) struct Common {
+pub(crate) struct FleetShared {
     pub(crate) network: Arc<Network>,
     /// If the broker is in this process.
-    pub(crate) links: Option<BrokerLinks>,
+    pub(crate) broker: Option<BrokerHandle>,
     pub(crate) outbound: Outbound,
-    pub(crate) watchers: Watchers,
-    pub(crate) witness: Option<Arc<dyn Witness>>,
+    pub(crate) event_bus: EventBus,
+    pub(crate) observer: Option<Arc<dyn FleetObserver>>,
     /// Devices that have neither been connected nor given up.
-    pub(crate) awaited: Arc<AtomicUsize>,
+    pub(crate) unsettled: Arc<AtomicUsize>,
     /// Held by every connection as long as it lasts.
     pub(crate) alive: Option<mpsc::Sender<()>>,
 }
 
 /// Which of a fleet's shards this is.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
-    pub(crate) number: usize,
-    pub(crate) shards: usize,
+pub(crate) struct ShardId {
+    pub(crate) index: usize,
+    pub(crate) count: usize,
 }
 
 pub(crate) struct Shard {
-    place: Place,
+    id: ShardId,
     slots: Vec<Slot>,
-    agenda: Agenda,
-    common: Common,
-    links: Option<Links>,
-    inbox: Inbox,
+    deadlines: Deadlines,
+    shared: FleetShared,
+    connections: Option<Connections>,
+    event_sender: ShardEventSender,
     actions: Vec<Action>,
     /// Who waits for an answer of a device, by ticket.
-    asking: HashMap<u64, oneshot::Sender<HttpResponse>>,
+    pending_http: HashMap<u64, oneshot::Sender<HttpResponse>>,
     next_ticket: u64,
-    recent: Recent,
-    punctuality: Punctuality,
+    recent_latencies: RecentLatencies,
+    lag: LagStats,
     connects: u64,
     /// All devices were told to stop.
     stopping: bool,
@@ -104,47 +104,53 @@ impl Shard {
     /// end.
     pub(crate) fn spawn(
         devices: Vec<(Blueprint, Time)>,
-        place: Place,
-        common: Common,
+        id: ShardId,
+        shared: FleetShared,
     ) -> mpsc::UnboundedSender<Job> {
-        let (ask, jobs) = mpsc::unbounded_channel();
-        let (inbox, news) = mpsc::channel(INBOX);
+        let (sender, jobs) = mpsc::unbounded_channel();
+        let (event_sender, events) = mpsc::channel(EVENT_QUEUE);
         // It sees to it itself that others have their turn, and reads many sockets before they have it.
         tokio::spawn(unconstrained(async move {
-            let (link, replies) = common.links.as_ref().map(BrokerLinks::open).unzip();
-            let carrier = match link {
-                Some(link) => Some(Carrier::Link(link, Vec::new())),
+            let (requests, replies) = shared.broker.as_ref().map(BrokerHandle::connect_shard).unzip();
+            let transport = match requests {
+                Some(requests) => Some(ShardTransport::Local(requests, Vec::new())),
                 // That is spoken by the library.
-                None if common.network.broker.tls => None,
+                None if shared.network.broker.tls => None,
                 None => {
-                    let network = Arc::clone(&common.network);
-                    Some(Carrier::Sockets(Box::new(Sockets::new(network, inbox.clone(), place.shards))))
+                    let network = Arc::clone(&shared.network);
+                    Some(ShardTransport::Tcp(Box::new(Sockets::new(network, event_sender.clone(), id.count))))
                 }
             };
-            let options = &common.network.options;
-            let links = carrier.map(|carrier| Links::new(carrier, options, common.alive.clone()));
-            let mut shard = Self::new(place, common, links, inbox);
+            let options = &shared.network.options;
+            let connections =
+                transport.map(|transport| Connections::new(transport, options, shared.alive.clone()));
+            let mut shard = Self::new(id, shared, connections, event_sender);
             for (blueprint, start) in devices {
                 shard.add(blueprint, Some(start), Time::ZERO);
             }
-            shard.run(jobs, news, replies).await;
+            shard.run(jobs, events, replies).await;
         }));
-        ask
+        sender
     }
 
-    fn new(place: Place, common: Common, links: Option<Links>, inbox: Inbox) -> Self {
+    fn new(
+        id: ShardId,
+        shared: FleetShared,
+        connections: Option<Connections>,
+        event_sender: ShardEventSender,
+    ) -> Self {
         Self {
-            place,
+            id,
             slots: Vec::new(),
-            agenda: Agenda::default(),
-            common,
-            links,
-            inbox,
+            deadlines: Deadlines::default(),
+            shared,
+            connections,
+            event_sender,
             actions: Vec::new(),
-            asking: HashMap::new(),
+            pending_http: HashMap::new(),
             next_ticket: 0,
-            recent: Recent::default(),
-            punctuality: Punctuality::default(),
+            recent_latencies: RecentLatencies::default(),
+            lag: LagStats::default(),
             connects: 0,
             stopping: false,
             done: false,
@@ -154,31 +160,33 @@ impl Shard {
     /// Add a device that there is since then, and that is switched on at its time, or by hand.
     pub(crate) fn add(&mut self, blueprint: Blueprint, start: Option<Time>, since: Time) {
         let index = self.slots.len();
-        let linked = self.links.as_ref().map(|links| links.join(index, &blueprint));
-        self.slots.push(Slot::new(blueprint, linked, start, since));
+        let connection =
+            self.connections.as_ref().map(|connections| connections.new_connection(index, &blueprint));
+        self.slots.push(Slot::new(blueprint, connection, start, since));
         self.arm(index);
     }
 
     async fn run(
         mut self,
         mut jobs: mpsc::UnboundedReceiver<Job>,
-        mut news: mpsc::Receiver<(u32, News)>,
-        mut replies: Option<Replies>,
+        mut events: mpsc::Receiver<(u32, ShardEvent)>,
+        mut replies: Option<ShardReplyReceiver>,
     ) {
-        let bells = self.links.as_mut().and_then(Links::sockets).map(|sockets| sockets.bells());
+        let ready_set =
+            self.connections.as_mut().and_then(Connections::sockets).map(|sockets| sockets.ready_set());
         while !self.done {
-            let more = self.work(&mut jobs, &mut news, &mut replies);
-            self.write();
-            self.dial();
-            if let Some(links) = &mut self.links {
-                links.flush(self.stopping);
+            let more = self.run_batch(&mut jobs, &mut events, &mut replies);
+            self.flush_sockets();
+            self.dial_queued();
+            if let Some(connections) = &mut self.connections {
+                connections.flush(self.stopping);
             }
             if more {
                 tokio::task::yield_now().await;
                 continue;
             }
-            let next = self.agenda.next();
-            let alarm = next.map(|at| self.common.network.clock.instant(at));
+            let next = self.deadlines.next();
+            let wake_at = next.map(|at| self.shared.network.clock.instant(at));
             select! {
                 biased;
                 job = jobs.recv() => match job {
@@ -186,24 +194,24 @@ impl Shard {
                     // Nobody is left who could ask anything, or end it in order.
                     None => return,
                 },
-                Some((slot, news)) = news.recv() => self.hear(slot, news),
-                batch = next_batch(&mut replies), if replies.is_some() => match batch {
-                    Some(batch) => self.hear_broker(batch),
+                Some((slot, event)) = events.recv() => self.handle_event(slot, event),
+                batch = next_replies(&mut replies), if replies.is_some() => match batch {
+                    Some(batch) => self.handle_replies(batch),
                     // It has ended.
                     None => replies = None,
                 },
-                () = next_rung(bells.as_deref()), if bells.is_some() => {}
-                () = sleep_until(alarm.unwrap_or_else(tokio::time::Instant::now)), if alarm.is_some() => {}
+                () = next_ready(ready_set.as_deref()), if ready_set.is_some() => {}
+                () = sleep_until(wake_at.unwrap_or_else(tokio::time::Instant::now)), if wake_at.is_some() => {}
             }
         }
     }
 
     /// A batch of work. Says whether there may be more.
-    fn work(
+    fn run_batch(
         &mut self,
         jobs: &mut mpsc::UnboundedReceiver<Job>,
-        news: &mut mpsc::Receiver<(u32, News)>,
-        replies: &mut Option<Replies>,
+        events: &mut mpsc::Receiver<(u32, ShardEvent)>,
+        replies: &mut Option<ShardReplyReceiver>,
     ) -> bool {
         let began = self.now().run;
         while let Ok(job) = jobs.try_recv() {
@@ -211,22 +219,23 @@ impl Shard {
         }
         for _ in 0..BATCH {
             let now = self.now();
-            let due = self.agenda.take_due(now.run);
+            let due = self.deadlines.pop_due(now.run);
             if let Some((slot, at)) = due {
                 self.wake(slot, at, now);
             }
-            let heard = news.try_recv().ok();
-            let batch = replies.as_mut().and_then(Replies::try_take);
-            let rung = self.links.as_mut().and_then(Links::sockets).and_then(Sockets::next_rung);
-            let idle = due.is_none() && heard.is_none() && batch.is_none() && rung.is_none();
-            if let Some(index) = rung {
-                self.attend(index);
+            let received = events.try_recv().ok();
+            let batch = replies.as_mut().and_then(ShardReplyReceiver::try_recv);
+            let ready =
+                self.connections.as_mut().and_then(Connections::sockets).and_then(Sockets::next_ready);
+            let idle = due.is_none() && received.is_none() && batch.is_none() && ready.is_none();
+            if let Some(index) = ready {
+                self.drive_socket(index);
             }
             if let Some(batch) = batch {
-                self.hear_broker(batch);
+                self.handle_replies(batch);
             }
-            if let Some((slot, news)) = heard {
-                self.hear(slot, news);
+            if let Some((slot, event)) = received {
+                self.handle_event(slot, event);
             }
             if idle || self.done {
                 return false;
@@ -240,7 +249,7 @@ impl Shard {
     }
 
     fn now(&self) -> Now {
-        self.common.network.clock.now()
+        self.shared.network.clock.now()
     }
 
     /// A deadline has come.
@@ -248,111 +257,111 @@ impl Shard {
         if !self.slots[index].disarm(at) {
             return;
         }
-        self.punctuality.woken(now.run.since(at));
+        self.lag.record(now.run.since(at));
         if self.slots[index].take_start(now.run) {
-            return self.put_in(index, Input::Start);
+            return self.handle_input(index, Input::Start);
         }
-        if self.slots[index].linked.is_some() {
-            return self.wake_linked(index, now);
+        if self.slots[index].connection.is_some() {
+            return self.wake_connection(index, now);
         }
-        self.put_in(index, Input::Wake);
+        self.handle_input(index, Input::Wake);
     }
 
     /// Something came from a connection, or from the outside.
-    fn hear(&mut self, slot: u32, news: News) {
+    fn handle_event(&mut self, slot: u32, event: ShardEvent) {
         let index = slot as usize;
-        let mut news = match news {
-            News::CaughtUp(asker) => {
+        let mut event = match event {
+            ShardEvent::Barrier(sender) => {
                 // Whoever asked may have stopped waiting.
-                let _ = asker.send(());
+                let _ = sender.send(());
                 return;
             }
-            News::Dialled(attempt, outcome) => return self.dialled(index, attempt, outcome),
-            News::Parted => return self.parted(index),
-            news => news,
+            ShardEvent::Dialled(attempt, outcome) => return self.dialled(index, attempt, outcome),
+            ShardEvent::Closed => return self.connection_closed(index),
+            event => event,
         };
-        for input in self.slots[index].returned_by(&mut news) {
-            self.put_in(index, input);
+        for input in self.slots[index].returned_by(&mut event) {
+            self.handle_input(index, input);
         }
-        if let Some(input) = self.slots[index].heard(news) {
+        if let Some(input) = self.slots[index].input_for(event) {
             if matches!(input, Input::Connected { .. }) {
                 self.connects += 1;
             }
-            self.put_in(index, input);
+            self.handle_input(index, input);
         }
     }
 
     /// Let something happen to a device, and to its link what comes of it.
-    fn put_in(&mut self, index: usize, input: Input) {
+    fn handle_input(&mut self, index: usize, input: Input) {
         let now = self.now();
-        self.give(index, input, now);
-        match self.slots[index].linked {
-            Some(_) => self.settle_link(index, now),
+        self.apply_input(index, input, now);
+        match self.slots[index].connection {
+            Some(_) => self.pump(index, now),
             None => self.arm(index),
         }
     }
 
     /// Let something happen to a device, and carry out what it asks for. Its deadlines may have moved then.
-    fn give(&mut self, index: usize, input: Input, now: Now) {
-        self.witness(now, &Step::Input(self.position(index), &input));
+    fn apply_input(&mut self, index: usize, input: Input, now: Now) {
+        self.observe(now, &TraceEvent::Input(self.device_index(index), &input));
         let mut actions = std::mem::take(&mut self.actions);
         self.slots[index].device.handle(input, now, &mut actions);
-        self.carry_out(index, now, &mut actions);
+        self.perform_all(index, now, &mut actions);
         self.actions = actions;
-        if self.slots[index].newly_settled() {
-            self.common.awaited.fetch_sub(1, Ordering::Relaxed);
+        if self.slots[index].take_newly_settled() {
+            self.shared.unsettled.fetch_sub(1, Ordering::Relaxed);
         }
     }
 
     /// A device's position in the fleet.
-    fn position(&self, index: usize) -> DeviceIndex {
-        let position = index * self.place.shards + self.place.number;
-        DeviceIndex(u32::try_from(position).unwrap_or(u32::MAX))
+    fn device_index(&self, index: usize) -> DeviceIndex {
+        let device_index = index * self.id.count + self.id.index;
+        DeviceIndex(u32::try_from(device_index).unwrap_or(u32::MAX))
     }
 
-    fn witness(&self, now: Now, step: &Step<'_>) {
-        if let Some(witness) = &self.common.witness {
-            witness.see(now, step);
+    fn observe(&self, now: Now, step: &TraceEvent<'_>) {
+        if let Some(observer) = &self.shared.observer {
+            observer.observe(now, step);
         }
     }
 
     fn arm(&mut self, index: usize) {
         if let Some(at) = self.slots[index].arm() {
-            self.agenda.add(at, index);
+            self.deadlines.push(at, index);
         }
     }
 
     /// Tell when all news that have come by now are heard.
-    pub(crate) fn catch_up(&mut self) -> oneshot::Receiver<()> {
-        let (asker, caught_up) = oneshot::channel();
-        let inbox = self.inbox.clone();
-        tokio::spawn(async move { inbox.send((0, News::CaughtUp(asker))).await });
-        caught_up
+    pub(crate) fn barrier(&mut self) -> oneshot::Receiver<()> {
+        let (sender, reached) = oneshot::channel();
+        let event_sender = self.event_sender.clone();
+        tokio::spawn(async move { event_sender.send((0, ShardEvent::Barrier(sender))).await });
+        reached
     }
 
     /// Stop every device in order, and let its connection end by itself.
     pub(crate) fn stop_all(&mut self) {
         for index in 0..self.slots.len() {
-            self.slots[index].forget_start();
-            self.put_in(index, Input::Stop(StopReason::Shutdown));
+            self.slots[index].cancel_start();
+            self.handle_input(index, Input::Stop(StopReason::Shutdown));
             self.slots[index].hang_up();
         }
         self.stopping = true;
-        self.common.alive = None;
+        self.shared.alive = None;
     }
 }
 
-async fn next_rung(bells: Option<&Bells>) {
-    if let Some(bells) = bells {
-        bells.wait().await;
+async fn next_ready(ready_set: Option<&ReadySet>) {
+    if let Some(ready_set) = ready_set {
+        ready_set.wait().await;
     }
 }
 
-async fn next_batch(
-    replies: &mut Option<Replies>,
-) -> Option<Vec<(wasmote_sim::client::link::LinkId, wasmote_sim::broker::packet::Reply)>> {
+async fn next_replies(
+    replies: &mut Option<ShardReplyReceiver>,
+) -> Option<Vec<(wasmote_sim::client::ids::ConnectionId, wasmote_sim::broker::packet::Reply)>> {
     match replies {
-        Some(replies) => replies.take().await,
+        Some(replies) => replies.recv().await,
         None => None,
     }
 }

@@ -5,9 +5,9 @@
 //! at the end, because closing a socket with unread data resets the connection and may take the last
 //! messages with it; and to let faults of the byte stream come over it.
 //!
-//! * `rough`: a socket in a weather that is not calm.
+//! * `shaper`: a socket in a weather that is not calm.
 
-mod rough;
+mod shaper;
 
 use std::io;
 use std::pin::Pin;
@@ -20,30 +20,30 @@ use futures::FutureExt;
 use futures::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::TcpStream;
-use wasmote_sim::faults::byte_stream::{Blow, Weather};
+use wasmote_sim::faults::byte_stream::{LinkBreak, LinkConditions};
 use wasmote_sim::faults::{Direction, Directions, FaultId};
 
-use rough::Rough;
+use shaper::Shaper;
 
 /// The hand of who speaks MQTT.
 #[derive(Debug)]
 pub(crate) struct Socket {
     stream: Arc<TcpStream>,
-    line: Line,
+    control: SocketControl,
     /// Whether a byte has left.
-    has_spoken: bool,
+    has_written: bool,
     /// What there is to remember since the weather was not calm.
-    rough: Option<Box<Rough>>,
+    shaper: Option<Box<Shaper>>,
 }
 
 /// The second hand. It outlives the connections that are made with it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Line(Arc<Shared>);
+pub(crate) struct SocketControl(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
     /// Whether there is more to a read or a write than the socket. Looked at without the lock.
-    is_rough: AtomicBool,
+    is_shaped: AtomicBool,
     state: Mutex<State>,
     reader: AtomicWaker,
     writer: AtomicWaker,
@@ -52,29 +52,29 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     stream: Option<Arc<TcpStream>>,
-    weather: Weather,
+    conditions: LinkConditions,
     /// What has struck the present connection, and in whose name.
-    blow: Option<(Blow, FaultId)>,
+    link_break: Option<(LinkBreak, FaultId)>,
 }
 
 impl State {
-    fn leads_nowhere(&self, direction: Direction) -> bool {
-        matches!(&self.blow, Some((Blow::HalfOpen(directions), _)) if directions.include(direction))
+    fn discards(&self, direction: Direction) -> bool {
+        matches!(&self.link_break, Some((LinkBreak::HalfOpen(directions), _)) if directions.include(direction))
     }
 }
 
 /// How long the broker is given to close the connection after a DISCONNECT.
-pub(crate) const LAST_WORDS: Duration = Duration::from_secs(1);
+pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-impl Line {
+impl SocketControl {
     /// Keep a hand on a connection.
-    pub(crate) fn adopt(&self, stream: TcpStream) -> Socket {
+    pub(crate) fn attach(&self, stream: TcpStream) -> Socket {
         let stream = Arc::new(stream);
-        self.change(|state| {
+        self.update(|state| {
             state.stream = Some(Arc::clone(&stream));
-            state.blow = None;
+            state.link_break = None;
         });
-        Socket { stream, line: self.clone(), has_spoken: false, rough: None }
+        Socket { stream, control: self.clone(), has_written: false, shaper: None }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -82,37 +82,37 @@ impl Line {
     }
 
     /// Change what holds, and have whoever reads or writes look at it.
-    fn change(&self, change: impl FnOnce(&mut State)) {
+    fn update(&self, change: impl FnOnce(&mut State)) {
         let mut state = self.state();
         change(&mut state);
-        let is_rough = !state.weather.is_calm() || state.blow.is_some();
-        self.0.is_rough.store(is_rough, Ordering::Release);
+        let is_shaped = !state.conditions.is_clear() || state.link_break.is_some();
+        self.0.is_shaped.store(is_shaped, Ordering::Release);
         drop(state);
         self.0.reader.wake();
         self.0.writer.wake();
     }
 
-    fn is_rough(&self) -> bool {
-        self.0.is_rough.load(Ordering::Acquire)
+    fn is_shaped(&self) -> bool {
+        self.0.is_shaped.load(Ordering::Acquire)
     }
 
     /// What the line does with bytes from now on.
-    pub(crate) fn set_weather(&self, weather: Weather) {
-        self.change(|state| state.weather = weather);
+    pub(crate) fn set_conditions(&self, conditions: LinkConditions) {
+        self.update(|state| state.conditions = conditions);
     }
 
     /// Strike the present connection, if there is one.
-    pub(crate) fn strike(&self, blow: Blow, fault: FaultId) {
-        self.change(|state| {
+    pub(crate) fn break_link(&self, link_break: LinkBreak, fault: FaultId) {
+        self.update(|state| {
             if state.stream.is_none() {
                 return;
             }
-            state.blow = match (state.blow.take(), blow) {
-                (Some((Blow::Reset, by)), _) => Some((Blow::Reset, by)),
-                (Some((Blow::HalfOpen(old), _)), Blow::HalfOpen(new)) if old != new => {
-                    Some((Blow::HalfOpen(Directions::Both), fault))
+            state.link_break = match (state.link_break.take(), link_break) {
+                (Some((LinkBreak::Reset, by)), _) => Some((LinkBreak::Reset, by)),
+                (Some((LinkBreak::HalfOpen(old), _)), LinkBreak::HalfOpen(new)) if old != new => {
+                    Some((LinkBreak::HalfOpen(Directions::Both), fault))
                 }
-                _ => Some((blow, fault)),
+                _ => Some((link_break, fault)),
             };
         });
     }
@@ -131,7 +131,7 @@ impl Line {
     }
 
     /// Let go. The connection closes when the other hand has let go too.
-    pub(crate) fn release(&self) {
+    pub(crate) fn detach(&self) {
         self.state().stream.take();
     }
 
@@ -140,7 +140,7 @@ impl Line {
         if let Some(stream) = self.stream() {
             let _ = tokio::time::timeout(at_most, read_to_end(&stream)).await;
         }
-        self.release();
+        self.detach();
     }
 }
 
@@ -158,11 +158,11 @@ async fn read_to_end(stream: &TcpStream) {
 
 impl Socket {
     /// The stream and what is rough about it, if anything is or was.
-    fn rough(&mut self) -> Option<(&TcpStream, &Line, &mut Rough)> {
-        if self.rough.is_none() && self.line.is_rough() {
-            self.rough = Some(Box::default());
+    fn shaper(&mut self) -> Option<(&TcpStream, &SocketControl, &mut Shaper)> {
+        if self.shaper.is_none() && self.control.is_shaped() {
+            self.shaper = Some(Box::default());
         }
-        Some((&self.stream, &self.line, self.rough.as_deref_mut()?))
+        Some((&self.stream, &self.control, self.shaper.as_deref_mut()?))
     }
 }
 
@@ -170,9 +170,9 @@ impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         // Before the weather is looked at, so that no change of it goes by unseen.
-        this.line.0.reader.register(cx.waker());
-        match this.rough() {
-            Some((stream, line, rough)) => rough.poll_read(stream, line, cx, buf),
+        this.control.0.reader.register(cx.waker());
+        match this.shaper() {
+            Some((stream, control, shaper)) => shaper.poll_read(stream, control, cx, buf),
             None => poll_read(&this.stream, cx, buf),
         }
     }
@@ -192,11 +192,11 @@ fn poll_read(stream: &TcpStream, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) ->
 impl AsyncWrite for Socket {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        this.line.0.writer.register(cx.waker());
-        match this.rough() {
-            Some((stream, line, rough)) => rough.poll_write(stream, line, cx, buf),
+        this.control.0.writer.register(cx.waker());
+        match this.shaper() {
+            Some((stream, control, shaper)) => shaper.poll_write(stream, control, cx, buf),
             None => {
-                this.has_spoken = true;
+                this.has_written = true;
                 poll_write(&this.stream, cx, buf)
             }
         }
@@ -224,8 +224,8 @@ fn poll_write(stream: &TcpStream, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        if let Some(rough) = self.rough.take() {
-            rough.end(&self.stream, &self.line, self.has_spoken);
+        if let Some(shaper) = self.shaper.take() {
+            shaper.close(&self.stream, &self.control, self.has_written);
         }
     }
 }

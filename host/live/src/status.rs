@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmote_sim::action::Notice;
 use wasmote_sim::behaviour::Version;
 use wasmote_sim::context::Refusals;
-use wasmote_sim::device::{LinkState, Now, PowerState, SwapCounts};
+use wasmote_sim::device::{ConnectionState, Now, PowerState, SwapCounts};
 use wasmote_sim::device_id::Identity;
 use wasmote_sim::faults::ActiveFault;
 use wasmote_sim::histogram::Histogram;
 use wasmote_sim::ledger::Ledger;
-use wasmote_sim::measures::Measure;
+use wasmote_sim::metrics::Metric;
+use wasmote_sim::notice::DeviceNotice;
 
 use crate::broker::BrokerReport;
-use crate::punctuality::Punctuality;
+use crate::lag::LagStats;
 
 /// One device, at one moment.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ pub struct DeviceStatus {
     /// Whether it runs, and if not, why.
     pub power: PowerState,
     /// Whether it is connected, and if not, why.
-    pub link: LinkState,
+    pub link: ConnectionState,
     /// How long it has been running; `None` when it is not.
     pub uptime: Option<Duration>,
     /// What is left in its battery, if it has one.
@@ -53,7 +53,7 @@ pub struct DeviceStatus {
     /// What its behaviour was refused.
     pub refusals: Refusals,
     /// What its behaviour measures of itself.
-    pub measures: BTreeMap<String, Measure>,
+    pub metrics: BTreeMap<String, Metric>,
 }
 
 /// A fleet's sums, at one moment.
@@ -88,20 +88,20 @@ pub struct Totals {
     /// Connections made, first ones and reconnects.
     pub connects: u64,
     /// How late devices were woken.
-    pub punctuality: Punctuality,
+    pub lag: LagStats,
     /// Behaviours' own measurements, summed, by behaviour and name; with the number of devices that have it.
-    pub measures: BTreeMap<(String, String), (Measure, u64)>,
+    pub metrics: BTreeMap<(String, String), (Metric, u64)>,
     /// What the embedded broker tells, if devices are linked to it.
     pub broker: Option<BrokerReport>,
 }
 
 /// Something that happened to a device.
 #[derive(Clone, Debug)]
-pub struct Happening {
+pub struct DeviceEvent {
     /// When.
     pub at: Now,
     /// To whom.
     pub device: Arc<Identity>,
     /// What.
-    pub notice: Notice,
+    pub notice: DeviceNotice,
 }

@@ -7,7 +7,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 
-use crate::spec::TlsMaterial;
+use crate::config::TlsMaterial;
 
 /// Certificates that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -50,7 +50,7 @@ impl TlsMaterial {
 /// A configuration for clients. Without material it trusts the system's store.
 pub(crate) fn client_config(material: Option<&TlsMaterial>) -> Result<Arc<ClientConfig>, TlsError> {
     let roots = match material.and_then(|material| material.ca.as_deref()) {
-        Some(pem) => trusted(pem)?,
+        Some(pem) => root_store(pem)?,
         None => system_store()?,
     };
     let builder = builder(roots)?;
@@ -72,7 +72,7 @@ pub(crate) fn client_config(material: Option<&TlsMaterial>) -> Result<Arc<Client
 }
 
 /// For a machine without a store: every server is refused.
-pub(crate) fn trusting_nobody() -> Result<ClientConfig, TlsError> {
+pub(crate) fn client_config_without_roots() -> Result<ClientConfig, TlsError> {
     Ok(builder(RootCertStore::empty())?.with_no_client_auth())
 }
 
@@ -84,7 +84,7 @@ fn builder(roots: RootCertStore) -> Result<ConfigBuilder<ClientConfig, WantsClie
     Ok(builder.with_root_certificates(roots))
 }
 
-fn trusted(pem: &[u8]) -> Result<RootCertStore, TlsError> {
+fn root_store(pem: &[u8]) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(pem, "CA certificate")? {
         roots.add(certificate).map_err(|error| TlsError::NotPem {
@@ -114,15 +114,19 @@ fn certificates(pem: &[u8], what: &'static str) -> Result<Vec<CertificateDer<'st
 mod tests {
     use super::*;
 
-    fn said(material: TlsMaterial) -> String {
+    fn error_text(material: TlsMaterial) -> String {
         material.check().unwrap_err().to_string()
     }
 
     #[test]
     fn bad_material_names_the_file_and_what_was_expected() {
         let ca = |text: &str| TlsMaterial { ca: Some(text.into()), client: None };
-        assert_eq!(said(ca("hello")), "the CA certificate holds no certificate");
+        assert_eq!(error_text(ca("hello")), "the CA certificate holds no certificate");
         let damaged = "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n";
-        assert!(said(ca(damaged)).starts_with("the CA certificate cannot be read"), "{}", said(ca(damaged)));
+        assert!(
+            error_text(ca(damaged)).starts_with("the CA certificate cannot be read"),
+            "{}",
+            error_text(ca(damaged))
+        );
     }
 }

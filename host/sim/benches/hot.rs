@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use wasmote_sim::action::Action;
-use wasmote_sim::behaviour::{Behaviour, Spawn, Trap};
+use wasmote_sim::behaviour::{Behaviour, BehaviourFactory, Trap};
 use wasmote_sim::broker::limits::BrokerLimits;
 use wasmote_sim::broker::packet::{Connect, PacketId, Publish, Reply, Request, Subscribe, SubscribeOptions};
 use wasmote_sim::broker::{Broker, Replies};
@@ -32,8 +32,8 @@ fn message(topic: &str) -> Message {
 /// Publishes once a second.
 struct Beat;
 
-impl Spawn for Beat {
-    fn spawn(&self, _identity: &Identity) -> Result<Box<dyn Behaviour>, Trap> {
+impl BehaviourFactory for Beat {
+    fn instantiate(&self, _identity: &Identity) -> Result<Box<dyn Behaviour>, Trap> {
         let beat = message("wasmote/bench-0/load");
         Ok(Box::new(move |event: Event, context: &mut Context| {
             if matches!(event, Event::Started(_) | Event::Timer(_)) {
@@ -68,7 +68,7 @@ impl Bench {
         };
         let blueprint = Blueprint {
             identity: Arc::new(identity),
-            spawn: Arc::new(Beat),
+            factory: Arc::new(Beat),
             limits: Arc::new(Limits::default()),
             protocol: Protocol::V5,
             seed: Seed::new(1),
@@ -199,7 +199,10 @@ fn brokers(criterion: &mut Criterion) {
             replies.clear();
         });
     });
-    assert!(sure.tally().closes(sure.census().waiting) && sure.census().waiting == 0, "all was acknowledged");
+    assert!(
+        sure.counters().closes(sure.stats().waiting) && sure.stats().waiting == 0,
+        "all was acknowledged"
+    );
 }
 
 fn acknowledgement(to: u32, reply: Reply) -> Option<(u32, Request)> {

@@ -54,9 +54,9 @@ where
 }
 
 /// Makes instances of one behaviour; a device asks it again after each crash.
-pub trait Spawn: Send + Sync {
+pub trait BehaviourFactory: Send + Sync {
     /// A fresh instance for this device. It has seen no event yet.
-    fn spawn(&self, identity: &Identity) -> Result<Box<dyn Behaviour>, Trap>;
+    fn instantiate(&self, identity: &Identity) -> Result<Box<dyn Behaviour>, Trap>;
 
     /// What to call the behaviour, such as `heartbeat`.
     fn name(&self) -> &str;

@@ -21,35 +21,36 @@
 //! The map:
 //!
 //! * What comes in and goes out: [`packet`], with its [`reason`] codes.
-//! * What a client may use: [`limits`]. What became of the messages: [`tally`].
-//! * Its own end: `failing`.
-//! * Coming and going: `connecting`, with `session` and `sessions`, and their `will`.
-//! * Publishing: `exchange` (QoS 1 and 2), `delivery` (to whom), `inflight` and `queue` (when).
-//! * Asking for messages: `subscribing`, with the tree of `subscriptions`, `filter` and `retained`.
+//! * What a client may use: [`limits`]. What became of the messages: [`counters`].
+//! * Its own end: `crash`.
+//! * Coming and going: `connect`, with `session` and `sessions`, and their `will`.
+//! * Publishing: `publish` (QoS 1 and 2), `delivery` (to whom), `inflight` and `queue` (when).
+//! * Asking for messages: `subscribe`, with the tree of `subscriptions`, `filter` and `retained`.
 
-mod connecting;
+mod connect;
+pub mod counters;
+mod crash;
 mod delivery;
-mod exchange;
-mod failing;
 mod filter;
-pub(crate) mod held;
 pub(crate) mod inflight;
 pub mod limits;
 pub mod packet;
+mod publish;
 mod queue;
 pub mod reason;
 mod retained;
 mod session;
 mod sessions;
-mod subscribing;
+pub(crate) mod stored;
+mod subscribe;
 mod subscriptions;
-pub mod tally;
 mod will;
 
 use std::collections::BTreeMap;
 
 use crate::message::Message;
 use crate::time::Time;
+use counters::{BrokerCounters, DropReason};
 use limits::BrokerLimits;
 use packet::{Reply, Request};
 use reason::CloseReason;
@@ -57,7 +58,6 @@ use retained::Retained;
 use session::SessionKey;
 use sessions::Sessions;
 use subscriptions::{Match, Subscriptions};
-use tally::{DropReason, Tally};
 
 /// What the broker has to say, and to which connection, in order.
 pub type Replies<C> = Vec<(C, Reply)>;
@@ -70,14 +70,14 @@ pub struct Broker<C> {
     connections: BTreeMap<C, SessionKey>,
     subscriptions: Subscriptions,
     retained: Retained,
-    tally: Tally,
-    names_given: u64,
+    counters: BrokerCounters,
+    assigned_ids: u64,
     matches: Vec<Match>,
 }
 
 /// How much the broker holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Census {
+pub struct BrokerStats {
     /// Sessions, with or without a connection.
     pub sessions: usize,
     /// Sessions with a connection.
@@ -99,8 +99,8 @@ impl<C: Copy + Ord> Broker<C> {
             connections: BTreeMap::new(),
             subscriptions: Subscriptions::default(),
             retained: Retained::default(),
-            tally: Tally::default(),
-            names_given: 0,
+            counters: BrokerCounters::default(),
+            assigned_ids: 0,
             matches: Vec::new(),
         }
     }
@@ -108,9 +108,9 @@ impl<C: Copy + Ord> Broker<C> {
     /// Deal with what a connection sent. What the broker has to say is added to `replies`.
     pub fn handle(&mut self, from: C, request: Request, now: Time, replies: &mut Replies<C>) {
         let Some(&key) = self.connections.get(&from) else {
-            return self.greet(from, request, now, replies);
+            return self.handle_unconnected(from, request, now, replies);
         };
-        self.heard_of(key, now);
+        self.record_activity(key, now);
         match request {
             // A second CONNECT [MQTT-3.1.0-2].
             Request::Connect(_) => self.close(key, CloseReason::ProtocolError, now, replies),
@@ -127,25 +127,25 @@ impl<C: Copy + Ord> Broker<C> {
 
     /// Publish a message of the host's own.
     pub fn publish(&mut self, message: Message, now: Time, replies: &mut Replies<C>) {
-        self.tally.own += 1;
+        self.counters.own += 1;
         self.distribute(message, None, now, replies);
     }
 
     /// Copies at QoS 0 that were among the replies could not be sent: the door had no room for them, or the
     /// client takes no packet so large. They count as dropped.
-    pub fn not_sent(&mut self, reason: DropReason, copies: u64) {
-        self.tally.take_back(reason, copies);
+    pub fn record_unsent(&mut self, reason: DropReason, copies: u64) {
+        self.counters.undo_delivery(reason, copies);
     }
 
     /// When it wants to be woken. It may turn out then that there is nothing to do.
     pub fn next_deadline(&self) -> Option<Time> {
-        self.sessions.next_alarm()
+        self.sessions.next_wakeup()
     }
 
     /// Do what is due: give up silent clients, publish wills, end sessions.
     pub fn wake(&mut self, now: Time, replies: &mut Replies<C>) {
         while let Some(key) = self.sessions.take_due(now) {
-            self.look_at(key, now, replies);
+            self.check_session(key, now, replies);
         }
     }
 
@@ -165,19 +165,22 @@ impl<C: Copy + Ord> Broker<C> {
     }
 
     /// The account of its messages.
-    pub fn tally(&self) -> &Tally {
-        &self.tally
+    pub fn counters(&self) -> &BrokerCounters {
+        &self.counters
     }
 
     /// Count what it holds. This goes through all sessions.
-    pub fn census(&self) -> Census {
-        let empty =
-            Census { connected: self.connections.len(), retained: self.retained.len(), ..Census::default() };
-        self.sessions.iter().fold(empty, |census, session| Census {
-            sessions: census.sessions + 1,
-            subscriptions: census.subscriptions + session.filters.len(),
-            waiting: census.waiting + session.outgoing.len() as u64,
-            ..census
+    pub fn stats(&self) -> BrokerStats {
+        let empty = BrokerStats {
+            connected: self.connections.len(),
+            retained: self.retained.len(),
+            ..BrokerStats::default()
+        };
+        self.sessions.iter().fold(empty, |stats, session| BrokerStats {
+            sessions: stats.sessions + 1,
+            subscriptions: stats.subscriptions + session.filters.len(),
+            waiting: stats.waiting + session.outgoing.len() as u64,
+            ..stats
         })
     }
 }

@@ -8,10 +8,10 @@
 //! in the [`Outbox`], and wakes it at [`Client::next_deadline`]. It serves every device in virtual time, and
 //! in real time those that are linked to the broker in their own process, and those on TCP.
 //!
-//! * [`link`]: the names of its connections. [`options`]: what it is told once and for all.
+//! * [`ids`]: the names of its connections. [`options`]: what it is told once and for all.
 //! * `reading`: what it makes of what comes from the broker.
 
-pub mod link;
+pub mod ids;
 pub mod options;
 mod reading;
 
@@ -19,44 +19,44 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::action::Farewell;
-use crate::broker::held::Held;
+use crate::action::DisconnectMode;
 use crate::broker::inflight::{Incoming, Outgoing};
 use crate::broker::packet::{
     Ack, Connect, Disconnect, PacketId, Publish, Reply, Request, Subscribe, SubscribeOptions, Unsubscribe,
 };
+use crate::broker::stored::StoredMessage;
 use crate::context::Protocol;
 use crate::device::Input;
 use crate::message::{Message, Qos, Will};
 use crate::time::Time;
 use crate::topic::TopicFilter;
-use link::LinkId;
+use ids::ConnectionId;
 use options::ClientOptions;
 
 const NO_ANSWER: &str = "no answer from the broker within 10 s";
 const NO_PONG: &str = "the broker did not answer the keepalive";
 /// Longest that the broker may take to answer CONNECT, or the ping after a silence.
-const PATIENCE: Duration = Duration::from_secs(10);
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest that a farewell waits for messages that are not acknowledged yet.
-const FAREWELL: Duration = Duration::from_secs(5);
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// SUBSCRIBE and UNSUBSCRIBE packets that may await their answers. Each takes one of the 65,535 identifiers.
-const ASKED: usize = 32_768;
+const MAX_PENDING_SUBSCRIPTIONS: usize = 32_768;
 
 /// As many subscriptions and their ends as can be asked for at one time are not answered yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("too many subscriptions at once")]
-pub struct TooManyAsked;
+pub struct TooManyPendingSubscriptions;
 
 /// How far its connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+enum State {
     Down,
     /// Until then, the broker may answer.
     Connecting(Time),
     Up,
     /// Told to leave, once the last message is acknowledged, or then at the latest.
-    Leaving(Time),
+    Disconnecting(Time),
 }
 
 /// A device's side of its session.
@@ -66,11 +66,11 @@ pub struct Client {
     protocol: Protocol,
     options: Arc<ClientOptions>,
     /// The newest connection.
-    link: LinkId,
-    stage: Stage,
+    connection: ConnectionId,
+    state: State,
     silent: bool,
     /// It has no memory of a session, and refuses one that the broker may still have from before.
-    fresh: bool,
+    needs_clean_start: bool,
     /// Seconds, as agreed with the broker; zero means never.
     keep_alive: u16,
     /// A ping is out, and this is when it has to be answered (section 3.12.4).
@@ -78,23 +78,23 @@ pub struct Client {
     /// That ping tells whether the broker still has the connection after a silence.
     probing: bool,
     /// Why the connection is gone, which a silent client has yet to hear.
-    broken: Option<String>,
+    lost_reason: Option<String>,
     unread: VecDeque<Reply>,
     outgoing: Outgoing,
     incoming: Incoming,
     last_sent: Time,
     last_heard: Time,
     /// What SUBSCRIBE packets asked for that are not answered yet; nothing for UNSUBSCRIBE.
-    asked: Vec<(PacketId, Option<TopicFilter>)>,
+    pending_subscriptions: Vec<(PacketId, Option<TopicFilter>)>,
     /// The will of the next connection, which waits until this one has left.
-    next: Option<Option<Will>>,
+    queued_connect: Option<Option<Will>>,
 }
 
 /// What clients want done. It is emptied after each step.
 #[derive(Debug, Default)]
 pub struct Outbox {
     /// To the broker.
-    pub packets: Vec<(LinkId, Request)>,
+    pub packets: Vec<(ConnectionId, Request)>,
     /// To the device.
     pub inputs: VecDeque<Input>,
     /// Messages that will not be read.
@@ -109,26 +109,31 @@ impl Outbox {
 }
 
 impl Client {
-    /// A client that is not connected. `link` is the connection before its first, so to say.
-    pub fn new(link: LinkId, client_id: Arc<str>, protocol: Protocol, options: Arc<ClientOptions>) -> Self {
+    /// A client that is not connected. `connection` is the connection before its first, so to say.
+    pub fn new(
+        connection: ConnectionId,
+        client_id: Arc<str>,
+        protocol: Protocol,
+        options: Arc<ClientOptions>,
+    ) -> Self {
         Self {
             client_id,
             protocol,
-            link,
-            stage: Stage::Down,
+            connection,
+            state: State::Down,
             silent: false,
-            fresh: true,
+            needs_clean_start: true,
             keep_alive: options.keep_alive,
             pong_due: None,
             probing: false,
-            broken: None,
+            lost_reason: None,
             unread: VecDeque::new(),
             outgoing: Outgoing::new(options.queued),
             incoming: Incoming::default(),
             last_sent: Time::ZERO,
             last_heard: Time::ZERO,
-            asked: Vec::new(),
-            next: None,
+            pending_subscriptions: Vec::new(),
+            queued_connect: None,
             options,
         }
     }
@@ -140,20 +145,20 @@ impl Client {
 
     /// When it wants to be woken: to keep the connection alive, or to give it up.
     pub fn next_deadline(&self) -> Option<Time> {
-        match self.stage {
+        match self.state {
             _ if self.silent => None,
-            Stage::Down => None,
-            Stage::Connecting(until) => Some(until),
-            Stage::Up => self.keepalive_due(),
-            Stage::Leaving(until) => Some(self.keepalive_due().map_or(until, |due| due.min(until))),
+            State::Down => None,
+            State::Connecting(until) => Some(until),
+            State::Up => self.keepalive_due(),
+            State::Disconnecting(until) => Some(self.keepalive_due().map_or(until, |due| due.min(until))),
         }
     }
 
     fn keepalive_due(&self) -> Option<Time> {
         // Who has much to say and hears nothing has to ask as well, or a connection that leads nowhere
         // would never be found out.
-        let quiet_since = self.last_sent.min(self.last_heard);
-        let ping = (self.keep_alive > 0).then(|| quiet_since + self.keepalive());
+        let idle_since = self.last_sent.min(self.last_heard);
+        let ping = (self.keep_alive > 0).then(|| idle_since + self.keepalive());
         // While a ping is out, nothing else has to be sent.
         self.pong_due.or(ping)
     }
@@ -167,56 +172,57 @@ impl Client {
         if self.next_deadline().is_none_or(|due| due > now) {
             return;
         }
-        match self.stage {
-            Stage::Connecting(_) => self.give_up(NO_ANSWER, now, out),
-            Stage::Leaving(until) if until <= now => {
-                self.cut(now, out);
-                self.forget(out);
-                self.connect_next(now, out);
+        match self.state {
+            State::Connecting(_) => self.time_out(NO_ANSWER, now, out),
+            State::Disconnecting(until) if until <= now => {
+                self.abort(now, out);
+                self.clear_session(out);
+                self.start_queued_connect(now, out);
             }
-            _ if self.pong_due.is_some() => self.give_up(NO_PONG, now, out),
+            _ if self.pong_due.is_some() => self.time_out(NO_PONG, now, out),
             _ => self.ping(self.keepalive(), now, out),
         }
     }
 
-    fn ping(&mut self, patience: Duration, now: Time, out: &mut Outbox) {
-        self.pong_due = Some(now + patience);
+    fn ping(&mut self, timeout: Duration, now: Time, out: &mut Outbox) {
+        self.pong_due = Some(now + timeout);
         self.send(Request::PingReq, now, out);
     }
 
     /// The broker does not answer.
-    fn give_up(&mut self, reason: &str, now: Time, out: &mut Outbox) {
+    fn time_out(&mut self, reason: &str, now: Time, out: &mut Outbox) {
         self.send(Request::Lost, now, out);
         self.lost(reason.to_owned(), now, out);
     }
 
     /// Its present connection, if it has one or tries to.
-    pub fn link(&self) -> Option<LinkId> {
-        (self.stage != Stage::Down).then_some(self.link)
+    pub fn connection(&self) -> Option<ConnectionId> {
+        (self.state != State::Down).then_some(self.connection)
     }
 
     /// The attempt that was asked for begins only now: the broker's time to answer counts from here.
-    pub fn begins(&mut self, now: Time) {
-        if matches!(self.stage, Stage::Connecting(_)) {
-            self.stage = Stage::Connecting(now + PATIENCE);
+    pub fn connect_started(&mut self, now: Time) {
+        if matches!(self.state, State::Connecting(_)) {
+            self.state = State::Connecting(now + RESPONSE_TIMEOUT);
         }
     }
 
     /// Begin a new connection. One that there still is ends without a farewell.
     pub fn connect(&mut self, will: Option<Will>, now: Time, out: &mut Outbox) {
-        if matches!(self.stage, Stage::Leaving(_)) {
-            self.next = Some(will);
+        if matches!(self.state, State::Disconnecting(_)) {
+            self.queued_connect = Some(will);
             return;
         }
-        self.cut(now, out);
-        self.link.attempt += 1;
-        self.stage = Stage::Connecting(now + PATIENCE);
+        self.abort(now, out);
+        self.connection.attempt += 1;
+        self.state = State::Connecting(now + RESPONSE_TIMEOUT);
         self.keep_alive = self.options.keep_alive;
         let connect = Connect {
             client_id: Arc::clone(&self.client_id),
             protocol: self.protocol,
             // On 3.1.1 a clean start also ends the session with the connection.
-            clean_start: self.options.session_expiry == 0 || (self.fresh && self.protocol == Protocol::V5),
+            clean_start: self.options.session_expiry == 0
+                || (self.needs_clean_start && self.protocol == Protocol::V5),
             session_expiry: self.options.session_expiry,
             keep_alive: self.options.keep_alive,
             receive_maximum: None,
@@ -227,64 +233,64 @@ impl Client {
 
     /// End the connection. A silent client cannot take its leave. After a farewell in order nothing goes
     /// on: what is not acknowledged by then goes back to the device.
-    pub fn disconnect(&mut self, farewell: Farewell, now: Time, out: &mut Outbox) {
-        self.next = None;
-        self.fresh |= farewell == Farewell::Clean;
-        match farewell {
-            Farewell::Clean if self.stage == Stage::Up && !self.silent => {
-                self.stage = Stage::Leaving(now + FAREWELL);
-                self.leave_when_done(now, out);
+    pub fn disconnect(&mut self, mode: DisconnectMode, now: Time, out: &mut Outbox) {
+        self.queued_connect = None;
+        self.needs_clean_start |= mode == DisconnectMode::Clean;
+        match mode {
+            DisconnectMode::Clean if self.state == State::Up && !self.silent => {
+                self.state = State::Disconnecting(now + DISCONNECT_TIMEOUT);
+                self.finish_disconnect(now, out);
             }
-            Farewell::Clean => {
-                self.cut(now, out);
-                self.forget(out);
+            DisconnectMode::Clean => {
+                self.abort(now, out);
+                self.clear_session(out);
             }
-            Farewell::PowerLoss | Farewell::Cut => self.cut(now, out),
+            DisconnectMode::PowerLoss | DisconnectMode::Abort => self.abort(now, out),
         }
     }
 
     /// Say farewell once the last message is acknowledged.
-    fn leave_when_done(&mut self, now: Time, out: &mut Outbox) {
-        if matches!(self.stage, Stage::Leaving(_)) && self.outgoing.is_empty() {
+    fn finish_disconnect(&mut self, now: Time, out: &mut Outbox) {
+        if matches!(self.state, State::Disconnecting(_)) && self.outgoing.is_empty() {
             self.send(Request::Disconnect(Disconnect::default()), now, out);
-            self.go_down(out);
-            self.connect_next(now, out);
+            self.close(out);
+            self.start_queued_connect(now, out);
         }
     }
 
-    fn connect_next(&mut self, now: Time, out: &mut Outbox) {
-        if let Some(will) = self.next.take() {
+    fn start_queued_connect(&mut self, now: Time, out: &mut Outbox) {
+        if let Some(will) = self.queued_connect.take() {
             self.connect(will, now, out);
         }
     }
 
     /// Break the connection.
-    fn cut(&mut self, now: Time, out: &mut Outbox) {
-        if self.stage != Stage::Down {
+    fn abort(&mut self, now: Time, out: &mut Outbox) {
+        if self.state != State::Down {
             self.send(Request::Lost, now, out);
-            self.go_down(out);
+            self.close(out);
         }
     }
 
     /// The connection is over; what was not read never will be. A session that does not outlive it takes
     /// nothing with it.
-    fn go_down(&mut self, out: &mut Outbox) {
-        self.stage = Stage::Down;
+    fn close(&mut self, out: &mut Outbox) {
+        self.state = State::Down;
         self.pong_due = None;
         self.probing = false;
-        self.broken = None;
-        for (id, _) in std::mem::take(&mut self.asked) {
+        self.lost_reason = None;
+        for (id, _) in std::mem::take(&mut self.pending_subscriptions) {
             self.outgoing.release(id);
         }
         let unread = std::mem::take(&mut self.unread).into_iter();
         out.lost += unread.filter(|reply| matches!(reply, Reply::Publish(_))).count() as u64;
         if self.options.session_expiry == 0 {
-            self.forget(out);
+            self.clear_session(out);
         }
     }
 
     /// The session is no more: what was not acknowledged goes back to the device, in order.
-    fn forget(&mut self, out: &mut Outbox) {
+    fn clear_session(&mut self, out: &mut Outbox) {
         self.incoming.clear();
         out.inputs.extend(self.outgoing.take_all().map(returned));
     }
@@ -296,14 +302,14 @@ impl Client {
 
     /// Publish a message, or give it back.
     pub fn publish(&mut self, message: Message, now: Time, out: &mut Outbox) {
-        if self.stage != Stage::Up {
+        if self.state != State::Up {
             // The device has yet to hear that the connection is gone.
             out.inputs.push_back(returned(message));
         } else if message.qos == Qos::AtMostOnce {
             self.send(Request::Publish(Publish::new(message, None)), now, out);
         } else if self.outgoing.has_room() {
             // There is room, and nothing expires on this side.
-            let _ = self.outgoing.enqueue(Held::lasting(message), now);
+            let _ = self.outgoing.enqueue(StoredMessage::without_expiry(message), now);
             self.pump(now, out);
         } else {
             out.inputs.push_back(Input::Refused(message));
@@ -312,14 +318,14 @@ impl Client {
 
     /// A packet with a message could not be sent: the broker takes none of its kind or size. The message goes
     /// back for good.
-    pub fn not_sent(&mut self, publish: Publish, now: Time, out: &mut Outbox) {
+    pub fn return_unsendable(&mut self, publish: Publish, now: Time, out: &mut Outbox) {
         let message = match publish.packet_id {
             None => Some(publish.message),
             Some(id) => self.outgoing.take(id),
         };
         out.inputs.extend(message.map(Input::Refused));
         self.pump(now, out);
-        self.leave_when_done(now, out);
+        self.finish_disconnect(now, out);
     }
 
     /// Ask for messages, unless there is no connection.
@@ -329,8 +335,8 @@ impl Client {
         qos: Qos,
         now: Time,
         out: &mut Outbox,
-    ) -> Result<(), TooManyAsked> {
-        let Some(packet_id) = self.ask(Some(&filter))? else { return Ok(()) };
+    ) -> Result<(), TooManyPendingSubscriptions> {
+        let Some(packet_id) = self.reserve_subscription(Some(&filter))? else { return Ok(()) };
         let filters = vec![(filter, SubscribeOptions::at(qos))];
         self.send(Request::Subscribe(Subscribe { packet_id, identifier: None, filters }), now, out);
         Ok(())
@@ -342,33 +348,40 @@ impl Client {
         filter: TopicFilter,
         now: Time,
         out: &mut Outbox,
-    ) -> Result<(), TooManyAsked> {
-        let Some(packet_id) = self.ask(None)? else { return Ok(()) };
+    ) -> Result<(), TooManyPendingSubscriptions> {
+        let Some(packet_id) = self.reserve_subscription(None)? else { return Ok(()) };
         self.send(Request::Unsubscribe(Unsubscribe { packet_id, filters: vec![filter] }), now, out);
         Ok(())
     }
 
     /// An identifier of its own [MQTT-2.2.1-4], and what it is for; nothing while there is no connection.
-    fn ask(&mut self, filter: Option<&TopicFilter>) -> Result<Option<PacketId>, TooManyAsked> {
-        if self.stage != Stage::Up {
+    fn reserve_subscription(
+        &mut self,
+        filter: Option<&TopicFilter>,
+    ) -> Result<Option<PacketId>, TooManyPendingSubscriptions> {
+        if self.state != State::Up {
             return Ok(None);
         }
-        if self.asked.len() >= ASKED {
-            return Err(TooManyAsked);
+        if self.pending_subscriptions.len() >= MAX_PENDING_SUBSCRIPTIONS {
+            return Err(TooManyPendingSubscriptions);
         }
-        let id = self.outgoing.reserve().ok_or(TooManyAsked)?;
-        self.asked.push((id, filter.cloned()));
+        let id = self.outgoing.reserve().ok_or(TooManyPendingSubscriptions)?;
+        self.pending_subscriptions.push((id, filter.cloned()));
         Ok(Some(id))
     }
 
     /// What a SUBSCRIBE packet asked for that awaits its answer.
-    pub fn asked_for(&self, id: PacketId) -> Option<&TopicFilter> {
-        self.asked.iter().find(|(asked, _)| *asked == id)?.1.as_ref()
+    pub fn pending_subscription(&self, id: PacketId) -> Option<&TopicFilter> {
+        self.pending_subscriptions
+            .iter()
+            .find(|(pending_subscriptions, _)| *pending_subscriptions == id)?
+            .1
+            .as_ref()
     }
 
     fn send(&mut self, request: Request, now: Time, out: &mut Outbox) {
         self.last_sent = now;
-        out.packets.push((self.link, request));
+        out.packets.push((self.connection, request));
     }
 
     fn send_ack(&mut self, ack: Ack, now: Time, out: &mut Outbox) {
@@ -377,10 +390,10 @@ impl Client {
 
     /// Send what the broker takes.
     fn pump(&mut self, now: Time, out: &mut Outbox) {
-        let link = self.link;
+        let connection = self.connection;
         let sent_before = out.packets.len();
         // Nothing expires on this side.
-        let _ = self.outgoing.pump(now, |publish| out.packets.push((link, Request::Publish(publish))));
+        let _ = self.outgoing.pump(now, |publish| out.packets.push((connection, Request::Publish(publish))));
         if out.packets.len() > sent_before {
             self.last_sent = now;
         }

@@ -4,9 +4,9 @@
 //! randomness here, and leaves its effects. Every rule about what a behaviour may do (rates, sizes,
 //! topics) is kept here, so it holds for a sandboxed guest and for a closure in a test alike.
 //!
-//! `refused`: what a behaviour is told when it asks for too much.
+//! `refusal`: what a behaviour is told when it asks for too much.
 
-mod refused;
+mod refusal;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,14 +18,14 @@ use crate::device_id::Identity;
 use crate::faults::ActiveFault;
 use crate::http::{HttpRequest, HttpResponse};
 use crate::limits::{Limits, RateLimit};
-use crate::measures::{MeasureError, Measures};
 use crate::message::{Message, Qos, Will};
+use crate::metrics::{Metrics, RecordMetricError};
 use crate::rng::Stream;
 use crate::store::{StateFull, StateStore};
 use crate::time::{Time, WallTime};
 use crate::timers::{Timers, TooManyTimers};
 use crate::topic::TopicFilter;
-pub use refused::{HttpRefused, PublishRefused, Refusals, TooManySubscriptions};
+pub use refusal::{HttpRefusal, PublishRefusal, Refusals, TooManySubscriptions};
 
 /// The MQTT version a device speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -72,7 +72,7 @@ pub enum Effect {
 
 /// The soonest that a timer can be due after it is set. It keeps a behaviour that sets a timer whenever one
 /// fires from holding up the clock.
-pub const SHORTEST_TIMER: Duration = Duration::from_micros(100);
+pub const MIN_TIMER_DELAY: Duration = Duration::from_micros(100);
 
 /// Lent to a behaviour for the length of one event.
 #[derive(Clone, Debug)]
@@ -90,7 +90,7 @@ struct Inner {
     timers: Timers,
     subscriptions: BTreeMap<TopicFilter, Qos>,
     store: StateStore,
-    measures: Measures,
+    metrics: Metrics,
     will: Option<Will>,
     active_faults: Vec<ActiveFault>,
     publish_rate: RateLimit,
@@ -99,7 +99,7 @@ struct Inner {
     next_http: u64,
     /// Number of the last request that an earlier instance made.
     last_http_before: u64,
-    http_under_way: u32,
+    http_in_flight: u32,
     effects: Vec<Effect>,
 }
 
@@ -116,7 +116,7 @@ impl Context {
             timers: Timers::new(limits.timers),
             subscriptions: BTreeMap::new(),
             store: StateStore::new(limits.state_bytes),
-            measures: Measures::new(limits.metrics),
+            metrics: Metrics::new(limits.metrics),
             will: None,
             active_faults: Vec::new(),
             publish_rate: RateLimit::per_second(limits.publishes_per_second),
@@ -124,7 +124,7 @@ impl Context {
             refusals: Refusals::default(),
             next_http: 0,
             last_http_before: 0,
-            http_under_way: 0,
+            http_in_flight: 0,
             effects: Vec::new(),
             limits,
         }))
@@ -171,42 +171,42 @@ impl Context {
     }
 
     /// Keep a value over crashes.
-    pub fn keep(&mut self, key: String, value: Bytes) -> Result<(), StateFull> {
+    pub fn store_value(&mut self, key: String, value: Bytes) -> Result<(), StateFull> {
         self.0.store.set(key, value)
     }
 
     /// Forget a kept value.
-    pub fn forget(&mut self, key: &str) {
+    pub fn delete_value(&mut self, key: &str) {
         self.0.store.delete(key);
     }
 
     /// Publish a message.
-    pub fn publish(&mut self, message: Message) -> Result<(), PublishRefused> {
+    pub fn publish(&mut self, message: Message) -> Result<(), PublishRefusal> {
         if let Err(refused) = self.check(&message) {
             self.0.refusals.publish_invalid += 1;
             return Err(refused);
         }
         if !self.0.publish_rate.take(self.0.now) {
             self.0.refusals.publish_rate += 1;
-            return Err(PublishRefused::RateLimited);
+            return Err(PublishRefusal::RateLimited);
         }
         self.0.effects.push(Effect::Publish(message));
         Ok(())
     }
 
-    fn check(&self, message: &Message) -> Result<(), PublishRefused> {
+    fn check(&self, message: &Message) -> Result<(), PublishRefusal> {
         let limit = self.0.limits.payload_bytes;
         if message.payload.len() > limit as usize {
-            return Err(PublishRefused::PayloadTooLarge(limit));
+            return Err(PublishRefusal::PayloadTooLarge(limit));
         }
         if message.properties.is_some() && self.0.protocol == Protocol::V4 {
-            return Err(PublishRefused::NeedsMqtt5);
+            return Err(PublishRefusal::NeedsMqtt5);
         }
         Ok(())
     }
 
     /// Set or clear the will of the next connection.
-    pub fn set_will(&mut self, will: Option<Will>) -> Result<(), PublishRefused> {
+    pub fn set_will(&mut self, will: Option<Will>) -> Result<(), PublishRefusal> {
         if let Some(will) = &will {
             self.check(&will.message)?;
         }
@@ -233,9 +233,9 @@ impl Context {
         }
     }
 
-    /// Set or move a timer; it is due [`SHORTEST_TIMER`] from now at the soonest.
+    /// Set or move a timer; it is due [`MIN_TIMER_DELAY`] from now at the soonest.
     pub fn set_timer(&mut self, token: u32, at: Time) -> Result<(), TooManyTimers> {
-        let at = at.max(self.0.now + SHORTEST_TIMER);
+        let at = at.max(self.0.now + MIN_TIMER_DELAY);
         self.0.timers.set(token, at)
     }
 
@@ -255,35 +255,35 @@ impl Context {
     }
 
     /// The behaviour's own measurements.
-    pub fn measures(&self) -> &Measures {
-        &self.0.measures
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
     }
 
     /// Add to a counter.
-    pub fn count(&mut self, name: &str, amount: f64) -> Result<(), MeasureError> {
-        self.0.measures.count(name, amount)
+    pub fn count(&mut self, name: &str, amount: f64) -> Result<(), RecordMetricError> {
+        self.0.metrics.count(name, amount)
     }
 
     /// Set a gauge.
-    pub fn gauge(&mut self, name: &str, value: f64) -> Result<(), MeasureError> {
-        self.0.measures.gauge(name, value)
+    pub fn gauge(&mut self, name: &str, value: f64) -> Result<(), RecordMetricError> {
+        self.0.metrics.gauge(name, value)
     }
 
     /// Enter an observation into a histogram.
-    pub fn observe(&mut self, name: &str, value: f64) -> Result<(), MeasureError> {
-        self.0.measures.observe(name, value)
+    pub fn observe(&mut self, name: &str, value: f64) -> Result<(), RecordMetricError> {
+        self.0.metrics.observe(name, value)
     }
 
     /// Send an HTTP request; the number comes back with the answer.
-    pub fn http_send(&mut self, request: HttpRequest, timeout: Duration) -> Result<u64, HttpRefused> {
+    pub fn http_send(&mut self, request: HttpRequest, timeout: Duration) -> Result<u64, HttpRefusal> {
         let limits = &self.0.limits;
         if request.body.len() > limits.host_call_bytes as usize {
-            return Err(HttpRefused::BodyTooLarge(limits.host_call_bytes));
+            return Err(HttpRefusal::BodyTooLarge(limits.host_call_bytes));
         }
-        if self.0.http_under_way >= limits.http_requests {
-            return Err(HttpRefused::TooMany(limits.http_requests));
+        if self.0.http_in_flight >= limits.http_requests {
+            return Err(HttpRefusal::TooMany(limits.http_requests));
         }
-        self.0.http_under_way += 1;
+        self.0.http_in_flight += 1;
         self.0.next_http += 1;
         let id = self.0.next_http;
         self.0.effects.push(Effect::HttpSend(id, request, timeout));
@@ -321,7 +321,7 @@ impl Context {
     pub(crate) fn http_done(&mut self, id: u64) -> bool {
         let ours = id > self.0.last_http_before;
         if ours {
-            self.0.http_under_way = self.0.http_under_way.saturating_sub(1);
+            self.0.http_in_flight = self.0.http_in_flight.saturating_sub(1);
         }
         ours
     }
@@ -331,7 +331,7 @@ impl Context {
     }
 
     /// Give an emptied buffer back, so that the next event does not allocate one.
-    pub(crate) fn reuse(&mut self, mut emptied: Vec<Effect>) {
+    pub(crate) fn recycle(&mut self, mut emptied: Vec<Effect>) {
         emptied.clear();
         self.0.effects = emptied;
     }
@@ -361,7 +361,7 @@ impl Context {
         self.0.timers.clear();
         self.0.subscriptions.clear();
         self.0.will = None;
-        self.0.http_under_way = 0;
+        self.0.http_in_flight = 0;
         self.0.last_http_before = self.0.next_http;
         self.0.effects.clear();
     }

@@ -4,7 +4,7 @@
 //! the [`Action`]s that come out, and calls again at [`Device::next_deadline`]. Virtual and real time turn
 //! the same machine.
 //!
-//! * `link`: what the device knows of its connection, and the messages that wait for it. `connection`:
+//! * `connection`: what the device knows of its connection, and the messages that wait for it. `connection_events`:
 //!   what it does as that comes and goes.
 //! * `power`: starting, ending, and starting again after a crash.
 //! * `traffic`: the way of a message out and in, through the faults.
@@ -13,9 +13,9 @@
 //! * `http`: requests to it, and answers to its own.
 
 mod connection;
+mod connection_events;
 mod hang;
 mod http;
-mod link;
 mod outages;
 mod power;
 mod swap;
@@ -24,32 +24,33 @@ mod traffic;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::action::{Action, Notice};
-use crate::behaviour::{Behaviour, Spawn, Trap};
+use crate::action::Action;
+use crate::behaviour::{Behaviour, BehaviourFactory, Trap};
 use crate::context::{Context, Effect, Protocol, Refusals};
 use crate::device_id::Identity;
 use crate::event::{Event, StopReason};
-use crate::faults::battery::Use;
-use crate::faults::byte_stream::Weather;
+use crate::faults::battery::EnergyUse;
+use crate::faults::byte_stream::LinkConditions;
 use crate::faults::injector::Injector;
 use crate::faults::{ActiveFault, Direction, Fault, FaultId};
 use crate::histogram::Histogram;
 use crate::http::{HttpFailure, HttpRequest, HttpResponse};
 use crate::ledger::Ledger;
 use crate::limits::Limits;
-use crate::measures::Measures;
 use crate::message::Message;
+use crate::metrics::Metrics;
+use crate::notice::DeviceNotice;
 use crate::rng::Seed;
 use crate::schedule::Schedule;
 use crate::time::{Time, WallTime};
-use link::Link;
-pub use link::LinkState;
+use connection::Connection;
+pub use connection::ConnectionState;
 use power::Power;
 pub use power::PowerState;
 use swap::Swaps;
-pub use swap::{Change, SwapCounts, SwapRefusal, Upgrade};
+pub use swap::{SwapCounts, SwapRefusal, Upgrade, VersionChange};
+use traffic::DelayedMessage;
 pub use traffic::LatencySamples;
-use traffic::Parcel;
 
 /// The time that comes with every input.
 #[derive(Clone, Copy, Debug, Default)]
@@ -87,7 +88,7 @@ pub enum Input {
     /// The connection broke before a message at QoS 1 or 2 was acknowledged, and its session is gone.
     Returned(Message),
     /// A message at QoS 0 was on its way this way when a fault of its line took it.
-    Swallowed(Direction, Message, FaultId),
+    Dropped(Direction, Message, FaultId),
     /// A user publishes on the device's behalf. It goes through the faults like the device's own.
     Publish(Message),
     /// Somebody asks the device over HTTP. The ticket comes back with the answer.
@@ -106,7 +107,7 @@ pub struct Blueprint {
     /// Who it is.
     pub identity: Arc<Identity>,
     /// Where its behaviour comes from.
-    pub spawn: Arc<dyn Spawn>,
+    pub factory: Arc<dyn BehaviourFactory>,
     /// What it may use.
     pub limits: Arc<Limits>,
     /// The MQTT version of its connection.
@@ -124,24 +125,24 @@ pub struct Device {
     behaviour: Option<Box<dyn Behaviour>>,
     swaps: Swaps,
     context: Option<Context>,
-    link: Link,
+    connection: Connection,
     injector: Injector,
     /// As the driver was told.
-    weather: Weather,
-    schedule: Schedule<Parcel>,
+    link_conditions: LinkConditions,
+    schedule: Schedule<DelayedMessage>,
     ledger: Ledger,
     sequence: u64,
     traps: u64,
     latency: Histogram,
     samples: LatencySamples,
     /// What waits for a hang to end.
-    frozen: VecDeque<Event>,
+    deferred_events: VecDeque<Event>,
     /// Empty between calls; it is kept so that a message does not allocate.
     passed: Vec<(Message, std::time::Duration)>,
 }
 
 /// Deadlines handled in one call; with the floor on timers this bounds what a device can hold up.
-const STEPS_PER_WAKE: u32 = 256;
+const MAX_STEPS_PER_WAKE: u32 = 256;
 
 impl Device {
     /// A device that has not been switched on.
@@ -151,10 +152,10 @@ impl Device {
         let guest_stream = seed.stream(&identity.id, "guest");
         Self {
             context: Some(Context::new(Arc::clone(identity), *protocol, Arc::clone(limits), guest_stream)),
-            link: Link::new(seed.stream(&identity.id, "reconnect"), limits.queued_messages),
+            connection: Connection::new(seed.stream(&identity.id, "reconnect"), limits.queued_messages),
             power: Power::new(seed.stream(&identity.id, "restart")),
             injector: Injector::new(faults, identity, *seed, now, &mut ledger),
-            weather: Weather::default(),
+            link_conditions: LinkConditions::default(),
             behaviour: None,
             swaps: Swaps::default(),
             schedule: Schedule::default(),
@@ -163,7 +164,7 @@ impl Device {
             traps: 0,
             latency: Histogram::default(),
             samples: LatencySamples::default(),
-            frozen: VecDeque::new(),
+            deferred_events: VecDeque::new(),
             passed: Vec::new(),
             blueprint,
         }
@@ -176,7 +177,7 @@ impl Device {
 
     /// The name of its behaviour.
     pub fn behaviour_name(&self) -> &str {
-        self.blueprint.spawn.name()
+        self.blueprint.factory.name()
     }
 
     /// Whether it runs, and if not, why.
@@ -185,8 +186,8 @@ impl Device {
     }
 
     /// Whether it is connected, and if not, why.
-    pub fn link(&self) -> &LinkState {
-        &self.link.state
+    pub fn connection(&self) -> &ConnectionState {
+        &self.connection.state
     }
 
     /// Since when it has been running.
@@ -206,9 +207,10 @@ impl Device {
 
     /// Messages that wait: out, and in.
     pub fn waiting(&self) -> (u64, u64) {
-        let out = self.schedule.iter().filter(|parcel| parcel.is_outbound()).count();
-        let inward = self.schedule.len() - out + self.injector.held(Direction::In) + self.frozen_messages();
-        ((out + self.injector.held(Direction::Out) + self.link.queued()) as u64, inward as u64)
+        let out = self.schedule.iter().filter(|delayed| delayed.is_outbound()).count();
+        let inbound =
+            self.schedule.len() - out + self.injector.held(Direction::In) + self.deferred_messages();
+        ((out + self.injector.held(Direction::Out) + self.connection.queued()) as u64, inbound as u64)
     }
 
     /// How long received messages were under way, in seconds.
@@ -232,8 +234,8 @@ impl Device {
     }
 
     /// What its behaviour measures of itself.
-    pub fn measures(&self) -> Option<&Measures> {
-        self.context.as_ref().map(Context::measures)
+    pub fn metrics(&self) -> Option<&Metrics> {
+        self.context.as_ref().map(Context::metrics)
     }
 
     /// Joules left in its battery, if it has one; in the one with the least, if it has several.
@@ -243,23 +245,23 @@ impl Device {
 
     /// By how many seconds its calendar clock is ahead of the true one.
     pub fn clock_error_s(&self, now: Now) -> f64 {
-        let (shown, truth) = (self.injector.shown(now.run, now.wall).as_nanos(), now.wall.as_nanos());
+        let (shown, truth) = (self.injector.clock_reading(now.run, now.wall).as_nanos(), now.wall.as_nanos());
         (i128::from(shown) - i128::from(truth)) as f64 / 1e9
     }
 
     /// When it wants to be woken.
     pub fn next_deadline(&self) -> Option<Time> {
         let timer = self.context.as_ref().filter(|_| self.is_awake()).and_then(Context::next_timer);
-        let wishes = [
+        let deadlines = [
             timer,
             self.schedule.next_due(),
             self.injector.next_release(),
             self.injector.next_deadline().filter(|_| !self.is_off()),
             self.injector.empty_at(),
             self.power.restart_at(),
-            self.link.reconnect_at().filter(|_| self.injector.silence().is_none()),
+            self.connection.reconnect_at().filter(|_| self.injector.silence().is_none()),
         ];
-        wishes.into_iter().flatten().min()
+        deadlines.into_iter().flatten().min()
     }
 
     /// Whether its behaviour runs.
@@ -282,7 +284,7 @@ impl Device {
         match input {
             Input::Start => self.start(now, actions),
             Input::Stop(reason) => self.stop(reason, now, actions),
-            Input::Crash => self.lose_power(power::REBOOT, now, actions),
+            Input::Crash => self.lose_power(power::REBOOT_DELAY, now, actions),
             Input::Wake => {}
             Input::Connected { session_present } => self.connected(session_present, now, actions),
             Input::Resumed => self.resumed(actions),
@@ -290,45 +292,45 @@ impl Device {
             Input::Delivered(message) => self.deliver(message, now, actions),
             Input::Refused(message) => self.refused(&message, actions),
             Input::Returned(message) => self.returned(message, actions),
-            Input::Swallowed(direction, message, fault) => {
-                self.swallowed(direction, &message, fault, actions)
+            Input::Dropped(direction, message, fault) => {
+                self.link_dropped(direction, &message, fault, actions)
             }
-            Input::Publish(message) => self.originate(message, now, actions),
+            Input::Publish(message) => self.publish(message, now, actions),
             Input::HttpRequest(ticket, request) => self.http_request(ticket, request, now, actions),
             Input::HttpReply(id, reply) => self.http_reply(id, reply, now, actions),
             Input::SetFaults(faults) => self.set_faults(faults, now, actions),
             Input::Swap(upgrade) => self.swap(upgrade, now, actions),
         }
-        self.meet_deadlines(now, actions);
+        self.run_deadlines(now, actions);
     }
 
     /// Handle everything that is due, soonest first.
-    fn meet_deadlines(&mut self, now: Now, actions: &mut Vec<Action>) {
-        for _ in 0..STEPS_PER_WAKE {
+    fn run_deadlines(&mut self, now: Now, actions: &mut Vec<Action>) {
+        for _ in 0..MAX_STEPS_PER_WAKE {
             if self.next_deadline().is_none_or(|due| due > now.run) {
                 return;
             }
-            self.step(now, actions);
+            self.run_next_deadline(now, actions);
         }
     }
 
-    fn step(&mut self, now: Now, actions: &mut Vec<Action>) {
-        if let Some(battery) = self.injector.drained(now.run) {
-            return self.die(&battery, now, actions);
+    fn run_next_deadline(&mut self, now: Now, actions: &mut Vec<Action>) {
+        if let Some(battery) = self.injector.take_empty_battery(now.run) {
+            return self.battery_died(&battery, now, actions);
         }
         if !self.is_off()
-            && let Some(change) = self.injector.turn(now.run, &mut self.ledger)
+            && let Some(change) = self.injector.advance(now.run, &mut self.ledger)
         {
             return self.outage(change, now, actions);
         }
         if self.power.restart_at().is_some_and(|due| due <= now.run) {
             return self.start(now, actions);
         }
-        if self.injector.silence().is_none() && self.link.take_reconnect(now.run) {
+        if self.injector.silence().is_none() && self.connection.take_reconnect(now.run) {
             return self.connect(now, actions);
         }
-        if let Some(parcel) = self.schedule.take_due(now.run) {
-            return self.forward(parcel, now, actions);
+        if let Some(delayed) = self.schedule.take_due(now.run) {
+            return self.forward(delayed, now, actions);
         }
         if self.release(now, actions) {
             return;
@@ -336,30 +338,30 @@ impl Device {
         let is_awake = self.is_awake();
         let timer = self.context.as_mut().filter(|_| is_awake);
         if let Some(token) = timer.and_then(|context| context.timers().take_due(now.run)) {
-            self.tell(Event::Timer(token), now, actions);
+            self.dispatch(Event::Timer(token), now, actions);
         }
     }
 
     /// Let the behaviour deal with an event, and carry out what it leaves behind.
-    fn tell(&mut self, event: Event, now: Now, actions: &mut Vec<Action>) {
+    fn dispatch(&mut self, event: Event, now: Now, actions: &mut Vec<Action>) {
         if self.injector.hangs() {
-            return self.freeze(event, actions);
+            return self.defer(event, actions);
         }
-        if let Err(trap) = self.run(event, now, actions)
-            && !self.go_back(&trap, now, actions)
+        if let Err(trap) = self.call_handler(event, now, actions)
+            && !self.roll_back(&trap, now, actions)
         {
             self.trapped(trap, now, actions);
         }
         self.end_trial(now);
     }
 
-    fn run(&mut self, event: Event, now: Now, actions: &mut Vec<Action>) -> Result<(), Trap> {
-        self.lend(now, actions, |behaviour, context| behaviour.handle(event, context))
+    fn call_handler(&mut self, event: Event, now: Now, actions: &mut Vec<Action>) -> Result<(), Trap> {
+        self.call_behaviour(now, actions, |behaviour, context| behaviour.handle(event, context))
     }
 
     /// Lend the context to the behaviour for a call, and carry out what it leaves behind. Without a behaviour
     /// there is no call.
-    fn lend<T: Default>(
+    fn call_behaviour<T: Default>(
         &mut self,
         now: Now,
         actions: &mut Vec<Action>,
@@ -368,30 +370,30 @@ impl Device {
         // The context is taken only when there is somebody to lend it to.
         let Some(behaviour) = self.behaviour.as_mut() else { return Ok(T::default()) };
         let Some(mut context) = self.context.take() else { return Ok(T::default()) };
-        self.injector.spend(Use::Event);
-        context.set_clock(now.run, self.injector.shown(now.run, now.wall));
+        self.injector.spend(EnergyUse::Event);
+        context.set_clock(now.run, self.injector.clock_reading(now.run, now.wall));
         let (mut context, outcome) = call(&mut **behaviour, context);
         let mut effects = context.take_effects();
         self.context = Some(context);
         for effect in effects.drain(..) {
             match effect {
-                Effect::Log(level, text) => actions.push(Action::Notice(Notice::Log(level, text))),
+                Effect::Log(level, text) => actions.push(Action::Notice(DeviceNotice::Log(level, text))),
                 _ if outcome.is_err() => {}
-                effect => self.carry_out(effect, now, actions),
+                effect => self.apply_effect(effect, now, actions),
             }
         }
         if let Some(context) = &mut self.context {
-            context.reuse(effects);
+            context.recycle(effects);
         }
         outcome
     }
 
-    fn carry_out(&mut self, effect: Effect, now: Now, actions: &mut Vec<Action>) {
+    fn apply_effect(&mut self, effect: Effect, now: Now, actions: &mut Vec<Action>) {
         match effect {
-            Effect::Publish(message) => self.originate(message, now, actions),
-            Effect::Subscribe(filter, qos) => self.link.subscribe(filter, qos, actions),
-            Effect::Unsubscribe(filter) => self.link.unsubscribe(filter, actions),
-            Effect::Log(level, text) => actions.push(Action::Notice(Notice::Log(level, text))),
+            Effect::Publish(message) => self.publish(message, now, actions),
+            Effect::Subscribe(filter, qos) => self.connection.subscribe(filter, qos, actions),
+            Effect::Unsubscribe(filter) => self.connection.unsubscribe(filter, actions),
+            Effect::Log(level, text) => actions.push(Action::Notice(DeviceNotice::Log(level, text))),
             Effect::HttpSend(id, request, timeout) => actions.push(Action::HttpSend(id, request, timeout)),
             Effect::HttpRespond(ticket, response) => actions.push(Action::HttpRespond(ticket, response)),
         }

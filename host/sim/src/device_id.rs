@@ -11,18 +11,20 @@ use serde::{Deserialize, Serialize};
 pub struct DeviceId(Arc<str>);
 
 /// The longest name: longer ones would make topics hard to read and some brokers refuse them.
-pub const LONGEST_ID: usize = 128;
+pub const MAX_ID_LENGTH: usize = 128;
 
 /// A name that cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{found}` cannot name a device or a group: use 1 to {LONGEST_ID} letters, digits, `-`, `_` or `.`")]
+#[error(
+    "`{found}` cannot name a device or a group: use 1 to {MAX_ID_LENGTH} letters, digits, `-`, `_` or `.`"
+)]
 pub struct InvalidId {
     /// What was given.
     pub found: String,
 }
 
 impl DeviceId {
-    /// Check a name. Letters, digits, `-`, `_` and `.`, at most [`LONGEST_ID`] of them.
+    /// Check a name. Letters, digits, `-`, `_` and `.`, at most [`MAX_ID_LENGTH`] of them.
     pub fn new(name: &str) -> Result<Self, InvalidId> {
         if is_name(name) { Ok(Self(name.into())) } else { Err(InvalidId { found: name.into() }) }
     }
@@ -33,7 +35,7 @@ impl DeviceId {
     }
 
     /// Stands for no device, where something is only tried.
-    pub(crate) fn nobody() -> Self {
+    pub(crate) fn for_check() -> Self {
         Self("check".into())
     }
 
@@ -45,7 +47,7 @@ impl DeviceId {
 
 /// Whether a text can name a device or a group.
 pub fn is_name(text: &str) -> bool {
-    (1..=LONGEST_ID).contains(&text.len())
+    (1..=MAX_ID_LENGTH).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
 }
 

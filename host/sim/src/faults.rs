@@ -8,7 +8,7 @@
 //! | plane | kinds |
 //! |---|---|
 //! | message | [`delay`], [`loss`], [`duplicate`], [`corrupt`], [`reorder`], [`bandwidth`], [`partition`], [`component`] |
-//! | byte stream | `stall`, `reset`, `throttle`, `half_open` (all in [`byte_stream`], obeyed by [`line`](crate::line)) |
+//! | byte stream | `stall`, `reset`, `throttle`, `half_open` (all in [`byte_stream`], obeyed by [`link`](crate::link)) |
 //! | device | `silence`, `hang`, `crash`, `disconnect` (all in [`outage`]), [`clock`], [`battery`] |
 //! | broker | `broker_pause`, `broker_restart` (both in [`broker`], for the whole fleet and not for the injector) |
 //!
@@ -119,19 +119,19 @@ pub enum Model {
     /// The bytes of the connection stand still.
     Stall(byte_stream::Stall),
     /// The connection ends at once, and what is under way with it.
-    Reset(outage::Trials),
+    Reset(outage::Recurrence),
     /// The bytes of the connection are slow.
     Throttle(byte_stream::Throttle),
     /// The bytes of the connection lead nowhere, and nobody is told.
     HalfOpen(byte_stream::HalfOpen),
     /// The device's MQTT loop stands still; the broker has to find out.
-    Silence(outage::Trials),
+    Silence(outage::Recurrence),
     /// The device's behaviour stands still, and its MQTT loop with it.
-    Hang(outage::Trials),
+    Hang(outage::Recurrence),
     /// The device loses power and its memory, and starts again; perhaps several times in a row.
-    Crash(outage::Trials, outage::Rounds),
+    Crash(outage::Recurrence, outage::Repeats),
     /// The connection breaks without a farewell, and stays away for a while.
-    Disconnect(outage::Trials),
+    Disconnect(outage::Recurrence),
     /// The device's calendar clock is wrong.
     Clock(clock::Clock),
     /// The device lives on a battery.
@@ -181,26 +181,26 @@ impl Model {
     }
 
     /// When and how often it holds, for those that come and go.
-    pub fn trials(&self) -> Option<&outage::Trials> {
+    pub fn recurrence(&self) -> Option<&outage::Recurrence> {
         match self {
-            Self::Reset(trials)
-            | Self::Silence(trials)
-            | Self::Hang(trials)
-            | Self::Crash(trials, _)
-            | Self::Disconnect(trials) => Some(trials),
-            Self::Stall(stall) => Some(&stall.trials),
-            Self::HalfOpen(half_open) => Some(&half_open.trials),
-            Self::Throttle(throttle) => throttle.trials.as_ref(),
-            Self::Broker(fault) => Some(&fault.trials),
-            Self::Partition(partition) => partition.trials.as_ref(),
+            Self::Reset(recurrence)
+            | Self::Silence(recurrence)
+            | Self::Hang(recurrence)
+            | Self::Crash(recurrence, _)
+            | Self::Disconnect(recurrence) => Some(recurrence),
+            Self::Stall(stall) => Some(&stall.recurrence),
+            Self::HalfOpen(half_open) => Some(&half_open.recurrence),
+            Self::Throttle(throttle) => throttle.recurrence.as_ref(),
+            Self::Broker(fault) => Some(&fault.recurrence),
+            Self::Partition(partition) => partition.recurrence.as_ref(),
             _ => None,
         }
     }
 
     /// How often one trial brings it, for those that come several times in a row.
-    pub fn rounds(&self) -> Option<&outage::Rounds> {
+    pub fn repeats(&self) -> Option<&outage::Repeats> {
         match self {
-            Self::Crash(_, rounds) => Some(rounds),
+            Self::Crash(_, repeats) => Some(repeats),
             _ => None,
         }
     }
@@ -240,20 +240,20 @@ pub enum Verdict {
 
 /// What a rule may look at.
 #[derive(Debug)]
-pub struct Passage<'a> {
+pub struct RuleInput<'a> {
     /// The message itself.
     pub message: &'a Message,
     /// Now, on the run's clock.
     pub now: Time,
     /// The fault's own random numbers.
-    pub draw: &'a mut Stream,
+    pub rng: &'a mut Stream,
     /// What the rule remembers of the messages before it that went the same way.
-    pub past: &'a mut Past,
+    pub state: &'a mut RuleState,
 }
 
 /// What a rule remembers of one way.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub enum Past {
+pub enum RuleState {
     /// Nothing, or no message has come yet.
     #[default]
     Nothing,

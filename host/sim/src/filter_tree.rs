@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use crate::topic::Topic;
 
 /// Leaves by pattern. A pattern is a topic filter as it is matched, without the name of a shared subscription. Each of
-/// its levels is a call deep: see [`DEEPEST_FILTER`](crate::broker::limits::DEEPEST_FILTER).
+/// its levels is a call deep: see [`MAX_FILTER_LEVELS`](crate::broker::limits::DEEPEST_FILTER).
 #[derive(Debug, Default)]
 pub struct FilterTree<L>(Node<L>);
 
@@ -29,11 +29,11 @@ impl<K, V> Leaf for BTreeMap<K, V> {
 struct Node<L> {
     children: BTreeMap<Box<str>, Node<L>>,
     /// Filters with `+` at the next level.
-    any: Option<Box<Node<L>>>,
+    single_level: Option<Box<Node<L>>>,
     /// Filters that end here.
-    here: L,
+    exact: L,
     /// Filters that end here with `#`, which stands for this level too [MQTT-4.7.1.2].
-    below: L,
+    multi_level: L,
 }
 
 impl<L: Leaf> FilterTree<L> {
@@ -42,8 +42,8 @@ impl<L: Leaf> FilterTree<L> {
         let mut node = &mut self.0;
         for level in pattern.split('/') {
             node = match level {
-                "#" => return &mut node.below,
-                "+" => node.any.get_or_insert_default(),
+                "#" => return &mut node.multi_level,
+                "+" => node.single_level.get_or_insert_default(),
                 // A lookup first, so that a level that exists is not copied.
                 literal if node.children.contains_key(literal) => {
                     node.children.get_mut(literal).expect("it was just found")
@@ -51,7 +51,7 @@ impl<L: Leaf> FilterTree<L> {
                 literal => node.children.entry(literal.into()).or_default(),
             };
         }
-        &mut node.here
+        &mut node.exact
     }
 
     /// Take something from what stands at a pattern, and say what `take` says. Branches that bear nothing then go.
@@ -80,14 +80,14 @@ impl<L: Leaf> Node<L> {
         visitor: &mut impl FnMut(&mut L),
     ) {
         if wildcards {
-            visitor(&mut self.below);
+            visitor(&mut self.multi_level);
         }
-        let Some(level) = levels.next() else { return visitor(&mut self.here) };
+        let Some(level) = levels.next() else { return visitor(&mut self.exact) };
         if let Some(child) = self.children.get_mut(level) {
             child.visit(levels.clone(), true, visitor);
         }
-        if let Some(any) = self.any.as_deref_mut().filter(|_| wildcards) {
-            any.visit(levels, true, visitor);
+        if let Some(single_level) = self.single_level.as_deref_mut().filter(|_| wildcards) {
+            single_level.visit(levels, true, visitor);
         }
     }
 
@@ -97,12 +97,12 @@ impl<L: Leaf> Node<L> {
         take: impl FnOnce(&mut L) -> T,
     ) -> T {
         match levels.next() {
-            None => take(&mut self.here),
-            Some("#") => take(&mut self.below),
+            None => take(&mut self.exact),
+            Some("#") => take(&mut self.multi_level),
             Some("+") => {
-                let Some(any) = &mut self.any else { return T::default() };
-                let taken = any.take(levels, take);
-                self.any.take_if(|any| any.is_empty());
+                let Some(single_level) = &mut self.single_level else { return T::default() };
+                let taken = single_level.take(levels, take);
+                self.single_level.take_if(|single_level| single_level.is_empty());
                 taken
             }
             Some(literal) => {
@@ -117,7 +117,10 @@ impl<L: Leaf> Node<L> {
     }
 
     fn is_empty(&self) -> bool {
-        self.children.is_empty() && self.any.is_none() && self.here.is_empty() && self.below.is_empty()
+        self.children.is_empty()
+            && self.single_level.is_none()
+            && self.exact.is_empty()
+            && self.multi_level.is_empty()
     }
 }
 

@@ -2,15 +2,15 @@
 //!
 //! Start with [`device`]: it is the state machine that everything else serves. Then:
 //!
-//! * What a device is given and gives back: [`event`], [`context`] (with the effects), [`action`].
+//! * What a device is given and gives back: [`event`], [`context`] (with the effects), [`action`], [`notice`].
 //! * Its mind: [`behaviour`], a trait that a sandboxed guest or a closure satisfies.
 //! * What it handles: [`message`], [`topic`], [`http`].
-//! * What it has: [`timers`], [`store`], [`measures`] (with [`histogram`]), within its [`limits`].
+//! * What it has: [`timers`], [`store`], [`metrics`] (with [`histogram`]), within its [`limits`].
 //! * What happens to it: [`faults`], a vocabulary of values and the one place that applies them.
 //! * What became of its messages: [`ledger`].
 //! * Where its messages go: [`broker`], turned by virtual time and by live runs alike.
 //! * How they get there: [`client`], a device's side of its MQTT session.
-//! * What carries bytes, or does not: [`line`].
+//! * What carries bytes, or does not: [`link`].
 //! * What turns all of it without a clock: [`virtual_time`].
 //! * What all of it stands on: [`time`], [`rng`], [`device_id`], [`schedule`], [`filter_tree`].
 //!
@@ -34,9 +34,10 @@ pub mod histogram;
 pub mod http;
 pub mod ledger;
 pub mod limits;
-pub mod line;
-pub mod measures;
+pub mod link;
 pub mod message;
+pub mod metrics;
+pub mod notice;
 pub mod rng;
 pub mod schedule;
 pub mod store;

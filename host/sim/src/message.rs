@@ -71,7 +71,7 @@ pub struct Properties {
 /// Where and when a message came into being. The host writes it on what its devices publish, so that
 /// latency is measured for any payload and a partition knows whom a message comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stamp {
+pub struct MessageOrigin {
     /// The device that published it.
     pub from: DeviceId,
     /// The device's own count of its messages, from 1. Copies share it.
@@ -94,7 +94,7 @@ pub struct Message {
     /// MQTT 5 properties; `None` when there are none.
     pub properties: Option<Box<Properties>>,
     /// `None` on what others published, where it could not be told.
-    pub stamp: Option<Box<Stamp>>,
+    pub origin: Option<Box<MessageOrigin>>,
 }
 
 impl Message {
@@ -106,7 +106,7 @@ impl Message {
             qos: Qos::default(),
             retain: false,
             properties: None,
-            stamp: None,
+            origin: None,
         }
     }
 

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// The longest topic or filter in bytes [MQTT-1.5.4].
-pub const LONGEST_TOPIC: usize = 65_535;
+pub const MAX_TOPIC_LENGTH: usize = 65_535;
 
 /// Why a text is no topic name or no topic filter.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -14,7 +14,7 @@ pub enum InvalidTopic {
     #[error("it is empty; a topic has at least one character")]
     Empty,
     /// [MQTT-4.7.3-3]
-    #[error("it has {0} bytes; MQTT allows {LONGEST_TOPIC}")]
+    #[error("it has {0} bytes; MQTT allows {MAX_TOPIC_LENGTH}")]
     TooLong(usize),
     /// [MQTT-4.7.3-2]
     #[error("it holds a NUL character")]
@@ -33,8 +33,8 @@ pub enum InvalidTopic {
 fn check_length(text: &str) -> Result<(), InvalidTopic> {
     match text.len() {
         0 => Err(InvalidTopic::Empty),
-        1..=LONGEST_TOPIC if !text.contains('\0') => Ok(()),
-        1..=LONGEST_TOPIC => Err(InvalidTopic::Nul),
+        1..=MAX_TOPIC_LENGTH if !text.contains('\0') => Ok(()),
+        1..=MAX_TOPIC_LENGTH => Err(InvalidTopic::Nul),
         longer => Err(InvalidTopic::TooLong(longer)),
     }
 }

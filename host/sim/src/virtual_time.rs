@@ -5,16 +5,16 @@
 //! seeds, devices and options give the same steps, which a [`digest`] of them shows. Each device has a
 //! [`client`](crate::client) that connects it.
 //!
-//! * `agenda` and `deadlines`: what happens next.
+//! * `event_queue` and `deadlines`: what happens next.
 //! * `network`: the lines that packets go over, and what their faults make of it.
 //! * `outage`: the broker's own faults.
 //! * [`observer`]: looking on, and the names of what is seen. [`counts`]: how much happened.
 //! * [`options`]: the world's constants.
 
-mod agenda;
 pub mod counts;
 mod deadlines;
 pub mod digest;
+mod event_queue;
 mod network;
 pub mod observer;
 pub mod options;
@@ -28,19 +28,19 @@ use crate::action::Action;
 use crate::broker::packet::{Reply, Request};
 use crate::broker::{Broker, Replies};
 use crate::client::{Client, Outbox};
-use crate::context::{Protocol, SHORTEST_TIMER};
+use crate::context::{MIN_TIMER_DELAY, Protocol};
 use crate::device::{Blueprint, Device, Input, Now};
 use crate::faults::broker::{BrokerFaults, Condition, Failure};
 use crate::faults::{Direction, Fault, FaultId};
 use crate::http::HttpFailure;
-use crate::line::Line;
+use crate::link::NetworkLink;
 use crate::message::Message;
 use crate::rng::Seed;
 use crate::time::Time;
-use agenda::{Agenda, Due};
 use counts::Counts;
 use deadlines::Slot;
-use observer::{DeviceIndex, LinkId, Observer, Step};
+use event_queue::{EventQueue, NextEvent};
+use observer::{ConnectionId, DeviceIndex, Observer, TraceEvent};
 use options::Options;
 use outage::Unread;
 
@@ -48,58 +48,58 @@ use outage::Unread;
 pub struct VirtualTime<O = ()> {
     options: Options,
     now: Time,
-    seats: Vec<Seat>,
-    broker: Broker<LinkId>,
+    nodes: Vec<Node>,
+    broker: Broker<ConnectionId>,
     broker_faults: BrokerFaults,
     /// What a broker that stands still has not read.
     unread: VecDeque<Unread>,
-    agenda: Agenda<Parcel, 2>,
+    event_queue: EventQueue<InFlight, 2>,
     observer: O,
     counts: Counts,
     // Empty between steps; they are kept so that a step does not allocate.
     actions: Vec<Action>,
     outbox: Outbox,
-    replies: Replies<LinkId>,
+    replies: Replies<ConnectionId>,
 }
 
 /// A device and what connects it.
-struct Seat {
+struct Node {
     device: Device,
     client: Client,
     protocol: Protocol,
     /// The line, once there was a fault of it. A line without one is nothing but its latency.
-    line: Option<Box<Line>>,
+    link: Option<Box<NetworkLink>>,
     /// Messages at QoS 0 that the broker has not read.
     unread: usize,
 }
 
 /// What is under way.
 #[derive(Debug)]
-enum Parcel {
-    Up(LinkId, Request),
-    Down(LinkId, Reply),
+enum InFlight {
+    Up(ConnectionId, Request),
+    Down(ConnectionId, Reply),
     /// There is no network beside the broker: the request with this number fails.
     Unreachable(DeviceIndex, u64),
 }
 
 /// The lane of packets.
-const PACKETS: usize = 0;
+const PACKET_LANE: usize = 0;
 /// The lane of HTTP requests. They take some time to fail, so that a behaviour that tries again at once
 /// does not stop the clock.
-const HTTP: usize = 1;
+const HTTP_LANE: usize = 1;
 /// The broker's slot on the agenda; device `i` has slot `i + 1`.
-const BROKER: Slot = Slot(0);
+const BROKER_SLOT: Slot = Slot(0);
 
 impl<O: Observer> VirtualTime<O> {
     /// A world without devices, at the beginning of time.
     pub fn new(options: Options, observer: O) -> Self {
         Self {
             now: Time::ZERO,
-            seats: Vec::new(),
+            nodes: Vec::new(),
             broker: Broker::new(options.broker.clone()),
             broker_faults: BrokerFaults::default(),
             unread: VecDeque::new(),
-            agenda: Agenda::new([options.latency, SHORTEST_TIMER]),
+            event_queue: EventQueue::new([options.latency, MIN_TIMER_DELAY]),
             observer,
             counts: Counts::default(),
             actions: Vec::new(),
@@ -111,14 +111,14 @@ impl<O: Observer> VirtualTime<O> {
 
     /// Add a device. It is not switched on.
     pub fn add(&mut self, blueprint: Blueprint) -> DeviceIndex {
-        let index = DeviceIndex(u32::try_from(self.seats.len()).expect("fewer than four billion devices"));
-        let link = LinkId { device: index, attempt: 0 };
+        let index = DeviceIndex(u32::try_from(self.nodes.len()).expect("fewer than four billion devices"));
+        let connection = ConnectionId { device: index, attempt: 0 };
         let client_id = blueprint.identity.id.as_str().into();
-        let client = Client::new(link, client_id, blueprint.protocol, Arc::clone(&self.options.client));
+        let client = Client::new(connection, client_id, blueprint.protocol, Arc::clone(&self.options.client));
         let protocol = blueprint.protocol;
         let device = Device::new(blueprint, self.now);
-        self.seats.push(Seat { device, client, protocol, line: None, unread: 0 });
-        self.set_alarm(index);
+        self.nodes.push(Node { device, client, protocol, link: None, unread: 0 });
+        self.schedule_device(index);
         index
     }
 
@@ -129,16 +129,16 @@ impl<O: Observer> VirtualTime<O> {
 
     /// The devices, in the order in which they were added.
     pub fn devices(&self) -> impl Iterator<Item = &Device> {
-        self.seats.iter().map(|seat| &seat.device)
+        self.nodes.iter().map(|node| &node.device)
     }
 
     /// One device.
     pub fn device(&self, index: DeviceIndex) -> Option<&Device> {
-        self.seats.get(index.0 as usize).map(|seat| &seat.device)
+        self.nodes.get(index.0 as usize).map(|node| &node.device)
     }
 
     /// The broker.
-    pub fn broker(&self) -> &Broker<LinkId> {
+    pub fn broker(&self) -> &Broker<ConnectionId> {
         &self.broker
     }
 
@@ -155,25 +155,25 @@ impl<O: Observer> VirtualTime<O> {
     /// Let something happen to a device now: start, stop, crash, other faults, an HTTP request... What is
     /// addressed to a device that does not exist is ignored.
     pub fn put(&mut self, device: DeviceIndex, input: Input) {
-        if (device.0 as usize) < self.seats.len() {
+        if (device.0 as usize) < self.nodes.len() {
             self.outbox.inputs.push_back(input);
-            self.turn(device);
+            self.run_device(device);
         }
     }
 
     /// Other faults of the broker from now on: those among these. What the others had begun is over.
     pub fn set_broker_faults(&mut self, faults: &[Arc<Fault>], seed: Seed) {
-        for turn in self.broker_faults.change(faults, seed, self.now) {
-            self.broker_turns(&turn);
+        for transition in self.broker_faults.change(faults, seed, self.now) {
+            self.broker_transition(&transition);
         }
-        self.set_broker_alarm();
+        self.schedule_broker();
     }
 
     /// Let the broker fail now, for so long, in this fault's name.
     pub fn fail_broker(&mut self, fault: FaultId, failure: Failure, lasting: Duration) {
-        let turn = self.broker_faults.begin(fault, failure, lasting, self.now);
-        self.broker_turns(&turn);
-        self.set_broker_alarm();
+        let transition = self.broker_faults.begin(fault, failure, lasting, self.now);
+        self.broker_transition(&transition);
+        self.schedule_broker();
     }
 
     /// Publish a message under no device's name. Where there is no broker, it is lost.
@@ -183,21 +183,25 @@ impl<O: Observer> VirtualTime<O> {
             Condition::Paused => return self.unread.push_back(Unread::Host(message)),
             Condition::Down => return self.counts.lost_up += 1,
         }
-        self.see(&Step::HostPublish(&message));
+        self.trace(&TraceEvent::HostPublish(&message));
         self.broker.publish(message, self.now, &mut self.replies);
-        self.after_broker();
+        self.send_replies();
     }
 
     /// Let time pass until then; what is due at that very time still happens.
     pub fn run_until(&mut self, end: Time) {
-        while let Some((at, due)) = self.agenda.take(end) {
+        while let Some((at, due)) = self.event_queue.take(end) {
             self.now = at;
             match due {
-                Due::Deadline(BROKER) => self.wake_broker(),
-                Due::Deadline(slot) => self.wake_device(DeviceIndex(slot.0 - 1)),
-                Due::Arrival(Parcel::Up(link, request)) => self.arrive_up(link, request),
-                Due::Arrival(Parcel::Down(link, reply)) => self.arrive_down(link, reply),
-                Due::Arrival(Parcel::Unreachable(device, id)) => {
+                NextEvent::Deadline(BROKER_SLOT) => self.wake_broker(),
+                NextEvent::Deadline(slot) => self.wake_device(DeviceIndex(slot.0 - 1)),
+                NextEvent::Arrival(InFlight::Up(connection, request)) => {
+                    self.packet_at_broker(connection, request)
+                }
+                NextEvent::Arrival(InFlight::Down(connection, reply)) => {
+                    self.packet_at_client(connection, reply)
+                }
+                NextEvent::Arrival(InFlight::Unreachable(device, id)) => {
                     let failure = HttpFailure::Unreachable("there is no network in virtual time".into());
                     self.put(device, Input::HttpReply(id, Err(failure)));
                 }
@@ -212,67 +216,67 @@ impl<O: Observer> VirtualTime<O> {
     }
 
     fn wake_broker(&mut self) {
-        self.turn_broker_faults();
+        self.advance_broker_faults();
         if self.broker_faults.condition() == Condition::Up {
-            self.do_what_is_due();
+            self.run_broker_deadlines();
         }
-        self.set_broker_alarm();
+        self.schedule_broker();
     }
 
     fn wake_device(&mut self, index: DeviceIndex) {
-        self.let_through(index);
-        let seat = &mut self.seats[index.0 as usize];
-        seat.client.wake(self.now, &mut self.outbox);
-        if seat.device.next_deadline().is_some_and(|due| due <= self.now) {
+        self.forward_link_packets(index);
+        let node = &mut self.nodes[index.0 as usize];
+        node.client.wake(self.now, &mut self.outbox);
+        if node.device.next_deadline().is_some_and(|due| due <= self.now) {
             self.outbox.inputs.push_back(Input::Wake);
         }
-        self.turn(index);
+        self.run_device(index);
     }
 
-    fn arrive_up(&mut self, link: LinkId, request: Request) {
-        if !matches!(request, Request::Lost) && self.was_reset(Direction::Out, link, &request) {
+    fn packet_at_broker(&mut self, connection: ConnectionId, request: Request) {
+        if !matches!(request, Request::Lost) && self.drop_if_reset(Direction::Out, connection, &request) {
             return;
         }
         if self.broker_faults.condition() != Condition::Up {
-            return self.arrive_in_vain(link, request);
+            return self.packet_while_unavailable(connection, request);
         }
         self.counts.up += 1;
-        self.see(&Step::Up(link, &request));
-        if self.broker.is_connected(link) || matches!(request, Request::Connect(_)) {
-            self.broker.handle(link, request, self.now, &mut self.replies);
-            self.after_broker();
+        self.trace(&TraceEvent::Up(connection, &request));
+        if self.broker.is_connected(connection) || matches!(request, Request::Connect(_)) {
+            self.broker.handle(connection, request, self.now, &mut self.replies);
+            self.send_replies();
         } else {
             // Nobody reads what comes on a connection that is closed.
             self.counts.lost_up += u64::from(matches!(request, Request::Publish(_)));
         }
     }
 
-    fn arrive_down(&mut self, link: LinkId, reply: Reply) {
-        if self.was_reset(Direction::In, link, &reply) {
+    fn packet_at_client(&mut self, connection: ConnectionId, reply: Reply) {
+        if self.drop_if_reset(Direction::In, connection, &reply) {
             return;
         }
         self.counts.down += 1;
-        self.see(&Step::Down(link, &reply));
-        let seat = &mut self.seats[link.device.0 as usize];
-        seat.client.receive(link, reply, self.now, &mut self.outbox);
-        self.turn(link.device);
+        self.trace(&TraceEvent::Down(connection, &reply));
+        let node = &mut self.nodes[connection.device.0 as usize];
+        node.client.receive(connection, reply, self.now, &mut self.outbox);
+        self.run_device(connection.device);
     }
 
     /// Send on what the broker has to say, and remember when it wants to be woken.
-    fn after_broker(&mut self) {
+    fn send_replies(&mut self) {
         let mut replies = std::mem::take(&mut self.replies);
-        for (link, reply) in replies.drain(..) {
-            self.send_down(link, reply);
+        for (connection, reply) in replies.drain(..) {
+            self.send_down(connection, reply);
         }
         self.replies = replies;
-        self.set_broker_alarm();
+        self.schedule_broker();
     }
 
     /// Give a device what waits for it, carry out what it asks for, and send what its client has to send.
-    fn turn(&mut self, index: DeviceIndex) {
+    fn run_device(&mut self, index: DeviceIndex) {
         loop {
             while let Some(input) = self.outbox.inputs.pop_front() {
-                self.give(index, input);
+                self.deliver_input(index, input);
             }
             self.send_up(index);
             // The line may have given something back.
@@ -281,51 +285,55 @@ impl<O: Observer> VirtualTime<O> {
             }
         }
         self.counts.lost_down += std::mem::take(&mut self.outbox.lost);
-        self.set_alarm(index);
+        self.schedule_device(index);
     }
 
-    fn give(&mut self, index: DeviceIndex, input: Input) {
+    fn deliver_input(&mut self, index: DeviceIndex, input: Input) {
         self.counts.inputs += 1;
-        self.see(&Step::Input(index, &input));
+        self.trace(&TraceEvent::Input(index, &input));
         let now = self.now();
         let mut actions = std::mem::take(&mut self.actions);
-        self.seats[index.0 as usize].device.handle(input, now, &mut actions);
+        self.nodes[index.0 as usize].device.handle(input, now, &mut actions);
         for action in actions.drain(..) {
-            self.carry_out(index, action);
+            self.apply_action(index, action);
         }
         self.actions = actions;
     }
 
-    fn carry_out(&mut self, index: DeviceIndex, action: Action) {
-        let client = &mut self.seats[index.0 as usize].client;
+    fn apply_action(&mut self, index: DeviceIndex, action: Action) {
+        let client = &mut self.nodes[index.0 as usize].client;
         let (now, out) = (self.now, &mut self.outbox);
         match action {
             Action::Connect(will) => client.connect(will, now, out),
-            Action::Disconnect(farewell) => client.disconnect(farewell, now, out),
-            Action::Weather(weather) => self.set_weather(index, weather),
-            Action::Strike(blow, fault) => self.strike(index, blow, fault),
+            Action::Disconnect(mode) => client.disconnect(mode, now, out),
+            Action::SetLinkConditions(conditions) => self.set_conditions(index, conditions),
+            Action::BreakLink(link_break, fault) => self.break_link(index, link_break, fault),
             Action::Silence => client.silence(),
             Action::Resume => client.resume(now, out),
             Action::Publish(message) => client.publish(message, now, out),
             // What a client cannot ask for it does not hear, as in real time.
             Action::Subscribe(filter, qos) => drop(client.subscribe(filter, qos, now, out)),
             Action::Unsubscribe(filter) => drop(client.unsubscribe(filter, now, out)),
-            Action::HttpSend(id, _, _) => self.agenda.send(HTTP, now, Parcel::Unreachable(index, id)),
-            Action::HttpRespond(ticket, response) => self.see(&Step::HttpResponse(index, ticket, &response)),
-            Action::Notice(notice) => self.see(&Step::Notice(index, &notice)),
+            Action::HttpSend(id, _, _) => {
+                self.event_queue.send(HTTP_LANE, now, InFlight::Unreachable(index, id))
+            }
+            Action::HttpRespond(ticket, response) => {
+                self.trace(&TraceEvent::HttpResponse(index, ticket, &response))
+            }
+            Action::Notice(notice) => self.trace(&TraceEvent::Notice(index, &notice)),
         }
     }
 
-    fn set_alarm(&mut self, index: DeviceIndex) {
-        let seat = &self.seats[index.0 as usize];
-        let line = seat.line.as_ref().and_then(|line| line.next_deadline());
-        let wishes = [seat.device.next_deadline(), seat.client.next_deadline(), line];
-        let due = wishes.into_iter().flatten().min();
-        self.agenda.set_deadline(Slot(index.0 + 1), due, self.now);
+    fn schedule_device(&mut self, index: DeviceIndex) {
+        let node = &self.nodes[index.0 as usize];
+        let link = node.link.as_ref().and_then(|link| link.next_deadline());
+        let deadlines = [node.device.next_deadline(), node.client.next_deadline(), link];
+        let due = deadlines.into_iter().flatten().min();
+        self.event_queue.set_deadline(Slot(index.0 + 1), due, self.now);
     }
 
-    fn see(&mut self, step: &Step<'_>) {
+    fn trace(&mut self, event: &TraceEvent<'_>) {
         let now = self.now();
-        self.observer.observe(now, step);
+        self.observer.observe(now, event);
     }
 }

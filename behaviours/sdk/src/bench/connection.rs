@@ -3,12 +3,12 @@
 use super::duration;
 use super::rng::Rng;
 use crate::Outgoing;
+use crate::host::{
+    ActiveFault, ConfigError, Host, HttpRequest, Identity, Level, MetricError, PublishError, SendError,
+    StateError, SubscribeError, TimerError, Will,
+};
 use crate::json::{self, Limits, Value};
 use crate::message::{MessageProperties, Qos};
-use crate::world::{
-    ActiveFault, ConfigError, HttpRequest, Identity, Level, MetricError, PublishError, SendError, StateError,
-    SubscribeError, TimerError, Will, World,
-};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -106,7 +106,7 @@ impl Connection {
     fn configured(&self, path: &str) -> Option<Value> {
         let text = self.0.borrow().config.clone();
         let limits = Limits { depth: 64, values: u32::MAX };
-        let mut value = json::parse_within(text.as_bytes(), limits).expect("the configuration is JSON");
+        let mut value = json::parse_with_limits(text.as_bytes(), limits).expect("the configuration is JSON");
         let names: Vec<String> = match path.strip_prefix('/') {
             None => vec![path.into()],
             Some(pointer) => {
@@ -137,7 +137,7 @@ impl Connection {
     }
 }
 
-impl World for Connection {
+impl Host for Connection {
     fn publish(&self, topic: &str, payload: &[u8], qos: Qos, retain: bool) -> Result<(), PublishError> {
         if topic.is_empty() || topic.len() > 65_535 || topic.contains(['+', '#', '\0']) {
             return Err(PublishError::InvalidTopic("empty, too long, or with a wildcard or NUL".into()));

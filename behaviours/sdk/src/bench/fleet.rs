@@ -6,9 +6,9 @@ mod look;
 
 use super::bus::{Bus, Published, lower};
 use super::connection::{Clock, Connection, Hardware};
+use crate::host::Identity;
 use crate::json::{self, Value};
 use crate::topic;
-use crate::world::Identity;
 use crate::{
     Behaviour, ConnectionChange, Device, Failure, Message, Outgoing, Qos, Request, Response, StartCause,
     StopReason,
@@ -273,7 +273,8 @@ impl<B: Behaviour> Fleet<B> {
         let body = String::from_utf8_lossy(&response.body).into_owned();
         assert_eq!(response.status, 200, "{path}: {body}");
         let limits = json::Limits { depth: 64, values: u32::MAX };
-        json::parse_within(&response.body, limits).unwrap_or_else(|error| panic!("{path}: {error}: {body}"))
+        json::parse_with_limits(&response.body, limits)
+            .unwrap_or_else(|error| panic!("{path}: {error}: {body}"))
     }
 
     /// Answer a request that a device sent with `send_http`.

@@ -15,17 +15,17 @@ const SECOND: Duration = Duration::from_secs(1);
 impl Behaviour for Echo {
     fn start(device: &mut Device, cause: StartCause) -> Result<Self, String> {
         let pace = device.config().duration("pace", SECOND, Duration::from_millis(1)..)?;
-        device.promise_state();
+        device.set_offline_will();
         device.subscribe(&device.topic_of("+", "echo"), Qos::AtMostOnce)?;
         device.subscribe(&device.topic_of("all", "#"), Qos::AtLeastOnce)?;
         device.set_timer(1, pace);
         device.info(format_args!("started: {cause:?}"));
-        Ok(Echo { said: device.recall_number("said").unwrap_or(0), heard: Vec::new() })
+        Ok(Echo { said: device.state_get_u64("said").unwrap_or(0), heard: Vec::new() })
     }
 
     fn on_timer(&mut self, device: &mut Device, token: u32) {
         self.said += 1;
-        device.keep_number("said", self.said);
+        device.state_set_u64("said", self.said);
         device.send(&Outgoing::new(device.topic("echo"), self.said.to_string()));
         device.set_timer(token, SECOND);
         device.count("said_total", 1.0);
@@ -37,16 +37,16 @@ impl Behaviour for Echo {
 
     fn on_connection(&mut self, device: &mut Device, change: ConnectionChange) {
         if matches!(change, ConnectionChange::Up(_)) {
-            device.announce_state(true);
+            device.publish_state(true);
         }
     }
 
     fn on_http_request(&mut self, _: &mut Device, request: Request) -> Response {
-        Response::refusing(&request, &["/"])
+        Response::fallback(&request, &["/"])
     }
 
     fn stop(&mut self, device: &mut Device, _: StopReason) {
-        device.announce_state(false);
+        device.publish_state(false);
     }
 
     fn snapshot(&mut self, _: &mut Device) -> Result<Vec<u8>, String> {
@@ -165,7 +165,7 @@ fn a_configuration_error_names_the_field() {
         "configuration: list.0.name: expected a text, found 5"
     );
     assert_eq!(
-        device.config().only(&["list"]).unwrap_err(),
+        device.config().deny_unknown_fields(&["list"]).unwrap_err(),
         "configuration: typo: unknown field; known are list"
     );
 }

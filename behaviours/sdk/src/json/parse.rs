@@ -39,30 +39,30 @@ impl std::error::Error for ParseError {}
 
 /// Read a JSON text within the default [`Limits`].
 pub fn parse(text: &[u8]) -> Result<Value, ParseError> {
-    parse_within(text, Limits::default())
+    parse_with_limits(text, Limits::default())
 }
 
 /// Read a JSON text within limits of one's own.
-pub fn parse_within(text: &[u8], limits: Limits) -> Result<Value, ParseError> {
+pub fn parse_with_limits(text: &[u8], limits: Limits) -> Result<Value, ParseError> {
     // Checked once here, so that slices of it between ASCII bytes are known to be sound.
     let text = str::from_utf8(text)
         .map_err(|error| ParseError { at: error.valid_up_to(), reason: "expected UTF-8" })?;
-    let mut reader = Reader { text, at: 0, values: limits.values };
-    let value = reader.value(limits.depth)?;
-    reader.skip_space();
-    if reader.at < text.len() {
-        return Err(reader.error("expected the end"));
+    let mut parser = Parser { text, at: 0, values: limits.values };
+    let value = parser.value(limits.depth)?;
+    parser.skip_whitespace();
+    if parser.at < text.len() {
+        return Err(parser.error("expected the end"));
     }
     Ok(value)
 }
 
-struct Reader<'t> {
+struct Parser<'t> {
     text: &'t str,
     at: usize,
     values: u32,
 }
 
-impl Reader<'_> {
+impl Parser<'_> {
     fn error(&self, reason: &'static str) -> ParseError {
         ParseError { at: self.at, reason }
     }
@@ -72,29 +72,29 @@ impl Reader<'_> {
     }
 
     /// What was read from a byte on. The bytes at both ends are ASCII, so the cut is sound.
-    fn since(&self, from: usize) -> &str {
+    fn slice_from(&self, from: usize) -> &str {
         self.text.get(from..self.at).unwrap_or_default()
     }
 
-    fn goes_on_with(&self, word: &str) -> bool {
+    fn starts_with_word(&self, word: &str) -> bool {
         self.text.get(self.at..).is_some_and(|rest| rest.starts_with(word))
     }
 
-    fn skip_space(&mut self) {
+    fn skip_whitespace(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.at += 1;
         }
     }
 
-    fn take(&mut self, byte: u8) -> bool {
-        self.skip_space();
-        let there = self.peek() == Some(byte);
-        self.at += usize::from(there);
-        there
+    fn consume(&mut self, byte: u8) -> bool {
+        self.skip_whitespace();
+        let matched = self.peek() == Some(byte);
+        self.at += usize::from(matched);
+        matched
     }
 
     fn word(&mut self, word: &str, value: Value) -> Result<Value, ParseError> {
-        if self.goes_on_with(word) {
+        if self.starts_with_word(word) {
             self.at += word.len();
             Ok(value)
         } else {
@@ -103,7 +103,7 @@ impl Reader<'_> {
     }
 
     fn value(&mut self, depth: u32) -> Result<Value, ParseError> {
-        self.skip_space();
+        self.skip_whitespace();
         self.values = self.values.checked_sub(1).ok_or_else(|| self.error("too many values"))?;
         match self.peek() {
             Some(b'{') => self.object(depth),
@@ -117,49 +117,49 @@ impl Reader<'_> {
         }
     }
 
-    fn deeper(&self, depth: u32) -> Result<u32, ParseError> {
+    fn descend(&self, depth: u32) -> Result<u32, ParseError> {
         depth.checked_sub(1).ok_or_else(|| self.error("nested too deeply"))
     }
 
     fn list(&mut self, depth: u32) -> Result<Value, ParseError> {
-        let depth = self.deeper(depth)?;
+        let depth = self.descend(depth)?;
         self.at += 1;
         let mut items = Vec::new();
-        if self.take(b']') {
+        if self.consume(b']') {
             return Ok(Value::List(items));
         }
         loop {
             items.push(self.value(depth)?);
-            if self.take(b']') {
+            if self.consume(b']') {
                 return Ok(Value::List(items));
             }
-            if !self.take(b',') {
+            if !self.consume(b',') {
                 return Err(self.error("expected , or ]"));
             }
         }
     }
 
     fn object(&mut self, depth: u32) -> Result<Value, ParseError> {
-        let depth = self.deeper(depth)?;
+        let depth = self.descend(depth)?;
         self.at += 1;
         let mut members = Vec::new();
-        if self.take(b'}') {
+        if self.consume(b'}') {
             return Ok(Value::Object(members));
         }
         loop {
-            self.skip_space();
+            self.skip_whitespace();
             if self.peek() != Some(b'"') {
                 return Err(self.error("expected a name in quotes"));
             }
             let name = self.string()?;
-            if !self.take(b':') {
+            if !self.consume(b':') {
                 return Err(self.error("expected :"));
             }
             members.push((name.into(), self.value(depth)?));
-            if self.take(b'}') {
+            if self.consume(b'}') {
                 return Ok(Value::Object(members));
             }
-            if !self.take(b',') {
+            if !self.consume(b',') {
                 return Err(self.error("expected , or }"));
             }
         }
@@ -191,7 +191,7 @@ impl Reader<'_> {
             self.at += usize::from(matches!(self.peek(), Some(b'+' | b'-')));
             self.digits()?;
         }
-        let number = number::read(self.since(from)).ok_or_else(|| self.error("number too large"))?;
+        let number = number::parse(self.slice_from(from)).ok_or_else(|| self.error("number too large"))?;
         Ok(Value::Number(number))
     }
 
@@ -203,12 +203,12 @@ impl Reader<'_> {
             match self.peek() {
                 None => return Err(self.error("expected a closing quote")),
                 Some(b'"') => {
-                    text.push_str(self.since(plain));
+                    text.push_str(self.slice_from(plain));
                     self.at += 1;
                     return Ok(text);
                 }
                 Some(b'\\') => {
-                    text.push_str(self.since(plain));
+                    text.push_str(self.slice_from(plain));
                     self.at += 1;
                     text.push(self.escape()?);
                     plain = self.at;
@@ -243,7 +243,7 @@ impl Reader<'_> {
             return char::from_u32(high).ok_or_else(|| self.error("expected a character"));
         }
         // A pair of surrogates stands for one character; half a pair stands for none.
-        if self.goes_on_with("\\u") {
+        if self.starts_with_word("\\u") {
             self.at += 2;
             let low = self.hex4()?;
             if high < 0xdc00 && (0xdc00..0xe000).contains(&low) {

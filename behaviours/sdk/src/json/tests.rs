@@ -1,15 +1,15 @@
-use super::{Limits, Value, parse, parse_within};
+use super::{Limits, Value, parse, parse_with_limits};
 
 fn read(text: &str) -> Value {
     parse(text.as_bytes()).unwrap()
 }
 
-fn refusal(text: &str) -> String {
+fn parse_error(text: &str) -> String {
     parse(text.as_bytes()).unwrap_err().to_string()
 }
 
 #[test]
-fn what_is_written_is_read_back() {
+fn values_round_trip() {
     let value = object! {
         "text": "a \"b\"\\\n\u{1}\u{1f}\u{e9}\u{1f600}",
         "numbers": vec![0.0, -1.5, 1e21, 1e-9, 1_790_000_000.123457],
@@ -31,7 +31,7 @@ fn numbers_are_written_short() {
 #[test]
 fn a_surrogate_pair_is_one_character() {
     assert_eq!(read(r#""\ud83d\ude00\u00e9""#), Value::from("\u{1f600}\u{e9}"));
-    assert_eq!(refusal(r#""\ud83d""#), "expected a pair of surrogates at byte 7");
+    assert_eq!(parse_error(r#""\ud83d""#), "expected a pair of surrogates at byte 7");
 }
 
 #[test]
@@ -41,30 +41,30 @@ fn the_last_of_equal_names_counts() {
 
 #[test]
 fn whole_numbers_have_no_fraction_and_no_sign() {
-    assert_eq!(read("7").whole(), Some(7));
-    assert_eq!(read("7.5").whole(), None);
-    assert_eq!(read("-7").whole(), None);
-    assert_eq!(read("1e300").whole(), None);
+    assert_eq!(read("7").unsigned(), Some(7));
+    assert_eq!(read("7.5").unsigned(), None);
+    assert_eq!(read("-7").unsigned(), None);
+    assert_eq!(read("1e300").unsigned(), None);
 }
 
 #[test]
-fn a_refusal_says_what_and_where() {
-    assert_eq!(refusal(""), "expected a value at byte 0");
-    assert_eq!(refusal("{\"a\" 1}"), "expected : at byte 5");
-    assert_eq!(refusal("[1 2]"), "expected , or ] at byte 3");
-    assert_eq!(refusal("[01]"), "expected no leading zero at byte 3");
-    assert_eq!(refusal("1e999"), "number too large at byte 5");
-    assert_eq!(refusal("1 2"), "expected the end at byte 2");
-    assert_eq!(refusal("\"a"), "expected a closing quote at byte 2");
+fn an_error_has_a_reason_and_an_offset() {
+    assert_eq!(parse_error(""), "expected a value at byte 0");
+    assert_eq!(parse_error("{\"a\" 1}"), "expected : at byte 5");
+    assert_eq!(parse_error("[1 2]"), "expected , or ] at byte 3");
+    assert_eq!(parse_error("[01]"), "expected no leading zero at byte 3");
+    assert_eq!(parse_error("1e999"), "number too large at byte 5");
+    assert_eq!(parse_error("1 2"), "expected the end at byte 2");
+    assert_eq!(parse_error("\"a"), "expected a closing quote at byte 2");
 }
 
 #[test]
 fn hostile_texts_meet_the_limits() {
-    assert_eq!(refusal(&"[".repeat(100_000)), "nested too deeply at byte 16");
+    assert_eq!(parse_error(&"[".repeat(100_000)), "nested too deeply at byte 16");
     let wide = format!("[{}0]", "0,".repeat(100_000));
-    assert!(refusal(&wide).starts_with("too many values"));
+    assert!(parse_error(&wide).starts_with("too many values"));
     let roomy = Limits { depth: 2, values: 200_000 };
-    assert!(parse_within(wide.as_bytes(), roomy).is_ok());
+    assert!(parse_with_limits(wide.as_bytes(), roomy).is_ok());
     assert_eq!(parse(&[b'"', 0xff, b'"']).unwrap_err().to_string(), "expected UTF-8 at byte 1");
 }
 

@@ -61,7 +61,7 @@ impl Value {
     }
 
     /// The number, if this is one without a fraction from 0 to 2⁵³, which is as far as all are exact.
-    pub fn whole(&self) -> Option<u64> {
+    pub fn unsigned(&self) -> Option<u64> {
         let number = self.number()?;
         ((0.0..=9_007_199_254_740_992.0).contains(&number) && number.fract() == 0.0).then_some(number as u64)
     }

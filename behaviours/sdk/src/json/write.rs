@@ -10,7 +10,7 @@ use std::fmt;
 impl Value {
     /// The JSON text as bytes, ready to be a payload.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut text = Vec::with_capacity(TYPICAL);
+        let mut text = Vec::with_capacity(INITIAL_CAPACITY);
         self.write(&mut text);
         text
     }
@@ -46,7 +46,7 @@ impl Value {
 }
 
 /// Bytes that most reports fit.
-const TYPICAL: usize = 128;
+const INITIAL_CAPACITY: usize = 128;
 
 impl fmt::Display for Value {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {

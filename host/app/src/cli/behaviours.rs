@@ -37,7 +37,7 @@ pub fn run(verb: Verb) -> Result<Exit, Failure> {
 
 /// A behaviour or a fault model as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Card {
+pub struct ComponentInfo {
     /// What to call it.
     pub name: String,
     /// `behaviour` or `fault model`.
@@ -54,7 +54,7 @@ pub struct Card {
     pub exports: Vec<String>,
 }
 
-impl Card {
+impl ComponentInfo {
     /// What was found in a component.
     pub fn new(source: impl ToString, inspection: Inspection) -> Self {
         let Inspection { name, role, size_bytes, sha256, imports, exports } = inspection;
@@ -66,7 +66,7 @@ impl Card {
         let bytes = source.read().map_err(Failure::failed)?;
         let inspection = engine
             .inspect(&source.name(), &bytes)
-            .map_err(|problem| Failure::failed(anyhow!("`{}`: {problem}", source.shown())))?;
+            .map_err(|problem| Failure::failed(anyhow!("`{}`: {problem}", source.display_name())))?;
         Ok(Self::new(source, inspection))
     }
 }

@@ -10,7 +10,7 @@ use clap::{Arg, Command, Error};
 const VERB: &str = "run";
 
 /// The same command, deaf to variables that are set to nothing, as manifests and `.env` files have them.
-pub(super) fn without_empty(command: Command) -> Command {
+pub(super) fn ignore_empty_variables(command: Command) -> Command {
     let is_empty =
         |argument: &Arg| argument.get_env().and_then(env::var_os).is_some_and(|value| value.is_empty());
     command.mut_subcommand(VERB, |verb| {
@@ -22,7 +22,7 @@ pub(super) fn without_empty(command: Command) -> Command {
 }
 
 /// Say that a wrong value came from the environment, where it did.
-pub(super) fn name_source(mut error: Error, mut command: Command) -> Error {
+pub(super) fn with_variable_hint(mut error: Error, mut command: Command) -> Error {
     let (Some(ContextValue::String(argument)), Some(ContextValue::String(value))) =
         (error.get(ContextKind::InvalidArg), error.get(ContextKind::InvalidValue))
     else {
@@ -31,7 +31,7 @@ pub(super) fn name_source(mut error: Error, mut command: Command) -> Error {
     // Arguments can only be shown once that is done.
     command.build();
     let mut known = command.find_subcommand(VERB).into_iter().flat_map(Command::get_arguments);
-    let found = known.find(|known| known.to_string() == *argument && !is_on_the_command_line(known));
+    let found = known.find(|known| known.to_string() == *argument && !is_given_as_flag(known));
     let variable = found.and_then(Arg::get_env).and_then(|name| name.to_str());
     let Some(variable) = variable.filter(|name| env::var(name).is_ok_and(|set| set.contains(value))) else {
         return error;
@@ -41,7 +41,7 @@ pub(super) fn name_source(mut error: Error, mut command: Command) -> Error {
     error
 }
 
-fn is_on_the_command_line(argument: &Arg) -> bool {
+fn is_given_as_flag(argument: &Arg) -> bool {
     let long = argument.get_long().map(|long| format!("--{long}"));
     let short = argument.get_short().map(|short| format!("-{short}"));
     env::args().any(|given| {

@@ -10,12 +10,12 @@ use tokio::time::sleep;
 
 use super::Failure;
 use super::output::{to_stderr, to_stdout};
-use crate::config::values::Length;
+use crate::config::values::DurationValue;
 use crate::exit::Exit;
-use crate::gather::ask::{Asked, ask};
-use crate::gather::table::table;
-use crate::gather::target::Target;
-use crate::gather::total::Total;
+use crate::fleet_query::aggregate::FleetTotals;
+use crate::fleet_query::fetch::{QueryResult, fetch_all};
+use crate::fleet_query::table::table;
+use crate::fleet_query::target::Target;
 use crate::kubectl::proxy::Proxy;
 use crate::kubectl::{Cluster, Kubectl, KubectlError};
 use crate::manifests::workload::APP;
@@ -40,7 +40,7 @@ Exit codes: 0 all have answered; 1 some have not, which the table shows, or ther
 #[derive(ClapArgs, Clone, Debug)]
 pub struct Args {
     /// Addresses of `wasmote run --http` [default: the pods that kubectl finds]
-    #[arg(value_name = "URL", value_parser = Target::at)]
+    #[arg(value_name = "URL", value_parser = Target::parse)]
     urls: Vec<Target>,
     #[command(flatten)]
     cluster: Cluster,
@@ -49,10 +49,10 @@ pub struct Args {
     selector: String,
     /// Show it again and again, every 2 s or as told
     #[arg(short, long, value_name = "TIME", num_args = 0..=1, default_missing_value = "2s", require_equals = true)]
-    watch: Option<Length>,
+    watch: Option<DurationValue>,
     /// Longest time to wait for an answer
     #[arg(long, value_name = "TIME", default_value = "10s")]
-    timeout: Length,
+    timeout: DurationValue,
     /// Print JSON; with --watch one object a line
     #[arg(long)]
     json: bool,
@@ -67,24 +67,24 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     let signals = Signals::listen().map_err(Failure::failed)?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::failed)?;
-    runtime.block_on(look(args, signals))
+    runtime.block_on(run_queries(args, signals))
 }
 
-async fn look(args: &Args, mut signals: Signals) -> Result<Exit, Failure> {
+async fn run_queries(args: &Args, mut signals: Signals) -> Result<Exit, Failure> {
     let client = wasmote_live::http::client().map_err(|problem| Failure::failed(anyhow!(problem)))?;
     let kubectl = Kubectl::new(args.cluster.clone());
     // Asked once, so that a mistake is told at once and not in every round.
     let proxy = args.urls.is_empty().then(|| Proxy::start(&kubectl)).transpose().map_err(Failure::failed)?;
     loop {
         let found = targets(args, &kubectl, proxy.as_ref());
-        let asked = tokio::select! {
-            asked = async { Ok::<_, KubectlError>(ask(&client, &found?, args.timeout.0).await) } => asked,
+        let results = tokio::select! {
+            results = async { Ok::<_, KubectlError>(fetch_all(&client, &found?, args.timeout.0).await) } => results,
             () = signals.first() => return Ok(Exit::Interrupted),
         };
-        let asked = asked.map_err(Failure::failed)?;
-        let total = Total::of(&asked);
-        show(args, &asked, &total);
-        let Some(Length(pause)) = args.watch else { return Ok(verdict(args, &total)) };
+        let results = results.map_err(Failure::failed)?;
+        let total = FleetTotals::of(&results);
+        show(args, &results, &total);
+        let Some(DurationValue(pause)) = args.watch else { return Ok(verdict(args, &total)) };
         tokio::select! {
             () = sleep(pause.max(Duration::from_millis(100))) => {}
             // That is how watching ends.
@@ -98,14 +98,14 @@ fn targets(args: &Args, kubectl: &Kubectl, proxy: Option<&Proxy>) -> Result<Vec<
     let pods = kubectl.pods(&args.selector)?;
     let target = |pod: &crate::kubectl::pod::Pod| Target {
         name: pod.name.clone(),
-        url: if pod.running { Ok(proxy.pod(pod)) } else { Err(pod.why.clone()) },
+        url: if pod.running { Ok(proxy.pod_url(pod)) } else { Err(pod.reason.clone()) },
     };
-    Ok(pods.iter().filter(|pod| !pod.leaving).map(target).collect())
+    Ok(pods.iter().filter(|pod| !pod.terminating).map(target).collect())
 }
 
-fn show(args: &Args, asked: &[Asked], total: &Total) {
+fn show(args: &Args, results: &[QueryResult], total: &FleetTotals) {
     if args.json {
-        let whole = json!({"pods": asked.iter().map(pod).collect::<Vec<_>>(), "total": total});
+        let whole = json!({"pods": results.iter().map(pod).collect::<Vec<_>>(), "total": total});
         match args.watch {
             Some(_) => to_stdout(whole),
             None => to_stdout(format_args!("{whole:#}")),
@@ -113,13 +113,13 @@ fn show(args: &Args, asked: &[Asked], total: &Total) {
         return;
     }
     // From the top again, where that is possible.
-    let again = if args.watch.is_some() && stdout().is_terminal() { "\x1b[H\x1b[2J" } else { "" };
-    to_stdout(format_args!("{again}{}", table(asked, total).trim_end()));
+    let clear_screen = if args.watch.is_some() && stdout().is_terminal() { "\x1b[H\x1b[2J" } else { "" };
+    to_stdout(format_args!("{clear_screen}{}", table(results, total).trim_end()));
 }
 
 /// Its name beside its answer, not around it.
-fn pod(asked: &Asked) -> Value {
-    let mut pod = json!(asked);
+fn pod(result: &QueryResult) -> Value {
+    let mut pod = json!(result);
     let answer = pod.as_object_mut().and_then(|pod| pod.remove("answer"));
     if let (Some(Value::Object(answer)), Some(pod)) = (answer, pod.as_object_mut()) {
         pod.extend(answer);
@@ -127,7 +127,7 @@ fn pod(asked: &Asked) -> Value {
     pod
 }
 
-fn verdict(args: &Args, total: &Total) -> Exit {
+fn verdict(args: &Args, total: &FleetTotals) -> Exit {
     if total.asked == 0 {
         let selector = &args.selector;
         to_stderr(format_args!(

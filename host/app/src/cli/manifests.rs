@@ -10,20 +10,21 @@ use wasmote_sim::rng::Seed;
 use super::Failure;
 use super::output::{to_stderr, to_stdout};
 use super::style;
-use crate::assignment::Assignments;
 use crate::config::args::{LiveArgs, RunArgs};
 use crate::config::file::{FaultsEntry, FileConfig, GroupEntry};
 use crate::config::resolve::{resolve, resolve_file};
 use crate::config::values::{
-    BrokerChoice, Count, Keepalive, Length, LogFormat, MqttVersion, Rate, Switch, TopicRoot, show_broker,
+    BrokerChoice, DeviceCount, DurationValue, Keepalive, LogFormat, MqttVersion, Rate, Switch, TopicRoot,
+    format_broker_url,
 };
 use crate::config::{ConfigError, Settings};
 use crate::exit::Exit;
 use crate::fault_models::FaultModels;
-use crate::manifests::broker::Broker;
-use crate::manifests::fleet::{Carrier, Fleet, Wishes};
+use crate::key_value::Assignments;
+use crate::manifests::broker::BrokerEndpoint;
+use crate::manifests::fleet::{BehaviourMount, DeployOptions, FleetManifests};
 use crate::manifests::name::{Image, Name, Quantity};
-use crate::manifests::{self, Part};
+use crate::manifests::{self, ManifestPart};
 
 /// Shown before the flags.
 pub const EXAMPLES: &str = "\
@@ -56,10 +57,10 @@ pub struct Args {
     config: Option<PathBuf>,
     /// Pods of each behaviour [default: 9]
     #[arg(short, long, value_name = "N", help_heading = "Fleet")]
-    replicas: Option<Count>,
+    replicas: Option<DeviceCount>,
     /// Devices in each pod
     #[arg(short = 'n', long, value_name = "N", default_value = "1", help_heading = "Fleet")]
-    devices: Count,
+    devices: DeviceCount,
     /// Number pods and devices, and let devices know each other: a StatefulSet instead of a Deployment
     #[arg(long, help_heading = "Fleet")]
     stable_names: bool,
@@ -102,7 +103,7 @@ pub struct Args {
     keepalive: Option<Keepalive>,
     /// How long the broker keeps the session of a lost connection [default: 0s]
     #[arg(long, value_name = "TIME", help_heading = "MQTT")]
-    session_expiry: Option<Length>,
+    session_expiry: Option<DurationValue>,
 
     /// Image of this program
     #[arg(long, value_name = "IMAGE", default_value = "wasmote:latest", help_heading = "Kubernetes")]
@@ -134,18 +135,18 @@ pub struct Args {
     monitoring: bool,
     /// Only these parts
     #[arg(long, value_name = "PART", value_delimiter = ',', help_heading = "Output")]
-    only: Vec<Part>,
+    only: Vec<ManifestPart>,
 }
 
 /// Do it.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
     let settings = args.settings().map_err(Failure::usage)?;
-    let wishes = args.wishes(&settings).map_err(Failure::usage)?;
-    let fleet = Fleet::new(&settings, wishes).map_err(Failure::failed)?;
-    let usual = [Part::Broker, Part::Behaviours, Part::Devices];
-    let mut parts = if args.only.is_empty() { usual.to_vec() } else { args.only.clone() };
+    let options = args.deploy_options(&settings).map_err(Failure::usage)?;
+    let fleet = FleetManifests::new(&settings, options).map_err(Failure::failed)?;
+    let default = [ManifestPart::Broker, ManifestPart::Behaviours, ManifestPart::Devices];
+    let mut parts = if args.only.is_empty() { default.to_vec() } else { args.only.clone() };
     if args.monitoring {
-        parts.push(Part::Monitoring);
+        parts.push(ManifestPart::Monitoring);
     }
     let yellow = style::WARNING.on(&std::io::stderr());
     for warning in manifests::warnings(&fleet) {
@@ -194,42 +195,46 @@ impl Args {
     }
 
     fn groups(&self) -> Result<Vec<GroupEntry>, ConfigError> {
-        let usual = self.replicas.unwrap_or(Count(9));
+        let default = self.replicas.unwrap_or(DeviceCount(9));
         let heartbeat = vec!["heartbeat".to_owned()];
         let wanted = if self.behaviour.is_empty() { &heartbeat } else { &self.behaviour };
-        wanted.iter().map(|text| self.group(text, usual)).collect()
+        wanted.iter().map(|text| self.group(text, default)).collect()
     }
 
-    fn group(&self, text: &str, usual: Count) -> Result<GroupEntry, ConfigError> {
-        let (behaviour, Count(replicas)) = match text.rsplit_once('=') {
+    fn group(&self, text: &str, default: DeviceCount) -> Result<GroupEntry, ConfigError> {
+        let (behaviour, DeviceCount(replicas)) = match text.rsplit_once('=') {
             Some((behaviour, count)) => {
                 (behaviour, count.parse().map_err(|problem| invalid("--behaviour", problem))?)
             }
-            None => (text, usual),
+            None => (text, default),
         };
-        let Count(devices) = self.devices;
+        let DeviceCount(devices) = self.devices;
         let count = replicas.checked_mul(devices).ok_or_else(|| {
             invalid(
                 "--replicas",
                 format!("{replicas} pods of {devices} devices are more than there are names for"),
             )
         })?;
-        Ok(GroupEntry { behaviour: behaviour.into(), count: Some(Count(count)), ..GroupEntry::default() })
+        Ok(GroupEntry {
+            behaviour: behaviour.into(),
+            count: Some(DeviceCount(count)),
+            ..GroupEntry::default()
+        })
     }
 
-    fn wishes(&self, settings: &Settings) -> Result<Wishes, anyhow::Error> {
-        let Count(devices_per_pod) = self.devices;
+    fn deploy_options(&self, settings: &Settings) -> Result<DeployOptions, anyhow::Error> {
+        let DeviceCount(devices_per_pod) = self.devices;
         let behaviour = match (&self.behaviour_image, self.built_in) {
-            (Some(image), _) => Carrier::Volume(image.clone()),
-            (None, true) => Carrier::Program,
-            (None, false) => Carrier::ConfigMap,
+            (Some(image), _) => BehaviourMount::Volume(image.clone()),
+            (None, true) => BehaviourMount::Program,
+            (None, false) => BehaviourMount::ConfigMap,
         };
-        if matches!(behaviour, Carrier::Volume(_)) && settings.groups.len() > 1 {
+        if matches!(behaviour, BehaviourMount::Volume(_)) && settings.groups.len() > 1 {
             return Err(anyhow!(
                 "--behaviour-image: one image holds one behaviour, and there are several groups"
             ));
         }
-        Ok(Wishes {
+        Ok(DeployOptions {
             namespace: self.namespace.clone(),
             image: self.image.clone(),
             devices_per_pod,
@@ -242,8 +247,8 @@ impl Args {
         })
     }
 
-    fn broker(&self) -> Result<Broker, anyhow::Error> {
-        let Some(url) = &self.broker else { return Ok(Broker::mosquitto(self.tls)) };
+    fn broker(&self) -> Result<BrokerEndpoint, anyhow::Error> {
+        let Some(url) = &self.broker else { return Ok(BrokerEndpoint::mosquitto(self.tls)) };
         let choice: BrokerChoice = url.parse().map_err(|problem| anyhow!("--broker: {problem}"))?;
         let BrokerChoice::Remote(url) = choice else {
             return Err(anyhow!(
@@ -256,9 +261,9 @@ impl Args {
                 "--ca: an authority is for brokers with TLS; use --broker mqtts://HOST[:PORT]"
             ));
         }
-        Ok(Broker {
+        Ok(BrokerEndpoint {
             deployed: false,
-            url: show_broker(&url),
+            url: format_broker_url(&url),
             credentials: self.credentials.clone(),
             authority: self.ca.clone(),
         })
@@ -274,5 +279,5 @@ fn values(set: &[Assignments], flag: &str) -> Result<Map<String, serde_json::Val
 }
 
 fn invalid(flag: &str, problem: String) -> ConfigError {
-    ConfigError::Invalid { place: flag.into(), problem }
+    ConfigError::Invalid { setting: flag.into(), problem }
 }

@@ -12,5 +12,5 @@ pub fn to_stdout(line: impl Display) {
 
 /// A line for the user.
 pub fn to_stderr(line: impl Display) {
-    logging::line(&line.to_string());
+    logging::write_line(&line.to_string());
 }

@@ -10,11 +10,12 @@ use clap::Args;
 use wasmote_sim::device_id::DeviceId;
 use wasmote_sim::rng::Seed;
 
-use super::share::Share;
+use super::fleet_shard::FleetShard;
 use super::values::{
-    Compile, Count, Keepalive, Length, LogFormat, MqttVersion, NamedFile, Rate, Switch, TopicRoot,
+    CompileOption, DeviceCount, DurationValue, Keepalive, LogFormat, MqttVersion, NamedFile, Rate, Switch,
+    TopicRoot,
 };
-use crate::assignment::Assignments;
+use crate::key_value::Assignments;
 pub use live::LiveArgs;
 
 /// What `wasmote run` takes. A flag beats its environment name, which beats the file.
@@ -34,7 +35,7 @@ pub struct RunArgs {
         help_heading = "Fleet",
         hide_env_values = true
     )]
-    pub devices: Option<Count>,
+    pub devices: Option<DeviceCount>,
 
     /// File that describes the run, with groups of devices (TOML, or JSON by its name)
     #[arg(
@@ -97,7 +98,7 @@ pub struct RunArgs {
         help_heading = "Fleet",
         hide_env_values = true
     )]
-    pub shard: Option<Share>,
+    pub shard: Option<FleetShard>,
 
     /// Set one limit of what each device may use, such as memory_bytes=8388608
     #[arg(
@@ -148,7 +149,7 @@ pub struct RunArgs {
         help_heading = "MQTT",
         hide_env_values = true
     )]
-    pub session_expiry: Option<Length>,
+    pub session_expiry: Option<DurationValue>,
 
     /// What goes wrong: `realistic`, `none`, or a file (TOML, or JSON by its name) [default: realistic]
     #[arg(
@@ -193,7 +194,7 @@ pub struct RunArgs {
         help_heading = "Run",
         hide_env_values = true
     )]
-    pub duration: Option<Length>,
+    pub duration: Option<DurationValue>,
 
     /// Swap devices over to another version when the behaviour's file changes, with their connections up
     #[arg(
@@ -218,7 +219,7 @@ pub struct RunArgs {
         help_heading = "Run",
         hide_env_values = true
     )]
-    pub canary: Option<Length>,
+    pub canary: Option<DurationValue>,
 
     /// Folder in which compiled behaviours are kept, so that the next start need not compile them [default: none]
     #[arg(long, env = "WASMOTE_CACHE", value_name = "DIR", help_heading = "Run", hide_env_values = true)]
@@ -237,7 +238,7 @@ pub struct RunArgs {
     /// How behaviours are compiled: `full` for fast code, `quick` for a quick start where there is little processor
     /// time, as in a small pod [default: full]
     #[arg(long, env = "WASMOTE_COMPILE", value_name = "HOW", help_heading = "Run", hide_env_values = true)]
-    pub compile: Option<Compile>,
+    pub compile: Option<CompileOption>,
 
     /// How log lines are written [default: text]
     #[arg(long, env = "WASMOTE_LOG", value_name = "FORMAT", help_heading = "Output", hide_env_values = true)]

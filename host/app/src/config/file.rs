@@ -26,11 +26,11 @@ use wasmote_sim::device_id::DeviceId;
 use wasmote_sim::faults::document::FaultDocument;
 use wasmote_sim::rng::Seed;
 
-use super::share::Share;
+use super::fleet_shard::FleetShard;
 use super::source_addresses::SourceAddresses;
 use super::values::{
-    BrokerChoice, Compile, Count, HttpAddress, Keepalive, Length, LogFormat, MqttVersion, Rate, Switch,
-    TopicRoot, from_text,
+    BrokerChoice, CompileOption, DeviceCount, DurationValue, HttpAddress, Keepalive, LogFormat, MqttVersion,
+    Rate, Switch, TopicRoot, from_text,
 };
 
 /// A configuration file. Paths in it are relative to its folder.
@@ -41,7 +41,7 @@ pub struct FileConfig {
     pub behaviour: Option<String>,
     /// The number of devices, where there are no groups.
     #[serde(deserialize_with = "from_text")]
-    pub devices: Option<Count>,
+    pub devices: Option<DeviceCount>,
     /// Groups of devices.
     #[serde(alias = "groups")]
     pub group: Vec<GroupEntry>,
@@ -57,7 +57,7 @@ pub struct FileConfig {
     pub ramp: Option<Rate>,
     /// See the flag of this name.
     #[serde(deserialize_with = "from_text")]
-    pub shard: Option<Share>,
+    pub shard: Option<FleetShard>,
     /// Limits of every device, under those of the groups.
     pub limits: Map<String, Value>,
     /// Hosts for devices of groups that list none.
@@ -87,7 +87,7 @@ pub struct FileConfig {
     pub keepalive: Option<Keepalive>,
     /// See the flag of this name.
     #[serde(deserialize_with = "from_text")]
-    pub session_expiry: Option<Length>,
+    pub session_expiry: Option<DurationValue>,
     /// A preset, a file, or the document itself.
     pub faults: Option<FaultsEntry>,
     /// Files of fault models by the names that faults can give.
@@ -96,10 +96,10 @@ pub struct FileConfig {
     pub seed: Option<Seed>,
     /// See the flag of this name.
     #[serde(deserialize_with = "from_text")]
-    pub duration: Option<Length>,
+    pub duration: Option<DurationValue>,
     /// See the flag of this name.
     #[serde(deserialize_with = "from_text")]
-    pub drain: Option<Length>,
+    pub drain: Option<DurationValue>,
     /// See the flag of this name.
     #[serde(deserialize_with = "from_text")]
     pub http: Option<HttpAddress>,
@@ -114,10 +114,10 @@ pub struct FileConfig {
     /// See the flag of this name.
     pub precompiled: Option<PathBuf>,
     /// See the flag of this name.
-    pub compile: Option<Compile>,
+    pub compile: Option<CompileOption>,
     /// See the flag of this name.
     #[serde(deserialize_with = "from_text")]
-    pub canary: Option<Length>,
+    pub canary: Option<DurationValue>,
 }
 
 /// A group of devices with one behaviour.
@@ -130,7 +130,7 @@ pub struct GroupEntry {
     pub behaviour: String,
     /// How many devices; 1 by default.
     #[serde(default, deserialize_with = "from_text")]
-    pub count: Option<Count>,
+    pub count: Option<DeviceCount>,
     /// The behaviour's configuration.
     #[serde(default)]
     pub config: Map<String, Value>,

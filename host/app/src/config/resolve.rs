@@ -14,18 +14,18 @@ use wasmote_sim::rng::Seed;
 
 use super::args::{LiveArgs, RunArgs};
 use super::file::{FaultsEntry, FileConfig};
-use super::share::Share;
-use super::values::{BrokerChoice, Length, MqttVersion};
+use super::fleet_shard::FleetShard;
+use super::values::{BrokerChoice, DurationValue, MqttVersion};
 use super::{ConfigError, Group, Settings};
 use crate::document::{self, Format};
 use crate::fault_models::FaultModels;
-use crate::fault_set::{BROKER_IS_ANOTHERS, BROKER_SERVES_ALL, FaultSet};
+use crate::fault_set::{BROKER_FAULT_NEEDS_EMBEDDED, BROKER_FAULT_NEEDS_FLEET, FaultSet};
 
 /// Paths on the command line are relative to where it was given.
-const HERE: &str = "";
+const CURRENT_DIR: &str = "";
 
 /// The configuration file, and where it is.
-struct Layer<'a> {
+struct FileLayer<'a> {
     config: FileConfig,
     /// Paths in it are relative to this.
     folder: &'a Path,
@@ -34,24 +34,24 @@ struct Layer<'a> {
     /// What its faults, and those of the flags, may name.
     models: FaultModels,
 }
-const DRAIN: Duration = Duration::from_secs(5);
-const CANARY: Duration = Duration::from_secs(10);
+const DEFAULT_DRAIN: Duration = Duration::from_secs(5);
+const DEFAULT_CANARY: Duration = Duration::from_secs(10);
 
 /// Put a run together.
 pub fn resolve(args: RunArgs) -> Result<Settings, ConfigError> {
-    let mut layer = match &args.config {
+    let mut file_layer = match &args.config {
         Some(path) => load(path)?,
-        None => Layer {
-            folder: Path::new(HERE),
+        None => FileLayer {
+            folder: Path::new(CURRENT_DIR),
             config: FileConfig::default(),
             name: String::new(),
             models: FaultModels::default(),
         },
     };
-    layer.models = fault_models(&args, &layer)?;
-    let settings = put_together(&args, &layer)?;
+    file_layer.models = fault_models(&args, &file_layer)?;
+    let settings = build_settings(&args, &file_layer)?;
     if matches!(settings.broker, BrokerChoice::Remote(_)) {
-        let checked = settings.faults.check_no_broker(BROKER_IS_ANOTHERS);
+        let checked = settings.faults.reject_broker_faults(BROKER_FAULT_NEEDS_EMBEDDED);
         checked.map_err(|error| error.in_file(&settings.faults.origin))?;
     }
     Ok(settings)
@@ -67,24 +67,24 @@ pub fn resolve_file(
     live: &LiveArgs,
 ) -> Result<Settings, ConfigError> {
     let args = RunArgs { live: live.clone(), ..RunArgs::default() };
-    put_together(&args, &Layer { config, folder, name: name.to_owned(), models: models.clone() })
+    build_settings(&args, &FileLayer { config, folder, name: name.to_owned(), models: models.clone() })
 }
 
-fn put_together(args: &RunArgs, layer: &Layer<'_>) -> Result<Settings, ConfigError> {
-    let file = &layer.config;
-    let groups = groups::resolve(args, layer)?;
+fn build_settings(args: &RunArgs, file_layer: &FileLayer<'_>) -> Result<Settings, ConfigError> {
+    let file = &file_layer.config;
+    let groups = groups::resolve(args, file_layer)?;
     let broker = args.live.broker.clone().or(file.broker.clone());
     let broker = broker.unwrap_or(BrokerChoice::Embedded(BrokerChoice::PORT));
     let names = || groups.iter().map(|group| group.name.as_str());
-    let faults = fleet_faults(args, layer)?;
+    let faults = fleet_faults(args, file_layer)?;
     for set in groups.iter().filter_map(|group| group.faults.as_ref()).chain([&faults]) {
         set.check_groups(names()).map_err(|error| error.in_file(&set.origin))?;
     }
     for set in groups.iter().filter_map(|group| group.faults.as_ref()) {
-        set.check_no_broker(BROKER_SERVES_ALL).map_err(|error| error.in_file(&set.origin))?;
+        set.reject_broker_faults(BROKER_FAULT_NEEDS_FLEET).map_err(|error| error.in_file(&set.origin))?;
     }
     Ok(Settings {
-        connection: connection::resolve(args, layer, &broker)?,
+        connection: connection::resolve(args, file_layer, &broker)?,
         device_id: groups::device_id(args, file, groups.len())?,
         topic_root: args
             .topic_root
@@ -94,48 +94,48 @@ fn put_together(args: &RunArgs, layer: &Layer<'_>) -> Result<Settings, ConfigErr
         protocol: args.mqtt.or(file.mqtt).map(|MqttVersion(protocol)| protocol).unwrap_or_default(),
         http: args.live.http.or(file.http).unwrap_or_default(),
         seed: args.seed.or(file.seed).unwrap_or_else(draw_seed),
-        duration: args.duration.or(file.duration).map(|Length(length)| length),
-        drain: args.live.drain.or(file.drain).map_or(DRAIN, |Length(length)| length),
+        duration: args.duration.or(file.duration).map(|DurationValue(length)| length),
+        drain: args.live.drain.or(file.drain).map_or(DEFAULT_DRAIN, |DurationValue(length)| length),
         ramp: args.ramp.or(file.ramp).map(|rate| rate.0),
-        share: share(args, file, &groups)?,
+        shard: shard(args, file, &groups)?,
         log: args.log.or(file.log).unwrap_or_default(),
         log_messages: args.log_messages.or(file.log_messages).unwrap_or_default(),
         watch: args.watch.or(file.watch).unwrap_or_default(),
-        cache: cache(args, layer),
+        cache: cache(args, file_layer),
         compile: args.compile.or(file.compile).unwrap_or_default().into(),
-        canary: args.canary.or(file.canary).map_or(CANARY, |Length(length)| length),
+        canary: args.canary.or(file.canary).map_or(DEFAULT_CANARY, |DurationValue(length)| length),
         groups,
         broker,
         faults,
-        models: layer.models.clone(),
+        models: file_layer.models.clone(),
     })
 }
 
 /// A share with nothing in it is a mistake.
-fn share(args: &RunArgs, file: &FileConfig, groups: &[Group]) -> Result<Share, ConfigError> {
-    let share = args.shard.or(file.shard).unwrap_or_default();
+fn shard(args: &RunArgs, file: &FileConfig, groups: &[Group]) -> Result<FleetShard, ConfigError> {
+    let shard = args.shard.or(file.shard).unwrap_or_default();
     let devices = groups.iter().map(|group| group.count as usize).sum();
-    match share.of(devices) {
+    match shard.device_count(devices) {
         0 => {
-            let problem = format!("the fleet has {devices} devices, which leaves none for {share}");
+            let problem = format!("the fleet has {devices} devices, which leaves none for {shard}");
             Err(ConfigError::invalid("--shard", problem))
         }
-        _ => Ok(share),
+        _ => Ok(shard),
     }
 }
 
 /// Folders named in the file are relative to it.
-fn cache(args: &RunArgs, layer: &Layer<'_>) -> Cache {
+fn cache(args: &RunArgs, file_layer: &FileLayer<'_>) -> Cache {
     let folder = |flag: &Option<PathBuf>, field: &Option<PathBuf>| {
-        flag.clone().or_else(|| Some(layer.folder.join(field.as_ref()?)))
+        flag.clone().or_else(|| Some(file_layer.folder.join(field.as_ref()?)))
     };
     Cache {
-        own: folder(&args.cache, &layer.config.cache),
-        shipped: folder(&args.precompiled, &layer.config.precompiled),
+        dir: folder(&args.cache, &file_layer.config.cache),
+        precompiled: folder(&args.precompiled, &file_layer.config.precompiled),
     }
 }
 
-fn load(path: &Path) -> Result<Layer<'_>, ConfigError> {
+fn load(path: &Path) -> Result<FileLayer<'_>, ConfigError> {
     let shown = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|problem| ConfigError::Unreadable {
         path: shown.clone(),
@@ -143,18 +143,21 @@ fn load(path: &Path) -> Result<Layer<'_>, ConfigError> {
         problem,
     })?;
     let config = document::parse(&text, Format::of(path)).map_err(|error| error.in_file(&shown))?;
-    Ok(Layer {
+    Ok(FileLayer {
         config,
-        folder: path.parent().unwrap_or(Path::new(HERE)),
+        folder: path.parent().unwrap_or(Path::new(CURRENT_DIR)),
         name: shown,
         models: FaultModels::default(),
     })
 }
 
 /// The models that flags and file give names to, all of them loaded.
-fn fault_models(args: &RunArgs, layer: &Layer<'_>) -> Result<FaultModels, ConfigError> {
-    let of_file =
-        layer.config.fault_models.iter().map(|(name, file)| (name.clone(), layer.folder.join(file)));
+fn fault_models(args: &RunArgs, file_layer: &FileLayer<'_>) -> Result<FaultModels, ConfigError> {
+    let of_file = file_layer
+        .config
+        .fault_models
+        .iter()
+        .map(|(name, file)| (name.clone(), file_layer.folder.join(file)));
     let of_flags = args.fault_model.iter().map(|named| (named.name.clone(), named.file.clone()));
     let models = FaultModels::named(of_file.chain(of_flags).collect());
     models
@@ -163,16 +166,16 @@ fn fault_models(args: &RunArgs, layer: &Layer<'_>) -> Result<FaultModels, Config
     Ok(models)
 }
 
-fn fleet_faults(args: &RunArgs, layer: &Layer<'_>) -> Result<FaultSet, ConfigError> {
-    let models = &layer.models;
-    match (&args.faults, &layer.config.faults) {
-        (Some(name), _) => Ok(FaultSet::load(name, Path::new(HERE), models)?),
-        (None, Some(entry)) => layer.faults(entry),
-        (None, None) => Ok(FaultSet::load("realistic", Path::new(HERE), models)?),
+fn fleet_faults(args: &RunArgs, file_layer: &FileLayer<'_>) -> Result<FaultSet, ConfigError> {
+    let models = &file_layer.models;
+    match (&args.faults, &file_layer.config.faults) {
+        (Some(name), _) => Ok(FaultSet::load(name, Path::new(CURRENT_DIR), models)?),
+        (None, Some(entry)) => file_layer.faults(entry),
+        (None, None) => Ok(FaultSet::load("realistic", Path::new(CURRENT_DIR), models)?),
     }
 }
 
-impl Layer<'_> {
+impl FileLayer<'_> {
     /// Faults that the file names, or holds.
     fn faults(&self, entry: &FaultsEntry) -> Result<FaultSet, ConfigError> {
         Ok(match entry {
@@ -200,7 +203,7 @@ fn draw_seed() -> Seed {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::values::show_broker;
+    use crate::config::values::format_broker_url;
     use clap::Parser;
 
     #[derive(Parser)]
@@ -223,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_word_nine_heartbeats_run_in_the_realistic_world() {
+    fn without_flags_nine_heartbeats_run_with_realistic_faults() {
         let settings = run(&[]).unwrap();
         assert_eq!(settings.devices(), 9);
         assert_eq!(settings.groups[0].name, "heartbeat");
@@ -235,12 +238,12 @@ mod tests {
     }
 
     #[test]
-    fn a_flag_beats_the_file_and_the_file_beats_the_default() {
+    fn a_flag_overrides_the_file_and_the_file_overrides_the_default() {
         let text = "broker = \"mqtt://file\"\nseed = 1\nkeepalive = \"20s\"\n[config]\npeers = 3\ninterval = \"9s\"\n";
         let settings =
             with_file("run.toml", text, &["--seed", "2", "--device-config", "interval=1s"]).unwrap();
         let BrokerChoice::Remote(url) = &settings.broker else { panic!("{:?}", settings.broker) };
-        assert_eq!(show_broker(url), "mqtt://file:1883");
+        assert_eq!(format_broker_url(url), "mqtt://file:1883");
         assert_eq!(settings.seed.value(), 2);
         assert_eq!(settings.connection.keepalive, Duration::from_secs(20));
         let config = serde_json::to_value(&settings.groups[0].config).unwrap();
@@ -262,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_go_together_says_so() {
+    fn conflicting_settings_are_an_error() {
         let problem = |flags: &[&str]| run(flags).unwrap_err().to_string();
         assert!(problem(&["--cert", "x", "--broker", "mqtts://b"]).contains("--key"));
         assert!(problem(&["--ca", "x"]).contains("mqtts://"));
@@ -279,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_for_a_group_that_is_not_there_is_found() {
+    fn a_fault_for_an_unknown_group_is_an_error() {
         let text = "[[faults.fault]]\nkind = \"loss\"\nprobability = 0.1\ngroup = \"hearbeat\"\n";
         let found = with_file("run.toml", text, &[]).unwrap_err().to_string();
         assert!(found.contains("fault[0].group") && found.contains("did you mean `heartbeat`?"), "{found}");

@@ -15,15 +15,15 @@ pub struct SourceAddresses {
 }
 
 /// More than any machine is given.
-const MOST: u128 = 4_096;
+const MAX_ADDRESSES: u128 = 4_096;
 
 impl SourceAddresses {
     /// Each of them.
     pub fn all(&self) -> impl Iterator<Item = IpAddr> + use<> {
         let first = self.first;
-        (0..self.count).map(move |ahead| match first {
-            IpAddr::V4(first) => Ipv4Addr::from(u32::from(first).saturating_add(ahead.into())).into(),
-            IpAddr::V6(first) => Ipv6Addr::from(u128::from(first).saturating_add(ahead.into())).into(),
+        (0..self.count).map(move |offset| match first {
+            IpAddr::V4(first) => Ipv4Addr::from(u32::from(first).saturating_add(offset.into())).into(),
+            IpAddr::V6(first) => Ipv6Addr::from(u128::from(first).saturating_add(offset.into())).into(),
         })
     }
 }
@@ -56,8 +56,11 @@ impl FromStr for SourceAddresses {
         let distance =
             distance.ok_or_else(|| format!("`{text}` ends before it begins; name the lower one first"))?;
         match u16::try_from(distance) {
-            Ok(behind) if distance < MOST => Ok(Self { first, count: behind + 1 }),
-            _ => Err(format!("`{text}` are {} addresses; {MOST} are the most", distance.saturating_add(1))),
+            Ok(last_offset) if distance < MAX_ADDRESSES => Ok(Self { first, count: last_offset + 1 }),
+            _ => Err(format!(
+                "`{text}` are {} addresses; {MAX_ADDRESSES} are the most",
+                distance.saturating_add(1)
+            )),
         }
     }
 }
@@ -79,14 +82,14 @@ mod tests {
     }
 
     #[test]
-    fn one_or_all_from_one_to_another() {
+    fn one_address_or_a_range() {
         assert_eq!(shown("10.0.0.5"), ["10.0.0.5"]);
         assert_eq!(shown("127.0.0.255-127.0.1.1"), ["127.0.0.255", "127.0.1.0", "127.0.1.1"]);
         assert_eq!(shown("fd00::1-fd00::2"), ["fd00::1", "fd00::2"]);
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused() {
+    fn an_invalid_range_is_an_error() {
         for (text, why) in [
             ("broker", "is no address"),
             ("10.0.0.5-", "is no address"),

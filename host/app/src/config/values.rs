@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
-use wasmote_live::spec::BrokerUrl;
+use wasmote_live::config::BrokerUrl;
 use wasmote_sim::context::Protocol;
 use wasmote_sim::device_id::is_name;
 use wasmote_sim::topic::Topic;
@@ -28,9 +28,9 @@ where
 
 /// A length of time: `500ms`, `1m 30s`, or a number of seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Length(pub Duration);
+pub struct DurationValue(pub Duration);
 
-impl FromStr for Length {
+impl FromStr for DurationValue {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -50,7 +50,7 @@ impl FromStr for Keepalive {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let Length(length) = text.parse()?;
+        let DurationValue(length) = text.parse()?;
         match length.as_secs() {
             5..=65_535 if length.subsec_nanos() == 0 => Ok(Self(length)),
             _ => Err(format!("`{text}` is out of range; use whole seconds from 5s to 65535s")),
@@ -152,7 +152,7 @@ fn split_host(text: &str) -> Result<(&str, Option<u16>), String> {
 }
 
 /// How a broker is shown.
-pub fn show_broker(url: &BrokerUrl) -> String {
+pub fn format_broker_url(url: &BrokerUrl) -> String {
     let scheme = if url.tls { "mqtts" } else { "mqtt" };
     let BrokerUrl { host, port, .. } = url;
     if host.contains(':') {
@@ -176,7 +176,7 @@ impl FromStr for HttpAddress {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let bad = || {
+        let invalid = || {
             format!(
                 "`{text}` is no address with a port; use 127.0.0.1:5000, or 0.0.0.0:5000 for every interface"
             )
@@ -187,9 +187,9 @@ impl FromStr for HttpAddress {
         let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
         let host: IpAddr = match host {
             "" | "localhost" => Ipv4Addr::LOCALHOST.into(),
-            other => other.parse().map_err(|_| bad())?,
+            other => other.parse().map_err(|_| invalid())?,
         };
-        let port: u16 = port.parse().map_err(|_| bad())?;
+        let port: u16 = port.parse().map_err(|_| invalid())?;
         Ok(Self(SocketAddr::new(host, port)))
     }
 }
@@ -231,9 +231,9 @@ impl FromStr for TopicRoot {
 
 /// A number of devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Count(pub u32);
+pub struct DeviceCount(pub u32);
 
-impl FromStr for Count {
+impl FromStr for DeviceCount {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -273,7 +273,7 @@ pub enum LogFormat {
 /// How behaviours are compiled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Compile {
+pub enum CompileOption {
     /// For fast code.
     #[default]
     Full,
@@ -281,11 +281,11 @@ pub enum Compile {
     Quick,
 }
 
-impl From<Compile> for wasmote_engine::Effort {
-    fn from(compile: Compile) -> Self {
+impl From<CompileOption> for wasmote_engine::CompileMode {
+    fn from(compile: CompileOption) -> Self {
         match compile {
-            Compile::Full => Self::Full,
-            Compile::Quick => Self::Quick,
+            CompileOption::Full => Self::Full,
+            CompileOption::Quick => Self::Quick,
         }
     }
 }
@@ -309,14 +309,14 @@ mod tests {
 
     fn remote(text: &str) -> String {
         match text.parse::<BrokerChoice>() {
-            Ok(BrokerChoice::Remote(url)) => show_broker(&url),
+            Ok(BrokerChoice::Remote(url)) => format_broker_url(&url),
             Ok(embedded) => format!("{embedded:?}"),
             Err(problem) => problem,
         }
     }
 
     #[test]
-    fn a_broker_is_named_by_its_url_and_has_the_usual_port() {
+    fn a_broker_url_has_the_default_port() {
         assert_eq!(remote("mqtt://broker"), "mqtt://broker:1883");
         assert_eq!(remote("mqtts://broker/"), "mqtts://broker:8883");
         assert_eq!(remote("mqtt://[::1]:1884"), "mqtt://[::1]:1884");
@@ -325,11 +325,11 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_port_is_an_error_and_never_the_usual_one() {
-        for bad in
+    fn an_invalid_port_is_an_error_and_never_the_default() {
+        for invalid in
             ["mqtt://broker:", "mqtt://broker:0", "mqtt://broker:70000", "mqtt://broker:abc", "mqtt://[::1]x"]
         {
-            assert!(remote(bad).contains("is no port"), "{bad}: {}", remote(bad));
+            assert!(remote(invalid).contains("is no port"), "{invalid}: {}", remote(invalid));
         }
         assert!(remote("embedded:x").contains("is no port"));
         assert!(remote("mqtt://:1883").contains("names no host"));
@@ -338,38 +338,38 @@ mod tests {
     }
 
     #[test]
-    fn an_address_may_be_short_but_not_wrong() {
+    fn an_address_may_be_abbreviated() {
         let shown = |text: &str| text.parse::<HttpAddress>().map(|address| address.0.to_string());
         assert_eq!(shown("5001").unwrap(), "127.0.0.1:5001");
         assert_eq!(shown("localhost:0").unwrap(), "127.0.0.1:0");
         assert_eq!(shown("[::]:5000").unwrap(), "[::]:5000");
-        for bad in ["127.0.0.1", "127.0.0.1:99999", "everywhere:5000", ""] {
-            assert!(shown(bad).unwrap_err().contains("is no address with a port"), "{bad}");
+        for invalid in ["127.0.0.1", "127.0.0.1:99999", "everywhere:5000", ""] {
+            assert!(shown(invalid).unwrap_err().contains("is no address with a port"), "{invalid}");
         }
     }
 
     #[test]
-    fn keepalive_has_a_floor_and_is_whole_seconds() {
+    fn keepalive_has_a_minimum_and_is_whole_seconds() {
         assert_eq!("10s".parse(), Ok(Keepalive(Duration::from_secs(10))));
         assert_eq!("10".parse(), Ok(Keepalive(Duration::from_secs(10))));
-        for bad in ["4s", "5500ms", "1d", "soon"] {
-            assert!(bad.parse::<Keepalive>().is_err(), "{bad}");
+        for invalid in ["4s", "5500ms", "1d", "soon"] {
+            assert!(invalid.parse::<Keepalive>().is_err(), "{invalid}");
         }
     }
 
     #[test]
     fn a_fleet_has_at_least_one_device() {
-        assert_eq!("9".parse(), Ok(Count(9)));
-        for bad in ["0", "-3", "1.5", "many", "5000000000"] {
-            assert!(bad.parse::<Count>().unwrap_err().contains("from 1 on"), "{bad}");
+        assert_eq!("9".parse(), Ok(DeviceCount(9)));
+        for invalid in ["0", "-3", "1.5", "many", "5000000000"] {
+            assert!(invalid.parse::<DeviceCount>().unwrap_err().contains("from 1 on"), "{invalid}");
         }
     }
 
     #[test]
     fn a_topic_root_is_a_topic_without_empty_levels() {
         assert!("plant/west".parse::<TopicRoot>().is_ok());
-        for bad in ["", "/plant", "plant/", "plant/+", "$SYS"] {
-            assert!(bad.parse::<TopicRoot>().is_err(), "{bad}");
+        for invalid in ["", "/plant", "plant/", "plant/+", "$SYS"] {
+            assert!(invalid.parse::<TopicRoot>().is_err(), "{invalid}");
         }
     }
 }

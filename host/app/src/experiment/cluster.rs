@@ -3,21 +3,21 @@
 //! A run is a fleet of its own: its objects are applied, its pods awaited, looked at every interval, and asked for
 //! everything at the end; then the objects are deleted, whatever has happened.
 //!
-//! * [`able`]: what a plan wants that a cluster cannot do yet, which is refused before anything is applied.
+//! * [`support`]: what a plan wants that a cluster cannot do yet, which is refused before anything is applied.
 //! * [`deployment`]: apply, wait, delete. [`samples`]: what the pods say of themselves over time. [`timeline`]: what
-//!   happens in mid-run; [`orders`]: what pods are told of that; [`faults`]: which faults they then have.
-//! * [`collection`]: logs and last words of every pod, and what of them is missing.
-//! * [`spans`]: parts of a run, between two looks. [`figures`]: samples become the files that reports read.
+//!   happens in mid-run; [`requests`]: what pods are told of that; [`faults`]: which faults they then have.
+//! * [`artifacts`]: logs and last words of every pod, and what of them is missing.
+//! * [`windows`]: parts of a run, between two looks. [`summary`]: samples become the files that reports read.
 
-pub mod able;
-pub mod collection;
+pub mod artifacts;
 pub mod deployment;
 pub mod faults;
-pub mod figures;
-pub mod orders;
+pub mod requests;
 pub mod samples;
-pub mod spans;
+pub mod summary;
+pub mod support;
 pub mod timeline;
+pub mod windows;
 
 use std::fs;
 use std::path::Path;
@@ -27,23 +27,23 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
 
 use super::ExperimentError;
-use super::plan::{Experiment, Point, RunNumber};
+use super::plan::{Experiment, Point, RunId};
 use super::progress::{Progress, Totals};
-use super::results::{Results, write_atomically};
+use super::results::{ResultsWriter, write_atomically};
 use crate::cli::output::to_stderr;
-use crate::config::values::Count;
+use crate::config::values::DeviceCount;
 use crate::kubectl::proxy::Proxy;
 use crate::kubectl::{Kubectl, KubectlError};
 use crate::manifests::ManifestError;
-use crate::manifests::broker::Broker;
-use crate::manifests::fleet::{Carrier, Fleet, Wishes};
+use crate::manifests::broker::BrokerEndpoint;
+use crate::manifests::fleet::{BehaviourMount, DeployOptions, FleetManifests};
 use crate::manifests::name::{Image, Name, Quantity};
-use collection::Collection;
+use artifacts::ArtifactCollector;
 use deployment::Deployment;
-use figures::ClusterSummary;
-use samples::{Ended, Reach, Sampler};
-use spans::Spans;
-use timeline::Timeline;
+use samples::{ClusterAccess, RunEnd, Sampler};
+use summary::ClusterSummary;
+use timeline::TimelineExecutor;
+use windows::MeasuredWindows;
 
 /// What is to be known of a cluster beside the plan.
 #[derive(Clone, Debug)]
@@ -57,18 +57,18 @@ pub struct Options {
     /// The program's image.
     pub image: Image,
     /// Devices in each pod.
-    pub devices_per_pod: Count,
+    pub devices_per_pod: DeviceCount,
     /// Most memory of a pod.
     pub memory: Quantity,
     /// Most processor time of a pod.
     pub cpu: Quantity,
     /// How long pods may take to become ready.
-    pub patience: Duration,
+    pub ready_timeout: Duration,
 }
 
 /// What a results folder says of the cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ClusterCard {
+pub struct ClusterEntry {
     /// The context, where one was named.
     pub context: Option<String>,
     /// The namespace, where one was named.
@@ -84,7 +84,7 @@ pub struct ClusterCard {
 pub enum ClusterError {
     /// The plan wants what a cluster cannot do.
     #[error("{field}: {problem}, so the plan cannot run with --on kubernetes")]
-    NotThere {
+    Unsupported {
         /// The field of the plan.
         field: &'static str,
         /// What is missing, and what to do.
@@ -95,19 +95,19 @@ pub enum ClusterError {
         "there is a fleet in this namespace already ({found}); run the experiment in another with --namespace NAME, \
          or remove that one: kubectl delete all,configmaps --selector app.kubernetes.io/part-of=wasmote"
     )]
-    Taken {
+    NamespaceInUse {
         /// What was found.
         found: String,
     },
     /// Pods that do not start.
-    #[error("{ready} of {wanted} pods were ready after {}: {why}", humantime::format_duration(*patience))]
+    #[error("{ready} of {desired} pods were ready after {}: {why}", humantime::format_duration(*ready_timeout))]
     NotReady {
         /// Pods that are ready.
         ready: usize,
         /// Pods that there should be.
-        wanted: usize,
+        desired: usize,
         /// How long was waited.
-        patience: Duration,
+        ready_timeout: Duration,
         /// Who is not, and why.
         why: String,
     },
@@ -125,20 +125,20 @@ pub enum ClusterError {
 impl ClusterError {
     /// Whether the user asked for what cannot be.
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::NotThere { .. } | Self::Manifests(_))
+        matches!(self, Self::Unsupported { .. } | Self::Manifests(_))
     }
 }
 
 /// Everything of an experiment on a cluster, one run after the other, as they share it.
 pub fn execute(
     experiment: &Experiment,
-    results: &mut Results,
+    results: &mut ResultsWriter,
     options: &Options,
     totals: &Totals,
 ) -> Result<Vec<ClusterSummary>, ExperimentError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|problem| ClusterError::Client(problem.to_string()))?;
-    let mut card = ClusterCard {
+    let mut entry = ClusterEntry {
         context: options.context.clone(),
         namespace: options.namespace.as_ref().map(ToString::to_string),
         image: options.image.as_str().to_owned(),
@@ -146,22 +146,22 @@ pub fn execute(
     };
     let mut summaries = Vec::new();
     let runs = experiment.runs();
-    for number in &runs {
+    for run_id in &runs {
         if totals.is_interrupted() {
             break;
         }
-        let folder = results.folder.join(&results.manifest.runs[number.index].path);
+        let folder = results.folder.join(&results.manifest.runs[run_id.index].path);
         let began = Instant::now();
-        let run = Run { point: &experiment.points[number.point], number, options, folder: &folder, totals };
+        let run = Run { point: &experiment.points[run_id.point], run_id, options, folder: &folder, totals };
         let (summary, missing) = run.run(&runtime)?;
-        card.missing.extend(missing);
-        results.manifest.runs[number.index].real_seconds = Some(began.elapsed().as_secs_f64());
-        results.manifest.cluster = Some(card.clone());
+        entry.missing.extend(missing);
+        results.manifest.runs[run_id.index].real_seconds = Some(began.elapsed().as_secs_f64());
+        results.manifest.cluster = Some(entry.clone());
         results.write_manifest()?;
         summaries.push(summary);
     }
     let is_whole = summaries.len() == runs.len() && summaries.iter().all(|summary| !summary.interrupted);
-    if is_whole && card.missing.is_empty() {
+    if is_whole && entry.missing.is_empty() {
         results.complete()?;
     }
     Ok(summaries)
@@ -169,7 +169,7 @@ pub fn execute(
 
 struct Run<'a> {
     point: &'a Point,
-    number: &'a RunNumber,
+    run_id: &'a RunId,
     options: &'a Options,
     folder: &'a Path,
     totals: &'a Totals,
@@ -181,7 +181,7 @@ impl Run<'_> {
         fs::create_dir_all(self.folder).map_err(ExperimentError::writing(&self.folder.display()))?;
         let fleet = self.fleet().map_err(ClusterError::from)?;
         let deployment = Deployment::new(&self.options.kubectl, &fleet);
-        deployment.check_free()?;
+        deployment.check_namespace()?;
         let outcome = self.observe(&deployment, &fleet, runtime);
         to_stderr("removing the fleet from the cluster");
         let removed = deployment.delete();
@@ -197,13 +197,13 @@ impl Run<'_> {
         Ok((summary, missing))
     }
 
-    fn fleet(&self) -> Result<Fleet, ManifestError> {
+    fn fleet(&self) -> Result<FleetManifests, ManifestError> {
         let options = self.options;
         let mut settings = self.point.settings.clone();
-        settings.seed = self.number.seed;
-        Fleet::new(
+        settings.seed = self.run_id.seed;
+        FleetManifests::new(
             &settings,
-            Wishes {
+            DeployOptions {
                 namespace: options.namespace.clone(),
                 image: options.image.clone(),
                 devices_per_pod: options.devices_per_pod.0,
@@ -211,8 +211,8 @@ impl Run<'_> {
                 stable_names: true,
                 memory: options.memory.clone(),
                 cpu: options.cpu.clone(),
-                behaviour: Carrier::ConfigMap,
-                broker: Broker::mosquitto(false),
+                behaviour: BehaviourMount::ConfigMap,
+                broker: BrokerEndpoint::mosquitto(false),
                 same_seed: true,
             },
         )
@@ -221,49 +221,50 @@ impl Run<'_> {
     fn observe(
         &self,
         deployment: &Deployment<'_>,
-        fleet: &Fleet,
+        fleet: &FleetManifests,
         runtime: &Runtime,
     ) -> Result<(ClusterSummary, Vec<String>), ExperimentError> {
         let kubectl = &self.options.kubectl;
         let interrupted = || self.totals.is_interrupted();
-        to_stderr(format_args!("applying {} pods", deployment.wanted()));
+        to_stderr(format_args!("applying {} pods", deployment.desired()));
         deployment.apply().map_err(ClusterError::from)?;
-        if let Err(problem) = deployment.wait(self.options.patience, &interrupted) {
+        if let Err(problem) = deployment.wait(self.options.ready_timeout, &interrupted) {
             // Why a pod does not start is often in its log.
-            let missing = Collection::new(kubectl, self.folder).logs()?;
+            let missing = ArtifactCollector::new(kubectl, self.folder).logs()?;
             write_atomically(&self.folder.join("missing.txt"), missing.join("\n").as_bytes())
                 .map_err(ExperimentError::writing(&self.folder.display()))?;
             return Err(problem.into());
         }
         let client = wasmote_live::http::client().map_err(ClusterError::Client)?;
         let proxy = Proxy::start(kubectl).map_err(ClusterError::from)?;
-        let mut sampler = Sampler::new(Reach { kubectl, proxy: &proxy, client: &client, runtime });
-        let devices = crate::plan::everybody(&self.point.settings);
-        let mut timeline = Timeline::new(self.point, fleet, self.number.seed, &devices);
+        let mut sampler = Sampler::new(ClusterAccess { kubectl, proxy: &proxy, client: &client, runtime });
+        let devices = crate::blueprints::all_identities(&self.point.settings);
+        let mut timeline = TimelineExecutor::new(self.point, fleet, self.run_id.seed, &devices);
         let progress = Progress::new(self.totals);
-        let mut ended = Ended::Interrupted;
+        let mut run_end = RunEnd::Interrupted;
         if !interrupted() {
             to_stderr(format_args!(
                 "all are ready; running for {}",
-                humantime::format_duration(self.point.document.duration.0)
+                humantime::format_duration(self.point.plan.duration.0)
             ));
-            let is_breached = |samples: &[_]| Spans::new(self.point, fleet, samples).is_breached();
-            ended = sampler.watch(self.point, &mut timeline, &progress, &is_breached);
-            if ended == Ended::Breached {
+            let threshold_missed =
+                |samples: &[_]| MeasuredWindows::new(self.point, fleet, samples).threshold_missed();
+            run_end = sampler.observe(self.point, &mut timeline, &progress, &threshold_missed);
+            if run_end == RunEnd::ThresholdMissed {
                 to_stderr("a threshold is missed that ends the run");
             }
         }
         to_stderr("collecting logs and metrics");
-        let collection = Collection::new(kubectl, self.folder);
+        let artifacts = ArtifactCollector::new(kubectl, self.folder);
         let mut missing = sampler.missing();
         missing.extend(timeline.missing());
         if let Some(done) = timeline.csv() {
             write_atomically(&self.folder.join("timeline.csv"), done.as_bytes())
                 .map_err(ExperimentError::writing(&self.folder.display()))?;
         }
-        missing.extend(collection.logs()?);
-        missing.extend(collection.answers(&proxy, &client, runtime)?);
-        let summary = ClusterSummary::new(self.point, self.number.seed, fleet, &sampler, ended, &missing);
+        missing.extend(artifacts.logs()?);
+        missing.extend(artifacts.pod_metrics(&proxy, &client, runtime)?);
+        let summary = ClusterSummary::new(self.point, self.run_id.seed, fleet, &sampler, run_end, &missing);
         summary.write(self.folder, fleet, &sampler)?;
         Ok((summary, missing))
     }

@@ -11,21 +11,21 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use super::ExperimentError;
-use super::as_run;
-use super::plan::{Experiment, RunNumber};
+use super::effective_plan;
+use super::live_run::{self, LiveEnv};
+use super::plan::{Experiment, RunId};
 use super::progress::{Progress, Totals};
-use super::real::{self, Reality};
-use super::results::Results;
-use super::run::{Setting, run};
+use super::results::ResultsWriter;
+use super::run::{RunContext, run};
 use super::summary::Summary;
 
 /// Do something for each run, on several threads. The outcomes are in the order of the runs. After a failure or
 /// an interrupt no further run begins; the first failure by order is returned.
 pub fn for_each<T: Send>(
-    runs: &[RunNumber],
+    runs: &[RunId],
     workers: usize,
     totals: &Totals,
-    work: impl Fn(&RunNumber) -> Result<T, ExperimentError> + Sync,
+    work: impl Fn(&RunId) -> Result<T, ExperimentError> + Sync,
 ) -> Result<Vec<T>, ExperimentError> {
     let next = AtomicUsize::new(0);
     let failed = AtomicBool::new(false);
@@ -52,51 +52,51 @@ pub fn for_each<T: Send>(
 }
 
 /// How runs are driven.
-pub enum Driver {
+pub enum ExecutionMode {
     /// In virtual time, so many at one time.
     Virtual(usize),
     /// In real time, one after the other: they share the machine, the broker's port and the API's.
-    Real(Reality),
+    Real(LiveEnv),
 }
 
 /// Run an experiment into a folder, run by run. What an interrupt leaves is incomplete, and says so.
 pub fn execute(
     experiment: &Experiment,
-    results: &mut Results,
-    driver: &Driver,
+    results: &mut ResultsWriter,
+    mode: &ExecutionMode,
     totals: &Totals,
 ) -> Result<Vec<Summary>, ExperimentError> {
     let runs = experiment.runs();
     let folder = results.folder.clone();
     let shared = Mutex::new(results);
-    let workers = match driver {
-        Driver::Virtual(workers) => *workers,
-        Driver::Real(_) => 1,
+    let workers = match mode {
+        ExecutionMode::Virtual(workers) => *workers,
+        ExecutionMode::Real(_) => 1,
     };
-    let summaries = for_each(&runs, workers, totals, |number| {
-        let below = {
+    let summaries = for_each(&runs, workers, totals, |run_id| {
+        let relative = {
             let results = shared.lock().unwrap_or_else(PoisonError::into_inner);
-            results.manifest.runs[number.index].path.clone()
+            results.manifest.runs[run_id.index].path.clone()
         };
-        let path = folder.join(&below);
+        let path = folder.join(&relative);
         let began = Instant::now();
-        let reality = match driver {
-            Driver::Virtual(_) => None,
-            Driver::Real(reality) => Some(reality),
+        let live_env = match mode {
+            ExecutionMode::Virtual(_) => None,
+            ExecutionMode::Real(live_env) => Some(live_env),
         };
-        let summary = run_one(experiment, number, &path, reality, totals)?;
-        if reality.is_some() {
-            let depth = Path::new(&below).components().filter(|it| matches!(it, Component::Normal(_)));
-            as_run::write(experiment, number, &summary, &path, depth.count())?;
+        let summary = run_one(experiment, run_id, &path, live_env, totals)?;
+        if live_env.is_some() {
+            let depth = Path::new(&relative).components().filter(|it| matches!(it, Component::Normal(_)));
+            effective_plan::write(experiment, run_id, &summary, &path, depth.count())?;
         }
         let took = began.elapsed().as_secs_f64();
         let mut results = shared.lock().unwrap_or_else(PoisonError::into_inner);
-        results.add_components(&below, summary.edits.iter().filter_map(|edit| edit.component.as_ref()));
-        let card = &mut results.manifest.runs[number.index];
-        card.digest = summary.digest.clone().filter(|_| !summary.interrupted);
-        card.edits = summary.edits.len();
-        card.real_seconds = Some(took);
-        card.events_per_second = Some(summary.events as f64 / took);
+        results.add_components(&relative, summary.edits.iter().filter_map(|edit| edit.component.as_ref()));
+        let entry = &mut results.manifest.runs[run_id.index];
+        entry.digest = summary.digest.clone().filter(|_| !summary.interrupted);
+        entry.edits = summary.edits.len();
+        entry.real_seconds = Some(took);
+        entry.events_per_second = Some(summary.events as f64 / took);
         results.write_manifest()?;
         Ok(summary)
     })?;
@@ -110,19 +110,19 @@ pub fn execute(
 /// One run into its folder; in virtual time where there is no reality.
 pub fn run_one(
     experiment: &Experiment,
-    number: &RunNumber,
+    run_id: &RunId,
     folder: &Path,
-    reality: Option<&Reality>,
+    live_env: Option<&LiveEnv>,
     totals: &Totals,
 ) -> Result<Summary, ExperimentError> {
     fs::create_dir_all(folder).map_err(ExperimentError::writing(&folder.display()))?;
-    let point = &experiment.points[number.point];
+    let point = &experiment.points[run_id.point];
     let progress = Progress::new(totals);
     let components = &experiment.components;
-    let setting = Setting { point, seed: number.seed, components, folder, progress: &progress };
-    let summary = match reality {
-        None => run(setting),
-        Some(reality) => real::run(setting, reality),
+    let context = RunContext { point, seed: run_id.seed, components, folder, progress: &progress };
+    let summary = match live_env {
+        None => run(context),
+        Some(live_env) => live_run::run(context, live_env),
     };
     totals.finished.fetch_add(1, Ordering::Relaxed);
     summary

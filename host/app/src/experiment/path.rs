@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::nearest::did_you_mean;
+use crate::suggest::did_you_mean;
 
 /// Set a field. The last part is made if it is not there yet, and so are tables on the way to it.
 pub fn set(root: &mut Value, path: &str, value: Value) -> Result<(), String> {
@@ -13,44 +13,44 @@ pub fn set(root: &mut Value, path: &str, value: Value) -> Result<(), String> {
     if parts.iter().any(|part| part.is_empty()) {
         return Err(format!("`{path}` has an empty part between its dots"));
     }
-    let mut place = root;
-    let mut walked = String::new();
+    let mut node = root;
+    let mut prefix = String::new();
     for part in &parts {
-        place = enter(place, part, &walked)?;
-        walked = if walked.is_empty() { (*part).to_owned() } else { format!("{walked}.{part}") };
+        node = descend(node, part, &prefix)?;
+        prefix = if prefix.is_empty() { (*part).to_owned() } else { format!("{prefix}.{part}") };
     }
-    *place = value;
+    *node = value;
     Ok(())
 }
 
-fn enter<'a>(place: &'a mut Value, part: &str, walked: &str) -> Result<&'a mut Value, String> {
-    if place.is_null() {
-        *place = Value::Object(Map::new());
+fn descend<'a>(node: &'a mut Value, part: &str, prefix: &str) -> Result<&'a mut Value, String> {
+    if node.is_null() {
+        *node = Value::Object(Map::new());
     }
     // A fault document is a table with one list.
-    let is_document = place.get("fault").is_some() && place.get(part).is_none();
-    let place = if is_document { &mut place["fault"] } else { place };
-    match place {
+    let is_document = node.get("fault").is_some() && node.get(part).is_none();
+    let node = if is_document { &mut node["fault"] } else { node };
+    match node {
         Value::Object(table) => Ok(table.entry(part).or_insert(Value::Null)),
         Value::Array(list) => {
             let known: Vec<String> =
-                list.iter().filter_map(|entry| name_of(entry).map(str::to_owned)).collect();
-            let position = list.iter().position(|entry| name_of(entry) == Some(part));
+                list.iter().filter_map(|entry| entry_name(entry).map(str::to_owned)).collect();
+            let position = list.iter().position(|entry| entry_name(entry) == Some(part));
             let position = position.or_else(|| part.parse().ok());
             let hint = did_you_mean(part, known.iter().map(String::as_str));
             let names = known.join("`, `");
-            let here = if walked.is_empty() { "there is".to_owned() } else { format!("`{walked}` has") };
+            let here = if prefix.is_empty() { "there is".to_owned() } else { format!("`{prefix}` has") };
             list.get_mut(position.unwrap_or(usize::MAX)).ok_or_else(|| match known.is_empty() {
                 true => format!("{here} no entry `{part}`, and none with a name"),
                 false => format!("{here} no entry `{part}`; there are `{names}`{hint}"),
             })
         }
-        _ => Err(format!("`{walked}` holds no `{part}`: it is a single value")),
+        _ => Err(format!("`{prefix}` holds no `{part}`: it is a single value")),
     }
 }
 
 /// What an entry of a list goes by.
-pub(crate) fn name_of(entry: &Value) -> Option<&str> {
+pub(crate) fn entry_name(entry: &Value) -> Option<&str> {
     ["id", "name", "kind", "behaviour"].iter().find_map(|field| entry.get(field)?.as_str())
 }
 

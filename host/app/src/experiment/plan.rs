@@ -10,34 +10,34 @@ use wasmote_sim::rng::Seed;
 use wasmote_sim::time::{Time, WallTime};
 
 use super::ExperimentError;
-use super::blame::blamed;
-use super::document::PlanDocument;
-use super::rehearsal::rehearse;
-use super::script::{Script, compile};
+use super::dry_run::dry_run;
+use super::error_attribution::attribute_error;
+use super::plan_file::PlanFile;
 use super::seeds::Seeds;
 use super::source::PlanSource;
 use super::sweep::{Combination, PointValues, at_point, combinations, fields};
-use super::threshold::Part;
+use super::threshold::ThresholdScope;
+use super::timeline::{Timeline, compile};
 use super::topology::Topology;
-use crate::assignment::Assignments;
+use crate::blueprints::Components;
 use crate::config::Settings;
 use crate::config::args::LiveArgs;
 use crate::config::file::FileConfig;
 use crate::config::resolve::resolve_file;
 use crate::config::values::LogFormat;
-use crate::nearest::did_you_mean;
-use crate::plan::Components;
+use crate::key_value::Assignments;
 use crate::source::Source;
+use crate::suggest::did_you_mean;
 
 /// Rows of a time series that anybody could use.
-const MOST_INTERVALS: u128 = 100_000;
+const MAX_INTERVALS: u128 = 100_000;
 
 /// Everything that is to be run.
 pub struct Experiment {
     /// The plan, with what was set on the command line.
     pub source: PlanSource,
     /// What it says.
-    pub document: PlanDocument,
+    pub plan: PlanFile,
     /// Its points, at least one.
     pub points: Vec<Point>,
     /// The behaviours of all points, each compiled once.
@@ -51,7 +51,7 @@ pub struct Point {
     /// The same, as they are set.
     pub set: PointValues,
     /// The plan with these values.
-    pub document: PlanDocument,
+    pub plan: PlanFile,
     /// The devices and what they need.
     pub settings: Settings,
     /// The calendar's time at the beginning of a run.
@@ -59,12 +59,12 @@ pub struct Point {
     /// Who is linked with whom, if the plan says it.
     pub topology: Option<Topology>,
     /// What happens when.
-    pub script: Script,
+    pub timeline: Timeline,
 }
 
 /// One run of an experiment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RunNumber {
+pub struct RunId {
     /// Position, from 0.
     pub index: usize,
     /// Position of its point.
@@ -75,7 +75,7 @@ pub struct RunNumber {
 
 /// What the command line changes about a plan.
 #[derive(Clone, Debug, Default)]
-pub struct Changes {
+pub struct Overrides {
     /// Values by path.
     pub set: Vec<(String, Value)>,
     /// A number of seeds, from the plan's first on.
@@ -84,7 +84,7 @@ pub struct Changes {
     pub live: LiveArgs,
 }
 
-impl Changes {
+impl Overrides {
     /// Read `path=value` texts; the values are JSON, or else text.
     pub fn parse(texts: &[String], seeds: Option<u64>) -> Result<Self, ExperimentError> {
         let parse = |text: &String| {
@@ -107,49 +107,54 @@ impl Changes {
 
 impl Experiment {
     /// Check a plan and compile its behaviours.
-    pub fn new(mut source: PlanSource, changes: &Changes, engine: &Engine) -> Result<Self, ExperimentError> {
+    pub fn new(
+        mut source: PlanSource,
+        overrides: &Overrides,
+        engine: &Engine,
+    ) -> Result<Self, ExperimentError> {
         let written = source.clone();
-        let blamed = |error, values: &PointValues| {
-            blamed(error, &written, changes, values, |plan| {
-                Point::new(plan, Combination::default(), &changes.live).is_ok()
+        let attribute = |error, values: &PointValues| {
+            attribute_error(error, &written, overrides, values, |plan| {
+                Point::new(plan, Combination::default(), &overrides.live).is_ok()
             })
         };
-        for (field, value) in &changes.set {
+        for (field, value) in &overrides.set {
             source
                 .set(field, value.clone())
                 .map_err(|problem| ExperimentError::invalid(format!("--set {field}"), problem))?;
         }
-        let mut document = source.document().map_err(|error| blamed(error, &PointValues::new()))?;
-        if let Some(count) = changes.seeds {
-            let base = document.seeds.0.first().copied().unwrap_or(1);
-            document.seeds = Seeds::count(count, base);
-            source.value["seeds"] = document.seeds.0.clone().into();
+        let mut plan = source.plan_file().map_err(|error| attribute(error, &PointValues::new()))?;
+        if let Some(count) = overrides.seeds {
+            let base = plan.seeds.0.first().copied().unwrap_or(1);
+            plan.seeds = Seeds::count(count, base);
+            source.value["seeds"] = plan.seeds.0.clone().into();
         }
-        let combinations = combinations(&fields(&document.sweep, &source)?)
+        let combinations = combinations(&fields(&plan.sweep, &source)?)
             .map_err(|problem| ExperimentError::invalid(format!("{}: sweep", source.shown), problem))?;
         let point = |values: Combination| {
-            Point::new(&source, values.clone(), &changes.live).map_err(|error| blamed(error, &values.set))
+            Point::new(&source, values.clone(), &overrides.live)
+                .map_err(|error| attribute(error, &values.set))
         };
         let points: Vec<Point> = combinations.into_iter().map(point).collect::<Result<_, _>>()?;
         let components = Components::load(points.iter().flat_map(Point::sources), engine)?;
-        Ok(Self { source, document, points, components })
+        Ok(Self { source, plan, points, components })
     }
 
     /// The same, and all behaviours have said that they take the configuration that they are given.
-    pub fn rehearsed(
+    pub fn validated(
         source: PlanSource,
-        changes: &Changes,
+        overrides: &Overrides,
         engine: &Engine,
     ) -> Result<Self, ExperimentError> {
         let written = source.clone();
-        let experiment = Self::new(source, changes, engine)?;
+        let experiment = Self::new(source, overrides, engine)?;
         let is_sound = |plan: &PlanSource| {
-            let point = Point::new(plan, Combination::default(), &changes.live);
-            point.and_then(|point| rehearse(&point, &Components::load(point.sources(), engine)?, "")).is_ok()
+            let point = Point::new(plan, Combination::default(), &overrides.live);
+            point.and_then(|point| dry_run(&point, &Components::load(point.sources(), engine)?, "")).is_ok()
         };
         for point in &experiment.points {
-            rehearse(point, &experiment.components, &written.shown)
-                .map_err(|error| blamed(error, &written, changes, &point.set, is_sound))?;
+            dry_run(point, &experiment.components, &written.shown)
+                .map_err(|error| attribute_error(error, &written, overrides, &point.set, is_sound))?;
         }
         Ok(experiment)
     }
@@ -162,10 +167,10 @@ impl Experiment {
     }
 
     /// Every run, points before seeds.
-    pub fn runs(&self) -> Vec<RunNumber> {
-        let pairs = (0..self.points.len())
-            .flat_map(|point| self.document.seeds.0.iter().map(move |seed| (point, *seed)));
-        let run = |(index, (point, seed))| RunNumber { index, point, seed: Seed::new(seed) };
+    pub fn runs(&self) -> Vec<RunId> {
+        let pairs =
+            (0..self.points.len()).flat_map(|point| self.plan.seeds.0.iter().map(move |seed| (point, *seed)));
+        let run = |(index, (point, seed))| RunId { index, point, seed: Seed::new(seed) };
         pairs.enumerate().map(run).collect()
     }
 
@@ -182,60 +187,61 @@ impl Experiment {
 
 impl Point {
     fn new(source: &PlanSource, combination: Combination, live: &LiveArgs) -> Result<Self, ExperimentError> {
-        let Combination { told: values, set } = combination;
+        let Combination { labels: values, set } = combination;
         let source = at_point(source, &set)?;
-        let document = source.document()?;
+        let plan = source.plan_file()?;
         let invalid = |field: &str, problem: String| {
             ExperimentError::invalid(format!("{}: {field}", source.shown), problem)
         };
-        check_times(&document).map_err(|(field, problem)| invalid(field, problem))?;
+        check_times(&plan).map_err(|(field, problem)| invalid(field, problem))?;
         let file = FileConfig {
-            group: document.group.clone(),
-            config: document.config.clone(),
-            limits: document.limits.clone(),
-            topic_root: document.topic_root.clone(),
-            mqtt: document.mqtt,
-            keepalive: document.keepalive,
-            session_expiry: document.session_expiry,
-            faults: document.faults.clone(),
+            group: plan.group.clone(),
+            config: plan.config.clone(),
+            limits: plan.limits.clone(),
+            topic_root: plan.topic_root.clone(),
+            mqtt: plan.mqtt,
+            keepalive: plan.keepalive,
+            session_expiry: plan.session_expiry,
+            faults: plan.faults.clone(),
             log: Some(LogFormat::Text),
-            log_messages: Some(document.log_messages),
+            log_messages: Some(plan.log_messages),
             ..FileConfig::default()
         };
-        if document.group.is_empty() {
+        if plan.group.is_empty() {
             return Err(invalid("group", "there is none; write at least one `[[group]]`".into()));
         }
         let mut settings = resolve_file(file, &source.folder, &source.shown, &source.models, live)?;
-        let topology = Topology::of(&document, &settings)
+        let topology = Topology::of(&plan, &settings)
             .map_err(|(field, problem)| invalid(&format!("topology.{field}"), problem))?;
         if let Some(topology) = &topology {
-            topology.wire(&mut settings, &document);
+            topology.apply_links(&mut settings, &plan);
         }
-        let script = compile(&document, &settings, Path::new(&source.folder))
+        let timeline = compile(&plan, &settings, Path::new(&source.folder))
             .map_err(|(field, problem)| invalid(&field, problem))?;
-        check_parts(&document, &settings, &script).map_err(|(field, problem)| invalid(&field, problem))?;
-        let epoch = epoch(document.starts_at.as_deref()).map_err(|problem| invalid("starts_at", problem))?;
-        Ok(Self { values, set, document, settings, epoch, topology, script })
+        check_threshold_scopes(&plan, &settings, &timeline)
+            .map_err(|(field, problem)| invalid(&field, problem))?;
+        let epoch = epoch(plan.starts_at.as_deref()).map_err(|problem| invalid("starts_at", problem))?;
+        Ok(Self { values, set, plan, settings, epoch, topology, timeline })
     }
 
     /// The behaviours that it needs.
     pub fn sources(&self) -> impl Iterator<Item = &Source> {
-        self.settings.groups.iter().map(|group| &group.behaviour).chain(&self.script.sources)
+        self.settings.groups.iter().map(|group| &group.behaviour).chain(&self.timeline.sources)
     }
 
     /// When it ends.
     pub fn end(&self) -> Time {
-        Time::ZERO + self.document.duration.0
+        Time::ZERO + self.plan.duration.0
     }
 
     /// Where stretches of time end that are counted on their own: rows of the time series, the warm-up,
     /// and phases.
-    pub fn stretches(&self) -> Vec<Time> {
-        let (interval, end) = (self.document.interval.0, self.end());
+    pub fn window_ends(&self) -> Vec<Time> {
+        let (interval, end) = (self.plan.interval.0, self.end());
         let rows = std::iter::successors(Some(Time::ZERO + interval), |row| Some(*row + interval));
         let mut ends: Vec<Time> = rows.take_while(|row| *row < end).chain([end]).collect();
-        ends.push(Time::ZERO + self.document.warm_up.0);
-        ends.extend(self.script.phases.iter().map(|phase| phase.from));
+        ends.push(Time::ZERO + self.plan.warm_up.0);
+        ends.extend(self.timeline.phases.iter().map(|phase| phase.from));
         ends.retain(|at| *at > Time::ZERO);
         ends.sort_unstable();
         ends.dedup();
@@ -243,7 +249,7 @@ impl Point {
     }
 }
 
-fn check_times(plan: &PlanDocument) -> Result<(), (&'static str, String)> {
+fn check_times(plan: &PlanFile) -> Result<(), (&'static str, String)> {
     let (duration, interval) = (plan.duration.0, plan.interval.0);
     if duration.is_zero() {
         return Err(("duration", "it is zero; write a time such as \"20m\"".into()));
@@ -251,22 +257,26 @@ fn check_times(plan: &PlanDocument) -> Result<(), (&'static str, String)> {
     if plan.warm_up.0 >= duration {
         return Err(("warm_up", "it is not shorter than `duration`, so nothing would be measured".into()));
     }
-    if interval.is_zero() || duration.as_nanos() / interval.as_nanos() > MOST_INTERVALS {
-        let problem = format!("it divides the run into more than {MOST_INTERVALS} rows; write a longer time");
+    if interval.is_zero() || duration.as_nanos() / interval.as_nanos() > MAX_INTERVALS {
+        let problem = format!("it divides the run into more than {MAX_INTERVALS} rows; write a longer time");
         return Err(("interval", problem));
     }
     Ok(())
 }
 
 /// Thresholds speak of groups and phases that exist.
-fn check_parts(plan: &PlanDocument, settings: &Settings, script: &Script) -> Result<(), (String, String)> {
+fn check_threshold_scopes(
+    plan: &PlanFile,
+    settings: &Settings,
+    timeline: &Timeline,
+) -> Result<(), (String, String)> {
     let groups: Vec<&str> = settings.groups.iter().map(|group| group.name.as_str()).collect();
-    let phases: Vec<&str> = script.phases.iter().map(|phase| phase.name.as_str()).collect();
+    let phases: Vec<&str> = timeline.phases.iter().map(|phase| phase.name.as_str()).collect();
     for (index, entry) in plan.thresholds.iter().enumerate() {
-        let (what, name, known) = match &entry.check.part {
-            Part::Whole => continue,
-            Part::Group(name) => ("group", name, &groups),
-            Part::Phase(name) => ("phase", name, &phases),
+        let (what, name, known) = match &entry.check.scope {
+            ThresholdScope::Whole => continue,
+            ThresholdScope::Group(name) => ("group", name, &groups),
+            ThresholdScope::Phase(name) => ("phase", name, &phases),
         };
         if !known.contains(&name.as_str()) {
             let hint = did_you_mean(name, known.iter().copied());
@@ -292,10 +302,10 @@ fn epoch(text: Option<&str>) -> Result<WallTime, String> {
 }
 
 /// The values of a point in a few words, for names of folders and lines of reports.
-pub fn words_of(values: &BTreeMap<String, Value>) -> Vec<String> {
-    let word = |(field, value): (&String, &Value)| {
+pub fn point_labels(values: &BTreeMap<String, Value>) -> Vec<String> {
+    let label = |(field, value): (&String, &Value)| {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         format!("{field}={value}")
     };
-    values.iter().map(word).collect()
+    values.iter().map(label).collect()
 }

@@ -22,7 +22,7 @@ pub struct Totals {
 impl Totals {
     /// Whether somebody wants it to end: no further run begins, and those under way stop where they are.
     pub fn is_interrupted(&self) -> bool {
-        self.signals.as_ref().is_some_and(Signals::heard)
+        self.signals.as_ref().is_some_and(Signals::received)
     }
 }
 
@@ -30,13 +30,13 @@ impl Totals {
 #[derive(Debug)]
 pub struct Progress<'a> {
     totals: &'a Totals,
-    told: AtomicU64,
+    reported: AtomicU64,
 }
 
 impl<'a> Progress<'a> {
     /// Of a run that has not begun.
     pub fn new(totals: &'a Totals) -> Self {
-        Self { totals, told: AtomicU64::new(0) }
+        Self { totals, reported: AtomicU64::new(0) }
     }
 
     /// Whether the run is to stop where it is.
@@ -51,7 +51,7 @@ impl<'a> Progress<'a> {
 
     /// The run has come to this time, and has made this many steps since it last said so.
     pub fn advance(&self, to: Time, steps: u64) {
-        let before = self.told.swap(to.as_nanos(), Ordering::Relaxed);
+        let before = self.reported.swap(to.as_nanos(), Ordering::Relaxed);
         self.totals.simulated.fetch_add(to.as_nanos().saturating_sub(before), Ordering::Relaxed);
         self.totals.steps.fetch_add(steps, Ordering::Relaxed);
     }

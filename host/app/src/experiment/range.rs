@@ -52,7 +52,7 @@ impl Quantity {
     }
 
     /// The value at a part of the way to another, from 0 to 1: evenly by difference, or by ratio.
-    pub fn toward(self, to: Self, part: f64, scale: Scale) -> Self {
+    pub fn interpolate(self, to: Self, part: f64, scale: Scale) -> Self {
         let (low, high) = (self.as_f64(), to.as_f64());
         let between = match scale {
             _ if part <= 0.0 => return self,
@@ -135,17 +135,17 @@ impl SweepEntry {
 
     /// The values, for a field that takes a value or does not: where it takes whole numbers alone, a range is
     /// rounded to these.
-    pub fn values(&self, is_taken: impl Fn(&Value) -> bool) -> Result<Vec<Value>, String> {
+    pub fn values(&self, is_accepted: impl Fn(&Value) -> bool) -> Result<Vec<Value>, String> {
         let (range, values) = match self {
             Self::List(values) => return Ok(values.clone()),
             Self::Range { range, values } => (range, values),
         };
         let fraction = values.iter().find_map(|value| Some((value, to_whole(value)?)));
-        let is_whole = fraction.is_some_and(|(value, whole)| !is_taken(value) && is_taken(&whole));
+        let is_whole = fraction.is_some_and(|(value, whole)| !is_accepted(value) && is_accepted(&whole));
         let rounded = |value: &Value| to_whole(value).filter(|_| is_whole).unwrap_or_else(|| value.clone());
         let found: Vec<Value> = values.iter().map(rounded).collect();
         let why = if is_whole { ", as the field takes whole numbers alone" } else { "" };
-        match listed_twice(&found) {
+        match first_duplicate(&found) {
             None => Ok(found),
             Some(value) => Err(format!(
                 "`{range}` in {} steps gives {value} twice{why}; write fewer steps, or list the values",
@@ -186,13 +186,13 @@ impl RangeEntry {
             return Err(format!("`{range}` cannot be taken in equal ratios, as an end is not above zero"));
         }
         let last = f64::from(steps - 1);
-        let step = |step: u32| low.toward(high, f64::from(step) / last, *scale).value();
+        let step = |step: u32| low.interpolate(high, f64::from(step) / last, *scale).value();
         Ok(SweepEntry::Range { values: (0..*steps).map(step).collect(), range: self.range })
     }
 }
 
 /// The first value of a list that was there before; 1 and 1.0 are the same.
-fn listed_twice(values: &[Value]) -> Option<&Value> {
+fn first_duplicate(values: &[Value]) -> Option<&Value> {
     let same = |one: &Value, other: &Value| match (one.as_f64(), other.as_f64()) {
         (Some(one), Some(other)) => one == other,
         _ => one == other,
@@ -223,7 +223,7 @@ impl<'de> Visitor<'de> for SweepVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<SweepEntry, A::Error> {
         let values = Vec::<Value>::deserialize(value::SeqAccessDeserializer::new(list))?;
-        match listed_twice(&values) {
+        match first_duplicate(&values) {
             _ if values.is_empty() => {
                 Err(serde::de::Error::custom("the list is empty; write at least one value"))
             }
@@ -243,13 +243,13 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn taken_by(entry: Value, is_taken: impl Fn(&Value) -> bool) -> Result<Value, String> {
+    fn accepted_by(entry: Value, is_accepted: impl Fn(&Value) -> bool) -> Result<Value, String> {
         let entry = serde_json::from_value::<SweepEntry>(entry).map_err(|error| error.to_string())?;
-        entry.values(is_taken).map(Value::from)
+        entry.values(is_accepted).map(Value::from)
     }
 
     fn values(entry: Value) -> Result<Value, String> {
-        taken_by(entry, |_| true)
+        accepted_by(entry, |_| true)
     }
 
     #[test]
@@ -266,7 +266,7 @@ mod tests {
         assert_eq!(values(json!("0..1")).unwrap(), json!([0, 0.25, 0.5, 0.75, 1]));
         assert_eq!(values(json!("1..0")).unwrap(), json!([1, 0.75, 0.5, 0.25, 0]));
         assert_eq!(values(json!("0..0.2")).unwrap()[4], json!(0.2));
-        let whole = |entry| taken_by(entry, |value| value.is_i64());
+        let whole = |entry| accepted_by(entry, |value| value.is_i64());
         let log = json!({"range": "10..1000", "steps": 5, "scale": "log"});
         assert_eq!(whole(log).unwrap(), json!([10, 32, 100, 316, 1000]));
         let few = whole(json!("1..3")).unwrap_err();
@@ -276,7 +276,7 @@ mod tests {
         );
         assert!(values(json!("5..5")).unwrap_err().contains("in 5 steps gives 5 twice; write"));
         // What is taken neither way is told as it is.
-        assert_eq!(taken_by(json!("0..1"), |_| false).unwrap()[1], json!(0.25));
+        assert_eq!(accepted_by(json!("0..1"), |_| false).unwrap()[1], json!(0.25));
     }
 
     #[test]

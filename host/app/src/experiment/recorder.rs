@@ -2,20 +2,20 @@
 //!
 //! * `chain`: the digest of all steps, with a checkpoint every thousand.
 //! * `events`: what devices tell, one JSON object a line. `logs`: the same for people, a file a device.
-//! * `lines`: none of these files ever ends with half a line. `versions`: which version of its behaviour each device had, and from when on.
+//! * `line_writer`: none of these files ever ends with half a line. `versions`: which version of its behaviour each device had, and from when on.
 //! * `broker_log`: comings and goings at the broker. `outages`: what came over devices and the
 //!   broker, and for how long.
-//! * `refusals`: swaps that devices refused.
+//! * `swap_refusals`: swaps that devices refused.
 //! * `routes`: which way devices send, as far as they tell.
 
 mod broker_log;
 pub mod chain;
 mod events;
-mod lines;
+mod line_writer;
 mod logs;
 pub mod outages;
-pub mod refusals;
 pub mod routes;
+pub mod swap_refusals;
 mod versions;
 
 use std::io;
@@ -23,48 +23,48 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use wasmote_live::broker::Peer;
-use wasmote_live::broker::witness::BrokerWitness;
-use wasmote_live::status::Happening;
-use wasmote_live::witness::Witness;
-use wasmote_sim::action::Notice;
+use wasmote_live::broker::observer::BrokerObserver;
+use wasmote_live::observer::FleetObserver;
+use wasmote_live::status::DeviceEvent;
 use wasmote_sim::behaviour::Version;
 use wasmote_sim::broker::packet::{Reply, Request};
 use wasmote_sim::context::LogLevel;
 use wasmote_sim::device::{Input, Now};
 use wasmote_sim::device_id::Identity;
 use wasmote_sim::event::StopReason;
+use wasmote_sim::notice::DeviceNotice;
 use wasmote_sim::time::Time;
-use wasmote_sim::virtual_time::observer::{DeviceIndex, Observer, Step};
+use wasmote_sim::virtual_time::observer::{DeviceIndex, Observer, TraceEvent};
 
-use super::real::about_now;
-use super::watched::SharedAccount;
-use super::world::Pace;
-use broker_log::{BrokerLog, Line};
+use super::driver::TimeMode;
+use super::instrumented::SharedTracker;
+use super::live_run::wall_clock_now;
+use broker_log::{BrokerLog, Connection};
 use chain::Chain;
-use events::Events;
-use logs::Logs;
+use events::EventLog;
+use logs::DeviceLogs;
 use outages::Outages;
-use refusals::Refused;
 use routes::Routes;
-use versions::Versions;
+use swap_refusals::SwapRefusal;
+use versions::VersionLog;
 
 /// Writes a run's files.
 pub struct Recorder {
-    pace: Pace,
+    time_mode: TimeMode,
     /// Whether the broker is seen, and not just what devices know of it.
-    sees_broker: bool,
+    observes_broker: bool,
     devices: Vec<Arc<Identity>>,
     /// So many more of what there is one of for each message.
-    messages: u64,
-    no_more_told: bool,
+    message_budget: u64,
+    truncation_noted: bool,
     chain: Chain,
-    events: Events,
-    logs: Logs,
+    events: EventLog,
+    logs: DeviceLogs,
     broker: BrokerLog,
     outages: Outages,
     routes: Routes,
-    refusals: Vec<Refused>,
-    versions: Versions,
+    swap_refusals: Vec<SwapRefusal>,
+    versions: VersionLog,
     problem: Option<io::Error>,
 }
 
@@ -72,86 +72,87 @@ pub struct Recorder {
 /// A run in virtual time is one thread, so nobody ever waits for it; in real time its shards take turns, and
 /// what they hand over goes to buffers.
 #[derive(Clone)]
-pub struct Eyes {
+pub struct RunObserver {
     recorder: Arc<Mutex<Recorder>>,
-    account: SharedAccount,
+    tracker: SharedTracker,
 }
 
 impl Recorder {
     /// Write into this folder, and so many single messages.
-    pub fn new(folder: &Path, pace: Pace, messages: u64) -> io::Result<Self> {
+    pub fn new(folder: &Path, time_mode: TimeMode, message_budget: u64) -> io::Result<Self> {
         Ok(Self {
-            pace,
-            sees_broker: pace == Pace::Virtual,
+            time_mode,
+            observes_broker: time_mode == TimeMode::Virtual,
             devices: Vec::new(),
-            messages,
+            message_budget,
             // Where there are none, nobody misses them.
-            no_more_told: messages == 0,
-            chain: Chain::create(folder, pace)?,
-            events: Events::create(folder)?,
-            logs: Logs::create(folder)?,
+            truncation_noted: message_budget == 0,
+            chain: Chain::create(folder, time_mode)?,
+            events: EventLog::create(folder)?,
+            logs: DeviceLogs::create(folder)?,
             broker: BrokerLog::create(folder)?,
             outages: Outages::default(),
             routes: Routes::default(),
-            refusals: Vec::new(),
-            versions: Versions::create(folder)?,
+            swap_refusals: Vec::new(),
+            versions: VersionLog::create(folder)?,
             problem: None,
         })
     }
 
-    fn see(&mut self, at: Now, step: &Step<'_>) -> io::Result<()> {
+    fn record(&mut self, at: Now, step: &TraceEvent<'_>) -> io::Result<()> {
         self.chain.add(at, step)?;
         match step {
-            Step::Notice(device, notice) => self.notice(at, *device, notice),
-            Step::Up(link, request) => self.broker.up(at, Line::Device(*link), request),
-            Step::Down(link, reply) => self.broker.down(at, Line::Device(*link), reply),
-            Step::BrokerFault(turn) => {
-                self.outages.broker(at.run, turn);
-                self.broker.fails(at, turn)?;
-                self.events.broker(at, self.chain.steps(), turn)
+            TraceEvent::Notice(device, notice) => self.notice(at, *device, notice),
+            TraceEvent::Up(link, request) => self.broker.on_request(at, Connection::Device(*link), request),
+            TraceEvent::Down(link, reply) => self.broker.on_reply(at, Connection::Device(*link), reply),
+            TraceEvent::BrokerFault(transition) => {
+                self.outages.broker_fault(at.run, transition);
+                self.broker.on_broker_fault(at, transition)?;
+                self.events.broker_fault(at, self.chain.steps(), transition)
             }
-            Step::HostPublish(message) => {
-                self.broker.published(at, message)?;
-                self.events.published(at, self.chain.steps(), message)
+            TraceEvent::HostPublish(message) => {
+                self.broker.on_host_publish(at, message)?;
+                self.events.host_publish(at, self.chain.steps(), message)
             }
             _ => Ok(()),
         }
     }
 
-    fn notice(&mut self, at: Now, device: DeviceIndex, notice: &Notice) -> io::Result<()> {
+    fn notice(&mut self, at: Now, device: DeviceIndex, notice: &DeviceNotice) -> io::Result<()> {
         self.outages.notice(device.0, at.run, notice);
         self.routes.notice(device.0, at.run, notice);
-        if !self.sees_broker {
+        if !self.observes_broker {
             let device = &self.devices[device.0 as usize];
-            self.broker.told(at, device, notice)?;
+            self.broker.on_device_notice(at, device, notice)?;
         }
-        if is_of_each_message(notice) && !self.has_room(at)? {
+        if is_per_message(notice) && !self.take_message_budget(at)? {
             return Ok(());
         }
         let identity = Arc::clone(&self.devices[device.0 as usize]);
-        refusals::enter(&mut self.refusals, &identity, at.run, notice);
-        if let Notice::Swapped(change) | Notice::SwapUndone(change, _) = notice {
-            self.versions.has(&identity, &change.to, at.run)?;
+        swap_refusals::record(&mut self.swap_refusals, &identity, at.run, notice);
+        if let DeviceNotice::Swapped(change) | DeviceNotice::SwapRolledBack(change, _) = notice {
+            self.versions.record(&identity, &change.to, at.run)?;
         }
-        let happening = Happening { at, device: identity, notice: notice.clone() };
+        let happening = DeviceEvent { at, device: identity, notice: notice.clone() };
         self.events.notice(self.chain.steps(), &happening)?;
         self.logs.notice(device.0 as usize, &happening)
     }
 }
 
 /// What is told where room for single messages ends.
-const NO_MORE: &str = "single messages are left out from here on; log_messages = \"on\" keeps all of them";
+const TRUNCATION_NOTE: &str =
+    "single messages are left out from here on; log_messages = \"on\" keeps all of them";
 
 impl Recorder {
     /// Whether there is room for another single message. Where it ends, that is told.
-    fn has_room(&mut self, at: Now) -> io::Result<bool> {
-        if let Some(left) = self.messages.checked_sub(1) {
-            self.messages = left;
+    fn take_message_budget(&mut self, at: Now) -> io::Result<bool> {
+        if let Some(left) = self.message_budget.checked_sub(1) {
+            self.message_budget = left;
             return Ok(true);
         }
-        if !std::mem::replace(&mut self.no_more_told, true) {
-            self.events.note(at, self.chain.steps(), "note", NO_MORE)?;
-            self.logs.note(at, NO_MORE);
+        if !std::mem::replace(&mut self.truncation_noted, true) {
+            self.events.note(at, self.chain.steps(), "note", TRUNCATION_NOTE)?;
+            self.logs.note(at, TRUNCATION_NOTE);
         }
         Ok(false)
     }
@@ -165,18 +166,18 @@ impl Recorder {
 
 /// Whether there is one of these for every message, as with what behaviours log for those who look for a
 /// fault.
-fn is_of_each_message(notice: &Notice) -> bool {
+fn is_per_message(notice: &DeviceNotice) -> bool {
     match notice {
-        Notice::Sent(..) | Notice::Received(..) | Notice::Dropped(..) => true,
-        Notice::Log(level, _) | Notice::FaultLog(_, level, _) => *level < LogLevel::Info,
+        DeviceNotice::Sent(..) | DeviceNotice::Received(..) | DeviceNotice::Dropped(..) => true,
+        DeviceNotice::Log(level, _) | DeviceNotice::FaultLog(_, level, _) => *level < LogLevel::Info,
         _ => false,
     }
 }
 
-impl Eyes {
+impl RunObserver {
     /// See with this recorder.
-    pub fn new(recorder: Recorder, account: SharedAccount) -> Self {
-        Self { recorder: Arc::new(Mutex::new(recorder)), account }
+    pub fn new(recorder: Recorder, tracker: SharedTracker) -> Self {
+        Self { recorder: Arc::new(Mutex::new(recorder)), tracker }
     }
 
     fn recorder(&self) -> MutexGuard<'_, Recorder> {
@@ -184,24 +185,24 @@ impl Eyes {
     }
 
     /// Who should have been given what.
-    pub fn account(&self) -> SharedAccount {
-        self.account.clone()
+    pub fn tracker(&self) -> SharedTracker {
+        self.tracker.clone()
     }
 
     /// A device joins, in this column of tables. It has a line in its log from the start.
     pub fn add(&self, identity: &Arc<Identity>, column: usize, version: &Version, at: Now) -> io::Result<()> {
-        self.account.with(|account| account.add(identity.id.clone(), column));
+        self.tracker.with(|tracker| tracker.add(identity.id.clone(), column));
         let mut recorder = self.recorder();
         recorder.devices.push(Arc::clone(identity));
-        recorder.versions.has(identity, version, at.run)?;
+        recorder.versions.record(identity, version, at.run)?;
         recorder.logs.add(identity, &version.name, at)
     }
 
     /// A device has another version from now on, without a word of its own.
-    pub fn version(&self, device: usize, version: &Version, at: Now) -> io::Result<()> {
+    pub fn record_version(&self, device: usize, version: &Version, at: Now) -> io::Result<()> {
         let mut recorder = self.recorder();
         let identity = Arc::clone(&recorder.devices[device]);
-        recorder.versions.has(&identity, version, at.run)
+        recorder.versions.record(&identity, version, at.run)
     }
 
     /// How many steps there were, and the digest of them where there is one.
@@ -215,28 +216,28 @@ impl Eyes {
         let mut recorder = self.recorder();
         recorder.problem.take().map_or(Ok(()), Err)?;
         recorder.versions.flush()?;
-        match recorder.pace {
-            Pace::Virtual => Ok(()),
-            Pace::Real => recorder.flush(),
+        match recorder.time_mode {
+            TimeMode::Virtual => Ok(()),
+            TimeMode::Real => recorder.flush(),
         }
     }
 
     /// A run in real time has this broker; whether it is the embedded one, which is seen itself.
-    pub fn broker_is(&self, at: Now, url: &str, embedded: bool) -> io::Result<()> {
+    pub fn set_broker(&self, at: Now, url: &str, embedded: bool) -> io::Result<()> {
         let mut recorder = self.recorder();
-        recorder.sees_broker = embedded;
-        recorder.broker.is(at, url, embedded)
+        recorder.observes_broker = embedded;
+        recorder.broker.on_start(at, url, embedded)
     }
 
     /// See what happens at the broker itself.
-    fn see_broker(&self, look: impl FnOnce(&mut BrokerLog, Now) -> io::Result<()>) {
+    fn record_broker(&self, write: impl FnOnce(&mut BrokerLog, Now) -> io::Result<()>) {
         let mut recorder = self.recorder();
-        let outcome = look(&mut recorder.broker, about_now());
+        let outcome = write(&mut recorder.broker, wall_clock_now());
         recorder.problem = recorder.problem.take().or(outcome.err());
     }
 
     /// A user did something, in words.
-    pub fn told(&self, at: Now, message: &str) {
+    pub fn record_edit(&self, at: Now, message: &str) {
         let mut recorder = self.recorder();
         let step = recorder.chain.steps();
         let outcome = recorder.events.note(at, step, "edited", message);
@@ -244,7 +245,7 @@ impl Eyes {
     }
 
     /// Something that belongs to a run could not be written.
-    pub fn fails(&self, problem: io::Error) {
+    pub fn record_error(&self, problem: io::Error) {
         let mut recorder = self.recorder();
         recorder.problem = recorder.problem.take().or(Some(problem));
     }
@@ -252,27 +253,27 @@ impl Eyes {
     /// The version that a device has.
     pub fn version_of(&self, device: usize) -> Option<Version> {
         let recorder = self.recorder();
-        recorder.versions.of(&recorder.devices.get(device)?.id)
+        recorder.versions.current(&recorder.devices.get(device)?.id)
     }
 
     /// A timeline's partition begins for these devices.
-    pub fn parted(&self, devices: &[usize], fault: &str, at: Time) {
+    pub fn partition_started(&self, devices: &[usize], fault: &str, at: Time) {
         let mut recorder = self.recorder();
-        devices.iter().for_each(|device| recorder.outages.parted(*device as u32, fault, at));
+        devices.iter().for_each(|device| recorder.outages.partition_started(*device as u32, fault, at));
     }
 
     /// A timeline's partition ends.
-    pub fn mended(&self, fault: &str, at: Time) {
-        self.recorder().outages.mended(fault, at);
+    pub fn partition_ended(&self, fault: &str, at: Time) {
+        self.recorder().outages.partition_ended(fault, at);
     }
 
     /// A user is about to switch a device, which is then not the plan's doing.
-    pub fn about_to_switch(&self, device: usize) {
-        self.recorder().outages.about_to_switch(device as u32);
+    pub fn mark_manual_switch(&self, device: usize) {
+        self.recorder().outages.mark_manual_switch(device as u32);
     }
 
     /// Write the rest, and take out what goes to tables.
-    pub fn finish(&self, at: Now) -> io::Result<(Outages, Routes, Vec<Refused>)> {
+    pub fn finish(&self, at: Now) -> io::Result<(Outages, Routes, Vec<SwapRefusal>)> {
         self.check()?;
         let mut recorder = self.recorder();
         recorder.chain.finish(at)?;
@@ -280,23 +281,23 @@ impl Eyes {
         recorder.versions.flush()?;
         recorder.flush()?;
         let (outages, routes) = (std::mem::take(&mut recorder.outages), std::mem::take(&mut recorder.routes));
-        Ok((outages, routes, std::mem::take(&mut recorder.refusals)))
+        Ok((outages, routes, std::mem::take(&mut recorder.swap_refusals)))
     }
 
     /// See one step.
-    pub fn see(&self, at: Now, step: &Step<'_>) {
+    pub fn record(&self, at: Now, step: &TraceEvent<'_>) {
         match step {
-            Step::Input(device, Input::Publish(message)) => {
-                self.account.with(|account| account.publishes(device.0, &message.topic, at.run));
+            TraceEvent::Input(device, Input::Publish(message)) => {
+                self.tracker.with(|tracker| tracker.on_publish(device.0, &message.topic, at.run));
             }
-            Step::Notice(device, Notice::Stopped(StopReason::Requested)) => {
-                self.account.with(|account| account.stopped(device.0));
+            TraceEvent::Notice(device, DeviceNotice::Stopped(StopReason::Requested)) => {
+                self.tracker.with(|tracker| tracker.on_stopped(device.0));
             }
             _ => {}
         }
         let mut recorder = self.recorder();
         if recorder.problem.is_none()
-            && let Err(problem) = recorder.see(at, step)
+            && let Err(problem) = recorder.record(at, step)
         {
             recorder.problem = Some(problem);
         }
@@ -304,28 +305,28 @@ impl Eyes {
 }
 
 /// Comings and goings at the embedded broker. What is there for every message it only glances at.
-impl BrokerWitness for Eyes {
-    fn up(&self, from: Peer, request: &Request) {
+impl BrokerObserver for RunObserver {
+    fn on_request(&self, from: Peer, request: &Request) {
         if !matches!(request, Request::Publish(_) | Request::Ack(_) | Request::PingReq) {
-            self.see_broker(|log, at| log.up(at, Line::Peer(from), request));
+            self.record_broker(|log, at| log.on_request(at, Connection::Peer(from), request));
         }
     }
 
-    fn down(&self, to: Peer, reply: &Reply) {
+    fn on_reply(&self, to: Peer, reply: &Reply) {
         if matches!(reply, Reply::ConnAck(_) | Reply::Refused(_) | Reply::Close(_)) {
-            self.see_broker(|log, at| log.down(at, Line::Peer(to), reply));
+            self.record_broker(|log, at| log.on_reply(at, Connection::Peer(to), reply));
         }
     }
 }
 
-impl Witness for Eyes {
-    fn see(&self, at: Now, step: &Step<'_>) {
-        Self::see(self, at, step);
+impl FleetObserver for RunObserver {
+    fn observe(&self, at: Now, step: &TraceEvent<'_>) {
+        Self::record(self, at, step);
     }
 }
 
-impl Observer for Eyes {
-    fn observe(&mut self, at: Now, step: &Step<'_>) {
-        self.see(at, step);
+impl Observer for RunObserver {
+    fn observe(&mut self, at: Now, step: &TraceEvent<'_>) {
+        self.record(at, step);
     }
 }

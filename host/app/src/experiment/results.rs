@@ -18,12 +18,12 @@ use sha2::{Digest, Sha256};
 use wasmote_engine::{Inspection, Role};
 
 use super::ExperimentError;
-use super::cluster::ClusterCard;
-use super::kept_plan::{component_file, localized};
-use super::plan::{Experiment, RunNumber, words_of};
+use super::cluster::ClusterEntry;
+use super::driver::TimeMode;
+use super::plan::{Experiment, RunId, point_labels};
+use super::plan_snapshot::{component_path, relocate};
 use super::sweep::PointValues;
-use super::world::Pace;
-use crate::config::values::{BrokerChoice, show_broker};
+use crate::config::values::{BrokerChoice, format_broker_url};
 
 /// The name of the manifest's file.
 pub const MANIFEST: &str = "manifest.json";
@@ -33,7 +33,7 @@ pub const PLAN: &str = "plan.toml";
 pub const NO_DIGEST: &str = "a digest does not apply to real time: in which order devices, sockets and threads meet is \
                              the machine's";
 /// The folder of the components, in that of the results, and in a run's for those that users sent.
-pub(super) const COMPONENTS: &str = "components";
+pub(super) const COMPONENTS_FOLDER: &str = "components";
 
 /// What a results folder says of itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -44,7 +44,7 @@ pub struct Manifest {
     pub complete: bool,
     /// Whose time passed.
     #[serde(default)]
-    pub time: Pace,
+    pub time: TimeMode,
     /// In real time: the broker, as it was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub broker: Option<String>,
@@ -54,27 +54,27 @@ pub struct Manifest {
     /// The program.
     pub wasmote_version: String,
     /// The plan.
-    pub plan: PlanCard,
+    pub plan: PlanEntry,
     /// The behaviours and fault models.
-    pub components: Vec<ComponentCard>,
+    pub components: Vec<ComponentEntry>,
     /// The command that makes these results again.
     pub command: String,
     /// The machine.
-    pub host: HostCard,
+    pub host: HostEntry,
     /// When it began.
     pub started_utc: String,
     /// When it ended.
     pub finished_utc: Option<String>,
     /// The cluster that it ran on, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cluster: Option<ClusterCard>,
+    pub cluster: Option<ClusterEntry>,
     /// The runs, those that are over with their digest.
-    pub runs: Vec<RunCard>,
+    pub runs: Vec<RunEntry>,
 }
 
 /// A plan in a manifest.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct PlanCard {
+pub struct PlanEntry {
     /// Its name.
     pub name: String,
     /// Of `plan.toml`.
@@ -83,7 +83,7 @@ pub struct PlanCard {
 
 /// A behaviour or a fault model in a manifest.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ComponentCard {
+pub struct ComponentEntry {
     /// Its name.
     pub name: String,
     /// `behaviour` or `fault model`.
@@ -104,7 +104,7 @@ fn behaviour() -> String {
 
 /// A machine in a manifest.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct HostCard {
+pub struct HostEntry {
     /// Operating system.
     pub os: String,
     /// Processor.
@@ -115,7 +115,7 @@ pub struct HostCard {
 
 /// A run in a manifest.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct RunCard {
+pub struct RunEntry {
     /// Its folder.
     pub path: String,
     /// The values that are swept.
@@ -138,19 +138,19 @@ fn is_zero(count: &usize) -> bool {
 }
 
 /// A results folder that is being filled.
-pub struct Results {
+pub struct ResultsWriter {
     /// Where it is.
     pub folder: PathBuf,
     /// What it says of itself.
     pub manifest: Manifest,
 }
 
-impl Results {
+impl ResultsWriter {
     /// Make a folder of its own below `out`.
     pub fn create(
         out: &Path,
         experiment: &Experiment,
-        pace: Pace,
+        time_mode: TimeMode,
         command: String,
     ) -> Result<Self, ExperimentError> {
         let started = SystemTime::now();
@@ -159,7 +159,8 @@ impl Results {
         let (day, time) = digits.split_at(8);
         let name = format!("experiment_{}nodes_{day}_{time}", experiment.devices());
         fs::create_dir_all(out).map_err(ExperimentError::writing(&out.display()))?;
-        let folder = fresh_folder(out, &name).map_err(ExperimentError::writing(&out.join(name).display()))?;
+        let folder =
+            create_unique_folder(out, &name).map_err(ExperimentError::writing(&out.join(name).display()))?;
         let components = copy_components(experiment, &folder)?;
         let plan = plan_text(experiment, &folder)?;
         let writing = ExperimentError::writing(&folder.display());
@@ -168,14 +169,14 @@ impl Results {
         let manifest = Manifest {
             format: 1,
             complete: false,
-            time: pace,
-            broker: (pace == Pace::Real).then(|| broker(experiment)).flatten(),
-            no_digest: (pace == Pace::Real).then(|| NO_DIGEST.to_owned()),
+            time: time_mode,
+            broker: (time_mode == TimeMode::Real).then(|| broker(experiment)).flatten(),
+            no_digest: (time_mode == TimeMode::Real).then(|| NO_DIGEST.to_owned()),
             wasmote_version: env!("CARGO_PKG_VERSION").to_owned(),
-            plan: PlanCard { name: experiment.document.name.to_string(), sha256: sha256(plan.as_bytes()) },
+            plan: PlanEntry { name: experiment.plan.name.to_string(), sha256: sha256(plan.as_bytes()) },
             components,
             command,
-            host: HostCard {
+            host: HostEntry {
                 os: std::env::consts::OS.to_owned(),
                 arch: std::env::consts::ARCH.to_owned(),
                 cores: cores(),
@@ -183,7 +184,7 @@ impl Results {
             started_utc: stamp,
             finished_utc: None,
             cluster: None,
-            runs: runs.iter().map(|run| run_card(experiment, run, runs.len())).collect(),
+            runs: runs.iter().map(|run| run_entry(experiment, run, runs.len())).collect(),
         };
         let results = Self { folder, manifest };
         results.write_manifest()?;
@@ -191,14 +192,14 @@ impl Results {
     }
 
     /// Name the components that users sent in a run, whose folder this is.
-    pub fn add_components<'a>(&mut self, run: &str, sent: impl Iterator<Item = &'a ComponentCard>) {
-        for card in sent {
+    pub fn add_components<'a>(&mut self, run: &str, uploaded: impl Iterator<Item = &'a ComponentEntry>) {
+        for entry in uploaded {
             let file = match run {
-                "." => card.file.clone(),
-                run => format!("{run}/{}", card.file),
+                "." => entry.file.clone(),
+                run => format!("{run}/{}", entry.file),
             };
             if !self.manifest.components.iter().any(|known| known.file == file) {
-                self.manifest.components.push(ComponentCard { file, ..card.clone() });
+                self.manifest.components.push(ComponentEntry { file, ..entry.clone() });
             }
         }
     }
@@ -206,7 +207,7 @@ impl Results {
     /// Write the manifest as it stands.
     pub fn write_manifest(&self) -> Result<(), ExperimentError> {
         let path = self.folder.join(MANIFEST);
-        write_atomically(&path, pretty(&self.manifest).as_bytes())
+        write_atomically(&path, pretty_json(&self.manifest).as_bytes())
             .map_err(ExperimentError::writing(&path.display()))
     }
 
@@ -223,7 +224,7 @@ fn broker(experiment: &Experiment) -> Option<String> {
     let point = experiment.points.first()?;
     Some(match &point.settings.broker {
         BrokerChoice::Embedded(_) => "embedded".to_owned(),
-        BrokerChoice::Remote(url) => show_broker(url),
+        BrokerChoice::Remote(url) => format_broker_url(url),
     })
 }
 
@@ -232,7 +233,7 @@ pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-fn fresh_folder(out: &Path, name: &str) -> io::Result<PathBuf> {
+fn create_unique_folder(out: &Path, name: &str) -> io::Result<PathBuf> {
     let names = (1..).map(|n| if n == 1 { name.to_owned() } else { format!("{name}_{n}") });
     for name in names {
         match fs::create_dir(out.join(&name)) {
@@ -244,46 +245,46 @@ fn fresh_folder(out: &Path, name: &str) -> io::Result<PathBuf> {
     Err(io::ErrorKind::AlreadyExists.into())
 }
 
-fn run_card(experiment: &Experiment, run: &RunNumber, of: usize) -> RunCard {
+fn run_entry(experiment: &Experiment, run: &RunId, of: usize) -> RunEntry {
     let point = experiment.points[run.point].values.clone();
     let seed = run.seed.value();
     let path = match of {
         1 => ".".to_owned(),
         _ => format!("runs/{:03}-{}", run.index + 1, slug(&point, seed)),
     };
-    RunCard { path, point, seed, digest: None, real_seconds: None, events_per_second: None, edits: 0 }
+    RunEntry { path, point, seed, digest: None, real_seconds: None, events_per_second: None, edits: 0 }
 }
 
 /// A run in a name that every file system takes.
 fn slug(point: &PointValues, seed: u64) -> String {
-    let words = words_of(point);
-    let last_parts = words.iter().map(|word| word.rsplit_once('.').filter(|(_, tail)| tail.contains('=')));
-    let short = last_parts.zip(&words).map(|(tail, word)| tail.map_or(word.as_str(), |(_, tail)| tail));
-    let mut text: String = short.flat_map(|word| [word, "-"]).collect();
+    let labels = point_labels(point);
+    let last_parts = labels.iter().map(|label| label.rsplit_once('.').filter(|(_, tail)| tail.contains('=')));
+    let short = last_parts.zip(&labels).map(|(tail, label)| tail.map_or(label.as_str(), |(_, tail)| tail));
+    let mut text: String = short.flat_map(|label| [label, "-"]).collect();
     text.push_str(&format!("seed={seed}"));
     let clean = |c: char| if c.is_ascii_alphanumeric() || ".-=_".contains(c) { c } else { '_' };
     text.chars().map(clean).take(80).collect()
 }
 
 /// The components lie beside the results, so that these can be made again when the originals are gone.
-fn copy_components(experiment: &Experiment, folder: &Path) -> Result<Vec<ComponentCard>, ExperimentError> {
-    let target = folder.join(COMPONENTS);
+fn copy_components(experiment: &Experiment, folder: &Path) -> Result<Vec<ComponentEntry>, ExperimentError> {
+    let target = folder.join(COMPONENTS_FOLDER);
     fs::create_dir(&target).map_err(ExperimentError::writing(&target.display()))?;
-    let mut cards: Vec<ComponentCard> = Vec::new();
+    let mut entries: Vec<ComponentEntry> = Vec::new();
     for (source, inspection) in experiment.inspections() {
-        let file = component_file(experiment, &source, inspection.role);
-        let bytes = source.read().map_err(crate::plan::PlanError::Source)?;
+        let file = component_path(experiment, &source, inspection.role);
+        let bytes = source.read().map_err(crate::blueprints::BlueprintError::Source)?;
         let path = folder.join(&file);
         write_atomically(&path, &bytes).map_err(ExperimentError::writing(&path.display()))?;
         let Inspection { name, role, sha256, size_bytes, .. } = inspection;
-        cards.push(ComponentCard { name, role: role.to_string(), file, sha256, size_bytes });
+        entries.push(ComponentEntry { name, role: role.to_string(), file, sha256, size_bytes });
     }
-    Ok(cards)
+    Ok(entries)
 }
 
 /// The plan with its components where the results folder has them.
 fn plan_text(experiment: &Experiment, folder: &Path) -> Result<String, ExperimentError> {
-    let plan = localized(experiment.source.value.clone(), experiment, "");
+    let plan = relocate(experiment.source.value.clone(), experiment, "");
     to_toml(&plan).map_err(ExperimentError::writing(&folder.join(PLAN).display()))
 }
 
@@ -294,11 +295,11 @@ pub(super) fn to_toml(plan: &Value) -> io::Result<String> {
 
 /// Write a file so that it is there with all that belongs in it, or not at all.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    write_whole(path, |mut file| file.write_all(bytes))
+    write_atomically_with(path, |mut file| file.write_all(bytes))
 }
 
 /// The same for a file that is too large to be in memory.
-pub fn write_whole(path: &Path, write: impl FnOnce(File) -> io::Result<()>) -> io::Result<()> {
+pub fn write_atomically_with(path: &Path, write: impl FnOnce(File) -> io::Result<()>) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;
     }
@@ -310,7 +311,7 @@ pub fn write_whole(path: &Path, write: impl FnOnce(File) -> io::Result<()>) -> i
 }
 
 /// JSON for people and programs, with a line's end.
-pub fn pretty(value: &impl Serialize) -> String {
+pub fn pretty_json(value: &impl Serialize) -> String {
     serde_json::to_string_pretty(value).map(|text| text + "\n").unwrap_or_default()
 }
 

@@ -9,30 +9,30 @@ use wasmote_sim::rng::Seed;
 use wasmote_sim::time::Time;
 
 use super::ExperimentError;
-use super::account::Account;
-use super::accounts::{self, Accounts};
-use super::cells::Cells;
-use super::edits::Edited;
-use super::parts;
+use super::audit::AuditRecord;
+use super::delivery_tracker::DeliveryTracker;
+use super::driver::{DeviceSnapshot, Driver, TimeMode, virtual_driver};
+use super::instrumented::SharedTracker;
+use super::ledger_file::{self, RunLedger};
+use super::orchestrator::{self, Orchestrator};
+use super::partial_timeseries::PartialTimeseries;
 use super::plan::Point;
 use super::progress::Progress;
-use super::recorder::{Eyes, Recorder};
-use super::results::{pretty, write_atomically};
-use super::so_far::SoFar;
-use super::stage::{self, Stage};
-use super::summary::{Remains, Summary};
-use super::tables::{self, Row};
+use super::recorder::{Recorder, RunObserver};
+use super::results::{pretty_json, write_atomically};
+use super::summary::{Summary, SummaryInput};
+use super::tables::{self, GroupState};
 use super::threshold::ThresholdEntry;
-use super::verdict::Breach;
-use super::watched::SharedAccount;
-use super::world::{Glance, Pace, World, virtual_world};
+use super::time_buckets::TimeBuckets;
+use super::verdict::ThresholdMiss;
+use super::windows;
+use crate::blueprints::Components;
 use crate::config::Settings;
 use crate::config::values::Switch;
-use crate::plan::Components;
 
 /// Where and with what a run happens.
 #[derive(Clone, Copy)]
-pub struct Setting<'a> {
+pub struct RunContext<'a> {
     /// The plan with its values.
     pub point: &'a Point,
     /// All randomness.
@@ -46,167 +46,169 @@ pub struct Setting<'a> {
 }
 
 /// Run in virtual time.
-pub fn run(setting: Setting<'_>) -> Result<Summary, ExperimentError> {
-    let Setting { point, seed, components, .. } = setting;
-    let eyes = setting.eyes(Pace::Virtual)?;
+pub fn run(context: RunContext<'_>) -> Result<Summary, ExperimentError> {
+    let RunContext { point, seed, components, .. } = context;
+    let observer = context.observer(TimeMode::Virtual)?;
     let at = Now { run: Time::ZERO, wall: point.epoch };
-    let options = stage::options(point);
-    let begin = |devices| Ok(virtual_world(options, devices, eyes.clone()));
-    let stage = Stage::new(point, seed, components, eyes.clone(), at, begin)?;
-    setting.play(stage, &eyes, Vec::new)
+    let options = orchestrator::options(point);
+    let start_driver = |devices| Ok(virtual_driver(options, devices, observer.clone()));
+    let orchestrator = Orchestrator::new(point, seed, components, observer.clone(), at, start_driver)?;
+    context.execute(orchestrator, &observer, Vec::new)
 }
 
 /// How many single messages are written down. A run of some minutes can have a million of them, which is
 /// hundreds of megabytes that hardly anybody reads, so that without a word the first ones have to do.
-fn single_messages(settings: &Settings) -> u64 {
-    const WITHOUT_A_WORD: u64 = 20_000;
+fn message_limit(settings: &Settings) -> u64 {
+    const DEFAULT_LIMIT: u64 = 20_000;
     match settings.log_messages {
-        Switch::Auto if settings.logs_messages() => WITHOUT_A_WORD,
+        Switch::Auto if settings.logs_messages() => DEFAULT_LIMIT,
         Switch::On => u64::MAX,
         Switch::Auto | Switch::Off => 0,
     }
 }
 
-impl Setting<'_> {
+impl RunContext<'_> {
     /// What is to be seen of a run goes here.
-    pub(super) fn eyes(&self, pace: Pace) -> Result<Eyes, ExperimentError> {
+    pub(super) fn observer(&self, time_mode: TimeMode) -> Result<RunObserver, ExperimentError> {
         let settings = &self.point.settings;
-        let recorder = Recorder::new(self.folder, pace, single_messages(settings));
+        let recorder = Recorder::new(self.folder, time_mode, message_limit(settings));
         let recorder = recorder.map_err(ExperimentError::writing(&self.folder.display()))?;
-        let cells = Cells::new(self.point.stretches(), settings.groups.len());
-        Ok(Eyes::new(recorder, SharedAccount::new(Account::new(cells))))
+        let buckets = TimeBuckets::new(self.point.window_ends(), settings.groups.len());
+        Ok(RunObserver::new(recorder, SharedTracker::new(DeliveryTracker::new(buckets))))
     }
 
     /// Go through the whole run, and leave behind what was seen. What users did is asked for at its end.
-    pub(super) fn play<W: World>(
+    pub(super) fn execute<W: Driver>(
         self,
-        stage: Stage<'_, W>,
-        eyes: &Eyes,
-        edits: impl FnOnce() -> Vec<Edited>,
+        orchestrator: Orchestrator<'_, W>,
+        observer: &RunObserver,
+        edits: impl FnOnce() -> Vec<AuditRecord>,
     ) -> Result<Summary, ExperimentError> {
         let writing = |what: &str| ExperimentError::writing(&self.folder.join(what).display());
         let mut run = Run {
-            setting: self,
-            eyes,
-            stage,
+            context: self,
+            observer,
+            orchestrator,
             rows: Vec::new(),
-            done: Vec::new(),
-            so_far: SoFar::create(&self.folder.join("timeseries.csv")).map_err(writing("timeseries.csv"))?,
-            seen: 0,
-            last: Vec::new(),
-            glances: Vec::new(),
-            at_warm_up: Ledger::default(),
-            breaches: Vec::new(),
+            performed: Vec::new(),
+            partial_timeseries: PartialTimeseries::create(&self.folder.join("timeseries.csv"))
+                .map_err(writing("timeseries.csv"))?,
+            reported_steps: 0,
+            last_counts: Vec::new(),
+            snapshots: Vec::new(),
+            warm_up_ledger: Ledger::default(),
+            misses: Vec::new(),
             is_interrupted: false,
         };
-        let end = run.play()?;
-        let ending = run.stage.world.finish()?;
-        let (outages, routes, refused) = eyes.finish(run.stage.world.now()).map_err(writing(""))?;
-        let (events, late) = (ending.events, ending.late);
-        let published = |at: usize| eyes.account().with(|account| account.published(at as u32));
-        let accounts = Accounts::new(&run.stage.company.devices, ending, published);
-        let company = &run.stage.company;
+        let end = run.run_timeline()?;
+        let outcome = run.orchestrator.driver.finish()?;
+        let (outages, routes, swap_refusals) =
+            observer.finish(run.orchestrator.driver.now()).map_err(writing(""))?;
+        let (events, lag) = (outcome.events, outcome.lag);
+        let published = |at: usize| observer.tracker().with(|tracker| tracker.published(at as u32));
+        let ledger = RunLedger::new(&run.orchestrator.population.devices, outcome, published);
+        let population = &run.orchestrator.population;
         let write = |name: &str, text: String| {
             write_atomically(&self.folder.join(name), text.as_bytes()).map_err(writing(name))
         };
-        let summary = eyes.account().with(|account| {
-            let (groups, cells) = (&company.groups, account.cells());
-            write("timeseries.csv", tables::time_series(groups, cells, &run.rows))?;
-            write("latency.csv", tables::latencies(groups, cells, parts::measured(self.point, end)))?;
-            let remains = Remains {
-                company,
+        let summary = observer.tracker().with(|tracker| {
+            let (groups, buckets) = (&population.groups, tracker.buckets());
+            write("timeseries.csv", tables::time_series(groups, buckets, &run.rows))?;
+            write("latency.csv", tables::latencies(groups, buckets, windows::measured(self.point, end)))?;
+            let input = SummaryInput {
+                population,
                 end,
-                breaches: run.breaches.clone(),
+                misses: run.misses.clone(),
                 interrupted: run.is_interrupted,
-                digest: eyes.digest().1,
+                digest: observer.digest().1,
                 events,
-                faults: accounts::difference(&run.ledger(), &run.at_warm_up),
-                ledger_closes: accounts.close(),
+                faults: ledger_file::difference(&run.ledger(), &run.warm_up_ledger),
+                ledger_closes: ledger.closes(),
                 edits: edits(),
-                refused,
-                late,
+                swap_refusals,
+                lag,
             };
-            Ok::<_, ExperimentError>(Summary::new(self.point, self.seed, cells, remains))
+            Ok::<_, ExperimentError>(Summary::new(self.point, self.seed, buckets, input))
         })?;
-        write("outages.csv", tables::outages(&outages, &company.devices, end))?;
+        write("outages.csv", tables::outages(&outages, &population.devices, end))?;
         if !routes.is_empty() {
-            write("routes.csv", tables::routes(&routes, &company.devices))?;
+            write("routes.csv", tables::routes(&routes, &population.devices))?;
         }
-        if !self.point.script.deeds.is_empty() {
-            write("timeline.csv", tables::timeline(&run.done, end))?;
+        if !self.point.timeline.actions.is_empty() {
+            write("timeline.csv", tables::timeline(&run.performed, end))?;
         }
         if let Some(topology) = &self.point.topology {
-            write("topology.json", pretty(&topology.json()))?;
+            write("topology.json", pretty_json(&topology.json()))?;
         }
-        write("ledger.json", accounts::json(&accounts))?;
+        write("ledger.json", ledger_file::json(&ledger))?;
         write("summary.json", summary.json())?;
         Ok(summary)
     }
 }
 
 struct Run<'a, W> {
-    setting: Setting<'a>,
-    eyes: &'a Eyes,
-    stage: Stage<'a, W>,
-    rows: Vec<Row>,
+    context: RunContext<'a>,
+    observer: &'a RunObserver,
+    orchestrator: Orchestrator<'a, W>,
+    rows: Vec<GroupState>,
     /// What was done of the script, and when: its name, and for whom and with what.
-    done: Vec<(Time, &'static str, String)>,
+    performed: Vec<(Time, &'static str, String)>,
     /// The table while it grows.
-    so_far: SoFar,
+    partial_timeseries: PartialTimeseries,
     /// Steps that somebody was told of.
-    seen: u64,
+    reported_steps: u64,
     /// What each device had sent and lost to faults when it was last looked at.
-    last: Vec<(u64, u64)>,
+    last_counts: Vec<(u64, u64)>,
     /// How the devices were then.
-    glances: Vec<Glance>,
-    at_warm_up: Ledger,
+    snapshots: Vec<DeviceSnapshot>,
+    warm_up_ledger: Ledger,
     /// What was found of each threshold when one of them ended the run.
-    breaches: Vec<Option<Breach>>,
+    misses: Vec<Option<ThresholdMiss>>,
     /// Whether somebody ended it before its time.
     is_interrupted: bool,
 }
 
-impl<W: World> Run<'_, W> {
+impl<W: Driver> Run<'_, W> {
     /// Go through the script and the stretches of time. Returns when the run ended.
-    fn play(&mut self) -> Result<Time, ExperimentError> {
-        let point = self.setting.point;
+    fn run_timeline(&mut self) -> Result<Time, ExperimentError> {
+        let point = self.context.point;
         // Who takes part is on disk from the start.
-        self.eyes.check().map_err(ExperimentError::writing(&self.setting.folder.display()))?;
-        let mut deeds = point.script.deeds.iter().peekable();
-        let mut next_row = Time::ZERO + point.document.interval.0;
-        for planned in point.stretches() {
+        self.observer.check().map_err(ExperimentError::writing(&self.context.folder.display()))?;
+        let mut actions = point.timeline.actions.iter().peekable();
+        let mut next_row = Time::ZERO + point.plan.interval.0;
+        for window_end in point.window_ends() {
             let mut reached = true;
-            while reached && let Some((at, deed)) = deeds.next_if(|(at, _)| *at <= planned) {
-                reached = self.pass(*at)?;
+            while reached && let Some((at, action)) = actions.next_if(|(at, _)| *at <= window_end) {
+                reached = self.advance_to(*at)?;
                 if reached {
-                    if !point.script.is_over_by_itself(deed) {
-                        let detail = point.script.detail(deed, self.stage.concerned(deed));
-                        self.done.push((*at, deed.words(), detail));
+                    if !point.timeline.is_implicit_end(action) {
+                        let detail = point.timeline.describe(action, self.orchestrator.affected(action));
+                        self.performed.push((*at, action.name(), detail));
                     }
-                    self.stage.carry_out(deed)?;
+                    self.orchestrator.apply(action)?;
                 }
             }
-            reached = reached && self.pass(planned)?;
-            let end = if reached { planned } else { self.stage.world.now().run.min(planned) };
-            self.eyes
+            reached = reached && self.advance_to(window_end)?;
+            let end = if reached { window_end } else { self.orchestrator.driver.now().run.min(window_end) };
+            self.observer
                 .check()
-                .map_err(ExperimentError::writing(&self.setting.folder.join("events.ndjson").display()))?;
-            self.glances = self.stage.world.look()?;
+                .map_err(ExperimentError::writing(&self.context.folder.join("events.ndjson").display()))?;
+            self.snapshots = self.orchestrator.driver.snapshot()?;
             self.count(end);
-            if end == Time::ZERO + point.document.warm_up.0 {
-                self.at_warm_up = self.ledger();
+            if end == Time::ZERO + point.plan.warm_up.0 {
+                self.warm_up_ledger = self.ledger();
             }
-            let breached = reached && end < point.end() && self.is_breached(end);
-            self.is_interrupted = self.setting.progress.is_interrupted() && !breached && end < point.end();
-            let over = breached || self.is_interrupted;
+            let missed = reached && end < point.end() && self.check_thresholds(end);
+            self.is_interrupted = self.context.progress.is_interrupted() && !missed && end < point.end();
+            let over = missed || self.is_interrupted;
             if end >= next_row || end == point.end() || over {
-                self.write_settled()?;
+                self.write_partial_timeseries()?;
                 let rows = self.state(end);
                 self.rows.extend(rows);
-                next_row = end + point.document.interval.0;
+                next_row = end + point.plan.interval.0;
             }
             if over {
-                self.eyes.account().with(|account| account.end(end));
+                self.observer.tracker().with(|tracker| tracker.end(end));
                 return Ok(end);
             }
         }
@@ -215,14 +217,14 @@ impl<W: World> Run<'_, W> {
 
     /// Let time pass, and tell how far it is. Says whether it got there: in real time nobody who wants to end a
     /// run has to wait.
-    fn pass(&mut self, end: Time) -> Result<bool, ExperimentError> {
+    fn advance_to(&mut self, end: Time) -> Result<bool, ExperimentError> {
         loop {
-            let stop = end.min(self.stage.world.now().run + W::STRIDE);
-            self.stage.world.run_until(stop)?;
-            let now = self.stage.world.now().run.min(stop);
-            let steps = self.eyes.digest().0;
-            self.setting.progress.advance(now, steps - self.seen);
-            self.seen = steps;
+            let stop = end.min(self.orchestrator.driver.now().run + W::POLL_INTERVAL);
+            self.orchestrator.driver.run_until(stop)?;
+            let now = self.orchestrator.driver.now().run.min(stop);
+            let steps = self.observer.digest().0;
+            self.context.progress.advance(now, steps - self.reported_steps);
+            self.reported_steps = steps;
             if now < stop || stop == end {
                 return Ok(now == end);
             }
@@ -230,34 +232,34 @@ impl<W: World> Run<'_, W> {
     }
 
     fn column(&self, device: usize) -> usize {
-        let devices = &self.stage.company.devices;
-        devices.get(device).map_or(0, |device| self.stage.company.column(&device.group))
+        let devices = &self.orchestrator.population.devices;
+        devices.get(device).map_or(0, |device| self.orchestrator.population.column(&device.group))
     }
 
     /// Enter into the table what only the devices' own ledgers know.
     fn count(&mut self, end: Time) {
-        self.last.resize(self.glances.len(), (0, 0));
-        for (device, glance) in self.glances.iter().enumerate() {
-            let now = (glance.ledger.sent, glance.ledger.fault_total().dropped());
-            let (column, last) = (self.column(device), self.last[device]);
-            self.eyes.account().with(|account| {
-                let cell = account.cells_mut().at(end, column);
+        self.last_counts.resize(self.snapshots.len(), (0, 0));
+        for (device, snapshot) in self.snapshots.iter().enumerate() {
+            let now = (snapshot.ledger.sent, snapshot.ledger.fault_total().dropped());
+            let (column, last_counts) = (self.column(device), self.last_counts[device]);
+            self.observer.tracker().with(|tracker| {
+                let bucket = tracker.buckets_mut().bucket_mut(end, column);
                 // A message that the connection gives back is taken off again.
-                cell.sent += now.0.saturating_sub(last.0);
-                cell.dropped += now.1 - last.1;
+                bucket.sent += now.0.saturating_sub(last_counts.0);
+                bucket.dropped += now.1 - last_counts.1;
             });
-            self.last[device] = (now.0.max(last.0), now.1);
+            self.last_counts[device] = (now.0.max(last_counts.0), now.1);
         }
     }
 
     /// The state of each group, and of all.
-    fn state(&self, end: Time) -> Vec<Row> {
-        let groups = self.stage.company.groups.len();
-        let mut rows: Vec<Row> = (0..groups).map(|group| Row::new(end, Some(group))).collect();
-        let mut all = Row::new(end, None);
-        for (device, glance) in self.glances.iter().enumerate() {
+    fn state(&self, end: Time) -> Vec<GroupState> {
+        let groups = self.orchestrator.population.groups.len();
+        let mut rows: Vec<GroupState> = (0..groups).map(|group| GroupState::new(end, Some(group))).collect();
+        let mut all = GroupState::new(end, None);
+        for (device, snapshot) in self.snapshots.iter().enumerate() {
             for row in [&mut rows[self.column(device)], &mut all] {
-                row.add(glance);
+                row.add(snapshot);
             }
         }
         rows.push(all);
@@ -265,33 +267,35 @@ impl<W: World> Run<'_, W> {
     }
 
     /// Write what is known of intervals before the last one, for whoever looks before the end, or has none.
-    fn write_settled(&mut self) -> Result<(), ExperimentError> {
-        let groups = &self.stage.company.groups;
-        let outcome =
-            self.eyes.account().with(|account| self.so_far.write(groups, account.cells(), &self.rows));
-        outcome.map_err(ExperimentError::writing(&self.setting.folder.join("timeseries.csv").display()))
+    fn write_partial_timeseries(&mut self) -> Result<(), ExperimentError> {
+        let groups = &self.orchestrator.population.groups;
+        let outcome = self
+            .observer
+            .tracker()
+            .with(|tracker| self.partial_timeseries.write(groups, tracker.buckets(), &self.rows));
+        outcome.map_err(ExperimentError::writing(&self.context.folder.join("timeseries.csv").display()))
     }
 
     fn ledger(&self) -> Ledger {
         let mut total = Ledger::default();
-        self.glances.iter().for_each(|glance| total.add(&glance.ledger));
+        self.snapshots.iter().for_each(|snapshot| total.add(&snapshot.ledger));
         total
     }
 
     /// Whether a threshold that ends the run is missed, which is kept. Messages of the last interval may still be
     /// under way, so those before it are looked at.
-    fn is_breached(&mut self, now: Time) -> bool {
-        let point = self.setting.point;
-        let settled = now - point.document.interval.0;
-        self.breaches = self.eyes.account().with(|account| {
-            let breach = |entry: &ThresholdEntry| {
-                let figures = parts::figures(point, account.cells(), &entry.check.part, settled);
-                let value = entry.check.value(&figures).filter(|_| entry.abort && figures.generated > 0)?;
+    fn check_thresholds(&mut self, now: Time) -> bool {
+        let point = self.context.point;
+        let settled = now - point.plan.interval.0;
+        self.misses = self.observer.tracker().with(|tracker| {
+            let miss = |entry: &ThresholdEntry| {
+                let stats = windows::stats(point, tracker.buckets(), &entry.check.scope, settled);
+                let value = entry.check.value(&stats).filter(|_| entry.abort && stats.generated > 0)?;
                 let (at_s, settled_s) = (now.elapsed().as_secs_f64(), settled.elapsed().as_secs_f64());
-                (!entry.check.holds(Some(value))).then_some(Breach { at_s, settled_s, value })
+                (!entry.check.holds(Some(value))).then_some(ThresholdMiss { at_s, settled_s, value })
             };
-            point.document.thresholds.iter().map(breach).collect()
+            point.plan.thresholds.iter().map(miss).collect()
         });
-        self.breaches.iter().any(Option::is_some)
+        self.misses.iter().any(Option::is_some)
     }
 }

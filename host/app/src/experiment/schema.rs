@@ -7,9 +7,9 @@ pub const SCHEMA: &str = include_str!("schema.json");
 mod tests {
     use super::*;
     use crate::config::file::GroupEntry;
-    use crate::experiment::document::{
-        Add, Broker, Configure, Disconnect, Partition, PlanDocument, Publish, Ramp, Request, Swap,
-        TimelineEntry, Whom,
+    use crate::experiment::plan_file::{
+        Add, Broker, Configure, Disconnect, Partition, PlanFile, Publish, Ramp, Request, Selector, Swap,
+        TimelineEntry,
     };
     use crate::experiment::threshold::ThresholdEntry;
     use crate::experiment::topology::TopologyEntry;
@@ -133,13 +133,13 @@ mod tests {
 
     #[test]
     fn the_schema_lists_the_fields_that_there_are() {
-        assert_eq!(listed(""), fields::<PlanDocument>());
+        assert_eq!(listed(""), fields::<PlanFile>());
         assert_eq!(listed("/properties/thresholds/items"), fields::<ThresholdEntry>());
         assert_eq!(listed("/$defs/faults"), fields::<FaultDocument>());
         assert_eq!(listed("/$defs/fault"), fields::<FaultEntry>());
         assert_eq!(listed("/$defs/group"), fields::<GroupEntry>());
         assert_eq!(listed("/$defs/timeline"), fields::<TimelineEntry>());
-        assert_eq!(listed("/$defs/whom"), fields::<Whom>());
+        assert_eq!(listed("/$defs/whom"), fields::<Selector>());
         assert_eq!(listed("/properties/topology"), fields::<TopologyEntry>());
         let timeline = |field: &str| listed(&format!("/$defs/timeline/properties/{field}"));
         assert_eq!(timeline("ramp"), fields::<Ramp>());

@@ -16,7 +16,7 @@ impl Default for Seeds {
 }
 
 /// More runs than anybody means.
-const MOST: u64 = 100_000;
+const MAX_RUNS: u64 = 100_000;
 
 impl Seeds {
     /// This many, from a base on.
@@ -26,8 +26,8 @@ impl Seeds {
 
     fn checked<E: serde::de::Error>(count: u64, base: u64) -> Result<Self, E> {
         match count {
-            1..=MOST => Ok(Self::count(count, base)),
-            _ => Err(E::custom(format!("{count} is no number of runs; use 1 to {MOST}"))),
+            1..=MAX_RUNS => Ok(Self::count(count, base)),
+            _ => Err(E::custom(format!("{count} is no number of runs; use 1 to {MAX_RUNS}"))),
         }
     }
 }

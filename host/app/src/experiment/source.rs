@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::ExperimentError;
-use super::document::PlanDocument;
 use super::path;
-use super::script::INHERIT;
+use super::plan_file::PlanFile;
+use super::timeline::INHERIT;
 use crate::document::{self, DocumentError, Format};
 use crate::fault_models::FaultModels;
 use crate::fault_set::FaultSet;
-use crate::nearest::did_you_mean;
 use crate::source::Source;
+use crate::suggest::did_you_mean;
 
 /// The folder where plans are looked for by name.
 pub const FOLDER: &str = "experiments";
@@ -76,10 +76,10 @@ impl PlanSource {
     pub fn parse(text: &str, format: Format, shown: &str, folder: &Path) -> Result<Self, ExperimentError> {
         let located = |error: DocumentError| error.in_file(shown);
         // Read it as a plan first: these errors know the line.
-        document::parse::<PlanDocument>(text, format).map_err(located)?;
+        document::parse::<PlanFile>(text, format).map_err(located)?;
         let mut value: Value = document::parse(text, format).map_err(located)?;
         let models = FaultModels::default();
-        write_out(&mut value, folder, &models).map_err(|error| match error.file {
+        expand_references(&mut value, folder, &models).map_err(|error| match error.file {
             Some(_) => error,
             None => error.in_file(shown),
         })?;
@@ -90,21 +90,21 @@ impl PlanSource {
     /// the plan is used.
     pub fn set(&mut self, field: &str, value: Value) -> Result<(), String> {
         path::set(&mut self.value, field, value)?;
-        let _ = write_out(&mut self.value, &self.folder, &self.models);
+        let _ = expand_references(&mut self.value, &self.folder, &self.models);
         Ok(())
     }
 
     /// Write out what a value stands for that is faults, or the name of some.
-    pub fn write_out_faults(&self, value: &mut Value) {
+    pub fn expand_faults(&self, value: &mut Value) {
         // What is not there has been told of before.
-        let _ = write_out_faults(value, &self.folder, &self.models);
+        let _ = expand_faults(value, &self.folder, &self.models);
     }
 
     /// The plan as it stands now. Values may have been set since it was read.
-    pub fn document(&self) -> Result<PlanDocument, ExperimentError> {
+    pub fn plan_file(&self) -> Result<PlanFile, ExperimentError> {
         let text = self.value.to_string();
         let parsed = document::parse_json(text.as_bytes());
-        Ok(parsed.map_err(|error| DocumentError { place: None, ..error }.in_file(&self.shown))?)
+        Ok(parsed.map_err(|error| DocumentError { location: None, ..error }.in_file(&self.shown))?)
     }
 }
 
@@ -120,7 +120,7 @@ pub fn local_plans() -> Vec<(String, PathBuf)> {
 
 /// Write out what stands for something else, so that values can be set by path and the plan can be kept:
 /// presets and files of faults, the ids of faults and the names of groups.
-fn write_out(plan: &mut Value, folder: &Path, models: &FaultModels) -> Result<(), DocumentError> {
+fn expand_references(plan: &mut Value, folder: &Path, models: &FaultModels) -> Result<(), DocumentError> {
     for old in ["groups", "threshold"] {
         let new = if old == "groups" { "group" } else { "thresholds" };
         if let Some(moved) = plan.as_object_mut().and_then(|plan| plan.remove(old)) {
@@ -130,13 +130,13 @@ fn write_out(plan: &mut Value, folder: &Path, models: &FaultModels) -> Result<()
     if plan.get("faults").is_none() {
         plan["faults"] = json!("none");
     }
-    write_out_faults(&mut plan["faults"], folder, models)?;
+    expand_faults(&mut plan["faults"], folder, models)?;
     for list in ["group", "timeline"] {
         for entry in plan.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
             if let Some(faults) = entry.get_mut("faults")
                 && (list != "timeline" || faults.as_str() != Some(INHERIT))
             {
-                write_out_faults(faults, folder, models)?;
+                expand_faults(faults, folder, models)?;
             }
         }
     }
@@ -149,7 +149,7 @@ fn write_out(plan: &mut Value, folder: &Path, models: &FaultModels) -> Result<()
     Ok(())
 }
 
-fn write_out_faults(faults: &mut Value, folder: &Path, models: &FaultModels) -> Result<(), DocumentError> {
+fn expand_faults(faults: &mut Value, folder: &Path, models: &FaultModels) -> Result<(), DocumentError> {
     if let Some(name) = faults.as_str() {
         let set = FaultSet::load(name, folder, models)?;
         *faults = serde_json::to_value(set.document).unwrap_or_default();

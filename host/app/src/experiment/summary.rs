@@ -6,19 +6,19 @@ use serde::Serialize;
 use wasmote_sim::rng::Seed;
 use wasmote_sim::time::Time;
 
-use super::accounts::FaultReport;
-use super::cells::Cells;
-use super::company::Company;
-use super::edits::Edited;
-use super::figures::{FigureReport, Figures};
+use super::audit::AuditRecord;
+use super::driver::LagSummary;
 use super::latencies::seconds;
-use super::parts;
+use super::ledger_file::FaultReport;
+use super::message_stats::{MessageStats, MessageStatsReport};
 use super::plan::Point;
-use super::recorder::refusals::Refused;
-use super::results::pretty;
+use super::population::Population;
+use super::recorder::swap_refusals::SwapRefusal;
+use super::results::pretty_json;
 use super::sweep::PointValues;
-use super::verdict::{Breach, Verdict};
-use super::world::Late;
+use super::time_buckets::TimeBuckets;
+use super::verdict::{ThresholdMiss, Verdict};
+use super::windows;
 
 /// A run in figures. All but `devices`, `joined`, `events`, `digest` and `ledger_closes` is of the time after the
 /// warm-up; what a group has is of the messages that its devices published.
@@ -42,7 +42,7 @@ pub struct Summary {
     /// Stands for all of it; in real time nothing does.
     pub digest: Option<String>,
     #[serde(flatten)]
-    figures: FigureReport,
+    stats: MessageStatsReport,
     faults: BTreeMap<String, FaultReport>,
     groups: BTreeMap<String, GroupReport>,
     phases: Vec<PhaseReport>,
@@ -56,16 +56,16 @@ pub struct Summary {
     pub ledger_closes: bool,
     /// What users did to it while it ran, which only real time has room for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub edits: Vec<Edited>,
+    pub edits: Vec<AuditRecord>,
     /// Swaps that devices refused, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub swaps_refused: Vec<Refused>,
+    pub swaps_refused: Vec<SwapRefusal>,
     /// How much later than they were due this machine woke devices, in real time.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub late_seconds: Option<Late>,
+    pub late_seconds: Option<LagSummary>,
     /// The figures themselves.
     #[serde(skip)]
-    pub total: Figures,
+    pub total: MessageStats,
 }
 
 fn is_zero(count: &usize) -> bool {
@@ -77,7 +77,7 @@ struct GroupReport {
     /// Devices at the end.
     devices: usize,
     #[serde(flatten)]
-    figures: FigureReport,
+    stats: MessageStatsReport,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -86,17 +86,17 @@ struct PhaseReport {
     from_s: f64,
     to_s: f64,
     #[serde(flatten)]
-    figures: FigureReport,
+    stats: MessageStatsReport,
 }
 
 /// What a run leaves behind, beside its table.
-pub struct Remains<'a> {
+pub struct SummaryInput<'a> {
     /// Who took part.
-    pub company: &'a Company,
+    pub population: &'a Population,
     /// When it ended.
     pub end: Time,
     /// What was found of each threshold that ended it, in the order of the plan.
-    pub breaches: Vec<Option<Breach>>,
+    pub misses: Vec<Option<ThresholdMiss>>,
     /// Whether a signal ended it.
     pub interrupted: bool,
     /// Stands for all that happened.
@@ -108,75 +108,75 @@ pub struct Remains<'a> {
     /// Whether every message is accounted for.
     pub ledger_closes: bool,
     /// What users did.
-    pub edits: Vec<Edited>,
+    pub edits: Vec<AuditRecord>,
     /// Swaps that devices refused.
-    pub refused: Vec<Refused>,
+    pub swap_refusals: Vec<SwapRefusal>,
     /// How late the machine was.
-    pub late: Option<Late>,
+    pub lag: Option<LagSummary>,
 }
 
 impl Summary {
     /// Put together.
-    pub fn new(point: &Point, seed: Seed, cells: &Cells, remains: Remains<'_>) -> Self {
-        let Remains {
-            company,
+    pub fn new(point: &Point, seed: Seed, buckets: &TimeBuckets, input: SummaryInput<'_>) -> Self {
+        let SummaryInput {
+            population,
             end,
-            breaches,
+            misses,
             interrupted,
             digest,
             events,
             faults,
             ledger_closes,
             edits,
-            refused,
-            late,
-        } = remains;
-        let (from, to) = parts::measured(point, end);
-        let total = cells.sum(from, to, None);
+            swap_refusals,
+            lag,
+        } = input;
+        let (from, to) = windows::measured(point, end);
+        let total = buckets.sum(from, to, None);
         let group = |(at, name): (usize, &String)| {
-            let devices = company.members(name).count();
-            (name.clone(), GroupReport { devices, figures: cells.sum(from, to, Some(at)).report() })
+            let devices = population.members(name).count();
+            (name.clone(), GroupReport { devices, stats: buckets.sum(from, to, Some(at)).report() })
         };
-        let phase = |phase: &super::script::Phase| {
-            let (from, to) = parts::phase(point, phase, end);
+        let phase = |phase: &super::timeline::Phase| {
+            let (from, to) = windows::phase(point, phase, end);
             PhaseReport {
                 name: phase.name.clone(),
                 from_s: seconds(from.as_nanos()),
                 to_s: seconds(to.as_nanos()),
-                figures: cells.sum(from, to, None).report(),
+                stats: buckets.sum(from, to, None).report(),
             }
         };
         let verdict = |(at, entry): (usize, &super::threshold::ThresholdEntry)| {
-            let value = entry.check.value(&parts::figures(point, cells, &entry.check.part, end));
-            Verdict::new(&entry.check, value, breaches.get(at).copied().flatten())
+            let value = entry.check.value(&windows::stats(point, buckets, &entry.check.scope, end));
+            Verdict::new(&entry.check, value, misses.get(at).copied().flatten())
         };
         Self {
             seed: seed.value(),
             point: point.values.clone(),
             duration_s: seconds(end.as_nanos()),
-            warm_up_s: point.document.warm_up.0.as_secs_f64(),
-            devices: company.devices.len(),
-            joined: company.devices.len().saturating_sub(point.settings.devices()),
+            warm_up_s: point.plan.warm_up.0.as_secs_f64(),
+            devices: population.devices.len(),
+            joined: population.devices.len().saturating_sub(point.settings.devices()),
             events,
             digest,
-            figures: total.report(),
+            stats: total.report(),
             faults,
-            groups: company.groups.iter().enumerate().map(group).collect(),
-            phases: point.script.phases.iter().filter(|phase| phase.from < end).map(phase).collect(),
-            thresholds: point.document.thresholds.iter().enumerate().map(verdict).collect(),
+            groups: population.groups.iter().enumerate().map(group).collect(),
+            phases: point.timeline.phases.iter().filter(|phase| phase.from < end).map(phase).collect(),
+            thresholds: point.plan.thresholds.iter().enumerate().map(verdict).collect(),
             aborted: end < point.end() && !interrupted,
             interrupted,
             ledger_closes,
             edits,
-            swaps_refused: refused,
-            late_seconds: late,
+            swaps_refused: swap_refusals,
+            late_seconds: lag,
             total,
         }
     }
 
     /// As the file has it.
     pub fn json(&self) -> String {
-        pretty(self)
+        pretty_json(self)
     }
 
     /// Whether all thresholds held, at the end and until then.

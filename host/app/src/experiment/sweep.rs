@@ -15,7 +15,7 @@ pub type PointValues = BTreeMap<String, Value>;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Combination {
     /// As they are told: a value, or the label that stands for it.
-    pub told: PointValues,
+    pub labels: PointValues,
     /// As they are set.
     pub set: PointValues,
 }
@@ -24,7 +24,7 @@ impl Combination {
     fn with(&self, field: &str, value: &Value) -> Self {
         let mut with = self.clone();
         let (label, value) = label_and_value(value);
-        with.told.insert(field.to_owned(), label.clone());
+        with.labels.insert(field.to_owned(), label.clone());
         with.set.insert(field.to_owned(), value.clone());
         with
     }
@@ -39,7 +39,7 @@ pub fn label_and_value(value: &Value) -> (&Value, &Value) {
 }
 
 /// More points than anybody means.
-const MOST: usize = 100_000;
+const MAX_COMBINATIONS: usize = 100_000;
 
 /// The values of each field of a plan's sweep.
 pub fn fields(
@@ -50,8 +50,8 @@ pub fn fields(
         let invalid =
             |problem| ExperimentError::invalid(format!("{}: sweep.\"{field}\"", source.shown), problem);
         check(field).map_err(invalid)?;
-        let is_taken = |value: &Value| is_taken(source, field, value);
-        Ok((field.clone(), entry.values(is_taken).map_err(invalid)?))
+        let is_accepted = |value: &Value| is_accepted(source, field, value);
+        Ok((field.clone(), entry.values(is_accepted).map_err(invalid)?))
     };
     sweep.iter().map(of_field).collect()
 }
@@ -74,16 +74,16 @@ fn check(field: &str) -> Result<(), String> {
 }
 
 /// Whether a field of the plan takes a value, by its type.
-fn is_taken(source: &PlanSource, field: &str, value: &Value) -> bool {
+fn is_accepted(source: &PlanSource, field: &str, value: &Value) -> bool {
     let point = [(field.to_owned(), value.clone())].into();
-    at_point(source, &point).and_then(|plan| plan.document()).is_ok()
+    at_point(source, &point).and_then(|plan| plan.plan_file()).is_ok()
 }
 
 /// Every combination, the last field changing fastest. Without a sweep there is one, which sets nothing.
 pub fn combinations(sweep: &BTreeMap<String, Vec<Value>>) -> Result<Vec<Combination>, String> {
     let count = sweep.values().try_fold(1_usize, |count, values| count.checked_mul(values.len()));
-    if count.is_none_or(|count| count > MOST) {
-        return Err(format!("it has more than {MOST} combinations; list fewer values"));
+    if count.is_none_or(|count| count > MAX_COMBINATIONS) {
+        return Err(format!("it has more than {MAX_COMBINATIONS} combinations; list fewer values"));
     }
     let mut points = vec![Combination::default()];
     for (field, values) in sweep {
@@ -117,16 +117,16 @@ mod tests {
         let points = combinations(&sweep).unwrap();
         assert_eq!(points.len(), 6);
         assert_eq!(points[1].set, [("a".to_owned(), json!(1)), ("b".to_owned(), json!("y"))].into());
-        assert_eq!(points[1].told, points[1].set);
+        assert_eq!(points[1].labels, points[1].set);
         assert_eq!(combinations(&BTreeMap::new()).unwrap(), [Combination::default()]);
     }
 
     #[test]
-    fn a_label_is_told_in_the_place_of_its_value() {
+    fn a_label_stands_in_the_place_of_its_value() {
         let values = vec![json!({"label": "calm", "value": {"fault": []}}), json!({"label": "no value"})];
         let points = combinations(&[("faults".to_owned(), values)].into()).unwrap();
-        assert_eq!(points[0].told["faults"], "calm");
+        assert_eq!(points[0].labels["faults"], "calm");
         assert_eq!(points[0].set["faults"], json!({"fault": []}));
-        assert_eq!(points[1].told, points[1].set, "that is a value of its own");
+        assert_eq!(points[1].labels, points[1].set, "that is a value of its own");
     }
 }

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use wasmote_sim::device_id::Identity;
 use wasmote_sim::time::Time;
 
-use super::cells::Cells;
+use super::driver::DeviceSnapshot;
 use super::latencies::seconds;
-use super::recorder::outages::{Outages, Struck};
+use super::recorder::outages::{OutageTarget, Outages};
 use super::recorder::routes::Routes;
-use super::world::Glance;
+use super::time_buckets::TimeBuckets;
 
 /// The state of a group, or of all devices, at one time.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Row {
+pub struct GroupState {
     at: Time,
     group: Option<usize>,
     /// Devices that there are.
@@ -29,26 +29,26 @@ pub struct Row {
     clocks: Vec<f64>,
 }
 
-impl Row {
+impl GroupState {
     /// Of a group with nobody in it.
     pub fn new(at: Time, group: Option<usize>) -> Self {
         Self { at, group, devices: 0, up: 0, silent: 0, joules: Vec::new(), clocks: Vec::new() }
     }
 }
 
-impl Row {
+impl GroupState {
     /// When it ends.
     pub fn at(&self) -> Time {
         self.at
     }
 
     /// A device is like this.
-    pub fn add(&mut self, glance: &Glance) {
+    pub fn add(&mut self, snapshot: &DeviceSnapshot) {
         self.devices += 1;
-        self.up += u64::from(glance.is_up);
-        self.silent += u64::from(glance.is_silent);
-        self.joules.extend(glance.joules);
-        self.clocks.push(glance.clock_error_s);
+        self.up += u64::from(snapshot.is_up);
+        self.silent += u64::from(snapshot.is_silent);
+        self.joules.extend(snapshot.joules);
+        self.clocks.push(snapshot.clock_error_s);
     }
 }
 
@@ -64,25 +64,25 @@ fn optional(value: Option<f64>) -> String {
 }
 
 /// The head of `timeseries.csv`.
-pub const TIME_SERIES: &str = "time_s,group,devices,up,silent,generated,sent,expected,delivered,dropped,latency_p50_s,\
+pub const TIME_SERIES_HEADER: &str = "time_s,group,devices,up,silent,generated,sent,expected,delivered,dropped,latency_p50_s,\
                                latency_p95_s,latency_p99_s,battery_mean_j,battery_min_j,clock_error_min_s,\
                                clock_error_max_s\n";
 
 /// `timeseries.csv`: state at the end of each interval, and counts within it.
-pub fn time_series(groups: &[String], cells: &Cells, rows: &[Row]) -> String {
-    TIME_SERIES.to_owned() + &lines(groups, cells, Time::ZERO, rows)
+pub fn time_series(groups: &[String], buckets: &TimeBuckets, rows: &[GroupState]) -> String {
+    TIME_SERIES_HEADER.to_owned() + &time_series_rows(groups, buckets, Time::ZERO, rows)
 }
 
 /// The lines of some rows, the first of which begin then.
-pub fn lines(groups: &[String], cells: &Cells, from: Time, rows: &[Row]) -> String {
+pub fn time_series_rows(groups: &[String], buckets: &TimeBuckets, from: Time, rows: &[GroupState]) -> String {
     let mut text = String::new();
     let mut before = from;
     for (at, row) in rows.iter().enumerate() {
         if at > 0 && rows[at - 1].at < row.at {
             before = rows[at - 1].at;
         }
-        let figures = cells.sum(before, row.at, row.group);
-        let quantile = |share| optional(figures.latencies.quantile(share));
+        let stats = buckets.sum(before, row.at, row.group);
+        let quantile = |share| optional(stats.latencies.quantile(share));
         let _ = writeln!(
             text,
             "{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
@@ -91,11 +91,11 @@ pub fn lines(groups: &[String], cells: &Cells, from: Time, rows: &[Row]) -> Stri
             row.devices,
             row.up,
             row.silent,
-            figures.generated,
-            figures.sent,
-            figures.expected,
-            figures.delivered,
-            figures.dropped,
+            stats.generated,
+            stats.sent,
+            stats.expected,
+            stats.delivered,
+            stats.dropped,
             quantile(0.5),
             quantile(0.95),
             quantile(0.99),
@@ -118,8 +118,8 @@ pub fn routes(routes: &Routes, devices: &[Arc<Identity>]) -> String {
     let mut text = String::from("time_s,device,destination,next_hop,hops\n");
     for change in routes.iter() {
         let device = devices.get(change.device as usize).map_or("", |device| device.id.as_str());
-        let (next_hop, hops) = match &change.way {
-            Some(way) => (quoted(&way.next_hop), way.hops.to_string()),
+        let (next_hop, hops) = match &change.route {
+            Some(route) => (quoted(&route.next_hop), route.hops.to_string()),
             None => Default::default(),
         };
         let (at, destination) = (seconds(change.at.as_nanos()), quoted(&change.destination));
@@ -136,22 +136,22 @@ fn quoted(text: &str) -> String {
 }
 
 /// `timeline.csv`: what was done to the run, when, by whom, and in detail.
-pub fn timeline(done: &[(Time, &str, String)], end: Time) -> String {
+pub fn timeline(performed: &[(Time, &str, String)], end: Time) -> String {
     let mut text = String::from("time_s,source,what,detail\n");
-    for (at, what, detail) in done.iter().filter(|(at, _, _)| *at < end) {
+    for (at, what, detail) in performed.iter().filter(|(at, _, _)| *at < end) {
         let _ = writeln!(text, "{},plan,{},{}", seconds(at.as_nanos()), quoted(what), quoted(detail));
     }
     text
 }
 
 /// The head of `latency.csv`.
-pub const LATENCIES: &str = "group,upper_bound_s,count\n";
+pub const LATENCIES_HEADER: &str = "group,upper_bound_s,count\n";
 
 /// `latency.csv`: how many messages took how long, after the warm-up.
-pub fn latencies(groups: &[String], cells: &Cells, (from, to): (Time, Time)) -> String {
-    let mut text = String::from(LATENCIES);
+pub fn latencies(groups: &[String], buckets: &TimeBuckets, (from, to): (Time, Time)) -> String {
+    let mut text = String::from(LATENCIES_HEADER);
     for group in (0..groups.len()).map(Some).chain([None]) {
-        for (bound, count) in cells.sum(from, to, group).latencies.buckets() {
+        for (bound, count) in buckets.sum(from, to, group).latencies.buckets() {
             let _ = writeln!(text, "{},{},{count}", name(groups, group), seconds(bound));
         }
     }
@@ -159,18 +159,18 @@ pub fn latencies(groups: &[String], cells: &Cells, (from, to): (Time, Time)) -> 
 }
 
 /// The head of `outages.csv`.
-pub const OUTAGES: &str = "device,group,fault,kind,from_s,to_s\n";
+pub const OUTAGES_HEADER: &str = "device,group,fault,kind,from_s,to_s\n";
 
 /// `outages.csv`: what came over which device, from when to when; over all of them if it was the broker that failed.
 pub fn outages(outages: &Outages, devices: &[Arc<Identity>], end: Time) -> String {
-    let mut text = String::from(OUTAGES);
+    let mut text = String::from(OUTAGES_HEADER);
     // In real time devices go on for a while after the end, as they take their leave.
     for outage in outages.iter().filter(|outage| outage.from <= end) {
-        let (device, group) = match outage.struck {
-            Struck::Device(device) => {
+        let (device, group) = match outage.target {
+            OutageTarget::Device(device) => {
                 (devices[device as usize].id.as_str(), &*devices[device as usize].group)
             }
-            Struck::Broker => (ALL, ALL),
+            OutageTarget::Broker => (ALL, ALL),
         };
         let (from, to) = (outage.from.as_nanos(), outage.to.unwrap_or(end).min(end).as_nanos());
         let _ = writeln!(

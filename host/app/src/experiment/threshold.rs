@@ -6,9 +6,9 @@ use std::str::FromStr;
 use serde::de::{MapAccess, Visitor, value};
 use serde::{Deserialize, Deserializer};
 
-use super::figures::Figures;
+use super::message_stats::MessageStats;
 use super::range::rounded;
-use crate::nearest::did_you_mean;
+use crate::suggest::did_you_mean;
 
 /// A condition on what was measured.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,14 +16,14 @@ pub struct Threshold {
     /// As written.
     pub text: String,
     /// What it looks at.
-    pub part: Part,
+    pub scope: ThresholdScope,
     metric: Metric,
-    comparison: Comparison,
+    operator: Operator,
     bound: f64,
 }
 
 /// What thresholds judge.
-pub trait Measured {
+pub trait ThresholdInput {
     /// Published by behaviours.
     fn generated(&self) -> u64;
 
@@ -37,12 +37,12 @@ pub trait Measured {
     fn latency_quantile(&self, share: f64) -> Option<f64>;
 
     /// All of it, where every single message was followed.
-    fn figures(&self) -> Option<&Figures> {
+    fn stats(&self) -> Option<&MessageStats> {
         None
     }
 }
 
-impl Measured for Figures {
+impl ThresholdInput for MessageStats {
     fn generated(&self) -> u64 {
         self.generated
     }
@@ -59,14 +59,14 @@ impl Measured for Figures {
         self.latencies.quantile(share)
     }
 
-    fn figures(&self) -> Option<&Figures> {
+    fn stats(&self) -> Option<&MessageStats> {
         Some(self)
     }
 }
 
 /// What part of a run a threshold looks at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Part {
+pub enum ThresholdScope {
     /// All of it, after the warm-up.
     Whole,
     /// What a group published.
@@ -93,7 +93,7 @@ enum Statistic {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Comparison {
+enum Operator {
     Less,
     AtMost,
     More,
@@ -107,22 +107,22 @@ const STATISTICS: [&str; 6] = ["mean", "p50", "p90", "p95", "p99", "max"];
 
 impl Threshold {
     /// What was found; `None` where nothing was measured, which misses every threshold.
-    pub fn value(&self, measured: &impl Measured) -> Option<f64> {
+    pub fn value(&self, measured: &impl ThresholdInput) -> Option<f64> {
         let count = |count: u64| Some(count as f64);
         match self.metric {
-            Metric::DeliveryRatio => measured.figures().and_then(Figures::delivery_ratio),
+            Metric::DeliveryRatio => measured.stats().and_then(MessageStats::delivery_ratio),
             Metric::Generated => count(measured.generated()),
             Metric::Sent => count(measured.sent()),
-            Metric::Expected => measured.figures().and_then(|figures| count(figures.expected)),
-            Metric::Delivered => measured.figures().and_then(|figures| count(figures.delivered)),
+            Metric::Expected => measured.stats().and_then(|stats| count(stats.expected)),
+            Metric::Delivered => measured.stats().and_then(|stats| count(stats.delivered)),
             Metric::Latency(Statistic::Mean) => measured.mean_latency(),
-            Metric::Latency(Statistic::Max) => measured.figures().and_then(|figures| figures.latencies.max()),
+            Metric::Latency(Statistic::Max) => measured.stats().and_then(|stats| stats.latencies.max()),
             Metric::Latency(Statistic::Quantile(quantile)) => measured.latency_quantile(quantile),
         }
     }
 
     /// Whether it can only be judged where every single message was followed.
-    pub fn is_of_deliveries(&self) -> bool {
+    pub fn needs_deliveries(&self) -> bool {
         matches!(
             self.metric,
             Metric::DeliveryRatio | Metric::Expected | Metric::Delivered | Metric::Latency(Statistic::Max)
@@ -131,12 +131,12 @@ impl Threshold {
 
     /// Whether it holds.
     pub fn holds(&self, value: Option<f64>) -> bool {
-        value.is_some_and(|value| match self.comparison {
-            Comparison::Less => value < self.bound,
-            Comparison::AtMost => value <= self.bound,
-            Comparison::More => value > self.bound,
-            Comparison::AtLeast => value >= self.bound,
-            Comparison::Equal => value == self.bound,
+        value.is_some_and(|value| match self.operator {
+            Operator::Less => value < self.bound,
+            Operator::AtMost => value <= self.bound,
+            Operator::More => value > self.bound,
+            Operator::AtLeast => value >= self.bound,
+            Operator::Equal => value == self.bound,
         })
     }
 }
@@ -145,36 +145,35 @@ impl FromStr for Threshold {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let (part, rest) = match text.split_once(':') {
-            Some((part, rest)) => (part_of(part.trim())?, rest),
-            None => (Part::Whole, text),
+        let (scope, rest) = match text.split_once(':') {
+            Some((scope, rest)) => (parse_scope(scope.trim())?, rest),
+            None => (ThresholdScope::Whole, text),
         };
         let words: Vec<&str> = rest.split_whitespace().collect();
-        let (metric, comparison, bound) = match words[..] {
-            [metric, comparison, bound] => (metric_of(metric, None)?, comparison, bound),
-            [metric, statistic, comparison, bound] => {
-                (metric_of(metric, Some(statistic))?, comparison, bound)
-            }
+        let (metric, operator, bound) = match words[..] {
+            [metric, operator, bound] => (parse_metric(metric, None)?, operator, bound),
+            [metric, statistic, operator, bound] => (parse_metric(metric, Some(statistic))?, operator, bound),
             _ => return Err(format!("`{text}` is no threshold; write it like `delivery_ratio >= 0.95`")),
         };
-        let comparison = match comparison {
-            "<" => Comparison::Less,
-            "<=" => Comparison::AtMost,
-            ">" => Comparison::More,
-            ">=" => Comparison::AtLeast,
-            "==" => Comparison::Equal,
+        let operator = match operator {
+            "<" => Operator::Less,
+            "<=" => Operator::AtMost,
+            ">" => Operator::More,
+            ">=" => Operator::AtLeast,
+            "==" => Operator::Equal,
             other => return Err(format!("`{other}` compares nothing; use <, <=, >, >= or ==")),
         };
-        let bound = bound_of(bound).map_err(|hint| format!("`{text}` does not end with a number{hint}"))?;
+        let bound =
+            parse_bound(bound).map_err(|hint| format!("`{text}` does not end with a number{hint}"))?;
         if metric == Metric::DeliveryRatio {
-            check_ratio(comparison, bound).map_err(|problem| format!("`{text}` {problem}"))?;
+            check_ratio(operator, bound).map_err(|problem| format!("`{text}` {problem}"))?;
         }
-        Ok(Self { text: words_of(&part, &words), part, metric, comparison, bound })
+        Ok(Self { text: normalized(&scope, &words), scope, metric, operator, bound })
     }
 }
 
 /// A number; or what to write for a share or a time.
-fn bound_of(text: &str) -> Result<f64, String> {
+fn parse_bound(text: &str) -> Result<f64, String> {
     let number = |text: &str| text.parse::<f64>().ok().filter(|number| number.is_finite());
     number(text).ok_or_else(|| {
         let percent = text.strip_suffix('%').and_then(number).map(|percent| percent / 100.0);
@@ -184,38 +183,38 @@ fn bound_of(text: &str) -> Result<f64, String> {
 }
 
 /// A ratio is from 0 to 1, and what it is compared with has to leave it a chance.
-fn check_ratio(comparison: Comparison, bound: f64) -> Result<(), String> {
-    match (comparison, bound) {
+fn check_ratio(operator: Operator, bound: f64) -> Result<(), String> {
+    match (operator, bound) {
         (_, percent) if percent > 1.0 && percent <= 100.0 => {
             Err(format!("compares with more than all; {percent} % is {}", rounded(percent / 100.0)))
         }
         (_, bound) if !(0.0..=1.0).contains(&bound) => {
             Err("compares with what no ratio is; they are from 0 to 1".to_owned())
         }
-        (Comparison::More, 1.0) => Err("never holds; all is 1, so write `>= 1`".to_owned()),
-        (Comparison::Less, 0.0) => Err("never holds; nothing is 0, so write `<= 0`".to_owned()),
+        (Operator::More, 1.0) => Err("never holds; all is 1, so write `>= 1`".to_owned()),
+        (Operator::Less, 0.0) => Err("never holds; nothing is 0, so write `<= 0`".to_owned()),
         _ => Ok(()),
     }
 }
 
-fn words_of(part: &Part, words: &[&str]) -> String {
+fn normalized(scope: &ThresholdScope, words: &[&str]) -> String {
     let words = words.join(" ");
-    match part {
-        Part::Whole => words,
-        Part::Group(name) => format!("group {name}: {words}"),
-        Part::Phase(name) => format!("phase {name}: {words}"),
+    match scope {
+        ThresholdScope::Whole => words,
+        ThresholdScope::Group(name) => format!("group {name}: {words}"),
+        ThresholdScope::Phase(name) => format!("phase {name}: {words}"),
     }
 }
 
-fn part_of(text: &str) -> Result<Part, String> {
+fn parse_scope(text: &str) -> Result<ThresholdScope, String> {
     match text.split_once(char::is_whitespace) {
-        Some(("group", name)) => Ok(Part::Group(name.trim().into())),
-        Some(("phase", name)) => Ok(Part::Phase(name.trim().into())),
+        Some(("group", name)) => Ok(ThresholdScope::Group(name.trim().into())),
+        Some(("phase", name)) => Ok(ThresholdScope::Phase(name.trim().into())),
         _ => Err(format!("`{text}` is no part of a run; write `group NAME:` or `phase NAME:`")),
     }
 }
 
-fn metric_of(name: &str, statistic: Option<&str>) -> Result<Metric, String> {
+fn parse_metric(name: &str, statistic: Option<&str>) -> Result<Metric, String> {
     let metric = match name {
         "delivery_ratio" => Metric::DeliveryRatio,
         "generated" => Metric::Generated,
@@ -227,13 +226,13 @@ fn metric_of(name: &str, statistic: Option<&str>) -> Result<Metric, String> {
             let Some(statistic) = statistic else {
                 return Err(format!("which `latency_seconds`? Say one of {known}"));
             };
-            return statistic_of(statistic)
+            return parse_statistic(statistic)
                 .map(Metric::Latency)
                 .ok_or_else(|| format!("there is no `latency_seconds {statistic}`; there are {known}"));
         }
         other => {
-            let begun = METRICS.iter().find(|known| other.len() > 3 && known.starts_with(other));
-            let hint = match begun {
+            let completion = METRICS.iter().find(|known| other.len() > 3 && known.starts_with(other));
+            let hint = match completion {
                 Some(known) => format!("; did you mean `{known}`?"),
                 None => did_you_mean(other, METRICS),
             };
@@ -246,7 +245,7 @@ fn metric_of(name: &str, statistic: Option<&str>) -> Result<Metric, String> {
     }
 }
 
-fn statistic_of(name: &str) -> Option<Statistic> {
+fn parse_statistic(name: &str) -> Option<Statistic> {
     Some(match name {
         "mean" => Statistic::Mean,
         "max" => Statistic::Max,
@@ -309,15 +308,15 @@ mod tests {
     }
 
     #[test]
-    fn a_threshold_is_read_with_its_part_and_statistic() {
+    fn a_threshold_is_read_with_its_scope_and_statistic() {
         let threshold: Threshold = "phase storm:  latency_seconds  p95 < 0.5".parse().unwrap();
-        assert_eq!(threshold.part, Part::Phase("storm".into()));
+        assert_eq!(threshold.scope, ThresholdScope::Phase("storm".into()));
         assert_eq!(threshold.text, "phase storm: latency_seconds p95 < 0.5");
         assert!(threshold.holds(Some(0.49)) && !threshold.holds(Some(0.5)) && !threshold.holds(None));
     }
 
     #[test]
-    fn what_is_none_says_what_would_be() {
+    fn an_invalid_threshold_says_what_to_write() {
         assert!(problem("delivery_ration >= 1").contains("did you mean `delivery_ratio`?"));
         assert!(problem("latency_seconds < 1").contains("p95"));
         assert!(problem("latency_seconds p96 < 1").contains("there are mean, p50"));

@@ -17,10 +17,10 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::document::PlanDocument;
+use super::plan_file::PlanFile;
 use crate::config::{Links, Settings};
-use crate::nearest::did_you_mean;
-use shape::{Link, Place, Shape};
+use crate::suggest::did_you_mean;
+use shape::{Link, Position, Shape};
 
 /// A topology as people write it.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -72,7 +72,7 @@ impl Kind {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Topology {
     /// The devices, and where to draw them.
-    pub nodes: Vec<(String, Place)>,
+    pub nodes: Vec<(String, Position)>,
     /// Positions of those that are linked.
     pub links: Vec<Link>,
 }
@@ -82,25 +82,25 @@ type Problem = (&'static str, String);
 
 impl Topology {
     /// Check a plan's topology and work it out, if there is one.
-    pub fn of(plan: &PlanDocument, settings: &Settings) -> Result<Option<Self>, Problem> {
+    pub fn of(plan: &PlanFile, settings: &Settings) -> Result<Option<Self>, Problem> {
         let Some(entry) = &plan.topology else { return Ok(None) };
         let kind = kind_of(entry)?;
-        only_what_fits(entry, kind)?;
+        check_fields(entry, kind)?;
         let names = devices(plan, settings, groups_of(entry, settings)?);
-        let (links, places) = match kind {
-            Kind::Edges => (edges(entry, &names)?, shape::around(names.len())),
+        let (links, positions) = match kind {
+            Kind::Edges => (edges(entry, &names)?, shape::circle(names.len())),
             kind => {
                 let shape = shape_of(entry, kind, names.len())?;
-                (shape.links(names.len()), shape.places(names.len()))
+                (shape.links(names.len()), shape.layout(names.len()))
             }
         };
-        let topology = Self { nodes: names.into_iter().zip(places).collect(), links };
+        let topology = Self { nodes: names.into_iter().zip(positions).collect(), links };
         topology.check(kind)?;
         Ok(Some(topology))
     }
 
     /// Hand every group that has a part in it the links of its devices.
-    pub fn wire(&self, settings: &mut Settings, plan: &PlanDocument) {
+    pub fn apply_links(&self, settings: &mut Settings, plan: &PlanFile) {
         let mut links: Links = self.nodes.iter().map(|(name, _)| (name.clone(), Vec::new())).collect();
         for (a, b) in self.links.iter().map(|(a, b)| (&self.nodes[*a].0, &self.nodes[*b].0)) {
             for (one, other) in [(a, b), (b, a)] {
@@ -111,7 +111,7 @@ impl Topology {
         for group in &mut settings.groups {
             let is_in = chosen.is_none_or(|chosen| chosen.contains(&group.name));
             // What a group's own configuration says goes before.
-            if is_in && !group.config.contains_key(KEY) {
+            if is_in && !group.config.contains_key(CONFIG_KEY) {
                 group.links = Some(Arc::clone(&links));
             }
         }
@@ -120,7 +120,7 @@ impl Topology {
     /// `topology.json`.
     pub fn json(&self) -> serde_json::Value {
         let rounded = |part: f64| (part * 1e4).round() / 1e4;
-        let node = |(name, (x, y)): &(String, Place)| serde_json::json!({"device": name, "x": rounded(*x), "y": rounded(*y)});
+        let node = |(name, (x, y)): &(String, Position)| serde_json::json!({"device": name, "x": rounded(*x), "y": rounded(*y)});
         let link = |(a, b): &Link| serde_json::json!([self.nodes[*a].0, self.nodes[*b].0]);
         serde_json::json!({
             "nodes": self.nodes.iter().map(node).collect::<Vec<_>>(),
@@ -137,7 +137,7 @@ impl Topology {
 }
 
 /// Where behaviours find their links.
-pub const KEY: &str = "topology";
+pub const CONFIG_KEY: &str = "topology";
 
 fn kind_of(entry: &TopologyEntry) -> Result<Kind, Problem> {
     match (entry.kind, &entry.edges) {
@@ -152,7 +152,7 @@ fn kind_of(entry: &TopologyEntry) -> Result<Kind, Problem> {
 }
 
 /// A field that means nothing to the kind is a mistake.
-fn only_what_fits(entry: &TopologyEntry, kind: Kind) -> Result<(), Problem> {
+fn check_fields(entry: &TopologyEntry, kind: Kind) -> Result<(), Problem> {
     let fields = [
         ("columns", entry.columns.is_some(), Kind::Grid),
         ("fanout", entry.fanout.is_some(), Kind::Tree),
@@ -188,7 +188,7 @@ fn groups_of<'a>(entry: &TopologyEntry, settings: &'a Settings) -> Result<Vec<&'
 }
 
 /// The names of all devices that these groups ever have.
-fn devices(plan: &PlanDocument, settings: &Settings, groups: Vec<&str>) -> Vec<String> {
+fn devices(plan: &PlanFile, settings: &Settings, groups: Vec<&str>) -> Vec<String> {
     let mut counts: BTreeMap<&str, u32> =
         settings.groups.iter().map(|group| (group.name.as_str(), group.count)).collect();
     for add in plan.timeline.iter().filter_map(|entry| entry.add.as_ref()) {

@@ -1,6 +1,6 @@
 //! The same runs again, and whether they came out the same.
 
-mod beside;
+mod provenance;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -11,9 +11,9 @@ use serde::Deserialize;
 use wasmote_engine::Engine;
 
 use super::ExperimentError;
-use super::as_run;
+use super::effective_plan;
 use super::execute::{for_each, run_one};
-use super::plan::{Changes, Experiment, RunNumber, words_of};
+use super::plan::{Experiment, Overrides, RunId, point_labels};
 use super::progress::Totals;
 use super::recorder::chain::Checkpoint;
 use super::results::{MANIFEST, Manifest, NO_DIGEST, PLAN};
@@ -22,7 +22,7 @@ use crate::document::parse_json;
 
 /// What became of one run.
 #[derive(Clone, Debug, serde::Serialize)]
-pub struct Comparison {
+pub struct RunComparison {
     /// The run's folder.
     pub path: String,
     /// The digest that the manifest has.
@@ -36,7 +36,7 @@ pub struct Comparison {
     pub files: BTreeSet<PathBuf>,
 }
 
-impl Comparison {
+impl RunComparison {
     /// Whether nothing differs.
     pub fn is_same(&self) -> bool {
         self.differences.is_empty()
@@ -44,7 +44,7 @@ impl Comparison {
 }
 
 /// A results folder to be verified.
-pub struct Recorded {
+pub struct RecordedResults {
     folder: PathBuf,
     /// What it says of itself.
     pub manifest: Manifest,
@@ -52,7 +52,7 @@ pub struct Recorded {
     pub experiment: Experiment,
 }
 
-impl Recorded {
+impl RecordedResults {
     /// Read a results folder.
     pub fn read(folder: &Path, engine: &Engine) -> Result<Self, ExperimentError> {
         let path = folder.join(MANIFEST);
@@ -69,7 +69,7 @@ impl Recorded {
             return Err(ExperimentError::invalid(shown, problem));
         }
         let source = PlanSource::read(&folder.join(PLAN))?;
-        let experiment = Experiment::new(source, &Changes::default(), engine)?;
+        let experiment = Experiment::new(source, &Overrides::default(), engine)?;
         if experiment.runs().len() != manifest.runs.len() {
             let (has, lists) = (experiment.runs().len(), manifest.runs.len());
             let problem = format!("it lists {lists} runs, and the plan makes {has}");
@@ -84,51 +84,51 @@ impl Recorded {
         scratch: &Path,
         workers: usize,
         totals: &Totals,
-    ) -> Result<Vec<Comparison>, ExperimentError> {
-        for_each(&self.experiment.runs(), workers, totals, |number| {
-            let card = &self.manifest.runs[number.index];
-            let again = scratch.join(format!("{}", number.index));
-            let summary = run_one(&self.experiment, number, &again, None, totals)?;
-            let mut differences = self.numbers(number);
-            if card.digest != summary.digest {
+    ) -> Result<Vec<RunComparison>, ExperimentError> {
+        for_each(&self.experiment.runs(), workers, totals, |run_id| {
+            let entry = &self.manifest.runs[run_id.index];
+            let rerun = scratch.join(format!("{}", run_id.index));
+            let summary = run_one(&self.experiment, run_id, &rerun, None, totals)?;
+            let mut differences = self.check_seed_and_point(run_id);
+            if entry.digest != summary.digest {
                 let shown = |digest: &Option<String>| digest.clone().unwrap_or_else(|| "none".to_owned());
-                let (recorded, found) = (shown(&card.digest), shown(&summary.digest));
+                let (recorded, found) = (shown(&entry.digest), shown(&summary.digest));
                 differences.push(format!("digest: recorded {recorded}, found {found}"));
             }
-            let original = self.folder.join(&card.path);
-            let files = compare(&original, &again, &mut differences);
+            let original = self.folder.join(&entry.path);
+            let files = compare(&original, &rerun, &mut differences);
             let files = files.map_err(|problem| ExperimentError::Unreadable {
                 path: original.display().to_string(),
                 problem,
             })?;
-            fs::remove_dir_all(&again).map_err(ExperimentError::writing(&again.display()))?;
-            let (path, recorded, found) = (card.path.clone(), card.digest.clone(), summary.digest);
-            Ok(Comparison { path, recorded, found, differences, files })
+            fs::remove_dir_all(&rerun).map_err(ExperimentError::writing(&rerun.display()))?;
+            let (path, recorded, found) = (entry.path.clone(), entry.digest.clone(), summary.digest);
+            Ok(RunComparison { path, recorded, found, differences, files })
         })
     }
 
     /// Where the manifest has another seed or point than the plan makes.
-    fn numbers(&self, number: &RunNumber) -> Vec<String> {
-        let card = &self.manifest.runs[number.index];
-        let (seed, point) = (number.seed.value(), &self.experiment.points[number.point].values);
+    fn check_seed_and_point(&self, run_id: &RunId) -> Vec<String> {
+        let entry = &self.manifest.runs[run_id.index];
+        let (seed, point) = (run_id.seed.value(), &self.experiment.points[run_id.point].values);
         let differs = |what: &str, recorded: String, found: String| {
             (recorded != found)
                 .then(|| format!("{what}: the manifest has {recorded}, and the plan makes {found}"))
         };
-        let points = [&card.point, point].map(|point| words_of(point).join(" "));
+        let points = [&entry.point, point].map(|point| point_labels(point).join(" "));
         let [recorded, found] = points;
-        let seed = differs("seed", card.seed.to_string(), seed.to_string());
+        let seed = differs("seed", entry.seed.to_string(), seed.to_string());
         seed.into_iter().chain(differs("point", recorded, found)).collect()
     }
 }
 
 /// What to do instead with results of real time, which no run has again.
-pub fn instead(folder: &Path, manifest: &Manifest) -> String {
+pub fn real_time_advice(folder: &Path, manifest: &Manifest) -> String {
     let folder = folder.display();
     let edited = manifest.runs.iter().filter(|run| run.edits > 0);
     let plans: Vec<String> = match edited.clone().count() {
         0 => vec![format!("{folder}/{PLAN}")],
-        _ => edited.map(|run| format!("{folder}/{}/{}", run.path, as_run::FILE)).collect(),
+        _ => edited.map(|run| format!("{folder}/{}/{}", run.path, effective_plan::FILE_NAME)).collect(),
     };
     let runs: Vec<String> = plans.iter().map(|plan| format!("\n  wasmote experiment run {plan}")).collect();
     format!(
@@ -140,15 +140,15 @@ pub fn instead(folder: &Path, manifest: &Manifest) -> String {
 }
 
 /// Compare two folders of one run, the chain first. Returns the files that there are to compare.
-fn compare(original: &Path, again: &Path, differences: &mut Vec<String>) -> io::Result<BTreeSet<PathBuf>> {
-    let window = diverges(original, again)?;
+fn compare(original: &Path, rerun: &Path, differences: &mut Vec<String>) -> io::Result<BTreeSet<PathBuf>> {
+    let window = divergent_steps(original, rerun)?;
     if let Some((after, by)) = window {
-        differences.push(first_event(original, again, after, by)?);
+        differences.push(first_event(original, rerun, after, by)?);
     }
     let mut files = BTreeSet::new();
-    list(again, again, &mut files)?;
+    list(rerun, rerun, &mut files)?;
     for file in &files {
-        if let Some(difference) = first_line(&original.join(file), &again.join(file))? {
+        if let Some(difference) = first_line(&original.join(file), &rerun.join(file))? {
             differences.push(format!("{}: {difference}", file.display()));
         }
     }
@@ -156,13 +156,13 @@ fn compare(original: &Path, again: &Path, differences: &mut Vec<String>) -> io::
 }
 
 /// The steps between which the chains part, if they do.
-fn diverges(original: &Path, again: &Path) -> io::Result<Option<(u64, u64)>> {
+fn divergent_steps(original: &Path, rerun: &Path) -> io::Result<Option<(u64, u64)>> {
     let read = |folder: &Path| -> io::Result<Vec<Checkpoint>> {
         let Ok(file) = File::open(folder.join("chain.ndjson")) else { return Ok(Vec::new()) };
         let lines = BufReader::new(file).lines();
         lines.map_while(|line| line.map(|line| serde_json::from_str(&line).ok()).transpose()).collect()
     };
-    let (recorded, found) = (read(original)?, read(again)?);
+    let (recorded, found) = (read(original)?, read(rerun)?);
     let same = recorded.iter().zip(&found).take_while(|(left, right)| left == right).count();
     if same == recorded.len() && same == found.len() {
         return Ok(None);
@@ -173,9 +173,9 @@ fn diverges(original: &Path, again: &Path) -> io::Result<Option<(u64, u64)>> {
 }
 
 /// Where the recorded events and those just found first differ, within some steps.
-fn first_event(original: &Path, again: &Path, after: u64, by: u64) -> io::Result<String> {
+fn first_event(original: &Path, rerun: &Path, after: u64, by: u64) -> io::Result<String> {
     #[derive(Deserialize)]
-    struct Place {
+    struct EventStep {
         step: u64,
     }
     let within = |folder: &Path| -> io::Result<Vec<String>> {
@@ -183,15 +183,15 @@ fn first_event(original: &Path, again: &Path, after: u64, by: u64) -> io::Result
         let Ok(file) = File::open(folder.join("events.ndjson")) else { return Ok(found) };
         for line in BufReader::new(file).lines() {
             let line = line?;
-            match serde_json::from_str::<Place>(&line) {
-                Ok(place) if place.step <= after => {}
-                Ok(place) if place.step > by => break,
+            match serde_json::from_str::<EventStep>(&line) {
+                Ok(event) if event.step <= after => {}
+                Ok(event) if event.step > by => break,
                 _ => found.push(line),
             }
         }
         Ok(found)
     };
-    let (recorded, found) = (within(original)?, within(again)?);
+    let (recorded, found) = (within(original)?, within(rerun)?);
     let longest = recorded.len().max(found.len());
     let differing = (0..longest).find(|at| recorded.get(*at) != found.get(*at));
     let shown = |events: &[String], at: usize| events.get(at).map_or("no event", String::as_str).to_owned();
@@ -206,9 +206,9 @@ fn first_event(original: &Path, again: &Path, after: u64, by: u64) -> io::Result
 }
 
 /// The first line in which two files differ.
-fn first_line(original: &Path, again: &Path) -> io::Result<Option<String>> {
+fn first_line(original: &Path, rerun: &Path) -> io::Result<Option<String>> {
     let Ok(file) = File::open(original) else { return Ok(Some("it is missing".to_owned())) };
-    let (mut left, mut right) = (BufReader::new(file), BufReader::new(File::open(again)?));
+    let (mut left, mut right) = (BufReader::new(file), BufReader::new(File::open(rerun)?));
     let (mut recorded, mut found) = (Vec::new(), Vec::new());
     for line in 1_u64.. {
         recorded.clear();

@@ -20,9 +20,9 @@ pub struct Pod {
     /// How often its container has ended and begun again.
     pub restarts: u64,
     /// Whether it has been told to go.
-    pub leaving: bool,
+    pub terminating: bool,
     /// Why it is not ready, as far as Kubernetes says.
-    pub why: String,
+    pub reason: String,
 }
 
 #[derive(Deserialize)]
@@ -72,14 +72,14 @@ struct Container {
     #[serde(default)]
     restart_count: u64,
     #[serde(default)]
-    state: BTreeMap<String, Told>,
+    state: BTreeMap<String, ContainerState>,
     #[serde(default)]
-    last_state: BTreeMap<String, Told>,
+    last_state: BTreeMap<String, ContainerState>,
 }
 
 #[derive(Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Told {
+struct ContainerState {
     reason: Option<String>,
     message: Option<String>,
     exit_code: Option<i64>,
@@ -111,8 +111,8 @@ impl From<Item> for Pod {
                 .iter()
                 .any(|container| container.state.contains_key("running")),
             restarts: status.container_statuses.iter().map(|container| container.restart_count).sum(),
-            leaving: metadata.deletion_timestamp.is_some(),
-            why: why(&status),
+            terminating: metadata.deletion_timestamp.is_some(),
+            reason: not_ready_reason(&status),
             name: metadata.name,
             namespace: metadata.namespace,
             labels: metadata.labels,
@@ -121,29 +121,29 @@ impl From<Item> for Pod {
 }
 
 /// What the container waits for, how it ended last, or what the pod as a whole is in need of.
-fn why(status: &Status) -> String {
+fn not_ready_reason(status: &Status) -> String {
     let mut all: Vec<String> = Vec::new();
     for container in &status.container_statuses {
         for state in ["waiting", "terminated"] {
-            all.extend(container.state.get(state).map(Told::text));
+            all.extend(container.state.get(state).map(ContainerState::text));
         }
         all.extend(
-            container.last_state.get("terminated").map(|told| format!("last ended with {}", told.text())),
+            container.last_state.get("terminated").map(|state| format!("last ended with {}", state.text())),
         );
     }
     if all.is_empty() {
-        let wanting = status.conditions.iter().find(|it| it.status == "False" && it.message.is_some());
-        all.extend(wanting.map(|it| joined(it.reason.as_deref(), it.message.as_deref())));
+        let unmet = status.conditions.iter().find(|it| it.status == "False" && it.message.is_some());
+        all.extend(unmet.map(|it| reason_and_message(it.reason.as_deref(), it.message.as_deref())));
     }
     if all.is_empty() && (status.reason.is_some() || status.message.is_some()) {
-        all.push(joined(status.reason.as_deref(), status.message.as_deref()));
+        all.push(reason_and_message(status.reason.as_deref(), status.message.as_deref()));
     }
     if all.is_empty() { status.phase.clone() } else { all.join("; ") }
 }
 
-impl Told {
+impl ContainerState {
     fn text(&self) -> String {
-        let text = joined(self.reason.as_deref(), self.message.as_deref());
+        let text = reason_and_message(self.reason.as_deref(), self.message.as_deref());
         match self.exit_code {
             Some(code) => format!("exit code {code} ({text})"),
             None => text,
@@ -151,7 +151,7 @@ impl Told {
     }
 }
 
-fn joined(reason: Option<&str>, message: Option<&str>) -> String {
+fn reason_and_message(reason: Option<&str>, message: Option<&str>) -> String {
     match (reason, message) {
         (Some(reason), Some(message)) => format!("{reason}: {message}"),
         (Some(one), None) | (None, Some(one)) => one.to_owned(),
@@ -171,27 +171,27 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_says_why_it_is_not_ready() {
+    fn a_pod_has_a_reason_why_it_is_not_ready() {
         let waiting = pod(json!({"phase": "Pending", "containerStatuses": [{"restartCount": 0,
             "state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}}]}));
-        assert_eq!((waiting.ready, waiting.why.as_str()), (false, "ImagePullBackOff: no such image"));
+        assert_eq!((waiting.ready, waiting.reason.as_str()), (false, "ImagePullBackOff: no such image"));
         let crashed = pod(json!({"phase": "Running", "containerStatuses": [{"restartCount": 3,
             "state": {"waiting": {"reason": "CrashLoopBackOff"}},
             "lastState": {"terminated": {"reason": "Error", "exitCode": 1}}}]}));
-        assert_eq!(crashed.why, "CrashLoopBackOff; last ended with exit code 1 (Error)");
+        assert_eq!(crashed.reason, "CrashLoopBackOff; last ended with exit code 1 (Error)");
         assert_eq!(crashed.restarts, 3);
         let unscheduled =
             pod(json!({"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False",
             "reason": "Unschedulable", "message": "0/1 nodes are available: 1 Insufficient cpu."}]}));
-        assert_eq!(unscheduled.why, "Unschedulable: 0/1 nodes are available: 1 Insufficient cpu.");
-        assert_eq!(pod(json!({"phase": "Pending"})).why, "Pending");
+        assert_eq!(unscheduled.reason, "Unschedulable: 0/1 nodes are available: 1 Insufficient cpu.");
+        assert_eq!(pod(json!({"phase": "Pending"})).reason, "Pending");
     }
 
     #[test]
-    fn a_ready_pod_is_ready_and_knows_its_group() {
+    fn a_ready_pod_has_its_group() {
         let ready = pod(json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}],
             "containerStatuses": [{"restartCount": 0, "state": {"running": {}}}]}));
-        assert!(ready.ready && ready.running && !ready.leaving);
+        assert!(ready.ready && ready.running && !ready.terminating);
         assert_eq!(ready.instance(), "a");
     }
 }

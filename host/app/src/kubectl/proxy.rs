@@ -17,24 +17,25 @@ pub struct Proxy {
 }
 
 /// How long it may take to begin.
-const PATIENCE: Duration = Duration::from_secs(20);
-const WORDS: [&str; 2] = ["proxy", "--port=0"];
+const START_TIMEOUT: Duration = Duration::from_secs(20);
+const ARGUMENTS: [&str; 2] = ["proxy", "--port=0"];
 
 impl Proxy {
     /// Start one on a free port of loopback, and wait until it serves.
     pub fn start(kubectl: &Kubectl) -> Result<Self, KubectlError> {
-        let mut child = kubectl.start(&WORDS)?;
+        let mut child = kubectl.spawn(&ARGUMENTS)?;
         let Some(stdout) = child.stdout.take() else { return Err(unexpected("it prints nothing")) };
         let mut proxy = Self { child, url: String::new() };
-        let (tell, told) = mpsc::channel();
+        let (line_tx, line_rx) = mpsc::channel();
         // It goes on reading, so that the proxy never waits for somebody to.
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                let _ = tell.send(line);
+                let _ = line_tx.send(line);
             }
         });
         // "Starting to serve on 127.0.0.1:40123"
-        let line = told.recv_timeout(PATIENCE).map_err(|_| unexpected("it does not begin to serve"))?;
+        let line =
+            line_rx.recv_timeout(START_TIMEOUT).map_err(|_| unexpected("it does not begin to serve"))?;
         let address = line.rsplit(' ').next().filter(|word| word.contains(':'));
         let Some(address) = address else { return Err(unexpected(&format!("it says `{line}`"))) };
         proxy.url = format!("http://{address}");
@@ -42,7 +43,7 @@ impl Proxy {
     }
 
     /// Where the API of a pod is.
-    pub fn pod(&self, pod: &Pod) -> String {
+    pub fn pod_url(&self, pod: &Pod) -> String {
         let Pod { name, namespace, .. } = pod;
         let namespace = if namespace.is_empty() { "default" } else { namespace };
         format!("{}/api/v1/namespaces/{namespace}/pods/{name}:{PORT}/proxy", self.url)
@@ -57,5 +58,5 @@ impl Drop for Proxy {
 }
 
 fn unexpected(problem: &str) -> KubectlError {
-    KubectlError::Unexpected { words: WORDS.join(" "), problem: problem.to_owned() }
+    KubectlError::Unexpected { arguments: ARGUMENTS.join(" "), problem: problem.to_owned() }
 }

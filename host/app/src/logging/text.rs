@@ -21,13 +21,13 @@ pub struct Lines {
 
 /// What a line is put together from.
 #[derive(Default)]
-struct Parts {
+struct LineFields {
     device: String,
     message: String,
-    others: String,
+    other_fields: String,
 }
 
-impl Visit for Parts {
+impl Visit for LineFields {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.record_debug(field, &format_args!("{value}"));
     }
@@ -36,7 +36,7 @@ impl Visit for Parts {
         let _ = match field.name() {
             "device" => write!(self.device, "{value:?}"),
             "message" => write!(self.message, "{value:?}"),
-            name => write!(self.others, " {name}={value:?}"),
+            name => write!(self.other_fields, " {name}={value:?}"),
         };
     }
 }
@@ -53,24 +53,24 @@ where
     N: for<'a> FormatFields<'a> + 'static,
 {
     fn format_event(&self, _: &FmtContext<'_, S, N>, mut line: Writer<'_>, event: &Event<'_>) -> fmt::Result {
-        let mut parts = Parts::default();
-        event.record(&mut parts);
+        let mut fields = LineFields::default();
+        event.record(&mut fields);
         let time = humantime::format_rfc3339_millis(SystemTime::now());
         let level = *event.metadata().level();
         let faint = self.style(FAINT);
-        let tone = self.style(match level {
+        let level_style = self.style(match level {
             Level::ERROR => ERROR,
             Level::WARN => WARNING,
             Level::INFO => PLAIN,
             _ => FAINT,
         });
-        write!(line, "{faint}{time}{faint:#} {tone}{level:5}{tone:#} ")?;
-        if !parts.device.is_empty() {
+        write!(line, "{faint}{time}{faint:#} {level_style}{level:5}{level_style:#} ")?;
+        if !fields.device.is_empty() {
             let strong = self.style(STRONG);
-            write!(line, "{strong}{}{strong:#} ", parts.device)?;
+            write!(line, "{strong}{}{strong:#} ", fields.device)?;
         }
         // The text about a device says all that its fields do.
-        let others = if event.metadata().target() == DEVICE { "" } else { &parts.others };
-        writeln!(line, "{}{others}", parts.message)
+        let other_fields = if event.metadata().target() == DEVICE { "" } else { &fields.other_fields };
+        writeln!(line, "{}{other_fields}", fields.message)
     }
 }

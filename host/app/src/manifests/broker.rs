@@ -1,7 +1,7 @@
 //! Mosquitto for the devices of a cluster, or the way to another broker.
 
 use super::name::Name;
-use super::objects::{Identity, container_security, object, pod_security, service_port};
+use super::objects::{ObjectIdentity, container_security, object, pod_security, service_port};
 use super::yaml::Map;
 
 /// The name of Mosquitto's objects, and so of its Service.
@@ -15,7 +15,7 @@ pub const CREDENTIALS_SECRET: &str = "mqtt-credentials";
 
 /// The broker that devices use.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Broker {
+pub struct BrokerEndpoint {
     /// Whether Mosquitto is put on the cluster.
     pub deployed: bool,
     /// As `--broker` takes it.
@@ -26,10 +26,10 @@ pub struct Broker {
     pub authority: Option<Name>,
 }
 
-impl Broker {
+impl BrokerEndpoint {
     /// Mosquitto on the cluster: open to all, or with TLS and passwords.
     pub fn mosquitto(tls: bool) -> Self {
-        let secret = |name: &str| tls.then(|| Name::close_to(name)).flatten();
+        let secret = |name: &str| tls.then(|| Name::sanitized(name)).flatten();
         Self {
             deployed: true,
             url: if tls { format!("mqtts://{NAME}:8883") } else { format!("mqtt://{NAME}:1883") },
@@ -39,18 +39,18 @@ impl Broker {
     }
 
     /// Whether Mosquitto asks for TLS and passwords.
-    pub fn is_guarded(&self) -> bool {
+    pub fn is_secured(&self) -> bool {
         self.url.starts_with("mqtts://")
     }
 }
 
-const OPEN: &str = "\
+const OPEN_CONF: &str = "\
 # Without a listener of its own Mosquitto 2 answers nobody outside of its pod.
 listener 1883
 allow_anonymous true
 ";
 
-const GUARDED: &str = "\
+const SECURED_CONF: &str = "\
 listener 8883
 certfile /mosquitto/tls/tls.crt
 keyfile /mosquitto/tls/tls.key
@@ -59,7 +59,7 @@ allow_anonymous false
 password_file /mosquitto/users/passwords
 ";
 
-const REST: &str = "\
+const COMMON_CONF: &str = "\
 # Log to where `kubectl logs` reads, with connections and time-outs.
 log_dest stdout
 log_type error
@@ -74,13 +74,13 @@ persistence false
 ";
 
 /// Mosquitto's configuration.
-pub fn configuration(guarded: bool) -> String {
-    format!("{}{REST}", if guarded { GUARDED } else { OPEN })
+pub fn configuration(secured: bool) -> String {
+    format!("{}{COMMON_CONF}", if secured { SECURED_CONF } else { OPEN_CONF })
 }
 
 /// Its ConfigMap, Deployment and Service.
-pub fn objects(namespace: Option<&Name>, guarded: bool) -> Vec<Map> {
-    let identity = Identity {
+pub fn objects(namespace: Option<&Name>, secured: bool) -> Vec<Map> {
+    let identity = ObjectIdentity {
         app: NAME,
         name: "mosquitto",
         instance: NAME.into(),
@@ -88,15 +88,15 @@ pub fn objects(namespace: Option<&Name>, guarded: bool) -> Vec<Map> {
         version: None,
         namespace: namespace.cloned(),
     };
-    let (port_name, port) = if guarded { ("mqtts", 8883_u32) } else { ("mqtt", 1883) };
+    let (port_name, port) = if secured { ("mqtts", 8883_u32) } else { ("mqtt", 1883) };
     let config = object("v1", "ConfigMap", identity.metadata(NAME))
-        .with("data", Map::new().with("mosquitto.conf", configuration(guarded)));
+        .with("data", Map::new().with("mosquitto.conf", configuration(secured)));
     let selector = identity.selector();
     let deployment = object("apps/v1", "Deployment", identity.metadata(NAME)).with(
         "spec",
         Map::new()
             .with("replicas", 1_u32)
-            .noted(
+            .with_comment(
                 "Two brokers behind one Service would split the devices.",
                 "strategy",
                 Map::new().with("type", "Recreate"),
@@ -106,7 +106,7 @@ pub fn objects(namespace: Option<&Name>, guarded: bool) -> Vec<Map> {
                 "template",
                 Map::new()
                     .with("metadata", Map::new().with("labels", identity.labels()))
-                    .with("spec", pod(guarded, port_name, port)),
+                    .with("spec", pod(secured, port_name, port)),
             ),
     );
     let service = object("v1", "Service", identity.metadata(NAME)).with(
@@ -116,7 +116,7 @@ pub fn objects(namespace: Option<&Name>, guarded: bool) -> Vec<Map> {
     vec![config, deployment, service]
 }
 
-fn pod(guarded: bool, port_name: &str, port: u32) -> Map {
+fn pod(secured: bool, port_name: &str, port: u32) -> Map {
     let probe = |period: u32| {
         Map::new().with("tcpSocket", Map::new().with("port", port_name)).with("periodSeconds", period)
     };
@@ -125,7 +125,7 @@ fn pod(guarded: bool, port_name: &str, port: u32) -> Map {
     let mut mounts = vec![mounted("config", "/mosquitto/config")];
     let mut volumes =
         vec![Map::new().with("name", "config").with("configMap", Map::new().with("name", NAME))];
-    if guarded {
+    if secured {
         mounts.push(mounted("tls", "/mosquitto/tls"));
         mounts.push(mounted("users", "/mosquitto/users"));
         volumes.push(secret("tls", TLS_SECRET));
@@ -135,7 +135,7 @@ fn pod(guarded: bool, port_name: &str, port: u32) -> Map {
         .with("name", "mosquitto")
         .with("image", "eclipse-mosquitto:2")
         .with("args", vec!["mosquitto", "-c", "/mosquitto/config/mosquitto.conf"])
-        .noted(
+        .with_comment(
             "Mosquitto holds its lines back until there are some thousand bytes, unless somebody seems to look on.",
             "tty",
             true,
@@ -162,6 +162,10 @@ fn pod(guarded: bool, port_name: &str, port: u32) -> Map {
 fn secret(name: &str, secret: &str) -> Map {
     Map::new().with("name", name).with(
         "secret",
-        Map::new().with("secretName", secret).noted("0440: not for everybody.", "defaultMode", 0o440_u32),
+        Map::new().with("secretName", secret).with_comment(
+            "0440: not for everybody.",
+            "defaultMode",
+            0o440_u32,
+        ),
     )
 }

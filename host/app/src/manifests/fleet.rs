@@ -5,18 +5,18 @@ use wasmote_sim::faults::document::{FaultEntry, Kind};
 use wasmote_sim::limits::Limits;
 
 use super::ManifestError;
-use super::broker::Broker;
+use super::broker::BrokerEndpoint;
+use super::gzip::CompressedComponent;
 use super::name::{Image, Name, Quantity};
-use super::packed::Packed;
 use crate::builtins;
 use crate::config::values::Switch;
 use crate::config::{Group, Settings};
-use crate::fault_set::{BROKER_IS_ANOTHERS, FaultSet};
+use crate::fault_set::{BROKER_FAULT_NEEDS_EMBEDDED, FaultSet};
 use crate::source::Source;
 
 /// How the fleet is to be put there. Everything but the devices themselves.
 #[derive(Clone, Debug)]
-pub struct Wishes {
+pub struct DeployOptions {
     /// The namespace to name in every object; none for that of `kubectl`.
     pub namespace: Option<Name>,
     /// The image of the program.
@@ -30,16 +30,16 @@ pub struct Wishes {
     /// Most processor time.
     pub cpu: Quantity,
     /// Where pods find their behaviour.
-    pub behaviour: Carrier,
+    pub behaviour: BehaviourMount,
     /// The broker.
-    pub broker: Broker,
+    pub broker: BrokerEndpoint,
     /// Whether the same seed is for all pods, or each draws its own.
     pub same_seed: bool,
 }
 
 /// How a behaviour gets into its pods.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Carrier {
+pub enum BehaviourMount {
     /// A ConfigMap, mounted as a folder.
     ConfigMap,
     /// The program's own image, compiled ahead; for built-in behaviours.
@@ -50,15 +50,15 @@ pub enum Carrier {
 
 /// A fleet as it will be.
 #[derive(Clone, Debug)]
-pub struct Fleet {
+pub struct FleetManifests {
     /// How.
-    pub wishes: Wishes,
+    pub options: DeployOptions,
     /// The devices: a group is a Deployment or a StatefulSet.
     pub groups: Vec<PodGroup>,
     /// The behaviours in ConfigMaps, each once.
     pub components: Vec<MountedComponent>,
     /// What all pods are told, as environment.
-    pub common: Vec<(&'static str, String)>,
+    pub common_env: Vec<(&'static str, String)>,
 }
 
 /// Devices with one behaviour.
@@ -77,7 +77,7 @@ pub struct PodGroup {
     /// Pods.
     pub replicas: u32,
     /// What its pods are told, as environment.
-    pub own: Vec<(&'static str, String)>,
+    pub env: Vec<(&'static str, String)>,
     /// A faults file, where the faults are no preset.
     pub faults: Option<FaultFile>,
 }
@@ -85,7 +85,7 @@ pub struct PodGroup {
 impl PodGroup {
     /// Whether its behaviour is mounted, and so is compiled by its pods.
     pub fn is_mounted(&self) -> bool {
-        self.behaviour == FOLDER
+        self.behaviour == BEHAVIOUR_FOLDER
     }
 }
 
@@ -106,33 +106,36 @@ pub struct MountedComponent {
     /// The file in it.
     pub file: String,
     /// Its content.
-    pub packed: Packed,
+    pub compressed: CompressedComponent,
     /// Of the component.
     pub sha256: String,
 }
 
-impl Fleet {
+impl FleetManifests {
     /// Put a fleet together. The number of devices of each group is that of all its pods together.
-    pub fn new(settings: &Settings, wishes: Wishes) -> Result<Self, ManifestError> {
+    pub fn new(settings: &Settings, options: DeployOptions) -> Result<Self, ManifestError> {
         let mut components: Vec<(Source, MountedComponent)> = Vec::new();
         let mut groups = Vec::new();
         for group in &settings.groups {
-            let config_map = match wishes.behaviour {
-                Carrier::ConfigMap => Some(mounted(&group.behaviour, &mut components)?),
+            let config_map = match options.behaviour {
+                BehaviourMount::ConfigMap => Some(mounted_name(&group.behaviour, &mut components)?),
                 _ => None,
             };
-            groups.push(pod_group(settings, group, config_map, &wishes)?);
+            groups.push(pod_group(settings, group, config_map, &options)?);
         }
         let components = components.into_iter().map(|(_, component)| component).collect();
-        Ok(Self { common: common(settings, &wishes), wishes, groups, components })
+        Ok(Self { common_env: common_environment(settings, &options), options, groups, components })
     }
 }
 
-fn mounted(source: &Source, components: &mut Vec<(Source, MountedComponent)>) -> Result<Name, ManifestError> {
+fn mounted_name(
+    source: &Source,
+    components: &mut Vec<(Source, MountedComponent)>,
+) -> Result<Name, ManifestError> {
     if let Some((_, known)) = components.iter().find(|(known, _)| known == source) {
         return Ok(known.name.clone());
     }
-    let component = mount(source)?;
+    let component = mounted_component(source)?;
     if components.iter().any(|(_, other)| other.name == component.name) {
         return Err(ManifestError::SameName { name: component.name.to_string() });
     }
@@ -142,15 +145,15 @@ fn mounted(source: &Source, components: &mut Vec<(Source, MountedComponent)>) ->
 }
 
 /// A behaviour as its ConfigMap has it.
-pub fn mount(source: &Source) -> Result<MountedComponent, ManifestError> {
+pub fn mounted_component(source: &Source) -> Result<MountedComponent, ManifestError> {
     let bytes = source.read()?;
-    let stem = source.name();
-    let packed = Packed::new(&bytes)
-        .map_err(|problem| ManifestError::TooLarge { behaviour: source.shown(), problem })?;
+    let base_name = source.name();
+    let compressed = CompressedComponent::new(&bytes)
+        .map_err(|problem| ManifestError::TooLarge { behaviour: source.display_name(), problem })?;
     Ok(MountedComponent {
-        name: name_of(&format!("behaviour-{stem}"), &stem)?,
-        file: format!("{stem}.wasm.gz"),
-        packed,
+        name: sanitized_name(&format!("behaviour-{base_name}"), &base_name)?,
+        file: format!("{base_name}.wasm.gz"),
+        compressed,
         sha256: hex(&Sha256::digest(&bytes)),
     })
 }
@@ -159,41 +162,44 @@ fn pod_group(
     settings: &Settings,
     group: &Group,
     config_map: Option<Name>,
-    wishes: &Wishes,
+    options: &DeployOptions,
 ) -> Result<PodGroup, ManifestError> {
     /// What Kubernetes adds to the name of a Deployment for its pods' names and labels.
-    const ROOM: usize = 17;
-    let name = name_of(&format!("iot-{}", group.name), &group.name)?;
-    if name.as_str().len() + ROOM > Name::LONGEST {
-        return Err(ManifestError::LongName { name: name.to_string(), longest: Name::LONGEST - ROOM - 4 });
+    const NAME_SUFFIX_LEN: usize = 17;
+    let name = sanitized_name(&format!("iot-{}", group.name), &group.name)?;
+    if name.as_str().len() + NAME_SUFFIX_LEN > Name::MAX_LEN {
+        return Err(ManifestError::LongName {
+            name: name.to_string(),
+            max_len: Name::MAX_LEN - NAME_SUFFIX_LEN - 4,
+        });
     }
-    let behaviour = match &wishes.behaviour {
-        Carrier::Program => match &group.behaviour {
+    let behaviour = match &options.behaviour {
+        BehaviourMount::Program => match &group.behaviour {
             Source::Builtin(name) => name.clone(),
             Source::File(path) => return Err(ManifestError::NotBuiltIn { path: path.display().to_string() }),
         },
-        Carrier::ConfigMap | Carrier::Volume(_) => FOLDER.into(),
+        BehaviourMount::ConfigMap | BehaviourMount::Volume(_) => BEHAVIOUR_FOLDER.into(),
     };
-    let per_pod = wishes.devices_per_pod;
+    let per_pod = options.devices_per_pod;
     if !group.count.is_multiple_of(per_pod) {
         return Err(ManifestError::Uneven { group: group.name.clone(), count: group.count, per_pod });
     }
     let faults = group.faults.as_ref().unwrap_or(&settings.faults);
-    let (faults, word) = fault_file(faults, &group.name)?;
+    let (faults, fault_argument) = fault_file(faults, &group.name)?;
     Ok(PodGroup {
         name,
-        instance: name_of(&group.name, &group.name)?,
+        instance: sanitized_name(&group.name, &group.name)?,
         behaviour,
         config_map,
         replicas: group.count / per_pod,
-        own: own(group, wishes, word),
+        env: environment(group, options, fault_argument),
         faults,
         group: group.name.clone(),
     })
 }
 
 /// Where pods have the folder with their behaviour.
-pub const FOLDER: &str = "/behaviours";
+pub const BEHAVIOUR_FOLDER: &str = "/behaviours";
 /// Where pods have the folder with their faults.
 pub const FAULTS_FOLDER: &str = "/faults";
 /// The file in it.
@@ -205,15 +211,16 @@ fn fault_file(set: &FaultSet, group: &str) -> Result<(Option<FaultFile>, String)
     if FaultSet::preset(&set.origin).is_some_and(|preset| preset.document == set.document) {
         return Ok((None, set.origin.clone()));
     }
-    set.check_no_broker(BROKER_IS_ANOTHERS).map_err(|problem| ManifestError::Faults(problem.to_string()))?;
+    set.reject_broker_faults(BROKER_FAULT_NEEDS_EMBEDDED)
+        .map_err(|problem| ManifestError::Faults(problem.to_string()))?;
     let mut document = set.document.clone();
-    document.faults.retain_mut(|fault| concerns(fault, group));
+    document.faults.retain_mut(|fault| applies_to(fault, group));
     let is_file = |name: &&String| builtins::fault_models().all(|builtin| builtin.name != name.as_str());
     if let Some(file) = document.faults.iter().filter_map(|fault| fault.file.as_ref()).find(is_file) {
         return Err(ManifestError::FaultModel(file.clone()));
     }
     let json = serde_json::to_value(&document).map(|mut value| {
-        without_nulls(&mut value);
+        strip_nulls(&mut value);
         format!("{value:#}\n")
     });
     let json = json.map_err(|problem| ManifestError::Faults(problem.to_string()))?;
@@ -223,11 +230,11 @@ fn fault_file(set: &FaultSet, group: &str) -> Result<(Option<FaultFile>, String)
 
 /// Whether a fault is for pods of this group. Those on the other side of a partition have a part in it too, and know
 /// the devices of another group by their names.
-fn concerns(fault: &mut FaultEntry, group: &str) -> bool {
-    let has_sides = fault.kind == Kind::Partition && fault.peers.is_some();
+fn applies_to(fault: &mut FaultEntry, group: &str) -> bool {
+    let is_two_sided = fault.kind == Kind::Partition && fault.peers.is_some();
     match fault.group.take_if(|name| name != group) {
         None => true,
-        Some(other) if has_sides => {
+        Some(other) if is_two_sided => {
             fault.device.get_or_insert(format!("{other}-*"));
             true
         }
@@ -236,7 +243,7 @@ fn concerns(fault: &mut FaultEntry, group: &str) -> bool {
 }
 
 /// The faults of a group as its pods are told them over HTTP: a preset's name, or a document.
-pub fn faults_as_told(set: &FaultSet, group: &str) -> Result<serde_json::Value, ManifestError> {
+pub fn faults_request(set: &FaultSet, group: &str) -> Result<serde_json::Value, ManifestError> {
     let faults = |problem: serde_json::Error| ManifestError::Faults(problem.to_string());
     match fault_file(set, group)? {
         (Some(file), _) => serde_json::from_str(&file.json).map_err(faults),
@@ -244,55 +251,57 @@ pub fn faults_as_told(set: &FaultSet, group: &str) -> Result<serde_json::Value, 
     }
 }
 
-fn without_nulls(value: &mut serde_json::Value) {
+fn strip_nulls(value: &mut serde_json::Value) {
     match value {
         serde_json::Value::Object(object) => {
             object.retain(|_, value| !value.is_null());
-            object.values_mut().for_each(without_nulls);
+            object.values_mut().for_each(strip_nulls);
         }
-        serde_json::Value::Array(list) => list.iter_mut().for_each(without_nulls),
+        serde_json::Value::Array(list) => list.iter_mut().for_each(strip_nulls),
         _ => {}
     }
 }
 
 /// What the pods of one group are told.
-fn own(group: &Group, wishes: &Wishes, faults: String) -> Vec<(&'static str, String)> {
-    let devices = if wishes.stable_names { group.count } else { wishes.devices_per_pod };
-    let mut told = vec![("WASMOTE_DEVICES", devices.to_string()), ("WASMOTE_FAULTS", faults)];
+fn environment(group: &Group, options: &DeployOptions, faults: String) -> Vec<(&'static str, String)> {
+    let devices = if options.stable_names { group.count } else { options.devices_per_pod };
+    let mut variables = vec![("WASMOTE_DEVICES", devices.to_string()), ("WASMOTE_FAULTS", faults)];
     if group.name != group.behaviour.name() {
-        told.push(("WASMOTE_GROUP", group.name.clone()));
+        variables.push(("WASMOTE_GROUP", group.name.clone()));
     }
     if !group.config.is_empty() {
-        told.push(("WASMOTE_DEVICE_CONFIG", serde_json::Value::Object(group.config.clone()).to_string()));
+        variables
+            .push(("WASMOTE_DEVICE_CONFIG", serde_json::Value::Object(group.config.clone()).to_string()));
     }
-    if let Some(limits) = changed_limits(&group.limits) {
-        told.push(("WASMOTE_LIMIT", limits));
+    if let Some(limits) = non_default_limits(&group.limits) {
+        variables.push(("WASMOTE_LIMIT", limits));
     }
     if !group.allow_hosts.is_empty() {
-        told.push(("WASMOTE_ALLOW_HOST", group.allow_hosts.join(",")));
+        variables.push(("WASMOTE_ALLOW_HOST", group.allow_hosts.join(",")));
     }
-    told
+    variables
 }
 
 /// The limits that are not as they would be anyway.
-fn changed_limits(limits: &Limits) -> Option<String> {
-    let (Ok(mut own), Ok(usual)) = (serde_json::to_value(limits), serde_json::to_value(Limits::default()))
+fn non_default_limits(limits: &Limits) -> Option<String> {
+    let (Ok(mut changed), Ok(default)) =
+        (serde_json::to_value(limits), serde_json::to_value(Limits::default()))
     else {
         return None;
     };
-    if let Some(own) = own.as_object_mut() {
-        own.retain(|field, value| usual.get(field) != Some(value));
+    if let Some(changed) = changed.as_object_mut() {
+        changed.retain(|field, value| default.get(field) != Some(value));
     }
-    own.as_object().is_some_and(|own| !own.is_empty()).then(|| own.to_string())
+    changed.as_object().is_some_and(|changed| !changed.is_empty()).then(|| changed.to_string())
 }
 
 /// What all pods are told, where it is not as it would be anyway.
-fn common(settings: &Settings, wishes: &Wishes) -> Vec<(&'static str, String)> {
+fn common_environment(settings: &Settings, options: &DeployOptions) -> Vec<(&'static str, String)> {
     use wasmote_sim::context::Protocol;
     let time = |time| humantime::format_duration(time).to_string();
     let connection = &settings.connection;
     let all = [
-        ("WASMOTE_SEED", wishes.same_seed.then(|| settings.seed.to_string())),
+        ("WASMOTE_SEED", options.same_seed.then(|| settings.seed.to_string())),
         ("WASMOTE_TOPIC_ROOT", (&*settings.topic_root != "wasmote").then(|| settings.topic_root.to_string())),
         ("WASMOTE_MQTT", (settings.protocol != Protocol::V5).then(|| "3.1.1".to_owned())),
         ("WASMOTE_KEEPALIVE", (connection.keepalive.as_secs() != 10).then(|| time(connection.keepalive))),
@@ -314,8 +323,8 @@ fn common(settings: &Settings, wishes: &Wishes) -> Vec<(&'static str, String)> {
     all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
-fn name_of(text: &str, group: &str) -> Result<Name, ManifestError> {
-    Name::close_to(text).ok_or_else(|| ManifestError::NoName { group: group.to_owned() })
+fn sanitized_name(text: &str, group: &str) -> Result<Name, ManifestError> {
+    Name::sanitized(text).ok_or_else(|| ManifestError::NoName { group: group.to_owned() })
 }
 
 fn hex(bytes: &[u8]) -> String {

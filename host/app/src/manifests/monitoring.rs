@@ -1,8 +1,8 @@
 //! How a fleet is seen by those who have the Prometheus operator and Grafana: what to scrape, when to call somebody,
 //! and a dashboard.
 
-use super::fleet::Wishes;
-use super::objects::{Identity, object};
+use super::fleet::DeployOptions;
+use super::objects::{ObjectIdentity, object};
 use super::workload::{APP, PORT_NAME};
 use super::yaml::Map;
 
@@ -58,14 +58,14 @@ const ALERTS: [(&str, &str, &str, &str, &str); 6] = [
 ];
 
 /// The PodMonitor, the rules, and the dashboard's ConfigMap.
-pub fn objects(wishes: &Wishes) -> Vec<Map> {
-    let identity = Identity {
+pub fn objects(options: &DeployOptions) -> Vec<Map> {
+    let identity = ObjectIdentity {
         app: APP,
         name: NAME,
         instance: NAME.into(),
         component: "monitoring",
         version: Some(env!("CARGO_PKG_VERSION")),
-        namespace: wishes.namespace.clone(),
+        namespace: options.namespace.clone(),
     };
     let endpoint = Map::new().with("port", PORT_NAME).with("path", "/metrics").with("interval", "15s");
     let monitor = Map::new()
@@ -84,7 +84,7 @@ pub fn objects(wishes: &Wishes) -> Vec<Map> {
     let labels = identity.labels().with("grafana_dashboard", "1");
     let dashboard = Map::new()
         .with("name", "wasmote-dashboard")
-        .with_some("namespace", wishes.namespace.as_ref().map(super::name::Name::as_str))
+        .with_some("namespace", options.namespace.as_ref().map(super::name::Name::as_str))
         .with("labels", labels);
     let api = "monitoring.coreos.com/v1";
     vec![

@@ -9,7 +9,7 @@ pub struct Name(String);
 
 impl Name {
     /// The longest one.
-    pub const LONGEST: usize = 63;
+    pub const MAX_LEN: usize = 63;
 
     /// The name as text.
     pub fn as_str(&self) -> &str {
@@ -17,7 +17,7 @@ impl Name {
     }
 
     /// As close to this text as a name can be: what people call groups and files is not always one.
-    pub fn close_to(text: &str) -> Option<Self> {
+    pub fn sanitized(text: &str) -> Option<Self> {
         let legal = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
         let name: String = text.chars().map(legal).collect();
         name.trim_matches('-').parse().ok()
@@ -30,13 +30,13 @@ impl FromStr for Name {
     fn from_str(text: &str) -> Result<Self, String> {
         let edge = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
         let inside = text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
-        if inside && edge(text.chars().next()) && edge(text.chars().last()) && text.len() <= Self::LONGEST {
+        if inside && edge(text.chars().next()) && edge(text.chars().last()) && text.len() <= Self::MAX_LEN {
             return Ok(Self(text.into()));
         }
         Err(format!(
             "`{text}` cannot name anything in Kubernetes: use 1 to {} of a-z, 0-9 and `-`, with a letter or digit \
              at both ends (RFC 1123)",
-            Self::LONGEST
+            Self::MAX_LEN
         ))
     }
 }
@@ -128,36 +128,36 @@ mod tests {
 
     #[test]
     fn names_are_labels_of_rfc_1123() {
-        for good in ["a", "iot-sensor", "9lives", &"x".repeat(63)] {
-            assert!(good.parse::<Name>().is_ok(), "{good}");
+        for valid in ["a", "iot-sensor", "9lives", &"x".repeat(63)] {
+            assert!(valid.parse::<Name>().is_ok(), "{valid}");
         }
-        for bad in ["", "-a", "a-", "A", "a_b", "a.b", "ü", "a b", &"x".repeat(64)] {
-            assert!(bad.parse::<Name>().unwrap_err().contains("RFC 1123"), "{bad}");
+        for invalid in ["", "-a", "a-", "A", "a_b", "a.b", "ü", "a b", &"x".repeat(64)] {
+            assert!(invalid.parse::<Name>().unwrap_err().contains("RFC 1123"), "{invalid}");
         }
-        assert_eq!(Name::close_to("My_Device.v2").unwrap().as_str(), "my-device-v2");
-        assert_eq!(Name::close_to("___"), None);
+        assert_eq!(Name::sanitized("My_Device.v2").unwrap().as_str(), "my-device-v2");
+        assert_eq!(Name::sanitized("___"), None);
     }
 
     #[test]
     fn quantities_have_a_number_and_a_unit_that_exists() {
-        for good in ["64Mi", "0.1", "100m", "1", "2.5Gi"] {
-            assert!(good.parse::<Quantity>().is_ok(), "{good}");
+        for valid in ["64Mi", "0.1", "100m", "1", "2.5Gi"] {
+            assert!(valid.parse::<Quantity>().is_ok(), "{valid}");
         }
         assert_eq!("100m".parse::<Quantity>().unwrap().value(), 0.1);
-        for bad in ["", "Mi", "64MB", "-1", "0", "1..2", "64 Mi", "1e3"] {
-            assert!(bad.parse::<Quantity>().is_err(), "{bad}");
+        for invalid in ["", "Mi", "64MB", "-1", "0", "1..2", "64 Mi", "1e3"] {
+            assert!(invalid.parse::<Quantity>().is_err(), "{invalid}");
         }
     }
 
     #[test]
     fn an_image_has_no_spaces_and_no_empty_parts() {
-        for good in
+        for valid in
             ["wasmote", "me/wasmote:0.1", "registry.example:5000/a/b@sha256:00ff", "${USER}/wasmote:latest"]
         {
-            assert!(good.parse::<Image>().is_ok(), "{good}");
+            assert!(valid.parse::<Image>().is_ok(), "{valid}");
         }
-        for bad in ["", "a b", "me//wasmote", ":latest", "wasmote:"] {
-            assert!(bad.parse::<Image>().is_err(), "{bad}");
+        for invalid in ["", "a b", "me//wasmote", ":latest", "wasmote:"] {
+            assert!(invalid.parse::<Image>().is_err(), "{invalid}");
         }
     }
 }

@@ -5,7 +5,7 @@ use super::yaml::{Map, Node};
 
 /// Who an object is, in the labels that Kubernetes recommends.
 #[derive(Clone, Debug)]
-pub struct Identity {
+pub struct ObjectIdentity {
     /// The label `app`, by which people ask for pods.
     pub app: &'static str,
     /// The program.
@@ -20,7 +20,7 @@ pub struct Identity {
     pub namespace: Option<Name>,
 }
 
-impl Identity {
+impl ObjectIdentity {
     /// All labels.
     pub fn labels(&self) -> Map {
         Map::new()

@@ -1,7 +1,10 @@
 //! The pods of a group of devices, with what they mount and the Service that names them.
 
-use super::fleet::{Carrier, FAULTS_FILE, FAULTS_FOLDER, FOLDER, Fleet, MountedComponent, PodGroup, Wishes};
-use super::objects::{Identity, container_security, object, pod_security, service_port};
+use super::fleet::{
+    BEHAVIOUR_FOLDER, BehaviourMount, DeployOptions, FAULTS_FILE, FAULTS_FOLDER, FleetManifests,
+    MountedComponent, PodGroup,
+};
+use super::objects::{ObjectIdentity, container_security, object, pod_security, service_port};
 use super::yaml::Map;
 
 /// The label `app` of all devices.
@@ -17,37 +20,37 @@ const CACHE_FOLDER: &str = "/cache";
 /// What that may take: more than the program keeps, as a pod that takes more is evicted.
 const CACHE_SIZE: &str = "64Mi";
 /// Below this, in processors, a start waits for the compiler so long that code is better made quickly than fast.
-const LITTLE: f64 = 0.5;
+const QUICK_COMPILE_BELOW: f64 = 0.5;
 /// Where pods have the broker's authority.
 const AUTHORITY_FOLDER: &str = "/broker";
 
 /// Who the objects of a group are.
-pub fn identity(group: &str, wishes: &Wishes) -> Identity {
-    Identity {
+pub fn identity(group: &str, options: &DeployOptions) -> ObjectIdentity {
+    ObjectIdentity {
         app: APP,
         name: "wasmote",
         instance: group.to_owned(),
         component: "device",
         version: Some(env!("CARGO_PKG_VERSION")),
-        namespace: wishes.namespace.clone(),
+        namespace: options.namespace.clone(),
     }
 }
 
 /// The ConfigMap of a component.
-pub fn component(component: &MountedComponent, wishes: &Wishes) -> Map {
+pub fn component(component: &MountedComponent, options: &DeployOptions) -> Map {
     let name = component.name.as_str();
-    let identity = identity(name.strip_prefix("behaviour-").unwrap_or(name), wishes);
+    let identity = identity(name.strip_prefix("behaviour-").unwrap_or(name), options);
     let metadata = identity
         .metadata(name)
         .with("annotations", Map::new().with("wasmote/sha256", component.sha256.as_str()));
-    let data = Map::new().with(component.file.as_str(), component.packed.base64());
+    let data = Map::new().with(component.file.as_str(), component.compressed.base64());
     object("v1", "ConfigMap", metadata).with("binaryData", data)
 }
 
 /// The ConfigMap of a group's faults, where it has a file.
-pub fn faults(group: &PodGroup, wishes: &Wishes) -> Option<Map> {
+pub fn faults(group: &PodGroup, options: &DeployOptions) -> Option<Map> {
     let file = group.faults.as_ref()?;
-    let metadata = identity(group.instance.as_str(), wishes).metadata(&faults_name(group));
+    let metadata = identity(group.instance.as_str(), options).metadata(&faults_name(group));
     Some(object("v1", "ConfigMap", metadata).with("data", Map::new().with(FAULTS_FILE, file.json.as_str())))
 }
 
@@ -56,34 +59,38 @@ fn faults_name(group: &PodGroup) -> String {
 }
 
 /// The headless Service of a group.
-pub fn service(group: &PodGroup, wishes: &Wishes) -> Map {
-    let identity = identity(group.instance.as_str(), wishes);
+pub fn service(group: &PodGroup, options: &DeployOptions) -> Map {
+    let identity = identity(group.instance.as_str(), options);
     let spec = Map::new()
-        .noted("Headless: it names the pods, and spreads nothing among them.", "clusterIP", "None")
-        .noted("A pod that waits for its broker has a name all the same.", "publishNotReadyAddresses", true)
+        .with_comment("Headless: it names the pods, and spreads nothing among them.", "clusterIP", "None")
+        .with_comment(
+            "A pod that waits for its broker has a name all the same.",
+            "publishNotReadyAddresses",
+            true,
+        )
         .with("selector", identity.selector())
         .with("ports", vec![service_port(PORT_NAME, PORT)]);
     object("v1", "Service", identity.metadata(group.name.as_str())).with("spec", spec)
 }
 
 /// The Deployment of a group, or its StatefulSet.
-pub fn pods(group: &PodGroup, fleet: &Fleet) -> Map {
-    let wishes = &fleet.wishes;
-    let identity = identity(group.instance.as_str(), wishes);
-    let kind = if wishes.stable_names { "StatefulSet" } else { "Deployment" };
+pub fn pods(group: &PodGroup, fleet: &FleetManifests) -> Map {
+    let options = &fleet.options;
+    let identity = identity(group.instance.as_str(), options);
+    let kind = if options.stable_names { "StatefulSet" } else { "Deployment" };
     let mut spec = Map::new().with("replicas", group.replicas);
-    if wishes.stable_names {
+    if options.stable_names {
         spec = spec
             .with("serviceName", group.name.as_str())
-            .noted("Devices do not wait for each other.", "podManagementPolicy", "Parallel")
-            .noted("As shares are counted.", "ordinals", Map::new().with("start", 1_u32));
+            .with_comment("Devices do not wait for each other.", "podManagementPolicy", "Parallel")
+            .with_comment("As shares are counted.", "ordinals", Map::new().with("start", 1_u32));
     }
     let mut annotations = Map::new()
         .with("prometheus.io/scrape", "true")
         .with("prometheus.io/port", PORT.to_string())
         .with("prometheus.io/path", "/metrics");
     if let Some(faults) = &group.faults {
-        annotations = annotations.noted(
+        annotations = annotations.with_comment(
             "Other faults are other pods; to change them in running ones, PUT /faults.",
             "wasmote/faults-sha256",
             faults.sha256.as_str(),
@@ -97,58 +104,62 @@ pub fn pods(group: &PodGroup, fleet: &Fleet) -> Map {
     object("apps/v1", kind, identity.metadata(group.name.as_str())).with("spec", spec)
 }
 
-fn pod(group: &PodGroup, fleet: &Fleet) -> Map {
+fn pod(group: &PodGroup, fleet: &FleetManifests) -> Map {
     Map::new()
         .with("automountServiceAccountToken", false)
-        .noted(
+        .with_comment(
             "A Service called `wasmote` would otherwise bring WASMOTE_* variables that nobody meant.",
             "enableServiceLinks",
             false,
         )
-        .noted("Longer than the last messages may take to get out.", "terminationGracePeriodSeconds", 15_u32)
+        .with_comment(
+            "Longer than the last messages may take to get out.",
+            "terminationGracePeriodSeconds",
+            15_u32,
+        )
         .with("securityContext", pod_security(USER))
         .with("containers", vec![container(group, fleet)])
         .with_some("volumes", Some(volumes(group, fleet)).filter(|volumes| !volumes.is_empty()))
 }
 
-fn container(group: &PodGroup, fleet: &Fleet) -> Map {
-    let wishes = &fleet.wishes;
-    let ask = |path: &str| Map::new().with("path", path).with("port", PORT_NAME);
-    let amounts = |cpu: &str| Map::new().with("cpu", cpu).with("memory", wishes.memory.as_str());
-    let cpu = wishes.cpu.as_str();
+fn container(group: &PodGroup, fleet: &FleetManifests) -> Map {
+    let options = &fleet.options;
+    let probe = |path: &str| Map::new().with("path", path).with("port", PORT_NAME);
+    let amounts = |cpu: &str| Map::new().with("cpu", cpu).with("memory", options.memory.as_str());
+    let cpu = options.cpu.as_str();
     // What a device needs when nothing happens, so that many fit on a node.
-    let asked = if wishes.cpu.value() < 0.01 { cpu } else { "10m" };
+    let cpu_request = if options.cpu.value() < 0.01 { cpu } else { "10m" };
     Map::new()
         .with("name", "device")
-        .with("image", wishes.image.as_str())
+        .with("image", options.image.as_str())
         .with("args", vec!["run", group.behaviour.as_str()])
         .with("env", environment(group, fleet))
         .with("ports", vec![Map::new().with("name", PORT_NAME).with("containerPort", PORT)])
-        .noted(
+        .with_comment(
             "Liveness asks the process alone: a silence or a lost broker is part of the simulation and must\n\
              not restart the pod.",
             "livenessProbe",
             Map::new()
-                .with("httpGet", ask("/healthz"))
+                .with("httpGet", probe("/healthz"))
                 .with("periodSeconds", 20_u32)
-                .noted("A tenth of a processor may keep an answer waiting.", "timeoutSeconds", 5_u32)
+                .with_comment("A tenth of a processor may keep an answer waiting.", "timeoutSeconds", 5_u32)
                 .with("failureThreshold", 6_u32),
         )
-        .noted(
+        .with_comment(
             "Ready is who was connected once.",
             "readinessProbe",
             Map::new()
-                .with("httpGet", ask("/readyz"))
+                .with("httpGet", probe("/readyz"))
                 .with("periodSeconds", 5_u32)
                 .with("timeoutSeconds", 5_u32),
         )
-        .with("resources", Map::new().with("requests", amounts(asked)).with("limits", amounts(cpu)))
+        .with("resources", Map::new().with("requests", amounts(cpu_request)).with("limits", amounts(cpu)))
         .with("securityContext", container_security())
         .with_some("volumeMounts", Some(mounts(group, fleet)).filter(|mounts| !mounts.is_empty()))
 }
 
-fn environment(group: &PodGroup, fleet: &Fleet) -> Vec<Map> {
-    let wishes = &fleet.wishes;
+fn environment(group: &PodGroup, fleet: &FleetManifests) -> Vec<Map> {
+    let options = &fleet.options;
     let plain = |name: &str, value: &str| Map::new().with("name", name).with("value", value);
     let field = |name: &str, path: &str| {
         let from = Map::new().with("fieldRef", Map::new().with("fieldPath", path));
@@ -158,7 +169,7 @@ fn environment(group: &PodGroup, fleet: &Fleet) -> Vec<Map> {
         let from = Map::new().with("name", secret).with("key", key);
         Map::new().with("name", name).with("valueFrom", Map::new().with("secretKeyRef", from))
     };
-    let mut all: Vec<Map> = if wishes.stable_names {
+    let mut all: Vec<Map> = if options.stable_names {
         let share = format!("$(POD_INDEX)/{}", group.replicas);
         vec![
             field("POD_INDEX", "metadata.labels['apps.kubernetes.io/pod-index']"),
@@ -167,12 +178,12 @@ fn environment(group: &PodGroup, fleet: &Fleet) -> Vec<Map> {
     } else {
         vec![field("WASMOTE_DEVICE_ID", "metadata.name")]
     };
-    all.push(plain("WASMOTE_BROKER", &wishes.broker.url));
-    if let Some(credentials) = &wishes.broker.credentials {
+    all.push(plain("WASMOTE_BROKER", &options.broker.url));
+    if let Some(credentials) = &options.broker.credentials {
         all.push(secret("WASMOTE_BROKER_USER", credentials.as_str(), "username"));
         all.push(secret("WASMOTE_BROKER_PASSWORD", credentials.as_str(), "password"));
     }
-    if wishes.broker.authority.is_some() {
+    if options.broker.authority.is_some() {
         all.push(plain("WASMOTE_CA", &format!("{AUTHORITY_FOLDER}/ca.crt")));
     }
     all.push(plain("WASMOTE_HTTP", &format!("0.0.0.0:{PORT}")));
@@ -181,41 +192,41 @@ fn environment(group: &PodGroup, fleet: &Fleet) -> Vec<Map> {
     }
     if group.is_mounted() {
         all.push(plain("WASMOTE_CACHE", CACHE_FOLDER));
-        if wishes.cpu.value() < LITTLE {
+        if options.cpu.value() < QUICK_COMPILE_BELOW {
             all.push(plain("WASMOTE_COMPILE", "quick"));
         }
     }
-    all.extend(group.own.iter().chain(&fleet.common).map(|(name, value)| plain(name, value)));
+    all.extend(group.env.iter().chain(&fleet.common_env).map(|(name, value)| plain(name, value)));
     all
 }
 
-fn mounts(group: &PodGroup, fleet: &Fleet) -> Vec<Map> {
+fn mounts(group: &PodGroup, fleet: &FleetManifests) -> Vec<Map> {
     let mount = |name: &str, path: &str| Map::new().with("name", name).with("mountPath", path);
     let mut all = Vec::new();
     if group.is_mounted() {
-        let folder = Map::new().noted(
+        let folder = Map::new().with_comment(
             "The folder, not a file of it: a mount by subPath would never see an update.",
             "name",
             "behaviour",
         );
-        all.push(folder.with("mountPath", FOLDER).with("readOnly", true));
+        all.push(folder.with("mountPath", BEHAVIOUR_FOLDER).with("readOnly", true));
         all.push(mount("cache", CACHE_FOLDER));
     }
     if group.faults.is_some() {
         all.push(mount("faults", FAULTS_FOLDER).with("readOnly", true));
     }
-    if fleet.wishes.broker.authority.is_some() {
+    if fleet.options.broker.authority.is_some() {
         all.push(mount("broker-authority", AUTHORITY_FOLDER).with("readOnly", true));
     }
     all
 }
 
-fn volumes(group: &PodGroup, fleet: &Fleet) -> Vec<Map> {
+fn volumes(group: &PodGroup, fleet: &FleetManifests) -> Vec<Map> {
     let volume = |name: &str, kind: &str, what: Map| Map::new().with("name", name).with(kind, what);
     let named = |name: &str| Map::new().with("name", name);
     let mut all = Vec::new();
-    match (&fleet.wishes.behaviour, &group.config_map) {
-        (Carrier::Volume(image), _) => {
+    match (&fleet.options.behaviour, &group.config_map) {
+        (BehaviourMount::Volume(image), _) => {
             let image = Map::new().with("reference", image.as_str()).with("pullPolicy", "IfNotPresent");
             all.push(volume("behaviour", "image", image));
         }
@@ -223,7 +234,7 @@ fn volumes(group: &PodGroup, fleet: &Fleet) -> Vec<Map> {
         _ => {}
     }
     if group.is_mounted() {
-        let cache = Map::new().with("name", "cache").noted(
+        let cache = Map::new().with("name", "cache").with_comment(
             "Compiled code, for when the container starts again. On the node's disk: in memory it would count\n\
              as the pod's own.",
             "emptyDir",
@@ -234,7 +245,7 @@ fn volumes(group: &PodGroup, fleet: &Fleet) -> Vec<Map> {
     if group.faults.is_some() {
         all.push(volume("faults", "configMap", named(&faults_name(group))));
     }
-    if let Some(authority) = &fleet.wishes.broker.authority {
+    if let Some(authority) = &fleet.options.broker.authority {
         let only = vec![Map::new().with("key", "ca.crt").with("path", "ca.crt")];
         let secret = Map::new().with("secretName", authority.as_str()).with("items", only);
         all.push(volume("broker-authority", "secret", secret));

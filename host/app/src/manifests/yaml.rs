@@ -21,7 +21,7 @@ pub enum Node {
     /// A whole number.
     Number(i64),
     /// True or false.
-    Truth(bool),
+    Bool(bool),
 }
 
 /// Entries in the order in which they are written.
@@ -31,7 +31,7 @@ pub struct Map(Vec<Entry>);
 #[derive(Clone, Debug, PartialEq)]
 struct Entry {
     /// Lines that stand above it.
-    note: Option<String>,
+    comment: Option<String>,
     key: String,
     value: Node,
 }
@@ -45,14 +45,14 @@ impl Map {
     /// With one more entry.
     #[must_use]
     pub fn with(mut self, key: impl Into<String>, value: impl Into<Node>) -> Self {
-        self.0.push(Entry { note: None, key: key.into(), value: value.into() });
+        self.0.push(Entry { comment: None, key: key.into(), value: value.into() });
         self
     }
 
     /// With one more entry, and why it is there.
     #[must_use]
-    pub fn noted(mut self, note: &str, key: impl Into<String>, value: impl Into<Node>) -> Self {
-        self.0.push(Entry { note: Some(note.into()), key: key.into(), value: value.into() });
+    pub fn with_comment(mut self, comment: &str, key: impl Into<String>, value: impl Into<Node>) -> Self {
+        self.0.push(Entry { comment: Some(comment.into()), key: key.into(), value: value.into() });
         self
     }
 
@@ -98,8 +98,8 @@ impl From<u32> for Node {
 }
 
 impl From<bool> for Node {
-    fn from(truth: bool) -> Self {
-        Self::Truth(truth)
+    fn from(value: bool) -> Self {
+        Self::Bool(value)
     }
 }
 
@@ -119,7 +119,7 @@ impl Node {
             Self::List(list) => list.iter().map(Self::json).collect(),
             Self::Text(text) => text.as_str().into(),
             Self::Number(number) => (*number).into(),
-            Self::Truth(truth) => (*truth).into(),
+            Self::Bool(value) => (*value).into(),
         }
     }
 }
@@ -135,16 +135,16 @@ pub fn write(map: &Map) -> String {
 fn entries(map: &Map, indent: usize, mut after_dash: bool, out: &mut String) {
     for entry in &map.0 {
         if !std::mem::take(&mut after_dash) {
-            note(entry, indent, out);
+            write_comment(entry, indent, out);
             let _ = write!(out, "{:indent$}", "");
         }
-        let _ = write!(out, "{}:", word(&entry.key));
+        let _ = write!(out, "{}:", scalar(&entry.key));
         value(&entry.value, indent + 2, out);
     }
 }
 
-fn note(entry: &Entry, indent: usize, out: &mut String) {
-    for line in entry.note.iter().flat_map(|note| note.lines()) {
+fn write_comment(entry: &Entry, indent: usize, out: &mut String) {
+    for line in entry.comment.iter().flat_map(|comment| comment.lines()) {
         let _ = writeln!(out, "{:indent$}# {line}", "");
     }
 }
@@ -171,7 +171,7 @@ fn items(list: &[Node], indent: usize, out: &mut String) {
     for item in list {
         // A comment on the first entry stands above the dash.
         if let Node::Map(Map(entries)) = item {
-            entries.iter().take(1).for_each(|first| note(first, indent, out));
+            entries.iter().take(1).for_each(|first| write_comment(first, indent, out));
         }
         let _ = write!(out, "{:indent$}-", "");
         match item {
@@ -189,9 +189,9 @@ fn inline(node: &Node) -> String {
     match node {
         Node::Map(_) => "{}".into(),
         Node::List(_) => "[]".into(),
-        Node::Text(text) => word(text),
+        Node::Text(text) => scalar(text),
         Node::Number(number) => number.to_string(),
-        Node::Truth(truth) => truth.to_string(),
+        Node::Bool(value) => value.to_string(),
     }
 }
 
@@ -223,23 +223,23 @@ fn block(text: &str, indent: usize, out: &mut String) {
 }
 
 /// A text as a plain word where every reader takes it for that text, otherwise in quotes.
-fn word(text: &str) -> String {
-    if is_plain(text) { text.to_owned() } else { quoted(text) }
+fn scalar(text: &str) -> String {
+    if is_plain(text) { text.to_owned() } else { quote(text) }
 }
 
 fn is_plain(text: &str) -> bool {
     /// Words that some version of YAML takes for something else.
-    const TAKEN: [&str; 10] = ["true", "false", "yes", "no", "on", "off", "null", "y", "n", "nan"];
+    const RESERVED: [&str; 10] = ["true", "false", "yes", "no", "on", "off", "null", "y", "n", "nan"];
     let legal = |c: char| c.is_ascii_alphanumeric() || "-_./${}:,".contains(c);
     let starts = text.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '$'));
     starts
         && text.chars().all(legal)
         && !text.ends_with(':')
-        && !TAKEN.iter().any(|taken| taken.eq_ignore_ascii_case(text))
+        && !RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(text))
 }
 
 /// JSON's strings are YAML's, as long as nothing in them is unprintable.
-fn quoted(text: &str) -> String {
+fn quote(text: &str) -> String {
     let mut out = String::from('"');
     for c in text.chars() {
         match c {
@@ -266,11 +266,11 @@ mod tests {
     }
 
     #[test]
-    fn a_manifest_reads_as_people_write_it() {
-        let port = Map::new().with("name", "http").noted("Not 80.", "port", 5000_u32);
+    fn a_manifest_is_written_in_block_style() {
+        let port = Map::new().with("name", "http").with_comment("Not 80.", "port", 5000_u32);
         let map = Map::new()
             .with("kind", "Service")
-            .noted("Headless:\nevery pod has a name.", "clusterIP", "None")
+            .with_comment("Headless:\nevery pod has a name.", "clusterIP", "None")
             .with("ports", vec![port])
             .with("drop", vec!["ALL"])
             .with("text", "one\n\n  two\n")
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn every_text_comes_back_as_it_was() {
+    fn every_text_survives_a_round_trip() {
         let odd = [
             "",
             " ",
@@ -356,8 +356,8 @@ mod tests {
     }
 
     #[test]
-    fn a_comment_on_the_first_entry_of_a_list_stays_inside() {
-        let map = Map::new().with("list", vec![Map::new().noted("why", "a", 1_u32).with("b", 2_u32)]);
+    fn a_comment_on_the_first_entry_of_a_list_is_valid() {
+        let map = Map::new().with("list", vec![Map::new().with_comment("why", "a", 1_u32).with("b", 2_u32)]);
         assert_eq!(read(&write(&map)), serde_json::json!({"list": [{"a": 1, "b": 2}]}), "{}", write(&map));
     }
 }

@@ -4,7 +4,7 @@ use crate::config::Settings;
 use crate::config::values::BrokerChoice;
 
 /// Files, listeners, the runtime's own, and those who ask over HTTP.
-const OTHERS: u64 = 128;
+const RESERVED: u64 = 128;
 
 /// The fleet needs more file descriptors than this process may open.
 #[derive(Debug, thiserror::Error)]
@@ -23,18 +23,18 @@ pub struct TooManyDevices {
 }
 
 /// Ask for as many descriptors as the system would give. Returns how many there are.
-pub(super) fn raise() -> u64 {
+pub(super) fn raise_limit() -> u64 {
     rlimit::increase_nofile_limit(u64::MAX).unwrap_or(u64::MAX)
 }
 
 pub(super) fn check(settings: &Settings, allowed: u64) -> Result<(), TooManyDevices> {
     let devices = settings.devices() as u64;
-    let needed = devices.saturating_add(OTHERS);
+    let needed = devices.saturating_add(RESERVED);
     // Devices of the embedded broker are linked to it without descriptors.
     if needed <= allowed || matches!(settings.broker, BrokerChoice::Embedded(_)) {
         return Ok(());
     }
-    let fitting = allowed.saturating_sub(OTHERS).max(1);
+    let fitting = allowed.saturating_sub(RESERVED).max(1);
     let processes = devices.div_ceil(fitting);
     Err(TooManyDevices { devices, needed, allowed, fitting, processes })
 }
@@ -44,13 +44,13 @@ mod tests {
     use super::*;
     use crate::config::args::{LiveArgs, RunArgs};
     use crate::config::resolve::resolve;
-    use crate::config::values::Count;
+    use crate::config::values::DeviceCount;
 
     #[test]
-    fn a_fleet_that_does_not_fit_is_refused_with_what_would() {
+    fn a_fleet_beyond_the_limit_is_refused_with_what_fits() {
         let fleet = |broker: &str| {
             let live = LiveArgs { broker: Some(broker.parse().unwrap()), ..LiveArgs::default() };
-            resolve(RunArgs { devices: Some(Count(900)), live, ..RunArgs::default() }).unwrap()
+            resolve(RunArgs { devices: Some(DeviceCount(900)), live, ..RunArgs::default() }).unwrap()
         };
         assert!(check(&fleet("mqtt://broker"), 1_028).is_ok());
         assert!(check(&fleet("embedded"), 256).is_ok(), "its devices need no descriptors");

@@ -7,18 +7,18 @@ use crate::config::Settings;
 /// One warning for each silence that ends before the broker notices it [MQTT-3.1.2-22].
 pub(super) fn warnings(settings: &Settings) -> Vec<String> {
     let keepalive = settings.connection.keepalive;
-    let patience = keepalive.mul_f64(1.5);
+    let detection_time = keepalive.mul_f64(1.5);
     let own = settings.groups.iter().filter_map(|group| group.faults.as_ref());
     let faults = own.chain([&settings.faults]).flat_map(|set| set.faults.iter());
     faults
         .filter_map(|fault| match &fault.model {
-            Model::Silence(trials) | Model::Hang(trials) if trials.lasting <= patience => Some(format!(
+            Model::Silence(trials) | Model::Hang(trials) if trials.lasting <= detection_time => Some(format!(
                 "the fault `{}` silences devices for {}, and with a keepalive of {} the broker notices after {} \
                  at the soonest: no session ends and no will is published; set a shorter --keepalive",
                 fault.id,
                 humantime::format_duration(trials.lasting),
                 humantime::format_duration(keepalive),
-                humantime::format_duration(patience),
+                humantime::format_duration(detection_time),
             )),
             _ => None,
         })
@@ -32,7 +32,7 @@ mod tests {
     use crate::config::resolve::resolve;
 
     #[test]
-    fn a_keepalive_that_outlasts_the_silence_is_told() {
+    fn a_keepalive_longer_than_the_silence_is_warned_of() {
         let warned = |keepalive: &str| {
             let keepalive = Some(keepalive.parse().unwrap());
             warnings(&resolve(RunArgs { keepalive, ..RunArgs::default() }).unwrap()).len()

@@ -20,9 +20,9 @@ pub struct Cohort<'a> {
 }
 
 /// Marks what runs found that were ended before their time.
-pub const MARK: &str = "†";
+pub const CUT_SHORT_MARK: &str = "†";
 /// What the mark says.
-pub const MARKED: &str = "† marks runs that were ended before their time, where no run of their point was whole: they \
+pub const CUT_SHORT_NOTE: &str = "† marks runs that were ended before their time, where no run of their point was whole: they \
                           are shown as far as they went.";
 
 impl Cohort<'_> {
@@ -33,15 +33,15 @@ impl Cohort<'_> {
     }
 
     /// Whether its runs were ended before their time, all of them.
-    pub fn is_cut(&self) -> bool {
+    pub fn is_cut_short(&self) -> bool {
         self.runs.iter().any(|run| !run.summary.is_whole())
     }
 
     /// A label, marked if need be.
-    pub fn marked(&self, label: &str) -> String {
-        match (self.is_cut(), label) {
+    pub fn mark_label(&self, label: &str) -> String {
+        match (self.is_cut_short(), label) {
             (false, _) | (_, "") => label.to_owned(),
-            (true, label) => format!("{label} {MARK}"),
+            (true, label) => format!("{label} {CUT_SHORT_MARK}"),
         }
     }
 }
@@ -63,36 +63,36 @@ pub fn by_point(results: &Results) -> Vec<Cohort<'_>> {
         let runs = std::mem::take(&mut cohort.runs);
         let (whole, cut): (Vec<_>, Vec<_>) = runs.into_iter().partition(|run| run.summary.is_whole());
         (cohort.runs, cohort.left_out) = if whole.is_empty() { (cut, whole) } else { (whole, cut) };
-        cohort.label = cohort.marked(&cohort.label);
+        cohort.label = cohort.mark_label(&cohort.label);
     }
     cohorts
 }
 
 /// The fields that a sweep sets, as one name for them all.
 pub fn fields(cohorts: &[Cohort<'_>]) -> String {
-    cohorts.first().map(|cohort| named(&cohort.point)).unwrap_or_default()
+    cohorts.first().map(|cohort| field_names(&cohort.point)).unwrap_or_default()
 }
 
 /// The fields of a point, short but still different from each other.
-pub fn named(point: &Map<String, Value>) -> String {
+pub fn field_names(point: &Map<String, Value>) -> String {
     let names = |name: fn(&str) -> &str| point.keys().map(|field| name(field)).collect::<Vec<_>>();
-    let short = names(short);
+    let short = names(short_path);
     let unique = (1..short.len()).all(|i| !short[..i].contains(&short[i]));
     if unique { short } else { names(|field| field) }.join(", ")
 }
 
 /// The last two parts of a field's path, which say enough where there is little room.
-pub fn short(field: &str) -> &str {
+pub fn short_path(field: &str) -> &str {
     let dots = field.rmatch_indices('.').nth(1);
     dots.map_or(field, |(dot, _)| &field[dot + 1..])
 }
 
 fn label(point: &Map<String, Value>) -> String {
-    point.values().map(shown).collect::<Vec<_>>().join(", ")
+    point.values().map(format_value).collect::<Vec<_>>().join(", ")
 }
 
 /// A value as a plan would have it, without quotes.
-pub fn shown(value: &Value) -> String {
+pub fn format_value(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Number(number) if number.is_f64() => number.as_f64().unwrap_or_default().to_string(),
@@ -101,7 +101,7 @@ pub fn shown(value: &Value) -> String {
 }
 
 /// A value as a number: a number itself, or a span of time such as `10ms`, in seconds.
-pub fn number(value: &Value) -> Option<f64> {
+pub fn as_number(value: &Value) -> Option<f64> {
     match value {
         Value::Number(number) => number.as_f64(),
         Value::String(text) => text
@@ -114,6 +114,6 @@ pub fn number(value: &Value) -> Option<f64> {
 }
 
 /// Whether a value is a span of time.
-pub fn is_span(value: &Value) -> bool {
+pub fn is_duration(value: &Value) -> bool {
     value.as_str().is_some_and(|text| text.parse::<f64>().is_err() && humantime::parse_duration(text).is_ok())
 }

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::cohort::{Cohort, by_point};
 use super::error::Error;
-use super::figures::{Figure, Shown, all};
+use super::figures::{Figure, PlotInput, all};
 use super::results::Results;
 use super::{svg, write};
 use rows::Row;
@@ -23,12 +23,12 @@ use rows::Row;
 /// Two experiments or more; the first is what the others are compared with.
 #[derive(Clone, Debug)]
 pub struct Comparison {
-    sides: Vec<Side>,
+    experiments: Vec<ComparedExperiment>,
 }
 
 /// One of the experiments.
 #[derive(Clone, Debug)]
-pub struct Side {
+pub struct ComparedExperiment {
     /// A letter, to call it by.
     pub letter: String,
     /// Letter and plan, or the folder where plans have the same name.
@@ -42,7 +42,7 @@ pub struct Side {
 }
 
 /// What plots call the field in which sides differ.
-const SIDE: &str = "experiment";
+const LABEL_FIELD: &str = "experiment";
 
 impl Comparison {
     /// Put results side by side.
@@ -58,44 +58,45 @@ impl Comparison {
         }
         let plans: BTreeSet<String> = all.iter().map(|results| results.manifest.plan.name.clone()).collect();
         let plans_differ = plans.len() == all.len();
-        let side = |(index, results): (usize, Results)| {
+        let experiment = |(index, results): (usize, Results)| {
             let (letter, folder) = (letter(index), folder_name(&results.dir));
             let name = if plans_differ { &results.manifest.plan.name } else { &folder };
             let plan = plans::read(&results.dir);
-            Side { name: format!("{letter}: {name}"), letter, folder, plan, results }
+            ComparedExperiment { name: format!("{letter}: {name}"), letter, folder, plan, results }
         };
-        Ok(Self { sides: all.into_iter().enumerate().map(side).collect() })
+        Ok(Self { experiments: all.into_iter().enumerate().map(experiment).collect() })
     }
 
     /// The experiments, in the order given.
-    pub fn sides(&self) -> &[Side] {
-        &self.sides
+    pub fn experiments(&self) -> &[ComparedExperiment] {
+        &self.experiments
     }
 
     /// Every metric at every point, with the differences.
     pub fn rows(&self) -> Vec<Row> {
-        rows::rows(&self.sides)
+        rows::rows(&self.experiments)
     }
 
     /// For a terminal.
     pub fn text(&self) -> String {
-        text::text(&self.sides, &self.rows())
+        text::text(&self.experiments, &self.rows())
     }
 
     /// For programs.
     pub fn json(&self) -> Value {
-        json::json(&self.sides, &self.rows())
+        json::json(&self.experiments, &self.rows())
     }
 
     /// Plots with all of them in.
     pub fn figures(&self) -> Vec<Figure> {
-        let cohorts: Vec<Cohort<'_>> = self.sides.iter().flat_map(Side::cohorts).collect();
-        all(Shown { cohorts: &cohorts, labels: SIDE })
+        let cohorts: Vec<Cohort<'_>> =
+            self.experiments.iter().flat_map(ComparedExperiment::cohorts).collect();
+        all(PlotInput { cohorts: &cohorts, labels: LABEL_FIELD })
     }
 
     /// As a page.
     pub fn html(&self) -> String {
-        html::page(&self.sides, &self.rows(), &self.figures())
+        html::page(&self.experiments, &self.rows(), &self.figures())
     }
 
     /// Write `comparison.html` and `plots/*.svg` into a folder, which is made if it is not there.
@@ -111,7 +112,7 @@ impl Comparison {
     }
 }
 
-impl Side {
+impl ComparedExperiment {
     /// Its cohorts, called by its letter.
     fn cohorts(&self) -> Vec<Cohort<'_>> {
         let mut cohorts = by_point(&self.results);
@@ -119,9 +120,9 @@ impl Side {
         for cohort in &mut cohorts {
             cohort.label = match several {
                 true => format!("{}: {}", self.letter, cohort.label),
-                false => cohort.marked(&self.name),
+                false => cohort.mark_label(&self.name),
             };
-            cohort.point.insert(SIDE.to_owned(), Value::String(self.name.clone()));
+            cohort.point.insert(LABEL_FIELD.to_owned(), Value::String(self.name.clone()));
         }
         cohorts
     }

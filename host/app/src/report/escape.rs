@@ -29,7 +29,7 @@ mod tests {
 
     #[test]
     fn nothing_in_a_text_is_markup() {
-        let told = Escaped("<script>\"'&\u{0}\n").to_string();
-        assert_eq!(told, "&lt;script&gt;&quot;&#39;&amp;\u{fffd}\n");
+        let escaped = Escaped("<script>\"'&\u{0}\n").to_string();
+        assert_eq!(escaped, "&lt;script&gt;&quot;&#39;&amp;\u{fffd}\n");
     }
 }

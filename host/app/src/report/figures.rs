@@ -1,5 +1,6 @@
 //! The plots of a report and of a comparison, one a file.
 
+pub mod battery_and_clock;
 pub mod delivery;
 pub mod devices;
 pub mod distribution;
@@ -7,12 +8,11 @@ pub mod latency;
 pub mod losses;
 pub mod over_time;
 pub mod routes;
-pub mod supply;
 pub mod sweep;
 
-use super::cohort::{Cohort, MARKED};
+use super::cohort::{CUT_SHORT_NOTE, Cohort};
 use super::plot::Drawing;
-use super::plot::chart::{Mark, Moment, Shape};
+use super::plot::chart::{Annotation, Mark, Shape};
 use super::plot::style::SERIES;
 use super::results::Run;
 use over_time::{Line, marks};
@@ -28,7 +28,7 @@ pub struct Figure {
 
 /// What plots show: cohorts, and what their labels are values of.
 #[derive(Clone, Copy, Debug)]
-pub struct Shown<'a> {
+pub struct PlotInput<'a> {
     /// All of them.
     pub cohorts: &'a [Cohort<'a>],
     /// For legends; may be empty.
@@ -36,24 +36,24 @@ pub struct Shown<'a> {
 }
 
 /// All plots that there is something to show in; first those of the sweep, if there is one.
-pub fn all(shown: Shown<'_>) -> Vec<Figure> {
-    if shown.cohorts.is_empty() {
+pub fn all(input: PlotInput<'_>) -> Vec<Figure> {
+    if input.cohorts.is_empty() {
         return Vec::new();
     }
-    let mut figures = sweep::figures(shown);
-    figures.push(delivery::figure(shown));
-    figures.push(latency::figure(shown));
-    figures.extend(distribution::figure(shown));
-    figures.push(devices::figure(shown));
-    figures.extend(losses::figure(shown));
-    figures.extend(routes::figures(shown));
-    figures.extend(supply::figures(shown));
+    let mut figures = sweep::figures(input);
+    figures.push(delivery::figure(input));
+    figures.push(latency::figure(input));
+    figures.extend(distribution::figure(input));
+    figures.push(devices::figure(input));
+    figures.extend(losses::figure(input));
+    figures.extend(routes::figures(input));
+    figures.extend(battery_and_clock::figures(input));
     figures
 }
 
-impl<'a> Shown<'a> {
+impl<'a> PlotInput<'a> {
     /// As many cohorts as colours tell apart, evenly chosen from all, the first and the last among them.
-    fn picked(self) -> Vec<&'a Cohort<'a>> {
+    fn representative_cohorts(self) -> Vec<&'a Cohort<'a>> {
         let count = self.cohorts.len();
         if count <= SERIES {
             return self.cohorts.iter().collect();
@@ -91,26 +91,28 @@ impl<'a> Shown<'a> {
     }
 
     /// What was done to the runs when, and where phases begin, if that is the same for all.
-    fn moments(self) -> Vec<Moment> {
+    fn annotations(self) -> Vec<Annotation> {
         let mut runs = self.cohorts.iter().filter_map(|cohort| cohort.runs.first());
-        let moments = |run: &Run| -> Vec<Moment> {
+        let annotations = |run: &Run| -> Vec<Annotation> {
             let summary = &run.summary;
-            let phases =
-                summary.phases.iter().filter_map(|it| Some(Moment { at: it.from_s?, what: it.name.clone() }));
-            let mut all: Vec<Moment> = phases.collect();
-            let done = run.done.iter().map(|it| Moment { at: it.time_s, what: it.what.clone() });
-            let edits = summary.edits.iter().map(|it| Moment { at: it.at_s, what: it.message.clone() });
-            for moment in done.chain(edits) {
+            let phases = summary
+                .phases
+                .iter()
+                .filter_map(|it| Some(Annotation { at: it.from_s?, what: it.name.clone() }));
+            let mut all: Vec<Annotation> = phases.collect();
+            let actions = run.timeline.iter().map(|it| Annotation { at: it.time_s, what: it.what.clone() });
+            let edits = summary.edits.iter().map(|it| Annotation { at: it.at_s, what: it.message.clone() });
+            for annotation in actions.chain(edits) {
                 // A phase's name says why something is done with which it begins.
-                if !all.iter().any(|known| known.at == moment.at) {
-                    all.push(moment);
+                if !all.iter().any(|known| known.at == annotation.at) {
+                    all.push(annotation);
                 }
             }
             all.sort_by(|a, b| a.at.total_cmp(&b.at));
             all
         };
-        let Some(first) = runs.next().map(|run| moments(run)) else { return Vec::new() };
-        if runs.all(|run| moments(run) == first) { first } else { Vec::new() }
+        let Some(first) = runs.next().map(|run| annotations(run)) else { return Vec::new() };
+        if runs.all(|run| annotations(run) == first) { first } else { Vec::new() }
     }
 
     /// What a caption says of what is left out, and of what lines and bands are.
@@ -123,8 +125,8 @@ impl<'a> Shown<'a> {
         if self.cohorts.len() > SERIES {
             note.push(format!("{SERIES} of {} points are shown; the table has all.", self.cohorts.len()));
         }
-        if self.cohorts.iter().any(Cohort::is_cut) {
-            note.push(MARKED.to_owned());
+        if self.cohorts.iter().any(Cohort::is_cut_short) {
+            note.push(CUT_SHORT_NOTE.to_owned());
         }
         note.join(" ")
     }

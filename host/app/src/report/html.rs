@@ -1,8 +1,8 @@
 //! The report as one HTML page that needs nothing from outside.
 
-pub mod edits;
+pub mod audit;
 pub mod groups;
-pub mod head;
+pub mod header;
 pub mod ledger;
 pub mod provenance;
 pub mod script;
@@ -12,9 +12,9 @@ pub mod verdict;
 
 use std::fmt::Write;
 
-use super::cohort::{Cohort, MARKED, by_point, fields};
+use super::cohort::{CUT_SHORT_NOTE, Cohort, by_point, fields};
 use super::escape::Escaped;
-use super::figures::{Figure, Shown, all};
+use super::figures::{Figure, PlotInput, all};
 use super::metric::Metric;
 use super::results::Results;
 use table::Table;
@@ -23,11 +23,11 @@ use table::Table;
 pub fn page(results: &Results) -> (String, Vec<Figure>) {
     let cohorts = by_point(results);
     let labels = fields(&cohorts);
-    let figures = all(Shown { cohorts: &cohorts, labels: &labels });
-    let mut body = head::header(results, &cohorts);
+    let figures = all(PlotInput { cohorts: &cohorts, labels: &labels });
+    let mut body = header::header(results, &cohorts);
     body += &verdict::section(results);
     body += &figures_section(&figures);
-    body += &edits::section(results);
+    body += &audit::section(results);
     if !cohorts.is_empty() {
         body += &points_section(&cohorts);
         body += &groups::sections(&cohorts);
@@ -72,8 +72,8 @@ pub fn figures_section(figures: &[Figure]) -> String {
 fn points_section(cohorts: &[Cohort<'_>]) -> String {
     let swept: Vec<&String> = cohorts.first().map(|it| it.point.keys().collect()).unwrap_or_default();
     let mut caption = "Means over seeds with 95 % confidence intervals (Student's t, two-sided).".to_owned();
-    if cohorts.iter().any(Cohort::is_cut) {
-        caption = format!("{caption} {MARKED}");
+    if cohorts.iter().any(Cohort::is_cut_short) {
+        caption = format!("{caption} {CUT_SHORT_NOTE}");
     }
     let mut table = Table::new(&caption);
     for field in &swept {
@@ -84,9 +84,9 @@ fn points_section(cohorts: &[Cohort<'_>]) -> String {
         table.column_of_numbers(&unit(cohorts, metric).heading(metric.name()));
     }
     for cohort in cohorts {
-        let mut row: Vec<String> = cohort.point.values().map(super::cohort::shown).collect();
+        let mut row: Vec<String> = cohort.point.values().map(super::cohort::format_value).collect();
         row.push(match cohort.left_out.len() {
-            0 => cohort.marked(&cohort.runs.len().to_string()),
+            0 => cohort.mark_label(&cohort.runs.len().to_string()),
             left_out => format!("{} of {}", cohort.runs.len(), cohort.runs.len() + left_out),
         });
         row.extend(Metric::ALL.into_iter().map(|metric| {

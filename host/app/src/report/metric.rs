@@ -73,7 +73,7 @@ impl Metric {
     /// Of one run.
     pub fn of(self, summary: &Summary) -> Option<f64> {
         match self {
-            Self::Sent | Self::Dropped if summary.killed => None,
+            Self::Sent | Self::Dropped if summary.partial => None,
             Self::Sent => Some(summary.sent as f64),
             Self::Dropped => {
                 let dropped: u64 = summary.faults.values().map(|it| it.dropped_out + it.dropped_in).sum();

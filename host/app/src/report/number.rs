@@ -40,7 +40,7 @@ impl Unit {
     }
 
     /// A figure with its name.
-    pub fn named(self, value: f64) -> String {
+    pub fn with_unit(self, value: f64) -> String {
         if self.name.is_empty() {
             self.figure(value)
         } else {

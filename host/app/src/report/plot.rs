@@ -28,7 +28,7 @@ pub struct Drawing {
     width: f64,
     height: f64,
     /// What a script needs to read figures off the lines.
-    reading: String,
+    script_data: String,
     body: String,
 }
 
@@ -47,11 +47,11 @@ impl Drawing {
     }
 
     fn svg(&self, style: &str) -> String {
-        let Self { name, title, description, width, height, reading, body } = self;
+        let Self { name, title, description, width, height, script_data, body } = self;
         let (title, description) = (Escaped(title), Escaped(description));
         format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"plot\" viewBox=\"0 0 {width} {height}\" \
-             role=\"img\" aria-labelledby=\"{name}-title {name}-desc\"{reading}>\n\
+             role=\"img\" aria-labelledby=\"{name}-title {name}-desc\"{script_data}>\n\
              <title id=\"{name}-title\">{title}</title>\n<desc id=\"{name}-desc\">{description}</desc>\n\
              {style}<rect class=\"paper\" width=\"{width}\" height=\"{height}\"/>\n{body}</svg>"
         )

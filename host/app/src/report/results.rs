@@ -1,9 +1,9 @@
 //! A results folder, read back from disk.
 
 pub mod csv;
-mod killed;
 pub mod manifest;
 pub mod network;
+mod partial;
 pub mod series;
 pub mod summary;
 
@@ -14,8 +14,8 @@ use serde::de::DeserializeOwned;
 use super::error::Error;
 use crate::document::{self, Format};
 use csv::Table;
-use manifest::{Entry, Manifest};
-use network::{Done, Network, RouteChange};
+use manifest::{Manifest, RunEntry};
+use network::{Network, RouteChange, TimelineRow};
 use series::{Bucket, Outage, Sample};
 use summary::Summary;
 
@@ -29,14 +29,14 @@ pub struct Results {
     /// The runs that ended, in the manifest's order.
     pub runs: Vec<Run>,
     /// The runs that did not, which only an incomplete experiment has.
-    pub unfinished: Vec<Entry>,
+    pub unfinished: Vec<RunEntry>,
 }
 
 /// One run.
 #[derive(Clone, Debug)]
 pub struct Run {
     /// As the manifest lists it.
-    pub entry: Entry,
+    pub entry: RunEntry,
     /// The figures at its end.
     pub summary: Summary,
     /// The figures over time, by group; the group `*` is all.
@@ -50,7 +50,7 @@ pub struct Run {
     /// Which way devices send, where behaviours tell it; in the order of time.
     pub routes: Vec<RouteChange>,
     /// What was done to the run, by its plan.
-    pub done: Vec<Done>,
+    pub timeline: Vec<TimelineRow>,
     /// The account of the messages, as written; that of single devices is left out.
     pub ledger: serde_json::Value,
 }
@@ -74,7 +74,7 @@ impl Results {
         for entry in &manifest.runs {
             let folder = entry.folder(dir, &file)?;
             if !manifest.complete && !folder.join("summary.json").exists() {
-                match Run::killed(&folder, entry)? {
+                match Run::read_partial(&folder, entry)? {
                     Some(run) => runs.push(run),
                     None => unfinished.push(entry.clone()),
                 }
@@ -92,7 +92,7 @@ impl Results {
 }
 
 impl Run {
-    fn read(folder: &Path, entry: &Entry) -> Result<Self, Error> {
+    fn read(folder: &Path, entry: &RunEntry) -> Result<Self, Error> {
         let mut ledger: serde_json::Value = read_json(&folder.join("ledger.json"))?;
         // Single devices are not shown, and there can be very many.
         ledger.as_object_mut().map(|whole| whole.remove("devices"));
@@ -103,7 +103,7 @@ impl Run {
         Ok(Self {
             network: if network.exists() { Some(read_json(&network)?) } else { None },
             routes,
-            done: optional(&folder.join("timeline.csv"), Done::all)?,
+            timeline: optional(&folder.join("timeline.csv"), TimelineRow::all)?,
             entry: entry.clone(),
             summary: read_json(&folder.join("summary.json"))?,
             samples,
@@ -114,15 +114,15 @@ impl Run {
     }
 
     /// One that was killed, or is under way, as far as it went; `None` where no interval of it is on disk.
-    fn killed(folder: &Path, entry: &Entry) -> Result<Option<Self>, Error> {
+    fn read_partial(folder: &Path, entry: &RunEntry) -> Result<Option<Self>, Error> {
         let samples = optional(&folder.join("timeseries.csv"), Sample::all)?;
         let network = folder.join("topology.json");
-        Ok(match Summary::of_killed(&samples) {
+        Ok(match Summary::from_partial(&samples) {
             None => None,
             Some(summary) => Some(Self {
                 network: if network.exists() { Some(read_json(&network)?) } else { None },
                 routes: Vec::new(),
-                done: Vec::new(),
+                timeline: Vec::new(),
                 entry: entry.clone(),
                 summary,
                 samples,

@@ -8,10 +8,10 @@ use super::error::Error;
 /// Write a file beside its place and then move it there.
 pub fn file(file: &Path, text: &str) -> Result<(), Error> {
     let failed = |source| Error::Write { file: file.to_path_buf(), source };
-    let mut beside = file.as_os_str().to_owned();
-    beside.push(".partial");
-    fs::write(&beside, text).map_err(failed)?;
-    fs::rename(&beside, file).map_err(failed)
+    let mut temporary = file.as_os_str().to_owned();
+    temporary.push(".partial");
+    fs::write(&temporary, text).map_err(failed)?;
+    fs::rename(&temporary, file).map_err(failed)
 }
 
 /// Make a folder, and those above it.

@@ -4,22 +4,22 @@ use std::time::Duration;
 
 use tokio::time::{MissedTickBehavior, interval};
 use wasmote_live::fleet::Fleet;
-use wasmote_live::punctuality::Punctuality;
+use wasmote_live::lag::LagStats;
 
 /// How often it is looked at.
-const EVERY: Duration = Duration::from_secs(10);
+const CHECK_INTERVAL: Duration = Duration::from_secs(10);
 /// Share of late wakes from which on results are worth little.
-const TOO_MANY: f64 = 0.01;
+const MAX_LATE_SHARE: f64 = 0.01;
 
 /// Look on until the fleet is gone.
 pub(super) async fn watch(fleet: Fleet) {
-    let mut ticks = interval(EVERY);
+    let mut ticks = interval(CHECK_INTERVAL);
     // After a time in which nothing ran, one look is enough.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut before = Punctuality::default();
+    let mut before = LagStats::default();
     loop {
         ticks.tick().await;
-        let Ok(now) = fleet.punctuality().await else { return };
+        let Ok(now) = fleet.lag().await else { return };
         if let Some(warning) = warning(&before, &now) {
             tracing::warn!("{warning}");
         }
@@ -28,17 +28,17 @@ pub(super) async fn watch(fleet: Fleet) {
 }
 
 /// What is to be said of the time between two looks.
-fn warning(before: &Punctuality, now: &Punctuality) -> Option<String> {
+fn warning(before: &LagStats, now: &LagStats) -> Option<String> {
     let wakes = now.wakes().saturating_sub(before.wakes());
     let late = now.overruns.saturating_sub(before.overruns);
     let share = late as f64 / wakes.max(1) as f64;
-    (share > TOO_MANY).then(|| {
+    (share > MAX_LATE_SHARE).then(|| {
         format!(
             "this host is the bottleneck, not the broker: of the last {wakes} times that a device was due, {late} \
              ({:.0} %) were more than {} ms late. Latencies are worth little now; run fewer devices, let them send less \
              often, or spread them over machines (--shard)",
             share * 100.0,
-            Punctuality::TOLERANCE.as_millis(),
+            LagStats::TOLERANCE.as_millis(),
         )
     })
 }
@@ -47,18 +47,21 @@ fn warning(before: &Punctuality, now: &Punctuality) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn punctuality(wakes: u64, overruns: u64) -> Punctuality {
-        let mut all = Punctuality { overruns, ..Punctuality::default() };
+    fn lag(wakes: u64, overruns: u64) -> LagStats {
+        let mut all = LagStats { overruns, ..LagStats::default() };
         (0..wakes).for_each(|_| all.lateness.observe(0.001));
         all
     }
 
     #[test]
-    fn only_what_happened_since_the_last_look_counts() {
-        let before = punctuality(1_000, 500);
-        assert!(warning(&before, &punctuality(2_000, 505)).is_none());
-        let said = warning(&before, &punctuality(2_000, 600)).unwrap();
-        assert!(said.contains("last 1000 times") && said.contains("100 (10 %)"), "{said}");
+    fn only_the_time_since_the_last_check_counts() {
+        let before = lag(1_000, 500);
+        assert!(warning(&before, &lag(2_000, 505)).is_none());
+        let warning_text = warning(&before, &lag(2_000, 600)).unwrap();
+        assert!(
+            warning_text.contains("last 1000 times") && warning_text.contains("100 (10 %)"),
+            "{warning_text}"
+        );
         assert!(warning(&before, &before).is_none());
     }
 }

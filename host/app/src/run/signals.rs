@@ -19,41 +19,41 @@ impl Signals {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let mut source = {
             let _inside = runtime.enter();
-            Source::new()?
+            SignalSource::new()?
         };
-        let (tell, told) = watch::channel(false);
+        let (stop_tx, stop_rx) = watch::channel(false);
         let listen = async move {
             source.next().await;
             tracing::info!("stopping; once more to leave at once");
-            tell.send_replace(true);
+            stop_tx.send_replace(true);
             source.next().await;
             std::process::exit(Exit::Interrupted.code().into());
         };
         std::thread::Builder::new().name("signals".into()).spawn(move || runtime.block_on(listen))?;
-        Ok(Self(told))
+        Ok(Self(stop_rx))
     }
 
     /// Whether the first one has come.
-    pub fn heard(&self) -> bool {
+    pub fn received(&self) -> bool {
         *self.0.borrow()
     }
 
     /// Wait for the first one; returns at once if it has come.
     pub async fn first(&mut self) {
-        if self.0.wait_for(|told| *told).await.is_err() {
+        if self.0.wait_for(|stopped| *stopped).await.is_err() {
             std::future::pending::<()>().await;
         }
     }
 }
 
 #[cfg(unix)]
-struct Source {
+struct SignalSource {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
-impl Source {
+impl SignalSource {
     fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         let interrupt = signal(SignalKind::interrupt())?;
@@ -69,10 +69,10 @@ impl Source {
 }
 
 #[cfg(not(unix))]
-struct Source;
+struct SignalSource;
 
 #[cfg(not(unix))]
-impl Source {
+impl SignalSource {
     fn new() -> io::Result<Self> {
         Ok(Self)
     }

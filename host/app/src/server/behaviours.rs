@@ -7,47 +7,47 @@ use axum::Json;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request, State as Shared};
 use axum::http::StatusCode;
 use serde::Serialize;
-use wasmote_live::fleet::Rolled;
+use wasmote_live::fleet::RolloutReport;
 use wasmote_live::status::Totals;
 
 use super::Api;
+use super::audit::{AuditEntry, BehaviourSwap};
 use super::endpoint::{Endpoint, get, put};
 use super::error::ApiError;
 use super::extract::Body;
-use super::journal::{Edit, Swapped};
-use crate::cli::behaviours::Card;
-use crate::component_file::{LARGEST, Unpacked};
-use crate::versions::record::Refusal;
-use crate::versions::{Behaviour, UpdateError, Updated, VersionCard};
+use crate::cli::behaviours::ComponentInfo;
+use crate::component_file::{ComponentFileError, MAX_BYTES};
+use crate::versions::record::UpdateRefusal;
+use crate::versions::{AppliedUpdate, RunningBehaviour, UpdateError, VersionInfo};
 
 #[derive(Serialize)]
-struct Running {
+struct BehaviourView {
     #[serde(flatten)]
-    card: Card,
+    info: ComponentInfo,
     devices: u32,
     groups: Vec<String>,
-    versions: Vec<Version>,
-    updates: Updates,
+    versions: Vec<VersionView>,
+    updates: UpdateCounts,
     #[serde(skip_serializing_if = "Option::is_none")]
-    last_refusal: Option<Refusal>,
+    last_refusal: Option<UpdateRefusal>,
 }
 
 #[derive(Serialize)]
-struct Version {
+struct VersionView {
     #[serde(flatten)]
-    card: VersionCard,
+    info: VersionInfo,
     devices: u64,
 }
 
 #[derive(Serialize)]
-struct Updates {
+struct UpdateCounts {
     done: u64,
     refused: u64,
 }
 
 /// What became of an update.
 #[derive(Serialize)]
-struct Update {
+struct UpdateResponse {
     behaviour: String,
     sha256: String,
     replaced: String,
@@ -63,90 +63,90 @@ struct Update {
 pub(super) fn endpoints() -> Vec<Endpoint> {
     let component = ["application/wasm", "application/gzip", "application/octet-stream"];
     vec![
-        get("/behaviours", list).summary("The fleet's behaviours and their versions").answers("Behaviours"),
+        get("/behaviours", list).summary("The fleet's behaviours and their versions").response("Behaviours"),
         get("/behaviours/{name}", one)
             .summary("A behaviour and its versions")
-            .answers("Behaviour")
-            .refuses(404, "No device runs it"),
+            .response("Behaviour")
+            .error(404, "No device runs it"),
         put("/behaviours/{name}", replace)
-            .takes(LARGEST)
+            .body_limit(MAX_BYTES)
             .summary("Another version: tried on one device of each group, then given to all, with their sessions up")
-            .reads_bytes(&component)
-            .answers("Update")
-            .refuses(404, "No device runs it")
-            .refuses(408, "The body did not arrive in time")
-            .refuses(409, "Another update is under way")
-            .refuses(413, "The component is too large")
-            .refuses(422, "It is no component for this host, or a canary failed; the old version runs on"),
+            .binary_body(&component)
+            .response("Update")
+            .error(404, "No device runs it")
+            .error(408, "The body did not arrive in time")
+            .error(409, "Another update is under way")
+            .error(413, "The component is too large")
+            .error(422, "It is no component for this host, or a canary failed; the old version runs on"),
     ]
 }
 
-async fn list(Shared(api): Shared<Arc<Api>>) -> Result<Json<Vec<Running>>, ApiError> {
+async fn list(Shared(api): Shared<Arc<Api>>) -> Result<Json<Vec<BehaviourView>>, ApiError> {
     let totals = api.fleet.totals().await?;
-    Ok(Json(api.versions.all().into_iter().map(|behaviour| running(&api, behaviour, &totals)).collect()))
+    Ok(Json(api.versions.all().into_iter().map(|behaviour| view(&api, behaviour, &totals)).collect()))
 }
 
-async fn one(Shared(api): Shared<Arc<Api>>, Name(name): Name) -> Result<Json<Running>, ApiError> {
+async fn one(Shared(api): Shared<Arc<Api>>, Name(name): Name) -> Result<Json<BehaviourView>, ApiError> {
     let behaviour = api.versions.find(&name)?;
     let totals = api.fleet.totals().await?;
-    Ok(Json(running(&api, behaviour, &totals)))
+    Ok(Json(view(&api, behaviour, &totals)))
 }
 
-fn running(api: &Api, behaviour: Behaviour, totals: &Totals) -> Running {
-    let name = behaviour.card.name.clone();
+fn view(api: &Api, behaviour: RunningBehaviour, totals: &Totals) -> BehaviourView {
+    let name = behaviour.info.name.clone();
     let devices = |sha256: &str| {
         let runs = totals.versions.iter();
         let runs = runs.filter(|(version, _)| *version.name == *name && *version.sha256 == *sha256);
         runs.map(|(_, devices)| devices).sum()
     };
-    let version = |card: VersionCard| Version { devices: devices(&card.sha256), card };
-    Running {
+    let version = |info: VersionInfo| VersionView { devices: devices(&info.sha256), info };
+    BehaviourView {
         devices: api.versions.groups_of(&name).map(|group| group.count).sum(),
         groups: api.versions.groups_of(&name).map(|group| group.name.clone()).collect(),
         versions: behaviour.versions.into_iter().map(version).collect(),
-        updates: Updates { done: behaviour.updated, refused: behaviour.refused },
+        updates: UpdateCounts { done: behaviour.updated, refused: behaviour.refused },
         last_refusal: behaviour.last_refusal,
-        card: behaviour.card,
+        info: behaviour.info,
     }
 }
 
 async fn replace(
     Shared(api): Shared<Arc<Api>>,
     Name(name): Name,
-    Component(bytes): Component,
-) -> Result<Json<Update>, ApiError> {
-    let replaced = api.versions.find(&name)?.card.sha256;
+    ComponentBody(bytes): ComponentBody,
+) -> Result<Json<UpdateResponse>, ApiError> {
+    let replaced = api.versions.find(&name)?.info.sha256;
     let (behaviour, updating) = (name.clone(), Arc::clone(&api));
     // It goes on when whoever asked has gone.
     let task = tokio::spawn(async move { updating.versions.update(&name, bytes, "http").await });
     let updated = task.await.map_err(|failed| {
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "behaviour", failed.to_string())
     })?;
-    let Updated { card, bytes, began, rolled, gained, dropped } = updated?;
-    let changed = rolled.is_some();
-    if let Some(Rolled { canaries, .. }) = &rolled {
-        api.enter(Edit::Swap(Swapped {
+    let AppliedUpdate { info, bytes, began, rollout, gained_imports, dropped_imports } = updated?;
+    let changed = rollout.is_some();
+    if let Some(RolloutReport { canaries, .. }) = &rollout {
+        api.audit(AuditEntry::Swap(BehaviourSwap {
             groups: api.versions.groups_of(&behaviour).map(|group| group.name.clone()).collect(),
             behaviour: behaviour.clone(),
-            sha256: card.sha256.clone(),
+            sha256: info.sha256.clone(),
             bytes,
             began,
             canaries: canaries.clone(),
             trial: api.versions.trial(),
         }));
     }
-    let Rolled { canaries, swapped, waiting, refused, .. } = rolled.unwrap_or_default();
-    Ok(Json(Update {
+    let RolloutReport { canaries, swapped, waiting, refused, .. } = rollout.unwrap_or_default();
+    Ok(Json(UpdateResponse {
         behaviour,
-        sha256: card.sha256,
+        sha256: info.sha256,
         replaced,
         changed,
         canaries: canaries.iter().map(ToString::to_string).collect(),
         swapped,
         waiting,
         refused,
-        gained_imports: gained,
-        dropped_imports: dropped,
+        gained_imports,
+        dropped_imports,
     }))
 }
 
@@ -161,21 +161,22 @@ impl FromRequestParts<Arc<Api>> for Name {
         api: &Arc<Api>,
     ) -> Result<Self, ApiError> {
         let path = Path::<String>::from_request_parts(parts, api).await;
-        path.map(|Path(name)| Self(name)).map_err(|rejection| ApiError::bad("path", rejection.body_text()))
+        path.map(|Path(name)| Self(name))
+            .map_err(|rejection| ApiError::bad_request("path", rejection.body_text()))
     }
 }
 
 /// A component, whatever the content type calls it: its first bytes say what it is.
-struct Component(Vec<u8>);
+struct ComponentBody(Vec<u8>);
 
-impl FromRequest<Arc<Api>> for Component {
+impl FromRequest<Arc<Api>> for ComponentBody {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, ApiError> {
-        let Body { bytes, .. } = Body::within(LARGEST, request, api).await?;
+        let Body { bytes, .. } = Body::within(MAX_BYTES, request, api).await?;
         if bytes.is_empty() {
             let how = "send the component as the body, as curl does with --data-binary @FILE";
-            return Err(ApiError::bad("body", how));
+            return Err(ApiError::bad_request("body", how));
         }
         Ok(Self(bytes.into()))
     }
@@ -187,10 +188,10 @@ impl From<UpdateError> for ApiError {
         match error {
             UpdateError::Unknown { name, .. } => Self::not_found("behaviour", message, &name),
             UpdateError::Busy(name) => Self::new(StatusCode::CONFLICT, "behaviour", message).found(name),
-            UpdateError::Unpacked(Unpacked::TooLarge { .. }) => {
+            UpdateError::ComponentFile(ComponentFileError::TooLarge { .. }) => {
                 Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body", message)
             }
-            UpdateError::Unpacked(_) | UpdateError::Load(_) => {
+            UpdateError::ComponentFile(_) | UpdateError::Load(_) => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "body", message)
             }
             UpdateError::Canary { device, .. } => {

@@ -10,31 +10,31 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::time::sleep;
 
-use super::PATIENCE;
-use crate::logging::Seldom;
+use super::REQUEST_TIMEOUT;
+use crate::logging::RateLimit;
 
 /// How long to wait when the system has no connections to give.
-const PAUSE: Duration = Duration::from_secs(1);
+const ACCEPT_BACKOFF: Duration = Duration::from_secs(1);
 /// How often to say so.
-const TOLD: Duration = Duration::from_secs(60);
+const WARNING_INTERVAL: Duration = Duration::from_secs(60);
 /// The system's number for "Too many open files".
-const TOO_MANY_FILES: i32 = 24;
+const EMFILE: i32 = 24;
 
 /// Answer until the process ends.
 pub(super) async fn serve(listener: TcpListener, router: Router) {
     let mut http = Builder::new(TokioExecutor::new()).http1_only();
-    http.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+    http.http1().timer(TokioTimer::new()).header_read_timeout(REQUEST_TIMEOUT);
     let service = TowerToHyperService::new(router);
-    let mut tells = Seldom::every(TOLD);
+    let mut warning_limit = RateLimit::every(WARNING_INTERVAL);
     loop {
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
-            Err(problem) if is_the_clients(&problem) => continue,
+            Err(problem) if is_client_error(&problem) => continue,
             Err(problem) => {
-                if tells.is_due() {
+                if warning_limit.is_due() {
                     tracing::warn!("the HTTP API takes no connection: {problem}{}", advice(&problem));
                 }
-                sleep(PAUSE).await;
+                sleep(ACCEPT_BACKOFF).await;
                 continue;
             }
         };
@@ -48,14 +48,14 @@ pub(super) async fn serve(listener: TcpListener, router: Router) {
     }
 }
 
-fn is_the_clients(problem: &Error) -> bool {
+fn is_client_error(problem: &Error) -> bool {
     use ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(problem.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
 fn advice(problem: &Error) -> &'static str {
     match problem.raw_os_error() {
-        Some(TOO_MANY_FILES) if cfg!(unix) => "; raise the limit (`ulimit -n`), or run fewer devices",
+        Some(EMFILE) if cfg!(unix) => "; raise the limit (`ulimit -n`), or run fewer devices",
         _ => "",
     }
 }

@@ -12,13 +12,13 @@ use super::Api;
 use super::endpoint::{Endpoint, get, text};
 use super::error::ApiError;
 use super::extract::{Device, Params};
-use super::state::State;
-use super::status::{AT_ONCE, DeviceView};
-use crate::exposition::Snapshot;
-use crate::exposition::json::Metrics;
+use super::state::DeviceState;
+use super::status::{DeviceView, STATUS_BATCH};
+use crate::metrics::Snapshot;
+use crate::metrics::json::Metrics;
 
-const LIMIT: usize = 100;
-const HIGHEST_LIMIT: usize = 1_000;
+const DEFAULT_LIMIT: usize = 100;
+const MAX_LIMIT: usize = 1_000;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,7 +27,7 @@ struct Page {
     offset: usize,
     limit: Option<usize>,
     group: Option<String>,
-    state: Option<State>,
+    state: Option<DeviceState>,
 }
 
 #[derive(Debug, Serialize)]
@@ -36,16 +36,16 @@ struct Listing {
     total: usize,
     offset: usize,
     limit: usize,
-    devices: Vec<Row>,
+    devices: Vec<DeviceRow>,
 }
 
 #[derive(Debug, Serialize)]
-struct Row {
+struct DeviceRow {
     device: String,
     group: String,
     behaviour: String,
     behaviour_version: String,
-    state: State,
+    state: DeviceState,
     why: Option<String>,
     uptime_s: Option<f64>,
     sent: u64,
@@ -53,7 +53,7 @@ struct Row {
 }
 
 #[derive(Debug, Serialize)]
-struct Detail {
+struct DeviceDetail {
     #[serde(flatten)]
     status: DeviceView,
     metrics: Metrics,
@@ -68,20 +68,22 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .query("limit", number(), "Devices to show; 100 unless told, 1000 at most")
             .query("group", text(), "Only those of this group")
             .query("state", json!({"$ref": "#/components/schemas/State"}), "Only those in this state")
-            .answers("DevicePage")
-            .refuses(400, "A parameter is wrong")
-            .refuses(404, "No group has this name"),
+            .response("DevicePage")
+            .error(400, "A parameter is wrong")
+            .error(404, "No group has this name"),
         get("/devices/{id}", one)
             .summary("One device, with its metrics")
-            .answers("Device")
-            .refuses(404, "No device has this name"),
+            .response("Device")
+            .error(404, "No device has this name"),
     ]
 }
 
 async fn list(Shared(api): Shared<Arc<Api>>, Params(page): Params<Page>) -> Result<Json<Listing>, ApiError> {
-    let limit = page.limit.unwrap_or(LIMIT);
-    if !(1..=HIGHEST_LIMIT).contains(&limit) {
-        return Err(ApiError::bad("limit", format!("use 1 to {HIGHEST_LIMIT}, found {limit}")).found(limit));
+    let limit = page.limit.unwrap_or(DEFAULT_LIMIT);
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        return Err(
+            ApiError::bad_request("limit", format!("use 1 to {MAX_LIMIT}, found {limit}")).found(limit)
+        );
     }
     if let Some(group) = &page.group {
         api.group(group)?;
@@ -109,32 +111,32 @@ async fn by_position(api: &Api, page: &Page, listing: &mut Listing) -> Result<()
             last = next;
         }
         let statuses = api.fleet.statuses(first..last + 1).await?;
-        listing.devices.extend(statuses.iter().map(|status| row(status, api)));
+        listing.devices.extend(statuses.iter().map(|status| device_row(status, api)));
     }
     Ok(())
 }
 
 /// Who is in a state is only known when all are asked.
-async fn by_state(api: &Api, page: &Page, state: State, listing: &mut Listing) -> Result<(), ApiError> {
+async fn by_state(api: &Api, page: &Page, state: DeviceState, listing: &mut Listing) -> Result<(), ApiError> {
     let devices = api.fleet.devices().len();
-    for first in (0..devices).step_by(AT_ONCE) {
-        for status in api.fleet.statuses(first..(first + AT_ONCE).min(devices)).await? {
+    for first in (0..devices).step_by(STATUS_BATCH) {
+        for status in api.fleet.statuses(first..(first + STATUS_BATCH).min(devices)).await? {
             let in_group = page.group.as_ref().is_none_or(|group| **group == *status.identity.group);
-            if !in_group || State::of(&status, api.uptime()).0 != state {
+            if !in_group || DeviceState::of(&status, api.uptime()).0 != state {
                 continue;
             }
             listing.total += 1;
             if listing.total > page.offset && listing.devices.len() < listing.limit {
-                listing.devices.push(row(&status, api));
+                listing.devices.push(device_row(&status, api));
             }
         }
     }
     Ok(())
 }
 
-fn row(status: &DeviceStatus, api: &Api) -> Row {
-    let (state, why) = State::of(status, api.uptime());
-    Row {
+fn device_row(status: &DeviceStatus, api: &Api) -> DeviceRow {
+    let (state, why) = DeviceState::of(status, api.uptime());
+    DeviceRow {
         device: status.identity.id.to_string(),
         group: status.identity.group.to_string(),
         behaviour: status.behaviour.clone(),
@@ -147,8 +149,8 @@ fn row(status: &DeviceStatus, api: &Api) -> Row {
     }
 }
 
-async fn one(Shared(api): Shared<Arc<Api>>, device: Device) -> Result<Json<Detail>, ApiError> {
+async fn one(Shared(api): Shared<Arc<Api>>, device: Device) -> Result<Json<DeviceDetail>, ApiError> {
     let status = api.fleet.status(device.id()).await?;
     let view = DeviceView::new(&status, &api);
-    Ok(Json(Detail { status: view, metrics: Metrics::new(&Snapshot::of_device(status, api.uptime())) }))
+    Ok(Json(DeviceDetail { status: view, metrics: Metrics::new(&Snapshot::of_device(status, api.uptime())) }))
 }

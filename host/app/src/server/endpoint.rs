@@ -20,16 +20,16 @@ pub struct Endpoint {
     pub summary: &'static str,
     parameters: Vec<Value>,
     body: Option<Value>,
-    answers: Map<String, Value>,
+    responses: Map<String, Value>,
 }
 
 impl Endpoint {
     fn new(methods: &'static [&'static str], path: &'static str, handler: MethodRouter<Arc<Api>>) -> Self {
-        let named = path.split(['{', '}']).skip(1).step_by(2).map(|name| name.trim_start_matches('*'));
-        let parameters = named
+        let names = path.split(['{', '}']).skip(1).step_by(2).map(|name| name.trim_start_matches('*'));
+        let parameters = names
             .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}));
         let parameters = parameters.collect();
-        Self { methods, path, handler, summary: "", parameters, body: None, answers: Map::new() }
+        Self { methods, path, handler, summary: "", parameters, body: None, responses: Map::new() }
     }
 
     /// What it does.
@@ -38,7 +38,7 @@ impl Endpoint {
     }
 
     /// Take larger bodies than others do.
-    pub fn takes(self, bytes: usize) -> Self {
+    pub fn body_limit(self, bytes: usize) -> Self {
         Self { handler: self.handler.layer(DefaultBodyLimit::max(bytes)), ..self }
     }
 
@@ -50,37 +50,37 @@ impl Endpoint {
     }
 
     /// What it reads, by content type and the schema's name.
-    pub fn reads(mut self, types: &[&str], schema: &str) -> Self {
+    pub fn body(mut self, types: &[&str], schema: &str) -> Self {
         let content: Map<_, _> =
-            types.iter().map(|it| ((*it).to_owned(), json!({"schema": named(schema)}))).collect();
+            types.iter().map(|it| ((*it).to_owned(), json!({"schema": schema_ref(schema)}))).collect();
         self.body = Some(json!({"required": true, "content": content}));
         self
     }
 
     /// That it reads bytes, by content type.
-    pub fn reads_bytes(mut self, types: &[&str]) -> Self {
+    pub fn binary_body(mut self, types: &[&str]) -> Self {
         let content: Map<_, _> = types.iter().map(|it| ((*it).to_owned(), json!({}))).collect();
         self.body = Some(json!({"required": true, "content": content}));
         self
     }
 
     /// What it answers with, by the schema's name.
-    pub fn answers(self, schema: &str) -> Self {
-        self.answers_as("application/json", named(schema))
+    pub fn response(self, schema: &str) -> Self {
+        self.response_as("application/json", schema_ref(schema))
     }
 
     /// What it answers with, in another form.
-    pub fn answers_as(mut self, content_type: &str, schema: Value) -> Self {
-        let answer =
-            self.answers.entry("200").or_insert_with(|| json!({"description": "Done", "content": {}}));
-        answer["content"][content_type] = json!({"schema": schema});
+    pub fn response_as(mut self, content_type: &str, schema: Value) -> Self {
+        let response =
+            self.responses.entry("200").or_insert_with(|| json!({"description": "Done", "content": {}}));
+        response["content"][content_type] = json!({"schema": schema});
         self
     }
 
     /// A refusal, and when it comes.
-    pub fn refuses(mut self, status: u16, when: &str) -> Self {
-        let content = json!({"application/json": {"schema": named("Error")}});
-        self.answers.insert(status.to_string(), json!({"description": when, "content": content}));
+    pub fn error(mut self, status: u16, when: &str) -> Self {
+        let content = json!({"application/json": {"schema": schema_ref("Error")}});
+        self.responses.insert(status.to_string(), json!({"description": when, "content": content}));
         self
     }
 
@@ -91,7 +91,7 @@ impl Endpoint {
 
     /// The operation as OpenAPI describes it.
     pub fn operation(&self) -> Value {
-        let mut operation = json!({"summary": self.summary, "responses": self.answers});
+        let mut operation = json!({"summary": self.summary, "responses": self.responses});
         if !self.parameters.is_empty() {
             operation["parameters"] = json!(self.parameters);
         }
@@ -102,7 +102,7 @@ impl Endpoint {
     }
 }
 
-fn named(schema: &str) -> Value {
+fn schema_ref(schema: &str) -> Value {
     json!({"$ref": format!("#/components/schemas/{schema}")})
 }
 

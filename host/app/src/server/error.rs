@@ -5,12 +5,12 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use serde_json::Value;
-use wasmote_live::fleet::AskError;
+use wasmote_live::fleet::FleetError;
 
 use crate::document::DocumentError;
 
 /// Characters of what was found that are worth showing.
-const FOUND_SHOWN: usize = 100;
+const MAX_FOUND_CHARS: usize = 100;
 
 /// A request that is not answered as asked. Its body is `{"error": {"field", "message", "found"}}`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -30,7 +30,7 @@ impl ApiError {
     }
 
     /// The request makes no sense.
-    pub fn bad(field: impl Into<String>, message: impl Into<String>) -> Self {
+    pub fn bad_request(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, field, message)
     }
 
@@ -43,7 +43,7 @@ impl ApiError {
     #[must_use]
     pub fn found(self, found: impl Into<Value>) -> Self {
         let found = match found.into() {
-            Value::String(text) => shortened(text),
+            Value::String(text) => truncated(text),
             other => other,
         };
         Self { found: Some(found), ..self }
@@ -51,25 +51,27 @@ impl ApiError {
 }
 
 /// The beginning of a text that somebody sent.
-fn shortened(text: String) -> Value {
-    match text.char_indices().nth(FOUND_SHOWN) {
+fn truncated(text: String) -> Value {
+    match text.char_indices().nth(MAX_FOUND_CHARS) {
         Some((end, _)) => format!("{}…", &text[..end]).into(),
         None => text.into(),
     }
 }
 
-impl From<AskError> for ApiError {
-    fn from(error: AskError) -> Self {
+impl From<FleetError> for ApiError {
+    fn from(error: FleetError) -> Self {
         let message = error.to_string();
         match error {
-            AskError::UnknownDevice(id) => Self::not_found("device", message, &id),
-            AskError::NotRunning(id) => {
+            FleetError::UnknownDevice(id) => Self::not_found("device", message, &id),
+            FleetError::NotRunning(id) => {
                 let message = format!("{message}; start it with POST /devices/{id}/start");
                 Self::new(StatusCode::CONFLICT, "device", message).found(id)
             }
-            AskError::NameTaken(id) => Self::new(StatusCode::CONFLICT, "device", message).found(id),
-            AskError::TimedOut(id, _) => Self::new(StatusCode::GATEWAY_TIMEOUT, "device", message).found(id),
-            AskError::Closed => Self::new(StatusCode::SERVICE_UNAVAILABLE, "fleet", message),
+            FleetError::NameTaken(id) => Self::new(StatusCode::CONFLICT, "device", message).found(id),
+            FleetError::TimedOut(id, _) => {
+                Self::new(StatusCode::GATEWAY_TIMEOUT, "device", message).found(id)
+            }
+            FleetError::Closed => Self::new(StatusCode::SERVICE_UNAVAILABLE, "fleet", message),
         }
     }
 }
@@ -77,8 +79,8 @@ impl From<AskError> for ApiError {
 impl From<DocumentError> for ApiError {
     fn from(error: DocumentError) -> Self {
         let field = if error.field.is_empty() { "body".into() } else { error.field };
-        let place = error.place.map(|(line, column)| format!(" (line {line}, column {column})"));
-        Self::bad(field, error.problem + &place.unwrap_or_default())
+        let location = error.location.map(|(line, column)| format!(" (line {line}, column {column})"));
+        Self::bad_request(field, error.problem + &location.unwrap_or_default())
     }
 }
 
@@ -105,21 +107,22 @@ mod tests {
 
     #[tokio::test]
     async fn the_body_names_the_field_and_what_was_found() {
-        let error = ApiError::bad("qos", "expected QoS 0, 1 or 2, found 3").found(3);
+        let error = ApiError::bad_request("qos", "expected QoS 0, 1 or 2, found 3").found(3);
         let body = r#"{"error":{"field":"qos","message":"expected QoS 0, 1 or 2, found 3","found":3}}"#;
         assert_eq!(shown(error).await, (400, body.into()));
     }
 
     #[test]
-    fn only_the_beginning_of_what_was_found_is_shown() {
-        let found = |length: usize| ApiError::bad("x", "is wrong").found("ü".repeat(length)).found.unwrap();
+    fn a_long_value_is_truncated() {
+        let found =
+            |length: usize| ApiError::bad_request("x", "is wrong").found("ü".repeat(length)).found.unwrap();
         assert_eq!(found(100), "ü".repeat(100));
         assert_eq!(found(101), "ü".repeat(100) + "…");
     }
 
     #[tokio::test]
-    async fn a_device_that_is_off_is_a_conflict_with_the_way_out() {
-        let (status, body) = shown(AskError::NotRunning("a-0".into()).into()).await;
+    async fn a_stopped_device_is_a_conflict_with_advice() {
+        let (status, body) = shown(FleetError::NotRunning("a-0".into()).into()).await;
         assert_eq!(status, 409);
         assert!(body.contains("POST /devices/a-0/start"), "{body}");
     }

@@ -11,32 +11,32 @@ use serde_json::json;
 use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
 use tokio_stream::{Stream, StreamExt};
-use wasmote_live::status::Happening;
-use wasmote_live::watchers::Interest;
+use wasmote_live::events::EventFilter;
+use wasmote_live::status::DeviceEvent;
 
 use super::Api;
 use super::endpoint::{Endpoint, get, text};
 use super::error::ApiError;
 use super::extract::Params;
-use crate::nearest::did_you_mean;
-use crate::observer::told::{KINDS, Record, kind_of};
-use crate::versions::record::{Outcome, Told};
+use crate::events::render::{EVENT_KINDS, EventRecord, event_kind};
+use crate::suggest::did_you_mean;
+use crate::versions::record::{UpdateEvent, UpdateOutcome};
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Filter {
+struct FilterQuery {
     device: Option<String>,
     kind: Option<String>,
 }
 
 /// Checked: devices and kinds that are let through; empty for all.
-struct Wanted {
+struct EventSelection {
     devices: Vec<String>,
     kinds: Vec<&'static str>,
 }
 
 /// A comment this often tells proxies and clients that the stream lives.
-const BEAT: Duration = Duration::from_secs(15);
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
@@ -44,87 +44,87 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .summary("What happens from now on; an event `lagged` tells how many a slow reader missed")
             .query("device", text(), "Only of these devices, by name, with commas between")
             .query("kind", text(), "Only of these kinds, with commas between")
-            .answers_as("text/event-stream", text())
-            .refuses(400, "There is no such kind")
-            .refuses(404, "No device has this name"),
+            .response_as("text/event-stream", text())
+            .error(400, "There is no such kind")
+            .error(404, "No device has this name"),
     ]
 }
 
 async fn events(
     Shared(api): Shared<Arc<Api>>,
-    Params(filter): Params<Filter>,
+    Params(filter): Params<FilterQuery>,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
-    let wanted = Wanted::check(&filter, &api)?;
-    let wanted = Arc::new(wanted);
-    let updates = BroadcastStream::new(api.versions.watch());
-    let wanted_updates = Arc::clone(&wanted);
+    let filter = EventSelection::check(&filter, &api)?;
+    let filter = Arc::new(filter);
+    let updates = BroadcastStream::new(api.versions.subscribe());
+    let update_filter = Arc::clone(&filter);
     let updates = updates.filter_map(move |item| match item {
-        Ok(told) => wanted_updates.includes_update(&told).then(|| Ok(update_event(&told))),
+        Ok(update) => update_filter.includes_update(&update).then(|| Ok(update_event(&update))),
         Err(BroadcastStreamRecvError::Lagged(missed)) => Some(Ok(lagged_event(missed))),
     });
-    let happenings = api.fleet.watch(wanted.interest()).into_stream();
-    let events = happenings.filter_map(move |item| match item {
-        Ok(happening) => wanted.includes(&happening).then(|| Ok(event(&happening))),
+    let device_events = api.fleet.events(filter.interest()).into_stream();
+    let events = device_events.filter_map(move |item| match item {
+        Ok(device_event) => filter.includes(&device_event).then(|| Ok(event(&device_event))),
         Err(missed) => Some(Ok(lagged_event(missed))),
     });
     // The fleet's events end the stream when the fleet ends.
     let events = events.merge(updates);
-    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(BEAT)))
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE_INTERVAL)))
 }
 
-fn event(happening: &Happening) -> Event {
-    let data = serde_json::to_string(&Record::of(happening)).unwrap_or_default();
-    Event::default().event(kind_of(&happening.notice)).data(data)
+fn event(device_event: &DeviceEvent) -> Event {
+    let data = serde_json::to_string(&EventRecord::new(device_event)).unwrap_or_default();
+    Event::default().event(event_kind(&device_event.notice)).data(data)
 }
 
-fn update_event(told: &Told) -> Event {
-    Event::default().event(told.kind).data(serde_json::to_string(told).unwrap_or_default())
+fn update_event(update: &UpdateEvent) -> Event {
+    Event::default().event(update.kind).data(serde_json::to_string(update).unwrap_or_default())
 }
 
 fn lagged_event(missed: u64) -> Event {
     Event::default().event("lagged").data(json!({"missed": missed}).to_string())
 }
 
-impl Wanted {
-    fn check(filter: &Filter, api: &Api) -> Result<Self, ApiError> {
+impl EventSelection {
+    fn check(filter: &FilterQuery, api: &Api) -> Result<Self, ApiError> {
         let devices: Vec<_> = names(filter.device.as_deref()).map(str::to_owned).collect();
         devices.iter().try_for_each(|id| api.position(id).map(drop))?;
-        let kinds = names(filter.kind.as_deref()).map(known_kind).collect::<Result<_, _>>()?;
+        let kinds = names(filter.kind.as_deref()).map(parse_kind).collect::<Result<_, _>>()?;
         Ok(Self { devices, kinds })
     }
 
     /// What a fleet has to tell for these. Lines are notable only at some levels, and are asked for at all.
-    fn interest(&self) -> Interest {
-        let often = |kind: &&str| ["sent", "received", "dropped", "log"].contains(kind);
-        let seldom = !self.kinds.is_empty() && !self.kinds.iter().any(often);
-        if seldom { Interest::Notable } else { Interest::Everything }
+    fn interest(&self) -> EventFilter {
+        let is_frequent = |kind: &&str| ["sent", "received", "dropped", "log"].contains(kind);
+        let only_infrequent = !self.kinds.is_empty() && !self.kinds.iter().any(is_frequent);
+        if only_infrequent { EventFilter::Notable } else { EventFilter::All }
     }
 
-    fn includes(&self, happening: &Happening) -> bool {
-        let device = happening.device.id.as_str();
-        (self.kinds.is_empty() || self.kinds.contains(&kind_of(&happening.notice)))
-            && (self.devices.is_empty() || self.devices.iter().any(|wanted| wanted == device))
+    fn includes(&self, device_event: &DeviceEvent) -> bool {
+        let device = device_event.device.id.as_str();
+        (self.kinds.is_empty() || self.kinds.contains(&event_kind(&device_event.notice)))
+            && (self.devices.is_empty() || self.devices.iter().any(|id| id == device))
     }
 
     /// An update is no device's.
-    fn includes_update(&self, told: &Told) -> bool {
-        self.devices.is_empty() && (self.kinds.is_empty() || self.kinds.contains(&told.kind))
+    fn includes_update(&self, update: &UpdateEvent) -> bool {
+        self.devices.is_empty() && (self.kinds.is_empty() || self.kinds.contains(&update.kind))
     }
 }
 
-fn every_kind() -> Vec<&'static str> {
-    KINDS.into_iter().chain(Outcome::KINDS).collect()
+fn all_kinds() -> Vec<&'static str> {
+    EVENT_KINDS.into_iter().chain(UpdateOutcome::KINDS).collect()
 }
 
 fn names(list: Option<&str>) -> impl Iterator<Item = &str> {
     list.unwrap_or_default().split(',').map(str::trim).filter(|name| !name.is_empty())
 }
 
-fn known_kind(name: &str) -> Result<&'static str, ApiError> {
-    let known = every_kind();
+fn parse_kind(name: &str) -> Result<&'static str, ApiError> {
+    let known = all_kinds();
     known.iter().find(|kind| **kind == name).copied().ok_or_else(|| {
         let hint = did_you_mean(name, known.iter().copied());
-        ApiError::bad("kind", format!("there is no such kind; known are {}{hint}", known.join(", ")))
+        ApiError::bad_request("kind", format!("there is no such kind; known are {}{hint}", known.join(", ")))
             .found(name)
     })
 }
@@ -135,8 +135,8 @@ mod tests {
 
     #[test]
     fn kinds_are_checked_and_guessed() {
-        assert_eq!(known_kind("sent").unwrap(), "sent");
-        let error = serde_json::to_value(known_kind("conected").unwrap_err()).unwrap();
+        assert_eq!(parse_kind("sent").unwrap(), "sent");
+        let error = serde_json::to_value(parse_kind("conected").unwrap_err()).unwrap();
         assert!(error["message"].as_str().unwrap().ends_with("did you mean `connected`?"), "{error}");
         assert_eq!(names(Some(" a, ,b,")).collect::<Vec<_>>(), ["a", "b"]);
     }

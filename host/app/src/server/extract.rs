@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use wasmote_sim::device_id::Identity;
 
 use super::error::ApiError;
-use super::{Api, BODY_LIMIT, GroupFacts, PATIENCE};
+use super::{Api, BODY_LIMIT, GroupInfo, REQUEST_TIMEOUT};
 use crate::document::{DocumentError, explain, parse_object};
 
 /// The device that the path names as `{id}`.
@@ -45,7 +45,7 @@ pub struct Group {
     /// Its name.
     pub name: String,
     /// What is known of it.
-    pub facts: GroupFacts,
+    pub info: GroupInfo,
 }
 
 impl FromRequestParts<Arc<Api>> for Group {
@@ -53,17 +53,17 @@ impl FromRequestParts<Arc<Api>> for Group {
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, ApiError> {
         let name = path_value(parts, api, "group").await?;
-        let facts = api.group(&name)?.clone();
-        Ok(Self { name, facts })
+        let info = api.group(&name)?.clone();
+        Ok(Self { name, info })
     }
 }
 
 async fn path_value(parts: &mut Parts, api: &Arc<Api>, name: &'static str) -> Result<String, ApiError> {
     let values = RawPathParams::from_request_parts(parts, api)
         .await
-        .map_err(|rejection| ApiError::bad("path", rejection.body_text()))?;
+        .map_err(|rejection| ApiError::bad_request("path", rejection.body_text()))?;
     let value = values.iter().find(|(known, _)| *known == name).map(|(_, value)| value.to_owned());
-    value.ok_or_else(|| ApiError::bad("path", format!("the path lacks its `{name}`")))
+    value.ok_or_else(|| ApiError::bad_request("path", format!("the path lacks its `{name}`")))
 }
 
 /// The query, with unknown names refused.
@@ -77,8 +77,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
             let text = rejection.body_text();
             let text = text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text);
             match text.split_once(": ") {
-                Some((field, problem)) => DocumentError::found(field.into(), explain(problem), None).into(),
-                None => ApiError::bad("query", explain(text)),
+                Some((field, problem)) => DocumentError::located(field.into(), explain(problem), None).into(),
+                None => ApiError::bad_request("query", explain(text)),
             }
         })
     }
@@ -105,10 +105,10 @@ impl Body {
     pub async fn within<S: Send + Sync>(limit: usize, request: Request, state: &S) -> Result<Self, ApiError> {
         let content_type = content_type(request.headers());
         let late = |_| {
-            let problem = format!("the body was not there within {} s", PATIENCE.as_secs());
+            let problem = format!("the body was not there within {} s", REQUEST_TIMEOUT.as_secs());
             ApiError::new(StatusCode::REQUEST_TIMEOUT, "body", problem)
         };
-        let bytes = timeout(PATIENCE, Bytes::from_request(request, state)).await.map_err(late)?;
+        let bytes = timeout(REQUEST_TIMEOUT, Bytes::from_request(request, state)).await.map_err(late)?;
         let bytes = bytes.map_err(|rejection| match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => ApiError::new(
                 StatusCode::PAYLOAD_TOO_LARGE,

@@ -1,6 +1,6 @@
 //! `/faults`, of the fleet, of a group, and of a device. What is narrower replaces what it inherits.
 
-pub mod book;
+pub mod registry;
 
 use std::sync::Arc;
 
@@ -9,28 +9,28 @@ use axum::extract::State as Shared;
 use wasmote_sim::faults::document::FaultDocument;
 
 use super::Api;
+use super::audit::AuditEntry;
 use super::endpoint::{Endpoint, delete, get, put};
 use super::error::ApiError;
 use super::extract::{Body, Device, Group, is_json, wrong_type};
-use super::journal::Edit;
 use crate::document::{Format, parse_json, parse_object};
-use crate::fault_set::{BROKER_IS_ANOTHERS, BROKER_SERVES_ALL, FaultSet};
-use crate::nearest::did_you_mean;
-use book::{FaultsView, Scope};
+use crate::fault_set::{BROKER_FAULT_NEEDS_EMBEDDED, BROKER_FAULT_NEEDS_FLEET, FaultSet};
+use crate::suggest::did_you_mean;
+use registry::{FaultScope, FaultsView};
 
 const TOML: &str = "application/toml";
 /// What a JSON body is to be.
-const WANTED: &str = r#"a JSON object like {"fault": […]}, or a preset's name as a JSON text"#;
+const EXPECTED_BODY: &str = r#"a JSON object like {"fault": […]}, or a preset's name as a JSON text"#;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     let shows = |endpoint: Endpoint, summary| {
-        endpoint.summary(summary).answers("Faults").refuses(404, "No group or device has this name")
+        endpoint.summary(summary).response("Faults").error(404, "No group or device has this name")
     };
     let reads = |endpoint: Endpoint, summary| {
         shows(endpoint, summary)
-            .reads(&["application/json", TOML], "FaultDocument")
-            .refuses(400, "A field is missing or wrong")
-            .refuses(415, "The body is neither JSON nor TOML")
+            .body(&["application/json", TOML], "FaultDocument")
+            .error(400, "A field is missing or wrong")
+            .error(415, "The body is neither JSON nor TOML")
     };
     vec![
         shows(get("/faults", show_fleet), "The fleet's faults"),
@@ -51,90 +51,90 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
-type Answer = Result<Json<FaultsView>, ApiError>;
+type FaultsResponse = Result<Json<FaultsView>, ApiError>;
 
-async fn show_fleet(Shared(api): Shared<Arc<Api>>) -> Answer {
-    show(&api, Scope::Fleet).await
+async fn show_fleet(Shared(api): Shared<Arc<Api>>) -> FaultsResponse {
+    show(&api, FaultScope::Fleet).await
 }
 
-async fn set_fleet(Shared(api): Shared<Arc<Api>>, body: Body) -> Answer {
+async fn set_fleet(Shared(api): Shared<Arc<Api>>, body: Body) -> FaultsResponse {
     let faults = read(&body, &api)?;
-    change(&api, Scope::Fleet, Some(faults)).await
+    change(&api, FaultScope::Fleet, Some(faults)).await
 }
 
-async fn reset_fleet(Shared(api): Shared<Arc<Api>>) -> Answer {
-    change(&api, Scope::Fleet, None).await
+async fn reset_fleet(Shared(api): Shared<Arc<Api>>) -> FaultsResponse {
+    change(&api, FaultScope::Fleet, None).await
 }
 
-async fn show_group(Shared(api): Shared<Arc<Api>>, group: Group) -> Answer {
-    show(&api, Scope::Group(group.name)).await
+async fn show_group(Shared(api): Shared<Arc<Api>>, group: Group) -> FaultsResponse {
+    show(&api, FaultScope::Group(group.name)).await
 }
 
-async fn set_group(Shared(api): Shared<Arc<Api>>, group: Group, body: Body) -> Answer {
+async fn set_group(Shared(api): Shared<Arc<Api>>, group: Group, body: Body) -> FaultsResponse {
     let faults = read(&body, &api)?;
-    change(&api, Scope::Group(group.name), Some(faults)).await
+    change(&api, FaultScope::Group(group.name), Some(faults)).await
 }
 
-async fn reset_group(Shared(api): Shared<Arc<Api>>, group: Group) -> Answer {
-    change(&api, Scope::Group(group.name), None).await
+async fn reset_group(Shared(api): Shared<Arc<Api>>, group: Group) -> FaultsResponse {
+    change(&api, FaultScope::Group(group.name), None).await
 }
 
-async fn show_device(Shared(api): Shared<Arc<Api>>, device: Device) -> Answer {
-    show(&api, Scope::Device(device.position)).await
+async fn show_device(Shared(api): Shared<Arc<Api>>, device: Device) -> FaultsResponse {
+    show(&api, FaultScope::Device(device.position)).await
 }
 
-async fn set_device(Shared(api): Shared<Arc<Api>>, device: Device, body: Body) -> Answer {
+async fn set_device(Shared(api): Shared<Arc<Api>>, device: Device, body: Body) -> FaultsResponse {
     let faults = read(&body, &api)?;
-    change(&api, Scope::Device(device.position), Some(faults)).await
+    change(&api, FaultScope::Device(device.position), Some(faults)).await
 }
 
-async fn reset_device(Shared(api): Shared<Arc<Api>>, device: Device) -> Answer {
-    change(&api, Scope::Device(device.position), None).await
+async fn reset_device(Shared(api): Shared<Arc<Api>>, device: Device) -> FaultsResponse {
+    change(&api, FaultScope::Device(device.position), None).await
 }
 
-async fn show(api: &Api, scope: Scope) -> Answer {
+async fn show(api: &Api, scope: FaultScope) -> FaultsResponse {
     Ok(Json(api.faults.lock().await.view(&scope, &api.fleet.devices())))
 }
 
 /// Change the book and the devices as one, so that two who change at once do not leave them apart.
-async fn change(api: &Api, scope: Scope, faults: Option<FaultSet>) -> Answer {
-    if let Some(faults) = faults.as_ref().filter(|_| !matches!(scope, Scope::Fleet)) {
-        faults.check_no_broker(BROKER_SERVES_ALL)?;
+async fn change(api: &Api, scope: FaultScope, faults: Option<FaultSet>) -> FaultsResponse {
+    if let Some(faults) = faults.as_ref().filter(|_| !matches!(scope, FaultScope::Fleet)) {
+        faults.reject_broker_faults(BROKER_FAULT_NEEDS_FLEET)?;
     }
-    let mut book = api.faults.lock().await;
+    let mut registry = api.faults.lock().await;
     let is_new = faults.is_some();
-    api.enter(Edit::Faults(scope.clone(), faults.clone()));
-    book.set(&scope, faults);
-    if let (Scope::Fleet, Some(broker)) = (&scope, api.fleet.broker()) {
-        broker.set_faults(Arc::clone(&book.of_fleet().faults), api.facts.seed);
+    api.audit(AuditEntry::Faults(scope.clone(), faults.clone()));
+    registry.set(&scope, faults);
+    if let (FaultScope::Fleet, Some(broker)) = (&scope, api.fleet.broker()) {
+        broker.set_faults(Arc::clone(&registry.of_fleet().faults), api.run_info.seed);
     }
     let devices = api.fleet.devices();
-    let positions = book.touched(&scope, &devices);
-    api.fleet.assign_faults(book.assigned(positions.clone(), &devices)).await?;
-    let view = book.view(&scope, &devices);
+    let positions = registry.affected(&scope, &devices);
+    api.fleet.assign_faults(registry.assignments(positions.clone(), &devices)).await?;
+    let view = registry.view(&scope, &devices);
     // What is inherited may well be for others.
-    Ok(Json(if is_new { view.with(book.warnings(&scope, &positions, &devices)) } else { view }))
+    Ok(Json(if is_new { view.with_warnings(registry.warnings(&scope, &positions, &devices)) } else { view }))
 }
 
 /// A document in JSON or TOML, or a preset's name as a JSON text.
 fn read(body: &Body, api: &Api) -> Result<FaultSet, ApiError> {
-    let library = api.facts.models.at_hand();
+    let library = api.run_info.models.without_files();
     let set = match body.content_type.as_str() {
         json if is_json(json) => match parse_json::<serde_json::Value>(&body.bytes)? {
             serde_json::Value::String(name) => return preset(&name),
-            _ => FaultSet::new("http", parse_object(&body.bytes, WANTED)?, &library)?,
+            _ => FaultSet::new("http", parse_object(&body.bytes, EXPECTED_BODY)?, &library)?,
         },
         TOML | "text/toml" | "text/x-toml" => {
-            let text =
-                std::str::from_utf8(&body.bytes).map_err(|_| ApiError::bad("body", "it is no UTF-8 text"))?;
+            let text = std::str::from_utf8(&body.bytes)
+                .map_err(|_| ApiError::bad_request("body", "it is no UTF-8 text"))?;
             FaultSet::parse("http", text, Format::Toml, &library)?
         }
         other => return Err(wrong_type(other, "application/json or application/toml")),
     };
     if api.fleet.broker().is_none() {
-        set.check_no_broker(BROKER_IS_ANOTHERS)?;
+        set.reject_broker_faults(BROKER_FAULT_NEEDS_EMBEDDED)?;
     }
-    set.check_groups(api.facts.groups.keys().map(String::as_str))?;
+    set.check_groups(api.run_info.groups.keys().map(String::as_str))?;
     Ok(set)
 }
 
@@ -142,6 +142,7 @@ fn preset(name: &str) -> Result<FaultSet, ApiError> {
     FaultSet::preset(name).ok_or_else(|| {
         let hint = did_you_mean(name, FaultDocument::PRESETS);
         let known = FaultDocument::PRESETS.join("` and `");
-        ApiError::bad("body", format!("there is no such preset; there are `{known}`{hint}")).found(name)
+        ApiError::bad_request("body", format!("there is no such preset; there are `{known}`{hint}"))
+            .found(name)
     })
 }

@@ -12,11 +12,11 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         get("/healthz", healthz)
             .summary("Whether the process lives; never depends on the broker")
-            .answers_as("text/plain", text()),
+            .response_as("text/plain", text()),
         get("/readyz", readyz)
             .summary("Whether each device was connected once, or has failed for good")
-            .answers_as("text/plain", text())
-            .refuses(503, "Not yet, in plain text"),
+            .response_as("text/plain", text())
+            .error(503, "Not yet, in plain text"),
     ]
 }
 
@@ -27,7 +27,7 @@ async fn healthz() -> &'static str {
 
 /// The behaviours were loaded before the API was there.
 async fn readyz(Shared(api): Shared<Arc<Api>>) -> (StatusCode, &'static str) {
-    match api.fleet.all_were_connected() {
+    match api.fleet.is_ready() {
         true => (StatusCode::OK, "ready\n"),
         false => (StatusCode::SERVICE_UNAVAILABLE, "waiting for the first connection of each device\n"),
     }

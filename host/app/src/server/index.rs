@@ -3,7 +3,7 @@
 use super::endpoint::{Endpoint, get, text};
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    vec![get("/", index).summary("What there is, in plain text").answers_as("text/plain", text())]
+    vec![get("/", index).summary("What there is, in plain text").response_as("text/plain", text())]
 }
 
 async fn index() -> String {

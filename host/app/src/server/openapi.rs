@@ -12,7 +12,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         get("/openapi.json", openapi)
             .summary("This API as an OpenAPI document")
-            .answers_as("application/json", any),
+            .response_as("application/json", any),
     ]
 }
 

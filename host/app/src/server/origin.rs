@@ -11,7 +11,7 @@ use super::error::ApiError;
 
 /// Refuse what would change something and comes from another host's page.
 pub(super) async fn check(request: Request, next: Next) -> Response {
-    match foreign(request.headers()) {
+    match cross_origin(request.headers()) {
         Some(origin) if !request.method().is_safe() => {
             let problem = "pages of other hosts may not change anything here; ask from outside a browser";
             ApiError::new(StatusCode::FORBIDDEN, "origin", problem).found(origin).into_response()
@@ -21,7 +21,7 @@ pub(super) async fn check(request: Request, next: Next) -> Response {
 }
 
 /// The origin, if it is another than the host that is asked. Programs other than browsers send none.
-fn foreign(headers: &HeaderMap) -> Option<String> {
+fn cross_origin(headers: &HeaderMap) -> Option<String> {
     let origin = String::from_utf8_lossy(headers.get(ORIGIN)?.as_bytes()).into_owned();
     let host = headers.get(HOST).and_then(|host| host.to_str().ok());
     let same =

@@ -5,22 +5,22 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State as Shared;
 use serde::Serialize;
-use wasmote_live::fleet::Order;
+use wasmote_live::fleet::PowerCommand;
 
 use super::Api;
+use super::audit::AuditEntry;
 use super::endpoint::{Endpoint, post};
 use super::error::ApiError;
 use super::extract::Device;
-use super::journal::Edit;
 
 #[derive(Debug, Serialize)]
-struct Done {
+struct PowerResponse {
     device: String,
     order: &'static str,
 }
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    let described = |endpoint: Endpoint| endpoint.answers("Order").refuses(404, "No device has this name");
+    let described = |endpoint: Endpoint| endpoint.response("Order").error(404, "No device has this name");
     vec![
         described(post("/devices/{id}/start", start))
             .summary("Switch the device on, or start it again after a stop"),
@@ -31,20 +31,25 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     ]
 }
 
-async fn start(Shared(api): Shared<Arc<Api>>, device: Device) -> Result<Json<Done>, ApiError> {
-    give(&api, &device, Order::Start, "start").await
+async fn start(Shared(api): Shared<Arc<Api>>, device: Device) -> Result<Json<PowerResponse>, ApiError> {
+    apply(&api, &device, PowerCommand::Start, "start").await
 }
 
-async fn stop(Shared(api): Shared<Arc<Api>>, device: Device) -> Result<Json<Done>, ApiError> {
-    give(&api, &device, Order::Stop, "stop").await
+async fn stop(Shared(api): Shared<Arc<Api>>, device: Device) -> Result<Json<PowerResponse>, ApiError> {
+    apply(&api, &device, PowerCommand::Stop, "stop").await
 }
 
-async fn crash(Shared(api): Shared<Arc<Api>>, device: Device) -> Result<Json<Done>, ApiError> {
-    give(&api, &device, Order::Crash, "crash").await
+async fn crash(Shared(api): Shared<Arc<Api>>, device: Device) -> Result<Json<PowerResponse>, ApiError> {
+    apply(&api, &device, PowerCommand::Crash, "crash").await
 }
 
-async fn give(api: &Api, device: &Device, order: Order, name: &'static str) -> Result<Json<Done>, ApiError> {
-    api.enter(Edit::Power(device.position, order));
-    api.fleet.order(device.id(), order).await?;
-    Ok(Json(Done { device: device.id().into(), order: name }))
+async fn apply(
+    api: &Api,
+    device: &Device,
+    order: PowerCommand,
+    name: &'static str,
+) -> Result<Json<PowerResponse>, ApiError> {
+    api.audit(AuditEntry::Power(device.position, order));
+    api.fleet.power(device.id(), order).await?;
+    Ok(Json(PowerResponse { device: device.id().into(), order: name }))
 }

@@ -19,11 +19,11 @@ use wasmote_sim::message::{Message, Qos};
 use wasmote_sim::topic::Topic;
 
 use super::Api;
+use super::audit::AuditEntry;
 use super::endpoint::{Endpoint, post, text};
 use super::error::ApiError;
 use super::extract::{Device, Example, JsonBody, Params};
-use super::journal::Edit;
-use super::status::{AT_ONCE, Scope};
+use super::status::{DeviceQuery, STATUS_BATCH};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -54,7 +54,7 @@ struct Accepted {
 
 /// What goes out when no topic is named.
 #[derive(Serialize)]
-struct Wrapped<'a> {
+struct MessageEnvelope<'a> {
     device: &'a str,
     r#type: &'static str,
     message: &'a Value,
@@ -64,13 +64,13 @@ struct Wrapped<'a> {
 pub(super) fn endpoints() -> Vec<Endpoint> {
     let described = |endpoint: Endpoint| {
         endpoint
-            .reads(&["application/json"], "Publication")
-            .answers("Accepted")
-            .refuses(400, "A field is missing or wrong")
-            .refuses(404, "No device has this name")
-            .refuses(409, "The device does not run")
-            .refuses(413, "The message is too large")
-            .refuses(415, "The body is no JSON")
+            .body(&["application/json"], "Publication")
+            .response("Accepted")
+            .error(400, "A field is missing or wrong")
+            .error(404, "No device has this name")
+            .error(409, "The device does not run")
+            .error(413, "The message is too large")
+            .error(415, "The body is no JSON")
     };
     vec![
         described(post("/publish", publish))
@@ -82,10 +82,10 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 
 async fn publish(
     Shared(api): Shared<Arc<Api>>,
-    Params(scope): Params<Scope>,
+    Params(query): Params<DeviceQuery>,
     JsonBody(publication): JsonBody<Publication>,
 ) -> Result<Json<Accepted>, ApiError> {
-    let position = match publication.named(scope.named(), "query")? {
+    let position = match publication.named(query.named(), "query")? {
         Some(id) => api.position(id)?,
         None => first_running(&api).await?,
     };
@@ -96,7 +96,7 @@ async fn publish(
 async fn publish_as(
     Shared(api): Shared<Arc<Api>>,
     device: Device,
-    Params(Nothing {}): Params<Nothing>,
+    Params(NoParameters {}): Params<NoParameters>,
     JsonBody(publication): JsonBody<Publication>,
 ) -> Result<Json<Accepted>, ApiError> {
     publication.named(Some(device.id()), "path")?;
@@ -106,25 +106,25 @@ async fn publish_as(
 /// A query without parameters.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Nothing {}
+struct NoParameters {}
 
 impl Publication {
     /// The device that body and URL name, if they do not name two.
-    fn named<'a>(&'a self, outside: Option<&'a str>, place: &str) -> Result<Option<&'a str>, ApiError> {
-        match (outside, self.device.as_deref()) {
-            (Some(outside), Some(inside)) if outside != inside => {
-                let problem = format!("the {place} names `{outside}`; leave `device` out of the body");
-                Err(ApiError::bad("device", problem).found(inside))
+    fn named<'a>(&'a self, from_url: Option<&'a str>, source: &str) -> Result<Option<&'a str>, ApiError> {
+        match (from_url, self.device.as_deref()) {
+            (Some(from_url), Some(from_body)) if from_url != from_body => {
+                let problem = format!("the {source} names `{from_url}`; leave `device` out of the body");
+                Err(ApiError::bad_request("device", problem).found(from_body))
             }
-            (outside, inside) => Ok(outside.or(inside)),
+            (from_url, from_body) => Ok(from_url.or(from_body)),
         }
     }
 }
 
 async fn first_running(api: &Api) -> Result<usize, ApiError> {
     let devices = api.fleet.devices().len();
-    for first in (0..devices).step_by(AT_ONCE) {
-        let statuses = api.fleet.statuses(first..(first + AT_ONCE).min(devices)).await?;
+    for first in (0..devices).step_by(STATUS_BATCH) {
+        let statuses = api.fleet.statuses(first..(first + STATUS_BATCH).min(devices)).await?;
         if let Some(offset) = statuses.iter().position(|status| status.power == PowerState::On) {
             return Ok(first + offset);
         }
@@ -154,7 +154,7 @@ async fn send(api: &Api, device: &Device, publication: Publication) -> Result<Js
         bytes,
     };
     api.fleet.publish(device.id(), message.clone()).await?;
-    api.enter(Edit::Publish(*position, message));
+    api.audit(AuditEntry::Publish(*position, message));
     Ok(Json(accepted))
 }
 
@@ -166,19 +166,19 @@ fn message(identity: &Identity, publication: Publication) -> Result<Message, Api
         (Some(topic), json) => (topic, json.to_string()),
         (None, message) => {
             let topic = format!("{}/{}/message", identity.topic_root, identity.id);
-            (topic, wrapped(identity, &message)?)
+            (topic, envelope(identity, &message)?)
         }
     };
     let name = Topic::new(topic.as_str())
-        .map_err(|invalid| ApiError::bad("topic", invalid.to_string()).found(topic))?;
+        .map_err(|invalid| ApiError::bad_request("topic", invalid.to_string()).found(topic))?;
     Ok(Message::new(name, payload).with_qos(qos).with_retain(retain))
 }
 
-fn wrapped(identity: &Identity, message: &Value) -> Result<String, ApiError> {
+fn envelope(identity: &Identity, message: &Value) -> Result<String, ApiError> {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let ts = since_1970.as_millis() as f64 / 1_000.0;
-    let wrapped = Wrapped { device: identity.id.as_str(), r#type: "message", message, ts };
-    serde_json::to_string(&wrapped).map_err(|error| ApiError::bad("message", error.to_string()))
+    let envelope = MessageEnvelope { device: identity.id.as_str(), r#type: "message", message, ts };
+    serde_json::to_string(&envelope).map_err(|error| ApiError::bad_request("message", error.to_string()))
 }
 
 fn read_qos(qos: Value) -> Result<Qos, ApiError> {
@@ -186,9 +186,9 @@ fn read_qos(qos: Value) -> Result<Qos, ApiError> {
         return Ok(Qos::default());
     }
     let level = qos.as_u64().and_then(|level| u8::try_from(level).ok());
-    level
-        .and_then(|level| Qos::try_from(level).ok())
-        .ok_or_else(|| ApiError::bad("qos", format!("expected QoS 0, 1 or 2, found {qos}")).found(qos))
+    level.and_then(|level| Qos::try_from(level).ok()).ok_or_else(|| {
+        ApiError::bad_request("qos", format!("expected QoS 0, 1 or 2, found {qos}")).found(qos)
+    })
 }
 
 #[cfg(test)]

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use wasmote_live::status::DeviceStatus;
-use wasmote_sim::device::{LinkState, PowerState};
+use wasmote_sim::device::{ConnectionState, PowerState};
 use wasmote_sim::faults::ActiveFault;
 use wasmote_sim::time::Time;
 
 /// A device's state in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum State {
+pub enum DeviceState {
     /// It runs and has a connection.
     Connected,
     /// It runs and has none.
@@ -28,7 +28,7 @@ pub enum State {
 
 /// A fault that holds a device now.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Active {
+pub struct ActiveFaultView {
     /// The fault's name.
     pub id: String,
     /// Its kind.
@@ -38,7 +38,7 @@ pub struct Active {
     pub ends_in_s: Option<f64>,
 }
 
-impl Active {
+impl ActiveFaultView {
     /// A fault as it is at this time.
     pub fn new(fault: &ActiveFault, now: Duration) -> Self {
         let ends_in_s = fault.until.map(|until| seconds_until(until, now));
@@ -46,7 +46,7 @@ impl Active {
     }
 }
 
-impl State {
+impl DeviceState {
     /// A device's state, and why it is not connected.
     pub fn of(status: &DeviceStatus, now: Duration) -> (Self, Option<String>) {
         match &status.power {
@@ -66,12 +66,12 @@ impl State {
             return (Self::Silent, Some(format!("fault `{}`", silence.id)));
         }
         match &status.link {
-            LinkState::Up => (Self::Connected, None),
-            LinkState::Connecting => (Self::Offline, Some("connecting".into())),
-            LinkState::Resuming => {
+            ConnectionState::Up => (Self::Connected, None),
+            ConnectionState::Connecting => (Self::Offline, Some("connecting".into())),
+            ConnectionState::Resuming => {
                 (Self::Offline, Some("a silence is over; waiting for the broker to answer".into()))
             }
-            LinkState::Down(reason) => (Self::Offline, Some(reason.clone())),
+            ConnectionState::Down(reason) => (Self::Offline, Some(reason.clone())),
         }
     }
 }

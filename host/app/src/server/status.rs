@@ -13,7 +13,7 @@ use super::Api;
 use super::endpoint::{Endpoint, get, text};
 use super::error::ApiError;
 use super::extract::Params;
-use super::state::{Active, State};
+use super::state::{ActiveFaultView, DeviceState};
 
 /// One device, as it is shown.
 #[derive(Clone, Debug, Serialize)]
@@ -23,12 +23,12 @@ pub struct DeviceView {
     behaviour: String,
     /// SHA-256 of the component that it runs, or starts with next.
     behaviour_version: String,
-    state: State,
+    state: DeviceState,
     why: Option<String>,
     uptime_s: Option<f64>,
     seed: u64,
     broker: String,
-    active_faults: Vec<Active>,
+    active_faults: Vec<ActiveFaultView>,
     version: &'static str,
 }
 
@@ -36,7 +36,7 @@ impl DeviceView {
     /// A device at this moment.
     pub fn new(status: &DeviceStatus, api: &Api) -> Self {
         let now = api.uptime();
-        let (state, why) = State::of(status, now);
+        let (state, why) = DeviceState::of(status, now);
         Self {
             device: status.identity.id.to_string(),
             group: status.identity.group.to_string(),
@@ -45,9 +45,13 @@ impl DeviceView {
             state,
             why,
             uptime_s: status.uptime.map(|uptime| uptime.as_millis() as f64 / 1_000.0),
-            seed: api.facts.seed.value(),
-            broker: api.facts.broker.clone(),
-            active_faults: status.active_faults.iter().map(|fault| Active::new(fault, now)).collect(),
+            seed: api.run_info.seed.value(),
+            broker: api.run_info.broker.clone(),
+            active_faults: status
+                .active_faults
+                .iter()
+                .map(|fault| ActiveFaultView::new(fault, now))
+                .collect(),
             version: env!("CARGO_PKG_VERSION"),
         }
     }
@@ -57,7 +61,7 @@ impl DeviceView {
 #[derive(Clone, Debug, Default, Serialize)]
 struct FleetView {
     devices: usize,
-    states: BTreeMap<State, u64>,
+    states: BTreeMap<DeviceState, u64>,
     groups: Vec<GroupView>,
     uptime_s: f64,
     seed: u64,
@@ -75,16 +79,16 @@ struct GroupView {
 }
 
 /// Devices that are asked for their status in one go.
-pub const AT_ONCE: usize = 1_000;
+pub const STATUS_BATCH: usize = 1_000;
 
 /// Which device is meant; the fleet when none is named and there are several.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Scope {
+pub struct DeviceQuery {
     device: Option<String>,
 }
 
-impl Scope {
+impl DeviceQuery {
     /// The name that was given.
     pub fn named(&self) -> Option<&str> {
         self.device.as_deref()
@@ -104,13 +108,16 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         get("/status", status)
             .summary("The only device, the device that is named, or the fleet")
             .query("device", text(), "A device's name")
-            .answers("Status")
-            .refuses(404, "No device has this name"),
+            .response("Status")
+            .error(404, "No device has this name"),
     ]
 }
 
-async fn status(Shared(api): Shared<Arc<Api>>, Params(scope): Params<Scope>) -> Result<Response, ApiError> {
-    Ok(match scope.device(&api)? {
+async fn status(
+    Shared(api): Shared<Arc<Api>>,
+    Params(query): Params<DeviceQuery>,
+) -> Result<Response, ApiError> {
+    Ok(match query.device(&api)? {
         Some(id) => Json(DeviceView::new(&api.fleet.status(&id).await?, &api)).into_response(),
         None => Json(fleet(&api).await?).into_response(),
     })
@@ -120,17 +127,17 @@ async fn fleet(api: &Api) -> Result<FleetView, ApiError> {
     let mut view = FleetView {
         devices: api.fleet.devices().len(),
         groups: groups(api),
-        seed: api.facts.seed.value(),
-        broker: api.facts.broker.clone(),
+        seed: api.run_info.seed.value(),
+        broker: api.run_info.broker.clone(),
         version: env!("CARGO_PKG_VERSION"),
         ..FleetView::default()
     };
     let now = api.uptime();
     view.uptime_s = now.as_millis() as f64 / 1_000.0;
-    for first in (0..view.devices).step_by(AT_ONCE) {
-        let last = (first + AT_ONCE).min(view.devices);
+    for first in (0..view.devices).step_by(STATUS_BATCH) {
+        let last = (first + STATUS_BATCH).min(view.devices);
         for status in api.fleet.statuses(first..last).await? {
-            *view.states.entry(State::of(&status, now).0).or_default() += 1;
+            *view.states.entry(DeviceState::of(&status, now).0).or_default() += 1;
             for fault in &status.active_faults {
                 *view.active_faults.entry(fault.id.to_string()).or_default() += 1;
             }
@@ -142,10 +149,10 @@ async fn fleet(api: &Api) -> Result<FleetView, ApiError> {
 fn groups(api: &Api) -> Vec<GroupView> {
     let devices = api.fleet.devices();
     let count = |name: &str| devices.iter().filter(|device| *device.group == *name).count();
-    let view = |(name, facts): (&String, &super::GroupFacts)| GroupView {
+    let view = |(name, info): (&String, &super::GroupInfo)| GroupView {
         group: name.clone(),
-        behaviour: facts.behaviour.clone(),
+        behaviour: info.behaviour.clone(),
         devices: count(name),
     };
-    api.facts.groups.iter().map(view).collect()
+    api.run_info.groups.iter().map(view).collect()
 }

@@ -1,10 +1,10 @@
 //! Why an update came to nothing.
 
 use wasmote_engine::LoadError;
-use wasmote_live::fleet::{AskError, RolloutError};
+use wasmote_live::fleet::{FleetError, RolloutError};
 use wasmote_sim::device_id::DeviceId;
 
-use crate::component_file::Unpacked;
+use crate::component_file::ComponentFileError;
 
 /// An update that came to nothing: the old version runs on.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +22,7 @@ pub enum UpdateError {
     Busy(String),
     /// Too large, or packed and damaged.
     #[error(transparent)]
-    Unpacked(#[from] Unpacked),
+    ComponentFile(#[from] ComponentFileError),
     /// It is no behaviour for this host.
     #[error(transparent)]
     Load(#[from] LoadError),
@@ -36,14 +36,14 @@ pub enum UpdateError {
     },
     /// The fleet is shutting down.
     #[error(transparent)]
-    Ask(#[from] AskError),
+    Ask(#[from] FleetError),
 }
 
 impl From<RolloutError> for UpdateError {
     fn from(error: RolloutError) -> Self {
         match error {
             RolloutError::Canary { device, problem } => Self::Canary { device, problem },
-            RolloutError::Ask(error) => Self::Ask(error),
+            RolloutError::Fleet(error) => Self::Ask(error),
         }
     }
 }

@@ -4,31 +4,31 @@ use std::collections::VecDeque;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
-use wasmote_live::fleet::Rolled;
+use wasmote_live::fleet::RolloutReport;
 
-use crate::cli::behaviours::Card;
+use crate::cli::behaviours::ComponentInfo;
 
 /// Versions that were there before, and are still known.
-const REMEMBERED: usize = 10;
+const MAX_OLD_VERSIONS: usize = 10;
 
 /// A behaviour that runs, with the versions that it had in this run.
 #[derive(Clone, Debug)]
-pub struct Behaviour {
+pub struct RunningBehaviour {
     /// The version that devices are given.
-    pub card: Card,
+    pub info: ComponentInfo,
     /// This version and those before it, the latest first.
-    pub versions: VecDeque<VersionCard>,
+    pub versions: VecDeque<VersionInfo>,
     /// Updates that went through.
     pub updated: u64,
     /// Updates that came to nothing.
     pub refused: u64,
     /// The last of these.
-    pub last_refusal: Option<Refusal>,
+    pub last_refusal: Option<UpdateRefusal>,
 }
 
 /// One version.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct VersionCard {
+pub struct VersionInfo {
     /// Of the component.
     pub sha256: String,
     /// Where it came from.
@@ -39,7 +39,7 @@ pub struct VersionCard {
 
 /// An update that came to nothing.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Refusal {
+pub struct UpdateRefusal {
     /// Where it came from.
     pub source: String,
     /// Why.
@@ -48,41 +48,41 @@ pub struct Refusal {
     pub ts: f64,
 }
 
-impl Behaviour {
-    pub(super) fn new(card: Card) -> Self {
-        let first = VersionCard::now(&card);
-        Self { card, versions: VecDeque::from([first]), updated: 0, refused: 0, last_refusal: None }
+impl RunningBehaviour {
+    pub(super) fn new(info: ComponentInfo) -> Self {
+        let first = VersionInfo::now(&info);
+        Self { info, versions: VecDeque::from([first]), updated: 0, refused: 0, last_refusal: None }
     }
 
-    pub(super) fn replaced_by(&mut self, card: Card) {
+    pub(super) fn replace(&mut self, info: ComponentInfo) {
         self.updated += 1;
-        self.versions.truncate(REMEMBERED);
-        self.versions.push_front(VersionCard::now(&card));
-        self.card = card;
+        self.versions.truncate(MAX_OLD_VERSIONS);
+        self.versions.push_front(VersionInfo::now(&info));
+        self.info = info;
     }
 
-    pub(super) fn refused(&mut self, source: &str, reason: &str) {
+    pub(super) fn record_failure(&mut self, source: &str, reason: &str) {
         self.refused += 1;
-        self.last_refusal = Some(Refusal { source: source.into(), reason: reason.into(), ts: now() });
+        self.last_refusal = Some(UpdateRefusal { source: source.into(), reason: reason.into(), ts: now() });
     }
 }
 
-impl VersionCard {
-    fn now(card: &Card) -> Self {
-        Self { sha256: card.sha256.clone(), source: card.source.clone(), since: now() }
+impl VersionInfo {
+    fn now(info: &ComponentInfo) -> Self {
+        Self { sha256: info.sha256.clone(), source: info.source.clone(), since: now() }
     }
 }
 
 /// Whether an update went through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum UpdateOutcome {
     /// It did.
     Updated,
     /// It came to nothing.
     Refused,
 }
 
-impl Outcome {
+impl UpdateOutcome {
     /// The kinds of these events.
     pub const KINDS: [&'static str; 2] = ["updated", "update_refused"];
 
@@ -94,12 +94,12 @@ impl Outcome {
 
 /// What became of an update, as an event that is no device's.
 #[derive(Clone, Debug, Serialize)]
-pub struct Told {
+pub struct UpdateEvent {
     /// Seconds since 1970.
     pub ts: f64,
     /// Whether it went through.
     #[serde(skip)]
-    pub outcome: Outcome,
+    pub outcome: UpdateOutcome,
     /// The same, as the event's kind.
     pub kind: &'static str,
     /// The behaviour.
@@ -115,10 +115,16 @@ pub struct Told {
     pub reason: Option<String>,
 }
 
-impl Told {
-    pub(super) fn updated(name: &str, source: &str, card: &Card, old: &Card, rolled: &Rolled) -> Self {
-        let Rolled { canaries, swapped, waiting, refused, first_refusal } = rolled;
-        let (new, before) = (short(&card.sha256), short(&old.sha256));
+impl UpdateEvent {
+    pub(super) fn updated(
+        name: &str,
+        source: &str,
+        info: &ComponentInfo,
+        old: &ComponentInfo,
+        rollout: &RolloutReport,
+    ) -> Self {
+        let RolloutReport { canaries, swapped, waiting, refused, first_refusal } = rollout;
+        let (new, before) = (short(&info.sha256), short(&old.sha256));
         let mut message =
             format!("behaviour {name}: {new} from {source} replaced {before} on {swapped} devices");
         if !canaries.is_empty() {
@@ -131,21 +137,21 @@ impl Told {
         if let Some((device, why)) = first_refusal {
             message += &format!("; {refused} keep the old version, of them {device}: {why}");
         }
-        Self::new(Outcome::Updated, name, source, card, message, None)
+        Self::new(UpdateOutcome::Updated, name, source, info, message, None)
     }
 
-    pub(super) fn refused(name: &str, source: &str, old: &Card, problem: String) -> Self {
-        let stays = short(&old.sha256);
+    pub(super) fn refused(name: &str, source: &str, old: &ComponentInfo, problem: String) -> Self {
+        let current = short(&old.sha256);
         let message =
-            format!("behaviour {name}: {stays} runs on, as the update from {source} failed: {problem}");
-        Self::new(Outcome::Refused, name, source, old, message, Some(problem))
+            format!("behaviour {name}: {current} runs on, as the update from {source} failed: {problem}");
+        Self::new(UpdateOutcome::Refused, name, source, old, message, Some(problem))
     }
 
     fn new(
-        outcome: Outcome,
+        outcome: UpdateOutcome,
         name: &str,
         source: &str,
-        runs: &Card,
+        runs: &ComponentInfo,
         message: String,
         reason: Option<String>,
     ) -> Self {

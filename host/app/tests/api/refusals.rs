@@ -3,11 +3,11 @@
 use axum::body::Body;
 use axum::http::Request;
 
-use crate::bench::Bench;
+use crate::harness::Harness;
 
 #[tokio::test]
 async fn a_message_that_cannot_be_published_names_its_field() {
-    let bench = Bench::new(2).await;
+    let harness = Harness::new(2).await;
     let large = format!(r#"{{"message": "{}"}}"#, "x".repeat(200 << 10));
     let larger = format!(r#"{{"message": "{}"}}"#, "x".repeat(2 << 20));
     for (body, status, field) in [
@@ -23,7 +23,7 @@ async fn a_message_that_cannot_be_published_names_its_field() {
         (large.as_str(), 413, "message"),
         (larger.as_str(), 413, "body"),
     ] {
-        let refused = bench.json("POST", "/publish", body).await;
+        let refused = harness.json("POST", "/publish", body).await;
         assert_eq!(
             refused.refusal(),
             (status, field.into()),
@@ -34,16 +34,16 @@ async fn a_message_that_cannot_be_published_names_its_field() {
     }
     let body = r#"{"message": "x", "device": "heartbeat-0"}"#;
     assert_eq!(
-        bench.json("POST", "/devices/heartbeat-1/publish", body).await.refusal(),
+        harness.json("POST", "/devices/heartbeat-1/publish", body).await.refusal(),
         (400, "device".into())
     );
-    let plain = bench.send("POST", "/publish", "application/x-www-form-urlencoded", body).await;
+    let plain = harness.send("POST", "/publish", "application/x-www-form-urlencoded", body).await;
     assert_eq!(plain.refusal(), (415, "content-type".into()));
 }
 
 #[tokio::test]
-async fn a_device_that_is_not_there_is_answered_with_the_nearest() {
-    let bench = Bench::new(2).await;
+async fn an_unknown_device_is_answered_with_a_suggestion() {
+    let harness = Harness::new(2).await;
     for path in [
         "/devices/hartbeat-1",
         "/status?device=hartbeat-1",
@@ -51,30 +51,30 @@ async fn a_device_that_is_not_there_is_answered_with_the_nearest() {
         "/devices/hartbeat-1/app/x",
         "/events?device=hartbeat-1",
     ] {
-        let refused = bench.get(path).await;
+        let refused = harness.get(path).await;
         assert_eq!(refused.refusal(), (404, "device".into()), "{path}");
         assert!(refused.text.contains("did you mean `heartbeat-1`?"), "{path}: {}", refused.text);
     }
-    assert_eq!(bench.get("/groups/x/faults").await.refusal(), (404, "group".into()));
+    assert_eq!(harness.get("/groups/x/faults").await.refusal(), (404, "group".into()));
 }
 
 #[tokio::test]
-async fn a_device_that_is_off_cannot_publish() {
-    let bench = Bench::new(1).await;
-    bench.json("POST", "/devices/heartbeat-0/stop", "").await;
+async fn a_stopped_device_cannot_publish() {
+    let harness = Harness::new(1).await;
+    harness.json("POST", "/devices/heartbeat-0/stop", "").await;
     for path in ["/publish", "/devices/heartbeat-0/publish"] {
         assert_eq!(
-            bench.json("POST", path, r#"{"message": 1}"#).await.refusal(),
+            harness.json("POST", path, r#"{"message": 1}"#).await.refusal(),
             (409, "device".into()),
             "{path}"
         );
     }
-    assert_eq!(bench.get("/devices/heartbeat-0/app/").await.status, 503);
+    assert_eq!(harness.get("/devices/heartbeat-0/app/").await.status, 503);
 }
 
 #[tokio::test]
 async fn parameters_methods_and_paths_are_checked() {
-    let bench = Bench::new(1).await;
+    let harness = Harness::new(1).await;
     for (method, path, status, field) in [
         ("GET", "/devices?limit=0", 400, "limit"),
         ("GET", "/devices?limit=many", 400, "limit"),
@@ -86,16 +86,16 @@ async fn parameters_methods_and_paths_are_checked() {
         ("GET", "/statsu", 404, "path"),
         ("POST", "/devices/heartbeat-0/explode", 404, "path"),
     ] {
-        let refused = bench.json(method, path, "").await;
+        let refused = harness.json(method, path, "").await;
         assert_eq!(refused.refusal(), (status, field.into()), "{method} {path}: {}", refused.text);
     }
 }
 
 #[tokio::test]
 async fn a_device_may_be_named_in_the_query_but_not_two() {
-    let bench = Bench::new(3).await;
+    let harness = Harness::new(3).await;
     let body = r#"{"message": 1}"#;
-    let answer = bench.json("POST", "/publish?device=heartbeat-2", body).await.json();
+    let answer = harness.json("POST", "/publish?device=heartbeat-2", body).await.json();
     assert_eq!(answer["device"], "heartbeat-2");
     let both = r#"{"message": 1, "device": "heartbeat-1"}"#;
     for (path, body, status, field) in [
@@ -104,36 +104,36 @@ async fn a_device_may_be_named_in_the_query_but_not_two() {
         ("/publish?qos=1", body, 400, "qos"),
         ("/devices/heartbeat-0/publish?device=heartbeat-0", body, 400, "device"),
     ] {
-        assert_eq!(bench.json("POST", path, body).await.refusal(), (status, field.into()), "{path}");
+        assert_eq!(harness.json("POST", path, body).await.refusal(), (status, field.into()), "{path}");
     }
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_told_in_plain_words_and_not_at_length() {
-    let bench = Bench::new(1).await;
+async fn errors_are_in_plain_words_and_truncated() {
+    let harness = Harness::new(1).await;
     for body in ["[]", "null", "7"] {
-        let refused = bench.json("POST", "/publish", body).await;
+        let refused = harness.json("POST", "/publish", body).await;
         assert_eq!(refused.refusal(), (400, "body".into()));
         assert!(refused.text.contains("expected a JSON object like"), "{}", refused.text);
     }
-    let refused = bench.get("/devices?limit=abc").await;
+    let refused = harness.get("/devices?limit=abc").await;
     assert!(refused.text.contains("expected a whole number"), "{}", refused.text);
-    let refused = bench.json("PUT", "/faults", "[1]").await;
+    let refused = harness.json("PUT", "/faults", "[1]").await;
     assert!(refused.text.contains("expected a JSON object like"), "{}", refused.text);
-    let long = bench.get(&format!("/devices/{}", "x".repeat(5_000))).await;
+    let long = harness.get(&format!("/devices/{}", "x".repeat(5_000))).await;
     assert_eq!(long.json()["error"]["found"].as_str().map(|found| found.chars().count()), Some(101));
 }
 
 #[tokio::test]
 async fn another_hosts_page_may_read_but_not_change() {
-    let bench = Bench::new(1).await;
+    let harness = Harness::new(1).await;
     let ask = async |method: &str, origin: Option<&str>| {
         let path = if method == "GET" { "/status" } else { "/devices/heartbeat-0/start" };
         let mut request = Request::builder().method(method).uri(path).header("host", "localhost:5000");
         if let Some(origin) = origin {
             request = request.header("origin", origin);
         }
-        bench.ask(request.body(Body::empty()).unwrap()).await
+        harness.ask(request.body(Body::empty()).unwrap()).await
     };
     for origin in ["https://evil.example", "http://localhost:8080", "null"] {
         assert_eq!(ask("POST", Some(origin)).await.refusal(), (403, "origin".into()), "{origin}");

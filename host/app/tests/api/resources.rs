@@ -4,16 +4,16 @@ use axum::body::Body;
 use axum::http::Request;
 use serde_json::json;
 
-use crate::bench::Bench;
+use crate::harness::Harness;
 
 #[tokio::test]
 async fn one_device_answers_for_itself_and_several_for_the_fleet() {
-    let one = Bench::new(1).await.get("/status").await.json();
+    let one = Harness::new(1).await.get("/status").await.json();
     assert_eq!((&one["device"], &one["behaviour"]), (&json!("heartbeat-0"), &json!("heartbeat")));
     assert_eq!(one["state"], "offline");
     assert!(one["why"].is_string() && one["uptime_s"].is_number() && one["seed"].is_u64(), "{one}");
 
-    let several = Bench::new(3).await;
+    let several = Harness::new(3).await;
     let fleet = several.get("/status").await.json();
     assert_eq!((&fleet["devices"], &fleet["states"]), (&json!(3), &json!({"offline": 3})));
     let named = several.get("/status?device=heartbeat-2").await.json();
@@ -22,22 +22,22 @@ async fn one_device_answers_for_itself_and_several_for_the_fleet() {
 
 #[tokio::test]
 async fn devices_come_in_pages_and_by_state() {
-    let bench = Bench::new(5).await;
-    let page = bench.get("/devices?offset=1&limit=2").await.json();
+    let harness = Harness::new(5).await;
+    let page = harness.get("/devices?offset=1&limit=2").await.json();
     assert_eq!(page["total"], 5);
     let names: Vec<_> = page["devices"].as_array().unwrap().iter().map(|row| row["device"].clone()).collect();
     assert_eq!(names, ["heartbeat-1", "heartbeat-2"]);
-    assert_eq!(bench.json("POST", "/devices/heartbeat-3/stop", "").await.status, 200);
-    let stopped = bench.get("/devices?state=stopped&group=heartbeat").await.json();
+    assert_eq!(harness.json("POST", "/devices/heartbeat-3/stop", "").await.status, 200);
+    let stopped = harness.get("/devices?state=stopped&group=heartbeat").await.json();
     assert_eq!((&stopped["total"], &stopped["devices"][0]["device"]), (&json!(1), &json!("heartbeat-3")));
     assert_eq!(stopped["devices"][0]["why"], "asked to stop");
 }
 
 #[tokio::test]
-async fn a_message_is_accepted_and_enters_the_account() {
-    let bench = Bench::new(2).await;
-    bench.json("POST", "/devices/heartbeat-0/stop", "").await;
-    let answer = bench.json("POST", "/publish", r#"{"message": "Hello network!"}"#).await;
+async fn a_message_is_accepted_and_counted() {
+    let harness = Harness::new(2).await;
+    harness.json("POST", "/devices/heartbeat-0/stop", "").await;
+    let answer = harness.json("POST", "/publish", r#"{"message": "Hello network!"}"#).await;
     // The first that runs.
     let wanted =
         json!({"status": "accepted", "device": "heartbeat-1", "topic": "wasmote/heartbeat-1/message"});
@@ -45,19 +45,19 @@ async fn a_message_is_accepted_and_enters_the_account() {
     for (field, value) in wanted.as_object().unwrap() {
         assert_eq!(&found[field], value, "{found}");
     }
-    let metrics = bench.get("/metrics?device=heartbeat-1").await.json();
+    let metrics = harness.get("/metrics?device=heartbeat-1").await.json();
     assert_eq!((&metrics["generated"], &metrics["ledger_closes"]), (&json!(1), &json!(true)), "{metrics}");
-    let one = bench.get("/devices/heartbeat-1").await.json();
+    let one = harness.get("/devices/heartbeat-1").await.json();
     assert_eq!((&one["device"], &one["metrics"]["generated"]), (&json!("heartbeat-1"), &json!(1)));
 }
 
 #[tokio::test]
 async fn metrics_are_json_unless_text_is_asked_for() {
-    let bench = Bench::new(2).await;
+    let harness = Harness::new(2).await;
     let ask = |accept: &'static str| {
-        bench.ask(Request::get("/metrics").header("accept", accept).body(Body::empty()).unwrap())
+        harness.ask(Request::get("/metrics").header("accept", accept).body(Body::empty()).unwrap())
     };
-    assert_eq!(bench.get("/metrics").await.content_type, "application/json");
+    assert_eq!(harness.get("/metrics").await.content_type, "application/json");
     assert_eq!(ask("*/*").await.content_type, "application/json");
     let text = ask("application/openmetrics-text;q=0.9, text/plain;q=0.5, */*;q=0.1").await;
     assert!(text.content_type.starts_with("application/openmetrics-text"), "{}", text.content_type);
@@ -67,25 +67,25 @@ async fn metrics_are_json_unless_text_is_asked_for() {
 
 #[tokio::test]
 async fn a_behaviour_is_asked_with_the_path_the_query_and_the_body() {
-    let bench = Bench::new(1).await;
-    let answer = bench.json("PUT", "/devices/heartbeat-0/app/a%2Fb/c?x=1", "12345").await;
+    let harness = Harness::new(1).await;
+    let answer = harness.json("PUT", "/devices/heartbeat-0/app/a%2Fb/c?x=1", "12345").await;
     assert_eq!((answer.status, answer.text.as_str()), (200, "PUT /a%2Fb/c?x=1 5 bytes"));
-    assert_eq!(bench.get("/devices/heartbeat-0/app").await.text, "GET / 0 bytes");
-    assert_eq!(bench.get("/devices/heartbeat-0/app/").await.text, "GET / 0 bytes");
+    assert_eq!(harness.get("/devices/heartbeat-0/app").await.text, "GET / 0 bytes");
+    assert_eq!(harness.get("/devices/heartbeat-0/app/").await.text, "GET / 0 bytes");
 }
 
 #[tokio::test]
-async fn the_process_is_well_while_the_broker_is_not() {
-    let bench = Bench::new(1).await;
-    assert_eq!(bench.get("/healthz").await.status, 200);
-    assert_eq!(bench.get("/readyz").await.status, 503);
+async fn the_process_is_healthy_without_a_broker() {
+    let harness = Harness::new(1).await;
+    assert_eq!(harness.get("/healthz").await.status, 200);
+    assert_eq!(harness.get("/readyz").await.status, 503);
 }
 
 #[tokio::test]
 async fn the_index_lists_what_the_openapi_document_describes() {
-    let bench = Bench::new(1).await;
-    let index = bench.get("/").await.text;
-    let document = bench.get("/openapi.json").await.json();
+    let harness = Harness::new(1).await;
+    let index = harness.get("/").await.text;
+    let document = harness.get("/openapi.json").await.json();
     let paths = document["paths"].as_object().unwrap();
     assert!(paths.len() > 15);
     for path in paths.keys() {

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Output};
 
-use crate::stand_in::{StandIn, json, results, text};
+use crate::fake_cluster::{FakeCluster, json, results, text};
 
 pub const PLAN: &str = "name = \"small\"\nduration = \"6s\"\nwarm_up = \"2s\"\ninterval = \"2s\"\nseeds = [7]\n\
     faults = \"realistic\"\nthresholds = [\"latency_seconds p95 < 5\", \"group heartbeat: generated > 5\"]\n\n\
@@ -13,15 +13,15 @@ pub const PLAN: &str = "name = \"small\"\nduration = \"6s\"\nwarm_up = \"2s\"\ni
 
 pub const RUN: [&str; 5] = ["experiment", "run", "plan.toml", "--on", "kubernetes"];
 
-pub fn with_plan(plan: &str) -> StandIn {
-    let cluster = StandIn::new();
+pub fn with_plan(plan: &str) -> FakeCluster {
+    let cluster = FakeCluster::new();
     fs::write(cluster.path().join("plan.toml"), plan).unwrap();
     cluster
 }
 
 pub fn assert_code(output: &Output, code: i32) {
-    let told = format!("{}\n{}", text(&output.stdout), text(&output.stderr));
-    assert_eq!(output.status.code(), Some(code), "{told}");
+    let stderr = format!("{}\n{}", text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(code), "{stderr}");
 }
 
 fn lines(file: &Path) -> usize {
@@ -40,12 +40,12 @@ fn a_run_leaves_the_results_of_every_pod_and_nothing_on_the_cluster() {
     assert!(manifest["command"].as_str().unwrap().contains("--on kubernetes --context mine --namespace lab"));
     for pod in ["iot-heartbeat-1", "iot-heartbeat-2", "iot-heartbeat-3"] {
         assert!(lines(&folder.join(format!("logs/{pod}.log"))) > 5, "{pod}");
-        let told = json(&folder.join(format!("pods/{pod}.json")));
-        assert!(told["metrics"]["generated"].as_u64().unwrap() > 0, "{told:#}");
+        let pod_state = json(&folder.join(format!("pods/{pod}.json")));
+        assert!(pod_state["metrics"]["generated"].as_u64().unwrap() > 0, "{pod_state:#}");
         // A device has the name and the seed that it has in virtual time.
         let number = pod.rsplit_once('-').unwrap().1.parse::<u32>().unwrap() - 1;
-        assert_eq!(told["status"]["device"], format!("heartbeat-{number}"));
-        assert_eq!(told["status"]["seed"], 7);
+        assert_eq!(pod_state["status"]["device"], format!("heartbeat-{number}"));
+        assert_eq!(pod_state["status"]["seed"], 7);
     }
     assert!(lines(&folder.join("broker.log")) > 3);
     let summary = json(&folder.join("summary.json"));
@@ -59,16 +59,16 @@ fn a_run_leaves_the_results_of_every_pod_and_nothing_on_the_cluster() {
 }
 
 #[test]
-fn a_pod_that_never_starts_is_named_and_everything_is_taken_away_again() {
+fn a_pod_that_never_starts_is_named_and_the_fleet_is_removed() {
     let cluster = with_plan(PLAN);
-    cluster.trouble("never", "iot-heartbeat-2");
+    cluster.inject("never", "iot-heartbeat-2");
     let output = cluster.call(&[&RUN[..], &["--ready-timeout", "20s"]].concat());
     assert_code(&output, 1);
-    let told = text(&output.stderr);
+    let stderr = text(&output.stderr);
     for words in
         ["3 of 4 pods were ready after 20s", "iot-heartbeat-2: ImagePullBackOff: there is no such image"]
     {
-        assert!(told.contains(words), "{told}");
+        assert!(stderr.contains(words), "{stderr}");
     }
     let folder = results(cluster.path());
     assert_eq!(json(&folder.join("manifest.json"))["complete"], false);
@@ -80,11 +80,11 @@ fn a_pod_that_never_starts_is_named_and_everything_is_taken_away_again() {
 fn ctrl_c_collects_what_there_is_and_cleans_up() {
     let cluster = with_plan(&PLAN.replace("6s", "10m"));
     let mut child = cluster.wasmote(&RUN).spawn().expect("the program starts");
-    let mut told = BufReader::new(child.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
-    assert!(told.any(|line| line.contains("all are ready")), "it gets going");
+    let mut stderr = BufReader::new(child.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
+    assert!(stderr.any(|line| line.contains("all are ready")), "it gets going");
     let sent = Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().unwrap();
     assert!(sent.success());
-    let rest: Vec<String> = told.collect();
+    let rest: Vec<String> = stderr.collect();
     let status = child.wait().unwrap();
     assert_eq!(status.code(), Some(130), "{rest:?}");
     let folder = results(cluster.path());
@@ -95,13 +95,16 @@ fn ctrl_c_collects_what_there_is_and_cleans_up() {
 }
 
 #[test]
-fn logs_that_cannot_be_had_make_the_collection_partial_and_it_says_so() {
+fn missing_logs_make_the_collection_partial() {
     let cluster = with_plan(PLAN);
-    cluster.trouble("no-logs", "iot-heartbeat-3");
+    cluster.inject("no-logs", "iot-heartbeat-3");
     let output = cluster.call(&RUN);
     assert_code(&output, 1);
-    let told = text(&output.stderr);
-    assert!(told.contains("the collection is partial") && told.contains("log of iot-heartbeat-3"), "{told}");
+    let stderr = text(&output.stderr);
+    assert!(
+        stderr.contains("the collection is partial") && stderr.contains("log of iot-heartbeat-3"),
+        "{stderr}"
+    );
     let folder = results(cluster.path());
     let manifest = json(&folder.join("manifest.json"));
     assert_eq!(manifest["complete"], false);
@@ -113,7 +116,7 @@ fn logs_that_cannot_be_had_make_the_collection_partial_and_it_says_so() {
 }
 
 #[test]
-fn a_fleet_that_is_there_already_is_left_alone() {
+fn an_existing_fleet_is_left_alone() {
     let cluster = with_plan(PLAN);
     cluster.apply(&text(&cluster.call(&["manifests", "--replicas", "1", "--only", "broker"]).stdout));
     let output = cluster.call(&RUN);
@@ -138,8 +141,8 @@ fn what_a_cluster_cannot_do_is_refused_before_anything_is_applied() {
         let cluster = with_plan(&plan);
         let output = cluster.call(&RUN);
         assert_code(&output, 2);
-        let told = text(&output.stderr);
-        assert!(told.contains(field) && told.contains("--on kubernetes"), "{told}");
+        let stderr = text(&output.stderr);
+        assert!(stderr.contains(field) && stderr.contains("--on kubernetes"), "{stderr}");
         assert!(cluster.calls().is_empty() && !cluster.path().join("results").exists());
     }
     let output = with_plan(PLAN).call(&["experiment", "run", "plan.toml", "--namespace", "lab"]);

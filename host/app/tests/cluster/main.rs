@@ -1,7 +1,7 @@
 //! Fleets of several processes: on a cluster that `kubectl` stands for, and wherever they are.
 
 mod experiment;
-mod gathered;
+mod fake_cluster;
+mod fleet_command;
 mod script;
-mod stand_in;
 mod timeline;

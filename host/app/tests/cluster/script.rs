@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::Path;
 
-use crate::stand_in::{StandIn, json, results, text};
+use crate::fake_cluster::{FakeCluster, json, results, text};
 
 #[test]
 fn the_script_runs_so_many_seconds_with_the_image_of_the_env_file() {
-    let cluster = StandIn::new();
+    let cluster = FakeCluster::new();
     fs::write(cluster.path().join(".env"), "DOCKERHUB_USERNAME=somebody\nBEHAVIOUR=sensor\n").unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../experiments/run_experiment.sh");
     let words = ["4", "--set", "group.sensor.count=2", "--namespace", "lab"];
@@ -28,7 +28,7 @@ fn the_script_runs_so_many_seconds_with_the_image_of_the_env_file() {
 
 #[test]
 fn the_script_refuses_what_is_no_number_of_seconds() {
-    let cluster = StandIn::new();
+    let cluster = FakeCluster::new();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../experiments/run_experiment.sh");
     let output = cluster.command(&script, &["soon"]).output().expect("the script starts");
     assert_eq!(output.status.code(), Some(2));

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::experiment::{PLAN, RUN, assert_code, with_plan};
-use crate::stand_in::{StandIn, json, results, text};
+use crate::fake_cluster::{FakeCluster, json, results, text};
 
 /// The lines of `timeline.csv` without when each was done.
 fn done(folder: &Path) -> Vec<String> {
@@ -12,7 +12,7 @@ fn done(folder: &Path) -> Vec<String> {
     text.lines().skip(1).filter_map(|line| Some(line.split_once(',')?.1.to_owned())).collect()
 }
 
-fn run(plan: &str) -> (StandIn, std::path::PathBuf) {
+fn run(plan: &str) -> (FakeCluster, std::path::PathBuf) {
     let cluster = with_plan(plan);
     assert_code(&cluster.call(&[&RUN[..], &["--json"]].concat()), 0);
     assert!(cluster.is_empty());
@@ -34,13 +34,13 @@ fn a_timeline_is_carried_out_on_the_pods() {
     assert_code(&cluster.call(&[&RUN[..], &["--json"]].concat()), 0);
     let folder = results(cluster.path());
     let done = fs::read_to_string(folder.join("timeline.csv")).unwrap();
-    let told: Vec<Vec<&str>> = done.lines().skip(1).map(|line| line.split(',').collect()).collect();
+    let lines: Vec<Vec<&str>> = done.lines().skip(1).map(|line| line.split(',').collect()).collect();
     let expected = [("1", "faults", "3"), ("3", "faults", "1"), ("4", "stop", "1")];
-    for (line, (due, what, requests)) in told.iter().zip(expected) {
+    for (line, (due, what, requests)) in lines.iter().zip(expected) {
         assert_eq!(line[1..], ["plan", what, due, requests, "0"], "{done}");
         assert!(line[0].parse::<f64>().unwrap() >= due.parse().unwrap(), "not before its time: {done}");
     }
-    assert_eq!(told.len(), 3, "{done}");
+    assert_eq!(lines.len(), 3, "{done}");
     let pod = |number: u32| json(&folder.join(format!("pods/iot-heartbeat-{number}.json")));
     for number in 1..=3 {
         let lost = &pod(number)["metrics"]["dropped"]["gone"];
@@ -61,9 +61,9 @@ fn devices_publish_and_are_asked_on_their_pods() {
     assert_code(&cluster.call(&[&RUN[..], &["--json"]].concat()), 0);
     let folder = results(cluster.path());
     let done = fs::read_to_string(folder.join("timeline.csv")).unwrap();
-    let told: Vec<_> = done.lines().skip(1).filter_map(|line| line.split_once(',')).collect();
+    let lines: Vec<_> = done.lines().skip(1).filter_map(|line| line.split_once(',')).collect();
     assert_eq!(
-        told.iter().map(|(_, rest)| *rest).collect::<Vec<_>>(),
+        lines.iter().map(|(_, rest)| *rest).collect::<Vec<_>>(),
         ["plan,publish,3,1,0", "plan,request,4,3,0"]
     );
     for pod in ["iot-heartbeat-2", "iot-heartbeat-3"] {
@@ -89,7 +89,7 @@ fn say(at: &str, what: &str) -> String {
 
 /// Pods of different groups do not hear each other for a while, whichever side the fault is at.
 #[test]
-fn groups_are_parted_and_come_together_again() {
+fn groups_are_partitioned_and_reunited() {
     let timeline = "\n[[timeline]]\nat = \"1s\"\npartition = { group = \"west\", for = \"3s\" }\n";
     let plan = [TWO_GROUPS, timeline, &say("2s", "while parted"), &say("6s", "together again")].concat();
     let (_cluster, folder) = run(&plan);
@@ -107,14 +107,14 @@ fn groups_are_parted_and_come_together_again() {
 
 /// A pod that does not take an order is told again, and it is not kept quiet.
 #[test]
-fn a_pod_that_did_not_hear_of_its_faults_is_told_again() {
+fn faults_are_sent_again_to_a_pod_that_missed_them() {
     let timeline = "\n[[timeline]]\nat = \"1s\"\npartition = { group = \"west\", for = \"1h\" }\n";
     let cluster = with_plan(&[TWO_GROUPS, timeline, &say("6s", "while parted")].concat());
-    cluster.trouble("deaf", "iot-east-1");
+    cluster.inject("deaf", "iot-east-1");
     let output = cluster.call(&RUN);
     assert_code(&output, 1);
-    let told = text(&output.stderr);
-    assert!(told.contains("timeline at 1 s, partition: 1 of 3 requests failed; iot-east-1: "), "{told}");
+    let stderr = text(&output.stderr);
+    assert!(stderr.contains("timeline at 1 s, partition: 1 of 3 requests failed; iot-east-1: "), "{stderr}");
     let folder = results(cluster.path());
     assert_eq!(done(&folder), ["plan,partition,1,3,1", "plan,publish,6,1,0"]);
     let faults = json(&folder.join("pods/iot-east-1.json"))["metrics"]["faults"].clone();
@@ -124,7 +124,7 @@ fn a_pod_that_did_not_hear_of_its_faults_is_told_again() {
 }
 
 #[test]
-fn chosen_devices_lose_their_connection_once() {
+fn selected_devices_lose_their_connection_once() {
     let timeline =
         "\n[[timeline]]\nat = \"2s\"\ndisconnect = { group = \"west\", count = 1, for = \"2s\" }\n";
     let (_cluster, folder) = run(&format!("{TWO_GROUPS}{timeline}"));
@@ -138,7 +138,7 @@ fn chosen_devices_lose_their_connection_once() {
 }
 
 #[test]
-fn phases_have_their_figures_and_a_missed_threshold_ends_the_run() {
+fn phases_have_metrics_and_a_missed_threshold_ends_the_run() {
     let plan = PLAN
         .replace("\"6s\"", "\"1m\"")
         .replace("\"realistic\"", "\"none\"")

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::fleet::Fleet;
-use crate::lines::PATIENCE;
+use crate::lines::DEFAULT_TIMEOUT;
 use crate::mosquitto::{free_port, subscribe, topic};
 
 const DEVICES: usize = 2_000;
@@ -13,29 +13,29 @@ const PAUSE: &str =
     r#"{"fault": [{"kind": "broker_pause", "every": "100ms", "probability": 1.0, "for": "1h"}]}"#;
 
 #[test]
-fn a_broker_that_stands_still_goes_on_when_the_first_faults_come_back() {
+fn a_paused_broker_resumes_when_the_initial_faults_are_restored() {
     let port = free_port();
     let broker = format!("embedded:{port}");
     let args = ["--broker", &broker, "--devices", "2", "--faults", "none"];
     let fleet = Fleet::run(&[&args[..], &["--device-config", "interval=200ms"]].concat()).ready();
-    let outside = subscribe(port, "wasmote/+/heartbeat", || {});
-    outside.lines.wait_for("heartbeat-1");
+    let subscriber = subscribe(port, "wasmote/+/heartbeat", || {});
+    subscriber.lines.wait_for("heartbeat-1");
     for round in 1..=2 {
         assert_eq!(fleet.send("PUT", "/faults", PAUSE).0, 200);
-        fleet.stderr.wait(round, PATIENCE, |line| line.contains("stands still: fault `broker_pause`"));
+        fleet.stderr.wait(round, DEFAULT_TIMEOUT, |line| line.contains("stands still: fault `broker_pause`"));
         // What it had let out before has arrived once devices have waited for much longer than the way takes.
         let sent = |fleet: &Fleet| fleet.get("/metrics")["sent"].as_u64();
         let then = sent(&fleet).map(|sent| sent + 20);
-        fleet.until("devices send to nobody", PATIENCE, |fleet| sent(fleet) > then);
-        let heard = outside.lines.all().len();
+        fleet.wait_until("devices send to nobody", DEFAULT_TIMEOUT, |fleet| sent(fleet) > then);
+        let heard = subscriber.lines.all().len();
         let later = sent(&fleet).map(|sent| sent + 10);
-        fleet.until("devices send to nobody", PATIENCE, |fleet| sent(fleet) > later);
-        assert_eq!(outside.lines.all().len(), heard, "nobody hears anything while it stands still");
+        fleet.wait_until("devices send to nobody", DEFAULT_TIMEOUT, |fleet| sent(fleet) > later);
+        assert_eq!(subscriber.lines.all().len(), heard, "nobody hears anything while it stands still");
 
         assert_eq!(fleet.send("DELETE", "/faults", "").0, 200);
-        fleet.stderr.wait(round, PATIENCE, |line| line.contains("goes on: fault `broker_pause`"));
+        fleet.stderr.wait(round, DEFAULT_TIMEOUT, |line| line.contains("goes on: fault `broker_pause`"));
         // What waited and what comes after that.
-        outside.lines.wait(heard + 40, PATIENCE, |line| line.contains("heartbeat-"));
+        subscriber.lines.wait(heard + 40, DEFAULT_TIMEOUT, |line| line.contains("heartbeat-"));
         assert_eq!(fleet.get("/faults")["document"]["fault"].as_array().map(Vec::len), Some(0));
     }
     let account = &fleet.get("/metrics")["broker"];
@@ -60,11 +60,11 @@ fn two_thousand_devices_run_where_a_process_may_open_256_files() {
             "peers=0",
         ],
     );
-    let outside = subscribe(port, "wasmote/+/heartbeat", || {});
+    let subscriber = subscribe(port, "wasmote/+/heartbeat", || {});
     let fleet = fleet.ready();
     let heard =
-        || outside.lines.all().iter().map(|line| topic(line).to_owned()).collect::<BTreeSet<_>>().len();
-    fleet.until("a client from outside hears every device", 2 * PATIENCE, |_| heard() == DEVICES);
+        || subscriber.lines.all().iter().map(|line| topic(line).to_owned()).collect::<BTreeSet<_>>().len();
+    fleet.wait_until("a client from outside hears every device", 2 * DEFAULT_TIMEOUT, |_| heard() == DEVICES);
     let broker = &fleet.get("/metrics")["broker"];
     assert_eq!(broker["connected"], DEVICES + 1, "{broker}");
     assert_eq!(broker["account_closes"], true, "{broker}");

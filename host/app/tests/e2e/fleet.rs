@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::lines::{Lines, PATIENCE};
+use crate::lines::{DEFAULT_TIMEOUT, Lines};
 
 pub struct Fleet {
     child: Child,
@@ -61,23 +61,23 @@ impl Fleet {
         let stderr = Lines::of(child.stderr.take().expect("a pipe"));
         let stdout = Lines::of(child.stdout.take().expect("a pipe"));
         let mut fleet = Self { child, stderr, stdout, http: String::new() };
-        let said = fleet.stderr.wait_for("  http    http://");
-        fleet.http = said.split_whitespace().nth(1).expect("an address").to_owned();
+        let stderr = fleet.stderr.wait_for("  http    http://");
+        fleet.http = stderr.split_whitespace().nth(1).expect("an address").to_owned();
         fleet
     }
 
     /// Wait until every device is connected.
     pub fn ready(self) -> Self {
-        self.until("/readyz says yes", PATIENCE, |fleet| fleet.status_of("/readyz") == 200);
+        self.wait_until("/readyz says yes", DEFAULT_TIMEOUT, |fleet| fleet.status_of("/readyz") == 200);
         self
     }
 
-    pub fn until(&self, what: &str, patience: Duration, happened: impl Fn(&Self) -> bool) {
-        let end = Instant::now() + patience;
+    pub fn wait_until(&self, what: &str, timeout: Duration, happened: impl Fn(&Self) -> bool) {
+        let end = Instant::now() + timeout;
         while !happened(self) {
             assert!(
                 Instant::now() < end,
-                "not within {patience:?}: {what}; it wrote:\n{}",
+                "not within {timeout:?}: {what}; it wrote:\n{}",
                 self.stderr.all().join("\n")
             );
             std::thread::sleep(Duration::from_millis(50));

@@ -6,16 +6,16 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::fleet::Fleet;
-use crate::lines::PATIENCE;
+use crate::lines::DEFAULT_TIMEOUT;
 use crate::mosquitto::{Mosquitto, topic};
 
 #[test]
-fn an_outside_client_sees_the_heartbeats_of_all_nine() {
+fn an_independent_client_receives_the_heartbeats_of_all_nine() {
     let broker = Mosquitto::start();
-    let outside = broker.subscribe("wasmote/+/heartbeat");
+    let subscriber = broker.subscribe("wasmote/+/heartbeat");
     let _fleet =
         Fleet::run(&["--broker", &broker.url(), "--faults", "none", "--device-config", "interval=1s"]);
-    let beats = outside.wait(27, "/heartbeat", PATIENCE);
+    let beats = subscriber.wait(27, "/heartbeat", DEFAULT_TIMEOUT);
     let mut devices = BTreeSet::new();
     for (topic, payload) in &beats {
         let beat: Value = serde_json::from_str(payload).expect("JSON");
@@ -33,7 +33,7 @@ fn an_outside_client_sees_the_heartbeats_of_all_nine() {
 /// the fleet has ended, all that it sent has been delivered or never will be.
 fn counts_agree(version: &str) {
     let broker = Mosquitto::start();
-    let outside = broker.subscribe("wasmote/#");
+    let subscriber = broker.subscribe("wasmote/#");
     let fleet = Fleet::run(&[
         "--broker",
         &broker.url(),
@@ -66,9 +66,9 @@ fn counts_agree(version: &str) {
     let ended = |line: &str| left(line) || line.contains("disconnected.");
     let of_ours = |line: &str| line.contains("heartbeat-");
     let came = broker.log.count(|line| line.contains("New client connected") && of_ours(line));
-    broker.log.wait(came, PATIENCE, |line| ended(line) && of_ours(line));
+    broker.log.wait(came, DEFAULT_TIMEOUT, |line| ended(line) && of_ours(line));
     let wills = broker.log.count(|line| left(line) && line.contains("heartbeat-"));
-    let seen = outside.lines.wait(sent + wills, PATIENCE, |_| true).len();
+    let seen = subscriber.lines.wait(sent + wills, DEFAULT_TIMEOUT, |_| true).len();
     assert_eq!(seen, sent + wills, "the broker passed on as many as were sent");
     // One in ten of the messages that were not taken by a silence first; 4 standard deviations.
     let offered = (sent + lost) as f64;
@@ -101,12 +101,12 @@ fn peers_hear_each_other_and_the_latency_is_that_of_the_delay() {
             "--device-config",
             "interval=200ms",
         ]);
-        fleet.until("a hundred messages were received", PATIENCE, |fleet| {
+        fleet.wait_until("a hundred messages were received", DEFAULT_TIMEOUT, |fleet| {
             fleet.get("/metrics")["received"].as_u64() > Some(100)
         });
         // Uniform from 10 to 500 ms: 255 ms in the mean, and a hundred of them lie within 100 ms of it. Where the machine
         // had something else to do for a while, more have to come before that is so.
-        fleet.until("the latency is that of the delay", PATIENCE, |fleet| {
+        fleet.wait_until("the latency is that of the delay", DEFAULT_TIMEOUT, |fleet| {
             let metrics = fleet.get("/metrics");
             let mean = metrics["avg_latency"].as_f64().expect("a mean");
             let samples = metrics["latency_samples"].as_array().expect("samples").iter();
@@ -119,25 +119,25 @@ fn peers_hear_each_other_and_the_latency_is_that_of_the_delay() {
 }
 
 #[test]
-fn a_fleet_that_would_drown_is_told_the_rate_and_what_to_set() {
+fn an_overloaded_fleet_is_warned_with_its_rate_and_advice() {
     let fleet = Fleet::run(&["--devices", "300", "--faults", "none", "--device-config", "interval=2s"]);
-    let told = fleet.stderr.wait(1, PATIENCE, |line| line.contains("peers="));
-    assert!(!told.is_empty());
+    let warnings = fleet.stderr.wait(1, DEFAULT_TIMEOUT, |line| line.contains("peers="));
+    assert!(!warnings.is_empty());
     // 300 × 299 / 2 s, or with its own: 300 × 300 / 2 s.
-    let said = fleet.stderr.all().join("\n");
+    let stderr = fleet.stderr.all().join("\n");
     assert!(
-        said.contains("44850")
-            || said.contains("45000")
-            || said.contains("44,850")
-            || said.contains("45,000"),
-        "{said}"
+        stderr.contains("44850")
+            || stderr.contains("45000")
+            || stderr.contains("44,850")
+            || stderr.contains("45,000"),
+        "{stderr}"
     );
 }
 
 #[test]
 fn neighbours_in_a_ring_hear_two_of_each_side() {
     let broker = Mosquitto::start();
-    let outside = broker.subscribe("wasmote/+/heartbeat");
+    let subscriber = broker.subscribe("wasmote/+/heartbeat");
     let fleet = Fleet::run(&[
         "--broker",
         &broker.url(),
@@ -150,9 +150,9 @@ fn neighbours_in_a_ring_hear_two_of_each_side() {
         "--device-config",
         "interval=200ms",
     ]);
-    outside.wait(70, "/heartbeat", Duration::from_secs(60));
+    subscriber.wait(70, "/heartbeat", Duration::from_secs(60));
     let table = || fleet.get("/devices/heartbeat-0/app/peers").to_string();
-    fleet.until("it has heard its neighbours", PATIENCE, |_| {
+    fleet.wait_until("it has heard its neighbours", DEFAULT_TIMEOUT, |_| {
         let table = table();
         ["heartbeat-1", "heartbeat-2", "heartbeat-5", "heartbeat-6"].iter().all(|one| table.contains(one))
     });
@@ -160,5 +160,5 @@ fn neighbours_in_a_ring_hear_two_of_each_side() {
     for stranger in ["heartbeat-3", "heartbeat-4"] {
         assert!(!table.contains(stranger), "{table}");
     }
-    assert!(outside.lines.all().iter().all(|line| topic(line).starts_with("wasmote/heartbeat-")));
+    assert!(subscriber.lines.all().iter().all(|line| topic(line).starts_with("wasmote/heartbeat-")));
 }

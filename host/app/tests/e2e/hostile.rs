@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::fleet::{Fleet, wasmote};
 use crate::guests::{self, Guest};
-use crate::lines::PATIENCE;
+use crate::lines::DEFAULT_TIMEOUT;
 use crate::mosquitto::Mosquitto;
 
 fn write(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
@@ -14,7 +14,7 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
 }
 
 /// A run of one bad guest and three heartbeats, described in a file.
-fn beside_heartbeats(folder: &Path, guest: &Guest<'_>) -> PathBuf {
+fn plan_with_heartbeats(folder: &Path, guest: &Guest<'_>) -> PathBuf {
     let bad = write(folder, "bad", &guest.component());
     let plan = format!(
         "faults = \"none\"\n\
@@ -27,16 +27,16 @@ fn beside_heartbeats(folder: &Path, guest: &Guest<'_>) -> PathBuf {
 }
 
 /// Starts them, waits until the user was told of the bad one, and then counts that the neighbours go on.
-fn told_of(guest: &Guest<'_>, words: &str) {
+fn assert_logged(guest: &Guest<'_>, words: &str) {
     let broker = Mosquitto::start();
-    let outside = broker.subscribe("wasmote/+/heartbeat");
+    let subscriber = broker.subscribe("wasmote/+/heartbeat");
     let folder = tempfile::tempdir().expect("a folder");
-    let plan = beside_heartbeats(folder.path(), guest);
+    let plan = plan_with_heartbeats(folder.path(), guest);
     let fleet = Fleet::run(&["--broker", &broker.url(), "--config", plan.to_str().expect("a path")]);
-    let told = fleet.stderr.wait(1, PATIENCE, |line| line.contains("bad-0") && line.contains(words));
-    assert!(told[0].contains("bad-0"), "{told:?}");
-    let before = outside.lines.all().len();
-    outside.lines.wait(before + 18, PATIENCE, |line| line.contains("good-"));
+    let logged = fleet.stderr.wait(1, DEFAULT_TIMEOUT, |line| line.contains("bad-0") && line.contains(words));
+    assert!(logged[0].contains("bad-0"), "{logged:?}");
+    let before = subscriber.lines.all().len();
+    subscriber.lines.wait(before + 18, DEFAULT_TIMEOUT, |line| line.contains("good-"));
     assert_eq!(fleet.status_of("/healthz"), 200);
     let good = fleet.get("/devices/good-1");
     assert_eq!(good["state"], "connected", "{good}");
@@ -45,31 +45,31 @@ fn told_of(guest: &Guest<'_>, words: &str) {
 
 #[test]
 fn a_guest_that_loops_for_ever() {
-    told_of(&guests::endless_loop(), "ran out of fuel");
+    assert_logged(&guests::endless_loop(), "ran out of fuel");
 }
 
 #[test]
 fn a_guest_that_eats_memory() {
-    told_of(&guests::memory_eater(), "ran out of memory");
+    assert_logged(&guests::memory_eater(), "ran out of memory");
 }
 
 #[test]
 fn a_guest_that_traps_is_quoted() {
-    told_of(&guests::trapper(), "last words");
+    assert_logged(&guests::trapping(), "final line");
 }
 
 #[test]
 fn a_guest_that_publishes_without_end() {
     let broker = Mosquitto::start();
-    let outside = broker.subscribe("wasmote/+/heartbeat");
+    let subscriber = broker.subscribe("wasmote/+/heartbeat");
     let folder = tempfile::tempdir().expect("a folder");
-    let plan = beside_heartbeats(folder.path(), &guests::flooder());
+    let plan = plan_with_heartbeats(folder.path(), &guests::flooder());
     let fleet = Fleet::run(&["--broker", &broker.url(), "--config", plan.to_str().expect("a path")]);
-    fleet.until("the refused messages are told", PATIENCE, |fleet| {
+    fleet.wait_until("the refused messages are told", DEFAULT_TIMEOUT, |fleet| {
         fleet.get("/devices/bad-0").to_string().contains("9900")
             || fleet.get("/metrics")["refused"]["publish_rate"].as_u64() > Some(90_000)
     });
-    outside.lines.wait(18, PATIENCE, |line| line.contains("good-"));
+    subscriber.lines.wait(18, DEFAULT_TIMEOUT, |line| line.contains("good-"));
     fleet.stop();
 }
 
@@ -80,10 +80,10 @@ fn refusal(bytes: &[u8]) -> String {
     let output =
         wasmote(&["run", file.to_str().expect("a path"), "--http", "127.0.0.1:0"]).output().expect("it ran");
     assert!(!output.status.success());
-    let said = String::from_utf8(output.stderr).expect("text");
-    assert!(said.contains("given.wasm"), "the file is named: {said}");
-    assert!(!said.contains("panicked"), "{said}");
-    said
+    let stderr = String::from_utf8(output.stderr).expect("text");
+    assert!(stderr.contains("given.wasm"), "the file is named: {stderr}");
+    assert!(!stderr.contains("panicked"), "{stderr}");
+    stderr
 }
 
 #[test]

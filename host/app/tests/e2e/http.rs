@@ -6,20 +6,20 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::fleet::Fleet;
-use crate::lines::PATIENCE;
+use crate::lines::DEFAULT_TIMEOUT;
 use crate::mosquitto::Mosquitto;
 
 #[test]
-fn one_device_keeps_the_old_contract() {
+fn one_device_has_the_api_of_the_old_simulator() {
     let broker = Mosquitto::start();
-    let outside = broker.subscribe("wasmote/#");
+    let subscriber = broker.subscribe("wasmote/#");
     let fleet = Fleet::run(&["--devices", "1", "--broker", &broker.url(), "--faults", "none"]).ready();
     let status = fleet.get("/status");
     assert_eq!(status["device"], "heartbeat-0", "{status}");
     assert_eq!(status["behaviour"], "heartbeat");
     let (code, answer) = fleet.send("POST", "/publish", r#"{"message": "Hello network!"}"#);
     assert!((200..300).contains(&code), "{code} {answer}");
-    let seen = outside.lines.wait_for("Hello network!");
+    let seen = subscriber.lines.wait_for("Hello network!");
     let payload: Value = serde_json::from_str(seen.split_once(' ').expect("a payload").1).expect("JSON");
     assert_eq!(payload["message"], "Hello network!");
     let metrics = fleet.get("/metrics");
@@ -29,7 +29,7 @@ fn one_device_keeps_the_old_contract() {
 }
 
 #[test]
-fn a_message_goes_where_it_is_told_with_its_qos_and_retain() {
+fn a_message_goes_to_its_topic_with_its_qos_and_retain() {
     let broker = Mosquitto::start();
     let fleet = Fleet::run(&["--devices", "3", "--broker", &broker.url(), "--faults", "none"]).ready();
     let body = json!({"message": "on", "topic": "plant/lamp", "qos": 1, "retain": true}).to_string();
@@ -69,7 +69,7 @@ fn mistakes_get_a_4xx_that_names_the_field() {
 #[test]
 fn faults_change_while_the_fleet_runs() {
     let broker = Mosquitto::start();
-    let outside = broker.subscribe("wasmote/+/heartbeat");
+    let subscriber = broker.subscribe("wasmote/+/heartbeat");
     let args = ["--devices", "2", "--broker", &broker.url(), "--faults", "none"];
     let fleet = Fleet::run(&[&args[..], &["--device-config", "interval=200ms"][..]].concat()).ready();
     let (code, answer) = fleet.send(
@@ -78,34 +78,34 @@ fn faults_change_while_the_fleet_runs() {
         r#"{"fault": [{"kind": "loss", "probability": 1}]}"#,
     );
     assert_eq!(code, 200, "{answer}");
-    fleet.until("ten were dropped", PATIENCE, |fleet| {
+    fleet.wait_until("ten were dropped", DEFAULT_TIMEOUT, |fleet| {
         fleet.get("/metrics").to_string().contains("\"loss\"")
             && fleet.get("/metrics?device=heartbeat-1")["dropped"]["loss"].as_u64() > Some(10)
     });
-    let before = outside.lines.count(|line| line.contains("heartbeat-1"));
-    let other = outside.lines.count(|line| line.contains("heartbeat-0"));
-    outside.lines.wait(other + 10, PATIENCE, |line| line.contains("heartbeat-0"));
-    assert_eq!(outside.lines.count(|line| line.contains("heartbeat-1")), before);
+    let before = subscriber.lines.count(|line| line.contains("heartbeat-1"));
+    let other = subscriber.lines.count(|line| line.contains("heartbeat-0"));
+    subscriber.lines.wait(other + 10, DEFAULT_TIMEOUT, |line| line.contains("heartbeat-0"));
+    assert_eq!(subscriber.lines.count(|line| line.contains("heartbeat-1")), before);
     assert_eq!(fleet.send("DELETE", "/devices/heartbeat-1/faults", "").0, 200);
-    outside.lines.wait(before + 5, PATIENCE, |line| line.contains("heartbeat-1"));
+    subscriber.lines.wait(before + 5, DEFAULT_TIMEOUT, |line| line.contains("heartbeat-1"));
 }
 
 #[test]
 fn a_device_is_stopped_started_and_crashed() {
     let broker = Mosquitto::start();
-    let outside = broker.subscribe("wasmote/heartbeat-1/state");
+    let subscriber = broker.subscribe("wasmote/heartbeat-1/state");
     let fleet = Fleet::run(&["--devices", "2", "--broker", &broker.url(), "--faults", "none"]).ready();
     let state = |fleet: &Fleet| fleet.get("/devices/heartbeat-1")["state"].clone();
     assert!(fleet.send("POST", "/devices/heartbeat-1/stop", "").0 < 300);
-    outside.lines.wait_for("wasmote/heartbeat-1/state offline");
-    fleet.until("it is stopped", PATIENCE, |fleet| state(fleet) == "stopped");
+    subscriber.lines.wait_for("wasmote/heartbeat-1/state offline");
+    fleet.wait_until("it is stopped", DEFAULT_TIMEOUT, |fleet| state(fleet) == "stopped");
     assert!(fleet.send("POST", "/devices/heartbeat-1/start", "").0 < 300);
-    fleet.until("it is back", PATIENCE, |fleet| state(fleet) == "connected");
+    fleet.wait_until("it is back", DEFAULT_TIMEOUT, |fleet| state(fleet) == "connected");
     let beat = fleet.get("/devices/heartbeat-1/app/").to_string();
     assert!(fleet.send("POST", "/devices/heartbeat-1/crash", "").0 < 300);
     // No farewell this time: the broker publishes the will.
-    outside.lines.wait(2, PATIENCE, |line| line.ends_with("offline"));
-    fleet.until("it is back", PATIENCE, |fleet| state(fleet) == "connected");
+    subscriber.lines.wait(2, DEFAULT_TIMEOUT, |line| line.ends_with("offline"));
+    fleet.wait_until("it is back", DEFAULT_TIMEOUT, |fleet| state(fleet) == "connected");
     assert_ne!(fleet.get("/devices/heartbeat-1/app/").to_string(), beat, "it has started anew");
 }
 
@@ -133,7 +133,7 @@ fn events_are_streamed_as_they_happen() {
         .spawn()
         .expect("curl is installed");
     let lines = crate::lines::Lines::of(curl.stdout.take().expect("a pipe"));
-    fleet.until("the stop is told", PATIENCE, |fleet| {
+    fleet.wait_until("the stop is told", DEFAULT_TIMEOUT, |fleet| {
         fleet.send("POST", "/devices/heartbeat-0/stop", "");
         fleet.send("POST", "/devices/heartbeat-0/start", "");
         lines.count(|line| line.starts_with("data:") && line.contains(r#""device":"heartbeat-0""#)) > 2
@@ -156,7 +156,7 @@ fn the_openapi_document_and_the_index_are_there() {
 }
 
 #[test]
-fn a_half_sent_request_is_closed_and_a_stream_of_events_is_not() {
+fn an_incomplete_request_times_out_and_an_event_stream_does_not() {
     let fleet = Fleet::run(&["--devices", "1", "--faults", "none"]).ready();
     let connect = |text: &str| {
         let address = fleet.http.trim_start_matches("http://");
@@ -169,11 +169,11 @@ fn a_half_sent_request_is_closed_and_a_stream_of_events_is_not() {
     let header = connect("GET /status HTTP/1.1\r\nHost: x\r\n");
     let body = connect(&format!("POST /publish HTTP/1.1\r\n{json}\r\n\r\n{{"));
     let mut events = connect("GET /events HTTP/1.1\r\nHost: x\r\n\r\n");
-    let mut told = String::new();
+    let mut responses = String::new();
     for mut half in [header, body] {
-        half.read_to_string(&mut told).expect("it is closed in time");
+        half.read_to_string(&mut responses).expect("it is closed in time");
     }
-    assert!(told.contains("408"), "{told}");
+    assert!(responses.contains("408"), "{responses}");
     // Both took their ten seconds; the stream outlives them.
     let since = Instant::now();
     while since.elapsed() < Duration::from_secs(1) {

@@ -6,52 +6,52 @@ use std::process::{Child, Command, Output};
 use std::time::{Duration, Instant};
 
 use crate::fleet::{Fleet, wasmote};
-use crate::lines::PATIENCE;
+use crate::lines::DEFAULT_TIMEOUT;
 use crate::mosquitto::{Mosquitto, free_port, subscribe};
 
 #[test]
-fn both_signals_drain_say_goodbye_and_sum_up() {
+fn both_signals_drain_disconnect_and_print_totals() {
     for signal in ["INT", "TERM"] {
         let broker = Mosquitto::start();
-        let outside = broker.subscribe("wasmote/+/state");
+        let subscriber = broker.subscribe("wasmote/+/state");
         let fleet = Fleet::run(&["--broker", &broker.url(), "--faults", "none"]).ready();
-        outside.lines.wait(9, PATIENCE, |line| line.ends_with(" online"));
+        subscriber.lines.wait(9, DEFAULT_TIMEOUT, |line| line.ends_with(" online"));
         fleet.signal(signal);
         let (status, printed) = fleet.end();
         assert!(status.success(), "SIG{signal}: {status}");
         assert_eq!(printed.len(), 1, "{printed:?}");
         assert!(printed[0].contains("sent") && printed[0].contains("seed"), "{}", printed[0]);
         // The last messages got out before the connections ended, and no will was needed.
-        outside.lines.wait(9, PATIENCE, |line| line.ends_with(" offline"));
+        subscriber.lines.wait(9, DEFAULT_TIMEOUT, |line| line.ends_with(" offline"));
         let farewells =
-            broker.log.wait(9, PATIENCE, |line| line.contains("Received DISCONNECT from heartbeat"));
+            broker.log.wait(9, DEFAULT_TIMEOUT, |line| line.contains("Received DISCONNECT from heartbeat"));
         assert_eq!(farewells.len(), 9);
     }
 }
 
 #[test]
-fn a_taken_port_is_told_and_the_next_one_used() {
+fn a_taken_port_is_logged_and_the_next_one_used() {
     let port = free_port();
     let _taken = TcpListener::bind(("127.0.0.1", port)).expect("the port was free");
     let mqtt = free_port();
     let _mqtt = TcpListener::bind(("127.0.0.1", mqtt)).expect("the port was free");
     let broker = format!("embedded:{mqtt}");
     let fleet = Fleet::run(&["--devices", "1", "--faults", "none", "--broker", &broker]).ready();
-    let said = fleet.stderr.wait_for("  broker  mqtt://127.0.0.1:");
-    let used: u16 = said
+    let stderr = fleet.stderr.wait_for("  broker  mqtt://127.0.0.1:");
+    let used: u16 = stderr
         .split("127.0.0.1:")
         .nth(1)
         .and_then(|rest| rest.split(' ').next()?.parse().ok())
         .expect("a port");
-    assert!(used > mqtt, "{said}");
+    assert!(used > mqtt, "{stderr}");
     assert!(
         fleet.stderr.all().iter().any(|line| line.contains(&mqtt.to_string())),
         "the user is told: {:?}",
         fleet.stderr.all()
     );
     // Clients from outside use the embedded broker like any other.
-    let outside = subscribe(used, "wasmote/+/state", || {});
-    outside.lines.wait_for("wasmote/heartbeat-0/state online");
+    let subscriber = subscribe(used, "wasmote/+/state", || {});
+    subscriber.lines.wait_for("wasmote/heartbeat-0/state online");
     // Nobody is surprised by an HTTP port that is somebody else's.
     let output = wasmote(&["run", "--http", &format!("127.0.0.1:{port}")]).output().expect("it ran");
     assert_eq!(output.status.code(), Some(1));
@@ -86,28 +86,29 @@ fn mistakes_are_named_with_what_to_write() {
         (&["run", "--duration", "-1s"], "no length of time"),
         (&["run", "--seed", "-1"], "expected a whole number"),
     ] {
-        let (code, said) = mistake(args);
-        assert_eq!(code, Some(2), "{args:?}: {said}");
-        assert!(said.contains(words), "{args:?} names `{words}`: {said}");
+        let (code, stderr) = mistake(args);
+        assert_eq!(code, Some(2), "{args:?}: {stderr}");
+        assert!(stderr.contains(words), "{args:?} names `{words}`: {stderr}");
     }
 }
 
 #[test]
-fn a_configuration_that_cannot_work_is_the_behaviours_own_words() {
+fn an_invalid_configuration_is_reported_in_the_behaviours_words() {
     let fleet = Fleet::run(&["--devices", "1", "--device-config", "interval=soon"]);
-    let told = fleet.stderr.wait(1, PATIENCE, |line| line.contains("interval") && line.contains("soon"));
-    assert!(told[0].contains("heartbeat-0"), "{told:?}");
-    fleet.until("its state is failed", PATIENCE, |fleet| {
+    let lines =
+        fleet.stderr.wait(1, DEFAULT_TIMEOUT, |line| line.contains("interval") && line.contains("soon"));
+    assert!(lines[0].contains("heartbeat-0"), "{lines:?}");
+    fleet.wait_until("its state is failed", DEFAULT_TIMEOUT, |fleet| {
         fleet.get("/devices/heartbeat-0")["state"] == "failed"
     });
 }
 
 #[test]
-fn a_broker_that_is_not_there_is_tried_again_until_it_is() {
+fn an_absent_broker_is_retried_until_it_is_up() {
     let port = free_port();
     let fleet =
         Fleet::run(&["--devices", "1", "--broker", &format!("mqtt://127.0.0.1:{port}"), "--faults", "none"]);
-    fleet.stderr.wait(2, PATIENCE, |line| line.contains("heartbeat-0") && line.contains("refused"));
+    fleet.stderr.wait(2, DEFAULT_TIMEOUT, |line| line.contains("heartbeat-0") && line.contains("refused"));
     assert_eq!(fleet.status_of("/healthz"), 200, "the process is well");
     assert_eq!(fleet.status_of("/readyz"), 503, "the fleet is not ready");
 }
@@ -128,7 +129,7 @@ fn built_in_behaviours_are_listed_and_inspected_as_data() {
 
 /// Wait for the end; the exit code, if it came in time.
 fn code_of(child: &mut Child) -> Option<i32> {
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + DEFAULT_TIMEOUT;
     while Instant::now() < end {
         if let Some(status) = child.try_wait().expect("it is a child of ours") {
             return status.code();
@@ -146,7 +147,7 @@ fn send(child: &Child, signal: &str) {
 }
 
 #[test]
-fn a_stderr_that_nobody_reads_holds_nothing_up() {
+fn an_unread_stderr_does_not_block_the_run() {
     let chatty = ["run", "--http", "127.0.0.1:0", "--devices", "20", "--device-config", "interval=20ms"];
     for (more, signals, wanted) in
         [(&["--duration", "6s"][..], 0, 0), (&["--drain", "1s"], 1, 0), (&["--drain", "1m"], 2, 130)]
@@ -166,7 +167,7 @@ fn a_stderr_that_nobody_reads_holds_nothing_up() {
 /// Until the process hears SIGTERM, which it does before anything else.
 fn await_handler(child: &Child) {
     const SIGTERM: u64 = 1 << 14;
-    let end = Instant::now() + PATIENCE;
+    let end = Instant::now() + DEFAULT_TIMEOUT;
     let caught = || {
         let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
         let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap_or_default();
@@ -199,35 +200,35 @@ fn a_run_in_which_no_device_was_ever_connected_has_failed() {
     let broker = format!("mqtt://127.0.0.1:{}", free_port());
     let args = ["run", "--http", "127.0.0.1:0", "--devices", "2", "--broker", &broker, "--duration", "2s"];
     let Output { status, stdout, stderr } = wasmote(&args).output().expect("it ran");
-    let said = String::from_utf8_lossy(&stderr);
-    assert_eq!(status.code(), Some(1), "{said}");
-    assert!(said.contains("no device was ever connected: ") && said.contains("refused"), "{said}");
+    let stderr = String::from_utf8_lossy(&stderr);
+    assert_eq!(status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("no device was ever connected: ") && stderr.contains("refused"), "{stderr}");
     assert!(String::from_utf8_lossy(&stdout).contains("2 devices ran"));
 }
 
 #[test]
 fn an_environment_variable_is_named_when_it_is_wrong_and_ignored_when_empty() {
-    let said = |value: &str| {
+    let stderr = |value: &str| {
         let output = wasmote(&["run", "--faults", "nonsense"]).env("WASMOTE_DEVICES", value).output();
         String::from_utf8(output.expect("it ran").stderr).expect("text")
     };
-    let wrong = said("many");
+    let wrong = stderr("many");
     assert!(wrong.contains("the environment variable WASMOTE_DEVICES"), "{wrong}");
-    let empty = said("");
+    let empty = stderr("");
     assert!(!empty.contains("DEVICES") && empty.contains("nonsense"), "{empty}");
 }
 
 #[test]
-fn what_a_whole_group_says_alike_is_said_once_with_a_count() {
+fn equal_errors_of_a_group_are_logged_once_with_a_count() {
     let fleet = Fleet::run(&["--devices", "50", "--device-config", "interval=soon"]);
     // One line by name and one with a number, as often as a second ends while they start.
-    fleet.until("all 50 are told", PATIENCE, |fleet| {
-        let told = fleet.stderr.all().into_iter().filter(|line| line.contains("soon"));
+    fleet.wait_until("all 50 are told", DEFAULT_TIMEOUT, |fleet| {
+        let lines = fleet.stderr.all().into_iter().filter(|line| line.contains("soon"));
         let of = |line: String| {
             let before = line.split_once(" more device")?.0.to_owned();
             before.rsplit(' ').next()?.parse::<usize>().ok()
         };
-        told.map(|line| of(line).unwrap_or(1)).sum::<usize>() == 50
+        lines.map(|line| of(line).unwrap_or(1)).sum::<usize>() == 50
     });
     assert!(fleet.stderr.count(|line| line.contains("soon")) < 20);
 }

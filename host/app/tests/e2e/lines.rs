@@ -5,14 +5,14 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 /// Longest that a test waits for anything that it did not ask more time for.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Lines that were read so far; more come until the stream ends.
 #[derive(Clone, Default)]
-pub struct Lines(Arc<(Mutex<Heard>, Condvar)>);
+pub struct Lines(Arc<(Mutex<Buffer>, Condvar)>);
 
 #[derive(Default)]
-struct Heard {
+struct Buffer {
     lines: Vec<String>,
     ended: bool,
 }
@@ -33,7 +33,7 @@ impl Lines {
         lines
     }
 
-    fn lock(&self) -> MutexGuard<'_, Heard> {
+    fn lock(&self) -> MutexGuard<'_, Buffer> {
         self.0.0.lock().expect("readers do not panic")
     }
 
@@ -47,18 +47,18 @@ impl Lines {
     }
 
     /// Wait until so many lines are as wanted, and give these.
-    pub fn wait(&self, many: usize, patience: Duration, wanted: impl Fn(&str) -> bool) -> Vec<String> {
-        let end = Instant::now() + patience;
+    pub fn wait(&self, count: usize, timeout: Duration, wanted: impl Fn(&str) -> bool) -> Vec<String> {
+        let end = Instant::now() + timeout;
         let mut read = self.lock();
         loop {
             let found: Vec<String> = read.lines.iter().filter(|line| wanted(line)).cloned().collect();
-            if found.len() >= many {
+            if found.len() >= count {
                 return found;
             }
             let left = end.saturating_duration_since(Instant::now());
             assert!(
                 !left.is_zero() && !read.ended,
-                "{} of {many} wanted lines within {patience:?} ({}); the last lines are:\n{}",
+                "{} of {count} wanted lines within {timeout:?} ({}); the last lines are:\n{}",
                 found.len(),
                 if read.ended { "the stream ended" } else { "it goes on" },
                 read.lines[read.lines.len().saturating_sub(30)..].join("\n")
@@ -69,12 +69,12 @@ impl Lines {
 
     /// Wait for one line that holds this text.
     pub fn wait_for(&self, text: &str) -> String {
-        self.wait(1, PATIENCE, |line| line.contains(text)).swap_remove(0)
+        self.wait(1, DEFAULT_TIMEOUT, |line| line.contains(text)).swap_remove(0)
     }
 
     /// Wait for the stream to end, and give all of it.
     pub fn to_end(&self) -> Vec<String> {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + DEFAULT_TIMEOUT;
         let mut read = self.lock();
         while !read.ended {
             let left = end.saturating_duration_since(Instant::now());

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::fleet::Fleet;
-use crate::guests::models::judging;
-use crate::lines::PATIENCE;
+use crate::guests::models::with_judge;
+use crate::lines::DEFAULT_TIMEOUT;
 use crate::mosquitto::Mosquitto;
 
 /// `rain-fade` so that half of all messages are lost: no retries, at the margin, and one frame for each.
@@ -17,9 +17,9 @@ config = { median_db = 10, spread = 0, margin_db = 10, retries = 0, frame_bytes 
 "#;
 
 #[test]
-fn the_broker_sees_what_the_example_model_lets_pass() {
+fn the_broker_receives_what_the_example_model_passes() {
     let broker = Mosquitto::start();
-    let outside = broker.subscribe("wasmote/+/heartbeat");
+    let subscriber = broker.subscribe("wasmote/+/heartbeat");
     let folder = tempfile::tempdir().expect("a folder");
     let faults = folder.path().join("faults.toml");
     std::fs::write(&faults, HALF).expect("a file");
@@ -37,7 +37,7 @@ fn the_broker_sees_what_the_example_model_lets_pass() {
         config,
         "interval=50ms",
     ]);
-    outside.wait(200, "/heartbeat", PATIENCE);
+    subscriber.wait(200, "/heartbeat", DEFAULT_TIMEOUT);
     let metrics = fleet.get("/metrics");
     let rain = &metrics["faults"]["rain"];
     let (lost, sent) = (number(&rain["dropped_out"]), number(&metrics["sent"]));
@@ -48,11 +48,11 @@ fn the_broker_sees_what_the_example_model_lets_pass() {
 }
 
 #[test]
-fn a_hostile_model_costs_no_message_and_is_put_aside() {
+fn a_hostile_model_costs_no_message_and_is_disabled() {
     let broker = Mosquitto::start();
-    let outside = broker.subscribe("wasmote/+/heartbeat");
+    let subscriber = broker.subscribe("wasmote/+/heartbeat");
     let folder = tempfile::tempdir().expect("a folder");
-    std::fs::write(folder.path().join("loop.wasm"), judging(crate::guests::models::LOOP)).expect("a file");
+    std::fs::write(folder.path().join("loop.wasm"), with_judge(crate::guests::models::LOOP)).expect("a file");
     let faults = folder.path().join("faults.toml");
     std::fs::write(&faults, "[[fault]]\nkind = \"component\"\nid = \"mad\"\nfile = \"loop.wasm\"\n")
         .expect("a file");
@@ -60,8 +60,8 @@ fn a_hostile_model_costs_no_message_and_is_put_aside() {
     let (devices, config) = ("--devices", "--device-config");
     let fleet =
         Fleet::run(&["--broker", &broker.url(), "--faults", faults, devices, "2", config, "interval=100ms"]);
-    fleet.stderr.wait(2, PATIENCE, |line| line.contains("it is put aside"));
-    outside.wait(20, "/heartbeat", PATIENCE);
+    fleet.stderr.wait(2, DEFAULT_TIMEOUT, |line| line.contains("it is put aside"));
+    subscriber.wait(20, "/heartbeat", DEFAULT_TIMEOUT);
     let mad = &fleet.get("/metrics")["faults"]["mad"];
     assert_eq!((number(&mad["traps"]), number(&mad["dropped_out"])), (6.0, 0.0));
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::lines::{Lines, PATIENCE};
+use crate::lines::{DEFAULT_TIMEOUT, Lines};
 
 #[path = "../../../sim/tests/support/port.rs"]
 mod port;
@@ -49,7 +49,7 @@ impl Mosquitto {
     }
 
     fn await_connection(&self) {
-        let end = Instant::now() + PATIENCE;
+        let end = Instant::now() + DEFAULT_TIMEOUT;
         while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
             assert!(Instant::now() < end, "Mosquitto does not listen: {:?}", self.log.all());
             std::thread::sleep(Duration::from_millis(10));
@@ -109,8 +109,8 @@ pub fn subscribe(port: u16, filter: &str, ready: impl FnOnce()) -> Subscriber {
 
 impl Subscriber {
     /// Wait for so many messages on topics that end like this.
-    pub fn wait(&self, many: usize, ending: &str, patience: Duration) -> Vec<(String, String)> {
-        let found = self.lines.wait(many, patience, |line| topic(line).ends_with(ending));
+    pub fn wait(&self, count: usize, ending: &str, timeout: Duration) -> Vec<(String, String)> {
+        let found = self.lines.wait(count, timeout, |line| topic(line).ends_with(ending));
         found.iter().map(|line| split(line)).collect()
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::fleet::Fleet;
-use crate::lines::PATIENCE;
+use crate::lines::DEFAULT_TIMEOUT;
 use crate::mosquitto::Mosquitto;
 
 const FAULTS: &str = r#"
@@ -21,7 +21,7 @@ fn the_broker_ends_a_silent_session_and_the_device_comes_back() {
     let folder = tempfile::tempdir().expect("a folder");
     let faults = folder.path().join("silence.toml");
     std::fs::write(&faults, FAULTS).expect("a file");
-    let outside = broker.subscribe("wasmote/#");
+    let subscriber = broker.subscribe("wasmote/#");
     let fleet = Fleet::run(&[
         "--broker",
         &broker.url(),
@@ -38,21 +38,27 @@ fn the_broker_ends_a_silent_session_and_the_device_comes_back() {
         faults.to_str().expect("a path"),
     ]);
     // Mosquitto gives up after one and a half times the keepalive; a client that still sent anything would live on.
-    broker.log.wait(1, PATIENCE, |line| line.contains("heartbeat-0") && line.contains("exceeded timeout"));
-    outside.lines.wait(1, PATIENCE, |line| line == "wasmote/heartbeat-0/state offline");
+    broker
+        .log
+        .wait(1, DEFAULT_TIMEOUT, |line| line.contains("heartbeat-0") && line.contains("exceeded timeout"));
+    subscriber.lines.wait(1, DEFAULT_TIMEOUT, |line| line == "wasmote/heartbeat-0/state offline");
     let beats =
-        |n: u32| outside.lines.count(|line| line.starts_with(&format!("wasmote/heartbeat-{n}/heartbeat")));
+        |n: u32| subscriber.lines.count(|line| line.starts_with(&format!("wasmote/heartbeat-{n}/heartbeat")));
     let silent = beats(0);
     let status = fleet.get("/devices/heartbeat-0");
     assert!(status.to_string().contains("silent"), "{status}");
     // The neighbour noticed nothing of it, and its table says who is gone.
     let heard = beats(1);
-    outside.lines.wait(heard + 10, PATIENCE, |line| line.starts_with("wasmote/heartbeat-1/heartbeat"));
-    outside
+    subscriber
         .lines
-        .wait(1, PATIENCE, |line| line.starts_with("wasmote/heartbeat-1/peers") && line.contains("lost"));
+        .wait(heard + 10, DEFAULT_TIMEOUT, |line| line.starts_with("wasmote/heartbeat-1/heartbeat"));
+    subscriber.lines.wait(1, DEFAULT_TIMEOUT, |line| {
+        line.starts_with("wasmote/heartbeat-1/peers") && line.contains("lost")
+    });
     assert_eq!(beats(0), silent, "a silent device sends nothing");
     // And then it is back by itself.
-    outside.lines.wait(2, Duration::from_secs(60), |line| line == "wasmote/heartbeat-0/state online");
-    outside.lines.wait(silent + 1, PATIENCE, |line| line.starts_with("wasmote/heartbeat-0/heartbeat"));
+    subscriber.lines.wait(2, Duration::from_secs(60), |line| line == "wasmote/heartbeat-0/state online");
+    subscriber
+        .lines
+        .wait(silent + 1, DEFAULT_TIMEOUT, |line| line.starts_with("wasmote/heartbeat-0/heartbeat"));
 }

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::fleet::Fleet;
 use crate::guests;
-use crate::lines::{Lines, PATIENCE};
+use crate::lines::{DEFAULT_TIMEOUT, Lines};
 use crate::mosquitto::{Mosquitto, Subscriber};
 
 /// A folder as the kubelet mounts a ConfigMap: what is in it leads through `..data`, which is swapped by rename.
@@ -81,7 +81,7 @@ fn sha256(bytes: &[u8]) -> String {
 }
 
 /// A component of another world.
-fn foreigner() -> Vec<u8> {
+fn component_of_another_world() -> Vec<u8> {
     let module = wat::parse_str("(module (func (export \"hello\")))").expect("a module");
     guests::encode(module, "package test:guest; world guest { export hello: func(); }")
 }
@@ -95,9 +95,9 @@ fn on_version(fleet: &Fleet, sha256: &str) -> u64 {
 }
 
 /// The devices' own sequence numbers, as an outside subscriber saw them.
-fn numbers(outside: &Subscriber) -> BTreeMap<String, Vec<u64>> {
+fn numbers(subscriber: &Subscriber) -> BTreeMap<String, Vec<u64>> {
     let mut numbers: BTreeMap<String, Vec<u64>> = BTreeMap::new();
-    for (topic, payload) in outside.wait(0, "/heartbeat", PATIENCE) {
+    for (topic, payload) in subscriber.wait(0, "/heartbeat", DEFAULT_TIMEOUT) {
         let beat: Value = serde_json::from_str(&payload).expect("JSON");
         numbers.entry(topic).or_default().push(beat["seq"].as_u64().expect("a number"));
     }
@@ -136,7 +136,7 @@ impl Drop for Events {
 }
 
 /// A fleet whose behaviour comes from a ConfigMap, with all that its broker and its watchers hear.
-struct Scene {
+struct Fixture {
     devices: usize,
     map: ConfigMap,
     broker: Mosquitto,
@@ -146,7 +146,7 @@ struct Scene {
     events: Events,
 }
 
-impl Scene {
+impl Fixture {
     fn new(devices: usize, component: &[u8]) -> Self {
         let map = ConfigMap::new(component);
         let broker = Mosquitto::start();
@@ -160,7 +160,7 @@ impl Scene {
         args.extend(["--device-config", "qos=1"]);
         let fleet = Fleet::run(&args).ready();
         let events = Events::of(&fleet, "updated,update_refused,swapped,swap_undone");
-        beats.wait(3 * devices, "/heartbeat", PATIENCE);
+        beats.wait(3 * devices, "/heartbeat", DEFAULT_TIMEOUT);
         Self { devices, map, broker, beats, states, fleet, events }
     }
 
@@ -169,9 +169,9 @@ impl Scene {
         self.broker.log.count(|line| line.contains("New client connected") && line.contains("as behaviour-"))
     }
 
-    fn hear_more_beats(&self) {
+    fn wait_for_more_heartbeats(&self) {
         let heard = self.beats.lines.count(|_| true);
-        self.beats.wait(heard + 3 * self.devices, "/heartbeat", PATIENCE);
+        self.beats.wait(heard + 3 * self.devices, "/heartbeat", DEFAULT_TIMEOUT);
     }
 
     /// Nobody has lost a session, a will was never published, and no number is missing or there twice.
@@ -185,62 +185,72 @@ impl Scene {
 }
 
 #[test]
-fn a_kubelet_update_under_a_hundred_devices_costs_no_session_and_no_number() {
+fn a_kubelet_update_of_a_hundred_devices_keeps_sessions_and_sequence_numbers() {
     let old = built("heartbeat");
     let new = rebuilt(&old, "second");
-    let mut scene = Scene::new(100, &old);
-    assert_eq!(on_version(&scene.fleet, &sha256(&old)), 100);
-    scene.map.update(&new);
-    scene.fleet.until("all run the new version", PATIENCE, |fleet| on_version(fleet, &sha256(&new)) == 100);
-    scene.hear_more_beats();
-    scene.assert_undisturbed();
+    let mut fixture = Fixture::new(100, &old);
+    assert_eq!(on_version(&fixture.fleet, &sha256(&old)), 100);
+    fixture.map.update(&new);
+    fixture.fleet.wait_until("all run the new version", DEFAULT_TIMEOUT, |fleet| {
+        on_version(fleet, &sha256(&new)) == 100
+    });
+    fixture.wait_for_more_heartbeats();
+    fixture.assert_undisturbed();
 
-    assert_eq!(scene.fleet.get("/devices/behaviour-77")["behaviour_version"], sha256(&new));
-    let (_, text) = scene.fleet.curl(&["-H", "Accept: text/plain"], "/metrics");
+    assert_eq!(fixture.fleet.get("/devices/behaviour-77")["behaviour_version"], sha256(&new));
+    let (_, text) = fixture.fleet.curl(&["-H", "Accept: text/plain"], "/metrics");
     let info =
         |component: &[u8]| format!("behaviour=\"behaviour\",version=\"{}\"}}", &sha256(component)[..12]);
     assert!(text.contains(&format!("wasmote_behaviour_info{{{} 100", info(&new))), "{text}");
     assert!(!text.contains(&info(&old)), "{text}");
     assert!(text.contains("wasmote_behaviour_swaps_total{outcome=\"done\"} 100"), "{text}");
-    scene.fleet.stderr.wait_for("on 100 devices, first on behaviour-0");
-    scene.events.1.wait_for("event: updated");
-    assert_eq!(scene.events.1.count(|line| line == "event: swapped"), 100);
+    fixture.fleet.stderr.wait_for("on 100 devices, first on behaviour-0");
+    fixture.events.1.wait_for("event: updated");
+    assert_eq!(fixture.events.1.count(|line| line == "event: swapped"), 100);
 }
 
 #[test]
-fn a_broken_update_leaves_the_old_version_running_and_says_so() {
+fn a_broken_update_is_refused_and_the_old_version_keeps_running() {
     let old = built("heartbeat");
-    let mut scene = Scene::new(20, &old);
+    let mut fixture = Fixture::new(20, &old);
     let broken: [(&str, Vec<u8>, &str); 4] = [
         ("garbage", b"\x00garbage, of which nobody knows what it was meant to be".to_vec(), "no WebAssembly"),
-        ("of another world", foreigner(), "does not export `wasmote:device/behaviour@0.1.0`"),
-        ("one that traps", guests::trapper().component(), "the canary `behaviour-0` failed: trapped"),
+        (
+            "of another world",
+            component_of_another_world(),
+            "does not export `wasmote:device/behaviour@0.1.0`",
+        ),
+        ("one that traps", guests::trapping().component(), "the canary `behaviour-0` failed: trapped"),
         ("packed and cut short", gzip(&old)[..5_000].to_vec(), "cannot be unpacked"),
     ];
     for (number, (what, component, why)) in broken.iter().enumerate() {
-        scene.map.update(component);
-        let line =
-            scene.fleet.stderr.wait(number + 1, PATIENCE, |line| line.contains("runs on, as the update"));
+        fixture.map.update(component);
+        let line = fixture
+            .fleet
+            .stderr
+            .wait(number + 1, DEFAULT_TIMEOUT, |line| line.contains("runs on, as the update"));
         assert!(line[number].contains(why), "{what}: {}", line[number]);
-        let told = |fleet: &Fleet| fleet.get("/behaviours")[0]["last_refusal"]["reason"].clone();
-        let reason = told(&scene.fleet);
+        let last_refusal = |fleet: &Fleet| fleet.get("/behaviours")[0]["last_refusal"]["reason"].clone();
+        let reason = last_refusal(&fixture.fleet);
         assert!(reason.as_str().is_some_and(|reason| reason.contains(why)), "{what}: {reason}");
-        scene.events.1.wait(number + 1, PATIENCE, |line| line == "event: update_refused");
+        fixture.events.1.wait(number + 1, DEFAULT_TIMEOUT, |line| line == "event: update_refused");
     }
-    scene.hear_more_beats();
-    scene.assert_undisturbed();
-    assert_eq!(on_version(&scene.fleet, &sha256(&old)), 20);
-    let (_, text) = scene.fleet.curl(&["-H", "Accept: text/plain"], "/metrics");
+    fixture.wait_for_more_heartbeats();
+    fixture.assert_undisturbed();
+    assert_eq!(on_version(&fixture.fleet, &sha256(&old)), 20);
+    let (_, text) = fixture.fleet.curl(&["-H", "Accept: text/plain"], "/metrics");
     let counted = "wasmote_behaviour_updates_total{behaviour=\"behaviour\",outcome=\"refused\"} 4";
     assert!(text.contains(counted), "{text}");
     assert!(text.contains("wasmote_behaviour_swaps_total{outcome=\"undone\"} 1"), "{text}");
 
     // It is no dead end: what is mended is taken.
-    let mended = rebuilt(&old, "mended");
-    scene.map.update(&gzip(&mended));
-    scene.fleet.until("all run what was mended", PATIENCE, |fleet| on_version(fleet, &sha256(&mended)) == 20);
-    scene.hear_more_beats();
-    scene.assert_undisturbed();
+    let fixed = rebuilt(&old, "mended");
+    fixture.map.update(&gzip(&fixed));
+    fixture.fleet.wait_until("all run what was mended", DEFAULT_TIMEOUT, |fleet| {
+        on_version(fleet, &sha256(&fixed)) == 20
+    });
+    fixture.wait_for_more_heartbeats();
+    fixture.assert_undisturbed();
 }
 
 #[test]
@@ -268,7 +278,7 @@ fn a_component_is_put_over_http() {
         ("hartbeat", &new[..], 404, "did you mean `heartbeat`?"),
         ("heartbeat", b"", 400, "--data-binary"),
         ("heartbeat", b"garbage", 422, "no WebAssembly"),
-        ("heartbeat", &foreigner(), 422, "built for another world"),
+        ("heartbeat", &component_of_another_world(), 422, "built for another world"),
         ("heartbeat", &guests::well_behaved().core_module(), 422, "core WebAssembly module"),
     ] {
         let (found, answer) = put(name, bytes);
@@ -293,7 +303,7 @@ fn a_component_is_put_over_http() {
 }
 
 #[test]
-fn while_an_update_is_tried_another_is_told_to_come_again() {
+fn an_update_during_another_is_a_conflict() {
     let fleet =
         Fleet::run(&["--devices", "3", "--broker", "embedded:0", "--faults", "none", "--canary", "10s"])
             .ready();
@@ -309,7 +319,9 @@ fn while_an_update_is_tried_another_is_told_to_come_again() {
     std::thread::scope(|scope| {
         let first = scope.spawn(|| put(0));
         let canary = |fleet: &Fleet| fleet.get("/devices/heartbeat-0")["behaviour_version"].clone();
-        fleet.until("the canary has moved", PATIENCE, |fleet| canary(fleet) == sha256(&versions[0]));
+        fleet.wait_until("the canary has moved", DEFAULT_TIMEOUT, |fleet| {
+            canary(fleet) == sha256(&versions[0])
+        });
         let (status, answer) = put(1);
         assert_eq!((status, &answer["error"]["field"]), (409, &"behaviour".into()), "{answer}");
         let message = answer["error"]["message"].as_str().expect("a message");

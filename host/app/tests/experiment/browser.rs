@@ -88,12 +88,12 @@ impl Browser {
         self.to.write_all(message.to_string().as_bytes()).unwrap();
         self.to.write_all(&[0]).unwrap();
         loop {
-            let mut told = self.read();
-            if told["id"] == self.sent {
-                assert!(told["error"].is_null(), "{method}: {told}");
-                return told["result"].take();
+            let mut reply = self.read();
+            if reply["id"] == self.sent {
+                assert!(reply["error"].is_null(), "{method}: {reply}");
+                return reply["result"].take();
             }
-            self.events.push(told);
+            self.events.push(reply);
         }
     }
 
@@ -105,9 +105,9 @@ impl Browser {
         self.call("Page.navigate", json!({"url": format!("file://{}", page.display())}));
         // An event may still tell of the page before.
         let loaded = |event: &Value| event["method"] == "Page.loadEventFired";
-        let mut told = 0;
+        let mut earlier_loads = 0;
         loop {
-            while self.events.iter().filter(|event| loaded(event)).count() <= told {
+            while self.events.iter().filter(|event| loaded(event)).count() <= earlier_loads {
                 let event = self.read();
                 self.events.push(event);
             }
@@ -115,7 +115,7 @@ impl Browser {
             if state == "file:,complete" {
                 return;
             }
-            told += 1;
+            earlier_loads += 1;
         }
     }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::bench::{Bench, json, text};
+use crate::workspace::{Workspace, json, text};
 
 fn only_folder(out: &PathBuf) -> Option<PathBuf> {
     fs::read_dir(out).ok()?.next()?.ok().map(|entry| entry.path())
@@ -12,10 +12,10 @@ fn only_folder(out: &PathBuf) -> Option<PathBuf> {
 
 #[test]
 fn what_is_on_disk_reads_and_says_that_it_is_incomplete() {
-    let bench = Bench::new();
+    let workspace = Workspace::new();
     let words = ["run", "ten-nodes", "--set", "duration=1000h", "--set", "interval=10m", "--out", "out"];
-    let mut child = bench.command(&words).spawn().unwrap();
-    let out = bench.0.path().join("out");
+    let mut child = workspace.command(&words).spawn().unwrap();
+    let out = workspace.0.path().join("out");
     let began = Instant::now();
     let folder = loop {
         assert!(began.elapsed() < Duration::from_secs(60), "it writes nothing");
@@ -40,12 +40,12 @@ fn what_is_on_disk_reads_and_says_that_it_is_incomplete() {
     assert!(events.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()));
     let versions = fs::read_to_string(folder.join("versions.csv")).unwrap();
     assert_eq!(versions.lines().count(), 11, "{versions}");
-    let output = bench.call(&["report", folder.to_str().unwrap()]);
+    let output = workspace.call(&["report", folder.to_str().unwrap()]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let page = fs::read_to_string(folder.join("report.html")).unwrap();
     assert!(page.contains("This experiment is incomplete.") && page.contains("delivery-over-time"));
     assert!(!folder.join("summary.json").exists(), "a summary is there only when it is whole");
-    let output = bench.call(&["verify", folder.to_str().unwrap()]);
+    let output = workspace.call(&["verify", folder.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("incomplete"), "{}", text(&output.stderr));
 }

@@ -1,25 +1,25 @@
 //! Experiments from the outside: the built program, its results on disk, and plans that make no sense.
 
-mod bench;
 mod browser;
-mod columns;
-mod kept;
+mod fault_models;
+mod invalid_plans;
 mod killed;
 #[path = "../e2e/lines.rs"]
 #[allow(dead_code, reason = "not all of it is of use here")]
 mod lines;
-mod mistakes;
-mod models;
+mod live_run;
 #[path = "../e2e/mosquitto.rs"]
 #[allow(dead_code, reason = "not all of it is of use here")]
 mod mosquitto;
 mod outages;
 mod pages;
+mod parquet;
+mod plan_snapshot;
 mod plans;
-mod real;
 mod reports;
-mod same;
+mod reproducibility;
 mod thresholds;
 mod timeline;
 mod topology;
-mod verified;
+mod verify;
+mod workspace;

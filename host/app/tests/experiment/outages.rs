@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::bench::Bench;
+use crate::workspace::Workspace;
 
 #[test]
 fn a_line_that_the_timeline_cuts_is_down_for_as_long_as_it_says() {
@@ -18,8 +18,8 @@ count = 3
 at = "10s"
 disconnect = { for = "5s" }
 "#;
-    let bench = Bench::with_plan(plan);
-    let folder = bench.run(&["plan.toml"], 0);
+    let workspace = Workspace::with_plan(plan);
+    let folder = workspace.run(&["plan.toml"], 0);
     let outages = fs::read_to_string(folder.join("outages.csv")).unwrap();
     let rows: Vec<Vec<&str>> = outages.lines().skip(1).map(|line| line.split(',').collect()).collect();
     assert_eq!(rows.len(), 3, "one a device: {outages}");

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::bench::{Bench, SMALL, text};
 use crate::browser::Browser;
+use crate::workspace::{SMALL, Workspace, text};
 
 /// Pixels in width.
 const SCREEN: u32 = 1_280;
@@ -97,8 +97,8 @@ const PLOTS: [&str; 4] =
 
 #[test]
 fn a_report_with_a_sweep_shows_its_plots() {
-    let bench = Bench::with_plan(SMALL);
-    look(&bench.run(&["plan.toml"], 0).join("report.html"), &PLOTS);
+    let workspace = Workspace::with_plan(SMALL);
+    look(&workspace.run(&["plan.toml"], 0).join("report.html"), &PLOTS);
 }
 
 const ALSO: [&str; 5] =
@@ -173,8 +173,8 @@ stop = { devices = ["routing-4"] }
 
 #[test]
 fn a_report_of_everything_that_there_is_shows_its_plots() {
-    let bench = Bench::with_plan(MUCH);
-    let folder = bench.run(&["plan.toml"], 0);
+    let workspace = Workspace::with_plan(MUCH);
+    let folder = workspace.run(&["plan.toml"], 0);
     look(&folder.join("report.html"), &[&PLOTS[..], &ALSO].concat());
     // Where lines are down until their time, there is no other end to tell of.
     let plot = fs::read_to_string(folder.join("plots/delivery-over-time.svg")).unwrap();
@@ -184,9 +184,10 @@ fn a_report_of_everything_that_there_is_shows_its_plots() {
 /// The tests above would be worth nothing if a page could not fail them.
 #[test]
 fn a_page_that_is_broken_is_found_out() {
-    let bench =
-        Bench::with_plan(&SMALL.replace("[sweep]", "").replace("\"faults.loss.probability\" = [0, 0.3]", ""));
-    let page = bench.run(&["plan.toml"], 0).join("report.html");
+    let workspace = Workspace::with_plan(
+        &SMALL.replace("[sweep]", "").replace("\"faults.loss.probability\" = [0, 0.3]", ""),
+    );
+    let page = workspace.run(&["plan.toml"], 0).join("report.html");
     let whole = fs::read_to_string(&page).unwrap();
     let mut browser = Browser::start();
     for (what, with, found) in [
@@ -212,12 +213,12 @@ fn a_page_that_is_broken_is_found_out() {
 
 #[test]
 fn a_comparison_shows_its_plots() {
-    let bench = Bench::with_plan(SMALL);
-    let [first, second] = ["out/a", "out/b"].map(|out| bench.run(&["plan.toml", "--out", out], 0));
+    let workspace = Workspace::with_plan(SMALL);
+    let [first, second] = ["out/a", "out/b"].map(|out| workspace.run(&["plan.toml", "--out", out], 0));
     let [first, second] = [first, second].map(|folder| folder.display().to_string());
-    let compared = bench.call(&["compare", &first, &second, "--out", "compared"]);
+    let compared = workspace.call(&["compare", &first, &second, "--out", "compared"]);
     assert!(compared.status.success(), "{}", text(&compared.stderr));
-    let page = bench.0.path().join("compared/comparison.html");
+    let page = workspace.0.path().join("compared/comparison.html");
     assert!(fs::metadata(&page).unwrap().len() > 0);
     look(&page, &["delivery-over-time"]);
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::bench::{Bench, json, shipped, text};
+use crate::workspace::{Workspace, json, shipped, text};
 
 /// A plan is cut to a minute; what its timeline does later is left out.
 fn shortened(name: &str) -> Vec<String> {
@@ -27,7 +27,7 @@ fn the_ledger_of_every_shipped_plan_closes() {
         count += 1;
         let words = shortened(path.to_str().unwrap());
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let folder = Bench::new();
+        let folder = Workspace::new();
         // The program itself fails when a ledger does not close.
         let results = folder.run(&words, 0);
         for run in json(&results.join("manifest.json"))["runs"].as_array().unwrap() {
@@ -46,14 +46,14 @@ fn the_ledger_of_every_shipped_plan_closes() {
 
 #[test]
 fn plans_that_ship_need_no_file() {
-    let bench = Bench::new();
-    let output = bench.call(&["list", "--json"]);
+    let workspace = Workspace::new();
+    let output = workspace.call(&["list", "--json"]);
     let cards: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
     let names: Vec<&str> = cards.iter().map(|card| card["name"].as_str().unwrap()).collect();
     assert!(names.contains(&"ten-nodes") && names.contains(&"reconnect-storm"), "{names:?}");
     let words = shortened("ten-nodes");
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    let folder = bench.run(&words, 0);
+    let folder = workspace.run(&words, 0);
     assert!(folder.file_name().unwrap().to_str().unwrap().starts_with("experiment_10nodes_"));
     let command = json(&folder.join("manifest.json"))["command"].clone();
     assert!(
@@ -66,21 +66,21 @@ fn plans_that_ship_need_no_file() {
 
 #[test]
 fn a_plan_may_be_json_and_name_its_own_component() {
-    let bench = Bench::new();
+    let workspace = Workspace::new();
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../behaviours/built/heartbeat.wasm");
-    std::fs::copy(built, bench.0.path().join("mine.wasm")).unwrap();
+    std::fs::copy(built, workspace.0.path().join("mine.wasm")).unwrap();
     let plan = r#"{"name": "mine", "duration": "20s", "group": [{"behaviour": "mine.wasm", "count": 2}]}"#;
-    std::fs::write(bench.0.path().join("plan.json"), plan).unwrap();
-    let folder = bench.run(&["plan.json"], 0);
+    std::fs::write(workspace.0.path().join("plan.json"), plan).unwrap();
+    let folder = workspace.run(&["plan.json"], 0);
     assert_eq!(json(&folder.join("summary.json"))["groups"]["mine"]["devices"], 2);
     // The original is not needed to verify it.
-    std::fs::remove_file(bench.0.path().join("mine.wasm")).unwrap();
-    assert!(bench.call(&["verify", folder.to_str().unwrap()]).status.success());
+    std::fs::remove_file(workspace.0.path().join("mine.wasm")).unwrap();
+    assert!(workspace.call(&["verify", folder.to_str().unwrap()]).status.success());
 }
 
 #[test]
 fn the_schema_is_json() {
-    let output = Bench::new().call(&["schema"]);
+    let output = Workspace::new().call(&["schema"]);
     let schema: Value = serde_json::from_str(&text(&output.stdout)).unwrap();
     assert_eq!(schema["required"], serde_json::json!(["name", "duration"]));
     // Devices go by either name.

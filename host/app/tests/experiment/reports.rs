@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::bench::{Bench, SMALL, json, text};
+use crate::workspace::{SMALL, Workspace, json, text};
 
 const PLOTS: [&str; 4] =
     ["delivery-over-time", "latency-over-time", "latency-distribution", "devices-over-time"];
@@ -20,14 +20,22 @@ fn page(folder: &Path) -> String {
 
 #[test]
 fn a_run_writes_its_report_and_says_where_it_is() {
-    let bench = Bench::new();
-    let output =
-        bench.call(&["run", "ten-nodes", "--set", "duration=60s", "--set", "thresholds=[]", "--seeds", "2"]);
+    let workspace = Workspace::new();
+    let output = workspace.call(&[
+        "run",
+        "ten-nodes",
+        "--set",
+        "duration=60s",
+        "--set",
+        "thresholds=[]",
+        "--seeds",
+        "2",
+    ]);
     assert!(output.status.success(), "{}", text(&output.stderr));
-    let told = text(&output.stdout);
-    let report = told.lines().find_map(|line| line.strip_prefix("report   ")).expect("it says where");
-    let page = fs::read_to_string(bench.0.path().join(report)).unwrap();
-    let plots = bench.0.path().join(report).with_file_name("plots");
+    let printed = text(&output.stdout);
+    let report = printed.lines().find_map(|line| line.strip_prefix("report   ")).expect("it says where");
+    let page = fs::read_to_string(workspace.0.path().join(report)).unwrap();
+    let plots = workspace.0.path().join(report).with_file_name("plots");
     for plot in PLOTS {
         assert!(page.contains(&format!("<figure id=\"{plot}\"")), "{plot}");
         let file = fs::read_to_string(plots.join(format!("{plot}.svg"))).unwrap();
@@ -44,22 +52,22 @@ fn a_run_writes_its_report_and_says_where_it_is() {
 
 #[test]
 fn a_report_can_be_written_again_and_is_the_same() {
-    let bench = Bench::with_plan(SMALL);
-    let folder = bench.run(&["plan.toml"], 0);
+    let workspace = Workspace::with_plan(SMALL);
+    let folder = workspace.run(&["plan.toml"], 0);
     let before = page(&folder);
     fs::remove_file(folder.join("report.html")).unwrap();
-    assert!(bench.call(&["report", folder.to_str().unwrap()]).status.success());
+    assert!(workspace.call(&["report", folder.to_str().unwrap()]).status.success());
     assert_eq!(page(&folder), before);
 }
 
 #[test]
-fn a_breach_is_marked_in_the_report() {
+fn a_missed_threshold_is_marked_in_the_report() {
     let plan = "name = \"strict\"\nduration = \"60s\"\n\
                 faults = { fault = [{ kind = \"loss\", probability = 0.5 }] }\n\
                 thresholds = [{ check = \"delivery_ratio >= 0.9\", abort = true }]\n\
                 [[group]]\nbehaviour = \"heartbeat\"\ncount = 5\nconfig = { interval = \"1s\" }\n";
-    let bench = Bench::with_plan(plan);
-    let page = page(&bench.run(&["plan.toml"], 99));
+    let workspace = Workspace::with_plan(plan);
+    let page = page(&workspace.run(&["plan.toml"], 99));
     assert!(page.contains("A missed threshold ended this run after 10"), "{page}");
 }
 
@@ -79,15 +87,15 @@ fn under_way(out: &Path) -> PathBuf {
 
 #[test]
 fn an_interrupted_run_has_a_report_up_to_there_that_says_so() {
-    let bench = Bench::new();
+    let workspace = Workspace::new();
     let words = ["run", "ten-nodes", "--set", "duration=10000h", "--set", "interval=1h", "--out", "out"];
-    let child = bench.command(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let folder = under_way(&bench.0.path().join("out"));
+    let child = workspace.command(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let folder = under_way(&workspace.0.path().join("out"));
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
     let output = child.wait_with_output().unwrap();
-    let told = text(&output.stdout);
-    assert_eq!(output.status.code(), Some(130), "{told}{}", text(&output.stderr));
-    assert!(told.contains("interrupted: 0 of 1 runs have ended"), "{told}");
+    let printed = text(&output.stdout);
+    assert_eq!(output.status.code(), Some(130), "{printed}{}", text(&output.stderr));
+    assert!(printed.contains("interrupted: 0 of 1 runs have ended"), "{printed}");
     let summary = json(&folder.join("summary.json"));
     assert_eq!((&summary["interrupted"], &summary["aborted"]), (&true.into(), &false.into()));
     assert_eq!(summary["ledger_closes"], true, "every message is accounted for up to there, too");

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::bench::{Bench, json, text};
+use crate::workspace::{Workspace, json, text};
 
 const PLAN: &str = r#"
 name = "strict"
@@ -26,24 +26,24 @@ phase = "late"
 "#;
 
 #[test]
-fn a_missed_threshold_is_told_and_ends_with_99() {
-    let bench = Bench::with_plan(PLAN);
-    let output = bench.call(&["run", "plan.toml", "--junit", "out/junit.xml"]);
+fn a_missed_threshold_is_reported_and_ends_with_99() {
+    let workspace = Workspace::with_plan(PLAN);
+    let output = workspace.call(&["run", "plan.toml", "--junit", "out/junit.xml"]);
     assert_eq!(output.status.code(), Some(99), "{}", text(&output.stderr));
-    let told = text(&output.stdout);
-    assert!(told.contains("✓ delivery_ratio >= 0.1  (0."), "{told}");
-    assert!(told.contains("✗ group heartbeat: delivery_ratio > 0.99  (0."), "{told}");
-    assert!(told.contains("✓ phase late: generated > 0"), "{told}");
-    let junit = fs::read_to_string(bench.0.path().join("out/junit.xml")).unwrap();
+    let printed = text(&output.stdout);
+    assert!(printed.contains("✓ delivery_ratio >= 0.1  (0."), "{printed}");
+    assert!(printed.contains("✗ group heartbeat: delivery_ratio > 0.99  (0."), "{printed}");
+    assert!(printed.contains("✓ phase late: generated > 0"), "{printed}");
+    let junit = fs::read_to_string(workspace.0.path().join("out/junit.xml")).unwrap();
     assert!(junit.contains("tests=\"4\" failures=\"1\""), "{junit}");
 }
 
 #[test]
-fn a_breach_can_end_the_run() {
+fn a_missed_threshold_can_end_the_run() {
     let plan =
         PLAN.replace("\"delivery_ratio >= 0.1\",", "{ check = \"delivery_ratio >= 0.9\", abort = true },");
-    let bench = Bench::with_plan(&plan.replace("\"phase late: generated > 0\",", ""));
-    let folder = bench.run(&["plan.toml"], 99);
+    let workspace = Workspace::with_plan(&plan.replace("\"phase late: generated > 0\",", ""));
+    let folder = workspace.run(&["plan.toml"], 99);
     let summary = json(&folder.join("summary.json"));
     assert_eq!(summary["aborted"], true);
     // The first interval is settled when the second is over.
@@ -65,29 +65,30 @@ count = 8
 
 #[test]
 fn a_threshold_that_ended_the_run_is_missed_though_it_holds_in_the_end() {
-    let bench = Bench::with_plan(MADE_UP_FOR);
-    let output = bench.call(&["run", "plan.toml", "--junit", "junit.xml"]);
+    let workspace = Workspace::with_plan(MADE_UP_FOR);
+    let output = workspace.call(&["run", "plan.toml", "--junit", "junit.xml"]);
     assert_eq!(output.status.code(), Some(99), "{}", text(&output.stderr));
-    let told = text(&output.stdout);
+    let printed = text(&output.stdout);
     let ended = "it ended the run at 10 s: 0.6172, of the first 5 s";
-    assert!(told.contains(&format!("✗ delivery_ratio >= 0.7  (0.7031 in the end; {ended})")), "{told}");
-    let folder = bench.0.path().join(told.lines().find_map(|line| line.strip_prefix("results  ")).unwrap());
+    assert!(printed.contains(&format!("✗ delivery_ratio >= 0.7  (0.7031 in the end; {ended})")), "{printed}");
+    let folder =
+        workspace.0.path().join(printed.lines().find_map(|line| line.strip_prefix("results  ")).unwrap());
     let verdict = &json(&folder.join("summary.json"))["thresholds"][0];
     assert_eq!(verdict["ok"], false);
     assert_eq!(verdict["breached"]["at_s"], 10.0);
     assert_eq!(verdict["breached"]["value"], 0.6171875);
-    let junit = fs::read_to_string(bench.0.path().join("junit.xml")).unwrap();
+    let junit = fs::read_to_string(workspace.0.path().join("junit.xml")).unwrap();
     assert!(junit.contains("<failure message=\"found 0.703125; it ended the run at 10 s"), "{junit}");
     let page = fs::read_to_string(folder.join("report.html")).unwrap();
     assert!(page.contains(ended) && page.contains("missed; found 0.7031 in the end"), "{page}");
 }
 
 #[test]
-fn thresholds_that_are_swept_are_told_each_of_its_own_runs() {
+fn swept_thresholds_are_reported_each_of_its_own_runs() {
     let plan = "name = \"swept\"\nduration = \"20s\"\n\n[[group]]\nbehaviour = \"heartbeat\"\ncount = 3\n\n\
                 [sweep]\nthresholds = [[\"sent > 1\"], [\"sent > 1000\"]]\n";
-    let output = Bench::with_plan(plan).call(&["run", "plan.toml"]);
+    let output = Workspace::with_plan(plan).call(&["run", "plan.toml"]);
     assert_eq!(output.status.code(), Some(99), "{}", text(&output.stderr));
-    let told = text(&output.stdout);
-    assert!(told.contains("✓ sent > 1  (") && told.contains("✗ sent > 1000  ("), "{told}");
+    let printed = text(&output.stdout);
+    assert!(printed.contains("✓ sent > 1  (") && printed.contains("✗ sent > 1000  ("), "{printed}");
 }

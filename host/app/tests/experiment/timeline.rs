@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::bench::{Bench, another_heartbeat, json, text, versions};
+use crate::workspace::{Workspace, json, modified_heartbeat, text, versions};
 
 fn plan(timeline: &str) -> String {
     format!(
@@ -32,10 +32,10 @@ config = {{ interval = "1s", peers = "all" }}
     )
 }
 
-fn run(timeline: &str) -> (Bench, std::path::PathBuf) {
-    let bench = Bench::with_plan(&plan(timeline));
-    let folder = bench.run(&["plan.toml"], 0);
-    (bench, folder)
+fn run(timeline: &str) -> (Workspace, std::path::PathBuf) {
+    let workspace = Workspace::with_plan(&plan(timeline));
+    let folder = workspace.run(&["plan.toml"], 0);
+    (workspace, folder)
 }
 
 /// A column of the time series for all devices, row by row.
@@ -83,16 +83,16 @@ fn what_is_stopped_is_not_expected_to_hear_anything() {
 #[test]
 fn a_partition_holds_for_its_time_and_between_its_sides_only() {
     let (_bench, folder) = run("[[timeline]]\nat = \"30s\"\npartition = { group = \"west\", for = \"30s\" }");
-    let told = ratios(&folder);
-    assert!(told[1] > 0.999 && told[8] > 0.999, "{told:?}");
+    let reported = ratios(&folder);
+    assert!(reported[1] > 0.999 && reported[8] > 0.999, "{reported:?}");
     let ledger = json(&folder.join("ledger.json"));
     assert_eq!(
         ledger["total"]["faults"]["timeline-0"]["dropped_out"], 0,
         "both sides still reach the broker"
     );
     let parted = (0..4).map(|index| format!("west-{index} west timeline-0 partition 30 60"));
-    let told: Vec<String> = outages(&folder).iter().map(|outage| outage.join(" ")).collect();
-    assert_eq!(told, parted.collect::<Vec<_>>());
+    let reported: Vec<String> = outages(&folder).iter().map(|outage| outage.join(" ")).collect();
+    assert_eq!(reported, parted.collect::<Vec<_>>());
     let lost = fs::read_to_string(folder.join("plots/losses-by-fault.svg")).unwrap();
     assert!(lost.contains(">partition (timeline-0)<"), "{lost}");
     // All devices listen to all: the rest of their own side is still heard.
@@ -105,9 +105,9 @@ fn a_ramp_goes_up_step_by_step() {
     let (_bench, folder) = run(
         "[[timeline]]\nat = \"30s\"\nramp = { field = \"loss.probability\", from = 0, to = 0.8, over = \"60s\", steps = 6 }",
     );
-    let told = ratios(&folder);
-    assert!(told[1] > 0.999, "{told:?}");
-    assert!(told[11] < 0.35 && told[5] > told[11] + 0.2, "{told:?}");
+    let reported = ratios(&folder);
+    assert!(reported[1] > 0.999, "{reported:?}");
+    assert!(reported[11] < 0.35 && reported[5] > reported[11] + 0.2, "{reported:?}");
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn connections_break_at_once_and_stay_away() {
 }
 
 #[test]
-fn devices_join_change_and_are_told_things() {
+fn devices_join_change_and_receive_messages() {
     let (_bench, folder) = run(r#"
 [[timeline]]
 at = "20s"
@@ -236,16 +236,16 @@ fn a_documents_faults_of_the_broker_come_by_their_trials() {
 }
 
 /// The plan in a folder with another version of its behaviour.
-fn with_another_version(timeline: &str) -> Bench {
-    let bench = Bench::with_plan(&plan(timeline));
-    fs::create_dir(bench.0.path().join("second")).unwrap();
-    fs::write(bench.0.path().join("second/heartbeat.wasm"), another_heartbeat()).unwrap();
-    bench
+fn with_another_version(timeline: &str) -> Workspace {
+    let workspace = Workspace::with_plan(&plan(timeline));
+    fs::create_dir(workspace.0.path().join("second")).unwrap();
+    fs::write(workspace.0.path().join("second/heartbeat.wasm"), modified_heartbeat()).unwrap();
+    workspace
 }
 
 #[test]
 fn some_of_a_group_swap_before_the_others_and_none_of_them_twice() {
-    let bench = with_another_version(
+    let workspace = with_another_version(
         r#"
 [[timeline]]
 at = "30s"
@@ -272,7 +272,7 @@ at = "90s"
 configure = { group = "east", config = { interval = "500ms" } }
 "#,
     );
-    let folder = bench.run(&["plan.toml"], 0);
+    let folder = workspace.run(&["plan.toml"], 0);
     let versions = versions(&folder);
     let times = |device: &str| versions[device].iter().map(|(_, from)| *from).collect::<Vec<_>>();
     assert_eq!((times("west-0"), times("west-2")), (vec![0.0, 30.0], vec![0.0, 30.0]));
@@ -292,8 +292,8 @@ configure = { group = "east", config = { interval = "500ms" } }
 fn a_group_swaps_in_mid_run_and_verify_finds_the_same() {
     let swap =
         "[[timeline]]\nat = \"60s\"\nswap = { group = \"west\", behaviour = \"second/heartbeat.wasm\" }";
-    let bench = with_another_version(swap);
-    let folder = bench.run(&["plan.toml"], 0);
+    let workspace = with_another_version(swap);
+    let folder = workspace.run(&["plan.toml"], 0);
     let versions = versions(&folder);
     let (west, east) = (&versions["west-3"], &versions["east-3"]);
     assert_eq!((west[0].1, west[1].1, west.len(), east.len()), (0.0, 60.0, 2, 1), "{versions:?}");
@@ -315,8 +315,8 @@ fn a_group_swaps_in_mid_run_and_verify_finds_the_same() {
         })
         .collect();
     assert!(numbers.len() > 100 && numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{numbers:?}");
-    fs::remove_dir_all(bench.0.path().join("second")).unwrap();
-    let verified = bench.call(&["verify", folder.to_str().unwrap()]);
+    fs::remove_dir_all(workspace.0.path().join("second")).unwrap();
+    let verified = workspace.call(&["verify", folder.to_str().unwrap()]);
     assert_eq!(verified.status.code(), Some(0), "{}", text(&verified.stderr));
 }
 
@@ -333,22 +333,23 @@ fn a_swap_to_what_is_not_there_names_the_nearest() {
         ),
         ("{ group = \"west\" }", ["swap", "behaviour"]),
     ] {
-        let bench = Bench::with_plan(&plan(&format!("[[timeline]]\nat = \"60s\"\nswap = {swap}")));
-        let told = text(&bench.call(&["run", "plan.toml"]).stderr);
-        assert!(words.iter().all(|word| told.contains(word)), "{told}");
+        let workspace = Workspace::with_plan(&plan(&format!("[[timeline]]\nat = \"60s\"\nswap = {swap}")));
+        let reported = text(&workspace.call(&["run", "plan.toml"]).stderr);
+        assert!(words.iter().all(|word| reported.contains(word)), "{reported}");
     }
 }
 
 #[test]
-fn a_swap_that_every_device_refuses_is_told() {
+fn a_swap_that_every_device_refuses_is_reported() {
     let plan = "name = \"refused\"\nduration = \"20s\"\n\n[[group]]\nname = \"west\"\nbehaviour = \"heartbeat\"\n\
                 count = 3\n\n[[timeline]]\nat = \"10s\"\nswap = { group = \"west\", behaviour = \"sensor\" }\n";
-    let bench = Bench::with_plan(plan);
-    let output = bench.call(&["run", "plan.toml"]);
-    let told = text(&output.stdout);
+    let workspace = Workspace::with_plan(plan);
+    let output = workspace.call(&["run", "plan.toml"]);
+    let reported = text(&output.stdout);
     assert!(output.status.success(), "{}", text(&output.stderr));
-    assert!(told.contains("swap refused: at 10 s 3 devices of west refused sensor"), "{told}");
-    let folder = bench.0.path().join(told.lines().find_map(|line| line.strip_prefix("results  ")).unwrap());
+    assert!(reported.contains("swap refused: at 10 s 3 devices of west refused sensor"), "{reported}");
+    let folder =
+        workspace.0.path().join(reported.lines().find_map(|line| line.strip_prefix("results  ")).unwrap());
     assert_eq!(json(&folder.join("summary.json"))["swaps_refused"][0]["devices"], 3);
     let page = fs::read_to_string(folder.join("report.html")).unwrap();
     assert!(
@@ -364,8 +365,8 @@ fn the_table_of_what_was_done_says_to_whom_and_with_what() {
                 [[timeline]]\nat = \"8s\"\nfaults = { fault = [{ kind = \"loss\", probability = 0.25 }] }\n\n\
                 [[timeline]]\nat = \"10s\"\nconfigure = { group = \"west\", interval = \"2s\" }\n";
     let plan = plan.replace(", interval = \"2s\"", ", config = { interval = \"2s\" }");
-    let bench = Bench::with_plan(&plan);
-    let folder = bench.run(&["plan.toml"], 0);
+    let workspace = Workspace::with_plan(&plan);
+    let folder = workspace.run(&["plan.toml"], 0);
     let done = fs::read_to_string(folder.join("timeline.csv")).unwrap();
     let lines: Vec<&str> = done.lines().collect();
     assert_eq!(lines[0], "time_s,source,what,detail");

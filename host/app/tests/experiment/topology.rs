@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::bench::{Bench, json};
+use crate::workspace::{Workspace, json};
 
 const PLAN: &str = r#"
 name = "wired"
@@ -34,9 +34,9 @@ add = { group = "near", count = 1 }
 "#;
 
 #[test]
-fn a_plan_wires_groups_with_each_other_and_those_who_join() {
-    let bench = Bench::with_plan(PLAN);
-    let folder = bench.run(&["plan.toml"], 0);
+fn a_plan_links_groups_with_each_other_and_devices_that_join() {
+    let workspace = Workspace::with_plan(PLAN);
+    let folder = workspace.run(&["plan.toml"], 0);
     let topology = json(&folder.join("topology.json"));
     // In the order in which the topology names the groups; the third of `near` joins later.
     let links = json!([["far-0", "far-1"], ["far-1", "near-0"], ["near-0", "near-1"], ["near-1", "near-2"]]);
@@ -55,9 +55,9 @@ fn a_plan_wires_groups_with_each_other_and_those_who_join() {
 
 #[test]
 fn a_sweep_goes_over_shapes() {
-    let bench = Bench::with_plan(PLAN);
+    let workspace = Workspace::with_plan(PLAN);
     let sweep = r#"sweep={"topology.kind": ["star", "ring"]}"#;
-    let folder = bench.run(&["plan.toml", "--set", sweep, "--set", "timeline=[]"], 0);
+    let folder = workspace.run(&["plan.toml", "--set", sweep, "--set", "timeline=[]"], 0);
     let links = |run: &str| {
         let topology = json(&folder.join("runs").join(run).join("topology.json"));
         topology["links"].as_array().unwrap().len()
@@ -67,17 +67,17 @@ fn a_sweep_goes_over_shapes() {
 
 #[test]
 fn routes_are_recorded_and_drawn() {
-    let bench = Bench::with_plan(PLAN);
+    let workspace = Workspace::with_plan(PLAN);
     let stop = r#"timeline=[{"at": "60s", "phase": "cut", "stop": {"devices": ["near-0"]}}]"#;
-    let folder = bench.run(&["plan.toml", "--set", stop], 0);
+    let folder = workspace.run(&["plan.toml", "--set", stop], 0);
     let routes = std::fs::read_to_string(folder.join("routes.csv")).unwrap();
-    let told = |device: &str, way: &str| {
+    let printed = |device: &str, way: &str| {
         routes.lines().any(|line| line.contains(&format!(",{device},")) && line.ends_with(way))
     };
     assert!(routes.starts_with("time_s,device,destination,next_hop,hops\n"), "{routes}");
-    assert!(told("far-1", ",near-0,1") && told("far-0", ",far-1,2"), "{routes}");
+    assert!(printed("far-1", ",near-0,1") && printed("far-0", ",far-1,2"), "{routes}");
     // When the sink is gone, so are the routes to it.
-    assert!(told("far-0", ",,") && told("far-1", ",,"), "{routes}");
+    assert!(printed("far-0", ",,") && printed("far-1", ",,"), "{routes}");
     let page = std::fs::read_to_string(folder.join("report.html")).unwrap();
     for plot in ["routes-over-time", "route-changes"] {
         assert!(page.contains(&format!("<figure id=\"{plot}\"")), "{plot}");

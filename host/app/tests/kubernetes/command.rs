@@ -17,8 +17,8 @@ pub fn call(words: &[&str]) -> Output {
 /// What it renders, read by a parser that is not ours.
 pub fn rendered(words: &[&str]) -> Vec<Value> {
     let output = call(words);
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{words:?}: {complaint}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{words:?}: {stderr}");
     read(&String::from_utf8(output.stdout).expect("text"))
 }
 

@@ -24,14 +24,14 @@ fn component(noise: usize) -> Vec<u8> {
     bytes
 }
 
-fn called(noise: usize) -> std::process::Output {
+fn render_with(noise: usize) -> std::process::Output {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("mine.wasm");
     fs::write(&file, component(noise)).unwrap();
     call(&["--behaviour", file.to_str().unwrap()])
 }
 
-fn complaint(output: &std::process::Output) -> String {
+fn stderr(output: &std::process::Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
@@ -46,27 +46,27 @@ fn a_builtin_behaviour_is_mounted_as_it_is_built_in() {
 }
 
 #[test]
-fn what_fits_without_the_servers_hand_says_nothing() {
-    let output = called(180 << 10);
-    assert!(output.status.success() && output.stderr.is_empty(), "{}", complaint(&output));
+fn a_small_component_has_no_warning() {
+    let output = render_with(180 << 10);
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", stderr(&output));
 }
 
 #[test]
-fn what_is_too_long_for_an_annotation_says_how_to_apply_it() {
-    let output = called(200 << 10);
+fn a_large_component_warns_about_server_side_apply() {
+    let output = render_with(200 << 10);
     assert!(output.status.success());
-    assert!(complaint(&output).contains("apply with --server-side"), "{}", complaint(&output));
+    assert!(stderr(&output).contains("apply with --server-side"), "{}", stderr(&output));
     let objects: Vec<Value> = crate::command::read(&String::from_utf8(output.stdout).unwrap());
     assert_eq!(of_kind(&objects, "ConfigMap").len(), 2);
 }
 
 #[test]
-fn what_fits_no_config_map_is_an_error_that_names_the_way_out() {
-    let output = called(1 << 20);
+fn a_component_too_large_for_a_config_map_is_an_error() {
+    let output = render_with(1 << 20);
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stdout.is_empty());
-    let complaint = complaint(&output);
+    let stderr = stderr(&output);
     for words in ["mine.wasm", "a ConfigMap holds 1,024 KiB", "--behaviour-image"] {
-        assert!(complaint.contains(words), "{complaint}");
+        assert!(stderr.contains(words), "{stderr}");
     }
 }

@@ -1,9 +1,9 @@
 //! Manifests: what the command renders and what lies in the repository, against the schemas of Kubernetes.
 
 mod command;
+mod error_messages;
 mod kustomize;
 mod limits;
-mod mistakes;
 mod monitoring;
 mod overlays;
 mod pods;

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::command::{named, rendered};
-use wasmote::exposition::accept::Form;
-use wasmote::exposition::{FleetCounts, Snapshot, openmetrics};
+use wasmote::metrics::accept::MetricsFormat;
+use wasmote::metrics::{FleetCounts, Snapshot, openmetrics};
 
 /// Names of samples that Prometheus would store.
 fn exposed() -> BTreeSet<String> {
     let snapshot = Snapshot { fleet: Some(FleetCounts::default()), ..Snapshot::default() };
-    let text = openmetrics::write(&snapshot, Form::Text);
+    let text = openmetrics::write(&snapshot, MetricsFormat::Text);
     let families = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
     families
         .flat_map(|(name, kind)| match kind {

@@ -66,7 +66,7 @@ fn overlays_do_what_their_names_say() {
     assert_eq!(value(&harsh, "WASMOTE_FAULTS"), "/faults/faults.toml");
     let faults = named(&harsh, "ConfigMap", "iot-faults")["data"]["faults.toml"].as_str().unwrap();
     let models = wasmote::fault_models::FaultModels::default();
-    FaultSet::parse("harsh", faults, Format::Toml, &models.at_hand()).unwrap();
+    FaultSet::parse("harsh", faults, Format::Toml, &models.without_files()).unwrap();
     let dense = overlay("dense");
     let sensor = named(&dense, "Deployment", "iot-sensor");
     assert_eq!(variable(sensor, "WASMOTE_DEVICES").unwrap()["value"], "100");

@@ -77,7 +77,7 @@ fn mounted<'a>(workload: &'a Value, folder: &str) -> Option<&'a Value> {
 
 /// On disk: in memory it would count against the pod's 64Mi. The user of the pod may write there by `fsGroup`.
 #[test]
-fn pods_that_compile_their_behaviour_keep_what_comes_of_it() {
+fn pods_that_compile_their_behaviour_have_a_cache() {
     for options in [&[][..], &["--stable-names"], &["--behaviour-image", "me/behaviour:1"]] {
         let objects = rendered(options);
         let workload = workloads(&objects)

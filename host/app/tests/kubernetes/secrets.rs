@@ -15,9 +15,9 @@ use crate::schema::assert_valid;
 #[path = "../../../sim/tests/support/port.rs"]
 mod port;
 
-struct Ended(Child);
+struct KillOnDrop(Child);
 
-impl Drop for Ended {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -42,7 +42,7 @@ fn mount(secrets: &[Value], name: &str, folder: &Path) -> PathBuf {
 }
 
 #[test]
-fn devices_reach_the_guarded_broker_with_the_secrets_and_nobody_does_without() {
+fn devices_need_the_secrets_to_reach_the_secured_broker() {
     let secrets = secrets();
     assert_valid(&secrets, "make-secrets.sh");
     let home = tempfile::tempdir().unwrap();
@@ -63,7 +63,7 @@ fn devices_reach_the_guarded_broker_with_the_secrets_and_nobody_does_without() {
     let path = format!("{}:/usr/sbin", std::env::var("PATH").unwrap());
     let broker =
         Command::new("mosquitto").arg("-c").arg(&file).env("PATH", path).stdout(Stdio::null()).spawn();
-    let _broker = Ended(broker.expect("mosquitto is installed; `make test` sees to it"));
+    let _broker = KillOnDrop(broker.expect("mosquitto is installed; `make test` sees to it"));
     let end = Instant::now() + Duration::from_secs(30);
     while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
         assert!(Instant::now() < end, "mosquitto does not listen");
@@ -82,7 +82,7 @@ fn devices_reach_the_guarded_broker_with_the_secrets_and_nobody_does_without() {
     let known =
         run(&["--broker-user", &user, "--broker-password-file", login.join("password").to_str().unwrap()]);
     assert!(known.status.success(), "{}", String::from_utf8_lossy(&known.stderr));
-    let stranger = run(&[]);
-    let told = String::from_utf8_lossy(&stranger.stderr);
-    assert!(!stranger.status.success() && told.contains("no device was ever connected"), "{told}");
+    let anonymous = run(&[]);
+    let stderr = String::from_utf8_lossy(&anonymous.stderr);
+    assert!(!anonymous.status.success() && stderr.contains("no device was ever connected"), "{stderr}");
 }

@@ -19,7 +19,7 @@ fn every_combination_of_options_passes_strict_validation() {
         path.to_str().unwrap().to_owned()
     };
     let (faults, fleet) = (file("faults.toml", FAULTS), file("fleet.toml", FLEET));
-    let whom: [&[&str]; 6] = [
+    let fleets: [&[&str]; 6] = [
         &[],
         &["--behaviour", "sensor", "--replicas", "50", "--devices", "100"],
         &["--behaviour", "routing", "--stable-names", "--device-config", "topology=grid"],
@@ -67,10 +67,10 @@ fn every_combination_of_options_passes_strict_validation() {
             "timers=8",
         ],
     ];
-    for whom in whom {
+    for fleets in fleets {
         for broker in broker {
             for rest in rest {
-                let words = [whom, broker, rest].concat();
+                let words = [fleets, broker, rest].concat();
                 assert_valid(&rendered(&words), &words.join(" "));
             }
         }

@@ -92,16 +92,16 @@ fn a_comparison_is_a_page_with_overlays() {
 #[test]
 fn a_comparison_needs_two_with_something_in_them() {
     let [a, b] = two();
-    let told = |dirs: &[&Folder]| {
+    let error_text = |dirs: &[&Folder]| {
         let dirs: Vec<_> = dirs.iter().map(|folder| folder.path().to_path_buf()).collect();
         report::compare(&dirs).unwrap_err().to_string()
     };
-    assert_eq!(told(&[&a]), "a comparison takes two results folders or more");
+    assert_eq!(error_text(&[&a]), "a comparison takes two results folders or more");
     let manifest = fs::read_to_string(b.file("manifest.json")).unwrap();
     fs::write(b.file("manifest.json"), manifest.replace("\"complete\": true", "\"complete\": false"))
         .unwrap();
     fs::remove_dir_all(b.file("runs")).unwrap();
-    assert!(told(&[&a, &b]).ends_with("no run of it has ended, so there is nothing to compare"));
+    assert!(error_text(&[&a, &b]).ends_with("no run of it has ended, so there is nothing to compare"));
 }
 
 /// A threshold ended the runs with these seeds early, when hardly anything had been delivered.
@@ -120,14 +120,14 @@ fn abort(folder: &Folder, seeds: &[u64]) {
 }
 
 #[test]
-fn runs_that_a_threshold_ended_do_not_go_into_means_and_are_told() {
+fn runs_that_a_threshold_ended_do_not_go_into_means_and_are_reported() {
     let folders = two();
     let whole = compared(&folders).json();
     abort(&folders[1], &[3, 4]);
     let comparison = compared(&folders);
     let (text, json, page) = (comparison.text(), comparison.json(), comparison.html());
-    let told = "B: 2 of 4 runs were ended before their time (2 by a threshold). 2 left out";
-    assert!(text.contains(told) && page.contains(told), "{text}");
+    let error_text = "B: 2 of 4 runs were ended before their time (2 by a threshold). 2 left out";
+    assert!(text.contains(error_text) && page.contains(error_text), "{text}");
     assert_eq!(json["experiments"][1]["aborted"], 2);
     assert_eq!(json["experiments"][1]["left_out"], 2);
     assert_eq!(json["experiments"][0]["aborted"], 0);
@@ -154,7 +154,7 @@ fn where_no_run_was_whole_figures_are_marked_and_no_difference_is_taken() {
 }
 
 #[test]
-fn sweeps_with_no_point_in_common_are_told_and_have_no_table() {
+fn sweeps_with_no_point_in_common_are_reported_and_have_no_table() {
     let fixture = |values: [f64; 2]| Fixture {
         points: values.map(|loss| json!({"faults.loss.probability": loss})).to_vec(),
         ..Fixture::default()

@@ -7,9 +7,11 @@ use wasmote::report;
 use super::fixture::{Fixture, Folder};
 
 /// What the user is told, without the place of the folder.
-fn told(folder: &Folder) -> String {
-    let told = report::html(folder.path()).unwrap_err().to_string();
-    told.replace(&format!("{}/", folder.path().display()), "").replace(folder.path().to_str().unwrap(), "DIR")
+fn error_text(folder: &Folder) -> String {
+    let error_text = report::html(folder.path()).unwrap_err().to_string();
+    error_text
+        .replace(&format!("{}/", folder.path().display()), "")
+        .replace(folder.path().to_str().unwrap(), "DIR")
 }
 
 fn with(name: &str, text: &str) -> Folder {
@@ -23,7 +25,7 @@ fn a_file_that_is_missing_is_named() {
     for name in ["summary.json", "timeseries.csv", "latency.csv", "outages.csv", "ledger.json"] {
         let folder = Fixture::default().folder();
         fs::remove_file(folder.file(name)).unwrap();
-        assert!(told(&folder).starts_with(&format!("{name}: ")), "{}", told(&folder));
+        assert!(error_text(&folder).starts_with(&format!("{name}: ")), "{}", error_text(&folder));
     }
 }
 
@@ -32,7 +34,7 @@ fn a_folder_without_a_manifest_is_none_of_ours() {
     let folder = Fixture::default().folder();
     fs::remove_file(folder.file("manifest.json")).unwrap();
     assert_eq!(
-        told(&folder),
+        error_text(&folder),
         "DIR: there is no manifest.json; name a folder that `wasmote experiment run` wrote"
     );
 }
@@ -41,17 +43,17 @@ fn a_folder_without_a_manifest_is_none_of_ours() {
 fn a_file_that_is_malformed_is_named_with_its_line() {
     let folder = with("manifest.json", "{\n  \"format\": 1,\n  \"complete\": \"yes\"\n}");
     assert_eq!(
-        told(&folder),
+        error_text(&folder),
         "manifest.json:3:19: complete: invalid type: string \"yes\", expected a boolean"
     );
     let folder = with("summary.json", "{\n");
-    assert!(told(&folder).starts_with("summary.json:2:0: no valid JSON"), "{}", told(&folder));
+    assert!(error_text(&folder).starts_with("summary.json:2:0: no valid JSON"), "{}", error_text(&folder));
     let folder = with("latency.csv", "group,upper_bound_s,count\n*,0.1,5\n*,fast,1\n");
-    assert_eq!(told(&folder), "latency.csv:3:1: upper_bound_s: `fast` is no number");
+    assert_eq!(error_text(&folder), "latency.csv:3:1: upper_bound_s: `fast` is no number");
     let folder = with("outages.csv", "device,group,fault,kind,from_s\n");
-    assert_eq!(told(&folder), "outages.csv:1:1: to_s: there is no such column");
+    assert_eq!(error_text(&folder), "outages.csv:1:1: to_s: there is no such column");
     let folder = with("timeseries.csv", "time_s,group\n1,*,2\n");
-    assert_eq!(told(&folder), "timeseries.csv:2:1: 3 values, where the header names 2");
+    assert_eq!(error_text(&folder), "timeseries.csv:2:1: 3 values, where the header names 2");
 }
 
 #[test]
@@ -59,7 +61,7 @@ fn another_format_is_not_guessed_at() {
     let folder = Fixture::default().folder();
     let manifest = fs::read_to_string(folder.file("manifest.json")).unwrap();
     fs::write(folder.file("manifest.json"), manifest.replace("\"format\": 1", "\"format\": 2")).unwrap();
-    assert_eq!(told(&folder), "manifest.json: format is 2, and this version of wasmote reads 1");
+    assert_eq!(error_text(&folder), "manifest.json: format is 2, and this version of wasmote reads 1");
 }
 
 #[test]
@@ -68,5 +70,8 @@ fn a_run_lies_inside_of_its_results() {
     let manifest = fs::read_to_string(folder.file("manifest.json")).unwrap();
     let manifest = manifest.replace("\"path\": \".\"", "\"path\": \"../elsewhere\"");
     fs::write(folder.file("manifest.json"), manifest).unwrap();
-    assert_eq!(told(&folder), "manifest.json: runs.path: `../elsewhere` leads out of the results folder");
+    assert_eq!(
+        error_text(&folder),
+        "manifest.json: runs.path: `../elsewhere` leads out of the results folder"
+    );
 }

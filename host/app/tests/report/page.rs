@@ -129,7 +129,7 @@ fn an_experiment_that_was_stopped_says_so() {
 }
 
 #[test]
-fn runs_that_a_threshold_ended_are_left_out_of_means_and_told() {
+fn runs_that_a_threshold_ended_are_left_out_of_means_and_reported() {
     let folder = Fixture { seeds: 4, ..Fixture::default() }.folder();
     let file = folder.file("runs/003-seed4/summary.json");
     let mut summary: serde_json::Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
@@ -157,7 +157,7 @@ fn an_experiment_that_was_stopped_at_once_still_has_a_page() {
 }
 
 #[test]
-fn the_page_tells_how_to_repeat_and_to_cite_it() {
+fn the_page_says_how_to_repeat_and_to_cite_it() {
     let page = page_of(&Fixture::default().folder());
     assert!(page.contains("wasmote experiment run &#39;experiments/fifty nodes.toml&#39; --seeds 1"));
     assert!(page.contains("wasmote experiment verify"));

@@ -1,7 +1,7 @@
 //! `config`: who the device is, and how it was configured.
 
 use crate::bindings::wasmote::device::config::{ConfigError, Host as Config, Identity};
-use crate::config::WrongKind;
+use crate::config::WrongType;
 use crate::host::Host;
 
 impl Config for Host {
@@ -25,27 +25,27 @@ impl Config for Host {
     }
 
     fn text(&mut self, path: String) -> wasmtime::Result<Result<Option<String>, ConfigError>> {
-        Ok(self.config.text(&path).map_err(refusal))
+        Ok(self.config.text(&path).map_err(config_error))
     }
 
     fn integer(&mut self, path: String) -> wasmtime::Result<Result<Option<i64>, ConfigError>> {
-        Ok(self.config.integer(&path).map_err(refusal))
+        Ok(self.config.integer(&path).map_err(config_error))
     }
 
     fn number(&mut self, path: String) -> wasmtime::Result<Result<Option<f64>, ConfigError>> {
-        Ok(self.config.number(&path).map_err(refusal))
+        Ok(self.config.number(&path).map_err(config_error))
     }
 
     fn boolean(&mut self, path: String) -> wasmtime::Result<Result<Option<bool>, ConfigError>> {
-        Ok(self.config.boolean(&path).map_err(refusal))
+        Ok(self.config.boolean(&path).map_err(config_error))
     }
 
     fn duration(&mut self, path: String) -> wasmtime::Result<Result<Option<u64>, ConfigError>> {
-        let span = self.config.duration(&path).map_err(refusal);
+        let span = self.config.duration(&path).map_err(config_error);
         Ok(span.map(|span| span.map(|span| u64::try_from(span.as_nanos()).unwrap_or(u64::MAX))))
     }
 }
 
-fn refusal(wrong: WrongKind) -> ConfigError {
+fn config_error(wrong: WrongType) -> ConfigError {
     ConfigError { path: wrong.path, expected: wrong.expected.to_owned(), found: wrong.found }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use url::Url;
-use wasmote_sim::context::HttpRefused;
+use wasmote_sim::context::HttpRefusal;
 
 use crate::bindings::wasmote::device::http::{Host as Http, SendError};
 use crate::bindings::wasmote::device::types::HttpRequest;
@@ -15,14 +15,14 @@ const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 
 impl Http for Host {
     fn send(&mut self, request: HttpRequest, timeout: u64) -> wasmtime::Result<Result<u64, SendError>> {
-        let request = convert::request_in(request);
+        let request = convert::request_from_wit(request);
         if let Err(refused) = check(&request.method, &request.url, &self.allow_hosts) {
             return Ok(Err(refused));
         }
         let sent = self.context()?.http_send(request, Duration::from_nanos(timeout));
         Ok(sent.map_err(|refused| match refused {
-            HttpRefused::TooMany(most) => SendError::TooMany(most),
-            HttpRefused::BodyTooLarge(limit) => SendError::BodyTooLarge(limit),
+            HttpRefusal::TooMany(most) => SendError::TooMany(most),
+            HttpRefusal::BodyTooLarge(limit) => SendError::BodyTooLarge(limit),
         }))
     }
 }
@@ -32,12 +32,12 @@ fn check(method: &str, url: &str, allowed: &[String]) -> Result<(), SendError> {
         let reason = format!("`{method}` is not among {}", METHODS.join(", "));
         return Err(SendError::Invalid(reason));
     }
-    let url = Url::parse(url).map_err(|why| SendError::Invalid(format!("`{url}`: {why}")))?;
+    let url = Url::parse(url).map_err(|reason| SendError::Invalid(format!("`{url}`: {reason}")))?;
     let (host, port) = match (url.scheme(), url.host_str(), url.port_or_known_default()) {
         ("http" | "https", Some(host), Some(port)) => (host, port),
         _ => return Err(SendError::Invalid(format!("`{url}` is no http or https URL"))),
     };
-    match allowed.iter().any(|rule| allows(rule, host, port)) {
+    match allowed.iter().any(|rule| rule_matches(rule, host, port)) {
         true => Ok(()),
         false => Err(SendError::Denied(host.to_owned())),
     }
@@ -45,7 +45,7 @@ fn check(method: &str, url: &str, allowed: &[String]) -> Result<(), SendError> {
 
 /// Whether a rule allows a host: by its name, or as `*.example.org` by a parent's, with any port unless the
 /// rule names one.
-fn allows(rule: &str, host: &str, port: u16) -> bool {
+fn rule_matches(rule: &str, host: &str, port: u16) -> bool {
     let (name, allowed_port) = match rule.rsplit_once(':') {
         Some((name, digits)) => match digits.parse::<u16>() {
             Ok(allowed) => (name, allowed),
@@ -54,10 +54,10 @@ fn allows(rule: &str, host: &str, port: u16) -> bool {
         },
         None => (rule, port),
     };
-    allowed_port == port && names(name, host)
+    allowed_port == port && host_matches(name, host)
 }
 
-fn names(rule: &str, host: &str) -> bool {
+fn host_matches(rule: &str, host: &str) -> bool {
     match rule.strip_prefix("*.") {
         Some(parent) => host
             .to_ascii_lowercase()
@@ -71,15 +71,15 @@ fn names(rule: &str, host: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn verdict(url: &str) -> Result<(), SendError> {
+    fn check_url(url: &str) -> Result<(), SendError> {
         check("GET", url, &["api.example.org".to_owned(), "*.test".to_owned(), "127.0.0.1:8080".to_owned()])
     }
 
     #[test]
     fn only_hosts_on_the_list_are_reached() {
-        assert!(verdict("https://API.example.org:8443/x").is_ok());
-        assert!(verdict("http://deep.below.test/").is_ok());
-        assert!(verdict("http://127.0.0.1:8080/x").is_ok());
+        assert!(check_url("https://API.example.org:8443/x").is_ok());
+        assert!(check_url("http://deep.below.test/").is_ok());
+        assert!(check_url("http://127.0.0.1:8080/x").is_ok());
         for outside in [
             "http://example.org/",
             "http://api.example.org.evil.net/",
@@ -89,14 +89,14 @@ mod tests {
             "http://127.0.0.1/",
             "http://127.0.0.1:8081/",
         ] {
-            assert!(matches!(verdict(outside), Err(SendError::Denied(_))), "{outside}");
+            assert!(matches!(check_url(outside), Err(SendError::Denied(_))), "{outside}");
         }
     }
 
     #[test]
-    fn what_is_no_web_address_is_said_to_be_none() {
+    fn invalid_urls_are_rejected() {
         for wrong in ["file:///etc/passwd", "api.example.org", "", "http://"] {
-            assert!(matches!(verdict(wrong), Err(SendError::Invalid(_))), "{wrong}");
+            assert!(matches!(check_url(wrong), Err(SendError::Invalid(_))), "{wrong}");
         }
         assert!(matches!(check("SMILE", "http://a/", &[]), Err(SendError::Invalid(_))));
     }

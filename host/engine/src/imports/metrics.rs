@@ -1,28 +1,28 @@
 //! `metrics`: the behaviour's own measurements.
 
-use wasmote_sim::measures::MeasureError;
+use wasmote_sim::metrics::RecordMetricError;
 
 use crate::bindings::wasmote::device::metrics::{Host as Metrics, MetricError};
 use crate::host::Host;
 
 impl Metrics for Host {
     fn counter_add(&mut self, name: String, amount: f64) -> wasmtime::Result<Result<(), MetricError>> {
-        Ok(self.context()?.count(&name, amount).map_err(refusal))
+        Ok(self.context()?.count(&name, amount).map_err(metric_error))
     }
 
     fn gauge_set(&mut self, name: String, value: f64) -> wasmtime::Result<Result<(), MetricError>> {
-        Ok(self.context()?.gauge(&name, value).map_err(refusal))
+        Ok(self.context()?.gauge(&name, value).map_err(metric_error))
     }
 
     fn histogram_observe(&mut self, name: String, value: f64) -> wasmtime::Result<Result<(), MetricError>> {
-        Ok(self.context()?.observe(&name, value).map_err(refusal))
+        Ok(self.context()?.observe(&name, value).map_err(metric_error))
     }
 }
 
-fn refusal(error: MeasureError) -> MetricError {
+fn metric_error(error: RecordMetricError) -> MetricError {
     match error {
-        MeasureError::InvalidName(reason) => MetricError::InvalidName(reason),
-        MeasureError::TooMany(most) => MetricError::TooMany(most),
-        MeasureError::InvalidValue => MetricError::InvalidValue,
+        RecordMetricError::InvalidName(reason) => MetricError::InvalidName(reason),
+        RecordMetricError::TooMany(most) => MetricError::TooMany(most),
+        RecordMetricError::InvalidValue => MetricError::InvalidValue,
     }
 }

@@ -1,6 +1,6 @@
 //! `mqtt`: the device's one connection.
 
-use wasmote_sim::context::PublishRefused;
+use wasmote_sim::context::PublishRefusal;
 use wasmote_sim::message::{Message, Will as ModelWill};
 use wasmote_sim::topic::{Topic, TopicFilter};
 
@@ -18,7 +18,7 @@ impl Mqtt for Host {
         retain: bool,
     ) -> wasmtime::Result<Result<(), PublishError>> {
         Ok(match message(topic, payload, qos, retain) {
-            Ok(message) => self.context()?.publish(message).map_err(refusal),
+            Ok(message) => self.context()?.publish(message).map_err(publish_error),
             Err(error) => Err(error),
         })
     }
@@ -31,14 +31,14 @@ impl Mqtt for Host {
         retain: bool,
         properties: MessageProperties,
     ) -> wasmtime::Result<Result<(), PublishError>> {
-        let properties = convert::properties_in(properties)
-            .map_err(|why| PublishError::InvalidTopic(format!("response topic: {why}")));
+        let properties = convert::properties_from_wit(properties)
+            .map_err(|reason| PublishError::InvalidTopic(format!("response topic: {reason}")));
         let message = message(topic, payload, qos, retain).and_then(|message| {
             let properties = Some(Box::new(properties?));
             Ok(Message { properties, ..message })
         });
         Ok(match message {
-            Ok(message) => self.context()?.publish(message).map_err(refusal),
+            Ok(message) => self.context()?.publish(message).map_err(publish_error),
             Err(error) => Err(error),
         })
     }
@@ -46,10 +46,10 @@ impl Mqtt for Host {
     fn subscribe(&mut self, filter: String, qos: Qos) -> wasmtime::Result<Result<(), SubscribeError>> {
         Ok(match TopicFilter::new(filter) {
             Ok(filter) => {
-                let asked = self.context()?.subscribe(filter, convert::qos_in(qos));
-                asked.map_err(|full| SubscribeError::TooMany(full.0))
+                let result = self.context()?.subscribe(filter, convert::qos_from_wit(qos));
+                result.map_err(|full| SubscribeError::TooMany(full.0))
             }
-            Err(why) => Err(SubscribeError::InvalidFilter(why.to_string())),
+            Err(reason) => Err(SubscribeError::InvalidFilter(reason.to_string())),
         })
     }
 
@@ -66,7 +66,7 @@ impl Mqtt for Host {
             Ok(ModelWill { message, delay: will.delay })
         });
         Ok(match will.transpose() {
-            Ok(will) => self.context()?.set_will(will).map_err(refusal),
+            Ok(will) => self.context()?.set_will(will).map_err(publish_error),
             Err(error) => Err(error),
         })
     }
@@ -77,14 +77,14 @@ impl Mqtt for Host {
 }
 
 fn message(topic: String, payload: Vec<u8>, qos: Qos, retain: bool) -> Result<Message, PublishError> {
-    let topic = Topic::new(topic).map_err(|why| PublishError::InvalidTopic(why.to_string()))?;
-    Ok(Message::new(topic, payload).with_qos(convert::qos_in(qos)).with_retain(retain))
+    let topic = Topic::new(topic).map_err(|reason| PublishError::InvalidTopic(reason.to_string()))?;
+    Ok(Message::new(topic, payload).with_qos(convert::qos_from_wit(qos)).with_retain(retain))
 }
 
-fn refusal(refused: PublishRefused) -> PublishError {
+fn publish_error(refused: PublishRefusal) -> PublishError {
     match refused {
-        PublishRefused::PayloadTooLarge(limit) => PublishError::PayloadTooLarge(limit),
-        PublishRefused::RateLimited => PublishError::RateLimited,
-        PublishRefused::NeedsMqtt5 => PublishError::NeedsMqtt5,
+        PublishRefusal::PayloadTooLarge(limit) => PublishError::PayloadTooLarge(limit),
+        PublishRefusal::RateLimited => PublishError::RateLimited,
+        PublishRefusal::NeedsMqtt5 => PublishError::NeedsMqtt5,
     }
 }

@@ -4,7 +4,7 @@ use crate::bindings::wasmote::device::random::Host as Random;
 use crate::host::Host;
 
 /// Most bytes that one call gives.
-const MOST_BYTES: u32 = 65_536;
+const MAX_BYTES: u32 = 65_536;
 
 impl Random for Host {
     fn next_u64(&mut self) -> wasmtime::Result<u64> {
@@ -16,7 +16,7 @@ impl Random for Host {
     }
 
     fn bytes(&mut self, count: u32) -> wasmtime::Result<Vec<u8>> {
-        let mut bytes = vec![0; count.min(MOST_BYTES) as usize];
+        let mut bytes = vec![0; count.min(MAX_BYTES) as usize];
         self.rng()?.fill(&mut bytes);
         Ok(bytes)
     }

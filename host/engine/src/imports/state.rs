@@ -9,12 +9,12 @@ impl State for Host {
     }
 
     fn set(&mut self, key: String, value: Vec<u8>) -> wasmtime::Result<Result<(), StateError>> {
-        let kept = self.context()?.keep(key, value.into());
-        Ok(kept.map_err(|full| StateError::Full(full.0)))
+        let result = self.context()?.store_value(key, value.into());
+        Ok(result.map_err(|full| StateError::Full(full.0)))
     }
 
     fn delete(&mut self, key: String) -> wasmtime::Result<()> {
-        self.context()?.forget(&key);
+        self.context()?.delete_value(&key);
         Ok(())
     }
 

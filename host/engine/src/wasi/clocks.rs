@@ -22,8 +22,8 @@ impl wall_clock::Host for Host {
 
 impl monotonic_clock::Host for Host {
     fn now(&mut self) -> wasmtime::Result<u64> {
-        let desk = self.desk.as_ref().map(|desk| desk.now());
-        let now = desk.or_else(|| self.context.as_ref().map(|context| context.now()));
+        let model_context = self.model_context.as_ref().map(|model_context| model_context.now());
+        let now = model_context.or_else(|| self.context.as_ref().map(|context| context.now()));
         Ok(now.map_or(0, |now| now.as_nanos()))
     }
 

@@ -17,7 +17,7 @@ const WRITE_BYTES: u64 = 4096;
 pub(super) const STDOUT: u32 = 1;
 pub(super) const STDERR: u32 = 2;
 
-type Streamed<T> = wasmtime::Result<Result<T, StreamError>>;
+type StreamResult<T> = wasmtime::Result<Result<T, StreamError>>;
 
 impl error::Host for Host {}
 
@@ -55,11 +55,11 @@ impl poll::HostPollable for Host {
 impl streams::Host for Host {}
 
 impl streams::HostInputStream for Host {
-    fn read(&mut self, _stream: Resource<InputStream>, _len: u64) -> Streamed<Vec<u8>> {
+    fn read(&mut self, _stream: Resource<InputStream>, _len: u64) -> StreamResult<Vec<u8>> {
         Ok(Err(StreamError::Closed))
     }
 
-    fn blocking_read(&mut self, stream: Resource<InputStream>, len: u64) -> Streamed<Vec<u8>> {
+    fn blocking_read(&mut self, stream: Resource<InputStream>, len: u64) -> StreamResult<Vec<u8>> {
         self.read(stream, len)
     }
 
@@ -73,14 +73,14 @@ impl streams::HostInputStream for Host {
 }
 
 impl streams::HostOutputStream for Host {
-    fn check_write(&mut self, _stream: Resource<OutputStream>) -> Streamed<u64> {
+    fn check_write(&mut self, _stream: Resource<OutputStream>) -> StreamResult<u64> {
         Ok(Ok(WRITE_BYTES))
     }
 
-    fn write(&mut self, stream: Resource<OutputStream>, contents: Vec<u8>) -> Streamed<()> {
+    fn write(&mut self, stream: Resource<OutputStream>, contents: Vec<u8>) -> StreamResult<()> {
         let sink = if stream.rep() == STDERR { Sink::Stderr } else { Sink::Stdout };
-        if let Some(room) = &mut self.wasi {
-            room.write(sink, &contents);
+        if let Some(output) = &mut self.wasi {
+            output.write(sink, &contents);
         }
         Ok(Ok(()))
     }
@@ -89,15 +89,15 @@ impl streams::HostOutputStream for Host {
         &mut self,
         stream: Resource<OutputStream>,
         contents: Vec<u8>,
-    ) -> Streamed<()> {
+    ) -> StreamResult<()> {
         self.write(stream, contents)
     }
 
-    fn flush(&mut self, _stream: Resource<OutputStream>) -> Streamed<()> {
+    fn flush(&mut self, _stream: Resource<OutputStream>) -> StreamResult<()> {
         Ok(Ok(()))
     }
 
-    fn blocking_flush(&mut self, stream: Resource<OutputStream>) -> Streamed<()> {
+    fn blocking_flush(&mut self, stream: Resource<OutputStream>) -> StreamResult<()> {
         self.flush(stream)
     }
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::bench::Bench;
 use crate::guests::{self, Guest};
+use crate::harness::Harness;
 
 /// A system stops a process at some 65,000 mappings, so a guest may not have one to itself.
 #[cfg(target_os = "linux")]
@@ -13,7 +13,7 @@ fn guests_share_the_mappings_of_their_memories() {
     use wasmote_sim::time::Time;
 
     const GUESTS: usize = 3_000;
-    let blueprint = Bench::new(&guests::well_behaved().component()).blueprint();
+    let blueprint = Harness::new(&guests::well_behaved().component()).blueprint();
     let mut fleet: Vec<_> = (0..GUESTS).map(|_| Device::new(blueprint.clone(), Time::ZERO)).collect();
     let before = mappings();
     for device in &mut fleet {
@@ -34,7 +34,7 @@ fn mappings() -> usize {
 #[test]
 fn a_guest_that_outgrows_its_slot_keeps_what_it_wrote() {
     let grower = Guest {
-        start: "(call $again-in-a-second)",
+        start: "(call $set-timer-1s)",
         timer: "(i32.store (i32.const 60000) (i32.const 4711))
                 (if (i32.eq (memory.grow (i32.const 10)) (i32.const -1)) (then unreachable))
                 (if (i32.ne (i32.load (i32.const 60000)) (i32.const 4711)) (then unreachable))
@@ -42,9 +42,9 @@ fn a_guest_that_outgrows_its_slot_keeps_what_it_wrote() {
                 (i32.store (i32.const 720892) (i32.const 1))",
         ..Guest::default()
     };
-    let mut bench = Bench::new(&grower.component()).start();
-    bench.run(Duration::from_secs(2));
-    assert_eq!(bench.traps(), Vec::<String>::new());
+    let mut harness = Harness::new(&grower.component()).start();
+    harness.run(Duration::from_secs(2));
+    assert_eq!(harness.traps(), Vec::<String>::new());
 }
 
 /// Slots lie side by side, so a guest that reads beyond its memory would read another's.
@@ -52,10 +52,10 @@ fn a_guest_that_outgrows_its_slot_keeps_what_it_wrote() {
 fn a_guest_that_reads_past_its_memory_traps() {
     for address in [65_536_u32, 262_144, 16 << 20, u32::MAX - 8] {
         let timer = format!("(drop (i32.load (i32.const {})))", address as i32);
-        let peeker = Guest { start: "(call $again-in-a-second)", timer: &timer, ..Guest::default() };
-        let mut bench = Bench::new(&peeker.component()).start();
-        bench.run(Duration::from_secs(2));
-        let traps = bench.traps();
+        let peeker = Guest { start: "(call $set-timer-1s)", timer: &timer, ..Guest::default() };
+        let mut harness = Harness::new(&peeker.component()).start();
+        harness.run(Duration::from_secs(2));
+        let traps = harness.traps();
         assert!(traps.first().is_some_and(|trap| trap.contains("out of bounds")), "{address}: {traps:?}");
     }
 }

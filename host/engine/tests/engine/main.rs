@@ -1,14 +1,14 @@
 //! What users and neighbours see of guests, good and bad.
 
-mod bench;
 #[cfg(unix)]
 mod cache;
+mod compile_mode;
 mod density;
-mod effort;
 #[path = "../guests/mod.rs"]
 mod guests;
+mod harness;
 mod hostile;
+mod lifecycle;
 mod loading;
 mod models;
 mod wasi;
-mod wellbehaved;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::bench::Bench;
 use crate::guests::{self, Guest};
+use crate::harness::Harness;
 
 const WORLD: &str = "package test:guest;
     world guest {
@@ -32,36 +32,36 @@ fn standard_output_becomes_log_lines_and_the_clock_is_the_simulations() {
             (if (i32.load (i32.const 2052)) (then (unreachable)))"#,
         ..Guest::default()
     };
-    let bench = Bench::new(&guests::encode(guest.core_module(), WORLD)).start();
-    assert_eq!(bench.traps(), [""; 0], "the clock reads the bench's date, and there are no folders");
-    assert_eq!(bench.logs(), ["last words"]);
+    let harness = Harness::new(&guests::encode(guest.core_module(), WORLD)).start();
+    assert_eq!(harness.traps(), [""; 0], "the clock reads the bench's date, and there are no folders");
+    assert_eq!(harness.logs(), ["final line"]);
 }
 
 #[test]
 fn random_numbers_follow_from_the_seed() {
     let guest = Guest {
         imports: r#"(import "wasi:random/random@0.2.0" "get-random-u64" (func $random (result i64)))"#,
-        start: "(call $again-in-a-second)",
+        start: "(call $set-timer-1s)",
         timer: r#"
             (i64.store (i32.const 96) (i64.and (call $random) (i64.const 0x0f0f0f0f0f0f0f0f)))
             (call $publish-one)"#,
         ..Guest::default()
     };
     let draw = || {
-        let mut bench = Bench::new(&guests::encode(guest.core_module(), WORLD)).start();
-        bench.run(Duration::from_secs(2));
-        bench.published()[0].payload.clone()
+        let mut harness = Harness::new(&guests::encode(guest.core_module(), WORLD)).start();
+        harness.run(Duration::from_secs(2));
+        harness.published()[0].payload.clone()
     };
     assert_eq!(draw(), draw());
 }
 
 #[test]
-fn a_guest_that_exits_is_told_apart_from_a_panic() {
+fn an_exit_is_reported_as_an_exit() {
     let guest = Guest {
         imports: r#"(import "wasi:cli/exit@0.2.0" "exit" (func $exit (param i32)))"#,
         start: "(call $exit (i32.const 1))",
         ..Guest::default()
     };
-    let bench = Bench::new(&guests::encode(guest.core_module(), WORLD)).start();
-    assert!(bench.traps()[0].contains("it called exit with failure"), "{:?}", bench.traps());
+    let harness = Harness::new(&guests::encode(guest.core_module(), WORLD)).start();
+    assert!(harness.traps()[0].contains("it called exit with failure"), "{:?}", harness.traps());
 }

@@ -57,23 +57,23 @@ pub fn encode(mut module: Vec<u8>, world: &str) -> Vec<u8> {
 
 /// Runs for ever as soon as its timer fires.
 pub fn endless_loop() -> Guest<'static> {
-    Guest { start: "(call $again-in-a-second)", timer: "(loop $ever (br $ever))", ..Guest::default() }
+    Guest { start: "(call $set-timer-1s)", timer: "(loop $ever (br $ever))", ..Guest::default() }
 }
 
 /// Takes memory until it gets no more, and then traps as an allocator would.
 pub fn memory_eater() -> Guest<'static> {
     Guest {
-        start: "(call $again-in-a-second)",
+        start: "(call $set-timer-1s)",
         timer: "(loop $more (br_if $more (i32.ge_s (memory.grow (i32.const 1)) (i32.const 0)))) (unreachable)",
         ..Guest::default()
     }
 }
 
 /// Writes a line and traps, as a panic does.
-pub fn trapper() -> Guest<'static> {
+pub fn trapping() -> Guest<'static> {
     Guest {
-        start: "(call $again-in-a-second)",
-        timer: "(call $publish-one) (call $say-last-words) (unreachable)",
+        start: "(call $set-timer-1s)",
+        timer: "(call $publish-one) (call $log-line) (unreachable)",
         ..Guest::default()
     }
 }
@@ -82,8 +82,8 @@ pub fn trapper() -> Guest<'static> {
 pub fn flooder() -> Guest<'static> {
     Guest {
         globals: "(global $left (mut i32) (i32.const 0))",
-        start: "(call $again-in-a-second)",
-        timer: "(call $again-in-a-second) (global.set $left (i32.const 100000))
+        start: "(call $set-timer-1s)",
+        timer: "(call $set-timer-1s) (global.set $left (i32.const 100000))
                 (loop $more (call $publish-one) (global.set $left (i32.sub (global.get $left) (i32.const 1)))
                   (br_if $more (global.get $left)))",
         ..Guest::default()
@@ -93,8 +93,8 @@ pub fn flooder() -> Guest<'static> {
 /// Publishes once a second.
 pub fn well_behaved() -> Guest<'static> {
     Guest {
-        start: "(call $again-in-a-second)",
-        timer: "(call $again-in-a-second) (call $publish-one)",
+        start: "(call $set-timer-1s)",
+        timer: "(call $set-timer-1s) (call $publish-one)",
         ..Guest::default()
     }
 }

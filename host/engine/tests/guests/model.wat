@@ -9,7 +9,7 @@
   {imports}
 
   (memory (export "memory") 1)
-  (data (i32.const 64) "last words")      ;; 10 bytes: a line
+  (data (i32.const 64) "final line")      ;; 10 bytes: a line
   (data (i32.const 96) "no such thing")   ;; 13 bytes: an error
   (global $fresh (mut i32) (i32.const 16384))
   (global $calls (mut i32) (i32.const 0))
@@ -22,7 +22,7 @@
     (if (i32.gt_u (global.get $fresh) (i32.const 60000)) (then (global.set $fresh (i32.const 16384))))
     (local.get $at))
 
-  (func $say-last-words
+  (func $log-line
     (call $log (i32.const 4) (i32.const 64) (i32.const 10)))
   (func $refuse
     (i32.store8 (i32.const 1024) (i32.const 1))

@@ -30,7 +30,7 @@ impl Model<'_> {
 }
 
 /// A model that only judges.
-pub fn judging(judge: &str) -> Vec<u8> {
+pub fn with_judge(judge: &str) -> Vec<u8> {
     Model { judge, ..Model::default() }.component()
 }
 
@@ -39,13 +39,14 @@ pub const DROP: &str = "(call $answer (i32.const 2))";
 /// Makes every message wait for a second.
 pub const DELAY: &str = "(call $answer (i32.const 1)) (i64.store (i32.const 1032) (i64.const 1000000000))";
 /// Loses each message with a chance of one half.
-pub const COIN: &str = "(if (f64.lt (call $uniform) (f64.const 0.5)) (then (call $answer (i32.const 2))))";
+pub const COIN_FLIP: &str =
+    "(if (f64.lt (call $uniform) (f64.const 0.5)) (then (call $answer (i32.const 2))))";
 /// Runs for ever.
 pub const LOOP: &str = "(loop $ever (br $ever))";
 /// Writes a line and traps, as a panic does.
-pub const TRAP: &str = "(call $say-last-words) (unreachable)";
+pub const TRAP: &str = "(call $log-line) (unreachable)";
 /// Takes memory until it gets no more, and then traps as an allocator would.
-pub const EAT: &str =
+pub const EXHAUST_MEMORY: &str =
     "(loop $more (br_if $more (i32.ge_s (memory.grow (i32.const 1)) (i32.const 0)))) (unreachable)";
 /// Asks for four billion copies.
 pub const COPIES: &str = "(call $answer (i32.const 3)) (i32.store (i32.const 1032) (i32.const -1))";
@@ -53,5 +54,5 @@ pub const COPIES: &str = "(call $answer (i32.const 3)) (i32.store (i32.const 103
 pub const HOLD: &str = "(call $answer (i32.const 5)) (i32.store (i32.const 1032) (i32.const -1)) \
                         (i64.store (i32.const 1040) (i64.const -1))";
 /// Answers with a payload of 200,000 bytes.
-pub const HUGE: &str = "(drop (memory.grow (i32.const 4))) (call $answer (i32.const 4)) \
+pub const LARGE_PAYLOAD: &str = "(drop (memory.grow (i32.const 4))) (call $answer (i32.const 4)) \
                         (i32.store (i32.const 1032) (i32.const 0)) (i32.store (i32.const 1036) (i32.const 200000))";

@@ -11,7 +11,7 @@
 
   (memory (export "memory") 1)
   (data (i32.const 64) "wasmote/t/x")   ;; 11 bytes: a topic
-  (data (i32.const 96) "last words")    ;; 10 bytes: a line
+  (data (i32.const 96) "final line")    ;; 10 bytes: a line
   (global $fresh (mut i32) (i32.const 16384))
   {globals}
 
@@ -26,9 +26,9 @@
   (func $publish-one
     (call $publish (i32.const 64) (i32.const 11) (i32.const 96) (i32.const 10)
       (i32.const 0) (i32.const 0) (i32.const 2048)))
-  (func $again-in-a-second
+  (func $set-timer-1s
     (call $set-timer (i32.const 1) (i64.const 1000000000) (i32.const 2048)))
-  (func $say-last-words
+  (func $log-line
     (call $log (i32.const 4) (i32.const 96) (i32.const 10)))
   {functions}
 

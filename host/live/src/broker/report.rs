@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-use wasmote_sim::broker::Census;
-use wasmote_sim::broker::tally::Tally;
+use wasmote_sim::broker::BrokerStats;
+use wasmote_sim::broker::counters::BrokerCounters;
 use wasmote_sim::faults::broker::Condition;
 
 /// The broker at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct BrokerReport {
     /// What became of its messages, since it was first started.
-    pub tally: Tally,
+    pub counters: BrokerCounters,
     /// What it holds.
-    pub census: Census,
+    pub stats: BrokerStats,
     /// Of its connections, those from outside this process.
-    pub visitors: usize,
+    pub external_clients: usize,
     /// Since it was last started.
     pub uptime: Duration,
     /// How often it was started again.

@@ -15,10 +15,10 @@ use wasmote_sim::topic::{Topic, TopicFilter};
 use super::outlet::Handle;
 use super::under_way::{Fate, Outcome};
 use super::{
-    ATTEMPT, BATCH, INFLIGHT, Incident, LARGEST_PACKET, Loss, Recipe, Unsent, from_library, to_library,
-    warn_of_refusal,
+    BATCH, CONNECT_TIMEOUT, INFLIGHT, Incident, Loss, MAX_PACKET_SIZE, Recipe, Unsent, from_library,
+    log_refused_subscription, to_library,
 };
-use crate::{stamp, words};
+use crate::{origin, reason_text};
 
 pub(crate) struct Session {
     recipe: Recipe,
@@ -74,7 +74,7 @@ impl Session {
         let mut message = Message::new(topic, publish.payload)
             .with_qos(from_library(publish.qos))
             .with_retain(publish.retain);
-        message.stamp = stamp::read_payload(&message.payload, self.recipe.network.clock.now().wall);
+        message.origin = origin::from_payload(&message.payload, self.recipe.network.clock.now().wall);
         Incident::Delivered(message)
     }
 }
@@ -85,7 +85,7 @@ fn options(recipe: &Recipe, will: Option<&Will>) -> MqttOptions {
     let mut options = MqttOptions::new(recipe.device.as_str(), broker);
     options.set_keep_alive(recipe.keepalive_seconds());
     options.set_clean_session(network.options.session_expiry.is_zero());
-    options.set_max_packet_size(LARGEST_PACKET as usize, LARGEST_PACKET as usize);
+    options.set_max_packet_size(MAX_PACKET_SIZE as usize, MAX_PACKET_SIZE as usize);
     options.set_inflight(INFLIGHT);
     options.set_max_request_batch(BATCH);
     // 3.1.1 allows no password without a user name [MQTT-3.1.2-22].
@@ -104,27 +104,27 @@ fn options(recipe: &Recipe, will: Option<&Will>) -> MqttOptions {
     let (line, network, number) = (recipe.line.clone(), Arc::clone(network), recipe.number);
     options.set_socket_connector(move |_, _| {
         let (line, network) = (line.clone(), Arc::clone(&network));
-        async move { Ok(line.adopt(network.connect(number).await?)) }
+        async move { Ok(line.attach(network.connect(number).await?)) }
     });
     options
 }
 
 fn network_options() -> NetworkOptions {
     let mut options = NetworkOptions::new();
-    options.set_connection_timeout(ATTEMPT.as_secs());
+    options.set_connection_timeout(CONNECT_TIMEOUT.as_secs());
     options
 }
 
 fn reason(error: &ConnectionError, address: &str) -> String {
     match error {
-        ConnectionError::ConnectionRefused(code) => words::refused(code),
-        ConnectionError::NetworkTimeout => words::attempt_timed_out(address),
-        ConnectionError::Io(error) => words::io(address, error),
-        ConnectionError::Tls(error) => words::tls(address, error),
-        ConnectionError::MqttState(StateError::ConnectionAborted) => words::CLOSED.into(),
-        ConnectionError::MqttState(StateError::AwaitPingResp) => words::NO_PONG.into(),
+        ConnectionError::ConnectionRefused(code) => reason_text::connection_refused(code),
+        ConnectionError::NetworkTimeout => reason_text::connect_timed_out(address),
+        ConnectionError::Io(error) => reason_text::io_error(address, error),
+        ConnectionError::Tls(error) => reason_text::tls_error(address, error),
+        ConnectionError::MqttState(StateError::ConnectionAborted) => reason_text::CONNECTION_CLOSED.into(),
+        ConnectionError::MqttState(StateError::AwaitPingResp) => reason_text::KEEPALIVE_TIMED_OUT.into(),
         ConnectionError::MqttState(StateError::Deserialization(rumqttc_v4::Error::Io(error))) => {
-            words::io(address, error)
+            reason_text::io_error(address, error)
         }
         other => other.to_string(),
     }
@@ -184,7 +184,7 @@ impl Outlet {
         tokio::spawn(async move {
             let answer = answer.wait_completion_async().await;
             if let Err(SubscribeNoticeError::V4SubAckFailure(_)) = answer {
-                warn_of_refusal(&device, &filter, "not allowed, or the filter is not supported");
+                log_refused_subscription(&device, &filter, "not allowed, or the filter is not supported");
             }
         });
         Ok(())

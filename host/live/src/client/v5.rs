@@ -17,10 +17,10 @@ use wasmote_sim::topic::{Topic, TopicFilter};
 use super::outlet::Handle;
 use super::under_way::{Fate, Outcome};
 use super::{
-    ATTEMPT, BATCH, INFLIGHT, Incident, LARGEST_PACKET, Loss, Recipe, Unsent, from_library, to_library,
-    warn_of_refusal,
+    BATCH, CONNECT_TIMEOUT, INFLIGHT, Incident, Loss, MAX_PACKET_SIZE, Recipe, Unsent, from_library,
+    log_refused_subscription, to_library,
 };
-use crate::{stamp, words};
+use crate::{origin, reason_text};
 
 pub(crate) struct Session {
     recipe: Recipe,
@@ -87,8 +87,8 @@ impl Session {
         if let Some(properties) = publish.properties {
             properties::take(properties, &mut message);
         }
-        if message.stamp.is_none() {
-            message.stamp = stamp::read_payload(&message.payload, self.recipe.network.clock.now().wall);
+        if message.origin.is_none() {
+            message.origin = origin::from_payload(&message.payload, self.recipe.network.clock.now().wall);
         }
         Incident::Delivered(message)
     }
@@ -102,8 +102,8 @@ fn options(recipe: &Recipe, will: Option<&Will>, clean: bool) -> MqttOptions {
     options.set_clean_start(clean);
     let expiry = u32::try_from(network.options.session_expiry.as_secs()).unwrap_or(u32::MAX);
     options.set_session_expiry_interval((expiry > 0).then_some(expiry));
-    options.set_max_packet_size(Some(LARGEST_PACKET));
-    options.set_connect_timeout(ATTEMPT);
+    options.set_max_packet_size(Some(MAX_PACKET_SIZE));
+    options.set_connect_timeout(CONNECT_TIMEOUT);
     options.set_outgoing_inflight_upper_limit(INFLIGHT);
     options.set_max_request_batch(BATCH);
     match (&network.options.username, &network.options.password) {
@@ -125,7 +125,7 @@ fn options(recipe: &Recipe, will: Option<&Will>, clean: bool) -> MqttOptions {
     let (line, network, number) = (recipe.line.clone(), Arc::clone(network), recipe.number);
     options.set_socket_connector(move |_, _| {
         let (line, network) = (line.clone(), Arc::clone(&network));
-        async move { Ok(line.adopt(network.connect(number).await?)) }
+        async move { Ok(line.attach(network.connect(number).await?)) }
     });
     options
 }
@@ -143,17 +143,17 @@ fn last_will(will: &Will) -> LastWill {
 
 fn reason(error: &ConnectionError, address: &str) -> String {
     match error {
-        ConnectionError::ConnectionRefused(code) => words::refused(code),
-        ConnectionError::Timeout(_) => words::attempt_timed_out(address),
-        ConnectionError::Io(error) => words::io(address, error),
-        ConnectionError::Tls(error) => words::tls(address, error),
-        ConnectionError::MqttState(StateError::ConnectionAborted) => words::CLOSED.into(),
-        ConnectionError::MqttState(StateError::AwaitPingResp) => words::NO_PONG.into(),
+        ConnectionError::ConnectionRefused(code) => reason_text::connection_refused(code),
+        ConnectionError::Timeout(_) => reason_text::connect_timed_out(address),
+        ConnectionError::Io(error) => reason_text::io_error(address, error),
+        ConnectionError::Tls(error) => reason_text::tls_error(address, error),
+        ConnectionError::MqttState(StateError::ConnectionAborted) => reason_text::CONNECTION_CLOSED.into(),
+        ConnectionError::MqttState(StateError::AwaitPingResp) => reason_text::KEEPALIVE_TIMED_OUT.into(),
         ConnectionError::MqttState(StateError::Deserialization(rumqttc::Error::Io(error))) => {
-            words::io(address, error)
+            reason_text::io_error(address, error)
         }
         ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, reason_string }) => {
-            words::ended(reason_code, reason_string.as_deref())
+            reason_text::server_disconnected(reason_code, reason_string.as_deref())
         }
         other => other.to_string(),
     }
@@ -221,8 +221,8 @@ impl Outlet {
         tokio::spawn(async move {
             let answer = answer.wait_completion_async().await;
             if let Err(SubscribeNoticeError::V5SubAckFailure(codes)) = answer {
-                let why: Vec<_> = codes.iter().map(words::spoken).collect();
-                warn_of_refusal(&device, &filter, &why.join(", "));
+                let why: Vec<_> = codes.iter().map(reason_text::humanize).collect();
+                log_refused_subscription(&device, &filter, &why.join(", "));
             }
         });
         Ok(())

@@ -9,9 +9,9 @@ use std::time::Duration;
 use tokio::select;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep_until};
-use wasmote_sim::action::Farewell;
+use wasmote_sim::action::DisconnectMode;
 
-use super::{Command, Connection, End, Ending, News, Next, admitted, tell};
+use super::{Command, End, Ending, Next, SessionTask, ShardEvent, admitted, tell};
 use crate::client::{Incident, Outlet, Session, UnderWay};
 
 /// How long a clean farewell may wait for messages that are not yet acknowledged.
@@ -65,7 +65,7 @@ impl Life {
     }
 }
 
-impl<S: Session> Connection<S> {
+impl<S: Session> SessionTask<S> {
     pub(super) async fn turn(&mut self, session: &mut S, attempt: u64) -> (Ending, End) {
         let mut life = Life {
             attempt,
@@ -98,14 +98,14 @@ impl<S: Session> Connection<S> {
                 Incident::Connected { session_present } => {
                     life.up = true;
                     life.permit = None;
-                    News::Connected { attempt: life.attempt, session_present, outlet: session.outlet() }
+                    ShardEvent::Connected { attempt: life.attempt, session_present, outlet: session.outlet() }
                 }
-                Incident::Delivered(message) => News::Delivered(message),
-                Incident::Asked => News::Asked(life.attempt),
+                Incident::Delivered(message) => ShardEvent::Delivered(message),
+                Incident::Asked => ShardEvent::Asked(life.attempt),
                 Incident::Left => return Ending::Left,
                 Incident::Other => continue,
             };
-            if tell(&self.inbox, self.recipe.number, news).await.is_none() {
+            if tell(&self.event_sender, self.recipe.number, news).await.is_none() {
                 return Ending::Orphaned;
             }
         }
@@ -156,12 +156,12 @@ impl<S: Session> Connection<S> {
                     return Break(Ending::Cut);
                 }
             }
-            Some(Command::Disconnect(Farewell::PowerLoss | Farewell::Cut, under_way)) => {
+            Some(Command::Disconnect(DisconnectMode::PowerLoss | DisconnectMode::Abort, under_way)) => {
                 life.next = None;
                 life.under_way = life.under_way.take().or(under_way);
                 return Break(Ending::Cut);
             }
-            Some(Command::Disconnect(Farewell::Clean, under_way)) => {
+            Some(Command::Disconnect(DisconnectMode::Clean, under_way)) => {
                 life.next = None;
                 life.under_way = life.under_way.take().or(under_way);
                 // A silenced device cannot take its leave.
@@ -193,7 +193,10 @@ impl<S: Session> Connection<S> {
             Stage::Settling if self.recipe.line.peer_has_closed() => {}
             Stage::Settling => {
                 life.stage = Stage::Turning;
-                if tell(&self.inbox, self.recipe.number, News::Resumed(life.attempt)).await.is_none() {
+                if tell(&self.event_sender, self.recipe.number, ShardEvent::Resumed(life.attempt))
+                    .await
+                    .is_none()
+                {
                     return Break(Ending::Orphaned);
                 }
             }

@@ -8,25 +8,25 @@ use wasmote_sim::device::{Blueprint, Device, Input, PowerState};
 use wasmote_sim::limits::Limits;
 use wasmote_sim::time::Time;
 
-use super::Common;
-use super::linked::Linked;
+use super::FleetShared;
+use super::connection::Connection;
 use crate::client::{Outlet, Recipe, Session, UnderWay, returned, v4, v5};
-use crate::connection::{Command, Connection, Inbox, News};
-use crate::socket::Line;
+use crate::connection::{Command, SessionTask, ShardEvent, ShardEventSender};
+use crate::socket::SocketControl;
 
 pub(super) struct Slot {
     pub(super) device: Device,
     pub(super) limits: Arc<Limits>,
     /// Its end of the link to the broker in this process, if it uses that. Then it has no use for what follows.
-    pub(super) linked: Option<Box<Linked>>,
+    pub(super) connection: Option<Box<Connection>>,
     /// Where messages go in while the connection is up.
     pub(super) outlet: Option<Outlet>,
     /// Messages that went in there, over all connections.
     pub(super) under_way: UnderWay,
     /// What its connections are made with.
-    pub(super) line: Line,
+    pub(super) line: SocketControl,
     protocol: Protocol,
-    connection: Option<mpsc::UnboundedSender<Command>>,
+    session_task: Option<mpsc::UnboundedSender<Command>>,
     /// Tells the present connection from those before.
     attempt: u64,
     /// When it is to be switched on for the first time.
@@ -40,7 +40,7 @@ pub(super) struct Slot {
 impl Slot {
     pub(super) fn new(
         blueprint: Blueprint,
-        linked: Option<Box<Linked>>,
+        connection: Option<Box<Connection>>,
         start: Option<Time>,
         now: Time,
     ) -> Self {
@@ -48,11 +48,11 @@ impl Slot {
             limits: Arc::clone(&blueprint.limits),
             protocol: blueprint.protocol,
             device: Device::new(blueprint, now),
-            linked,
+            connection,
             outlet: None,
             under_way: UnderWay::default(),
-            line: Line::default(),
-            connection: None,
+            line: SocketControl::default(),
+            session_task: None,
             attempt: 0,
             start,
             armed: None,
@@ -63,7 +63,7 @@ impl Slot {
 
     /// The deadline to put on the agenda, if there is one that is sooner than what is there.
     pub(super) fn arm(&mut self) -> Option<Time> {
-        let link = self.linked.as_ref().and_then(|linked| linked.next_deadline());
+        let link = self.connection.as_ref().and_then(|connection| connection.next_deadline());
         let due = [self.start, self.device.next_deadline(), link].into_iter().flatten().min()?;
         if self.armed.is_some_and(|armed| armed <= due) {
             return None;
@@ -83,27 +83,27 @@ impl Slot {
     }
 
     /// It is switched by hand, or not at all.
-    pub(super) fn forget_start(&mut self) {
+    pub(super) fn cancel_start(&mut self) {
         self.start = None;
     }
 
     /// Messages that come back because of these news, to be told of before the news themselves.
-    pub(super) fn returned_by(&mut self, news: &mut News) -> Vec<Input> {
-        match news {
-            News::Asked(attempt) if *attempt == self.attempt => {
+    pub(super) fn returned_by(&mut self, event: &mut ShardEvent) -> Vec<Input> {
+        match event {
+            ShardEvent::Asked(attempt) if *attempt == self.attempt => {
                 let under_way = &mut self.under_way;
                 let refused = self.outlet.as_mut().map(|outlet| outlet.asked(under_way));
                 refused.unwrap_or_default().into_iter().map(Input::Refused).collect()
             }
-            News::Disconnected(attempt, _) if *attempt == self.attempt => {
+            ShardEvent::Disconnected(attempt, _) if *attempt == self.attempt => {
                 let mut back = self.under_way.take_lost();
                 let held = self.outlet.take().map(Outlet::into_held).unwrap_or_default();
                 back.extend(held.into_iter().map(returned));
                 back
             }
             // The broker may not have had the session any more; what belonged to it is then lost too.
-            News::Disconnected(..) | News::Connected { .. } => self.under_way.take_lost(),
-            News::Ended(lost) => {
+            ShardEvent::Disconnected(..) | ShardEvent::Connected { .. } => self.under_way.take_lost(),
+            ShardEvent::Ended(lost) => {
                 let mut back = std::mem::take(lost);
                 back.extend(self.under_way.take_lost());
                 back
@@ -114,27 +114,27 @@ impl Slot {
 
     /// What news mean to the device. Those of an earlier connection mean nothing, but for messages: they
     /// did arrive.
-    pub(super) fn heard(&mut self, news: News) -> Option<Input> {
-        match news {
-            News::Connected { attempt, session_present, outlet } if attempt == self.attempt => {
+    pub(super) fn input_for(&mut self, event: ShardEvent) -> Option<Input> {
+        match event {
+            ShardEvent::Connected { attempt, session_present, outlet } if attempt == self.attempt => {
                 self.outlet = Some(outlet);
                 self.was_connected = true;
                 Some(Input::Connected { session_present })
             }
-            News::Resumed(attempt) if attempt == self.attempt => Some(Input::Resumed),
-            News::Disconnected(attempt, reason) if attempt == self.attempt => {
+            ShardEvent::Resumed(attempt) if attempt == self.attempt => Some(Input::Resumed),
+            ShardEvent::Disconnected(attempt, reason) if attempt == self.attempt => {
                 Some(Input::Disconnected(reason))
             }
-            News::Delivered(message) => Some(Input::Delivered(message)),
-            News::HttpReply(id, reply) => Some(Input::HttpReply(id, reply)),
-            News::Asked(_)
-            | News::Connected { .. }
-            | News::Resumed(_)
-            | News::Disconnected(..)
-            | News::Ended(_)
-            | News::Dialled(..)
-            | News::Parted
-            | News::CaughtUp(_) => None,
+            ShardEvent::Delivered(message) => Some(Input::Delivered(message)),
+            ShardEvent::HttpReply(id, reply) => Some(Input::HttpReply(id, reply)),
+            ShardEvent::Asked(_)
+            | ShardEvent::Connected { .. }
+            | ShardEvent::Resumed(_)
+            | ShardEvent::Disconnected(..)
+            | ShardEvent::Ended(_)
+            | ShardEvent::Dialled(..)
+            | ShardEvent::Closed
+            | ShardEvent::Barrier(_) => None,
         }
     }
 
@@ -146,27 +146,33 @@ impl Slot {
     }
 
     /// Pass a command to the connection, which comes into being with the first attempt.
-    pub(super) fn command(&mut self, command: Command, common: &Common, inbox: &Inbox, index: usize) {
-        if self.connection.is_none() && matches!(command, Command::Connect(..)) {
-            self.connection = Some(match self.protocol {
-                Protocol::V4 => self.connect::<v4::Session>(common, inbox, index),
-                Protocol::V5 => self.connect::<v5::Session>(common, inbox, index),
+    pub(super) fn command(
+        &mut self,
+        command: Command,
+        shared: &FleetShared,
+        event_sender: &ShardEventSender,
+        index: usize,
+    ) {
+        if self.session_task.is_none() && matches!(command, Command::Connect(..)) {
+            self.session_task = Some(match self.protocol {
+                Protocol::V4 => self.connect::<v4::Session>(shared, event_sender, index),
+                Protocol::V5 => self.connect::<v5::Session>(shared, event_sender, index),
             });
         }
-        if let Some(connection) = &self.connection {
+        if let Some(session_task) = &self.session_task {
             // It ends before the shard only when the runtime does.
-            let _ = connection.send(command);
+            let _ = session_task.send(command);
         }
     }
 
     /// Have no connection any more. What the last one was told to do, it still does.
     pub(super) fn hang_up(&mut self) {
-        self.connection = None;
+        self.session_task = None;
         self.outlet = None;
     }
 
     /// Whether it has, since the last question, been connected for the first time or given up.
-    pub(super) fn newly_settled(&mut self) -> bool {
+    pub(super) fn take_newly_settled(&mut self) -> bool {
         use PowerState::{Dead, Failed, Off};
         let given_up = matches!(self.device.power(), Failed(_) | Off(_) | Dead(_));
         let settled = self.was_connected || given_up;
@@ -175,8 +181,8 @@ impl Slot {
 
     fn connect<S: Session>(
         &self,
-        common: &Common,
-        inbox: &Inbox,
+        shared: &FleetShared,
+        event_sender: &ShardEventSender,
         index: usize,
     ) -> mpsc::UnboundedSender<Command> {
         let (sender, commands) = mpsc::unbounded_channel();
@@ -184,19 +190,19 @@ impl Slot {
             device: self.device.identity().id.clone(),
             // A shard has fewer devices than memory has addresses for.
             number: u32::try_from(index).unwrap_or(u32::MAX),
-            network: Arc::clone(&common.network),
+            network: Arc::clone(&shared.network),
             line: self.line.clone(),
             subscriptions: self.limits.subscriptions as usize,
         };
-        let connection = Connection::<S> {
+        let session_task = SessionTask::<S> {
             recipe,
             commands,
-            inbox: inbox.clone(),
-            alive: common.alive.clone(),
+            event_sender: event_sender.clone(),
+            alive: shared.alive.clone(),
             session: None,
             silent: false,
         };
-        tokio::spawn(connection.run());
+        tokio::spawn(session_task.run());
         sender
     }
 }

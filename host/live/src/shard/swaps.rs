@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmote_sim::behaviour::Spawn;
+use wasmote_sim::behaviour::BehaviourFactory;
 use wasmote_sim::device::{Device, Input, PowerState, Upgrade};
 use wasmote_sim::event::StopReason;
 
@@ -11,29 +11,29 @@ use super::Shard;
 
 /// How a device stands with its versions.
 #[derive(Clone)]
-pub(crate) struct Stand {
+pub(crate) struct SwapStatus {
     /// What it runs, or starts next.
-    pub(crate) spawn: Arc<dyn Spawn>,
+    pub(crate) factory: Arc<dyn BehaviourFactory>,
     /// Whether its behaviour runs and does not hang.
-    pub(crate) is_awake: bool,
+    pub(crate) is_responsive: bool,
     /// Whether the swap waits for a hang to end.
-    pub(crate) waits: bool,
+    pub(crate) is_pending: bool,
     /// Why the last swap came to nothing.
-    pub(crate) problem: Option<String>,
+    pub(crate) swap_error: Option<String>,
     /// Why it does not run, if its behaviour is to blame.
-    pub(crate) failed: Option<String>,
+    pub(crate) start_error: Option<String>,
     /// How often its behaviour trapped.
     pub(crate) traps: u64,
 }
 
-impl Stand {
+impl SwapStatus {
     fn of(device: &Device) -> Self {
         Self {
-            spawn: Arc::clone(device.spawn()),
-            is_awake: device.is_awake(),
-            waits: device.swap_waits(),
-            problem: device.swap_problem().map(str::to_owned),
-            failed: match device.power() {
+            factory: Arc::clone(device.factory()),
+            is_responsive: device.is_awake(),
+            is_pending: device.has_pending_swap(),
+            swap_error: device.last_swap_error().map(str::to_owned),
+            start_error: match device.power() {
                 PowerState::Failed(reason) => Some(reason.clone()),
                 _ => None,
             },
@@ -44,23 +44,23 @@ impl Stand {
 
 impl Shard {
     /// How a device stands.
-    pub(crate) fn stand(&mut self, index: usize) -> Stand {
-        Stand::of(&self.slots[index].device)
+    pub(crate) fn swap_status(&mut self, index: usize) -> SwapStatus {
+        SwapStatus::of(&self.slots[index].device)
     }
 
     /// Give a device another version, unless it has it. How it stood before, and how it stands now.
-    pub(crate) fn swap(&mut self, index: usize, upgrade: Upgrade) -> (Stand, Stand) {
-        let before = self.stand(index);
-        if !Arc::ptr_eq(&before.spawn, &upgrade.spawn) {
-            self.put_in(index, Input::Swap(upgrade));
+    pub(crate) fn swap(&mut self, index: usize, upgrade: Upgrade) -> (SwapStatus, SwapStatus) {
+        let before = self.swap_status(index);
+        if !Arc::ptr_eq(&before.factory, &upgrade.factory) {
+            self.handle_input(index, Input::Swap(upgrade));
         }
-        (before, self.stand(index))
+        (before, self.swap_status(index))
     }
 
     /// End a device in order, and start it with another version, which knows nothing of what was before.
-    pub(crate) fn restart_with(&mut self, index: usize, spawn: Arc<dyn Spawn>) {
-        self.put_in(index, Input::Stop(StopReason::Requested));
-        self.put_in(index, Input::Swap(Upgrade { spawn, trial: Duration::ZERO }));
-        self.put_in(index, Input::Start);
+    pub(crate) fn restart_with(&mut self, index: usize, factory: Arc<dyn BehaviourFactory>) {
+        self.handle_input(index, Input::Stop(StopReason::Requested));
+        self.handle_input(index, Input::Swap(Upgrade { factory, trial: Duration::ZERO }));
+        self.handle_input(index, Input::Start);
     }
 }

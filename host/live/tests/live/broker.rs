@@ -1,13 +1,13 @@
 //! The embedded broker under test: the scenarios that the model and a real Mosquitto are held to, once more,
 //! over TCP.
 
-#[path = "../../../sim/tests/model/broker/arm.rs"]
-mod arm;
+#[path = "../../../sim/tests/model/broker/broker_under_test.rs"]
+mod broker_under_test;
+#[path = "../../../sim/tests/model/broker/clients.rs"]
+#[allow(dead_code)]
+mod clients;
 #[path = "../../../sim/tests/model/broker/over_tcp.rs"]
 mod over_tcp;
-#[path = "../../../sim/tests/model/broker/stage.rs"]
-#[allow(dead_code)]
-mod stage;
 #[path = "../../../sim/tests/model/broker/wire.rs"]
 mod wire;
 
@@ -16,13 +16,13 @@ use std::time::Duration;
 
 use wasmote_live::broker::EmbeddedBroker;
 
+use clients::ScenarioClients;
 use over_tcp::OverTcp;
-use stage::Stage;
 
 /// How long nothing comes before a connection counts as quiet.
 const QUIET: Duration = Duration::from_millis(100);
 
-type Scenario = (&'static str, fn(&mut Stage<'_>));
+type Scenario = (&'static str, fn(&mut ScenarioClients<'_>));
 
 /// All of them, those that Mosquitto does not pass included.
 macro_rules! scenarios {
@@ -67,7 +67,7 @@ const THEMES: [&[Scenario]; 9] = [
 
 /// Each on a broker of its own. They are mostly waiting, so all at once.
 #[test]
-fn every_scenario_of_the_model_passes_at_the_door() {
+fn every_model_scenario_passes_over_tcp() {
     let running: Vec<_> = THEMES
         .into_iter()
         .flatten()
@@ -83,11 +83,11 @@ fn every_scenario_of_the_model_passes_at_the_door() {
     assert!(failed.is_empty(), "{failed:?}");
 }
 
-fn run(scenario: fn(&mut Stage<'_>)) {
+fn run(scenario: fn(&mut ScenarioClients<'_>)) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let broker = runtime.block_on(EmbeddedBroker::start(0)).unwrap();
-    scenario(&mut Stage::new(&mut OverTcp::new(broker.address().port(), QUIET)));
+    scenario(&mut ScenarioClients::new(&mut OverTcp::new(broker.address().port(), QUIET)));
     let report = runtime.block_on(broker.report()).unwrap();
-    assert!(report.tally.closes(report.census.waiting), "{report:?}");
+    assert!(report.counters.closes(report.stats.waiting), "{report:?}");
     runtime.block_on(broker.shutdown());
 }

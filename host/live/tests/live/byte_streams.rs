@@ -6,22 +6,22 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use wasmote_live::fleet::Fleet;
 use wasmote_sim::context::{Context, Protocol};
-use wasmote_sim::device::{Blueprint, LinkState};
+use wasmote_sim::device::{Blueprint, ConnectionState};
 use wasmote_sim::event::Event;
 use wasmote_sim::message::{Qos, Will};
 
 use crate::support::device::{PROTOCOLS, check_ledgers, device, faults, is_down, listener, message, start};
-use crate::support::outside::{Subscriber, publish};
+use crate::support::mosquitto_clients::{Subscriber, publish};
 use crate::support::server::{Kind, Server, options, patient};
-use crate::support::{eventually, on_both_brokers};
+use crate::support::{eventually, on_all_brokers};
 
-on_both_brokers!(
-    a_reset_is_told_to_both_ends_at_once,
-    a_half_open_connection_is_found_out_by_the_devices_keepalive,
-    a_broker_is_not_told_that_a_half_open_connection_was_closed,
+on_all_brokers!(
+    a_reset_reaches_both_ends_at_once,
+    the_keepalive_detects_a_half_open_connection,
+    closing_a_half_open_connection_is_invisible_to_the_broker,
     a_throttle_makes_large_messages_late_both_ways,
     bytes_wait_for_the_end_of_a_stall_and_the_connection_stays,
-    what_was_written_before_a_farewell_still_leaves_a_slow_line,
+    data_written_before_a_disconnect_still_leaves_a_slow_link,
 );
 
 /// Says `online` whenever it is, with the will `lost`.
@@ -44,74 +44,74 @@ fn state(name: &str, protocol: Protocol) -> Blueprint {
     })
 }
 
-async fn set(fleet: &Fleet, document: Value) {
+async fn set_fault(fleet: &Fleet, document: Value) {
     fleet.set_faults(&[0], faults(json!({"fault": [document]}))).await.unwrap();
 }
 
-async fn calm(fleet: &Fleet) {
+async fn clear_faults(fleet: &Fleet) {
     fleet.set_faults(&[0], faults(json!({"fault": []}))).await.unwrap();
 }
 
 /// Let a fault strike at least once, and no more.
-async fn strike(fleet: &Fleet, fault: Value) {
-    set(fleet, fault).await;
+async fn trigger_once(fleet: &Fleet, fault: Value) {
+    set_fault(fleet, fault).await;
     let name = fleet.devices()[0].id.to_string();
     eventually("the strike", || async {
         let outages = fleet.status(&name).await.unwrap().ledger.fault_total().outages;
         (outages > 0).then_some(())
     })
     .await;
-    calm(fleet).await;
+    clear_faults(fleet).await;
 }
 
-async fn end(fleet: Fleet) {
+async fn finish(fleet: Fleet) {
     check_ledgers(&fleet).await;
     fleet.shutdown(Duration::from_secs(10)).await;
 }
 
-async fn a_reset_is_told_to_both_ends_at_once(kind: Kind) {
+async fn a_reset_reaches_both_ends_at_once(kind: Kind) {
     let server = Server::start(kind).await;
-    let mut outside = Subscriber::start(server.port(), "t/#").await;
+    let mut subscriber = Subscriber::start(server.port(), "t/#").await;
     for protocol in PROTOCOLS {
         let name = format!("{protocol:?}");
         let fleet = start(&server, patient(), vec![state(&name, protocol)]);
         let (online, lost) = (format!("t/{name}|0|0|online"), format!("t/{name}|0|0|lost"));
-        outside.wait_for("online", |line| line == online).await;
+        subscriber.wait_for("online", |line| line == online).await;
         let began = Instant::now();
-        strike(&fleet, json!({"kind": "reset", "every": "200ms", "probability": 1.0})).await;
-        outside.wait_for("the will", |line| line == lost).await;
+        trigger_once(&fleet, json!({"kind": "reset", "every": "200ms", "probability": 1.0})).await;
+        subscriber.wait_for("the will", |line| line == lost).await;
         assert!(began.elapsed() < Duration::from_secs(60), "no keepalive had to find out");
-        outside.wait_for("the device again", |line| line == online).await;
+        subscriber.wait_for("the device again", |line| line == online).await;
         let log = server.log();
         assert!(!log.iter().any(|line| line.contains("exceeded timeout")), "{log:#?}");
-        end(fleet).await;
+        finish(fleet).await;
     }
 }
 
-async fn a_half_open_connection_is_found_out_by_the_devices_keepalive(kind: Kind) {
+async fn the_keepalive_detects_a_half_open_connection(kind: Kind) {
     let server = Server::start(kind).await;
-    let mut outside = Subscriber::start(server.port(), "t/#").await;
+    let mut subscriber = Subscriber::start(server.port(), "t/#").await;
     for protocol in PROTOCOLS {
         let name = format!("{protocol:?}");
         let fleet = start(&server, options(), vec![state(&name, protocol)]);
         let (online, lost) = (format!("t/{name}|0|0|online"), format!("t/{name}|0|0|lost"));
-        outside.wait_for("online", |line| line == online).await;
-        strike(&fleet, json!({"kind": "half_open", "every": "10ms", "probability": 1.0})).await;
+        subscriber.wait_for("online", |line| line == online).await;
+        trigger_once(&fleet, json!({"kind": "half_open", "every": "10ms", "probability": 1.0})).await;
         let kept = message(&format!("t/{name}"), "kept").with_qos(Qos::AtLeastOnce);
         fleet.publish(&name, kept).await.unwrap();
         // The device believes that it is connected until its ping is not answered.
-        assert_eq!(fleet.status(&name).await.unwrap().link, LinkState::Up);
+        assert_eq!(fleet.status(&name).await.unwrap().link, ConnectionState::Up);
         let reason = eventually("the end of its patience", || async {
             match fleet.status(&name).await.unwrap().link {
-                LinkState::Down(reason) => Some(reason),
+                ConnectionState::Down(reason) => Some(reason),
                 _ => None,
             }
         })
         .await;
         assert_eq!(reason, "the broker did not answer the keepalive");
-        outside.wait_for("the will", |line| line == lost).await;
+        subscriber.wait_for("the will", |line| line == lost).await;
         let kept = format!("t/{name}|1|0|kept");
-        outside.wait_for("what was not acknowledged", |line| line == kept).await;
+        subscriber.wait_for("what was not acknowledged", |line| line == kept).await;
         // Mosquitto looks for silent clients every few seconds, so it may hear of the new connection first.
         let found_out =
             ["has exceeded timeout", "already connected"].map(|how| format!("Client {name} {how}"));
@@ -120,21 +120,21 @@ async fn a_half_open_connection_is_found_out_by_the_devices_keepalive(kind: Kind
         let log = server.log();
         assert!(!log.iter().any(|line| line.contains(&format!("Client {name} closed"))), "{log:#?}");
         let status = fleet.status(&name).await.unwrap();
-        assert_eq!(status.link, LinkState::Up);
-        end(fleet).await;
+        assert_eq!(status.link, ConnectionState::Up);
+        finish(fleet).await;
     }
 }
 
-async fn a_broker_is_not_told_that_a_half_open_connection_was_closed(kind: Kind) {
+async fn closing_a_half_open_connection_is_invisible_to_the_broker(kind: Kind) {
     let server = Server::start(kind).await;
-    let mut outside = Subscriber::start(server.port(), "t/#").await;
+    let mut subscriber = Subscriber::start(server.port(), "t/#").await;
     let fleet = start(&server, options(), vec![state("device", Protocol::V5)]);
-    outside.wait_for("online", |line| line == "t/device|0|0|online").await;
+    subscriber.wait_for("online", |line| line == "t/device|0|0|online").await;
     let began = Instant::now();
-    strike(&fleet, json!({"kind": "half_open", "every": "10ms", "probability": 1.0})).await;
+    trigger_once(&fleet, json!({"kind": "half_open", "every": "10ms", "probability": 1.0})).await;
     // Its farewell goes nowhere either, and it does not come back.
-    fleet.order("device", wasmote_live::fleet::Order::Stop).await.unwrap();
-    outside.wait_for("the will", |line| line == "t/device|0|0|lost").await;
+    fleet.power("device", wasmote_live::fleet::PowerCommand::Stop).await.unwrap();
+    subscriber.wait_for("the will", |line| line == "t/device|0|0|lost").await;
     // It may have been heard of a keepalive of 5 s before.
     assert!(began.elapsed() > Duration::from_secs(2), "the broker had to find out");
     let about = |line: &String| line.contains("device") && line.contains("Client");
@@ -147,23 +147,23 @@ async fn a_broker_is_not_told_that_a_half_open_connection_was_closed(kind: Kind)
     }
     let log: Vec<_> = server.log().into_iter().filter(about).collect();
     assert!(!log.iter().any(|line| line.contains("closed its connection")), "{log:#?}");
-    end(fleet).await;
+    finish(fleet).await;
 }
 
 async fn a_throttle_makes_large_messages_late_both_ways(kind: Kind) {
     let server = Server::start(kind).await;
-    let mut outside = Subscriber::start(server.port(), "t/#").await;
+    let mut subscriber = Subscriber::start(server.port(), "t/#").await;
     let payload = "x".repeat(2_000);
     for protocol in PROTOCOLS {
         let name = format!("{protocol:?}");
         let mut device = listener(&name, protocol, &["in"]);
         let fleet = start(&server, options(), vec![device.blueprint.clone()]);
         device.ready().await;
-        set(&fleet, json!({"kind": "throttle", "bytes_per_second": 1000})).await;
+        set_fault(&fleet, json!({"kind": "throttle", "bytes_per_second": 1000})).await;
         let began = Instant::now();
         fleet.publish(&name, message("t/out", &payload)).await.unwrap();
         let out = format!("t/out|0|0|{payload}");
-        outside.wait_for("what it published", |line| line == out).await;
+        subscriber.wait_for("what it published", |line| line == out).await;
         let took = began.elapsed().as_secs_f64();
         assert!((1.9..20.0).contains(&took), "2,000 bytes and some at 1,000 a second: {took}");
 
@@ -173,26 +173,26 @@ async fn a_throttle_makes_large_messages_late_both_ways(kind: Kind) {
         let took = began.elapsed().as_secs_f64();
         assert!((1.9..20.0).contains(&took), "{took}");
 
-        calm(&fleet).await;
+        clear_faults(&fleet).await;
         let quick = "q".repeat(30_000);
         let began = Instant::now();
         fleet.publish(&name, message("t/out", &quick)).await.unwrap();
         let out = format!("t/out|0|0|{quick}");
-        outside.wait_for("what is not held up", |line| line == out).await;
+        subscriber.wait_for("what is not held up", |line| line == out).await;
         assert!(began.elapsed() < Duration::from_secs(25), "30 s it would have been");
-        end(fleet).await;
+        finish(fleet).await;
     }
 }
 
 async fn bytes_wait_for_the_end_of_a_stall_and_the_connection_stays(kind: Kind) {
     let server = Server::start(kind).await;
-    let mut outside = Subscriber::start(server.port(), "t/#").await;
+    let mut subscriber = Subscriber::start(server.port(), "t/#").await;
     for protocol in PROTOCOLS {
         let name = format!("{protocol:?}");
         let mut device = listener(&name, protocol, &["in"]);
         let fleet = start(&server, patient(), vec![device.blueprint.clone()]);
         device.ready().await;
-        set(&fleet, json!({"kind": "stall", "every": "10ms", "probability": 1.0, "for": "1h"})).await;
+        set_fault(&fleet, json!({"kind": "stall", "every": "10ms", "probability": 1.0, "for": "1h"})).await;
         eventually("the stall", || async {
             (!fleet.status(&name).await.unwrap().active_faults.is_empty()).then_some(())
         })
@@ -202,45 +202,45 @@ async fn bytes_wait_for_the_end_of_a_stall_and_the_connection_stays(kind: Kind) 
         // Two that are not held up have gone all the way round by then.
         for _ in 0..2 {
             publish(server.port(), "t/other", "marker", &[]).await;
-            let passed = outside.wait_for("the marker", |line| line.starts_with("t/")).await;
+            let passed = subscriber.wait_for("the marker", |line| line.starts_with("t/")).await;
             assert_eq!(passed, "t/other|0|0|marker");
         }
         let heard = |event: &Event| matches!(event, Event::Message(_)) || is_down(event);
         assert!(!std::iter::from_fn(|| device.seen.try_recv().ok()).any(|event| heard(&event)));
-        calm(&fleet).await;
-        outside.wait_for("what waited", |line| line == "t/out|0|0|stalled").await;
+        clear_faults(&fleet).await;
+        subscriber.wait_for("what waited", |line| line == "t/out|0|0|stalled").await;
         let first = device.event("what waited, or the end", heard).await;
         assert!(matches!(first, Event::Message(_)), "{first:?}");
         assert_eq!(fleet.totals().await.unwrap().connects, 1);
-        end(fleet).await;
+        finish(fleet).await;
     }
 }
 
-async fn what_was_written_before_a_farewell_still_leaves_a_slow_line(kind: Kind) {
+async fn data_written_before_a_disconnect_still_leaves_a_slow_link(kind: Kind) {
     let server = Server::start(kind).await;
-    let mut outside = Subscriber::start(server.port(), "t/#").await;
+    let mut subscriber = Subscriber::start(server.port(), "t/#").await;
     let fleet = start(&server, options(), vec![state("device", Protocol::V5)]);
-    outside.wait_for("online", |line| line == "t/device|0|0|online").await;
-    set(&fleet, json!({"kind": "throttle", "bytes_per_second": 2000})).await;
+    subscriber.wait_for("online", |line| line == "t/device|0|0|online").await;
+    set_fault(&fleet, json!({"kind": "throttle", "bytes_per_second": 2000})).await;
     let payload = "y".repeat(2_000);
     fleet.publish("device", message("t/last", &payload)).await.unwrap();
-    fleet.order("device", wasmote_live::fleet::Order::Stop).await.unwrap();
+    fleet.power("device", wasmote_live::fleet::PowerCommand::Stop).await.unwrap();
     let last = format!("t/last|0|0|{payload}");
-    outside.wait_for("the last words", |line| line == last).await;
+    subscriber.wait_for("the last words", |line| line == last).await;
     eventually("the farewell", || async {
         let left = match &server {
             Server::Mosquitto(broker) => {
                 broker.log().iter().any(|line| line.contains("Client device disconnected"))
             }
-            Server::Embedded(broker) | Server::Linked(broker) => {
+            Server::Embedded(broker) | Server::Local(broker) => {
                 let report = broker.report().await.unwrap();
-                report.census.connected == 1 && report.tally.wills == 0
+                report.stats.connected == 1 && report.counters.wills == 0
             }
         };
         left.then_some(())
     })
     .await;
-    let heard = outside.messages();
+    let heard = subscriber.messages();
     assert!(!heard.iter().any(|line| line.ends_with("|lost")), "it took its leave: {heard:?}");
-    end(fleet).await;
+    finish(fleet).await;
 }

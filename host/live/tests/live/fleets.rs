@@ -6,23 +6,23 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use wasmote_live::broker::EmbeddedBroker;
-use wasmote_live::fleet::{AskError, Fleet};
-use wasmote_live::spec::{ConnectionOptions, FleetSpec};
-use wasmote_live::watchers::{Interest, Watch};
-use wasmote_sim::action::Notice;
+use wasmote_live::config::{ConnectionOptions, FleetConfig};
+use wasmote_live::events::{EventFilter, EventReceiver};
+use wasmote_live::fleet::{Fleet, FleetError};
 use wasmote_sim::context::{Context, Protocol};
 use wasmote_sim::device::Blueprint;
 use wasmote_sim::event::Event;
 use wasmote_sim::http::{HttpFailure, HttpRequest, HttpResponse};
 use wasmote_sim::message::Qos;
+use wasmote_sim::notice::DeviceNotice;
 use wasmote_sim::topic::TopicFilter;
 
 use crate::support::device::{PROTOCOLS, check_ledgers, device, message, start};
-use crate::support::outside::Subscriber;
+use crate::support::mosquitto_clients::Subscriber;
 use crate::support::server::{Kind, Server, options};
-use crate::support::{eventually, on_both_brokers};
+use crate::support::{eventually, on_all_brokers};
 
-on_both_brokers!(three_hundred_devices_hear_each_other, a_fleet_answers_while_it_starts);
+on_all_brokers!(three_hundred_devices_hear_each_other, a_fleet_answers_while_it_starts);
 
 /// Hears everybody, and says one word when it is told to.
 fn sociable(number: usize) -> Blueprint {
@@ -46,21 +46,21 @@ fn sociable(number: usize) -> Blueprint {
 }
 
 async fn three_hundred_devices_hear_each_other(kind: Kind) {
-    all_hear_all(kind, 300).await;
+    every_device_hears_every_other(kind, 300).await;
 }
 
 /// Everybody says a word, and everybody hears all words.
-pub async fn all_hear_all(kind: Kind, devices: usize) {
+pub async fn every_device_hears_every_other(kind: Kind, devices: usize) {
     let server = Server::start(kind).await;
-    let mut outside = Subscriber::start(server.port(), "t/word/+").await;
+    let mut subscriber = Subscriber::start(server.port(), "t/word/+").await;
     // Two cores under such a load may not turn every connection within the shortest keepalive.
     let patient = ConnectionOptions { keepalive: Duration::from_secs(60), ..options() };
     let fleet = start(&server, patient, (0..devices).map(sociable).collect());
-    eventually("all connections", || async { fleet.all_were_connected().then_some(()) }).await;
+    eventually("all connections", || async { fleet.is_ready().then_some(()) }).await;
     // Retained, so that it reaches even those whose subscription is still on its way.
-    crate::support::outside::publish(server.port(), "~t/begin", "now", &["-r", "-q", "1"]).await;
+    crate::support::mosquitto_clients::publish(server.port(), "~t/begin", "now", &["-r", "-q", "1"]).await;
     for _ in 0..devices {
-        outside.wait_for("a word", |line| line.ends_with("|word")).await;
+        subscriber.wait_for("a word", |line| line.ends_with("|word")).await;
     }
     // Each hears the beginning and every word, its own too.
     let expected = (devices * devices + devices) as u64;
@@ -80,15 +80,15 @@ pub async fn all_hear_all(kind: Kind, devices: usize) {
 async fn a_fleet_answers_while_it_starts(kind: Kind) {
     let server = Server::start(kind).await;
     let devices: Vec<_> = (0..40).map(sociable).collect();
-    let spec = FleetSpec {
+    let fleet_config = FleetConfig {
         devices,
         broker: server.url(),
-        links: server.links(),
+        embedded_broker: server.handle(),
         connection: options(),
         start_rate: Some(20.0),
     };
     let began = Instant::now();
-    let fleet = Fleet::start(spec);
+    let fleet = Fleet::start(fleet_config);
     let running = fleet.totals().await.unwrap().running;
     let most = 1.0 + 20.0 * began.elapsed().as_secs_f64();
     assert!(running as f64 <= most, "{running} were started at once, and not {most}");
@@ -96,9 +96,9 @@ async fn a_fleet_answers_while_it_starts(kind: Kind) {
     let names: Vec<_> = statuses.iter().map(|status| status.identity.id.as_str()).collect();
     assert_eq!(names, ["d-35", "d-36", "d-37", "d-38", "d-39"]);
     // One that waits for its turn can be switched on by hand.
-    fleet.order("d-39", wasmote_live::fleet::Order::Start).await.unwrap();
+    fleet.power("d-39", wasmote_live::fleet::PowerCommand::Start).await.unwrap();
     assert!(fleet.status("d-39").await.unwrap().uptime.is_some());
-    eventually("all connections", || async { fleet.all_were_connected().then_some(()) }).await;
+    eventually("all connections", || async { fleet.is_ready().then_some(()) }).await;
     assert_eq!(fleet.totals().await.unwrap().running, 40);
     fleet.shutdown(Duration::from_secs(10)).await;
 }
@@ -120,14 +120,14 @@ async fn a_device_answers_over_http() {
     let broker = EmbeddedBroker::start(0).await.unwrap();
     let url = crate::support::server::at_port(broker.address().port());
     let fleet = start(url, options(), vec![polite]);
-    eventually("the connection", || async { fleet.all_were_connected().then_some(()) }).await;
-    let answer = fleet.ask("polite", get("/path?query")).await.unwrap();
+    eventually("the connection", || async { fleet.is_ready().then_some(()) }).await;
+    let answer = fleet.http_request("polite", get("/path?query")).await.unwrap();
     assert_eq!((answer.status, &answer.body[..]), (200, &b"/path?query"[..]));
-    fleet.order("polite", wasmote_live::fleet::Order::Stop).await.unwrap();
-    assert_eq!(fleet.ask("polite", get("/")).await.unwrap().status, 503);
-    assert_eq!(fleet.ask("nobody", get("/")).await, Err(AskError::UnknownDevice("nobody".into())));
+    fleet.power("polite", wasmote_live::fleet::PowerCommand::Stop).await.unwrap();
+    assert_eq!(fleet.http_request("polite", get("/")).await.unwrap().status, 503);
+    assert_eq!(fleet.http_request("nobody", get("/")).await, Err(FleetError::UnknownDevice("nobody".into())));
     fleet.shutdown(Duration::from_secs(5)).await;
-    assert_eq!(fleet.ask("polite", get("/")).await, Err(AskError::Closed));
+    assert_eq!(fleet.http_request("polite", get("/")).await, Err(FleetError::Closed));
 }
 
 /// Answers every connection with these bytes.
@@ -183,40 +183,41 @@ async fn outbound_requests_come_back_as_events() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_watches_is_told_what_happens() {
+async fn an_event_receiver_gets_the_devices_events() {
     let broker = EmbeddedBroker::start(0).await.unwrap();
     let fleet = start(crate::support::server::at_port(broker.address().port()), options(), vec![sociable(1)]);
-    let mut watching = fleet.watch(Interest::Everything);
-    eventually("the connection", || async { fleet.all_were_connected().then_some(()) }).await;
+    let mut watching = fleet.events(EventFilter::All);
+    eventually("the connection", || async { fleet.is_ready().then_some(()) }).await;
     fleet.publish("d-1", message("t/word/d-1", "word")).await.unwrap();
     let received = async {
         loop {
-            let happening = watching.recv().await.unwrap();
-            if let Notice::Received(topic, ..) = &happening.notice {
-                return (happening.device.id.to_string(), topic.to_string());
+            let device_event = watching.recv().await.unwrap();
+            if let DeviceNotice::Received(topic, ..) = &device_event.notice {
+                return (device_event.device.id.to_string(), topic.to_string());
             }
         }
     };
-    let received = tokio::time::timeout(crate::support::PATIENCE, received).await.unwrap();
+    let received = tokio::time::timeout(crate::support::TIMEOUT, received).await.unwrap();
     assert_eq!(received, ("d-1".into(), "t/word/d-1".into()));
     fleet.shutdown(Duration::from_secs(5)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whoever_wants_only_what_is_notable_is_spared_the_messages() {
+async fn the_notable_filter_leaves_out_messages() {
     let broker = EmbeddedBroker::start(0).await.unwrap();
     let fleet = start(crate::support::server::at_port(broker.address().port()), options(), vec![sociable(1)]);
-    let (mut notable, mut everything) = (fleet.watch(Interest::Notable), fleet.watch(Interest::Everything));
-    eventually("the connection", || async { fleet.all_were_connected().then_some(()) }).await;
+    let (mut notable, mut everything) = (fleet.events(EventFilter::Notable), fleet.events(EventFilter::All));
+    eventually("the connection", || async { fleet.is_ready().then_some(()) }).await;
     fleet.publish("d-1", message("t/word/d-1", "word")).await.unwrap();
     fleet.shutdown(Duration::from_secs(5)).await;
-    let kinds = |watch: &mut Watch| {
+    let kinds = |watch: &mut EventReceiver| {
         let mut notices = Vec::new();
-        while let Ok(happening) = watch.try_recv() {
-            notices.push(happening.notice.clone());
+        while let Ok(device_event) = watch.try_recv() {
+            notices.push(device_event.notice.clone());
         }
-        let messages = |notice: &&Notice| matches!(notice, Notice::Sent(..) | Notice::Received(..));
-        let stopped = notices.iter().any(|notice| matches!(notice, Notice::Stopped(_)));
+        let messages =
+            |notice: &&DeviceNotice| matches!(notice, DeviceNotice::Sent(..) | DeviceNotice::Received(..));
+        let stopped = notices.iter().any(|notice| matches!(notice, DeviceNotice::Stopped(_)));
         (notices.iter().filter(messages).count() > 0, stopped)
     };
     assert_eq!(kinds(&mut everything), (true, true));
@@ -237,7 +238,7 @@ async fn devices_connect_from_the_addresses_that_are_named_in_turn() {
     let mut callers = Vec::new();
     let mut streams = Vec::new();
     for _ in 0..8 {
-        let accepted = tokio::time::timeout(crate::support::PATIENCE, listener.accept()).await;
+        let accepted = tokio::time::timeout(crate::support::TIMEOUT, listener.accept()).await;
         let (stream, caller) = accepted.unwrap().unwrap();
         callers.push(caller.ip());
         streams.push(stream);

@@ -5,18 +5,18 @@
 
 mod support;
 
-mod breaks;
 mod broker;
 mod byte_streams;
-mod door;
-mod endings;
 mod fleets;
-mod links;
+mod listener;
+mod local;
 mod outages;
 mod properties;
 mod queues;
+mod reconnects;
 mod refusals;
 mod sessions;
+mod shutdown;
 mod swaps;
 mod tls;
 mod traffic;

@@ -3,27 +3,27 @@
 use std::time::Duration;
 
 use wasmote_sim::context::{Context, Protocol};
-use wasmote_sim::device::LinkState;
+use wasmote_sim::device::ConnectionState;
 use wasmote_sim::event::Event;
 use wasmote_sim::message::{Qos, Will};
 
 use crate::support::device::{
     PROTOCOLS, check_ledgers, device, faults, is_down, is_up, listener, message, start,
 };
-use crate::support::outside::{Subscriber, publish};
+use crate::support::mosquitto_clients::{Subscriber, publish};
 use crate::support::server::{Kind, Server, options, patient};
-use crate::support::{eventually, on_both_brokers};
+use crate::support::{eventually, on_all_brokers};
 
-on_both_brokers!(
+on_all_brokers!(
     a_long_silence_ends_the_session,
     a_short_silence_goes_unnoticed;
-    over_sockets:
+    sockets_only:
     a_fleet_comes_back_with_its_broker_and_subscribes_again,
 );
 
 async fn a_long_silence_ends_the_session(kind: Kind) {
     let server = Server::start(kind).await;
-    let mut outside = Subscriber::start(server.port(), "t/#").await;
+    let mut subscriber = Subscriber::start(server.port(), "t/#").await;
     let mut fleets = Vec::new();
     for protocol in PROTOCOLS {
         let name = format!("{protocol:?}");
@@ -45,7 +45,7 @@ async fn a_long_silence_ends_the_session(kind: Kind) {
         });
         let fleet = start(&server, options(), vec![silent]);
         let online = format!("t/{name}|0|0|online");
-        outside.wait_for("online", |line| line == online).await;
+        subscriber.wait_for("online", |line| line == online).await;
         // Longer than one and a half times the keepalive of 5 s.
         let silence = serde_json::json!({"fault": [
             {"kind": "silence", "probability": 1.0, "every": "1s", "for": "600s"}
@@ -57,17 +57,17 @@ async fn a_long_silence_ends_the_session(kind: Kind) {
     }
     for (name, fleet) in &fleets {
         let lost = format!("t/{name}|0|0|lost");
-        outside.wait_for("the will", |line| line == lost).await;
+        subscriber.wait_for("the will", |line| line == lost).await;
         // The device itself has noticed nothing yet, and is told when it listens again.
         let status = fleet.status(name).await.unwrap();
-        assert_eq!((status.link, status.active_faults.len()), (LinkState::Up, 1));
+        assert_eq!((status.link, status.active_faults.len()), (ConnectionState::Up, 1));
     }
     for (_, fleet) in &fleets {
         fleet.set_faults(&[0], faults(serde_json::json!({"fault": []}))).await.unwrap();
     }
     for (name, _) in &fleets {
         let online = format!("t/{name}|0|0|online");
-        outside.wait_for("the device again", |line| line == online).await;
+        subscriber.wait_for("the device again", |line| line == online).await;
     }
     if kind == Kind::Mosquitto {
         for (name, _) in &fleets {
@@ -87,7 +87,7 @@ async fn a_long_silence_ends_the_session(kind: Kind) {
 
 async fn a_short_silence_goes_unnoticed(kind: Kind) {
     let server = Server::start(kind).await;
-    let mut outside = Subscriber::start(server.port(), "t/#").await;
+    let mut subscriber = Subscriber::start(server.port(), "t/#").await;
     for protocol in PROTOCOLS {
         let name = format!("{protocol:?}");
         let mut device = listener(&name, protocol, &["t/in"]);
@@ -105,8 +105,8 @@ async fn a_short_silence_goes_unnoticed(kind: Kind) {
         assert_eq!(waiting, (1, 0), "the message waits for the end of the silence");
         fleet.set_faults(&[0], faults(serde_json::json!({"fault": []}))).await.unwrap();
         device.message("unheard").await;
-        outside.wait_for("what waited", |line| line == format!("t/out|1|0|{name}")).await;
-        assert_eq!(fleet.status(&name).await.unwrap().link, LinkState::Up);
+        subscriber.wait_for("what waited", |line| line == format!("t/out|1|0|{name}")).await;
+        assert_eq!(fleet.status(&name).await.unwrap().link, ConnectionState::Up);
         assert_eq!(fleet.totals().await.unwrap().connects, 1);
         check_ledgers(&fleet).await;
         fleet.shutdown(Duration::from_secs(10)).await;
@@ -128,7 +128,7 @@ async fn a_fleet_comes_back_with_its_broker_and_subscribes_again(kind: Kind) {
     }
     let why = eventually("a failed attempt", || async {
         match fleet.status("new").await.unwrap().link {
-            LinkState::Down(why) if why.contains("refused") => Some(why),
+            ConnectionState::Down(why) if why.contains("refused") => Some(why),
             _ => None,
         }
     });

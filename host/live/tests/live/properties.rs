@@ -3,22 +3,22 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use wasmote_live::fleet::Order;
-use wasmote_live::spec::ConnectionOptions;
+use wasmote_live::config::ConnectionOptions;
+use wasmote_live::fleet::PowerCommand;
 use wasmote_sim::context::{Context, Protocol};
 use wasmote_sim::event::Event;
 use wasmote_sim::message::{Message, Properties, Will};
 use wasmote_sim::topic::Topic;
 
 use crate::support::device::{device, listener, message, start};
-use crate::support::on_both_brokers;
-use crate::support::outside::{Subscriber, publish};
+use crate::support::mosquitto_clients::{Subscriber, publish};
+use crate::support::on_all_brokers;
 use crate::support::server::{Kind, Server, options};
 
-on_both_brokers!(
-    a_device_says_everything_and_hears_it_again,
-    others_hear_the_properties_and_the_stamp,
-    a_device_hears_the_properties_of_others,
+on_all_brokers!(
+    all_properties_round_trip_through_the_broker,
+    mosquitto_clients_receive_properties_and_origin,
+    a_device_receives_properties_of_mosquitto_clients,
     a_will_carries_its_properties,
 );
 
@@ -39,7 +39,7 @@ fn telling(payload: &str) -> Message {
     telling
 }
 
-async fn a_device_says_everything_and_hears_it_again(kind: Kind) {
+async fn all_properties_round_trip_through_the_broker(kind: Kind) {
     let server = Server::start(kind).await;
     let mut device = listener("device", Protocol::V5, &["t/told"]);
     let fleet = start(&server, options(), vec![device.blueprint.clone()]);
@@ -48,7 +48,10 @@ async fn a_device_says_everything_and_hears_it_again(kind: Kind) {
     let heard = device.message("all of it").await;
     // The stamp is not among them.
     assert_eq!(heard.properties.as_deref(), Some(&properties()));
-    assert_eq!(heard.stamp.map(|stamp| (stamp.from.to_string(), stamp.sequence)), Some(("device".into(), 2)));
+    assert_eq!(
+        heard.origin.map(|origin| (origin.from.to_string(), origin.sequence)),
+        Some(("device".into(), 2))
+    );
     let mut brief = telling("for an hour");
     brief.properties.as_mut().unwrap().message_expiry = Some(3_600);
     fleet.publish("device", brief).await.unwrap();
@@ -57,20 +60,20 @@ async fn a_device_says_everything_and_hears_it_again(kind: Kind) {
     fleet.shutdown(Duration::from_secs(10)).await;
 }
 
-async fn others_hear_the_properties_and_the_stamp(kind: Kind) {
+async fn mosquitto_clients_receive_properties_and_origin(kind: Kind) {
     let server = Server::start(kind).await;
-    let mut outside = Subscriber::with_format(server.port(), "t/#", "%t|%C|%R|%D|%P").await;
+    let mut subscriber = Subscriber::with_format(server.port(), "t/#", "%t|%C|%R|%D|%P").await;
     let mut device = listener("device", Protocol::V5, &[]);
     let fleet = start(&server, options(), vec![device.blueprint.clone()]);
     device.ready().await;
     fleet.publish("device", telling("x")).await.unwrap();
-    let heard = outside.wait_for("the message", |line| line.starts_with("t/told")).await;
+    let heard = subscriber.wait_for("the message", |line| line.starts_with("t/told")).await;
     let expected = "t/told|text/plain|t/answers|c-7|unit:K unit:again wasmote-stamp:device/2/";
     assert!(heard.starts_with(expected), "{heard}");
     fleet.shutdown(Duration::from_secs(10)).await;
 }
 
-async fn a_device_hears_the_properties_of_others(kind: Kind) {
+async fn a_device_receives_properties_of_mosquitto_clients(kind: Kind) {
     let server = Server::start(kind).await;
     let mut device = listener("device", Protocol::V5, &["t/told"]);
     let fleet = start(&server, options(), vec![device.blueprint.clone()]);
@@ -87,13 +90,13 @@ async fn a_device_hears_the_properties_of_others(kind: Kind) {
     publish(server.port(), "t/told", "x", &more).await;
     let heard = device.message("x").await;
     assert_eq!(heard.properties.as_deref(), Some(&properties()));
-    assert_eq!(heard.stamp, None);
+    assert_eq!(heard.origin, None);
     fleet.shutdown(Duration::from_secs(10)).await;
 }
 
 async fn a_will_carries_its_properties(kind: Kind) {
     let server = Server::start(kind).await;
-    let mut outside = Subscriber::with_format(server.port(), "t/#", "%t|%p|%C|%P").await;
+    let mut subscriber = Subscriber::with_format(server.port(), "t/#", "%t|%p|%C|%P").await;
     let mut up = listener("other", Protocol::V5, &[]);
     let doomed = device("doomed", Protocol::V5, |_| {
         |event: Event, context: &mut Context| {
@@ -111,9 +114,9 @@ async fn a_will_carries_its_properties(kind: Kind) {
     let connection = ConnectionOptions { session_expiry: Duration::from_secs(60), ..options() };
     let fleet = start(&server, connection, vec![up.blueprint.clone(), doomed]);
     up.ready().await;
-    outside.wait_for("the device", |line| line.starts_with("t/up")).await;
-    fleet.order("doomed", Order::Crash).await.unwrap();
-    let heard = outside.wait_for("the will", |line| line.starts_with("t/told")).await;
+    subscriber.wait_for("the device", |line| line.starts_with("t/up")).await;
+    fleet.power("doomed", PowerCommand::Crash).await.unwrap();
+    let heard = subscriber.wait_for("the will", |line| line.starts_with("t/told")).await;
     assert_eq!(heard, "t/told|gone|text/plain|unit:K unit:again");
     fleet.shutdown(Duration::from_secs(10)).await;
 }

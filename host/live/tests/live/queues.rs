@@ -11,11 +11,11 @@ use wasmote_sim::limits::Limits;
 use wasmote_sim::message::Qos;
 
 use crate::support::device::{PROTOCOLS, check_ledgers, device, message, start};
-use crate::support::outside::Subscriber;
+use crate::support::mosquitto_clients::Subscriber;
 use crate::support::server::{Kind, Server, at_port, options};
-use crate::support::{eventually, on_both_brokers};
+use crate::support::{eventually, on_all_brokers};
 
-on_both_brokers!(a_flood_is_refused_in_part_and_counted, a_message_larger_than_default_buffers_crosses);
+on_all_brokers!(a_flood_is_refused_in_part_and_counted, a_message_larger_than_default_buffers_crosses);
 
 const FLOOD: u64 = 5_000;
 
@@ -23,7 +23,7 @@ async fn a_flood_is_refused_in_part_and_counted(kind: Kind) {
     let server = Server::start(kind).await;
     for protocol in PROTOCOLS {
         for qos in [Qos::AtMostOnce, Qos::AtLeastOnce] {
-            let mut outside = Subscriber::start(server.port(), "t/#").await;
+            let mut subscriber = Subscriber::start(server.port(), "t/#").await;
             let mut flooding = device("device", protocol, move |_| {
                 move |event: Event, context: &mut Context| {
                     if let Event::Connection(_) = event {
@@ -49,9 +49,9 @@ async fn a_flood_is_refused_in_part_and_counted(kind: Kind) {
             assert_eq!(through + ledger.refused_full, FLOOD);
             // What counts as sent did arrive.
             for _ in 0..through {
-                outside.wait_for("a message of the flood", |line| line.starts_with("t/flood")).await;
+                subscriber.wait_for("a message of the flood", |line| line.starts_with("t/flood")).await;
             }
-            assert_eq!(outside.messages().len(), 0);
+            assert_eq!(subscriber.messages().len(), 0);
         }
     }
 }
@@ -59,7 +59,7 @@ async fn a_flood_is_refused_in_part_and_counted(kind: Kind) {
 /// What a socket does not take, and what does not fit before it, is refused and counted; what is left there when the
 /// connection ends is so too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_broker_does_not_read_is_refused_and_counted() {
+async fn messages_that_a_stalled_broker_does_not_read_are_refused_and_counted() {
     const MESSAGES: u64 = 1_000;
     for protocol in PROTOCOLS {
         // One of its own each time, so that nobody comes back to it from the time before.

@@ -8,10 +8,10 @@ use tokio::sync::mpsc;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Metadata, Subscriber};
-use wasmote_live::fleet::{AskError, Fleet};
-use wasmote_live::spec::ConnectionOptions;
+use wasmote_live::config::ConnectionOptions;
+use wasmote_live::fleet::{Fleet, FleetError};
 use wasmote_sim::context::{Context, Protocol};
-use wasmote_sim::device::LinkState;
+use wasmote_sim::device::ConnectionState;
 use wasmote_sim::event::Event;
 use wasmote_sim::message::Qos;
 use wasmote_sim::topic::TopicFilter;
@@ -25,7 +25,7 @@ use crate::support::{eventually, wait_for};
 pub async fn why_down(fleet: &Fleet, id: &str) -> String {
     eventually("a refusal", || async {
         match fleet.status(id).await.unwrap().link {
-            LinkState::Down(why) if why != "not started" => Some(why),
+            ConnectionState::Down(why) if why != "not started" => Some(why),
             _ => None,
         }
     })
@@ -54,14 +54,14 @@ fn signed(username: Option<&str>, password: Option<&str>) -> ConnectionOptions {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_wrong_password_is_told_in_words() {
+async fn a_wrong_password_has_a_readable_reason() {
     let server = guarded();
     for protocol in PROTOCOLS {
         for (username, password) in [(None, None), (Some("someone"), Some("wrong"))] {
             let device = listener("device", protocol, &[]);
             let fleet = start(at_port(server.port), signed(username, password), vec![device.blueprint]);
             assert_eq!(why_down(&fleet, "device").await, "the broker refused the connection: not authorized");
-            assert!(!fleet.all_were_connected());
+            assert!(!fleet.is_ready());
             fleet.shutdown(Duration::from_secs(5)).await;
         }
     }
@@ -80,34 +80,34 @@ async fn the_right_password_opens() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nobody_there_is_told_in_words_and_tried_again() {
+async fn an_absent_broker_has_a_readable_reason_and_is_retried() {
     let port = free_port();
     let device = listener("device", Protocol::V5, &[]);
     let fleet = start(at_port(port), options(), vec![device.blueprint]);
     let why = why_down(&fleet, "device").await;
     assert!(why.starts_with(&format!("no connection with 127.0.0.1:{port}")), "{why}");
     let server = Mosquitto::with(port, "allow_anonymous true", &[]);
-    eventually("the connection", || async { fleet.all_were_connected().then_some(()) }).await;
+    eventually("the connection", || async { fleet.is_ready().then_some(()) }).await;
     drop(server);
     fleet.shutdown(Duration::from_secs(5)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_behaviour_that_refuses_to_start_has_given_up() {
+async fn a_fleet_is_ready_when_a_behaviour_refuses_to_start() {
     use wasmote_sim::behaviour::{Trap, TrapKind};
     let refuses = device("device", Protocol::V5, |_| {
         |_: Event, _: &mut Context| Err(Trap::new(TrapKind::Refused, "no `interval`"))
     });
     let fleet = start(at_port(free_port()), options(), vec![refuses]);
-    eventually("giving up", || async { fleet.all_were_connected().then_some(()) }).await;
+    eventually("giving up", || async { fleet.is_ready().then_some(()) }).await;
     assert_eq!(fleet.totals().await.unwrap().failed, 1);
-    assert_eq!(fleet.status("nobody").await.unwrap_err(), AskError::UnknownDevice("nobody".into()));
+    assert_eq!(fleet.status("nobody").await.unwrap_err(), FleetError::UnknownDevice("nobody".into()));
     fleet.shutdown(Duration::from_secs(5)).await;
 }
 
 /// [MQTT-3.2.2-11], [MQTT-3.2.2-14], and the largest packet: the connection stays, and the rest goes through.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_broker_does_not_take_is_refused_before_it_is_sent() {
+async fn a_publish_beyond_the_brokers_limits_is_refused_locally() {
     let lines = "allow_anonymous true\nmax_qos 1\nretain_available false\nmax_packet_size 1000";
     let server = Mosquitto::with(free_port(), lines, &[]);
     let (sender, mut heard) = mpsc::unbounded_channel();
@@ -125,7 +125,7 @@ async fn what_a_broker_does_not_take_is_refused_before_it_is_sent() {
         }
     });
     let fleet = start(at_port(server.port), options(), vec![plain]);
-    eventually("the connection", || async { fleet.all_were_connected().then_some(()) }).await;
+    eventually("the connection", || async { fleet.is_ready().then_some(()) }).await;
     let large = "x".repeat(1_000);
     for refused in [
         message("t/x", "at 2").with_qos(Qos::ExactlyOnce),
@@ -208,7 +208,7 @@ impl Subscriber for Log {
 
 /// On one thread, so that the log can be heard.
 #[tokio::test]
-async fn a_refused_subscription_is_told_in_the_log() {
+async fn a_refused_subscription_is_logged() {
     let (sender, mut log) = mpsc::unbounded_channel();
     let _hearing = tracing::subscriber::set_default(Log(sender));
     for (protocol, why) in

@@ -2,24 +2,21 @@
 
 use std::time::Duration;
 
-use wasmote_live::spec::ConnectionOptions;
+use wasmote_live::config::ConnectionOptions;
 use wasmote_sim::event::{ConnectionChange, Event};
 
 use crate::support::device::{PROTOCOLS, check_ledgers, faults, is_up, listener, message, start};
-use crate::support::on_both_brokers;
-use crate::support::outside::publish;
+use crate::support::mosquitto_clients::publish;
+use crate::support::on_all_brokers;
 use crate::support::server::{Kind, Server, options};
 
-on_both_brokers!(
-    the_broker_keeps_messages_for_a_device_that_is_away,
-    a_new_run_does_not_trip_over_old_sessions
-);
+on_all_brokers!(messages_are_queued_for_a_disconnected_device, a_new_run_ignores_old_sessions);
 
 fn lasting() -> ConnectionOptions {
     ConnectionOptions { session_expiry: Duration::from_secs(300), ..options() }
 }
 
-async fn the_broker_keeps_messages_for_a_device_that_is_away(kind: Kind) {
+async fn messages_are_queued_for_a_disconnected_device(kind: Kind) {
     let server = Server::start(kind).await;
     for protocol in PROTOCOLS {
         let name = format!("away-{protocol:?}");
@@ -47,7 +44,7 @@ async fn the_broker_keeps_messages_for_a_device_that_is_away(kind: Kind) {
     }
 }
 
-async fn a_new_run_does_not_trip_over_old_sessions(kind: Kind) {
+async fn a_new_run_ignores_old_sessions(kind: Kind) {
     let server = Server::start(kind).await;
     for protocol in PROTOCOLS {
         for _ in 0..2 {

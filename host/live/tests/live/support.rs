@@ -3,7 +3,7 @@
 
 pub mod device;
 pub mod mosquitto;
-pub mod outside;
+pub mod mosquitto_clients;
 pub mod proxy;
 pub mod server;
 
@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Longest wait for anything. Generous, as the machine may be busy with other things.
-pub const PATIENCE: Duration = Duration::from_secs(40);
+pub const TIMEOUT: Duration = Duration::from_secs(40);
 
 /// The next thing that `fits`; what comes before is passed over.
 pub async fn wait_for<T: std::fmt::Debug>(
@@ -21,7 +21,7 @@ pub async fn wait_for<T: std::fmt::Debug>(
     mut fits: impl FnMut(&T) -> bool,
 ) -> T {
     let mut passed = Vec::new();
-    let found = tokio::time::timeout(PATIENCE, async {
+    let found = tokio::time::timeout(TIMEOUT, async {
         while let Some(thing) = seen.recv().await {
             if fits(&thing) {
                 return Some(thing);
@@ -40,7 +40,7 @@ pub async fn wait_for<T: std::fmt::Debug>(
 
 /// Look again until a condition holds.
 pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMut() -> F) -> T {
-    let looked = tokio::time::timeout(PATIENCE, async {
+    let looked = tokio::time::timeout(TIMEOUT, async {
         loop {
             if let Some(found) = look().await {
                 return found;
@@ -52,21 +52,21 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut look: 
 }
 
 /// Make tests of functions that take a kind of broker: a Mosquitto, the embedded one through its door, and the
-/// embedded one by links. After `over_sockets` stand those in which there is nothing to link to.
-macro_rules! on_both_brokers {
-    ($($name:ident),+ $(,)? $(; over_sockets: $($socket:ident),+ $(,)?)?) => {
+/// embedded one by links. After `sockets_only` stand those in which there is nothing to link to.
+macro_rules! on_all_brokers {
+    ($($name:ident),+ $(,)? $(; sockets_only: $($socket:ident),+ $(,)?)?) => {
         mod on_mosquitto {
             $crate::support::tests_on!(Mosquitto: $($name),+ $($(, $socket)+)?);
         }
         mod on_embedded {
             $crate::support::tests_on!(Embedded: $($name),+ $($(, $socket)+)?);
         }
-        mod on_links {
-            $crate::support::tests_on!(Linked: $($name),+);
+        mod on_local {
+            $crate::support::tests_on!(Local: $($name),+);
         }
     };
 }
-pub(crate) use on_both_brokers;
+pub(crate) use on_all_brokers;
 
 macro_rules! tests_on {
     ($kind:ident: $($name:ident),+) => {

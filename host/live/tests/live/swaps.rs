@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use wasmote_live::fleet::{Fleet, Rollout, RolloutError};
-use wasmote_sim::behaviour::{Behaviour, Spawn, Trap, TrapKind, Version};
+use wasmote_sim::behaviour::{Behaviour, BehaviourFactory, Trap, TrapKind, Version};
 use wasmote_sim::context::{Context, Protocol};
 use wasmote_sim::device::Blueprint;
 use wasmote_sim::device_id::Identity;
@@ -38,8 +38,8 @@ impl Maker {
     }
 }
 
-impl Spawn for Maker {
-    fn spawn(&self, identity: &Identity) -> Result<Box<dyn Behaviour>, Trap> {
+impl BehaviourFactory for Maker {
+    fn instantiate(&self, identity: &Identity) -> Result<Box<dyn Behaviour>, Trap> {
         self.made.lock().unwrap().push(identity.id.to_string());
         let breaks = if &*identity.group == GROUPS[1] { self.breaks } else { Breaks::Never };
         match breaks {
@@ -102,7 +102,11 @@ fn devices(old: &Arc<Maker>) -> Vec<Blueprint> {
                 |_: Event, _: &mut Context| -> Result<(), Trap> { Ok(()) }
             });
             let identity = Identity { group: group.into(), ..(*usual.identity).clone() };
-            Blueprint { identity: Arc::new(identity), spawn: Arc::clone(old) as Arc<dyn Spawn>, ..usual }
+            Blueprint {
+                identity: Arc::new(identity),
+                factory: Arc::clone(old) as Arc<dyn BehaviourFactory>,
+                ..usual
+            }
         })
     };
     GROUPS.into_iter().flat_map(of).collect()
@@ -114,18 +118,19 @@ async fn versions(fleet: &Fleet) -> Vec<String> {
 }
 
 async fn rolled_out(breaks: Breaks, trial: Duration) -> (Fleet, Server, Arc<Maker>, Option<RolloutError>) {
-    let server = Server::start(Kind::Linked).await;
+    let server = Server::start(Kind::Local).await;
     let old = Maker::new("old", Breaks::Never);
     let fleet = start(&server, options(), devices(&old));
-    eventually("all connections", || async { fleet.all_were_connected().then_some(()) }).await;
+    eventually("all connections", || async { fleet.is_ready().then_some(()) }).await;
     let new = Maker::new("new", breaks);
-    let everybody = (0..GROUPS.len() * OF_EACH).map(|at| (at, Arc::clone(&new) as Arc<dyn Spawn>)).collect();
+    let everybody =
+        (0..GROUPS.len() * OF_EACH).map(|at| (at, Arc::clone(&new) as Arc<dyn BehaviourFactory>)).collect();
     let outcome = fleet.roll_out(Rollout { devices: everybody, trial }).await;
     (fleet, server, new, outcome.err())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_canary_that_fails_takes_back_those_of_the_other_groups_and_nobody_else_has_moved() {
+async fn a_failed_canary_rolls_back_all_canaries() {
     for breaks in [Breaks::AtOnce, Breaks::Later] {
         let (fleet, _server, new, error) = rolled_out(breaks, Duration::from_secs(20)).await;
         let Some(RolloutError::Canary { device, problem }) = error else { panic!("{breaks:?}: {error:?}") };
@@ -147,7 +152,7 @@ async fn a_canary_that_fails_takes_back_those_of_the_other_groups_and_nobody_els
 
 /// Else the test above would prove nothing.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_version_that_does_well_in_every_group_reaches_all() {
+async fn a_successful_canary_rolls_the_version_out() {
     let (fleet, _server, _new, error) = rolled_out(Breaks::Never, Duration::from_millis(500)).await;
     assert_eq!(error, None);
     assert_eq!(versions(&fleet).await, ["new"; 9]);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
-use wasmote_live::spec::{BrokerUrl, ConnectionOptions, TlsMaterial};
+use wasmote_live::config::{BrokerUrl, ConnectionOptions, TlsMaterial};
 
 use crate::refusals::why_down;
 use crate::support::device::{PROTOCOLS, listener, start};
@@ -61,7 +61,7 @@ fn trusting(ca: &Authority, client: Option<(Vec<u8>, Vec<u8>)>) -> ConnectionOpt
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn both_sides_prove_who_they_are() {
+async fn mutual_tls_connects() {
     let authority = Authority::new("authority");
     let server = guarded(&authority);
     for protocol in PROTOCOLS {
@@ -77,7 +77,7 @@ async fn both_sides_prove_who_they_are() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_wrong_is_told_in_words() {
+async fn tls_errors_have_readable_reasons() {
     let authority = Authority::new("authority");
     let server = guarded(&authority);
     let stranger = Authority::new("stranger");

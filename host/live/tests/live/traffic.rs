@@ -8,20 +8,20 @@ use wasmote_sim::message::Qos;
 use wasmote_sim::topic::TopicFilter;
 
 use crate::support::device::{LEVELS, PROTOCOLS, check_ledgers, device, listener, message, start};
-use crate::support::outside::{Subscriber, publish};
+use crate::support::mosquitto_clients::{Subscriber, publish};
 use crate::support::server::{Kind, Server, options};
-use crate::support::{eventually, on_both_brokers};
+use crate::support::{eventually, on_all_brokers};
 
-on_both_brokers!(
+on_all_brokers!(
     every_level_crosses_in_both_protocols,
-    what_the_broker_kept_arrives_as_retained,
+    retained_messages_arrive_with_the_retain_flag,
     latency_is_known_for_what_devices_publish,
-    what_is_published_after_a_subscription_is_heard,
+    a_publish_after_a_subscribe_is_received,
 );
 
 async fn every_level_crosses_in_both_protocols(kind: Kind) {
     let server = Server::start(kind).await;
-    let mut outside = Subscriber::start(server.port(), "t/from/#").await;
+    let mut subscriber = Subscriber::start(server.port(), "t/from/#").await;
     for protocol in PROTOCOLS {
         let name = format!("{protocol:?}");
         let mut there = listener(&format!("there-{name}"), protocol, &["t/from/#", "t/to"]);
@@ -37,7 +37,7 @@ async fn every_level_crosses_in_both_protocols(kind: Kind) {
             let sent = message("t/from/here", &payload).with_qos(qos);
             fleet.publish(&format!("here-{name}"), sent).await.unwrap();
             let expected = format!("t/from/here|{level}|0|{payload}");
-            outside.wait_for(&expected, |line| line == expected).await;
+            subscriber.wait_for(&expected, |line| line == expected).await;
             assert_eq!(there.message(&payload).await.qos, qos);
             // ... and in.
             let payload = format!("to {name} at {level}");
@@ -53,7 +53,7 @@ async fn every_level_crosses_in_both_protocols(kind: Kind) {
     }
 }
 
-async fn what_the_broker_kept_arrives_as_retained(kind: Kind) {
+async fn retained_messages_arrive_with_the_retain_flag(kind: Kind) {
     let server = Server::start(kind).await;
     publish(server.port(), "t/kept", "from outside", &["-r", "-q", "1"]).await;
     for protocol in PROTOCOLS {
@@ -83,7 +83,7 @@ async fn latency_is_known_for_what_devices_publish(kind: Kind) {
         let payload = format!(r#"{{"device": "device", "ts": {:.6}}}"#, now.as_secs_f64());
         fleet.publish("device", message("t/echo", &payload).with_qos(Qos::AtLeastOnce)).await.unwrap();
         let arrived = device.message(&payload).await;
-        assert_eq!(arrived.stamp.unwrap().from.as_str(), "device");
+        assert_eq!(arrived.origin.unwrap().from.as_str(), "device");
         let samples = eventually("a latency", || async {
             let samples = fleet.totals().await.unwrap().latency_samples;
             (!samples.is_empty()).then_some(samples)
@@ -95,7 +95,7 @@ async fn latency_is_known_for_what_devices_publish(kind: Kind) {
 }
 
 /// Subscriptions and messages leave in the order in which the behaviour asked for them.
-async fn what_is_published_after_a_subscription_is_heard(kind: Kind) {
+async fn a_publish_after_a_subscribe_is_received(kind: Kind) {
     const DEVICES: usize = 40;
     let server = Server::start(kind).await;
     let devices = (0..DEVICES).map(|number| {

@@ -1,10 +1,10 @@
 //! The way of a message to those who want it.
 
-use super::held::Held;
+use super::counters::DropReason;
 use super::packet::{Publish, Reply};
 use super::session::SessionKey;
+use super::stored::StoredMessage;
 use super::subscriptions::Match;
-use super::tally::DropReason;
 use super::{Broker, Replies};
 use crate::context::Protocol;
 use crate::message::{Message, Qos};
@@ -20,20 +20,20 @@ impl<C: Copy + Ord> Broker<C> {
         now: Time,
         replies: &mut Replies<C>,
     ) -> bool {
-        self.tally.received += 1;
-        let held = Held::new(message, now);
-        if held.message.retain {
-            self.retained.keep(&held);
+        self.counters.received += 1;
+        let stored = StoredMessage::new(message, now);
+        if stored.message.retain {
+            self.retained.store(&stored);
         }
         let mut matches = std::mem::take(&mut self.matches);
-        self.subscriptions.find(&held.message.topic, &mut matches);
+        self.subscriptions.find(&stored.message.topic, &mut matches);
         // A client does not get its own message where it said so [MQTT-3.8.3-3].
         matches.retain(|one| !(one.grant.no_local && Some(one.session) == from));
         self.merge_overlapping(&mut matches);
         let wanted = !matches.is_empty();
-        self.tally.unmatched += u64::from(!wanted);
+        self.counters.unmatched += u64::from(!wanted);
         for one in matches.drain(..) {
-            self.hand_on(one.session, one.copy(&held), now, replies);
+            self.deliver(one.session, one.copy(&stored), now, replies);
         }
         self.matches = matches;
         wanted
@@ -48,7 +48,7 @@ impl<C: Copy + Ord> Broker<C> {
         matches.sort_by_key(|one| (one.session, one.shared));
         matches.dedup_by(|later, earlier| {
             let overlap = later.session == earlier.session && !later.shared && !earlier.shared;
-            let merge = overlap && self.speaks(later.session) == Some(Protocol::V4);
+            let merge = overlap && self.protocol_of(later.session) == Some(Protocol::V4);
             if merge {
                 earlier.grant.qos = earlier.grant.qos.max(later.grant.qos);
             }
@@ -56,33 +56,39 @@ impl<C: Copy + Ord> Broker<C> {
         });
     }
 
-    fn speaks(&self, key: SessionKey) -> Option<Protocol> {
+    fn protocol_of(&self, key: SessionKey) -> Option<Protocol> {
         self.sessions.get(key).map(|session| session.protocol)
     }
 
     /// Give a copy to a session: at once, or when there is room, or when the client is back.
-    pub(super) fn hand_on(&mut self, key: SessionKey, held: Held, now: Time, replies: &mut Replies<C>) {
+    pub(super) fn deliver(
+        &mut self,
+        key: SessionKey,
+        stored: StoredMessage,
+        now: Time,
+        replies: &mut Replies<C>,
+    ) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        self.tally.copies += 1;
-        match (held.message.qos, session.connection_id()) {
+        self.counters.copies += 1;
+        match (stored.message.qos, session.connection_id()) {
             (Qos::AtMostOnce, Some(id)) => {
-                self.tally.delivered += 1;
-                let subscription_ids = held.subscription_id.into_iter().collect();
-                let publish = Publish { subscription_ids, ..Publish::new(held.message, None) };
-                replies.push((id, Reply::Publish(within(session.protocol, publish))));
+                self.counters.delivered += 1;
+                let subscription_ids = stored.subscription_id.into_iter().collect();
+                let publish = Publish { subscription_ids, ..Publish::new(stored.message, None) };
+                replies.push((id, Reply::Publish(for_protocol(session.protocol, publish))));
             }
-            (Qos::AtMostOnce, None) if !self.limits.queue_qos_0 => self.tally.drop(DropReason::Absent, 1),
-            _ => self.enqueue(key, held, now, replies),
+            (Qos::AtMostOnce, None) if !self.limits.queue_qos_0 => self.counters.drop(DropReason::Absent, 1),
+            _ => self.enqueue(key, stored, now, replies),
         }
     }
 
-    fn enqueue(&mut self, key: SessionKey, held: Held, now: Time, replies: &mut Replies<C>) {
+    fn enqueue(&mut self, key: SessionKey, stored: StoredMessage, now: Time, replies: &mut Replies<C>) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        let (expired, room) = session.outgoing.enqueue(held, now);
-        self.tally.drop(DropReason::Expired, expired);
+        let (expired, room) = session.outgoing.enqueue(stored, now);
+        self.counters.drop(DropReason::Expired, expired);
         match room {
             Ok(()) => self.pump(key, now, replies),
-            Err(_) => self.tally.drop(DropReason::QueueFull, 1),
+            Err(_) => self.counters.drop(DropReason::QueueFull, 1),
         }
     }
 
@@ -91,31 +97,31 @@ impl<C: Copy + Ord> Broker<C> {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let Some(id) = session.connection_id() else { return };
         let protocol = session.protocol;
-        let tally = &mut self.tally;
+        let counters = &mut self.counters;
         let expired = session.outgoing.pump(now, |publish| {
-            tally.delivered += u64::from(publish.packet_id.is_none());
-            replies.push((id, Reply::Publish(within(protocol, publish))));
+            counters.delivered += u64::from(publish.packet_id.is_none());
+            replies.push((id, Reply::Publish(for_protocol(protocol, publish))));
         });
-        tally.drop(DropReason::Expired, expired);
+        counters.drop(DropReason::Expired, expired);
     }
 }
 
 impl Match {
     /// The copy of a message for this subscription.
-    fn copy(&self, held: &Held) -> Held {
-        let mut held = held.clone();
+    fn copy(&self, stored: &StoredMessage) -> StoredMessage {
+        let mut stored = stored.clone();
         // [MQTT-3.8.4-8]
-        held.message.qos = held.message.qos.min(self.grant.qos);
+        stored.message.qos = stored.message.qos.min(self.grant.qos);
         // What is live is not marked as kept, unless the subscriber wants to know [MQTT-3.3.1-12],
         // [MQTT-3.3.1-13].
-        held.message.retain &= self.grant.retain_as_published;
-        held.subscription_id = self.grant.identifier;
-        held
+        stored.message.retain &= self.grant.retain_as_published;
+        stored.subscription_id = self.grant.identifier;
+        stored
     }
 }
 
 /// A message as the client's protocol can carry it: 3.1.1 knows no properties.
-fn within(protocol: Protocol, mut publish: Publish) -> Publish {
+fn for_protocol(protocol: Protocol, mut publish: Publish) -> Publish {
     if protocol == Protocol::V4 {
         publish.message.properties = None;
         publish.subscription_ids.clear();

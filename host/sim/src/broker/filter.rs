@@ -1,20 +1,20 @@
 //! A topic filter as a subscriber writes it, which may name a shared subscription [MQTT-4.8.2].
 
-use super::limits::DEEPEST_FILTER;
+use super::limits::MAX_FILTER_LEVELS;
 use super::reason::SubscribeRefusal;
 use crate::topic::TopicFilter;
 
 /// The parts of a filter: `$share/<group>/<pattern>`, or a pattern alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Parts<'a> {
+pub(super) struct ParsedFilter<'a> {
     pub(super) group: Option<&'a str>,
     pub(super) pattern: &'a str,
 }
 
-impl<'a> Parts<'a> {
-    pub(super) fn of(filter: &'a TopicFilter) -> Result<Self, SubscribeRefusal> {
+impl<'a> ParsedFilter<'a> {
+    pub(super) fn parse(filter: &'a TopicFilter) -> Result<Self, SubscribeRefusal> {
         let parts = Self::split(filter.as_str()).ok_or(SubscribeRefusal::TopicFilterInvalid)?;
-        match parts.pattern.split('/').nth(DEEPEST_FILTER) {
+        match parts.pattern.split('/').nth(MAX_FILTER_LEVELS) {
             None => Ok(parts),
             Some(_) => Err(SubscribeRefusal::TopicFilterInvalid),
         }
@@ -37,7 +37,7 @@ mod tests {
 
     fn parts(text: &str) -> Option<(Option<String>, String)> {
         let filter = TopicFilter::new(text).unwrap();
-        let parts = Parts::of(&filter).ok()?;
+        let parts = ParsedFilter::parse(&filter).ok()?;
         Some((parts.group.map(Into::into), parts.pattern.into()))
     }
 
@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn a_filter_that_would_grow_the_tree_without_bound_is_refused() {
-        assert!(parts(&vec!["a"; DEEPEST_FILTER].join("/")).is_some());
-        assert!(parts(&vec!["a"; DEEPEST_FILTER + 1].join("/")).is_none());
+        assert!(parts(&vec!["a"; MAX_FILTER_LEVELS].join("/")).is_some());
+        assert!(parts(&vec!["a"; MAX_FILTER_LEVELS + 1].join("/")).is_none());
     }
 }

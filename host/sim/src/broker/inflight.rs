@@ -10,4 +10,4 @@ mod incoming;
 mod outgoing;
 
 pub(crate) use incoming::Incoming;
-pub(crate) use outgoing::{Outgoing, Progress};
+pub(crate) use outgoing::{AckOutcome, Outgoing};

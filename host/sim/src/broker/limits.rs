@@ -6,7 +6,7 @@ use super::packet::Connect;
 use crate::context::Protocol;
 
 /// Levels that a topic filter may have, as in Mosquitto. It bounds how deep the tree of filters grows.
-pub const DEEPEST_FILTER: usize = 200;
+pub const MAX_FILTER_LEVELS: usize = 200;
 
 /// What the broker allows one client. The defaults are those of Mosquitto 2, so that both can be compared.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -95,7 +95,7 @@ impl Connect {
 
     /// What a client of 3.1.1 said, in the words of MQTT 5: "clean session" is a clean start whose
     /// session ends with the connection; without it, the session never ends.
-    pub(super) fn in_terms_of_mqtt_5(mut self) -> Self {
+    pub(super) fn into_mqtt_5(mut self) -> Self {
         if self.protocol == Protocol::V4 {
             self.session_expiry = if self.clean_start { 0 } else { NEVER };
             self.receive_maximum = None;

@@ -2,22 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use super::held::Held;
+use super::stored::StoredMessage;
 use crate::time::Time;
 use crate::topic::{Topic, TopicFilter};
 
 /// Messages that are kept for those who subscribe later, one a topic.
 #[derive(Debug, Default)]
-pub(super) struct Retained(BTreeMap<Topic, Held>);
+pub(super) struct Retained(BTreeMap<Topic, StoredMessage>);
 
 impl Retained {
     /// Keep a message in the place of an earlier one [MQTT-3.3.1-5]. An empty one clears the topic and is
     /// not kept [MQTT-3.3.1-6], [MQTT-3.3.1-7].
-    pub(super) fn keep(&mut self, held: &Held) {
-        if held.message.payload.is_empty() {
-            self.0.remove(&held.message.topic);
+    pub(super) fn store(&mut self, stored: &StoredMessage) {
+        if stored.message.payload.is_empty() {
+            self.0.remove(&stored.message.topic);
         } else {
-            self.0.insert(held.message.topic.clone(), held.clone());
+            self.0.insert(stored.message.topic.clone(), stored.clone());
         }
     }
 
@@ -26,26 +26,27 @@ impl Retained {
     }
 
     /// What is kept for a pattern, in the order of topics. What has expired is removed.
-    pub(super) fn find(&mut self, pattern: &TopicFilter, now: Time) -> Vec<Held> {
+    pub(super) fn find(&mut self, pattern: &TopicFilter, now: Time) -> Vec<StoredMessage> {
         let prefix = literal_prefix(pattern.as_str());
         let Ok(first) = Topic::new(prefix) else { return self.scan(pattern, now) };
         let from = self.0.range(first..).take_while(|(topic, _)| topic.as_str().starts_with(prefix));
-        let matching: Vec<Held> =
-            from.filter(|(topic, _)| pattern.matches(topic)).map(|(_, held)| held.clone()).collect();
+        let matching: Vec<StoredMessage> =
+            from.filter(|(topic, _)| pattern.matches(topic)).map(|(_, stored)| stored.clone()).collect();
         self.drop_expired(matching, now)
     }
 
     /// The pattern begins with a wildcard.
-    fn scan(&mut self, pattern: &TopicFilter, now: Time) -> Vec<Held> {
-        let matching = self.0.values().filter(|held| pattern.matches(&held.message.topic)).cloned().collect();
+    fn scan(&mut self, pattern: &TopicFilter, now: Time) -> Vec<StoredMessage> {
+        let matching =
+            self.0.values().filter(|stored| pattern.matches(&stored.message.topic)).cloned().collect();
         self.drop_expired(matching, now)
     }
 
-    fn drop_expired(&mut self, mut matching: Vec<Held>, now: Time) -> Vec<Held> {
-        matching.retain(|held| {
-            let expired = held.is_expired(now);
+    fn drop_expired(&mut self, mut matching: Vec<StoredMessage>, now: Time) -> Vec<StoredMessage> {
+        matching.retain(|stored| {
+            let expired = stored.is_expired(now);
             if expired {
-                self.0.remove(&held.message.topic);
+                self.0.remove(&stored.message.topic);
             }
             !expired
         });
@@ -68,7 +69,7 @@ mod tests {
 
     fn found(retained: &mut Retained, pattern: &str) -> Vec<String> {
         let found = retained.find(&TopicFilter::new(pattern).unwrap(), Time::ZERO);
-        found.into_iter().map(|held| held.message.topic.to_string()).collect()
+        found.into_iter().map(|stored| stored.message.topic.to_string()).collect()
     }
 
     #[test]
@@ -76,7 +77,7 @@ mod tests {
         let mut retained = Retained::default();
         for topic in ["/x", "a", "a-b", "a/b", "a/b/c", "ab", "b", "$SYS/a"] {
             let message = Message::new(Topic::new(topic).unwrap(), "kept");
-            retained.keep(&Held::new(message, Time::ZERO));
+            retained.store(&StoredMessage::new(message, Time::ZERO));
         }
         assert_eq!(found(&mut retained, "a/#"), ["a", "a/b", "a/b/c"]);
         assert_eq!(found(&mut retained, "a/+"), ["a/b"]);

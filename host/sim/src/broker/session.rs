@@ -44,7 +44,7 @@ pub(super) struct Session<C> {
     pub(super) outgoing: Outgoing,
     pub(super) incoming: Incoming,
     /// When it will be looked at next.
-    pub(super) alarm: Option<Time>,
+    pub(super) wake_at: Option<Time>,
 }
 
 /// A session's present connection.
@@ -53,7 +53,7 @@ pub(super) struct Connection<C> {
     pub(super) id: C,
     pub(super) will: Option<Will>,
     /// Longest time without a packet from the client; `None` for no limit.
-    patience: Option<Duration>,
+    timeout: Option<Duration>,
     pub(super) last_heard: Time,
 }
 
@@ -69,7 +69,7 @@ impl<C: Copy> Session<C> {
             filters: BTreeSet::new(),
             outgoing: Outgoing::new(limits.queued),
             incoming: Incoming::default(),
-            alarm: None,
+            wake_at: None,
         }
     }
 
@@ -82,8 +82,8 @@ impl<C: Copy> Session<C> {
         self.expiry = connect.session_expiry;
         let keep_alive = Duration::from_secs(u64::from(connect.keep_alive));
         // One and a half times the keepalive [MQTT-3.1.2-22].
-        let patience = (!keep_alive.is_zero()).then_some(keep_alive * 3 / 2);
-        self.connection = Some(Connection { id, will: connect.will, patience, last_heard: now });
+        let timeout = (!keep_alive.is_zero()).then_some(keep_alive * 3 / 2);
+        self.connection = Some(Connection { id, will: connect.will, timeout, last_heard: now });
     }
 
     /// The connection is over. The will and the end of the session are timed from now.
@@ -112,6 +112,6 @@ impl<C: Copy> Session<C> {
 impl<C> Connection<C> {
     /// When the broker gives the client up, if it hears nothing.
     pub(super) fn times_out_at(&self) -> Option<Time> {
-        self.patience.map(|patience| self.last_heard + patience)
+        self.timeout.map(|timeout| self.last_heard + timeout)
     }
 }

@@ -14,12 +14,12 @@ pub(super) struct Sessions<C> {
     by_client: BTreeMap<Arc<str>, SessionKey>,
     /// One entry for each session that waits for something, never later than its deadline. A client that
     /// is heard of moves its deadline with every packet; its entry stays, and is set anew when it is met.
-    alarms: BTreeSet<(Time, SessionKey)>,
+    wakeups: BTreeSet<(Time, SessionKey)>,
 }
 
 impl<C> Default for Sessions<C> {
     fn default() -> Self {
-        Self { slots: Vec::new(), free: Vec::new(), by_client: BTreeMap::new(), alarms: BTreeSet::new() }
+        Self { slots: Vec::new(), free: Vec::new(), by_client: BTreeMap::new(), wakeups: BTreeSet::new() }
     }
 }
 
@@ -53,38 +53,38 @@ impl<C: Copy> Sessions<C> {
     pub(super) fn remove(&mut self, key: SessionKey) -> Option<Session<C>> {
         let session = self.slots.get_mut(key.position())?.take()?;
         self.by_client.remove(&session.client_id);
-        if let Some(alarm) = session.alarm {
-            self.alarms.remove(&(alarm, key));
+        if let Some(wake_at) = session.wake_at {
+            self.wakeups.remove(&(wake_at, key));
         }
         self.free.push(key);
         Some(session)
     }
 
     /// See to it that a session is looked at in time.
-    pub(super) fn arm(&mut self, key: SessionKey) {
+    pub(super) fn schedule_wakeup(&mut self, key: SessionKey) {
         let Some(session) = self.slots.get_mut(key.position()).and_then(Option::as_mut) else { return };
         let Some(due) = session.next_deadline() else { return };
-        if session.alarm.is_none_or(|alarm| due < alarm) {
-            if let Some(alarm) = session.alarm.replace(due) {
-                self.alarms.remove(&(alarm, key));
+        if session.wake_at.is_none_or(|wake_at| due < wake_at) {
+            if let Some(wake_at) = session.wake_at.replace(due) {
+                self.wakeups.remove(&(wake_at, key));
             }
-            self.alarms.insert((due, key));
+            self.wakeups.insert((due, key));
         }
     }
 
-    pub(super) fn next_alarm(&self) -> Option<Time> {
-        self.alarms.first().map(|&(due, _)| due)
+    pub(super) fn next_wakeup(&self) -> Option<Time> {
+        self.wakeups.first().map(|&(due, _)| due)
     }
 
     /// Take a session that is to be looked at.
     pub(super) fn take_due(&mut self, now: Time) -> Option<SessionKey> {
-        let &(due, key) = self.alarms.first()?;
+        let &(due, key) = self.wakeups.first()?;
         if due > now {
             return None;
         }
-        self.alarms.pop_first();
+        self.wakeups.pop_first();
         if let Some(session) = self.get_mut(key) {
-            session.alarm = None;
+            session.wake_at = None;
         }
         Some(key)
     }

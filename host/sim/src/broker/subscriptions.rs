@@ -5,7 +5,7 @@ mod subscribers;
 pub(super) use subscribers::Grant;
 use subscribers::Subscribers;
 
-use super::filter::Parts;
+use super::filter::ParsedFilter;
 use super::session::SessionKey;
 use crate::filter_tree::FilterTree;
 use crate::topic::Topic;
@@ -24,18 +24,18 @@ pub(super) struct Subscriptions(FilterTree<Subscribers>);
 
 impl Subscriptions {
     /// Make or replace a subscription [MQTT-3.8.4-3]. True if there was none before.
-    pub(super) fn insert(&mut self, parts: Parts<'_>, session: SessionKey, grant: Grant) -> bool {
+    pub(super) fn insert(&mut self, parts: ParsedFilter<'_>, session: SessionKey, grant: Grant) -> bool {
         self.0.entry(parts.pattern).insert(parts.group, session, grant)
     }
 
     /// Take a subscription back [MQTT-3.10.4-1]. True if there was one.
-    pub(super) fn remove(&mut self, parts: Parts<'_>, session: SessionKey) -> bool {
+    pub(super) fn remove(&mut self, parts: ParsedFilter<'_>, session: SessionKey) -> bool {
         self.0.take(parts.pattern, |subscribers| subscribers.remove(parts.group, session))
     }
 
     /// Find who wants a message on this topic, in an order that depends on nothing but what was subscribed.
     /// Each shared subscription gives one of its members, the next in turn (section 4.8.2).
     pub(super) fn find(&mut self, topic: &Topic, found: &mut Vec<Match>) {
-        self.0.visit(topic, |subscribers| subscribers.choose(found));
+        self.0.visit(topic, |subscribers| subscribers.select(found));
     }
 }

@@ -1,8 +1,8 @@
 //! What a client makes of what comes from the broker.
 
-use super::link::LinkId;
-use super::{Client, Outbox, PATIENCE, Stage};
-use crate::broker::inflight::Progress;
+use super::ids::ConnectionId;
+use super::{Client, Outbox, RESPONSE_TIMEOUT, State};
+use crate::broker::inflight::AckOutcome;
 use crate::broker::packet::{Ack, AckStep, ConnAck, PacketId, Publish, Reply, Request};
 use crate::broker::reason::{AckReason, CloseReason};
 use crate::device::Input;
@@ -11,11 +11,11 @@ use crate::time::Time;
 
 impl Client {
     /// A packet arrives.
-    pub fn receive(&mut self, link: LinkId, reply: Reply, now: Time, out: &mut Outbox) {
-        if link != self.link || self.stage == Stage::Down {
+    pub fn receive(&mut self, connection: ConnectionId, reply: Reply, now: Time, out: &mut Outbox) {
+        if connection != self.connection || self.state == State::Down {
             out.lost += u64::from(matches!(reply, Reply::Publish(_)));
         } else if self.silent {
-            self.leave_unread(reply, out);
+            self.buffer_unread(reply, out);
         } else {
             self.read(reply, now, out);
         }
@@ -23,7 +23,7 @@ impl Client {
 
     /// The client is silent: the packet stays in the buffers, if it fits. What is acknowledged is held
     /// back by the broker's own windows.
-    fn leave_unread(&mut self, reply: Reply, out: &mut Outbox) {
+    fn buffer_unread(&mut self, reply: Reply, out: &mut Outbox) {
         let can_be_lost = matches!(&reply, Reply::Publish(publish) if publish.packet_id.is_none());
         if can_be_lost && self.unread.len() >= self.options.unread {
             out.lost += 1;
@@ -33,10 +33,10 @@ impl Client {
     }
 
     /// The network connection is gone. A silent client hears of it when it reads again.
-    pub fn broken(&mut self, reason: String, now: Time, out: &mut Outbox) {
-        match (self.stage, self.silent) {
-            (Stage::Down, _) => {}
-            (_, true) => self.broken = Some(reason),
+    pub fn connection_lost(&mut self, reason: String, now: Time, out: &mut Outbox) {
+        match (self.state, self.silent) {
+            (State::Down, _) => {}
+            (_, true) => self.lost_reason = Some(reason),
             (_, false) => self.lost(reason, now, out),
         }
     }
@@ -45,7 +45,7 @@ impl Client {
     /// otherwise a ping asks whether it still has it.
     pub fn resume(&mut self, now: Time, out: &mut Outbox) {
         self.silent = false;
-        if let Some(reason) = self.broken.take() {
+        if let Some(reason) = self.lost_reason.take() {
             return self.lost(reason, now, out);
         }
         let closed = self.unread.iter().find_map(|reply| match reply {
@@ -55,9 +55,9 @@ impl Client {
         if let Some(reason) = closed {
             return self.closed(reason, now, out);
         }
-        if self.stage == Stage::Up {
+        if self.state == State::Up {
             self.probing = true;
-            self.ping(PATIENCE, now, out);
+            self.ping(RESPONSE_TIMEOUT, now, out);
         }
         for reply in std::mem::take(&mut self.unread) {
             self.read(reply, now, out);
@@ -72,24 +72,28 @@ impl Client {
             Reply::Close(reason) => self.closed(reason, now, out),
             Reply::Publish(publish) => self.receive_message(publish, now, out),
             Reply::Ack(ack) => self.acknowledged(ack, now, out),
-            Reply::PingResp => self.answered(out),
-            Reply::SubAck(answer) => self.answered_asking(answer.packet_id),
-            Reply::UnsubAck(id, _) => self.answered_asking(id),
+            Reply::PingResp => self.pong_received(out),
+            Reply::SubAck(answer) => self.subscription_answered(answer.packet_id),
+            Reply::UnsubAck(id, _) => self.subscription_answered(id),
         }
     }
 
     /// The identifier of a SUBSCRIBE or UNSUBSCRIBE packet may be used again.
-    fn answered_asking(&mut self, id: PacketId) {
-        if let Some(at) = self.asked.iter().position(|(asked, _)| *asked == id) {
-            self.asked.remove(at);
+    fn subscription_answered(&mut self, id: PacketId) {
+        if let Some(at) = self
+            .pending_subscriptions
+            .iter()
+            .position(|(pending_subscriptions, _)| *pending_subscriptions == id)
+        {
+            self.pending_subscriptions.remove(at);
             self.outgoing.release(id);
         }
-        if self.asked.is_empty() {
-            self.asked = Vec::new();
+        if self.pending_subscriptions.is_empty() {
+            self.pending_subscriptions = Vec::new();
         }
     }
 
-    fn answered(&mut self, out: &mut Outbox) {
+    fn pong_received(&mut self, out: &mut Outbox) {
         self.pong_due = None;
         if std::mem::take(&mut self.probing) {
             out.inputs.push_back(Input::Resumed);
@@ -98,18 +102,18 @@ impl Client {
 
     fn accepted(&mut self, accepted: &ConnAck, now: Time, out: &mut Outbox) {
         let session_present = accepted.session_present;
-        self.stage = Stage::Up;
-        self.fresh = false;
+        self.state = State::Up;
+        self.needs_clean_start = false;
         // [MQTT-3.2.2-21]
         self.keep_alive = accepted.server_keep_alive.unwrap_or(self.keep_alive);
         if !session_present {
             // [MQTT-3.2.2-5]
-            self.forget(out);
+            self.clear_session(out);
         }
-        let link = self.link;
+        let connection = self.connection;
         let packets = &mut out.packets;
         let window = accepted.receive_maximum.min(self.options.inflight);
-        self.outgoing.resume(window, |ack| packets.push((link, Request::Ack(ack))));
+        self.outgoing.resume(window, |ack| packets.push((connection, Request::Ack(ack))));
         self.pump(now, out);
         out.inputs.push_back(Input::Connected { session_present });
     }
@@ -119,10 +123,10 @@ impl Client {
     }
 
     pub(super) fn lost(&mut self, reason: String, now: Time, out: &mut Outbox) {
-        let was_leaving = matches!(self.stage, Stage::Leaving(_));
-        self.go_down(out);
-        if was_leaving {
-            self.connect_next(now, out);
+        let was_disconnecting = matches!(self.state, State::Disconnecting(_));
+        self.close(out);
+        if was_disconnecting {
+            self.start_queued_connect(now, out);
         } else {
             out.inputs.push_back(Input::Disconnected(reason));
         }
@@ -151,10 +155,10 @@ impl Client {
             let reason = if known { AckReason::Success } else { AckReason::PacketIdNotFound };
             return self.send_ack(Ack { reason, ..Ack::new(AckStep::PubComp, ack.packet_id) }, now, out);
         }
-        if let Progress::Answer(next) = self.outgoing.acknowledge(ack) {
+        if let AckOutcome::Answer(next) = self.outgoing.acknowledge(ack) {
             self.send_ack(next, now, out);
         }
         self.pump(now, out);
-        self.leave_when_done(now, out);
+        self.finish_disconnect(now, out);
     }
 }

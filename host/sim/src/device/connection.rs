@@ -1,86 +1,170 @@
-//! What the device does as its connection comes and goes.
+//! What a device knows of its connection, and what waits for it.
 
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use super::link::LinkState;
-use super::{Device, Now};
-use crate::action::{Action, Farewell, Notice};
-use crate::context::Context;
-use crate::event::{ConnectionChange, Event};
+use crate::action::Action;
+use crate::message::{Message, Qos};
+use crate::rng::Stream;
 use crate::time::Time;
+use crate::topic::TopicFilter;
 
-impl Device {
-    pub(super) fn connect(&mut self, now: Now, actions: &mut Vec<Action>) {
-        if let Some(fault) = self.injector.silence() {
-            // The deadline waits for the silence to end.
-            return self.link.stay_down(format!("fault `{fault}`"), now.run);
+/// The state of the MQTT connection, as the device believes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConnectionState {
+    /// Down, with the reason in words.
+    Down(String),
+    /// A try is under way.
+    Connecting,
+    /// Up.
+    Up,
+    /// A silence is over, and it is not known yet whether the broker ended the session meanwhile.
+    /// Nothing is sent before that, as it would vanish in a dead connection.
+    Resuming,
+}
+
+/// First pause before a reconnect; it doubles with every failure.
+const MIN_RECONNECT_DELAY: Duration = Duration::from_millis(500);
+/// Longest pause before a reconnect.
+const MAX_RECONNECT_DELAY: Duration = Duration::from_secs(30);
+
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) state: ConnectionState,
+    reconnect_at: Option<Time>,
+    failures: u32,
+    jitter: Stream,
+    queue: VecDeque<Message>,
+    queue_limit: usize,
+    /// Filters that the broker has not been asked for, as the connection was down.
+    pending_subscribes: BTreeSet<TopicFilter>,
+    /// Filters that the broker has not been told to forget.
+    pending_unsubscribes: BTreeSet<TopicFilter>,
+}
+
+impl Connection {
+    pub(super) fn new(jitter: Stream, queue_limit: u32) -> Self {
+        Self {
+            state: ConnectionState::Down("not started".into()),
+            reconnect_at: None,
+            failures: 0,
+            jitter,
+            queue: VecDeque::new(),
+            queue_limit: queue_limit as usize,
+            pending_subscribes: BTreeSet::new(),
+            pending_unsubscribes: BTreeSet::new(),
         }
-        self.tell_weather(actions);
-        self.link.state = LinkState::Connecting;
-        actions.push(Action::Connect(self.context.as_ref().and_then(Context::will).cloned()));
     }
 
-    pub(super) fn connected(&mut self, session_present: bool, now: Now, actions: &mut Vec<Action>) {
-        if !self.is_running() {
-            // It came up while the device went down.
-            return actions.push(Action::Disconnect(Farewell::Cut));
-        }
-        let Some(context) = &mut self.context else { return };
-        context.set_connected(true);
-        actions.push(Action::Notice(Notice::Connected(session_present)));
-        self.link.came_up(session_present, context.subscriptions(), actions);
-        self.send_queued(actions);
-        self.tell(Event::Connection(ConnectionChange::Up { session_present }), now, actions);
+    pub(super) fn reconnect_at(&self) -> Option<Time> {
+        self.reconnect_at
     }
 
-    pub(super) fn disconnected(&mut self, reason: String, now: Now, actions: &mut Vec<Action>) {
-        if !self.is_running() || matches!(self.link.state, LinkState::Down(_)) {
-            return;
-        }
-        let was_up = self.link.was_up();
-        let pause = self.link.went_down(reason.clone(), now.run);
-        self.after_loss(was_up, reason, pause, now, actions);
+    /// Whether the behaviour was told that it is up.
+    pub(super) fn was_up(&self) -> bool {
+        matches!(self.state, ConnectionState::Up | ConnectionState::Resuming)
     }
 
-    /// End the connection without a farewell and stay away until then.
-    pub(super) fn break_link(&mut self, reason: String, until: Time, now: Now, actions: &mut Vec<Action>) {
-        if !self.is_running() {
-            return;
-        }
-        let was_up = self.link.was_up();
-        actions.push(Action::Disconnect(Farewell::Cut));
-        self.link.stay_down(reason.clone(), until);
-        self.after_loss(was_up, reason, until.since(now.run), now, actions);
+    /// Whether it is time to try again; the time is then used up.
+    pub(super) fn take_reconnect(&mut self, now: Time) -> bool {
+        self.reconnect_at.take_if(|due| *due <= now).is_some()
     }
 
-    pub(super) fn after_loss(
+    pub(super) fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Keep a message until the connection is back. It comes back when there is no room.
+    pub(super) fn enqueue(&mut self, message: Message) -> Result<(), Message> {
+        if self.queue.len() >= self.queue_limit {
+            return Err(message);
+        }
+        self.queue.push_back(message);
+        Ok(())
+    }
+
+    /// Keep a message that came back, before those that were published after it: a later connection sends
+    /// them in their order [MQTT-4.6.0-1].
+    pub(super) fn requeue(&mut self, message: Message) -> Result<(), Message> {
+        if self.queue.len() >= self.queue_limit {
+            return Err(message);
+        }
+        let number = |message: &Message| message.origin.as_ref().map(|origin| origin.sequence);
+        let place = self.queue.partition_point(|queued| number(queued) <= number(&message));
+        self.queue.insert(place, message);
+        Ok(())
+    }
+
+    pub(super) fn take_queued(&mut self) -> VecDeque<Message> {
+        std::mem::take(&mut self.queue)
+    }
+
+    pub(super) fn subscribe(&mut self, filter: TopicFilter, qos: Qos, actions: &mut Vec<Action>) {
+        self.pending_unsubscribes.remove(&filter);
+        if self.state == ConnectionState::Up {
+            actions.push(Action::Subscribe(filter, qos));
+        } else {
+            self.pending_subscribes.insert(filter);
+        }
+    }
+
+    pub(super) fn unsubscribe(&mut self, filter: TopicFilter, actions: &mut Vec<Action>) {
+        self.pending_subscribes.remove(&filter);
+        if self.state == ConnectionState::Up {
+            actions.push(Action::Unsubscribe(filter));
+        } else {
+            self.pending_unsubscribes.insert(filter);
+        }
+    }
+
+    /// The connection is up: bring the broker to what the device wants. A broker that still has the
+    /// session only lacks what changed meanwhile; otherwise it has to be asked for everything.
+    pub(super) fn mark_connected(
         &mut self,
-        was_up: bool,
-        reason: String,
-        pause: Duration,
-        now: Now,
+        session_present: bool,
+        wanted: &BTreeMap<TopicFilter, Qos>,
         actions: &mut Vec<Action>,
     ) {
-        if let Some(context) = &mut self.context {
-            context.set_connected(false);
+        self.state = ConnectionState::Up;
+        self.failures = 0;
+        self.reconnect_at = None;
+        let pending_subscribes = std::mem::take(&mut self.pending_subscribes);
+        let pending_unsubscribes = std::mem::take(&mut self.pending_unsubscribes);
+        if session_present {
+            actions.extend(pending_unsubscribes.into_iter().map(Action::Unsubscribe));
         }
-        actions.push(Action::Notice(Notice::Disconnected(reason.clone(), pause)));
-        if was_up {
-            self.tell(Event::Connection(ConnectionChange::Down(reason)), now, actions);
-        }
+        let asked =
+            wanted.iter().filter(|(filter, _)| !session_present || pending_subscribes.contains(*filter));
+        actions.extend(asked.map(|(filter, qos)| Action::Subscribe(filter.clone(), *qos)));
     }
 
-    /// The broker still knows the connection after a silence.
-    pub(super) fn resumed(&mut self, actions: &mut Vec<Action>) {
-        if self.link.state == LinkState::Resuming {
-            self.link.state = LinkState::Up;
-            self.send_queued(actions);
-        }
+    /// The connection is gone. Returns the pause before the next try: exponential backoff with equal
+    /// jitter, so that a fleet that lost its broker does not come back as one wave.
+    pub(super) fn mark_disconnected(&mut self, reason: String, now: Time) -> Duration {
+        let doubled =
+            MIN_RECONNECT_DELAY.saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX));
+        let pause = doubled.min(MAX_RECONNECT_DELAY).mul_f64(0.5 + 0.5 * self.jitter.uniform());
+        self.failures = (self.failures + 1).min(16);
+        self.state = ConnectionState::Down(reason);
+        self.reconnect_at = Some(now + pause);
+        pause
     }
 
-    pub(super) fn send_queued(&mut self, actions: &mut Vec<Action>) {
-        for message in self.link.take_queued() {
-            self.hand_over(message, actions);
-        }
+    /// The connection is gone and has to stay so until then.
+    pub(super) fn hold_down(&mut self, reason: String, until: Time) {
+        self.state = ConnectionState::Down(reason);
+        self.reconnect_at = Some(until);
+    }
+
+    /// The device ended: nothing is wanted any more. Returns what was queued.
+    pub(super) fn switch_off(&mut self, reason: &str) -> usize {
+        self.state = ConnectionState::Down(reason.into());
+        self.reconnect_at = None;
+        self.failures = 0;
+        self.pending_subscribes.clear();
+        self.pending_unsubscribes.clear();
+        let lost = self.queue.len();
+        self.queue.clear();
+        lost
     }
 }

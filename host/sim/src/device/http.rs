@@ -16,7 +16,7 @@ impl Device {
         let answered_before = actions.len();
         // A request does not wait for a hang to end: whoever asks wants to know now.
         if self.is_running() && !self.injector.hangs() {
-            self.tell(Event::HttpRequest(ticket, request), now, actions);
+            self.dispatch(Event::HttpRequest(ticket, request), now, actions);
         }
         let answered = actions[answered_before..]
             .iter()
@@ -35,7 +35,7 @@ impl Device {
         actions: &mut Vec<Action>,
     ) {
         if self.context.as_mut().is_some_and(|context| context.http_done(id)) {
-            self.tell(Event::HttpReply(id, reply), now, actions);
+            self.dispatch(Event::HttpReply(id, reply), now, actions);
         }
     }
 }

@@ -2,26 +2,27 @@
 
 use std::sync::Arc;
 
-use super::link::LinkState;
-use super::traffic::Parcel;
+use super::connection::ConnectionState;
+use super::traffic::DelayedMessage;
 use super::{Blueprint, Device, Now};
-use crate::action::{Action, Notice};
-use crate::faults::byte_stream::Blow;
-use crate::faults::injector::OutageChange;
+use crate::action::Action;
+use crate::faults::byte_stream::LinkBreak;
+use crate::faults::injector::OutageTransition;
 use crate::faults::{Fault, Model};
+use crate::notice::DeviceNotice;
 
 impl Device {
-    pub(super) fn outage(&mut self, change: OutageChange, now: Now, actions: &mut Vec<Action>) {
+    pub(super) fn outage(&mut self, change: OutageTransition, now: Now, actions: &mut Vec<Action>) {
         self.refresh_active_faults();
         let (fault, until) = match change {
-            OutageChange::Began(fault, until) => (fault, Some(until)),
-            OutageChange::Struck(fault) => return self.strike(&fault, now, actions),
-            OutageChange::Ended(fault) => (fault, None),
+            OutageTransition::Began(fault, until) => (fault, Some(until)),
+            OutageTransition::Occurred(fault) => return self.apply_instant_fault(&fault, now, actions),
+            OutageTransition::Ended(fault) => (fault, None),
         };
         let kind = fault.model.kind();
         actions.push(Action::Notice(match until {
-            Some(until) => Notice::FaultBegan(fault.id.clone(), kind, until),
-            None => Notice::FaultEnded(fault.id.clone(), kind),
+            Some(until) => DeviceNotice::FaultBegan(fault.id.clone(), kind, until),
+            None => DeviceNotice::FaultEnded(fault.id.clone(), kind),
         }));
         match (&fault.model, until) {
             (Model::Silence(_) | Model::Hang(_), Some(_)) => actions.push(Action::Silence),
@@ -29,38 +30,40 @@ impl Device {
             (Model::Hang(_), None) => {
                 self.resume(actions);
                 if !self.injector.hangs() {
-                    self.thaw(now, actions);
+                    self.run_deferred(now, actions);
                 }
             }
-            (Model::Stall(_) | Model::Throttle(_), _) => self.tell_weather(actions),
+            (Model::Stall(_) | Model::Throttle(_), _) => self.emit_link_conditions(actions),
             (Model::Crash(..), Some(until)) => self.lose_power(until.since(now.run), now, actions),
             (Model::Disconnect(_), Some(until)) => {
-                self.break_link(format!("fault `{}`", fault.id), until, now, actions);
+                self.break_connection(format!("fault `{}`", fault.id), until, now, actions);
             }
             _ => {}
         }
     }
 
     /// A fault strikes and is over.
-    fn strike(&mut self, fault: &Fault, now: Now, actions: &mut Vec<Action>) {
+    fn apply_instant_fault(&mut self, fault: &Fault, now: Now, actions: &mut Vec<Action>) {
         let (id, kind) = (&fault.id, fault.model.kind());
-        actions.push(Action::Notice(Notice::FaultBegan(id.clone(), kind, now.run)));
-        let blow = match &fault.model {
-            Model::Reset(_) => Some(Blow::Reset),
-            Model::HalfOpen(half_open) => Some(Blow::HalfOpen(half_open.direction)),
+        actions.push(Action::Notice(DeviceNotice::FaultBegan(id.clone(), kind, now.run)));
+        let link_break = match &fault.model {
+            Model::Reset(_) => Some(LinkBreak::Reset),
+            Model::HalfOpen(half_open) => Some(LinkBreak::HalfOpen(half_open.direction)),
             _ => None,
         };
-        if let Some(blow) = blow.filter(|_| !matches!(self.link.state, LinkState::Down(_))) {
-            actions.push(Action::Strike(blow, id.clone()));
+        if let Some(link_break) =
+            link_break.filter(|_| !matches!(self.connection.state, ConnectionState::Down(_)))
+        {
+            actions.push(Action::BreakLink(link_break, id.clone()));
         }
-        actions.push(Action::Notice(Notice::FaultEnded(id.clone(), kind)));
+        actions.push(Action::Notice(DeviceNotice::FaultEnded(id.clone(), kind)));
     }
 
     /// Tell the driver what the line does with bytes, if it is something else than before.
-    pub(super) fn tell_weather(&mut self, actions: &mut Vec<Action>) {
-        let weather = self.injector.weather();
-        if std::mem::replace(&mut self.weather, weather) != weather {
-            actions.push(Action::Weather(weather));
+    pub(super) fn emit_link_conditions(&mut self, actions: &mut Vec<Action>) {
+        let link_conditions = self.injector.link_conditions();
+        if std::mem::replace(&mut self.link_conditions, link_conditions) != link_conditions {
+            actions.push(Action::SetLinkConditions(link_conditions));
         }
     }
 
@@ -70,14 +73,14 @@ impl Device {
         let mut gone = self.injector.change(&faults, identity, *seed, now.run, &mut self.ledger);
         self.injector.keep_batteries(&gone, now.run, self.is_running());
         self.blueprint.faults = faults;
-        self.tell_weather(actions);
+        self.emit_link_conditions(actions);
         // A line that was cut stays so until its time.
         let ends = |fault: &Arc<Fault>| !matches!(fault.model, Model::Disconnect(_));
-        for fault in gone.under_way().into_iter().filter(ends) {
-            self.outage(OutageChange::Ended(fault), now, actions);
+        for fault in gone.active_outages().into_iter().filter(ends) {
+            self.outage(OutageTransition::Ended(fault), now, actions);
         }
         for (direction, message) in gone.release_all() {
-            self.forward(Parcel { direction, message }, now, actions);
+            self.forward(DelayedMessage { direction, message }, now, actions);
         }
     }
 
@@ -85,8 +88,8 @@ impl Device {
         if self.injector.silence().is_some() {
             return;
         }
-        if self.link.state == LinkState::Up {
-            self.link.state = LinkState::Resuming;
+        if self.connection.state == ConnectionState::Up {
+            self.connection.state = ConnectionState::Resuming;
         }
         actions.push(Action::Resume);
     }

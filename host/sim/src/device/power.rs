@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use super::{Device, Now};
-use crate::action::{Action, Farewell, Notice};
+use crate::action::{Action, DisconnectMode};
 use crate::behaviour::{Trap, TrapKind};
 use crate::event::{Event, StartCause, StopReason};
 use crate::faults::{Fault, Model};
+use crate::notice::DeviceNotice;
 use crate::rng::Stream;
 use crate::time::Time;
 
@@ -33,26 +34,26 @@ pub enum PowerState {
 }
 
 /// How long a device that was crashed by hand takes to start again.
-pub(super) const REBOOT: Duration = Duration::from_secs(5);
+pub(super) const REBOOT_DELAY: Duration = Duration::from_secs(5);
 /// First pause after a trap; it doubles with every further one.
-const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+const MIN_RESTART_DELAY: Duration = Duration::from_secs(1);
 /// Longest pause after a trap.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const MAX_RESTART_DELAY: Duration = Duration::from_secs(60);
 /// Having run this long, a behaviour that traps is given the shortest pause again.
-const RAN_WELL: Duration = Duration::from_secs(60);
+const RESTART_DELAY_RESET_AFTER: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
 pub(super) struct Power {
     pub(super) state: PowerState,
     pub(super) started_at: Option<Time>,
-    ever_started: bool,
-    traps_in_a_row: u32,
+    has_started: bool,
+    consecutive_traps: u32,
     jitter: Stream,
 }
 
 impl Power {
     pub(super) fn new(jitter: Stream) -> Self {
-        Self { state: PowerState::New, started_at: None, ever_started: false, traps_in_a_row: 0, jitter }
+        Self { state: PowerState::New, started_at: None, has_started: false, consecutive_traps: 0, jitter }
     }
 
     pub(super) fn restart_at(&self) -> Option<Time> {
@@ -65,20 +66,20 @@ impl Power {
     fn switch_on(&mut self, now: Time) -> StartCause {
         self.state = PowerState::On;
         self.started_at = Some(now);
-        match std::mem::replace(&mut self.ever_started, true) {
+        match std::mem::replace(&mut self.has_started, true) {
             false => StartCause::PowerOn,
             true => StartCause::Restart,
         }
     }
 
-    fn pause_after_trap(&mut self, now: Time) -> Duration {
-        if self.started_at.is_some_and(|started| now.since(started) >= RAN_WELL) {
-            self.traps_in_a_row = 0;
+    fn restart_delay(&mut self, now: Time) -> Duration {
+        if self.started_at.is_some_and(|started| now.since(started) >= RESTART_DELAY_RESET_AFTER) {
+            self.consecutive_traps = 0;
         }
         let doubled =
-            SHORTEST_PAUSE.saturating_mul(1_u32.checked_shl(self.traps_in_a_row).unwrap_or(u32::MAX));
-        self.traps_in_a_row = (self.traps_in_a_row + 1).min(16);
-        doubled.min(LONGEST_PAUSE).mul_f64(0.75 + 0.25 * self.jitter.uniform())
+            MIN_RESTART_DELAY.saturating_mul(1_u32.checked_shl(self.consecutive_traps).unwrap_or(u32::MAX));
+        self.consecutive_traps = (self.consecutive_traps + 1).min(16);
+        doubled.min(MAX_RESTART_DELAY).mul_f64(0.75 + 0.25 * self.jitter.uniform())
     }
 }
 
@@ -87,22 +88,22 @@ impl Device {
         if self.is_running() {
             return;
         }
-        self.swap_without_state(actions);
+        self.replace_at_start(actions);
         // A restart is what helps against a hang.
         while let Some(hang) = self.injector.end_hang(now.run) {
             self.outage(hang, now, actions);
         }
         self.injector.switch_on(now.run);
         let cause = self.power.switch_on(now.run);
-        match self.blueprint.spawn.spawn(&self.blueprint.identity) {
+        match self.blueprint.factory.instantiate(&self.blueprint.identity) {
             Ok(behaviour) => self.behaviour = Some(behaviour),
             Err(trap) => return self.trapped(trap, now, actions),
         }
         // Watchers read "started" before what the behaviour has to say.
         let announced = actions.len();
-        match self.run(Event::Started(cause), now, actions) {
+        match self.call_handler(Event::Started(cause), now, actions) {
             Ok(()) => {
-                actions.insert(announced, Action::Notice(Notice::Started(cause)));
+                actions.insert(announced, Action::Notice(DeviceNotice::Started(cause)));
                 self.connect(now, actions);
             }
             Err(trap) => self.trapped(trap, now, actions),
@@ -113,15 +114,15 @@ impl Device {
         if self.is_off() {
             return;
         }
-        self.forget_trial();
-        self.tell(Event::Stopping(reason), now, actions);
+        self.clear_trial();
+        self.dispatch(Event::Stopping(reason), now, actions);
         if self.is_running() {
-            self.send_all_that_waits(actions);
-            actions.push(Action::Disconnect(Farewell::Clean));
+            self.flush_delayed(actions);
+            actions.push(Action::Disconnect(DisconnectMode::Clean));
         }
         self.switch_off("stopped", now);
         self.power.state = PowerState::Off(reason);
-        actions.push(Action::Notice(Notice::Stopped(reason)));
+        actions.push(Action::Notice(DeviceNotice::Stopped(reason)));
     }
 
     /// The device crashes and starts again after a while.
@@ -129,8 +130,8 @@ impl Device {
         if !self.is_running() {
             return;
         }
-        actions.push(Action::Notice(Notice::Crashed(pause)));
-        self.go_down("crashed".into(), pause, now, actions);
+        actions.push(Action::Notice(DeviceNotice::Crashed(pause)));
+        self.power_down("crashed".into(), pause, now, actions);
     }
 
     /// The behaviour ended by itself.
@@ -138,44 +139,44 @@ impl Device {
         if trap.kind == TrapKind::Refused {
             self.power.state = PowerState::Failed(trap.message.clone());
             self.switch_off("the behaviour refused to start", now);
-            return actions.push(Action::Notice(Notice::Trapped(trap, None)));
+            return actions.push(Action::Notice(DeviceNotice::Trapped(trap, None)));
         }
         self.traps += 1;
-        let pause = self.power.pause_after_trap(now.run);
+        let pause = self.power.restart_delay(now.run);
         let reason = trap.to_string();
-        actions.push(Action::Notice(Notice::Trapped(trap, Some(pause))));
-        self.go_down(reason, pause, now, actions);
+        actions.push(Action::Notice(DeviceNotice::Trapped(trap, Some(pause))));
+        self.power_down(reason, pause, now, actions);
     }
 
     /// Its battery is empty.
-    pub(super) fn die(&mut self, fault: &Fault, now: Now, actions: &mut Vec<Action>) {
+    pub(super) fn battery_died(&mut self, fault: &Fault, now: Now, actions: &mut Vec<Action>) {
         let Model::Battery(battery) = &fault.model else { return };
         self.ledger.outage_began(&fault.id);
-        actions.push(Action::Notice(Notice::Died(fault.id.clone(), battery.recharge)));
+        actions.push(Action::Notice(DeviceNotice::Died(fault.id.clone(), battery.recharge)));
         let reason = format!("the battery `{}` is empty", fault.id);
         match battery.recharge {
-            Some(pause) => self.go_down(reason, pause, now, actions),
+            Some(pause) => self.power_down(reason, pause, now, actions),
             None => {
-                actions.push(Action::Disconnect(Farewell::PowerLoss));
+                actions.push(Action::Disconnect(DisconnectMode::PowerLoss));
                 self.switch_off(&reason, now);
                 self.power.state = PowerState::Dead(reason);
             }
         }
     }
 
-    fn go_down(&mut self, reason: String, pause: Duration, now: Now, actions: &mut Vec<Action>) {
-        actions.push(Action::Disconnect(Farewell::PowerLoss));
+    fn power_down(&mut self, reason: String, pause: Duration, now: Now, actions: &mut Vec<Action>) {
+        actions.push(Action::Disconnect(DisconnectMode::PowerLoss));
         self.switch_off(&reason, now);
         self.power.state = PowerState::Down { reason, until: now.run + pause };
     }
 
     fn switch_off(&mut self, reason: &str, now: Now) {
         self.injector.switch_off(now.run);
-        self.forget_frozen();
-        self.forget_trial();
+        self.discard_deferred();
+        self.clear_trial();
         self.behaviour = None;
         self.power.started_at = None;
-        self.ledger.lost_offline += self.link.switch_off(reason) as u64;
+        self.ledger.lost_offline += self.connection.switch_off(reason) as u64;
         if let Some(context) = &mut self.context {
             context.set_connected(false);
             context.reset();

@@ -25,12 +25,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Device, Now, PowerState};
-use crate::action::{Action, Notice};
-use crate::behaviour::{Behaviour, Spawn, Trap, TrapKind, Version};
+use crate::action::Action;
+use crate::behaviour::{Behaviour, BehaviourFactory, Trap, TrapKind, Version};
 use crate::context::{Context, Effect};
 use crate::event::{Event, StartCause, StopReason};
-use crate::faults::battery::Use;
+use crate::faults::battery::EnergyUse;
 use crate::message::Qos;
+use crate::notice::DeviceNotice;
 use crate::time::Time;
 use crate::topic::TopicFilter;
 
@@ -38,7 +39,7 @@ use crate::topic::TopicFilter;
 #[derive(Clone)]
 pub struct Upgrade {
     /// Makes instances of it.
-    pub spawn: Arc<dyn Spawn>,
+    pub factory: Arc<dyn BehaviourFactory>,
     /// How long after the swap a trap brings the old version back. Zero for never.
     pub trial: Duration,
 }
@@ -46,14 +47,14 @@ pub struct Upgrade {
 /// By what the version is, not by where it lies.
 impl fmt::Debug for Upgrade {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let version = self.spawn.version();
+        let version = self.factory.version();
         f.debug_struct("Upgrade").field("version", &version).field("trial", &self.trial).finish()
     }
 }
 
 /// From which version to which.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
+pub struct VersionChange {
     /// What ran before.
     pub from: Version,
     /// What is to run.
@@ -64,21 +65,21 @@ pub struct Change {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SwapRefusal {
     /// The old one could not say what it knows.
-    #[error("the old version gave no snapshot: {}", words(.0))]
+    #[error("the old version gave no snapshot: {}", trap_text(.0))]
     Snapshot(Trap),
     /// There is no instance of the new one.
-    #[error("the new version could not be made: {}", words(.0))]
-    Spawn(Trap),
+    #[error("the new version could not be made: {}", trap_text(.0))]
+    Instantiate(Trap),
     /// The new one's `start` failed.
-    #[error("the new version did not start: {}", words(.0))]
+    #[error("the new version did not start: {}", trap_text(.0))]
     Start(Trap),
     /// The new one did not take over what the old one knew.
-    #[error("the new version did not restore the old one's snapshot: {}", words(.0))]
+    #[error("the new version did not restore the old one's snapshot: {}", trap_text(.0))]
     Restore(Trap),
 }
 
 /// A guest's own words, where it said no in order.
-fn words(trap: &Trap) -> String {
+fn trap_text(trap: &Trap) -> String {
     match trap.kind {
         TrapKind::Refused => trap.message.clone(),
         _ => trap.to_string(),
@@ -93,7 +94,7 @@ pub struct SwapCounts {
     /// The old version stayed.
     pub refused: u64,
     /// The new version trapped while it was on trial, and the old one came back.
-    pub undone: u64,
+    pub rolled_back: u64,
 }
 
 impl SwapCounts {
@@ -101,7 +102,7 @@ impl SwapCounts {
     pub fn add(&mut self, other: Self) {
         self.done += other.done;
         self.refused += other.refused;
-        self.undone += other.undone;
+        self.rolled_back += other.rolled_back;
     }
 }
 
@@ -110,15 +111,15 @@ impl SwapCounts {
 pub(super) struct Swaps {
     counts: SwapCounts,
     /// Why the last one came to nothing.
-    problem: Option<String>,
+    last_error: Option<String>,
     trial: Option<Trial>,
     /// Waits for a hang to end.
-    waiting: Option<Upgrade>,
+    pending: Option<Upgrade>,
 }
 
 /// What brings the old version back.
 struct Trial {
-    old: Arc<dyn Spawn>,
+    old: Arc<dyn BehaviourFactory>,
     saved: Vec<u8>,
     until: Time,
 }
@@ -132,17 +133,17 @@ struct Successor {
 impl Device {
     /// The version of its behaviour: the one that runs, or that starts next.
     pub fn version(&self) -> Version {
-        self.blueprint.spawn.version()
+        self.blueprint.factory.version()
     }
 
     /// What makes the instances of its behaviour.
-    pub fn spawn(&self) -> &Arc<dyn Spawn> {
-        &self.blueprint.spawn
+    pub fn factory(&self) -> &Arc<dyn BehaviourFactory> {
+        &self.blueprint.factory
     }
 
     /// Why the last swap came to nothing; none if it did not.
-    pub fn swap_problem(&self) -> Option<&str> {
-        self.swaps.problem.as_deref()
+    pub fn last_swap_error(&self) -> Option<&str> {
+        self.swaps.last_error.as_deref()
     }
 
     /// How often it got another version, or did not.
@@ -151,31 +152,31 @@ impl Device {
     }
 
     /// Whether another version waits for a hang to end.
-    pub fn swap_waits(&self) -> bool {
-        self.swaps.waiting.is_some()
+    pub fn has_pending_swap(&self) -> bool {
+        self.swaps.pending.is_some()
     }
 
     pub(super) fn swap(&mut self, upgrade: Upgrade, now: Now, actions: &mut Vec<Action>) {
         if self.is_running() && self.injector.hangs() {
-            self.swaps.waiting = Some(upgrade);
+            self.swaps.pending = Some(upgrade);
             return;
         }
-        let change = Change { from: self.version(), to: upgrade.spawn.version() };
+        let change = VersionChange { from: self.version(), to: upgrade.factory.version() };
         if !self.is_running() {
-            self.replace(upgrade.spawn, change, actions);
+            self.replace(upgrade.factory, change, actions);
             if matches!(self.power.state, PowerState::Failed(_)) {
                 self.start(now, actions);
             }
             return;
         }
-        if let Err(refusal) = self.hand_over_to(upgrade, &change, now, actions) {
+        if let Err(refusal) = self.swap_running(upgrade, &change, now, actions) {
             self.swaps.counts.refused += 1;
-            self.swaps.problem = Some(refusal.to_string());
-            actions.push(Action::Notice(Notice::SwapRefused(change, refusal.clone())));
+            self.swaps.last_error = Some(refusal.to_string());
+            actions.push(Action::Notice(DeviceNotice::SwapRefused(change, refusal.clone())));
             // Whoever trapped in its snapshot cannot go on; whoever only declined can.
             if let SwapRefusal::Snapshot(trap) = refusal
                 && trap.kind != TrapKind::Refused
-                && !self.go_back(&trap, now, actions)
+                && !self.roll_back(&trap, now, actions)
             {
                 self.trapped(trap, now, actions);
             }
@@ -183,22 +184,22 @@ impl Device {
     }
 
     /// The hang is over, which a new version may have waited for.
-    pub(super) fn swap_that_waited(&mut self, now: Now, actions: &mut Vec<Action>) {
-        if let Some(upgrade) = self.swaps.waiting.take() {
+    pub(super) fn run_pending_swap(&mut self, now: Now, actions: &mut Vec<Action>) {
+        if let Some(upgrade) = self.swaps.pending.take() {
             self.swap(upgrade, now, actions);
         }
     }
 
     /// The device is about to start, and another version may have waited for a hang that this ends.
-    pub(super) fn swap_without_state(&mut self, actions: &mut Vec<Action>) {
-        if let Some(upgrade) = self.swaps.waiting.take() {
-            let change = Change { from: self.version(), to: upgrade.spawn.version() };
-            self.replace(upgrade.spawn, change, actions);
+    pub(super) fn replace_at_start(&mut self, actions: &mut Vec<Action>) {
+        if let Some(upgrade) = self.swaps.pending.take() {
+            let change = VersionChange { from: self.version(), to: upgrade.factory.version() };
+            self.replace(upgrade.factory, change, actions);
         }
     }
 
     /// There is no instance any more, or none whose trap anything would bring back.
-    pub(super) fn forget_trial(&mut self) {
+    pub(super) fn clear_trial(&mut self) {
         self.swaps.trial = None;
     }
 
@@ -207,60 +208,66 @@ impl Device {
         self.swaps.trial.take_if(|trial| trial.until <= now.run);
     }
 
-    fn replace(&mut self, spawn: Arc<dyn Spawn>, change: Change, actions: &mut Vec<Action>) {
-        self.blueprint.spawn = spawn;
-        self.swaps.problem = None;
+    fn replace(
+        &mut self,
+        factory: Arc<dyn BehaviourFactory>,
+        change: VersionChange,
+        actions: &mut Vec<Action>,
+    ) {
+        self.blueprint.factory = factory;
+        self.swaps.last_error = None;
         self.swaps.counts.done += 1;
-        actions.push(Action::Notice(Notice::Swapped(change)));
+        actions.push(Action::Notice(DeviceNotice::Swapped(change)));
     }
 
-    fn hand_over_to(
+    fn swap_running(
         &mut self,
         upgrade: Upgrade,
-        change: &Change,
+        change: &VersionChange,
         now: Now,
         actions: &mut Vec<Action>,
     ) -> Result<(), SwapRefusal> {
-        let saved = self.lend(now, actions, |behaviour, context| behaviour.snapshot(context));
+        let saved = self.call_behaviour(now, actions, |behaviour, context| behaviour.snapshot(context));
         let saved = saved.map_err(SwapRefusal::Snapshot)?;
         let Some(before) = self.context.clone() else { return Ok(()) };
-        let mut successor = self.succeed(&upgrade.spawn, &saved, now, actions);
+        let mut successor = self.start_successor(&upgrade.factory, &saved, now, actions);
         if let (Err(SwapRefusal::Restore(_)), Some(trial)) = (&successor, &self.swaps.trial)
-            && Arc::ptr_eq(&trial.old, &upgrade.spawn)
+            && Arc::ptr_eq(&trial.old, &upgrade.factory)
         {
             // Back to where it came from: it does not read what its successor saved, but it does read its own.
             let own = trial.saved.clone();
-            successor = self.succeed(&upgrade.spawn, &own, now, actions);
+            successor = self.start_successor(&upgrade.factory, &own, now, actions);
         }
         let Successor { behaviour, effects } = successor?;
         let subscriptions = before.subscriptions().clone();
-        self.dismiss(before, now, actions);
+        self.stop_predecessor(before, now, actions);
         self.behaviour = Some(behaviour);
-        let old = std::mem::replace(&mut self.blueprint.spawn, Arc::clone(&upgrade.spawn));
+        let old = std::mem::replace(&mut self.blueprint.factory, Arc::clone(&upgrade.factory));
         self.swaps.trial = Some(Trial { old, saved, until: now.run + upgrade.trial });
-        self.swaps.problem = None;
+        self.swaps.last_error = None;
         self.swaps.counts.done += 1;
-        actions.push(Action::Notice(Notice::Swapped(change.clone())));
-        self.carry_out_what_is_new(effects, subscriptions, now, actions);
+        actions.push(Action::Notice(DeviceNotice::Swapped(change.clone())));
+        self.apply_new_effects(effects, subscriptions, now, actions);
         Ok(())
     }
 
     /// Make an instance that goes on with what another saved. If that fails, the device is as it was, but for
     /// what the instance logged.
-    fn succeed(
+    fn start_successor(
         &mut self,
-        spawn: &Arc<dyn Spawn>,
+        factory: &Arc<dyn BehaviourFactory>,
         saved: &[u8],
         now: Now,
         actions: &mut Vec<Action>,
     ) -> Result<Successor, SwapRefusal> {
-        let mut behaviour = spawn.spawn(&self.blueprint.identity).map_err(SwapRefusal::Spawn)?;
+        let mut behaviour =
+            factory.instantiate(&self.blueprint.identity).map_err(SwapRefusal::Instantiate)?;
         let Some(before) = self.context.take() else {
-            return Err(SwapRefusal::Spawn(Trap::new(TrapKind::Host, "the device is busy")));
+            return Err(SwapRefusal::Instantiate(Trap::new(TrapKind::Host, "the device is busy")));
         };
-        self.injector.spend(Use::Event);
+        self.injector.spend(EnergyUse::Event);
         let mut context = before.clone();
-        context.set_clock(now.run, self.injector.shown(now.run, now.wall));
+        context.set_clock(now.run, self.injector.clock_reading(now.run, now.wall));
         context.timers().clear();
         let (context, started) = behaviour.handle(Event::Started(StartCause::Swap), context);
         let (mut context, outcome) = match started {
@@ -278,7 +285,7 @@ impl Device {
             }
             Err(refusal) => {
                 self.context = Some(before);
-                tell_logs(effects, actions);
+                emit_logs(effects, actions);
                 Err(refusal)
             }
         }
@@ -286,21 +293,21 @@ impl Device {
 
     /// The old instance's last call. It speaks through a copy of the context: its messages and lines go out, but
     /// the timers and subscriptions are its successor's now.
-    fn dismiss(&mut self, mut before: Context, now: Now, actions: &mut Vec<Action>) {
+    fn stop_predecessor(&mut self, mut before: Context, now: Now, actions: &mut Vec<Action>) {
         let Some(mut old) = self.behaviour.take() else { return };
-        before.set_clock(now.run, self.injector.shown(now.run, now.wall));
+        before.set_clock(now.run, self.injector.clock_reading(now.run, now.wall));
         let (mut context, outcome) = old.handle(Event::Stopping(StopReason::Swap), before);
         for effect in context.take_effects() {
             match effect {
-                Effect::Publish(message) if outcome.is_ok() => self.originate(message, now, actions),
-                Effect::Log(level, text) => actions.push(Action::Notice(Notice::Log(level, text))),
+                Effect::Publish(message) if outcome.is_ok() => self.publish(message, now, actions),
+                Effect::Log(level, text) => actions.push(Action::Notice(DeviceNotice::Log(level, text))),
                 _ => {}
             }
         }
     }
 
     /// Carry out what a successor asked for, but for subscriptions that the device has.
-    fn carry_out_what_is_new(
+    fn apply_new_effects(
         &mut self,
         effects: Vec<Effect>,
         mut held: BTreeMap<TopicFilter, Qos>,
@@ -314,32 +321,32 @@ impl Device {
                 Effect::Unsubscribe(filter) => drop(held.remove(filter)),
                 _ => {}
             }
-            self.carry_out(effect, now, actions);
+            self.apply_effect(effect, now, actions);
         }
     }
 
     /// The behaviour trapped. If it was on trial, let the old version go on. Says whether it does.
-    pub(super) fn go_back(&mut self, trap: &Trap, now: Now, actions: &mut Vec<Action>) -> bool {
+    pub(super) fn roll_back(&mut self, trap: &Trap, now: Now, actions: &mut Vec<Action>) -> bool {
         let Some(trial) = self.swaps.trial.take().filter(|trial| now.run < trial.until) else { return false };
-        let change = Change { from: self.version(), to: trial.old.version() };
-        self.blueprint.spawn = Arc::clone(&trial.old);
-        self.swaps.counts.undone += 1;
-        self.swaps.problem = Some(trap.to_string());
+        let change = VersionChange { from: self.version(), to: trial.old.version() };
+        self.blueprint.factory = Arc::clone(&trial.old);
+        self.swaps.counts.rolled_back += 1;
+        self.swaps.last_error = Some(trap.to_string());
         let held = self.context.as_ref().map(|context| context.subscriptions().clone()).unwrap_or_default();
-        let successor = self.succeed(&trial.old, &trial.saved, now, actions);
-        actions.push(Action::Notice(Notice::SwapUndone(change, trap.clone())));
+        let successor = self.start_successor(&trial.old, &trial.saved, now, actions);
+        actions.push(Action::Notice(DeviceNotice::SwapRolledBack(change, trap.clone())));
         let Ok(Successor { behaviour, effects }) = successor else { return false };
         self.traps += 1;
         self.behaviour = Some(behaviour);
-        self.carry_out_what_is_new(effects, held, now, actions);
+        self.apply_new_effects(effects, held, now, actions);
         true
     }
 }
 
-fn tell_logs(effects: Vec<Effect>, actions: &mut Vec<Action>) {
+fn emit_logs(effects: Vec<Effect>, actions: &mut Vec<Action>) {
     for effect in effects {
         if let Effect::Log(level, text) = effect {
-            actions.push(Action::Notice(Notice::Log(level, text)));
+            actions.push(Action::Notice(DeviceNotice::Log(level, text)));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Directions, Passage, Past, Verdict};
+use super::{Directions, RuleInput, RuleState, Verdict};
 use crate::message::Message;
 use crate::time::nanos;
 
@@ -23,17 +23,17 @@ pub struct Bandwidth {
 }
 
 impl Bandwidth {
-    pub(super) fn judge(&self, passage: &mut Passage<'_>) -> Verdict {
-        let idle_at = match passage.past {
-            Past::BusyUntil(until) => (*until).max(passage.now),
-            _ => passage.now,
+    pub(super) fn judge(&self, input: &mut RuleInput<'_>) -> Verdict {
+        let idle_at = match input.state {
+            RuleState::BusyUntil(until) => (*until).max(input.now),
+            _ => input.now,
         };
-        let backlog = idle_at.since(passage.now);
-        let stays = backlog.saturating_add(self.time_of(bytes(passage.message)));
+        let backlog = idle_at.since(input.now);
+        let stays = backlog.saturating_add(self.time_of(bytes(input.message)));
         if !backlog.is_zero() && stays > self.time_of(self.queue_bytes) {
             return Verdict::Drop;
         }
-        *passage.past = Past::BusyUntil(passage.now + stays);
+        *input.state = RuleState::BusyUntil(input.now + stays);
         Verdict::Delay(stays)
     }
 

@@ -34,7 +34,7 @@ pub struct Battery {
 
 /// What one device does with its battery.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Use<'a> {
+pub(crate) enum EnergyUse<'a> {
     /// A message was handed to the connection.
     Sent(&'a Message),
     /// A message arrived.
@@ -44,13 +44,13 @@ pub(crate) enum Use<'a> {
 }
 
 impl Battery {
-    fn cost(&self, use_: Use<'_>) -> f64 {
-        match use_ {
-            Use::Sent(message) => self.send_joules + self.send_joules_per_byte * bytes(message) as f64,
-            Use::Received(message) => {
+    fn cost(&self, usage: EnergyUse<'_>) -> f64 {
+        match usage {
+            EnergyUse::Sent(message) => self.send_joules + self.send_joules_per_byte * bytes(message) as f64,
+            EnergyUse::Received(message) => {
                 self.receive_joules + self.receive_joules_per_byte * bytes(message) as f64
             }
-            Use::Event => self.event_joules,
+            EnergyUse::Event => self.event_joules,
         }
     }
 }
@@ -60,20 +60,20 @@ impl Battery {
 /// What idling costs is reckoned from when the device was switched on, and not added up step by step, so
 /// that it does not depend on how often somebody looks.
 #[derive(Clone, Debug)]
-pub(super) struct Charge {
+pub(super) struct BatteryState {
     pub(super) fault: Arc<Fault>,
     battery: Battery,
     spent_joules: f64,
     on_since: Option<Time>,
 }
 
-impl Charge {
+impl BatteryState {
     pub(super) fn full(fault: Arc<Fault>, battery: Battery) -> Self {
         Self { fault, battery, spent_joules: 0.0, on_since: None }
     }
 
-    pub(super) fn spend(&mut self, use_: Use<'_>) {
-        self.spent_joules += self.battery.cost(use_);
+    pub(super) fn spend(&mut self, usage: EnergyUse<'_>) {
+        self.spent_joules += self.battery.cost(usage);
     }
 
     pub(super) fn switch_on(&mut self, now: Time) {
@@ -95,7 +95,7 @@ impl Charge {
     }
 
     /// Go on where the one before was.
-    pub(super) fn go_on_from(&mut self, before: &Self, now: Time) {
+    pub(super) fn inherit_state(&mut self, before: &Self, now: Time) {
         self.spent_joules = before.spent_joules + before.idle_joules(now);
     }
 
@@ -105,7 +105,7 @@ impl Charge {
     }
 
     /// Joules left.
-    pub(super) fn left(&self, now: Time) -> f64 {
+    pub(super) fn remaining_joules(&self, now: Time) -> f64 {
         (self.battery.capacity_joules - self.spent_joules - self.idle_joules(now)).max(0.0)
     }
 

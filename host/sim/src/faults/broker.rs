@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::outage::{Change, Outage, Trials};
+use super::outage::{Outage, Recurrence, Transition};
 use super::{Fault, FaultId, Model};
 use crate::rng::Seed;
 use crate::time::Time;
@@ -18,7 +18,7 @@ pub struct BrokerFault {
     /// What happens.
     pub failure: Failure,
     /// When it does.
-    pub trials: Trials,
+    pub recurrence: Recurrence,
 }
 
 /// How a broker fails.
@@ -59,7 +59,7 @@ pub enum Condition {
 
 /// A failure that began or ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Turn {
+pub struct BrokerTransition {
     /// In whose name.
     pub fault: FaultId,
     /// Which.
@@ -73,48 +73,54 @@ pub struct Turn {
 pub struct BrokerFaults {
     outages: Vec<Outage>,
     /// Those that somebody began by hand.
-    by_hand: Vec<(FaultId, Failure, Time)>,
+    manual: Vec<(FaultId, Failure, Time)>,
 }
 
 impl BrokerFaults {
     /// The part of a document that concerns the broker, from now on. One of the same id and kind as before
     /// goes on where that was. Returns what is over with the others.
-    pub fn change(&mut self, faults: &[Arc<Fault>], seed: Seed, now: Time) -> Vec<Turn> {
+    pub fn change(&mut self, faults: &[Arc<Fault>], seed: Seed, now: Time) -> Vec<BrokerTransition> {
         let mut before = std::mem::take(&mut self.outages);
         for fault in faults {
-            let Model::Broker(BrokerFault { trials, .. }) = &fault.model else { continue };
-            let mut outage = Outage::of_all(Arc::clone(fault), trials, seed, now);
+            let Model::Broker(BrokerFault { recurrence, .. }) = &fault.model else { continue };
+            let mut outage = Outage::for_fleet(Arc::clone(fault), recurrence, seed, now);
             if let Some(same) = before.iter().position(|other| other.fault.is_same(fault)) {
-                outage.go_on_from(&before.remove(same));
+                outage.inherit_state(&before.remove(same));
             }
             self.outages.push(outage);
         }
         let over = before.into_iter().filter(|outage| outage.until.is_some());
-        over.filter_map(|outage| turn(&outage.fault, None)).collect()
+        over.filter_map(|outage| transition(&outage.fault, None)).collect()
     }
 
     /// Begin a failure by hand.
-    pub fn begin(&mut self, fault: FaultId, failure: Failure, lasting: Duration, now: Time) -> Turn {
+    pub fn begin(
+        &mut self,
+        fault: FaultId,
+        failure: Failure,
+        lasting: Duration,
+        now: Time,
+    ) -> BrokerTransition {
         let until = now + lasting;
-        self.by_hand.push((fault.clone(), failure, until));
-        Turn { fault, failure, until: Some(until) }
+        self.manual.push((fault.clone(), failure, until));
+        BrokerTransition { fault, failure, until: Some(until) }
     }
 
     /// When something next may begin or end.
     pub fn next_deadline(&self) -> Option<Time> {
         let drawn = self.outages.iter().filter_map(Outage::next_deadline);
-        drawn.chain(self.by_hand.iter().map(|(.., until)| *until)).min()
+        drawn.chain(self.manual.iter().map(|(.., until)| *until)).min()
     }
 
     /// Begin or end what is due, one at a time; call it again until there is none.
-    pub fn turn(&mut self, now: Time) -> Option<Turn> {
-        if let Some(over) = self.by_hand.iter().position(|(.., until)| *until <= now) {
-            let (fault, failure, _) = self.by_hand.remove(over);
-            return Some(Turn { fault, failure, until: None });
+    pub fn advance(&mut self, now: Time) -> Option<BrokerTransition> {
+        if let Some(over) = self.manual.iter().position(|(.., until)| *until <= now) {
+            let (fault, failure, _) = self.manual.remove(over);
+            return Some(BrokerTransition { fault, failure, until: None });
         }
-        self.outages.iter_mut().find_map(|outage| match outage.turn(now)? {
-            Change::Began(until) => turn(&outage.fault, Some(until)),
-            Change::Ended | Change::Struck => turn(&outage.fault, None),
+        self.outages.iter_mut().find_map(|outage| match outage.advance(now)? {
+            Transition::Began(until) => transition(&outage.fault, Some(until)),
+            Transition::Ended | Transition::Occurred => transition(&outage.fault, None),
         })
     }
 
@@ -122,8 +128,8 @@ impl BrokerFaults {
     pub fn condition(&self) -> Condition {
         let drawn = self.outages.iter().filter(|outage| outage.until.is_some());
         let drawn = drawn.filter_map(|outage| failure(&outage.fault));
-        let by_hand = self.by_hand.iter().map(|(_, failure, _)| *failure);
-        drawn.chain(by_hand).fold(Condition::Up, |condition, failure| match (condition, failure) {
+        let manual = self.manual.iter().map(|(_, failure, _)| *failure);
+        drawn.chain(manual).fold(Condition::Up, |condition, failure| match (condition, failure) {
             (Condition::Down, _) | (_, Failure::Restart { .. }) => Condition::Down,
             (_, Failure::Pause) => Condition::Paused,
         })
@@ -137,8 +143,8 @@ fn failure(fault: &Fault) -> Option<Failure> {
     }
 }
 
-fn turn(fault: &Fault, until: Option<Time>) -> Option<Turn> {
-    Some(Turn { fault: fault.id.clone(), failure: failure(fault)?, until })
+fn transition(fault: &Fault, until: Option<Time>) -> Option<BrokerTransition> {
+    Some(BrokerTransition { fault: fault.id.clone(), failure: failure(fault)?, until })
 }
 
 #[cfg(test)]
@@ -172,8 +178,8 @@ mod tests {
         let mut held = Vec::new();
         for _ in 0..4 {
             let due = faults.next_deadline().unwrap();
-            let turn = faults.turn(due).unwrap();
-            assert_eq!(faults.condition() == Condition::Paused, turn.until.is_some());
+            let transition = faults.advance(due).unwrap();
+            assert_eq!(faults.condition() == Condition::Paused, transition.until.is_some());
             held.push(due);
         }
         assert_eq!(held[1].since(held[0]), seconds(5));
@@ -188,7 +194,7 @@ mod tests {
         faults.begin("b".into(), Failure::Restart { persistent: true }, seconds(5), Time::ZERO);
         assert_eq!(faults.condition(), Condition::Down);
         assert_eq!(faults.next_deadline(), Some(Time::ZERO + seconds(5)));
-        assert_eq!(faults.turn(Time::ZERO + seconds(5)).unwrap().fault, "b".into());
+        assert_eq!(faults.advance(Time::ZERO + seconds(5)).unwrap().fault, "b".into());
         assert_eq!(faults.condition(), Condition::Paused);
     }
 
@@ -197,11 +203,14 @@ mod tests {
         let mut faults = BrokerFaults::default();
         faults.change(&document(vec![pause()]), Seed::new(1), Time::ZERO);
         let began = faults.next_deadline().unwrap();
-        faults.turn(began).unwrap();
+        faults.advance(began).unwrap();
         assert!(faults.change(&document(vec![pause()]), Seed::new(1), began).is_empty());
         assert_eq!(faults.next_deadline(), Some(began + seconds(5)));
         let over = faults.change(&[], Seed::new(1), began);
-        assert_eq!(over, [Turn { fault: "broker_pause".into(), failure: Failure::Pause, until: None }]);
+        assert_eq!(
+            over,
+            [BrokerTransition { fault: "broker_pause".into(), failure: Failure::Pause, until: None }]
+        );
         assert_eq!(faults.condition(), Condition::Up);
     }
 }

@@ -1,11 +1,11 @@
 //! Models that somebody brought.
 //!
 //! The model itself stands outside of this crate, in a sandbox. Here is the seam: a [`Library`] finds a model by
-//! the name that a document gives it, the model [`Appoint`]s a [`Judge`] for each device, and a judge answers
-//! with the verdicts that all faults answer with. `keeper` minds one judge: it counts its traps and sees to it
+//! the name that a document gives it, the model [`FaultModelFactory`]s a [`FaultModelInstance`] for each device, and a judge answers
+//! with the verdicts that all faults answer with. `runner` minds one judge: it counts its traps and sees to it
 //! that a message never suffers from them.
 
-pub(super) mod keeper;
+pub(super) mod runner;
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub type Config = Map<String, Value>;
 /// Where documents find the models that they name.
 pub trait Library {
     /// A model by what a document calls it, or in words why there is none.
-    fn find(&self, name: &str) -> Result<Arc<dyn Appoint>, String>;
+    fn find(&self, name: &str) -> Result<Arc<dyn FaultModelFactory>, String>;
 }
 
 /// No models at all.
@@ -35,15 +35,15 @@ pub trait Library {
 pub struct NoLibrary;
 
 impl Library for NoLibrary {
-    fn find(&self, name: &str) -> Result<Arc<dyn Appoint>, String> {
+    fn find(&self, name: &str) -> Result<Arc<dyn FaultModelFactory>, String> {
         Err(format!("there are no fault models here, and none is called `{name}`"))
     }
 }
 
 /// Makes judges of one model, one for each device.
-pub trait Appoint: Send + Sync {
+pub trait FaultModelFactory: Send + Sync {
     /// A fresh judge. It has no configuration yet.
-    fn appoint(&self) -> Result<Box<dyn Judge>, Trap>;
+    fn create(&self) -> Result<Box<dyn FaultModelInstance>, Trap>;
 
     /// What to call the model, such as `rain-fade`.
     fn name(&self) -> &str;
@@ -56,33 +56,41 @@ pub trait Appoint: Send + Sync {
 ///
 /// The desk is lent by value, because a sandboxed model has to move it to where its imports find it; it always
 /// comes back, even from a trap. After a trap the judge is not called again.
-pub trait Judge: Send {
+pub trait FaultModelInstance: Send {
     /// Take this configuration; the first thing asked of a judge, and asked again when it changes. A
     /// configuration that cannot work is a trap of the kind `Refused`.
-    fn configure(&mut self, config: &Config, desk: Desk) -> (Desk, Result<(), Trap>);
+    fn configure(&mut self, config: &Config, context: ModelContext) -> (ModelContext, Result<(), Trap>);
 
     /// Judge a message.
-    fn judge(&mut self, case: &Case<'_>, desk: Desk) -> (Desk, Result<Verdict, Trap>);
+    fn judge(
+        &mut self,
+        input: &ModelInput<'_>,
+        context: ModelContext,
+    ) -> (ModelContext, Result<Verdict, Trap>);
 }
 
 /// A closure is a judge that takes any configuration, which keeps test doubles to a line.
-impl<F> Judge for F
+impl<F> FaultModelInstance for F
 where
-    F: FnMut(&Case<'_>, &mut Desk) -> Result<Verdict, Trap> + Send,
+    F: FnMut(&ModelInput<'_>, &mut ModelContext) -> Result<Verdict, Trap> + Send,
 {
-    fn configure(&mut self, _config: &Config, desk: Desk) -> (Desk, Result<(), Trap>) {
-        (desk, Ok(()))
+    fn configure(&mut self, _config: &Config, context: ModelContext) -> (ModelContext, Result<(), Trap>) {
+        (context, Ok(()))
     }
 
-    fn judge(&mut self, case: &Case<'_>, mut desk: Desk) -> (Desk, Result<Verdict, Trap>) {
-        let outcome = self(case, &mut desk);
-        (desk, outcome)
+    fn judge(
+        &mut self,
+        input: &ModelInput<'_>,
+        mut context: ModelContext,
+    ) -> (ModelContext, Result<Verdict, Trap>) {
+        let outcome = self(input, &mut context);
+        (context, outcome)
     }
 }
 
 /// A message that is to be judged.
 #[derive(Clone, Copy, Debug)]
-pub struct Case<'a> {
+pub struct ModelInput<'a> {
     /// Now, on the run's clock.
     pub now: Time,
     /// Which way it goes.
@@ -93,7 +101,7 @@ pub struct Case<'a> {
 
 /// What a judge has in hand: whose link it judges, random numbers, and a voice.
 #[derive(Debug)]
-pub struct Desk(Box<Inner>);
+pub struct ModelContext(Box<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -105,7 +113,7 @@ struct Inner {
     lines: Vec<(LogLevel, String)>,
 }
 
-impl Desk {
+impl ModelContext {
     /// For the link of one device. A voice has the limits that a behaviour's has.
     pub fn new(identity: Arc<Identity>, draw: Stream) -> Self {
         let Limits { log_lines_per_second, log_line_bytes, .. } = Limits::default();
@@ -150,15 +158,19 @@ pub struct Component {
     pub direction: Directions,
     /// What it is configured with.
     pub config: Arc<Config>,
-    model: Arc<dyn Appoint>,
+    model: Arc<dyn FaultModelFactory>,
 }
 
 impl Component {
     /// Check that a model takes a configuration. The device that it is tried for is called `check`.
-    pub fn new(direction: Directions, config: Config, model: Arc<dyn Appoint>) -> Result<Self, Trap> {
-        let nobody = nobody();
-        let draw = Seed::new(0).stream(&nobody.id, "check");
-        let (_, outcome) = model.appoint()?.configure(&config, Desk::new(Arc::new(nobody), draw));
+    pub fn new(
+        direction: Directions,
+        config: Config,
+        model: Arc<dyn FaultModelFactory>,
+    ) -> Result<Self, Trap> {
+        let identity = check_identity();
+        let draw = Seed::new(0).stream(&identity.id, "check");
+        let (_, outcome) = model.create()?.configure(&config, ModelContext::new(Arc::new(identity), draw));
         outcome?;
         Ok(Self { direction, config: Arc::new(config), model })
     }
@@ -197,9 +209,9 @@ impl fmt::Debug for Component {
     }
 }
 
-fn nobody() -> Identity {
+fn check_identity() -> Identity {
     Identity {
-        id: DeviceId::nobody(),
+        id: DeviceId::for_check(),
         group: "check".into(),
         index: 0,
         count: 1,

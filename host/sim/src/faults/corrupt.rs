@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Directions, Passage, Verdict};
+use super::{Directions, RuleInput, Verdict};
 
 /// Bits of the payload flip. Topic and properties stay whole, so the message still arrives.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,15 +16,15 @@ pub struct Corrupt {
 }
 
 impl Corrupt {
-    pub(super) fn judge(&self, passage: &mut Passage<'_>) -> Verdict {
-        let hit = passage.draw.chance(self.probability);
-        let payload = &passage.message.payload;
+    pub(super) fn judge(&self, input: &mut RuleInput<'_>) -> Verdict {
+        let hit = input.rng.chance(self.probability);
+        let payload = &input.message.payload;
         if !hit || payload.is_empty() {
             return Verdict::Pass;
         }
         let mut altered = payload.to_vec();
         for _ in 0..self.bits {
-            let bit = passage.draw.below(altered.len() as u64 * 8);
+            let bit = input.rng.below(altered.len() as u64 * 8);
             altered[(bit / 8) as usize] ^= 1 << (bit % 8);
         }
         Verdict::Corrupt(Bytes::from(altered))

@@ -5,7 +5,7 @@ mod gaussian;
 
 use std::time::Duration;
 
-use super::{Directions, Passage, Past, Verdict};
+use super::{Directions, RuleInput, RuleState, Verdict};
 use crate::rng::Stream;
 use distribution::Distribution;
 
@@ -28,8 +28,8 @@ pub struct Delay {
 }
 
 impl Delay {
-    pub(super) fn judge(&self, passage: &mut Passage<'_>) -> Verdict {
-        if !passage.draw.chance(self.probability) {
+    pub(super) fn judge(&self, input: &mut RuleInput<'_>) -> Verdict {
+        if !input.rng.chance(self.probability) {
             return Verdict::Pass;
         }
         Verdict::Delay(match &self.distribution {
@@ -37,22 +37,22 @@ impl Delay {
             // Whole nanoseconds, each as likely as the other: no need to go through a Gaussian number.
             Distribution::Uniform { min, max } if self.correlation == 0.0 => {
                 let width = crate::time::nanos(max.saturating_sub(*min)).saturating_add(1);
-                *min + Duration::from_nanos(passage.draw.below(width))
+                *min + Duration::from_nanos(input.rng.below(width))
             }
-            distribution => distribution.at(self.next_gaussian(passage)),
+            distribution => distribution.at(self.next_gaussian(input)),
         })
     }
 
-    fn next_gaussian(&self, passage: &mut Passage<'_>) -> f64 {
-        let fresh = standard_gaussian(passage.draw);
-        let gaussian = match passage.past {
-            Past::Gaussian(last) => {
+    fn next_gaussian(&self, input: &mut RuleInput<'_>) -> f64 {
+        let fresh = standard_gaussian(input.rng);
+        let gaussian = match input.state {
+            RuleState::Gaussian(last) => {
                 let rest = (1.0 - self.correlation * self.correlation).sqrt();
                 self.correlation * *last + rest * fresh
             }
             _ => fresh,
         };
-        *passage.past = Past::Gaussian(gaussian);
+        *input.state = RuleState::Gaussian(gaussian);
         gaussian
     }
 }

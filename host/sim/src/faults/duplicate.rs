@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Directions, Passage, Verdict};
+use super::{Directions, RuleInput, Verdict};
 
 /// Copies go beside a message. Each copy then meets the faults that follow on its own.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,8 +18,8 @@ pub struct Duplicate {
 }
 
 impl Duplicate {
-    pub(super) fn judge(&self, passage: &mut Passage<'_>) -> Verdict {
-        match passage.draw.chance(self.probability) {
+    pub(super) fn judge(&self, input: &mut RuleInput<'_>) -> Verdict {
+        match input.rng.chance(self.probability) {
             true => Verdict::Duplicate { copies: self.copies, apart: self.apart },
             false => Verdict::Pass,
         }

@@ -9,40 +9,40 @@ mod supply;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::battery::Charge;
-use super::byte_stream::{Throttle, Weather};
+use super::battery::BatteryState;
+use super::byte_stream::{LinkConditions, Throttle};
 use super::clock::Skew;
-use super::component::keeper::Keeper;
-use super::outage::{Change, Outage};
+use super::component::runner::ModelRunner;
+use super::outage::{Outage, Transition};
 use super::{ActiveFault, Direction, Fault, FaultId, Model};
-use crate::action::Notice;
 use crate::device_id::Identity;
 use crate::ledger::Ledger;
 use crate::message::Message;
+use crate::notice::DeviceNotice;
 use crate::rng::Seed;
 use crate::time::Time;
-use rule::{Judge, Outcome, Rule};
+use rule::{Rule, RuleKind, RuleOutcome};
 
 /// The faults of one device, with what they remember.
 #[derive(Debug, Default)]
 pub struct Injector {
     rules: Vec<Rule>,
     outages: Vec<Outage>,
-    batteries: Vec<Charge>,
+    batteries: Vec<BatteryState>,
     /// Throttles that are always there.
     throttles: Vec<Throttle>,
     skew: Skew,
     /// What components have said, to be told.
-    told: Vec<Notice>,
+    notices: Vec<DeviceNotice>,
 }
 
 /// An outage that began or ended.
 #[derive(Clone, Debug)]
-pub enum OutageChange {
+pub enum OutageTransition {
     /// It holds from now until then.
     Began(Arc<Fault>, Time),
     /// It struck, and is over at once.
-    Struck(Arc<Fault>),
+    Occurred(Arc<Fault>),
     /// It is over.
     Ended(Arc<Fault>),
 }
@@ -55,12 +55,12 @@ pub struct Released {
     /// The message as it was when it was held back.
     pub message: Message,
     /// The last fault that then took it, or a copy of it.
-    pub taken_by: Option<FaultId>,
+    pub dropped_by: Option<FaultId>,
 }
 
 /// Where a device's faults come from.
 #[derive(Clone, Copy)]
-struct Origin<'a> {
+struct FaultScope<'a> {
     identity: &'a Identity,
     seed: Seed,
     now: Time,
@@ -94,49 +94,49 @@ impl Injector {
     ) -> Self {
         let mut before = std::mem::take(self);
         for fault in faults {
-            self.add(fault, Origin { identity, seed, now }, &mut before, ledger);
+            self.add(fault, FaultScope { identity, seed, now }, &mut before, ledger);
         }
         before
     }
 
-    fn add(&mut self, fault: &Arc<Fault>, origin: Origin<'_>, before: &mut Self, ledger: &mut Ledger) {
-        let Origin { identity, seed, now } = origin;
+    fn add(&mut self, fault: &Arc<Fault>, scope: FaultScope<'_>, before: &mut Self, ledger: &mut Ledger) {
+        let FaultScope { identity, seed, now } = scope;
         let stream = || seed.stream(&identity.id, &format!("fault/{}", fault.id));
-        let judge = match &fault.model {
-            Model::Partition(partition) => match partition.cut_for(&fault.target, identity) {
-                Some(cut) => Some(Judge::Cut(cut)),
+        let kind = match &fault.model {
+            Model::Partition(partition) => match partition.rule_for(&fault.target, identity) {
+                Some(partition) => Some(RuleKind::Partition(partition)),
                 None => return,
             },
             Model::Broker(_) => return,
             _ if !fault.target.includes(identity) => return,
             Model::Component(component) => {
-                let keeper = Keeper::new(FaultId::clone(&fault.id), component, identity, stream());
-                Some(Judge::Component(Box::new(keeper)))
+                let runner = ModelRunner::new(FaultId::clone(&fault.id), component, identity, stream());
+                Some(RuleKind::Component(Box::new(runner)))
             }
             Model::Clock(clock) => return self.skew = self.skew.and(clock.skew(&mut stream())),
             Model::Battery(battery) => {
-                self.batteries.push(Charge::full(Arc::clone(fault), battery.clone()));
+                self.batteries.push(BatteryState::full(Arc::clone(fault), battery.clone()));
                 None
             }
-            Model::Throttle(throttle) if throttle.trials.is_none() => {
+            Model::Throttle(throttle) if throttle.recurrence.is_none() => {
                 self.throttles.push(throttle.clone());
                 None
             }
-            model => model.direction().map(|_| Judge::draw(stream())),
+            model => model.direction().map(|_| RuleKind::builtin(stream())),
         };
-        let gate = fault.model.trials().map(|trials| {
-            let mut outage = Outage::new(Arc::clone(fault), trials, identity, seed, now);
+        let gate = fault.model.recurrence().map(|recurrence| {
+            let mut outage = Outage::new(Arc::clone(fault), recurrence, identity, seed, now);
             if let Some(same) = take(&mut before.outages, |other| other.fault.is_same(fault)) {
-                outage.go_on_from(&same);
+                outage.inherit_state(&same);
             }
             self.outages.push(outage);
             self.outages.len() - 1
         });
         let slot = ledger.slot(&fault.id);
-        if let Some(judge) = judge {
-            let mut rule = Rule::new(Arc::clone(fault), slot, judge, gate);
+        if let Some(kind) = kind {
+            let mut rule = Rule::new(Arc::clone(fault), slot, kind, gate);
             if let Some(same) = take(&mut before.rules, |other| other.fault.is_same(fault)) {
-                rule.go_on_from(same);
+                rule.inherit_state(same);
             }
             self.rules.push(rule);
         }
@@ -167,25 +167,25 @@ impl Injector {
         ledger: &mut Ledger,
         passed: &mut Vec<(Message, Duration)>,
     ) -> Option<FaultId> {
-        let mut outcome = Outcome::default();
+        let mut outcome = RuleOutcome::default();
         for rule in &mut self.rules[first_rule..] {
             if rule.gate.is_none_or(|gate| self.outages[gate].until.is_some()) {
                 rule.apply(direction, now, first, passed, ledger, &mut outcome);
             }
         }
-        self.told.append(&mut outcome.told);
+        self.notices.append(&mut outcome.notices);
         // While one of its copies waits, a message is not gone.
-        outcome.taken_by.filter(|_| !outcome.held)
+        outcome.dropped_by.filter(|_| !outcome.held)
     }
 
     /// What components have said since this was last asked.
-    pub fn take_told(&mut self) -> impl Iterator<Item = Notice> {
-        self.told.drain(..)
+    pub fn drain_notices(&mut self) -> impl Iterator<Item = DeviceNotice> {
+        self.notices.drain(..)
     }
 
     /// Whether a message that was held back has been overtaken.
-    pub fn is_one_free(&self) -> bool {
-        self.rules.iter().any(|rule| rule.waiting.is_one_free())
+    pub fn has_releasable(&self) -> bool {
+        self.rules.iter().any(|rule| rule.waiting.has_releasable())
     }
 
     /// Let a message go on that has been overtaken, or whose time is up; call it again until there is none.
@@ -199,14 +199,14 @@ impl Injector {
         let (at, held) = self.rules.iter_mut().enumerate().find_map(take)?;
         let (direction, message, first) = (held.direction, held.message, passed.len());
         passed.push((message.clone(), held.delay));
-        let taken_by = self.judge_from(at + 1, direction, now, first, ledger, passed);
-        Some(Released { direction, message, taken_by })
+        let dropped_by = self.judge_from(at + 1, direction, now, first, ledger, passed);
+        Some(Released { direction, message, dropped_by })
     }
 
     /// The faults whose outages are under way, in the document's order.
-    pub(crate) fn under_way(&self) -> Vec<Arc<Fault>> {
-        let under_way = self.outages.iter().filter(|outage| outage.until.is_some());
-        under_way.map(|outage| Arc::clone(&outage.fault)).collect()
+    pub(crate) fn active_outages(&self) -> Vec<Arc<Fault>> {
+        let active_outages = self.outages.iter().filter(|outage| outage.until.is_some());
+        active_outages.map(|outage| Arc::clone(&outage.fault)).collect()
     }
 
     /// Let all go that is held back, past the faults that it has not met.
@@ -231,31 +231,31 @@ impl Injector {
     }
 
     /// Begin or end what is due, one at a time; call it again until there is none.
-    pub fn turn(&mut self, now: Time, ledger: &mut Ledger) -> Option<OutageChange> {
+    pub fn advance(&mut self, now: Time, ledger: &mut Ledger) -> Option<OutageTransition> {
         self.outages.iter_mut().find_map(|outage| {
             let fault = Arc::clone(&outage.fault);
-            match outage.turn(now)? {
-                Change::Ended => Some(OutageChange::Ended(fault)),
-                Change::Struck => {
+            match outage.advance(now)? {
+                Transition::Ended => Some(OutageTransition::Ended(fault)),
+                Transition::Occurred => {
                     ledger.outage_began(&fault.id);
-                    Some(OutageChange::Struck(fault))
+                    Some(OutageTransition::Occurred(fault))
                 }
-                Change::Began(until) => {
+                Transition::Began(until) => {
                     ledger.outage_began(&fault.id);
-                    Some(OutageChange::Began(fault, until))
+                    Some(OutageTransition::Began(fault, until))
                 }
             }
         })
     }
 
     /// End a hang, as a restart does; call it again until there is none.
-    pub fn end_hang(&mut self, now: Time) -> Option<OutageChange> {
+    pub fn end_hang(&mut self, now: Time) -> Option<OutageTransition> {
         let hangs = |outage: &&mut Outage| matches!(outage.fault.model, Model::Hang(_));
         let hang = self.outages.iter_mut().filter(hangs).find_map(|outage| {
-            let ended = outage.cut_short(now);
+            let ended = outage.end_early(now);
             ended.then(|| Arc::clone(&outage.fault))
         });
-        hang.map(OutageChange::Ended)
+        hang.map(OutageTransition::Ended)
     }
 
     /// What holds the device now and can be noticed on it, in the document's order.
@@ -271,17 +271,17 @@ impl Injector {
     }
 
     /// What the device's line does with bytes now.
-    pub(crate) fn weather(&self) -> Weather {
-        let mut weather = Weather::default();
-        self.throttles.iter().for_each(|throttle| weather.throttle(throttle));
+    pub(crate) fn link_conditions(&self) -> LinkConditions {
+        let mut link_conditions = LinkConditions::default();
+        self.throttles.iter().for_each(|throttle| link_conditions.throttle(throttle));
         for outage in self.outages.iter().filter(|outage| outage.until.is_some()) {
             match &outage.fault.model {
-                Model::Stall(stall) => weather.stall(stall),
-                Model::Throttle(throttle) => weather.throttle(throttle),
+                Model::Stall(stall) => link_conditions.stall(stall),
+                Model::Throttle(throttle) => link_conditions.throttle(throttle),
                 _ => {}
             }
         }
-        weather
+        link_conditions
     }
 
     /// The fault that keeps the device from sending and hearing anything, if one does.

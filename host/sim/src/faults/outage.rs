@@ -16,7 +16,7 @@ use crate::time::{Time, nanos};
 
 /// When an outage begins and how long it lasts.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Trials {
+pub struct Recurrence {
     /// Time between two trials; more than zero.
     pub every: Duration,
     /// Chance that a trial begins an outage.
@@ -29,7 +29,7 @@ pub struct Trials {
 
 /// An outage that comes several times in a row.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Rounds {
+pub struct Repeats {
     /// How often, for one trial that hits; at least 1.
     pub times: u32,
     /// How long it is over in between.
@@ -37,176 +37,178 @@ pub struct Rounds {
 }
 
 /// What struck and is over is made up for if it is not longer ago than this: a driver may be late.
-const LATE: Duration = Duration::from_secs(1);
+const MAX_LATENESS: Duration = Duration::from_secs(1);
 
 /// One fault's trials on one device.
 #[derive(Clone, Debug)]
 pub(super) struct Outage {
     pub(super) fault: Arc<Fault>,
-    drawn_for: DeviceId,
+    stream_owner: DeviceId,
     seed: Seed,
     /// Nanoseconds by which this device's trials are shifted, less than a period.
     phase: u64,
     next_trial: u64,
     pub(super) until: Option<Time>,
-    rounds_left: u32,
-    next_round: Option<Time>,
+    repeats_left: u32,
+    next_repeat: Option<Time>,
 }
 
 impl Outage {
     pub(super) fn new(
         fault: Arc<Fault>,
-        trials: &Trials,
+        recurrence: &Recurrence,
         identity: &Identity,
         seed: Seed,
         now: Time,
     ) -> Self {
         let partition = matches!(fault.model, Model::Partition(_));
-        let shared = partition || trials.together;
-        let drawn_for = if shared { DeviceId::whole_fleet() } else { identity.id.clone() };
+        let shared = partition || recurrence.together;
+        let stream_owner = if shared { DeviceId::whole_fleet() } else { identity.id.clone() };
         let phase = match partition {
             true => 0,
-            false => phase(&fault, trials, &drawn_for, seed),
+            false => phase(&fault, recurrence, &stream_owner, seed),
         };
-        Self::drawn(fault, trials, drawn_for, seed, phase, now)
+        Self::with_phase(fault, recurrence, stream_owner, seed, phase, now)
     }
 
     /// One fault's trials for all, and for nobody in particular.
-    pub(super) fn of_all(fault: Arc<Fault>, trials: &Trials, seed: Seed, now: Time) -> Self {
+    pub(super) fn for_fleet(fault: Arc<Fault>, recurrence: &Recurrence, seed: Seed, now: Time) -> Self {
         let all = DeviceId::whole_fleet();
-        let phase = phase(&fault, trials, &all, seed);
-        Self::drawn(fault, trials, all, seed, phase, now)
+        let phase = phase(&fault, recurrence, &all, seed);
+        Self::with_phase(fault, recurrence, all, seed, phase, now)
     }
 
-    fn drawn(
+    fn with_phase(
         fault: Arc<Fault>,
-        trials: &Trials,
-        drawn_for: DeviceId,
+        recurrence: &Recurrence,
+        stream_owner: DeviceId,
         seed: Seed,
         phase: u64,
         now: Time,
     ) -> Self {
         let mut outage = Self {
             fault,
-            drawn_for,
+            stream_owner,
             seed,
             phase,
             next_trial: 1,
             until: None,
-            rounds_left: 0,
-            next_round: None,
+            repeats_left: 0,
+            next_repeat: None,
         };
-        outage.skip_to(trials, now);
+        outage.skip_to(recurrence, now);
         outage
     }
 
     /// Go on where the one before was. Trials that are held at other times, or for others, begin anew.
-    pub(super) fn go_on_from(&mut self, before: &Self) {
+    pub(super) fn inherit_state(&mut self, before: &Self) {
         self.until = before.until;
-        self.rounds_left = before.rounds_left;
-        self.next_round = before.next_round;
-        let times = |outage: &Self| outage.fault.model.trials().map(|trials| (trials.every, trials.together));
+        self.repeats_left = before.repeats_left;
+        self.next_repeat = before.next_repeat;
+        let times = |outage: &Self| {
+            outage.fault.model.recurrence().map(|recurrence| (recurrence.every, recurrence.together))
+        };
         if times(self) == times(before) {
             self.next_trial = before.next_trial;
         }
     }
 
-    fn trial_at(&self, trials: &Trials) -> Time {
-        let period = nanos(trials.every);
+    fn trial_at(&self, recurrence: &Recurrence) -> Time {
+        let period = nanos(recurrence.every);
         Time::from_nanos((self.next_trial - 1).saturating_mul(period).saturating_add(period - self.phase))
     }
 
-    fn skip_to(&mut self, trials: &Trials, now: Time) {
+    fn skip_to(&mut self, recurrence: &Recurrence, now: Time) {
         let elapsed = now.as_nanos().saturating_add(self.phase);
-        self.next_trial = self.next_trial.max(elapsed / nanos(trials.every) + 1);
+        self.next_trial = self.next_trial.max(elapsed / nanos(recurrence.every) + 1);
     }
 
     /// When it may begin next.
-    fn next_begin(&self, trials: &Trials) -> Time {
-        self.next_round.unwrap_or_else(|| self.trial_at(trials))
+    fn next_begin(&self, recurrence: &Recurrence) -> Time {
+        self.next_repeat.unwrap_or_else(|| self.trial_at(recurrence))
     }
 
     /// When to look again.
     pub(super) fn next_deadline(&self) -> Option<Time> {
-        self.until.or_else(|| Some(self.next_begin(self.fault.model.trials()?)))
+        self.until.or_else(|| Some(self.next_begin(self.fault.model.recurrence()?)))
     }
 
     /// Hold the trials that are due, or end what has lasted long enough. Says whether it began or ended.
-    pub(super) fn turn(&mut self, now: Time) -> Option<Change> {
+    pub(super) fn advance(&mut self, now: Time) -> Option<Transition> {
         let fault = Arc::clone(&self.fault);
-        let trials = fault.model.trials()?;
+        let recurrence = fault.model.recurrence()?;
         if let Some(until) = self.until {
             if until > now {
                 return None;
             }
-            self.end(trials, until);
-            return Some(Change::Ended);
+            self.end(recurrence, until);
+            return Some(Transition::Ended);
         }
-        if trials.lasting.is_zero() {
-            return self.strike(trials, now);
+        if recurrence.lasting.is_zero() {
+            return self.run_instant_trials(recurrence, now);
         }
-        if fault.model.rounds().is_none() {
+        if fault.model.repeats().is_none() {
             // Outages that would be over by now had no witness: a device that was off is not held up by them.
-            self.skip_to(trials, now - trials.lasting);
+            self.skip_to(recurrence, now - recurrence.lasting);
         }
         loop {
-            let began = self.next_begin(trials);
+            let began = self.next_begin(recurrence);
             if began > now {
                 return None;
             }
-            let hit = self.next_round.take().is_some() || self.hold_trial(trials);
-            let until = began + trials.lasting;
+            let hit = self.next_repeat.take().is_some() || self.hold_trial(recurrence);
+            let until = began + recurrence.lasting;
             if hit && until > now {
                 self.until = Some(until);
-                return Some(Change::Began(until));
+                return Some(Transition::Began(until));
             }
             if hit {
-                self.plan_round(until);
+                self.schedule_repeat(until);
             }
         }
     }
 
     /// Hold the trials that are due of what strikes and is over.
-    fn strike(&mut self, trials: &Trials, now: Time) -> Option<Change> {
-        self.skip_to(trials, now - LATE);
-        while self.trial_at(trials) <= now {
-            if self.hold_trial(trials) {
-                return Some(Change::Struck);
+    fn run_instant_trials(&mut self, recurrence: &Recurrence, now: Time) -> Option<Transition> {
+        self.skip_to(recurrence, now - MAX_LATENESS);
+        while self.trial_at(recurrence) <= now {
+            if self.hold_trial(recurrence) {
+                return Some(Transition::Occurred);
             }
         }
         None
     }
 
-    fn hold_trial(&mut self, trials: &Trials) -> bool {
+    fn hold_trial(&mut self, recurrence: &Recurrence) -> bool {
         let purpose = format!("fault/{}/trial/{}", self.fault.id, self.next_trial);
-        let hit = self.seed.stream(&self.drawn_for, &purpose).chance(trials.probability);
+        let hit = self.seed.stream(&self.stream_owner, &purpose).chance(recurrence.probability);
         self.next_trial += 1;
-        self.rounds_left = self.fault.model.rounds().map_or(0, |rounds| rounds.times - 1);
+        self.repeats_left = self.fault.model.repeats().map_or(0, |repeats| repeats.times - 1);
         hit
     }
 
-    fn end(&mut self, trials: &Trials, at: Time) {
+    fn end(&mut self, recurrence: &Recurrence, at: Time) {
         self.until = None;
-        self.plan_round(at);
-        if self.next_round.is_none() {
-            self.skip_to(trials, at);
+        self.schedule_repeat(at);
+        if self.next_repeat.is_none() {
+            self.skip_to(recurrence, at);
         }
     }
 
-    fn plan_round(&mut self, ended: Time) {
-        if let (Some(rounds), Some(left)) = (self.fault.model.rounds(), self.rounds_left.checked_sub(1)) {
-            self.rounds_left = left;
-            self.next_round = Some(ended + rounds.apart);
+    fn schedule_repeat(&mut self, ended: Time) {
+        if let (Some(repeats), Some(left)) = (self.fault.model.repeats(), self.repeats_left.checked_sub(1)) {
+            self.repeats_left = left;
+            self.next_repeat = Some(ended + repeats.apart);
         }
     }
 
     /// End it before its time, if it holds.
-    pub(super) fn cut_short(&mut self, now: Time) -> bool {
+    pub(super) fn end_early(&mut self, now: Time) -> bool {
         let fault = Arc::clone(&self.fault);
-        match fault.model.trials().filter(|_| self.until.is_some()) {
+        match fault.model.recurrence().filter(|_| self.until.is_some()) {
             None => false,
-            Some(trials) => {
-                self.end(trials, now);
+            Some(recurrence) => {
+                self.end(recurrence, now);
                 true
             }
         }
@@ -214,14 +216,14 @@ impl Outage {
 }
 
 /// By how many nanoseconds trials are shifted.
-fn phase(fault: &Fault, trials: &Trials, drawn_for: &DeviceId, seed: Seed) -> u64 {
-    seed.stream(drawn_for, &format!("fault/{}/phase", fault.id)).below(nanos(trials.every))
+fn phase(fault: &Fault, recurrence: &Recurrence, stream_owner: &DeviceId, seed: Seed) -> u64 {
+    seed.stream(stream_owner, &format!("fault/{}/phase", fault.id)).below(nanos(recurrence.every))
 }
 
 /// What became of an outage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Change {
+pub(super) enum Transition {
     Began(Time),
-    Struck,
+    Occurred,
     Ended,
 }

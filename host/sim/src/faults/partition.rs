@@ -5,7 +5,7 @@
 //! knows the sender by the message's stamp: `out` means that the peers do not hear the target, `in` that
 //! the target does not hear the peers. Which rule a device carries follows from the side it is on.
 
-use super::outage::Trials;
+use super::outage::Recurrence;
 use super::target::{Pattern, Target};
 use super::{Direction, Directions, Verdict};
 use crate::device_id::Identity;
@@ -19,48 +19,48 @@ pub struct Partition {
     /// The devices on the other side; empty for the broker and so everybody.
     pub peers: Vec<Pattern>,
     /// When it holds, drawn once for the whole fleet. `None`: always.
-    pub trials: Option<Trials>,
+    pub recurrence: Option<Recurrence>,
 }
 
 /// What one device has to drop for a partition.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Cut {
+pub struct PartitionRule {
     out: bool,
     /// Senders whose messages are dropped on arrival.
-    deaf_to: Vec<Pattern>,
+    blocked_senders: Vec<Pattern>,
 }
 
 impl Partition {
     /// The part of a partition that this device carries out, if any.
-    pub(super) fn cut_for(&self, target: &Target, identity: &Identity) -> Option<Cut> {
+    pub(super) fn rule_for(&self, target: &Target, identity: &Identity) -> Option<PartitionRule> {
         let targeted = target.includes(identity);
         if self.peers.is_empty() {
-            let deaf_to = match self.direction.include(Direction::In) {
+            let blocked_senders = match self.direction.include(Direction::In) {
                 true => vec![Pattern::everything()],
                 false => Vec::new(),
             };
             let out = self.direction.include(Direction::Out);
-            return targeted.then_some(Cut { out, deaf_to });
+            return targeted.then_some(PartitionRule { out, blocked_senders });
         }
         let is_peer = self.peers.iter().any(|peer| peer.matches(identity.id.as_str()));
-        let mut deaf_to = Vec::new();
+        let mut blocked_senders = Vec::new();
         if targeted && self.direction.include(Direction::In) {
-            deaf_to.extend(self.peers.iter().cloned());
+            blocked_senders.extend(self.peers.iter().cloned());
         }
         if is_peer && self.direction.include(Direction::Out) {
-            deaf_to.push(target.as_sender());
+            blocked_senders.push(target.as_sender());
         }
-        (!deaf_to.is_empty()).then_some(Cut { out: false, deaf_to })
+        (!blocked_senders.is_empty()).then_some(PartitionRule { out: false, blocked_senders })
     }
 }
 
-impl Cut {
+impl PartitionRule {
     pub(super) fn judge(&self, direction: Direction, message: &Message) -> Verdict {
         let gone = match direction {
             Direction::Out => self.out,
             Direction::In => {
-                let from = message.stamp.as_ref().map(|stamp| stamp.from.as_str());
-                self.deaf_to.iter().any(|pattern| pattern.matches(from.unwrap_or("")))
+                let from = message.origin.as_ref().map(|origin| origin.from.as_str());
+                self.blocked_senders.iter().any(|pattern| pattern.matches(from.unwrap_or("")))
             }
         };
         if gone { Verdict::Drop } else { Verdict::Pass }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Direction, Directions, Passage, Verdict};
+use super::{Direction, Directions, RuleInput, Verdict};
 use crate::message::Message;
 use crate::time::Time;
 
@@ -21,8 +21,8 @@ pub struct Reorder {
 }
 
 impl Reorder {
-    pub(super) fn judge(&self, passage: &mut Passage<'_>, waiting: &Waiting) -> Verdict {
-        match passage.draw.chance(self.probability) && waiting.has_room() {
+    pub(super) fn judge(&self, input: &mut RuleInput<'_>, waiting: &HeldMessages) -> Verdict {
+        match input.rng.chance(self.probability) && waiting.has_room() {
             true => Verdict::HoldBack { others: self.gap, at_most: self.at_most },
             false => Verdict::Pass,
         }
@@ -31,7 +31,7 @@ impl Reorder {
 
 /// A message that is held back.
 #[derive(Clone, Debug)]
-pub(super) struct Held {
+pub(super) struct HeldMessage {
     pub(super) direction: Direction,
     pub(super) message: Message,
     /// What faults before this one made it wait.
@@ -41,7 +41,7 @@ pub(super) struct Held {
     pub(super) until: Time,
 }
 
-impl Held {
+impl HeldMessage {
     fn is_free(&self) -> bool {
         self.others == 0
     }
@@ -53,25 +53,25 @@ impl Held {
 
 /// The messages that one fault holds back on one device, oldest first.
 #[derive(Debug, Default)]
-pub(super) struct Waiting(Vec<Held>);
+pub(super) struct HeldMessages(Vec<HeldMessage>);
 
-impl Waiting {
+impl HeldMessages {
     /// A message beyond these goes on at once, so that a fault that holds back all does not fill the memory.
-    const MOST: usize = 1_000;
+    const CAPACITY: usize = 1_000;
 
     fn has_room(&self) -> bool {
-        self.0.len() < Self::MOST
+        self.0.len() < Self::CAPACITY
     }
 
     /// A verdict as far as there is room for it.
-    pub(super) fn bear(&self, verdict: Verdict) -> Verdict {
+    pub(super) fn admit(&self, verdict: Verdict) -> Verdict {
         match verdict {
             Verdict::HoldBack { .. } if !self.has_room() => Verdict::Pass,
             other => other,
         }
     }
 
-    pub(super) fn hold(&mut self, held: Held) {
+    pub(super) fn hold(&mut self, held: HeldMessage) {
         self.0.push(held);
     }
 
@@ -83,24 +83,24 @@ impl Waiting {
     }
 
     /// Whether one has been overtaken as often as it has to be.
-    pub(super) fn is_one_free(&self) -> bool {
-        self.0.iter().any(Held::is_free)
+    pub(super) fn has_releasable(&self) -> bool {
+        self.0.iter().any(HeldMessage::is_free)
     }
 
     /// When the next one goes on, if nothing goes past it before.
     pub(super) fn next_due(&self) -> Option<Time> {
-        self.0.iter().map(Held::due).min()
+        self.0.iter().map(HeldMessage::due).min()
     }
 
     /// Take the one that goes on first, if it does now.
-    pub(super) fn take_due(&mut self, now: Time) -> Option<Held> {
+    pub(super) fn take_due(&mut self, now: Time) -> Option<HeldMessage> {
         let due = self.next_due().filter(|due| *due <= now)?;
         let at = self.0.iter().position(|held| held.due() == due)?;
         Some(self.0.remove(at))
     }
 
     /// Let all of them go.
-    pub(super) fn take(&mut self) -> Vec<Held> {
+    pub(super) fn take(&mut self) -> Vec<HeldMessage> {
         std::mem::take(&mut self.0)
     }
 

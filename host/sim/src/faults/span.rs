@@ -25,14 +25,14 @@ impl<'de> Deserialize<'de> for Span {
 
 /// A length of time, or its negative, as people write it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Shift {
+pub struct SignedSpan {
     /// Whether it is less than zero.
     pub negative: bool,
     /// How much.
     pub by: Duration,
 }
 
-impl Shift {
+impl SignedSpan {
     /// In nanoseconds, as far as 292 years reach.
     pub fn as_nanos(self) -> i64 {
         let nanos = i64::try_from(self.by.as_nanos()).unwrap_or(i64::MAX);
@@ -40,44 +40,44 @@ impl Shift {
     }
 }
 
-impl Serialize for Shift {
+impl Serialize for SignedSpan {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let sign = if self.negative { "-" } else { "" };
         serializer.collect_str(&format_args!("{sign}{}", humantime::format_duration(self.by)))
     }
 }
 
-impl<'de> Deserialize<'de> for Shift {
+impl<'de> Deserialize<'de> for SignedSpan {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(ShiftVisitor)
+        deserializer.deserialize_any(SignedSpanVisitor)
     }
 }
 
-struct ShiftVisitor;
+struct SignedSpanVisitor;
 
-impl Visitor<'_> for ShiftVisitor {
-    type Value = Shift;
+impl Visitor<'_> for SignedSpanVisitor {
+    type Value = SignedSpan;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a duration such as \"500ms\" or \"-2s\", or a number of seconds")
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<Shift, E> {
+    fn visit_str<E: Error>(self, text: &str) -> Result<SignedSpan, E> {
         let size = text.strip_prefix('-');
         let Span(by) = SpanVisitor.visit_str(size.unwrap_or(text))?;
-        Ok(Shift { negative: size.is_some(), by })
+        Ok(SignedSpan { negative: size.is_some(), by })
     }
 
-    fn visit_f64<E: Error>(self, seconds: f64) -> Result<Shift, E> {
+    fn visit_f64<E: Error>(self, seconds: f64) -> Result<SignedSpan, E> {
         let Span(by) = SpanVisitor.visit_f64(seconds.abs())?;
-        Ok(Shift { negative: seconds < 0.0, by })
+        Ok(SignedSpan { negative: seconds < 0.0, by })
     }
 
-    fn visit_u64<E: Error>(self, seconds: u64) -> Result<Shift, E> {
-        Ok(Shift { negative: false, by: Duration::from_secs(seconds) })
+    fn visit_u64<E: Error>(self, seconds: u64) -> Result<SignedSpan, E> {
+        Ok(SignedSpan { negative: false, by: Duration::from_secs(seconds) })
     }
 
-    fn visit_i64<E: Error>(self, seconds: i64) -> Result<Shift, E> {
+    fn visit_i64<E: Error>(self, seconds: i64) -> Result<SignedSpan, E> {
         self.visit_f64(seconds as f64)
     }
 }
@@ -120,15 +120,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_shift_may_be_negative() {
+    fn a_signed_span_may_be_negative() {
         let text = |text: &'static str| {
-            Shift::deserialize(IntoDeserializer::<Refused>::into_deserializer(text)).map(Shift::as_nanos)
+            SignedSpan::deserialize(IntoDeserializer::<Refused>::into_deserializer(text))
+                .map(SignedSpan::as_nanos)
         };
         assert_eq!(text("-1s 500ms"), Ok(-1_500_000_000));
         assert_eq!(text("2ms"), Ok(2_000_000));
         assert!(text("--2ms").is_err());
         let number = IntoDeserializer::<Refused>::into_deserializer(-3_i64);
-        assert_eq!(Shift::deserialize(number).map(Shift::as_nanos), Ok(-3_000_000_000));
-        assert_eq!(Shift { negative: true, by: Duration::MAX }.as_nanos(), -i64::MAX);
+        assert_eq!(SignedSpan::deserialize(number).map(SignedSpan::as_nanos), Ok(-3_000_000_000));
+        assert_eq!(SignedSpan { negative: true, by: Duration::MAX }.as_nanos(), -i64::MAX);
     }
 }

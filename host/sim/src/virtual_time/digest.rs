@@ -8,19 +8,19 @@
 //! printing, and a step that is new does not compile before it has its words. When they change, so does
 //! [`Digest::VERSION`], which is mixed in before all else.
 //!
-//! * `mix`: values as words. `step`: which words a step is made of, with `inputs`, `notices`, `packets` and
+//! * `encode`: values as words. `event`: which words a step is made of, with `inputs`, `notices`, `packets` and
 //!   `faults` for what it carries.
 
+mod encode;
 mod faults;
 mod inputs;
-mod mix;
 mod notices;
 mod packets;
-mod step;
+mod trace_event;
 
 use std::fmt;
 
-use super::observer::{Observer, Step};
+use super::observer::{Observer, TraceEvent};
 use crate::device::Now;
 
 /// The digest of all steps so far. Make it an observer of the run, and read it at the end.
@@ -36,7 +36,7 @@ const KEYS: [u64; 3] = [0x6a09_e667_f3bc_c909, 0xbb67_ae85_84ca_a73b, 0x3c6e_f37
 impl Default for Digest {
     fn default() -> Self {
         let mut digest = Self { lanes: [KEYS[0], KEYS[1]], steps: 0 };
-        digest.word(Self::VERSION);
+        digest.write_word(Self::VERSION);
         digest
     }
 }
@@ -56,22 +56,22 @@ impl Digest {
         self.steps
     }
 
-    fn word(&mut self, word: u64) {
+    fn write_word(&mut self, word: u64) {
         let [left, right] = self.lanes;
         self.lanes = [fold(left ^ word, KEYS[1]) ^ right, fold(right.rotate_left(32) ^ word, KEYS[2]) ^ left];
     }
 
     /// Bytes with their number, so that no two sequences of texts run into the same words.
-    fn bytes(&mut self, bytes: &[u8]) {
-        self.word(bytes.len() as u64);
+    fn write_bytes(&mut self, bytes: &[u8]) {
+        self.write_word(bytes.len() as u64);
         let (words, rest) = bytes.as_chunks::<8>();
         for word in words {
-            self.word(u64::from_le_bytes(*word));
+            self.write_word(u64::from_le_bytes(*word));
         }
         if !rest.is_empty() {
             let mut last = [0; 8];
             last[..rest.len()].copy_from_slice(rest);
-            self.word(u64::from_le_bytes(last));
+            self.write_word(u64::from_le_bytes(last));
         }
     }
 }
@@ -83,10 +83,10 @@ fn fold(word: u64, key: u64) -> u64 {
 }
 
 impl Observer for Digest {
-    fn observe(&mut self, at: Now, step: &Step<'_>) {
+    fn observe(&mut self, at: Now, event: &TraceEvent<'_>) {
         self.steps += 1;
-        self.word(at.run.as_nanos());
-        self.step(step);
+        self.write_word(at.run.as_nanos());
+        self.trace_event(event);
     }
 }
 

@@ -1,106 +1,112 @@
 //! The lines between the devices and the broker.
 
-use super::observer::{DeviceIndex, LinkId, Observer};
-use super::{PACKETS, Parcel, VirtualTime};
+use super::observer::{ConnectionId, DeviceIndex, Observer};
+use super::{InFlight, PACKET_LANE, VirtualTime};
 use crate::broker::packet::{Reply, Request};
 use crate::device::Input;
-use crate::faults::byte_stream::{Blow, Weather};
+use crate::faults::byte_stream::{LinkBreak, LinkConditions};
 use crate::faults::{Direction, FaultId};
-use crate::line::{Fate, Fleeting, Line};
+use crate::link::{AtMostOnce, NetworkLink, SendOutcome};
 
 impl<O: Observer> VirtualTime<O> {
     /// Send what a device's client has to send. What the line does not take comes back to the device.
     pub(super) fn send_up(&mut self, index: DeviceIndex) {
-        let is_full = self.is_full(index);
-        let seat = &mut self.seats[index.0 as usize];
-        for (link, request) in self.outbox.packets.drain(..) {
-            let fate = match &mut seat.line {
-                _ if is_full && request.is_fleeting() => Fate::NoRoom(request),
-                None => Fate::Passes(request),
-                Some(line) => line.send_up(link, request, seat.protocol, self.now),
+        let is_broker_buffer_full = self.is_broker_buffer_full(index);
+        let node = &mut self.nodes[index.0 as usize];
+        for (connection, request) in self.outbox.packets.drain(..) {
+            let outcome = match &mut node.link {
+                _ if is_broker_buffer_full && request.is_qos_0() => SendOutcome::Full(request),
+                None => SendOutcome::Passed(request),
+                Some(link) => link.send_up(connection, request, node.protocol, self.now),
             };
-            match fate {
-                Fate::Passes(request) => self.agenda.send(PACKETS, self.now, Parcel::Up(link, request)),
-                Fate::Waits => {}
-                Fate::NoRoom(request) => self.outbox.inputs.extend(request.fleeting().map(Input::Refused)),
-                Fate::Swallowed(request, fault) => {
-                    self.outbox.inputs.extend(swallowed(Direction::Out, request, fault));
+            match outcome {
+                SendOutcome::Passed(request) => {
+                    self.event_queue.send(PACKET_LANE, self.now, InFlight::Up(connection, request))
+                }
+                SendOutcome::Queued => {}
+                SendOutcome::Full(request) => {
+                    self.outbox.inputs.extend(request.into_qos_0_message().map(Input::Refused))
+                }
+                SendOutcome::Dropped(request, fault) => {
+                    self.outbox.inputs.extend(dropped_input(Direction::Out, request, fault));
                 }
             }
         }
     }
 
     /// Send what the broker has to say to a device.
-    pub(super) fn send_down(&mut self, link: LinkId, reply: Reply) {
-        let seat = &mut self.seats[link.device.0 as usize];
-        let Some(line) = &mut seat.line else {
-            return self.agenda.send(PACKETS, self.now, Parcel::Down(link, reply));
+    pub(super) fn send_down(&mut self, connection: ConnectionId, reply: Reply) {
+        let node = &mut self.nodes[connection.device.0 as usize];
+        let Some(link) = &mut node.link else {
+            return self.event_queue.send(PACKET_LANE, self.now, InFlight::Down(connection, reply));
         };
-        match line.send_down(link, reply, seat.protocol, self.now) {
-            Fate::Passes(reply) => self.agenda.send(PACKETS, self.now, Parcel::Down(link, reply)),
-            Fate::Waits => self.set_alarm(link.device),
-            Fate::NoRoom(_) => self.counts.lost_down += 1,
-            Fate::Swallowed(reply, fault) => {
-                if let Some(input) = swallowed(Direction::In, reply, fault) {
-                    self.put(link.device, input);
+        match link.send_down(connection, reply, node.protocol, self.now) {
+            SendOutcome::Passed(reply) => {
+                self.event_queue.send(PACKET_LANE, self.now, InFlight::Down(connection, reply))
+            }
+            SendOutcome::Queued => self.schedule_device(connection.device),
+            SendOutcome::Full(_) => self.counts.lost_down += 1,
+            SendOutcome::Dropped(reply, fault) => {
+                if let Some(input) = dropped_input(Direction::In, reply, fault) {
+                    self.put(connection.device, input);
                 }
             }
         }
     }
 
     /// Let go on what has come through a device's line.
-    pub(super) fn let_through(&mut self, index: DeviceIndex) {
-        let Some(line) = &mut self.seats[index.0 as usize].line else { return };
-        while let Some((link, request)) = line.take_up(self.now) {
-            self.agenda.send(PACKETS, self.now, Parcel::Up(link, request));
+    pub(super) fn forward_link_packets(&mut self, index: DeviceIndex) {
+        let Some(link) = &mut self.nodes[index.0 as usize].link else { return };
+        while let Some((connection, request)) = link.take_up(self.now) {
+            self.event_queue.send(PACKET_LANE, self.now, InFlight::Up(connection, request));
         }
-        while let Some((link, reply)) = line.take_down(self.now) {
-            self.agenda.send(PACKETS, self.now, Parcel::Down(link, reply));
+        while let Some((connection, reply)) = link.take_down(self.now) {
+            self.event_queue.send(PACKET_LANE, self.now, InFlight::Down(connection, reply));
         }
     }
 
-    fn line(&mut self, index: DeviceIndex) -> &mut Line {
+    fn link(&mut self, index: DeviceIndex) -> &mut NetworkLink {
         let options = &self.options.client;
-        let line = &mut self.seats[index.0 as usize].line;
-        line.get_or_insert_with(|| Box::new(Line::new(options.queued, options.unread)))
+        let link = &mut self.nodes[index.0 as usize].link;
+        link.get_or_insert_with(|| Box::new(NetworkLink::new(options.queued, options.unread)))
     }
 
-    pub(super) fn set_weather(&mut self, index: DeviceIndex, weather: Weather) {
+    pub(super) fn set_conditions(&mut self, index: DeviceIndex, conditions: LinkConditions) {
         let now = self.now;
-        self.line(index).set_weather(weather, now);
+        self.link(index).set_conditions(conditions, now);
     }
 
     /// Strike the connection that a device has. After a reset, both ends are told.
-    pub(super) fn strike(&mut self, index: DeviceIndex, blow: Blow, fault: FaultId) {
-        let Some(link) = self.seats[index.0 as usize].client.link() else { return };
-        let taken = self.line(index).strike(link, blow, fault.clone());
-        let told = taken.into_iter().map(|(direction, it)| Input::Swallowed(direction, it, fault.clone()));
-        self.outbox.inputs.extend(told);
-        if blow == Blow::Reset {
-            self.agenda.send(PACKETS, self.now, Parcel::Up(link, Request::Lost));
+    pub(super) fn break_link(&mut self, index: DeviceIndex, link_break: LinkBreak, fault: FaultId) {
+        let Some(connection) = self.nodes[index.0 as usize].client.connection() else { return };
+        let taken = self.link(index).break_link(connection, link_break, fault.clone());
+        let inputs = taken.into_iter().map(|(direction, it)| Input::Dropped(direction, it, fault.clone()));
+        self.outbox.inputs.extend(inputs);
+        if link_break == LinkBreak::Reset {
+            self.event_queue.send(PACKET_LANE, self.now, InFlight::Up(connection, Request::Lost));
             let reason = format!("fault `{fault}` reset the connection");
-            self.seats[index.0 as usize].client.broken(reason, self.now, &mut self.outbox);
+            self.nodes[index.0 as usize].client.connection_lost(reason, self.now, &mut self.outbox);
         }
     }
 
     /// Whether a packet that arrives was under way when its connection was reset. Its message is then lost.
-    pub(super) fn was_reset(
+    pub(super) fn drop_if_reset(
         &mut self,
         direction: Direction,
-        link: LinkId,
-        packet: &(impl Fleeting + Clone),
+        connection: ConnectionId,
+        packet: &(impl AtMostOnce + Clone),
     ) -> bool {
-        let line = self.seats[link.device.0 as usize].line.as_ref();
-        let Some(fault) = line.and_then(|line| line.was_reset(link)).cloned() else { return false };
-        if packet.is_fleeting()
-            && let Some(input) = swallowed(direction, packet.clone(), fault)
+        let link = self.nodes[connection.device.0 as usize].link.as_ref();
+        let Some(fault) = link.and_then(|link| link.reset_fault(connection)).cloned() else { return false };
+        if packet.is_qos_0()
+            && let Some(input) = dropped_input(direction, packet.clone(), fault)
         {
-            self.put(link.device, input);
+            self.put(connection.device, input);
         }
         true
     }
 }
 
-fn swallowed(direction: Direction, packet: impl Fleeting, fault: FaultId) -> Option<Input> {
-    packet.fleeting().map(|message| Input::Swallowed(direction, message, fault))
+fn dropped_input(direction: Direction, packet: impl AtMostOnce, fault: FaultId) -> Option<Input> {
+    packet.into_qos_0_message().map(|message| Input::Dropped(direction, message, fault))
 }

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use wasmote_sim::action::{Action, Farewell, Notice};
+use wasmote_sim::action::{Action, DisconnectMode};
 use wasmote_sim::device::{Input, PowerState};
 use wasmote_sim::event::StopReason;
 use wasmote_sim::faults::document::{FaultDocument, FaultEntry, Kind};
 use wasmote_sim::faults::span::Span;
+use wasmote_sim::notice::DeviceNotice;
 
-use crate::bench::{Bench, document, idle, message, ticker};
+use crate::harness::{Harness, document, idle, message, ticker};
 
 fn battery(capacity_joules: f64) -> FaultEntry {
     FaultEntry { kind: Kind::Battery, capacity_joules: Some(capacity_joules), ..FaultEntry::default() }
@@ -23,30 +24,30 @@ fn seconds(n: u64) -> Duration {
     Duration::from_secs(n)
 }
 
-fn is_dead(bench: &Bench) -> bool {
-    matches!(bench.device.power(), PowerState::Dead(_))
+fn is_dead(harness: &Harness) -> bool {
+    matches!(harness.device.power(), PowerState::Dead(_))
 }
 
 /// Joules to the microjoule, as what was added up in another order differs in its last bits.
-fn microjoules(bench: &Bench) -> Option<i64> {
-    bench.device.joules_left(bench.now).map(|joules| (joules * 1e6 + 0.5) as i64)
+fn microjoules(harness: &Harness) -> Option<i64> {
+    harness.device.joules_left(harness.now).map(|joules| (joules * 1e6 + 0.5) as i64)
 }
 
 #[test]
 fn an_idle_device_dies_when_its_battery_is_empty_and_stays_off() {
-    let mut bench = Bench::new(idle, document([idling()]));
-    bench.run(seconds(99));
-    assert_eq!((bench.device.is_running(), microjoules(&bench)), (true, Some(100_000)));
-    bench.run(seconds(2));
-    assert_eq!(*bench.device.power(), PowerState::Dead("the battery `battery` is empty".into()));
+    let mut harness = Harness::new(idle, document([idling()]));
+    harness.run(seconds(99));
+    assert_eq!((harness.device.is_running(), microjoules(&harness)), (true, Some(100_000)));
+    harness.run(seconds(2));
+    assert_eq!(*harness.device.power(), PowerState::Dead("the battery `battery` is empty".into()));
     assert!(
-        bench.actions.contains(&Action::Disconnect(Farewell::PowerLoss)),
+        harness.actions.contains(&Action::Disconnect(DisconnectMode::PowerLoss)),
         "so that the will is published"
     );
-    let died = bench.notices(|notice| matches!(notice, Notice::Died(_, None)).then_some(()));
+    let died = harness.notices(|notice| matches!(notice, DeviceNotice::Died(_, None)).then_some(()));
     assert_eq!(died.len(), 1);
-    assert_eq!(bench.device.ledger().fault_total().outages, 1);
-    assert_eq!(bench.device.next_deadline(), None, "nothing will ever happen to it by itself");
+    assert_eq!(harness.device.ledger().fault_total().outages, 1);
+    assert_eq!(harness.device.next_deadline(), None, "nothing will ever happen to it by itself");
 }
 
 #[test]
@@ -59,72 +60,72 @@ fn every_message_and_byte_and_event_has_its_price() {
         event_joules: Some(0.001),
         ..battery(100.0)
     };
-    let mut bench = Bench::new(idle, document([entry]));
+    let mut harness = Harness::new(idle, document([entry]));
     // It has dealt with the start and with the connection.
-    assert_eq!(microjoules(&bench), Some(99_998_000));
-    bench.put(Input::Publish(message("t", "123")));
-    assert_eq!(microjoules(&bench), Some(98_598_000));
-    bench.put(Input::Delivered(message("t", "123")));
-    assert_eq!(microjoules(&bench), Some(98_057_000));
+    assert_eq!(microjoules(&harness), Some(99_998_000));
+    harness.put(Input::Publish(message("t", "123")));
+    assert_eq!(microjoules(&harness), Some(98_598_000));
+    harness.put(Input::Delivered(message("t", "123")));
+    assert_eq!(microjoules(&harness), Some(98_057_000));
 }
 
 #[test]
 fn a_busy_device_dies_of_its_messages() {
-    let mut bench = Bench::new(ticker, document([FaultEntry { send_joules: Some(1.0), ..battery(5.5) }]));
-    bench.run(seconds(60));
-    assert_eq!((bench.published(), is_dead(&bench)), (6, true), "the sixth still goes out");
-    assert!(bench.closes());
+    let mut harness = Harness::new(ticker, document([FaultEntry { send_joules: Some(1.0), ..battery(5.5) }]));
+    harness.run(seconds(60));
+    assert_eq!((harness.published(), is_dead(&harness)), (6, true), "the sixth still goes out");
+    assert!(harness.closes());
 }
 
 #[test]
 fn a_new_battery_is_full() {
-    let mut bench = Bench::new(idle, document([idling()]));
-    bench.run(seconds(150));
-    assert!(is_dead(&bench));
-    bench.put(Input::Start);
-    bench.run(seconds(50));
-    assert_eq!((bench.device.is_running(), microjoules(&bench)), (true, Some(5_000_000)));
-    bench.run(seconds(51));
-    assert!(is_dead(&bench));
+    let mut harness = Harness::new(idle, document([idling()]));
+    harness.run(seconds(150));
+    assert!(is_dead(&harness));
+    harness.put(Input::Start);
+    harness.run(seconds(50));
+    assert_eq!((harness.device.is_running(), microjoules(&harness)), (true, Some(5_000_000)));
+    harness.run(seconds(51));
+    assert!(is_dead(&harness));
 }
 
 #[test]
 fn a_battery_that_can_be_recharged_comes_back_full() {
     let entry = FaultEntry { recharge: Some(Span(seconds(20))), ..idling() };
-    let mut bench = Bench::new(idle, document([entry]));
-    bench.run(seconds(110));
-    assert!(matches!(bench.device.power(), PowerState::Down { .. }));
-    bench.run(seconds(11));
-    assert!(bench.device.is_running());
+    let mut harness = Harness::new(idle, document([entry]));
+    harness.run(seconds(110));
+    assert!(matches!(harness.device.power(), PowerState::Down { .. }));
+    harness.run(seconds(11));
+    assert!(harness.device.is_running());
     // 100 seconds on, 20 off: five times in ten minutes.
-    bench.run(seconds(600 - 121));
-    assert_eq!(bench.device.ledger().fault_total().outages, 5);
+    harness.run(seconds(600 - 121));
+    assert_eq!(harness.device.ledger().fault_total().outages, 5);
 }
 
 #[test]
 fn a_device_that_is_off_draws_nothing_and_a_crash_does_not_charge() {
-    let mut bench = Bench::new(idle, document([idling()]));
-    bench.run(seconds(40));
-    bench.put(Input::Stop(StopReason::Requested));
-    bench.run(seconds(1_000));
-    assert_eq!(microjoules(&bench), Some(6_000_000));
-    bench.put(Input::Start);
-    bench.put(Input::Crash);
-    bench.run(seconds(25));
+    let mut harness = Harness::new(idle, document([idling()]));
+    harness.run(seconds(40));
+    harness.put(Input::Stop(StopReason::Requested));
+    harness.run(seconds(1_000));
+    assert_eq!(microjoules(&harness), Some(6_000_000));
+    harness.put(Input::Start);
+    harness.put(Input::Crash);
+    harness.run(seconds(25));
     // Five of these it took to start again.
-    assert_eq!(microjoules(&bench), Some(4_000_000));
+    assert_eq!(microjoules(&harness), Some(4_000_000));
 }
 
 #[test]
 fn other_faults_leave_a_battery_of_the_same_name_as_it_is() {
     let faults = |entry: FaultEntry| -> FaultDocument { document([entry]) };
-    let mut bench = Bench::new(idle, faults(idling()));
-    bench.run(seconds(40));
+    let mut harness = Harness::new(idle, faults(idling()));
+    harness.run(seconds(40));
     let hungry = FaultEntry { idle_watts: Some(1.0), ..idling() };
-    bench.put(Input::SetFaults(faults(hungry).faults().unwrap().into()));
-    assert_eq!(microjoules(&bench), Some(6_000_000));
-    bench.run(seconds(5));
-    assert_eq!(microjoules(&bench), Some(1_000_000), "what is past is not reckoned again");
-    bench.put(Input::SetFaults(faults(battery(5.0)).faults().unwrap().into()));
-    assert!(is_dead(&bench), "it holds less than what was drawn");
+    harness.put(Input::SetFaults(faults(hungry).faults().unwrap().into()));
+    assert_eq!(microjoules(&harness), Some(6_000_000));
+    harness.run(seconds(5));
+    assert_eq!(microjoules(&harness), Some(1_000_000), "what is past is not reckoned again");
+    harness.put(Input::SetFaults(faults(battery(5.0)).faults().unwrap().into()));
+    assert!(is_dead(&harness), "it holds less than what was drawn");
 }

@@ -2,20 +2,21 @@
 
 use std::time::Duration;
 
-use wasmote_sim::action::{Action, Notice};
+use wasmote_sim::action::Action;
 use wasmote_sim::behaviour::Trap;
 use wasmote_sim::context::Context;
 use wasmote_sim::device::Input;
 use wasmote_sim::event::Event;
 use wasmote_sim::faults::document::{DelayKind, FaultDocument, FaultEntry, Kind};
 use wasmote_sim::faults::span::Span;
+use wasmote_sim::notice::DeviceNotice;
 
-use crate::bench::{Bench, document, idle, message, ticker};
+use crate::harness::{Harness, document, idle, message, ticker};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn set(bench: &mut Bench, faults: &FaultDocument) {
-    bench.put(Input::SetFaults(faults.faults().expect("valid").into()));
+fn set(harness: &mut Harness, faults: &FaultDocument) {
+    harness.put(Input::SetFaults(faults.faults().expect("valid").into()));
 }
 
 fn span(seconds: u64) -> Option<Span> {
@@ -46,13 +47,13 @@ fn chatter(event: Event, context: &mut Context) -> Result<(), Trap> {
 
 /// What left the device in three minutes, when faults were set every ten seconds.
 fn left(faults: impl Fn(u64) -> FaultDocument) -> Vec<String> {
-    let mut bench = Bench::new(chatter, faults(0));
+    let mut harness = Harness::new(chatter, faults(0));
     for step in 1..=18 {
-        bench.run(10 * SECOND);
-        set(&mut bench, &faults(step));
+        harness.run(10 * SECOND);
+        set(&mut harness, &faults(step));
     }
-    assert!(bench.closes());
-    let published = bench.actions.iter().filter_map(|action| match action {
+    assert!(harness.closes());
+    let published = harness.actions.iter().filter_map(|action| match action {
         Action::Publish(message) => Some(String::from_utf8_lossy(&message.payload).into_owned()),
         _ => None,
     });
@@ -82,9 +83,9 @@ fn mixed() -> Vec<FaultEntry> {
 #[test]
 fn setting_the_same_faults_again_changes_nothing() {
     let untouched = {
-        let mut bench = Bench::new(chatter, document(mixed()));
-        bench.run(180 * SECOND);
-        let sent = bench.actions.iter().filter_map(|action| match action {
+        let mut harness = Harness::new(chatter, document(mixed()));
+        harness.run(180 * SECOND);
+        let sent = harness.actions.iter().filter_map(|action| match action {
             Action::Publish(message) => Some(String::from_utf8_lossy(&message.payload).into_owned()),
             _ => None,
         });
@@ -110,60 +111,60 @@ fn the_steps_of_a_ramp_draw_on_one_stream() {
 }
 
 /// Run into an outage.
-fn struck(faults: FaultDocument) -> Bench {
-    let mut bench = Bench::new(ticker, faults);
-    while bench.device.active_faults().is_empty() {
-        bench.run(SECOND);
+fn struck(faults: FaultDocument) -> Harness {
+    let mut harness = Harness::new(ticker, faults);
+    while harness.device.active_faults().is_empty() {
+        harness.run(SECOND);
     }
-    bench
+    harness
 }
 
-fn began_and_ended(bench: &Bench) -> (usize, usize) {
-    let began = bench.notices(|notice| matches!(notice, Notice::FaultBegan(..)).then_some(()));
-    let ended = bench.notices(|notice| matches!(notice, Notice::FaultEnded(..)).then_some(()));
+fn began_and_ended(harness: &Harness) -> (usize, usize) {
+    let began = harness.notices(|notice| matches!(notice, DeviceNotice::FaultBegan(..)).then_some(()));
+    let ended = harness.notices(|notice| matches!(notice, DeviceNotice::FaultEnded(..)).then_some(()));
     (began.len(), ended.len())
 }
 
 #[test]
 fn an_outage_under_way_ends_when_it_would_have() {
     for kind in [Kind::Silence, Kind::Hang, Kind::Partition] {
-        let mut bench = struck(document([outage(kind)]));
-        let until = bench.device.active_faults()[0].until.expect("it ends");
+        let mut harness = struck(document([outage(kind)]));
+        let until = harness.device.active_faults()[0].until.expect("it ends");
         let longer = FaultEntry { lasting: span(50), ..outage(kind) };
-        set(&mut bench, &document([of(Kind::Loss, 0.5), longer]));
-        assert_eq!(bench.device.active_faults()[0].until, Some(until));
-        bench.run(until.since(bench.now));
-        assert_eq!(began_and_ended(&bench), (1, 1), "{kind:?}");
-        assert!(bench.device.active_faults().is_empty());
+        set(&mut harness, &document([of(Kind::Loss, 0.5), longer]));
+        assert_eq!(harness.device.active_faults()[0].until, Some(until));
+        harness.run(until.since(harness.now));
+        assert_eq!(began_and_ended(&harness), (1, 1), "{kind:?}");
+        assert!(harness.device.active_faults().is_empty());
     }
 }
 
 #[test]
-fn what_is_taken_away_is_over_and_told() {
-    let mut bench = struck(document([outage(Kind::Silence)]));
-    set(&mut bench, &document([of(Kind::Loss, 0.0)]));
-    assert_eq!(began_and_ended(&bench), (1, 1));
-    assert!(bench.actions.contains(&Action::Resume));
-    assert!(bench.device.active_faults().is_empty());
+fn a_removed_fault_ends_with_a_notice() {
+    let mut harness = struck(document([outage(Kind::Silence)]));
+    set(&mut harness, &document([of(Kind::Loss, 0.0)]));
+    assert_eq!(began_and_ended(&harness), (1, 1));
+    assert!(harness.actions.contains(&Action::Resume));
+    assert!(harness.device.active_faults().is_empty());
 }
 
 #[test]
 fn the_same_name_for_another_kind_is_another_fault() {
     let named = |entry| FaultEntry { id: Some("it".into()), ..entry };
-    let mut bench = struck(document([named(outage(Kind::Silence))]));
-    set(&mut bench, &document([named(outage(Kind::Hang))]));
-    assert_eq!(began_and_ended(&bench), (1, 1));
-    assert!(bench.device.active_faults().is_empty());
+    let mut harness = struck(document([named(outage(Kind::Silence))]));
+    set(&mut harness, &document([named(outage(Kind::Hang))]));
+    assert_eq!(began_and_ended(&harness), (1, 1));
+    assert!(harness.device.active_faults().is_empty());
 }
 
 #[test]
 fn what_is_held_back_stays_so_until_its_fault_is_gone() {
     let held = FaultEntry { gap: Some(5), max: span(60), ..of(Kind::Reorder, 1.0) };
-    let mut bench = Bench::new(idle, document([held.clone()]));
-    bench.put(Input::Publish(message("t", "x")));
-    set(&mut bench, &document([of(Kind::Corrupt, 0.0), held]));
-    assert_eq!((bench.published(), bench.device.waiting().0), (0, 1));
-    set(&mut bench, &document([of(Kind::Corrupt, 0.0)]));
-    assert_eq!((bench.published(), bench.device.waiting().0), (1, 0));
-    assert!(bench.closes());
+    let mut harness = Harness::new(idle, document([held.clone()]));
+    harness.put(Input::Publish(message("t", "x")));
+    set(&mut harness, &document([of(Kind::Corrupt, 0.0), held]));
+    assert_eq!((harness.published(), harness.device.waiting().0), (0, 1));
+    set(&mut harness, &document([of(Kind::Corrupt, 0.0)]));
+    assert_eq!((harness.published(), harness.device.waiting().0), (1, 0));
+    assert!(harness.closes());
 }

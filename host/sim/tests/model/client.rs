@@ -3,18 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmote_sim::action::Farewell;
+use wasmote_sim::action::DisconnectMode;
 use wasmote_sim::broker::packet::{ConnAck, PacketId, Reply, Request, SubAck};
-use wasmote_sim::client::link::{DeviceIndex, LinkId};
+use wasmote_sim::client::ids::{ConnectionId, DeviceIndex};
 use wasmote_sim::client::options::ClientOptions;
-use wasmote_sim::client::{Client, Outbox, TooManyAsked};
+use wasmote_sim::client::{Client, Outbox, TooManyPendingSubscriptions};
 use wasmote_sim::context::Protocol;
 use wasmote_sim::device::Input;
 use wasmote_sim::message::{Message, Qos};
 use wasmote_sim::time::Time;
 use wasmote_sim::topic::{Topic, TopicFilter};
 
-const LINK: LinkId = LinkId { device: DeviceIndex(0), attempt: 1 };
+const LINK: ConnectionId = ConnectionId { device: DeviceIndex(0), attempt: 1 };
 
 fn at(seconds: u64) -> Time {
     Time::ZERO + Duration::from_secs(seconds)
@@ -22,7 +22,7 @@ fn at(seconds: u64) -> Time {
 
 fn client(session_expiry: u32) -> (Client, Outbox) {
     let options = Arc::new(ClientOptions { session_expiry, ..ClientOptions::default() });
-    let before = LinkId { attempt: 0, ..LINK };
+    let before = ConnectionId { attempt: 0, ..LINK };
     (Client::new(before, "device".into(), Protocol::V5, options), Outbox::default())
 }
 
@@ -68,7 +68,7 @@ fn what_was_not_acknowledged_goes_back_when_its_session_ends() {
     for (payload, qos) in [("a", Qos::AtLeastOnce), ("b", Qos::ExactlyOnce), ("c", Qos::AtMostOnce)] {
         client.publish(message(payload, qos), at(1), &mut out);
     }
-    client.disconnect(Farewell::Cut, at(1), &mut out);
+    client.disconnect(DisconnectMode::Abort, at(1), &mut out);
     assert_eq!(told(&mut out), ["returned a", "returned b"]);
 }
 
@@ -76,10 +76,10 @@ fn what_was_not_acknowledged_goes_back_when_its_session_ends() {
 fn what_a_lasting_session_holds_stays_until_the_broker_says_that_it_is_gone() {
     let (mut client, mut out) = connected(60);
     client.publish(message("a", Qos::AtLeastOnce), at(1), &mut out);
-    client.disconnect(Farewell::Cut, at(1), &mut out);
+    client.disconnect(DisconnectMode::Abort, at(1), &mut out);
     assert_eq!(told(&mut out), [""; 0]);
     client.connect(None, at(2), &mut out);
-    let link = LinkId { attempt: 2, ..LINK };
+    let link = ConnectionId { attempt: 2, ..LINK };
     client.receive(link, accepted(None), at(2), &mut out);
     assert_eq!(told(&mut out), ["returned a", "connected"], "it goes out again on the new connection");
 }
@@ -135,14 +135,17 @@ fn no_identifier_is_used_twice_at_one_time() {
     let ids: Vec<_> = out.packets.drain(..).map(|(_, request)| id_of(&request)).collect();
     let used: std::collections::BTreeSet<_> = ids.iter().collect();
     assert_eq!(used.len(), 5, "{ids:?}");
-    assert_eq!(client.asked_for(ids[1]), Some(&filter("a")));
-    assert_eq!(client.asked_for(ids[2]), None);
+    assert_eq!(client.pending_subscription(ids[1]), Some(&filter("a")));
+    assert_eq!(client.pending_subscription(ids[2]), None);
     let granted = vec![Ok(Qos::AtLeastOnce)];
     client.receive(LINK, Reply::SubAck(SubAck { packet_id: ids[1], granted }), at(1), &mut out);
-    assert_eq!((client.asked_for(ids[1]), client.asked_for(ids[3])), (None, Some(&filter("c"))));
+    assert_eq!(
+        (client.pending_subscription(ids[1]), client.pending_subscription(ids[3])),
+        (None, Some(&filter("c")))
+    );
     // What was not answered is not awaited on the next connection.
-    client.broken("gone".into(), at(2), &mut out);
-    assert_eq!(client.asked_for(ids[3]), None);
+    client.connection_lost("gone".into(), at(2), &mut out);
+    assert_eq!(client.pending_subscription(ids[3]), None);
 }
 
 fn id_of(request: &Request) -> PacketId {
@@ -156,13 +159,13 @@ fn id_of(request: &Request) -> PacketId {
 
 /// A device that asks on and on while nobody answers does not run out of identifiers.
 #[test]
-fn what_may_be_asked_for_at_one_time_has_an_end() {
+fn pending_subscriptions_are_bounded() {
     let (mut client, mut out) = connected(0);
     let filter = || TopicFilter::new("t").unwrap();
     let made =
         (0..70_000).take_while(|_| client.subscribe(filter(), Qos::AtMostOnce, at(1), &mut out).is_ok());
     assert_eq!(made.count(), 32_768);
-    assert_eq!(client.unsubscribe(filter(), at(1), &mut out), Err(TooManyAsked));
+    assert_eq!(client.unsubscribe(filter(), at(1), &mut out), Err(TooManyPendingSubscriptions));
     out.packets.clear();
     client.publish(message("a", Qos::AtLeastOnce), at(1), &mut out);
     assert_eq!(out.packets.len(), 1, "messages still have their identifiers");
@@ -175,9 +178,9 @@ fn a_message_that_the_broker_does_not_take_goes_back_for_good_and_makes_room() {
         client.publish(message(payload, Qos::AtLeastOnce), at(1), &mut out);
     }
     let Some((_, Request::Publish(first))) = out.packets.drain(..).next() else { panic!("nothing was sent") };
-    client.not_sent(first, at(1), &mut out);
+    client.return_unsendable(first, at(1), &mut out);
     assert_eq!(told(&mut out), ["refused a"]);
-    client.disconnect(Farewell::Clean, at(1), &mut out);
+    client.disconnect(DisconnectMode::Clean, at(1), &mut out);
     assert_eq!(client.next_deadline(), Some(at(6)), "the other is still awaited");
 }
 
@@ -186,7 +189,7 @@ fn a_message_that_the_broker_does_not_take_goes_back_for_good_and_makes_room() {
 fn the_brokers_time_to_answer_counts_from_the_attempt() {
     let (mut client, mut out) = client(0);
     client.connect(None, Time::ZERO, &mut out);
-    client.begins(at(30));
+    client.connect_started(at(30));
     assert_eq!(client.next_deadline(), Some(at(40)));
 }
 
@@ -200,10 +203,10 @@ fn a_client_keeps_to_the_keepalive_that_the_broker_wants() {
 }
 
 #[test]
-fn a_farewell_does_not_wait_for_ever_for_an_acknowledgement() {
+fn a_disconnect_does_not_wait_for_ever_for_an_acknowledgement() {
     let (mut client, mut out) = connected(60);
     client.publish(message("a", Qos::AtLeastOnce), at(1), &mut out);
-    client.disconnect(Farewell::Clean, at(1), &mut out);
+    client.disconnect(DisconnectMode::Clean, at(1), &mut out);
     assert_eq!(client.next_deadline(), Some(at(6)));
     client.wake(at(6), &mut out);
     assert_eq!(told(&mut out), ["returned a"]);
@@ -220,8 +223,8 @@ fn the_first_connection_is_a_clean_start_and_later_ones_go_on_with_the_session()
         if let Some((_, Request::Connect(connect))) = out.packets.last() {
             starts.push(connect.clean_start);
         }
-        client.receive(LinkId { attempt, ..LINK }, accepted(None), at(attempt.into()), &mut out);
-        let farewell = if attempt == 2 { Farewell::Clean } else { Farewell::Cut };
+        client.receive(ConnectionId { attempt, ..LINK }, accepted(None), at(attempt.into()), &mut out);
+        let farewell = if attempt == 2 { DisconnectMode::Clean } else { DisconnectMode::Abort };
         client.disconnect(farewell, at(attempt.into()), &mut out);
     }
     assert_eq!(starts, [true, false, true], "after a farewell nothing goes on");

@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use wasmote_sim::action::{Action, Notice};
+use wasmote_sim::action::Action;
 use wasmote_sim::behaviour::Trap;
 use wasmote_sim::context::{Context, LogLevel};
 use wasmote_sim::device::Input;
 use wasmote_sim::event::Event;
 use wasmote_sim::faults::document::{FaultEntry, Kind};
-use wasmote_sim::faults::span::Shift;
+use wasmote_sim::faults::span::SignedSpan;
+use wasmote_sim::notice::DeviceNotice;
 
-use crate::bench::{Bench, document, message, ticker};
+use crate::harness::{Harness, document, message, ticker};
 
 /// Says what its clock shows when it hears something.
 fn tells_the_time(event: Event, context: &mut Context) -> Result<(), Trap> {
@@ -23,24 +24,24 @@ fn tells_the_time(event: Event, context: &mut Context) -> Result<(), Trap> {
 fn wrong(negative: bool, by: Duration, drift_ppm: f64) -> FaultEntry {
     FaultEntry {
         kind: Kind::Clock,
-        offset: Some(Shift { negative, by }),
+        offset: Some(SignedSpan { negative, by }),
         drift_ppm: Some(drift_ppm),
         ..FaultEntry::default()
     }
 }
 
 /// Nanoseconds that the device's clock was ahead, whenever it heard something.
-fn errors(bench: &mut Bench, times: usize) -> Vec<i64> {
+fn errors(harness: &mut Harness, times: usize) -> Vec<i64> {
     let true_times: Vec<u64> = (0..times)
         .map(|_| {
-            bench.put(Input::Delivered(message("t", "x")));
-            let now = 1_800_000_000_000_000_000 + bench.now.as_nanos();
-            bench.run(Duration::from_secs(1_000));
+            harness.put(Input::Delivered(message("t", "x")));
+            let now = 1_800_000_000_000_000_000 + harness.now.as_nanos();
+            harness.run(Duration::from_secs(1_000));
             now
         })
         .collect();
-    let shown = bench.notices(|notice| match notice {
-        Notice::Log(_, text) => text.parse::<u64>().ok(),
+    let shown = harness.notices(|notice| match notice {
+        DeviceNotice::Log(_, text) => text.parse::<u64>().ok(),
         _ => None,
     });
     shown.iter().zip(true_times).map(|(shown, truth)| *shown as i64 - truth as i64).collect()
@@ -49,9 +50,9 @@ fn errors(bench: &mut Bench, times: usize) -> Vec<i64> {
 #[test]
 fn a_clock_is_behind_by_its_offset_and_gains_by_its_drift() {
     let faults = document([wrong(true, Duration::from_secs(2), 100.0)]);
-    let mut bench = Bench::new(tells_the_time, faults);
+    let mut harness = Harness::new(tells_the_time, faults);
     // 100 ppm of 1,000 s are 0.1 s.
-    assert_eq!(errors(&mut bench, 3), [-2_000_000_000, -1_900_000_000, -1_800_000_000]);
+    assert_eq!(errors(&mut harness, 3), [-2_000_000_000, -1_900_000_000, -1_800_000_000]);
 }
 
 #[test]
@@ -59,19 +60,19 @@ fn two_faults_of_one_clock_add_up() {
     let mut second = wrong(false, Duration::from_secs(5), -300.0);
     second.id = Some("second".into());
     let faults = document([wrong(true, Duration::from_secs(2), 100.0), second]);
-    let mut bench = Bench::new(tells_the_time, faults);
-    assert_eq!(errors(&mut bench, 2), [3_000_000_000, 2_800_000_000]);
+    let mut harness = Harness::new(tells_the_time, faults);
+    assert_eq!(errors(&mut harness, 2), [3_000_000_000, 2_800_000_000]);
 }
 
 #[test]
-fn stamps_and_latencies_stay_true() {
-    let mut bench = Bench::new(ticker, document([wrong(false, Duration::from_secs(3_600), 0.0)]));
-    bench.run(Duration::from_secs(2));
-    let sent = bench.actions.iter().find_map(|action| match action {
-        Action::Publish(message) => message.stamp.as_ref().map(|stamp| stamp.sent.as_nanos()),
+fn origins_and_latencies_stay_true() {
+    let mut harness = Harness::new(ticker, document([wrong(false, Duration::from_secs(3_600), 0.0)]));
+    harness.run(Duration::from_secs(2));
+    let sent = harness.actions.iter().find_map(|action| match action {
+        Action::Publish(message) => message.origin.as_ref().map(|origin| origin.sent.as_nanos()),
         _ => None,
     });
     assert_eq!(sent, Some(1_800_000_001_000_000_000));
-    bench.hear("east-0");
-    assert_eq!(bench.device.latency_samples().iter().collect::<Vec<_>>(), [Duration::ZERO]);
+    harness.hear("east-0");
+    assert_eq!(harness.device.latency_samples().iter().collect::<Vec<_>>(), [Duration::ZERO]);
 }

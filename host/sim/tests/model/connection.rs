@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use wasmote_sim::action::{Action, Cause, Notice};
+use wasmote_sim::action::Action;
 use wasmote_sim::behaviour::Trap;
 use wasmote_sim::context::Context;
 use wasmote_sim::device::Input;
 use wasmote_sim::event::Event;
 use wasmote_sim::faults::document::FaultDocument;
 use wasmote_sim::message::{Message, Qos};
+use wasmote_sim::notice::{DeviceNotice, DropCause};
 use wasmote_sim::topic::{Topic, TopicFilter};
 
-use crate::bench::{Bench, at_qos_1, idle};
+use crate::harness::{Harness, at_qos_1, idle};
 
 fn filter(text: &str) -> TopicFilter {
     TopicFilter::new(text).expect("a filter")
@@ -28,8 +29,8 @@ fn listener(event: Event, context: &mut Context) -> Result<(), Trap> {
     Ok(())
 }
 
-fn asked(bench: &Bench, from: usize) -> Vec<String> {
-    let asked = bench.actions[from..].iter().filter_map(|action| match action {
+fn asked(harness: &Harness, from: usize) -> Vec<String> {
+    let asked = harness.actions[from..].iter().filter_map(|action| match action {
         Action::Subscribe(filter, _) => Some(filter.to_string()),
         _ => None,
     });
@@ -38,34 +39,34 @@ fn asked(bench: &Bench, from: usize) -> Vec<String> {
 
 #[test]
 fn a_broker_without_the_session_is_asked_for_everything_again() {
-    let mut bench = Bench::new(listener, FaultDocument::default());
-    assert_eq!(asked(&bench, 0), ["a/#"]);
-    bench.broker_up = false;
-    bench.put(Input::Disconnected("reset by peer".into()));
-    let seen = bench.actions.len();
-    bench.put(Input::Connected { session_present: false });
-    assert_eq!(asked(&bench, seen), ["a/#", "b/#"]);
+    let mut harness = Harness::new(listener, FaultDocument::default());
+    assert_eq!(asked(&harness, 0), ["a/#"]);
+    harness.broker_up = false;
+    harness.put(Input::Disconnected("reset by peer".into()));
+    let seen = harness.actions.len();
+    harness.put(Input::Connected { session_present: false });
+    assert_eq!(asked(&harness, seen), ["a/#", "b/#"]);
 }
 
 #[test]
 fn a_broker_with_the_session_is_asked_for_what_is_new() {
-    let mut bench = Bench::new(listener, FaultDocument::default());
-    bench.broker_up = false;
-    bench.put(Input::Disconnected("reset by peer".into()));
-    let seen = bench.actions.len();
-    bench.put(Input::Connected { session_present: true });
-    assert_eq!(asked(&bench, seen), ["b/#"]);
+    let mut harness = Harness::new(listener, FaultDocument::default());
+    harness.broker_up = false;
+    harness.put(Input::Disconnected("reset by peer".into()));
+    let seen = harness.actions.len();
+    harness.put(Input::Connected { session_present: true });
+    assert_eq!(asked(&harness, seen), ["b/#"]);
 }
 
 #[test]
 fn pauses_between_tries_grow_to_half_a_minute_and_are_jittered() {
     let pauses = |id: &str| {
-        let mut bench = Bench::named(id, "west", idle, FaultDocument::default(), 1);
-        bench.broker_up = false;
-        bench.put(Input::Disconnected("reset by peer".into()));
-        bench.run(Duration::from_secs(600));
-        bench.notices(|notice| match notice {
-            Notice::Disconnected(_, pause) => Some(*pause),
+        let mut harness = Harness::named(id, "west", idle, FaultDocument::default(), 1);
+        harness.broker_up = false;
+        harness.put(Input::Disconnected("reset by peer".into()));
+        harness.run(Duration::from_secs(600));
+        harness.notices(|notice| match notice {
+            DeviceNotice::Disconnected(_, pause) => Some(*pause),
             _ => None,
         })
     };
@@ -78,39 +79,40 @@ fn pauses_between_tries_grow_to_half_a_minute_and_are_jittered() {
 
 #[test]
 fn a_queue_that_is_full_refuses_and_counts() {
-    let mut bench = Bench::new(idle, FaultDocument::default());
-    bench.broker_up = false;
-    bench.put(Input::Disconnected("reset by peer".into()));
+    let mut harness = Harness::new(idle, FaultDocument::default());
+    harness.broker_up = false;
+    harness.put(Input::Disconnected("reset by peer".into()));
     for _ in 0..150 {
-        bench.put(Input::Publish(at_qos_1("t", "x")));
+        harness.put(Input::Publish(at_qos_1("t", "x")));
     }
-    assert_eq!(bench.device.waiting(), (100, 0));
-    assert_eq!(bench.device.ledger().refused_full, 50);
-    bench.put(Input::Connected { session_present: false });
-    assert_eq!(bench.published(), 100);
-    assert!(bench.closes());
+    assert_eq!(harness.device.waiting(), (100, 0));
+    assert_eq!(harness.device.ledger().refused_full, 50);
+    harness.put(Input::Connected { session_present: false });
+    assert_eq!(harness.published(), 100);
+    assert!(harness.closes());
 }
 
 #[test]
 fn a_message_from_outside_that_is_too_large_does_not_reach_the_behaviour() {
-    let mut bench = Bench::new(idle, FaultDocument::default());
+    let mut harness = Harness::new(idle, FaultDocument::default());
     let large = Message::new(Topic::new("t").expect("a topic"), vec![0; (128 << 10) + 1]);
-    bench.put(Input::Delivered(large));
-    assert_eq!((bench.device.ledger().received, bench.device.ledger().discarded), (0, 1));
-    let told = bench.notices(|notice| matches!(notice, Notice::Dropped(_, Cause::TooLarge(_))).then_some(()));
+    harness.put(Input::Delivered(large));
+    assert_eq!((harness.device.ledger().received, harness.device.ledger().discarded), (0, 1));
+    let told = harness
+        .notices(|notice| matches!(notice, DeviceNotice::Dropped(_, DropCause::TooLarge(_))).then_some(()));
     assert_eq!(told.len(), 1);
-    assert!(bench.closes());
+    assert!(harness.closes());
 }
 
 #[test]
 fn a_message_that_comes_back_is_sent_again_and_the_ledger_says_so() {
-    let mut bench = Bench::new(idle, FaultDocument::default());
-    bench.put(Input::Publish(at_qos_1("t", "x")));
-    bench.broker_up = false;
-    bench.put(Input::Returned(at_qos_1("t", "x")));
-    bench.put(Input::Disconnected("reset by peer".into()));
-    assert!(bench.closes());
-    bench.put(Input::Connected { session_present: false });
-    assert_eq!((bench.device.ledger().sent, bench.device.ledger().returned), (2, 1));
-    assert!(bench.closes());
+    let mut harness = Harness::new(idle, FaultDocument::default());
+    harness.put(Input::Publish(at_qos_1("t", "x")));
+    harness.broker_up = false;
+    harness.put(Input::Returned(at_qos_1("t", "x")));
+    harness.put(Input::Disconnected("reset by peer".into()));
+    assert!(harness.closes());
+    harness.put(Input::Connected { session_present: false });
+    assert_eq!((harness.device.ledger().sent, harness.device.ledger().returned), (2, 1));
+    assert!(harness.closes());
 }

@@ -3,11 +3,11 @@
 //! Seeds are fixed, so these tests give the same answer every time; the bounds are those of a test at a
 //! significance of one in a thousand, so a wrong distribution has no room.
 
+mod bandwidth;
+mod bursts;
 mod clocks;
 mod delays;
-mod lines;
-mod order;
-mod runs;
+mod reorder;
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use wasmote_sim::message::Message;
 use wasmote_sim::rng::Seed;
 use wasmote_sim::time::Time;
 
-use crate::bench::{document, message};
+use crate::harness::{document, message};
 
 const DRAWS: usize = 1_000_000;
 /// Two-sided normal quantile at one in a thousand.

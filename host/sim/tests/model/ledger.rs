@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmote_sim::behaviour::{Behaviour, Spawn, Trap};
+use wasmote_sim::behaviour::{Behaviour, BehaviourFactory, Trap};
 use wasmote_sim::context::{Context, Protocol};
 use wasmote_sim::device::{Blueprint, Input};
 use wasmote_sim::device_id::{DeviceId, Identity};
@@ -19,7 +19,7 @@ use wasmote_sim::topic::TopicFilter;
 use wasmote_sim::virtual_time::VirtualTime;
 use wasmote_sim::virtual_time::options::Options;
 
-use crate::bench::{Bench, at_qos_1, document, message, ticker};
+use crate::harness::{Harness, at_qos_1, document, message, ticker};
 
 /// All faults at once, each way.
 pub fn everything() -> FaultDocument {
@@ -104,7 +104,7 @@ fn supply() -> Vec<FaultEntry> {
 }
 
 fn something(draw: &mut Stream) -> Input {
-    let swallowed = |direction| Input::Swallowed(direction, message("t", "x"), "half_open".into());
+    let dropped = |direction| Input::Dropped(direction, message("t", "x"), "half_open".into());
     match draw.below(22) {
         0 => Input::Crash,
         1 => Input::Stop(StopReason::Requested),
@@ -115,8 +115,8 @@ fn something(draw: &mut Stream) -> Input {
         7 => Input::Resumed,
         8..=11 => Input::Publish(message("t", "x")),
         12..=15 => Input::Publish(at_qos_1("t", "x")),
-        20 => swallowed(Direction::Out),
-        21 => swallowed(Direction::In),
+        20 => dropped(Direction::Out),
+        21 => dropped(Direction::In),
         _ => Input::Delivered(message("t", "x")),
     }
 }
@@ -126,21 +126,21 @@ fn the_ledger_closes_after_every_step_of_a_storm() {
     let mut all = Ledger::default();
     for seed in 0..20 {
         let mut draw = Seed::new(seed).stream(&DeviceId::new("storm").unwrap(), "test");
-        let mut bench = Bench::named("west-0", "west", ticker, everything(), seed);
+        let mut harness = Harness::named("west-0", "west", ticker, everything(), seed);
         for step in 0..2_000 {
-            bench.broker_up = draw.chance(0.7);
+            harness.broker_up = draw.chance(0.7);
             let input = something(&mut draw);
-            bench.put(input);
-            bench.run(Duration::from_millis(draw.below(900)));
+            harness.put(input);
+            harness.run(Duration::from_millis(draw.below(900)));
             assert!(
-                bench.closes(),
+                harness.closes(),
                 "seed {seed}, step {step}: {:?} {:?}",
-                bench.device.ledger(),
-                bench.device.waiting()
+                harness.device.ledger(),
+                harness.device.waiting()
             );
         }
-        assert!(bench.device.ledger().generated > 500, "the storm had messages in it");
-        all.add(bench.device.ledger());
+        assert!(harness.device.ledger().generated > 500, "the storm had messages in it");
+        all.add(harness.device.ledger());
     }
     let quiet: Vec<_> = all.faults().filter(|(_, counts)| **counts == FaultCounts::default()).collect();
     assert!(quiet.is_empty(), "every fault did something: {quiet:?}");
@@ -149,8 +149,8 @@ fn the_ledger_closes_after_every_step_of_a_storm() {
 /// Ticks at QoS 1, and listens to what the others tick.
 struct Chatter;
 
-impl Spawn for Chatter {
-    fn spawn(&self, _identity: &Identity) -> Result<Box<dyn Behaviour>, Trap> {
+impl BehaviourFactory for Chatter {
+    fn instantiate(&self, _identity: &Identity) -> Result<Box<dyn Behaviour>, Trap> {
         Ok(Box::new(|event: Event, context: &mut Context| {
             if matches!(event, Event::Started(_) | Event::Timer(_)) {
                 context.set_timer(1, context.now() + Duration::from_secs(1)).expect("it fits");
@@ -187,7 +187,7 @@ fn all_ledgers_close_in_virtual_time() {
             };
             world.add(Blueprint {
                 identity: Arc::new(identity),
-                spawn: Arc::new(Chatter),
+                factory: Arc::new(Chatter),
                 limits: Arc::new(Limits::default()),
                 protocol: Protocol::V5,
                 seed: Seed::new(3),

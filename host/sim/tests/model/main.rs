@@ -1,7 +1,6 @@
 //! What the model promises: distributions, determinism, and accounts that close.
 
 mod battery;
-mod bench;
 mod broker;
 mod changes;
 mod client;
@@ -9,6 +8,7 @@ mod clock;
 mod connection;
 mod determinism;
 mod distributions;
+mod harness;
 mod ledger;
 mod outages;
 mod partitions;

@@ -6,16 +6,17 @@ mod regions;
 
 use std::time::Duration;
 
-use wasmote_sim::action::{Action, Farewell, Notice};
+use wasmote_sim::action::{Action, DisconnectMode};
 use wasmote_sim::behaviour::Trap;
 use wasmote_sim::context::Context;
-use wasmote_sim::device::{Input, LinkState, PowerState};
+use wasmote_sim::device::{ConnectionState, Input, PowerState};
 use wasmote_sim::event::{Event, StartCause, StopReason};
 use wasmote_sim::faults::document::{FaultDocument, FaultEntry, Kind};
 use wasmote_sim::faults::span::Span;
 use wasmote_sim::http::HttpFailure;
+use wasmote_sim::notice::DeviceNotice;
 
-use crate::bench::{Bench, at_qos_1, document, idle, message, ticker};
+use crate::harness::{Harness, at_qos_1, document, idle, message, ticker};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -30,24 +31,24 @@ fn outage(kind: Kind, every: u64, probability: f64, lasting: u64) -> FaultDocume
     }])
 }
 
-fn began(bench: &Bench) -> usize {
-    bench.notices(|notice| matches!(notice, Notice::FaultBegan(..)).then_some(())).len()
+fn began(harness: &Harness) -> usize {
+    harness.notices(|notice| matches!(notice, DeviceNotice::FaultBegan(..)).then_some(())).len()
 }
 
 #[test]
-fn silences_come_as_often_as_their_trials_say() {
+fn silences_are_as_frequent_as_their_recurrence() {
     // 200 devices for 10 hours: 1,200 periods each. A silence takes the trial of its own end with it, so
     // one in 1 + p periods is a trial.
     let count: usize = (0..200)
         .map(|n| {
-            let mut bench =
-                Bench::named(&format!("d-{n}"), "d", idle, outage(Kind::Silence, 30, 0.05, 30), 9);
-            bench.run(10 * HOUR);
-            began(&bench)
+            let mut harness =
+                Harness::named(&format!("d-{n}"), "d", idle, outage(Kind::Silence, 30, 0.05, 30), 9);
+            harness.run(10 * HOUR);
+            began(&harness)
         })
         .sum();
-    let trials = 200.0 * 1200.0 / 1.05;
-    let deviation = (count as f64 - trials * 0.05).abs() / (trials * 0.05 * 0.95).sqrt();
+    let recurrence = 200.0 * 1200.0 / 1.05;
+    let deviation = (count as f64 - recurrence * 0.05).abs() / (recurrence * 0.05 * 0.95).sqrt();
     assert!(deviation < 3.29, "{count} silences are {deviation:.2} standard deviations off");
 }
 
@@ -55,11 +56,11 @@ fn silences_come_as_often_as_their_trials_say() {
 fn a_fleet_does_not_fall_silent_in_one_instant() {
     let first = |n: u32| {
         let faults = outage(Kind::Silence, 30, 1.0, 1);
-        let mut bench = Bench::named(&format!("d-{n}"), "d", idle, faults, 9);
-        bench.run(Duration::from_secs(30));
-        assert_eq!(began(&bench), 1, "the first trial is within the first period");
-        bench.actions.iter().find_map(|action| match action {
-            Action::Notice(Notice::FaultBegan(_, _, until)) => Some(until.as_nanos()),
+        let mut harness = Harness::named(&format!("d-{n}"), "d", idle, faults, 9);
+        harness.run(Duration::from_secs(30));
+        assert_eq!(began(&harness), 1, "the first trial is within the first period");
+        harness.actions.iter().find_map(|action| match action {
+            Action::Notice(DeviceNotice::FaultBegan(_, _, until)) => Some(until.as_nanos()),
             _ => None,
         })
     };
@@ -71,42 +72,42 @@ fn a_fleet_does_not_fall_silent_in_one_instant() {
 
 #[test]
 fn a_silent_device_sends_nothing_and_its_losses_are_the_silences() {
-    let mut bench = Bench::new(ticker, outage(Kind::Silence, 100, 1.0, 30));
-    bench.run(Duration::from_secs(100));
-    let silence = bench.actions.iter().position(|action| *action == Action::Silence).expect("it came");
-    let resume = bench.actions.iter().position(|action| *action == Action::Resume);
-    let during = &bench.actions[silence..resume.unwrap_or(bench.actions.len())];
+    let mut harness = Harness::new(ticker, outage(Kind::Silence, 100, 1.0, 30));
+    harness.run(Duration::from_secs(100));
+    let silence = harness.actions.iter().position(|action| *action == Action::Silence).expect("it came");
+    let resume = harness.actions.iter().position(|action| *action == Action::Resume);
+    let during = &harness.actions[silence..resume.unwrap_or(harness.actions.len())];
     assert!(!during.iter().any(|action| matches!(action, Action::Publish(_))));
-    let dropped: u64 = bench.device.ledger().faults().map(|(_, counts)| counts.dropped()).sum();
+    let dropped: u64 = harness.device.ledger().faults().map(|(_, counts)| counts.dropped()).sum();
     assert!((1..=31).contains(&dropped), "{dropped}");
-    assert!(bench.closes());
+    assert!(harness.closes());
 }
 
 #[test]
 fn messages_at_qos_1_outlast_a_silence() {
-    let mut bench = Bench::new(idle, outage(Kind::Silence, 10, 1.0, 30));
-    bench.run(Duration::from_secs(11));
-    assert!(bench.actions.contains(&Action::Silence));
-    bench.put(Input::Publish(at_qos_1("t/keep", "a")));
-    bench.put(Input::Publish(message("t/lose", "b")));
-    assert_eq!(bench.published(), 0);
-    bench.run(Duration::from_secs(31));
-    assert_eq!(bench.published(), 1, "the one at QoS 1 came through, the one at QoS 0 did not");
-    assert!(bench.closes());
+    let mut harness = Harness::new(idle, outage(Kind::Silence, 10, 1.0, 30));
+    harness.run(Duration::from_secs(11));
+    assert!(harness.actions.contains(&Action::Silence));
+    harness.put(Input::Publish(at_qos_1("t/keep", "a")));
+    harness.put(Input::Publish(message("t/lose", "b")));
+    assert_eq!(harness.published(), 0);
+    harness.run(Duration::from_secs(31));
+    assert_eq!(harness.published(), 1, "the one at QoS 1 came through, the one at QoS 0 did not");
+    assert!(harness.closes());
 }
 
 #[test]
 fn after_a_silence_nothing_is_sent_before_the_connection_is_known_to_live() {
-    let mut bench = Bench::new(idle, outage(Kind::Silence, 10, 1.0, 5));
-    bench.broker_up = false;
-    bench.put(Input::Connected { session_present: false });
-    bench.run(Duration::from_secs(16));
-    assert!(bench.actions.contains(&Action::Resume));
-    assert_eq!(*bench.device.link(), LinkState::Resuming);
-    bench.put(Input::Publish(at_qos_1("t/keep", "a")));
-    assert_eq!(bench.published(), 0);
-    bench.put(Input::Resumed);
-    assert_eq!(bench.published(), 1);
+    let mut harness = Harness::new(idle, outage(Kind::Silence, 10, 1.0, 5));
+    harness.broker_up = false;
+    harness.put(Input::Connected { session_present: false });
+    harness.run(Duration::from_secs(16));
+    assert!(harness.actions.contains(&Action::Resume));
+    assert_eq!(*harness.device.connection(), ConnectionState::Resuming);
+    harness.put(Input::Publish(at_qos_1("t/keep", "a")));
+    assert_eq!(harness.published(), 0);
+    harness.put(Input::Resumed);
+    assert_eq!(harness.published(), 1);
 }
 
 /// Keeps a count in its store and another in its timers, and says both when it starts.
@@ -115,31 +116,31 @@ fn forgetful(event: Event, context: &mut Context) -> Result<(), Trap> {
         let kept = context.store().get("lives").map_or(0, |bytes| bytes[0]);
         let text = format!("{cause:?} after {kept}");
         context.log(wasmote_sim::context::LogLevel::Info, text);
-        context.keep("lives".into(), vec![kept + 1].into()).expect("it fits");
+        context.store_value("lives".into(), vec![kept + 1].into()).expect("it fits");
         context.set_timer(1, context.now() + HOUR).expect("it fits");
     }
     Ok(())
 }
 
 #[test]
-fn a_crash_loses_everything_but_the_store_and_leaves_without_a_farewell() {
-    let mut bench = Bench::new(forgetful, FaultDocument::default());
-    bench.run(Duration::from_secs(1));
-    bench.put(Input::Crash);
-    assert!(matches!(bench.device.power(), PowerState::Down { .. }));
+fn a_crash_loses_everything_but_the_store_and_sends_no_disconnect() {
+    let mut harness = Harness::new(forgetful, FaultDocument::default());
+    harness.run(Duration::from_secs(1));
+    harness.put(Input::Crash);
+    assert!(matches!(harness.device.power(), PowerState::Down { .. }));
     assert!(
-        bench.actions.contains(&Action::Disconnect(Farewell::PowerLoss)),
+        harness.actions.contains(&Action::Disconnect(DisconnectMode::PowerLoss)),
         "so that the will is published"
     );
-    bench.run(Duration::from_secs(6));
-    assert_eq!(*bench.device.power(), PowerState::On);
-    let said = bench.notices(|notice| match notice {
-        Notice::Log(_, text) => Some(text.clone()),
+    harness.run(Duration::from_secs(6));
+    assert_eq!(*harness.device.power(), PowerState::On);
+    let said = harness.notices(|notice| match notice {
+        DeviceNotice::Log(_, text) => Some(text.clone()),
         _ => None,
     });
     assert_eq!(said, ["PowerOn after 0", "Restart after 1"]);
-    let causes = bench.notices(|notice| match notice {
-        Notice::Started(cause) => Some(*cause),
+    let causes = harness.notices(|notice| match notice {
+        DeviceNotice::Started(cause) => Some(*cause),
         _ => None,
     });
     assert_eq!(causes, [StartCause::PowerOn, StartCause::Restart]);
@@ -147,61 +148,64 @@ fn a_crash_loses_everything_but_the_store_and_leaves_without_a_farewell() {
 
 #[test]
 fn a_disconnect_stays_away_for_its_time_and_then_comes_back() {
-    let mut bench = Bench::new(ticker, outage(Kind::Disconnect, 60, 1.0, 20));
-    bench.run(Duration::from_secs(60));
-    let reasons = bench.notices(|notice| match notice {
-        Notice::Disconnected(reason, pause) => Some((reason.clone(), *pause)),
+    let mut harness = Harness::new(ticker, outage(Kind::Disconnect, 60, 1.0, 20));
+    harness.run(Duration::from_secs(60));
+    let reasons = harness.notices(|notice| match notice {
+        DeviceNotice::Disconnected(reason, pause) => Some((reason.clone(), *pause)),
         _ => None,
     });
     assert_eq!(reasons, [("fault `disconnect`".to_owned(), Duration::from_secs(20))]);
-    let ends = bench.actions.iter().filter(|action| matches!(action, Action::Disconnect(_)));
-    assert_eq!(ends.collect::<Vec<_>>(), [&Action::Disconnect(Farewell::Cut)], "it keeps its memory");
-    bench.run(Duration::from_secs(20));
-    assert_eq!(*bench.device.link(), LinkState::Up);
-    assert!(bench.device.ledger().lost_offline >= 19, "{}", bench.device.ledger().lost_offline);
-    assert!(bench.closes());
+    let ends = harness.actions.iter().filter(|action| matches!(action, Action::Disconnect(_)));
+    assert_eq!(ends.collect::<Vec<_>>(), [&Action::Disconnect(DisconnectMode::Abort)], "it keeps its memory");
+    harness.run(Duration::from_secs(20));
+    assert_eq!(*harness.device.connection(), ConnectionState::Up);
+    assert!(harness.device.ledger().lost_offline >= 19, "{}", harness.device.ledger().lost_offline);
+    assert!(harness.closes());
 }
 
 #[test]
 fn faults_change_while_the_device_runs_and_their_counts_go_on() {
     let lossy = document([FaultEntry { probability: Some(1.0), ..FaultEntry::default() }]);
-    let mut bench = Bench::new(ticker, lossy.clone());
-    bench.run(Duration::from_secs(10));
-    assert_eq!(bench.published(), 0);
-    bench.put(Input::SetFaults(Vec::new().into()));
-    bench.run(Duration::from_secs(10));
-    assert_eq!(bench.published(), 10);
-    bench.put(Input::SetFaults(lossy.faults().unwrap().into()));
-    bench.run(Duration::from_secs(10));
-    let dropped: Vec<u64> = bench.device.ledger().faults().map(|(_, counts)| counts.dropped()).collect();
+    let mut harness = Harness::new(ticker, lossy.clone());
+    harness.run(Duration::from_secs(10));
+    assert_eq!(harness.published(), 0);
+    harness.put(Input::SetFaults(Vec::new().into()));
+    harness.run(Duration::from_secs(10));
+    assert_eq!(harness.published(), 10);
+    harness.put(Input::SetFaults(lossy.faults().unwrap().into()));
+    harness.run(Duration::from_secs(10));
+    let dropped: Vec<u64> = harness.device.ledger().faults().map(|(_, counts)| counts.dropped()).collect();
     assert_eq!(dropped, [20]);
-    assert!(bench.closes());
+    assert!(harness.closes());
 }
 
 #[test]
 fn a_device_that_is_stopped_while_it_is_down_comes_back() {
-    let mut bench = Bench::new(forgetful, FaultDocument::default());
-    bench.put(Input::Crash);
-    bench.put(Input::Stop(StopReason::Requested));
-    bench.put(Input::HttpReply(1, Err(HttpFailure::TimedOut)));
-    bench.put(Input::Start);
-    assert_eq!((bench.device.power(), bench.device.link()), (&PowerState::On, &LinkState::Up));
-    let said = bench.notices(|notice| match notice {
-        Notice::Log(_, text) => Some(text.clone()),
+    let mut harness = Harness::new(forgetful, FaultDocument::default());
+    harness.put(Input::Crash);
+    harness.put(Input::Stop(StopReason::Requested));
+    harness.put(Input::HttpReply(1, Err(HttpFailure::TimedOut)));
+    harness.put(Input::Start);
+    assert_eq!(
+        (harness.device.power(), harness.device.connection()),
+        (&PowerState::On, &ConnectionState::Up)
+    );
+    let said = harness.notices(|notice| match notice {
+        DeviceNotice::Log(_, text) => Some(text.clone()),
         _ => None,
     });
     assert_eq!(said, ["PowerOn after 0", "Restart after 1"], "the store outlived it");
 }
 
 #[test]
-fn trials_that_nobody_saw_do_not_hold_a_device_up() {
-    let mut bench = Bench::new(idle, outage(Kind::Disconnect, 1, 1.0, 1));
-    bench.put(Input::Stop(StopReason::Requested));
-    bench.run(24 * HOUR);
-    let before = began(&bench);
-    bench.put(Input::Start);
-    bench.run(Duration::from_secs(10));
-    assert!((3..=10).contains(&(began(&bench) - before)), "{}", began(&bench) - before);
+fn trials_missed_while_off_do_not_delay_a_device() {
+    let mut harness = Harness::new(idle, outage(Kind::Disconnect, 1, 1.0, 1));
+    harness.put(Input::Stop(StopReason::Requested));
+    harness.run(24 * HOUR);
+    let before = began(&harness);
+    harness.put(Input::Start);
+    harness.run(Duration::from_secs(10));
+    assert!((3..=10).contains(&(began(&harness) - before)), "{}", began(&harness) - before);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use wasmote_sim::faults::Directions;
 use wasmote_sim::faults::document::{FaultDocument, FaultEntry, Kind};
 use wasmote_sim::faults::span::Span;
 
-use crate::bench::{Bench, document, idle, message, ticker};
+use crate::harness::{Harness, document, idle, message, ticker};
 
 fn cut(direction: Directions, peers: &[&str]) -> FaultDocument {
     document([FaultEntry {
@@ -22,8 +22,8 @@ fn cut(direction: Directions, peers: &[&str]) -> FaultDocument {
 /// How many of three messages each gets through: west's own, those it hears from east, and those that
 /// east hears from west.
 fn traffic(faults: &FaultDocument) -> (usize, u64, u64) {
-    let mut west = Bench::named("west-0", "west", idle, faults.clone(), 1);
-    let mut east = Bench::named("east-0", "east", idle, faults.clone(), 1);
+    let mut west = Harness::named("west-0", "west", idle, faults.clone(), 1);
+    let mut east = Harness::named("east-0", "east", idle, faults.clone(), 1);
     for _ in 0..3 {
         west.put(Input::Publish(message("t", "x")));
         west.hear("east-0");
@@ -56,8 +56,8 @@ fn both_sides_of_a_partition_that_comes_and_goes_agree_on_when() {
     entry.every = Some(Span(Duration::from_secs(10)));
     entry.lasting = Some(Span(Duration::from_secs(10)));
     entry.probability = Some(0.5);
-    let mut west = Bench::named("west-0", "west", ticker, faults.clone(), 5);
-    let mut east = Bench::named("east-0", "east", ticker, faults, 5);
+    let mut west = Harness::named("west-0", "west", ticker, faults.clone(), 5);
+    let mut east = Harness::named("east-0", "east", ticker, faults, 5);
     let mut changes = 0;
     let mut cut_before = false;
     for _ in 0..200 {

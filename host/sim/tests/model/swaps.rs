@@ -3,39 +3,40 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmote_sim::action::{Action, Notice};
-use wasmote_sim::behaviour::{Behaviour, Spawn, Trap, TrapKind, Version};
+use wasmote_sim::action::Action;
+use wasmote_sim::behaviour::{Behaviour, BehaviourFactory, Trap, TrapKind, Version};
 use wasmote_sim::context::{Context, LogLevel};
-use wasmote_sim::device::{Input, LinkState, PowerState, SwapCounts, Upgrade};
+use wasmote_sim::device::{ConnectionState, Input, PowerState, SwapCounts, Upgrade};
 use wasmote_sim::device_id::Identity;
 use wasmote_sim::event::{Event, StartCause, StopReason};
 use wasmote_sim::faults::document::{FaultEntry, Kind};
 use wasmote_sim::faults::span::Span;
 use wasmote_sim::message::Qos;
+use wasmote_sim::notice::DeviceNotice;
 use wasmote_sim::topic::TopicFilter;
 
-use crate::bench::{Bench, document, message};
+use crate::harness::{Harness, document, message};
 
 /// How a version of the counter behaves.
 #[derive(Clone, Copy, Default)]
-struct Nature {
-    saves: Manner,
-    starts: Manner,
-    restores: Manner,
+struct CounterOptions {
+    saves: Response,
+    starts: Response,
+    restores: Response,
     /// Traps when it has counted this far.
     breaks_at: Option<u64>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq)]
-enum Manner {
+enum Response {
     #[default]
     Well,
     Declines,
     Traps,
 }
 
-impl Manner {
-    fn act(self) -> Result<(), Trap> {
+impl Response {
+    fn result(self) -> Result<(), Trap> {
         match self {
             Self::Well => Ok(()),
             Self::Declines => Err(Trap::new(TrapKind::Refused, "this is not mine")),
@@ -47,7 +48,7 @@ impl Manner {
 /// Counts once a second, and publishes with the count the name that it kept in its flash.
 struct Counter {
     name: &'static str,
-    nature: Nature,
+    options: CounterOptions,
     count: u64,
 }
 
@@ -66,17 +67,17 @@ impl Behaviour for Counter {
             Event::Started(_) => {
                 let filter = TopicFilter::new("t/#").expect("a filter");
                 context.subscribe(filter, Qos::AtLeastOnce).expect("there is room");
-                context.keep("flash".into(), self.name.into()).expect("there is room");
+                context.store_value("flash".into(), self.name.into()).expect("there is room");
                 context.log(LogLevel::Info, format!("{} starts", self.name));
                 context.set_timer(1, context.now() + Duration::from_secs(1)).expect("there is room");
-                self.nature.starts.act()
+                self.options.starts.result()
             }
             Event::Timer(_) => {
                 self.count += 1;
                 self.publish(&mut context, &self.count.to_string());
                 context.set_timer(1, context.now() + Duration::from_secs(1)).expect("there is room");
-                match self.nature.breaks_at == Some(self.count) {
-                    true => Manner::Traps.act(),
+                match self.options.breaks_at == Some(self.count) {
+                    true => Response::Traps.result(),
                     false => Ok(()),
                 }
             }
@@ -91,20 +92,20 @@ impl Behaviour for Counter {
     }
 
     fn snapshot(&mut self, context: Context) -> (Context, Result<Vec<u8>, Trap>) {
-        (context, self.nature.saves.act().map(|()| self.count.to_le_bytes().to_vec()))
+        (context, self.options.saves.result().map(|()| self.count.to_le_bytes().to_vec()))
     }
 
     fn restore(&mut self, saved: &[u8], context: Context) -> (Context, Result<(), Trap>) {
         self.count = u64::from_le_bytes(saved.try_into().expect("eight bytes"));
-        (context, self.nature.restores.act())
+        (context, self.options.restores.result())
     }
 }
 
-struct Counters(&'static str, Nature);
+struct CounterFactory(&'static str, CounterOptions);
 
-impl Spawn for Counters {
-    fn spawn(&self, _identity: &Identity) -> Result<Box<dyn Behaviour>, Trap> {
-        Ok(Box::new(Counter { name: self.0, nature: self.1, count: 0 }))
+impl BehaviourFactory for CounterFactory {
+    fn instantiate(&self, _identity: &Identity) -> Result<Box<dyn Behaviour>, Trap> {
+        Ok(Box::new(Counter { name: self.0, options: self.1, count: 0 }))
     }
 
     fn name(&self) -> &str {
@@ -118,43 +119,43 @@ impl Spawn for Counters {
 
 const TRIAL: Duration = Duration::from_secs(10);
 
-fn to(name: &'static str, nature: Nature) -> Input {
-    Input::Swap(Upgrade { spawn: Arc::new(Counters(name, nature)), trial: TRIAL })
+fn to(name: &'static str, options: CounterOptions) -> Input {
+    Input::Swap(Upgrade { factory: Arc::new(CounterFactory(name, options)), trial: TRIAL })
 }
 
 /// A device that has counted to 3 in version `old`.
-fn at_three(nature: Nature, faults: impl IntoIterator<Item = FaultEntry>) -> Bench {
-    let mut bench = Bench::made_by(Arc::new(Counters("old", nature)), document(faults));
-    bench.run(Duration::from_millis(3_500));
-    bench
+fn at_three(options: CounterOptions, faults: impl IntoIterator<Item = FaultEntry>) -> Harness {
+    let mut harness = Harness::with_factory(Arc::new(CounterFactory("old", options)), document(faults));
+    harness.run(Duration::from_millis(3_500));
+    harness
 }
 
-fn payloads(bench: &Bench) -> Vec<String> {
+fn payloads(harness: &Harness) -> Vec<String> {
     let payload = |action: &Action| match action {
         Action::Publish(message) => Some(String::from_utf8_lossy(&message.payload).into_owned()),
         _ => None,
     };
-    bench.actions.iter().filter_map(payload).collect()
+    harness.actions.iter().filter_map(payload).collect()
 }
 
-fn refusals(bench: &Bench) -> Vec<String> {
-    bench.notices(|notice| match notice {
-        Notice::SwapRefused(change, why) => Some(format!("{} → {}: {why}", change.from, change.to)),
+fn refusals(harness: &Harness) -> Vec<String> {
+    harness.notices(|notice| match notice {
+        DeviceNotice::SwapRefused(change, why) => Some(format!("{} → {}: {why}", change.from, change.to)),
         _ => None,
     })
 }
 
 fn counts(done: u64, refused: u64, undone: u64) -> SwapCounts {
-    SwapCounts { done, refused, undone }
+    SwapCounts { done, refused, rolled_back: undone }
 }
 
 #[test]
 fn the_new_version_goes_on_counting_on_the_same_connection() {
-    let mut bench = at_three(Nature::default(), []);
-    bench.actions.clear();
-    bench.put(to("new", Nature::default()));
-    bench.run(Duration::from_secs(2));
-    assert_eq!(payloads(&bench), ["old leaves", "new 4", "new 5"]);
+    let mut harness = at_three(CounterOptions::default(), []);
+    harness.actions.clear();
+    harness.put(to("new", CounterOptions::default()));
+    harness.run(Duration::from_secs(2));
+    assert_eq!(payloads(&harness), ["old leaves", "new 4", "new 5"]);
     // Neither the connection nor the subscription was touched, though both versions speak of it.
     let touched = |action: &Action| {
         matches!(
@@ -162,25 +163,25 @@ fn the_new_version_goes_on_counting_on_the_same_connection() {
             Action::Connect(_) | Action::Disconnect(_) | Action::Subscribe(..) | Action::Unsubscribe(_)
         )
     };
-    assert!(!bench.actions.iter().any(touched), "{:?}", bench.actions);
-    assert_eq!(*bench.device.link(), LinkState::Up);
-    assert_eq!(bench.device.version().to_string(), "counter@new");
-    assert_eq!(bench.device.swap_counts(), counts(1, 0, 0));
-    assert!(bench.closes());
+    assert!(!harness.actions.iter().any(touched), "{:?}", harness.actions);
+    assert_eq!(*harness.device.connection(), ConnectionState::Up);
+    assert_eq!(harness.device.version().to_string(), "counter@new");
+    assert_eq!(harness.device.swap_counts(), counts(1, 0, 0));
+    assert!(harness.closes());
 }
 
 #[test]
 fn the_numbers_of_messages_and_the_account_go_on() {
-    let mut bench = at_three(Nature::default(), []);
-    bench.put(to("new", Nature::default()));
-    bench.run(Duration::from_secs(2));
+    let mut harness = at_three(CounterOptions::default(), []);
+    harness.put(to("new", CounterOptions::default()));
+    harness.run(Duration::from_secs(2));
     let number = |action: &Action| match action {
-        Action::Publish(message) => message.stamp.as_ref().map(|stamp| stamp.sequence),
+        Action::Publish(message) => message.origin.as_ref().map(|origin| origin.sequence),
         _ => None,
     };
-    let numbers: Vec<u64> = bench.actions.iter().filter_map(number).collect();
+    let numbers: Vec<u64> = harness.actions.iter().filter_map(number).collect();
     assert_eq!(numbers, [1, 2, 3, 4, 5, 6]);
-    assert_eq!(bench.device.ledger().generated, 6);
+    assert_eq!(harness.device.ledger().generated, 6);
 }
 
 #[test]
@@ -193,8 +194,8 @@ fn a_subscription_that_is_new_is_asked_for() {
         Ok(())
     }
     struct Other;
-    impl Spawn for Other {
-        fn spawn(&self, _identity: &Identity) -> Result<Box<dyn Behaviour>, Trap> {
+    impl BehaviourFactory for Other {
+        fn instantiate(&self, _identity: &Identity) -> Result<Box<dyn Behaviour>, Trap> {
             Ok(Box::new(Forgetful(other)))
         }
         fn name(&self) -> &str {
@@ -211,50 +212,52 @@ fn a_subscription_that_is_new_is_asked_for() {
             (context, Ok(()))
         }
     }
-    let mut bench = at_three(Nature::default(), []);
-    bench.actions.clear();
-    bench.put(Input::Swap(Upgrade { spawn: Arc::new(Other), trial: TRIAL }));
+    let mut harness = at_three(CounterOptions::default(), []);
+    harness.actions.clear();
+    harness.put(Input::Swap(Upgrade { factory: Arc::new(Other), trial: TRIAL }));
     let asked =
-        bench.actions.iter().filter(|action| matches!(action, Action::Subscribe(_, Qos::ExactlyOnce)));
+        harness.actions.iter().filter(|action| matches!(action, Action::Subscribe(_, Qos::ExactlyOnce)));
     assert_eq!(asked.count(), 1);
 }
 
 #[test]
 fn whatever_goes_wrong_before_it_runs_leaves_the_old_version_as_it_was() {
-    use Manner::{Declines, Traps};
-    for (nature, why) in [
-        (Nature { starts: Declines, ..Nature::default() }, "did not start: this is not mine"),
-        (Nature { starts: Traps, ..Nature::default() }, "did not start: trapped: it broke"),
-        (Nature { restores: Declines, ..Nature::default() }, "snapshot: this is not mine"),
-        (Nature { restores: Traps, ..Nature::default() }, "snapshot: trapped: it broke"),
+    use Response::{Declines, Traps};
+    for (options, why) in [
+        (CounterOptions { starts: Declines, ..CounterOptions::default() }, "did not start: this is not mine"),
+        (CounterOptions { starts: Traps, ..CounterOptions::default() }, "did not start: trapped: it broke"),
+        (CounterOptions { restores: Declines, ..CounterOptions::default() }, "snapshot: this is not mine"),
+        (CounterOptions { restores: Traps, ..CounterOptions::default() }, "snapshot: trapped: it broke"),
     ] {
-        let mut bench = at_three(Nature::default(), []);
-        bench.actions.clear();
-        bench.put(to("new", nature));
-        let told = refusals(&bench);
+        let mut harness = at_three(CounterOptions::default(), []);
+        harness.actions.clear();
+        harness.put(to("new", options));
+        let told = refusals(&harness);
         assert!(
             matches!(&told[..], [one] if one.starts_with("counter@old → counter@new: ") && one.ends_with(why))
         );
-        bench.run(Duration::from_secs(1));
+        harness.run(Duration::from_secs(1));
         // The new one's start neither moved the old one's timer, which is due half a second after the swap, nor
         // wrote to its flash, where the name in the message is from.
-        assert_eq!(payloads(&bench), ["old 4"]);
-        let logs = bench.notices(|it| if let Notice::Log(_, line) = it { Some(line.clone()) } else { None });
+        assert_eq!(payloads(&harness), ["old 4"]);
+        let logs =
+            harness.notices(|it| if let DeviceNotice::Log(_, line) = it { Some(line.clone()) } else { None });
         assert_eq!(logs, ["new starts"], "what the failed one said is heard");
-        assert_eq!(bench.device.version().to_string(), "counter@old");
-        assert_eq!(bench.device.swap_counts(), counts(0, 1, 0));
+        assert_eq!(harness.device.version().to_string(), "counter@old");
+        assert_eq!(harness.device.swap_counts(), counts(0, 1, 0));
     }
 }
 
 #[test]
 fn an_old_version_that_declines_to_save_goes_on_and_one_that_traps_starts_again() {
-    let mut declining = at_three(Nature { saves: Manner::Declines, ..Nature::default() }, []);
-    declining.put(to("new", Nature::default()));
+    let mut declining =
+        at_three(CounterOptions { saves: Response::Declines, ..CounterOptions::default() }, []);
+    declining.put(to("new", CounterOptions::default()));
     declining.run(Duration::from_secs(1));
     assert_eq!(payloads(&declining).last().map(String::as_str), Some("old 4"));
 
-    let mut trapping = at_three(Nature { saves: Manner::Traps, ..Nature::default() }, []);
-    trapping.put(to("new", Nature::default()));
+    let mut trapping = at_three(CounterOptions { saves: Response::Traps, ..CounterOptions::default() }, []);
+    trapping.put(to("new", CounterOptions::default()));
     assert!(matches!(trapping.device.power(), PowerState::Down { .. }));
     assert_eq!(
         refusals(&trapping),
@@ -266,34 +269,34 @@ fn an_old_version_that_declines_to_save_goes_on_and_one_that_traps_starts_again(
 
 #[test]
 fn a_trap_on_trial_brings_the_old_version_back_on_the_same_connection() {
-    let mut bench = at_three(Nature::default(), []);
-    bench.actions.clear();
-    bench.put(to("new", Nature { breaks_at: Some(5), ..Nature::default() }));
-    bench.run(Duration::from_secs(4));
+    let mut harness = at_three(CounterOptions::default(), []);
+    harness.actions.clear();
+    harness.put(to("new", CounterOptions { breaks_at: Some(5), ..CounterOptions::default() }));
+    harness.run(Duration::from_secs(4));
     // The new one got to 4; the old one knows of 3, as it left.
-    assert_eq!(payloads(&bench), ["old leaves", "new 4", "old 4", "old 5"]);
-    let undone = bench.notices(|notice| match notice {
-        Notice::SwapUndone(change, trap) => Some((change.to.to_string(), trap.message.clone())),
+    assert_eq!(payloads(&harness), ["old leaves", "new 4", "old 4", "old 5"]);
+    let undone = harness.notices(|notice| match notice {
+        DeviceNotice::SwapRolledBack(change, trap) => Some((change.to.to_string(), trap.message.clone())),
         _ => None,
     });
     assert_eq!(undone, [("counter@old".to_owned(), "it broke".to_owned())]);
-    assert!(!bench.actions.iter().any(|action| matches!(action, Action::Disconnect(_))));
-    assert_eq!(bench.device.swap_counts(), counts(1, 0, 1));
-    assert_eq!(bench.device.traps(), 1);
-    assert!(bench.closes());
+    assert!(!harness.actions.iter().any(|action| matches!(action, Action::Disconnect(_))));
+    assert_eq!(harness.device.swap_counts(), counts(1, 0, 1));
+    assert_eq!(harness.device.traps(), 1);
+    assert!(harness.closes());
 }
 
 #[test]
 fn after_the_trial_a_trap_is_a_trap() {
-    let mut bench = at_three(Nature::default(), []);
-    bench.put(to("new", Nature { breaks_at: Some(15), ..Nature::default() }));
-    bench.run(Duration::from_secs(12));
-    assert!(matches!(bench.device.power(), PowerState::Down { .. }));
-    assert_eq!(bench.device.version().to_string(), "counter@new");
+    let mut harness = at_three(CounterOptions::default(), []);
+    harness.put(to("new", CounterOptions { breaks_at: Some(15), ..CounterOptions::default() }));
+    harness.run(Duration::from_secs(12));
+    assert!(matches!(harness.device.power(), PowerState::Down { .. }));
+    assert_eq!(harness.device.version().to_string(), "counter@new");
 }
 
 #[test]
-fn the_way_back_reads_its_own_snapshot_if_it_cannot_read_its_successors() {
+fn a_swap_back_restores_its_own_snapshot_if_the_successors_is_unreadable() {
     // Version `picky` reads 3 and nothing else, as a version does that knows one format.
     struct Picky(Counter);
     impl Behaviour for Picky {
@@ -306,56 +309,59 @@ fn the_way_back_reads_its_own_snapshot_if_it_cannot_read_its_successors() {
         fn restore(&mut self, saved: &[u8], context: Context) -> (Context, Result<(), Trap>) {
             let (context, outcome) = self.0.restore(saved, context);
             let known = self.0.count == 3;
-            (context, outcome.and(if known { Ok(()) } else { Manner::Declines.act() }))
+            (context, outcome.and(if known { Ok(()) } else { Response::Declines.result() }))
         }
     }
-    struct Pickies;
-    impl Spawn for Pickies {
-        fn spawn(&self, _identity: &Identity) -> Result<Box<dyn Behaviour>, Trap> {
-            Ok(Box::new(Picky(Counter { name: "picky", nature: Nature::default(), count: 0 })))
+    struct PickyFactory;
+    impl BehaviourFactory for PickyFactory {
+        fn instantiate(&self, _identity: &Identity) -> Result<Box<dyn Behaviour>, Trap> {
+            Ok(Box::new(Picky(Counter { name: "picky", options: CounterOptions::default(), count: 0 })))
         }
         fn name(&self) -> &str {
             "counter"
         }
     }
-    let picky: Arc<dyn Spawn> = Arc::new(Pickies);
-    let mut bench = Bench::made_by(Arc::clone(&picky), document([]));
-    bench.run(Duration::from_millis(3_500));
-    bench.put(to("new", Nature::default()));
-    bench.run(Duration::from_secs(2));
-    bench.put(Input::Swap(Upgrade { spawn: picky, trial: TRIAL }));
-    bench.run(Duration::from_secs(1));
-    let sent = payloads(&bench);
+    let picky: Arc<dyn BehaviourFactory> = Arc::new(PickyFactory);
+    let mut harness = Harness::with_factory(Arc::clone(&picky), document([]));
+    harness.run(Duration::from_millis(3_500));
+    harness.put(to("new", CounterOptions::default()));
+    harness.run(Duration::from_secs(2));
+    harness.put(Input::Swap(Upgrade { factory: picky, trial: TRIAL }));
+    harness.run(Duration::from_secs(1));
+    let sent = payloads(&harness);
     assert_eq!(sent[sent.len() - 4..], ["new 4", "new 5", "new leaves", "picky 4"]);
 }
 
 #[test]
 fn a_device_that_is_off_or_down_starts_in_the_new_version() {
-    let mut off = at_three(Nature::default(), []);
+    let mut off = at_three(CounterOptions::default(), []);
     off.put(Input::Stop(StopReason::Requested));
-    off.put(to("new", Nature::default()));
+    off.put(to("new", CounterOptions::default()));
     assert_eq!(*off.device.power(), PowerState::Off(StopReason::Requested), "it stays off");
     off.put(Input::Start);
     off.run(Duration::from_secs(1));
     assert_eq!(payloads(&off).last().map(String::as_str), Some("new 1"));
 
-    let mut down = at_three(Nature::default(), []);
+    let mut down = at_three(CounterOptions::default(), []);
     down.put(Input::Crash);
-    down.put(to("new", Nature::default()));
+    down.put(to("new", CounterOptions::default()));
     down.run(Duration::from_millis(6_500));
     assert_eq!(payloads(&down).last().map(String::as_str), Some("new 1"));
 }
 
 #[test]
 fn a_device_whose_behaviour_refused_to_start_gets_another_chance() {
-    let mut bench = Bench::made_by(
-        Arc::new(Counters("old", Nature { starts: Manner::Declines, ..Nature::default() })),
+    let mut harness = Harness::with_factory(
+        Arc::new(CounterFactory(
+            "old",
+            CounterOptions { starts: Response::Declines, ..CounterOptions::default() },
+        )),
         document([]),
     );
-    assert!(matches!(bench.device.power(), PowerState::Failed(_)));
-    bench.put(to("new", Nature::default()));
-    bench.run(Duration::from_secs(1));
-    assert_eq!(payloads(&bench), ["new 1"]);
+    assert!(matches!(harness.device.power(), PowerState::Failed(_)));
+    harness.put(to("new", CounterOptions::default()));
+    harness.run(Duration::from_secs(1));
+    assert_eq!(payloads(&harness), ["new 1"]);
 }
 
 #[test]
@@ -367,17 +373,17 @@ fn a_device_that_hangs_swaps_when_it_goes_on() {
         lasting: Some(Span(Duration::from_secs(3))),
         ..FaultEntry::default()
     };
-    let mut bench = at_three(Nature::default(), [hang]);
-    while !bench.device.active_faults().iter().any(|fault| fault.kind == "hang") {
-        bench.run(Duration::from_millis(100));
+    let mut harness = at_three(CounterOptions::default(), [hang]);
+    while !harness.device.active_faults().iter().any(|fault| fault.kind == "hang") {
+        harness.run(Duration::from_millis(100));
     }
-    bench.put(to("new", Nature::default()));
-    assert!(bench.device.swap_waits());
-    assert_eq!(bench.device.version().to_string(), "counter@old");
-    while bench.device.swap_waits() {
-        bench.run(Duration::from_millis(100));
+    harness.put(to("new", CounterOptions::default()));
+    assert!(harness.device.has_pending_swap());
+    assert_eq!(harness.device.version().to_string(), "counter@old");
+    while harness.device.has_pending_swap() {
+        harness.run(Duration::from_millis(100));
     }
-    bench.run(Duration::from_millis(100));
-    assert_eq!(bench.device.version().to_string(), "counter@new");
-    assert_eq!(bench.device.swap_counts(), counts(1, 0, 0));
+    harness.run(Duration::from_millis(100));
+    assert_eq!(harness.device.version().to_string(), "counter@new");
+    assert_eq!(harness.device.swap_counts(), counts(1, 0, 0));
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use wasmote_engine::Engine;
 
-use super::{Card, print_json};
+use super::{ComponentInfo, print_json};
 use crate::cli::output::to_stdout;
 use crate::cli::{Failure, style};
 use crate::exit::Exit;
@@ -23,17 +23,17 @@ pub struct Args {
 /// Do it.
 pub fn run(args: &Args, engine: &Engine) -> Result<Exit, Failure> {
     let source = Source::find(&args.behaviour, Path::new("")).map_err(Failure::usage)?;
-    let card = Card::of(&source, engine)?;
+    let info = ComponentInfo::of(&source, engine)?;
     if args.json {
-        return print_json(&card);
+        return print_json(&info);
     }
     let strong = style::STRONG.on(&std::io::stdout());
-    to_stdout(format_args!("{strong}{}{strong:#}", card.name));
-    to_stdout(format_args!("  role     {}", card.role));
-    to_stdout(format_args!("  source   {}", card.source));
-    to_stdout(format_args!("  size     {} bytes", card.size_bytes));
-    to_stdout(format_args!("  sha-256  {}", card.sha256));
-    for (title, names) in [("imports", &card.imports), ("exports", &card.exports)] {
+    to_stdout(format_args!("{strong}{}{strong:#}", info.name));
+    to_stdout(format_args!("  role     {}", info.role));
+    to_stdout(format_args!("  source   {}", info.source));
+    to_stdout(format_args!("  size     {} bytes", info.size_bytes));
+    to_stdout(format_args!("  sha-256  {}", info.sha256));
+    for (title, names) in [("imports", &info.imports), ("exports", &info.exports)] {
         to_stdout(format_args!("  {title}"));
         for name in names {
             to_stdout(format_args!("    {name}"));

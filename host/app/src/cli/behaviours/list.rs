@@ -4,12 +4,12 @@ use std::path::PathBuf;
 
 use wasmote_engine::Engine;
 
-use super::{Card, print_json};
+use super::{ComponentInfo, print_json};
 use crate::builtins;
 use crate::cli::output::to_stdout;
 use crate::cli::{Failure, style};
 use crate::exit::Exit;
-use crate::source::{Source, components_in};
+use crate::source::{Source, list_components};
 
 /// What to list.
 #[derive(clap::Args, Debug)]
@@ -29,14 +29,14 @@ pub fn run(args: &Args, engine: &Engine) -> Result<Exit, Failure> {
             all.map(|builtin| Source::Builtin(builtin.name.into())).collect()
         }
         Some(folder) => {
-            components_in(folder).map_err(Failure::failed)?.into_iter().map(Source::File).collect()
+            list_components(folder).map_err(Failure::failed)?.into_iter().map(Source::File).collect()
         }
     };
-    let mut cards = Vec::new();
+    let mut components = Vec::new();
     let mut problems = 0;
     for source in &sources {
-        match Card::of(source, engine) {
-            Ok(card) => cards.push(card),
+        match ComponentInfo::of(source, engine) {
+            Ok(info) => components.push(info),
             Err(problem) => {
                 problems += 1;
                 let _ = problem.report();
@@ -44,23 +44,23 @@ pub fn run(args: &Args, engine: &Engine) -> Result<Exit, Failure> {
         }
     }
     if args.json {
-        print_json(&cards)?;
+        print_json(&components)?;
     } else {
-        table(&cards);
+        table(&components);
     }
     Ok(if problems == 0 { Exit::Done } else { Exit::Failed })
 }
 
-fn table(cards: &[Card]) {
+fn table(components: &[ComponentInfo]) {
     let strong = style::STRONG.on(&std::io::stdout());
-    let width = cards.iter().map(|card| card.name.len()).max().unwrap_or(0).max("NAME".len());
+    let width = components.iter().map(|info| info.name.len()).max().unwrap_or(0).max("NAME".len());
     to_stdout(format_args!(
         "{strong}{:width$}  {:11}  {:>9}  {:12}  SOURCE{strong:#}",
         "NAME", "ROLE", "BYTES", "SHA-256"
     ));
-    for card in cards {
-        let hash = card.sha256.get(..12).unwrap_or(&card.sha256);
-        let Card { name, role, size_bytes, source, .. } = card;
+    for info in components {
+        let hash = info.sha256.get(..12).unwrap_or(&info.sha256);
+        let ComponentInfo { name, role, size_bytes, source, .. } = info;
         to_stdout(format_args!("{name:width$}  {role:11}  {size_bytes:>9}  {hash:12}  {source}"));
     }
 }

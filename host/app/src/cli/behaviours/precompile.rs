@@ -32,12 +32,13 @@ pub fn run(args: &Args, engine: &Engine) -> Result<Exit, Failure> {
     };
     for source in sources {
         let bytes = source.read().map_err(Failure::failed)?;
-        let failed =
-            |problem: &dyn std::fmt::Display| Failure::failed(anyhow!("`{}`: {problem}", source.shown()));
+        let failed = |problem: &dyn std::fmt::Display| {
+            Failure::failed(anyhow!("`{}`: {problem}", source.display_name()))
+        };
         // What is no behaviour would only be refused later.
         engine.load(&source.name(), &bytes).map_err(|problem| failed(&problem))?;
         let path = precompile(&bytes, &args.out).map_err(|problem| failed(&problem))?;
-        to_stdout(format_args!("{}  {}", source.shown(), path.display()));
+        to_stdout(format_args!("{}  {}", source.display_name(), path.display()));
     }
     Ok(Exit::Done)
 }

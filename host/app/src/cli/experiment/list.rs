@@ -20,7 +20,7 @@ pub struct Args {
 
 /// A plan as it is shown.
 #[derive(Debug, Serialize)]
-struct Card {
+struct PlanInfo {
     name: String,
     source: String,
     description: String,
@@ -31,34 +31,41 @@ struct Card {
 
 /// Do it. Files that are no plans are named on stderr.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
-    let mut cards = Vec::new();
+    let mut plans = Vec::new();
     for (name, path) in local_plans() {
-        match PlanSource::read(&path).and_then(|source| card(name, path.display().to_string(), &source)) {
-            Ok(card) => cards.push(card),
+        match PlanSource::read(&path).and_then(|source| plan_info(name, path.display().to_string(), &source))
+        {
+            Ok(plan) => plans.push(plan),
             Err(problem) => to_stderr(format_args!("{problem}")),
         }
     }
     for (name, text) in SHIPPED {
-        if !cards.iter().any(|card| card.name == name) {
+        if !plans.iter().any(|plan| plan.name == name) {
             let source = PlanSource::parse(text, Format::Toml, name, Path::new(""));
-            cards.push(
-                source.and_then(|it| card(name.into(), "built-in".into(), &it)).map_err(super::failure)?,
+            plans.push(
+                source
+                    .and_then(|it| plan_info(name.into(), "built-in".into(), &it))
+                    .map_err(super::failure)?,
             );
         }
     }
     if args.json {
-        to_stdout(serde_json::to_string_pretty(&cards).map_err(Failure::failed)?);
+        to_stdout(serde_json::to_string_pretty(&plans).map_err(Failure::failed)?);
     } else {
-        table(&cards);
+        table(&plans);
     }
     Ok(Exit::Done)
 }
 
-fn card(name: String, source: String, plan: &PlanSource) -> Result<Card, crate::experiment::ExperimentError> {
-    let document = plan.document()?;
+fn plan_info(
+    name: String,
+    source: String,
+    plan: &PlanSource,
+) -> Result<PlanInfo, crate::experiment::ExperimentError> {
+    let document = plan.plan_file()?;
     let count = |group: &crate::config::file::GroupEntry| group.count.map_or(1, |count| u64::from(count.0));
     let points: usize = document.sweep.values().map(|entry| entry.len()).product();
-    Ok(Card {
+    Ok(PlanInfo {
         name,
         source,
         description: document.description.clone(),
@@ -68,11 +75,11 @@ fn card(name: String, source: String, plan: &PlanSource) -> Result<Card, crate::
     })
 }
 
-fn table(cards: &[Card]) {
+fn table(plans: &[PlanInfo]) {
     let strong = style::STRONG.on(&std::io::stdout());
-    let width = cards.iter().map(|card| card.name.len()).max().unwrap_or(0).max("NAME".len());
+    let width = plans.iter().map(|plan| plan.name.len()).max().unwrap_or(0).max("NAME".len());
     to_stdout(format_args!("{strong}{:width$}  {:>4}  DESCRIPTION{strong:#}", "NAME", "RUNS"));
-    for card in cards {
-        to_stdout(format_args!("{:width$}  {:>4}  {}", card.name, card.runs, card.description));
+    for plan in plans {
+        to_stdout(format_args!("{:width$}  {:>4}  {}", plan.name, plan.runs, plan.description));
     }
 }

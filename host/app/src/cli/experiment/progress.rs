@@ -8,41 +8,45 @@ use crate::experiment::plan::Experiment;
 use crate::experiment::progress::Totals;
 
 /// How often the line changes.
-const APART: Duration = Duration::from_millis(200);
+const REDRAW_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Do the work, and show meanwhile how far it is.
-pub(super) fn shown<T>(experiment: &Experiment, totals: &Totals, work: impl FnOnce(&Totals) -> T) -> T {
+pub(super) fn with_progress<T>(
+    experiment: &Experiment,
+    totals: &Totals,
+    work: impl FnOnce(&Totals) -> T,
+) -> T {
     if !stderr().is_terminal() {
         return work(totals);
     }
-    let seeds = experiment.document.seeds.0.len() as f64;
-    let points = experiment.points.iter().map(|point| point.document.duration.0.as_secs_f64());
-    let goal = Goal { seconds: points.sum::<f64>() * seeds, runs: experiment.runs().len() };
+    let seeds = experiment.plan.seeds.0.len() as f64;
+    let points = experiment.points.iter().map(|point| point.plan.duration.0.as_secs_f64());
+    let progress_line = ProgressLine { seconds: points.sum::<f64>() * seeds, runs: experiment.runs().len() };
     let over = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let shower = scope.spawn(|| goal.show(totals, &over));
+        let painter = scope.spawn(|| progress_line.redraw_until(totals, &over));
         let outcome = work(totals);
         over.store(true, Ordering::Relaxed);
-        shower.thread().unpark();
+        painter.thread().unpark();
         outcome
     })
 }
 
-struct Goal {
+struct ProgressLine {
     /// Of the plan's time, over all runs.
     seconds: f64,
     runs: usize,
 }
 
-impl Goal {
-    fn show(&self, totals: &Totals, over: &AtomicBool) {
+impl ProgressLine {
+    fn redraw_until(&self, totals: &Totals, over: &AtomicBool) {
         let began = Instant::now();
         while !over.load(Ordering::Relaxed) {
             let line = self.line(totals, began.elapsed().as_secs_f64());
             let mut err = stderr().lock();
             let _ = write!(err, "\r\x1b[2K{line}").and_then(|()| err.flush());
             drop(err);
-            std::thread::park_timeout(APART);
+            std::thread::park_timeout(REDRAW_INTERVAL);
         }
         let _ = write!(stderr(), "\r\x1b[2K");
     }

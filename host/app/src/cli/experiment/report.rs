@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::cli::Failure;
 use crate::cli::output::{to_stderr, to_stdout};
 use crate::exit::Exit;
-use crate::report::{self, Written};
+use crate::report::{self, ReportFiles};
 
 /// What to report on.
 #[derive(clap::Args, Debug)]
@@ -27,7 +27,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     for folder in &args.folders {
         match report::html(folder) {
             Ok(written) => {
-                told(args, folder, &written);
+                print(args, folder, &written);
                 done.push(written);
             }
             Err(problem) => {
@@ -37,14 +37,14 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         }
     }
     if args.json {
-        let written = |it: &Written| json!({"page": it.page, "plots": it.plots, "complete": it.complete});
+        let written = |it: &ReportFiles| json!({"page": it.page, "plots": it.plots, "complete": it.complete});
         let all: Vec<_> = done.iter().map(written).collect();
         to_stdout(serde_json::to_string_pretty(&all).map_err(Failure::failed)?);
     }
     Ok(if problems == 0 { Exit::Done } else { Exit::Failed })
 }
 
-fn told(args: &Args, folder: &Path, written: &Written) {
+fn print(args: &Args, folder: &Path, written: &ReportFiles) {
     if !args.json {
         to_stdout(written.page.display());
     }

@@ -2,7 +2,7 @@
 
 mod junit;
 mod kubernetes;
-mod told;
+mod text_report;
 
 use std::path::PathBuf;
 
@@ -16,19 +16,19 @@ use super::progress;
 use crate::cli::output::to_stdout;
 use crate::cli::{Failure, style};
 use crate::config::args::LiveArgs;
-use crate::config::values::{BrokerChoice, LogFormat, show_broker};
+use crate::config::values::{BrokerChoice, LogFormat, format_broker_url};
 use crate::exit::Exit;
-use crate::experiment::columns;
-use crate::experiment::execute::{Driver, execute};
-use crate::experiment::plan::{Changes, Experiment};
+use crate::experiment::driver::TimeMode;
+use crate::experiment::execute::{ExecutionMode, execute};
+use crate::experiment::live_run::LiveEnv;
+use crate::experiment::parquet;
+use crate::experiment::plan::{Experiment, Overrides};
 use crate::experiment::progress::Totals;
-use crate::experiment::real::Reality;
-use crate::experiment::results::{Results, cores, write_atomically};
+use crate::experiment::results::{ResultsWriter, cores, write_atomically};
 use crate::experiment::source::PlanSource;
 use crate::experiment::summary::Summary;
-use crate::experiment::world::Pace;
 use crate::logging;
-use crate::report::{self, Written};
+use crate::report::{self, ReportFiles};
 use crate::run::signals::Signals;
 
 /// What to run, and how.
@@ -44,7 +44,7 @@ pub struct Args {
     set: Vec<String>,
     /// Whose time passes: `virtual`, computed and repeatable, or `real`, with a broker, sockets and the clock
     #[arg(long, value_name = "TIME", default_value = "virtual")]
-    time: Pace,
+    time: TimeMode,
     /// What only real time has
     #[command(flatten)]
     live: LiveArgs,
@@ -70,28 +70,28 @@ pub struct Args {
 impl Args {
     /// The command that does the same again. Where results go and how many threads work on them does not matter.
     fn command(&self) -> String {
-        let mut words = vec!["wasmote experiment run".to_owned(), quoted(&self.plan)];
-        words.extend(self.seeds.map(|seeds| format!("--seeds {seeds}")));
-        words.extend(self.set.iter().map(|set| format!("--set {}", quoted(set))));
-        words.extend(self.live_words());
-        words.join(" ")
+        let mut arguments = vec!["wasmote experiment run".to_owned(), shell_quoted(&self.plan)];
+        arguments.extend(self.seeds.map(|seeds| format!("--seeds {seeds}")));
+        arguments.extend(self.set.iter().map(|set| format!("--set {}", shell_quoted(set))));
+        arguments.extend(self.live_arguments());
+        arguments.join(" ")
     }
 }
 
 impl Args {
     /// What the command says of real time. A password is nobody else's business, and left out.
-    fn live_words(&self) -> Vec<String> {
-        if self.time == Pace::Virtual {
+    fn live_arguments(&self) -> Vec<String> {
+        if self.time == TimeMode::Virtual {
             return Vec::new();
         }
         let LiveArgs { broker, broker_user, broker_password_file, ca, cert, key, .. } = &self.live;
         let broker = broker.as_ref().map(|broker| match broker {
             BrokerChoice::Embedded(BrokerChoice::PORT) => "embedded".to_owned(),
             BrokerChoice::Embedded(port) => format!("embedded:{port}"),
-            BrokerChoice::Remote(url) => show_broker(url),
+            BrokerChoice::Remote(url) => format_broker_url(url),
         });
         let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
-        let words = [
+        let arguments = [
             ("--broker", broker),
             ("--broker-user", broker_user.clone()),
             ("--broker-password-file", path(broker_password_file)),
@@ -99,22 +99,24 @@ impl Args {
             ("--cert", path(cert)),
             ("--key", path(key)),
         ];
-        let given = words.into_iter().filter_map(|(flag, word)| Some(format!("{flag} {}", quoted(&word?))));
+        let given = arguments
+            .into_iter()
+            .filter_map(|(flag, value)| Some(format!("{flag} {}", shell_quoted(&value?))));
         ["--time real".to_owned()].into_iter().chain(given).collect()
     }
 
     /// Virtual time has no use for what only real time has.
     fn check(&self) -> Result<(), Failure> {
         let flag = match self.time {
-            Pace::Virtual => self.live.flag(),
-            Pace::Real => self.workers.map(|_| "--workers"),
+            TimeMode::Virtual => self.live.flag(),
+            TimeMode::Real => self.workers.map(|_| "--workers"),
         };
         match (flag, self.time) {
             (None, _) => Ok(()),
-            (Some(flag), Pace::Virtual) => {
+            (Some(flag), TimeMode::Virtual) => {
                 Err(Failure::usage(anyhow!("{flag} is for real time; add `--time real`, or leave it out")))
             }
-            (Some(flag), Pace::Real) => Err(Failure::usage(anyhow!(
+            (Some(flag), TimeMode::Real) => Err(Failure::usage(anyhow!(
                 "{flag} is for virtual time: runs in real time come one after the other; leave it out"
             ))),
         }
@@ -122,17 +124,17 @@ impl Args {
 }
 
 /// A word as a shell takes it.
-fn quoted(word: &str) -> String {
+fn shell_quoted(value: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
+    if !value.is_empty() && value.chars().all(plain) {
+        return value.to_owned();
     }
-    format!("'{}'", word.replace('\'', r"'\''"))
+    format!("'{}'", value.replace('\'', r"'\''"))
 }
 
 /// Do it.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
-    if let Some(flag) = args.cluster.stray() {
+    if let Some(flag) = args.cluster.unexpected_flag() {
         let problem = anyhow!("{flag} is for runs on a cluster; add `--on kubernetes`, or leave it out");
         return Err(Failure::usage(problem));
     }
@@ -142,25 +144,28 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     }
     // First of all, so that a signal ends in order whatever it meets.
     let totals = Totals { signals: Some(Signals::listen().map_err(Failure::failed)?), ..Totals::default() };
-    let mut changes = Changes::parse(&args.set, args.seeds).map_err(failure)?;
-    if args.time == Pace::Real {
-        changes.live = args.live.clone();
+    let mut overrides = Overrides::parse(&args.set, args.seeds).map_err(failure)?;
+    if args.time == TimeMode::Real {
+        overrides.live = args.live.clone();
         logging::start(LogFormat::Text);
     }
     let source = PlanSource::find(&args.plan).map_err(failure)?;
     let engine = Engine::new().map_err(Failure::failed)?;
-    let experiment = Experiment::rehearsed(source, &changes, &engine).map_err(failure)?;
-    let driver = match args.time {
-        Pace::Virtual => Driver::Virtual(args.workers.map_or_else(cores, |workers| workers as usize)),
-        Pace::Real => Driver::Real(Reality::open(&experiment, engine).map_err(failure)?),
+    let experiment = Experiment::validated(source, &overrides, &engine).map_err(failure)?;
+    let mode = match args.time {
+        TimeMode::Virtual => {
+            ExecutionMode::Virtual(args.workers.map_or_else(cores, |workers| workers as usize))
+        }
+        TimeMode::Real => ExecutionMode::Real(LiveEnv::open(&experiment, engine).map_err(failure)?),
     };
-    let results = Results::create(&args.out, &experiment, args.time, args.command());
+    let results = ResultsWriter::create(&args.out, &experiment, args.time, args.command());
     let mut results = results.map_err(failure)?;
-    let summaries =
-        progress::shown(&experiment, &totals, |totals| execute(&experiment, &mut results, &driver, totals));
+    let summaries = progress::with_progress(&experiment, &totals, |totals| {
+        execute(&experiment, &mut results, &mode, totals)
+    });
     let summaries = summaries.map_err(Failure::failed)?;
     if args.parquet {
-        columns::write_all(&results).map_err(Failure::failed)?;
+        parquet::write_all(&results).map_err(Failure::failed)?;
     }
     let report = report::html(&results.folder).map_err(Failure::failed)?;
     if let Some(file) = &args.junit {
@@ -170,17 +175,17 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     if args.json {
         to_stdout(json(&results, &summaries, &report));
     } else {
-        told::print(&experiment, &results, &summaries, &report);
+        text_report::print(&experiment, &results, &summaries, &report);
     }
     Ok(verdict(&results, &summaries))
 }
 
-fn json(results: &Results, summaries: &[Summary], report: &Written) -> String {
+fn json(results: &ResultsWriter, summaries: &[Summary], report: &ReportFiles) -> String {
     let runs = results.manifest.runs.iter().zip(summaries);
-    let run = |(card, summary): (&crate::experiment::results::RunCard, &Summary)| {
+    let run = |(entry, summary): (&crate::experiment::results::RunEntry, &Summary)| {
         let mut run = json!(summary);
-        run["path"] = card.path.as_str().into();
-        run["real_seconds"] = json!(card.real_seconds);
+        run["path"] = entry.path.as_str().into();
+        run["real_seconds"] = json!(entry.real_seconds);
         run
     };
     let plan = results.manifest.plan.name.as_str();
@@ -195,7 +200,7 @@ fn json(results: &Results, summaries: &[Summary], report: &Written) -> String {
     format!("{whole:#}")
 }
 
-fn verdict(results: &Results, summaries: &[Summary]) -> Exit {
+fn verdict(results: &ResultsWriter, summaries: &[Summary]) -> Exit {
     if summaries.iter().any(|summary| !summary.ledger_closes) {
         let red = style::ERROR.on(&std::io::stderr());
         crate::cli::output::to_stderr(format_args!("{red}error:{red:#} the ledger of a run does not close"));
@@ -213,9 +218,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_quoted_for_a_shell_where_they_have_to_be() {
-        assert_eq!(quoted("faults.loss.probability=0.2"), "faults.loss.probability=0.2");
-        assert_eq!(quoted("a b"), "'a b'");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
+    fn arguments_are_quoted_for_the_shell() {
+        assert_eq!(shell_quoted("faults.loss.probability=0.2"), "faults.loss.probability=0.2");
+        assert_eq!(shell_quoted("a b"), "'a b'");
+        assert_eq!(shell_quoted("it's"), r"'it'\''s'");
     }
 }

@@ -10,11 +10,11 @@ use super::{failure, progress};
 use crate::cli::output::{to_stderr, to_stdout};
 use crate::cli::{Failure, style};
 use crate::exit::Exit;
+use crate::experiment::driver::TimeMode;
 use crate::experiment::progress::Totals;
 use crate::experiment::results::cores;
-use crate::experiment::verify::{Comparison, Recorded, instead};
-use crate::experiment::world::Pace;
-use crate::report::again;
+use crate::experiment::verify::{RecordedResults, RunComparison, real_time_advice};
+use crate::report::stale;
 
 /// What to verify.
 #[derive(clap::Args, Debug)]
@@ -32,14 +32,14 @@ pub struct Args {
 
 /// What became of a folder's runs.
 struct Verified {
-    comparisons: Vec<Comparison>,
+    comparisons: Vec<RunComparison>,
     is_same: bool,
 }
 
 /// A folder that is gone when this is.
-struct Scratch(PathBuf);
+struct TempFolder(PathBuf);
 
-impl Drop for Scratch {
+impl Drop for TempFolder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
@@ -65,7 +65,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
 }
 
 fn verify(args: &Args, folder: &Path, engine: &Engine) -> Result<Verified, Failure> {
-    let recorded = Recorded::read(folder, engine).map_err(failure)?;
+    let recorded = RecordedResults::read(folder, engine).map_err(failure)?;
     if !recorded.manifest.complete {
         let folder = folder.display();
         return Err(Failure::failed(anyhow!(
@@ -73,33 +73,33 @@ fn verify(args: &Args, folder: &Path, engine: &Engine) -> Result<Verified, Failu
             recorded.manifest.command
         )));
     }
-    if recorded.manifest.time == Pace::Real {
-        return Err(Failure::usage(anyhow!("{}", instead(folder, &recorded.manifest))));
+    if recorded.manifest.time == TimeMode::Real {
+        return Err(Failure::usage(anyhow!("{}", real_time_advice(folder, &recorded.manifest))));
     }
-    let mut strangers = recorded.strangers().map_err(Failure::failed)?;
-    strangers.iter().chain(&recorded.version()).for_each(to_stderr);
+    let mut unexpected = recorded.changed_inputs().map_err(Failure::failed)?;
+    unexpected.iter().chain(&recorded.version_mismatch()).for_each(to_stderr);
     let name = format!("wasmote-verify-{}", std::process::id());
-    let scratch = Scratch(std::env::temp_dir().join(name));
+    let temp_folder = TempFolder(std::env::temp_dir().join(name));
     let workers = args.workers.map_or_else(cores, |workers| workers as usize);
-    let outcome = progress::shown(&recorded.experiment, &Totals::default(), |totals| {
-        recorded.verify(&scratch.0, workers, totals)
+    let outcome = progress::with_progress(&recorded.experiment, &Totals::default(), |totals| {
+        recorded.verify(&temp_folder.0, workers, totals)
     });
     let comparisons = outcome.map_err(Failure::failed)?;
-    let mut beside = recorded.foreign(&comparisons).map_err(Failure::failed)?;
+    let mut extra = recorded.unexpected_files(&comparisons).map_err(Failure::failed)?;
     // Another version draws other pages.
-    if recorded.version().is_none() {
-        beside.extend(again::differences(folder).unwrap_or_else(|problem| vec![problem.to_string()]));
+    if recorded.version_mismatch().is_none() {
+        extra.extend(stale::stale_files(folder).unwrap_or_else(|problem| vec![problem.to_string()]));
     }
-    beside.iter().for_each(to_stderr);
-    strangers.extend(beside);
+    extra.iter().for_each(to_stderr);
+    unexpected.extend(extra);
     if !args.json {
-        print(&comparisons, strangers.len(), folder);
+        print(&comparisons, unexpected.len(), folder);
     }
-    let is_same = strangers.is_empty() && comparisons.iter().all(Comparison::is_same);
+    let is_same = unexpected.is_empty() && comparisons.iter().all(RunComparison::is_same);
     Ok(Verified { comparisons, is_same })
 }
 
-fn print(comparisons: &[Comparison], strangers: usize, folder: &Path) {
+fn print(comparisons: &[RunComparison], unexpected: usize, folder: &Path) {
     let (green, red) = (style::GOOD.on(&std::io::stdout()), style::ERROR.on(&std::io::stdout()));
     for comparison in comparisons {
         let found = comparison.found.as_deref().unwrap_or_default();
@@ -113,10 +113,10 @@ fn print(comparisons: &[Comparison], strangers: usize, folder: &Path) {
         }
     }
     let (same, all) = (comparisons.iter().filter(|it| it.is_same()).count(), comparisons.len());
-    let beside = match strangers {
+    let extra = match unexpected {
         0 => String::new(),
         1 => "; one thing beside them is not, which is told above".to_owned(),
         count => format!("; {count} things beside them are not, which are told above"),
     };
-    to_stdout(format_args!("{}: {same} of {all} runs are the same, to the byte{beside}", folder.display()));
+    to_stdout(format_args!("{}: {same} of {all} runs are the same, to the byte{extra}", folder.display()));
 }

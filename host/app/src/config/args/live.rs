@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::config::source_addresses::SourceAddresses;
-use crate::config::values::{BrokerChoice, HttpAddress, Length};
+use crate::config::values::{BrokerChoice, DurationValue, HttpAddress};
 
 /// The broker, the HTTP API, and the end.
 #[derive(Args, Clone, Debug, Default)]
@@ -86,7 +86,7 @@ pub struct LiveArgs {
         help_heading = "Run",
         hide_env_values = true
     )]
-    pub drain: Option<Length>,
+    pub drain: Option<DurationValue>,
 
     /// Where the HTTP API listens; port 0 takes a free one [default: 127.0.0.1:5000]
     #[arg(

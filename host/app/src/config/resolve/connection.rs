@@ -5,45 +5,48 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmote_live::spec::{ConnectionOptions, TlsMaterial};
+use wasmote_live::config::{ConnectionOptions, TlsMaterial};
 use wasmote_live::tls::TlsError;
 
-use super::{HERE, Layer};
+use super::{CURRENT_DIR, FileLayer};
 use crate::config::ConfigError;
 use crate::config::args::RunArgs;
 use crate::config::file::FileConfig;
 use crate::config::source_addresses::SourceAddresses;
-use crate::config::values::{BrokerChoice, Keepalive, Length};
+use crate::config::values::{BrokerChoice, DurationValue, Keepalive};
 
-const KEEPALIVE: Duration = Duration::from_secs(10);
+const DEFAULT_KEEPALIVE: Duration = Duration::from_secs(10);
 
 pub(super) fn resolve(
     args: &RunArgs,
-    layer: &Layer<'_>,
+    file_layer: &FileLayer<'_>,
     broker: &BrokerChoice,
 ) -> Result<ConnectionOptions, ConfigError> {
-    let file = &layer.config;
+    let file = &file_layer.config;
     let username = args.live.broker_user.clone().or(file.broker_user.clone());
-    let password = password(args, layer)?;
+    let password = password(args, file_layer)?;
     if password.is_some() && username.is_none() {
         return Err(ConfigError::invalid(
             "--broker-password",
             "it needs a user; name one with --broker-user",
         ));
     }
-    let speaks_tls = matches!(broker, BrokerChoice::Remote(url) if url.tls);
+    let uses_tls = matches!(broker, BrokerChoice::Remote(url) if url.tls);
     let named = [&args.live.ca, &args.live.cert, &args.live.key, &file.ca, &file.cert, &file.key];
-    if !speaks_tls && named.iter().any(|path| path.is_some()) {
+    if !uses_tls && named.iter().any(|path| path.is_some()) {
         let problem = "certificates are for brokers with TLS; use --broker mqtts://HOST[:PORT]";
         return Err(ConfigError::invalid("--ca, --cert, --key", problem));
     }
     Ok(ConnectionOptions {
-        keepalive: args.keepalive.or(file.keepalive).map_or(KEEPALIVE, |Keepalive(length)| length),
-        session_expiry: args.session_expiry.or(file.session_expiry).map_or(Duration::ZERO, |Length(it)| it),
+        keepalive: args.keepalive.or(file.keepalive).map_or(DEFAULT_KEEPALIVE, |Keepalive(length)| length),
+        session_expiry: args
+            .session_expiry
+            .or(file.session_expiry)
+            .map_or(Duration::ZERO, |DurationValue(it)| it),
         username,
         password,
         sources: sources(args, file),
-        tls: tls(args, layer)?.map(Arc::new),
+        tls: tls(args, file_layer)?.map(Arc::new),
     })
 }
 
@@ -53,11 +56,11 @@ fn sources(args: &RunArgs, file: &FileConfig) -> Vec<IpAddr> {
     given.into_iter().flatten().flat_map(SourceAddresses::all).collect()
 }
 
-fn password(args: &RunArgs, layer: &Layer<'_>) -> Result<Option<String>, ConfigError> {
-    let file = &layer.config;
+fn password(args: &RunArgs, file_layer: &FileLayer<'_>) -> Result<Option<String>, ConfigError> {
+    let file = &file_layer.config;
     let layers = [
-        (&args.live.broker_password, &args.live.broker_password_file, Path::new(HERE)),
-        (&file.broker_password, &file.broker_password_file, layer.folder),
+        (&args.live.broker_password, &args.live.broker_password_file, Path::new(CURRENT_DIR)),
+        (&file.broker_password, &file.broker_password_file, file_layer.folder),
     ];
     for (word, path, folder) in layers {
         match (word, path) {
@@ -82,11 +85,11 @@ fn password(args: &RunArgs, layer: &Layer<'_>) -> Result<Option<String>, ConfigE
     Ok(None)
 }
 
-fn tls(args: &RunArgs, layer: &Layer<'_>) -> Result<Option<TlsMaterial>, ConfigError> {
-    let file = &layer.config;
+fn tls(args: &RunArgs, file_layer: &FileLayer<'_>) -> Result<Option<TlsMaterial>, ConfigError> {
+    let file = &file_layer.config;
     let pick = |flag: &Option<PathBuf>, field: &Option<PathBuf>, name| match (flag, field) {
-        (Some(path), _) => read(path, Path::new(HERE), name).map(Some),
-        (None, Some(path)) => read(path, layer.folder, name).map(Some),
+        (Some(path), _) => read(path, Path::new(CURRENT_DIR), name).map(Some),
+        (None, Some(path)) => read(path, file_layer.folder, name).map(Some),
         (None, None) => Ok(None),
     };
     let given = |flag: &Option<PathBuf>, field: &Option<PathBuf>| flag.is_some() || field.is_some();

@@ -7,22 +7,22 @@ use serde_json::{Map, Value};
 use wasmote_sim::device_id::DeviceId;
 use wasmote_sim::limits::Limits;
 
-use super::{HERE, Layer};
-use crate::assignment::Assignments;
+use super::{CURRENT_DIR, FileLayer};
 use crate::config::args::RunArgs;
 use crate::config::file::{FileConfig, GroupEntry};
-use crate::config::values::Count;
+use crate::config::values::DeviceCount;
 use crate::config::{ConfigError, Group};
 use crate::document::explain;
+use crate::key_value::Assignments;
 use crate::source::Source;
 
-const BEHAVIOUR: &str = "heartbeat";
-const DEVICES: Count = Count(9);
+const DEFAULT_BEHAVIOUR: &str = "heartbeat";
+const DEFAULT_DEVICES: DeviceCount = DeviceCount(9);
 
-pub(super) fn resolve(args: &RunArgs, layer: &Layer<'_>) -> Result<Vec<Group>, ConfigError> {
-    let file = &layer.config;
+pub(super) fn resolve(args: &RunArgs, file_layer: &FileLayer<'_>) -> Result<Vec<Group>, ConfigError> {
+    let file = &file_layer.config;
     if file.group.is_empty() {
-        return Ok(vec![only_group(args, layer)?]);
+        return Ok(vec![only_group(args, file_layer)?]);
     }
     let clash = [
         ("BEHAVIOUR", args.behaviour.is_some()),
@@ -31,18 +31,18 @@ pub(super) fn resolve(args: &RunArgs, layer: &Layer<'_>) -> Result<Vec<Group>, C
         ("behaviour", file.behaviour.is_some()),
         ("devices", file.devices.is_some()),
     ];
-    if let Some((place, _)) = clash.into_iter().find(|(_, given)| *given) {
+    if let Some((setting, _)) = clash.into_iter().find(|(_, given)| *given) {
         let problem =
             "it does not go with the groups of the configuration file; set `behaviour` and `count` there";
-        return Err(ConfigError::invalid(place, problem));
+        return Err(ConfigError::invalid(setting, problem));
     }
     let mut groups: Vec<Group> = Vec::with_capacity(file.group.len());
     for (index, entry) in file.group.iter().enumerate() {
-        let group = group(entry, index, args, layer)?;
+        let group = group(entry, index, args, file_layer)?;
         if groups.iter().any(|other| other.name == group.name) {
             let problem =
                 format!("`{}` is taken by an earlier group; give this one its own `name`", group.name);
-            return Err(ConfigError::invalid(layer.field(format!("group[{index}].name")), problem));
+            return Err(ConfigError::invalid(file_layer.field(format!("group[{index}].name")), problem));
         }
         groups.push(group);
     }
@@ -64,15 +64,15 @@ pub(super) fn device_id(
     Ok(id)
 }
 
-fn only_group(args: &RunArgs, layer: &Layer<'_>) -> Result<Group, ConfigError> {
-    let file = &layer.config;
-    let (name, place, folder) = match (&args.behaviour, &file.behaviour) {
-        (Some(name), _) => (name.as_str(), "BEHAVIOUR".into(), Path::new(HERE)),
-        (None, Some(name)) => (name.as_str(), layer.field("behaviour"), layer.folder),
-        (None, None) => (BEHAVIOUR, "BEHAVIOUR".into(), Path::new(HERE)),
+fn only_group(args: &RunArgs, file_layer: &FileLayer<'_>) -> Result<Group, ConfigError> {
+    let file = &file_layer.config;
+    let (name, setting, folder) = match (&args.behaviour, &file.behaviour) {
+        (Some(name), _) => (name.as_str(), "BEHAVIOUR".into(), Path::new(CURRENT_DIR)),
+        (None, Some(name)) => (name.as_str(), file_layer.field("behaviour"), file_layer.folder),
+        (None, None) => (DEFAULT_BEHAVIOUR, "BEHAVIOUR".into(), Path::new(CURRENT_DIR)),
     };
-    let Count(count) = args.devices.or(file.devices).unwrap_or(DEVICES);
-    let behaviour = find(name, &place, folder)?;
+    let DeviceCount(count) = args.devices.or(file.devices).unwrap_or(DEFAULT_DEVICES);
+    let behaviour = find(name, &setting, folder)?;
     Ok(Group {
         name: args.group.as_ref().map_or_else(|| behaviour.name(), ToString::to_string),
         behaviour,
@@ -85,23 +85,29 @@ fn only_group(args: &RunArgs, layer: &Layer<'_>) -> Result<Group, ConfigError> {
     })
 }
 
-fn group(entry: &GroupEntry, index: usize, args: &RunArgs, layer: &Layer<'_>) -> Result<Group, ConfigError> {
-    let file = &layer.config;
-    let behaviour = find(&entry.behaviour, &layer.field(format!("group[{index}].behaviour")), layer.folder)?;
+fn group(
+    entry: &GroupEntry,
+    index: usize,
+    args: &RunArgs,
+    file_layer: &FileLayer<'_>,
+) -> Result<Group, ConfigError> {
+    let file = &file_layer.config;
+    let behaviour =
+        find(&entry.behaviour, &file_layer.field(format!("group[{index}].behaviour")), file_layer.folder)?;
     Ok(Group {
         name: entry.name.as_ref().map_or_else(|| behaviour.name(), ToString::to_string),
         behaviour,
-        count: entry.count.map_or(1, |Count(count)| count),
+        count: entry.count.map_or(1, |DeviceCount(count)| count),
         config: merged(&file.config, &entry.config, &args.device_config, "--device-config")?,
-        faults: entry.faults.as_ref().map(|faults| layer.faults(faults)).transpose()?,
+        faults: entry.faults.as_ref().map(|faults| file_layer.faults(faults)).transpose()?,
         limits: limits(&file.limits, &entry.limits, &args.limit)?,
         allow_hosts: hosts(args, file, entry.allow_hosts.as_ref()),
         links: None,
     })
 }
 
-fn find(name: &str, place: &str, folder: &Path) -> Result<Source, ConfigError> {
-    Source::find(name, folder).map_err(|problem| ConfigError::Behaviour { place: place.into(), problem })
+fn find(name: &str, setting: &str, folder: &Path) -> Result<Source, ConfigError> {
+    Source::find(name, folder).map_err(|problem| ConfigError::Behaviour { setting: setting.into(), problem })
 }
 
 fn hosts(args: &RunArgs, file: &FileConfig, group: Option<&Vec<String>>) -> Arc<[String]> {
@@ -117,12 +123,12 @@ fn merged(
     all: &Map<String, Value>,
     own: &Map<String, Value>,
     set: &[Assignments],
-    place: &str,
+    setting: &str,
 ) -> Result<Map<String, Value>, ConfigError> {
     let mut config = all.clone();
     config.extend(own.clone());
     for assignments in set {
-        assignments.apply(&mut config).map_err(|error| ConfigError::invalid(place, error.to_string()))?;
+        assignments.apply(&mut config).map_err(|error| ConfigError::invalid(setting, error.to_string()))?;
     }
     Ok(config)
 }
@@ -134,10 +140,10 @@ fn limits(
 ) -> Result<Arc<Limits>, ConfigError> {
     let given = Value::Object(merged(all, own, set, "--limit")?);
     let limits: Limits = serde_path_to_error::deserialize(given).map_err(|error| {
-        let place = format!("limits.{}", error.path());
-        ConfigError::invalid(place, explain(&error.inner().to_string()))
+        let setting = format!("limits.{}", error.path());
+        ConfigError::invalid(setting, explain(&error.inner().to_string()))
     })?;
-    let floors = [
+    let minimums = [
         ("memory_bytes", limits.memory_bytes, 64 << 10),
         ("fuel_per_call", limits.fuel_per_call, 100_000),
         ("host_call_bytes", limits.host_call_bytes.into(), 1 << 10),
@@ -146,10 +152,10 @@ fn limits(
         ("subscriptions", limits.subscriptions.into(), 1),
         ("timers", limits.timers.into(), 1),
     ];
-    match floors.into_iter().find(|(_, found, least)| found < least) {
+    match minimums.into_iter().find(|(_, found, minimum)| found < minimum) {
         None => Ok(Arc::new(limits)),
-        Some((name, found, least)) => {
-            let problem = format!("{found} is too little for any behaviour; use {least} or more");
+        Some((name, found, minimum)) => {
+            let problem = format!("{found} is too little for any behaviour; use {minimum} or more");
             Err(ConfigError::invalid(format!("limits.{name}"), problem))
         }
     }

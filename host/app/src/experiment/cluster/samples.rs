@@ -9,12 +9,12 @@ use reqwest::Client;
 use tokio::runtime::Runtime;
 use wasmote_sim::time::Time;
 
-use super::timeline::Timeline;
+use super::timeline::TimelineExecutor;
 use crate::experiment::plan::Point;
 use crate::experiment::progress::Progress;
-use crate::gather::answer::{Answer, Messages};
-use crate::gather::ask::ask;
-use crate::gather::target::Target;
+use crate::fleet_query::fetch::fetch_all;
+use crate::fleet_query::pod_metrics::{Messages, PodMetrics};
+use crate::fleet_query::target::Target;
 use crate::kubectl::Kubectl;
 use crate::kubectl::pod::Pod;
 use crate::kubectl::proxy::Proxy;
@@ -22,7 +22,7 @@ use crate::manifests::workload::APP;
 
 /// How the pods are reached.
 #[derive(Clone, Copy)]
-pub struct Reach<'a> {
+pub struct ClusterAccess<'a> {
     /// For what the cluster says of them.
     pub kubectl: &'a Kubectl,
     /// For what they say themselves.
@@ -35,7 +35,7 @@ pub struct Reach<'a> {
 
 /// Looks at the pods of a run.
 pub struct Sampler<'a> {
-    reach: Reach<'a>,
+    access: ClusterAccess<'a>,
     samples: Vec<Sample>,
     /// Pods that were missed, with how often and the last reason.
     missed: BTreeMap<String, (u64, String)>,
@@ -49,31 +49,31 @@ pub struct Sample {
     /// Seconds since the run began.
     pub at_s: f64,
     /// Every pod, with its group and its last answer so far.
-    pub pods: BTreeMap<String, (String, Answer)>,
+    pub pods: BTreeMap<String, (String, PodMetrics)>,
 }
 
 /// How often it is asked whether something is due.
-const PAUSE: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// How a run came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
+pub enum RunEnd {
     /// As the plan has it.
-    Whole,
+    Completed,
     /// A threshold was missed that ends it.
-    Breached,
+    ThresholdMissed,
     /// Somebody wanted no more.
     Interrupted,
 }
 
 /// How long a pod may take to answer: it has a tenth of a processor.
-const PATIENCE: Duration = Duration::from_secs(10);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl<'a> Sampler<'a> {
     /// Nothing has been seen yet.
-    pub fn new(reach: Reach<'a>) -> Self {
+    pub fn new(access: ClusterAccess<'a>) -> Self {
         let (missed, restarted) = Default::default();
-        Self { reach, samples: Vec::new(), missed, restarted }
+        Self { access, samples: Vec::new(), missed, restarted }
     }
 
     /// What was seen, in order; the first is of the beginning.
@@ -83,77 +83,77 @@ impl<'a> Sampler<'a> {
 
     /// Look every interval until the end of the run, until a threshold is breached that ends it, or until somebody wants
     /// no more. Meanwhile what the timeline says is done.
-    pub fn watch(
+    pub fn observe(
         &mut self,
         point: &Point,
-        timeline: &mut Timeline<'_>,
+        timeline: &mut TimelineExecutor<'_>,
         progress: &Progress<'_>,
-        is_breached: &dyn Fn(&[Sample]) -> bool,
-    ) -> Ended {
+        threshold_missed: &dyn Fn(&[Sample]) -> bool,
+    ) -> RunEnd {
         let began = Instant::now();
-        let (interval, duration) = (point.document.interval.0, point.document.duration.0);
+        let (interval, duration) = (point.plan.interval.0, point.plan.duration.0);
         // What was counted until these moments has to be known.
-        let phases = point.script.phases.iter().map(|phase| phase.from.elapsed());
-        let moments: BTreeSet<Duration> = phases.chain([point.document.warm_up.0, duration]).collect();
+        let phases = point.timeline.phases.iter().map(|phase| phase.from.elapsed());
+        let sample_times: BTreeSet<Duration> = phases.chain([point.plan.warm_up.0, duration]).collect();
         let mut next = Duration::ZERO;
         loop {
             // Looks may take longer than the interval, and what is due is done all the same.
             while !progress.is_interrupted() {
                 progress.advance(Time::ZERO + began.elapsed().min(duration), 0);
-                if timeline.carry_out_next(began.elapsed(), &self.reach) {
+                if timeline.run_next(began.elapsed(), &self.access) {
                     continue;
                 }
                 match next.saturating_sub(began.elapsed()) {
                     Duration::ZERO => break,
-                    left => sleep(left.min(PAUSE)),
+                    left => sleep(left.min(POLL_INTERVAL)),
                 }
             }
-            self.look(began.elapsed().as_secs_f64());
+            self.take_sample(began.elapsed().as_secs_f64());
             match () {
-                () if progress.is_interrupted() && began.elapsed() < duration => return Ended::Interrupted,
-                () if next >= duration => return Ended::Whole,
-                () if is_breached(&self.samples) => return Ended::Breached,
-                () => timeline.repair(&self.reach),
+                () if progress.is_interrupted() && began.elapsed() < duration => return RunEnd::Interrupted,
+                () if next >= duration => return RunEnd::Completed,
+                () if threshold_missed(&self.samples) => return RunEnd::ThresholdMissed,
+                () => timeline.resend_faults(&self.access),
             }
-            let moment = moments.range((Bound::Excluded(next), Bound::Unbounded)).next();
+            let sample_time = sample_times.range((Bound::Excluded(next), Bound::Unbounded)).next();
             let usual = (next + interval).max(began.elapsed());
-            next = moment.map_or(duration, |moment| usual.min(*moment));
+            next = sample_time.map_or(duration, |sample_time| usual.min(*sample_time));
         }
     }
 
-    fn look(&mut self, at_s: f64) {
-        let mut seen = self.samples.last().map(|sample| sample.pods.clone()).unwrap_or_default();
-        match self.reach.kubectl.pods(&format!("app={APP}")) {
-            Ok(pods) => self.ask_all(&pods, &mut seen),
-            Err(problem) => self.miss("all pods", problem.to_string()),
+    fn take_sample(&mut self, at_s: f64) {
+        let mut latest = self.samples.last().map(|sample| sample.pods.clone()).unwrap_or_default();
+        match self.access.kubectl.pods(&format!("app={APP}")) {
+            Ok(pods) => self.query_pods(&pods, &mut latest),
+            Err(problem) => self.record_missed("all pods", problem.to_string()),
         }
-        self.samples.push(Sample { at_s, pods: seen });
+        self.samples.push(Sample { at_s, pods: latest });
     }
 
-    fn ask_all(&mut self, pods: &[Pod], seen: &mut BTreeMap<String, (String, Answer)>) {
-        let here: Vec<_> = pods.iter().filter(|pod| !pod.leaving).collect();
+    fn query_pods(&mut self, pods: &[Pod], latest: &mut BTreeMap<String, (String, PodMetrics)>) {
+        let here: Vec<_> = pods.iter().filter(|pod| !pod.terminating).collect();
         let target = |pod: &&Pod| Target {
             name: pod.name.clone(),
-            url: if pod.running { Ok(self.reach.proxy.pod(pod)) } else { Err(pod.why.clone()) },
+            url: if pod.running { Ok(self.access.proxy.pod_url(pod)) } else { Err(pod.reason.clone()) },
         };
         let targets: Vec<Target> = here.iter().map(target).collect();
-        let asked = self.reach.runtime.block_on(ask(self.reach.client, &targets, PATIENCE));
-        for (pod, asked) in here.iter().zip(asked) {
-            match asked.answer {
+        let replies = self.access.runtime.block_on(fetch_all(self.access.client, &targets, REQUEST_TIMEOUT));
+        for (pod, reply) in here.iter().zip(replies) {
+            match reply.answer {
                 Ok(answer) => {
                     let generated = answer.messages.generated;
-                    let before = seen.insert(pod.name.clone(), (pod.instance().to_owned(), answer));
+                    let before = latest.insert(pod.name.clone(), (pod.instance().to_owned(), answer));
                     if before.is_some_and(|(_, before)| generated < before.messages.generated) {
                         self.restarted.insert(pod.name.clone(), pod.restarts);
                     }
                 }
-                Err(problem) => self.miss(&pod.name, problem),
+                Err(problem) => self.record_missed(&pod.name, problem),
             }
         }
     }
 
-    fn miss(&mut self, whom: &str, problem: String) {
-        let missed = self.missed.entry(whom.to_owned()).or_default();
+    fn record_missed(&mut self, pod: &str, problem: String) {
+        let missed = self.missed.entry(pod.to_owned()).or_default();
         *missed = (missed.0 + 1, problem);
     }
 
@@ -178,7 +178,7 @@ impl Sample {
     }
 
     /// The pods of a group, or all.
-    pub fn of<'s>(&'s self, group: Option<&'s str>) -> impl Iterator<Item = (&'s String, &'s Answer)> {
+    pub fn of<'s>(&'s self, group: Option<&'s str>) -> impl Iterator<Item = (&'s String, &'s PodMetrics)> {
         let wanted = move |name: &str| group.is_none_or(|group| group == name);
         self.pods.iter().filter(move |(_, (name, _))| wanted(name)).map(|(pod, (_, answer))| (pod, answer))
     }
@@ -207,6 +207,6 @@ pub fn since<'m>(now: &'m Messages, before: Option<&'m Messages>) -> Messages {
             *count = count.saturating_sub(earlier.copied().unwrap_or(0));
         }
     }
-    since.latency.take_away(&before.latency);
+    since.latency.subtract(&before.latency);
     since
 }

@@ -10,24 +10,24 @@ use std::path::Path;
 use std::sync::Arc;
 
 use wasmote_live::broker::Peer;
-use wasmote_sim::action::Notice;
 use wasmote_sim::broker::packet::{ConnAck, Connect, Disconnect, Reply, Request, Subscribe, Unsubscribe};
 use wasmote_sim::broker::reason::{CloseReason, ConnectRefusal};
 use wasmote_sim::context::Protocol;
 use wasmote_sim::device::Now;
 use wasmote_sim::device_id::{DeviceId, Identity};
-use wasmote_sim::faults::broker::{Failure, Turn};
+use wasmote_sim::faults::broker::{BrokerTransition, Failure};
 use wasmote_sim::message::{Message, Will};
-use wasmote_sim::virtual_time::observer::LinkId;
+use wasmote_sim::notice::DeviceNotice;
+use wasmote_sim::virtual_time::observer::ConnectionId;
 
-use super::lines::Lines;
-use super::logs::Calendar;
+use super::line_writer::LineWriter;
+use super::logs::Timestamp;
 
 /// A connection to the broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Line {
+pub(super) enum Connection {
     /// A device's, in virtual time.
-    Device(LinkId),
+    Device(ConnectionId),
     /// Anybody's, at the embedded broker.
     Peer(Peer),
 }
@@ -39,29 +39,34 @@ struct Client {
 }
 
 pub(super) struct BrokerLog {
-    file: Lines,
-    connected: BTreeMap<Line, Client>,
+    file: LineWriter,
+    connected: BTreeMap<Connection, Client>,
     connections: u64,
     /// Where only the devices are seen: those that are connected as far as they know.
-    believed: BTreeSet<DeviceId>,
+    connected_devices: BTreeSet<DeviceId>,
 }
 
 impl BrokerLog {
     pub(super) fn create(folder: &Path) -> io::Result<Self> {
-        let file = Lines::create(&folder.join("broker.log"))?;
-        Ok(Self { file, connected: BTreeMap::new(), connections: 0, believed: BTreeSet::new() })
+        let file = LineWriter::create(&folder.join("broker.log"))?;
+        Ok(Self { file, connected: BTreeMap::new(), connections: 0, connected_devices: BTreeSet::new() })
     }
 
     fn line(&mut self, at: Now, text: fmt::Arguments<'_>) -> io::Result<()> {
-        writeln!(self.file, "{} {text}", Calendar(at.wall))
+        writeln!(self.file, "{} {text}", Timestamp(at.wall))
     }
 
     /// A packet reaches the broker.
-    pub(super) fn up(&mut self, at: Now, line: Line, request: &Request) -> io::Result<()> {
+    pub(super) fn on_request(
+        &mut self,
+        at: Now,
+        connection: Connection,
+        request: &Request,
+    ) -> io::Result<()> {
         match request {
-            Request::Connect(connect) => return self.connects(at, line, connect),
+            Request::Connect(connect) => return self.on_connect(at, connection, connect),
             Request::Subscribe(Subscribe { filters, .. }) => {
-                let Some(Client { name, .. }) = self.connected.get(&line) else { return Ok(()) };
+                let Some(Client { name, .. }) = self.connected.get(&connection) else { return Ok(()) };
                 let name = Arc::clone(name);
                 for (filter, options) in filters {
                     let qos = u8::from(options.qos);
@@ -69,40 +74,40 @@ impl BrokerLog {
                 }
             }
             Request::Unsubscribe(Unsubscribe { filters, .. }) => {
-                let Some(Client { name, .. }) = self.connected.get(&line) else { return Ok(()) };
+                let Some(Client { name, .. }) = self.connected.get(&connection) else { return Ok(()) };
                 let name = Arc::clone(name);
                 for filter in filters {
                     self.line(at, format_args!("Client {name} unsubscribes from {filter}."))?;
                 }
             }
             Request::Disconnect(Disconnect { with_will, .. }) => {
-                let Some(Client { name, will }) = self.connected.remove(&line) else { return Ok(()) };
+                let Some(Client { name, will }) = self.connected.remove(&connection) else { return Ok(()) };
                 self.line(at, format_args!("Client {name} disconnected."))?;
                 if *with_will {
-                    self.will(at, &name, will)?;
+                    self.on_will(at, &name, will)?;
                 }
             }
             Request::Lost => {
-                let Some(Client { name, will }) = self.connected.remove(&line) else { return Ok(()) };
+                let Some(Client { name, will }) = self.connected.remove(&connection) else { return Ok(()) };
                 self.line(at, format_args!("Client {name} closed its connection without a farewell."))?;
-                self.will(at, &name, will)?;
+                self.on_will(at, &name, will)?;
             }
             Request::Publish(_) | Request::Ack(_) | Request::PingReq => {}
         }
         Ok(())
     }
 
-    fn connects(&mut self, at: Now, line: Line, connect: &Connect) -> io::Result<()> {
+    fn on_connect(&mut self, at: Now, connection: Connection, connect: &Connect) -> io::Result<()> {
         self.connections += 1;
         let client = Client { name: Arc::clone(&connect.client_id), will: connect.will.clone() };
-        self.connected.insert(line, client);
+        self.connected.insert(connection, client);
         let version = if connect.protocol == Protocol::V5 { "5" } else { "3.1.1" };
-        let (name, clean, alive) = (&connect.client_id, connect.clean_start, connect.keep_alive);
+        let (name, clean, keep_alive) = (&connect.client_id, connect.clean_start, connect.keep_alive);
         let name = if name.is_empty() { "without a name" } else { name };
         self.line(
             at,
             format_args!(
-                "Client {name} connected (MQTT {version}, clean start {clean}, keepalive {alive} s)."
+                "Client {name} connected (MQTT {version}, clean start {clean}, keepalive {keep_alive} s)."
             ),
         )?;
         match &connect.will {
@@ -112,10 +117,10 @@ impl BrokerLog {
     }
 
     /// The broker sends a packet, or in virtual time it arrives.
-    pub(super) fn down(&mut self, at: Now, line: Line, reply: &Reply) -> io::Result<()> {
+    pub(super) fn on_reply(&mut self, at: Now, connection: Connection, reply: &Reply) -> io::Result<()> {
         match reply {
             Reply::ConnAck(ConnAck { session_present, assigned_client_id, .. }) => {
-                let Some(client) = self.connected.get_mut(&line) else { return Ok(()) };
+                let Some(client) = self.connected.get_mut(&connection) else { return Ok(()) };
                 if let Some(assigned) = assigned_client_id {
                     client.name = Arc::clone(assigned);
                     self.line(at, format_args!("Client without a name is called {assigned}."))?;
@@ -128,30 +133,30 @@ impl BrokerLog {
             // Nobody was there to log it.
             Reply::Refused(ConnectRefusal::Unavailable) => Ok(()),
             Reply::Close(CloseReason::ShuttingDown) => {
-                self.connected.remove(&line);
+                self.connected.remove(&connection);
                 Ok(())
             }
             Reply::Refused(reason) => {
-                let Some(Client { name, .. }) = self.connected.remove(&line) else { return Ok(()) };
+                let Some(Client { name, .. }) = self.connected.remove(&connection) else { return Ok(()) };
                 self.line(at, format_args!("Client {name} refused: {reason}."))
             }
             Reply::Close(reason) => {
-                let Some(Client { name, will }) = self.connected.remove(&line) else { return Ok(()) };
-                let why = match reason {
+                let Some(Client { name, will }) = self.connected.remove(&connection) else { return Ok(()) };
+                let reason = match reason {
                     CloseReason::KeepAliveTimeout => "has exceeded its time-out".to_owned(),
                     other => format!("is disconnected by the broker: {other}"),
                 };
-                self.line(at, format_args!("Client {name} {why}."))?;
-                self.will(at, &name, will)
+                self.line(at, format_args!("Client {name} {reason}."))?;
+                self.on_will(at, &name, will)
             }
             _ => Ok(()),
         }
     }
 
     /// The broker itself fails, or is itself again. With its process its connections end.
-    pub(super) fn fails(&mut self, at: Now, turn: &Turn) -> io::Result<()> {
-        let fault = &turn.fault;
-        match (turn.failure, turn.until) {
+    pub(super) fn on_broker_fault(&mut self, at: Now, transition: &BrokerTransition) -> io::Result<()> {
+        let fault = &transition.fault;
+        match (transition.failure, transition.until) {
             (Failure::Pause, Some(_)) => self.line(at, format_args!("The broker stands still (`{fault}`).")),
             (Failure::Pause, None) => self.line(at, format_args!("The broker goes on (`{fault}`).")),
             (Failure::Restart { .. }, Some(_)) => {
@@ -167,7 +172,7 @@ impl BrokerLog {
         }
     }
 
-    fn will(&mut self, at: Now, name: &str, will: Option<Will>) -> io::Result<()> {
+    fn on_will(&mut self, at: Now, name: &str, will: Option<Will>) -> io::Result<()> {
         let Some(will) = will else { return Ok(()) };
         let topic = &will.message.topic;
         match will.delay {
@@ -176,13 +181,13 @@ impl BrokerLog {
         }
     }
 
-    pub(super) fn published(&mut self, at: Now, message: &Message) -> io::Result<()> {
+    pub(super) fn on_host_publish(&mut self, at: Now, message: &Message) -> io::Result<()> {
         let (topic, bytes) = (&message.topic, message.payload.len());
         self.line(at, format_args!("The host published {bytes} bytes on {topic}."))
     }
 
     /// A run in real time has this broker; whether it is the embedded one.
-    pub(super) fn is(&mut self, at: Now, url: &str, embedded: bool) -> io::Result<()> {
+    pub(super) fn on_start(&mut self, at: Now, url: &str, embedded: bool) -> io::Result<()> {
         if embedded {
             return self.line(at, format_args!("Broker {url}, embedded, as it sees its clients."));
         }
@@ -196,25 +201,32 @@ impl BrokerLog {
     }
 
     /// A device in real time has something to tell.
-    pub(super) fn told(&mut self, at: Now, device: &Identity, notice: &Notice) -> io::Result<()> {
+    pub(super) fn on_device_notice(
+        &mut self,
+        at: Now,
+        device: &Identity,
+        notice: &DeviceNotice,
+    ) -> io::Result<()> {
         let id = &device.id;
         match notice {
-            Notice::Connected(present) => {
+            DeviceNotice::Connected(present) => {
                 self.connections += 1;
-                self.believed.insert(id.clone());
+                self.connected_devices.insert(id.clone());
                 let session = if *present { ", and goes on with its session" } else { "" };
                 self.line(at, format_args!("Client {id} connected{session}."))
             }
-            Notice::Disconnected(reason, _) if self.believed.remove(id) => {
+            DeviceNotice::Disconnected(reason, _) if self.connected_devices.remove(id) => {
                 self.line(at, format_args!("Client {id} lost its connection: {reason}."))
             }
-            Notice::Disconnected(reason, _) => {
+            DeviceNotice::Disconnected(reason, _) => {
                 self.line(at, format_args!("Client {id} could not connect: {reason}."))
             }
-            Notice::Stopped(_) if self.believed.remove(id) => {
+            DeviceNotice::Stopped(_) if self.connected_devices.remove(id) => {
                 self.line(at, format_args!("Client {id} disconnected."))
             }
-            Notice::Crashed(_) | Notice::Died(..) | Notice::Trapped(..) if self.believed.remove(id) => {
+            DeviceNotice::Crashed(_) | DeviceNotice::Died(..) | DeviceNotice::Trapped(..)
+                if self.connected_devices.remove(id) =>
+            {
                 self.line(at, format_args!("Client {id} closed its connection without a farewell."))
             }
             _ => Ok(()),
@@ -222,8 +234,12 @@ impl BrokerLog {
     }
 
     pub(super) fn finish(&mut self, at: Now) -> io::Result<()> {
-        let (connections, left) = (self.connections, self.connected.len() + self.believed.len());
-        self.line(at, format_args!("{connections} connections in all, {left} of them up at the end."))
+        let (connections, still_connected) =
+            (self.connections, self.connected.len() + self.connected_devices.len());
+        self.line(
+            at,
+            format_args!("{connections} connections in all, {still_connected} of them up at the end."),
+        )
     }
 
     pub(super) fn flush(&mut self) -> io::Result<()> {

@@ -6,14 +6,14 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use wasmote_sim::device::Now;
 use wasmote_sim::virtual_time::digest::Digest;
-use wasmote_sim::virtual_time::observer::{Observer, Step};
+use wasmote_sim::virtual_time::observer::{Observer, TraceEvent};
 
-use super::lines::Lines;
+use super::line_writer::LineWriter;
+use crate::experiment::driver::TimeMode;
 use crate::experiment::latencies::seconds;
-use crate::experiment::world::Pace;
 
 /// Steps from one checkpoint to the next.
-const APART: u64 = 1_000;
+const CHECKPOINT_INTERVAL: u64 = 1_000;
 
 /// The digest after so many steps.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,27 +30,27 @@ pub struct Checkpoint {
 /// there is none.
 pub(super) struct Chain {
     steps: u64,
-    digest: Option<(Digest, Lines)>,
+    digest: Option<(Digest, LineWriter)>,
 }
 
 impl Chain {
-    pub(super) fn create(folder: &Path, pace: Pace) -> io::Result<Self> {
-        let digest = match pace {
-            Pace::Virtual => {
-                let file = Lines::create(&folder.join("chain.ndjson"))?;
+    pub(super) fn create(folder: &Path, time_mode: TimeMode) -> io::Result<Self> {
+        let digest = match time_mode {
+            TimeMode::Virtual => {
+                let file = LineWriter::create(&folder.join("chain.ndjson"))?;
                 Some((Digest::default(), file))
             }
-            Pace::Real => None,
+            TimeMode::Real => None,
         };
         Ok(Self { steps: 0, digest })
     }
 
-    pub(super) fn add(&mut self, at: Now, step: &Step<'_>) -> io::Result<()> {
+    pub(super) fn add(&mut self, at: Now, step: &TraceEvent<'_>) -> io::Result<()> {
         self.steps += 1;
         if let Some((digest, _)) = &mut self.digest {
             digest.observe(at, step);
         }
-        if self.steps.is_multiple_of(APART) { self.checkpoint(at) } else { Ok(()) }
+        if self.steps.is_multiple_of(CHECKPOINT_INTERVAL) { self.checkpoint(at) } else { Ok(()) }
     }
 
     pub(super) fn steps(&self) -> u64 {
@@ -70,7 +70,7 @@ impl Chain {
     }
 
     pub(super) fn finish(&mut self, at: Now) -> io::Result<()> {
-        if !self.steps.is_multiple_of(APART) || self.steps == 0 {
+        if !self.steps.is_multiple_of(CHECKPOINT_INTERVAL) || self.steps == 0 {
             self.checkpoint(at)?;
         }
         self.digest.as_mut().map_or(Ok(()), |(_, file)| file.flush())

@@ -4,26 +4,26 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use serde::Serialize;
-use wasmote_live::status::Happening;
+use wasmote_live::status::DeviceEvent;
 use wasmote_sim::device::Now;
-use wasmote_sim::faults::broker::Turn;
+use wasmote_sim::faults::broker::BrokerTransition;
 use wasmote_sim::message::Message;
 
-use super::lines::Lines;
+use super::line_writer::LineWriter;
+use crate::events::render::EventText;
 use crate::experiment::latencies::seconds;
-use crate::observer::told::Told;
 
-pub(super) struct Events(Lines);
+pub(super) struct EventLog(LineWriter);
 
 /// One line. `step` is its place in the chain.
 #[derive(Serialize)]
-struct Line<'a> {
+struct DeviceLine<'a> {
     step: u64,
     t_s: f64,
     device: &'a str,
     group: &'a str,
     #[serde(flatten)]
-    told: Told<'a>,
+    event: EventText<'a>,
 }
 
 /// A message that no device published.
@@ -50,29 +50,29 @@ struct BrokerLine<'a> {
 
 /// What no device tells: what a user did, or that something is left out.
 #[derive(Serialize)]
-struct Note<'a> {
+struct NoteLine<'a> {
     step: u64,
     t_s: f64,
     kind: &'static str,
     message: &'a str,
 }
 
-impl Events {
+impl EventLog {
     pub(super) fn create(folder: &Path) -> io::Result<Self> {
-        Ok(Self(Lines::create(&folder.join("events.ndjson"))?))
+        Ok(Self(LineWriter::create(&folder.join("events.ndjson"))?))
     }
 
-    pub(super) fn notice(&mut self, step: u64, happening: &Happening) -> io::Result<()> {
-        self.write(&Line {
+    pub(super) fn notice(&mut self, step: u64, happening: &DeviceEvent) -> io::Result<()> {
+        self.write(&DeviceLine {
             step,
             t_s: seconds(happening.at.run.as_nanos()),
             device: happening.device.id.as_str(),
             group: &happening.device.group,
-            told: Told::of(happening),
+            event: EventText::new(happening),
         })
     }
 
-    pub(super) fn published(&mut self, at: Now, step: u64, message: &Message) -> io::Result<()> {
+    pub(super) fn host_publish(&mut self, at: Now, step: u64, message: &Message) -> io::Result<()> {
         let payload = String::from_utf8_lossy(&message.payload);
         let t_s = seconds(at.run.as_nanos());
         self.write(&HostLine {
@@ -84,14 +84,19 @@ impl Events {
         })
     }
 
-    pub(super) fn broker(&mut self, at: Now, step: u64, turn: &Turn) -> io::Result<()> {
+    pub(super) fn broker_fault(
+        &mut self,
+        at: Now,
+        step: u64,
+        transition: &BrokerTransition,
+    ) -> io::Result<()> {
         self.write(&BrokerLine {
             step,
             t_s: seconds(at.run.as_nanos()),
-            kind: if turn.until.is_some() { "broker_fault_began" } else { "broker_fault_ended" },
-            fault: &turn.fault,
-            fault_kind: turn.failure.kind(),
-            until_s: turn.until.map(|until| seconds(until.as_nanos())),
+            kind: if transition.until.is_some() { "broker_fault_began" } else { "broker_fault_ended" },
+            fault: &transition.fault,
+            fault_kind: transition.failure.kind(),
+            until_s: transition.until.map(|until| seconds(until.as_nanos())),
         })
     }
 
@@ -102,7 +107,7 @@ impl Events {
 
     /// Something that no device tells.
     pub(super) fn note(&mut self, at: Now, step: u64, kind: &'static str, message: &str) -> io::Result<()> {
-        self.write(&Note { step, t_s: seconds(at.run.as_nanos()), kind, message })
+        self.write(&NoteLine { step, t_s: seconds(at.run.as_nanos()), kind, message })
     }
 
     pub(super) fn flush(&mut self) -> io::Result<()> {

@@ -6,19 +6,19 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
-use wasmote_live::status::Happening;
+use wasmote_live::status::DeviceEvent;
 use wasmote_sim::context::LogLevel;
 use wasmote_sim::device::Now;
 use wasmote_sim::device_id::Identity;
 use wasmote_sim::time::WallTime;
 
-use crate::observer::told::{Told, message_line};
+use crate::events::render::{EventText, message_line};
 
 /// Lines wait in memory up to this many bytes a device, so that no file stays open: a fleet has more devices
 /// than a process may have files.
-const HELD: usize = 32 << 10;
+const BUFFER_SIZE: usize = 32 << 10;
 
-pub(super) struct Logs {
+pub(super) struct DeviceLogs {
     folder: PathBuf,
     logs: Vec<Log>,
 }
@@ -28,7 +28,7 @@ struct Log {
     lines: String,
 }
 
-impl Logs {
+impl DeviceLogs {
     pub(super) fn create(folder: &Path) -> io::Result<Self> {
         let folder = folder.join("logs");
         fs::create_dir_all(&folder)?;
@@ -49,12 +49,12 @@ impl Logs {
         Ok(())
     }
 
-    pub(super) fn notice(&mut self, device: usize, happening: &Happening) -> io::Result<()> {
-        let told = Told::of(happening);
-        let text = message_line(&happening.notice).unwrap_or(told.text);
+    pub(super) fn notice(&mut self, device: usize, happening: &DeviceEvent) -> io::Result<()> {
+        let event = EventText::new(happening);
+        let text = message_line(&happening.notice).unwrap_or(event.text);
         let log = &mut self.logs[device];
-        log.line(happening.at.wall, told.level, format_args!("{text}"));
-        if log.lines.len() >= HELD { log.write() } else { Ok(()) }
+        log.line(happening.at.wall, event.level, format_args!("{text}"));
+        if log.lines.len() >= BUFFER_SIZE { log.write() } else { Ok(()) }
     }
 
     /// A line for all.
@@ -78,7 +78,7 @@ impl Log {
             LogLevel::Warn => "WARN",
             LogLevel::Error => "ERROR",
         };
-        let _ = writeln!(self.lines, "{} {level:5} {text}", Calendar(at));
+        let _ = writeln!(self.lines, "{} {level:5} {text}", Timestamp(at));
     }
 
     fn write(&mut self) -> io::Result<()> {
@@ -90,9 +90,9 @@ impl Log {
 }
 
 /// A time of the calendar, in UTC to the millisecond.
-pub(super) struct Calendar(pub(super) WallTime);
+pub(super) struct Timestamp(pub(super) WallTime);
 
-impl fmt::Display for Calendar {
+impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let time = UNIX_EPOCH + Duration::from_nanos(self.0.as_nanos());
         humantime::format_rfc3339_millis(time).fmt(f)

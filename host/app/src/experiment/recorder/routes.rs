@@ -11,19 +11,19 @@
 
 use std::collections::BTreeMap;
 
-use wasmote_sim::action::Notice;
+use wasmote_sim::notice::DeviceNotice;
 use wasmote_sim::time::Time;
 
 /// All changes of routes in a run, in the order in which they were told.
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
-    changes: Vec<Change>,
-    present: BTreeMap<(u32, String), Way>,
+    changes: Vec<RouteChange>,
+    current: BTreeMap<(u32, String), Route>,
 }
 
 /// Another route.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Change {
+pub struct RouteChange {
     /// When.
     pub at: Time,
     /// Position of the device.
@@ -31,12 +31,12 @@ pub struct Change {
     /// Where the route leads.
     pub destination: String,
     /// The way; `None` when there is none any more.
-    pub way: Option<Way>,
+    pub route: Option<Route>,
 }
 
 /// How a device sends.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Way {
+pub struct Route {
     /// To whom, as the behaviour calls it.
     pub next_hop: String,
     /// How far the destination is then.
@@ -44,37 +44,40 @@ pub struct Way {
 }
 
 impl Routes {
-    pub(super) fn notice(&mut self, device: u32, now: Time, notice: &Notice) {
+    pub(super) fn notice(&mut self, device: u32, now: Time, notice: &DeviceNotice) {
         match notice {
-            Notice::Log(_, text) => {
-                if let Some((destination, way)) = told(text) {
-                    self.set(device, now, destination, way);
+            DeviceNotice::Log(_, text) => {
+                if let Some((destination, route)) = parse_route(text) {
+                    self.set(device, now, destination, route);
                 }
             }
-            Notice::Stopped(_) | Notice::Trapped(..) | Notice::Crashed(_) | Notice::Died(..) => {
+            DeviceNotice::Stopped(_)
+            | DeviceNotice::Trapped(..)
+            | DeviceNotice::Crashed(_)
+            | DeviceNotice::Died(..) => {
                 let of_device = (device, String::new())..(device + 1, String::new());
                 let lost: Vec<String> =
-                    self.present.range(of_device).map(|((_, destination), _)| destination.clone()).collect();
+                    self.current.range(of_device).map(|((_, destination), _)| destination.clone()).collect();
                 lost.iter().for_each(|destination| self.set(device, now, destination, None));
             }
             _ => {}
         }
     }
 
-    fn set(&mut self, device: u32, at: Time, destination: &str, way: Option<Way>) {
+    fn set(&mut self, device: u32, at: Time, destination: &str, route: Option<Route>) {
         let key = (device, destination.to_owned());
-        if self.present.get(&key) == way.as_ref() {
+        if self.current.get(&key) == route.as_ref() {
             return;
         }
-        match &way {
-            Some(way) => drop(self.present.insert(key, way.clone())),
-            None => drop(self.present.remove(&key)),
+        match &route {
+            Some(route) => drop(self.current.insert(key, route.clone())),
+            None => drop(self.current.remove(&key)),
         }
-        self.changes.push(Change { at, device, destination: destination.to_owned(), way });
+        self.changes.push(RouteChange { at, device, destination: destination.to_owned(), route });
     }
 
     /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = &Change> {
+    pub fn iter(&self) -> impl Iterator<Item = &RouteChange> {
         self.changes.iter()
     }
 
@@ -85,14 +88,14 @@ impl Routes {
 }
 
 /// What a line of a log tells of a route, if it does.
-fn told(line: &str) -> Option<(&str, Option<Way>)> {
+fn parse_route(line: &str) -> Option<(&str, Option<Route>)> {
     if let Some(destination) = line.strip_prefix("no route to ") {
         return Some((destination, None));
     }
-    let (destination, way) = line.strip_prefix("route to ")?.split_once(": next is ")?;
-    let (next_hop, hops) = way.split_once(", ")?;
+    let (destination, route) = line.strip_prefix("route to ")?.split_once(": next is ")?;
+    let (next_hop, hops) = route.split_once(", ")?;
     let hops = hops.strip_suffix(" hops").or(hops.strip_suffix(" hop"))?.parse().ok()?;
-    Some((destination, Some(Way { next_hop: next_hop.to_owned(), hops })))
+    Some((destination, Some(Route { next_hop: next_hop.to_owned(), hops })))
 }
 
 #[cfg(test)]
@@ -102,20 +105,20 @@ mod tests {
     use wasmote_sim::context::LogLevel;
 
     #[test]
-    fn a_route_holds_until_another_is_told_or_the_device_goes_off() {
+    fn a_route_holds_until_another_is_logged_or_the_device_goes_off() {
         let mut routes = Routes::default();
         let mut log = |device, text: &str| {
-            routes.notice(device, Time::ZERO, &Notice::Log(LogLevel::Info, text.to_owned()));
+            routes.notice(device, Time::ZERO, &DeviceNotice::Log(LogLevel::Info, text.to_owned()));
         };
         log(1, "route to sink: next is n-0, 1 hop");
         log(1, "route to sink: next is n-0, 1 hop");
         log(1, "route to sink: next is n-2, 3 hops");
         log(2, "no route to sink");
         log(2, "route to somewhere else is blocked");
-        routes.notice(1, Time::ZERO, &Notice::Crashed(Duration::ZERO));
-        let told: Vec<_> =
-            routes.iter().map(|it| it.way.as_ref().map(|way| (&*way.next_hop, way.hops))).collect();
-        assert_eq!(told, [Some(("n-0", 1)), Some(("n-2", 3)), None]);
-        assert!(routes.present.is_empty());
+        routes.notice(1, Time::ZERO, &DeviceNotice::Crashed(Duration::ZERO));
+        let found: Vec<_> =
+            routes.iter().map(|it| it.route.as_ref().map(|route| (&*route.next_hop, route.hops))).collect();
+        assert_eq!(found, [Some(("n-0", 1)), Some(("n-2", 3)), None]);
+        assert!(routes.current.is_empty());
     }
 }

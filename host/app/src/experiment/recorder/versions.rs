@@ -8,32 +8,32 @@ use wasmote_sim::behaviour::Version;
 use wasmote_sim::device_id::{DeviceId, Identity};
 use wasmote_sim::time::Time;
 
-use super::lines::Lines;
+use super::line_writer::LineWriter;
 use crate::experiment::latencies::seconds;
 
 /// Writes the table as it comes about.
-pub(super) struct Versions {
-    out: Lines,
-    now: BTreeMap<DeviceId, Version>,
+pub(super) struct VersionLog {
+    out: LineWriter,
+    current: BTreeMap<DeviceId, Version>,
 }
 
-impl Versions {
+impl VersionLog {
     pub(super) fn create(folder: &Path) -> io::Result<Self> {
-        let mut out = Lines::create(&folder.join("versions.csv"))?;
+        let mut out = LineWriter::create(&folder.join("versions.csv"))?;
         writeln!(out, "device,group,behaviour,sha256,from_s")?;
-        Ok(Self { out, now: BTreeMap::new() })
+        Ok(Self { out, current: BTreeMap::new() })
     }
 
     /// From now on a device has this.
-    pub(super) fn has(&mut self, device: &Identity, version: &Version, at: Time) -> io::Result<()> {
-        self.now.insert(device.id.clone(), version.clone());
+    pub(super) fn record(&mut self, device: &Identity, version: &Version, at: Time) -> io::Result<()> {
+        self.current.insert(device.id.clone(), version.clone());
         let Version { name, sha256 } = version;
         writeln!(self.out, "{},{},{name},{sha256},{}", device.id, device.group, seconds(at.as_nanos()))
     }
 
     /// What a device has now.
-    pub(super) fn of(&self, device: &DeviceId) -> Option<Version> {
-        self.now.get(device).cloned()
+    pub(super) fn current(&self, device: &DeviceId) -> Option<Version> {
+        self.current.get(device).cloned()
     }
 
     pub(super) fn flush(&mut self) -> io::Result<()> {

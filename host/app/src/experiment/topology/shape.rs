@@ -7,7 +7,7 @@ use wasmote_sim::rng::Seed;
 pub type Link = (usize, usize);
 
 /// Where a node is drawn: across and down, from 0 to 1.
-pub type Place = (f64, f64);
+pub type Position = (f64, f64);
 
 /// A shape that is worked out from the number of nodes.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -37,17 +37,17 @@ impl Shape {
             }
             Self::Star => (1..nodes).map(|node| (0, node)).collect(),
             Self::Grid(columns) => {
-                let beside = (1..nodes).filter(|node| node % columns > 0).map(|node| (node - 1, node));
-                beside.chain((columns..nodes).map(|node| (node - columns, node))).collect()
+                let horizontal = (1..nodes).filter(|node| node % columns > 0).map(|node| (node - 1, node));
+                horizontal.chain((columns..nodes).map(|node| (node - columns, node))).collect()
             }
             Self::Tree(fanout) => (1..nodes).map(|node| ((node - 1) / fanout, node)).collect(),
             Self::RandomGeometric(radius, seed) => {
-                let places = thrown(nodes, seed);
-                let near = |(a, b): (Place, Place)| {
+                let layout = random_layout(nodes, seed);
+                let near = |(a, b): (Position, Position)| {
                     (a.0 - b.0) * (a.0 - b.0) + (a.1 - b.1) * (a.1 - b.1) <= radius * radius
                 };
                 let pairs = (0..nodes).flat_map(|a| (a + 1..nodes).map(move |b| (a, b)));
-                pairs.filter(|(a, b)| near((places[*a], places[*b]))).collect()
+                pairs.filter(|(a, b)| near((layout[*a], layout[*b]))).collect()
             }
         };
         links.sort_unstable();
@@ -55,22 +55,24 @@ impl Shape {
     }
 
     /// Where to draw so many nodes.
-    pub fn places(self, nodes: usize) -> Vec<Place> {
+    pub fn layout(self, nodes: usize) -> Vec<Position> {
         match self {
-            Self::Line => (0..nodes).map(|node| (share(node, nodes), 0.5)).collect(),
-            Self::Ring => around(nodes),
+            Self::Line => (0..nodes).map(|node| (fraction(node, nodes), 0.5)).collect(),
+            Self::Ring => circle(nodes),
             Self::Star => {
-                let outside = around(nodes.saturating_sub(1));
+                let outside = circle(nodes.saturating_sub(1));
                 std::iter::once((0.5, 0.5)).chain(outside).take(nodes).collect()
             }
             Self::Grid(columns) => {
                 let rows = nodes.div_ceil(columns);
                 (0..nodes)
-                    .map(|node| (share(node % columns, columns.min(nodes)), share(node / columns, rows)))
+                    .map(|node| {
+                        (fraction(node % columns, columns.min(nodes)), fraction(node / columns, rows))
+                    })
                     .collect()
             }
-            Self::Tree(fanout) => levels(nodes, fanout),
-            Self::RandomGeometric(_, seed) => thrown(nodes, seed),
+            Self::Tree(fanout) => tree_layout(nodes, fanout),
+            Self::RandomGeometric(_, seed) => random_layout(nodes, seed),
         }
     }
 }
@@ -82,18 +84,18 @@ pub fn connecting_radius(nodes: usize) -> f64 {
 }
 
 /// Evenly from 0 to 1; one alone in the middle.
-fn share(position: usize, of: usize) -> f64 {
+fn fraction(position: usize, of: usize) -> f64 {
     if of < 2 { 0.5 } else { position as f64 / (of - 1) as f64 }
 }
 
 /// Evenly on a circle, from the top on.
-pub fn around(nodes: usize) -> Vec<Place> {
+pub fn circle(nodes: usize) -> Vec<Position> {
     let angle = |node: usize| std::f64::consts::TAU * node as f64 / nodes.max(1) as f64;
     (0..nodes).map(|node| (0.5 + 0.5 * angle(node).sin(), 0.5 - 0.5 * angle(node).cos())).collect()
 }
 
 /// Level by level, each level spread over the whole width.
-fn levels(nodes: usize, fanout: usize) -> Vec<Place> {
+fn tree_layout(nodes: usize, fanout: usize) -> Vec<Position> {
     let (mut rows, mut first, mut size) = (Vec::new(), 0, 1);
     while first < nodes {
         rows.push((first, size.min(nodes - first), size));
@@ -103,14 +105,14 @@ fn levels(nodes: usize, fanout: usize) -> Vec<Place> {
     let count = rows.len();
     let row = |(row, (_, there, room)): (usize, &(usize, usize, usize))| {
         let (there, room) = (*there, *room as f64);
-        (0..there).map(move |node| ((node as f64 + 0.5) / room, share(row, count))).collect::<Vec<_>>()
+        (0..there).map(move |node| ((node as f64 + 0.5) / room, fraction(row, count))).collect::<Vec<_>>()
     };
     rows.iter().enumerate().flat_map(row).collect()
 }
 
-fn thrown(nodes: usize, seed: u64) -> Vec<Place> {
-    let Ok(nobody) = DeviceId::new("topology") else { return Vec::new() };
-    let mut draw = Seed::new(seed).stream(&nobody, "places");
+fn random_layout(nodes: usize, seed: u64) -> Vec<Position> {
+    let Ok(stream_owner) = DeviceId::new("topology") else { return Vec::new() };
+    let mut draw = Seed::new(seed).stream(&stream_owner, "places");
     (0..nodes).map(|_| (draw.uniform(), draw.uniform())).collect()
 }
 
@@ -135,10 +137,10 @@ mod tests {
                 let links = shape.links(nodes);
                 assert!(links.iter().all(|(a, b)| a < b && *b < nodes), "{shape:?} of {nodes}: {links:?}");
                 assert!(links.windows(2).all(|pair| pair[0] < pair[1]), "{shape:?} of {nodes}");
-                let places = shape.places(nodes);
-                assert_eq!(places.len(), nodes, "{shape:?}");
+                let layout = shape.layout(nodes);
+                assert_eq!(layout.len(), nodes, "{shape:?}");
                 let inside = |at: &f64| (-1e-9..=1.0 + 1e-9).contains(at);
-                assert!(places.iter().all(|(x, y)| inside(x) && inside(y)), "{shape:?}: {places:?}");
+                assert!(layout.iter().all(|(x, y)| inside(x) && inside(y)), "{shape:?}: {layout:?}");
             }
         }
     }

@@ -1,8 +1,8 @@
 //! Whether a plan comes out the same in virtual and in real time, as far as its seeds can tell.
 
-use super::Side;
+use super::ComparedExperiment;
 use super::rows::Row;
-use crate::experiment::world::Pace;
+use crate::experiment::driver::TimeMode;
 use crate::report::metric::Metric;
 
 /// A side in virtual time and one in real time, of one plan and its seeds.
@@ -15,42 +15,44 @@ pub struct Agreement {
     /// Differences that have an interval.
     pub judged: usize,
     /// Of these, those whose interval leaves zero out.
-    pub apart: Vec<Metric>,
+    pub disagreeing: Vec<Metric>,
     /// Changes that users made to the side in real time.
     pub edits: usize,
 }
 
 /// Of the first side with each of the others that has the same plan and seeds, and the other time.
-pub fn all(sides: &[Side], rows: &[Row]) -> Vec<Agreement> {
-    let Some((first, others)) = sides.split_first() else { return Vec::new() };
-    let one_plan = |other: &Side| {
+pub fn all(experiments: &[ComparedExperiment], rows: &[Row]) -> Vec<Agreement> {
+    let Some((first, others)) = experiments.split_first() else { return Vec::new() };
+    let one_plan = |other: &ComparedExperiment| {
         let (mine, theirs) = (&first.results.manifest, &other.results.manifest);
         // What was ended early is said, and agrees with nothing.
-        let has_whole = |side: &Side| side.results.runs.iter().any(|run| run.summary.is_whole());
+        let has_whole = |experiment: &ComparedExperiment| {
+            experiment.results.runs.iter().any(|run| run.summary.is_whole())
+        };
         let are_whole = has_whole(first) && has_whole(other);
         mine.plan.sha256 == theirs.plan.sha256 && mine.time != theirs.time && are_whole
     };
-    let agreement = |(index, other): (usize, &Side)| {
+    let agreement = |(index, other): (usize, &ComparedExperiment)| {
         let differences = rows.iter().filter_map(|row| {
             let difference = row.differences.get(index)?.as_ref()?;
             Some((row.metric, difference.is_significant()?))
         });
         let differences: Vec<(Metric, bool)> = differences.collect();
-        let mut apart: Vec<Metric> = Vec::new();
-        for (metric, _) in differences.iter().filter(|(_, apart)| *apart) {
-            if !apart.contains(metric) {
-                apart.push(*metric);
+        let mut disagreeing: Vec<Metric> = Vec::new();
+        for (metric, _) in differences.iter().filter(|(_, disagreeing)| *disagreeing) {
+            if !disagreeing.contains(metric) {
+                disagreeing.push(*metric);
             }
         }
         let (computed, real) = match other.results.manifest.time {
-            Pace::Real => (first, other),
-            Pace::Virtual => (other, first),
+            TimeMode::Real => (first, other),
+            TimeMode::Virtual => (other, first),
         };
         Agreement {
             computed: computed.letter.clone(),
             real: real.letter.clone(),
             judged: differences.len(),
-            apart,
+            disagreeing,
             edits: real.results.runs.iter().map(|run| run.summary.edits.len()).sum(),
         }
     };
@@ -60,16 +62,16 @@ pub fn all(sides: &[Side], rows: &[Row]) -> Vec<Agreement> {
 impl Agreement {
     /// In words.
     pub fn text(&self) -> String {
-        let Self { computed, real, judged, apart, edits } = self;
+        let Self { computed, real, judged, disagreeing, edits } = self;
         let mut text =
             format!("{computed} in virtual time and {real} in real time are of one plan and its seeds: ");
-        text += &match (judged, &apart[..]) {
+        text += &match (judged, &disagreeing[..]) {
             (0, _) => {
                 "one seed has no interval; run both with --seeds 3 or more to see whether they agree".into()
             }
             (_, []) => format!("they agree, as the intervals of all {judged} differences hold zero"),
-            (_, apart) => {
-                let names: Vec<&str> = apart.iter().map(|metric| metric.name()).collect();
+            (_, disagreeing) => {
+                let names: Vec<&str> = disagreeing.iter().map(|metric| metric.name()).collect();
                 format!("they agree but for {}, whose interval leaves zero out", names.join(", "))
             }
         };
@@ -90,12 +92,21 @@ mod tests {
 
     #[test]
     fn it_says_what_agrees_what_does_not_and_what_cannot_be_told() {
-        let all =
-            Agreement { computed: "A".into(), real: "B".into(), judged: 9, apart: Vec::new(), edits: 0 };
+        let all = Agreement {
+            computed: "A".into(),
+            real: "B".into(),
+            judged: 9,
+            disagreeing: Vec::new(),
+            edits: 0,
+        };
         assert!(all.text().ends_with("they agree, as the intervals of all 9 differences hold zero."));
-        let apart = Agreement { apart: vec![Metric::LatencyP50], edits: 2, ..all.clone() };
-        assert!(apart.text().contains("they agree but for latency p50, whose"), "{}", apart.text());
-        assert!(apart.text().contains("changed 2 times"), "{}", apart.text());
+        let disagreeing = Agreement { disagreeing: vec![Metric::LatencyP50], edits: 2, ..all.clone() };
+        assert!(
+            disagreeing.text().contains("they agree but for latency p50, whose"),
+            "{}",
+            disagreeing.text()
+        );
+        assert!(disagreeing.text().contains("changed 2 times"), "{}", disagreeing.text());
         assert!(Agreement { judged: 0, ..all }.text().contains("--seeds 3"));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::Side;
+use super::ComparedExperiment;
 use super::rows::Row;
 use super::text::NOTE;
 use super::{notices, plans};
@@ -13,27 +13,30 @@ use crate::report::html::table::Table;
 use crate::report::html::{document, figures_section};
 
 /// The page.
-pub(super) fn page(sides: &[Side], rows: &[Row], figures: &[Figure]) -> String {
+pub(super) fn page(experiments: &[ComparedExperiment], rows: &[Row], figures: &[Figure]) -> String {
     let mut body = String::from("<header>\n<p class=\"kind\">Comparison of experiments</p>\n");
-    let title = sides.iter().map(|side| side.results.manifest.plan.name.as_str()).collect::<Vec<_>>();
+    let title = experiments
+        .iter()
+        .map(|experiment| experiment.results.manifest.plan.name.as_str())
+        .collect::<Vec<_>>();
     let title = title.join(" · ");
     let _ = writeln!(body, "<h1>{}</h1>", Escaped(&title));
-    for side in sides.iter().filter(|side| !side.results.is_complete()) {
+    for experiment in experiments.iter().filter(|experiment| !experiment.results.is_complete()) {
         let _ = writeln!(
             body,
             "<div class=\"notice\" role=\"note\"><strong>{} is incomplete.</strong> Only the runs that ended are \
              shown.</div>",
-            Escaped(&format!("{}, {},", side.letter, side.folder))
+            Escaped(&format!("{}, {},", experiment.letter, experiment.folder))
         );
     }
-    for notice in notices::all(sides) {
+    for notice in notices::all(experiments) {
         let _ = writeln!(body, "<div class=\"notice\" role=\"note\">{}</div>", Escaped(&notice));
     }
-    body += &experiments(sides);
+    body += &experiments_table(experiments);
     body += "</header>\n";
-    body += &plans_section(sides);
-    if notices::strangers(sides).len() + 1 < sides.len() {
-        body += &differences(sides, rows);
+    body += &plans_section(experiments);
+    if notices::without_common_points(experiments).len() + 1 < experiments.len() {
+        body += &differences(experiments, rows);
     }
     body += &figures_section(figures);
     let _ = writeln!(
@@ -47,14 +50,14 @@ pub(super) fn page(sides: &[Side], rows: &[Row], figures: &[Figure]) -> String {
     document(&title, &body)
 }
 
-fn experiments(sides: &[Side]) -> String {
+fn experiments_table(experiments: &[ComparedExperiment]) -> String {
     let mut table = Table::new("");
     table.column("");
     table.column("folder");
     table.column("plan");
     table.column_of_numbers("runs");
     table.column("plan SHA-256");
-    for Side { letter, folder, results, .. } in sides {
+    for ComparedExperiment { letter, folder, results, .. } in experiments {
         let plan = &results.manifest.plan;
         let hash: String = plan.sha256.chars().take(16).collect();
         let runs = results.runs.len().to_string();
@@ -64,30 +67,30 @@ fn experiments(sides: &[Side]) -> String {
 }
 
 /// The fields in which plans differ.
-fn plans_section(sides: &[Side]) -> String {
-    let fields = plans::differing(sides);
+fn plans_section(experiments: &[ComparedExperiment]) -> String {
+    let fields = plans::differing(experiments);
     if fields.is_empty() {
         return String::new();
     }
     let mut table = Table::new("Fields by their paths; `devices` is how many there were at the end.");
     table.column("field");
-    sides.iter().for_each(|side| table.column(&side.letter));
+    experiments.iter().for_each(|experiment| table.column(&experiment.letter));
     for field in &fields {
-        table.row([vec![field.path.clone()], field.words().map(str::to_owned).collect()].concat());
+        table.row([vec![field.path.clone()], field.texts().map(str::to_owned).collect()].concat());
     }
     format!("<section id=\"plans\">\n<h2>In what the plans differ</h2>\n{}</section>\n", table.html())
 }
 
-fn differences(sides: &[Side], rows: &[Row]) -> String {
+fn differences(experiments: &[ComparedExperiment], rows: &[Row]) -> String {
     let mut table = Table::new(NOTE);
     let has_points = rows.iter().any(|row| !row.point.is_empty());
     if has_points {
         table.column("point");
     }
     table.column("metric");
-    sides.iter().for_each(|side| table.column_of_numbers(&side.letter));
-    for side in sides.iter().skip(1) {
-        table.column_of_numbers(&format!("{} − {}", side.letter, sides[0].letter));
+    experiments.iter().for_each(|experiment| table.column_of_numbers(&experiment.letter));
+    for experiment in experiments.iter().skip(1) {
+        table.column_of_numbers(&format!("{} − {}", experiment.letter, experiments[0].letter));
     }
     for row in rows {
         let mut cells = if has_points { vec![row.point_text()] } else { Vec::new() };

@@ -2,27 +2,27 @@
 
 use serde_json::{Value, json};
 
-use super::Side;
+use super::ComparedExperiment;
 use super::agreement::{self, Agreement};
-use super::notices::{self, Early};
+use super::notices::{self, EarlyEnds};
 use super::plans::{self, Field};
 use super::rows::Row;
 use crate::report::statistics::{Difference, Estimate};
 
 /// All figures, in base units.
-pub(super) fn json(sides: &[Side], rows: &[Row]) -> Value {
-    let side = |side: &Side| {
-        let early = Early::of(side);
+pub(super) fn json(experiments: &[ComparedExperiment], rows: &[Row]) -> Value {
+    let experiment = |experiment: &ComparedExperiment| {
+        let early = EarlyEnds::of(experiment);
         json!({
-            "letter": side.letter,
-            "folder": side.folder,
-            "plan": side.results.manifest.plan.name,
-            "runs": side.results.runs.len(),
-            "complete": side.results.is_complete(),
+            "letter": experiment.letter,
+            "folder": experiment.folder,
+            "plan": experiment.results.manifest.plan.name,
+            "runs": experiment.results.runs.len(),
+            "complete": experiment.results.is_complete(),
             "aborted": early.aborted,
             "interrupted": early.interrupted,
             "left_out": early.left_out,
-            "time": side.results.manifest.time,
+            "time": experiment.results.manifest.time,
         })
     };
     let estimate = |it: &Option<Estimate>| {
@@ -40,8 +40,8 @@ pub(super) fn json(sides: &[Side], rows: &[Row]) -> Value {
         })
     };
     let agreed = |it: &Agreement| {
-        let apart: Vec<&str> = it.apart.iter().map(|metric| metric.key()).collect();
-        json!({"virtual": it.computed, "real": it.real, "figures": it.judged, "apart": apart, "edits": it.edits})
+        let disagreeing: Vec<&str> = it.disagreeing.iter().map(|metric| metric.key()).collect();
+        json!({"virtual": it.computed, "real": it.real, "figures": it.judged, "apart": disagreeing, "edits": it.edits})
     };
     let field = |it: &Field| json!({"path": it.path, "values": it.values});
     let row = |row: &Row| {
@@ -56,10 +56,10 @@ pub(super) fn json(sides: &[Side], rows: &[Row]) -> Value {
     json!({
         "format": 1,
         "confidence": 0.95,
-        "experiments": sides.iter().map(side).collect::<Vec<_>>(),
-        "notices": notices::all(sides),
-        "plans_differ": plans::differing(sides).iter().map(field).collect::<Vec<_>>(),
-        "agreements": agreement::all(sides, rows).iter().map(agreed).collect::<Vec<_>>(),
+        "experiments": experiments.iter().map(experiment).collect::<Vec<_>>(),
+        "notices": notices::all(experiments),
+        "plans_differ": plans::differing(experiments).iter().map(field).collect::<Vec<_>>(),
+        "agreements": agreement::all(experiments, rows).iter().map(agreed).collect::<Vec<_>>(),
         "rows": rows.iter().map(row).collect::<Vec<_>>(),
     })
 }

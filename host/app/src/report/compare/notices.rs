@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value};
 
-use super::Side;
-use crate::report::cohort::{Cohort, by_point, shown};
+use super::ComparedExperiment;
+use crate::report::cohort::{Cohort, by_point, format_value};
 
 /// How many runs of a side were ended before their time, and what became of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Early {
+pub struct EarlyEnds {
     /// By a threshold.
     pub aborted: usize,
     /// By somebody.
@@ -18,29 +18,34 @@ pub struct Early {
     pub marked: usize,
 }
 
-impl Early {
+impl EarlyEnds {
     /// Count them.
-    pub fn of(side: &Side) -> Self {
-        let runs = || side.results.runs.iter().map(|run| &run.summary);
-        let cohorts = by_point(&side.results);
+    pub fn of(experiment: &ComparedExperiment) -> Self {
+        let runs = || experiment.results.runs.iter().map(|run| &run.summary);
+        let cohorts = by_point(&experiment.results);
         Self {
             aborted: runs().filter(|summary| summary.aborted).count(),
             interrupted: runs().filter(|summary| summary.interrupted).count(),
             left_out: cohorts.iter().map(|cohort| cohort.left_out.len()).sum(),
-            marked: cohorts.iter().filter(|cohort| cohort.is_cut()).map(|cohort| cohort.runs.len()).sum(),
+            marked: cohorts
+                .iter()
+                .filter(|cohort| cohort.is_cut_short())
+                .map(|cohort| cohort.runs.len())
+                .sum(),
         }
     }
 
-    fn words(self, side: &Side) -> Option<String> {
+    fn text(self, experiment: &ComparedExperiment) -> Option<String> {
         let Self { aborted, interrupted, left_out, marked } = self;
         let by = [(aborted, "by a threshold"), (interrupted, "by a signal")];
         let by: Vec<String> =
             by.iter().filter(|(count, _)| *count > 0).map(|(count, by)| format!("{count} {by}")).collect();
-        let (all, early) = (side.results.runs.len(), left_out + marked);
+        let (all, early) = (experiment.results.runs.len(), left_out + marked);
         let of = if early == all { format!("all {all} runs") } else { format!("{early} of {all} runs") };
         let of = if all == 1 { "its only run".to_owned() } else { of };
         let were = if all == 1 { "was" } else { "were" };
-        let mut text = format!("{}: {of} {were} ended before their time ({}).", side.letter, by.join(", "));
+        let mut text =
+            format!("{}: {of} {were} ended before their time ({}).", experiment.letter, by.join(", "));
         if all == 1 {
             text = text.replace("their time", "its time");
         }
@@ -58,16 +63,16 @@ impl Early {
 }
 
 /// All that there is to say.
-pub(super) fn all(sides: &[Side]) -> Vec<String> {
-    let early = sides.iter().filter_map(|side| Early::of(side).words(side));
-    let unread = sides.iter().filter(|side| side.plan.is_none()).map(|side| {
+pub(super) fn all(experiments: &[ComparedExperiment]) -> Vec<String> {
+    let early = experiments.iter().filter_map(|experiment| EarlyEnds::of(experiment).text(experiment));
+    let unread = experiments.iter().filter(|experiment| experiment.plan.is_none()).map(|experiment| {
         format!(
             "{}: its plan.toml cannot be read, so that plans are not compared field by field.",
-            side.letter
+            experiment.letter
         )
     });
-    let apart = strangers(sides).into_iter().map(|other| {
-        let (first, other) = (&sides[0], &sides[other]);
+    let apart = without_common_points(experiments).into_iter().map(|other| {
+        let (first, other) = (&experiments[0], &experiments[other]);
         format!(
             "{} and {} have no point in common, so there is nothing to compare: {} has {}; {} has {}. Sweep the same \
              values in both.",
@@ -83,21 +88,24 @@ pub(super) fn all(sides: &[Side]) -> Vec<String> {
 }
 
 /// The sides that have no point in common with the first. Two single points are compared whatever they are.
-pub(super) fn strangers(sides: &[Side]) -> Vec<usize> {
-    let cohorts: Vec<Vec<Cohort<'_>>> = sides.iter().map(|side| by_point(&side.results)).collect();
+pub(super) fn without_common_points(experiments: &[ComparedExperiment]) -> Vec<usize> {
+    let cohorts: Vec<Vec<Cohort<'_>>> =
+        experiments.iter().map(|experiment| by_point(&experiment.results)).collect();
     if cohorts.iter().all(|cohorts| cohorts.len() == 1) {
         return Vec::new();
     }
-    let has = |side: usize, point: &Map<String, Value>| cohorts[side].iter().any(|it| it.point == *point);
+    let has = |experiment: usize, point: &Map<String, Value>| {
+        cohorts[experiment].iter().any(|it| it.point == *point)
+    };
     let is_apart = |other: &usize| !cohorts[0].iter().any(|cohort| has(*other, &cohort.point));
-    (1..sides.len()).filter(is_apart).collect()
+    (1..experiments.len()).filter(is_apart).collect()
 }
 
 /// The first points of a side.
-fn points(side: &Side) -> String {
+fn points(experiment: &ComparedExperiment) -> String {
     const SHOWN: usize = 4;
-    let cohorts = by_point(&side.results);
-    let field = |(field, value): (&String, &Value)| format!("{field} = {}", shown(value));
+    let cohorts = by_point(&experiment.results);
+    let field = |(field, value): (&String, &Value)| format!("{field} = {}", format_value(value));
     let words = cohorts.iter().map(|cohort| match cohort.point.is_empty() {
         true => "no sweep".to_owned(),
         false => cohort.point.iter().map(field).collect::<Vec<_>>().join(", "),

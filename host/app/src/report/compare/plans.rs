@@ -5,10 +5,10 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::Side;
+use super::ComparedExperiment;
 use crate::document::{Format, parse};
-use crate::experiment::path::name_of;
-use crate::report::cohort::shown;
+use crate::experiment::path::entry_name;
+use crate::report::cohort::format_value;
 use crate::report::results::Results;
 
 /// A field that not every side has alike.
@@ -22,7 +22,7 @@ pub struct Field {
 
 impl Field {
     /// What a side has.
-    pub fn words(&self) -> impl Iterator<Item = &str> {
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
         self.values.iter().map(|value| value.as_deref().unwrap_or("not set"))
     }
 }
@@ -34,9 +34,15 @@ pub(super) fn read(dir: &Path) -> Option<Value> {
 }
 
 /// The fields in which sides differ; first those that matter most: name, duration and devices.
-pub(super) fn differing(sides: &[Side]) -> Vec<Field> {
-    let all: Vec<BTreeMap<String, String>> = sides.iter().map(fields).collect();
-    let read = || sides.iter().zip(&all).filter(|(side, _)| side.plan.is_some()).map(|(_, fields)| fields);
+pub(super) fn differing(experiments: &[ComparedExperiment]) -> Vec<Field> {
+    let all: Vec<BTreeMap<String, String>> = experiments.iter().map(fields).collect();
+    let read = || {
+        experiments
+            .iter()
+            .zip(&all)
+            .filter(|(experiment, _)| experiment.plan.is_some())
+            .map(|(_, fields)| fields)
+    };
     let mut paths: Vec<&String> =
         all.iter().flat_map(BTreeMap::keys).collect::<BTreeSet<_>>().into_iter().collect();
     const FIRST: [&str; 3] = ["name", "duration", "devices"];
@@ -53,14 +59,14 @@ pub(super) fn differing(sides: &[Side]) -> Vec<Field> {
 }
 
 /// Every field of a plan by its path, with how many devices there were and which components they ran.
-fn fields(side: &Side) -> BTreeMap<String, String> {
+fn fields(experiment: &ComparedExperiment) -> BTreeMap<String, String> {
     let mut fields = BTreeMap::new();
-    if let Some(plan) = &side.plan {
+    if let Some(plan) = &experiment.plan {
         walk("", plan, &mut fields);
-        fields.insert("devices".to_owned(), devices(&side.results));
-        for part in &side.results.manifest.components {
-            let hash: String = part.sha256.chars().take(12).collect();
-            fields.insert(format!("component {}", part.name), hash);
+        fields.insert("devices".to_owned(), devices(&experiment.results));
+        for component in &experiment.results.manifest.components {
+            let hash: String = component.sha256.chars().take(12).collect();
+            fields.insert(format!("component {}", component.name), hash);
         }
     }
     fields
@@ -86,12 +92,12 @@ fn walk(path: &str, value: &Value, fields: &mut BTreeMap<String, String>) {
         }
         Value::Array(list) if list.iter().any(Value::is_object) => {
             for (at, entry) in list.iter().enumerate() {
-                let name = name_of(entry)
-                    .filter(|name| list.iter().filter(|other| name_of(other) == Some(name)).count() == 1);
+                let name = entry_name(entry)
+                    .filter(|name| list.iter().filter(|other| entry_name(other) == Some(name)).count() == 1);
                 walk(&below(&name.map_or_else(|| at.to_string(), str::to_owned)), entry, fields);
             }
         }
-        other => drop(fields.insert(path.to_owned(), shown(other))),
+        other => drop(fields.insert(path.to_owned(), format_value(other))),
     }
 }
 

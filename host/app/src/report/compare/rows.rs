@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::Side;
-use crate::report::cohort::{Cohort, MARK, by_point};
+use super::ComparedExperiment;
+use crate::report::cohort::{CUT_SHORT_MARK, Cohort, by_point};
 use crate::report::metric::Metric;
 use crate::report::number::Unit;
 use crate::report::statistics::{Difference, Estimate};
@@ -27,8 +27,9 @@ pub struct Row {
 
 /// A row for each point and metric. Points are matched by what they set. Where every side has but one point,
 /// those are compared, whatever they are.
-pub(super) fn rows(sides: &[Side]) -> Vec<Row> {
-    let cohorts: Vec<Vec<Cohort<'_>>> = sides.iter().map(|side| by_point(&side.results)).collect();
+pub(super) fn rows(experiments: &[ComparedExperiment]) -> Vec<Row> {
+    let cohorts: Vec<Vec<Cohort<'_>>> =
+        experiments.iter().map(|experiment| by_point(&experiment.results)).collect();
     if cohorts.iter().all(|cohorts| cohorts.len() == 1) {
         let only: Vec<Option<&Cohort<'_>>> = cohorts.iter().map(|cohorts| cohorts.first()).collect();
         return at_point(&Map::new(), &only);
@@ -39,11 +40,11 @@ pub(super) fn rows(sides: &[Side]) -> Vec<Row> {
             points.push(&cohort.point);
         }
     }
-    let side = |cohorts| move |point: &Map<String, Value>| find(cohorts, point);
+    let experiment = |cohorts| move |point: &Map<String, Value>| find(cohorts, point);
     points
         .into_iter()
         .flat_map(|point| {
-            at_point(point, &cohorts.iter().map(|cohorts| side(cohorts)(point)).collect::<Vec<_>>())
+            at_point(point, &cohorts.iter().map(|cohorts| experiment(cohorts)(point)).collect::<Vec<_>>())
         })
         .collect()
 }
@@ -57,9 +58,9 @@ fn at_point(point: &Map<String, Value>, cohorts: &[Option<&Cohort<'_>>]) -> Vec<
         let estimates: Vec<Option<Estimate>> =
             cohorts.iter().map(|cohort| cohort.and_then(|cohort| cohort.estimate(metric))).collect();
         let largest = estimates.iter().flatten().map(|it| it.mean).fold(0.0, f64::max);
-        let cut: Vec<bool> = cohorts.iter().map(|cohort| cohort.is_some_and(Cohort::is_cut)).collect();
-        let whole = |side: usize| estimates[side].filter(|_| !cut[side]);
-        let from_first = |side: usize| Some(Difference::between(&whole(0)?, &whole(side)?));
+        let cut: Vec<bool> = cohorts.iter().map(|cohort| cohort.is_some_and(Cohort::is_cut_short)).collect();
+        let whole = |experiment: usize| estimates[experiment].filter(|_| !cut[experiment]);
+        let from_first = |experiment: usize| Some(Difference::between(&whole(0)?, &whole(experiment)?));
         let differences = (1..estimates.len()).map(from_first).collect();
         Row { point: point.clone(), metric, unit: metric.unit(largest), estimates, cut, differences }
     };
@@ -69,8 +70,9 @@ fn at_point(point: &Map<String, Value>, cohorts: &[Option<&Cohort<'_>>]) -> Vec<
 impl Row {
     /// The point in words; empty where there is nothing to tell apart.
     pub fn point_text(&self) -> String {
-        let field =
-            |(field, value): (&String, &Value)| format!("{field} = {}", crate::report::cohort::shown(value));
+        let field = |(field, value): (&String, &Value)| {
+            format!("{field} = {}", crate::report::cohort::format_value(value))
+        };
         self.point.iter().map(field).collect::<Vec<_>>().join(", ")
     }
 
@@ -83,7 +85,7 @@ impl Row {
     pub fn values(&self) -> Vec<String> {
         let value = |(it, cut): (&Option<Estimate>, &bool)| match it {
             None => "–".to_owned(),
-            Some(it) if *cut => format!("{} {MARK}", self.unit.estimate(it.mean, it.half_width)),
+            Some(it) if *cut => format!("{} {CUT_SHORT_MARK}", self.unit.estimate(it.mean, it.half_width)),
             Some(it) => self.unit.estimate(it.mean, it.half_width),
         };
         self.estimates.iter().zip(&self.cut).map(value).collect()

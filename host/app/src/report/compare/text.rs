@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::Side;
+use super::ComparedExperiment;
 use super::rows::Row;
 use super::{agreement, notices, plans};
 
@@ -11,9 +11,9 @@ pub(super) const NOTE: &str = "± is half a 95 % confidence interval over seeds:
                                differences. * marks a difference whose interval leaves zero out.";
 
 /// The table, with a key before it and a note after it; no line break at its end.
-pub(super) fn text(sides: &[Side], rows: &[Row]) -> String {
+pub(super) fn text(experiments: &[ComparedExperiment], rows: &[Row]) -> String {
     let mut text = String::new();
-    for Side { letter, folder, results, .. } in sides {
+    for ComparedExperiment { letter, folder, results, .. } in experiments {
         let runs = results.runs.len();
         let noun = if runs == 1 { "run" } else { "runs" };
         let incomplete = if results.is_complete() { "" } else { ", INCOMPLETE" };
@@ -21,14 +21,14 @@ pub(super) fn text(sides: &[Side], rows: &[Row]) -> String {
         let (plan, time) = (printable(plan), results.manifest.time_text());
         let _ = writeln!(text, "{letter}  {folder}: plan {plan}, {runs} {noun} in {time}{incomplete}");
     }
-    for notice in notices::all(sides) {
+    for notice in notices::all(experiments) {
         let _ = writeln!(text, "\n{}", printable(&notice));
     }
-    plans(&mut text, sides);
-    if notices::strangers(sides).len() + 1 < sides.len() {
-        table(&mut text, sides, rows);
+    plans(&mut text, experiments);
+    if notices::without_common_points(experiments).len() + 1 < experiments.len() {
+        table(&mut text, experiments, rows);
     }
-    for agreement in agreement::all(sides, rows) {
+    for agreement in agreement::all(experiments, rows) {
         let _ = writeln!(text, "\n{}", printable(&agreement.text()));
     }
     let _ = write!(text, "\n{NOTE}");
@@ -36,18 +36,20 @@ pub(super) fn text(sides: &[Side], rows: &[Row]) -> String {
 }
 
 /// The fields in which plans differ, in short.
-fn plans(text: &mut String, sides: &[Side]) {
+fn plans(text: &mut String, experiments: &[ComparedExperiment]) {
     const SHOWN: usize = 12;
     const WIDEST: usize = 40;
-    let fields = plans::differing(sides);
+    let fields = plans::differing(experiments);
     if fields.is_empty() {
         return;
     }
     text.push_str("\nThe plans differ in\n");
     let widest = fields.iter().take(SHOWN).map(|field| field.path.chars().count()).max().unwrap_or(0);
     for field in fields.iter().take(SHOWN) {
-        let value = |(side, value): (&Side, &str)| format!("{} {}", side.letter, shortened(value, WIDEST));
-        let values: Vec<String> = sides.iter().zip(field.words()).map(value).collect();
+        let value = |(experiment, value): (&ComparedExperiment, &str)| {
+            format!("{} {}", experiment.letter, shortened(value, WIDEST))
+        };
+        let values: Vec<String> = experiments.iter().zip(field.texts()).map(value).collect();
         let line = format!("  {:widest$}   {}", field.path, values.join("   "));
         let _ = writeln!(text, "{}", printable(&line));
     }
@@ -63,10 +65,15 @@ fn shortened(text: &str, most: usize) -> String {
     }
 }
 
-fn table(text: &mut String, sides: &[Side], rows: &[Row]) {
+fn table(text: &mut String, experiments: &[ComparedExperiment], rows: &[Row]) {
     let mut header = vec![String::new()];
-    header.extend(sides.iter().map(|side| side.letter.clone()));
-    header.extend(sides.iter().skip(1).map(|side| format!("{} − {}", side.letter, sides[0].letter)));
+    header.extend(experiments.iter().map(|experiment| experiment.letter.clone()));
+    header.extend(
+        experiments
+            .iter()
+            .skip(1)
+            .map(|experiment| format!("{} − {}", experiment.letter, experiments[0].letter)),
+    );
     let cells = |row: &Row| [vec![row.heading()], row.values(), row.changes()].concat();
     let table: Vec<Vec<String>> = rows.iter().map(cells).collect();
     let widths: Vec<usize> = (0..header.len())

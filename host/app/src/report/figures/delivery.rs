@@ -1,14 +1,14 @@
 //! The share of expected messages that were delivered, over time.
 
-use super::over_time::{Line, POINTS, described, duration, extent, line, sum};
-use super::{Figure, Shown};
+use super::over_time::{Line, POINTS, describe_line, duration, extent, line, sum};
+use super::{Figure, PlotInput};
 use crate::report::number::PERCENT;
 use crate::report::plot::axis::Axis;
 use crate::report::plot::chart::Chart;
 
 /// The plot.
-pub fn figure(shown: Shown<'_>) -> Figure {
-    let cohorts = shown.picked();
+pub fn figure(input: PlotInput<'_>) -> Figure {
+    let cohorts = input.representative_cohorts();
     let lines: Vec<(&str, Line)> = cohorts
         .iter()
         .map(|cohort| {
@@ -20,22 +20,25 @@ pub fn figure(shown: Shown<'_>) -> Figure {
         })
         .collect();
     let (lo, hi) = extent(lines.iter().map(|(_, line)| line)).unwrap_or((0.0, 1.0));
-    let told: Vec<_> = lines
+    let descriptions: Vec<_> = lines
         .iter()
-        .map(|(name, line)| format!("{name} {}", described(line, |share| PERCENT.named(share))))
+        .map(|(name, line)| format!("{name} {}", describe_line(line, |share| PERCENT.with_unit(share))))
         .collect();
     let chart = Chart {
         name: "delivery-over-time",
         title: "Delivery over time".to_owned(),
-        description: format!("Share of expected messages that were delivered: {}.", told.join("; ").trim()),
+        description: format!(
+            "Share of expected messages that were delivered: {}.",
+            descriptions.join("; ").trim()
+        ),
         x: Axis::time(duration(&cohorts)),
         y: Axis::percent("delivered", lo, hi.min(1.0)),
-        marks: shown.marks_within(lines.iter().map(|(name, line)| (*name, line)), false, (0.0, 1.0)),
-        legend: shown.labels.to_owned(),
+        marks: input.marks_within(lines.iter().map(|(name, line)| (*name, line)), false, (0.0, 1.0)),
+        legend: input.labels.to_owned(),
         lanes: Vec::new(),
-        moments: shown.moments(),
+        annotations: input.annotations(),
     };
     let caption = "Of the receptions that messages of an interval should have had, those that they had. A message \
                    counts in the interval in which it was published.";
-    Figure { drawing: chart.draw(), caption: format!("{caption} {}", shown.note()).trim().to_owned() }
+    Figure { drawing: chart.draw(), caption: format!("{caption} {}", input.note()).trim().to_owned() }
 }

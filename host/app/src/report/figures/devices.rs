@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::over_time::{Line, POINTS, described, duration, extent, line, mean};
-use super::{Figure, Shown};
+use super::over_time::{Line, POINTS, describe_line, duration, extent, line, mean};
+use super::{Figure, PlotInput};
 use crate::report::cohort::Cohort;
 use crate::report::number::{PERCENT, significant};
 use crate::report::plot::axis::Axis;
@@ -11,14 +11,14 @@ use crate::report::plot::chart::Chart;
 use crate::report::plot::lanes::Lane;
 
 /// Time is cut in so many parts, and the share of devices in so many shades.
-const PARTS: usize = 120;
+const TIME_SLOTS: usize = 120;
 const SHADES: f64 = 12.0;
 /// No more faults than these have a strip of their own.
 const LANES: usize = 6;
 
 /// The plot: counts of one cohort, or shares of several, whose fleets may differ in size.
-pub fn figure(shown: Shown<'_>) -> Figure {
-    let cohorts = shown.picked();
+pub fn figure(input: PlotInput<'_>) -> Figure {
+    let cohorts = input.representative_cohorts();
     let several = cohorts.len() > 1;
     let lines: Vec<(String, Line)> = match &cohorts[..] {
         [cohort] => vec![
@@ -39,9 +39,9 @@ pub fn figure(shown: Shown<'_>) -> Figure {
     let (lo, hi) = extent(lines.iter().map(|(_, line)| line)).unwrap_or((0.0, 1.0));
     let samples = cohorts.iter().flat_map(|cohort| &cohort.runs).flat_map(|run| run.fleet());
     let greatest = samples.map(|sample| sample.devices).fold(0.0, f64::max);
-    let written = |value: f64| if several { PERCENT.named(value) } else { significant(value, 3) };
-    let told: Vec<_> =
-        lines.iter().map(|(name, line)| format!("{name} {}", described(line, written))).collect();
+    let written = |value: f64| if several { PERCENT.with_unit(value) } else { significant(value, 3) };
+    let descriptions: Vec<_> =
+        lines.iter().map(|(name, line)| format!("{name} {}", describe_line(line, written))).collect();
     let duration = duration(&cohorts);
     let (lanes, left_out) = lanes(&cohorts, duration);
     let faults: Vec<_> = lanes.iter().map(|lane| lane.name.as_str()).collect();
@@ -50,26 +50,26 @@ pub fn figure(shown: Shown<'_>) -> Figure {
     let chart = Chart {
         name: "devices-over-time",
         title: if several { "Share of devices up over time" } else { "Devices up over time" }.to_owned(),
-        description: format!("Devices over time: {}.{faults}", told.join("; ")),
+        description: format!("Devices over time: {}.{faults}", descriptions.join("; ")),
         x: Axis::time(duration),
         y: if several {
             Axis::percent("devices", lo, hi.min(1.0))
         } else {
             Axis::counts("devices", greatest)
         },
-        marks: shown.marks_within(
+        marks: input.marks_within(
             lines.iter().map(|(name, line)| (name.as_str(), line)),
             true,
             (0.0, if several { 1.0 } else { greatest }),
         ),
-        legend: if several { shown.labels.to_owned() } else { String::new() },
+        legend: if several { input.labels.to_owned() } else { String::new() },
         lanes,
-        moments: shown.moments(),
+        annotations: input.annotations(),
     };
-    Figure { drawing: chart.draw(), caption: caption(shown, &faults, left_out) }
+    Figure { drawing: chart.draw(), caption: caption(input, &faults, left_out) }
 }
 
-fn caption(shown: Shown<'_>, faults: &str, left_out: usize) -> String {
+fn caption(input: PlotInput<'_>, faults: &str, left_out: usize) -> String {
     let mut caption = match faults {
         "" => "No fault took a device out.".to_owned(),
         _ => "Shades, and the strip of each fault, say how many devices it had: the strongest is all of them, as when \
@@ -80,28 +80,28 @@ fn caption(shown: Shown<'_>, faults: &str, left_out: usize) -> String {
         caption += &format!(" {left_out} faults with fewer outages are not shown.");
     }
     caption.insert_str(0, "Up is a device that runs, is connected, and not silent. ");
-    format!("{caption} {}", shown.note()).trim().to_owned()
+    format!("{caption} {}", input.note()).trim().to_owned()
 }
 
 /// One strip a fault, those that had most devices first; and how many had no room.
 fn lanes(cohorts: &[&Cohort<'_>], duration: f64) -> (Vec<Lane>, usize) {
     let runs: Vec<_> = cohorts.iter().flat_map(|cohort| &cohort.runs).collect();
-    let part = duration / PARTS as f64;
+    let part = duration / TIME_SLOTS as f64;
     let mut shares: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
     for run in &runs {
         let all = 1.0 / runs.len() as f64;
         let device = all / run.summary.devices.max(1) as f64;
         for outage in &run.outages {
-            let struck = if outage.is_of_the_broker() { all } else { device };
-            let share = shares.entry(outage.name()).or_insert_with(|| vec![0.0; PARTS]);
+            let affected = if outage.is_broker_outage() { all } else { device };
+            let share = shares.entry(outage.name()).or_insert_with(|| vec![0.0; TIME_SLOTS]);
             let (from, to) = (outage.from_s.max(0.0), outage.to_s.min(duration));
-            let first = ((from / part) as usize).min(PARTS - 1);
+            let first = ((from / part) as usize).min(TIME_SLOTS - 1);
             for (index, slot) in share.iter_mut().enumerate().skip(first) {
                 let start = index as f64 * part;
                 if start >= to {
                     break;
                 }
-                *slot += struck * ((start + part).min(to) - start.max(from)).max(0.0) / part;
+                *slot += affected * ((start + part).min(to) - start.max(from)).max(0.0) / part;
             }
         }
     }

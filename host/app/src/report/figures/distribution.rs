@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Figure, Shown};
+use super::{Figure, PlotInput};
 use crate::report::cohort::Cohort;
 use crate::report::number::{PERCENT, seconds};
 use crate::report::plot::axis::Axis;
@@ -10,9 +10,9 @@ use crate::report::plot::chart::{Chart, Mark, Shape};
 use crate::report::results::{ALL, Run};
 
 /// The plot, unless nothing was delivered.
-pub fn figure(shown: Shown<'_>) -> Option<Figure> {
-    let curves: Vec<(&str, Curve)> = shown
-        .picked()
+pub fn figure(input: PlotInput<'_>) -> Option<Figure> {
+    let curves: Vec<(&str, Curve)> = input
+        .representative_cohorts()
         .into_iter()
         .filter_map(|cohort| Some((cohort.label.as_str(), Curve::of(cohort)?)))
         .collect();
@@ -20,11 +20,12 @@ pub fn figure(shown: Shown<'_>) -> Option<Figure> {
     let ends: Vec<(f64, f64)> = curves.iter().filter_map(|(_, curve)| inner(curve)).collect();
     let lo = ends.iter().map(|(lo, _)| *lo).reduce(f64::min)?;
     let hi = ends.iter().map(|(_, hi)| *hi).reduce(f64::max)?;
-    let told: Vec<_> = curves.iter().map(|(name, curve)| format!("{name} {}", curve.described())).collect();
+    let descriptions: Vec<_> =
+        curves.iter().map(|(name, curve)| format!("{name} {}", curve.describe())).collect();
     let chart = Chart {
         name: "latency-distribution",
         title: "Distribution of latency".to_owned(),
-        description: format!("Cumulative distribution of latency: {}.", told.join("; ").trim()),
+        description: format!("Cumulative distribution of latency: {}.", descriptions.join("; ").trim()),
         x: Axis::latency_log("latency (logarithmic)", lo, hi),
         y: Axis::numbers("messages that took no longer", 0.0, 1.0, PERCENT),
         marks: curves
@@ -36,9 +37,9 @@ pub fn figure(shown: Shown<'_>) -> Option<Figure> {
                 shape: Shape::Line(vec![curve.points.clone()]),
             })
             .collect(),
-        legend: shown.labels.to_owned(),
+        legend: input.labels.to_owned(),
         lanes: Vec::new(),
-        moments: Vec::new(),
+        annotations: Vec::new(),
     };
     let mut caption =
         "Exact at the bounds of the histogram's buckets, straight between them; all seeds of a \
@@ -86,11 +87,11 @@ impl Curve {
         (!points.is_empty()).then(|| Self { points, beyond: 1.0 - sum / total })
     }
 
-    fn described(&self) -> String {
+    fn describe(&self) -> String {
         let reaches = |share: f64| self.points.iter().find(|(_, reached)| *reached >= share);
-        let told =
-            |share: f64| Some(format!("{} within {}", PERCENT.named(share), seconds(reaches(share)?.0)));
-        [0.5, 0.95, 0.99].into_iter().filter_map(told).collect::<Vec<_>>().join(", ")
+        let describe =
+            |share: f64| Some(format!("{} within {}", PERCENT.with_unit(share), seconds(reaches(share)?.0)));
+        [0.5, 0.95, 0.99].into_iter().filter_map(describe).collect::<Vec<_>>().join(", ")
     }
 }
 

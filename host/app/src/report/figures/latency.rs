@@ -1,14 +1,14 @@
 //! Latency percentiles over time.
 
-use super::over_time::{Line, POINTS, described, duration, extent, line, weighted};
-use super::{Figure, Shown};
+use super::over_time::{Line, POINTS, describe_line, duration, extent, line, weighted};
+use super::{Figure, PlotInput};
 use crate::report::number::seconds;
 use crate::report::plot::axis::Axis;
 use crate::report::plot::chart::Chart;
 
 /// The plot: three percentiles of one cohort, or the 95th of each.
-pub fn figure(shown: Shown<'_>) -> Figure {
-    let cohorts = shown.picked();
+pub fn figure(input: PlotInput<'_>) -> Figure {
+    let cohorts = input.representative_cohorts();
     let lines: Vec<(String, Line)> = match &cohorts[..] {
         [cohort] => vec![
             ("p50".to_owned(), line(cohort, POINTS, |bin| weighted(bin, |sample| sample.p50_s))),
@@ -24,25 +24,25 @@ pub fn figure(shown: Shown<'_>) -> Figure {
     };
     let several = cohorts.len() > 1;
     let (_, hi) = extent(lines.iter().map(|(_, line)| line)).unwrap_or((0.0, 1.0));
-    let told: Vec<_> =
-        lines.iter().map(|(name, line)| format!("{name} {}", described(line, seconds))).collect();
+    let descriptions: Vec<_> =
+        lines.iter().map(|(name, line)| format!("{name} {}", describe_line(line, seconds))).collect();
     let title = if several { "Latency over time, 95th percentile" } else { "Latency percentiles over time" };
     let chart = Chart {
         name: "latency-over-time",
         title: title.to_owned(),
-        description: format!("{title}: {}.", told.join("; ")),
+        description: format!("{title}: {}.", descriptions.join("; ")),
         x: Axis::time(duration(&cohorts)),
         y: Axis::latency("latency", hi),
-        marks: shown.marks_within(
+        marks: input.marks_within(
             lines.iter().map(|(name, line)| (name.as_str(), line)),
             false,
             (0.0, f64::INFINITY),
         ),
-        legend: if several { shown.labels.to_owned() } else { String::new() },
+        legend: if several { input.labels.to_owned() } else { String::new() },
         lanes: Vec::new(),
-        moments: shown.moments(),
+        annotations: input.annotations(),
     };
     let caption =
         "Percentiles of the messages published in each interval; gaps are intervals of which none arrived.";
-    Figure { drawing: chart.draw(), caption: format!("{caption} {}", shown.note()).trim().to_owned() }
+    Figure { drawing: chart.draw(), caption: format!("{caption} {}", input.note()).trim().to_owned() }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Figure, Shown};
+use super::{Figure, PlotInput};
 use crate::report::cohort::Cohort;
 use crate::report::number::{PLAIN, fixed, significant};
 use crate::report::plot::axis::Axis;
@@ -12,8 +12,8 @@ use crate::report::results::series::Outage;
 use crate::report::statistics::Estimate;
 
 /// The plot, unless no fault took a message. One cohort has a bar for each fault; several have one each.
-pub fn figure(shown: Shown<'_>) -> Option<Figure> {
-    let cohorts = shown.cohorts;
+pub fn figure(input: PlotInput<'_>) -> Option<Figure> {
+    let cohorts = input.cohorts;
     let faults = ranked(cohorts);
     if faults.is_empty() {
         return None;
@@ -21,7 +21,7 @@ pub fn figure(shown: Shown<'_>) -> Option<Figure> {
     let (bars, caption) = match cohorts {
         [cohort] => (by_fault(cohort, &faults), "Mean number of messages that each fault took in a run."),
         several => (
-            by_cohort(shown, several, &faults),
+            by_cohort(input, several, &faults),
             "Messages that faults took, on the way out and on the way in, for every hundred that behaviours \
              published; means over seeds.",
         ),
@@ -64,7 +64,7 @@ fn by_fault(cohort: &Cohort<'_>, faults: &[String]) -> Bars {
             total: fixed(out + inward, decimals),
         });
     }
-    let told: Vec<_> = rows.iter().map(|row| format!("{} {}", row.name, row.total)).collect();
+    let descriptions: Vec<_> = rows.iter().map(|row| format!("{} {}", row.name, row.total)).collect();
     let mut pieces = vec!["on the way out".to_owned(), "on the way in".to_owned()];
     if rows.iter().all(|row| row.values.get(1) == Some(&0.0)) {
         pieces.truncate(1);
@@ -72,7 +72,7 @@ fn by_fault(cohort: &Cohort<'_>, faults: &[String]) -> Bars {
     Bars {
         name: "losses-by-fault",
         title: "Messages lost, by fault".to_owned(),
-        description: format!("Messages that each fault took in a run: {}.", told.join(", ")),
+        description: format!("Messages that each fault took in a run: {}.", descriptions.join(", ")),
         x: Axis::counts("messages", widest),
         rows_label: String::new(),
         rows,
@@ -89,7 +89,7 @@ fn named(cohort: &Cohort<'_>, id: &str) -> String {
     }
 }
 
-fn by_cohort(shown: Shown<'_>, cohorts: &[Cohort<'_>], faults: &[String]) -> Bars {
+fn by_cohort(input: PlotInput<'_>, cohorts: &[Cohort<'_>], faults: &[String]) -> Bars {
     let (own, rest) = faults.split_at(if faults.len() > SERIES { SERIES - 1 } else { faults.len() });
     let mut pieces: Vec<String> = own.to_vec();
     if !rest.is_empty() {
@@ -116,13 +116,13 @@ fn by_cohort(shown: Shown<'_>, cohorts: &[Cohort<'_>], faults: &[String]) -> Bar
         })
         .collect();
     let widest = rows.iter().map(|row| row.values.iter().sum::<f64>()).fold(0.0, f64::max);
-    let told: Vec<_> = rows.iter().map(|row| format!("{} {}", row.name, row.total)).collect();
+    let descriptions: Vec<_> = rows.iter().map(|row| format!("{} {}", row.name, row.total)).collect();
     Bars {
         name: "losses-by-fault",
         title: "Messages lost, by fault".to_owned(),
-        description: format!("Messages lost for every hundred published: {}.", told.join(", ")),
+        description: format!("Messages lost for every hundred published: {}.", descriptions.join(", ")),
         x: Axis::numbers("messages lost per 100 published", 0.0, widest.max(0.1), PLAIN),
-        rows_label: shown.labels.to_owned(),
+        rows_label: input.labels.to_owned(),
         rows,
         pieces,
     }

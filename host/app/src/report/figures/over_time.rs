@@ -52,9 +52,9 @@ pub fn mean(bin: &Bin<'_>, state: impl Fn(&Sample) -> f64) -> Option<f64> {
 
 /// The mean of what not every sample has, weighted with receptions.
 pub fn weighted(bin: &Bin<'_>, figure: impl Fn(&Sample) -> Option<f64>) -> Option<f64> {
-    let there = bin.iter().filter_map(|sample| Some((figure(sample)?, sample.delivered.max(1.0))));
+    let present = bin.iter().filter_map(|sample| Some((figure(sample)?, sample.delivered.max(1.0))));
     let (total, weight) =
-        there.fold((0.0, 0.0), |(total, sum), (value, weight)| (total + value * weight, sum + weight));
+        present.fold((0.0, 0.0), |(total, sum), (value, weight)| (total + value * weight, sum + weight));
     (weight > 0.0).then(|| total / weight)
 }
 
@@ -62,7 +62,7 @@ pub fn weighted(bin: &Bin<'_>, figure: impl Fn(&Sample) -> Option<f64>) -> Optio
 /// few seeds can make, only a part is shown.
 pub fn extent<'a>(lines: impl IntoIterator<Item = &'a Line>) -> Option<Ends> {
     let (mut means, mut bands): (Option<Ends>, Option<Ends>) = (None, None);
-    let wider = |(lo, hi): Ends, so_far: Option<Ends>| match so_far {
+    let wider = |(lo, hi): Ends, bounds: Option<Ends>| match bounds {
         None => Some((lo, hi)),
         Some((least, greatest)) => Some((lo.min(least), hi.max(greatest))),
     };
@@ -104,7 +104,7 @@ pub fn marks(series: usize, name: &str, line: &Line, steps: bool) -> Vec<Mark> {
 }
 
 /// For descriptions: where a line begins and ends and what lies between.
-pub fn described(line: &Line, written: impl Fn(f64) -> String) -> String {
+pub fn describe_line(line: &Line, written: impl Fn(f64) -> String) -> String {
     let means: Vec<f64> = line.iter().filter_map(|(_, estimate)| Some(estimate.as_ref()?.mean)).collect();
     let (Some(first), Some(last)) = (means.first(), means.last()) else {
         return "nothing to show".to_owned();

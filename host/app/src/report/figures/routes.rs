@@ -2,36 +2,36 @@
 
 use std::collections::BTreeSet;
 
-use super::over_time::{Bin, Line, POINTS, described, duration, extent, line, sum};
-use super::{Figure, Shown};
+use super::over_time::{Bin, Line, POINTS, describe_line, duration, extent, line, sum};
+use super::{Figure, PlotInput};
 use crate::report::number::{seconds, significant};
 use crate::report::plot::axis::Axis;
 use crate::report::plot::chart::Chart;
-use crate::report::plot::graph::{Arrow, Graph, Node, Panel, Standing};
+use crate::report::plot::graph::{Arrow, Graph, Node, NodeState, Panel};
 use crate::report::results::Run;
-use crate::report::results::network::ways_at;
+use crate::report::results::network::routes_at;
 use crate::report::results::series::Outage;
 
 /// As many moments as one can compare at a glance.
-const MOMENTS: usize = 6;
+const SNAPSHOTS: usize = 6;
 
 /// Both plots, if behaviours told of routes.
-pub fn figures(shown: Shown<'_>) -> Vec<Figure> {
-    let runs = shown.cohorts.iter().flat_map(|cohort| &cohort.runs);
+pub fn figures(input: PlotInput<'_>) -> Vec<Figure> {
+    let runs = input.cohorts.iter().flat_map(|cohort| &cohort.runs);
     let Some(run) = runs.into_iter().find(|run| !run.routes.is_empty()) else { return Vec::new() };
-    vec![graphs(run), changes(shown)]
+    vec![graphs(run), changes(input)]
 }
 
 fn graphs(run: &Run) -> Figure {
     let nodes = nodes(run);
     let panels: Vec<Panel> =
-        moments(run).into_iter().map(|(at, name)| panel(run, &nodes, at, &name)).collect();
-    let described: Vec<String> =
+        snapshot_times(run).into_iter().map(|(at, name)| panel(run, &nodes, at, &name)).collect();
+    let descriptions: Vec<String> =
         panels.iter().map(|panel| format!("{}: {} routes", panel.title, panel.arrows.len())).collect();
     let graph = Graph {
         name: "routes-over-time",
         title: "Routes over time".to_owned(),
-        description: format!("Next hops of the devices. {}.", described.join("; ")),
+        description: format!("Next hops of the devices. {}.", descriptions.join("; ")),
         nodes: nodes.iter().map(|(name, place)| Node { name: name.clone(), place: *place }).collect(),
         links: links(run),
         panels,
@@ -46,17 +46,18 @@ fn graphs(run: &Run) -> Figure {
 }
 
 /// Late in each phase, when what it began with has settled; without phases, at equal distances.
-fn moments(run: &Run) -> Vec<(f64, String)> {
+fn snapshot_times(run: &Run) -> Vec<(f64, String)> {
     let end = run.summary.duration_s;
     let phases = run.summary.phases.iter().filter_map(|phase| {
         let (from, to) = (phase.from_s?, phase.to_s?);
         (to > from).then(|| (from + (to - from) * 0.9, format!("{}, ", phase.name)))
     });
-    let mut moments: Vec<(f64, String)> = phases.take(MOMENTS).collect();
-    if moments.is_empty() {
-        moments = (1..=MOMENTS).map(|i| (end * i as f64 / MOMENTS as f64, String::new())).collect();
+    let mut snapshot_times: Vec<(f64, String)> = phases.take(SNAPSHOTS).collect();
+    if snapshot_times.is_empty() {
+        snapshot_times =
+            (1..=SNAPSHOTS).map(|i| (end * i as f64 / SNAPSHOTS as f64, String::new())).collect();
     }
-    moments.into_iter().map(|(at, name)| (at, format!("{name}at {}", seconds(at)))).collect()
+    snapshot_times.into_iter().map(|(at, name)| (at, format!("{name}at {}", seconds(at)))).collect()
 }
 
 /// From the topology, or in a circle.
@@ -68,7 +69,7 @@ fn nodes(run: &Run) -> Vec<(String, (f64, f64))> {
         run.routes.iter().flat_map(|it| [Some(&it.device), it.next_hop.as_ref()]).flatten().collect();
     let mut names: Vec<&String> = names.into_iter().collect();
     names.sort_by_key(|name| (name.len(), *name));
-    let places = crate::experiment::topology::shape::around(names.len());
+    let places = crate::experiment::topology::shape::circle(names.len());
     names.into_iter().cloned().zip(places).collect()
 }
 
@@ -81,31 +82,31 @@ fn links(run: &Run) -> Vec<(String, String)> {
 }
 
 fn panel(run: &Run, nodes: &[(String, (f64, f64))], at: f64, name: &str) -> Panel {
-    let ways = ways_at(&run.routes, at);
+    let routes = routes_at(&run.routes, at);
     let arrows: BTreeSet<(&str, &str)> =
-        ways.iter().map(|((device, _), next_hop)| (*device, *next_hop)).collect();
+        routes.iter().map(|((device, _), next_hop)| (*device, *next_hop)).collect();
     let senders: BTreeSet<&str> = run.routes.iter().map(|it| it.device.as_str()).collect();
     let out = |name: &str| {
         let at_it = |outage: &&Outage| outage.device == name && outage.from_s <= at && outage.to_s > at;
         // Beyond a partition, a device goes on.
         run.outages.iter().filter(at_it).any(|outage| outage.kind != "partition")
     };
-    let standing = |(name, _): &(String, (f64, f64))| match name.as_str() {
-        name if out(name) => Standing::Out,
+    let state = |(name, _): &(String, (f64, f64))| match name.as_str() {
+        name if out(name) => NodeState::Down,
         // What others send to and what never sends itself.
-        name if !senders.contains(name) => Standing::Destination,
-        name if ways.keys().any(|(device, _)| *device == name) => Standing::On,
-        _ => Standing::Lost,
+        name if !senders.contains(name) => NodeState::Destination,
+        name if routes.keys().any(|(device, _)| *device == name) => NodeState::Routed,
+        _ => NodeState::Unrouted,
     };
     Panel {
         title: name.to_owned(),
-        standings: nodes.iter().map(standing).collect(),
+        states: nodes.iter().map(state).collect(),
         arrows: arrows.into_iter().map(|(from, to)| Arrow { from: from.into(), to: to.into() }).collect(),
     }
 }
 
-fn changes(shown: Shown<'_>) -> Figure {
-    let cohorts = shown.picked();
+fn changes(input: PlotInput<'_>) -> Figure {
+    let cohorts = input.representative_cohorts();
     let duration = duration(&cohorts);
     let counts: Vec<(&str, Line)> = cohorts
         .iter()
@@ -115,25 +116,25 @@ fn changes(shown: Shown<'_>) -> Figure {
         })
         .collect();
     let (_, hi) = extent(counts.iter().map(|(_, line)| line)).unwrap_or((0.0, 1.0));
-    let told: Vec<_> = counts
+    let descriptions: Vec<_> = counts
         .iter()
-        .map(|(name, line)| format!("{name} {}", described(line, |it| significant(it, 3))))
+        .map(|(name, line)| format!("{name} {}", describe_line(line, |it| significant(it, 3))))
         .collect();
     let chart = Chart {
         name: "route-changes",
         title: "Changes of routes over time".to_owned(),
-        description: format!("Changes of next hops: {}.", told.join("; ")),
+        description: format!("Changes of next hops: {}.", descriptions.join("; ")),
         x: Axis::time(duration),
         y: Axis::counts("changes", hi.max(1.0)),
-        marks: shown.marks_within(
+        marks: input.marks_within(
             counts.iter().map(|(name, line)| (*name, line)),
             false,
             (0.0, f64::INFINITY),
         ),
-        legend: shown.labels.to_owned(),
+        legend: input.labels.to_owned(),
         lanes: Vec::new(),
-        moments: shown.moments(),
+        annotations: input.annotations(),
     };
     let caption = "How often a device told of another next hop, or that it had none any more.";
-    Figure { drawing: chart.draw(), caption: format!("{caption} {}", shown.note()).trim().to_owned() }
+    Figure { drawing: chart.draw(), caption: format!("{caption} {}", input.note()).trim().to_owned() }
 }

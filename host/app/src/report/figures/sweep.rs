@@ -2,8 +2,10 @@
 
 use serde_json::{Map, Value};
 
-use super::{Figure, Shown};
-use crate::report::cohort::{Cohort, MARKED, is_span, named, number, short, shown as written};
+use super::{Figure, PlotInput};
+use crate::report::cohort::{
+    CUT_SHORT_NOTE, Cohort, as_number, field_names, format_value as written, is_duration, short_path,
+};
 use crate::report::metric::Metric;
 use crate::report::number::{PLAIN, time_unit};
 use crate::report::plot::axis::Axis;
@@ -19,22 +21,22 @@ const PLOTS: [(Metric, &str); 3] = [
 
 /// One plot a metric, if there is a sweep. The field with most values runs along the axis; those of the others
 /// are lines.
-pub fn figures(shown: Shown<'_>) -> Vec<Figure> {
-    let Some(along) = field_along(shown.cohorts) else { return Vec::new() };
-    let lines = lines(shown.cohorts, &along);
-    PLOTS.into_iter().filter_map(|(metric, name)| figure(&along, &lines, metric, name)).collect()
+pub fn figures(input: PlotInput<'_>) -> Vec<Figure> {
+    let Some(sweep_axis) = find_sweep_axis(input.cohorts) else { return Vec::new() };
+    let lines = lines(input.cohorts, &sweep_axis);
+    PLOTS.into_iter().filter_map(|(metric, name)| figure(&sweep_axis, &lines, metric, name)).collect()
 }
 
 /// A field and its values, in order.
-struct Along {
+struct SweepAxis {
     field: String,
     values: Vec<Value>,
     /// Where each value lies.
-    places: Vec<f64>,
+    positions: Vec<f64>,
 }
 
 /// What the other fields are, and the points.
-struct LineUp<'a> {
+struct SweepLine<'a> {
     fields: String,
     name: String,
     points: Vec<(f64, &'a Cohort<'a>)>,
@@ -43,70 +45,70 @@ struct LineUp<'a> {
 /// A place on the axis, and what was found there.
 type Estimated<'a> = (f64, &'a Cohort<'a>, Estimate);
 
-fn field_along(cohorts: &[Cohort<'_>]) -> Option<Along> {
+fn find_sweep_axis(cohorts: &[Cohort<'_>]) -> Option<SweepAxis> {
     let fields = cohorts.first()?.point.keys();
-    let along = fields.map(|field| {
+    let sweep_axis = fields.map(|field| {
         let mut values: Vec<Value> = Vec::new();
         for value in cohorts.iter().filter_map(|cohort| cohort.point.get(field)) {
             if !values.contains(value) {
                 values.push(value.clone());
             }
         }
-        let numbers: Option<Vec<f64>> = values.iter().map(number).collect();
-        let places = numbers.unwrap_or_else(|| (0..values.len()).map(|i| i as f64).collect());
-        Along { field: field.clone(), values, places }
+        let numbers: Option<Vec<f64>> = values.iter().map(as_number).collect();
+        let positions = numbers.unwrap_or_else(|| (0..values.len()).map(|i| i as f64).collect());
+        SweepAxis { field: field.clone(), values, positions }
     });
     // The first of equals, and a field with numbers rather than one with names.
-    let best = along.fold(None, |best: Option<Along>, next| match best {
+    let best = sweep_axis.fold(None, |best: Option<SweepAxis>, next| match best {
         Some(best) if rank(&best) >= rank(&next) => Some(best),
         _ => Some(next),
     })?;
     (best.values.len() > 1).then_some(best)
 }
 
-fn rank(along: &Along) -> (bool, usize) {
-    (along.has_numbers() && along.values.len() > 1, along.values.len())
+fn rank(sweep_axis: &SweepAxis) -> (bool, usize) {
+    (sweep_axis.has_numbers() && sweep_axis.values.len() > 1, sweep_axis.values.len())
 }
 
-impl Along {
+impl SweepAxis {
     fn has_numbers(&self) -> bool {
-        self.values.iter().all(|value| number(value).is_some())
+        self.values.iter().all(|value| as_number(value).is_some())
     }
 
     fn axis(&self) -> Axis {
-        let least = self.places.iter().copied().fold(f64::INFINITY, f64::min);
-        let greatest = self.places.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        let is_span = self.values.iter().any(is_span);
+        let least = self.positions.iter().copied().fold(f64::INFINITY, f64::min);
+        let greatest = self.positions.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        let is_duration = self.values.iter().any(is_duration);
         // What is swept by factors is shown by factors.
         let is_log = self.values.len() > 2 && least > 0.0 && greatest / least >= 50.0;
         let lo = if least > 0.0 && least < greatest * 0.4 { 0.0 } else { least };
         match (self.has_numbers(), is_log) {
             (false, _) => Axis::names(&self.field, &self.values.iter().map(written).collect::<Vec<_>>()),
-            (true, true) if is_span => Axis::latency_log(&self.field, least, greatest),
+            (true, true) if is_duration => Axis::latency_log(&self.field, least, greatest),
             (true, true) => Axis::numbers_log(&self.field, least, greatest),
-            (true, false) if is_span => Axis::numbers(&self.field, lo, greatest, time_unit(greatest)),
+            (true, false) if is_duration => Axis::numbers(&self.field, lo, greatest, time_unit(greatest)),
             (true, false) => Axis::numbers(&self.field, lo, greatest, PLAIN),
         }
     }
 }
 
-fn lines<'a>(cohorts: &'a [Cohort<'a>], along: &Along) -> Vec<LineUp<'a>> {
-    let mut lines: Vec<(Map<String, Value>, LineUp<'a>)> = Vec::new();
+fn lines<'a>(cohorts: &'a [Cohort<'a>], sweep_axis: &SweepAxis) -> Vec<SweepLine<'a>> {
+    let mut lines: Vec<(Map<String, Value>, SweepLine<'a>)> = Vec::new();
     for cohort in cohorts {
         let mut others = cohort.point.clone();
-        let value = others.remove(&along.field);
-        let Some(place) = value
-            .and_then(|value| along.values.iter().position(|known| *known == value))
-            .map(|i| along.places[i])
+        let value = others.remove(&sweep_axis.field);
+        let Some(position) = value
+            .and_then(|value| sweep_axis.values.iter().position(|known| *known == value))
+            .map(|i| sweep_axis.positions[i])
         else {
             continue;
         };
         match lines.iter_mut().find(|(known, _)| *known == others) {
-            Some((_, line)) => line.points.push((place, cohort)),
+            Some((_, line)) => line.points.push((position, cohort)),
             None => {
-                let fields = named(&others);
+                let fields = field_names(&others);
                 let name = others.values().map(written).collect::<Vec<_>>().join(", ");
-                lines.push((others, LineUp { fields, name, points: vec![(place, cohort)] }));
+                lines.push((others, SweepLine { fields, name, points: vec![(position, cohort)] }));
             }
         }
     }
@@ -116,8 +118,13 @@ fn lines<'a>(cohorts: &'a [Cohort<'a>], along: &Along) -> Vec<LineUp<'a>> {
     lines.into_iter().map(|(_, line)| line).collect()
 }
 
-fn figure(along: &Along, lines: &[LineUp<'_>], metric: Metric, name: &'static str) -> Option<Figure> {
-    let estimates: Vec<(&LineUp<'_>, Vec<Estimated<'_>>)> = lines
+fn figure(
+    sweep_axis: &SweepAxis,
+    lines: &[SweepLine<'_>],
+    metric: Metric,
+    name: &'static str,
+) -> Option<Figure> {
+    let estimates: Vec<(&SweepLine<'_>, Vec<Estimated<'_>>)> = lines
         .iter()
         .take(SERIES)
         .map(|line| {
@@ -133,7 +140,7 @@ fn figure(along: &Along, lines: &[LineUp<'_>], metric: Metric, name: &'static st
         Metric::DeliveryRatio => Axis::percent("delivered", lo.max(0.0), hi.min(1.0)),
         _ => Axis::latency("latency", hi),
     };
-    let told = |cohort: &Cohort<'_>, estimate: &Estimate| {
+    let describe = |cohort: &Cohort<'_>, estimate: &Estimate| {
         format!("{}: {} {}", cohort.label, unit.estimate(estimate.mean, estimate.half_width), unit.name)
     };
     let marks = estimates.iter().enumerate().map(|(series, (line, points))| {
@@ -141,31 +148,33 @@ fn figure(along: &Along, lines: &[LineUp<'_>], metric: Metric, name: &'static st
             x: *x,
             y: estimate.mean,
             ends: estimate.interval(),
-            title: told(cohort, estimate),
+            title: describe(cohort, estimate),
         };
         let points = points.iter().map(point).collect();
-        let shape = if along.has_numbers() { Shape::Points(points) } else { Shape::Apart(points) };
+        let shape = if sweep_axis.has_numbers() { Shape::Points(points) } else { Shape::Scatter(points) };
         Mark { series, name: line.name.clone(), shape }
     });
-    let read: Vec<_> = estimates
+    let descriptions: Vec<_> = estimates
         .iter()
         .flat_map(|(_, points)| points)
-        .map(|(_, cohort, estimate)| told(cohort, estimate))
+        .map(|(_, cohort, estimate)| describe(cohort, estimate))
         .collect();
-    let is_marked = estimates.iter().flat_map(|(_, points)| points).any(|(_, cohort, _)| cohort.is_cut());
+    let is_marked =
+        estimates.iter().flat_map(|(_, points)| points).any(|(_, cohort, _)| cohort.is_cut_short());
     let what = metric.name();
-    let against = if along.has_numbers() { "against" } else { "by" };
-    let title = format!("{}{} {against} {}", what[..1].to_uppercase(), &what[1..], short(&along.field));
+    let against = if sweep_axis.has_numbers() { "against" } else { "by" };
+    let title =
+        format!("{}{} {against} {}", what[..1].to_uppercase(), &what[1..], short_path(&sweep_axis.field));
     let chart = Chart {
         name,
-        description: format!("{title}. {}.", read.join("; ")),
+        description: format!("{title}. {}.", descriptions.join("; ")),
         title,
-        x: along.axis().with_room(),
+        x: sweep_axis.axis().with_room(),
         y,
         marks: marks.collect(),
         legend: lines.first().map(|line| line.fields.clone()).unwrap_or_default(),
         lanes: Vec::new(),
-        moments: Vec::new(),
+        annotations: Vec::new(),
     };
     Some(Figure { drawing: chart.draw(), caption: caption(lines.len(), is_marked) })
 }
@@ -179,7 +188,7 @@ fn caption(lines: usize, is_marked: bool) -> String {
         caption += &format!(" {SERIES} of {lines} lines are shown; the table has all.");
     }
     if is_marked {
-        caption += &format!(" {MARKED}");
+        caption += &format!(" {CUT_SHORT_NOTE}");
     }
     caption
 }

@@ -20,37 +20,39 @@ const METRICS: [Metric; 6] = [
 ];
 
 /// A part of a run: what it is called, more of it, and where its figures are.
-type Part<'a> = (Vec<String>, Vec<&'a Traffic>);
+type TableRow<'a> = (Vec<String>, Vec<&'a Traffic>);
 
 /// A table of groups if there are several, and one of phases if there are any.
 pub fn sections(cohorts: &[Cohort<'_>]) -> String {
     let mut text = String::new();
-    let groups: Vec<(&Cohort<'_>, Vec<Part<'_>>)> = cohorts.iter().map(|it| (it, groups_of(it))).collect();
-    if groups.iter().any(|(_, parts)| parts.len() > 1) {
+    let groups: Vec<(&Cohort<'_>, Vec<TableRow<'_>>)> =
+        cohorts.iter().map(|it| (it, groups_of(it))).collect();
+    if groups.iter().any(|(_, rows)| rows.len() > 1) {
         text += &section("groups", "Groups", &["group", "devices"], cohorts, &groups);
     }
-    let phases: Vec<(&Cohort<'_>, Vec<Part<'_>>)> = cohorts.iter().map(|it| (it, phases_of(it))).collect();
-    if phases.iter().any(|(_, parts)| !parts.is_empty()) {
+    let phases: Vec<(&Cohort<'_>, Vec<TableRow<'_>>)> =
+        cohorts.iter().map(|it| (it, phases_of(it))).collect();
+    if phases.iter().any(|(_, rows)| !rows.is_empty()) {
         text += &section("phases", "Phases", &["phase", "from", "to"], cohorts, &phases);
     }
     text
 }
 
-fn groups_of<'a>(cohort: &Cohort<'a>) -> Vec<Part<'a>> {
+fn groups_of<'a>(cohort: &Cohort<'a>) -> Vec<TableRow<'a>> {
     let names: BTreeSet<&str> =
         cohort.runs.iter().flat_map(|run| run.summary.groups.keys().map(String::as_str)).collect();
-    let part = |name: &str| {
+    let row = |name: &str| {
         let of_run = |run: &&'a Run| run.summary.groups.get(name);
         let devices = cohort.runs.iter().find_map(of_run).map_or(0, |group| group.devices);
         let traffic = cohort.runs.iter().filter_map(of_run).map(|group| &group.traffic).collect();
         (vec![name.to_owned(), devices.to_string()], traffic)
     };
-    names.into_iter().map(part).collect()
+    names.into_iter().map(row).collect()
 }
 
-fn phases_of<'a>(cohort: &Cohort<'a>) -> Vec<Part<'a>> {
+fn phases_of<'a>(cohort: &Cohort<'a>) -> Vec<TableRow<'a>> {
     let count = cohort.runs.iter().map(|run| run.summary.phases.len()).max().unwrap_or(0);
-    let part = |index: usize| {
+    let row = |index: usize| {
         let of_run = |run: &&'a Run| run.summary.phases.get(index);
         let first = cohort.runs.iter().find_map(of_run)?;
         let time = |at: Option<f64>| at.map_or("–".to_owned(), seconds);
@@ -58,7 +60,7 @@ fn phases_of<'a>(cohort: &Cohort<'a>) -> Vec<Part<'a>> {
         let traffic = cohort.runs.iter().filter_map(of_run).map(|phase| &phase.traffic).collect();
         Some((vec![name, time(first.from_s), time(first.to_s)], traffic))
     };
-    (0..count).filter_map(part).collect()
+    (0..count).filter_map(row).collect()
 }
 
 fn section(
@@ -66,13 +68,13 @@ fn section(
     heading: &str,
     names: &[&str],
     cohorts: &[Cohort<'_>],
-    parts: &[(&Cohort<'_>, Vec<Part<'_>>)],
+    rows: &[(&Cohort<'_>, Vec<TableRow<'_>>)],
 ) -> String {
     let estimate = |metric: Metric, traffic: &[&Traffic]| {
         let values: Vec<f64> = traffic.iter().filter_map(|traffic| metric.of_traffic(traffic)).collect();
         Estimate::of(&values)
     };
-    let all = || parts.iter().flat_map(|(_, parts)| parts).map(|(_, traffic)| traffic);
+    let all = || rows.iter().flat_map(|(_, rows)| rows).map(|(_, traffic)| traffic);
     let units = METRICS.map(|metric| {
         let means = all().filter_map(|traffic| estimate(metric, traffic)).map(|it| it.mean);
         metric.unit(means.fold(0.0, f64::max))
@@ -84,9 +86,10 @@ fn section(
     for (metric, unit) in METRICS.iter().zip(units) {
         table.column_of_numbers(&unit.heading(metric.name()));
     }
-    for (cohort, parts) in parts {
-        for (names, traffic) in parts {
-            let mut row: Vec<String> = cohort.point.values().map(crate::report::cohort::shown).collect();
+    for (cohort, rows) in rows {
+        for (names, traffic) in rows {
+            let mut row: Vec<String> =
+                cohort.point.values().map(crate::report::cohort::format_value).collect();
             row.extend(names.iter().cloned());
             row.extend(METRICS.iter().zip(units).map(|(metric, unit)| match estimate(*metric, traffic) {
                 None => "–".to_owned(),

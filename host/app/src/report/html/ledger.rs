@@ -65,7 +65,7 @@ pub fn section(cohorts: &[Cohort<'_>]) -> String {
     let (runs, open) = cohorts
         .iter()
         .flat_map(|cohort| cohort.runs.iter().chain(&cohort.left_out))
-        .filter(|run| !run.is_killed())
+        .filter(|run| !run.is_partial())
         .fold((0, 0), |(runs, open), run| (runs + 1, open + usize::from(!run.summary.ledger_closes)));
     let verdict = match (open, runs) {
         (0, 0) => "A run that was killed leaves no account of its messages.".to_owned(),

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::table::Table;
-use crate::experiment::world::Pace;
+use crate::experiment::driver::TimeMode;
 use crate::report::escape::Escaped;
 use crate::report::number::fixed;
 use crate::report::results::Results;
@@ -28,8 +28,10 @@ pub fn section(results: &Results) -> String {
     entry("Plan", &format!("{}, SHA-256 {}", manifest.plan.name, manifest.plan.sha256), "");
     entry("Run it again", &manifest.command_line(), code);
     match manifest.time {
-        Pace::Virtual => entry("Check it", &format!("wasmote experiment verify {}", folder(results)), code),
-        Pace::Real => {
+        TimeMode::Virtual => {
+            entry("Check it", &format!("wasmote experiment verify {}", folder(results)), code)
+        }
+        TimeMode::Real => {
             entry("Time", &format!("{}: no run has it again to the byte", manifest.time_text()), "")
         }
     }
@@ -63,8 +65,12 @@ fn components(results: &Results) -> String {
     table.column("component");
     table.column_of_numbers("bytes");
     table.column("SHA-256");
-    for part in &results.manifest.components {
-        table.row(vec![part.name.clone(), fixed(part.size_bytes as f64, 0), part.sha256.clone()]);
+    for component in &results.manifest.components {
+        table.row(vec![
+            component.name.clone(),
+            fixed(component.size_bytes as f64, 0),
+            component.sha256.clone(),
+        ]);
     }
     if table.is_empty() { String::new() } else { table.html() }
 }
@@ -80,11 +86,11 @@ fn runs(results: &Results) -> String {
         let point = entry
             .point
             .iter()
-            .map(|(field, value)| format!("{field} = {}", crate::report::cohort::shown(value)));
+            .map(|(field, value)| format!("{field} = {}", crate::report::cohort::format_value(value)));
         let point = point.collect::<Vec<_>>().join(", ");
         let ended = results.runs.iter().find(|run| run.entry.path == entry.path);
         let without = match ended {
-            Some(run) if !run.is_killed() => "none, as it ran in real time",
+            Some(run) if !run.is_partial() => "none, as it ran in real time",
             _ => "not ended",
         };
         let digest = entry.digest.clone().or_else(|| ended.and_then(|run| run.summary.digest.clone()));

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::experiment::verdict::Breach;
+use crate::experiment::verdict::ThresholdMiss;
 use crate::report::escape::Escaped;
 use crate::report::number::significant;
 use crate::report::results::Results;
@@ -13,7 +13,7 @@ struct Verdict<'a> {
     met: usize,
     runs: usize,
     values: Vec<f64>,
-    breaches: Vec<Breach>,
+    misses: Vec<ThresholdMiss>,
 }
 
 /// The section; there are no thresholds without runs, but there is always a ledger with them.
@@ -22,7 +22,7 @@ pub fn section(results: &Results) -> String {
         return String::new();
     }
     let mut text = String::from("<section id=\"verdict\">\n<h2>Verdict</h2>\n<ul class=\"verdicts\">\n");
-    for Verdict { text: threshold, met, runs, values, breaches } in verdicts(results) {
+    for Verdict { text: threshold, met, runs, values, misses } in verdicts(results) {
         let of_runs = if runs > 1 { format!(" in {met} of {runs} runs") } else { String::new() };
         let found = match (least(&values), greatest(&values)) {
             (Some(lo), Some(hi)) if lo == hi => format!("; found {}", significant(lo, 4)),
@@ -31,10 +31,10 @@ pub fn section(results: &Results) -> String {
         };
         let word = if met == runs { "met" } else { "missed" };
         let of_runs = if met == runs || runs == 1 { of_runs } else { format!("; met{of_runs}") };
-        let ended = match (&breaches[..], runs) {
+        let ended = match (&misses[..], runs) {
             ([], _) => String::new(),
-            ([breach], 1) => format!(" in the end; it ended the run {breach}"),
-            ([first, ..], _) => format!("; it ended {} of {runs} runs, the first {first}", breaches.len()),
+            ([miss], 1) => format!(" in the end; it ended the run {miss}"),
+            ([first, ..], _) => format!("; it ended {} of {runs} runs, the first {first}", misses.len()),
         };
         item(&mut text, met == runs, threshold, &format!("{word}{of_runs}{found}{ended}"));
     }
@@ -46,13 +46,13 @@ pub fn section(results: &Results) -> String {
     let open: Vec<&str> = results
         .runs
         .iter()
-        .filter(|run| !run.summary.ledger_closes && !run.is_killed())
+        .filter(|run| !run.summary.ledger_closes && !run.is_partial())
         .map(|run| run.entry.path.as_str())
         .collect();
-    let killed = results.runs.iter().filter(|run| run.is_killed()).count();
+    let partial = results.runs.iter().filter(|run| run.is_partial()).count();
     let (note, closes) = match &open[..] {
-        [] if killed > 0 => {
-            (format!("nobody can tell: {killed} of {} runs left no account", results.runs.len()), false)
+        [] if partial > 0 => {
+            (format!("nobody can tell: {partial} of {} runs left no account", results.runs.len()), false)
         }
         [] => ("every message is accounted for".to_owned(), true),
         open => (format!("messages are unaccounted for in {}", open.join(", ")), false),
@@ -81,7 +81,7 @@ fn verdicts(results: &Results) -> Vec<Verdict<'_>> {
                 met: 0,
                 runs: 0,
                 values: Vec::new(),
-                breaches: Vec::new(),
+                misses: Vec::new(),
             });
             verdicts.len() - 1
         });
@@ -89,7 +89,7 @@ fn verdicts(results: &Results) -> Vec<Verdict<'_>> {
         verdict.runs += 1;
         verdict.met += usize::from(threshold.ok);
         verdict.values.extend(threshold.value);
-        verdict.breaches.extend(threshold.breached);
+        verdict.misses.extend(threshold.breached);
     }
     verdicts
 }

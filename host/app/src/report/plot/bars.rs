@@ -2,9 +2,9 @@
 
 use super::Drawing;
 use super::axis::Axis;
-use super::canvas::{Anchor, Canvas, fitted, width_of};
+use super::canvas::{Anchor, Canvas, ellipsize, text_width};
 use super::chart::{Area, MARGIN, WIDTH};
-use super::legend::{self, Key, Swatch};
+use super::legend::{self, LegendEntry, Swatch};
 use super::style::filled;
 
 /// A plot of bars.
@@ -38,19 +38,20 @@ pub struct Row {
 }
 
 const PITCH: f64 = 24.0;
-const THICK: f64 = 14.0;
+const BAR_HEIGHT: f64 = 14.0;
 
 impl Bars {
     /// Draw it.
     pub fn draw(&self) -> Drawing {
         let mut canvas = Canvas::default();
-        let title = fitted(&self.title, (WIDTH - 2.0 * MARGIN) / 1.25);
+        let title = ellipsize(&self.title, (WIDTH - 2.0 * MARGIN) / 1.25);
         canvas.text("title", (MARGIN, 20.0), Anchor::Start, &title);
         let series = self.pieces.iter().enumerate();
-        let keys: Vec<_> = series.map(|(series, name)| Key { name, series, swatch: Swatch::Box }).collect();
-        let mut top = legend::draw(&mut canvas, "", &keys, 38.0) - 4.0;
+        let legend_entries: Vec<_> =
+            series.map(|(series, name)| LegendEntry { name, series, swatch: Swatch::Box }).collect();
+        let mut top = legend::draw(&mut canvas, "", &legend_entries, 38.0) - 4.0;
         if !self.rows_label.is_empty() {
-            canvas.text("quiet", (MARGIN, top + 6.0), Anchor::Start, &fitted(&self.rows_label, 440.0));
+            canvas.text("quiet", (MARGIN, top + 6.0), Anchor::Start, &ellipsize(&self.rows_label, 440.0));
             top += 16.0;
         }
         let area = self.area(top);
@@ -65,15 +66,15 @@ impl Bars {
             description: self.description.clone(),
             width: WIDTH,
             height: area.bottom + 38.0,
-            reading: String::new(),
+            script_data: String::new(),
             body: canvas.finish(),
         }
     }
 
     fn area(&self, top: f64) -> Area {
         let widest = |texts: &mut dyn Iterator<Item = f64>| texts.fold(0.0, f64::max);
-        let left = widest(&mut self.rows.iter().map(|row| width_of(&fitted(&row.name, 130.0))));
-        let right = widest(&mut self.rows.iter().map(|row| width_of(&row.total)));
+        let left = widest(&mut self.rows.iter().map(|row| text_width(&ellipsize(&row.name, 130.0))));
+        let right = widest(&mut self.rows.iter().map(|row| text_width(&row.total)));
         let bottom = top + self.rows.len() as f64 * PITCH;
         Area { left: MARGIN + left + 8.0, right: WIDTH - MARGIN - 8.0 - right, top, bottom }
     }
@@ -81,7 +82,7 @@ impl Bars {
     fn draw_axis(&self, canvas: &mut Canvas, area: Area) {
         let mut free_from = f64::NEG_INFINITY;
         for (value, label) in &self.x.ticks {
-            let (x, half) = (area.x(self.x.scale.at(*value)), width_of(label) / 2.0);
+            let (x, half) = (area.x(self.x.scale.at(*value)), text_width(label) / 2.0);
             canvas.line("rule", (x, area.top), (x, area.bottom));
             if x - half >= free_from {
                 canvas.text("quiet", (x, area.bottom + 14.0), Anchor::Middle, label);
@@ -92,7 +93,7 @@ impl Bars {
     }
 
     fn draw_row(&self, canvas: &mut Canvas, row: &Row, area: Area, y: f64) {
-        let name = fitted(&row.name, 130.0);
+        let name = ellipsize(&row.name, 130.0);
         canvas.titled(&row.name, |canvas| {
             canvas.text("", (area.left - 7.0, y + PITCH / 2.0 + 3.8), Anchor::End, &name);
         });
@@ -105,8 +106,8 @@ impl Bars {
             canvas.titled(&format!("{piece} {}", self.x.unit.figure(*value)), |canvas| {
                 canvas.rect(
                     &filled(series),
-                    (from, y + (PITCH - THICK) / 2.0),
-                    ((end - from).max(0.5), THICK),
+                    (from, y + (PITCH - BAR_HEIGHT) / 2.0),
+                    ((end - from).max(0.5), BAR_HEIGHT),
                     "",
                 );
             });

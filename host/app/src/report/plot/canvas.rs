@@ -105,7 +105,7 @@ fn joined(points: &[(f64, f64)]) -> String {
 }
 
 /// About how wide a text is at a size of 11, generously: fonts differ from reader to reader.
-pub fn width_of(text: &str) -> f64 {
+pub fn text_width(text: &str) -> f64 {
     text.chars()
         .map(|c| match c {
             'i' | 'j' | 'l' | '.' | ',' | '\'' | '|' | ':' => 3.2,
@@ -120,13 +120,13 @@ pub fn width_of(text: &str) -> f64 {
 }
 
 /// A text that is no wider than this, with an ellipsis where something is left out.
-pub fn fitted(text: &str, width: f64) -> String {
-    if width_of(text) <= width {
+pub fn ellipsize(text: &str, width: f64) -> String {
+    if text_width(text) <= width {
         return text.to_owned();
     }
     let mut short = String::new();
     for c in text.chars() {
-        if width_of(&short) + width_of(c.encode_utf8(&mut [0; 4])) + 7.0 > width {
+        if text_width(&short) + text_width(c.encode_utf8(&mut [0; 4])) + 7.0 > width {
             break;
         }
         short.push(c);
@@ -145,8 +145,8 @@ mod tests {
 
     #[test]
     fn a_long_text_is_cut_where_it_fits() {
-        assert_eq!(fitted("short", 100.0), "short");
-        let cut = fitted("a-name-that-goes-on-and-on", 60.0);
-        assert!(cut.ends_with('…') && width_of(&cut) <= 60.0, "{cut}");
+        assert_eq!(ellipsize("short", 100.0), "short");
+        let cut = ellipsize("a-name-that-goes-on-and-on", 60.0);
+        assert!(cut.ends_with('…') && text_width(&cut) <= 60.0, "{cut}");
     }
 }

@@ -2,9 +2,9 @@
 
 use super::Drawing;
 use super::axis::Axis;
-use super::canvas::{Anchor, Canvas, Px, fitted, width_of};
+use super::canvas::{Anchor, Canvas, Px, ellipsize, text_width};
 use super::lanes::{self, Lane};
-use super::legend::{self, Key, Swatch};
+use super::legend::{self, LegendEntry, Swatch};
 use super::scale::Scale;
 use super::style::{drawn, filled};
 use crate::report::escape::Escaped;
@@ -16,7 +16,7 @@ pub const MARGIN: f64 = 14.0;
 const PLOT_HEIGHT: f64 = 200.0;
 const RIGHT: f64 = 22.0;
 /// Nearer to each other than this, two lines look like one.
-const ONE_PLACE: f64 = 3.0;
+const MIN_DISTANCE: f64 = 3.0;
 
 /// A plot with two axes.
 #[derive(Clone, Debug)]
@@ -38,12 +38,12 @@ pub struct Chart {
     /// Strips below the plot, along the same axis.
     pub lanes: Vec<Lane>,
     /// Places along the axis that have a name.
-    pub moments: Vec<Moment>,
+    pub annotations: Vec<Annotation>,
 }
 
 /// A place along the axis that has a name.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Moment {
+pub struct Annotation {
     /// Where.
     pub at: f64,
     /// What happens there.
@@ -71,7 +71,7 @@ pub enum Shape {
     /// Points with error bars, joined by a line.
     Points(Vec<Point>),
     /// Points with error bars, which no line joins as nothing lies between them.
-    Apart(Vec<Point>),
+    Scatter(Vec<Point>),
 }
 
 /// A point with an error bar.
@@ -104,18 +104,18 @@ impl Chart {
     /// Draw it.
     pub fn draw(&self) -> Drawing {
         let mut canvas = Canvas::default();
-        let title = fitted(&self.title, (WIDTH - 2.0 * MARGIN) / 1.25);
+        let title = ellipsize(&self.title, (WIDTH - 2.0 * MARGIN) / 1.25);
         canvas.text("title", (MARGIN, 20.0), Anchor::Start, &title);
-        let below_legend = legend::draw(&mut canvas, &self.legend, &self.keys(), 38.0);
+        let below_legend = legend::draw(&mut canvas, &self.legend, &self.legend_entries(), 38.0);
         canvas.text("quiet", (MARGIN, below_legend + 2.0), Anchor::Start, &self.y.label);
         // The names of moments have a line of their own.
-        let top = below_legend + if self.moments.is_empty() { 14.0 } else { 28.0 };
+        let top = below_legend + if self.annotations.is_empty() { 14.0 } else { 28.0 };
         let area = Area { left: self.left(), right: WIDTH - RIGHT, top, bottom: top + PLOT_HEIGHT };
         lanes::shade(&mut canvas, &self.lanes, area, &self.x);
         self.draw_y_axis(&mut canvas, area);
-        self.draw_moments(&mut canvas, area);
+        self.draw_annotations(&mut canvas, area);
         for (index, mark) in self.marks.iter().enumerate() {
-            self.draw_mark(&mut canvas, mark, area.moved(self.aside(index)));
+            self.draw_mark(&mut canvas, mark, area.shifted(self.offset(index)));
         }
         let below = lanes::draw(&mut canvas, &self.lanes, area, &self.x);
         self.draw_x_axis(&mut canvas, area, below);
@@ -125,32 +125,32 @@ impl Chart {
             description: self.description.clone(),
             width: WIDTH,
             height: below + 38.0,
-            reading: self.reading(area),
+            script_data: self.script_data(area),
             body: canvas.finish(),
         }
     }
 
-    fn keys(&self) -> Vec<Key<'_>> {
-        let mut keys: Vec<Key<'_>> = Vec::new();
+    fn legend_entries(&self) -> Vec<LegendEntry<'_>> {
+        let mut legend_entries: Vec<LegendEntry<'_>> = Vec::new();
         let lines = self.marks.iter().filter(|mark| !matches!(mark.shape, Shape::Band(_)));
         for Mark { series, name, .. } in lines.filter(|mark| !mark.name.is_empty()) {
-            if !keys.iter().any(|key| key.name == name) {
-                keys.push(Key { name, series: *series, swatch: Swatch::Line });
+            if !legend_entries.iter().any(|entry| entry.name == name) {
+                legend_entries.push(LegendEntry { name, series: *series, swatch: Swatch::Line });
             }
         }
-        keys
+        legend_entries
     }
 
     fn left(&self) -> f64 {
-        let ticks = self.y.ticks.iter().map(|(_, label)| width_of(label));
-        let lanes = self.lanes.iter().map(|lane| width_of(&lane.shown()));
+        let ticks = self.y.ticks.iter().map(|(_, label)| text_width(label));
+        let lanes = self.lanes.iter().map(|lane| text_width(&lane.label()));
         MARGIN + 8.0 + ticks.chain(lanes).fold(12.0, f64::max)
     }
 
     /// How far a mark with error bars stands aside, so that bars at one place do not cover each other.
-    fn aside(&self, index: usize) -> f64 {
+    fn offset(&self, index: usize) -> f64 {
         match self.marks[index].shape {
-            Shape::Points(_) | Shape::Apart(_) => {
+            Shape::Points(_) | Shape::Scatter(_) => {
                 5.0 * (index as f64 - (self.marks.len() as f64 - 1.0) / 2.0)
             }
             Shape::Line(_) | Shape::Band(_) => 0.0,
@@ -171,13 +171,13 @@ impl Chart {
 
     /// A line each, and above the plot as many names as there is room for; all of them tell when pointed at. Of what
     /// happens in one place, the first has the name.
-    fn draw_moments(&self, canvas: &mut Canvas, area: Area) {
+    fn draw_annotations(&self, canvas: &mut Canvas, area: Area) {
         let mut free_from = f64::NEG_INFINITY;
-        for (index, Moment { at, what }) in self.moments.iter().enumerate() {
+        for (index, Annotation { at, what }) in self.annotations.iter().enumerate() {
             let x = area.x(self.x.scale.at(*at));
-            let places = self.moments[index + 1..].iter().map(|next| area.x(self.x.scale.at(next.at)));
-            let until = places.into_iter().find(|next| *next > x + ONE_PLACE).unwrap_or(area.right);
-            let name = fitted(what, until - x - 4.0);
+            let places = self.annotations[index + 1..].iter().map(|next| area.x(self.x.scale.at(next.at)));
+            let until = places.into_iter().find(|next| *next > x + MIN_DISTANCE).unwrap_or(area.right);
+            let name = ellipsize(what, until - x - 4.0);
             canvas.titled(&format!("{what}, {}", self.x.unit.figure(*at)), |canvas| {
                 canvas.line("axis moment", (x, area.top - 8.0), (x, area.bottom));
                 if x >= free_from && until - x > 24.0 {
@@ -193,15 +193,15 @@ impl Chart {
         let room = (area.right - area.left) / self.x.ticks.len().max(1) as f64;
         let mut free_from = f64::NEG_INFINITY;
         for (value, label) in &self.x.ticks {
-            let label = fitted(label, (room - 10.0).max(34.0));
-            let (x, half) = (area.x(self.x.scale.at(*value)), width_of(&label) / 2.0);
+            let label = ellipsize(label, (room - 10.0).max(34.0));
+            let (x, half) = (area.x(self.x.scale.at(*value)), text_width(&label) / 2.0);
             canvas.line("axis", (x, y), (x, y + 4.0));
             if x - half >= free_from {
                 canvas.text("quiet", (x, y + 16.0), Anchor::Middle, &label);
                 free_from = x + half + 6.0;
             }
         }
-        canvas.text("quiet", (area.right, y + 32.0), Anchor::End, &fitted(&self.x.label, 400.0));
+        canvas.text("quiet", (area.right, y + 32.0), Anchor::End, &ellipsize(&self.x.label, 400.0));
     }
 
     fn draw_mark(&self, canvas: &mut Canvas, mark: &Mark, area: Area) {
@@ -229,7 +229,7 @@ impl Chart {
                 canvas.polyline(&format!("{} fine", drawn(mark.series)), &line, "");
                 points.iter().for_each(|point| self.draw_point(canvas, mark.series, point, area));
             }
-            Shape::Apart(points) => {
+            Shape::Scatter(points) => {
                 points.iter().for_each(|point| self.draw_point(canvas, mark.series, point, area));
             }
         }
@@ -251,7 +251,7 @@ impl Chart {
     }
 
     /// The axes, for a script that reads figures off the lines: kind, ends, places of the ends, unit.
-    fn reading(&self, area: Area) -> String {
+    fn script_data(&self, area: Area) -> String {
         let axis = |axis: &Axis, from: f64, to: f64| {
             let kind = if matches!(axis.scale, Scale::Log { .. }) { "log" } else { "linear" };
             let (lo, hi) = axis.scale.ends();
@@ -265,7 +265,7 @@ impl Chart {
 
 impl Area {
     /// The same, so far to the right.
-    fn moved(self, by: f64) -> Self {
+    fn shifted(self, by: f64) -> Self {
         Self { left: self.left + by, right: self.right + by, ..self }
     }
 

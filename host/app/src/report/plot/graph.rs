@@ -1,7 +1,7 @@
 //! Nodes and links at several moments, side by side.
 
 use super::Drawing;
-use super::canvas::{Anchor, Canvas, fitted};
+use super::canvas::{Anchor, Canvas, ellipsize};
 use super::chart::{MARGIN, WIDTH};
 
 /// The same network at several moments.
@@ -36,7 +36,7 @@ pub struct Panel {
     /// When.
     pub title: String,
     /// How each node is, in their order.
-    pub standings: Vec<Standing>,
+    pub states: Vec<NodeState>,
     /// What goes where.
     pub arrows: Vec<Arrow>,
 }
@@ -52,13 +52,13 @@ pub struct Arrow {
 
 /// How a node is at a moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum NodeState {
     /// It has a route.
-    On,
+    Routed,
     /// It has none.
-    Lost,
+    Unrouted,
     /// It is down.
-    Out,
+    Down,
     /// Routes lead to it.
     Destination,
 }
@@ -66,7 +66,7 @@ pub enum Standing {
 /// Between panels.
 const GAP: f64 = 16.0;
 /// Room for a title above a panel.
-const HEAD: f64 = 22.0;
+const TITLE_HEIGHT: f64 = 22.0;
 
 impl Graph {
     /// Draw it, two or three panels in a row.
@@ -75,13 +75,13 @@ impl Graph {
         let side = (WIDTH - 2.0 * MARGIN - GAP * (columns as f64 - 1.0)) / columns as f64;
         let height = side * self.aspect();
         let mut canvas = Canvas::default();
-        canvas.text("title", (MARGIN, 20.0), Anchor::Start, &fitted(&self.title, 360.0));
+        canvas.text("title", (MARGIN, 20.0), Anchor::Start, &ellipsize(&self.title, 360.0));
         for (index, panel) in self.panels.iter().enumerate() {
             let (column, row) = (index % columns, index / columns);
             let left = MARGIN + column as f64 * (side + GAP);
-            let top = 36.0 + row as f64 * (height + HEAD + GAP);
-            canvas.text("quiet", (left, top + 6.0), Anchor::Start, &fitted(&panel.title, side));
-            self.panel(&mut canvas, panel, (left, top + HEAD), (side, height));
+            let top = 36.0 + row as f64 * (height + TITLE_HEIGHT + GAP);
+            canvas.text("quiet", (left, top + 6.0), Anchor::Start, &ellipsize(&panel.title, side));
+            self.panel(&mut canvas, panel, (left, top + TITLE_HEIGHT), (side, height));
         }
         let rows = self.panels.len().div_ceil(columns) as f64;
         Drawing {
@@ -89,8 +89,8 @@ impl Graph {
             title: self.title.clone(),
             description: self.description.clone(),
             width: WIDTH,
-            height: 36.0 + rows * (height + HEAD + GAP),
-            reading: String::new(),
+            height: 36.0 + rows * (height + TITLE_HEIGHT + GAP),
+            script_data: String::new(),
             body: canvas.finish(),
         }
     }
@@ -130,31 +130,31 @@ impl Graph {
                 arrow(canvas, a, b, radius);
             }
         }
-        for (node, standing) in self.nodes.iter().zip(&panel.standings) {
-            let told = match standing {
-                Standing::On => "",
-                Standing::Lost => ": no route",
-                Standing::Out => ": out",
-                Standing::Destination => ": destination",
+        for (node, state) in self.nodes.iter().zip(&panel.states) {
+            let suffix = match state {
+                NodeState::Routed => "",
+                NodeState::Unrouted => ": no route",
+                NodeState::Down => ": out",
+                NodeState::Destination => ": destination",
             };
-            canvas.titled(&format!("{}{told}", node.name), |canvas| {
-                sign(canvas, place(node), *standing, radius)
+            canvas.titled(&format!("{}{suffix}", node.name), |canvas| {
+                draw_node(canvas, place(node), *state, radius)
             });
         }
     }
 }
 
-fn sign(canvas: &mut Canvas, (x, y): (f64, f64), standing: Standing, radius: f64) {
-    match standing {
-        Standing::On => canvas.disc("f s0 dot", (x, y), radius),
-        Standing::Lost => canvas.disc("paper error s1", (x, y), radius),
-        Standing::Out => {
+fn draw_node(canvas: &mut Canvas, (x, y): (f64, f64), state: NodeState, radius: f64) {
+    match state {
+        NodeState::Routed => canvas.disc("f s0 dot", (x, y), radius),
+        NodeState::Unrouted => canvas.disc("paper error s1", (x, y), radius),
+        NodeState::Down => {
             let reach = radius * 0.8;
             canvas.disc("paper", (x, y), radius);
             canvas.line("error s1", (x - reach, y - reach), (x + reach, y + reach));
             canvas.line("error s1", (x - reach, y + reach), (x + reach, y - reach));
         }
-        Standing::Destination => {
+        NodeState::Destination => {
             let side = radius * 2.0;
             canvas.rect("f s2 dot", (x - radius, y - radius), (side, side), "");
         }

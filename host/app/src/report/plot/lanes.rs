@@ -2,7 +2,7 @@
 //! at those times.
 
 use super::axis::Axis;
-use super::canvas::{Anchor, Canvas, fitted};
+use super::canvas::{Anchor, Canvas, ellipsize};
 use super::chart::Area;
 
 /// A strip.
@@ -19,8 +19,8 @@ const PITCH: f64 = 16.0;
 
 impl Lane {
     /// Its name as far as there is room for it.
-    pub fn shown(&self) -> String {
-        fitted(&self.name, 96.0)
+    pub fn label(&self) -> String {
+        ellipsize(&self.name, 96.0)
     }
 }
 
@@ -40,7 +40,7 @@ pub fn draw(canvas: &mut Canvas, lanes: &[Lane], area: Area, x: &Axis) -> f64 {
     for lane in lanes {
         let top = y + PITCH - HEIGHT;
         canvas.titled(&lane.name, |canvas| {
-            canvas.text("quiet", (area.left - 7.0, top + HEIGHT - 1.2), Anchor::End, &lane.shown());
+            canvas.text("quiet", (area.left - 7.0, top + HEIGHT - 1.2), Anchor::End, &lane.label());
             canvas.line("rule", (area.left, top + HEIGHT), (area.right, top + HEIGHT));
             for (from, to, level) in &lane.spans {
                 let (from, to) = (area.x(x.scale.at(*from)), area.x(x.scale.at(*to)));

@@ -1,6 +1,6 @@
 //! Legends, which stand above a plot and so never cover its figures.
 
-use super::canvas::{Anchor, Canvas, fitted, width_of};
+use super::canvas::{Anchor, Canvas, ellipsize, text_width};
 use super::chart::{MARGIN, WIDTH};
 use super::style::{drawn, filled};
 
@@ -15,7 +15,7 @@ pub enum Swatch {
 
 /// An entry.
 #[derive(Clone, Copy, Debug)]
-pub struct Key<'a> {
+pub struct LegendEntry<'a> {
     /// What it says.
     pub name: &'a str,
     /// The colour and dashes.
@@ -29,19 +29,19 @@ const SWATCH: f64 = 24.0;
 
 /// Draw it in as many rows as it takes; returns the baseline below. One entry alone says nothing and is left
 /// out, and so is its title.
-pub fn draw(canvas: &mut Canvas, title: &str, keys: &[Key<'_>], baseline: f64) -> f64 {
-    if keys.len() < 2 {
+pub fn draw(canvas: &mut Canvas, title: &str, entries: &[LegendEntry<'_>], baseline: f64) -> f64 {
+    if entries.len() < 2 {
         return baseline;
     }
     let (mut x, mut y) = (MARGIN, baseline + 1.0);
     if !title.is_empty() {
-        let title = fitted(title, 220.0) + ":";
+        let title = ellipsize(title, 220.0) + ":";
         canvas.text("quiet", (x, y), Anchor::Start, &title);
-        x += width_of(&title) + 10.0;
+        x += text_width(&title) + 10.0;
     }
-    for Key { name, series, swatch } in keys {
-        let name = fitted(name, 190.0);
-        let width = SWATCH + 6.0 + width_of(&name);
+    for LegendEntry { name, series, swatch } in entries {
+        let name = ellipsize(name, 190.0);
+        let width = SWATCH + 6.0 + text_width(&name);
         if x > MARGIN && x + width > WIDTH - MARGIN {
             (x, y) = (MARGIN, y + ROW);
         }

@@ -73,7 +73,7 @@ impl<'a> Row<'a> {
 }
 
 fn at(line: usize, column: &str, problem: impl Into<String>) -> DocumentError {
-    DocumentError { place: Some((line, 1)), ..DocumentError::at(column, problem) }
+    DocumentError { location: Some((line, 1)), ..DocumentError::at(column, problem) }
 }
 
 fn split(line: &str, number: usize) -> Result<Vec<Cow<'_, str>>, DocumentError> {
@@ -110,16 +110,16 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named_with_its_line() {
-        let told = |text: &'static str| -> String {
+        let message = |text: &'static str| -> String {
             let found = Table::parse(text).and_then(|table| {
                 let rows = table.rows(&["n"])?.map(|row| row.number("n")).collect::<Result<Vec<_>, _>>();
                 rows.map(|_| ())
             });
             found.unwrap_err().in_file("f").to_string()
         };
-        assert_eq!(told("n\n1\nmany\n"), "f:3:1: n: `many` is no number");
-        assert_eq!(told("n\n1,2\n"), "f:2:1: 2 values, where the header names 1");
-        assert_eq!(told("m\n"), "f:1:1: n: there is no such column");
-        assert_eq!(told(""), "f:1:1: the file is empty; it begins with a header");
+        assert_eq!(message("n\n1\nmany\n"), "f:3:1: n: `many` is no number");
+        assert_eq!(message("n\n1,2\n"), "f:2:1: 2 values, where the header names 1");
+        assert_eq!(message("m\n"), "f:1:1: n: there is no such column");
+        assert_eq!(message(""), "f:1:1: the file is empty; it begins with a header");
     }
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::document::DocumentError;
-use crate::experiment::world::Pace;
+use crate::experiment::driver::TimeMode;
 
 /// The version of the folder's layout that this program reads.
 pub const FORMAT: u64 = 1;
@@ -20,23 +20,23 @@ pub struct Manifest {
     pub complete: bool,
     /// Whose time passed.
     #[serde(default)]
-    pub time: Pace,
+    pub time: TimeMode,
     /// In real time: the broker, as it was asked for.
     #[serde(default)]
     pub broker: Option<String>,
     /// Of the program that ran it.
     pub wasmote_version: String,
     /// What was run.
-    pub plan: Plan,
+    pub plan: PlanEntry,
     /// The behaviours.
     #[serde(default)]
-    pub components: Vec<Part>,
+    pub components: Vec<ComponentEntry>,
     /// How to run it again.
     #[serde(default)]
     pub command: Value,
     /// Where it ran.
     #[serde(default)]
-    pub host: Host,
+    pub host: HostEntry,
     /// When it began (RFC 3339).
     #[serde(default)]
     pub started_utc: Option<String>,
@@ -44,12 +44,12 @@ pub struct Manifest {
     #[serde(default)]
     pub finished_utc: Option<String>,
     /// The runs, in the order of the plan.
-    pub runs: Vec<Entry>,
+    pub runs: Vec<RunEntry>,
 }
 
 /// The plan's name and hash.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Plan {
+pub struct PlanEntry {
     /// As its author calls it.
     pub name: String,
     /// Of the resolved plan.
@@ -58,7 +58,7 @@ pub struct Plan {
 
 /// A component that ran.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Part {
+pub struct ComponentEntry {
     /// What it is called in the plan.
     pub name: String,
     /// Of its bytes.
@@ -70,7 +70,7 @@ pub struct Part {
 /// The machine.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
-pub struct Host {
+pub struct HostEntry {
     /// Operating system.
     pub os: String,
     /// Processor architecture.
@@ -81,7 +81,7 @@ pub struct Host {
 
 /// One run.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Entry {
+pub struct RunEntry {
     /// Its folder, below that of the results; `.` is that folder itself.
     pub path: String,
     /// What a sweep set for it, by field.
@@ -98,12 +98,12 @@ impl Manifest {
     /// Whose time passed, in words.
     pub fn time_text(&self) -> String {
         match (self.time, &self.broker) {
-            (Pace::Virtual, _) => "virtual time".to_owned(),
-            (Pace::Real, None) => "real time".to_owned(),
-            (Pace::Real, Some(broker)) if broker == "embedded" => {
+            (TimeMode::Virtual, _) => "virtual time".to_owned(),
+            (TimeMode::Real, None) => "real time".to_owned(),
+            (TimeMode::Real, Some(broker)) if broker == "embedded" => {
                 "real time, on the embedded broker".to_owned()
             }
-            (Pace::Real, Some(broker)) => format!("real time, on {broker}"),
+            (TimeMode::Real, Some(broker)) => format!("real time, on {broker}"),
         }
     }
 
@@ -130,7 +130,7 @@ fn quoted(word: &str) -> String {
     }
 }
 
-impl Entry {
+impl RunEntry {
     /// The run's folder, which must not lie outside of the results.
     pub(super) fn folder(&self, dir: &Path, manifest: &Path) -> Result<PathBuf, DocumentError> {
         let inside = |part| matches!(part, Component::Normal(_) | Component::CurDir);

@@ -56,28 +56,28 @@ impl RouteChange {
 }
 
 /// The ways at one time: the next hop of each device and destination.
-pub fn ways_at(changes: &[RouteChange], time_s: f64) -> BTreeMap<(&str, &str), &str> {
-    let mut ways = BTreeMap::new();
+pub fn routes_at(changes: &[RouteChange], time_s: f64) -> BTreeMap<(&str, &str), &str> {
+    let mut routes = BTreeMap::new();
     for change in changes.iter().take_while(|change| change.time_s <= time_s) {
         let key = (change.device.as_str(), change.destination.as_str());
         match &change.next_hop {
-            Some(next_hop) => drop(ways.insert(key, next_hop.as_str())),
-            None => drop(ways.remove(&key)),
+            Some(next_hop) => drop(routes.insert(key, next_hop.as_str())),
+            None => drop(routes.remove(&key)),
         }
     }
-    ways
+    routes
 }
 
 /// Something was done to a run.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Done {
+pub struct TimelineRow {
     /// Seconds from the start of the run.
     pub time_s: f64,
     /// What.
     pub what: String,
 }
 
-impl Done {
+impl TimelineRow {
     pub(super) fn all(table: &Table<'_>) -> Result<Vec<Self>, DocumentError> {
         let rows = table.rows(&["time_s", "source", "what"])?;
         rows.map(|row| Ok(Self { time_s: row.number("time_s")?, what: row.text("what").to_owned() }))

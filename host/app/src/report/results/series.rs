@@ -128,12 +128,12 @@ pub struct Outage {
 impl Outage {
     /// What to call it: by the fault's id, and by its kind where the plan or a user did it without a name.
     pub fn name(&self) -> &str {
-        let by_hand = self.fault == "http" || self.fault.starts_with("timeline");
-        if by_hand { &self.kind } else { &self.fault }
+        let is_manual = self.fault == "http" || self.fault.starts_with("timeline");
+        if is_manual { &self.kind } else { &self.fault }
     }
 
     /// Whether it is the broker's.
-    pub fn is_of_the_broker(&self) -> bool {
+    pub fn is_broker_outage(&self) -> bool {
         self.device == ALL
     }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use crate::experiment::recorder::refusals::Refused;
-use crate::experiment::verdict::Breach;
+use crate::experiment::recorder::swap_refusals::SwapRefusal;
+use crate::experiment::verdict::ThresholdMiss;
 
 /// The summary. Counts and latencies leave the warm-up out.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -52,13 +52,13 @@ pub struct Summary {
     pub interrupted: bool,
     /// Whether it was killed and left no summary, so that this one is made of its intervals, warm-up included.
     #[serde(skip)]
-    pub killed: bool,
+    pub partial: bool,
     /// What users did to the run while it lasted.
     #[serde(default)]
     pub edits: Vec<Edit>,
     /// Swaps that devices refused, and why.
     #[serde(default)]
-    pub swaps_refused: Vec<Refused>,
+    pub swaps_refused: Vec<SwapRefusal>,
     /// Whether every message is accounted for.
     pub ledger_closes: bool,
 }
@@ -174,5 +174,5 @@ pub struct Threshold {
     pub value: Option<f64>,
     /// What was found when it ended the run, if it did.
     #[serde(default)]
-    pub breached: Option<Breach>,
+    pub breached: Option<ThresholdMiss>,
 }

@@ -7,7 +7,7 @@ pub(super) fn all() -> Value {
     json!({
         "Accepted": accepted(),
         "Behaviour": behaviour(),
-        "Behaviours": list(named("Behaviour")),
+        "Behaviours": list(schema_ref("Behaviour")),
         "Device": device(),
         "DevicePage": device_page(),
         "DeviceStatus": device_status(),
@@ -21,11 +21,11 @@ pub(super) fn all() -> Value {
         "Publication": publication(),
         "State": {"enum": ["connected", "offline", "silent", "crashed", "stopped", "failed"]},
         "Update": update(),
-        "Status": {"oneOf": [named("DeviceStatus"), named("FleetStatus")]},
+        "Status": {"oneOf": [schema_ref("DeviceStatus"), schema_ref("FleetStatus")]},
     })
 }
 
-fn named(schema: &str) -> Value {
+fn schema_ref(schema: &str) -> Value {
     json!({"$ref": format!("#/components/schemas/{schema}")})
 }
 
@@ -49,7 +49,7 @@ fn count() -> Value {
     json!({"type": "integer", "minimum": 0})
 }
 
-fn maybe(kind: &str, description: &str) -> Value {
+fn nullable(kind: &str, description: &str) -> Value {
     json!({"type": [kind, "null"], "description": description})
 }
 
@@ -141,9 +141,9 @@ fn device_status() -> Value {
         "group": text(),
         "behaviour": text(),
         "behaviour_version": version(),
-        "state": named("State"),
-        "why": maybe("string", "Why it is not connected"),
-        "uptime_s": maybe("number", "Seconds since its behaviour started; null when it does not run"),
+        "state": schema_ref("State"),
+        "why": nullable("string", "Why it is not connected"),
+        "uptime_s": nullable("number", "Seconds since its behaviour started; null when it does not run"),
         "seed": count(),
         "broker": text(),
         "active_faults": list(active_fault()),
@@ -165,7 +165,7 @@ fn fleet_status() -> Value {
 }
 
 fn device() -> Value {
-    json!({"allOf": [named("DeviceStatus"), object(json!({"metrics": named("Metrics")}))]})
+    json!({"allOf": [schema_ref("DeviceStatus"), object(json!({"metrics": schema_ref("Metrics")}))]})
 }
 
 fn device_page() -> Value {
@@ -174,9 +174,9 @@ fn device_page() -> Value {
         "group": text(),
         "behaviour": text(),
         "behaviour_version": version(),
-        "state": named("State"),
-        "why": maybe("string", "Why it is not connected"),
-        "uptime_s": maybe("number", "Seconds since its behaviour started"),
+        "state": schema_ref("State"),
+        "why": nullable("string", "Why it is not connected"),
+        "uptime_s": nullable("number", "Seconds since its behaviour started"),
         "sent": count(),
         "received": count(),
     }));
@@ -194,7 +194,7 @@ fn metrics() -> Value {
     object(json!({
         "sent": count(),
         "received": count(),
-        "avg_latency": maybe("number", "Seconds; null before anything was received"),
+        "avg_latency": nullable("number", "Seconds; null before anything was received"),
         "latency_samples": list(seconds("The last ten, oldest first")),
         "latency": distribution(),
         "generated": count(),
@@ -214,14 +214,14 @@ fn metrics() -> Value {
             version, kept the old one, or went back to it"},
         "versions": {"type": "object", "additionalProperties": counts(), "description": "Devices by behaviour and \
             the beginning of the SHA-256 of what they run"},
-        "connects": maybe("integer", "Of the fleet; absent for one device"),
+        "connects": nullable("integer", "Of the fleet; absent for one device"),
         "devices": counts(),
         "schedule": {
             "type": "object",
             "description": "How late this host woke its devices; of the fleet",
             "properties": {
                 "wakes": count(),
-                "mean_lateness_s": maybe("number", "Actual less scheduled time, in seconds"),
+                "mean_lateness_s": nullable("number", "Actual less scheduled time, in seconds"),
                 "overruns": {"type": "integer", "description": "More than 0.1 s late"},
             },
         },
@@ -295,7 +295,7 @@ fn fault_document() -> Value {
     let document = json!({
         "type": "object",
         "additionalProperties": false,
-        "properties": {"fault": list(named("Fault"))},
+        "properties": {"fault": list(schema_ref("Fault"))},
     });
     json!({"oneOf": [document, {"enum": ["realistic", "none"]}]})
 }
@@ -306,7 +306,7 @@ fn faults() -> Value {
         "name": text(),
         "set_for": {"enum": ["fleet", "group", "device"]},
         "origin": {"type": "string", "description": "A preset, a file, or http"},
-        "document": named("FaultDocument"),
+        "document": schema_ref("FaultDocument"),
         "warnings": list(text()),
     }))
 }

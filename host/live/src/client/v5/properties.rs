@@ -4,7 +4,7 @@ use rumqttc::{LastWillProperties, PublishProperties};
 use wasmote_sim::message::{Message, Properties, Will};
 use wasmote_sim::topic::Topic;
 
-use crate::stamp;
+use crate::origin;
 
 /// What goes out with a message: its own properties, and the stamp.
 pub(super) fn of(message: &Message) -> PublishProperties {
@@ -17,7 +17,7 @@ pub(super) fn of(message: &Message) -> PublishProperties {
         out.message_expiry_interval = own.message_expiry;
         out.user_properties.clone_from(&own.user);
     }
-    out.user_properties.extend(message.stamp.as_deref().map(stamp::to_property));
+    out.user_properties.extend(message.origin.as_deref().map(origin::to_property));
     out
 }
 
@@ -41,7 +41,7 @@ pub(super) fn of_will(will: &Will) -> Option<LastWillProperties> {
 
 /// Move what came with a message into it.
 pub(super) fn take(mut properties: PublishProperties, message: &mut Message) {
-    message.stamp = stamp::take_from(&mut properties.user_properties);
+    message.origin = origin::extract(&mut properties.user_properties);
     let own = Properties {
         is_text: properties.payload_format_indicator == Some(1),
         content_type: properties.content_type,

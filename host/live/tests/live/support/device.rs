@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
-use wasmote_live::broker::BrokerLinks;
+use wasmote_live::broker::BrokerHandle;
+use wasmote_live::config::{BrokerUrl, ConnectionOptions, FleetConfig};
 use wasmote_live::fleet::Fleet;
-use wasmote_live::spec::{BrokerUrl, ConnectionOptions, FleetSpec};
-use wasmote_sim::behaviour::{Behaviour, Spawn, Trap};
+use wasmote_sim::behaviour::{Behaviour, BehaviourFactory, Trap};
 use wasmote_sim::context::{Context, Protocol};
 use wasmote_sim::device::Blueprint;
 use wasmote_sim::device_id::{DeviceId, Identity};
@@ -26,12 +26,12 @@ pub const LEVELS: [Qos; 3] = [Qos::AtMostOnce, Qos::AtLeastOnce, Qos::ExactlyOnc
 
 struct Closures<F>(F);
 
-impl<F, B> Spawn for Closures<F>
+impl<F, B> BehaviourFactory for Closures<F>
 where
     F: Fn(&Identity) -> B + Send + Sync,
     B: Behaviour + 'static,
 {
-    fn spawn(&self, identity: &Identity) -> Result<Box<dyn Behaviour>, Trap> {
+    fn instantiate(&self, identity: &Identity) -> Result<Box<dyn Behaviour>, Trap> {
         Ok(Box::new((self.0)(identity)))
     }
 
@@ -56,7 +56,7 @@ where
     };
     Blueprint {
         identity: Arc::new(identity),
-        spawn: Arc::new(Closures(make)),
+        factory: Arc::new(Closures(make)),
         limits: Arc::new(Limits::default()),
         protocol,
         seed: Seed::new(1),
@@ -129,24 +129,24 @@ impl Listener {
 /// Where a fleet goes: to an address, or to a broker of a certain kind.
 pub struct Target {
     broker: BrokerUrl,
-    links: Option<BrokerLinks>,
+    embedded_broker: Option<BrokerHandle>,
 }
 
 impl From<BrokerUrl> for Target {
     fn from(broker: BrokerUrl) -> Self {
-        Self { broker, links: None }
+        Self { broker, embedded_broker: None }
     }
 }
 
 impl From<&Server> for Target {
     fn from(server: &Server) -> Self {
-        Self { broker: server.url(), links: server.links() }
+        Self { broker: server.url(), embedded_broker: server.handle() }
     }
 }
 
 pub fn start(to: impl Into<Target>, connection: ConnectionOptions, devices: Vec<Blueprint>) -> Fleet {
-    let Target { broker, links } = to.into();
-    Fleet::start(FleetSpec { devices, broker, links, connection, start_rate: None })
+    let Target { broker, embedded_broker } = to.into();
+    Fleet::start(FleetConfig { devices, broker, embedded_broker, connection, start_rate: None })
 }
 
 pub fn message(topic: &str, payload: &str) -> Message {

@@ -58,7 +58,7 @@ impl Proxy {
     pub async fn connections(&self, count: usize) {
         let mut way = self.way.subscribe();
         let made = way.wait_for(|way| way.connections >= count);
-        tokio::time::timeout(super::PATIENCE, made).await.expect("the connections did not come").unwrap();
+        tokio::time::timeout(super::TIMEOUT, made).await.expect("the connections did not come").unwrap();
     }
 }
 

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use wasmote_live::broker::{BrokerLinks, EmbeddedBroker};
-use wasmote_live::spec::{BrokerUrl, ConnectionOptions};
+use wasmote_live::broker::{BrokerHandle, EmbeddedBroker};
+use wasmote_live::config::{BrokerUrl, ConnectionOptions};
 
 use super::mosquitto::{Mosquitto, free_port};
 
@@ -13,13 +13,13 @@ pub enum Kind {
     /// The embedded one, through its door.
     Embedded,
     /// The embedded one, by links within the process.
-    Linked,
+    Local,
 }
 
 pub enum Server {
     Mosquitto(Mosquitto),
     Embedded(EmbeddedBroker),
-    Linked(EmbeddedBroker),
+    Local(EmbeddedBroker),
 }
 
 impl Server {
@@ -31,22 +31,22 @@ impl Server {
         match kind {
             Kind::Mosquitto => Self::Mosquitto(Mosquitto::with(port, "allow_anonymous true", &[])),
             Kind::Embedded => Self::Embedded(EmbeddedBroker::start(port).await.unwrap()),
-            Kind::Linked => Self::Linked(EmbeddedBroker::start(port).await.unwrap()),
+            Kind::Local => Self::Local(EmbeddedBroker::start(port).await.unwrap()),
         }
     }
 
     pub fn port(&self) -> u16 {
         match self {
             Self::Mosquitto(broker) => broker.port,
-            Self::Embedded(broker) | Self::Linked(broker) => broker.address().port(),
+            Self::Embedded(broker) | Self::Local(broker) => broker.address().port(),
         }
     }
 
     /// Leave to use it without sockets, if that is how it is to be used.
-    pub fn links(&self) -> Option<BrokerLinks> {
+    pub fn handle(&self) -> Option<BrokerHandle> {
         match self {
             Self::Mosquitto(_) | Self::Embedded(_) => None,
-            Self::Linked(broker) => Some(broker.links()),
+            Self::Local(broker) => Some(broker.handle()),
         }
     }
 
@@ -58,12 +58,12 @@ impl Server {
     pub fn log(&self) -> Vec<String> {
         match self {
             Self::Mosquitto(broker) => broker.log(),
-            Self::Embedded(_) | Self::Linked(_) => Vec::new(),
+            Self::Embedded(_) | Self::Local(_) => Vec::new(),
         }
     }
 
     pub async fn stop(self) {
-        if let Self::Embedded(broker) | Self::Linked(broker) = self {
+        if let Self::Embedded(broker) | Self::Local(broker) = self {
             broker.shutdown().await;
         }
     }

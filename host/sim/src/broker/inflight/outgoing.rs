@@ -3,21 +3,21 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::num::NonZeroU16;
 
-use crate::broker::held::Held;
 use crate::broker::packet::{Ack, AckStep, PacketId, Publish};
 use crate::broker::queue::{Full, Queue};
 use crate::broker::reason::AckReason;
+use crate::broker::stored::StoredMessage;
 use crate::message::{Message, Qos};
 use crate::time::Time;
 
 /// Messages under way to a peer, and those that wait for their turn.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
-    flights: VecDeque<Flight>,
+    inflight: VecDeque<InflightMessage>,
     /// The identifiers of all of these, and of other packets that await an answer.
     ids: BTreeSet<PacketId>,
     /// How many of these are counted.
-    counted: usize,
+    in_window: usize,
     queue: Queue,
     /// Messages that may be under way at one time [MQTT-3.3.4-7], [MQTT-3.3.4-9].
     window: NonZeroU16,
@@ -26,18 +26,18 @@ pub(crate) struct Outgoing {
 
 /// A message under way.
 #[derive(Debug)]
-struct Flight {
+struct InflightMessage {
     id: PacketId,
-    held: Held,
-    stage: Stage,
+    stored: StoredMessage,
+    state: InflightState,
     /// Whether it was published on the present connection, and so takes room in the peer's window.
-    counted: bool,
+    in_window: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
+enum InflightState {
     /// Sent on an earlier connection; to be sent again on this one [MQTT-4.4.0-1].
-    Unsent,
+    Resend,
     /// Sent; awaits PUBACK or PUBREC.
     Published,
     /// QoS 2: received by the peer; PUBREL is sent, awaits PUBCOMP.
@@ -46,7 +46,7 @@ enum Stage {
 
 /// What an acknowledgement brought about.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Progress {
+pub(crate) enum AckOutcome {
     /// The message is where it should be.
     Delivered,
     /// The peer does not want it.
@@ -60,9 +60,9 @@ pub(crate) enum Progress {
 impl Outgoing {
     pub(crate) fn new(queued: usize) -> Self {
         Self {
-            flights: VecDeque::new(),
+            inflight: VecDeque::new(),
             ids: BTreeSet::new(),
-            counted: 0,
+            in_window: 0,
             queue: Queue::new(queued),
             window: NonZeroU16::MAX,
             last_id: 0,
@@ -71,11 +71,11 @@ impl Outgoing {
 
     /// Messages that wait or are under way.
     pub(crate) fn len(&self) -> usize {
-        self.flights.len() + self.queue.len()
+        self.inflight.len() + self.queue.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.flights.is_empty() && self.queue.len() == 0
+        self.inflight.is_empty() && self.queue.len() == 0
     }
 
     /// Whether one more message can be put at the end as it is now.
@@ -84,41 +84,43 @@ impl Outgoing {
     }
 
     /// Put a message at the end. What has expired makes room for it; how many those were is returned.
-    pub(crate) fn enqueue(&mut self, held: Held, now: Time) -> (u64, Result<(), Full>) {
+    pub(crate) fn enqueue(&mut self, stored: StoredMessage, now: Time) -> (u64, Result<(), Full>) {
         let expired = if self.queue.is_full() { self.queue.purge(now) } else { 0 };
-        (expired, self.queue.push(held))
+        (expired, self.queue.push(stored))
     }
 
     /// Send what the windows allow, in order [MQTT-4.6.0-5]. Returns how many messages expired instead.
     pub(crate) fn pump(&mut self, now: Time, mut send: impl FnMut(Publish)) -> u64 {
-        let mut room = usize::from(self.window.get()).saturating_sub(self.counted);
-        for flight in self.flights.iter_mut().filter(|flight| flight.stage == Stage::Unsent).take(room) {
-            flight.stage = Stage::Published;
-            flight.counted = true;
-            self.counted += 1;
+        let mut room = usize::from(self.window.get()).saturating_sub(self.in_window);
+        for entry in self.inflight.iter_mut().filter(|entry| entry.state == InflightState::Resend).take(room)
+        {
+            entry.state = InflightState::Published;
+            entry.in_window = true;
+            self.in_window += 1;
             room -= 1;
-            send(flight.publish(now, true));
+            send(entry.publish(now, true));
         }
         let mut expired = 0;
-        while room > 0 && self.flights.len() < usize::from(self.window.get()) && self.has_ids() {
-            let Some(held) = self.queue.pop() else { break };
-            if held.is_expired(now) {
+        while room > 0 && self.inflight.len() < usize::from(self.window.get()) && self.has_ids() {
+            let Some(stored) = self.queue.pop() else { break };
+            if stored.is_expired(now) {
                 expired += 1;
-            } else if held.message.qos == Qos::AtMostOnce {
-                send(publish(&held, None, now, false));
+            } else if stored.message.qos == Qos::AtMostOnce {
+                send(publish(&stored, None, now, false));
             } else {
                 room -= 1;
-                send(self.take_off(held, now));
+                send(self.begin_delivery(stored, now));
             }
         }
         expired
     }
 
-    fn take_off(&mut self, held: Held, now: Time) -> Publish {
-        let flight = Flight { id: self.free_id(), held, stage: Stage::Published, counted: true };
-        let publish = flight.publish(now, false);
-        self.flights.push_back(flight);
-        self.counted += 1;
+    fn begin_delivery(&mut self, stored: StoredMessage, now: Time) -> Publish {
+        let entry =
+            InflightMessage { id: self.free_id(), stored, state: InflightState::Published, in_window: true };
+        let publish = entry.publish(now, false);
+        self.inflight.push_back(entry);
+        self.in_window += 1;
         publish
     }
 
@@ -149,34 +151,34 @@ impl Outgoing {
 
     /// Give back a message under way, and forget it.
     pub(crate) fn take(&mut self, id: PacketId) -> Option<Message> {
-        let at = self.flights.iter().position(|flight| flight.id == id)?;
-        self.remove(at).map(|flight| flight.held.message)
+        let at = self.inflight.iter().position(|entry| entry.id == id)?;
+        self.remove(at).map(|entry| entry.stored.message)
     }
 
     /// A new connection goes on with the session: what was published without an acknowledgement is to be
     /// sent again under its old identifier, and what was released is released again [MQTT-4.4.0-1].
     pub(crate) fn resume(&mut self, window: NonZeroU16, mut release: impl FnMut(Ack)) {
         self.window = window;
-        self.counted = 0;
-        for flight in &mut self.flights {
-            flight.counted = false;
-            match flight.stage {
-                Stage::Released => release(Ack::new(AckStep::PubRel, flight.id)),
-                Stage::Published | Stage::Unsent => flight.stage = Stage::Unsent,
+        self.in_window = 0;
+        for entry in &mut self.inflight {
+            entry.in_window = false;
+            match entry.state {
+                InflightState::Released => release(Ack::new(AckStep::PubRel, entry.id)),
+                InflightState::Published | InflightState::Resend => entry.state = InflightState::Resend,
             }
         }
     }
 
     /// The peer acknowledged something.
-    pub(crate) fn acknowledge(&mut self, ack: Ack) -> Progress {
+    pub(crate) fn acknowledge(&mut self, ack: Ack) -> AckOutcome {
         let found =
-            self.flights.iter().position(|flight| flight.id == ack.packet_id && flight.awaits(ack.step));
+            self.inflight.iter().position(|entry| entry.id == ack.packet_id && entry.awaits(ack.step));
         match (ack.step, found) {
             (AckStep::PubRec, Some(at)) if !ack.reason.is_error() => {
-                self.flights[at].stage = Stage::Released;
-                Progress::Answer(Ack::new(AckStep::PubRel, ack.packet_id))
+                self.inflight[at].state = InflightState::Released;
+                AckOutcome::Answer(Ack::new(AckStep::PubRel, ack.packet_id))
             }
-            (AckStep::PubRec, None) => Progress::Answer(Ack {
+            (AckStep::PubRec, None) => AckOutcome::Answer(Ack {
                 reason: AckReason::PacketIdNotFound,
                 ..Ack::new(AckStep::PubRel, ack.packet_id)
             }),
@@ -184,53 +186,53 @@ impl Outgoing {
                 let _ = self.remove(at);
                 // PUBCOMP with an error says that the peer had forgotten the identifier; it had the message.
                 let refused = ack.reason.is_error() && ack.step != AckStep::PubComp;
-                if refused { Progress::Refused } else { Progress::Delivered }
+                if refused { AckOutcome::Refused } else { AckOutcome::Delivered }
             }
-            (_, None) => Progress::Unknown,
+            (_, None) => AckOutcome::Unknown,
         }
     }
 
-    fn remove(&mut self, at: usize) -> Option<Flight> {
-        let flight = self.flights.remove(at)?;
-        self.ids.remove(&flight.id);
-        self.counted -= usize::from(flight.counted);
-        Some(flight)
+    fn remove(&mut self, at: usize) -> Option<InflightMessage> {
+        let entry = self.inflight.remove(at)?;
+        self.ids.remove(&entry.id);
+        self.in_window -= usize::from(entry.in_window);
+        Some(entry)
     }
 
     /// Give everything back, in order, and forget it.
     pub(crate) fn take_all(&mut self) -> impl Iterator<Item = Message> {
         self.ids.clear();
-        self.counted = 0;
-        let under_way = std::mem::take(&mut self.flights).into_iter().map(|flight| flight.held.message);
-        under_way.chain(self.queue.take_all().map(|held| held.message))
+        self.in_window = 0;
+        let in_flight = std::mem::take(&mut self.inflight).into_iter().map(|entry| entry.stored.message);
+        in_flight.chain(self.queue.take_all().map(|stored| stored.message))
     }
 
     /// Forget everything. Returns how many messages that were.
     pub(crate) fn clear(&mut self) -> u64 {
-        let under_way = self.flights.len() as u64;
-        self.flights.clear();
+        let in_flight = self.inflight.len() as u64;
+        self.inflight.clear();
         self.ids.clear();
-        self.counted = 0;
-        under_way + self.queue.clear()
+        self.in_window = 0;
+        in_flight + self.queue.clear()
     }
 }
 
-impl Flight {
+impl InflightMessage {
     fn awaits(&self, step: AckStep) -> bool {
-        match (step, self.held.message.qos) {
-            (AckStep::PubAck, Qos::AtLeastOnce) => self.stage == Stage::Published,
-            (AckStep::PubRec, Qos::ExactlyOnce) => self.stage != Stage::Unsent,
-            (AckStep::PubComp, Qos::ExactlyOnce) => self.stage == Stage::Released,
+        match (step, self.stored.message.qos) {
+            (AckStep::PubAck, Qos::AtLeastOnce) => self.state == InflightState::Published,
+            (AckStep::PubRec, Qos::ExactlyOnce) => self.state != InflightState::Resend,
+            (AckStep::PubComp, Qos::ExactlyOnce) => self.state == InflightState::Released,
             _ => false,
         }
     }
 
     fn publish(&self, now: Time, duplicate: bool) -> Publish {
-        publish(&self.held, Some(self.id), now, duplicate)
+        publish(&self.stored, Some(self.id), now, duplicate)
     }
 }
 
-fn publish(held: &Held, packet_id: Option<PacketId>, now: Time, duplicate: bool) -> Publish {
-    let subscription_ids = held.subscription_id.into_iter().collect();
-    Publish { packet_id, duplicate, message: held.as_of(now), subscription_ids }
+fn publish(stored: &StoredMessage, packet_id: Option<PacketId>, now: Time, duplicate: bool) -> Publish {
+    let subscription_ids = stored.subscription_id.into_iter().collect();
+    Publish { packet_id, duplicate, message: stored.to_message(now), subscription_ids }
 }

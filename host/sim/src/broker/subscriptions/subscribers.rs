@@ -65,7 +65,7 @@ impl Subscribers {
     }
 
     /// Everyone who subscribed alone, and one of every group.
-    pub(super) fn choose(&mut self, found: &mut Vec<Match>) {
+    pub(super) fn select(&mut self, found: &mut Vec<Match>) {
         let direct = self.direct.iter();
         found.extend(direct.map(|(&session, &grant)| Match { session, grant, shared: false }));
         for group in &mut self.shared {

@@ -10,7 +10,7 @@ use crate::faults::span::Span;
 pub(super) type Problem = (&'static str, String);
 
 /// The shortest time between trials, and the shortest outage.
-const SHORTEST_PERIOD: Duration = Duration::from_millis(10);
+const MIN_PERIOD: Duration = Duration::from_millis(10);
 
 impl FaultEntry {
     pub(super) fn require<T>(&self, field: &'static str, value: Option<T>) -> Result<T, Problem> {
@@ -36,8 +36,8 @@ impl FaultEntry {
         value: Option<Span>,
     ) -> Result<Duration, Problem> {
         match self.required_span(field, value)? {
-            span if span < SHORTEST_PERIOD => {
-                Err((field, format!("{} is less than {}", Shown(span), Shown(SHORTEST_PERIOD))))
+            span if span < MIN_PERIOD => {
+                Err((field, format!("{} is less than {}", DisplaySpan(span), DisplaySpan(MIN_PERIOD))))
             }
             span => Ok(span),
         }
@@ -95,9 +95,9 @@ pub(super) fn amount(field: &'static str, value: Option<f64>) -> Result<f64, Pro
 }
 
 /// A duration as a document would write it.
-pub(super) struct Shown(pub(super) Duration);
+pub(super) struct DisplaySpan(pub(super) Duration);
 
-impl Display for Shown {
+impl Display for DisplaySpan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         humantime::format_duration(self.0).fmt(f)
     }

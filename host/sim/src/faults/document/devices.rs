@@ -7,18 +7,18 @@ use super::checks::{Problem, amount, positive, within};
 use crate::faults::battery::Battery;
 use crate::faults::broker::{BrokerFault, Failure};
 use crate::faults::clock::Clock;
-use crate::faults::outage::{Rounds, Trials};
+use crate::faults::outage::{Recurrence, Repeats};
 use crate::faults::span::Span;
 
 /// How long a device runs between two crashes in a row, unless told.
-const UPTIME: Span = Span(Duration::from_secs(5));
+const DEFAULT_UPTIME: Span = Span(Duration::from_secs(5));
 
 /// A clock that loses this much stands still.
-const MOST_PPM: f64 = 1e6;
+const MAX_PPM: f64 = 1e6;
 
 impl FaultEntry {
-    pub(super) fn trials(&self) -> Result<Trials, Problem> {
-        Ok(Trials {
+    pub(super) fn recurrence(&self) -> Result<Recurrence, Problem> {
+        Ok(Recurrence {
             every: self.required_period("every", self.every)?,
             probability: self.required_probability()?,
             lasting: self.required_period("for", self.lasting)?,
@@ -32,16 +32,16 @@ impl FaultEntry {
         if let Some((field, _)) = aims.into_iter().find(|(_, given)| *given) {
             return Err((field, "the broker serves all devices; leave it out".to_owned()));
         }
-        Ok(BrokerFault { failure, trials: Trials { together: true, ..self.trials()? } })
+        Ok(BrokerFault { failure, recurrence: Recurrence { together: true, ..self.recurrence()? } })
     }
 
-    pub(super) fn rounds(&self) -> Result<Rounds, Problem> {
+    pub(super) fn repeats(&self) -> Result<Repeats, Problem> {
         let times = within("times", self.times.unwrap_or(1), 1, 1_000)?;
         if times == 1 && self.uptime.is_some() {
             return Err(("uptime", "there is no second crash to wait for; give `times` as well".to_owned()));
         }
-        let apart = self.required_period("uptime", Some(self.uptime.unwrap_or(UPTIME)))?;
-        Ok(Rounds { times, apart })
+        let apart = self.required_period("uptime", Some(self.uptime.unwrap_or(DEFAULT_UPTIME)))?;
+        Ok(Repeats { times, apart })
     }
 
     pub(super) fn clock(&self) -> Result<Clock, Problem> {
@@ -50,8 +50,8 @@ impl FaultEntry {
         let clock = Clock {
             offset: self.offset.unwrap_or_default().as_nanos(),
             offset_spread: self.offset_spread.unwrap_or_default().0,
-            drift_ppm: within("drift_ppm", drift_ppm, -MOST_PPM, MOST_PPM)?,
-            drift_spread_ppm: within("drift_spread_ppm", drift_spread_ppm, 0.0, MOST_PPM)?,
+            drift_ppm: within("drift_ppm", drift_ppm, -MAX_PPM, MAX_PPM)?,
+            drift_spread_ppm: within("drift_spread_ppm", drift_spread_ppm, 0.0, MAX_PPM)?,
         };
         match clock == Clock::default() {
             true => Err(("offset", "this clock is right; say by how much it is not".to_owned())),

@@ -7,7 +7,7 @@ use super::kind::{DelayKind, Kind};
 use crate::device_id::is_name;
 use crate::faults::broker::Failure;
 use crate::faults::component::{Config, Library};
-use crate::faults::span::{Shift, Span};
+use crate::faults::span::{SignedSpan, Span};
 use crate::faults::target::{Pattern, Target};
 use crate::faults::{Directions, Fault, Model};
 
@@ -113,7 +113,7 @@ entry! {
     /// How long a device runs between two crashes in a row; 5 s by default.
     uptime: Span,
     /// By how much clocks are ahead at the beginning of the run; behind if negative.
-    offset: Shift,
+    offset: SignedSpan,
     /// By how much the clock of each device is ahead or behind of that, at most.
     offset_spread: Span,
     /// Microseconds that clocks gain in each second; lose if negative.
@@ -142,7 +142,7 @@ entry! {
 
 impl FaultEntry {
     pub(super) fn fault(&self, library: &dyn Library) -> Result<Fault, Problem> {
-        self.reject_foreign_fields()?;
+        self.reject_unknown_fields()?;
         let id = self.id.as_deref().unwrap_or(self.kind.name());
         if !is_name(id) {
             return Err(("id", format!("`{id}` is no name; use letters, digits, `-`, `_` and `.`")));
@@ -162,13 +162,13 @@ impl FaultEntry {
             Kind::Partition => Model::Partition(self.partition()?),
             Kind::Component => Model::Component(self.component(library)?),
             Kind::Stall => Model::Stall(self.stall()?),
-            Kind::Reset => Model::Reset(self.blows()?),
+            Kind::Reset => Model::Reset(self.instant_recurrence()?),
             Kind::Throttle => Model::Throttle(self.throttle()?),
             Kind::HalfOpen => Model::HalfOpen(self.half_open()?),
-            Kind::Silence => Model::Silence(self.trials()?),
-            Kind::Hang => Model::Hang(self.trials()?),
-            Kind::Crash => Model::Crash(self.trials()?, self.rounds()?),
-            Kind::Disconnect => Model::Disconnect(self.trials()?),
+            Kind::Silence => Model::Silence(self.recurrence()?),
+            Kind::Hang => Model::Hang(self.recurrence()?),
+            Kind::Crash => Model::Crash(self.recurrence()?, self.repeats()?),
+            Kind::Disconnect => Model::Disconnect(self.recurrence()?),
             Kind::Clock => Model::Clock(self.clock()?),
             Kind::Battery => Model::Battery(self.battery()?),
             Kind::BrokerPause => Model::Broker(self.broker_fault(Failure::Pause)?),
@@ -179,7 +179,7 @@ impl FaultEntry {
         })
     }
 
-    fn reject_foreign_fields(&self) -> Result<(), Problem> {
+    fn reject_unknown_fields(&self) -> Result<(), Problem> {
         let known = self.kind.fields(self.distribution);
         let Some(field) = self.given().find(|field| !known.contains(field)) else {
             return Ok(());

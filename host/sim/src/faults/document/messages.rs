@@ -1,6 +1,6 @@
 //! The message plane, from what is written.
 
-use super::checks::{Problem, Shown, positive, share, within};
+use super::checks::{DisplaySpan, Problem, positive, share, within};
 use super::{DelayKind, FaultEntry};
 use crate::behaviour::TrapKind;
 use crate::faults::Directions;
@@ -10,13 +10,13 @@ use crate::faults::corrupt::Corrupt;
 use crate::faults::delay::Delay;
 use crate::faults::delay::distribution::Distribution;
 use crate::faults::duplicate::Duplicate;
-use crate::faults::loss::{Loss, Runs};
+use crate::faults::loss::{GilbertElliott, Loss};
 use crate::faults::partition::Partition;
 use crate::faults::reorder::Reorder;
 use crate::faults::target::Pattern;
 
 /// Bytes that can wait for a line, unless told: what a small router has.
-const QUEUE_BYTES: u64 = 65_536;
+const DEFAULT_QUEUE_BYTES: u64 = 65_536;
 
 impl FaultEntry {
     pub(super) fn delay(&self) -> Result<Delay, Problem> {
@@ -34,7 +34,8 @@ impl FaultEntry {
                 let max = self.require("max", self.max)?.0;
                 let min = self.min.unwrap_or_default().0;
                 if min > max {
-                    let problem = format!("{} exceeds `max`, which is {}", Shown(min), Shown(max));
+                    let problem =
+                        format!("{} exceeds `max`, which is {}", DisplaySpan(min), DisplaySpan(max));
                     return Err(("min", problem));
                 }
                 Distribution::Uniform { min, max }
@@ -57,11 +58,13 @@ impl FaultEntry {
 
     pub(super) fn loss(&self) -> Result<Loss, Problem> {
         let probability = self.required_probability()?;
-        let runs = match self.run_length {
+        let bursts = match self.run_length {
             None => None,
-            Some(length) => Some(Runs::new(probability, length).ok_or_else(|| impossible_runs(probability))?),
+            Some(length) => {
+                Some(GilbertElliott::new(probability, length).ok_or_else(|| impossible_bursts(probability))?)
+            }
         };
-        Ok(Loss { direction: self.direction.unwrap_or_default(), probability, runs })
+        Ok(Loss { direction: self.direction.unwrap_or_default(), probability, bursts })
     }
 
     pub(super) fn duplicate(&self) -> Result<Duplicate, Problem> {
@@ -95,7 +98,7 @@ impl FaultEntry {
         Ok(Bandwidth {
             direction: self.direction.unwrap_or_default(),
             bytes_per_second: within("bytes_per_second", rate, 1, u64::MAX)?,
-            queue_bytes: self.queue_bytes.unwrap_or(QUEUE_BYTES),
+            queue_bytes: self.queue_bytes.unwrap_or(DEFAULT_QUEUE_BYTES),
         })
     }
 
@@ -104,7 +107,7 @@ impl FaultEntry {
         Ok(Partition {
             direction: self.direction.unwrap_or(Directions::Both),
             peers: self.peers.iter().flatten().map(Pattern::new).collect(),
-            trials: if timed { Some(self.trials()?) } else { None },
+            recurrence: if timed { Some(self.recurrence()?) } else { None },
         })
     }
 
@@ -119,7 +122,7 @@ impl FaultEntry {
     }
 }
 
-fn impossible_runs(probability: f64) -> Problem {
+fn impossible_bursts(probability: f64) -> Problem {
     let problem = match probability < 1.0 {
         true => {
             let shortest = 1.0 / (1.0 - probability);

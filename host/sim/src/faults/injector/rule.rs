@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::action::Notice;
-use crate::faults::component::Case;
-use crate::faults::component::keeper::Keeper;
-use crate::faults::partition::Cut;
-use crate::faults::reorder::{Held, Waiting};
-use crate::faults::{Direction, Fault, FaultId, Model, Passage, Past, Verdict};
+use crate::faults::component::ModelInput;
+use crate::faults::component::runner::ModelRunner;
+use crate::faults::partition::PartitionRule;
+use crate::faults::reorder::{HeldMessage, HeldMessages};
+use crate::faults::{Direction, Fault, FaultId, Model, RuleInput, RuleState, Verdict};
 use crate::ledger::Ledger;
 use crate::message::Message;
+use crate::notice::DeviceNotice;
 use crate::rng::Stream;
 use crate::time::Time;
 
@@ -19,50 +19,54 @@ pub(super) struct Rule {
     pub(super) fault: Arc<Fault>,
     /// Where the ledger keeps its counts.
     slot: usize,
-    judge: Judge,
+    kind: RuleKind,
     /// Position of the outage that says when the rule holds, for a partition that comes and goes.
     pub(super) gate: Option<usize>,
-    pub(super) waiting: Waiting,
+    pub(super) waiting: HeldMessages,
 }
 
 #[derive(Debug)]
-pub(super) enum Judge {
-    Draw(Box<Drawing>),
-    Cut(Cut),
-    Component(Box<Keeper>),
+pub(super) enum RuleKind {
+    Builtin(Box<BuiltinState>),
+    Partition(PartitionRule),
+    Component(Box<ModelRunner>),
 }
 
 /// What a rule needs that draws.
 #[derive(Debug)]
-pub(super) struct Drawing {
+pub(super) struct BuiltinState {
     stream: Stream,
-    out: Past,
-    inward: Past,
+    outbound: RuleState,
+    inbound: RuleState,
 }
 
 /// What becomes of the messages that a rule looks at.
 #[derive(Debug, Default)]
-pub(super) struct Outcome {
+pub(super) struct RuleOutcome {
     /// The last fault that took one.
-    pub(super) taken_by: Option<FaultId>,
+    pub(super) dropped_by: Option<FaultId>,
     /// Whether one is held back.
     pub(super) held: bool,
     /// What models had to say.
-    pub(super) told: Vec<Notice>,
+    pub(super) notices: Vec<DeviceNotice>,
 }
 
-impl Judge {
-    pub(super) fn draw(stream: Stream) -> Self {
-        Self::Draw(Box::new(Drawing { stream, out: Past::Nothing, inward: Past::Nothing }))
+impl RuleKind {
+    pub(super) fn builtin(stream: Stream) -> Self {
+        Self::Builtin(Box::new(BuiltinState {
+            stream,
+            outbound: RuleState::Nothing,
+            inbound: RuleState::Nothing,
+        }))
     }
 }
 
 /// Most copies of one message at one time. Faults that copy each other's copies would grow without bound.
-const MOST_COPIES: usize = 1_000;
+const MAX_COPIES: usize = 1_000;
 
 impl Verdict {
     /// The same, with no more copies than there is room for.
-    fn held_to(self, room: usize) -> Self {
+    fn capped(self, room: usize) -> Self {
         match self {
             Self::Duplicate { copies, apart } => {
                 let copies = copies.min(u32::try_from(room).unwrap_or(u32::MAX));
@@ -74,15 +78,15 @@ impl Verdict {
 }
 
 impl Rule {
-    pub(super) fn new(fault: Arc<Fault>, slot: usize, judge: Judge, gate: Option<usize>) -> Self {
-        Self { fault, slot, judge, gate, waiting: Waiting::default() }
+    pub(super) fn new(fault: Arc<Fault>, slot: usize, kind: RuleKind, gate: Option<usize>) -> Self {
+        Self { fault, slot, kind, gate, waiting: HeldMessages::default() }
     }
 
     /// Go on where the one before was.
-    pub(super) fn go_on_from(&mut self, before: Self) {
-        match (&mut self.judge, before.judge) {
-            (Judge::Component(keeper), Judge::Component(past)) => keeper.go_on_from(*past),
-            (_, Judge::Draw(drawing)) => self.judge = Judge::Draw(drawing),
+    pub(super) fn inherit_state(&mut self, before: Self) {
+        match (&mut self.kind, before.kind) {
+            (RuleKind::Component(runner), RuleKind::Component(state)) => runner.inherit_state(*state),
+            (_, RuleKind::Builtin(builtin)) => self.kind = RuleKind::Builtin(builtin),
             // Which traffic a partition cuts is said by its document alone.
             _ => {}
         }
@@ -97,14 +101,13 @@ impl Rule {
         first: usize,
         passed: &mut Vec<(Message, Duration)>,
         ledger: &mut Ledger,
-        outcome: &mut Outcome,
+        outcome: &mut RuleOutcome,
     ) {
         let mut at = first;
         for _ in first..passed.len() {
-            let verdict =
-                self.judge(direction, &passed[at].0, now).held_to(MOST_COPIES + first - passed.len());
+            let verdict = self.judge(direction, &passed[at].0, now).capped(MAX_COPIES + first - passed.len());
             ledger.enter(self.slot, direction, &verdict);
-            self.hear_judge(ledger, outcome);
+            self.drain_runner(ledger, outcome);
             match verdict {
                 Verdict::Pass => {
                     self.waiting.overtaken(direction);
@@ -116,7 +119,7 @@ impl Rule {
                 }
                 Verdict::Drop => {
                     passed.remove(at);
-                    outcome.taken_by = Some(FaultId::clone(&self.fault.id));
+                    outcome.dropped_by = Some(FaultId::clone(&self.fault.id));
                 }
                 Verdict::Duplicate { copies, apart } => {
                     let (message, delay) = passed[at].clone();
@@ -130,7 +133,13 @@ impl Rule {
                 }
                 Verdict::HoldBack { others, at_most } => {
                     let (message, delay) = passed.remove(at);
-                    self.waiting.hold(Held { direction, message, delay, others, until: now + at_most });
+                    self.waiting.hold(HeldMessage {
+                        direction,
+                        message,
+                        delay,
+                        others,
+                        until: now + at_most,
+                    });
                     outcome.held = true;
                 }
             }
@@ -138,41 +147,41 @@ impl Rule {
     }
 
     /// Pass on what a component has said, and count its traps.
-    fn hear_judge(&mut self, ledger: &mut Ledger, outcome: &mut Outcome) {
-        if let Judge::Component(keeper) = &mut self.judge {
-            let (told, traps) = keeper.take_told();
-            outcome.told.extend(told);
+    fn drain_runner(&mut self, ledger: &mut Ledger, outcome: &mut RuleOutcome) {
+        if let RuleKind::Component(runner) = &mut self.kind {
+            let (notices, traps) = runner.drain_notices();
+            outcome.notices.extend(notices);
             ledger.trapped(self.slot, traps);
         }
     }
 
     fn judge(&mut self, direction: Direction, message: &Message, now: Time) -> Verdict {
-        let drawing = match &mut self.judge {
-            Judge::Draw(drawing) => &mut **drawing,
-            Judge::Cut(cut) => return cut.judge(direction, message),
-            Judge::Component(keeper) => {
+        let builtin = match &mut self.kind {
+            RuleKind::Builtin(builtin) => &mut **builtin,
+            RuleKind::Partition(partition) => return partition.judge(direction, message),
+            RuleKind::Component(runner) => {
                 let verdict = match self.fault.model.direction().is_some_and(|ways| ways.include(direction)) {
-                    true => keeper.judge(&Case { now, direction, message }),
+                    true => runner.judge(&ModelInput { now, direction, message }),
                     false => Verdict::Pass,
                 };
-                return self.waiting.bear(verdict);
+                return self.waiting.admit(verdict);
             }
         };
         if !self.fault.model.direction().is_some_and(|ways| ways.include(direction)) {
             return Verdict::Pass;
         }
-        let past = match direction {
-            Direction::Out => &mut drawing.out,
-            Direction::In => &mut drawing.inward,
+        let state = match direction {
+            Direction::Out => &mut builtin.outbound,
+            Direction::In => &mut builtin.inbound,
         };
-        let mut passage = Passage { message, now, draw: &mut drawing.stream, past };
+        let mut input = RuleInput { message, now, rng: &mut builtin.stream, state };
         match &self.fault.model {
-            Model::Delay(delay) => delay.judge(&mut passage),
-            Model::Loss(loss) => loss.judge(&mut passage),
-            Model::Duplicate(duplicate) => duplicate.judge(&mut passage),
-            Model::Corrupt(corrupt) => corrupt.judge(&mut passage),
-            Model::Reorder(reorder) => reorder.judge(&mut passage, &self.waiting),
-            Model::Bandwidth(bandwidth) => bandwidth.judge(&mut passage),
+            Model::Delay(delay) => delay.judge(&mut input),
+            Model::Loss(loss) => loss.judge(&mut input),
+            Model::Duplicate(duplicate) => duplicate.judge(&mut input),
+            Model::Corrupt(corrupt) => corrupt.judge(&mut input),
+            Model::Reorder(reorder) => reorder.judge(&mut input, &self.waiting),
+            Model::Bandwidth(bandwidth) => bandwidth.judge(&mut input),
             _ => Verdict::Pass,
         }
     }

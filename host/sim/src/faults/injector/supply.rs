@@ -4,26 +4,26 @@ use std::sync::Arc;
 
 use super::Injector;
 use crate::faults::Fault;
-use crate::faults::battery::Use;
+use crate::faults::battery::EnergyUse;
 use crate::time::{Time, WallTime};
 
 impl Injector {
     /// What the device's own calendar clock shows.
-    pub(crate) fn shown(&self, now: Time, wall: WallTime) -> WallTime {
+    pub(crate) fn clock_reading(&self, now: Time, wall: WallTime) -> WallTime {
         self.skew.read(now, wall)
     }
 
     /// Draw on the battery.
-    pub(crate) fn spend(&mut self, use_: Use<'_>) {
+    pub(crate) fn spend(&mut self, usage: EnergyUse<'_>) {
         for battery in &mut self.batteries {
-            battery.spend(use_);
+            battery.spend(usage);
         }
     }
 
     /// The device was switched on. An empty battery has been replaced or recharged.
     pub(crate) fn switch_on(&mut self, now: Time) {
         for battery in &mut self.batteries {
-            if battery.left(now) <= 0.0 {
+            if battery.remaining_joules(now) <= 0.0 {
                 battery.recharge();
             }
             battery.switch_on(now);
@@ -42,7 +42,7 @@ impl Injector {
         for battery in &mut self.batteries {
             let same = before.batteries.iter().find(|other| other.fault.id == battery.fault.id);
             if let Some(same) = same {
-                battery.go_on_from(same, now);
+                battery.inherit_state(same, now);
             }
             if is_on {
                 battery.switch_on(now);
@@ -52,7 +52,7 @@ impl Injector {
 
     /// Joules left in the battery that has the least, if there is one.
     pub(crate) fn joules_left(&self, now: Time) -> Option<f64> {
-        self.batteries.iter().map(|battery| battery.left(now)).reduce(f64::min)
+        self.batteries.iter().map(|battery| battery.remaining_joules(now)).reduce(f64::min)
     }
 
     /// When a battery will be empty.
@@ -61,7 +61,7 @@ impl Injector {
     }
 
     /// The battery that has become empty, if one has.
-    pub(crate) fn drained(&mut self, now: Time) -> Option<Arc<Fault>> {
+    pub(crate) fn take_empty_battery(&mut self, now: Time) -> Option<Arc<Fault>> {
         let is_empty = |at: Time| at <= now;
         let empty = self.batteries.iter_mut().find(|battery| battery.empty_at().is_some_and(is_empty))?;
         empty.drain();

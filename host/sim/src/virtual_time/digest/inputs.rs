@@ -1,51 +1,51 @@
 //! What devices deal with.
 
 use super::Digest;
-use super::mix::Mix;
+use super::encode::Encode;
 use crate::behaviour::Version;
 use crate::device::Input;
 use crate::event::StopReason;
 use crate::http::{HttpFailure, HttpRequest, HttpResponse};
 
-impl Mix for Input {
-    fn mix(&self, into: &mut Digest) {
+impl Encode for Input {
+    fn encode(&self, into: &mut Digest) {
         match self {
-            Self::Wake => into.word(1),
+            Self::Wake => into.write_word(1),
             // Just before, the packet was mixed in with all that is in it.
-            Self::Delivered(_) => into.word(2),
-            Self::Start => into.word(3),
-            Self::Stop(reason) => into.put(4, &[reason]),
-            Self::Crash => into.word(5),
-            Self::Connected { session_present } => into.put(6, &[session_present]),
-            Self::Resumed => into.word(7),
-            Self::Disconnected(reason) => into.put(8, &[reason]),
-            Self::Refused(message) => into.put(9, &[message]),
-            Self::Returned(message) => into.put(10, &[message]),
-            Self::Publish(message) => into.put(11, &[message]),
-            Self::HttpRequest(ticket, request) => into.put(12, &[ticket, request]),
-            Self::HttpReply(id, Ok(response)) => into.put(13, &[id, response]),
-            Self::HttpReply(id, Err(failure)) => into.put(14, &[id, failure]),
+            Self::Delivered(_) => into.write_word(2),
+            Self::Start => into.write_word(3),
+            Self::Stop(reason) => into.write_variant(4, &[reason]),
+            Self::Crash => into.write_word(5),
+            Self::Connected { session_present } => into.write_variant(6, &[session_present]),
+            Self::Resumed => into.write_word(7),
+            Self::Disconnected(reason) => into.write_variant(8, &[reason]),
+            Self::Refused(message) => into.write_variant(9, &[message]),
+            Self::Returned(message) => into.write_variant(10, &[message]),
+            Self::Publish(message) => into.write_variant(11, &[message]),
+            Self::HttpRequest(ticket, request) => into.write_variant(12, &[ticket, request]),
+            Self::HttpReply(id, Ok(response)) => into.write_variant(13, &[id, response]),
+            Self::HttpReply(id, Err(failure)) => into.write_variant(14, &[id, failure]),
             Self::SetFaults(faults) => {
-                into.put(15, &[&(faults.len() as u64)]);
-                faults.iter().for_each(|fault| fault.mix(into));
+                into.write_variant(15, &[&(faults.len() as u64)]);
+                faults.iter().for_each(|fault| fault.encode(into));
             }
-            Self::Swallowed(direction, message, fault) => into.put(17, &[direction, message, fault]),
+            Self::Dropped(direction, message, fault) => into.write_variant(17, &[direction, message, fault]),
             // By what the version is, not by where it lies.
-            Self::Swap(upgrade) => into.put(16, &[&upgrade.spawn.version(), &upgrade.trial]),
+            Self::Swap(upgrade) => into.write_variant(16, &[&upgrade.factory.version(), &upgrade.trial]),
         }
     }
 }
 
-impl Mix for Version {
-    fn mix(&self, into: &mut Digest) {
+impl Encode for Version {
+    fn encode(&self, into: &mut Digest) {
         let Self { name, sha256 } = self;
-        into.put(0, &[name, sha256]);
+        into.write_variant(0, &[name, sha256]);
     }
 }
 
-impl Mix for StopReason {
-    fn mix(&self, into: &mut Digest) {
-        into.word(match self {
+impl Encode for StopReason {
+    fn encode(&self, into: &mut Digest) {
+        into.write_word(match self {
             Self::Requested => 1,
             Self::Shutdown => 2,
             Self::Swap => 3,
@@ -53,26 +53,26 @@ impl Mix for StopReason {
     }
 }
 
-impl Mix for HttpRequest {
-    fn mix(&self, into: &mut Digest) {
+impl Encode for HttpRequest {
+    fn encode(&self, into: &mut Digest) {
         let Self { method, url, headers, body } = self;
-        into.put(0, &[method, url, headers, body]);
+        into.write_variant(0, &[method, url, headers, body]);
     }
 }
 
-impl Mix for HttpResponse {
-    fn mix(&self, into: &mut Digest) {
+impl Encode for HttpResponse {
+    fn encode(&self, into: &mut Digest) {
         let Self { status, headers, body } = self;
-        into.put(0, &[status, headers, body]);
+        into.write_variant(0, &[status, headers, body]);
     }
 }
 
-impl Mix for HttpFailure {
-    fn mix(&self, into: &mut Digest) {
+impl Encode for HttpFailure {
+    fn encode(&self, into: &mut Digest) {
         match self {
-            Self::TimedOut => into.word(1),
-            Self::Unreachable(why) => into.put(2, &[why]),
-            Self::TooLarge(most) => into.put(3, &[most]),
+            Self::TimedOut => into.write_word(1),
+            Self::Unreachable(why) => into.write_variant(2, &[why]),
+            Self::TooLarge(most) => into.write_variant(3, &[most]),
         }
     }
 }

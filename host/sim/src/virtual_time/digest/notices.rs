@@ -1,63 +1,63 @@
 //! What devices tell.
 
 use super::Digest;
-use super::mix::Mix;
-use crate::action::{Cause, Notice};
+use super::encode::Encode;
 use crate::behaviour::{Trap, TrapKind};
 use crate::context::LogLevel;
-use crate::device::{Change, SwapRefusal};
+use crate::device::{SwapRefusal, VersionChange};
 use crate::event::StartCause;
+use crate::notice::{DeviceNotice, DropCause};
 
-impl Mix for Notice {
-    fn mix(&self, into: &mut Digest) {
+impl Encode for DeviceNotice {
+    fn encode(&self, into: &mut Digest) {
         match self {
             // What is sent is mixed in as a packet.
-            Self::Sent(..) => into.word(1),
+            Self::Sent(..) => into.write_word(1),
             // So is its payload; its length tells whether a fault has changed it since.
             Self::Received(topic, payload, latency) => {
-                into.put(2, &[topic, &(payload.len() as u64), latency]);
+                into.write_variant(2, &[topic, &(payload.len() as u64), latency]);
             }
-            Self::Started(cause) => into.put(3, &[cause]),
-            Self::Stopped(reason) => into.put(4, &[reason]),
-            Self::Trapped(trap, pause) => into.put(5, &[trap, pause]),
-            Self::Crashed(pause) => into.put(6, &[pause]),
-            Self::Died(fault, pause) => into.put(7, &[fault, pause]),
-            Self::Connected(session_present) => into.put(8, &[session_present]),
-            Self::Disconnected(reason, pause) => into.put(9, &[reason, pause]),
-            Self::FaultBegan(fault, kind, until) => into.put(10, &[fault, kind, until]),
-            Self::FaultEnded(fault, kind) => into.put(11, &[fault, kind]),
-            Self::Log(level, text) => into.put(12, &[level, text]),
-            Self::Dropped(topic, cause) => into.put(13, &[topic, cause]),
-            Self::Swapped(change) => into.put(14, &[change]),
-            Self::SwapRefused(change, refusal) => into.put(15, &[change, refusal]),
-            Self::FaultLog(fault, level, text) => into.put(17, &[fault, level, text]),
-            Self::FaultTrapped(fault, trap, aside) => into.put(18, &[fault, trap, aside]),
-            Self::SwapUndone(change, trap) => into.put(16, &[change, trap]),
+            Self::Started(cause) => into.write_variant(3, &[cause]),
+            Self::Stopped(reason) => into.write_variant(4, &[reason]),
+            Self::Trapped(trap, pause) => into.write_variant(5, &[trap, pause]),
+            Self::Crashed(pause) => into.write_variant(6, &[pause]),
+            Self::Died(fault, pause) => into.write_variant(7, &[fault, pause]),
+            Self::Connected(session_present) => into.write_variant(8, &[session_present]),
+            Self::Disconnected(reason, pause) => into.write_variant(9, &[reason, pause]),
+            Self::FaultBegan(fault, kind, until) => into.write_variant(10, &[fault, kind, until]),
+            Self::FaultEnded(fault, kind) => into.write_variant(11, &[fault, kind]),
+            Self::Log(level, text) => into.write_variant(12, &[level, text]),
+            Self::Dropped(topic, cause) => into.write_variant(13, &[topic, cause]),
+            Self::Swapped(change) => into.write_variant(14, &[change]),
+            Self::SwapRefused(change, refusal) => into.write_variant(15, &[change, refusal]),
+            Self::FaultLog(fault, level, text) => into.write_variant(17, &[fault, level, text]),
+            Self::FaultTrapped(fault, trap, aside) => into.write_variant(18, &[fault, trap, aside]),
+            Self::SwapRolledBack(change, trap) => into.write_variant(16, &[change, trap]),
         }
     }
 }
 
-impl Mix for Change {
-    fn mix(&self, into: &mut Digest) {
+impl Encode for VersionChange {
+    fn encode(&self, into: &mut Digest) {
         let Self { from, to } = self;
-        into.put(0, &[from, to]);
+        into.write_variant(0, &[from, to]);
     }
 }
 
-impl Mix for SwapRefusal {
-    fn mix(&self, into: &mut Digest) {
+impl Encode for SwapRefusal {
+    fn encode(&self, into: &mut Digest) {
         match self {
-            Self::Snapshot(trap) => into.put(1, &[trap]),
-            Self::Spawn(trap) => into.put(2, &[trap]),
-            Self::Start(trap) => into.put(3, &[trap]),
-            Self::Restore(trap) => into.put(4, &[trap]),
+            Self::Snapshot(trap) => into.write_variant(1, &[trap]),
+            Self::Instantiate(trap) => into.write_variant(2, &[trap]),
+            Self::Start(trap) => into.write_variant(3, &[trap]),
+            Self::Restore(trap) => into.write_variant(4, &[trap]),
         }
     }
 }
 
-impl Mix for StartCause {
-    fn mix(&self, into: &mut Digest) {
-        into.word(match self {
+impl Encode for StartCause {
+    fn encode(&self, into: &mut Digest) {
+        into.write_word(match self {
             Self::PowerOn => 1,
             Self::Restart => 2,
             Self::Swap => 3,
@@ -65,16 +65,16 @@ impl Mix for StartCause {
     }
 }
 
-impl Mix for Trap {
-    fn mix(&self, into: &mut Digest) {
+impl Encode for Trap {
+    fn encode(&self, into: &mut Digest) {
         let Self { kind, message } = self;
-        into.put(0, &[kind, message]);
+        into.write_variant(0, &[kind, message]);
     }
 }
 
-impl Mix for TrapKind {
-    fn mix(&self, into: &mut Digest) {
-        into.word(match self {
+impl Encode for TrapKind {
+    fn encode(&self, into: &mut Digest) {
+        into.write_word(match self {
             Self::Refused => 1,
             Self::Trapped => 2,
             Self::OutOfFuel => 3,
@@ -85,9 +85,9 @@ impl Mix for TrapKind {
     }
 }
 
-impl Mix for LogLevel {
-    fn mix(&self, into: &mut Digest) {
-        into.word(match self {
+impl Encode for LogLevel {
+    fn encode(&self, into: &mut Digest) {
+        into.write_word(match self {
             Self::Trace => 1,
             Self::Debug => 2,
             Self::Info => 3,
@@ -97,13 +97,13 @@ impl Mix for LogLevel {
     }
 }
 
-impl Mix for Cause {
-    fn mix(&self, into: &mut Digest) {
+impl Encode for DropCause {
+    fn encode(&self, into: &mut Digest) {
         match self {
-            Self::Fault(fault) => into.put(1, &[fault]),
-            Self::Offline => into.word(2),
-            Self::QueueFull => into.word(3),
-            Self::TooLarge(most) => into.put(4, &[most]),
+            Self::Fault(fault) => into.write_variant(1, &[fault]),
+            Self::Offline => into.write_word(2),
+            Self::QueueFull => into.write_word(3),
+            Self::TooLarge(most) => into.write_variant(4, &[most]),
         }
     }
 }

@@ -1,22 +1,22 @@
 use std::time::Duration;
 
 use super::*;
-use crate::action::{Cause, Notice};
 use crate::behaviour::{Trap, TrapKind};
 use crate::broker::packet::{Connect, Reply, Request};
-use crate::client::link::LinkId;
+use crate::client::ids::ConnectionId;
 use crate::context::LogLevel;
 use crate::device::Input;
 use crate::faults::document::{FaultDocument, FaultEntry, Kind};
 use crate::http::HttpFailure;
 use crate::message::{Message, Will};
+use crate::notice::{DeviceNotice, DropCause};
 use crate::topic::Topic;
 use crate::virtual_time::observer::DeviceIndex;
 
 fn of(texts: &[&str]) -> u128 {
     let mut digest = Digest::default();
     for text in texts {
-        digest.bytes(text.as_bytes());
+        digest.write_bytes(text.as_bytes());
     }
     digest.value()
 }
@@ -37,9 +37,9 @@ fn one_bit_changes_half_of_the_digest() {
     assert!((40..88).contains(&(base ^ flipped).count_ones()));
 }
 
-fn after(step: &Step<'_>) -> u128 {
+fn after(event: &TraceEvent<'_>) -> u128 {
     let mut digest = Digest::default();
-    digest.observe(Now::default(), step);
+    digest.observe(Now::default(), event);
     digest.value()
 }
 
@@ -69,19 +69,19 @@ fn inputs() -> Vec<Input> {
     ]
 }
 
-fn notices() -> Vec<Notice> {
+fn notices() -> Vec<DeviceNotice> {
     let topic = Topic::new("t").unwrap();
     vec![
-        Notice::Crashed(Duration::from_secs(1)),
-        Notice::Died("battery".into(), Some(Duration::from_secs(1))),
-        Notice::Died("battery".into(), None),
-        Notice::FaultEnded("f".into(), "silence"),
-        Notice::FaultEnded("f".into(), "hang"),
-        Notice::FaultLog("f".into(), LogLevel::Info, "x".into()),
-        Notice::FaultTrapped("f".into(), Trap::new(TrapKind::Trapped, "x"), false),
-        Notice::FaultTrapped("f".into(), Trap::new(TrapKind::Trapped, "x"), true),
-        Notice::Dropped(topic.clone(), Cause::Offline),
-        Notice::Dropped(topic, Cause::Fault("f".into())),
+        DeviceNotice::Crashed(Duration::from_secs(1)),
+        DeviceNotice::Died("battery".into(), Some(Duration::from_secs(1))),
+        DeviceNotice::Died("battery".into(), None),
+        DeviceNotice::FaultEnded("f".into(), "silence"),
+        DeviceNotice::FaultEnded("f".into(), "hang"),
+        DeviceNotice::FaultLog("f".into(), LogLevel::Info, "x".into()),
+        DeviceNotice::FaultTrapped("f".into(), Trap::new(TrapKind::Trapped, "x"), false),
+        DeviceNotice::FaultTrapped("f".into(), Trap::new(TrapKind::Trapped, "x"), true),
+        DeviceNotice::Dropped(topic.clone(), DropCause::Offline),
+        DeviceNotice::Dropped(topic, DropCause::Fault("f".into())),
     ]
 }
 
@@ -96,11 +96,11 @@ fn requests() -> Vec<Request> {
 
 fn all() -> Vec<u128> {
     let device = DeviceIndex(7);
-    let link = LinkId { device, attempt: 1 };
-    let mut all: Vec<u128> = inputs().iter().map(|input| after(&Step::Input(device, input))).collect();
-    all.extend(notices().iter().map(|notice| after(&Step::Notice(device, notice))));
-    all.extend(requests().iter().map(|request| after(&Step::Up(link, request))));
-    all.extend([after(&Step::Down(link, &Reply::PingResp)), after(&Step::BrokerWake)]);
+    let connection = ConnectionId { device, attempt: 1 };
+    let mut all: Vec<u128> = inputs().iter().map(|input| after(&TraceEvent::Input(device, input))).collect();
+    all.extend(notices().iter().map(|notice| after(&TraceEvent::Notice(device, notice))));
+    all.extend(requests().iter().map(|request| after(&TraceEvent::Up(connection, request))));
+    all.extend([after(&TraceEvent::Down(connection, &Reply::PingResp)), after(&TraceEvent::BrokerWake)]);
     all
 }
 

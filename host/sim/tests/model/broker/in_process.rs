@@ -8,7 +8,7 @@ use wasmote_sim::broker::packet::{Reply, Request};
 use wasmote_sim::broker::{Broker, Replies};
 use wasmote_sim::time::Time;
 
-use super::arm::BrokerUnderTest;
+use super::broker_under_test::BrokerUnderTest;
 
 /// Connections are numbered as they are made.
 pub struct InProcess {

@@ -3,17 +3,17 @@
 use std::num::NonZeroU16;
 use std::time::Duration;
 
+use wasmote_sim::broker::counters::DropReason;
 use wasmote_sim::broker::limits::BrokerLimits;
 use wasmote_sim::broker::packet::{AckStep, Connect, PacketId, Publish, Reply, Request};
 use wasmote_sim::broker::reason::{AckReason, CloseReason, ConnectRefusal, SubscribeRefusal};
-use wasmote_sim::broker::tally::DropReason;
 use wasmote_sim::broker::{Broker, Replies};
 use wasmote_sim::context::Protocol;
 use wasmote_sim::message::Will;
 use wasmote_sim::time::Time;
 
+use super::clients::{AckPolicy, ScenarioClients, at, lasting, message};
 use super::in_process::InProcess;
-use super::stage::{Manners, Stage, at, lasting, message};
 
 fn handle(broker: &mut Broker<u32>, from: u32, request: Request, now: Time) -> Replies<u32> {
     let mut replies = Vec::new();
@@ -27,7 +27,7 @@ fn connect(broker: &mut Broker<u32>, from: u32, connect: Connect, now: Time) -> 
 
 /// [MQTT-3.1.2-22]: one and a half times the keepalive after the last packet, and not a nanosecond sooner.
 #[test]
-fn silence_is_met_to_the_nanosecond() {
+fn keepalive_timeouts_are_exact_to_the_nanosecond() {
     let mut broker = Broker::new(BrokerLimits::default());
     connect(&mut broker, 1, Connect { keep_alive: 5, ..Connect::new("device") }, Time::ZERO);
     let last_heard = Time::from_nanos(3_000_000_007);
@@ -47,7 +47,7 @@ fn silence_is_met_to_the_nanosecond() {
 
 /// The will waits out its delay after the silence was noticed, not after it began [MQTT-3.1.3-9].
 #[test]
-fn delays_and_ends_are_met_to_the_nanosecond() {
+fn will_delays_and_session_ends_are_exact_to_the_nanosecond() {
     let mut broker = Broker::new(BrokerLimits::default());
     let will = Will { message: message("state", "offline", 0), delay: 4 };
     let start = Time::from_nanos(17);
@@ -60,7 +60,7 @@ fn delays_and_ends_are_met_to_the_nanosecond() {
         broker.wake(due, &mut replies);
     }
     assert_eq!(broker.next_deadline(), None);
-    assert_eq!((broker.tally().wills, broker.census().sessions), (1, 0));
+    assert_eq!((broker.counters().wills, broker.stats().sessions), (1, 0));
 }
 
 /// [MQTT-3.1.0-1], [MQTT-3.1.0-2]
@@ -95,7 +95,7 @@ fn a_client_without_a_name_is_given_one_or_refused() {
 
 /// [MQTT-3.1.2-21]: and the silence is measured by what the client was told.
 #[test]
-fn a_client_that_wants_to_be_quiet_for_too_long_is_told_how_long_it_may_be() {
+fn a_keepalive_above_the_limit_is_lowered_by_the_broker() {
     let limits = BrokerLimits { keep_alive: NonZeroU16::new(60), ..BrokerLimits::default() };
     for (wanted, told) in [(0, Some(60)), (59, None), (60, None), (61, Some(60))] {
         let mut broker = Broker::new(limits.clone());
@@ -109,7 +109,7 @@ fn a_client_that_wants_to_be_quiet_for_too_long_is_told_how_long_it_may_be() {
 
 /// Where the broker tells of itself, nobody else is heard, nor kept.
 #[test]
-fn nobody_speaks_in_the_brokers_name() {
+fn clients_cannot_publish_under_sys() {
     let mut broker = Broker::new(BrokerLimits::default());
     connect(&mut broker, 1, Connect::new("device"), Time::ZERO);
     for (qos, step) in [(1, AckStep::PubAck), (2, AckStep::PubRec)] {
@@ -120,23 +120,23 @@ fn nobody_speaks_in_the_brokers_name() {
             other => panic!("{other:?}"),
         }
     }
-    assert_eq!(broker.census().retained, 0);
+    assert_eq!(broker.stats().retained, 0);
 }
 
 /// A door that had no room for a copy says so, and the account still closes.
 #[test]
-fn what_a_door_could_not_send_counts_as_dropped() {
-    let mut arm = InProcess::new(BrokerLimits::default());
-    let mut stage = Stage::new(&mut arm);
-    stage.join("device");
-    stage.subscribe("device", "t", 0);
+fn copies_that_could_not_be_sent_count_as_dropped() {
+    let mut in_process = InProcess::new(BrokerLimits::default());
+    let mut clients = ScenarioClients::new(&mut in_process);
+    clients.join("device");
+    clients.subscribe("device", "t", 0);
     for n in 0..3 {
-        stage.publish("device", "t", &n.to_string(), 0);
+        clients.publish("device", "t", &n.to_string(), 0);
     }
-    arm.broker.not_sent(DropReason::SlowConsumer, 2);
-    let tally = arm.broker.tally();
-    assert_eq!((tally.delivered, tally.dropped(DropReason::SlowConsumer)), (1, 2));
-    assert!(tally.closes(0));
+    in_process.broker.record_unsent(DropReason::SlowConsumer, 2);
+    let counters = in_process.broker.counters();
+    assert_eq!((counters.delivered, counters.dropped(DropReason::SlowConsumer)), (1, 2));
+    assert!(counters.closes(0));
 }
 
 /// [MQTT-2.2.1-3]
@@ -150,7 +150,7 @@ fn a_message_that_needs_an_identifier_has_one() {
 }
 
 #[test]
-fn a_publisher_learns_that_nobody_listens() {
+fn a_publisher_learns_that_there_is_no_subscriber() {
     let mut broker = Broker::new(BrokerLimits::default());
     connect(&mut broker, 1, Connect::new("device"), Time::ZERO);
     let publish = Request::Publish(Publish::new(message("t", "x", 1), PacketId::new(5)));
@@ -165,16 +165,16 @@ fn a_publisher_learns_that_nobody_listens() {
 /// The tree of filters grows no deeper than two hundred levels.
 #[test]
 fn a_filter_of_too_many_levels_is_refused() {
-    let mut arm = InProcess::new(BrokerLimits::default());
-    let mut stage = Stage::new(&mut arm);
-    stage.join("subscriber");
-    let answer = stage.try_subscribe("subscriber", &vec!["a"; 201].join("/"), at(0), None);
+    let mut in_process = InProcess::new(BrokerLimits::default());
+    let mut clients = ScenarioClients::new(&mut in_process);
+    clients.join("subscriber");
+    let answer = clients.try_subscribe("subscriber", &vec!["a"; 201].join("/"), at(0), None);
     assert_eq!(answer.granted, [Err(SubscribeRefusal::TopicFilterInvalid)]);
 }
 
 /// [MQTT-3.1.4-3], [MQTT-3.3.4-9]
 #[test]
-fn who_is_cut_off_is_told_why() {
+fn a_closed_connection_gets_the_reason() {
     let mut broker = Broker::new(BrokerLimits::default());
     connect(&mut broker, 1, Connect::new("device"), Time::ZERO);
     let replies = connect(&mut broker, 2, Connect::new("device"), Time::ZERO);
@@ -189,28 +189,28 @@ fn who_is_cut_off_is_told_why() {
 
 #[test]
 fn every_copy_that_is_dropped_has_a_reason() {
-    let mut arm = InProcess::new(BrokerLimits::default());
-    let mut stage = Stage::new(&mut arm);
-    stage.join("publisher");
-    stage.connect(lasting("device"));
-    stage.subscribe("device", "t", 1);
-    stage.behave("device", Manners::Mute);
-    stage.publish("publisher", "t", "under way", 1);
-    stage.cut("device");
-    stage.publish("publisher", "t", "nobody there", 0);
+    let mut in_process = InProcess::new(BrokerLimits::default());
+    let mut clients = ScenarioClients::new(&mut in_process);
+    clients.join("publisher");
+    clients.connect(lasting("device"));
+    clients.subscribe("device", "t", 1);
+    clients.set_ack_policy("device", AckPolicy::Never);
+    clients.publish("publisher", "t", "under way", 1);
+    clients.cut("device");
+    clients.publish("publisher", "t", "nobody there", 0);
     for _ in 0..1_003 {
-        stage.publish("publisher", "t", "queued", 1);
+        clients.publish("publisher", "t", "queued", 1);
     }
-    stage.wait(601);
-    let tally = arm.broker.tally();
-    assert_eq!(tally.dropped(DropReason::Absent), 1);
-    assert_eq!(tally.dropped(DropReason::QueueFull), 3);
-    assert_eq!(tally.dropped(DropReason::SessionEnded), 1_001);
-    assert!(tally.closes(0));
+    clients.wait(601);
+    let counters = in_process.broker.counters();
+    assert_eq!(counters.dropped(DropReason::Absent), 1);
+    assert_eq!(counters.dropped(DropReason::QueueFull), 3);
+    assert_eq!(counters.dropped(DropReason::SessionEnded), 1_001);
+    assert!(counters.closes(0));
 }
 
 #[test]
-fn at_its_end_the_broker_tells_everyone() {
+fn a_shutdown_closes_every_connection() {
     let mut broker = Broker::new(BrokerLimits::default());
     for connection in 0..3 {
         connect(&mut broker, connection, Connect::new(format!("device-{connection}")), Time::ZERO);

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use wasmote_sim::broker::packet::{Reply, Request};
 
-use super::arm::BrokerUnderTest;
+use super::broker_under_test::BrokerUnderTest;
 use super::over_tcp::OverTcp;
 
 #[path = "../../support/port.rs"]

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use wasmote_sim::broker::packet::{Reply, Request};
 use wasmote_sim::context::Protocol;
 
-use super::arm::BrokerUnderTest;
+use super::broker_under_test::BrokerUnderTest;
 use super::wire;
 
 /// Connections to a broker on this machine.
@@ -26,7 +26,7 @@ pub struct OverTcp {
 }
 
 /// How long a broker may take for anything, on a machine that has much else to do.
-const PATIENCE: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// CONNECT of MQTT 3.1.1 without a keepalive, and the answers to it and to a ping.
 const CONNECT: &[u8] = b"\x10\x11\0\x04MQTT\x04\x02\0\0\0\x05probe";
 const ACCEPTED: &[u8] = b"\x20\x02\0\0";
@@ -57,7 +57,7 @@ impl OverTcp {
         let probe = self.probe.get_or_insert_with(|| {
             let mut probe = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("the broker listens");
             probe.set_nodelay(true).expect("a socket option");
-            probe.set_read_timeout(Some(PATIENCE)).expect("a socket option");
+            probe.set_read_timeout(Some(START_TIMEOUT)).expect("a socket option");
             exchange(&mut probe, CONNECT, ACCEPTED);
             probe
         });

@@ -1,11 +1,11 @@
-//! What is expected of a broker. A scenario acts through a [`Stage`] and knows nothing of the arm.
+//! What is expected of a broker. A scenario acts through a [`ScenarioClients`] and knows nothing of the arm.
 
 use wasmote_sim::broker::limits::BrokerLimits;
 
-use super::arm::BrokerUnderTest;
+use super::broker_under_test::BrokerUnderTest;
+use super::clients::ScenarioClients;
 use super::in_process::InProcess;
 use super::mosquitto::Mosquitto;
-use super::stage::Stage;
 
 /// Run each scenario on each arm. After `beyond_mosquitto` stand rules that Mosquitto 2.0.11 does not keep,
 /// with what it does instead beside each.
@@ -48,20 +48,24 @@ mod shared;
 mod subscriptions;
 mod wills;
 
-fn run_in_process(scenario: fn(&mut Stage<'_>)) {
-    let mut arm = InProcess::new(BrokerLimits::default());
-    scenario(&mut Stage::new(&mut arm));
-    assert_account_closes(&arm);
+fn run_in_process(scenario: fn(&mut ScenarioClients<'_>)) {
+    let mut in_process = InProcess::new(BrokerLimits::default());
+    scenario(&mut ScenarioClients::new(&mut in_process));
+    assert_account_closes(&in_process);
     // Whatever is still waiting or about to happen, the account closes when all of it has.
-    arm.wait(std::time::Duration::from_secs(100_000));
-    assert_account_closes(&arm);
+    in_process.wait(std::time::Duration::from_secs(100_000));
+    assert_account_closes(&in_process);
 }
 
-fn assert_account_closes(arm: &InProcess) {
-    let waiting = arm.broker.census().waiting;
-    assert!(arm.broker.tally().closes(waiting), "{:?}, {waiting} waiting", arm.broker.tally());
+fn assert_account_closes(in_process: &InProcess) {
+    let waiting = in_process.broker.stats().waiting;
+    assert!(
+        in_process.broker.counters().closes(waiting),
+        "{:?}, {waiting} waiting",
+        in_process.broker.counters()
+    );
 }
 
-fn run_on_mosquitto(scenario: fn(&mut Stage<'_>)) {
-    scenario(&mut Stage::new(&mut Mosquitto::start()));
+fn run_on_mosquitto(scenario: fn(&mut ScenarioClients<'_>)) {
+    scenario(&mut ScenarioClients::new(&mut Mosquitto::start()));
 }

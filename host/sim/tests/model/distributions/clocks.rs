@@ -6,10 +6,10 @@ use wasmote_sim::behaviour::Trap;
 use wasmote_sim::context::Context;
 use wasmote_sim::event::Event;
 use wasmote_sim::faults::document::{FaultEntry, Kind};
-use wasmote_sim::faults::span::{Shift, Span};
+use wasmote_sim::faults::span::{SignedSpan, Span};
 
 use super::{KS, ks_distance};
-use crate::bench::{Bench, document};
+use crate::harness::{Harness, document};
 
 /// Says what its clock shows when it starts.
 fn reads_its_clock(event: Event, context: &mut Context) -> Result<(), Trap> {
@@ -24,16 +24,16 @@ fn the_clocks_of_a_fleet_are_spread_evenly() {
     const DEVICES: usize = 50_000;
     let faults = document([FaultEntry {
         kind: Kind::Clock,
-        offset: Some(Shift { negative: true, by: Duration::from_secs(60) }),
+        offset: Some(SignedSpan { negative: true, by: Duration::from_secs(60) }),
         offset_spread: Some(Span(Duration::from_secs(10))),
         ..FaultEntry::default()
     }]);
     let offsets = (0..DEVICES).map(|n| {
-        let bench = Bench::named(&format!("d-{n}"), "d", reads_its_clock, faults.clone(), 9);
-        let measures = bench.device.measures().expect("it runs").iter();
-        let shown: f64 = measures
-            .map(|(_, measure)| match measure {
-                wasmote_sim::measures::Measure::Gauge(value) => *value,
+        let harness = Harness::named(&format!("d-{n}"), "d", reads_its_clock, faults.clone(), 9);
+        let metrics = harness.device.metrics().expect("it runs").iter();
+        let shown: f64 = metrics
+            .map(|(_, metric)| match metric {
+                wasmote_sim::metrics::Metric::Gauge(value) => *value,
                 _ => 0.0,
             })
             .sum();

@@ -7,7 +7,7 @@ use wasmote_sim::faults::document::{DelayKind, FaultEntry, Kind};
 use wasmote_sim::faults::span::Span;
 
 use super::{DRAWS, KS, World, Z, ks_distance};
-use crate::bench::{document, message};
+use crate::harness::{document, message};
 
 fn millis(n: u64) -> Option<Span> {
     Some(Span(Duration::from_millis(n)))

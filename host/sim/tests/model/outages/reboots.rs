@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use wasmote_sim::action::Notice;
 use wasmote_sim::faults::document::{FaultDocument, Kind};
 use wasmote_sim::faults::span::Span;
+use wasmote_sim::notice::DeviceNotice;
 
 use super::outage;
-use crate::bench::{Bench, ticker};
+use crate::harness::{Harness, ticker};
 
 /// Three crashes in a row every 100 s, 2 s off and 4 s on.
 fn loops() -> FaultDocument {
@@ -19,25 +19,25 @@ fn loops() -> FaultDocument {
 
 #[test]
 fn a_reboot_loop_is_so_many_crashes_at_their_distance() {
-    let mut bench = Bench::new(ticker, loops());
-    while bench.device.is_running() {
-        bench.run(Duration::from_millis(1));
+    let mut harness = Harness::new(ticker, loops());
+    while harness.device.is_running() {
+        harness.run(Duration::from_millis(1));
     }
     let mut runs = String::new();
     for _ in 0..18 {
-        bench.run(Duration::from_secs(1));
-        runs.push(if bench.device.is_running() { '#' } else { '.' });
+        harness.run(Duration::from_secs(1));
+        runs.push(if harness.device.is_running() { '#' } else { '.' });
     }
     // It went down less than a second before the first of these.
     assert_eq!(runs, ".####..####..#####");
-    assert!(bench.closes());
+    assert!(harness.closes());
 }
 
 #[test]
 fn each_trial_brings_the_whole_loop() {
-    let mut bench = Bench::new(ticker, loops());
-    bench.run(Duration::from_secs(1_014));
-    let crashes = bench.notices(|notice| matches!(notice, Notice::Crashed(_)).then_some(()));
+    let mut harness = Harness::new(ticker, loops());
+    harness.run(Duration::from_secs(1_014));
+    let crashes = harness.notices(|notice| matches!(notice, DeviceNotice::Crashed(_)).then_some(()));
     assert!((30..=33).contains(&crashes.len()), "{}", crashes.len());
-    assert_eq!(bench.device.ledger().fault_total().outages, crashes.len() as u64);
+    assert_eq!(harness.device.ledger().fault_total().outages, crashes.len() as u64);
 }

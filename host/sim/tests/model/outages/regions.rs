@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use wasmote_sim::action::{Action, Notice};
+use wasmote_sim::action::Action;
 use wasmote_sim::faults::document::{FaultDocument, Kind};
+use wasmote_sim::notice::DeviceNotice;
 
 use super::outage;
-use crate::bench::{Bench, idle};
+use crate::harness::{Harness, idle};
 
 fn together(id: &str, probability: f64) -> FaultDocument {
     let mut faults = outage(Kind::Disconnect, 60, probability, 10);
@@ -17,10 +18,10 @@ fn together(id: &str, probability: f64) -> FaultDocument {
 
 /// When the outages end that a device goes through in ten hours.
 fn ends(device: &str, faults: FaultDocument) -> Vec<u64> {
-    let mut bench = Bench::named(device, "west", idle, faults, 3);
-    bench.run(Duration::from_secs(36_000));
-    let ends = bench.actions.iter().filter_map(|action| match action {
-        Action::Notice(Notice::FaultBegan(_, _, until)) => Some(until.as_nanos()),
+    let mut harness = Harness::named(device, "west", idle, faults, 3);
+    harness.run(Duration::from_secs(36_000));
+    let ends = harness.actions.iter().filter_map(|action| match action {
+        Action::Notice(DeviceNotice::FaultBegan(_, _, until)) => Some(until.as_nanos()),
         _ => None,
     });
     ends.collect()
@@ -42,19 +43,19 @@ fn two_regions_fail_on_their_own() {
     let flood = ends("east-0", together("flood", 0.3));
     let phase = |ends: &[u64]| ends[0] % 60_000_000_000;
     assert_ne!(phase(&storm), phase(&flood), "not in the same instants");
-    let trials = |ends: &[u64]| -> Vec<u64> { ends.iter().map(|end| end / 60_000_000_000).collect() };
-    assert_ne!(trials(&storm), trials(&flood), "and not in the same minutes");
+    let recurrence = |ends: &[u64]| -> Vec<u64> { ends.iter().map(|end| end / 60_000_000_000).collect() };
+    assert_ne!(recurrence(&storm), recurrence(&flood), "and not in the same minutes");
 }
 
 #[test]
 fn a_device_that_joins_late_falls_in_step() {
     let from_the_start = ends("west-0", together("storm", 0.3));
-    let mut late = Bench::named("west-1", "west", idle, FaultDocument::default(), 3);
+    let mut late = Harness::named("west-1", "west", idle, FaultDocument::default(), 3);
     late.run(Duration::from_secs(18_000));
     late.put(wasmote_sim::device::Input::SetFaults(together("storm", 0.3).faults().unwrap().into()));
     late.run(Duration::from_secs(18_000));
     let heard = late.notices(|notice| match notice {
-        Notice::FaultBegan(_, _, until) => Some(until.as_nanos()),
+        DeviceNotice::FaultBegan(_, _, until) => Some(until.as_nanos()),
         _ => None,
     });
     let half = from_the_start.len() - heard.len();

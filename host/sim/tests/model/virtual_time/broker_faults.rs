@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
-use wasmote_sim::action::Notice;
 use wasmote_sim::client::options::ClientOptions;
-use wasmote_sim::device::LinkState;
+use wasmote_sim::device::ConnectionState;
 use wasmote_sim::faults::broker::Failure;
 use wasmote_sim::faults::document::{FaultDocument, FaultEntry, Kind};
 use wasmote_sim::faults::span::Span;
 use wasmote_sim::message::Qos;
+use wasmote_sim::notice::DeviceNotice;
 use wasmote_sim::rng::Seed;
 use wasmote_sim::time::Time;
 use wasmote_sim::virtual_time::observer::DeviceIndex;
 use wasmote_sim::virtual_time::options::Options;
 
 use super::world::{Script, World, add, assert_accounts_close, noticed, received, world};
-use crate::bench::{at_qos_1, document, message};
+use crate::harness::{at_qos_1, document, message};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MEMORY_ONLY: Failure = Failure::Restart { persistent: false };
@@ -42,14 +42,14 @@ fn fail(world: &mut World, failure: Failure, lasting: Duration) {
 
 fn lost(world: &World, device: DeviceIndex) -> Vec<(Time, String)> {
     noticed(world, device, |notice| match notice {
-        Notice::Disconnected(reason, _) => Some(reason.clone()),
+        DeviceNotice::Disconnected(reason, _) => Some(reason.clone()),
         _ => None,
     })
 }
 
 fn sessions_found(world: &World, device: DeviceIndex) -> Vec<bool> {
     let found = noticed(world, device, |notice| match notice {
-        Notice::Connected(session_present) => Some(*session_present),
+        DeviceNotice::Connected(session_present) => Some(*session_present),
         _ => None,
     });
     found.into_iter().map(|(_, found)| found).collect()
@@ -102,7 +102,7 @@ fn in_a_long_pause_clients_give_up_and_the_broker_is_late() {
     let wills = received(&world, listener);
     assert!(wills.iter().all(|(at, _)| *at >= until), "{wills:?}");
     for device in [listener, talker] {
-        assert_eq!(world.device(device).expect("it is there").link(), &LinkState::Up);
+        assert_eq!(world.device(device).expect("it is there").connection(), &ConnectionState::Up);
     }
 }
 
@@ -136,8 +136,8 @@ fn a_broker_with_persistence_knows_what_one_without_has_forgotten() {
         world.run_for(60 * SECOND);
         assert_accounts_close(&world);
         assert_eq!(sessions_found(&world, listener), [false, remembers]);
-        let census = world.broker().census();
-        assert_eq!((census.retained, census.subscriptions), (usize::from(remembers), 1));
+        let stats = world.broker().stats();
+        assert_eq!((stats.retained, stats.subscriptions), (usize::from(remembers), 1));
         let news = received(&world, listener).iter().filter(|(_, payload)| payload == "after").count();
         assert_eq!(news, usize::from(remembers), "what is published to the absent waits in its session");
     }
@@ -165,13 +165,13 @@ fn wills_outlive_a_broker_that_writes_them_down() {
         let (mut world, _, _) = pair(Qos::AtMostOnce, script, Options::default());
         fail(&mut world, failure, 5 * SECOND);
         world.run_for(60 * SECOND);
-        assert_eq!(world.broker().tally().wills, wills);
+        assert_eq!(world.broker().counters().wills, wills);
         assert_accounts_close(&world);
     }
 }
 
 #[test]
-fn a_document_holds_trials_for_the_broker() {
+fn a_document_sets_the_recurrence_of_broker_faults() {
     let (mut world, listener, _) = pair(Qos::AtMostOnce, script(Qos::AtMostOnce, SECOND), Options::default());
     let entry = FaultEntry {
         kind: Kind::BrokerRestart,
@@ -204,10 +204,10 @@ fn every_message_is_accounted_for_through_failures_of_the_broker() {
     world.put(talker, wasmote_sim::device::Input::Stop(wasmote_sim::event::StopReason::Requested));
     world.run_for(60 * SECOND);
     assert_accounts_close(&world);
-    let (counts, tally) = (world.counts(), world.broker().tally().clone());
+    let (counts, counters) = (world.counts(), world.broker().counters().clone());
     let talker = world.device(talker).expect("it is there").ledger();
-    assert_eq!(talker.sent - talker.returned, tally.received + counts.lost_up);
+    assert_eq!(talker.sent - talker.returned, counters.received + counts.lost_up);
     let listener = world.device(listener).expect("it is there").ledger();
-    assert_eq!(listener.arrived + counts.lost_down, tally.delivered);
+    assert_eq!(listener.arrived + counts.lost_down, counters.delivered);
     assert!(counts.lost_up > 10 && listener.received > 1_000, "{counts:?} {listener:?}");
 }

@@ -2,21 +2,21 @@
 
 use std::time::Duration;
 
-use wasmote_sim::action::Notice;
 use wasmote_sim::broker::packet::{Publish, Request};
 use wasmote_sim::context::Protocol;
 use wasmote_sim::device::Input;
 use wasmote_sim::faults::Directions;
 use wasmote_sim::faults::document::{FaultDocument, FaultEntry, Kind};
 use wasmote_sim::faults::span::Span;
-use wasmote_sim::line::size;
+use wasmote_sim::link::size;
 use wasmote_sim::message::{Message, Qos};
+use wasmote_sim::notice::DeviceNotice;
 use wasmote_sim::time::Time;
 use wasmote_sim::virtual_time::observer::DeviceIndex;
 use wasmote_sim::virtual_time::options::Options;
 
 use super::world::{Script, World, add, assert_accounts_close, noticed, received, world};
-use crate::bench::{at_qos_1, document, message};
+use crate::harness::{at_qos_1, document, message};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Once in every so many seconds; what lasts, lasts for `lasting`.
@@ -26,12 +26,12 @@ fn of(kind: Kind) -> FaultEntry {
     FaultEntry { kind, ..FaultEntry::default() }
 }
 
-fn strikes(kind: Kind) -> FaultEntry {
+fn instant(kind: Kind) -> FaultEntry {
     FaultEntry { every: Some(Span(EVERY)), probability: Some(1.0), ..of(kind) }
 }
 
-fn holds(kind: Kind, lasting: Duration) -> FaultEntry {
-    FaultEntry { lasting: Some(Span(lasting)), ..strikes(kind) }
+fn lasting_fault(kind: Kind, lasting: Duration) -> FaultEntry {
+    FaultEntry { lasting: Some(Span(lasting)), ..instant(kind) }
 }
 
 fn throttle(bytes_per_second: u64, buffer_bytes: Option<u64>) -> FaultDocument {
@@ -44,27 +44,27 @@ fn throttle(bytes_per_second: u64, buffer_bytes: Option<u64>) -> FaultDocument {
 }
 
 /// A witness of the topics `t` and `state`, and a device with a will, run until its fault strikes.
-struct Stage {
+struct FaultedDevice {
     world: World,
-    witness: DeviceIndex,
+    observer: DeviceIndex,
     device: DeviceIndex,
-    struck: Time,
+    faulted_at: Time,
 }
 
-impl Stage {
+impl FaultedDevice {
     fn new(script: Script, fault: FaultEntry, options: Options) -> Self {
         let mut world = world(options);
         let listens = Some(("#", Qos::AtLeastOnce));
         let none = FaultDocument::default();
-        let witness = add(&mut world, "witness", Script { listens, ..Script::default() }, &none, 1);
+        let observer = add(&mut world, "witness", Script { listens, ..Script::default() }, &none, 1);
         let script = Script { will: Some("state"), ..script };
         let device = add(&mut world, "device", script, &document([fault]), 1);
         while world.device(device).expect("it is there").ledger().fault_total().outages == 0 {
             world.run_for(SECOND / 100);
         }
-        let began = |notice: &Notice| matches!(notice, Notice::FaultBegan(..)).then_some(());
-        let struck = noticed(&world, device, began)[0].0;
-        Self { world, witness, device, struck }
+        let began = |notice: &DeviceNotice| matches!(notice, DeviceNotice::FaultBegan(..)).then_some(());
+        let faulted_at = noticed(&world, device, began)[0].0;
+        Self { world, observer, device, faulted_at }
     }
 
     fn run_for(&mut self, span: Duration) {
@@ -75,20 +75,20 @@ impl Stage {
     /// When the device heard that its connection is gone, and why.
     fn lost(&self) -> Vec<(Time, String)> {
         noticed(&self.world, self.device, |notice| match notice {
-            Notice::Disconnected(reason, _) => Some(reason.clone()),
+            DeviceNotice::Disconnected(reason, _) => Some(reason.clone()),
             _ => None,
         })
     }
 
     /// When it was connected, after it was struck.
-    fn back(&self) -> Vec<Time> {
-        let connected = |notice: &Notice| matches!(notice, Notice::Connected(_)).then_some(());
+    fn reconnects(&self) -> Vec<Time> {
+        let connected = |notice: &DeviceNotice| matches!(notice, DeviceNotice::Connected(_)).then_some(());
         let all = noticed(&self.world, self.device, connected);
-        all.into_iter().map(|(at, ())| at).filter(|at| *at > self.struck).collect()
+        all.into_iter().map(|(at, ())| at).filter(|at| *at > self.faulted_at).collect()
     }
 
     fn will(&self) -> Vec<Time> {
-        let received = received(&self.world, self.witness);
+        let received = received(&self.world, self.observer);
         received.into_iter().filter(|(_, payload)| payload == "offline").map(|(at, _)| at).collect()
     }
 
@@ -154,7 +154,7 @@ fn beyond_a_full_buffer_the_client_takes_no_more() {
 }
 
 #[test]
-fn a_throttle_on_the_way_in_delays_what_is_heard() {
+fn an_inbound_throttle_delays_deliveries() {
     let slow =
         FaultEntry { bytes_per_second: Some(1_000), direction: Some(Directions::In), ..of(Kind::Throttle) };
     let mut world = world(Options::default());
@@ -171,47 +171,54 @@ fn a_throttle_on_the_way_in_delays_what_is_heard() {
 }
 
 #[test]
-fn a_short_stall_is_noticed_by_nobody_but_in_the_latency() {
+fn a_short_stall_only_adds_latency() {
     let publishes = Some(("t", Qos::AtMostOnce, SECOND / 10));
     let script = Script { publishes, ..Script::default() };
-    let mut stage = Stage::new(script, holds(Kind::Stall, 4 * SECOND), Options::default());
-    let until = stage.struck + 4 * SECOND;
-    stage.run_for(20 * SECOND);
-    let heard = received(&stage.world, stage.witness);
-    assert!(!heard.iter().any(|(at, _)| *at > stage.struck && *at < until));
+    let mut run = FaultedDevice::new(script, lasting_fault(Kind::Stall, 4 * SECOND), Options::default());
+    let until = run.faulted_at + 4 * SECOND;
+    run.run_for(20 * SECOND);
+    let heard = received(&run.world, run.observer);
+    assert!(!heard.iter().any(|(at, _)| *at > run.faulted_at && *at < until));
     let at_its_end = heard.iter().filter(|(at, _)| *at == until).count();
     assert!((39..=41).contains(&at_its_end), "{at_its_end}");
     let counts: Vec<u64> = heard.iter().map(|(_, payload)| payload.parse().expect("a count")).collect();
     assert!(counts.windows(2).all(|pair| pair[1] == pair[0] + 1), "none is lost, and they keep their order");
-    assert!(stage.lost().is_empty() && stage.will().is_empty());
+    assert!(run.lost().is_empty() && run.will().is_empty());
 }
 
 #[test]
 fn in_a_long_stall_both_ends_give_up_by_themselves() {
-    let mut stage = Stage::new(Script::default(), holds(Kind::Stall, 60 * SECOND), Options::default());
-    let heard = stage.last_heard(stage.struck);
-    stage.run_for(100 * SECOND);
-    assert_eq!(stage.will(), [heard + 15 * SECOND], "one and a half keepalives [MQTT-3.1.2-22]");
-    let lost = stage.lost();
+    let mut run =
+        FaultedDevice::new(Script::default(), lasting_fault(Kind::Stall, 60 * SECOND), Options::default());
+    let heard = run.last_heard(run.faulted_at);
+    run.run_for(100 * SECOND);
+    assert_eq!(run.will(), [heard + 15 * SECOND], "one and a half keepalives [MQTT-3.1.2-22]");
+    let lost = run.lost();
     // A ping when nothing was sent for ten seconds, and ten more for its answer.
     assert_eq!(lost[0], (heard + 20 * SECOND, "the broker did not answer the keepalive".to_owned()));
     assert!(lost.len() > 1, "attempts to connect stand still as well, and leave nothing behind: {lost:?}");
-    let back = stage.back();
-    assert!(back[0] >= stage.struck + 60 * SECOND, "{back:?}");
-    assert_eq!(back.len(), 1);
+    let reconnects = run.reconnects();
+    assert!(reconnects[0] >= run.faulted_at + 60 * SECOND, "{reconnects:?}");
+    assert_eq!(reconnects.len(), 1);
 }
 
 #[test]
 fn a_reset_ends_the_connection_at_both_ends_at_once() {
     let latency = SECOND / 50;
-    let mut stage =
-        Stage::new(Script::default(), strikes(Kind::Reset), Options { latency, ..Options::default() });
-    stage.run_for(10 * SECOND);
+    let mut run = FaultedDevice::new(
+        Script::default(),
+        instant(Kind::Reset),
+        Options { latency, ..Options::default() },
+    );
+    run.run_for(10 * SECOND);
     let reason = "fault `reset` reset the connection".to_owned();
-    assert_eq!(stage.lost(), [(stage.struck, reason)]);
-    assert_eq!(stage.will(), [stage.struck + latency + latency], "one way to the broker, one to the witness");
-    let back = stage.back();
-    assert!(back.len() == 1 && back[0] < stage.struck + SECOND, "nothing keeps it away: {back:?}");
+    assert_eq!(run.lost(), [(run.faulted_at, reason)]);
+    assert_eq!(run.will(), [run.faulted_at + latency + latency], "one way to the broker, one to the witness");
+    let reconnects = run.reconnects();
+    assert!(
+        reconnects.len() == 1 && reconnects[0] < run.faulted_at + SECOND,
+        "nothing keeps it away: {reconnects:?}"
+    );
 }
 
 /// With a slow link something is under way when the line breaks. At QoS 0 that is its end, and the fault's.
@@ -221,10 +228,10 @@ fn what_was_under_way_in_a_reset_is_lost_or_sent_again() {
         let publishes = Some(("t", qos, SECOND / 20));
         let options = Options { latency: SECOND / 5, ..Options::default() };
         let script = Script { publishes, ..Script::default() };
-        let mut stage = Stage::new(script, strikes(Kind::Reset), options);
-        stage.run_for(20 * SECOND);
-        let ledger = stage.world.device(stage.device).expect("it is there").ledger();
-        let lost = stage.dropped().0;
+        let mut run = FaultedDevice::new(script, instant(Kind::Reset), options);
+        run.run_for(20 * SECOND);
+        let ledger = run.world.device(run.device).expect("it is there").ledger();
+        let lost = run.dropped().0;
         match qos {
             Qos::AtMostOnce => {
                 assert_eq!(lost, 4, "those of the last 0.2 s");
@@ -232,7 +239,7 @@ fn what_was_under_way_in_a_reset_is_lost_or_sent_again() {
             }
             _ => {
                 assert_eq!((lost, ledger.lost_offline), (0, 0));
-                let heard = received(&stage.world, stage.witness);
+                let heard = received(&run.world, run.observer);
                 let told = heard.iter().filter(|(_, payload)| payload != "offline");
                 let mut counts: Vec<u64> = told.map(|(_, it)| it.parse().expect("a count")).collect();
                 counts.sort_unstable();
@@ -247,68 +254,68 @@ fn what_was_under_way_in_a_reset_is_lost_or_sent_again() {
 fn a_half_open_connection_is_found_out_by_keepalive_at_both_ends() {
     let publishes = Some(("t", Qos::AtMostOnce, SECOND));
     let script = Script { publishes, ..Script::default() };
-    let mut stage = Stage::new(script, strikes(Kind::HalfOpen), Options::default());
-    let heard = stage.last_heard(stage.struck);
-    stage.world.put(stage.device, Input::Publish(at_qos_1("t", "to be kept")));
-    stage.run_for(120 * SECOND);
-    assert_eq!(stage.will()[0], heard + 15 * SECOND);
+    let mut run = FaultedDevice::new(script, instant(Kind::HalfOpen), Options::default());
+    let heard = run.last_heard(run.faulted_at);
+    run.world.put(run.device, Input::Publish(at_qos_1("t", "to be kept")));
+    run.run_for(120 * SECOND);
+    assert_eq!(run.will()[0], heard + 15 * SECOND);
     // It sends a message each second, and asks nevertheless, as it hears nothing.
-    let reasons: Vec<_> = stage.lost().into_iter().map(|(_, reason)| reason).collect();
+    let reasons: Vec<_> = run.lost().into_iter().map(|(_, reason)| reason).collect();
     assert_eq!(reasons, ["the broker did not answer the keepalive"]);
-    assert!((10..=20).contains(&stage.dropped().0), "{:?}", stage.dropped());
+    assert!((10..=20).contains(&run.dropped().0), "{:?}", run.dropped());
 
-    let mut stage = Stage::new(Script::default(), strikes(Kind::HalfOpen), Options::default());
-    let heard = stage.last_heard(stage.struck);
-    stage.world.put(stage.device, Input::Publish(at_qos_1("t", "to be kept")));
-    stage.run_for(60 * SECOND);
-    assert_eq!(stage.will(), [heard + 15 * SECOND]);
+    let mut run = FaultedDevice::new(Script::default(), instant(Kind::HalfOpen), Options::default());
+    let heard = run.last_heard(run.faulted_at);
+    run.world.put(run.device, Input::Publish(at_qos_1("t", "to be kept")));
+    run.run_for(60 * SECOND);
+    assert_eq!(run.will(), [heard + 15 * SECOND]);
     let no_answer = "the broker did not answer the keepalive".to_owned();
-    assert_eq!(stage.lost(), [(heard + 20 * SECOND, no_answer)]);
-    let heard = received(&stage.world, stage.witness);
+    assert_eq!(run.lost(), [(heard + 20 * SECOND, no_answer)]);
+    let heard = received(&run.world, run.observer);
     let kept: Vec<Time> =
         heard.iter().filter(|(_, payload)| payload == "to be kept").map(|(at, _)| *at).collect();
-    assert_eq!(kept, stage.back(), "it is sent again on the next connection, once");
-    assert_eq!(stage.dropped(), (0, 0), "and was never lost");
+    assert_eq!(kept, run.reconnects(), "it is sent again on the next connection, once");
+    assert_eq!(run.dropped(), (0, 0), "and was never lost");
 }
 
 #[test]
 fn a_connection_that_is_half_open_one_way_works_the_other() {
-    let one_way = |direction| FaultEntry { direction: Some(direction), ..strikes(Kind::HalfOpen) };
+    let one_way = |direction| FaultEntry { direction: Some(direction), ..instant(Kind::HalfOpen) };
     let listens = Some(("news", Qos::AtMostOnce));
 
     // The broker does not hear the device, which is told when it has been given up.
     let script = Script { listens, ..Script::default() };
-    let mut stage = Stage::new(script, one_way(Directions::Out), Options::default());
-    let heard = stage.last_heard(stage.struck);
-    stage.world.publish(message("news", "x"));
-    stage.run_for(30 * SECOND);
-    assert_eq!(received(&stage.world, stage.device).len(), 1);
-    assert_eq!(stage.lost()[0], (heard + 15 * SECOND, "keepalive timed out".to_owned()));
+    let mut run = FaultedDevice::new(script, one_way(Directions::Out), Options::default());
+    let heard = run.last_heard(run.faulted_at);
+    run.world.publish(message("news", "x"));
+    run.run_for(30 * SECOND);
+    assert_eq!(received(&run.world, run.device).len(), 1);
+    assert_eq!(run.lost()[0], (heard + 15 * SECOND, "keepalive timed out".to_owned()));
 
     // The device does not hear the broker, and takes its leave itself; the broker hears that.
-    let mut stage = Stage::new(script, one_way(Directions::In), Options::default());
-    stage.world.publish(message("news", "x"));
-    stage.run_for(30 * SECOND);
-    assert!(received(&stage.world, stage.device).is_empty());
-    assert_eq!(stage.dropped(), (0, 1), "the message is the fault's");
-    let lost = stage.lost();
+    let mut run = FaultedDevice::new(script, one_way(Directions::In), Options::default());
+    run.world.publish(message("news", "x"));
+    run.run_for(30 * SECOND);
+    assert!(received(&run.world, run.device).is_empty());
+    assert_eq!(run.dropped(), (0, 1), "the message is the fault's");
+    let lost = run.lost();
     assert_eq!(lost[0].1, "the broker did not answer the keepalive");
-    assert_eq!(stage.will(), [lost[0].0]);
+    assert_eq!(run.will(), [lost[0].0]);
 }
 
 /// Two hours in a bad net. Between any two of devices, lines, broker and monitor nothing gets lost unseen.
 #[test]
-fn every_message_of_a_bad_net_is_accounted_for() {
+fn every_message_over_faulty_links_is_accounted_for() {
     let often =
         |entry: FaultEntry| FaultEntry { every: Some(Span(60 * SECOND)), probability: Some(0.5), ..entry };
     let faults = document([
-        often(holds(Kind::Stall, 20 * SECOND)),
-        often(strikes(Kind::Reset)),
-        often(strikes(Kind::HalfOpen)),
+        often(lasting_fault(Kind::Stall, 20 * SECOND)),
+        often(instant(Kind::Reset)),
+        often(instant(Kind::HalfOpen)),
         FaultEntry {
             bytes_per_second: Some(200),
             buffer_bytes: Some(500),
-            ..often(holds(Kind::Throttle, 25 * SECOND))
+            ..often(lasting_fault(Kind::Throttle, 25 * SECOND))
         },
     ]);
     let latency = SECOND / 20;
@@ -328,15 +335,15 @@ fn every_message_of_a_bad_net_is_accounted_for() {
     });
     world.run_for(60 * SECOND);
     assert_accounts_close(&world);
-    let (counts, tally) = (world.counts(), world.broker().tally().clone());
+    let (counts, counters) = (world.counts(), world.broker().counters().clone());
     let sum = |of: fn(&wasmote_sim::ledger::Ledger) -> u64| -> u64 {
         world.devices().map(|device| of(device.ledger())).sum()
     };
     let handed_over = sum(|ledger| ledger.sent) - sum(|ledger| ledger.returned);
-    assert_eq!(handed_over, tally.received + counts.lost_up);
+    assert_eq!(handed_over, counters.received + counts.lost_up);
     let monitor = world.device(monitor).expect("it is there").ledger();
-    assert_eq!(monitor.arrived + counts.lost_down, tally.delivered);
-    let swallowed = sum(|ledger| ledger.fault_total().dropped_out);
-    assert!(swallowed > 1_000 && monitor.fault_total().dropped_in > 1_000, "{swallowed} {monitor:?}");
+    assert_eq!(monitor.arrived + counts.lost_down, counters.delivered);
+    let dropped = sum(|ledger| ledger.fault_total().dropped_out);
+    assert!(dropped > 1_000 && monitor.fault_total().dropped_in > 1_000, "{dropped} {monitor:?}");
     assert!(monitor.received > 10_000, "{monitor:?}");
 }

@@ -73,10 +73,10 @@ fn the_same_seed_gives_the_same_history() {
 fn a_crowd_in_a_world_of_all_faults_is_accounted_for() {
     let world = crowd(1);
     assert_accounts_close(&world);
-    let tally = world.broker().tally();
+    let counters = world.broker().counters();
     assert!(
-        tally.delivered > 1_000 && tally.wills > 10,
-        "the crowd talks, or its history shows little: {tally:?}"
+        counters.delivered > 1_000 && counters.wills > 10,
+        "the crowd talks, or its history shows little: {counters:?}"
     );
 }
 
@@ -84,19 +84,19 @@ fn a_crowd_in_a_world_of_all_faults_is_accounted_for() {
 fn every_message_of_a_realistic_world_is_accounted_for() {
     let world = twenty_minutes(1);
     assert_accounts_close(&world);
-    let (counts, tally) = (world.counts(), world.broker().tally());
+    let (counts, counters) = (world.counts(), world.broker().counters());
     // From the devices to the broker: nothing is under way now, as the link takes no time.
     let sent: u64 = world.devices().map(|device| device.ledger().sent).sum();
-    assert_eq!(sent + tally.wills, tally.received + counts.lost_up);
+    assert_eq!(sent + counters.wills, counters.received + counts.lost_up);
     // And from the broker to the monitor.
     let monitor = world.device(DeviceIndex(0)).expect("it was added first").ledger();
-    assert_eq!(monitor.arrived + counts.lost_down, tally.delivered);
+    assert_eq!(monitor.arrived + counts.lost_down, counters.delivered);
     // The world was realistic: there were losses, silences and wills.
     let faults = world.devices().fold((0, 0), |(dropped, outages), device| {
         let total = device.ledger().fault_total();
         (dropped + total.dropped(), outages + total.outages)
     });
-    assert!(faults.0 > 5_000 && faults.1 > 50 && tally.wills > 50, "{faults:?}, {} wills", tally.wills);
+    assert!(faults.0 > 5_000 && faults.1 > 50 && counters.wills > 50, "{faults:?}, {} wills", counters.wills);
 }
 
 /// Time may pass in one go or in many, and is the same.

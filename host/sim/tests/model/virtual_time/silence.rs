@@ -3,17 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmote_sim::action::Notice;
 use wasmote_sim::broker::packet::Request;
 use wasmote_sim::client::options::ClientOptions;
 use wasmote_sim::faults::document::{FaultDocument, FaultEntry, Kind};
 use wasmote_sim::faults::span::Span;
 use wasmote_sim::message::Qos;
+use wasmote_sim::notice::DeviceNotice;
 use wasmote_sim::time::Time;
 use wasmote_sim::virtual_time::options::Options;
 
 use super::world::{Script, World, add, assert_accounts_close, noticed, received, world};
-use crate::bench::document;
+use crate::harness::document;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -30,7 +30,7 @@ fn silence(lasting: Duration) -> FaultDocument {
 
 fn began(world: &World, device: wasmote_sim::virtual_time::observer::DeviceIndex) -> (Time, Time) {
     let silences = noticed(world, device, |notice| match notice {
-        Notice::FaultBegan(_, _, until) => Some(*until),
+        DeviceNotice::FaultBegan(_, _, until) => Some(*until),
         _ => None,
     });
     silences[0]
@@ -58,7 +58,7 @@ fn a_long_silence_ends_in_a_will_and_a_reconnect() {
         assert_eq!(received(&world, witness), [(will_due, "offline".to_owned())]);
 
         let lost = noticed(&world, device, |notice| match notice {
-            Notice::Disconnected(reason, pause) => Some((reason.clone(), *pause)),
+            DeviceNotice::Disconnected(reason, pause) => Some((reason.clone(), *pause)),
             _ => None,
         });
         let [(lost_at, (reason, pause))] = &lost[..] else { panic!("{lost:?}") };
@@ -66,7 +66,7 @@ fn a_long_silence_ends_in_a_will_and_a_reconnect() {
         assert_eq!(*lost_at, silent_until, "it hears of it when it reads again");
 
         let connected = noticed(&world, device, |notice| match notice {
-            Notice::Connected(session_present) => Some(*session_present),
+            DeviceNotice::Connected(session_present) => Some(*session_present),
             _ => None,
         });
         let back_at = *lost_at + *pause + latency + latency;
@@ -76,7 +76,7 @@ fn a_long_silence_ends_in_a_will_and_a_reconnect() {
 }
 
 #[test]
-fn a_short_silence_is_noticed_by_nobody() {
+fn a_short_silence_has_no_effect() {
     let mut world = world(Options::default());
     let listens = Some(("state", Qos::AtLeastOnce));
     let none = FaultDocument::default();
@@ -86,9 +86,10 @@ fn a_short_silence_is_noticed_by_nobody() {
     world.run_until(Time::ZERO + 120 * SECOND);
     began(&world, device);
     assert!(received(&world, witness).is_empty());
-    let downs = noticed(&world, device, |notice| matches!(notice, Notice::Disconnected(..)).then_some(()));
+    let downs =
+        noticed(&world, device, |notice| matches!(notice, DeviceNotice::Disconnected(..)).then_some(()));
     assert!(downs.is_empty());
-    assert_eq!(world.broker().tally().wills, 0);
+    assert_eq!(world.broker().counters().wills, 0);
 }
 
 /// A listener falls silent for four seconds while somebody publishes every tenth of a second.
@@ -126,17 +127,17 @@ fn buffers_have_an_end() {
     let (world, received, (_, until)) = listen_through_a_silence(Qos::AtMostOnce, options);
     assert_eq!(received.iter().filter(|(at, _)| *at == until).count(), 10);
     assert!((30..=31).contains(&world.counts().lost_down));
-    let tally = world.broker().tally();
-    assert_eq!(tally.delivered, received.len() as u64 + world.counts().lost_down);
+    let counters = world.broker().counters();
+    assert_eq!(counters.delivered, received.len() as u64 + world.counts().lost_down);
 }
 
 #[test]
-fn a_device_that_says_or_hears_nothing_pings_and_others_need_not() {
+fn an_idle_device_sends_pings_and_a_busy_one_does_not() {
     let pings = |script: Script| {
         let mut world = world(Options::default());
         add(&mut world, "device", script, &FaultDocument::default(), 1);
         world.run_until(Time::ZERO + 100 * SECOND);
-        assert_eq!(world.broker().census().connected, 1);
+        assert_eq!(world.broker().stats().connected, 1);
         let requests = &world.observer().0.requests;
         let pings = requests.iter().filter(|(.., request)| *request == Request::PingReq);
         pings.map(|(at, ..)| at.elapsed().as_secs()).collect::<Vec<_>>()
@@ -150,7 +151,7 @@ fn a_device_that_says_or_hears_nothing_pings_and_others_need_not() {
 }
 
 #[test]
-fn a_behaviour_that_calls_out_again_and_again_does_not_stop_the_clock() {
+fn repeated_http_requests_do_not_stop_the_clock() {
     let mut world = world(Options::default());
     add(&mut world, "device", Script { calls_out: true, ..Script::default() }, &FaultDocument::default(), 1);
     world.run_until(Time::ZERO + SECOND);

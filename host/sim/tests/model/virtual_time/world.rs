@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmote_sim::action::Notice;
-use wasmote_sim::behaviour::{Behaviour, Spawn, Trap};
+use wasmote_sim::behaviour::{Behaviour, BehaviourFactory, Trap};
 use wasmote_sim::broker::packet::Request;
 use wasmote_sim::context::{Context, Protocol};
 use wasmote_sim::device::{Blueprint, Input, Now};
@@ -13,15 +12,16 @@ use wasmote_sim::event::Event;
 use wasmote_sim::faults::document::FaultDocument;
 use wasmote_sim::limits::Limits;
 use wasmote_sim::message::{Message, Qos, Will};
+use wasmote_sim::notice::DeviceNotice;
 use wasmote_sim::rng::Seed;
 use wasmote_sim::time::Time;
 use wasmote_sim::topic::TopicFilter;
 use wasmote_sim::virtual_time::VirtualTime;
 use wasmote_sim::virtual_time::digest::Digest;
-use wasmote_sim::virtual_time::observer::{DeviceIndex, Observer, Step};
+use wasmote_sim::virtual_time::observer::{DeviceIndex, Observer, TraceEvent};
 use wasmote_sim::virtual_time::options::Options;
 
-use crate::bench::message;
+use crate::harness::message;
 
 /// What a device does.
 #[derive(Clone, Copy, Debug, Default)]
@@ -81,8 +81,8 @@ fn call_out(context: &mut Context) {
     context.http_send(request, Duration::from_secs(1)).expect("only one is under way");
 }
 
-impl Spawn for Script {
-    fn spawn(&self, _identity: &Identity) -> Result<Box<dyn Behaviour>, Trap> {
+impl BehaviourFactory for Script {
+    fn instantiate(&self, _identity: &Identity) -> Result<Box<dyn Behaviour>, Trap> {
         let script = *self;
         let mut count = 0;
         Ok(Box::new(move |event: Event, context: &mut Context| {
@@ -107,15 +107,15 @@ impl Spawn for Script {
 /// Notices and packets to the broker, as they were seen, beside the digest of all.
 #[derive(Default)]
 pub struct Record {
-    pub notices: Vec<(Time, DeviceIndex, Notice)>,
+    pub notices: Vec<(Time, DeviceIndex, DeviceNotice)>,
     pub requests: Vec<(Time, DeviceIndex, Request)>,
 }
 
 impl Observer for Record {
-    fn observe(&mut self, at: Now, step: &Step<'_>) {
-        match step {
-            Step::Notice(device, notice) => self.notices.push((at.run, *device, (*notice).clone())),
-            Step::Up(link, request) => self.requests.push((at.run, link.device, (*request).clone())),
+    fn observe(&mut self, at: Now, event: &TraceEvent<'_>) {
+        match event {
+            TraceEvent::Notice(device, notice) => self.notices.push((at.run, *device, (*notice).clone())),
+            TraceEvent::Up(link, request) => self.requests.push((at.run, link.device, (*request).clone())),
             _ => {}
         }
     }
@@ -139,7 +139,7 @@ pub fn add(world: &mut World, name: &str, script: Script, faults: &FaultDocument
     };
     let blueprint = Blueprint {
         identity: Arc::new(identity),
-        spawn: Arc::new(script),
+        factory: Arc::new(script),
         limits: Arc::new(Limits::default()),
         protocol: Protocol::V5,
         seed: Seed::new(seed),
@@ -151,7 +151,11 @@ pub fn add(world: &mut World, name: &str, script: Script, faults: &FaultDocument
 }
 
 /// When a device had a notice that `pick` is interested in, and what of it.
-pub fn noticed<T>(world: &World, device: DeviceIndex, pick: impl Fn(&Notice) -> Option<T>) -> Vec<(Time, T)> {
+pub fn noticed<T>(
+    world: &World,
+    device: DeviceIndex,
+    pick: impl Fn(&DeviceNotice) -> Option<T>,
+) -> Vec<(Time, T)> {
     let notices = world.observer().0.notices.iter().filter(|(_, whose, _)| *whose == device);
     notices.filter_map(|(at, _, notice)| Some((*at, pick(notice)?))).collect()
 }
@@ -159,7 +163,7 @@ pub fn noticed<T>(world: &World, device: DeviceIndex, pick: impl Fn(&Notice) -> 
 /// The payloads that a device received, and when.
 pub fn received(world: &World, device: DeviceIndex) -> Vec<(Time, String)> {
     noticed(world, device, |notice| match notice {
-        Notice::Received(_, payload, _) => Some(String::from_utf8_lossy(payload).into_owned()),
+        DeviceNotice::Received(_, payload, _) => Some(String::from_utf8_lossy(payload).into_owned()),
         _ => None,
     })
 }
@@ -170,6 +174,6 @@ pub fn assert_accounts_close(world: &World) {
         let (out, inward) = device.waiting();
         assert!(device.ledger().closes(out, inward), "{}: {:?}", device.identity().id, device.ledger());
     }
-    let tally = world.broker().tally();
-    assert!(tally.closes(world.broker().census().waiting), "{tally:?}");
+    let counters = world.broker().counters();
+    assert!(counters.closes(world.broker().stats().waiting), "{counters:?}");
 }

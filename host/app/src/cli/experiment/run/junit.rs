@@ -2,15 +2,15 @@
 
 use std::fmt::Write;
 
-use crate::experiment::cluster::figures::ClusterSummary;
-use crate::experiment::plan::{Experiment, words_of};
-use crate::experiment::results::Results;
+use crate::experiment::cluster::summary::ClusterSummary;
+use crate::experiment::plan::{Experiment, point_labels};
+use crate::experiment::results::ResultsWriter;
 use crate::experiment::summary::Summary;
 use crate::experiment::sweep::PointValues;
 use crate::experiment::verdict::Verdict;
 
 /// What is judged of a run, wherever it was.
-pub(super) struct Judged<'a> {
+pub(super) struct JunitRun<'a> {
     point: &'a PointValues,
     seed: u64,
     thresholds: &'a [Verdict],
@@ -20,14 +20,14 @@ pub(super) struct Judged<'a> {
     missing: Option<&'a [String]>,
 }
 
-impl<'a> From<&'a Summary> for Judged<'a> {
+impl<'a> From<&'a Summary> for JunitRun<'a> {
     fn from(summary: &'a Summary) -> Self {
         let &Summary { ref point, seed, ref thresholds, ledger_closes, aborted, .. } = summary;
         Self { point, seed, thresholds, ledger_closes, aborted, missing: None }
     }
 }
 
-impl<'a> From<&'a ClusterSummary> for Judged<'a> {
+impl<'a> From<&'a ClusterSummary> for JunitRun<'a> {
     fn from(summary: &'a ClusterSummary) -> Self {
         let &ClusterSummary { ref point, seed, ref thresholds, ledger_closes, aborted, ref missing, .. } =
             summary;
@@ -36,16 +36,16 @@ impl<'a> From<&'a ClusterSummary> for Judged<'a> {
 }
 
 /// A suite for each run; a case for each threshold, one for the ledger, and on a cluster one for the collection.
-pub(super) fn document<'a, S>(experiment: &Experiment, results: &Results, summaries: &'a [S]) -> String
+pub(super) fn document<'a, S>(experiment: &Experiment, results: &ResultsWriter, summaries: &'a [S]) -> String
 where
-    &'a S: Into<Judged<'a>>,
+    &'a S: Into<JunitRun<'a>>,
 {
     let suites: Vec<Suite> = summaries
         .iter()
         .zip(&results.manifest.runs)
         .map(|(summary, card)| Suite::new(&summary.into(), card.real_seconds.unwrap_or(0.0)))
         .collect();
-    let name = escaped(experiment.document.name.as_str());
+    let name = escaped(experiment.plan.name.as_str());
     let tests: usize = suites.iter().map(|suite| suite.tests).sum();
     let failures: usize = suites.iter().map(|suite| suite.failures).sum();
     let text: String = suites.into_iter().map(|suite| suite.text).collect();
@@ -62,19 +62,18 @@ struct Suite {
 }
 
 impl Suite {
-    fn new(judged: &Judged<'_>, took: f64) -> Self {
-        let mut words = words_of(judged.point);
-        words.push(format!("seed={}", judged.seed));
-        let name = escaped(&words.join(" "));
-        let ledger = ("the ledger closes", judged.ledger_closes, "a message is unaccounted for".to_owned());
-        let collection = judged
-            .missing
-            .map(|missing| ("everything was collected", missing.is_empty(), missing.join("; ")));
+    fn new(run: &JunitRun<'_>, took: f64) -> Self {
+        let mut labels = point_labels(run.point);
+        labels.push(format!("seed={}", run.seed));
+        let name = escaped(&labels.join(" "));
+        let ledger = ("the ledger closes", run.ledger_closes, "a message is unaccounted for".to_owned());
+        let collection =
+            run.missing.map(|missing| ("everything was collected", missing.is_empty(), missing.join("; ")));
         // At the end a threshold may hold again that was missed.
-        let aborted = judged
+        let aborted = run
             .aborted
             .then(|| ("no threshold ends the run", false, "one was missed before the end".to_owned()));
-        let thresholds = judged.thresholds.iter();
+        let thresholds = run.thresholds.iter();
         let thresholds = thresholds.map(|verdict| (&*verdict.text, verdict.ok, found(verdict)));
         let cases: Vec<_> = [ledger].into_iter().chain(collection).chain(aborted).chain(thresholds).collect();
         let (tests, failures) = (cases.len(), cases.iter().filter(|(_, ok, _)| !ok).count());
@@ -117,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_xml_has_no_room_for_is_left_out() {
+    fn control_characters_are_left_out() {
         assert_eq!(escaped("\u{1b}[31mno\u{1b}[0m\nroute\0"), " [31mno [0m route ");
     }
 

@@ -8,19 +8,19 @@ use clap::Args as ClapArgs;
 use serde_json::json;
 use wasmote_engine::Engine;
 
-use super::{Args, failure, junit, quoted};
+use super::{Args, failure, junit, shell_quoted};
 use crate::cli::output::{to_stderr, to_stdout};
 use crate::cli::{Failure, style};
-use crate::config::values::{Count, Length};
+use crate::config::values::{DeviceCount, DurationValue};
 use crate::exit::Exit;
 use crate::experiment::ExperimentError;
-use crate::experiment::cluster::figures::ClusterSummary;
+use crate::experiment::cluster::summary::ClusterSummary;
 use crate::experiment::cluster::{self, Options};
-use crate::experiment::plan::{Changes, Experiment, words_of};
+use crate::experiment::driver::TimeMode;
+use crate::experiment::plan::{Experiment, Overrides, point_labels};
 use crate::experiment::progress::Totals;
-use crate::experiment::results::{Results, write_atomically};
+use crate::experiment::results::{ResultsWriter, write_atomically};
 use crate::experiment::source::PlanSource;
-use crate::experiment::world::Pace;
 use crate::kubectl::{Cluster, Kubectl};
 use crate::manifests::name::{Image, Quantity};
 use crate::report;
@@ -28,7 +28,7 @@ use crate::run::signals::Signals;
 
 /// Where runs happen, if not here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Place {
+pub enum RunTarget {
     /// The cluster of kubectl's context; in real time.
     Kubernetes,
 }
@@ -38,7 +38,7 @@ pub enum Place {
 pub struct ClusterArgs {
     /// Run on a cluster instead of here
     #[arg(long, value_name = "PLACE", help_heading = "Kubernetes")]
-    pub on: Option<Place>,
+    pub on: Option<RunTarget>,
     #[command(flatten)]
     cluster: Cluster,
     /// Image of this program [default: wasmote:latest]
@@ -46,7 +46,7 @@ pub struct ClusterArgs {
     image: Option<Image>,
     /// Devices in each pod [default: 1]
     #[arg(long, value_name = "N", help_heading = "Kubernetes")]
-    devices_per_pod: Option<Count>,
+    devices_per_pod: Option<DeviceCount>,
     /// Most memory of a pod [default: 64Mi]
     #[arg(long, value_name = "AMOUNT", help_heading = "Kubernetes")]
     memory: Option<Quantity>,
@@ -55,12 +55,12 @@ pub struct ClusterArgs {
     cpu: Option<Quantity>,
     /// How long pods may take to become ready [default: 5m]
     #[arg(long, value_name = "TIME", help_heading = "Kubernetes")]
-    ready_timeout: Option<Length>,
+    ready_timeout: Option<DurationValue>,
 }
 
 impl ClusterArgs {
     /// A flag that means nothing without a cluster.
-    pub fn stray(&self) -> Option<&'static str> {
+    pub fn unexpected_flag(&self) -> Option<&'static str> {
         let given = [
             ("--context", self.cluster.context.is_some()),
             ("--namespace", self.cluster.namespace.is_some()),
@@ -74,34 +74,35 @@ impl ClusterArgs {
     }
 
     fn options(&self) -> Result<Options, Failure> {
-        const PATIENCE: Duration = Duration::from_secs(300);
-        fn usual<T: FromStr<Err = String> + Clone>(given: &Option<T>, text: &str) -> Result<T, Failure> {
+        const READY_TIMEOUT: Duration = Duration::from_secs(300);
+        fn or_default<T: FromStr<Err = String> + Clone>(given: &Option<T>, text: &str) -> Result<T, Failure> {
             given.clone().map_or_else(|| text.parse().map_err(|it: String| Failure::usage(anyhow!(it))), Ok)
         }
         Ok(Options {
             kubectl: Kubectl::new(self.cluster.clone()),
             namespace: self.cluster.namespace.clone(),
             context: self.cluster.context.clone(),
-            image: usual(&self.image, "wasmote:latest")?,
-            devices_per_pod: self.devices_per_pod.unwrap_or(Count(1)),
-            memory: usual(&self.memory, "64Mi")?,
-            cpu: usual(&self.cpu, "100m")?,
-            patience: self.ready_timeout.map_or(PATIENCE, |Length(length)| length),
+            image: or_default(&self.image, "wasmote:latest")?,
+            devices_per_pod: self.devices_per_pod.unwrap_or(DeviceCount(1)),
+            memory: or_default(&self.memory, "64Mi")?,
+            cpu: or_default(&self.cpu, "100m")?,
+            ready_timeout: self.ready_timeout.map_or(READY_TIMEOUT, |DurationValue(length)| length),
         })
     }
 
     /// The same again, as words.
-    fn words(&self) -> Vec<String> {
+    fn arguments(&self) -> Vec<String> {
         let given = [
             ("--context", self.cluster.context.clone()),
             ("--namespace", self.cluster.namespace.as_ref().map(ToString::to_string)),
             ("--image", self.image.as_ref().map(|image| image.as_str().to_owned())),
-            ("--devices-per-pod", self.devices_per_pod.map(|Count(count)| count.to_string())),
+            ("--devices-per-pod", self.devices_per_pod.map(|DeviceCount(count)| count.to_string())),
             ("--memory", self.memory.as_ref().map(|amount| amount.as_str().to_owned())),
             ("--cpu", self.cpu.as_ref().map(|amount| amount.as_str().to_owned())),
         ];
-        let words = given.into_iter().filter_map(|(flag, value)| Some(format!("{flag} {}", quoted(&value?))));
-        ["--on kubernetes".to_owned()].into_iter().chain(words).collect()
+        let arguments =
+            given.into_iter().filter_map(|(flag, value)| Some(format!("{flag} {}", shell_quoted(&value?))));
+        ["--on kubernetes".to_owned()].into_iter().chain(arguments).collect()
     }
 }
 
@@ -119,13 +120,14 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     }
     let totals = Totals { signals: Some(Signals::listen().map_err(Failure::failed)?), ..Totals::default() };
     let options = args.cluster.options()?;
-    let changes = Changes::parse(&args.set, args.seeds).map_err(failure)?;
+    let overrides = Overrides::parse(&args.set, args.seeds).map_err(failure)?;
     let source = PlanSource::find(&args.plan).map_err(failure)?;
     let engine = Engine::new().map_err(Failure::failed)?;
-    let experiment = Experiment::new(source, &changes, &engine).map_err(failure)?;
-    cluster::able::check(&experiment).map_err(|problem| failure(ExperimentError::from(problem)))?;
-    let command = [vec![args.command()], args.cluster.words()].concat().join(" ");
-    let mut results = Results::create(&args.out, &experiment, Pace::Real, command).map_err(failure)?;
+    let experiment = Experiment::new(source, &overrides, &engine).map_err(failure)?;
+    cluster::support::check(&experiment).map_err(|problem| failure(ExperimentError::from(problem)))?;
+    let command = [vec![args.command()], args.cluster.arguments()].concat().join(" ");
+    let mut results =
+        ResultsWriter::create(&args.out, &experiment, TimeMode::Real, command).map_err(failure)?;
     results.manifest.broker = Some("Mosquitto on the cluster".to_owned());
     results.write_manifest().map_err(failure)?;
     let outcome = cluster::execute(&experiment, &mut results, &options, &totals);
@@ -155,7 +157,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
             })
         )),
         false => {
-            summaries.iter().for_each(tell);
+            summaries.iter().for_each(print_summary);
             to_stdout(format_args!("results  {folder}"));
             page.iter().for_each(|page| to_stdout(format_args!("report   {}", page.display())));
         }
@@ -163,14 +165,14 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     Ok(verdict(&results, &summaries, totals.is_interrupted()))
 }
 
-fn missing(results: &Results) -> &[String] {
+fn missing(results: &ResultsWriter) -> &[String] {
     results.manifest.cluster.as_ref().map_or(&[], |card| &card.missing)
 }
 
-fn tell(summary: &ClusterSummary) {
+fn print_summary(summary: &ClusterSummary) {
     let seconds = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.3} s"));
     let latency = &summary.total.latency;
-    let mut name = words_of(&summary.point);
+    let mut name = point_labels(&summary.point);
     name.push(format!("seed={}", summary.seed));
     to_stdout(format_args!(
         "  {}: {} devices, {:.0} s, sent {}, received {}, dropped {}, latency mean {} p50 {} p95 {}{}",
@@ -179,7 +181,7 @@ fn tell(summary: &ClusterSummary) {
         summary.duration_s,
         summary.total.sent,
         summary.total.received,
-        summary.total.dropped_in_all(),
+        summary.total.total_dropped(),
         seconds(latency.mean()),
         seconds(latency.quantile(0.5)),
         seconds(latency.quantile(0.95)),
@@ -201,7 +203,7 @@ fn tell(summary: &ClusterSummary) {
 }
 
 /// A partial collection says so, and is no success.
-fn verdict(results: &Results, summaries: &[ClusterSummary], interrupted: bool) -> Exit {
+fn verdict(results: &ResultsWriter, summaries: &[ClusterSummary], interrupted: bool) -> Exit {
     let yellow = style::WARNING.on(&std::io::stderr());
     let missing = missing(results);
     if !missing.is_empty() {

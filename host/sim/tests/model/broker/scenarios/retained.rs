@@ -2,137 +2,137 @@
 
 use wasmote_sim::broker::packet::{RetainHandling, SubscribeOptions};
 
-use crate::broker::stage::{Stage, at, message};
+use crate::broker::clients::{ScenarioClients, at, message};
 
 scenarios! {
-    the_last_kept_message_greets_who_subscribes_later,
+    the_last_retained_message_is_sent_to_later_subscribers,
     an_empty_message_clears_the_topic,
-    a_message_that_is_not_to_be_kept_leaves_the_kept_one_alone,
-    live_messages_are_not_marked_as_kept,
-    live_messages_keep_their_mark_where_that_is_asked_for,
-    subscribing_again_brings_the_kept_message_again,
-    a_subscriber_may_want_kept_messages_only_the_first_time,
-    a_subscriber_may_want_no_kept_messages,
+    a_message_without_retain_leaves_the_retained_one_alone,
+    live_messages_are_not_marked_as_retained,
+    retain_as_published_keeps_the_retain_flag,
+    subscribing_again_sends_the_retained_message_again,
+    a_subscriber_may_want_retained_messages_only_the_first_time,
+    a_subscriber_may_want_no_retained_messages,
     wildcards_bring_all_that_they_match,
-    kept_messages_have_the_lower_qos_of_both_sides,
+    retained_messages_have_the_lower_qos_of_both_sides,
 }
 
-fn keep(stage: &mut Stage<'_>, topic: &str, payload: &str) {
-    stage.publish_message("publisher", message(topic, payload, 1).with_retain(true));
+fn keep(clients: &mut ScenarioClients<'_>, topic: &str, payload: &str) {
+    clients.publish_message("publisher", message(topic, payload, 1).with_retain(true));
 }
 
 /// [MQTT-3.3.1-5], section 3.3.1.3.
-fn the_last_kept_message_greets_who_subscribes_later(stage: &mut Stage<'_>) {
-    stage.join("publisher");
-    keep(stage, "t", "first");
-    keep(stage, "t", "last");
-    stage.leave("publisher");
-    stage.join("subscriber");
-    stage.subscribe("subscriber", "t", 1);
-    assert_eq!(stage.heard("subscriber"), ["t=last @1 retained"]);
+fn the_last_retained_message_is_sent_to_later_subscribers(clients: &mut ScenarioClients<'_>) {
+    clients.join("publisher");
+    keep(clients, "t", "first");
+    keep(clients, "t", "last");
+    clients.leave("publisher");
+    clients.join("subscriber");
+    clients.subscribe("subscriber", "t", 1);
+    assert_eq!(clients.heard("subscriber"), ["t=last @1 retained"]);
 }
 
 /// [MQTT-3.3.1-6], [MQTT-3.3.1-7]
-fn an_empty_message_clears_the_topic(stage: &mut Stage<'_>) {
-    stage.join("publisher");
-    stage.join("witness");
-    stage.subscribe("witness", "t", 1);
-    keep(stage, "t", "x");
-    keep(stage, "t", "");
-    assert_eq!(stage.heard("witness"), ["t=x @1", "t= @1"], "subscribers hear the empty one as any other");
-    stage.join("subscriber");
-    stage.subscribe("subscriber", "t", 1);
-    assert!(stage.heard("subscriber").is_empty());
+fn an_empty_message_clears_the_topic(clients: &mut ScenarioClients<'_>) {
+    clients.join("publisher");
+    clients.join("witness");
+    clients.subscribe("witness", "t", 1);
+    keep(clients, "t", "x");
+    keep(clients, "t", "");
+    assert_eq!(clients.heard("witness"), ["t=x @1", "t= @1"], "subscribers hear the empty one as any other");
+    clients.join("subscriber");
+    clients.subscribe("subscriber", "t", 1);
+    assert!(clients.heard("subscriber").is_empty());
 }
 
 /// [MQTT-3.3.1-8]
-fn a_message_that_is_not_to_be_kept_leaves_the_kept_one_alone(stage: &mut Stage<'_>) {
-    stage.join("publisher");
-    keep(stage, "t", "kept");
-    stage.publish("publisher", "t", "passing", 1);
-    stage.publish("publisher", "t", "", 1);
-    stage.join("subscriber");
-    stage.subscribe("subscriber", "t", 1);
-    assert_eq!(stage.heard("subscriber"), ["t=kept @1 retained"]);
+fn a_message_without_retain_leaves_the_retained_one_alone(clients: &mut ScenarioClients<'_>) {
+    clients.join("publisher");
+    keep(clients, "t", "kept");
+    clients.publish("publisher", "t", "passing", 1);
+    clients.publish("publisher", "t", "", 1);
+    clients.join("subscriber");
+    clients.subscribe("subscriber", "t", 1);
+    assert_eq!(clients.heard("subscriber"), ["t=kept @1 retained"]);
 }
 
 /// [MQTT-3.3.1-12]
-fn live_messages_are_not_marked_as_kept(stage: &mut Stage<'_>) {
-    stage.join("publisher");
-    stage.join("subscriber");
-    stage.subscribe("subscriber", "t", 1);
-    keep(stage, "t", "x");
-    assert_eq!(stage.heard("subscriber"), ["t=x @1"]);
+fn live_messages_are_not_marked_as_retained(clients: &mut ScenarioClients<'_>) {
+    clients.join("publisher");
+    clients.join("subscriber");
+    clients.subscribe("subscriber", "t", 1);
+    keep(clients, "t", "x");
+    assert_eq!(clients.heard("subscriber"), ["t=x @1"]);
 }
 
 /// [MQTT-3.3.1-13]
-fn live_messages_keep_their_mark_where_that_is_asked_for(stage: &mut Stage<'_>) {
-    stage.join("publisher");
-    stage.join("subscriber");
+fn retain_as_published_keeps_the_retain_flag(clients: &mut ScenarioClients<'_>) {
+    clients.join("publisher");
+    clients.join("subscriber");
     let options = SubscribeOptions { retain_as_published: true, ..at(1) };
-    stage.subscribe_with("subscriber", "t", options, None);
-    keep(stage, "t", "x");
-    stage.publish("publisher", "t", "y", 1);
-    assert_eq!(stage.heard("subscriber"), ["t=x @1 retained", "t=y @1"]);
+    clients.subscribe_with("subscriber", "t", options, None);
+    keep(clients, "t", "x");
+    clients.publish("publisher", "t", "y", 1);
+    assert_eq!(clients.heard("subscriber"), ["t=x @1 retained", "t=y @1"]);
 }
 
 /// [MQTT-3.3.1-9], [MQTT-3.8.4-4]
-fn subscribing_again_brings_the_kept_message_again(stage: &mut Stage<'_>) {
-    stage.join("publisher");
-    keep(stage, "t", "x");
-    stage.join("subscriber");
+fn subscribing_again_sends_the_retained_message_again(clients: &mut ScenarioClients<'_>) {
+    clients.join("publisher");
+    keep(clients, "t", "x");
+    clients.join("subscriber");
     for _ in 0..2 {
-        stage.subscribe("subscriber", "t", 1);
-        assert_eq!(stage.heard("subscriber"), ["t=x @1 retained"]);
+        clients.subscribe("subscriber", "t", 1);
+        assert_eq!(clients.heard("subscriber"), ["t=x @1 retained"]);
     }
 }
 
 /// [MQTT-3.3.1-10]
-fn a_subscriber_may_want_kept_messages_only_the_first_time(stage: &mut Stage<'_>) {
-    stage.join("publisher");
-    keep(stage, "t", "x");
-    stage.join("subscriber");
+fn a_subscriber_may_want_retained_messages_only_the_first_time(clients: &mut ScenarioClients<'_>) {
+    clients.join("publisher");
+    keep(clients, "t", "x");
+    clients.join("subscriber");
     let options = SubscribeOptions { retain_handling: RetainHandling::IfNew, ..at(1) };
-    stage.subscribe_with("subscriber", "t", options, None);
-    assert_eq!(stage.heard("subscriber"), ["t=x @1 retained"]);
-    stage.subscribe_with("subscriber", "t", options, None);
-    assert!(stage.heard("subscriber").is_empty());
-    stage.unsubscribe("subscriber", "t");
-    stage.subscribe_with("subscriber", "t", options, None);
-    assert_eq!(stage.heard("subscriber"), ["t=x @1 retained"]);
+    clients.subscribe_with("subscriber", "t", options, None);
+    assert_eq!(clients.heard("subscriber"), ["t=x @1 retained"]);
+    clients.subscribe_with("subscriber", "t", options, None);
+    assert!(clients.heard("subscriber").is_empty());
+    clients.unsubscribe("subscriber", "t");
+    clients.subscribe_with("subscriber", "t", options, None);
+    assert_eq!(clients.heard("subscriber"), ["t=x @1 retained"]);
 }
 
 /// [MQTT-3.3.1-11]
-fn a_subscriber_may_want_no_kept_messages(stage: &mut Stage<'_>) {
-    stage.join("publisher");
-    keep(stage, "t", "x");
-    stage.join("subscriber");
+fn a_subscriber_may_want_no_retained_messages(clients: &mut ScenarioClients<'_>) {
+    clients.join("publisher");
+    keep(clients, "t", "x");
+    clients.join("subscriber");
     let options = SubscribeOptions { retain_handling: RetainHandling::Never, ..at(1) };
-    stage.subscribe_with("subscriber", "t", options, None);
-    assert!(stage.heard("subscriber").is_empty());
-    stage.publish("publisher", "t", "live", 1);
-    assert_eq!(stage.heard("subscriber"), ["t=live @1"]);
+    clients.subscribe_with("subscriber", "t", options, None);
+    assert!(clients.heard("subscriber").is_empty());
+    clients.publish("publisher", "t", "live", 1);
+    assert_eq!(clients.heard("subscriber"), ["t=live @1"]);
 }
 
-fn wildcards_bring_all_that_they_match(stage: &mut Stage<'_>) {
-    stage.join("publisher");
+fn wildcards_bring_all_that_they_match(clients: &mut ScenarioClients<'_>) {
+    clients.join("publisher");
     for topic in ["plant/a/state", "plant/b/state", "plant/b/level", "office/a/state"] {
-        keep(stage, topic, "x");
+        keep(clients, topic, "x");
     }
-    stage.join("subscriber");
-    stage.subscribe("subscriber", "plant/+/state", 1);
-    let mut heard = stage.heard("subscriber");
+    clients.join("subscriber");
+    clients.subscribe("subscriber", "plant/+/state", 1);
+    let mut heard = clients.heard("subscriber");
     heard.sort();
     assert_eq!(heard, ["plant/a/state=x @1 retained", "plant/b/state=x @1 retained"]);
 }
 
 /// [MQTT-3.8.4-8]
-fn kept_messages_have_the_lower_qos_of_both_sides(stage: &mut Stage<'_>) {
-    stage.join("publisher");
-    keep(stage, "t", "x");
-    stage.join("subscriber");
+fn retained_messages_have_the_lower_qos_of_both_sides(clients: &mut ScenarioClients<'_>) {
+    clients.join("publisher");
+    keep(clients, "t", "x");
+    clients.join("subscriber");
     for (asked, expected) in [(0, "t=x @0 retained"), (1, "t=x @1 retained"), (2, "t=x @1 retained")] {
-        stage.subscribe("subscriber", "t", asked);
-        assert_eq!(stage.heard("subscriber"), [expected]);
+        clients.subscribe("subscriber", "t", asked);
+        assert_eq!(clients.heard("subscriber"), [expected]);
     }
 }

@@ -3,7 +3,7 @@
 use wasmote_sim::broker::packet::{Connect, SubscribeOptions};
 use wasmote_sim::context::Protocol;
 
-use crate::broker::stage::{Stage, at, filter, message};
+use crate::broker::clients::{ScenarioClients, at, filter, message};
 
 scenarios! {
     wildcards_match_levels,
@@ -19,95 +19,95 @@ scenarios! {
 }
 
 /// [MQTT-4.7.1-1], [MQTT-4.7.1-2], [MQTT-4.7.3-4]
-fn wildcards_match_levels(stage: &mut Stage<'_>) {
-    stage.join("publisher");
+fn wildcards_match_levels(clients: &mut ScenarioClients<'_>) {
+    clients.join("publisher");
     let filters = ["a/b/c", "a/+/c", "a/#", "#", "+/b/+", "+", "/+", "a/b/c/#"];
     let topics = ["a/b/c", "a/x/c", "a", "a/b/c/d", "/a", "b"];
     for pattern in filters {
-        stage.join(pattern);
-        stage.subscribe(pattern, pattern, 0);
+        clients.join(pattern);
+        clients.subscribe(pattern, pattern, 0);
     }
     for topic in topics {
-        stage.publish("publisher", topic, "x", 0);
+        clients.publish("publisher", topic, "x", 0);
         for pattern in filters {
             let expected = filter(pattern).matches(&message(topic, "x", 0).topic);
-            assert_eq!(!stage.heard(pattern).is_empty(), expected, "{pattern} and {topic}");
+            assert_eq!(!clients.heard(pattern).is_empty(), expected, "{pattern} and {topic}");
         }
     }
 }
 
 /// [MQTT-4.7.2-1]
-fn topics_with_a_dollar_are_not_for_leading_wildcards(stage: &mut Stage<'_>) {
-    stage.join("publisher");
+fn topics_with_a_dollar_are_not_for_leading_wildcards(clients: &mut ScenarioClients<'_>) {
+    clients.join("publisher");
     for pattern in ["#", "+/own", "$house/#", "$house/+"] {
-        stage.join(pattern);
-        stage.subscribe(pattern, pattern, 0);
+        clients.join(pattern);
+        clients.subscribe(pattern, pattern, 0);
     }
-    stage.publish("publisher", "$house/own", "x", 0);
+    clients.publish("publisher", "$house/own", "x", 0);
     for (pattern, copies) in [("#", 0), ("+/own", 0), ("$house/#", 1), ("$house/+", 1)] {
-        assert_eq!(stage.heard(pattern).len(), copies, "{pattern}");
+        assert_eq!(clients.heard(pattern).len(), copies, "{pattern}");
     }
 }
 
 /// [MQTT-3.8.4-3]
-fn subscribing_again_replaces_the_subscription(stage: &mut Stage<'_>) {
-    stage.join("publisher");
-    stage.join("subscriber");
-    stage.subscribe("subscriber", "t", 0);
-    stage.subscribe("subscriber", "t", 2);
-    stage.publish("publisher", "t", "x", 2);
-    assert_eq!(stage.heard("subscriber"), ["t=x @2"]);
+fn subscribing_again_replaces_the_subscription(clients: &mut ScenarioClients<'_>) {
+    clients.join("publisher");
+    clients.join("subscriber");
+    clients.subscribe("subscriber", "t", 0);
+    clients.subscribe("subscriber", "t", 2);
+    clients.publish("publisher", "t", "x", 2);
+    assert_eq!(clients.heard("subscriber"), ["t=x @2"]);
 }
 
 /// [MQTT-3.10.4-1], [MQTT-3.10.4-2]
-fn unsubscribing_ends_deliveries(stage: &mut Stage<'_>) {
-    stage.join("publisher");
-    stage.join("subscriber");
-    stage.subscribe("subscriber", "t/+", 1);
-    assert!(!stage.unsubscribe("subscriber", "t/a"), "filters are compared letter by letter");
-    stage.publish("publisher", "t/a", "x", 1);
-    assert_eq!(stage.heard("subscriber"), ["t/a=x @1"]);
-    assert!(stage.unsubscribe("subscriber", "t/+"));
-    stage.publish("publisher", "t/a", "y", 1);
-    assert!(stage.heard("subscriber").is_empty());
+fn unsubscribing_ends_deliveries(clients: &mut ScenarioClients<'_>) {
+    clients.join("publisher");
+    clients.join("subscriber");
+    clients.subscribe("subscriber", "t/+", 1);
+    assert!(!clients.unsubscribe("subscriber", "t/a"), "filters are compared letter by letter");
+    clients.publish("publisher", "t/a", "x", 1);
+    assert_eq!(clients.heard("subscriber"), ["t/a=x @1"]);
+    assert!(clients.unsubscribe("subscriber", "t/+"));
+    clients.publish("publisher", "t/a", "y", 1);
+    assert!(clients.heard("subscriber").is_empty());
 }
 
 /// [MQTT-3.3.4-2], [MQTT-3.3.4-5]: the standard lets the broker choose; this is Mosquitto's choice.
-fn overlapping_subscriptions_give_a_copy_each_on_mqtt_5(stage: &mut Stage<'_>) {
-    stage.join("publisher");
-    stage.join("subscriber");
-    stage.subscribe_with("subscriber", "t/#", at(1), Some(7));
-    stage.subscribe_with("subscriber", "t/+", at(2), Some(8));
-    stage.publish("publisher", "t/a", "x", 2);
-    let mut heard = stage.heard("subscriber");
+fn overlapping_subscriptions_give_a_copy_each_on_mqtt_5(clients: &mut ScenarioClients<'_>) {
+    clients.join("publisher");
+    clients.join("subscriber");
+    clients.subscribe_with("subscriber", "t/#", at(1), Some(7));
+    clients.subscribe_with("subscriber", "t/+", at(2), Some(8));
+    clients.publish("publisher", "t/a", "x", 2);
+    let mut heard = clients.heard("subscriber");
     heard.sort();
     assert_eq!(heard, ["t/a=x @1 for 7", "t/a=x @2 for 8"]);
 }
 
 /// [MQTT-3.3.5-1] of 3.1.1.
-fn overlapping_subscriptions_give_one_copy_at_the_highest_qos_on_mqtt_3(stage: &mut Stage<'_>) {
-    stage.join("publisher");
-    stage.connect(Connect { protocol: Protocol::V4, ..Connect::new("subscriber") });
-    stage.subscribe("subscriber", "t/a", 0);
-    stage.subscribe("subscriber", "t/+", 2);
-    stage.subscribe("subscriber", "t/#", 1);
-    stage.publish("publisher", "t/a", "x", 2);
-    assert_eq!(stage.heard("subscriber"), ["t/a=x @2"]);
+fn overlapping_subscriptions_give_one_copy_at_the_highest_qos_on_mqtt_3(clients: &mut ScenarioClients<'_>) {
+    clients.join("publisher");
+    clients.connect(Connect { protocol: Protocol::V4, ..Connect::new("subscriber") });
+    clients.subscribe("subscriber", "t/a", 0);
+    clients.subscribe("subscriber", "t/+", 2);
+    clients.subscribe("subscriber", "t/#", 1);
+    clients.publish("publisher", "t/a", "x", 2);
+    assert_eq!(clients.heard("subscriber"), ["t/a=x @2"]);
 }
 
 /// [MQTT-3.8.3-3]
-fn a_client_may_leave_out_its_own_messages(stage: &mut Stage<'_>) {
-    stage.join("other");
-    stage.join("device");
-    stage.subscribe_with("device", "t", SubscribeOptions { no_local: true, ..at(1) }, None);
-    stage.publish("device", "t", "own", 1);
-    stage.publish("other", "t", "foreign", 1);
-    assert_eq!(stage.heard("device"), ["t=foreign @1"]);
+fn a_client_may_leave_out_its_own_messages(clients: &mut ScenarioClients<'_>) {
+    clients.join("other");
+    clients.join("device");
+    clients.subscribe_with("device", "t", SubscribeOptions { no_local: true, ..at(1) }, None);
+    clients.publish("device", "t", "own", 1);
+    clients.publish("other", "t", "foreign", 1);
+    assert_eq!(clients.heard("device"), ["t=foreign @1"]);
 }
 
-fn a_client_hears_its_own_messages_otherwise(stage: &mut Stage<'_>) {
-    stage.join("device");
-    stage.subscribe("device", "t", 1);
-    stage.publish("device", "t", "own", 1);
-    assert_eq!(stage.heard("device"), ["t=own @1"]);
+fn a_client_hears_its_own_messages_otherwise(clients: &mut ScenarioClients<'_>) {
+    clients.join("device");
+    clients.subscribe("device", "t", 1);
+    clients.publish("device", "t", "own", 1);
+    assert_eq!(clients.heard("device"), ["t=own @1"]);
 }

@@ -1,0 +1,237 @@
+//! Settings become devices.
+
+mod linked_factory;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use wasmote_engine::{Component, DeviceSettings, Engine};
+use wasmote_sim::behaviour::BehaviourFactory;
+use wasmote_sim::device::Blueprint;
+use wasmote_sim::device_id::{DeviceId, Identity, InvalidId, PeerNames};
+
+use crate::cli::behaviours::ComponentInfo;
+use crate::config::fleet_shard::FleetShard;
+use crate::config::{Group, Settings};
+use crate::source::{Source, SourceError};
+
+/// Devices that are ready to start.
+pub struct Blueprints {
+    /// The devices, in the order in which they start.
+    pub devices: Vec<Blueprint>,
+    /// Their behaviours, each once.
+    pub behaviours: Vec<ComponentInfo>,
+}
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum BlueprintError {
+    /// The behaviour's file is gone, or closed to us.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The behaviour's file cannot be used.
+    #[error("the behaviour `{name}` ({from}) cannot be used: {problem}")]
+    Load {
+        /// The behaviour.
+        name: String,
+        /// Its file.
+        from: String,
+        /// What is wrong with it.
+        problem: wasmote_engine::LoadError,
+    },
+    /// A name with its number is too long.
+    #[error("--device-id or a group's name is too long: {0}")]
+    Name(#[from] InvalidId),
+}
+
+/// Behaviours that were loaded, each once.
+#[derive(Clone, Default)]
+pub struct Components(BTreeMap<Source, Component>);
+
+impl Components {
+    /// Load these.
+    pub fn load<'a>(
+        sources: impl IntoIterator<Item = &'a Source>,
+        engine: &Engine,
+    ) -> Result<Self, BlueprintError> {
+        let mut loaded = BTreeMap::new();
+        for source in sources {
+            if !loaded.contains_key(source) {
+                loaded.insert(source.clone(), load(source, engine)?);
+            }
+        }
+        Ok(Self(loaded))
+    }
+
+    /// One of them.
+    pub fn get(&self, source: &Source) -> Option<&Component> {
+        self.0.get(source)
+    }
+
+    /// All of them, by their source.
+    pub fn iter(&self) -> impl Iterator<Item = (&Source, &Component)> {
+        self.0.iter()
+    }
+}
+
+impl Blueprints {
+    /// Load the behaviours and name the devices.
+    pub fn new(settings: &Settings, engine: &Engine) -> Result<Self, BlueprintError> {
+        let components = Components::load(settings.groups.iter().map(|group| &group.behaviour), engine)?;
+        Self::from_components(settings, &components)
+    }
+
+    /// Name the devices; their behaviours are loaded already. A group whose behaviour is not has none.
+    pub fn from_components(settings: &Settings, components: &Components) -> Result<Self, BlueprintError> {
+        let mut devices = Vec::with_capacity(settings.devices());
+        let mut first = 0;
+        for group in &settings.groups {
+            if let Some(component) = components.get(&group.behaviour) {
+                add_group(settings, group, first, component, &mut devices)?;
+            }
+            first += group.count as usize;
+        }
+        let info =
+            |(source, component): (&Source, &Component)| ComponentInfo::new(source, component.inspect());
+        Ok(Self { devices, behaviours: components.iter().map(info).collect() })
+    }
+}
+
+fn load(source: &Source, engine: &Engine) -> Result<Component, BlueprintError> {
+    let bytes = source.read()?;
+    let began = Instant::now();
+    let component = engine.load(&source.name(), &bytes).map_err(|problem| BlueprintError::Load {
+        name: source.name(),
+        from: source.to_string(),
+        problem,
+    })?;
+    log_code_origin(&component, began.elapsed());
+    Ok(component)
+}
+
+/// Where a component's code came from, and what was wrong with code that was not taken.
+pub fn log_code_origin(component: &Component, took: Duration) {
+    for problem in component.cache_warnings() {
+        tracing::warn!("{problem}");
+    }
+    let (behaviour, origin) = (component.name(), component.origin());
+    tracing::debug!("code of {behaviour}: {origin:?}, in {} ms", took.as_millis());
+}
+
+/// Makes the instances of a group.
+pub fn behaviour_factory(group: &Group, component: &Component) -> Arc<dyn BehaviourFactory> {
+    let settings = DeviceSettings {
+        config: Value::Object(group.config.clone()),
+        limits: Arc::clone(&group.limits),
+        allow_hosts: Arc::clone(&group.allow_hosts),
+    };
+    match &group.links {
+        None => component.behaviour_factory(settings),
+        Some(links) => Arc::new(linked_factory::LinkedFactory {
+            component: component.clone(),
+            settings,
+            links: Arc::clone(links),
+        }),
+    }
+}
+
+/// Add those devices of a group that belong to this process. `first` is the place of its first in the fleet.
+fn add_group(
+    settings: &Settings,
+    group: &Group,
+    first: usize,
+    component: &Component,
+    devices: &mut Vec<Blueprint>,
+) -> Result<(), InvalidId> {
+    let factory = behaviour_factory(group, component);
+    let faults = &group.faults.as_ref().unwrap_or(&settings.faults).faults;
+    for identity in identities(settings, group, first)? {
+        devices.push(Blueprint {
+            identity: Arc::new(identity),
+            factory: Arc::clone(&factory),
+            limits: Arc::clone(&group.limits),
+            protocol: settings.protocol,
+            seed: settings.seed,
+            faults: Arc::clone(faults),
+        });
+    }
+    Ok(())
+}
+
+/// Every device of the whole fleet, in order.
+pub fn all_identities(settings: &Settings) -> Vec<Arc<Identity>> {
+    let whole = Settings { shard: FleetShard::default(), ..settings.clone() };
+    let all = whole.groups.iter().flat_map(|group| identities(&whole, group, 0).unwrap_or_default());
+    all.map(Arc::new).collect()
+}
+
+/// Who the devices of a group are. One that was given a name of its own, as a pod is, is one of many that
+/// this process knows nothing about.
+fn identities(settings: &Settings, group: &Group, first: usize) -> Result<Vec<Identity>, InvalidId> {
+    let name: Arc<str> = group.name.as_str().into();
+    let identity = |id, index, peers| Identity {
+        id,
+        group: Arc::clone(&name),
+        index,
+        count: group.count,
+        topic_root: Arc::clone(&settings.topic_root),
+        peers,
+    };
+    if let (Some(id), 1) = (&settings.device_id, group.count) {
+        return Ok(vec![identity(id.clone(), 0, None)]);
+    }
+    let base_name = settings.device_id.as_ref().map_or(group.name.as_str(), DeviceId::as_str);
+    let prefix: Arc<str> = format!("{base_name}-").into();
+    let peers = PeerNames { prefix: Arc::clone(&prefix) };
+    (0..group.count)
+        .filter(|index| settings.shard.contains(first + *index as usize))
+        .map(|index| Ok(identity(DeviceId::new(&format!("{prefix}{index}"))?, index, Some(peers.clone()))))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::args::RunArgs;
+    use crate::config::resolve::resolve;
+    use crate::config::values::DeviceCount;
+
+    fn names(devices: u32, device_id: Option<&str>) -> Vec<(String, Option<String>)> {
+        let device_id = device_id.map(|id| DeviceId::new(id).unwrap());
+        let settings =
+            resolve(RunArgs { devices: Some(DeviceCount(devices)), device_id, ..RunArgs::default() })
+                .unwrap();
+        let all = identities(&settings, &settings.groups[0], 0).unwrap();
+        all.into_iter().map(|identity| (identity.id.to_string(), identity.peer(0))).collect()
+    }
+
+    #[test]
+    fn devices_are_numbered_after_their_group() {
+        let first = Some("heartbeat-0".to_owned());
+        assert_eq!(names(2, None), [("heartbeat-0".into(), first.clone()), ("heartbeat-1".into(), first)]);
+    }
+
+    #[test]
+    fn the_shards_of_a_fleet_have_all_its_devices_under_the_same_names() {
+        let names = |shard: Option<&str>| -> Vec<_> {
+            let shard = shard.map(|shard| shard.parse().unwrap());
+            let settings =
+                resolve(RunArgs { devices: Some(DeviceCount(7)), shard, ..RunArgs::default() }).unwrap();
+            let all = identities(&settings, &settings.groups[0], 0).unwrap();
+            assert_eq!(all.len(), settings.devices());
+            assert!(all.iter().all(|identity| identity.count == 7));
+            all.into_iter().map(|identity| identity.id.to_string()).collect()
+        };
+        let mut together = [names(Some("1/3")), names(Some("2/3")), names(Some("3/3"))].concat();
+        together.sort();
+        assert_eq!(together, names(None));
+    }
+
+    #[test]
+    fn a_pod_name_is_its_only_device_and_has_no_peers() {
+        assert_eq!(names(1, Some("iot-mqtt-757f-5nbgr")), [("iot-mqtt-757f-5nbgr".into(), None)]);
+        assert_eq!(names(2, Some("pod"))[1], ("pod-1".into(), Some("pod-0".into())));
+    }
+}

@@ -1,0 +1,32 @@
+//! Devices of one group that differ in their links.
+
+use serde_json::{Value, json};
+use wasmote_engine::{Component, DeviceSettings};
+use wasmote_sim::behaviour::{Behaviour, BehaviourFactory, Trap};
+use wasmote_sim::device_id::Identity;
+
+use crate::config::Links;
+use crate::experiment::topology::CONFIG_KEY;
+use std::sync::Arc;
+
+/// Gives each device the configuration of its group, and its own links.
+pub(super) struct LinkedFactory {
+    pub(super) component: Component,
+    pub(super) settings: DeviceSettings,
+    pub(super) links: Arc<Links>,
+}
+
+impl BehaviourFactory for LinkedFactory {
+    fn instantiate(&self, identity: &Identity) -> Result<Box<dyn Behaviour>, Trap> {
+        let own = identity.id.as_str();
+        let neighbours = self.links.get(own).map(Vec::as_slice).unwrap_or_default();
+        let links: Vec<Value> = neighbours.iter().map(|neighbour| json!([own, neighbour])).collect();
+        let mut settings = self.settings.clone();
+        settings.config[CONFIG_KEY] = links.into();
+        self.component.behaviour_factory(settings).instantiate(identity)
+    }
+
+    fn name(&self) -> &str {
+        self.component.name()
+    }
+}

@@ -1,0 +1,162 @@
+//! What a person reads at the end.
+
+use std::collections::BTreeSet;
+
+use crate::cli::output::to_stdout;
+use crate::cli::style;
+use crate::experiment::driver::TimeMode;
+use crate::experiment::plan::{Experiment, point_labels};
+use crate::experiment::results::ResultsWriter;
+use crate::experiment::summary::Summary;
+use crate::experiment::verdict::{ThresholdMiss, Verdict};
+use crate::report::ReportFiles;
+
+/// Longest list of runs that is shown line by line.
+const SHOWN: usize = 50;
+
+pub(super) fn print(
+    experiment: &Experiment,
+    results: &ResultsWriter,
+    summaries: &[Summary],
+    report: &ReportFiles,
+) {
+    let document = &experiment.plan;
+    let strong = style::STRONG.on(&std::io::stdout());
+    let runs = summaries.len();
+    let joined = summaries.iter().map(|summary| summary.joined).collect();
+    to_stdout(format_args!(
+        "{strong}{}{strong:#}: {}, {} of {} time, {runs} {}",
+        document.name,
+        devices(experiment.devices_by_point().collect(), joined),
+        humantime::format_duration(document.duration.0),
+        if results.manifest.time == TimeMode::Real { "real" } else { "virtual" },
+        if runs == 1 { "run" } else { "runs" },
+    ));
+    to_stdout("");
+    for (at, summary) in summaries.iter().enumerate().take(SHOWN) {
+        let took = results.manifest.runs[at].real_seconds.unwrap_or(0.0);
+        run(summary, took);
+    }
+    if runs > SHOWN {
+        to_stdout(format_args!("  ... and {} more", runs - SHOWN));
+    }
+    thresholds(summaries);
+    if !results.manifest.complete {
+        let (all, error) = (results.manifest.runs.len(), style::ERROR.on(&std::io::stdout()));
+        let ended = summaries.iter().filter(|summary| !summary.interrupted).count();
+        to_stdout(format_args!("  {error}interrupted:{error:#} {ended} of {all} runs have ended"));
+        to_stdout("");
+    }
+    to_stdout(format_args!("results  {}", results.folder.display()));
+    to_stdout(format_args!("report   {}", report.page.display()));
+}
+
+/// How many there are at the beginning of runs, and how many join them.
+fn devices(initial: BTreeSet<usize>, joined: BTreeSet<usize>) -> String {
+    let most = |counts: &BTreeSet<usize>| match counts.last() {
+        Some(most) if counts.len() > 1 => format!("up to {most}"),
+        most => most.copied().unwrap_or(0).to_string(),
+    };
+    let devices = if initial.last() == Some(&1) { "device" } else { "devices" };
+    match joined.last() {
+        Some(1..) => format!("{} {devices}, {} more during the run", most(&initial), most(&joined)),
+        _ => format!("{} {devices}", most(&initial)),
+    }
+}
+
+fn run(summary: &Summary, took: f64) {
+    let faint = style::FAINT.on(&std::io::stdout());
+    let mut name = point_labels(&summary.point);
+    name.push(format!("seed={}", summary.seed));
+    let figures = &summary.total;
+    let percent = figures.delivery_ratio().map_or("nothing expected".to_owned(), |ratio| {
+        format!("{:.2} % of {} delivered", ratio * 100.0, figures.expected)
+    });
+    let quantile = |share| match figures.latencies.quantile(share) {
+        Some(seconds) => format!("{seconds:.3} s"),
+        None => "-".to_owned(),
+    };
+    to_stdout(format_args!(
+        "  {}: {percent}, latency p50 {} p95 {} p99 {}{}",
+        name.join(" "),
+        quantile(0.5),
+        quantile(0.95),
+        quantile(0.99),
+        if summary.ledger_closes { "" } else { ", THE LEDGER DOES NOT CLOSE" },
+    ));
+    to_stdout(format_args!(
+        "    {faint}{}{} events in {took:.2} s{}{faint:#}",
+        summary.digest.as_ref().map(|digest| format!("digest {digest}, ")).unwrap_or_default(),
+        summary.events,
+        match (summary.aborted, summary.interrupted) {
+            (true, _) => format!(", ended by a threshold after {} s", summary.duration_s),
+            (_, true) => format!(", interrupted after {} s", summary.duration_s),
+            _ => String::new(),
+        },
+    ));
+    let yellow = style::WARNING.on(&std::io::stdout());
+    for refused in &summary.swaps_refused {
+        to_stdout(format_args!("    {yellow}swap refused:{yellow:#} {refused}"));
+    }
+}
+
+/// Each threshold once, with the runs that missed it. A sweep can give points thresholds of their own, so a
+/// threshold is known by its text.
+fn thresholds(summaries: &[Summary]) {
+    to_stdout("");
+    let mut evaluated: Vec<(&str, Vec<&Verdict>)> = Vec::new();
+    for verdict in summaries.iter().flat_map(|summary| &summary.thresholds) {
+        match evaluated.iter_mut().find(|(text, _)| *text == verdict.text) {
+            Some((_, verdicts)) => verdicts.push(verdict),
+            None => evaluated.push((&verdict.text, vec![verdict])),
+        }
+    }
+    evaluated.iter().for_each(|(text, verdicts)| threshold(text, verdicts));
+    if !evaluated.is_empty() {
+        to_stdout("");
+    }
+}
+
+/// One of them, of the runs that have it.
+fn threshold(text: &str, verdicts: &[&Verdict]) {
+    let (green, red) = (style::GOOD.on(&std::io::stdout()), style::ERROR.on(&std::io::stdout()));
+    let missed = verdicts.iter().filter(|verdict| !verdict.ok).count();
+    let values: Vec<f64> = verdicts.iter().filter_map(|verdict| verdict.value.as_f64()).collect();
+    let low = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let found = match (values.is_empty(), low == high) {
+        (true, _) => "nothing measured".to_owned(),
+        (_, true) => format!("{low:.4}"),
+        (_, false) => format!("{low:.4} to {high:.4}"),
+    };
+    let breaches: Vec<&ThresholdMiss> =
+        verdicts.iter().filter_map(|verdict| verdict.breached.as_ref()).collect();
+    let ended = match (&breaches[..], verdicts.len()) {
+        ([], _) => String::new(),
+        ([breach], 1) => format!(" in the end; it ended the run {breach}"),
+        ([first, ..], runs) => format!("; it ended {} of {runs} runs, the first {first}", breaches.len()),
+    };
+    match (missed, verdicts.len()) {
+        (0, _) => to_stdout(format_args!("  {green}✓{green:#} {text}  ({found})")),
+        (_, 1) => to_stdout(format_args!("  {red}✗{red:#} {text}  ({found}{ended})")),
+        (missed, runs) => to_stdout(format_args!(
+            "  {red}✗{red:#} {text}  ({found}{ended}), missed by {missed} of {runs} runs"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_are_the_initial_and_the_added_ones() {
+        let described = |initial: &[usize], joined: &[usize]| {
+            devices(initial.iter().copied().collect(), joined.iter().copied().collect())
+        };
+        assert_eq!(described(&[13, 13], &[5, 5]), "13 devices, 5 more during the run");
+        assert_eq!(described(&[1], &[0]), "1 device");
+        assert_eq!(described(&[10, 50], &[]), "up to 50 devices");
+        assert_eq!(described(&[8], &[0, 3]), "8 devices, up to 3 more during the run");
+    }
+}

@@ -1,0 +1,327 @@
+//! The clock on the wall as the world of a run: a live fleet and its broker, driven from one thread.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::mpsc::UnboundedReceiver;
+use wasmote_live::broker::{BrokerFaultEvent, BrokerHandle, EmbeddedBroker};
+use wasmote_live::config::FleetConfig;
+use wasmote_live::events::EventFilter;
+use wasmote_live::fleet::{Fleet, FleetError, PowerCommand};
+use wasmote_live::status::DeviceStatus;
+use wasmote_sim::behaviour::{Behaviour, BehaviourFactory, Trap};
+use wasmote_sim::context::Context;
+use wasmote_sim::device::{Blueprint, ConnectionState, Now, PowerState, Upgrade};
+use wasmote_sim::device_id::{DeviceId, Identity};
+use wasmote_sim::event::Event;
+use wasmote_sim::faults::broker::{BrokerTransition, Failure};
+use wasmote_sim::faults::{Fault, FaultId};
+use wasmote_sim::http::HttpRequest;
+use wasmote_sim::message::Message;
+use wasmote_sim::notice::DeviceNotice;
+use wasmote_sim::rng::Seed;
+use wasmote_sim::time::Time;
+use wasmote_sim::virtual_time::observer::TraceEvent;
+
+use super::{DeviceSnapshot, Driver, DriverResult, LagSummary, RunOutcome};
+use crate::config::Settings;
+use crate::experiment::ExperimentError;
+use crate::experiment::recorder::RunObserver;
+use crate::fault_set::BROKER_FAULT_NEEDS_EMBEDDED;
+use crate::run::signals::Signals;
+use crate::run::{self, RunError};
+use crate::server::faults::registry::Faults;
+
+/// Under this name the host publishes.
+const HOST: &str = "wasmote-host";
+/// How long the host's own connection may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A live fleet.
+pub struct LiveDriver {
+    runtime: Handle,
+    /// The devices.
+    pub fleet: Fleet,
+    /// The broker's URL.
+    pub broker_url: String,
+    broker: Option<EmbeddedBroker>,
+    /// Publishes what the script does, where it does.
+    host: Option<Fleet>,
+    signals: Option<Signals>,
+    drain: Duration,
+    observer: RunObserver,
+    was_connected: bool,
+    last_refusal: Option<String>,
+}
+
+/// What a fleet is brought up with.
+pub struct LiveSetup<'a> {
+    /// How the devices reach their broker, and how long they may take at the end.
+    pub settings: &'a Settings,
+    /// The devices.
+    pub devices: Vec<Blueprint>,
+    /// Whether the script publishes messages of the host's own.
+    pub sends_host_messages: bool,
+    /// What may end it before its time.
+    pub signals: Option<Signals>,
+    /// Who looks on.
+    pub observer: RunObserver,
+    /// By the calendar; the run's own clock starts with the devices.
+    pub now: Now,
+}
+
+impl LiveDriver {
+    /// Bring up a broker, if it is to be ours, and the devices. They start at once.
+    pub fn start(runtime: Handle, setup: LiveSetup<'_>) -> Result<Self, ExperimentError> {
+        let LiveSetup { settings, devices, sends_host_messages, signals, observer, now } = setup;
+        let (url, broker) =
+            runtime.block_on(run::start_broker(&settings.broker)).map_err(RunError::Broker)?;
+        let broker_url = crate::config::values::format_broker_url(&url);
+        // The first line of its log comes before those of devices.
+        observer
+            .set_broker(now, &broker_url, broker.is_some())
+            .map_err(ExperimentError::writing(&"broker.log"))?;
+        if let Some(broker) = &broker {
+            broker.handle().set_observer(Arc::new(observer.clone()));
+        }
+        let fleet_config = |devices| FleetConfig {
+            devices,
+            broker: url.clone(),
+            connection: settings.connection.clone(),
+            start_rate: None,
+            embedded_broker: broker.as_ref().map(EmbeddedBroker::handle),
+        };
+        let guard = runtime.enter();
+        let host = sends_host_messages.then(|| host(settings)).flatten();
+        let host = host.map(|host| runtime.block_on(connected(fleet_config(vec![host]))));
+        let fleet = Fleet::start_observed(fleet_config(devices), Arc::new(observer.clone()));
+        if let Some(broker) = &broker {
+            runtime.spawn(forward_broker_events(
+                broker.handle().fault_events(),
+                fleet.clone(),
+                observer.clone(),
+            ));
+        }
+        drop(guard);
+        Ok(Self {
+            broker_url,
+            runtime,
+            fleet,
+            broker,
+            host,
+            signals,
+            drain: settings.drain,
+            observer,
+            was_connected: false,
+            last_refusal: None,
+        })
+    }
+
+    fn embedded_broker(&self) -> Result<&BrokerHandle, ExperimentError> {
+        let not_embedded = || {
+            ExperimentError::invalid("faults", format!("a fault of the broker {BROKER_FAULT_NEEDS_EMBEDDED}"))
+        };
+        self.fleet.broker().ok_or_else(not_embedded)
+    }
+
+    fn fleet_result(&self, outcome: Result<(), FleetError>) -> DriverResult {
+        outcome.map_err(|problem| ExperimentError::Fleet(problem.to_string()))
+    }
+
+    fn statuses(&self) -> Result<Vec<DeviceStatus>, ExperimentError> {
+        let all = 0..self.fleet.devices().len();
+        let statuses = self.runtime.block_on(self.fleet.statuses(all));
+        statuses.map_err(|problem| ExperimentError::Fleet(problem.to_string()))
+    }
+
+    fn name(&self, device: usize) -> String {
+        self.fleet.devices().get(device).map(|device| device.id.to_string()).unwrap_or_default()
+    }
+}
+
+impl Driver for LiveDriver {
+    const POLL_INTERVAL: Duration = Duration::from_millis(200);
+
+    fn now(&self) -> Now {
+        self.fleet.now()
+    }
+
+    fn run_until(&mut self, end: Time) -> DriverResult {
+        let (fleet, signals) = (&self.fleet, self.signals.as_mut());
+        let interrupted = async {
+            match signals {
+                Some(signals) => signals.first().await,
+                None => std::future::pending().await,
+            }
+        };
+        self.runtime.block_on(async {
+            tokio::select! {
+                () = fleet.sleep_until(end) => {}
+                () = interrupted => {}
+            }
+        });
+        Ok(())
+    }
+
+    fn add(&mut self, device: Blueprint) -> DriverResult {
+        let outcome = self.fleet.add(vec![device]).map(drop);
+        self.fleet_result(outcome)
+    }
+
+    fn order(&mut self, devices: &[usize], order: PowerCommand) -> DriverResult {
+        self.fleet_result(self.runtime.block_on(self.fleet.power_all(devices, order)))
+    }
+
+    fn set_faults(&mut self, faults: Vec<(usize, Faults)>) -> DriverResult {
+        self.fleet_result(self.runtime.block_on(self.fleet.assign_faults(faults)))
+    }
+
+    fn set_broker_faults(&mut self, faults: &[Arc<Fault>], seed: Seed) -> DriverResult {
+        self.embedded_broker()?.set_faults(faults.into(), seed);
+        Ok(())
+    }
+
+    fn fail_broker(&mut self, fault: FaultId, failure: Failure, lasting: Duration) -> DriverResult {
+        self.embedded_broker()?.fail(fault, failure, lasting);
+        Ok(())
+    }
+
+    fn swap(&mut self, devices: &[usize], upgrade: &Upgrade) -> DriverResult {
+        self.fleet_result(self.runtime.block_on(self.fleet.swap(devices, upgrade)))
+    }
+
+    fn publish(&mut self, message: Message) -> DriverResult {
+        self.observer.record(self.fleet.now(), &TraceEvent::HostPublish(&message));
+        let Some(host) = &self.host else { return Ok(()) };
+        self.fleet_result(self.runtime.block_on(host.publish(HOST, message)))
+    }
+
+    fn publish_as(&mut self, device: usize, message: Message) -> DriverResult {
+        let device = self.name(device);
+        match self.runtime.block_on(self.fleet.publish(&device, message)) {
+            Err(FleetError::NotRunning(_)) => Ok(()),
+            outcome => self.fleet_result(outcome),
+        }
+    }
+
+    fn request(&mut self, device: usize, request: HttpRequest) -> DriverResult {
+        let device = self.name(device);
+        // Whatever it answers, or if it does not: it was asked.
+        let _ = self.runtime.block_on(self.fleet.http_request(&device, request));
+        Ok(())
+    }
+
+    fn snapshot(&mut self) -> Result<Vec<DeviceSnapshot>, ExperimentError> {
+        let statuses = self.statuses()?;
+        self.was_connected |= statuses.iter().any(|status| status.link == ConnectionState::Up);
+        let refused = statuses.iter().find_map(|status| match &status.link {
+            ConnectionState::Down(reason) if status.power == PowerState::On => Some(reason.clone()),
+            _ => None,
+        });
+        if !self.was_connected && refused.is_some() && self.last_refusal.is_none() {
+            tracing::warn!("no device is connected yet: {}", refused.as_deref().unwrap_or_default());
+        }
+        self.last_refusal = refused.or(self.last_refusal.take());
+        Ok(statuses.into_iter().map(device_snapshot).collect())
+    }
+
+    fn finish(&mut self) -> Result<RunOutcome, ExperimentError> {
+        let lag = self.runtime.block_on(self.fleet.lag());
+        let lag = lag.ok().map(|measured| LagSummary::of(&measured.lateness));
+        self.runtime.block_on(self.fleet.stop(self.drain));
+        let devices = self.statuses()?.into_iter().map(|status| (status.ledger, status.waiting)).collect();
+        let totals = self.runtime.block_on(self.fleet.shutdown(Duration::ZERO));
+        if let Some(host) = &self.host {
+            self.runtime.block_on(host.shutdown(self.drain));
+        }
+        let mut broker_stats = None;
+        if let Some(broker) = self.broker.take() {
+            let report = self.runtime.block_on(broker.report());
+            broker_stats = report.map(|report| (report.counters, report.stats.waiting));
+            self.runtime.block_on(broker.shutdown());
+        }
+        if totals.connects == 0 {
+            let reason = self.last_refusal.take().unwrap_or_else(|| "the time was too short".into());
+            return Err(RunError::NeverConnected(reason).into());
+        }
+        Ok(RunOutcome { devices, broker: broker_stats, events: self.observer.digest().0, lag })
+    }
+}
+
+/// Let those who look on see how the broker fails, until it ends.
+async fn forward_broker_events(
+    mut turns: UnboundedReceiver<BrokerFaultEvent>,
+    fleet: Fleet,
+    observer: RunObserver,
+) {
+    while let Some(BrokerFaultEvent { fault, failure, lasting }) = turns.recv().await {
+        let now = fleet.now();
+        let until = lasting.map(|lasting| now.run + lasting);
+        observer.record(now, &TraceEvent::BrokerFault(&BrokerTransition { fault, failure, until }));
+    }
+}
+
+fn device_snapshot(status: DeviceStatus) -> DeviceSnapshot {
+    let is_silent = status.active_faults.iter().any(|fault| fault.kind == "silence");
+    let is_running = status.power == PowerState::On;
+    DeviceSnapshot {
+        is_running,
+        is_up: is_running && status.link == ConnectionState::Up && !is_silent,
+        is_silent,
+        joules: status.joules,
+        clock_error_s: status.clock_error_s,
+        ledger: status.ledger,
+    }
+}
+
+/// A device that does nothing by itself, has no faults, and is none of the plan's.
+fn host(settings: &Settings) -> Option<Blueprint> {
+    let identity = Identity {
+        id: DeviceId::new(HOST).ok()?,
+        group: HOST.into(),
+        index: 0,
+        count: 1,
+        topic_root: Arc::clone(&settings.topic_root),
+        peers: None,
+    };
+    Some(Blueprint {
+        identity: Arc::new(identity),
+        factory: Arc::new(IdleFactory),
+        limits: Arc::clone(&settings.groups.first()?.limits),
+        protocol: settings.protocol,
+        seed: settings.seed,
+        faults: Arc::default(),
+    })
+}
+
+/// A fleet that is up, so that nothing it is to publish is lost.
+async fn connected(fleet_config: FleetConfig) -> Fleet {
+    let (fleet, mut happenings) = Fleet::start_with_events(fleet_config, EventFilter::Notable);
+    let connected = async {
+        loop {
+            match happenings.recv().await {
+                Ok(happening) if matches!(happening.notice, DeviceNotice::Connected(_)) => return,
+                Ok(_) | Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return,
+            }
+        }
+    };
+    if tokio::time::timeout(CONNECT_TIMEOUT, connected).await.is_err() {
+        tracing::warn!("the host itself is not connected yet; what the plan publishes may be lost");
+    }
+    fleet
+}
+
+struct IdleFactory;
+
+impl BehaviourFactory for IdleFactory {
+    fn instantiate(&self, _: &Identity) -> Result<Box<dyn Behaviour>, Trap> {
+        Ok(Box::new(|_: Event, _: &mut Context| Ok(())))
+    }
+
+    fn name(&self) -> &str {
+        HOST
+    }
+}

@@ -1,0 +1,58 @@
+//! Whether behaviours take the configuration that a plan gives them, before anything is run.
+//!
+//! Only they know what they can be told. So the first device of each group is switched on for a moment, in a world
+//! without anybody else, and a behaviour that refuses to start makes the plan one that makes no sense.
+
+use wasmote_sim::action::Action;
+use wasmote_sim::behaviour::TrapKind;
+use wasmote_sim::device::{Blueprint, Device, Input, Now};
+use wasmote_sim::notice::DeviceNotice;
+use wasmote_sim::time::Time;
+
+use super::ExperimentError;
+use super::plan::Point;
+use super::timeline;
+use crate::blueprints::{Blueprints, Components};
+use crate::config::{Group, Settings};
+
+/// Try every group of a point, as it is at the beginning and as its timeline makes it.
+pub(super) fn dry_run(point: &Point, components: &Components, shown: &str) -> Result<(), ExperimentError> {
+    let configured = point.timeline.actions.iter().filter_map(|(_, action)| match action {
+        timeline::Action::Configure(group) | timeline::Action::Swap(group, ..) => Some(&**group),
+        _ => None,
+    });
+    for group in point.settings.groups.iter().chain(configured) {
+        if let Some(reason) = refusal(point, group, components)? {
+            let place = format!("{shown}: group.{}.config", group.name);
+            let hint = match group.links.is_some() && reason.contains("topology: unknown field") {
+                true => "; `[topology]` hands it that: name in its `groups` those that understand it",
+                false => "",
+            };
+            return Err(ExperimentError::invalid(place, format!("{reason}{hint}")));
+        }
+    }
+    Ok(())
+}
+
+/// Why the behaviour does not start, if it says so.
+fn refusal(point: &Point, group: &Group, components: &Components) -> Result<Option<String>, ExperimentError> {
+    let first = Group { count: group.count.min(1), ..group.clone() };
+    let settings = Settings { groups: vec![first], ..point.settings.clone() };
+    let Some(blueprint) = Blueprints::from_components(&settings, components)?.devices.into_iter().next()
+    else {
+        return Ok(None);
+    };
+    // To the behaviour its group is as large as it is.
+    let mut identity = (*blueprint.identity).clone();
+    identity.count = group.count;
+    let blueprint = Blueprint { identity: identity.into(), ..blueprint };
+    let mut actions = Vec::new();
+    let now = Now { run: Time::ZERO, wall: point.epoch };
+    Device::new(blueprint, Time::ZERO).handle(Input::Start, now, &mut actions);
+    Ok(actions.into_iter().find_map(|action| match action {
+        Action::Notice(DeviceNotice::Trapped(trap, _)) if trap.kind == TrapKind::Refused => {
+            Some(trap.message)
+        }
+        _ => None,
+    }))
+}

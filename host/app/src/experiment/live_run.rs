@@ -1,0 +1,145 @@
+//! One run in real time, with the HTTP API open to those who want to look, or to change something.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::net::{TcpListener, TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::runtime::Builder;
+use wasmote_engine::Engine;
+use wasmote_live::config::BrokerUrl;
+use wasmote_sim::device::Now;
+use wasmote_sim::time::{Time, WallTime};
+
+use super::ExperimentError;
+use super::audit::AuditTrail;
+use super::driver::{LiveDriver, LiveSetup, TimeMode};
+use super::live_updates::LiveUpdates;
+use super::orchestrator::Orchestrator;
+use super::plan::Experiment;
+use super::run::RunContext;
+use super::summary::Summary;
+use super::timeline::Action;
+use crate::cli::behaviours::ComponentInfo;
+use crate::config::values::{BrokerChoice, format_broker_url};
+use crate::preflight;
+use crate::run::{self, RunError};
+use crate::server::{self, Api, RunInfo};
+use crate::versions::Versions;
+
+/// How long a broker may take to answer.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What runs in real time share, one after the other.
+pub struct LiveEnv {
+    engine: Engine,
+    listener: TcpListener,
+    /// Where the HTTP API listens, as a URL.
+    pub url: String,
+}
+
+impl LiveEnv {
+    /// Make sure that an experiment can run here, and listen for those who ask over HTTP.
+    pub fn open(experiment: &Experiment, engine: Engine) -> Result<Self, ExperimentError> {
+        let mut warnings = BTreeSet::new();
+        for point in &experiment.points {
+            warnings.extend(preflight::check(&point.settings).map_err(RunError::Preflight)?);
+        }
+        warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        let Some(first) = experiment.points.first() else {
+            return Err(ExperimentError::invalid("plan", "it has no run"));
+        };
+        if let BrokerChoice::Remote(url) = &first.settings.broker {
+            check_broker(url)?;
+        }
+        let (listener, address) = run::listen(first.settings.http)?;
+        Ok(Self { engine, listener, url: format!("http://{}", run::banner::browsable_address(address)) })
+    }
+}
+
+/// Somebody has to listen where the broker is said to be: better to know now than after a run without anybody.
+fn check_broker(url: &BrokerUrl) -> Result<(), ExperimentError> {
+    let address = (url.host.trim_matches(['[', ']']), url.port);
+    let tried = address.to_socket_addrs().and_then(|all| {
+        let mut problem = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        for address in all {
+            match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
+                Ok(_) => return Ok(()),
+                Err(refused) => problem = refused,
+            }
+        }
+        Err(problem)
+    });
+    tried.map_err(|problem| ExperimentError::NoBroker { url: format_broker_url(url), problem })
+}
+
+/// Run in real time.
+pub fn run(context: RunContext<'_>, live_env: &LiveEnv) -> Result<Summary, ExperimentError> {
+    let runtime = Builder::new_multi_thread().enable_all().build().map_err(RunError::Runtime)?;
+    let outcome = run_on(context, live_env, runtime.handle());
+    // Whoever still listens to events would hold it up.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    outcome
+}
+
+fn run_on(
+    context: RunContext<'_>,
+    live_env: &LiveEnv,
+    runtime: &tokio::runtime::Handle,
+) -> Result<Summary, ExperimentError> {
+    let RunContext { point, seed, components, .. } = context;
+    let settings = crate::config::Settings { seed, ..point.settings.clone() };
+    let observer = context.observer(TimeMode::Real)?;
+    let start_driver = |devices| {
+        let sends_host_messages =
+            point.timeline.actions.iter().any(|(_, action)| matches!(action, Action::Publish(_)));
+        let (signals, observer) = (context.progress.signals(), observer.clone());
+        let setup = LiveSetup {
+            settings: &settings,
+            devices,
+            sends_host_messages,
+            signals,
+            observer,
+            now: wall_clock_now(),
+        };
+        LiveDriver::start(runtime.clone(), setup)
+    };
+    let mut orchestrator =
+        Orchestrator::new(point, seed, components, observer.clone(), wall_clock_now(), start_driver)?;
+    let fleet = orchestrator.driver.fleet.clone();
+
+    let card = |(source, component): (_, &wasmote_engine::Component)| {
+        ComponentInfo::new(source, component.inspect())
+    };
+    let used = components.iter().filter(|(source, _)| point.sources().any(|used| used == *source));
+    let facts = RunInfo::new(&settings, orchestrator.driver.broker_url.clone());
+    let (groups, cards) = (settings.groups.clone(), used.map(card).collect());
+    let updates = Arc::new(LiveUpdates::new(observer.tracker()));
+    orchestrator.accept_updates(Arc::clone(&updates));
+    let pending_updates = Arc::clone(&updates);
+    let versions = Versions::new(fleet.clone(), live_env.engine.clone(), groups, cards, settings.canary);
+    let versions = Arc::new(
+        versions.with_factory(Arc::new(move |group, component| pending_updates.prepare(group, component))),
+    );
+    let audit =
+        Arc::new(AuditTrail::new(fleet.clone(), observer.clone(), updates, context.folder.to_owned()));
+    let api =
+        Api::with_audit(fleet, facts, versions, Arc::clone(&orchestrator.faults), Arc::clone(&audit) as _);
+    let guard = runtime.enter();
+    let listener = live_env.listener.try_clone().and_then(tokio::net::TcpListener::from_std);
+    runtime.spawn(server::serve(listener.map_err(RunError::Runtime)?, Arc::new(api)));
+    drop(guard);
+
+    let (devices, lasts) = (settings.devices(), humantime::format_duration(point.plan.duration.0));
+    let (broker, http) = (&orchestrator.driver.broker_url, &live_env.url);
+    tracing::info!("{devices} devices run for {lasts} with seed {seed} on {broker}; {http} tells of them");
+    context.execute(orchestrator, &observer, || audit.take())
+}
+
+/// The calendar's time, for what is written before the run's own clock starts, or beside it.
+pub(super) fn wall_clock_now() -> Now {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let nanos = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
+    Now { run: Time::ZERO, wall: WallTime::from_nanos(nanos) }
+}

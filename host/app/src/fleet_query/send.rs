@@ -1,0 +1,92 @@
+//! Requests that change something, made to many processes at one time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::{Client, Method};
+use serde_json::Value;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use wasmote_live::http::error_chain;
+
+/// What a process is to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodRequest {
+    /// The process, or the pod.
+    pub to: String,
+    /// How.
+    pub method: Method,
+    /// What, by its API.
+    pub path: String,
+    /// With this.
+    pub body: Option<RequestBody>,
+}
+
+/// What goes with a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestBody {
+    /// Names and values, what it is of among them.
+    pub headers: Vec<(String, String)>,
+    /// As it goes over the wire.
+    pub bytes: Bytes,
+}
+
+impl RequestBody {
+    /// A document.
+    pub fn json(value: &Value) -> Self {
+        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        Self { headers, bytes: value.to_string().into() }
+    }
+}
+
+/// Requests at one time.
+const MAX_CONCURRENT: usize = 32;
+
+/// Give all of them. Those that came to nothing are answered, each with the reason.
+pub async fn send_all(
+    client: &Client,
+    requests: Vec<PodRequest>,
+    url: impl Fn(&str) -> Result<String, String>,
+    timeout: Duration,
+) -> Vec<(PodRequest, String)> {
+    let permits = Arc::new(Semaphore::new(MAX_CONCURRENT));
+    let mut pending = JoinSet::new();
+    let mut failed = Vec::new();
+    for request in requests {
+        let url = match url(&request.to) {
+            Ok(url) => url,
+            Err(problem) => {
+                failed.push((request, problem));
+                continue;
+            }
+        };
+        let (client, permits) = (client.clone(), Arc::clone(&permits));
+        pending.spawn(async move {
+            let _permit = permits.acquire().await;
+            let done = tokio::time::timeout(timeout, send_one(&client, &url, &request)).await;
+            let late = || Err(format!("no answer within {}", humantime::format_duration(timeout)));
+            (done.unwrap_or_else(|_| late()), request)
+        });
+    }
+    let done = pending.join_all().await;
+    failed.extend(done.into_iter().filter_map(|(done, request)| Some((request, done.err()?))));
+    failed
+}
+
+async fn send_one(client: &Client, url: &str, request: &PodRequest) -> Result<(), String> {
+    let mut http_request = client.request(request.method.clone(), format!("{url}{}", request.path));
+    if let Some(body) = &request.body {
+        let headers = body.headers.iter();
+        http_request =
+            headers.fold(http_request, |http_request, (name, value)| http_request.header(name, value));
+        http_request = http_request.body(body.bytes.clone());
+    }
+    let answer = http_request.send().await.map_err(|problem| error_chain(&problem))?;
+    let status = answer.status();
+    if status.is_success() {
+        return Ok(());
+    }
+    let excerpt: String = answer.text().await.unwrap_or_default().trim().chars().take(200).collect();
+    Err(format!("it answers {status}: {excerpt}"))
+}

@@ -1,0 +1,207 @@
+//! Metrics as text, for Prometheus and whoever reads what it reads.
+//!
+//! One prefix, base units, and never a device's name or a topic as a label: a fleet of thousands would
+//! drown whoever stores them. What a behaviour measures is summed over its devices.
+
+mod writer;
+
+use wasmote_sim::broker::counters::DropReason;
+use wasmote_sim::metrics::Metric;
+
+use super::Snapshot;
+use super::accept::MetricsFormat;
+use writer::{MetricType, Writer};
+
+/// The figures of this moment in one of the text forms.
+pub fn write(snapshot: &Snapshot, format: MetricsFormat) -> String {
+    let mut out = Writer::new(format);
+    run(snapshot, &mut out);
+    messages(snapshot, &mut out);
+    faults(snapshot, &mut out);
+    refusals(snapshot, &mut out);
+    devices(snapshot, &mut out);
+    versions(snapshot, &mut out);
+    broker(snapshot, &mut out);
+    behaviours(snapshot, &mut out);
+    out.finish()
+}
+
+fn run(snapshot: &Snapshot, out: &mut Writer) {
+    out.family("wasmote_build_info", MetricType::Gauge, "The version that runs.");
+    out.integer(&[("version", env!("CARGO_PKG_VERSION"))], 1);
+    out.family("wasmote_uptime_seconds", MetricType::Gauge, "How long the fleet has been up.");
+    out.float(&[], snapshot.uptime.as_secs_f64());
+}
+
+fn messages(snapshot: &Snapshot, out: &mut Writer) {
+    let ledger = &snapshot.ledger;
+    let counters = [
+        ("generated", "Messages that behaviours published, or users on their behalf.", ledger.generated),
+        ("sent", "Messages handed to the MQTT connection.", ledger.sent),
+        ("returned", "Messages that came back from a connection that was full or broke.", ledger.returned),
+        ("arrived", "Messages delivered by the broker.", ledger.arrived),
+        ("received", "Messages given to behaviours.", ledger.received),
+        ("lost_offline", "Messages at QoS 0 that met a connection that was down.", ledger.lost_offline),
+        ("discarded", "Messages that arrived while no behaviour ran, or were too large.", ledger.discarded),
+    ];
+    for (name, help, count) in counters {
+        out.family(&format!("wasmote_messages_{name}"), MetricType::Counter, help);
+        out.integer(&[], count);
+    }
+    out.family(
+        "wasmote_messages_waiting",
+        MetricType::Gauge,
+        "Messages that wait out a delay or for a connection.",
+    );
+    out.integer(&[("direction", "out")], snapshot.waiting.0);
+    out.integer(&[("direction", "in")], snapshot.waiting.1);
+    let help = "How long received messages were under way, from behaviour to behaviour.";
+    out.family("wasmote_message_latency_seconds", MetricType::Histogram, help);
+    out.histogram(&[], &snapshot.latency);
+    out.family("wasmote_ledger_closes", MetricType::Gauge, "1 when every message is accounted for.");
+    out.integer(&[], snapshot.ledger_closes().into());
+}
+
+fn faults(snapshot: &Snapshot, out: &mut Writer) {
+    let all: Vec<_> = snapshot.ledger.faults().collect();
+    out.family("wasmote_messages_dropped", MetricType::Counter, "Messages that a fault took.");
+    for (id, counts) in &all {
+        out.integer(&[("fault", id), ("direction", "out")], counts.dropped_out);
+        out.integer(&[("fault", id), ("direction", "in")], counts.dropped_in);
+    }
+    out.family("wasmote_messages_duplicated", MetricType::Counter, "Copies that a fault made.");
+    for (id, counts) in &all {
+        out.integer(&[("fault", id), ("direction", "out")], counts.duplicated_out);
+        out.integer(&[("fault", id), ("direction", "in")], counts.duplicated_in);
+    }
+    out.family("wasmote_messages_delayed", MetricType::Counter, "Messages that a fault held up.");
+    all.iter().for_each(|(id, counts)| out.integer(&[("fault", id)], counts.delayed));
+    out.family("wasmote_messages_corrupted", MetricType::Counter, "Messages whose payload a fault changed.");
+    all.iter().for_each(|(id, counts)| out.integer(&[("fault", id)], counts.corrupted));
+    out.family("wasmote_outages", MetricType::Counter, "Silences, crashes and the like that began.");
+    all.iter().for_each(|(id, counts)| out.integer(&[("fault", id)], counts.outages));
+    let help = "Messages at which a fault's component ended by itself; they passed.";
+    out.family("wasmote_fault_traps", MetricType::Counter, help);
+    all.iter().for_each(|(id, counts)| out.integer(&[("fault", id)], counts.traps));
+}
+
+fn refusals(snapshot: &Snapshot, out: &mut Writer) {
+    let refusals = &snapshot.refusals;
+    out.family("wasmote_messages_refused", MetricType::Counter, "Messages that a limit kept from going out.");
+    out.integer(&[("reason", "queue_full")], snapshot.ledger.refused_full);
+    out.integer(&[("reason", "publish_rate")], refusals.publish_rate);
+    out.integer(&[("reason", "publish_invalid")], refusals.publish_invalid);
+    out.family("wasmote_log_lines_refused", MetricType::Counter, "Log lines beyond the rate.");
+    out.integer(&[], refusals.log_rate);
+    out.family("wasmote_traps", MetricType::Counter, "Behaviours that ended by themselves.");
+    out.integer(&[], snapshot.traps);
+}
+
+fn devices(snapshot: &Snapshot, out: &mut Writer) {
+    let Some(fleet) = &snapshot.fleet else { return };
+    let gauges = [
+        ("wasmote_devices", "Devices in all.", fleet.devices),
+        ("wasmote_devices_running", "Devices whose behaviour runs.", fleet.running),
+        ("wasmote_devices_connected", "Devices that are connected.", fleet.connected),
+        ("wasmote_devices_silent", "Devices that a silence holds.", fleet.silent),
+        ("wasmote_devices_failed", "Devices whose behaviour refused to start.", fleet.failed),
+    ];
+    for (name, help, count) in gauges {
+        out.family(name, MetricType::Gauge, help);
+        out.integer(&[], count);
+    }
+    out.family("wasmote_connects", MetricType::Counter, "Connections made, first ones and reconnects.");
+    out.integer(&[], fleet.connects);
+    let help = "How much later than scheduled devices were woken by this host.";
+    out.family("wasmote_schedule_lateness_seconds", MetricType::Histogram, help);
+    out.histogram(&[], &fleet.lag.lateness);
+    out.family(
+        "wasmote_schedule_overruns",
+        MetricType::Counter,
+        "Wakes more than 0.1 s late: this host is too busy.",
+    );
+    out.integer(&[], fleet.lag.overruns);
+}
+
+/// What runs where, by the beginning of the component's hash: a device's name is no label.
+fn versions(snapshot: &Snapshot, out: &mut Writer) {
+    out.family("wasmote_behaviour_info", MetricType::Gauge, "Devices that run a version of a behaviour.");
+    for (version, devices) in &snapshot.versions {
+        out.integer(&[("behaviour", &version.name), ("version", version.short())], *devices);
+    }
+    let help = "Devices that were to get another version, by what became of it.";
+    out.family("wasmote_behaviour_swaps", MetricType::Counter, help);
+    out.integer(&[("outcome", "done")], snapshot.swaps.done);
+    out.integer(&[("outcome", "refused")], snapshot.swaps.refused);
+    out.integer(&[("outcome", "undone")], snapshot.swaps.rolled_back);
+    let help = "Updates of behaviours that went through, and that came to nothing.";
+    out.family("wasmote_behaviour_updates", MetricType::Counter, help);
+    for (behaviour, (done, refused)) in &snapshot.updates {
+        out.integer(&[("behaviour", behaviour), ("outcome", "done")], *done);
+        out.integer(&[("behaviour", behaviour), ("outcome", "refused")], *refused);
+    }
+}
+
+fn broker(snapshot: &Snapshot, out: &mut Writer) {
+    let Some(report) = &snapshot.broker else { return };
+    let (messages, stats) = (&report.counters, &report.stats);
+    let gauges = [
+        ("connections", "Connections to the embedded broker.", stats.connected as u64),
+        ("sessions", "Sessions that the embedded broker holds.", stats.sessions as u64),
+        ("messages_waiting", "Copies that wait in the embedded broker.", stats.waiting),
+    ];
+    for (name, help, count) in gauges {
+        out.family(&format!("wasmote_broker_{name}"), MetricType::Gauge, help);
+        out.integer(&[], count);
+    }
+    let counters = [
+        ("received", "Messages that the embedded broker took.", messages.received),
+        ("delivered", "Copies that the embedded broker delivered.", messages.delivered),
+    ];
+    for (name, help, count) in counters {
+        out.family(&format!("wasmote_broker_messages_{name}"), MetricType::Counter, help);
+        out.integer(&[], count);
+    }
+    let help = "Copies that the embedded broker dropped.";
+    out.family("wasmote_broker_messages_dropped", MetricType::Counter, help);
+    DropReason::ALL
+        .iter()
+        .for_each(|reason| out.integer(&[("reason", reason.as_str())], messages.dropped(*reason)));
+}
+
+/// Two behaviours may use one name; then they share a family, unless they mean different kinds by it.
+fn behaviours(snapshot: &Snapshot, out: &mut Writer) {
+    let mut names: Vec<&str> = snapshot.metrics.keys().map(|(_, name)| name.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    for name in names {
+        for kind in [MetricType::Counter, MetricType::Gauge, MetricType::Histogram] {
+            let same_type: Vec<_> = snapshot
+                .metrics
+                .iter()
+                .filter(|((_, other), (metric, _))| other == name && metric_type(metric) == kind)
+                .collect();
+            if same_type.is_empty() || !out.behaviour_family(name, kind) {
+                continue;
+            }
+            for ((behaviour, _), (metric, _)) in same_type {
+                let labels = [("behaviour", behaviour.as_str())];
+                match metric {
+                    Metric::Counter(value) | Metric::Gauge(value) => out.float(&labels, *value),
+                    Metric::Histogram(histogram) => out.histogram(&labels, histogram),
+                }
+            }
+        }
+    }
+}
+
+fn metric_type(metric: &Metric) -> MetricType {
+    match metric {
+        Metric::Counter(_) => MetricType::Counter,
+        Metric::Gauge(_) => MetricType::Gauge,
+        Metric::Histogram(_) => MetricType::Histogram,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,66 @@
+//! The first thing that a user reads: what runs, where it is, how to ask it and how to stop it.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use wasmote_live::config::BrokerUrl;
+use wasmote_sim::context::Protocol;
+
+use crate::cli::output::to_stderr;
+use crate::cli::style;
+use crate::config::Settings;
+use crate::config::values::{LogFormat, format_broker_url};
+
+pub(super) fn print(settings: &Settings, http: SocketAddr, broker: &BrokerUrl, embedded: bool) {
+    let url = format!("http://{}", browsable_address(http));
+    let version = env!("CARGO_PKG_VERSION");
+    let mqtt = if settings.protocol == Protocol::V5 { "MQTT 5" } else { "MQTT 3.1.1" };
+    let (groups, faults, seed) = (groups(settings), &settings.faults.origin, settings.seed.value());
+    let broker = format_broker_url(broker);
+    if settings.log == LogFormat::Json {
+        let devices = settings.devices();
+        tracing::info!(version, devices, groups, broker, mqtt, http = url, faults, seed, "wasmote starts");
+        return;
+    }
+    let strong = style::STRONG.on(&std::io::stderr());
+    let owner = if embedded { "embedded, " } else { "" };
+    to_stderr(format_args!("{strong}wasmote {version}{strong:#}: {groups}"));
+    to_stderr(format_args!("  broker  {broker} ({owner}{mqtt}), topics under {}/", settings.topic_root));
+    if !settings.shard.is_whole() {
+        let (devices, share) = (settings.devices(), settings.shard);
+        to_stderr(format_args!(
+            "  share   {share}: {devices} of the fleet's devices, the others in other processes"
+        ));
+    }
+    to_stderr(format_args!("  faults  {faults}"));
+    to_stderr(format_args!("  seed    {seed} (draw the same again with --seed {seed})"));
+    to_stderr(format_args!("  http    {url}   try: curl {url}/status"));
+    to_stderr(format_args!("  stop    {}", stop(settings)));
+}
+
+fn groups(settings: &Settings) -> String {
+    let one = |group: &crate::config::Group| {
+        let behaviour = group.behaviour.name();
+        match group.name == behaviour {
+            true => format!("{} × {behaviour}", group.count),
+            false => format!("{} × {behaviour} ({})", group.count, group.name),
+        }
+    };
+    settings.groups.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+fn stop(settings: &Settings) -> String {
+    match settings.duration {
+        Some(duration) => format!("after {}, or Ctrl-C", humantime::format_duration(duration)),
+        None => "Ctrl-C".into(),
+    }
+}
+
+/// An address that a browser on this machine can use.
+pub(crate) fn browsable_address(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        other => other,
+    };
+    SocketAddr::new(ip, address.port())
+}

@@ -1,0 +1,141 @@
+//! A fleet with a behaviour of one line, and its API.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::Request;
+use serde_json::Value;
+use tower::ServiceExt;
+use wasmote::cli::behaviours::ComponentInfo;
+use wasmote::config::args::RunArgs;
+use wasmote::config::resolve::resolve;
+use wasmote::config::values::DeviceCount;
+use wasmote::server::{Api, RunInfo, router};
+use wasmote::versions::Versions;
+use wasmote_engine::Engine;
+use wasmote_live::config::{BrokerUrl, FleetConfig};
+use wasmote_live::fleet::Fleet;
+use wasmote_sim::behaviour::{Behaviour, BehaviourFactory, Trap};
+use wasmote_sim::context::Context;
+use wasmote_sim::device::Blueprint;
+use wasmote_sim::device_id::{DeviceId, Identity, PeerNames};
+use wasmote_sim::event::Event;
+use wasmote_sim::http::HttpResponse;
+
+/// Answers over HTTP with what it was asked.
+struct Echo;
+
+impl BehaviourFactory for Echo {
+    fn instantiate(&self, _: &Identity) -> Result<Box<dyn Behaviour>, Trap> {
+        Ok(Box::new(|event: Event, context: &mut Context| {
+            if let Event::HttpRequest(ticket, request) = event {
+                let response = format!("{} {} {} bytes", request.method, request.url, request.body.len());
+                context.http_respond(ticket, HttpResponse::text(200, response));
+            }
+            Ok(())
+        }))
+    }
+
+    fn name(&self) -> &str {
+        "heartbeat"
+    }
+}
+
+/// What the API is told that the devices run.
+fn component_info() -> ComponentInfo {
+    ComponentInfo {
+        role: "behaviour".into(),
+        name: "heartbeat".into(),
+        source: "built-in".into(),
+        size_bytes: 1,
+        sha256: "a".repeat(64),
+        imports: Vec::new(),
+        exports: Vec::new(),
+    }
+}
+
+pub struct Harness(Router);
+
+pub struct Answer {
+    pub status: u16,
+    pub content_type: String,
+    pub text: String,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|why| panic!("{why}: {}", self.text))
+    }
+
+    /// Status and the error's field.
+    pub fn refusal(&self) -> (u16, String) {
+        let error = &self.json()["error"];
+        assert!(error["message"].as_str().is_some_and(|message| message.len() > 5), "{error}");
+        (self.status, error["field"].as_str().unwrap().to_owned())
+    }
+}
+
+impl Harness {
+    /// So many devices, named `heartbeat-0` and so on, once they run.
+    pub async fn new(devices: u32) -> Self {
+        let args = RunArgs { devices: Some(DeviceCount(devices)), ..RunArgs::default() };
+        let settings = resolve(args).unwrap();
+        let blueprint = |index| Blueprint {
+            identity: Arc::new(Identity {
+                id: DeviceId::new(&format!("heartbeat-{index}")).unwrap(),
+                group: "heartbeat".into(),
+                index,
+                count: devices,
+                topic_root: Arc::clone(&settings.topic_root),
+                peers: Some(PeerNames { prefix: "heartbeat-".into() }),
+            }),
+            factory: Arc::new(Echo),
+            limits: Arc::clone(&settings.groups[0].limits),
+            protocol: settings.protocol,
+            seed: settings.seed,
+            faults: Arc::clone(&settings.faults.faults),
+        };
+        let fleet = Fleet::start(FleetConfig {
+            devices: (0..devices).map(blueprint).collect(),
+            // The discard port of this machine: refused at once.
+            broker: BrokerUrl { host: "127.0.0.1".into(), port: 9, tls: false },
+            embedded_broker: None,
+            connection: settings.connection.clone(),
+            start_rate: None,
+        });
+        while fleet.totals().await.unwrap().running < u64::from(devices) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let run_info = RunInfo::new(&settings, "mqtt://127.0.0.1:9".into());
+        let engine = Engine::new().expect("this machine runs WebAssembly");
+        let groups = settings.groups.clone();
+        let versions =
+            Versions::new(fleet.clone(), engine, groups, vec![component_info()], Duration::from_secs(1));
+        Self(router(Arc::new(Api::new(fleet, run_info, Arc::new(versions)))))
+    }
+
+    pub async fn ask(&self, request: Request<Body>) -> Answer {
+        let response = self.0.clone().oneshot(request).await.unwrap();
+        let content_type =
+            response.headers().get("content-type").map(|value| value.to_str().unwrap().to_owned());
+        let status = response.status().as_u16();
+        let bytes = to_bytes(response.into_body(), 10 << 20).await.unwrap();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        Answer { status, content_type: content_type.unwrap_or_default(), text }
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.ask(Request::get(path).body(Body::empty()).unwrap()).await
+    }
+
+    pub async fn send(&self, method: &str, path: &str, content_type: &str, body: &str) -> Answer {
+        let request = Request::builder().method(method).uri(path).header("content-type", content_type);
+        self.ask(request.body(Body::from(body.to_owned())).unwrap()).await
+    }
+
+    pub async fn json(&self, method: &str, path: &str, body: &str) -> Answer {
+        self.send(method, path, "application/json", body).await
+    }
+}

@@ -1,0 +1,137 @@
+//! A cluster that is a folder. See the script `kubectl` beside this.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A cluster, and a folder to work in.
+pub struct FakeCluster {
+    folder: TempDir,
+}
+
+impl FakeCluster {
+    /// An empty one.
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("cluster")).unwrap();
+        Self { folder }
+    }
+
+    /// Where tests and programs work.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn cluster(&self, file: &str) -> PathBuf {
+        self.path().join("cluster").join(file)
+    }
+
+    /// These pods will be in trouble of this kind: `never`, `no-logs` or `deaf`.
+    pub fn inject(&self, kind: &str, pods: &str) {
+        fs::write(self.cluster(kind), pods).unwrap();
+    }
+
+    /// The calls of kubectl so far.
+    pub fn calls(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.cluster("calls")).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    /// Whether there is nothing left.
+    pub fn is_empty(&self) -> bool {
+        let objects = fs::read_to_string(self.cluster("objects.json")).unwrap_or_else(|_| "[]".into());
+        objects.trim() == "[]" && !self.cluster("pods").exists()
+    }
+
+    /// What pods have compiled, each in the empty folder that it was given.
+    pub fn compiled_code(&self) -> Vec<PathBuf> {
+        let below = |folder: PathBuf| -> Vec<PathBuf> {
+            let entries = fs::read_dir(folder).into_iter().flatten();
+            entries.map(|entry| entry.unwrap().path()).collect()
+        };
+        let pods = below(self.cluster("pods")).into_iter();
+        let caches = pods.flat_map(|pod| below(pod.join("cache")));
+        caches.flat_map(below).filter(|file| file.extension().is_some_and(|it| it == "cwasm")).collect()
+    }
+
+    /// A program with this cluster's kubectl before any other.
+    pub fn command(&self, program: &Path, words: &[&str]) -> Command {
+        let kubectl_folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster");
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::iter::once(kubectl_folder).chain(std::env::split_paths(&path));
+        let mut command = Command::new(program);
+        command
+            .args(words)
+            .current_dir(self.path())
+            .env("PATH", std::env::join_paths(path).unwrap())
+            .env("FAKE_CLUSTER", self.path().join("cluster"))
+            .env("FAKE_CLUSTER_WASMOTE", env!("CARGO_BIN_EXE_wasmote"))
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// `wasmote` with these words.
+    pub fn wasmote(&self, words: &[&str]) -> Command {
+        self.command(Path::new(env!("CARGO_BIN_EXE_wasmote")), words)
+    }
+
+    /// The same to its end.
+    pub fn call(&self, words: &[&str]) -> Output {
+        self.wasmote(words).output().expect("the program starts")
+    }
+
+    /// Apply manifests as a user would, without the program's help.
+    pub fn apply(&self, yaml: &str) {
+        let items: Vec<Value> = serde_saphyr::from_multiple(yaml).expect("YAML");
+        let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": items});
+        self.feed("apply", &list.to_string());
+    }
+
+    fn feed(&self, verb: &str, input: &str) {
+        use std::io::Write as _;
+        let kubectl = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster/kubectl");
+        let mut child = self
+            .command(&kubectl, &[verb, "--filename", "-"])
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("it reads");
+        let output = child.wait_with_output().expect("it ends");
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    }
+}
+
+impl Drop for FakeCluster {
+    /// Nothing of the cluster outlives its test.
+    fn drop(&mut self) {
+        if self.cluster("pods").exists() {
+            let list = r#"{"kind": "List", "items": []}"#;
+            self.feed("delete", list);
+        }
+    }
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+pub fn json(file: &Path) -> Value {
+    let text = fs::read_to_string(file).unwrap_or_else(|problem| panic!("{}: {problem}", file.display()));
+    serde_json::from_str(&text).unwrap_or_else(|problem| panic!("{}: {problem}", file.display()))
+}
+
+/// The only results folder below `results`.
+pub fn results(in_folder: &Path) -> PathBuf {
+    let mut found: Vec<_> = fs::read_dir(in_folder.join("results"))
+        .expect("results")
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    assert_eq!(found.len(), 1, "{found:?}");
+    found.remove(0)
+}

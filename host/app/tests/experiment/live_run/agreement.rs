@@ -1,0 +1,161 @@
+//! With equal plan and seeds, virtual and real runs agree within the intervals that `compare` prints.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::mosquitto::{Mosquitto, free_port};
+use crate::workspace::{Workspace, json, text};
+
+/// Twelve devices that hear each other, in a world where messages are late, lost and doubled.
+const PLAN: &str = r#"
+name = "both"
+duration = "8s"
+warm_up = "2s"
+interval = "1s"
+seeds = 3
+
+[[group]]
+behaviour = "heartbeat"
+count = 12
+config = { interval = "250ms", peers = "all" }
+
+[[faults.fault]]
+kind = "delay"
+min = "20ms"
+max = "200ms"
+
+[[faults.fault]]
+kind = "loss"
+probability = 0.1
+
+[[faults.fault]]
+kind = "duplicate"
+probability = 0.1
+"#;
+
+/// By how much this machine itself was late in a run, in seconds: how much later than they were due it woke its
+/// devices, but for one in a hundred times. A message meets that once where it waits out its delay, and the way
+/// through broker and threads once more.
+fn lateness(folder: &Path) -> f64 {
+    let runs = json(&folder.join("manifest.json"))["runs"].as_array().unwrap().clone();
+    let late = runs.iter().map(|run| {
+        let summary = json(&folder.join(run["path"].as_str().unwrap()).join("summary.json"));
+        summary["late_seconds"]["p99"].as_f64().expect("a real run says how late its host was")
+    });
+    late.fold(0.0, f64::max)
+}
+
+fn agrees(workspace: &Workspace, broker: &str) {
+    let http = format!("127.0.0.1:{}", free_port());
+    let real = workspace.run(&["plan.toml", "--time", "real", "--broker", broker, "--http", &http], 0);
+    let computed = workspace.run(&["plan.toml"], 0);
+    let folders = [computed.to_str().unwrap(), real.to_str().unwrap()];
+    let output = workspace.call(&["compare", folders[0], folders[1], "--json"]);
+    let compared: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let late = 2.0 * lateness(&real);
+    for (metric, scheduling) in [
+        // What is late at the end has not arrived by then: at most that part of the six seconds.
+        ("delivery_ratio", late / 6.0),
+        ("latency_seconds.mean", late),
+        ("latency_seconds.p50", late),
+        ("latency_seconds.p95", late),
+    ] {
+        let rows = compared["rows"].as_array().unwrap();
+        let row = rows.iter().find(|row| row["metric"] == metric).unwrap_or_else(|| panic!("{compared:#}"));
+        let difference = &row["differences"][0];
+        let (value, half) = (difference["value"].as_f64(), difference["half_width"].as_f64());
+        let (value, half) = (value.unwrap(), half.expect("three seeds have an interval"));
+        assert!(value.abs() <= half + scheduling, "{metric}: {value} ± {half}, {scheduling} for scheduling");
+    }
+    let printed = text(&workspace.call(&["compare", folders[0], folders[1]]).stdout);
+    assert!(printed.contains("virtual time") && printed.contains("real time"), "{printed}");
+
+    equal_draws(&computed, &real);
+}
+
+/// The same seed draws the same faults for each device, so that the very same messages are lost.
+fn equal_draws(computed: &Path, real: &Path) {
+    for run in ["001-seed=1", "002-seed=2", "003-seed=3"] {
+        let folders = [computed, real].map(|folder| folder.join("runs").join(run));
+        assert!(folders.iter().all(|folder| json(&folder.join("ledger.json"))["closes"] == true));
+        let offline = met_no_connection(&folders[1]);
+        let others = folders.each_ref().map(|folder| others(folder));
+        let mut alike = 0;
+        let [computed, real] = folders.each_ref().map(|folder| sent(folder));
+        assert_eq!(computed.len(), 12);
+        for (device, in_virtual_time) in &computed {
+            // On a machine with much else to do a connection may break, and what is said of that is drawn for too.
+            if others[0].get(device) != others[1].get(device) {
+                continue;
+            }
+            alike += 1;
+            let in_real_time = &real[device];
+            // How many there are is for the machine to say, and the last ones may still be under way.
+            let last = [in_virtual_time, in_real_time].map(|numbers| *numbers.last().unwrap());
+            let known = last[0].min(last[1]) - 3;
+            assert!(known > 15, "{run} {device}: {last:?}");
+            let up_to = |numbers: &BTreeSet<u64>| numbers.range(..=known).copied().collect::<BTreeSet<_>>();
+            let [computed, real] = [in_virtual_time, in_real_time].map(up_to);
+            // A machine that is slow to connect loses the first ones to that, which no fault was drawn for.
+            let offline = offline.get(device).copied().unwrap_or(0);
+            let missing: Vec<u64> = computed.difference(&real).copied().collect();
+            let context = format!("{run} {device}: {computed:?} {real:?}, {offline} met no connection");
+            assert!(real.is_subset(&computed) && missing.len() <= offline, "{context}");
+        }
+        assert!(alike > 6, "{run}: only {alike} of 12 devices said as much in real time as in virtual time");
+    }
+}
+
+/// How many heartbeats met a connection that was not up yet, by device.
+fn met_no_connection(run: &Path) -> BTreeMap<String, usize> {
+    let events = fs::read_to_string(run.join("events.ndjson")).unwrap();
+    let events = events.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let mut offline = BTreeMap::new();
+    for event in events.filter(|event| event["kind"] == "dropped" && event["fault"].is_null()) {
+        if event["topic"].as_str().unwrap().ends_with("/heartbeat") {
+            *offline.entry(event["device"].as_str().unwrap().to_owned()).or_default() += 1;
+        }
+    }
+    offline
+}
+
+/// How much each device said beside its heartbeats, before it took its leave.
+fn others(run: &Path) -> BTreeMap<String, usize> {
+    let events = fs::read_to_string(run.join("events.ndjson")).unwrap();
+    let events = events.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let mut others = BTreeMap::new();
+    for event in events.filter(|event| event["kind"] == "sent" || event["kind"] == "dropped") {
+        if event["t_s"].as_f64().unwrap() < 7.5 && !event["topic"].as_str().unwrap().ends_with("/heartbeat") {
+            *others.entry(event["device"].as_str().unwrap().to_owned()).or_default() += 1;
+        }
+    }
+    others
+}
+
+/// The numbers of the heartbeats that went out, by device.
+fn sent(run: &Path) -> BTreeMap<String, BTreeSet<u64>> {
+    let events = fs::read_to_string(run.join("events.ndjson")).unwrap();
+    let events = events.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let mut sent: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
+    for event in events.filter(|event| event["kind"] == "sent") {
+        if event["topic"].as_str().unwrap().ends_with("/heartbeat") {
+            let payload: Value = serde_json::from_str(event["payload"].as_str().unwrap()).unwrap();
+            let device = event["device"].as_str().unwrap().to_owned();
+            sent.entry(device).or_default().insert(payload["seq"].as_u64().unwrap());
+        }
+    }
+    sent
+}
+
+#[test]
+fn with_the_embedded_broker() {
+    agrees(&Workspace::with_plan(PLAN), &format!("embedded:{}", free_port()));
+}
+
+#[test]
+fn with_mosquitto() {
+    agrees(&Workspace::with_plan(PLAN), &Mosquitto::start().url());
+}

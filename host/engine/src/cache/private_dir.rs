@@ -1,0 +1,143 @@
+//! Folders and files that nobody else can write to.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, mkdirat, open, openat, renameat, unlinkat};
+use rustix::io::Errno;
+
+/// The largest file that is read.
+const MAX_FILE_BYTES: u64 = 512 << 20;
+
+/// Who may own what is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// This process's user, and nobody else may even read it.
+    User,
+    /// This process's user or root, and nobody else may write to it.
+    UserOrRoot,
+}
+
+/// Why a file or folder is not ours alone.
+#[derive(Debug, thiserror::Error)]
+pub enum TrustError {
+    /// It belongs to somebody else.
+    #[error("it belongs to user {0}")]
+    Owner(u32),
+    /// Others may write to it, or read what is only ours.
+    #[error("its permissions are {0:03o}, which lets others in")]
+    Permissions(u32),
+    /// A symlink, a pipe, a device...
+    #[error("it is a link or no plain file")]
+    NotRegular,
+    /// It is too large to be one of ours.
+    #[error("it is larger than anything this program writes")]
+    TooLarge,
+    /// The file system said no.
+    #[error("it cannot be read: {0}")]
+    Unreadable(io::Error),
+}
+
+/// The effective user of this process.
+pub(super) fn user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+fn check_owner(stat: &Stat, owner: Owner) -> Result<(), TrustError> {
+    let (uid, mode) = (stat.st_uid, stat.st_mode & 0o777);
+    let (is_owner_trusted, forbidden_bits) = match owner {
+        Owner::User => (uid == user(), 0o077),
+        Owner::UserOrRoot => (uid == user() || uid == 0, 0o022),
+    };
+    match (is_owner_trusted, mode & forbidden_bits) {
+        (false, _) => Err(TrustError::Owner(uid)),
+        (true, 0) => Ok(()),
+        (true, _) => Err(TrustError::Permissions(mode)),
+    }
+}
+
+/// What was read from a file that is ours alone. There is no way to one but [`PrivateDir::read`].
+pub(super) struct TrustedBytes(Vec<u8>);
+
+impl TrustedBytes {
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        self.0
+    }
+}
+
+/// An open folder that is ours alone. What happens to its name meanwhile does not matter.
+pub(super) struct PrivateDir(OwnedFd);
+
+const OPEN_FLAGS: OFlags =
+    OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
+
+impl PrivateDir {
+    /// Open a folder, if it is there.
+    pub(super) fn open(path: &Path, owner: Owner) -> Result<Option<Self>, TrustError> {
+        let folder = match open(path, OPEN_FLAGS | OFlags::DIRECTORY, Mode::empty()) {
+            Ok(folder) => folder,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(Errno::LOOP | Errno::NOTDIR) => return Err(TrustError::NotRegular),
+            Err(error) => return Err(TrustError::Unreadable(error.into())),
+        };
+        let stat = fstat(&folder).map_err(|error| TrustError::Unreadable(error.into()))?;
+        check_owner(&stat, owner)?;
+        Ok(Some(Self(folder)))
+    }
+
+    /// Open a folder of our own within another, and make both if they are not there.
+    pub(super) fn create(parent: &Path, path: &Path) -> io::Result<Self> {
+        std::fs::create_dir_all(parent)?;
+        match mkdirat(rustix::fs::CWD, path, Mode::RWXU) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+        match Self::open(path, Owner::User) {
+            Ok(Some(folder)) => Ok(folder),
+            Ok(None) => Err(io::ErrorKind::NotFound.into()),
+            Err(error) => Err(io::Error::other(error)),
+        }
+    }
+
+    /// What is in a file, if it is there.
+    pub(super) fn read(&self, name: &str, owner: Owner) -> Result<Option<TrustedBytes>, TrustError> {
+        let unreadable = |error: Errno| TrustError::Unreadable(error.into());
+        let file = match openat(&self.0, name, OPEN_FLAGS, Mode::empty()) {
+            Ok(file) => file,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(Errno::LOOP) => return Err(TrustError::NotRegular),
+            Err(error) => return Err(unreadable(error)),
+        };
+        let stat = fstat(&file).map_err(unreadable)?;
+        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+            return Err(TrustError::NotRegular);
+        }
+        check_owner(&stat, owner)?;
+        let mut bytes = Vec::new();
+        File::from(file).take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(TrustError::Unreadable)?;
+        if bytes.len() as u64 > MAX_FILE_BYTES {
+            Err(TrustError::TooLarge)
+        } else {
+            Ok(Some(TrustedBytes(bytes)))
+        }
+    }
+
+    /// Write a file, all of it or none: whoever reads meanwhile finds the old one.
+    pub(super) fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let unique = COUNT.fetch_add(1, Ordering::Relaxed);
+        let new = format!("{name}.{}.{unique}", std::process::id());
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = openat(&self.0, &new, flags, Mode::RUSR | Mode::WUSR)?;
+        let written = File::from(file).write_all(bytes);
+        let result = written.and_then(|()| Ok(renameat(&self.0, &new, &self.0, name)?));
+        if result.is_err() {
+            // It may not have come so far.
+            let _ = unlinkat(&self.0, &new, rustix::fs::AtFlags::empty());
+        }
+        result
+    }
+}

@@ -1,0 +1,48 @@
+//! `wasi:random`: the device's own stream. While an instance is being made there is no device yet, and
+//! all numbers are zero: languages seed their hash tables then, and nothing else should be drawn.
+
+use super::bindings::wasi::random::{insecure, insecure_seed, random};
+use crate::host::Host;
+
+/// Most bytes that one call gives.
+const MAX_BYTES: u64 = 65_536;
+
+impl Host {
+    fn draw(&mut self) -> u64 {
+        self.rng().map_or(0, |rng| rng.next_u64())
+    }
+
+    fn draw_bytes(&mut self, count: u64) -> Vec<u8> {
+        let mut bytes = vec![0; count.min(MAX_BYTES) as usize];
+        if let Ok(rng) = self.rng() {
+            rng.fill(&mut bytes);
+        }
+        bytes
+    }
+}
+
+impl random::Host for Host {
+    fn get_random_bytes(&mut self, len: u64) -> wasmtime::Result<Vec<u8>> {
+        Ok(self.draw_bytes(len))
+    }
+
+    fn get_random_u64(&mut self) -> wasmtime::Result<u64> {
+        Ok(self.draw())
+    }
+}
+
+impl insecure::Host for Host {
+    fn get_insecure_random_bytes(&mut self, len: u64) -> wasmtime::Result<Vec<u8>> {
+        Ok(self.draw_bytes(len))
+    }
+
+    fn get_insecure_random_u64(&mut self) -> wasmtime::Result<u64> {
+        Ok(self.draw())
+    }
+}
+
+impl insecure_seed::Host for Host {
+    fn insecure_seed(&mut self) -> wasmtime::Result<(u64, u64)> {
+        Ok((self.draw(), self.draw()))
+    }
+}

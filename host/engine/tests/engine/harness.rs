@@ -1,0 +1,149 @@
+//! A device on a bench: driven by hand, with a calendar that starts at a known date.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use wasmote_engine::cache::Cache;
+use wasmote_engine::{CompileMode, Component, DeviceSettings, Engine};
+use wasmote_sim::action::Action;
+use wasmote_sim::context::Protocol;
+use wasmote_sim::device::{Blueprint, Device, Input, Now};
+use wasmote_sim::device_id::{DeviceId, Identity, PeerNames};
+use wasmote_sim::limits::Limits;
+use wasmote_sim::message::Message;
+use wasmote_sim::notice::DeviceNotice;
+use wasmote_sim::rng::Seed;
+use wasmote_sim::time::{Time, WallTime};
+
+pub struct Harness {
+    pub device: Device,
+    /// The same device, of code that was made quickly. It has to do the same, whatever a test is about.
+    quick: Option<Device>,
+    blueprint: Blueprint,
+    pub actions: Vec<Action>,
+    now: Time,
+}
+
+impl Harness {
+    pub fn new(component: &[u8]) -> Self {
+        Self::with(component, json!({}), Limits::default())
+    }
+
+    pub fn with(component: &[u8], config: Value, limits: Limits) -> Self {
+        Self::pair(
+            &compiled(CompileMode::Full, component),
+            &compiled(CompileMode::Quick, component),
+            config,
+            limits,
+        )
+    }
+
+    /// A device, and another that is expected to do the same.
+    pub fn pair(one: &Component, other: &Component, config: Value, limits: Limits) -> Self {
+        let quick = Self::single(other, config.clone(), limits.clone()).device;
+        Self { quick: Some(quick), ..Self::single(one, config, limits) }
+    }
+
+    pub fn single(component: &Component, config: Value, limits: Limits) -> Self {
+        let limits = Arc::new(limits);
+        let settings = DeviceSettings { config, limits: Arc::clone(&limits), allow_hosts: Vec::new().into() };
+        let identity = Identity {
+            id: DeviceId::new("guest-0").expect("a name"),
+            group: "guest".into(),
+            index: 0,
+            count: 3,
+            topic_root: "wasmote".into(),
+            peers: Some(PeerNames { prefix: "guest-".into() }),
+        };
+        let blueprint = Blueprint {
+            identity: Arc::new(identity),
+            factory: component.behaviour_factory(settings),
+            limits,
+            protocol: Protocol::V5,
+            seed: Seed::new(1),
+            faults: Vec::new().into(),
+        };
+        let device = Device::new(blueprint.clone(), Time::ZERO);
+        Self { device, quick: None, blueprint, actions: Vec::new(), now: Time::ZERO }
+    }
+
+    /// What its device is made of, for more of the kind.
+    pub fn blueprint(&self) -> Blueprint {
+        self.blueprint.clone()
+    }
+
+    /// Switch on. Every connection that is asked for comes up at once.
+    pub fn start(mut self) -> Self {
+        self.handle(Input::Start);
+        self
+    }
+
+    pub fn handle(&mut self, input: Input) {
+        let wall = WallTime::from_nanos(1_800_000_000_000_000_000) + self.now.elapsed();
+        let now = Now { run: self.now, wall };
+        let before = self.actions.len();
+        drive(&mut self.device, input.clone(), now, &mut self.actions);
+        if let Some(quick) = &mut self.quick {
+            let mut actions = Vec::new();
+            drive(quick, input, now, &mut actions);
+            assert_eq!(format!("{actions:?}"), format!("{:?}", &self.actions[before..]), "made quickly");
+            assert_eq!(quick.next_deadline(), self.device.next_deadline(), "made quickly");
+        }
+    }
+
+    /// Let time pass, from deadline to deadline.
+    pub fn run(&mut self, span: Duration) {
+        let end = self.now + span;
+        while let Some(due) = self.device.next_deadline().filter(|due| *due <= end) {
+            self.now = due.max(self.now);
+            self.handle(Input::Wake);
+        }
+        self.now = end;
+    }
+
+    pub fn published(&self) -> Vec<&Message> {
+        let messages = self.actions.iter().filter_map(|action| match action {
+            Action::Publish(message) => Some(message),
+            _ => None,
+        });
+        messages.collect()
+    }
+
+    pub fn traps(&self) -> Vec<String> {
+        self.notices(|notice| match notice {
+            DeviceNotice::Trapped(trap, _) => Some(trap.to_string()),
+            _ => None,
+        })
+    }
+
+    pub fn logs(&self) -> Vec<String> {
+        self.notices(|notice| match notice {
+            DeviceNotice::Log(_, text) => Some(text.clone()),
+            _ => None,
+        })
+    }
+
+    pub fn notices<T>(&self, pick: impl Fn(&DeviceNotice) -> Option<T>) -> Vec<T> {
+        let notices = self.actions.iter().filter_map(|action| match action {
+            Action::Notice(notice) => Some(notice),
+            _ => None,
+        });
+        notices.filter_map(pick).collect()
+    }
+}
+
+/// A behaviour, compiled with this effort.
+pub fn compiled(mode: CompileMode, component: &[u8]) -> Component {
+    let engine = Engine::with_compile_mode(mode, Cache::default()).expect("this machine runs WebAssembly");
+    engine.load("guest", component).expect("the guest is a behaviour")
+}
+
+/// Give a device what it is to handle. Every connection that it asks for comes up at once.
+fn drive(device: &mut Device, input: Input, now: Now, actions: &mut Vec<Action>) {
+    let before = actions.len();
+    device.handle(input, now, actions);
+    if actions[before..].iter().any(|action| matches!(action, Action::Connect(_))) {
+        device.handle(Input::Connected { session_present: false }, now, actions);
+    }
+}

@@ -1,0 +1,212 @@
+//! A client that came through the door.
+//!
+//! One task a client reads, decodes, encodes and writes, each as far as it goes without waiting for the others.
+//! A client that does not read what it is sent is not read from when much has piled up; one that sends faster
+//! than the broker works is not read from for that time.
+
+use std::io;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::select;
+use tokio::time::timeout;
+use wasmote_sim::broker::packet::{Ack, AckStep, Reply, Request};
+use wasmote_sim::broker::reason::{AckReason, CloseReason};
+use wasmote_sim::message::Qos;
+
+use super::reply_channel::{self, ReplyReceiver};
+use super::task::{Inbound, InboundSender};
+use crate::codec::{Codec, RefusedConnect};
+
+/// Longest time between the connection and its CONNECT.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest time that last words take, and that a client is then given to close first.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+/// Bytes read at one time.
+const READ_CHUNK: usize = 16 << 10;
+/// Bytes that wait to be written before no more are encoded.
+const MAX_UNWRITTEN: usize = 256 << 10;
+/// Replies encoded at one time.
+const REPLY_BATCH: usize = 64;
+
+/// A client, once it has said who it is.
+struct ClientConnection {
+    number: u64,
+    inbound: InboundSender,
+    codec: Codec,
+    replies: ReplyReceiver,
+    read: OwnedReadHalf,
+    read_buffer: BytesMut,
+    write: OwnedWriteHalf,
+    write_buffer: BytesMut,
+}
+
+/// How it ended.
+enum End {
+    /// The client is gone.
+    Disconnected,
+    /// The broker has said all it had to say.
+    ClosedByBroker,
+    /// The client broke the rules.
+    ProtocolViolation(CloseReason),
+}
+
+/// One connection, from beginning to end.
+pub(super) async fn serve(stream: TcpStream, number: u64, inbound: InboundSender) {
+    // Without it, small messages wait for acknowledgements of earlier ones, which distorts latency.
+    let _ = stream.set_nodelay(true);
+    let (mut read, write) = stream.into_split();
+    let mut read_buffer = BytesMut::with_capacity(1 << 10);
+    let decoded = timeout(CONNECT_TIMEOUT, read_connect(&mut read, &mut read_buffer)).await;
+    match decoded {
+        Ok(Ok(Ok((codec, connect)))) => {
+            let (reply_sender, replies) = reply_channel::reply_channel();
+            let first = [
+                Inbound::Connected(number, reply_sender),
+                Inbound::Packets(number, vec![Request::Connect(Box::new(connect))]),
+            ];
+            for message in first {
+                if inbound.send(message).await.is_err() {
+                    return;
+                }
+            }
+            let write_buffer = BytesMut::new();
+            let connection =
+                ClientConnection { number, inbound, codec, replies, read, read_buffer, write, write_buffer };
+            connection.run().await;
+        }
+        Ok(Ok(Err(RefusedConnect { refusal, protocol: Some(protocol) }))) => {
+            let mut final_packet = BytesMut::new();
+            Codec::new(protocol).encode_refusal(refusal, &mut final_packet);
+            close(read, write, &final_packet).await;
+        }
+        // It spoke no MQTT, or nothing, or left.
+        _ => {}
+    }
+}
+
+type DecodedConnect = Result<(Codec, wasmote_sim::broker::packet::Connect), RefusedConnect>;
+
+async fn read_connect(read: &mut OwnedReadHalf, read_buffer: &mut BytesMut) -> io::Result<DecodedConnect> {
+    loop {
+        match Codec::decode_connect(read_buffer) {
+            Ok(Some(decoded)) => return Ok(Ok(decoded)),
+            Err(refused) => return Ok(Err(refused)),
+            Ok(None) => {}
+        }
+        if read.read_buf(read_buffer).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+}
+
+/// Say the last words, and let the client close first: closing a socket with unread data resets the
+/// connection, and may take the last words with it.
+async fn close(mut read: OwnedReadHalf, mut write: OwnedWriteHalf, final_packet: &[u8]) {
+    let _ = timeout(CLOSE_TIMEOUT, write.write_all(final_packet)).await;
+    let _ = timeout(CLOSE_TIMEOUT, write.shutdown()).await;
+    let mut discarded = [0; 1 << 10];
+    let _ =
+        timeout(CLOSE_TIMEOUT, async { while matches!(read.read(&mut discarded).await, Ok(1..)) {} }).await;
+}
+
+impl ClientConnection {
+    async fn run(mut self) {
+        let end = match self.serve().await {
+            Ok(end) => end,
+            Err(_) => End::Disconnected,
+        };
+        match end {
+            End::ClosedByBroker => {}
+            End::Disconnected => self.forward(vec![Request::Lost]).await,
+            End::ProtocolViolation(reason) => {
+                self.forward(vec![Request::Lost]).await;
+                let _ = self.codec.encode(&Reply::Close(reason), &mut self.write_buffer);
+            }
+        }
+        if !matches!(end, End::Disconnected) {
+            close(self.read, self.write, &self.write_buffer).await;
+        }
+    }
+
+    async fn serve(&mut self) -> io::Result<End> {
+        let mut batch = Vec::with_capacity(REPLY_BATCH);
+        // CONNECT may have brought more with it.
+        if let Some(end) = self.forward_requests().await {
+            return Ok(end);
+        }
+        loop {
+            self.read_buffer.reserve(READ_CHUNK);
+            select! {
+                read = self.read.read_buf(&mut self.read_buffer), if !self.replies.is_full() => {
+                    if read? == 0 {
+                        return Ok(End::Disconnected);
+                    }
+                    if let Some(end) = self.forward_requests().await {
+                        return Ok(end);
+                    }
+                }
+                written = self.write.write_buf(&mut self.write_buffer), if !self.write_buffer.is_empty() => {
+                    written?;
+                }
+                taken = self.replies.recv_many(&mut batch, REPLY_BATCH), if self.write_buffer.len() < MAX_UNWRITTEN => {
+                    if taken == 0 {
+                        return Ok(End::ClosedByBroker);
+                    }
+                    self.write_replies(&mut batch).await;
+                }
+            }
+        }
+    }
+
+    /// Bring what has been read to the broker.
+    async fn forward_requests(&mut self) -> Option<End> {
+        let mut requests = Vec::new();
+        let end = loop {
+            match self.codec.decode(&mut self.read_buffer) {
+                Ok(Some(request)) => requests.push(request),
+                Ok(None) => break None,
+                Err(reason) => break Some(End::ProtocolViolation(reason)),
+            }
+        };
+        if !requests.is_empty() {
+            self.forward(requests).await;
+        }
+        end
+    }
+
+    async fn forward(&self, requests: Vec<Request>) {
+        // The broker may have ended.
+        let _ = self.inbound.send(Inbound::Packets(self.number, requests)).await;
+    }
+
+    /// Write what the broker has to say. What is too large for the client counts as sent and not taken
+    /// [MQTT-3.1.2-25].
+    async fn write_replies(&mut self, replies: &mut Vec<Reply>) {
+        let mut too_large = 0;
+        let mut rejected = Vec::new();
+        for reply in replies.drain(..) {
+            if self.codec.encode(&reply, &mut self.write_buffer).is_ok() {
+                continue;
+            }
+            let Reply::Publish(publish) = reply else { continue };
+            let step =
+                if publish.message.qos == Qos::ExactlyOnce { AckStep::PubRec } else { AckStep::PubAck };
+            match publish.packet_id {
+                None => too_large += 1,
+                Some(packet_id) => {
+                    rejected.push(Request::Ack(Ack { step, packet_id, reason: AckReason::PacketTooLarge }));
+                }
+            }
+        }
+        if too_large > 0 {
+            let _ = self.inbound.send(Inbound::TooLarge(too_large)).await;
+        }
+        if !rejected.is_empty() {
+            self.forward(rejected).await;
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! The TCP listener.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+
+use super::BrokerError;
+use super::connection;
+use super::task::InboundSender;
+
+/// Ports tried from the one that was asked for.
+const PORT_ATTEMPTS: u16 = 100;
+/// How long to wait after the system had no descriptor for a client.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
+
+/// Listen at the port that was asked for, or the next free one.
+pub(super) async fn bind(port: u16) -> Result<TcpListener, BrokerError> {
+    let mut last_error = String::new();
+    let last = port.saturating_add(PORT_ATTEMPTS);
+    for candidate in port..=last {
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, candidate)).await {
+            Ok(listener) => return Ok(listener),
+            Err(error) => last_error = error.to_string(),
+        }
+    }
+    Err(BrokerError(format!("no port from {port} to {last} is free: {last_error}")))
+}
+
+/// Let clients in, for ever.
+pub(super) async fn accept_loop(listener: TcpListener, inbound: InboundSender) {
+    let mut number = 0;
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                number += 1;
+                tokio::spawn(connection::serve(stream, number, inbound.clone()));
+            }
+            Err(error) => {
+                tracing::warn!("the embedded broker could not let a client in: {error}");
+                tokio::time::sleep(ACCEPT_BACKOFF).await;
+            }
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! What the broker tells of itself under `$SYS`, with the names that Mosquitto uses.
+
+use std::time::Duration;
+
+use wasmote_sim::message::Message;
+use wasmote_sim::topic::Topic;
+
+use super::report::BrokerReport;
+
+/// How often.
+pub(super) const INTERVAL: Duration = Duration::from_secs(10);
+
+/// The messages of one round. They are retained.
+pub(super) fn messages(report: &BrokerReport) -> Vec<Message> {
+    let BrokerReport { counters, stats, .. } = report;
+    let connected = stats.connected as u64;
+    let counts = [
+        ("clients/connected", connected),
+        ("clients/disconnected", stats.sessions as u64 - connected.min(stats.sessions as u64)),
+        ("clients/total", stats.sessions as u64),
+        ("messages/stored", stats.waiting),
+        ("publish/messages/received", counters.received - counters.own.min(counters.received)),
+        ("publish/messages/sent", counters.delivered),
+        ("publish/messages/dropped", counters.total_dropped()),
+        ("retained messages/count", stats.retained as u64),
+        ("subscriptions/count", stats.subscriptions as u64),
+    ];
+    let texts = [
+        ("version", concat!("wasmote version ", env!("CARGO_PKG_VERSION")).to_owned()),
+        ("uptime", format!("{} seconds", report.uptime.as_secs())),
+    ];
+    let counts = counts.map(|(name, count)| (name, count.to_string()));
+    let all = texts.into_iter().chain(counts);
+    all.filter_map(|(name, text)| {
+        let topic = Topic::new(format!("$SYS/broker/{name}")).ok()?;
+        Some(Message::new(topic, text).with_retain(true))
+    })
+    .collect()
+}

@@ -1,0 +1,362 @@
+//! Devices that have the client of virtual time for their connections.
+//!
+//! Its deadlines stand on the shard's agenda with the device's own. What it has to say goes to a broker in this
+//! process once a turn of the shard, and what that broker says comes in batches; to any other broker it goes over
+//! a [socket](super::tcp).
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+use wasmote_sim::action::Action;
+use wasmote_sim::broker::packet::{PacketId, Reply, Request};
+use wasmote_sim::client::ids::{ConnectionId, DeviceIndex};
+use wasmote_sim::client::options::ClientOptions;
+use wasmote_sim::client::{Client, Outbox};
+use wasmote_sim::context::Protocol;
+use wasmote_sim::device::{Blueprint, Input};
+use wasmote_sim::faults::byte_stream::{LinkBreak, LinkConditions};
+use wasmote_sim::faults::{Direction, FaultId};
+use wasmote_sim::link::{AtMostOnce, NetworkLink, SendOutcome};
+use wasmote_sim::time::Time;
+use wasmote_sim::topic::TopicFilter;
+
+use super::tcp::{Sockets, TcpConnection};
+use crate::broker::ShardRequestSender;
+use crate::config::ConnectionOptions;
+
+/// A device whose connection is its own client's.
+pub(super) struct Connection {
+    client: Client,
+    protocol: Protocol,
+    transport: Transport,
+    /// Whether it counts among the connections that there are.
+    is_counted: bool,
+}
+
+/// How packets get to the broker.
+enum Transport {
+    /// As they are. A line is there only where a fault of the byte stream has come over one.
+    Local(Option<Box<NetworkLink>>),
+    /// As bytes.
+    Tcp(TcpConnection),
+}
+
+/// What such devices of a shard share.
+pub(super) struct Connections {
+    transport: ShardTransport,
+    options: Arc<ClientOptions>,
+    /// What is to be dealt with before the device's turn ends.
+    pub(super) outbox: Outbox,
+    /// Connections that there are, up or on the way there or from there.
+    active: usize,
+    /// Held as long as there are any, once all devices were told to stop.
+    alive: Option<mpsc::Sender<()>>,
+}
+
+/// What takes packets to the broker: all devices of a shard go the same way.
+pub(super) enum ShardTransport {
+    /// In this process.
+    Local(ShardRequestSender, Vec<(ConnectionId, Request)>),
+    /// Over TCP.
+    Tcp(Box<Sockets>),
+}
+
+impl Connections {
+    pub(super) fn new(
+        transport: ShardTransport,
+        options: &ConnectionOptions,
+        alive: Option<mpsc::Sender<()>>,
+    ) -> Self {
+        let options = ClientOptions {
+            // As with the library that speaks TLS.
+            keep_alive: u16::try_from(options.keepalive.as_secs()).unwrap_or(u16::MAX).max(5),
+            session_expiry: u32::try_from(options.session_expiry.as_secs()).unwrap_or(u32::MAX),
+            ..ClientOptions::default()
+        };
+        Self { transport, options: Arc::new(options), outbox: Outbox::default(), active: 0, alive }
+    }
+
+    pub(super) fn new_connection(&self, index: usize, blueprint: &Blueprint) -> Box<Connection> {
+        let device = DeviceIndex(u32::try_from(index).unwrap_or(u32::MAX));
+        let (name, protocol) = (blueprint.identity.id.as_str().into(), blueprint.protocol);
+        let client =
+            Client::new(ConnectionId { device, attempt: 0 }, name, protocol, Arc::clone(&self.options));
+        let transport = match &self.transport {
+            ShardTransport::Local(..) => Transport::Local(None),
+            ShardTransport::Tcp(_) => Transport::Tcp(TcpConnection::new(protocol)),
+        };
+        Box::new(Connection { client, protocol, transport, is_counted: false })
+    }
+
+    /// Let go on what waits for the end of a turn. When every device was told to stop and no connection is left,
+    /// that is told too.
+    pub(super) fn flush(&mut self, stopping: bool) {
+        match &mut self.transport {
+            ShardTransport::Local(sender, packets) => sender.send(packets),
+            ShardTransport::Tcp(sockets) => sockets.shrink(),
+        }
+        if stopping && self.active == 0 {
+            self.alive = None;
+        }
+    }
+
+    pub(super) fn sockets(&mut self) -> Option<&mut Sockets> {
+        match &mut self.transport {
+            ShardTransport::Local(..) => None,
+            ShardTransport::Tcp(sockets) => Some(sockets),
+        }
+    }
+
+    fn send(&mut self, link: ConnectionId, request: Request) {
+        let ShardTransport::Local(sender, packets) = &mut self.transport else { return };
+        if request.is_qos_0() && sender.is_full(packets.len()) {
+            self.outbox.inputs.extend(request.into_qos_0_message().map(Input::Refused));
+        } else {
+            packets.push((link, request));
+        }
+    }
+
+    /// What the line makes of a packet for the broker.
+    fn forward(&mut self, link: ConnectionId, outcome: SendOutcome<Request>) {
+        match outcome {
+            SendOutcome::Passed(request) => self.send(link, request),
+            SendOutcome::Queued => {}
+            SendOutcome::Full(request) => {
+                self.outbox.inputs.extend(request.into_qos_0_message().map(Input::Refused))
+            }
+            SendOutcome::Dropped(request, fault) => {
+                self.outbox.inputs.extend(dropped_input(Direction::Out, request, fault));
+            }
+        }
+    }
+
+    /// A line on which as much can wait as with a client.
+    fn new_link(&self) -> Box<NetworkLink> {
+        Box::new(NetworkLink::new(self.options.queued, self.options.unread))
+    }
+}
+
+fn dropped_input(direction: Direction, packet: impl AtMostOnce, fault: FaultId) -> Option<Input> {
+    packet.into_qos_0_message().map(|message| Input::Dropped(direction, message, fault))
+}
+
+impl Connection {
+    pub(super) fn next_deadline(&self) -> Option<Time> {
+        let (transport, waits) = match &self.transport {
+            Transport::Local(line) => (line.as_ref().and_then(|line| line.next_deadline()), false),
+            Transport::Tcp(tcp) => (tcp.next_deadline(), tcp.awaits_dial()),
+        };
+        let client = self.client.next_deadline().filter(|_| !waits);
+        [client, transport].into_iter().flatten().min()
+    }
+
+    pub(super) fn perform(&mut self, action: Action, now: Time, connections: &mut Connections) {
+        self.finish_resume(now, connections);
+        let (client, out) = (&mut self.client, &mut connections.outbox);
+        let asked = match action {
+            Action::Subscribe(filter, qos) => client.subscribe(filter, qos, now, out),
+            Action::Unsubscribe(filter) => client.unsubscribe(filter, now, out),
+            other => {
+                self.apply(other, now, connections);
+                return;
+            }
+        };
+        if let Err(error) = asked {
+            let device = self.client.client_id();
+            tracing::warn!(%device, "{error}; one was not made, or not ended");
+        }
+    }
+
+    fn apply(&mut self, action: Action, now: Time, connections: &mut Connections) {
+        let (client, out) = (&mut self.client, &mut connections.outbox);
+        match action {
+            Action::Connect(will) => client.connect(will, now, out),
+            Action::Disconnect(mode) => client.disconnect(mode, now, out),
+            Action::Silence => self.silence(connections),
+            Action::Resume => self.resume(now, connections),
+            Action::Publish(message) => client.publish(message, now, out),
+            Action::SetLinkConditions(conditions) => self.set_conditions(conditions, now, connections),
+            Action::BreakLink(link_break, fault) => self.break_link(link_break, fault, now, connections),
+            // Those that ask are dealt with, and the others are for others.
+            Action::Subscribe(..)
+            | Action::Unsubscribe(..)
+            | Action::HttpSend(..)
+            | Action::HttpRespond(..)
+            | Action::Notice(_) => {}
+        }
+    }
+
+    fn silence(&mut self, connections: &mut Connections) {
+        self.client.silence();
+        if let (Transport::Tcp(tcp), Some(sockets)) = (&mut self.transport, connections.sockets()) {
+            tcp.silence(sockets);
+        }
+    }
+
+    fn resume(&mut self, now: Time, connections: &mut Connections) {
+        if let (Transport::Tcp(tcp), Some(sockets)) = (&mut self.transport, connections.sockets()) {
+            tcp.resume(&self.client, sockets);
+            if tcp.resume_pending {
+                // What the broker said meanwhile is heard first.
+                return;
+            }
+        }
+        self.client.resume(now, &mut connections.outbox);
+    }
+
+    /// The end of a silence comes into force, if one has come.
+    pub(super) fn finish_resume(&mut self, now: Time, connections: &mut Connections) {
+        if let Transport::Tcp(tcp) = &mut self.transport
+            && std::mem::take(&mut tcp.resume_pending)
+        {
+            self.client.resume(now, &mut connections.outbox);
+        }
+    }
+
+    fn set_conditions(&mut self, conditions: LinkConditions, now: Time, connections: &Connections) {
+        match &mut self.transport {
+            Transport::Local(line) => {
+                line.get_or_insert_with(|| connections.new_link()).set_conditions(conditions, now)
+            }
+            Transport::Tcp(tcp) => tcp.control().set_conditions(conditions),
+        }
+    }
+
+    /// Strike the present connection. After a reset, both ends of a link are told; the ends of a socket notice.
+    fn break_link(
+        &mut self,
+        link_break: LinkBreak,
+        fault: FaultId,
+        now: Time,
+        connections: &mut Connections,
+    ) {
+        let line = match &mut self.transport {
+            Transport::Local(line) => line.get_or_insert_with(|| connections.new_link()),
+            Transport::Tcp(tcp) => return tcp.control().break_link(link_break, fault),
+        };
+        let Some(link) = self.client.connection() else { return };
+        let taken = line.break_link(link, link_break, fault.clone());
+        let inputs = taken.into_iter().map(|(direction, it)| Input::Dropped(direction, it, fault.clone()));
+        connections.outbox.inputs.extend(inputs);
+        if link_break == LinkBreak::Reset {
+            connections.send(link, Request::Lost);
+            self.client.connection_lost(
+                format!("fault `{fault}` reset the connection"),
+                now,
+                &mut connections.outbox,
+            );
+        }
+    }
+
+    /// Its deadline may have come.
+    pub(super) fn wake(&mut self, now: Time, connections: &mut Connections) {
+        match &mut self.transport {
+            Transport::Local(None) => {}
+            Transport::Local(Some(line)) => {
+                while let Some((link, request)) = line.take_up(now) {
+                    connections.send(link, request);
+                }
+                while let Some((link, reply)) = line.take_down(now) {
+                    self.client.receive(link, reply, now, &mut connections.outbox);
+                }
+            }
+            Transport::Tcp(tcp) => {
+                let ShardTransport::Tcp(sockets) = &mut connections.transport else { return };
+                tcp.wake(&self.client, now, sockets, &mut connections.outbox);
+                if tcp.awaits_dial() {
+                    return;
+                }
+            }
+        }
+        self.client.wake(now, &mut connections.outbox);
+    }
+
+    pub(super) fn receive(
+        &mut self,
+        link: ConnectionId,
+        reply: Reply,
+        now: Time,
+        connections: &mut Connections,
+    ) {
+        let outcome = match &mut self.transport {
+            Transport::Local(Some(line)) => line.send_down(link, reply, self.protocol, now),
+            Transport::Local(None) | Transport::Tcp(_) => SendOutcome::Passed(reply),
+        };
+        match outcome {
+            SendOutcome::Passed(reply) => self.client.receive(link, reply, now, &mut connections.outbox),
+            SendOutcome::Queued | SendOutcome::Full(_) => {}
+            SendOutcome::Dropped(reply, fault) => {
+                connections.outbox.inputs.extend(dropped_input(Direction::In, reply, fault));
+            }
+        }
+    }
+
+    /// Send what the client has to say.
+    pub(super) fn send_packets(&mut self, now: Time, connections: &mut Connections) {
+        let mut packets = std::mem::take(&mut connections.outbox.packets);
+        for (link, request) in packets.drain(..) {
+            match &mut self.transport {
+                Transport::Local(line) => {
+                    let outcome = match line {
+                        None => SendOutcome::Passed(request),
+                        Some(line) => line.send_up(link, request, self.protocol, now),
+                    };
+                    connections.forward(link, outcome);
+                }
+                Transport::Tcp(tcp) => {
+                    let ShardTransport::Tcp(sockets) = &mut connections.transport else { continue };
+                    tcp.send(link, request, &mut self.client, now, sockets, &mut connections.outbox);
+                }
+            }
+        }
+        // What came about meanwhile is sent in the next round.
+        packets.append(&mut connections.outbox.packets);
+        connections.outbox.packets = packets;
+        if let (Transport::Tcp(tcp), ShardTransport::Tcp(sockets)) =
+            (&mut self.transport, &mut connections.transport)
+        {
+            tcp.queue_flush(sockets);
+        }
+        self.update_count(connections);
+    }
+
+    /// Write what waits for the end of a turn.
+    pub(super) fn write(&mut self, now: Time, connections: &mut Connections) {
+        if let (Transport::Tcp(tcp), ShardTransport::Tcp(sockets)) =
+            (&mut self.transport, &mut connections.transport)
+        {
+            tcp.flush(&mut self.client, now, sockets, &mut connections.outbox);
+        }
+        self.update_count(connections);
+    }
+
+    fn update_count(&mut self, connections: &mut Connections) {
+        let is_active = match &self.transport {
+            Transport::Local(_) => self.client.connection().is_some(),
+            Transport::Tcp(tcp) => tcp.is_active() || self.client.connection().is_some(),
+        };
+        match (std::mem::replace(&mut self.is_counted, is_active), is_active) {
+            (false, true) => connections.active += 1,
+            (true, false) => connections.active -= 1,
+            _ => {}
+        }
+    }
+
+    /// What a subscription asked for whose answer is awaited.
+    pub(super) fn pending_subscription(&self, id: PacketId) -> Option<&TopicFilter> {
+        self.client.pending_subscription(id)
+    }
+
+    /// What happens to a socket, where there is one.
+    pub(super) fn with_tcp(
+        &mut self,
+        connections: &mut Connections,
+        job: impl FnOnce(&mut TcpConnection, &mut Client, &mut Sockets, &mut Outbox),
+    ) {
+        if let (Transport::Tcp(tcp), ShardTransport::Tcp(sockets)) =
+            (&mut self.transport, &mut connections.transport)
+        {
+            job(tcp, &mut self.client, sockets, &mut connections.outbox);
+        }
+    }
+}

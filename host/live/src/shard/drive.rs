@@ -1,0 +1,187 @@
+//! Attending to linked devices: to their deadlines, what they hear, and what they have to say.
+
+use std::io;
+
+use tokio::net::TcpStream;
+use wasmote_sim::action::Action;
+use wasmote_sim::broker::packet::{Reply, SubAck};
+use wasmote_sim::client::ids::ConnectionId;
+use wasmote_sim::device::{Input, Now};
+
+use super::Shard;
+use super::connection::{Connection, Connections};
+use super::tcp::Sockets;
+use crate::client::log_refused_subscription;
+use crate::codec::client::Incoming;
+use crate::origin;
+
+impl Shard {
+    /// Have a linked device's client do something.
+    pub(super) fn with_connection(
+        &mut self,
+        index: usize,
+        job: impl FnOnce(&mut Connection, &mut Connections),
+    ) {
+        let connection = self.slots.get_mut(index).and_then(|slot| slot.connection.as_deref_mut());
+        if let (Some(connection), Some(connections)) = (connection, &mut self.connections) {
+            job(connection, connections);
+        }
+    }
+
+    /// Carry out what concerns a linked device's connection. Gives back what does not.
+    pub(super) fn perform_on_connection(&mut self, index: usize, now: Now, action: Action) -> Option<Action> {
+        let for_others = matches!(action, Action::HttpSend(..) | Action::HttpRespond(..) | Action::Notice(_));
+        if for_others || self.slots[index].connection.is_none() {
+            return Some(action);
+        }
+        self.with_connection(index, |connection, connections| {
+            connection.perform(action, now.run, connections)
+        });
+        None
+    }
+
+    /// A deadline has come: of the device, its client, or its line.
+    pub(super) fn wake_connection(&mut self, index: usize, now: Now) {
+        let device_is_due = self.slots[index].device.next_deadline().is_some_and(|due| due <= now.run);
+        self.with_connection(index, |connection, connections| {
+            connection.wake(now.run, connections);
+            if device_is_due {
+                connections.outbox.inputs.push_back(Input::Wake);
+            }
+        });
+        self.pump(index, now);
+    }
+
+    /// What came from the broker.
+    pub(super) fn handle_replies(&mut self, batch: Vec<(ConnectionId, Reply)>) {
+        for (link, reply) in batch {
+            let (index, now) = (link.device.0 as usize, self.now());
+            self.deliver_reply(index, link, reply, now);
+            self.pump(index, now);
+        }
+    }
+
+    /// Let a device's client hear something.
+    fn deliver_reply(&mut self, index: usize, link: ConnectionId, mut reply: Reply, now: Now) {
+        match &mut reply {
+            Reply::Publish(publish) => origin::normalize(&mut publish.message, now.wall),
+            Reply::SubAck(answer) => self.log_refused_subscriptions(index, answer),
+            _ => {}
+        }
+        self.with_connection(index, |connection, connections| {
+            connection.receive(link, reply, now.run, connections)
+        });
+    }
+
+    fn log_refused_subscriptions(&self, index: usize, answer: &SubAck) {
+        let Some(slot) = self.slots.get(index) else { return };
+        for refusal in answer.granted.iter().filter_map(|granted| granted.as_ref().err()) {
+            let asked = slot
+                .connection
+                .as_ref()
+                .and_then(|connection| connection.pending_subscription(answer.packet_id));
+            if let Some(filter) = asked {
+                log_refused_subscription(&slot.device.identity().id, filter, &refusal.to_string());
+            }
+        }
+    }
+
+    /// A device's socket wants attention.
+    pub(super) fn drive_socket(&mut self, index: usize) {
+        let now = self.now();
+        let mut incoming = None;
+        self.with_connection(index, |connection, connections| {
+            connection.with_tcp(connections, |tcp, _, sockets, _| {
+                incoming = tcp.read(sockets).map(|(link, outcome)| (link, outcome, sockets.take_incoming()));
+            });
+        });
+        if let Some((link, mut outcome, mut items)) = incoming {
+            for item in items.drain(..) {
+                match item {
+                    Incoming::Reply(reply) => self.deliver_reply(index, link, reply, now),
+                    Incoming::Closed(reason) => outcome = Err(reason),
+                }
+            }
+            self.with_connection(index, |connection, connections| {
+                connection.with_tcp(connections, |tcp, client, sockets, out| {
+                    sockets.return_incoming(items);
+                    if let Err(reason) = outcome {
+                        tcp.connection_lost(reason, client, now.run, sockets, out);
+                    }
+                });
+            });
+        }
+        self.with_connection(index, |connection, connections| connection.finish_resume(now.run, connections));
+        self.pump(index, now);
+    }
+
+    /// An attempt to connect has come to its end.
+    pub(super) fn dialled(&mut self, index: usize, attempt: u32, outcome: io::Result<TcpStream>) {
+        let now = self.now();
+        self.with_connection(index, |connection, connections| {
+            connection.with_tcp(connections, |tcp, client, sockets, out| {
+                tcp.dialled(attempt, outcome, client, now.run, sockets, out);
+            });
+        });
+        self.pump(index, now);
+    }
+
+    /// A connection is closed after its farewell.
+    pub(super) fn connection_closed(&mut self, index: usize) {
+        self.with_connection(index, |connection, connections| {
+            connection
+                .with_tcp(connections, |tcp, client, sockets, _| tcp.connection_closed(client, sockets));
+        });
+        let now = self.now();
+        self.pump(index, now);
+    }
+
+    /// Write to all sockets for which there is something.
+    pub(super) fn flush_sockets(&mut self) {
+        while let Some(index) =
+            self.connections.as_mut().and_then(Connections::sockets).and_then(Sockets::next_unwritten)
+        {
+            let now = self.now();
+            self.with_connection(index, |connection, connections| connection.write(now.run, connections));
+            if self.connections.as_ref().is_some_and(|connections| !connections.outbox.is_empty()) {
+                self.pump(index, now);
+            }
+        }
+    }
+
+    /// Begin as many connections as may be tried at one time.
+    pub(super) fn dial_queued(&mut self) {
+        while let Some(link) =
+            self.connections.as_mut().and_then(Connections::sockets).and_then(Sockets::next_to_dial)
+        {
+            let (index, now) = (link.device.0 as usize, self.now().run);
+            self.with_connection(index, |connection, connections| {
+                connection
+                    .with_tcp(connections, |tcp, client, sockets, _| tcp.dial(link, client, now, sockets));
+            });
+            self.arm(index);
+        }
+    }
+
+    /// Give a linked device what its client has for it, until there is no more, and let the client speak.
+    pub(super) fn pump(&mut self, index: usize, now: Now) {
+        loop {
+            while let Some(input) =
+                self.connections.as_mut().and_then(|connections| connections.outbox.inputs.pop_front())
+            {
+                if matches!(input, Input::Connected { .. }) {
+                    self.connects += 1;
+                    self.slots[index].was_connected = true;
+                }
+                self.apply_input(index, input, now);
+            }
+            self.with_connection(index, |connection, connections| {
+                connection.send_packets(now.run, connections)
+            });
+            if self.connections.as_ref().is_none_or(|connections| connections.outbox.is_empty()) {
+                break;
+            }
+        }
+        self.arm(index);
+    }
+}

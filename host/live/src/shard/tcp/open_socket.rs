@@ -1,0 +1,199 @@
+//! An open socket, and what waits to be written to it.
+
+use std::collections::VecDeque;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use wasmote_sim::broker::packet::{Publish, Request};
+use wasmote_sim::client::ids::ConnectionId;
+use wasmote_sim::link::AtMostOnce;
+use wasmote_sim::message::Message;
+use wasmote_sim::time::Time;
+
+use super::readiness::SocketWaker;
+use super::sockets::{Dialer, Scratch};
+use crate::codec::client::{ClientCodec, SendError};
+use crate::reason_text;
+use crate::socket::Socket;
+
+/// Bytes that are written at one time, if there are as many.
+const MAX_WRITE: usize = 64 << 10;
+/// Messages at QoS 0 that wait for a socket that takes no more. Further ones are refused.
+const MAX_WAITING: usize = 100;
+
+pub(super) struct OpenSocket {
+    pub(super) link: ConnectionId,
+    pub(super) codec: ClientCodec,
+    /// The farewell is said, and has to be written by then.
+    pub(super) disconnect_deadline: Option<Time>,
+    /// It takes no more, for this reason; what the broker said before may still be read.
+    write_error: Option<String>,
+    queue: VecDeque<Request>,
+    /// It is among those that get written.
+    pub(super) flush_queued: bool,
+    /// A packet that the socket took the beginning of.
+    partial: Option<PartialPacket>,
+    pub(super) socket_waker: Arc<SocketWaker>,
+    waker: Waker,
+    socket: Socket,
+}
+
+struct PartialPacket {
+    request: Request,
+    bytes: Vec<u8>,
+    written: usize,
+}
+
+/// A packet that the broker does not take.
+pub(super) struct RejectedPublish(pub(super) Publish, pub(super) SendError);
+
+impl OpenSocket {
+    pub(super) fn new(
+        link: ConnectionId,
+        codec: ClientCodec,
+        socket_waker: Arc<SocketWaker>,
+        socket: Socket,
+    ) -> Self {
+        let (waker, queue) = (socket_waker.waker(), VecDeque::new());
+        Self {
+            link,
+            codec,
+            disconnect_deadline: None,
+            write_error: None,
+            queue,
+            flush_queued: false,
+            partial: None,
+            socket_waker,
+            waker,
+            socket,
+        }
+    }
+
+    /// Whether so much waits that a message at QoS 0 has to be refused.
+    pub(super) fn is_full(&self) -> bool {
+        self.queue.len() >= MAX_WAITING
+    }
+
+    pub(super) fn enqueue(&mut self, request: Request) {
+        self.queue.push_back(request);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.queue.is_empty() && self.partial.is_none()
+    }
+
+    /// The messages that were not written and that nobody will send again, in order.
+    pub(super) fn into_unsent(self) -> impl Iterator<Item = Message> {
+        let partial = self.partial.map(|partial| partial.request);
+        partial.into_iter().chain(self.queue).filter_map(AtMostOnce::into_qos_0_message)
+    }
+
+    /// Read once. Says whether there may be more.
+    pub(super) fn read(&mut self, scratch: &mut Scratch, dialer: &Dialer) -> Result<bool, String> {
+        let mut buffer = ReadBuf::new(&mut scratch.read);
+        let mut context = Context::from_waker(&self.waker);
+        match Pin::new(&mut self.socket).poll_read(&mut context, &mut buffer) {
+            Poll::Pending => match self.write_error.take() {
+                None => Ok(false),
+                Some(reason) => Err(reason),
+            },
+            Poll::Ready(Err(error)) => Err(reason_text::io_error(&dialer.address, &error)),
+            Poll::Ready(Ok(())) if buffer.filled().is_empty() => {
+                Err(reason_text::CONNECTION_CLOSED.to_owned())
+            }
+            Poll::Ready(Ok(())) => match self.codec.read(buffer.filled(), &mut scratch.incoming) {
+                Ok(()) => Ok(true),
+                Err(breach) => Err(format!("the broker broke the rules of MQTT: {breach}")),
+            },
+        }
+    }
+
+    /// Write what the socket takes. Those that the broker does not take come back.
+    pub(super) fn flush(
+        &mut self,
+        scratch: &mut Scratch,
+        dialer: &Dialer,
+        rejected: &mut Vec<RejectedPublish>,
+    ) -> Result<(), String> {
+        while self.write_error.is_none() && !self.is_empty() {
+            let written = match &mut self.partial {
+                Some(partial) => write(&mut self.socket, &self.waker, &partial.bytes[partial.written..]),
+                None => {
+                    self.encode_queue(scratch, dialer, rejected)?;
+                    write(&mut self.socket, &self.waker, &scratch.write)
+                }
+            };
+            match written {
+                Ok(Some(bytes)) => self.advance(bytes, scratch),
+                Ok(None) => break,
+                Err(error) => {
+                    self.write_error = Some(reason_text::io_error(&dialer.address, &error));
+                    self.socket_waker.set_ready();
+                }
+            }
+        }
+        if self.queue.is_empty() {
+            // An idle connection holds no buffer.
+            self.queue = VecDeque::new();
+        }
+        Ok(())
+    }
+
+    fn encode_queue(
+        &mut self,
+        scratch: &mut Scratch,
+        dialer: &Dialer,
+        rejected: &mut Vec<RejectedPublish>,
+    ) -> Result<(), String> {
+        scratch.write.clear();
+        scratch.packet_ends.clear();
+        while let Some(request) = self.queue.get(scratch.packet_ends.len())
+            && scratch.write.len() < MAX_WRITE
+        {
+            match self.codec.encode(request, dialer.credentials(), &mut scratch.write) {
+                Ok(()) => scratch.packet_ends.push(scratch.write.len()),
+                Err(why) => match self.queue.remove(scratch.packet_ends.len()) {
+                    Some(Request::Publish(publish)) => rejected.push(RejectedPublish(publish, why)),
+                    _ => return Err(why.to_string()),
+                },
+            }
+        }
+        Ok(())
+    }
+
+    /// The socket took so many bytes of what was last offered to it.
+    fn advance(&mut self, bytes: usize, scratch: &Scratch) {
+        if let Some(partial) = &mut self.partial {
+            partial.written += bytes;
+            if partial.written == partial.bytes.len() {
+                self.partial = None;
+            }
+            return;
+        }
+        let complete = scratch.packet_ends.partition_point(|end| *end <= bytes);
+        self.queue.drain(..complete);
+        if let Some(end) = scratch.packet_ends.get(complete)
+            && scratch.packet_ends[..complete].last().copied().unwrap_or(0) < bytes
+            && let Some(request) = self.queue.pop_front()
+        {
+            self.partial =
+                Some(PartialPacket { request, bytes: scratch.write[bytes..*end].to_vec(), written: 0 });
+        }
+    }
+}
+
+/// How many bytes were taken; nothing if the socket takes none now.
+fn write(socket: &mut Socket, waker: &Waker, bytes: &[u8]) -> io::Result<Option<usize>> {
+    if bytes.is_empty() {
+        return Ok(Some(0));
+    }
+    match Pin::new(socket).poll_write(&mut Context::from_waker(waker), bytes) {
+        Poll::Pending => Ok(None),
+        Poll::Ready(Ok(0)) => Err(io::ErrorKind::WriteZero.into()),
+        Poll::Ready(Ok(taken)) => Ok(Some(taken)),
+        Poll::Ready(Err(error)) => Err(error),
+    }
+}

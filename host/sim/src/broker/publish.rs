@@ -1,0 +1,112 @@
+//! The exchange of messages with one client, at each QoS [MQTT-4.3].
+
+use super::counters::DropReason;
+use super::inflight::AckOutcome;
+use super::packet::{Ack, AckStep, PacketId, Publish, Reply};
+use super::reason::{AckReason, CloseReason};
+use super::session::{Session, SessionKey};
+use super::{Broker, Replies};
+use crate::context::Protocol;
+use crate::message::Qos;
+use crate::time::Time;
+
+/// What begins like this is the broker's own.
+const RESERVED_PREFIX: &str = "$SYS/";
+
+impl<C: Copy + Ord> Broker<C> {
+    /// A client publishes.
+    pub(super) fn publish_from(
+        &mut self,
+        key: SessionKey,
+        publish: Publish,
+        now: Time,
+        replies: &mut Replies<C>,
+    ) {
+        if publish.message.topic.as_str().starts_with(RESERVED_PREFIX) {
+            return self.reject_publish(key, &publish, replies);
+        }
+        match (publish.message.qos, publish.packet_id) {
+            (Qos::AtMostOnce, _) => {
+                self.distribute(publish.message, Some(key), now, replies);
+            }
+            (Qos::AtLeastOnce, Some(id)) => {
+                let wanted = self.distribute(publish.message, Some(key), now, replies);
+                self.answer(key, AckStep::PubAck, id, ack_reason(wanted), replies);
+            }
+            (Qos::ExactlyOnce, Some(id)) => self.receive_qos_2(key, id, publish, now, replies),
+            // [MQTT-2.2.1-3]
+            (_, None) => self.close(key, CloseReason::ProtocolError, now, replies),
+        }
+    }
+
+    /// Nobody else speaks where the broker tells of itself. As in Mosquitto, such a message is acknowledged and
+    /// goes nowhere.
+    fn reject_publish(&mut self, key: SessionKey, publish: &Publish, replies: &mut Replies<C>) {
+        self.counters.received += 1;
+        self.counters.unmatched += 1;
+        let step = match publish.message.qos {
+            Qos::AtMostOnce => return,
+            Qos::AtLeastOnce => AckStep::PubAck,
+            Qos::ExactlyOnce => AckStep::PubRec,
+        };
+        if let Some(id) = publish.packet_id {
+            self.answer(key, step, id, AckReason::NotAuthorized, replies);
+        }
+    }
+
+    fn receive_qos_2(
+        &mut self,
+        key: SessionKey,
+        id: PacketId,
+        publish: Publish,
+        now: Time,
+        replies: &mut Replies<C>,
+    ) {
+        let most = usize::from(self.limits.receive_maximum.get());
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let is_new = session.incoming.receive(id);
+        if session.incoming.len() > most && session.protocol == Protocol::V5 {
+            // More than the broker said it takes (section 3.3.4).
+            return self.close(key, CloseReason::ReceiveMaximumExceeded, now, replies);
+        }
+        let wanted = !is_new || self.distribute(publish.message, Some(key), now, replies);
+        self.answer(key, AckStep::PubRec, id, ack_reason(wanted), replies);
+    }
+
+    /// A client goes on with an exchange.
+    pub(super) fn acknowledge(&mut self, key: SessionKey, ack: Ack, now: Time, replies: &mut Replies<C>) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        if ack.step == AckStep::PubRel {
+            let known = session.incoming.release(ack.packet_id);
+            let reason = if known { AckReason::Success } else { AckReason::PacketIdNotFound };
+            return self.answer(key, AckStep::PubComp, ack.packet_id, reason, replies);
+        }
+        match session.outgoing.acknowledge(ack) {
+            AckOutcome::Delivered => self.counters.delivered += 1,
+            AckOutcome::Refused if ack.reason == AckReason::PacketTooLarge => {
+                self.counters.drop(DropReason::TooLarge, 1);
+            }
+            AckOutcome::Refused => self.counters.drop(DropReason::Refused, 1),
+            AckOutcome::Answer(next) => self.answer(key, next.step, next.packet_id, next.reason, replies),
+            AckOutcome::Unknown => {}
+        }
+        self.pump(key, now, replies);
+    }
+
+    fn answer(
+        &mut self,
+        key: SessionKey,
+        step: AckStep,
+        packet_id: PacketId,
+        reason: AckReason,
+        replies: &mut Replies<C>,
+    ) {
+        if let Some(id) = self.sessions.get(key).and_then(Session::connection_id) {
+            replies.push((id, Reply::Ack(Ack { step, packet_id, reason })));
+        }
+    }
+}
+
+fn ack_reason(wanted: bool) -> AckReason {
+    if wanted { AckReason::Success } else { AckReason::NoMatchingSubscribers }
+}

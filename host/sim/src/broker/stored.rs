@@ -1,0 +1,48 @@
+//! A message in the broker's keeping, and how long it may stay there.
+
+use std::time::Duration;
+
+use crate::message::{Message, Properties};
+use crate::time::Time;
+
+/// A message that waits, is under way, or is retained.
+#[derive(Clone, Debug)]
+pub(crate) struct StoredMessage {
+    pub(crate) message: Message,
+    /// Counted from when the broker received it [MQTT-3.3.2-5].
+    pub(crate) expires_at: Option<Time>,
+    /// The subscription that this copy is for, if the client gave it a number.
+    pub(crate) subscription_id: Option<u32>,
+}
+
+impl StoredMessage {
+    pub(crate) fn new(message: Message, now: Time) -> Self {
+        let expiry = message.properties.as_ref().and_then(|properties| properties.message_expiry);
+        let expires_at = expiry.map(|seconds| now + Duration::from_secs(u64::from(seconds)));
+        Self { message, expires_at, subscription_id: None }
+    }
+
+    /// One that does not grow old here, whatever its expiry says to others.
+    pub(crate) fn without_expiry(message: Message) -> Self {
+        Self { message, expires_at: None, subscription_id: None }
+    }
+
+    pub(crate) fn is_expired(&self, now: Time) -> bool {
+        self.expires_at.is_some_and(|expires_at| expires_at <= now)
+    }
+
+    /// The message as it is sent now: its expiry is what is left of it [MQTT-3.3.2-6]. A second that has
+    /// begun counts as left, so that no message is sent with an expiry of zero.
+    pub(crate) fn to_message(&self, now: Time) -> Message {
+        let mut message = self.message.clone();
+        if let (Some(expires_at), Some(properties)) = (self.expires_at, &mut message.properties) {
+            set_expiry(properties, expires_at.since(now));
+        }
+        message
+    }
+}
+
+fn set_expiry(properties: &mut Properties, left: Duration) {
+    let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+    properties.message_expiry = Some(u32::try_from(seconds).unwrap_or(u32::MAX));
+}

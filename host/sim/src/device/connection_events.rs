@@ -1,0 +1,93 @@
+//! What the device does as its connection comes and goes.
+
+use std::time::Duration;
+
+use super::connection::ConnectionState;
+use super::{Device, Now};
+use crate::action::{Action, DisconnectMode};
+use crate::context::Context;
+use crate::event::{ConnectionChange, Event};
+use crate::notice::DeviceNotice;
+use crate::time::Time;
+
+impl Device {
+    pub(super) fn connect(&mut self, now: Now, actions: &mut Vec<Action>) {
+        if let Some(fault) = self.injector.silence() {
+            // The deadline waits for the silence to end.
+            return self.connection.hold_down(format!("fault `{fault}`"), now.run);
+        }
+        self.emit_link_conditions(actions);
+        self.connection.state = ConnectionState::Connecting;
+        actions.push(Action::Connect(self.context.as_ref().and_then(Context::will).cloned()));
+    }
+
+    pub(super) fn connected(&mut self, session_present: bool, now: Now, actions: &mut Vec<Action>) {
+        if !self.is_running() {
+            // It came up while the device went down.
+            return actions.push(Action::Disconnect(DisconnectMode::Abort));
+        }
+        let Some(context) = &mut self.context else { return };
+        context.set_connected(true);
+        actions.push(Action::Notice(DeviceNotice::Connected(session_present)));
+        self.connection.mark_connected(session_present, context.subscriptions(), actions);
+        self.send_queued(actions);
+        self.dispatch(Event::Connection(ConnectionChange::Up { session_present }), now, actions);
+    }
+
+    pub(super) fn disconnected(&mut self, reason: String, now: Now, actions: &mut Vec<Action>) {
+        if !self.is_running() || matches!(self.connection.state, ConnectionState::Down(_)) {
+            return;
+        }
+        let was_up = self.connection.was_up();
+        let pause = self.connection.mark_disconnected(reason.clone(), now.run);
+        self.connection_lost(was_up, reason, pause, now, actions);
+    }
+
+    /// End the connection without a farewell and stay away until then.
+    pub(super) fn break_connection(
+        &mut self,
+        reason: String,
+        until: Time,
+        now: Now,
+        actions: &mut Vec<Action>,
+    ) {
+        if !self.is_running() {
+            return;
+        }
+        let was_up = self.connection.was_up();
+        actions.push(Action::Disconnect(DisconnectMode::Abort));
+        self.connection.hold_down(reason.clone(), until);
+        self.connection_lost(was_up, reason, until.since(now.run), now, actions);
+    }
+
+    pub(super) fn connection_lost(
+        &mut self,
+        was_up: bool,
+        reason: String,
+        pause: Duration,
+        now: Now,
+        actions: &mut Vec<Action>,
+    ) {
+        if let Some(context) = &mut self.context {
+            context.set_connected(false);
+        }
+        actions.push(Action::Notice(DeviceNotice::Disconnected(reason.clone(), pause)));
+        if was_up {
+            self.dispatch(Event::Connection(ConnectionChange::Down(reason)), now, actions);
+        }
+    }
+
+    /// The broker still knows the connection after a silence.
+    pub(super) fn resumed(&mut self, actions: &mut Vec<Action>) {
+        if self.connection.state == ConnectionState::Resuming {
+            self.connection.state = ConnectionState::Up;
+            self.send_queued(actions);
+        }
+    }
+
+    pub(super) fn send_queued(&mut self, actions: &mut Vec<Action>) {
+        for message in self.connection.take_queued() {
+            self.send(message, actions);
+        }
+    }
+}

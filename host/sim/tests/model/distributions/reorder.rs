@@ -1,0 +1,128 @@
+//! Messages that are overtaken, and copies that come later.
+
+use std::time::Duration;
+
+use wasmote_sim::device::Input;
+use wasmote_sim::faults::document::{FaultDocument, FaultEntry, Kind};
+use wasmote_sim::faults::span::Span;
+use wasmote_sim::faults::{Direction, Directions};
+use wasmote_sim::message::Message;
+use wasmote_sim::notice::DeviceNotice;
+
+use super::{DRAWS, World, assert_proportion};
+use crate::harness::{Harness, document, idle, message};
+
+fn reorder(probability: f64, gap: u32) -> FaultDocument {
+    document([FaultEntry {
+        kind: Kind::Reorder,
+        probability: Some(probability),
+        gap: Some(gap),
+        max: Some(Span(Duration::from_secs(5))),
+        direction: Some(Directions::Both),
+        ..FaultEntry::default()
+    }])
+}
+
+fn numbered(number: usize) -> Message {
+    Message { payload: number.to_string().into(), ..message("t", "") }
+}
+
+fn numbers(passed: &[(Message, Duration)]) -> Vec<usize> {
+    passed.iter().map(|(message, _)| String::from_utf8_lossy(&message.payload).parse().unwrap()).collect()
+}
+
+#[test]
+fn a_message_is_held_back_as_often_as_asked_and_overtaken_by_the_gap() {
+    let mut world = World::new(reorder(0.1, 3), "a");
+    let mut passed = Vec::new();
+    let mut held = 0;
+    for number in 0..DRAWS {
+        let before = world.injector.held(Direction::Out);
+        let out = numbers(&world.pass(&numbered(number)));
+        held += usize::from(out.is_empty());
+        assert!(!out.is_empty() || world.injector.held(Direction::Out) == before + 1);
+        passed.extend(out);
+    }
+    assert_proportion(held, 0.1);
+    assert_eq!(passed.len() + world.injector.held(Direction::Out), DRAWS, "none is lost");
+    let mut place = vec![usize::MAX; DRAWS];
+    for (at, &number) in passed.iter().enumerate() {
+        place[number] = at;
+    }
+    // A message that was not held back is in front of all that come after; one that was has been overtaken
+    // by three of those, and by none that was held back after it.
+    let mut overtaken_by = [0_usize; 5];
+    for number in 0..DRAWS - 100 {
+        let later = place[number + 1..number + 60].iter().filter(|&&other| other < place[number]).count();
+        overtaken_by[later.min(4)] += 1;
+    }
+    assert_eq!(overtaken_by[1] + overtaken_by[2] + overtaken_by[4], 0, "{overtaken_by:?}");
+    assert!(overtaken_by[3] > 0 && overtaken_by[0] > 0);
+}
+
+#[test]
+fn a_message_that_is_not_overtaken_goes_when_its_time_is_up() {
+    let mut world = World::new(reorder(1.0, 1), "a");
+    assert!(world.pass(&numbered(1)).is_empty());
+    let due = world.injector.next_release().unwrap();
+    assert_eq!(due.elapsed(), Duration::from_secs(5));
+    let mut passed = Vec::new();
+    assert!(world.injector.release(world.now, &mut world.ledger, &mut passed).is_none(), "not before");
+    let released = world.injector.release(due, &mut world.ledger, &mut passed).unwrap();
+    assert_eq!((released.direction, released.dropped_by), (Direction::Out, None));
+    assert_eq!(numbers(&passed), [1]);
+    assert_eq!(world.injector.held(Direction::Out), 0);
+}
+
+#[test]
+fn what_was_held_back_meets_the_faults_that_follow() {
+    let mut faults = reorder(1.0, 1);
+    let loss =
+        FaultEntry { probability: Some(1.0), direction: Some(Directions::Both), ..FaultEntry::default() };
+    faults.faults.push(loss);
+    let mut world = World::new(faults, "a");
+    assert!(world.pass(&numbered(1)).is_empty());
+    let dropped = |world: &World| world.ledger.fault_total().dropped_out;
+    assert_eq!(dropped(&world), 0, "it has not come there yet");
+    let due = world.injector.next_release().unwrap();
+    let mut passed = Vec::new();
+    let released = world.injector.release(due, &mut world.ledger, &mut passed).unwrap();
+    assert_eq!((released.dropped_by.as_deref(), passed.len(), dropped(&world)), (Some("loss"), 0, 1));
+}
+
+#[test]
+fn memory_for_messages_that_are_held_back_is_bounded() {
+    let mut world = World::new(reorder(1.0, 1_000), "a");
+    let through = (0..1_999).filter(|&n| !world.pass(&numbered(n)).is_empty()).count();
+    assert_eq!((through, world.injector.held(Direction::Out)), (999, 1_000));
+    assert_eq!(world.pass(&numbered(1_999)).len(), 1_001, "the thousandth that goes past frees them all");
+}
+
+#[test]
+fn copies_follow_at_their_distance() {
+    let entry = FaultEntry {
+        kind: Kind::Duplicate,
+        probability: Some(1.0),
+        copies: Some(2),
+        apart: Some(Span(Duration::from_millis(30))),
+        ..FaultEntry::default()
+    };
+    let mut world = World::new(document([entry]), "a");
+    let delays: Vec<_> = world.pass(&numbered(1)).iter().map(|(_, delay)| delay.as_millis()).collect();
+    assert_eq!(delays, [0, 30, 60]);
+}
+
+#[test]
+fn a_held_message_that_is_then_lost_has_a_notice() {
+    let mut faults = reorder(0.5, 1);
+    faults.faults.push(FaultEntry { probability: Some(0.5), ..FaultEntry::default() });
+    let mut harness = Harness::new(idle, faults);
+    for _ in 0..1_000 {
+        harness.put(Input::Publish(message("t", "x")));
+    }
+    let told = harness.notices(|notice| matches!(notice, DeviceNotice::Dropped(..)).then_some(())).len();
+    let counts = harness.device.ledger().fault_total();
+    assert_eq!(told as u64, counts.dropped_out);
+    assert!(told > 300 && counts.delayed > 300, "{counts:?}");
+    assert!(harness.closes());
+}
