@@ -372,11 +372,7 @@ impl Client {
 
     /// What a SUBSCRIBE packet asked for that awaits its answer.
     pub fn pending_subscription(&self, id: PacketId) -> Option<&TopicFilter> {
-        self.pending_subscriptions
-            .iter()
-            .find(|(pending_subscriptions, _)| *pending_subscriptions == id)?
-            .1
-            .as_ref()
+        self.pending_subscriptions.iter().find(|(pending, _)| *pending == id)?.1.as_ref()
     }
 
     fn send(&mut self, request: Request, now: Time, out: &mut Outbox) {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use crate::topic::Topic;
 
 /// Leaves by pattern. A pattern is a topic filter as it is matched, without the name of a shared subscription. Each of
-/// its levels is a call deep: see [`MAX_FILTER_LEVELS`](crate::broker::limits::DEEPEST_FILTER).
+/// its levels is a call deep: see [`MAX_FILTER_LEVELS`](crate::broker::limits::MAX_FILTER_LEVELS).
 #[derive(Debug, Default)]
 pub struct FilterTree<L>(Node<L>);
 

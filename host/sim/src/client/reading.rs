@@ -80,11 +80,7 @@ impl Client {
 
     /// The identifier of a SUBSCRIBE or UNSUBSCRIBE packet may be used again.
     fn subscription_answered(&mut self, id: PacketId) {
-        if let Some(at) = self
-            .pending_subscriptions
-            .iter()
-            .position(|(pending_subscriptions, _)| *pending_subscriptions == id)
-        {
+        if let Some(at) = self.pending_subscriptions.iter().position(|(pending, _)| *pending == id) {
             self.pending_subscriptions.remove(at);
             self.outgoing.release(id);
         }

@@ -128,13 +128,12 @@ impl Connection {
         self.state = ConnectionState::Up;
         self.failures = 0;
         self.reconnect_at = None;
-        let pending_subscribes = std::mem::take(&mut self.pending_subscribes);
-        let pending_unsubscribes = std::mem::take(&mut self.pending_unsubscribes);
+        let subscribes = std::mem::take(&mut self.pending_subscribes);
+        let unsubscribes = std::mem::take(&mut self.pending_unsubscribes);
         if session_present {
-            actions.extend(pending_unsubscribes.into_iter().map(Action::Unsubscribe));
+            actions.extend(unsubscribes.into_iter().map(Action::Unsubscribe));
         }
-        let asked =
-            wanted.iter().filter(|(filter, _)| !session_present || pending_subscribes.contains(*filter));
+        let asked = wanted.iter().filter(|(filter, _)| !session_present || subscribes.contains(*filter));
         actions.extend(asked.map(|(filter, qos)| Action::Subscribe(filter.clone(), *qos)));
     }
 

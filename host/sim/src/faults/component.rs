@@ -1,7 +1,7 @@
 //! Models that somebody brought.
 //!
 //! The model itself stands outside of this crate, in a sandbox. Here is the seam: a [`Library`] finds a model by
-//! the name that a document gives it, the model [`FaultModelFactory`]s a [`FaultModelInstance`] for each device, and a judge answers
+//! the name that a document gives it, the model's [`FaultModelFactory`] creates a [`FaultModelInstance`] for each device, and a judge answers
 //! with the verdicts that all faults answer with. `runner` minds one judge: it counts its traps and sees to it
 //! that a message never suffers from them.
 

@@ -8,7 +8,7 @@
 //! printing, and a step that is new does not compile before it has its words. When they change, so does
 //! [`Digest::VERSION`], which is mixed in before all else.
 //!
-//! * `encode`: values as words. `event`: which words a step is made of, with `inputs`, `notices`, `packets` and
+//! * `encode`: values as words. `trace_event`: which words a step is made of, with `inputs`, `notices`, `packets` and
 //!   `faults` for what it carries.
 
 mod encode;
