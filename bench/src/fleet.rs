@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use wasmote_engine::{DeviceSettings, Engine};
+use wasmote_mqtt::device_id::{DeviceId, Identity};
+use wasmote_mqtt::protocol::Protocol;
 use wasmote_sim::behaviour::BehaviourFactory;
-use wasmote_sim::context::Protocol;
 use wasmote_sim::device::Blueprint;
-use wasmote_sim::device_id::{DeviceId, Identity};
 use wasmote_sim::limits::Limits;
 use wasmote_sim::rng::Seed;
 

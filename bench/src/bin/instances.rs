@@ -9,9 +9,9 @@ use std::time::Duration;
 use clap::Parser;
 use serde_json::json;
 use wasmote_bench::fleet::{Fleet, resident_bytes};
+use wasmote_mqtt::time::{Time, WallTime};
 use wasmote_sim::action::Action;
 use wasmote_sim::device::{Device, Input, Now};
-use wasmote_sim::time::{Time, WallTime};
 
 /// Measure the memory of devices that have no connection.
 #[derive(Parser)]

@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use wasmote_engine::{Component, DeviceSettings, Engine};
+use wasmote_mqtt::device_id::{DeviceId, Identity, InvalidId, PeerNames};
 use wasmote_sim::behaviour::BehaviourFactory;
 use wasmote_sim::device::Blueprint;
-use wasmote_sim::device_id::{DeviceId, Identity, InvalidId, PeerNames};
 
 use crate::cli::behaviours::ComponentInfo;
 use crate::config::fleet_shard::FleetShard;

@@ -18,8 +18,8 @@ use serde_json::{Map, Value};
 use wasmote_engine::CompileMode;
 use wasmote_engine::cache::Cache;
 use wasmote_live::config::ConnectionOptions;
-use wasmote_sim::context::Protocol;
-use wasmote_sim::device_id::DeviceId;
+use wasmote_mqtt::device_id::DeviceId;
+use wasmote_mqtt::protocol::Protocol;
 use wasmote_sim::limits::Limits;
 use wasmote_sim::rng::Seed;
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use wasmote_sim::device_id::Identity;
+use wasmote_mqtt::device_id::Identity;
 use wasmote_sim::faults::component::{Library, NoLibrary};
 use wasmote_sim::faults::document::{FaultDocument, FaultEntry};
 use wasmote_sim::faults::target::Pattern;
@@ -173,7 +173,7 @@ fn empty_selector(entry: &FaultEntry) -> Option<(&'static str, &'static str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wasmote_sim::device_id::{DeviceId, PeerNames};
+    use wasmote_mqtt::device_id::{DeviceId, PeerNames};
 
     fn fleet(group: &str, count: u32) -> Vec<Identity> {
         let identity = |index| Identity {

@@ -37,7 +37,7 @@ use axum::http::{Method, Uri};
 use tokio::net::TcpListener;
 use tokio::sync::Mutex;
 use wasmote_live::fleet::Fleet;
-use wasmote_sim::device_id::Identity;
+use wasmote_mqtt::device_id::Identity;
 use wasmote_sim::limits::Limits;
 use wasmote_sim::rng::Seed;
 

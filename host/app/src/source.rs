@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use wasmote_sim::device_id::is_name;
+use wasmote_mqtt::device_id::is_name;
 
 use crate::builtins;
 use crate::component_file::{self, ComponentFileError};

@@ -17,8 +17,8 @@ use tokio::sync::broadcast;
 use tokio::task::spawn_blocking;
 use wasmote_engine::{Component, Engine};
 use wasmote_live::fleet::{Fleet, Rollout, RolloutReport};
+use wasmote_mqtt::time::Time;
 use wasmote_sim::behaviour::BehaviourFactory;
-use wasmote_sim::time::Time;
 
 use crate::blueprints::{behaviour_factory, log_code_origin};
 use crate::cli::behaviours::ComponentInfo;

@@ -12,13 +12,13 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use serde_json::{Value, json};
 use wasmote_engine::cache::Cache;
 use wasmote_engine::{CompileMode, DeviceSettings, Engine};
+use wasmote_mqtt::device_id::{DeviceId, Identity};
+use wasmote_mqtt::protocol::Protocol;
+use wasmote_mqtt::time::{Time, WallTime};
 use wasmote_sim::action::Action;
-use wasmote_sim::context::Protocol;
 use wasmote_sim::device::{Blueprint, Device, Input, Now};
-use wasmote_sim::device_id::{DeviceId, Identity};
 use wasmote_sim::limits::Limits;
 use wasmote_sim::rng::Seed;
-use wasmote_sim::time::{Time, WallTime};
 
 /// A device that is connected, turned from deadline to deadline.
 struct BenchDevice {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use wasmote_mqtt::device_id::Identity;
 use wasmote_sim::behaviour::{Behaviour, BehaviourFactory, Trap, Version};
-use wasmote_sim::device_id::Identity;
 use wasmote_sim::limits::Limits;
 use wasmtime::component::InstancePre;
 

@@ -1,10 +1,10 @@
 //! The guest's types against the model's.
 
 use bytes::Bytes;
+use wasmote_mqtt::message::{Message, Properties, Qos};
+use wasmote_mqtt::topic::{InvalidTopic, Topic};
 use wasmote_sim::event::{ConnectionChange, StartCause, StopReason};
 use wasmote_sim::http::{HttpFailure, HttpRequest, HttpResponse};
-use wasmote_sim::message::{Message, Properties, Qos};
-use wasmote_sim::topic::{InvalidTopic, Topic};
 
 use crate::bindings::exports::wasmote::device::behaviour as exported;
 use crate::bindings::wasmote::device::types as wit;

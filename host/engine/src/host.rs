@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use wasmote_mqtt::device_id::Identity;
 use wasmote_sim::context::{Context, LogLevel};
-use wasmote_sim::device_id::Identity;
 use wasmote_sim::faults::component::ModelContext;
 use wasmote_sim::limits::Limits;
 use wasmote_sim::rng::Stream;

@@ -14,7 +14,7 @@
 //! # What is bounded, and what becomes of the rest
 //!
 //! * What one client has not read yet: 10,000 messages. Then messages at QoS 0 for it are dropped, as for a
-//!   [slow consumer](wasmote_sim::broker::counters::DropReason::SlowConsumer); at QoS 1 and 2 there are never more than the
+//!   [slow consumer](wasmote_mqtt::broker::counters::DropReason::SlowConsumer); at QoS 1 and 2 there are never more than the
 //!   client's receive maximum on the way, and 1,000 more in its queue.
 //! * What the devices of one shard have not dealt with yet: 100,000 messages, likewise.
 //! * A client that sends faster than the broker works is not read from for that time. A device's client is
@@ -49,8 +49,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use wasmote_sim::broker::limits::BrokerLimits;
-use wasmote_sim::client::ids::ConnectionId;
+use wasmote_mqtt::broker::limits::BrokerLimits;
+use wasmote_mqtt::client::ids::ConnectionId;
 use wasmote_sim::faults::FaultId;
 use wasmote_sim::faults::broker::Failure;
 

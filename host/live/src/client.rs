@@ -1,5 +1,5 @@
 //! The MQTT library behind two small seams, one for each side of a connection. It speaks for devices on `mqtts://`;
-//! on other ways they have [a client of their own](wasmote_sim::client).
+//! on other ways they have [a client of their own](wasmote_mqtt::client).
 //!
 //! It stays for TLS because there it does not matter what it takes: a connection's keys and records are larger, and
 //! the handshake costs more than all that a device says in minutes. It does both well.
@@ -37,9 +37,9 @@ use crate::socket::SocketControl;
 pub(crate) use outlet::Outlet;
 use rumqttc::QoS;
 pub(crate) use under_way::{UnderWay, returned};
-use wasmote_sim::device_id::DeviceId;
-use wasmote_sim::message::{Message, Qos, Will};
-use wasmote_sim::topic::TopicFilter;
+use wasmote_mqtt::device_id::DeviceId;
+use wasmote_mqtt::message::{Message, Qos, Will};
+use wasmote_mqtt::topic::TopicFilter;
 
 /// Messages that may wait in the library for their connection, and subscriptions beside them.
 const WAITING: usize = 100;

@@ -5,8 +5,8 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use wasmote_mqtt::time::{Time, WallTime};
 use wasmote_sim::device::Now;
-use wasmote_sim::time::{Time, WallTime};
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Clock {

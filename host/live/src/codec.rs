@@ -24,9 +24,9 @@ use std::num::NonZeroU32;
 
 use bytes::{Buf, BytesMut};
 use mqtt5_protocol::packet::{FixedHeader, PacketType};
-use wasmote_sim::broker::packet::{Connect, Request};
-use wasmote_sim::broker::reason::{CloseReason, ConnectRefusal};
-use wasmote_sim::context::Protocol;
+use wasmote_mqtt::broker::packet::{Connect, Request};
+use wasmote_mqtt::broker::reason::{CloseReason, ConnectRefusal};
+use wasmote_mqtt::protocol::Protocol;
 
 #[cfg(test)]
 use encode::TooLarge;

@@ -16,10 +16,10 @@ use std::sync::Arc;
 use rustls::ClientConfig;
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
-use wasmote_sim::action::DisconnectMode;
+use wasmote_mqtt::client::DisconnectMode;
+use wasmote_mqtt::message::{Message, Will};
 use wasmote_sim::device::Input;
 use wasmote_sim::http::{HttpFailure, HttpResponse};
-use wasmote_sim::message::{Message, Will};
 
 use crate::client::{Loss, Outlet, Recipe, Session, UnderWay};
 use crate::clock::Clock;

@@ -16,12 +16,12 @@ use std::time::Duration;
 use futures::future::join_all;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use wasmote_mqtt::device_id::Identity;
+use wasmote_mqtt::message::Message;
+use wasmote_mqtt::time::Time;
 use wasmote_sim::device::{Blueprint, Now};
-use wasmote_sim::device_id::Identity;
 use wasmote_sim::faults::Fault;
 use wasmote_sim::http::{HttpRequest, HttpResponse};
-use wasmote_sim::message::Message;
-use wasmote_sim::time::Time;
 
 use crate::broker::BrokerHandle;
 use crate::clock::Clock;

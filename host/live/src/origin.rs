@@ -11,9 +11,9 @@ use std::borrow::Cow;
 use std::fmt::{self, Display};
 
 use serde::Deserialize;
-use wasmote_sim::device_id::DeviceId;
-use wasmote_sim::message::{Message, MessageOrigin, Properties};
-use wasmote_sim::time::WallTime;
+use wasmote_mqtt::device_id::DeviceId;
+use wasmote_mqtt::message::{Message, MessageOrigin, Properties};
+use wasmote_mqtt::time::WallTime;
 
 /// Names of user properties that belong to the host begin like this.
 const RESERVED_PREFIX: &str = "wasmote-";

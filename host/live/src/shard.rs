@@ -28,11 +28,11 @@ use tokio::select;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::unconstrained;
 use tokio::time::sleep_until;
+use wasmote_mqtt::time::Time;
 use wasmote_sim::action::Action;
 use wasmote_sim::device::{Blueprint, Input, Now};
 use wasmote_sim::event::StopReason;
 use wasmote_sim::http::HttpResponse;
-use wasmote_sim::time::Time;
 use wasmote_sim::virtual_time::observer::{DeviceIndex, TraceEvent};
 
 use crate::broker::{BrokerHandle, ShardReplyReceiver};
@@ -359,7 +359,7 @@ async fn next_ready(ready_set: Option<&ReadySet>) {
 
 async fn next_replies(
     replies: &mut Option<ShardReplyReceiver>,
-) -> Option<Vec<(wasmote_sim::client::ids::ConnectionId, wasmote_sim::broker::packet::Reply)>> {
+) -> Option<Vec<(wasmote_mqtt::client::ids::ConnectionId, wasmote_mqtt::broker::packet::Reply)>> {
     match replies {
         Some(replies) => replies.recv().await,
         None => None,

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use wasmote_mqtt::device_id::Identity;
 use wasmote_sim::behaviour::Version;
 use wasmote_sim::context::Refusals;
 use wasmote_sim::device::{ConnectionState, Now, PowerState, SwapCounts};
-use wasmote_sim::device_id::Identity;
 use wasmote_sim::faults::ActiveFault;
 use wasmote_sim::histogram::Histogram;
 use wasmote_sim::ledger::Ledger;

@@ -5,23 +5,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use wasmote_mqtt::broker::limits::BrokerLimits;
+use wasmote_mqtt::broker::packet::{Connect, PacketId, Publish, Reply, Request, Subscribe, SubscribeOptions};
+use wasmote_mqtt::broker::{Broker, Replies};
+use wasmote_mqtt::device_id::{DeviceId, Identity};
+use wasmote_mqtt::message::{Message, Qos};
+use wasmote_mqtt::protocol::Protocol;
+use wasmote_mqtt::time::{Time, WallTime};
+use wasmote_mqtt::topic::{Topic, TopicFilter};
 use wasmote_sim::action::Action;
 use wasmote_sim::behaviour::{Behaviour, BehaviourFactory, Trap};
-use wasmote_sim::broker::limits::BrokerLimits;
-use wasmote_sim::broker::packet::{Connect, PacketId, Publish, Reply, Request, Subscribe, SubscribeOptions};
-use wasmote_sim::broker::{Broker, Replies};
-use wasmote_sim::context::{Context, Protocol};
+use wasmote_sim::context::Context;
 use wasmote_sim::device::{Blueprint, Device, Input, Now};
-use wasmote_sim::device_id::{DeviceId, Identity};
 use wasmote_sim::event::Event;
 use wasmote_sim::faults::document::{FaultDocument, FaultEntry, Kind};
 use wasmote_sim::faults::span::Span;
 use wasmote_sim::limits::Limits;
-use wasmote_sim::message::{Message, Qos};
 use wasmote_sim::rng::Seed;
 use wasmote_sim::schedule::Schedule;
-use wasmote_sim::time::{Time, WallTime};
-use wasmote_sim::topic::{Topic, TopicFilter};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -206,7 +207,7 @@ fn brokers(criterion: &mut Criterion) {
 }
 
 fn acknowledgement(to: u32, reply: Reply) -> Option<(u32, Request)> {
-    use wasmote_sim::broker::packet::{Ack, AckStep};
+    use wasmote_mqtt::broker::packet::{Ack, AckStep};
     let Reply::Publish(publish) = reply else { return None };
     Some((to, Request::Ack(Ack::new(AckStep::PubAck, publish.packet_id?))))
 }

@@ -1,13 +1,14 @@
 //! Actions: effects of a device that its driver carries out.
 
 use std::time::Duration;
+use wasmote_mqtt::client::DisconnectMode;
 
 use crate::faults::FaultId;
 use crate::faults::byte_stream::{LinkBreak, LinkConditions};
 use crate::http::{HttpRequest, HttpResponse};
-use crate::message::{Message, Qos, Will};
 use crate::notice::DeviceNotice;
-use crate::topic::TopicFilter;
+use wasmote_mqtt::message::{Message, Qos, Will};
+use wasmote_mqtt::topic::TopicFilter;
 
 /// One thing for the driver to carry out, in order.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,16 +40,4 @@ pub enum Action {
     HttpRespond(u64, HttpResponse),
     /// For whoever watches.
     Notice(DeviceNotice),
-}
-
-/// How a connection ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DisconnectMode {
-    /// With a DISCONNECT packet: no will is published.
-    Clean,
-    /// The device lost its power, and its memory with it: no DISCONNECT, so the broker publishes the will.
-    PowerLoss,
-    /// The line is cut while the device runs on: no DISCONNECT, so the broker publishes the will. What was not
-    /// acknowledged is still the device's to send.
-    Abort,
 }

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::context::Context;
-use crate::device_id::Identity;
 use crate::event::Event;
+use wasmote_mqtt::device_id::Identity;
 
 /// A behaviour turns events into effects. It never waits, and sees no clock, socket or file: time comes
 /// with the [`Context`], and effects are left there for the device to carry out.

@@ -11,31 +11,22 @@ mod refusal;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use wasmote_mqtt::protocol::Protocol;
 
 use bytes::Bytes;
 
-use crate::device_id::Identity;
 use crate::faults::ActiveFault;
 use crate::http::{HttpRequest, HttpResponse};
 use crate::limits::{Limits, RateLimit};
-use crate::message::{Message, Qos, Will};
 use crate::metrics::{Metrics, RecordMetricError};
 use crate::rng::Stream;
 use crate::store::{StateFull, StateStore};
-use crate::time::{Time, WallTime};
 use crate::timers::{Timers, TooManyTimers};
-use crate::topic::TopicFilter;
 pub use refusal::{HttpRefusal, PublishRefusal, Refusals, TooManySubscriptions};
-
-/// The MQTT version a device speaks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Protocol {
-    /// MQTT 3.1.1.
-    V4,
-    /// MQTT 5.
-    #[default]
-    V5,
-}
+use wasmote_mqtt::device_id::Identity;
+use wasmote_mqtt::message::{Message, Qos, Will};
+use wasmote_mqtt::time::{Time, WallTime};
+use wasmote_mqtt::topic::TopicFilter;
 
 /// How serious a line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -26,8 +26,7 @@ use std::sync::Arc;
 
 use crate::action::Action;
 use crate::behaviour::{Behaviour, BehaviourFactory, Trap};
-use crate::context::{Context, Effect, Protocol, Refusals};
-use crate::device_id::Identity;
+use crate::context::{Context, Effect, Refusals};
 use crate::event::{Event, StopReason};
 use crate::faults::battery::EnergyUse;
 use crate::faults::byte_stream::LinkConditions;
@@ -37,12 +36,10 @@ use crate::histogram::Histogram;
 use crate::http::{HttpFailure, HttpRequest, HttpResponse};
 use crate::ledger::Ledger;
 use crate::limits::Limits;
-use crate::message::Message;
 use crate::metrics::Metrics;
 use crate::notice::DeviceNotice;
 use crate::rng::Seed;
 use crate::schedule::Schedule;
-use crate::time::{Time, WallTime};
 use connection::Connection;
 pub use connection::ConnectionState;
 use power::Power;
@@ -51,6 +48,11 @@ use swap::Swaps;
 pub use swap::{SwapCounts, SwapRefusal, Upgrade, VersionChange};
 use traffic::DelayedMessage;
 pub use traffic::LatencySamples;
+use wasmote_mqtt::client::ClientEvent;
+use wasmote_mqtt::device_id::Identity;
+use wasmote_mqtt::message::Message;
+use wasmote_mqtt::protocol::Protocol;
+use wasmote_mqtt::time::{Time, WallTime};
 
 /// The time that comes with every input.
 #[derive(Clone, Copy, Debug, Default)]
@@ -116,6 +118,22 @@ pub struct Blueprint {
     pub seed: Seed,
     /// The faults at the start.
     pub faults: Arc<[Arc<Fault>]>,
+}
+
+/// Output of MQTT clients, with events as inputs of their devices.
+pub type Outbox = wasmote_mqtt::client::Outbox<Input>;
+
+impl From<ClientEvent> for Input {
+    fn from(event: ClientEvent) -> Self {
+        match event {
+            ClientEvent::Connected { session_present } => Self::Connected { session_present },
+            ClientEvent::Resumed => Self::Resumed,
+            ClientEvent::Disconnected(reason) => Self::Disconnected(reason),
+            ClientEvent::Delivered(message) => Self::Delivered(message),
+            ClientEvent::Refused(message) => Self::Refused(message),
+            ClientEvent::Returned(message) => Self::Returned(message),
+        }
+    }
 }
 
 /// A simulated device.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::http::{HttpFailure, HttpRequest, HttpResponse};
-use crate::message::Message;
+use wasmote_mqtt::message::Message;
 
 /// One thing that happens to a device's behaviour. A behaviour sees one at a time.
 #[derive(Clone, Debug, PartialEq)]

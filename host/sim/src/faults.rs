@@ -38,10 +38,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use crate::message::Message;
 use crate::rng::Stream;
-use crate::time::Time;
 use target::Target;
+use wasmote_mqtt::message::Message;
+use wasmote_mqtt::time::Time;
 
 /// The name of a fault within its document. The ledger is kept under it.
 pub type FaultId = Arc<str>;

@@ -22,26 +22,19 @@
 
 pub mod action;
 pub mod behaviour;
-pub mod broker;
-pub mod client;
 pub mod context;
 pub mod device;
-pub mod device_id;
 pub mod event;
 pub mod faults;
-pub mod filter_tree;
 pub mod histogram;
 pub mod http;
 pub mod ledger;
 pub mod limits;
 pub mod link;
-pub mod message;
 pub mod metrics;
 pub mod notice;
 pub mod rng;
 pub mod schedule;
 pub mod store;
-pub mod time;
 pub mod timers;
-pub mod topic;
 pub mod virtual_time;

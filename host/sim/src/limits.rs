@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::time::Time;
+use wasmote_mqtt::time::Time;
 
 /// What one device may use of the host. Every field can be configured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

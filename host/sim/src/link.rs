@@ -12,14 +12,14 @@ pub mod size;
 
 use std::collections::VecDeque;
 
-use crate::broker::packet::{Publish, Reply, Request};
-use crate::client::ids::ConnectionId;
-use crate::context::Protocol;
 use crate::faults::byte_stream::{LinkBreak, LinkConditions};
 use crate::faults::{Direction, Directions, FaultId};
-use crate::message::Message;
-use crate::time::Time;
 use queue::LinkQueue;
+use wasmote_mqtt::broker::packet::{Publish, Reply, Request};
+use wasmote_mqtt::client::ids::ConnectionId;
+use wasmote_mqtt::message::Message;
+use wasmote_mqtt::protocol::Protocol;
+use wasmote_mqtt::time::Time;
 
 /// A device's line. It outlives the connections that are made over it.
 #[derive(Debug)]

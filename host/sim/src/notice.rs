@@ -9,8 +9,8 @@ use crate::context::LogLevel;
 use crate::device::{SwapRefusal, VersionChange};
 use crate::event::{StartCause, StopReason};
 use crate::faults::FaultId;
-use crate::time::Time;
-use crate::topic::Topic;
+use wasmote_mqtt::time::Time;
+use wasmote_mqtt::topic::Topic;
 
 /// Something worth telling about a device.
 #[derive(Clone, Debug, PartialEq)]

@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 
-use crate::device_id::DeviceId;
+use wasmote_mqtt::device_id::DeviceId;
 
 /// The seed of a run. It is printed, and the same seed gives the same randomness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
-use crate::time::Time;
+use wasmote_mqtt::time::Time;
 
 /// A queue ordered by time, and among equals by the order in which things were put in.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! A device's timers: few, so a sorted list beats any tree.
 
-use crate::time::Time;
+use wasmote_mqtt::time::Time;
 
 /// The timer limit is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -3,7 +3,7 @@
 //! The first driver, in `wasmote-live`, turns the same devices in real time. Here one thread takes what
 //! happens next from an agenda, in the order of time and then of arrival, and sets the clock to it. Equal
 //! seeds, devices and options give the same steps, which a [`digest`] of them shows. Each device has a
-//! [`client`](crate::client) that connects it.
+//! [`client`](wasmote_mqtt::client) that connects it.
 //!
 //! * `event_queue` and `deadlines`: what happens next.
 //! * `network`: the lines that packets go over, and what their faults make of it.
@@ -25,24 +25,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::action::Action;
-use crate::broker::packet::{Reply, Request};
-use crate::broker::{Broker, Replies};
-use crate::client::{Client, Outbox};
-use crate::context::{MIN_TIMER_DELAY, Protocol};
+use crate::context::MIN_TIMER_DELAY;
+use crate::device::Outbox;
 use crate::device::{Blueprint, Device, Input, Now};
 use crate::faults::broker::{BrokerFaults, Condition, Failure};
 use crate::faults::{Direction, Fault, FaultId};
 use crate::http::HttpFailure;
 use crate::link::NetworkLink;
-use crate::message::Message;
 use crate::rng::Seed;
-use crate::time::Time;
 use counts::Counts;
 use deadlines::Slot;
 use event_queue::{EventQueue, NextEvent};
 use observer::{ConnectionId, DeviceIndex, Observer, TraceEvent};
 use options::Options;
 use outage::Unread;
+use wasmote_mqtt::broker::packet::{Reply, Request};
+use wasmote_mqtt::broker::{Broker, Replies};
+use wasmote_mqtt::client::Client;
+use wasmote_mqtt::message::Message;
+use wasmote_mqtt::protocol::Protocol;
+use wasmote_mqtt::time::Time;
 
 /// A run in virtual time.
 pub struct VirtualTime<O = ()> {

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use wasmote_engine::{Component, DeviceSettings};
+use wasmote_mqtt::device_id::Identity;
 use wasmote_sim::behaviour::{Behaviour, BehaviourFactory, Trap};
-use wasmote_sim::device_id::Identity;
 
 use crate::config::Links;
 use crate::experiment::topology::CONFIG_KEY;

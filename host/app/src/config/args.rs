@@ -7,7 +7,7 @@ mod live;
 use std::path::PathBuf;
 
 use clap::Args;
-use wasmote_sim::device_id::DeviceId;
+use wasmote_mqtt::device_id::DeviceId;
 use wasmote_sim::rng::Seed;
 
 use super::fleet_shard::FleetShard;

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 use wasmote_live::config::BrokerUrl;
-use wasmote_sim::context::Protocol;
-use wasmote_sim::device_id::is_name;
-use wasmote_sim::topic::Topic;
+use wasmote_mqtt::device_id::is_name;
+use wasmote_mqtt::protocol::Protocol;
+use wasmote_mqtt::topic::Topic;
 
 /// Read a value of a file that is written as text or as a number.
 pub fn from_text<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>

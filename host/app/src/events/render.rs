@@ -316,11 +316,11 @@ fn payload_preview(payload: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use wasmote_mqtt::device_id::{DeviceId, Identity};
+    use wasmote_mqtt::time::Time;
+    use wasmote_mqtt::topic::Topic;
     use wasmote_sim::behaviour::{Trap, TrapKind};
     use wasmote_sim::device::Now;
-    use wasmote_sim::device_id::{DeviceId, Identity};
-    use wasmote_sim::time::Time;
-    use wasmote_sim::topic::Topic;
 
     fn text(notice: DeviceNotice) -> String {
         let device = Identity {

@@ -8,10 +8,10 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use wasmote_engine::Role;
 use wasmote_live::fleet::{Fleet, PowerCommand};
-use wasmote_sim::device_id::DeviceId;
+use wasmote_mqtt::device_id::DeviceId;
+use wasmote_mqtt::message::Message;
+use wasmote_mqtt::time::Time;
 use wasmote_sim::http::HttpRequest;
-use wasmote_sim::message::Message;
-use wasmote_sim::time::Time;
 
 use super::latencies::seconds;
 use super::live_updates::LiveUpdates;

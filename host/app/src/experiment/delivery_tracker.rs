@@ -12,13 +12,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use wasmote_sim::broker::limits::MAX_FILTER_LEVELS;
+use wasmote_mqtt::broker::limits::MAX_FILTER_LEVELS;
+use wasmote_mqtt::device_id::DeviceId;
+use wasmote_mqtt::filter_tree::FilterTree;
+use wasmote_mqtt::message::Message;
+use wasmote_mqtt::time::Time;
+use wasmote_mqtt::topic::{Topic, TopicFilter};
 use wasmote_sim::context::Effect;
-use wasmote_sim::device_id::DeviceId;
-use wasmote_sim::filter_tree::FilterTree;
-use wasmote_sim::message::Message;
-use wasmote_sim::time::Time;
-use wasmote_sim::topic::{Topic, TopicFilter};
 
 use super::bitset::BitSet;
 use super::time_buckets::TimeBuckets;
@@ -170,8 +170,8 @@ fn is_individual(filter: &TopicFilter) -> bool {
 mod tests {
     use super::*;
     use std::time::Duration;
-    use wasmote_sim::message::{MessageOrigin, Qos};
-    use wasmote_sim::time::WallTime;
+    use wasmote_mqtt::message::{MessageOrigin, Qos};
+    use wasmote_mqtt::time::WallTime;
 
     fn at(seconds: u64) -> Time {
         Time::ZERO + Duration::from_secs(seconds)

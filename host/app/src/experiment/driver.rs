@@ -8,16 +8,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wasmote_live::fleet::PowerCommand;
-use wasmote_sim::broker::counters::BrokerCounters;
+use wasmote_mqtt::broker::counters::BrokerCounters;
+use wasmote_mqtt::message::Message;
+use wasmote_mqtt::time::Time;
 use wasmote_sim::device::{Blueprint, Now, Upgrade};
 use wasmote_sim::faults::broker::Failure;
 use wasmote_sim::faults::{Fault, FaultId};
 use wasmote_sim::histogram::Histogram;
 use wasmote_sim::http::HttpRequest;
 use wasmote_sim::ledger::Ledger;
-use wasmote_sim::message::Message;
 use wasmote_sim::rng::Seed;
-use wasmote_sim::time::Time;
 
 use super::ExperimentError;
 use crate::server::faults::registry::Faults;

@@ -3,11 +3,11 @@
 //! Only they know what they can be told. So the first device of each group is switched on for a moment, in a world
 //! without anybody else, and a behaviour that refuses to start makes the plan one that makes no sense.
 
+use wasmote_mqtt::time::Time;
 use wasmote_sim::action::Action;
 use wasmote_sim::behaviour::TrapKind;
 use wasmote_sim::device::{Blueprint, Device, Input, Now};
 use wasmote_sim::notice::DeviceNotice;
-use wasmote_sim::time::Time;
 
 use super::ExperimentError;
 use super::plan::Point;

@@ -5,9 +5,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use wasmote_mqtt::device_id::Identity;
 use wasmote_sim::behaviour::{Behaviour, BehaviourFactory, Trap, Version};
 use wasmote_sim::context::{Context, Effect};
-use wasmote_sim::device_id::Identity;
 use wasmote_sim::event::{Event, StartCause, StopReason};
 
 use super::delivery_tracker::DeliveryTracker;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use wasmote_sim::broker::counters::{BrokerCounters, DropReason};
-use wasmote_sim::device_id::Identity;
+use wasmote_mqtt::broker::counters::{BrokerCounters, DropReason};
+use wasmote_mqtt::device_id::Identity;
 use wasmote_sim::ledger::{FaultCounts, Ledger};
 
 use super::driver::RunOutcome;

@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::runtime::Builder;
 use wasmote_engine::Engine;
 use wasmote_live::config::BrokerUrl;
+use wasmote_mqtt::time::{Time, WallTime};
 use wasmote_sim::device::Now;
-use wasmote_sim::time::{Time, WallTime};
 
 use super::ExperimentError;
 use super::audit::AuditTrail;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use wasmote_engine::Component;
 use wasmote_live::fleet::PowerCommand;
-use wasmote_sim::client::options::ClientOptions;
+use wasmote_mqtt::client::options::ClientOptions;
 use wasmote_sim::device::{Blueprint, Now, Upgrade};
 use wasmote_sim::faults::{FaultId, Model};
 use wasmote_sim::rng::Seed;
@@ -267,7 +267,7 @@ impl<'a, W: Driver> Orchestrator<'a, W> {
     /// Change the book, and give the devices that this concerns what they have to have now, as one.
     fn change_faults(
         &mut self,
-        change: impl FnOnce(&mut FaultRegistry, &[Arc<wasmote_sim::device_id::Identity>]) -> Vec<usize>,
+        change: impl FnOnce(&mut FaultRegistry, &[Arc<wasmote_mqtt::device_id::Identity>]) -> Vec<usize>,
     ) -> DriverResult {
         let faults = Arc::clone(&self.faults);
         let mut registry = faults.blocking_lock();

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
-use wasmote_sim::time::Time;
+use wasmote_mqtt::time::Time;
 
 use super::tables::{self, GroupState};
 use super::time_buckets::TimeBuckets;

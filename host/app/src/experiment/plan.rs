@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 use wasmote_engine::{Engine, Inspection};
+use wasmote_mqtt::time::{Time, WallTime};
 use wasmote_sim::rng::Seed;
-use wasmote_sim::time::{Time, WallTime};
 
 use super::ExperimentError;
 use super::dry_run::dry_run;

@@ -19,10 +19,10 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use wasmote_sim::device_id::DeviceId;
+use wasmote_mqtt::device_id::DeviceId;
+use wasmote_mqtt::message::Qos;
 use wasmote_sim::faults::Directions;
 use wasmote_sim::faults::span::Span;
-use wasmote_sim::message::Qos;
 
 use super::range::{Quantity, SweepEntry};
 use super::seeds::Seeds;

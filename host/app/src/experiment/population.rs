@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
+use wasmote_mqtt::device_id::{DeviceId, Identity};
+use wasmote_mqtt::time::Time;
 use wasmote_sim::behaviour::BehaviourFactory;
 use wasmote_sim::device::{Blueprint, Now};
-use wasmote_sim::device_id::{DeviceId, Identity};
 use wasmote_sim::faults::target::Pattern;
 use wasmote_sim::faults::{Fault, FaultId};
-use wasmote_sim::time::Time;
 
 use super::ExperimentError;
 use super::instrumented::InstrumentedFactory;

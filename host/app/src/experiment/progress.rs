@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-use wasmote_sim::time::Time;
+use wasmote_mqtt::time::Time;
 
 use crate::run::signals::Signals;
 

@@ -26,14 +26,14 @@ use wasmote_live::broker::Peer;
 use wasmote_live::broker::observer::BrokerObserver;
 use wasmote_live::observer::FleetObserver;
 use wasmote_live::status::DeviceEvent;
+use wasmote_mqtt::broker::packet::{Reply, Request};
+use wasmote_mqtt::device_id::Identity;
+use wasmote_mqtt::time::Time;
 use wasmote_sim::behaviour::Version;
-use wasmote_sim::broker::packet::{Reply, Request};
 use wasmote_sim::context::LogLevel;
 use wasmote_sim::device::{Input, Now};
-use wasmote_sim::device_id::Identity;
 use wasmote_sim::event::StopReason;
 use wasmote_sim::notice::DeviceNotice;
-use wasmote_sim::time::Time;
 use wasmote_sim::virtual_time::observer::{DeviceIndex, Observer, TraceEvent};
 
 use super::driver::TimeMode;

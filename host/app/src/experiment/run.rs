@@ -3,10 +3,10 @@
 
 use std::path::Path;
 
+use wasmote_mqtt::time::Time;
 use wasmote_sim::device::Now;
 use wasmote_sim::ledger::Ledger;
 use wasmote_sim::rng::Seed;
-use wasmote_sim::time::Time;
 
 use super::ExperimentError;
 use super::audit::AuditRecord;

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use wasmote_mqtt::time::Time;
 use wasmote_sim::rng::Seed;
-use wasmote_sim::time::Time;
 
 use super::audit::AuditRecord;
 use super::driver::LagSummary;

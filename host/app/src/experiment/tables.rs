@@ -3,8 +3,8 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use wasmote_sim::device_id::Identity;
-use wasmote_sim::time::Time;
+use wasmote_mqtt::device_id::Identity;
+use wasmote_mqtt::time::Time;
 
 use super::driver::DeviceSnapshot;
 use super::latencies::seconds;

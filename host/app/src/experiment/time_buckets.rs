@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use wasmote_sim::time::Time;
+use wasmote_mqtt::time::Time;
 
 use super::message_stats::MessageStats;
 

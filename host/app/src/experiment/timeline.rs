@@ -10,13 +10,13 @@ pub mod selector;
 use std::sync::Arc;
 use std::time::Duration;
 
+use wasmote_mqtt::message::Message;
+use wasmote_mqtt::time::Time;
 use wasmote_sim::faults::broker::Failure;
 use wasmote_sim::faults::document::FaultEntry;
 use wasmote_sim::faults::target::Pattern;
 use wasmote_sim::faults::{Fault, FaultId};
 use wasmote_sim::http::HttpRequest;
-use wasmote_sim::message::Message;
-use wasmote_sim::time::Time;
 
 use crate::config::Group;
 use crate::fault_set::FaultSet;

@@ -1,6 +1,6 @@
 //! Parts of a run: the whole after the warm-up, groups, and phases.
 
-use wasmote_sim::time::Time;
+use wasmote_mqtt::time::Time;
 
 use super::message_stats::MessageStats;
 use super::plan::Point;

@@ -297,7 +297,7 @@ fn non_default_limits(limits: &Limits) -> Option<String> {
 
 /// What all pods are told, where it is not as it would be anyway.
 fn common_environment(settings: &Settings, options: &DeployOptions) -> Vec<(&'static str, String)> {
-    use wasmote_sim::context::Protocol;
+    use wasmote_mqtt::protocol::Protocol;
     let time = |time| humantime::format_duration(time).to_string();
     let connection = &settings.connection;
     let all = [

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use wasmote_live::broker::BrokerReport;
-use wasmote_sim::broker::counters::DropReason;
+use wasmote_mqtt::broker::counters::DropReason;
 use wasmote_sim::device::SwapCounts;
 use wasmote_sim::ledger::FaultCounts;
 use wasmote_sim::metrics::Metric;

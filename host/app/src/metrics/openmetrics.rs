@@ -5,7 +5,7 @@
 
 mod writer;
 
-use wasmote_sim::broker::counters::DropReason;
+use wasmote_mqtt::broker::counters::DropReason;
 use wasmote_sim::metrics::Metric;
 
 use super::Snapshot;

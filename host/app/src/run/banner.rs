@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use wasmote_live::config::BrokerUrl;
-use wasmote_sim::context::Protocol;
+use wasmote_mqtt::protocol::Protocol;
 
 use crate::cli::output::to_stderr;
 use crate::cli::style;

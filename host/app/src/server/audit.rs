@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use wasmote_live::fleet::PowerCommand;
-use wasmote_sim::device_id::DeviceId;
+use wasmote_mqtt::device_id::DeviceId;
+use wasmote_mqtt::message::Message;
+use wasmote_mqtt::time::Time;
 use wasmote_sim::http::HttpRequest;
-use wasmote_sim::message::Message;
-use wasmote_sim::time::Time;
 
 use super::faults::registry::FaultScope;
 use crate::fault_set::FaultSet;

@@ -9,7 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode};
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
-use wasmote_sim::device_id::Identity;
+use wasmote_mqtt::device_id::Identity;
 
 use super::error::ApiError;
 use super::{Api, BODY_LIMIT, GroupInfo, REQUEST_TIMEOUT};

@@ -13,10 +13,10 @@ use axum::extract::State as Shared;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use wasmote_mqtt::device_id::Identity;
+use wasmote_mqtt::message::{Message, Qos};
+use wasmote_mqtt::topic::Topic;
 use wasmote_sim::device::PowerState;
-use wasmote_sim::device_id::Identity;
-use wasmote_sim::message::{Message, Qos};
-use wasmote_sim::topic::Topic;
 
 use super::Api;
 use super::audit::AuditEntry;
@@ -195,7 +195,7 @@ fn read_qos(qos: Value) -> Result<Qos, ApiError> {
 mod tests {
     use super::*;
     use serde_json::json;
-    use wasmote_sim::device_id::DeviceId;
+    use wasmote_mqtt::device_id::DeviceId;
 
     fn built(body: Value) -> Result<(String, String, u8, bool), ApiError> {
         let identity = Identity {

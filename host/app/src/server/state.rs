@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use wasmote_live::status::DeviceStatus;
+use wasmote_mqtt::time::Time;
 use wasmote_sim::device::{ConnectionState, PowerState};
 use wasmote_sim::faults::ActiveFault;
-use wasmote_sim::time::Time;
 
 /// A device's state in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use wasmote_engine::LoadError;
 use wasmote_live::fleet::{FleetError, RolloutError};
-use wasmote_sim::device_id::DeviceId;
+use wasmote_mqtt::device_id::DeviceId;
 
 use crate::component_file::ComponentFileError;
 

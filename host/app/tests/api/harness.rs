@@ -17,10 +17,10 @@ use wasmote::versions::Versions;
 use wasmote_engine::Engine;
 use wasmote_live::config::{BrokerUrl, FleetConfig};
 use wasmote_live::fleet::Fleet;
+use wasmote_mqtt::device_id::{DeviceId, Identity, PeerNames};
 use wasmote_sim::behaviour::{Behaviour, BehaviourFactory, Trap};
 use wasmote_sim::context::Context;
 use wasmote_sim::device::Blueprint;
-use wasmote_sim::device_id::{DeviceId, Identity, PeerNames};
 use wasmote_sim::event::Event;
 use wasmote_sim::http::HttpResponse;
 

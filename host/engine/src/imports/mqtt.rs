@@ -1,8 +1,8 @@
 //! `mqtt`: the device's one connection.
 
+use wasmote_mqtt::message::{Message, Will as ModelWill};
+use wasmote_mqtt::topic::{Topic, TopicFilter};
 use wasmote_sim::context::PublishRefusal;
-use wasmote_sim::message::{Message, Will as ModelWill};
-use wasmote_sim::topic::{Topic, TopicFilter};
 
 use crate::bindings::wasmote::device::mqtt::{Host as Mqtt, PublishError, SubscribeError, Will};
 use crate::bindings::wasmote::device::types::{MessageProperties, Qos};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wasmote_sim::time::Time;
+use wasmote_mqtt::time::Time;
 
 use crate::bindings::wasmote::device::timers::{Host as Timers, TimerError};
 use crate::host::Host;

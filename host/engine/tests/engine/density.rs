@@ -9,8 +9,8 @@ use crate::harness::Harness;
 #[cfg(target_os = "linux")]
 #[test]
 fn guests_share_the_mappings_of_their_memories() {
+    use wasmote_mqtt::time::Time;
     use wasmote_sim::device::{Device, Input, Now};
-    use wasmote_sim::time::Time;
 
     const GUESTS: usize = 3_000;
     let blueprint = Harness::new(&guests::well_behaved().component()).blueprint();

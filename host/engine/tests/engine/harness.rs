@@ -6,15 +6,15 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use wasmote_engine::cache::Cache;
 use wasmote_engine::{CompileMode, Component, DeviceSettings, Engine};
+use wasmote_mqtt::device_id::{DeviceId, Identity, PeerNames};
+use wasmote_mqtt::message::Message;
+use wasmote_mqtt::protocol::Protocol;
+use wasmote_mqtt::time::{Time, WallTime};
 use wasmote_sim::action::Action;
-use wasmote_sim::context::Protocol;
 use wasmote_sim::device::{Blueprint, Device, Input, Now};
-use wasmote_sim::device_id::{DeviceId, Identity, PeerNames};
 use wasmote_sim::limits::Limits;
-use wasmote_sim::message::Message;
 use wasmote_sim::notice::DeviceNotice;
 use wasmote_sim::rng::Seed;
-use wasmote_sim::time::{Time, WallTime};
 
 pub struct Harness {
     pub device: Device,

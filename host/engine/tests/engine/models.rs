@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use wasmote_engine::Engine;
+use wasmote_mqtt::message::Message;
+use wasmote_mqtt::topic::Topic;
 use wasmote_sim::action::Action;
 use wasmote_sim::device::{Device, Input};
 use wasmote_sim::faults::component::{Component, FaultModelFactory};
@@ -12,9 +14,7 @@ use wasmote_sim::faults::target::Target;
 use wasmote_sim::faults::{Directions, Fault, Model};
 use wasmote_sim::ledger::FaultCounts;
 use wasmote_sim::limits::Limits;
-use wasmote_sim::message::Message;
 use wasmote_sim::notice::{DeviceNotice, DropCause};
-use wasmote_sim::topic::Topic;
 
 use crate::guests;
 use crate::guests::models::{self, with_judge};

@@ -13,9 +13,9 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::select;
 use tokio::time::timeout;
-use wasmote_sim::broker::packet::{Ack, AckStep, Reply, Request};
-use wasmote_sim::broker::reason::{AckReason, CloseReason};
-use wasmote_sim::message::Qos;
+use wasmote_mqtt::broker::packet::{Ack, AckStep, Reply, Request};
+use wasmote_mqtt::broker::reason::{AckReason, CloseReason};
+use wasmote_mqtt::message::Qos;
 
 use super::reply_channel::{self, ReplyReceiver};
 use super::task::{Inbound, InboundSender};
@@ -88,7 +88,7 @@ pub(super) async fn serve(stream: TcpStream, number: u64, inbound: InboundSender
     }
 }
 
-type DecodedConnect = Result<(Codec, wasmote_sim::broker::packet::Connect), RefusedConnect>;
+type DecodedConnect = Result<(Codec, wasmote_mqtt::broker::packet::Connect), RefusedConnect>;
 
 async fn read_connect(read: &mut OwnedReadHalf, read_buffer: &mut BytesMut) -> io::Result<DecodedConnect> {
     loop {

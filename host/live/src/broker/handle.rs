@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
-use wasmote_sim::broker::packet::{Reply, Request};
-use wasmote_sim::client::ids::ConnectionId;
+use wasmote_mqtt::broker::packet::{Reply, Request};
+use wasmote_mqtt::client::ids::ConnectionId;
 use wasmote_sim::faults::broker::Failure;
 use wasmote_sim::faults::{Fault, FaultId};
 use wasmote_sim::rng::Seed;

@@ -1,6 +1,6 @@
 //! Looking over the broker's shoulder.
 
-use wasmote_sim::broker::packet::{Reply, Request};
+use wasmote_mqtt::broker::packet::{Reply, Request};
 
 use super::Peer;
 

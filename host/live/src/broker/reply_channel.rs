@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::mpsc;
-use wasmote_sim::broker::packet::Reply;
-use wasmote_sim::message::Qos;
+use wasmote_mqtt::broker::packet::Reply;
+use wasmote_mqtt::message::Qos;
 
 /// Things that are on their way in a channel, counted by both ends.
 #[derive(Clone, Debug, Default)]

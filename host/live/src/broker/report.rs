@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use wasmote_sim::broker::BrokerStats;
-use wasmote_sim::broker::counters::BrokerCounters;
+use wasmote_mqtt::broker::BrokerStats;
+use wasmote_mqtt::broker::counters::BrokerCounters;
 use wasmote_sim::faults::broker::Condition;
 
 /// The broker at one moment.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use wasmote_sim::message::Message;
-use wasmote_sim::topic::Topic;
+use wasmote_mqtt::message::Message;
+use wasmote_mqtt::topic::Topic;
 
 use super::report::BrokerReport;
 

@@ -12,12 +12,12 @@ use std::time::{Duration, Instant};
 use tokio::select;
 use tokio::sync::mpsc;
 use tokio::time::sleep_until;
-use wasmote_sim::broker::counters::DropReason;
-use wasmote_sim::broker::limits::BrokerLimits;
-use wasmote_sim::broker::packet::{Reply, Request};
-use wasmote_sim::broker::{Broker, Replies as BrokerReplies};
+use wasmote_mqtt::broker::counters::DropReason;
+use wasmote_mqtt::broker::limits::BrokerLimits;
+use wasmote_mqtt::broker::packet::{Reply, Request};
+use wasmote_mqtt::broker::{Broker, Replies as BrokerReplies};
+use wasmote_mqtt::time::Time;
 use wasmote_sim::faults::broker::{BrokerFaults, Condition};
-use wasmote_sim::time::Time;
 
 use super::handle::{ShardInbound, ShardReplySender};
 use super::observer::BrokerObserver;

@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use wasmote_sim::device_id::DeviceId;
-use wasmote_sim::message::{Message, Qos};
-use wasmote_sim::topic::TopicFilter;
+use wasmote_mqtt::device_id::DeviceId;
+use wasmote_mqtt::message::{Message, Qos};
+use wasmote_mqtt::topic::TopicFilter;
 
 use super::under_way::UnderWay;
 use super::{Unsent, WAITING, v4, v5};

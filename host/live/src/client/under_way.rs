@@ -13,8 +13,8 @@ use std::future::{Future, ready};
 use std::pin::Pin;
 
 use futures::FutureExt;
+use wasmote_mqtt::message::{Message, Qos};
 use wasmote_sim::device::Input;
-use wasmote_sim::message::{Message, Qos};
 
 /// What became of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,7 +133,7 @@ pub(crate) fn returned(message: Message) -> Input {
 #[cfg(test)]
 mod tests {
     use futures::channel::oneshot;
-    use wasmote_sim::topic::Topic;
+    use wasmote_mqtt::topic::Topic;
 
     use super::*;
 

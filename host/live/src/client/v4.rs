@@ -8,9 +8,9 @@ use rumqttc_v4::{
     NetworkOptions, Outgoing, Packet, PublishNoticeError, PublishOptions, PublishResult, StateError,
     SubscribeNoticeError, TlsConfiguration, Transport,
 };
-use wasmote_sim::device_id::DeviceId;
-use wasmote_sim::message::{Message, Qos, Will};
-use wasmote_sim::topic::{Topic, TopicFilter};
+use wasmote_mqtt::device_id::DeviceId;
+use wasmote_mqtt::message::{Message, Qos, Will};
+use wasmote_mqtt::topic::{Topic, TopicFilter};
 
 use super::outlet::Handle;
 use super::under_way::{Fate, Outcome};

@@ -11,10 +11,10 @@ mod encode;
 mod tests;
 
 use mqtt5_protocol::packet::FixedHeader;
-use wasmote_sim::broker::packet::Reply;
-use wasmote_sim::broker::reason::CloseReason;
-use wasmote_sim::context::Protocol;
-use wasmote_sim::message::Qos;
+use wasmote_mqtt::broker::packet::Reply;
+use wasmote_mqtt::broker::reason::CloseReason;
+use wasmote_mqtt::message::Qos;
+use wasmote_mqtt::protocol::Protocol;
 
 use super::{Codec, frame};
 

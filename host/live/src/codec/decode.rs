@@ -9,14 +9,14 @@ use mqtt5_protocol::packet::publish::PublishPacket;
 use mqtt5_protocol::packet::subscribe::{RetainHandling as Handling, SubscribePacket};
 use mqtt5_protocol::packet::{FixedHeader, MqttPacket, Packet};
 use mqtt5_protocol::{MqttError, PropertyId, PropertyValue, ReasonCode};
-use wasmote_sim::broker::packet::{
+use wasmote_mqtt::broker::packet::{
     Ack, AckStep, Connect, Disconnect, PacketId, Publish, Request, RetainHandling, Subscribe,
     SubscribeOptions, Unsubscribe,
 };
-use wasmote_sim::broker::reason::{AckReason, CloseReason, ConnectRefusal};
-use wasmote_sim::context::Protocol;
-use wasmote_sim::message::{Message, Qos, Will};
-use wasmote_sim::topic::{Topic, TopicFilter};
+use wasmote_mqtt::broker::reason::{AckReason, CloseReason, ConnectRefusal};
+use wasmote_mqtt::message::{Message, Qos, Will};
+use wasmote_mqtt::protocol::Protocol;
+use wasmote_mqtt::topic::{Topic, TopicFilter};
 
 use super::{Codec, RefusedConnect, properties};
 

@@ -12,10 +12,10 @@ use mqtt5_protocol::packet::suback::{SubAckPacket, SubAckReasonCode};
 use mqtt5_protocol::packet::unsuback::{UnsubAckPacket, UnsubAckReasonCode};
 use mqtt5_protocol::packet::{FixedHeader, MqttPacket, PacketType};
 use mqtt5_protocol::{QoS, ReasonCode};
-use wasmote_sim::broker::packet::{Ack, AckStep, ConnAck, Publish, Reply, SubAck};
-use wasmote_sim::broker::reason::{AckReason, ConnectRefusal};
-use wasmote_sim::context::Protocol;
-use wasmote_sim::message::Qos;
+use wasmote_mqtt::broker::packet::{Ack, AckStep, ConnAck, Publish, Reply, SubAck};
+use wasmote_mqtt::broker::reason::{AckReason, ConnectRefusal};
+use wasmote_mqtt::message::Qos;
+use wasmote_mqtt::protocol::Protocol;
 
 use super::properties::PropertyEncoder;
 use super::{Codec, MAX_PACKET_SIZE};

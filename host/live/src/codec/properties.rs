@@ -5,9 +5,9 @@
 mod encode;
 
 use mqtt5_protocol::{Properties, PropertyId, PropertyValue};
-use wasmote_sim::broker::reason::CloseReason;
-use wasmote_sim::message::{self, Message, MessageOrigin, Will};
-use wasmote_sim::topic::Topic;
+use wasmote_mqtt::broker::reason::CloseReason;
+use wasmote_mqtt::message::{self, Message, MessageOrigin, Will};
+use wasmote_mqtt::topic::Topic;
 
 use crate::origin;
 pub(super) use encode::PropertyEncoder;

@@ -198,9 +198,9 @@ fn random_bytes_never_panic_the_server_codec() {
 
 #[test]
 fn a_packet_beyond_the_clients_maximum_is_not_encoded() {
-    use wasmote_sim::broker::packet::{Publish, Reply};
-    use wasmote_sim::message::Message;
-    use wasmote_sim::topic::Topic;
+    use wasmote_mqtt::broker::packet::{Publish, Reply};
+    use wasmote_mqtt::message::Message;
+    use wasmote_mqtt::topic::Topic;
 
     let mut codec = Codec::new(Protocol::V5);
     codec.max_packet_size = NonZeroU32::new(20);
@@ -218,11 +218,11 @@ fn a_packet_beyond_the_clients_maximum_is_not_encoded() {
 /// The codec reads what was written without it.
 #[test]
 fn message_properties_round_trip() {
-    use wasmote_sim::broker::packet::{Publish, Reply, Request};
-    use wasmote_sim::device_id::DeviceId;
-    use wasmote_sim::message::{Message, MessageOrigin, Properties};
-    use wasmote_sim::time::WallTime;
-    use wasmote_sim::topic::Topic;
+    use wasmote_mqtt::broker::packet::{Publish, Reply, Request};
+    use wasmote_mqtt::device_id::DeviceId;
+    use wasmote_mqtt::message::{Message, MessageOrigin, Properties};
+    use wasmote_mqtt::time::WallTime;
+    use wasmote_mqtt::topic::Topic;
 
     let topic = || Topic::new("t").unwrap();
     let everything = Properties {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::select;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep_until};
-use wasmote_sim::action::DisconnectMode;
+use wasmote_mqtt::client::DisconnectMode;
 
 use super::{Command, End, Ending, Next, SessionTask, ShardEvent, admitted, tell};
 use crate::client::{Incident, Outlet, Session, UnderWay};

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use wasmote_mqtt::time::Time;
 use wasmote_sim::device::Blueprint;
-use wasmote_sim::time::Time;
 
 use crate::shard::{FleetShared, Job, Shard, ShardId};
 

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use wasmote_mqtt::device_id::Identity;
 use wasmote_sim::device::Blueprint;
-use wasmote_sim::device_id::Identity;
 
 use super::FleetError;
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
+use wasmote_mqtt::device_id::DeviceId;
 use wasmote_sim::behaviour::BehaviourFactory;
 use wasmote_sim::device::Upgrade;
-use wasmote_sim::device_id::DeviceId;
 
 use super::{Fleet, FleetError};
 use crate::shard::SwapStatus;

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmote_sim::action::{Action, DisconnectMode};
+use wasmote_mqtt::client::DisconnectMode;
+use wasmote_mqtt::message::{Message, Qos, Will};
+use wasmote_mqtt::topic::TopicFilter;
+use wasmote_sim::action::Action;
 use wasmote_sim::device::{Input, Now};
 use wasmote_sim::http::{HttpRequest, HttpResponse};
-use wasmote_sim::message::{Message, Qos, Will};
 use wasmote_sim::notice::DeviceNotice;
-use wasmote_sim::topic::TopicFilter;
 use wasmote_sim::virtual_time::observer::TraceEvent;
 
 use super::Shard;

@@ -7,18 +7,19 @@
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
+use wasmote_mqtt::broker::packet::{PacketId, Reply, Request};
+use wasmote_mqtt::client::Client;
+use wasmote_mqtt::client::ids::{ConnectionId, DeviceIndex};
+use wasmote_mqtt::client::options::ClientOptions;
+use wasmote_mqtt::protocol::Protocol;
+use wasmote_mqtt::time::Time;
+use wasmote_mqtt::topic::TopicFilter;
 use wasmote_sim::action::Action;
-use wasmote_sim::broker::packet::{PacketId, Reply, Request};
-use wasmote_sim::client::ids::{ConnectionId, DeviceIndex};
-use wasmote_sim::client::options::ClientOptions;
-use wasmote_sim::client::{Client, Outbox};
-use wasmote_sim::context::Protocol;
+use wasmote_sim::device::Outbox;
 use wasmote_sim::device::{Blueprint, Input};
 use wasmote_sim::faults::byte_stream::{LinkBreak, LinkConditions};
 use wasmote_sim::faults::{Direction, FaultId};
 use wasmote_sim::link::{AtMostOnce, NetworkLink, SendOutcome};
-use wasmote_sim::time::Time;
-use wasmote_sim::topic::TopicFilter;
 
 use super::tcp::{Sockets, TcpConnection};
 use crate::broker::ShardRequestSender;

@@ -6,7 +6,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-use wasmote_sim::time::Time;
+use wasmote_mqtt::time::Time;
 
 #[derive(Debug, Default)]
 pub(super) struct Deadlines(BinaryHeap<Reverse<(Time, usize)>>);

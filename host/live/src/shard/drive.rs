@@ -3,9 +3,9 @@
 use std::io;
 
 use tokio::net::TcpStream;
+use wasmote_mqtt::broker::packet::{Reply, SubAck};
+use wasmote_mqtt::client::ids::ConnectionId;
 use wasmote_sim::action::Action;
-use wasmote_sim::broker::packet::{Reply, SubAck};
-use wasmote_sim::client::ids::ConnectionId;
 use wasmote_sim::device::{Input, Now};
 
 use super::Shard;

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
+use wasmote_mqtt::message::Message;
+use wasmote_mqtt::time::Time;
 use wasmote_sim::device::{ConnectionState, Device, Input, LatencySamples, Now, PowerState};
 use wasmote_sim::faults::Fault;
 use wasmote_sim::http::{HttpRequest, HttpResponse};
-use wasmote_sim::message::Message;
 use wasmote_sim::metrics::Metric;
-use wasmote_sim::time::Time;
 
 use super::Shard;
 use crate::fleet::PowerCommand;

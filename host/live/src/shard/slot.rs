@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
-use wasmote_sim::context::Protocol;
+use wasmote_mqtt::protocol::Protocol;
+use wasmote_mqtt::time::Time;
 use wasmote_sim::device::{Blueprint, Device, Input, PowerState};
 use wasmote_sim::limits::Limits;
-use wasmote_sim::time::Time;
 
 use super::FleetShared;
 use super::connection::Connection;

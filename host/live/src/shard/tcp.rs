@@ -24,13 +24,14 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
-use wasmote_sim::broker::packet::{Connect, Request};
-use wasmote_sim::client::ids::ConnectionId;
-use wasmote_sim::client::{Client, Outbox};
-use wasmote_sim::context::Protocol;
+use wasmote_mqtt::broker::packet::{Connect, Request};
+use wasmote_mqtt::client::Client;
+use wasmote_mqtt::client::ids::ConnectionId;
+use wasmote_mqtt::protocol::Protocol;
+use wasmote_mqtt::time::Time;
 use wasmote_sim::device::Input;
+use wasmote_sim::device::Outbox;
 use wasmote_sim::link::AtMostOnce;
-use wasmote_sim::time::Time;
 
 use crate::codec::client::ClientCodec;
 use crate::connection::ShardEvent;

@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use wasmote_live::fleet::Fleet;
-use wasmote_sim::context::{Context, Protocol};
+use wasmote_mqtt::message::{Qos, Will};
+use wasmote_mqtt::protocol::Protocol;
+use wasmote_sim::context::Context;
 use wasmote_sim::device::{Blueprint, ConnectionState};
 use wasmote_sim::event::Event;
-use wasmote_sim::message::{Qos, Will};
 
 use crate::support::device::{PROTOCOLS, check_ledgers, device, faults, is_down, listener, message, start};
 use crate::support::mosquitto_clients::{Subscriber, publish};

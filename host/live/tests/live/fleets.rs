@@ -9,13 +9,14 @@ use wasmote_live::broker::EmbeddedBroker;
 use wasmote_live::config::{ConnectionOptions, FleetConfig};
 use wasmote_live::events::{EventFilter, EventReceiver};
 use wasmote_live::fleet::{Fleet, FleetError};
-use wasmote_sim::context::{Context, Protocol};
+use wasmote_mqtt::message::Qos;
+use wasmote_mqtt::protocol::Protocol;
+use wasmote_mqtt::topic::TopicFilter;
+use wasmote_sim::context::Context;
 use wasmote_sim::device::Blueprint;
 use wasmote_sim::event::Event;
 use wasmote_sim::http::{HttpFailure, HttpRequest, HttpResponse};
-use wasmote_sim::message::Qos;
 use wasmote_sim::notice::DeviceNotice;
-use wasmote_sim::topic::TopicFilter;
 
 use crate::support::device::{PROTOCOLS, check_ledgers, device, message, start};
 use crate::support::mosquitto_clients::Subscriber;

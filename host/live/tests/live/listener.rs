@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use wasmote_live::broker::{BrokerReport, EmbeddedBroker};
-use wasmote_sim::broker::counters::DropReason;
+use wasmote_mqtt::broker::counters::DropReason;
 use wasmote_sim::faults::broker::{Condition, Failure};
 
 use crate::support::eventually;

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 use wasmote_live::broker::EmbeddedBroker;
 use wasmote_live::config::{ConnectionOptions, FleetConfig};
 use wasmote_live::fleet::{Fleet, PowerCommand};
-use wasmote_sim::context::{Context, Protocol};
+use wasmote_mqtt::message::{Qos, Will};
+use wasmote_mqtt::protocol::Protocol;
+use wasmote_sim::context::Context;
 use wasmote_sim::device::Blueprint;
 use wasmote_sim::event::Event;
 use wasmote_sim::faults::broker::Failure;
-use wasmote_sim::message::{Qos, Will};
 
 use crate::support::device::{Listener, check_ledgers, device, faults, is_down, is_up, listener, message};
 use crate::support::eventually;

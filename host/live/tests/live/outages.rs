@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use wasmote_sim::context::{Context, Protocol};
+use wasmote_mqtt::message::{Qos, Will};
+use wasmote_mqtt::protocol::Protocol;
+use wasmote_sim::context::Context;
 use wasmote_sim::device::ConnectionState;
 use wasmote_sim::event::Event;
-use wasmote_sim::message::{Qos, Will};
 
 use crate::support::device::{
     PROTOCOLS, check_ledgers, device, faults, is_down, is_up, listener, message, start,

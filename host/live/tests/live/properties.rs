@@ -5,10 +5,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use wasmote_live::config::ConnectionOptions;
 use wasmote_live::fleet::PowerCommand;
-use wasmote_sim::context::{Context, Protocol};
+use wasmote_mqtt::message::{Message, Properties, Will};
+use wasmote_mqtt::protocol::Protocol;
+use wasmote_mqtt::topic::Topic;
+use wasmote_sim::context::Context;
 use wasmote_sim::event::Event;
-use wasmote_sim::message::{Message, Properties, Will};
-use wasmote_sim::topic::Topic;
 
 use crate::support::device::{device, listener, message, start};
 use crate::support::mosquitto_clients::{Subscriber, publish};

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
-use wasmote_sim::context::{Context, Protocol};
+use wasmote_mqtt::message::Qos;
+use wasmote_mqtt::protocol::Protocol;
+use wasmote_sim::context::Context;
 use wasmote_sim::event::Event;
 use wasmote_sim::limits::Limits;
-use wasmote_sim::message::Qos;
 
 use crate::support::device::{PROTOCOLS, check_ledgers, device, message, start};
 use crate::support::mosquitto_clients::Subscriber;

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use wasmote_live::config::{ConnectionOptions, FleetConfig};
 use wasmote_live::fleet::{Fleet, PowerCommand};
-use wasmote_sim::context::{Context, Protocol};
+use wasmote_mqtt::message::Qos;
+use wasmote_mqtt::protocol::Protocol;
+use wasmote_sim::context::Context;
 use wasmote_sim::device::{Blueprint, ConnectionState};
 use wasmote_sim::event::Event;
 use wasmote_sim::ledger::Ledger;
-use wasmote_sim::message::Qos;
 
 use crate::support::device::{
     Listener, PROTOCOLS, check_ledgers, device, faults, is_down, listener, message, start,

@@ -10,11 +10,12 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Metadata, Subscriber};
 use wasmote_live::config::ConnectionOptions;
 use wasmote_live::fleet::{Fleet, FleetError};
-use wasmote_sim::context::{Context, Protocol};
+use wasmote_mqtt::message::Qos;
+use wasmote_mqtt::protocol::Protocol;
+use wasmote_mqtt::topic::TopicFilter;
+use wasmote_sim::context::Context;
 use wasmote_sim::device::ConnectionState;
 use wasmote_sim::event::Event;
-use wasmote_sim::message::Qos;
-use wasmote_sim::topic::TopicFilter;
 
 use crate::support::device::{PROTOCOLS, check_ledgers, device, listener, message, start};
 use crate::support::mosquitto::{Mosquitto, free_port};

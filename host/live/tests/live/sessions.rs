@@ -31,7 +31,7 @@ async fn messages_are_queued_for_a_disconnected_device(kind: Kind) {
         publish(server.port(), "t/mail", "while you were out", &["-q", "1"]).await;
         // Its own messages wait as well.
         fleet
-            .publish(&name, message("t/mail", "kept here").with_qos(wasmote_sim::message::Qos::AtLeastOnce))
+            .publish(&name, message("t/mail", "kept here").with_qos(wasmote_mqtt::message::Qos::AtLeastOnce))
             .await
             .unwrap();
         fleet.set_faults(&[0], faults(serde_json::json!({"fault": []}))).await.unwrap();

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use wasmote_live::fleet::{FleetError, PowerCommand};
-use wasmote_sim::context::{Context, Protocol};
+use wasmote_mqtt::message::{Message, Qos, Will};
+use wasmote_mqtt::protocol::Protocol;
+use wasmote_sim::context::Context;
 use wasmote_sim::device::Blueprint;
 use wasmote_sim::event::Event;
-use wasmote_sim::message::{Message, Qos, Will};
 
 use crate::support::device::{PROTOCOLS, check_ledgers, device, faults, message, start};
 use crate::support::mosquitto_clients::Subscriber;

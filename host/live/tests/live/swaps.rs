@@ -4,10 +4,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use wasmote_live::fleet::{Fleet, Rollout, RolloutError};
+use wasmote_mqtt::device_id::Identity;
+use wasmote_mqtt::protocol::Protocol;
 use wasmote_sim::behaviour::{Behaviour, BehaviourFactory, Trap, TrapKind, Version};
-use wasmote_sim::context::{Context, Protocol};
+use wasmote_sim::context::Context;
 use wasmote_sim::device::Blueprint;
-use wasmote_sim::device_id::Identity;
 use wasmote_sim::event::Event;
 
 use crate::support::device::{check_ledgers, device, start};

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use wasmote_mqtt::message::Qos;
+use wasmote_mqtt::topic::TopicFilter;
 use wasmote_sim::context::Context;
 use wasmote_sim::event::Event;
-use wasmote_sim::message::Qos;
-use wasmote_sim::topic::TopicFilter;
 
 use crate::support::device::{LEVELS, PROTOCOLS, check_ledgers, device, listener, message, start};
 use crate::support::mosquitto_clients::{Subscriber, publish};

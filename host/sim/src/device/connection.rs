@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use crate::action::Action;
-use crate::message::{Message, Qos};
 use crate::rng::Stream;
-use crate::time::Time;
-use crate::topic::TopicFilter;
+use wasmote_mqtt::message::{Message, Qos};
+use wasmote_mqtt::time::Time;
+use wasmote_mqtt::topic::TopicFilter;
 
 /// The state of the MQTT connection, as the device believes it.
 #[derive(Clone, Debug, PartialEq, Eq)]

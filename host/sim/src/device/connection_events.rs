@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use super::connection::ConnectionState;
 use super::{Device, Now};
-use crate::action::{Action, DisconnectMode};
+use crate::action::Action;
 use crate::context::Context;
 use crate::event::{ConnectionChange, Event};
 use crate::notice::DeviceNotice;
-use crate::time::Time;
+use wasmote_mqtt::client::DisconnectMode;
+use wasmote_mqtt::time::Time;
 
 impl Device {
     pub(super) fn connect(&mut self, now: Now, actions: &mut Vec<Action>) {

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use super::{Device, Now};
-use crate::action::{Action, DisconnectMode};
+use crate::action::Action;
 use crate::behaviour::{Trap, TrapKind};
 use crate::event::{Event, StartCause, StopReason};
 use crate::faults::{Fault, Model};
 use crate::notice::DeviceNotice;
 use crate::rng::Stream;
-use crate::time::Time;
+use wasmote_mqtt::client::DisconnectMode;
+use wasmote_mqtt::time::Time;
 
 /// Whether a device runs.
 #[derive(Clone, Debug, PartialEq, Eq)]

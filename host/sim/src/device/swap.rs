@@ -30,10 +30,10 @@ use crate::behaviour::{Behaviour, BehaviourFactory, Trap, TrapKind, Version};
 use crate::context::{Context, Effect};
 use crate::event::{Event, StartCause, StopReason};
 use crate::faults::battery::EnergyUse;
-use crate::message::Qos;
 use crate::notice::DeviceNotice;
-use crate::time::Time;
-use crate::topic::TopicFilter;
+use wasmote_mqtt::message::Qos;
+use wasmote_mqtt::time::Time;
+use wasmote_mqtt::topic::TopicFilter;
 
 /// Another version for a device.
 #[derive(Clone)]

@@ -10,9 +10,9 @@ use crate::event::Event;
 use crate::faults::battery::EnergyUse;
 use crate::faults::injector::Released;
 use crate::faults::{Direction, FaultId};
-use crate::message::{Message, MessageOrigin, Qos};
 use crate::notice::{DeviceNotice, DropCause};
-use crate::topic::Topic;
+use wasmote_mqtt::message::{Message, MessageOrigin, Qos};
+use wasmote_mqtt::topic::Topic;
 
 /// A message that waits out its delay.
 #[derive(Debug)]

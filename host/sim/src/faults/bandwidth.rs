@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{Directions, RuleInput, RuleState, Verdict};
-use crate::message::Message;
-use crate::time::nanos;
+use wasmote_mqtt::message::Message;
+use wasmote_mqtt::time::nanos;
 
 /// A line with a rate and a queue in front of it, for each way on its own. What does not fit into the queue
 /// is dropped (drop-tail), the rest goes one by one in the order of its coming.

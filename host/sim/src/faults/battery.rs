@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::Fault;
 use super::bandwidth::bytes;
-use crate::message::Message;
-use crate::time::{Time, nanos};
+use wasmote_mqtt::message::Message;
+use wasmote_mqtt::time::{Time, nanos};
 
 /// What a battery holds and what takes from it. The radio costs by the message and by the byte, as in the
 /// first-order radio model (Heinzelman, Chandrakasan and Balakrishnan, "Energy-efficient communication

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::outage::{Outage, Recurrence, Transition};
 use super::{Fault, FaultId, Model};
 use crate::rng::Seed;
-use crate::time::Time;
+use wasmote_mqtt::time::Time;
 
 /// A fault of the broker.
 #[derive(Clone, Debug, PartialEq)]

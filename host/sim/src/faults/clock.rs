@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use crate::rng::Stream;
-use crate::time::{Time, WallTime, nanos};
+use wasmote_mqtt::time::{Time, WallTime, nanos};
 
 /// How wrong, at most, clocks are. The error of each device is its own, and stays.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -15,11 +15,11 @@ use serde_json::{Map, Value};
 use super::{Direction, Directions, Verdict};
 use crate::behaviour::Trap;
 use crate::context::LogLevel;
-use crate::device_id::{DeviceId, Identity};
 use crate::limits::{Limits, RateLimit};
-use crate::message::Message;
 use crate::rng::{Seed, Stream};
-use crate::time::Time;
+use wasmote_mqtt::device_id::{DeviceId, Identity};
+use wasmote_mqtt::message::Message;
+use wasmote_mqtt::time::Time;
 
 /// What a model is configured with: a JSON object.
 pub type Config = Map<String, Value>;

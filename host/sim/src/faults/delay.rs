@@ -36,7 +36,7 @@ impl Delay {
             Distribution::Constant(span) => *span,
             // Whole nanoseconds, each as likely as the other: no need to go through a Gaussian number.
             Distribution::Uniform { min, max } if self.correlation == 0.0 => {
-                let width = crate::time::nanos(max.saturating_sub(*min)).saturating_add(1);
+                let width = wasmote_mqtt::time::nanos(max.saturating_sub(*min)).saturating_add(1);
                 *min + Duration::from_nanos(input.rng.below(width))
             }
             distribution => distribution.at(self.next_gaussian(input)),

@@ -15,13 +15,13 @@ use super::clock::Skew;
 use super::component::runner::ModelRunner;
 use super::outage::{Outage, Transition};
 use super::{ActiveFault, Direction, Fault, FaultId, Model};
-use crate::device_id::Identity;
 use crate::ledger::Ledger;
-use crate::message::Message;
 use crate::notice::DeviceNotice;
 use crate::rng::Seed;
-use crate::time::Time;
 use rule::{Rule, RuleKind, RuleOutcome};
+use wasmote_mqtt::device_id::Identity;
+use wasmote_mqtt::message::Message;
+use wasmote_mqtt::time::Time;
 
 /// The faults of one device, with what they remember.
 #[derive(Debug, Default)]

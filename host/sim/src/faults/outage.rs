@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Fault, Model};
-use crate::device_id::{DeviceId, Identity};
 use crate::rng::Seed;
-use crate::time::{Time, nanos};
+use wasmote_mqtt::device_id::{DeviceId, Identity};
+use wasmote_mqtt::time::{Time, nanos};
 
 /// When an outage begins and how long it lasts.
 #[derive(Clone, Debug, PartialEq)]

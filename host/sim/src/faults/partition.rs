@@ -8,8 +8,8 @@
 use super::outage::Recurrence;
 use super::target::{Pattern, Target};
 use super::{Direction, Directions, Verdict};
-use crate::device_id::Identity;
-use crate::message::Message;
+use wasmote_mqtt::device_id::Identity;
+use wasmote_mqtt::message::Message;
 
 /// A cut between a fault's target and the rest of the world, or its peers.
 #[derive(Clone, Debug, PartialEq)]

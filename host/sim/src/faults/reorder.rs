@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{Direction, Directions, RuleInput, Verdict};
-use crate::message::Message;
-use crate::time::Time;
+use wasmote_mqtt::message::Message;
+use wasmote_mqtt::time::Time;
 
 /// A message is held back until so many others of the same device and way have gone past it, or until its
 /// time is up. Then it goes on to the faults that follow.

@@ -1,6 +1,6 @@
 //! Whom a fault is for.
 
-use crate::device_id::Identity;
+use wasmote_mqtt::device_id::Identity;
 
 /// A device's name with `*` for any run of characters.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use crate::faults::byte_stream::DirectionConditions;
-use crate::time::{Time, nanos};
+use wasmote_mqtt::time::{Time, nanos};
 
 /// Packets in a row. The one in front is going over, byte by byte; a packet has come through when its last
 /// byte has.

@@ -1,9 +1,9 @@
 //! How long packets are on the wire, in bytes of MQTT. What TCP and TLS put around them does not count.
 
-use crate::broker::packet::{Ack, ConnAck, Connect, Publish, Reply, Request};
-use crate::broker::reason::AckReason;
-use crate::context::Protocol;
-use crate::message::{Message, MessageOrigin, Properties, Will};
+use wasmote_mqtt::broker::packet::{Ack, ConnAck, Connect, Publish, Reply, Request};
+use wasmote_mqtt::broker::reason::AckReason;
+use wasmote_mqtt::message::{Message, MessageOrigin, Properties, Will};
+use wasmote_mqtt::protocol::Protocol;
 
 /// The user property in which a message's stamp crosses the broker on MQTT 5.
 pub const ORIGIN_PROPERTY: &str = "wasmote-stamp";
@@ -137,11 +137,11 @@ fn conn_ack_properties(accepted: &ConnAck) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broker::packet::{AckStep, Disconnect, PacketId, Subscribe, SubscribeOptions};
-    use crate::device_id::DeviceId;
-    use crate::message::Qos;
-    use crate::time::WallTime;
-    use crate::topic::{Topic, TopicFilter};
+    use wasmote_mqtt::broker::packet::{AckStep, Disconnect, PacketId, Subscribe, SubscribeOptions};
+    use wasmote_mqtt::device_id::DeviceId;
+    use wasmote_mqtt::message::Qos;
+    use wasmote_mqtt::time::WallTime;
+    use wasmote_mqtt::topic::{Topic, TopicFilter};
 
     fn publish(payload: usize) -> Publish {
         Publish::new(Message::new(Topic::new("a/b").unwrap(), vec![0; payload]), None)

@@ -1,6 +1,6 @@
 //! One deadline for each slot, soonest first.
 
-use crate::time::Time;
+use wasmote_mqtt::time::Time;
 
 /// Who has the deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,8 +101,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::device_id::DeviceId;
     use crate::rng::Seed;
+    use wasmote_mqtt::device_id::DeviceId;
 
     /// Beside a plain map, through a long run of random changes.
     #[test]

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::deadlines::{Deadlines, Slot};
-use crate::time::Time;
+use wasmote_mqtt::time::Time;
 
 /// What happens at one point in time.
 #[derive(Debug)]

@@ -2,11 +2,11 @@
 
 use super::observer::{ConnectionId, DeviceIndex, Observer};
 use super::{InFlight, PACKET_LANE, VirtualTime};
-use crate::broker::packet::{Reply, Request};
 use crate::device::Input;
 use crate::faults::byte_stream::{LinkBreak, LinkConditions};
 use crate::faults::{Direction, FaultId};
 use crate::link::{AtMostOnce, NetworkLink, SendOutcome};
+use wasmote_mqtt::broker::packet::{Reply, Request};
 
 impl<O: Observer> VirtualTime<O> {
     /// Send what a device's client has to send. What the line does not take comes back to the device.

@@ -1,12 +1,12 @@
 //! Looking on while virtual time passes.
 
-use crate::broker::packet::{Reply, Request};
 use crate::device::{Input, Now};
 use crate::faults::broker::BrokerTransition;
 use crate::http::HttpResponse;
 use crate::notice::DeviceNotice;
+use wasmote_mqtt::broker::packet::{Reply, Request};
 
-pub use crate::client::ids::{ConnectionId, DeviceIndex};
+pub use wasmote_mqtt::client::ids::{ConnectionId, DeviceIndex};
 
 /// One thing that happens. Nothing in a run happens without one of these.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ pub enum TraceEvent<'a> {
     /// A fault of the broker begins or ends.
     BrokerFault(&'a BrokerTransition),
     /// The host itself publishes, under no client's name.
-    HostPublish(&'a crate::message::Message),
+    HostPublish(&'a wasmote_mqtt::message::Message),
 }
 
 /// Sees every step of a run, in order. It cannot change anything.

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::broker::limits::BrokerLimits;
-use crate::client::options::ClientOptions;
-use crate::time::WallTime;
+use wasmote_mqtt::broker::limits::BrokerLimits;
+use wasmote_mqtt::client::options::ClientOptions;
+use wasmote_mqtt::time::WallTime;
 
 /// What a virtual run is made of, beside its devices.
 #[derive(Clone, Debug)]

@@ -2,11 +2,11 @@
 
 use super::observer::{ConnectionId, DeviceIndex, Observer, TraceEvent};
 use super::{BROKER_SLOT, VirtualTime};
-use crate::broker::packet::{Reply, Request};
-use crate::broker::reason::{CloseReason, ConnectRefusal};
 use crate::faults::broker::{BrokerTransition, Condition, Failure};
 use crate::link::AtMostOnce;
-use crate::message::Message;
+use wasmote_mqtt::broker::packet::{Reply, Request};
+use wasmote_mqtt::broker::reason::{CloseReason, ConnectRefusal};
+use wasmote_mqtt::message::Message;
 
 /// What waits for a broker that stands still, as in the buffers of its sockets.
 #[derive(Debug)]

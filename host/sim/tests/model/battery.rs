@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use wasmote_sim::action::{Action, DisconnectMode};
+use wasmote_mqtt::client::DisconnectMode;
+use wasmote_sim::action::Action;
 use wasmote_sim::device::{Input, PowerState};
 use wasmote_sim::event::StopReason;
 use wasmote_sim::faults::document::{FaultDocument, FaultEntry, Kind};

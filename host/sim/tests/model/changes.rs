@@ -39,7 +39,7 @@ fn chatter(event: Event, context: &mut Context) -> Result<(), Trap> {
     }
     if matches!(event, Event::Timer(_)) {
         let now = context.now().as_nanos().to_string();
-        let said = wasmote_sim::message::Message { payload: now.into(), ..message("t", "") };
+        let said = wasmote_mqtt::message::Message { payload: now.into(), ..message("t", "") };
         context.publish(said).expect("within the rate");
     }
     Ok(())

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmote_sim::action::DisconnectMode;
-use wasmote_sim::broker::packet::{ConnAck, PacketId, Reply, Request, SubAck};
-use wasmote_sim::client::ids::{ConnectionId, DeviceIndex};
-use wasmote_sim::client::options::ClientOptions;
-use wasmote_sim::client::{Client, Outbox, TooManyPendingSubscriptions};
-use wasmote_sim::context::Protocol;
+use wasmote_mqtt::broker::packet::{ConnAck, PacketId, Reply, Request, SubAck};
+use wasmote_mqtt::client::DisconnectMode;
+use wasmote_mqtt::client::ids::{ConnectionId, DeviceIndex};
+use wasmote_mqtt::client::options::ClientOptions;
+use wasmote_mqtt::client::{Client, TooManyPendingSubscriptions};
+use wasmote_mqtt::message::{Message, Qos};
+use wasmote_mqtt::protocol::Protocol;
+use wasmote_mqtt::time::Time;
+use wasmote_mqtt::topic::{Topic, TopicFilter};
 use wasmote_sim::device::Input;
-use wasmote_sim::message::{Message, Qos};
-use wasmote_sim::time::Time;
-use wasmote_sim::topic::{Topic, TopicFilter};
+use wasmote_sim::device::Outbox;
 
 const LINK: ConnectionId = ConnectionId { device: DeviceIndex(0), attempt: 1 };
 

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
+use wasmote_mqtt::message::{Message, Qos};
+use wasmote_mqtt::topic::{Topic, TopicFilter};
 use wasmote_sim::action::Action;
 use wasmote_sim::behaviour::Trap;
 use wasmote_sim::context::Context;
 use wasmote_sim::device::Input;
 use wasmote_sim::event::Event;
 use wasmote_sim::faults::document::FaultDocument;
-use wasmote_sim::message::{Message, Qos};
 use wasmote_sim::notice::{DeviceNotice, DropCause};
-use wasmote_sim::topic::{Topic, TopicFilter};
 
 use crate::harness::{Harness, at_qos_1, idle};
 

@@ -11,15 +11,15 @@ mod reorder;
 
 use std::time::Duration;
 
-use wasmote_sim::device_id::{DeviceId, Identity};
+use wasmote_mqtt::device_id::{DeviceId, Identity};
+use wasmote_mqtt::message::Message;
+use wasmote_mqtt::time::Time;
 use wasmote_sim::faults::document::{FaultDocument, FaultEntry, Kind};
 use wasmote_sim::faults::injector::Injector;
 use wasmote_sim::faults::span::Span;
 use wasmote_sim::faults::{Direction, Directions};
 use wasmote_sim::ledger::Ledger;
-use wasmote_sim::message::Message;
 use wasmote_sim::rng::Seed;
-use wasmote_sim::time::Time;
 
 use crate::harness::{document, message};
 

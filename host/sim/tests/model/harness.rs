@@ -3,19 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use wasmote_mqtt::device_id::{DeviceId, Identity};
+use wasmote_mqtt::message::{Message, MessageOrigin, Qos};
+use wasmote_mqtt::protocol::Protocol;
+use wasmote_mqtt::time::{Time, WallTime};
+use wasmote_mqtt::topic::Topic;
 use wasmote_sim::action::Action;
 use wasmote_sim::behaviour::{Behaviour, BehaviourFactory, Trap};
-use wasmote_sim::context::{Context, Protocol};
+use wasmote_sim::context::Context;
 use wasmote_sim::device::{Blueprint, Device, Input, Now};
-use wasmote_sim::device_id::{DeviceId, Identity};
 use wasmote_sim::event::Event;
 use wasmote_sim::faults::document::{FaultDocument, FaultEntry};
 use wasmote_sim::limits::Limits;
-use wasmote_sim::message::{Message, MessageOrigin, Qos};
 use wasmote_sim::notice::DeviceNotice;
 use wasmote_sim::rng::Seed;
-use wasmote_sim::time::{Time, WallTime};
-use wasmote_sim::topic::Topic;
 
 type Script = fn(Event, &mut Context) -> Result<(), Trap>;
 

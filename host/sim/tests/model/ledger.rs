@@ -3,19 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use wasmote_mqtt::device_id::{DeviceId, Identity};
+use wasmote_mqtt::message::Qos;
+use wasmote_mqtt::protocol::Protocol;
+use wasmote_mqtt::topic::TopicFilter;
 use wasmote_sim::behaviour::{Behaviour, BehaviourFactory, Trap};
-use wasmote_sim::context::{Context, Protocol};
+use wasmote_sim::context::Context;
 use wasmote_sim::device::{Blueprint, Input};
-use wasmote_sim::device_id::{DeviceId, Identity};
 use wasmote_sim::event::{Event, StopReason};
 use wasmote_sim::faults::document::{DelayKind, FaultDocument, FaultEntry, Kind};
 use wasmote_sim::faults::span::Span;
 use wasmote_sim::faults::{Direction, Directions};
 use wasmote_sim::ledger::{FaultCounts, Ledger};
 use wasmote_sim::limits::Limits;
-use wasmote_sim::message::Qos;
 use wasmote_sim::rng::{Seed, Stream};
-use wasmote_sim::topic::TopicFilter;
 use wasmote_sim::virtual_time::VirtualTime;
 use wasmote_sim::virtual_time::options::Options;
 

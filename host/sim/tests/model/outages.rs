@@ -6,7 +6,8 @@ mod regions;
 
 use std::time::Duration;
 
-use wasmote_sim::action::{Action, DisconnectMode};
+use wasmote_mqtt::client::DisconnectMode;
+use wasmote_sim::action::Action;
 use wasmote_sim::behaviour::Trap;
 use wasmote_sim::context::Context;
 use wasmote_sim::device::{ConnectionState, Input, PowerState};

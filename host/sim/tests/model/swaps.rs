@@ -3,17 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use wasmote_mqtt::device_id::Identity;
+use wasmote_mqtt::message::Qos;
+use wasmote_mqtt::topic::TopicFilter;
 use wasmote_sim::action::Action;
 use wasmote_sim::behaviour::{Behaviour, BehaviourFactory, Trap, TrapKind, Version};
 use wasmote_sim::context::{Context, LogLevel};
 use wasmote_sim::device::{ConnectionState, Input, PowerState, SwapCounts, Upgrade};
-use wasmote_sim::device_id::Identity;
 use wasmote_sim::event::{Event, StartCause, StopReason};
 use wasmote_sim::faults::document::{FaultEntry, Kind};
 use wasmote_sim::faults::span::Span;
-use wasmote_sim::message::Qos;
 use wasmote_sim::notice::DeviceNotice;
-use wasmote_sim::topic::TopicFilter;
 
 use crate::harness::{Harness, document, message};
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use wasmote_sim::device_id::DeviceId;
+use wasmote_mqtt::device_id::DeviceId;
 use wasmote_sim::limits::Limits;
 
 use super::{CURRENT_DIR, FileLayer};

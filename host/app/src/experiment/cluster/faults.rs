@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
-use wasmote_sim::device_id::Identity;
+use wasmote_mqtt::device_id::Identity;
 use wasmote_sim::faults::document::FaultEntry;
 
 use crate::config::Settings;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use reqwest::Method;
 use serde_json::Value;
-use wasmote_sim::device_id::Identity;
+use wasmote_mqtt::device_id::Identity;
 
 use super::faults::ClusterFaults;
 use crate::fleet_query::send::{PodRequest, RequestBody};

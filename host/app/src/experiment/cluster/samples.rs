@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::Client;
 use tokio::runtime::Runtime;
-use wasmote_sim::time::Time;
+use wasmote_mqtt::time::Time;
 
 use super::timeline::TimelineExecutor;
 use crate::experiment::plan::Point;

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use wasmote_sim::device_id::Identity;
+use wasmote_mqtt::device_id::Identity;
+use wasmote_mqtt::message::Message;
+use wasmote_mqtt::time::Time;
 use wasmote_sim::faults::target::Pattern;
 use wasmote_sim::http::HttpRequest;
-use wasmote_sim::message::Message;
 use wasmote_sim::rng::Seed;
-use wasmote_sim::time::Time;
 
 use super::deployment::FLEET_SELECTOR;
 use super::faults::{self, ClusterFaults};

@@ -1,6 +1,6 @@
 //! Parts of a run on a cluster: what pods counted from one look at them to another.
 
-use wasmote_sim::time::Time;
+use wasmote_mqtt::time::Time;
 
 use super::samples::{Sample, since};
 use crate::experiment::plan::Point;

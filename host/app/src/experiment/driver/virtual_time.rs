@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wasmote_live::fleet::PowerCommand;
+use wasmote_mqtt::message::Message;
+use wasmote_mqtt::time::Time;
 use wasmote_sim::device::{Blueprint, ConnectionState, Device, Input, Now, Upgrade};
 use wasmote_sim::event::StopReason;
 use wasmote_sim::faults::broker::Failure;
 use wasmote_sim::faults::{Fault, FaultId};
 use wasmote_sim::http::HttpRequest;
-use wasmote_sim::message::Message;
 use wasmote_sim::rng::Seed;
-use wasmote_sim::time::Time;
 use wasmote_sim::virtual_time::VirtualTime;
 use wasmote_sim::virtual_time::observer::DeviceIndex;
 use wasmote_sim::virtual_time::options::Options;

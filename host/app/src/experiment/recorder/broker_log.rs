@@ -10,13 +10,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use wasmote_live::broker::Peer;
-use wasmote_sim::broker::packet::{ConnAck, Connect, Disconnect, Reply, Request, Subscribe, Unsubscribe};
-use wasmote_sim::broker::reason::{CloseReason, ConnectRefusal};
-use wasmote_sim::context::Protocol;
+use wasmote_mqtt::broker::packet::{ConnAck, Connect, Disconnect, Reply, Request, Subscribe, Unsubscribe};
+use wasmote_mqtt::broker::reason::{CloseReason, ConnectRefusal};
+use wasmote_mqtt::device_id::{DeviceId, Identity};
+use wasmote_mqtt::message::{Message, Will};
+use wasmote_mqtt::protocol::Protocol;
 use wasmote_sim::device::Now;
-use wasmote_sim::device_id::{DeviceId, Identity};
 use wasmote_sim::faults::broker::{BrokerTransition, Failure};
-use wasmote_sim::message::{Message, Will};
 use wasmote_sim::notice::DeviceNotice;
 use wasmote_sim::virtual_time::observer::ConnectionId;
 

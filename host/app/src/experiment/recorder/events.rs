@@ -5,9 +5,9 @@ use std::path::Path;
 
 use serde::Serialize;
 use wasmote_live::status::DeviceEvent;
+use wasmote_mqtt::message::Message;
 use wasmote_sim::device::Now;
 use wasmote_sim::faults::broker::BrokerTransition;
-use wasmote_sim::message::Message;
 
 use super::line_writer::LineWriter;
 use crate::events::render::EventText;

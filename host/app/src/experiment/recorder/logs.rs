@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use wasmote_live::status::DeviceEvent;
+use wasmote_mqtt::device_id::Identity;
+use wasmote_mqtt::time::WallTime;
 use wasmote_sim::context::LogLevel;
 use wasmote_sim::device::Now;
-use wasmote_sim::device_id::Identity;
-use wasmote_sim::time::WallTime;
 
 use crate::events::render::{EventText, message_line};
 

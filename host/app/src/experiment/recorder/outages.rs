@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
+use wasmote_mqtt::time::Time;
 use wasmote_sim::event::StopReason;
 use wasmote_sim::faults::broker::BrokerTransition;
 use wasmote_sim::notice::DeviceNotice;
-use wasmote_sim::time::Time;
 
 /// All outages of a run, in the order in which they began.
 #[derive(Clone, Debug, Default)]

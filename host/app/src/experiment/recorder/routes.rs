@@ -11,8 +11,8 @@
 
 use std::collections::BTreeMap;
 
+use wasmote_mqtt::time::Time;
 use wasmote_sim::notice::DeviceNotice;
-use wasmote_sim::time::Time;
 
 /// All changes of routes in a run, in the order in which they were told.
 #[derive(Clone, Debug, Default)]

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use wasmote_sim::device_id::Identity;
+use wasmote_mqtt::device_id::Identity;
+use wasmote_mqtt::time::Time;
 use wasmote_sim::notice::DeviceNotice;
-use wasmote_sim::time::Time;
 
 use crate::experiment::latencies::seconds;
 

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::Path;
 
+use wasmote_mqtt::device_id::{DeviceId, Identity};
+use wasmote_mqtt::time::Time;
 use wasmote_sim::behaviour::Version;
-use wasmote_sim::device_id::{DeviceId, Identity};
-use wasmote_sim::time::Time;
 
 use super::line_writer::LineWriter;
 use crate::experiment::latencies::seconds;

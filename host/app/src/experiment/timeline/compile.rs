@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::{Map, Value};
-use wasmote_sim::time::Time;
+use wasmote_mqtt::time::Time;
 
 use super::selector::Selection;
 use super::{Action, Phase, Scope, Timeline};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wasmote_sim::device_id::{DeviceId, Identity};
+use wasmote_mqtt::device_id::{DeviceId, Identity};
 use wasmote_sim::faults::target::Pattern;
 use wasmote_sim::rng::Seed;
 

@@ -1,6 +1,6 @@
 //! Shapes of networks: which nodes are linked, and where one would draw them.
 
-use wasmote_sim::device_id::DeviceId;
+use wasmote_mqtt::device_id::DeviceId;
 use wasmote_sim::rng::Seed;
 
 /// Positions of two nodes that are linked, the lower one first.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Serialize;
-use wasmote_sim::device_id::Identity;
+use wasmote_mqtt::device_id::Identity;
 use wasmote_sim::faults::Fault;
 use wasmote_sim::faults::document::FaultDocument;
 
@@ -177,7 +177,7 @@ impl FaultRegistry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wasmote_sim::device_id::DeviceId;
+    use wasmote_mqtt::device_id::DeviceId;
 
     fn devices() -> Vec<Arc<Identity>> {
         let device = |(id, group): (&str, &str)| {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use wasmote_sim::broker::packet::{Reply, Request};
-use wasmote_sim::broker::reason::{CloseReason, ConnectRefusal};
-use wasmote_sim::client::ids::ConnectionId;
+use wasmote_mqtt::broker::packet::{Reply, Request};
+use wasmote_mqtt::broker::reason::{CloseReason, ConnectRefusal};
+use wasmote_mqtt::client::ids::ConnectionId;
 use wasmote_sim::faults::broker::{BrokerTransition, Condition, Failure};
 use wasmote_sim::faults::{Fault, FaultId};
 use wasmote_sim::rng::Seed;

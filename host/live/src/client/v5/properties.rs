@@ -1,8 +1,8 @@
 //! MQTT 5 properties, between the model's message and the library's packets.
 
 use rumqttc::{LastWillProperties, PublishProperties};
-use wasmote_sim::message::{Message, Properties, Will};
-use wasmote_sim::topic::Topic;
+use wasmote_mqtt::message::{Message, Properties, Will};
+use wasmote_mqtt::topic::Topic;
 
 use crate::origin;
 

@@ -9,10 +9,10 @@ use mqtt5_protocol::packet::suback::{SubAckPacket, SubAckReasonCode as Granted};
 use mqtt5_protocol::packet::unsuback::UnsubAckReasonCode;
 use mqtt5_protocol::packet::{FixedHeader, Packet as Raw, PacketType};
 use mqtt5_protocol::{Properties, PropertyId as Id, PropertyValue as Value, ReasonCode};
-use wasmote_sim::broker::packet::{Ack, AckStep, ConnAck, Reply, SubAck};
-use wasmote_sim::broker::reason::{CloseReason, SubscribeRefusal};
-use wasmote_sim::context::Protocol;
-use wasmote_sim::message::Qos;
+use wasmote_mqtt::broker::packet::{Ack, AckStep, ConnAck, Reply, SubAck};
+use wasmote_mqtt::broker::reason::{CloseReason, SubscribeRefusal};
+use wasmote_mqtt::message::Qos;
+use wasmote_mqtt::protocol::Protocol;
 
 use crate::codec::decode::{ack_from, close_reason, publish_from, to_packet_id};
 use crate::codec::properties;

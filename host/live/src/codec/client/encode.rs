@@ -3,9 +3,9 @@
 use bytes::{BufMut, BytesMut};
 use mqtt5_protocol::Properties;
 use mqtt5_protocol::encoding::encode_variable_int;
-use wasmote_sim::broker::packet::{Connect, Disconnect, Request, RetainHandling, Subscribe, Unsubscribe};
-use wasmote_sim::context::Protocol;
-use wasmote_sim::message::Will;
+use wasmote_mqtt::broker::packet::{Connect, Disconnect, Request, RetainHandling, Subscribe, Unsubscribe};
+use wasmote_mqtt::message::Will;
+use wasmote_mqtt::protocol::Protocol;
 
 use super::{ClientCodec, Credentials, SendError};
 use crate::codec::{MAX_PACKET_SIZE, properties};

@@ -1,15 +1,15 @@
 use std::num::NonZeroU16;
 
 use bytes::{Bytes, BytesMut};
-use wasmote_sim::broker::packet::{
+use wasmote_mqtt::broker::packet::{
     Ack, AckStep, ConnAck, Connect, Disconnect, PacketId, Publish, Reply, Request, SubAck, Subscribe,
     SubscribeOptions, Unsubscribe,
 };
-use wasmote_sim::broker::reason::{AckReason, CloseReason, ConnectRefusal, SubscribeRefusal};
-use wasmote_sim::device_id::DeviceId;
-use wasmote_sim::message::{Message, MessageOrigin, Properties, Will};
-use wasmote_sim::time::WallTime;
-use wasmote_sim::topic::{Topic, TopicFilter};
+use wasmote_mqtt::broker::reason::{AckReason, CloseReason, ConnectRefusal, SubscribeRefusal};
+use wasmote_mqtt::device_id::DeviceId;
+use wasmote_mqtt::message::{Message, MessageOrigin, Properties, Will};
+use wasmote_mqtt::time::WallTime;
+use wasmote_mqtt::topic::{Topic, TopicFilter};
 
 use super::*;
 

@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 use bytes::{BufMut, BytesMut};
 use mqtt5_protocol::PropertyId;
 use mqtt5_protocol::encoding::{encode_variable_int, variable_int_len};
-use wasmote_sim::broker::packet::Publish;
-use wasmote_sim::message::{MessageOrigin, Properties};
+use wasmote_mqtt::broker::packet::Publish;
+use wasmote_mqtt::message::{MessageOrigin, Properties};
 
 use crate::origin;
 

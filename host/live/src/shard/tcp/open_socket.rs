@@ -7,11 +7,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use wasmote_sim::broker::packet::{Publish, Request};
-use wasmote_sim::client::ids::ConnectionId;
+use wasmote_mqtt::broker::packet::{Publish, Request};
+use wasmote_mqtt::client::ids::ConnectionId;
+use wasmote_mqtt::message::Message;
+use wasmote_mqtt::time::Time;
 use wasmote_sim::link::AtMostOnce;
-use wasmote_sim::message::Message;
-use wasmote_sim::time::Time;
 
 use super::readiness::SocketWaker;
 use super::sockets::{Dialer, Scratch};

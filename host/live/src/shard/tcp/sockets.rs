@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use tokio::task::AbortHandle;
-use wasmote_sim::client::ids::ConnectionId;
+use wasmote_mqtt::client::ids::ConnectionId;
 
 use super::readiness::ReadySet;
 use crate::codec::client::{Credentials, Incoming};

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use super::{Component, FaultModelInstance, ModelContext, ModelInput};
 use crate::behaviour::{Trap, TrapKind};
-use crate::device_id::Identity;
 use crate::faults::{FaultId, Verdict};
 use crate::limits::Limits;
 use crate::notice::DeviceNotice;
 use crate::rng::Stream;
+use wasmote_mqtt::device_id::Identity;
 
 /// A model that traps so often in a row is put aside.
 const MAX_CONSECUTIVE_TRAPS: u32 = 3;

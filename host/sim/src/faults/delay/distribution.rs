@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::gaussian::{cumulative, quantile};
-use crate::time::nanos;
+use wasmote_mqtt::time::nanos;
 
 /// The distribution of a delay.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,12 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::checks::Problem;
 use super::kind::{DelayKind, Kind};
-use crate::device_id::is_name;
 use crate::faults::broker::Failure;
 use crate::faults::component::{Config, Library};
 use crate::faults::span::{SignedSpan, Span};
 use crate::faults::target::{Pattern, Target};
 use crate::faults::{Directions, Fault, Model};
+use wasmote_mqtt::device_id::is_name;
 
 /// Writes the entry and, from the same list, which of its optional fields are given.
 macro_rules! entry {

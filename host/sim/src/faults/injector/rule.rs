@@ -9,10 +9,10 @@ use crate::faults::partition::PartitionRule;
 use crate::faults::reorder::{HeldMessage, HeldMessages};
 use crate::faults::{Direction, Fault, FaultId, Model, RuleInput, RuleState, Verdict};
 use crate::ledger::Ledger;
-use crate::message::Message;
 use crate::notice::DeviceNotice;
 use crate::rng::Stream;
-use crate::time::Time;
+use wasmote_mqtt::message::Message;
+use wasmote_mqtt::time::Time;
 
 #[derive(Debug)]
 pub(super) struct Rule {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Injector;
 use crate::faults::Fault;
 use crate::faults::battery::EnergyUse;
-use crate::time::{Time, WallTime};
+use wasmote_mqtt::time::{Time, WallTime};
 
 impl Injector {
     /// What the device's own calendar clock shows.

@@ -7,9 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::Digest;
-use crate::message::{Message, MessageOrigin, Properties, Qos, Will};
-use crate::time::{Time, nanos};
-use crate::topic::{Topic, TopicFilter};
+use wasmote_mqtt::message::{Message, MessageOrigin, Properties, Qos, Will};
+use wasmote_mqtt::time::{Time, nanos};
+use wasmote_mqtt::topic::{Topic, TopicFilter};
 
 /// Something that can be mixed into a digest.
 pub(super) trait Encode {

@@ -2,11 +2,11 @@
 
 use super::Digest;
 use super::encode::Encode;
-use crate::broker::packet::{
+use wasmote_mqtt::broker::packet::{
     Ack, AckStep, ConnAck, Connect, Disconnect, Publish, Reply, Request, RetainHandling, SubAck, Subscribe,
     SubscribeOptions, Unsubscribe,
 };
-use crate::context::Protocol;
+use wasmote_mqtt::protocol::Protocol;
 
 impl Encode for Request {
     fn encode(&self, into: &mut Digest) {

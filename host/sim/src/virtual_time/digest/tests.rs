@@ -2,16 +2,16 @@ use std::time::Duration;
 
 use super::*;
 use crate::behaviour::{Trap, TrapKind};
-use crate::broker::packet::{Connect, Reply, Request};
-use crate::client::ids::ConnectionId;
 use crate::context::LogLevel;
 use crate::device::Input;
 use crate::faults::document::{FaultDocument, FaultEntry, Kind};
 use crate::http::HttpFailure;
-use crate::message::{Message, Will};
 use crate::notice::{DeviceNotice, DropCause};
-use crate::topic::Topic;
 use crate::virtual_time::observer::DeviceIndex;
+use wasmote_mqtt::broker::packet::{Connect, Reply, Request};
+use wasmote_mqtt::client::ids::ConnectionId;
+use wasmote_mqtt::message::{Message, Will};
+use wasmote_mqtt::topic::Topic;
 
 fn of(texts: &[&str]) -> u128 {
     let mut digest = Digest::default();

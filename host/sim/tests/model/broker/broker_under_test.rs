@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wasmote_sim::broker::packet::{Reply, Request};
+use wasmote_mqtt::broker::packet::{Reply, Request};
 
 /// A broker, seen through connections that bear the names of clients.
 pub trait BrokerUnderTest {

@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use wasmote_sim::broker::packet::{
+use wasmote_mqtt::broker::packet::{
     Ack, AckStep, ConnAck, Connect, Disconnect, PacketId, Publish, Reply, Request, SubAck, Subscribe,
     SubscribeOptions, Unsubscribe,
 };
-use wasmote_sim::message::{Message, Qos};
-use wasmote_sim::topic::{Topic, TopicFilter};
+use wasmote_mqtt::message::{Message, Qos};
+use wasmote_mqtt::topic::{Topic, TopicFilter};
 
 use super::broker_under_test::BrokerUnderTest;
 

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use wasmote_sim::broker::limits::BrokerLimits;
-use wasmote_sim::broker::packet::{Reply, Request};
-use wasmote_sim::broker::{Broker, Replies};
-use wasmote_sim::time::Time;
+use wasmote_mqtt::broker::limits::BrokerLimits;
+use wasmote_mqtt::broker::packet::{Reply, Request};
+use wasmote_mqtt::broker::{Broker, Replies};
+use wasmote_mqtt::time::Time;
 
 use super::broker_under_test::BrokerUnderTest;
 

@@ -3,14 +3,14 @@
 use std::num::NonZeroU16;
 use std::time::Duration;
 
-use wasmote_sim::broker::counters::DropReason;
-use wasmote_sim::broker::limits::BrokerLimits;
-use wasmote_sim::broker::packet::{AckStep, Connect, PacketId, Publish, Reply, Request};
-use wasmote_sim::broker::reason::{AckReason, CloseReason, ConnectRefusal, SubscribeRefusal};
-use wasmote_sim::broker::{Broker, Replies};
-use wasmote_sim::context::Protocol;
-use wasmote_sim::message::Will;
-use wasmote_sim::time::Time;
+use wasmote_mqtt::broker::counters::DropReason;
+use wasmote_mqtt::broker::limits::BrokerLimits;
+use wasmote_mqtt::broker::packet::{AckStep, Connect, PacketId, Publish, Reply, Request};
+use wasmote_mqtt::broker::reason::{AckReason, CloseReason, ConnectRefusal, SubscribeRefusal};
+use wasmote_mqtt::broker::{Broker, Replies};
+use wasmote_mqtt::message::Will;
+use wasmote_mqtt::protocol::Protocol;
+use wasmote_mqtt::time::Time;
 
 use super::clients::{AckPolicy, ScenarioClients, at, lasting, message};
 use super::in_process::InProcess;

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use wasmote_sim::broker::packet::{Reply, Request};
+use wasmote_mqtt::broker::packet::{Reply, Request};
 
 use super::broker_under_test::BrokerUnderTest;
 use super::over_tcp::OverTcp;

@@ -9,8 +9,8 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use wasmote_sim::broker::packet::{Reply, Request};
-use wasmote_sim::context::Protocol;
+use wasmote_mqtt::broker::packet::{Reply, Request};
+use wasmote_mqtt::protocol::Protocol;
 
 use super::broker_under_test::BrokerUnderTest;
 use super::wire;

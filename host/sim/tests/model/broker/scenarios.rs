@@ -1,6 +1,6 @@
 //! What is expected of a broker. A scenario acts through a [`ScenarioClients`] and knows nothing of the arm.
 
-use wasmote_sim::broker::limits::BrokerLimits;
+use wasmote_mqtt::broker::limits::BrokerLimits;
 
 use super::broker_under_test::BrokerUnderTest;
 use super::clients::ScenarioClients;

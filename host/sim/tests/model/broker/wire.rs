@@ -2,14 +2,14 @@
 
 use std::num::NonZeroU16;
 
-use wasmote_sim::broker::packet::{
+use wasmote_mqtt::broker::packet::{
     Ack, AckStep, ConnAck, Connect, Disconnect, PacketId, Publish, Reply, Request, RetainHandling, SubAck,
     Subscribe, SubscribeOptions, Unsubscribe,
 };
-use wasmote_sim::broker::reason::{AckReason, CloseReason, ConnectRefusal, SubscribeRefusal};
-use wasmote_sim::context::Protocol;
-use wasmote_sim::message::{Message, Properties, Qos};
-use wasmote_sim::topic::Topic;
+use wasmote_mqtt::broker::reason::{AckReason, CloseReason, ConnectRefusal, SubscribeRefusal};
+use wasmote_mqtt::message::{Message, Properties, Qos};
+use wasmote_mqtt::protocol::Protocol;
+use wasmote_mqtt::topic::Topic;
 
 /// Identifiers of properties [MQTT-2.2.2.2].
 mod property {

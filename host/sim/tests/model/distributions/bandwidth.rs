@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use wasmote_sim::device_id::DeviceId;
+use wasmote_mqtt::device_id::DeviceId;
+use wasmote_mqtt::message::Message;
+use wasmote_mqtt::time::Time;
 use wasmote_sim::faults::document::{FaultEntry, Kind};
-use wasmote_sim::message::Message;
 use wasmote_sim::rng::Seed;
-use wasmote_sim::time::Time;
 
 use super::{DRAWS, World};
 use crate::harness::{document, message};

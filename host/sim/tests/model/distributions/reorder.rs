@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
+use wasmote_mqtt::message::Message;
 use wasmote_sim::device::Input;
 use wasmote_sim::faults::document::{FaultDocument, FaultEntry, Kind};
 use wasmote_sim::faults::span::Span;
 use wasmote_sim::faults::{Direction, Directions};
-use wasmote_sim::message::Message;
 use wasmote_sim::notice::DeviceNotice;
 
 use super::{DRAWS, World, assert_proportion};

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use wasmote_sim::client::options::ClientOptions;
+use wasmote_mqtt::client::options::ClientOptions;
+use wasmote_mqtt::message::Qos;
+use wasmote_mqtt::time::Time;
 use wasmote_sim::device::ConnectionState;
 use wasmote_sim::faults::broker::Failure;
 use wasmote_sim::faults::document::{FaultDocument, FaultEntry, Kind};
 use wasmote_sim::faults::span::Span;
-use wasmote_sim::message::Qos;
 use wasmote_sim::notice::DeviceNotice;
 use wasmote_sim::rng::Seed;
-use wasmote_sim::time::Time;
 use wasmote_sim::virtual_time::observer::DeviceIndex;
 use wasmote_sim::virtual_time::options::Options;
 

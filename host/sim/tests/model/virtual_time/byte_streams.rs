@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use wasmote_sim::broker::packet::{Publish, Request};
-use wasmote_sim::context::Protocol;
+use wasmote_mqtt::broker::packet::{Publish, Request};
+use wasmote_mqtt::message::{Message, Qos};
+use wasmote_mqtt::protocol::Protocol;
+use wasmote_mqtt::time::Time;
 use wasmote_sim::device::Input;
 use wasmote_sim::faults::Directions;
 use wasmote_sim::faults::document::{FaultDocument, FaultEntry, Kind};
 use wasmote_sim::faults::span::Span;
 use wasmote_sim::link::size;
-use wasmote_sim::message::{Message, Qos};
 use wasmote_sim::notice::DeviceNotice;
-use wasmote_sim::time::Time;
 use wasmote_sim::virtual_time::observer::DeviceIndex;
 use wasmote_sim::virtual_time::options::Options;
 

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use wasmote_sim::broker::packet::Request;
+use wasmote_mqtt::broker::packet::Request;
+use wasmote_mqtt::message::Qos;
+use wasmote_mqtt::time::Time;
 use wasmote_sim::device::Input;
 use wasmote_sim::event::StopReason;
 use wasmote_sim::faults::document::FaultDocument;
-use wasmote_sim::message::Qos;
-use wasmote_sim::time::Time;
 use wasmote_sim::virtual_time::options::Options;
 
 use super::world::{Script, World, add, assert_accounts_close, received, world};

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmote_sim::client::options::ClientOptions;
+use wasmote_mqtt::client::options::ClientOptions;
+use wasmote_mqtt::message::Qos;
+use wasmote_mqtt::time::Time;
 use wasmote_sim::device::Input;
 use wasmote_sim::faults::document::FaultDocument;
-use wasmote_sim::message::Qos;
-use wasmote_sim::time::Time;
 use wasmote_sim::virtual_time::observer::DeviceIndex;
 use wasmote_sim::virtual_time::options::Options;
 

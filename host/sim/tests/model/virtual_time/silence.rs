@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmote_sim::broker::packet::Request;
-use wasmote_sim::client::options::ClientOptions;
+use wasmote_mqtt::broker::packet::Request;
+use wasmote_mqtt::client::options::ClientOptions;
+use wasmote_mqtt::message::Qos;
+use wasmote_mqtt::time::Time;
 use wasmote_sim::faults::document::{FaultDocument, FaultEntry, Kind};
 use wasmote_sim::faults::span::Span;
-use wasmote_sim::message::Qos;
 use wasmote_sim::notice::DeviceNotice;
-use wasmote_sim::time::Time;
 use wasmote_sim::virtual_time::options::Options;
 
 use super::world::{Script, World, add, assert_accounts_close, noticed, received, world};

@@ -3,19 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use wasmote_mqtt::broker::packet::Request;
+use wasmote_mqtt::device_id::{DeviceId, Identity};
+use wasmote_mqtt::message::{Message, Qos, Will};
+use wasmote_mqtt::protocol::Protocol;
+use wasmote_mqtt::time::Time;
+use wasmote_mqtt::topic::TopicFilter;
 use wasmote_sim::behaviour::{Behaviour, BehaviourFactory, Trap};
-use wasmote_sim::broker::packet::Request;
-use wasmote_sim::context::{Context, Protocol};
+use wasmote_sim::context::Context;
 use wasmote_sim::device::{Blueprint, Input, Now};
-use wasmote_sim::device_id::{DeviceId, Identity};
 use wasmote_sim::event::Event;
 use wasmote_sim::faults::document::FaultDocument;
 use wasmote_sim::limits::Limits;
-use wasmote_sim::message::{Message, Qos, Will};
 use wasmote_sim::notice::DeviceNotice;
 use wasmote_sim::rng::Seed;
-use wasmote_sim::time::Time;
-use wasmote_sim::topic::TopicFilter;
 use wasmote_sim::virtual_time::VirtualTime;
 use wasmote_sim::virtual_time::digest::Digest;
 use wasmote_sim::virtual_time::observer::{DeviceIndex, Observer, TraceEvent};

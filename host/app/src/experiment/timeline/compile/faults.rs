@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use serde_json::Value;
+use wasmote_mqtt::time::Time;
 use wasmote_sim::faults::broker::Failure;
 use wasmote_sim::faults::document::{FaultDocument, FaultEntry, Kind};
 use wasmote_sim::faults::span::Span;
 use wasmote_sim::faults::target::Pattern;
-use wasmote_sim::time::Time;
 
 use super::{Compiler, INHERIT, PendingAction, Problem, at};
 use crate::config::file::FaultsEntry;

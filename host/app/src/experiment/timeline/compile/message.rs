@@ -1,10 +1,10 @@
 //! What is said to devices, and in their name.
 
 use serde_json::Value;
+use wasmote_mqtt::message::Message;
+use wasmote_mqtt::topic::Topic;
 use wasmote_sim::faults::target::Pattern;
 use wasmote_sim::http::HttpRequest;
-use wasmote_sim::message::Message;
-use wasmote_sim::topic::Topic;
 
 use super::{Problem, at};
 use crate::experiment::plan_file::{Publish, Request};

@@ -1,6 +1,6 @@
 //! QoS in all its combinations, order, and once and only once [MQTT-4.3], [MQTT-4.6].
 
-use wasmote_sim::broker::packet::{AckStep, Connect, Publish};
+use wasmote_mqtt::broker::packet::{AckStep, Connect, Publish};
 
 use crate::broker::clients::{AckPolicy, ScenarioClients, lasting, message};
 

@@ -1,6 +1,6 @@
 //! Messages that are worth something only for a while [MQTT-3.3.2.3.3].
 
-use wasmote_sim::message::{Message, Properties};
+use wasmote_mqtt::message::{Message, Properties};
 
 use crate::broker::clients::{ScenarioClients, lasting, message};
 

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU16;
 
-use wasmote_sim::broker::packet::{Connect, Publish};
+use wasmote_mqtt::broker::packet::{Connect, Publish};
 
 use crate::broker::clients::{AckPolicy, ScenarioClients, lasting, message};
 

@@ -1,7 +1,7 @@
 //! Clients that are not heard of [MQTT-3.1.2.10].
 
-use wasmote_sim::broker::packet::Connect;
-use wasmote_sim::message::Will;
+use wasmote_mqtt::broker::packet::Connect;
+use wasmote_mqtt::message::Will;
 
 use crate::broker::clients::{ScenarioClients, message};
 

@@ -1,6 +1,6 @@
 //! Messages that the broker keeps [MQTT-3.3.1.3].
 
-use wasmote_sim::broker::packet::{RetainHandling, SubscribeOptions};
+use wasmote_mqtt::broker::packet::{RetainHandling, SubscribeOptions};
 
 use crate::broker::clients::{ScenarioClients, at, message};
 

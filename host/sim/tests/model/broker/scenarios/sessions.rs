@@ -1,7 +1,7 @@
 //! What outlives a connection, for how long, and how much of it [MQTT-4.1].
 
-use wasmote_sim::broker::packet::{Connect, Disconnect, NEVER};
-use wasmote_sim::context::Protocol;
+use wasmote_mqtt::broker::packet::{Connect, Disconnect, NEVER};
+use wasmote_mqtt::protocol::Protocol;
 
 use crate::broker::clients::{ScenarioClients, lasting};
 

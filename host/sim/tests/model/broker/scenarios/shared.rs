@@ -1,6 +1,6 @@
 //! Shared subscriptions [MQTT-4.8.2].
 
-use wasmote_sim::broker::packet::SubscribeOptions;
+use wasmote_mqtt::broker::packet::SubscribeOptions;
 
 use crate::broker::clients::{ScenarioClients, at, message};
 

@@ -1,7 +1,7 @@
 //! Who hears what [MQTT-4.7], [MQTT-3.8].
 
-use wasmote_sim::broker::packet::{Connect, SubscribeOptions};
-use wasmote_sim::context::Protocol;
+use wasmote_mqtt::broker::packet::{Connect, SubscribeOptions};
+use wasmote_mqtt::protocol::Protocol;
 
 use crate::broker::clients::{ScenarioClients, at, filter, message};
 

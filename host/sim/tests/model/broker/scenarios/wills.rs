@@ -1,7 +1,7 @@
 //! What is published on behalf of those who vanish [MQTT-3.1.2.5].
 
-use wasmote_sim::broker::packet::{Connect, Disconnect};
-use wasmote_sim::message::Will;
+use wasmote_mqtt::broker::packet::{Connect, Disconnect};
+use wasmote_mqtt::message::Will;
 
 use crate::broker::clients::{ScenarioClients, lasting, message};
 

@@ -6,8 +6,8 @@ use super::packet::{Ack, AckStep, PacketId, Publish, Reply};
 use super::reason::{AckReason, CloseReason};
 use super::session::{Session, SessionKey};
 use super::{Broker, Replies};
-use crate::context::Protocol;
 use crate::message::Qos;
+use crate::protocol::Protocol;
 use crate::time::Time;
 
 /// What begins like this is the broker's own.

@@ -1,17 +1,22 @@
 //! What a client makes of what comes from the broker.
 
 use super::ids::ConnectionId;
-use super::{Client, Outbox, RESPONSE_TIMEOUT, State};
+use super::{Client, ClientEvent, Outbox, RESPONSE_TIMEOUT, State};
 use crate::broker::inflight::AckOutcome;
 use crate::broker::packet::{Ack, AckStep, ConnAck, PacketId, Publish, Reply, Request};
 use crate::broker::reason::{AckReason, CloseReason};
-use crate::device::Input;
 use crate::message::Qos;
 use crate::time::Time;
 
 impl Client {
     /// A packet arrives.
-    pub fn receive(&mut self, connection: ConnectionId, reply: Reply, now: Time, out: &mut Outbox) {
+    pub fn receive<E: From<ClientEvent>>(
+        &mut self,
+        connection: ConnectionId,
+        reply: Reply,
+        now: Time,
+        out: &mut Outbox<E>,
+    ) {
         if connection != self.connection || self.state == State::Down {
             out.lost += u64::from(matches!(reply, Reply::Publish(_)));
         } else if self.silent {
@@ -23,7 +28,7 @@ impl Client {
 
     /// The client is silent: the packet stays in the buffers, if it fits. What is acknowledged is held
     /// back by the broker's own windows.
-    fn buffer_unread(&mut self, reply: Reply, out: &mut Outbox) {
+    fn buffer_unread<E: From<ClientEvent>>(&mut self, reply: Reply, out: &mut Outbox<E>) {
         let can_be_lost = matches!(&reply, Reply::Publish(publish) if publish.packet_id.is_none());
         if can_be_lost && self.unread.len() >= self.options.unread {
             out.lost += 1;
@@ -33,7 +38,7 @@ impl Client {
     }
 
     /// The network connection is gone. A silent client hears of it when it reads again.
-    pub fn connection_lost(&mut self, reason: String, now: Time, out: &mut Outbox) {
+    pub fn connection_lost<E: From<ClientEvent>>(&mut self, reason: String, now: Time, out: &mut Outbox<E>) {
         match (self.state, self.silent) {
             (State::Down, _) => {}
             (_, true) => self.lost_reason = Some(reason),
@@ -43,7 +48,7 @@ impl Client {
 
     /// Read again. If the broker has ended the connection meanwhile, that is all there is to read;
     /// otherwise a ping asks whether it still has it.
-    pub fn resume(&mut self, now: Time, out: &mut Outbox) {
+    pub fn resume<E: From<ClientEvent>>(&mut self, now: Time, out: &mut Outbox<E>) {
         self.silent = false;
         if let Some(reason) = self.lost_reason.take() {
             return self.lost(reason, now, out);
@@ -64,7 +69,7 @@ impl Client {
         }
     }
 
-    fn read(&mut self, reply: Reply, now: Time, out: &mut Outbox) {
+    fn read<E: From<ClientEvent>>(&mut self, reply: Reply, now: Time, out: &mut Outbox<E>) {
         self.last_heard = now;
         match reply {
             Reply::ConnAck(accepted) => self.accepted(&accepted, now, out),
@@ -89,14 +94,14 @@ impl Client {
         }
     }
 
-    fn pong_received(&mut self, out: &mut Outbox) {
+    fn pong_received<E: From<ClientEvent>>(&mut self, out: &mut Outbox<E>) {
         self.pong_due = None;
         if std::mem::take(&mut self.probing) {
-            out.inputs.push_back(Input::Resumed);
+            out.report(ClientEvent::Resumed);
         }
     }
 
-    fn accepted(&mut self, accepted: &ConnAck, now: Time, out: &mut Outbox) {
+    fn accepted<E: From<ClientEvent>>(&mut self, accepted: &ConnAck, now: Time, out: &mut Outbox<E>) {
         let session_present = accepted.session_present;
         self.state = State::Up;
         self.needs_clean_start = false;
@@ -111,24 +116,24 @@ impl Client {
         let window = accepted.receive_maximum.min(self.options.inflight);
         self.outgoing.resume(window, |ack| packets.push((connection, Request::Ack(ack))));
         self.pump(now, out);
-        out.inputs.push_back(Input::Connected { session_present });
+        out.report(ClientEvent::Connected { session_present });
     }
 
-    fn closed(&mut self, reason: CloseReason, now: Time, out: &mut Outbox) {
+    fn closed<E: From<ClientEvent>>(&mut self, reason: CloseReason, now: Time, out: &mut Outbox<E>) {
         self.lost(reason.to_string(), now, out);
     }
 
-    pub(super) fn lost(&mut self, reason: String, now: Time, out: &mut Outbox) {
+    pub(super) fn lost<E: From<ClientEvent>>(&mut self, reason: String, now: Time, out: &mut Outbox<E>) {
         let was_disconnecting = matches!(self.state, State::Disconnecting(_));
         self.close(out);
         if was_disconnecting {
             self.start_queued_connect(now, out);
         } else {
-            out.inputs.push_back(Input::Disconnected(reason));
+            out.report(ClientEvent::Disconnected(reason));
         }
     }
 
-    fn receive_message(&mut self, publish: Publish, now: Time, out: &mut Outbox) {
+    fn receive_message<E: From<ClientEvent>>(&mut self, publish: Publish, now: Time, out: &mut Outbox<E>) {
         let is_new = match (publish.message.qos, publish.packet_id) {
             (Qos::AtLeastOnce, Some(id)) => {
                 self.send_ack(Ack::new(AckStep::PubAck, id), now, out);
@@ -141,11 +146,11 @@ impl Client {
             _ => true,
         };
         if is_new {
-            out.inputs.push_back(Input::Delivered(publish.message));
+            out.report(ClientEvent::Delivered(publish.message));
         }
     }
 
-    fn acknowledged(&mut self, ack: Ack, now: Time, out: &mut Outbox) {
+    fn acknowledged<E: From<ClientEvent>>(&mut self, ack: Ack, now: Time, out: &mut Outbox<E>) {
         if ack.step == AckStep::PubRel {
             let known = self.incoming.release(ack.packet_id);
             let reason = if known { AckReason::Success } else { AckReason::PacketIdNotFound };

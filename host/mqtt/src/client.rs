@@ -19,15 +19,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::action::DisconnectMode;
 use crate::broker::inflight::{Incoming, Outgoing};
 use crate::broker::packet::{
     Ack, Connect, Disconnect, PacketId, Publish, Reply, Request, Subscribe, SubscribeOptions, Unsubscribe,
 };
 use crate::broker::stored::StoredMessage;
-use crate::context::Protocol;
-use crate::device::Input;
 use crate::message::{Message, Qos, Will};
+use crate::protocol::Protocol;
 use crate::time::Time;
 use crate::topic::TopicFilter;
 use ids::ConnectionId;
@@ -90,19 +88,64 @@ pub struct Client {
     queued_connect: Option<Option<Will>>,
 }
 
-/// What clients want done. It is emptied after each step.
-#[derive(Debug, Default)]
-pub struct Outbox {
+/// How a connection ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DisconnectMode {
+    /// With a DISCONNECT packet: no will is published.
+    Clean,
+    /// The device lost its power, and its memory with it: no DISCONNECT, so the broker publishes the will.
+    PowerLoss,
+    /// The line is cut while the device runs on: no DISCONNECT, so the broker publishes the will. What was not
+    /// acknowledged is still the device's to send.
+    Abort,
+}
+
+/// Event that a client reports to its device.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ClientEvent {
+    /// The broker accepted the connection.
+    Connected {
+        /// Whether the broker still had the session [MQTT-3.2.2-2].
+        session_present: bool,
+    },
+    /// The broker answered on the old connection after a silence: it never noticed the silence.
+    Resumed,
+    /// The connection could not be made, or broke; the reason in words.
+    Disconnected(String),
+    /// The broker delivered a message.
+    Delivered(Message),
+    /// The connection could not take a message.
+    Refused(Message),
+    /// The connection broke before a message at QoS 1 or 2 was acknowledged, and its session is gone.
+    Returned(Message),
+}
+
+/// Output of clients: packets for the broker and events for the device. The driver empties it after each step.
+/// `E` is the driver's input type, so that it can keep its own inputs in the same order.
+#[derive(Debug)]
+pub struct Outbox<E = ClientEvent> {
     /// To the broker.
     pub packets: Vec<(ConnectionId, Request)>,
     /// To the device.
-    pub inputs: VecDeque<Input>,
+    pub inputs: VecDeque<E>,
     /// Messages that will not be read.
     pub lost: u64,
 }
 
-impl Outbox {
-    /// Whether there is nothing in it for anybody.
+impl<E> Default for Outbox<E> {
+    fn default() -> Self {
+        Self { packets: Vec::new(), inputs: VecDeque::new(), lost: 0 }
+    }
+}
+
+impl<E: From<ClientEvent>> Outbox<E> {
+    fn report(&mut self, event: ClientEvent) {
+        self.inputs.push_back(event.into());
+    }
+}
+
+impl<E> Outbox<E> {
+    /// Whether there is neither a packet nor an event.
     pub fn is_empty(&self) -> bool {
         self.packets.is_empty() && self.inputs.is_empty()
     }
@@ -168,7 +211,7 @@ impl Client {
     }
 
     /// Its deadline may have come.
-    pub fn wake(&mut self, now: Time, out: &mut Outbox) {
+    pub fn wake<E: From<ClientEvent>>(&mut self, now: Time, out: &mut Outbox<E>) {
         if self.next_deadline().is_none_or(|due| due > now) {
             return;
         }
@@ -184,13 +227,13 @@ impl Client {
         }
     }
 
-    fn ping(&mut self, timeout: Duration, now: Time, out: &mut Outbox) {
+    fn ping<E: From<ClientEvent>>(&mut self, timeout: Duration, now: Time, out: &mut Outbox<E>) {
         self.pong_due = Some(now + timeout);
         self.send(Request::PingReq, now, out);
     }
 
     /// The broker does not answer.
-    fn time_out(&mut self, reason: &str, now: Time, out: &mut Outbox) {
+    fn time_out<E: From<ClientEvent>>(&mut self, reason: &str, now: Time, out: &mut Outbox<E>) {
         self.send(Request::Lost, now, out);
         self.lost(reason.to_owned(), now, out);
     }
@@ -208,7 +251,7 @@ impl Client {
     }
 
     /// Begin a new connection. One that there still is ends without a farewell.
-    pub fn connect(&mut self, will: Option<Will>, now: Time, out: &mut Outbox) {
+    pub fn connect<E: From<ClientEvent>>(&mut self, will: Option<Will>, now: Time, out: &mut Outbox<E>) {
         if matches!(self.state, State::Disconnecting(_)) {
             self.queued_connect = Some(will);
             return;
@@ -233,7 +276,7 @@ impl Client {
 
     /// End the connection. A silent client cannot take its leave. After a farewell in order nothing goes
     /// on: what is not acknowledged by then goes back to the device.
-    pub fn disconnect(&mut self, mode: DisconnectMode, now: Time, out: &mut Outbox) {
+    pub fn disconnect<E: From<ClientEvent>>(&mut self, mode: DisconnectMode, now: Time, out: &mut Outbox<E>) {
         self.queued_connect = None;
         self.needs_clean_start |= mode == DisconnectMode::Clean;
         match mode {
@@ -250,7 +293,7 @@ impl Client {
     }
 
     /// Say farewell once the last message is acknowledged.
-    fn finish_disconnect(&mut self, now: Time, out: &mut Outbox) {
+    fn finish_disconnect<E: From<ClientEvent>>(&mut self, now: Time, out: &mut Outbox<E>) {
         if matches!(self.state, State::Disconnecting(_)) && self.outgoing.is_empty() {
             self.send(Request::Disconnect(Disconnect::default()), now, out);
             self.close(out);
@@ -258,14 +301,14 @@ impl Client {
         }
     }
 
-    fn start_queued_connect(&mut self, now: Time, out: &mut Outbox) {
+    fn start_queued_connect<E: From<ClientEvent>>(&mut self, now: Time, out: &mut Outbox<E>) {
         if let Some(will) = self.queued_connect.take() {
             self.connect(will, now, out);
         }
     }
 
     /// Break the connection.
-    fn abort(&mut self, now: Time, out: &mut Outbox) {
+    fn abort<E: From<ClientEvent>>(&mut self, now: Time, out: &mut Outbox<E>) {
         if self.state != State::Down {
             self.send(Request::Lost, now, out);
             self.close(out);
@@ -274,7 +317,7 @@ impl Client {
 
     /// The connection is over; what was not read never will be. A session that does not outlive it takes
     /// nothing with it.
-    fn close(&mut self, out: &mut Outbox) {
+    fn close<E: From<ClientEvent>>(&mut self, out: &mut Outbox<E>) {
         self.state = State::Down;
         self.pong_due = None;
         self.probing = false;
@@ -290,9 +333,9 @@ impl Client {
     }
 
     /// The session is no more: what was not acknowledged goes back to the device, in order.
-    fn clear_session(&mut self, out: &mut Outbox) {
+    fn clear_session<E: From<ClientEvent>>(&mut self, out: &mut Outbox<E>) {
         self.incoming.clear();
-        out.inputs.extend(self.outgoing.take_all().map(returned));
+        out.inputs.extend(self.outgoing.take_all().map(returned).map(E::from));
     }
 
     /// Fall silent.
@@ -301,10 +344,10 @@ impl Client {
     }
 
     /// Publish a message, or give it back.
-    pub fn publish(&mut self, message: Message, now: Time, out: &mut Outbox) {
+    pub fn publish<E: From<ClientEvent>>(&mut self, message: Message, now: Time, out: &mut Outbox<E>) {
         if self.state != State::Up {
             // The device has yet to hear that the connection is gone.
-            out.inputs.push_back(returned(message));
+            out.report(returned(message));
         } else if message.qos == Qos::AtMostOnce {
             self.send(Request::Publish(Publish::new(message, None)), now, out);
         } else if self.outgoing.has_room() {
@@ -312,29 +355,34 @@ impl Client {
             let _ = self.outgoing.enqueue(StoredMessage::without_expiry(message), now);
             self.pump(now, out);
         } else {
-            out.inputs.push_back(Input::Refused(message));
+            out.report(ClientEvent::Refused(message));
         }
     }
 
     /// A packet with a message could not be sent: the broker takes none of its kind or size. The message goes
     /// back for good.
-    pub fn return_unsendable(&mut self, publish: Publish, now: Time, out: &mut Outbox) {
+    pub fn return_unsendable<E: From<ClientEvent>>(
+        &mut self,
+        publish: Publish,
+        now: Time,
+        out: &mut Outbox<E>,
+    ) {
         let message = match publish.packet_id {
             None => Some(publish.message),
             Some(id) => self.outgoing.take(id),
         };
-        out.inputs.extend(message.map(Input::Refused));
+        out.inputs.extend(message.map(ClientEvent::Refused).map(E::from));
         self.pump(now, out);
         self.finish_disconnect(now, out);
     }
 
     /// Ask for messages, unless there is no connection.
-    pub fn subscribe(
+    pub fn subscribe<E: From<ClientEvent>>(
         &mut self,
         filter: TopicFilter,
         qos: Qos,
         now: Time,
-        out: &mut Outbox,
+        out: &mut Outbox<E>,
     ) -> Result<(), TooManyPendingSubscriptions> {
         let Some(packet_id) = self.reserve_subscription(Some(&filter))? else { return Ok(()) };
         let filters = vec![(filter, SubscribeOptions::at(qos))];
@@ -343,11 +391,11 @@ impl Client {
     }
 
     /// Take a subscription back, unless there is no connection.
-    pub fn unsubscribe(
+    pub fn unsubscribe<E: From<ClientEvent>>(
         &mut self,
         filter: TopicFilter,
         now: Time,
-        out: &mut Outbox,
+        out: &mut Outbox<E>,
     ) -> Result<(), TooManyPendingSubscriptions> {
         let Some(packet_id) = self.reserve_subscription(None)? else { return Ok(()) };
         self.send(Request::Unsubscribe(Unsubscribe { packet_id, filters: vec![filter] }), now, out);
@@ -375,17 +423,17 @@ impl Client {
         self.pending_subscriptions.iter().find(|(pending, _)| *pending == id)?.1.as_ref()
     }
 
-    fn send(&mut self, request: Request, now: Time, out: &mut Outbox) {
+    fn send<E: From<ClientEvent>>(&mut self, request: Request, now: Time, out: &mut Outbox<E>) {
         self.last_sent = now;
         out.packets.push((self.connection, request));
     }
 
-    fn send_ack(&mut self, ack: Ack, now: Time, out: &mut Outbox) {
+    fn send_ack<E: From<ClientEvent>>(&mut self, ack: Ack, now: Time, out: &mut Outbox<E>) {
         self.send(Request::Ack(ack), now, out);
     }
 
     /// Send what the broker takes.
-    fn pump(&mut self, now: Time, out: &mut Outbox) {
+    fn pump<E: From<ClientEvent>>(&mut self, now: Time, out: &mut Outbox<E>) {
         let connection = self.connection;
         let sent_before = out.packets.len();
         // Nothing expires on this side.
@@ -398,9 +446,9 @@ impl Client {
 
 /// A message that met the end of a connection: at QoS 0 that is the end of it, otherwise it waits for the
 /// next.
-fn returned(message: Message) -> Input {
+fn returned(message: Message) -> ClientEvent {
     match message.qos {
-        Qos::AtMostOnce => Input::Refused(message),
-        Qos::AtLeastOnce | Qos::ExactlyOnce => Input::Returned(message),
+        Qos::AtMostOnce => ClientEvent::Refused(message),
+        Qos::AtLeastOnce | Qos::ExactlyOnce => ClientEvent::Returned(message),
     }
 }

@@ -87,7 +87,7 @@ impl Add<Duration> for WallTime {
 }
 
 /// A span in nanoseconds, saturating.
-pub(crate) fn nanos(span: Duration) -> u64 {
+pub fn nanos(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 

@@ -8,7 +8,7 @@ use super::packet::{Ack, ConnAck, Connect, Disconnect, Reply, Request};
 use super::reason::{CloseReason, ConnectRefusal};
 use super::session::{Session, SessionKey};
 use super::{Broker, Replies};
-use crate::context::Protocol;
+use crate::protocol::Protocol;
 use crate::time::Time;
 
 impl<C: Copy + Ord> Broker<C> {

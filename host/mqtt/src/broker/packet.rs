@@ -7,8 +7,8 @@ use std::num::NonZeroU16;
 use std::sync::Arc;
 
 use super::reason::{AckReason, CloseReason, ConnectRefusal, SubscribeRefusal};
-use crate::context::Protocol;
 use crate::message::{Message, Qos, Will};
+use crate::protocol::Protocol;
 use crate::topic::TopicFilter;
 
 /// Names a packet that awaits an acknowledgement; never zero [MQTT-2.2.1-3].

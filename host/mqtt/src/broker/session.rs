@@ -8,8 +8,8 @@ use super::inflight::{Incoming, Outgoing};
 use super::limits::BrokerLimits;
 use super::packet::{Connect, NEVER};
 use super::will::PendingWill;
-use crate::context::Protocol;
 use crate::message::Will;
+use crate::protocol::Protocol;
 use crate::time::Time;
 use crate::topic::TopicFilter;
 

@@ -30,12 +30,12 @@ impl DeviceId {
     }
 
     /// Stands for all devices where something is drawn once for the whole fleet. No device has this name.
-    pub(crate) fn whole_fleet() -> Self {
+    pub fn whole_fleet() -> Self {
         Self("/".into())
     }
 
     /// Stands for no device, where something is only tried.
-    pub(crate) fn for_check() -> Self {
+    pub fn for_check() -> Self {
         Self("check".into())
     }
 

@@ -6,8 +6,8 @@ use super::session::SessionKey;
 use super::stored::StoredMessage;
 use super::subscriptions::Match;
 use super::{Broker, Replies};
-use crate::context::Protocol;
 use crate::message::{Message, Qos};
+use crate::protocol::Protocol;
 use crate::time::Time;
 
 impl<C: Copy + Ord> Broker<C> {

@@ -3,7 +3,7 @@
 use std::num::NonZeroU16;
 
 use super::packet::Connect;
-use crate::context::Protocol;
+use crate::protocol::Protocol;
 
 /// Levels that a topic filter may have, as in Mosquitto. It bounds how deep the tree of filters grows.
 pub const MAX_FILTER_LEVELS: usize = 200;
