@@ -1,17 +1,17 @@
 #!/bin/sh
 # Builds every behaviour in this folder as a component: built/<name>.wasm.
 #
-# A behaviour is a member of this workspace whose crate type is cdylib. What is needed beside Rust is a
-# Wasm target (the standard library for wasm32-unknown-unknown). The first of these that works is used:
+# A behaviour is a workspace member with the crate type cdylib. The build needs Rust with a Wasm target (the
+# standard library for wasm32-unknown-unknown). The script uses the first working one of:
 #
 #   rustup        the toolchain at hand, with the target added by rustup
-#   distribution  Debian's own Rust (rustc-web, cargo-web, rust-web-src), which brings the library's
-#                 source; it is compiled once, which takes about a minute
+#   distribution  Debian's Rust (rustc-web, cargo-web, rust-web-src) with the source of the library,
+#                 which is compiled once, in about a minute
 #
 # Environment:
-#   WASMOTE_WASM_TOOLCHAIN  rustup or distribution: use this one and no other
-#   CARGO_TARGET_DIR        where to compile; ./target unless set
-#   WASMOTE_MAX_GUEST       largest component in bytes that passes; 99999 unless set
+#   WASMOTE_WASM_TOOLCHAIN  rustup or distribution: use only this one
+#   CARGO_TARGET_DIR        target directory; ./target by default
+#   WASMOTE_MAX_GUEST       largest allowed component in bytes; 99999 by default
 set -eu
 
 target=wasm32-unknown-unknown
@@ -29,13 +29,13 @@ have() { command -v "$1" >/dev/null 2>&1; }
 
 case $wanted in
 any | rustup | distribution) ;;
-*) fail "WASMOTE_WASM_TOOLCHAIN is \"$wanted\"; it has to be rustup or distribution" ;;
+*) fail "WASMOTE_WASM_TOOLCHAIN is \"$wanted\"; it must be rustup or distribution" ;;
 esac
-have cargo || fail "cargo is not here; install Rust from https://rustup.rs, then try again"
+have cargo || fail "cargo was not found; install Rust from https://rustup.rs, then try again"
 
 has_target() { [ -d "$(rustc --print sysroot)/lib/rustlib/$target/lib" ]; }
 
-# The download may hang where rustup's server cannot be reached, so it gets two minutes.
+# The download may hang without network access, so it has a timeout of two minutes.
 add_target() {
     have rustup || return 1
     say "Adding the Wasm target to the Rust toolchain, to build the behaviours: rustup target add $target"
@@ -54,7 +54,7 @@ has_distribution() {
     [ -x "$distribution_rustc" ] && [ -x "$distribution_cargo" ] && distribution_library >/dev/null
 }
 
-# Where the source of the standard library is, which has to fit the compiler to the letter.
+# Source of the standard library, which must match the compiler exactly.
 distribution_library() {
     library=$("$distribution_rustc" --print sysroot)/lib/rustlib/src/rust/library
     [ -d "$library" ] && printf '%s\n' "$library"
@@ -74,7 +74,7 @@ install_distribution() {
             rustc-web cargo-web rust-web-src >&2
 }
 
-# The linker for Wasm: the distribution's, or the one that came with rustup.
+# Linker for Wasm: of the distribution or of rustup.
 find_linker() {
     for linker in \
         "$("$distribution_rustc" --print sysroot)/lib/rustlib/$(host)/bin/rust-lld" \
@@ -110,14 +110,14 @@ choose() {
             return
         fi
     fi
-    say "There is no way to build for Wasm here. Either of these provides one:"
+    say "No Wasm target is available. Either of these installs one:"
     say "  rustup target add $target"
     say "  apt-get install rustc-web cargo-web rust-web-src    (Debian 12 or later)"
     exit 1
 }
 
 compile() {
-    # No path of this machine belongs into a component: a panic names its place in the source.
+    # Remaps local paths, because panic messages contain source paths.
     remap="target.$target.rustflags=['--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}/registry/src=registry','--remap-path-prefix=$here=behaviours','--remap-path-prefix=/usr/lib/rustlib/src/rust=rust']"
     case $toolchain in
     rustup)
@@ -125,7 +125,7 @@ compile() {
         ;;
     distribution)
         linker=$(find_linker) || fail "no Wasm linker; apt-get install lld provides one"
-        # build-std is an unstable feature, which a released compiler gives only when it is told so.
+        # build-std is unstable; a stable compiler supports it only with RUSTC_BOOTSTRAP.
         RUSTC=$distribution_rustc RUSTC_BOOTSTRAP=1 CARGO_UNSTABLE_BUILD_STD=std,panic_abort \
             CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=$linker \
             "$distribution_cargo" build --quiet --release --target "$target" --config "$remap" "$@"
@@ -133,7 +133,7 @@ compile() {
     esac
 }
 
-# Members that are behaviours. A cdylib of this workspace is named as its folder's package is.
+# Package names of all members that are behaviours.
 behaviours() {
     for manifest in */Cargo.toml; do
         grep -q '^crate-type *=.*cdylib' "$manifest" || continue
@@ -158,7 +158,7 @@ for name in $names; do
     module=$CARGO_TARGET_DIR/$target/release/$(printf '%s' "$name" | tr - _).wasm
     component=$out/$name.wasm
     "$CARGO_TARGET_DIR/release/wasmote-pack" "$module" -o "$component.new"
-    # An unchanged component keeps its time, so that nothing that includes it is built again.
+    # An unchanged component keeps its modification time, so that dependents are not rebuilt.
     if cmp -s "$component.new" "$component"; then
         rm -f "$component.new"
     else

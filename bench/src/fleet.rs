@@ -1,4 +1,4 @@
-//! Devices of one component.
+//! Blueprints of devices of one component.
 
 use std::fs;
 use std::path::Path;
@@ -13,19 +13,19 @@ use wasmote_sim::device::Blueprint;
 use wasmote_sim::limits::Limits;
 use wasmote_sim::rng::Seed;
 
-/// What devices of a fleet share.
+/// Settings shared by the devices of a fleet.
 pub struct Fleet {
     factory: Arc<dyn BehaviourFactory>,
     limits: Arc<Limits>,
 }
 
 impl Fleet {
-    /// Devices that do what this says.
+    /// A fleet with this behaviour.
     pub fn new(factory: Arc<dyn BehaviourFactory>) -> Self {
         Self { factory, limits: Arc::new(Limits::default()) }
     }
 
-    /// Devices of the component in a file, all with the same configuration.
+    /// A fleet of the component in a file, with one configuration for all devices.
     pub fn from_file(file: &Path, config: Value) -> Result<Self, Box<dyn std::error::Error>> {
         let bytes = fs::read(file).map_err(|error| {
             format!("cannot read `{}`: {error}; `make behaviours` builds it", file.display())
@@ -36,7 +36,7 @@ impl Fleet {
         Ok(Self { factory: component.behaviour_factory(settings), limits })
     }
 
-    /// One of so many devices, without faults.
+    /// Blueprint of one of `count` devices, without faults.
     pub fn blueprint(&self, index: u32, count: u32) -> Blueprint {
         let identity = Identity {
             id: DeviceId::new(&format!("bench-{index}")).expect("it is a name"),
@@ -57,7 +57,7 @@ impl Fleet {
     }
 }
 
-/// Resident memory of this process, in bytes; zero where the system does not say.
+/// Resident memory of this process in bytes; zero if the system does not report it.
 pub fn resident_bytes() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

@@ -1,7 +1,7 @@
-//! What the benchmarks have in common.
+//! Common code of the benchmarks.
 //!
-//! The programs in `bin/` are started by `bench/run`; each says in its head what it measures. [`fleet`] makes
-//! devices from a component, without the program's configuration.
+//! `bench/run` starts the programs in `bin/`; the documentation of each describes its measurement. [`fleet`]
+//! creates devices from a component, without the configuration of the program.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

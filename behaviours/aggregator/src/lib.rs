@@ -1,7 +1,7 @@
-//! Sums up the telemetry of others in windows of time.
+//! Aggregates the telemetry of other devices in time windows.
 //!
-//! [`Aggregator`] is the device: it puts each value into the [`window`]s of its time stamp, and
-//! publishes a window when its time and the allowed lateness have passed by the device's own clock.
+//! [`Aggregator`] is the behaviour: it adds each value to the [`window`]s of its timestamp. It publishes a
+//! window when its end and the allowed lateness have passed by the device's own clock.
 
 mod window;
 
@@ -19,7 +19,7 @@ wasmote_sdk::export!(Aggregator);
 
 const CLOSE_TIMER: u32 = 1;
 
-/// Windows that one value may fall into.
+/// Most windows of one value.
 const MAX_OVERLAPS: f64 = 100.0;
 
 const MAX_NAME_BYTES: usize = 64;
@@ -43,19 +43,19 @@ struct Aggregator {
     counters: Counters,
 }
 
-/// What became of the values.
+/// Counts of values and messages.
 #[derive(Default)]
 struct Counters {
     values: u64,
-    /// Came after a window they belong to was closed.
+    /// Values that arrived after one of their windows was closed.
     late: u64,
-    /// Stamped further ahead than a window's length.
+    /// Values with a timestamp further ahead than the length of a window.
     early: u64,
-    /// Counted, but not kept for percentiles.
+    /// Values that are aggregated but not in the sample for percentiles.
     not_kept: u64,
-    /// Left out, since there were too many series.
+    /// Values ignored because of the limit on series.
     left_out: u64,
-    /// Messages that are no telemetry.
+    /// Messages that are not telemetry.
     malformed: u64,
 }
 
@@ -124,7 +124,7 @@ impl Behaviour for Aggregator {
         let field = |name: &str| body.as_ref().and_then(|body| body.get(name));
         let source = field("device").and_then(Value::text).unwrap_or(topic_device);
         let now = device.timestamp();
-        // What has no time stamp of its own happened when it came.
+        // A message without a timestamp gets the time of its arrival.
         let at = field("ts").and_then(Value::number).unwrap_or(now);
         if at > now + self.window {
             self.counters.early += 1;
@@ -197,7 +197,7 @@ impl Behaviour for Aggregator {
     }
 
     fn restore(&mut self, device: &mut Device, saved: &[u8]) -> Result<(), String> {
-        // Room for all values that may be kept, and nine for each series.
+        // Space for all sampled values, and for nine fields of each series.
         let values = (self.max_values + 9 * self.max_series).min(10_000_000) as u32 + 100;
         let saved =
             json::parse_with_limits(saved, Limits { depth: 8, values }).map_err(|error| error.to_string())?;
@@ -226,7 +226,7 @@ impl Behaviour for Aggregator {
 }
 
 impl Aggregator {
-    /// The first window whose end and lateness have not passed.
+    /// The first window whose end plus lateness is in the future.
     fn first_open(&self, now: f64) -> i64 {
         ((now - self.lateness - self.window) / self.slide).floor() as i64 + 1
     }
@@ -258,7 +258,7 @@ impl Aggregator {
     fn schedule(&self, device: &mut Device) {
         if let Some((number, _)) = self.open.0.first_key_value() {
             let due = *number as f64 * self.slide + self.window + self.lateness - device.timestamp();
-            // A millisecond more, so that rounding does not make the timer come before its time.
+            // One millisecond later, because rounding could make the timer fire before the window ends.
             device.set_timer(CLOSE_TIMER, Duration::try_from_secs_f64(due + 0.001).unwrap_or_default());
         }
     }

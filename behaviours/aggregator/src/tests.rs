@@ -4,7 +4,7 @@ use wasmote_sdk::bench::{Fleet, refusal};
 use wasmote_sdk::json::Value;
 use wasmote_sdk::{Request, decimal};
 
-/// When the bench's clock starts, in seconds since 1970.
+/// Start of the bench clock, in seconds since 1970.
 const EPOCH: f64 = 1_767_225_600.0;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -13,7 +13,7 @@ fn aggregator(config: &str) -> Fleet<Aggregator> {
     Fleet::of("aggregator", 1).config(config).start()
 }
 
-/// Telemetry of a device with one channel `x`, stamped so many seconds after the start.
+/// Sends telemetry of a device with one channel `x`, with a timestamp in seconds after the start.
 fn telemetry(fleet: &mut Fleet<Aggregator>, device: &str, at: f64, value: f64) {
     let (ts, value) = (decimal(EPOCH + at, 6), decimal(value, 6));
     let payload = format!(r#"{{"device":"{device}","type":"telemetry","ts":{ts},"values":{{"x":{value}}}}}"#);
@@ -68,7 +68,7 @@ fn sliding_windows_overlap() {
     telemetry(&mut fleet, "a", 17.0, 1.0);
     fleet.run_for(20 * SECOND);
     let starts: Vec<f64> = aggregates(&fleet).iter().map(|window| number(window, "start") - EPOCH).collect();
-    // The window from 10 s had ended when the value came.
+    // The window from 10 s had ended when the value arrived.
     assert_eq!(starts, [15.0]);
     assert_eq!(counter(&mut fleet, "late"), 1.0);
     telemetry(&mut fleet, "a", 41.0, 1.0);

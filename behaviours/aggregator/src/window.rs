@@ -1,25 +1,25 @@
-//! Windows of event time, and what falls into them.
+//! Windows of event time, and their aggregates.
 
 use std::collections::BTreeMap;
 use wasmote_sdk::json::Value;
 use wasmote_sdk::{Device, decimal, object};
 
-/// Who and what: the device is empty when all devices are taken together.
+/// Device and channel. The device is empty if devices are aggregated together.
 pub type Key = (String, String);
 
-/// One channel in one window.
+/// Aggregates of one channel in one window.
 #[derive(Default)]
 pub struct Series {
     pub count: u64,
     pub sum: f64,
     pub min: f64,
     pub max: f64,
-    /// A fair sample of the values, for percentiles: all of them, as long as there is room.
+    /// Uniform sample of the values, for percentiles. It holds all values while there is space.
     pub kept: Vec<f64>,
 }
 
 impl Series {
-    /// Enter a value. True if one more value is kept.
+    /// Adds a value. True if the sample has grown.
     pub fn record(&mut self, device: &mut Device, value: f64, has_space: bool) -> bool {
         self.min = if self.count == 0 { value } else { self.min.min(value) };
         self.max = if self.count == 0 { value } else { self.max.max(value) };
@@ -29,7 +29,8 @@ impl Series {
             self.kept.push(value);
             return true;
         }
-        // Without room it takes the place of another one, so that all have had the same chance to stay.
+        // Reservoir sampling: the value replaces a random one, so that all values are equally likely to be in
+        // the sample.
         let index = device.below(self.count) as usize;
         if let Some(other) = self.kept.get_mut(index) {
             *other = value;
@@ -59,14 +60,13 @@ impl Series {
     }
 }
 
-/// The smallest value that at least so many percent do not exceed.
+/// The smallest value that is at least as large as this percentage of the values.
 fn nearest_rank(sorted: &[f64], percentile: f64) -> Option<f64> {
     let rank = (percentile / 100.0 * sorted.len() as f64).ceil() as usize;
     sorted.get(rank.max(1) - 1).copied()
 }
 
-/// The windows that are still open, by number: window `n` begins `n` slides after 1970 and is as long
-/// as it is configured.
+/// Open windows by number: window `n` begins `n` slides after 1970.
 #[derive(Default)]
 pub struct Windows(pub BTreeMap<i64, BTreeMap<Key, Series>>);
 
@@ -87,7 +87,7 @@ impl Windows {
         self.0.iter().map(window).collect()
     }
 
-    /// Take over what was saved; what cannot be read is left out.
+    /// Restores a snapshot. Unreadable rows are skipped.
     pub fn load(&mut self, saved: Option<&Value>) {
         for window in saved.and_then(Value::list).unwrap_or_default() {
             let number = window.get("window").and_then(Value::number).unwrap_or_default() as i64;

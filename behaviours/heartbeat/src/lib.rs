@@ -1,6 +1,6 @@
-//! Publishes heartbeats and watches over its peers.
+//! Publishes heartbeats and monitors the heartbeats of its peers.
 //!
-//! [`Heartbeat`] is the device: it beats, listens, answers. [`peers`] is the table of who is alive.
+//! [`Heartbeat`] is the behaviour. [`peers`] is the table of peers and their liveness.
 
 mod peers;
 
@@ -19,14 +19,14 @@ const CHECK_TIMER: u32 = 2;
 
 const MIN_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Heartbeats that may get lost one after another before a peer counts as lost. With one in ten lost on
-/// the way, five in a row happen once in 100,000 heartbeats.
+/// Successive heartbeats that may be lost before a peer counts as lost. At a loss of 10 %, five in a row are
+/// lost once in 100,000 heartbeats.
 const TOLERATED_LOSSES: u32 = 5;
 
-/// How much later than its forerunner a heartbeat may arrive by delay alone.
+/// Largest additional delay of a heartbeat relative to the previous one.
 const MAX_DELAY: Duration = Duration::from_millis(500);
 
-/// Characters of a message that are worth a line in the log.
+/// Longest excerpt of a message in the log.
 const MAX_MESSAGE_CHARS: usize = 200;
 
 struct Heartbeat {
@@ -53,7 +53,7 @@ impl Behaviour for Heartbeat {
         device.set_offline_will();
         let own_commands = device.topic("cmd");
         device.subscribe(&own_commands, Qos::AtLeastOnce)?;
-        // Messages to everyone are for those with few neighbours, too.
+        // A message to all also reaches devices that monitor only a few neighbours.
         let to_all = device.topic_of("all", "message");
         device.subscribe(&to_all, Qos::AtLeastOnce)?;
         for peer in peers_to_watch(device)? {
@@ -63,7 +63,7 @@ impl Behaviour for Heartbeat {
             }
         }
 
-        // Devices that start together should not beat together.
+        // Random phase, so that devices that start together do not publish together.
         let next_heartbeat = device.now() + interval.mul_f64(device.uniform());
         device.set_timer_at(HEARTBEAT_TIMER, next_heartbeat);
         Ok(Heartbeat {
@@ -83,7 +83,7 @@ impl Behaviour for Heartbeat {
             HEARTBEAT_TIMER => {
                 self.publish_heartbeat(device);
                 let spread = device.between(1.0 - self.jitter, 1.0 + self.jitter);
-                // From when it was due, so that intervals do not drift; at once if that has passed.
+                // Relative to the due time, so that intervals do not drift; at once if that has passed.
                 self.next_heartbeat += self.interval.mul_f64(spread).max(MIN_INTERVAL);
                 device.set_timer_at(HEARTBEAT_TIMER, self.next_heartbeat);
             }
@@ -118,7 +118,8 @@ impl Behaviour for Heartbeat {
         match change {
             ConnectionChange::Up(_) => {
                 device.publish_state(true);
-                // Nobody could be heard in the meantime: everyone gets the whole time again.
+                // No heartbeat could arrive while the connection was down, so every peer gets the full
+                // timeout again.
                 self.peers.set_listening_since(device.now());
                 self.schedule_check(device);
             }
@@ -175,7 +176,7 @@ impl Behaviour for Heartbeat {
 impl Heartbeat {
     fn publish_heartbeat(&mut self, device: &mut Device) {
         self.seq += 1;
-        // Eight bytes in a store that is local: cheap enough to do each time, and exact after a crash.
+        // Stored each time: eight bytes in a local store are cheap, and the sequence number survives a crash.
         device.state_set_u64("seq", self.seq);
         let mut report = device.report("heartbeat");
         report.set("seq", self.seq);
@@ -203,8 +204,8 @@ impl Heartbeat {
         self.schedule_check(device);
     }
 
-    /// Look for peers that have been silent for too long. A heartbeat only ever moves a deadline back,
-    /// so it is enough to look at the earliest one known, and then again at the earliest left.
+    /// Marks silent peers as lost. A heartbeat only moves a deadline back, so checking at the earliest
+    /// deadline is sufficient.
     fn check(&mut self, device: &mut Device) {
         self.check_scheduled = false;
         for (peer, silent) in self.peers.expire(device.now()) {
@@ -282,7 +283,7 @@ impl Heartbeat {
     }
 }
 
-/// The devices to listen to: `+` for all, some ring neighbours, or none.
+/// Ids of the monitored devices: `+` for all, some ring neighbours, or none.
 fn peers_to_watch(device: &mut Device) -> Result<Vec<String>, String> {
     let config = device.config();
     let reach = match config.text("peers") {
@@ -301,7 +302,7 @@ fn peers_to_watch(device: &mut Device) -> Result<Vec<String>, String> {
     for offset in (1..=reach).flat_map(|distance| [distance, -distance]) {
         let index = (own + offset).rem_euclid(size.max(1));
         match device.peer(index as u32) {
-            // A small ring closes before the reach is used up.
+            // A small ring has fewer neighbours than configured.
             Some(id) if id != device.id() && !neighbours.contains(&id) => neighbours.push(id),
             Some(_) => {}
             None => {
@@ -313,7 +314,7 @@ fn peers_to_watch(device: &mut Device) -> Result<Vec<String>, String> {
     Ok(neighbours)
 }
 
-/// Who sent a message, and what it says in one line.
+/// Sender of a message, and its text in one line.
 fn read_message<'m>(sender: &'m str, message: &'m Message) -> (String, String) {
     let body = message.json().ok();
     let field = |name| body.as_ref().and_then(|body| body.get(name));

@@ -1,24 +1,24 @@
-//! The table of peers: who was heard when, and who has been silent for too long.
+//! Table of peers with their last heartbeats.
 
 use std::time::Duration;
 use wasmote_sdk::json::{self, Limits, Value};
 use wasmote_sdk::object;
 use wasmote_sdk::sorted_map::SortedMap;
 
-/// Peers in the table at most. Topics are made by others, and each new name would cost memory.
+/// Most peers in the table. Topic names come from other clients, and each new one costs memory.
 const MAX_PEERS: usize = 1_024;
 
-/// What a look at the table has brought to light.
+/// Change of a peer's state.
 #[derive(Debug, PartialEq)]
 pub enum PeerChange {
     None,
-    /// Heard for the first time.
+    /// First heartbeat.
     Found,
-    /// Heard for the first time, but there is no room for it.
+    /// First heartbeat, but the table is full.
     Full,
-    /// Silent for this long, or said to be offline.
+    /// Silent for this long, or reported as offline.
     Lost(Option<Duration>),
-    /// Heard again after this long.
+    /// Heartbeat after a silence of this length.
     Back(Duration),
 }
 
@@ -33,7 +33,7 @@ struct Peer {
 pub struct Peers {
     pub lost_after: Duration,
     table: SortedMap<Peer>,
-    /// From when on silence means something: nobody is heard while the connection is down.
+    /// Start of the current connection. No heartbeat can arrive while the connection is down.
     listening_since: Duration,
 }
 
@@ -50,7 +50,7 @@ impl Peers {
             self.table.insert(id, Peer { last_seen: now, alive: true, seq, heard: 1, missed: 0 });
             return PeerChange::Found;
         };
-        // A heartbeat that was overtaken by a later one was counted as missed; it still is a sign of life.
+        // A late heartbeat was already counted as missed, but still proves that the peer is alive.
         if seq > peer.seq {
             peer.missed = peer.missed.saturating_add(seq - peer.seq - 1);
             peer.seq = seq;
@@ -79,7 +79,7 @@ impl Peers {
         peer.last_seen.max(self.listening_since) + self.lost_after
     }
 
-    /// When the next peer will have been silent for too long, if nothing is heard of it.
+    /// Earliest deadline of an alive peer.
     pub fn next_deadline(&self) -> Option<Duration> {
         self.table
             .iter()
@@ -89,7 +89,7 @@ impl Peers {
             .min()
     }
 
-    /// Those who are lost from now on, and for how long they have been silent.
+    /// Marks overdue peers as lost. Returns their ids and the length of their silence.
     pub fn expire(&mut self, now: Duration) -> Vec<(String, Duration)> {
         let overdue = |peer: &Peer| peer.alive && self.deadline(peer) <= now;
         let lost: Vec<_> =
@@ -141,7 +141,7 @@ impl Peers {
         self.table.iter().map(row).collect()
     }
 
-    /// Take over what was saved. A row that cannot be read belongs to a peer that will be heard again.
+    /// Restores a snapshot. Unreadable rows are skipped, because the next heartbeat adds the peer again.
     pub fn load(&mut self, saved: Option<&Value>) {
         let rows = saved.and_then(Value::list).unwrap_or_default();
         self.table.clear();
@@ -163,7 +163,7 @@ fn load_row(row: &Value) -> Option<(String, Peer)> {
     Some((id.text()?.into(), peer))
 }
 
-/// What a heartbeat has saved, which may hold a full table.
+/// Parses a snapshot, which may contain a full table.
 pub fn parse_snapshot(saved: &[u8]) -> Result<Value, String> {
     json::parse_with_limits(saved, Limits { depth: 4, values: 8 * MAX_PEERS as u32 })
         .map_err(|error| error.to_string())

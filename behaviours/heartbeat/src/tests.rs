@@ -38,7 +38,8 @@ fn intervals_keep_within_their_jitter_and_do_not_drift() {
         let interval = (pair[1].at - pair[0].at).as_secs_f64();
         assert!((1.499..2.501).contains(&interval), "{interval}");
     }
-    // A thousand intervals with a standard deviation of 0.29 s each: five of theirs are 46 s, 23 beats.
+    // A thousand intervals with a standard deviation of 0.29 s each: five standard deviations of the sum are
+    // 46 s, or 23 heartbeats.
     assert!((977..=1_023).contains(&beats.len()), "{}", beats.len());
 }
 
@@ -100,7 +101,7 @@ fn one_in_ten_lost_and_delays_do_not_raise_false_alarms() {
     fleet.bus().lose(0.1);
     fleet.bus().delay(Duration::from_millis(10), Duration::from_millis(500));
     fleet.run_for(600 * SECOND);
-    // 8,640 heartbeats arrive or not; five lost in a row are expected 0.08 times.
+    // 8,640 heartbeats are sent; the expected number of five losses in a row is 0.08.
     assert_eq!(fleet.published("wasmote/+/peers").len(), 0);
     let missed = fleet.get(0, "/peers");
     let rows = missed.get("peers").unwrap().list().unwrap();

@@ -1,8 +1,7 @@
-//! `wasmote-pack in.wasm -o out.wasm`: turns a core WebAssembly module into a component.
+//! `wasmote-pack in.wasm -o out.wasm`: converts a core WebAssembly module into a component.
 //!
-//! The module has to describe its world in a `component-type` section, as `export!` of the SDK makes it
-//! do. The component is validated before it is written, and a file that is already there is replaced
-//! only by a whole one.
+//! The module must describe its world in a `component-type` section, which `export!` of the SDK generates.
+//! The component is validated before it is written, and an existing file is replaced atomically.
 
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -44,7 +43,7 @@ fn run(input: &Path, output: &Path) -> Result<(), String> {
         .map_err(|error| with_path(output, &error))
 }
 
-/// Make a component of a core module, or say in words why it cannot be one.
+/// Converts a core module into a component.
 fn pack(module: &[u8]) -> Result<Vec<u8>, String> {
     check(module)?;
     let component = ComponentEncoder::default()
@@ -55,7 +54,7 @@ fn pack(module: &[u8]) -> Result<Vec<u8>, String> {
     without_names(&component)
 }
 
-/// Drop the outermost custom sections, which name the component's parts for those who debug the encoder.
+/// Removes the outermost custom sections, which only name parts of the component for debugging.
 fn without_names(component: &[u8]) -> Result<Vec<u8>, String> {
     const HEADER: usize = 8;
     const CUSTOM: u8 = 0;

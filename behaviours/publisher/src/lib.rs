@@ -1,4 +1,4 @@
-//! Publishes payloads of a given size at a given interval: a load, and something to measure with.
+//! Publishes payloads of a fixed size at a fixed interval, for load tests and benchmarks.
 
 use std::io::Write as _;
 use std::time::Duration;
@@ -9,7 +9,7 @@ wasmote_sdk::export!(Publisher);
 
 const PUBLISH_TIMER: u32 = 1;
 const MIN_INTERVAL: Duration = Duration::from_millis(1);
-/// The longest number, and a space.
+/// The longest sequence number and a space.
 const MIN_SIZE: i64 = 21;
 const MAX_SIZE: i64 = 128 << 10;
 const PADDING: u8 = b'.';
@@ -36,7 +36,7 @@ impl Behaviour for Publisher {
             ));
         }
         let message = Outgoing::new(device.topic(&leaf), vec![PADDING; size]).qos(qos);
-        // Spread over the interval, so that a fleet does not publish in one instant.
+        // Random phase, so that a fleet does not publish at the same instant.
         let next = device.now() + interval.mul_f64(device.uniform());
         device.set_timer_at(PUBLISH_TIMER, next);
         Ok(Publisher { interval, seq: 0, next, message })
@@ -44,10 +44,11 @@ impl Behaviour for Publisher {
 
     fn on_timer(&mut self, device: &mut Device, _token: u32) {
         self.seq += 1;
-        // The filling behind it stays, since numbers only get longer. The smallest payload has room for all.
+        // Overwrites only the number. The padding behind it stays valid because numbers only get longer, and
+        // the smallest payload has space for the longest number.
         let _ = write!(&mut self.message.payload[..], "{} ", self.seq);
         device.send(&self.message);
-        // From when it was due, so that intervals do not drift; at once if that has passed.
+        // Relative to the due time, so that intervals do not drift; at once if that has passed.
         self.next += self.interval;
         device.set_timer_at(PUBLISH_TIMER, self.next);
     }

@@ -1,22 +1,22 @@
-//! How much rain takes from a signal, over time.
+//! Rain attenuation over time.
 //!
-//! The attenuation in decibels is lognormal, and the normal number behind it wanders: a stationary Gaussian
-//! process that forgets what it was with the time constant `memory` (T. Maseng and P. Bakken, "A Stochastic
-//! Dynamic Model of Rain Attenuation", IEEE Transactions on Communications 29, 1981). Between two looks at it any
-//! time may pass, and what it does in between follows exactly from that.
+//! The attenuation in decibels is lognormal. Its underlying normal variable is a stationary Gaussian process
+//! (Ornstein-Uhlenbeck) with the time constant `memory` (T. Maseng and P. Bakken, "A Stochastic Dynamic Model
+//! of Rain Attenuation", IEEE Transactions on Communications 29, 1981). Its transition over any interval is
+//! exact, so the model samples it only when a message is judged.
 
 use std::time::Duration;
 use wasmote_sdk::fault::Link;
 
-/// The sky over one link.
+/// Attenuation process of one link.
 pub struct RainAttenuation {
-    /// Half of the time rain takes less than this.
+    /// Median of the attenuation.
     median_db: f64,
     /// Standard deviation of the attenuation's logarithm.
     spread: f64,
-    /// How long it takes the weather to forget.
+    /// Time constant of the autocorrelation.
     memory: Duration,
-    /// When somebody last looked, and the number behind the attenuation then.
+    /// Time of the last sample, and the normal variable then.
     last: Option<(Duration, f64)>,
 }
 
@@ -31,12 +31,12 @@ impl RainAttenuation {
         })
     }
 
-    /// Another climate from now on; the weather of this moment stays.
+    /// Replaces the parameters and keeps the state of the process.
     pub fn set_parameters(&mut self, new: RainAttenuation) {
         *self = RainAttenuation { last: self.last, ..new };
     }
 
-    /// Decibels that rain takes at this time, which is not before the last one.
+    /// Attenuation at this time, which is not before the last sample.
     pub fn attenuation_db(&mut self, now: Duration, link: &mut Link) -> f64 {
         let fresh = link.normal();
         let state = match self.last {

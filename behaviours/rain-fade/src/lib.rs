@@ -1,11 +1,12 @@
-//! A radio link that rain comes and goes over.
+//! Fault model of a radio link with rain attenuation.
 //!
-//! Rain weakens a signal by some decibels, and these change slowly: over minutes, not from message to message. As
-//! long as the link's margin covers them nothing is to be seen. Beyond it frames are lost, the radio sends them
-//! again, messages become late, long ones before short ones, and at last they are gone. A fault that decides by
-//! message cannot say this: here the weather goes on while nothing is sent, and both ways share it.
+//! Rain weakens a signal by some decibels. The attenuation changes slowly: over minutes, not from message to
+//! message. While the margin of the link covers it, there is no effect. Beyond the margin frames are lost and
+//! the radio retransmits them: messages are delayed, long messages before short ones, and finally lost.
+//! Independent faults for each message cannot model this: here the attenuation also changes while no message
+//! is sent, and both directions share it.
 //!
-//! * `attenuation`: the attenuation over time. `radio`: what becomes of a message at an attenuation.
+//! * `attenuation`: attenuation over time. `radio`: delay and loss of a message at an attenuation.
 
 mod attenuation;
 mod radio;
@@ -23,7 +24,7 @@ const FIELDS: [&str; 7] =
 struct RainFade {
     attenuation: RainAttenuation,
     radio: Radio,
-    /// Whether the rain takes more than the margin.
+    /// True while the attenuation exceeds the margin.
     faded: bool,
 }
 
@@ -55,7 +56,7 @@ impl FaultModel for RainFade {
 }
 
 impl RainFade {
-    /// Say when the rain begins to matter, and when it no longer does.
+    /// Logs when the attenuation starts or ceases to exceed the margin.
     fn log_transition(&mut self, attenuation_db: f64, link: &Link) {
         let faded = attenuation_db > self.radio.margin_db;
         if std::mem::replace(&mut self.faded, faded) == faded {

@@ -1,30 +1,30 @@
-//! What becomes of a message on a link with a margin.
+//! Radio with a link margin: delay and loss of a message.
 
 use std::time::Duration;
 use wasmote_sdk::fault::Link;
 
-/// A radio that cuts messages into frames and sends each again until it arrives.
+/// A radio that splits messages into frames and retransmits lost frames.
 pub struct Radio {
-    /// Decibels that the rain may take; with that many gone, half of all frames are lost.
+    /// Attenuation in decibels at which half of all frames are lost.
     pub margin_db: f64,
     frame_bytes: u32,
     retries: u32,
     retry_delay: Duration,
 }
 
-/// How a message fared.
+/// Result of a transmission.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Transmission {
-    /// All of it arrived, this much late.
+    /// All frames arrived, with this delay.
     Delivered(Duration),
-    /// One of its frames was sent as often as it may be, in vain.
+    /// A frame was lost in all its retries.
     Lost,
 }
 
-/// With each decibel beyond the margin a frame's odds to get lost rise e-fold.
+/// Each decibel beyond the margin multiplies the odds of a frame loss by e.
 const STEEPNESS_PER_DB: f64 = 1.0;
 
-/// Frames of one message that are looked at; the largest message with the smallest frames has fewer.
+/// Most simulated frames of a message. The largest message with the smallest frames has fewer.
 const MAX_FRAMES: u32 = 65_536;
 
 impl Radio {
@@ -39,12 +39,12 @@ impl Radio {
         })
     }
 
-    /// The chance that one frame is lost, once.
+    /// Probability that one transmission of a frame is lost.
     fn frame_loss(&self, attenuation_db: f64) -> f64 {
         1.0 / (1.0 + (STEEPNESS_PER_DB * (self.margin_db - attenuation_db)).exp())
     }
 
-    /// Send a message of this many bytes.
+    /// Transmits a message of this size.
     pub fn send(&self, bytes: usize, attenuation_db: f64, link: &mut Link) -> Transmission {
         let loss = self.frame_loss(attenuation_db);
         let frames = u32::try_from(bytes).unwrap_or(u32::MAX).div_ceil(self.frame_bytes).clamp(1, MAX_FRAMES);

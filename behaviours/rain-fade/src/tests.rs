@@ -5,7 +5,7 @@ use wasmote_sdk::fault::Verdict;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A link that is dry or drowned, with nothing in between: what is lost is the weather itself.
+/// A link with a sharp threshold, whose losses show the attenuation directly.
 const SHARP: &str = r#"{"median_db": 20, "spread": 10, "margin_db": 20, "retries": 0, "memory": "60s"}"#;
 
 fn is_lost(verdict: &Verdict) -> bool {
@@ -31,8 +31,8 @@ fn without_rain_nothing_happens() {
 
 #[test]
 fn losses_follow_time_and_not_messages() {
-    // As many messages in a minute as in ten hours: the state at the beginning of the minute is that at its end
-    // far more often than ten hours later.
+    // Both runs have 2,000 messages, over 20 s and over two weeks: successive states are equal far more often
+    // in the short run.
     let changes = |pause: Duration| {
         let mut lane = Lane::<RainFade>::with(7, SHARP);
         let mut states = Vec::new();
@@ -44,13 +44,14 @@ fn losses_follow_time_and_not_messages() {
     };
     let (dense, sparse) = (changes(SECOND / 100), changes(600 * SECOND));
     assert!(dense * 5 < sparse, "{dense} changes at a hundred a second, {sparse} at one in ten minutes");
-    // Independent of each other and of equal chance, two states differ half of the time.
+    // Independent states of equal probability differ half of the time.
     assert!((850..1_150).contains(&sparse), "{sparse}");
 }
 
 #[test]
 fn the_link_is_down_as_long_as_the_distribution_says() {
-    // ln(10 dB / 1 dB) / 1.2 = 1.92 standard deviations: rain exceeds the margin 2.7 % of the time.
+    // ln(10 dB / 1 dB) / 1.2 = 1.92 standard deviations: the attenuation exceeds the margin 2.7 % of the
+    // time.
     let config = r#"{"median_db": 1, "spread": 1.2, "margin_db": 10, "memory": "10s"}"#;
     let mut lane = Lane::<RainFade>::with(3, config);
     let mut faded = 0;
@@ -60,7 +61,7 @@ fn the_link_is_down_as_long_as_the_distribution_says() {
         lane.out("t", "x");
         faded += u32::from(lane.model().faded);
     }
-    // Five standard errors of so many looks, which three time constants apart know little of each other.
+    // Five standard errors. Samples three time constants apart are nearly independent.
     let share = f64::from(faded) / f64::from(looks);
     assert!((0.0235..0.0312).contains(&share), "{share}");
 }
@@ -88,7 +89,8 @@ fn long_messages_suffer_first() {
         (lost, late)
     };
     let ((short_lost, short_late), (long_lost, long_late)) = (of(50), of(1_000));
-    // One frame is lost in all six tries with the chance 1/64; that one of ten is, 1 - (63/64)^10 = 0.146.
+    // A frame is lost in all six tries with probability 1/64; at least one of ten frames is, with 1 -
+    // (63/64)^10 = 0.146.
     assert!((0.010..0.022).contains(&short_lost), "{short_lost}");
     assert!((0.121..0.171).contains(&long_lost), "{long_lost}");
     assert!(long_late > 5.0 * short_late && short_late > 0.03, "{short_late} s, {long_late} s");

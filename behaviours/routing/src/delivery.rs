@@ -1,4 +1,4 @@
-//! Data on its way: made, passed on hop by hop, counted at the sink, confirmed to its origin.
+//! Data packets: generated, forwarded hop by hop, counted at the sink, and confirmed to their origin.
 
 use crate::packet::{MAX_TTL, Packet, read_path};
 use crate::transport::PendingPacket;
@@ -28,7 +28,7 @@ impl Routing {
         }
     }
 
-    /// A neighbour hands over a packet. None if it is not understood.
+    /// Handles a data packet of a neighbour. `None` if it is malformed.
     pub fn on_data(&mut self, device: &mut Device, from: &str, body: &Value) -> Option<()> {
         let mut packet = Packet::read(body)?;
         let id = packet.id();
@@ -41,7 +41,7 @@ impl Routing {
             self.send_ack(device, from, &id);
             return Some(());
         }
-        // Without room there is no acknowledgement: the neighbour keeps the packet, and tries again.
+        // A full queue sends no acknowledgement: the neighbour keeps the packet and retransmits it.
         if !self.transport.has_room() {
             device.count("refused_total", 1.0);
             return Some(());
@@ -63,7 +63,7 @@ impl Routing {
         Some(())
     }
 
-    /// Send what has not been sent, repeat what was not acknowledged in time, give up what is too old.
+    /// Sends new packets, retransmits unacknowledged ones and drops expired ones.
     pub fn forward(&mut self, device: &mut Device) {
         let now = device.now();
         let mut unresponsive = Vec::new();
@@ -76,7 +76,7 @@ impl Routing {
         for id in unresponsive {
             device.info(format_args!("neighbour {id} does not acknowledge"));
             self.routes.mark_silent(&id);
-            // Turned away from at once; the neighbours hear of it with the next hello.
+            // The route changes at once; the next hello informs the neighbours.
             if self.routes.choose() {
                 device.count("route_changes_total", 1.0);
                 self.log_route(device);
@@ -96,7 +96,7 @@ impl Routing {
         }
     }
 
-    /// Do what is due for one packet. False if it is given up.
+    /// Sends or retransmits one packet if due. False if the packet is dropped.
     fn send_if_due(
         &self,
         device: &mut Device,
@@ -164,8 +164,7 @@ impl Routing {
         self.send_confirm(device, &format!("{origin}/{number}"), path);
     }
 
-    /// Tell the origin that its data has arrived, along the way it came. Lost confirmations are not
-    /// repeated.
+    /// Sends a confirmation to the origin, along the reverse path. Lost confirmations are not retransmitted.
     fn send_confirm(&self, device: &mut Device, id: &str, mut path: Vec<String>) {
         let Some(back) = path.pop() else { return };
         if self.routes.neighbours.contains(&back) {
@@ -174,7 +173,7 @@ impl Routing {
         }
     }
 
-    /// The sink has a packet of this node, or of one further back on the way.
+    /// Handles the confirmation of a packet of this node, or forwards it along the reverse path.
     pub fn on_confirm(&mut self, device: &mut Device, body: &Value) -> Option<()> {
         let id = body.get("id")?.text()?;
         let path = read_path(body.get("path")?)?;

@@ -1,8 +1,8 @@
-//! Carries messages over several hops to a sink.
+//! Multi-hop routing of data packets to a sink.
 //!
-//! [`Routing`] is the node. It greets its [`neighbours`], whom the [`topology`] gives it; [`routes`]
-//! chooses the next hop without ever closing a loop. [`delivery`] passes data on: [`transport`] holds
-//! the [`packet`]s in this node's care, and [`sink`] counts what has arrived.
+//! [`Routing`] is the node. It sends hellos to its [`neighbours`], which the [`topology`] determines;
+//! [`routes`] chooses the next hop without loops. [`delivery`] forwards data: [`transport`] queues the
+//! [`packet`]s of this node, and [`sink`] counts deliveries.
 
 mod delivery;
 mod neighbours;
@@ -31,13 +31,13 @@ const DATA_TIMER: u32 = 2;
 const RETRANSMIT_TIMER: u32 = 3;
 const TRIGGERED_HELLO_TIMER: u32 = 4;
 
-/// Hellos that may get lost one after another before a neighbour counts as silent.
+/// Successive hellos that may be lost before a neighbour counts as silent.
 const TOLERATED_LOSSES: u32 = 4;
 
-/// How far two messages may drift apart by delay alone.
+/// Largest additional delay of a message relative to the previous one.
 const MAX_DELAY: Duration = Duration::from_millis(500);
 
-/// News of a route is gathered for so long before it is passed on.
+/// Delay of a triggered hello, which combines several route changes.
 const TRIGGERED_HELLO_DELAY: Duration = Duration::from_millis(50);
 
 const MIN_INTERVAL: Duration = Duration::from_millis(10);
@@ -56,7 +56,7 @@ struct Routing {
     deliveries: Deliveries,
     number: u64,
     confirmed: u64,
-    /// Since when there has been no route.
+    /// Start of the time without a route.
     no_route_since: Option<Duration>,
 }
 
@@ -96,7 +96,7 @@ impl Behaviour for Routing {
             device.warn("this node has no links");
         }
         let mut routes = Routes::new(device.id(), &sink, neighbours);
-        // Neighbours still rely on what was advertised before a crash.
+        // Neighbours still rely on distances advertised before a crash.
         let kept = device.state_get("feasible").and_then(|kept| json::parse(&kept).ok());
         routes.feasible = kept.as_ref().and_then(read_distance);
 
@@ -152,7 +152,7 @@ impl Behaviour for Routing {
     fn on_message(&mut self, device: &mut Device, message: Message) {
         let Some(levels) = topic::below(device.topic_root(), &message.topic) else { return };
         let ["link", from, to] = levels[..] else { return };
-        // A link that is not in the topology does not exist, whoever writes to it.
+        // Ignores messages over links that are not in the topology.
         if to != device.id() || !self.routes.neighbours.contains(from) {
             return;
         }
@@ -255,7 +255,7 @@ fn link(device: &Device, to: &str) -> String {
     format!("{}/link/{}/{to}", device.topic_root(), device.id())
 }
 
-/// The sink, given by index or by id; the first node of the group unless configured.
+/// Id of the sink, configured by index or id; the first node of the group by default.
 fn sink_id(device: &Device) -> Result<String, String> {
     let config = device.config();
     if let Ok(Some(id)) = config.text("sink") {

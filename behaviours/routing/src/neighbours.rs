@@ -1,4 +1,4 @@
-//! Greeting neighbours, and keeping the route up to date with what they say.
+//! Hello messages between neighbours, and the route updates that they cause.
 
 use crate::routes::{read_distance, write_distance};
 use crate::{Routing, TRIGGERED_HELLO_DELAY, TRIGGERED_HELLO_TIMER, link};
@@ -6,7 +6,8 @@ use wasmote_sdk::json::Value;
 use wasmote_sdk::{Device, Outgoing, object};
 
 impl Routing {
-    /// A neighbour says whom it hears, and how far the sink is. None if it is not understood.
+    /// Handles a hello: the nodes that the neighbour hears, and its distance to the sink. `None` if it is
+    /// malformed.
     pub fn on_hello(&mut self, device: &mut Device, from: &str, body: &Value) -> Option<()> {
         let heard = body.get("heard")?.list()?;
         let hears_us = heard.iter().any(|id| id.text() == Some(device.id()));
@@ -18,14 +19,14 @@ impl Routing {
         let was_usable = self.routes.neighbours.get(from)?.usable();
         self.routes.advertised(from, stamp, distance, hears_us, device.now());
         if was_usable != self.routes.neighbours.get(from)?.usable() {
-            // The neighbour should know soon that it is heard.
+            // Informs the neighbour soon that it is heard.
             device.set_timer(TRIGGERED_HELLO_TIMER, TRIGGERED_HELLO_DELAY);
         }
         self.update_route(device);
         Some(())
     }
 
-    /// Choose the next hop anew, and tell the neighbours of what has changed.
+    /// Chooses the next hop, and informs the neighbours of a change.
     pub fn update_route(&mut self, device: &mut Device) {
         let before = self.routes.distance();
         let changed = self.routes.choose();
@@ -51,7 +52,7 @@ impl Routing {
         }
     }
 
-    /// Say which way data goes, in the words in which experiments record routes.
+    /// Logs the route in the format that experiments record.
     pub fn log_route(&self, device: &mut Device) {
         let sink = self.routes.sink();
         match (&self.routes.next_hop, self.routes.distance()) {
@@ -63,7 +64,7 @@ impl Routing {
         }
     }
 
-    /// Tell each neighbour who is heard, and how far the sink is.
+    /// Sends a hello to each neighbour: the nodes heard, and the distance to the sink.
     pub fn send_hello(&mut self, device: &mut Device) {
         let (distance, feasible_changed) = self.routes.advertise();
         if feasible_changed {

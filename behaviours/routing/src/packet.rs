@@ -1,27 +1,27 @@
-//! A piece of data on its way to the sink.
+//! A data packet on its way to the sink.
 
 use wasmote_sdk::json::Value;
 use wasmote_sdk::object;
 
-/// Hops that a packet may be allowed.
+/// Largest time to live, in hops.
 pub const MAX_TTL: u64 = 255;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Packet {
-    /// Who made it.
+    /// Id of the node that generated it.
     pub origin: String,
-    /// Its number there.
+    /// Sequence number at the origin.
     pub number: u64,
-    /// When it was made, in seconds since 1970 by the origin's clock.
+    /// Time of generation, in seconds since 1970 by the origin's clock.
     pub created: f64,
-    /// Hops it may still take.
+    /// Remaining hops.
     pub ttl: u64,
-    /// The nodes it has passed, the origin first. The confirmation takes the same way back.
+    /// Nodes on the path so far, the origin first. The confirmation takes the reverse path.
     pub path: Vec<String>,
 }
 
 impl Packet {
-    /// What tells it from all others.
+    /// Unique id of the packet.
     pub fn id(&self) -> String {
         format!("{}/{}", self.origin, self.number)
     }

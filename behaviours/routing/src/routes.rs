@@ -1,20 +1,20 @@
-//! Distance-vector routes to the sink that never form a loop.
+//! Loop-free distance-vector routing to the sink.
 //!
-//! The sink stamps its advertisements with ever higher sequence numbers. A node accepts a route from a
-//! neighbour only if it is *feasible*: newer than, or as new as and shorter than, anything this node
-//! has ever advertised itself (its feasibility distance). Distances so ordered fall strictly along each
-//! chain of next hops, whatever is lost, late or out of order; a chain that falls cannot close. The
-//! feasibility distance has to outlive a crash, since neighbours go on relying on what was advertised.
+//! The sink increments the sequence number of its advertisements. A node accepts a route from a neighbour
+//! only if it is *feasible*: newer than any distance that this node has ever advertised, or as new and
+//! shorter (the feasibility distance). Distances then decrease strictly along each chain of next hops,
+//! whatever messages are lost, late or reordered, so a chain cannot close to a loop. The feasibility distance
+//! must survive a crash, because neighbours still rely on earlier advertisements.
 
 use std::time::Duration;
 use wasmote_sdk::json::Value;
 use wasmote_sdk::object;
 use wasmote_sdk::sorted_map::SortedMap;
 
-/// More hops than this are no route.
+/// Largest distance of a route.
 pub const MAX_HOPS: u64 = 254;
 
-/// How far the sink is, by a sequence number of the sink's.
+/// Distance to the sink, with the sequence number of the sink's advertisement.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Distance {
     pub seq: u64,
@@ -22,21 +22,21 @@ pub struct Distance {
 }
 
 impl Distance {
-    /// Newer, or as new and shorter.
+    /// True if newer, or as new and shorter.
     fn better_than(self, other: Distance) -> bool {
         self.seq > other.seq || self.seq == other.seq && self.hops < other.hops
     }
 }
 
-/// What is known of a neighbour.
+/// State of a neighbour.
 #[derive(Default)]
 pub struct Neighbour {
-    /// When it was last heard; none if it is silent or gave no acknowledgements.
+    /// Time of the last hello; none if the neighbour is silent or does not acknowledge.
     pub last_heard: Option<Duration>,
-    /// Whether it says that it hears this node, too.
+    /// True if the neighbour hears this node as well.
     pub hears_us: bool,
     pub advertised: Option<Distance>,
-    /// The sender's clock in its last advertisement, so that late ones are told from new ones.
+    /// Sender time of the last advertisement, to ignore late ones.
     stamp: f64,
 }
 
@@ -50,7 +50,7 @@ pub struct Routes {
     own: String,
     sink: String,
     pub neighbours: SortedMap<Neighbour>,
-    /// The best this node has ever advertised; on the sink, its last.
+    /// The best distance this node has ever advertised; on the sink, the last one.
     pub feasible: Option<Distance>,
     pub next_hop: Option<String>,
 }
@@ -72,13 +72,13 @@ impl Routes {
         &self.sink
     }
 
-    /// On the sink: begin a new round of routes.
+    /// On the sink: starts a new round of advertisements.
     pub fn increment_seq(&mut self) {
         let seq = self.feasible.map_or(0, |last| last.seq) + 1;
         self.feasible = Some(Distance { seq, hops: 0 });
     }
 
-    /// Where this node stands: the distance over its next hop.
+    /// Distance of this node over its next hop.
     pub fn distance(&self) -> Option<Distance> {
         if self.is_sink() {
             return self.feasible;
@@ -88,7 +88,7 @@ impl Routes {
         Some(Distance { seq, hops: hops + 1 })
     }
 
-    /// A neighbour says how far it is, and whether it hears this node.
+    /// Records the advertisement of a neighbour.
     pub fn advertised(
         &mut self,
         id: &str,
@@ -106,14 +106,14 @@ impl Routes {
         }
     }
 
-    /// A neighbour does not answer: not to be used until it is heard again.
+    /// Marks a neighbour as unusable until its next hello.
     pub fn mark_silent(&mut self, id: &str) {
         if let Some(neighbour) = self.neighbours.get_mut(id) {
             neighbour.last_heard = None;
         }
     }
 
-    /// Neighbours that were last heard before this time are silent from now on.
+    /// Marks neighbours as silent that were last heard before this time.
     pub fn expire_silent(&mut self, before: Duration) -> Vec<String> {
         let mut lost = Vec::new();
         for (id, neighbour) in self.neighbours.iter_mut() {
@@ -125,8 +125,8 @@ impl Routes {
         lost
     }
 
-    /// Choose the shortest of the feasible routes, the present one if it is as short. True if the next
-    /// hop has changed.
+    /// Chooses the shortest feasible route, and prefers the current one among equals. True if the next hop
+    /// has changed.
     pub fn choose(&mut self) -> bool {
         if self.is_sink() {
             return false;
@@ -149,8 +149,8 @@ impl Routes {
         changed
     }
 
-    /// The distance to tell the neighbours; from then on the node is bound by it. The second value
-    /// says whether the feasibility distance has changed and has to be kept.
+    /// The distance to advertise, which binds the node from then on. The second value is true if the
+    /// feasibility distance has changed and must be stored.
     pub fn advertise(&mut self) -> (Option<Distance>, bool) {
         let distance = self.distance();
         let Some(own_distance) = distance else { return (None, false) };
@@ -189,7 +189,7 @@ impl Routes {
         object! { "feasible": self.feasible.map(write_distance), "neighbours": neighbours }
     }
 
-    /// Take over what was saved of the neighbours that there still are.
+    /// Restores a snapshot, except for neighbours that no longer exist.
     pub fn load(&mut self, saved: &Value) {
         self.feasible = saved.get("feasible").and_then(read_distance).or(self.feasible);
         for row in saved.get("neighbours").and_then(Value::list).unwrap_or_default() {

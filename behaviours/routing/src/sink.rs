@@ -1,17 +1,17 @@
-//! What the sink keeps of each origin: what has come, and what should have.
+//! Delivery statistics of the sink for each origin.
 
 use wasmote_sdk::json::Value;
 use wasmote_sdk::object;
 use wasmote_sdk::sorted_map::SortedMap;
 
-/// Origins that are told apart at most.
+/// Most origins with statistics.
 const MAX_ORIGINS: usize = 4_096;
 
 struct Origin {
     first: u64,
     highest: u64,
     delivered: u64,
-    /// Which of the 64 numbers up to the highest have come, the highest at bit 0.
+    /// Bit mask of delivered packets among the 64 up to the highest number, which is bit 0.
     window: u64,
 }
 
@@ -19,7 +19,7 @@ struct Origin {
 pub struct Deliveries(SortedMap<Origin>);
 
 impl Deliveries {
-    /// Enter a packet. False if it came before, or so late that nobody can tell.
+    /// Records a packet. False if it is a duplicate, or too late to tell.
     pub fn enter(&mut self, origin: &str, number: u64) -> bool {
         let Some(origin) = self.0.get_mut(origin) else {
             if self.0.len() < MAX_ORIGINS {
@@ -43,7 +43,7 @@ impl Deliveries {
         true
     }
 
-    /// Delivered of all that the origins have numbered since the first that came.
+    /// Delivered packets, as a share of all that the origins have numbered since the first delivery.
     pub fn ratio(&self) -> Option<f64> {
         let delivered: u64 = self.0.iter().map(|(_, origin)| origin.delivered).sum();
         let numbered: f64 =

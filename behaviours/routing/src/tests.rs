@@ -23,7 +23,7 @@ fn hops(fleet: &Fleet<Routing>, node: usize) -> Option<u64> {
     fleet.behaviour(node).routes.distance().map(|distance| distance.hops)
 }
 
-/// Follow the next hops from each node. They may end anywhere, but never come round.
+/// Follows the next hops from each node. A chain may end anywhere, but must not contain a cycle.
 fn assert_no_loop(fleet: &Fleet<Routing>, count: usize) {
     for start in 0..count {
         let mut node = start;
@@ -41,7 +41,7 @@ fn assert_no_loop(fleet: &Fleet<Routing>, count: usize) {
     }
 }
 
-/// Run, and look at the successor graph after every single event.
+/// Runs the fleet and checks the successor graph after every event.
 fn run_checked(fleet: &mut Fleet<Routing>, count: usize, time: Duration) {
     let end = fleet.now() + time;
     while fleet.step_until(end) {
@@ -50,7 +50,7 @@ fn run_checked(fleet: &mut Fleet<Routing>, count: usize, time: Duration) {
     fleet.run_for(end.saturating_sub(fleet.now()));
 }
 
-/// Shortest distances to node 0 by breadth-first search, to compare with.
+/// Expected distances to node 0, by breadth-first search.
 fn distances(count: u32, neighbours: impl Fn(u32) -> Vec<u32>) -> Vec<Option<u64>> {
     let mut found = vec![None; count as usize];
     found[0] = Some(0);
@@ -150,7 +150,7 @@ fn a_link_that_works_one_way_only_is_not_used() {
     let mut fleet = fleet(3, r#"{"topology": "ring"}"#);
     fleet.run_for(20 * SECOND);
     assert_eq!(hops(&fleet, 1), Some(1));
-    // Node 1 hears the sink, which does not hear it.
+    // Node 1 still hears the sink, but the sink does not hear node 1.
     fleet.bus().cut(1, 0);
     run_checked(&mut fleet, 3, 30 * SECOND);
     assert_eq!((next_hop(&fleet, 1), hops(&fleet, 1)), (Some(2), Some(2)));
@@ -167,7 +167,7 @@ fn hop_by_hop_retransmission_recovers_losses() {
     fleet.run_for(600 * SECOND);
     let (generated, delivered) =
         (fleet.counter("data_generated_total"), fleet.counter("data_delivered_total"));
-    // Without repetition a fifth to a third would be lost on the way.
+    // Without retransmission a fifth to a third would be lost.
     assert!(delivered / generated > 0.97, "{delivered} of {generated}");
     assert!(fleet.counter("retransmissions_total") > 50.0);
     assert!(fleet.gauge(0, "delivery_ratio").unwrap() > 0.97);
@@ -181,7 +181,7 @@ fn no_loop_forms_under_faults() {
             .seed(seed)
             .start();
         fleet.bus().lose(0.15);
-        // Longer than the gap between hellos at times, so that they overtake one another.
+        // Some delays exceed the hello interval, so that hellos overtake each other.
         fleet.bus().delay(Duration::from_millis(10), Duration::from_millis(2_500));
         let mut chance = seed;
         for _ in 0..40 {

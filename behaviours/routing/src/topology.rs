@@ -1,5 +1,5 @@
-//! Who is linked with whom. Every node works out its own links from the configuration, its index and
-//! the number of nodes, and all come to the same graph without asking one another.
+//! Links between nodes. Every node computes its links from the configuration, its index and the number of
+//! nodes, so that all nodes agree on the same graph without communication.
 
 use wasmote_sdk::config::{self, field_error};
 use wasmote_sdk::json::Value;
@@ -7,10 +7,10 @@ use wasmote_sdk::{Config, Device};
 
 const KINDS: [&str; 5] = ["line", "ring", "grid", "tree", "random_geometric"];
 
-/// Links of one node at most.
+/// Most links of one node.
 const MAX_NEIGHBOURS: usize = 64;
 
-/// The ids of this node's neighbours.
+/// Ids of this node's neighbours.
 pub fn neighbours(device: &Device) -> Result<Vec<String>, String> {
     let config = device.config();
     let whole = config.to_value()?;
@@ -104,7 +104,7 @@ pub fn ring(own: u32, count: u32) -> Vec<u32> {
     vec![(own + count - 1) % count, (own + 1) % count]
 }
 
-/// Rows of a fixed number of columns, linked with the nodes beside, above and below.
+/// Grid with a fixed number of columns. Nodes are linked with the adjacent ones.
 pub fn grid(own: u32, count: u32, columns: u32) -> Vec<u32> {
     let column = own % columns;
     let mut found = Vec::new();
@@ -119,14 +119,14 @@ pub fn grid(own: u32, count: u32, columns: u32) -> Vec<u32> {
     found
 }
 
-/// Node 0 is the root; each has so many children, numbered level by level.
+/// Tree with root 0 and a fixed fanout, numbered level by level.
 pub fn tree(own: u32, count: u32, fanout: u32) -> Vec<u32> {
     let parent = (own > 0).then(|| (own - 1) / fanout);
     let children = (1..=fanout).map(|child| own.saturating_mul(fanout).saturating_add(child));
     parent.into_iter().chain(children).filter(|index| *index < count && *index != own).collect()
 }
 
-/// Points thrown on a unit square, linked when they are no further apart than the radius.
+/// Random points in the unit square, linked if their distance is at most the radius.
 pub fn random_geometric(own: u32, count: u32, radius: f64, seed: u64) -> Vec<u32> {
     let (x, y) = point(seed, own);
     let near = |index: &u32| {
@@ -137,13 +137,13 @@ pub fn random_geometric(own: u32, count: u32, radius: f64, seed: u64) -> Vec<u32
     (0..count).filter(|index| *index != own).filter(near).collect()
 }
 
-/// Half as far again as where random graphs of this size become connected.
+/// 1.5 times the connectivity threshold of random geometric graphs of this size.
 fn default_radius(count: u32) -> f64 {
     let count = f64::from(count.max(2));
     1.5 * (count.ln() / (std::f64::consts::PI * count)).sqrt()
 }
 
-/// Where a node lies, from the topology's own seed: all nodes have to see the same map.
+/// Coordinates of a node. They depend only on the seed of the topology, so that all nodes compute the same.
 fn point(seed: u64, index: u32) -> (f64, f64) {
     let draw = |axis: u64| {
         let mut bits = seed ^ (u64::from(index) * 2 + axis + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);

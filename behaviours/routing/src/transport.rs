@@ -1,4 +1,4 @@
-//! Packets in this node's care: each is repeated until the next hop has acknowledged it.
+//! Queue of packets, each retransmitted until the next hop acknowledges it.
 
 use crate::packet::Packet;
 use std::collections::VecDeque;
@@ -6,22 +6,22 @@ use std::time::Duration;
 use wasmote_sdk::json::Value;
 use wasmote_sdk::object;
 
-/// Receptions that are remembered to tell a repetition from a new packet.
+/// Number of recent receptions in the duplicate filter.
 const DUPLICATE_WINDOW: usize = 256;
 
-/// A packet and what is being done about it.
+/// A packet in the queue.
 pub struct PendingPacket {
     pub packet: Packet,
-    /// Until when this node tries at all.
+    /// Time at which the node drops the packet.
     pub expires: Duration,
-    /// The next hop it was sent to, how often, and when it is to be sent again; none without a route.
+    /// Next hop, number of transmissions, and time of the next retransmission; none without a route.
     pub sent: Option<(String, u32, Duration)>,
 }
 
 pub struct Transport {
     pub waiting: VecDeque<PendingPacket>,
     capacity: usize,
-    /// Which packet came from whom, the latest last.
+    /// Recent packets with the neighbour that sent them, the latest last.
     received: VecDeque<(String, String)>,
 }
 
@@ -30,8 +30,8 @@ impl Transport {
         Transport { waiting: VecDeque::new(), capacity, received: VecDeque::new() }
     }
 
-    /// Whether a packet from this neighbour is new. The same packet from another neighbour is: routes
-    /// may have changed, and the neighbour has given it back.
+    /// Records a reception. False if the neighbour has sent the packet before. The same packet from another
+    /// neighbour is not a duplicate: after a route change the packet may return.
     pub fn record_received(&mut self, id: &str, from: &str) -> bool {
         if self.received.iter().any(|(packet, neighbour)| packet == id && neighbour == from) {
             return false;
@@ -55,7 +55,7 @@ impl Transport {
         self.waiting.push_back(PendingPacket { packet, expires, sent: None });
     }
 
-    /// A neighbour acknowledges: the packet is in its care now. True if it was in this node's.
+    /// Removes a packet that a neighbour has acknowledged. True if it was in the queue.
     pub fn acknowledged(&mut self, id: &str, by: &str) -> bool {
         let before = self.waiting.len();
         let done = |waiting: &PendingPacket| {
@@ -65,7 +65,7 @@ impl Transport {
         self.waiting.len() < before
     }
 
-    /// When something is to be repeated or given up next.
+    /// Time of the next retransmission or expiry.
     pub fn next_deadline(&self) -> Option<Duration> {
         let due = |waiting: &PendingPacket| match waiting.sent {
             Some((.., retry_at)) => retry_at.min(waiting.expires),
@@ -83,7 +83,7 @@ impl Transport {
         object! { "waiting": waiting, "received": received }
     }
 
-    /// Take over what was saved. What was under way is sent again, and known as a repetition there.
+    /// Restores a snapshot. Packets in flight are sent again, and the receiver detects the duplicates.
     pub fn load(&mut self, saved: &Value) {
         for row in saved.get("waiting").and_then(Value::list).unwrap_or_default() {
             let expires = row.get("expires_s").and_then(Value::number);

@@ -1,14 +1,14 @@
-//! The trait that makes a behaviour, and the macro that makes a component of it.
+//! The [`Behaviour`] trait, and the macro that exports an implementation as a component.
 
 use crate::{Device, Failure, Message, Request, Response};
 
 pub use crate::bindings::exports::wasmote::device::behaviour::{ConnectionChange, StartCause, StopReason};
 
-/// What a device does. Calls come one at a time; each gets the [`Device`] to speak through, and nothing
-/// it says there waits. Only [`start`](Behaviour::start) has to be written.
+/// Application code of a device. The host calls one method at a time, with the [`Device`] as its interface.
+/// No call of a device method waits. Only [`start`](Behaviour::start) is required.
 pub trait Behaviour: Sized {
-    /// Make the behaviour: read the configuration, set the will, subscribe, set timers. The connection
-    /// comes up afterwards. An error is final and is shown to the user as it is.
+    /// Creates the behaviour: reads the configuration, sets the will, subscribes, sets timers. The host
+    /// connects afterwards. An error is final, and the user sees it unchanged.
     fn start(device: &mut Device, cause: StartCause) -> Result<Self, String>;
 
     /// A message arrived that matches a subscription.
@@ -17,38 +17,38 @@ pub trait Behaviour: Sized {
     /// A timer is due.
     fn on_timer(&mut self, _device: &mut Device, _token: u32) {}
 
-    /// The connection came up or went down. Subscriptions are kept up by the host.
+    /// The connection came up or went down. The host restores subscriptions.
     fn on_connection(&mut self, _device: &mut Device, _change: ConnectionChange) {}
 
-    /// Somebody asks this device over HTTP. Answers 404 unless overridden.
+    /// An HTTP request to this device. Returns 404 by default.
     fn on_http_request(&mut self, _device: &mut Device, _request: Request) -> Response {
         Response::not_found()
     }
 
-    /// The answer to [`Device::send_http`] came, or will not.
+    /// The response to a request of [`Device::send_http`], or the reason for its failure.
     fn on_http_reply(&mut self, _device: &mut Device, _id: u64, _reply: Result<Response, Failure>) {}
 
-    /// The last call. What is published here still goes out.
+    /// Last call. The host still sends messages published here.
     fn stop(&mut self, _device: &mut Device, _reason: StopReason) {}
 
-    /// Everything that a later version of this behaviour has to know. Nothing unless overridden.
+    /// Saves the state for a later version of this behaviour. Empty by default.
     fn snapshot(&mut self, _device: &mut Device) -> Result<Vec<u8>, String> {
         Ok(Vec::new())
     }
 
-    /// Take over what [`snapshot`](Behaviour::snapshot) saved, perhaps in an older version. Called
-    /// once, after `start` with [`StartCause::Swap`].
+    /// Restores a [`snapshot`](Behaviour::snapshot), possibly of an older version. Called once, after `start`
+    /// with [`StartCause::Swap`].
     fn restore(&mut self, _device: &mut Device, _saved: &[u8]) -> Result<(), String> {
         Ok(())
     }
 }
 
-/// Make the component's exports of a type that implements [`Behaviour`]. Once per crate.
-/// Outside Wasm it exports nothing, so the same crate can be tested natively.
+/// Exports a type that implements [`Behaviour`] as a component. Use it once per crate. Native builds export
+/// nothing, so the same crate can be tested natively.
 #[macro_export]
 macro_rules! export {
     ($behaviour:ty) => {
-        // Outside Wasm nothing calls it, but it has to be a behaviour all the same.
+        // Native builds only check that the type implements the trait.
         #[cfg(not(target_arch = "wasm32"))]
         const _: fn(&mut $crate::Device, $crate::StartCause) -> Result<$behaviour, String> =
             <$behaviour as $crate::Behaviour>::start;

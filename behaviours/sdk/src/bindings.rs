@@ -1,7 +1,7 @@
-//! What `wit/` says, as Rust: the only place where bindings are generated.
+//! Bindings generated from `wit/`.
 //!
-//! A behaviour needs nothing from here; [`crate::Device`] speaks for it and `export!` listens for it. Nor does a
-//! fault model, with [`crate::fault::Link`] and `export_fault_model!`.
+//! Behaviours do not need them: [`crate::Device`] wraps the imports and `export!` the exports. For fault
+//! models, [`crate::fault::Link`] and `export_fault_model!` do.
 
 wit_bindgen::generate!({
     path: "../../wit",
@@ -10,7 +10,7 @@ wit_bindgen::generate!({
     additional_derives: [PartialEq],
 });
 
-/// The world of fault models. What it shares with that of devices is the same in Rust.
+/// Bindings of the `fault` world. Interfaces that both worlds share have the same types.
 pub mod fault {
     wit_bindgen::generate!({
         path: "../../wit",

@@ -1,26 +1,25 @@
 //! Commands to a device as JSON over MQTT, and their acknowledgements.
 //!
-//! A command is `{"id": ..., "cmd": "name", ...}` on `<root>/<device>/cmd`. Its acknowledgement goes to
-//! the message's response topic with its correlation data (MQTT 5), or else to `<root>/<device>/ack`:
-//! `{"device","type":"ack","ts","id","cmd","ok":true}`, or `"ok":false` with an `"error"` that names what
-//! was wrong.
+//! A command is `{"id": ..., "cmd": "name", ...}` on `<root>/<device>/cmd`. The acknowledgement goes to the
+//! response topic of the message, with its correlation data (MQTT 5), or else to `<root>/<device>/ack`:
+//! `{"device","type":"ack","ts","id","cmd","ok":true}`, or `"ok":false` with an `"error"`.
 
 use crate::json::Value;
 use crate::{Device, Message, Outgoing, Qos};
 
-/// A command as it was read from a message.
+/// A parsed command.
 #[derive(Debug)]
 pub struct Command {
-    /// What the sender called it; `null` if nothing.
+    /// Id given by the sender; `null` without one.
     pub id: Value,
-    /// Which command.
+    /// Name of the command.
     pub name: String,
-    /// The whole object.
+    /// The whole JSON object.
     pub body: Value,
 }
 
 impl Command {
-    /// Read a command. If the message is none, the sender is told so and there is nothing to do.
+    /// Parses a command. Sends a negative acknowledgement and returns `None` if the message is not a command.
     pub fn read(device: &mut Device, message: &Message) -> Option<Command> {
         let refusal = match message.json() {
             Err(error) => format!("the command is no JSON: {error}"),
@@ -33,7 +32,7 @@ impl Command {
         None
     }
 
-    /// Tell the sender what became of the command, and the log too.
+    /// Logs the result of the command and sends the acknowledgement.
     pub fn acknowledge(self, device: &mut Device, message: &Message, outcome: Result<(), String>) {
         match &outcome {
             Ok(()) => device.info(format_args!("command {} done", self.name)),

@@ -1,7 +1,7 @@
-//! Reading the device's configuration.
+//! Typed access to the configuration of a device.
 //!
-//! A path is a top-level key or a JSON Pointer, such as `/channels/0/name`. Every error is a line for
-//! the user that names the field, what was expected and what was found, so `start` can use `?`:
+//! A path is a top-level key or a JSON Pointer, such as `/channels/0/name`. Every error is one line for the
+//! user with the field, the expected type and the value found, so `start` can use `?`:
 //!
 //! ```
 //! # use wasmote_sdk::{Device, Duration, bench};
@@ -20,7 +20,7 @@ use std::fmt;
 use std::ops::{Bound, RangeBounds};
 use std::time::Duration;
 
-/// The device's configuration, a JSON object.
+/// The configuration of a device, a JSON object.
 pub struct Config<'d> {
     host: &'d HostHandle,
 }
@@ -31,7 +31,7 @@ impl From<ConfigError> for String {
     }
 }
 
-/// A line about a field: its path, and what is wrong with it.
+/// Error message with the path of a field and the reason.
 pub fn field_error(path: &str, reason: impl fmt::Display) -> String {
     format!("configuration: {}: {reason}", path.trim_start_matches('/').replace('/', "."))
 }
@@ -41,12 +41,12 @@ impl<'d> Config<'d> {
         Config { host }
     }
 
-    /// A text, if there is one.
+    /// A text, if present.
     pub fn text(&self, path: &str) -> Result<Option<String>, String> {
         Ok(self.host.config_text(path)?)
     }
 
-    /// One of a few words; the first when nothing is there.
+    /// One of several words; by default the first.
     pub fn choice(&self, path: &str, words: &[&'static str]) -> Result<&'static str, String> {
         match self.text(path)? {
             None => Ok(words[0]),
@@ -59,27 +59,27 @@ impl<'d> Config<'d> {
         }
     }
 
-    /// A truth value, or this one when nothing is there.
+    /// A boolean, with a default.
     pub fn boolean(&self, path: &str, default: bool) -> Result<bool, String> {
         Ok(self.host.config_boolean(path)?.unwrap_or(default))
     }
 
-    /// A whole number in a range, or this one when nothing is there.
+    /// An integer in a range, with a default.
     pub fn integer(&self, path: &str, default: i64, range: impl RangeBounds<i64>) -> Result<i64, String> {
         check_range(path, self.host.config_integer(path)?.unwrap_or(default), range)
     }
 
-    /// A number in a range, or this one when nothing is there.
+    /// A number in a range, with a default.
     pub fn number(&self, path: &str, default: f64, range: impl RangeBounds<f64>) -> Result<f64, String> {
         check_range(path, self.host.config_number(path)?.unwrap_or(default), range)
     }
 
-    /// A number, if there is one.
+    /// A number, if present.
     pub fn optional_number(&self, path: &str) -> Result<Option<f64>, String> {
         Ok(self.host.config_number(path)?)
     }
 
-    /// A duration in a range, or this one when nothing is there.
+    /// A duration in a range, with a default.
     pub fn duration(
         &self,
         path: &str,
@@ -89,12 +89,12 @@ impl<'d> Config<'d> {
         check_range(path, self.optional_duration(path)?.unwrap_or(default), range)
     }
 
-    /// A duration, if there is one.
+    /// A duration, if present.
     pub fn optional_duration(&self, path: &str) -> Result<Option<Duration>, String> {
         Ok(self.host.config_duration(path)?.map(Duration::from_nanos))
     }
 
-    /// A QoS from 0 to 2, or this one when nothing is there.
+    /// A QoS from 0 to 2, with a default.
     pub fn qos(&self, path: &str, default: Qos) -> Result<Qos, String> {
         Ok(match self.integer(path, default as i64, 0..=2)? {
             0 => Qos::AtMostOnce,
@@ -103,25 +103,25 @@ impl<'d> Config<'d> {
         })
     }
 
-    /// Whether anything is at this path.
+    /// True if there is a value at this path.
     pub fn contains(&self, path: &str) -> bool {
-        // Something of another kind is something, too.
+        // An error means a value of another type.
         !matches!(self.host.config_text(path), Ok(None))
     }
 
-    /// The whole configuration. Bounded to 20,000 values, so that it fits a small device.
+    /// The whole configuration. Limited to 20,000 values, because of the memory of a device.
     pub fn to_value(&self) -> Result<Value, String> {
         json::parse_with_limits(self.host.config_json().as_bytes(), Limits { depth: 16, values: 20_000 })
             .map_err(|error| format!("configuration: {error}"))
     }
 
-    /// Refuse keys that nobody reads: they are misspelt more often than not.
+    /// Rejects unknown keys, which are usually misspelt.
     pub fn deny_unknown_fields(&self, known: &[&str]) -> Result<(), String> {
         deny_unknown_fields(&self.to_value()?, "", known)
     }
 }
 
-/// Refuse members of an object at `path` that nobody reads.
+/// Rejects unknown keys of the object at `path`.
 pub fn deny_unknown_fields(object: &Value, path: &str, known: &[&str]) -> Result<(), String> {
     for (name, _) in object.members().unwrap_or_default() {
         if !known.contains(&name.as_ref()) {
@@ -132,7 +132,7 @@ pub fn deny_unknown_fields(object: &Value, path: &str, known: &[&str]) -> Result
     Ok(())
 }
 
-/// What has a place on the line of numbers, and a unit.
+/// A number with a unit, for error messages about ranges.
 trait Quantity: PartialOrd {
     const UNIT: &'static str;
     fn amount(&self) -> f64;
@@ -182,7 +182,7 @@ fn out_of_range(value: f64, low: Bound<f64>, high: Bound<f64>, unit: &str) -> St
     format!("expected {low}{and}{high}, found {}{unit}", shortest(value))
 }
 
-/// Words with commas between them.
+/// Joins words with commas.
 pub(crate) fn comma_separated(words: &[&str]) -> String {
     let mut list = String::new();
     for word in words {

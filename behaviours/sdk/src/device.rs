@@ -1,4 +1,4 @@
-//! The device itself, through which a behaviour speaks.
+//! The device, as the interface of a behaviour to the host.
 
 use crate::host::{Host, HostHandle, Identity, Level, MetricError};
 use crate::json::Value;
@@ -8,14 +8,14 @@ use std::time::Duration;
 
 pub use crate::host::{ActiveFault, PublishError, SendError, StateError, SubscribeError, Will};
 
-/// A device: who it is, and all it can do. Nothing here waits. Messages and requests are only put in
-/// line, and leave in that order when the behaviour's function has returned.
+/// A device: its identity and all host functions. No call waits. The host queues messages and requests, and
+/// sends them in order after the function of the behaviour has returned.
 pub struct Device {
     identity: Identity,
     host: HostHandle,
 }
 
-/// Who this device is.
+/// Identity and configuration.
 impl Device {
     pub(crate) fn new(host: HostHandle) -> Self {
         Device { identity: host.whoami(), host }
@@ -30,7 +30,7 @@ impl Device {
         &self.identity.id
     }
 
-    /// The group the device belongs to.
+    /// Group of the device.
     pub fn group(&self) -> &str {
         &self.identity.group
     }
@@ -40,12 +40,12 @@ impl Device {
         self.identity.index
     }
 
-    /// Devices in the group when the run began.
+    /// Number of devices in the group at the start of the run.
     pub fn group_size(&self) -> u32 {
         self.identity.count
     }
 
-    /// The id of another device of the group. None where the host does not know it.
+    /// Id of another device of the group. `None` if the host does not know it.
     pub fn peer(&self, index: u32) -> Option<String> {
         self.host.peer(index)
     }
@@ -55,7 +55,7 @@ impl Device {
         Config::new(&self.host)
     }
 
-    /// The faults of the device plane that hold this device now.
+    /// Faults of the device plane that affect this device now.
     pub fn active_faults(&self) -> Vec<ActiveFault> {
         self.host.active_faults()
     }
@@ -63,22 +63,22 @@ impl Device {
 
 /// Topics: `<root>/<device>/<leaf>`.
 impl Device {
-    /// What every topic of the fleet begins with.
+    /// Common prefix of all topics of the fleet.
     pub fn topic_root(&self) -> &str {
         &self.identity.topic_root
     }
 
-    /// A topic of this device.
+    /// Topic of this device.
     pub fn topic(&self, leaf: &str) -> String {
         self.topic_of(self.id(), leaf)
     }
 
-    /// A topic of another device; with `+` for the device, a filter for all.
+    /// Topic of another device; with `+` as the device, a filter for all.
     pub fn topic_of(&self, device: &str, leaf: &str) -> String {
         [self.topic_root(), "/", device, "/", leaf].concat()
     }
 
-    /// The device and leaf that a message's topic names, if it is below the fleet's root.
+    /// Device and leaf in the topic of a message, if the topic is below the root.
     pub fn sender<'m>(&self, message: &'m Message) -> Option<(&'m str, &'m str)> {
         topic::device_and_leaf(self.topic_root(), &message.topic)
     }
@@ -86,7 +86,7 @@ impl Device {
 
 /// Messages.
 impl Device {
-    /// Publish a message. `Ok` means that the device took it, not that anyone will get it.
+    /// Publishes a message. `Ok` means accepted by the device, not delivered.
     pub fn publish(&mut self, message: &Outgoing) -> Result<(), PublishError> {
         let Outgoing { topic, payload, qos, retain, properties } = message;
         match properties {
@@ -95,37 +95,37 @@ impl Device {
         }
     }
 
-    /// Publish a message; if it is refused, say so in the log at `warn` and go on.
+    /// Publishes a message, and logs a warning if the host rejects it.
     pub fn send(&mut self, message: &Outgoing) {
         if let Err(reason) = self.publish(message) {
             self.warn(format_args!("{} not published: {}", message.topic, String::from(reason)));
         }
     }
 
-    /// Subscribe to a topic filter, over reconnects too.
+    /// Subscribes to a topic filter. The subscription lasts across reconnects.
     pub fn subscribe(&mut self, filter: &str, qos: Qos) -> Result<(), SubscribeError> {
         self.host.subscribe(filter, qos)
     }
 
-    /// Take a subscription back.
+    /// Removes a subscription.
     pub fn unsubscribe(&mut self, filter: &str) {
         self.host.unsubscribe(filter);
     }
 
-    /// Let the broker publish this when the connection ends without a farewell. For `start`: it takes
-    /// effect with the next connection. The message's properties are not part of a will.
+    /// Sets the will, which the broker publishes if the connection ends without a DISCONNECT. Call it in
+    /// `start`: it takes effect with the next connection. Properties of the message are ignored.
     pub fn set_will(&mut self, message: &Outgoing) -> Result<(), PublishError> {
         let Outgoing { topic, payload, qos, retain, .. } = message.clone();
         self.host.set_will(Some(&Will { topic, payload, qos, retain, delay: 0 }))
     }
 
-    /// Go without a will from the next connection on.
+    /// Removes the will, from the next connection on.
     pub fn clear_will(&mut self) {
-        // Clearing names no topic and no payload that could be refused.
+        // Cannot fail: there is no topic or payload to reject.
         let _ = self.host.set_will(None);
     }
 
-    /// Whether the host believes the connection to be up.
+    /// True if the host considers the connection up.
     pub fn connected(&self) -> bool {
         self.host.connected()
     }
@@ -133,85 +133,86 @@ impl Device {
 
 /// Time.
 impl Device {
-    /// Time since the run began. Stands still within a call.
+    /// Time since the start of the run. Constant during a call.
     pub fn now(&self) -> Duration {
         Duration::from_nanos(self.host.monotonic_now())
     }
 
     /// Seconds since 1970-01-01T00:00:00Z by the device's own clock, to the microsecond: a `ts`.
     pub fn timestamp(&self) -> f64 {
-        // Rounded in whole numbers first, so that the shortest text for it has six decimals at most.
+        // Rounded as an integer first, so that its shortest decimal text has at most six decimals.
         (self.host.wall_now() / 1_000) as f64 / 1e6
     }
 
-    /// Have `on_timer(token)` called once, `delay` from now. Moves the timer if it was set.
+    /// Schedules one call of `on_timer(token)` after `delay`. Replaces a timer with the same token.
     pub fn set_timer(&mut self, token: u32, delay: Duration) {
         if self.host.set_timer(token, nanos(delay)).is_err() {
             self.error(format_args!("timer {token} not set: too many timers"));
         }
     }
 
-    /// Have `on_timer(token)` called once at this time since the run began, or at once if it has passed.
+    /// Schedules one call of `on_timer(token)` at this time since the start of the run, or at once if it has
+    /// passed.
     pub fn set_timer_at(&mut self, token: u32, at: Duration) {
         if self.host.set_timer_at(token, nanos(at)).is_err() {
             self.error(format_args!("timer {token} not set: too many timers"));
         }
     }
 
-    /// Forget a timer.
+    /// Cancels a timer.
     pub fn cancel_timer(&mut self, token: u32) {
         self.host.cancel_timer(token);
     }
 }
 
-/// The longest time that fits, for any that is longer.
+/// Nanoseconds, saturating.
 fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// The log.
+/// Log.
 impl Device {
-    /// A line at any level.
+    /// Logs a line at any level.
     pub fn log(&mut self, level: Level, text: impl fmt::Display) {
         self.host.log(level, &text.to_string());
     }
 
-    /// For whoever looks for an error in the behaviour.
+    /// Logs details for debugging the behaviour.
     pub fn debug(&mut self, text: impl fmt::Display) {
         self.log(Level::Debug, text);
     }
 
-    /// What the device does.
+    /// Logs normal activity.
     pub fn info(&mut self, text: impl fmt::Display) {
         self.log(Level::Info, text);
     }
 
-    /// What should not have come, and was dealt with.
+    /// Logs an unexpected but handled event.
     pub fn warn(&mut self, text: impl fmt::Display) {
         self.log(Level::Warn, text);
     }
 
-    /// What the device could not do.
+    /// Logs a failure.
     pub fn error(&mut self, text: impl fmt::Display) {
         self.log(Level::Error, text);
     }
 }
 
-/// Metrics. One that is refused (a bad name, not a finite number) is said in the log and left out.
+/// Metrics. The device logs and skips rejected values (invalid name, not finite).
 impl Device {
-    /// Add to a counter.
+    /// Adds to a counter.
     pub fn count(&mut self, name: &str, amount: f64) {
         let result = self.host.counter_add(name, amount);
         self.check_metric(name, result);
     }
 
-    /// Set a gauge.
+    /// Sets a gauge.
     pub fn gauge(&mut self, name: &str, value: f64) {
         let result = self.host.gauge_set(name, value);
         self.check_metric(name, result);
     }
 
-    /// Enter one observation into a histogram.
+    /// Adds an observation to a histogram.
     pub fn observe(&mut self, name: &str, value: f64) {
         let result = self.host.histogram_observe(name, value);
         self.check_metric(name, result);
@@ -224,31 +225,31 @@ impl Device {
     }
 }
 
-/// The small store that outlives a crash.
+/// The key-value store that survives a crash.
 impl Device {
-    /// What was kept under this key.
+    /// The value of a key.
     pub fn state_get(&self, key: &str) -> Option<Vec<u8>> {
         self.host.state_get(key)
     }
 
-    /// The number that was kept under this key with [`state_set_u64`](Device::state_set_u64).
+    /// The number stored with [`state_set_u64`](Device::state_set_u64).
     pub fn state_get_u64(&self, key: &str) -> Option<u64> {
         Some(u64::from_le_bytes(self.state_get(key)?.try_into().ok()?))
     }
 
-    /// Keep bytes under a key.
+    /// Stores a value.
     pub fn state_set(&mut self, key: &str, value: &[u8]) -> Result<(), StateError> {
         self.host.state_set(key, value)
     }
 
-    /// Keep a number under a key; if the store is full, say so in the log.
+    /// Stores a number, and logs an error if the store is full.
     pub fn state_set_u64(&mut self, key: &str, number: u64) {
         if let Err(reason) = self.state_set(key, &number.to_le_bytes()) {
             self.error(format_args!("{key} not kept: {}", String::from(reason)));
         }
     }
 
-    /// Forget a key.
+    /// Removes a key.
     pub fn state_delete(&mut self, key: &str) {
         self.host.state_delete(key);
     }
@@ -259,22 +260,22 @@ impl Device {
     }
 }
 
-/// HTTP to elsewhere.
+/// Outbound HTTP.
 impl Device {
-    /// Send a request; the answer comes as `on_http_reply` with the number returned here.
+    /// Sends a request. The response arrives in `on_http_reply` with the number returned here.
     pub fn send_http(&mut self, request: &Request, timeout: Duration) -> Result<u64, SendError> {
         self.host.http_send(request, nanos(timeout))
     }
 }
 
-/// What all behaviours here say of themselves in the same way.
+/// Conventions shared by the bundled behaviours.
 impl Device {
-    /// A report of this device: `device`, `type` and `ts`, to which the caller adds.
+    /// A report of this device with `device`, `type` and `ts`; the caller adds fields.
     pub fn report(&self, kind: &str) -> Value {
         crate::object! { "device": self.id(), "type": kind, "ts": self.timestamp() }
     }
 
-    /// In `start`: leave a will that retains `offline` on the device's `state` topic.
+    /// Sets a will that retains `offline` on the device's `state` topic. Call it in `start`.
     pub fn set_offline_will(&mut self) {
         let offline = Outgoing::new(self.topic("state"), "offline").qos(Qos::AtLeastOnce).retained();
         if let Err(reason) = self.set_will(&offline) {
@@ -282,7 +283,7 @@ impl Device {
         }
     }
 
-    /// Retain `online` or `offline` on the device's `state` topic.
+    /// Publishes `online` or `offline` on the device's `state` topic, retained.
     pub fn publish_state(&mut self, online: bool) {
         let state = if online { "online" } else { "offline" };
         self.send(&Outgoing::new(self.topic("state"), state).qos(Qos::AtLeastOnce).retained());

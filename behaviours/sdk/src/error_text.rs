@@ -1,4 +1,4 @@
-//! Why the host refused something at once, in words, so that `?` and the log can speak of it.
+//! Texts of host errors, for `?` and the log.
 
 use crate::host::{MetricError, PublishError, SendError, StateError, SubscribeError};
 

@@ -1,26 +1,26 @@
-//! Models of what goes wrong: they judge each message on the link between a device and its broker.
+//! Fault models, which return a verdict for each message on the link between a device and its broker.
 //!
 //! ```
 //! use wasmote_sdk::fault::{FaultModel, Link, Passage, Verdict};
 //!
-//! /// Loses every message on a topic that ends so.
-//! struct Deaf {
+//! /// Drops every message on a topic with this ending.
+//! struct DropByTopic {
 //!     ending: String,
 //! }
 //!
-//! impl FaultModel for Deaf {
+//! impl FaultModel for DropByTopic {
 //!     fn configure(link: &mut Link) -> Result<Self, String> {
 //!         let ending = link.config().text("ending")?;
-//!         Ok(Deaf { ending: ending.ok_or("configuration: ending: it is missing")? })
+//!         Ok(DropByTopic { ending: ending.ok_or("configuration: ending: it is missing")? })
 //!     }
 //!
 //!     fn judge(&mut self, _link: &mut Link, passage: &Passage) -> Verdict {
 //!         if passage.topic.ends_with(&self.ending) { Verdict::Drop } else { Verdict::Pass }
 //!     }
 //! }
-//! # wasmote_sdk::export_fault_model!(Deaf);
+//! # wasmote_sdk::export_fault_model!(DropByTopic);
 //! # use wasmote_sdk::bench::Lane;
-//! # let mut lane = Lane::<Deaf>::with(1, r#"{"ending": "/heartbeat"}"#);
+//! # let mut lane = Lane::<DropByTopic>::with(1, r#"{"ending": "/heartbeat"}"#);
 //! # assert_eq!(lane.out("wasmote/a/heartbeat", "x"), Verdict::Drop);
 //! # assert_eq!(lane.out("wasmote/a/state", "x"), Verdict::Pass);
 //! ```
@@ -34,23 +34,23 @@ pub use crate::bindings::fault::exports::wasmote::device::fault_model::{
     Copies, Direction, Hold, Origin, Passage, Verdict,
 };
 
-/// A model of what goes wrong on one device's link. What it remembers is its own; both ways share it.
+/// A fault model for the link of one device. Both directions share one instance.
 pub trait FaultModel: Sized {
-    /// Make the model: read its configuration. An error is shown to the user as it is.
+    /// Creates the model from its configuration. The user sees an error unchanged.
     fn configure(link: &mut Link) -> Result<Self, String>;
 
-    /// The configuration has changed while the run goes on, as in a ramp. Starts from the beginning unless
-    /// overridden; a model with a memory keeps it.
+    /// Handles a configuration change during the run, for example in a ramp. Creates a new model by default;
+    /// a model with state should keep it.
     fn reconfigure(&mut self, link: &mut Link) -> Result<(), String> {
         *self = Self::configure(link)?;
         Ok(())
     }
 
-    /// Judge a message.
+    /// Returns the verdict for a message.
     fn judge(&mut self, link: &mut Link, passage: &Passage) -> Verdict;
 }
 
-/// The link that is judged: whose it is, the fault's configuration and random numbers, and a voice.
+/// The link of the model: its device, the configuration and random numbers of the fault, and the log.
 pub struct Link {
     identity: Identity,
     host: HostHandle,
@@ -65,62 +65,62 @@ impl Link {
         &self.host
     }
 
-    /// The device at its end. `check` where a configuration is only tried.
+    /// Id of the device; `check` while the host only validates a configuration.
     pub fn device(&self) -> &str {
         &self.identity.id
     }
 
-    /// The group of that device.
+    /// Group of the device.
     pub fn group(&self) -> &str {
         &self.identity.group
     }
 
-    /// The fault's configuration.
+    /// Configuration of the fault.
     pub fn config(&self) -> Config<'_> {
         Config::new(&self.host)
     }
 
-    /// A line for whoever looks for a fault in the model.
+    /// Logs details for debugging the model.
     pub fn debug(&self, text: impl fmt::Display) {
         self.host.log(Level::Debug, &text.to_string());
     }
 
-    /// A line about what happens.
+    /// Logs normal activity.
     pub fn info(&self, text: impl fmt::Display) {
         self.host.log(Level::Info, &text.to_string());
     }
 
-    /// A line about what is out of the ordinary.
+    /// Logs an unexpected event.
     pub fn warn(&self, text: impl fmt::Display) {
         self.host.log(Level::Warn, &text.to_string());
     }
 }
 
-/// Verdicts with durations.
+/// Constructors with durations.
 impl Verdict {
-    /// It goes on later by this much.
+    /// Delays the message by this time.
     pub fn delayed(by: Duration) -> Self {
         if by.is_zero() { Verdict::Pass } else { Verdict::Delay(nanoseconds(by)) }
     }
 
-    /// Copies go beside it, each so long after the one before.
+    /// Sends additional copies at this interval.
     pub fn duplicated(count: u32, apart: Duration) -> Self {
         Verdict::Duplicate(Copies { count, apart: nanoseconds(apart) })
     }
 
-    /// It is held back until so many others have gone past it, and at most for so long.
+    /// Holds the message back until this many others have overtaken it, for a limited time.
     pub fn held_back(others: u32, at_most: Duration) -> Self {
         Verdict::HoldBack(Hold { others, at_most: nanoseconds(at_most) })
     }
 }
 
 impl Passage {
-    /// Since the run began.
+    /// Time since the start of the run.
     pub fn since_start(&self) -> Duration {
         Duration::from_nanos(self.now)
     }
 
-    /// Bytes of topic and payload.
+    /// Size of topic and payload in bytes.
     pub fn size(&self) -> usize {
         self.topic.len() + self.payload.len()
     }
@@ -130,14 +130,14 @@ fn nanoseconds(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// The one model of a component instance, called by what `export_fault_model!` generates.
+/// The model of a component instance, called by the code of `export_fault_model!`.
 #[cfg(target_arch = "wasm32")]
 #[doc(hidden)]
 pub mod instance {
     use super::{FaultModel, Link, Passage, Verdict};
     use std::cell::RefCell;
 
-    /// Holds the model from `configure` on. Calls before that are not the host's way; they do nothing.
+    /// Holds the model after `configure`. Earlier calls have no effect.
     pub struct Instance<M>(RefCell<Option<(M, Link)>>);
 
     impl<M: FaultModel> Instance<M> {
@@ -165,12 +165,12 @@ pub mod instance {
     }
 }
 
-/// Make the component's exports of a type that implements [`FaultModel`]. Once per crate, and not beside
-/// `export!`. Outside Wasm it exports nothing, so the same crate can be tested natively.
+/// Exports a type that implements [`FaultModel`] as a component. Use it once per crate, and not together with
+/// `export!`. Native builds export nothing, so the same crate can be tested natively.
 #[macro_export]
 macro_rules! export_fault_model {
     ($model:ty) => {
-        // Outside Wasm nothing calls it, but it has to be a model all the same.
+        // Native builds only check that the type implements the trait.
         #[cfg(not(target_arch = "wasm32"))]
         const _: fn(&mut $crate::fault::Link) -> Result<$model, String> =
             <$model as $crate::fault::FaultModel>::configure;

@@ -1,4 +1,4 @@
-//! The one behaviour of a component instance, called by what `export!` generates.
+//! The behaviour of a component instance, called by the code of `export!`.
 
 use crate::bindings::wasmote::device::log::{Level, write};
 use crate::{
@@ -6,7 +6,7 @@ use crate::{
 };
 use std::cell::RefCell;
 
-/// Holds the behaviour from `start` on. Calls before that are not the host's way; they do nothing.
+/// Holds the behaviour after `start`. Earlier calls have no effect.
 pub struct Instance<B>(RefCell<Option<(B, Device)>>);
 
 impl<B: Behaviour> Instance<B> {
@@ -61,7 +61,7 @@ impl<B: Behaviour> Instance<B> {
     }
 }
 
-/// A panic ends the instance with a trap that says nothing, so its message goes to the log first.
+/// Logs panic messages, because the trap of a panic has no message.
 pub(crate) fn report_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let message = panic.payload_as_str().unwrap_or("panic without a message");

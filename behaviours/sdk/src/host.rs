@@ -1,8 +1,8 @@
-//! The seam between a device and whatever carries it.
+//! Interface between a device and its host.
 //!
-//! `Host` lists the guest's imports one by one; their meaning is written down in `wit/`. A component
-//! answers them with the host's imports, a test with the bench. There is no dynamic dispatch on the way:
-//! a component is left with the imports it really calls, and proves by that list what it cannot do.
+//! `Host` lists the imports of a guest, which `wit/` documents. A component forwards them to the host, a test
+//! to the bench. The type of the handle is fixed at compile time, without dynamic dispatch, so that a
+//! component imports only the functions that it calls.
 
 use crate::bindings::wasmote::device as wit;
 use crate::message::{MessageProperties, Qos};
@@ -22,7 +22,7 @@ pub(crate) use crate::bench::Connection as HostHandle;
 #[cfg(target_arch = "wasm32")]
 pub(crate) use crate::imports::HostHandle;
 
-/// Everything a device may ask of the world. Times are nanoseconds, as in `wit/`.
+/// All host functions of a device. Times are in nanoseconds, as in `wit/`.
 #[allow(missing_docs)]
 pub(crate) trait Host {
     fn publish(&self, topic: &str, payload: &[u8], qos: Qos, retain: bool) -> Result<(), PublishError>;

@@ -14,7 +14,7 @@ impl Request {
         Request { method: method.into(), url: url.into(), headers: Vec::new(), body: Vec::new() }
     }
 
-    /// A GET.
+    /// A GET request.
     pub fn get(url: &str) -> Self {
         Request::new("GET", url)
     }
@@ -24,35 +24,36 @@ impl Request {
         self.url.split('?').next().unwrap_or_default()
     }
 
-    /// Method and path, to match on: `("GET", "/peers")`.
+    /// Method and path, for matching: `("GET", "/peers")`.
     pub fn route(&self) -> (&str, &str) {
         (&self.method, self.path())
     }
 }
 
 impl Response {
-    /// 200 with JSON.
+    /// A response with status 200 and JSON.
     pub fn json(value: &Value) -> Self {
         Response::with_status(200, value)
     }
 
-    /// Any status with JSON.
+    /// A response with any status and JSON.
     pub fn with_status(status: u16, value: &Value) -> Self {
         let json = Header { name: "content-type".into(), value: "application/json".into() };
         Response { status, headers: vec![json], body: value.to_bytes() }
     }
 
-    /// A status with `{"error": reason}`.
+    /// A response with a status and `{"error": reason}`.
     pub fn error(status: u16, reason: &str) -> Self {
         Response::with_status(status, &object! { "error": reason })
     }
 
-    /// 404.
+    /// A response with status 404.
     pub fn not_found() -> Self {
         Response::error(404, "not found")
     }
 
-    /// For a path that answers GET only: 405 for another method, 404 for another path.
+    /// Response for unhandled requests of a device that supports only GET: 405 for another method, 404 for
+    /// another path.
     pub fn fallback(request: &Request, paths: &[&str]) -> Self {
         if paths.contains(&request.path()) {
             Response::error(405, "only GET is answered here")

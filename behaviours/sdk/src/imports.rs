@@ -1,4 +1,4 @@
-//! The world of a component: the host's imports.
+//! Implementation of [`Host`] by the imports of a component.
 
 use crate::bindings::wasmote::device::{
     clock, config, faults, http, log, metrics, mqtt, random, state, timers,
@@ -9,7 +9,7 @@ use crate::host::{
 };
 use crate::message::{MessageProperties, Qos};
 
-/// The host, which needs no handle.
+/// Handle of the host. The imports are global, so it has no data.
 pub struct HostHandle;
 
 impl Host for HostHandle {

@@ -1,21 +1,21 @@
-//! What a Wasmote behaviour is written with, and a model of faults.
+//! SDK for behaviours and fault models.
 //!
-//! Where to start:
+//! Start here:
 //!
-//! - [`behaviour`]: the trait a behaviour implements; [`export!`] makes a component of it.
-//! - [`device`]: the [`Device`] through which it speaks: messages, timers, clock, log, metrics, state.
+//! - [`behaviour`]: the trait of a behaviour; [`export!`] exports it as a component.
+//! - [`device`]: the [`Device`], with messages, timers, clock, log, metrics and state.
 //! - [`command`]: commands over MQTT and their acknowledgements.
-//! - [`fault`]: the same for a model of faults, which judges messages and is no device.
-//! - [`config`]: reading the device's configuration, with errors that name the field.
-//! - [`message`], [`http`], [`topic`]: what comes in and goes out.
-//! - [`random`]: distributions over the device's own random numbers.
-//! - [`json`]: a reader and writer that hostile payloads cannot exhaust.
-//! - [`number`]: numbers to text and back, small.
+//! - [`fault`]: the trait of a fault model.
+//! - [`config`]: typed access to the configuration, with errors that name the field.
+//! - [`message`], [`http`], [`topic`]: messages, requests and topics.
+//! - [`random`]: distributions of random numbers.
+//! - [`json`]: a parser and writer with limits for hostile input.
+//! - [`number`]: small conversions between numbers and text.
 //! - [`sorted_map`]: a small map.
-//! - `bench` (not on Wasm): a fleet in virtual time, to test a behaviour with nothing else installed.
+//! - `bench` (not on Wasm): a fleet in virtual time, for native tests of a behaviour.
 //!
-//! Beneath: [`host`] is the seam between a device and whatever carries it, which is the host's imports
-//! in a component (`imports`, `guest`) and the bench in a test. The same behaviour runs on either.
+//! Below: [`host`] is the interface to the host. In a component the imports implement it (`imports`,
+//! `guest`), in a test the bench. The same behaviour runs on both.
 
 #[allow(missing_docs, unsafe_code)]
 #[doc(hidden)]

@@ -1,35 +1,36 @@
-//! Numbers to text and back, for a fraction of what the standard library's conversions weigh.
+//! Conversions between numbers and text, much smaller than those of the standard library.
 //!
-//! Those are exact in every last bit, and bring 40 KB of code and tables into each guest and each
-//! device. These are exact to 15 significant digits, which is more than any sensor has.
+//! The conversions of the standard library are exact to the last bit and add 40 KB of code and tables to each
+//! guest and each device. These are exact to 15 significant digits, which exceeds the precision of any
+//! sensor.
 
 use std::fmt;
 
-/// Up to here all whole numbers are exact.
+/// All integers up to this one are exact.
 const MAX_EXACT_INTEGER: f64 = 9_007_199_254_740_992.0;
 
-/// Digits after the point at most.
+/// Most decimals.
 const MAX_DECIMALS: u32 = 9;
 
-/// A number that shows itself with this many decimals at most, without trailing zeros.
+/// A number formatted with a maximum number of decimals, without trailing zeros.
 #[derive(Clone, Copy, Debug)]
 pub struct Decimal {
     number: f64,
     places: u32,
 }
 
-/// Show a number with this many decimals at most (and never more than nine).
+/// Formats a number with at most this many decimals, up to nine.
 pub fn decimal(number: f64, places: u32) -> Decimal {
     Decimal { number, places: places.min(MAX_DECIMALS) }
 }
 
-/// Show a number as exactly as it can be.
+/// Formats a number with the highest precision.
 pub fn shortest(number: f64) -> Decimal {
     Decimal { number, places: MAX_DECIMALS }
 }
 
 impl Decimal {
-    /// Add the text to what is there.
+    /// Appends the text to a buffer.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         let size = self.number.abs();
         if self.number.is_nan() {
@@ -68,7 +69,7 @@ impl fmt::Display for Decimal {
     }
 }
 
-/// Write `digits` / 10^`places` without trailing zeros.
+/// Writes `digits` / 10^`places` without trailing zeros.
 fn write_fixed(out: &mut Vec<u8>, digits: u64, places: u32) {
     let unit = 10u64.pow(places);
     let (mut fraction, mut width) = (digits % unit, places as usize);
@@ -88,7 +89,7 @@ fn write_whole(out: &mut Vec<u8>, number: u64) {
     write_digits(out, number, 1);
 }
 
-/// Write a number with this many digits at least.
+/// Writes a number with at least this many digits.
 fn write_digits(out: &mut Vec<u8>, mut number: u64, width: usize) {
     let mut digits = [b'0'; 20];
     let mut start = digits.len();
@@ -106,7 +107,7 @@ fn write_digits(out: &mut Vec<u8>, mut number: u64, width: usize) {
 
 /// A positive number as fifteen digits, the first before the point, and a power of ten.
 fn scientific(mut number: f64) -> (u64, i32) {
-    // In steps as large as are exact, for each step rounds once.
+    // Scaled in the largest exact powers of ten, because each step rounds once.
     let mut exponent = 0;
     while number >= 1e22 {
         number /= 1e22;
@@ -121,7 +122,7 @@ fn scientific(mut number: f64) -> (u64, i32) {
     ((number * 1e14).round() as u64, exponent + step as i32)
 }
 
-/// All that are exact: those that fit 53 bits without their twos.
+/// The exact powers of ten: their odd factor fits 53 bits.
 const POWERS_OF_TEN: [f64; 23] = {
     let mut powers = [1.0; 23];
     let mut exponent = 1;
@@ -137,7 +138,7 @@ fn power_of_ten(exponent: u32) -> f64 {
     POWERS_OF_TEN.get(exponent as usize).copied().unwrap_or(f64::INFINITY)
 }
 
-/// Read a decimal number such as `-12.5e-3`. None if it is no number or has no finite value.
+/// Parses a decimal number such as `-12.5e-3`. `None` if it is invalid or not finite.
 pub fn parse(text: &str) -> Option<f64> {
     let (negative, text) = match text.as_bytes() {
         [b'-', rest @ ..] => (true, rest),
@@ -151,7 +152,7 @@ pub fn parse(text: &str) -> Option<f64> {
         match letter {
             b'0'..=b'9' => {
                 any = true;
-                // What is past 18 digits is past all that a number holds.
+                // Digits beyond the 18th exceed the precision of an `f64`.
                 if digits < 100_000_000_000_000_000 {
                     digits = digits * 10 + u64::from(letter - b'0');
                     exponent -= i32::from(point);
@@ -185,7 +186,7 @@ fn parse_exponent(text: &[u8]) -> Option<i32> {
     digits
         .iter()
         .try_fold(0i32, |exponent, digit| match digit {
-            // Held where it means zero or infinity, however many digits follow.
+            // Clamped to an exponent that already means zero or infinity.
             b'0'..=b'9' => Some((exponent * 10 + i32::from(digit - b'0')).min(10_000)),
             _ => None,
         })
@@ -244,7 +245,8 @@ mod tests {
         let mut number = 1.234_567_890_123_45e-290;
         while number < 1e290 {
             let back = parse(&shortest(number).to_string()).unwrap();
-            // Below 2⁵³ nine decimals bound the error absolutely, else fifteen digits bound it relatively.
+            // Below 2⁵³ nine decimals bound the absolute error, above it fifteen digits bound the relative
+            // error.
             let error = (back - number).abs();
             assert!(error <= 5.1e-10 && number < 1e16 || error / number < 1e-13, "{number} became {back}");
             number *= 7.3;

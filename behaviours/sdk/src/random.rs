@@ -1,5 +1,5 @@
-//! Distributions over a device's own random numbers, or those of a fault of its. All of it follows from the run's
-//! seed.
+//! Distributions of the random numbers of a device or of a fault. All numbers derive from the seed of the
+//! run.
 
 use crate::Device;
 use crate::fault::Link;
@@ -8,12 +8,12 @@ use crate::host::Host;
 macro_rules! distributions {
     ($of:ty) => {
         impl $of {
-            /// From 0 (included) to 1 (excluded).
+            /// Uniform from 0 (included) to 1 (excluded).
             pub fn uniform(&mut self) -> f64 {
                 self.host().uniform()
             }
 
-            /// From `low` (included) to `high` (excluded).
+            /// Uniform from `low` (included) to `high` (excluded).
             pub fn between(&mut self, low: f64, high: f64) -> f64 {
                 low + (high - low) * self.uniform()
             }
@@ -28,9 +28,9 @@ macro_rules! distributions {
                 self.host().bytes(count)
             }
 
-            /// One of 0, 1, ... `count - 1`, all equally likely; 0 when `count` is 0.
+            /// A uniform integer from 0 to `count - 1`; 0 if `count` is 0.
             pub fn below(&mut self, count: u64) -> u64 {
-                // The high half of a 128-bit product: without a division, and biased by less than count / 2⁶⁴.
+                // The high half of a 128-bit product: no division, and a bias below count / 2⁶⁴.
                 ((u128::from(self.host().next_u64()) * u128::from(count)) >> 64) as u64
             }
 
@@ -45,13 +45,13 @@ macro_rules! distributions {
                     let (x, y) = (self.between(-1.0, 1.0), self.between(-1.0, 1.0));
                     let square = x * x + y * y;
                     if square > 0.0 && square < 1.0 {
-                        // The second deviate is let go: keeping it would be state that a snapshot has to save.
+                        // The second deviate is discarded: keeping it would add state to snapshots.
                         return x * (-2.0 * square.ln() / square).sqrt();
                     }
                 }
             }
 
-            /// An exponential deviate with this mean: the wait for what happens at random at an even rate.
+            /// An exponential deviate with this mean: the interval between events of a Poisson process.
             pub fn exponential(&mut self, mean: f64) -> f64 {
                 -mean * (1.0 - self.uniform()).ln()
             }
@@ -76,7 +76,7 @@ mod tests {
     fn normal_deviates_have_mean_zero_and_variance_one() {
         let mut device = bench::device(7);
         let draws: Vec<f64> = (0..DRAWS).map(|_| device.normal()).collect();
-        // Five standard errors: a sound generator fails once in two million seeds.
+        // Five standard errors: a correct generator fails for one in two million seeds.
         assert!(mean(&draws).abs() < 5.0 / (DRAWS as f64).sqrt());
         let squares: Vec<f64> = draws.iter().map(|x| x * x).collect();
         assert!((mean(&squares) - 1.0).abs() < 5.0 * (2.0 / DRAWS as f64).sqrt());

@@ -1,6 +1,7 @@
-//! A small map from names to values: a sorted vector, which weighs a tenth of the standard library's map.
+//! A small map with string keys: a sorted vector, with a tenth of the code size of the standard library's
+//! map.
 
-/// A map from names to values, in byte order of the names. Made for up to a few thousand.
+/// A map with string keys in byte order, for up to a few thousand entries.
 #[derive(Clone, Debug)]
 pub struct SortedMap<V>(Vec<(String, V)>);
 
@@ -15,22 +16,22 @@ impl<V> SortedMap<V> {
         self.0.binary_search_by(|(known, _)| known.as_str().cmp(name))
     }
 
-    /// The value of a name.
+    /// The value of a key.
     pub fn get(&self, name: &str) -> Option<&V> {
         self.search(name).ok().map(|index| &self.0[index].1)
     }
 
-    /// The value of a name, to be changed.
+    /// The mutable value of a key.
     pub fn get_mut(&mut self, name: &str) -> Option<&mut V> {
         self.search(name).ok().map(|index| &mut self.0[index].1)
     }
 
-    /// Whether there is a value of this name.
+    /// True if the key exists.
     pub fn contains(&self, name: &str) -> bool {
         self.search(name).is_ok()
     }
 
-    /// Enter a value, in place of the one that may be there.
+    /// Inserts or replaces a value.
     pub fn insert(&mut self, name: &str, value: V) {
         match self.search(name) {
             Ok(index) => self.0[index].1 = value,
@@ -38,27 +39,27 @@ impl<V> SortedMap<V> {
         }
     }
 
-    /// How many there are.
+    /// Number of entries.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there are none.
+    /// True if there are no entries.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Names and values, in order.
+    /// Keys and values, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&String, &V)> {
         self.0.iter().map(|(name, value)| (name, value))
     }
 
-    /// Names and values, in order, the values to be changed.
+    /// Keys and mutable values, in order.
     pub fn iter_mut(&mut self) -> impl Iterator<Item = (&String, &mut V)> {
         self.0.iter_mut().map(|(name, value)| (&*name, value))
     }
 
-    /// Remove all.
+    /// Removes all entries.
     pub fn clear(&mut self) {
         self.0.clear();
     }

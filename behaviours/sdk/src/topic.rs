@@ -2,7 +2,7 @@
 //!
 //! A device's topics are `<root>/<device>/<leaf>`; the root may have several levels.
 
-/// Whether a topic name matches a topic filter [MQTT-4.7.1-2], [MQTT-4.7.1-3], [MQTT-4.7.2-1].
+/// True if a topic name matches a topic filter [MQTT-4.7.1-2], [MQTT-4.7.1-3], [MQTT-4.7.2-1].
 pub fn matches(filter: &str, topic: &str) -> bool {
     if topic.starts_with('$') && filter.starts_with(['+', '#']) {
         return false;
@@ -20,13 +20,13 @@ pub fn matches(filter: &str, topic: &str) -> bool {
     levels.next().is_none()
 }
 
-/// What lies below a root, level by level: `below("site/a", "site/a/pump/state")` is `["pump", "state"]`.
-/// None if the topic is not below it.
+/// The levels of a topic below a root: `below("site/a", "site/a/pump/state")` is `["pump", "state"]`. `None`
+/// if the topic is not below it.
 pub fn below<'t>(root: &str, topic: &'t str) -> Option<Vec<&'t str>> {
     Some(topic.strip_prefix(root)?.strip_prefix('/')?.split('/').collect())
 }
 
-/// The device and leaf of `<root>/<device>/<leaf>`; None for any other topic.
+/// Device and leaf of `<root>/<device>/<leaf>`; `None` for any other topic.
 pub fn device_and_leaf<'t>(root: &str, topic: &'t str) -> Option<(&'t str, &'t str)> {
     topic.strip_prefix(root)?.strip_prefix('/')?.split_once('/').filter(|(_, leaf)| !leaf.contains('/'))
 }

@@ -1,4 +1,4 @@
-//! Alarms with hysteresis: a value that trembles at a threshold raises one alarm, not many.
+//! Alarms with hysteresis: a value that fluctuates around a threshold raises one alarm, not many.
 
 use wasmote_sdk::Config;
 use wasmote_sdk::config::{self, field_error};
@@ -39,7 +39,7 @@ impl Alarm {
         Ok(Alarm { high, low, hysteresis, state: State::Normal })
     }
 
-    /// Look at a reading. True if the state has changed.
+    /// Evaluates a reading. True if the state has changed.
     pub fn update(&mut self, value: f64) -> bool {
         let before = self.state;
         let above = |limit: Option<f64>, margin: f64| limit.is_some_and(|limit| value > limit - margin);
@@ -63,7 +63,7 @@ impl Alarm {
         }
     }
 
-    /// The threshold that was crossed, while there is an alarm.
+    /// The crossed threshold, during an alarm.
     pub fn threshold(&self) -> Option<f64> {
         match self.state {
             State::Normal => None,

@@ -1,4 +1,4 @@
-//! One channel: a signal, seen through an imperfect instrument.
+//! A sensor channel: a signal measured by an imperfect instrument.
 
 use crate::alarm::Alarm;
 use crate::signal::Signal;
@@ -15,7 +15,7 @@ pub struct Channel {
     unit: String,
     signal: Signal,
     noise: f64,
-    /// Per hour.
+    /// Drift per hour.
     drift: f64,
     outlier_probability: f64,
     outlier_size: f64,
@@ -25,9 +25,9 @@ pub struct Channel {
     deadband: f64,
     decimals: u32,
     pub alarm: Alarm,
-    /// What calibration adds to every reading.
+    /// Calibration offset, added to every reading.
     pub offset: f64,
-    /// When drift began, since the start of the run.
+    /// Start of the drift, since the start of the run.
     drift_start: Duration,
     stuck: Option<(f64, Duration)>,
     /// The last reading; none in a gap.
@@ -36,7 +36,7 @@ pub struct Channel {
 }
 
 impl Channel {
-    /// Read the channel at a path of the configuration.
+    /// Reads the channel at a path of the configuration.
     pub fn read(config: &Config, at: &str, object: &Value, now: Duration) -> Result<Channel, String> {
         let field = |name: &str| format!("{at}/{name}");
         let name =
@@ -82,7 +82,7 @@ impl Channel {
         })
     }
 
-    /// What a sensor has that was given no channels.
+    /// The default channel.
     pub fn temperature(now: Duration) -> Channel {
         Channel {
             name: "temperature".into(),
@@ -106,11 +106,11 @@ impl Channel {
         }
     }
 
-    /// Take a reading.
+    /// Takes a reading.
     pub fn sample(&mut self, device: &mut Device) {
         let now = device.now();
         let seconds = now.saturating_sub(self.drift_start).as_secs_f64();
-        // The signal goes on, and so do the random numbers, whatever the instrument makes of it.
+        // The signal and its random numbers advance even if the reading is lost or stuck.
         let true_value = self.signal.sample(device, seconds);
         let mut reading = true_value + self.offset + self.drift * seconds / 3_600.0;
         if self.noise > 0.0 {
@@ -137,7 +137,7 @@ impl Channel {
         self.latest = Some((reading * unit).round() / unit);
     }
 
-    /// Whether the reading has left the deadband around what was last reported.
+    /// True if the reading has left the deadband around the last reported value.
     pub fn changed(&self) -> bool {
         match (self.latest, self.reported) {
             (Some(latest), Some(reported)) => (latest - reported).abs() > self.deadband,
@@ -149,7 +149,7 @@ impl Channel {
         self.reported = self.latest;
     }
 
-    /// Forget calibration, drift, and whatever holds the reading.
+    /// Resets calibration, drift, stuck reading, signal and alarm.
     pub fn reset(&mut self, now: Duration) {
         self.offset = 0.0;
         self.drift_start = now;
@@ -183,7 +183,7 @@ impl Channel {
         }
     }
 
-    /// Take over what a channel of the same name has saved; what is missing stays as configured.
+    /// Restores the snapshot of a channel with the same name. Missing fields stay as configured.
     pub fn load(&mut self, saved: &Value) {
         let number = |name: &str| saved.get(name).and_then(Value::number);
         let time = |name: &str| number(name).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());

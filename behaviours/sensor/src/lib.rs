@@ -1,7 +1,7 @@
-//! Samples simulated channels and reports them.
+//! Samples simulated channels and reports their values.
 //!
-//! [`Sensor`] is the device: it samples, reports, obeys. A [`channel`] is a [`signal`] seen through an
-//! imperfect instrument, with an [`alarm`] on it.
+//! [`Sensor`] is the behaviour: it samples, reports and handles commands. A [`channel`] is a [`signal`]
+//! measured by an imperfect instrument, with an [`alarm`].
 
 mod alarm;
 mod channel;
@@ -28,7 +28,7 @@ const MAX_CHANNELS: usize = 64;
 struct Sensor {
     channels: Vec<Channel>,
     sample_interval: Duration,
-    /// None when only changes are reported.
+    /// None if only changes are reported.
     report_interval: Option<Duration>,
     on_change: bool,
     qos: Qos,
@@ -43,7 +43,7 @@ impl Behaviour for Sensor {
         let sample_interval =
             config.duration("sample_interval", Duration::from_secs(1), MIN_INTERVAL..=MAX_INTERVAL)?;
         let on_change = config.choice("report", &["interval", "on_change"])? == "on_change";
-        // With reports on change an interval is an upper bound on the silence, if one is given.
+        // With reports on change, an optional interval limits the time between reports.
         let report_interval = if on_change && !config.contains("report_interval") {
             None
         } else {
@@ -56,7 +56,7 @@ impl Behaviour for Sensor {
         device.set_offline_will();
         let own_commands = device.topic("cmd");
         device.subscribe(&own_commands, Qos::AtLeastOnce)?;
-        // Sensors that start together should not sample together.
+        // Random phase, so that sensors that start together do not sample together.
         let next_sample = device.now() + sample_interval.mul_f64(device.uniform());
         device.set_timer_at(SAMPLE_TIMER, next_sample);
         if let Some(interval) = report_interval {
@@ -184,7 +184,7 @@ impl Sensor {
         }
     }
 
-    /// The latest readings by channel; `null` where the last sample was lost.
+    /// The latest readings by channel; `null` for a gap.
     fn values(&self) -> Value {
         let mut values = object! {};
         for channel in &self.channels {
@@ -236,7 +236,7 @@ impl Sensor {
         Ok(())
     }
 
-    /// Calibration outlives a crash, as it would in flash memory.
+    /// Stores the calibration, which survives a crash as in flash memory.
     fn store_calibration(&self, device: &mut Device) -> Result<(), String> {
         let mut offsets = object! {};
         for channel in self.channels.iter().filter(|channel| channel.offset != 0.0) {

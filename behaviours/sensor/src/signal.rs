@@ -1,4 +1,4 @@
-//! What there is to be measured: the true value of a channel at any time.
+//! The true value of a channel over time.
 
 use std::f64::consts::TAU;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use wasmote_sdk::{Config, Device, number};
 
 const DAY: f64 = 86_400.0;
 
-/// Rows of a replay at most: all of them live in the device's memory.
+/// Most rows of a replay: they are in the memory of the device.
 const MAX_ROWS: usize = 2_000;
 
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub enum Signal {
     Constant {
         value: f64,
     },
-    /// From one value to another, then all over again.
+    /// Linear from one value to another, repeated.
     Ramp {
         from: f64,
         to: f64,
@@ -28,13 +28,13 @@ pub enum Signal {
         period: f64,
         phase: f64,
     },
-    /// Highest at one hour of the day, by the device's own clock (UTC).
+    /// Daily sine with its maximum at one hour of the day, by the device's own clock (UTC).
     Daily {
         mean: f64,
         amplitude: f64,
         peak_hour: f64,
     },
-    /// Each sample lies a normal step from the last, within bounds.
+    /// Random walk with normal steps, within bounds.
     RandomWalk {
         value: f64,
         start: f64,
@@ -50,7 +50,7 @@ pub enum Signal {
 }
 
 impl Signal {
-    /// Read a channel's kind and its parameters.
+    /// Reads the kind of a channel and its parameters.
     pub fn read(
         config: &Config,
         at: &str,
@@ -101,7 +101,7 @@ impl Signal {
         })
     }
 
-    /// The true value `seconds` after the start. Random walks take a step.
+    /// The true value `seconds` after the start. A random walk takes one step.
     pub fn sample(&mut self, device: &mut Device, seconds: f64) -> f64 {
         match self {
             Signal::Constant { value } => *value,
@@ -121,14 +121,14 @@ impl Signal {
         }
     }
 
-    /// Begin again.
+    /// Resets a random walk to its start.
     pub fn reset(&mut self) {
         if let Signal::RandomWalk { value, start, .. } = self {
             *value = *start;
         }
     }
 
-    /// Where a random walk is; nothing else remembers anything.
+    /// Value of a random walk. Other signals have no state.
     pub fn position(&self) -> Option<f64> {
         match self {
             Signal::RandomWalk { value, .. } => Some(*value),
@@ -143,7 +143,7 @@ impl Signal {
     }
 }
 
-/// The rows of a replay: seconds and value, as a text of lines or as a list of pairs.
+/// Rows of a replay as seconds and value, from text lines or a list of pairs.
 fn read_rows(csv: Option<&Value>, at: &str) -> Result<Vec<(f64, f64)>, String> {
     let refuse = |row: usize, reason: &str| Err(field_error(at, format_args!("row {}: {reason}", row + 1)));
     let parsed: Vec<Option<(f64, f64)>> = match csv {
@@ -169,7 +169,7 @@ fn read_rows(csv: Option<&Value>, at: &str) -> Result<Vec<(f64, f64)>, String> {
     let mut rows: Vec<(f64, f64)> = Vec::new();
     for (index, row) in parsed.into_iter().enumerate() {
         match row {
-            // The first line of a file may name the columns.
+            // The first line may be a header.
             None if index == 0 && matches!(csv, Some(Value::Text(_))) => {}
             None => return refuse(index, "expected seconds and a value"),
             Some((time, _)) if time < rows.last().map_or(0.0, |(last, _)| *last) => {
@@ -185,7 +185,7 @@ fn read_rows(csv: Option<&Value>, at: &str) -> Result<Vec<(f64, f64)>, String> {
 fn replay(rows: &[(f64, f64)], linear: bool, repeat: bool, seconds: f64) -> f64 {
     let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return 0.0 };
     let seconds = if repeat && last.0 > 0.0 { seconds % last.0 } else { seconds };
-    // The first row that is still to come.
+    // The first row after this time.
     let next = rows.partition_point(|(time, _)| *time <= seconds);
     let before = if next == 0 { first } else { rows.get(next - 1).unwrap_or(last) };
     match rows.get(next) {
@@ -196,11 +196,11 @@ fn replay(rows: &[(f64, f64)], linear: bool, repeat: bool, seconds: f64) -> f64 
     }
 }
 
-/// The sine of so many turns, to twelve digits. The standard library's weighs 8 KB, for arguments that do
+/// Sine of a number of turns, to twelve digits. The standard library's sine adds 8 KB, for arguments that do
 /// not occur here.
 fn sine(turns: f64) -> f64 {
     let turns = turns - turns.floor();
-    // The second and third quarter are the mirror image of the other two.
+    // The second and third quarter mirror the others.
     let quarter = if turns < 0.25 {
         turns
     } else if turns < 0.75 {

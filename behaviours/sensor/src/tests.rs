@@ -11,12 +11,12 @@ fn sensor(config: &str) -> Fleet<Sensor> {
     Fleet::of("sensor", 1).config(config).start()
 }
 
-/// A sensor of one channel `x` that samples and reports once a second.
+/// A sensor with one channel `x` that samples and reports once a second.
 fn channel(parameters: &str) -> Fleet<Sensor> {
     sensor(&format!(r#"{{"report_interval": "1s", "channels": [{{"name": "x", {parameters}}}]}}"#))
 }
 
-/// What was reported of channel `x`; none for a gap.
+/// Reported values of channel `x`; none for a gap.
 fn values(fleet: &Fleet<Sensor>) -> Vec<Option<f64>> {
     let reports = fleet.published("wasmote/sensor-0/telemetry");
     reports.iter().map(|report| report.json().get("values").unwrap().get("x").unwrap().number()).collect()
@@ -76,7 +76,7 @@ fn a_day_is_warmest_at_its_peak() {
         r#"{"sample_interval": "1m", "report_interval": "1h",
             "channels": [{"name": "x", "kind": "daily", "mean": 10, "amplitude": 8, "peak_hour": 14}]}"#,
     );
-    // The bench begins at midnight UTC; report number n comes when n hours have passed.
+    // The bench clock starts at midnight UTC; report n comes after n hours.
     fleet.run_for(86_400 * SECOND);
     let values: Vec<f64> = values(&fleet).into_iter().flatten().collect();
     let warmest = (0..values.len()).max_by(|a, b| values[*a].total_cmp(&values[*b])).unwrap();
@@ -113,7 +113,7 @@ fn noise_has_the_deviation_it_is_given() {
     fleet.run_for(10_000 * SECOND);
     let values: Vec<f64> = values(&fleet).into_iter().flatten().collect();
     let (mean, deviation) = mean_and_deviation(&values);
-    // Five standard errors of the mean and of the deviation at ten thousand draws.
+    // Five standard errors of the mean and of the standard deviation, for ten thousand draws.
     assert!((mean - 3.0).abs() < 0.025 && (deviation - 0.5).abs() < 0.018, "{mean} {deviation}");
 }
 

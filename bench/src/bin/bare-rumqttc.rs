@@ -1,7 +1,7 @@
-//! The same load without Wasm: bare MQTT clients of the library that the host uses, each on its own.
+//! The same load without Wasm: independent rumqttc clients.
 //!
-//! Written as that library's examples are: for each client one task that turns the connection, and one that
-//! publishes whenever it is time. What is late is made up for, as the host does it.
+//! Follows the examples of rumqttc: each client has one task that polls the connection and one that publishes
+//! at each interval. Late messages are sent at once, as in the host.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -37,7 +37,7 @@ struct Args {
     duration: humantime::Duration,
 }
 
-/// The same options as the host's clients have.
+/// The options of the host's clients.
 fn options(args: &Args, number: u32) -> MqttOptions {
     let broker = Broker::tcp(args.broker.ip().to_string(), args.broker.port());
     let mut options = MqttOptions::new(format!("bare-{number}"), broker);
@@ -64,7 +64,7 @@ async fn publish(args: Args, client: AsyncClient, number: u32) {
     }
     let qos = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce][usize::from(args.qos)];
     let topic = format!("wasmote/bare-{number}/load");
-    // Spread over the interval, so that clients do not publish in one instant.
+    // Spread over the interval, so that clients do not publish at the same instant.
     let offset = every.mul_f64(f64::from(number % 997) / 997.0);
     let mut ticks = interval_at(Instant::now() + offset, every);
     for message in 1_u64.. {
@@ -72,7 +72,7 @@ async fn publish(args: Args, client: AsyncClient, number: u32) {
         let mut payload = Vec::with_capacity(args.size);
         let _ = write!(payload, "{message} ");
         payload.resize(args.size, b'.');
-        // What does not fit into the client's queue is not sent, and so not counted at the broker.
+        // A message that does not fit the queue of the client is not sent, so the broker does not count it.
         let _ = client.try_publish(topic.as_str(), payload, PublishOptions::new(qos));
     }
 }

@@ -1,7 +1,7 @@
-//! What a device takes without a connection: its sandbox, its state machine, its part of the host's books.
+//! Memory of a device without a connection: sandbox, state machine and accounting of the host.
 //!
-//! Devices are made, started, and turned by hand until each has published a few times; what they publish goes
-//! nowhere. The resident memory of this process is printed for each stage, in bytes a device, as JSON.
+//! The program creates devices, starts them and drives them until each has published a few times; it discards
+//! the messages. It prints the resident memory of the process after each stage as JSON, in bytes per device.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -44,7 +44,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args = Args::parse();
     let fleet = Fleet::from_file(&args.component, json!({"interval": "1s"}))?;
     let mut actions = Vec::new();
-    // The first device brings what all share.
+    // The first device allocates everything that devices share.
     let mut first = Device::new(fleet.blueprint(0, 1), Time::ZERO);
     handle(&mut first, Input::Start, Time::ZERO, &mut actions);
     let empty = resident_bytes();

@@ -1,9 +1,9 @@
-//! How fast virtual time runs on one core: devices that publish once a second each and hear nothing, with the
-//! digest on. First as closures, which shows what the model takes, then through Wasm: a load of 256 B, and a
-//! heartbeat, which composes JSON.
+//! Speed of virtual time on one core: devices publish once a second and receive nothing, with the digest
+//! enabled. The devices are closures, which measures the model alone, and Wasm behaviours: a load of 256 B,
+//! and a heartbeat with JSON.
 //!
-//! Three figures belong together: events a second; how many of these the fleet makes in a second of its own time;
-//! and the speed-up, which is one divided by the other.
+//! The program prints the events per second of real time, the events per second of simulated time, and their
+//! ratio, the speed-up.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -51,7 +51,7 @@ impl BehaviourFactory for HeartbeatClosure {
         let topic = Topic::new(format!("{}/{}/heartbeat", identity.topic_root, identity.id));
         let topic = topic.map_err(|error| Trap::new(TrapKind::Host, error.to_string()))?;
         let beat = Message::new(topic, "alive").with_qos(Qos::AtMostOnce);
-        // Devices do not beat in one instant.
+        // Random phase, so that devices do not publish at the same instant.
         let offset = Duration::from_micros(u64::from(identity.index) * 997 % 1_000_000);
         Ok(Box::new(move |event: Event, context: &mut Context| {
             let next = match event {
@@ -79,7 +79,7 @@ fn measure(args: &Args, label: &str, fleet: &Fleet, devices: u32) {
         let device = simulation.add(fleet.blueprint(index, devices));
         simulation.put(device, Input::Start);
     }
-    // Connections and first calls are no part of the rate.
+    // Connections and first calls are not part of the measurement.
     simulation.run_for(Duration::from_secs(2));
     let before = simulation.counts().events();
     let began = Instant::now();

@@ -1,4 +1,4 @@
-//! What a call into a guest takes, with all that the host does around it.
+//! Cost of a call into a guest, including the work of the host around it.
 
 #[path = "../tests/guests/mod.rs"]
 mod guests;
@@ -20,7 +20,7 @@ use wasmote_sim::device::{Blueprint, Device, Input, Now};
 use wasmote_sim::limits::Limits;
 use wasmote_sim::rng::Seed;
 
-/// A device that is connected, turned from deadline to deadline.
+/// A connected device, driven from deadline to deadline.
 struct BenchDevice {
     device: Device,
     actions: Vec<Action>,

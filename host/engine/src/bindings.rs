@@ -1,4 +1,5 @@
-//! `wit/` as Rust: the world of devices, and that of fault models with the interfaces that both share.
+//! Bindings generated from `wit/`: the `device` world, and the `fault` world with the interfaces that both
+//! share.
 
 wasmtime::component::bindgen!({
     path: "../../wit",
@@ -6,7 +7,7 @@ wasmtime::component::bindgen!({
     imports: { default: trappable },
 });
 
-/// The world of fault models.
+/// Bindings of the `fault` world.
 pub(crate) mod fault {
     wasmtime::component::bindgen!({
         path: "../../wit",

@@ -1,23 +1,24 @@
-//! Compiled components, kept from one start to the next.
+//! On-disk cache of compiled components.
 //!
-//! Compiled code is run as it is: whoever can write it can do whatever this process can. So only such bytes are
-//! taken as this program wrote itself, where nobody else could have touched them since:
+//! The runtime executes cached machine code without checking it, so a process that can write a cache file can
+//! do everything this process can. A file is loaded only if this program wrote it and nobody else could have
+//! modified it since:
 //!
-//! * The folder and the file belong to this process's user, and nobody else may write to them (the program's own
-//!   cache is 0700 and 0600, in a folder of its own within the one that is named, which may be open to all as an
-//!   emptyDir is). For code that came with the program, in a container's image, root may own them too, as it owns
-//!   the program. Neither may be a symlink. All of this is asked of the opened file, so that nothing can be
-//!   exchanged between the question and the reading.
-//! * The file says of which component it is, by SHA-256, and what its own SHA-256 is: a file that was cut short,
-//!   damaged or renamed is not taken.
-//! * wasmtime itself refuses what another version of it, other settings or a processor with other features made.
+//! * The directory and the file belong to the user of this process, and nobody else may write to them. The
+//!   program's own cache has mode 0700 and 0600; it is a subdirectory of the configured directory, which may
+//!   be open to all, as an emptyDir is. Precompiled code in a container image may also belong to root, who
+//!   owns the program as well. Symlinks are rejected. All checks run on the open file descriptor, so the file
+//!   cannot be exchanged between check and read.
+//! * The header contains the SHA-256 of the source component and of the code. Truncated, damaged or renamed
+//!   files are rejected.
+//! * wasmtime rejects code of another wasmtime version, other settings or a processor with other features.
 //!
-//! Whatever is not taken is compiled anew, with a word why, and replaced. What this does not protect from is
-//! another process of the same user, or root: these can do what they like to this process anyway. A hash rather
-//! than a MAC stands in the file, as a key would have to lie where the same user can read it.
+//! A rejected file is compiled again, with a warning that names the reason, and replaced. The checks do not
+//! protect from root or from other processes of the same user, who control this process anyway. The header
+//! has a hash and not a MAC, because the key would have to be stored where the same user can read it.
 //!
-//! * `private_dir`: folders and files that are ours alone. `artefact`: what is in a file. `native_code`: the one step from
-//!   bytes to code.
+//! * `private_dir`: directories and files that only this user can write. `artefact`: the file format.
+//!   `native_code`: compilation and the only deserialization of machine code.
 
 mod artefact;
 mod native_code;
@@ -39,71 +40,73 @@ use artefact::{Artefact, ArtefactError};
 pub use private_dir::TrustError;
 use private_dir::{Owner, PrivateDir};
 
-/// Where compiled components are looked for and kept. Without folders nothing is.
+/// Directories of the code cache. Without any, nothing is cached.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cache {
-    /// What came with the program, as [`precompile`] wrote it. Nothing is written there.
+    /// Directory of precompiled code, written by [`precompile`]. Read-only.
     pub precompiled: Option<PathBuf>,
-    /// Where this program keeps what it compiles.
+    /// Directory for the code that this program compiles.
     pub dir: Option<PathBuf>,
 }
 
-/// Where a component's code came from.
+/// Origin of a component's machine code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Origin {
-    /// It was compiled.
+    /// Compiled by this process.
     #[default]
     Compiled,
-    /// It was compiled at an earlier start.
+    /// Loaded from the cache of an earlier start.
     Cached,
-    /// It came with the program.
+    /// Loaded from the precompiled code.
     Precompiled,
 }
 
-/// Why compiled code was not taken, or not kept. The component was compiled instead.
+/// Reason why cached code was not loaded, or new code not stored. The component was compiled instead.
 #[derive(Debug, thiserror::Error)]
 pub enum CacheWarning {
-    /// Somebody else could have written it.
+    /// Another user could have written the file.
     #[error("`{}` is not trusted and was compiled anew: {reason}", path.display())]
     Untrusted {
-        /// The file or folder.
+        /// The file or directory.
         path: PathBuf,
-        /// Whom it could be from.
+        /// The failed check.
         reason: TrustError,
     },
-    /// It is damaged, or of another component.
+    /// The file is damaged, or belongs to another component.
     #[error("`{}` was compiled anew: {reason}", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The failed check.
         reason: ArtefactError,
     },
-    /// Another wasmtime, other settings or another processor.
+    /// The code was compiled by another wasmtime version, with other settings or for another processor.
     #[error("`{}` was compiled anew: {reason}", path.display())]
     Incompatible {
         /// The file.
         path: PathBuf,
-        /// The difference.
+        /// The difference, as wasmtime reports it.
         reason: String,
     },
-    /// The quick compiler does not know all that the component uses.
-    #[error("it could not be compiled quickly, and was compiled in full, which takes longer: {reason}")]
+    /// The quick compiler does not support the component.
+    #[error(
+        "it could not be compiled quickly and was compiled with optimisation, which takes longer: {reason}"
+    )]
     QuickCompileFailed {
-        /// What it does not know, or what is wrong.
+        /// The error of the quick compiler.
         reason: LoadError,
     },
-    /// What was compiled could not be kept.
-    #[error("what was compiled cannot be kept in `{}`: {reason}", path.display())]
+    /// The compiled code could not be stored.
+    #[error("the compiled code cannot be kept in `{}`: {reason}", path.display())]
     NotStored {
-        /// The folder.
+        /// The directory.
         path: PathBuf,
-        /// What the system said.
+        /// The I/O error.
         reason: io::Error,
     },
 }
 
-/// A component, with where its code came from, and what runs it.
+/// A compiled component with the origin of its code and the compiler that runs it.
 pub(crate) struct Loaded<'e> {
     pub(crate) component: wasmtime::component::Component,
     pub(crate) compiler: &'e Compiler,
@@ -111,13 +114,13 @@ pub(crate) struct Loaded<'e> {
     pub(crate) warnings: Vec<CacheWarning>,
 }
 
-/// Files that the program keeps at most; older ones go.
+/// Most files in the cache; the oldest are evicted.
 const MAX_CACHE_FILES: usize = 32;
-/// What they may take together, in bytes. Pods have 64 MiB for it, and a pod that takes more is evicted.
+/// Most bytes in the cache. The volume of a pod has 64 MiB, and a pod that exceeds it is evicted.
 const MAX_CACHE_BYTES: u64 = 48 << 20;
 
 impl Cache {
-    /// A component from its bytes: compiled before, or compiled now and kept.
+    /// Loads a component from the cache, or compiles and stores it.
     pub(crate) fn load<'e>(&self, engine: &'e Engine, bytes: &[u8]) -> Result<Loaded<'e>, LoadError> {
         let sha256: [u8; 32] = Sha256::digest(bytes).into();
         let mut warnings = Vec::new();
@@ -137,7 +140,7 @@ impl Cache {
         Ok(Loaded { component, compiler, origin: Origin::Compiled, warnings })
     }
 
-    /// Where a component's code may lie, what runs fastest first.
+    /// Cache files of a component, the fastest code first.
     fn candidates<'e>(&self, engine: &'e Engine, sha256: &[u8; 32]) -> Vec<Candidate<'e>> {
         let precompiled = self.precompiled.iter().map(|folder| Candidate {
             origin: Origin::Precompiled,
@@ -159,7 +162,7 @@ impl Cache {
     }
 }
 
-/// Where code may lie, and what runs it.
+/// A possible cache file and the compiler that runs it.
 struct Candidate<'e> {
     origin: Origin,
     owner: Owner,
@@ -168,7 +171,8 @@ struct Candidate<'e> {
     compiler: &'e Compiler,
 }
 
-/// By the quick compiler, where there is one and it can.
+/// Compiles with the quick compiler if there is one and it supports the component, else with the optimising
+/// one.
 fn compile<'e>(
     engine: &'e Engine,
     bytes: &[u8],
@@ -185,8 +189,8 @@ fn compile<'e>(
     Ok((component, &engine.optimising))
 }
 
-/// Compile a component for every processor of this kind, and write what comes of it to a folder that
-/// [`Cache::precompiled`] can name, on this machine or another.
+/// Compiles a component for all processors of this architecture and writes the code to a directory, for
+/// [`Cache::precompiled`] on this machine or another.
 pub fn precompile(bytes: &[u8], folder: &Path) -> Result<PathBuf, PrecompileError> {
     let code = native_code::compile_portably(bytes)?;
     let sha256: [u8; 32] = Sha256::digest(bytes).into();
@@ -196,21 +200,21 @@ pub fn precompile(bytes: &[u8], folder: &Path) -> Result<PathBuf, PrecompileErro
     Ok(path)
 }
 
-/// Why nothing was compiled ahead.
+/// Reason why a component could not be precompiled.
 #[derive(Debug, thiserror::Error)]
 pub enum PrecompileError {
-    /// It is no component.
+    /// The file is not a valid component.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// There is no engine for processors of this kind.
+    /// wasmtime cannot compile for this architecture.
     #[error(transparent)]
     Engine(#[from] crate::error::EngineError),
-    /// The file system said no.
+    /// An I/O error.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
-/// The code in a file, if there is one.
+/// Loads the code of a file. `None` if the file does not exist.
 fn load_file(
     compiler: &Compiler,
     folder: &Path,
@@ -245,10 +249,12 @@ fn store_file(
     opened.write(&cache_file_name(compiler, sha256), &artefact)
 }
 
-/// Forget the oldest, so that one more file fits.
+/// Deletes the oldest files until a file of this size fits.
 fn evict_oldest(folder: &Path, bytes: u64) -> io::Result<()> {
     let Some(mut available) = MAX_CACHE_BYTES.checked_sub(bytes) else {
-        return Err(io::Error::other(format!("it has {bytes} bytes, and {MAX_CACHE_BYTES} are kept in all")));
+        return Err(io::Error::other(format!(
+            "it has {bytes} bytes, and the cache holds at most {MAX_CACHE_BYTES}"
+        )));
     };
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder)? {
@@ -269,7 +275,7 @@ fn evict_oldest(folder: &Path, bytes: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Ours alone, within a folder that may be everybody's.
+/// The private subdirectory of this user, in a directory that other users may share.
 fn user_dir(dir: &Path) -> PathBuf {
     dir.join(format!("wasmote-{}", private_dir::user()))
 }
@@ -289,7 +295,7 @@ fn hex(bytes: &[u8]) -> String {
     crate::component::hex(bytes)
 }
 
-/// What wasmtime wants to be told by its hash, as a name that is the same in every process.
+/// SHA-256 as a [`Hasher`](std::hash::Hasher), for a compatibility hash that is the same in every process.
 struct Sha256Hasher(Sha256);
 
 impl std::hash::Hasher for Sha256Hasher {

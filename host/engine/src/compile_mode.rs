@@ -1,36 +1,36 @@
-//! How much work is put into compiling a component.
+//! Choice between fast code and a fast start.
 //!
-//! A pod that may use a tenth of a processor gets 10 ms of it in every 100, so each millisecond of compiling keeps its
-//! devices waiting for ten. What was measured (behaviour `heartbeat`, 71 kB, one thread, milliseconds of processor
-//! time, least and mean of 15, on an x86-64 machine that did little else):
+//! A pod with a limit of 0.1 CPU gets 10 ms of processor time in every 100 ms, so each millisecond of
+//! compilation delays its devices by ten. Measured with the behaviour `heartbeat` (71 kB) on one thread of an
+//! idle x86-64 machine, in milliseconds of processor time, least and mean of 15 runs:
 //!
 //! | | least | mean |
 //! |---|---|---|
-//! | Cranelift at its best ([`CompileMode::Full`]) | 144 | 154 |
-//! | Cranelift without optimising | 112 | 131 |
+//! | Cranelift, optimising ([`CompileMode::Full`]) | 144 | 154 |
+//! | Cranelift, without optimisation | 112 | 131 |
 //! | Winch, in one pass ([`CompileMode::Quick`] on x86-64) | 24 | 29 |
 //!
-//! Registers in one pass saved Cranelift another 12 ms, and wasmtime says of that way that it is not ready for what has
-//! to be secure. Code of the same size, leaving out address maps, unwinding tables or backtraces: no difference.
+//! Cranelift's single-pass register allocator saved another 12 ms, but wasmtime does not recommend it where
+//! security matters. Omitting address maps, unwind tables or backtraces made no difference.
 //!
-//! What a guest does is the same with either effort, but for what Winch does otherwise than Cranelift:
+//! A guest behaves alike in both modes, except where Winch differs from Cranelift:
 //!
-//! * It leaves the sign and the payload of a NaN as the processor makes them, which a guest can read, where Cranelift is
-//!   told to make them all alike.
-//! * Both count fuel by WebAssembly instructions, but Winch takes filling and copying memory for one, where Cranelift
-//!   counts bytes. So that a guest is held back all the same, one call may take no more than 10 seconds of host time.
-//! * Its frames are larger, so that the stack holds fewer calls.
-//! * It knows fewer of the proposals (no tail calls, and not all of SIMD). A component that it cannot compile is compiled by
-//!   Cranelift, with a word of that.
+//! * Winch keeps the sign and the payload of a NaN as the processor produces them, and a guest can read them.
+//!   Cranelift canonicalizes NaNs.
+//! * Both count fuel by WebAssembly instructions, but Winch counts a bulk fill or copy of memory as one,
+//!   where Cranelift counts bytes. Therefore a call in Winch code is also limited to 10 seconds of host time.
+//! * Winch has larger stack frames, so fewer nested calls fit the stack.
+//! * Winch supports fewer proposals (no tail calls, not all of SIMD). Cranelift compiles the components that
+//!   Winch rejects, with a warning.
 //!
-//! So experiments, which promise the same bytes on every machine, always compile with [`CompileMode::Full`].
+//! Experiments promise the same bytes on every machine, so they always compile with [`CompileMode::Full`].
 
-/// How much work is put into compiling.
+/// Trade-off between compile time and code quality.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum CompileMode {
-    /// Code as fast as it gets, on all processors at once.
+    /// Optimised code, compiled on all processors.
     #[default]
     Full,
-    /// A quick start, on one thread, for slower code.
+    /// Slower code, compiled in less time on one thread.
     Quick,
 }

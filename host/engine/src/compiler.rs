@@ -1,4 +1,4 @@
-//! A compiler of wasmtime's, with what its guests may import.
+//! A configured wasmtime engine with the linker for guests.
 
 use std::sync::Arc;
 use std::thread;
@@ -12,30 +12,30 @@ use crate::host::Host;
 use crate::memory::Arena;
 use crate::{bindings, wasi};
 
-/// Stack of a guest's native code. Deep recursion beyond it is a trap.
+/// Native stack of a guest. Deeper recursion traps.
 const MAX_WASM_STACK_BYTES: usize = 256 << 10;
 
-/// How long one call may take in code of the quick compiler. What it may do within its fuel takes a tenth of a second, or
-/// a second or two where there is a tenth of a processor.
+/// Longest host time of one call in Winch code. Its fuel lasts for a tenth of a second, or for one to two
+/// seconds at 0.1 CPU.
 pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often it is looked at how long calls have taken.
+/// Interval of the epoch clock.
 const EPOCH_TICK: Duration = Duration::from_secs(1);
-/// The same in ticks, of which the first may come at once.
+/// [`CALL_TIMEOUT`] in ticks. One more, because the first tick may come at once.
 pub(crate) const CALL_TIMEOUT_TICKS: u64 = CALL_TIMEOUT.as_secs() / EPOCH_TICK.as_secs() + 1;
 
-/// One compiler. Code and instances belong to the one that made them.
+/// A compiler. Code and instances belong to the compiler that created them.
 pub(crate) struct Compiler {
     pub(crate) wasmtime: wasmtime::Engine,
     pub(crate) linker: Linker<Host>,
 }
 
 impl Compiler {
-    /// Cranelift, for code as fast as it gets.
+    /// Cranelift with optimisation: the fastest code.
     pub(crate) fn optimising() -> Result<Self, EngineError> {
         Self::new(&optimising_config())
     }
 
-    /// What compiles in the least time, on one thread.
+    /// The compiler with the shortest compile time, on one thread.
     pub(crate) fn quick() -> Result<Self, EngineError> {
         let quick = Self::new(&quick_config())?;
         if QUICK_IS_WINCH {
@@ -57,7 +57,7 @@ impl Compiler {
     }
 }
 
-/// Let guests be interrupted, until nobody has this engine any more.
+/// Increments the epoch, which interrupts guests, until the engine is dropped.
 fn run_epoch_clock(engine: &EngineWeak) {
     while let Some(engine) = engine.upgrade() {
         engine.increment_epoch();
@@ -72,12 +72,12 @@ pub(crate) fn optimising_config() -> Config {
     config
 }
 
-/// Whether the quick compiler is Winch: on x86-64, where wasmtime answers for its security as it does for Cranelift's
-/// (tier 1). On other processors it is Cranelift without optimising.
+/// True if the quick compiler is Winch: on x86-64, where wasmtime supports it at the same security tier (1)
+/// as Cranelift. On other processors the quick compiler is Cranelift without optimisation.
 const QUICK_IS_WINCH: bool = cfg!(target_arch = "x86_64");
 
-/// Winch counts `memory.fill` and its like as one unit of fuel, however much they do, where Cranelift counts every byte.
-/// So a call is bounded by host time as well, which is looked at where loops begin.
+/// Winch counts `memory.fill` and similar instructions as one unit of fuel, whatever their length, where
+/// Cranelift counts every byte. Therefore host time limits a call as well, checked at loop headers.
 fn quick_config() -> Config {
     let mut config = common_config();
     config.parallel_compilation(false);
@@ -89,9 +89,9 @@ fn quick_config() -> Config {
     config
 }
 
-/// The settings that make a run repeatable and a fleet small: fuel instead of host time; no relaxed SIMD, whose
-/// results differ by processor; and linear memories side by side in an [`Arena`], checked by compiled code and not by
-/// pages that may not be touched. Cranelift also makes one bit pattern of every NaN, which Winch cannot.
+/// Settings for reproducible runs and small instances: fuel instead of host time, no relaxed SIMD, whose
+/// results differ by processor, and linear memories in an [`Arena`] with bounds checks in compiled code
+/// instead of guard pages. Cranelift also canonicalizes NaNs, which Winch does not support.
 fn common_config() -> Config {
     let mut config = Config::new();
     config

@@ -1,4 +1,4 @@
-//! A component that was loaded and checked.
+//! A loaded and checked component.
 
 use std::sync::Arc;
 
@@ -19,9 +19,9 @@ use crate::inspection::{Inspection, InterfaceNames, Role, interface_names};
 use crate::instance::Instance;
 use crate::wasi;
 
-/// The package that guests import and export.
+/// The WIT package that guests import and export.
 pub const PACKAGE: &str = "wasmote:device@0.1.0";
-/// A behaviour, compiled and ready to be given to devices. Cheap to clone.
+/// A compiled behaviour, ready for instantiation. Cheap to clone.
 #[derive(Clone)]
 pub struct Component {
     inspection: Arc<Inspection>,
@@ -32,15 +32,15 @@ pub struct Component {
     warnings: Arc<[CacheWarning]>,
 }
 
-/// What a behaviour is given on each of a group's devices.
+/// Settings for all devices of a group.
 #[derive(Clone, Debug)]
 pub struct DeviceSettings {
     /// The behaviour's configuration, a JSON object.
     pub config: Value,
-    /// What each device may use.
+    /// Resource limits of each device.
     pub limits: Arc<Limits>,
-    /// Hosts that the device may reach over HTTP: names, or `*.example.org` for all below one; with any port,
-    /// or with the one that stands behind, as in `10.0.0.1:8080`.
+    /// Allow-list for outbound HTTP: host names, or `*.example.org` for all subdomains; with any port, or
+    /// only with the given one, as in `10.0.0.1:8080`.
     pub allow_hosts: Arc<[String]>,
 }
 
@@ -60,32 +60,32 @@ impl Component {
         })
     }
 
-    /// What users call it.
+    /// Name for users.
     pub fn name(&self) -> &str {
         &self.inspection.name
     }
 
-    /// Which version of its behaviour it is.
+    /// Version of the behaviour.
     pub fn version(&self) -> Version {
         self.version.clone()
     }
 
-    /// Where its code came from.
+    /// Origin of the machine code.
     pub fn origin(&self) -> Origin {
         self.origin
     }
 
-    /// Why code that was there was not taken, or its own not kept.
+    /// Reasons why cached code was not loaded, or new code not stored.
     pub fn cache_warnings(&self) -> &[CacheWarning] {
         &self.warnings
     }
 
-    /// What it says of itself.
+    /// Name, role, hash, imports and exports.
     pub fn inspect(&self) -> Inspection {
         (*self.inspection).clone()
     }
 
-    /// A source of instances that are all configured alike.
+    /// Factory of instances with the same settings.
     pub fn behaviour_factory(&self, settings: DeviceSettings) -> Arc<dyn BehaviourFactory> {
         let DeviceSettings { config, limits, allow_hosts } = settings;
         Arc::new(ComponentFactory {
@@ -125,18 +125,18 @@ impl BehaviourFactory for ComponentFactory {
     }
 }
 
-/// A component whose imports are there, in the role that it is to play.
+/// A component with resolved imports, checked for its role.
 pub(crate) struct Linked {
     pub(crate) inspection: Inspection,
     pub(crate) pre: InstancePre<Host>,
     pub(crate) needs_wasi: bool,
-    /// Whether it was compiled, or had been before.
+    /// Origin of the machine code.
     pub(crate) origin: Origin,
-    /// What was wrong with the place where that is kept.
+    /// Problems with the cache.
     pub(crate) warnings: Vec<CacheWarning>,
 }
 
-/// Compile a component, check what it asks for and offers, and give it what it asks for.
+/// Compiles a component, checks its imports and exports for a role, and resolves the imports.
 pub(crate) fn link(engine: &Engine, name: &str, bytes: &[u8], role: Role) -> Result<Linked, LoadError> {
     let Loaded { component, compiler, origin, warnings } = compile(engine, bytes)?;
     let names = interface_names(&component);
@@ -147,7 +147,7 @@ pub(crate) fn link(engine: &Engine, name: &str, bytes: &[u8], role: Role) -> Res
     Ok(Linked { inspection: inspection(name, bytes, role, names), pre, needs_wasi, origin, warnings })
 }
 
-/// What a component of either role says of itself.
+/// Inspects a component of either role.
 pub(crate) fn inspect(engine: &Engine, name: &str, bytes: &[u8]) -> Result<Inspection, LoadError> {
     let Loaded { component, .. } = compile(engine, bytes)?;
     let names = interface_names(&component);
@@ -176,7 +176,7 @@ pub(crate) fn type_mismatch(error: wasmtime::Error) -> LoadError {
     LoadError::TypeMismatch { detail: format!("{error:#}") }
 }
 
-/// Tell apart what is no WebAssembly, a core module, and a component, by the first eight bytes.
+/// Distinguishes other files, core modules and components by the first eight bytes.
 fn check_header(bytes: &[u8]) -> Result<(), LoadError> {
     const COMPONENT_LAYER: [u8; 2] = [1, 0];
     let (magic, version) = match bytes {
@@ -198,7 +198,7 @@ fn first_bytes(bytes: &[u8]) -> String {
     format!("`{}`", bytes[..bytes.len().min(4)].escape_ascii())
 }
 
-/// Check by name what is asked for and offered, so that the error can say it in words.
+/// Checks imports and exports by name, because the errors of the linker do not name the remedy.
 fn check_names(names: &InterfaceNames, role: Role) -> Result<(), LoadError> {
     let is_wasmote = |name: &&String| name.starts_with("wasmote:device/");
     for name in names.imports.iter().chain(&names.exports).filter(is_wasmote) {
@@ -229,7 +229,7 @@ fn quoted_list(names: &[String]) -> String {
     if names.is_empty() { "nothing".to_owned() } else { format!("`{}`", names.join("`, `")) }
 }
 
-/// The innermost cause: the validator's own words, without those of its callers.
+/// The innermost error: the message of the validator without the context of its callers.
 pub(crate) fn root_cause(error: &wasmtime::Error) -> String {
     error.chain().last().map_or_else(|| error.to_string(), ToString::to_string)
 }

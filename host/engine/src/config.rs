@@ -1,18 +1,18 @@
-//! A device's configuration, read by path.
+//! Configuration of a device, read by path.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 
-/// A behaviour's configuration. Cheap to clone: a group's devices share one.
+/// A behaviour's configuration. Cheap to clone: the devices of a group share it.
 #[derive(Clone, Debug)]
 pub(crate) struct DeviceConfig {
     value: Arc<Value>,
     text: Arc<str>,
 }
 
-/// A value is there, but of another kind than asked for.
+/// Error for a value of another type than requested.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct WrongType {
     pub(crate) path: String,
@@ -20,7 +20,7 @@ pub(crate) struct WrongType {
     pub(crate) found: String,
 }
 
-/// How much of a wrong value is shown.
+/// Longest excerpt of the value in the error.
 const MAX_FOUND_CHARS: usize = 100;
 
 impl DeviceConfig {

@@ -1,4 +1,4 @@
-//! The guest's types against the model's.
+//! Conversions between the WIT types and the types of `wasmote_sim`.
 
 use bytes::Bytes;
 use wasmote_mqtt::message::{Message, Properties, Qos};
@@ -9,7 +9,7 @@ use wasmote_sim::http::{HttpFailure, HttpRequest, HttpResponse};
 use crate::bindings::exports::wasmote::device::behaviour as exported;
 use crate::bindings::wasmote::device::types as wit;
 
-/// User properties that begin so are the host's own.
+/// Prefix of the user properties that are reserved for the host.
 pub(crate) const RESERVED_PROPERTY_PREFIX: &str = "wasmote-";
 
 pub(crate) fn qos_from_wit(qos: wit::Qos) -> Qos {
@@ -98,7 +98,7 @@ fn response_to_wit(response: HttpResponse) -> wit::HttpResponse {
     }
 }
 
-/// A guest's answer. A status that HTTP does not know becomes 500.
+/// Converts the response of a guest. A status outside of 100 to 599 becomes 500.
 pub(crate) fn response_from_wit(response: wit::HttpResponse) -> HttpResponse {
     if !(100..=599).contains(&response.status) {
         let text = format!("the behaviour answered with the status {}\n", response.status);

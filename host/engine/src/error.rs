@@ -1,83 +1,83 @@
-//! What can be wrong with a component, in words that say what to do.
+//! Errors of loading a component. Each message names the remedy.
 
 use crate::inspection::Role;
 
-/// The sandbox could not be set up on this machine.
+/// wasmtime cannot run on this machine.
 #[derive(Debug, thiserror::Error)]
 #[error("the WebAssembly engine cannot run on this machine: {0}")]
 pub struct EngineError(pub String);
 
-/// Why bytes cannot become a behaviour.
+/// Reason why a file is not a usable component.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LoadError {
-    /// Nothing there.
+    /// The file is empty.
     #[error("the file is empty")]
     Empty,
-    /// Some other kind of file.
+    /// The file is not WebAssembly.
     #[error("this is no WebAssembly: it starts with {found} instead of `\\0asm`")]
     NotWasm {
         /// The first bytes.
         found: String,
     },
-    /// A module instead of a component.
+    /// The file is a core module, not a component.
     #[error(
         "this is a core WebAssembly module, not a component; build it with `cargo component build`, or turn it \
          into a component with `wasm-tools component new`"
     )]
     CoreModule,
-    /// The file breaks off or is damaged.
+    /// The file is truncated or damaged.
     #[error("the file is damaged or incomplete: {detail}")]
     Damaged {
-        /// Where and how, from the validator.
+        /// Position and cause, from the validator.
         detail: String,
     },
-    /// Built for another version of the interface.
+    /// The component was built for another version of the WIT package.
     #[error(
         "it was built for `{found}`, and this host offers `{offered}`; build it again with this host's `wit` folder"
     )]
     UnsupportedVersion {
-        /// The package and version it asks for.
+        /// The package and version that it imports.
         found: String,
-        /// What there is.
+        /// The package and version of this host.
         offered: &'static str,
     },
-    /// A fault model where a behaviour is wanted.
+    /// The component is a fault model, but a behaviour is required.
     #[error(
         "it is a fault model, not a behaviour: name it as `file` of a fault of kind `component`, and give the \
          devices a behaviour"
     )]
     IsFaultModel,
-    /// A behaviour where a fault model is wanted.
+    /// The component is a behaviour, but a fault model is required.
     #[error(
         "it is a behaviour, not a fault model: give it to devices; a fault model targets the world `fault` in \
          `wit/worlds.wit`"
     )]
     IsBehaviour,
-    /// It is a component, but not for this host.
+    /// The component was built for another WIT world.
     #[error(
         "it does not export `{missing}`, so it is built for another world; it exports {found}. A {role} \
          targets one of the worlds in `wit/worlds.wit`"
     )]
     WrongWorld {
-        /// The export that is missing.
+        /// The missing export.
         missing: &'static str,
-        /// What it would be with it.
+        /// The required role.
         role: Role,
-        /// What it exports, in words.
+        /// Its exports, as text.
         found: String,
     },
-    /// It asks for things that no host here has.
+    /// The component has an import that this host does not provide.
     #[error("it imports {found}, which this host does not offer; a {role} may import {offered} and WASI")]
     UnknownImport {
-        /// The import, in words.
+        /// The import, as text.
         found: String,
-        /// What it is.
+        /// The role of the component.
         role: Role,
-        /// What there is.
+        /// The allowed imports.
         offered: &'static str,
     },
-    /// The interfaces have the right names and other shapes.
-    #[error("its interfaces have other shapes than this host's: {detail}")]
+    /// An interface has the right name but other types.
+    #[error("its interfaces have other types than this host's: {detail}")]
     TypeMismatch {
         /// The first difference, from the type checker.
         detail: String,

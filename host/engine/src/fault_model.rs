@@ -1,4 +1,4 @@
-//! A component that judges messages: loaded, checked, and with one store for each device and fault.
+//! A fault model component, with one store for each device and fault.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use crate::host::Host;
 use crate::inspection::{Inspection, Role};
 use crate::instance::{host_trap, set_call_budget, trap_from_error};
 
-/// A fault model, compiled and ready to judge. Cheap to clone.
+/// A compiled fault model, ready for instantiation. Cheap to clone.
 #[derive(Clone)]
 pub struct FaultModel {
     inspection: Arc<Inspection>,
@@ -44,7 +44,7 @@ impl FaultModel {
         Ok(Self { inspection: Arc::new(inspection), pre, needs_wasi, limits })
     }
 
-    /// What it says of itself.
+    /// Name, role, hash, imports and exports.
     pub fn inspect(&self) -> Inspection {
         (*self.inspection).clone()
     }
@@ -74,7 +74,7 @@ impl FaultModelFactory for FaultModel {
     }
 }
 
-/// A model at work on one device. A trap poisons its store, so it ends with it.
+/// Instance of a model for one device. A trap poisons its store, so the instance ends with it.
 struct Instance {
     store: Store<Host>,
     guest: Fault,
@@ -82,7 +82,7 @@ struct Instance {
 }
 
 impl Instance {
-    /// Call the guest with the desk in the store, and take it out again.
+    /// Calls the guest while its store holds the model context, and takes the context back.
     fn call<T>(
         &mut self,
         model_context: ModelContext,
@@ -97,8 +97,8 @@ impl Instance {
         host.flush_output();
         match host.model_context.take() {
             Some(model_context) => (model_context, outcome),
-            // Nothing takes the desk out of the store but the line above.
-            None => unreachable!("the desk stays in the store for the length of a call"),
+            // Only the line above takes the context out of the store.
+            None => unreachable!("the model context stays in the store during a call"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What lies in an instance's store, and what its imports reach.
+//! Store data of an instance, which its imports work on.
 
 use std::sync::Arc;
 
@@ -12,11 +12,11 @@ use crate::config::DeviceConfig;
 use crate::limiter::Limiter;
 use crate::wasi::WasiOutput;
 
-/// The host's side of one instance.
+/// Host state of one instance.
 pub(crate) struct Host {
-    /// Here while a behaviour deals with an event, and only then.
+    /// Set only while a behaviour handles an event.
     pub(crate) context: Option<Context>,
-    /// Here while a fault model judges, and only then.
+    /// Set only while a fault model handles a message.
     pub(crate) model_context: Option<ModelContext>,
     pub(crate) config: DeviceConfig,
     pub(crate) limiter: Limiter,
@@ -36,13 +36,12 @@ impl Host {
         Self { context: None, model_context: None, config, limiter, allow_hosts, wasi }
     }
 
-    /// The context, or a trap: a component can call its imports while it is being instantiated, before
-    /// any event has happened to it.
+    /// The context, or a trap: a component can call its imports during instantiation, before any event.
     pub(crate) fn context(&mut self) -> wasmtime::Result<&mut Context> {
         self.context.as_mut().ok_or_else(not_in_call)
     }
 
-    /// The random numbers of whoever was called.
+    /// The random number stream of the running behaviour or fault model.
     pub(crate) fn rng(&mut self) -> wasmtime::Result<&mut Stream> {
         match (&mut self.model_context, &mut self.context) {
             (Some(model_context), _) => Ok(model_context.rng()),
@@ -51,7 +50,7 @@ impl Host {
         }
     }
 
-    /// The device that is spoken of.
+    /// The device of the running behaviour or fault model.
     pub(crate) fn identity(&mut self) -> wasmtime::Result<&Identity> {
         match (&self.model_context, &self.context) {
             (Some(model_context), _) => Ok(model_context.identity()),
@@ -60,7 +59,7 @@ impl Host {
         }
     }
 
-    /// Write a line, if there is somebody to read it.
+    /// Emits a log line. Traps outside of a call.
     pub(crate) fn log(&mut self, level: LogLevel, text: String) -> wasmtime::Result<()> {
         match &mut self.model_context {
             Some(model_context) => model_context.log(level, text),
@@ -69,11 +68,11 @@ impl Host {
         Ok(())
     }
 
-    /// Hand over what was written to standard output and error.
+    /// Emits the lines that the guest wrote to standard output and error.
     pub(crate) fn flush_output(&mut self) {
         let lines = self.wasi.as_mut().filter(|_| self.context.is_some() || self.model_context.is_some());
         for (level, text) in lines.map(|output| output.drain_lines()).unwrap_or_default() {
-            // Somebody reads it, so that this cannot fail.
+            // Cannot fail: one of the two contexts is set.
             let _ = self.log(level, text);
         }
     }

@@ -1,4 +1,5 @@
-//! What guests may call, one file for each WIT interface. Each call checks, enqueues and returns.
+//! Implementations of the imports, one file for each WIT interface. Each call validates, enqueues and
+//! returns.
 
 mod clock;
 mod config;

@@ -1,27 +1,28 @@
-//! What a component says of itself.
+//! Metadata of a component.
 
 use std::fmt;
 
 use wasmtime::component::Component;
 
-/// A component's name, size, hash, and what it needs and offers.
+/// Name, role, size, hash, imports and exports of a component.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inspection {
-    /// What users call it.
+    /// Name for users.
     pub name: String,
-    /// What it is for.
+    /// Behaviour or fault model.
     pub role: Role,
     /// Size of the file.
     pub size_bytes: usize,
     /// SHA-256 of the file, in lower-case hexadecimal.
     pub sha256: String,
-    /// Interfaces that it calls, in its own order. What is missing here it cannot do.
+    /// Imported interfaces, in the order of the component. A component cannot use interfaces that it does not
+    /// import.
     pub imports: Vec<String>,
-    /// Interfaces that it offers.
+    /// Exported interfaces.
     pub exports: Vec<String>,
 }
 
-/// The names on a component's outside.
+/// Names of the imports and exports of a component.
 pub(crate) struct InterfaceNames {
     pub(crate) imports: Vec<String>,
     pub(crate) exports: Vec<String>,
@@ -35,19 +36,19 @@ pub(crate) fn interface_names(component: &Component) -> InterfaceNames {
     }
 }
 
-/// What a component is for.
+/// Purpose of a component.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// It is what a device does.
+    /// Application code of a device.
     Behaviour,
-    /// It is a model of what goes wrong.
+    /// A model of message faults.
     FaultModel,
 }
 
 impl Role {
     const ALL: [Self; 2] = [Self::Behaviour, Self::FaultModel];
 
-    /// The role of a component that exports these.
+    /// The role of a component with these exports.
     pub(crate) fn of(exports: &[String]) -> Option<Self> {
         let has_export = |role: &Self| {
             let interface = role.export().rsplit_once('.').map_or("", |(interface, _)| interface);
@@ -56,7 +57,7 @@ impl Role {
         Self::ALL.into_iter().find(has_export)
     }
 
-    /// The export that makes it one.
+    /// The export that defines the role.
     pub(crate) fn export(self) -> &'static str {
         match self {
             Self::Behaviour => "wasmote:device/behaviour@0.1.0",
@@ -64,7 +65,7 @@ impl Role {
         }
     }
 
-    /// What it may import beside WASI, in words.
+    /// The allowed imports beside WASI, as text.
     pub(crate) fn allowed_imports(self) -> &'static str {
         match self {
             Self::Behaviour => "`wasmote:device@0.1.0`",
@@ -72,7 +73,7 @@ impl Role {
         }
     }
 
-    /// Whether it may import one of this host's interfaces.
+    /// True if the role may import this interface of the host.
     pub(crate) fn may_import(self, interface: &str) -> bool {
         let name = interface.split_once('@').map_or(interface, |(name, _)| name);
         let name = name.rsplit_once('/').map_or(name, |(_, name)| name);

@@ -1,4 +1,4 @@
-//! One instance of a component: a behaviour with a store of its own.
+//! Instance of a behaviour, with its own store.
 
 use wasmote_sim::behaviour::{Behaviour, Trap, TrapKind};
 use wasmote_sim::context::Context;
@@ -11,7 +11,7 @@ use crate::compiler::{CALL_TIMEOUT, CALL_TIMEOUT_TICKS};
 use crate::convert;
 use crate::host::Host;
 
-/// A guest that belongs to one device. A trap poisons its store, so it ends with it.
+/// Instance for one device. A trap poisons its store, so the instance ends with it.
 pub(crate) struct Instance {
     store: Store<Host>,
     guest: Device,
@@ -30,7 +30,7 @@ impl Instance {
         }
     }
 
-    /// Call the guest with the context in the store, and take it out again.
+    /// Calls the guest while its store holds the context, and takes the context back.
     fn call<T>(
         &mut self,
         context: Context,
@@ -44,8 +44,8 @@ impl Instance {
         host.flush_output();
         match host.context.take() {
             Some(context) => (context, outcome),
-            // Nothing takes the context out of the store but the line above.
-            None => unreachable!("the context stays in the store for the length of a call"),
+            // Only the line above takes the context out of the store.
+            None => unreachable!("the context stays in the store during a call"),
         }
     }
 }
@@ -107,7 +107,7 @@ fn dispatch(guest: &Device, store: &mut Store<Host>, event: Event) -> wasmtime::
     Ok(Outcome::Done)
 }
 
-/// What one call may use up. Time counts only in code of the quick compiler.
+/// Sets fuel and deadline of the next call. Only Winch code checks the deadline.
 pub(crate) fn set_call_budget(store: &mut Store<Host>, fuel: u64) -> wasmtime::Result<()> {
     store.set_epoch_deadline(CALL_TIMEOUT_TICKS);
     store.set_fuel(fuel)
@@ -117,7 +117,7 @@ pub(crate) fn host_trap(error: &wasmtime::Error) -> Trap {
     Trap::new(TrapKind::Host, format!("{error:#}"))
 }
 
-/// Say in words why a call ended.
+/// Converts the error of a call into a trap with a reason for users.
 pub(crate) fn trap_from_error(error: &wasmtime::Error, host: &Host, fuel: u64) -> Trap {
     use wasmtime::Trap as Wasm;
     let code = error.downcast_ref::<Wasm>();

@@ -1,22 +1,23 @@
-//! The sandbox: WebAssembly components become behaviours, and models of faults.
+//! The WebAssembly sandbox: components become behaviours and fault models.
 //!
-//! Start with [`engine`], which loads bytes into a [`component`]; a component's spawner makes one instance
-//! for each device. Then:
+//! Start with [`engine`], which loads a file as a [`component`]; the factory of a component creates one
+//! instance for each device. Modules:
 //!
-//! * `bindings`: made from `wit/`; `convert`: its types against the model's.
-//! * `instance`: one store for each device, and how a call and its end become a behaviour's.
-//! * [`fault_model`]: the same for components that judge messages, one store for each device and fault.
-//! * `imports`: what guests may call, one file for each WIT interface; `config` holds what they read.
-//! * `host`: what lies in a store. `limiter`: how memory is held to its limit; `memory`: where it comes from.
-//! * `wasi`: the empty room for guests whose language insists on WASI.
-//! * [`compile_mode`]: how much work is put into compiling; `compiler`: wasmtime's compilers. [`cache`]: compiled code that is
-//!   kept from one start to the next, and what is believed of it.
-//! * [`inspection`]: what a component says of itself. [`error`]: what can be wrong with a file.
+//! * `bindings`: generated from `wit/`; `convert`: conversions between its types and those of `wasmote_sim`.
+//! * `instance`: a behaviour's store, calls and traps.
+//! * [`fault_model`]: the same for fault models, with one store for each device and fault.
+//! * `imports`: implementations of the imports, one file for each WIT interface; `config`: the configuration
+//!   that they read.
+//! * `host`: store data. `limiter`: memory limits; `memory`: allocation of linear memories.
+//! * `wasi`: a minimal WASI for guests that import it.
+//! * [`compile_mode`]: the trade-off between compile time and code quality; `compiler`: the wasmtime engines.
+//!   [`cache`]: compiled code on disk, and the checks before it is trusted.
+//! * [`inspection`]: metadata of a component. [`error`]: load errors.
 //!
-//! Nothing here waits: all calls are synchronous, and bounded by fuel instead of by time, so that a run
-//! ends at the same instruction on every machine. (What was compiled in a hurry is bounded by time as well.)
+//! No call waits: all calls are synchronous and bounded by fuel instead of time, so a run stops at the same
+//! instruction on every machine. (Code of [`CompileMode::Quick`] has a time limit as well.)
 
-#![deny(unsafe_code)] // `memory` and `cache::native_code` say why they need it.
+#![deny(unsafe_code)] // Allowed in `memory` and `cache::native_code`, with reasons.
 #![deny(missing_docs)]
 
 mod bindings;

@@ -1,10 +1,10 @@
-//! Holds an instance to its memory limit.
+//! Memory limit of an instance.
 
 use wasmtime::ResourceLimiter;
 
-/// Entries that a table may have; a component of ordinary size has a few hundred.
+/// Most entries of a table; a typical component has a few hundred.
 const MAX_TABLE_ENTRIES: usize = 20_000;
-/// Core instances, tables and memories that one component may bring, adapters included.
+/// Most core instances, tables and memories of a component, adapters included.
 const MAX_CORE_ITEMS: usize = 64;
 
 /// Counts the linear memory of one instance, over all its memories.
@@ -12,7 +12,7 @@ const MAX_CORE_ITEMS: usize = 64;
 pub(crate) struct Limiter {
     limit: usize,
     used: usize,
-    /// What was asked for in all when it was refused.
+    /// Total size of the first request that exceeded the limit.
     pub(crate) refused_bytes: Option<usize>,
 }
 

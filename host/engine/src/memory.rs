@@ -1,15 +1,16 @@
-//! Where linear memories come from: an arena, so that a hundred thousand of them fit one process.
+//! Arena allocator for linear memories, so that a process can hold a hundred thousand of them.
 //!
-//! A system lets a process have some 65,000 mappings (`vm.max_map_count`), and a memory of its own costs an
-//! instance two of them, which ends a fleet at about 32,000 devices. Here 256 memories share one mapping. Each
-//! has a slot of fixed size in which it grows in place; one that outgrows its slot moves to a mapping of its own.
-//! Between slots nothing guards: compiled code checks every access against the memory's size, as the engine's
-//! settings tell it to (no guard, no reservation).
+//! Linux limits a process to about 65,000 mappings (`vm.max_map_count`). A separate memory costs an instance
+//! two of them, which would limit a fleet to about 32,000 devices. In the arena 256 memories share one
+//! mapping. Each has a slot of fixed size in which it grows in place; a memory that outgrows its slot moves
+//! to its own mapping. There are no guard pages between slots: compiled code checks every access against the
+//! size of the memory, as the engine configuration demands (no guard, no reservation).
 //!
-//! Pages that were never written take no room, and those of a memory that is gone are given back to the system,
-//! which also is what makes the slot all zeros for the next.
+//! Pages that were never written use no physical memory. The pages of a dropped memory return to the system,
+//! which also zeroes the slot for the next memory.
 //!
-//! This is one of the two places of this crate with `unsafe`: the traits are, because the engine trusts what they say.
+//! This module needs `unsafe` because the wasmtime traits are unsafe: the engine relies on their
+//! implementation.
 
 #![allow(unsafe_code)]
 
@@ -20,16 +21,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use memmap2::{MmapMut, MmapOptions, MmapRaw};
 use wasmtime::{LinearMemory, MemoryCreator, MemoryType};
 
-/// Bytes that a memory may have in its slot. A behaviour of ordinary size has 64 to 192 KiB.
+/// Size of a slot. A typical behaviour uses 64 to 192 KiB.
 const SLOT_BYTES: usize = 256 << 10;
-/// Slots that share a mapping.
+/// Slots of one mapping.
 const SLOTS_PER_MAPPING: usize = 256;
 
-/// All slots of an engine. Clones share them.
+/// Free slots of an engine. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Arena(Arc<Mutex<Vec<SlotAddress>>>);
 
-/// A piece of a mapping. One that is on the arena's list is all zeros and belongs to no memory.
+/// Address of a slot. Slots on the free list are zeroed and belong to no memory.
 #[derive(Clone, Debug)]
 struct SlotAddress {
     mapping: Arc<MmapRaw>,
@@ -37,12 +38,12 @@ struct SlotAddress {
 }
 
 impl Arena {
-    /// A slot, of a new mapping if need be.
+    /// Takes a free slot, from a new mapping if necessary.
     fn allocate_slot(&self) -> io::Result<Slot> {
         let mut free = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if free.is_empty() {
             let mapping = Arc::new(map(SLOT_BYTES * SLOTS_PER_MAPPING)?);
-            // They are taken from the end.
+            // Slots are taken from the end.
             free.extend(
                 (0..SLOTS_PER_MAPPING)
                     .rev()
@@ -53,7 +54,7 @@ impl Arena {
         Ok(Slot { address, used: 0, arena: self.clone() })
     }
 
-    /// Room for a memory of this many bytes, with some to grow.
+    /// Allocates space for a memory of this size, with space to grow.
     fn allocate(&self, bytes: usize) -> io::Result<Backing> {
         match bytes {
             0..=SLOT_BYTES => self.allocate_slot().map(Backing::Slot),
@@ -62,28 +63,29 @@ impl Arena {
     }
 }
 
-/// Anonymous memory, all zeros, that takes room only as it is written.
+/// Anonymous zeroed memory; pages are allocated on the first write.
 fn map(bytes: usize) -> io::Result<MmapRaw> {
     let mapping = MmapOptions::new().len(bytes).no_reserve_swap().map_anon()?;
     disable_huge_pages(&mapping);
     Ok(mapping.into())
 }
 
-/// A huge page would be filled by the first byte in it, and a device has a few small ones in its slot.
+/// Disables huge pages: the first written byte would allocate a whole one, but a device uses only a few small
+/// pages of its slot.
 #[cfg(target_os = "linux")]
 fn disable_huge_pages(mapping: &MmapMut) {
-    // A kernel that has no huge pages refuses, and needs no telling.
+    // A kernel without huge pages returns an error, which does not matter.
     let _ = mapping.advise(memmap2::Advice::NoHugePage);
 }
 
 #[cfg(not(target_os = "linux"))]
 fn disable_huge_pages(_: &MmapMut) {}
 
-/// A place that belongs to one memory. It goes back to the arena, cleared, when it is dropped.
+/// A slot in use. Dropping it clears it and returns it to the arena.
 #[derive(Debug)]
 struct Slot {
     address: SlotAddress,
-    /// Bytes that may not be zero any more.
+    /// Length of the part that may be non-zero.
     used: usize,
     arena: Arena,
 }
@@ -93,22 +95,22 @@ impl Slot {
         self.address.mapping.as_mut_ptr().wrapping_add(self.address.index * SLOT_BYTES)
     }
 
-    /// Make it all zeros, and give its pages back.
+    /// Zeroes the slot and returns its pages to the system.
     #[cfg(target_os = "linux")]
     fn clear(&mut self) -> io::Result<()> {
         let SlotAddress { mapping, index } = &self.address;
-        // SAFETY: The range lies within the mapping, and only this slot's memory, which is gone or has moved,
-        // had pointers into it. Anonymous pages read as zeros afterwards.
+        // SAFETY: The range lies within the mapping. Only the memory of this slot had pointers into it, and
+        // that memory has been dropped or moved. Anonymous pages read as zeros afterwards.
         unsafe {
             mapping.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, index * SLOT_BYTES, self.used)
         }
     }
 
-    /// Make it all zeros. Elsewhere than on Linux, giving pages back does not promise that.
+    /// Zeroes the slot. Only Linux guarantees that returned pages read as zeros.
     #[cfg(not(target_os = "linux"))]
     fn clear(&mut self) -> io::Result<()> {
-        // SAFETY: `used` is at most the slot's length, and only this slot's memory, which is gone or has moved,
-        // had pointers into it.
+        // SAFETY: `used` is at most the length of the slot. Only the memory of this slot had pointers into
+        // it, and that memory has been dropped or moved.
         unsafe { ptr::write_bytes(self.start(), 0, self.used) };
         Ok(())
     }
@@ -116,21 +118,21 @@ impl Slot {
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        // One that cannot be cleared must never be used again.
+        // A slot that could not be cleared must not be reused.
         if self.used == 0 || self.clear().is_ok() {
             self.arena.0.lock().unwrap_or_else(PoisonError::into_inner).push(self.address.clone());
         }
     }
 }
 
-/// What a memory lies in.
+/// Storage of a memory.
 #[derive(Debug)]
 enum Backing {
     Slot(Slot),
     Dedicated(MmapRaw),
 }
 
-/// One linear memory.
+/// A linear memory.
 #[derive(Debug)]
 struct Memory {
     backing: Backing,
@@ -139,12 +141,12 @@ struct Memory {
 }
 
 impl Memory {
-    /// Make it this large. It only ever grows.
+    /// Grows the memory to this size. Memories never shrink.
     fn resize(&mut self, size: usize) -> io::Result<()> {
         if size > self.byte_capacity() {
             let backing = self.arena.allocate(size)?;
             let old = std::mem::replace(&mut self.backing, backing);
-            // SAFETY: Both are at least `self.size` long, and different mappings.
+            // SAFETY: Both are at least `self.size` long and belong to different mappings.
             unsafe { ptr::copy_nonoverlapping(old.start(), self.as_ptr(), self.size) };
         }
         self.size = size;
@@ -164,8 +166,8 @@ impl Backing {
     }
 }
 
-// SAFETY: `as_ptr` points to `byte_capacity` bytes that can be read and written, belong to this memory alone, and
-// stay where they are until `grow_to` goes beyond the capacity. Bytes beyond those ever used are zeros.
+// SAFETY: `as_ptr` points to `byte_capacity` bytes that are readable and writable, belong to this memory
+// alone, and stay in place until `grow_to` exceeds the capacity. Bytes that were never used are zero.
 unsafe impl LinearMemory for Memory {
     fn byte_size(&self) -> usize {
         self.size
@@ -187,8 +189,8 @@ unsafe impl LinearMemory for Memory {
     }
 }
 
-// SAFETY: Memories are all zeros at first, and nobody but the engine ever writes to them. The engine is set up
-// without guards and reservations, so that it expects none of them.
+// SAFETY: New memories are zeroed, and only the engine writes to them. The engine is configured without
+// guards and reservations, so it does not rely on them.
 unsafe impl MemoryCreator for Arena {
     fn new_memory(
         &self,
@@ -221,7 +223,7 @@ mod tests {
     }
 
     fn bytes(memory: &mut Memory) -> &mut [u8] {
-        // SAFETY: The memory is borrowed for as long as its bytes are.
+        // SAFETY: The memory stays borrowed as long as its bytes.
         unsafe { std::slice::from_raw_parts_mut(memory.as_ptr(), memory.size) }
     }
 

@@ -1,13 +1,13 @@
-//! The empty room: WASI for guests whose language insists on it.
+//! A minimal WASI 0.2 for guests that import it.
 //!
-//! Rust guests built for `wasm32-unknown-unknown` import none of it. Others call WASI before they reach
-//! their own code, so it is there, with nothing in it: no files, no network, no environment, no arguments.
-//! The clocks and the random numbers are the simulation's. What a guest writes to its standard output and
-//! error becomes log lines. Waiting returns at once, as time stands still while a guest runs. Whatever else
-//! WASI has is there by name, and traps when it is called.
+//! Rust guests built for `wasm32-unknown-unknown` do not import WASI. The runtimes of other languages call it
+//! during start-up, so this module provides it without resources: no files, no network, no environment, no
+//! arguments. Clocks and random numbers are those of the simulation. Standard output and error become log
+//! lines. Waiting returns at once, because time stands still during a call. All other WASI functions are
+//! defined by name and trap when called.
 //!
-//! It is written here rather than taken from `wasmtime-wasi`, because that one waits in host time where a
-//! guest asks to, and brings an async runtime with a stack for each instance.
+//! `wasmtime-wasi` is not used because it waits in host time and needs an async runtime with a stack for each
+//! instance.
 
 mod clocks;
 mod output;
@@ -33,7 +33,7 @@ mod bindings {
     });
 }
 
-/// Whether an import belongs to WASI 0.2.
+/// True if an import belongs to WASI 0.2.
 pub(crate) fn is_wasi(import: &str) -> bool {
     import.starts_with("wasi:") && import.contains("@0.2.")
 }
@@ -42,7 +42,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
     bindings::Subset::add_to_linker::<_, HasSelf<_>>(linker, |host| host)
 }
 
-/// The linker for one component: with traps for all of WASI that it asks for and that is not in the room.
+/// Linker for one component, with traps for all imported WASI functions that this module does not implement.
 pub(crate) fn define_missing_as_traps(
     linker: &Linker<Host>,
     component: &Component,
@@ -53,7 +53,7 @@ pub(crate) fn define_missing_as_traps(
         let interface_name = stub_name(import);
         let mut stub = linker.instance(&interface_name)?;
         for (name, item) in interface.exports(engine) {
-            // What the room already has is refused here, and stays.
+            // Defining an implemented function again fails, and the implementation stays.
             let _ = match item.ty {
                 ComponentItem::ComponentFunc(_) => define_trap(&mut stub, &interface_name, name),
                 ComponentItem::Resource(_) => stub.resource(name, resource(name), |_, _| Ok(())),
@@ -64,7 +64,7 @@ pub(crate) fn define_missing_as_traps(
     Ok(linker)
 }
 
-/// The name under which the room has an interface: all of WASI 0.2 is compatible, so one version serves.
+/// Name of an interface in this linker. WASI 0.2 versions are compatible, so the linker defines only 0.2.0.
 fn stub_name(import: &str) -> String {
     let name = import.split_once('@').map_or(import, |(name, _)| name);
     format!("{name}@0.2.0")
@@ -77,7 +77,7 @@ fn define_trap(stub: &mut LinkerInstance<'_, Host>, interface: &str, name: &str)
     })
 }
 
-/// The type of a resource. Interfaces pass each other's resources on, so the name decides.
+/// Host type of a resource. It depends only on the name, because interfaces re-export each other's resources.
 fn resource(name: &str) -> ResourceType {
     match name {
         "error" => ResourceType::host::<Error>(),
@@ -91,5 +91,5 @@ fn resource(name: &str) -> ResourceType {
     }
 }
 
-/// A resource that no guest ever gets hold of.
+/// Type of resources that are never created.
 struct Unsupported;

@@ -1,31 +1,31 @@
-//! Text becomes values, within limits.
+//! Parser with limits.
 
 use super::Value;
 use crate::number;
 use std::fmt;
 
-/// How much a text may ask for before it is refused.
+/// Limits of a text.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Arrays and objects inside one another.
+    /// Depth of nested arrays and objects.
     pub depth: u32,
-    /// Values altogether, counting arrays and objects too.
+    /// Number of values, including arrays and objects.
     pub values: u32,
 }
 
 impl Default for Limits {
-    /// Enough for any message a device should heed: 16 deep, 4,096 values.
+    /// Sufficient for the messages of devices: depth 16, 4,096 values.
     fn default() -> Self {
         Limits { depth: 16, values: 4_096 }
     }
 }
 
-/// Why a text is no JSON, or more than the limits allow.
+/// Reason why a text is not valid JSON, or exceeds the limits.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ParseError {
-    /// Offset of the offending byte.
+    /// Offset of the byte in error.
     pub at: usize,
-    /// What was expected there, or which limit was exceeded.
+    /// The expected syntax, or the exceeded limit.
     pub reason: &'static str,
 }
 
@@ -37,14 +37,14 @@ impl fmt::Display for ParseError {
 
 impl std::error::Error for ParseError {}
 
-/// Read a JSON text within the default [`Limits`].
+/// Parses a JSON text with the default [`Limits`].
 pub fn parse(text: &[u8]) -> Result<Value, ParseError> {
     parse_with_limits(text, Limits::default())
 }
 
-/// Read a JSON text within limits of one's own.
+/// Parses a JSON text with other limits.
 pub fn parse_with_limits(text: &[u8], limits: Limits) -> Result<Value, ParseError> {
-    // Checked once here, so that slices of it between ASCII bytes are known to be sound.
+    // Checked once here, so that slices between ASCII bytes are valid UTF-8.
     let text = str::from_utf8(text)
         .map_err(|error| ParseError { at: error.valid_up_to(), reason: "expected UTF-8" })?;
     let mut parser = Parser { text, at: 0, values: limits.values };
@@ -71,7 +71,8 @@ impl Parser<'_> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    /// What was read from a byte on. The bytes at both ends are ASCII, so the cut is sound.
+    /// The text from an offset to the current position. The bytes at both ends are ASCII, so the slice is
+    /// valid.
     fn slice_from(&self, from: usize) -> &str {
         self.text.get(from..self.at).unwrap_or_default()
     }
@@ -242,7 +243,7 @@ impl Parser<'_> {
         if !(0xd800..0xe000).contains(&high) {
             return char::from_u32(high).ok_or_else(|| self.error("expected a character"));
         }
-        // A pair of surrogates stands for one character; half a pair stands for none.
+        // A pair of surrogates encodes one character; a single surrogate is an error.
         if self.starts_with_word("\\u") {
             self.at += 2;
             let low = self.hex4()?;

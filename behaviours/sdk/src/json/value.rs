@@ -1,8 +1,8 @@
-//! The value itself, and how Rust's own types become one.
+//! JSON values, and conversions from Rust types.
 
 use std::borrow::Cow;
 
-/// The name of an object's member. One that is written down in the program takes no memory of its own.
+/// Name of an object member. Literals are not allocated.
 pub type Name = Cow<'static, str>;
 
 /// Any JSON value.
@@ -12,18 +12,18 @@ pub enum Value {
     Null,
     /// `true` or `false`
     Bool(bool),
-    /// A number. What is not finite is written as `null`, which is all JSON can say of it.
+    /// A number. Non-finite numbers are written as `null`, because JSON has no such numbers.
     Number(f64),
     /// A string.
     Text(String),
     /// An array.
     List(Vec<Value>),
-    /// An object: names and values in the order of writing.
+    /// An object: names and values in order of insertion.
     Object(Vec<(Name, Value)>),
 }
 
 impl Value {
-    /// The member of that name, if this is an object that has it.
+    /// The member with this name, if this is an object that has it.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.members()?.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value)
     }
@@ -60,13 +60,13 @@ impl Value {
         }
     }
 
-    /// The number, if this is one without a fraction from 0 to 2⁵³, which is as far as all are exact.
+    /// The number, if this is an integer from 0 to 2⁵³, the range in which all integers are exact.
     pub fn unsigned(&self) -> Option<u64> {
         let number = self.number()?;
         ((0.0..=9_007_199_254_740_992.0).contains(&number) && number.fract() == 0.0).then_some(number as u64)
     }
 
-    /// The truth value, if this is one.
+    /// The boolean, if this is one.
     pub fn boolean(&self) -> Option<bool> {
         match self {
             Value::Bool(truth) => Some(*truth),
@@ -74,7 +74,7 @@ impl Value {
         }
     }
 
-    /// Add a member to an object. Does nothing to another kind of value.
+    /// Adds a member to an object. No effect on other values.
     pub fn set(&mut self, name: impl Into<Name>, value: impl Into<Value>) {
         self.push_member(name.into(), value.into());
     }

@@ -1,14 +1,14 @@
-//! Values become text: compact, in one line.
+//! Compact writer, without line breaks.
 //!
-//! The text grows in a buffer of bytes and never passes through the standard library's formatting, which would take
-//! most of what a device does when it reports something.
+//! It appends bytes to a buffer and does not use the formatting of the standard library, which would dominate
+//! the cost of a report.
 
 use super::Value;
 use crate::number::shortest;
 use std::fmt;
 
 impl Value {
-    /// The JSON text as bytes, ready to be a payload.
+    /// The JSON text as bytes, for a payload.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut text = Vec::with_capacity(INITIAL_CAPACITY);
         self.write(&mut text);
@@ -45,7 +45,7 @@ impl Value {
     }
 }
 
-/// Bytes that most reports fit.
+/// Initial capacity, which suffices for most reports.
 const INITIAL_CAPACITY: usize = 128;
 
 impl fmt::Display for Value {
@@ -70,7 +70,7 @@ fn write_text(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
-/// Whether a byte of a text cannot stand for itself.
+/// True if a byte must be escaped in a string.
 fn is_special(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
 }

@@ -1,4 +1,4 @@
-//! What is in a file: a line of words, the hash of the component, the hash of the code, the code.
+//! File format of compiled code: a magic line, the hash of the component, the hash of the code, the code.
 
 use sha2::{Digest, Sha256};
 
@@ -8,11 +8,11 @@ const MAGIC: &[u8] = b"wasmote compiled component 1\n";
 const HASH_LEN: usize = 32;
 const HEADER_LEN: usize = MAGIC.len() + 2 * HASH_LEN;
 
-/// Compiled code, to be written.
+/// Compiled code to write.
 pub(super) struct Artefact<'a> {
-    /// SHA-256 of the component that it was compiled from.
+    /// SHA-256 of the source component.
     pub(super) component: [u8; HASH_LEN],
-    /// What wasmtime made of it.
+    /// The machine code.
     pub(super) code: &'a [u8],
 }
 
@@ -22,21 +22,21 @@ impl Artefact<'_> {
     }
 }
 
-/// What is wrong with a file.
+/// Reason why the content of a file is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ArtefactError {
-    /// It does not begin as it should, or ends within its head.
+    /// The file has another magic line, or ends within the header.
     #[error("it is no compiled component")]
     NotAnArtefact,
-    /// It has been renamed.
+    /// The file was renamed: its hash is of another component.
     #[error("it is of another component")]
     WrongComponent,
-    /// It was cut short, or a bit of it has turned.
+    /// The file is truncated or corrupt.
     #[error("it is damaged or incomplete")]
     Damaged,
 }
 
-/// Code that this program wrote and nobody has changed since. There is no way to one but [`verify`].
+/// Code that this program wrote and nobody has modified. Only [`verify`] creates it.
 pub(super) struct VerifiedCode(Vec<u8>);
 
 impl VerifiedCode {
@@ -45,7 +45,7 @@ impl VerifiedCode {
     }
 }
 
-/// Check what was read from a file of ours.
+/// Checks the header and both hashes of a cache file.
 pub(super) fn verify(file: TrustedBytes, component: &[u8; HASH_LEN]) -> Result<VerifiedCode, ArtefactError> {
     let bytes = file.into_bytes();
     let (magic, rest) = bytes.split_at_checked(MAGIC.len()).ok_or(ArtefactError::NotAnArtefact)?;

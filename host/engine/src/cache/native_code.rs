@@ -1,4 +1,4 @@
-//! From a component to code: by compiling it, or by believing bytes.
+//! Machine code of a component, by compilation or by deserialization of a cache file.
 
 use wasmtime::component::Component;
 
@@ -16,7 +16,7 @@ pub(super) fn compile(compiler: &Compiler, bytes: &[u8]) -> Result<Component, Lo
     Component::from_binary(&compiler.wasmtime, bytes).map_err(damaged)
 }
 
-/// For every processor of this machine's kind, not only for those with its features.
+/// Compiles for all processors of this architecture, without the optional features of this one.
 pub(super) fn compile_portably(bytes: &[u8]) -> Result<Vec<u8>, PrecompileError> {
     let mut config = compiler::optimising_config();
     if cfg!(target_os = "linux") {
@@ -27,17 +27,14 @@ pub(super) fn compile_portably(bytes: &[u8]) -> Result<Vec<u8>, PrecompileError>
     Ok(engine.precompile_component(bytes).map_err(damaged)?)
 }
 
-/// Take code for what it says it is.
-#[allow(
-    unsafe_code,
-    reason = "wasmtime cannot check machine code; this is the one place where it is believed"
-)]
+/// Loads machine code that [`verify`](super::artefact::verify) has accepted.
+#[allow(unsafe_code, reason = "wasmtime cannot check machine code; this is the only place that loads it")]
 pub(super) fn deserialize(compiler: &Compiler, code: &VerifiedCode) -> wasmtime::Result<Component> {
-    // SAFETY: wasmtime asks that the bytes are what `serialize` or `precompile_component` made, unchanged. A `VerifiedCode`
-    // comes from nowhere but `artefact::verify`, which takes nothing but `TrustedBytes`: the content of a file that,
-    // when it was open, belonged to this user (or to root, who owns this program as well), in a folder of the
-    // same owner, both closed to writing by anybody else. This program writes nothing there but what these two
-    // functions return, with its SHA-256, which was compared. Bytes of another version of wasmtime or for other
-    // settings are told from ours by wasmtime itself, which gives an error.
+    // SAFETY: wasmtime requires the unmodified output of `serialize` or `precompile_component`. A
+    // `VerifiedCode` comes only from `artefact::verify`, which accepts only `TrustedBytes`: the content of a
+    // file that, when it was opened, belonged to this user (or to root, who owns this program as well), in a
+    // directory of the same owner, both closed to writes by anybody else. This program writes only the output
+    // of these two functions there, together with its SHA-256, which has been compared. wasmtime detects code
+    // of another version or with other settings and returns an error.
     unsafe { Component::deserialize(&compiler.wasmtime, code.bytes()) }
 }

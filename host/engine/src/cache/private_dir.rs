@@ -1,4 +1,4 @@
-//! Folders and files that nobody else can write to.
+//! Directories and files that no other user can write to.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -9,34 +9,34 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, mkdirat, open, openat, renameat, unlinkat};
 use rustix::io::Errno;
 
-/// The largest file that is read.
+/// Largest file that is read.
 const MAX_FILE_BYTES: u64 = 512 << 20;
 
-/// Who may own what is read.
+/// Accepted owners of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Owner {
-    /// This process's user, and nobody else may even read it.
+    /// The user of this process; other users may not even read the file.
     User,
-    /// This process's user or root, and nobody else may write to it.
+    /// The user of this process or root; other users may not write to the file.
     UserOrRoot,
 }
 
-/// Why a file or folder is not ours alone.
+/// Reason why a file or directory is not trusted.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
-    /// It belongs to somebody else.
+    /// It belongs to another user.
     #[error("it belongs to user {0}")]
     Owner(u32),
-    /// Others may write to it, or read what is only ours.
-    #[error("its permissions are {0:03o}, which lets others in")]
+    /// Other users may write to it, or read a private file.
+    #[error("its permissions are {0:03o}, which allow access by other users")]
     Permissions(u32),
-    /// A symlink, a pipe, a device...
-    #[error("it is a link or no plain file")]
+    /// It is a symlink, pipe, device or other special file.
+    #[error("it is a link or a special file")]
     NotRegular,
-    /// It is too large to be one of ours.
-    #[error("it is larger than anything this program writes")]
+    /// It is larger than any cache file.
+    #[error("it is larger than any file that this program writes")]
     TooLarge,
-    /// The file system said no.
+    /// An I/O error.
     #[error("it cannot be read: {0}")]
     Unreadable(io::Error),
 }
@@ -59,7 +59,7 @@ fn check_owner(stat: &Stat, owner: Owner) -> Result<(), TrustError> {
     }
 }
 
-/// What was read from a file that is ours alone. There is no way to one but [`PrivateDir::read`].
+/// Content of a file that passed the owner checks. Only [`PrivateDir::read`] creates it.
 pub(super) struct TrustedBytes(Vec<u8>);
 
 impl TrustedBytes {
@@ -68,14 +68,14 @@ impl TrustedBytes {
     }
 }
 
-/// An open folder that is ours alone. What happens to its name meanwhile does not matter.
+/// An open directory that passed the owner checks. Later changes of its path have no effect.
 pub(super) struct PrivateDir(OwnedFd);
 
 const OPEN_FLAGS: OFlags =
     OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
 
 impl PrivateDir {
-    /// Open a folder, if it is there.
+    /// Opens a directory. `None` if it does not exist.
     pub(super) fn open(path: &Path, owner: Owner) -> Result<Option<Self>, TrustError> {
         let folder = match open(path, OPEN_FLAGS | OFlags::DIRECTORY, Mode::empty()) {
             Ok(folder) => folder,
@@ -88,7 +88,7 @@ impl PrivateDir {
         Ok(Some(Self(folder)))
     }
 
-    /// Open a folder of our own within another, and make both if they are not there.
+    /// Opens a private directory within another. Creates both if they do not exist.
     pub(super) fn create(parent: &Path, path: &Path) -> io::Result<Self> {
         std::fs::create_dir_all(parent)?;
         match mkdirat(rustix::fs::CWD, path, Mode::RWXU) {
@@ -102,7 +102,7 @@ impl PrivateDir {
         }
     }
 
-    /// What is in a file, if it is there.
+    /// Reads a file. `None` if it does not exist.
     pub(super) fn read(&self, name: &str, owner: Owner) -> Result<Option<TrustedBytes>, TrustError> {
         let unreadable = |error: Errno| TrustError::Unreadable(error.into());
         let file = match openat(&self.0, name, OPEN_FLAGS, Mode::empty()) {
@@ -125,7 +125,7 @@ impl PrivateDir {
         }
     }
 
-    /// Write a file, all of it or none: whoever reads meanwhile finds the old one.
+    /// Replaces a file atomically: concurrent readers see the old content.
     pub(super) fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let unique = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -135,7 +135,7 @@ impl PrivateDir {
         let written = File::from(file).write_all(bytes);
         let result = written.and_then(|()| Ok(renameat(&self.0, &new, &self.0, name)?));
         if result.is_err() {
-            // It may not have come so far.
+            // The temporary file may not exist yet.
             let _ = unlinkat(&self.0, &new, rustix::fs::AtFlags::empty());
         }
         result

@@ -1,4 +1,4 @@
-//! Where files have no owner that could be asked, nothing is believed and nothing is kept.
+//! Stub for systems without file owners: it trusts no file and stores none.
 
 use std::io;
 use std::path::Path;
@@ -9,11 +9,11 @@ pub(super) enum Owner {
     UserOrRoot,
 }
 
-/// Why a file or folder is not ours alone.
+/// Reason why a file or directory is not trusted.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
-    /// It cannot be known.
-    #[error("this system does not say who may write to it")]
+    /// The system does not report the owner of a file.
+    #[error("this system does not report file owners")]
     Unsupported,
 }
 

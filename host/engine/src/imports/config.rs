@@ -1,4 +1,4 @@
-//! `config`: who the device is, and how it was configured.
+//! `config`: identity and configuration of the device.
 
 use crate::bindings::wasmote::device::config::{ConfigError, Host as Config, Identity};
 use crate::config::WrongType;

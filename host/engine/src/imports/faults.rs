@@ -1,4 +1,4 @@
-//! `faults`: what a device may know of its own.
+//! `faults`: the active faults that a device can notice on itself.
 
 use crate::bindings::wasmote::device::faults::{ActiveFault, Host as Faults};
 use crate::host::Host;

@@ -1,4 +1,4 @@
-//! `http`: outbound requests, to allowed hosts only.
+//! `http`: outbound requests to allowed hosts.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::bindings::wasmote::device::types::HttpRequest;
 use crate::convert;
 use crate::host::Host;
 
-/// Methods that a device may use.
+/// Allowed methods.
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
 impl Http for Host {
@@ -43,8 +43,8 @@ fn check(method: &str, url: &str, allowed: &[String]) -> Result<(), SendError> {
     }
 }
 
-/// Whether a rule allows a host: by its name, or as `*.example.org` by a parent's, with any port unless the
-/// rule names one.
+/// True if an allow-list rule matches a host: by name, or as `*.example.org` by a parent domain; with any
+/// port, unless the rule has one.
 fn rule_matches(rule: &str, host: &str, port: u16) -> bool {
     let (name, allowed_port) = match rule.rsplit_once(':') {
         Some((name, digits)) => match digits.parse::<u16>() {

@@ -1,4 +1,4 @@
-//! `log`: lines for whoever watches.
+//! `log`: log lines of the guest.
 
 use wasmote_sim::context::LogLevel;
 

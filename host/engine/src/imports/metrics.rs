@@ -1,4 +1,4 @@
-//! `metrics`: the behaviour's own measurements.
+//! `metrics`: custom metrics of the behaviour.
 
 use wasmote_sim::metrics::RecordMetricError;
 

@@ -1,4 +1,4 @@
-//! `mqtt`: the device's one connection.
+//! `mqtt`: the MQTT connection of the device.
 
 use wasmote_mqtt::message::{Message, Will as ModelWill};
 use wasmote_mqtt::topic::{Topic, TopicFilter};

@@ -1,9 +1,9 @@
-//! `random`: the stream of the device's behaviour, or of one of its faults.
+//! `random`: the random number stream of the behaviour, or of a fault.
 
 use crate::bindings::wasmote::device::random::Host as Random;
 use crate::host::Host;
 
-/// Most bytes that one call gives.
+/// Most bytes of one call.
 const MAX_BYTES: u32 = 65_536;
 
 impl Random for Host {

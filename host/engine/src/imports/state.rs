@@ -1,4 +1,4 @@
-//! `state`: what survives a crash.
+//! `state`: the key-value store that survives a crash.
 
 use crate::bindings::wasmote::device::state::{Host as State, StateError};
 use crate::host::Host;

@@ -1,5 +1,5 @@
-//! `wasi:clocks`: the simulation's clocks. Before the first event they read zero, and to a fault model there is
-//! no calendar.
+//! `wasi:clocks`: the clocks of the simulation. They read zero before the first event. The wall clock always
+//! reads zero in a fault model.
 
 use wasmtime::component::Resource;
 

@@ -1,20 +1,20 @@
-//! What a guest writes to its standard output and error, as log lines.
+//! Standard output and error of a guest, converted to log lines.
 
 use wasmote_sim::context::LogLevel;
 
-/// Most bytes that are kept of a line that does not end.
+/// Longest line; longer ones are split.
 const MAX_LINE_BYTES: usize = 8 << 10;
-/// Most lines that are kept until an event takes them, as those written while an instance is made.
+/// Most lines in the buffer before an event flushes it, such as those written during instantiation.
 const MAX_BUFFERED_LINES: usize = 64;
 
-/// Where the bytes go.
+/// One of the two output streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sink {
     Stdout,
     Stderr,
 }
 
-/// What one instance has written and nobody has read.
+/// Buffered output of one instance.
 #[derive(Debug, Default)]
 pub(crate) struct WasiOutput {
     stdout: Vec<u8>,
@@ -55,7 +55,7 @@ impl WasiOutput {
         }
     }
 
-    /// Everything as log lines, an unfinished line too.
+    /// Takes all output as log lines, including an unfinished line.
     pub(crate) fn drain_lines(&mut self) -> Vec<(LogLevel, String)> {
         self.end_line(Sink::Stdout);
         self.end_line(Sink::Stderr);

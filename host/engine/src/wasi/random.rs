@@ -1,10 +1,10 @@
-//! `wasi:random`: the device's own stream. While an instance is being made there is no device yet, and
-//! all numbers are zero: languages seed their hash tables then, and nothing else should be drawn.
+//! `wasi:random`: the random number stream of the device. It returns zeros during instantiation, before there
+//! is a device; language runtimes seed their hash tables then.
 
 use super::bindings::wasi::random::{insecure, insecure_seed, random};
 use crate::host::Host;
 
-/// Most bytes that one call gives.
+/// Most bytes of one call.
 const MAX_BYTES: u64 = 65_536;
 
 impl Host {

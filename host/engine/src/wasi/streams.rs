@@ -1,4 +1,4 @@
-//! `wasi:io`: streams that end at once or go to the log, and waiting that does not wait.
+//! `wasi:io`: an empty standard input, output to the log, and polling that returns at once.
 
 use wasmtime::component::Resource;
 
@@ -10,10 +10,10 @@ use error::Error;
 use poll::Pollable;
 use streams::{InputStream, OutputStream, StreamError};
 
-/// What a stream takes in one write.
+/// Most bytes of one write.
 const WRITE_BYTES: u64 = 4096;
 
-/// The representation of the standard streams; there are no others.
+/// Representations of the standard streams. There are no other streams.
 pub(super) const STDOUT: u32 = 1;
 pub(super) const STDERR: u32 = 2;
 
@@ -32,7 +32,7 @@ impl error::HostError for Host {
 }
 
 impl poll::Host for Host {
-    /// All of them are ready.
+    /// Reports all pollables as ready.
     fn poll(&mut self, pollables: Vec<Resource<Pollable>>) -> wasmtime::Result<Vec<u32>> {
         Ok((0..).take(pollables.len()).collect())
     }

@@ -1,4 +1,5 @@
-//! Compiled code is kept and taken again, and whatever others could have written is not.
+//! Code cache: compiled code is stored and loaded again, and files that others could have written are
+//! rejected.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
@@ -15,7 +16,7 @@ struct TestCache {
 }
 
 impl TestCache {
-    /// With one component that was compiled and kept.
+    /// A cache with one compiled component.
     fn populated() -> Self {
         let test_cache =
             Self { folder: tempfile::tempdir().unwrap(), bytes: guests::well_behaved().component() };
@@ -36,7 +37,7 @@ impl TestCache {
         only_entry(&self.dir())
     }
 
-    /// It is compiled anew and says why, and the next start finds what that left.
+    /// Asserts that the component is compiled again for this reason.
     fn assert_recompiled(&self, reason: &str) {
         let component = self.load();
         let warnings: Vec<String> = component.cache_warnings().iter().map(ToString::to_string).collect();
@@ -74,10 +75,10 @@ fn compiled_code_is_stored_privately_and_loaded_again() {
 fn a_damaged_truncated_or_renamed_file_is_recompiled_and_replaced() {
     for (name, corrupt, reason) in [
         ("a bit", (|bytes: &mut Vec<u8>| *bytes.last_mut().unwrap() ^= 1) as fn(&mut Vec<u8>), "damaged"),
-        ("its half", |bytes| bytes.truncate(bytes.len() / 2), "damaged or incomplete"),
-        ("all but its head", |bytes| bytes.truncate(20), "no compiled component"),
-        ("everything", Vec::clear, "no compiled component"),
-        ("whose it is", |bytes| bytes[30] ^= 1, "of another component"),
+        ("the second half", |bytes| bytes.truncate(bytes.len() / 2), "damaged or incomplete"),
+        ("all but the start", |bytes| bytes.truncate(20), "no compiled component"),
+        ("all bytes", Vec::clear, "no compiled component"),
+        ("the component hash", |bytes| bytes[30] ^= 1, "of another component"),
     ] {
         let test_cache = TestCache::populated();
         let mut bytes = fs::read(test_cache.file()).unwrap();
@@ -94,7 +95,7 @@ fn code_of_another_engine_is_recompiled() {
     let foreign = wasmtime::Engine::new(wasmtime::Config::new().consume_fuel(false)).unwrap();
     let code = foreign.precompile_component(&test_cache.bytes).unwrap();
     let kept = fs::read(test_cache.file()).unwrap();
-    // Its own hash is right, as it would be in a file of an earlier release.
+    // The code hash is right, as in a file of an earlier release.
     let head = &kept[..b"wasmote compiled component 1\n".len() + 32];
     let hash: [u8; 32] =
         sha2::Digest::finalize(sha2::Digest::chain_update(<sha2::Sha256 as sha2::Digest>::new(), &code))
@@ -123,7 +124,7 @@ fn files_writable_by_others_are_not_loaded() {
     fs::remove_file(elsewhere).unwrap();
 }
 
-/// The name that the only component's code has.
+/// File name of the cached code.
 fn cached_file_name(test_cache: &TestCache) -> String {
     let other = TestCache { folder: tempfile::tempdir().unwrap(), bytes: test_cache.bytes.clone() };
     other.load();
@@ -134,7 +135,7 @@ fn cached_file_name(test_cache: &TestCache) -> String {
 fn files_of_another_user_are_not_loaded() {
     let test_cache = TestCache::populated();
     if chown(test_cache.file(), Some(65_534), None).is_err() {
-        // Only root can give files away.
+        // Only root can change the owner.
         return;
     }
     test_cache.assert_recompiled("it belongs to user 65534");
@@ -151,12 +152,12 @@ fn an_unwritable_cache_still_compiles() {
     assert!(component.cache_warnings().iter().any(|warning| warning.to_string().contains("cannot be kept")));
 }
 
-/// A pod whose folder grows beyond its limit is evicted.
+/// A pod whose volume exceeds its limit is evicted.
 #[test]
 fn the_oldest_files_are_evicted_first() {
     let test_cache = TestCache::populated();
     let kept = test_cache.file();
-    // Sparse: they take no room on the disk, but count.
+    // Sparse files: they use no disk blocks, but their length counts.
     let filler = |name: &str, bytes: u64| {
         let path = test_cache.dir().join(name);
         fs::File::create(&path).unwrap().set_len(bytes).unwrap();
@@ -184,7 +185,7 @@ fn quick_code_is_cached_separately() {
     };
     assert_eq!(origin(CompileMode::Quick), Origin::Compiled);
     assert_eq!(origin(CompileMode::Quick), Origin::Cached);
-    // Who wants fast code does not make do with it.
+    // An engine in full mode does not load quick code.
     assert_eq!(origin(CompileMode::Full), Origin::Compiled);
     assert_eq!(origin(CompileMode::Full), Origin::Cached);
 }
@@ -198,7 +199,7 @@ fn precompiled_code_is_loaded_and_not_modified() {
     let cache = Cache { precompiled: Some(precompiled.path().to_owned()), dir: None };
     let component = Engine::with_cache(cache.clone()).unwrap().load("guest", &bytes).unwrap();
     assert_eq!(component.origin(), Origin::Precompiled, "{:?}", component.cache_warnings());
-    // Whatever the effort that this engine would put into it itself.
+    // Precompiled code is loaded in every compile mode.
     let quick =
         Engine::with_compile_mode(CompileMode::Quick, cache.clone()).unwrap().load("guest", &bytes).unwrap();
     assert_eq!(quick.origin(), Origin::Precompiled, "{:?}", quick.cache_warnings());

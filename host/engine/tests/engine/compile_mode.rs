@@ -1,5 +1,5 @@
-//! Pods compile quickly what others compile well: both have the same devices. Every [`Harness`] of the other tests
-//! has a twin of quickly made code as well.
+//! Devices behave alike in both compile modes. The [`Harness`] also runs every device of the other tests in
+//! both.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ fn bundled_behaviours_publish_alike_in_both_modes() {
     assert_eq!(published(&built("publisher.wasm"), json!({"interval": "1s"})), 120);
 }
 
-/// Where the one still works the other does, to the unit of fuel, if no memory is filled or copied.
+/// Both modes need the same amount of fuel if the guest neither fills nor copies memory.
 #[test]
 fn both_modes_use_the_same_fuel() {
     let bytes = guests::well_behaved().component();
@@ -51,14 +51,15 @@ fn unsupported_instructions_fall_back_to_full_mode() {
         functions: "(func $count (param i32)
           (if (local.get 0) (then (return_call $count (i32.sub (local.get 0) (i32.const 1))))))",
         start: "(call $set-timer-1s)",
-        // Were it no tail call, the stack would not hold it.
+        // Without tail calls the stack would overflow.
         timer: "(call $count (i32.const 1000000)) (call $set-timer-1s) (call $publish-one)",
         ..Guest::default()
     };
     assert_eq!(published(&tail.component(), json!({})), 120);
 }
 
-/// Winch counts an instruction that fills all of the memory as one: without a clock this would go on for half an hour.
+/// Winch counts an instruction that fills the whole memory as one: without the time limit the call would take
+/// half an hour.
 #[test]
 #[cfg(target_arch = "x86_64")]
 fn a_guest_that_keeps_filling_its_memory_is_stopped_in_both_modes() {

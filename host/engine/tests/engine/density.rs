@@ -1,11 +1,11 @@
-//! What many guests cost the process that holds them.
+//! Process resources of many guests.
 
 use std::time::Duration;
 
 use crate::guests::{self, Guest};
 use crate::harness::Harness;
 
-/// A system stops a process at some 65,000 mappings, so a guest may not have one to itself.
+/// Linux limits a process to about 65,000 mappings, so guests must share them.
 #[cfg(target_os = "linux")]
 #[test]
 fn guests_share_the_mappings_of_their_memories() {
@@ -29,8 +29,8 @@ fn mappings() -> usize {
     std::fs::read_to_string("/proc/self/maps").expect("a process knows its mappings").lines().count()
 }
 
-/// Ten more pages are well beyond a guest's slot. What it wrote before has to be there afterwards, and what
-/// is new has to be zero, up to the last byte.
+/// Ten more pages exceed the slot. The guest must find its old data afterwards, and zeros in the new pages up
+/// to the last byte.
 #[test]
 fn a_guest_that_outgrows_its_slot_keeps_what_it_wrote() {
     let grower = Guest {
@@ -47,7 +47,7 @@ fn a_guest_that_outgrows_its_slot_keeps_what_it_wrote() {
     assert_eq!(harness.traps(), Vec::<String>::new());
 }
 
-/// Slots lie side by side, so a guest that reads beyond its memory would read another's.
+/// Slots are adjacent, so an access beyond a memory would reach another guest.
 #[test]
 fn a_guest_that_reads_past_its_memory_traps() {
     for address in [65_536_u32, 262_144, 16 << 20, u32::MAX - 8] {

@@ -1,4 +1,4 @@
-//! A device on a bench: driven by hand, with a calendar that starts at a known date.
+//! Test harness: a device driven by hand, with a wall clock that starts at a fixed date.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use wasmote_sim::rng::Seed;
 
 pub struct Harness {
     pub device: Device,
-    /// The same device, of code that was made quickly. It has to do the same, whatever a test is about.
+    /// The same device with code of the quick compiler. Its actions must be equal.
     quick: Option<Device>,
     blueprint: Blueprint,
     pub actions: Vec<Action>,
@@ -39,7 +39,7 @@ impl Harness {
         )
     }
 
-    /// A device, and another that is expected to do the same.
+    /// Two devices whose actions must be equal.
     pub fn pair(one: &Component, other: &Component, config: Value, limits: Limits) -> Self {
         let quick = Self::single(other, config.clone(), limits.clone()).device;
         Self { quick: Some(quick), ..Self::single(one, config, limits) }
@@ -68,12 +68,12 @@ impl Harness {
         Self { device, quick: None, blueprint, actions: Vec::new(), now: Time::ZERO }
     }
 
-    /// What its device is made of, for more of the kind.
+    /// The blueprint of the device.
     pub fn blueprint(&self) -> Blueprint {
         self.blueprint.clone()
     }
 
-    /// Switch on. Every connection that is asked for comes up at once.
+    /// Starts the device. Every requested connection succeeds at once.
     pub fn start(mut self) -> Self {
         self.handle(Input::Start);
         self
@@ -87,12 +87,12 @@ impl Harness {
         if let Some(quick) = &mut self.quick {
             let mut actions = Vec::new();
             drive(quick, input, now, &mut actions);
-            assert_eq!(format!("{actions:?}"), format!("{:?}", &self.actions[before..]), "made quickly");
-            assert_eq!(quick.next_deadline(), self.device.next_deadline(), "made quickly");
+            assert_eq!(format!("{actions:?}"), format!("{:?}", &self.actions[before..]), "in quick mode");
+            assert_eq!(quick.next_deadline(), self.device.next_deadline(), "in quick mode");
         }
     }
 
-    /// Let time pass, from deadline to deadline.
+    /// Advances time from deadline to deadline.
     pub fn run(&mut self, span: Duration) {
         let end = self.now + span;
         while let Some(due) = self.device.next_deadline().filter(|due| *due <= end) {
@@ -133,13 +133,13 @@ impl Harness {
     }
 }
 
-/// A behaviour, compiled with this effort.
+/// A behaviour compiled in this mode.
 pub fn compiled(mode: CompileMode, component: &[u8]) -> Component {
     let engine = Engine::with_compile_mode(mode, Cache::default()).expect("this machine runs WebAssembly");
     engine.load("guest", component).expect("the guest is a behaviour")
 }
 
-/// Give a device what it is to handle. Every connection that it asks for comes up at once.
+/// Handles an input. Every requested connection succeeds at once.
 fn drive(device: &mut Device, input: Input, now: Now, actions: &mut Vec<Action>) {
     let before = actions.len();
     device.handle(input, now, actions);

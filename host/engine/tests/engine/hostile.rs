@@ -1,4 +1,4 @@
-//! Guests that would do harm end alone, with a reason that a user can read, and start again later.
+//! Hostile guests end alone, with a reason for the user, and restart after a backoff.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ fn a_guest_that_publishes_without_end_is_held_to_its_rate() {
     let limits = Limits { publishes_per_second: 100, ..Limits::default() };
     let mut harness = Harness::with(&guests::flooder().component(), json!({}), limits).start();
     harness.run(Duration::from_millis(10_500));
-    // Ten timers, a second apart: each finds a bucket that holds a second's worth.
+    // Ten timers at intervals of a second: each finds a bucket with one second's worth of tokens.
     assert_eq!(harness.published().len(), 1_000);
     assert_eq!(harness.device.refusals().publish_rate, 10 * 100_000 - 1_000);
     assert!(harness.traps().is_empty(), "being refused is no crash");
@@ -53,7 +53,7 @@ fn a_guest_that_publishes_without_end_is_held_to_its_rate() {
 
 #[test]
 fn endless_recursion_traps_without_crashing_the_host() {
-    // The call that is not the last instruction keeps its frame.
+    // The call is not in tail position, so it keeps its frame.
     let recursive = Guest {
         functions: "(func $deep (result i32) (i32.add (call $deep) (i32.const 1)))",
         start: "(call $set-timer-1s)",
@@ -86,7 +86,7 @@ fn a_pointer_out_of_bounds_is_a_trap() {
 fn restart_backoff_grows() {
     let mut harness = Harness::new(&guests::trapping().component()).start();
     harness.run(Duration::from_secs(60));
-    // Every life lasts a second. Pauses of 1, 2, 4, 8, 16 and 32 s leave room for no more than seven.
+    // The guest traps after one second. Backoffs of 1, 2, 4, 8, 16 and 32 s allow at most seven restarts.
     let restarts = harness.traps().len();
     assert!((5..=7).contains(&restarts), "{restarts} lives in a minute");
 }

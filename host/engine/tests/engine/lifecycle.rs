@@ -1,4 +1,4 @@
-//! A guest's life: timers, messages out, an HTTP answer.
+//! Life cycle of a guest: timers, publications, an HTTP response.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn a_guest_publishes_by_its_timer() {
     assert_eq!(published.len(), 5);
     assert_eq!(published[0].topic.as_str(), "wasmote/t/x");
     assert_eq!(published[0].payload, Bytes::from_static(b"final line"));
-    // The host stamps every message, so that its latency can be told whatever the payload is.
+    // The host numbers every message, so latency can be measured for any payload.
     let sequence: Vec<u64> = published.iter().filter_map(|m| m.origin.as_ref().map(|s| s.sequence)).collect();
     assert_eq!(sequence, [1, 2, 3, 4, 5]);
 }

@@ -1,4 +1,4 @@
-//! What a user is told of a file that is no behaviour.
+//! Error messages for files that are not behaviours.
 
 use wasmote_engine::{Engine, LoadError};
 
@@ -85,7 +85,7 @@ fn a_component_with_an_unknown_import() {
 fn an_inspection_lists_imports_and_exports() {
     let component = Engine::new().unwrap().load("probe", &guests::well_behaved().component()).unwrap();
     let inspection = component.inspect();
-    // The template calls no HTTP, so the component proves by its imports that it has none.
+    // The template does not use HTTP, so the component must not import it.
     for used in ["wasmote:device/mqtt@0.1.0", "wasmote:device/timers@0.1.0", "wasmote:device/log@0.1.0"] {
         assert!(inspection.imports.iter().any(|import| import == used), "{:?}", inspection.imports);
     }

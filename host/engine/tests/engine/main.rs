@@ -1,4 +1,4 @@
-//! What users and neighbours see of guests, good and bad.
+//! Integration tests of the engine with well-behaved and hostile guests.
 
 #[cfg(unix)]
 mod cache;

@@ -1,4 +1,4 @@
-//! Fault models: what they may do to messages, and what becomes of those that would do harm.
+//! Fault models: their verdicts, and the containment of failing models.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::guests;
 use crate::guests::models::{self, with_judge};
 use crate::harness::Harness;
 
-/// A well-behaved device with this model on both ways of its link.
+/// A well-behaved device with this model in both directions of its link.
 struct ModelHarness(Harness);
 
 fn faults(component: &[u8], config: Value) -> Result<Vec<Arc<Fault>>, String> {
@@ -44,7 +44,7 @@ impl ModelHarness {
         Self(harness)
     }
 
-    /// The device publishes, and some time passes.
+    /// Publishes a message and advances time.
     fn publish(&mut self, payload: &[u8]) {
         let topic = Topic::new("wasmote/a/t").expect("a topic");
         self.0.handle(Input::Publish(Message::new(topic, payload.to_vec())));
@@ -100,13 +100,13 @@ fn a_verdict_is_applied_and_entered_under_the_faults_id() {
 
 #[test]
 fn a_model_sees_the_message_and_can_change_it() {
-    // Cuts the topic out of the message and answers with it as the payload.
+    // Returns the topic of the message as the new payload.
     let echo = "(call $answer (i32.const 4)) (i32.store (i32.const 1032) (local.get $topic))
                 (i32.store (i32.const 1036) (local.get $topic-size))";
     let mut harness = ModelHarness::new(&with_judge(echo));
     harness.publish(b"hidden");
     assert_eq!(&harness.0.published()[0].payload[..], b"wasmote/a/t");
-    // Loses what is numbered 2, out of the device itself: `has-origin`, `sequence`.
+    // Drops the message with sequence number 2: `has-origin`, `sequence`.
     let second = "(if (i32.and (local.get $has-origin) (i64.eq (local.get $sequence) (i64.const 2)))
                     (then (call $answer (i32.const 2))))";
     let mut harness = ModelHarness::new(&with_judge(second));
@@ -117,7 +117,7 @@ fn a_model_sees_the_message_and_can_change_it() {
 
 #[test]
 fn both_directions_share_one_instance() {
-    // The third call is lost, whichever way it goes.
+    // Drops the third message in either direction.
     let third = "(if (i32.eq (global.get $calls) (i32.const 3)) (then (call $answer (i32.const 2))))";
     let mut harness = ModelHarness::new(&with_judge(third));
     harness.publish(b"x");
@@ -172,7 +172,7 @@ fn a_failing_model_passes_messages_and_is_disabled_after_three_traps() {
 
 #[test]
 fn a_model_that_recovers_stays_enabled_and_its_log_is_kept() {
-    // A fresh instance passes one message and traps at the next.
+    // A new instance passes one message and traps at the next.
     let judge = "(if (i32.ge_u (global.get $calls) (i32.const 2)) (then (call $log-line) (unreachable)))";
     let mut harness = ModelHarness::new(&with_judge(judge));
     (0..20).for_each(|_| harness.publish(b"x"));
@@ -214,7 +214,7 @@ fn an_invalid_configuration_is_rejected_before_the_start() {
 
 #[test]
 fn reconfiguration_keeps_the_state_of_the_instance() {
-    // Loses everything from the fourth call on, and counts calls of `configure` by lines.
+    // Drops all messages from the fourth call on, and logs a line in each `configure`.
     let component = models::Model {
         configure: "(call $log-line)",
         judge: "(if (i32.ge_u (global.get $calls) (i32.const 4)) (then (call $answer (i32.const 2))))",
@@ -223,7 +223,7 @@ fn reconfiguration_keeps_the_state_of_the_instance() {
     let component = component.component();
     let mut harness = ModelHarness::new(&component);
     (0..3).for_each(|_| harness.publish(b"x"));
-    // The same again changes nothing, another configuration is told to the instance.
+    // Setting equal faults changes nothing; another configuration reaches the instance.
     for (config, configured) in [(json!({}), 1), (json!({"loss": 1}), 2)] {
         let same = faults(&component, config).expect("the model can be used");
         harness.0.handle(Input::SetFaults(same.into()));

@@ -1,4 +1,4 @@
-//! Guests that insist on WASI find an empty room.
+//! Guests that import WASI find no files, no network and no environment.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Guests made for tests: a template in the text format, filled with what each is to do.
+//! Test guests, generated from a template in the text format.
 
 #![allow(dead_code, reason = "each test binary uses its own share of these guests")]
 
@@ -9,7 +9,7 @@ use wit_parser::Resolve;
 
 pub mod models;
 
-/// What a guest made from the template does.
+/// Code of a guest, inserted into the template.
 #[derive(Default)]
 pub struct Guest<'a> {
     /// More imports.
@@ -25,7 +25,7 @@ pub struct Guest<'a> {
 }
 
 impl Guest<'_> {
-    /// The guest as a core module, which no host takes.
+    /// The guest as a core module, which the host rejects.
     pub fn core_module(&self) -> Vec<u8> {
         let text = include_str!("template.wat")
             .replace("{imports}", self.imports)
@@ -33,21 +33,21 @@ impl Guest<'_> {
             .replace("{functions}", self.functions)
             .replace("{start}", self.start)
             .replace("{timer}", self.timer);
-        wat::parse_str(text).expect("the template with its holes filled is a module")
+        wat::parse_str(text).expect("the filled template is a valid module")
     }
 
-    /// The guest as a component for the host's own world.
+    /// The guest as a component for the world `device`.
     pub fn component(&self) -> Vec<u8> {
         encode(self.core_module(), "package test:guest; world guest { include wasmote:device/device@0.1.0; }")
     }
 }
 
-/// A component from a core module, for the world called `guest` in a package of its own.
+/// Encodes a core module as a component for the world `guest` of this package.
 pub fn encode(mut module: Vec<u8>, world: &str) -> Vec<u8> {
     let mut resolve = Resolve::default();
-    resolve.push_path(repository().join("wit")).expect("wit/ is sound");
-    resolve.push_path(repository().join("host/engine/wit")).expect("the WASI room is sound");
-    let package = resolve.push_source("guest.wit", world).expect("the test's world is sound");
+    resolve.push_path(repository().join("wit")).expect("wit/ is valid");
+    resolve.push_path(repository().join("host/engine/wit")).expect("the WASI subset is valid");
+    let package = resolve.push_source("guest.wit", world).expect("the test's world is valid");
     let world = resolve.select_world(&[package], Some("guest")).expect("the world is called `guest`");
     wit_component::embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8)
         .expect("the world can be described");
@@ -55,12 +55,12 @@ pub fn encode(mut module: Vec<u8>, world: &str) -> Vec<u8> {
     encoder.validate(true).encode().expect("the module fits its world")
 }
 
-/// Runs for ever as soon as its timer fires.
+/// Loops forever when its timer fires.
 pub fn endless_loop() -> Guest<'static> {
     Guest { start: "(call $set-timer-1s)", timer: "(loop $ever (br $ever))", ..Guest::default() }
 }
 
-/// Takes memory until it gets no more, and then traps as an allocator would.
+/// Grows its memory up to the limit, and then traps as an allocator does.
 pub fn memory_eater() -> Guest<'static> {
     Guest {
         start: "(call $set-timer-1s)",
@@ -69,7 +69,7 @@ pub fn memory_eater() -> Guest<'static> {
     }
 }
 
-/// Writes a line and traps, as a panic does.
+/// Logs a line and traps, as a panic does.
 pub fn trapping() -> Guest<'static> {
     Guest {
         start: "(call $set-timer-1s)",

@@ -1,8 +1,8 @@
-;; A fault model in the text format, with holes for what a test wants it to do.
+;; Template of a fault model, with placeholders for the code of a test.
 ;;
-;; A verdict is returned through memory at 1024, where zeros mean `pass`: one byte says which it is, and what
-;; belongs to it begins at 1032. An error of `configure` lies at 1024 as well. 64 on holds texts; fresh memory for
-;; arguments comes from 16384 on and starts anew for every argument.
+;; Memory layout: a verdict is returned at 1024, where zeros mean `pass`; its first byte is the discriminant
+;; and its fields begin at 1032. An error of `configure` is returned at 1024 as well. Texts begin at 64. The
+;; allocator for arguments starts at 16384 and starts again for every argument.
 (module
   (import "wasmote:device/log@0.1.0" "write" (func $log (param i32 i32 i32)))
   (import "wasmote:device/random@0.1.0" "uniform" (func $uniform (result f64)))

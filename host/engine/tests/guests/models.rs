@@ -1,8 +1,8 @@
-//! Fault models made for tests: a template in the text format, filled with what each is to do.
+//! Test fault models, generated from a template in the text format.
 
 use super::encode;
 
-/// What a model made from the template does.
+/// Code of a model, inserted into the template.
 #[derive(Default)]
 pub struct Model<'a> {
     /// More imports.
@@ -25,34 +25,34 @@ impl Model<'_> {
             .replace("{imports}", self.imports)
             .replace("{configure}", self.configure)
             .replace("{judge}", self.judge);
-        encode(wat::parse_str(text).expect("the template with its holes filled is a module"), world)
+        encode(wat::parse_str(text).expect("the filled template is a valid module"), world)
     }
 }
 
-/// A model that only judges.
+/// A model with this `judge`.
 pub fn with_judge(judge: &str) -> Vec<u8> {
     Model { judge, ..Model::default() }.component()
 }
 
-/// Loses every message.
+/// Drops every message.
 pub const DROP: &str = "(call $answer (i32.const 2))";
-/// Makes every message wait for a second.
+/// Delays every message by a second.
 pub const DELAY: &str = "(call $answer (i32.const 1)) (i64.store (i32.const 1032) (i64.const 1000000000))";
-/// Loses each message with a chance of one half.
+/// Drops each message with probability one half.
 pub const COIN_FLIP: &str =
     "(if (f64.lt (call $uniform) (f64.const 0.5)) (then (call $answer (i32.const 2))))";
-/// Runs for ever.
+/// Loops forever.
 pub const LOOP: &str = "(loop $ever (br $ever))";
-/// Writes a line and traps, as a panic does.
+/// Logs a line and traps, as a panic does.
 pub const TRAP: &str = "(call $log-line) (unreachable)";
-/// Takes memory until it gets no more, and then traps as an allocator would.
+/// Grows its memory up to the limit, and then traps as an allocator does.
 pub const EXHAUST_MEMORY: &str =
     "(loop $more (br_if $more (i32.ge_s (memory.grow (i32.const 1)) (i32.const 0)))) (unreachable)";
-/// Asks for four billion copies.
+/// Requests four billion copies.
 pub const COPIES: &str = "(call $answer (i32.const 3)) (i32.store (i32.const 1032) (i32.const -1))";
-/// Holds every message back for as long as it can.
+/// Holds every message back as long as possible.
 pub const HOLD: &str = "(call $answer (i32.const 5)) (i32.store (i32.const 1032) (i32.const -1)) \
                         (i64.store (i32.const 1040) (i64.const -1))";
-/// Answers with a payload of 200,000 bytes.
+/// Returns a payload of 200,000 bytes.
 pub const LARGE_PAYLOAD: &str = "(drop (memory.grow (i32.const 4))) (call $answer (i32.const 4)) \
                         (i32.store (i32.const 1032) (i32.const 0)) (i32.store (i32.const 1036) (i32.const 200000))";

@@ -1,7 +1,7 @@
-;; A behaviour in the text format, with holes for what a test wants it to do.
+;; Template of a behaviour, with placeholders for the code of a test.
 ;;
-;; Results are returned through memory at 1024, where zeros mean `ok`; 2048 takes results of imports;
-;; 64 on holds texts; fresh memory for arguments comes from 16384 on and starts anew for every argument.
+;; Memory layout: results are returned at 1024, where zeros mean `ok`; results of imports go to 2048. Texts
+;; begin at 64. The allocator for arguments starts at 16384 and starts again for every argument.
 (module
   (import "wasmote:device/mqtt@0.1.0" "publish"
     (func $publish (param i32 i32 i32 i32 i32 i32 i32)))
