@@ -3,7 +3,7 @@
 //! From a plan to its results, in this order:
 //!
 //! * [`source`]: a plan is found and read. [`plan_file`]: what it can say, with [`seeds`], [`range`]s and
-//!   [`threshold`]s; [`mod@path`]: setting one field of it. [`schema`]: the same for editors.
+//!   [`threshold`]s. [`schema`]: the same for editors.
 //! * [`topology`]: who is linked with whom.
 //! * [`sweep`]: one plan becomes points. [`plan`]: points are checked, their [`timeline`]s with them; a `dry_run`
 //!   asks the behaviours themselves, and `error_attribution` finds what was set wrong.
@@ -37,7 +37,6 @@ pub mod message_stats;
 pub mod orchestrator;
 pub mod parquet;
 pub mod partial_timeseries;
-pub mod path;
 pub mod plan;
 pub mod plan_file;
 mod plan_snapshot;

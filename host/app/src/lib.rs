@@ -15,13 +15,16 @@
 //! * [`server`]: the HTTP API, one resource a file; [`metrics`]: metrics as JSON and as text.
 //! * [`manifests`]: the same fleet as objects for Kubernetes. [`fleet_query`]: the fleets of many processes as one, with
 //!   the help of [`kubectl`].
+//! * [`actions`]: changes to a running fleet, by a plan's timeline or over HTTP; [`fault_registry`]: which devices have
+//!   which faults.
 //! * [`report`]: a results folder as a page with plots, and folders side by side.
 //!
-//! [`suggest`] guesses what somebody meant who misspelt a name; [`exit`] has the exit codes.
+//! [`field_path`] sets one field of a document by its path; [`quantity`] is a number or a length of time. [`suggest`] guesses what somebody meant who misspelt a name; [`exit`] has the exit codes.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 
+pub mod actions;
 pub mod blueprints;
 pub mod builtins;
 pub mod cli;
@@ -32,7 +35,9 @@ pub mod events;
 pub mod exit;
 pub mod experiment;
 pub mod fault_models;
+pub mod fault_registry;
 pub mod fault_set;
+pub mod field_path;
 pub mod fleet_query;
 pub mod key_value;
 pub mod kubectl;
@@ -40,6 +45,7 @@ pub mod logging;
 pub mod manifests;
 pub mod metrics;
 pub mod preflight;
+pub mod quantity;
 pub mod report;
 pub mod run;
 pub mod server;

@@ -4,10 +4,8 @@
 //! * [`extract`]: reading requests; [`error`]: refusing them. [`state`]: what a device's state is called.
 //! * Resources: [`status`], [`devices`], [`power`], [`publish`], [`metrics`], [`faults`], [`behaviours`],
 //!   [`events`], [`behaviour_http`] (whatever a behaviour answers itself), [`health`], [`index`].
-//! * [`audit`]: what users change, for a record of a run.
 //! * `connections`: who waits how long for whom; `origin`: who may change anything.
 
-pub mod audit;
 pub mod behaviour_http;
 pub mod behaviours;
 mod connections;
@@ -41,15 +39,16 @@ use wasmote_mqtt::device_id::Identity;
 use wasmote_sim::limits::Limits;
 use wasmote_sim::rng::Seed;
 
+use crate::actions::Action;
+use crate::actions::audit::{AuditLog, BehaviourUpdate};
 use crate::config::Settings;
 use crate::fault_models::FaultModels;
+use crate::fault_registry::FaultRegistry;
 use crate::fault_set::FaultSet;
 use crate::suggest::did_you_mean;
 use crate::versions::Versions;
-use audit::{AuditEntry, AuditLog};
 use endpoint::Endpoint;
 use error::ApiError;
-use faults::registry::FaultRegistry;
 
 /// The largest body of a request.
 pub const BODY_LIMIT: usize = 1 << 20;
@@ -126,8 +125,10 @@ pub struct Api {
 impl Api {
     /// For a fleet that nobody else changes.
     pub fn new(fleet: Fleet, run_info: RunInfo, versions: Arc<Versions>) -> Self {
-        let faults = Arc::new(Mutex::new(FaultRegistry::new(&run_info)));
-        Self::with_audit(fleet, run_info, versions, faults, Arc::new(()))
+        let groups = run_info.groups.iter();
+        let own = groups.filter_map(|(name, group)| Some((name.clone(), group.faults.clone()?)));
+        let faults = FaultRegistry::from_sets(run_info.faults.clone(), own.collect());
+        Self::with_audit(fleet, run_info, versions, Arc::new(Mutex::new(faults)), Arc::new(()))
     }
 
     /// For a fleet whose faults others change too, with a record of what users do.
@@ -163,9 +164,14 @@ impl Api {
         }
     }
 
-    /// Keep a record of a change.
-    pub fn audit(&self, entry: AuditEntry) {
-        self.audit_log.record(entry);
+    /// Records an action that a user takes.
+    pub fn audit(&self, action: Action) {
+        self.audit_log.record(action);
+    }
+
+    /// Records another version of a behaviour that a user sent.
+    pub fn audit_update(&self, update: BehaviourUpdate) {
+        self.audit_log.record_update(update);
     }
 
     /// What is known of a group.

@@ -20,7 +20,7 @@ use std::path::PathBuf;
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 use wasmote_mqtt::device_id::DeviceId;
 use wasmote_sim::faults::document::FaultDocument;
@@ -144,12 +144,21 @@ pub struct GroupEntry {
 }
 
 /// Faults by name, or written out.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum FaultsEntry {
     /// A preset or a file.
     Named(String),
     /// The document itself.
     Inline(FaultDocument),
+}
+
+impl Serialize for FaultsEntry {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Named(name) => serializer.serialize_str(name),
+            Self::Inline(document) => document.serialize(serializer),
+        }
+    }
 }
 
 impl<'de> Deserialize<'de> for FaultsEntry {

@@ -5,13 +5,12 @@
 //!
 //! * [`support`]: what a plan wants that a cluster cannot do yet, which is refused before anything is applied.
 //! * [`deployment`]: apply, wait, delete. [`samples`]: what the pods say of themselves over time. [`timeline`]: what
-//!   happens in mid-run; [`requests`]: what pods are told of that; [`faults`]: which faults they then have.
+//!   happens in mid-run; [`requests`]: the HTTP requests to pods for that.
 //! * [`artifacts`]: logs and last words of every pod, and what of them is missing.
 //! * [`windows`]: parts of a run, between two looks. [`summary`]: samples become the files that reports read.
 
 pub mod artifacts;
 pub mod deployment;
-pub mod faults;
 pub mod requests;
 pub mod samples;
 pub mod summary;

@@ -20,7 +20,7 @@ use wasmote_sim::ledger::Ledger;
 use wasmote_sim::rng::Seed;
 
 use super::ExperimentError;
-use crate::server::faults::registry::Faults;
+use crate::fault_registry::Faults;
 pub use live::{LiveDriver, LiveSetup};
 pub use virtual_time::virtual_driver;
 

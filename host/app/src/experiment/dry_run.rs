@@ -11,16 +11,12 @@ use wasmote_sim::notice::DeviceNotice;
 
 use super::ExperimentError;
 use super::plan::Point;
-use super::timeline;
 use crate::blueprints::{Blueprints, Components};
 use crate::config::{Group, Settings};
 
 /// Try every group of a point, as it is at the beginning and as its timeline makes it.
 pub(super) fn dry_run(point: &Point, components: &Components, shown: &str) -> Result<(), ExperimentError> {
-    let configured = point.timeline.actions.iter().filter_map(|(_, action)| match action {
-        timeline::Action::Configure(group) | timeline::Action::Swap(group, ..) => Some(&**group),
-        _ => None,
-    });
+    let configured = point.timeline.steps.iter().filter_map(|(_, step)| step.changed_group());
     for group in point.settings.groups.iter().chain(configured) {
         if let Some(reason) = refusal(point, group, components)? {
             let place = format!("{shown}: group.{}.config", group.name);

@@ -20,7 +20,6 @@ use super::orchestrator::Orchestrator;
 use super::plan::Experiment;
 use super::run::RunContext;
 use super::summary::Summary;
-use super::timeline::Action;
 use crate::cli::behaviours::ComponentInfo;
 use crate::config::values::{BrokerChoice, format_broker_url};
 use crate::preflight;
@@ -92,8 +91,7 @@ fn run_on(
     let settings = crate::config::Settings { seed, ..point.settings.clone() };
     let observer = context.observer(TimeMode::Real)?;
     let start_driver = |devices| {
-        let sends_host_messages =
-            point.timeline.actions.iter().any(|(_, action)| matches!(action, Action::Publish(_)));
+        let sends_host_messages = point.timeline.steps.iter().any(|(_, step)| step.needs_host_connection());
         let (signals, observer) = (context.progress.signals(), observer.clone());
         let setup = LiveSetup {
             settings: &settings,

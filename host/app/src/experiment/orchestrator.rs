@@ -1,4 +1,4 @@
-//! A run's world, its company of devices with their faults, and the hand that carries out the script.
+//! Orchestrator of a run: the driver, the devices and their faults, and the target of the timeline's steps.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,8 +8,12 @@ use tokio::sync::Mutex;
 use wasmote_engine::Component;
 use wasmote_live::fleet::PowerCommand;
 use wasmote_mqtt::client::options::ClientOptions;
+use wasmote_mqtt::device_id::Identity;
+use wasmote_mqtt::message::Message;
 use wasmote_sim::device::{Blueprint, Now, Upgrade};
+use wasmote_sim::faults::broker::Failure;
 use wasmote_sim::faults::{FaultId, Model};
+use wasmote_sim::http::HttpRequest;
 use wasmote_sim::rng::Seed;
 use wasmote_sim::virtual_time::options::Options;
 
@@ -18,41 +22,43 @@ use super::live_updates::{GroupVersion, LiveUpdates};
 use super::plan::Point;
 use super::population::Population;
 use super::recorder::RunObserver;
-use super::timeline::selector::Selection;
-use super::timeline::{Action, Scope, TimedFault};
 use super::{ExperimentError, plan};
+use crate::actions::scope::Scope;
+use crate::actions::selector::Devices;
+use crate::actions::step::Step;
+use crate::actions::target::{ApplyResult, Target};
 use crate::blueprints::{Blueprints, Components, behaviour_factory};
 use crate::config::Group;
+use crate::fault_registry::{FaultRegistry, TemporaryFault};
 use crate::fault_set::FaultSet;
-use crate::server::faults::registry::{self, FaultRegistry};
 use crate::source::Source;
 
-/// The devices of a run, and all that happens to them from outside.
+/// The devices of a run and the state that changes from outside need: faults, behaviours and uploaded versions.
 pub struct Orchestrator<'a, W> {
-    /// The world itself.
+    /// Virtual or real time with the devices in it.
     pub driver: W,
-    /// Who the devices are.
+    /// The devices.
     pub population: Population,
     /// The faults in force. Users may change them too while a run in real time lasts.
     pub faults: Arc<Mutex<FaultRegistry>>,
     components: &'a Components,
-    /// Where groups have their behaviours from, as far as the script goes.
+    /// The behaviours of groups by the timeline so far.
     behaviours: BTreeMap<String, Source>,
-    /// What users send instead, where they can.
+    /// Versions that users upload, in real time.
     updates: Option<Arc<LiveUpdates>>,
-    /// What they have sent, for the behaviours that groups had then.
+    /// Uploaded versions, with the behaviours that groups had at that time.
     uploaded: BTreeMap<String, (Source, Component)>,
     seed: Seed,
-    /// Partitions that hold, by their numbers.
+    /// Partitions in force, by number.
     partitions: BTreeMap<usize, FaultId>,
-    /// The fleet's faults.
+    /// The fleet's fault set at the beginning.
     initial_faults: FaultSet,
-    /// Whether those it has now have some for the broker.
+    /// Whether the fleet's present fault set has faults of the broker.
     broker_may_fail: bool,
 }
 
 impl<'a, W: Driver> Orchestrator<'a, W> {
-    /// Put up the devices of a point, and let a world begin with them. It is this time at the beginning.
+    /// Makes the devices of a point and starts a driver with them, at this time.
     pub fn new(
         point: &Point,
         seed: Seed,
@@ -62,9 +68,7 @@ impl<'a, W: Driver> Orchestrator<'a, W> {
         start_driver: impl FnOnce(Vec<Blueprint>) -> Result<W, ExperimentError>,
     ) -> Result<Self, ExperimentError> {
         let settings = crate::config::Settings { seed, ..point.settings.clone() };
-        let own =
-            settings.groups.iter().filter_map(|group| Some((group.name.clone(), group.faults.clone()?)));
-        let faults = FaultRegistry::from_sets(settings.faults.clone(), own.collect());
+        let faults = FaultRegistry::new(&settings);
         let mut population =
             Population::new(settings.groups.iter().map(|group| group.name.clone()), observer);
         let devices = Blueprints::from_components(&settings, components)?.devices.into_iter();
@@ -91,12 +95,12 @@ impl<'a, W: Driver> Orchestrator<'a, W> {
         Ok(orchestrator)
     }
 
-    /// Users may send versions of behaviours.
+    /// Accepts versions of behaviours that users upload.
     pub fn accept_updates(&mut self, updates: Arc<LiveUpdates>) {
         self.updates = Some(updates);
     }
 
-    /// Go on from what users have sent since the last time.
+    /// Takes in the versions uploaded since the last call.
     fn apply_uploads(&mut self) {
         for (group, GroupVersion { component, factory }) in
             self.updates.iter().flat_map(|updates| updates.drain())
@@ -108,99 +112,25 @@ impl<'a, W: Driver> Orchestrator<'a, W> {
         }
     }
 
-    /// The script has a group like this from now on.
+    /// Records how the timeline configures a group from now on.
     fn record_group(&mut self, group: &Group) {
         self.behaviours.insert(group.name.clone(), group.behaviour.clone());
         self.updates.iter().for_each(|updates| updates.set_config(group));
     }
 
-    /// What a group's behaviour is: what users sent instead, or what the plan says.
+    /// The component of a group: the uploaded version, or else the plan's.
     fn component(&self, group: &Group) -> Option<&Component> {
         let uploaded = self.uploaded.get(&group.name).filter(|(behaviour, _)| *behaviour == group.behaviour);
         uploaded.map(|(_, component)| component).or_else(|| self.components.get(&group.behaviour))
     }
 
-    /// How many devices this concerns, where it is for devices.
-    pub fn affected(&self, action: &Action) -> Option<usize> {
-        let population = &self.population;
-        Some(match action {
-            Action::Crash(selection) | Action::Stop(selection) | Action::Start(selection) => {
-                self.resolve(selection).len()
-            }
-            Action::Swap(_, _, Some(selection)) => self.resolve(selection).len(),
-            Action::BeginFault(_, timed_fault) => match &timed_fault.selection {
-                Some(selection) => self.resolve(selection).len(),
-                None => population.devices.len(),
-            },
-            Action::Faults(Scope::Fleet, _) => population.devices.len(),
-            Action::Faults(Scope::Group(name), _) => population.members(name).count(),
-            Action::Faults(Scope::Devices(pattern), _)
-            | Action::PublishAs(pattern, _)
-            | Action::Request(pattern, _) => population.matching(pattern).len(),
-            Action::Configure(group) | Action::Swap(group, _, None) => {
-                population.members(&group.name).count()
-            }
-            Action::EndFault(_) | Action::Broker(..) | Action::Publish(_) | Action::Add(..) => return None,
-        })
-    }
-
-    /// Do what the script says.
-    pub fn apply(&mut self, action: &Action) -> DriverResult {
+    /// Applies a step of the timeline.
+    pub fn apply(&mut self, step: &dyn Step) -> DriverResult {
         self.apply_uploads();
-        match action {
-            Action::Faults(scope, set) => {
-                if *scope == Scope::Fleet {
-                    let initial_faults = self.initial_faults.clone();
-                    self.set_broker_faults(set.as_ref().unwrap_or(&initial_faults))?;
-                }
-                for scope in self.resolve_scope(scope) {
-                    self.change_faults(|registry, devices| {
-                        registry.set(&scope, set.clone());
-                        registry.affected(&scope, devices)
-                    })?;
-                }
-                Ok(())
-            }
-            Action::BeginFault(number, timed_fault) => {
-                let TimedFault { fault, selection, .. } = &**timed_fault;
-                if let Model::Partition(_) = &fault.model {
-                    self.partitions.insert(*number, fault.id.clone());
-                    self.population.partition_started(fault, self.driver.now().run);
-                }
-                let selection = selection.as_ref().map(|selection| self.resolve(selection));
-                self.change_faults(|registry, devices| {
-                    registry.begin(*number, Arc::clone(fault), selection.clone());
-                    selection.unwrap_or_else(|| (0..devices.len()).collect())
-                })
-            }
-            Action::EndFault(number) => {
-                if let Some(partition) = self.partitions.remove(number) {
-                    self.population.partition_ended(&partition, self.driver.now().run);
-                }
-                self.change_faults(|registry, devices| match registry.end(*number) {
-                    Some(selection) => selection.unwrap_or_else(|| (0..devices.len()).collect()),
-                    None => Vec::new(),
-                })
-            }
-            Action::Crash(selection) => self.driver.order(&self.resolve(selection), PowerCommand::Crash),
-            Action::Stop(selection) => self.stop(&self.resolve(selection)),
-            Action::Start(selection) => self.driver.order(&self.resolve(selection), PowerCommand::Start),
-            Action::Broker(fault, failure, lasting) => {
-                self.driver.fail_broker(fault.clone(), *failure, *lasting)
-            }
-            Action::Publish(message) => self.driver.publish(message.clone()),
-            Action::PublishAs(devices, message) => {
-                let matching = self.population.matching(devices);
-                matching.into_iter().try_for_each(|device| self.driver.publish_as(device, message.clone()))
-            }
-            Action::Request(devices, request) => {
-                let matching = self.population.matching(devices);
-                matching.into_iter().try_for_each(|device| self.driver.request(device, request.clone()))
-            }
-            Action::Add(group, count) => self.add(group, *count),
-            Action::Configure(group) => self.configure(group),
-            Action::Swap(group, trial, selection) => self.swap(group, *trial, selection.as_ref()),
-        }
+        step.apply(self).map_err(|problem| match problem.downcast::<ExperimentError>() {
+            Ok(own) => *own,
+            Err(other) => ExperimentError::Fleet(other.to_string()),
+        })
     }
 
     fn set_broker_faults(&mut self, set: &FaultSet) -> DriverResult {
@@ -211,18 +141,104 @@ impl<'a, W: Driver> Orchestrator<'a, W> {
         }
     }
 
-    fn resolve(&self, selection: &Selection) -> Vec<usize> {
-        selection.resolve(&self.population.devices, self.seed)
-    }
-
     fn stop(&mut self, devices: &[usize]) -> DriverResult {
         self.driver.order(devices, PowerCommand::Stop)?;
-        // Those that stop say so themselves; one that is dead already does not.
+        // A device that stops records it itself; one that is off already does not.
         devices.iter().for_each(|device| self.population.stopped(*device));
         Ok(())
     }
 
-    fn configure(&mut self, group: &Group) -> DriverResult {
+    /// Changes the registry and gives the affected devices their faults while it is locked, so that the two cannot differ.
+    fn change_faults(
+        &mut self,
+        change: impl FnOnce(&mut FaultRegistry, &[Arc<Identity>]) -> Vec<usize>,
+    ) -> DriverResult {
+        let faults = Arc::clone(&self.faults);
+        let mut registry = faults.blocking_lock();
+        let devices = change(&mut registry, &self.population.devices);
+        self.driver.set_faults(registry.assignments(devices, &self.population.devices))
+    }
+}
+
+impl<W: Driver> Target for Orchestrator<'_, W> {
+    fn devices(&self) -> Devices<'_> {
+        Devices { identities: &self.population.devices, seed: self.seed }
+    }
+
+    fn set_faults(&mut self, scope: &Scope, set: Option<&FaultSet>) -> ApplyResult {
+        if *scope == Scope::Fleet {
+            let initial_faults = self.initial_faults.clone();
+            self.set_broker_faults(set.unwrap_or(&initial_faults))?;
+        }
+        for scope in scope.resolve(&self.population.devices) {
+            self.change_faults(|registry, devices| {
+                registry.set(&scope, set.cloned());
+                registry.affected(&scope, devices)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn begin_fault(&mut self, number: usize, temporary: TemporaryFault) -> ApplyResult {
+        if let Model::Partition(_) = &temporary.fault.model {
+            self.partitions.insert(number, temporary.fault.id.clone());
+            self.population.partition_started(&temporary.fault, self.driver.now().run);
+        }
+        self.change_faults(|registry, devices| {
+            let affected = affected(&temporary, devices);
+            registry.begin(number, temporary);
+            affected
+        })?;
+        Ok(())
+    }
+
+    fn end_fault(&mut self, number: usize) -> ApplyResult {
+        if let Some(partition) = self.partitions.remove(&number) {
+            self.population.partition_ended(&partition, self.driver.now().run);
+        }
+        self.change_faults(|registry, devices| {
+            registry.end(number).map_or_else(Vec::new, |temporary| affected(&temporary, devices))
+        })?;
+        Ok(())
+    }
+
+    fn power(&mut self, devices: &[usize], command: PowerCommand) -> ApplyResult {
+        match command {
+            PowerCommand::Stop => self.stop(devices)?,
+            PowerCommand::Start | PowerCommand::Crash => self.driver.order(devices, command)?,
+        }
+        Ok(())
+    }
+
+    fn fail_broker(&mut self, fault: FaultId, failure: Failure, lasting: Duration) -> ApplyResult {
+        Ok(self.driver.fail_broker(fault, failure, lasting)?)
+    }
+
+    fn publish(&mut self, message: Message) -> ApplyResult {
+        Ok(self.driver.publish(message)?)
+    }
+
+    fn publish_as(&mut self, device: usize, message: Message) -> ApplyResult {
+        Ok(self.driver.publish_as(device, message)?)
+    }
+
+    fn request(&mut self, device: usize, request: HttpRequest) -> ApplyResult {
+        Ok(self.driver.request(device, request)?)
+    }
+
+    /// The behaviours of the new devices see the size that the group has then.
+    fn add(&mut self, group: &str, count: u32) -> ApplyResult {
+        for member in self.population.new_members(group, count)? {
+            let position = self.population.devices.len();
+            let member = self.population.admit(member, self.driver.now())?;
+            self.driver.add(member)?;
+            self.change_faults(|_, _| vec![position])?;
+            self.driver.order(&[position], PowerCommand::Start)?;
+        }
+        Ok(())
+    }
+
+    fn configure(&mut self, group: &Group) -> ApplyResult {
         self.record_group(group);
         if let Some(factory) = self.component(group).map(|component| behaviour_factory(group, component)) {
             self.population.replace_behaviour(&group.name, factory);
@@ -233,59 +249,30 @@ impl<'a, W: Driver> Orchestrator<'a, W> {
             members.filter(|at| snapshots.get(*at).is_some_and(|it| it.is_running)).collect();
         self.population.record_version(&group.name, self.driver.now())?;
         self.stop(&running)?;
-        self.driver.order(&running, PowerCommand::Start)
+        Ok(self.driver.order(&running, PowerCommand::Start)?)
     }
 
-    fn swap(&mut self, group: &Group, trial: Duration, selection: Option<&Selection>) -> DriverResult {
+    fn swap(&mut self, group: &Group, trial: Duration, devices: Option<&[usize]>) -> ApplyResult {
         let Some(component) = self.components.get(&group.behaviour) else { return Ok(()) };
         let factory = behaviour_factory(group, component);
-        let (devices, factory) = match selection {
-            Some(selection) => {
-                let devices = self.resolve(selection);
-                let factory = self.population.partial_rollout(group, &devices, factory);
-                (devices, factory)
-            }
+        let (devices, factory) = match devices {
+            Some(devices) => (devices.to_vec(), self.population.partial_rollout(group, devices, factory)),
             None => {
                 self.uploaded.remove(&group.name);
                 self.record_group(group);
                 self.population.rollout(group, factory)
             }
         };
-        factory.map_or(Ok(()), |factory| self.driver.swap(&devices, &Upgrade { factory, trial }))
-    }
-
-    fn resolve_scope(&self, scope: &Scope) -> Vec<registry::FaultScope> {
-        match scope {
-            Scope::Fleet => vec![registry::FaultScope::Fleet],
-            Scope::Group(name) => vec![registry::FaultScope::Group(name.clone())],
-            Scope::Devices(pattern) => {
-                self.population.matching(pattern).into_iter().map(registry::FaultScope::Device).collect()
-            }
+        match factory {
+            Some(factory) => Ok(self.driver.swap(&devices, &Upgrade { factory, trial })?),
+            None => Ok(()),
         }
     }
+}
 
-    /// Change the book, and give the devices that this concerns what they have to have now, as one.
-    fn change_faults(
-        &mut self,
-        change: impl FnOnce(&mut FaultRegistry, &[Arc<wasmote_mqtt::device_id::Identity>]) -> Vec<usize>,
-    ) -> DriverResult {
-        let faults = Arc::clone(&self.faults);
-        let mut registry = faults.blocking_lock();
-        let devices = change(&mut registry, &self.population.devices);
-        self.driver.set_faults(registry.assignments(devices, &self.population.devices))
-    }
-
-    /// Devices join a group. To them it is as large as it is now.
-    fn add(&mut self, group: &str, count: u32) -> DriverResult {
-        for member in self.population.new_members(group, count)? {
-            let position = self.population.devices.len();
-            let member = self.population.admit(member, self.driver.now())?;
-            self.driver.add(member)?;
-            self.change_faults(|_, _| vec![position])?;
-            self.driver.order(&[position], PowerCommand::Start)?;
-        }
-        Ok(())
-    }
+/// Positions of the devices that a temporary fault is for.
+fn affected(temporary: &TemporaryFault, devices: &[Arc<Identity>]) -> Vec<usize> {
+    temporary.devices.clone().unwrap_or_else(|| (0..devices.len()).collect())
 }
 
 /// The constants of virtual time.

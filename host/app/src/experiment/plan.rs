@@ -17,7 +17,7 @@ use super::seeds::Seeds;
 use super::source::PlanSource;
 use super::sweep::{Combination, PointValues, at_point, combinations, fields};
 use super::threshold::ThresholdScope;
-use super::timeline::{Timeline, compile};
+use super::timeline::Timeline;
 use super::topology::Topology;
 use crate::blueprints::Components;
 use crate::config::Settings;
@@ -216,7 +216,7 @@ impl Point {
         if let Some(topology) = &topology {
             topology.apply_links(&mut settings, &plan);
         }
-        let timeline = compile(&plan, &settings, Path::new(&source.folder))
+        let timeline = Timeline::new(&plan, &settings, Path::new(&source.folder))
             .map_err(|(field, problem)| invalid(&field, problem))?;
         check_threshold_scopes(&plan, &settings, &timeline)
             .map_err(|(field, problem)| invalid(&field, problem))?;

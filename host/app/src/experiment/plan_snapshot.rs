@@ -15,9 +15,8 @@ pub(super) fn relocate(mut plan: Value, experiment: &Experiment, up: &str) -> Va
     let relocator = Relocator { experiment, up };
     entries(&mut plan, "group").for_each(|group| relocator.behaviour(&mut group["behaviour"]));
     for entry in entries(&mut plan, "timeline") {
-        for pointer in ["/configure/behaviour", "/swap/behaviour"] {
-            entry.pointer_mut(pointer).into_iter().for_each(|name| relocator.behaviour(name));
-        }
+        let actions = entry.as_object_mut().into_iter().flat_map(|entry| entry.values_mut());
+        actions.filter_map(|action| action.get_mut("behaviour")).for_each(|name| relocator.behaviour(name));
     }
     relocator.faults_of(&mut plan);
     for list in ["group", "timeline"] {

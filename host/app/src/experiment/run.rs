@@ -26,6 +26,8 @@ use super::threshold::ThresholdEntry;
 use super::time_buckets::TimeBuckets;
 use super::verdict::ThresholdMiss;
 use super::windows;
+use crate::actions::step::describe;
+use crate::actions::target::Target;
 use crate::blueprints::Components;
 use crate::config::Settings;
 use crate::config::values::Switch;
@@ -134,7 +136,7 @@ impl RunContext<'_> {
         if !routes.is_empty() {
             write("routes.csv", tables::routes(&routes, &population.devices))?;
         }
-        if !self.point.timeline.actions.is_empty() {
+        if !self.point.timeline.steps.is_empty() {
             write("timeline.csv", tables::timeline(&run.performed, end))?;
         }
         if let Some(topology) = &self.point.topology {
@@ -174,18 +176,18 @@ impl<W: Driver> Run<'_, W> {
         let point = self.context.point;
         // Who takes part is on disk from the start.
         self.observer.check().map_err(ExperimentError::writing(&self.context.folder.display()))?;
-        let mut actions = point.timeline.actions.iter().peekable();
+        let mut steps = point.timeline.steps.iter().peekable();
         let mut next_row = Time::ZERO + point.plan.interval.0;
         for window_end in point.window_ends() {
             let mut reached = true;
-            while reached && let Some((at, action)) = actions.next_if(|(at, _)| *at <= window_end) {
+            while reached && let Some((at, step)) = steps.next_if(|(at, _)| *at <= window_end) {
                 reached = self.advance_to(*at)?;
                 if reached {
-                    if !point.timeline.is_implicit_end(action) {
-                        let detail = point.timeline.describe(action, self.orchestrator.affected(action));
-                        self.performed.push((*at, action.name(), detail));
+                    if !step.is_implicit() {
+                        let detail = describe(&**step, self.orchestrator.devices());
+                        self.performed.push((*at, step.name(), detail));
                     }
-                    self.orchestrator.apply(action)?;
+                    self.orchestrator.apply(&**step)?;
                 }
             }
             reached = reached && self.advance_to(window_end)?;

@@ -6,11 +6,19 @@ pub const SCHEMA: &str = include_str!("schema.json");
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::actions::add::Add;
+    use crate::actions::broker::Broker;
+    use crate::actions::configure::Configure;
+    use crate::actions::disconnect::Disconnect;
+    use crate::actions::entry::TimelineEntry;
+    use crate::actions::partition::Partition;
+    use crate::actions::publish::Publish;
+    use crate::actions::ramp::Ramp;
+    use crate::actions::request::Request;
+    use crate::actions::selector::Selector;
+    use crate::actions::swap::Swap;
     use crate::config::file::GroupEntry;
-    use crate::experiment::plan_file::{
-        Add, Broker, Configure, Disconnect, Partition, PlanFile, Publish, Ramp, Request, Selector, Swap,
-        TimelineEntry,
-    };
+    use crate::experiment::plan_file::PlanFile;
     use crate::experiment::threshold::ThresholdEntry;
     use crate::experiment::topology::TopologyEntry;
     use serde::de::DeserializeOwned;

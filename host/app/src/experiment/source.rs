@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::ExperimentError;
-use super::path;
 use super::plan_file::PlanFile;
-use super::timeline::INHERIT;
+use crate::actions::check::INHERIT;
 use crate::document::{self, DocumentError, Format};
 use crate::fault_models::FaultModels;
 use crate::fault_set::FaultSet;
+use crate::field_path;
 use crate::source::Source;
 use crate::suggest::did_you_mean;
 
@@ -89,7 +89,7 @@ impl PlanSource {
     /// Set a field, and write out what its value stands for. A name that stands for nothing stays, and is told of when
     /// the plan is used.
     pub fn set(&mut self, field: &str, value: Value) -> Result<(), String> {
-        path::set(&mut self.value, field, value)?;
+        field_path::set(&mut self.value, field, value)?;
         let _ = expand_references(&mut self.value, &self.folder, &self.models);
         Ok(())
     }

@@ -7,7 +7,7 @@ use serde::de::{MapAccess, Visitor, value};
 use serde::{Deserialize, Deserializer};
 
 use super::message_stats::MessageStats;
-use super::range::rounded;
+use crate::quantity::rounded;
 use crate::suggest::did_you_mean;
 
 /// A condition on what was measured.

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::plan_file::PlanFile;
+use crate::actions::entry::TimelineEntry;
 use crate::config::{Links, Settings};
 use crate::suggest::did_you_mean;
 use shape::{Link, Position, Shape};
@@ -191,7 +192,7 @@ fn groups_of<'a>(entry: &TopologyEntry, settings: &'a Settings) -> Result<Vec<&'
 fn devices(plan: &PlanFile, settings: &Settings, groups: Vec<&str>) -> Vec<String> {
     let mut counts: BTreeMap<&str, u32> =
         settings.groups.iter().map(|group| (group.name.as_str(), group.count)).collect();
-    for add in plan.timeline.iter().filter_map(|entry| entry.add.as_ref()) {
+    for add in plan.timeline.iter().filter_map(TimelineEntry::added) {
         if let Some(count) = counts.get_mut(add.group.as_str()) {
             *count = count.saturating_add(add.count.0);
         }

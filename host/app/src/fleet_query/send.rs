@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use reqwest::{Client, Method};
-use serde_json::Value;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use wasmote_live::http::error_chain;
+
+use crate::actions::pods::RequestBody;
 
 /// What a process is to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,23 +21,6 @@ pub struct PodRequest {
     pub path: String,
     /// With this.
     pub body: Option<RequestBody>,
-}
-
-/// What goes with a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestBody {
-    /// Names and values, what it is of among them.
-    pub headers: Vec<(String, String)>,
-    /// As it goes over the wire.
-    pub bytes: Bytes,
-}
-
-impl RequestBody {
-    /// A document.
-    pub fn json(value: &Value) -> Self {
-        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
-        Self { headers, bytes: value.to_string().into() }
-    }
 }
 
 /// Requests at one time.

@@ -10,10 +10,11 @@ use axum::response::Response;
 use wasmote_sim::http::{HttpRequest, HttpResponse};
 
 use super::Api;
-use super::audit::AuditEntry;
 use super::endpoint::{Endpoint, any, text};
 use super::error::ApiError;
 use super::extract::{Body, Device};
+use crate::actions::Action;
+use crate::actions::request::Request;
 
 /// These are between two ends of a connection, and ours are not the behaviour's.
 const CONNECTION_HEADERS: [HeaderName; 4] = [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE];
@@ -54,7 +55,7 @@ async fn handle(
     };
     // The others are safe [RFC 9110, 9.2.1]: they ask for nothing to be changed.
     if !matches!(method, Method::GET | Method::HEAD | Method::OPTIONS) {
-        api.audit(AuditEntry::Request(device.position, request.clone()));
+        api.audit(Action::Request(Request::of_device(device.id(), &request)));
     }
     response(api.fleet.http_request(device.id(), request).await?)
 }

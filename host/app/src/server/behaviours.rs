@@ -11,10 +11,10 @@ use wasmote_live::fleet::RolloutReport;
 use wasmote_live::status::Totals;
 
 use super::Api;
-use super::audit::{AuditEntry, BehaviourSwap};
 use super::endpoint::{Endpoint, get, put};
 use super::error::ApiError;
 use super::extract::Body;
+use crate::actions::audit::BehaviourUpdate;
 use crate::cli::behaviours::ComponentInfo;
 use crate::component_file::{ComponentFileError, MAX_BYTES};
 use crate::versions::record::UpdateRefusal;
@@ -125,7 +125,7 @@ async fn replace(
     let AppliedUpdate { info, bytes, began, rollout, gained_imports, dropped_imports } = updated?;
     let changed = rollout.is_some();
     if let Some(RolloutReport { canaries, .. }) = &rollout {
-        api.audit(AuditEntry::Swap(BehaviourSwap {
+        api.audit_update(BehaviourUpdate {
             groups: api.versions.groups_of(&behaviour).map(|group| group.name.clone()).collect(),
             behaviour: behaviour.clone(),
             sha256: info.sha256.clone(),
@@ -133,7 +133,7 @@ async fn replace(
             began,
             canaries: canaries.clone(),
             trial: api.versions.trial(),
-        }));
+        });
     }
     let RolloutReport { canaries, swapped, waiting, refused, .. } = rollout.unwrap_or_default();
     Ok(Json(UpdateResponse {

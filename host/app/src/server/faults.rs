@@ -1,7 +1,5 @@
 //! `/faults`, of the fleet, of a group, and of a device. What is narrower replaces what it inherits.
 
-pub mod registry;
-
 use std::sync::Arc;
 
 use axum::Json;
@@ -9,14 +7,16 @@ use axum::extract::State as Shared;
 use wasmote_sim::faults::document::FaultDocument;
 
 use super::Api;
-use super::audit::AuditEntry;
 use super::endpoint::{Endpoint, delete, get, put};
 use super::error::ApiError;
 use super::extract::{Body, Device, Group, is_json, wrong_type};
+use crate::actions::Action;
+use crate::actions::faults::Faults;
+use crate::actions::scope::EntryScope;
 use crate::document::{Format, parse_json, parse_object};
+use crate::fault_registry::{FaultScope, FaultsView};
 use crate::fault_set::{BROKER_FAULT_NEEDS_EMBEDDED, BROKER_FAULT_NEEDS_FLEET, FaultSet};
 use crate::suggest::did_you_mean;
-use registry::{FaultScope, FaultsView};
 
 const TOML: &str = "application/toml";
 /// What a JSON body is to be.
@@ -96,14 +96,14 @@ async fn show(api: &Api, scope: FaultScope) -> FaultsResponse {
     Ok(Json(api.faults.lock().await.view(&scope, &api.fleet.devices())))
 }
 
-/// Change the book and the devices as one, so that two who change at once do not leave them apart.
+/// Changes the registry and the devices under one lock, so that two simultaneous changes cannot leave them different.
 async fn change(api: &Api, scope: FaultScope, faults: Option<FaultSet>) -> FaultsResponse {
     if let Some(faults) = faults.as_ref().filter(|_| !matches!(scope, FaultScope::Fleet)) {
         faults.reject_broker_faults(BROKER_FAULT_NEEDS_FLEET)?;
     }
     let mut registry = api.faults.lock().await;
     let is_new = faults.is_some();
-    api.audit(AuditEntry::Faults(scope.clone(), faults.clone()));
+    api.audit(Action::Faults(Faults::new(entry_scope(&scope, api), faults.as_ref())));
     registry.set(&scope, faults);
     if let (FaultScope::Fleet, Some(broker)) = (&scope, api.fleet.broker()) {
         broker.set_faults(Arc::clone(&registry.of_fleet().faults), api.run_info.seed);
@@ -112,8 +112,20 @@ async fn change(api: &Api, scope: FaultScope, faults: Option<FaultSet>) -> Fault
     let positions = registry.affected(&scope, &devices);
     api.fleet.assign_faults(registry.assignments(positions.clone(), &devices)).await?;
     let view = registry.view(&scope, &devices);
-    // What is inherited may well be for others.
+    // A set that is inherited may be meant for other devices.
     Ok(Json(if is_new { view.with_warnings(registry.warnings(&scope, &positions, &devices)) } else { view }))
+}
+
+/// The scope as an entry of a timeline names it.
+fn entry_scope(scope: &FaultScope, api: &Api) -> EntryScope {
+    match scope {
+        FaultScope::Fleet => EntryScope::default(),
+        FaultScope::Group(name) => EntryScope { group: Some(name.clone()), device: None },
+        FaultScope::Device(position) => {
+            let name = api.fleet.devices().get(*position).map(|device| device.id.to_string());
+            EntryScope { group: None, device: name }
+        }
+    }
 }
 
 /// A document in JSON or TOML, or a preset's name as a JSON text.

@@ -8,10 +8,10 @@ use serde::Serialize;
 use wasmote_live::fleet::PowerCommand;
 
 use super::Api;
-use super::audit::AuditEntry;
 use super::endpoint::{Endpoint, post};
 use super::error::ApiError;
 use super::extract::Device;
+use crate::actions::power::of_device;
 
 #[derive(Debug, Serialize)]
 struct PowerResponse {
@@ -49,7 +49,7 @@ async fn apply(
     order: PowerCommand,
     name: &'static str,
 ) -> Result<Json<PowerResponse>, ApiError> {
-    api.audit(AuditEntry::Power(device.position, order));
+    api.audit(of_device(order, device.id()));
     api.fleet.power(device.id(), order).await?;
     Ok(Json(PowerResponse { device: device.id().into(), order: name }))
 }

@@ -19,11 +19,12 @@ use wasmote_mqtt::topic::Topic;
 use wasmote_sim::device::PowerState;
 
 use super::Api;
-use super::audit::AuditEntry;
 use super::endpoint::{Endpoint, post, text};
 use super::error::ApiError;
 use super::extract::{Device, Example, JsonBody, Params};
 use super::status::{DeviceQuery, STATUS_BATCH};
+use crate::actions::Action;
+use crate::actions::publish::Publish;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -137,7 +138,7 @@ async fn first_running(api: &Api) -> Result<usize, ApiError> {
 }
 
 async fn send(api: &Api, device: &Device, publication: Publication) -> Result<Json<Accepted>, ApiError> {
-    let Device { position, identity } = device;
+    let identity = &device.identity;
     let message = message(identity, publication)?;
     let limit = api.group(&identity.group)?.limits.payload_bytes as usize;
     let bytes = message.payload.len();
@@ -154,7 +155,7 @@ async fn send(api: &Api, device: &Device, publication: Publication) -> Result<Js
         bytes,
     };
     api.fleet.publish(device.id(), message.clone()).await?;
-    api.audit(AuditEntry::Publish(*position, message));
+    api.audit(Action::Publish(Publish::of_device(device.id(), &message)));
     Ok(Json(accepted))
 }
 

@@ -1,17 +1,21 @@
-//! What a cluster cannot do yet. It is said before anything is applied, and nothing is quietly left out.
+//! Support of plans on a cluster: a plan with anything that a cluster cannot do is refused before anything is applied.
 
-use super::{ClusterError, timeline};
-use crate::experiment::plan::Experiment;
+use super::ClusterError;
+use crate::actions::pods::PodFleet;
+use crate::actions::selector::Devices;
+use crate::actions::step::Step;
+use crate::blueprints::all_identities;
+use crate::experiment::plan::{Experiment, Point};
+use crate::fault_registry::FaultRegistry;
+use crate::manifests::fleet::faults_request;
 
-/// Whether the whole experiment can be run on a cluster.
+/// Checks that the whole experiment can be run on a cluster.
 pub fn check(experiment: &Experiment) -> Result<(), ClusterError> {
     let unsupported =
         |field, problem: &str| Err(ClusterError::Unsupported { field, problem: problem.to_owned() });
     for point in &experiment.points {
         let plan = &point.plan;
-        let mut actions = point.timeline.actions.iter();
-        let supported = actions.try_for_each(|(_, action)| timeline::check(action, &point.settings));
-        supported.or_else(|problem| unsupported("timeline", &problem))?;
+        check_timeline(point).or_else(|problem| unsupported("timeline", &problem))?;
         if let Some(entry) = plan.thresholds.iter().find(|entry| entry.check.needs_deliveries()) {
             let problem = format!(
                 "`{}` needs to know who should have been given each message, which pods do not know of each other; \
@@ -31,4 +35,22 @@ pub fn check(experiment: &Experiment) -> Result<(), ClusterError> {
         }
     }
     Ok(())
+}
+
+/// Checks that pods have requests for every step of a timeline.
+fn check_timeline(point: &Point) -> Result<(), String> {
+    let settings = &point.settings;
+    let identities = all_identities(settings);
+    let devices = Devices { identities: &identities, seed: settings.seed };
+    let mut pods = PodFleet { devices, faults: FaultRegistry::new(settings) };
+    point.timeline.steps.iter().try_for_each(|(_, step)| check_step(&**step, &mut pods, point))
+}
+
+fn check_step(step: &dyn Step, pods: &mut PodFleet<'_>, point: &Point) -> Result<(), String> {
+    step.requests(pods)?;
+    let Some(set) = step.fault_set() else { return Ok(()) };
+    point.settings.groups.iter().try_for_each(|group| match faults_request(set, &group.name) {
+        Ok(_) => Ok(()),
+        Err(problem) => Err(problem.to_string()),
+    })
 }

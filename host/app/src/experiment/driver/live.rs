@@ -29,10 +29,10 @@ use super::{DeviceSnapshot, Driver, DriverResult, LagSummary, RunOutcome};
 use crate::config::Settings;
 use crate::experiment::ExperimentError;
 use crate::experiment::recorder::RunObserver;
+use crate::fault_registry::Faults;
 use crate::fault_set::BROKER_FAULT_NEEDS_EMBEDDED;
 use crate::run::signals::Signals;
 use crate::run::{self, RunError};
-use crate::server::faults::registry::Faults;
 
 /// Under this name the host publishes.
 const HOST: &str = "wasmote-host";

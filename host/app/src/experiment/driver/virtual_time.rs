@@ -19,7 +19,7 @@ use wasmote_sim::virtual_time::options::Options;
 use super::{DeviceSnapshot, Driver, DriverResult, RunOutcome};
 use crate::experiment::ExperimentError;
 use crate::experiment::recorder::RunObserver;
-use crate::server::faults::registry::Faults;
+use crate::fault_registry::Faults;
 
 /// A world with these devices, all of them switched on.
 pub fn virtual_driver(

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::ComparedExperiment;
 use crate::document::{Format, parse};
-use crate::experiment::path::entry_name;
+use crate::field_path::entry_name;
 use crate::report::cohort::format_value;
 use crate::report::results::Results;
 

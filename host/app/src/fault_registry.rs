@@ -1,4 +1,8 @@
-//! Which faults are in force where.
+//! Fault registry: the fault sets of the fleet, of groups and of devices, and the faults that are added for a time.
+//!
+//! A running fleet, the check of a timeline and a cluster use the same registry. A process gives each device its faults
+//! ([`FaultRegistry::assignments`]); a cluster gives documents to pods ([`FaultRegistry::group_set`]) and to devices that
+//! differ from their pod ([`FaultRegistry::device_set`]).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,34 +10,51 @@ use std::sync::Arc;
 use serde::Serialize;
 use wasmote_mqtt::device_id::Identity;
 use wasmote_sim::faults::Fault;
-use wasmote_sim::faults::document::FaultDocument;
+use wasmote_sim::faults::document::{FaultDocument, FaultEntry};
 
+use crate::config::Settings;
 use crate::fault_set::FaultSet;
-use crate::server::RunInfo;
 
-/// Whose faults.
+/// Scope of a fault set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FaultScope {
-    /// Everybody's who has none of their own.
+    /// All devices without a set of their own or of their group.
     Fleet,
-    /// A group's.
+    /// The devices of a group without a set of their own.
     Group(String),
-    /// A device's, by its position.
+    /// A device, by its position.
     Device(usize),
 }
 
-/// The faults of the fleet, and of those that have their own.
+/// A fault that holds for a time beside the others.
+#[derive(Clone, Debug)]
+pub struct TemporaryFault {
+    /// The fault as a document has it.
+    pub entry: FaultEntry,
+    /// The fault as devices take it.
+    pub fault: Arc<Fault>,
+    /// Positions of the devices that it is for, in order; `None` for all.
+    pub devices: Option<Vec<usize>>,
+}
+
+impl TemporaryFault {
+    fn is_for(&self, position: usize) -> bool {
+        self.devices.as_ref().is_none_or(|devices| devices.binary_search(&position).is_ok())
+    }
+}
+
+/// Fault sets of a fleet, of the groups and devices that have their own, and temporary faults.
 #[derive(Clone, Debug)]
 pub struct FaultRegistry {
     initial: FaultSet,
     fleet: FaultSet,
     groups: BTreeMap<String, FaultSet>,
     devices: BTreeMap<usize, FaultSet>,
-    /// Faults that hold for a time beside the others, with the devices that they are for; `None` for all.
-    temporary: BTreeMap<usize, (Arc<Fault>, Option<Vec<usize>>)>,
+    /// By number.
+    temporary: BTreeMap<usize, TemporaryFault>,
 }
 
-/// The faults that a device is to have.
+/// The faults of one device.
 pub type Faults = Arc<[Arc<Fault>]>;
 
 /// Faults in force, and where they come from.
@@ -50,13 +71,13 @@ pub struct FaultsView {
     origin: String,
     /// The document itself; it can be sent back as it is.
     document: FaultDocument,
-    /// What the document aims at that is not there; only told when it was changed.
+    /// Devices and groups that the document names and that do not exist; only in the response to a change.
     #[serde(skip_serializing_if = "Option::is_none")]
     warnings: Option<Vec<String>>,
 }
 
 impl FaultsView {
-    /// The same, with what the user should know.
+    /// The same view with warnings.
     #[must_use]
     pub fn with_warnings(self, warnings: Vec<String>) -> Self {
         Self { warnings: Some(warnings), ..self }
@@ -64,14 +85,14 @@ impl FaultsView {
 }
 
 impl FaultRegistry {
-    /// At the start of a run.
-    pub fn new(run_info: &RunInfo) -> Self {
+    /// Registry at the start of a run with these settings.
+    pub fn new(settings: &Settings) -> Self {
         let own =
-            run_info.groups.iter().filter_map(|(name, group)| Some((name.clone(), group.faults.clone()?)));
-        Self::from_sets(run_info.faults.clone(), own.collect())
+            settings.groups.iter().filter_map(|group| Some((group.name.clone(), group.faults.clone()?)));
+        Self::from_sets(settings.faults.clone(), own.collect())
     }
 
-    /// The fleet's faults, and those of groups that have their own.
+    /// Registry with the fleet's set, and those of groups that have their own.
     pub fn from_sets(fleet: FaultSet, groups: BTreeMap<String, FaultSet>) -> Self {
         let (devices, temporary) = (BTreeMap::new(), BTreeMap::new());
         Self { initial: fleet.clone(), fleet, groups, devices, temporary }
@@ -83,8 +104,7 @@ impl FaultRegistry {
         if self.temporary.is_empty() {
             return Arc::clone(&own.faults);
         }
-        let is_for = |chosen: &Option<Vec<usize>>| chosen.as_ref().is_none_or(|it| it.contains(&position));
-        let temporary = self.temporary.values().filter(|(_, chosen)| is_for(chosen)).map(|(fault, _)| fault);
+        let temporary = self.temporary.values().filter(|it| it.is_for(position)).map(|it| &it.fault);
         own.faults.iter().chain(temporary).cloned().collect()
     }
 
@@ -94,17 +114,43 @@ impl FaultRegistry {
         positions.into_iter().map(with_faults).collect()
     }
 
-    /// A fault beside the others begins, under this number, for these devices or for all.
-    pub fn begin(&mut self, number: usize, fault: Arc<Fault>, devices: Option<Vec<usize>>) {
-        self.temporary.insert(number, (fault, devices));
+    /// The document set of a group's pods: the group's or the fleet's, with the temporary faults that are for all devices.
+    pub fn group_set(&self, group: &str) -> FaultSet {
+        self.with_temporary(self.of_group(group).0, |it| it.devices.is_none())
     }
 
-    /// The fault with this number ends. Returns the devices that it was for.
-    pub fn end(&mut self, number: usize) -> Option<Option<Vec<usize>>> {
-        self.temporary.remove(&number).map(|(_, devices)| devices)
+    /// The document set of a device; `None` if it has the one of its pod.
+    pub fn device_set(&self, position: usize, devices: &[Arc<Identity>]) -> Option<FaultSet> {
+        let has_own = |it: &TemporaryFault| it.devices.is_some() && it.is_for(position);
+        if !self.devices.contains_key(&position) && !self.temporary.values().any(has_own) {
+            return None;
+        }
+        let group = &*devices.get(position)?.group;
+        let set = self.devices.get(&position).unwrap_or_else(|| self.of_group(group).0);
+        Some(self.with_temporary(set, |it| it.is_for(position)))
     }
 
-    /// The fleet's faults, which hold the broker's.
+    fn with_temporary(&self, set: &FaultSet, is_included: impl Fn(&TemporaryFault) -> bool) -> FaultSet {
+        let included: Vec<_> = self.temporary.values().filter(|it| is_included(it)).collect();
+        let mut set = set.clone();
+        if !included.is_empty() {
+            set.document.faults.extend(included.iter().map(|it| it.entry.clone()));
+            set.faults = set.faults.iter().chain(included.iter().map(|it| &it.fault)).cloned().collect();
+        }
+        set
+    }
+
+    /// Begins a temporary fault under this number.
+    pub fn begin(&mut self, number: usize, fault: TemporaryFault) {
+        self.temporary.insert(number, fault);
+    }
+
+    /// Ends the temporary fault with this number and returns it.
+    pub fn end(&mut self, number: usize) -> Option<TemporaryFault> {
+        self.temporary.remove(&number)
+    }
+
+    /// The fleet's set, which includes the faults of the broker.
     pub fn of_fleet(&self) -> &FaultSet {
         &self.fleet
     }
@@ -121,7 +167,8 @@ impl FaultRegistry {
         }
     }
 
-    fn of_group(&self, name: &str) -> (&FaultSet, &'static str) {
+    /// The set of a group, and the scope that it is set for.
+    pub fn of_group(&self, name: &str) -> (&FaultSet, &'static str) {
         self.groups.get(name).map_or((&self.fleet, "fleet"), |own| (own, "group"))
     }
 
@@ -150,7 +197,8 @@ impl FaultRegistry {
         (0..devices.len()).filter(follows).collect()
     }
 
-    /// What the faults of a scope, which are those of the devices at `positions`, aim at that is not there.
+    /// Warnings about devices and groups that the set of a scope names and that do not exist. The devices at `positions` have
+    /// this set.
     pub fn warnings(
         &self,
         scope: &FaultScope,
@@ -161,7 +209,7 @@ impl FaultRegistry {
         set.warnings(positions.iter().map(|position| &*devices[*position]), devices.iter().map(|it| &**it))
     }
 
-    /// What is in force in a scope.
+    /// The set that is in force in a scope.
     pub fn view(&self, scope: &FaultScope, devices: &[Arc<Identity>]) -> FaultsView {
         let (set, set_for) = self.effective(scope, devices);
         let (scope, name) = match scope {
@@ -221,14 +269,15 @@ mod tests {
     fn temporary_faults_survive_other_changes() {
         let devices = devices();
         let mut registry = registry();
-        let loss = Arc::clone(&FaultSet::preset("realistic").unwrap().faults[0]);
-        registry.begin(7, loss, Some(vec![0, 2]));
+        let realistic = FaultSet::preset("realistic").unwrap();
+        let (entry, fault) = (realistic.document.faults[0].clone(), Arc::clone(&realistic.faults[0]));
+        registry.begin(7, TemporaryFault { entry, fault, devices: Some(vec![0, 2]) });
         registry.set(&FaultScope::Fleet, FaultSet::preset("none"));
         let counts = |registry: &FaultRegistry| -> Vec<usize> {
             registry.assignments(vec![0, 1, 2], &devices).iter().map(|(_, faults)| faults.len()).collect()
         };
         assert_eq!(counts(&registry), [1, 0, 1]);
-        assert_eq!(registry.end(7), Some(Some(vec![0, 2])));
+        assert_eq!(registry.end(7).unwrap().devices, Some(vec![0, 2]));
         assert_eq!(counts(&registry), [0, 0, 0]);
     }
 

@@ -1,27 +1,27 @@
-//! Devices that a plan speaks of by name.
+//! Check of device names: whether a pattern in a plan can match a device.
 
-use super::{Compiler, Problem, at};
+use super::check::{PlanState, Problem, at};
 use crate::fault_set::FaultSet;
 use crate::suggest::did_you_mean;
 
-impl Compiler<'_> {
-    /// Whether a device can have a name that fits. All that is known before a run is how names begin: more devices may
-    /// join, and those of pods have longer names.
-    pub(super) fn check_device_pattern(&self, pattern: &str) -> Result<(), String> {
+impl PlanState<'_> {
+    /// Checks that a device can have a name that matches. Before a run only the beginnings of names are known: more devices
+    /// may join, and those of pods have longer names.
+    pub fn check_device_pattern(&self, pattern: &str) -> Result<(), String> {
         let groups = || self.groups.keys().map(String::as_str);
         if groups().any(|group| may_match(pattern, group)) {
             return Ok(());
         }
         let head = pattern.split('*').next().unwrap_or_default();
-        // What it was meant to be is the name of a group, with a number behind it or without.
+        // The nearest name is looked for among groups, so a number at the end is left out.
         let stem = head.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('-');
         let hint = did_you_mean(stem, groups());
         let known = groups().map(|group| format!("`{group}-0`")).collect::<Vec<_>>().join(", ");
         Err(format!("no device fits `{pattern}`; devices are called after their groups: {known}{hint}"))
     }
 
-    /// The devices that faults are for.
-    pub(super) fn check_fault_devices(&self, set: &FaultSet, field: &str) -> Result<(), Problem> {
+    /// Checks the devices that the faults of a set are for.
+    pub fn check_fault_devices(&self, set: &FaultSet, field: &str) -> Result<(), Problem> {
         for (index, entry) in set.document.faults.iter().enumerate() {
             for device in entry.device.iter() {
                 self.check_device_pattern(device)

@@ -1,17 +1,56 @@
-//! Devices of a timeline entry: some by name, some by lot.
+//! Selector of devices: by group, by name, and by a draw of the seed.
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use wasmote_mqtt::device_id::{DeviceId, Identity};
 use wasmote_sim::faults::target::Pattern;
 use wasmote_sim::rng::Seed;
 
-use crate::experiment::plan_file::Selector;
+/// Devices as a plan selects them: all that match every given field.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Selector {
+    /// Only of this group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Only those whose names match one of these; `*` stands for any run of characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub devices: Option<Vec<String>>,
+    /// This share of them, chosen by the seed; from 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
+    /// This many of them, chosen by the seed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
+}
 
-/// A choice of devices that is made in the run. The same seed makes the same choice.
+/// The devices of a fleet, and the seed by which some of them are drawn.
+#[derive(Clone, Copy, Debug)]
+pub struct Devices<'a> {
+    /// The identities, by position.
+    pub identities: &'a [Arc<Identity>],
+    /// The seed of the run.
+    pub seed: Seed,
+}
+
+impl Devices<'_> {
+    /// Number of devices in a group.
+    pub fn members(&self, group: &str) -> usize {
+        self.identities.iter().filter(|device| *device.group == *group).count()
+    }
+
+    /// Positions of the devices whose names match.
+    pub fn matching(&self, pattern: &Pattern) -> Vec<usize> {
+        let devices = self.identities.iter().enumerate();
+        devices.filter(|(_, device)| pattern.matches(device.id.as_str())).map(|(at, _)| at).collect()
+    }
+}
+
+/// A checked selector. The devices are drawn when a step is applied; the same seed draws the same ones.
 #[derive(Clone, Debug)]
 pub struct Selection {
-    /// What tells this choice from others of the same plan.
+    /// Name of the random stream, which differs between the selectors of a plan.
     stream_name: String,
     group: Option<String>,
     patterns: Option<Vec<Pattern>>,
@@ -26,7 +65,7 @@ enum Sampling {
 }
 
 impl Selection {
-    /// Check a choice. The error names the field.
+    /// Checks a selector. The error names the field.
     pub fn new(selector: &Selector, stream_name: String) -> Result<Self, (&'static str, String)> {
         let sampling = match (selector.share, selector.count) {
             (Some(_), Some(_)) => {
@@ -41,7 +80,7 @@ impl Selection {
         Ok(Self { stream_name, group: selector.group.clone(), patterns, sampling })
     }
 
-    /// In words.
+    /// Description for `timeline.csv`.
     pub fn describe(&self) -> String {
         let group = self.group.as_ref().map(|name| format!("group {name}"));
         let named = self.patterns.as_ref().map(|patterns| {
@@ -57,8 +96,8 @@ impl Selection {
         if parts.is_empty() { "all".to_owned() } else { parts.join(" ") }
     }
 
-    /// The positions of the chosen devices, in order.
-    pub fn resolve(&self, devices: &[Arc<Identity>], seed: Seed) -> Vec<usize> {
+    /// The positions of the selected devices, in order.
+    pub fn resolve(&self, Devices { identities: devices, seed }: Devices<'_>) -> Vec<usize> {
         let mut candidates: Vec<usize> =
             (0..devices.len()).filter(|at| self.matches_device(&devices[*at])).collect();
         let wanted = match self.sampling {
@@ -105,7 +144,8 @@ mod tests {
     }
 
     fn selection(selector: Selector, seed: u64) -> Vec<usize> {
-        Selection::new(&selector, "timeline/0".into()).unwrap().resolve(&fleet(), Seed::new(seed))
+        let selection = Selection::new(&selector, "timeline/0".into()).unwrap();
+        selection.resolve(Devices { identities: &fleet(), seed: Seed::new(seed) })
     }
 
     #[test]

@@ -1,0 +1,57 @@
+//! `add`: adds devices to a group.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::TimelineAction;
+use super::check::{Occasion, PlanState, Planned, Problem, at};
+use super::step::Step;
+use super::target::{ApplyResult, Target};
+use crate::config::values::{DeviceCount, from_text};
+
+/// Devices join a group.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Add {
+    /// Which group.
+    pub group: String,
+    /// How many.
+    #[serde(deserialize_with = "read_count", serialize_with = "write_count")]
+    pub count: DeviceCount,
+}
+
+fn read_count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DeviceCount, D::Error> {
+    let found: Option<DeviceCount> = from_text(deserializer)?;
+    found.ok_or_else(|| serde::de::Error::custom("expected a number of devices"))
+}
+
+fn write_count<S: Serializer>(count: &DeviceCount, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u32(count.0)
+}
+
+impl TimelineAction for Add {
+    fn check(&self, occasion: Occasion, plan: &PlanState<'_>) -> Result<Vec<Planned>, Problem> {
+        plan.check_group(&self.group).map_err(|problem| at("add.group", problem))?;
+        let step = AddDevices { group: self.group.clone(), count: self.count.0 };
+        Ok(vec![Planned::ready(occasion.at, step)])
+    }
+}
+
+#[derive(Debug)]
+struct AddDevices {
+    group: String,
+    count: u32,
+}
+
+impl Step for AddDevices {
+    fn name(&self) -> &'static str {
+        "add"
+    }
+
+    fn describe(&self) -> Vec<String> {
+        vec![format!("group {}", self.group), format!("{} more", self.count)]
+    }
+
+    fn apply(&self, target: &mut dyn Target) -> ApplyResult {
+        target.add(&self.group, self.count)
+    }
+}

@@ -1,0 +1,68 @@
+//! `broker`: pauses or restarts the embedded broker.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use wasmote_sim::faults::FaultId;
+use wasmote_sim::faults::broker::Failure;
+use wasmote_sim::faults::span::Span;
+
+use super::TimelineAction;
+use super::check::{Occasion, PlanState, Planned, Problem, at, check_duration};
+use super::step::Step;
+use super::target::{ApplyResult, Target};
+
+/// A failure of the broker: one of `pause` and `restart`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Broker {
+    /// Time for which it neither receives nor sends, while connections stay open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pause: Option<Span>,
+    /// Time for which it is down.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restart: Option<Span>,
+    /// With `restart`: whether sessions and retained messages survive; by default they do not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub persistent: Option<bool>,
+}
+
+impl TimelineAction for Broker {
+    fn check(&self, occasion: Occasion, _plan: &PlanState<'_>) -> Result<Vec<Planned>, Problem> {
+        let (field, Span(lasting), failure) = match (self.pause, self.restart, self.persistent) {
+            (Some(_), None, Some(_)) => {
+                return Err(at("broker.persistent", "it goes with `restart`; a pause forgets nothing"));
+            }
+            (Some(pause), None, None) => ("pause", pause, Failure::Pause),
+            (None, Some(restart), persistent) => {
+                ("restart", restart, Failure::Restart { persistent: persistent.unwrap_or(false) })
+            }
+            _ => return Err(at("broker", "give one of `pause` and `restart`, with a time such as \"10s\"")),
+        };
+        check_duration(&format!("broker.{field}"), Span(lasting))?;
+        let fault = format!("timeline-{}", occasion.index).into();
+        Ok(vec![Planned::ready(occasion.at, FailBroker { fault, failure, lasting })])
+    }
+}
+
+#[derive(Debug)]
+struct FailBroker {
+    /// The ledger's name for the failure.
+    fault: FaultId,
+    failure: Failure,
+    lasting: Duration,
+}
+
+impl Step for FailBroker {
+    fn name(&self) -> &'static str {
+        self.failure.kind()
+    }
+
+    fn describe(&self) -> Vec<String> {
+        vec![format!("{} for {}", self.fault, humantime::format_duration(self.lasting))]
+    }
+
+    fn apply(&self, target: &mut dyn Target) -> ApplyResult {
+        target.fail_broker(self.fault.clone(), self.failure, self.lasting)
+    }
+}

@@ -1,0 +1,68 @@
+//! `configure`: restarts a group with another configuration or behaviour.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::TimelineAction;
+use super::check::{Occasion, PlanState, Planned, Problem, at};
+use super::selector::Devices;
+use super::step::Step;
+use super::target::{ApplyResult, Target};
+use crate::config::Group;
+
+/// A group changes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Configure {
+    /// Which group.
+    pub group: String,
+    /// Values of the configuration that change; the others stay.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub config: Map<String, Value>,
+    /// Another behaviour: a built-in one, a file, or a folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub behaviour: Option<String>,
+}
+
+impl TimelineAction for Configure {
+    fn check(&self, occasion: Occasion, plan: &PlanState<'_>) -> Result<Vec<Planned>, Problem> {
+        plan.check_group(&self.group).map_err(|problem| at("configure.group", problem))?;
+        let source = self.behaviour.as_ref().map(|name| plan.find_behaviour(name)).transpose();
+        let source = source.map_err(|problem| at("configure.behaviour", problem.to_string()))?;
+        let (group, config) = (self.group.clone(), self.config.clone());
+        Ok(vec![Planned::deferred(occasion.at, move |plan| {
+            let changed = plan.modified_group(&group, config, source);
+            let group = changed.ok_or_else(|| at("configure.group", "it is gone"))?;
+            plan.groups.insert(group.name.clone(), group.clone());
+            Ok(ConfigureGroup { group })
+        })])
+    }
+}
+
+#[derive(Debug)]
+struct ConfigureGroup {
+    /// The group as it is from then on.
+    group: Group,
+}
+
+impl Step for ConfigureGroup {
+    fn name(&self) -> &'static str {
+        "configure"
+    }
+
+    fn describe(&self) -> Vec<String> {
+        vec![format!("group {}", self.group.name)]
+    }
+
+    fn affected(&self, devices: Devices<'_>) -> Option<usize> {
+        Some(devices.members(&self.group.name))
+    }
+
+    fn apply(&self, target: &mut dyn Target) -> ApplyResult {
+        target.configure(&self.group)
+    }
+
+    fn changed_group(&self) -> Option<&Group> {
+        Some(&self.group)
+    }
+}

@@ -1,0 +1,68 @@
+//! `partition`: a group and the rest of the fleet do not receive each other's messages for a while.
+
+use serde::{Deserialize, Serialize};
+use wasmote_sim::faults::Directions;
+use wasmote_sim::faults::document::{FaultEntry, Kind};
+use wasmote_sim::faults::span::Span;
+
+use super::TimelineAction;
+use super::check::{Occasion, PlanState, Planned, Problem, at, check_duration};
+use super::timed_fault::BeginFault;
+
+/// A group is cut off.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Partition {
+    /// The group.
+    pub group: String,
+    /// For how long.
+    #[serde(rename = "for")]
+    pub lasting: Span,
+    /// Which ways; both by default.
+    #[serde(default = "both")]
+    pub direction: Directions,
+    /// The other side as names with `*`: by default the other groups, and the broker if there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peers: Option<Vec<String>>,
+}
+
+fn both() -> Directions {
+    Directions::Both
+}
+
+impl TimelineAction for Partition {
+    fn check(&self, occasion: Occasion, plan: &PlanState<'_>) -> Result<Vec<Planned>, Problem> {
+        plan.check_group(&self.group).map_err(|problem| at("partition.group", problem))?;
+        check_distinguishable(&self.group, plan).map_err(|problem| at("partition.group", problem))?;
+        check_duration("partition.for", self.lasting)?;
+        let others = plan.groups.keys().filter(|name| **name != self.group);
+        let others = || others.map(|name| format!("{name}-*")).collect();
+        let entry = FaultEntry {
+            id: Some(format!("timeline-{}", occasion.index)),
+            kind: Kind::Partition,
+            group: Some(self.group.clone()),
+            direction: Some(self.direction),
+            peers: Some(self.peers.clone().unwrap_or_else(others)).filter(|peers| !peers.is_empty()),
+            ..FaultEntry::default()
+        };
+        let begin = BeginFault::new(occasion, entry, None, None)
+            .map_err(|(field, problem)| at(&format!("partition.{field}"), problem))?;
+        let end = occasion.at + self.lasting.0;
+        Ok(begin.until(occasion, Some(end).filter(|end| *end < plan.end)))
+    }
+}
+
+/// A message's sender is known by name, and its group by the prefix of that name. So no group's name may be the prefix of
+/// another's.
+fn check_distinguishable(group: &str, plan: &PlanState<'_>) -> Result<(), String> {
+    let is_ambiguous = |other: &str| {
+        other != group && (other.starts_with(&format!("{group}-")) || group.starts_with(&format!("{other}-")))
+    };
+    match plan.groups.keys().find(|other| is_ambiguous(other)) {
+        None => Ok(()),
+        Some(other) => Err(format!(
+            "devices of `{group}` and of `{other}` have names that begin alike, by which the two sides could not be told \
+             apart; call one of the groups otherwise"
+        )),
+    }
+}

@@ -1,0 +1,67 @@
+//! Step of a timeline: an action, or a part of one, that has been checked and can be applied.
+
+use std::fmt::Debug;
+
+use super::pods::{PodFleet, PodRequests};
+use super::selector::Devices;
+use super::target::{ApplyResult, Target};
+use crate::config::Group;
+use crate::fault_set::FaultSet;
+
+/// A checked step of an action. What depends on the plan alone is settled in it; what depends on the seed, such as the
+/// devices that a share means, is settled when it is applied.
+pub trait Step: Debug + Send + Sync {
+    /// Name for `timeline.csv` and logs.
+    fn name(&self) -> &'static str;
+
+    /// The details beside the name: the devices it is for, and the values.
+    fn describe(&self) -> Vec<String>;
+
+    /// Number of devices that it affects; `None` for a step that is not for devices.
+    fn affected(&self, _devices: Devices<'_>) -> Option<usize> {
+        None
+    }
+
+    /// Applies the step to a running fleet.
+    fn apply(&self, target: &mut dyn Target) -> ApplyResult;
+
+    /// HTTP requests that pods need for the step, or the reason why a cluster cannot do it. Changes of faults are made in
+    /// the registry of `pods`.
+    fn requests(&self, _pods: &mut PodFleet<'_>) -> Result<PodRequests, String> {
+        Err(format!(
+            "`{}` is only done in one process; on a cluster there are `faults`, `ramp`, `partition`, `disconnect`, \
+             `crash`, `stop`, `start`, and `publish` and `request` for devices",
+            self.name()
+        ))
+    }
+
+    /// The fault set that the step gives to devices.
+    fn fault_set(&self) -> Option<&FaultSet> {
+        None
+    }
+
+    /// The group as the step changes it, so that the dry run can try its configuration.
+    fn changed_group(&self) -> Option<&Group> {
+        None
+    }
+
+    /// Whether the host publishes a message of its own, for which it needs a connection.
+    fn needs_host_connection(&self) -> bool {
+        false
+    }
+
+    /// Whether the step only cleans up after an earlier one. Results do not list it, for nothing is seen to happen.
+    fn is_implicit(&self) -> bool {
+        false
+    }
+}
+
+/// Details of a step for `timeline.csv`, with the number of devices that it affects.
+pub fn describe(step: &dyn Step, devices: Devices<'_>) -> String {
+    let mut details = step.describe();
+    details.extend(step.affected(devices).map(|count| match count {
+        1 => "1 device".to_owned(),
+        count => format!("{count} devices"),
+    }));
+    details.join("; ")
+}

@@ -1,0 +1,111 @@
+//! `swap`: gives a group, or some of its devices, another version of the behaviour while they run.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use wasmote_sim::faults::span::Span;
+
+use super::TimelineAction;
+use super::check::{Occasion, PlanState, Planned, Problem, at};
+use super::selector::{Devices, Selection, Selector};
+use super::step::Step;
+use super::target::{ApplyResult, Target};
+use crate::config::Group;
+
+/// Another version of a group's behaviour takes over, in the whole group or on some of its devices, which keep their state
+/// and their sessions.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Swap {
+    /// Which group.
+    pub group: String,
+    /// Only those of its devices whose names match one of these; the rest of the group stays as it is, and so do those
+    /// that join it later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub devices: Option<Vec<String>>,
+    /// Only this share of them, chosen by the seed; from 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<f64>,
+    /// Only this many of them, chosen by the seed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
+    /// The other version, or another behaviour: a built-in one, a file, or a folder.
+    pub behaviour: String,
+    /// Values of the configuration that change; the others stay.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub config: Map<String, Value>,
+    /// How long a trap brings the old version back; 10 s by default.
+    #[serde(default = "ten_seconds")]
+    pub trial: Span,
+}
+
+fn ten_seconds() -> Span {
+    Span(Duration::from_secs(10))
+}
+
+impl Swap {
+    /// The devices of a swap that is not for the whole group.
+    fn selection(&self, occasion: Occasion, plan: &PlanState<'_>) -> Result<Option<Selection>, Problem> {
+        let Self { group, devices, share, count, .. } = self.clone();
+        if devices.is_none() && share.is_none() && count.is_none() {
+            return Ok(None);
+        }
+        plan.selection(occasion, "swap", &Selector { group: Some(group), devices, share, count }).map(Some)
+    }
+}
+
+impl TimelineAction for Swap {
+    fn check(&self, occasion: Occasion, plan: &PlanState<'_>) -> Result<Vec<Planned>, Problem> {
+        plan.check_group(&self.group).map_err(|problem| at("swap.group", problem))?;
+        let source = plan.find_behaviour(&self.behaviour);
+        let source = source.map_err(|problem| at("swap.behaviour", problem.to_string()))?;
+        let selection = self.selection(occasion, plan)?;
+        let Self { group, config, trial: Span(trial), .. } = self.clone();
+        Ok(vec![Planned::deferred(occasion.at, move |plan| {
+            let changed = plan.modified_group(&group, config, Some(source));
+            let group = changed.ok_or_else(|| at("swap.group", "it is gone"))?;
+            if selection.is_none() {
+                plan.groups.insert(group.name.clone(), group.clone());
+            }
+            Ok(SwapBehaviour { group, trial, selection })
+        })])
+    }
+}
+
+#[derive(Debug)]
+struct SwapBehaviour {
+    /// The group with the other behaviour.
+    group: Group,
+    trial: Duration,
+    /// The devices that get it; `None` for the whole group.
+    selection: Option<Selection>,
+}
+
+impl Step for SwapBehaviour {
+    fn name(&self) -> &'static str {
+        "swap"
+    }
+
+    fn describe(&self) -> Vec<String> {
+        let selection = self.selection.as_ref().map(Selection::describe);
+        let behaviour = format!("behaviour {}", self.group.behaviour.name());
+        [format!("group {}", self.group.name), behaviour].into_iter().chain(selection).collect()
+    }
+
+    fn affected(&self, devices: Devices<'_>) -> Option<usize> {
+        Some(match &self.selection {
+            Some(selection) => selection.resolve(devices).len(),
+            None => devices.members(&self.group.name),
+        })
+    }
+
+    fn apply(&self, target: &mut dyn Target) -> ApplyResult {
+        let devices = self.selection.as_ref().map(|selection| selection.resolve(target.devices()));
+        target.swap(&self.group, self.trial, devices.as_deref())
+    }
+
+    fn changed_group(&self) -> Option<&Group> {
+        Some(&self.group)
+    }
+}
