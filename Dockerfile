@@ -46,11 +46,12 @@ COPY Cargo.toml Cargo.lock ./
 COPY host/sim/Cargo.toml host/sim/
 COPY host/engine/Cargo.toml host/engine/
 COPY host/live/Cargo.toml host/live/
+COPY host/results/Cargo.toml host/results/
 COPY host/app/Cargo.toml host/app/
 # A member of the workspace, which is not built here.
 COPY bench bench
 RUN set -eu; \
-    for crate in sim engine live app; do mkdir -p host/$crate/src; : > host/$crate/src/lib.rs; done; \
+    for crate in sim engine live results app; do mkdir -p host/$crate/src; : > host/$crate/src/lib.rs; done; \
     mkdir host/sim/benches host/engine/benches; \
     for program in host/app/src/main.rs host/sim/benches/hot.rs host/engine/benches/guest.rs; do \
         echo 'fn main() {}' > $program; \

@@ -13,7 +13,8 @@
 //!   which keeps its [`message_stats`] (with [`latencies`]) in [`time_buckets`] of time and group; [`windows`] sums them up.
 //! * [`live_run`]: a run whose world is a live fleet, and [`audit`], what users do to it over HTTP;
 //!   [`live_updates`]: versions of behaviours among that. [`effective_plan`]: the plan with all of that in it.
-//! * What is left behind: [`results`] (the folder and its manifest, and the plan in it, `plan_snapshot`), [`summary`], [`ledger_file`], [`tables`], [`parquet`].
+//! * Results files, whose types are those of `wasmote_results`: [`results`] creates the folder with its manifest and plan
+//!   (`plan_snapshot`); [`summary`], [`ledger_file`], [`tables`] and [`parquet`] fill it.
 //! * [`verify`]: all of it again, and whether it came out the same. [`progress`]: how far it is.
 //!
 //! Everything in a run's folder follows from the plan, the seed and the components alone. What does not (when and
@@ -57,7 +58,6 @@ pub mod threshold;
 pub mod time_buckets;
 pub mod timeline;
 pub mod topology;
-pub mod verdict;
 pub mod verify;
 pub mod windows;
 
@@ -92,6 +92,9 @@ pub enum ExperimentError {
         /// What the system said.
         problem: io::Error,
     },
+    /// A results folder that cannot be read.
+    #[error(transparent)]
+    Results(#[from] wasmote_results::ReadError),
     /// A plan that makes no sense.
     #[error(transparent)]
     Document(#[from] DocumentError),

@@ -4,6 +4,7 @@
 //! entry by its position from 0. The list of a fault document need not be named.
 
 use serde_json::{Map, Value};
+use wasmote_results::entry_name;
 
 use crate::suggest::did_you_mean;
 
@@ -47,11 +48,6 @@ fn descend<'a>(node: &'a mut Value, part: &str, prefix: &str) -> Result<&'a mut 
         }
         _ => Err(format!("`{prefix}` holds no `{part}`: it is a single value")),
     }
-}
-
-/// What an entry of a list goes by.
-pub(crate) fn entry_name(entry: &Value) -> Option<&str> {
-    ["id", "name", "kind", "behaviour"].iter().find_map(|field| entry.get(field)?.as_str())
 }
 
 #[cfg(test)]

@@ -4,35 +4,32 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde::Serialize;
 use serde_json::{Map, Value};
 use wasmote_engine::Role;
 use wasmote_live::fleet::Fleet;
 use wasmote_mqtt::device_id::DeviceId;
+use wasmote_results::{COMPONENTS_FOLDER, ComponentEntry, write_atomically};
 use wasmote_sim::device::Now;
 use wasmote_sim::faults::span::Span;
 
 use super::latencies::seconds;
 use super::live_updates::LiveUpdates;
 use super::recorder::RunObserver;
-use super::results::{COMPONENTS_FOLDER, ComponentEntry, write_atomically};
 use crate::actions::audit::{AuditLog, BehaviourUpdate};
 use crate::actions::entry::TimelineEntry;
 use crate::actions::swap::Swap;
 use crate::actions::{Action, TimelineAction};
 
 /// A change that a user made.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct AuditRecord {
     /// Seconds since the run began.
     pub at_s: f64,
     /// Description of the change.
     pub message: String,
     /// The change as entries of a plan's timeline.
-    #[serde(skip)]
     pub entries: Vec<Value>,
     /// The component that the user sent with it, in the run's folder.
-    #[serde(skip)]
     pub component: Option<ComponentEntry>,
 }
 

@@ -22,13 +22,13 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
+use wasmote_results::{ClusterEntry, Row, Summary, TimelineRow, write_atomically, write_table};
 
 use super::ExperimentError;
 use super::plan::{Experiment, Point, RunId};
 use super::progress::{Progress, Totals};
-use super::results::{ResultsWriter, write_atomically};
+use super::results::ResultsWriter;
 use crate::cli::output::to_stderr;
 use crate::config::values::DeviceCount;
 use crate::kubectl::proxy::Proxy;
@@ -40,7 +40,7 @@ use crate::manifests::name::{Image, Name, Quantity};
 use artifacts::ArtifactCollector;
 use deployment::Deployment;
 use samples::{ClusterAccess, RunEnd, Sampler};
-use summary::ClusterSummary;
+use summary::ClusterRun;
 use timeline::TimelineExecutor;
 use windows::MeasuredWindows;
 
@@ -63,19 +63,6 @@ pub struct Options {
     pub cpu: Quantity,
     /// How long pods may take to become ready.
     pub ready_timeout: Duration,
-}
-
-/// What a results folder says of the cluster.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ClusterEntry {
-    /// The context, where one was named.
-    pub context: Option<String>,
-    /// The namespace, where one was named.
-    pub namespace: Option<String>,
-    /// The program's image.
-    pub image: String,
-    /// What could not be collected, and why. Empty in a complete collection.
-    pub missing: Vec<String>,
 }
 
 /// Why a run on a cluster came to nothing.
@@ -134,7 +121,7 @@ pub fn execute(
     results: &mut ResultsWriter,
     options: &Options,
     totals: &Totals,
-) -> Result<Vec<ClusterSummary>, ExperimentError> {
+) -> Result<Vec<Summary>, ExperimentError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|problem| ClusterError::Client(problem.to_string()))?;
     let mut entry = ClusterEntry {
@@ -176,7 +163,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// From nothing to nothing; what is left is the folder.
-    fn run(&self, runtime: &Runtime) -> Result<(ClusterSummary, Vec<String>), ExperimentError> {
+    fn run(&self, runtime: &Runtime) -> Result<(Summary, Vec<String>), ExperimentError> {
         fs::create_dir_all(self.folder).map_err(ExperimentError::writing(&self.folder.display()))?;
         let fleet = self.fleet().map_err(ClusterError::from)?;
         let deployment = Deployment::new(&self.options.kubectl, &fleet);
@@ -222,7 +209,7 @@ impl Run<'_> {
         deployment: &Deployment<'_>,
         fleet: &FleetManifests,
         runtime: &Runtime,
-    ) -> Result<(ClusterSummary, Vec<String>), ExperimentError> {
+    ) -> Result<(Summary, Vec<String>), ExperimentError> {
         let kubectl = &self.options.kubectl;
         let interrupted = || self.totals.is_interrupted();
         to_stderr(format_args!("applying {} pods", deployment.desired()));
@@ -257,14 +244,15 @@ impl Run<'_> {
         let artifacts = ArtifactCollector::new(kubectl, self.folder);
         let mut missing = sampler.missing();
         missing.extend(timeline.missing());
-        if let Some(done) = timeline.csv() {
-            write_atomically(&self.folder.join("timeline.csv"), done.as_bytes())
-                .map_err(ExperimentError::writing(&self.folder.display()))?;
+        if let Some(rows) = timeline.rows() {
+            write_table(self.folder, rows)
+                .map_err(ExperimentError::writing(&self.folder.join(TimelineRow::FILE).display()))?;
         }
         missing.extend(artifacts.logs()?);
         missing.extend(artifacts.pod_metrics(&proxy, &client, runtime)?);
-        let summary = ClusterSummary::new(self.point, self.run_id.seed, fleet, &sampler, run_end, &missing);
-        summary.write(self.folder, fleet, &sampler)?;
+        let (point, seed) = (self.point, self.run_id.seed);
+        let run = ClusterRun { point, seed, fleet, sampler: &sampler, run_end, missing: &missing };
+        let summary = run.write(self.folder)?;
         Ok((summary, missing))
     }
 }

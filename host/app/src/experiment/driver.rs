@@ -11,6 +11,7 @@ use wasmote_live::fleet::PowerCommand;
 use wasmote_mqtt::broker::counters::BrokerCounters;
 use wasmote_mqtt::message::Message;
 use wasmote_mqtt::time::Time;
+use wasmote_results::LagSummary;
 use wasmote_sim::device::{Blueprint, Now, Upgrade};
 use wasmote_sim::faults::broker::Failure;
 use wasmote_sim::faults::{Fault, FaultId};
@@ -23,19 +24,6 @@ use super::ExperimentError;
 use crate::fault_registry::Faults;
 pub use live::{LiveDriver, LiveSetup};
 pub use virtual_time::virtual_driver;
-
-/// Whose time passes in a run.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Serialize, serde::Deserialize,
-)]
-#[serde(rename_all = "snake_case")]
-pub enum TimeMode {
-    /// As fast as it can be computed, and the same every time.
-    #[default]
-    Virtual,
-    /// That of the clock on the wall.
-    Real,
-}
 
 /// Whether something was done.
 pub type DriverResult = Result<(), ExperimentError>;
@@ -116,27 +104,14 @@ pub struct RunOutcome {
     pub lag: Option<LagSummary>,
 }
 
-/// How late this machine was with what it had to do, in seconds: upper bounds, by 1, 2 and 5 times powers of ten.
-#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
-pub struct LagSummary {
-    /// The mean, which is exact.
-    pub mean: Option<f64>,
-    /// Half of the time it was no later.
-    pub p50: Option<f64>,
-    /// 99 times in a hundred it was no later.
-    pub p99: Option<f64>,
-}
-
-impl LagSummary {
-    /// From what a fleet has measured of itself.
-    pub fn of(lateness: &Histogram) -> Self {
-        let quantile = |share: f64| {
-            let wanted = (lateness.count() as f64 * share).ceil();
-            let bound = lateness.cumulative().find(|(_, count)| *count as f64 >= wanted.max(1.0));
-            bound.map(|(bound, _)| bound).filter(|bound| bound.is_finite())
-        };
-        Self { mean: lateness.mean(), p50: quantile(0.5), p99: quantile(0.99) }
-    }
+/// Lateness of this machine, from the histogram that a fleet keeps of itself.
+fn lag_summary(lateness: &Histogram) -> LagSummary {
+    let quantile = |share: f64| {
+        let wanted = (lateness.count() as f64 * share).ceil();
+        let bound = lateness.cumulative().find(|(_, count)| *count as f64 >= wanted.max(1.0));
+        bound.map(|(bound, _)| bound).filter(|bound| bound.is_finite())
+    };
+    LagSummary { mean: lateness.mean(), p50: quantile(0.5), p99: quantile(0.99) }
 }
 
 #[cfg(test)]
@@ -148,8 +123,8 @@ mod tests {
         let mut lateness = Histogram::default();
         (0..98).for_each(|_| lateness.observe(0.0009));
         (0..2).for_each(|_| lateness.observe(0.03));
-        let lag = LagSummary::of(&lateness);
+        let lag = lag_summary(&lateness);
         assert_eq!((lag.p50, lag.p99), (Some(0.001), Some(0.05)));
-        assert_eq!(LagSummary::of(&Histogram::default()).p99, None);
+        assert_eq!(lag_summary(&Histogram::default()).p99, None);
     }
 }

@@ -4,11 +4,11 @@
 //! line; so an error that comes up after that names the change without which there would be none.
 
 use serde_json::Value;
+use wasmote_results::PointValues;
 
 use super::ExperimentError;
 use super::plan::Overrides;
 use super::source::PlanSource;
-use super::sweep::PointValues;
 
 /// One field that was set.
 struct FieldOverride<'a> {

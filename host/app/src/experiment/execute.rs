@@ -1,7 +1,7 @@
-//! All runs of an experiment, on as many threads as wanted.
+//! Executes all runs of an experiment on a number of threads.
 //!
-//! A run is one thread and shares nothing with others but compiled code, so how many of them there are at
-//! one time changes nothing but how long it takes.
+//! A run is one thread and shares only compiled code with other runs, so the number of threads changes nothing but the
+//! time that the experiment takes.
 
 use std::fs;
 use std::path::{Component, Path};
@@ -10,17 +10,18 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
+use wasmote_results::Summary;
+
 use super::ExperimentError;
 use super::effective_plan;
 use super::live_run::{self, LiveEnv};
 use super::plan::{Experiment, RunId};
 use super::progress::{Progress, Totals};
 use super::results::ResultsWriter;
-use super::run::{RunContext, run};
-use super::summary::Summary;
+use super::run::{FinishedRun, RunContext, run};
 
-/// Do something for each run, on several threads. The outcomes are in the order of the runs. After a failure or
-/// an interrupt no further run begins; the first failure by order is returned.
+/// Calls `work` for each run, on several threads. Outcomes are in the order of the runs. After a failure or an interrupt
+/// no further run starts; the first failure in that order is returned.
 pub fn for_each<T: Send>(
     runs: &[RunId],
     workers: usize,
@@ -51,15 +52,15 @@ pub fn for_each<T: Send>(
         .collect()
 }
 
-/// How runs are driven.
+/// The time base of the runs, with what it needs.
 pub enum ExecutionMode {
-    /// In virtual time, so many at one time.
+    /// Virtual time, with this number of runs at the same time.
     Virtual(usize),
-    /// In real time, one after the other: they share the machine, the broker's port and the API's.
+    /// Real time. Runs follow one another, as they share the machine and the ports of the broker and the API.
     Real(LiveEnv),
 }
 
-/// Run an experiment into a folder, run by run. What an interrupt leaves is incomplete, and says so.
+/// Executes an experiment and writes its results. After an interrupt the manifest says that they are incomplete.
 pub fn execute(
     experiment: &Experiment,
     results: &mut ResultsWriter,
@@ -84,19 +85,20 @@ pub fn execute(
             ExecutionMode::Virtual(_) => None,
             ExecutionMode::Real(live_env) => Some(live_env),
         };
-        let summary = run_one(experiment, run_id, &path, live_env, totals)?;
+        let run = run_one(experiment, run_id, &path, live_env, totals)?;
         if live_env.is_some() {
             let depth = Path::new(&relative).components().filter(|it| matches!(it, Component::Normal(_)));
-            effective_plan::write(experiment, run_id, &summary, &path, depth.count())?;
+            effective_plan::write(experiment, run_id, &run, &path, depth.count())?;
         }
         let took = began.elapsed().as_secs_f64();
         let mut results = shared.lock().unwrap_or_else(PoisonError::into_inner);
-        results.add_components(&relative, summary.edits.iter().filter_map(|edit| edit.component.as_ref()));
+        let FinishedRun { summary, edits } = run;
+        results.add_components(&relative, edits.iter().filter_map(|edit| edit.component.as_ref()));
         let entry = &mut results.manifest.runs[run_id.index];
         entry.digest = summary.digest.clone().filter(|_| !summary.interrupted);
-        entry.edits = summary.edits.len();
+        entry.edits = edits.len();
         entry.real_seconds = Some(took);
-        entry.events_per_second = Some(summary.events as f64 / took);
+        entry.events_per_second = Some(summary.events.unwrap_or(0) as f64 / took);
         results.write_manifest()?;
         Ok(summary)
     })?;
@@ -107,23 +109,23 @@ pub fn execute(
     Ok(summaries)
 }
 
-/// One run into its folder; in virtual time where there is no reality.
+/// Executes one run and writes its folder; in virtual time if there is no `live_env`.
 pub fn run_one(
     experiment: &Experiment,
     run_id: &RunId,
     folder: &Path,
     live_env: Option<&LiveEnv>,
     totals: &Totals,
-) -> Result<Summary, ExperimentError> {
+) -> Result<FinishedRun, ExperimentError> {
     fs::create_dir_all(folder).map_err(ExperimentError::writing(&folder.display()))?;
     let point = &experiment.points[run_id.point];
     let progress = Progress::new(totals);
     let components = &experiment.components;
     let context = RunContext { point, seed: run_id.seed, components, folder, progress: &progress };
-    let summary = match live_env {
+    let outcome = match live_env {
         None => run(context),
         Some(live_env) => live_run::run(context, live_env),
     };
     totals.finished.fetch_add(1, Ordering::Relaxed);
-    summary
+    outcome
 }

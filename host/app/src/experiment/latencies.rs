@@ -1,17 +1,17 @@
-//! How long messages were under way, in buckets whose width follows their size.
+//! Latency histogram whose buckets are as wide as their bounds are large.
 
 use std::time::Duration;
 
-use serde::Serialize;
+use wasmote_results::LatencySummary;
 
 /// Buckets for each doubling. A bucket is at most 1/64 of its bound wide, so a quantile is at most 1.6 % too high.
 const PER_OCTAVE: u32 = 64;
 const BITS: u32 = PER_OCTAVE.ilog2();
 
-/// Observations of time. Integers throughout, so that sums do not depend on their order.
+/// A histogram of durations. It counts in integers, so that sums do not depend on the order of observations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Latencies {
-    /// The bucket that the first count is of.
+    /// Number of the bucket of the first count.
     first: usize,
     counts: Vec<u64>,
     count: u64,
@@ -19,24 +19,13 @@ pub struct Latencies {
     max_nanos: u64,
 }
 
-/// Latencies as reports have them, in seconds; `null` where there are none.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct LatencySummary {
-    count: u64,
-    mean: Option<f64>,
-    p50: Option<f64>,
-    p90: Option<f64>,
-    p95: Option<f64>,
-    p99: Option<f64>,
-    max: Option<f64>,
-}
-
 /// Nanoseconds as seconds.
 pub fn seconds(nanos: u64) -> f64 {
     nanos as f64 / 1e9
 }
 
-/// Below 64 ns each number is a bucket of its own; above, the six bits after the first one tell them apart.
+/// Number of the bucket of a duration. Below 64 ns each number has its own bucket; above, the six bits after the leading
+/// one select the bucket.
 fn bucket(nanos: u64) -> usize {
     let octave = nanos.checked_ilog2().unwrap_or(0);
     match octave.checked_sub(BITS) {
@@ -45,7 +34,7 @@ fn bucket(nanos: u64) -> usize {
     }
 }
 
-/// The largest number in a bucket.
+/// The largest duration in a bucket, in nanoseconds.
 fn upper_bound(bucket: usize) -> u64 {
     let (octave, step) = ((bucket / PER_OCTAVE as usize) as u32, (bucket % PER_OCTAVE as usize) as u64);
     match octave.checked_sub(1) {
@@ -55,7 +44,7 @@ fn upper_bound(bucket: usize) -> u64 {
 }
 
 impl Latencies {
-    /// Enter one observation.
+    /// Adds one observation.
     pub fn observe(&mut self, latency: Duration) {
         let nanos = u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX);
         *self.slot(bucket(nanos)) += 1;
@@ -64,7 +53,7 @@ impl Latencies {
         self.max_nanos = self.max_nanos.max(nanos);
     }
 
-    /// Add another's observations.
+    /// Adds the observations of another histogram.
     pub fn merge(&mut self, other: &Self) {
         for (at, count) in other.counts.iter().enumerate().filter(|(_, count)| **count > 0) {
             *self.slot(other.first + at) += count;
@@ -90,19 +79,18 @@ impl Latencies {
         &mut self.counts[at]
     }
 
-    /// Their mean in seconds.
+    /// Mean in seconds.
     pub fn mean(&self) -> Option<f64> {
         let mean = |count: u64| self.sum_nanos as f64 / count as f64 / 1e9;
         (self.count > 0).then(|| mean(self.count))
     }
 
-    /// The longest, in seconds.
+    /// Maximum in seconds.
     pub fn max(&self) -> Option<f64> {
         (self.count > 0).then(|| seconds(self.max_nanos))
     }
 
-    /// The time, in seconds, that this share of them does not exceed (nearest rank, rounded up to its bucket's
-    /// bound).
+    /// Quantile in seconds, such as 0.95 for the 95th percentile (nearest rank, rounded up to the bound of its bucket).
     pub fn quantile(&self, share: f64) -> Option<f64> {
         let rank = ((share * self.count as f64).ceil() as u64).max(1);
         let mut seen = 0;
@@ -112,13 +100,13 @@ impl Latencies {
         })
     }
 
-    /// The buckets that are not empty, by their upper bounds in nanoseconds.
+    /// Upper bounds in nanoseconds and counts of the buckets that are not empty.
     pub fn buckets(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
         let counted = self.counts.iter().enumerate().filter(|(_, count)| **count > 0);
         counted.map(|(at, count)| (upper_bound(self.first + at), *count))
     }
 
-    /// For reports.
+    /// Statistics for results files.
     pub fn summary(&self) -> LatencySummary {
         LatencySummary {
             count: self.count,

@@ -10,16 +10,16 @@ use tokio::runtime::Builder;
 use wasmote_engine::Engine;
 use wasmote_live::config::BrokerUrl;
 use wasmote_mqtt::time::{Time, WallTime};
+use wasmote_results::TimeMode;
 use wasmote_sim::device::Now;
 
 use super::ExperimentError;
 use super::audit::AuditTrail;
-use super::driver::{LiveDriver, LiveSetup, TimeMode};
+use super::driver::{LiveDriver, LiveSetup};
 use super::live_updates::LiveUpdates;
 use super::orchestrator::Orchestrator;
 use super::plan::Experiment;
-use super::run::RunContext;
-use super::summary::Summary;
+use super::run::{FinishedRun, RunContext};
 use crate::cli::behaviours::ComponentInfo;
 use crate::config::values::{BrokerChoice, format_broker_url};
 use crate::preflight;
@@ -74,7 +74,7 @@ fn check_broker(url: &BrokerUrl) -> Result<(), ExperimentError> {
 }
 
 /// Run in real time.
-pub fn run(context: RunContext<'_>, live_env: &LiveEnv) -> Result<Summary, ExperimentError> {
+pub fn run(context: RunContext<'_>, live_env: &LiveEnv) -> Result<FinishedRun, ExperimentError> {
     let runtime = Builder::new_multi_thread().enable_all().build().map_err(RunError::Runtime)?;
     let outcome = run_on(context, live_env, runtime.handle());
     // Whoever still listens to events would hold it up.
@@ -86,7 +86,7 @@ fn run_on(
     context: RunContext<'_>,
     live_env: &LiveEnv,
     runtime: &tokio::runtime::Handle,
-) -> Result<Summary, ExperimentError> {
+) -> Result<FinishedRun, ExperimentError> {
     let RunContext { point, seed, components, .. } = context;
     let settings = crate::config::Settings { seed, ..point.settings.clone() };
     let observer = context.observer(TimeMode::Real)?;

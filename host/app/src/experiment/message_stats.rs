@@ -1,28 +1,28 @@
-//! What is counted of messages, for one group and one stretch of time.
+//! Counts of messages of one group in one stretch of time.
 
-use serde::Serialize;
+use wasmote_results::Traffic;
 
-use super::latencies::{Latencies, LatencySummary};
+use super::latencies::Latencies;
 
-/// Counts of the messages that some devices published in some stretch of time, and of what became of them.
+/// Counts of the messages that a group published in a stretch of time, and of their receptions.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MessageStats {
-    /// Published by behaviours.
+    /// Messages published by behaviours.
     pub generated: u64,
-    /// Handed to the MQTT connection.
+    /// Messages handed to the MQTT connection.
     pub sent: u64,
-    /// Of each message, the devices that had asked for it when it was published.
+    /// Receptions that would happen without any loss: for each message, the devices subscribed when it was published.
     pub expected: u64,
-    /// Of these, those that were given it, each once.
+    /// Receptions that happened, each device counted once a message.
     pub delivered: u64,
-    /// Messages that faults took, either way, from these devices.
+    /// Messages that faults of these devices dropped, in both directions.
     pub dropped: u64,
-    /// How long the first copy of each was under way.
+    /// Latencies of the first copy that each device received.
     pub latencies: Latencies,
 }
 
 impl MessageStats {
-    /// Add others.
+    /// Adds the counts of another group or stretch of time.
     pub fn add(&mut self, other: &Self) {
         self.generated += other.generated;
         self.sent += other.sent;
@@ -32,31 +32,21 @@ impl MessageStats {
         self.latencies.merge(&other.latencies);
     }
 
-    /// The share that arrived of what was expected.
+    /// Receptions that happened divided by those expected; `None` if nothing was expected.
     pub fn delivery_ratio(&self) -> Option<f64> {
         (self.expected > 0).then(|| self.delivered as f64 / self.expected as f64)
     }
 
-    /// As reports have them.
-    pub fn report(&self) -> MessageStatsReport {
-        MessageStatsReport {
+    /// The counts as results files have them.
+    pub fn traffic(&self) -> Traffic {
+        Traffic {
             generated: self.generated,
             sent: self.sent,
+            received: None,
             expected: self.expected,
             delivered: self.delivered,
             delivery_ratio: self.delivery_ratio(),
             latency_seconds: self.latencies.summary(),
         }
     }
-}
-
-/// Figures as reports have them.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct MessageStatsReport {
-    generated: u64,
-    sent: u64,
-    expected: u64,
-    delivered: u64,
-    delivery_ratio: Option<f64>,
-    latency_seconds: LatencySummary,
 }

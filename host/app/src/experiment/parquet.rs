@@ -1,8 +1,9 @@
-//! `events.parquet`: the events of a run as columns, for whoever has millions of them.
+//! `events.parquet`: the events of a run as columns, for runs with millions of them.
 //!
-//! It is made of `events.ndjson` when the run is over, since a file of this format can be read only once its end is
-//! written: what a run leaves that was killed are the lines.
+//! It is converted from `events.ndjson` after the run: a Parquet file can be read only once its footer is written, so a
+//! run that is killed leaves the lines.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
@@ -15,18 +16,18 @@ use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::parser::parse_message_type;
-use serde::Deserialize;
+use wasmote_results::{EventLine, LineFile, write_atomically_with};
 
 use super::ExperimentError;
-use super::results::{ResultsWriter, write_atomically_with};
+use super::results::ResultsWriter;
 
-/// The name of the file, in a run's folder.
+/// Name of the file, in a run's folder.
 const FILE: &str = "events.parquet";
-const EVENTS: &str = "events.ndjson";
-/// Events whose columns lie together. As many are in memory at one time.
+const EVENTS: &str = EventLine::FILE;
+/// Events in a row group, which is also the number of events in memory.
 const ROW_GROUP_SIZE: usize = 1 << 17;
 
-/// Columns as they are named in the lines. What a line does not say is null.
+/// The columns have the names of the lines' fields. A field that a line does not have is null.
 const SCHEMA: &str = "message event {
     required int64 step;
     required double t_s;
@@ -46,33 +47,11 @@ const SCHEMA: &str = "message event {
     optional binary version (STRING);
 }";
 
-/// A line. One that says what no column has is an error, so that nothing is lost.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Event {
-    step: i64,
-    t_s: f64,
-    kind: String,
-    device: Option<String>,
-    group: Option<String>,
-    message: Option<String>,
-    topic: Option<String>,
-    payload: Option<String>,
-    latency_s: Option<f64>,
-    fault: Option<String>,
-    fault_kind: Option<String>,
-    reason: Option<String>,
-    ends_after_s: Option<f64>,
-    again_after_s: Option<f64>,
-    until_s: Option<f64>,
-    version: Option<String>,
-}
-
 /// Some events, column by column, in the order of the schema.
 #[derive(Default)]
 struct Columns(Vec<Column>);
 
-/// What there is, and for each event 1 if it has it and 0 if not.
+/// The values of a column, and a definition level for each event: 1 if it has a value, else 0.
 struct Column {
     values: Values,
     definition_levels: Vec<i16>,
@@ -84,27 +63,27 @@ enum Values {
     Text(Vec<ByteArray>),
 }
 
-/// What an event has for a column.
+/// Value of an event in a column.
 enum Cell {
     Whole(i64),
     Number(Option<f64>),
     Text(Option<String>),
 }
 
-/// Write the events of all runs as columns beside their lines.
+/// Writes the events of all runs as columns beside their lines.
 pub fn write_all(results: &ResultsWriter) -> Result<(), ExperimentError> {
     let mut folders = results.manifest.runs.iter().map(|run| results.folder.join(&run.path));
     folders.try_for_each(|folder| {
         let path = folder.join(FILE);
         match folder.join(EVENTS).exists() {
             true => write(&folder, &path).map_err(ExperimentError::writing(&path.display())),
-            // It was never begun.
+            // The run never started.
             false => Ok(()),
         }
     })
 }
 
-/// Write the events of the run in this folder.
+/// Writes the events of the run in this folder.
 fn write(folder: &Path, path: &Path) -> io::Result<()> {
     let lines = BufReader::new(File::open(folder.join(EVENTS))?).lines();
     write_atomically_with(path, |file| convert(lines, file))
@@ -132,39 +111,38 @@ fn io_error(problem: ParquetError) -> io::Error {
     io::Error::other(problem)
 }
 
-impl Event {
-    /// In the order of the schema.
-    fn cells(self) -> [Cell; 16] {
-        use Cell::{Number, Text, Whole};
-        [
-            Whole(self.step),
-            Number(Some(self.t_s)),
-            Text(Some(self.kind)),
-            Text(self.device),
-            Text(self.group),
-            Text(self.message),
-            Text(self.topic),
-            Text(self.payload),
-            Number(self.latency_s),
-            Text(self.fault),
-            Text(self.fault_kind),
-            Text(self.reason),
-            Number(self.ends_after_s),
-            Number(self.again_after_s),
-            Number(self.until_s),
-            Text(self.version),
-        ]
-    }
+/// The fields of an event in the order of the schema.
+fn cells(event: EventLine<'_>) -> [Cell; 16] {
+    use Cell::{Number, Whole};
+    let text = |value: Option<Cow<'_, str>>| Cell::Text(value.map(Cow::into_owned));
+    [
+        Whole(i64::try_from(event.step).unwrap_or(i64::MAX)),
+        Number(Some(event.t_s)),
+        text(Some(event.kind)),
+        text(event.device),
+        text(event.group),
+        text(event.message),
+        text(event.topic),
+        text(event.payload),
+        Number(event.latency_s),
+        text(event.fault),
+        text(event.fault_kind),
+        text(event.reason),
+        Number(event.ends_after_s),
+        Number(event.again_after_s),
+        Number(event.until_s),
+        text(event.version),
+    ]
 }
 
 impl Columns {
-    /// How many events there are.
+    /// Number of events.
     fn len(&self) -> usize {
         self.0.first().map_or(0, |column| column.definition_levels.len())
     }
 
-    fn add(&mut self, event: Event) {
-        for (at, cell) in event.cells().into_iter().enumerate() {
+    fn add(&mut self, event: EventLine<'_>) {
+        for (at, cell) in cells(event).into_iter().enumerate() {
             if self.0.len() == at {
                 self.0.push(Column::for_cell(&cell));
             }

@@ -1,16 +1,17 @@
-//! `timeseries.csv` while a run lasts. The table at its end takes the place of it.
+//! `timeseries.csv` while a run lasts. The complete table replaces it at the end.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
 use wasmote_mqtt::time::Time;
+use wasmote_results::{Row, TimeseriesRow, header, rows};
 
 use super::tables::{self, GroupState};
 use super::time_buckets::TimeBuckets;
 
-/// Grows by whole rows. What was under way at the end of an interval arrives in the next one, so that a row is written
-/// when that is over.
+/// Writer of a table that grows by whole rows. Messages that are under way at the end of an interval arrive in the next
+/// one, so a row is written one interval late.
 pub struct PartialTimeseries {
     file: File,
     written: usize,
@@ -18,19 +19,24 @@ pub struct PartialTimeseries {
 }
 
 impl PartialTimeseries {
-    /// Begin it.
-    pub fn create(path: &Path) -> io::Result<Self> {
-        let mut file = File::create(path)?;
-        file.write_all(tables::TIME_SERIES_HEADER.as_bytes())?;
+    /// Creates the file in a run's folder.
+    pub fn create(folder: &Path) -> io::Result<Self> {
+        let mut file = File::create(folder.join(TimeseriesRow::FILE))?;
+        file.write_all(header::<TimeseriesRow>()?.as_bytes())?;
         Ok(Self { file, written: 0, until: Time::ZERO })
     }
 
-    /// Write those of these rows that are not there yet.
-    pub fn write(&mut self, groups: &[String], buckets: &TimeBuckets, rows: &[GroupState]) -> io::Result<()> {
-        let text = tables::time_series_rows(groups, buckets, self.until, &rows[self.written..]);
-        self.file.write_all(text.as_bytes())?;
-        self.written = rows.len();
-        self.until = rows.last().map_or(self.until, GroupState::at);
+    /// Appends the rows of those states that are not in the file yet.
+    pub fn write(
+        &mut self,
+        groups: &[String],
+        buckets: &TimeBuckets,
+        states: &[GroupState],
+    ) -> io::Result<()> {
+        let new = tables::time_series(groups, buckets, self.until, &states[self.written..]);
+        self.file.write_all(rows(new)?.as_bytes())?;
+        self.written = states.len();
+        self.until = states.last().map_or(self.until, GroupState::at);
         Ok(())
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use wasmote_engine::{Engine, Inspection};
 use wasmote_mqtt::time::{Time, WallTime};
+use wasmote_results::PointValues;
 use wasmote_sim::rng::Seed;
 
 use super::ExperimentError;
@@ -15,7 +16,7 @@ use super::error_attribution::attribute_error;
 use super::plan_file::PlanFile;
 use super::seeds::Seeds;
 use super::source::PlanSource;
-use super::sweep::{Combination, PointValues, at_point, combinations, fields};
+use super::sweep::{Combination, at_point, combinations, fields};
 use super::threshold::ThresholdScope;
 use super::timeline::Timeline;
 use super::topology::Topology;

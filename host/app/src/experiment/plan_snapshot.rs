@@ -3,9 +3,9 @@
 
 use serde_json::{Value, json};
 use wasmote_engine::Role;
+use wasmote_results::COMPONENTS_FOLDER;
 
 use super::plan::Experiment;
-use super::results::COMPONENTS_FOLDER;
 use super::strip_nulls::strip_nulls;
 use super::sweep::label_and_value;
 use crate::source::Source;

@@ -9,13 +9,13 @@
 //! * `routes`: which way devices send, as far as they tell.
 
 mod broker_log;
-pub mod chain;
+mod chain;
 mod events;
 mod line_writer;
 mod logs;
 pub mod outages;
 pub mod routes;
-pub mod swap_refusals;
+mod swap_refusals;
 mod versions;
 
 use std::io;
@@ -29,6 +29,7 @@ use wasmote_live::status::DeviceEvent;
 use wasmote_mqtt::broker::packet::{Reply, Request};
 use wasmote_mqtt::device_id::Identity;
 use wasmote_mqtt::time::Time;
+use wasmote_results::{SwapRefusal, TimeMode};
 use wasmote_sim::behaviour::Version;
 use wasmote_sim::context::LogLevel;
 use wasmote_sim::device::{Input, Now};
@@ -36,7 +37,6 @@ use wasmote_sim::event::StopReason;
 use wasmote_sim::notice::DeviceNotice;
 use wasmote_sim::virtual_time::observer::{DeviceIndex, Observer, TraceEvent};
 
-use super::driver::TimeMode;
 use super::instrumented::SharedTracker;
 use super::live_run::wall_clock_now;
 use broker_log::{BrokerLog, Connection};
@@ -45,7 +45,6 @@ use events::EventLog;
 use logs::DeviceLogs;
 use outages::Outages;
 use routes::Routes;
-use swap_refusals::SwapRefusal;
 use versions::VersionLog;
 
 /// Writes a run's files.

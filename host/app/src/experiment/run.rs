@@ -1,9 +1,13 @@
-//! One run: a point and a seed become a folder. What is written, counted and judged on the way is the same in
-//! virtual and in real time.
+//! Executes one run: a point and a seed become a folder. Files, counts and thresholds are the same in virtual and in real
+//! time.
 
 use std::path::Path;
 
 use wasmote_mqtt::time::Time;
+use wasmote_results::{
+    Edit, EventLine, JsonFile, LineFile, Row, Summary, ThresholdMiss, TimeMode, TimeseriesRow, write_json,
+    write_table,
+};
 use wasmote_sim::device::Now;
 use wasmote_sim::ledger::Ledger;
 use wasmote_sim::rng::Seed;
@@ -11,20 +15,18 @@ use wasmote_sim::rng::Seed;
 use super::ExperimentError;
 use super::audit::AuditRecord;
 use super::delivery_tracker::DeliveryTracker;
-use super::driver::{DeviceSnapshot, Driver, TimeMode, virtual_driver};
+use super::driver::{DeviceSnapshot, Driver, virtual_driver};
 use super::instrumented::SharedTracker;
-use super::ledger_file::{self, RunLedger};
+use super::ledger_file;
 use super::orchestrator::{self, Orchestrator};
 use super::partial_timeseries::PartialTimeseries;
 use super::plan::Point;
 use super::progress::Progress;
 use super::recorder::{Recorder, RunObserver};
-use super::results::{pretty_json, write_atomically};
-use super::summary::{Summary, SummaryInput};
+use super::summary::{self, SummaryInput};
 use super::tables::{self, GroupState};
 use super::threshold::ThresholdEntry;
 use super::time_buckets::TimeBuckets;
-use super::verdict::ThresholdMiss;
 use super::windows;
 use crate::actions::step::describe;
 use crate::actions::target::Target;
@@ -32,23 +34,32 @@ use crate::blueprints::Components;
 use crate::config::Settings;
 use crate::config::values::Switch;
 
-/// Where and with what a run happens.
+/// Inputs of a run.
 #[derive(Clone, Copy)]
 pub struct RunContext<'a> {
-    /// The plan with its values.
+    /// The plan with the values of the sweep.
     pub point: &'a Point,
-    /// All randomness.
+    /// Seed of all randomness.
     pub seed: Seed,
     /// The behaviours.
     pub components: &'a Components,
-    /// For what is seen; it must be there.
+    /// The run's folder, which exists.
     pub folder: &'a Path,
-    /// Who is told how far it is.
+    /// Receives the progress.
     pub progress: &'a Progress<'a>,
 }
 
-/// Run in virtual time.
-pub fn run(context: RunContext<'_>) -> Result<Summary, ExperimentError> {
+/// A run that has ended.
+#[derive(Clone, Debug)]
+pub struct FinishedRun {
+    /// Its figures.
+    pub summary: Summary,
+    /// In real time: the changes that users made.
+    pub edits: Vec<AuditRecord>,
+}
+
+/// Executes a run in virtual time.
+pub fn run(context: RunContext<'_>) -> Result<FinishedRun, ExperimentError> {
     let RunContext { point, seed, components, .. } = context;
     let observer = context.observer(TimeMode::Virtual)?;
     let at = Now { run: Time::ZERO, wall: point.epoch };
@@ -58,8 +69,8 @@ pub fn run(context: RunContext<'_>) -> Result<Summary, ExperimentError> {
     context.execute(orchestrator, &observer, Vec::new)
 }
 
-/// How many single messages are written down. A run of some minutes can have a million of them, which is
-/// hundreds of megabytes that hardly anybody reads, so that without a word the first ones have to do.
+/// Number of single messages that are logged. A run of some minutes can have a million of them, which is hundreds of
+/// megabytes, so by default only the first ones are logged.
 fn message_limit(settings: &Settings) -> u64 {
     const DEFAULT_LIMIT: u64 = 20_000;
     match settings.log_messages {
@@ -70,7 +81,7 @@ fn message_limit(settings: &Settings) -> u64 {
 }
 
 impl RunContext<'_> {
-    /// What is to be seen of a run goes here.
+    /// Creates the observer that records the run.
     pub(super) fn observer(&self, time_mode: TimeMode) -> Result<RunObserver, ExperimentError> {
         let settings = &self.point.settings;
         let recorder = Recorder::new(self.folder, time_mode, message_limit(settings));
@@ -79,13 +90,13 @@ impl RunContext<'_> {
         Ok(RunObserver::new(recorder, SharedTracker::new(DeliveryTracker::new(buckets))))
     }
 
-    /// Go through the whole run, and leave behind what was seen. What users did is asked for at its end.
+    /// Executes the run and writes its files. `edits` is called at the end for the changes that users made.
     pub(super) fn execute<W: Driver>(
         self,
         orchestrator: Orchestrator<'_, W>,
         observer: &RunObserver,
         edits: impl FnOnce() -> Vec<AuditRecord>,
-    ) -> Result<Summary, ExperimentError> {
+    ) -> Result<FinishedRun, ExperimentError> {
         let writing = |what: &str| ExperimentError::writing(&self.folder.join(what).display());
         let mut run = Run {
             context: self,
@@ -93,8 +104,8 @@ impl RunContext<'_> {
             orchestrator,
             rows: Vec::new(),
             performed: Vec::new(),
-            partial_timeseries: PartialTimeseries::create(&self.folder.join("timeseries.csv"))
-                .map_err(writing("timeseries.csv"))?,
+            partial_timeseries: PartialTimeseries::create(self.folder)
+                .map_err(writing(TimeseriesRow::FILE))?,
             reported_steps: 0,
             last_counts: Vec::new(),
             snapshots: Vec::new(),
@@ -108,15 +119,13 @@ impl RunContext<'_> {
             observer.finish(run.orchestrator.driver.now()).map_err(writing(""))?;
         let (events, lag) = (outcome.events, outcome.lag);
         let published = |at: usize| observer.tracker().with(|tracker| tracker.published(at as u32));
-        let ledger = RunLedger::new(&run.orchestrator.population.devices, outcome, published);
         let population = &run.orchestrator.population;
-        let write = |name: &str, text: String| {
-            write_atomically(&self.folder.join(name), text.as_bytes()).map_err(writing(name))
-        };
+        let ledger = ledger_file::run_ledger(&population.devices, outcome, published);
+        let edits = edits();
         let summary = observer.tracker().with(|tracker| {
             let (groups, buckets) = (&population.groups, tracker.buckets());
-            write("timeseries.csv", tables::time_series(groups, buckets, &run.rows))?;
-            write("latency.csv", tables::latencies(groups, buckets, windows::measured(self.point, end)))?;
+            self.write_table(tables::time_series(groups, buckets, Time::ZERO, &run.rows))?;
+            self.write_table(tables::latencies(groups, buckets, windows::measured(self.point, end)))?;
             let input = SummaryInput {
                 population,
                 end,
@@ -125,26 +134,34 @@ impl RunContext<'_> {
                 digest: observer.digest().1,
                 events,
                 faults: ledger_file::difference(&run.ledger(), &run.warm_up_ledger),
-                ledger_closes: ledger.closes(),
-                edits: edits(),
+                ledger_closes: ledger.closes,
+                edits: edits.iter().map(|it| Edit { at_s: it.at_s, message: it.message.clone() }).collect(),
                 swap_refusals,
                 lag,
             };
-            Ok::<_, ExperimentError>(Summary::new(self.point, self.seed, buckets, input))
+            Ok::<_, ExperimentError>(summary::summary(self.point, self.seed, buckets, input))
         })?;
-        write("outages.csv", tables::outages(&outages, &population.devices, end))?;
+        self.write_table(tables::outages(&outages, &population.devices, end))?;
         if !routes.is_empty() {
-            write("routes.csv", tables::routes(&routes, &population.devices))?;
+            self.write_table(tables::routes(&routes, &population.devices))?;
         }
         if !self.point.timeline.steps.is_empty() {
-            write("timeline.csv", tables::timeline(&run.performed, end))?;
+            self.write_table(tables::timeline(&run.performed, end))?;
         }
         if let Some(topology) = &self.point.topology {
-            write("topology.json", pretty_json(&topology.json()))?;
+            self.write_json(&topology.network())?;
         }
-        write("ledger.json", ledger_file::json(&ledger))?;
-        write("summary.json", summary.json())?;
-        Ok(summary)
+        self.write_json(&ledger)?;
+        self.write_json(&summary)?;
+        Ok(FinishedRun { summary, edits })
+    }
+
+    fn write_table<R: Row>(&self, rows: Vec<R>) -> Result<(), ExperimentError> {
+        write_table(self.folder, rows).map_err(ExperimentError::writing(&self.folder.join(R::FILE).display()))
+    }
+
+    fn write_json<T: JsonFile>(&self, value: &T) -> Result<(), ExperimentError> {
+        write_json(self.folder, value).map_err(ExperimentError::writing(&self.folder.join(T::FILE).display()))
     }
 }
 
@@ -153,28 +170,28 @@ struct Run<'a, W> {
     observer: &'a RunObserver,
     orchestrator: Orchestrator<'a, W>,
     rows: Vec<GroupState>,
-    /// What was done of the script, and when: its name, and for whom and with what.
+    /// Actions carried out: time, name and detail.
     performed: Vec<(Time, &'static str, String)>,
-    /// The table while it grows.
+    /// `timeseries.csv` while it grows.
     partial_timeseries: PartialTimeseries,
-    /// Steps that somebody was told of.
+    /// Steps that were reported as progress.
     reported_steps: u64,
-    /// What each device had sent and lost to faults when it was last looked at.
+    /// For each device, messages sent and messages dropped by faults at the last snapshot.
     last_counts: Vec<(u64, u64)>,
-    /// How the devices were then.
+    /// The last snapshot of the devices.
     snapshots: Vec<DeviceSnapshot>,
     warm_up_ledger: Ledger,
-    /// What was found of each threshold when one of them ended the run.
+    /// For each threshold, the miss that ended the run.
     misses: Vec<Option<ThresholdMiss>>,
-    /// Whether somebody ended it before its time.
+    /// True if a signal ended the run.
     is_interrupted: bool,
 }
 
 impl<W: Driver> Run<'_, W> {
-    /// Go through the script and the stretches of time. Returns when the run ended.
+    /// Carries out the timeline, window by window. Returns the end of the run.
     fn run_timeline(&mut self) -> Result<Time, ExperimentError> {
         let point = self.context.point;
-        // Who takes part is on disk from the start.
+        // The devices and their versions are on disk from the start.
         self.observer.check().map_err(ExperimentError::writing(&self.context.folder.display()))?;
         let mut steps = point.timeline.steps.iter().peekable();
         let mut next_row = Time::ZERO + point.plan.interval.0;
@@ -194,7 +211,7 @@ impl<W: Driver> Run<'_, W> {
             let end = if reached { window_end } else { self.orchestrator.driver.now().run.min(window_end) };
             self.observer
                 .check()
-                .map_err(ExperimentError::writing(&self.context.folder.join("events.ndjson").display()))?;
+                .map_err(ExperimentError::writing(&self.context.folder.join(EventLine::FILE).display()))?;
             self.snapshots = self.orchestrator.driver.snapshot()?;
             self.count(end);
             if end == Time::ZERO + point.plan.warm_up.0 {
@@ -217,8 +234,7 @@ impl<W: Driver> Run<'_, W> {
         Ok(point.end())
     }
 
-    /// Let time pass, and tell how far it is. Says whether it got there: in real time nobody who wants to end a
-    /// run has to wait.
+    /// Advances time and reports the progress. Returns false if a signal in real time ended the wait early.
     fn advance_to(&mut self, end: Time) -> Result<bool, ExperimentError> {
         loop {
             let stop = end.min(self.orchestrator.driver.now().run + W::POLL_INTERVAL);
@@ -238,7 +254,7 @@ impl<W: Driver> Run<'_, W> {
         devices.get(device).map_or(0, |device| self.orchestrator.population.column(&device.group))
     }
 
-    /// Enter into the table what only the devices' own ledgers know.
+    /// Adds to the time buckets the counts that only the devices' ledgers have.
     fn count(&mut self, end: Time) {
         self.last_counts.resize(self.snapshots.len(), (0, 0));
         for (device, snapshot) in self.snapshots.iter().enumerate() {
@@ -246,7 +262,7 @@ impl<W: Driver> Run<'_, W> {
             let (column, last_counts) = (self.column(device), self.last_counts[device]);
             self.observer.tracker().with(|tracker| {
                 let bucket = tracker.buckets_mut().bucket_mut(end, column);
-                // A message that the connection gives back is taken off again.
+                // A message that the connection returns is subtracted again.
                 bucket.sent += now.0.saturating_sub(last_counts.0);
                 bucket.dropped += now.1 - last_counts.1;
             });
@@ -254,7 +270,7 @@ impl<W: Driver> Run<'_, W> {
         }
     }
 
-    /// The state of each group, and of all.
+    /// The state of each group, and of all groups together.
     fn state(&self, end: Time) -> Vec<GroupState> {
         let groups = self.orchestrator.population.groups.len();
         let mut rows: Vec<GroupState> = (0..groups).map(|group| GroupState::new(end, Some(group))).collect();
@@ -268,14 +284,14 @@ impl<W: Driver> Run<'_, W> {
         rows
     }
 
-    /// Write what is known of intervals before the last one, for whoever looks before the end, or has none.
+    /// Writes the intervals before the last one, for readers of a run that is under way or was killed.
     fn write_partial_timeseries(&mut self) -> Result<(), ExperimentError> {
         let groups = &self.orchestrator.population.groups;
         let outcome = self
             .observer
             .tracker()
             .with(|tracker| self.partial_timeseries.write(groups, tracker.buckets(), &self.rows));
-        outcome.map_err(ExperimentError::writing(&self.context.folder.join("timeseries.csv").display()))
+        outcome.map_err(ExperimentError::writing(&self.context.folder.join(TimeseriesRow::FILE).display()))
     }
 
     fn ledger(&self) -> Ledger {
@@ -284,8 +300,8 @@ impl<W: Driver> Run<'_, W> {
         total
     }
 
-    /// Whether a threshold that ends the run is missed, which is kept. Messages of the last interval may still be
-    /// under way, so those before it are looked at.
+    /// Returns true if a threshold that ends the run is missed, and keeps the misses. Messages of the last interval may still
+    /// be under way, so the time before it is judged.
     fn check_thresholds(&mut self, now: Time) -> bool {
         let point = self.context.point;
         let settled = now - point.plan.interval.0;

@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
+use wasmote_results::PointValues;
 
 use super::ExperimentError;
 use super::range::SweepEntry;
 use super::source::PlanSource;
-
-/// The values of swept fields in one run.
-pub type PointValues = BTreeMap<String, Value>;
 
 /// One combination of values.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -1,10 +1,10 @@
-//! The CSV files of a run. Numbers are written in the shortest way that reads back the same.
+//! Rows of a run's CSV files, from what was counted and recorded.
 
-use std::fmt::Write;
 use std::sync::Arc;
 
 use wasmote_mqtt::device_id::Identity;
 use wasmote_mqtt::time::Time;
+use wasmote_results::{ALL, LatencyRow, OutageRow, RouteRow, TimelineRow, TimeseriesRow};
 
 use super::driver::DeviceSnapshot;
 use super::latencies::seconds;
@@ -12,37 +12,35 @@ use super::recorder::outages::{OutageTarget, Outages};
 use super::recorder::routes::Routes;
 use super::time_buckets::TimeBuckets;
 
-/// The state of a group, or of all devices, at one time.
+/// State of the devices of a group, or of all groups, at one time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GroupState {
     at: Time,
     group: Option<usize>,
-    /// Devices that there are.
+    /// Number of devices.
     pub devices: u64,
-    /// Devices that run, are connected, and not silent.
+    /// Devices that run, are connected, and are not silent.
     pub up: u64,
-    /// Devices that a silence holds.
+    /// Devices that a silence fault holds.
     pub silent: u64,
-    /// What is left in each battery.
+    /// Energy left in each battery, in joules.
     joules: Vec<f64>,
-    /// How wrong each clock is, in seconds.
+    /// Error of each clock, in seconds.
     clocks: Vec<f64>,
 }
 
 impl GroupState {
-    /// Of a group with nobody in it.
+    /// State of a group without devices.
     pub fn new(at: Time, group: Option<usize>) -> Self {
         Self { at, group, devices: 0, up: 0, silent: 0, joules: Vec::new(), clocks: Vec::new() }
     }
-}
 
-impl GroupState {
-    /// When it ends.
+    /// The time of the state.
     pub fn at(&self) -> Time {
         self.at
     }
 
-    /// A device is like this.
+    /// Adds a device.
     pub fn add(&mut self, snapshot: &DeviceSnapshot) {
         self.devices += 1;
         self.up += u64::from(snapshot.is_up);
@@ -52,135 +50,111 @@ impl GroupState {
     }
 }
 
-/// The name of all groups together.
-pub const ALL: &str = "*";
-
-fn name(groups: &[String], group: Option<usize>) -> &str {
-    group.map_or(ALL, |group| &groups[group])
+fn name(groups: &[String], group: Option<usize>) -> String {
+    group.map_or_else(|| ALL.to_owned(), |group| groups[group].clone())
 }
 
-fn optional(value: Option<f64>) -> String {
-    value.map(|value| value.to_string()).unwrap_or_default()
-}
-
-/// The head of `timeseries.csv`.
-pub const TIME_SERIES_HEADER: &str = "time_s,group,devices,up,silent,generated,sent,expected,delivered,dropped,latency_p50_s,\
-                               latency_p95_s,latency_p99_s,battery_mean_j,battery_min_j,clock_error_min_s,\
-                               clock_error_max_s\n";
-
-/// `timeseries.csv`: state at the end of each interval, and counts within it.
-pub fn time_series(groups: &[String], buckets: &TimeBuckets, rows: &[GroupState]) -> String {
-    TIME_SERIES_HEADER.to_owned() + &time_series_rows(groups, buckets, Time::ZERO, rows)
-}
-
-/// The lines of some rows, the first of which begin then.
-pub fn time_series_rows(groups: &[String], buckets: &TimeBuckets, from: Time, rows: &[GroupState]) -> String {
-    let mut text = String::new();
+/// Rows of `timeseries.csv`. The first interval begins at `from`.
+pub fn time_series(
+    groups: &[String],
+    buckets: &TimeBuckets,
+    from: Time,
+    states: &[GroupState],
+) -> Vec<TimeseriesRow> {
     let mut before = from;
-    for (at, row) in rows.iter().enumerate() {
-        if at > 0 && rows[at - 1].at < row.at {
-            before = rows[at - 1].at;
+    let row = |(index, state): (usize, &GroupState)| {
+        if index > 0 && states[index - 1].at < state.at {
+            before = states[index - 1].at;
         }
-        let stats = buckets.sum(before, row.at, row.group);
-        let quantile = |share| optional(stats.latencies.quantile(share));
-        let _ = writeln!(
-            text,
-            "{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{},{}",
-            seconds(row.at.as_nanos()),
-            name(groups, row.group),
-            row.devices,
-            row.up,
-            row.silent,
-            stats.generated,
-            stats.sent,
-            stats.expected,
-            stats.delivered,
-            stats.dropped,
-            quantile(0.5),
-            quantile(0.95),
-            quantile(0.99),
-            optional((!row.joules.is_empty()).then(|| mean(&row.joules))),
-            optional(row.joules.iter().copied().reduce(f64::min)),
-            optional(row.clocks.iter().copied().reduce(f64::min)),
-            optional(row.clocks.iter().copied().reduce(f64::max)),
-        );
-    }
-    text
+        let stats = buckets.sum(before, state.at, state.group);
+        TimeseriesRow {
+            time_s: seconds(state.at.as_nanos()),
+            group: name(groups, state.group),
+            devices: state.devices,
+            up: state.up,
+            silent: state.silent,
+            generated: stats.generated,
+            sent: stats.sent,
+            expected: Some(stats.expected),
+            delivered: Some(stats.delivered),
+            dropped: stats.dropped,
+            latency_p50_s: stats.latencies.quantile(0.5),
+            latency_p95_s: stats.latencies.quantile(0.95),
+            latency_p99_s: stats.latencies.quantile(0.99),
+            battery_mean_j: (!state.joules.is_empty()).then(|| mean(&state.joules)),
+            battery_min_j: state.joules.iter().copied().reduce(f64::min),
+            clock_error_min_s: state.clocks.iter().copied().reduce(f64::min),
+            clock_error_max_s: state.clocks.iter().copied().reduce(f64::max),
+        }
+    };
+    states.iter().enumerate().map(row).collect()
 }
 
-/// To the microjoule: what is beyond that is noise of the adding up.
+/// Mean, rounded to a microjoule: digits beyond that are rounding errors of the sum.
 fn mean(values: &[f64]) -> f64 {
     (values.iter().sum::<f64>() / values.len() as f64 * 1e6).round() / 1e6
 }
 
-/// `routes.csv`: each time that a device told of another way; without a next hop it has none any more.
-pub fn routes(routes: &Routes, devices: &[Arc<Identity>]) -> String {
-    let mut text = String::from("time_s,device,destination,next_hop,hops\n");
-    for change in routes.iter() {
-        let device = devices.get(change.device as usize).map_or("", |device| device.id.as_str());
-        let (next_hop, hops) = match &change.route {
-            Some(route) => (quoted(&route.next_hop), route.hops.to_string()),
-            None => Default::default(),
-        };
-        let (at, destination) = (seconds(change.at.as_nanos()), quoted(&change.destination));
-        let _ = writeln!(text, "{at},{device},{destination},{next_hop},{hops}");
-    }
-    text
+/// Rows of `routes.csv`.
+pub fn routes(routes: &Routes, devices: &[Arc<Identity>]) -> Vec<RouteRow> {
+    let row = |change: &super::recorder::routes::RouteChange| RouteRow {
+        time_s: seconds(change.at.as_nanos()),
+        device: devices.get(change.device as usize).map_or_else(String::new, |device| device.id.to_string()),
+        destination: one_line(&change.destination),
+        next_hop: change.route.as_ref().map(|route| one_line(&route.next_hop)),
+        hops: change.route.as_ref().map(|route| route.hops),
+    };
+    routes.iter().map(row).collect()
 }
 
-/// A cell that a behaviour's words cannot break out of.
-fn quoted(text: &str) -> String {
-    let plain = |c: char| !c.is_control() && !matches!(c, '"' | ',');
-    let shown: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    if text.chars().all(plain) { shown } else { format!("\"{}\"", shown.replace('"', "\"\"")) }
+/// Text of a behaviour or of a plan, on one line: a row of a table is a line of its file.
+fn one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }
 
-/// `timeline.csv`: what was done to the run, when, by whom, and in detail.
-pub fn timeline(performed: &[(Time, &str, String)], end: Time) -> String {
-    let mut text = String::from("time_s,source,what,detail\n");
-    for (at, what, detail) in performed.iter().filter(|(at, _, _)| *at < end) {
-        let _ = writeln!(text, "{},plan,{},{}", seconds(at.as_nanos()), quoted(what), quoted(detail));
-    }
-    text
+/// Rows of `timeline.csv`, from the time, the name and the detail of each action.
+pub fn timeline(performed: &[(Time, &str, String)], end: Time) -> Vec<TimelineRow> {
+    let row = |(at, what, detail): &(Time, &str, String)| {
+        let time_s = seconds(at.as_nanos());
+        let (source, what, detail) = ("plan".to_owned(), one_line(what), one_line(detail));
+        TimelineRow { time_s, source, what, detail, due_s: Some(time_s), requests: None, failed: None }
+    };
+    performed.iter().filter(|(at, _, _)| *at < end).map(row).collect()
 }
 
-/// The head of `latency.csv`.
-pub const LATENCIES_HEADER: &str = "group,upper_bound_s,count\n";
-
-/// `latency.csv`: how many messages took how long, after the warm-up.
-pub fn latencies(groups: &[String], buckets: &TimeBuckets, (from, to): (Time, Time)) -> String {
-    let mut text = String::from(LATENCIES_HEADER);
+/// Rows of `latency.csv`, of the messages of a stretch of time.
+pub fn latencies(groups: &[String], buckets: &TimeBuckets, (from, to): (Time, Time)) -> Vec<LatencyRow> {
+    let mut rows = Vec::new();
     for group in (0..groups.len()).map(Some).chain([None]) {
-        for (bound, count) in buckets.sum(from, to, group).latencies.buckets() {
-            let _ = writeln!(text, "{},{},{count}", name(groups, group), seconds(bound));
-        }
+        let counts = buckets.sum(from, to, group).latencies;
+        rows.extend(counts.buckets().map(|(bound, count)| LatencyRow {
+            group: name(groups, group),
+            upper_bound_s: seconds(bound),
+            count,
+        }));
     }
-    text
+    rows
 }
 
-/// The head of `outages.csv`.
-pub const OUTAGES_HEADER: &str = "device,group,fault,kind,from_s,to_s\n";
-
-/// `outages.csv`: what came over which device, from when to when; over all of them if it was the broker that failed.
-pub fn outages(outages: &Outages, devices: &[Arc<Identity>], end: Time) -> String {
-    let mut text = String::from(OUTAGES_HEADER);
-    // In real time devices go on for a while after the end, as they take their leave.
-    for outage in outages.iter().filter(|outage| outage.from <= end) {
+/// Rows of `outages.csv`.
+pub fn outages(outages: &Outages, devices: &[Arc<Identity>], end: Time) -> Vec<OutageRow> {
+    // In real time devices run on for a while after the end, while they disconnect.
+    let during_run = outages.iter().filter(|outage| outage.from <= end);
+    let row = |outage: &super::recorder::outages::Outage| {
         let (device, group) = match outage.target {
             OutageTarget::Device(device) => {
                 (devices[device as usize].id.as_str(), &*devices[device as usize].group)
             }
             OutageTarget::Broker => (ALL, ALL),
         };
-        let (from, to) = (outage.from.as_nanos(), outage.to.unwrap_or(end).min(end).as_nanos());
-        let _ = writeln!(
-            text,
-            "{device},{group},{},{},{},{}",
-            outage.fault,
-            outage.kind,
-            seconds(from),
-            seconds(to)
-        );
-    }
-    text
+        OutageRow {
+            device: device.to_owned(),
+            group: group.to_owned(),
+            fault: outage.fault.clone(),
+            kind: outage.kind.to_owned(),
+            from_s: seconds(outage.from.as_nanos()),
+            to_s: Some(seconds(outage.to.unwrap_or(end).min(end).as_nanos())),
+        }
+    };
+    during_run.map(row).collect()
 }

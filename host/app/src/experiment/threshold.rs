@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::de::{MapAccess, Visitor, value};
 use serde::{Deserialize, Deserializer};
+use wasmote_results::{ThresholdMiss, ThresholdOutcome};
 
 use super::message_stats::MessageStats;
 use crate::quantity::rounded;
@@ -138,6 +139,15 @@ impl Threshold {
             Operator::AtLeast => value >= self.bound,
             Operator::Equal => value == self.bound,
         })
+    }
+}
+
+impl Threshold {
+    /// Outcome at the end of a run, where `value` was found. A threshold that ended the run is missed even if it holds
+    /// at the end, when the messages of the last interval have arrived.
+    pub fn judge(&self, value: Option<f64>, breached: Option<ThresholdMiss>) -> ThresholdOutcome {
+        let ok = self.holds(value) && breached.is_none();
+        ThresholdOutcome { text: self.text.clone(), ok, value, breached }
     }
 }
 
@@ -313,6 +323,15 @@ mod tests {
         assert_eq!(threshold.scope, ThresholdScope::Phase("storm".into()));
         assert_eq!(threshold.text, "phase storm: latency_seconds p95 < 0.5");
         assert!(threshold.holds(Some(0.49)) && !threshold.holds(Some(0.5)) && !threshold.holds(None));
+    }
+
+    #[test]
+    fn what_ended_a_run_is_missed_whatever_its_end_says() {
+        let check: Threshold = "delivery_ratio >= 0.7".parse().unwrap();
+        let miss = ThresholdMiss { at_s: 10.0, settled_s: 5.0, value: 0.6875 };
+        assert!(check.judge(Some(0.7031), None).ok);
+        let outcome = check.judge(Some(0.7031), Some(miss));
+        assert!(!outcome.ok && outcome.value == Some(0.7031));
     }
 
     #[test]

@@ -118,15 +118,19 @@ impl Topology {
         }
     }
 
-    /// `topology.json`.
-    pub fn json(&self) -> serde_json::Value {
+    /// The network for `topology.json`, with positions rounded to four digits.
+    pub fn network(&self) -> wasmote_results::Topology {
         let rounded = |part: f64| (part * 1e4).round() / 1e4;
-        let node = |(name, (x, y)): &(String, Position)| serde_json::json!({"device": name, "x": rounded(*x), "y": rounded(*y)});
-        let link = |(a, b): &Link| serde_json::json!([self.nodes[*a].0, self.nodes[*b].0]);
-        serde_json::json!({
-            "nodes": self.nodes.iter().map(node).collect::<Vec<_>>(),
-            "links": self.links.iter().map(link).collect::<Vec<_>>(),
-        })
+        let node = |(name, (x, y)): &(String, Position)| wasmote_results::Node {
+            device: name.clone(),
+            x: rounded(*x),
+            y: rounded(*y),
+        };
+        let link = |(a, b): &Link| (self.nodes[*a].0.clone(), self.nodes[*b].0.clone());
+        wasmote_results::Topology {
+            links: self.links.iter().map(link).collect(),
+            nodes: self.nodes.iter().map(node).collect(),
+        }
     }
 
     fn check(&self, kind: Kind) -> Result<(), Problem> {

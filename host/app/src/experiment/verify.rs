@@ -7,18 +7,16 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
 use wasmote_engine::Engine;
+use wasmote_results::{Checkpoint, EventLine, JsonFile, LineFile, Manifest, PLAN, read_lines};
 
 use super::ExperimentError;
 use super::effective_plan;
 use super::execute::{for_each, run_one};
 use super::plan::{Experiment, Overrides, RunId, point_labels};
 use super::progress::Totals;
-use super::recorder::chain::Checkpoint;
-use super::results::{MANIFEST, Manifest, NO_DIGEST, PLAN};
+use super::results::NO_DIGEST;
 use super::source::PlanSource;
-use crate::document::parse_json;
 
 /// What became of one run.
 #[derive(Clone, Debug, serde::Serialize)]
@@ -55,15 +53,8 @@ pub struct RecordedResults {
 impl RecordedResults {
     /// Read a results folder.
     pub fn read(folder: &Path, engine: &Engine) -> Result<Self, ExperimentError> {
-        let path = folder.join(MANIFEST);
-        let shown = path.display().to_string();
-        let text = fs::read(&path)
-            .map_err(|problem| ExperimentError::Unreadable { path: shown.clone(), problem })?;
-        let manifest: Manifest = parse_json(&text).map_err(|error| error.in_file(&shown))?;
-        if manifest.format != 1 {
-            let problem = format!("{} is a format of another version; this one reads 1", manifest.format);
-            return Err(ExperimentError::invalid(format!("{shown}: format"), problem));
-        }
+        let manifest = Manifest::read(folder)?;
+        let shown = folder.join(Manifest::FILE).display().to_string();
         if manifest.cluster.is_some() {
             let problem = "it ran on a cluster, in real time, which no second run repeats to the byte";
             return Err(ExperimentError::invalid(shown, problem));
@@ -88,7 +79,7 @@ impl RecordedResults {
         for_each(&self.experiment.runs(), workers, totals, |run_id| {
             let entry = &self.manifest.runs[run_id.index];
             let rerun = scratch.join(format!("{}", run_id.index));
-            let summary = run_one(&self.experiment, run_id, &rerun, None, totals)?;
+            let summary = run_one(&self.experiment, run_id, &rerun, None, totals)?.summary;
             let mut differences = self.check_seed_and_point(run_id);
             if entry.digest != summary.digest {
                 let shown = |digest: &Option<String>| digest.clone().unwrap_or_else(|| "none".to_owned());
@@ -157,12 +148,7 @@ fn compare(original: &Path, rerun: &Path, differences: &mut Vec<String>) -> io::
 
 /// The steps between which the chains part, if they do.
 fn divergent_steps(original: &Path, rerun: &Path) -> io::Result<Option<(u64, u64)>> {
-    let read = |folder: &Path| -> io::Result<Vec<Checkpoint>> {
-        let Ok(file) = File::open(folder.join("chain.ndjson")) else { return Ok(Vec::new()) };
-        let lines = BufReader::new(file).lines();
-        lines.map_while(|line| line.map(|line| serde_json::from_str(&line).ok()).transpose()).collect()
-    };
-    let (recorded, found) = (read(original)?, read(rerun)?);
+    let (recorded, found) = (read_lines::<Checkpoint>(original)?, read_lines::<Checkpoint>(rerun)?);
     let same = recorded.iter().zip(&found).take_while(|(left, right)| left == right).count();
     if same == recorded.len() && same == found.len() {
         return Ok(None);
@@ -174,16 +160,12 @@ fn divergent_steps(original: &Path, rerun: &Path) -> io::Result<Option<(u64, u64
 
 /// Where the recorded events and those just found first differ, within some steps.
 fn first_event(original: &Path, rerun: &Path, after: u64, by: u64) -> io::Result<String> {
-    #[derive(Deserialize)]
-    struct EventStep {
-        step: u64,
-    }
     let within = |folder: &Path| -> io::Result<Vec<String>> {
         let mut found = Vec::new();
-        let Ok(file) = File::open(folder.join("events.ndjson")) else { return Ok(found) };
+        let Ok(file) = File::open(folder.join(EventLine::FILE)) else { return Ok(found) };
         for line in BufReader::new(file).lines() {
             let line = line?;
-            match serde_json::from_str::<EventStep>(&line) {
+            match serde_json::from_str::<EventLine<'_>>(&line) {
                 Ok(event) if event.step <= after => {}
                 Ok(event) if event.step > by => break,
                 _ => found.push(line),

@@ -1,6 +1,7 @@
 //! Runs that differ in their seed alone.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
+use wasmote_results::PointValues;
 
 use super::metric::Metric;
 use super::results::{Results, Run};
@@ -12,7 +13,7 @@ pub struct Cohort<'a> {
     /// Short enough for a legend; empty when there is but one.
     pub label: String,
     /// What a sweep set for them, by field.
-    pub point: Map<String, Value>,
+    pub point: PointValues,
     /// One a seed. Runs that were ended before their time are here only where none is whole.
     pub runs: Vec<&'a Run>,
     /// Those that are not, beside whole ones: their figures are of another length of time.
@@ -28,7 +29,7 @@ pub const CUT_SHORT_NOTE: &str = "† marks runs that were ended before their ti
 impl Cohort<'_> {
     /// A metric over the seeds, of those runs that have it.
     pub fn estimate(&self, metric: Metric) -> Option<Estimate> {
-        let values: Vec<f64> = self.runs.iter().filter_map(|run| metric.of(&run.summary)).collect();
+        let values: Vec<f64> = self.runs.iter().filter_map(|run| metric.of(run)).collect();
         Estimate::of(&values)
     }
 
@@ -74,7 +75,7 @@ pub fn fields(cohorts: &[Cohort<'_>]) -> String {
 }
 
 /// The fields of a point, short but still different from each other.
-pub fn field_names(point: &Map<String, Value>) -> String {
+pub fn field_names(point: &PointValues) -> String {
     let names = |name: fn(&str) -> &str| point.keys().map(|field| name(field)).collect::<Vec<_>>();
     let short = names(short_path);
     let unique = (1..short.len()).all(|i| !short[..i].contains(&short[i]));
@@ -87,7 +88,7 @@ pub fn short_path(field: &str) -> &str {
     dots.map_or(field, |(dot, _)| &field[dot + 1..])
 }
 
-fn label(point: &Map<String, Value>) -> String {
+fn label(point: &PointValues) -> String {
     point.values().map(format_value).collect::<Vec<_>>().join(", ")
 }
 

@@ -1,49 +1,24 @@
-//! Why there is no report.
+//! Errors of reports and comparisons.
 
 use std::path::PathBuf;
 
-use crate::document::DocumentError;
+use wasmote_results::ReadError;
 
-/// What is wrong with a results folder, or with the place for the report.
+/// Reason why there is no report.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The folder is none of ours.
-    #[error(
-        "{}: there is no manifest.json; name a folder that `wasmote experiment run` wrote",
-        dir.display()
-    )]
-    NoResults {
-        /// The folder.
-        dir: PathBuf,
-    },
-    /// A newer or older program wrote it.
-    #[error("{}: format is {found}, and this version of wasmote reads 1", file.display())]
-    Format {
-        /// The manifest.
-        file: PathBuf,
-        /// What it says.
-        found: u64,
-    },
-    /// A file is missing or out of reach.
-    #[error("{}: {source}", file.display())]
-    Read {
-        /// The file.
-        file: PathBuf,
-        /// What the system says.
-        source: std::io::Error,
-    },
-    /// A file does not hold what it should.
+    /// The results folder cannot be read.
     #[error(transparent)]
-    Malformed(#[from] DocumentError),
-    /// The report has no place to go.
+    Results(#[from] ReadError),
+    /// A file of the report cannot be written.
     #[error("{}: cannot be written: {source}", file.display())]
     Write {
         /// The file.
         file: PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// A comparison of fewer than two.
+    /// A comparison of fewer than two folders.
     #[error("a comparison takes two results folders or more")]
     TooFew,
     /// A comparison with a folder in which no run ended.

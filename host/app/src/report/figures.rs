@@ -95,10 +95,7 @@ impl<'a> PlotInput<'a> {
         let mut runs = self.cohorts.iter().filter_map(|cohort| cohort.runs.first());
         let annotations = |run: &Run| -> Vec<Annotation> {
             let summary = &run.summary;
-            let phases = summary
-                .phases
-                .iter()
-                .filter_map(|it| Some(Annotation { at: it.from_s?, what: it.name.clone() }));
+            let phases = summary.phases.iter().map(|it| Annotation { at: it.from_s, what: it.name.clone() });
             let mut all: Vec<Annotation> = phases.collect();
             let actions = run.timeline.iter().map(|it| Annotation { at: it.time_s, what: it.what.clone() });
             let edits = summary.edits.iter().map(|it| Annotation { at: it.at_s, what: it.message.clone() });

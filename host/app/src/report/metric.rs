@@ -1,20 +1,22 @@
-//! The figures by which runs are judged.
+//! Metrics of runs.
+
+use wasmote_results::Traffic;
 
 use super::number::{LONGEST_LATENCY, PERCENT, PLAIN, Unit, time_unit};
-use super::results::summary::{Summary, Traffic};
+use super::results::Run;
 
-/// One figure of a run.
+/// A metric of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Metric {
-    /// The share of expected receptions that there were.
+    /// Receptions divided by those expected.
     DeliveryRatio,
     /// Mean latency.
     LatencyMean,
     /// Median latency.
     LatencyP50,
-    /// The latency that 95 of 100 messages do not exceed.
+    /// 95th percentile of latency.
     LatencyP95,
-    /// The latency that 99 of 100 messages do not exceed.
+    /// 99th percentile of latency.
     LatencyP99,
     /// Messages published.
     Generated,
@@ -22,12 +24,12 @@ pub enum Metric {
     Sent,
     /// Receptions.
     Delivered,
-    /// Messages that faults took.
+    /// Messages that faults dropped.
     Dropped,
 }
 
 impl Metric {
-    /// In the order in which tables show them.
+    /// All metrics in the order of tables.
     pub const ALL: [Self; 9] = [
         Self::DeliveryRatio,
         Self::LatencyMean,
@@ -40,7 +42,7 @@ impl Metric {
         Self::Dropped,
     ];
 
-    /// For programs.
+    /// Name in JSON.
     pub fn key(self) -> &'static str {
         match self {
             Self::DeliveryRatio => "delivery_ratio",
@@ -55,7 +57,7 @@ impl Metric {
         }
     }
 
-    /// For readers.
+    /// Name for readers.
     pub fn name(self) -> &'static str {
         match self {
             Self::DeliveryRatio => "delivery ratio",
@@ -70,20 +72,17 @@ impl Metric {
         }
     }
 
-    /// Of one run.
-    pub fn of(self, summary: &Summary) -> Option<f64> {
+    /// The metric of one run; `None` if the run does not have it.
+    pub fn of(self, run: &Run) -> Option<f64> {
         match self {
-            Self::Sent | Self::Dropped if summary.partial => None,
-            Self::Sent => Some(summary.sent as f64),
-            Self::Dropped => {
-                let dropped: u64 = summary.faults.values().map(|it| it.dropped_out + it.dropped_in).sum();
-                Some(dropped as f64)
-            }
-            other => other.of_traffic(&summary.traffic),
+            Self::Sent | Self::Dropped if run.is_partial => None,
+            Self::Sent => Some(run.summary.traffic.sent as f64),
+            Self::Dropped => Some(run.summary.dropped() as f64),
+            other => other.of_traffic(&run.summary.traffic),
         }
     }
 
-    /// Of a group or a phase, which do not have all of them.
+    /// The metric of a group or a phase, which do not have all metrics.
     pub fn of_traffic(self, traffic: &Traffic) -> Option<f64> {
         let latency = &traffic.latency_seconds;
         match self {
@@ -98,7 +97,7 @@ impl Metric {
         }
     }
 
-    /// The unit that suits figures of up to this size.
+    /// The unit that suits values of up to `largest`.
     pub fn unit(self, largest: f64) -> Unit {
         match self {
             Self::DeliveryRatio => PERCENT,
@@ -107,7 +106,7 @@ impl Metric {
         }
     }
 
-    /// Whether it is a time.
+    /// True if the metric is a time.
     pub fn is_latency(self) -> bool {
         matches!(self, Self::LatencyMean | Self::LatencyP50 | Self::LatencyP95 | Self::LatencyP99)
     }

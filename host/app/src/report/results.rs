@@ -1,79 +1,86 @@
-//! A results folder, read back from disk.
+//! A results folder as reports need it: the runs with their files, also of an experiment that is incomplete.
 
-pub mod csv;
-pub mod manifest;
-pub mod network;
-mod partial;
-pub mod series;
-pub mod summary;
-
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::de::DeserializeOwned;
+use wasmote_results::{
+    ALL, JsonFile, LatencyRow, Ledger, Manifest, OutageRow, RouteRow, RunEntry, Summary, TimelineRow,
+    TimeseriesRow, Topology, Traffic, read_json, read_json_if_exists, read_table, read_table_if_exists,
+};
 
 use super::error::Error;
-use crate::document::{self, Format};
-use csv::Table;
-use manifest::{Manifest, RunEntry};
-use network::{Network, RouteChange, TimelineRow};
-use series::{Bucket, Outage, Sample};
-use summary::Summary;
 
-/// Everything a report needs to know of an experiment.
+/// A results folder.
 #[derive(Clone, Debug)]
 pub struct Results {
     /// The folder.
     pub dir: PathBuf,
-    /// What was run, by whom and with what.
+    /// Its manifest.
     pub manifest: Manifest,
-    /// The runs that ended, in the manifest's order.
+    /// Runs that have ended or have written intervals, in the order of the manifest.
     pub runs: Vec<Run>,
-    /// The runs that did not, which only an incomplete experiment has.
+    /// Runs without any interval, which only an incomplete experiment has.
     pub unfinished: Vec<RunEntry>,
 }
 
 /// One run.
 #[derive(Clone, Debug)]
 pub struct Run {
-    /// As the manifest lists it.
+    /// The run in the manifest.
     pub entry: RunEntry,
-    /// The figures at its end.
+    /// Figures at the end.
     pub summary: Summary,
-    /// The figures over time, by group; the group `*` is all.
+    /// True if the run was killed, so that its summary is computed from its intervals, warm-up included.
+    pub is_partial: bool,
+    /// Figures of all groups together over time.
     pub samples: Vec<Sample>,
-    /// The latency histogram, by group, in ascending order.
-    pub buckets: Vec<Bucket>,
-    /// When devices were out, and by which fault.
-    pub outages: Vec<Outage>,
-    /// Who is linked with whom, where the plan says it.
-    pub network: Option<Network>,
-    /// Which way devices send, where behaviours tell it; in the order of time.
-    pub routes: Vec<RouteChange>,
-    /// What was done to the run, by its plan.
+    /// Latency histograms by group, in ascending order.
+    pub buckets: Vec<LatencyRow>,
+    /// Outages of devices and of the broker.
+    pub outages: Vec<OutageRow>,
+    /// The plan's topology, if it has one.
+    pub topology: Option<Topology>,
+    /// Changes of routes in the order of time, if behaviours log them.
+    pub routes: Vec<RouteRow>,
+    /// Actions of the plan's timeline.
     pub timeline: Vec<TimelineRow>,
-    /// The account of the messages, as written; that of single devices is left out.
-    pub ledger: serde_json::Value,
+    /// The ledger without those of single devices; `None` if the run was killed.
+    pub ledger: Option<Ledger>,
+}
+
+/// One interval of time of all groups together.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sample {
+    /// State and counts.
+    pub row: TimeseriesRow,
+    /// Number of changes of routes.
+    pub route_changes: u64,
+}
+
+impl Sample {
+    /// Receptions that a run without any loss would have.
+    pub fn expected(&self) -> f64 {
+        self.row.expected.unwrap_or(0) as f64
+    }
+
+    /// Receptions that happened.
+    pub fn delivered(&self) -> f64 {
+        self.row.delivered.unwrap_or(0) as f64
+    }
 }
 
 impl Results {
-    /// Read a folder.
+    /// Reads a folder.
     ///
     /// # Errors
-    /// Names the file, and the line where there is one. In a folder whose manifest says that it is incomplete,
-    /// runs without a `summary.json` are no error.
+    /// A file is missing or malformed; the error names it, with the line if there is one. In an incomplete experiment,
+    /// a run without `summary.json` is no error.
     pub fn read(dir: &Path) -> Result<Self, Error> {
-        let file = dir.join("manifest.json");
-        if dir.is_dir() && !file.exists() {
-            return Err(Error::NoResults { dir: dir.to_path_buf() });
-        }
-        let manifest: Manifest = read_json(&file)?;
-        if manifest.format != manifest::FORMAT {
-            return Err(Error::Format { file, found: manifest.format });
-        }
+        let manifest = Manifest::read(dir)?;
         let (mut runs, mut unfinished) = (Vec::new(), Vec::new());
         for entry in &manifest.runs {
-            let folder = entry.folder(dir, &file)?;
-            if !manifest.complete && !folder.join("summary.json").exists() {
+            let folder = entry.folder(dir)?;
+            if !manifest.complete && !folder.join(Summary::FILE).exists() {
                 match Run::read_partial(&folder, entry)? {
                     Some(run) => runs.push(run),
                     None => unfinished.push(entry.clone()),
@@ -85,7 +92,7 @@ impl Results {
         Ok(Self { dir: dir.to_path_buf(), manifest, runs, unfinished })
     }
 
-    /// Whether all that was planned is here.
+    /// True if all runs of the plan have ended.
     pub fn is_complete(&self) -> bool {
         self.manifest.complete && self.unfinished.is_empty()
     }
@@ -93,82 +100,91 @@ impl Results {
 
 impl Run {
     fn read(folder: &Path, entry: &RunEntry) -> Result<Self, Error> {
-        let mut ledger: serde_json::Value = read_json(&folder.join("ledger.json"))?;
-        // Single devices are not shown, and there can be very many.
-        ledger.as_object_mut().map(|whole| whole.remove("devices"));
-        let routes = optional(&folder.join("routes.csv"), RouteChange::all)?;
-        let mut samples = read_csv(&folder.join("timeseries.csv"), Sample::all)?;
-        count_changes(&mut samples, &routes);
-        let network = folder.join("topology.json");
+        let mut ledger: Ledger = read_json(folder)?;
+        // Reports do not show single devices, of which there can be very many.
+        ledger.devices = Vec::new();
+        let routes = read_table_if_exists(folder)?;
         Ok(Self {
-            network: if network.exists() { Some(read_json(&network)?) } else { None },
+            samples: samples(read_table(folder)?, &routes),
             routes,
-            timeline: optional(&folder.join("timeline.csv"), TimelineRow::all)?,
+            topology: read_json_if_exists(folder)?,
+            timeline: read_table_if_exists(folder)?,
             entry: entry.clone(),
-            summary: read_json(&folder.join("summary.json"))?,
-            samples,
-            buckets: read_csv(&folder.join("latency.csv"), Bucket::all)?,
-            outages: read_csv(&folder.join("outages.csv"), Outage::all)?,
-            ledger,
+            summary: read_json(folder)?,
+            is_partial: false,
+            buckets: read_table(folder)?,
+            outages: read_table(folder)?,
+            ledger: Some(ledger),
         })
     }
 
-    /// One that was killed, or is under way, as far as it went; `None` where no interval of it is on disk.
+    /// Reads a run that was killed or is under way, as far as it went; `None` if it has written no interval.
     fn read_partial(folder: &Path, entry: &RunEntry) -> Result<Option<Self>, Error> {
-        let samples = optional(&folder.join("timeseries.csv"), Sample::all)?;
-        let network = folder.join("topology.json");
-        Ok(match Summary::from_partial(&samples) {
-            None => None,
-            Some(summary) => Some(Self {
-                network: if network.exists() { Some(read_json(&network)?) } else { None },
-                routes: Vec::new(),
-                timeline: Vec::new(),
-                entry: entry.clone(),
-                summary,
-                samples,
-                buckets: Vec::new(),
-                outages: Vec::new(),
-                ledger: serde_json::Value::Null,
-            }),
-        })
+        let samples = samples(read_table_if_exists(folder)?, &[]);
+        let Some(summary) = partial_summary(&samples) else { return Ok(None) };
+        Ok(Some(Self {
+            entry: entry.clone(),
+            summary,
+            is_partial: true,
+            samples,
+            buckets: Vec::new(),
+            outages: Vec::new(),
+            topology: read_json_if_exists(folder)?,
+            routes: Vec::new(),
+            timeline: Vec::new(),
+            ledger: None,
+        }))
     }
 
-    /// The samples of the whole fleet.
+    /// The samples of all groups together.
     pub fn fleet(&self) -> impl Iterator<Item = &Sample> {
-        self.samples.iter().filter(|sample| sample.group == ALL)
+        self.samples.iter()
     }
 }
 
-/// Enter into the fleet's samples how many routes changed in each interval.
-fn count_changes(samples: &mut [Sample], routes: &[RouteChange]) {
+/// The rows of all groups together, with the number of routes that changed in each interval.
+fn samples(rows: Vec<TimeseriesRow>, routes: &[RouteRow]) -> Vec<Sample> {
     let mut changes = routes.iter().peekable();
-    for sample in samples.iter_mut().filter(|sample| sample.group == ALL) {
-        while changes.next_if(|change| change.time_s <= sample.time_s).is_some() {
-            sample.route_changes += 1.0;
+    let fleet = rows.into_iter().filter(|row| row.group == ALL);
+    let sample = |row: TimeseriesRow| {
+        let mut route_changes = 0;
+        while changes.next_if(|change| change.time_s <= row.time_s).is_some() {
+            route_changes += 1;
+        }
+        Sample { row, route_changes }
+    };
+    fleet.map(sample).collect()
+}
+
+/// The sum of the intervals of a run that was killed. Faults, latencies and the ledger are written only at the end.
+fn partial_summary(samples: &[Sample]) -> Option<Summary> {
+    let last = &samples.last()?.row;
+    let sum = |count: fn(&TimeseriesRow) -> u64| samples.iter().map(|sample| count(&sample.row)).sum::<u64>();
+    let (expected, delivered) = (sum(|row| row.expected.unwrap_or(0)), sum(|row| row.delivered.unwrap_or(0)));
+    Some(Summary {
+        duration_s: last.time_s,
+        devices: last.devices,
+        traffic: Traffic {
+            generated: sum(|row| row.generated),
+            expected,
+            delivered,
+            delivery_ratio: (expected > 0).then(|| delivered as f64 / expected as f64),
+            ..Traffic::default()
+        },
+        interrupted: true,
+        ..Summary::default()
+    })
+}
+
+/// The routes at one time: the next hop of each device and destination.
+pub fn routes_at(changes: &[RouteRow], time_s: f64) -> BTreeMap<(&str, &str), &str> {
+    let mut routes = BTreeMap::new();
+    for change in changes.iter().take_while(|change| change.time_s <= time_s) {
+        let key = (change.device.as_str(), change.destination.as_str());
+        match &change.next_hop {
+            Some(next_hop) => drop(routes.insert(key, next_hop.as_str())),
+            None => drop(routes.remove(&key)),
         }
     }
-}
-
-/// What stands for all groups.
-pub const ALL: &str = "*";
-
-fn read(file: &Path) -> Result<String, Error> {
-    std::fs::read_to_string(file).map_err(|source| Error::Read { file: file.to_path_buf(), source })
-}
-
-fn read_json<T: DeserializeOwned>(file: &Path) -> Result<T, Error> {
-    Ok(document::parse(&read(file)?, Format::Json).map_err(|problem| problem.in_file(file.display()))?)
-}
-
-/// A table that not every run has.
-fn optional<T>(file: &Path, rows: Rows<T>) -> Result<Vec<T>, Error> {
-    if file.exists() { read_csv(file, rows) } else { Ok(Vec::new()) }
-}
-
-type Rows<T> = fn(&Table<'_>) -> Result<Vec<T>, document::DocumentError>;
-
-fn read_csv<T>(file: &Path, rows: Rows<T>) -> Result<Vec<T>, Error> {
-    let text = read(file)?;
-    let rows = Table::parse(&text).and_then(|table| rows(&table));
-    Ok(rows.map_err(|problem| problem.in_file(file.display()))?)
+    routes
 }

@@ -3,13 +3,24 @@
 use std::fs;
 use std::path::Path;
 
+use wasmote_results::{TimelineRow, read_table};
+
 use crate::experiment::{PLAN, RUN, assert_code, with_plan};
 use crate::fake_cluster::{FakeCluster, json, results, text};
 
-/// The lines of `timeline.csv` without when each was done.
+/// The rows of `timeline.csv`.
+fn rows(folder: &Path) -> Vec<TimelineRow> {
+    read_table(folder).unwrap()
+}
+
+/// Each action with the time at which it was due, its requests, and those that failed.
 fn done(folder: &Path) -> Vec<String> {
-    let text = fs::read_to_string(folder.join("timeline.csv")).unwrap();
-    text.lines().skip(1).filter_map(|line| Some(line.split_once(',')?.1.to_owned())).collect()
+    let cell = |count: Option<u64>| count.map(|count| count.to_string()).unwrap_or_default();
+    let line = |row: &TimelineRow| {
+        let due = row.due_s.expect("a cluster knows when an action was due");
+        format!("{},{},{due},{},{}", row.source, row.what, cell(row.requests), cell(row.failed))
+    };
+    rows(folder).iter().map(line).collect()
 }
 
 fn run(plan: &str) -> (FakeCluster, std::path::PathBuf) {
@@ -33,14 +44,11 @@ fn a_timeline_is_carried_out_on_the_pods() {
     ));
     assert_code(&cluster.call(&[&RUN[..], &["--json"]].concat()), 0);
     let folder = results(cluster.path());
-    let done = fs::read_to_string(folder.join("timeline.csv")).unwrap();
-    let lines: Vec<Vec<&str>> = done.lines().skip(1).map(|line| line.split(',').collect()).collect();
-    let expected = [("1", "faults", "3"), ("3", "faults", "1"), ("4", "stop", "1")];
-    for (line, (due, what, requests)) in lines.iter().zip(expected) {
-        assert_eq!(line[1..], ["plan", what, due, requests, "0"], "{done}");
-        assert!(line[0].parse::<f64>().unwrap() >= due.parse().unwrap(), "not before its time: {done}");
+    assert_eq!(done(&folder), ["plan,faults,1,3,0", "plan,faults,3,1,0", "plan,stop,4,1,0"]);
+    for row in rows(&folder) {
+        assert!(row.time_s >= row.due_s.unwrap(), "not before its time: {row:?}");
     }
-    assert_eq!(lines.len(), 3, "{done}");
+    assert!(rows(&folder)[0].detail.starts_with("all; loss ("), "{:?}", rows(&folder)[0]);
     let pod = |number: u32| json(&folder.join(format!("pods/iot-heartbeat-{number}.json")));
     for number in 1..=3 {
         let lost = &pod(number)["metrics"]["dropped"]["gone"];
@@ -60,12 +68,7 @@ fn devices_publish_and_are_asked_on_their_pods() {
     let cluster = with_plan(&format!("{}{timeline}", PLAN.replace("\"realistic\"", "\"none\"")));
     assert_code(&cluster.call(&[&RUN[..], &["--json"]].concat()), 0);
     let folder = results(cluster.path());
-    let done = fs::read_to_string(folder.join("timeline.csv")).unwrap();
-    let lines: Vec<_> = done.lines().skip(1).filter_map(|line| line.split_once(',')).collect();
-    assert_eq!(
-        lines.iter().map(|(_, rest)| *rest).collect::<Vec<_>>(),
-        ["plan,publish,3,1,0", "plan,request,4,3,0"]
-    );
+    assert_eq!(done(&folder), ["plan,publish,3,1,0", "plan,request,4,3,0"]);
     for pod in ["iot-heartbeat-2", "iot-heartbeat-3"] {
         let log = fs::read_to_string(folder.join(format!("logs/{pod}.log"))).unwrap();
         assert!(log.contains("good day"), "{log}");

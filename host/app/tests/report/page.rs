@@ -176,6 +176,14 @@ fn a_report_takes_the_place_of_an_older_one_and_leaves_nothing_beside_it() {
 }
 
 #[test]
+fn traps_of_a_fault_model_are_in_the_ledger() {
+    let page = page_of(&Fixture::default().folder());
+    let row = "<td>devices</td><td>faults › rain › traps</td><td class=\"number\">17</td>";
+    assert!(page.contains(row), "{page}");
+    assert!(!page.contains("loss › traps"), "a count of zero is left out");
+}
+
+#[test]
 fn a_run_that_was_killed_is_shown_as_far_as_its_intervals_are_written() {
     let folder = Fixture { complete: false, ..Fixture::default() }.folder();
     for file in ["summary.json", "ledger.json", "latency.csv", "outages.csv"] {

@@ -8,8 +8,10 @@ use std::path::PathBuf;
 
 use anyhow::anyhow;
 use clap::Args as ClapArgs;
+use clap::builder::{EnumValueParser, TypedValueParser};
 use serde_json::json;
 use wasmote_engine::Engine;
+use wasmote_results::{RunEntry, Summary, TimeMode, write_atomically};
 
 use super::failure;
 use super::progress;
@@ -18,18 +20,34 @@ use crate::cli::{Failure, style};
 use crate::config::args::LiveArgs;
 use crate::config::values::{BrokerChoice, LogFormat, format_broker_url};
 use crate::exit::Exit;
-use crate::experiment::driver::TimeMode;
 use crate::experiment::execute::{ExecutionMode, execute};
 use crate::experiment::live_run::LiveEnv;
 use crate::experiment::parquet;
 use crate::experiment::plan::{Experiment, Overrides};
 use crate::experiment::progress::Totals;
-use crate::experiment::results::{ResultsWriter, cores, write_atomically};
+use crate::experiment::results::{ResultsWriter, cores};
 use crate::experiment::source::PlanSource;
-use crate::experiment::summary::Summary;
 use crate::logging;
 use crate::report::{self, ReportFiles};
 use crate::run::signals::Signals;
+
+/// Values of `--time`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum TimeArg {
+    /// Virtual time: computed as fast as possible, with the same outcome every time
+    Virtual,
+    /// Real time: with a broker, sockets and the clock
+    Real,
+}
+
+impl From<TimeArg> for TimeMode {
+    fn from(time: TimeArg) -> Self {
+        match time {
+            TimeArg::Virtual => Self::Virtual,
+            TimeArg::Real => Self::Real,
+        }
+    }
+}
 
 /// What to run, and how.
 #[derive(ClapArgs, Clone, Debug)]
@@ -43,7 +61,8 @@ pub struct Args {
     #[arg(long, value_name = "PATH=VALUE")]
     set: Vec<String>,
     /// Whose time passes: `virtual`, computed and repeatable, or `real`, with a broker, sockets and the clock
-    #[arg(long, value_name = "TIME", default_value = "virtual")]
+    #[arg(long, value_name = "TIME", default_value = "virtual",
+        value_parser = EnumValueParser::<TimeArg>::new().map(TimeMode::from))]
     time: TimeMode,
     /// What only real time has
     #[command(flatten)]
@@ -182,7 +201,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
 
 fn json(results: &ResultsWriter, summaries: &[Summary], report: &ReportFiles) -> String {
     let runs = results.manifest.runs.iter().zip(summaries);
-    let run = |(entry, summary): (&crate::experiment::results::RunEntry, &Summary)| {
+    let run = |(entry, summary): (&RunEntry, &Summary)| {
         let mut run = json!(summary);
         run["path"] = entry.path.as_str().into();
         run["real_seconds"] = json!(entry.real_seconds);

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::anyhow;
 use serde_json::json;
 use wasmote_engine::Engine;
+use wasmote_results::TimeMode;
 
 use super::{failure, progress};
 use crate::cli::output::{to_stderr, to_stdout};
 use crate::cli::{Failure, style};
 use crate::exit::Exit;
-use crate::experiment::driver::TimeMode;
 use crate::experiment::progress::Totals;
 use crate::experiment::results::cores;
 use crate::experiment::verify::{RecordedResults, RunComparison, real_time_advice};

@@ -9,10 +9,10 @@ use std::time::Duration;
 use reqwest::Client;
 use serde_json::json;
 use tokio::runtime::Runtime;
+use wasmote_results::{pretty_json, write_atomically};
 
 use super::deployment::FLEET_SELECTOR;
 use crate::experiment::ExperimentError;
-use crate::experiment::results::{pretty_json, write_atomically};
 use crate::fleet_query::fetch::fetch_json;
 use crate::kubectl::Kubectl;
 use crate::kubectl::pod::Pod;

@@ -1,139 +1,110 @@
-//! Samples as the files that reports read. What pods cannot know of each other is 0 or `null`: who should have been
-//! given a message, and so what share of them was.
+//! Results files of a run on a cluster, from samples of the pods' metrics.
+//!
+//! Pods do not know of each other who should have received a message, so receptions and their share are not known here.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::Path;
 
-use serde::Serialize;
-use serde_json::{Value, json};
+use wasmote_results::{
+    ALL, DeviceLedger, FaultCounts, GroupSummary, JsonFile, LatencyRow, LatencySummary, Ledger, LedgerCounts,
+    OutageRow, PhaseSummary, Row, Summary, TimeseriesRow, Traffic, write_json, write_table,
+};
 use wasmote_sim::rng::Seed;
 
 use super::samples::{RunEnd, Sample, Sampler};
 use super::windows::{MeasuredWindows, between};
 use crate::experiment::ExperimentError;
-use crate::experiment::ledger_file::FaultReport;
 use crate::experiment::plan::Point;
-use crate::experiment::results::{pretty_json, write_atomically};
-use crate::experiment::sweep::PointValues;
-use crate::experiment::tables::{ALL, LATENCIES_HEADER, OUTAGES_HEADER};
 use crate::experiment::threshold::ThresholdInput;
-use crate::experiment::verdict::Verdict;
 use crate::experiment::windows;
 use crate::fleet_query::pod_metrics::Messages;
 use crate::manifests::fleet::FleetManifests;
 
-/// A run on a cluster in figures, with the fields of every other run.
-#[derive(Clone, Debug, Serialize)]
-pub struct ClusterSummary {
-    /// The seed.
-    pub seed: u64,
-    /// The values that are swept.
-    pub point: PointValues,
-    /// How long it lasted.
-    pub duration_s: f64,
-    /// How long was not measured.
-    pub warm_up_s: f64,
-    /// Devices of the pods that answered.
-    pub devices: u64,
-    #[serde(flatten)]
-    stats: Value,
-    faults: BTreeMap<String, FaultReport>,
-    groups: BTreeMap<String, Value>,
-    phases: Vec<Value>,
-    /// What became of each threshold.
-    pub thresholds: Vec<Verdict>,
-    /// Whether a missed threshold ended it.
-    pub aborted: bool,
-    /// Whether somebody ended it before its time.
-    pub interrupted: bool,
-    /// Whether every message is accounted for, in every pod that answered.
-    pub ledger_closes: bool,
-    /// What the collection lacks.
-    pub missing: Vec<String>,
-    /// Latency for people.
-    #[serde(skip)]
-    pub total: Messages,
+/// A run on a cluster that has ended, with its samples.
+#[derive(Clone, Copy)]
+pub struct ClusterRun<'a> {
+    /// The plan with the values of the sweep.
+    pub point: &'a Point,
+    /// Seed of all randomness.
+    pub seed: Seed,
+    /// The objects that were applied.
+    pub fleet: &'a FleetManifests,
+    /// What the pods answered.
+    pub sampler: &'a Sampler<'a>,
+    /// Reason of the end.
+    pub run_end: RunEnd,
+    /// What could not be collected.
+    pub missing: &'a [String],
 }
 
-impl ClusterSummary {
-    /// Put together.
-    pub fn new(
-        point: &Point,
-        seed: Seed,
-        fleet: &FleetManifests,
-        sampler: &Sampler<'_>,
-        run_end: RunEnd,
-        missing: &[String],
-    ) -> Self {
-        let plan = &point.plan;
-        let (samples, warm_up_s) = (sampler.samples(), plan.warm_up.0.as_secs_f64());
-        let windows = MeasuredWindows::new(point, fleet, samples);
+impl ClusterRun<'_> {
+    /// Writes the files of the run, and returns its summary.
+    pub fn write(self, folder: &Path) -> Result<Summary, ExperimentError> {
+        let samples = self.sampler.samples();
+        let total = self.windows().whole(None);
+        let summary = self.summary(&total);
+        table(folder, time_series(self.fleet, samples))?;
+        table(folder, latencies(self.fleet, &total))?;
+        table::<OutageRow>(folder, Vec::new())?;
+        json(folder, &ledger(summary.ledger_closes, samples.last()))?;
+        json(folder, &summary)?;
+        Ok(summary)
+    }
+
+    fn windows(&self) -> MeasuredWindows<'_> {
+        MeasuredWindows::new(self.point, self.fleet, self.sampler.samples())
+    }
+
+    fn summary(&self, total: &Messages) -> Summary {
+        let (plan, samples, windows) = (&self.point.plan, self.sampler.samples(), self.windows());
         let duration_s = samples.last().map_or(0.0, |sample| sample.at_s);
         let devices = |group: Option<&str>| -> u64 {
             samples.last().map_or(0, |last| last.of(group).map(|(_, answer)| answer.devices).sum())
         };
-        let total = windows.whole(None);
-        let by_group = fleet.groups.iter().map(|group| {
-            let mut stats = report(&windows.whole(Some(group)));
-            stats["devices"] = devices(Some(group.instance.as_str())).into();
-            (group.group.clone(), stats)
+        let groups = self.fleet.groups.iter().map(|group| {
+            let traffic = traffic(&windows.whole(Some(group)));
+            (group.group.clone(), GroupSummary { devices: devices(Some(group.instance.as_str())), traffic })
         });
-        let phases = point.timeline.phases.iter().filter(|phase| phase.from < windows.end()).map(|phase| {
-            let (from, to) = windows::phase(point, phase, windows.end());
-            let mut stats = report(&windows.phase(phase));
-            stats["name"] = phase.name.as_str().into();
-            stats["from_s"] = from.elapsed().as_secs_f64().into();
-            stats["to_s"] = to.elapsed().as_secs_f64().into();
-            stats
+        let phases = self.point.timeline.phases.iter().filter(|phase| phase.from < windows.end());
+        let phases = phases.map(|phase| {
+            let (from, to) = windows::phase(self.point, phase, windows.end());
+            PhaseSummary {
+                name: phase.name.clone(),
+                from_s: from.elapsed().as_secs_f64(),
+                to_s: to.elapsed().as_secs_f64(),
+                traffic: traffic(&windows.phase(phase)),
+            }
         });
-        let thresholds = plan.thresholds.iter().map(|entry| {
-            let value = entry.check.value(&windows.scope(&entry.check.scope));
-            Verdict::new(&entry.check, value, None)
-        });
+        let thresholds = plan.thresholds.iter();
+        let thresholds = thresholds
+            .map(|entry| entry.check.judge(entry.check.value(&windows.scope(&entry.check.scope)), None));
         let closes = |sample: &Sample| sample.of(None).all(|(_, answer)| answer.messages.ledger_closes);
-        let faults = total.faults.iter().map(|(fault, counts)| (fault.clone(), counts.into()));
-        Self {
-            seed: seed.value(),
-            point: point.values.clone(),
+        Summary {
+            seed: self.seed.value(),
+            point: self.point.values.clone(),
             duration_s,
-            warm_up_s: warm_up_s.min(duration_s),
+            warm_up_s: plan.warm_up.0.as_secs_f64().min(duration_s),
             devices: devices(None),
-            stats: report(&total),
-            faults: faults.collect(),
-            groups: by_group.collect(),
+            traffic: traffic(total),
+            faults: fault_counts(total),
+            groups: groups.collect(),
             phases: phases.collect(),
             thresholds: thresholds.collect(),
-            aborted: run_end == RunEnd::ThresholdMissed,
-            interrupted: run_end == RunEnd::Interrupted,
+            aborted: self.run_end == RunEnd::ThresholdMissed,
+            interrupted: self.run_end == RunEnd::Interrupted,
             ledger_closes: samples.last().is_some_and(closes),
-            missing: missing.to_vec(),
-            total,
+            missing: Some(self.missing.to_vec()),
+            ..Summary::default()
         }
     }
+}
 
-    /// Whether all thresholds held, at the end and until then.
-    pub fn holds(&self) -> bool {
-        !self.aborted && self.thresholds.iter().all(|verdict| verdict.ok)
-    }
+fn table<R: Row>(folder: &Path, rows: Vec<R>) -> Result<(), ExperimentError> {
+    write_table(folder, rows).map_err(ExperimentError::writing(&folder.join(R::FILE).display()))
+}
 
-    /// Leave the files of a run.
-    pub fn write(
-        &self,
-        folder: &Path,
-        fleet: &FleetManifests,
-        sampler: &Sampler<'_>,
-    ) -> Result<(), ExperimentError> {
-        let write = |name: &str, text: String| {
-            let path = folder.join(name);
-            write_atomically(&path, text.as_bytes()).map_err(ExperimentError::writing(&path.display()))
-        };
-        write("timeseries.csv", time_series(fleet, sampler.samples()))?;
-        write("latency.csv", latencies(fleet, self))?;
-        write("outages.csv", OUTAGES_HEADER.to_owned())?;
-        write("ledger.json", ledger(self, sampler.samples().last()))?;
-        write("summary.json", pretty_json(self))
-    }
+fn json<T: JsonFile>(folder: &Path, value: &T) -> Result<(), ExperimentError> {
+    write_json(folder, value).map_err(ExperimentError::writing(&folder.join(T::FILE).display()))
 }
 
 impl ThresholdInput for Messages {
@@ -154,109 +125,116 @@ impl ThresholdInput for Messages {
     }
 }
 
-fn report(messages: &Messages) -> Value {
+fn traffic(messages: &Messages) -> Traffic {
     let quantile = |share| messages.latency.quantile(share);
-    json!({
-        "generated": messages.generated,
-        "sent": messages.sent,
-        "received": messages.received,
-        "expected": 0,
-        "delivered": 0,
-        "delivery_ratio": null,
-        "latency_seconds": {
-            "count": messages.latency.count,
-            "mean": messages.latency.mean(),
-            "p50": quantile(0.5),
-            "p90": quantile(0.9),
-            "p95": quantile(0.95),
-            "p99": quantile(0.99),
-            "max": null,
+    Traffic {
+        generated: messages.generated,
+        sent: messages.sent,
+        received: Some(messages.received),
+        expected: 0,
+        delivered: 0,
+        delivery_ratio: None,
+        latency_seconds: LatencySummary {
+            count: messages.latency.count,
+            mean: messages.latency.mean(),
+            p50: quantile(0.5),
+            p90: quantile(0.9),
+            p95: quantile(0.95),
+            p99: quantile(0.99),
+            max: None,
         },
-    })
+    }
 }
 
-/// `timeseries.csv`: state at each look, and counts since the one before.
-fn time_series(fleet: &FleetManifests, samples: &[Sample]) -> String {
-    let mut text = String::from(
-        "time_s,group,devices,up,silent,generated,sent,expected,delivered,dropped,latency_p50_s,\
-         latency_p95_s,latency_p99_s\n",
-    );
+/// Effects of faults, from the counts of `/metrics`.
+fn fault_counts(messages: &Messages) -> BTreeMap<String, FaultCounts> {
+    let of_fault = |(fault, counts): (&String, &BTreeMap<String, u64>)| {
+        let count = |name: &str| counts.get(name).copied().unwrap_or(0);
+        let counts = FaultCounts {
+            dropped_out: count("dropped_out"),
+            dropped_in: count("dropped_in"),
+            delayed: count("delayed"),
+            duplicated: count("duplicated_out") + count("duplicated_in"),
+            corrupted: count("corrupted"),
+            outages: count("outages"),
+            traps: count("traps"),
+        };
+        (fault.clone(), counts)
+    };
+    messages.faults.iter().map(of_fault).collect()
+}
+
+/// Rows of `timeseries.csv`: state at each sample, and counts since the one before.
+fn time_series(fleet: &FleetManifests, samples: &[Sample]) -> Vec<TimeseriesRow> {
+    let mut rows = Vec::new();
     for pair in samples.windows(2) {
         let [before, now] = pair else { continue };
         let groups = fleet.groups.iter().map(|group| (group.group.as_str(), Some(group.instance.as_str())));
         for (name, instance) in groups.chain([(ALL, None)]) {
             let messages = between(before, now, instance);
-            let state =
+            let in_state =
                 |state: &str| -> u64 { now.of(instance).map(|(_, answer)| answer.in_state(state)).sum() };
-            let devices: u64 = now.of(instance).map(|(_, answer)| answer.devices).sum();
-            let quantile =
-                |share| messages.latency.quantile(share).map(|it| it.to_string()).unwrap_or_default();
-            let _ = writeln!(
-                text,
-                "{},{name},{devices},{},{},{},{},0,0,{},{},{},{}",
-                now.at_s,
-                state("connected"),
-                state("silent"),
-                messages.generated,
-                messages.sent,
-                messages.total_dropped(),
-                quantile(0.5),
-                quantile(0.95),
-                quantile(0.99),
-            );
+            rows.push(TimeseriesRow {
+                time_s: now.at_s,
+                group: name.to_owned(),
+                devices: now.of(instance).map(|(_, answer)| answer.devices).sum(),
+                up: in_state("connected"),
+                silent: in_state("silent"),
+                generated: messages.generated,
+                sent: messages.sent,
+                dropped: messages.total_dropped(),
+                latency_p50_s: messages.latency.quantile(0.5),
+                latency_p95_s: messages.latency.quantile(0.95),
+                latency_p99_s: messages.latency.quantile(0.99),
+                ..TimeseriesRow::default()
+            });
         }
     }
-    text
+    rows
 }
 
-/// `latency.csv`: how many messages took how long, after the warm-up, by the buckets that pods count in.
-fn latencies(fleet: &FleetManifests, summary: &ClusterSummary) -> String {
-    let mut text = String::from(LATENCIES_HEADER);
-    let mut rows = |name: &str, messages: &Messages| {
+/// Rows of `latency.csv`, in the buckets of the pods' histograms.
+fn latencies(fleet: &FleetManifests, total: &Messages) -> Vec<LatencyRow> {
+    // Only the sum over the groups is kept; a single group has the same histogram.
+    let only = match &fleet.groups[..] {
+        [group] => Some(group.group.as_str()),
+        _ => None,
+    };
+    let mut rows = Vec::new();
+    for name in only.into_iter().chain([ALL]) {
         let mut before = 0;
-        for bucket in &messages.latency.buckets {
+        for bucket in &total.latency.buckets {
             if bucket.count > before {
-                let _ = writeln!(text, "{name},{},{}", bucket.le, bucket.count - before);
+                let (group, count) = (name.to_owned(), bucket.count - before);
+                rows.push(LatencyRow { group, upper_bound_s: bucket.le, count });
             }
             before = bucket.count;
         }
-    };
-    // Of the groups only the sums are kept; with one group they are its own.
-    if let [group] = &fleet.groups[..] {
-        rows(&group.group, &summary.total);
     }
-    rows(ALL, &summary.total);
-    text
+    rows
 }
 
-/// `ledger.json`: the account of every pod, and of all, since they began.
-fn ledger(summary: &ClusterSummary, last: Option<&Sample>) -> String {
-    let ledger_json = |messages: &Messages| {
-        let faults: BTreeMap<_, FaultReport> =
-            messages.faults.iter().map(|(fault, counts)| (fault, counts.into())).collect();
-        json!({
-            "generated": messages.generated,
-            "sent": messages.sent,
-            "lost_offline": messages.lost_offline,
-            "arrived": messages.arrived,
-            "received": messages.received,
-            "faults": faults,
-        })
+/// `ledger.json`: the account of every pod, and of all pods, since they started.
+fn ledger(closes: bool, last: Option<&Sample>) -> Ledger {
+    let counts = |messages: &Messages| LedgerCounts {
+        generated: messages.generated,
+        sent: messages.sent,
+        lost_offline: messages.lost_offline,
+        arrived: messages.arrived,
+        received: messages.received,
+        faults: fault_counts(messages),
+        ..LedgerCounts::default()
     };
-    let pods = last.into_iter().flat_map(|last| last.pods.iter()).map(|(pod, (group, answer))| {
-        let mut own = ledger_json(&answer.messages);
-        own["device"] = pod.as_str().into();
-        own["group"] = group.as_str().into();
-        own["closes"] = answer.messages.ledger_closes.into();
-        own
-    });
+    let pods =
+        last.into_iter().flat_map(|last| last.pods.iter()).map(|(pod, (group, answer))| DeviceLedger {
+            device: pod.clone(),
+            group: group.clone(),
+            closes: answer.messages.ledger_closes,
+            counts: counts(&answer.messages),
+        });
     let total = last.map(|last| {
         let nothing = Sample { at_s: 0.0, pods: BTreeMap::new() };
         between(&nothing, last, None)
     });
-    pretty_json(&json!({
-        "closes": summary.ledger_closes,
-        "total": ledger_json(&total.unwrap_or_default()),
-        "devices": pods.collect::<Vec<_>>(),
-    }))
+    Ledger { closes, total: counts(&total.unwrap_or_default()), broker: None, devices: pods.collect() }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use wasmote_mqtt::device_id::Identity;
 use wasmote_mqtt::time::Time;
+use wasmote_results::TimelineRow;
 use wasmote_sim::rng::Seed;
 
 use super::deployment::FLEET_SELECTOR;
@@ -44,6 +45,7 @@ struct StepRecord {
     due: Duration,
     at: Duration,
     name: &'static str,
+    detail: String,
     requests: usize,
     failed: Vec<String>,
 }
@@ -78,7 +80,9 @@ impl<'a> TimelineExecutor<'a> {
             let (name, due_s, late_s) = (step.name(), due.as_secs_f64(), (now - due).as_secs_f64());
             to_stderr(format_args!("{name} of {due_s:.1} s came {late_s:.1} s late"));
         }
-        let mut record = StepRecord { due, at: now, name: step.name(), requests: 0, failed: Vec::new() };
+        // The number of devices is left out: the requests show how many pods the step concerns.
+        let (name, detail, failed) = (step.name(), step.describe().join("; "), Vec::new());
+        let mut record = StepRecord { due, at: now, name, detail, requests: 0, failed };
         // A step that a cluster cannot do was refused before anything was applied.
         match step.requests(&mut self.pods) {
             Ok(PodRequests::Devices(requests)) => {
@@ -131,17 +135,18 @@ impl<'a> TimelineExecutor<'a> {
         self.records.iter().filter_map(describe).collect()
     }
 
-    /// `timeline.csv` with the columns of a cluster; `None` where the plan has no timeline.
-    pub fn csv(&self) -> Option<String> {
-        if self.steps.is_empty() {
-            return None;
-        }
-        let line = |record: &StepRecord| {
-            let (due, at) = (record.due.as_secs_f64(), record.at.as_secs_f64());
-            format!("{at:.3},plan,{},{due},{},{}\n", record.name, record.requests, record.failed.len())
+    /// Rows of `timeline.csv`; `None` if the plan has no timeline.
+    pub fn rows(&self) -> Option<Vec<TimelineRow>> {
+        let row = |record: &StepRecord| TimelineRow {
+            time_s: (record.at.as_secs_f64() * 1e3).round() / 1e3,
+            source: "plan".to_owned(),
+            what: record.name.to_owned(),
+            detail: record.detail.clone(),
+            due_s: Some(record.due.as_secs_f64()),
+            requests: Some(record.requests as u64),
+            failed: Some(record.failed.len() as u64),
         };
-        let lines: String = self.records.iter().map(line).collect();
-        Some(format!("time_s,source,what,due_s,requests,failed\n{lines}"))
+        (!self.steps.is_empty()).then(|| self.records.iter().map(row).collect())
     }
 }
 

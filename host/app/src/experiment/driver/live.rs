@@ -25,7 +25,7 @@ use wasmote_sim::notice::DeviceNotice;
 use wasmote_sim::rng::Seed;
 use wasmote_sim::virtual_time::observer::TraceEvent;
 
-use super::{DeviceSnapshot, Driver, DriverResult, LagSummary, RunOutcome};
+use super::{DeviceSnapshot, Driver, DriverResult, RunOutcome, lag_summary};
 use crate::config::Settings;
 use crate::experiment::ExperimentError;
 use crate::experiment::recorder::RunObserver;
@@ -229,7 +229,7 @@ impl Driver for LiveDriver {
 
     fn finish(&mut self) -> Result<RunOutcome, ExperimentError> {
         let lag = self.runtime.block_on(self.fleet.lag());
-        let lag = lag.ok().map(|measured| LagSummary::of(&measured.lateness));
+        let lag = lag.ok().map(|measured| lag_summary(&measured.lateness));
         self.runtime.block_on(self.fleet.stop(self.drain));
         let devices = self.statuses()?.into_iter().map(|status| (status.ledger, status.waiting)).collect();
         let totals = self.runtime.block_on(self.fleet.shutdown(Duration::ZERO));

@@ -3,30 +3,18 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use serde::{Deserialize, Serialize};
+use wasmote_results::{Checkpoint, LineFile, TimeMode, write_line};
 use wasmote_sim::device::Now;
 use wasmote_sim::virtual_time::digest::Digest;
 use wasmote_sim::virtual_time::observer::{Observer, TraceEvent};
 
 use super::line_writer::LineWriter;
-use crate::experiment::driver::TimeMode;
 use crate::experiment::latencies::seconds;
 
-/// Steps from one checkpoint to the next.
+/// Number of steps between two checkpoints.
 const CHECKPOINT_INTERVAL: u64 = 1_000;
 
-/// The digest after so many steps.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Checkpoint {
-    /// Steps so far.
-    pub step: u64,
-    /// The time of the last of them.
-    pub t_s: f64,
-    /// The digest of all of them.
-    pub digest: String,
-}
-
-/// Counts steps. In virtual time it keeps their digest; in real time another run would have another one, so
+/// Counts steps. In virtual time it also keeps their digest; in real time another run would have another digest, so
 /// there is none.
 pub(super) struct Chain {
     steps: u64,
@@ -37,7 +25,7 @@ impl Chain {
     pub(super) fn create(folder: &Path, time_mode: TimeMode) -> io::Result<Self> {
         let digest = match time_mode {
             TimeMode::Virtual => {
-                let file = LineWriter::create(&folder.join("chain.ndjson"))?;
+                let file = LineWriter::create(&folder.join(Checkpoint::FILE))?;
                 Some((Digest::default(), file))
             }
             TimeMode::Real => None,
@@ -64,9 +52,7 @@ impl Chain {
     fn checkpoint(&mut self, at: Now) -> io::Result<()> {
         let Some((digest, file)) = &mut self.digest else { return Ok(()) };
         let (step, digest) = (self.steps, digest.to_string());
-        let checkpoint = Checkpoint { step, t_s: seconds(at.run.as_nanos()), digest };
-        serde_json::to_writer(&mut *file, &checkpoint)?;
-        file.write_all(b"\n")
+        write_line(file, &Checkpoint { step, t_s: seconds(at.run.as_nanos()), digest })
     }
 
     pub(super) fn finish(&mut self, at: Now) -> io::Result<()> {

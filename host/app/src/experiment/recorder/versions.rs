@@ -1,4 +1,4 @@
-//! `versions.csv`: which version of a behaviour a device has, and from when on.
+//! `versions.csv`: the version of its behaviour that each device has, and from when on.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -6,12 +6,13 @@ use std::path::Path;
 
 use wasmote_mqtt::device_id::{DeviceId, Identity};
 use wasmote_mqtt::time::Time;
+use wasmote_results::{Row, VersionRow, header, rows};
 use wasmote_sim::behaviour::Version;
 
 use super::line_writer::LineWriter;
 use crate::experiment::latencies::seconds;
 
-/// Writes the table as it comes about.
+/// Writer of the table, which grows while the run lasts.
 pub(super) struct VersionLog {
     out: LineWriter,
     current: BTreeMap<DeviceId, Version>,
@@ -19,19 +20,25 @@ pub(super) struct VersionLog {
 
 impl VersionLog {
     pub(super) fn create(folder: &Path) -> io::Result<Self> {
-        let mut out = LineWriter::create(&folder.join("versions.csv"))?;
-        writeln!(out, "device,group,behaviour,sha256,from_s")?;
+        let mut out = LineWriter::create(&folder.join(VersionRow::FILE))?;
+        out.write_all(header::<VersionRow>()?.as_bytes())?;
         Ok(Self { out, current: BTreeMap::new() })
     }
 
-    /// From now on a device has this.
+    /// Records that a device has this version from now on.
     pub(super) fn record(&mut self, device: &Identity, version: &Version, at: Time) -> io::Result<()> {
         self.current.insert(device.id.clone(), version.clone());
-        let Version { name, sha256 } = version;
-        writeln!(self.out, "{},{},{name},{sha256},{}", device.id, device.group, seconds(at.as_nanos()))
+        let row = VersionRow {
+            device: device.id.to_string(),
+            group: device.group.to_string(),
+            behaviour: version.name.to_string(),
+            sha256: version.sha256.to_string(),
+            from_s: seconds(at.as_nanos()),
+        };
+        self.out.write_all(rows([row])?.as_bytes())
     }
 
-    /// What a device has now.
+    /// The present version of a device.
     pub(super) fn current(&self, device: &DeviceId) -> Option<Version> {
         self.current.get(device).cloned()
     }

@@ -5,9 +5,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use wasmote_results::{JsonFile, Manifest, PLAN};
+
 use super::{RecordedResults, RunComparison, list};
 use crate::experiment::ExperimentError;
-use crate::experiment::results::{MANIFEST, PLAN, sha256};
+use crate::experiment::results::sha256;
 
 impl RecordedResults {
     /// A plan or components that are not what the manifest says.
@@ -39,7 +41,7 @@ impl RecordedResults {
 
     /// Files that nobody who runs the plan and reports on it would have written.
     pub fn unexpected_files(&self, comparisons: &[RunComparison]) -> Result<Vec<String>, ExperimentError> {
-        let mut known: BTreeSet<PathBuf> = [MANIFEST, PLAN, "report.html"].map(PathBuf::from).into();
+        let mut known: BTreeSet<PathBuf> = [Manifest::FILE, PLAN, "report.html"].map(PathBuf::from).into();
         known.extend(self.manifest.components.iter().map(|entry| PathBuf::from(&entry.file)));
         for comparison in comparisons {
             let run = Path::new(&comparison.path);

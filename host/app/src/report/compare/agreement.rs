@@ -1,8 +1,9 @@
 //! Whether a plan comes out the same in virtual and in real time, as far as its seeds can tell.
 
+use wasmote_results::TimeMode;
+
 use super::ComparedExperiment;
 use super::rows::Row;
-use crate::experiment::driver::TimeMode;
 use crate::report::metric::Metric;
 
 /// A side in virtual time and one in real time, of one plan and its seeds.

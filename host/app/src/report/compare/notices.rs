@@ -1,6 +1,7 @@
 //! What a reader has to know before the figures: runs that were ended early, and sweeps that have nothing in common.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
+use wasmote_results::PointValues;
 
 use super::ComparedExperiment;
 use crate::report::cohort::{Cohort, by_point, format_value};
@@ -94,9 +95,8 @@ pub(super) fn without_common_points(experiments: &[ComparedExperiment]) -> Vec<u
     if cohorts.iter().all(|cohorts| cohorts.len() == 1) {
         return Vec::new();
     }
-    let has = |experiment: usize, point: &Map<String, Value>| {
-        cohorts[experiment].iter().any(|it| it.point == *point)
-    };
+    let has =
+        |experiment: usize, point: &PointValues| cohorts[experiment].iter().any(|it| it.point == *point);
     let is_apart = |other: &usize| !cohorts[0].iter().any(|cohort| has(*other, &cohort.point));
     (1..experiments.len()).filter(is_apart).collect()
 }

@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde_json::Value;
+use wasmote_results::{PLAN, entry_name};
 
 use super::ComparedExperiment;
-use crate::document::{Format, parse};
-use crate::field_path::entry_name;
 use crate::report::cohort::format_value;
 use crate::report::results::Results;
 
@@ -29,8 +28,8 @@ impl Field {
 
 /// The plan of a results folder.
 pub(super) fn read(dir: &Path) -> Option<Value> {
-    let text = std::fs::read_to_string(dir.join("plan.toml")).ok()?;
-    parse(&text, Format::Toml).ok()
+    let text = std::fs::read_to_string(dir.join(PLAN)).ok()?;
+    toml::from_str(&text).ok()
 }
 
 /// The fields in which sides differ; first those that matter most: name, duration and devices.

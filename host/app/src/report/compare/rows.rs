@@ -1,6 +1,7 @@
 //! The figures of a comparison.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
+use wasmote_results::PointValues;
 
 use super::ComparedExperiment;
 use crate::report::cohort::{CUT_SHORT_MARK, Cohort, by_point};
@@ -12,7 +13,7 @@ use crate::report::statistics::{Difference, Estimate};
 #[derive(Clone, Debug)]
 pub struct Row {
     /// What a sweep set, by field; empty where there is nothing to tell apart.
-    pub point: Map<String, Value>,
+    pub point: PointValues,
     /// The figure.
     pub metric: Metric,
     /// How it is written.
@@ -32,15 +33,15 @@ pub(super) fn rows(experiments: &[ComparedExperiment]) -> Vec<Row> {
         experiments.iter().map(|experiment| by_point(&experiment.results)).collect();
     if cohorts.iter().all(|cohorts| cohorts.len() == 1) {
         let only: Vec<Option<&Cohort<'_>>> = cohorts.iter().map(|cohorts| cohorts.first()).collect();
-        return at_point(&Map::new(), &only);
+        return at_point(&PointValues::new(), &only);
     }
-    let mut points: Vec<&Map<String, Value>> = Vec::new();
+    let mut points: Vec<&PointValues> = Vec::new();
     for cohort in cohorts.iter().flatten() {
         if !points.contains(&&cohort.point) {
             points.push(&cohort.point);
         }
     }
-    let experiment = |cohorts| move |point: &Map<String, Value>| find(cohorts, point);
+    let experiment = |cohorts| move |point: &PointValues| find(cohorts, point);
     points
         .into_iter()
         .flat_map(|point| {
@@ -49,11 +50,11 @@ pub(super) fn rows(experiments: &[ComparedExperiment]) -> Vec<Row> {
         .collect()
 }
 
-fn find<'a>(cohorts: &'a [Cohort<'a>], point: &Map<String, Value>) -> Option<&'a Cohort<'a>> {
+fn find<'a>(cohorts: &'a [Cohort<'a>], point: &PointValues) -> Option<&'a Cohort<'a>> {
     cohorts.iter().find(|cohort| cohort.point == *point)
 }
 
-fn at_point(point: &Map<String, Value>, cohorts: &[Option<&Cohort<'_>>]) -> Vec<Row> {
+fn at_point(point: &PointValues, cohorts: &[Option<&Cohort<'_>>]) -> Vec<Row> {
     let row = |metric: Metric| {
         let estimates: Vec<Option<Estimate>> =
             cohorts.iter().map(|cohort| cohort.and_then(|cohort| cohort.estimate(metric))).collect();

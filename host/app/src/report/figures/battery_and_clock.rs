@@ -6,7 +6,7 @@ use crate::report::cohort::Cohort;
 use crate::report::number::{PLAIN, seconds, significant, time_unit};
 use crate::report::plot::axis::Axis;
 use crate::report::plot::chart::Chart;
-use crate::report::results::series::Sample;
+use crate::report::results::Sample;
 
 /// What not every sample has.
 type Reading = fn(&Sample) -> Option<f64>;
@@ -30,16 +30,16 @@ fn level(cohort: &Cohort<'_>, figure: Reading) -> Line {
 }
 
 fn batteries(input: PlotInput<'_>) -> Option<Figure> {
-    any(input, |sample| sample.battery_mean_j.is_some()).then(|| {
+    any(input, |sample| sample.row.battery_mean_j.is_some()).then(|| {
         let cohorts = input.representative_cohorts();
         let lines: Vec<(String, Line)> = match &cohorts[..] {
             [cohort] => vec![
-                ("mean".to_owned(), level(cohort, |sample| sample.battery_mean_j)),
-                ("emptiest".to_owned(), level(cohort, |sample| sample.battery_min_j)),
+                ("mean".to_owned(), level(cohort, |sample| sample.row.battery_mean_j)),
+                ("emptiest".to_owned(), level(cohort, |sample| sample.row.battery_min_j)),
             ],
             several => several
                 .iter()
-                .map(|cohort| (cohort.label.clone(), level(cohort, |sample| sample.battery_mean_j)))
+                .map(|cohort| (cohort.label.clone(), level(cohort, |sample| sample.row.battery_mean_j)))
                 .collect(),
         };
         let (_, hi) = extent(lines.iter().map(|(_, line)| line)).unwrap_or((0.0, 1.0));
@@ -65,11 +65,11 @@ fn batteries(input: PlotInput<'_>) -> Option<Figure> {
 
 fn clocks(input: PlotInput<'_>) -> Option<Figure> {
     let wrong = |error: Option<f64>| error.is_some_and(|error| error != 0.0);
-    any(input, |sample| wrong(sample.clock_min_s) || wrong(sample.clock_max_s)).then(|| {
+    any(input, |sample| wrong(sample.row.clock_error_min_s) || wrong(sample.row.clock_error_max_s)).then(|| {
         let cohorts = input.representative_cohorts();
         let several = cohorts.len() > 1;
         let ends: [(&str, Reading); 2] =
-            [("furthest ahead", |sample| sample.clock_max_s), ("furthest behind", |sample| sample.clock_min_s)];
+            [("furthest ahead", |sample| sample.row.clock_error_max_s), ("furthest behind", |sample| sample.row.clock_error_min_s)];
         let lines: Vec<(String, Line)> = cohorts
             .iter()
             .flat_map(|cohort| {

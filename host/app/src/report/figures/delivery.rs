@@ -5,6 +5,7 @@ use super::{Figure, PlotInput};
 use crate::report::number::PERCENT;
 use crate::report::plot::axis::Axis;
 use crate::report::plot::chart::Chart;
+use crate::report::results::Sample;
 
 /// The plot.
 pub fn figure(input: PlotInput<'_>) -> Figure {
@@ -13,8 +14,8 @@ pub fn figure(input: PlotInput<'_>) -> Figure {
         .iter()
         .map(|cohort| {
             let ratio = line(cohort, POINTS, |bin| {
-                let expected = sum(bin, |sample| sample.expected);
-                (expected > 0.0).then(|| sum(bin, |sample| sample.delivered) / expected)
+                let expected = sum(bin, Sample::expected);
+                (expected > 0.0).then(|| sum(bin, Sample::delivered) / expected)
             });
             (cohort.label.as_str(), ratio)
         })

@@ -22,15 +22,16 @@ pub fn figure(input: PlotInput<'_>) -> Figure {
     let several = cohorts.len() > 1;
     let lines: Vec<(String, Line)> = match &cohorts[..] {
         [cohort] => vec![
-            ("up".to_owned(), line(cohort, POINTS, |bin| mean(bin, |sample| sample.up))),
-            ("all".to_owned(), line(cohort, POINTS, |bin| mean(bin, |sample| sample.devices))),
+            ("up".to_owned(), line(cohort, POINTS, |bin| mean(bin, |sample| sample.row.up as f64))),
+            ("all".to_owned(), line(cohort, POINTS, |bin| mean(bin, |sample| sample.row.devices as f64))),
         ],
         several => several
             .iter()
             .map(|cohort| {
                 let share = |bin: &super::over_time::Bin<'_>| {
-                    let devices = mean(bin, |sample| sample.devices).filter(|devices| *devices > 0.0)?;
-                    Some(mean(bin, |sample| sample.up)? / devices)
+                    let devices =
+                        mean(bin, |sample| sample.row.devices as f64).filter(|devices| *devices > 0.0)?;
+                    Some(mean(bin, |sample| sample.row.up as f64)? / devices)
                 };
                 (cohort.label.clone(), line(cohort, POINTS / 3, share))
             })
@@ -38,7 +39,7 @@ pub fn figure(input: PlotInput<'_>) -> Figure {
     };
     let (lo, hi) = extent(lines.iter().map(|(_, line)| line)).unwrap_or((0.0, 1.0));
     let samples = cohorts.iter().flat_map(|cohort| &cohort.runs).flat_map(|run| run.fleet());
-    let greatest = samples.map(|sample| sample.devices).fold(0.0, f64::max);
+    let greatest = samples.map(|sample| sample.row.devices as f64).fold(0.0, f64::max);
     let written = |value: f64| if several { PERCENT.with_unit(value) } else { significant(value, 3) };
     let descriptions: Vec<_> =
         lines.iter().map(|(name, line)| format!("{name} {}", describe_line(line, written))).collect();
@@ -94,7 +95,7 @@ fn lanes(cohorts: &[&Cohort<'_>], duration: f64) -> (Vec<Lane>, usize) {
         for outage in &run.outages {
             let affected = if outage.is_broker_outage() { all } else { device };
             let share = shares.entry(outage.name()).or_insert_with(|| vec![0.0; TIME_SLOTS]);
-            let (from, to) = (outage.from_s.max(0.0), outage.to_s.min(duration));
+            let (from, to) = (outage.from_s.max(0.0), outage.end_s().min(duration));
             let first = ((from / part) as usize).min(TIME_SLOTS - 1);
             for (index, slot) in share.iter_mut().enumerate().skip(first) {
                 let start = index as f64 * part;

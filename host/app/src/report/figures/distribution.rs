@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use wasmote_results::ALL;
+
 use super::{Figure, PlotInput};
 use crate::report::cohort::Cohort;
 use crate::report::number::{PERCENT, seconds};
 use crate::report::plot::axis::Axis;
 use crate::report::plot::chart::{Chart, Mark, Shape};
-use crate::report::results::{ALL, Run};
+use crate::report::results::Run;
 
 /// The plot, unless nothing was delivered.
 pub fn figure(input: PlotInput<'_>) -> Option<Figure> {
@@ -99,5 +101,5 @@ impl Curve {
 fn fleet_buckets(run: &Run) -> impl Iterator<Item = (f64, f64)> + '_ {
     let has_all = run.buckets.iter().any(|bucket| bucket.group == ALL);
     let wanted = run.buckets.iter().filter(move |bucket| !has_all || bucket.group == ALL);
-    wanted.map(|bucket| (bucket.upper_bound_s, bucket.count))
+    wanted.map(|bucket| (bucket.upper_bound_s, bucket.count as f64))
 }

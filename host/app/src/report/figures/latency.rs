@@ -11,14 +11,17 @@ pub fn figure(input: PlotInput<'_>) -> Figure {
     let cohorts = input.representative_cohorts();
     let lines: Vec<(String, Line)> = match &cohorts[..] {
         [cohort] => vec![
-            ("p50".to_owned(), line(cohort, POINTS, |bin| weighted(bin, |sample| sample.p50_s))),
-            ("p95".to_owned(), line(cohort, POINTS, |bin| weighted(bin, |sample| sample.p95_s))),
-            ("p99".to_owned(), line(cohort, POINTS, |bin| weighted(bin, |sample| sample.p99_s))),
+            ("p50".to_owned(), line(cohort, POINTS, |bin| weighted(bin, |sample| sample.row.latency_p50_s))),
+            ("p95".to_owned(), line(cohort, POINTS, |bin| weighted(bin, |sample| sample.row.latency_p95_s))),
+            ("p99".to_owned(), line(cohort, POINTS, |bin| weighted(bin, |sample| sample.row.latency_p99_s))),
         ],
         several => several
             .iter()
             .map(|cohort| {
-                (cohort.label.clone(), line(cohort, POINTS, |bin| weighted(bin, |sample| sample.p95_s)))
+                (
+                    cohort.label.clone(),
+                    line(cohort, POINTS, |bin| weighted(bin, |sample| sample.row.latency_p95_s)),
+                )
             })
             .collect(),
     };

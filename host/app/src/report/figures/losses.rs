@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use wasmote_results::{FaultCounts, OutageRow};
+
 use super::{Figure, PlotInput};
 use crate::report::cohort::Cohort;
 use crate::report::number::{PLAIN, fixed, significant};
 use crate::report::plot::axis::Axis;
 use crate::report::plot::bars::{Bars, Row};
 use crate::report::plot::style::SERIES;
-use crate::report::results::series::Outage;
 use crate::report::statistics::Estimate;
 
 /// The plot, unless no fault took a message. One cohort has a bar for each fault; several have one each.
@@ -34,7 +35,7 @@ fn ranked(cohorts: &[Cohort<'_>]) -> Vec<String> {
     let mut totals: BTreeMap<&str, u64> = BTreeMap::new();
     let faults = cohorts.iter().flat_map(|cohort| &cohort.runs).flat_map(|run| &run.summary.faults);
     for (id, counts) in faults {
-        *totals.entry(id).or_default() += counts.dropped_out + counts.dropped_in;
+        *totals.entry(id).or_default() += counts.dropped();
     }
     let mut order: Vec<(&str, u64)> = totals.into_iter().collect();
     order.retain(|(_, lost)| *lost > 0);
@@ -83,7 +84,7 @@ fn by_fault(cohort: &Cohort<'_>, faults: &[String]) -> Bars {
 /// A fault of the timeline has a number for a name, which tells nobody anything.
 fn named(cohort: &Cohort<'_>, id: &str) -> String {
     let outages = cohort.runs.iter().flat_map(|run| &run.outages);
-    match outages.filter(|outage| outage.fault == id).map(Outage::name).find(|name| *name != id) {
+    match outages.filter(|outage| outage.fault == id).map(OutageRow::name).find(|name| *name != id) {
         Some(kind) => format!("{kind} ({id})"),
         None => id.to_owned(),
     }
@@ -100,7 +101,7 @@ fn by_cohort(input: PlotInput<'_>, cohorts: &[Cohort<'_>], faults: &[String]) ->
         .map(|cohort| {
             let lost = |ids: &[String]| {
                 let dropped = |id: &String, run: &&crate::report::results::Run| {
-                    run.summary.faults.get(id).map_or(0, |counts| counts.dropped_out + counts.dropped_in)
+                    run.summary.faults.get(id).map_or(0, FaultCounts::dropped)
                 };
                 let lost: u64 =
                     cohort.runs.iter().map(|run| ids.iter().map(|id| dropped(id, run)).sum::<u64>()).sum();

@@ -2,8 +2,7 @@
 
 use crate::report::cohort::Cohort;
 use crate::report::plot::chart::{Mark, Shape};
-use crate::report::results::Run;
-use crate::report::results::series::Sample;
+use crate::report::results::{Run, Sample};
 use crate::report::statistics::Estimate;
 
 /// Samples of one run in one span of time, of the whole fleet.
@@ -21,7 +20,8 @@ pub type Ends = (f64, f64);
 /// How long the longest run of these took, in seconds.
 pub fn duration(cohorts: &[&Cohort<'_>]) -> f64 {
     let runs = cohorts.iter().flat_map(|cohort| &cohort.runs);
-    let last = |run: &&Run| run.fleet().map(|sample| sample.time_s).fold(run.summary.duration_s, f64::max);
+    let last =
+        |run: &&Run| run.fleet().map(|sample| sample.row.time_s).fold(run.summary.duration_s, f64::max);
     runs.map(last).fold(0.0, f64::max)
 }
 
@@ -35,7 +35,7 @@ pub fn line(cohort: &Cohort<'_>, points: usize, figure: impl Fn(&Bin<'_>) -> Opt
         let (from, to) = (index * per_bin, index * per_bin + bin.len());
         let values: Vec<f64> =
             runs.iter().filter_map(|run| run.get(from..to.min(run.len())).and_then(&figure)).collect();
-        (bin.last().map_or(0.0, |sample| sample.time_s), Estimate::of(&values))
+        (bin.last().map_or(0.0, |sample| sample.row.time_s), Estimate::of(&values))
     })
     .collect()
 }
@@ -52,7 +52,7 @@ pub fn mean(bin: &Bin<'_>, state: impl Fn(&Sample) -> f64) -> Option<f64> {
 
 /// The mean of what not every sample has, weighted with receptions.
 pub fn weighted(bin: &Bin<'_>, figure: impl Fn(&Sample) -> Option<f64>) -> Option<f64> {
-    let present = bin.iter().filter_map(|sample| Some((figure(sample)?, sample.delivered.max(1.0))));
+    let present = bin.iter().filter_map(|sample| Some((figure(sample)?, sample.delivered().max(1.0))));
     let (total, weight) =
         present.fold((0.0, 0.0), |(total, sum), (value, weight)| (total + value * weight, sum + weight));
     (weight > 0.0).then(|| total / weight)

@@ -1,6 +1,9 @@
-//! Which way devices send: as graphs at several moments, and how often that changes.
+//! Routes of devices: as graphs at several times, and the number of changes over time.
 
 use std::collections::BTreeSet;
+use std::f64::consts::TAU;
+
+use wasmote_results::OutageRow;
 
 use super::over_time::{Bin, Line, POINTS, describe_line, duration, extent, line, sum};
 use super::{Figure, PlotInput};
@@ -9,13 +12,12 @@ use crate::report::plot::axis::Axis;
 use crate::report::plot::chart::Chart;
 use crate::report::plot::graph::{Arrow, Graph, Node, NodeState, Panel};
 use crate::report::results::Run;
-use crate::report::results::network::routes_at;
-use crate::report::results::series::Outage;
+use crate::report::results::routes_at;
 
-/// As many moments as one can compare at a glance.
+/// Number of graphs, few enough to be compared at a glance.
 const SNAPSHOTS: usize = 6;
 
-/// Both plots, if behaviours told of routes.
+/// Both plots, if behaviours logged routes.
 pub fn figures(input: PlotInput<'_>) -> Vec<Figure> {
     let runs = input.cohorts.iter().flat_map(|cohort| &cohort.runs);
     let Some(run) = runs.into_iter().find(|run| !run.routes.is_empty()) else { return Vec::new() };
@@ -45,11 +47,11 @@ fn graphs(run: &Run) -> Figure {
     Figure { drawing: graph.draw(), caption }
 }
 
-/// Late in each phase, when what it began with has settled; without phases, at equal distances.
+/// Times of the graphs: late in each phase, when its changes have settled; without phases, at equal distances.
 fn snapshot_times(run: &Run) -> Vec<(f64, String)> {
     let end = run.summary.duration_s;
     let phases = run.summary.phases.iter().filter_map(|phase| {
-        let (from, to) = (phase.from_s?, phase.to_s?);
+        let (from, to) = (phase.from_s, phase.to_s);
         (to > from).then(|| (from + (to - from) * 0.9, format!("{}, ", phase.name)))
     });
     let mut snapshot_times: Vec<(f64, String)> = phases.take(SNAPSHOTS).collect();
@@ -60,22 +62,28 @@ fn snapshot_times(run: &Run) -> Vec<(f64, String)> {
     snapshot_times.into_iter().map(|(at, name)| (at, format!("{name}at {}", seconds(at)))).collect()
 }
 
-/// From the topology, or in a circle.
+/// Names and positions of the nodes: from the topology, or on a circle.
 fn nodes(run: &Run) -> Vec<(String, (f64, f64))> {
-    if let Some(network) = &run.network {
-        return network.nodes.iter().map(|node| (node.device.clone(), (node.x, node.y))).collect();
+    if let Some(topology) = &run.topology {
+        return topology.nodes.iter().map(|node| (node.device.clone(), (node.x, node.y))).collect();
     }
     let names: BTreeSet<&String> =
         run.routes.iter().flat_map(|it| [Some(&it.device), it.next_hop.as_ref()]).flatten().collect();
     let mut names: Vec<&String> = names.into_iter().collect();
     names.sort_by_key(|name| (name.len(), *name));
-    let places = crate::experiment::topology::shape::circle(names.len());
+    let places = circle(names.len());
     names.into_iter().cloned().zip(places).collect()
 }
 
+/// Positions evenly on a circle, from the top on.
+fn circle(nodes: usize) -> Vec<(f64, f64)> {
+    let angle = |node: usize| TAU * node as f64 / nodes.max(1) as f64;
+    (0..nodes).map(|node| (0.5 + 0.5 * angle(node).sin(), 0.5 - 0.5 * angle(node).cos())).collect()
+}
+
 fn links(run: &Run) -> Vec<(String, String)> {
-    if let Some(network) = &run.network {
-        return network.links.clone();
+    if let Some(topology) = &run.topology {
+        return topology.links.clone();
     }
     let used = run.routes.iter().filter_map(|it| Some((it.device.clone(), it.next_hop.clone()?)));
     used.map(|(a, b)| if a < b { (a, b) } else { (b, a) }).collect::<BTreeSet<_>>().into_iter().collect()
@@ -87,13 +95,13 @@ fn panel(run: &Run, nodes: &[(String, (f64, f64))], at: f64, name: &str) -> Pane
         routes.iter().map(|((device, _), next_hop)| (*device, *next_hop)).collect();
     let senders: BTreeSet<&str> = run.routes.iter().map(|it| it.device.as_str()).collect();
     let out = |name: &str| {
-        let at_it = |outage: &&Outage| outage.device == name && outage.from_s <= at && outage.to_s > at;
-        // Beyond a partition, a device goes on.
+        let at_it = |outage: &&OutageRow| outage.device == name && outage.from_s <= at && outage.end_s() > at;
+        // A device that is partitioned still runs.
         run.outages.iter().filter(at_it).any(|outage| outage.kind != "partition")
     };
     let state = |(name, _): &(String, (f64, f64))| match name.as_str() {
         name if out(name) => NodeState::Down,
-        // What others send to and what never sends itself.
+        // A destination never sends to others.
         name if !senders.contains(name) => NodeState::Destination,
         name if routes.keys().any(|(device, _)| *device == name) => NodeState::Routed,
         _ => NodeState::Unrouted,
@@ -111,7 +119,7 @@ fn changes(input: PlotInput<'_>) -> Figure {
     let counts: Vec<(&str, Line)> = cohorts
         .iter()
         .map(|cohort| {
-            let count = |bin: &Bin<'_>| Some(sum(bin, |sample| sample.route_changes));
+            let count = |bin: &Bin<'_>| Some(sum(bin, |sample| sample.route_changes as f64));
             (cohort.label.as_str(), line(cohort, POINTS / 2, count))
         })
         .collect();

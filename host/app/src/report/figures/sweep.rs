@@ -1,6 +1,7 @@
 //! Metrics against what a sweep varied.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
+use wasmote_results::PointValues;
 
 use super::{Figure, PlotInput};
 use crate::report::cohort::{
@@ -93,7 +94,7 @@ impl SweepAxis {
 }
 
 fn lines<'a>(cohorts: &'a [Cohort<'a>], sweep_axis: &SweepAxis) -> Vec<SweepLine<'a>> {
-    let mut lines: Vec<(Map<String, Value>, SweepLine<'a>)> = Vec::new();
+    let mut lines: Vec<(PointValues, SweepLine<'a>)> = Vec::new();
     for cohort in cohorts {
         let mut others = cohort.point.clone();
         let value = others.remove(&sweep_axis.field);

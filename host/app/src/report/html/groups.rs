@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use wasmote_results::Traffic;
+
 use super::table::Table;
 use crate::report::cohort::Cohort;
 use crate::report::metric::Metric;
 use crate::report::number::{fixed, seconds};
 use crate::report::results::Run;
-use crate::report::results::summary::Traffic;
 use crate::report::statistics::Estimate;
 
 const METRICS: [Metric; 6] = [
@@ -55,10 +56,9 @@ fn phases_of<'a>(cohort: &Cohort<'a>) -> Vec<TableRow<'a>> {
     let row = |index: usize| {
         let of_run = |run: &&'a Run| run.summary.phases.get(index);
         let first = cohort.runs.iter().find_map(of_run)?;
-        let time = |at: Option<f64>| at.map_or("–".to_owned(), seconds);
         let name = if first.name.is_empty() { (index + 1).to_string() } else { first.name.clone() };
         let traffic = cohort.runs.iter().filter_map(of_run).map(|phase| &phase.traffic).collect();
-        Some((vec![name, time(first.from_s), time(first.to_s)], traffic))
+        Some((vec![name, seconds(first.from_s), seconds(first.to_s)], traffic))
     };
     (0..count).filter_map(row).collect()
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use crate::experiment::driver::TimeMode;
+use wasmote_results::{Summary, TimeMode};
+
 use crate::report::cohort::{Cohort, fields};
 use crate::report::escape::Escaped;
 use crate::report::metric::Metric;
@@ -60,7 +61,7 @@ fn incomplete(results: &Results, cohorts: &[Cohort<'_>]) -> String {
             let _ = write!(text, " Cut short, and {what}: {}.", Escaped(&cut));
         }
     }
-    if results.runs.iter().any(Run::is_partial) {
+    if results.runs.iter().any(|run| run.is_partial) {
         text += " What was killed is shown from the intervals that were written, warm-up included.";
     }
     if !results.unfinished.is_empty() {
@@ -118,7 +119,7 @@ fn refused(results: &Results) -> String {
 fn facts(results: &Results, cohorts: &[Cohort<'_>]) -> Vec<(&'static str, String)> {
     let manifest = &results.manifest;
     let seeds: BTreeSet<u64> = manifest.runs.iter().map(|run| run.seed).collect();
-    let spans = |span: fn(&crate::report::results::summary::Summary) -> f64| {
+    let spans = |span: fn(&Summary) -> f64| {
         let mut texts: Vec<String> = results.runs.iter().map(|run| seconds(span(&run.summary))).collect();
         texts.dedup();
         listed(&texts)
@@ -139,9 +140,7 @@ fn facts(results: &Results, cohorts: &[Cohort<'_>]) -> Vec<(&'static str, String
     if manifest.runs.len() > 1 {
         facts.push(("Runs", manifest.runs.len().to_string()));
     }
-    if let Some(started) = &manifest.started_utc {
-        facts.push(("Started", started.clone()));
-    }
+    facts.push(("Started", manifest.started_utc.clone()));
     if manifest.time == TimeMode::Real {
         facts.push(("Ran in", manifest.time_text()));
     }

@@ -1,14 +1,15 @@
-//! The account of the messages.
+//! Ledger section: the fate of all messages.
 
 use serde_json::Value;
+use wasmote_results::Ledger;
 
 use super::table::Table;
 use crate::report::cohort::Cohort;
 use crate::report::number::{fixed, trimmed};
 
-/// Between the parts of an entry's path.
+/// Separator of the parts of an entry's path.
 const STEP: &str = " › ";
-/// A message's way, in which entries are listed; others follow by name.
+/// Order of the entries: the way of a message. Other entries follow by name.
 const ORDER: [&str; 14] = [
     "generated",
     "sent",
@@ -25,12 +26,12 @@ const ORDER: [&str; 14] = [
     "waiting_in",
     "waiting",
 ];
-/// No more points than these have a column each.
+/// Greatest number of points that have a column each.
 const COLUMNS: usize = 8;
 
-/// What every count of the ledger comes to, by point, summed over seeds.
+/// A table of all counts by point, summed over seeds.
 pub fn section(cohorts: &[Cohort<'_>]) -> String {
-    let columns: Vec<(String, Vec<&Value>)> = match cohorts.len() {
+    let columns: Vec<(String, Vec<&Ledger>)> = match cohorts.len() {
         1 => vec![("messages".to_owned(), ledgers(&cohorts[0]))],
         2..=COLUMNS => cohorts.iter().map(|cohort| (cohort.label.clone(), ledgers(cohort))).collect(),
         _ => vec![("all points".to_owned(), cohorts.iter().flat_map(ledgers).collect())],
@@ -38,7 +39,7 @@ pub fn section(cohorts: &[Cohort<'_>]) -> String {
     let mut entries: Vec<&String> = Vec::new();
     let sums: Vec<Vec<(String, f64)>> = columns.iter().map(|(_, ledgers)| summed(ledgers)).collect();
     for (entry, sum) in sums.iter().flatten() {
-        // A fault has many counts that it never touches.
+        // Most counts of a fault are zero for its kind.
         let is_idle = *sum == 0.0 && entry.matches(STEP).count() > 1;
         if !is_idle && !entries.contains(&entry) {
             entries.push(entry);
@@ -65,7 +66,7 @@ pub fn section(cohorts: &[Cohort<'_>]) -> String {
     let (runs, open) = cohorts
         .iter()
         .flat_map(|cohort| cohort.runs.iter().chain(&cohort.left_out))
-        .filter(|run| !run.is_partial())
+        .filter(|run| !run.is_partial)
         .fold((0, 0), |(runs, open), run| (runs + 1, open + usize::from(!run.summary.ledger_closes)));
     let verdict = match (open, runs) {
         (0, 0) => "A run that was killed leaves no account of its messages.".to_owned(),
@@ -76,7 +77,7 @@ pub fn section(cohorts: &[Cohort<'_>]) -> String {
     format!("<section id=\"ledger\">\n<h2>Ledger</h2>\n<p>{verdict}</p>\n{}</section>\n", table.html())
 }
 
-/// The devices first, then the broker; entries of one step before those of more.
+/// Sort key: the devices, then the broker; short paths before longer ones.
 fn rank(entry: &str) -> (bool, usize, usize) {
     let mut steps = entry.split(STEP);
     let account = steps.next().unwrap_or_default();
@@ -84,15 +85,17 @@ fn rank(entry: &str) -> (bool, usize, usize) {
     (account != "total", deeper, ORDER.iter().position(|known| *known == name).unwrap_or(ORDER.len()))
 }
 
-fn ledgers<'a>(cohort: &Cohort<'a>) -> Vec<&'a Value> {
-    cohort.runs.iter().map(|run| &run.ledger).collect()
+/// The ledgers of a cohort that have been written, which those of killed runs have not.
+fn ledgers<'a>(cohort: &Cohort<'a>) -> Vec<&'a Ledger> {
+    cohort.runs.iter().filter_map(|run| run.ledger.as_ref()).collect()
 }
 
-/// Every number in the ledgers by its path; what a list holds is left out, as it is of single devices.
-fn summed(ledgers: &[&Value]) -> Vec<(String, f64)> {
+/// Every number in the ledgers by its path. Lists are left out: they hold the ledgers of single devices.
+fn summed(ledgers: &[&Ledger]) -> Vec<(String, f64)> {
     let mut sums: Vec<(String, f64)> = Vec::new();
     for ledger in ledgers {
-        walk("", ledger, &mut |path, number| match sums.iter_mut().find(|(known, _)| known == path) {
+        let ledger = serde_json::to_value(ledger).unwrap_or_default();
+        walk("", &ledger, &mut |path, number| match sums.iter_mut().find(|(known, _)| known == path) {
             Some((_, sum)) => *sum += number,
             None => sums.push((path.to_owned(), number)),
         });

@@ -1,14 +1,15 @@
-//! Where the figures come from, how to get them again, and how to cite them.
+//! Provenance section: program, plan, command, machine, digests, and how to cite the figures.
 
 use std::fmt::Write;
 
+use wasmote_results::TimeMode;
+
 use super::table::Table;
-use crate::experiment::driver::TimeMode;
 use crate::report::escape::Escaped;
 use crate::report::number::fixed;
 use crate::report::results::Results;
 
-/// The paper that the simulator goes back to.
+/// The paper of the simulator that preceded this one.
 pub const PAPER: &str = "Usmani, Mohammad Faiz. \"MQTT Protocol for the IoT.\" International Journal of Internet \
                          of Things 12, no. 3 (2020): 45-50.";
 
@@ -26,7 +27,7 @@ pub fn section(results: &Results) -> String {
     let code = " class=\"code\"";
     entry("Program", &format!("wasmote {}", manifest.wasmote_version), "");
     entry("Plan", &format!("{}, SHA-256 {}", manifest.plan.name, manifest.plan.sha256), "");
-    entry("Run it again", &manifest.command_line(), code);
+    entry("Run it again", &manifest.command, code);
     match manifest.time {
         TimeMode::Virtual => {
             entry("Check it", &format!("wasmote experiment verify {}", folder(results)), code)
@@ -39,10 +40,8 @@ pub fn section(results: &Results) -> String {
     if !host.os.is_empty() {
         entry("Host", &format!("{} on {}, {} cores", host.os, host.arch, host.cores), "");
     }
-    let times = [("Started", &manifest.started_utc), ("Finished", &manifest.finished_utc)];
-    for (name, time) in times {
-        entry(name, time.as_deref().unwrap_or("not recorded"), "");
-    }
+    entry("Started", &manifest.started_utc, "");
+    entry("Finished", manifest.finished_utc.as_deref().unwrap_or("not recorded"), "");
     text.push_str("</dl>\n");
     text += &components(results);
     text += &runs(results);
@@ -50,13 +49,13 @@ pub fn section(results: &Results) -> String {
     text + "</section>\n"
 }
 
-/// The folder's own name: where it lies is nobody's business.
+/// Name of the folder, without the path to it, which is private.
 fn folder(results: &Results) -> String {
     results.dir.file_name().map_or(".".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 fn components(results: &Results) -> String {
-    // The plan's are listed from the start, whoever runs them.
+    // The manifest lists the plan's components whether devices ran them or not.
     let all_ran = results.runs.iter().all(|run| run.summary.swaps_refused.is_empty());
     let mut table = Table::new(match all_ran {
         true => "Components that ran.",
@@ -90,7 +89,7 @@ fn runs(results: &Results) -> String {
         let point = point.collect::<Vec<_>>().join(", ");
         let ended = results.runs.iter().find(|run| run.entry.path == entry.path);
         let without = match ended {
-            Some(run) if !run.is_partial() => "none, as it ran in real time",
+            Some(run) if !run.is_partial => "none, as it ran in real time",
             _ => "not ended",
         };
         let digest = entry.digest.clone().or_else(|| ended.and_then(|run| run.summary.digest.clone()));
@@ -109,7 +108,7 @@ fn runs(results: &Results) -> String {
 fn citation(results: &Results) -> String {
     let manifest = &results.manifest;
     let (version, paper) = (Escaped(&manifest.wasmote_version), Escaped(PAPER));
-    let year = manifest.started_utc.as_deref().and_then(|time| time.get(..4)).unwrap_or("n.d.");
+    let year = manifest.started_utc.get(..4).unwrap_or("n.d.");
     let mut hash = manifest.plan.sha256.clone();
     hash.truncate(hash.char_indices().nth(12).map_or(hash.len(), |(end, _)| end));
     let (year, hash, plan) = (Escaped(year), Escaped(&hash), Escaped(&manifest.plan.name));

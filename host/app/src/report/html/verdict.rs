@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-use crate::experiment::verdict::ThresholdMiss;
+use wasmote_results::ThresholdMiss;
+
 use crate::report::escape::Escaped;
 use crate::report::number::significant;
 use crate::report::results::Results;
@@ -46,10 +47,10 @@ pub fn section(results: &Results) -> String {
     let open: Vec<&str> = results
         .runs
         .iter()
-        .filter(|run| !run.summary.ledger_closes && !run.is_partial())
+        .filter(|run| !run.summary.ledger_closes && !run.is_partial)
         .map(|run| run.entry.path.as_str())
         .collect();
-    let partial = results.runs.iter().filter(|run| run.is_partial()).count();
+    let partial = results.runs.iter().filter(|run| run.is_partial).count();
     let (note, closes) = match &open[..] {
         [] if partial > 0 => {
             (format!("nobody can tell: {partial} of {} runs left no account", results.runs.len()), false)

@@ -1,49 +1,18 @@
-//! The verdicts as JUnit XML, which every CI shows.
+//! Outcomes of thresholds as JUnit XML, which CI systems show.
 
 use std::fmt::Write;
 
-use crate::experiment::cluster::summary::ClusterSummary;
+use wasmote_results::{Summary, ThresholdOutcome};
+
 use crate::experiment::plan::{Experiment, point_labels};
 use crate::experiment::results::ResultsWriter;
-use crate::experiment::summary::Summary;
-use crate::experiment::sweep::PointValues;
-use crate::experiment::verdict::Verdict;
-
-/// What is judged of a run, wherever it was.
-pub(super) struct JunitRun<'a> {
-    point: &'a PointValues,
-    seed: u64,
-    thresholds: &'a [Verdict],
-    ledger_closes: bool,
-    aborted: bool,
-    /// What could not be collected; nothing is collected of runs here.
-    missing: Option<&'a [String]>,
-}
-
-impl<'a> From<&'a Summary> for JunitRun<'a> {
-    fn from(summary: &'a Summary) -> Self {
-        let &Summary { ref point, seed, ref thresholds, ledger_closes, aborted, .. } = summary;
-        Self { point, seed, thresholds, ledger_closes, aborted, missing: None }
-    }
-}
-
-impl<'a> From<&'a ClusterSummary> for JunitRun<'a> {
-    fn from(summary: &'a ClusterSummary) -> Self {
-        let &ClusterSummary { ref point, seed, ref thresholds, ledger_closes, aborted, ref missing, .. } =
-            summary;
-        Self { point, seed, thresholds, ledger_closes, aborted, missing: Some(missing) }
-    }
-}
 
 /// A suite for each run; a case for each threshold, one for the ledger, and on a cluster one for the collection.
-pub(super) fn document<'a, S>(experiment: &Experiment, results: &ResultsWriter, summaries: &'a [S]) -> String
-where
-    &'a S: Into<JunitRun<'a>>,
-{
+pub(super) fn document(experiment: &Experiment, results: &ResultsWriter, summaries: &[Summary]) -> String {
     let suites: Vec<Suite> = summaries
         .iter()
         .zip(&results.manifest.runs)
-        .map(|(summary, card)| Suite::new(&summary.into(), card.real_seconds.unwrap_or(0.0)))
+        .map(|(summary, entry)| Suite::new(summary, entry.real_seconds.unwrap_or(0.0)))
         .collect();
     let name = escaped(experiment.plan.name.as_str());
     let tests: usize = suites.iter().map(|suite| suite.tests).sum();
@@ -62,14 +31,16 @@ struct Suite {
 }
 
 impl Suite {
-    fn new(run: &JunitRun<'_>, took: f64) -> Self {
-        let mut labels = point_labels(run.point);
+    fn new(run: &Summary, took: f64) -> Self {
+        let mut labels = point_labels(&run.point);
         labels.push(format!("seed={}", run.seed));
         let name = escaped(&labels.join(" "));
         let ledger = ("the ledger closes", run.ledger_closes, "a message is unaccounted for".to_owned());
-        let collection =
-            run.missing.map(|missing| ("everything was collected", missing.is_empty(), missing.join("; ")));
-        // At the end a threshold may hold again that was missed.
+        let collection = run
+            .missing
+            .as_ref()
+            .map(|missing| ("everything was collected", missing.is_empty(), missing.join("; ")));
+        // A threshold that was missed may hold at the end.
         let aborted = run
             .aborted
             .then(|| ("no threshold ends the run", false, "one was missed before the end".to_owned()));
@@ -88,9 +59,9 @@ impl Suite {
     }
 }
 
-fn found(verdict: &Verdict) -> String {
+fn found(verdict: &ThresholdOutcome) -> String {
     let ended = verdict.breached.map(|breach| format!("; it ended the run {breach}"));
-    format!("found {}{}", verdict.value, ended.unwrap_or_default())
+    format!("found {}{}", serde_json::json!(verdict.value), ended.unwrap_or_default())
 }
 
 fn case(text: &mut String, class: &str, name: &str, ok: bool, problem: &str) {
@@ -105,7 +76,7 @@ fn case(text: &mut String, class: &str, name: &str, ok: bool, problem: &str) {
     };
 }
 
-/// XML has no room at all for most control characters, which programs write to paint their words.
+/// Text for XML, which has no representation of most control characters, such as those of terminal colours.
 fn escaped(text: &str) -> String {
     let text = text.replace(char::is_control, " ");
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")

@@ -7,6 +7,7 @@ use anyhow::anyhow;
 use clap::Args as ClapArgs;
 use serde_json::json;
 use wasmote_engine::Engine;
+use wasmote_results::{Summary, TimeMode, write_atomically};
 
 use super::{Args, failure, junit, shell_quoted};
 use crate::cli::output::{to_stderr, to_stdout};
@@ -14,12 +15,10 @@ use crate::cli::{Failure, style};
 use crate::config::values::{DeviceCount, DurationValue};
 use crate::exit::Exit;
 use crate::experiment::ExperimentError;
-use crate::experiment::cluster::summary::ClusterSummary;
 use crate::experiment::cluster::{self, Options};
-use crate::experiment::driver::TimeMode;
 use crate::experiment::plan::{Experiment, Overrides, point_labels};
 use crate::experiment::progress::Totals;
-use crate::experiment::results::{ResultsWriter, write_atomically};
+use crate::experiment::results::ResultsWriter;
 use crate::experiment::source::PlanSource;
 use crate::kubectl::{Cluster, Kubectl};
 use crate::manifests::name::{Image, Quantity};
@@ -169,9 +168,9 @@ fn missing(results: &ResultsWriter) -> &[String] {
     results.manifest.cluster.as_ref().map_or(&[], |card| &card.missing)
 }
 
-fn print_summary(summary: &ClusterSummary) {
+fn print_summary(summary: &Summary) {
     let seconds = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.3} s"));
-    let latency = &summary.total.latency;
+    let (traffic, latency) = (&summary.traffic, &summary.traffic.latency_seconds);
     let mut name = point_labels(&summary.point);
     name.push(format!("seed={}", summary.seed));
     to_stdout(format_args!(
@@ -179,12 +178,12 @@ fn print_summary(summary: &ClusterSummary) {
         name.join(" "),
         summary.devices,
         summary.duration_s,
-        summary.total.sent,
-        summary.total.received,
-        summary.total.total_dropped(),
-        seconds(latency.mean()),
-        seconds(latency.quantile(0.5)),
-        seconds(latency.quantile(0.95)),
+        traffic.sent,
+        traffic.received.unwrap_or(0),
+        summary.dropped(),
+        seconds(latency.mean),
+        seconds(latency.p50),
+        seconds(latency.p95),
         match (summary.ledger_closes, summary.aborted) {
             (false, _) => ", THE LEDGER DOES NOT CLOSE",
             (true, true) => ", ended by a threshold",
@@ -193,8 +192,7 @@ fn print_summary(summary: &ClusterSummary) {
     ));
     let (green, red) = (style::GOOD.on(&std::io::stdout()), style::ERROR.on(&std::io::stdout()));
     for verdict in &summary.thresholds {
-        let found =
-            verdict.value.as_f64().map_or("nothing measured".to_owned(), |value| format!("{value:.4}"));
+        let found = verdict.value.map_or("nothing measured".to_owned(), |value| format!("{value:.4}"));
         match verdict.ok {
             true => to_stdout(format_args!("  {green}✓{green:#} {}  ({found})", verdict.text)),
             false => to_stdout(format_args!("  {red}✗{red:#} {}  ({found})", verdict.text)),
@@ -203,7 +201,7 @@ fn print_summary(summary: &ClusterSummary) {
 }
 
 /// A partial collection says so, and is no success.
-fn verdict(results: &ResultsWriter, summaries: &[ClusterSummary], interrupted: bool) -> Exit {
+fn verdict(results: &ResultsWriter, summaries: &[Summary], interrupted: bool) -> Exit {
     let yellow = style::WARNING.on(&std::io::stderr());
     let missing = missing(results);
     if !missing.is_empty() {
@@ -213,7 +211,7 @@ fn verdict(results: &ResultsWriter, summaries: &[ClusterSummary], interrupted: b
     match () {
         () if interrupted => Exit::Interrupted,
         () if !missing.is_empty() || summaries.iter().any(|summary| !summary.ledger_closes) => Exit::Failed,
-        () if summaries.iter().all(ClusterSummary::holds) => Exit::Done,
+        () if summaries.iter().all(Summary::holds) => Exit::Done,
         () => Exit::ThresholdMissed,
     }
 }

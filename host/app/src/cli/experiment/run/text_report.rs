@@ -1,17 +1,16 @@
-//! What a person reads at the end.
+//! Text report of an experiment, printed at its end.
 
 use std::collections::BTreeSet;
 
+use wasmote_results::{Summary, ThresholdMiss, ThresholdOutcome, TimeMode};
+
 use crate::cli::output::to_stdout;
 use crate::cli::style;
-use crate::experiment::driver::TimeMode;
 use crate::experiment::plan::{Experiment, point_labels};
 use crate::experiment::results::ResultsWriter;
-use crate::experiment::summary::Summary;
-use crate::experiment::verdict::{ThresholdMiss, Verdict};
 use crate::report::ReportFiles;
 
-/// Longest list of runs that is shown line by line.
+/// Number of runs that are printed one by one.
 const SHOWN: usize = 50;
 
 pub(super) fn print(
@@ -23,7 +22,7 @@ pub(super) fn print(
     let document = &experiment.plan;
     let strong = style::STRONG.on(&std::io::stdout());
     let runs = summaries.len();
-    let joined = summaries.iter().map(|summary| summary.joined).collect();
+    let joined = summaries.iter().map(|summary| summary.joined as usize).collect();
     to_stdout(format_args!(
         "{strong}{}{strong:#}: {}, {} of {} time, {runs} {}",
         document.name,
@@ -51,7 +50,7 @@ pub(super) fn print(
     to_stdout(format_args!("report   {}", report.page.display()));
 }
 
-/// How many there are at the beginning of runs, and how many join them.
+/// Numbers of devices at the start of the runs, and of those that join.
 fn devices(initial: BTreeSet<usize>, joined: BTreeSet<usize>) -> String {
     let most = |counts: &BTreeSet<usize>| match counts.last() {
         Some(most) if counts.len() > 1 => format!("up to {most}"),
@@ -68,26 +67,24 @@ fn run(summary: &Summary, took: f64) {
     let faint = style::FAINT.on(&std::io::stdout());
     let mut name = point_labels(&summary.point);
     name.push(format!("seed={}", summary.seed));
-    let figures = &summary.total;
-    let percent = figures.delivery_ratio().map_or("nothing expected".to_owned(), |ratio| {
-        format!("{:.2} % of {} delivered", ratio * 100.0, figures.expected)
+    let traffic = &summary.traffic;
+    let percent = traffic.delivery_ratio.map_or("nothing expected".to_owned(), |ratio| {
+        format!("{:.2} % of {} delivered", ratio * 100.0, traffic.expected)
     });
-    let quantile = |share| match figures.latencies.quantile(share) {
-        Some(seconds) => format!("{seconds:.3} s"),
-        None => "-".to_owned(),
-    };
+    let latency = &traffic.latency_seconds;
+    let seconds = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.3} s"));
     to_stdout(format_args!(
         "  {}: {percent}, latency p50 {} p95 {} p99 {}{}",
         name.join(" "),
-        quantile(0.5),
-        quantile(0.95),
-        quantile(0.99),
+        seconds(latency.p50),
+        seconds(latency.p95),
+        seconds(latency.p99),
         if summary.ledger_closes { "" } else { ", THE LEDGER DOES NOT CLOSE" },
     ));
     to_stdout(format_args!(
         "    {faint}{}{} events in {took:.2} s{}{faint:#}",
         summary.digest.as_ref().map(|digest| format!("digest {digest}, ")).unwrap_or_default(),
-        summary.events,
+        summary.events.unwrap_or(0),
         match (summary.aborted, summary.interrupted) {
             (true, _) => format!(", ended by a threshold after {} s", summary.duration_s),
             (_, true) => format!(", interrupted after {} s", summary.duration_s),
@@ -100,11 +97,11 @@ fn run(summary: &Summary, took: f64) {
     }
 }
 
-/// Each threshold once, with the runs that missed it. A sweep can give points thresholds of their own, so a
-/// threshold is known by its text.
+/// Prints each threshold once, with the number of runs that missed it. A sweep can give points thresholds of their own,
+/// so a threshold is identified by its text.
 fn thresholds(summaries: &[Summary]) {
     to_stdout("");
-    let mut evaluated: Vec<(&str, Vec<&Verdict>)> = Vec::new();
+    let mut evaluated: Vec<(&str, Vec<&ThresholdOutcome>)> = Vec::new();
     for verdict in summaries.iter().flat_map(|summary| &summary.thresholds) {
         match evaluated.iter_mut().find(|(text, _)| *text == verdict.text) {
             Some((_, verdicts)) => verdicts.push(verdict),
@@ -117,11 +114,11 @@ fn thresholds(summaries: &[Summary]) {
     }
 }
 
-/// One of them, of the runs that have it.
-fn threshold(text: &str, verdicts: &[&Verdict]) {
+/// Prints one threshold with its outcomes in the runs that have it.
+fn threshold(text: &str, verdicts: &[&ThresholdOutcome]) {
     let (green, red) = (style::GOOD.on(&std::io::stdout()), style::ERROR.on(&std::io::stdout()));
     let missed = verdicts.iter().filter(|verdict| !verdict.ok).count();
-    let values: Vec<f64> = verdicts.iter().filter_map(|verdict| verdict.value.as_f64()).collect();
+    let values: Vec<f64> = verdicts.iter().filter_map(|verdict| verdict.value).collect();
     let low = values.iter().copied().fold(f64::INFINITY, f64::min);
     let high = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let found = match (values.is_empty(), low == high) {

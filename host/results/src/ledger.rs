@@ -1,0 +1,145 @@
+//! `ledger.json`: the fate of every message of a run, warm-up included.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::JsonFile;
+
+/// The account of a run at its end.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Ledger {
+    /// True if every message is accounted for.
+    pub closes: bool,
+    /// Sum over the devices.
+    pub total: LedgerCounts,
+    /// The broker's account; `null` if the broker is not part of the program.
+    #[serde(default)]
+    pub broker: Option<BrokerLedger>,
+    /// Account of each device; on a cluster, of each pod.
+    #[serde(default)]
+    pub devices: Vec<DeviceLedger>,
+}
+
+impl JsonFile for Ledger {
+    const FILE: &'static str = "ledger.json";
+}
+
+/// Counts of messages of a device, or of all devices.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LedgerCounts {
+    /// Messages published by the behaviour.
+    #[serde(default)]
+    pub generated: u64,
+    /// Messages handed to the MQTT connection.
+    #[serde(default)]
+    pub sent: u64,
+    /// Messages lost because the device was not connected.
+    #[serde(default)]
+    pub lost_offline: u64,
+    /// Messages refused because a queue was full. Not known on a cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<u64>,
+    /// Messages that still wait to be sent. Not known on a cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_out: Option<u64>,
+    /// Messages delivered by the broker.
+    #[serde(default)]
+    pub arrived: u64,
+    /// Messages handed to the behaviour.
+    #[serde(default)]
+    pub received: u64,
+    /// Messages that arrived while no behaviour ran. Not known on a cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discarded: Option<u64>,
+    /// Messages that still wait to be handed over. Not known on a cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting_in: Option<u64>,
+    /// Effects of each fault, by its id.
+    #[serde(default)]
+    pub faults: BTreeMap<String, FaultCounts>,
+}
+
+/// The account of one device, or of one pod.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DeviceLedger {
+    /// Name of the device, or of the pod.
+    pub device: String,
+    /// Its group.
+    pub group: String,
+    /// True if every message of it is accounted for.
+    #[serde(default)]
+    pub closes: bool,
+    /// Its messages.
+    #[serde(flatten)]
+    pub counts: LedgerCounts,
+}
+
+/// The broker's account. Fields are written in alphabetical order.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct BrokerLedger {
+    /// True if every message is accounted for.
+    #[serde(default)]
+    pub closes: bool,
+    /// Copies made for subscribers.
+    #[serde(default)]
+    pub copies: u64,
+    /// Copies handed to subscribers.
+    #[serde(default)]
+    pub delivered: u64,
+    /// Copies dropped, by reason.
+    #[serde(default)]
+    pub dropped: BTreeMap<String, u64>,
+    /// Messages received from clients.
+    #[serde(default)]
+    pub received: u64,
+    /// Messages without a subscriber.
+    #[serde(default)]
+    pub unmatched: u64,
+    /// Copies that still wait in queues.
+    #[serde(default)]
+    pub waiting: u64,
+    /// Wills published.
+    #[serde(default)]
+    pub wills: u64,
+}
+
+/// Effects of one fault.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FaultCounts {
+    /// Messages dropped on their way from the device.
+    pub dropped_out: u64,
+    /// Messages dropped on their way to the device.
+    pub dropped_in: u64,
+    /// Messages delayed.
+    pub delayed: u64,
+    /// Copies made, in both directions.
+    pub duplicated: u64,
+    /// Messages whose payload was changed.
+    pub corrupted: u64,
+    /// Outages begun.
+    pub outages: u64,
+    /// Traps of a fault component. The message that it was judging passes.
+    pub traps: u64,
+}
+
+impl FaultCounts {
+    /// Messages dropped in both directions.
+    pub fn dropped(&self) -> u64 {
+        self.dropped_out + self.dropped_in
+    }
+
+    /// The counts since an earlier moment.
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self {
+            dropped_out: self.dropped_out - earlier.dropped_out,
+            dropped_in: self.dropped_in - earlier.dropped_in,
+            delayed: self.delayed - earlier.delayed,
+            duplicated: self.duplicated - earlier.duplicated,
+            corrupted: self.corrupted - earlier.corrupted,
+            outages: self.outages - earlier.outages,
+            traps: self.traps - earlier.traps,
+        }
+    }
+}

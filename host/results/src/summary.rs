@@ -1,0 +1,267 @@
+//! `summary.json`: figures of one run at its end.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{FaultCounts, JsonFile, PointValues};
+
+/// The figures of a run. Counts and latencies are those after the warm-up; `devices`, `joined`, `events`, `digest` and
+/// `ledger_closes` concern the whole run. A group has the messages that its devices published.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Seed of all randomness.
+    #[serde(default)]
+    pub seed: u64,
+    /// Values of the swept fields.
+    #[serde(default)]
+    pub point: PointValues,
+    /// Duration of the run in seconds; shorter than planned if a threshold or a signal ended it.
+    pub duration_s: f64,
+    /// The part of the duration that is not measured, in seconds.
+    #[serde(default)]
+    pub warm_up_s: f64,
+    /// Devices at the end.
+    pub devices: u64,
+    /// Devices that joined during the run.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub joined: u64,
+    /// Number of events. Not known on a cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<u64>,
+    /// Digest of the chain of events; `null` in real time.
+    #[serde(default)]
+    pub digest: Option<String>,
+    /// Messages and latencies of all devices.
+    #[serde(flatten)]
+    pub traffic: Traffic,
+    /// Effects of faults, by their id.
+    #[serde(default)]
+    pub faults: BTreeMap<String, FaultCounts>,
+    /// Figures by group.
+    #[serde(default)]
+    pub groups: BTreeMap<String, GroupSummary>,
+    /// Figures by phase of the timeline, in the order of the plan.
+    #[serde(default)]
+    pub phases: Vec<PhaseSummary>,
+    /// Outcome of each threshold.
+    #[serde(default)]
+    pub thresholds: Vec<ThresholdOutcome>,
+    /// True if a missed threshold ended the run early.
+    #[serde(default)]
+    pub aborted: bool,
+    /// True if a signal ended the run early.
+    #[serde(default)]
+    pub interrupted: bool,
+    /// True if every message is accounted for; on a cluster, in every pod that answered.
+    pub ledger_closes: bool,
+    /// On a cluster: what could not be collected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<Vec<String>>,
+    /// In real time: changes that users made over HTTP.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub edits: Vec<Edit>,
+    /// Swaps that devices refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub swaps_refused: Vec<SwapRefusal>,
+    /// In real time: lateness of the machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late_seconds: Option<LagSummary>,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+impl JsonFile for Summary {
+    const FILE: &'static str = "summary.json";
+}
+
+impl Summary {
+    /// True if the run lasted as long as its plan says. Figures of a shorter run cannot be compared with those of a
+    /// whole one.
+    pub fn is_whole(&self) -> bool {
+        !self.aborted && !self.interrupted
+    }
+
+    /// True if all thresholds held, at the end and until then.
+    pub fn holds(&self) -> bool {
+        !self.aborted && self.thresholds.iter().all(|outcome| outcome.ok)
+    }
+
+    /// Messages that faults dropped.
+    pub fn dropped(&self) -> u64 {
+        self.faults.values().map(FaultCounts::dropped).sum()
+    }
+}
+
+/// Counts of messages and their latencies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Traffic {
+    /// Messages published by behaviours.
+    pub generated: u64,
+    /// Messages handed to MQTT connections.
+    #[serde(default)]
+    pub sent: u64,
+    /// On a cluster: messages handed to behaviours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub received: Option<u64>,
+    /// Receptions that a run without any loss would have; 0 on a cluster, where it is not known.
+    #[serde(default)]
+    pub expected: u64,
+    /// Receptions that happened; 0 on a cluster, where it is not known.
+    pub delivered: u64,
+    /// `delivered` divided by `expected`; `null` if nothing was expected.
+    pub delivery_ratio: Option<f64>,
+    /// Latencies.
+    #[serde(default)]
+    pub latency_seconds: LatencySummary,
+}
+
+/// Statistics of latency in seconds; `null` if no message arrived.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LatencySummary {
+    /// Number of messages.
+    pub count: u64,
+    /// Mean.
+    pub mean: Option<f64>,
+    /// Median.
+    pub p50: Option<f64>,
+    /// 90th percentile.
+    pub p90: Option<f64>,
+    /// 95th percentile.
+    pub p95: Option<f64>,
+    /// 99th percentile.
+    pub p99: Option<f64>,
+    /// Maximum. Not known on a cluster.
+    pub max: Option<f64>,
+}
+
+/// Figures of one group.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct GroupSummary {
+    /// Devices at the end.
+    #[serde(default)]
+    pub devices: u64,
+    /// Messages that they published.
+    #[serde(flatten)]
+    pub traffic: Traffic,
+}
+
+/// Figures of one phase of the timeline.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PhaseSummary {
+    /// Name of the phase.
+    pub name: String,
+    /// Start, in seconds.
+    pub from_s: f64,
+    /// End, in seconds.
+    pub to_s: f64,
+    /// Messages published in the phase; on a cluster, counted in it.
+    #[serde(flatten)]
+    pub traffic: Traffic,
+}
+
+/// A threshold of the plan and its outcome.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ThresholdOutcome {
+    /// The threshold as the plan has it.
+    pub text: String,
+    /// True if it held at the end and, where it can end the run, until then.
+    pub ok: bool,
+    /// The value at the end; `null` if nothing was measured.
+    #[serde(default)]
+    pub value: Option<f64>,
+    /// The miss that ended the run, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breached: Option<ThresholdMiss>,
+}
+
+/// A missed threshold that ended a run early.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ThresholdMiss {
+    /// Time of the miss, in seconds.
+    pub at_s: f64,
+    /// End of the time that was judged, in seconds. Messages of the last interval may still have been under way.
+    pub settled_s: f64,
+    /// The value found.
+    pub value: f64,
+}
+
+impl fmt::Display for ThresholdMiss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "at {} s: {:.4}, of the first {} s", self.at_s, self.value, self.settled_s)
+    }
+}
+
+/// A change that a user made over HTTP.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Edit {
+    /// Time, in seconds.
+    pub at_s: f64,
+    /// The change, in words.
+    pub message: String,
+}
+
+/// Devices of a group that refused a new version of their behaviour. They keep the old one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SwapRefusal {
+    /// Time of the first refusal, in seconds.
+    pub at_s: f64,
+    /// Name of the group.
+    pub group: String,
+    /// The version: its name and the beginning of its hash.
+    pub version: String,
+    /// Number of devices.
+    pub devices: usize,
+    /// The reason.
+    pub reason: String,
+}
+
+impl fmt::Display for SwapRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { at_s, group, version, devices, reason } = self;
+        let noun = if *devices == 1 { "device" } else { "devices" };
+        write!(f, "at {at_s} s {devices} {noun} of {group} refused {version}: {reason}")
+    }
+}
+
+/// Lateness of the machine in seconds: how much later than due it woke devices. Quantiles are upper bounds of buckets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LagSummary {
+    /// Mean, which is exact.
+    pub mean: Option<f64>,
+    /// Median.
+    pub p50: Option<f64>,
+    /// 99th percentile.
+    pub p99: Option<f64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_miss_says_when_and_what_was_found() {
+        let miss = ThresholdMiss { at_s: 10.0, settled_s: 5.0, value: 0.6875 };
+        assert_eq!(miss.to_string(), "at 10 s: 0.6875, of the first 5 s");
+    }
+
+    #[test]
+    fn a_summary_reads_back_as_it_was_written() {
+        let traffic = Traffic { generated: 7, delivered: 3, ..Traffic::default() };
+        let group = GroupSummary { devices: 2, traffic };
+        let summary = Summary {
+            duration_s: 1.5,
+            events: Some(9),
+            traffic,
+            faults: [("rain".to_owned(), FaultCounts { traps: 4, ..FaultCounts::default() })].into(),
+            groups: [("west".to_owned(), group)].into(),
+            ..Summary::default()
+        };
+        let text = crate::pretty_json(&summary);
+        assert_eq!(serde_json::from_str::<Summary>(&text).unwrap(), summary);
+    }
+}
