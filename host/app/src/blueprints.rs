@@ -12,7 +12,7 @@ use wasmote_mqtt::device_id::{DeviceId, Identity, InvalidId, PeerNames};
 use wasmote_sim::behaviour::BehaviourFactory;
 use wasmote_sim::device::Blueprint;
 
-use crate::cli::behaviours::ComponentInfo;
+use crate::component_info::ComponentInfo;
 use crate::config::fleet_shard::FleetShard;
 use crate::config::{Group, Settings};
 use crate::source::{Source, SourceError};
@@ -194,14 +194,14 @@ fn identities(settings: &Settings, group: &Group, first: usize) -> Result<Vec<Id
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::args::RunArgs;
+    use crate::config::options::Options;
     use crate::config::resolve::resolve;
     use crate::config::values::DeviceCount;
 
     fn names(devices: u32, device_id: Option<&str>) -> Vec<(String, Option<String>)> {
         let device_id = device_id.map(|id| DeviceId::new(id).unwrap());
         let settings =
-            resolve(RunArgs { devices: Some(DeviceCount(devices)), device_id, ..RunArgs::default() })
+            resolve(&Options { devices: Some(DeviceCount(devices)), device_id, ..Options::default() })
                 .unwrap();
         let all = identities(&settings, &settings.groups[0], 0).unwrap();
         all.into_iter().map(|identity| (identity.id.to_string(), identity.peer(0))).collect()
@@ -218,7 +218,7 @@ mod tests {
         let names = |shard: Option<&str>| -> Vec<_> {
             let shard = shard.map(|shard| shard.parse().unwrap());
             let settings =
-                resolve(RunArgs { devices: Some(DeviceCount(7)), shard, ..RunArgs::default() }).unwrap();
+                resolve(&Options { devices: Some(DeviceCount(7)), shard, ..Options::default() }).unwrap();
             let all = identities(&settings, &settings.groups[0], 0).unwrap();
             assert_eq!(all.len(), settings.devices());
             assert!(all.iter().all(|identity| identity.count == 7));

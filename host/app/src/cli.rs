@@ -5,17 +5,15 @@ mod environment;
 pub mod experiment;
 pub mod fleet;
 pub mod manifests;
-pub mod output;
 pub mod run;
-pub mod style;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::config::args::RunArgs;
+use crate::config::options::Options;
 use crate::exit::Exit;
-use crate::logging;
+use crate::term::{self, ERROR, to_stderr};
 
 /// `{options}` and `{subcommands}` come after the examples.
 const TEMPLATE: &str = "\
@@ -68,7 +66,7 @@ pub struct Cli {
 enum Verb {
     /// Bring up a fleet of devices and show what they do
     #[command(before_help = RUN_EXAMPLES, after_help = RUN_NOTES, help_template = TEMPLATE)]
-    Run(Box<RunArgs>),
+    Run(Box<Options>),
     /// Show the built-in behaviours, or look into a .wasm file
     #[command(subcommand)]
     Behaviours(behaviours::Verb),
@@ -83,7 +81,7 @@ enum Verb {
     Manifests(Box<manifests::Args>),
 }
 
-/// Everything the program does.
+/// Runs the verb of the command line.
 pub fn main() -> ExitCode {
     let command = environment::ignore_empty_variables(Cli::command());
     let parsed = command.clone().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
@@ -93,18 +91,18 @@ pub fn main() -> ExitCode {
             let _ = Cli::command().print_help();
             Ok(Exit::Done)
         }
-        Some(Verb::Run(args)) => run::run(*args),
+        Some(Verb::Run(args)) => run::run(&args),
         Some(Verb::Behaviours(verb)) => behaviours::run(verb),
         Some(Verb::Experiment(verb)) => experiment::run(verb),
         Some(Verb::Fleet(args)) => fleet::run(&args),
         Some(Verb::Manifests(args)) => manifests::run(&args),
     };
     let exit = outcome.unwrap_or_else(|failure| failure.report());
-    logging::finish();
+    term::stderr::finish();
     exit.into()
 }
 
-/// What to tell the user when a verb did not succeed.
+/// Error of a verb, with the exit code.
 #[derive(Debug)]
 pub struct Failure {
     exit: Exit,
@@ -112,19 +110,18 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// The user asked for something that makes no sense.
+    /// The command line or a file is invalid.
     pub fn usage(problem: impl Into<anyhow::Error>) -> Self {
         Self { exit: Exit::Usage, problem: problem.into() }
     }
 
-    /// Something went wrong on the way.
+    /// The verb failed.
     pub fn failed(problem: impl Into<anyhow::Error>) -> Self {
         Self { exit: Exit::Failed, problem: problem.into() }
     }
 
     fn report(self) -> Exit {
-        let red = style::ERROR.on(&std::io::stderr());
-        output::to_stderr(format_args!("{red}error:{red:#} {}", self.problem));
+        to_stderr(format_args!("{ERROR}error:{ERROR:#} {}", self.problem));
         self.exit
     }
 }

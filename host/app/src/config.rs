@@ -1,12 +1,13 @@
-//! What a run is made of, put together from flags, environment, file and defaults, in this order.
+//! Configuration: flags, environment, file and defaults, in this order of precedence, become [`Settings`].
 //!
-//! * [`values`], [`source_addresses`]: the types of single settings; each knows what is legal and says what is not.
-//! * [`args`]: flags and environment names. [`mod@file`]: the configuration file.
-//! * [`resolve`]: the one place where they meet and become [`Settings`].
+//! * [`options`]: every option as a flag, an environment variable and a field of the file. [`mod@file`]: groups and faults
+//!   in files.
+//! * [`values`], [`source_addresses`], [`fleet_shard`]: the types of single options, with their checks.
+//! * [`resolve`]: precedence and checks.
 
-pub mod args;
 pub mod file;
 pub mod fleet_shard;
+pub mod options;
 pub mod resolve;
 pub mod source_addresses;
 pub mod values;
@@ -30,73 +31,78 @@ use crate::source::{Source, SourceError};
 use fleet_shard::FleetShard;
 use values::{BrokerChoice, HttpAddress, LogFormat, Switch};
 
-/// Everything a run depends on, checked.
+/// Topics begin with this where no root is given.
+pub const DEFAULT_TOPIC_ROOT: &str = "wasmote";
+/// The keepalive where none is given.
+pub const DEFAULT_KEEPALIVE: Duration = Duration::from_secs(10);
+
+/// Checked configuration of a run.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The devices, at least one.
+    /// Groups of devices, at least one.
     pub groups: Vec<Group>,
-    /// The name of the only device, or what stands before the number of each.
+    /// Name of the only device, or the prefix before the number of each.
     pub device_id: Option<DeviceId>,
     /// The first levels of every topic.
     pub topic_root: Arc<str>,
     /// The broker.
     pub broker: BrokerChoice,
-    /// How every device connects.
+    /// Connection of every device.
     pub connection: ConnectionOptions,
     /// The MQTT version.
     pub protocol: Protocol,
-    /// Where the API listens.
+    /// Address of the HTTP API.
     pub http: HttpAddress,
     /// The faults of the fleet.
     pub faults: FaultSet,
     /// The components that faults may name.
     pub models: FaultModels,
-    /// All randomness.
+    /// Start of all randomness.
     pub seed: Seed,
-    /// How long the run lasts; until a signal when there is none.
+    /// Length of the run; without one it lasts until a signal.
     pub duration: Option<Duration>,
-    /// How long devices may take to let their last messages out.
+    /// Longest wait for the devices' last messages at the end.
     pub drain: Duration,
     /// Devices started per second.
     pub ramp: Option<f64>,
     /// The part of the fleet that this process runs.
     pub shard: FleetShard,
-    /// How log lines are written.
+    /// Format of log lines.
     pub log: LogFormat,
-    /// Whether each message gets a line.
+    /// Whether each message gets a log line.
     pub log_messages: Switch,
-    /// Whether behaviours swap when their files change.
+    /// Whether devices swap to another version when their behaviour's file changes.
     pub watch: bool,
-    /// Where compiled behaviours are looked for and kept.
+    /// Folders of compiled behaviours.
     pub cache: Cache,
-    /// How behaviours are compiled that were not compiled before.
+    /// Effort of the compiler for behaviours that are not in the cache.
     pub compile: CompileMode,
-    /// How long canaries try another version of a behaviour before the others follow.
+    /// How long one device of each group tries another version before the others follow.
     pub canary: Duration,
 }
 
 /// Devices with one behaviour.
 #[derive(Clone, Debug)]
 pub struct Group {
-    /// What stands before the number in its devices' names.
+    /// Prefix before the number in the devices' names.
     pub name: String,
-    /// Where the behaviour comes from.
+    /// Source of the behaviour.
     pub behaviour: Source,
-    /// How many devices.
+    /// Number of devices.
     pub count: u32,
     /// The behaviour's configuration.
     pub config: Map<String, Value>,
     /// Its own faults; `None` for the fleet's.
     pub faults: Option<FaultSet>,
-    /// What each device may use.
+    /// Limits of what each device may use.
     pub limits: Arc<Limits>,
-    /// Hosts that its devices may ask over HTTP.
+    /// Hosts that the devices may ask over HTTP.
     pub allow_hosts: Arc<[String]>,
-    /// Who is linked with whom, where a plan says it; else behaviours have to know.
+    /// Links between devices, where a plan has a topology.
     pub links: Option<Arc<Links>>,
 }
 
-/// Devices by name, and the names of those that each is linked with.
+/// Neighbours of each device, by name.
 pub type Links = std::collections::BTreeMap<String, Vec<String>>;
 
 impl Settings {
@@ -105,9 +111,9 @@ impl Settings {
         self.shard.device_count(self.groups.iter().map(|group| group.count as usize).sum())
     }
 
-    /// Whether each message gets a line in the log.
+    /// True if each message gets a line in the log.
     pub fn logs_messages(&self) -> bool {
-        /// More devices than this write more than a reader could follow.
+        /// Lines of more devices than this are more than a reader can follow.
         const MAX_DEVICES: usize = 20;
         match self.log_messages {
             Switch::On => true,
@@ -117,23 +123,23 @@ impl Settings {
     }
 }
 
-/// Settings that make no run. Each says where it was found and what to write instead.
+/// Invalid configuration. Each error names the setting and what to write instead.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// A file that cannot be read.
+    /// A file cannot be read.
     #[error("cannot read `{path}`, which {named_by} names: {problem}")]
     Unreadable {
         /// The file.
         path: String,
         /// The flag or field.
         named_by: &'static str,
-        /// What the system said.
+        /// The error of the system.
         problem: std::io::Error,
     },
-    /// A document that makes no sense.
+    /// A document is invalid.
     #[error(transparent)]
     Document(#[from] DocumentError),
-    /// A behaviour that was not found.
+    /// A behaviour was not found.
     #[error("{setting}: {problem}")]
     Behaviour {
         /// The flag or field.
@@ -141,7 +147,7 @@ pub enum ConfigError {
         /// What is wrong.
         problem: SourceError,
     },
-    /// Settings that do not go together, or a value out of range.
+    /// Settings contradict each other, or a value is out of range.
     #[error("{setting}: {problem}")]
     Invalid {
         /// The flag or field.

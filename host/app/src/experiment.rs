@@ -14,7 +14,7 @@
 //! * [`live_run`]: a run whose world is a live fleet, and [`audit`], what users do to it over HTTP;
 //!   [`live_updates`]: versions of behaviours among that. [`effective_plan`]: the plan with all of that in it.
 //! * Results files, whose types are those of `wasmote_results`: [`results`] creates the folder with its manifest and plan
-//!   (`plan_snapshot`); [`summary`], [`ledger_file`], [`tables`] and [`parquet`] fill it.
+//!   (`plan_snapshot`); [`summary`], [`ledger_file`] and [`tables`] fill it.
 //! * [`verify`]: all of it again, and whether it came out the same. [`progress`]: how far it is.
 //!
 //! Everything in a run's folder follows from the plan, the seed and the components alone. What does not (when and
@@ -36,7 +36,6 @@ pub mod live_run;
 pub mod live_updates;
 pub mod message_stats;
 pub mod orchestrator;
-pub mod parquet;
 pub mod partial_timeseries;
 pub mod plan;
 pub mod plan_file;

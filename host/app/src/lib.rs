@@ -19,7 +19,9 @@
 //!   which faults.
 //! * [`report`]: a results folder as a page with plots, and folders side by side.
 //!
-//! [`field_path`] sets one field of a document by its path; [`quantity`] is a number or a length of time. [`suggest`] guesses what somebody meant who misspelt a name; [`exit`] has the exit codes.
+//! [`field_path`] sets one field of a document by its path; [`quantity`] is a number or a length of time. [`suggest`]
+//! finds the known name nearest to a misspelt one. [`exit`]: the exit codes. [`signals`]: Ctrl-C and SIGTERM.
+//! [`term`]: stdout, stderr and colours. [`component_info`]: the description of a component.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -29,6 +31,7 @@ pub mod blueprints;
 pub mod builtins;
 pub mod cli;
 pub mod component_file;
+pub mod component_info;
 pub mod config;
 pub mod document;
 pub mod events;
@@ -49,7 +52,9 @@ pub mod quantity;
 pub mod report;
 pub mod run;
 pub mod server;
+pub mod signals;
 pub mod source;
 pub mod suggest;
+pub mod term;
 pub mod versions;
 pub mod watch;

@@ -2,7 +2,6 @@
 
 pub(crate) mod banner;
 mod bottleneck;
-pub mod signals;
 mod totals;
 
 use std::collections::BTreeSet;
@@ -28,10 +27,10 @@ use crate::events::EventLogger;
 use crate::exit::Exit;
 use crate::preflight::{self, TooManyDevices};
 use crate::server::{self, Api, RunInfo};
+use crate::signals::Signals;
 use crate::source::Source;
 use crate::versions::Versions;
 use crate::watch;
-use signals::Signals;
 
 /// How long the log may take to say what happened last.
 const LOG_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);

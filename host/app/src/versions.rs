@@ -16,15 +16,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::broadcast;
 use tokio::task::spawn_blocking;
 use wasmote_engine::{Component, Engine};
-use wasmote_live::fleet::{Fleet, Rollout, RolloutReport};
+use wasmote_live::fleet::{Fleet, Rollout, RolloutReport, STATUS_BATCH};
 use wasmote_mqtt::time::Time;
 use wasmote_sim::behaviour::BehaviourFactory;
 
 use crate::blueprints::{behaviour_factory, log_code_origin};
-use crate::cli::behaviours::ComponentInfo;
 use crate::component_file;
+use crate::component_info::ComponentInfo;
 use crate::config::Group;
-use crate::server::status::STATUS_BATCH;
 use crate::suggest::did_you_mean;
 pub use error::UpdateError;
 pub use record::{RunningBehaviour, UpdateEvent, UpdateOutcome, VersionInfo};

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use wasmote::config::args::RunArgs;
+use wasmote::config::options::Options;
 use wasmote::config::resolve::resolve;
 use wasmote::fault_models::FaultModels;
 use wasmote::fault_set::FaultSet;
@@ -40,7 +40,7 @@ fn error_of(folder: &Path) -> String {
             .unwrap_err()
             .to_string(),
         (None, Some(file)) => {
-            resolve(RunArgs { config: Some(file), ..RunArgs::default() }).unwrap_err().to_string()
+            resolve(&Options { config_file: Some(file), ..Options::default() }).unwrap_err().to_string()
         }
         _ => panic!("{} holds neither faults nor a run, or both", folder.display()),
     };

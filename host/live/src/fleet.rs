@@ -41,6 +41,9 @@ pub use rollout::{Rollout, RolloutError, RolloutReport};
 /// How long a device has to answer, and a busy shard to get round to it.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Devices whose status one call of [`Fleet::statuses`] should ask for, so that it does not hold up their shards.
+pub const STATUS_BATCH: usize = 1_000;
+
 /// The faults that a device is to have.
 type Faults = Arc<[Arc<Fault>]>;
 
@@ -154,7 +157,7 @@ impl Fleet {
         found.pop().ok_or_else(|| FleetError::UnknownDevice(id.into()))
     }
 
-    /// Some devices by position in [`Self::devices`]. Positions beyond the last are left out.
+    /// Some devices by position in [`Self::devices`], best [`STATUS_BATCH`] in one call. Positions beyond the last are left out.
     pub async fn statuses(&self, range: Range<usize>) -> Result<Vec<DeviceStatus>, FleetError> {
         let shards = self.0.shards.len();
         let end = range.end.min(self.devices().len());

@@ -1,12 +1,12 @@
 //! `add`: adds devices to a group.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::TimelineAction;
 use super::check::{Occasion, PlanState, Planned, Problem, at};
 use super::step::Step;
 use super::target::{ApplyResult, Target};
-use crate::config::values::{DeviceCount, from_text};
+use crate::config::values::DeviceCount;
 
 /// Devices join a group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -15,13 +15,8 @@ pub struct Add {
     /// Which group.
     pub group: String,
     /// How many.
-    #[serde(deserialize_with = "read_count", serialize_with = "write_count")]
+    #[serde(serialize_with = "write_count")]
     pub count: DeviceCount,
-}
-
-fn read_count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DeviceCount, D::Error> {
-    let found: Option<DeviceCount> = from_text(deserializer)?;
-    found.ok_or_else(|| serde::de::Error::custom("expected a number of devices"))
 }
 
 fn write_count<S: Serializer>(count: &DeviceCount, serializer: S) -> Result<S::Ok, S::Error> {

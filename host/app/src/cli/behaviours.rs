@@ -1,4 +1,4 @@
-//! `wasmote behaviours`: what is built in, and what is in a file; fault models among them.
+//! `wasmote behaviours`: the built-in behaviours and fault models, and those in files.
 
 pub mod inspect;
 pub mod list;
@@ -7,14 +7,15 @@ pub mod precompile;
 use anyhow::anyhow;
 use clap::Subcommand;
 use serde::Serialize;
-use wasmote_engine::{Engine, Inspection};
+use wasmote_engine::Engine;
 
 use super::Failure;
-use super::output::to_stdout;
+use crate::component_info::ComponentInfo;
 use crate::exit::Exit;
 use crate::source::Source;
+use crate::term::to_stdout;
 
-/// What to do with behaviours.
+/// The verbs of `wasmote behaviours`.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Show the built-in behaviours and fault models, or those of a folder
@@ -25,7 +26,7 @@ pub enum Verb {
     Precompile(precompile::Args),
 }
 
-/// Do it.
+/// Runs the verb.
 pub fn run(verb: Verb) -> Result<Exit, Failure> {
     let engine = Engine::new().map_err(Failure::failed)?;
     match verb {
@@ -35,40 +36,13 @@ pub fn run(verb: Verb) -> Result<Exit, Failure> {
     }
 }
 
-/// A behaviour or a fault model as it is shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ComponentInfo {
-    /// What to call it.
-    pub name: String,
-    /// `behaviour` or `fault model`.
-    pub role: String,
-    /// `built-in`, or the file.
-    pub source: String,
-    /// Bytes of the component.
-    pub size_bytes: usize,
-    /// Of the component.
-    pub sha256: String,
-    /// What it needs from its host.
-    pub imports: Vec<String>,
-    /// What it gives to its host.
-    pub exports: Vec<String>,
-}
-
-impl ComponentInfo {
-    /// What was found in a component.
-    pub fn new(source: impl ToString, inspection: Inspection) -> Self {
-        let Inspection { name, role, size_bytes, sha256, imports, exports } = inspection;
-        let (role, source) = (role.to_string(), source.to_string());
-        Self { name, role, source, size_bytes, sha256, imports, exports }
-    }
-
-    fn of(source: &Source, engine: &Engine) -> Result<Self, Failure> {
-        let bytes = source.read().map_err(Failure::failed)?;
-        let inspection = engine
-            .inspect(&source.name(), &bytes)
-            .map_err(|problem| Failure::failed(anyhow!("`{}`: {problem}", source.display_name())))?;
-        Ok(Self::new(source, inspection))
-    }
+/// Reads and inspects a component.
+fn inspect_source(source: &Source, engine: &Engine) -> Result<ComponentInfo, Failure> {
+    let bytes = source.read().map_err(Failure::failed)?;
+    let inspection = engine
+        .inspect(&source.name(), &bytes)
+        .map_err(|problem| Failure::failed(anyhow!("`{}`: {problem}", source.display_name())))?;
+    Ok(ComponentInfo::new(source, inspection))
 }
 
 fn print_json(value: &impl Serialize) -> Result<Exit, Failure> {

@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::Failure;
-use super::output::{to_stderr, to_stdout};
 use crate::config::values::DurationValue;
 use crate::exit::Exit;
 use crate::fleet_query::aggregate::FleetTotals;
@@ -19,7 +18,8 @@ use crate::fleet_query::target::Target;
 use crate::kubectl::proxy::Proxy;
 use crate::kubectl::{Cluster, Kubectl, KubectlError};
 use crate::manifests::workload::APP;
-use crate::run::signals::Signals;
+use crate::signals::Signals;
+use crate::term::{to_stderr, to_stdout};
 
 /// Shown before the flags.
 pub const EXAMPLES: &str = "\

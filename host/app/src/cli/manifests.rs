@@ -3,28 +3,23 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
-use clap::Args as ClapArgs;
-use serde_json::Map;
-use wasmote_sim::rng::Seed;
+use clap::builder::Resettable;
+use clap::{Arg, Args as ClapArgs};
 
 use super::Failure;
-use super::output::{to_stderr, to_stdout};
-use super::style;
-use crate::config::args::{LiveArgs, RunArgs};
-use crate::config::file::{FaultsEntry, FileConfig, GroupEntry};
+use crate::config::file::GroupEntry;
+use crate::config::options::Options;
+use crate::config::options::subset::{Selection, Subset};
 use crate::config::resolve::{resolve, resolve_file};
-use crate::config::values::{
-    BrokerChoice, DeviceCount, DurationValue, Keepalive, LogFormat, MqttVersion, Rate, Switch, TopicRoot,
-    format_broker_url,
-};
+use crate::config::values::{BrokerChoice, DeviceCount, format_broker_url};
 use crate::config::{ConfigError, Settings};
 use crate::exit::Exit;
 use crate::fault_models::FaultModels;
-use crate::key_value::Assignments;
 use crate::manifests::broker::BrokerEndpoint;
 use crate::manifests::fleet::{BehaviourMount, DeployOptions, FleetManifests};
 use crate::manifests::name::{Image, Name, Quantity};
 use crate::manifests::{self, ManifestPart};
+use crate::term::{WARNING, to_stderr, to_stdout};
 
 /// Shown before the flags.
 pub const EXAMPLES: &str = "\
@@ -45,7 +40,45 @@ routing needs it.
 
 Exit codes: 0 done; 1 a behaviour cannot be read or does not fit; 2 the options make no sense.";
 
-/// What to write.
+/// The options of `wasmote run` that can be set for all pods.
+#[derive(Clone, Debug)]
+enum PodOptions {}
+
+impl Selection for PodOptions {
+    const IDS: &[&str] = &[
+        "device_config",
+        "limit",
+        "faults",
+        "seed",
+        "topic_root",
+        "ramp",
+        "mqtt",
+        "keepalive",
+        "session_expiry",
+        "log",
+        "log_messages",
+    ];
+
+    fn adapt(option: Arg) -> Arg {
+        // The environment is that of this program and not of the pods.
+        let option = option.env(Resettable::Reset);
+        match option.get_id().as_str() {
+            "device_config" => option.help("Set one value of the behaviours' configuration for all devices"),
+            "faults" => option.help_heading("Fleet"),
+            "seed" => option.help_heading("Fleet").help(
+                "Start of all randomness; each device has a stream of its own [default: each pod draws one]",
+            ),
+            "ramp" => {
+                option.help("Devices to start per second in each pod, such as 50/s [default: all at once]")
+            }
+            "log" => option.help("How the pods write log lines [default: text]"),
+            "log_messages" => option.help("Whether the pods write a line for each message [default: auto]"),
+            _ => option,
+        }
+    }
+}
+
+/// Arguments of `wasmote manifests`.
 #[derive(ClapArgs, Clone, Debug)]
 pub struct Args {
     /// A built-in behaviour or a .wasm file, and how many pods if not as many as --replicas says; may be given
@@ -64,24 +97,6 @@ pub struct Args {
     /// Number pods and devices, and let devices know each other: a StatefulSet instead of a Deployment
     #[arg(long, help_heading = "Fleet")]
     stable_names: bool,
-    /// Set one value of the behaviours' configuration for all devices
-    #[arg(long, value_name = "KEY=VALUE", help_heading = "Fleet")]
-    device_config: Vec<Assignments>,
-    /// Set one limit of what each device may use, such as memory_bytes=8388608
-    #[arg(long, value_name = "KEY=VALUE", help_heading = "Fleet")]
-    limit: Vec<Assignments>,
-    /// What goes wrong: `realistic`, `none`, or a file [default: realistic]
-    #[arg(short, long, value_name = "FAULTS", help_heading = "Fleet")]
-    faults: Option<String>,
-    /// Start of all randomness; each device has a stream of its own [default: each pod draws one]
-    #[arg(long, value_name = "N", help_heading = "Fleet")]
-    seed: Option<Seed>,
-    /// First levels of every topic [default: wasmote]
-    #[arg(long, value_name = "TOPIC", help_heading = "Fleet")]
-    topic_root: Option<TopicRoot>,
-    /// Devices to start per second in each pod, such as 50/s [default: all at once]
-    #[arg(long, value_name = "N", help_heading = "Fleet")]
-    ramp: Option<Rate>,
 
     /// A broker that is there: mqtt://HOST[:PORT] or mqtts://HOST[:PORT] [default: Mosquitto is put beside the fleet]
     #[arg(long, value_name = "URL", help_heading = "MQTT")]
@@ -95,15 +110,6 @@ pub struct Args {
     /// Secret whose `ca.crt` to trust for mqtts:// [default: the system's authorities]
     #[arg(long, value_name = "SECRET", conflicts_with = "tls", help_heading = "MQTT")]
     ca: Option<Name>,
-    /// MQTT version: 5 or 3.1.1 [default: 5]
-    #[arg(long, value_name = "VERSION", help_heading = "MQTT")]
-    mqtt: Option<MqttVersion>,
-    /// Longest silence that the broker accepts, by half again [default: 10s]
-    #[arg(long, value_name = "TIME", help_heading = "MQTT")]
-    keepalive: Option<Keepalive>,
-    /// How long the broker keeps the session of a lost connection [default: 0s]
-    #[arg(long, value_name = "TIME", help_heading = "MQTT")]
-    session_expiry: Option<DurationValue>,
 
     /// Image of this program
     #[arg(long, value_name = "IMAGE", default_value = "wasmote:latest", help_heading = "Kubernetes")]
@@ -124,12 +130,9 @@ pub struct Args {
     #[arg(long, value_name = "IMAGE", conflicts_with = "built_in", help_heading = "Kubernetes")]
     behaviour_image: Option<Image>,
 
-    /// How the pods write log lines [default: text]
-    #[arg(long, value_name = "FORMAT", help_heading = "Output")]
-    log: Option<LogFormat>,
-    /// Whether the pods write a line for each message [default: auto]
-    #[arg(long, value_name = "WHEN", help_heading = "Output")]
-    log_messages: Option<Switch>,
+    #[command(flatten)]
+    options: Subset<PodOptions>,
+
     /// Add a PodMonitor, alert rules and a Grafana dashboard, for the Prometheus operator
     #[arg(long, help_heading = "Output")]
     monitoring: bool,
@@ -138,7 +141,7 @@ pub struct Args {
     only: Vec<ManifestPart>,
 }
 
-/// Do it.
+/// Writes the manifests to stdout.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
     let settings = args.settings().map_err(Failure::usage)?;
     let options = args.deploy_options(&settings).map_err(Failure::usage)?;
@@ -148,50 +151,21 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     if args.monitoring {
         parts.push(ManifestPart::Monitoring);
     }
-    let yellow = style::WARNING.on(&std::io::stderr());
     for warning in manifests::warnings(&fleet) {
-        to_stderr(format_args!("{yellow}warning:{yellow:#} {warning}"));
+        to_stderr(format_args!("{WARNING}warning:{WARNING:#} {warning}"));
     }
     to_stdout(manifests::stream(&manifests::objects(&fleet, &parts)).trim_end());
     Ok(Exit::Done)
 }
 
 impl Args {
-    /// The devices, checked as those of a run are.
+    /// The settings of the fleet, checked as those of a run.
     fn settings(&self) -> Result<Settings, ConfigError> {
         if let Some(config) = &self.config {
-            return resolve(RunArgs {
-                config: Some(config.clone()),
-                device_config: self.device_config.clone(),
-                limit: self.limit.clone(),
-                faults: self.faults.clone(),
-                seed: self.seed,
-                topic_root: self.topic_root.clone(),
-                ramp: self.ramp,
-                mqtt: self.mqtt,
-                keepalive: self.keepalive,
-                session_expiry: self.session_expiry,
-                log: self.log,
-                log_messages: self.log_messages,
-                ..RunArgs::default()
-            });
+            return resolve(&Options { config_file: Some(config.clone()), ..Options::clone(&self.options) });
         }
-        let file = FileConfig {
-            group: self.groups()?,
-            config: values(&self.device_config, "--device-config")?,
-            limits: values(&self.limit, "--limit")?,
-            faults: self.faults.clone().map(FaultsEntry::Named),
-            seed: self.seed,
-            topic_root: self.topic_root.clone(),
-            ramp: self.ramp,
-            mqtt: self.mqtt,
-            keepalive: self.keepalive,
-            session_expiry: self.session_expiry,
-            log: self.log,
-            log_messages: self.log_messages,
-            ..FileConfig::default()
-        };
-        resolve_file(file, Path::new(""), "", &FaultModels::default(), &LiveArgs::default())
+        let groups = Options { groups: self.groups()?, ..Options::default() };
+        resolve_file(&self.options, groups, Path::new(""), "", &FaultModels::default())
     }
 
     fn groups(&self) -> Result<Vec<GroupEntry>, ConfigError> {
@@ -243,7 +217,7 @@ impl Args {
             cpu: self.cpu.clone(),
             behaviour,
             broker: self.broker()?,
-            same_seed: self.seed.is_some(),
+            same_seed: self.options.seed.is_some(),
         })
     }
 
@@ -268,14 +242,6 @@ impl Args {
             authority: self.ca.clone(),
         })
     }
-}
-
-fn values(set: &[Assignments], flag: &str) -> Result<Map<String, serde_json::Value>, ConfigError> {
-    let mut values = Map::new();
-    for assignments in set {
-        assignments.apply(&mut values).map_err(|problem| invalid(flag, problem.to_string()))?;
-    }
-    Ok(values)
 }
 
 fn invalid(flag: &str, problem: String) -> ConfigError {

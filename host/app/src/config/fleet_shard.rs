@@ -1,30 +1,29 @@
-//! A part of a fleet that is too large for one process.
+//! Shards of a fleet that is too large for one process.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// One of several equal parts, written `2/6`. Devices are dealt out in turn, so that every part has its share of
-/// each group. Names, numbers and random streams are those of the whole fleet: the parts together do what one
-/// process would.
+/// One of several equal shards, written `2/6`. Devices are assigned in turn, so that every shard has its share of each
+/// group. Names, numbers and random streams are those of the whole fleet: all shards together behave like one process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FleetShard {
-    /// From 0 on.
+    /// Counted from 0.
     index: u32,
     total: u32,
 }
 
 impl FleetShard {
-    /// Whether the device in this place of the whole fleet belongs to it.
+    /// True if the device at this position of the whole fleet belongs to the shard.
     pub fn contains(self, position: usize) -> bool {
         position % self.total as usize == self.index as usize
     }
 
-    /// How many of a fleet's devices belong to it.
+    /// The number of a fleet's devices that belong to the shard.
     pub fn device_count(self, devices: usize) -> usize {
         devices.saturating_sub(self.index as usize).div_ceil(self.total as usize)
     }
 
-    /// Whether it is the whole.
+    /// True if the shard is the whole fleet.
     pub fn is_whole(self) -> bool {
         self.total == 1
     }

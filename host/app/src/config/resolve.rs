@@ -1,7 +1,7 @@
-//! Flag, environment, file, default: who has a say about a setting, in this order.
+//! Settings from flags, environment, file and defaults, the stronger layer first.
 //!
-//! Clap has let flags beat the environment already; here both meet the file. Nothing is opened for writing
-//! and nothing is bound, so that a mistake is found before anything happens.
+//! Clap has let flags beat the environment already; here both meet the file. Nothing is opened for writing and nothing is
+//! bound, so that a mistake is found before the run begins.
 
 mod connection;
 mod groups;
@@ -12,176 +12,62 @@ use std::time::Duration;
 use wasmote_engine::cache::Cache;
 use wasmote_sim::rng::Seed;
 
-use super::args::{LiveArgs, RunArgs};
-use super::file::{FaultsEntry, FileConfig};
+use super::file::FaultsEntry;
 use super::fleet_shard::FleetShard;
+use super::options::Options;
 use super::values::{BrokerChoice, DurationValue, MqttVersion};
-use super::{ConfigError, Group, Settings};
+use super::{ConfigError, DEFAULT_TOPIC_ROOT, Group, Settings};
 use crate::document::{self, Format};
 use crate::fault_models::FaultModels;
 use crate::fault_set::{BROKER_FAULT_NEEDS_EMBEDDED, BROKER_FAULT_NEEDS_FLEET, FaultSet};
 
-/// Paths on the command line are relative to where it was given.
+/// Paths on the command line are relative to the working directory.
 const CURRENT_DIR: &str = "";
-
-/// The configuration file, and where it is.
-struct FileLayer<'a> {
-    config: FileConfig,
-    /// Paths in it are relative to this.
-    folder: &'a Path,
-    /// As the user named it.
-    name: String,
-    /// What its faults, and those of the flags, may name.
-    models: FaultModels,
-}
 const DEFAULT_DRAIN: Duration = Duration::from_secs(5);
 const DEFAULT_CANARY: Duration = Duration::from_secs(10);
 
-/// Put a run together.
-pub fn resolve(args: RunArgs) -> Result<Settings, ConfigError> {
-    let mut file_layer = match &args.config {
-        Some(path) => load(path)?,
-        None => FileLayer {
-            folder: Path::new(CURRENT_DIR),
-            config: FileConfig::default(),
-            name: String::new(),
-            models: FaultModels::default(),
-        },
-    };
-    file_layer.models = fault_models(&args, &file_layer)?;
-    let settings = build_settings(&args, &file_layer)?;
-    if matches!(settings.broker, BrokerChoice::Remote(_)) {
-        let checked = settings.faults.reject_broker_faults(BROKER_FAULT_NEEDS_EMBEDDED);
-        checked.map_err(|error| error.in_file(&settings.faults.origin))?;
+/// Options by where they come from.
+struct Layers<'a> {
+    /// Flags, and the environment where there is no flag.
+    flags: &'a Options,
+    /// The configuration file.
+    file: Options,
+    /// The folder that paths in the file are relative to.
+    folder: &'a Path,
+    /// The file as the user named it; empty where there is none.
+    name: String,
+    /// The components that faults of both layers may name.
+    models: FaultModels,
+}
+
+impl Layers<'_> {
+    /// An option: that of the command line, or else of the file.
+    fn get<T: Clone>(&self, option: impl Fn(&Options) -> &Option<T>) -> Option<T> {
+        option(self.flags).clone().or_else(|| option(&self.file).clone())
     }
-    Ok(settings)
-}
 
-/// Put a run together from a file that has been read already, as an experiment's plan is. The paths in it
-/// are relative to `folder`. What is live about it comes from the command line.
-pub fn resolve_file(
-    config: FileConfig,
-    folder: &Path,
-    name: &str,
-    models: &FaultModels,
-    live: &LiveArgs,
-) -> Result<Settings, ConfigError> {
-    let args = RunArgs { live: live.clone(), ..RunArgs::default() };
-    build_settings(&args, &FileLayer { config, folder, name: name.to_owned(), models: models.clone() })
-}
-
-fn build_settings(args: &RunArgs, file_layer: &FileLayer<'_>) -> Result<Settings, ConfigError> {
-    let file = &file_layer.config;
-    let groups = groups::resolve(args, file_layer)?;
-    let broker = args.live.broker.clone().or(file.broker.clone());
-    let broker = broker.unwrap_or(BrokerChoice::Embedded(BrokerChoice::PORT));
-    let names = || groups.iter().map(|group| group.name.as_str());
-    let faults = fleet_faults(args, file_layer)?;
-    for set in groups.iter().filter_map(|group| group.faults.as_ref()).chain([&faults]) {
-        set.check_groups(names()).map_err(|error| error.in_file(&set.origin))?;
+    /// An option that is a path; that of the file is relative to the file's folder.
+    fn path(&self, option: impl Fn(&Options) -> &Option<PathBuf>) -> Option<PathBuf> {
+        let in_file = || Some(self.folder.join(option(&self.file).as_ref()?));
+        option(self.flags).clone().or_else(in_file)
     }
-    for set in groups.iter().filter_map(|group| group.faults.as_ref()) {
-        set.reject_broker_faults(BROKER_FAULT_NEEDS_FLEET).map_err(|error| error.in_file(&set.origin))?;
+
+    /// An option that is a list: that of the command line unless it is empty, or else of the file.
+    fn list<T>(&self, option: impl Fn(&Options) -> &Vec<T>) -> &[T] {
+        let (flags, file) = (option(self.flags), option(&self.file));
+        if flags.is_empty() { file } else { flags }
     }
-    Ok(Settings {
-        connection: connection::resolve(args, file_layer, &broker)?,
-        device_id: groups::device_id(args, file, groups.len())?,
-        topic_root: args
-            .topic_root
-            .clone()
-            .or(file.topic_root.clone())
-            .map_or("wasmote".into(), |root| root.0.into()),
-        protocol: args.mqtt.or(file.mqtt).map(|MqttVersion(protocol)| protocol).unwrap_or_default(),
-        http: args.live.http.or(file.http).unwrap_or_default(),
-        seed: args.seed.or(file.seed).unwrap_or_else(draw_seed),
-        duration: args.duration.or(file.duration).map(|DurationValue(length)| length),
-        drain: args.live.drain.or(file.drain).map_or(DEFAULT_DRAIN, |DurationValue(length)| length),
-        ramp: args.ramp.or(file.ramp).map(|rate| rate.0),
-        shard: shard(args, file, &groups)?,
-        log: args.log.or(file.log).unwrap_or_default(),
-        log_messages: args.log_messages.or(file.log_messages).unwrap_or_default(),
-        watch: args.watch.or(file.watch).unwrap_or_default(),
-        cache: cache(args, file_layer),
-        compile: args.compile.or(file.compile).unwrap_or_default().into(),
-        canary: args.canary.or(file.canary).map_or(DEFAULT_CANARY, |DurationValue(length)| length),
-        groups,
-        broker,
-        faults,
-        models: file_layer.models.clone(),
-    })
-}
 
-/// A share with nothing in it is a mistake.
-fn shard(args: &RunArgs, file: &FileConfig, groups: &[Group]) -> Result<FleetShard, ConfigError> {
-    let shard = args.shard.or(file.shard).unwrap_or_default();
-    let devices = groups.iter().map(|group| group.count as usize).sum();
-    match shard.device_count(devices) {
-        0 => {
-            let problem = format!("the fleet has {devices} devices, which leaves none for {shard}");
-            Err(ConfigError::invalid("--shard", problem))
-        }
-        _ => Ok(shard),
+    /// The faults that the file names or holds.
+    fn faults_in_file(&self, entry: &FaultsEntry) -> Result<FaultSet, ConfigError> {
+        self.faults(entry, self.folder)
     }
-}
 
-/// Folders named in the file are relative to it.
-fn cache(args: &RunArgs, file_layer: &FileLayer<'_>) -> Cache {
-    let folder = |flag: &Option<PathBuf>, field: &Option<PathBuf>| {
-        flag.clone().or_else(|| Some(file_layer.folder.join(field.as_ref()?)))
-    };
-    Cache {
-        dir: folder(&args.cache, &file_layer.config.cache),
-        precompiled: folder(&args.precompiled, &file_layer.config.precompiled),
-    }
-}
-
-fn load(path: &Path) -> Result<FileLayer<'_>, ConfigError> {
-    let shown = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|problem| ConfigError::Unreadable {
-        path: shown.clone(),
-        named_by: "--config",
-        problem,
-    })?;
-    let config = document::parse(&text, Format::of(path)).map_err(|error| error.in_file(&shown))?;
-    Ok(FileLayer {
-        config,
-        folder: path.parent().unwrap_or(Path::new(CURRENT_DIR)),
-        name: shown,
-        models: FaultModels::default(),
-    })
-}
-
-/// The models that flags and file give names to, all of them loaded.
-fn fault_models(args: &RunArgs, file_layer: &FileLayer<'_>) -> Result<FaultModels, ConfigError> {
-    let of_file = file_layer
-        .config
-        .fault_models
-        .iter()
-        .map(|(name, file)| (name.clone(), file_layer.folder.join(file)));
-    let of_flags = args.fault_model.iter().map(|named| (named.name.clone(), named.file.clone()));
-    let models = FaultModels::named(of_file.chain(of_flags).collect());
-    models
-        .load_named()
-        .map_err(|(name, problem)| ConfigError::invalid(format!("--fault-model {name}"), problem))?;
-    Ok(models)
-}
-
-fn fleet_faults(args: &RunArgs, file_layer: &FileLayer<'_>) -> Result<FaultSet, ConfigError> {
-    let models = &file_layer.models;
-    match (&args.faults, &file_layer.config.faults) {
-        (Some(name), _) => Ok(FaultSet::load(name, Path::new(CURRENT_DIR), models)?),
-        (None, Some(entry)) => file_layer.faults(entry),
-        (None, None) => Ok(FaultSet::load("realistic", Path::new(CURRENT_DIR), models)?),
-    }
-}
-
-impl FileLayer<'_> {
-    /// Faults that the file names, or holds.
-    fn faults(&self, entry: &FaultsEntry) -> Result<FaultSet, ConfigError> {
+    fn faults(&self, entry: &FaultsEntry, folder: &Path) -> Result<FaultSet, ConfigError> {
         Ok(match entry {
-            FaultsEntry::Named(name) => FaultSet::load(name, self.folder, &self.models)?,
+            FaultsEntry::Named(name) => FaultSet::load(name, folder, &self.models)?,
             FaultsEntry::Inline(document) => {
-                FaultSet::new(&self.name, document.clone(), &self.models.in_folder(self.folder))
+                FaultSet::new(&self.name, document.clone(), &self.models.in_folder(folder))
                     .map_err(|error| error.in_file(&self.name))?
             }
         })
@@ -193,7 +79,121 @@ impl FileLayer<'_> {
     }
 }
 
-/// A seed that nobody chose. It is printed, and short enough to be typed again.
+/// The settings of a run by flags, environment and the file that they name.
+pub fn resolve(flags: &Options) -> Result<Settings, ConfigError> {
+    let mut layers = match &flags.config_file {
+        Some(path) => load(flags, path)?,
+        None => Layers {
+            flags,
+            file: Options::default(),
+            folder: Path::new(CURRENT_DIR),
+            name: String::new(),
+            models: FaultModels::default(),
+        },
+    };
+    layers.models = fault_models(&layers)?;
+    let settings = build_settings(&layers)?;
+    if matches!(settings.broker, BrokerChoice::Remote(_)) {
+        let checked = settings.faults.reject_broker_faults(BROKER_FAULT_NEEDS_EMBEDDED);
+        checked.map_err(|error| error.in_file(&settings.faults.origin))?;
+    }
+    Ok(settings)
+}
+
+/// The settings of a file that has been read already, such as an experiment's plan. Paths in it are relative to `folder`.
+pub fn resolve_file(
+    flags: &Options,
+    file: Options,
+    folder: &Path,
+    name: &str,
+    models: &FaultModels,
+) -> Result<Settings, ConfigError> {
+    build_settings(&Layers { flags, file, folder, name: name.to_owned(), models: models.clone() })
+}
+
+fn build_settings(layers: &Layers<'_>) -> Result<Settings, ConfigError> {
+    let groups = groups::resolve(layers)?;
+    let broker = layers.get(|it| &it.broker).unwrap_or(BrokerChoice::Embedded(BrokerChoice::PORT));
+    let names = || groups.iter().map(|group| group.name.as_str());
+    let faults = fleet_faults(layers)?;
+    for set in groups.iter().filter_map(|group| group.faults.as_ref()).chain([&faults]) {
+        set.check_groups(names()).map_err(|error| error.in_file(&set.origin))?;
+    }
+    for set in groups.iter().filter_map(|group| group.faults.as_ref()) {
+        set.reject_broker_faults(BROKER_FAULT_NEEDS_FLEET).map_err(|error| error.in_file(&set.origin))?;
+    }
+    let length = |option: fn(&Options) -> &Option<DurationValue>| layers.get(option).map(|length| length.0);
+    Ok(Settings {
+        connection: connection::resolve(layers, &broker)?,
+        device_id: groups::device_id(layers, groups.len())?,
+        topic_root: layers.get(|it| &it.topic_root).map_or(DEFAULT_TOPIC_ROOT.into(), |root| root.0.into()),
+        protocol: layers.get(|it| &it.mqtt).map(|MqttVersion(protocol)| protocol).unwrap_or_default(),
+        http: layers.get(|it| &it.http).unwrap_or_default(),
+        seed: layers.get(|it| &it.seed).unwrap_or_else(draw_seed),
+        duration: length(|it| &it.duration),
+        drain: length(|it| &it.drain).unwrap_or(DEFAULT_DRAIN),
+        ramp: layers.get(|it| &it.ramp).map(|rate| rate.0),
+        shard: shard(layers, &groups)?,
+        log: layers.get(|it| &it.log).unwrap_or_default(),
+        log_messages: layers.get(|it| &it.log_messages).unwrap_or_default(),
+        watch: layers.get(|it| &it.watch).unwrap_or_default(),
+        cache: Cache { dir: layers.path(|it| &it.cache), precompiled: layers.path(|it| &it.precompiled) },
+        compile: layers.get(|it| &it.compile).unwrap_or_default().into(),
+        canary: length(|it| &it.canary).unwrap_or(DEFAULT_CANARY),
+        groups,
+        broker,
+        faults,
+        models: layers.models.clone(),
+    })
+}
+
+/// A shard must hold at least one device.
+fn shard(layers: &Layers<'_>, groups: &[Group]) -> Result<FleetShard, ConfigError> {
+    let shard = layers.get(|it| &it.shard).unwrap_or_default();
+    let devices = groups.iter().map(|group| group.count as usize).sum();
+    match shard.device_count(devices) {
+        0 => {
+            let problem = format!("the fleet has {devices} devices, which leaves none for {shard}");
+            Err(ConfigError::invalid("--shard", problem))
+        }
+        _ => Ok(shard),
+    }
+}
+
+fn load<'a>(flags: &'a Options, path: &'a Path) -> Result<Layers<'a>, ConfigError> {
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|problem| ConfigError::Unreadable {
+        path: name.clone(),
+        named_by: "--config",
+        problem,
+    })?;
+    let file = document::parse(&text, Format::of(path)).map_err(|error| error.in_file(&name))?;
+    let folder = path.parent().unwrap_or(Path::new(CURRENT_DIR));
+    Ok(Layers { flags, file, folder, name, models: FaultModels::default() })
+}
+
+/// The components to which flags and file give names, all of them loaded.
+fn fault_models(layers: &Layers<'_>) -> Result<FaultModels, ConfigError> {
+    let of_file =
+        layers.file.fault_models.iter().map(|(name, file)| (name.clone(), layers.folder.join(file)));
+    let of_flags = layers.flags.fault_model.iter().map(|named| (named.name.clone(), named.file.clone()));
+    let models = FaultModels::named(of_file.chain(of_flags).collect());
+    models
+        .load_named()
+        .map_err(|(name, problem)| ConfigError::invalid(format!("--fault-model {name}"), problem))?;
+    Ok(models)
+}
+
+fn fleet_faults(layers: &Layers<'_>) -> Result<FaultSet, ConfigError> {
+    let current_dir = Path::new(CURRENT_DIR);
+    match (&layers.flags.faults, &layers.file.faults) {
+        (Some(entry), _) => layers.faults(entry, current_dir),
+        (None, Some(entry)) => layers.faults_in_file(entry),
+        (None, None) => Ok(FaultSet::load("realistic", current_dir, &layers.models)?),
+    }
+}
+
+/// A random seed. It is printed, and short enough to be typed again.
 fn draw_seed() -> Seed {
     use rand::TryRng;
     let drawn = rand::rngs::SysRng.try_next_u32().unwrap_or_else(|_| std::process::id());
@@ -209,13 +209,13 @@ mod tests {
     #[derive(Parser)]
     struct Flags {
         #[command(flatten)]
-        run: RunArgs,
+        options: Options,
     }
 
     fn run(flags: &[&str]) -> Result<Settings, ConfigError> {
         let flags =
             Flags::try_parse_from(["run"].iter().chain(flags)).unwrap_or_else(|error| panic!("{error}"));
-        resolve(flags.run)
+        resolve(&flags.options)
     }
 
     fn with_file(name: &str, text: &str, flags: &[&str]) -> Result<Settings, ConfigError> {

@@ -1,24 +1,24 @@
-//! Addresses that devices connect from: `127.0.0.2`, or `127.0.0.2-127.0.0.9` for all from the one to the other.
+//! Source addresses of connections: `127.0.0.2`, or `127.0.0.2-127.0.0.9` for a range.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 use serde::Deserialize;
 
-/// Some addresses of this machine, one after another.
+/// A range of addresses of this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub struct SourceAddresses {
     first: IpAddr,
-    /// From 1 on.
+    /// At least 1.
     count: u16,
 }
 
-/// More than any machine is given.
+/// Limit of a range; no machine has more addresses.
 const MAX_ADDRESSES: u128 = 4_096;
 
 impl SourceAddresses {
-    /// Each of them.
+    /// All addresses of the range.
     pub fn all(&self) -> impl Iterator<Item = IpAddr> + use<> {
         let first = self.first;
         (0..self.count).map(move |offset| match first {

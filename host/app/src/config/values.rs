@@ -1,4 +1,4 @@
-//! The types of single settings. Each is read by the same rule from a flag, the environment and a file.
+//! The types of single options. A flag, the environment and a file are read by the same rule.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -12,8 +12,34 @@ use wasmote_mqtt::device_id::is_name;
 use wasmote_mqtt::protocol::Protocol;
 use wasmote_mqtt::topic::Topic;
 
-/// Read a value of a file that is written as text or as a number.
-pub fn from_text<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+use super::fleet_shard::FleetShard;
+
+/// Reads these types from files by the rule of their `FromStr`, where they are written as text or as a number.
+macro_rules! deserialize_from_text {
+    ($($kind:ty),+ $(,)?) => {
+        $(
+            impl<'de> Deserialize<'de> for $kind {
+                fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    from_text(deserializer)
+                }
+            }
+        )+
+    };
+}
+
+deserialize_from_text!(
+    BrokerChoice,
+    DeviceCount,
+    DurationValue,
+    FleetShard,
+    HttpAddress,
+    Keepalive,
+    MqttVersion,
+    Rate,
+    TopicRoot,
+);
+
+fn from_text<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: FromStr<Err: fmt::Display>,
@@ -23,7 +49,7 @@ where
         number @ serde_json::Value::Number(_) => number.to_string(),
         other => return Err(serde::de::Error::custom(format!("expected a text, found `{other}`"))),
     };
-    text.parse().map(Some).map_err(serde::de::Error::custom)
+    text.parse().map_err(serde::de::Error::custom)
 }
 
 /// A length of time: `500ms`, `1m 30s`, or a number of seconds.
@@ -42,7 +68,7 @@ impl FromStr for DurationValue {
     }
 }
 
-/// The longest silence that the broker accepts, by half again.
+/// The MQTT keepalive: a broker closes a connection that is silent for one and a half times as long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keepalive(pub Duration);
 
@@ -85,7 +111,7 @@ impl FromStr for NamedFile {
 pub enum BrokerChoice {
     /// One in this process, on loopback at this port or the next free one.
     Embedded(u16),
-    /// One that is there.
+    /// One outside of this process.
     Remote(BrokerUrl),
 }
 
@@ -151,7 +177,7 @@ fn split_host(text: &str) -> Result<(&str, Option<u16>), String> {
     }
 }
 
-/// How a broker is shown.
+/// The URL of a broker.
 pub fn format_broker_url(url: &BrokerUrl) -> String {
     let scheme = if url.tls { "mqtts" } else { "mqtt" };
     let BrokerUrl { host, port, .. } = url;
@@ -229,7 +255,7 @@ impl FromStr for TopicRoot {
     }
 }
 
-/// A number of devices.
+/// A number of devices, from 1 on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DeviceCount(pub u32);
 
@@ -244,7 +270,7 @@ impl FromStr for DeviceCount {
     }
 }
 
-/// Something per second.
+/// Devices per second.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rate(pub f64);
 
@@ -259,7 +285,7 @@ impl FromStr for Rate {
     }
 }
 
-/// How log lines are written.
+/// Format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LogFormat {
@@ -270,7 +296,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// How behaviours are compiled.
+/// Effort of the compiler.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CompileOption {
@@ -290,7 +316,7 @@ impl From<CompileOption> for wasmote_engine::CompileMode {
     }
 }
 
-/// Something that can be on, off, or as it fits.
+/// On, off, or chosen by the size of the fleet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Switch {

@@ -20,7 +20,7 @@ use super::live_updates::LiveUpdates;
 use super::orchestrator::Orchestrator;
 use super::plan::Experiment;
 use super::run::{FinishedRun, RunContext};
-use crate::cli::behaviours::ComponentInfo;
+use crate::component_info::ComponentInfo;
 use crate::config::values::{BrokerChoice, format_broker_url};
 use crate::preflight;
 use crate::run::{self, RunError};

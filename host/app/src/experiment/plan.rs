@@ -22,44 +22,43 @@ use super::timeline::Timeline;
 use super::topology::Topology;
 use crate::blueprints::Components;
 use crate::config::Settings;
-use crate::config::args::LiveArgs;
-use crate::config::file::FileConfig;
+use crate::config::options::Options;
 use crate::config::resolve::resolve_file;
 use crate::config::values::LogFormat;
 use crate::key_value::Assignments;
 use crate::source::Source;
 use crate::suggest::did_you_mean;
 
-/// Rows of a time series that anybody could use.
+/// Limit of rows in a time series.
 const MAX_INTERVALS: u128 = 100_000;
 
-/// Everything that is to be run.
+/// A plan with all that its runs need.
 pub struct Experiment {
-    /// The plan, with what was set on the command line.
+    /// The plan with the values from the command line.
     pub source: PlanSource,
-    /// What it says.
+    /// The parsed plan.
     pub plan: PlanFile,
-    /// Its points, at least one.
+    /// The points of the sweep, at least one.
     pub points: Vec<Point>,
     /// The behaviours of all points, each compiled once.
     pub components: Components,
 }
 
-/// One combination of values.
+/// One combination of swept values.
 pub struct Point {
-    /// The values that are swept, as they are told.
+    /// The swept values as results name them.
     pub values: PointValues,
-    /// The same, as they are set.
+    /// The swept values as they are set in the plan.
     pub set: PointValues,
     /// The plan with these values.
     pub plan: PlanFile,
-    /// The devices and what they need.
+    /// Settings of the fleet.
     pub settings: Settings,
-    /// The calendar's time at the beginning of a run.
+    /// Wall-clock time at the beginning of a run.
     pub epoch: WallTime,
-    /// Who is linked with whom, if the plan says it.
+    /// Links between devices, where the plan has a topology.
     pub topology: Option<Topology>,
-    /// What happens when.
+    /// The timeline.
     pub timeline: Timeline,
 }
 
@@ -74,25 +73,25 @@ pub struct RunId {
     pub seed: Seed,
 }
 
-/// What the command line changes about a plan.
+/// Changes of a plan by the command line.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
     /// Values by path.
     pub set: Vec<(String, Value)>,
     /// A number of seeds, from the plan's first on.
     pub seeds: Option<u64>,
-    /// For runs in real time: the broker, and all that a plan says nothing of.
-    pub live: LiveArgs,
+    /// For runs in real time: the options that plans do not have, such as the broker.
+    pub live: Options,
 }
 
 impl Overrides {
-    /// Read `path=value` texts; the values are JSON, or else text.
+    /// Reads texts such as `path=value`; a value is JSON, or else text.
     pub fn parse(texts: &[String], seeds: Option<u64>) -> Result<Self, ExperimentError> {
         let parse = |text: &String| {
             let expected =
                 || ExperimentError::invalid("--set", format!("expected PATH=VALUE, found `{text}`"));
             let (path, value) = text.split_once('=').ok_or_else(expected)?;
-            // The rule for values is that of every KEY=VALUE.
+            // Values follow the rule of every KEY=VALUE.
             let mut read = serde_json::Map::new();
             let assignment: Assignments = format!("v={value}").parse().map_err(|_| expected())?;
             assignment.apply(&mut read).map_err(|_| expected())?;
@@ -101,13 +100,13 @@ impl Overrides {
         Ok(Self {
             set: texts.iter().map(parse).collect::<Result<_, ExperimentError>>()?,
             seeds,
-            live: LiveArgs::default(),
+            live: Options::default(),
         })
     }
 }
 
 impl Experiment {
-    /// Check a plan and compile its behaviours.
+    /// Checks a plan and compiles its behaviours.
     pub fn new(
         mut source: PlanSource,
         overrides: &Overrides,
@@ -141,7 +140,7 @@ impl Experiment {
         Ok(Self { source, plan, points, components })
     }
 
-    /// The same, and all behaviours have said that they take the configuration that they are given.
+    /// An experiment whose behaviours have accepted their configuration in a dry run.
     pub fn validated(
         source: PlanSource,
         overrides: &Overrides,
@@ -160,7 +159,7 @@ impl Experiment {
         Ok(experiment)
     }
 
-    /// What the components of all runs say of themselves: behaviours, then fault models.
+    /// Inspections of the components of all runs: behaviours, then fault models.
     pub fn inspections(&self) -> Vec<(Source, Inspection)> {
         let behaviours = self.components.iter().map(|(source, it)| (source.clone(), it.inspect()));
         let models = self.source.models.loaded().into_iter().map(|(source, it)| (source, it.inspect()));
@@ -187,7 +186,7 @@ impl Experiment {
 }
 
 impl Point {
-    fn new(source: &PlanSource, combination: Combination, live: &LiveArgs) -> Result<Self, ExperimentError> {
+    fn new(source: &PlanSource, combination: Combination, live: &Options) -> Result<Self, ExperimentError> {
         let Combination { labels: values, set } = combination;
         let source = at_point(source, &set)?;
         let plan = source.plan_file()?;
@@ -195,8 +194,8 @@ impl Point {
             ExperimentError::invalid(format!("{}: {field}", source.shown), problem)
         };
         check_times(&plan).map_err(|(field, problem)| invalid(field, problem))?;
-        let file = FileConfig {
-            group: plan.group.clone(),
+        let file = Options {
+            groups: plan.group.clone(),
             config: plan.config.clone(),
             limits: plan.limits.clone(),
             topic_root: plan.topic_root.clone(),
@@ -206,12 +205,12 @@ impl Point {
             faults: plan.faults.clone(),
             log: Some(LogFormat::Text),
             log_messages: Some(plan.log_messages),
-            ..FileConfig::default()
+            ..Options::default()
         };
         if plan.group.is_empty() {
             return Err(invalid("group", "there is none; write at least one `[[group]]`".into()));
         }
-        let mut settings = resolve_file(file, &source.folder, &source.shown, &source.models, live)?;
+        let mut settings = resolve_file(live, file, &source.folder, &source.shown, &source.models)?;
         let topology = Topology::of(&plan, &settings)
             .map_err(|(field, problem)| invalid(&format!("topology.{field}"), problem))?;
         if let Some(topology) = &topology {
@@ -225,18 +224,17 @@ impl Point {
         Ok(Self { values, set, plan, settings, epoch, topology, timeline })
     }
 
-    /// The behaviours that it needs.
+    /// Sources of its behaviours.
     pub fn sources(&self) -> impl Iterator<Item = &Source> {
         self.settings.groups.iter().map(|group| &group.behaviour).chain(&self.timeline.sources)
     }
 
-    /// When it ends.
+    /// End of a run.
     pub fn end(&self) -> Time {
         Time::ZERO + self.plan.duration.0
     }
 
-    /// Where stretches of time end that are counted on their own: rows of the time series, the warm-up,
-    /// and phases.
+    /// Ends of the windows that are measured separately: rows of the time series, the warm-up, and phases.
     pub fn window_ends(&self) -> Vec<Time> {
         let (interval, end) = (self.plan.interval.0, self.end());
         let rows = std::iter::successors(Some(Time::ZERO + interval), |row| Some(*row + interval));
@@ -265,7 +263,7 @@ fn check_times(plan: &PlanFile) -> Result<(), (&'static str, String)> {
     Ok(())
 }
 
-/// Thresholds speak of groups and phases that exist.
+/// Rejects thresholds of groups and phases that do not exist.
 fn check_threshold_scopes(
     plan: &PlanFile,
     settings: &Settings,
@@ -291,7 +289,7 @@ fn check_threshold_scopes(
     Ok(())
 }
 
-/// 2026-01-01T00:00:00Z: results do not depend on the day on which they are computed.
+/// Wall-clock time at the beginning of runs; fixed, so that results do not depend on the day of the run.
 const EPOCH: &str = "2026-01-01T00:00:00Z";
 
 fn epoch(text: Option<&str>) -> Result<WallTime, String> {
@@ -302,7 +300,7 @@ fn epoch(text: Option<&str>) -> Result<WallTime, String> {
     nanos.map(WallTime::from_nanos).ok_or_else(|| format!("`{text}` is no time; write it like \"{EPOCH}\""))
 }
 
-/// The values of a point in a few words, for names of folders and lines of reports.
+/// Labels of a point's values, for names of folders and lines of reports.
 pub fn point_labels(values: &BTreeMap<String, Value>) -> Vec<String> {
     let label = |(field, value): (&String, &Value)| {
         let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);

@@ -28,7 +28,7 @@ use super::threshold::ThresholdEntry;
 use super::topology::TopologyEntry;
 use crate::actions::entry::TimelineEntry;
 use crate::config::file::{FaultsEntry, GroupEntry};
-use crate::config::values::{DurationValue, Keepalive, MqttVersion, Switch, TopicRoot, from_text};
+use crate::config::values::{DurationValue, Keepalive, MqttVersion, Switch, TopicRoot};
 
 /// A plan. Paths in it are relative to its folder.
 #[derive(Clone, Debug, Deserialize)]
@@ -78,16 +78,16 @@ pub struct PlanFile {
     #[serde(default, alias = "threshold")]
     pub thresholds: Vec<ThresholdEntry>,
     /// The first levels of every topic; `wasmote` by default.
-    #[serde(default, deserialize_with = "from_text")]
+    #[serde(default)]
     pub topic_root: Option<TopicRoot>,
     /// The MQTT version; 5 by default.
-    #[serde(default, deserialize_with = "from_text")]
+    #[serde(default)]
     pub mqtt: Option<MqttVersion>,
     /// Longest silence that the broker accepts, by half again; 10 s by default.
-    #[serde(default, deserialize_with = "from_text")]
+    #[serde(default)]
     pub keepalive: Option<Keepalive>,
     /// How long the broker keeps the session of a lost connection; 0 by default.
-    #[serde(default, deserialize_with = "from_text")]
+    #[serde(default)]
     pub session_expiry: Option<DurationValue>,
     /// How long every packet takes between a device and the broker, each way; 1 ms by default.
     #[serde(default = "one_millisecond")]

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use wasmote_mqtt::time::Time;
 
-use crate::run::signals::Signals;
+use crate::signals::Signals;
 
 /// Sums over all runs of an experiment.
 #[derive(Debug, Default)]

@@ -1,8 +1,8 @@
-//! Something that is worth saying, but not all the time.
+//! Rate limit for repeated log lines.
 
 use std::time::{Duration, Instant};
 
-/// Lets one in a while through.
+/// Passes one event per interval.
 #[derive(Clone, Copy, Debug)]
 pub struct RateLimit {
     interval: Duration,
@@ -10,12 +10,12 @@ pub struct RateLimit {
 }
 
 impl RateLimit {
-    /// At most once in this time.
+    /// A limit of one event per interval.
     pub fn every(interval: Duration) -> Self {
         Self { interval, last: None }
     }
 
-    /// Whether it is time again; if so, the time starts anew.
+    /// True if the interval is over; a new one begins then.
     pub fn is_due(&mut self) -> bool {
         let due = self.last.is_none_or(|last| last.elapsed() >= self.interval);
         if due {

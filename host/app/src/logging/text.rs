@@ -1,8 +1,9 @@
-//! Lines for people: time, level, device, and what happened.
+//! Log lines for people: time, level, device, and text.
 
 use std::fmt::{self, Write};
 use std::time::SystemTime;
 
+use anstyle::Style;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::FmtContext;
@@ -10,16 +11,16 @@ use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::DEVICE;
-use crate::cli::style::{ERROR, FAINT, PLAIN, STRONG, Style, WARNING};
+use crate::term::{ERROR, FAINT, STRONG, WARNING};
 
 /// The format of a line.
 #[derive(Clone, Copy, Debug)]
 pub struct Lines {
-    /// Whether to colour them.
+    /// True if stderr shows colours.
     pub colours: bool,
 }
 
-/// What a line is put together from.
+/// The parts of a line.
 #[derive(Default)]
 struct LineFields {
     device: String,
@@ -43,7 +44,7 @@ impl Visit for LineFields {
 
 impl Lines {
     fn style(self, style: Style) -> Style {
-        if self.colours { style } else { PLAIN }
+        if self.colours { style } else { Style::new() }
     }
 }
 
@@ -61,7 +62,7 @@ where
         let level_style = self.style(match level {
             Level::ERROR => ERROR,
             Level::WARN => WARNING,
-            Level::INFO => PLAIN,
+            Level::INFO => Style::new(),
             _ => FAINT,
         });
         write!(line, "{faint}{time}{faint:#} {level_style}{level:5}{level_style:#} ")?;

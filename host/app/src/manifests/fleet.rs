@@ -1,4 +1,4 @@
-//! What is to be put on a cluster, checked and ready to be written.
+//! A fleet in pods, checked and ready to be written as manifests.
 
 use sha2::{Digest, Sha256};
 use wasmote_sim::faults::document::{FaultEntry, Kind};
@@ -10,34 +10,34 @@ use super::gzip::CompressedComponent;
 use super::name::{Image, Name, Quantity};
 use crate::builtins;
 use crate::config::values::Switch;
-use crate::config::{Group, Settings};
+use crate::config::{DEFAULT_KEEPALIVE, DEFAULT_TOPIC_ROOT, Group, Settings};
 use crate::fault_set::{BROKER_FAULT_NEEDS_EMBEDDED, FaultSet};
 use crate::source::Source;
 
-/// How the fleet is to be put there. Everything but the devices themselves.
+/// Options of a deployment, except those of the devices themselves.
 #[derive(Clone, Debug)]
 pub struct DeployOptions {
-    /// The namespace to name in every object; none for that of `kubectl`.
+    /// Namespace in every object; `None` for that of `kubectl`.
     pub namespace: Option<Name>,
-    /// The image of the program.
+    /// Image of this program.
     pub image: Image,
     /// Devices in each pod.
     pub devices_per_pod: u32,
-    /// Whether pods and devices have names that last, and know each other: `sensor-0`, `sensor-1` and so on.
+    /// Whether pods and devices have stable names and know each other: `sensor-0`, `sensor-1` and so on.
     pub stable_names: bool,
-    /// Most memory that a pod may use.
+    /// Memory limit of a pod.
     pub memory: Quantity,
-    /// Most processor time.
+    /// Processor limit of a pod.
     pub cpu: Quantity,
-    /// Where pods find their behaviour.
+    /// Source of the behaviour in pods.
     pub behaviour: BehaviourMount,
     /// The broker.
     pub broker: BrokerEndpoint,
-    /// Whether the same seed is for all pods, or each draws its own.
+    /// Whether all pods have the same seed; otherwise each draws its own.
     pub same_seed: bool,
 }
 
-/// How a behaviour gets into its pods.
+/// Source of a behaviour in pods.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BehaviourMount {
     /// A ConfigMap, mounted as a folder.
@@ -48,71 +48,71 @@ pub enum BehaviourMount {
     Volume(Image),
 }
 
-/// A fleet as it will be.
+/// A fleet in pods.
 #[derive(Clone, Debug)]
 pub struct FleetManifests {
-    /// How.
+    /// Options of the deployment.
     pub options: DeployOptions,
-    /// The devices: a group is a Deployment or a StatefulSet.
+    /// The groups, each a Deployment or a StatefulSet.
     pub groups: Vec<PodGroup>,
-    /// The behaviours in ConfigMaps, each once.
+    /// Behaviours in ConfigMaps, each once.
     pub components: Vec<MountedComponent>,
-    /// What all pods are told, as environment.
+    /// Environment of all pods.
     pub common_env: Vec<(&'static str, String)>,
 }
 
 /// Devices with one behaviour.
 #[derive(Clone, Debug)]
 pub struct PodGroup {
-    /// What its devices are named after.
+    /// Name of the group in settings.
     pub group: String,
-    /// The name of its objects.
+    /// Name of its Kubernetes objects.
     pub name: Name,
-    /// What Kubernetes calls it in labels.
+    /// Name in labels.
     pub instance: Name,
-    /// The word for the behaviour: a built-in one, or what is mounted.
+    /// Argument for the behaviour: a built-in one, or the mounted folder.
     pub behaviour: String,
-    /// The ConfigMap with it, if that is where it comes from.
+    /// ConfigMap of the behaviour, where it is mounted from one.
     pub config_map: Option<Name>,
-    /// Pods.
+    /// Number of pods.
     pub replicas: u32,
-    /// What its pods are told, as environment.
+    /// Environment of its pods.
     pub env: Vec<(&'static str, String)>,
-    /// A faults file, where the faults are no preset.
+    /// Faults file, where the faults are no preset.
     pub faults: Option<FaultFile>,
 }
 
 impl PodGroup {
-    /// Whether its behaviour is mounted, and so is compiled by its pods.
+    /// True if the behaviour is mounted, so that pods compile it.
     pub fn is_mounted(&self) -> bool {
         self.behaviour == BEHAVIOUR_FOLDER
     }
 }
 
-/// Faults that pods read from a file.
+/// Faults in a file that pods read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FaultFile {
     /// The document.
     pub json: String,
-    /// So that pods start anew when it changes.
+    /// Hash of the document; pods restart when it changes.
     pub sha256: String,
 }
 
 /// A component in a ConfigMap.
 #[derive(Clone, Debug)]
 pub struct MountedComponent {
-    /// The ConfigMap.
+    /// Name of the ConfigMap.
     pub name: Name,
-    /// The file in it.
+    /// Name of the file in it.
     pub file: String,
-    /// Its content.
+    /// Compressed component.
     pub compressed: CompressedComponent,
-    /// Of the component.
+    /// SHA-256 of the component.
     pub sha256: String,
 }
 
 impl FleetManifests {
-    /// Put a fleet together. The number of devices of each group is that of all its pods together.
+    /// The pods of a fleet. A group's number of devices is that of all its pods together.
     pub fn new(settings: &Settings, options: DeployOptions) -> Result<Self, ManifestError> {
         let mut components: Vec<(Source, MountedComponent)> = Vec::new();
         let mut groups = Vec::new();
@@ -144,7 +144,7 @@ fn mounted_name(
     Ok(name)
 }
 
-/// A behaviour as its ConfigMap has it.
+/// A behaviour as the content of a ConfigMap.
 pub fn mounted_component(source: &Source) -> Result<MountedComponent, ManifestError> {
     let bytes = source.read()?;
     let base_name = source.name();
@@ -164,7 +164,7 @@ fn pod_group(
     config_map: Option<Name>,
     options: &DeployOptions,
 ) -> Result<PodGroup, ManifestError> {
-    /// What Kubernetes adds to the name of a Deployment for its pods' names and labels.
+    /// Length of what Kubernetes adds to a Deployment's name for the names and labels of its pods.
     const NAME_SUFFIX_LEN: usize = 17;
     let name = sanitized_name(&format!("iot-{}", group.name), &group.name)?;
     if name.as_str().len() + NAME_SUFFIX_LEN > Name::MAX_LEN {
@@ -198,15 +198,15 @@ fn pod_group(
     })
 }
 
-/// Where pods have the folder with their behaviour.
+/// Folder of the behaviour in pods.
 pub const BEHAVIOUR_FOLDER: &str = "/behaviours";
-/// Where pods have the folder with their faults.
+/// Folder of the faults in pods.
 pub const FAULTS_FOLDER: &str = "/faults";
-/// The file in it.
+/// File in [`FAULTS_FOLDER`].
 pub const FAULTS_FILE: &str = "faults.json";
 
-/// A preset goes by its name; everything else is a file. What is for other groups is left out: the pods of
-/// this one know nothing of them.
+/// The faults of a group as a file and the argument that names them: a preset by its name, everything else by the file.
+/// The file has no faults for other groups, which the group's pods do not know.
 fn fault_file(set: &FaultSet, group: &str) -> Result<(Option<FaultFile>, String), ManifestError> {
     if FaultSet::preset(&set.origin).is_some_and(|preset| preset.document == set.document) {
         return Ok((None, set.origin.clone()));
@@ -228,8 +228,8 @@ fn fault_file(set: &FaultSet, group: &str) -> Result<(Option<FaultFile>, String)
     Ok((Some(FaultFile { json, sha256 }), format!("{FAULTS_FOLDER}/{FAULTS_FILE}")))
 }
 
-/// Whether a fault is for pods of this group. Those on the other side of a partition have a part in it too, and know
-/// the devices of another group by their names.
+/// True if a fault concerns pods of this group. A partition with `peers` also concerns the pods on its other side, which
+/// know the devices of another group by their names.
 fn applies_to(fault: &mut FaultEntry, group: &str) -> bool {
     let is_two_sided = fault.kind == Kind::Partition && fault.peers.is_some();
     match fault.group.take_if(|name| name != group) {
@@ -242,7 +242,7 @@ fn applies_to(fault: &mut FaultEntry, group: &str) -> bool {
     }
 }
 
-/// The faults of a group as its pods are told them over HTTP: a preset's name, or a document.
+/// The faults of a group as the body of a request to its pods: a preset's name, or a document.
 pub fn faults_request(set: &FaultSet, group: &str) -> Result<serde_json::Value, ManifestError> {
     let faults = |problem: serde_json::Error| ManifestError::Faults(problem.to_string());
     match fault_file(set, group)? {
@@ -262,7 +262,7 @@ fn strip_nulls(value: &mut serde_json::Value) {
     }
 }
 
-/// What the pods of one group are told.
+/// Environment of the pods of one group.
 fn environment(group: &Group, options: &DeployOptions, faults: String) -> Vec<(&'static str, String)> {
     let devices = if options.stable_names { group.count } else { options.devices_per_pod };
     let mut variables = vec![("WASMOTE_DEVICES", devices.to_string()), ("WASMOTE_FAULTS", faults)];
@@ -282,7 +282,7 @@ fn environment(group: &Group, options: &DeployOptions, faults: String) -> Vec<(&
     variables
 }
 
-/// The limits that are not as they would be anyway.
+/// Limits that differ from the defaults.
 fn non_default_limits(limits: &Limits) -> Option<String> {
     let (Ok(mut changed), Ok(default)) =
         (serde_json::to_value(limits), serde_json::to_value(Limits::default()))
@@ -295,16 +295,22 @@ fn non_default_limits(limits: &Limits) -> Option<String> {
     changed.as_object().is_some_and(|changed| !changed.is_empty()).then(|| changed.to_string())
 }
 
-/// What all pods are told, where it is not as it would be anyway.
+/// Environment of all pods, where options differ from the defaults.
 fn common_environment(settings: &Settings, options: &DeployOptions) -> Vec<(&'static str, String)> {
     use wasmote_mqtt::protocol::Protocol;
     let time = |time| humantime::format_duration(time).to_string();
     let connection = &settings.connection;
     let all = [
         ("WASMOTE_SEED", options.same_seed.then(|| settings.seed.to_string())),
-        ("WASMOTE_TOPIC_ROOT", (&*settings.topic_root != "wasmote").then(|| settings.topic_root.to_string())),
+        (
+            "WASMOTE_TOPIC_ROOT",
+            (&*settings.topic_root != DEFAULT_TOPIC_ROOT).then(|| settings.topic_root.to_string()),
+        ),
         ("WASMOTE_MQTT", (settings.protocol != Protocol::V5).then(|| "3.1.1".to_owned())),
-        ("WASMOTE_KEEPALIVE", (connection.keepalive.as_secs() != 10).then(|| time(connection.keepalive))),
+        (
+            "WASMOTE_KEEPALIVE",
+            (connection.keepalive != DEFAULT_KEEPALIVE).then(|| time(connection.keepalive)),
+        ),
         (
             "WASMOTE_SESSION_EXPIRY",
             (!connection.session_expiry.is_zero()).then(|| time(connection.session_expiry)),

@@ -42,15 +42,15 @@ pub(super) fn check(settings: &Settings, allowed: u64) -> Result<(), TooManyDevi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::args::{LiveArgs, RunArgs};
+    use crate::config::options::Options;
     use crate::config::resolve::resolve;
     use crate::config::values::DeviceCount;
 
     #[test]
     fn a_fleet_beyond_the_limit_is_refused_with_what_fits() {
         let fleet = |broker: &str| {
-            let live = LiveArgs { broker: Some(broker.parse().unwrap()), ..LiveArgs::default() };
-            resolve(RunArgs { devices: Some(DeviceCount(900)), live, ..RunArgs::default() }).unwrap()
+            let broker = Some(broker.parse().unwrap());
+            resolve(&Options { devices: Some(DeviceCount(900)), broker, ..Options::default() }).unwrap()
         };
         assert!(check(&fleet("mqtt://broker"), 1_028).is_ok());
         assert!(check(&fleet("embedded"), 256).is_ok(), "its devices need no descriptors");

@@ -78,14 +78,14 @@ fn count(number: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::args::RunArgs;
+    use crate::config::options::Options;
     use crate::config::resolve::resolve;
     use crate::config::values::DeviceCount;
 
     fn warned(devices: u32, config: &[&str]) -> Vec<String> {
         let device_config = config.iter().map(|text| text.parse().unwrap()).collect();
-        let args = RunArgs { devices: Some(DeviceCount(devices)), device_config, ..RunArgs::default() };
-        warnings(&resolve(args).unwrap())
+        let args = Options { devices: Some(DeviceCount(devices)), device_config, ..Options::default() };
+        warnings(&resolve(&args).unwrap())
     }
 
     #[test]

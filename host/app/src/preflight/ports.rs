@@ -35,17 +35,20 @@ fn warning_for(settings: &Settings, ports: u64) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::args::{LiveArgs, RunArgs};
+    use crate::config::options::Options;
     use crate::config::resolve::resolve;
     use crate::config::values::DeviceCount;
 
     #[test]
     fn a_fleet_with_too_few_ports_is_warned() {
         let fleet = |broker: &str, sources: &[&str]| {
-            let source_address = sources.iter().map(|text| text.parse().unwrap()).collect();
-            let live =
-                LiveArgs { broker: Some(broker.parse().unwrap()), source_address, ..LiveArgs::default() };
-            resolve(RunArgs { devices: Some(DeviceCount(900)), live, ..RunArgs::default() }).unwrap()
+            let options = Options {
+                devices: Some(DeviceCount(900)),
+                broker: Some(broker.parse().unwrap()),
+                source_addresses: sources.iter().map(|text| text.parse().unwrap()).collect(),
+                ..Options::default()
+            };
+            resolve(&options).unwrap()
         };
         assert_eq!(warning_for(&fleet("mqtt://broker", &[]), 900), None);
         assert_eq!(warning_for(&fleet("embedded", &[]), 100), None, "its devices need no ports");

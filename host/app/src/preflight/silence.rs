@@ -28,14 +28,14 @@ pub(super) fn warnings(settings: &Settings) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::args::RunArgs;
+    use crate::config::options::Options;
     use crate::config::resolve::resolve;
 
     #[test]
     fn a_keepalive_longer_than_the_silence_is_warned_of() {
         let warned = |keepalive: &str| {
             let keepalive = Some(keepalive.parse().unwrap());
-            warnings(&resolve(RunArgs { keepalive, ..RunArgs::default() }).unwrap()).len()
+            warnings(&resolve(&Options { keepalive, ..Options::default() }).unwrap()).len()
         };
         assert_eq!((warned("10s"), warned("20s"), warned("21s")), (0, 1, 1));
     }

@@ -1,14 +1,13 @@
-//! The first thing that a user reads: what runs, where it is, how to ask it and how to stop it.
+//! Banner at the start of a run: devices, addresses, and how to stop it.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use wasmote_live::config::BrokerUrl;
 use wasmote_mqtt::protocol::Protocol;
 
-use crate::cli::output::to_stderr;
-use crate::cli::style;
 use crate::config::Settings;
 use crate::config::values::{LogFormat, format_broker_url};
+use crate::term::{STRONG, to_stderr};
 
 pub(super) fn print(settings: &Settings, http: SocketAddr, broker: &BrokerUrl, embedded: bool) {
     let url = format!("http://{}", browsable_address(http));
@@ -21,9 +20,8 @@ pub(super) fn print(settings: &Settings, http: SocketAddr, broker: &BrokerUrl, e
         tracing::info!(version, devices, groups, broker, mqtt, http = url, faults, seed, "wasmote starts");
         return;
     }
-    let strong = style::STRONG.on(&std::io::stderr());
     let owner = if embedded { "embedded, " } else { "" };
-    to_stderr(format_args!("{strong}wasmote {version}{strong:#}: {groups}"));
+    to_stderr(format_args!("{STRONG}wasmote {version}{STRONG:#}: {groups}"));
     to_stderr(format_args!("  broker  {broker} ({owner}{mqtt}), topics under {}/", settings.topic_root));
     if !settings.shard.is_whole() {
         let (devices, share) = (settings.devices(), settings.shard);

@@ -5,9 +5,9 @@ use std::time::Duration;
 use serde_json::json;
 use wasmote_live::status::Totals;
 
-use crate::cli::output::to_stdout;
 use crate::config::Settings;
 use crate::config::values::LogFormat;
+use crate::term::to_stdout;
 
 pub(super) fn print(settings: &Settings, totals: &Totals, ran: Duration) {
     match settings.log {

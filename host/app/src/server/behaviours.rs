@@ -15,8 +15,8 @@ use super::endpoint::{Endpoint, get, put};
 use super::error::ApiError;
 use super::extract::Body;
 use crate::actions::audit::BehaviourUpdate;
-use crate::cli::behaviours::ComponentInfo;
 use crate::component_file::{ComponentFileError, MAX_BYTES};
+use crate::component_info::ComponentInfo;
 use crate::versions::record::UpdateRefusal;
 use crate::versions::{AppliedUpdate, RunningBehaviour, UpdateError, VersionInfo};
 

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State as Shared;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use wasmote_live::fleet::STATUS_BATCH;
 use wasmote_live::status::DeviceStatus;
 
 use super::Api;
@@ -13,7 +14,7 @@ use super::endpoint::{Endpoint, get, text};
 use super::error::ApiError;
 use super::extract::{Device, Params};
 use super::state::DeviceState;
-use super::status::{DeviceView, STATUS_BATCH};
+use super::status::DeviceView;
 use crate::metrics::Snapshot;
 use crate::metrics::json::Metrics;
 

@@ -13,6 +13,7 @@ use axum::extract::State as Shared;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use wasmote_live::fleet::STATUS_BATCH;
 use wasmote_mqtt::device_id::Identity;
 use wasmote_mqtt::message::{Message, Qos};
 use wasmote_mqtt::topic::Topic;
@@ -22,7 +23,7 @@ use super::Api;
 use super::endpoint::{Endpoint, post, text};
 use super::error::ApiError;
 use super::extract::{Device, Example, JsonBody, Params};
-use super::status::{DeviceQuery, STATUS_BATCH};
+use super::status::DeviceQuery;
 use crate::actions::Action;
 use crate::actions::publish::Publish;
 

@@ -7,6 +7,7 @@ use axum::Json;
 use axum::extract::State as Shared;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use wasmote_live::fleet::STATUS_BATCH;
 use wasmote_live::status::DeviceStatus;
 
 use super::Api;
@@ -77,9 +78,6 @@ struct GroupView {
     behaviour: String,
     devices: usize,
 }
-
-/// Devices that are asked for their status in one go.
-pub const STATUS_BATCH: usize = 1_000;
 
 /// Which device is meant; the fleet when none is named and there are several.
 #[derive(Clone, Debug, Default, Deserialize)]

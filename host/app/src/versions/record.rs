@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 use wasmote_live::fleet::RolloutReport;
 
-use crate::cli::behaviours::ComponentInfo;
+use crate::component_info::ComponentInfo;
 
 /// Versions that were there before, and are still known.
 const MAX_OLD_VERSIONS: usize = 10;

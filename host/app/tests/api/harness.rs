@@ -8,8 +8,8 @@ use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use serde_json::Value;
 use tower::ServiceExt;
-use wasmote::cli::behaviours::ComponentInfo;
-use wasmote::config::args::RunArgs;
+use wasmote::component_info::ComponentInfo;
+use wasmote::config::options::Options;
 use wasmote::config::resolve::resolve;
 use wasmote::config::values::DeviceCount;
 use wasmote::server::{Api, RunInfo, router};
@@ -80,8 +80,8 @@ impl Answer {
 impl Harness {
     /// So many devices, named `heartbeat-0` and so on, once they run.
     pub async fn new(devices: u32) -> Self {
-        let args = RunArgs { devices: Some(DeviceCount(devices)), ..RunArgs::default() };
-        let settings = resolve(args).unwrap();
+        let args = Options { devices: Some(DeviceCount(devices)), ..Options::default() };
+        let settings = resolve(&args).unwrap();
         let blueprint = |index| Blueprint {
             identity: Arc::new(Identity {
                 id: DeviceId::new(&format!("heartbeat-{index}")).unwrap(),

@@ -13,7 +13,6 @@ mod live_run;
 mod mosquitto;
 mod outages;
 mod pages;
-mod parquet;
 mod plan_snapshot;
 mod plans;
 mod reports;

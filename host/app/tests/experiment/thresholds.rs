@@ -35,7 +35,7 @@ fn a_missed_threshold_is_reported_and_ends_with_99() {
     assert!(printed.contains("✗ group heartbeat: delivery_ratio > 0.99  (0."), "{printed}");
     assert!(printed.contains("✓ phase late: generated > 0"), "{printed}");
     let junit = fs::read_to_string(workspace.0.path().join("out/junit.xml")).unwrap();
-    assert!(junit.contains("tests=\"4\" failures=\"1\""), "{junit}");
+    assert!(junit.contains("tests=\"4\" skipped=\"0\" failures=\"1\""), "{junit}");
 }
 
 #[test]

@@ -138,7 +138,7 @@ fn a_changed_plan_or_seed_or_report_or_a_file_that_does_not_belong_is_found() {
 #[test]
 fn a_folder_with_another_name_and_more_than_one_run_is_the_same_still() {
     let workspace = Workspace::with_plan(PLAN);
-    let folder = workspace.run(&["plan.toml", "--seeds", "2", "--parquet"], 0);
+    let folder = workspace.run(&["plan.toml", "--seeds", "2"], 0);
     let moved = folder.with_file_name("moved");
     fs::rename(&folder, &moved).unwrap();
     let (code, printed) = verify(&workspace, &moved);

@@ -4,13 +4,13 @@ use std::path::Path;
 
 use wasmote_engine::Engine;
 
-use super::{ComponentInfo, print_json};
-use crate::cli::output::to_stdout;
-use crate::cli::{Failure, style};
+use super::{inspect_source, print_json};
+use crate::cli::Failure;
 use crate::exit::Exit;
 use crate::source::Source;
+use crate::term::{STRONG, to_stdout};
 
-/// What to look into.
+/// Arguments of `wasmote behaviours inspect`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// A built-in behaviour or fault model, a .wasm file, or a folder with one
@@ -20,15 +20,14 @@ pub struct Args {
     json: bool,
 }
 
-/// Do it.
+/// Shows the component.
 pub fn run(args: &Args, engine: &Engine) -> Result<Exit, Failure> {
     let source = Source::find(&args.behaviour, Path::new("")).map_err(Failure::usage)?;
-    let info = ComponentInfo::of(&source, engine)?;
+    let info = inspect_source(&source, engine)?;
     if args.json {
         return print_json(&info);
     }
-    let strong = style::STRONG.on(&std::io::stdout());
-    to_stdout(format_args!("{strong}{}{strong:#}", info.name));
+    to_stdout(format_args!("{STRONG}{}{STRONG:#}", info.name));
     to_stdout(format_args!("  role     {}", info.role));
     to_stdout(format_args!("  source   {}", info.source));
     to_stdout(format_args!("  size     {} bytes", info.size_bytes));

@@ -4,14 +4,15 @@ use std::path::PathBuf;
 
 use wasmote_engine::Engine;
 
-use super::{ComponentInfo, print_json};
+use super::{inspect_source, print_json};
 use crate::builtins;
-use crate::cli::output::to_stdout;
-use crate::cli::{Failure, style};
+use crate::cli::Failure;
+use crate::component_info::ComponentInfo;
 use crate::exit::Exit;
 use crate::source::{Source, list_components};
+use crate::term::{STRONG, to_stdout};
 
-/// What to list.
+/// Arguments of `wasmote behaviours list`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// A folder with .wasm files [default: the built-in behaviours and fault models]
@@ -21,7 +22,7 @@ pub struct Args {
     json: bool,
 }
 
-/// Do it. Files that are neither behaviours nor fault models are named on stderr, and make it fail after the others are shown.
+/// Lists components. Errors of single files go to stderr; the verb then fails after it has listed the others.
 pub fn run(args: &Args, engine: &Engine) -> Result<Exit, Failure> {
     let sources: Vec<Source> = match &args.folder {
         None => {
@@ -35,7 +36,7 @@ pub fn run(args: &Args, engine: &Engine) -> Result<Exit, Failure> {
     let mut components = Vec::new();
     let mut problems = 0;
     for source in &sources {
-        match ComponentInfo::of(source, engine) {
+        match inspect_source(source, engine) {
             Ok(info) => components.push(info),
             Err(problem) => {
                 problems += 1;
@@ -52,10 +53,9 @@ pub fn run(args: &Args, engine: &Engine) -> Result<Exit, Failure> {
 }
 
 fn table(components: &[ComponentInfo]) {
-    let strong = style::STRONG.on(&std::io::stdout());
     let width = components.iter().map(|info| info.name.len()).max().unwrap_or(0).max("NAME".len());
     to_stdout(format_args!(
-        "{strong}{:width$}  {:11}  {:>9}  {:12}  SOURCE{strong:#}",
+        "{STRONG}{:width$}  {:11}  {:>9}  {:12}  SOURCE{STRONG:#}",
         "NAME", "ROLE", "BYTES", "SHA-256"
     ));
     for info in components {

@@ -8,11 +8,11 @@ use wasmote_engine::cache::precompile;
 
 use crate::builtins;
 use crate::cli::Failure;
-use crate::cli::output::to_stdout;
 use crate::exit::Exit;
 use crate::source::Source;
+use crate::term::to_stdout;
 
-/// What to compile, and where to.
+/// Arguments of `wasmote behaviours precompile`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// Built-in behaviours, .wasm files, or folders with one [default: all built-in ones]
@@ -23,7 +23,7 @@ pub struct Args {
     out: PathBuf,
 }
 
-/// Do it.
+/// Compiles the components.
 pub fn run(args: &Args, engine: &Engine) -> Result<Exit, Failure> {
     let named = args.behaviours.iter().map(|name| Source::find(name, Path::new("")));
     let sources: Vec<Source> = match args.behaviours.is_empty() {
@@ -35,7 +35,7 @@ pub fn run(args: &Args, engine: &Engine) -> Result<Exit, Failure> {
         let failed = |problem: &dyn std::fmt::Display| {
             Failure::failed(anyhow!("`{}`: {problem}", source.display_name()))
         };
-        // What is no behaviour would only be refused later.
+        // Compiled code of another component would be refused only when it is loaded.
         engine.load(&source.name(), &bytes).map_err(|problem| failed(&problem))?;
         let path = precompile(&bytes, &args.out).map_err(|problem| failed(&problem))?;
         to_stdout(format_args!("{}  {}", source.display_name(), path.display()));

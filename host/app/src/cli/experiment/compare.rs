@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use crate::cli::Failure;
-use crate::cli::output::{to_stderr, to_stdout};
 use crate::exit::Exit;
 use crate::report::{self, Error};
+use crate::term::{to_stderr, to_stdout};
 
 /// What to compare.
 #[derive(clap::Args, Debug)]

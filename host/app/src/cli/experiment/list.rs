@@ -4,11 +4,11 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::cli::output::{to_stderr, to_stdout};
-use crate::cli::{Failure, style};
+use crate::cli::Failure;
 use crate::document::Format;
 use crate::exit::Exit;
 use crate::experiment::source::{PlanSource, SHIPPED, local_plans};
+use crate::term::{STRONG, to_stderr, to_stdout};
 
 /// How to list.
 #[derive(clap::Args, Debug)]
@@ -76,9 +76,8 @@ fn plan_info(
 }
 
 fn table(plans: &[PlanInfo]) {
-    let strong = style::STRONG.on(&std::io::stdout());
     let width = plans.iter().map(|plan| plan.name.len()).max().unwrap_or(0).max("NAME".len());
-    to_stdout(format_args!("{strong}{:width$}  {:>4}  DESCRIPTION{strong:#}", "NAME", "RUNS"));
+    to_stdout(format_args!("{STRONG}{:width$}  {:>4}  DESCRIPTION{STRONG:#}", "NAME", "RUNS"));
     for plan in plans {
         to_stdout(format_args!("{:width$}  {:>4}  {}", plan.name, plan.runs, plan.description));
     }

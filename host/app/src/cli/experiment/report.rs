@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use crate::cli::Failure;
-use crate::cli::output::{to_stderr, to_stdout};
 use crate::exit::Exit;
 use crate::report::{self, ReportFiles};
+use crate::term::{to_stderr, to_stdout};
 
 /// What to report on.
 #[derive(clap::Args, Debug)]

@@ -15,21 +15,21 @@ use wasmote_results::{RunEntry, Summary, TimeMode, write_atomically};
 
 use super::failure;
 use super::progress;
-use crate::cli::output::to_stdout;
-use crate::cli::{Failure, style};
-use crate::config::args::LiveArgs;
+use crate::cli::Failure;
+use crate::config::options::Options;
+use crate::config::options::subset::{Live, Subset};
 use crate::config::values::{BrokerChoice, LogFormat, format_broker_url};
 use crate::exit::Exit;
 use crate::experiment::execute::{ExecutionMode, execute};
 use crate::experiment::live_run::LiveEnv;
-use crate::experiment::parquet;
 use crate::experiment::plan::{Experiment, Overrides};
 use crate::experiment::progress::Totals;
 use crate::experiment::results::{ResultsWriter, cores};
 use crate::experiment::source::PlanSource;
 use crate::logging;
 use crate::report::{self, ReportFiles};
-use crate::run::signals::Signals;
+use crate::signals::Signals;
+use crate::term::{ERROR, to_stderr, to_stdout};
 
 /// Values of `--time`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -49,7 +49,7 @@ impl From<TimeArg> for TimeMode {
     }
 }
 
-/// What to run, and how.
+/// Arguments of `wasmote experiment run`.
 #[derive(ClapArgs, Clone, Debug)]
 pub struct Args {
     /// A plan: a file, or a name
@@ -64,9 +64,8 @@ pub struct Args {
     #[arg(long, value_name = "TIME", default_value = "virtual",
         value_parser = EnumValueParser::<TimeArg>::new().map(TimeMode::from))]
     time: TimeMode,
-    /// What only real time has
     #[command(flatten)]
-    live: LiveArgs,
+    live: Subset<Live>,
     /// Folder for results
     #[arg(short, long, value_name = "DIR", default_value = "results")]
     out: PathBuf,
@@ -79,15 +78,12 @@ pub struct Args {
     /// File for the verdicts as JUnit, for CI
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-    /// Write the events of each run as columns, too: events.parquet
-    #[arg(long)]
-    parquet: bool,
     #[command(flatten)]
     cluster: kubernetes::ClusterArgs,
 }
 
 impl Args {
-    /// The command that does the same again. Where results go and how many threads work on them does not matter.
+    /// The command that makes the same results again; the output folder and the number of workers do not matter.
     fn command(&self) -> String {
         let mut arguments = vec!["wasmote experiment run".to_owned(), shell_quoted(&self.plan)];
         arguments.extend(self.seeds.map(|seeds| format!("--seeds {seeds}")));
@@ -98,13 +94,13 @@ impl Args {
 }
 
 impl Args {
-    /// What the command says of real time. A password is nobody else's business, and left out.
+    /// Arguments for real time. They leave out the password, which is secret.
     fn live_arguments(&self) -> Vec<String> {
         if self.time == TimeMode::Virtual {
             return Vec::new();
         }
-        let LiveArgs { broker, broker_user, broker_password_file, ca, cert, key, .. } = &self.live;
-        let broker = broker.as_ref().map(|broker| match broker {
+        let live = &self.live;
+        let broker = live.broker.as_ref().map(|broker| match broker {
             BrokerChoice::Embedded(BrokerChoice::PORT) => "embedded".to_owned(),
             BrokerChoice::Embedded(port) => format!("embedded:{port}"),
             BrokerChoice::Remote(url) => format_broker_url(url),
@@ -112,11 +108,11 @@ impl Args {
         let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
         let arguments = [
             ("--broker", broker),
-            ("--broker-user", broker_user.clone()),
-            ("--broker-password-file", path(broker_password_file)),
-            ("--ca", path(ca)),
-            ("--cert", path(cert)),
-            ("--key", path(key)),
+            ("--broker-user", live.broker_user.clone()),
+            ("--broker-password-file", path(&live.broker_password_file)),
+            ("--ca", path(&live.ca)),
+            ("--cert", path(&live.cert)),
+            ("--key", path(&live.key)),
         ];
         let given = arguments
             .into_iter()
@@ -124,7 +120,7 @@ impl Args {
         ["--time real".to_owned()].into_iter().chain(given).collect()
     }
 
-    /// Virtual time has no use for what only real time has.
+    /// Rejects flags that are for the other sort of time.
     fn check(&self) -> Result<(), Failure> {
         let flag = match self.time {
             TimeMode::Virtual => self.live.flag(),
@@ -142,7 +138,7 @@ impl Args {
     }
 }
 
-/// A word as a shell takes it.
+/// A shell word, quoted where necessary.
 fn shell_quoted(value: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
     if !value.is_empty() && value.chars().all(plain) {
@@ -151,7 +147,7 @@ fn shell_quoted(value: &str) -> String {
     format!("'{}'", value.replace('\'', r"'\''"))
 }
 
-/// Do it.
+/// Runs the plan.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
     if let Some(flag) = args.cluster.unexpected_flag() {
         let problem = anyhow!("{flag} is for runs on a cluster; add `--on kubernetes`, or leave it out");
@@ -161,11 +157,11 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     if args.cluster.on.is_some() {
         return kubernetes::run(args);
     }
-    // First of all, so that a signal ends in order whatever it meets.
+    // Before all else, so that a signal at any moment ends the program in order.
     let totals = Totals { signals: Some(Signals::listen().map_err(Failure::failed)?), ..Totals::default() };
     let mut overrides = Overrides::parse(&args.set, args.seeds).map_err(failure)?;
     if args.time == TimeMode::Real {
-        overrides.live = args.live.clone();
+        overrides.live = Options::clone(&args.live);
         logging::start(LogFormat::Text);
     }
     let source = PlanSource::find(&args.plan).map_err(failure)?;
@@ -183,12 +179,9 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         execute(&experiment, &mut results, &mode, totals)
     });
     let summaries = summaries.map_err(Failure::failed)?;
-    if args.parquet {
-        parquet::write_all(&results).map_err(Failure::failed)?;
-    }
     let report = report::html(&results.folder).map_err(Failure::failed)?;
     if let Some(file) = &args.junit {
-        let text = junit::document(&experiment, &results, &summaries);
+        let text = junit::document(&experiment, &results, &summaries).map_err(Failure::failed)?;
         write_atomically(file, text.as_bytes()).map_err(Failure::failed)?;
     }
     if args.json {
@@ -221,8 +214,7 @@ fn json(results: &ResultsWriter, summaries: &[Summary], report: &ReportFiles) ->
 
 fn verdict(results: &ResultsWriter, summaries: &[Summary]) -> Exit {
     if summaries.iter().any(|summary| !summary.ledger_closes) {
-        let red = style::ERROR.on(&std::io::stderr());
-        crate::cli::output::to_stderr(format_args!("{red}error:{red:#} the ledger of a run does not close"));
+        to_stderr(format_args!("{ERROR}error:{ERROR:#} the ledger of a run does not close"));
         return Exit::Failed;
     }
     match summaries.iter().all(Summary::holds) {

@@ -1,9 +1,9 @@
 //! `wasmote experiment schema`
 
 use crate::cli::Failure;
-use crate::cli::output::to_stdout;
 use crate::exit::Exit;
 use crate::experiment::schema::SCHEMA;
+use crate::term::to_stdout;
 
 /// Do it.
 pub fn run() -> Result<Exit, Failure> {

@@ -8,13 +8,13 @@ use wasmote_engine::Engine;
 use wasmote_results::TimeMode;
 
 use super::{failure, progress};
-use crate::cli::output::{to_stderr, to_stdout};
-use crate::cli::{Failure, style};
+use crate::cli::Failure;
 use crate::exit::Exit;
 use crate::experiment::progress::Totals;
 use crate::experiment::results::cores;
 use crate::experiment::verify::{RecordedResults, RunComparison, real_time_advice};
 use crate::report::stale;
+use crate::term::{ERROR, GOOD, to_stderr, to_stdout};
 
 /// What to verify.
 #[derive(clap::Args, Debug)]
@@ -100,14 +100,13 @@ fn verify(args: &Args, folder: &Path, engine: &Engine) -> Result<Verified, Failu
 }
 
 fn print(comparisons: &[RunComparison], unexpected: usize, folder: &Path) {
-    let (green, red) = (style::GOOD.on(&std::io::stdout()), style::ERROR.on(&std::io::stdout()));
     for comparison in comparisons {
         let found = comparison.found.as_deref().unwrap_or_default();
         if comparison.is_same() {
-            to_stdout(format_args!("  {green}✓{green:#} {} {found}", comparison.path));
+            to_stdout(format_args!("  {GOOD}✓{GOOD:#} {} {found}", comparison.path));
             continue;
         }
-        to_stdout(format_args!("  {red}✗{red:#} {} {found}", comparison.path));
+        to_stdout(format_args!("  {ERROR}✗{ERROR:#} {} {found}", comparison.path));
         for difference in &comparison.differences {
             to_stdout(format_args!("      {difference}"));
         }

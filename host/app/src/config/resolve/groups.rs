@@ -1,4 +1,4 @@
-//! The devices of a run: one group by flags, or several by a file.
+//! The groups of a run: one by flags, or several by a file.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,9 +7,8 @@ use serde_json::{Map, Value};
 use wasmote_mqtt::device_id::DeviceId;
 use wasmote_sim::limits::Limits;
 
-use super::{CURRENT_DIR, FileLayer};
-use crate::config::args::RunArgs;
-use crate::config::file::{FileConfig, GroupEntry};
+use super::{CURRENT_DIR, Layers};
+use crate::config::file::GroupEntry;
 use crate::config::values::DeviceCount;
 use crate::config::{ConfigError, Group};
 use crate::document::explain;
@@ -19,15 +18,15 @@ use crate::source::Source;
 const DEFAULT_BEHAVIOUR: &str = "heartbeat";
 const DEFAULT_DEVICES: DeviceCount = DeviceCount(9);
 
-pub(super) fn resolve(args: &RunArgs, file_layer: &FileLayer<'_>) -> Result<Vec<Group>, ConfigError> {
-    let file = &file_layer.config;
-    if file.group.is_empty() {
-        return Ok(vec![only_group(args, file_layer)?]);
+pub(super) fn resolve(layers: &Layers<'_>) -> Result<Vec<Group>, ConfigError> {
+    let (flags, file) = (layers.flags, &layers.file);
+    if file.groups.is_empty() {
+        return Ok(vec![only_group(layers)?]);
     }
     let clash = [
-        ("BEHAVIOUR", args.behaviour.is_some()),
-        ("--group", args.group.is_some()),
-        ("--devices", args.devices.is_some()),
+        ("BEHAVIOUR", flags.behaviour.is_some()),
+        ("--group", flags.group_name.is_some()),
+        ("--devices", flags.devices.is_some()),
         ("behaviour", file.behaviour.is_some()),
         ("devices", file.devices.is_some()),
     ];
@@ -36,26 +35,22 @@ pub(super) fn resolve(args: &RunArgs, file_layer: &FileLayer<'_>) -> Result<Vec<
             "it does not go with the groups of the configuration file; set `behaviour` and `count` there";
         return Err(ConfigError::invalid(setting, problem));
     }
-    let mut groups: Vec<Group> = Vec::with_capacity(file.group.len());
-    for (index, entry) in file.group.iter().enumerate() {
-        let group = group(entry, index, args, file_layer)?;
+    let mut groups: Vec<Group> = Vec::with_capacity(file.groups.len());
+    for (index, entry) in file.groups.iter().enumerate() {
+        let group = group(entry, index, layers)?;
         if groups.iter().any(|other| other.name == group.name) {
             let problem =
                 format!("`{}` is taken by an earlier group; give this one its own `name`", group.name);
-            return Err(ConfigError::invalid(file_layer.field(format!("group[{index}].name")), problem));
+            return Err(ConfigError::invalid(layers.field(format!("group[{index}].name")), problem));
         }
         groups.push(group);
     }
     Ok(groups)
 }
 
-/// The name that devices are given instead of their group's.
-pub(super) fn device_id(
-    args: &RunArgs,
-    file: &FileConfig,
-    groups: usize,
-) -> Result<Option<DeviceId>, ConfigError> {
-    let id = args.device_id.clone().or(file.device_id.clone());
+/// The name that devices have instead of their group's.
+pub(super) fn device_id(layers: &Layers<'_>, groups: usize) -> Result<Option<DeviceId>, ConfigError> {
+    let id = layers.get(|it| &it.device_id);
     if id.is_some() && groups > 1 {
         let problem =
             format!("it names the devices of one group, and there are {groups}; give each group a `name`");
@@ -64,44 +59,39 @@ pub(super) fn device_id(
     Ok(id)
 }
 
-fn only_group(args: &RunArgs, file_layer: &FileLayer<'_>) -> Result<Group, ConfigError> {
-    let file = &file_layer.config;
-    let (name, setting, folder) = match (&args.behaviour, &file.behaviour) {
+fn only_group(layers: &Layers<'_>) -> Result<Group, ConfigError> {
+    let (flags, file) = (layers.flags, &layers.file);
+    let (name, setting, folder) = match (&flags.behaviour, &file.behaviour) {
         (Some(name), _) => (name.as_str(), "BEHAVIOUR".into(), Path::new(CURRENT_DIR)),
-        (None, Some(name)) => (name.as_str(), file_layer.field("behaviour"), file_layer.folder),
+        (None, Some(name)) => (name.as_str(), layers.field("behaviour"), layers.folder),
         (None, None) => (DEFAULT_BEHAVIOUR, "BEHAVIOUR".into(), Path::new(CURRENT_DIR)),
     };
-    let DeviceCount(count) = args.devices.or(file.devices).unwrap_or(DEFAULT_DEVICES);
+    let DeviceCount(count) = layers.get(|it| &it.devices).unwrap_or(DEFAULT_DEVICES);
     let behaviour = find(name, &setting, folder)?;
     Ok(Group {
-        name: args.group.as_ref().map_or_else(|| behaviour.name(), ToString::to_string),
+        name: flags.group_name.as_ref().map_or_else(|| behaviour.name(), ToString::to_string),
         behaviour,
         count,
-        config: merged(&file.config, &Map::new(), &args.device_config, "--device-config")?,
+        config: merged(&file.config, &Map::new(), &flags.device_config, "--device-config")?,
         faults: None,
-        limits: limits(&file.limits, &Map::new(), &args.limit)?,
-        allow_hosts: hosts(args, file, None),
+        limits: limits(&file.limits, &Map::new(), &flags.limit)?,
+        allow_hosts: layers.list(|it| &it.allow_hosts).into(),
         links: None,
     })
 }
 
-fn group(
-    entry: &GroupEntry,
-    index: usize,
-    args: &RunArgs,
-    file_layer: &FileLayer<'_>,
-) -> Result<Group, ConfigError> {
-    let file = &file_layer.config;
+fn group(entry: &GroupEntry, index: usize, layers: &Layers<'_>) -> Result<Group, ConfigError> {
+    let (flags, file) = (layers.flags, &layers.file);
     let behaviour =
-        find(&entry.behaviour, &file_layer.field(format!("group[{index}].behaviour")), file_layer.folder)?;
+        find(&entry.behaviour, &layers.field(format!("group[{index}].behaviour")), layers.folder)?;
     Ok(Group {
         name: entry.name.as_ref().map_or_else(|| behaviour.name(), ToString::to_string),
         behaviour,
         count: entry.count.map_or(1, |DeviceCount(count)| count),
-        config: merged(&file.config, &entry.config, &args.device_config, "--device-config")?,
-        faults: entry.faults.as_ref().map(|faults| file_layer.faults(faults)).transpose()?,
-        limits: limits(&file.limits, &entry.limits, &args.limit)?,
-        allow_hosts: hosts(args, file, entry.allow_hosts.as_ref()),
+        config: merged(&file.config, &entry.config, &flags.device_config, "--device-config")?,
+        faults: entry.faults.as_ref().map(|faults| layers.faults_in_file(faults)).transpose()?,
+        limits: limits(&file.limits, &entry.limits, &flags.limit)?,
+        allow_hosts: hosts(layers, entry),
         links: None,
     })
 }
@@ -110,15 +100,14 @@ fn find(name: &str, setting: &str, folder: &Path) -> Result<Source, ConfigError>
     Source::find(name, folder).map_err(|problem| ConfigError::Behaviour { setting: setting.into(), problem })
 }
 
-fn hosts(args: &RunArgs, file: &FileConfig, group: Option<&Vec<String>>) -> Arc<[String]> {
-    let listed = match args.allow_host.is_empty() {
-        false => &args.allow_host,
-        true => group.unwrap_or(&file.allow_hosts),
-    };
+fn hosts(layers: &Layers<'_>, group: &GroupEntry) -> Arc<[String]> {
+    let flags = &layers.flags.allow_hosts;
+    let listed =
+        if flags.is_empty() { group.allow_hosts.as_ref().unwrap_or(&layers.file.allow_hosts) } else { flags };
     listed.clone().into()
 }
 
-/// Values of the whole file, over them those of the group, over them those of the command line.
+/// Values of the whole file, overridden by those of the group, and these by those of the command line.
 fn merged(
     all: &Map<String, Value>,
     own: &Map<String, Value>,

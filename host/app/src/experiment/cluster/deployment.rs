@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::ClusterError;
-use crate::cli::output::to_stderr;
 use crate::kubectl::pod::Pod;
 use crate::kubectl::{Kubectl, KubectlError};
 use crate::manifests::fleet::FleetManifests;
 use crate::manifests::yaml::Node;
 use crate::manifests::{self, ManifestPart};
+use crate::term::to_stderr;
 
 /// The label of all that belongs to a fleet.
 pub const FLEET_SELECTOR: &str = "app.kubernetes.io/part-of=wasmote";

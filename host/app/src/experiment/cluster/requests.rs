@@ -107,14 +107,14 @@ mod tests {
     use super::*;
     use crate::actions::scope::Scope;
     use crate::config::Settings;
-    use crate::config::args::RunArgs;
+    use crate::config::options::Options;
     use crate::config::resolve::resolve;
     use crate::document::Format;
     use crate::fault_registry::TemporaryFault;
     use crate::fault_set::FaultSet;
 
     fn settings() -> Settings {
-        let mut settings = resolve(RunArgs::default()).unwrap();
+        let mut settings = resolve(&Options::default()).unwrap();
         let group = settings.groups[0].clone();
         settings.groups = ["west", "east"]
             .map(|name| crate::config::Group { name: name.into(), count: 2, ..group.clone() })

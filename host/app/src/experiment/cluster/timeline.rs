@@ -15,12 +15,12 @@ use super::samples::ClusterAccess;
 use crate::actions::pods::{PodFleet, PodRequests};
 use crate::actions::selector::Devices;
 use crate::actions::step::Step;
-use crate::cli::output::to_stderr;
 use crate::experiment::plan::Point;
 use crate::fault_registry::FaultRegistry;
 use crate::fleet_query::send::{PodRequest, send_all};
 use crate::kubectl::pod::Pod;
 use crate::manifests::fleet::FleetManifests;
+use crate::term::to_stderr;
 
 /// Time within which a pod has to answer.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);

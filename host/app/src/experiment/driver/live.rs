@@ -31,8 +31,8 @@ use crate::experiment::ExperimentError;
 use crate::experiment::recorder::RunObserver;
 use crate::fault_registry::Faults;
 use crate::fault_set::BROKER_FAULT_NEEDS_EMBEDDED;
-use crate::run::signals::Signals;
 use crate::run::{self, RunError};
+use crate::signals::Signals;
 
 /// Under this name the host publishes.
 const HOST: &str = "wasmote-host";

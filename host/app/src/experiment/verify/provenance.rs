@@ -47,8 +47,6 @@ impl RecordedResults {
             let run = Path::new(&comparison.path);
             let path_of = |file: &Path| if run == Path::new(".") { file.to_owned() } else { run.join(file) };
             known.extend(comparison.files.iter().map(|file| path_of(file)));
-            // It says the same as the events beside it, which are compared.
-            known.insert(path_of(Path::new("events.parquet")));
         }
         let mut present = BTreeSet::new();
         list(&self.folder, &self.folder, &mut present).map_err(unreadable(&self.folder))?;

@@ -91,7 +91,7 @@ fn size(topology: Option<&Value>, nodes: f64) -> Option<GraphSize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::args::RunArgs;
+    use crate::config::options::Options;
     use crate::config::resolve::resolve;
     use crate::config::values::DeviceCount;
 
@@ -99,8 +99,8 @@ mod tests {
         let device_config = config.iter().map(|text| text.parse().unwrap()).collect();
         let behaviour = Some("routing".into());
         let args =
-            RunArgs { behaviour, devices: Some(DeviceCount(devices)), device_config, ..RunArgs::default() };
-        warning(&resolve(args).unwrap().groups[0])
+            Options { behaviour, devices: Some(DeviceCount(devices)), device_config, ..Options::default() };
+        warning(&resolve(&args).unwrap().groups[0])
     }
 
     #[test]

@@ -1,62 +1,45 @@
 //! Outcomes of thresholds as JUnit XML, which CI systems show.
 
-use std::fmt::Write;
+use std::time::Duration;
 
+use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 use wasmote_results::{Summary, ThresholdOutcome};
 
 use crate::experiment::plan::{Experiment, point_labels};
 use crate::experiment::results::ResultsWriter;
 
-/// A suite for each run; a case for each threshold, one for the ledger, and on a cluster one for the collection.
-pub(super) fn document(experiment: &Experiment, results: &ResultsWriter, summaries: &[Summary]) -> String {
-    let suites: Vec<Suite> = summaries
-        .iter()
-        .zip(&results.manifest.runs)
-        .map(|(summary, entry)| Suite::new(summary, entry.real_seconds.unwrap_or(0.0)))
-        .collect();
-    let name = escaped(experiment.plan.name.as_str());
-    let tests: usize = suites.iter().map(|suite| suite.tests).sum();
-    let failures: usize = suites.iter().map(|suite| suite.failures).sum();
-    let text: String = suites.into_iter().map(|suite| suite.text).collect();
-    format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites name=\"{name}\" tests=\"{tests}\" \
-         failures=\"{failures}\">\n{text}</testsuites>\n"
-    )
-}
-
-struct Suite {
-    tests: usize,
-    failures: usize,
-    text: String,
-}
-
-impl Suite {
-    fn new(run: &Summary, took: f64) -> Self {
-        let mut labels = point_labels(&run.point);
-        labels.push(format!("seed={}", run.seed));
-        let name = escaped(&labels.join(" "));
-        let ledger = ("the ledger closes", run.ledger_closes, "a message is unaccounted for".to_owned());
-        let collection = run
-            .missing
-            .as_ref()
-            .map(|missing| ("everything was collected", missing.is_empty(), missing.join("; ")));
-        // A threshold that was missed may hold at the end.
-        let aborted = run
-            .aborted
-            .then(|| ("no threshold ends the run", false, "one was missed before the end".to_owned()));
-        let thresholds = run.thresholds.iter();
-        let thresholds = thresholds.map(|verdict| (&*verdict.text, verdict.ok, found(verdict)));
-        let cases: Vec<_> = [ledger].into_iter().chain(collection).chain(aborted).chain(thresholds).collect();
-        let (tests, failures) = (cases.len(), cases.iter().filter(|(_, ok, _)| !ok).count());
-        let mut text = format!(
-            "  <testsuite name=\"{name}\" tests=\"{tests}\" failures=\"{failures}\" time=\"{took:.3}\">\n"
-        );
-        for (what, ok, problem) in &cases {
-            case(&mut text, &name, what, *ok, problem);
-        }
-        text.push_str("  </testsuite>\n");
-        Self { tests, failures, text }
+/// A suite for each run with a case for each threshold, one for the ledger, and on a cluster one for the collection.
+pub(super) fn document(
+    experiment: &Experiment,
+    results: &ResultsWriter,
+    summaries: &[Summary],
+) -> Result<String, SerializeError> {
+    let mut report = Report::new(experiment.plan.name.as_str());
+    for (summary, entry) in summaries.iter().zip(&results.manifest.runs) {
+        report.add_test_suite(suite(summary, entry.real_seconds.unwrap_or(0.0)));
     }
+    report.to_string()
+}
+
+fn suite(run: &Summary, seconds: f64) -> TestSuite {
+    let mut labels = point_labels(&run.point);
+    labels.push(format!("seed={}", run.seed));
+    let name = labels.join(" ");
+    let ledger = ("the ledger closes", run.ledger_closes, "a message is unaccounted for".to_owned());
+    let collection = run
+        .missing
+        .as_ref()
+        .map(|missing| ("everything was collected", missing.is_empty(), missing.join("; ")));
+    // A case of its own, because a threshold that was missed may hold again at the end.
+    let aborted =
+        run.aborted.then(|| ("no threshold ends the run", false, "one was missed before the end".to_owned()));
+    let thresholds = run.thresholds.iter().map(|verdict| (&*verdict.text, verdict.ok, found(verdict)));
+    let mut suite = TestSuite::new(&name);
+    suite.set_time(Duration::try_from_secs_f64(seconds).unwrap_or_default());
+    for (case, ok, problem) in [ledger].into_iter().chain(collection).chain(aborted).chain(thresholds) {
+        suite.add_test_case(test_case(&name, case, ok, &problem));
+    }
+    suite
 }
 
 fn found(verdict: &ThresholdOutcome) -> String {
@@ -64,37 +47,38 @@ fn found(verdict: &ThresholdOutcome) -> String {
     format!("found {}{}", serde_json::json!(verdict.value), ended.unwrap_or_default())
 }
 
-fn case(text: &mut String, class: &str, name: &str, ok: bool, problem: &str) {
-    let name = escaped(name);
-    let _ = match ok {
-        true => writeln!(text, "    <testcase classname=\"{class}\" name=\"{name}\"/>"),
-        false => writeln!(
-            text,
-            "    <testcase classname=\"{class}\" name=\"{name}\"><failure message=\"{}\"/></testcase>",
-            escaped(problem)
-        ),
-    };
-}
-
-/// Text for XML, which has no representation of most control characters, such as those of terminal colours.
-fn escaped(text: &str) -> String {
-    let text = text.replace(char::is_control, " ");
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+fn test_case(suite: &str, name: &str, ok: bool, problem: &str) -> TestCase {
+    let mut status = TestCaseStatus::success();
+    if !ok {
+        status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+        status.set_message(problem);
+    }
+    let mut case = TestCase::new(name, status);
+    case.set_classname(suite);
+    case
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn text(case: TestCase) -> String {
+        let mut suite = TestSuite::new("seed=1");
+        suite.add_test_case(case);
+        let mut report = Report::new("plan");
+        report.add_test_suite(suite);
+        report.to_string().unwrap()
+    }
+
     #[test]
     fn control_characters_are_left_out() {
-        assert_eq!(escaped("\u{1b}[31mno\u{1b}[0m\nroute\0"), " [31mno [0m route ");
+        let text = text(test_case("seed=1", "\u{1b}[31mno\u{1b}[0m route\0", true, ""));
+        assert!(text.contains("name=\"no route\""), "{text}");
     }
 
     #[test]
     fn comparisons_are_escaped() {
-        let mut text = String::new();
-        case(&mut text, "seed=1", "latency_seconds p95 < 0.5", false, "found \"1\"");
+        let text = text(test_case("seed=1", "latency_seconds p95 < 0.5", false, "found \"1\""));
         assert!(text.contains("p95 &lt; 0.5") && text.contains("message=\"found &quot;1&quot;\""), "{text}");
     }
 }

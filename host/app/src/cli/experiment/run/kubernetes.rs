@@ -10,8 +10,7 @@ use wasmote_engine::Engine;
 use wasmote_results::{Summary, TimeMode, write_atomically};
 
 use super::{Args, failure, junit, shell_quoted};
-use crate::cli::output::{to_stderr, to_stdout};
-use crate::cli::{Failure, style};
+use crate::cli::Failure;
 use crate::config::values::{DeviceCount, DurationValue};
 use crate::exit::Exit;
 use crate::experiment::ExperimentError;
@@ -23,16 +22,17 @@ use crate::experiment::source::PlanSource;
 use crate::kubectl::{Cluster, Kubectl};
 use crate::manifests::name::{Image, Quantity};
 use crate::report;
-use crate::run::signals::Signals;
+use crate::signals::Signals;
+use crate::term::{ERROR, GOOD, WARNING, to_stderr, to_stdout};
 
-/// Where runs happen, if not here.
+/// A place for runs other than this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum RunTarget {
     /// The cluster of kubectl's context; in real time.
     Kubernetes,
 }
 
-/// What a cluster needs to know beside the plan.
+/// Options of runs on a cluster.
 #[derive(ClapArgs, Clone, Debug)]
 pub struct ClusterArgs {
     /// Run on a cluster instead of here
@@ -58,7 +58,7 @@ pub struct ClusterArgs {
 }
 
 impl ClusterArgs {
-    /// A flag that means nothing without a cluster.
+    /// A flag that has no meaning without a cluster.
     pub fn unexpected_flag(&self) -> Option<&'static str> {
         let given = [
             ("--context", self.cluster.context.is_some()),
@@ -89,7 +89,7 @@ impl ClusterArgs {
         })
     }
 
-    /// The same again, as words.
+    /// The arguments that make the same run again.
     fn arguments(&self) -> Vec<String> {
         let given = [
             ("--context", self.cluster.context.clone()),
@@ -105,17 +105,12 @@ impl ClusterArgs {
     }
 }
 
-/// Do it.
+/// Runs the plan on a cluster.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
     if args.workers.is_some() {
         let problem =
             anyhow!("--workers is for runs here; a cluster has one run after the other; leave it out");
         return Err(Failure::usage(problem));
-    }
-    if args.parquet {
-        return Err(Failure::usage(anyhow!(
-            "--parquet is made of the events of a run here, and pods keep logs instead; leave it out"
-        )));
     }
     let totals = Totals { signals: Some(Signals::listen().map_err(Failure::failed)?), ..Totals::default() };
     let options = args.cluster.options()?;
@@ -136,7 +131,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         failure(problem)
     })?;
     if let Some(file) = &args.junit {
-        let text = junit::document(&experiment, &results, &summaries);
+        let text = junit::document(&experiment, &results, &summaries).map_err(Failure::failed)?;
         write_atomically(file, text.as_bytes()).map_err(Failure::failed)?;
     }
     let page = match summaries.is_empty() {
@@ -190,22 +185,20 @@ fn print_summary(summary: &Summary) {
             (true, false) => "",
         },
     ));
-    let (green, red) = (style::GOOD.on(&std::io::stdout()), style::ERROR.on(&std::io::stdout()));
     for verdict in &summary.thresholds {
         let found = verdict.value.map_or("nothing measured".to_owned(), |value| format!("{value:.4}"));
         match verdict.ok {
-            true => to_stdout(format_args!("  {green}✓{green:#} {}  ({found})", verdict.text)),
-            false => to_stdout(format_args!("  {red}✗{red:#} {}  ({found})", verdict.text)),
+            true => to_stdout(format_args!("  {GOOD}✓{GOOD:#} {}  ({found})", verdict.text)),
+            false => to_stdout(format_args!("  {ERROR}✗{ERROR:#} {}  ({found})", verdict.text)),
         }
     }
 }
 
-/// A partial collection says so, and is no success.
+/// The exit code; a partial collection is no success.
 fn verdict(results: &ResultsWriter, summaries: &[Summary], interrupted: bool) -> Exit {
-    let yellow = style::WARNING.on(&std::io::stderr());
     let missing = missing(results);
     if !missing.is_empty() {
-        to_stderr(format_args!("{yellow}warning:{yellow:#} the collection is partial; missing:"));
+        to_stderr(format_args!("{WARNING}warning:{WARNING:#} the collection is partial; missing:"));
         missing.iter().for_each(|what| to_stderr(format_args!("  {what}")));
     }
     match () {

@@ -1,14 +1,13 @@
-//! Text report of an experiment, printed at its end.
+//! Text summary at the end of an experiment.
 
 use std::collections::BTreeSet;
 
 use wasmote_results::{Summary, ThresholdMiss, ThresholdOutcome, TimeMode};
 
-use crate::cli::output::to_stdout;
-use crate::cli::style;
 use crate::experiment::plan::{Experiment, point_labels};
 use crate::experiment::results::ResultsWriter;
 use crate::report::ReportFiles;
+use crate::term::{ERROR, FAINT, GOOD, STRONG, WARNING, to_stdout};
 
 /// Number of runs that are printed one by one.
 const SHOWN: usize = 50;
@@ -20,11 +19,10 @@ pub(super) fn print(
     report: &ReportFiles,
 ) {
     let document = &experiment.plan;
-    let strong = style::STRONG.on(&std::io::stdout());
     let runs = summaries.len();
     let joined = summaries.iter().map(|summary| summary.joined as usize).collect();
     to_stdout(format_args!(
-        "{strong}{}{strong:#}: {}, {} of {} time, {runs} {}",
+        "{STRONG}{}{STRONG:#}: {}, {} of {} time, {runs} {}",
         document.name,
         devices(experiment.devices_by_point().collect(), joined),
         humantime::format_duration(document.duration.0),
@@ -41,9 +39,9 @@ pub(super) fn print(
     }
     thresholds(summaries);
     if !results.manifest.complete {
-        let (all, error) = (results.manifest.runs.len(), style::ERROR.on(&std::io::stdout()));
+        let all = results.manifest.runs.len();
         let ended = summaries.iter().filter(|summary| !summary.interrupted).count();
-        to_stdout(format_args!("  {error}interrupted:{error:#} {ended} of {all} runs have ended"));
+        to_stdout(format_args!("  {ERROR}interrupted:{ERROR:#} {ended} of {all} runs have ended"));
         to_stdout("");
     }
     to_stdout(format_args!("results  {}", results.folder.display()));
@@ -64,7 +62,6 @@ fn devices(initial: BTreeSet<usize>, joined: BTreeSet<usize>) -> String {
 }
 
 fn run(summary: &Summary, took: f64) {
-    let faint = style::FAINT.on(&std::io::stdout());
     let mut name = point_labels(&summary.point);
     name.push(format!("seed={}", summary.seed));
     let traffic = &summary.traffic;
@@ -82,7 +79,7 @@ fn run(summary: &Summary, took: f64) {
         if summary.ledger_closes { "" } else { ", THE LEDGER DOES NOT CLOSE" },
     ));
     to_stdout(format_args!(
-        "    {faint}{}{} events in {took:.2} s{}{faint:#}",
+        "    {FAINT}{}{} events in {took:.2} s{}{FAINT:#}",
         summary.digest.as_ref().map(|digest| format!("digest {digest}, ")).unwrap_or_default(),
         summary.events.unwrap_or(0),
         match (summary.aborted, summary.interrupted) {
@@ -91,9 +88,8 @@ fn run(summary: &Summary, took: f64) {
             _ => String::new(),
         },
     ));
-    let yellow = style::WARNING.on(&std::io::stdout());
     for refused in &summary.swaps_refused {
-        to_stdout(format_args!("    {yellow}swap refused:{yellow:#} {refused}"));
+        to_stdout(format_args!("    {WARNING}swap refused:{WARNING:#} {refused}"));
     }
 }
 
@@ -116,7 +112,6 @@ fn thresholds(summaries: &[Summary]) {
 
 /// Prints one threshold with its outcomes in the runs that have it.
 fn threshold(text: &str, verdicts: &[&ThresholdOutcome]) {
-    let (green, red) = (style::GOOD.on(&std::io::stdout()), style::ERROR.on(&std::io::stdout()));
     let missed = verdicts.iter().filter(|verdict| !verdict.ok).count();
     let values: Vec<f64> = verdicts.iter().filter_map(|verdict| verdict.value).collect();
     let low = values.iter().copied().fold(f64::INFINITY, f64::min);
@@ -134,10 +129,10 @@ fn threshold(text: &str, verdicts: &[&ThresholdOutcome]) {
         ([first, ..], runs) => format!("; it ended {} of {runs} runs, the first {first}", breaches.len()),
     };
     match (missed, verdicts.len()) {
-        (0, _) => to_stdout(format_args!("  {green}✓{green:#} {text}  ({found})")),
-        (_, 1) => to_stdout(format_args!("  {red}✗{red:#} {text}  ({found}{ended})")),
+        (0, _) => to_stdout(format_args!("  {GOOD}✓{GOOD:#} {text}  ({found})")),
+        (_, 1) => to_stdout(format_args!("  {ERROR}✗{ERROR:#} {text}  ({found}{ended})")),
         (missed, runs) => to_stdout(format_args!(
-            "  {red}✗{red:#} {text}  ({found}{ended}), missed by {missed} of {runs} runs"
+            "  {ERROR}✗{ERROR:#} {text}  ({found}{ended}), missed by {missed} of {runs} runs"
         )),
     }
 }

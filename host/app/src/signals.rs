@@ -1,7 +1,7 @@
-//! Ctrl-C and SIGTERM, as something to wait for.
+//! Ctrl-C and SIGTERM as a future.
 //!
-//! They are heard in a thread of their own with a runtime of its own, so that nothing in a run can keep a
-//! user from ending it: the second signal ends the process at once.
+//! A thread of its own with a runtime of its own listens for them, so that nothing in a run can keep a user from ending
+//! it: the second signal ends the process at once.
 
 use std::io;
 
@@ -9,12 +9,12 @@ use tokio::sync::watch;
 
 use crate::exit::Exit;
 
-/// Whether a signal has asked the program to end.
+/// Receiver of the first signal.
 #[derive(Clone, Debug)]
 pub struct Signals(watch::Receiver<bool>);
 
 impl Signals {
-    /// Listen from now on.
+    /// Starts to listen.
     pub fn listen() -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let mut source = {
@@ -33,12 +33,12 @@ impl Signals {
         Ok(Self(stop_rx))
     }
 
-    /// Whether the first one has come.
+    /// True once the first signal has arrived.
     pub fn received(&self) -> bool {
         *self.0.borrow()
     }
 
-    /// Wait for the first one; returns at once if it has come.
+    /// Waits for the first signal; returns at once if it has arrived.
     pub async fn first(&mut self) {
         if self.0.wait_for(|stopped| *stopped).await.is_err() {
             std::future::pending::<()>().await;

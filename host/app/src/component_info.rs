@@ -1,0 +1,32 @@
+//! Description of a component, as `wasmote behaviours`, the HTTP API and results show it.
+
+use serde::Serialize;
+use wasmote_engine::Inspection;
+
+/// A behaviour or a fault model.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ComponentInfo {
+    /// The name, such as `heartbeat`.
+    pub name: String,
+    /// `behaviour` or `fault model`.
+    pub role: String,
+    /// `built-in`, or the path of the file.
+    pub source: String,
+    /// Bytes of the component.
+    pub size_bytes: usize,
+    /// SHA-256 of the component.
+    pub sha256: String,
+    /// Interfaces that it imports.
+    pub imports: Vec<String>,
+    /// Interfaces that it exports.
+    pub exports: Vec<String>,
+}
+
+impl ComponentInfo {
+    /// Of a component from this source.
+    pub fn new(source: impl ToString, inspection: Inspection) -> Self {
+        let Inspection { name, role, size_bytes, sha256, imports, exports } = inspection;
+        let (role, source) = (role.to_string(), source.to_string());
+        Self { name, role, source, size_bytes, sha256, imports, exports }
+    }
+}

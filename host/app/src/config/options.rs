@@ -1,0 +1,314 @@
+//! The options of a fleet, declared once for flags, environment and configuration file.
+//!
+//! An option is one field of [`Options`]. A field of the file has the name of the flag with `_` for `-`; lists have the
+//! plural in the file.
+//!
+//! ```toml
+//! broker = "mqtt://localhost"
+//! faults = "realistic"
+//!
+//! [[group]]
+//! behaviour = "sensor"
+//! count = 20
+//! config = { interval = "10s" }
+//!
+//! [[group]]
+//! behaviour = "aggregator"
+//! count = 1
+//! ```
+//!
+//! * [`subset`]: verbs that take only some of the options.
+
+#![allow(rustdoc::broken_intra_doc_links, reason = "the doc comments of options are what --help shows")]
+
+pub mod subset;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use wasmote_mqtt::device_id::DeviceId;
+use wasmote_sim::rng::Seed;
+
+use super::file::{FaultsEntry, GroupEntry};
+use super::fleet_shard::FleetShard;
+use super::source_addresses::SourceAddresses;
+use super::values::{
+    BrokerChoice, CompileOption, DeviceCount, DurationValue, HttpAddress, Keepalive, LogFormat, MqttVersion,
+    NamedFile, Rate, Switch, TopicRoot,
+};
+use crate::key_value::Assignments;
+
+/// A fleet: its devices, their broker and their faults. Paths are relative to the file's folder.
+// What the file alone has is `#[arg(skip)]`, and what flags alone have is `#[serde(skip)]`. The doc comment of an option
+// is its text in --help and its description in the schema of files; `help` sets another text for --help.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[command(mut_args(|option| option.hide_env_values(true)))]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// A built-in behaviour, a .wasm file, or a folder with one [default: heartbeat]
+    #[arg(env = "WASMOTE_BEHAVIOUR")]
+    pub behaviour: Option<String>,
+
+    /// Number of devices [default: 9]
+    #[arg(
+        short = 'n',
+        long,
+        env = "WASMOTE_DEVICES",
+        allow_hyphen_values = true,
+        value_name = "N",
+        help_heading = "Fleet"
+    )]
+    pub devices: Option<DeviceCount>,
+
+    /// File that describes the run, with groups of devices (TOML, or JSON by its name)
+    #[arg(
+        id = "config",
+        short,
+        long = "config",
+        env = "WASMOTE_CONFIG",
+        value_name = "FILE",
+        help_heading = "Fleet"
+    )]
+    #[serde(skip)]
+    pub config_file: Option<PathBuf>,
+
+    /// Groups of devices, each with a behaviour of its own
+    #[arg(skip)]
+    #[serde(rename = "group", alias = "groups")]
+    pub groups: Vec<GroupEntry>,
+
+    /// Configuration of every behaviour; that of a group overrides it
+    #[arg(skip)]
+    pub config: Map<String, Value>,
+
+    /// Set one value of the behaviours' configuration for all devices; dots lead into objects and lists.
+    /// VALUE is JSON, or else text. In the environment: lines of KEY=VALUE, or a JSON object
+    #[arg(long, env = "WASMOTE_DEVICE_CONFIG", value_name = "KEY=VALUE", help_heading = "Fleet")]
+    #[serde(skip)]
+    pub device_config: Vec<Assignments>,
+
+    /// Name of the only device, or what stands before the number of each (a pod's name, for example)
+    #[arg(long, env = "WASMOTE_DEVICE_ID", value_name = "NAME", help_heading = "Fleet", value_parser = device_id)]
+    pub device_id: Option<DeviceId>,
+
+    /// What to call the group of devices, and so the devices [default: the behaviour's name]
+    #[arg(
+        id = "group",
+        long = "group",
+        env = "WASMOTE_GROUP",
+        value_name = "NAME",
+        help_heading = "Fleet",
+        value_parser = device_id
+    )]
+    #[serde(skip)]
+    pub group_name: Option<DeviceId>,
+
+    /// First levels of every topic [default: wasmote]
+    #[arg(long, env = "WASMOTE_TOPIC_ROOT", value_name = "TOPIC", help_heading = "Fleet")]
+    pub topic_root: Option<TopicRoot>,
+
+    /// Devices to start per second, such as 2000/s [default: all at once]
+    #[arg(
+        long,
+        env = "WASMOTE_RAMP",
+        allow_hyphen_values = true,
+        value_name = "RATE",
+        help_heading = "Fleet"
+    )]
+    pub ramp: Option<Rate>,
+
+    /// Run only one part of the fleet, such as 2/6 for the second of six; other processes run the others
+    #[arg(long, env = "WASMOTE_SHARD", value_name = "PART/PARTS", help_heading = "Fleet")]
+    pub shard: Option<FleetShard>,
+
+    /// Limits of what each device may use; those of a group override them
+    #[arg(skip)]
+    pub limits: Map<String, Value>,
+
+    /// Set one limit of what each device may use, such as memory_bytes=8388608
+    #[arg(long, env = "WASMOTE_LIMIT", value_name = "KEY=VALUE", help_heading = "Fleet")]
+    #[serde(skip)]
+    pub limit: Vec<Assignments>,
+
+    /// Hosts that devices of groups without a list of their own may ask over HTTP
+    #[arg(
+        id = "allow_host",
+        long = "allow-host",
+        help = "Host that devices may ask over HTTP, as NAME or NAME:PORT [default: none]",
+        env = "WASMOTE_ALLOW_HOST",
+        value_name = "HOST",
+        help_heading = "Fleet",
+        value_delimiter = ','
+    )]
+    pub allow_hosts: Vec<String>,
+
+    /// The broker: `embedded`, mqtt://HOST[:PORT] or mqtts://HOST[:PORT] [default: embedded]
+    #[arg(short, long, env = "WASMOTE_BROKER", value_name = "URL", help_heading = "MQTT")]
+    pub broker: Option<BrokerChoice>,
+
+    /// User name for the broker
+    #[arg(long, env = "WASMOTE_BROKER_USER", value_name = "NAME", help_heading = "MQTT")]
+    pub broker_user: Option<String>,
+
+    /// Password for the broker; the environment or a file keeps it from other users of this machine
+    #[arg(long, env = "WASMOTE_BROKER_PASSWORD", value_name = "PASSWORD", help_heading = "MQTT")]
+    pub broker_password: Option<String>,
+
+    /// File that holds the password
+    #[arg(long, env = "WASMOTE_BROKER_PASSWORD_FILE", value_name = "FILE", help_heading = "MQTT")]
+    pub broker_password_file: Option<PathBuf>,
+
+    /// Addresses of this machine to connect from, in turn, as ADDR or FIRST-LAST: a system has some 28,000 ports for each
+    /// [default: the system chooses]
+    #[arg(
+        id = "source_address",
+        long = "source-address",
+        env = "WASMOTE_SOURCE_ADDRESS",
+        value_name = "ADDR",
+        help_heading = "MQTT",
+        value_delimiter = ','
+    )]
+    pub source_addresses: Vec<SourceAddresses>,
+
+    /// Authorities to trust for mqtts://, as PEM [default: the system's]
+    #[arg(long, env = "WASMOTE_CA", value_name = "FILE", help_heading = "MQTT")]
+    pub ca: Option<PathBuf>,
+
+    /// The devices' certificate, as PEM; needs --key
+    #[arg(long, env = "WASMOTE_CERT", value_name = "FILE", help_heading = "MQTT")]
+    pub cert: Option<PathBuf>,
+
+    /// The certificate's key, as PEM; needs --cert
+    #[arg(long, env = "WASMOTE_KEY", value_name = "FILE", help_heading = "MQTT")]
+    pub key: Option<PathBuf>,
+
+    /// How long the last messages may take to get out at the end [default: 5s]
+    #[arg(
+        long,
+        env = "WASMOTE_DRAIN",
+        allow_hyphen_values = true,
+        value_name = "TIME",
+        help_heading = "Run"
+    )]
+    pub drain: Option<DurationValue>,
+
+    /// Where the HTTP API listens; port 0 takes a free one [default: 127.0.0.1:5000]
+    #[arg(long, env = "WASMOTE_HTTP", value_name = "ADDR:PORT", help_heading = "Run")]
+    pub http: Option<HttpAddress>,
+
+    /// MQTT version: 5 or 3.1.1 [default: 5]
+    #[arg(long, env = "WASMOTE_MQTT", value_name = "VERSION", help_heading = "MQTT")]
+    pub mqtt: Option<MqttVersion>,
+
+    /// Longest silence that the broker accepts, by half again; 5s or more [default: 10s]
+    #[arg(
+        long,
+        env = "WASMOTE_KEEPALIVE",
+        allow_hyphen_values = true,
+        value_name = "TIME",
+        help_heading = "MQTT"
+    )]
+    pub keepalive: Option<Keepalive>,
+
+    /// How long the broker keeps the session of a lost connection [default: 0s]
+    #[arg(
+        long,
+        env = "WASMOTE_SESSION_EXPIRY",
+        allow_hyphen_values = true,
+        value_name = "TIME",
+        help_heading = "MQTT"
+    )]
+    pub session_expiry: Option<DurationValue>,
+
+    /// What goes wrong: `realistic`, `none`, a file, or the faults themselves [default: realistic]
+    #[arg(
+        short,
+        long,
+        help = "What goes wrong: `realistic`, `none`, or a file (TOML, or JSON by its name) [default: realistic]",
+        env = "WASMOTE_FAULTS",
+        value_name = "FAULTS",
+        help_heading = "Run"
+    )]
+    pub faults: Option<FaultsEntry>,
+
+    /// Components by the names that faults of kind `component` can have as their file
+    #[arg(skip)]
+    pub fault_models: BTreeMap<String, PathBuf>,
+
+    /// A component that a fault of kind `component` can name as its file, over HTTP too
+    #[arg(
+        long,
+        env = "WASMOTE_FAULT_MODEL",
+        value_name = "NAME=FILE",
+        help_heading = "Run",
+        value_delimiter = ','
+    )]
+    #[serde(skip)]
+    pub fault_model: Vec<NamedFile>,
+
+    /// Start of all randomness; the same seed draws the same faults [default: drawn and printed]
+    #[arg(long, env = "WASMOTE_SEED", allow_hyphen_values = true, value_name = "N", help_heading = "Run")]
+    pub seed: Option<Seed>,
+
+    /// How long to run [default: until Ctrl-C]
+    #[arg(
+        short,
+        long,
+        env = "WASMOTE_DURATION",
+        allow_hyphen_values = true,
+        value_name = "TIME",
+        help_heading = "Run"
+    )]
+    pub duration: Option<DurationValue>,
+
+    /// Swap devices over to another version when the behaviour's file changes, with their connections up
+    #[arg(
+        long,
+        env = "WASMOTE_WATCH",
+        value_name = "true|false",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        help_heading = "Run"
+    )]
+    pub watch: Option<bool>,
+
+    /// How long one device of each group tries another version before the others follow; 0s for none
+    /// [default: 10s]
+    #[arg(
+        long,
+        env = "WASMOTE_CANARY",
+        allow_hyphen_values = true,
+        value_name = "TIME",
+        help_heading = "Run"
+    )]
+    pub canary: Option<DurationValue>,
+
+    /// Folder in which compiled behaviours are kept, so that the next start need not compile them [default: none]
+    #[arg(long, env = "WASMOTE_CACHE", value_name = "DIR", help_heading = "Run")]
+    pub cache: Option<PathBuf>,
+
+    /// Folder with behaviours that `wasmote behaviours precompile` compiled ahead [default: none]
+    #[arg(long, env = "WASMOTE_PRECOMPILED", value_name = "DIR", help_heading = "Run")]
+    pub precompiled: Option<PathBuf>,
+
+    /// How behaviours are compiled: `full` for fast code, `quick` for a quick start where there is little processor
+    /// time, as in a small pod [default: full]
+    #[arg(long, env = "WASMOTE_COMPILE", value_name = "HOW", help_heading = "Run")]
+    pub compile: Option<CompileOption>,
+
+    /// How log lines are written [default: text]
+    #[arg(long, env = "WASMOTE_LOG", value_name = "FORMAT", help_heading = "Output")]
+    pub log: Option<LogFormat>,
+
+    /// Write a line for each message; auto does for up to 20 devices [default: auto]
+    #[arg(long, env = "WASMOTE_LOG_MESSAGES", value_name = "WHEN", help_heading = "Output")]
+    pub log_messages: Option<Switch>,
+}
+
+fn device_id(text: &str) -> Result<DeviceId, String> {
+    DeviceId::new(text).map_err(|invalid| invalid.to_string())
+}

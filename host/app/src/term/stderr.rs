@@ -1,0 +1,81 @@
+//! The queue in front of stderr.
+//!
+//! No thread ever waits for stderr. One thread empties the queue; when nobody reads stderr and the queue is full,
+//! further lines are lost and counted, and the end of the program says how many.
+
+use std::io::{Write, stderr};
+use std::sync::{Mutex, OnceLock, mpsc};
+use std::time::{Duration, Instant};
+
+use anstream::adapter::strip_str;
+use anstream::{AutoStream, ColorChoice};
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
+
+/// Capacity of the queue.
+const MAX_QUEUED_LINES: usize = 32_768;
+/// Longest wait for the queue at the end of the program.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
+
+static QUEUE: OnceLock<Queue> = OnceLock::new();
+
+struct Queue {
+    lines: NonBlocking,
+    /// Keeps the thread that empties the queue; dropped at the end.
+    guard: Mutex<Option<WorkerGuard>>,
+}
+
+/// True if stderr shows colours.
+pub fn has_colours() -> bool {
+    AutoStream::choice(&stderr()) != ColorChoice::Never
+}
+
+/// The writer of the queue, which is created by the first call.
+pub fn queue() -> NonBlocking {
+    QUEUE.get_or_init(Queue::new).lines.clone()
+}
+
+/// Writes a line, after all that is in the queue.
+pub(super) fn write_line(line: &str) {
+    let line = if has_colours() { format!("{line}\n") } else { format!("{}\n", strip_str(line)) };
+    let _ = match QUEUE.get() {
+        Some(queue) => queue.lines.clone().write_all(line.as_bytes()),
+        None => stderr().lock().write_all(line.as_bytes()),
+    };
+}
+
+/// Writes what is in the queue, for as long as stderr is read. Later lines are not written.
+pub fn finish() {
+    let Some(queue) = QUEUE.get() else { return };
+    queue.report_lost_lines();
+    let Some(guard) = queue.guard.lock().ok().and_then(|mut guard| guard.take()) else { return };
+    let (done, ended) = mpsc::channel::<()>();
+    // Dropping the guard waits for stderr, which may take for ever.
+    std::thread::spawn(move || {
+        drop(guard);
+        drop(done);
+    });
+    let _ = ended.recv_timeout(FLUSH_TIMEOUT);
+}
+
+impl Queue {
+    fn new() -> Self {
+        let builder = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(MAX_QUEUED_LINES);
+        let (lines, guard) = builder.thread_name("stderr").finish(stderr());
+        Self { lines, guard: Mutex::new(Some(guard)) }
+    }
+
+    /// Logs the number of lost lines, as soon as there is room for that line.
+    fn report_lost_lines(&self) {
+        let counter = self.lines.error_counter();
+        let lost = counter.dropped_lines();
+        let end = Instant::now() + FLUSH_TIMEOUT;
+        while lost > 0 && Instant::now() < end {
+            let before = counter.dropped_lines();
+            tracing::warn!("{lost} lines are missing above, as stderr was not read fast enough");
+            if counter.dropped_lines() == before {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
