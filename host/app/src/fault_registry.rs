@@ -62,7 +62,7 @@ pub type Faults = Arc<[Arc<Fault>]>;
 pub struct FaultsView {
     /// `fleet`, `group` or `device`.
     scope: &'static str,
-    /// Which group or device.
+    /// Name of the group or device.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
     /// The scope that they are set for; another than this one when they are inherited.
@@ -98,7 +98,7 @@ impl FaultRegistry {
         Self { initial: fleet.clone(), fleet, groups, devices, temporary }
     }
 
-    /// The faults that a device has.
+    /// The faults of a device, temporary ones included.
     fn of_device(&self, position: usize, group: &str) -> Faults {
         let own = self.devices.get(&position).unwrap_or_else(|| self.of_group(group).0);
         if self.temporary.is_empty() {
@@ -108,7 +108,7 @@ impl FaultRegistry {
         own.faults.iter().chain(temporary).cloned().collect()
     }
 
-    /// These devices, each with the faults that it has to have now.
+    /// The faults of these devices.
     pub fn assignments(&self, positions: Vec<usize>, devices: &[Arc<Identity>]) -> Vec<(usize, Faults)> {
         let with_faults = |position: usize| (position, self.of_device(position, &devices[position].group));
         positions.into_iter().map(with_faults).collect()
@@ -155,7 +155,7 @@ impl FaultRegistry {
         &self.fleet
     }
 
-    /// Set the faults of a scope, or let it inherit again; the fleet goes back to those at the start.
+    /// Sets the faults of a scope. With `None` it inherits again, and the fleet goes back to the set of the start.
     pub fn set(&mut self, scope: &FaultScope, faults: Option<FaultSet>) {
         match (scope, faults) {
             (FaultScope::Fleet, Some(faults)) => self.fleet = faults,
@@ -183,7 +183,7 @@ impl FaultRegistry {
         }
     }
 
-    /// The devices that follow a scope.
+    /// Positions of the devices whose set is that of a scope.
     pub fn affected(&self, scope: &FaultScope, devices: &[Arc<Identity>]) -> Vec<usize> {
         let follows = |position: &usize| {
             let group = &*devices[*position].group;
@@ -253,7 +253,7 @@ mod tests {
         registry.set(&FaultScope::Device(1), none.clone());
         assert_eq!(registry.affected(&FaultScope::Device(1), &devices), [1]);
         registry.set(&FaultScope::Group("b".into()), none.clone());
-        // The fleet's document no longer concerns the device and the group with their own.
+        // The fleet's set does not apply to the device and the group with their own.
         registry.set(&FaultScope::Fleet, none);
         assert_eq!(registry.affected(&FaultScope::Fleet, &devices), [0]);
         assert_eq!(registry.affected(&FaultScope::Group("a".into()), &devices), [0]);

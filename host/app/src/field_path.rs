@@ -1,4 +1,4 @@
-//! Fields of a plan by path: `duration`, `group.heartbeat.count`, `faults.loss.probability`.
+//! Field path: sets a field of a plan by its path, such as `duration`, `group.heartbeat.count`, `faults.loss.probability`.
 //!
 //! A part of a path is a field, or names an entry of a list: a fault by its id, a group by its name, any
 //! entry by its position from 0. The list of a fault document need not be named.
@@ -8,7 +8,7 @@ use wasmote_results::entry_name;
 
 use crate::suggest::did_you_mean;
 
-/// Set a field. The last part is made if it is not there yet, and so are tables on the way to it.
+/// Sets a field and creates it, and the tables on the way to it, if they do not exist.
 pub fn set(root: &mut Value, path: &str, value: Value) -> Result<(), String> {
     let parts: Vec<&str> = path.split('.').collect();
     if parts.iter().any(|part| part.is_empty()) {
@@ -50,6 +50,7 @@ fn descend<'a>(node: &'a mut Value, part: &str, prefix: &str) -> Result<&'a mut 
     }
 }
 
+/// The name by which a path refers to an entry of a list.
 #[cfg(test)]
 mod tests {
     use super::*;

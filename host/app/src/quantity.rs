@@ -18,7 +18,7 @@ pub enum Quantity {
 }
 
 impl Quantity {
-    /// From text, such as `10`, `0.5` or `500ms`.
+    /// Parses text such as `10`, `0.5` or `500ms`.
     pub fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
         if let Ok(whole) = text.parse() {
@@ -41,7 +41,7 @@ impl Quantity {
         }
     }
 
-    /// As a plan has it. Numbers that come out whole are written so: fields that take no others take these.
+    /// The value as a plan writes it. A whole number has no decimal point, so that fields for whole numbers accept it.
     pub fn value(self) -> Value {
         match self {
             Self::Whole(whole) => whole.into(),
@@ -50,39 +50,39 @@ impl Quantity {
         }
     }
 
-    /// The value at a part of the way to another, from 0 to 1: evenly by difference, or by ratio.
+    /// Interpolates towards another quantity; `part` goes from 0 to 1.
     pub fn interpolate(self, to: Self, part: f64, scale: Scale) -> Self {
         let (low, high) = (self.as_f64(), to.as_f64());
         let between = match scale {
             _ if part <= 0.0 => return self,
             _ if part >= 1.0 => return to,
             Scale::Linear => low + (high - low) * part,
-            // The last digits of `powf` differ from platform to platform; twelve are the same everywhere.
+            // The last digits of `powf` differ between platforms; twelve digits do not.
             Scale::Log => rounded(low * (high / low).powf(part)),
         };
         match (self, to) {
             (Self::Time(_), _) | (_, Self::Time(_)) => Self::Time(Duration::from_nanos(between as u64)),
-            // What is whole is exact, however long.
+            // A whole number is exact, so it is not rounded.
             _ if as_whole(between).is_some() => Self::Number(between),
             _ => Self::Number(rounded(between)),
         }
     }
 }
 
-/// Beyond this not every whole number is an `f64`.
+/// Largest number below which every whole number is an `f64`.
 const LARGEST_WHOLE: f64 = 9_007_199_254_740_992.0;
 
 fn as_whole(number: f64) -> Option<i64> {
     (number.fract() == 0.0 && number.abs() <= LARGEST_WHOLE).then_some(number as i64)
 }
 
-/// The next whole number, for a field that takes no others; `None` for what is no number with a fraction.
+/// Rounds a number with a fraction for a field that takes whole numbers only; `None` for any other value.
 pub fn to_whole(value: &Value) -> Option<Value> {
     let number = value.as_f64().filter(|number| number.fract() != 0.0)?;
     as_whole(number.round()).map(Value::from)
 }
 
-/// To twelve digits, so that 0.30000000000000004 reads 0.3.
+/// Rounds to twelve digits, so that 0.30000000000000004 becomes 0.3.
 pub fn rounded(number: f64) -> f64 {
     format!("{number:.11e}").parse().unwrap_or(number)
 }
@@ -103,13 +103,13 @@ impl<'de> Deserialize<'de> for Quantity {
     }
 }
 
-/// How values lie between their ends.
+/// Spacing of values between two ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scale {
-    /// At equal differences.
+    /// Equal differences.
     #[default]
     Linear,
-    /// At equal ratios.
+    /// Equal ratios.
     Log,
 }

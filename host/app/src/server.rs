@@ -1,10 +1,10 @@
-//! The HTTP API, one resource a file. It asks the fleet and keeps nothing but what [`faults`] are in force.
+//! HTTP API of a fleet, one resource a file. Its only state is the registry of the faults in force.
 //!
-//! * [`endpoint`]: the table that router and [`openapi`] document are both made from.
-//! * [`extract`]: reading requests; [`error`]: refusing them. [`state`]: what a device's state is called.
+//! * [`endpoint`]: the table of endpoints, from which the router and the [`openapi`] document are made.
+//! * [`extract`]: reading requests; [`error`]: refusing them; [`state`]: names of device states.
 //! * Resources: [`status`], [`devices`], [`power`], [`publish`], [`metrics`], [`faults`], [`behaviours`],
-//!   [`events`], [`behaviour_http`] (whatever a behaviour answers itself), [`health`], [`index`].
-//! * `connections`: who waits how long for whom; `origin`: who may change anything.
+//!   [`events`], [`behaviour_http`] (requests to behaviours), [`health`], [`index`].
+//! * `connections`: timeouts of connections; `origin`: protection against requests of foreign web pages.
 
 pub mod behaviour_http;
 pub mod behaviours;
@@ -56,7 +56,7 @@ pub const BODY_LIMIT: usize = 1 << 20;
 /// How long a request may take to arrive, header and body each.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What the API knows of the run, beside the fleet itself.
+/// Facts about the run that the fleet itself does not have.
 #[derive(Clone, Debug)]
 pub struct RunInfo {
     /// The seed.
@@ -69,25 +69,25 @@ pub struct RunInfo {
     pub faults: FaultSet,
     /// The groups by name.
     pub groups: BTreeMap<String, GroupInfo>,
-    /// The components that faults may name.
+    /// Fault model components by name.
     pub models: FaultModels,
 }
 
-/// What the API knows of a group.
+/// Facts about a group.
 #[derive(Clone, Debug)]
 pub struct GroupInfo {
     /// Its behaviour's name.
     pub behaviour: String,
-    /// How many devices.
+    /// Number of devices.
     pub count: u32,
     /// Its own faults at the start.
     pub faults: Option<FaultSet>,
-    /// What each device may use.
+    /// Resource limits of each device.
     pub limits: Arc<Limits>,
 }
 
 impl RunInfo {
-    /// Of a run with these settings.
+    /// Facts of a run with these settings.
     pub fn new(settings: &Settings, broker: String) -> Self {
         let group = |group: &crate::config::Group| {
             let info = GroupInfo {
@@ -109,7 +109,7 @@ impl RunInfo {
     }
 }
 
-/// What every handler works with.
+/// State shared by all handlers.
 pub struct Api {
     /// The fleet.
     pub fleet: Fleet,
@@ -123,7 +123,7 @@ pub struct Api {
 }
 
 impl Api {
-    /// For a fleet that nobody else changes.
+    /// API of a fleet that only the API changes.
     pub fn new(fleet: Fleet, run_info: RunInfo, versions: Arc<Versions>) -> Self {
         let groups = run_info.groups.iter();
         let own = groups.filter_map(|(name, group)| Some((name.clone(), group.faults.clone()?)));
@@ -131,7 +131,7 @@ impl Api {
         Self::with_audit(fleet, run_info, versions, Arc::new(Mutex::new(faults)), Arc::new(()))
     }
 
-    /// For a fleet whose faults others change too, with a record of what users do.
+    /// API of a fleet whose faults others change too, with a record of the changes that users make.
     pub fn with_audit(
         fleet: Fleet,
         run_info: RunInfo,
@@ -142,7 +142,7 @@ impl Api {
         Self { fleet, run_info, faults, versions, audit_log }
     }
 
-    /// How long the fleet has been up, which is also the time on the run's clock.
+    /// Time since the fleet started, which is also the time on the run's clock.
     pub fn uptime(&self) -> Duration {
         self.fleet.now().run.elapsed()
     }
@@ -174,7 +174,7 @@ impl Api {
         self.audit_log.record_update(update);
     }
 
-    /// What is known of a group.
+    /// Facts about a group by its name.
     pub fn group(&self, name: &str) -> Result<&GroupInfo, ApiError> {
         self.run_info.groups.get(name).ok_or_else(|| {
             let hint = did_you_mean(name, self.run_info.groups.keys().map(String::as_str));
@@ -214,7 +214,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .with_state(api)
 }
 
-/// Answer until the process ends.
+/// Serves requests until the process ends.
 pub async fn serve(listener: TcpListener, api: Arc<Api>) {
     connections::serve(listener, router(api)).await;
 }

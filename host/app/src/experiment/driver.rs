@@ -1,5 +1,4 @@
-//! What turns the devices of a run. The stage and the run do not know whether it is virtual time or the clock
-//! on the wall.
+//! Driver of a run: runs the devices in virtual time or in real time. The orchestrator and the run do not know which.
 
 mod live;
 mod virtual_time;
@@ -25,82 +24,81 @@ use crate::fault_registry::Faults;
 pub use live::{LiveDriver, LiveSetup};
 pub use virtual_time::virtual_driver;
 
-/// Whether something was done.
+/// Outcome of a change to the devices.
 pub type DriverResult = Result<(), ExperimentError>;
 
-/// Devices, by position, and their broker, with time passing.
+/// Devices, by position, and their broker, in passing time.
 pub trait Driver {
-    /// Longest that passes between two looks at how far the run is.
+    /// Longest time between two reports of progress.
     const POLL_INTERVAL: Duration;
 
-    /// The present.
+    /// The present time.
     fn now(&self) -> Now;
 
-    /// Let time pass until then.
+    /// Lets time pass until `end`.
     fn run_until(&mut self, end: Time) -> DriverResult;
 
-    /// Add a device at the next position. It is not switched on.
+    /// Adds a device at the next position. It is off.
     fn add(&mut self, device: Blueprint) -> DriverResult;
 
-    /// Switch these.
+    /// Switches devices on or off.
     fn order(&mut self, devices: &[usize], order: PowerCommand) -> DriverResult;
 
-    /// Give each of these devices other faults.
+    /// Gives each of these devices other faults.
     fn set_faults(&mut self, faults: Vec<(usize, Faults)>) -> DriverResult;
 
-    /// Faults of the broker from now on: those among these. Where the broker is not the world's own there is no
-    /// such thing.
+    /// Sets the faults of the broker to those among `faults`. An error if the broker is not the embedded one.
     fn set_broker_faults(&mut self, faults: &[Arc<Fault>], seed: Seed) -> DriverResult;
 
-    /// Let the broker fail for so long, in this fault's name.
+    /// Makes the broker fail for a while; events name this fault.
     fn fail_broker(&mut self, fault: FaultId, failure: Failure, lasting: Duration) -> DriverResult;
 
-    /// Give each of these devices another version of its behaviour, while it runs.
+    /// Gives each of these devices another version of its behaviour while it runs.
     fn swap(&mut self, devices: &[usize], upgrade: &Upgrade) -> DriverResult;
 
-    /// Publish a message under no device's name.
+    /// Publishes a message as the host.
     fn publish(&mut self, message: Message) -> DriverResult;
 
-    /// Publish on a device's behalf, through its faults. One that does not run says nothing.
+    /// Publishes on a device's behalf, through its faults. A device that is off publishes nothing.
     fn publish_as(&mut self, device: usize, message: Message) -> DriverResult;
 
-    /// Ask a device's behaviour over HTTP, whatever it answers.
+    /// Sends an HTTP request to a device's behaviour and ignores the response.
     fn request(&mut self, device: usize, request: HttpRequest) -> DriverResult;
 
-    /// How the devices are now, by position.
+    /// States of the devices now, by position.
     fn snapshot(&mut self) -> Result<Vec<DeviceSnapshot>, ExperimentError>;
 
-    /// Come to an end, and give account.
+    /// Ends the run and returns its counts.
     fn finish(&mut self) -> Result<RunOutcome, ExperimentError>;
 }
 
-/// How a device is at one moment.
+/// State of a device at one moment.
 #[derive(Clone, Debug)]
 pub struct DeviceSnapshot {
-    /// The account of its messages.
+    /// The ledger of its messages.
     pub ledger: Ledger,
     /// Whether its behaviour runs.
     pub is_running: bool,
     /// Whether it runs, is connected, and not silent.
     pub is_up: bool,
-    /// Whether a silence holds it.
+    /// Whether a `silence` fault holds it.
     pub is_silent: bool,
-    /// What is left in its battery, if it has one.
+    /// Energy left in its battery, if it has one.
     pub joules: Option<f64>,
-    /// By how many seconds its calendar clock is ahead.
+    /// Seconds by which its wall clock is ahead.
     pub clock_error_s: f64,
 }
 
-/// What a run leaves behind.
+/// Counts at the end of a run.
 #[derive(Clone, Debug)]
 pub struct RunOutcome {
-    /// Of each device, its ledger, and the messages that wait: out, and in.
+    /// The ledger of each device, and its queued messages: outbound and inbound.
     pub devices: Vec<(Ledger, (u64, u64))>,
-    /// The broker's account, and the copies that wait there, where they are known.
+    /// The broker's counters and its queued copies, where they are known.
     pub broker: Option<(BrokerCounters, u64)>,
-    /// Everything that happened, one by one.
+    /// Number of events.
     pub events: u64,
-    /// How much later than they were due devices were woken, which only real time can be.
+    /// Lag of devices behind their deadlines; only in real time.
     pub lag: Option<LagSummary>,
 }
 

@@ -1,7 +1,7 @@
-//! Whether behaviours take the configuration that a plan gives them, before anything is run.
+//! Dry run: checks before a run that behaviours accept the configuration in the plan.
 //!
-//! Only they know what they can be told. So the first device of each group is switched on for a moment, in a world
-//! without anybody else, and a behaviour that refuses to start makes the plan one that makes no sense.
+//! Only a behaviour knows which configuration is valid. So the first device of each group is started alone, and the plan is
+//! refused if its behaviour refuses to start.
 
 use wasmote_mqtt::time::Time;
 use wasmote_sim::action::Action;
@@ -14,7 +14,7 @@ use super::plan::Point;
 use crate::blueprints::{Blueprints, Components};
 use crate::config::{Group, Settings};
 
-/// Try every group of a point, as it is at the beginning and as its timeline makes it.
+/// Tries every group of a point, as it is at the beginning and as the timeline changes it.
 pub(super) fn dry_run(point: &Point, components: &Components, shown: &str) -> Result<(), ExperimentError> {
     let configured = point.timeline.steps.iter().filter_map(|(_, step)| step.changed_group());
     for group in point.settings.groups.iter().chain(configured) {
@@ -30,7 +30,7 @@ pub(super) fn dry_run(point: &Point, components: &Components, shown: &str) -> Re
     Ok(())
 }
 
-/// Why the behaviour does not start, if it says so.
+/// The reason that the behaviour gives for not starting, if it refuses.
 fn refusal(point: &Point, group: &Group, components: &Components) -> Result<Option<String>, ExperimentError> {
     let first = Group { count: group.count.min(1), ..group.clone() };
     let settings = Settings { groups: vec![first], ..point.settings.clone() };
@@ -38,7 +38,7 @@ fn refusal(point: &Point, group: &Group, components: &Components) -> Result<Opti
     else {
         return Ok(None);
     };
-    // To the behaviour its group is as large as it is.
+    // The behaviour sees the real size of its group.
     let mut identity = (*blueprint.identity).clone();
     identity.count = group.count;
     let blueprint = Blueprint { identity: identity.into(), ..blueprint };

@@ -1,4 +1,4 @@
-//! One run in real time, with the HTTP API open to those who want to look, or to change something.
+//! Run in real time, with the HTTP API open for users who watch or change it.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -27,19 +27,19 @@ use crate::run::{self, RunError};
 use crate::server::{self, Api, RunInfo};
 use crate::versions::Versions;
 
-/// How long a broker may take to answer.
+/// Timeout of the first connection to a broker.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// What runs in real time share, one after the other.
+/// Environment that successive runs in real time share.
 pub struct LiveEnv {
     engine: Engine,
     listener: TcpListener,
-    /// Where the HTTP API listens, as a URL.
+    /// URL of the HTTP API.
     pub url: String,
 }
 
 impl LiveEnv {
-    /// Make sure that an experiment can run here, and listen for those who ask over HTTP.
+    /// Checks that this machine can run an experiment, and opens the port of the HTTP API.
     pub fn open(experiment: &Experiment, engine: Engine) -> Result<Self, ExperimentError> {
         let mut warnings = BTreeSet::new();
         for point in &experiment.points {
@@ -57,7 +57,7 @@ impl LiveEnv {
     }
 }
 
-/// Somebody has to listen where the broker is said to be: better to know now than after a run without anybody.
+/// Checks that a broker listens at the address, before a run in which no device could connect.
 fn check_broker(url: &BrokerUrl) -> Result<(), ExperimentError> {
     let address = (url.host.trim_matches(['[', ']']), url.port);
     let tried = address.to_socket_addrs().and_then(|all| {
@@ -73,11 +73,11 @@ fn check_broker(url: &BrokerUrl) -> Result<(), ExperimentError> {
     tried.map_err(|problem| ExperimentError::NoBroker { url: format_broker_url(url), problem })
 }
 
-/// Run in real time.
+/// Runs a point in real time.
 pub fn run(context: RunContext<'_>, live_env: &LiveEnv) -> Result<FinishedRun, ExperimentError> {
     let runtime = Builder::new_multi_thread().enable_all().build().map_err(RunError::Runtime)?;
     let outcome = run_on(context, live_env, runtime.handle());
-    // Whoever still listens to events would hold it up.
+    // Clients that still read events would delay the shutdown.
     runtime.shutdown_timeout(Duration::from_millis(100));
     outcome
 }
@@ -135,7 +135,7 @@ fn run_on(
     context.execute(orchestrator, &observer, || audit.take())
 }
 
-/// The calendar's time, for what is written before the run's own clock starts, or beside it.
+/// Wall-clock time, for files that are written before the run's own clock starts.
 pub(super) fn wall_clock_now() -> Now {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let nanos = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);

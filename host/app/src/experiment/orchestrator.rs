@@ -33,7 +33,7 @@ use crate::fault_registry::{FaultRegistry, TemporaryFault};
 use crate::fault_set::FaultSet;
 use crate::source::Source;
 
-/// The devices of a run and the state that changes from outside need: faults, behaviours and uploaded versions.
+/// The devices of a run with the state that actions change: faults, behaviours and uploaded versions.
 pub struct Orchestrator<'a, W> {
     /// Virtual or real time with the devices in it.
     pub driver: W,
@@ -275,7 +275,7 @@ fn affected(temporary: &TemporaryFault, devices: &[Arc<Identity>]) -> Vec<usize>
     temporary.devices.clone().unwrap_or_else(|| (0..devices.len()).collect())
 }
 
-/// The constants of virtual time.
+/// Options of virtual time for a point.
 pub fn options(point: &plan::Point) -> Options {
     let seconds = |span: Duration| span.as_secs();
     let connection = &point.settings.connection;

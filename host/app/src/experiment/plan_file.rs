@@ -1,4 +1,4 @@
-//! A plan as people write it, in TOML or JSON.
+//! Plan file: the document of an experiment, in TOML or JSON.
 //!
 //! ```toml
 //! name = "a-storm"
@@ -34,29 +34,29 @@ use crate::config::values::{DurationValue, Keepalive, MqttVersion, Switch, Topic
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PlanFile {
-    /// What to call the experiment.
+    /// Name of the experiment.
     pub name: DeviceId,
-    /// What it is for.
+    /// Purpose of the experiment.
     #[serde(default)]
     pub description: String,
-    /// How long a run lasts, the warm-up included.
+    /// Duration of a run, the warm-up included.
     pub duration: Span,
-    /// How long at the beginning is not measured; 0 by default.
+    /// Time at the beginning that is not measured; 0 by default.
     #[serde(default)]
     pub warm_up: Span,
     /// The length of a row of the time series; 5 s by default.
     #[serde(default = "five_seconds")]
     pub interval: Span,
-    /// The calendar's time at the beginning of a run; 2026-01-01T00:00:00Z by default.
+    /// Wall-clock time at the beginning of a run; 2026-01-01T00:00:00Z by default.
     #[serde(default)]
     pub starts_at: Option<String>,
-    /// One run for each; `[1]` by default.
+    /// Seeds, with one run for each; `[1]` by default.
     #[serde(default)]
     pub seeds: Seeds,
-    /// Devices, at least one.
+    /// Groups of devices, at least one.
     #[serde(alias = "groups")]
     pub group: Vec<GroupEntry>,
-    /// Who is linked with whom, for behaviours that carry messages for each other.
+    /// Links between devices, for behaviours that carry messages for each other.
     #[serde(default)]
     pub topology: Option<TopologyEntry>,
     /// Configuration of every behaviour, under that of the groups.
@@ -68,13 +68,13 @@ pub struct PlanFile {
     /// A preset, a file, or the document itself; `none` by default.
     #[serde(default)]
     pub faults: Option<FaultsEntry>,
-    /// What happens when.
+    /// Actions with their times, and phases.
     #[serde(default)]
     pub timeline: Vec<TimelineEntry>,
     /// Fields by path, and the values that they take in turn.
     #[serde(default)]
     pub sweep: BTreeMap<String, SweepEntry>,
-    /// What has to hold at the end.
+    /// Conditions on the results.
     #[serde(default, alias = "threshold")]
     pub thresholds: Vec<ThresholdEntry>,
     /// The first levels of every topic; `wasmote` by default.
@@ -83,13 +83,13 @@ pub struct PlanFile {
     /// The MQTT version; 5 by default.
     #[serde(default)]
     pub mqtt: Option<MqttVersion>,
-    /// Longest silence that the broker accepts, by half again; 10 s by default.
+    /// Keep-alive interval of connections; 10 s by default.
     #[serde(default)]
     pub keepalive: Option<Keepalive>,
-    /// How long the broker keeps the session of a lost connection; 0 by default.
+    /// Time for which the broker keeps the session of a lost connection; 0 by default.
     #[serde(default)]
     pub session_expiry: Option<DurationValue>,
-    /// How long every packet takes between a device and the broker, each way; 1 ms by default.
+    /// Latency of every packet between a device and the broker, each way; 1 ms by default.
     #[serde(default = "one_millisecond")]
     pub packet_latency: Span,
     /// Whether each message gets an event and a line in its devices' logs, and what behaviours log below

@@ -1,5 +1,5 @@
-//! A plan as a results folder keeps it: with its components where that folder has them, so that its runs can be made
-//! again when the originals are gone.
+//! Plan snapshot: a plan whose component paths lead into the results folder, so that its runs can be repeated without the
+//! original files.
 
 use serde_json::{Value, json};
 use wasmote_engine::Role;
@@ -10,7 +10,7 @@ use super::strip_nulls::strip_nulls;
 use super::sweep::label_and_value;
 use crate::source::Source;
 
-/// A plan with its components where the results folder has them; `up` leads from the plan's folder to that one.
+/// Changes the component paths of a plan to those in the results folder; `up` leads there from the plan's folder.
 pub(super) fn relocate(mut plan: Value, experiment: &Experiment, up: &str) -> Value {
     let relocator = Relocator { experiment, up };
     entries(&mut plan, "group").for_each(|group| relocator.behaviour(&mut group["behaviour"]));
@@ -30,7 +30,7 @@ pub(super) fn relocate(mut plan: Value, experiment: &Experiment, up: &str) -> Va
     plan
 }
 
-/// Where a component lies in the results folder. Two of one name get a number.
+/// Path of a component in the results folder. Components of the same name are numbered.
 pub(super) fn component_path(experiment: &Experiment, source: &Source, role: Role) -> String {
     let (name, all) = (source.name(), experiment.inspections());
     let folder = match role {
@@ -49,7 +49,7 @@ fn entries<'a>(value: &'a mut Value, list: &str) -> impl Iterator<Item = &'a mut
     value.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten()
 }
 
-/// What a results folder has.
+/// Relocates the paths of one plan.
 struct Relocator<'a> {
     experiment: &'a Experiment,
     up: &'a str,
@@ -77,7 +77,7 @@ impl Relocator<'_> {
         faults.filter_map(|fault| fault.get_mut("file")).for_each(|name| self.fault_model(name));
     }
 
-    /// A value of a sweep. It is told as the user wrote it, whatever stands in its place now.
+    /// Relocates a value of a sweep and keeps the user's own text as its label.
     fn sweep_value(&self, field: SweptField, written: &mut Value) {
         let (label, value) = label_and_value(written);
         let mut relocated = value.clone();
@@ -98,7 +98,7 @@ impl Relocator<'_> {
     }
 }
 
-/// What a field of a sweep holds.
+/// Kind of field that a sweep sets.
 #[derive(Clone, Copy)]
 enum SweptField {
     Behaviour,

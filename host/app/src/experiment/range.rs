@@ -12,19 +12,19 @@ use crate::quantity::{Quantity, Scale, to_whole};
 /// range alone for five steps.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SweepEntry {
-    /// As they are.
+    /// The values as listed.
     List(Vec<Value>),
-    /// Between two ends.
+    /// Values between two ends.
     Range {
-        /// As written.
+        /// The range as written.
         range: String,
-        /// One for each step. They have fractions where the steps are not whole.
+        /// One value for each step, with fractions where the steps are not whole.
         values: Vec<Value>,
     },
 }
 
 impl SweepEntry {
-    /// How many values there are.
+    /// Number of values.
     #[allow(clippy::len_without_is_empty, reason = "there is at least one")]
     pub fn len(&self) -> usize {
         match self {
@@ -32,8 +32,7 @@ impl SweepEntry {
         }
     }
 
-    /// The values, for a field that takes a value or does not: where it takes whole numbers alone, a range is
-    /// rounded to these.
+    /// The values for a field. A range is rounded to whole numbers where the field accepts no others.
     pub fn values(&self, is_accepted: impl Fn(&Value) -> bool) -> Result<Vec<Value>, String> {
         let (range, values) = match self {
             Self::List(values) => return Ok(values.clone()),
@@ -90,7 +89,7 @@ impl RangeEntry {
     }
 }
 
-/// The first value of a list that was there before; 1 and 1.0 are the same.
+/// The first value of a list that repeats an earlier one; 1 and 1.0 are equal.
 fn first_duplicate(values: &[Value]) -> Option<&Value> {
     let same = |one: &Value, other: &Value| match (one.as_f64(), other.as_f64()) {
         (Some(one), Some(other)) => one == other,
@@ -174,7 +173,7 @@ mod tests {
             "{few}"
         );
         assert!(values(json!("5..5")).unwrap_err().contains("in 5 steps gives 5 twice; write"));
-        // What is taken neither way is told as it is.
+        // Values that the field accepts neither way stay as they are.
         assert_eq!(accepted_by(json!("0..1"), |_| false).unwrap()[1], json!(0.25));
     }
 

@@ -1,4 +1,4 @@
-//! Requests that change something, made to many processes at one time.
+//! Requests that change something, sent to many processes concurrently.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,23 +10,23 @@ use wasmote_live::http::error_chain;
 
 use crate::actions::pods::RequestBody;
 
-/// What a process is to do.
+/// A request to a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PodRequest {
-    /// The process, or the pod.
+    /// Name of the process or pod.
     pub to: String,
-    /// How.
+    /// The HTTP method.
     pub method: Method,
-    /// What, by its API.
+    /// The path in its API.
     pub path: String,
-    /// With this.
+    /// The body, if there is one.
     pub body: Option<RequestBody>,
 }
 
-/// Requests at one time.
+/// Largest number of concurrent requests.
 const MAX_CONCURRENT: usize = 32;
 
-/// Give all of them. Those that came to nothing are answered, each with the reason.
+/// Sends all requests and returns those that failed, each with the reason.
 pub async fn send_all(
     client: &Client,
     requests: Vec<PodRequest>,

@@ -1,4 +1,4 @@
-//! `/devices/{id}/app/...`: whatever a behaviour answers itself.
+//! Behaviour endpoints: `/devices/{id}/app/...` passes requests to the device's behaviour.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use super::extract::{Body, Device};
 use crate::actions::Action;
 use crate::actions::request::Request;
 
-/// These are between two ends of a connection, and ours are not the behaviour's.
+/// Headers for one connection only, which are not forwarded.
 const CONNECTION_HEADERS: [HeaderName; 4] = [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE];
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
@@ -53,14 +53,14 @@ async fn handle(
         headers: forwarded_headers(&headers),
         body: body.bytes,
     };
-    // The others are safe [RFC 9110, 9.2.1]: they ask for nothing to be changed.
+    // The other methods are safe [RFC 9110, 9.2.1]: they change nothing.
     if !matches!(method, Method::GET | Method::HEAD | Method::OPTIONS) {
         api.audit(Action::Request(Request::of_device(device.id(), &request)));
     }
     response(api.fleet.http_request(device.id(), request).await?)
 }
 
-/// What follows `/devices/{id}/app`, as it was sent.
+/// The path and query after `/devices/{id}/app`, unchanged.
 fn behaviour_url(uri: &Uri) -> String {
     let path = uri.path().splitn(5, '/').nth(4).unwrap_or_default();
     match uri.query() {

@@ -1,5 +1,5 @@
-//! `GET /behaviours`: what the devices of this fleet run, and in which versions. `PUT /behaviours/{name}`:
-//! another version for them.
+//! Behaviour resources: `GET /behaviours` lists the behaviours of the fleet with their versions;
+//! `PUT /behaviours/{name}` rolls out another version.
 
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ struct UpdateCounts {
     refused: u64,
 }
 
-/// What became of an update.
+/// Outcome of an update.
 #[derive(Serialize)]
 struct UpdateResponse {
     behaviour: String,
@@ -117,7 +117,7 @@ async fn replace(
 ) -> Result<Json<UpdateResponse>, ApiError> {
     let replaced = api.versions.find(&name)?.info.sha256;
     let (behaviour, updating) = (name.clone(), Arc::clone(&api));
-    // It goes on when whoever asked has gone.
+    // The update goes on if the client disconnects.
     let task = tokio::spawn(async move { updating.versions.update(&name, bytes, "http").await });
     let updated = task.await.map_err(|failed| {
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "behaviour", failed.to_string())
@@ -166,7 +166,7 @@ impl FromRequestParts<Arc<Api>> for Name {
     }
 }
 
-/// A component, whatever the content type calls it: its first bytes say what it is.
+/// A component as the body. The content type is ignored; the first bytes tell plain from packed.
 struct ComponentBody(Vec<u8>);
 
 impl FromRequest<Arc<Api>> for ComponentBody {

@@ -1,4 +1,4 @@
-//! `/faults`, of the fleet, of a group, and of a device. What is narrower replaces what it inherits.
+//! Fault endpoints: `/faults` of the fleet, of a group and of a device. A narrower scope replaces the faults it inherits.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::fault_set::{BROKER_FAULT_NEEDS_EMBEDDED, BROKER_FAULT_NEEDS_FLEET, Fa
 use crate::suggest::did_you_mean;
 
 const TOML: &str = "application/toml";
-/// What a JSON body is to be.
+/// Description of a valid JSON body, for errors.
 const EXPECTED_BODY: &str = r#"a JSON object like {"fault": […]}, or a preset's name as a JSON text"#;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {

@@ -1,4 +1,4 @@
-//! `POST /devices/{id}/{start,stop,crash}`
+//! Power endpoints: `POST /devices/{id}/{start,stop,crash}`.
 
 use std::sync::Arc;
 

@@ -1,9 +1,9 @@
-//! `POST /publish`: a device says something on a user's behalf, through its faults like all it says.
+//! Publish endpoint: `POST /publish` makes a device publish a message, through its faults like any other.
 //!
 //! With a `topic`, a text goes out as it is and anything else as JSON. Without one, the message goes to
-//! `<root>/<device>/message`, wrapped as a heartbeat is: `{"device", "type": "message", "message", "ts"}`,
+//! `<root>/<device>/message` in an envelope like a heartbeat's: `{"device", "type": "message", "message", "ts"}`,
 //! with `ts` in seconds since 1970. When several devices run and none is named, the first that runs
-//! speaks; the answer says which one that was.
+//! publishes; the response names it.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -43,7 +43,7 @@ impl Example for Publication {
     const EXAMPLE: &'static str = r#"{"message": …}"#;
 }
 
-/// What became of it: it is in the device's hands, and in those of its faults.
+/// Response: the device has the message, and its faults decide what happens to it.
 #[derive(Debug, Serialize)]
 struct Accepted {
     status: &'static str,
@@ -54,7 +54,7 @@ struct Accepted {
     bytes: usize,
 }
 
-/// What goes out when no topic is named.
+/// Payload of a message without a topic of its own.
 #[derive(Serialize)]
 struct MessageEnvelope<'a> {
     device: &'a str,
@@ -111,7 +111,7 @@ async fn publish_as(
 struct NoParameters {}
 
 impl Publication {
-    /// The device that body and URL name, if they do not name two.
+    /// The device that the body or the URL names; an error if they name different ones.
     fn named<'a>(&'a self, from_url: Option<&'a str>, source: &str) -> Result<Option<&'a str>, ApiError> {
         match (from_url, self.device.as_deref()) {
             (Some(from_url), Some(from_body)) if from_url != from_body => {

@@ -1,4 +1,4 @@
-//! The clock on the wall as the world of a run: a live fleet and its broker, driven from one thread.
+//! Driver in real time: a live fleet and its broker, driven from one thread.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,9 +34,9 @@ use crate::fault_set::BROKER_FAULT_NEEDS_EMBEDDED;
 use crate::run::{self, RunError};
 use crate::signals::Signals;
 
-/// Under this name the host publishes.
+/// Client name of the host's own connection.
 const HOST: &str = "wasmote-host";
-/// How long the host's own connection may take.
+/// Timeout of the host's own connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A live fleet.
@@ -47,7 +47,7 @@ pub struct LiveDriver {
     /// The broker's URL.
     pub broker_url: String,
     broker: Option<EmbeddedBroker>,
-    /// Publishes what the script does, where it does.
+    /// The host's own connection, if the timeline publishes as the host.
     host: Option<Fleet>,
     signals: Option<Signals>,
     drain: Duration,
@@ -56,24 +56,24 @@ pub struct LiveDriver {
     last_refusal: Option<String>,
 }
 
-/// What a fleet is brought up with.
+/// Inputs for starting a live fleet.
 pub struct LiveSetup<'a> {
-    /// How the devices reach their broker, and how long they may take at the end.
+    /// Connection settings, and the drain time at the end.
     pub settings: &'a Settings,
     /// The devices.
     pub devices: Vec<Blueprint>,
-    /// Whether the script publishes messages of the host's own.
+    /// Whether the timeline publishes messages as the host.
     pub sends_host_messages: bool,
-    /// What may end it before its time.
+    /// Signals that end the run early.
     pub signals: Option<Signals>,
-    /// Who looks on.
+    /// Observer of all events.
     pub observer: RunObserver,
-    /// By the calendar; the run's own clock starts with the devices.
+    /// Wall-clock time; the run's own clock starts with the devices.
     pub now: Now,
 }
 
 impl LiveDriver {
-    /// Bring up a broker, if it is to be ours, and the devices. They start at once.
+    /// Starts the embedded broker, if the settings ask for it, and the devices.
     pub fn start(runtime: Handle, setup: LiveSetup<'_>) -> Result<Self, ExperimentError> {
         let LiveSetup { settings, devices, sends_host_messages, signals, observer, now } = setup;
         let (url, broker) =
@@ -250,7 +250,7 @@ impl Driver for LiveDriver {
     }
 }
 
-/// Let those who look on see how the broker fails, until it ends.
+/// Forwards failures of the broker to the observer until the broker ends.
 async fn forward_broker_events(
     mut turns: UnboundedReceiver<BrokerFaultEvent>,
     fleet: Fleet,
@@ -276,7 +276,7 @@ fn device_snapshot(status: DeviceStatus) -> DeviceSnapshot {
     }
 }
 
-/// A device that does nothing by itself, has no faults, and is none of the plan's.
+/// Blueprint of the host's own connection: a device without faults that does nothing by itself.
 fn host(settings: &Settings) -> Option<Blueprint> {
     let identity = Identity {
         id: DeviceId::new(HOST).ok()?,
@@ -296,7 +296,7 @@ fn host(settings: &Settings) -> Option<Blueprint> {
     })
 }
 
-/// A fleet that is up, so that nothing it is to publish is lost.
+/// Starts a fleet and waits until it is connected, so that no message of the host is lost.
 async fn connected(fleet_config: FleetConfig) -> Fleet {
     let (fleet, mut happenings) = Fleet::start_with_events(fleet_config, EventFilter::Notable);
     let connected = async {

@@ -1,4 +1,4 @@
-//! Virtual time as the world of a run.
+//! Driver in virtual time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::experiment::ExperimentError;
 use crate::experiment::recorder::RunObserver;
 use crate::fault_registry::Faults;
 
-/// A world with these devices, all of them switched on.
+/// Driver with these devices, all of them started.
 pub fn virtual_driver(
     options: Options,
     devices: Vec<Blueprint>,
@@ -33,7 +33,7 @@ pub fn virtual_driver(
     driver
 }
 
-/// The ticket of an answer that nobody waits for.
+/// Ticket of an HTTP response that is ignored.
 const UNUSED_TICKET: u64 = 0;
 
 fn index(device: usize) -> DeviceIndex {
