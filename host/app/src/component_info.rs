@@ -1,14 +1,16 @@
 //! Description of a component, as `wasmote behaviours`, the HTTP API and results show it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use wasmote_engine::Inspection;
 
 /// A behaviour or a fault model.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ComponentInfo {
     /// The name, such as `heartbeat`.
     pub name: String,
     /// `behaviour` or `fault model`.
+    #[schemars(extend("enum" = ["behaviour", "fault model"]))]
     pub role: String,
     /// `built-in`, or the path of the file.
     pub source: String,

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use wasmote_mqtt::device_id::Identity;
 use wasmote_sim::faults::Fault;
@@ -57,19 +58,23 @@ pub struct FaultRegistry {
 /// The faults of one device.
 pub type Faults = Arc<[Arc<Fault>]>;
 
-/// Faults in force, and where they come from.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// Faults in force, and their origin.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(rename = "Faults")]
 pub struct FaultsView {
     /// `fleet`, `group` or `device`.
+    #[schemars(extend("enum" = ["fleet", "group", "device"]))]
     scope: &'static str,
     /// Name of the group or device.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
-    /// The scope that they are set for; another than this one when they are inherited.
+    /// The scope that they are set for; another than `scope` when they are inherited.
+    #[schemars(extend("enum" = ["fleet", "group", "device"]))]
     set_for: &'static str,
     /// A preset's name, a file's, or `http`.
     origin: String,
-    /// The document itself; it can be sent back as it is.
+    /// The fault document; it can be sent back as it is.
+    #[schemars(with = "crate::server::faults::schema::FaultDocument")]
     document: FaultDocument,
     /// Devices and groups that the document names and that do not exist; only in the response to a change.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,12 +1,11 @@
-//! A fleet in many processes as one: every pod is asked for its status and metrics, and they are added up.
+//! Queries and requests to many processes that together run one fleet. Their answers are added up.
 //!
-//! * [`target`]: who is to be asked; addresses that were given, or pods that [`kubectl`](crate::kubectl) finds.
-//! * [`fetch`]: all of them at one time, with patience for those that do not answer.
-//! * [`send`]: the same for what changes something. [`pod_metrics`]: what one of them says. [`buckets`]: distributions, which are merged bucket by bucket.
-//! * [`aggregate`]: all together. [`table`]: for people.
+//! * [`target`]: addresses given by the user, or pods that [`kubectl`](crate::kubectl) finds.
+//! * [`fetch`]: queries all processes concurrently, each with a timeout. [`send`]: the same for requests that change
+//!   something.
+//! * [`pod_metrics`]: the answer of one process. [`aggregate`]: sums over all. [`table`]: text output.
 
 pub mod aggregate;
-pub mod buckets;
 pub mod fetch;
 pub mod pod_metrics;
 pub mod send;

@@ -18,7 +18,7 @@ use wasmote_engine::{Engine, EngineError};
 use wasmote_live::broker::{BrokerError, EmbeddedBroker};
 use wasmote_live::config::{BrokerUrl, FleetConfig};
 use wasmote_live::fleet::Fleet;
-use wasmote_live::status::Totals;
+use wasmote_live::status::{DeviceCounts, Totals};
 
 use crate::blueprints::{BlueprintError, Blueprints};
 use crate::config::Settings;
@@ -166,7 +166,10 @@ fn watched(settings: &Settings) -> Vec<Source> {
 }
 
 fn stopped_during_startup(settings: &Settings) -> Exit {
-    let totals = Totals { devices: settings.devices() as u64, ..Totals::default() };
+    let totals = Totals {
+        devices: DeviceCounts { total: settings.devices() as u64, ..DeviceCounts::default() },
+        ..Totals::default()
+    };
     totals::print(settings, &totals, Duration::ZERO);
     stopped(settings)
 }
@@ -237,7 +240,7 @@ fn exit_of(
 ) -> Result<Exit, RunError> {
     let never_connected = totals.connects == 0;
     match (end, last_refusal) {
-        _ if totals.failed == totals.devices => Err(RunError::AllRefused),
+        _ if totals.devices.failed == totals.devices.total => Err(RunError::AllRefused),
         (_, Some(reason)) if never_connected => Err(RunError::NeverConnected(reason)),
         (StopReason::DurationElapsed, None) if never_connected => {
             Err(RunError::NeverConnected("the time was too short".into()))

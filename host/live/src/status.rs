@@ -1,9 +1,11 @@
-//! What a fleet tells of itself.
+//! State and counts of devices and of the whole fleet.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use wasmote_mqtt::device_id::Identity;
 use wasmote_sim::behaviour::Version;
 use wasmote_sim::context::Refusals;
@@ -11,7 +13,7 @@ use wasmote_sim::device::{ConnectionState, Now, PowerState, SwapCounts};
 use wasmote_sim::faults::ActiveFault;
 use wasmote_sim::histogram::Histogram;
 use wasmote_sim::ledger::Ledger;
-use wasmote_sim::metrics::Metric;
+use wasmote_sim::metrics::MetricSums;
 use wasmote_sim::notice::DeviceNotice;
 
 use crate::broker::BrokerReport;
@@ -20,88 +22,92 @@ use crate::lag::LagStats;
 /// One device, at one moment.
 #[derive(Clone, Debug)]
 pub struct DeviceStatus {
-    /// Who it is.
+    /// Name, group and position of the device.
     pub identity: Arc<Identity>,
-    /// Its behaviour's name.
+    /// Name of its behaviour.
     pub behaviour: String,
-    /// The version of it that runs, or starts next.
+    /// Version of the behaviour that runs, or starts next.
     pub version: Version,
-    /// How often it got another version, or did not.
-    pub swaps: SwapCounts,
-    /// Whether it runs, and if not, why.
+    /// Whether it runs, and if not, the reason.
     pub power: PowerState,
-    /// Whether it is connected, and if not, why.
+    /// Whether it is connected, and if not, the reason.
     pub link: ConnectionState,
-    /// How long it has been running; `None` when it is not.
+    /// Time since its behaviour started; `None` when it does not run.
     pub uptime: Option<Duration>,
-    /// What is left in its battery, if it has one.
+    /// Energy left in its battery, if it has one.
     pub joules: Option<f64>,
-    /// By how many seconds its calendar clock is ahead.
+    /// Seconds by which its calendar clock is ahead.
     pub clock_error_s: f64,
-    /// Faults that hold it now.
+    /// Faults that act on it now.
     pub active_faults: Vec<ActiveFault>,
-    /// The account of its messages.
+    /// Counts of this device alone.
+    pub totals: Totals,
+}
+
+/// Counts and distributions at one moment: of one device, or summed over a shard or a fleet.
+#[derive(Clone, Debug, Default)]
+pub struct Totals {
+    /// Devices by state.
+    pub devices: DeviceCounts,
+    /// Ledger of the messages.
     pub ledger: Ledger,
     /// Messages that wait: out, and in.
     pub waiting: (u64, u64),
-    /// How long received messages were under way, in seconds.
+    /// Latency of received messages, in seconds.
     pub latency: Histogram,
-    /// The last ten of these, oldest first.
+    /// The latest latencies, oldest first; at most ten.
     pub latency_samples: Vec<Duration>,
-    /// How often its behaviour trapped.
+    /// Traps of behaviours.
     pub traps: u64,
-    /// What its behaviour was refused.
+    /// Swaps of behaviours to other versions.
+    pub swaps: SwapCounts,
+    /// Devices by the version that runs, or starts next.
+    pub versions: BTreeMap<Version, u64>,
+    /// Refused requests of behaviours.
     pub refusals: Refusals,
-    /// What its behaviour measures of itself.
-    pub metrics: BTreeMap<String, Metric>,
+    /// Metrics that behaviours record about themselves.
+    pub metrics: MetricSums,
+    /// Connections made, first ones and reconnects. Counted by shard, so it is 0 for one device.
+    pub connects: u64,
+    /// Lateness of the host's timers. Measured by shard, so it is empty for one device.
+    pub lag: LagStats,
+    /// Report of the embedded broker, for a fleet that is linked to it.
+    pub broker: Option<BrokerReport>,
 }
 
-/// A fleet's sums, at one moment.
-#[derive(Clone, Debug, Default)]
-pub struct Totals {
+/// Counts of devices by state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct DeviceCounts {
     /// Devices in all.
-    pub devices: u64,
+    pub total: u64,
     /// Devices whose behaviour runs.
     pub running: u64,
     /// Devices that are connected.
     pub connected: u64,
-    /// Devices that a silence holds.
+    /// Devices under a silence fault.
     pub silent: u64,
     /// Devices whose behaviour refused to start.
     pub failed: u64,
-    /// The accounts of all devices together.
-    pub ledger: Ledger,
-    /// Messages that wait: out, and in.
-    pub waiting: (u64, u64),
-    /// How long received messages were under way, in seconds.
-    pub latency: Histogram,
-    /// The latest samples over the fleet, oldest first; at most ten.
-    pub latency_samples: Vec<Duration>,
-    /// How often behaviours trapped.
-    pub traps: u64,
-    /// How often devices got another version, or did not.
-    pub swaps: SwapCounts,
-    /// Devices by the version that runs, or starts next.
-    pub versions: BTreeMap<Version, u64>,
-    /// What behaviours were refused.
-    pub refusals: Refusals,
-    /// Connections made, first ones and reconnects.
-    pub connects: u64,
-    /// How late devices were woken.
-    pub lag: LagStats,
-    /// Behaviours' own measurements, summed, by behaviour and name; with the number of devices that have it.
-    pub metrics: BTreeMap<(String, String), (Metric, u64)>,
-    /// What the embedded broker tells, if devices are linked to it.
-    pub broker: Option<BrokerReport>,
 }
 
-/// Something that happened to a device.
+impl DeviceCounts {
+    /// Add other devices.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.total += other.total;
+        self.running += other.running;
+        self.connected += other.connected;
+        self.silent += other.silent;
+        self.failed += other.failed;
+    }
+}
+
+/// Event of a device.
 #[derive(Clone, Debug)]
 pub struct DeviceEvent {
-    /// When.
+    /// Time of the event.
     pub at: Now,
-    /// To whom.
+    /// The device.
     pub device: Arc<Identity>,
-    /// What.
+    /// The event.
     pub notice: DeviceNotice,
 }

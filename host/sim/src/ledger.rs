@@ -1,54 +1,73 @@
-//! The account of every message of a device.
+//! Ledger of a device: counts that account for every message.
 //!
 //! On the way out it closes when
 //! `generated + duplicated + returned = sent + dropped + waiting + lost offline + refused`, on the way in when
 //! `arrived + duplicated = received + dropped + waiting + discarded`.
 
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use crate::faults::{Direction, FaultId, Verdict};
 
-/// Counts of messages, from the device's first start on.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// Counts of messages, from the device's first start on. The names of the fields are those of `/metrics`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
     /// Published by the behaviour, or on its behalf by a user.
     pub generated: u64,
     /// Handed to the MQTT connection.
     pub sent: u64,
-    /// Came back from the connection: it was full, broke before an acknowledgement, or led nowhere. What
-    /// comes back waits to be sent again, or is counted as refused, as lost, or as dropped by a fault.
+    /// Returned by the connection, which was full, broke before an acknowledgement, or led nowhere. A returned
+    /// message waits to be sent again, or is counted as refused, lost, or dropped by a fault.
     pub returned: u64,
-    /// QoS 0 messages that met a connection that was down, as MQTT does not keep those.
+    /// QoS 0 messages sent while the connection was down. MQTT does not keep them.
     pub lost_offline: u64,
-    /// Messages that found their queue full: the device's own, or that of its client.
+    /// Messages that found their queue full: the device's own, or that of its client. `/metrics` lists them among
+    /// the refusals, as `queue_full`.
+    #[serde(skip)]
     pub refused_full: u64,
-    /// Delivered by the broker, with those that its line is known to have taken.
+    /// Delivered by the broker, including messages that are known to be lost on the link.
     pub arrived: u64,
     /// Given to the behaviour.
     pub received: u64,
     /// Arrived while no behaviour ran, was too large, found too much waiting for a hang to end, or waited in a
     /// delay or a hang when the behaviour ended.
     pub discarded: u64,
+    #[serde(default, serialize_with = "write_faults", deserialize_with = "read_faults")]
     faults: Vec<(FaultId, FaultCounts)>,
 }
 
-/// What one fault did on one device.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Counts of the effects of one fault.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
 pub struct FaultCounts {
-    /// Messages that vanished on the way out.
+    /// Messages dropped on the way out.
     pub dropped_out: u64,
-    /// Messages that vanished on the way in.
+    /// Messages dropped on the way in.
     pub dropped_in: u64,
-    /// Messages that had to wait: for their time, for the line, or to be overtaken.
+    /// Messages delayed: by a delay, by limited bandwidth, or to be overtaken.
     pub delayed: u64,
     /// Copies made on the way out.
     pub duplicated_out: u64,
     /// Copies made on the way in.
     pub duplicated_in: u64,
-    /// Messages whose payload changed.
+    /// Messages with a changed payload.
     pub corrupted: u64,
-    /// Outages that began; of a battery, how often it was empty.
+    /// Outages that began; for a battery, how often it was empty.
     pub outages: u64,
-    /// Messages at which a component trapped. They passed.
+    /// Messages at which the fault's component trapped. They passed.
     pub traps: u64,
+}
+
+fn write_faults<S: Serializer>(faults: &[(FaultId, FaultCounts)], serializer: S) -> Result<S::Ok, S::Error> {
+    let sorted: BTreeMap<&str, &FaultCounts> = faults.iter().map(|(id, counts)| (&**id, counts)).collect();
+    sorted.serialize(serializer)
+}
+
+fn read_faults<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(FaultId, FaultCounts)>, D::Error> {
+    let by_id = BTreeMap::<String, FaultCounts>::deserialize(deserializer)?;
+    Ok(by_id.into_iter().map(|(id, counts)| (id.into(), counts)).collect())
 }
 
 impl FaultCounts {
@@ -64,19 +83,35 @@ impl FaultCounts {
         self.traps += other.traps;
     }
 
-    /// Messages that vanished, either way.
+    /// Subtract earlier counts of the same fault.
+    fn subtract(&mut self, before: &Self) {
+        for (count, before) in [
+            (&mut self.dropped_out, before.dropped_out),
+            (&mut self.dropped_in, before.dropped_in),
+            (&mut self.delayed, before.delayed),
+            (&mut self.duplicated_out, before.duplicated_out),
+            (&mut self.duplicated_in, before.duplicated_in),
+            (&mut self.corrupted, before.corrupted),
+            (&mut self.outages, before.outages),
+            (&mut self.traps, before.traps),
+        ] {
+            *count = count.saturating_sub(before);
+        }
+    }
+
+    /// Messages dropped in both directions.
     pub fn dropped(&self) -> u64 {
         self.dropped_out + self.dropped_in
     }
 }
 
 impl Ledger {
-    /// What each fault did, in the order in which they were first met.
+    /// Counts of each fault, in the order in which the faults first acted.
     pub fn faults(&self) -> impl Iterator<Item = (&FaultId, &FaultCounts)> {
         self.faults.iter().map(|(id, counts)| (id, counts))
     }
 
-    /// All faults together.
+    /// Sums over all faults.
     pub fn fault_total(&self) -> FaultCounts {
         self.faults.iter().fold(FaultCounts::default(), |mut total, (_, counts)| {
             total.add(counts);
@@ -109,7 +144,28 @@ impl Ledger {
         }
     }
 
-    /// Where a fault's counts are kept.
+    /// Subtract an earlier state of the same ledger. Counts that are below it become 0.
+    pub fn subtract(&mut self, before: &Self) {
+        for (count, before) in [
+            (&mut self.generated, before.generated),
+            (&mut self.sent, before.sent),
+            (&mut self.returned, before.returned),
+            (&mut self.lost_offline, before.lost_offline),
+            (&mut self.refused_full, before.refused_full),
+            (&mut self.arrived, before.arrived),
+            (&mut self.received, before.received),
+            (&mut self.discarded, before.discarded),
+        ] {
+            *count = count.saturating_sub(before);
+        }
+        for (id, counts) in &mut self.faults {
+            if let Some((_, before)) = before.faults.iter().find(|(known, _)| known == id) {
+                counts.subtract(before);
+            }
+        }
+    }
+
+    /// Position of a fault's counts.
     pub(crate) fn slot(&mut self, id: &FaultId) -> usize {
         self.faults.iter().position(|(known, _)| known == id).unwrap_or_else(|| {
             self.faults.push((id.clone(), FaultCounts::default()));
@@ -117,7 +173,7 @@ impl Ledger {
         })
     }
 
-    /// Enter a rule's verdict on one message.
+    /// Record a rule's verdict on one message.
     pub(crate) fn enter(&mut self, slot: usize, direction: Direction, verdict: &Verdict) {
         let counts = &mut self.faults[slot].1;
         match (verdict, direction) {
@@ -133,12 +189,12 @@ impl Ledger {
         }
     }
 
-    /// Enter how often a component trapped.
+    /// Record traps of a fault's component.
     pub(crate) fn trapped(&mut self, slot: usize, traps: u64) {
         self.faults[slot].1.traps += traps;
     }
 
-    /// Enter a message that an outage took.
+    /// Record a message that an outage dropped.
     pub(crate) fn dropped_by(&mut self, id: &FaultId, direction: Direction) {
         let slot = self.slot(id);
         self.enter(slot, direction, &Verdict::Drop);
@@ -147,5 +203,41 @@ impl Ledger {
     pub(crate) fn outage_began(&mut self, id: &FaultId) {
         let slot = self.slot(id);
         self.faults[slot].1.outages += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_json_form_sorts_faults_by_id_and_is_read_back() {
+        let mut ledger = Ledger { generated: 3, sent: 2, ..Ledger::default() };
+        ledger.dropped_by(&"wifi".into(), Direction::Out);
+        ledger.outage_began(&"battery".into());
+        let json = serde_json::to_string(&ledger).unwrap();
+        assert!(
+            json.starts_with(r#"{"generated":3,"sent":2,"returned":0,"lost_offline":0,"arrived":0"#),
+            "{json}"
+        );
+        assert!(json.contains(r#""faults":{"battery":{"dropped_out":0,"#), "{json}");
+        let read: Ledger = serde_json::from_str(&json).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), json);
+    }
+
+    #[test]
+    fn subtracting_an_earlier_state_leaves_the_counts_since() {
+        let mut before = Ledger { generated: 3, ..Ledger::default() };
+        before.dropped_by(&"wifi".into(), Direction::Out);
+        let mut now = before.clone();
+        now.generated += 4;
+        now.dropped_by(&"wifi".into(), Direction::In);
+        now.subtract(&before);
+        let expected = FaultCounts { dropped_in: 1, ..FaultCounts::default() };
+        assert_eq!((now.generated, now.fault_total()), (4, expected));
+        now.subtract(&before);
+        assert_eq!(now.generated, 1);
+        now.subtract(&before);
+        assert_eq!(now.generated, 0, "a count never falls below 0");
     }
 }

@@ -1,61 +1,136 @@
-//! What a behaviour measures of itself.
+//! Metrics that a behaviour records about itself: counters, gauges and histograms.
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use crate::histogram::Histogram;
 
-/// Why a measurement was refused.
+/// Reason why a metric was not recorded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordMetricError {
-    /// The name breaks the rule, or belongs to another kind.
+    /// The name is invalid, or belongs to a metric of another type.
     #[error("{0}")]
     InvalidName(String),
-    /// As many names as allowed.
+    /// The device has its maximum of metrics.
     #[error("the device has {0} metrics, as many as allowed")]
     TooMany(u32),
-    /// Not finite, or a counter that would fall.
+    /// The value is not finite, or a counter would fall.
     #[error("the value is not finite, or a counter would fall")]
     InvalidValue,
 }
 
-/// One measurement's current value.
-#[derive(Clone, Debug, PartialEq)]
+/// Current value of a metric, of one device or summed over devices.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[schemars(inline)]
 pub enum Metric {
-    /// A sum that never falls.
-    Counter(f64),
+    /// A value that never falls.
+    Counter {
+        /// The value, summed over devices.
+        sum: f64,
+    },
     /// The latest value.
-    Gauge(f64),
+    Gauge {
+        /// The value, summed over devices.
+        sum: f64,
+    },
     /// A distribution.
     Histogram(Box<Histogram>),
+}
+
+/// A metric of a behaviour, summed over devices.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "BehaviourMetric")]
+pub struct MetricSum {
+    #[serde(flatten)]
+    metric: Metric,
+    /// Mean of a histogram.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mean: Option<f64>,
+    /// Number of devices that have the metric.
+    devices: u64,
+}
+
+/// Sums of metrics, by behaviour and by name.
+pub type MetricSums = BTreeMap<String, BTreeMap<String, MetricSum>>;
+
+/// Metrics of different types were to be added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is of another kind than in the others")]
+pub struct TypeMismatch;
+
+impl MetricSum {
+    /// Creates the sum of a metric over a number of devices.
+    pub fn new(metric: Metric, devices: u64) -> Self {
+        let mut sum = Self { metric, mean: None, devices };
+        sum.update_mean();
+        sum
+    }
+
+    /// The summed value.
+    pub fn metric(&self) -> &Metric {
+        &self.metric
+    }
+
+    /// Number of devices that have the metric.
+    pub fn devices(&self) -> u64 {
+        self.devices
+    }
+
+    /// Add a metric of a number of devices.
+    pub fn add(&mut self, metric: &Metric, devices: u64) -> Result<(), TypeMismatch> {
+        match (&mut self.metric, metric) {
+            (Metric::Counter { sum }, Metric::Counter { sum: more })
+            | (Metric::Gauge { sum }, Metric::Gauge { sum: more }) => *sum += more,
+            (Metric::Histogram(sum), Metric::Histogram(more)) => sum.merge(more),
+            _ => return Err(TypeMismatch),
+        }
+        self.devices += devices;
+        self.update_mean();
+        Ok(())
+    }
+
+    /// Add the sum over other devices.
+    pub fn merge(&mut self, other: &Self) -> Result<(), TypeMismatch> {
+        self.add(&other.metric, other.devices)
+    }
+
+    fn update_mean(&mut self) {
+        if let Metric::Histogram(histogram) = &self.metric {
+            self.mean = histogram.mean();
+        }
+    }
 }
 
 impl Metric {
     fn kind(&self) -> &'static str {
         match self {
-            Self::Counter(_) => "counter",
-            Self::Gauge(_) => "gauge",
+            Self::Counter { .. } => "counter",
+            Self::Gauge { .. } => "gauge",
             Self::Histogram(_) => "histogram",
         }
     }
 }
 
-/// A device's measurements by name.
+/// Metrics of a device, by name.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     most: u32,
     by_name: BTreeMap<Box<str>, Metric>,
 }
 
-/// The longest name of a metric.
+/// Maximum length of a metric's name.
 const MAX_NAME_LENGTH: usize = 64;
 
 impl Metrics {
-    /// Room for at most this many names.
+    /// Creates an empty set for at most this many metrics.
     pub fn new(most: u32) -> Self {
         Self { most, by_name: BTreeMap::new() }
     }
 
-    /// All of them, by name.
+    /// All metrics, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Metric)> {
         self.by_name.iter().map(|(name, metric)| (&**name, metric))
     }
@@ -65,8 +140,8 @@ impl Metrics {
         if !amount.is_finite() || amount < 0.0 {
             return Err(RecordMetricError::InvalidValue);
         }
-        match self.entry(name, || Metric::Counter(0.0))? {
-            Metric::Counter(total) => *total += amount,
+        match self.entry(name, || Metric::Counter { sum: 0.0 })? {
+            Metric::Counter { sum } => *sum += amount,
             other => return Err(wrong_kind(name, "counter", other)),
         }
         Ok(())
@@ -77,14 +152,14 @@ impl Metrics {
         if !value.is_finite() {
             return Err(RecordMetricError::InvalidValue);
         }
-        match self.entry(name, || Metric::Gauge(0.0))? {
-            Metric::Gauge(current) => *current = value,
+        match self.entry(name, || Metric::Gauge { sum: 0.0 })? {
+            Metric::Gauge { sum } => *sum = value,
             other => return Err(wrong_kind(name, "gauge", other)),
         }
         Ok(())
     }
 
-    /// Enter an observation into a histogram.
+    /// Record an observation in a histogram.
     pub fn observe(&mut self, name: &str, value: f64) -> Result<(), RecordMetricError> {
         if !value.is_finite() {
             return Err(RecordMetricError::InvalidValue);
@@ -147,5 +222,22 @@ mod tests {
         assert!(matches!(metrics.gauge("Bad Name", 1.0), Err(RecordMetricError::InvalidName(_))));
         let values: Vec<_> = metrics.iter().map(|(name, _)| name).collect();
         assert_eq!(values, ["hops", "routes_total"]);
+    }
+
+    #[test]
+    fn sums_are_read_back_and_add_up() {
+        let mut histogram = Histogram::default();
+        histogram.observe(3.0);
+        for metric in
+            [Metric::Counter { sum: 7.0 }, Metric::Gauge { sum: 1.5 }, Metric::Histogram(Box::new(histogram))]
+        {
+            let sum = MetricSum::new(metric, 2);
+            let text = serde_json::to_string(&sum).unwrap();
+            assert_eq!(serde_json::from_str::<MetricSum>(&text).unwrap(), sum, "{text}");
+        }
+        let mut sum = MetricSum::new(Metric::Gauge { sum: 1.5 }, 2);
+        sum.merge(&sum.clone()).unwrap();
+        assert_eq!(sum, MetricSum::new(Metric::Gauge { sum: 3.0 }, 4));
+        assert_eq!(sum.add(&Metric::Counter { sum: 1.0 }, 1), Err(TypeMismatch));
     }
 }

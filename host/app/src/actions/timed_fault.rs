@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use wasmote_sim::faults::FaultId;
 use wasmote_sim::faults::document::{FaultDocument, FaultEntry};
-use wasmote_sim::time::Time;
 
 use super::check::{Occasion, Planned, Problem, at};
 use super::faults::describe_entry;

@@ -26,7 +26,7 @@ pub enum Verb {
     Precompile(precompile::Args),
 }
 
-/// Runs the verb.
+/// Runs a verb of `wasmote behaviours`.
 pub fn run(verb: Verb) -> Result<Exit, Failure> {
     let engine = Engine::new().map_err(Failure::failed)?;
     match verb {

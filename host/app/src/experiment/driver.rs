@@ -104,12 +104,8 @@ pub struct RunOutcome {
 
 /// Lateness of this machine, from the histogram that a fleet keeps of itself.
 fn lag_summary(lateness: &Histogram) -> LagSummary {
-    let quantile = |share: f64| {
-        let wanted = (lateness.count() as f64 * share).ceil();
-        let bound = lateness.cumulative().find(|(_, count)| *count as f64 >= wanted.max(1.0));
-        bound.map(|(bound, _)| bound).filter(|bound| bound.is_finite())
-    };
-    LagSummary { mean: lateness.mean(), p50: quantile(0.5), p99: quantile(0.99) }
+    let (p50, p99) = (lateness.quantile_bound(0.5), lateness.quantile_bound(0.99));
+    LagSummary { mean: lateness.mean(), p50, p99 }
 }
 
 #[cfg(test)]

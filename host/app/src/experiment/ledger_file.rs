@@ -73,7 +73,7 @@ fn broker_ledger(counters: &BrokerCounters, waiting: u64) -> BrokerLedger {
     }
 }
 
-fn fault_counts(counts: &ledger::FaultCounts) -> FaultCounts {
+pub(super) fn fault_counts(counts: &ledger::FaultCounts) -> FaultCounts {
     FaultCounts {
         dropped_out: counts.dropped_out,
         dropped_in: counts.dropped_in,

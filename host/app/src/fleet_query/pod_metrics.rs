@@ -1,91 +1,64 @@
-//! What a process says of itself: `/status` and `/metrics`, as JSON.
+//! State and counts of one process, from the JSON of `/status` and `/metrics`.
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
+use wasmote_sim::histogram::Histogram;
+use wasmote_sim::ledger::Ledger;
+use wasmote_sim::metrics::MetricSums;
 
-use super::buckets::Buckets;
-
-/// One process's account of its devices.
+/// State and counts of the devices of one process.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PodMetrics {
-    /// Devices.
+    /// Number of devices.
     pub devices: u64,
     /// Devices by state.
     pub states: BTreeMap<String, u64>,
-    /// Devices that each fault holds now.
+    /// Devices by the faults that act on them now.
     pub active_faults: BTreeMap<String, u64>,
-    /// What its devices do.
+    /// Names of the behaviours.
     pub behaviours: Vec<String>,
-    /// The program's version.
+    /// Version of the program.
     pub version: String,
-    /// The start of its randomness.
+    /// Seed of the run.
     pub seed: u64,
-    /// Messages.
+    /// Counts of messages.
     pub messages: Messages,
-    /// Seconds since it began.
+    /// Seconds since the fleet started.
     pub uptime_s: f64,
 }
 
-/// The account of messages. Fields are those of `/metrics`.
+/// Counts of messages, read from `/metrics`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Messages {
-    /// Published by behaviours.
-    pub generated: u64,
-    /// Handed to MQTT.
-    pub sent: u64,
-    /// Delivered by the broker.
-    pub arrived: u64,
-    /// Given to behaviours.
-    pub received: u64,
-    /// Taken by faults.
-    pub dropped: BTreeMap<String, u64>,
-    /// What each fault did, by the names of its counts.
-    #[serde(default)]
-    pub faults: BTreeMap<String, BTreeMap<String, u64>>,
-    /// Lost with a connection.
-    pub lost_offline: u64,
-    /// How long received ones were under way, in seconds.
-    pub latency: Buckets,
-    /// Behaviours that ended by themselves.
+    /// Ledger of the messages. Its count of refusals is not read.
+    #[serde(flatten, serialize_with = "with_dropped")]
+    pub ledger: Ledger,
+    /// Latency of received messages, in seconds.
+    pub latency: Histogram,
+    /// Traps of behaviours.
     pub traps: u64,
     /// Whether every message is accounted for.
     pub ledger_closes: bool,
-    /// What behaviours measure of themselves, by behaviour and name.
+    /// Metrics that behaviours record about themselves.
     #[serde(default)]
-    pub behaviours: BTreeMap<String, BTreeMap<String, BehaviourMetric>>,
+    pub behaviours: MetricSums,
 }
 
-/// What behaviours measure, summed over devices.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum BehaviourMetric {
-    /// A sum that never falls.
-    Counter {
-        /// Over the devices.
-        sum: f64,
-        /// That have it.
-        devices: u64,
-    },
-    /// A value of now.
-    Gauge {
-        /// Over the devices.
-        sum: f64,
-        /// That have it.
-        devices: u64,
-    },
-    /// A distribution.
-    Histogram {
-        /// Of all devices.
+/// Writes a ledger with the messages that each fault dropped, as `/metrics` does.
+fn with_dropped<S: Serializer>(ledger: &Ledger, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct WithDropped<'a> {
         #[serde(flatten)]
-        buckets: Buckets,
-        /// That have it.
-        devices: u64,
-    },
+        ledger: &'a Ledger,
+        dropped: BTreeMap<&'a str, u64>,
+    }
+    let dropped = ledger.faults().map(|(id, counts)| (&**id, counts.dropped())).collect();
+    WithDropped { ledger, dropped }.serialize(serializer)
 }
 
-/// `/status` of a fleet, or of an only device.
+/// Answer of `/status`: of a fleet, or of the only device.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Status {
@@ -118,7 +91,7 @@ struct ActiveFault {
 }
 
 impl PodMetrics {
-    /// Put together what a process said.
+    /// Reads the answers of one process.
     pub fn new(status: &Value, metrics: &Value) -> Result<Self, serde_json::Error> {
         let messages = Messages::deserialize(metrics)?;
         let up = metrics.get("uptime_s").and_then(Value::as_f64).unwrap_or_default();
@@ -149,8 +122,54 @@ impl PodMetrics {
 }
 
 impl Messages {
-    /// Taken by faults, in all.
+    /// Messages dropped by all faults.
     pub fn total_dropped(&self) -> u64 {
-        self.dropped.values().sum()
+        self.ledger.fault_total().dropped()
+    }
+
+    /// Add the counts of another process, except the metrics of behaviours.
+    pub fn add(&mut self, other: &Self) {
+        self.ledger.add(&other.ledger);
+        self.latency.merge(&other.latency);
+        self.traps += other.traps;
+        self.ledger_closes &= other.ledger_closes;
+    }
+
+    /// Subtract earlier counts of the same process, except the metrics of behaviours.
+    pub fn subtract(&mut self, before: &Self) {
+        self.ledger.subtract(&before.ledger);
+        self.latency.subtract(&before.latency);
+        self.traps = self.traps.saturating_sub(before.traps);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::{Snapshot, json};
+    use serde_json::json;
+
+    #[test]
+    fn the_answer_of_metrics_is_read_and_written_with_its_own_names() {
+        let mut snapshot = Snapshot { is_fleet: true, ..Snapshot::default() };
+        snapshot.totals.ledger.generated = 3;
+        snapshot.totals.ledger.refused_full = 3;
+        snapshot.totals.latency.observe(0.12);
+        let answer = serde_json::to_value(json::Metrics::new(&snapshot)).unwrap();
+        let mut answer_with_fault = answer.clone();
+        answer_with_fault["faults"] = json!({"wifi": {"dropped_out": 2, "dropped_in": 1}});
+        answer_with_fault["dropped"] = json!({"wifi": 3});
+        for answer in [answer, answer_with_fault] {
+            let messages = Messages::deserialize(&answer).unwrap();
+            let written = serde_json::to_value(&messages).unwrap();
+            for field in ["generated", "sent", "arrived", "received", "dropped", "lost_offline", "latency"] {
+                assert_eq!(written[field], answer[field], "{field}");
+            }
+            assert_eq!((&written["traps"], &written["ledger_closes"]), (&json!(0), &json!(true)));
+            assert_eq!(
+                json!(messages.total_dropped()),
+                answer["dropped"].get("wifi").cloned().unwrap_or(json!(0))
+            );
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! A fleet as a table for people.
+//! Text table of a fleet.
 
 use super::aggregate::{FleetTotals, Latency};
 use super::fetch::QueryResult;
@@ -6,10 +6,10 @@ use super::pod_metrics::PodMetrics;
 
 const HEADERS: [&str; 10] =
     ["POD", "BEHAVIOUR", "DEVICES", "UP", "SENT", "RECEIVED", "DROPPED", "MEAN", "P95", "LEDGER"];
-/// Columns of words stand to the left, columns of numbers to the right.
+/// Columns of words are aligned left, columns of numbers right.
 const LEFT_ALIGNED: [bool; 10] = [true, true, false, false, false, false, false, false, false, true];
 
-/// One line a process and one for all, then what goes wrong in it at present.
+/// Writes one line for each process and one for all, then the counts by state and by fault.
 pub fn table(results: &[QueryResult], total: &FleetTotals) -> String {
     let mut rows: Vec<Vec<String>> = vec![HEADERS.map(str::to_owned).to_vec()];
     rows.extend(results.iter().map(row));
@@ -20,7 +20,8 @@ pub fn table(results: &[QueryResult], total: &FleetTotals) -> String {
         counts.iter().map(|(name, count)| format!("{name} {count}")).collect::<Vec<_>>().join(", ")
     };
     notes.push(("states", listed(&total.states)));
-    notes.push(("dropped by fault", listed(&total.messages.dropped)));
+    let dropped = total.messages.ledger.faults().map(|(id, counts)| format!("{id} {}", counts.dropped()));
+    notes.push(("dropped by fault", dropped.collect::<Vec<_>>().join(", ")));
     notes.push(("held by a fault now", listed(&total.active_faults)));
     if total.versions.len() > 1 {
         notes.push(("several versions", total.versions.iter().cloned().collect::<Vec<_>>().join(", ")));
@@ -41,14 +42,14 @@ fn row(result: &QueryResult) -> Vec<String> {
 
 fn pod_row(name: &str, answer: &PodMetrics) -> Vec<String> {
     let messages = &answer.messages;
-    let latency = Latency::of(messages);
+    let latency = Latency::of(&messages.latency);
     vec![
         name.to_owned(),
         answer.behaviours.join(","),
         answer.devices.to_string(),
         answer.in_state("connected").to_string(),
-        messages.sent.to_string(),
-        messages.received.to_string(),
+        messages.ledger.sent.to_string(),
+        messages.ledger.received.to_string(),
         messages.total_dropped().to_string(),
         seconds(latency.mean),
         seconds(latency.p95),
@@ -63,8 +64,8 @@ fn total_row(total: &FleetTotals) -> Vec<String> {
         String::new(),
         total.devices.to_string(),
         total.states.get("connected").copied().unwrap_or(0).to_string(),
-        messages.sent.to_string(),
-        messages.received.to_string(),
+        messages.ledger.sent.to_string(),
+        messages.ledger.received.to_string(),
         messages.total_dropped().to_string(),
         seconds(total.latency_seconds.mean),
         seconds(total.latency_seconds.p95),
@@ -80,7 +81,7 @@ fn seconds(seconds: Option<f64>) -> String {
     seconds.map_or_else(|| "-".into(), |seconds| format!("{seconds:.3} s"))
 }
 
-/// A row that is shorter than the others is a remark, and makes no column wider.
+/// Aligns the columns. A row with fewer cells is a remark, which makes no column wider.
 fn aligned(rows: &[Vec<String>]) -> String {
     let mut widths = [0; HEADERS.len()];
     for row in rows {

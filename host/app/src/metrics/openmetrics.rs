@@ -1,18 +1,22 @@
-//! Metrics as text, for Prometheus and whoever reads what it reads.
+//! Metrics in the text formats of Prometheus and OpenMetrics.
 //!
-//! One prefix, base units, and never a device's name or a topic as a label: a fleet of thousands would
-//! drown whoever stores them. What a behaviour measures is summed over its devices.
+//! All names have one prefix and base units. A device's name or a topic is never a label, because a fleet of
+//! thousands would create too many time series. Metrics of a behaviour are summed over its devices.
 
 mod writer;
 
+use std::collections::BTreeSet;
+
+use wasmote_live::status::Totals;
 use wasmote_mqtt::broker::counters::DropReason;
 use wasmote_sim::metrics::Metric;
 
 use super::Snapshot;
 use super::accept::MetricsFormat;
+use crate::versions::record::UpdateCounts;
 use writer::{MetricType, Writer};
 
-/// The figures of this moment in one of the text forms.
+/// Writes a snapshot in one of the text formats.
 pub fn write(snapshot: &Snapshot, format: MetricsFormat) -> String {
     let mut out = Writer::new(format);
     run(snapshot, &mut out);
@@ -34,7 +38,7 @@ fn run(snapshot: &Snapshot, out: &mut Writer) {
 }
 
 fn messages(snapshot: &Snapshot, out: &mut Writer) {
-    let ledger = &snapshot.ledger;
+    let ledger = &snapshot.totals.ledger;
     let counters = [
         ("generated", "Messages that behaviours published, or users on their behalf.", ledger.generated),
         ("sent", "Messages handed to the MQTT connection.", ledger.sent),
@@ -53,17 +57,17 @@ fn messages(snapshot: &Snapshot, out: &mut Writer) {
         MetricType::Gauge,
         "Messages that wait out a delay or for a connection.",
     );
-    out.integer(&[("direction", "out")], snapshot.waiting.0);
-    out.integer(&[("direction", "in")], snapshot.waiting.1);
+    out.integer(&[("direction", "out")], snapshot.totals.waiting.0);
+    out.integer(&[("direction", "in")], snapshot.totals.waiting.1);
     let help = "How long received messages were under way, from behaviour to behaviour.";
     out.family("wasmote_message_latency_seconds", MetricType::Histogram, help);
-    out.histogram(&[], &snapshot.latency);
+    out.histogram(&[], &snapshot.totals.latency);
     out.family("wasmote_ledger_closes", MetricType::Gauge, "1 when every message is accounted for.");
     out.integer(&[], snapshot.ledger_closes().into());
 }
 
 fn faults(snapshot: &Snapshot, out: &mut Writer) {
-    let all: Vec<_> = snapshot.ledger.faults().collect();
+    let all: Vec<_> = snapshot.totals.ledger.faults().collect();
     out.family("wasmote_messages_dropped", MetricType::Counter, "Messages that a fault took.");
     for (id, counts) in &all {
         out.integer(&[("fault", id), ("direction", "out")], counts.dropped_out);
@@ -86,64 +90,67 @@ fn faults(snapshot: &Snapshot, out: &mut Writer) {
 }
 
 fn refusals(snapshot: &Snapshot, out: &mut Writer) {
-    let refusals = &snapshot.refusals;
+    let refusals = &snapshot.totals.refusals;
     out.family("wasmote_messages_refused", MetricType::Counter, "Messages that a limit kept from going out.");
-    out.integer(&[("reason", "queue_full")], snapshot.ledger.refused_full);
+    out.integer(&[("reason", "queue_full")], snapshot.totals.ledger.refused_full);
     out.integer(&[("reason", "publish_rate")], refusals.publish_rate);
     out.integer(&[("reason", "publish_invalid")], refusals.publish_invalid);
     out.family("wasmote_log_lines_refused", MetricType::Counter, "Log lines beyond the rate.");
     out.integer(&[], refusals.log_rate);
     out.family("wasmote_traps", MetricType::Counter, "Behaviours that ended by themselves.");
-    out.integer(&[], snapshot.traps);
+    out.integer(&[], snapshot.totals.traps);
 }
 
 fn devices(snapshot: &Snapshot, out: &mut Writer) {
-    let Some(fleet) = &snapshot.fleet else { return };
+    if !snapshot.is_fleet {
+        return;
+    }
+    let Totals { devices, connects, lag, .. } = &snapshot.totals;
     let gauges = [
-        ("wasmote_devices", "Devices in all.", fleet.devices),
-        ("wasmote_devices_running", "Devices whose behaviour runs.", fleet.running),
-        ("wasmote_devices_connected", "Devices that are connected.", fleet.connected),
-        ("wasmote_devices_silent", "Devices that a silence holds.", fleet.silent),
-        ("wasmote_devices_failed", "Devices whose behaviour refused to start.", fleet.failed),
+        ("wasmote_devices", "Devices in all.", devices.total),
+        ("wasmote_devices_running", "Devices whose behaviour runs.", devices.running),
+        ("wasmote_devices_connected", "Devices that are connected.", devices.connected),
+        ("wasmote_devices_silent", "Devices that a silence holds.", devices.silent),
+        ("wasmote_devices_failed", "Devices whose behaviour refused to start.", devices.failed),
     ];
     for (name, help, count) in gauges {
         out.family(name, MetricType::Gauge, help);
         out.integer(&[], count);
     }
     out.family("wasmote_connects", MetricType::Counter, "Connections made, first ones and reconnects.");
-    out.integer(&[], fleet.connects);
+    out.integer(&[], *connects);
     let help = "How much later than scheduled devices were woken by this host.";
     out.family("wasmote_schedule_lateness_seconds", MetricType::Histogram, help);
-    out.histogram(&[], &fleet.lag.lateness);
+    out.histogram(&[], &lag.lateness);
     out.family(
         "wasmote_schedule_overruns",
         MetricType::Counter,
         "Wakes more than 0.1 s late: this host is too busy.",
     );
-    out.integer(&[], fleet.lag.overruns);
+    out.integer(&[], lag.overruns);
 }
 
-/// What runs where, by the beginning of the component's hash: a device's name is no label.
+/// Devices by version, which is labelled with the beginning of the component's hash.
 fn versions(snapshot: &Snapshot, out: &mut Writer) {
     out.family("wasmote_behaviour_info", MetricType::Gauge, "Devices that run a version of a behaviour.");
-    for (version, devices) in &snapshot.versions {
+    for (version, devices) in &snapshot.totals.versions {
         out.integer(&[("behaviour", &version.name), ("version", version.short())], *devices);
     }
     let help = "Devices that were to get another version, by what became of it.";
     out.family("wasmote_behaviour_swaps", MetricType::Counter, help);
-    out.integer(&[("outcome", "done")], snapshot.swaps.done);
-    out.integer(&[("outcome", "refused")], snapshot.swaps.refused);
-    out.integer(&[("outcome", "undone")], snapshot.swaps.rolled_back);
+    out.integer(&[("outcome", "done")], snapshot.totals.swaps.done);
+    out.integer(&[("outcome", "refused")], snapshot.totals.swaps.refused);
+    out.integer(&[("outcome", "undone")], snapshot.totals.swaps.rolled_back);
     let help = "Updates of behaviours that went through, and that came to nothing.";
     out.family("wasmote_behaviour_updates", MetricType::Counter, help);
-    for (behaviour, (done, refused)) in &snapshot.updates {
+    for (behaviour, UpdateCounts { done, refused }) in &snapshot.updates {
         out.integer(&[("behaviour", behaviour), ("outcome", "done")], *done);
         out.integer(&[("behaviour", behaviour), ("outcome", "refused")], *refused);
     }
 }
 
 fn broker(snapshot: &Snapshot, out: &mut Writer) {
-    let Some(report) = &snapshot.broker else { return };
+    let Some(report) = &snapshot.totals.broker else { return };
     let (messages, stats) = (&report.counters, &report.stats);
     let gauges = [
         ("connections", "Connections to the embedded broker.", stats.connected as u64),
@@ -169,25 +176,21 @@ fn broker(snapshot: &Snapshot, out: &mut Writer) {
         .for_each(|reason| out.integer(&[("reason", reason.as_str())], messages.dropped(*reason)));
 }
 
-/// Two behaviours may use one name; then they share a family, unless they mean different kinds by it.
+/// Metrics of behaviours. Two behaviours that use one name share a family, unless the types differ.
 fn behaviours(snapshot: &Snapshot, out: &mut Writer) {
-    let mut names: Vec<&str> = snapshot.metrics.keys().map(|(_, name)| name.as_str()).collect();
-    names.sort_unstable();
-    names.dedup();
+    let metrics = &snapshot.totals.metrics;
+    let names: BTreeSet<&str> = metrics.values().flat_map(|sums| sums.keys().map(String::as_str)).collect();
     for name in names {
         for kind in [MetricType::Counter, MetricType::Gauge, MetricType::Histogram] {
-            let same_type: Vec<_> = snapshot
-                .metrics
-                .iter()
-                .filter(|((_, other), (metric, _))| other == name && metric_type(metric) == kind)
-                .collect();
+            let of_name = metrics.iter().filter_map(|(behaviour, sums)| Some((behaviour, sums.get(name)?)));
+            let same_type: Vec<_> = of_name.filter(|(_, sum)| metric_type(sum.metric()) == kind).collect();
             if same_type.is_empty() || !out.behaviour_family(name, kind) {
                 continue;
             }
-            for ((behaviour, _), (metric, _)) in same_type {
+            for (behaviour, sum) in same_type {
                 let labels = [("behaviour", behaviour.as_str())];
-                match metric {
-                    Metric::Counter(value) | Metric::Gauge(value) => out.float(&labels, *value),
+                match sum.metric() {
+                    Metric::Counter { sum } | Metric::Gauge { sum } => out.float(&labels, *sum),
                     Metric::Histogram(histogram) => out.histogram(&labels, histogram),
                 }
             }
@@ -197,8 +200,8 @@ fn behaviours(snapshot: &Snapshot, out: &mut Writer) {
 
 fn metric_type(metric: &Metric) -> MetricType {
     match metric {
-        Metric::Counter(_) => MetricType::Counter,
-        Metric::Gauge(_) => MetricType::Gauge,
+        Metric::Counter { .. } => MetricType::Counter,
+        Metric::Gauge { .. } => MetricType::Gauge,
         Metric::Histogram(_) => MetricType::Histogram,
     }
 }

@@ -1,4 +1,4 @@
-//! The last thing that a user reads: one line of sums, on stdout.
+//! Totals of a run, the last line on stdout.
 
 use std::time::Duration;
 
@@ -24,8 +24,8 @@ fn line(settings: &Settings, totals: &Totals, ran: Duration) -> String {
     };
     format!(
         "{} {} ran {:.1} s with seed {}: sent {}, received {}, dropped {}{}, mean latency {latency}",
-        totals.devices,
-        if totals.devices == 1 { "device" } else { "devices" },
+        totals.devices.total,
+        if totals.devices.total == 1 { "device" } else { "devices" },
         ran.as_secs_f64(),
         settings.seed,
         ledger.sent,
@@ -46,7 +46,7 @@ fn record(settings: &Settings, totals: &Totals, ran: Duration) -> serde_json::Va
     let dropped: serde_json::Map<_, _> =
         ledger.faults().map(|(id, counts)| (id.to_string(), counts.dropped().into())).collect();
     json!({
-        "devices": totals.devices,
+        "devices": totals.devices.total,
         "duration_s": ran.as_secs_f64(),
         "seed": settings.seed,
         "sent": ledger.sent,

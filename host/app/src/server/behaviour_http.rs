@@ -10,20 +10,20 @@ use axum::response::Response;
 use wasmote_sim::http::{HttpRequest, HttpResponse};
 
 use super::Api;
-use super::endpoint::{Endpoint, any, text};
+use super::endpoint::{Endpoint, any};
 use super::error::ApiError;
 use super::extract::{Body, Device};
 use crate::actions::Action;
 use crate::actions::request::Request;
 
-/// Headers for one connection only, which are not forwarded.
+/// Hop-by-hop headers, which are not forwarded [RFC 9110, 7.6.1].
 const CONNECTION_HEADERS: [HeaderName; 4] = [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE];
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         any("/devices/{id}/app/{*path}", handle)
             .summary("Whatever the device's behaviour answers itself")
-            .response_as("*/*", text())
+            .response_as::<String>("*/*")
             .error(404, "No device has this name, or what the behaviour says")
             .error(413, "The body exceeds the device's limit")
             .error(502, "The behaviour's answer makes no sense")
@@ -53,14 +53,14 @@ async fn handle(
         headers: forwarded_headers(&headers),
         body: body.bytes,
     };
-    // The other methods are safe [RFC 9110, 9.2.1]: they change nothing.
+    // All other methods are safe: they change nothing [RFC 9110, 9.2.1].
     if !matches!(method, Method::GET | Method::HEAD | Method::OPTIONS) {
         api.audit(Action::Request(Request::of_device(device.id(), &request)));
     }
     response(api.fleet.http_request(device.id(), request).await?)
 }
 
-/// The path and query after `/devices/{id}/app`, unchanged.
+/// Path and query after `/devices/{id}/app`, unchanged.
 fn behaviour_url(uri: &Uri) -> String {
     let path = uri.path().splitn(5, '/').nth(4).unwrap_or_default();
     match uri.query() {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request, State as Shared};
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::Serialize;
 use wasmote_live::fleet::RolloutReport;
 use wasmote_live::status::Totals;
@@ -17,62 +18,76 @@ use super::extract::Body;
 use crate::actions::audit::BehaviourUpdate;
 use crate::component_file::{ComponentFileError, MAX_BYTES};
 use crate::component_info::ComponentInfo;
-use crate::versions::record::UpdateRefusal;
+use crate::versions::record::{UpdateCounts, UpdateRefusal};
 use crate::versions::{AppliedUpdate, RunningBehaviour, UpdateError, VersionInfo};
 
-#[derive(Serialize)]
+/// A behaviour that the fleet runs, with its versions.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Behaviour")]
 struct BehaviourView {
     #[serde(flatten)]
     info: ComponentInfo,
+    /// Number of devices that run it.
     devices: u32,
+    /// Groups that run it.
     groups: Vec<String>,
+    /// Its versions, the latest first.
     versions: Vec<VersionView>,
+    /// Counts of its updates.
     updates: UpdateCounts,
+    /// The last update that failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_refusal: Option<UpdateRefusal>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline)]
 struct VersionView {
     #[serde(flatten)]
     info: VersionInfo,
+    /// Number of devices that run this version.
     devices: u64,
 }
 
-#[derive(Serialize)]
-struct UpdateCounts {
-    done: u64,
-    refused: u64,
-}
-
-/// Outcome of an update.
-#[derive(Serialize)]
+/// Result of an update.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Update")]
 struct UpdateResponse {
+    /// Name of the behaviour.
     behaviour: String,
+    /// SHA-256 of the new version.
     sha256: String,
+    /// SHA-256 of the version before.
     replaced: String,
+    /// False if all devices had this version already.
     changed: bool,
+    /// Devices that tried the version first.
     canaries: Vec<String>,
+    /// Number of devices that run the new version.
     swapped: u64,
+    /// Number of devices that get the new version when a hang is over.
     waiting: u64,
+    /// Number of devices that keep the old version.
     refused: u64,
+    /// Interfaces that the new version imports and the old one did not.
     gained_imports: Vec<String>,
+    /// Interfaces that the old version imported and the new one does not.
     dropped_imports: Vec<String>,
 }
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     let component = ["application/wasm", "application/gzip", "application/octet-stream"];
     vec![
-        get("/behaviours", list).summary("The fleet's behaviours and their versions").response("Behaviours"),
+        get("/behaviours", list).summary("The fleet's behaviours and their versions").response::<Vec<BehaviourView>>(),
         get("/behaviours/{name}", one)
             .summary("A behaviour and its versions")
-            .response("Behaviour")
+            .response::<BehaviourView>()
             .error(404, "No device runs it"),
         put("/behaviours/{name}", replace)
             .body_limit(MAX_BYTES)
             .summary("Another version: tried on one device of each group, then given to all, with their sessions up")
             .binary_body(&component)
-            .response("Update")
+            .response::<UpdateResponse>()
             .error(404, "No device runs it")
             .error(408, "The body did not arrive in time")
             .error(409, "Another update is under way")
@@ -104,7 +119,7 @@ fn view(api: &Api, behaviour: RunningBehaviour, totals: &Totals) -> BehaviourVie
         devices: api.versions.groups_of(&name).map(|group| group.count).sum(),
         groups: api.versions.groups_of(&name).map(|group| group.name.clone()).collect(),
         versions: behaviour.versions.into_iter().map(version).collect(),
-        updates: UpdateCounts { done: behaviour.updated, refused: behaviour.refused },
+        updates: behaviour.updates,
         last_refusal: behaviour.last_refusal,
         info: behaviour.info,
     }
@@ -117,7 +132,7 @@ async fn replace(
 ) -> Result<Json<UpdateResponse>, ApiError> {
     let replaced = api.versions.find(&name)?.info.sha256;
     let (behaviour, updating) = (name.clone(), Arc::clone(&api));
-    // The update goes on if the client disconnects.
+    // The update continues when the client disconnects.
     let task = tokio::spawn(async move { updating.versions.update(&name, bytes, "http").await });
     let updated = task.await.map_err(|failed| {
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "behaviour", failed.to_string())
@@ -150,7 +165,7 @@ async fn replace(
     }))
 }
 
-/// The behaviour that the path names.
+/// Name of the behaviour in the path.
 struct Name(String);
 
 impl FromRequestParts<Arc<Api>> for Name {
@@ -166,7 +181,7 @@ impl FromRequestParts<Arc<Api>> for Name {
     }
 }
 
-/// A component as the body. The content type is ignored; the first bytes tell plain from packed.
+/// Body with a component. Its first bytes tell its format; the content type is not used.
 struct ComponentBody(Vec<u8>);
 
 impl FromRequest<Arc<Api>> for ComponentBody {

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State as Shared;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use wasmote_live::fleet::STATUS_BATCH;
 use wasmote_live::status::DeviceStatus;
 
 use super::Api;
-use super::endpoint::{Endpoint, get, text};
+use super::endpoint::{Endpoint, get};
 use super::error::ApiError;
 use super::extract::{Device, Params};
 use super::state::DeviceState;
@@ -21,60 +21,78 @@ use crate::metrics::json::Metrics;
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1_000;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Page {
+    /// Devices to skip
     #[serde(default)]
     offset: usize,
+    /// Devices to show; 100 unless told, 1000 at most
     limit: Option<usize>,
+    /// Only those of this group
     group: Option<String>,
+    /// Only those in this state
     state: Option<DeviceState>,
 }
 
-#[derive(Debug, Serialize)]
+/// A page of the list of devices.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "DevicePage")]
 struct Listing {
-    /// Devices that fit, over all pages.
+    /// Devices that match, over all pages.
     total: usize,
+    /// Devices before this page.
     offset: usize,
+    /// Maximum of devices on a page.
     limit: usize,
+    /// The devices of this page.
     devices: Vec<DeviceRow>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
 struct DeviceRow {
+    /// Name of the device.
     device: String,
+    /// Name of its group.
     group: String,
+    /// Name of its behaviour.
     behaviour: String,
+    /// SHA-256 of the component that it runs, or starts with next.
     behaviour_version: String,
+    /// State of the device.
     state: DeviceState,
+    /// Why it is not connected.
     why: Option<String>,
+    /// Seconds since its behaviour started; null when it does not run.
     uptime_s: Option<f64>,
+    /// Messages handed to the MQTT connection.
     sent: u64,
+    /// Messages given to the behaviour.
     received: u64,
 }
 
-#[derive(Debug, Serialize)]
+/// State and metrics of one device.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Device")]
 struct DeviceDetail {
     #[serde(flatten)]
     status: DeviceView,
+    /// Its metrics.
     metrics: Metrics,
 }
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    let number = || json!({"type": "integer", "minimum": 0});
     vec![
         get("/devices", list)
             .summary("The devices, page by page")
-            .query("offset", number(), "Devices to skip")
-            .query("limit", number(), "Devices to show; 100 unless told, 1000 at most")
-            .query("group", text(), "Only those of this group")
-            .query("state", json!({"$ref": "#/components/schemas/State"}), "Only those in this state")
-            .response("DevicePage")
+            .query::<Page>()
+            .response::<Listing>()
             .error(400, "A parameter is wrong")
             .error(404, "No group has this name"),
         get("/devices/{id}", one)
             .summary("One device, with its metrics")
-            .response("Device")
+            .response::<DeviceDetail>()
             .error(404, "No device has this name"),
     ]
 }
@@ -97,7 +115,7 @@ async fn list(Shared(api): Shared<Arc<Api>>, Params(page): Params<Page>) -> Resu
     Ok(Json(listing))
 }
 
-/// Where a device stands follows from its name and group: only those on the page are asked.
+/// The position of a device follows from its name and group, so that only devices on the page are queried.
 async fn by_position(api: &Api, page: &Page, listing: &mut Listing) -> Result<(), ApiError> {
     let fits = |position: &usize| {
         page.group.as_ref().is_none_or(|group| **group == *api.fleet.devices()[*position].group)
@@ -105,7 +123,7 @@ async fn by_position(api: &Api, page: &Page, listing: &mut Listing) -> Result<()
     let fitting: Vec<usize> = (0..api.fleet.devices().len()).filter(fits).collect();
     listing.total = fitting.len();
     let mut shown = fitting.into_iter().skip(page.offset).take(listing.limit).peekable();
-    // A group's devices stand side by side, so that this is one question as a rule.
+    // Devices of a group are neighbours, so that this is usually one query.
     while let Some(first) = shown.next() {
         let mut last = first;
         while let Some(next) = shown.next_if_eq(&(last + 1)) {
@@ -117,7 +135,7 @@ async fn by_position(api: &Api, page: &Page, listing: &mut Listing) -> Result<()
     Ok(())
 }
 
-/// Who is in a state is only known when all are asked.
+/// The devices in a state are only known when all are queried.
 async fn by_state(api: &Api, page: &Page, state: DeviceState, listing: &mut Listing) -> Result<(), ApiError> {
     let devices = api.fleet.devices().len();
     for first in (0..devices).step_by(STATUS_BATCH) {
@@ -145,13 +163,14 @@ fn device_row(status: &DeviceStatus, api: &Api) -> DeviceRow {
         state,
         why,
         uptime_s: status.uptime.map(|uptime| uptime.as_millis() as f64 / 1_000.0),
-        sent: status.ledger.sent,
-        received: status.ledger.received,
+        sent: status.totals.ledger.sent,
+        received: status.totals.ledger.received,
     }
 }
 
 async fn one(Shared(api): Shared<Arc<Api>>, device: Device) -> Result<Json<DeviceDetail>, ApiError> {
     let status = api.fleet.status(device.id()).await?;
     let view = DeviceView::new(&status, &api);
-    Ok(Json(DeviceDetail { status: view, metrics: Metrics::new(&Snapshot::of_device(status, api.uptime())) }))
+    let snapshot = Snapshot { totals: status.totals, uptime: api.uptime(), ..Snapshot::default() };
+    Ok(Json(DeviceDetail { status: view, metrics: Metrics::new(&snapshot) }))
 }

@@ -1,86 +1,84 @@
-//! One row of the API: a method, a path, who answers, and how the OpenAPI document describes it.
+//! One row of the API: method, path, handler, and the types from which the OpenAPI document is generated.
+
+use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
 use axum::routing::{self, MethodRouter};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::Api;
-use std::sync::Arc;
+use super::error::ErrorBody;
+
+/// Generates the schema of a type.
+type SchemaFn = fn(&mut SchemaGenerator) -> Schema;
 
 /// An endpoint with its documentation.
 pub struct Endpoint {
-    /// In lower case, as OpenAPI writes it; several for one that takes all.
+    /// HTTP methods in lower case, as OpenAPI writes them; several for an endpoint that accepts all.
     pub methods: &'static [&'static str],
-    /// With `{names}` for what varies.
+    /// Path with `{names}` of its parameters.
     pub path: &'static str,
-    /// Who answers.
+    /// The handler.
     pub handler: MethodRouter<Arc<Api>>,
-    /// What it does; empty for another spelling of an endpoint that is documented elsewhere.
+    /// Summary for the documentation; empty for another spelling of an endpoint that is documented elsewhere.
     pub summary: &'static str,
-    parameters: Vec<Value>,
-    body: Option<Value>,
-    responses: Map<String, Value>,
+    query: Option<SchemaFn>,
+    /// Content types of the body, each with a schema unless it is binary.
+    body: Vec<(&'static str, Option<SchemaFn>)>,
+    /// Content types of the answer.
+    responses: Vec<(&'static str, SchemaFn)>,
+    errors: Vec<(u16, &'static str)>,
 }
 
 impl Endpoint {
     fn new(methods: &'static [&'static str], path: &'static str, handler: MethodRouter<Arc<Api>>) -> Self {
-        let names = path.split(['{', '}']).skip(1).step_by(2).map(|name| name.trim_start_matches('*'));
-        let parameters = names
-            .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}));
-        let parameters = parameters.collect();
-        Self { methods, path, handler, summary: "", parameters, body: None, responses: Map::new() }
+        let (body, responses, errors) = Default::default();
+        Self { methods, path, handler, summary: "", query: None, body, responses, errors }
     }
 
-    /// What it does.
+    /// Sets the summary.
     pub fn summary(self, summary: &'static str) -> Self {
         Self { summary, ..self }
     }
 
-    /// Take larger bodies than others do.
+    /// Accepts larger bodies than other endpoints.
     pub fn body_limit(self, bytes: usize) -> Self {
         Self { handler: self.handler.layer(DefaultBodyLimit::max(bytes)), ..self }
     }
 
-    /// A parameter in the query.
-    pub fn query(mut self, name: &str, schema: Value, description: &str) -> Self {
-        self.parameters
-            .push(json!({"name": name, "in": "query", "description": description, "schema": schema}));
+    /// Documents the parameters of the query: the fields of `T`.
+    pub fn query<T: JsonSchema>(self) -> Self {
+        Self { query: Some(T::json_schema), ..self }
+    }
+
+    /// Documents a body of type `T`, in these content types.
+    pub fn body<T: JsonSchema>(mut self, types: &[&'static str]) -> Self {
+        self.body.extend(types.iter().map(|it| (*it, Some(SchemaGenerator::subschema_for::<T> as SchemaFn))));
         self
     }
 
-    /// What it reads, by content type and the schema's name.
-    pub fn body(mut self, types: &[&str], schema: &str) -> Self {
-        let content: Map<_, _> =
-            types.iter().map(|it| ((*it).to_owned(), json!({"schema": schema_ref(schema)}))).collect();
-        self.body = Some(json!({"required": true, "content": content}));
+    /// Documents a binary body, in these content types.
+    pub fn binary_body(mut self, types: &[&'static str]) -> Self {
+        self.body.extend(types.iter().map(|it| (*it, None)));
         self
     }
 
-    /// That it reads bytes, by content type.
-    pub fn binary_body(mut self, types: &[&str]) -> Self {
-        let content: Map<_, _> = types.iter().map(|it| ((*it).to_owned(), json!({}))).collect();
-        self.body = Some(json!({"required": true, "content": content}));
+    /// Documents an answer of type `T` as JSON.
+    pub fn response<T: JsonSchema>(self) -> Self {
+        self.response_as::<T>("application/json")
+    }
+
+    /// Documents an answer of type `T` in another content type.
+    pub fn response_as<T: JsonSchema>(mut self, content_type: &'static str) -> Self {
+        self.responses.push((content_type, SchemaGenerator::subschema_for::<T>));
         self
     }
 
-    /// What it answers with, by the schema's name.
-    pub fn response(self, schema: &str) -> Self {
-        self.response_as("application/json", schema_ref(schema))
-    }
-
-    /// What it answers with, in another form.
-    pub fn response_as(mut self, content_type: &str, schema: Value) -> Self {
-        let response =
-            self.responses.entry("200").or_insert_with(|| json!({"description": "Done", "content": {}}));
-        response["content"][content_type] = json!({"schema": schema});
-        self
-    }
-
-    /// A refusal, and when it comes.
-    pub fn error(mut self, status: u16, when: &str) -> Self {
-        let content = json!({"application/json": {"schema": schema_ref("Error")}});
-        self.responses.insert(status.to_string(), json!({"description": when, "content": content}));
+    /// Documents an error and its cause.
+    pub fn error(mut self, status: u16, when: &'static str) -> Self {
+        self.errors.push((status, when));
         self
     }
 
@@ -89,31 +87,75 @@ impl Endpoint {
         self.path.replace("{*", "{")
     }
 
-    /// The operation as OpenAPI describes it.
-    pub fn operation(&self) -> Value {
-        let mut operation = json!({"summary": self.summary, "responses": self.responses});
-        if !self.parameters.is_empty() {
-            operation["parameters"] = json!(self.parameters);
+    /// The operation as OpenAPI describes it. Schemas with a name are left with the generator.
+    pub fn operation(&self, generator: &mut SchemaGenerator) -> Value {
+        let mut content = Map::new();
+        for (content_type, schema) in &self.responses {
+            content.insert((*content_type).to_owned(), json!({"schema": schema(generator)}));
         }
-        if let Some(body) = &self.body {
-            operation["requestBody"] = body.clone();
+        let mut responses = json!({"200": {"description": "Done", "content": content}});
+        for (status, when) in &self.errors {
+            let content = json!({"application/json": {"schema": generator.subschema_for::<ErrorBody>()}});
+            responses[status.to_string()] = json!({"description": when, "content": content});
+        }
+        let mut operation = json!({"summary": self.summary, "responses": responses});
+        let mut parameters = path_parameters(self.path);
+        if let Some(query) = self.query {
+            parameters.extend(query_parameters(query(generator).to_value()));
+        }
+        if !parameters.is_empty() {
+            operation["parameters"] = parameters.into();
+        }
+        if !self.body.is_empty() {
+            let media_type = |schema: &Option<SchemaFn>, generator: &mut SchemaGenerator| match schema {
+                Some(schema) => json!({"schema": schema(generator)}),
+                None => json!({}),
+            };
+            let content: Map<_, _> = self
+                .body
+                .iter()
+                .map(|(content_type, schema)| ((*content_type).to_owned(), media_type(schema, generator)))
+                .collect();
+            operation["requestBody"] = json!({"required": true, "content": content});
         }
         operation
     }
 }
 
-fn schema_ref(schema: &str) -> Value {
-    json!({"$ref": format!("#/components/schemas/{schema}")})
+fn path_parameters(path: &str) -> Vec<Value> {
+    let names = path.split(['{', '}']).skip(1).step_by(2).map(|name| name.trim_start_matches('*'));
+    names
+        .map(|name| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"}}))
+        .collect()
 }
 
-/// A text, as a schema.
-pub fn text() -> Value {
-    json!({"type": "string"})
+/// Parameters of a query from the schema of the struct that reads it. All of them are optional.
+fn query_parameters(mut schema: Value) -> Vec<Value> {
+    let Some(properties) = schema["properties"].as_object_mut() else { return Vec::new() };
+    let parameters = std::mem::take(properties).into_iter().map(|(name, mut schema)| {
+        let description = schema.as_object_mut().and_then(|schema| schema.remove("description"));
+        json!({"name": name, "in": "query", "description": description, "schema": without_null(schema)})
+    });
+    parameters.collect()
+}
+
+/// Removes null from the schema of an optional field, because a query cannot contain null.
+fn without_null(mut schema: Value) -> Value {
+    if let Some(Value::Array(types)) = schema.get_mut("type") {
+        types.retain(|name| name != "null");
+        if let [only] = &types[..] {
+            schema["type"] = only.clone();
+        }
+    }
+    match schema["anyOf"].as_array() {
+        Some(choices) => choices.iter().find(|choice| choice["type"] != "null").cloned().unwrap_or_default(),
+        None => schema,
+    }
 }
 
 macro_rules! methods {
     ($($name:ident $method:literal;)*) => {$(
-        #[doc = concat!("An endpoint that takes ", $method, ".")]
+        #[doc = concat!("An endpoint that accepts ", $method, ".")]
         pub fn $name<H, T>(path: &'static str, handler: H) -> Endpoint
         where
             H: Handler<T, Arc<Api>>,
@@ -131,7 +173,7 @@ methods! {
     delete "delete";
 }
 
-/// An endpoint that takes every method.
+/// An endpoint that accepts every method.
 pub fn any<H, T>(path: &'static str, handler: H) -> Endpoint
 where
     H: Handler<T, Arc<Api>>,

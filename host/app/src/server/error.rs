@@ -1,45 +1,58 @@
-//! Refusals, as JSON that names the field.
+//! Errors, as JSON that names the field.
 
 use axum::Json;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use wasmote_live::fleet::FleetError;
 
 use crate::document::DocumentError;
 
-/// Characters of what was found that are worth showing.
+/// Maximum of characters of `found`.
 const MAX_FOUND_CHARS: usize = 100;
 
-/// A request that is not answered as asked. Its body is `{"error": {"field", "message", "found"}}`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// Answer to a request that failed.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Error")]
+pub struct ErrorBody {
+    /// The error.
+    error: ApiError,
+}
+
+/// An error of a request. The body of its answer is an [`ErrorBody`].
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(inline)]
 pub struct ApiError {
     #[serde(skip)]
     status: StatusCode,
+    /// The field or the part of the request that is wrong.
     field: String,
+    /// The problem, and what to do about it.
     message: String,
+    /// What was there instead.
     #[serde(skip_serializing_if = "Option::is_none")]
     found: Option<Value>,
 }
 
 impl ApiError {
-    /// A refusal that names the field.
+    /// An error that names the field.
     pub fn new(status: StatusCode, field: impl Into<String>, message: impl Into<String>) -> Self {
         Self { status, field: field.into(), message: message.into(), found: None }
     }
 
-    /// The request makes no sense.
+    /// An error with status 400.
     pub fn bad_request(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, field, message)
     }
 
-    /// The request names something that is not there.
+    /// An error with status 404: the request names something that does not exist.
     pub fn not_found(field: &str, message: impl Into<String>, found: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, field, message).found(found)
     }
 
-    /// What was found instead.
+    /// Adds the value that was found instead.
     #[must_use]
     pub fn found(self, found: impl Into<Value>) -> Self {
         let found = match found.into() {
@@ -50,7 +63,7 @@ impl ApiError {
     }
 }
 
-/// The beginning of a text that somebody sent.
+/// The beginning of a text from a request.
 fn truncated(text: String) -> Value {
     match text.char_indices().nth(MAX_FOUND_CHARS) {
         Some((end, _)) => format!("{}…", &text[..end]).into(),
@@ -86,11 +99,7 @@ impl From<DocumentError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        #[derive(Serialize)]
-        struct Body {
-            error: ApiError,
-        }
-        (self.status, Json(Body { error: self })).into_response()
+        (self.status, Json(ErrorBody { error: self })).into_response()
     }
 }
 

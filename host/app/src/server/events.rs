@@ -1,4 +1,4 @@
-//! `GET /events`: what happens from now on, as server-sent events.
+//! `GET /events`: events from now on, as server-sent events.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::extract::State as Shared;
 use axum::response::sse::{Event, KeepAlive, Sse};
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 use tokio_stream::wrappers::BroadcastStream;
@@ -15,36 +16,37 @@ use wasmote_live::events::EventFilter;
 use wasmote_live::status::DeviceEvent;
 
 use super::Api;
-use super::endpoint::{Endpoint, get, text};
+use super::endpoint::{Endpoint, get};
 use super::error::ApiError;
 use super::extract::Params;
 use crate::events::render::{EVENT_KINDS, EventRecord, event_kind};
 use crate::suggest::did_you_mean;
 use crate::versions::record::{UpdateEvent, UpdateOutcome};
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct FilterQuery {
+    /// Only of these devices, by name, with commas between
     device: Option<String>,
+    /// Only of these kinds, with commas between
     kind: Option<String>,
 }
 
-/// Checked: devices and kinds that are let through; empty for all.
+/// Devices and kinds whose events are sent; empty for all.
 struct EventSelection {
     devices: Vec<String>,
     kinds: Vec<&'static str>,
 }
 
-/// A comment this often tells proxies and clients that the stream lives.
+/// Interval of comments that keep the stream open in proxies and clients.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         get("/events", events)
             .summary("What happens from now on; an event `lagged` tells how many a slow reader missed")
-            .query("device", text(), "Only of these devices, by name, with commas between")
-            .query("kind", text(), "Only of these kinds, with commas between")
-            .response_as("text/event-stream", text())
+            .query::<FilterQuery>()
+            .response_as::<String>("text/event-stream")
             .error(400, "There is no such kind")
             .error(404, "No device has this name"),
     ]
@@ -93,7 +95,8 @@ impl EventSelection {
         Ok(Self { devices, kinds })
     }
 
-    /// What a fleet has to tell for these. Lines are notable only at some levels, and are asked for at all.
+    /// Events that the fleet has to emit for this selection. A log line is notable only at some levels, so a selection
+    /// of log lines needs all events.
     fn interest(&self) -> EventFilter {
         let is_frequent = |kind: &&str| ["sent", "received", "dropped", "log"].contains(kind);
         let only_infrequent = !self.kinds.is_empty() && !self.kinds.iter().any(is_frequent);
@@ -106,7 +109,7 @@ impl EventSelection {
             && (self.devices.is_empty() || self.devices.iter().any(|id| id == device))
     }
 
-    /// An update is no device's.
+    /// An update belongs to no device, so it is left out when devices are selected.
     fn includes_update(&self, update: &UpdateEvent) -> bool {
         self.devices.is_empty() && (self.kinds.is_empty() || self.kinds.contains(&update.kind))
     }

@@ -1,5 +1,7 @@
 //! Fault endpoints: `/faults` of the fleet, of a group and of a device. A narrower scope replaces the faults it inherits.
 
+pub(crate) mod schema;
+
 use std::sync::Arc;
 
 use axum::Json;
@@ -19,16 +21,16 @@ use crate::fault_set::{BROKER_FAULT_NEEDS_EMBEDDED, BROKER_FAULT_NEEDS_FLEET, Fa
 use crate::suggest::did_you_mean;
 
 const TOML: &str = "application/toml";
-/// Description of a valid JSON body, for errors.
+/// Expected JSON body, for error messages.
 const EXPECTED_BODY: &str = r#"a JSON object like {"fault": […]}, or a preset's name as a JSON text"#;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     let shows = |endpoint: Endpoint, summary| {
-        endpoint.summary(summary).response("Faults").error(404, "No group or device has this name")
+        endpoint.summary(summary).response::<FaultsView>().error(404, "No group or device has this name")
     };
     let reads = |endpoint: Endpoint, summary| {
         shows(endpoint, summary)
-            .body(&["application/json", TOML], "FaultDocument")
+            .body::<schema::FaultsBody>(&["application/json", TOML])
             .error(400, "A field is missing or wrong")
             .error(415, "The body is neither JSON nor TOML")
     };
@@ -96,7 +98,7 @@ async fn show(api: &Api, scope: FaultScope) -> FaultsResponse {
     Ok(Json(api.faults.lock().await.view(&scope, &api.fleet.devices())))
 }
 
-/// Changes the registry and the devices under one lock, so that two simultaneous changes cannot leave them different.
+/// Changes the registry and the devices under one lock, so that concurrent changes leave both consistent.
 async fn change(api: &Api, scope: FaultScope, faults: Option<FaultSet>) -> FaultsResponse {
     if let Some(faults) = faults.as_ref().filter(|_| !matches!(scope, FaultScope::Fleet)) {
         faults.reject_broker_faults(BROKER_FAULT_NEEDS_FLEET)?;

@@ -1,9 +1,9 @@
-//! `GET /`: what there is, for people.
+//! `GET /`: a list of all endpoints as text.
 
-use super::endpoint::{Endpoint, get, text};
+use super::endpoint::{Endpoint, get};
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    vec![get("/", index).summary("What there is, in plain text").response_as("text/plain", text())]
+    vec![get("/", index).summary("What there is, in plain text").response_as::<String>("text/plain")]
 }
 
 async fn index() -> String {

@@ -1,4 +1,4 @@
-//! `GET /metrics`: JSON, or text for Prometheus where Accept asks for it.
+//! `GET /metrics`: JSON, or text for Prometheus if the Accept header asks for it.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use axum::http::header::{ACCEPT, CONTENT_TYPE, VARY};
 use axum::response::{IntoResponse, Response};
 
 use super::Api;
-use super::endpoint::{Endpoint, get, text};
+use super::endpoint::{Endpoint, get};
 use super::error::ApiError;
 use super::extract::Params;
 use super::status::DeviceQuery;
@@ -20,10 +20,10 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         get("/metrics", metrics)
             .summary("Counts and latencies of the only device, the device that is named, or the fleet")
-            .query("device", text(), "A device's name")
-            .response("Metrics")
-            .response_as("application/openmetrics-text", text())
-            .response_as("text/plain", text())
+            .query::<DeviceQuery>()
+            .response::<json::Metrics>()
+            .response_as::<String>("application/openmetrics-text")
+            .response_as::<String>("text/plain")
             .error(404, "No device has this name"),
     ]
 }
@@ -35,15 +35,18 @@ async fn metrics(
 ) -> Result<Response, ApiError> {
     let accepted: Vec<_> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
     let format = negotiate(&accepted.join(","));
-    // The old simulator's JSON is of its only device. Prometheus adds fleets up, and one device is one, too.
+    // JSON describes an only device, as in the simulator that this one replaces. Prometheus sums fleets of any size.
     let device =
         if format == MetricsFormat::Json || query.named().is_some() { query.device(&api)? } else { None };
     let snapshot = match device {
-        Some(id) => Snapshot::of_device(api.fleet.status(&id).await?, api.uptime()),
+        Some(id) => {
+            let totals = api.fleet.status(&id).await?.totals;
+            Snapshot { totals, uptime: api.uptime(), ..Snapshot::default() }
+        }
         None => {
-            let updates = api.versions.all().into_iter();
-            let updates = updates.map(|it| (it.info.name, (it.updated, it.refused))).collect();
-            Snapshot { updates, ..Snapshot::of_fleet(api.fleet.totals().await?, api.uptime()) }
+            let updates = api.versions.all().into_iter().map(|it| (it.info.name, it.updates)).collect();
+            let totals = api.fleet.totals().await?;
+            Snapshot { totals, is_fleet: true, updates, uptime: api.uptime() }
         }
     };
     let body = match format {

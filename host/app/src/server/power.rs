@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State as Shared;
+use schemars::JsonSchema;
 use serde::Serialize;
 use wasmote_live::fleet::PowerCommand;
 
@@ -13,14 +14,20 @@ use super::error::ApiError;
 use super::extract::Device;
 use crate::actions::power::of_device;
 
-#[derive(Debug, Serialize)]
+/// A power command that was carried out.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Order")]
 struct PowerResponse {
+    /// Name of the device.
     device: String,
+    /// The command.
+    #[schemars(extend("enum" = ["start", "stop", "crash"]))]
     order: &'static str,
 }
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    let described = |endpoint: Endpoint| endpoint.response("Order").error(404, "No device has this name");
+    let described =
+        |endpoint: Endpoint| endpoint.response::<PowerResponse>().error(404, "No device has this name");
     vec![
         described(post("/devices/{id}/start", start))
             .summary("Switch the device on, or start it again after a stop"),

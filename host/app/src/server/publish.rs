@@ -1,9 +1,9 @@
-//! Publish endpoint: `POST /publish` makes a device publish a message, through its faults like any other.
+//! `POST /publish`: a device publishes a message for a user, through its faults like any other message.
 //!
 //! With a `topic`, a text goes out as it is and anything else as JSON. Without one, the message goes to
-//! `<root>/<device>/message` in an envelope like a heartbeat's: `{"device", "type": "message", "message", "ts"}`,
-//! with `ts` in seconds since 1970. When several devices run and none is named, the first that runs
-//! publishes; the response names it.
+//! `<root>/<device>/message`, wrapped as a heartbeat is: `{"device", "type": "message", "message", "ts"}`,
+//! with `ts` in seconds since 1970. When no device is named, the first that runs publishes the message; the answer
+//! names it.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -11,6 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use axum::Json;
 use axum::extract::State as Shared;
 use axum::http::StatusCode;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wasmote_live::fleet::STATUS_BATCH;
@@ -20,22 +21,38 @@ use wasmote_mqtt::topic::Topic;
 use wasmote_sim::device::PowerState;
 
 use super::Api;
-use super::endpoint::{Endpoint, post, text};
+use super::endpoint::{Endpoint, post};
 use super::error::ApiError;
 use super::extract::{Device, Example, JsonBody, Params};
-use super::status::DeviceQuery;
 use crate::actions::Action;
 use crate::actions::publish::Publish;
 
-#[derive(Debug, Deserialize)]
+/// A message to publish.
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Publication {
+    #[schemars(
+        description = "Any JSON. With a topic a text goes out as it is, the rest as JSON; without one it goes \
+        out wrapped as {device, type, message, ts}."
+    )]
     message: Value,
+    #[schemars(description = "<root>/<device>/message unless told")]
     topic: Option<String>,
+    /// Quality of service.
     #[serde(default)]
+    #[schemars(extend("enum" = [0, 1, 2], "default" = 0))]
     qos: Value,
+    /// Whether the broker retains the message.
     #[serde(default)]
     retain: bool,
+    /// The first that runs unless told
+    device: Option<String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct PublishQuery {
+    /// A device's name, which may stand in the body instead
     device: Option<String>,
 }
 
@@ -43,18 +60,25 @@ impl Example for Publication {
     const EXAMPLE: &'static str = r#"{"message": …}"#;
 }
 
-/// Response: the device has the message, and its faults decide what happens to it.
-#[derive(Debug, Serialize)]
+/// A message that the device has accepted. Its faults still act on it.
+#[derive(Debug, Serialize, JsonSchema)]
 struct Accepted {
+    /// Always `accepted`.
+    #[schemars(extend("const" = "accepted"))]
     status: &'static str,
+    /// The device that publishes the message.
     device: String,
+    /// Topic of the message.
     topic: String,
+    /// Quality of service.
     qos: u8,
+    /// Whether the broker retains the message.
     retain: bool,
+    /// Size of the payload.
     bytes: usize,
 }
 
-/// Payload of a message without a topic of its own.
+/// Payload of a message without a topic.
 #[derive(Serialize)]
 struct MessageEnvelope<'a> {
     device: &'a str,
@@ -66,8 +90,8 @@ struct MessageEnvelope<'a> {
 pub(super) fn endpoints() -> Vec<Endpoint> {
     let described = |endpoint: Endpoint| {
         endpoint
-            .body(&["application/json"], "Publication")
-            .response("Accepted")
+            .body::<Publication>(&["application/json"])
+            .response::<Accepted>()
             .error(400, "A field is missing or wrong")
             .error(404, "No device has this name")
             .error(409, "The device does not run")
@@ -77,17 +101,17 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         described(post("/publish", publish))
             .summary("Publish as the device that is named, or else the first that runs")
-            .query("device", text(), "A device's name, which may stand in the body instead"),
+            .query::<PublishQuery>(),
         described(post("/devices/{id}/publish", publish_as)).summary("Publish as this device"),
     ]
 }
 
 async fn publish(
     Shared(api): Shared<Arc<Api>>,
-    Params(query): Params<DeviceQuery>,
+    Params(query): Params<PublishQuery>,
     JsonBody(publication): JsonBody<Publication>,
 ) -> Result<Json<Accepted>, ApiError> {
-    let position = match publication.named(query.named(), "query")? {
+    let position = match publication.named(query.device.as_deref(), "query")? {
         Some(id) => api.position(id)?,
         None => first_running(&api).await?,
     };
@@ -111,7 +135,7 @@ async fn publish_as(
 struct NoParameters {}
 
 impl Publication {
-    /// The device that the body or the URL names; an error if they name different ones.
+    /// The device that the body or the URL names. Both must name the same one.
     fn named<'a>(&'a self, from_url: Option<&'a str>, source: &str) -> Result<Option<&'a str>, ApiError> {
         match (from_url, self.device.as_deref()) {
             (Some(from_url), Some(from_body)) if from_url != from_body => {

@@ -1,45 +1,48 @@
-//! What a device's state is called, and why it is so.
+//! State of a device in one word, with the reason.
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wasmote_live::status::DeviceStatus;
 use wasmote_mqtt::time::Time;
 use wasmote_sim::device::{ConnectionState, PowerState};
 use wasmote_sim::faults::ActiveFault;
 
-/// A device's state in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+/// State of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "State")]
 pub enum DeviceState {
-    /// It runs and has a connection.
+    /// It runs and is connected.
     Connected,
-    /// It runs and has none.
+    /// It runs and is not connected.
     Offline,
-    /// A fault keeps its MQTT loop from turning.
+    /// A fault stops its MQTT loop.
     Silent,
-    /// It lost its power, or its behaviour trapped; it starts again by itself.
+    /// It lost its power, or its behaviour trapped; it restarts by itself.
     Crashed,
-    /// It was told to stop, or has not been started yet.
+    /// It was stopped, or has not been started yet.
     Stopped,
     /// Its behaviour refused to start.
     Failed,
 }
 
-/// A fault that holds a device now.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// A fault that acts on a device now.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(inline)]
 pub struct ActiveFaultView {
-    /// The fault's name.
+    /// Name of the fault.
     pub id: String,
-    /// Its kind.
+    /// Kind of the fault.
     pub kind: &'static str,
-    /// Seconds until it ends; nothing for one that stays.
+    /// Seconds until it ends; absent for one that stays.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ends_in_s: Option<f64>,
 }
 
 impl ActiveFaultView {
-    /// A fault as it is at this time.
+    /// Creates the view of a fault at this time.
     pub fn new(fault: &ActiveFault, now: Duration) -> Self {
         let ends_in_s = fault.until.map(|until| seconds_until(until, now));
         Self { id: fault.id.to_string(), kind: fault.kind, ends_in_s }

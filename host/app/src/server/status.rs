@@ -5,36 +5,47 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State as Shared;
-use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wasmote_live::fleet::STATUS_BATCH;
 use wasmote_live::status::DeviceStatus;
 
 use super::Api;
-use super::endpoint::{Endpoint, get, text};
+use super::endpoint::{Endpoint, get};
 use super::error::ApiError;
 use super::extract::Params;
 use super::state::{ActiveFaultView, DeviceState};
 
-/// One device, as it is shown.
-#[derive(Clone, Debug, Serialize)]
+/// State of one device.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "DeviceStatus")]
 pub struct DeviceView {
+    /// Name of the device.
     device: String,
+    /// Name of its group.
     group: String,
+    /// Name of its behaviour.
     behaviour: String,
     /// SHA-256 of the component that it runs, or starts with next.
     behaviour_version: String,
+    /// State of the device.
     state: DeviceState,
+    /// Why it is not connected.
     why: Option<String>,
+    /// Seconds since its behaviour started; null when it does not run.
     uptime_s: Option<f64>,
+    /// Seed of the run.
     seed: u64,
+    /// URL of the broker.
     broker: String,
+    /// Faults that act on it now.
     active_faults: Vec<ActiveFaultView>,
+    /// Version of the program.
     version: &'static str,
 }
 
 impl DeviceView {
-    /// A device at this moment.
+    /// The state of a device at this moment.
     pub fn new(status: &DeviceStatus, api: &Api) -> Self {
         let now = api.uptime();
         let (state, why) = DeviceState::of(status, now);
@@ -58,41 +69,63 @@ impl DeviceView {
     }
 }
 
-/// A fleet, as it is shown.
-#[derive(Clone, Debug, Default, Serialize)]
+/// State of the fleet.
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
+#[schemars(rename = "FleetStatus")]
 struct FleetView {
+    /// Number of devices.
     devices: usize,
+    /// Devices by state.
+    #[schemars(with = "BTreeMap<String, u64>")]
     states: BTreeMap<DeviceState, u64>,
+    /// The groups.
     groups: Vec<GroupView>,
+    /// Seconds since the fleet started.
     uptime_s: f64,
+    /// Seed of the run.
     seed: u64,
+    /// URL of the broker.
     broker: String,
-    /// Devices that each fault holds now.
+    /// Devices by the faults that act on them now.
     active_faults: BTreeMap<String, u64>,
+    /// Version of the program.
     version: &'static str,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
 struct GroupView {
+    /// Name of the group.
     group: String,
+    /// Name of its behaviour.
     behaviour: String,
+    /// Number of its devices.
     devices: usize,
 }
 
-/// Which device is meant; the fleet when none is named and there are several.
-#[derive(Clone, Debug, Default, Deserialize)]
+/// State of one device, or of the fleet.
+#[derive(Serialize, JsonSchema)]
+#[serde(untagged)]
+enum Status {
+    Device(DeviceView),
+    Fleet(FleetView),
+}
+
+/// Query with the name of a device.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeviceQuery {
+    /// A device's name
     device: Option<String>,
 }
 
 impl DeviceQuery {
-    /// The name that was given.
+    /// The name in the query.
     pub fn named(&self) -> Option<&str> {
         self.device.as_deref()
     }
 
-    /// The device that is meant.
+    /// The device that is named, or the only device; `None` for a fleet of several.
     pub fn device(&self, api: &Api) -> Result<Option<String>, ApiError> {
         match &self.device {
             Some(id) => api.position(id).map(|_| Some(id.clone())),
@@ -105,8 +138,8 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         get("/status", status)
             .summary("The only device, the device that is named, or the fleet")
-            .query("device", text(), "A device's name")
-            .response("Status")
+            .query::<DeviceQuery>()
+            .response::<Status>()
             .error(404, "No device has this name"),
     ]
 }
@@ -114,11 +147,11 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
 async fn status(
     Shared(api): Shared<Arc<Api>>,
     Params(query): Params<DeviceQuery>,
-) -> Result<Response, ApiError> {
-    Ok(match query.device(&api)? {
-        Some(id) => Json(DeviceView::new(&api.fleet.status(&id).await?, &api)).into_response(),
-        None => Json(fleet(&api).await?).into_response(),
-    })
+) -> Result<Json<Status>, ApiError> {
+    Ok(Json(match query.device(&api)? {
+        Some(id) => Status::Device(DeviceView::new(&api.fleet.status(&id).await?, &api)),
+        None => Status::Fleet(fleet(&api).await?),
+    }))
 }
 
 async fn fleet(api: &Api) -> Result<FleetView, ApiError> {

@@ -1,68 +1,78 @@
-//! What is known of a behaviour and its versions, and what is told of an update.
+//! A behaviour with its versions, and events of its updates.
 
 use std::collections::VecDeque;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use wasmote_live::fleet::RolloutReport;
 
 use crate::component_info::ComponentInfo;
 
-/// Versions that were there before, and are still known.
+/// Maximum of earlier versions that are kept.
 const MAX_OLD_VERSIONS: usize = 10;
 
 /// A behaviour that runs, with the versions that it had in this run.
 #[derive(Clone, Debug)]
 pub struct RunningBehaviour {
-    /// The version that devices are given.
+    /// The current version.
     pub info: ComponentInfo,
     /// This version and those before it, the latest first.
     pub versions: VecDeque<VersionInfo>,
-    /// Updates that went through.
-    pub updated: u64,
-    /// Updates that came to nothing.
-    pub refused: u64,
-    /// The last of these.
+    /// Counts of updates.
+    pub updates: UpdateCounts,
+    /// The last update that failed.
     pub last_refusal: Option<UpdateRefusal>,
 }
 
-/// One version.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// Counts of a behaviour's updates.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct UpdateCounts {
+    /// Updates that succeeded.
+    pub done: u64,
+    /// Updates that failed; the old version runs on.
+    pub refused: u64,
+}
+
+/// A version of a behaviour.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct VersionInfo {
-    /// Of the component.
+    /// SHA-256 of the component.
     pub sha256: String,
-    /// Where it came from.
+    /// Origin of the component: `built-in`, a file, or `http`.
     pub source: String,
-    /// Since when it is, or was, what devices are given; seconds since 1970.
+    /// Time at which devices began to get this version, in seconds since 1970.
     pub since: f64,
 }
 
-/// An update that came to nothing.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+/// An update that failed.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[schemars(inline)]
 pub struct UpdateRefusal {
-    /// Where it came from.
+    /// Origin of the component: a file, or `http`.
     pub source: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// When; seconds since 1970.
+    /// Time of the update, in seconds since 1970.
     pub ts: f64,
 }
 
 impl RunningBehaviour {
     pub(super) fn new(info: ComponentInfo) -> Self {
         let first = VersionInfo::now(&info);
-        Self { info, versions: VecDeque::from([first]), updated: 0, refused: 0, last_refusal: None }
+        Self { info, versions: VecDeque::from([first]), updates: UpdateCounts::default(), last_refusal: None }
     }
 
     pub(super) fn replace(&mut self, info: ComponentInfo) {
-        self.updated += 1;
+        self.updates.done += 1;
         self.versions.truncate(MAX_OLD_VERSIONS);
         self.versions.push_front(VersionInfo::now(&info));
         self.info = info;
     }
 
     pub(super) fn record_failure(&mut self, source: &str, reason: &str) {
-        self.refused += 1;
+        self.updates.refused += 1;
         self.last_refusal = Some(UpdateRefusal { source: source.into(), reason: reason.into(), ts: now() });
     }
 }

@@ -105,7 +105,7 @@ impl Harness {
             connection: settings.connection.clone(),
             start_rate: None,
         });
-        while fleet.totals().await.unwrap().running < u64::from(devices) {
+        while fleet.totals().await.unwrap().devices.running < u64::from(devices) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
         let run_info = RunInfo::new(&settings, "mqtt://127.0.0.1:9".into());

@@ -2,7 +2,7 @@
 
 use axum::body::Body;
 use axum::http::Request;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::Harness;
 
@@ -91,4 +91,77 @@ async fn the_index_lists_what_the_openapi_document_describes() {
     for path in paths.keys() {
         assert!(index.contains(&format!(" {path} ")), "{path} in {index}");
     }
+}
+
+/// The schema of a successful answer, with all schemas that it refers to.
+fn answer_schema(document: &Value, path: &str, method: &str) -> Value {
+    let response = &document["paths"][path][method]["responses"]["200"];
+    let mut schema = response["content"]["application/json"]["schema"].clone();
+    schema["components"] = document["components"].clone();
+    schema
+}
+
+#[tokio::test]
+async fn answers_have_the_fields_that_the_openapi_document_describes() {
+    let harness = Harness::new(2).await;
+    harness.json("POST", "/devices/heartbeat-0/stop", "").await;
+    let document = harness.get("/openapi.json").await.json();
+    for (method, path, url, body) in [
+        ("get", "/status", "/status", ""),
+        ("get", "/status", "/status?device=heartbeat-0", ""),
+        ("get", "/metrics", "/metrics", ""),
+        ("get", "/metrics", "/metrics?device=heartbeat-1", ""),
+        ("get", "/devices", "/devices", ""),
+        ("get", "/devices/{id}", "/devices/heartbeat-0", ""),
+        ("get", "/behaviours", "/behaviours", ""),
+        ("get", "/behaviours/{name}", "/behaviours/heartbeat", ""),
+        ("put", "/faults", "/faults", r#"{"fault": [{"kind": "loss", "probability": 0.1, "device": "x"}]}"#),
+        ("get", "/devices/{id}/faults", "/devices/heartbeat-0/faults", ""),
+        ("post", "/publish", "/publish", r#"{"message": "Hello network!"}"#),
+        ("post", "/devices/{id}/start", "/devices/heartbeat-0/start", ""),
+    ] {
+        let answer = match body {
+            "" if method == "get" => harness.get(url).await,
+            _ => harness.json(&method.to_uppercase(), url, body).await,
+        };
+        let answer = answer.json();
+        let mut schema = answer_schema(&document, path, method);
+        let validator = jsonschema::draft202012::new(&schema).unwrap();
+        let problems: Vec<_> = validator.iter_errors(&answer).map(|problem| problem.to_string()).collect();
+        assert!(problems.is_empty(), "{method} {url}: {problems:?} in {answer:#}");
+        // Every field is described.
+        schema["unevaluatedProperties"] = false.into();
+        if answer.is_object() {
+            let validator = jsonschema::draft202012::new(&schema).unwrap();
+            assert!(validator.is_valid(&answer), "{method} {url}: {answer:#}");
+        }
+    }
+}
+
+/// Properties of the document's schemas without a description.
+fn undescribed(value: &Value, at: &str, found: &mut Vec<String>) {
+    let Some(object) = value.as_object() else { return };
+    for (name, value) in object {
+        let at = format!("{at}/{name}");
+        if name == "properties" {
+            for (field, schema) in value.as_object().into_iter().flatten() {
+                if schema.get("description").is_none() && schema.get("const").is_none() {
+                    found.push(format!("{at}/{field}"));
+                }
+            }
+        }
+        undescribed(value, &at, found);
+    }
+}
+
+#[tokio::test]
+async fn every_field_of_an_answer_is_described() {
+    let document = Harness::new(1).await.get("/openapi.json").await.json();
+    let mut found = Vec::new();
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        if !name.starts_with("Fault") {
+            undescribed(schema, name, &mut found);
+        }
+    }
+    assert!(found.is_empty(), "{found:?}");
 }

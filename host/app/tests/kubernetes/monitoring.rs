@@ -6,11 +6,11 @@ use serde_json::Value;
 
 use crate::command::{named, rendered};
 use wasmote::metrics::accept::MetricsFormat;
-use wasmote::metrics::{FleetCounts, Snapshot, openmetrics};
+use wasmote::metrics::{Snapshot, openmetrics};
 
 /// Names of samples that Prometheus would store.
 fn exposed() -> BTreeSet<String> {
-    let snapshot = Snapshot { fleet: Some(FleetCounts::default()), ..Snapshot::default() };
+    let snapshot = Snapshot { is_fleet: true, ..Snapshot::default() };
     let text = openmetrics::write(&snapshot, MetricsFormat::Text);
     let families = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '));
     families

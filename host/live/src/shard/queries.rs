@@ -1,4 +1,4 @@
-//! What a shard tells of itself, and what it is asked to do.
+//! Queries and commands that a shard answers.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -11,14 +11,14 @@ use wasmote_mqtt::time::Time;
 use wasmote_sim::device::{ConnectionState, Device, Input, LatencySamples, Now, PowerState};
 use wasmote_sim::faults::Fault;
 use wasmote_sim::http::{HttpRequest, HttpResponse};
-use wasmote_sim::metrics::Metric;
+use wasmote_sim::metrics::{Metric, MetricSum};
 
 use super::Shard;
 use crate::fleet::PowerCommand;
 use crate::lag::LagStats;
-use crate::status::{DeviceStatus, Totals};
+use crate::status::{DeviceCounts, DeviceStatus, Totals};
 
-/// The last few latencies over a shard's devices, oldest first.
+/// The latest latencies of a shard's devices, oldest first.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RecentLatencies(VecDeque<(Time, Duration)>);
 
@@ -30,7 +30,7 @@ impl RecentLatencies {
         self.0.push_back((at, latency));
     }
 
-    /// The last few over several shards.
+    /// The latest latencies over several shards.
     pub(crate) fn latest(shards: impl Iterator<Item = Self>) -> Vec<Duration> {
         let mut all: Vec<_> = shards.flat_map(|recent_latencies| recent_latencies.0).collect();
         all.sort_by_key(|(at, _)| *at);
@@ -40,7 +40,7 @@ impl RecentLatencies {
     }
 }
 
-/// A shard's part of the sums.
+/// Sums over a shard.
 #[derive(Debug)]
 pub(crate) struct ShardTotals {
     pub(crate) totals: Totals,
@@ -67,7 +67,7 @@ impl Shard {
         self.lag.clone()
     }
 
-    /// Publish on a device's behalf. Says whether it runs.
+    /// Publish on a device's behalf. Returns whether the device runs.
     pub(crate) fn publish_for(&mut self, index: usize, message: Message) -> bool {
         let runs = self.slots[index].device.is_running();
         if runs {
@@ -98,7 +98,7 @@ impl Shard {
         let ticket = self.next_ticket;
         self.pending_http.insert(ticket, sender);
         self.handle_input(index, Input::HttpRequest(ticket, request));
-        // A device answers at once or never.
+        // A device answers during this call or never.
         self.pending_http.remove(&ticket);
     }
 
@@ -106,44 +106,41 @@ impl Shard {
         self.handle_input(index, Input::SetFaults(faults));
     }
 
-    /// There is nothing more to ask.
+    /// End the shard after its last query.
     pub(crate) fn finish(&mut self) {
         self.done = true;
     }
 }
 
 fn status(device: &Device, now: Now) -> DeviceStatus {
-    let metrics = device.metrics().into_iter().flat_map(|metrics| metrics.iter());
+    let mut totals = Totals::default();
+    totals.count(device);
+    totals.latency_samples = device.latency_samples().iter().collect();
     DeviceStatus {
         identity: Arc::clone(device.identity()),
         behaviour: device.behaviour_name().to_owned(),
         version: device.version(),
-        swaps: device.swap_counts(),
         power: device.power().clone(),
         link: device.connection().clone(),
         uptime: device.started_at().filter(|_| device.is_running()).map(|started| now.run.since(started)),
         joules: device.joules_left(now.run),
         clock_error_s: device.clock_error_s(now),
         active_faults: device.active_faults(),
-        ledger: device.ledger().clone(),
-        waiting: device.waiting(),
-        latency: device.latency().clone(),
-        latency_samples: device.latency_samples().iter().collect(),
-        traps: device.traps(),
-        refusals: device.refusals(),
-        metrics: metrics.map(|(name, metric)| (name.to_owned(), metric.clone())).collect(),
+        totals,
     }
 }
 
 impl Totals {
-    /// Add one device.
+    /// Add one device, except its latency samples.
     fn count(&mut self, device: &Device) {
         let silent = device.active_faults().iter().any(|fault| fault.kind == "silence");
-        self.devices += 1;
-        self.running += u64::from(device.is_running());
-        self.connected += u64::from(*device.connection() == ConnectionState::Up && !silent);
-        self.silent += u64::from(silent);
-        self.failed += u64::from(matches!(device.power(), PowerState::Failed(_)));
+        self.devices.add(DeviceCounts {
+            total: 1,
+            running: device.is_running().into(),
+            connected: u64::from(*device.connection() == ConnectionState::Up && !silent),
+            silent: silent.into(),
+            failed: matches!(device.power(), PowerState::Failed(_)).into(),
+        });
         self.ledger.add(device.ledger());
         let (out, inward) = device.waiting();
         self.waiting.0 += out;
@@ -152,20 +149,15 @@ impl Totals {
         self.traps += device.traps();
         self.swaps.add(device.swap_counts());
         *self.versions.entry(device.version()).or_default() += 1;
-        self.add_refusals(device.refusals());
+        self.refusals.add(device.refusals());
         for (name, metric) in device.metrics().into_iter().flat_map(|metrics| metrics.iter()) {
-            let key = (device.behaviour_name().to_owned(), name.to_owned());
-            self.add_metric(key, metric, 1);
+            self.add_metric(device.behaviour_name(), name, metric, 1);
         }
     }
 
-    /// Add another part of the fleet. The samples are left alone.
+    /// Add another part of the fleet, except its latency samples.
     pub(crate) fn add(&mut self, other: &Self) {
-        self.devices += other.devices;
-        self.running += other.running;
-        self.connected += other.connected;
-        self.silent += other.silent;
-        self.failed += other.failed;
+        self.devices.add(other.devices);
         self.ledger.add(&other.ledger);
         self.waiting.0 += other.waiting.0;
         self.waiting.1 += other.waiting.1;
@@ -175,32 +167,26 @@ impl Totals {
         for (version, devices) in &other.versions {
             *self.versions.entry(version.clone()).or_default() += devices;
         }
+        self.refusals.add(other.refusals);
+        for (behaviour, metrics) in &other.metrics {
+            for (name, sum) in metrics {
+                self.add_metric(behaviour, name, sum.metric(), sum.devices());
+            }
+        }
         self.connects += other.connects;
         self.lag.add(&other.lag);
-        self.add_refusals(other.refusals);
-        for (key, (metric, devices)) in &other.metrics {
-            self.add_metric(key.clone(), metric, *devices);
-        }
     }
 
-    fn add_refusals(&mut self, more: wasmote_sim::context::Refusals) {
-        self.refusals.publish_rate += more.publish_rate;
-        self.refusals.publish_invalid += more.publish_invalid;
-        self.refusals.log_rate += more.log_rate;
-    }
-
-    /// A name that is of different kinds on different devices keeps the first kind.
-    fn add_metric(&mut self, key: (String, String), metric: &Metric, devices: u64) {
-        let Some((sum, count)) = self.metrics.get_mut(&key) else {
-            self.metrics.insert(key, (metric.clone(), devices));
-            return;
-        };
-        match (sum, metric) {
-            (Metric::Counter(sum), Metric::Counter(more)) => *sum += more,
-            (Metric::Gauge(sum), Metric::Gauge(more)) => *sum += more,
-            (Metric::Histogram(sum), Metric::Histogram(more)) => sum.merge(more),
-            _ => return,
+    /// Add a metric. If devices use one name for several types, the first type is kept.
+    fn add_metric(&mut self, behaviour: &str, name: &str, metric: &Metric, devices: u64) {
+        let sums = self.metrics.entry(behaviour.to_owned()).or_default();
+        match sums.get_mut(name) {
+            Some(sum) => {
+                let _ = sum.add(metric, devices);
+            }
+            None => {
+                sums.insert(name.to_owned(), MetricSum::new(metric.clone(), devices));
+            }
         }
-        *count += devices;
     }
 }

@@ -58,7 +58,7 @@ async fn trigger_once(fleet: &Fleet, fault: Value) {
     set_fault(fleet, fault).await;
     let name = fleet.devices()[0].id.to_string();
     eventually("the strike", || async {
-        let outages = fleet.status(&name).await.unwrap().ledger.fault_total().outages;
+        let outages = fleet.status(&name).await.unwrap().totals.ledger.fault_total().outages;
         (outages > 0).then_some(())
     })
     .await;

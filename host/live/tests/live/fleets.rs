@@ -73,7 +73,7 @@ pub async fn every_device_hears_every_other(kind: Kind, devices: usize) {
     let totals = fleet.shutdown(Duration::from_secs(20)).await;
     assert_eq!(totals.ledger.refused_full + totals.ledger.lost_offline, 0);
     assert_eq!(
-        (totals.devices, totals.connects, totals.ledger.received),
+        (totals.devices.total, totals.connects, totals.ledger.received),
         (devices as u64, devices as u64, expected)
     );
 }
@@ -90,7 +90,7 @@ async fn a_fleet_answers_while_it_starts(kind: Kind) {
     };
     let began = Instant::now();
     let fleet = Fleet::start(fleet_config);
-    let running = fleet.totals().await.unwrap().running;
+    let running = fleet.totals().await.unwrap().devices.running;
     let most = 1.0 + 20.0 * began.elapsed().as_secs_f64();
     assert!(running as f64 <= most, "{running} were started at once, and not {most}");
     let statuses = fleet.statuses(35..100).await.unwrap();
@@ -100,7 +100,7 @@ async fn a_fleet_answers_while_it_starts(kind: Kind) {
     fleet.power("d-39", wasmote_live::fleet::PowerCommand::Start).await.unwrap();
     assert!(fleet.status("d-39").await.unwrap().uptime.is_some());
     eventually("all connections", || async { fleet.is_ready().then_some(()) }).await;
-    assert_eq!(fleet.totals().await.unwrap().running, 40);
+    assert_eq!(fleet.totals().await.unwrap().devices.running, 40);
     fleet.shutdown(Duration::from_secs(10)).await;
 }
 

@@ -184,7 +184,7 @@ async fn a_short_pause_of_the_broker_loses_nothing() {
         let origin = heard.origin.expect("it came with its stamp");
         assert_eq!(origin.from.as_str(), "d");
     }
-    let latency = fleet.status("d").await.unwrap().latency;
+    let latency = fleet.status("d").await.unwrap().totals.latency;
     assert!(
         latency.sum() >= 3.0 * left,
         "it shows in the latency: {} s in all, {left} s each",

@@ -52,8 +52,10 @@ async fn a_long_silence_ends_the_session(kind: Kind) {
             {"kind": "silence", "probability": 1.0, "every": "1s", "for": "600s"}
         ]});
         fleet.set_faults(&[0], faults(silence)).await.unwrap();
-        eventually("the silence", || async { (fleet.totals().await.unwrap().silent == 1).then_some(()) })
-            .await;
+        eventually("the silence", || async {
+            (fleet.totals().await.unwrap().devices.silent == 1).then_some(())
+        })
+        .await;
         fleets.push((name, fleet));
     }
     for (name, fleet) in &fleets {
@@ -98,11 +100,13 @@ async fn a_short_silence_goes_unnoticed(kind: Kind) {
             {"kind": "silence", "probability": 1.0, "every": "1s", "for": "60s"}
         ]});
         fleet.set_faults(&[0], faults(silence)).await.unwrap();
-        eventually("the silence", || async { (fleet.totals().await.unwrap().silent == 1).then_some(()) })
-            .await;
+        eventually("the silence", || async {
+            (fleet.totals().await.unwrap().devices.silent == 1).then_some(())
+        })
+        .await;
         publish(server.port(), "t/in", "unheard", &[]).await;
         fleet.publish(&name, message("t/out", &name).with_qos(Qos::AtLeastOnce)).await.unwrap();
-        let waiting = fleet.status(&name).await.unwrap().waiting;
+        let waiting = fleet.status(&name).await.unwrap().totals.waiting;
         assert_eq!(waiting, (1, 0), "the message waits for the end of the silence");
         fleet.set_faults(&[0], faults(serde_json::json!({"fault": []}))).await.unwrap();
         device.message("unheard").await;

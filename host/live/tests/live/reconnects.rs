@@ -110,7 +110,7 @@ impl Received {
 
 async fn generated(fleet: &Fleet) -> Vec<u64> {
     let statuses = fleet.statuses(0..fleet.devices().len()).await.unwrap();
-    statuses.iter().map(|status| status.ledger.generated).collect()
+    statuses.iter().map(|status| status.totals.ledger.generated).collect()
 }
 
 /// Until every device has said so much more.
@@ -304,7 +304,7 @@ async fn silent_devices_do_not_block_others_from_connecting() {
     ]}));
     fleet.set_faults(&(0..SILENT).collect::<Vec<_>>(), silence).await.unwrap();
     eventually("the silence", || async {
-        (fleet.totals().await.unwrap().silent == SILENT as u64).then_some(())
+        (fleet.totals().await.unwrap().devices.silent == SILENT as u64).then_some(())
     })
     .await;
     proxy.cut();

@@ -101,7 +101,7 @@ async fn a_fleet_is_ready_when_a_behaviour_refuses_to_start() {
     });
     let fleet = start(at_port(free_port()), options(), vec![refuses]);
     eventually("giving up", || async { fleet.is_ready().then_some(()) }).await;
-    assert_eq!(fleet.totals().await.unwrap().failed, 1);
+    assert_eq!(fleet.totals().await.unwrap().devices.failed, 1);
     assert_eq!(fleet.status("nobody").await.unwrap_err(), FleetError::UnknownDevice("nobody".into()));
     fleet.shutdown(Duration::from_secs(5)).await;
 }

@@ -99,7 +99,7 @@ async fn a_shutdown_flushes_all_last_messages(kind: Kind) {
         subscriber.wait_for("online", |line| line.ends_with("|online")).await;
     }
     let totals = fleet.shutdown(Duration::from_secs(20)).await;
-    assert_eq!((totals.running, totals.ledger.sent), (0, 2 * DEVICES as u64));
+    assert_eq!((totals.devices.running, totals.ledger.sent), (0, 2 * DEVICES as u64));
     // A subscriber who comes after the shutdown finds every device's last word.
     let mut later = Subscriber::start(server.port(), "t/+/state").await;
     let mut kept = Vec::new();

@@ -147,7 +147,7 @@ async fn a_failed_canary_rolls_back_all_canaries() {
         // They are well, and were never disconnected.
         check_ledgers(&fleet).await;
         let totals = fleet.shutdown(Duration::from_secs(5)).await;
-        assert_eq!((totals.connects, totals.failed), (9, 0), "{breaks:?}");
+        assert_eq!((totals.connects, totals.devices.failed), (9, 0), "{breaks:?}");
     }
 }
 

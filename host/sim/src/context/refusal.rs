@@ -1,6 +1,6 @@
-//! What a behaviour asks for and is not given.
+//! Refusals of a behaviour's requests.
 
-/// Why a message was refused at once.
+/// Reason why a message was refused at once.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PublishRefusal {
     /// Larger than the limit, in bytes.
@@ -14,10 +14,10 @@ pub enum PublishRefusal {
     NeedsMqtt5,
 }
 
-/// Why an outbound HTTP request was refused at once.
+/// Reason why an outbound HTTP request was refused at once.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HttpRefusal {
-    /// As many under way as allowed.
+    /// The maximum of requests is in flight.
     #[error("{0} requests are under way, as many as allowed")]
     TooMany(u32),
     /// Larger than the limit, in bytes.
@@ -30,8 +30,10 @@ pub enum HttpRefusal {
 #[error("the device has {0} subscriptions, as many as allowed")]
 pub struct TooManySubscriptions(pub u32);
 
-/// What a behaviour was refused, counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Counts of refused requests of a behaviour.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct Refusals {
     /// Messages beyond the publish rate.
     pub publish_rate: u64,
@@ -39,4 +41,13 @@ pub struct Refusals {
     pub publish_invalid: u64,
     /// Log lines beyond the log rate.
     pub log_rate: u64,
+}
+
+impl Refusals {
+    /// Add another behaviour's counts.
+    pub fn add(&mut self, other: Self) {
+        self.publish_rate += other.publish_rate;
+        self.publish_invalid += other.publish_invalid;
+        self.log_rate += other.log_rate;
+    }
 }

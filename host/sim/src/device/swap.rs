@@ -86,14 +86,17 @@ fn trap_text(trap: &Trap) -> String {
     }
 }
 
-/// How often a device got another version, or did not.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Counts of swaps of a device's behaviour to another version.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
+)]
 pub struct SwapCounts {
-    /// The new version took over, or was there at the next start.
+    /// The new version took over, or was used at the next start.
     pub done: u64,
     /// The old version stayed.
     pub refused: u64,
-    /// The new version trapped while it was on trial, and the old one came back.
+    /// The new version trapped during its trial, and the device went back to the old one.
+    #[serde(rename = "undone")]
     pub rolled_back: u64,
 }
 

@@ -141,9 +141,9 @@ impl<'a> Sampler<'a> {
         for (pod, reply) in here.iter().zip(replies) {
             match reply.answer {
                 Ok(answer) => {
-                    let generated = answer.messages.generated;
+                    let generated = answer.messages.ledger.generated;
                     let before = latest.insert(pod.name.clone(), (pod.instance().to_owned(), answer));
-                    if before.is_some_and(|(_, before)| generated < before.messages.generated) {
+                    if before.is_some_and(|(_, before)| generated < before.messages.ledger.generated) {
                         self.restarted.insert(pod.name.clone(), pod.restarts);
                     }
                 }
@@ -184,29 +184,11 @@ impl Sample {
     }
 }
 
-/// What happened to a pod's messages from one look to another. After a restart all that it has is new.
-pub fn since<'m>(now: &'m Messages, before: Option<&'m Messages>) -> Messages {
-    let Some(before) = before.filter(|before| before.generated <= now.generated) else { return now.clone() };
+/// Counts of a pod's messages from one sample to another. After a restart, all its counts are new.
+pub fn since(now: &Messages, before: Option<&Messages>) -> Messages {
     let mut since = now.clone();
-    for (count, before) in [
-        (&mut since.generated, before.generated),
-        (&mut since.sent, before.sent),
-        (&mut since.arrived, before.arrived),
-        (&mut since.received, before.received),
-        (&mut since.lost_offline, before.lost_offline),
-        (&mut since.traps, before.traps),
-    ] {
-        *count = count.saturating_sub(before);
+    if let Some(before) = before.filter(|before| before.ledger.generated <= now.ledger.generated) {
+        since.subtract(before);
     }
-    for (fault, count) in &mut since.dropped {
-        *count = count.saturating_sub(before.dropped.get(fault).copied().unwrap_or(0));
-    }
-    for (fault, counts) in &mut since.faults {
-        for (what, count) in counts {
-            let earlier = before.faults.get(fault).and_then(|counts| counts.get(what));
-            *count = count.saturating_sub(earlier.copied().unwrap_or(0));
-        }
-    }
-    since.latency.subtract(&before.latency);
     since
 }

@@ -14,6 +14,7 @@ use wasmote_sim::rng::Seed;
 use super::samples::{RunEnd, Sample, Sampler};
 use super::windows::{MeasuredWindows, between};
 use crate::experiment::ExperimentError;
+use crate::experiment::ledger_file;
 use crate::experiment::plan::Point;
 use crate::experiment::threshold::ThresholdInput;
 use crate::experiment::windows;
@@ -109,11 +110,11 @@ fn json<T: JsonFile>(folder: &Path, value: &T) -> Result<(), ExperimentError> {
 
 impl ThresholdInput for Messages {
     fn generated(&self) -> u64 {
-        self.generated
+        self.ledger.generated
     }
 
     fn sent(&self) -> u64 {
-        self.sent
+        self.ledger.sent
     }
 
     fn mean_latency(&self) -> Option<f64> {
@@ -128,14 +129,14 @@ impl ThresholdInput for Messages {
 fn traffic(messages: &Messages) -> Traffic {
     let quantile = |share| messages.latency.quantile(share);
     Traffic {
-        generated: messages.generated,
-        sent: messages.sent,
-        received: Some(messages.received),
+        generated: messages.ledger.generated,
+        sent: messages.ledger.sent,
+        received: Some(messages.ledger.received),
         expected: 0,
         delivered: 0,
         delivery_ratio: None,
         latency_seconds: LatencySummary {
-            count: messages.latency.count,
+            count: messages.latency.count(),
             mean: messages.latency.mean(),
             p50: quantile(0.5),
             p90: quantile(0.9),
@@ -146,22 +147,13 @@ fn traffic(messages: &Messages) -> Traffic {
     }
 }
 
-/// Effects of faults, from the counts of `/metrics`.
+/// Effects of faults by their id.
 fn fault_counts(messages: &Messages) -> BTreeMap<String, FaultCounts> {
-    let of_fault = |(fault, counts): (&String, &BTreeMap<String, u64>)| {
-        let count = |name: &str| counts.get(name).copied().unwrap_or(0);
-        let counts = FaultCounts {
-            dropped_out: count("dropped_out"),
-            dropped_in: count("dropped_in"),
-            delayed: count("delayed"),
-            duplicated: count("duplicated_out") + count("duplicated_in"),
-            corrupted: count("corrupted"),
-            outages: count("outages"),
-            traps: count("traps"),
-        };
-        (fault.clone(), counts)
-    };
-    messages.faults.iter().map(of_fault).collect()
+    messages
+        .ledger
+        .faults()
+        .map(|(fault, counts)| (fault.to_string(), ledger_file::fault_counts(counts)))
+        .collect()
 }
 
 /// Rows of `timeseries.csv`: state at each sample, and counts since the one before.
@@ -180,8 +172,8 @@ fn time_series(fleet: &FleetManifests, samples: &[Sample]) -> Vec<TimeseriesRow>
                 devices: now.of(instance).map(|(_, answer)| answer.devices).sum(),
                 up: in_state("connected"),
                 silent: in_state("silent"),
-                generated: messages.generated,
-                sent: messages.sent,
+                generated: messages.ledger.generated,
+                sent: messages.ledger.sent,
                 dropped: messages.total_dropped(),
                 latency_p50_s: messages.latency.quantile(0.5),
                 latency_p95_s: messages.latency.quantile(0.95),
@@ -202,13 +194,8 @@ fn latencies(fleet: &FleetManifests, total: &Messages) -> Vec<LatencyRow> {
     };
     let mut rows = Vec::new();
     for name in only.into_iter().chain([ALL]) {
-        let mut before = 0;
-        for bucket in &total.latency.buckets {
-            if bucket.count > before {
-                let (group, count) = (name.to_owned(), bucket.count - before);
-                rows.push(LatencyRow { group, upper_bound_s: bucket.le, count });
-            }
-            before = bucket.count;
+        for (upper_bound_s, count) in total.latency.non_empty().filter(|(bound, _)| bound.is_finite()) {
+            rows.push(LatencyRow { group: name.to_owned(), upper_bound_s, count });
         }
     }
     rows
@@ -217,11 +204,11 @@ fn latencies(fleet: &FleetManifests, total: &Messages) -> Vec<LatencyRow> {
 /// `ledger.json`: the account of every pod, and of all pods, since they started.
 fn ledger(closes: bool, last: Option<&Sample>) -> Ledger {
     let counts = |messages: &Messages| LedgerCounts {
-        generated: messages.generated,
-        sent: messages.sent,
-        lost_offline: messages.lost_offline,
-        arrived: messages.arrived,
-        received: messages.received,
+        generated: messages.ledger.generated,
+        sent: messages.ledger.sent,
+        lost_offline: messages.ledger.lost_offline,
+        arrived: messages.ledger.arrived,
+        received: messages.ledger.received,
         faults: fault_counts(messages),
         ..LedgerCounts::default()
     };

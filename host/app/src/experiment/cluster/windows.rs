@@ -7,7 +7,6 @@ use crate::experiment::plan::Point;
 use crate::experiment::threshold::ThresholdScope;
 use crate::experiment::timeline::Phase;
 use crate::experiment::windows;
-use crate::fleet_query::aggregate::add_messages;
 use crate::fleet_query::pod_metrics::Messages;
 use crate::manifests::fleet::{FleetManifests, PodGroup};
 
@@ -75,18 +74,17 @@ impl<'a> MeasuredWindows<'a> {
         aborts.any(|entry| {
             let messages = self.scope(&entry.check.scope);
             let value = entry.check.value(&messages);
-            messages.generated > 0 && value.is_some() && !entry.check.holds(value)
+            messages.ledger.generated > 0 && value.is_some() && !entry.check.holds(value)
         })
     }
 }
 
-/// What happened to the messages of a group's pods, or of all, from one look to another.
+/// Counts of the messages of a group's pods, or of all pods, from one sample to another.
 pub fn between(first: &Sample, last: &Sample, group: Option<&str>) -> Messages {
     let mut sum = Messages { ledger_closes: true, ..Messages::default() };
     for (pod, answer) in last.of(group) {
         let before = first.pods.get(pod).map(|(_, answer)| &answer.messages);
-        // Pods of one image have the same bounds.
-        let _ = add_messages(&mut sum, &since(&answer.messages, before));
+        sum.add(&since(&answer.messages, before));
     }
     sum
 }

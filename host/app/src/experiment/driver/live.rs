@@ -231,7 +231,11 @@ impl Driver for LiveDriver {
         let lag = self.runtime.block_on(self.fleet.lag());
         let lag = lag.ok().map(|measured| lag_summary(&measured.lateness));
         self.runtime.block_on(self.fleet.stop(self.drain));
-        let devices = self.statuses()?.into_iter().map(|status| (status.ledger, status.waiting)).collect();
+        let devices = self
+            .statuses()?
+            .into_iter()
+            .map(|status| (status.totals.ledger, status.totals.waiting))
+            .collect();
         let totals = self.runtime.block_on(self.fleet.shutdown(Duration::ZERO));
         if let Some(host) = &self.host {
             self.runtime.block_on(host.shutdown(self.drain));
@@ -272,7 +276,7 @@ fn device_snapshot(status: DeviceStatus) -> DeviceSnapshot {
         is_silent,
         joules: status.joules,
         clock_error_s: status.clock_error_s,
-        ledger: status.ledger,
+        ledger: status.totals.ledger,
     }
 }
 

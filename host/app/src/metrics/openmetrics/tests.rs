@@ -3,29 +3,29 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use wasmote_sim::histogram::Histogram;
-use wasmote_sim::metrics::Metric;
+use wasmote_sim::metrics::MetricSum;
 
 use super::*;
-use crate::metrics::FleetCounts;
 
 fn snapshot() -> Snapshot {
-    let mut snapshot =
-        Snapshot { fleet: Some(FleetCounts { devices: 9, ..Default::default() }), ..Default::default() };
-    snapshot.latency.observe(0.123);
-    snapshot.ledger.sent = 42;
+    let mut snapshot = Snapshot { is_fleet: true, ..Default::default() };
+    snapshot.totals.devices.total = 9;
+    snapshot.totals.latency.observe(0.123);
+    snapshot.totals.ledger.sent = 42;
     let mut hops = Histogram::default();
     hops.observe(3.0);
     let metrics = [
-        ("heartbeat", "beats_total", Metric::Counter(7.0)),
-        ("heartbeat", "peers_alive", Metric::Gauge(1e21)),
+        ("heartbeat", "beats_total", Metric::Counter { sum: 7.0 }),
+        ("heartbeat", "peers_alive", Metric::Gauge { sum: 1e21 }),
         ("routing", "hops", Metric::Histogram(Box::new(hops.clone()))),
         // Names that would collide: with a histogram's samples, and with another kind.
-        ("odd", "hops_count", Metric::Gauge(1.0)),
-        ("odd", "peers_alive", Metric::Counter(2.0)),
-        ("od\"d\\\n", "beats_total", Metric::Counter(1.0)),
+        ("odd", "hops_count", Metric::Gauge { sum: 1.0 }),
+        ("odd", "peers_alive", Metric::Counter { sum: 2.0 }),
+        ("od\"d\\\n", "beats_total", Metric::Counter { sum: 1.0 }),
     ];
     for (behaviour, name, metric) in metrics {
-        snapshot.metrics.insert((behaviour.into(), name.into()), (metric, 1));
+        let sums = snapshot.totals.metrics.entry(behaviour.into()).or_default();
+        sums.insert(name.into(), MetricSum::new(metric, 1));
     }
     snapshot
 }

@@ -171,7 +171,12 @@ pub fn is_down(event: &Event) -> bool {
 /// A fleet's account must close at any time.
 pub async fn check_ledgers(fleet: &Fleet) {
     for status in fleet.statuses(0..fleet.devices().len()).await.unwrap() {
-        let (out, inward) = status.waiting;
-        assert!(status.ledger.closes(out, inward), "{}: {:#?}", status.identity.id, status.ledger);
+        let (out, inward) = status.totals.waiting;
+        assert!(
+            status.totals.ledger.closes(out, inward),
+            "{}: {:#?}",
+            status.identity.id,
+            status.totals.ledger
+        );
     }
 }

@@ -33,7 +33,7 @@ fn the_clocks_of_a_fleet_are_spread_evenly() {
         let metrics = harness.device.metrics().expect("it runs").iter();
         let shown: f64 = metrics
             .map(|(_, metric)| match metric {
-                wasmote_sim::metrics::Metric::Gauge(value) => *value,
+                wasmote_sim::metrics::Metric::Gauge { sum } => *sum,
                 _ => 0.0,
             })
             .sum();
