@@ -33,6 +33,16 @@ pub struct BrokerUrl {
     pub tls: bool,
 }
 
+impl BrokerUrl {
+    /// Host and port, for people.
+    pub(crate) fn address(&self) -> String {
+        match self.host.contains(':') {
+            true => format!("[{}]:{}", self.host, self.port),
+            false => format!("{}:{}", self.host, self.port),
+        }
+    }
+}
+
 /// How devices connect.
 #[derive(Clone, Debug)]
 pub struct ConnectionOptions {

@@ -5,9 +5,8 @@
 //! * [`config`]: what a fleet is made of; [`status`]: what it tells of itself; [`events`]: who is told what happens;
 //!   [`observer`]: seeing all of it.
 //! * `shard`: a task that owns many devices, their deadlines and their MQTT connections over TCP, and turns them.
-//! * `codec`: packets as bytes; `socket`: the TCP stream under them; `dial`: its addresses; `reason_text`: what went wrong, for people.
-//! * For TLS, `connection`: the task that owns one MQTT connection and alone polls it; `client`: the MQTT library
-//!   behind it, one file a protocol version, with what one has to know of it; [`tls`]: certificates.
+//! * `codec`: packets as bytes; `stream`: the byte stream that carries them, over TCP or TLS; `socket`: the TCP
+//!   connection below it; `network`: the broker; `dial`: its addresses; [`tls`]: certificates; `reason_text`: error messages.
 //! * `origin`: how a message carries its origin and time over the broker.
 //! * [`broker`]: the embedded broker, so that nothing needs to be installed.
 //! * [`lag`]: whether this host keeps up with its devices.
@@ -18,16 +17,15 @@
 #![deny(missing_docs)]
 
 pub mod broker;
-mod client;
 mod clock;
 mod codec;
 pub mod config;
-mod connection;
 mod dial;
 pub mod events;
 pub mod fleet;
 pub mod http;
 pub mod lag;
+mod network;
 pub mod observer;
 mod origin;
 mod outbound;
@@ -35,4 +33,5 @@ mod reason_text;
 mod shard;
 mod socket;
 pub mod status;
+mod stream;
 pub mod tls;

@@ -24,11 +24,6 @@ const MAX_CLOCK_SKEW: u64 = 24 * 3600 * 1_000_000_000;
 /// Larger payloads are not searched.
 const MAX_PAYLOAD: usize = 16 << 10;
 
-/// As a user property.
-pub(crate) fn to_property(origin: &MessageOrigin) -> (String, String) {
-    (PROPERTY.to_owned(), display(origin).to_string())
-}
-
 /// As the value of a user property.
 pub(crate) fn display(origin: &MessageOrigin) -> impl Display {
     fmt::from_fn(|f| write!(f, "{}/{}/{}", origin.from, origin.sequence, origin.sent.as_nanos()))
@@ -115,7 +110,11 @@ mod tests {
     #[test]
     fn an_origin_round_trips_and_reserved_properties_are_hidden() {
         let origin = MessageOrigin { from: DeviceId::new("a-1").unwrap(), sequence: 7, sent: NOW };
-        let mut properties = vec![pair("unit", "K"), to_property(&origin), pair("wasmote-later", "x")];
+        let mut properties = vec![
+            pair("unit", "K"),
+            pair(PROPERTY, &display(&origin).to_string()),
+            pair("wasmote-later", "x"),
+        ];
         assert_eq!(extract(&mut properties).as_deref(), Some(&origin));
         assert_eq!(properties, [pair("unit", "K")]);
     }

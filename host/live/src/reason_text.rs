@@ -1,6 +1,10 @@
 //! What went wrong with a connection, for people.
 
+use std::error::Error;
 use std::io;
+use std::time::Duration;
+
+use crate::stream::StreamError;
 
 /// `BadUserNamePassword` as `bad user name password`: the library's reason codes are named in English.
 pub(crate) fn humanize(code: impl std::fmt::Debug) -> String {
@@ -26,32 +30,123 @@ pub(crate) fn connection_refused(code: impl std::fmt::Debug) -> String {
 }
 
 /// Something below MQTT failed.
-pub(crate) fn io_error(address: &str, error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::InvalidData => tls_error(address, error),
-        io::ErrorKind::UnexpectedEof => format!("{address} closed the connection"),
-        _ => format!("no connection with {address}: {error}"),
+pub(crate) fn stream(address: &str, error: &StreamError) -> String {
+    match error {
+        StreamError::Tcp(error) => io_error(address, error),
+        StreamError::Handshake(error) => handshake(address, error),
+        StreamError::Tls(error) => tls_error(address, error),
     }
 }
 
-/// The two sides do not trust each other, or one of them speaks no TLS.
-pub(crate) fn tls_error(address: &str, error: &dyn std::fmt::Display) -> String {
-    let error = error.to_string();
-    let error = error.strip_prefix("I/O: ").unwrap_or(&error);
-    let hint = match error {
-        e if e.contains("UnknownIssuer") || e.contains("BadSignature") => {
-            "; the CA certificate is not the one that signed the broker's"
-        }
-        e if e.contains("not valid for name") => "; use a name that the broker's certificate is for",
-        e if e.contains("CertificateRequired") => "; the broker asks for a client certificate",
-        e if e.contains("InvalidContentType") => "; the broker does not speak TLS on this port",
-        _ => "",
-    };
-    format!("TLS with {address} failed: {error}{hint}")
+/// TCP failed.
+pub(crate) fn io_error(address: &str, error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        return format!("{address} closed the connection");
+    }
+    format!("no connection with {address}: {error}")
 }
 
-pub(crate) fn connect_timed_out(address: &str) -> String {
-    format!("no answer from {address} within {} s", crate::client::CONNECT_TIMEOUT.as_secs())
+/// TCP failed, or the broker closed it, before the TLS handshake was complete.
+pub(crate) fn handshake(address: &str, error: &io::Error) -> String {
+    let remedy = "check that the broker speaks TLS on this port";
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        return format!("TLS with {address} failed: it closed the connection during the handshake; {remedy}");
+    }
+    // A fault's own error does not come from the system.
+    let is_the_brokers = error.raw_os_error().is_some();
+    match error.kind() {
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe if is_the_brokers => {
+            format!("TLS with {address} failed: {error}; {remedy}")
+        }
+        _ => format!("TLS with {address} failed: {error}"),
+    }
+}
+
+/// TLS failed. The text names a remedy after the error, where there is one.
+pub(crate) fn tls_error(address: &str, error: &rustls::Error) -> String {
+    use rustls::{AlertDescription as Alert, CertificateError as Certificate, InvalidMessage};
+    let remedy = match error {
+        rustls::Error::InvalidCertificate(Certificate::UnknownIssuer | Certificate::BadSignature) => {
+            "; the CA certificate is not the one that signed the broker's"
+        }
+        rustls::Error::InvalidCertificate(
+            Certificate::NotValidForName | Certificate::NotValidForNameContext { .. },
+        ) => "; use a name that the broker's certificate is for",
+        rustls::Error::InvalidCertificate(Certificate::Expired | Certificate::ExpiredContext { .. }) => {
+            "; renew the broker's certificate, or set the clock of this machine"
+        }
+        rustls::Error::InvalidCertificate(
+            Certificate::NotValidYet | Certificate::NotValidYetContext { .. },
+        ) => "; set the clock of this machine, or of the one that made the broker's certificate",
+        rustls::Error::InvalidCertificate(
+            Certificate::InvalidPurpose | Certificate::InvalidPurposeContext { .. },
+        ) => "; the broker needs a certificate for servers",
+        rustls::Error::InvalidCertificate(Certificate::Other(_)) => {
+            "; the broker needs a certificate that a CA signed and that is none of a CA"
+        }
+        rustls::Error::AlertReceived(Alert::CertificateRequired | Alert::NoCertificate) => {
+            "; the broker asks for a client certificate"
+        }
+        rustls::Error::AlertReceived(Alert::HandshakeFailure) => {
+            "; the broker may ask for a client certificate, or for other cipher suites"
+        }
+        rustls::Error::AlertReceived(Alert::UnknownCA | Alert::BadCertificate | Alert::DecryptError) => {
+            "; the broker does not trust the authority that signed the client certificate"
+        }
+        rustls::Error::AlertReceived(Alert::CertificateExpired | Alert::CertificateRevoked) => {
+            "; renew the client certificate"
+        }
+        rustls::Error::AlertReceived(Alert::UnsupportedCertificate | Alert::CertificateUnknown) => {
+            "; the broker takes no client certificate of this kind"
+        }
+        rustls::Error::AlertReceived(Alert::AccessDenied) => {
+            "; the broker does not let this client certificate in"
+        }
+        rustls::Error::AlertReceived(Alert::UnrecognisedName) => {
+            "; use a name that the broker knows itself by"
+        }
+        rustls::Error::AlertReceived(Alert::ProtocolVersion) | rustls::Error::PeerIncompatible(_) => {
+            "; the broker has to speak TLS 1.2 or 1.3"
+        }
+        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
+            "; the broker does not speak TLS on this port"
+        }
+        _ => "",
+    };
+    format!("TLS with {address} failed: {error}{remedy}")
+}
+
+/// An I/O error of a TLS handshake in a library, which hides TLS errors in those of I/O.
+pub(crate) fn tls_io(address: &str, error: &io::Error) -> String {
+    match hidden_tls(error) {
+        Some(error) => tls_error(address, error),
+        None => handshake(address, error),
+    }
+}
+
+/// An error of a library, which may have one of TLS or TCP behind it.
+pub(crate) fn library(address: &str, error: &(dyn Error + 'static)) -> String {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<rustls::Error>() {
+            return tls_error(address, error);
+        }
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return hidden_tls(error)
+                .map_or_else(|| io_error(address, error), |error| tls_error(address, error));
+        }
+        cause = error.source();
+    }
+    error.to_string()
+}
+
+fn hidden_tls(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
+}
+
+/// The broker answered too late, or not at all.
+pub(crate) fn no_answer(address: &str, within: Duration) -> String {
+    format!("no answer from {address} within {} s", within.as_secs())
 }
 
 /// The broker ended the connection, and may have said why (section 3.14.2.1).
@@ -66,8 +161,25 @@ pub(crate) const KEEPALIVE_TIMED_OUT: &str = "the broker did not answer the keep
 #[cfg(test)]
 mod tests {
     use mqtt5_protocol::ReasonCode;
+    use rustls::AlertDescription;
 
     use super::*;
+
+    #[test]
+    fn an_error_of_tls_says_what_to_do_about_it_wherever_it_is_hidden() {
+        let alert = || rustls::Error::AlertReceived(AlertDescription::CertificateRequired);
+        let expected = tls_error("b:8883", &alert());
+        assert!(expected.ends_with("; the broker asks for a client certificate"), "{expected}");
+        assert!(expected.starts_with("TLS with b:8883 failed: received fatal alert"), "{expected}");
+        let hidden = || io::Error::new(io::ErrorKind::InvalidData, alert());
+        assert_eq!(tls_io("b:8883", &hidden()), expected);
+        let state = rumqttc::ConnectionError::MqttState(rumqttc::StateError::Io(hidden()));
+        assert_eq!(library("b:8883", &state), expected);
+        let closed = StreamError::Handshake(io::ErrorKind::UnexpectedEof.into());
+        let closed = stream("b:1883", &closed);
+        assert!(closed.ends_with("; check that the broker speaks TLS on this port"), "{closed}");
+        assert_eq!(stream("b:1883", &StreamError::Tls(alert())), tls_error("b:1883", &alert()));
+    }
 
     #[test]
     fn reason_codes_become_words() {

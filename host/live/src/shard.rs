@@ -6,7 +6,8 @@
 //!
 //! * `deadlines`: the deadlines of all its devices.
 //! * `slot`: a device with its connection and what is known about both.
-//! * `connection`: devices whose connections are their own clients'; `tcp`: those over TCP; `drive`: to them.
+//! * `connection`: the MQTT connection of a device; `tcp`: its socket, with TLS or without; `drive`: what happens to it.
+//! * `event`: events from other tasks.
 //! * `actions`: what becomes of a device's actions.
 //! * `queries`: what it tells of itself. `swaps`: other versions of behaviours.
 
@@ -14,6 +15,7 @@ mod actions;
 mod connection;
 mod deadlines;
 mod drive;
+pub(crate) mod event;
 mod queries;
 mod slot;
 mod swaps;
@@ -36,13 +38,14 @@ use wasmote_sim::http::HttpResponse;
 use wasmote_sim::virtual_time::observer::{DeviceIndex, TraceEvent};
 
 use crate::broker::{BrokerHandle, ShardReplyReceiver};
-use crate::connection::{Network, ShardEvent, ShardEventSender};
 use crate::events::EventBus;
 use crate::lag::LagStats;
+use crate::network::Network;
 use crate::observer::FleetObserver;
 use crate::outbound::Outbound;
 use connection::{Connections, ShardTransport};
 use deadlines::Deadlines;
+use event::{ShardEvent, ShardEventSender};
 pub(crate) use queries::RecentLatencies;
 use slot::Slot;
 pub(crate) use swaps::SwapStatus;
@@ -85,7 +88,7 @@ pub(crate) struct Shard {
     slots: Vec<Slot>,
     deadlines: Deadlines,
     shared: FleetShared,
-    connections: Option<Connections>,
+    connections: Connections,
     event_sender: ShardEventSender,
     actions: Vec<Action>,
     /// Who waits for an answer of a device, by ticket.
@@ -113,17 +116,13 @@ impl Shard {
         tokio::spawn(unconstrained(async move {
             let (requests, replies) = shared.broker.as_ref().map(BrokerHandle::connect_shard).unzip();
             let transport = match requests {
-                Some(requests) => Some(ShardTransport::Local(requests, Vec::new())),
-                // That is spoken by the library.
-                None if shared.network.broker.tls => None,
+                Some(link) => ShardTransport::Local(link, Vec::new()),
                 None => {
                     let network = Arc::clone(&shared.network);
-                    Some(ShardTransport::Tcp(Box::new(Sockets::new(network, event_sender.clone(), id.count))))
+                    ShardTransport::Tcp(Box::new(Sockets::new(network, event_sender.clone(), id.count)))
                 }
             };
-            let options = &shared.network.options;
-            let connections =
-                transport.map(|transport| Connections::new(transport, options, shared.alive.clone()));
+            let connections = Connections::new(transport, &shared.network.options, shared.alive.clone());
             let mut shard = Self::new(id, shared, connections, event_sender);
             for (blueprint, start) in devices {
                 shard.add(blueprint, Some(start), Time::ZERO);
@@ -136,7 +135,7 @@ impl Shard {
     fn new(
         id: ShardId,
         shared: FleetShared,
-        connections: Option<Connections>,
+        connections: Connections,
         event_sender: ShardEventSender,
     ) -> Self {
         Self {
@@ -160,8 +159,7 @@ impl Shard {
     /// Add a device that there is since then, and that is switched on at its time, or by hand.
     pub(crate) fn add(&mut self, blueprint: Blueprint, start: Option<Time>, since: Time) {
         let index = self.slots.len();
-        let connection =
-            self.connections.as_ref().map(|connections| connections.new_connection(index, &blueprint));
+        let connection = self.connections.new_connection(index, &blueprint);
         self.slots.push(Slot::new(blueprint, connection, start, since));
         self.arm(index);
     }
@@ -172,15 +170,12 @@ impl Shard {
         mut events: mpsc::Receiver<(u32, ShardEvent)>,
         mut replies: Option<ShardReplyReceiver>,
     ) {
-        let ready_set =
-            self.connections.as_mut().and_then(Connections::sockets).map(|sockets| sockets.ready_set());
+        let ready_set = self.connections.sockets().map(|sockets| sockets.ready_set());
         while !self.done {
             let more = self.run_batch(&mut jobs, &mut events, &mut replies);
             self.flush_sockets();
             self.dial_queued();
-            if let Some(connections) = &mut self.connections {
-                connections.flush(self.stopping);
-            }
+            self.connections.flush(self.stopping);
             if more {
                 tokio::task::yield_now().await;
                 continue;
@@ -225,8 +220,7 @@ impl Shard {
             }
             let received = events.try_recv().ok();
             let batch = replies.as_mut().and_then(ShardReplyReceiver::try_recv);
-            let ready =
-                self.connections.as_mut().and_then(Connections::sockets).and_then(Sockets::next_ready);
+            let ready = self.connections.sockets().and_then(Sockets::next_ready);
             let idle = due.is_none() && received.is_none() && batch.is_none() && ready.is_none();
             if let Some(index) = ready {
                 self.drive_socket(index);
@@ -261,44 +255,26 @@ impl Shard {
         if self.slots[index].take_start(now.run) {
             return self.handle_input(index, Input::Start);
         }
-        if self.slots[index].connection.is_some() {
-            return self.wake_connection(index, now);
-        }
-        self.handle_input(index, Input::Wake);
+        self.wake_connection(index, now);
     }
 
-    /// Something came from a connection, or from the outside.
+    /// Handle an event from another task.
     fn handle_event(&mut self, slot: u32, event: ShardEvent) {
         let index = slot as usize;
-        let mut event = match event {
-            ShardEvent::Barrier(sender) => {
-                // Whoever asked may have stopped waiting.
-                let _ = sender.send(());
-                return;
-            }
-            ShardEvent::Dialled(attempt, outcome) => return self.dialled(index, attempt, outcome),
-            ShardEvent::Closed => return self.connection_closed(index),
-            event => event,
-        };
-        for input in self.slots[index].returned_by(&mut event) {
-            self.handle_input(index, input);
-        }
-        if let Some(input) = self.slots[index].input_for(event) {
-            if matches!(input, Input::Connected { .. }) {
-                self.connects += 1;
-            }
-            self.handle_input(index, input);
+        match event {
+            ShardEvent::HttpReply(id, reply) => self.handle_input(index, Input::HttpReply(id, reply)),
+            ShardEvent::Dialled(attempt, outcome) => self.dialled(index, attempt, outcome),
+            ShardEvent::Closed => self.connection_closed(index),
+            // Whoever asked may have stopped waiting.
+            ShardEvent::Barrier(sender) => drop(sender.send(())),
         }
     }
 
-    /// Let something happen to a device, and to its link what comes of it.
+    /// Give a device an input, and its connection the actions that follow.
     fn handle_input(&mut self, index: usize, input: Input) {
         let now = self.now();
         self.apply_input(index, input, now);
-        match self.slots[index].connection {
-            Some(_) => self.pump(index, now),
-            None => self.arm(index),
-        }
+        self.pump(index, now);
     }
 
     /// Let something happen to a device, and carry out what it asks for. Its deadlines may have moved then.
@@ -344,7 +320,6 @@ impl Shard {
         for index in 0..self.slots.len() {
             self.slots[index].cancel_start();
             self.handle_input(index, Input::Stop(StopReason::Shutdown));
-            self.slots[index].hang_up();
         }
         self.stopping = true;
         self.shared.alive = None;

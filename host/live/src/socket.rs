@@ -1,9 +1,8 @@
 //! The TCP connection under MQTT, with a second hand on it.
 //!
 //! Who speaks MQTT owns the connection and drops it together with its state. The second hand is for what it
-//! has no word for: to see whether the peer has closed while nobody read; to let the peer close first
-//! at the end, because closing a socket with unread data resets the connection and may take the last
-//! messages with it; and to let faults of the byte stream come over it.
+//! has no word for: to let the peer close first at the end, because closing a socket with unread data resets the
+//! connection and may take the last messages with it; and to let faults of the byte stream come over it.
 //!
 //! * `shaper`: a socket in a weather that is not calm.
 
@@ -16,9 +15,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use futures::FutureExt;
 use futures::task::AtomicWaker;
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use wasmote_sim::faults::byte_stream::{LinkBreak, LinkConditions};
 use wasmote_sim::faults::{Direction, Directions, FaultId};
@@ -119,15 +117,6 @@ impl SocketControl {
 
     fn stream(&self) -> Option<Arc<TcpStream>> {
         self.state().stream.clone()
-    }
-
-    /// Whether the peer has ended its side, as far as the kernel knows.
-    pub(crate) fn peer_has_closed(&self) -> bool {
-        let Some(stream) = self.stream() else { return true };
-        stream
-            .ready(Interest::READABLE)
-            .now_or_never()
-            .is_some_and(|ready| ready.is_ok_and(|ready| ready.is_read_closed()))
     }
 
     /// Let go. The connection closes when the other hand has let go too.

@@ -1,10 +1,10 @@
-//! TLS: whom the devices trust, and who they are.
+//! TLS: certificates of devices and of the host's own connections, and the authorities that they trust.
 
 use std::sync::Arc;
 
 use rustls::client::WantsClientCert;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 
 use crate::config::TlsMaterial;
@@ -34,9 +34,30 @@ pub enum TlsError {
     /// Certificate and key do not fit each other, or are of an unknown sort.
     #[error("the client certificate and its key cannot be used: {0}")]
     ClientAuth(String),
+    /// The broker's host is no name that TLS knows.
+    #[error(
+        "`{0}` is neither a DNS name nor an IP address, so no certificate can be for it; use another name of the broker"
+    )]
+    HostName(String),
     /// The library cannot be set up.
     #[error("TLS cannot be set up: {0}")]
     Setup(String),
+}
+
+/// Client side of TLS towards one broker: shared by all connections.
+#[derive(Clone, Debug)]
+pub(crate) struct TlsClient {
+    pub(crate) config: Arc<ClientConfig>,
+    /// The name that the broker's certificate has to be for.
+    pub(crate) server_name: ServerName<'static>,
+}
+
+impl TlsClient {
+    pub(crate) fn new(host: &str, material: Option<&TlsMaterial>) -> Result<Self, TlsError> {
+        let name = ServerName::try_from(host.to_owned());
+        let server_name = name.map_err(|_| TlsError::HostName(host.to_owned()))?;
+        Ok(Self { config: client_config(material)?, server_name })
+    }
 }
 
 impl TlsMaterial {

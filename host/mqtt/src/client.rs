@@ -5,8 +5,8 @@
 //! stays unread, as in the buffers of a socket.
 //!
 //! A driver hands it what its device wants and what the broker replies, with the time, carries what it finds
-//! in the [`Outbox`], and wakes it at [`Client::next_deadline`]. It serves every device in virtual time, and
-//! in real time those that are linked to the broker in their own process, and those on TCP.
+//! in the [`Outbox`], and wakes it at [`Client::next_deadline`]. It serves every device, in virtual time and in real
+//! time, over every kind of connection.
 //!
 //! * [`ids`]: the names of its connections. [`options`]: what it is told once and for all.
 //! * `reading`: what it makes of what comes from the broker.

@@ -1,4 +1,4 @@
-//! Devices that have the client of virtual time for their connections.
+//! A device's connection: the client of virtual time, and its way to the broker.
 //!
 //! Its deadlines stand on the shard's agenda with the device's own. What it has to say goes to a broker in this
 //! process once a turn of the shard, and what that broker says comes in batches; to any other broker it goes over
@@ -9,12 +9,13 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use wasmote_mqtt::broker::packet::{PacketId, Reply, Request};
 use wasmote_mqtt::client::Client;
+use wasmote_mqtt::client::DisconnectMode;
 use wasmote_mqtt::client::ids::{ConnectionId, DeviceIndex};
 use wasmote_mqtt::client::options::ClientOptions;
+use wasmote_mqtt::message::{Message, Qos, Will};
 use wasmote_mqtt::protocol::Protocol;
 use wasmote_mqtt::time::Time;
 use wasmote_mqtt::topic::TopicFilter;
-use wasmote_sim::action::Action;
 use wasmote_sim::device::Outbox;
 use wasmote_sim::device::{Blueprint, Input};
 use wasmote_sim::faults::byte_stream::{LinkBreak, LinkConditions};
@@ -25,7 +26,7 @@ use super::tcp::{Sockets, TcpConnection};
 use crate::broker::ShardRequestSender;
 use crate::config::ConnectionOptions;
 
-/// A device whose connection is its own client's.
+/// The client of a device, and its way to the broker.
 pub(super) struct Connection {
     client: Client,
     protocol: Protocol,
@@ -42,7 +43,7 @@ enum Transport {
     Tcp(TcpConnection),
 }
 
-/// What such devices of a shard share.
+/// What the connections of a shard share.
 pub(super) struct Connections {
     transport: ShardTransport,
     options: Arc<ClientOptions>,
@@ -58,7 +59,7 @@ pub(super) struct Connections {
 pub(super) enum ShardTransport {
     /// In this process.
     Local(ShardRequestSender, Vec<(ConnectionId, Request)>),
-    /// Over TCP.
+    /// Over TCP, with TLS or without.
     Tcp(Box<Sockets>),
 }
 
@@ -69,7 +70,6 @@ impl Connections {
         alive: Option<mpsc::Sender<()>>,
     ) -> Self {
         let options = ClientOptions {
-            // As with the library that speaks TLS.
             keep_alive: u16::try_from(options.keepalive.as_secs()).unwrap_or(u16::MAX).max(5),
             session_expiry: u32::try_from(options.session_expiry.as_secs()).unwrap_or(u32::MAX),
             ..ClientOptions::default()
@@ -151,50 +151,44 @@ impl Connection {
         [client, transport].into_iter().flatten().min()
     }
 
-    pub(super) fn perform(&mut self, action: Action, now: Time, connections: &mut Connections) {
-        self.finish_resume(now, connections);
-        let (client, out) = (&mut self.client, &mut connections.outbox);
-        let asked = match action {
-            Action::Subscribe(filter, qos) => client.subscribe(filter, qos, now, out),
-            Action::Unsubscribe(filter) => client.unsubscribe(filter, now, out),
-            other => {
-                self.apply(other, now, connections);
-                return;
-            }
-        };
-        if let Err(error) = asked {
-            let device = self.client.client_id();
-            tracing::warn!(%device, "{error}; one was not made, or not ended");
+    pub(super) fn connect(&mut self, will: Option<Will>, now: Time, connections: &mut Connections) {
+        self.client.connect(will, now, &mut connections.outbox);
+    }
+
+    pub(super) fn disconnect(&mut self, mode: DisconnectMode, now: Time, connections: &mut Connections) {
+        self.client.disconnect(mode, now, &mut connections.outbox);
+    }
+
+    pub(super) fn publish(&mut self, message: Message, now: Time, connections: &mut Connections) {
+        self.client.publish(message, now, &mut connections.outbox);
+    }
+
+    pub(super) fn subscribe(
+        &mut self,
+        filter: TopicFilter,
+        qos: Qos,
+        now: Time,
+        connections: &mut Connections,
+    ) {
+        if let Err(error) = self.client.subscribe(filter, qos, now, &mut connections.outbox) {
+            tracing::warn!(device = %self.client.client_id(), "{error}; one was not made");
         }
     }
 
-    fn apply(&mut self, action: Action, now: Time, connections: &mut Connections) {
-        let (client, out) = (&mut self.client, &mut connections.outbox);
-        match action {
-            Action::Connect(will) => client.connect(will, now, out),
-            Action::Disconnect(mode) => client.disconnect(mode, now, out),
-            Action::Silence => self.silence(connections),
-            Action::Resume => self.resume(now, connections),
-            Action::Publish(message) => client.publish(message, now, out),
-            Action::SetLinkConditions(conditions) => self.set_conditions(conditions, now, connections),
-            Action::BreakLink(link_break, fault) => self.break_link(link_break, fault, now, connections),
-            // Those that ask are dealt with, and the others are for others.
-            Action::Subscribe(..)
-            | Action::Unsubscribe(..)
-            | Action::HttpSend(..)
-            | Action::HttpRespond(..)
-            | Action::Notice(_) => {}
+    pub(super) fn unsubscribe(&mut self, filter: TopicFilter, now: Time, connections: &mut Connections) {
+        if let Err(error) = self.client.unsubscribe(filter, now, &mut connections.outbox) {
+            tracing::warn!(device = %self.client.client_id(), "{error}; one was not ended");
         }
     }
 
-    fn silence(&mut self, connections: &mut Connections) {
+    pub(super) fn silence(&mut self, connections: &mut Connections) {
         self.client.silence();
         if let (Transport::Tcp(tcp), Some(sockets)) = (&mut self.transport, connections.sockets()) {
             tcp.silence(sockets);
         }
     }
 
-    fn resume(&mut self, now: Time, connections: &mut Connections) {
+    pub(super) fn resume(&mut self, now: Time, connections: &mut Connections) {
         if let (Transport::Tcp(tcp), Some(sockets)) = (&mut self.transport, connections.sockets()) {
             tcp.resume(&self.client, sockets);
             if tcp.resume_pending {
@@ -214,7 +208,12 @@ impl Connection {
         }
     }
 
-    fn set_conditions(&mut self, conditions: LinkConditions, now: Time, connections: &Connections) {
+    pub(super) fn set_conditions(
+        &mut self,
+        conditions: LinkConditions,
+        now: Time,
+        connections: &mut Connections,
+    ) {
         match &mut self.transport {
             Transport::Local(line) => {
                 line.get_or_insert_with(|| connections.new_link()).set_conditions(conditions, now)
@@ -224,7 +223,7 @@ impl Connection {
     }
 
     /// Strike the present connection. After a reset, both ends of a link are told; the ends of a socket notice.
-    fn break_link(
+    pub(super) fn break_link(
         &mut self,
         link_break: LinkBreak,
         fault: FaultId,

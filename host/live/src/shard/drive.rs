@@ -1,17 +1,13 @@
-//! Attending to linked devices: to their deadlines, what they hear, and what they have to say.
-
-use std::io;
+//! Connections: their deadlines, what they receive, and what they send.
 
 use tokio::net::TcpStream;
 use wasmote_mqtt::broker::packet::{Reply, SubAck};
 use wasmote_mqtt::client::ids::ConnectionId;
-use wasmote_sim::action::Action;
 use wasmote_sim::device::{Input, Now};
 
 use super::Shard;
 use super::connection::{Connection, Connections};
 use super::tcp::Sockets;
-use crate::client::log_refused_subscription;
 use crate::codec::client::Incoming;
 use crate::origin;
 
@@ -22,22 +18,9 @@ impl Shard {
         index: usize,
         job: impl FnOnce(&mut Connection, &mut Connections),
     ) {
-        let connection = self.slots.get_mut(index).and_then(|slot| slot.connection.as_deref_mut());
-        if let (Some(connection), Some(connections)) = (connection, &mut self.connections) {
-            job(connection, connections);
+        if let Some(slot) = self.slots.get_mut(index) {
+            job(&mut slot.connection, &mut self.connections);
         }
-    }
-
-    /// Carry out what concerns a linked device's connection. Gives back what does not.
-    pub(super) fn perform_on_connection(&mut self, index: usize, now: Now, action: Action) -> Option<Action> {
-        let for_others = matches!(action, Action::HttpSend(..) | Action::HttpRespond(..) | Action::Notice(_));
-        if for_others || self.slots[index].connection.is_none() {
-            return Some(action);
-        }
-        self.with_connection(index, |connection, connections| {
-            connection.perform(action, now.run, connections)
-        });
-        None
     }
 
     /// A deadline has come: of the device, its client, or its line.
@@ -76,12 +59,9 @@ impl Shard {
     fn log_refused_subscriptions(&self, index: usize, answer: &SubAck) {
         let Some(slot) = self.slots.get(index) else { return };
         for refusal in answer.granted.iter().filter_map(|granted| granted.as_ref().err()) {
-            let asked = slot
-                .connection
-                .as_ref()
-                .and_then(|connection| connection.pending_subscription(answer.packet_id));
-            if let Some(filter) = asked {
-                log_refused_subscription(&slot.device.identity().id, filter, &refusal.to_string());
+            if let Some(filter) = slot.connection.pending_subscription(answer.packet_id) {
+                let device = &slot.device.identity().id;
+                tracing::warn!(%device, %filter, "the broker refused the subscription: {refusal}");
             }
         }
     }
@@ -116,7 +96,7 @@ impl Shard {
     }
 
     /// An attempt to connect has come to its end.
-    pub(super) fn dialled(&mut self, index: usize, attempt: u32, outcome: io::Result<TcpStream>) {
+    pub(super) fn dialled(&mut self, index: usize, attempt: u32, outcome: Result<TcpStream, String>) {
         let now = self.now();
         self.with_connection(index, |connection, connections| {
             connection.with_tcp(connections, |tcp, client, sockets, out| {
@@ -138,12 +118,10 @@ impl Shard {
 
     /// Write to all sockets for which there is something.
     pub(super) fn flush_sockets(&mut self) {
-        while let Some(index) =
-            self.connections.as_mut().and_then(Connections::sockets).and_then(Sockets::next_unwritten)
-        {
+        while let Some(index) = self.connections.sockets().and_then(Sockets::next_unwritten) {
             let now = self.now();
             self.with_connection(index, |connection, connections| connection.write(now.run, connections));
-            if self.connections.as_ref().is_some_and(|connections| !connections.outbox.is_empty()) {
+            if !self.connections.outbox.is_empty() {
                 self.pump(index, now);
             }
         }
@@ -151,9 +129,7 @@ impl Shard {
 
     /// Begin as many connections as may be tried at one time.
     pub(super) fn dial_queued(&mut self) {
-        while let Some(link) =
-            self.connections.as_mut().and_then(Connections::sockets).and_then(Sockets::next_to_dial)
-        {
+        while let Some(link) = self.connections.sockets().and_then(Sockets::next_to_dial) {
             let (index, now) = (link.device.0 as usize, self.now().run);
             self.with_connection(index, |connection, connections| {
                 connection
@@ -166,9 +142,7 @@ impl Shard {
     /// Give a linked device what its client has for it, until there is no more, and let the client speak.
     pub(super) fn pump(&mut self, index: usize, now: Now) {
         loop {
-            while let Some(input) =
-                self.connections.as_mut().and_then(|connections| connections.outbox.inputs.pop_front())
-            {
+            while let Some(input) = self.connections.outbox.inputs.pop_front() {
                 if matches!(input, Input::Connected { .. }) {
                     self.connects += 1;
                     self.slots[index].was_connected = true;
@@ -178,7 +152,7 @@ impl Shard {
             self.with_connection(index, |connection, connections| {
                 connection.send_packets(now.run, connections)
             });
-            if self.connections.as_ref().is_none_or(|connections| connections.outbox.is_empty()) {
+            if self.connections.outbox.is_empty() {
                 break;
             }
         }

@@ -1,4 +1,4 @@
-//! A device's way to a broker over TCP.
+//! A device's connection to a broker over TCP, with TLS or without.
 //!
 //! Its client is the state machine of virtual time; here are the bytes. The shard itself reads and writes the
 //! sockets of its devices, when their ready_set ring, with buffers that they share. What a connection on which
@@ -7,18 +7,18 @@
 //! * `sockets`: what those of a shard share. `readiness`: which want attention.
 //! * `open_socket`: an open socket, and what waits for it.
 //!
+//! With TLS it is the same: [`stream`](crate::stream) has what stands between the bytes of MQTT and the socket.
+//!
 //! # Why not a library
 //!
-//! `rumqttc` was here before, and still is for [`mqtts://`](crate::client): there the session with its keys and the
-//! buffers of TLS take more than the library does. Over plain TCP it is the other way round: each of its
-//! clients has buffers of 10 KiB, sets of bits for all 65,535 identifiers and a task, 76 to 82 KiB in all, more
-//! than all the rest of a device.
+//! Virtual time needs the client as a state machine anyway, and one client for both is one behaviour. A client of
+//! `rumqttc` was measured here: with its buffers of 10 KiB, its sets of bits for all 65,535 identifiers and its task it
+//! takes 76 to 82 KiB, more than all the rest of a device. The host's [own connections](crate::host_client) do use it.
 
 mod open_socket;
 mod readiness;
 mod sockets;
 
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,9 +33,8 @@ use wasmote_sim::device::Input;
 use wasmote_sim::device::Outbox;
 use wasmote_sim::link::AtMostOnce;
 
+use super::event::ShardEvent;
 use crate::codec::client::ClientCodec;
-use crate::connection::ShardEvent;
-use crate::reason_text;
 use crate::socket::{CLOSE_TIMEOUT, SocketControl};
 use open_socket::{OpenSocket, RejectedPublish};
 pub(crate) use readiness::ReadySet;
@@ -176,10 +175,14 @@ impl TcpConnection {
     /// Write what the socket takes now.
     pub(super) fn flush(&mut self, client: &mut Client, now: Time, sockets: &mut Sockets, out: &mut Outbox) {
         let flushed = self.write(client, now, sockets, out);
-        let has_disconnected =
-            matches!(&self.state, State::Open(open) if open.disconnect_deadline.is_some() && open.is_empty());
+        let has_disconnected = match &mut self.state {
+            State::Open(open) if open.disconnect_deadline.is_some() && open.is_empty() && !self.silent => {
+                open.close()
+            }
+            _ => false,
+        };
         match flushed {
-            Ok(()) if has_disconnected && !self.silent => self.close(sockets),
+            Ok(()) if has_disconnected => self.close(sockets),
             Ok(()) => {}
             Err(reason) => self.connection_lost(reason, client, now, sockets, out),
         }
@@ -230,7 +233,7 @@ impl TcpConnection {
     pub(super) fn dialled(
         &mut self,
         attempt: u32,
-        outcome: io::Result<TcpStream>,
+        outcome: Result<TcpStream, String>,
         client: &mut Client,
         now: Time,
         sockets: &mut Sockets,
@@ -238,23 +241,21 @@ impl TcpConnection {
     ) {
         let link = client.connection().filter(|link| link.attempt == attempt);
         let (Some(link), State::Connecting(_)) = (link, &self.state) else { return };
-        match (outcome, self.pending_connect.take()) {
-            (Ok(stream), Some(pending_connect)) => {
+        let Some(pending_connect) = self.pending_connect.take() else {
+            return self.drop_connection(sockets, out);
+        };
+        match outcome.and_then(|stream| sockets.dialer.stream(self.control.attach(stream))) {
+            Ok(stream) => {
                 let socket_waker = sockets.ready_set.register(link.device.0);
-                let mut open = OpenSocket::new(
-                    link,
-                    ClientCodec::new(self.protocol),
-                    Arc::clone(&socket_waker),
-                    self.control.attach(stream),
-                );
+                let mut open =
+                    OpenSocket::new(link, ClientCodec::new(self.protocol), Arc::clone(&socket_waker), stream);
                 open.enqueue(Request::Connect(pending_connect));
                 self.state = State::Open(Box::new(open));
                 // To be read from as soon as there is something.
                 socket_waker.set_ready();
             }
-            (Ok(_), None) => self.drop_connection(sockets, out),
-            (Err(error), _) => {
-                let reason = reason_text::io_error(&sockets.dialer.address, &error);
+            Err(reason) => {
+                self.control.detach();
                 self.connection_lost(reason, client, now, sockets, out);
             }
         }

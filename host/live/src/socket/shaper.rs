@@ -167,7 +167,7 @@ impl Shaper {
         Ok(())
     }
 
-    /// The library has let go. What it wrote before still leaves, as from the buffers of the kernel; and a
+    /// The stream has let go. What it wrote before still leaves, as from the buffers of the kernel; and a
     /// broker that is not to know is not told. A connection that never came about leaves nothing behind.
     pub(super) fn close(mut self, stream: &Arc<TcpStream>, control: &SocketControl, has_written: bool) {
         let (was_reset, out) = {

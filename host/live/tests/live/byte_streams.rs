@@ -117,7 +117,7 @@ async fn the_keepalive_detects_a_half_open_connection(kind: Kind) {
         let found_out =
             ["has exceeded timeout", "already connected"].map(|how| format!("Client {name} {how}"));
         let says_so = || server.log().iter().any(|line| found_out.iter().any(|how| line.contains(how)));
-        eventually("the log", || async { (kind != Kind::Mosquitto || says_so()).then_some(()) }).await;
+        eventually("the log", || async { (!kind.is_mosquitto() || says_so()).then_some(()) }).await;
         let log = server.log();
         assert!(!log.iter().any(|line| line.contains(&format!("Client {name} closed"))), "{log:#?}");
         let status = fleet.status(&name).await.unwrap();
@@ -139,7 +139,7 @@ async fn closing_a_half_open_connection_is_invisible_to_the_broker(kind: Kind) {
     // It may have been heard of a keepalive of 5 s before.
     assert!(began.elapsed() > Duration::from_secs(2), "the broker had to find out");
     let about = |line: &String| line.contains("device") && line.contains("Client");
-    if kind == Kind::Mosquitto {
+    if kind.is_mosquitto() {
         // Its log comes by a way of its own, and may come after the will.
         eventually("the log", || async {
             server.log().iter().any(|line| about(line) && line.contains("exceeded timeout")).then_some(())
@@ -230,7 +230,7 @@ async fn data_written_before_a_disconnect_still_leaves_a_slow_link(kind: Kind) {
     subscriber.wait_for("the last words", |line| line == last).await;
     eventually("the farewell", || async {
         let left = match &server {
-            Server::Mosquitto(broker) => {
+            Server::Mosquitto(broker) | Server::Tls(broker) => {
                 broker.log().iter().any(|line| line.contains("Client device disconnected"))
             }
             Server::Embedded(broker) | Server::Local(broker) => {

@@ -85,7 +85,7 @@ async fn a_fleet_answers_while_it_starts(kind: Kind) {
         devices,
         broker: server.url(),
         embedded_broker: server.handle(),
-        connection: options(),
+        connection: server.trusted(options()),
         start_rate: Some(20.0),
     };
     let began = Instant::now();

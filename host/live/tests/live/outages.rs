@@ -72,7 +72,7 @@ async fn a_long_silence_ends_the_session(kind: Kind) {
         let online = format!("t/{name}|0|0|online");
         subscriber.wait_for("the device again", |line| line == online).await;
     }
-    if kind == Kind::Mosquitto {
+    if kind.is_mosquitto() {
         for (name, _) in &fleets {
             let told = format!("Client {name} has exceeded timeout");
             eventually("the log", || async {
@@ -120,7 +120,7 @@ async fn a_short_silence_goes_unnoticed(kind: Kind) {
 
 async fn a_fleet_comes_back_with_its_broker_and_subscribes_again(kind: Kind) {
     let server = Server::start(kind).await;
-    let port = server.port();
+    let (port, device_port) = (server.port(), server.device_port());
     let mut old = listener("old", Protocol::V4, &["t/news"]);
     let mut new = listener("new", Protocol::V5, &["t/news"]);
     let fleet = start(&server, options(), vec![old.blueprint.clone(), new.blueprint.clone()]);
@@ -137,7 +137,10 @@ async fn a_fleet_comes_back_with_its_broker_and_subscribes_again(kind: Kind) {
             _ => None,
         }
     });
-    assert_eq!(why.await, format!("no connection with 127.0.0.1:{port}: Connection refused (os error 111)"));
+    assert_eq!(
+        why.await,
+        format!("no connection with 127.0.0.1:{device_port}: Connection refused (os error 111)")
+    );
     let server = Server::at(kind, port).await;
     for device in [&mut old, &mut new] {
         device.event("the next connection", is_up).await;

@@ -13,7 +13,7 @@ use wasmote_sim::event::Event;
 use wasmote_sim::ledger::Ledger;
 
 use crate::support::device::{
-    Listener, PROTOCOLS, check_ledgers, device, faults, is_down, listener, message, start,
+    Listener, PROTOCOLS, Target, check_ledgers, device, faults, is_down, listener, message, start,
 };
 use crate::support::mosquitto::{Mosquitto, free_port};
 use crate::support::mosquitto_clients::Subscriber;
@@ -137,9 +137,9 @@ async fn finish(fleet: Fleet, received: &mut Received, subscriber: &mut Subscrib
 
 async fn break_connections(kind: Kind, connection: ConnectionOptions) -> Ledger {
     let server = Server::start(kind).await;
-    let proxy = Proxy::to(server.port()).await;
+    let proxy = Proxy::to(server.device_port()).await;
     let mut subscriber = Subscriber::for_bursts(server.port(), "t/count/+", "%t|%p").await;
-    let fleet = start(at_port(proxy.port), connection, counters());
+    let fleet = start(Target::by_port(&server, proxy.port), connection, counters());
     let mut received = Received::default();
     for _ in 0..4 {
         let last = wait_for_more(&fleet).await;
@@ -203,11 +203,11 @@ async fn nothing_is_lost_where_a_broker_is_killed_that_had_sessions() {
 }
 
 /// Devices with five messages each that do not get through.
-async fn with_messages_in_flight(proxy: &Proxy) -> (Fleet, Vec<Listener>) {
+async fn with_messages_in_flight(server: &Server, proxy: &Proxy) -> (Fleet, Vec<Listener>) {
     let mut devices: Vec<_> =
         PROTOCOLS.iter().map(|&protocol| listener(&format!("{protocol:?}"), protocol, &[])).collect();
     let blueprints = devices.iter().map(|device| device.blueprint.clone()).collect();
-    let fleet = start(at_port(proxy.port), options(), blueprints);
+    let fleet = start(Target::by_port(server, proxy.port), options(), blueprints);
     for device in &mut devices {
         device.ready().await;
     }
@@ -225,8 +225,8 @@ async fn with_messages_in_flight(proxy: &Proxy) -> (Fleet, Vec<Listener>) {
 async fn a_disconnect_fault_returns_messages_in_flight(kind: Kind) {
     let server = Server::start(kind).await;
     let mut subscriber = Subscriber::for_bursts(server.port(), "t/count/x", "%t|%p").await;
-    let proxy = Proxy::to(server.port()).await;
-    let (fleet, mut devices) = with_messages_in_flight(&proxy).await;
+    let proxy = Proxy::to(server.device_port()).await;
+    let (fleet, mut devices) = with_messages_in_flight(&server, &proxy).await;
     let broken = faults(serde_json::json!({"fault": [
         {"kind": "disconnect", "probability": 1.0, "every": "1s", "for": "5s"}
     ]}));
@@ -251,8 +251,8 @@ async fn a_disconnect_fault_returns_messages_in_flight(kind: Kind) {
 
 async fn a_crash_loses_messages_in_flight(kind: Kind) {
     let server = Server::start(kind).await;
-    let proxy = Proxy::to(server.port()).await;
-    let (fleet, mut devices) = with_messages_in_flight(&proxy).await;
+    let proxy = Proxy::to(server.device_port()).await;
+    let (fleet, mut devices) = with_messages_in_flight(&server, &proxy).await;
     for device in &devices {
         fleet.power(device.blueprint.identity.id.as_str(), PowerCommand::Crash).await.unwrap();
     }
@@ -272,8 +272,8 @@ async fn a_crash_loses_messages_in_flight(kind: Kind) {
 /// The farewell waits for acknowledgements, but not for ever.
 async fn a_stop_returns_unacknowledged_messages(kind: Kind) {
     let server = Server::start(kind).await;
-    let proxy = Proxy::to(server.port()).await;
-    let (fleet, _devices) = with_messages_in_flight(&proxy).await;
+    let proxy = Proxy::to(server.device_port()).await;
+    let (fleet, _devices) = with_messages_in_flight(&server, &proxy).await;
     let totals = fleet.shutdown(Duration::from_secs(30)).await;
     let ledger = totals.ledger;
     assert_eq!((ledger.generated, ledger.returned, ledger.lost_offline), (12, 10, 10));
@@ -287,7 +287,7 @@ async fn silent_devices_do_not_block_others_from_connecting() {
     const SILENT: usize = 300;
     const TRYING: usize = 256;
     let server = Server::start(Kind::Embedded).await;
-    let proxy = Proxy::to(server.port()).await;
+    let proxy = Proxy::to(server.device_port()).await;
     proxy.block();
     let devices = (0..=SILENT).map(mute).collect();
     let broker = at_port(proxy.port);

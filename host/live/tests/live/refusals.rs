@@ -33,8 +33,8 @@ pub async fn why_down(fleet: &Fleet, id: &str) -> String {
     .await
 }
 
-fn guarded() -> Mosquitto {
-    let port = free_port();
+/// Lines and files for a broker that knows one user.
+pub fn passwords() -> (&'static str, [(&'static str, Vec<u8>); 2]) {
     let passwords = tempfile::tempdir().unwrap();
     let file = passwords.path().join("passwords");
     let made = std::process::Command::new("mosquitto_passwd")
@@ -45,12 +45,18 @@ fn guarded() -> Mosquitto {
         .expect("mosquitto_passwd comes with Mosquitto");
     assert!(made.success());
     let passwords = std::fs::read(&file).unwrap();
-    let access = "user someone\ntopic readwrite #\n";
+    let access = b"user someone\ntopic readwrite #\n".to_vec();
     let lines = "allow_anonymous false\npassword_file @/passwords\nacl_file @/access";
-    Mosquitto::with(port, lines, &[("passwords", &passwords), ("access", access.as_bytes())])
+    (lines, [("passwords", passwords), ("access", access)])
 }
 
-fn signed(username: Option<&str>, password: Option<&str>) -> ConnectionOptions {
+fn guarded() -> Mosquitto {
+    let (lines, files) = passwords();
+    let files: Vec<_> = files.iter().map(|(name, content)| (*name, content.as_slice())).collect();
+    Mosquitto::with(free_port(), lines, &files)
+}
+
+pub fn signed(username: Option<&str>, password: Option<&str>) -> ConnectionOptions {
     ConnectionOptions { username: username.map(Into::into), password: password.map(Into::into), ..options() }
 }
 

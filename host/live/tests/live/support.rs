@@ -1,6 +1,7 @@
 //! What the tests are written in: brokers, devices whose behaviour is a closure, and a client that
 //! nobody here wrote.
 
+pub mod authority;
 pub mod device;
 pub mod mosquitto;
 pub mod mosquitto_clients;
@@ -51,12 +52,15 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut look: 
     looked.await.unwrap_or_else(|_| panic!("{what} did not come about"))
 }
 
-/// Make tests of functions that take a kind of broker: a Mosquitto, the embedded one through its door, and the
-/// embedded one by links. After `sockets_only` stand those in which there is nothing to link to.
+/// Make tests of functions that take a kind of broker: a Mosquitto, a Mosquitto over TLS, the embedded one through its
+/// door, and the embedded one by links. After `sockets_only` stand those in which there is nothing to link to.
 macro_rules! on_all_brokers {
     ($($name:ident),+ $(,)? $(; sockets_only: $($socket:ident),+ $(,)?)?) => {
         mod on_mosquitto {
             $crate::support::tests_on!(Mosquitto: $($name),+ $($(, $socket)+)?);
+        }
+        mod on_tls {
+            $crate::support::tests_on!(Tls: $($name),+ $($(, $socket)+)?);
         }
         mod on_embedded {
             $crate::support::tests_on!(Embedded: $($name),+ $($(, $socket)+)?);

@@ -1,44 +1,20 @@
 //! TLS, with certificates of one's own.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, date_time_ymd};
+use serde_json::json;
+use tokio::net::TcpListener;
 use wasmote_live::config::{BrokerUrl, ConnectionOptions, TlsMaterial};
+use wasmote_mqtt::message::Qos;
+use wasmote_mqtt::protocol::Protocol;
 
-use crate::refusals::why_down;
-use crate::support::device::{PROTOCOLS, listener, start};
+use crate::refusals::{passwords, signed, why_down};
+use crate::support::authority::{Authority, named};
+use crate::support::device::{PROTOCOLS, check_ledgers, faults, listener, message, start};
 use crate::support::mosquitto::{Mosquitto, free_port};
-use crate::support::server::options;
-
-struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-impl Authority {
-    fn new(name: &str) -> Self {
-        let mut params = named(name, Vec::new());
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
-    }
-
-    fn pem(&self) -> Vec<u8> {
-        self.0.pem().into_bytes()
-    }
-
-    /// A certificate and its key.
-    fn sign(&self, name: &str) -> (Vec<u8>, Vec<u8>) {
-        let key = KeyPair::generate().unwrap();
-        let params = named(name, vec![name.to_owned()]);
-        let certificate = params.signed_by(&key, &self.0).unwrap();
-        (certificate.pem().into_bytes(), key.serialize_pem().into_bytes())
-    }
-}
-
-/// A certificate whose issuer has its own name would count as signed by itself.
-fn named(name: &str, hosts: Vec<String>) -> CertificateParams {
-    let mut params = CertificateParams::new(hosts).unwrap();
-    params.distinguished_name.push(DnType::CommonName, name);
-    params
-}
+use crate::support::server::{Kind, Server, options, with_tls};
 
 /// Speaks TLS, and asks for a client certificate.
 fn guarded(authority: &Authority) -> Mosquitto {
@@ -70,7 +46,7 @@ async fn mutual_tls_connects() {
         let fleet = start(url("localhost", server.port), options, vec![device.blueprint.clone()]);
         device.ready().await;
         let text = "through TLS";
-        fleet.publish("device", crate::support::device::message("t/x", text)).await.unwrap();
+        fleet.publish("device", message("t/x", text)).await.unwrap();
         device.message(text).await;
         fleet.shutdown(Duration::from_secs(10)).await;
     }
@@ -106,5 +82,131 @@ async fn tls_errors_have_readable_reasons() {
             assert!(why.contains(expected), "{protocol:?}: expected `{expected}`, found `{why}`");
             fleet.shutdown(Duration::from_secs(5)).await;
         }
+    }
+}
+
+/// What a broker with this certificate is refused for.
+async fn refusal(authority: &Authority, params: CertificateParams) -> String {
+    let (certificate, key) = authority.sign_params(params);
+    let lines = "allow_anonymous true\ncertfile @/server.pem\nkeyfile @/server.key";
+    let server = Mosquitto::with(free_port(), lines, &[("server.pem", &certificate), ("server.key", &key)]);
+    let device = listener("device", Protocol::V5, &[]);
+    let fleet = start(url("localhost", server.port), trusting(authority, None), vec![device.blueprint]);
+    let why = why_down(&fleet, "device").await;
+    fleet.shutdown(Duration::from_secs(5)).await;
+    why
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_error_says_what_to_do_about_the_brokers_certificate() {
+    let authority = Authority::new("authority");
+    let broker = || named("broker", vec!["localhost".to_owned()]);
+    let mut expired = broker();
+    (expired.not_before, expired.not_after) = (date_time_ymd(2001, 1, 1), date_time_ymd(2002, 1, 1));
+    let mut early = broker();
+    (early.not_before, early.not_after) = (date_time_ymd(2100, 1, 1), date_time_ymd(2101, 1, 1));
+    let mut for_clients = broker();
+    for_clients.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    for (params, expected) in [
+        (expired, "renew the broker's certificate, or set the clock of this machine"),
+        (early, "set the clock of this machine"),
+        (for_clients, "the broker needs a certificate for servers"),
+    ] {
+        let why = refusal(&authority, params).await;
+        assert!(why.starts_with("TLS with localhost:") && why.contains(expected), "{expected}: {why}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_error_says_what_to_do_about_the_devices_certificate() {
+    let authority = Authority::new("authority");
+    let server = guarded(&authority);
+    let stranger = Authority::new("stranger");
+    for protocol in PROTOCOLS {
+        let device = listener("device", protocol, &[]);
+        let options = trusting(&authority, Some(stranger.sign("device")));
+        let fleet = start(url("localhost", server.port), options, vec![device.blueprint]);
+        let why = why_down(&fleet, "device").await;
+        assert!(why.contains("does not trust the authority that signed the client certificate"), "{why}");
+        fleet.shutdown(Duration::from_secs(5)).await;
+    }
+    let device = listener("device", Protocol::V5, &[]);
+    let fleet = start(url("no such host", 1), trusting(&authority, None), vec![device.blueprint]);
+    let why = why_down(&fleet, "device").await;
+    assert!(why.contains("neither a DNS name nor an IP address"), "{why}");
+    fleet.shutdown(Duration::from_secs(5)).await;
+}
+
+/// The handshake counts as part of the attempt to connect.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broker_that_does_not_answer_the_handshake_is_given_up_and_others_are_served_meanwhile() {
+    let authority = Authority::new("authority");
+    let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mute = url("127.0.0.1", mute.local_addr().unwrap().port());
+    let device = listener("device", Protocol::V5, &[]);
+    let began = Instant::now();
+    let fleet = start(mute, trusting(&authority, None), vec![device.blueprint]);
+    let why = why_down(&fleet, "device").await;
+    assert_eq!(why, "no answer from the broker within 10 s");
+    assert!(began.elapsed() > Duration::from_secs(9));
+    check_ledgers(&fleet).await;
+    fleet.shutdown(Duration::from_secs(5)).await;
+}
+
+/// Certificates, name and password belong together, as over TCP.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_name_and_a_password_go_over_tls() {
+    let (lines, files) = passwords();
+    let files: Vec<_> = files.iter().map(|(name, content)| (*name, content.as_slice())).collect();
+    let server = Server::Tls(with_tls(free_port(), lines, &files));
+    for protocol in PROTOCOLS {
+        let mut device = listener("device", protocol, &["t/#"]);
+        let right = server.trusted(signed(Some("someone"), Some("right")));
+        let fleet = start(server.url(), right, vec![device.blueprint.clone()]);
+        device.ready().await;
+        fleet.shutdown(Duration::from_secs(5)).await;
+        let device = listener("device", protocol, &[]);
+        let wrong = server.trusted(signed(Some("someone"), Some("wrong")));
+        let fleet = start(server.url(), wrong, vec![device.blueprint]);
+        assert_eq!(why_down(&fleet, "device").await, "the broker refused the connection: not authorized");
+        fleet.shutdown(Duration::from_secs(5)).await;
+    }
+}
+
+/// A throttle makes the handshake slow too: its bytes are those of the TCP connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fault_of_the_byte_stream_acts_below_tls() {
+    let server = Server::start(Kind::Tls).await;
+    let mut device = listener("device", Protocol::V5, &["in"]);
+    let mut blueprint = device.blueprint.clone();
+    blueprint.faults = faults(json!({"fault": [{"kind": "throttle", "bytes_per_second": 1000}]}));
+    let began = Instant::now();
+    let fleet = start(&server, options(), vec![blueprint]);
+    device.ready().await;
+    // The messages of a handshake are some 1,500 bytes, and those of MQTT 200.
+    let took = began.elapsed().as_secs_f64();
+    assert!((0.9..20.0).contains(&took), "{took}");
+    fleet.set_faults(&[0], faults(json!({"fault": []}))).await.unwrap();
+    fleet.publish("device", message("in", "quick")).await.unwrap();
+    device.message("quick").await;
+    check_ledgers(&fleet).await;
+    fleet.shutdown(Duration::from_secs(10)).await;
+}
+
+/// Records that arrive in pieces, and many at one time, are put together.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_message_crosses_in_small_pieces() {
+    let server = Server::start(Kind::Tls).await;
+    for protocol in PROTOCOLS {
+        let mut device = listener("device", protocol, &["in"]);
+        let fleet = start(&server, options(), vec![device.blueprint.clone()]);
+        device.ready().await;
+        let throttle = json!({"fault": [{"kind": "throttle", "bytes_per_second": 50_000}]});
+        fleet.set_faults(&[0], faults(throttle)).await.unwrap();
+        let payload = "p".repeat(60_000);
+        fleet.publish("device", message("in", &payload).with_qos(Qos::ExactlyOnce)).await.unwrap();
+        device.message(&payload).await;
+        check_ledgers(&fleet).await;
+        fleet.shutdown(Duration::from_secs(10)).await;
     }
 }

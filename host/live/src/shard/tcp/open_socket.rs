@@ -1,12 +1,9 @@
-//! An open socket, and what waits to be written to it.
+//! An open connection: its byte stream, and the packets that wait to be written to it.
 
 use std::collections::VecDeque;
-use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use wasmote_mqtt::broker::packet::{Publish, Request};
 use wasmote_mqtt::client::ids::ConnectionId;
 use wasmote_mqtt::message::Message;
@@ -17,7 +14,7 @@ use super::readiness::SocketWaker;
 use super::sockets::{Dialer, Scratch};
 use crate::codec::client::{ClientCodec, SendError};
 use crate::reason_text;
-use crate::socket::Socket;
+use crate::stream::{ByteStream, Received};
 
 /// Bytes that are written at one time, if there are as many.
 const MAX_WRITE: usize = 64 << 10;
@@ -38,7 +35,7 @@ pub(super) struct OpenSocket {
     partial: Option<PartialPacket>,
     pub(super) socket_waker: Arc<SocketWaker>,
     waker: Waker,
-    socket: Socket,
+    stream: ByteStream,
 }
 
 struct PartialPacket {
@@ -55,7 +52,7 @@ impl OpenSocket {
         link: ConnectionId,
         codec: ClientCodec,
         socket_waker: Arc<SocketWaker>,
-        socket: Socket,
+        stream: ByteStream,
     ) -> Self {
         let (waker, queue) = (socket_waker.waker(), VecDeque::new());
         Self {
@@ -68,7 +65,7 @@ impl OpenSocket {
             partial: None,
             socket_waker,
             waker,
-            socket,
+            stream,
         }
     }
 
@@ -82,7 +79,7 @@ impl OpenSocket {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.queue.is_empty() && self.partial.is_none()
+        self.queue.is_empty() && self.partial.is_none() && !self.stream.has_unsent()
     }
 
     /// The messages that were not written and that nobody will send again, in order.
@@ -93,18 +90,15 @@ impl OpenSocket {
 
     /// Read once. Says whether there may be more.
     pub(super) fn read(&mut self, scratch: &mut Scratch, dialer: &Dialer) -> Result<bool, String> {
-        let mut buffer = ReadBuf::new(&mut scratch.read);
         let mut context = Context::from_waker(&self.waker);
-        match Pin::new(&mut self.socket).poll_read(&mut context, &mut buffer) {
-            Poll::Pending => match self.write_error.take() {
+        match self.stream.read(&mut context, &mut scratch.buffers) {
+            Ok(Received::Pending) => match self.write_error.take() {
                 None => Ok(false),
                 Some(reason) => Err(reason),
             },
-            Poll::Ready(Err(error)) => Err(reason_text::io_error(&dialer.address, &error)),
-            Poll::Ready(Ok(())) if buffer.filled().is_empty() => {
-                Err(reason_text::CONNECTION_CLOSED.to_owned())
-            }
-            Poll::Ready(Ok(())) => match self.codec.read(buffer.filled(), &mut scratch.incoming) {
+            Err(error) => Err(reason_text::stream(&dialer.address, &error)),
+            Ok(Received::Closed) => Err(reason_text::CONNECTION_CLOSED.to_owned()),
+            Ok(Received::Data(bytes)) => match self.codec.read(bytes, &mut scratch.incoming) {
                 Ok(()) => Ok(true),
                 Err(breach) => Err(format!("the broker broke the rules of MQTT: {breach}")),
             },
@@ -118,19 +112,21 @@ impl OpenSocket {
         dialer: &Dialer,
         rejected: &mut Vec<RejectedPublish>,
     ) -> Result<(), String> {
-        while self.write_error.is_none() && !self.is_empty() {
-            let written = match &mut self.partial {
-                Some(partial) => write(&mut self.socket, &self.waker, &partial.bytes[partial.written..]),
-                None => {
-                    self.encode_queue(scratch, dialer, rejected)?;
-                    write(&mut self.socket, &self.waker, &scratch.write)
-                }
+        while self.write_error.is_none() && !self.is_empty() && self.stream.is_open() {
+            if self.partial.is_none() {
+                self.encode_queue(scratch, dialer, rejected)?;
+            }
+            let bytes = match &self.partial {
+                Some(partial) => &partial.bytes[partial.written..],
+                None => &scratch.write,
             };
+            let mut context = Context::from_waker(&self.waker);
+            let written = self.stream.write(&mut context, bytes, &mut scratch.buffers);
             match written {
                 Ok(Some(bytes)) => self.advance(bytes, scratch),
                 Ok(None) => break,
                 Err(error) => {
-                    self.write_error = Some(reason_text::io_error(&dialer.address, &error));
+                    self.write_error = Some(reason_text::stream(&dialer.address, &error));
                     self.socket_waker.set_ready();
                 }
             }
@@ -140,6 +136,13 @@ impl OpenSocket {
             self.queue = VecDeque::new();
         }
         Ok(())
+    }
+
+    /// All packets are written: close the stream over the socket. Says whether there is nothing left to be written.
+    pub(super) fn close(&mut self) -> bool {
+        // If it cannot be told that it is over, the broker sees it.
+        let closed = self.stream.close(&mut Context::from_waker(&self.waker));
+        closed.is_err() || !self.stream.has_unsent()
     }
 
     fn encode_queue(
@@ -182,18 +185,5 @@ impl OpenSocket {
             self.partial =
                 Some(PartialPacket { request, bytes: scratch.write[bytes..*end].to_vec(), written: 0 });
         }
-    }
-}
-
-/// How many bytes were taken; nothing if the socket takes none now.
-fn write(socket: &mut Socket, waker: &Waker, bytes: &[u8]) -> io::Result<Option<usize>> {
-    if bytes.is_empty() {
-        return Ok(Some(0));
-    }
-    match Pin::new(socket).poll_write(&mut Context::from_waker(waker), bytes) {
-        Poll::Pending => Ok(None),
-        Poll::Ready(Ok(0)) => Err(io::ErrorKind::WriteZero.into()),
-        Poll::Ready(Ok(taken)) => Ok(Some(taken)),
-        Poll::Ready(Err(error)) => Err(error),
     }
 }

@@ -9,10 +9,13 @@ use wasmote_mqtt::client::ids::ConnectionId;
 
 use super::readiness::ReadySet;
 use crate::codec::client::{Credentials, Incoming};
-use crate::connection::{MAX_DIALS, Network, ShardEvent, ShardEventSender};
+use crate::network::{MAX_DIALS, Network};
+use crate::shard::event::{ShardEvent, ShardEventSender};
+use crate::socket::Socket;
+use crate::stream::{ByteStream, StreamBuffers};
 
-/// Bytes that are read at one time.
-const READ_CHUNK: usize = 64 << 10;
+/// Most that is kept of a buffer for writing, in bytes.
+const KEPT: usize = 256 << 10;
 
 /// What the sockets of a shard share.
 pub(in crate::shard) struct Sockets {
@@ -40,7 +43,7 @@ pub(super) struct Dialer {
 
 /// Buffers for whoever has the turn.
 pub(super) struct Scratch {
-    pub(super) read: Vec<u8>,
+    pub(super) buffers: StreamBuffers,
     pub(super) incoming: Vec<Incoming>,
     pub(super) write: BytesMut,
     /// Where the packets in it end.
@@ -53,9 +56,9 @@ impl Sockets {
         event_sender: ShardEventSender,
         shards: usize,
     ) -> Self {
-        let address = network.address();
+        let address = network.broker.address();
         let scratch = Scratch {
-            read: vec![0; READ_CHUNK],
+            buffers: StreamBuffers::default(),
             incoming: Vec::new(),
             write: BytesMut::new(),
             packet_ends: Vec::new(),
@@ -106,9 +109,10 @@ impl Sockets {
 
     /// What a burst took is not kept for ever.
     pub(in crate::shard) fn shrink(&mut self) {
-        if self.scratch.write.capacity() > 4 * READ_CHUNK {
+        if self.scratch.write.capacity() > KEPT {
             self.scratch.write = BytesMut::new();
         }
+        self.scratch.buffers.shrink();
     }
 }
 
@@ -116,6 +120,10 @@ impl Dialer {
     pub(super) fn credentials(&self) -> Credentials<'_> {
         let options = &self.network.options;
         Credentials { username: options.username.as_deref(), password: options.password.as_deref() }
+    }
+
+    pub(super) fn stream(&self, socket: Socket) -> Result<ByteStream, String> {
+        self.network.stream(socket)
     }
 
     pub(super) fn dial(&self, link: ConnectionId) -> AbortHandle {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use wasmote_live::broker::BrokerHandle;
-use wasmote_live::config::{BrokerUrl, ConnectionOptions, FleetConfig};
+use wasmote_live::config::{BrokerUrl, ConnectionOptions, FleetConfig, TlsMaterial};
 use wasmote_live::fleet::Fleet;
 use wasmote_mqtt::device_id::{DeviceId, Identity};
 use wasmote_mqtt::message::{Message, Qos};
@@ -19,7 +19,7 @@ use wasmote_sim::faults::document::FaultDocument;
 use wasmote_sim::limits::Limits;
 use wasmote_sim::rng::Seed;
 
-use super::server::Server;
+use super::server::{Server, options};
 use super::wait_for;
 
 pub const PROTOCOLS: [Protocol; 2] = [Protocol::V4, Protocol::V5];
@@ -131,22 +131,35 @@ impl Listener {
 pub struct Target {
     broker: BrokerUrl,
     embedded_broker: Option<BrokerHandle>,
+    tls: Option<Arc<TlsMaterial>>,
 }
 
 impl From<BrokerUrl> for Target {
     fn from(broker: BrokerUrl) -> Self {
-        Self { broker, embedded_broker: None }
+        Self { broker, embedded_broker: None, tls: None }
     }
 }
 
 impl From<&Server> for Target {
     fn from(server: &Server) -> Self {
-        Self { broker: server.url(), embedded_broker: server.handle() }
+        Self::through(server, server.device_port(), server.handle())
+    }
+}
+
+impl Target {
+    /// A broker, reached at another port.
+    pub fn by_port(server: &Server, port: u16) -> Self {
+        Self::through(server, port, None)
+    }
+
+    fn through(server: &Server, port: u16, embedded_broker: Option<BrokerHandle>) -> Self {
+        Self { broker: server.url_at(port), embedded_broker, tls: server.trusted(options()).tls }
     }
 }
 
 pub fn start(to: impl Into<Target>, connection: ConnectionOptions, devices: Vec<Blueprint>) -> Fleet {
-    let Target { broker, embedded_broker } = to.into();
+    let Target { broker, embedded_broker, tls } = to.into();
+    let connection = ConnectionOptions { tls: tls.or(connection.tls), ..connection };
     Fleet::start(FleetConfig { devices, broker, embedded_broker, connection, start_rate: None })
 }
 

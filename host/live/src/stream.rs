@@ -1,0 +1,164 @@
+//! Byte streams to a broker, below MQTT: TCP, or TLS over TCP.
+//!
+//! [`ByteStream`] has one variant for each kind of stream. Every kind ends in a [`Socket`], so that byte-stream faults
+//! act on TCP, below everything else: a throttle counts the bytes of TLS, and a half-open connection swallows its
+//! records. No call waits: one that cannot go on says so, and the connection's waker is called when it can.
+//!
+//! Another kind, such as WebSocket, is one more variant: a state machine over the bytes of the stream below it, as TLS
+//! is in `tls`.
+
+mod tls;
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::socket::Socket;
+use crate::tls::TlsClient;
+use tls::TlsStream;
+
+/// Bytes that are read at one time.
+const READ: usize = 64 << 10;
+
+/// A connection to a broker, as bytes.
+pub(crate) enum ByteStream {
+    Tcp(Socket),
+    Tls(Box<TlsStream>),
+}
+
+/// Outcome of a read.
+#[derive(Debug)]
+pub(crate) enum Received<'a> {
+    /// Nothing can be read now.
+    Pending,
+    /// Bytes for MQTT. There are none if all that came was for a layer below.
+    Data(&'a [u8]),
+    /// The broker has ended its side.
+    Closed,
+}
+
+/// Reason that a stream cannot be used any more.
+#[derive(Debug)]
+pub(crate) enum StreamError {
+    /// TCP failed.
+    Tcp(io::Error),
+    /// TCP failed, or the broker closed it, before the TLS handshake was complete.
+    Handshake(io::Error),
+    /// TLS failed: the two sides do not trust or understand each other.
+    Tls(rustls::Error),
+}
+
+/// Buffers that the streams of a shard share. What a stream has to keep between two calls, it keeps itself.
+#[derive(Debug)]
+pub(crate) struct StreamBuffers {
+    /// As read from a socket.
+    read: Vec<u8>,
+    /// As decrypted.
+    plaintext: Vec<u8>,
+    /// TLS records to be written to a socket.
+    records: Vec<u8>,
+}
+
+impl Default for StreamBuffers {
+    fn default() -> Self {
+        Self { read: vec![0; READ], plaintext: Vec::new(), records: Vec::new() }
+    }
+}
+
+impl StreamBuffers {
+    /// Free what a burst of data took.
+    pub(crate) fn shrink(&mut self) {
+        for buffer in [&mut self.plaintext, &mut self.records] {
+            if buffer.capacity() > 4 * READ {
+                *buffer = Vec::new();
+            }
+        }
+    }
+}
+
+impl ByteStream {
+    /// A stream over a connected socket, with TLS if `tls` is given. The TLS handshake begins with the first read.
+    pub(crate) fn new(socket: Socket, tls: Option<&TlsClient>) -> Result<Self, StreamError> {
+        match tls {
+            None => Ok(Self::Tcp(socket)),
+            Some(tls) => Ok(Self::Tls(Box::new(TlsStream::new(socket, tls)?))),
+        }
+    }
+
+    /// Whether MQTT can write: a TLS handshake is complete.
+    pub(crate) fn is_open(&self) -> bool {
+        match self {
+            Self::Tcp(_) => true,
+            Self::Tls(stream) => stream.is_open(),
+        }
+    }
+
+    /// Read once. The layers below MQTT do here what they have to do, such as a step of a handshake.
+    pub(crate) fn read<'a>(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffers: &'a mut StreamBuffers,
+    ) -> Result<Received<'a>, StreamError> {
+        match self {
+            Self::Tls(stream) => stream.read(cx, buffers),
+            Self::Tcp(socket) => match poll_read(socket, cx, &mut buffers.read).map_err(StreamError::Tcp)? {
+                None => Ok(Received::Pending),
+                Some(0) => Ok(Received::Closed),
+                Some(length) => Ok(Received::Data(&buffers.read[..length])),
+            },
+        }
+    }
+
+    /// Write as much as the stream takes now, and return how many bytes that is; `None` if it takes none now. With
+    /// TLS the bytes may wait for the socket: see [`Self::has_unsent`].
+    pub(crate) fn write(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+        buffers: &mut StreamBuffers,
+    ) -> Result<Option<usize>, StreamError> {
+        match self {
+            Self::Tls(stream) => stream.write(cx, bytes, buffers),
+            Self::Tcp(_) if bytes.is_empty() => Ok(Some(0)),
+            Self::Tcp(socket) => poll_write(socket, cx, bytes).map_err(StreamError::Tcp),
+        }
+    }
+
+    /// Whether bytes that were written still wait for the socket. A further write, of nothing if need be, moves them on.
+    pub(crate) fn has_unsent(&self) -> bool {
+        match self {
+            Self::Tcp(_) => false,
+            Self::Tls(stream) => stream.has_unsent(),
+        }
+    }
+
+    /// Tell the broker that nothing more will be written, if the stream has a way to say so. TCP stays open.
+    pub(crate) fn close(&mut self, cx: &mut Context<'_>) -> Result<(), StreamError> {
+        match self {
+            Self::Tcp(_) => Ok(()),
+            Self::Tls(stream) => stream.close(cx),
+        }
+    }
+}
+
+/// Read once. Returns how many bytes were read, 0 at the end of the stream, and `None` if there are none now.
+fn poll_read(socket: &mut Socket, cx: &mut Context<'_>, into: &mut [u8]) -> io::Result<Option<usize>> {
+    let mut buffer = ReadBuf::new(into);
+    match Pin::new(socket).poll_read(cx, &mut buffer) {
+        Poll::Pending => Ok(None),
+        Poll::Ready(Ok(())) => Ok(Some(buffer.filled().len())),
+        Poll::Ready(Err(error)) => Err(error),
+    }
+}
+
+/// Write once. Returns how many bytes were taken, and `None` if the socket takes none now.
+fn poll_write(socket: &mut Socket, cx: &mut Context<'_>, bytes: &[u8]) -> io::Result<Option<usize>> {
+    match Pin::new(socket).poll_write(cx, bytes) {
+        Poll::Pending => Ok(None),
+        Poll::Ready(Ok(0)) => Err(io::ErrorKind::WriteZero.into()),
+        Poll::Ready(Ok(taken)) => Ok(Some(taken)),
+        Poll::Ready(Err(error)) => Err(error),
+    }
+}
