@@ -117,15 +117,15 @@ pub enum ExperimentError {
     /// A live fleet could not be brought up, or came to nothing.
     #[error(transparent)]
     Live(#[from] RunError),
-    /// Nobody listens where the broker is said to be.
+    /// No broker answers where it is said to be.
     #[error(
         "no broker answers at {url}: {problem}; start one there, or leave --broker out for the embedded one"
     )]
     NoBroker {
         /// Its URL.
         url: String,
-        /// What the system said.
-        problem: io::Error,
+        /// Why the connection failed.
+        problem: String,
     },
     /// A live fleet does not answer any more.
     #[error("the fleet does not answer: {0}")]

@@ -7,6 +7,7 @@
 //! * `shard`: a task that owns many devices, their deadlines and their MQTT connections over TCP, and turns them.
 //! * `codec`: packets as bytes; `stream`: the byte stream that carries them, over TCP or TLS; `socket`: the TCP
 //!   connection below it; `network`: the broker; `dial`: its addresses; [`tls`]: certificates; `reason_text`: error messages.
+//! * [`host_client`]: MQTT connections of the host itself, which use `rumqttc`.
 //! * `origin`: how a message carries its origin and time over the broker.
 //! * [`broker`]: the embedded broker, so that nothing needs to be installed.
 //! * [`lag`]: whether this host keeps up with its devices.
@@ -23,6 +24,7 @@ pub mod config;
 mod dial;
 pub mod events;
 pub mod fleet;
+pub mod host_client;
 pub mod http;
 pub mod lag;
 mod network;

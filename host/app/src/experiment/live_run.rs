@@ -1,14 +1,14 @@
 //! Run in real time, with the HTTP API open for users who watch or change it.
 
 use std::collections::BTreeSet;
-use std::io;
-use std::net::{TcpListener, TcpStream, ToSocketAddrs};
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Builder;
 use wasmote_engine::Engine;
 use wasmote_live::config::BrokerUrl;
+use wasmote_live::host_client::{self, BrokerAnswer, HostConnection};
 use wasmote_mqtt::time::{Time, WallTime};
 use wasmote_results::TimeMode;
 use wasmote_sim::device::Now;
@@ -21,6 +21,7 @@ use super::orchestrator::Orchestrator;
 use super::plan::Experiment;
 use super::run::{FinishedRun, RunContext};
 use crate::component_info::ComponentInfo;
+use crate::config::Settings;
 use crate::config::values::{BrokerChoice, format_broker_url};
 use crate::preflight;
 use crate::run::{self, RunError};
@@ -50,27 +51,31 @@ impl LiveEnv {
             return Err(ExperimentError::invalid("plan", "it has no run"));
         };
         if let BrokerChoice::Remote(url) = &first.settings.broker {
-            check_broker(url)?;
+            check_broker(url, &first.settings)?;
         }
         let (listener, address) = run::listen(first.settings.http)?;
         Ok(Self { engine, listener, url: format!("http://{}", run::banner::browsable_address(address)) })
     }
 }
 
-/// Checks that a broker listens at the address, before a run in which no device could connect.
-fn check_broker(url: &BrokerUrl) -> Result<(), ExperimentError> {
-    let address = (url.host.trim_matches(['[', ']']), url.port);
-    let tried = address.to_socket_addrs().and_then(|all| {
-        let mut problem = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        for address in all {
-            match TcpStream::connect_timeout(&address, CONNECT_TIMEOUT) {
-                Ok(_) => return Ok(()),
-                Err(refused) => problem = refused,
-            }
+/// A broker has to answer: better to know now than after a run without any device. A broker that refuses this connection
+/// may still accept those of the devices, whose names it may know.
+fn check_broker(url: &BrokerUrl, settings: &Settings) -> Result<(), ExperimentError> {
+    let connection = HostConnection {
+        broker: url.clone(),
+        options: settings.connection.clone(),
+        protocol: settings.protocol,
+        client_id: format!("wasmote-check-{}", std::process::id()),
+    };
+    let runtime = Builder::new_current_thread().enable_all().build().map_err(RunError::Runtime)?;
+    match runtime.block_on(host_client::check(connection, CONNECT_TIMEOUT)) {
+        Ok(BrokerAnswer::Accepted) => Ok(()),
+        Ok(BrokerAnswer::Refused(why)) => {
+            tracing::warn!("the broker is there, but does not let the host in: {why}");
+            Ok(())
         }
-        Err(problem)
-    });
-    tried.map_err(|problem| ExperimentError::NoBroker { url: format_broker_url(url), problem })
+        Err(problem) => Err(ExperimentError::NoBroker { url: format_broker_url(url), problem }),
+    }
 }
 
 /// Runs a point in real time.
@@ -88,7 +93,7 @@ fn run_on(
     runtime: &tokio::runtime::Handle,
 ) -> Result<FinishedRun, ExperimentError> {
     let RunContext { point, seed, components, .. } = context;
-    let settings = crate::config::Settings { seed, ..point.settings.clone() };
+    let settings = Settings { seed, ..point.settings.clone() };
     let observer = context.observer(TimeMode::Real)?;
     let start_driver = |devices| {
         let sends_host_messages = point.timeline.steps.iter().any(|(_, step)| step.needs_host_connection());

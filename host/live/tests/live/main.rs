@@ -8,6 +8,7 @@ mod support;
 mod broker;
 mod byte_streams;
 mod fleets;
+mod host_client;
 mod listener;
 mod local;
 mod outages;

@@ -4,24 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
-use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc::UnboundedReceiver;
 use wasmote_live::broker::{BrokerFaultEvent, BrokerHandle, EmbeddedBroker};
 use wasmote_live::config::FleetConfig;
-use wasmote_live::events::EventFilter;
 use wasmote_live::fleet::{Fleet, FleetError, PowerCommand};
+use wasmote_live::host_client::{HostClient, HostConnection, HostMessage};
 use wasmote_live::status::DeviceStatus;
-use wasmote_mqtt::device_id::{DeviceId, Identity};
+use wasmote_live::tls::TlsError;
 use wasmote_mqtt::message::Message;
 use wasmote_mqtt::time::Time;
-use wasmote_sim::behaviour::{Behaviour, BehaviourFactory, Trap};
-use wasmote_sim::context::Context;
 use wasmote_sim::device::{Blueprint, ConnectionState, Now, PowerState, Upgrade};
-use wasmote_sim::event::Event;
 use wasmote_sim::faults::broker::{BrokerTransition, Failure};
 use wasmote_sim::faults::{Fault, FaultId};
 use wasmote_sim::http::HttpRequest;
-use wasmote_sim::notice::DeviceNotice;
 use wasmote_sim::rng::Seed;
 use wasmote_sim::virtual_time::observer::TraceEvent;
 
@@ -34,7 +29,7 @@ use crate::fault_set::BROKER_FAULT_NEEDS_EMBEDDED;
 use crate::run::{self, RunError};
 use crate::signals::Signals;
 
-/// Client name of the host's own connection.
+/// Client identifier of the host's own connection.
 const HOST: &str = "wasmote-host";
 /// Timeout of the host's own connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -47,8 +42,8 @@ pub struct LiveDriver {
     /// The broker's URL.
     pub broker_url: String,
     broker: Option<EmbeddedBroker>,
-    /// The host's own connection, if the timeline publishes as the host.
-    host: Option<Fleet>,
+    /// Publishes the plan's own messages, if it has any.
+    host: Option<HostClient>,
     signals: Option<Signals>,
     drain: Duration,
     observer: RunObserver,
@@ -86,17 +81,24 @@ impl LiveDriver {
         if let Some(broker) = &broker {
             broker.handle().set_observer(Arc::new(observer.clone()));
         }
-        let fleet_config = |devices| FleetConfig {
-            devices,
+        let guard = runtime.enter();
+        let own = HostConnection {
             broker: url.clone(),
+            options: settings.connection.clone(),
+            protocol: settings.protocol,
+            client_id: HOST.into(),
+        };
+        let host = sends_host_messages.then(|| runtime.block_on(connected(own))).transpose();
+        let host =
+            host.map_err(|problem| ExperimentError::invalid("--ca, --cert, --key", problem.to_string()))?;
+        let fleet_config = FleetConfig {
+            devices,
+            broker: url,
             connection: settings.connection.clone(),
             start_rate: None,
             embedded_broker: broker.as_ref().map(EmbeddedBroker::handle),
         };
-        let guard = runtime.enter();
-        let host = sends_host_messages.then(|| host(settings)).flatten();
-        let host = host.map(|host| runtime.block_on(connected(fleet_config(vec![host]))));
-        let fleet = Fleet::start_observed(fleet_config(devices), Arc::new(observer.clone()));
+        let fleet = Fleet::start_observed(fleet_config, Arc::new(observer.clone()));
         if let Some(broker) = &broker {
             runtime.spawn(forward_broker_events(
                 broker.handle().fault_events(),
@@ -194,8 +196,15 @@ impl Driver for LiveDriver {
 
     fn publish(&mut self, message: Message) -> DriverResult {
         self.observer.record(self.fleet.now(), &TraceEvent::HostPublish(&message));
-        let Some(host) = &self.host else { return Ok(()) };
-        self.fleet_result(self.runtime.block_on(host.publish(HOST, message)))
+        if let Some(host) = &mut self.host {
+            let _inside = self.runtime.enter();
+            let Message { topic, payload, qos, retain, .. } = message;
+            let message = HostMessage { topic: topic.clone(), payload, qos, retain };
+            if let Err(problem) = host.publish(message) {
+                tracing::warn!(%topic, "a message of the host was not sent: {problem}");
+            }
+        }
+        Ok(())
     }
 
     fn publish_as(&mut self, device: usize, message: Message) -> DriverResult {
@@ -237,8 +246,11 @@ impl Driver for LiveDriver {
             .map(|status| (status.totals.ledger, status.totals.waiting))
             .collect();
         let totals = self.runtime.block_on(self.fleet.shutdown(Duration::ZERO));
-        if let Some(host) = &self.host {
-            self.runtime.block_on(host.shutdown(self.drain));
+        if let Some(host) = self.host.take() {
+            let left = self.runtime.block_on(host.close(self.drain));
+            if left > 0 {
+                tracing::warn!("the broker did not acknowledge {left} messages of the host");
+            }
         }
         let mut broker_stats = None;
         if let Some(broker) = self.broker.take() {
@@ -280,52 +292,13 @@ fn device_snapshot(status: DeviceStatus) -> DeviceSnapshot {
     }
 }
 
-/// Blueprint of the host's own connection: a device without faults that does nothing by itself.
-fn host(settings: &Settings) -> Option<Blueprint> {
-    let identity = Identity {
-        id: DeviceId::new(HOST).ok()?,
-        group: HOST.into(),
-        index: 0,
-        count: 1,
-        topic_root: Arc::clone(&settings.topic_root),
-        peers: None,
-    };
-    Some(Blueprint {
-        identity: Arc::new(identity),
-        factory: Arc::new(IdleFactory),
-        limits: Arc::clone(&settings.groups.first()?.limits),
-        protocol: settings.protocol,
-        seed: settings.seed,
-        faults: Arc::default(),
-    })
-}
-
-/// Starts a fleet and waits until it is connected, so that no message of the host is lost.
-async fn connected(fleet_config: FleetConfig) -> Fleet {
-    let (fleet, mut happenings) = Fleet::start_with_events(fleet_config, EventFilter::Notable);
-    let connected = async {
-        loop {
-            match happenings.recv().await {
-                Ok(happening) if matches!(happening.notice, DeviceNotice::Connected(_)) => return,
-                Ok(_) | Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => return,
-            }
-        }
-    };
-    if tokio::time::timeout(CONNECT_TIMEOUT, connected).await.is_err() {
-        tracing::warn!("the host itself is not connected yet; what the plan publishes may be lost");
+/// The host's own connection, which is up so that what it publishes goes out in time.
+async fn connected(connection: HostConnection) -> Result<HostClient, TlsError> {
+    let client = HostClient::start(connection)?;
+    if let Err(problem) = client.connected(CONNECT_TIMEOUT).await {
+        tracing::warn!(
+            "the host itself is not connected yet, so what the plan publishes may be late: {problem}"
+        );
     }
-    fleet
-}
-
-struct IdleFactory;
-
-impl BehaviourFactory for IdleFactory {
-    fn instantiate(&self, _: &Identity) -> Result<Box<dyn Behaviour>, Trap> {
-        Ok(Box::new(|_: Event, _: &mut Context| Ok(())))
-    }
-
-    fn name(&self) -> &str {
-        HOST
-    }
+    Ok(client)
 }

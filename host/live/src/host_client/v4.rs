@@ -1,0 +1,95 @@
+//! The library for MQTT 3.1.1.
+
+use rumqttc_v4::{
+    AsyncClient, Broker, ClientError, ConnectionError, Event, MqttOptions, NetworkOptions, Outgoing, Packet,
+    PublishOptions, QoS, StateError, TlsConfiguration, TlsError, Transport,
+};
+use wasmote_mqtt::message::Qos;
+
+use super::{
+    CONNECT_TIMEOUT, ConnectionLost, Delivery, EventLoop, HostConnection, HostMessage, MAX_PACKET_SIZE,
+    Notice, Progress, PublishError, QUEUE, keep_alive,
+};
+use crate::tls::TlsClient;
+use crate::{dial, reason_text};
+
+pub(super) struct Events {
+    events: rumqttc_v4::EventLoop,
+    address: String,
+}
+
+pub(super) fn open(connection: HostConnection, tls: Option<TlsClient>) -> (AsyncClient, Events) {
+    let address = connection.broker.address();
+    let mut network = NetworkOptions::new();
+    network.set_connection_timeout(CONNECT_TIMEOUT.as_secs());
+    let (client, mut events) = AsyncClient::builder(options(connection, tls)).capacity(QUEUE).build();
+    events.set_network_options(network);
+    (client, Events { events, address })
+}
+
+fn options(connection: HostConnection, tls: Option<TlsClient>) -> MqttOptions {
+    let HostConnection { broker, options, client_id, .. } = connection;
+    let mut out = MqttOptions::new(client_id, Broker::tcp(broker.host.clone(), broker.port));
+    out.set_keep_alive(keep_alive(&options));
+    out.set_clean_session(true);
+    out.set_max_packet_size(MAX_PACKET_SIZE as usize, MAX_PACKET_SIZE as usize);
+    // 3.1.1 allows no password without a user name [MQTT-3.1.2-22].
+    if let Some(username) = &options.username {
+        out.set_credentials(username, options.password.clone().unwrap_or_default());
+    }
+    if let Some(tls) = tls {
+        out.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls.config)));
+    }
+    // The library would join host and port into one text, which no IPv6 address survives.
+    out.set_socket_connector(move |_, _| {
+        let (broker, sources) = (broker.clone(), options.sources.clone());
+        async move { dial::connect(&broker, &sources, 0).await }
+    });
+    out
+}
+
+impl EventLoop for Events {
+    async fn poll(&mut self) -> Result<Progress, ConnectionLost> {
+        match self.events.poll().await {
+            Ok(Event::Incoming(Packet::ConnAck(_))) => Ok(Progress::Connected(None)),
+            Ok(Event::Outgoing(Outgoing::Disconnect)) => Ok(Progress::Disconnected),
+            Ok(_) => Ok(Progress::Other),
+            Err(error) => Err(lost(&error, &self.address)),
+        }
+    }
+}
+
+fn lost(error: &ConnectionError, address: &str) -> ConnectionLost {
+    let by_broker = matches!(
+        error,
+        ConnectionError::ConnectionRefused(_) | ConnectionError::MqttState(StateError::ConnectionAborted)
+    );
+    let reason = match error {
+        ConnectionError::ConnectionRefused(code) => reason_text::connection_refused(code),
+        ConnectionError::NetworkTimeout => reason_text::no_answer(address, CONNECT_TIMEOUT),
+        ConnectionError::MqttState(StateError::ConnectionAborted) => reason_text::CONNECTION_CLOSED.into(),
+        ConnectionError::MqttState(StateError::AwaitPingResp) => reason_text::KEEPALIVE_TIMED_OUT.into(),
+        ConnectionError::Tls(TlsError::Io(error)) => reason_text::tls_io(address, error),
+        other => reason_text::library(address, other),
+    };
+    ConnectionLost { reason, by_broker }
+}
+
+pub(super) fn publish(client: &AsyncClient, message: &HostMessage) -> Result<Notice, PublishError> {
+    let qos = match message.qos {
+        Qos::AtMostOnce => QoS::AtMostOnce,
+        Qos::AtLeastOnce => QoS::AtLeastOnce,
+        Qos::ExactlyOnce => QoS::ExactlyOnce,
+    };
+    let options = PublishOptions::new(qos).retain(message.retain);
+    match client.try_publish_tracked(message.topic.as_str(), message.payload.clone(), options) {
+        Ok(notice) => Ok(Box::pin(async {
+            match notice.wait_async().await {
+                Ok(_) => Delivery::Done,
+                Err(_) => Delivery::Lost,
+            }
+        })),
+        Err(ClientError::RequestChannelFull(_)) => Err(PublishError::QueueFull),
+        Err(_) => Err(PublishError::Rejected),
+    }
+}

@@ -1,0 +1,111 @@
+//! The library for MQTT 5.
+
+use rumqttc::{
+    AsyncClient, Broker, ClientError, ConnectionError, Event, MqttOptions, Outgoing, Packet,
+    PublishNoticeError, PublishOptions, QoS, StateError, TlsConfiguration, TlsError, Transport,
+};
+use wasmote_mqtt::message::Qos;
+
+use super::{
+    CONNECT_TIMEOUT, ConnectionLost, Delivery, EventLoop, HostConnection, HostMessage, MAX_PACKET_SIZE,
+    Notice, Progress, PublishError, QUEUE, keep_alive,
+};
+use crate::tls::TlsClient;
+use crate::{dial, reason_text};
+
+pub(super) struct Events {
+    events: rumqttc::EventLoop,
+    address: String,
+}
+
+pub(super) fn open(connection: HostConnection, tls: Option<TlsClient>) -> (AsyncClient, Events) {
+    let address = connection.broker.address();
+    let (client, events) = AsyncClient::builder(options(connection, tls)).capacity(QUEUE).build();
+    (client, Events { events, address })
+}
+
+fn options(connection: HostConnection, tls: Option<TlsClient>) -> MqttOptions {
+    let HostConnection { broker, options, client_id, .. } = connection;
+    let mut out = MqttOptions::new(client_id, Broker::tcp(broker.host.clone(), broker.port));
+    out.set_keep_alive(keep_alive(&options));
+    out.set_clean_start(true);
+    out.set_max_packet_size(Some(MAX_PACKET_SIZE));
+    out.set_connect_timeout(CONNECT_TIMEOUT);
+    match (&options.username, &options.password) {
+        (Some(username), password) => {
+            out.set_credentials(username, password.clone().unwrap_or_default());
+        }
+        (None, Some(password)) => {
+            out.set_password(password.clone());
+        }
+        (None, None) => {}
+    }
+    if let Some(tls) = tls {
+        out.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls.config)));
+    }
+    // The library would join host and port into one text, which no IPv6 address survives.
+    out.set_socket_connector(move |_, _| {
+        let (broker, sources) = (broker.clone(), options.sources.clone());
+        async move { dial::connect(&broker, &sources, 0).await }
+    });
+    out
+}
+
+impl EventLoop for Events {
+    async fn poll(&mut self) -> Result<Progress, ConnectionLost> {
+        match self.events.poll().await {
+            Ok(Event::Incoming(Packet::ConnAck(answer))) => {
+                let largest = answer.properties.and_then(|properties| properties.max_packet_size);
+                Ok(Progress::Connected(largest))
+            }
+            Ok(Event::Outgoing(Outgoing::Disconnect)) => Ok(Progress::Disconnected),
+            Ok(_) => Ok(Progress::Other),
+            Err(error) => Err(lost(&error, &self.address)),
+        }
+    }
+}
+
+fn lost(error: &ConnectionError, address: &str) -> ConnectionLost {
+    let by_broker = matches!(
+        error,
+        ConnectionError::ConnectionRefused(_)
+            | ConnectionError::MqttState(StateError::ConnectionAborted | StateError::ServerDisconnect { .. })
+    );
+    let reason = match error {
+        ConnectionError::ConnectionRefused(code) => reason_text::connection_refused(code),
+        ConnectionError::Timeout(_) => reason_text::no_answer(address, CONNECT_TIMEOUT),
+        ConnectionError::MqttState(StateError::ConnectionAborted) => reason_text::CONNECTION_CLOSED.into(),
+        ConnectionError::MqttState(StateError::AwaitPingResp) => reason_text::KEEPALIVE_TIMED_OUT.into(),
+        ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, reason_string }) => {
+            reason_text::server_disconnected(reason_code, reason_string.as_deref())
+        }
+        ConnectionError::Tls(TlsError::Io(error)) => reason_text::tls_io(address, error),
+        other => reason_text::library(address, other),
+    };
+    ConnectionLost { reason, by_broker }
+}
+
+pub(super) fn publish(client: &AsyncClient, message: &HostMessage) -> Result<Notice, PublishError> {
+    let qos = match message.qos {
+        Qos::AtMostOnce => QoS::AtMostOnce,
+        Qos::AtLeastOnce => QoS::AtLeastOnce,
+        Qos::ExactlyOnce => QoS::ExactlyOnce,
+    };
+    let options = PublishOptions::new(qos).retain(message.retain);
+    match client.try_publish_tracked(message.topic.as_str(), message.payload.clone(), options) {
+        Ok(notice) => Ok(Box::pin(async {
+            match notice.wait_async().await {
+                Ok(_) => Delivery::Done,
+                Err(PublishNoticeError::RetainNotSupported) => {
+                    Delivery::Refused("the broker keeps no messages".into())
+                }
+                Err(PublishNoticeError::V5PubAck(code)) => Delivery::Refused(reason_text::humanize(code)),
+                Err(PublishNoticeError::V5PubRec(code)) => Delivery::Refused(reason_text::humanize(code)),
+                Err(PublishNoticeError::V5PubComp(code)) => Delivery::Refused(reason_text::humanize(code)),
+                Err(_) => Delivery::Lost,
+            }
+        })),
+        Err(ClientError::RequestChannelFull(_)) => Err(PublishError::QueueFull),
+        Err(_) => Err(PublishError::Rejected),
+    }
+}

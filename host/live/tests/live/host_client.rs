@@ -1,0 +1,132 @@
+//! The host's own connections, which have a library of their own, to a real Mosquitto.
+
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use wasmote_live::config::{BrokerUrl, ConnectionOptions};
+use wasmote_live::host_client::{BrokerAnswer, HostClient, HostConnection, HostMessage, PublishError, check};
+use wasmote_mqtt::message::Qos;
+use wasmote_mqtt::protocol::Protocol;
+use wasmote_mqtt::topic::Topic;
+
+use crate::support::authority::Authority;
+use crate::support::device::{LEVELS, PROTOCOLS};
+use crate::support::mosquitto::{Mosquitto, free_port};
+use crate::support::mosquitto_clients::Subscriber;
+use crate::support::server::{Kind, Server, at_port, options};
+use crate::support::{TIMEOUT, eventually};
+
+fn to(broker: BrokerUrl, options: ConnectionOptions, protocol: Protocol) -> HostConnection {
+    HostConnection { broker, options, protocol, client_id: "host".into() }
+}
+
+fn message(payload: &str, qos: Qos) -> HostMessage {
+    let topic = Topic::new("t/host").unwrap();
+    HostMessage { topic, payload: payload.to_owned().into(), qos, retain: false }
+}
+
+async fn publishes(kind: Kind) {
+    let server = Server::start(kind).await;
+    let mut subscriber = Subscriber::start(server.port(), "t/#").await;
+    for protocol in PROTOCOLS {
+        let connection = to(server.url(), server.trusted(options()), protocol);
+        assert_eq!(check(connection.clone(), TIMEOUT).await, Ok(BrokerAnswer::Accepted));
+        let mut host = HostClient::start(connection).unwrap();
+        host.connected(TIMEOUT).await.unwrap();
+        for qos in LEVELS {
+            let payload = format!("{protocol:?}-{}", u8::from(qos));
+            host.publish(message(&payload, qos)).unwrap();
+            let line = format!("t/host|{}|0|{payload}", u8::from(qos));
+            subscriber.wait_for("what the host says", |seen| seen == line).await;
+        }
+        // A burst is all acknowledged before it leaves.
+        for number in 0..200 {
+            host.publish(message(&format!("burst {number}"), Qos::AtLeastOnce)).unwrap();
+        }
+        assert_eq!(host.close(TIMEOUT).await, 0);
+        for number in 0..200 {
+            let line = format!("t/host|1|0|burst {number}");
+            subscriber.wait_for("the burst", |seen| seen == line).await;
+        }
+    }
+    if kind.is_mosquitto() {
+        // Its log comes by a way of its own, and may come late.
+        let farewells =
+            || server.log().iter().filter(|line| line.contains("Client host disconnected")).count();
+        eventually("a farewell each time", || async { (farewells() == 4).then_some(()) }).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_host_publishes_with_both_versions_in_the_clear() {
+    publishes(Kind::Mosquitto).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_host_publishes_with_both_versions_over_tls() {
+    publishes(Kind::Tls).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_host_publishes_to_the_embedded_broker() {
+    publishes(Kind::Embedded).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_host_says_outlives_a_broker() {
+    for protocol in PROTOCOLS {
+        let port = free_port();
+        let broker = Mosquitto::with(port, "allow_anonymous true", &[]);
+        let mut host = HostClient::start(to(at_port(port), options(), protocol)).unwrap();
+        host.connected(TIMEOUT).await.unwrap();
+        broker.freeze();
+        host.publish(message("under way", Qos::AtLeastOnce)).unwrap();
+        // Until it is written, and not acknowledged.
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        drop(broker);
+        host.publish(message("queued", Qos::ExactlyOnce)).unwrap();
+        let _broker = Mosquitto::with(port, "allow_anonymous true\nmax_inflight_messages 0", &[]);
+        let mut subscriber = Subscriber::start(port, "t/#").await;
+        for payload in ["again 1", "again 2"] {
+            host.publish(message(payload, Qos::AtLeastOnce)).unwrap();
+            subscriber.wait_for("what it says later", |line| line.ends_with(payload)).await;
+        }
+        assert_eq!(host.close(TIMEOUT).await, 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_without_a_broker_refuses_what_it_has_no_room_for() {
+    let mut host = HostClient::start(to(at_port(free_port()), options(), Protocol::V5)).unwrap();
+    let why = host.connected(Duration::from_secs(2)).await.unwrap_err();
+    assert!(why.contains("Connection refused"), "{why}");
+    let refused = (0..10_000).find_map(|_| host.publish(message("x", Qos::AtMostOnce)).err());
+    assert_eq!(refused, Some(PublishError::QueueFull));
+    assert!(host.close(Duration::from_millis(100)).await > 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_check_says_whether_a_broker_answers() {
+    let nobody = free_port();
+    let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mute_port = mute.local_addr().unwrap().port();
+    let guarded = Mosquitto::with(free_port(), "allow_anonymous false", &[]);
+    let server = Server::start(Kind::Tls).await;
+    let stranger = Authority::new("stranger");
+    let strange = ConnectionOptions { tls: Some(stranger.material()), ..options() };
+    let short = Duration::from_secs(2);
+    for protocol in PROTOCOLS {
+        let why = check(to(at_port(nobody), options(), protocol), TIMEOUT).await.unwrap_err();
+        assert!(why.starts_with(&format!("no connection with 127.0.0.1:{nobody}")), "{why}");
+        let why = check(to(at_port(mute_port), options(), protocol), short).await.unwrap_err();
+        assert_eq!(why, format!("no answer from 127.0.0.1:{mute_port} within 2 s"));
+        let refused = check(to(at_port(guarded.port), options(), protocol), TIMEOUT).await;
+        let expected = "the broker refused the connection: not authorized".to_owned();
+        assert_eq!(refused, Ok(BrokerAnswer::Refused(expected)));
+        let why = check(to(server.url(), strange.clone(), protocol), TIMEOUT).await.unwrap_err();
+        assert!(why.contains("is not the one that signed the broker's"), "{why}");
+        let plain = BrokerUrl { tls: true, ..at_port(server.port()) };
+        let why = check(to(plain, server.trusted(options()), protocol), TIMEOUT).await.unwrap_err();
+        assert!(why.contains("TLS with 127.0.0.1") && why.contains("on this port"), "{why}");
+    }
+}
