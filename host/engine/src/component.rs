@@ -6,12 +6,12 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use wasmote_mqtt::device_id::Identity;
 use wasmote_sim::behaviour::{Behaviour, BehaviourFactory, Trap, Version};
+use wasmote_sim::config::DeviceConfig;
 use wasmote_sim::limits::Limits;
 use wasmtime::component::InstancePre;
 
 use crate::bindings::DevicePre;
 use crate::cache::{CacheWarning, Loaded, Origin};
-use crate::config::DeviceConfig;
 use crate::engine::Engine;
 use crate::error::LoadError;
 use crate::host::Host;

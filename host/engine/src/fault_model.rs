@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use wasmote_sim::behaviour::{Trap, TrapKind};
+use wasmote_sim::config::DeviceConfig;
 use wasmote_sim::faults::component::{
     Config, FaultModelFactory, FaultModelInstance, ModelContext, ModelInput,
 };
@@ -15,7 +16,6 @@ use wasmtime::Store;
 use crate::bindings::fault::exports::wasmote::device::fault_model as exported;
 use crate::bindings::fault::{Fault, FaultPre};
 use crate::component::{Linked, link, type_mismatch};
-use crate::config::DeviceConfig;
 use crate::convert;
 use crate::engine::Engine;
 use crate::error::LoadError;

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use wasmote_mqtt::device_id::Identity;
+use wasmote_sim::config::DeviceConfig;
 use wasmote_sim::context::{Context, LogLevel};
 use wasmote_sim::faults::component::ModelContext;
 use wasmote_sim::limits::Limits;
 use wasmote_sim::rng::Stream;
 
-use crate::config::DeviceConfig;
 use crate::limiter::Limiter;
 use crate::wasi::WasiOutput;
 

@@ -6,8 +6,7 @@
 //! * `bindings`: generated from `wit/`; `convert`: conversions between its types and those of `wasmote_sim`.
 //! * `instance`: a behaviour's store, calls and traps.
 //! * [`fault_model`]: the same for fault models, with one store for each device and fault.
-//! * `imports`: implementations of the imports, one file for each WIT interface; `config`: the configuration
-//!   that they read.
+//! * `imports`: implementations of the imports, one file for each WIT interface.
 //! * `host`: store data. `limiter`: memory limits; `memory`: allocation of linear memories.
 //! * `wasi`: a minimal WASI for guests that import it.
 //! * [`compile_mode`]: the trade-off between compile time and code quality; `compiler`: the wasmtime engines.
@@ -25,7 +24,6 @@ pub mod cache;
 pub mod compile_mode;
 mod compiler;
 pub mod component;
-mod config;
 mod convert;
 pub mod engine;
 pub mod error;

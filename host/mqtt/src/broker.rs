@@ -50,6 +50,7 @@ use std::collections::BTreeMap;
 
 use crate::message::Message;
 use crate::time::Time;
+use crate::topic::Topic;
 use counters::{BrokerCounters, DropReason};
 use limits::BrokerLimits;
 use packet::{Reply, Request};
@@ -167,6 +168,11 @@ impl<C: Copy + Ord> Broker<C> {
     /// The account of its messages.
     pub fn counters(&self) -> &BrokerCounters {
         &self.counters
+    }
+
+    /// The retained message of a topic.
+    pub fn retained(&self, topic: &Topic) -> Option<&Message> {
+        self.retained.get(topic)
     }
 
     /// Count what it holds. This goes through all sessions.

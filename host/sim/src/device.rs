@@ -50,9 +50,10 @@ use traffic::DelayedMessage;
 pub use traffic::LatencySamples;
 use wasmote_mqtt::client::ClientEvent;
 use wasmote_mqtt::device_id::Identity;
-use wasmote_mqtt::message::Message;
+use wasmote_mqtt::message::{Message, Qos};
 use wasmote_mqtt::protocol::Protocol;
 use wasmote_mqtt::time::{Time, WallTime};
+use wasmote_mqtt::topic::TopicFilter;
 
 /// The time that comes with every input.
 #[derive(Clone, Copy, Debug, Default)]
@@ -254,6 +255,12 @@ impl Device {
     /// What its behaviour measures of itself.
     pub fn metrics(&self) -> Option<&Metrics> {
         self.context.as_ref().map(Context::metrics)
+    }
+
+    /// The topic filters that its behaviour has subscribed to, with their QoS.
+    pub fn subscriptions(&self) -> impl Iterator<Item = (&TopicFilter, Qos)> {
+        let context = self.context.iter();
+        context.flat_map(Context::subscriptions).map(|(filter, qos)| (filter, *qos))
     }
 
     /// Joules left in its battery, if it has one; in the one with the least, if it has several.

@@ -5,6 +5,7 @@
 //! * What a device is given and gives back: [`event`], [`context`] (with the effects), [`action`], [`notice`].
 //! * Its mind: [`behaviour`], a trait that a sandboxed guest or a closure satisfies.
 //! * What it handles: [`message`], [`topic`], [`http`].
+//! * What it is told: [`config`].
 //! * What it has: [`timers`], [`store`], [`metrics`] (with [`histogram`]), within its [`limits`].
 //! * What happens to it: [`faults`], a vocabulary of values and the one place that applies them.
 //! * What became of its messages: [`ledger`].
@@ -22,6 +23,7 @@
 
 pub mod action;
 pub mod behaviour;
+pub mod config;
 pub mod context;
 pub mod device;
 pub mod event;

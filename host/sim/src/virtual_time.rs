@@ -37,7 +37,7 @@ use counts::Counts;
 use deadlines::Slot;
 use event_queue::{EventQueue, NextEvent};
 use observer::{ConnectionId, DeviceIndex, Observer, TraceEvent};
-use options::Options;
+use options::{Options, OutboundHttp};
 use outage::Unread;
 use wasmote_mqtt::broker::packet::{Reply, Request};
 use wasmote_mqtt::broker::{Broker, Replies};
@@ -192,24 +192,28 @@ impl<O: Observer> VirtualTime<O> {
 
     /// Let time pass until then; what is due at that very time still happens.
     pub fn run_until(&mut self, end: Time) {
-        while let Some((at, due)) = self.event_queue.take(end) {
-            self.now = at;
-            match due {
-                NextEvent::Deadline(BROKER_SLOT) => self.wake_broker(),
-                NextEvent::Deadline(slot) => self.wake_device(DeviceIndex(slot.0 - 1)),
-                NextEvent::Arrival(InFlight::Up(connection, request)) => {
-                    self.packet_at_broker(connection, request)
-                }
-                NextEvent::Arrival(InFlight::Down(connection, reply)) => {
-                    self.packet_at_client(connection, reply)
-                }
-                NextEvent::Arrival(InFlight::Unreachable(device, id)) => {
-                    let failure = HttpFailure::Unreachable("there is no network in virtual time".into());
-                    self.put(device, Input::HttpReply(id, Err(failure)));
-                }
+        while self.step(end) {}
+        self.now = self.now.max(end);
+    }
+
+    /// Handles the next event if it is due by `end`, and moves the clock to it. False if there is none; the clock
+    /// then stays where it is.
+    pub fn step(&mut self, end: Time) -> bool {
+        let Some((at, event)) = self.event_queue.take(end) else { return false };
+        self.now = at;
+        match event {
+            NextEvent::Deadline(BROKER_SLOT) => self.wake_broker(),
+            NextEvent::Deadline(slot) => self.wake_device(DeviceIndex(slot.0 - 1)),
+            NextEvent::Arrival(InFlight::Up(connection, request)) => {
+                self.packet_at_broker(connection, request)
+            }
+            NextEvent::Arrival(InFlight::Down(connection, reply)) => self.packet_at_client(connection, reply),
+            NextEvent::Arrival(InFlight::Unreachable(device, id)) => {
+                let failure = HttpFailure::Unreachable("there is no network in virtual time".into());
+                self.put(device, Input::HttpReply(id, Err(failure)));
             }
         }
-        self.now = self.now.max(end);
+        true
     }
 
     /// Let this much time pass.
@@ -316,9 +320,10 @@ impl<O: Observer> VirtualTime<O> {
             // What a client cannot ask for it does not hear, as in real time.
             Action::Subscribe(filter, qos) => drop(client.subscribe(filter, qos, now, out)),
             Action::Unsubscribe(filter) => drop(client.unsubscribe(filter, now, out)),
-            Action::HttpSend(id, _, _) => {
+            Action::HttpSend(id, _, _) if self.options.outbound_http == OutboundHttp::Unreachable => {
                 self.event_queue.send(HTTP_LANE, now, InFlight::Unreachable(index, id))
             }
+            Action::HttpSend(..) => {}
             Action::HttpRespond(ticket, response) => {
                 self.trace(&TraceEvent::HttpResponse(index, ticket, &response))
             }

@@ -1,7 +1,8 @@
 //! `config`: identity and configuration of the device.
 
+use wasmote_sim::config::WrongType;
+
 use crate::bindings::wasmote::device::config::{ConfigError, Host as Config, Identity};
-use crate::config::WrongType;
 use crate::host::Host;
 
 impl Config for Host {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::stored::StoredMessage;
+use crate::message::Message;
 use crate::time::Time;
 use crate::topic::{Topic, TopicFilter};
 
@@ -19,6 +20,11 @@ impl Retained {
         } else {
             self.0.insert(stored.message.topic.clone(), stored.clone());
         }
+    }
+
+    /// The message of one topic, even if it has expired.
+    pub(super) fn get(&self, topic: &Topic) -> Option<&Message> {
+        self.0.get(topic).map(|stored| &stored.message)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -65,7 +71,6 @@ fn literal_prefix(pattern: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::message::Message;
 
     fn found(retained: &mut Retained, pattern: &str) -> Vec<String> {
         let found = retained.find(&TopicFilter::new(pattern).unwrap(), Time::ZERO);

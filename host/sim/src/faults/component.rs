@@ -142,6 +142,16 @@ impl ModelContext {
         self.0.now
     }
 
+    /// Sets the clock, before a message is judged.
+    pub fn set_now(&mut self, now: Time) {
+        self.0.now = now;
+    }
+
+    /// Log lines that the caller has not taken yet.
+    pub fn lines(&self) -> &[(LogLevel, String)] {
+        &self.0.lines
+    }
+
     /// Write a line. It is cut to the limit, at a character's edge; beyond the rate it is not written.
     pub fn log(&mut self, level: LogLevel, mut text: String) {
         if self.0.log_rate.take(self.0.now) {

@@ -20,6 +20,19 @@ pub struct Options {
     pub broker: BrokerLimits,
     /// The calendar's time at the beginning of the run.
     pub epoch: WallTime,
+    /// The outcome of the devices' own HTTP requests.
+    pub outbound_http: OutboundHttp,
+}
+
+/// The outcome of HTTP requests that devices send. There is no network beside the broker in virtual time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OutboundHttp {
+    /// Every request fails as unreachable.
+    #[default]
+    Unreachable,
+    /// Requests stay open until the caller answers them with [`Input::HttpReply`](crate::device::Input::HttpReply), as
+    /// a unit test does.
+    AnsweredByCaller,
 }
 
 /// 2026-01-01T00:00:00Z, in nanoseconds. A run's results do not depend on the day of the run.
@@ -32,6 +45,7 @@ impl Default for Options {
             latency: Duration::ZERO,
             broker: BrokerLimits::default(),
             epoch: EPOCH,
+            outbound_http: OutboundHttp::default(),
         }
     }
 }

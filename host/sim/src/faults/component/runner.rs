@@ -68,7 +68,7 @@ impl ModelRunner {
 
     fn evaluate(&mut self, input: &ModelInput<'_>) -> Result<Verdict, Trap> {
         if let Some(context) = &mut self.context {
-            context.0.now = input.now;
+            context.set_now(input.now);
         }
         if self.instance.is_none() {
             self.instance = Some(self.component.model.create()?);

@@ -1,54 +1,64 @@
-//! Configuration of a device, read by path.
+//! Configuration of a guest: a JSON object whose values are read by path.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 
-/// A behaviour's configuration. Cheap to clone: the devices of a group share it.
+/// The configuration of a behaviour or of a fault model. Cheap to clone: the devices of a group share it.
 #[derive(Clone, Debug)]
-pub(crate) struct DeviceConfig {
+pub struct DeviceConfig {
     value: Arc<Value>,
     text: Arc<str>,
 }
 
 /// Error for a value of another type than requested.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct WrongType {
-    pub(crate) path: String,
-    pub(crate) expected: &'static str,
-    pub(crate) found: String,
+pub struct WrongType {
+    /// The requested path.
+    pub path: String,
+    /// The requested type, in words.
+    pub expected: &'static str,
+    /// The beginning of the value, as JSON.
+    pub found: String,
 }
 
 /// Longest excerpt of the value in the error.
 const MAX_FOUND_CHARS: usize = 100;
 
 impl DeviceConfig {
-    pub(crate) fn new(value: Value) -> Self {
+    /// Configuration from a JSON object.
+    pub fn new(value: Value) -> Self {
         Self { text: value.to_string().into(), value: Arc::new(value) }
     }
 
-    pub(crate) fn json(&self) -> &str {
+    /// The whole configuration as JSON text.
+    pub fn json(&self) -> &str {
         &self.text
     }
 
-    pub(crate) fn text(&self, path: &str) -> Result<Option<String>, WrongType> {
+    /// The text at a path: a top-level key, or a JSON Pointer such as `/channels/0/name`. `None` if there is no value.
+    pub fn text(&self, path: &str) -> Result<Option<String>, WrongType> {
         self.get(path, "a text", |value| value.as_str().map(str::to_owned))
     }
 
-    pub(crate) fn integer(&self, path: &str) -> Result<Option<i64>, WrongType> {
+    /// The whole number at a path.
+    pub fn integer(&self, path: &str) -> Result<Option<i64>, WrongType> {
         self.get(path, "a whole number", Value::as_i64)
     }
 
-    pub(crate) fn number(&self, path: &str) -> Result<Option<f64>, WrongType> {
+    /// The number at a path.
+    pub fn number(&self, path: &str) -> Result<Option<f64>, WrongType> {
         self.get(path, "a number", Value::as_f64)
     }
 
-    pub(crate) fn boolean(&self, path: &str) -> Result<Option<bool>, WrongType> {
+    /// The truth value at a path.
+    pub fn boolean(&self, path: &str) -> Result<Option<bool>, WrongType> {
         self.get(path, "true or false", Value::as_bool)
     }
 
-    pub(crate) fn duration(&self, path: &str) -> Result<Option<Duration>, WrongType> {
+    /// The duration at a path: text such as `"1m 30s"`, or a number of seconds.
+    pub fn duration(&self, path: &str) -> Result<Option<Duration>, WrongType> {
         self.get(path, "a duration like \"5s\" or a number of seconds", duration)
     }
 
