@@ -214,7 +214,7 @@ fn an_invalid_configuration_is_rejected_by_field() {
         (r#"{"topics": "x"}"#, "configuration: topics: expected a list of 1 to 64 topic filters"),
         (
             r##"{"topics": ["a#"]}"##,
-            "configuration: topics: invalid topic filter: empty, or a wildcard within a level",
+            "configuration: topics: invalid topic filter: `#` has to be the last level, alone, as in `plant/#`",
         ),
     ] {
         assert_eq!(refusal::<Aggregator>(config), problem);

@@ -11,6 +11,24 @@ fn fleet(count: usize, config: &str) -> Fleet<Routing> {
     Fleet::of("routing", count).config(config).start()
 }
 
+/// Faults on every delivery: lost with this probability, and late by 10 ms up to this maximum.
+fn lossy(probability: f64, max: &str) -> String {
+    format!(
+        r#"
+        [[fault]]
+        kind = "loss"
+        direction = "in"
+        probability = {probability}
+
+        [[fault]]
+        kind = "delay"
+        direction = "in"
+        min = "10ms"
+        max = "{max}"
+        "#
+    )
+}
+
 fn index(id: &str) -> usize {
     id.rsplit('-').next().unwrap().parse().unwrap()
 }
@@ -136,11 +154,11 @@ fn a_silent_node_is_routed_around() {
     let mut fleet = fleet(9, r#"{"topology": "ring", "data_interval": "2s"}"#);
     fleet.run_for(20 * SECOND);
     assert_eq!(next_hop(&fleet, 2), Some(1));
-    fleet.silence(1);
+    fleet.partition(1);
     run_checked(&mut fleet, 9, 40 * SECOND);
     assert_eq!(next_hop(&fleet, 2), Some(3), "the long way round");
     assert_eq!(hops(&fleet, 2), Some(7));
-    fleet.unsilence(1);
+    fleet.heal(1);
     run_checked(&mut fleet, 9, 20 * SECOND);
     assert_eq!(hops(&fleet, 2), Some(2));
 }
@@ -151,10 +169,10 @@ fn a_link_that_works_one_way_only_is_not_used() {
     fleet.run_for(20 * SECOND);
     assert_eq!(hops(&fleet, 1), Some(1));
     // Node 1 still hears the sink, but the sink does not hear node 1.
-    fleet.bus().cut(1, 0);
+    fleet.cut(1, 0);
     run_checked(&mut fleet, 3, 30 * SECOND);
     assert_eq!((next_hop(&fleet, 1), hops(&fleet, 1)), (Some(2), Some(2)));
-    fleet.bus().mend(1, 0);
+    fleet.mend(1, 0);
     run_checked(&mut fleet, 3, 20 * SECOND);
     assert_eq!(hops(&fleet, 1), Some(1));
 }
@@ -162,8 +180,7 @@ fn a_link_that_works_one_way_only_is_not_used() {
 #[test]
 fn hop_by_hop_retransmission_recovers_losses() {
     let mut fleet = fleet(6, r#"{"topology": "line", "data_interval": "5s"}"#);
-    fleet.bus().lose(0.1);
-    fleet.bus().delay(Duration::from_millis(10), Duration::from_millis(500));
+    fleet.faults(&lossy(0.1, "500ms"));
     fleet.run_for(600 * SECOND);
     let (generated, delivered) =
         (fleet.counter("data_generated_total"), fleet.counter("data_delivered_total"));
@@ -180,19 +197,18 @@ fn no_loop_forms_under_faults() {
             .config(r#"{"topology": "grid", "data_interval": "3s"}"#)
             .seed(seed)
             .start();
-        fleet.bus().lose(0.15);
         // Some delays exceed the hello interval, so that hellos overtake each other.
-        fleet.bus().delay(Duration::from_millis(10), Duration::from_millis(2_500));
+        fleet.faults(&lossy(0.15, "2500ms"));
         let mut chance = seed;
         for _ in 0..40 {
             chance = chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let (what, node, other) =
                 (chance >> 60, (chance >> 40) as usize % 12, (chance >> 20) as usize % 12);
             match what {
-                0..4 => fleet.silence(node),
-                4..8 => fleet.unsilence(node),
-                8..10 => fleet.bus().cut(node, other),
-                10..12 => fleet.bus().mend(node, other),
+                0..4 => fleet.partition(node),
+                4..8 => fleet.heal(node),
+                8..10 => fleet.cut(node, other),
+                10..12 => fleet.mend(node, other),
                 12..14 => {
                     fleet.stop(node);
                     fleet.restart(node);
@@ -210,7 +226,7 @@ fn no_loop_forms_under_faults() {
 #[test]
 fn undeliverable_packets_are_dropped_with_a_reason() {
     let mut fleet = fleet(2, r#"{"topology": "line", "data_interval": "1s", "keep_for": "10s", "queue": 5}"#);
-    fleet.silence(0);
+    fleet.partition(0);
     fleet.run_for(60 * SECOND);
     assert!(fleet.counter("drops_no_route_total") > 5.0);
     assert!(fleet.counter("drops_queue_full_total") > 5.0);

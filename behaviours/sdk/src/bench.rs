@@ -1,6 +1,6 @@
-//! A fleet in virtual time, to test a behaviour natively.
+//! A fleet in virtual time, to unit-test a behaviour natively.
 //!
-//! A test starts a fleet, lets time pass, breaks things, and looks at what was said:
+//! A test starts a fleet, lets time pass, injects faults, and looks at what was published:
 //!
 //! ```
 //! use wasmote_sdk::{Behaviour, Device, Duration, Outgoing, StartCause, bench::Fleet};
@@ -22,43 +22,47 @@
 //! assert_eq!(fleet.published("wasmote/+/hello").len(), 2);
 //! ```
 //!
-//! Time is an integer number of nanoseconds and moves only from event to event; events due at the same
-//! instant happen in the order in which they were asked for. All chance follows from the seed, so a
-//! test that passes once passes always. The bus between the devices knows topics, wildcards, retained
-//! messages and wills, which is what a behaviour can tell apart; it is no model of a broker.
+//! The devices, the MQTT clients, the broker, the faults and the clock are those of the simulator itself
+//! (`wasmote-sim`), so a test meets the limits, the will, the retained messages and the session rules of a run in
+//! virtual time. All randomness follows from the seed: a test that passes once passes always. Packets take no time
+//! unless a fault delays them.
+//!
+//! * `fleet`: a fleet of one behaviour. `lane`: one link with one fault model.
+//! * `behaviour`: makes the simulator call a native behaviour. `imports`: the host functions that it calls.
+//! * `convert`: types of the WIT package against those of the simulator. `journal`: records what happens.
 
-mod bus;
-mod connection;
-mod duration;
+mod behaviour;
+mod convert;
 mod fleet;
+mod imports;
+mod journal;
 mod lane;
-mod rng;
 
-pub use bus::{Bus, Published};
-pub(crate) use connection::Connection;
-pub use connection::Line;
 pub use fleet::{Fleet, Plan};
+pub(crate) use imports::NativeHost as Connection;
+pub use journal::{Line, Published};
 pub use lane::Lane;
 
-use crate::{Behaviour, Device, StartCause};
+use crate::{Behaviour, Device};
 
-/// A single device that is connected to nothing, for the tests of parts of a behaviour.
+/// A single device without a fleet, for the tests of parts of a behaviour. Its clocks stand at zero, and what it
+/// publishes goes nowhere.
 pub fn device(seed: u64) -> Device {
     device_with(seed, "{}")
 }
 
 /// The same, with a configuration.
 pub fn device_with(seed: u64, config: &str) -> Device {
-    Device::new(Connection::alone(seed, config))
+    Device::new(Connection::for_device(seed, config))
 }
 
-/// Why a behaviour refuses to start with this configuration.
+/// The error with which a behaviour refuses to start with this configuration.
 ///
 /// # Panics
 ///
-/// If it does not.
-pub fn refusal<B: Behaviour>(config: &str) -> String {
-    match B::start(&mut device_with(1, config), StartCause::PowerOn) {
+/// If it starts.
+pub fn refusal<B: Behaviour + Send + 'static>(config: &str) -> String {
+    match Fleet::<B>::of("device", 1).config(config).try_start() {
         Err(reason) => reason,
         Ok(_) => panic!("the behaviour starts with {config}"),
     }

@@ -1,273 +1,223 @@
-//! Several devices of one behaviour, the bus between them, and the clock that drives them.
+//! Devices of one behaviour in virtual time.
 //!
-//! `look`: what a test sees of them.
+//! `inspect`: the views that a test has of them. `faults`: the faults between and on them.
 
-mod look;
+mod faults;
+mod inspect;
 
-use super::bus::{Bus, Published, lower};
-use super::connection::{Clock, Connection, Hardware};
-use crate::host::Identity;
+use super::behaviour::{Factory, Instances};
+use super::convert;
+use super::imports::{identity, parse_config};
+use super::journal::Journal;
 use crate::json::{self, Value};
-use crate::topic;
-use crate::{
-    Behaviour, ConnectionChange, Device, Failure, Message, Outgoing, Qos, Request, Response, StartCause,
-    StopReason,
-};
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use crate::{Behaviour, Failure, Outgoing, Request, Response};
+use faults::Faults;
 use std::marker::PhantomData;
+use std::sync::Arc;
 use std::time::Duration;
+use wasmote_mqtt::protocol::Protocol;
+use wasmote_mqtt::time::Time;
+use wasmote_sim::device::{Blueprint, Device as SimDevice, Input, PowerState, Upgrade};
+use wasmote_sim::event::StopReason;
+use wasmote_sim::limits::Limits;
+use wasmote_sim::rng::Seed;
+use wasmote_sim::virtual_time::VirtualTime;
+use wasmote_sim::virtual_time::observer::DeviceIndex;
+use wasmote_sim::virtual_time::options::{Options, OutboundHttp};
 
-/// What a fleet is to be, before it starts.
+/// A fleet before it starts.
 pub struct Plan<B> {
     group: String,
     count: usize,
     seed: u64,
     config: String,
+    faults: Faults,
     behaviour: PhantomData<B>,
 }
 
-impl<B: Behaviour> Plan<B> {
+impl<B: Behaviour + Send + 'static> Plan<B> {
     /// The configuration of every device, as JSON. `{}` unless set.
     pub fn config(mut self, json: &str) -> Self {
         self.config = json.into();
         self
     }
 
-    /// The seed of all chance. 1 unless set.
+    /// The seed of all randomness. 1 unless set.
     pub fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
         self
     }
 
-    /// Start all devices, and connect them.
+    /// The faults from the start on, as for [`Fleet::faults`]. None unless set.
+    ///
+    /// # Panics
+    ///
+    /// If the document has an error.
+    pub fn faults(mut self, document: &str) -> Self {
+        self.faults.set_document(document);
+        self
+    }
+
+    /// Starts and connects all devices.
     ///
     /// # Panics
     ///
     /// If a behaviour refuses its configuration; see [`refusal`](super::refusal) for tests of that.
     pub fn start(self) -> Fleet<B> {
-        let clock = Clock::default();
-        let ids: Vec<String> = (0..self.count).map(|index| format!("{}-{index}", self.group)).collect();
-        let places = ids.iter().enumerate().map(|(index, id)| {
-            let identity = Identity {
-                id: id.clone(),
-                group: self.group.clone(),
-                index: index as u32,
-                count: self.count as u32,
-                topic_root: "wasmote".into(),
-            };
-            let connection = Connection::new(identity, ids.clone(), &self.config, self.seed, clock.clone());
-            Place { connection, running: None, silent: false }
-        });
-        let places = places.collect();
-        let mut fleet = Fleet { places, bus: Bus::new(self.seed), clock, deliveries: BinaryHeap::new() };
-        for index in 0..self.count {
-            fleet.power_on(index, StartCause::PowerOn);
+        self.try_start().unwrap_or_else(|reason| panic!("the behaviour refuses to start: {reason}"))
+    }
+
+    /// The same, or the error of the behaviour that refuses to start.
+    pub(super) fn try_start(self) -> Result<Fleet<B>, String> {
+        let count = u32::try_from(self.count).expect("fewer than four billion devices");
+        let options = Options { outbound_http: OutboundHttp::AnsweredByCaller, ..Options::default() };
+        let identities: Vec<_> =
+            (0..count).map(|index| Arc::new(identity(&self.group, index, count))).collect();
+        let ids = identities.iter().map(|identity| identity.id.to_string()).collect();
+        let journal = Journal::new(ids, options.epoch);
+        let mut simulation = VirtualTime::new(options, journal);
+        let config = parse_config(&self.config);
+        let (seed, limits) = (Seed::new(self.seed), Arc::new(Limits::default()));
+        let mut instances = Vec::with_capacity(self.count);
+        for identity in identities {
+            let own = Arc::new(Instances::new(config.clone()));
+            simulation.add(Blueprint {
+                identity,
+                factory: Arc::new(Factory(Arc::clone(&own))),
+                limits: Arc::clone(&limits),
+                protocol: Protocol::V5,
+                seed,
+                faults: Vec::new().into(),
+            });
+            instances.push(own);
         }
-        fleet
+        let mut fleet = Fleet { simulation, instances, faults: self.faults, seed, last_ticket: 0 };
+        fleet.apply_faults();
+        for index in 0..self.count {
+            fleet.input(index, Input::Start);
+            if let PowerState::Failed(reason) = fleet.device(index).power() {
+                return Err(reason.clone());
+            }
+        }
+        Ok(fleet)
     }
 }
 
-struct Place<B> {
-    connection: Connection,
-    running: Option<(B, Device)>,
-    silent: bool,
-}
-
-/// A message under way, ordered by when it is due and then by when it was sent.
-struct Delivery {
-    due: (u64, u64),
-    to: usize,
-    message: Message,
-}
-
-impl PartialEq for Delivery {
-    fn eq(&self, other: &Self) -> bool {
-        self.due == other.due
-    }
-}
-impl Eq for Delivery {}
-impl PartialOrd for Delivery {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Delivery {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.due.cmp(&other.due)
-    }
-}
-
-/// A running fleet. Devices are named by their index; their ids are `<group>-<index>`, their topics
+/// A running fleet. Devices are named by their index; their ids are `<group>-<index>`, and their topics
 /// begin with `wasmote`.
+///
+/// Methods that do something to a device return after everything that is due at the same instant has happened.
 pub struct Fleet<B> {
-    places: Vec<Place<B>>,
-    bus: Bus,
-    clock: Clock,
-    deliveries: BinaryHeap<Reverse<Delivery>>,
+    simulation: VirtualTime<Journal>,
+    instances: Vec<Arc<Instances<B>>>,
+    faults: Faults,
+    seed: Seed,
+    last_ticket: u64,
 }
 
-/// Making a fleet, and letting time pass.
-impl<B: Behaviour> Fleet<B> {
-    /// Plan a fleet of `count` devices in one group.
+/// Time.
+impl<B: Behaviour + Send + 'static> Fleet<B> {
+    /// Plans a fleet of `count` devices in one group.
     pub fn of(group: &str, count: usize) -> Plan<B> {
-        Plan { group: group.into(), count, seed: 1, config: "{}".into(), behaviour: PhantomData }
+        Plan {
+            group: group.into(),
+            count,
+            seed: 1,
+            config: "{}".into(),
+            faults: Faults::default(),
+            behaviour: PhantomData,
+        }
     }
 
     /// Time since the start.
     pub fn now(&self) -> Duration {
-        Duration::from_nanos(self.clock.now.get())
+        self.simulation.now().run.elapsed()
     }
 
-    /// Do everything that is due within this time, in order.
+    /// Handles everything that is due within this time, in order.
     pub fn run_for(&mut self, time: Duration) {
-        let end = self.clock.now.get() + time.as_nanos() as u64;
-        while self.step(end) {}
-        self.clock.now.set(end);
+        self.simulation.run_for(time);
     }
 
-    /// Do what is due next, if that is not later than `end`. A test can look around between steps.
+    /// Handles the next event if it is due by `end`. A test can look at the fleet between events. False if there is
+    /// none; the clock then stays where it is.
     pub fn step_until(&mut self, end: Duration) -> bool {
-        self.step(end.as_nanos() as u64)
-    }
-
-    fn step(&mut self, end: u64) -> bool {
-        let delivery = self.deliveries.peek().map(|Reverse(delivery)| delivery.due);
-        let timer = self.next_timer();
-        let timer_first = match (timer, delivery) {
-            (None, None) => return false,
-            (Some((due, ..)), Some(other)) => due < other,
-            (timer, _) => timer.is_some(),
-        };
-        let due = if timer_first { timer.map(|(due, ..)| due) } else { delivery };
-        let Some((at, _)) = due.filter(|(at, _)| *at <= end) else { return false };
-        self.clock.now.set(at);
-        if timer_first {
-            if let Some((_, index, token)) = timer {
-                self.hardware(index, |hardware| hardware.timers.remove(&token));
-                self.call(index, |behaviour, device| behaviour.on_timer(device, token));
-            }
-        } else if let Some(Reverse(Delivery { to, message, .. })) = self.deliveries.pop()
-            && self.hears(to)
-        {
-            self.call(to, |behaviour, device| behaviour.on_message(device, message));
-        }
-        true
-    }
-
-    fn next_timer(&self) -> Option<((u64, u64), usize, u32)> {
-        let of_each = self.places.iter().enumerate().filter_map(|(index, place)| {
-            let hardware = place.connection.0.borrow();
-            hardware.timers.iter().map(|(token, due)| (*due, index, *token)).min()
-        });
-        of_each.min()
+        self.simulation.step(Time::ZERO + end)
     }
 }
 
-/// Doing things to devices.
-impl<B: Behaviour> Fleet<B> {
-    /// The medium between the devices: delay, loss, cuts.
-    pub fn bus(&mut self) -> &mut Bus {
-        &mut self.bus
-    }
-
-    /// Cut a device off in both directions without its noticing, or the broker's. What it publishes at
-    /// QoS 0 is lost; the rest waits for [`unsilence`](Fleet::unsilence).
-    pub fn silence(&mut self, index: usize) {
-        self.places[index].silent = true;
-    }
-
-    /// Let a silent device speak and hear again.
-    pub fn unsilence(&mut self, index: usize) {
-        self.places[index].silent = false;
-        self.flush(index);
-    }
-
-    /// End a device's connection without a farewell: the device is told, and the will is published.
-    pub fn disconnect(&mut self, index: usize) {
-        self.lose_connection(index);
-        let down = ConnectionChange::Down("cut off".into());
-        self.call(index, |behaviour, device| behaviour.on_connection(device, down));
-    }
-
-    /// Bring a device's connection up again, with a new session.
-    pub fn reconnect(&mut self, index: usize) {
-        self.hardware(index, |hardware| {
-            hardware.connected = true;
-            hardware.fresh_subscriptions = hardware.subscriptions.keys().cloned().collect();
-        });
-        self.call(index, |behaviour, device| behaviour.on_connection(device, ConnectionChange::Up(false)));
-    }
-
-    /// End a device at once: nothing is called, the will is published, memory and timers are gone.
+/// Power, updates and messages.
+impl<B: Behaviour + Send + 'static> Fleet<B> {
+    /// Ends a device at once: nothing is called, the broker publishes the will, memory and timers are lost. The device
+    /// starts again after five seconds, or with [`restart`](Fleet::restart).
     pub fn crash(&mut self, index: usize) {
-        self.places[index].running = None;
-        self.lose_connection(index);
-        self.hardware(index, |hardware| {
-            hardware.timers.clear();
-            hardware.subscriptions.clear();
-            hardware.outbox.clear();
-        });
+        self.input(index, Input::Crash);
     }
 
-    /// Start a crashed or stopped device again. Its store is as it was.
+    /// Starts a crashed or stopped device now. Its store is as it was.
     pub fn restart(&mut self, index: usize) {
-        self.power_on(index, StartCause::Restart);
+        self.input(index, Input::Start);
     }
 
-    /// Stop a device with a farewell: what it publishes still goes out, and there is no will.
+    /// Stops a device in order: its last messages go out, and the broker publishes no will.
     pub fn stop(&mut self, index: usize) {
-        self.call(index, |behaviour, device| behaviour.stop(device, StopReason::Requested));
-        self.hardware(index, |hardware| hardware.will = None);
-        self.crash(index);
+        self.input(index, Input::Stop(StopReason::Requested));
     }
 
-    /// Replace a device's behaviour by a fresh one that takes over its snapshot, while the connection
-    /// stays up.
+    /// Replaces a device's behaviour by a fresh instance that restores its snapshot, while the connection stays up.
     ///
     /// # Panics
     ///
-    /// If the behaviour cannot save, start or take over.
+    /// If the behaviour cannot save, start or restore.
     pub fn swap(&mut self, index: usize) {
-        let mut saved = Vec::new();
-        self.call(index, |behaviour, device| {
-            saved = behaviour.snapshot(device).expect("the behaviour saves itself");
-            behaviour.stop(device, StopReason::Swap);
-        });
-        let mut device = Device::new(self.places[index].connection.clone());
-        self.hardware(index, |hardware| hardware.timers.clear());
-        let mut behaviour = B::start(&mut device, StartCause::Swap).expect("the behaviour starts");
-        behaviour.restore(&mut device, &saved).expect("the behaviour takes over");
-        self.places[index].running = Some((behaviour, device));
-        self.flush(index);
+        let factory = Arc::new(Factory(Arc::clone(&self.instances[index])));
+        self.input(index, Input::Swap(Upgrade { factory, trial: Duration::ZERO }));
+        if let Some(error) = self.device(index).last_swap_error() {
+            panic!("the swap failed: {error}");
+        }
     }
 
-    /// Publish a message from the outside.
+    /// Publishes a message from outside the fleet.
+    ///
+    /// # Panics
+    ///
+    /// If the topic is invalid.
     pub fn send(&mut self, topic: &str, payload: impl Into<Vec<u8>>) {
         self.send_message(Outgoing::new(topic, payload));
     }
 
-    /// Publish any message from the outside.
+    /// Publishes a message with QoS, retain flag and properties from outside the fleet.
+    ///
+    /// # Panics
+    ///
+    /// If the topic is invalid.
     pub fn send_message(&mut self, message: Outgoing) {
-        self.route(None, message);
+        let Outgoing { topic, payload, qos, retain, properties } = message;
+        let message = convert::message(&topic, &payload, qos, retain, properties.as_ref());
+        self.simulation.publish(message.unwrap_or_else(|error| panic!("{topic}: {}", String::from(error))));
+        self.settle();
     }
+}
 
-    /// Ask a device over HTTP.
+/// HTTP.
+impl<B: Behaviour + Send + 'static> Fleet<B> {
+    /// Sends an HTTP request to a device. A device that does not run answers 503.
     ///
     /// # Panics
     ///
-    /// If the device does not run.
+    /// If the device does not answer.
     pub fn request(&mut self, index: usize, request: Request) -> Response {
-        let mut response = None;
-        self.call(index, |behaviour, device| response = Some(behaviour.on_http_request(device, request)));
-        response.expect("the device runs")
+        self.last_ticket += 1;
+        self.input(index, Input::HttpRequest(self.last_ticket, convert::request_in(request)));
+        let response = self.simulation.observer().responses.get(&self.last_ticket);
+        convert::response_out(response.expect("the device answers").clone())
     }
 
-    /// Ask a device with GET, and read the JSON of its answer.
+    /// Sends a GET to a device, and reads the JSON of its answer.
     ///
     /// # Panics
     ///
-    /// If the device does not run, or answers something else than 200 and JSON.
+    /// If the answer is not 200 with JSON.
     pub fn get(&mut self, index: usize, path: &str) -> Value {
         let response = self.request(index, Request::get(path));
         let body = String::from_utf8_lossy(&response.body).into_owned();
@@ -277,95 +227,30 @@ impl<B: Behaviour> Fleet<B> {
             .unwrap_or_else(|error| panic!("{path}: {error}: {body}"))
     }
 
-    /// Answer a request that a device sent with `send_http`.
+    /// Answers a request that a device sent with `send_http`. Without an answer it stays open.
     pub fn reply(&mut self, index: usize, id: u64, reply: Result<Response, Failure>) {
-        self.call(index, |behaviour, device| behaviour.on_http_reply(device, id, reply));
+        let reply = reply.map(convert::response_in).map_err(convert::failure_in);
+        self.input(index, Input::HttpReply(id, reply));
     }
 }
 
-/// How it works.
-impl<B: Behaviour> Fleet<B> {
-    fn hardware<R>(&self, index: usize, look: impl FnOnce(&mut Hardware) -> R) -> R {
-        look(&mut self.places[index].connection.0.borrow_mut())
+impl<B: Behaviour + Send + 'static> Fleet<B> {
+    fn device(&self, index: usize) -> &SimDevice {
+        let device = self.simulation.device(device_index(index));
+        device.unwrap_or_else(|| panic!("there is no device {index}"))
     }
 
-    fn hears(&self, index: usize) -> bool {
-        let place = &self.places[index];
-        place.running.is_some() && !place.silent && place.connection.0.borrow().connected
+    fn input(&mut self, index: usize, input: Input) {
+        self.simulation.put(device_index(index), input);
+        self.settle();
     }
 
-    fn power_on(&mut self, index: usize, cause: StartCause) {
-        let mut device = Device::new(self.places[index].connection.clone());
-        match B::start(&mut device, cause) {
-            Ok(behaviour) => self.places[index].running = Some((behaviour, device)),
-            Err(reason) => panic!("the behaviour refuses to start: {reason}"),
-        }
-        self.reconnect(index);
+    /// Handles everything that is due now.
+    fn settle(&mut self) {
+        self.simulation.run_until(self.simulation.now().run);
     }
+}
 
-    /// Call a behaviour, then let out what it has published.
-    fn call(&mut self, index: usize, call: impl FnOnce(&mut B, &mut Device)) {
-        if let Some((behaviour, device)) = &mut self.places[index].running {
-            call(behaviour, device);
-        }
-        self.flush(index);
-    }
-
-    fn flush(&mut self, index: usize) {
-        let hears = self.hears(index);
-        let (outbox, fresh) = self.hardware(index, |hardware| {
-            let (out, wait): (Vec<Outgoing>, _) = std::mem::take(&mut hardware.outbox)
-                .into_iter()
-                .filter(|message| hears || message.qos != Qos::AtMostOnce)
-                .partition(|_| hears);
-            hardware.outbox = wait;
-            let fresh = if hears { std::mem::take(&mut hardware.fresh_subscriptions) } else { Vec::new() };
-            (out, fresh)
-        });
-        for filter in fresh {
-            for message in self.bus.retained_for(&filter) {
-                self.deliver(None, index, &message, true);
-            }
-        }
-        for message in outbox {
-            self.route(Some(index), message);
-        }
-    }
-
-    fn route(&mut self, from: Option<usize>, message: Outgoing) {
-        self.bus.enter(Published { at: self.now(), from, message: message.clone() });
-        for to in 0..self.places.len() {
-            self.deliver(from, to, &message, false);
-        }
-    }
-
-    /// Put a message under way to a device, once, however many of its subscriptions match.
-    fn deliver(&mut self, from: Option<usize>, to: usize, message: &Outgoing, retain: bool) {
-        let granted = self.hardware(to, |hardware| {
-            let filters =
-                hardware.subscriptions.iter().filter(|(filter, _)| topic::matches(filter, &message.topic));
-            filters.map(|(_, qos)| *qos).max_by_key(|qos| *qos as u8)
-        });
-        let Some(granted) = granted.filter(|_| self.hears(to)) else { return };
-        let Some(delay) = self.bus.judge(from, to) else { return };
-        let message = Message {
-            topic: message.topic.clone(),
-            payload: message.payload.clone(),
-            qos: lower(message.qos, granted),
-            retain,
-            properties: message.properties.clone(),
-        };
-        let due = (self.clock.now.get() + delay.as_nanos() as u64, self.clock.next_sequence());
-        self.deliveries.push(Reverse(Delivery { due, to, message }));
-    }
-
-    fn lose_connection(&mut self, index: usize) {
-        let was_up = self.hardware(index, |hardware| std::mem::take(&mut hardware.connected));
-        let will = self.hardware(index, |hardware| hardware.will.clone());
-        if let Some(will) = will.filter(|_| was_up) {
-            let mut message = Outgoing::new(will.topic, will.payload).qos(will.qos);
-            message.retain = will.retain;
-            self.route(None, message);
-        }
-    }
+fn device_index(index: usize) -> DeviceIndex {
+    DeviceIndex(u32::try_from(index).expect("fewer than four billion devices"))
 }

@@ -1,9 +1,12 @@
 //! One device's link with one fault model on it.
 
-use super::{Connection, Line};
+use super::convert::level_out;
+use super::imports::NativeHost;
+use super::journal::Line;
 use crate::Qos;
 use crate::fault::{Direction, FaultModel, Link, Origin, Passage, Verdict};
 use std::time::Duration;
+use wasmote_mqtt::time::Time;
 
 /// A link on which messages meet a model, in virtual time.
 ///
@@ -29,12 +32,13 @@ use std::time::Duration;
 pub struct Lane<M> {
     model: M,
     link: Link,
-    connection: Connection,
+    host: NativeHost,
+    now: Time,
     sequence: u64,
 }
 
 impl<M: FaultModel> Lane<M> {
-    /// With the model as it comes.
+    /// With the default configuration.
     pub fn new(seed: u64) -> Self {
         Lane::with(seed, "{}")
     }
@@ -45,35 +49,34 @@ impl<M: FaultModel> Lane<M> {
     ///
     /// If the model refuses it.
     pub fn with(seed: u64, config: &str) -> Self {
-        let connection = Connection::alone(seed, config);
-        let mut link = Link::new(connection.clone());
+        let host = NativeHost::for_link(seed, config);
+        let mut link = Link::new(host.clone());
         let model = M::configure(&mut link).expect("the model takes its configuration");
-        Lane { model, link, connection, sequence: 0 }
+        Lane { model, link, host, now: Time::ZERO, sequence: 0 }
     }
 
-    /// Why the model refuses a configuration.
+    /// The error with which the model refuses a configuration.
     ///
     /// # Panics
     ///
-    /// If it does not.
+    /// If it takes it.
     pub fn refusal(config: &str) -> String {
-        match M::configure(&mut Link::new(Connection::alone(1, config))) {
+        match M::configure(&mut Link::new(NativeHost::for_link(1, config))) {
             Err(reason) => reason,
             Ok(_) => panic!("the model takes {config}"),
         }
     }
 
-    /// Another configuration from now on.
+    /// Changes the configuration of the running model.
     pub fn reconfigure(&mut self, config: &str) -> Result<(), String> {
-        self.connection.0.borrow_mut().config = config.into();
+        self.host.set_config(config);
         self.model.reconfigure(&mut self.link)
     }
 
-    /// Let time pass.
+    /// Lets time pass.
     pub fn wait(&mut self, span: Duration) {
-        let hardware = self.connection.0.borrow();
-        let nanoseconds = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
-        hardware.clock.now.set(hardware.clock.now.get().saturating_add(nanoseconds));
+        self.now = self.now + span;
+        self.host.model(|model| model.set_now(self.now));
     }
 
     /// The verdict on a message that the device publishes now.
@@ -91,15 +94,16 @@ impl<M: FaultModel> Lane<M> {
         &self.model
     }
 
-    /// What the model has written.
+    /// The lines that the model has logged.
     pub fn log(&self) -> Vec<Line> {
-        self.connection.0.borrow().log.clone()
+        let line = |(level, text): &(_, String)| Line { level: level_out(*level), text: text.clone() };
+        self.host.model(|model| model.lines().iter().map(line).collect())
     }
 
     fn pass(&mut self, direction: Direction, topic: &str, payload: Vec<u8>) -> Verdict {
         self.sequence += 1;
         let passage = Passage {
-            now: self.connection.0.borrow().clock.now.get(),
+            now: self.now.as_nanos(),
             direction,
             topic: topic.into(),
             payload,

@@ -1,7 +1,7 @@
 use super::{Fleet, device_with, refusal};
 use crate::{
-    Behaviour, ConnectionChange, Device, Duration, Message, Outgoing, Qos, Request, Response, StartCause,
-    StopReason,
+    Behaviour, ConnectionChange, Device, Duration, Failure, Message, Outgoing, Qos, Request, Response,
+    StartCause, StopReason,
 };
 
 /// Says each second how often it has done so, and counts what it hears.
@@ -73,8 +73,12 @@ fn each_hears_each_and_itself() {
 fn the_same_seed_tells_the_same_story() {
     let story = |seed| {
         let mut fleet = Fleet::<Echo>::of("echo", 5).seed(seed).start();
-        fleet.bus().lose(0.5);
-        fleet.bus().delay(Duration::ZERO, SECOND);
+        fleet.faults(
+            r#"{"fault": [
+                {"kind": "loss", "direction": "in", "probability": 0.5},
+                {"kind": "delay", "direction": "in", "max": "1s"}
+            ]}"#,
+        );
         fleet.run_for(30 * SECOND);
         (0..5).map(|index| fleet.behaviour(index).heard.join("|")).collect::<Vec<_>>()
     };
@@ -83,13 +87,13 @@ fn the_same_seed_tells_the_same_story() {
 }
 
 #[test]
-fn a_silent_device_neither_speaks_nor_hears() {
+fn a_partitioned_device_neither_sends_nor_receives() {
     let mut fleet = Fleet::<Echo>::of("echo", 2).start();
-    fleet.silence(0);
+    fleet.partition(0);
     fleet.run_for(Duration::from_millis(1_500));
     assert_eq!(fleet.behaviour(0).heard.len(), 0);
     assert_eq!(fleet.behaviour(1).heard, ["wasmote/echo-1/echo 1"]);
-    fleet.unsilence(0);
+    fleet.heal(0);
     fleet.run_for(SECOND);
     assert_eq!(fleet.behaviour(0).heard.len(), 2);
 }
@@ -97,7 +101,7 @@ fn a_silent_device_neither_speaks_nor_hears() {
 #[test]
 fn a_cut_goes_one_way() {
     let mut fleet = Fleet::<Echo>::of("echo", 2).start();
-    fleet.bus().cut(0, 1);
+    fleet.cut(0, 1);
     fleet.run_for(Duration::from_millis(1_500));
     assert_eq!(fleet.behaviour(0).heard.len(), 2);
     assert_eq!(fleet.behaviour(1).heard, ["wasmote/echo-1/echo 1"]);
@@ -108,10 +112,10 @@ fn the_will_speaks_for_a_crash_and_the_store_survives_it() {
     let mut fleet = Fleet::<Echo>::of("echo", 1).start();
     fleet.run_for(3 * SECOND);
     fleet.crash(0);
-    assert_eq!(fleet.bus().retained("wasmote/echo-0/state").unwrap().text(), "offline");
+    assert_eq!(fleet.retained("wasmote/echo-0/state").unwrap().text(), Some("offline"));
     fleet.run_for(5 * SECOND);
     fleet.restart(0);
-    assert_eq!(fleet.bus().retained("wasmote/echo-0/state").unwrap().text(), "online");
+    assert_eq!(fleet.retained("wasmote/echo-0/state").unwrap().text(), Some("online"));
     fleet.run_for(SECOND);
     assert_eq!(fleet.last("wasmote/echo-0/echo").text(), "4");
     assert!(fleet.logged(0, "started: StartCause::Restart"), "{:?}", fleet.log(0));
@@ -141,11 +145,10 @@ fn a_swap_hands_over_what_was_saved() {
 #[test]
 fn retained_messages_wait_for_the_subscriber() {
     let mut fleet = Fleet::<Echo>::of("echo", 1).start();
-    fleet.disconnect(0);
+    fleet.disconnect(0, Duration::from_millis(500));
     fleet.send_message(Outgoing::new("wasmote/all/notice", "tea").retained());
     fleet.send("wasmote/all/notice", "unheard");
-    fleet.reconnect(0);
-    fleet.run_for(Duration::from_millis(10));
+    fleet.run_for(Duration::from_millis(510));
     assert_eq!(fleet.behaviour(0).heard, ["wasmote/all/notice tea"]);
 }
 
@@ -175,4 +178,78 @@ fn unknown_paths_and_methods_are_told_apart() {
     let mut fleet = Fleet::<Echo>::of("echo", 1).start();
     assert_eq!(fleet.request(0, Request::get("/nowhere?x=1")).status, 404);
     assert_eq!(fleet.request(0, Request::new("POST", "/")).status, 405);
+}
+
+#[test]
+fn a_fault_document_of_the_simulator_applies_to_the_fleet() {
+    let mut fleet = Fleet::<Echo>::of("echo", 2)
+        .faults(
+            r#"
+            [[fault]]
+            kind = "silence"
+            device = "echo-0"
+            every = "10s"
+            probability = 1
+            for = "9s"
+            "#,
+        )
+        .start();
+    fleet.run_for(15 * SECOND);
+
+    assert!(fleet.published("wasmote/echo-0/echo").len() < 10);
+    assert!(fleet.published("wasmote/echo-1/echo").len() >= 14);
+    fleet.faults("none");
+    fleet.run_for(5 * SECOND);
+    assert_eq!(fleet.last("wasmote/echo-0/echo").text(), fleet.last("wasmote/echo-1/echo").text());
+    fleet.faults(
+        r#"{"fault": [{"kind": "broker_restart", "every": "1s", "probability": 1, "for": "900ms"}]}"#,
+    );
+    fleet.run_for(2 * SECOND);
+    assert!(!fleet.logged(0, "panic"));
+    assert!(fleet.retained("wasmote/echo-0/state").is_none(), "a broker that is not persistent forgets");
+}
+
+#[test]
+#[should_panic(expected = "fault[0].probability")]
+fn an_invalid_fault_document_fails_the_test() {
+    Fleet::<Echo>::of("echo", 1).start().faults("[[fault]]\nkind = \"loss\"\nprobability = 2\n");
+}
+
+/// Asks a server for a number, and publishes it.
+struct Client;
+
+impl Behaviour for Client {
+    fn start(device: &mut Device, _: StartCause) -> Result<Self, String> {
+        device.set_timer(1, SECOND);
+        Ok(Client)
+    }
+
+    fn on_timer(&mut self, device: &mut Device, _: u32) {
+        device.send_http(&Request::get("http://example.org/number"), SECOND).unwrap();
+    }
+
+    fn on_http_reply(&mut self, device: &mut Device, id: u64, reply: Result<Response, Failure>) {
+        let text = reply.map(|response| String::from_utf8(response.body).unwrap());
+        let text = text.unwrap_or_else(|failure| format!("{failure:?}"));
+        device.send(&Outgoing::new(device.topic("number"), format!("{id}: {text}")));
+    }
+}
+
+#[test]
+fn a_test_answers_outbound_requests() {
+    let mut fleet = Fleet::<Client>::of("client", 1).start();
+    fleet.run_for(2 * SECOND);
+    assert_eq!(fleet.requests(0)[0].url, "http://example.org/number");
+    let response = Response { status: 200, headers: Vec::new(), body: b"42".to_vec() };
+    fleet.reply(0, 1, Ok(response));
+    assert_eq!(fleet.last("wasmote/client-0/number").text(), "1: 42");
+}
+
+#[test]
+fn the_limits_are_those_of_the_simulator() {
+    let mut device = device_with(1, "{}");
+    assert!(device.state_set("key", &vec![0; 64 << 10]).is_err(), "the store holds 64 KiB with its keys");
+    assert!(device.state_set("key", &vec![0; (64 << 10) - 3]).is_ok());
+    let message = Outgoing::new("t", vec![0; (128 << 10) + 1]);
+    assert!(device.publish(&message).is_err());
 }

@@ -1,0 +1,150 @@
+//! A natively compiled behaviour as the simulator calls it.
+
+use super::convert;
+use super::imports::{NativeHost, Records, lock};
+use crate::{Behaviour, Device};
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, MutexGuard};
+use wasmote_mqtt::device_id::Identity;
+use wasmote_sim::behaviour::{Behaviour as SimBehaviour, BehaviourFactory, Trap, TrapKind};
+use wasmote_sim::config::DeviceConfig;
+use wasmote_sim::context::Context;
+use wasmote_sim::event::Event;
+
+/// The instances of a behaviour on one device. There are two for a moment while it is swapped.
+pub(super) struct Instances<B> {
+    config: DeviceConfig,
+    pub records: Arc<Mutex<Records>>,
+    running: Mutex<Running<B>>,
+}
+
+struct Running<B> {
+    created: u64,
+    instances: Vec<(u64, B, Device)>,
+}
+
+impl<B> Instances<B> {
+    pub fn new(config: DeviceConfig) -> Self {
+        let running = Running { created: 0, instances: Vec::new() };
+        Instances { config, records: Arc::default(), running: Mutex::new(running) }
+    }
+
+    /// The instance that was started last, locked for as long as the caller looks at it.
+    pub fn current(&self) -> impl Deref<Target = B> {
+        let running = lock(&self.running);
+        assert!(!running.instances.is_empty(), "the device does not run");
+        Current(running)
+    }
+}
+
+struct Current<'i, B>(MutexGuard<'i, Running<B>>);
+
+impl<B> Deref for Current<'_, B> {
+    type Target = B;
+
+    fn deref(&self) -> &B {
+        let (_, behaviour, _) = self.0.instances.last().expect("an instance runs");
+        behaviour
+    }
+}
+
+/// Creates the instances of one device.
+pub(super) struct Factory<B>(pub Arc<Instances<B>>);
+
+impl<B: Behaviour + Send + 'static> BehaviourFactory for Factory<B> {
+    fn instantiate(&self, _identity: &Identity) -> Result<Box<dyn SimBehaviour>, Trap> {
+        let mut running = lock(&self.0.running);
+        running.created += 1;
+        let host = NativeHost::new(self.0.config.clone(), Arc::clone(&self.0.records));
+        Ok(Box::new(Instance { number: running.created, host, all: Arc::clone(&self.0) }))
+    }
+
+    fn name(&self) -> &str {
+        "native"
+    }
+}
+
+struct Instance<B> {
+    number: u64,
+    host: NativeHost,
+    all: Arc<Instances<B>>,
+}
+
+impl<B> Drop for Instance<B> {
+    fn drop(&mut self) {
+        lock(&self.all.running).instances.retain(|(number, ..)| *number != self.number);
+    }
+}
+
+impl<B: Behaviour> Instance<B> {
+    fn call<R>(
+        &self,
+        context: Context,
+        call: impl FnOnce(&mut B, &mut Device) -> Result<R, String>,
+    ) -> (Context, Result<R, Trap>) {
+        self.lend(context, || {
+            let mut running = lock(&self.all.running);
+            let own = running.instances.iter_mut().find(|(number, ..)| *number == self.number);
+            let (_, behaviour, device) = own.expect("the instance has started");
+            call(behaviour, device)
+        })
+    }
+
+    fn start(&self, context: Context, cause: crate::StartCause) -> (Context, Result<(), Trap>) {
+        self.lend(context, || {
+            let mut device = Device::new(self.host.clone());
+            let behaviour = B::start(&mut device, cause)?;
+            lock(&self.all.running).instances.push((self.number, behaviour, device));
+            Ok(())
+        })
+    }
+
+    fn lend<R>(
+        &self,
+        context: Context,
+        call: impl FnOnce() -> Result<R, String>,
+    ) -> (Context, Result<R, Trap>) {
+        self.host.lend(context);
+        let outcome = call().map_err(|reason| Trap::new(TrapKind::Refused, reason));
+        (self.host.take_back(), outcome)
+    }
+}
+
+impl<B: Behaviour + Send + 'static> SimBehaviour for Instance<B> {
+    fn handle(&mut self, event: Event, context: Context) -> (Context, Result<(), Trap>) {
+        if let Event::Started(cause) = event {
+            return self.start(context, convert::cause_out(cause));
+        }
+        let mut answer = None;
+        let (mut context, outcome) = self.call(context, |behaviour, device| {
+            match event {
+                Event::Started(_) => {}
+                Event::Message(message) => behaviour.on_message(device, convert::delivery(&message)),
+                Event::Timer(token) => behaviour.on_timer(device, token),
+                Event::Connection(change) => behaviour.on_connection(device, convert::change_out(change)),
+                Event::HttpRequest(ticket, request) => {
+                    let response = behaviour.on_http_request(device, convert::request_out(request));
+                    answer = Some((ticket, response));
+                }
+                Event::HttpReply(id, reply) => {
+                    let reply = reply.map(convert::response_out).map_err(convert::failure_out);
+                    behaviour.on_http_reply(device, id, reply);
+                }
+                Event::Stopping(reason) => behaviour.stop(device, convert::reason_out(reason)),
+            }
+            Ok(())
+        });
+        if let Some((ticket, response)) = answer {
+            context.http_respond(ticket, convert::response_in(response));
+        }
+        (context, outcome)
+    }
+
+    fn snapshot(&mut self, context: Context) -> (Context, Result<Vec<u8>, Trap>) {
+        self.call(context, |behaviour, device| behaviour.snapshot(device))
+    }
+
+    fn restore(&mut self, saved: &[u8], context: Context) -> (Context, Result<(), Trap>) {
+        self.call(context, |behaviour, device| behaviour.restore(device, saved))
+    }
+}
