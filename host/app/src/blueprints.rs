@@ -182,8 +182,7 @@ fn identities(settings: &Settings, group: &Group, first: usize) -> Result<Vec<Id
     if let (Some(id), 1) = (&settings.device_id, group.count) {
         return Ok(vec![identity(id.clone(), 0, None)]);
     }
-    let base_name = settings.device_id.as_ref().map_or(group.name.as_str(), DeviceId::as_str);
-    let prefix: Arc<str> = format!("{base_name}-").into();
+    let prefix: Arc<str> = group.device_prefix(settings.device_id.as_ref()).into();
     let peers = PeerNames { prefix: Arc::clone(&prefix) };
     (0..group.count)
         .filter(|index| settings.shard.contains(first + *index as usize))

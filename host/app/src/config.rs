@@ -28,6 +28,7 @@ use crate::document::{DocumentError, truncate_digits};
 use crate::fault_models::FaultModels;
 use crate::fault_set::FaultSet;
 use crate::source::{Source, SourceError};
+use crate::topology::{Links, TopologyError, links_of};
 use fleet_shard::FleetShard;
 use values::{BrokerChoice, HttpAddress, LogFormat, Switch};
 
@@ -98,12 +99,34 @@ pub struct Group {
     pub limits: Arc<Limits>,
     /// Hosts that the devices may ask over HTTP.
     pub allow_hosts: Arc<[String]>,
-    /// Links between devices, where a plan has a topology.
+    /// The neighbours of each device, from a plan's topology or from that of its own configuration. Without them
+    /// devices are not told of any.
     pub links: Option<Arc<Links>>,
 }
 
-/// Neighbours of each device, by name.
-pub type Links = std::collections::BTreeMap<String, Vec<String>>;
+impl Group {
+    /// Computes the links of its devices, which have these names, from its own configuration.
+    pub fn link(&mut self, names: impl FnOnce() -> Vec<String>) -> Result<(), TopologyError> {
+        self.links = links_of(&self.behaviour.name(), &self.config, names)?.map(Arc::new);
+        Ok(())
+    }
+
+    /// The names of its devices. `id` is the name of the only device, or what stands before the number of each.
+    pub fn device_names(&self, id: Option<&DeviceId>) -> Vec<String> {
+        match (id, self.count) {
+            (Some(id), 1) => vec![id.to_string()],
+            (id, count) => {
+                let prefix = self.device_prefix(id);
+                (0..count).map(|index| format!("{prefix}{index}")).collect()
+            }
+        }
+    }
+
+    /// What stands before the number in its devices' names.
+    pub fn device_prefix(&self, id: Option<&DeviceId>) -> String {
+        format!("{}-", id.map_or(self.name.as_str(), DeviceId::as_str))
+    }
+}
 
 impl Settings {
     /// Devices of this process.

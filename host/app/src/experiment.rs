@@ -4,7 +4,7 @@
 //!
 //! * [`source`]: a plan is found and read. [`plan_file`]: what it can say, with [`seeds`], [`range`]s and
 //!   [`threshold`]s. [`schema`]: the same for editors.
-//! * [`topology`]: who is linked with whom.
+//! * `topology`: the plan's topology, and the groups that get its links.
 //! * [`sweep`]: one plan becomes points. [`plan`]: points are checked, their [`timeline`]s with them; a `dry_run`
 //!   asks the behaviours themselves, and `error_attribution` finds what was set wrong.
 //! * [`execute`]: points and seeds become runs, on all cores. [`run`]: one of them, on its [`orchestrator`], where a
@@ -56,7 +56,7 @@ pub mod tables;
 pub mod threshold;
 pub mod time_buckets;
 pub mod timeline;
-pub mod topology;
+mod topology;
 pub mod verify;
 pub mod windows;
 

@@ -6,6 +6,7 @@
 //!   is opened. It reads [`document`]s, which name the field that is wrong, finds behaviours by [`source`]
 //!   (with the [`builtins`], and [`component_file`]s plain or packed), sets single values by [`key_value`] and reads
 //!   faults as a [`fault_set`], with the [`fault_models`] that they name.
+//! * [`topology`]: which devices are linked with which, in a run and in an experiment.
 //! * [`preflight`]: what this machine, or this fleet, would not bear.
 //! * [`blueprints`]: settings become the devices' blueprints.
 //! * [`run`]: build, bind, announce, start, wait, drain, sum up.
@@ -56,5 +57,6 @@ pub mod signals;
 pub mod source;
 pub mod suggest;
 pub mod term;
+pub mod topology;
 pub mod versions;
 pub mod watch;

@@ -90,12 +90,16 @@ pub struct CheckedActions {
     pub sources: Vec<Source>,
 }
 
+/// Computes the links of a group whose configuration has changed, unless it has those of the whole plan.
+pub type Relink<'a> = &'a dyn Fn(&mut Group) -> Result<(), String>;
+
 /// Checks the actions of all entries. The error names the field.
 pub fn check(
     entries: &[TimelineEntry],
     settings: &Settings,
     folder: &Path,
     end: Time,
+    relink: Relink<'_>,
 ) -> Result<CheckedActions, Problem> {
     let mut plan = PlanState {
         folder,
@@ -104,6 +108,7 @@ pub fn check(
         faults: FaultRegistry::new(settings),
         groups: settings.groups.iter().map(|group| (group.name.clone(), group.clone())).collect(),
         sources: Vec::new(),
+        relink,
     };
     plan.check_fault_devices(&settings.faults, "faults")?;
     for group in &settings.groups {
@@ -140,6 +145,7 @@ pub struct PlanState<'a> {
     /// The groups by name.
     pub groups: BTreeMap<String, Group>,
     sources: Vec<Source>,
+    relink: Relink<'a>,
 }
 
 impl PlanState<'_> {
@@ -224,19 +230,22 @@ impl PlanState<'_> {
         self.faults.set(&scope, set.cloned());
     }
 
-    /// A group with other values, and maybe another behaviour.
+    /// A group with other values, and maybe another behaviour, for the action of this name.
     pub fn modified_group(
         &mut self,
+        action: &str,
         group: &str,
         config: Map<String, Value>,
         source: Option<Source>,
-    ) -> Option<Group> {
-        let mut changed = self.groups.get(group)?.clone();
+    ) -> Result<Group, Problem> {
+        let known = self.groups.get(group).ok_or_else(|| at(&format!("{action}.group"), "it is gone"));
+        let mut changed = known?.clone();
         changed.config.extend(config);
         if let Some(source) = source {
             self.sources.push(source.clone());
             changed.behaviour = source;
         }
-        Some(changed)
+        (self.relink)(&mut changed).map_err(|problem| at(&format!("{action}.config"), problem))?;
+        Ok(changed)
     }
 }

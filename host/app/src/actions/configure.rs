@@ -31,8 +31,7 @@ impl TimelineAction for Configure {
         let source = source.map_err(|problem| at("configure.behaviour", problem.to_string()))?;
         let (group, config) = (self.group.clone(), self.config.clone());
         Ok(vec![Planned::deferred(occasion.at, move |plan| {
-            let changed = plan.modified_group(&group, config, source);
-            let group = changed.ok_or_else(|| at("configure.group", "it is gone"))?;
+            let group = plan.modified_group("configure", &group, config, source)?;
             plan.groups.insert(group.name.clone(), group.clone());
             Ok(ConfigureGroup { group })
         })])

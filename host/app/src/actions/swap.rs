@@ -63,8 +63,7 @@ impl TimelineAction for Swap {
         let selection = self.selection(occasion, plan)?;
         let Self { group, config, trial: Span(trial), .. } = self.clone();
         Ok(vec![Planned::deferred(occasion.at, move |plan| {
-            let changed = plan.modified_group(&group, config, Some(source));
-            let group = changed.ok_or_else(|| at("swap.group", "it is gone"))?;
+            let group = plan.modified_group("swap", &group, config, Some(source))?;
             if selection.is_none() {
                 plan.groups.insert(group.name.clone(), group.clone());
             }

@@ -1,13 +1,13 @@
 //! Devices of one group that differ in their links.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use wasmote_engine::{Component, DeviceSettings};
 use wasmote_mqtt::device_id::Identity;
 use wasmote_sim::behaviour::{Behaviour, BehaviourFactory, Trap};
 
-use crate::config::Links;
-use crate::experiment::topology::CONFIG_KEY;
-use std::sync::Arc;
+use crate::topology::{CONFIG_KEY, Links};
 
 /// Gives each device the configuration of its group, and its own links.
 pub(super) struct LinkedFactory {

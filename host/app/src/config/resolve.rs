@@ -112,7 +112,15 @@ pub fn resolve_file(
 }
 
 fn build_settings(layers: &Layers<'_>) -> Result<Settings, ConfigError> {
-    let groups = groups::resolve(layers)?;
+    let mut groups = groups::resolve(layers)?;
+    let device_id = groups::device_id(layers, groups.len())?;
+    for group in &mut groups {
+        let names = group.device_names(device_id.as_ref());
+        group.link(|| names).map_err(|error| {
+            let path = error.path(&format!("group.{}.config.topology", group.name));
+            ConfigError::invalid(layers.field(path), error.problem)
+        })?;
+    }
     let broker = layers.get(|it| &it.broker).unwrap_or(BrokerChoice::Embedded(BrokerChoice::PORT));
     let names = || groups.iter().map(|group| group.name.as_str());
     let faults = fleet_faults(layers)?;
@@ -125,7 +133,7 @@ fn build_settings(layers: &Layers<'_>) -> Result<Settings, ConfigError> {
     let length = |option: fn(&Options) -> &Option<DurationValue>| layers.get(option).map(|length| length.0);
     Ok(Settings {
         connection: connection::resolve(layers, &broker)?,
-        device_id: groups::device_id(layers, groups.len())?,
+        device_id,
         topic_root: layers.get(|it| &it.topic_root).map_or(DEFAULT_TOPIC_ROOT.into(), |root| root.0.into()),
         protocol: layers.get(|it| &it.mqtt).map(|MqttVersion(protocol)| protocol).unwrap_or_default(),
         http: layers.get(|it| &it.http).unwrap_or_default(),

@@ -11,6 +11,7 @@ use wasmote_sim::notice::DeviceNotice;
 
 use super::ExperimentError;
 use super::plan::Point;
+use super::topology::is_assigned;
 use crate::blueprints::{Blueprints, Components};
 use crate::config::{Group, Settings};
 
@@ -20,7 +21,7 @@ pub(super) fn dry_run(point: &Point, components: &Components, shown: &str) -> Re
     for group in point.settings.groups.iter().chain(configured) {
         if let Some(reason) = refusal(point, group, components)? {
             let place = format!("{shown}: group.{}.config", group.name);
-            let hint = match group.links.is_some() && reason.contains("topology: unknown field") {
+            let hint = match is_assigned(&point.plan, group) && reason.contains("topology: unknown field") {
                 true => "; `[topology]` hands it that: name in its `groups` those that understand it",
                 false => "",
             };

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use serde_json::{Map, Value};
 use wasmote_engine::Component;
 use wasmote_sim::behaviour::BehaviourFactory;
 
@@ -21,7 +20,7 @@ pub struct LiveUpdates {
 #[derive(Default)]
 struct PendingVersions {
     /// Of groups that the script has changed.
-    configs: BTreeMap<String, Map<String, Value>>,
+    configs: BTreeMap<String, Group>,
     pending: BTreeMap<String, GroupVersion>,
     committed: BTreeMap<String, GroupVersion>,
 }
@@ -44,16 +43,16 @@ impl LiveUpdates {
         self.versions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A group's configuration is another from now on.
+    /// Records the changed configuration of a group.
     pub fn set_config(&self, group: &Group) {
-        self.lock().configs.insert(group.name.clone(), group.config.clone());
+        self.lock().configs.insert(group.name.clone(), group.clone());
     }
 
     /// What makes a group's instances of this version, which may yet be taken back.
     pub fn prepare(&self, group: &Group, component: &Component) -> Arc<dyn BehaviourFactory> {
         let mut versions = self.lock();
-        let config = versions.configs.get(&group.name).unwrap_or(&group.config).clone();
-        let factory = behaviour_factory(&Group { config, ..group.clone() }, component);
+        let Group { config, links, .. } = versions.configs.get(&group.name).unwrap_or(group).clone();
+        let factory = behaviour_factory(&Group { config, links, ..group.clone() }, component);
         let factory = Arc::new(InstrumentedFactory::new(factory, self.tracker.clone()));
         let version = GroupVersion { component: component.clone(), factory: Arc::clone(&factory) };
         versions.pending.insert(group.name.clone(), version);

@@ -19,7 +19,7 @@ use super::source::PlanSource;
 use super::sweep::{Combination, at_point, combinations, fields};
 use super::threshold::ThresholdScope;
 use super::timeline::Timeline;
-use super::topology::Topology;
+use super::topology;
 use crate::blueprints::Components;
 use crate::config::Settings;
 use crate::config::options::Options;
@@ -28,6 +28,7 @@ use crate::config::values::LogFormat;
 use crate::key_value::Assignments;
 use crate::source::Source;
 use crate::suggest::did_you_mean;
+use crate::topology::Graph;
 
 /// Limit of rows in a time series.
 const MAX_INTERVALS: u128 = 100_000;
@@ -56,8 +57,8 @@ pub struct Point {
     pub settings: Settings,
     /// Wall-clock time at the beginning of a run.
     pub epoch: WallTime,
-    /// Links between devices, where the plan has a topology.
-    pub topology: Option<Topology>,
+    /// The graph of the plan's topology, if it has one.
+    pub topology: Option<Graph>,
     /// The timeline.
     pub timeline: Timeline,
 }
@@ -211,10 +212,12 @@ impl Point {
             return Err(invalid("group", "there is none; write at least one `[[group]]`".into()));
         }
         let mut settings = resolve_file(live, file, &source.folder, &source.shown, &source.models)?;
-        let topology = Topology::of(&plan, &settings)
+        topology::include_joining(&plan, &mut settings)
+            .map_err(|(field, problem)| invalid(&field, problem))?;
+        let topology = topology::graph(&plan, &settings)
             .map_err(|(field, problem)| invalid(&format!("topology.{field}"), problem))?;
-        if let Some(topology) = &topology {
-            topology.apply_links(&mut settings, &plan);
+        if let Some(graph) = &topology {
+            topology::assign(graph, &mut settings, &plan);
         }
         let timeline = Timeline::new(&plan, &settings, Path::new(&source.folder))
             .map_err(|(field, problem)| invalid(&field, problem))?;

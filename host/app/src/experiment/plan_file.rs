@@ -25,10 +25,10 @@ use wasmote_sim::faults::span::Span;
 use super::range::SweepEntry;
 use super::seeds::Seeds;
 use super::threshold::ThresholdEntry;
-use super::topology::TopologyEntry;
 use crate::actions::entry::TimelineEntry;
 use crate::config::file::{FaultsEntry, GroupEntry};
 use crate::config::values::{DurationValue, Keepalive, MqttVersion, Switch, TopicRoot};
+use crate::topology::TopologyEntry;
 
 /// A plan. Paths in it are relative to its folder.
 #[derive(Clone, Debug, Deserialize)]

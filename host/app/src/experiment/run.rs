@@ -27,6 +27,7 @@ use super::summary::{self, SummaryInput};
 use super::tables::{self, GroupState};
 use super::threshold::ThresholdEntry;
 use super::time_buckets::TimeBuckets;
+use super::topology;
 use super::windows;
 use crate::actions::step::describe;
 use crate::actions::target::Target;
@@ -148,8 +149,8 @@ impl RunContext<'_> {
         if !self.point.timeline.steps.is_empty() {
             self.write_table(tables::timeline(&run.performed, end))?;
         }
-        if let Some(topology) = &self.point.topology {
-            self.write_json(&topology.network())?;
+        if let Some(graph) = &self.point.topology {
+            self.write_json(&topology::network(graph))?;
         }
         self.write_json(&ledger)?;
         self.write_json(&summary)?;

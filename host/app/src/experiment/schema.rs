@@ -20,7 +20,7 @@ mod tests {
     use crate::config::file::GroupEntry;
     use crate::experiment::plan_file::PlanFile;
     use crate::experiment::threshold::ThresholdEntry;
-    use crate::experiment::topology::TopologyEntry;
+    use crate::topology::TopologyEntry;
     use serde::de::DeserializeOwned;
     use serde_json::{Value, json};
     use std::collections::BTreeSet;

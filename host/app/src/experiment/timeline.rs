@@ -10,9 +10,10 @@ use std::sync::Arc;
 use wasmote_mqtt::time::Time;
 
 use super::plan_file::PlanFile;
+use super::topology::{is_assigned, link_own};
 use crate::actions::check::{CheckedActions, Problem, check};
 use crate::actions::step::Step;
-use crate::config::Settings;
+use crate::config::{Group, Settings};
 use crate::source::Source;
 
 /// Steps and phases of a run.
@@ -42,7 +43,11 @@ impl Timeline {
     pub fn new(plan: &PlanFile, settings: &Settings, folder: &Path) -> Result<Self, Problem> {
         let end = Time::ZERO + plan.duration.0;
         let phases = phases(plan, end)?;
-        let CheckedActions { steps, sources } = check(&plan.timeline, settings, folder, end)?;
+        let relink = |group: &mut Group| match is_assigned(plan, group) {
+            true => Ok(()),
+            false => link_own(plan, group).map_err(|(_, problem)| problem),
+        };
+        let CheckedActions { steps, sources } = check(&plan.timeline, settings, folder, end, &relink)?;
         Ok(Self { steps, phases, sources })
     }
 }

@@ -13,6 +13,7 @@ use crate::config::values::Switch;
 use crate::config::{DEFAULT_KEEPALIVE, DEFAULT_TOPIC_ROOT, Group, Settings};
 use crate::fault_set::{BROKER_FAULT_NEEDS_EMBEDDED, FaultSet};
 use crate::source::Source;
+use crate::topology;
 
 /// Options of a deployment, except those of the devices themselves.
 #[derive(Clone, Debug)]
@@ -269,9 +270,9 @@ fn environment(group: &Group, options: &DeployOptions, faults: String) -> Vec<(&
     if group.name != group.behaviour.name() {
         variables.push(("WASMOTE_GROUP", group.name.clone()));
     }
-    if !group.config.is_empty() {
-        variables
-            .push(("WASMOTE_DEVICE_CONFIG", serde_json::Value::Object(group.config.clone()).to_string()));
+    let config = config_of_pods(group);
+    if !config.is_empty() {
+        variables.push(("WASMOTE_DEVICE_CONFIG", serde_json::Value::Object(config).to_string()));
     }
     if let Some(limits) = non_default_limits(&group.limits) {
         variables.push(("WASMOTE_LIMIT", limits));
@@ -280,6 +281,19 @@ fn environment(group: &Group, options: &DeployOptions, faults: String) -> Vec<(&
         variables.push(("WASMOTE_ALLOW_HOST", group.allow_hosts.join(",")));
     }
     variables
+}
+
+/// The configuration of a group's devices. Pods compute their links from it; links that do not follow from it, such as
+/// those of a plan's topology, are listed in it.
+fn config_of_pods(group: &Group) -> serde_json::Map<String, serde_json::Value> {
+    let mut config = group.config.clone();
+    let names = group.device_names(None);
+    let mut own = group.clone();
+    let is_own = own.link(|| names.clone()).is_ok() && own.links == group.links;
+    if let (Some(links), false) = (&group.links, is_own) {
+        config.insert(topology::CONFIG_KEY.to_owned(), topology::as_pairs(links, &names));
+    }
+    config
 }
 
 /// Limits that differ from the defaults.
@@ -335,4 +349,48 @@ fn sanitized_name(text: &str, group: &str) -> Result<Name, ManifestError> {
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::config::options::Options;
+    use crate::config::resolve::resolve;
+    use crate::config::values::DeviceCount;
+
+    fn routing(devices: u32, config: &[&str]) -> Group {
+        let device_config = config.iter().map(|text| text.parse().unwrap()).collect();
+        let behaviour = Some("routing".into());
+        let args =
+            Options { behaviour, devices: Some(DeviceCount(devices)), device_config, ..Options::default() };
+        resolve(&args).unwrap().groups.remove(0)
+    }
+
+    #[test]
+    fn pods_compute_links_that_follow_from_the_configuration() {
+        assert!(config_of_pods(&routing(4, &[])).is_empty());
+        let config = config_of_pods(&routing(4, &["topology=grid"]));
+        assert_eq!(config, json!({"topology": "grid"}).as_object().unwrap().clone());
+    }
+
+    #[test]
+    fn pods_are_given_links_that_a_plan_has_computed() {
+        let links = |pairs: &[(&str, &[&str])]| -> topology::Links {
+            let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+            pairs.iter().map(|(name, others)| ((*name).to_owned(), owned(others))).collect()
+        };
+        let star = links(&[
+            ("other-0", &["routing-0", "routing-1"]),
+            ("routing-0", &["other-0", "routing-1"]),
+            ("routing-1", &["other-0", "routing-0"]),
+        ]);
+        let group = Group { links: Some(Arc::new(star)), ..routing(2, &[]) };
+        let expected =
+            json!([["routing-0", "other-0"], ["routing-0", "routing-1"], ["routing-1", "other-0"]]);
+        assert_eq!(config_of_pods(&group)["topology"], expected);
+    }
 }

@@ -86,3 +86,30 @@ fn routes_are_recorded_and_drawn() {
     let graph = page.split("<figure id=\"routes-over-time\"").nth(1).unwrap();
     assert!(graph.contains("<title>near-0: out</title>") && graph.contains("cut, at"), "{graph}");
 }
+
+#[test]
+fn a_group_has_the_same_graph_from_its_own_configuration() {
+    let plan = |plan: &str, config: &str| {
+        format!(
+            r#"
+name = "graph"
+duration = "60s"
+{plan}
+
+[[group]]
+behaviour = "routing"
+count = 12
+config = {{ {config} }}
+"#
+        )
+    };
+    let routes = |plan: String| {
+        let workspace = Workspace::with_plan(&plan);
+        let folder = workspace.run(&["plan.toml"], 0);
+        std::fs::read_to_string(folder.join("routes.csv")).unwrap()
+    };
+    let graph = r#"kind = "random_geometric", seed = 3"#;
+    let of_plan = routes(plan(&format!("topology = {{ {graph} }}"), ""));
+    assert!(of_plan.lines().count() > 12, "{of_plan}");
+    assert_eq!(routes(plan("", &format!("topology = {{ {graph} }}"))), of_plan);
+}

@@ -24,9 +24,11 @@ fn published(component: &[u8], config: Value) -> usize {
 
 #[test]
 fn bundled_behaviours_publish_alike_in_both_modes() {
-    for name in ["heartbeat.wasm", "sensor.wasm", "routing.wasm"] {
+    for name in ["heartbeat.wasm", "sensor.wasm"] {
         assert!(published(&built(name), json!({})) > 10, "{name}");
     }
+    let links = json!({"topology": [["guest-0", "guest-1"]]});
+    assert!(published(&built("routing.wasm"), links) > 10);
     assert_eq!(published(&built("publisher.wasm"), json!({"interval": "1s"})), 120);
 }
 

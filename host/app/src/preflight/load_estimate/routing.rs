@@ -1,7 +1,7 @@
-//! What a fleet of the behaviour `routing` says: hellos over every link, and each packet once a hop, with its
+//! Messages of a fleet of the behaviour `routing`: hellos over every link, and each packet once a hop, with its
 //! acknowledgement, and its confirmation on the way back.
 
-use std::f64::consts::PI;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -9,20 +9,22 @@ use serde_json::Value;
 use super::{MAX_MESSAGES_PER_SECOND, count, span};
 use crate::config::Group;
 use crate::source::Source;
+use crate::topology::Links;
 
 /// The behaviour's own defaults.
 const DEFAULT_HELLO_INTERVAL: Duration = Duration::from_secs(2);
 const DEFAULT_DATA_INTERVAL: Duration = Duration::from_secs(10);
 const DEFAULT_TTL: f64 = 32.0;
-const DEFAULT_FANOUT: f64 = 2.0;
 /// Data, its acknowledgement and its confirmation.
 const MESSAGES_PER_HOP: f64 = 3.0;
 
-/// How large a graph is.
+/// Size of the graph of a group.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct GraphSize {
     links: f64,
-    /// From a node to the sink, on average.
+    /// Nodes with a way to the sink.
+    senders: f64,
+    /// From these to the sink, on average.
     hops: f64,
 }
 
@@ -32,14 +34,13 @@ pub(super) fn warning(group: &Group) -> Option<String> {
     if group.behaviour != Source::Builtin("routing".into()) {
         return None;
     }
-    let nodes = f64::from(group.count);
-    let size = size(group.config.get("topology"), nodes)?;
+    let size = size(group.links.as_deref()?, &sink(group));
     let ttl = group.config.get("ttl").map_or(Some(DEFAULT_TTL), Value::as_f64)?;
     let hello = span(group, "hello_interval", DEFAULT_HELLO_INTERVAL)?.as_secs_f64();
     let data = span(group, "data_interval", DEFAULT_DATA_INTERVAL)?.as_secs_f64();
     let hops = size.hops.min(ttl);
     let hellos = size.links * 2.0 / hello;
-    let packets = (nodes - 1.0) * hops * MESSAGES_PER_HOP / data;
+    let packets = size.senders * hops * MESSAGES_PER_HOP / data;
     let rate = hellos + packets;
     if rate <= MAX_MESSAGES_PER_SECOND || !rate.is_finite() {
         return None;
@@ -57,35 +58,30 @@ pub(super) fn warning(group: &Group) -> Option<String> {
     ))
 }
 
-fn size(topology: Option<&Value>, nodes: f64) -> Option<GraphSize> {
-    let (kind, options) = match topology {
-        None => ("line", None),
-        Some(Value::String(kind)) => (kind.as_str(), None),
-        Some(Value::Array(links)) => {
-            return Some(GraphSize { links: links.len() as f64, hops: nodes.sqrt() });
+/// The node to which data goes, given by index or by id.
+fn sink(group: &Group) -> String {
+    match group.config.get("sink") {
+        Some(Value::String(id)) => id.clone(),
+        sink => format!("{}-{}", group.name, sink.and_then(Value::as_u64).unwrap_or(0)),
+    }
+}
+
+/// Counts links, and the hops to the sink by a breadth-first search from it.
+fn size(links: &Links, sink: &str) -> GraphSize {
+    let ends: usize = links.values().map(Vec::len).sum();
+    let mut reached = BTreeSet::from([sink]);
+    let mut next = VecDeque::from([(sink, 0_u32)]);
+    let mut total = 0.0;
+    while let Some((node, hops)) = next.pop_front() {
+        total += f64::from(hops);
+        for neighbour in links.get(node).into_iter().flatten() {
+            if reached.insert(neighbour) {
+                next.push_back((neighbour, hops + 1));
+            }
         }
-        Some(Value::Object(options)) => (options.get("kind")?.as_str()?, Some(options)),
-        Some(_) => return None,
-    };
-    let option = |key: &str| options.and_then(|options| options.get(key)).and_then(Value::as_f64);
-    Some(match kind {
-        "line" => GraphSize { links: nodes - 1.0, hops: nodes / 2.0 },
-        "ring" => GraphSize { links: nodes, hops: nodes / 4.0 },
-        "grid" => {
-            let columns = option("columns").unwrap_or(nodes.sqrt().ceil()).max(1.0);
-            let rows = (nodes / columns).ceil();
-            GraphSize { links: 2.0 * nodes - rows - columns, hops: (rows + columns) / 2.0 }
-        }
-        "tree" => {
-            let fanout = option("fanout").unwrap_or(DEFAULT_FANOUT).max(2.0);
-            GraphSize { links: nodes - 1.0, hops: nodes.ln() / fanout.ln() }
-        }
-        "random_geometric" => {
-            let radius = option("radius")?;
-            GraphSize { links: nodes * nodes * PI * radius * radius / 2.0, hops: 0.5 / radius + 1.0 }
-        }
-        _ => return None,
-    })
+    }
+    let senders = (reached.len() - 1) as f64;
+    GraphSize { links: ends as f64 / 2.0, senders, hops: if senders > 0.0 { total / senders } else { 0.0 } }
 }
 
 #[cfg(test)]
@@ -124,7 +120,21 @@ mod tests {
     }
 
     #[test]
-    fn a_grid_has_nearly_two_links_a_node() {
-        assert_eq!(size(Some(&"grid".into()), 16.0), Some(GraphSize { links: 24.0, hops: 4.0 }));
+    fn the_size_is_that_of_the_graph() {
+        let size_of = |devices: u32, topology: &str| {
+            let device_config = vec![format!("topology={topology}").parse().unwrap()];
+            let behaviour = Some("routing".into());
+            let args = Options {
+                behaviour,
+                devices: Some(DeviceCount(devices)),
+                device_config,
+                ..Options::default()
+            };
+            let group = &resolve(&args).unwrap().groups[0];
+            size(group.links.as_deref().unwrap(), &sink(group))
+        };
+        // In a grid of four by four all ways from a corner together have 48 hops.
+        assert_eq!(size_of(16, "grid"), GraphSize { links: 24.0, senders: 15.0, hops: 3.2 });
+        assert_eq!(size_of(3, "[[0,1]]"), GraphSize { links: 1.0, senders: 1.0, hops: 1.0 });
     }
 }

@@ -1,0 +1,338 @@
+//! Topologies: which devices are linked with which.
+//!
+//! The host computes the links of every device, for `wasmote run`, for plans and on Kubernetes alike, and hands each
+//! device its own in its configuration as `topology`: a list of pairs of names, its own first. The same kind, number
+//! of nodes and seed give the same graph everywhere.
+//!
+//! A group's configuration names a topology by a word, by an object, or as a list of links ([`links_of`]); a plan does
+//! so in its `[topology]`. Both become a [`Graph`].
+//!
+//! To add a topology: a file here with its `Shape`, and its variant of [`Kind`] with its two match arms. A parameter
+//! of its own is a field of [`TopologyEntry`] as well.
+//!
+//! [`layout`]: where nodes are drawn.
+
+mod grid;
+pub mod layout;
+mod line;
+mod random_geometric;
+mod ring;
+mod star;
+mod tree;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::document::explain;
+use crate::suggest::did_you_mean;
+use layout::Position;
+
+/// The key in a device's configuration under which behaviours find their links.
+pub const CONFIG_KEY: &str = "topology";
+
+/// The built-in behaviour that needs links.
+const ROUTING: &str = "routing";
+
+/// Positions of two nodes that are linked, the lower one first.
+pub type Link = (usize, usize);
+
+/// Devices by name, and the names of those that each is linked with.
+pub type Links = BTreeMap<String, Vec<String>>;
+
+/// A topology as people write it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TopologyEntry {
+    /// The kind; not needed with `edges`.
+    pub kind: Option<Kind>,
+    /// Of a plan: groups whose devices are the nodes; all by default.
+    pub groups: Option<Vec<String>>,
+    /// Of a grid: nodes in a row; as square as it can be by default.
+    pub columns: Option<u32>,
+    /// Of a tree: children of each node; 2 by default.
+    pub fanout: Option<u32>,
+    /// Of a random geometric graph on a unit square: how far links reach.
+    pub radius: Option<f64>,
+    /// Of a random geometric graph: the seed of the points, the same in all runs; 1 by default.
+    pub seed: Option<u64>,
+    /// The links themselves, as pairs of devices' names.
+    pub edges: Option<Vec<(String, String)>>,
+}
+
+/// A kind of topology.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// See the module `line`.
+    Line,
+    /// See the module `ring`.
+    Ring,
+    /// See the module `star`.
+    Star,
+    /// See the module `grid`.
+    Grid,
+    /// See the module `tree`.
+    Tree,
+    /// See the module `random_geometric`.
+    RandomGeometric,
+    /// As listed.
+    Edges,
+}
+
+impl Kind {
+    const ALL: [Self; 7] =
+        [Self::Line, Self::Ring, Self::Star, Self::Grid, Self::Tree, Self::RandomGeometric, Self::Edges];
+
+    /// The word for it.
+    pub fn name(self) -> String {
+        serde_json::to_value(self).ok().and_then(|it| it.as_str().map(str::to_owned)).unwrap_or_default()
+    }
+
+    /// Fields of an entry that only this kind takes.
+    fn fields(self) -> &'static [&'static str] {
+        match self {
+            Self::Line | Self::Ring | Self::Star => &[],
+            Self::Grid => &grid::FIELDS,
+            Self::Tree => &tree::FIELDS,
+            Self::RandomGeometric => &random_geometric::FIELDS,
+            Self::Edges => &["edges"],
+        }
+    }
+}
+
+/// A topology that follows from the number of nodes.
+trait Shape {
+    /// All links, each once, in any order.
+    fn links(&self, nodes: usize) -> Vec<Link>;
+
+    /// Where to draw the nodes.
+    fn layout(&self, nodes: usize) -> Vec<Position>;
+}
+
+/// A graph of named devices.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Graph {
+    /// The devices, and where to draw them.
+    pub nodes: Vec<(String, Position)>,
+    /// Positions of those that are linked, in order.
+    pub links: Vec<Link>,
+}
+
+/// A field and what is wrong with it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TopologyError {
+    /// The field, below the topology; empty for the topology itself.
+    pub field: String,
+    /// What is wrong and what to write instead.
+    pub problem: String,
+}
+
+impl TopologyError {
+    fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { field: field.into(), problem: problem.into() }
+    }
+
+    /// The field with what it is a part of.
+    pub fn path(&self, topology: &str) -> String {
+        let dot = if self.field.is_empty() { "" } else { "." };
+        format!("{topology}{dot}{}", self.field)
+    }
+}
+
+impl TopologyEntry {
+    /// The kind, and all other fields fit it.
+    pub fn checked_kind(&self) -> Result<Kind, TopologyError> {
+        let kind = match (self.kind, &self.edges) {
+            (Some(kind), _) => kind,
+            (None, Some(_)) => Kind::Edges,
+            (None, None) => {
+                let problem = "it is missing; write \"line\", \"ring\", \"star\", \"grid\", \"tree\" or \
+                               \"random_geometric\", or list `edges`";
+                return Err(TopologyError::new("kind", problem));
+            }
+        };
+        match self.given().into_iter().find(|field| !kind.fields().contains(field)) {
+            None => Ok(kind),
+            Some(field) => {
+                let takes = Kind::ALL.into_iter().find(|kind| kind.fields().contains(&field));
+                let (found, wanted) = (kind.name(), takes.unwrap_or(kind).name());
+                let problem = format!("it means nothing to `{found}`; it goes with `{wanted}`");
+                Err(TopologyError::new(field, problem))
+            }
+        }
+    }
+
+    /// Fields that are given and only some kinds take.
+    fn given(&self) -> Vec<&'static str> {
+        let fields = [
+            ("columns", self.columns.is_some()),
+            ("fanout", self.fanout.is_some()),
+            ("radius", self.radius.is_some()),
+            ("seed", self.seed.is_some()),
+            ("edges", self.edges.is_some()),
+        ];
+        fields.into_iter().filter_map(|(field, is_given)| is_given.then_some(field)).collect()
+    }
+
+    /// The graph of these devices.
+    pub fn graph(&self, names: Vec<String>) -> Result<Graph, TopologyError> {
+        let nodes = names.len();
+        let shape: Box<dyn Shape> = match self.checked_kind()? {
+            Kind::Line => Box::new(line::Line),
+            Kind::Ring => Box::new(ring::Ring),
+            Kind::Star => Box::new(star::Star),
+            Kind::Grid => Box::new(grid::Grid::new(self, nodes)?),
+            Kind::Tree => Box::new(tree::Tree::new(self)?),
+            Kind::RandomGeometric => Box::new(random_geometric::RandomGeometric::new(self, nodes)?),
+            Kind::Edges => {
+                let links = edges(self.edges.as_deref().unwrap_or_default(), &names)?;
+                return Ok(Graph { nodes: names.into_iter().zip(layout::circle(nodes)).collect(), links });
+            }
+        };
+        let mut links = shape.links(nodes);
+        links.sort_unstable();
+        Ok(Graph { nodes: names.into_iter().zip(shape.layout(nodes)).collect(), links })
+    }
+}
+
+impl Graph {
+    /// The neighbours of each device.
+    pub fn neighbours(&self) -> Links {
+        let mut links: Links = self.nodes.iter().map(|(name, _)| (name.clone(), Vec::new())).collect();
+        for (a, b) in self.links.iter().map(|(a, b)| (&self.nodes[*a].0, &self.nodes[*b].0)) {
+            for (one, other) in [(a, b), (b, a)] {
+                links.entry(one.clone()).or_default().push(other.clone());
+            }
+        }
+        links
+    }
+}
+
+fn positive(field: &'static str, value: u32) -> Result<usize, TopologyError> {
+    match value {
+        0 => Err(TopologyError::new(field, "it is 0; use 1 or more")),
+        value => Ok(value as usize),
+    }
+}
+
+fn edges(listed: &[(String, String)], names: &[String]) -> Result<Vec<Link>, TopologyError> {
+    if listed.is_empty() {
+        let problem = "there is none; write pairs such as [\"a-0\", \"a-1\"]";
+        return Err(TopologyError::new("edges", problem));
+    }
+    let indices: BTreeMap<&str, usize> =
+        names.iter().enumerate().map(|(at, name)| (name.as_str(), at)).collect();
+    let find = |name: &str| {
+        indices.get(name).copied().ok_or_else(|| {
+            let hint = did_you_mean(name, names.iter().map(String::as_str));
+            let ends = match names {
+                [first, .., last] => format!("; they are `{first}` to `{last}`"),
+                _ => String::new(),
+            };
+            let problem = format!("no device of these groups is called `{name}`{ends}{hint}");
+            TopologyError::new("edges", problem)
+        })
+    };
+    let mut links = BTreeSet::new();
+    for (one, other) in listed {
+        let (a, b) = (find(one)?, find(other)?);
+        if a == b {
+            return Err(TopologyError::new("edges", format!("`{one}` is linked with itself")));
+        }
+        links.insert((a.min(b), a.max(b)));
+    }
+    Ok(links.into_iter().collect())
+}
+
+/// The links of a group's devices, by the group's own configuration; none if it has no topology. `names` are those of
+/// its devices, in order.
+///
+/// `routing` has a line unless its configuration says otherwise. What `topology` means to other behaviours is theirs to
+/// say: a value that describes no topology stays as it is.
+pub fn links_of(
+    behaviour: &str,
+    config: &Map<String, Value>,
+    names: impl FnOnce() -> Vec<String>,
+) -> Result<Option<Links>, TopologyError> {
+    match config.get(CONFIG_KEY) {
+        None if behaviour == ROUTING => {
+            let line = TopologyEntry { kind: Some(Kind::Line), ..TopologyEntry::default() };
+            line.graph(names()).map(|graph| Some(graph.neighbours()))
+        }
+        None => Ok(None),
+        Some(value) if behaviour == ROUTING => described(value, names()).map(Some),
+        Some(value) => Ok(described(value, names()).ok()),
+    }
+}
+
+/// The links that a configuration's `topology` describes.
+fn described(value: &Value, names: Vec<String>) -> Result<Links, TopologyError> {
+    let entry = match value {
+        Value::Array(links) => return listed(links, &names),
+        Value::String(_) => {
+            let kind = serde_json::from_value(value.clone());
+            let kind = kind.map_err(|error| TopologyError::new("", explain(&error.to_string())))?;
+            TopologyEntry { kind: Some(kind), ..TopologyEntry::default() }
+        }
+        Value::Object(_) => serde_path_to_error::deserialize::<_, TopologyEntry>(value).map_err(|error| {
+            let path = error.path().to_string();
+            let field = if path == "." { String::new() } else { path };
+            TopologyError::new(field, explain(&error.inner().to_string()))
+        })?,
+        other => {
+            let problem = format!(
+                "expected a kind such as \"grid\", an object with a `kind`, or a list of links, found {other}"
+            );
+            return Err(TopologyError::new("", problem));
+        }
+    };
+    if entry.groups.is_some() {
+        let problem =
+            "a group's own topology is that of its devices; a plan's `[topology]` links several groups";
+        return Err(TopologyError::new("groups", problem));
+    }
+    entry.graph(names).map(|graph| graph.neighbours())
+}
+
+/// Links from a list of pairs. Each end is the index of a device of the group, or the name of any device.
+fn listed(pairs: &[Value], names: &[String]) -> Result<Links, TopologyError> {
+    let mut links: Links = names.iter().map(|name| (name.clone(), Vec::new())).collect();
+    for (position, pair) in pairs.iter().enumerate() {
+        let error = |problem: String| TopologyError::new(position.to_string(), problem);
+        let Some([one, other]) = pair.as_array().map(Vec::as_slice) else {
+            return Err(error("expected a pair of nodes".to_owned()));
+        };
+        let name = |end: &Value| {
+            let index = || names.get(usize::try_from(end.as_u64()?).ok()?).map(String::as_str);
+            let name = end.as_str().or_else(index).map(str::to_owned);
+            name.ok_or_else(|| error(format!("expected the index or id of a node, found {end}")))
+        };
+        let (one, other) = (name(one)?, name(other)?);
+        if one == other {
+            return Err(error("expected two different nodes".to_owned()));
+        }
+        for (own, neighbour) in [(&one, &other), (&other, &one)] {
+            let neighbours = links.entry(own.clone()).or_default();
+            if !neighbours.contains(neighbour) {
+                neighbours.push(neighbour.clone());
+            }
+        }
+    }
+    Ok(links)
+}
+
+/// The links of these devices as a configuration lists them, each link once.
+pub fn as_pairs(links: &Links, names: &[String]) -> Value {
+    let own: BTreeSet<&String> = names.iter().collect();
+    let of = |name: &String| links.get(name).cloned().unwrap_or_default();
+    let pairs = names.iter().flat_map(|name| {
+        let neighbours = of(name).into_iter().filter(|other| !own.contains(other) || name < other);
+        neighbours.map(|other| Value::from(vec![name.clone(), other])).collect::<Vec<_>>()
+    });
+    pairs.collect::<Vec<_>>().into()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,37 @@
+//! A grid: rows of a fixed number of columns, each node linked with those beside, above and below.
+
+use super::layout::{Position, fraction};
+use super::{Link, Shape, TopologyEntry, TopologyError, positive};
+
+/// Fields of an entry that only this kind takes.
+pub(super) const FIELDS: [&str; 1] = ["columns"];
+
+pub(super) struct Grid {
+    columns: usize,
+}
+
+impl Grid {
+    /// As square as possible unless `columns` is given.
+    pub(super) fn new(entry: &TopologyEntry, nodes: usize) -> Result<Self, TopologyError> {
+        let columns = match entry.columns {
+            Some(columns) => positive("columns", columns)?,
+            None => (1..).find(|side| side * side >= nodes).unwrap_or(1),
+        };
+        Ok(Self { columns })
+    }
+}
+
+impl Shape for Grid {
+    fn links(&self, nodes: usize) -> Vec<Link> {
+        let columns = self.columns;
+        let beside = (1..nodes).filter(|node| node % columns > 0).map(|node| (node - 1, node));
+        beside.chain((columns..nodes).map(|node| (node - columns, node))).collect()
+    }
+
+    fn layout(&self, nodes: usize) -> Vec<Position> {
+        let columns = self.columns;
+        let rows = nodes.div_ceil(columns);
+        let position = |node| (fraction(node % columns, columns.min(nodes)), fraction(node / columns, rows));
+        (0..nodes).map(position).collect()
+    }
+}

@@ -1,0 +1,42 @@
+//! A tree: the first node is the root; each has a fixed number of children, numbered level by level.
+
+use super::layout::{Position, fraction};
+use super::{Link, Shape, TopologyEntry, TopologyError, positive};
+
+/// Fields of an entry that only this kind takes.
+pub(super) const FIELDS: [&str; 1] = ["fanout"];
+
+/// Children of a node unless given.
+const DEFAULT_FANOUT: u32 = 2;
+
+pub(super) struct Tree {
+    fanout: usize,
+}
+
+impl Tree {
+    pub(super) fn new(entry: &TopologyEntry) -> Result<Self, TopologyError> {
+        Ok(Self { fanout: positive("fanout", entry.fanout.unwrap_or(DEFAULT_FANOUT))? })
+    }
+}
+
+impl Shape for Tree {
+    fn links(&self, nodes: usize) -> Vec<Link> {
+        (1..nodes).map(|node| ((node - 1) / self.fanout, node)).collect()
+    }
+
+    /// Level by level, each level spread over the whole width.
+    fn layout(&self, nodes: usize) -> Vec<Position> {
+        let (mut levels, mut first, mut width) = (Vec::new(), 0, 1_usize);
+        while first < nodes {
+            levels.push((width.min(nodes - first), width));
+            first += width;
+            width = width.saturating_mul(self.fanout);
+        }
+        let count = levels.len();
+        let places = |(level, (nodes, width)): (usize, (usize, usize))| {
+            let across = move |node| (node as f64 + 0.5) / width as f64;
+            (0..nodes).map(move |node| (across(node), fraction(level, count)))
+        };
+        levels.into_iter().enumerate().flat_map(places).collect()
+    }
+}
