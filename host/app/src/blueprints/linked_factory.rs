@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use wasmote_engine::{Component, DeviceSettings};
 use wasmote_mqtt::device_id::Identity;
-use wasmote_sim::behaviour::{Behaviour, BehaviourFactory, Trap};
+use wasmote_sim::behaviour::{Behaviour, BehaviourFactory, Trap, Version};
 
 use crate::topology::{CONFIG_KEY, Links};
 
@@ -28,5 +28,9 @@ impl BehaviourFactory for LinkedFactory {
 
     fn name(&self) -> &str {
         self.component.name()
+    }
+
+    fn version(&self) -> Version {
+        self.component.version()
     }
 }
