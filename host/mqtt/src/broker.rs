@@ -1,31 +1,33 @@
-//! An MQTT broker as a state machine: faithful to MQTT 5, without a clock, a socket or a thread.
+//! An MQTT 5 broker as a state machine, without a clock, a socket or a thread.
 //!
-//! It never waits. A driver hands it what a connection sent, with the time; what it has to say to any
-//! connection comes out in order; and it wants to be woken at [`Broker::next_deadline`]. Connections are
-//! whatever the driver calls them, `C`. Clients of MQTT 3.1.1 are understood in terms of MQTT 5 as they
-//! come in, and served within what 3.1.1 knows as they go out; there is one core.
+//! The driver passes in packets with the current time and sends the replies in order. It calls
+//! [`Broker::wake`] at [`Broker::next_deadline`]. The broker never blocks. `C` is the driver's connection
+//! identifier. Requests of MQTT 3.1.1 clients are converted to MQTT 5, and replies to them are reduced to the
+//! features of 3.1.1, so that there is one implementation.
 //!
-//! Rules of the standard stand beside the code that keeps them, as `[MQTT-x.y.z-n]`. Where the standard
-//! leaves a choice, the broker does as Mosquitto 2 does by default:
+//! Code that implements a rule of the standard cites it, as `[MQTT-x.y.z-n]`. Where the standard leaves a
+//! choice, the broker follows the defaults of Mosquitto 2:
 //!
-//! * Overlapping subscriptions of one client give one copy each on MQTT 5, and one copy in all on 3.1.1
+//! * Overlapping subscriptions of one client give one copy each on MQTT 5, and a single copy on 3.1.1
 //!   [MQTT-3.3.4-2].
-//! * How many messages are under way to a client is for the client to say; otherwise a limit holds.
-//! * Messages at QoS 0 do not wait for an absent client.
-//! * The members of a shared subscription take turns, the absent ones included.
+//! * The client's receive maximum limits the messages in flight to it; without one, the broker's limit
+//!   applies.
+//! * Messages at QoS 0 are not queued for disconnected clients.
+//! * The members of a shared subscription take turns, including disconnected ones.
 //!
-//! Where Mosquitto 2.0 does not keep to the standard, this broker does; the scenarios in the tests say which
-//! those are. And a message at QoS 2 goes on its way when it arrives, as in figure 4.3 of the standard, while
-//! Mosquitto waits for its release.
+//! Where Mosquitto 2.0 violates the standard, this broker follows the standard; the test scenarios list these
+//! cases. A message at QoS 2 is delivered on arrival, as in figure 4.3 of the standard, while Mosquitto waits
+//! for PUBREL.
 //!
-//! The map:
+//! Modules:
 //!
-//! * What comes in and goes out: [`packet`], with its [`reason`] codes.
-//! * What a client may use: [`limits`]. What became of the messages: [`counters`].
-//! * Its own end: `crash`.
-//! * Coming and going: `connect`, with `session` and `sessions`, and their `will`.
-//! * Publishing: `publish` (QoS 1 and 2), `delivery` (to whom), `inflight` and `queue` (when).
-//! * Asking for messages: `subscribe`, with the tree of `subscriptions`, `filter` and `retained`.
+//! * [`packet`]: requests and replies. [`reason`]: reason codes.
+//! * [`limits`]: limits of one client. [`counters`]: message counts.
+//! * `crash`: a crash of the broker process.
+//! * `connect`: connections and session ends, with `session`, `sessions` and `will`.
+//! * `publish`: exchanges at QoS 1 and 2. `delivery`: routing to subscribers. `inflight` and `queue`: flow
+//!   control.
+//! * `subscribe`: subscriptions, with the tree of `subscriptions`, `filter` and `retained`.
 
 mod connect;
 pub mod counters;
@@ -60,10 +62,10 @@ use session::SessionKey;
 use sessions::Sessions;
 use subscriptions::{Match, Subscriptions};
 
-/// What the broker has to say, and to which connection, in order.
+/// Replies in order, each with its connection.
 pub type Replies<C> = Vec<(C, Reply)>;
 
-/// A broker. `C` names connections; a name may be used again once its connection is over.
+/// An MQTT broker. `C` identifies connections; an identifier may be reused after its connection has ended.
 #[derive(Debug)]
 pub struct Broker<C> {
     limits: BrokerLimits,
@@ -76,7 +78,7 @@ pub struct Broker<C> {
     matches: Vec<Match>,
 }
 
-/// How much the broker holds.
+/// Sizes of the broker's state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BrokerStats {
     /// Sessions, with or without a connection.
@@ -87,12 +89,12 @@ pub struct BrokerStats {
     pub subscriptions: usize,
     /// Topics with a retained message.
     pub retained: usize,
-    /// Copies that are queued, or under way without an acknowledgement.
+    /// Copies that are queued, or in flight without an acknowledgement.
     pub waiting: u64,
 }
 
 impl<C: Copy + Ord> Broker<C> {
-    /// A broker that nobody has connected to.
+    /// Creates a broker without sessions.
     pub fn new(limits: BrokerLimits) -> Self {
         Self {
             limits,
@@ -106,7 +108,7 @@ impl<C: Copy + Ord> Broker<C> {
         }
     }
 
-    /// Deal with what a connection sent. What the broker has to say is added to `replies`.
+    /// Handles a packet from a connection. Appends the broker's packets to `replies`.
     pub fn handle(&mut self, from: C, request: Request, now: Time, replies: &mut Replies<C>) {
         let Some(&key) = self.connections.get(&from) else {
             return self.handle_unconnected(from, request, now, replies);
@@ -126,56 +128,55 @@ impl<C: Copy + Ord> Broker<C> {
         }
     }
 
-    /// Publish a message of the host's own.
+    /// Publishes a message on behalf of the host.
     pub fn publish(&mut self, message: Message, now: Time, replies: &mut Replies<C>) {
         self.counters.own += 1;
         self.distribute(message, None, now, replies);
     }
 
-    /// Copies at QoS 0 that were among the replies could not be sent: the door had no room for them, or the
-    /// client takes no packet so large. They count as dropped.
+    /// Counts copies at QoS 0 from earlier replies as dropped. The transport reports them when its send
+    /// buffer is full or when the packet exceeds the client's maximum packet size.
     pub fn record_unsent(&mut self, reason: DropReason, copies: u64) {
         self.counters.undo_delivery(reason, copies);
     }
 
-    /// When it wants to be woken. It may turn out then that there is nothing to do.
+    /// Time of the next [`wake`](Self::wake). It may be earlier than the next due work.
     pub fn next_deadline(&self) -> Option<Time> {
         self.sessions.next_wakeup()
     }
 
-    /// Do what is due: give up silent clients, publish wills, end sessions.
+    /// Runs the due work: closes silent connections, publishes wills and ends sessions.
     pub fn wake(&mut self, now: Time, replies: &mut Replies<C>) {
         while let Some(key) = self.sessions.take_due(now) {
             self.check_session(key, now, replies);
         }
     }
 
-    /// End, and say so to everyone. Wills go with the broker.
+    /// Closes all connections with a reason. Pending wills are discarded.
     pub fn shut_down(self, replies: &mut Replies<C>) {
         replies.extend(self.connections.keys().map(|&id| (id, Reply::Close(CloseReason::ShuttingDown))));
     }
 
-    /// Whether a connection is known.
+    /// Whether a connection exists.
     pub fn is_connected(&self, connection: C) -> bool {
         self.connections.contains_key(&connection)
     }
 
-    /// All connections, in their order.
+    /// All connections in ascending order.
     pub fn connections(&self) -> impl Iterator<Item = C> {
         self.connections.keys().copied()
     }
 
-    /// The account of its messages.
+    /// Message counts.
     pub fn counters(&self) -> &BrokerCounters {
         &self.counters
     }
 
-    /// The retained message of a topic.
+    /// Sizes of the state. The cost is linear in the number of sessions.
     pub fn retained(&self, topic: &Topic) -> Option<&Message> {
         self.retained.get(topic)
     }
 
-    /// Count what it holds. This goes through all sessions.
     pub fn stats(&self) -> BrokerStats {
         let empty = BrokerStats {
             connected: self.connections.len(),

@@ -1,15 +1,15 @@
-//! A device's MQTT client as a state machine, without a clock or a socket.
+//! MQTT client of a device as a state machine, without a clock or a socket.
 //!
-//! It keeps the connection alive, acknowledges what it receives, sends again what was not acknowledged,
-//! and holds what the broker does not take yet. While it is silent it does none of this: what arrives
-//! stays unread, as in the buffers of a socket.
+//! The client sends keepalives, acknowledges messages, retransmits unacknowledged messages, and queues
+//! messages beyond the broker's window. While it is silent it does none of this, and packets from the broker
+//! stay unread, as in the buffers of a socket.
 //!
-//! A driver hands it what its device wants and what the broker replies, with the time, carries what it finds
-//! in the [`Outbox`], and wakes it at [`Client::next_deadline`]. It serves every device, in virtual time and in real
-//! time, over every kind of connection.
+//! The driver passes in requests of the device and replies of the broker, each with the current time,
+//! processes the [`Outbox`], and calls [`Client::wake`] at [`Client::next_deadline`]. Virtual time uses this
+//! client for every device; live runs use it both in process and over TCP.
 //!
-//! * [`ids`]: the names of its connections. [`options`]: what it is told once and for all.
-//! * `reading`: what it makes of what comes from the broker.
+//! * [`ids`]: identifiers of connections. [`options`]: configuration.
+//! * `reading`: handling of packets from the broker.
 
 pub mod ids;
 pub mod options;
@@ -33,58 +33,59 @@ use options::ClientOptions;
 
 const NO_ANSWER: &str = "no answer from the broker within 10 s";
 const NO_PONG: &str = "the broker did not answer the keepalive";
-/// Longest that the broker may take to answer CONNECT, or the ping after a silence.
+/// Timeout for CONNACK, and for the ping after a silence.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
-/// Longest that a farewell waits for messages that are not acknowledged yet.
+/// Longest wait of DISCONNECT for outstanding acknowledgements.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// SUBSCRIBE and UNSUBSCRIBE packets that may await their answers. Each takes one of the 65,535 identifiers.
+/// Most SUBSCRIBE and UNSUBSCRIBE packets in flight. Each takes one of the 65,535 identifiers.
 const MAX_PENDING_SUBSCRIPTIONS: usize = 32_768;
 
-/// As many subscriptions and their ends as can be asked for at one time are not answered yet.
+/// The limit on SUBSCRIBE and UNSUBSCRIBE packets in flight is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("too many subscriptions at once")]
+#[error("too many pending subscriptions")]
 pub struct TooManyPendingSubscriptions;
 
-/// How far its connection is.
+/// State of the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     Down,
-    /// Until then, the broker may answer.
+    /// CONNECT is sent; with the deadline for CONNACK.
     Connecting(Time),
     Up,
-    /// Told to leave, once the last message is acknowledged, or then at the latest.
+    /// DISCONNECT waits for the last acknowledgement; with the deadline of this wait.
     Disconnecting(Time),
 }
 
-/// A device's side of its session.
+/// MQTT client of one device.
 #[derive(Debug)]
 pub struct Client {
     client_id: Arc<str>,
     protocol: Protocol,
     options: Arc<ClientOptions>,
-    /// The newest connection.
+    /// Identifier of the newest connection.
     connection: ConnectionId,
     state: State,
     silent: bool,
-    /// It has no memory of a session, and refuses one that the broker may still have from before.
+    /// The client has no session state, so it discards a session that the broker may still have.
     needs_clean_start: bool,
-    /// Seconds, as agreed with the broker; zero means never.
+    /// Negotiated keepalive in seconds; zero means none.
     keep_alive: u16,
-    /// A ping is out, and this is when it has to be answered (section 3.12.4).
+    /// Deadline for the outstanding PINGRESP (section 3.12.4).
     pong_due: Option<Time>,
-    /// That ping tells whether the broker still has the connection after a silence.
+    /// Whether the outstanding ping tests the connection after a silence.
     probing: bool,
-    /// Why the connection is gone, which a silent client has yet to hear.
+    /// Reason of a connection loss that a silent client has not reported yet.
     lost_reason: Option<String>,
     unread: VecDeque<Reply>,
     outgoing: Outgoing,
     incoming: Incoming,
     last_sent: Time,
     last_heard: Time,
-    /// What SUBSCRIBE packets asked for that are not answered yet; nothing for UNSUBSCRIBE.
+    /// Identifiers of unanswered SUBSCRIBE packets with their filters, and of UNSUBSCRIBE packets with
+    /// `None`.
     pending_subscriptions: Vec<(PacketId, Option<TopicFilter>)>,
-    /// The will of the next connection, which waits until this one has left.
+    /// Will of the next connection, which waits for the end of this one.
     queued_connect: Option<Option<Will>>,
 }
 
@@ -93,10 +94,10 @@ pub struct Client {
 pub enum DisconnectMode {
     /// With a DISCONNECT packet: no will is published.
     Clean,
-    /// The device lost its power, and its memory with it: no DISCONNECT, so the broker publishes the will.
+    /// The device lost power and memory. There is no DISCONNECT, so the broker publishes the will.
     PowerLoss,
-    /// The line is cut while the device runs on: no DISCONNECT, so the broker publishes the will. What was not
-    /// acknowledged is still the device's to send.
+    /// The connection is cut while the device runs. There is no DISCONNECT, so the broker publishes the will.
+    /// The device keeps its unacknowledged messages.
     Abort,
 }
 
@@ -108,9 +109,9 @@ pub enum ClientEvent {
         /// Whether the broker still had the session [MQTT-3.2.2-2].
         session_present: bool,
     },
-    /// The broker answered on the old connection after a silence: it never noticed the silence.
+    /// The broker answered on the old connection after a silence, which it did not notice.
     Resumed,
-    /// The connection could not be made, or broke; the reason in words.
+    /// The connection failed or was lost; with a reason as text.
     Disconnected(String),
     /// The broker delivered a message.
     Delivered(Message),
@@ -124,11 +125,11 @@ pub enum ClientEvent {
 /// `E` is the driver's input type, so that it can keep its own inputs in the same order.
 #[derive(Debug)]
 pub struct Outbox<E = ClientEvent> {
-    /// To the broker.
+    /// Packets for the broker.
     pub packets: Vec<(ConnectionId, Request)>,
-    /// To the device.
+    /// Events for the device.
     pub inputs: VecDeque<E>,
-    /// Messages that will not be read.
+    /// Messages from the broker that the client will not read.
     pub lost: u64,
 }
 
@@ -152,7 +153,7 @@ impl<E> Outbox<E> {
 }
 
 impl Client {
-    /// A client that is not connected. `connection` is the connection before its first, so to say.
+    /// Creates a disconnected client. `connection` is the identifier that precedes the first connection's.
     pub fn new(
         connection: ConnectionId,
         client_id: Arc<str>,
@@ -181,12 +182,12 @@ impl Client {
         }
     }
 
-    /// The name of its session.
+    /// The client identifier.
     pub fn client_id(&self) -> &str {
         &self.client_id
     }
 
-    /// When it wants to be woken: to keep the connection alive, or to give it up.
+    /// Time of the next [`wake`](Self::wake): a keepalive or a timeout.
     pub fn next_deadline(&self) -> Option<Time> {
         match self.state {
             _ if self.silent => None,
@@ -198,11 +199,10 @@ impl Client {
     }
 
     fn keepalive_due(&self) -> Option<Time> {
-        // Who has much to say and hears nothing has to ask as well, or a connection that leads nowhere
-        // would never be found out.
+        // A client that only sends must also ping, otherwise it would not detect a half-open connection.
         let idle_since = self.last_sent.min(self.last_heard);
         let ping = (self.keep_alive > 0).then(|| idle_since + self.keepalive());
-        // While a ping is out, nothing else has to be sent.
+        // While a ping is outstanding, no other is sent.
         self.pong_due.or(ping)
     }
 
@@ -210,7 +210,7 @@ impl Client {
         Duration::from_secs(self.keep_alive.into())
     }
 
-    /// Its deadline may have come.
+    /// Runs the due work, if any.
     pub fn wake<E: From<ClientEvent>>(&mut self, now: Time, out: &mut Outbox<E>) {
         if self.next_deadline().is_none_or(|due| due > now) {
             return;
@@ -232,25 +232,25 @@ impl Client {
         self.send(Request::PingReq, now, out);
     }
 
-    /// The broker does not answer.
+    /// Ends a connection to an unresponsive broker.
     fn time_out<E: From<ClientEvent>>(&mut self, reason: &str, now: Time, out: &mut Outbox<E>) {
         self.send(Request::Lost, now, out);
         self.lost(reason.to_owned(), now, out);
     }
 
-    /// Its present connection, if it has one or tries to.
+    /// Identifier of the present connection, or of the present attempt.
     pub fn connection(&self) -> Option<ConnectionId> {
         (self.state != State::Down).then_some(self.connection)
     }
 
-    /// The attempt that was asked for begins only now: the broker's time to answer counts from here.
+    /// Restarts the timeout for CONNACK: the requested attempt begins only now.
     pub fn connect_started(&mut self, now: Time) {
         if matches!(self.state, State::Connecting(_)) {
             self.state = State::Connecting(now + RESPONSE_TIMEOUT);
         }
     }
 
-    /// Begin a new connection. One that there still is ends without a farewell.
+    /// Opens a new connection. An existing one ends without DISCONNECT.
     pub fn connect<E: From<ClientEvent>>(&mut self, will: Option<Will>, now: Time, out: &mut Outbox<E>) {
         if matches!(self.state, State::Disconnecting(_)) {
             self.queued_connect = Some(will);
@@ -274,8 +274,8 @@ impl Client {
         self.send(Request::Connect(Box::new(connect)), now, out);
     }
 
-    /// End the connection. A silent client cannot take its leave. After a farewell in order nothing goes
-    /// on: what is not acknowledged by then goes back to the device.
+    /// Ends the connection. A silent client cannot send DISCONNECT. A clean disconnect discards the session:
+    /// unacknowledged messages are returned to the device.
     pub fn disconnect<E: From<ClientEvent>>(&mut self, mode: DisconnectMode, now: Time, out: &mut Outbox<E>) {
         self.queued_connect = None;
         self.needs_clean_start |= mode == DisconnectMode::Clean;
@@ -292,7 +292,7 @@ impl Client {
         }
     }
 
-    /// Say farewell once the last message is acknowledged.
+    /// Sends DISCONNECT once the last message is acknowledged.
     fn finish_disconnect<E: From<ClientEvent>>(&mut self, now: Time, out: &mut Outbox<E>) {
         if matches!(self.state, State::Disconnecting(_)) && self.outgoing.is_empty() {
             self.send(Request::Disconnect(Disconnect::default()), now, out);
@@ -307,7 +307,7 @@ impl Client {
         }
     }
 
-    /// Break the connection.
+    /// Ends the connection without DISCONNECT.
     fn abort<E: From<ClientEvent>>(&mut self, now: Time, out: &mut Outbox<E>) {
         if self.state != State::Down {
             self.send(Request::Lost, now, out);
@@ -315,8 +315,7 @@ impl Client {
         }
     }
 
-    /// The connection is over; what was not read never will be. A session that does not outlive it takes
-    /// nothing with it.
+    /// Cleans up after the end of a connection. Unread packets are lost. A session without expiry ends here.
     fn close<E: From<ClientEvent>>(&mut self, out: &mut Outbox<E>) {
         self.state = State::Down;
         self.pong_due = None;
@@ -332,26 +331,26 @@ impl Client {
         }
     }
 
-    /// The session is no more: what was not acknowledged goes back to the device, in order.
+    /// Discards the session: unacknowledged messages are returned to the device, in order.
     fn clear_session<E: From<ClientEvent>>(&mut self, out: &mut Outbox<E>) {
         self.incoming.clear();
         out.inputs.extend(self.outgoing.take_all().map(returned).map(E::from));
     }
 
-    /// Fall silent.
+    /// Stops reading and writing.
     pub fn silence(&mut self) {
         self.silent = true;
     }
 
-    /// Publish a message, or give it back.
+    /// Publishes a message, or returns it.
     pub fn publish<E: From<ClientEvent>>(&mut self, message: Message, now: Time, out: &mut Outbox<E>) {
         if self.state != State::Up {
-            // The device has yet to hear that the connection is gone.
+            // The device does not know of the connection loss yet.
             out.report(returned(message));
         } else if message.qos == Qos::AtMostOnce {
             self.send(Request::Publish(Publish::new(message, None)), now, out);
         } else if self.outgoing.has_room() {
-            // There is room, and nothing expires on this side.
+            // The queue has space, and nothing expires in the client.
             let _ = self.outgoing.enqueue(StoredMessage::without_expiry(message), now);
             self.pump(now, out);
         } else {
@@ -359,8 +358,8 @@ impl Client {
         }
     }
 
-    /// A packet with a message could not be sent: the broker takes none of its kind or size. The message goes
-    /// back for good.
+    /// Returns a message that could not be sent because the broker does not support its QoS, retain flag or
+    /// size. It is not retried.
     pub fn return_unsendable<E: From<ClientEvent>>(
         &mut self,
         publish: Publish,
@@ -376,7 +375,7 @@ impl Client {
         self.finish_disconnect(now, out);
     }
 
-    /// Ask for messages, unless there is no connection.
+    /// Sends SUBSCRIBE if connected.
     pub fn subscribe<E: From<ClientEvent>>(
         &mut self,
         filter: TopicFilter,
@@ -390,7 +389,7 @@ impl Client {
         Ok(())
     }
 
-    /// Take a subscription back, unless there is no connection.
+    /// Sends UNSUBSCRIBE if connected.
     pub fn unsubscribe<E: From<ClientEvent>>(
         &mut self,
         filter: TopicFilter,
@@ -402,7 +401,7 @@ impl Client {
         Ok(())
     }
 
-    /// An identifier of its own [MQTT-2.2.1-4], and what it is for; nothing while there is no connection.
+    /// Reserves a packet identifier for a subscription [MQTT-2.2.1-4]; `None` while disconnected.
     fn reserve_subscription(
         &mut self,
         filter: Option<&TopicFilter>,
@@ -418,7 +417,7 @@ impl Client {
         Ok(Some(id))
     }
 
-    /// What a SUBSCRIBE packet asked for that awaits its answer.
+    /// Filter of an unanswered SUBSCRIBE packet.
     pub fn pending_subscription(&self, id: PacketId) -> Option<&TopicFilter> {
         self.pending_subscriptions.iter().find(|(pending, _)| *pending == id)?.1.as_ref()
     }
@@ -432,11 +431,11 @@ impl Client {
         self.send(Request::Ack(ack), now, out);
     }
 
-    /// Send what the broker takes.
+    /// Sends queued messages as far as the broker's window allows.
     fn pump<E: From<ClientEvent>>(&mut self, now: Time, out: &mut Outbox<E>) {
         let connection = self.connection;
         let sent_before = out.packets.len();
-        // Nothing expires on this side.
+        // Nothing expires in the client.
         let _ = self.outgoing.pump(now, |publish| out.packets.push((connection, Request::Publish(publish))));
         if out.packets.len() > sent_before {
             self.last_sent = now;
@@ -444,8 +443,8 @@ impl Client {
     }
 }
 
-/// A message that met the end of a connection: at QoS 0 that is the end of it, otherwise it waits for the
-/// next.
+/// Event for a message whose connection has ended: a message at QoS 0 is refused, others wait for the next
+/// connection.
 fn returned(message: Message) -> ClientEvent {
     match message.qos {
         Qos::AtMostOnce => ClientEvent::Refused(message),

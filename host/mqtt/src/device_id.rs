@@ -1,40 +1,40 @@
-//! Names of devices and groups.
+//! Names and identities of devices.
 
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-/// The name of a device: unique in the fleet, one level of a topic, and its MQTT client id.
+/// Name of a device: unique in the fleet, one topic level, and the MQTT client identifier.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct DeviceId(Arc<str>);
 
-/// The longest name: longer ones would make topics hard to read and some brokers refuse them.
+/// Longest name. Longer ones would make topics hard to read, and some brokers refuse them.
 pub const MAX_ID_LENGTH: usize = 128;
 
-/// A name that cannot be used.
+/// An invalid name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "`{found}` cannot name a device or a group: use 1 to {MAX_ID_LENGTH} letters, digits, `-`, `_` or `.`"
 )]
 pub struct InvalidId {
-    /// What was given.
+    /// The rejected text.
     pub found: String,
 }
 
 impl DeviceId {
-    /// Check a name. Letters, digits, `-`, `_` and `.`, at most [`MAX_ID_LENGTH`] of them.
+    /// Parses a name: letters, digits, `-`, `_` and `.`, at most [`MAX_ID_LENGTH`] characters.
     pub fn new(name: &str) -> Result<Self, InvalidId> {
         if is_name(name) { Ok(Self(name.into())) } else { Err(InvalidId { found: name.into() }) }
     }
 
-    /// Stands for all devices where something is drawn once for the whole fleet. No device has this name.
+    /// Reserved name for random streams that the whole fleet shares. No device has this name.
     pub fn whole_fleet() -> Self {
         Self("/".into())
     }
 
-    /// Stands for no device, where something is only tried.
+    /// Reserved name for validation without a device.
     pub fn for_check() -> Self {
         Self("check".into())
     }
@@ -45,7 +45,7 @@ impl DeviceId {
     }
 }
 
-/// Whether a text can name a device or a group.
+/// Whether a text is a valid name of a device or a group.
 pub fn is_name(text: &str) -> bool {
     (1..=MAX_ID_LENGTH).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
@@ -71,12 +71,12 @@ impl From<DeviceId> for String {
     }
 }
 
-/// Who a device is in its fleet.
+/// Identity of a device in its fleet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// Unique in the fleet.
     pub id: DeviceId,
-    /// The group it belongs to.
+    /// Group of the device.
     pub group: Arc<str>,
     /// Position in the group, from 0.
     pub index: u32,
@@ -84,19 +84,19 @@ pub struct Identity {
     pub count: u32,
     /// First levels of every topic of the fleet, without a slash at either end.
     pub topic_root: Arc<str>,
-    /// How the host names the others of the group; `None` where it does not know them.
+    /// Naming rule for the other devices of the group; `None` if the host does not know their names.
     pub peers: Option<PeerNames>,
 }
 
-/// The names of a group's devices, as a rule instead of a list that every device would hold.
+/// Naming rule for the devices of a group. A rule needs less memory than a list in every device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerNames {
-    /// What stands before the position, such as `heartbeat-`.
+    /// Part of the name before the position, such as `heartbeat-`.
     pub prefix: Arc<str>,
 }
 
 impl Identity {
-    /// The name of the device at a position of this device's group.
+    /// Name of the device at a position of this device's group.
     pub fn peer(&self, index: u32) -> Option<String> {
         let names = self.peers.as_ref().filter(|_| index < self.count)?;
         Some(format!("{}{index}", names.prefix))

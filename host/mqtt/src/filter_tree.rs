@@ -1,21 +1,21 @@
-//! What stands at topic filters: a tree with one level of the topic at each step.
+//! Map from topic filters to values: a tree with one topic level at each step.
 //!
-//! A topic visits only the branches that it names and the wildcards beside them, so that its cost follows the
-//! number of filters that match and not the number of those that there are. The broker keeps subscriptions in one,
-//! and an experiment who wants what.
+//! A lookup visits only the branches of the topic's levels and of wildcards, so that its cost depends on the
+//! number of matching filters and not on the size of the tree. The broker stores subscriptions in one;
+//! experiments store expected receivers.
 
 use std::collections::BTreeMap;
 
 use crate::topic::Topic;
 
-/// Leaves by pattern. A pattern is a topic filter as it is matched, without the name of a shared subscription. Each of
-/// its levels is a call deep: see [`MAX_FILTER_LEVELS`](crate::broker::limits::MAX_FILTER_LEVELS).
+/// Leaves by topic filter, without the group of a shared subscription. The recursion is one call deep for
+/// each level, see [`MAX_FILTER_LEVELS`](crate::broker::limits::MAX_FILTER_LEVELS).
 #[derive(Debug, Default)]
 pub struct FilterTree<L>(Node<L>);
 
-/// What stands at one pattern.
+/// Value of one topic filter.
 pub trait Leaf: Default {
-    /// Whether nothing is left of it, so that its branch can go.
+    /// Whether the value is empty, so that its branch can be removed.
     fn is_empty(&self) -> bool;
 }
 
@@ -30,21 +30,21 @@ struct Node<L> {
     children: BTreeMap<Box<str>, Node<L>>,
     /// Filters with `+` at the next level.
     single_level: Option<Box<Node<L>>>,
-    /// Filters that end here.
+    /// Value of the filter that ends here.
     exact: L,
-    /// Filters that end here with `#`, which stands for this level too [MQTT-4.7.1.2].
+    /// Value of the filter that ends here with `#`, which matches this level too [MQTT-4.7.1.2].
     multi_level: L,
 }
 
 impl<L: Leaf> FilterTree<L> {
-    /// What stands at a pattern. Where nothing did, it is there now, and empty.
+    /// Value of a filter. Inserts an empty one if there is none.
     pub fn entry(&mut self, pattern: &str) -> &mut L {
         let mut node = &mut self.0;
         for level in pattern.split('/') {
             node = match level {
                 "#" => return &mut node.multi_level,
                 "+" => node.single_level.get_or_insert_default(),
-                // A lookup first, so that a level that exists is not copied.
+                // A lookup first, so that existing levels are not copied.
                 literal if node.children.contains_key(literal) => {
                     node.children.get_mut(literal).expect("it was just found")
                 }
@@ -54,19 +54,19 @@ impl<L: Leaf> FilterTree<L> {
         &mut node.exact
     }
 
-    /// Take something from what stands at a pattern, and say what `take` says. Branches that bear nothing then go.
+    /// Applies `take` to the value of a filter and returns its result. Empty branches are then removed.
     pub fn take<T: Default>(&mut self, pattern: &str, take: impl FnOnce(&mut L) -> T) -> T {
         self.0.take(&mut pattern.split('/'), take)
     }
 
-    /// Visit what stands at every pattern that matches a topic, in an order that depends on nothing but the patterns.
+    /// Visits the values of all filters that match a topic, in an order that depends only on the filters.
     pub fn visit(&mut self, topic: &Topic, mut visitor: impl FnMut(&mut L)) {
-        // Topics with `$` are not for filters that begin with a wildcard [MQTT-4.7.2-1].
+        // Topics with `$` do not match filters that begin with a wildcard [MQTT-4.7.2-1].
         let wildcards = !topic.as_str().starts_with('$');
         self.0.visit(topic.as_str().split('/'), wildcards, &mut visitor);
     }
 
-    /// Whether nothing stands anywhere.
+    /// Whether the tree has no values.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -138,7 +138,7 @@ mod tests {
         found
     }
 
-    /// The tree has to agree with [`TopicFilter::matches`], which reads the rules one by one.
+    /// The tree must agree with [`TopicFilter::matches`], which applies the rules one by one.
     #[test]
     fn the_tree_finds_what_the_filters_match() {
         let filters =
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn taking_everything_back_leaves_nothing_behind() {
+    fn removing_all_values_removes_all_branches() {
         let mut tree = FilterTree::<Numbers>::default();
         let filters = ["a/b/c", "a/+/c", "a/#", "a/b", "+/+/+"];
         for filter in filters {
@@ -169,18 +169,18 @@ mod tests {
         }
         for filter in filters {
             assert_eq!(tree.take(filter, |numbers| numbers.remove(&1)), Some(()));
-            assert_eq!(tree.take(filter, |numbers| numbers.remove(&1)), None, "it is gone");
+            assert_eq!(tree.take(filter, |numbers| numbers.remove(&1)), None, "it is removed");
         }
-        assert!(tree.is_empty(), "no empty branch is kept");
+        assert!(tree.is_empty(), "empty branches are removed");
     }
 
     #[test]
-    fn a_hundred_thousand_filters_cost_a_topic_nothing() {
+    fn a_lookup_does_not_scan_a_hundred_thousand_filters() {
         let mut tree = FilterTree::<Numbers>::default();
         for n in 0..100_000 {
             tree.entry(&format!("root/device-{n}/cmd")).insert(n, ());
         }
-        // A scan of all for each of these would take minutes.
+        // A scan of all filters for each topic would take minutes.
         for n in 0..100_000 {
             let topic = Topic::new(format!("root/device-{n}/cmd")).unwrap();
             assert_eq!(found(&mut tree, &topic), [n]);

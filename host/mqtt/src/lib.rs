@@ -1,16 +1,18 @@
 //! MQTT 3.1.1 and 5 without I/O: a client and a broker as state machines.
 //!
-//! Nothing here reads a clock, opens a socket or draws a random number: time and packets come in as arguments, packets
-//! and events come out. Virtual time and live runs drive the same code.
+//! This crate reads no clock, opens no socket and draws no random numbers: time and packets are arguments,
+//! packets and events are results. Virtual time and live runs share the code.
 //!
 //! Start with [`broker`] and [`client`]. Then:
 //!
-//! * [`message`]: an application message with its properties, and the will. [`topic`]: topic names and topic filters.
+//! * [`message`]: an application message with its properties, and the will. [`topic`]: topic names and topic
+//!   filters.
 //! * [`filter_tree`]: topic filters by level, to find the subscribers of a topic.
 //! * [`protocol`]: the protocol version. [`device_id`]: names of devices, which are their client identifiers.
 //! * [`time`]: instants of a run and of the calendar, in nanoseconds.
 //!
-//! Determinism is a law here: equal inputs give equal outputs, to the byte. `clippy.toml` lists what is banned and why.
+//! The crate is deterministic: equal inputs give equal outputs, to the byte. `clippy.toml` lists the banned
+//! APIs with reasons.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

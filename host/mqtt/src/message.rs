@@ -51,54 +51,55 @@ impl fmt::Display for Qos {
     }
 }
 
-/// What MQTT 5 lets a message say about itself.
+/// MQTT 5 properties of a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Properties {
-    /// Whether the payload is said to be text in UTF-8 (payload format indicator).
+    /// Payload format indicator: whether the payload is declared as UTF-8 text.
     pub is_text: bool,
     /// MIME type of the payload.
     pub content_type: Option<String>,
-    /// Where an answer is expected.
+    /// Topic for the answer.
     pub response_topic: Option<Topic>,
-    /// Bytes that the answer carries back.
+    /// Bytes that the answer repeats.
     pub correlation_data: Option<Bytes>,
     /// Seconds after which the broker drops an undelivered copy.
     pub message_expiry: Option<u32>,
-    /// Names and values, in order. The host's own stamp is not among them.
+    /// User properties in order, without the host's origin property.
     pub user: Vec<(String, String)>,
 }
 
-/// Where and when a message came into being. The host writes it on what its devices publish, so that
-/// latency is measured for any payload and a partition knows whom a message comes from.
+/// Origin of a message. The host adds it to the messages of its devices, so that latency is measured for any
+/// payload and partitions know the sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageOrigin {
-    /// The device that published it.
+    /// Device that published the message.
     pub from: DeviceId,
-    /// The device's own count of its messages, from 1. Copies share it.
+    /// Sequence number of the device, from 1. Copies share it.
     pub sequence: u64,
-    /// When the behaviour published it, before any fault.
+    /// Time of publication by the behaviour, before any fault.
     pub sent: WallTime,
 }
 
-/// An application message, on its way out or in. Clones share topic and payload.
+/// An application message, outbound or inbound. Clones share topic and payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// Where it is published.
+    /// Topic name.
     pub topic: Topic,
-    /// Opaque to the host.
+    /// Payload, opaque to the host.
     pub payload: Bytes,
-    /// Of the publication on the way out, of the delivery on the way in.
+    /// Outbound: QoS of the publication. Inbound: QoS of the delivery.
     pub qos: Qos,
-    /// Out: to be kept by the broker. In: was kept before the subscription.
+    /// Outbound: the broker is to retain the message. Inbound: the broker had retained it before the
+    /// subscription.
     pub retain: bool,
     /// MQTT 5 properties; `None` when there are none.
     pub properties: Option<Box<Properties>>,
-    /// `None` on what others published, where it could not be told.
+    /// `None` on messages of other clients, and where the protocol cannot carry it.
     pub origin: Option<Box<MessageOrigin>>,
 }
 
 impl Message {
-    /// A plain message: QoS 0, not retained, without properties.
+    /// A message at QoS 0, not retained, without properties.
     pub fn new(topic: Topic, payload: impl Into<Bytes>) -> Self {
         Self {
             topic,
@@ -121,11 +122,11 @@ impl Message {
     }
 }
 
-/// What the broker publishes when a connection ends without a farewell [MQTT-3.1.2-8].
+/// Message that the broker publishes when a connection ends without DISCONNECT [MQTT-3.1.2-8].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Will {
     /// The message itself.
     pub message: Message,
-    /// Seconds between the loss and the will; MQTT 5 only [MQTT-3.1.3-9].
+    /// Seconds between the end of the connection and the will; MQTT 5 only [MQTT-3.1.3-9].
     pub delay: u32,
 }

@@ -1,33 +1,33 @@
-//! Points in time, as integers that are passed in. Nothing here reads a clock.
+//! Instants as integers that callers pass in. This module reads no clock.
 
 use std::fmt;
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
-/// A point on the run's monotonic clock, in whole nanoseconds since the run began.
+/// Instant of the run's monotonic clock, in nanoseconds since the start of the run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(u64);
 
 impl Time {
-    /// The beginning of the run.
+    /// Start of the run.
     pub const ZERO: Self = Self(0);
 
-    /// From nanoseconds since the run began.
+    /// Instant from nanoseconds since the start of the run.
     pub const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)
     }
 
-    /// Nanoseconds since the run began.
+    /// Nanoseconds since the start of the run.
     pub const fn as_nanos(self) -> u64 {
         self.0
     }
 
-    /// How long after `earlier` this is; zero if it is not.
+    /// Duration since `earlier`; zero if `earlier` is later.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
-    /// How long the run has lasted at this point.
+    /// Duration since the start of the run.
     pub const fn elapsed(self) -> Duration {
         Duration::from_nanos(self.0)
     }
@@ -36,7 +36,7 @@ impl Time {
 impl Add<Duration> for Time {
     type Output = Self;
 
-    /// Saturates at the end of time, 584 years on.
+    /// Saturates at the largest instant, after 584 years.
     fn add(self, span: Duration) -> Self {
         Self(self.0.saturating_add(nanos(span)))
     }
@@ -45,7 +45,7 @@ impl Add<Duration> for Time {
 impl Sub<Duration> for Time {
     type Output = Self;
 
-    /// Saturates at the beginning of the run.
+    /// Saturates at the start of the run.
     fn sub(self, span: Duration) -> Self {
         Self(self.0.saturating_sub(nanos(span)))
     }
@@ -57,12 +57,12 @@ impl fmt::Display for Time {
     }
 }
 
-/// A point on the calendar, in nanoseconds since 1970-01-01T00:00:00Z.
+/// Calendar time, in nanoseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WallTime(u64);
 
 impl WallTime {
-    /// From nanoseconds since the Unix epoch.
+    /// Instant from nanoseconds since the Unix epoch.
     pub const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)
     }
@@ -72,7 +72,7 @@ impl WallTime {
         self.0
     }
 
-    /// How long after `earlier` this is; zero if it is not, as clocks of two machines may disagree.
+    /// Duration since `earlier`; zero if `earlier` is later, as clocks of two machines may disagree.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
@@ -86,7 +86,7 @@ impl Add<Duration> for WallTime {
     }
 }
 
-/// A span in nanoseconds, saturating.
+/// Nanoseconds of a duration, saturating.
 pub fn nanos(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 /// The longest topic or filter in bytes [MQTT-1.5.4].
 pub const MAX_TOPIC_LENGTH: usize = 65_535;
 
-/// Why a text is no topic name or no topic filter.
+/// Reason for which a text is not a valid topic name or topic filter.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidTopic {
     /// [MQTT-4.7.3-1]
@@ -39,12 +39,12 @@ fn check_length(text: &str) -> Result<(), InvalidTopic> {
     }
 }
 
-/// The name under which a message is published.
+/// Topic name of a message.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Topic(Arc<str>);
 
 impl Topic {
-    /// Check a topic name.
+    /// Parses a topic name.
     pub fn new(name: impl Into<Arc<str>>) -> Result<Self, InvalidTopic> {
         let name = name.into();
         check_length(&name)?;
@@ -66,12 +66,12 @@ impl fmt::Display for Topic {
     }
 }
 
-/// The pattern of a subscription: `+` stands for one level, `#` for all that follow.
+/// Topic filter of a subscription: `+` matches one level, `#` all following levels.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TopicFilter(Arc<str>);
 
 impl TopicFilter {
-    /// Check a topic filter.
+    /// Parses a topic filter.
     pub fn new(pattern: impl Into<Arc<str>>) -> Result<Self, InvalidTopic> {
         let pattern = pattern.into();
         check_length(&pattern)?;
@@ -87,13 +87,13 @@ impl TopicFilter {
         Ok(Self(pattern))
     }
 
-    /// The pattern as text.
+    /// The filter as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether a message on `topic` belongs to this subscription. A filter that begins with a wildcard
-    /// does not match topics that begin with `$` [MQTT-4.7.2-1].
+    /// Whether a topic matches this filter. A filter that begins with a wildcard does not match topics that
+    /// begin with `$` [MQTT-4.7.2-1].
     pub fn matches(&self, topic: &Topic) -> bool {
         let pattern = &*self.0;
         if topic.0.starts_with('$') && pattern.starts_with(['+', '#']) {
@@ -134,7 +134,7 @@ mod tests {
 
     #[test]
     fn wildcards_match_as_the_standard_lists() {
-        // The examples of section 4.7.1, both ways.
+        // Examples of section 4.7.1, matches and mismatches.
         for topic in ["sport/tennis/player1", "sport/tennis/player1/ranking"] {
             assert!(matches("sport/tennis/player1/#", topic));
         }

@@ -1,4 +1,4 @@
-//! Coming and going: connections, takeovers, wills and the ends of sessions.
+//! Connections, takeovers, wills and session ends.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::protocol::Protocol;
 use crate::time::Time;
 
 impl<C: Copy + Ord> Broker<C> {
-    /// Something came from a connection that is not known yet.
+    /// Handles the first packet of a connection.
     pub(super) fn handle_unconnected(
         &mut self,
         from: C,
@@ -64,15 +64,15 @@ impl<C: Copy + Ord> Broker<C> {
         }
     }
 
-    /// End an earlier connection of the same client [MQTT-3.1.4-3], and the session with it if it is not
-    /// to be gone on with [MQTT-3.1.2-4].
+    /// Closes an earlier connection of the same client [MQTT-3.1.4-3]. On a clean start, the session ends too
+    /// [MQTT-3.1.2-4].
     fn take_over(&mut self, connect: &Connect, now: Time, replies: &mut Replies<C>) {
         if let Some(key) = self.sessions.find(&connect.client_id)
             && self.sessions.get(key).is_some_and(|session| session.connection.is_some())
         {
             self.close(key, CloseReason::SessionTakenOver, now, replies);
         }
-        // It may have ended with its connection.
+        // The session may have ended with its connection.
         if connect.clean_start
             && let Some(key) = self.sessions.find(&connect.client_id)
         {
@@ -82,7 +82,7 @@ impl<C: Copy + Ord> Broker<C> {
 
     fn attach(&mut self, key: SessionKey, from: C, connect: Connect, now: Time, replies: &mut Replies<C>) {
         self.connections.insert(from, key);
-        // As in Mosquitto, what the client says takes the place of the broker's own limit.
+        // As in Mosquitto, the client's receive maximum replaces the broker's limit.
         let window = connect.receive_maximum.unwrap_or(self.limits.inflight);
         if let Some(session) = self.sessions.get_mut(key) {
             session.attach(from, connect, now);
@@ -107,7 +107,7 @@ impl<C: Copy + Ord> Broker<C> {
     ) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         match disconnect.session_expiry {
-            // A session that was to end with its connection cannot be kept after all (section 3.14.2.2.2).
+            // A zero expiry interval cannot be raised in DISCONNECT (section 3.14.2.2.2).
             Some(1..) if session.expiry == 0 => {
                 return self.close(key, CloseReason::ProtocolError, now, replies);
             }
@@ -123,7 +123,7 @@ impl<C: Copy + Ord> Broker<C> {
         self.detach(key, now, replies);
     }
 
-    /// End a connection and say why.
+    /// Closes a connection with a reason.
     pub(super) fn close(
         &mut self,
         key: SessionKey,
@@ -137,7 +137,7 @@ impl<C: Copy + Ord> Broker<C> {
         self.detach(key, now, replies);
     }
 
-    /// A connection is over, one way or the other.
+    /// Detaches the session from its connection.
     pub(super) fn detach(&mut self, key: SessionKey, now: Time, replies: &mut Replies<C>) {
         if let Some(id) = self.sessions.get_mut(key).and_then(|session| session.detach(now)) {
             self.connections.remove(&id);
@@ -145,7 +145,7 @@ impl<C: Copy + Ord> Broker<C> {
         self.run_due(key, now, replies);
     }
 
-    /// A session is to be looked at.
+    /// Checks the keepalive timeout and the due work of a session.
     pub(super) fn check_session(&mut self, key: SessionKey, now: Time, replies: &mut Replies<C>) {
         let connection = self.sessions.get(key).and_then(|session| session.connection.as_ref());
         let times_out_at = connection.and_then(|connection| connection.times_out_at());
@@ -156,7 +156,7 @@ impl<C: Copy + Ord> Broker<C> {
         }
     }
 
-    /// Do what is due for a session without a connection, and see to what will be.
+    /// Runs the due work of a session without a connection, and schedules the next wakeup.
     fn run_due(&mut self, key: SessionKey, now: Time, replies: &mut Replies<C>) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         if session.ends_at.is_some_and(|ends_at| ends_at <= now) {
@@ -169,7 +169,7 @@ impl<C: Copy + Ord> Broker<C> {
         self.sessions.schedule_wakeup(key);
     }
 
-    /// A session ends. Its will waits no longer [MQTT-3.1.3-9].
+    /// Ends a session. Its delayed will is published now [MQTT-3.1.3-9].
     fn end(&mut self, key: SessionKey, now: Time, replies: &mut Replies<C>) {
         let Some(mut session) = self.sessions.remove(key) else { return };
         for filter in &session.filters {

@@ -1,31 +1,31 @@
-//! The account of the broker's messages.
+//! Message counts of the broker.
 //!
-//! It closes when `copies = delivered + dropped + waiting`, where what waits is queued or under way
-//! without an acknowledgement.
+//! The counts balance when `copies = delivered + dropped + waiting`, where `waiting` are copies that are
+//! queued, or in flight without an acknowledgement.
 
-/// Why the broker dropped a copy of a message.
+/// Reason for which the broker dropped a copy of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DropReason {
-    /// QoS 0, and the client was absent.
+    /// QoS 0, and the client was disconnected.
     Absent,
     /// The client's queue was full.
     QueueFull,
     /// The message expired before it could be sent [MQTT-3.3.2-5].
     Expired,
-    /// The session ended, and what waited for it or was under way ended with it.
+    /// The session ended while the copy was queued or in flight.
     SessionEnded,
     /// The client acknowledged it with an error.
     Refused,
-    /// QoS 0, and the client does not read what is sent to it.
+    /// QoS 0, and the client does not read its socket.
     SlowConsumer,
-    /// The client takes no packet so large [MQTT-3.1.2-25].
+    /// The packet exceeds the client's maximum packet size [MQTT-3.1.2-25].
     TooLarge,
-    /// The broker crashed, and kept nothing on disk.
+    /// The broker crashed without persistence.
     BrokerLost,
 }
 
 impl DropReason {
-    /// All of them.
+    /// All reasons.
     pub const ALL: [Self; 8] = [
         Self::Absent,
         Self::QueueFull,
@@ -37,7 +37,7 @@ impl DropReason {
         Self::BrokerLost,
     ];
 
-    /// A short word for reports.
+    /// Short name for reports.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Absent => "absent",
@@ -52,20 +52,20 @@ impl DropReason {
     }
 }
 
-/// Counts of messages since the broker began.
+/// Message counts since the start of the broker.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BrokerCounters {
-    /// Publications taken from clients, each once, with wills and the host's own.
+    /// Publications received, including wills and the host's own messages.
     pub received: u64,
     /// Of these, wills.
     pub wills: u64,
-    /// Of these, the host's own.
+    /// Of these, messages of the host.
     pub own: u64,
-    /// Of these, those that no subscription matched.
+    /// Of these, publications without a matching subscription.
     pub unmatched: u64,
-    /// Copies made for subscribers, those of retained messages included.
+    /// Copies for subscribers, including copies of retained messages.
     pub copies: u64,
-    /// Copies sent at QoS 0, and copies acknowledged to the end at QoS 1 and 2.
+    /// Copies sent at QoS 0, and copies fully acknowledged at QoS 1 and 2.
     pub delivered: u64,
     dropped: [u64; DropReason::ALL.len()],
 }
@@ -81,12 +81,12 @@ impl BrokerCounters {
         self.dropped.iter().sum()
     }
 
-    /// Whether every copy is accounted for, given how many wait.
+    /// Whether every copy is accounted for, given the number of waiting copies.
     pub fn closes(&self, waiting: u64) -> bool {
         self.copies == self.delivered + self.total_dropped() + waiting
     }
 
-    /// Copies at QoS 0 that were handed out to be sent, and could not be.
+    /// Counts copies at QoS 0 as dropped that were counted as delivered.
     pub(super) fn undo_delivery(&mut self, reason: DropReason, copies: u64) {
         self.delivered = self.delivered.saturating_sub(copies);
         self.drop(reason, copies);

@@ -1,4 +1,4 @@
-//! The process of the broker ends, and another goes on.
+//! Crash of the broker process.
 
 use super::Broker;
 use super::counters::DropReason;
@@ -8,10 +8,10 @@ use super::subscriptions::Subscriptions;
 use crate::time::Time;
 
 impl<C: Copy + Ord> Broker<C> {
-    /// The process ends without a word: all connections are gone, and are returned. What it has written down
-    /// is there for the next one, which is to be woken first: it then publishes the wills of these connections,
-    /// as a broker may put that off until it is back (section 3.1.2.5), and ends the sessions that were over
-    /// with them.
+    /// Crashes the broker and returns its connections, all of which are closed. Persistent state stays for
+    /// the next process. Its first call must be [`wake`](Self::wake): it publishes the wills of these
+    /// connections, which a broker may delay until its restart (section 3.1.2.5), and ends the sessions that
+    /// expired with them.
     pub fn fail(&mut self, now: Time) -> Vec<C> {
         let connections = std::mem::take(&mut self.connections);
         for &key in connections.values() {
@@ -23,8 +23,8 @@ impl<C: Copy + Ord> Broker<C> {
         connections.into_keys().collect()
     }
 
-    /// What it has not written down is gone as well: sessions with their wills, subscriptions, and what
-    /// was retained or waited. The account goes on.
+    /// Discards persistent state: sessions with their wills, subscriptions, retained messages and waiting
+    /// copies. The counters continue.
     pub fn clear_state(&mut self) {
         let waited = self.stats().waiting;
         self.counters.drop(DropReason::BrokerLost, waited);

@@ -1,4 +1,4 @@
-//! The way of a message to those who want it.
+//! Routing of messages to their subscribers.
 
 use super::counters::DropReason;
 use super::packet::{Publish, Reply};
@@ -11,8 +11,7 @@ use crate::protocol::Protocol;
 use crate::time::Time;
 
 impl<C: Copy + Ord> Broker<C> {
-    /// Keep a message if it is to be retained, and give a copy to every subscription that matches. False
-    /// if none does.
+    /// Stores a retained message and delivers a copy for every matching subscription. False if there is none.
     pub(super) fn distribute(
         &mut self,
         message: Message,
@@ -27,7 +26,7 @@ impl<C: Copy + Ord> Broker<C> {
         }
         let mut matches = std::mem::take(&mut self.matches);
         self.subscriptions.find(&stored.message.topic, &mut matches);
-        // A client does not get its own message where it said so [MQTT-3.8.3-3].
+        // No local: a client does not receive its own messages [MQTT-3.8.3-3].
         matches.retain(|one| !(one.grant.no_local && Some(one.session) == from));
         self.merge_overlapping(&mut matches);
         let wanted = !matches.is_empty();
@@ -39,8 +38,9 @@ impl<C: Copy + Ord> Broker<C> {
         wanted
     }
 
-    /// A client of 3.1.1 gets one copy for all of its subscriptions, at the highest QoS; one of MQTT 5 can
-    /// tell copies apart and gets them all [MQTT-3.3.4-2], [MQTT-3.3.4-5].
+    /// Merges matches of one client. A client of 3.1.1 gets one copy for all of its subscriptions, at the
+    /// highest QoS. A client of MQTT 5 can tell copies apart and gets all of them [MQTT-3.3.4-2],
+    /// [MQTT-3.3.4-5].
     fn merge_overlapping(&self, matches: &mut Vec<Match>) {
         if matches.len() < 2 {
             return;
@@ -60,7 +60,7 @@ impl<C: Copy + Ord> Broker<C> {
         self.sessions.get(key).map(|session| session.protocol)
     }
 
-    /// Give a copy to a session: at once, or when there is room, or when the client is back.
+    /// Delivers a copy to a session. The copy waits while the window is full or the client is disconnected.
     pub(super) fn deliver(
         &mut self,
         key: SessionKey,
@@ -84,15 +84,15 @@ impl<C: Copy + Ord> Broker<C> {
 
     fn enqueue(&mut self, key: SessionKey, stored: StoredMessage, now: Time, replies: &mut Replies<C>) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        let (expired, room) = session.outgoing.enqueue(stored, now);
+        let (expired, queued) = session.outgoing.enqueue(stored, now);
         self.counters.drop(DropReason::Expired, expired);
-        match room {
+        match queued {
             Ok(()) => self.pump(key, now, replies),
             Err(_) => self.counters.drop(DropReason::QueueFull, 1),
         }
     }
 
-    /// Send a client what its windows allow.
+    /// Sends queued copies as far as the client's window allows.
     pub(super) fn pump(&mut self, key: SessionKey, now: Time, replies: &mut Replies<C>) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let Some(id) = session.connection_id() else { return };
@@ -107,20 +107,20 @@ impl<C: Copy + Ord> Broker<C> {
 }
 
 impl Match {
-    /// The copy of a message for this subscription.
+    /// Copy of a message for this subscription.
     fn copy(&self, stored: &StoredMessage) -> StoredMessage {
         let mut stored = stored.clone();
         // [MQTT-3.8.4-8]
         stored.message.qos = stored.message.qos.min(self.grant.qos);
-        // What is live is not marked as kept, unless the subscriber wants to know [MQTT-3.3.1-12],
-        // [MQTT-3.3.1-13].
+        // A live message loses its retain flag, unless the subscription has Retain As Published
+        // [MQTT-3.3.1-12], [MQTT-3.3.1-13].
         stored.message.retain &= self.grant.retain_as_published;
         stored.subscription_id = self.grant.identifier;
         stored
     }
 }
 
-/// A message as the client's protocol can carry it: 3.1.1 knows no properties.
+/// Reduces a message to the client's protocol: 3.1.1 has no properties.
 fn for_protocol(protocol: Protocol, mut publish: Publish) -> Publish {
     if protocol == Protocol::V4 {
         publish.message.properties = None;

@@ -1,10 +1,10 @@
-//! A topic filter as a subscriber writes it, which may name a shared subscription [MQTT-4.8.2].
+//! Topic filters of subscriptions, including shared subscriptions [MQTT-4.8.2].
 
 use super::limits::MAX_FILTER_LEVELS;
 use super::reason::SubscribeRefusal;
 use crate::topic::TopicFilter;
 
-/// The parts of a filter: `$share/<group>/<pattern>`, or a pattern alone.
+/// Parts of a filter: `$share/<group>/<pattern>`, or only a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct ParsedFilter<'a> {
     pub(super) group: Option<&'a str>,
@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_that_would_grow_the_tree_without_bound_is_refused() {
+    fn the_levels_of_a_filter_are_limited() {
         assert!(parts(&vec!["a"; MAX_FILTER_LEVELS].join("/")).is_some());
         assert!(parts(&vec!["a"; MAX_FILTER_LEVELS + 1].join("/")).is_none());
     }

@@ -1,10 +1,9 @@
-//! Messages under way at QoS 1 and 2 [MQTT-4.3].
+//! Messages in flight at QoS 1 and 2 [MQTT-4.3].
 //!
-//! The protocol is the same in both directions, so both ends of a connection use these: the broker, and
-//! the client that virtual time gives each device.
+//! The protocol is the same in both directions, so the broker and the client share this code.
 //!
-//! * `outgoing`: the sender's side, with packet identifiers, redelivery and flow control.
-//! * `incoming`: the receiver's side at QoS 2.
+//! * `outgoing`: the sender, with packet identifiers, redelivery and flow control.
+//! * `incoming`: the receiver at QoS 2.
 
 mod incoming;
 mod outgoing;

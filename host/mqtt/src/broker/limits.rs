@@ -1,28 +1,29 @@
-//! What the broker allows one client.
+//! Limits of the broker for one client.
 
 use std::num::NonZeroU16;
 
 use super::packet::Connect;
 use crate::protocol::Protocol;
 
-/// Levels that a topic filter may have, as in Mosquitto. It bounds how deep the tree of filters grows.
+/// Most levels of a topic filter, as in Mosquitto. It limits the depth of the filter tree.
 pub const MAX_FILTER_LEVELS: usize = 200;
 
-/// What the broker allows one client. The defaults are those of Mosquitto 2, so that both can be compared.
+/// Limits of the broker for one client. The defaults are those of Mosquitto 2, so that both can be compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokerLimits {
-    /// Messages at QoS 1 and 2 under way to a client that does not say how many it takes; default 20.
+    /// Most messages at QoS 1 and 2 in flight to a client without a receive maximum; default 20.
     pub inflight: NonZeroU16,
-    /// Messages at QoS 1 and 2 that wait for one client beside those under way; default 1,000,
-    /// and at least 1.
+    /// Most messages at QoS 1 and 2 queued for one client in addition to those in flight; default 1,000, at
+    /// least 1.
     pub queued: usize,
-    /// Whether messages at QoS 0 wait for an absent client too; by default they are dropped.
+    /// Whether messages at QoS 0 are queued for a disconnected client; by default they are dropped.
     pub queue_qos_0: bool,
-    /// Messages at QoS 2 that one client may have under way to the broker; default 20. 3.1.1 has no word
-    /// for it, so clients that speak it are not held to it.
+    /// Receive maximum of the broker: most messages at QoS 2 in flight from one client; default 20. Clients
+    /// of 3.1.1 are not limited, because the protocol cannot announce it.
     pub receive_maximum: NonZeroU16,
-    /// The longest keepalive in seconds; `None`, the default, for as long as the client says. One who wants
-    /// a longer one, or none, is told to use this one. 3.1.1 has no word for that: its clients keep theirs.
+    /// The longest keepalive in seconds; by default, `None`, there is no limit. A client with a longer
+    /// keepalive, or with none, gets this one as Server Keep Alive. Clients of 3.1.1 keep theirs, because the
+    /// protocol has no such property.
     pub keep_alive: Option<NonZeroU16>,
 }
 
@@ -40,7 +41,7 @@ impl Default for BrokerLimits {
 }
 
 impl BrokerLimits {
-    /// The keepalive in seconds that a client has to use instead of its own.
+    /// Server Keep Alive for a client, in seconds.
     pub(super) fn keep_alive_for(&self, connect: &Connect) -> Option<u16> {
         let longest = self.keep_alive.filter(|_| connect.protocol == Protocol::V5)?.get();
         (connect.keep_alive == 0 || connect.keep_alive > longest).then_some(longest)

@@ -1,7 +1,7 @@
-//! What passes between a connection and the broker: one value for each control packet of MQTT 5.
+//! Requests and replies: one value for each control packet of MQTT 5.
 //!
-//! A door that speaks MQTT over a byte stream turns these into packets and back; a device in the process
-//! hands them over as they are. Topic aliases and packet sizes are the door's affair.
+//! A transport over a byte stream encodes and decodes these values; devices in the same process pass them
+//! directly. Topic aliases and packet sizes are handled by the transport.
 
 use std::num::NonZeroU16;
 use std::sync::Arc;
@@ -11,76 +11,76 @@ use crate::message::{Message, Qos, Will};
 use crate::protocol::Protocol;
 use crate::topic::TopicFilter;
 
-/// Names a packet that awaits an acknowledgement; never zero [MQTT-2.2.1-3].
+/// Packet identifier; never zero [MQTT-2.2.1-3].
 pub type PacketId = NonZeroU16;
 
-/// A session that never expires, as a session expiry interval in seconds [MQTT-3.1.2.11.2].
+/// Session expiry interval of a session that never expires [MQTT-3.1.2.11.2].
 pub const NEVER: u32 = u32::MAX;
 
-/// What a connection brings to the broker.
+/// Packet from a client to the broker.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request {
-    /// Begin [MQTT-3.1].
+    /// CONNECT [MQTT-3.1].
     Connect(Box<Connect>),
-    /// Publish a message [MQTT-3.3].
+    /// PUBLISH [MQTT-3.3].
     Publish(Publish),
-    /// Go on with the exchange of a message at QoS 1 or 2 [MQTT-4.3].
+    /// PUBACK, PUBREC, PUBREL or PUBCOMP [MQTT-4.3].
     Ack(Ack),
-    /// Ask for messages [MQTT-3.8].
+    /// SUBSCRIBE [MQTT-3.8].
     Subscribe(Subscribe),
-    /// Take subscriptions back [MQTT-3.10].
+    /// UNSUBSCRIBE [MQTT-3.10].
     Unsubscribe(Unsubscribe),
-    /// Say that the connection lives [MQTT-3.12].
+    /// PINGREQ [MQTT-3.12].
     PingReq,
-    /// End in order [MQTT-3.14].
+    /// DISCONNECT [MQTT-3.14].
     Disconnect(Disconnect),
-    /// Not a packet: the network connection is gone without a farewell.
+    /// Not a packet: the network connection was lost without DISCONNECT.
     Lost,
 }
 
-/// What the broker sends to a connection.
+/// Packet from the broker to a client.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
-    /// The connection is accepted [MQTT-3.2].
+    /// CONNACK with success [MQTT-3.2].
     ConnAck(ConnAck),
-    /// The connection is refused; it is to be closed after this [MQTT-3.2.2-7].
+    /// CONNACK with an error; the connection must be closed after it [MQTT-3.2.2-7].
     Refused(ConnectRefusal),
-    /// A message for a subscription.
+    /// PUBLISH for a subscription.
     Publish(Publish),
-    /// Go on with the exchange of a message at QoS 1 or 2.
+    /// PUBACK, PUBREC, PUBREL or PUBCOMP.
     Ack(Ack),
-    /// The answer to a subscribe request [MQTT-3.9].
+    /// SUBACK [MQTT-3.9].
     SubAck(SubAck),
-    /// The answer to an unsubscribe request; whether there was such a subscription [MQTT-3.11].
+    /// UNSUBACK [MQTT-3.11]: for each filter, whether the subscription existed.
     UnsubAck(PacketId, Vec<bool>),
-    /// The answer to a ping.
+    /// PINGRESP.
     PingResp,
-    /// Close the connection; on MQTT 5, send a DISCONNECT with this reason first [MQTT-4.13.1-1].
+    /// Closes the connection; on MQTT 5, a DISCONNECT with this reason is sent first [MQTT-4.13.1-1].
     Close(CloseReason),
 }
 
-/// How a client wants to be connected.
+/// CONNECT: the connection parameters of a client.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Connect {
-    /// The name of the session; if empty, the broker thinks of one [MQTT-3.1.3-6].
+    /// Client identifier; if empty, the broker assigns one [MQTT-3.1.3-6].
     pub client_id: Arc<str>,
-    /// What the client speaks.
+    /// Protocol version of the client.
     pub protocol: Protocol,
-    /// Whether an earlier session is to be forgotten; on 3.1.1, the flag "clean session".
+    /// Whether an earlier session is discarded; on 3.1.1, the flag "clean session".
     pub clean_start: bool,
-    /// Seconds that the session outlives the connection, [`NEVER`] for ever. Unused on 3.1.1.
+    /// Seconds that the session outlives the connection; [`NEVER`] for no expiry. Unused on 3.1.1.
     pub session_expiry: u32,
-    /// Seconds; zero means that the client need not be heard of.
+    /// Keepalive in seconds; zero means no limit.
     pub keep_alive: u16,
-    /// Messages at QoS 1 and 2 that the client takes at one time, if it says so. Unused on 3.1.1.
+    /// Receive maximum of the client, if it has one. Unused on 3.1.1.
     pub receive_maximum: Option<NonZeroU16>,
-    /// Published when the connection ends without a farewell.
+    /// Will message, published when the connection ends without DISCONNECT.
     pub will: Option<Will>,
 }
 
 impl Connect {
-    /// A client of MQTT 5 that asks for nothing in particular: a clean start, a session that ends with
-    /// the connection, no keepalive and no will.
+    /// A client of MQTT 5 with defaults: a clean start, a session that ends with the connection, no keepalive
+    /// and no will.
     pub fn new(client_id: impl Into<Arc<str>>) -> Self {
         Self {
             client_id: client_id.into(),
@@ -93,8 +93,8 @@ impl Connect {
         }
     }
 
-    /// What a client of 3.1.1 said, in the words of MQTT 5: "clean session" is a clean start whose
-    /// session ends with the connection; without it, the session never ends.
+    /// Converts the parameters of a 3.1.1 client to MQTT 5: "clean session" is a clean start whose session
+    /// ends with the connection; without it, the session never expires.
     pub(super) fn into_mqtt_5(mut self) -> Self {
         if self.protocol == Protocol::V4 {
             self.session_expiry = if self.clean_start { 0 } else { NEVER };
@@ -107,136 +107,136 @@ impl Connect {
     }
 }
 
-/// A connection is accepted.
+/// CONNACK with success.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnAck {
     /// Whether the broker still had the session [MQTT-3.2.2-2].
     pub session_present: bool,
-    /// The name that the broker thought of, if the client brought none [MQTT-3.2.2-16].
+    /// Client identifier assigned by the broker [MQTT-3.2.2-16].
     pub assigned_client_id: Option<Arc<str>>,
-    /// Messages at QoS 1 and 2 that the broker takes at one time.
+    /// Receive maximum of the broker.
     pub receive_maximum: NonZeroU16,
-    /// Seconds of keepalive that the client has to use instead of its own [MQTT-3.1.2-21].
+    /// Server Keep Alive in seconds, which replaces the client's keepalive [MQTT-3.1.2-21].
     pub server_keep_alive: Option<u16>,
 }
 
-/// A message on its way, in either direction.
+/// PUBLISH, in either direction.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Publish {
     /// Only at QoS 1 and 2 [MQTT-2.2.1-2].
     pub packet_id: Option<PacketId>,
-    /// Whether it may have been sent before [MQTT-3.3.1-1].
+    /// DUP flag: whether the packet may have been sent before [MQTT-3.3.1-1].
     pub duplicate: bool,
-    /// The message, with its QoS and its retain flag.
+    /// The message, with its QoS and retain flag.
     pub message: Message,
-    /// The identifiers of the subscriptions it is delivered for; none on the way in [MQTT-3.3.4-6].
+    /// Subscription identifiers of a delivery; empty from clients [MQTT-3.3.4-6].
     pub subscription_ids: Vec<u32>,
 }
 
 impl Publish {
-    /// A message sent for the first time. One at QoS 1 or 2 needs a packet identifier.
+    /// The first transmission of a message. A message at QoS 1 or 2 needs a packet identifier.
     pub fn new(message: Message, packet_id: Option<PacketId>) -> Self {
         Self { packet_id, duplicate: false, message, subscription_ids: Vec::new() }
     }
 }
 
-/// A step in the exchange of a message at QoS 1 or 2.
+/// PUBACK, PUBREC, PUBREL or PUBCOMP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ack {
-    /// Which step.
+    /// Packet type.
     pub step: AckStep,
-    /// Which message.
+    /// Packet identifier of the message.
     pub packet_id: PacketId,
-    /// How it went.
+    /// Reason code.
     pub reason: AckReason,
 }
 
 impl Ack {
-    /// A step that went well.
+    /// An acknowledgement with success.
     pub fn new(step: AckStep, packet_id: PacketId) -> Self {
         Self { step, packet_id, reason: AckReason::Success }
     }
 }
 
-/// The steps after PUBLISH [MQTT-4.3].
+/// Packet types after PUBLISH [MQTT-4.3].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AckStep {
-    /// PUBACK: the receiver has the message; the end at QoS 1.
+    /// PUBACK: the receiver has the message; last packet at QoS 1.
     PubAck,
     /// PUBREC: the receiver has the message, at QoS 2.
     PubRec,
-    /// PUBREL: the sender will not send it again.
+    /// PUBREL: the sender will not repeat the message.
     PubRel,
-    /// PUBCOMP: the receiver may forget the identifier; the end at QoS 2.
+    /// PUBCOMP: the identifier is free; last packet at QoS 2.
     PubComp,
 }
 
-/// Subscriptions asked for in one packet.
+/// SUBSCRIBE.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscribe {
-    /// Comes back with the answer.
+    /// Repeated in the answer.
     pub packet_id: PacketId,
-    /// Comes with every message delivered for these subscriptions. Never zero, MQTT 5 only.
+    /// Subscription identifier, included in every delivery for these subscriptions. Never zero, MQTT 5 only.
     pub identifier: Option<u32>,
-    /// Each with its options.
+    /// Topic filters, each with its options.
     pub filters: Vec<(TopicFilter, SubscribeOptions)>,
 }
 
-/// How a subscription is to be served [MQTT-3.8.3.1].
+/// Subscription options [MQTT-3.8.3.1].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SubscribeOptions {
-    /// The highest QoS of deliveries.
+    /// Maximum QoS of deliveries.
     pub qos: Qos,
-    /// Whether the client's own messages are left out.
+    /// No Local: the client's own messages are not delivered to it.
     pub no_local: bool,
-    /// Whether a live message keeps its retain flag.
+    /// Retain As Published: deliveries keep the retain flag of the publication.
     pub retain_as_published: bool,
-    /// What happens to the messages that the broker keeps.
+    /// Handling of retained messages at the time of subscribing.
     pub retain_handling: RetainHandling,
 }
 
 impl SubscribeOptions {
-    /// The defaults, which are also all that 3.1.1 knows, at this QoS.
+    /// Default options at this QoS, which are the only options of 3.1.1.
     pub fn at(qos: Qos) -> Self {
         Self { qos, ..Self::default() }
     }
 }
 
-/// When kept messages are sent to a subscriber.
+/// Retain Handling: when retained messages are sent to a subscriber.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RetainHandling {
-    /// 0: whenever it subscribes [MQTT-3.3.1-9].
+    /// 0: at every SUBSCRIBE [MQTT-3.3.1-9].
     #[default]
     Always,
-    /// 1: only if there was no such subscription before [MQTT-3.3.1-10].
+    /// 1: only if the subscription did not exist before [MQTT-3.3.1-10].
     IfNew,
     /// 2: never [MQTT-3.3.1-11].
     Never,
 }
 
-/// The answer to a subscribe request, in the order of its filters [MQTT-3.9.3-1].
+/// SUBACK, in the order of the filters [MQTT-3.9.3-1].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubAck {
-    /// Of the request.
+    /// Of the SUBSCRIBE packet.
     pub packet_id: PacketId,
-    /// The QoS that is granted, or why there is none.
+    /// Granted QoS, or the refusal.
     pub granted: Vec<Result<Qos, SubscribeRefusal>>,
 }
 
-/// Subscriptions taken back in one packet.
+/// UNSUBSCRIBE.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unsubscribe {
-    /// Comes back with the answer.
+    /// Repeated in the answer.
     pub packet_id: PacketId,
-    /// Compared letter by letter [MQTT-3.10.4-1].
+    /// Topic filters, compared character by character [MQTT-3.10.4-1].
     pub filters: Vec<TopicFilter>,
 }
 
-/// A farewell.
+/// DISCONNECT.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Disconnect {
-    /// Whether the will is wanted nevertheless, as with every reason but 0 [MQTT-3.14.4-3].
+    /// Whether the will is published, as with every reason code but 0 [MQTT-3.14.4-3].
     pub with_will: bool,
-    /// Seconds that the session is to be kept, if other than was said at the start.
+    /// Session expiry interval in seconds that replaces the one in CONNECT.
     pub session_expiry: Option<u32>,
 }

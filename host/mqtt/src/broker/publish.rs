@@ -1,4 +1,4 @@
-//! The exchange of messages with one client, at each QoS [MQTT-4.3].
+//! Publications and acknowledgements of one client, at each QoS [MQTT-4.3].
 
 use super::counters::DropReason;
 use super::inflight::AckOutcome;
@@ -10,11 +10,11 @@ use crate::message::Qos;
 use crate::protocol::Protocol;
 use crate::time::Time;
 
-/// What begins like this is the broker's own.
+/// Topics with this prefix are reserved for the broker.
 const RESERVED_PREFIX: &str = "$SYS/";
 
 impl<C: Copy + Ord> Broker<C> {
-    /// A client publishes.
+    /// Handles PUBLISH of a client.
     pub(super) fn publish_from(
         &mut self,
         key: SessionKey,
@@ -39,8 +39,7 @@ impl<C: Copy + Ord> Broker<C> {
         }
     }
 
-    /// Nobody else speaks where the broker tells of itself. As in Mosquitto, such a message is acknowledged and
-    /// goes nowhere.
+    /// Rejects a publication on a reserved topic. As in Mosquitto, it is acknowledged and not delivered.
     fn reject_publish(&mut self, key: SessionKey, publish: &Publish, replies: &mut Replies<C>) {
         self.counters.received += 1;
         self.counters.unmatched += 1;
@@ -66,14 +65,14 @@ impl<C: Copy + Ord> Broker<C> {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let is_new = session.incoming.receive(id);
         if session.incoming.len() > most && session.protocol == Protocol::V5 {
-            // More than the broker said it takes (section 3.3.4).
+            // The client exceeds the receive maximum of the broker (section 3.3.4).
             return self.close(key, CloseReason::ReceiveMaximumExceeded, now, replies);
         }
         let wanted = !is_new || self.distribute(publish.message, Some(key), now, replies);
         self.answer(key, AckStep::PubRec, id, ack_reason(wanted), replies);
     }
 
-    /// A client goes on with an exchange.
+    /// Handles an acknowledgement of a client.
     pub(super) fn acknowledge(&mut self, key: SessionKey, ack: Ack, now: Time, replies: &mut Replies<C>) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         if ack.step == AckStep::PubRel {

@@ -1,11 +1,11 @@
-//! Messages that wait for a client.
+//! Queue of messages for one client.
 
 use std::collections::VecDeque;
 
 use super::stored::StoredMessage;
 use crate::time::Time;
 
-/// Messages in their order, up to a limit.
+/// FIFO queue of messages with a limit.
 #[derive(Debug)]
 pub(crate) struct Queue {
     waiting: VecDeque<StoredMessage>,
@@ -14,12 +14,12 @@ pub(crate) struct Queue {
     next_expiry: Option<Time>,
 }
 
-/// There was no room.
+/// The queue is full.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Full;
 
 impl Queue {
-    /// A message on its way through takes a place for a moment, so there is always one.
+    /// Creates a queue with at least one slot, because every message passes through it.
     pub(crate) fn new(limit: usize) -> Self {
         Self { waiting: VecDeque::new(), limit: limit.max(1), next_expiry: None }
     }
@@ -45,7 +45,7 @@ impl Queue {
         self.waiting.pop_front()
     }
 
-    /// Remove what has expired, so that it takes nobody's place. Returns how many there were.
+    /// Removes expired messages. Returns their number.
     pub(crate) fn purge(&mut self, now: Time) -> u64 {
         if self.next_expiry.is_none_or(|soonest| soonest > now) {
             return 0;
@@ -56,13 +56,13 @@ impl Queue {
         (before - self.waiting.len()) as u64
     }
 
-    /// Give everything back, in order.
+    /// Removes and returns all messages in order.
     pub(crate) fn take_all(&mut self) -> impl Iterator<Item = StoredMessage> + use<> {
         self.next_expiry = None;
         std::mem::take(&mut self.waiting).into_iter()
     }
 
-    /// Remove everything. Returns how many there were.
+    /// Removes all messages. Returns their number.
     pub(crate) fn clear(&mut self) -> u64 {
         self.next_expiry = None;
         let before = self.waiting.len();

@@ -1,26 +1,26 @@
 //! Reason codes [MQTT-2.4].
 
-/// How a step in the exchange of a message went.
+/// Reason codes of PUBACK, PUBREC, PUBREL and PUBCOMP.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AckReason {
     /// 0x00
     #[default]
     Success,
-    /// 0x10: taken, though nobody wanted it.
+    /// 0x10: accepted, without a matching subscription.
     NoMatchingSubscribers,
-    /// 0x80: the receiver does not take the message.
+    /// 0x80: the receiver refuses the message.
     Unspecified,
-    /// 0x87: the client may not publish there.
+    /// 0x87: the client may not publish on this topic.
     NotAuthorized,
-    /// 0x92: no message has this identifier.
+    /// 0x92: the packet identifier is not in use.
     PacketIdNotFound,
-    /// 0x95: the client's door could not send it, as it takes no packet so large [MQTT-3.1.2-25]. Not on
-    /// the wire.
+    /// 0x95: the packet exceeds the client's maximum packet size [MQTT-3.1.2-25]. Reported by the transport;
+    /// not on the wire.
     PacketTooLarge,
 }
 
 impl AckReason {
-    /// The code on the wire.
+    /// Reason code on the wire.
     pub const fn code(self) -> u8 {
         match self {
             Self::Success => 0x00,
@@ -32,46 +32,46 @@ impl AckReason {
         }
     }
 
-    /// Whether the exchange ends here.
+    /// Whether the code is an error, which ends the exchange.
     pub const fn is_error(self) -> bool {
         self.code() >= 0x80
     }
 }
 
-/// Why the broker ends a connection.
+/// Reason for which the broker closes a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CloseReason {
-    /// 0x81: bytes that are no packet.
+    /// 0x81: the bytes are not a valid packet.
     #[error("malformed packet")]
     MalformedPacket,
-    /// 0x82: something that the protocol does not allow.
+    /// 0x82: the packet violates the protocol.
     #[error("protocol error")]
     ProtocolError,
-    /// 0x8B: the broker ends.
+    /// 0x8B: the broker is shutting down.
     #[error("the broker is shutting down")]
     ShuttingDown,
-    /// 0x8D: nothing was heard for one and a half times the keepalive.
+    /// 0x8D: no packet within one and a half times the keepalive.
     #[error("keepalive timed out")]
     KeepAliveTimeout,
-    /// 0x8E: another connection uses the same client id.
+    /// 0x8E: another connection uses the same client identifier.
     #[error("another connection took the session over")]
     SessionTakenOver,
-    /// 0x90: a message on a topic that there cannot be.
+    /// 0x90: a publication with an invalid topic name.
     #[error("topic name invalid")]
     TopicNameInvalid,
-    /// 0x93: more messages under way than the broker said it takes.
+    /// 0x93: more messages in flight than the receive maximum of the broker.
     #[error("receive maximum exceeded")]
     ReceiveMaximumExceeded,
-    /// 0x94: a topic alias, where the broker said that it knows none.
+    /// 0x94: a topic alias, although the broker announced a maximum of zero.
     #[error("topic alias invalid")]
     TopicAliasInvalid,
-    /// 0x95: more bytes in one packet than the broker takes.
+    /// 0x95: a packet larger than the broker's maximum.
     #[error("packet too large")]
     PacketTooLarge,
 }
 
 impl CloseReason {
-    /// The code on the wire.
+    /// Reason code on the wire.
     pub const fn code(self) -> u8 {
         match self {
             Self::MalformedPacket => 0x81,
@@ -87,37 +87,37 @@ impl CloseReason {
     }
 }
 
-/// Why a connection is refused.
+/// Reason for which a connection is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConnectRefusal {
-    /// 0x81: bytes that are no packet.
+    /// 0x81: the bytes are not a valid packet.
     #[error("malformed packet")]
     MalformedPacket,
-    /// 0x82: something that the protocol does not allow.
+    /// 0x82: the packet violates the protocol.
     #[error("protocol error")]
     ProtocolError,
     /// 0x84, on 3.1.1 0x01: neither MQTT 3.1.1 nor MQTT 5.
-    #[error("only MQTT 3.1.1 and 5 are spoken here")]
+    #[error("only MQTT 3.1.1 and 5 are supported")]
     UnsupportedProtocolVersion,
-    /// 0x85, on 3.1.1 0x02: a lasting session needs a name there [MQTT-3.1.3-8 of 3.1.1].
+    /// 0x85, on 3.1.1 0x02: a persistent session needs a client identifier there [MQTT-3.1.3-8 of 3.1.1].
     #[error("a client without an identifier cannot have a lasting session on MQTT 3.1.1")]
     ClientIdInvalid,
-    /// 0x88, on 3.1.1 0x03: the broker is not there now.
+    /// 0x88, on 3.1.1 0x03: the broker is not available.
     #[error("there is no broker")]
     Unavailable,
-    /// 0x8C: the broker knows no way of authentication.
-    #[error("there is no such authentication method here")]
+    /// 0x8C: the broker supports no authentication methods.
+    #[error("authentication methods are not supported")]
     BadAuthenticationMethod,
-    /// 0x90: a will on a topic that there cannot be.
+    /// 0x90: a will with an invalid topic name.
     #[error("the will's topic name is invalid")]
     TopicNameInvalid,
-    /// 0x95: more bytes than the broker takes.
+    /// 0x95: a packet larger than the broker's maximum.
     #[error("packet too large")]
     PacketTooLarge,
 }
 
 impl ConnectRefusal {
-    /// The code on the wire of MQTT 5.
+    /// Reason code on the wire of MQTT 5.
     pub const fn code(self) -> u8 {
         match self {
             Self::MalformedPacket => 0x81,
@@ -132,20 +132,20 @@ impl ConnectRefusal {
     }
 }
 
-/// Why a subscription is refused. The broker here knows but one reason; other brokers know more.
+/// Reason for which a subscription is refused. This broker uses only one of them; other brokers use more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SubscribeRefusal {
-    /// 0x80: all that 3.1.1 says.
+    /// 0x80: the only code of 3.1.1.
     #[error("not allowed, or the filter is not supported")]
     Unspecified,
     /// 0x83
-    #[error("not as this broker works")]
+    #[error("implementation-specific error")]
     ImplementationSpecific,
     /// 0x87
     #[error("not authorized")]
     NotAuthorized,
-    /// 0x8F: too many levels, or a shared subscription without a name or a filter.
-    #[error("the topic filter cannot be used")]
+    /// 0x8F: too many levels, or a shared subscription without a group name or a filter.
+    #[error("topic filter invalid")]
     TopicFilterInvalid,
     /// 0x91
     #[error("packet identifier in use")]
@@ -165,7 +165,7 @@ pub enum SubscribeRefusal {
 }
 
 impl SubscribeRefusal {
-    /// The code on the wire of MQTT 5; 3.1.1 says 0x80 for all.
+    /// Reason code on the wire of MQTT 5; 3.1.1 uses 0x80 for all.
     pub const fn code(self) -> u8 {
         match self {
             Self::Unspecified => 0x80,

@@ -1,4 +1,4 @@
-//! The last message of every topic that was published to be kept [MQTT-3.3.1.3].
+//! Retained messages [MQTT-3.3.1.3].
 
 use std::collections::BTreeMap;
 
@@ -7,13 +7,13 @@ use crate::message::Message;
 use crate::time::Time;
 use crate::topic::{Topic, TopicFilter};
 
-/// Messages that are kept for those who subscribe later, one a topic.
+/// Retained messages by topic.
 #[derive(Debug, Default)]
 pub(super) struct Retained(BTreeMap<Topic, StoredMessage>);
 
 impl Retained {
-    /// Keep a message in the place of an earlier one [MQTT-3.3.1-5]. An empty one clears the topic and is
-    /// not kept [MQTT-3.3.1-6], [MQTT-3.3.1-7].
+    /// Stores or replaces the retained message of a topic [MQTT-3.3.1-5]. An empty message clears the topic
+    /// and is not stored [MQTT-3.3.1-6], [MQTT-3.3.1-7].
     pub(super) fn store(&mut self, stored: &StoredMessage) {
         if stored.message.payload.is_empty() {
             self.0.remove(&stored.message.topic);
@@ -31,7 +31,7 @@ impl Retained {
         self.0.len()
     }
 
-    /// What is kept for a pattern, in the order of topics. What has expired is removed.
+    /// Retained messages that match a filter, in the order of topics. Expired messages are removed.
     pub(super) fn find(&mut self, pattern: &TopicFilter, now: Time) -> Vec<StoredMessage> {
         let prefix = literal_prefix(pattern.as_str());
         let Ok(first) = Topic::new(prefix) else { return self.scan(pattern, now) };
@@ -41,7 +41,7 @@ impl Retained {
         self.drop_expired(matching, now)
     }
 
-    /// The pattern begins with a wildcard.
+    /// Finds matches of a filter that begins with a wildcard, by a scan of all topics.
     fn scan(&mut self, pattern: &TopicFilter, now: Time) -> Vec<StoredMessage> {
         let matching =
             self.0.values().filter(|stored| pattern.matches(&stored.message.topic)).cloned().collect();
@@ -60,7 +60,7 @@ impl Retained {
     }
 }
 
-/// What every topic begins with that a pattern matches. `a/#` also matches `a`, so the slash is not in it.
+/// Common prefix of all topics that match a filter. `a/#` also matches `a`, so its prefix has no slash.
 fn literal_prefix(pattern: &str) -> &str {
     match pattern.find(['+', '#']) {
         None => pattern,

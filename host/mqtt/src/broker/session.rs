@@ -1,4 +1,4 @@
-//! What the broker knows of one client, beyond any one connection [MQTT-4.1].
+//! Session state of one client, which may outlive its connections [MQTT-4.1].
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::protocol::Protocol;
 use crate::time::Time;
 use crate::topic::TopicFilter;
 
-/// Names a session within the broker.
+/// Key of a session within the broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct SessionKey(u32);
 
@@ -33,21 +33,21 @@ pub(super) struct Session<C> {
     pub(super) client_id: Arc<str>,
     pub(super) protocol: Protocol,
     pub(super) connection: Option<Connection<C>>,
-    /// Seconds that it outlives its connection.
+    /// Seconds that the session outlives its connection.
     pub(super) expiry: u32,
-    /// When it ends, while it has no connection.
+    /// End of the session while it has no connection.
     pub(super) ends_at: Option<Time>,
     /// The will of the connection that ended last.
     pub(super) pending_will: Option<PendingWill>,
-    /// As they were written, so that they can be taken out of the tree.
+    /// Filters as sent by the client, needed to remove them from the tree.
     pub(super) filters: BTreeSet<TopicFilter>,
     pub(super) outgoing: Outgoing,
     pub(super) incoming: Incoming,
-    /// When it will be looked at next.
+    /// Time of the scheduled wakeup.
     pub(super) wake_at: Option<Time>,
 }
 
-/// A session's present connection.
+/// Present connection of a session.
 #[derive(Debug)]
 pub(super) struct Connection<C> {
     pub(super) id: C,
@@ -73,9 +73,9 @@ impl<C: Copy> Session<C> {
         }
     }
 
-    /// A connection begins, or goes on with, this session.
+    /// Attaches a new connection to the session.
     pub(super) fn attach(&mut self, id: C, connect: Connect, now: Time) {
-        // A new connection before the delay is over means that the will is not sent [MQTT-3.1.3-9].
+        // A connection before the end of the will delay cancels the will [MQTT-3.1.3-9].
         self.pending_will = None;
         self.ends_at = None;
         self.protocol = connect.protocol;
@@ -86,7 +86,7 @@ impl<C: Copy> Session<C> {
         self.connection = Some(Connection { id, will: connect.will, timeout, last_heard: now });
     }
 
-    /// The connection is over. The will and the end of the session are timed from now.
+    /// Ends the connection, and starts the will delay and the session expiry.
     pub(super) fn detach(&mut self, now: Time) -> Option<C> {
         let connection = self.connection.take()?;
         self.pending_will = connection.will.map(|will| PendingWill::new(will, now));
@@ -96,12 +96,12 @@ impl<C: Copy> Session<C> {
         Some(connection.id)
     }
 
-    /// Who is to hear from the broker.
+    /// Identifier of the present connection.
     pub(super) fn connection_id(&self) -> Option<C> {
         self.connection.as_ref().map(|connection| connection.id)
     }
 
-    /// When something is to happen to it next.
+    /// Next keepalive timeout, will or session end.
     pub(super) fn next_deadline(&self) -> Option<Time> {
         let silence = self.connection.as_ref().and_then(Connection::times_out_at);
         let will = self.pending_will.as_ref().map(|will| will.due);
@@ -110,7 +110,7 @@ impl<C: Copy> Session<C> {
 }
 
 impl<C> Connection<C> {
-    /// When the broker gives the client up, if it hears nothing.
+    /// Time of the keepalive timeout.
     pub(super) fn times_out_at(&self) -> Option<Time> {
         self.timeout.map(|timeout| self.last_heard + timeout)
     }

@@ -1,4 +1,4 @@
-//! All sessions: by key, by client id, and by when they are to be looked at.
+//! Sessions by key, by client identifier and by next wakeup.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -6,14 +6,14 @@ use std::sync::Arc;
 use super::session::{Session, SessionKey};
 use crate::time::Time;
 
-/// Sessions keep their key from beginning to end; the key of one that ended is used again.
+/// Slab of sessions. A session keeps its key until it ends; the key is then reused.
 #[derive(Debug)]
 pub(super) struct Sessions<C> {
     slots: Vec<Option<Session<C>>>,
     free: Vec<SessionKey>,
     by_client: BTreeMap<Arc<str>, SessionKey>,
-    /// One entry for each session that waits for something, never later than its deadline. A client that
-    /// is heard of moves its deadline with every packet; its entry stays, and is set anew when it is met.
+    /// One entry for each session with a deadline, never later than the deadline. Every packet of a client
+    /// moves its deadline; the entry stays, and is scheduled again when it comes due.
     wakeups: BTreeSet<(Time, SessionKey)>,
 }
 
@@ -60,7 +60,7 @@ impl<C: Copy> Sessions<C> {
         Some(session)
     }
 
-    /// See to it that a session is looked at in time.
+    /// Schedules a wakeup no later than the session's next deadline.
     pub(super) fn schedule_wakeup(&mut self, key: SessionKey) {
         let Some(session) = self.slots.get_mut(key.position()).and_then(Option::as_mut) else { return };
         let Some(due) = session.next_deadline() else { return };
@@ -76,7 +76,7 @@ impl<C: Copy> Sessions<C> {
         self.wakeups.first().map(|&(due, _)| due)
     }
 
-    /// Take a session that is to be looked at.
+    /// Removes and returns the next session whose wakeup is due.
     pub(super) fn take_due(&mut self, now: Time) -> Option<SessionKey> {
         let &(due, key) = self.wakeups.first()?;
         if due > now {

@@ -1,17 +1,17 @@
-//! A message in the broker's keeping, and how long it may stay there.
+//! Messages stored by the broker, with their expiry.
 
 use std::time::Duration;
 
 use crate::message::{Message, Properties};
 use crate::time::Time;
 
-/// A message that waits, is under way, or is retained.
+/// A message that is queued, in flight or retained.
 #[derive(Clone, Debug)]
 pub(crate) struct StoredMessage {
     pub(crate) message: Message,
-    /// Counted from when the broker received it [MQTT-3.3.2-5].
+    /// Expiry time, counted from the receipt by the broker [MQTT-3.3.2-5].
     pub(crate) expires_at: Option<Time>,
-    /// The subscription that this copy is for, if the client gave it a number.
+    /// Subscription identifier of this copy, if the client set one.
     pub(crate) subscription_id: Option<u32>,
 }
 
@@ -22,7 +22,7 @@ impl StoredMessage {
         Self { message, expires_at, subscription_id: None }
     }
 
-    /// One that does not grow old here, whatever its expiry says to others.
+    /// A message that does not expire here. Its expiry property is unchanged.
     pub(crate) fn without_expiry(message: Message) -> Self {
         Self { message, expires_at: None, subscription_id: None }
     }
@@ -31,8 +31,8 @@ impl StoredMessage {
         self.expires_at.is_some_and(|expires_at| expires_at <= now)
     }
 
-    /// The message as it is sent now: its expiry is what is left of it [MQTT-3.3.2-6]. A second that has
-    /// begun counts as left, so that no message is sent with an expiry of zero.
+    /// The message to send now, with the remaining expiry interval [MQTT-3.3.2-6]. It is rounded up, so that
+    /// no message is sent with an expiry of zero.
     pub(crate) fn to_message(&self, now: Time) -> Message {
         let mut message = self.message.clone();
         if let (Some(expires_at), Some(properties)) = (self.expires_at, &mut message.properties) {

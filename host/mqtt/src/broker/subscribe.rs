@@ -1,4 +1,4 @@
-//! Asking for messages, and asking for no more [MQTT-3.8], [MQTT-3.10].
+//! SUBSCRIBE and UNSUBSCRIBE [MQTT-3.8], [MQTT-3.10].
 
 use super::filter::ParsedFilter;
 use super::packet::{PacketId, Reply, RetainHandling, SubAck, Subscribe, SubscribeOptions, Unsubscribe};
@@ -53,7 +53,7 @@ impl<C: Copy + Ord> Broker<C> {
             RetainHandling::IfNew => is_new,
             RetainHandling::Never => false,
         };
-        // Kept messages are not for shared subscriptions (section 4.8.2).
+        // Retained messages are not sent to shared subscriptions (section 4.8.2).
         if wanted && parts.group.is_none() {
             retained.extend(
                 self.retained.find(&filter, now).into_iter().map(|stored| grant.apply_to_retained(stored)),
@@ -77,7 +77,7 @@ impl<C: Copy + Ord> Broker<C> {
         }
     }
 
-    /// Messages that already wait for the client still go to it [MQTT-3.10.4-3].
+    /// Removes subscriptions. Messages that are already queued are still delivered [MQTT-3.10.4-3].
     pub(super) fn unsubscribe(
         &mut self,
         key: SessionKey,
@@ -100,7 +100,7 @@ impl<C: Copy + Ord> Broker<C> {
 }
 
 impl Grant {
-    /// A message that was kept before the subscription, marked as such (section 3.3.1.3).
+    /// A retained message for a new subscription, with the retain flag set (section 3.3.1.3).
     fn apply_to_retained(self, mut stored: StoredMessage) -> StoredMessage {
         stored.message.qos = stored.message.qos.min(self.qos);
         stored.message.retain = true;

@@ -1,4 +1,4 @@
-//! Who wants which messages.
+//! Subscriptions by topic filter.
 
 mod subscribers;
 
@@ -10,7 +10,7 @@ use super::session::SessionKey;
 use crate::filter_tree::FilterTree;
 use crate::topic::Topic;
 
-/// One subscription that a publication matches.
+/// A subscription that matches a publication.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Match {
     pub(super) session: SessionKey,
@@ -23,18 +23,18 @@ pub(super) struct Match {
 pub(super) struct Subscriptions(FilterTree<Subscribers>);
 
 impl Subscriptions {
-    /// Make or replace a subscription [MQTT-3.8.4-3]. True if there was none before.
+    /// Adds or replaces a subscription [MQTT-3.8.4-3]. True if it is new.
     pub(super) fn insert(&mut self, parts: ParsedFilter<'_>, session: SessionKey, grant: Grant) -> bool {
         self.0.entry(parts.pattern).insert(parts.group, session, grant)
     }
 
-    /// Take a subscription back [MQTT-3.10.4-1]. True if there was one.
+    /// Removes a subscription [MQTT-3.10.4-1]. True if it existed.
     pub(super) fn remove(&mut self, parts: ParsedFilter<'_>, session: SessionKey) -> bool {
         self.0.take(parts.pattern, |subscribers| subscribers.remove(parts.group, session))
     }
 
-    /// Find who wants a message on this topic, in an order that depends on nothing but what was subscribed.
-    /// Each shared subscription gives one of its members, the next in turn (section 4.8.2).
+    /// Finds the subscribers of a topic, in an order that depends only on the subscriptions. Each shared
+    /// subscription gives one of its members in turn (section 4.8.2).
     pub(super) fn find(&mut self, topic: &Topic, found: &mut Vec<Match>) {
         self.0.visit(topic, |subscribers| subscribers.select(found));
     }

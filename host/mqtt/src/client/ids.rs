@@ -1,14 +1,14 @@
-//! The names of connections.
+//! Identifiers of devices and connections within a run.
 
-/// Position of a device in its run, in the order in which the devices were added.
+/// Position of a device in its run, in the order in which devices were added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeviceIndex(pub u32);
 
-/// One connection of a device.
+/// Identifier of one connection of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId {
-    /// Whose it is.
+    /// Device of the connection.
     pub device: DeviceIndex,
-    /// Which of its connections, from 1.
+    /// Number of the connection, from 1.
     pub attempt: u32,
 }

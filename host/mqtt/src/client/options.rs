@@ -1,22 +1,23 @@
-//! What a client is told once and for all.
+//! Configuration of a client.
 
 use std::num::NonZeroU16;
 
-/// How a client connects, and how much it holds. Clients of one kind share one of these.
+/// Configuration of clients. Clients of one kind share a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientOptions {
-    /// Seconds after which a client that has sent nothing sends a ping; default 10. Zero means never.
+    /// Keepalive in seconds: a client that has sent nothing for this long sends a ping; default 10. Zero
+    /// means none.
     pub keep_alive: u16,
-    /// Seconds that the broker keeps the session of a client that is gone; default 0, which also makes
-    /// every connection a clean start.
+    /// Seconds that the broker keeps the session of a disconnected client; default 0, which also makes every
+    /// connection a clean start.
     pub session_expiry: u32,
-    /// Messages that can be on their way into a client that does not read, as the buffers of a socket
-    /// can hold them; default 1,000. Later ones at QoS 0 are lost.
+    /// Most unread messages of a client that does not read, as in the buffers of a socket; default 1,000.
+    /// Later messages at QoS 0 are lost.
     pub unread: usize,
-    /// Messages at QoS 1 and 2 that a client has under way at one time; default 20.
+    /// Most messages at QoS 1 and 2 in flight from a client; default 20.
     pub inflight: NonZeroU16,
-    /// Messages at QoS 1 and 2 that wait in a client beside these; default 100, and at least 1.
-    /// Further ones are refused.
+    /// Most messages at QoS 1 and 2 queued in a client in addition to those in flight; default 100, at least
+    /// 1. Further messages are refused.
     pub queued: usize,
 }
 

@@ -1,4 +1,4 @@
-//! What a client makes of what comes from the broker.
+//! Handling of packets from the broker.
 
 use super::ids::ConnectionId;
 use super::{Client, ClientEvent, Outbox, RESPONSE_TIMEOUT, State};
@@ -9,7 +9,7 @@ use crate::message::Qos;
 use crate::time::Time;
 
 impl Client {
-    /// A packet arrives.
+    /// Handles a packet of the broker.
     pub fn receive<E: From<ClientEvent>>(
         &mut self,
         connection: ConnectionId,
@@ -26,8 +26,8 @@ impl Client {
         }
     }
 
-    /// The client is silent: the packet stays in the buffers, if it fits. What is acknowledged is held
-    /// back by the broker's own windows.
+    /// Buffers a packet while the client is silent. Messages at QoS 0 are lost when the buffer is full; the
+    /// broker's window limits the others.
     fn buffer_unread<E: From<ClientEvent>>(&mut self, reply: Reply, out: &mut Outbox<E>) {
         let can_be_lost = matches!(&reply, Reply::Publish(publish) if publish.packet_id.is_none());
         if can_be_lost && self.unread.len() >= self.options.unread {
@@ -37,7 +37,7 @@ impl Client {
         }
     }
 
-    /// The network connection is gone. A silent client hears of it when it reads again.
+    /// Handles the loss of the network connection. A silent client reports it when it reads again.
     pub fn connection_lost<E: From<ClientEvent>>(&mut self, reason: String, now: Time, out: &mut Outbox<E>) {
         match (self.state, self.silent) {
             (State::Down, _) => {}
@@ -46,8 +46,8 @@ impl Client {
         }
     }
 
-    /// Read again. If the broker has ended the connection meanwhile, that is all there is to read;
-    /// otherwise a ping asks whether it still has it.
+    /// Resumes reading. If the broker has closed the connection meanwhile, the unread packets are discarded.
+    /// Otherwise a ping tests the connection.
     pub fn resume<E: From<ClientEvent>>(&mut self, now: Time, out: &mut Outbox<E>) {
         self.silent = false;
         if let Some(reason) = self.lost_reason.take() {
@@ -83,7 +83,7 @@ impl Client {
         }
     }
 
-    /// The identifier of a SUBSCRIBE or UNSUBSCRIBE packet may be used again.
+    /// Frees the identifier of a SUBSCRIBE or UNSUBSCRIBE packet.
     fn subscription_answered(&mut self, id: PacketId) {
         if let Some(at) = self.pending_subscriptions.iter().position(|(pending, _)| *pending == id) {
             self.pending_subscriptions.remove(at);

@@ -1,4 +1,4 @@
-//! The sender's side at QoS 1 and 2.
+//! Sender at QoS 1 and 2.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::num::NonZeroU16;
@@ -10,33 +10,33 @@ use crate::broker::stored::StoredMessage;
 use crate::message::{Message, Qos};
 use crate::time::Time;
 
-/// Messages under way to a peer, and those that wait for their turn.
+/// Messages in flight to a peer, and queued messages.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     inflight: VecDeque<InflightMessage>,
-    /// The identifiers of all of these, and of other packets that await an answer.
+    /// Identifiers of the messages in flight, and of other packets that await an answer.
     ids: BTreeSet<PacketId>,
-    /// How many of these are counted.
+    /// Number of messages in flight that count against the window.
     in_window: usize,
     queue: Queue,
-    /// Messages that may be under way at one time [MQTT-3.3.4-7], [MQTT-3.3.4-9].
+    /// Send window: most messages in flight [MQTT-3.3.4-7], [MQTT-3.3.4-9].
     window: NonZeroU16,
     last_id: u16,
 }
 
-/// A message under way.
+/// A message in flight.
 #[derive(Debug)]
 struct InflightMessage {
     id: PacketId,
     stored: StoredMessage,
     state: InflightState,
-    /// Whether it was published on the present connection, and so takes room in the peer's window.
+    /// Whether the message was published on the present connection, and so counts against the window.
     in_window: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum InflightState {
-    /// Sent on an earlier connection; to be sent again on this one [MQTT-4.4.0-1].
+    /// Sent on an earlier connection; must be sent again on this one [MQTT-4.4.0-1].
     Resend,
     /// Sent; awaits PUBACK or PUBREC.
     Published,
@@ -44,16 +44,16 @@ enum InflightState {
     Released,
 }
 
-/// What an acknowledgement brought about.
+/// Result of an acknowledgement.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum AckOutcome {
-    /// The message is where it should be.
+    /// The message is delivered.
     Delivered,
-    /// The peer does not want it.
+    /// The peer refused the message.
     Refused,
-    /// Send this.
+    /// The exchange continues with this acknowledgement.
     Answer(Ack),
-    /// Nothing awaited it.
+    /// No message awaited this acknowledgement.
     Unknown,
 }
 
@@ -69,7 +69,7 @@ impl Outgoing {
         }
     }
 
-    /// Messages that wait or are under way.
+    /// Messages in flight and queued messages.
     pub(crate) fn len(&self) -> usize {
         self.inflight.len() + self.queue.len()
     }
@@ -78,18 +78,19 @@ impl Outgoing {
         self.inflight.is_empty() && self.queue.len() == 0
     }
 
-    /// Whether one more message can be put at the end as it is now.
+    /// Whether another message can be queued now.
     pub(crate) fn has_room(&self) -> bool {
         !self.queue.is_full()
     }
 
-    /// Put a message at the end. What has expired makes room for it; how many those were is returned.
+    /// Queues a message. Expired messages are removed first; their number is returned.
     pub(crate) fn enqueue(&mut self, stored: StoredMessage, now: Time) -> (u64, Result<(), Full>) {
         let expired = if self.queue.is_full() { self.queue.purge(now) } else { 0 };
         (expired, self.queue.push(stored))
     }
 
-    /// Send what the windows allow, in order [MQTT-4.6.0-5]. Returns how many messages expired instead.
+    /// Sends messages in order as far as the window allows [MQTT-4.6.0-5]. Returns the number of messages
+    /// that expired instead.
     pub(crate) fn pump(&mut self, now: Time, mut send: impl FnMut(Publish)) -> u64 {
         let mut room = usize::from(self.window.get()).saturating_sub(self.in_window);
         for entry in self.inflight.iter_mut().filter(|entry| entry.state == InflightState::Resend).take(room)
@@ -124,7 +125,7 @@ impl Outgoing {
         publish
     }
 
-    /// The next identifier that is not in use [MQTT-2.2.1-4]. There has to be one.
+    /// The next unused identifier [MQTT-2.2.1-4]. The caller ensures that there is one.
     fn free_id(&mut self) -> PacketId {
         loop {
             self.last_id = self.last_id.wrapping_add(1);
@@ -139,24 +140,24 @@ impl Outgoing {
         self.ids.len() < usize::from(u16::MAX)
     }
 
-    /// An identifier for another packet that awaits an answer, if one is left.
+    /// Reserves an identifier for another packet that awaits an answer. `None` if all are in use.
     pub(crate) fn reserve(&mut self) -> Option<PacketId> {
         self.has_ids().then(|| self.free_id())
     }
 
-    /// That packet is answered, or never will be.
+    /// Frees a reserved identifier.
     pub(crate) fn release(&mut self, id: PacketId) {
         self.ids.remove(&id);
     }
 
-    /// Give back a message under way, and forget it.
+    /// Removes and returns a message in flight.
     pub(crate) fn take(&mut self, id: PacketId) -> Option<Message> {
         let at = self.inflight.iter().position(|entry| entry.id == id)?;
         self.remove(at).map(|entry| entry.stored.message)
     }
 
-    /// A new connection goes on with the session: what was published without an acknowledgement is to be
-    /// sent again under its old identifier, and what was released is released again [MQTT-4.4.0-1].
+    /// Resumes the session on a new connection: unacknowledged messages are sent again under their old
+    /// identifiers, and PUBREL is repeated [MQTT-4.4.0-1].
     pub(crate) fn resume(&mut self, window: NonZeroU16, mut release: impl FnMut(Ack)) {
         self.window = window;
         self.in_window = 0;
@@ -169,7 +170,7 @@ impl Outgoing {
         }
     }
 
-    /// The peer acknowledged something.
+    /// Handles an acknowledgement of the peer.
     pub(crate) fn acknowledge(&mut self, ack: Ack) -> AckOutcome {
         let found =
             self.inflight.iter().position(|entry| entry.id == ack.packet_id && entry.awaits(ack.step));
@@ -184,7 +185,7 @@ impl Outgoing {
             }),
             (_, Some(at)) => {
                 let _ = self.remove(at);
-                // PUBCOMP with an error says that the peer had forgotten the identifier; it had the message.
+                // The peer had the message: an error in PUBCOMP means only that it has lost the identifier.
                 let refused = ack.reason.is_error() && ack.step != AckStep::PubComp;
                 if refused { AckOutcome::Refused } else { AckOutcome::Delivered }
             }
@@ -199,7 +200,7 @@ impl Outgoing {
         Some(entry)
     }
 
-    /// Give everything back, in order, and forget it.
+    /// Removes and returns all messages in order.
     pub(crate) fn take_all(&mut self) -> impl Iterator<Item = Message> {
         self.ids.clear();
         self.in_window = 0;
@@ -207,7 +208,7 @@ impl Outgoing {
         in_flight.chain(self.queue.take_all().map(|stored| stored.message))
     }
 
-    /// Forget everything. Returns how many messages that were.
+    /// Removes all messages. Returns their number.
     pub(crate) fn clear(&mut self) -> u64 {
         let in_flight = self.inflight.len() as u64;
         self.inflight.clear();

@@ -1,4 +1,4 @@
-//! The subscriptions to one filter.
+//! Subscribers of one topic filter.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -7,7 +7,7 @@ use crate::broker::session::SessionKey;
 use crate::filter_tree::Leaf;
 use crate::message::Qos;
 
-/// What a subscriber asked for and was granted.
+/// Granted subscription options.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::broker) struct Grant {
     pub(in crate::broker) qos: Qos,
@@ -22,7 +22,7 @@ pub(super) struct Subscribers {
     shared: Vec<Group>,
 }
 
-/// A shared subscription; whoever stands first is next.
+/// Members of a shared subscription, the next one first.
 #[derive(Debug)]
 struct Group {
     name: Box<str>,
@@ -64,12 +64,13 @@ impl Subscribers {
         removed
     }
 
-    /// Everyone who subscribed alone, and one of every group.
+    /// Selects all individual subscribers, and one member of every group.
     pub(super) fn select(&mut self, found: &mut Vec<Match>) {
         let direct = self.direct.iter();
         found.extend(direct.map(|(&session, &grant)| Match { session, grant, shared: false }));
         for group in &mut self.shared {
-            // As in Mosquitto, turns go by the order of subscribing, and an absent member keeps its turn.
+            // As in Mosquitto, turns follow the order of subscribing, and disconnected members keep their
+            // turn.
             group.members.rotate_left(1);
             if let Some(&(session, grant)) = group.members.back() {
                 found.push(Match { session, grant, shared: true });
