@@ -172,11 +172,12 @@ impl<C: Copy + Ord> Broker<C> {
         &self.counters
     }
 
-    /// Sizes of the state. The cost is linear in the number of sessions.
+    /// The retained message of a topic.
     pub fn retained(&self, topic: &Topic) -> Option<&Message> {
         self.retained.get(topic)
     }
 
+    /// Sizes of the state. The cost is linear in the number of sessions.
     pub fn stats(&self) -> BrokerStats {
         let empty = BrokerStats {
             connected: self.connections.len(),

@@ -1,4 +1,4 @@
-//! The paths of the model that every message takes.
+//! Benchmarks of the code that every message passes through.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ use wasmote_sim::schedule::Schedule;
 const SECOND: Duration = Duration::from_secs(1);
 
 fn message(topic: &str) -> Message {
-    Message::new(Topic::new(topic).expect("it is a topic"), vec![b'.'; 256])
+    Message::new(Topic::new(topic).expect("a valid topic"), vec![b'.'; 256])
 }
 
 /// Publishes once a second.
@@ -50,7 +50,7 @@ impl BehaviourFactory for Beat {
     }
 }
 
-/// A device that is connected, and the time that passes for it.
+/// A connected device and its clock.
 struct Bench {
     device: Device,
     now: Time,
@@ -60,7 +60,7 @@ struct Bench {
 impl Bench {
     fn new(faults: Vec<FaultEntry>) -> Self {
         let identity = Identity {
-            id: DeviceId::new("bench-0").expect("it is a name"),
+            id: DeviceId::new("bench-0").expect("a valid name"),
             group: "bench".into(),
             index: 0,
             count: 1,
@@ -73,7 +73,7 @@ impl Bench {
             limits: Arc::new(Limits::default()),
             protocol: Protocol::V5,
             seed: Seed::new(1),
-            faults: FaultDocument { faults }.faults().expect("they are valid").into(),
+            faults: FaultDocument { faults }.faults().expect("valid faults").into(),
         };
         let device = Device::new(blueprint, Time::ZERO);
         let mut bench = Self { device, now: Time::ZERO, actions: Vec::new() };
@@ -82,7 +82,7 @@ impl Bench {
         bench
     }
 
-    /// A second passes, and something happens.
+    /// Advances the clock by one second and handles an input.
     fn put(&mut self, input: Input) {
         self.now = self.now + SECOND;
         let now = Now { run: self.now, wall: WallTime::default() + self.now.elapsed() };
@@ -119,40 +119,40 @@ fn devices(criterion: &mut Criterion) {
 }
 
 fn schedule(criterion: &mut Criterion) {
-    let mut draw = Seed::new(1).stream(&DeviceId::new("bench").expect("it is a name"), "bench");
+    let mut draw = Seed::new(1).stream(&DeviceId::new("bench").expect("a valid name"), "bench");
     let mut schedule = Schedule::default();
     (0..1_000).for_each(|item| schedule.push(Time::from_nanos(draw.below(1_000_000)), item));
     let mut now = 0;
     criterion.bench_function("schedule/take one and put one, of 1,000", |timer| {
         timer.iter(|| {
             now += 1_000;
-            let item = schedule.take().expect("there are always a thousand");
+            let item = schedule.take().expect("never empty");
             schedule.push(Time::from_nanos(now + draw.below(1_000_000)), black_box(item));
         });
     });
 }
 
 fn topics(criterion: &mut Criterion) {
-    let topic = Topic::new("wasmote/bench-0/telemetry/temperature").expect("it is a topic");
+    let topic = Topic::new("wasmote/bench-0/telemetry/temperature").expect("a valid topic");
     for pattern in ["wasmote/bench-0/telemetry/temperature", "wasmote/+/telemetry/+", "wasmote/#"] {
-        let filter = TopicFilter::new(pattern).expect("it is a filter");
+        let filter = TopicFilter::new(pattern).expect("a valid filter");
         criterion.bench_function(&format!("topic/match {pattern}"), |timer| {
             timer.iter(|| black_box(&filter).matches(black_box(&topic)));
         });
     }
 }
 
-/// A broker with so many clients, each with a subscription of its own and one that some share in.
+/// A broker with this many clients. Each has its own subscription; `also` adds a shared topic for some.
 fn broker(clients: u32, also: impl Fn(u32) -> Option<(&'static str, Qos)>) -> (Broker<u32>, Replies<u32>) {
     let (mut broker, mut replies) = (Broker::new(BrokerLimits::default()), Vec::new());
-    let one = PacketId::new(1).expect("it is not zero");
+    let one = PacketId::new(1).expect("not zero");
     for client in 0..clients {
         let connect = Request::Connect(Box::new(Connect::new(format!("client-{client}"))));
         broker.handle(client, connect, Time::ZERO, &mut replies);
         let own = (format!("wasmote/client-{client}/cmd"), Qos::AtMostOnce);
         let filters = [Some(own), also(client).map(|(pattern, qos)| (pattern.to_owned(), qos))];
         let filters = filters.into_iter().flatten().map(|(pattern, qos)| {
-            (TopicFilter::new(&*pattern).expect("it is a filter"), SubscribeOptions::at(qos))
+            (TopicFilter::new(&*pattern).expect("a valid filter"), SubscribeOptions::at(qos))
         });
         let subscribe = Subscribe { packet_id: one, identifier: None, filters: filters.collect() };
         broker.handle(client, Request::Subscribe(subscribe), Time::ZERO, &mut replies);

@@ -10,34 +10,33 @@ use crate::notice::DeviceNotice;
 use wasmote_mqtt::message::{Message, Qos, Will};
 use wasmote_mqtt::topic::TopicFilter;
 
-/// One thing for the driver to carry out, in order.
+/// An effect that the driver carries out, in order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
-    /// Try once to connect, with this will. Answer with `Connected` or `Disconnected`.
+    /// Attempts once to connect, with this will. The driver answers with `Connected` or `Disconnected`.
     Connect(Option<Will>),
-    /// End the connection. No answer is expected.
+    /// Ends the connection. There is no answer.
     Disconnect(DisconnectMode),
-    /// Do not turn the connection's loop until told to resume: read nothing, write nothing, let no
-    /// keepalive out, and leave the socket as it is.
+    /// Pauses the connection's event loop until `Resume`: no reads, no writes, no keepalives. The socket
+    /// stays open.
     Silence,
-    /// Turn the loop again. Answer with `Resumed` or `Disconnected` if the connection was up.
+    /// Resumes the event loop. If the connection was up, the driver answers with `Resumed` or `Disconnected`.
     Resume,
-    /// From now on the device's line does this with bytes, those of later connections too.
+    /// Sets the byte-stream conditions of the device's link, for present and later connections.
     SetLinkConditions(LinkConditions),
-    /// Strike the present connection, if there is one, in the name of this fault. A connection that is reset
-    /// answers with `Disconnected`; of messages at QoS 0 that are lost with it, those that are known are told
-    /// of with `Dropped`.
+    /// Breaks the present connection, if any, on behalf of this fault. For a reset, the driver answers with
+    /// `Disconnected`; for each message at QoS 0 that is known to be lost, it answers with `Dropped`.
     BreakLink(LinkBreak, FaultId),
-    /// Hand a message to the connection.
+    /// Passes a message to the connection.
     Publish(Message),
-    /// Ask the broker for messages.
+    /// Subscribes at the broker.
     Subscribe(TopicFilter, Qos),
-    /// Take a subscription back.
+    /// Unsubscribes at the broker.
     Unsubscribe(TopicFilter),
-    /// Send an HTTP request; answer with `HttpReply` and the same number.
+    /// Sends an HTTP request; the driver answers with `HttpReply` and the same number.
     HttpSend(u64, HttpRequest, Duration),
-    /// The answer to the request that came with this ticket.
+    /// Answers the HTTP request with this ticket.
     HttpRespond(u64, HttpResponse),
-    /// For whoever watches.
+    /// Publishes a notice to observers.
     Notice(DeviceNotice),
 }

@@ -1,4 +1,4 @@
-//! The mind of a device, as the device sees it.
+//! Behaviours: the program of a device.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,13 +7,13 @@ use crate::context::Context;
 use crate::event::Event;
 use wasmote_mqtt::device_id::Identity;
 
-/// A behaviour turns events into effects. It never waits, and sees no clock, socket or file: time comes
-/// with the [`Context`], and effects are left there for the device to carry out.
+/// A behaviour turns events into effects. It never blocks, and has no clock, socket or file: the [`Context`]
+/// provides the time and collects effects for the device.
 ///
-/// The context is lent by value, because a sandboxed behaviour has to move it to where its imports find
-/// it; it always comes back, even from a trap. After an error the instance is not called again.
+/// The context is passed by value, because a sandboxed behaviour must move it into the store of its imports.
+/// It is always returned, even after a trap. After an error the instance is not called again.
 ///
-/// A closure is a behaviour too, which keeps test doubles to a line:
+/// A closure is a behaviour too, for short test doubles:
 ///
 /// ```
 /// use wasmote_sim::{behaviour::Behaviour, context::Context, event::Event};
@@ -28,15 +28,15 @@ use wasmote_mqtt::device_id::Identity;
 /// takes(&mut echo);
 /// ```
 pub trait Behaviour: Send {
-    /// Deal with one event.
+    /// Handles one event.
     fn handle(&mut self, event: Event, context: Context) -> (Context, Result<(), Trap>);
 
-    /// Everything that a later version has to know.
+    /// State for the next version of the behaviour.
     fn snapshot(&mut self, context: Context) -> (Context, Result<Vec<u8>, Trap>) {
         (context, Err(Trap::unsupported("snapshot")))
     }
 
-    /// Take over what another version saved.
+    /// Restores the state of another version.
     fn restore(&mut self, saved: &[u8], context: Context) -> (Context, Result<(), Trap>) {
         let _ = saved;
         (context, Err(Trap::unsupported("restore")))
@@ -53,31 +53,31 @@ where
     }
 }
 
-/// Makes instances of one behaviour; a device asks it again after each crash.
+/// Creates instances of one behaviour. A device requests a new instance after each crash.
 pub trait BehaviourFactory: Send + Sync {
-    /// A fresh instance for this device. It has seen no event yet.
+    /// Creates an instance for this device.
     fn instantiate(&self, identity: &Identity) -> Result<Box<dyn Behaviour>, Trap>;
 
-    /// What to call the behaviour, such as `heartbeat`.
+    /// Name of the behaviour, such as `heartbeat`.
     fn name(&self) -> &str;
 
-    /// Which version of it this is.
+    /// Version of the behaviour.
     fn version(&self) -> Version {
         Version { name: self.name().into(), sha256: "".into() }
     }
 }
 
-/// One version of a behaviour. Cheap to clone.
+/// Version of a behaviour. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Version {
-    /// The behaviour's name.
+    /// Name of the behaviour.
     pub name: Arc<str>,
-    /// SHA-256 of its component in hexadecimal; empty for one that is no component.
+    /// SHA-256 of the component in hexadecimal; empty for a closure.
     pub sha256: Arc<str>,
 }
 
 impl Version {
-    /// The beginning of the hash, enough to tell versions apart.
+    /// Prefix of the hash, for display.
     pub fn short(&self) -> &str {
         self.sha256.get(..12).unwrap_or(&self.sha256)
     }
@@ -92,42 +92,42 @@ impl fmt::Display for Version {
     }
 }
 
-/// Why an instance came to an end by itself.
+/// Failure that ends an instance.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{kind}: {message}")]
 pub struct Trap {
-    /// What sort of end it was.
+    /// Kind of the failure.
     pub kind: TrapKind,
-    /// The details in words; the guest's own where it had some.
+    /// Details; the guest's own text if it gave one.
     pub message: String,
 }
 
-/// The sorts of ends.
+/// Kinds of failures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, thiserror::Error)]
 pub enum TrapKind {
-    /// The behaviour said no: `start` to its configuration, `restore` to what another version saved. Another try
-    /// would end the same way, and the instance is unharmed.
+    /// The behaviour refused: `start` its configuration, or `restore` the snapshot of another version. A
+    /// retry would fail in the same way. The instance is intact.
     #[error("refused to start")]
     Refused,
     /// The guest trapped: a panic, an access out of bounds, a division by zero...
     #[error("trapped")]
     Trapped,
-    /// One call used more fuel than allowed, as an endless loop does.
+    /// One call exceeded the fuel limit, for example in an endless loop.
     #[error("ran out of fuel")]
     OutOfFuel,
-    /// One call went on for too long. Only code that was compiled in a hurry, in real time, is looked at in this way.
+    /// One call exceeded the time limit. It applies only in real time, to code from the fast compiler.
     #[error("took too long")]
     OutOfTime,
-    /// The instance asked for more memory than allowed.
+    /// The instance exceeded the memory limit.
     #[error("ran out of memory")]
     OutOfMemory,
-    /// The host could not make or call the instance.
+    /// The host could not create or call the instance.
     #[error("could not run")]
     Host,
 }
 
 impl TrapKind {
-    /// A short word for metrics and events.
+    /// Short name for metrics and events.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Refused => "refused",
@@ -141,7 +141,7 @@ impl TrapKind {
 }
 
 impl Trap {
-    /// A trap of a kind, with its details.
+    /// A trap of a kind, with details.
     pub fn new(kind: TrapKind, message: impl Into<String>) -> Self {
         Self { kind, message: message.into() }
     }

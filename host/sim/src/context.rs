@@ -1,10 +1,10 @@
-//! What a behaviour has in hand while it deals with an event.
+//! The context of a behaviour while it handles an event.
 //!
-//! The context is the whole of a device that its behaviour can touch: it reads time, identity and
-//! randomness here, and leaves its effects. Every rule about what a behaviour may do (rates, sizes,
-//! topics) is kept here, so it holds for a sandboxed guest and for a closure in a test alike.
+//! A behaviour reads time, identity and random numbers from the context, and adds its effects to it. All
+//! limits on a behaviour (rates, sizes, topics) are enforced here, so that they apply both to sandboxed
+//! guests and to closures in tests.
 //!
-//! `refusal`: what a behaviour is told when it asks for too much.
+//! `refusal`: errors for requests beyond the limits.
 
 mod refusal;
 
@@ -28,44 +28,44 @@ use wasmote_mqtt::message::{Message, Qos, Will};
 use wasmote_mqtt::time::{Time, WallTime};
 use wasmote_mqtt::topic::TopicFilter;
 
-/// How serious a line is.
+/// Severity of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogLevel {
-    /// Every step.
+    /// Single steps.
     Trace,
-    /// For whoever looks for a fault.
+    /// Details for debugging.
     Debug,
-    /// What a device does.
+    /// Normal operation.
     Info,
-    /// Out of the ordinary.
+    /// Unusual conditions.
     Warn,
-    /// Gone wrong.
+    /// Failures.
     Error,
 }
 
-/// What a behaviour asks of the world. It happens after the event is dealt with, in this order; if the
-/// instance trapped, only what it logged.
+/// A requested effect. The device carries out effects after the event, in this order. After a trap, only log
+/// lines are kept.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// Send a message out, through the faults.
+    /// Publishes a message, through the faults.
     Publish(Message),
-    /// Ask the broker for messages.
+    /// Subscribes at the broker.
     Subscribe(TopicFilter, Qos),
-    /// Take a subscription back.
+    /// Unsubscribes at the broker.
     Unsubscribe(TopicFilter),
-    /// A line for whoever watches.
+    /// Writes a log line.
     Log(LogLevel, String),
-    /// An HTTP request under this number, with its time-out.
+    /// Sends an HTTP request with this number and timeout.
     HttpSend(u64, HttpRequest, Duration),
-    /// The answer to the request with this ticket.
+    /// Answers the HTTP request with this ticket.
     HttpRespond(u64, HttpResponse),
 }
 
-/// The soonest that a timer can be due after it is set. It keeps a behaviour that sets a timer whenever one
-/// fires from holding up the clock.
+/// Shortest delay of a timer. Without it, a behaviour that sets a timer whenever one fires could stop the
+/// virtual clock.
 pub const MIN_TIMER_DELAY: Duration = Duration::from_micros(100);
 
-/// Lent to a behaviour for the length of one event.
+/// Context that is passed to a behaviour for one event.
 #[derive(Clone, Debug)]
 pub struct Context(Box<Inner>);
 
@@ -88,14 +88,14 @@ struct Inner {
     log_rate: RateLimit,
     refusals: Refusals,
     next_http: u64,
-    /// Number of the last request that an earlier instance made.
+    /// Number of the last request of earlier instances.
     last_http_before: u64,
     http_in_flight: u32,
     effects: Vec<Effect>,
 }
 
 impl Context {
-    /// For a device that has never run.
+    /// Creates the context of a new device.
     pub fn new(identity: Arc<Identity>, protocol: Protocol, limits: Arc<Limits>, rng: Stream) -> Self {
         Self(Box::new(Inner {
             now: Time::ZERO,
@@ -121,57 +121,57 @@ impl Context {
         }))
     }
 
-    /// Now, on the run's clock.
+    /// Current time of the run's clock.
     pub fn now(&self) -> Time {
         self.0.now
     }
 
-    /// Now, by the device's own calendar clock.
+    /// Current time of the device's calendar clock.
     pub fn wall(&self) -> WallTime {
         self.0.wall
     }
 
-    /// Who the device is.
+    /// Identity of the device.
     pub fn identity(&self) -> &Identity {
         &self.0.identity
     }
 
-    /// What the device may use.
+    /// Limits of the device.
     pub fn limits(&self) -> &Limits {
         &self.0.limits
     }
 
-    /// Whether the device believes its connection to be up.
+    /// Whether the device believes that its connection is up.
     pub fn connected(&self) -> bool {
         self.0.connected
     }
 
-    /// Faults that the device could notice on itself.
+    /// Active faults that the device can observe on itself.
     pub fn active_faults(&self) -> &[ActiveFault] {
         &self.0.active_faults
     }
 
-    /// The behaviour's own random numbers.
+    /// Random numbers of the behaviour.
     pub fn rng(&mut self) -> &mut Stream {
         &mut self.0.rng
     }
 
-    /// What survives a crash.
+    /// State store, which survives a crash.
     pub fn store(&self) -> &StateStore {
         &self.0.store
     }
 
-    /// Keep a value over crashes.
+    /// Stores a value that survives a crash.
     pub fn store_value(&mut self, key: String, value: Bytes) -> Result<(), StateFull> {
         self.0.store.set(key, value)
     }
 
-    /// Forget a kept value.
+    /// Deletes a stored value.
     pub fn delete_value(&mut self, key: &str) {
         self.0.store.delete(key);
     }
 
-    /// Publish a message.
+    /// Publishes a message.
     pub fn publish(&mut self, message: Message) -> Result<(), PublishRefusal> {
         if let Err(refused) = self.check(&message) {
             self.0.refusals.publish_invalid += 1;
@@ -196,7 +196,7 @@ impl Context {
         Ok(())
     }
 
-    /// Set or clear the will of the next connection.
+    /// Sets or clears the will of the next connection.
     pub fn set_will(&mut self, will: Option<Will>) -> Result<(), PublishRefusal> {
         if let Some(will) = &will {
             self.check(&will.message)?;
@@ -205,7 +205,7 @@ impl Context {
         Ok(())
     }
 
-    /// Ask for messages; lasts over reconnects.
+    /// Subscribes to a filter. The subscription is restored after reconnects.
     pub fn subscribe(&mut self, filter: TopicFilter, qos: Qos) -> Result<(), TooManySubscriptions> {
         let most = self.0.limits.subscriptions;
         let subscriptions = &mut self.0.subscriptions;
@@ -217,25 +217,25 @@ impl Context {
         Ok(())
     }
 
-    /// Take a subscription back.
+    /// Unsubscribes from a filter.
     pub fn unsubscribe(&mut self, filter: TopicFilter) {
         if self.0.subscriptions.remove(&filter).is_some() {
             self.0.effects.push(Effect::Unsubscribe(filter));
         }
     }
 
-    /// Set or move a timer; it is due [`MIN_TIMER_DELAY`] from now at the soonest.
+    /// Sets or moves a timer. It fires at least [`MIN_TIMER_DELAY`] from now.
     pub fn set_timer(&mut self, token: u32, at: Time) -> Result<(), TooManyTimers> {
         let at = at.max(self.0.now + MIN_TIMER_DELAY);
         self.0.timers.set(token, at)
     }
 
-    /// Forget a timer.
+    /// Cancels a timer.
     pub fn cancel_timer(&mut self, token: u32) {
         self.0.timers.cancel(token);
     }
 
-    /// Write a line. It is cut to the limit, at a character's edge.
+    /// Writes a log line. It is truncated to the limit at a character boundary.
     pub fn log(&mut self, level: LogLevel, mut text: String) {
         if !self.0.log_rate.take(self.0.now) {
             self.0.refusals.log_rate += 1;
@@ -245,27 +245,27 @@ impl Context {
         self.0.effects.push(Effect::Log(level, text));
     }
 
-    /// The behaviour's own measurements.
+    /// Metrics of the behaviour.
     pub fn metrics(&self) -> &Metrics {
         &self.0.metrics
     }
 
-    /// Add to a counter.
+    /// Adds to a counter.
     pub fn count(&mut self, name: &str, amount: f64) -> Result<(), RecordMetricError> {
         self.0.metrics.count(name, amount)
     }
 
-    /// Set a gauge.
+    /// Sets a gauge.
     pub fn gauge(&mut self, name: &str, value: f64) -> Result<(), RecordMetricError> {
         self.0.metrics.gauge(name, value)
     }
 
-    /// Enter an observation into a histogram.
+    /// Records an observation in a histogram.
     pub fn observe(&mut self, name: &str, value: f64) -> Result<(), RecordMetricError> {
         self.0.metrics.observe(name, value)
     }
 
-    /// Send an HTTP request; the number comes back with the answer.
+    /// Sends an HTTP request. The answer has the returned number.
     pub fn http_send(&mut self, request: HttpRequest, timeout: Duration) -> Result<u64, HttpRefusal> {
         let limits = &self.0.limits;
         if request.body.len() > limits.host_call_bytes as usize {
@@ -281,18 +281,18 @@ impl Context {
         Ok(id)
     }
 
-    /// What was asked for so far in this event, for whoever looks over a behaviour's shoulder.
+    /// Effects of the present event so far.
     pub fn effects(&self) -> &[Effect] {
         &self.0.effects
     }
 
-    /// Answer a request addressed to the device.
+    /// Answers an HTTP request addressed to the device.
     pub fn http_respond(&mut self, ticket: u64, response: HttpResponse) {
         self.0.effects.push(Effect::HttpRespond(ticket, response));
     }
 }
 
-/// The device's side of the context.
+/// Methods for the device.
 impl Context {
     pub(crate) fn set_clock(&mut self, now: Time, wall: WallTime) {
         self.0.now = now;
@@ -307,8 +307,8 @@ impl Context {
         self.0.active_faults = faults;
     }
 
-    /// A request has its answer. Says whether it was made in this life: what a crashed instance asked for
-    /// does not concern the next.
+    /// Records the answer to a request. False if an earlier instance made the request; its answers are not
+    /// delivered after a crash.
     pub(crate) fn http_done(&mut self, id: u64) -> bool {
         let ours = id > self.0.last_http_before;
         if ours {
@@ -321,7 +321,7 @@ impl Context {
         std::mem::take(&mut self.0.effects)
     }
 
-    /// Give an emptied buffer back, so that the next event does not allocate one.
+    /// Returns an emptied buffer, so that the next event does not allocate one.
     pub(crate) fn recycle(&mut self, mut emptied: Vec<Effect>) {
         emptied.clear();
         self.0.effects = emptied;
@@ -347,7 +347,7 @@ impl Context {
         self.0.refusals
     }
 
-    /// What an instance leaves behind when it ends: everything but the store and the measurements goes.
+    /// Resets the state of an ended instance. The store and the metrics are kept.
     pub(crate) fn reset(&mut self) {
         self.0.timers.clear();
         self.0.subscriptions.clear();

@@ -1,16 +1,16 @@
-//! A device: behaviour, connection, faults and account, as one state machine.
+//! A device as a state machine: behaviour, connection, faults and ledger.
 //!
-//! It never sees a clock, a socket or a future. A driver puts in an [`Input`] with the time, carries out
-//! the [`Action`]s that come out, and calls again at [`Device::next_deadline`]. Virtual and real time turn
-//! the same machine.
+//! The driver passes in an [`Input`] with the current time, carries out the resulting [`Action`]s, and calls
+//! again at [`Device::next_deadline`]. The device has no clock, socket or future. Virtual and real time drive
+//! the same code.
 //!
-//! * `connection`: what the device knows of its connection, and the messages that wait for it. `connection_events`:
-//!   what it does as that comes and goes.
-//! * `power`: starting, ending, and starting again after a crash.
-//! * `traffic`: the way of a message out and in, through the faults.
-//! * `outages`: what comes over it for a while. `hang`: what waits while its behaviour stands still.
-//! * `swap`: another version of its behaviour takes over while it runs.
-//! * `http`: requests to it, and answers to its own.
+//! * `connection`: state of the connection, and messages queued for it. `connection_events`: handling of
+//!   connects and disconnects.
+//! * `power`: start, stop, crash and restart.
+//! * `traffic`: outbound and inbound messages, through the faults.
+//! * `outages`: outages and changes of faults. `hang`: events deferred during a hang.
+//! * `swap`: hot swaps to another version of the behaviour.
+//! * `http`: HTTP requests and answers.
 
 mod connection;
 mod connection_events;
@@ -55,7 +55,7 @@ use wasmote_mqtt::protocol::Protocol;
 use wasmote_mqtt::time::{Time, WallTime};
 use wasmote_mqtt::topic::TopicFilter;
 
-/// The time that comes with every input.
+/// Time of an input.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Now {
     /// On the run's clock.
@@ -64,60 +64,60 @@ pub struct Now {
     pub wall: WallTime,
 }
 
-/// What can happen to a device.
+/// Input of a device.
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// Power on, or start again after a stop.
+    /// Powers the device on, or restarts it after a stop.
     Start,
-    /// End in order, for good or until `Start`.
+    /// Stops the device cleanly, until the next `Start`.
     Stop(StopReason),
-    /// Lose power and memory, and start again.
+    /// Cuts the power, with loss of memory, and restarts.
     Crash,
-    /// A deadline has come.
+    /// A deadline has passed.
     Wake,
-    /// The connection is up; whether the broker still had the session.
+    /// The connection is up.
     Connected {
-        /// [MQTT-3.2.2-2]
+        /// Whether the broker still had the session [MQTT-3.2.2-2].
         session_present: bool,
     },
-    /// After a silence the broker answered on the old connection: it never noticed.
+    /// The broker answered on the old connection after a silence, which it did not notice.
     Resumed,
-    /// The connection could not be made, or broke; the reason in words.
+    /// The connection failed or was lost; with a reason as text.
     Disconnected(String),
     /// The broker delivered a message.
     Delivered(Message),
-    /// The connection could not take a message that it was handed.
+    /// The connection did not accept a message.
     Refused(Message),
     /// The connection broke before a message at QoS 1 or 2 was acknowledged, and its session is gone.
     Returned(Message),
-    /// A message at QoS 0 was on its way this way when a fault of its line took it.
+    /// A fault of the link took a message at QoS 0 in this direction.
     Dropped(Direction, Message, FaultId),
-    /// A user publishes on the device's behalf. It goes through the faults like the device's own.
+    /// A user publishes on behalf of the device. The message passes the faults like the device's own.
     Publish(Message),
-    /// Somebody asks the device over HTTP. The ticket comes back with the answer.
+    /// An inbound HTTP request. The answer has the same ticket.
     HttpRequest(u64, HttpRequest),
-    /// The answer to an outbound request.
+    /// The answer to an outbound HTTP request.
     HttpReply(u64, Result<HttpResponse, HttpFailure>),
-    /// Other faults from now on.
+    /// Replaces the device's faults.
     SetFaults(Arc<[Arc<Fault>]>),
-    /// Another version of its behaviour takes over, with what the present one knows.
+    /// Swaps the behaviour to another version, which restores the state of the present one.
     Swap(Upgrade),
 }
 
-/// What a device is made of.
+/// Parameters of a new device.
 #[derive(Clone)]
 pub struct Blueprint {
-    /// Who it is.
+    /// Identity of the device.
     pub identity: Arc<Identity>,
-    /// Where its behaviour comes from.
+    /// Factory of its behaviour.
     pub factory: Arc<dyn BehaviourFactory>,
-    /// What it may use.
+    /// Limits of the device.
     pub limits: Arc<Limits>,
-    /// The MQTT version of its connection.
+    /// MQTT version of the connection.
     pub protocol: Protocol,
-    /// The run's seed.
+    /// Seed of the run.
     pub seed: Seed,
-    /// The faults at the start.
+    /// Initial faults.
     pub faults: Arc<[Arc<Fault>]>,
 }
 
@@ -146,7 +146,7 @@ pub struct Device {
     context: Option<Context>,
     connection: Connection,
     injector: Injector,
-    /// As the driver was told.
+    /// Link conditions as last sent to the driver.
     link_conditions: LinkConditions,
     schedule: Schedule<DelayedMessage>,
     ledger: Ledger,
@@ -154,17 +154,18 @@ pub struct Device {
     traps: u64,
     latency: Histogram,
     samples: LatencySamples,
-    /// What waits for a hang to end.
+    /// Events deferred until the end of a hang.
     deferred_events: VecDeque<Event>,
-    /// Empty between calls; it is kept so that a message does not allocate.
+    /// Scratch buffer, empty between calls, which saves an allocation for each message.
     passed: Vec<(Message, std::time::Duration)>,
 }
 
-/// Deadlines handled in one call; with the floor on timers this bounds what a device can hold up.
+/// Most deadlines handled in one call. Together with the shortest timer delay it bounds the work of one
+/// wakeup.
 const MAX_STEPS_PER_WAKE: u32 = 256;
 
 impl Device {
-    /// A device that has not been switched on.
+    /// Creates a device that is powered off.
     pub fn new(blueprint: Blueprint, now: Time) -> Self {
         let Blueprint { identity, limits, protocol, seed, faults, .. } = &blueprint;
         let mut ledger = Ledger::default();
@@ -189,42 +190,42 @@ impl Device {
         }
     }
 
-    /// Who it is.
+    /// Identity of the device.
     pub fn identity(&self) -> &Arc<Identity> {
         &self.blueprint.identity
     }
 
-    /// The name of its behaviour.
+    /// Name of its behaviour.
     pub fn behaviour_name(&self) -> &str {
         self.blueprint.factory.name()
     }
 
-    /// Whether it runs, and if not, why.
+    /// Power state.
     pub fn power(&self) -> &PowerState {
         &self.power.state
     }
 
-    /// Whether it is connected, and if not, why.
+    /// Connection state.
     pub fn connection(&self) -> &ConnectionState {
         &self.connection.state
     }
 
-    /// Since when it has been running.
+    /// Time of the last start, while the device runs.
     pub fn started_at(&self) -> Option<Time> {
         self.power.started_at
     }
 
-    /// Faults that hold it now.
+    /// Faults that are active now.
     pub fn active_faults(&self) -> Vec<ActiveFault> {
         self.injector.active()
     }
 
-    /// The account of its messages.
+    /// Message counts of the device.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
     }
 
-    /// Messages that wait: out, and in.
+    /// Number of waiting messages, outbound and inbound.
     pub fn waiting(&self) -> (u64, u64) {
         let out = self.schedule.iter().filter(|delayed| delayed.is_outbound()).count();
         let inbound =
@@ -232,27 +233,27 @@ impl Device {
         ((out + self.injector.held(Direction::Out) + self.connection.queued()) as u64, inbound as u64)
     }
 
-    /// How long received messages were under way, in seconds.
+    /// Latencies of received messages, in seconds.
     pub fn latency(&self) -> &Histogram {
         &self.latency
     }
 
-    /// The last few of these.
+    /// The most recent latencies.
     pub fn latency_samples(&self) -> &LatencySamples {
         &self.samples
     }
 
-    /// How often its behaviour trapped.
+    /// Number of traps of the behaviour.
     pub fn traps(&self) -> u64 {
         self.traps
     }
 
-    /// What its behaviour was refused.
+    /// Refused requests of the behaviour.
     pub fn refusals(&self) -> Refusals {
         self.context.as_ref().map(Context::refusals).unwrap_or_default()
     }
 
-    /// What its behaviour measures of itself.
+    /// Metrics of the behaviour.
     pub fn metrics(&self) -> Option<&Metrics> {
         self.context.as_ref().map(Context::metrics)
     }
@@ -263,18 +264,18 @@ impl Device {
         context.flat_map(Context::subscriptions).map(|(filter, qos)| (filter, *qos))
     }
 
-    /// Joules left in its battery, if it has one; in the one with the least, if it has several.
+    /// Remaining energy in joules, if the device has a battery; of several, the lowest.
     pub fn joules_left(&self, now: Time) -> Option<f64> {
         self.injector.joules_left(now)
     }
 
-    /// By how many seconds its calendar clock is ahead of the true one.
+    /// Error of the device's calendar clock, in seconds; positive if it is ahead.
     pub fn clock_error_s(&self, now: Now) -> f64 {
         let (shown, truth) = (self.injector.clock_reading(now.run, now.wall).as_nanos(), now.wall.as_nanos());
         (i128::from(shown) - i128::from(truth)) as f64 / 1e9
     }
 
-    /// When it wants to be woken.
+    /// Time of the next deadline.
     pub fn next_deadline(&self) -> Option<Time> {
         let timer = self.context.as_ref().filter(|_| self.is_awake()).and_then(Context::next_timer);
         let deadlines = [
@@ -289,12 +290,12 @@ impl Device {
         deadlines.into_iter().flatten().min()
     }
 
-    /// Whether its behaviour runs.
+    /// Whether the behaviour runs.
     pub fn is_running(&self) -> bool {
         matches!(self.power.state, PowerState::On)
     }
 
-    /// Whether its behaviour runs and does not hang.
+    /// Whether the behaviour runs and does not hang.
     pub fn is_awake(&self) -> bool {
         self.is_running() && !self.injector.hangs()
     }
@@ -304,7 +305,7 @@ impl Device {
         matches!(self.power.state, Off(_) | Failed(_) | Dead(_) | New)
     }
 
-    /// Let something happen to it. What it asks for is added to `actions`.
+    /// Handles an input. Appends the resulting actions to `actions`.
     pub fn handle(&mut self, input: Input, now: Now, actions: &mut Vec<Action>) {
         match input {
             Input::Start => self.start(now, actions),
@@ -329,7 +330,7 @@ impl Device {
         self.run_deadlines(now, actions);
     }
 
-    /// Handle everything that is due, soonest first.
+    /// Handles all due deadlines, soonest first.
     fn run_deadlines(&mut self, now: Now, actions: &mut Vec<Action>) {
         for _ in 0..MAX_STEPS_PER_WAKE {
             if self.next_deadline().is_none_or(|due| due > now.run) {
@@ -367,7 +368,7 @@ impl Device {
         }
     }
 
-    /// Let the behaviour deal with an event, and carry out what it leaves behind.
+    /// Passes an event to the behaviour and carries out its effects.
     fn dispatch(&mut self, event: Event, now: Now, actions: &mut Vec<Action>) {
         if self.injector.hangs() {
             return self.defer(event, actions);
@@ -384,15 +385,15 @@ impl Device {
         self.call_behaviour(now, actions, |behaviour, context| behaviour.handle(event, context))
     }
 
-    /// Lend the context to the behaviour for a call, and carry out what it leaves behind. Without a behaviour
-    /// there is no call.
+    /// Calls the behaviour with the context and carries out its effects. Without a behaviour, returns the
+    /// default.
     fn call_behaviour<T: Default>(
         &mut self,
         now: Now,
         actions: &mut Vec<Action>,
         call: impl FnOnce(&mut dyn Behaviour, Context) -> (Context, Result<T, Trap>),
     ) -> Result<T, Trap> {
-        // The context is taken only when there is somebody to lend it to.
+        // The context is taken only if there is a behaviour to pass it to.
         let Some(behaviour) = self.behaviour.as_mut() else { return Ok(T::default()) };
         let Some(mut context) = self.context.take() else { return Ok(T::default()) };
         self.injector.spend(EnergyUse::Event);

@@ -1,14 +1,14 @@
-//! What can happen to a behaviour.
+//! Events of a behaviour.
 
 use std::fmt;
 
 use crate::http::{HttpFailure, HttpRequest, HttpResponse};
 use wasmote_mqtt::message::Message;
 
-/// One thing that happens to a device's behaviour. A behaviour sees one at a time.
+/// An event of a behaviour, which handles one at a time.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// The first event of an instance.
+    /// First event of an instance.
     Started(StartCause),
     /// A message arrived that matches a subscription.
     Message(Message),
@@ -16,31 +16,31 @@ pub enum Event {
     Timer(u32),
     /// The MQTT connection came up or went down.
     Connection(ConnectionChange),
-    /// Somebody asks the device over HTTP; the ticket goes back with the answer.
+    /// An inbound HTTP request; the answer has the same ticket.
     HttpRequest(u64, HttpRequest),
-    /// The answer to the request that the behaviour sent under this number.
+    /// The answer to the outbound HTTP request with this number.
     HttpReply(u64, Result<HttpResponse, HttpFailure>),
-    /// The last event of an instance that does not crash.
+    /// Last event of an instance that does not crash.
     Stopping(StopReason),
 }
 
-/// Why a behaviour starts.
+/// Reason for the start of a behaviour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartCause {
-    /// The device's first start.
+    /// First start of the device.
     PowerOn,
-    /// After a crash, a trap or a stop: only the state store is left.
+    /// Restart after a crash, a trap or a stop: only the state store is kept.
     Restart,
     /// A new version of the component takes over.
     Swap,
 }
 
-/// Why a behaviour stops.
+/// Reason for the stop of a behaviour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StopReason {
-    /// Asked for by a user or a plan.
+    /// Requested by a user or a plan.
     Requested,
-    /// The run is over.
+    /// End of the run.
     Shutdown,
     /// A new version of the component takes over.
     Swap,
@@ -56,7 +56,7 @@ impl fmt::Display for StopReason {
     }
 }
 
-/// How the MQTT connection changed.
+/// Change of the MQTT connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConnectionChange {
     /// Connected.
@@ -64,6 +64,6 @@ pub enum ConnectionChange {
         /// Whether the broker still had the session [MQTT-3.2.2-2].
         session_present: bool,
     },
-    /// Lost, with the reason in words.
+    /// Disconnected, with a reason as text.
     Down(String),
 }

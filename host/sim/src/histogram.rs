@@ -1,16 +1,16 @@
-//! Histogram with fixed bucket bounds, so that histograms of all devices and processes can be merged.
+//! Histograms with fixed buckets.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Upper bounds of the buckets: 1, 2 and 5 times the powers of ten from 0.0001 to 1000. They suit seconds as well as
-/// counts of hops.
+/// Upper bounds of the buckets: 1, 2 and 5 times the powers of ten from 0.0001 to 1,000. They suit seconds as
+/// well as hop counts. Equal bounds allow histograms to be merged over a fleet.
 pub const BOUNDS: [f64; 22] = [
     1e-4, 2e-4, 5e-4, 1e-3, 2e-3, 5e-3, 1e-2, 2e-2, 5e-2, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0,
     100.0, 200.0, 500.0, 1000.0,
 ];
 
-/// Counts of observations by bucket; the last bucket is for values above all bounds.
+/// Counts of observations by bucket; the last bucket is unbounded.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(into = "HistogramJson", try_from = "HistogramJson")]
 #[schemars(description = "A distribution in buckets.")]
@@ -72,7 +72,7 @@ impl TryFrom<HistogramJson> for Histogram {
 }
 
 impl Histogram {
-    /// Record one observation.
+    /// Records an observation.
     pub fn observe(&mut self, value: f64) {
         self.buckets[BOUNDS.partition_point(|&bound| bound < value)] += 1;
         self.sum += value;
@@ -88,7 +88,7 @@ impl Histogram {
         self.sum
     }
 
-    /// Mean of the observations.
+    /// Mean of the observations, if any.
     pub fn mean(&self) -> Option<f64> {
         let count = self.count();
         (count > 0).then(|| self.sum / count as f64)
@@ -138,7 +138,7 @@ impl Histogram {
         bucket.map(|(bound, _)| bound).filter(|bound| bound.is_finite())
     }
 
-    /// Add another histogram's observations.
+    /// Adds the observations of another histogram.
     pub fn merge(&mut self, other: &Self) {
         for (mine, theirs) in self.buckets.iter_mut().zip(&other.buckets) {
             *mine = mine.saturating_add(*theirs);

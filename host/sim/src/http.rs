@@ -1,33 +1,33 @@
-//! HTTP as a device sees it: requests addressed to it, and requests it makes.
+//! HTTP requests and responses of devices, inbound and outbound.
 
 use bytes::Bytes;
 
 /// A request, in either direction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpRequest {
-    /// In upper case.
+    /// Method in upper case.
     pub method: String,
-    /// Outbound an absolute URL, inbound path and query.
+    /// Outbound: an absolute URL. Inbound: path and query.
     pub url: String,
-    /// Names in lower case, in order.
+    /// Headers in order, with names in lower case.
     pub headers: Vec<(String, String)>,
-    /// At most the device's limit.
+    /// Body, at most the device's limit.
     pub body: Bytes,
 }
 
 /// A response, in either direction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpResponse {
-    /// 100 to 599.
+    /// Status code, 100 to 599.
     pub status: u16,
-    /// Names in lower case, in order.
+    /// Headers in order, with names in lower case.
     pub headers: Vec<(String, String)>,
-    /// At most the device's limit.
+    /// Body, at most the device's limit.
     pub body: Bytes,
 }
 
 impl HttpResponse {
-    /// A short answer in plain text.
+    /// A response in plain text.
     pub fn text(status: u16, body: impl Into<String>) -> Self {
         Self {
             status,
@@ -37,16 +37,16 @@ impl HttpResponse {
     }
 }
 
-/// Why an outbound request brought no response.
+/// Reason for which an outbound request has no response.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HttpFailure {
-    /// Nothing came within the request's time-out.
+    /// No response within the request's timeout.
     #[error("no answer in time")]
     TimedOut,
-    /// No connection, or it broke.
+    /// The connection failed or broke.
     #[error("unreachable: {0}")]
     Unreachable(String),
-    /// Larger than the limit, in bytes.
+    /// The response exceeds the limit, in bytes.
     #[error("the answer exceeds {0} bytes")]
     TooLarge(u32),
 }

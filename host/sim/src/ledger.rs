@@ -1,8 +1,8 @@
-//! Ledger of a device: counts that account for every message.
+//! Message counts of a device, in which every message is accounted for.
 //!
-//! On the way out it closes when
-//! `generated + duplicated + returned = sent + dropped + waiting + lost offline + refused`, on the way in when
-//! `arrived + duplicated = received + dropped + waiting + discarded`.
+//! The outbound counts balance when
+//! `generated + duplicated + returned = sent + dropped + waiting + lost offline + refused`, the inbound
+//! counts when `arrived + duplicated = received + dropped + waiting + discarded`.
 
 use std::collections::BTreeMap;
 
@@ -11,48 +11,47 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::faults::{Direction, FaultId, Verdict};
 
-/// Counts of messages, from the device's first start on. The names of the fields are those of `/metrics`.
+/// Message counts since the first start of the device.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
-    /// Published by the behaviour, or on its behalf by a user.
+    /// Messages published by the behaviour, or on its behalf by a user.
     pub generated: u64,
-    /// Handed to the MQTT connection.
+    /// Messages passed to the MQTT connection.
     pub sent: u64,
-    /// Returned by the connection, which was full, broke before an acknowledgement, or led nowhere. A returned
-    /// message waits to be sent again, or is counted as refused, lost, or dropped by a fault.
+    /// Messages returned by the connection, because it was full, ended before an acknowledgement, or was half
+    /// open. A returned message is queued again, or counted as refused, lost or dropped by a fault.
     pub returned: u64,
-    /// QoS 0 messages sent while the connection was down. MQTT does not keep them.
+    /// Messages at QoS 0 that were published while disconnected, which MQTT does not queue.
     pub lost_offline: u64,
-    /// Messages that found their queue full: the device's own, or that of its client. `/metrics` lists them among
-    /// the refusals, as `queue_full`.
+    /// Messages refused by a full queue of the device or of its client.
     #[serde(skip)]
     pub refused_full: u64,
-    /// Delivered by the broker, including messages that are known to be lost on the link.
+    /// Messages delivered by the broker, including those that its link is known to have dropped.
     pub arrived: u64,
-    /// Given to the behaviour.
+    /// Messages passed to the behaviour.
     pub received: u64,
-    /// Arrived while no behaviour ran, was too large, found too much waiting for a hang to end, or waited in a
-    /// delay or a hang when the behaviour ended.
+    /// Messages that were discarded: no behaviour ran, the payload was too large, too many messages waited
+    /// for the end of a hang, or the behaviour ended during a delay or a hang.
     pub discarded: u64,
     #[serde(default, serialize_with = "write_faults", deserialize_with = "read_faults")]
     faults: Vec<(FaultId, FaultCounts)>,
 }
 
-/// Counts of the effects of one fault.
+/// Counts of one fault on one device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct FaultCounts {
-    /// Messages dropped on the way out.
+    /// Outbound messages dropped.
     pub dropped_out: u64,
-    /// Messages dropped on the way in.
+    /// Inbound messages dropped.
     pub dropped_in: u64,
-    /// Messages delayed: by a delay, by limited bandwidth, or to be overtaken.
+    /// Messages delayed or held back.
     pub delayed: u64,
-    /// Copies made on the way out.
+    /// Outbound copies made.
     pub duplicated_out: u64,
-    /// Copies made on the way in.
+    /// Inbound copies made.
     pub duplicated_in: u64,
-    /// Messages with a changed payload.
+    /// Messages with a corrupted payload.
     pub corrupted: u64,
     /// Outages that began; for a battery, how often it was empty.
     pub outages: u64,
@@ -71,7 +70,7 @@ fn read_faults<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(FaultI
 }
 
 impl FaultCounts {
-    /// Add another's counts.
+    /// Adds the counts of another device.
     pub fn add(&mut self, other: &Self) {
         self.dropped_out += other.dropped_out;
         self.dropped_in += other.dropped_in;
@@ -83,7 +82,6 @@ impl FaultCounts {
         self.traps += other.traps;
     }
 
-    /// Subtract earlier counts of the same fault.
     fn subtract(&mut self, before: &Self) {
         for (count, before) in [
             (&mut self.dropped_out, before.dropped_out),
@@ -106,12 +104,12 @@ impl FaultCounts {
 }
 
 impl Ledger {
-    /// Counts of each fault, in the order in which the faults first acted.
+    /// Counts of each fault, in the order of first use.
     pub fn faults(&self) -> impl Iterator<Item = (&FaultId, &FaultCounts)> {
         self.faults.iter().map(|(id, counts)| (id, counts))
     }
 
-    /// Sums over all faults.
+    /// Sum over all faults.
     pub fn fault_total(&self) -> FaultCounts {
         self.faults.iter().fold(FaultCounts::default(), |mut total, (_, counts)| {
             total.add(counts);
@@ -119,7 +117,7 @@ impl Ledger {
         })
     }
 
-    /// Whether every message is accounted for, given how many wait on the way out and on the way in.
+    /// Whether every message is accounted for, given the numbers of waiting outbound and inbound messages.
     pub fn closes(&self, waiting_out: u64, waiting_in: u64) -> bool {
         let faults = self.fault_total();
         let out = self.sent + faults.dropped_out + waiting_out + self.lost_offline + self.refused_full;
@@ -128,7 +126,7 @@ impl Ledger {
             && self.arrived + faults.duplicated_in == inward
     }
 
-    /// Add another device's account.
+    /// Adds the counts of another device.
     pub fn add(&mut self, other: &Self) {
         self.generated += other.generated;
         self.sent += other.sent;
@@ -165,7 +163,7 @@ impl Ledger {
         }
     }
 
-    /// Position of a fault's counts.
+    /// Slot of a fault's counts.
     pub(crate) fn slot(&mut self, id: &FaultId) -> usize {
         self.faults.iter().position(|(known, _)| known == id).unwrap_or_else(|| {
             self.faults.push((id.clone(), FaultCounts::default()));
@@ -173,7 +171,7 @@ impl Ledger {
         })
     }
 
-    /// Record a rule's verdict on one message.
+    /// Counts a rule's verdict on one message.
     pub(crate) fn enter(&mut self, slot: usize, direction: Direction, verdict: &Verdict) {
         let counts = &mut self.faults[slot].1;
         match (verdict, direction) {
@@ -189,12 +187,12 @@ impl Ledger {
         }
     }
 
-    /// Record traps of a fault's component.
+    /// Counts traps of a component.
     pub(crate) fn trapped(&mut self, slot: usize, traps: u64) {
         self.faults[slot].1.traps += traps;
     }
 
-    /// Record a message that an outage dropped.
+    /// Counts a message that an outage dropped.
     pub(crate) fn dropped_by(&mut self, id: &FaultId, direction: Direction) {
         let slot = self.slot(id);
         self.enter(slot, direction, &Verdict::Drop);

@@ -1,22 +1,21 @@
-//! The model of Wasmote: devices, faults and time, without a clock, a socket or a file.
+//! The simulation model of Wasmote: devices, faults and virtual time, without I/O.
 //!
-//! Start with [`device`]: it is the state machine that everything else serves. Then:
+//! Start with [`device`], the state machine of a device. Then:
 //!
-//! * What a device is given and gives back: [`event`], [`context`] (with the effects), [`action`], [`notice`].
-//! * Its mind: [`behaviour`], a trait that a sandboxed guest or a closure satisfies.
-//! * What it handles: [`message`], [`topic`], [`http`].
-//! * What it is told: [`config`].
-//! * What it has: [`timers`], [`store`], [`metrics`] (with [`histogram`]), within its [`limits`].
-//! * What happens to it: [`faults`], a vocabulary of values and the one place that applies them.
-//! * What became of its messages: [`ledger`].
-//! * Where its messages go: [`broker`], turned by virtual time and by live runs alike.
-//! * How they get there: [`client`], a device's side of its MQTT session.
-//! * What carries bytes, or does not: [`link`].
-//! * What turns all of it without a clock: [`virtual_time`].
-//! * What all of it stands on: [`time`], [`rng`], [`device_id`], [`schedule`], [`filter_tree`].
+//! * [`event`], [`context`] (with the effects), [`action`], [`notice`]: inputs and outputs of a device.
+//! * [`behaviour`]: the program of a device, a trait for sandboxed guests and closures.
+//! * [`timers`], [`store`], [`metrics`] (with [`histogram`]), [`http`]: services of a device, within its
+//!   [`limits`].
+//! * [`faults`]: fault models, and the injector that applies them.
+//! * [`ledger`]: message counts.
+//! * [`link`]: the link between a client and the broker, with faults of the byte stream.
+//! * [`virtual_time`]: discrete-event simulation of devices and a broker.
+//! * [`rng`], [`schedule`]: random numbers and time-ordered queues.
 //!
-//! Determinism is a law here: equal inputs give equal outputs, to the byte. The lints of this crate state
-//! it, with the reasons, in `clippy.toml`.
+//! The MQTT client and broker are in the crate [`wasmote_mqtt`].
+//!
+//! The crate is deterministic: equal inputs give equal outputs, to the byte. `clippy.toml` lists the banned
+//! APIs with reasons.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

@@ -1,4 +1,4 @@
-//! What one device may use, and the buckets that hold it to its rates.
+//! Limits of one device, and token buckets for its rates.
 
 use std::time::Duration;
 
@@ -6,39 +6,39 @@ use serde::{Deserialize, Serialize};
 
 use wasmote_mqtt::time::Time;
 
-/// What one device may use of the host. Every field can be configured.
+/// Limits of one device. Every field can be configured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Linear memory in bytes; default 4 MiB. Asking for more ends the instance.
+    /// Linear memory in bytes; default 4 MiB. A request for more ends the instance.
     pub memory_bytes: u64,
-    /// Fuel for one call, about one unit a Wasm instruction; default 50 million, some 50 ms.
+    /// Fuel for one call, about one unit a Wasm instruction; default 50 million, about 50 ms.
     pub fuel_per_call: u64,
-    /// Bytes that one call from the guest to the host may move, and the largest HTTP body; default 256 KiB.
+    /// Most bytes that one call from the guest to the host may transfer, and the largest HTTP body; default
+    /// 256 KiB.
     pub host_call_bytes: u32,
-    /// Largest payload in bytes, out and in; default 128 KiB. A larger one that arrives is discarded, so that
-    /// nobody outside can make a device run out of memory.
+    /// Largest payload in bytes, outbound and inbound; default 128 KiB. Larger inbound messages are
+    /// discarded, so that other clients cannot exhaust the memory of a device.
     pub payload_bytes: u32,
-    /// Messages a second, over time; default 1,000. Zero means no limit.
+    /// Messages a second, on average; default 1,000. Zero means no limit.
     pub publishes_per_second: u32,
-    /// Log lines a second, over time; default 50. Zero means no limit.
+    /// Log lines a second, on average; default 50. Zero means no limit.
     pub log_lines_per_second: u32,
-    /// Longest log line in bytes; default 4 KiB. Longer lines are cut.
+    /// Longest log line in bytes; default 4 KiB. Longer lines are truncated.
     pub log_line_bytes: u32,
-    /// Messages at QoS 1 and 2 that wait for a connection; default 100.
+    /// Most messages at QoS 1 and 2 queued for a connection; default 100.
     pub queued_messages: u32,
-    /// Messages that wait out a delay, each way together, and of those that wait for a hang to end;
-    /// default 10,000.
+    /// Most delayed messages, both directions together, and most messages deferred by a hang; default 10,000.
     pub delayed_messages: u32,
-    /// Timers at one time; default 64.
+    /// Most timers at one time; default 64.
     pub timers: u32,
-    /// Subscriptions at one time; default 256.
+    /// Most subscriptions at one time; default 256.
     pub subscriptions: u32,
-    /// Names of metrics; default 64.
+    /// Most names of metrics; default 64.
     pub metrics: u32,
-    /// Keys and values of the state store together, in bytes; default 64 KiB.
+    /// Total size of the state store's keys and values in bytes; default 64 KiB.
     pub state_bytes: u32,
-    /// Outbound HTTP requests under way; default 4.
+    /// Most outbound HTTP requests in flight; default 4.
     pub http_requests: u32,
 }
 
@@ -63,12 +63,12 @@ impl Default for Limits {
     }
 }
 
-/// A token bucket that holds one second's worth.
+/// A token bucket with a capacity of one second.
 #[derive(Clone, Debug)]
 pub struct RateLimit {
-    /// Nanoseconds that one token costs; zero for no limit.
+    /// Nanoseconds for one token; zero for no limit.
     cost: u64,
-    /// When the bucket would be full again, on the run's clock.
+    /// Time at which the bucket is full again, on the run's clock.
     full_at: Time,
 }
 
@@ -81,7 +81,7 @@ impl RateLimit {
         Self { cost: cost.checked_div(u64::from(rate)).unwrap_or(0), full_at: Time::ZERO }
     }
 
-    /// Take a token if there is one.
+    /// Takes a token. False if there is none.
     pub fn take(&mut self, now: Time) -> bool {
         let full_at = self.full_at.max(now) + Duration::from_nanos(self.cost);
         let allowed = full_at.since(now) <= Self::DEPTH;
@@ -100,7 +100,7 @@ mod tests {
     fn a_burst_of_one_second_passes_and_then_the_rate_holds() {
         let mut limit = RateLimit::per_second(100);
         assert_eq!((0..1_000).filter(|_| limit.take(Time::ZERO)).count(), 100);
-        // Half a second later there is half of it again.
+        // After half a second, the bucket is half full.
         let later = Time::ZERO + Duration::from_millis(500);
         assert_eq!((0..1_000).filter(|_| limit.take(later)).count(), 50);
     }

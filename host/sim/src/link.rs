@@ -1,11 +1,11 @@
-//! The line between a device's client and the broker, below MQTT, as a state machine.
+//! Network link between a device's client and the broker, below MQTT, as a state machine.
 //!
-//! It carries packets in their order, each with the length that it has on the wire, and obeys the faults of the
-//! byte stream: a stall, a throttle, a reset, a connection that is half open. While nothing of the kind holds
-//! it hands everything on at once. It sees no clock: a driver sends packets with the time, and asks at
-//! [`NetworkLink::next_deadline`] for those that have come through.
+//! The link forwards packets in order, with their length on the wire, and applies the faults of the byte
+//! stream: stalls, throttles, resets and half-open connections. Without faults it forwards everything at
+//! once. The driver passes in packets with the current time, and takes forwarded packets at
+//! [`NetworkLink::next_deadline`].
 //!
-//! * `queue`: the packets that go one way. [`size`]: how long they are.
+//! * `queue`: packets of one direction. [`size`]: lengths of packets.
 
 mod queue;
 pub mod size;
@@ -21,12 +21,12 @@ use wasmote_mqtt::message::Message;
 use wasmote_mqtt::protocol::Protocol;
 use wasmote_mqtt::time::Time;
 
-/// A device's line. It outlives the connections that are made over it.
+/// Link of one device. It outlives the connections over it.
 #[derive(Debug)]
 pub struct NetworkLink {
     up: LinkQueue<(ConnectionId, Request)>,
     down: LinkQueue<(ConnectionId, Reply)>,
-    /// The connection that was struck last.
+    /// The most recently broken connection.
     broken: Option<BrokenConnection>,
 }
 
@@ -37,24 +37,24 @@ struct BrokenConnection {
     fault: FaultId,
 }
 
-/// What becomes of a packet that is sent.
+/// Result of sending a packet.
 #[derive(Debug, PartialEq)]
 pub enum SendOutcome<T> {
-    /// It goes on at once.
+    /// The packet is forwarded at once.
     Passed(T),
-    /// It waits for its turn.
+    /// The packet is queued.
     Queued,
-    /// There is no room for it, not even with its sender: a message at QoS 0.
+    /// A message at QoS 0 is rejected: the buffer and the sender's queue are full.
     Full(T),
-    /// It leads nowhere, for this fault.
+    /// This fault drops the packet.
     Dropped(T, FaultId),
 }
 
-/// Whether a packet carries a message that nobody would send again.
+/// Access to messages at QoS 0, which are not retransmitted.
 pub trait AtMostOnce {
-    /// That message.
+    /// The packet's message, if it is at QoS 0.
     fn into_qos_0_message(self) -> Option<Message>;
-    /// Whether there is one.
+    /// Whether the packet carries a message at QoS 0.
     fn is_qos_0(&self) -> bool;
 }
 
@@ -85,19 +85,19 @@ impl AtMostOnce for Reply {
 }
 
 impl NetworkLink {
-    /// A line in calm weather. When its buffer is full, this many messages at QoS 0 can wait with the
-    /// client, and this many with the broker; what has to be acknowledged always can.
+    /// A link without faults. When its buffer is full, these numbers of messages at QoS 0 can wait at the
+    /// client and at the broker. Packets that must be acknowledged are always accepted.
     pub fn new(client_capacity: usize, broker_capacity: usize) -> Self {
         Self { up: LinkQueue::new(client_capacity), down: LinkQueue::new(broker_capacity), broken: None }
     }
 
-    /// What it does with bytes from now on.
+    /// Sets the conditions of the link.
     pub fn set_conditions(&mut self, conditions: LinkConditions, now: Time) {
         self.up.set_conditions(conditions.outbound, now);
         self.down.set_conditions(conditions.inbound, now);
     }
 
-    /// The client sends a packet.
+    /// Sends a packet of the client.
     pub fn send_up(
         &mut self,
         connection: ConnectionId,
@@ -109,7 +109,7 @@ impl NetworkLink {
             return SendOutcome::Dropped(request, fault.clone());
         }
         if request == Request::Lost && self.up.contains(|it| is_connect_of(connection, it)) {
-            // A connection that never came about leaves nothing behind.
+            // A connection that was never established leaves no packets.
             self.up.remove(|it| it.0 == connection);
             return SendOutcome::Queued;
         }
@@ -122,7 +122,7 @@ impl NetworkLink {
         ))
     }
 
-    /// The broker sends a packet.
+    /// Sends a packet of the broker.
     pub fn send_down(
         &mut self,
         connection: ConnectionId,
@@ -137,22 +137,22 @@ impl NetworkLink {
         outcome(self.down.enqueue((connection, reply), |it| size::of_reply(&it.1, protocol), droppable, now))
     }
 
-    /// When the next packet will have come through.
+    /// Time at which the next packet arrives.
     pub fn next_deadline(&self) -> Option<Time> {
         [self.up.next_due(), self.down.next_due()].into_iter().flatten().min()
     }
 
-    /// Take a packet that has come through to the broker, if one has.
+    /// Returns a packet that has arrived at the broker, if any.
     pub fn take_up(&mut self, now: Time) -> Option<(ConnectionId, Request)> {
         self.up.take_due(now)
     }
 
-    /// Take a packet that has come through to the client, if one has.
+    /// Returns a packet that has arrived at the client, if any.
     pub fn take_down(&mut self, now: Time) -> Option<(ConnectionId, Reply)> {
         self.down.take_due(now)
     }
 
-    /// Strike a connection. What it takes of what waited here and would not be sent again is returned.
+    /// Breaks a connection. Returns the lost messages that would not be retransmitted.
     pub fn break_link(
         &mut self,
         connection: ConnectionId,
@@ -184,7 +184,7 @@ impl NetworkLink {
         taken
     }
 
-    /// The fault that takes what is sent this way on a connection, if one does.
+    /// The fault that drops packets of a connection in this direction, if any.
     fn dropping_fault(&self, connection: ConnectionId, direction: Direction) -> Option<&FaultId> {
         let broken = self.broken.as_ref().filter(|broken| broken.connection == connection)?;
         let takes = match broken.link_break {
@@ -194,7 +194,7 @@ impl NetworkLink {
         takes.then_some(&broken.fault)
     }
 
-    /// The fault that takes what had already left the line, if the connection was reset since.
+    /// The fault that reset this connection, if any. It drops packets that had already left the link.
     pub fn reset_fault(&self, connection: ConnectionId) -> Option<&FaultId> {
         let broken = self.broken.as_ref().filter(|broken| broken.connection == connection)?;
         (broken.link_break == LinkBreak::Reset).then_some(&broken.fault)

@@ -1,4 +1,4 @@
-//! Metrics that a behaviour records about itself: counters, gauges and histograms.
+//! Metrics of a behaviour.
 
 use std::collections::BTreeMap;
 
@@ -7,16 +7,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::histogram::Histogram;
 
-/// Reason why a metric was not recorded.
+/// Reason for which a measurement is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordMetricError {
-    /// The name is invalid, or belongs to a metric of another type.
+    /// The name is invalid, or belongs to another kind.
     #[error("{0}")]
     InvalidName(String),
-    /// The device has its maximum of metrics.
+    /// The limit on names is reached.
     #[error("the device has {0} metrics, as many as allowed")]
     TooMany(u32),
-    /// The value is not finite, or a counter would fall.
+    /// The value is not finite, or would decrease a counter.
     #[error("the value is not finite, or a counter would fall")]
     InvalidValue,
 }
@@ -114,28 +114,28 @@ impl Metric {
     }
 }
 
-/// Metrics of a device, by name.
+/// Metrics of a device by name.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     most: u32,
     by_name: BTreeMap<Box<str>, Metric>,
 }
 
-/// Maximum length of a metric's name.
+/// Longest name of a metric.
 const MAX_NAME_LENGTH: usize = 64;
 
 impl Metrics {
-    /// Creates an empty set for at most this many metrics.
+    /// Creates an empty set with this limit on names.
     pub fn new(most: u32) -> Self {
         Self { most, by_name: BTreeMap::new() }
     }
 
-    /// All metrics, sorted by name.
+    /// All metrics, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Metric)> {
         self.by_name.iter().map(|(name, metric)| (&**name, metric))
     }
 
-    /// Add to a counter.
+    /// Adds to a counter.
     pub fn count(&mut self, name: &str, amount: f64) -> Result<(), RecordMetricError> {
         if !amount.is_finite() || amount < 0.0 {
             return Err(RecordMetricError::InvalidValue);
@@ -147,7 +147,7 @@ impl Metrics {
         Ok(())
     }
 
-    /// Set a gauge.
+    /// Sets a gauge.
     pub fn gauge(&mut self, name: &str, value: f64) -> Result<(), RecordMetricError> {
         if !value.is_finite() {
             return Err(RecordMetricError::InvalidValue);
@@ -159,7 +159,7 @@ impl Metrics {
         Ok(())
     }
 
-    /// Record an observation in a histogram.
+    /// Records an observation in a histogram.
     pub fn observe(&mut self, name: &str, value: f64) -> Result<(), RecordMetricError> {
         if !value.is_finite() {
             return Err(RecordMetricError::InvalidValue);

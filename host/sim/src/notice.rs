@@ -12,57 +12,57 @@ use crate::faults::FaultId;
 use wasmote_mqtt::time::Time;
 use wasmote_mqtt::topic::Topic;
 
-/// Something worth telling about a device.
+/// A notice about a device.
 #[derive(Clone, Debug, PartialEq)]
 pub enum DeviceNotice {
     /// The behaviour started.
     Started(StartCause),
-    /// The behaviour ended in order.
+    /// The behaviour stopped cleanly.
     Stopped(StopReason),
-    /// The behaviour ended by itself; the device starts again after this long, or never.
+    /// The behaviour trapped; the device restarts after this delay, or never.
     Trapped(Trap, Option<Duration>),
-    /// Another version of the behaviour has taken over, or will be there at the next start.
+    /// A new version of the behaviour took over, or will be used at the next start.
     Swapped(VersionChange),
-    /// Another version could not take over, and why. The old one goes on.
+    /// A new version could not take over. The old one continues.
     SwapRefused(VersionChange, SwapRefusal),
-    /// A version trapped while it was on trial; from it to the one that goes on.
+    /// A new version trapped on trial; the change is back to the old one.
     SwapRolledBack(VersionChange, Trap),
-    /// The device lost its power and starts again after this long.
+    /// The device lost power and restarts after this delay.
     Crashed(Duration),
-    /// The device's battery is empty, and which; the device starts again after this long, or never.
+    /// The named battery is empty; the device restarts after this delay, or never.
     Died(FaultId, Option<Duration>),
     /// The connection is up; whether the broker still had the session.
     Connected(bool),
-    /// The connection is down, and why; the next try follows after this long.
+    /// The connection is down; with the reason and the delay before the next attempt.
     Disconnected(String, Duration),
-    /// A fault came over the device until then.
+    /// A fault of the device began, and lasts until this time.
     FaultBegan(FaultId, &'static str, Time),
-    /// A fault left the device.
+    /// A fault of the device ended.
     FaultEnded(FaultId, &'static str),
-    /// A fault's own component wrote a line.
+    /// A fault component wrote a log line.
     FaultLog(FaultId, LogLevel, String),
-    /// A fault's own component came to an end by itself, and the message passed; whether it is put aside, so that
-    /// all others pass as well.
+    /// A fault component trapped, and the message passed; whether the component is now disabled, so that all
+    /// further messages pass.
     FaultTrapped(FaultId, Trap, bool),
-    /// The behaviour wrote a line.
+    /// The behaviour wrote a log line.
     Log(LogLevel, String),
-    /// A message was handed to the connection.
+    /// A message was passed to the connection.
     Sent(Topic, Bytes),
-    /// A message was given to the behaviour; how long it was under way, where that is known.
+    /// A message was passed to the behaviour; with its latency, if known.
     Received(Topic, Bytes, Option<Duration>),
-    /// A message is gone.
+    /// A message was dropped.
     Dropped(Topic, DropCause),
 }
 
-/// Why a message is gone.
+/// Reason for which a message was dropped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DropCause {
-    /// A fault took it; the last one, where it took several copies.
+    /// A fault dropped it; the last one if several copies were dropped.
     Fault(FaultId),
     /// QoS 0, and the connection was down.
     Offline,
-    /// Its queue was full.
+    /// The queue was full.
     QueueFull,
-    /// It came from outside and is larger than the device takes, which is this many bytes.
+    /// An inbound message exceeded this limit in bytes.
     TooLarge(u32),
 }

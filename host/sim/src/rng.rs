@@ -1,8 +1,8 @@
-//! Randomness: one seed for the run, and from it a named stream for every device and purpose.
+//! Random numbers: one seed for the run, and a named stream for every device and purpose.
 //!
-//! A purpose has a stream of its own so that adding a fault, say, does not shift what the others draw:
-//! two runs that differ in one thing stay comparable in all else. ChaCha8 is used because its output is
-//! the same on every platform and in every release, which `StdRng` does not promise.
+//! Each purpose has its own stream, so that adding a fault does not shift the draws of others: two runs that
+//! differ in one aspect stay comparable in all others. ChaCha8 is used because its output is the same on
+//! every platform and in every release, which `StdRng` does not guarantee.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,23 +13,23 @@ use serde::{Deserialize, Serialize};
 
 use wasmote_mqtt::device_id::DeviceId;
 
-/// The seed of a run. It is printed, and the same seed gives the same randomness.
+/// Seed of a run, which is printed so that the run can be repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Seed(u64);
 
 impl Seed {
-    /// A seed of the user's choosing.
+    /// A given seed.
     pub const fn new(value: u64) -> Self {
         Self(value)
     }
 
-    /// The number itself.
+    /// The seed as a number.
     pub const fn value(self) -> u64 {
         self.0
     }
 
-    /// The stream that belongs to `device` and `purpose`.
+    /// The stream of `device` and `purpose`.
     pub fn stream(self, device: &DeviceId, purpose: &str) -> Stream {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&self.0.to_le_bytes());
@@ -56,7 +56,7 @@ impl FromStr for Seed {
     }
 }
 
-/// One stream of random numbers.
+/// A stream of random numbers.
 #[derive(Clone, Debug)]
 pub struct Stream(ChaCha8Rng);
 
@@ -72,14 +72,14 @@ impl Stream {
         (self.next_u64() >> 11) as f64 * STEP
     }
 
-    /// True with the given chance. 0 never draws true, 1 always does; either way one number is drawn,
-    /// so that changing a chance does not shift what comes after.
+    /// True with the given probability: never for 0, always for 1. It always draws one number, so that a
+    /// changed probability does not shift later draws.
     pub fn chance(&mut self, probability: f64) -> bool {
         self.uniform() < probability
     }
 
-    /// Uniform in [0, bound), without bias (Lemire's multiplication with rejection, 2019). Zero for a
-    /// bound of zero.
+    /// Uniform in [0, bound), without bias (Lemire's multiplication with rejection, 2019). Zero for a bound
+    /// of zero.
     pub fn below(&mut self, bound: u64) -> u64 {
         let threshold = bound.wrapping_neg().checked_rem(bound).unwrap_or(0);
         loop {
@@ -90,13 +90,13 @@ impl Stream {
         }
     }
 
-    /// Fill a buffer with random bytes.
+    /// Fills a buffer with random bytes.
     pub fn fill(&mut self, buffer: &mut [u8]) {
         self.0.fill_bytes(buffer);
     }
 }
 
-/// FNV-1a, 64 bits: names to numbers. It need not resist attack, only be the same everywhere.
+/// FNV-1a hash, 64 bits. It must be portable but not resist attacks.
 fn fnv1a(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_stream_is_the_same_on_every_platform_and_release() {
-        // Written down once: a change here breaks every published seed.
+        // Recorded values: a change breaks every published seed.
         let mut first = stream(7, "heartbeat-0", "guest");
         assert_eq!([first.next_u64(), first.next_u64()], GOLDEN);
     }
@@ -135,7 +135,7 @@ mod tests {
         for _ in 0..7_000 {
             seen[stream.below(7) as usize] += 1;
         }
-        // Each of the seven has 1,000 expected and a standard deviation of 29.
+        // Each of the seven values has an expectation of 1,000 and a standard deviation of 29.
         assert!(seen.iter().all(|&n| (850..1150).contains(&n)), "{seen:?}");
         assert_eq!(stream.below(0), 0);
         assert_eq!(stream.below(1), 0);

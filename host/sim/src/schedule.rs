@@ -1,11 +1,11 @@
-//! Things that wait for their time.
+//! Time-ordered queue.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
 
 use wasmote_mqtt::time::Time;
 
-/// A queue ordered by time, and among equals by the order in which things were put in.
+/// Priority queue by time; items with equal times leave in the order of insertion.
 #[derive(Debug)]
 pub struct Schedule<T> {
     heap: BinaryHeap<Reverse<Entry<T>>>,
@@ -26,38 +26,38 @@ impl<T> Default for Schedule<T> {
 }
 
 impl<T> Schedule<T> {
-    /// Put a thing in.
+    /// Adds an item.
     pub fn push(&mut self, due: Time, item: T) {
         self.sequence += 1;
         self.heap.push(Reverse(Entry { due, sequence: self.sequence, item }));
     }
 
-    /// When the next is due.
+    /// Time of the next item.
     pub fn next_due(&self) -> Option<Time> {
         self.heap.peek().map(|Reverse(entry)| entry.due)
     }
 
-    /// Take the next if it is due.
+    /// Removes and returns the next item if it is due.
     pub fn take_due(&mut self, now: Time) -> Option<T> {
         if self.next_due()? <= now { self.take() } else { None }
     }
 
-    /// Take the next, due or not.
+    /// Removes and returns the next item, due or not.
     pub fn take(&mut self) -> Option<T> {
         self.heap.pop().map(|Reverse(entry)| entry.item)
     }
 
-    /// Look at all that waits, in no order.
+    /// All items, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = &T> {
         self.heap.iter().map(|Reverse(entry)| &entry.item)
     }
 
-    /// How many wait.
+    /// Number of items.
     pub fn len(&self) -> usize {
         self.heap.len()
     }
 
-    /// Whether none waits.
+    /// Whether the queue is empty.
     pub fn is_empty(&self) -> bool {
         self.heap.is_empty()
     }
@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn equals_leave_in_the_order_in_which_they_came() {
+    fn items_of_equal_time_leave_in_insertion_order() {
         let mut schedule = Schedule::default();
         for (due, item) in [(5, 'c'), (1, 'a'), (5, 'd'), (1, 'b')] {
             schedule.push(Time::from_nanos(due), item);

@@ -1,10 +1,10 @@
-//! The part of a device's memory that survives a crash, as flash would.
+//! State store of a device, which survives a crash like flash memory.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-/// The quota is used up.
+/// The quota is exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the state store holds at most {0} bytes")]
 pub struct StateFull(pub u32);
@@ -18,17 +18,17 @@ pub struct StateStore {
 }
 
 impl StateStore {
-    /// Empty, with a quota in bytes over keys and values.
+    /// Creates an empty store with a quota in bytes for keys and values.
     pub fn new(quota: u32) -> Self {
         Self { quota, used: 0, entries: BTreeMap::new() }
     }
 
-    /// The value under a key.
+    /// The value of a key.
     pub fn get(&self, key: &str) -> Option<&Bytes> {
         self.entries.get(key)
     }
 
-    /// Keep a value. When it does not fit, the old one stays.
+    /// Stores a value. If it does not fit, the old one is kept.
     pub fn set(&mut self, key: String, value: Bytes) -> Result<(), StateFull> {
         let freed = self.get(&key).map_or(0, |old| key.len() + old.len());
         let used = self.used - freed + key.len() + value.len();
@@ -40,14 +40,14 @@ impl StateStore {
         Ok(())
     }
 
-    /// Forget a key.
+    /// Deletes a key.
     pub fn delete(&mut self, key: &str) {
         if let Some(old) = self.entries.remove(key) {
             self.used -= key.len() + old.len();
         }
     }
 
-    /// The keys in byte order.
+    /// Keys in byte order.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.entries.keys().map(String::as_str)
     }

@@ -1,4 +1,4 @@
-//! A device's timers: few, so a sorted list beats any tree.
+//! Timers of a device. There are few, so a sorted list is faster than a tree.
 
 use wasmote_mqtt::time::Time;
 
@@ -7,7 +7,7 @@ use wasmote_mqtt::time::Time;
 #[error("the device has {0} timers, as many as allowed")]
 pub struct TooManyTimers(pub u32);
 
-/// One-shot timers by token, soonest last. Timers due at one instant fire in the order of setting.
+/// One-shot timers by token, soonest last. Timers with equal times fire in the order of setting.
 #[derive(Clone, Debug)]
 pub struct Timers {
     most: u32,
@@ -15,12 +15,12 @@ pub struct Timers {
 }
 
 impl Timers {
-    /// Room for at most this many.
+    /// Creates an empty set with this limit.
     pub fn new(most: u32) -> Self {
         Self { most, set: Vec::new() }
     }
 
-    /// Set a timer, or move the one with this token.
+    /// Sets a timer, or moves the one with this token.
     pub fn set(&mut self, token: u32, at: Time) -> Result<(), TooManyTimers> {
         self.cancel(token);
         if self.set.len() >= self.most as usize {
@@ -31,22 +31,22 @@ impl Timers {
         Ok(())
     }
 
-    /// Forget a timer.
+    /// Cancels a timer.
     pub fn cancel(&mut self, token: u32) {
         self.set.retain(|&(_, set)| set != token);
     }
 
-    /// When the soonest is due.
+    /// Time of the next timer.
     pub fn next_due(&self) -> Option<Time> {
         self.set.last().map(|&(due, _)| due)
     }
 
-    /// Take the soonest if it is due.
+    /// Removes and returns the next timer if it is due.
     pub fn take_due(&mut self, now: Time) -> Option<u32> {
         self.set.pop_if(|(due, _)| *due <= now).map(|(_, token)| token)
     }
 
-    /// Forget all.
+    /// Cancels all timers.
     pub fn clear(&mut self) {
         self.set.clear();
     }
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn setting_a_token_again_moves_it_and_needs_no_room() {
+    fn setting_a_token_again_moves_its_timer() {
         let mut timers = Timers::new(1);
         timers.set(7, at(10)).unwrap();
         timers.set(7, at(30)).unwrap();

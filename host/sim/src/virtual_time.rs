@@ -1,15 +1,15 @@
-//! The second driver: devices and the broker in virtual time, where waiting costs nothing.
+//! Discrete-event simulation of devices and a broker in virtual time.
 //!
-//! The first driver, in `wasmote-live`, turns the same devices in real time. Here one thread takes what
-//! happens next from an agenda, in the order of time and then of arrival, and sets the clock to it. Equal
-//! seeds, devices and options give the same steps, which a [`digest`] of them shows. Each device has a
-//! [`client`](wasmote_mqtt::client) that connects it.
+//! This is one of two drivers of devices; the other, in `wasmote-live`, runs them in real time. One thread
+//! takes events from a queue, ordered by time and then by insertion, and advances the clock to each. Equal
+//! seeds, devices and options give equal steps, which a [`digest`] summarises. Each device has an MQTT
+//! [`client`](wasmote_mqtt::client).
 //!
-//! * `event_queue` and `deadlines`: what happens next.
-//! * `network`: the lines that packets go over, and what their faults make of it.
-//! * `outage`: the broker's own faults.
-//! * [`observer`]: looking on, and the names of what is seen. [`counts`]: how much happened.
-//! * [`options`]: the world's constants.
+//! * `event_queue` and `deadlines`: the pending events.
+//! * `network`: the links between devices and the broker.
+//! * `outage`: failures of the broker.
+//! * [`observer`]: observers of steps. [`counts`]: counts of steps.
+//! * [`options`]: parameters of a run.
 
 pub mod counts;
 mod deadlines;
@@ -46,54 +46,54 @@ use wasmote_mqtt::message::Message;
 use wasmote_mqtt::protocol::Protocol;
 use wasmote_mqtt::time::Time;
 
-/// A run in virtual time.
+/// A simulation run in virtual time.
 pub struct VirtualTime<O = ()> {
     options: Options,
     now: Time,
     nodes: Vec<Node>,
     broker: Broker<ConnectionId>,
     broker_faults: BrokerFaults,
-    /// What a broker that stands still has not read.
+    /// Input that a suspended broker has not read.
     unread: VecDeque<Unread>,
     event_queue: EventQueue<InFlight, 2>,
     observer: O,
     counts: Counts,
-    // Empty between steps; they are kept so that a step does not allocate.
+    // Buffers that are empty between steps, kept to save allocations.
     actions: Vec<Action>,
     outbox: Outbox,
     replies: Replies<ConnectionId>,
 }
 
-/// A device and what connects it.
+/// A device with its client and link.
 struct Node {
     device: Device,
     client: Client,
     protocol: Protocol,
-    /// The line, once there was a fault of it. A line without one is nothing but its latency.
+    /// The link, created by its first fault. Without faults a link has only a latency.
     link: Option<Box<NetworkLink>>,
-    /// Messages at QoS 0 that the broker has not read.
+    /// Number of messages at QoS 0 that the broker has not read.
     unread: usize,
 }
 
-/// What is under way.
+/// An item in transmission.
 #[derive(Debug)]
 enum InFlight {
     Up(ConnectionId, Request),
     Down(ConnectionId, Reply),
-    /// There is no network beside the broker: the request with this number fails.
+    /// An HTTP request with this number, which fails because there is no network except for the broker.
     Unreachable(DeviceIndex, u64),
 }
 
-/// The lane of packets.
+/// Lane of packets.
 const PACKET_LANE: usize = 0;
-/// The lane of HTTP requests. They take some time to fail, so that a behaviour that tries again at once
-/// does not stop the clock.
+/// Lane of HTTP requests. They fail after a delay, so that a behaviour that retries at once does not stop the
+/// clock.
 const HTTP_LANE: usize = 1;
-/// The broker's slot on the agenda; device `i` has slot `i + 1`.
+/// Slot of the broker's deadline; device `i` has slot `i + 1`.
 const BROKER_SLOT: Slot = Slot(0);
 
 impl<O: Observer> VirtualTime<O> {
-    /// A world without devices, at the beginning of time.
+    /// Creates a run without devices, at time zero.
     pub fn new(options: Options, observer: O) -> Self {
         Self {
             now: Time::ZERO,
@@ -111,7 +111,7 @@ impl<O: Observer> VirtualTime<O> {
         }
     }
 
-    /// Add a device. It is not switched on.
+    /// Adds a device. It is powered off.
     pub fn add(&mut self, blueprint: Blueprint) -> DeviceIndex {
         let index = DeviceIndex(u32::try_from(self.nodes.len()).expect("fewer than four billion devices"));
         let connection = ConnectionId { device: index, attempt: 0 };
@@ -124,17 +124,17 @@ impl<O: Observer> VirtualTime<O> {
         index
     }
 
-    /// The present.
+    /// Current time.
     pub fn now(&self) -> Now {
         Now { run: self.now, wall: self.options.epoch + self.now.elapsed() }
     }
 
-    /// The devices, in the order in which they were added.
+    /// Devices, in the order in which they were added.
     pub fn devices(&self) -> impl Iterator<Item = &Device> {
         self.nodes.iter().map(|node| &node.device)
     }
 
-    /// One device.
+    /// A device.
     pub fn device(&self, index: DeviceIndex) -> Option<&Device> {
         self.nodes.get(index.0 as usize).map(|node| &node.device)
     }
@@ -144,18 +144,18 @@ impl<O: Observer> VirtualTime<O> {
         &self.broker
     }
 
-    /// How much happened so far.
+    /// Counts of steps so far.
     pub fn counts(&self) -> Counts {
         self.counts
     }
 
-    /// Who looks on.
+    /// The observer.
     pub fn observer(&self) -> &O {
         &self.observer
     }
 
-    /// Let something happen to a device now: start, stop, crash, other faults, an HTTP request... What is
-    /// addressed to a device that does not exist is ignored.
+    /// Passes an input to a device now: start, stop, crash, faults, an HTTP request... Inputs of devices that
+    /// do not exist are ignored.
     pub fn put(&mut self, device: DeviceIndex, input: Input) {
         if (device.0 as usize) < self.nodes.len() {
             self.outbox.inputs.push_back(input);
@@ -163,7 +163,7 @@ impl<O: Observer> VirtualTime<O> {
         }
     }
 
-    /// Other faults of the broker from now on: those among these. What the others had begun is over.
+    /// Replaces the broker faults. Failures of removed faults end.
     pub fn set_broker_faults(&mut self, faults: &[Arc<Fault>], seed: Seed) {
         for transition in self.broker_faults.change(faults, seed, self.now) {
             self.broker_transition(&transition);
@@ -171,14 +171,14 @@ impl<O: Observer> VirtualTime<O> {
         self.schedule_broker();
     }
 
-    /// Let the broker fail now, for so long, in this fault's name.
+    /// Starts a failure of the broker on behalf of a fault.
     pub fn fail_broker(&mut self, fault: FaultId, failure: Failure, lasting: Duration) {
         let transition = self.broker_faults.begin(fault, failure, lasting, self.now);
         self.broker_transition(&transition);
         self.schedule_broker();
     }
 
-    /// Publish a message under no device's name. Where there is no broker, it is lost.
+    /// Publishes a message on behalf of the host. It is lost while the broker is down.
     pub fn publish(&mut self, message: Message) {
         match self.broker_faults.condition() {
             Condition::Up => {}
@@ -190,7 +190,7 @@ impl<O: Observer> VirtualTime<O> {
         self.send_replies();
     }
 
-    /// Let time pass until then; what is due at that very time still happens.
+    /// Runs until this time, including events at this time.
     pub fn run_until(&mut self, end: Time) {
         while self.step(end) {}
         self.now = self.now.max(end);
@@ -216,7 +216,7 @@ impl<O: Observer> VirtualTime<O> {
         true
     }
 
-    /// Let this much time pass.
+    /// Runs for this duration.
     pub fn run_for(&mut self, span: Duration) {
         self.run_until(self.now + span);
     }
@@ -252,7 +252,7 @@ impl<O: Observer> VirtualTime<O> {
             self.broker.handle(connection, request, self.now, &mut self.replies);
             self.send_replies();
         } else {
-            // Nobody reads what comes on a connection that is closed.
+            // A packet for a closed connection is lost.
             self.counts.lost_up += u64::from(matches!(request, Request::Publish(_)));
         }
     }
@@ -268,7 +268,7 @@ impl<O: Observer> VirtualTime<O> {
         self.run_device(connection.device);
     }
 
-    /// Send on what the broker has to say, and remember when it wants to be woken.
+    /// Sends the broker's replies, and schedules its next wakeup.
     fn send_replies(&mut self) {
         let mut replies = std::mem::take(&mut self.replies);
         for (connection, reply) in replies.drain(..) {
@@ -278,14 +278,14 @@ impl<O: Observer> VirtualTime<O> {
         self.schedule_broker();
     }
 
-    /// Give a device what waits for it, carry out what it asks for, and send what its client has to send.
+    /// Passes pending inputs to a device, carries out its actions, and sends its packets.
     fn run_device(&mut self, index: DeviceIndex) {
         loop {
             while let Some(input) = self.outbox.inputs.pop_front() {
                 self.deliver_input(index, input);
             }
             self.send_up(index);
-            // The line may have given something back.
+            // The link may have returned a message.
             if self.outbox.inputs.is_empty() {
                 break;
             }
@@ -317,7 +317,7 @@ impl<O: Observer> VirtualTime<O> {
             Action::Silence => client.silence(),
             Action::Resume => client.resume(now, out),
             Action::Publish(message) => client.publish(message, now, out),
-            // What a client cannot ask for it does not hear, as in real time.
+            // A subscription that the client refuses is dropped without an answer, as in real time.
             Action::Subscribe(filter, qos) => drop(client.subscribe(filter, qos, now, out)),
             Action::Unsubscribe(filter) => drop(client.unsubscribe(filter, now, out)),
             Action::HttpSend(id, _, _) if self.options.outbound_http == OutboundHttp::Unreachable => {

@@ -1,12 +1,12 @@
-//! Refusals of a behaviour's requests.
+//! Errors for requests beyond a device's limits.
 
-/// Reason why a message was refused at once.
+/// Reason for which a publication is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PublishRefusal {
-    /// Larger than the limit, in bytes.
+    /// The payload exceeds the limit, in bytes.
     #[error("the payload exceeds the limit of {0} bytes")]
     PayloadTooLarge(u32),
-    /// The device's publish rate is used up.
+    /// The publish rate is exhausted.
     #[error("the publish rate is used up")]
     RateLimited,
     /// Properties on an MQTT 3.1.1 connection.
@@ -14,13 +14,13 @@ pub enum PublishRefusal {
     NeedsMqtt5,
 }
 
-/// Reason why an outbound HTTP request was refused at once.
+/// Reason for which an outbound HTTP request is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HttpRefusal {
-    /// The maximum of requests is in flight.
+    /// The limit on requests in flight is reached.
     #[error("{0} requests are under way, as many as allowed")]
     TooMany(u32),
-    /// Larger than the limit, in bytes.
+    /// The body exceeds the limit, in bytes.
     #[error("the body exceeds the limit of {0} bytes")]
     BodyTooLarge(u32),
 }
@@ -37,7 +37,7 @@ pub struct TooManySubscriptions(pub u32);
 pub struct Refusals {
     /// Messages beyond the publish rate.
     pub publish_rate: u64,
-    /// Messages that were too large or had properties that the connection cannot carry.
+    /// Messages that were too large or had properties that the connection does not support.
     pub publish_invalid: u64,
     /// Log lines beyond the log rate.
     pub log_rate: u64,

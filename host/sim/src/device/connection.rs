@@ -1,4 +1,4 @@
-//! What a device knows of its connection, and what waits for it.
+//! Connection state of a device, and messages queued for the connection.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -9,23 +9,23 @@ use wasmote_mqtt::message::{Message, Qos};
 use wasmote_mqtt::time::Time;
 use wasmote_mqtt::topic::TopicFilter;
 
-/// The state of the MQTT connection, as the device believes it.
+/// State of the MQTT connection, as the device believes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConnectionState {
-    /// Down, with the reason in words.
+    /// Disconnected, with a reason as text.
     Down(String),
-    /// A try is under way.
+    /// An attempt is in progress.
     Connecting,
-    /// Up.
+    /// Connected.
     Up,
-    /// A silence is over, and it is not known yet whether the broker ended the session meanwhile.
-    /// Nothing is sent before that, as it would vanish in a dead connection.
+    /// The device tests the connection after a silence. Until the broker answers, nothing is sent, as it
+    /// would be lost on a dead connection.
     Resuming,
 }
 
-/// First pause before a reconnect; it doubles with every failure.
+/// First delay before a reconnect; it doubles after every failure.
 const MIN_RECONNECT_DELAY: Duration = Duration::from_millis(500);
-/// Longest pause before a reconnect.
+/// Longest delay before a reconnect.
 const MAX_RECONNECT_DELAY: Duration = Duration::from_secs(30);
 
 #[derive(Debug)]
@@ -36,9 +36,9 @@ pub(super) struct Connection {
     jitter: Stream,
     queue: VecDeque<Message>,
     queue_limit: usize,
-    /// Filters that the broker has not been asked for, as the connection was down.
+    /// Filters to subscribe at the next connection.
     pending_subscribes: BTreeSet<TopicFilter>,
-    /// Filters that the broker has not been told to forget.
+    /// Filters to unsubscribe at the next connection.
     pending_unsubscribes: BTreeSet<TopicFilter>,
 }
 
@@ -60,12 +60,12 @@ impl Connection {
         self.reconnect_at
     }
 
-    /// Whether the behaviour was told that it is up.
+    /// Whether the behaviour believes that the connection is up.
     pub(super) fn was_up(&self) -> bool {
         matches!(self.state, ConnectionState::Up | ConnectionState::Resuming)
     }
 
-    /// Whether it is time to try again; the time is then used up.
+    /// Whether a reconnect is due. Clears the deadline if so.
     pub(super) fn take_reconnect(&mut self, now: Time) -> bool {
         self.reconnect_at.take_if(|due| *due <= now).is_some()
     }
@@ -74,7 +74,7 @@ impl Connection {
         self.queue.len()
     }
 
-    /// Keep a message until the connection is back. It comes back when there is no room.
+    /// Queues a message until the next connection. Returns it if the queue is full.
     pub(super) fn enqueue(&mut self, message: Message) -> Result<(), Message> {
         if self.queue.len() >= self.queue_limit {
             return Err(message);
@@ -83,8 +83,8 @@ impl Connection {
         Ok(())
     }
 
-    /// Keep a message that came back, before those that were published after it: a later connection sends
-    /// them in their order [MQTT-4.6.0-1].
+    /// Queues a returned message before later publications: the next connection sends them in the original
+    /// order [MQTT-4.6.0-1].
     pub(super) fn requeue(&mut self, message: Message) -> Result<(), Message> {
         if self.queue.len() >= self.queue_limit {
             return Err(message);
@@ -117,8 +117,8 @@ impl Connection {
         }
     }
 
-    /// The connection is up: bring the broker to what the device wants. A broker that still has the
-    /// session only lacks what changed meanwhile; otherwise it has to be asked for everything.
+    /// Marks the connection as up and requests the necessary subscription changes: only the pending ones if
+    /// the session was present, otherwise all.
     pub(super) fn mark_connected(
         &mut self,
         session_present: bool,
@@ -137,8 +137,8 @@ impl Connection {
         actions.extend(asked.map(|(filter, qos)| Action::Subscribe(filter.clone(), *qos)));
     }
 
-    /// The connection is gone. Returns the pause before the next try: exponential backoff with equal
-    /// jitter, so that a fleet that lost its broker does not come back as one wave.
+    /// Marks the connection as down. Returns the delay before the next attempt: exponential backoff with
+    /// equal jitter, so that the devices of a lost broker do not reconnect at once.
     pub(super) fn mark_disconnected(&mut self, reason: String, now: Time) -> Duration {
         let doubled =
             MIN_RECONNECT_DELAY.saturating_mul(1_u32.checked_shl(self.failures).unwrap_or(u32::MAX));
@@ -149,13 +149,13 @@ impl Connection {
         pause
     }
 
-    /// The connection is gone and has to stay so until then.
+    /// Marks the connection as down until this time.
     pub(super) fn hold_down(&mut self, reason: String, until: Time) {
         self.state = ConnectionState::Down(reason);
         self.reconnect_at = Some(until);
     }
 
-    /// The device ended: nothing is wanted any more. Returns what was queued.
+    /// Resets the connection of a stopped device. Returns the number of messages that were queued.
     pub(super) fn switch_off(&mut self, reason: &str) -> usize {
         self.state = ConnectionState::Down(reason.into());
         self.reconnect_at = None;

@@ -1,4 +1,4 @@
-//! What the device does as its connection comes and goes.
+//! Handling of connects and disconnects.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use wasmote_mqtt::time::Time;
 impl Device {
     pub(super) fn connect(&mut self, now: Now, actions: &mut Vec<Action>) {
         if let Some(fault) = self.injector.silence() {
-            // The deadline waits for the silence to end.
+            // The reconnect deadline applies after the silence.
             return self.connection.hold_down(format!("fault `{fault}`"), now.run);
         }
         self.emit_link_conditions(actions);
@@ -24,7 +24,7 @@ impl Device {
 
     pub(super) fn connected(&mut self, session_present: bool, now: Now, actions: &mut Vec<Action>) {
         if !self.is_running() {
-            // It came up while the device went down.
+            // The connection came up after the device went down.
             return actions.push(Action::Disconnect(DisconnectMode::Abort));
         }
         let Some(context) = &mut self.context else { return };
@@ -44,7 +44,7 @@ impl Device {
         self.connection_lost(was_up, reason, pause, now, actions);
     }
 
-    /// End the connection without a farewell and stay away until then.
+    /// Aborts the connection and blocks reconnects until this time.
     pub(super) fn break_connection(
         &mut self,
         reason: String,
@@ -78,7 +78,7 @@ impl Device {
         }
     }
 
-    /// The broker still knows the connection after a silence.
+    /// Handles a connection that survived a silence.
     pub(super) fn resumed(&mut self, actions: &mut Vec<Action>) {
         if self.connection.state == ConnectionState::Resuming {
             self.connection.state = ConnectionState::Up;

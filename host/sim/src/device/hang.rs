@@ -1,4 +1,4 @@
-//! The behaviour stands still, and what happens to it waits until it goes on.
+//! Hangs of the behaviour: events are deferred until the end of the hang.
 
 use super::{Device, Now};
 use crate::action::Action;
@@ -6,8 +6,7 @@ use crate::event::Event;
 use crate::notice::{DeviceNotice, DropCause};
 
 impl Device {
-    /// Keep an event until the hang is over. Beyond the limit on messages that wait, further ones are lost,
-    /// as in the full buffer of a socket.
+    /// Defers an event. Messages beyond the limit are lost, as in the full buffer of a socket.
     pub(super) fn defer(&mut self, event: Event, actions: &mut Vec<Action>) {
         let is_full = self.deferred_events.len() >= self.blueprint.limits.delayed_messages as usize;
         match event {
@@ -19,7 +18,7 @@ impl Device {
         }
     }
 
-    /// The hang is over: what happened meanwhile happens now, in its order. Timers that came due fire after.
+    /// Dispatches the deferred events in order at the end of a hang. Timers that came due fire after them.
     pub(super) fn run_deferred(&mut self, now: Now, actions: &mut Vec<Action>) {
         self.run_pending_swap(now, actions);
         for event in std::mem::take(&mut self.deferred_events) {
@@ -30,7 +29,7 @@ impl Device {
         }
     }
 
-    /// The behaviour is gone, and nobody will hear of what waited for it.
+    /// Discards the deferred events of an ended behaviour.
     pub(super) fn discard_deferred(&mut self) {
         self.ledger.discarded += self.deferred_messages() as u64;
         self.deferred_events.clear();

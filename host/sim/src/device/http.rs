@@ -1,4 +1,4 @@
-//! HTTP, to the device and from it.
+//! Inbound and outbound HTTP.
 
 use super::{Device, Now};
 use crate::action::Action;
@@ -14,7 +14,7 @@ impl Device {
         actions: &mut Vec<Action>,
     ) {
         let answered_before = actions.len();
-        // A request does not wait for a hang to end: whoever asks wants to know now.
+        // Requests are not deferred by a hang, because the client waits for the answer.
         if self.is_running() && !self.injector.hangs() {
             self.dispatch(Event::HttpRequest(ticket, request), now, actions);
         }
@@ -22,8 +22,8 @@ impl Device {
             .iter()
             .any(|action| matches!(action, Action::HttpRespond(answered, _) if *answered == ticket));
         if !answered {
-            let sorry = HttpResponse::text(503, "the device's behaviour is not running\n");
-            actions.push(Action::HttpRespond(ticket, sorry));
+            let unavailable = HttpResponse::text(503, "the device's behaviour is not running\n");
+            actions.push(Action::HttpRespond(ticket, unavailable));
         }
     }
 

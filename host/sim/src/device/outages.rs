@@ -1,4 +1,4 @@
-//! What comes over the device for a while, and other faults from now on.
+//! Outages, and changes of the device's faults.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ impl Device {
         }
     }
 
-    /// A fault strikes and is over.
+    /// Applies a fault without duration.
     fn apply_instant_fault(&mut self, fault: &Fault, now: Now, actions: &mut Vec<Action>) {
         let (id, kind) = (&fault.id, fault.model.kind());
         actions.push(Action::Notice(DeviceNotice::FaultBegan(id.clone(), kind, now.run)));
@@ -59,7 +59,7 @@ impl Device {
         actions.push(Action::Notice(DeviceNotice::FaultEnded(id.clone(), kind)));
     }
 
-    /// Tell the driver what the line does with bytes, if it is something else than before.
+    /// Sends changed link conditions to the driver.
     pub(super) fn emit_link_conditions(&mut self, actions: &mut Vec<Action>) {
         let link_conditions = self.injector.link_conditions();
         if std::mem::replace(&mut self.link_conditions, link_conditions) != link_conditions {
@@ -67,14 +67,14 @@ impl Device {
         }
     }
 
-    /// Other faults from now on. What those that are gone had begun is over, and what they held back goes on.
+    /// Replaces the faults. Outages of removed faults end, and their held messages are released.
     pub(super) fn set_faults(&mut self, faults: Arc<[Arc<Fault>]>, now: Now, actions: &mut Vec<Action>) {
         let Blueprint { identity, seed, .. } = &self.blueprint;
         let mut gone = self.injector.change(&faults, identity, *seed, now.run, &mut self.ledger);
         self.injector.keep_batteries(&gone, now.run, self.is_running());
         self.blueprint.faults = faults;
         self.emit_link_conditions(actions);
-        // A line that was cut stays so until its time.
+        // An active disconnect lasts until its time.
         let ends = |fault: &Arc<Fault>| !matches!(fault.model, Model::Disconnect(_));
         for fault in gone.active_outages().into_iter().filter(ends) {
             self.outage(OutageTransition::Ended(fault), now, actions);

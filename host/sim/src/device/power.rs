@@ -1,4 +1,4 @@
-//! Starting, ending, and starting again.
+//! Start, stop, crash and restart of a device.
 
 use std::time::Duration;
 
@@ -12,35 +12,35 @@ use crate::rng::Stream;
 use wasmote_mqtt::client::DisconnectMode;
 use wasmote_mqtt::time::Time;
 
-/// Whether a device runs.
+/// Power state of a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PowerState {
-    /// Never switched on.
+    /// Never started.
     New,
-    /// Its behaviour runs.
+    /// The behaviour runs.
     On,
-    /// It ended in order, and why.
+    /// Stopped cleanly, with the reason.
     Off(StopReason),
-    /// It lost its power, or its behaviour trapped; it starts again then.
+    /// Down after a power loss or a trap, until the restart.
     Down {
-        /// What happened, in words.
+        /// Reason as text.
         reason: String,
-        /// When it starts again.
+        /// Time of the restart.
         until: Time,
     },
-    /// Its behaviour refused to start; another try would end the same way.
+    /// The behaviour refused to start; a retry would fail in the same way.
     Failed(String),
-    /// Its battery is empty, and which. It stays off until it is started, with a new battery.
+    /// The named battery is empty. The device stays off until it is started, with a new battery.
     Dead(String),
 }
 
-/// How long a device that was crashed by hand takes to start again.
+/// Delay before the restart after a manual crash.
 pub(super) const REBOOT_DELAY: Duration = Duration::from_secs(5);
-/// First pause after a trap; it doubles with every further one.
+/// First delay after a trap; it doubles after every further trap.
 const MIN_RESTART_DELAY: Duration = Duration::from_secs(1);
-/// Longest pause after a trap.
+/// Longest delay after a trap.
 const MAX_RESTART_DELAY: Duration = Duration::from_secs(60);
-/// Having run this long, a behaviour that traps is given the shortest pause again.
+/// Uptime after which the restart delay is reset to the shortest.
 const RESTART_DELAY_RESET_AFTER: Duration = Duration::from_secs(60);
 
 #[derive(Debug)]
@@ -90,7 +90,7 @@ impl Device {
             return;
         }
         self.replace_at_start(actions);
-        // A restart is what helps against a hang.
+        // A restart ends all hangs.
         while let Some(hang) = self.injector.end_hang(now.run) {
             self.outage(hang, now, actions);
         }
@@ -100,7 +100,7 @@ impl Device {
             Ok(behaviour) => self.behaviour = Some(behaviour),
             Err(trap) => return self.trapped(trap, now, actions),
         }
-        // Watchers read "started" before what the behaviour has to say.
+        // Observers get "started" before the notices of the behaviour.
         let announced = actions.len();
         match self.call_handler(Event::Started(cause), now, actions) {
             Ok(()) => {
@@ -126,7 +126,7 @@ impl Device {
         actions.push(Action::Notice(DeviceNotice::Stopped(reason)));
     }
 
-    /// The device crashes and starts again after a while.
+    /// Crashes the device and schedules its restart.
     pub(super) fn lose_power(&mut self, pause: Duration, now: Now, actions: &mut Vec<Action>) {
         if !self.is_running() {
             return;
@@ -135,7 +135,7 @@ impl Device {
         self.power_down("crashed".into(), pause, now, actions);
     }
 
-    /// The behaviour ended by itself.
+    /// Handles a trap of the behaviour.
     pub(super) fn trapped(&mut self, trap: Trap, now: Now, actions: &mut Vec<Action>) {
         if trap.kind == TrapKind::Refused {
             self.power.state = PowerState::Failed(trap.message.clone());
@@ -149,7 +149,7 @@ impl Device {
         self.power_down(reason, pause, now, actions);
     }
 
-    /// Its battery is empty.
+    /// Handles an empty battery.
     pub(super) fn battery_died(&mut self, fault: &Fault, now: Now, actions: &mut Vec<Action>) {
         let Model::Battery(battery) = &fault.model else { return };
         self.ledger.outage_began(&fault.id);

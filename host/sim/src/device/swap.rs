@@ -1,23 +1,22 @@
-//! Another version of the behaviour takes over while the device runs.
+//! Hot swap: another version of the behaviour takes over while the device runs.
 //!
-//! The link, the MQTT session, subscriptions, the will, messages that wait, the store, the measurements, the
-//! account and the numbers of messages belong to the device, so they stay, and so do requests over HTTP that
-//! are under way: the answer goes to the new version. Timers die with the instance that set them; the new
-//! version sets its own when it starts and restores. What the old version had subscribed to stays until the
-//! new one unsubscribes, and to ask for it again costs no packet and brings no retained message twice.
+//! The device keeps the link, the MQTT session, subscriptions, the will, queued messages, the store, metrics,
+//! the ledger and message numbers. It also keeps HTTP requests in flight: the new version gets the answers.
+//! Timers end with the instance that set them; the new version sets its own when it starts and restores.
+//! Subscriptions of the old version stay until the new one unsubscribes. To subscribe again to the same
+//! filter sends no packet and repeats no retained message.
 //!
-//! Nothing is given up before the new version runs. The old one gives its snapshot; the new one starts and
-//! restores it, and only then is the old one told to stop. If anything of this fails, the device is put back
-//! to what it was, the old instance goes on as if nothing had been, and the failure is told. What the old
-//! version publishes when it stops goes out before anything of the new one's.
+//! The old version stays until the new one runs. It gives a snapshot; the new version starts and restores it;
+//! then the old version gets `Stopping`. If a step fails, the device is restored, the old instance continues,
+//! and the failure is reported. Messages of the old version's stop precede those of the new version.
 //!
-//! For a while the new version is on trial. If it traps then, a fresh instance of the old one takes over with
-//! the snapshot that the old one left. What the new version did meanwhile did happen, and the old one does
-//! not know of it: what it counts itself, it may count twice.
+//! The new version has a trial period. If it traps during the trial, a fresh instance of the old version
+//! takes over with the old snapshot. The effects of the new version remain, but the old version does not know
+//! of them: what it counts itself, it may count twice.
 //!
-//! A device that is off or down has no state to hand over: it starts in the new version when it starts again.
-//! If its behaviour had refused to start, it is started at once, as the new version may not refuse. A device
-//! that hangs swaps when the hang is over, before anything else happens to it.
+//! A device that is off or down has no state to hand over: it uses the new version at its next start. If its
+//! behaviour had refused to start, it is started at once, because the new version may not refuse. A hanging
+//! device swaps at the end of the hang, before it handles deferred events.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -35,16 +34,16 @@ use wasmote_mqtt::message::Qos;
 use wasmote_mqtt::time::Time;
 use wasmote_mqtt::topic::TopicFilter;
 
-/// Another version for a device.
+/// A new version for a device.
 #[derive(Clone)]
 pub struct Upgrade {
-    /// Makes instances of it.
+    /// Factory of the new version.
     pub factory: Arc<dyn BehaviourFactory>,
-    /// How long after the swap a trap brings the old version back. Zero for never.
+    /// Trial period after the swap, during which a trap restores the old version. Zero for none.
     pub trial: Duration,
 }
 
-/// By what the version is, not by where it lies.
+/// Formats the version only, because the factory's address differs between runs.
 impl fmt::Debug for Upgrade {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let version = self.factory.version();
@@ -52,33 +51,33 @@ impl fmt::Debug for Upgrade {
     }
 }
 
-/// From which version to which.
+/// Change from one version to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VersionChange {
-    /// What ran before.
+    /// The old version.
     pub from: Version,
-    /// What is to run.
+    /// The new version.
     pub to: Version,
 }
 
-/// Why the old version stays.
+/// Reason for which the old version stays.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SwapRefusal {
-    /// The old one could not say what it knows.
+    /// The old version gave no snapshot.
     #[error("the old version gave no snapshot: {}", trap_text(.0))]
     Snapshot(Trap),
-    /// There is no instance of the new one.
+    /// The new version could not be instantiated.
     #[error("the new version could not be made: {}", trap_text(.0))]
     Instantiate(Trap),
-    /// The new one's `start` failed.
+    /// `start` of the new version failed.
     #[error("the new version did not start: {}", trap_text(.0))]
     Start(Trap),
-    /// The new one did not take over what the old one knew.
+    /// `restore` of the new version failed.
     #[error("the new version did not restore the old one's snapshot: {}", trap_text(.0))]
     Restore(Trap),
 }
 
-/// A guest's own words, where it said no in order.
+/// Text of a trap; for a refusal, only the guest's own text.
 fn trap_text(trap: &Trap) -> String {
     match trap.kind {
         TrapKind::Refused => trap.message.clone(),
@@ -86,22 +85,22 @@ fn trap_text(trap: &Trap) -> String {
     }
 }
 
-/// Counts of swaps of a device's behaviour to another version.
+/// Counts of swaps.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
 )]
 pub struct SwapCounts {
-    /// The new version took over, or was used at the next start.
+    /// Swaps to the new version, immediate or at the next start.
     pub done: u64,
-    /// The old version stayed.
+    /// Swaps that failed, so that the old version stayed.
     pub refused: u64,
-    /// The new version trapped during its trial, and the device went back to the old one.
+    /// New versions that trapped during the trial and were rolled back.
     #[serde(rename = "undone")]
     pub rolled_back: u64,
 }
 
 impl SwapCounts {
-    /// Add another's counts.
+    /// Adds the counts of another device.
     pub fn add(&mut self, other: Self) {
         self.done += other.done;
         self.refused += other.refused;
@@ -109,52 +108,52 @@ impl SwapCounts {
     }
 }
 
-/// What a device knows of its versions.
+/// Swap state of a device.
 #[derive(Default)]
 pub(super) struct Swaps {
     counts: SwapCounts,
-    /// Why the last one came to nothing.
+    /// Error of the last swap, if it failed.
     last_error: Option<String>,
     trial: Option<Trial>,
-    /// Waits for a hang to end.
+    /// Swap that waits for the end of a hang.
     pending: Option<Upgrade>,
 }
 
-/// What brings the old version back.
+/// State for a rollback.
 struct Trial {
     old: Arc<dyn BehaviourFactory>,
     saved: Vec<u8>,
     until: Time,
 }
 
-/// An instance that has taken over, and what it asked for on the way.
+/// An instance that has taken over, with its effects so far.
 struct Successor {
     behaviour: Box<dyn Behaviour>,
     effects: Vec<Effect>,
 }
 
 impl Device {
-    /// The version of its behaviour: the one that runs, or that starts next.
+    /// Version of the behaviour that runs, or that starts next.
     pub fn version(&self) -> Version {
         self.blueprint.factory.version()
     }
 
-    /// What makes the instances of its behaviour.
+    /// Factory of the behaviour.
     pub fn factory(&self) -> &Arc<dyn BehaviourFactory> {
         &self.blueprint.factory
     }
 
-    /// Why the last swap came to nothing; none if it did not.
+    /// Error of the last swap, if it failed.
     pub fn last_swap_error(&self) -> Option<&str> {
         self.swaps.last_error.as_deref()
     }
 
-    /// How often it got another version, or did not.
+    /// Counts of swaps.
     pub fn swap_counts(&self) -> SwapCounts {
         self.swaps.counts
     }
 
-    /// Whether another version waits for a hang to end.
+    /// Whether a swap waits for the end of a hang.
     pub fn has_pending_swap(&self) -> bool {
         self.swaps.pending.is_some()
     }
@@ -176,7 +175,7 @@ impl Device {
             self.swaps.counts.refused += 1;
             self.swaps.last_error = Some(refusal.to_string());
             actions.push(Action::Notice(DeviceNotice::SwapRefused(change, refusal.clone())));
-            // Whoever trapped in its snapshot cannot go on; whoever only declined can.
+            // A behaviour that trapped in its snapshot is ended; one that only refused continues.
             if let SwapRefusal::Snapshot(trap) = refusal
                 && trap.kind != TrapKind::Refused
                 && !self.roll_back(&trap, now, actions)
@@ -186,14 +185,14 @@ impl Device {
         }
     }
 
-    /// The hang is over, which a new version may have waited for.
+    /// Runs a swap that waited for the end of a hang.
     pub(super) fn run_pending_swap(&mut self, now: Now, actions: &mut Vec<Action>) {
         if let Some(upgrade) = self.swaps.pending.take() {
             self.swap(upgrade, now, actions);
         }
     }
 
-    /// The device is about to start, and another version may have waited for a hang that this ends.
+    /// Applies a pending swap before a restart, which ends the hang that the swap waited for.
     pub(super) fn replace_at_start(&mut self, actions: &mut Vec<Action>) {
         if let Some(upgrade) = self.swaps.pending.take() {
             let change = VersionChange { from: self.version(), to: upgrade.factory.version() };
@@ -201,12 +200,12 @@ impl Device {
         }
     }
 
-    /// There is no instance any more, or none whose trap anything would bring back.
+    /// Ends the trial without an instance that could be rolled back.
     pub(super) fn clear_trial(&mut self) {
         self.swaps.trial = None;
     }
 
-    /// What brings an old version back is not kept longer than it is needed.
+    /// Discards the rollback state at the end of the trial.
     pub(super) fn end_trial(&mut self, now: Now) {
         self.swaps.trial.take_if(|trial| trial.until <= now.run);
     }
@@ -237,7 +236,7 @@ impl Device {
         if let (Err(SwapRefusal::Restore(_)), Some(trial)) = (&successor, &self.swaps.trial)
             && Arc::ptr_eq(&trial.old, &upgrade.factory)
         {
-            // Back to where it came from: it does not read what its successor saved, but it does read its own.
+            // Fallback if the old version cannot restore the successor's snapshot: it restores its own.
             let own = trial.saved.clone();
             successor = self.start_successor(&upgrade.factory, &own, now, actions);
         }
@@ -254,8 +253,8 @@ impl Device {
         Ok(())
     }
 
-    /// Make an instance that goes on with what another saved. If that fails, the device is as it was, but for
-    /// what the instance logged.
+    /// Creates an instance that restores a snapshot. If that fails, the device is unchanged, except for log
+    /// lines of the instance.
     fn start_successor(
         &mut self,
         factory: &Arc<dyn BehaviourFactory>,
@@ -294,8 +293,8 @@ impl Device {
         }
     }
 
-    /// The old instance's last call. It speaks through a copy of the context: its messages and lines go out, but
-    /// the timers and subscriptions are its successor's now.
+    /// Stops the old instance. It gets a copy of the context: its messages and log lines are kept, but timers
+    /// and subscriptions already belong to the successor.
     fn stop_predecessor(&mut self, mut before: Context, now: Now, actions: &mut Vec<Action>) {
         let Some(mut old) = self.behaviour.take() else { return };
         before.set_clock(now.run, self.injector.clock_reading(now.run, now.wall));
@@ -309,7 +308,7 @@ impl Device {
         }
     }
 
-    /// Carry out what a successor asked for, but for subscriptions that the device has.
+    /// Carries out the effects of a successor, except for subscriptions that the device already has.
     fn apply_new_effects(
         &mut self,
         effects: Vec<Effect>,
@@ -328,7 +327,7 @@ impl Device {
         }
     }
 
-    /// The behaviour trapped. If it was on trial, let the old version go on. Says whether it does.
+    /// Rolls back to the old version if the behaviour trapped on trial. True if it did.
     pub(super) fn roll_back(&mut self, trap: &Trap, now: Now, actions: &mut Vec<Action>) -> bool {
         let Some(trial) = self.swaps.trial.take().filter(|trial| now.run < trial.until) else { return false };
         let change = VersionChange { from: self.version(), to: trial.old.version() };

@@ -1,4 +1,4 @@
-//! The way of a message, out and in.
+//! Outbound and inbound messages.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::notice::{DeviceNotice, DropCause};
 use wasmote_mqtt::message::{Message, MessageOrigin, Qos};
 use wasmote_mqtt::topic::Topic;
 
-/// A message that waits out its delay.
+/// A message that is delayed by faults.
 #[derive(Debug)]
 pub(super) struct DelayedMessage {
     pub(super) direction: Direction,
@@ -27,12 +27,12 @@ impl DelayedMessage {
     }
 }
 
-/// The last few latencies, oldest first.
+/// The most recent latencies, oldest first.
 #[derive(Clone, Debug, Default)]
 pub struct LatencySamples(VecDeque<Duration>);
 
 impl LatencySamples {
-    /// How many are kept, as many as the simulator showed that this one grew out of.
+    /// Number of latencies kept.
     pub const CAPACITY: usize = 10;
 
     fn push(&mut self, sample: Duration) {
@@ -42,14 +42,14 @@ impl LatencySamples {
         self.0.push_back(sample);
     }
 
-    /// Oldest first.
+    /// Latencies, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = Duration> + '_ {
         self.0.iter().copied()
     }
 }
 
 impl Device {
-    /// A message comes into being: stamp it, and send it into the world.
+    /// Publishes a message: sets its origin and passes it to the faults.
     pub(super) fn publish(&mut self, mut message: Message, now: Now, actions: &mut Vec<Action>) {
         self.ledger.generated += 1;
         self.sequence += 1;
@@ -58,7 +58,7 @@ impl Device {
         self.inject_faults(Direction::Out, message, now, actions);
     }
 
-    /// The broker delivered a message.
+    /// Handles a delivery of the broker.
     pub(super) fn deliver(&mut self, message: Message, now: Now, actions: &mut Vec<Action>) {
         self.ledger.arrived += 1;
         if self.is_running() {
@@ -73,18 +73,18 @@ impl Device {
         self.inject_faults(Direction::In, message, now, actions);
     }
 
-    /// Send a message through the faults. What is late waits; the rest goes on at once.
+    /// Passes a message through the faults. Delayed copies wait; others continue at once.
     fn inject_faults(&mut self, direction: Direction, message: Message, now: Now, actions: &mut Vec<Action>) {
         let topic = message.topic.clone();
         let mut passed = std::mem::take(&mut self.passed);
         let dropped_by = self.injector.judge(direction, message, now.run, &mut self.ledger, &mut passed);
         actions.extend(self.injector.drain_notices().map(Action::Notice));
         self.route(direction, topic, dropped_by, passed, now, actions);
-        // Those that have waited to be overtaken follow at once, before anything else overtakes them.
+        // Messages released by this one follow at once, before others overtake them.
         while self.injector.has_releasable() && self.release(now, actions) {}
     }
 
-    /// Let a message go on that was held back long enough. Says whether there was one.
+    /// Forwards one message that was held back long enough. False if there is none.
     pub(super) fn release(&mut self, now: Now, actions: &mut Vec<Action>) -> bool {
         let mut passed = std::mem::take(&mut self.passed);
         let Some(released) = self.injector.release(now.run, &mut self.ledger, &mut passed) else {
@@ -130,7 +130,7 @@ impl Device {
         actions.push(Action::Notice(DeviceNotice::Dropped(delayed.message.topic, DropCause::QueueFull)));
     }
 
-    /// A message has waited long enough.
+    /// Forwards a message after its delay.
     pub(super) fn forward(&mut self, delayed: DelayedMessage, now: Now, actions: &mut Vec<Action>) {
         match delayed.direction {
             Direction::Out => self.transmit(delayed.message, actions),
@@ -170,15 +170,15 @@ impl Device {
         actions.push(Action::Notice(sent));
     }
 
-    /// The connection could not take a message that it was handed.
+    /// Counts a message that the connection did not accept.
     pub(super) fn refused(&mut self, message: &Message, actions: &mut Vec<Action>) {
         self.ledger.returned += 1;
         self.ledger.refused_full += 1;
         actions.push(Action::Notice(DeviceNotice::Dropped(message.topic.clone(), DropCause::QueueFull)));
     }
 
-    /// A message was handed over in vain. It waits for the next connection, and may arrive twice, as QoS 1
-    /// allows; at QoS 2 the session that would have told is gone [MQTT-4.4.0-1].
+    /// Queues a returned message for the next connection. It may arrive twice, as QoS 1 allows; at QoS 2 the
+    /// session that prevents duplicates is gone [MQTT-4.4.0-1].
     pub(super) fn returned(&mut self, message: Message, actions: &mut Vec<Action>) {
         self.ledger.returned += 1;
         let topic = message.topic.clone();
@@ -194,7 +194,7 @@ impl Device {
         actions.push(Action::Notice(DeviceNotice::Dropped(topic, cause)));
     }
 
-    /// A message at QoS 0 that was on its way is gone, with nobody to miss it.
+    /// Counts a message at QoS 0 that a fault of the link took.
     pub(super) fn link_dropped(
         &mut self,
         direction: Direction,
@@ -219,7 +219,7 @@ impl Device {
             return self.defer(Event::Message(message), actions);
         }
         self.ledger.received += 1;
-        // What the broker had kept is as old as it is; that says nothing about the way.
+        // The age of a retained message is not a latency.
         let origin = message.origin.as_ref().filter(|_| !message.retain);
         let latency = origin.map(|origin| now.wall.since(origin.sent));
         if let Some(latency) = latency {
@@ -231,7 +231,7 @@ impl Device {
         self.dispatch(Event::Message(message), now, actions);
     }
 
-    /// The device ends in order: what still waits to go out goes now, what waits to come in is lost.
+    /// Flushes delayed messages at a stop: outbound messages are sent, inbound ones are lost.
     pub(super) fn flush_delayed(&mut self, actions: &mut Vec<Action>) {
         let all = std::iter::from_fn(|| self.schedule.take());
         let mut waiting: Vec<_> = all.map(|delayed| (delayed.direction, delayed.message)).collect();

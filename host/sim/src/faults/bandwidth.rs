@@ -1,4 +1,4 @@
-//! Messages go through a line that carries so much and no more.
+//! Limited bandwidth of the message plane.
 
 use std::time::Duration;
 
@@ -6,19 +6,19 @@ use super::{Directions, RuleInput, RuleState, Verdict};
 use wasmote_mqtt::message::Message;
 use wasmote_mqtt::time::nanos;
 
-/// A line with a rate and a queue in front of it, for each way on its own. What does not fit into the queue
-/// is dropped (drop-tail), the rest goes one by one in the order of its coming.
+/// A link with a rate and a queue, separate for each direction. Messages beyond the queue are dropped
+/// (drop-tail); the others leave in the order of their arrival.
 ///
-/// A message comes when the device publishes it, or when it is delivered. Delays by other faults are added
-/// to the time it takes here, wherever they stand in the document: they are the length of the line.
+/// A message arrives when the device publishes it or when the broker delivers it. Delays of other faults are
+/// added to the transmission time, in any order of the document: they are the propagation delay.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bandwidth {
-    /// Which ways it works.
+    /// Affected directions.
     pub direction: Directions,
-    /// What the line carries, in bytes of topics and payloads; more than zero.
+    /// Rate in bytes of topics and payloads per second; more than zero.
     pub bytes_per_second: u64,
-    /// Bytes that have not left yet, those of the message under way among them. A message that finds the
-    /// line idle goes, however large it is.
+    /// Capacity of the queue in bytes, including the message in transmission. An idle link accepts a message
+    /// of any size.
     pub queue_bytes: u64,
 }
 
@@ -37,7 +37,7 @@ impl Bandwidth {
         Verdict::Delay(stays)
     }
 
-    /// How long the line takes for this many bytes.
+    /// Transmission time of this many bytes.
     fn time_of(&self, bytes: u64) -> Duration {
         let nanos_each = u128::from(nanos(Duration::from_secs(1)));
         let total = (u128::from(bytes) * nanos_each).div_ceil(u128::from(self.bytes_per_second));
@@ -45,7 +45,7 @@ impl Bandwidth {
     }
 }
 
-/// What a message weighs: its topic and its payload.
+/// Size of a message: topic and payload.
 pub(super) fn bytes(message: &Message) -> u64 {
     (message.topic.as_str().len() + message.payload.len()) as u64
 }

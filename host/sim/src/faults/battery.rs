@@ -1,4 +1,4 @@
-//! A device lives on a battery.
+//! Battery of a device.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,38 +8,38 @@ use super::bandwidth::bytes;
 use wasmote_mqtt::message::Message;
 use wasmote_mqtt::time::{Time, nanos};
 
-/// What a battery holds and what takes from it. The radio costs by the message and by the byte, as in the
+/// Capacity and consumption of a battery. The radio consumes energy for each message and byte, as in the
 /// first-order radio model (Heinzelman, Chandrakasan and Balakrishnan, "Energy-efficient communication
 /// protocol for wireless microsensor networks", HICSS 2000) at a fixed distance; keepalives and
 /// acknowledgements are part of the idle power.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Battery {
-    /// What it holds when it is full, in joules; 1 mAh at 3 V is 10.8 J.
+    /// Capacity in joules; 1 mAh at 3 V is 10.8 J.
     pub capacity_joules: f64,
-    /// Drawn while the device is on.
+    /// Idle power in watts while the device is on.
     pub idle_watts: f64,
-    /// For each message that is handed to the connection.
+    /// Energy for each message passed to the connection.
     pub send_joules: f64,
-    /// For each byte of its topic and payload.
+    /// Energy for each byte of its topic and payload.
     pub send_joules_per_byte: f64,
-    /// For each message that arrives, whatever becomes of it then.
+    /// Energy for each message that arrives, even if it is then lost.
     pub receive_joules: f64,
-    /// For each byte of its topic and payload.
+    /// Energy for each byte of its topic and payload.
     pub receive_joules_per_byte: f64,
-    /// For each event that the behaviour deals with.
+    /// Energy for each event that the behaviour handles.
     pub event_joules: f64,
-    /// How long the device is off until it comes back with a full battery; `None`: it does not.
+    /// Time from empty until the restart with a full battery; `None` for no restart.
     pub recharge: Option<Duration>,
 }
 
-/// What one device does with its battery.
+/// An energy use of a device.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum EnergyUse<'a> {
-    /// A message was handed to the connection.
+    /// A message was passed to the connection.
     Sent(&'a Message),
     /// A message arrived.
     Received(&'a Message),
-    /// The behaviour dealt with an event.
+    /// The behaviour handled an event.
     Event,
 }
 
@@ -55,10 +55,10 @@ impl Battery {
     }
 }
 
-/// The battery of one device.
+/// Battery of one device.
 ///
-/// What idling costs is reckoned from when the device was switched on, and not added up step by step, so
-/// that it does not depend on how often somebody looks.
+/// Idle energy is computed from the time of power-on, not accumulated in steps, so that it does not depend on
+/// how often it is read.
 #[derive(Clone, Debug)]
 pub(super) struct BatteryState {
     pub(super) fault: Arc<Fault>,
@@ -89,12 +89,12 @@ impl BatteryState {
         self.spent_joules = 0.0;
     }
 
-    /// What is left by rounding is nothing.
+    /// Empties the battery, including a rounding remainder.
     pub(super) fn drain(&mut self) {
         self.spent_joules = self.battery.capacity_joules;
     }
 
-    /// Go on where the one before was.
+    /// Takes over the state of the same fault in the earlier document.
     pub(super) fn inherit_state(&mut self, before: &Self, now: Time) {
         self.spent_joules = before.spent_joules + before.idle_joules(now);
     }
@@ -104,12 +104,12 @@ impl BatteryState {
         self.battery.idle_watts * (idle as f64 / 1e9)
     }
 
-    /// Joules left.
+    /// Remaining energy in joules.
     pub(super) fn remaining_joules(&self, now: Time) -> f64 {
         (self.battery.capacity_joules - self.spent_joules - self.idle_joules(now)).max(0.0)
     }
 
-    /// When it is empty, if the device goes on idling. Never while it is off.
+    /// Time at which an idle device empties the battery. `None` while the device is off.
     pub(super) fn empty_at(&self) -> Option<Time> {
         let since = self.on_since?;
         let left = self.battery.capacity_joules - self.spent_joules;
@@ -117,7 +117,7 @@ impl BatteryState {
             return Some(since);
         }
         let idle = (self.battery.idle_watts > 0.0).then(|| left / self.battery.idle_watts * 1e9)?;
-        // Rounded up: it is empty then, and not a moment before.
+        // Rounded up, so that the battery is empty at that time.
         Some(since + Duration::from_nanos((idle as u64).saturating_add(1)))
     }
 }

@@ -1,8 +1,8 @@
-//! What happens to the broker, and so to all devices at once.
+//! Faults of the broker, which affect all devices at once.
 //!
-//! These are faults of no device. One state machine for the whole fleet holds their trials and says when they
-//! begin and end; whoever turns the broker obeys it: virtual time here, the embedded broker in live runs.
-//! A broker elsewhere is beyond its reach.
+//! One state machine for the whole fleet runs the trials of these faults and reports when they begin and end.
+//! Its driver applies them to the broker: virtual time, or the embedded broker of live runs. An external
+//! broker is not affected.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,28 +15,27 @@ use wasmote_mqtt::time::Time;
 /// A fault of the broker.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BrokerFault {
-    /// What happens.
+    /// Kind of failure.
     pub failure: Failure,
-    /// When it does.
+    /// When it occurs.
     pub recurrence: Recurrence,
 }
 
-/// How a broker fails.
+/// Kind of a broker failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// Its process stands still: it takes nothing and sends nothing, connections stay open, and what was due
-    /// is late.
+    /// The process is suspended: it neither reads nor sends, connections stay open, and due work is late.
     Pause,
-    /// Its process ends and another begins after a while. Until then connections are refused.
+    /// The process ends and another starts after a while. Until then connections are refused.
     Restart {
-        /// Whether sessions, subscriptions, retained messages and what waits are still there then, as
-        /// with a broker that writes them down.
+        /// Whether sessions, subscriptions, retained messages and queued messages survive, as in a broker
+        /// with persistence.
         persistent: bool,
     },
 }
 
 impl Failure {
-    /// The kind's name in a document.
+    /// Name of the kind in a document.
     pub const fn kind(self) -> &'static str {
         match self {
             Self::Pause => "broker_pause",
@@ -45,40 +44,40 @@ impl Failure {
     }
 }
 
-/// How the broker is.
+/// Condition of the broker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Condition {
-    /// As it should be.
+    /// Running.
     #[default]
     Up,
-    /// It stands still.
+    /// Suspended.
     Paused,
-    /// It is not there.
+    /// Not running.
     Down,
 }
 
-/// A failure that began or ended.
+/// Begin or end of a failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokerTransition {
-    /// In whose name.
+    /// Id of the fault.
     pub fault: FaultId,
-    /// Which.
+    /// Kind of failure.
     pub failure: Failure,
-    /// Until when it holds; `None` if it is over.
+    /// End of the failure; `None` if it has ended.
     pub until: Option<Time>,
 }
 
-/// All faults of one broker, with when they hold.
+/// Faults of one broker with their outages.
 #[derive(Debug, Default)]
 pub struct BrokerFaults {
     outages: Vec<Outage>,
-    /// Those that somebody began by hand.
+    /// Failures that were started manually.
     manual: Vec<(FaultId, Failure, Time)>,
 }
 
 impl BrokerFaults {
-    /// The part of a document that concerns the broker, from now on. One of the same id and kind as before
-    /// goes on where that was. Returns what is over with the others.
+    /// Replaces the faults with the broker faults of a document. A fault with the id and kind of an earlier
+    /// one keeps its state. Returns the ends of the removed ones.
     pub fn change(&mut self, faults: &[Arc<Fault>], seed: Seed, now: Time) -> Vec<BrokerTransition> {
         let mut before = std::mem::take(&mut self.outages);
         for fault in faults {
@@ -93,7 +92,7 @@ impl BrokerFaults {
         over.filter_map(|outage| transition(&outage.fault, None)).collect()
     }
 
-    /// Begin a failure by hand.
+    /// Starts a failure manually.
     pub fn begin(
         &mut self,
         fault: FaultId,
@@ -106,13 +105,13 @@ impl BrokerFaults {
         BrokerTransition { fault, failure, until: Some(until) }
     }
 
-    /// When something next may begin or end.
+    /// Time at which a failure may begin or end next.
     pub fn next_deadline(&self) -> Option<Time> {
         let drawn = self.outages.iter().filter_map(Outage::next_deadline);
         drawn.chain(self.manual.iter().map(|(.., until)| *until)).min()
     }
 
-    /// Begin or end what is due, one at a time; call it again until there is none.
+    /// Begins or ends one due failure. Call it until it returns `None`.
     pub fn advance(&mut self, now: Time) -> Option<BrokerTransition> {
         if let Some(over) = self.manual.iter().position(|(.., until)| *until <= now) {
             let (fault, failure, _) = self.manual.remove(over);
@@ -124,7 +123,7 @@ impl BrokerFaults {
         })
     }
 
-    /// How the broker is now. A broker that is not there does not stand still.
+    /// Present condition of the broker. `Down` takes precedence over `Paused`.
     pub fn condition(&self) -> Condition {
         let drawn = self.outages.iter().filter(|outage| outage.until.is_some());
         let drawn = drawn.filter_map(|outage| failure(&outage.fault));
@@ -172,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_that_is_drawn_holds_for_its_time_and_again() {
+    fn a_drawn_failure_lasts_for_its_time_and_recurs() {
         let mut faults = BrokerFaults::default();
         faults.change(&document(vec![pause()]), Seed::new(1), Time::ZERO);
         let mut held = Vec::new();
@@ -187,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broker_that_is_not_there_does_not_stand_still() {
+    fn down_takes_precedence_over_paused() {
         let mut faults = BrokerFaults::default();
         faults.begin("a".into(), Failure::Pause, seconds(10), Time::ZERO);
         assert_eq!(faults.condition(), Condition::Paused);
@@ -199,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn other_faults_leave_one_of_the_same_name_as_it_is() {
+    fn a_fault_of_the_same_name_keeps_its_state() {
         let mut faults = BrokerFaults::default();
         faults.change(&document(vec![pause()]), Seed::new(1), Time::ZERO);
         let began = faults.next_deadline().unwrap();

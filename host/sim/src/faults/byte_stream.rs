@@ -1,54 +1,54 @@
-//! What happens to the bytes below MQTT, whatever messages they belong to.
+//! Faults of the byte stream below MQTT.
 //!
-//! Under TCP a lost packet is only late, so nothing is ever dropped from the middle of a stream: it stands
-//! still, is slow, ends, or leads nowhere. A fault of this plane is the [`LinkConditions`] of a device's line while it
-//! holds, or a [`LinkBreak`] that strikes its present connection. [`link`](crate::link) is what obeys them.
+//! A lost packet is only late under TCP, so these faults never drop bytes from the middle of a stream: it
+//! stalls, is slow, ends, or is half open. A fault of this plane sets the [`LinkConditions`] of a device's
+//! link while it is active, or causes a [`LinkBreak`] of the present connection. [`link`](crate::link)
+//! implements them.
 
 use std::num::NonZeroU64;
 
 use super::outage::Recurrence;
 use super::{Direction, Directions};
 
-/// Bytes stand still for a while, and wait. The connection stays open.
+/// Bytes stall for a while. The connection stays open.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stall {
-    /// Which ways.
+    /// Affected directions.
     pub direction: Directions,
-    /// When it holds.
+    /// When it occurs.
     pub recurrence: Recurrence,
 }
 
-/// Bytes go so fast and no faster. What does not fit into the buffer in front waits with its sender.
+/// Limited rate. Bytes beyond the buffer wait at the sender.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Throttle {
-    /// Which ways; each has the whole rate.
+    /// Affected directions; each has the full rate.
     pub direction: Directions,
-    /// How fast and how many.
+    /// Rate and buffer.
     pub rate: ThrottleRate,
-    /// When it holds. `None`: always.
+    /// When it is active. `None`: always.
     pub recurrence: Option<Recurrence>,
 }
 
-/// The other end is gone and neither is told: from now on, bytes of the connection lead nowhere. Other
-/// connections are not concerned.
+/// A half-open connection: bytes are lost without notice to either end. Other connections are not affected.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HalfOpen {
-    /// Which ways.
+    /// Affected directions.
     pub direction: Directions,
-    /// When it strikes.
+    /// When it occurs.
     pub recurrence: Recurrence,
 }
 
-/// How fast one way is.
+/// Rate and buffer of one direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ThrottleRate {
-    /// Bytes of MQTT packets.
+    /// Rate in bytes of MQTT packets per second.
     pub bytes_per_second: NonZeroU64,
-    /// Bytes that can wait in front of it.
+    /// Capacity of the buffer in bytes.
     pub buffer_bytes: u64,
 }
 
-/// What a line does with bytes now, each way.
+/// Present conditions of a link, in both directions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LinkConditions {
     /// From the device to the broker.
@@ -57,34 +57,34 @@ pub struct LinkConditions {
     pub inbound: DirectionConditions,
 }
 
-/// What becomes of the bytes that go one way.
+/// Conditions of one direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DirectionConditions {
-    /// They stand still.
+    /// Whether bytes stall.
     pub stalled: bool,
-    /// They are slow.
+    /// Rate limit, if any.
     pub rate: Option<ThrottleRate>,
 }
 
-/// What strikes a connection at once.
+/// An instantaneous fault of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LinkBreak {
-    /// It ends without a farewell, both ends are told, and what is under way is lost.
+    /// The connection is reset: both ends are notified, and bytes in flight are lost.
     Reset,
-    /// What is sent these ways from now on leads nowhere, and nobody is told.
+    /// Later bytes in these directions are lost without notice.
     HalfOpen(Directions),
 }
 
-/// Bytes that can wait for a line, unless told: about what the buffers of a socket hold.
+/// Default capacity of the buffer, about that of socket buffers.
 pub const DEFAULT_BUFFER_BYTES: u64 = 65_536;
 
 impl DirectionConditions {
-    /// Bytes go as they come.
+    /// Whether bytes pass unhindered.
     pub fn is_clear(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Bytes that can wait.
+    /// Capacity of the buffer in bytes.
     pub fn buffer_bytes(&self) -> u64 {
         self.rate.map_or(DEFAULT_BUFFER_BYTES, |rate| rate.buffer_bytes)
     }
@@ -101,7 +101,7 @@ impl DirectionConditions {
 }
 
 impl LinkConditions {
-    /// Bytes go as they come, both ways.
+    /// Whether bytes pass unhindered in both directions.
     pub fn is_clear(&self) -> bool {
         *self == Self::default()
     }
@@ -115,12 +115,12 @@ impl LinkConditions {
         }
     }
 
-    /// With a stall on top.
+    /// Adds a stall.
     pub(super) fn stall(&mut self, stall: &Stall) {
         self.change(stall.direction, |conditions| conditions.stalled = true);
     }
 
-    /// With a throttle on top. Of several, the slowest and the smallest count.
+    /// Adds a throttle. Of several, the lowest rate and the smallest buffer apply.
     pub(super) fn throttle(&mut self, throttle: &Throttle) {
         self.change(throttle.direction, |conditions| conditions.limit(throttle.rate));
     }

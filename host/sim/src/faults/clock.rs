@@ -1,36 +1,36 @@
-//! A device's calendar clock is wrong.
+//! Errors of a device's calendar clock.
 //!
-//! Only what the behaviour reads changes. Timers run on the run's clock, and the stamps by which latency is
-//! measured are true.
+//! Only the time that the behaviour reads is affected. Timers use the run's clock, and latency is measured
+//! with the true time.
 
 use std::time::Duration;
 
 use crate::rng::Stream;
 use wasmote_mqtt::time::{Time, WallTime, nanos};
 
-/// How wrong, at most, clocks are. The error of each device is its own, and stays.
+/// Distribution of clock errors. The error of each device is drawn once.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Clock {
-    /// Nanoseconds by which all of them are ahead at the beginning of the run; behind if negative.
+    /// Common offset in nanoseconds at the start of the run; negative if behind.
     pub offset: i64,
-    /// Each is ahead or behind of that by up to this, drawn evenly.
+    /// Largest deviation of a device from the common offset, uniformly distributed.
     pub offset_spread: Duration,
-    /// Microseconds that all of them gain in each second; lose if negative.
+    /// Common drift in microseconds per second; negative if slow.
     pub drift_ppm: f64,
-    /// Each gains more or less than that by up to this, drawn evenly.
+    /// Largest deviation of a device from the common drift, uniformly distributed.
     pub drift_spread_ppm: f64,
 }
 
-/// The error of one device's clock.
+/// Error of one device's clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Skew {
     offset_nanos: i64,
-    /// Picoseconds gained in each second.
+    /// Drift in picoseconds per second.
     drift: i64,
 }
 
 impl Clock {
-    /// The error of the device whose stream this is.
+    /// Draws the error of the device that owns this stream.
     pub(super) fn skew(&self, draw: &mut Stream) -> Skew {
         let mut between = |middle: f64, spread: f64| middle + spread * (2.0 * draw.uniform() - 1.0);
         let deviation = between(0.0, nanos(self.offset_spread) as f64) as i64;
@@ -42,7 +42,7 @@ impl Clock {
 }
 
 impl Skew {
-    /// Both errors together.
+    /// Sum of two errors.
     pub(super) fn and(self, other: Self) -> Self {
         Self {
             offset_nanos: self.offset_nanos.saturating_add(other.offset_nanos),
@@ -50,7 +50,7 @@ impl Skew {
         }
     }
 
-    /// What the clock shows. It began to drift when the run began.
+    /// Reading of the clock. The drift starts with the run.
     pub(super) fn read(self, now: Time, wall: WallTime) -> WallTime {
         const PER_SECOND: i128 = 1_000_000_000_000;
         let gained = i128::from(now.as_nanos()) * i128::from(self.drift) / PER_SECOND;

@@ -1,9 +1,9 @@
-//! Models that somebody brought.
+//! Fault models provided by users as components.
 //!
-//! The model itself stands outside of this crate, in a sandbox. Here is the seam: a [`Library`] finds a model by
-//! the name that a document gives it, the model's [`FaultModelFactory`] creates a [`FaultModelInstance`] for each device, and a judge answers
-//! with the verdicts that all faults answer with. `runner` minds one judge: it counts its traps and sees to it
-//! that a message never suffers from them.
+//! The model runs in a sandbox outside of this crate. This module is the interface: a [`Library`] finds a
+//! model by its name in a document, the model's [`FaultModelFactory`] creates a [`FaultModelInstance`] for
+//! each device, and the instance returns the same verdicts as built-in faults. `runner` runs one instance and
+//! handles its traps, so that messages are not affected by them.
 
 pub(super) mod runner;
 
@@ -21,16 +21,16 @@ use wasmote_mqtt::device_id::{DeviceId, Identity};
 use wasmote_mqtt::message::Message;
 use wasmote_mqtt::time::Time;
 
-/// What a model is configured with: a JSON object.
+/// Configuration of a model: a JSON object.
 pub type Config = Map<String, Value>;
 
-/// Where documents find the models that they name.
+/// Collection of the models that documents can name.
 pub trait Library {
-    /// A model by what a document calls it, or in words why there is none.
+    /// Finds a model by its name in a document; the error is a text.
     fn find(&self, name: &str) -> Result<Arc<dyn FaultModelFactory>, String>;
 }
 
-/// No models at all.
+/// An empty library.
 #[derive(Clone, Copy, Debug)]
 pub struct NoLibrary;
 
@@ -40,28 +40,28 @@ impl Library for NoLibrary {
     }
 }
 
-/// Makes judges of one model, one for each device.
+/// Creates instances of one model, one for each device.
 pub trait FaultModelFactory: Send + Sync {
-    /// A fresh judge. It has no configuration yet.
+    /// Creates an instance without configuration.
     fn create(&self) -> Result<Box<dyn FaultModelInstance>, Trap>;
 
-    /// What to call the model, such as `rain-fade`.
+    /// Name of the model, such as `rain-fade`.
     fn name(&self) -> &str;
 
-    /// SHA-256 of what it is made from, in lower-case hexadecimal.
+    /// SHA-256 of the component, in lower-case hexadecimal.
     fn sha256(&self) -> &str;
 }
 
-/// A model at work on one device.
+/// A model instance for one device.
 ///
-/// The desk is lent by value, because a sandboxed model has to move it to where its imports find it; it always
-/// comes back, even from a trap. After a trap the judge is not called again.
+/// The context is passed by value, because a sandboxed model must move it into the store of its imports. It
+/// is always returned, even after a trap. After a trap the instance is not called again.
 pub trait FaultModelInstance: Send {
-    /// Take this configuration; the first thing asked of a judge, and asked again when it changes. A
-    /// configuration that cannot work is a trap of the kind `Refused`.
+    /// Sets the configuration. This is the first call of an instance; it is repeated when the configuration
+    /// changes. An invalid configuration is a trap of the kind `Refused`.
     fn configure(&mut self, config: &Config, context: ModelContext) -> (ModelContext, Result<(), Trap>);
 
-    /// Judge a message.
+    /// Judges a message.
     fn judge(
         &mut self,
         input: &ModelInput<'_>,
@@ -69,7 +69,7 @@ pub trait FaultModelInstance: Send {
     ) -> (ModelContext, Result<Verdict, Trap>);
 }
 
-/// A closure is a judge that takes any configuration, which keeps test doubles to a line.
+/// A closure is an instance that accepts any configuration, for short test doubles.
 impl<F> FaultModelInstance for F
 where
     F: FnMut(&ModelInput<'_>, &mut ModelContext) -> Result<Verdict, Trap> + Send,
@@ -88,18 +88,18 @@ where
     }
 }
 
-/// A message that is to be judged.
+/// A message to judge.
 #[derive(Clone, Copy, Debug)]
 pub struct ModelInput<'a> {
-    /// Now, on the run's clock.
+    /// Current time of the run's clock.
     pub now: Time,
-    /// Which way it goes.
+    /// Direction of the message.
     pub direction: Direction,
-    /// The message itself.
+    /// The message.
     pub message: &'a Message,
 }
 
-/// What a judge has in hand: whose link it judges, random numbers, and a voice.
+/// Context of a model: identity of the device, random numbers and log.
 #[derive(Debug)]
 pub struct ModelContext(Box<Inner>);
 
@@ -114,7 +114,7 @@ struct Inner {
 }
 
 impl ModelContext {
-    /// For the link of one device. A voice has the limits that a behaviour's has.
+    /// Creates the context for one device. Log limits are those of a behaviour.
     pub fn new(identity: Arc<Identity>, draw: Stream) -> Self {
         let Limits { log_lines_per_second, log_line_bytes, .. } = Limits::default();
         Self(Box::new(Inner {
@@ -127,17 +127,17 @@ impl ModelContext {
         }))
     }
 
-    /// The device whose link it is.
+    /// The affected device.
     pub fn identity(&self) -> &Identity {
         &self.0.identity
     }
 
-    /// The fault's own random numbers.
+    /// Random numbers of the fault.
     pub fn rng(&mut self) -> &mut Stream {
         &mut self.0.draw
     }
 
-    /// Now, on the run's clock.
+    /// Current time of the run's clock.
     pub fn now(&self) -> Time {
         self.0.now
     }
@@ -152,7 +152,8 @@ impl ModelContext {
         &self.0.lines
     }
 
-    /// Write a line. It is cut to the limit, at a character's edge; beyond the rate it is not written.
+    /// Writes a log line. It is truncated to the limit at a character boundary; lines beyond the rate are
+    /// dropped.
     pub fn log(&mut self, level: LogLevel, mut text: String) {
         if self.0.log_rate.take(self.0.now) {
             text.truncate(text.floor_char_boundary(self.0.longest_line));
@@ -161,18 +162,18 @@ impl ModelContext {
     }
 }
 
-/// A model that somebody brought, as a fault.
+/// A model provided by a user, as a fault.
 #[derive(Clone)]
 pub struct Component {
-    /// Which ways it works.
+    /// Affected directions.
     pub direction: Directions,
-    /// What it is configured with.
+    /// Configuration of the model.
     pub config: Arc<Config>,
     model: Arc<dyn FaultModelFactory>,
 }
 
 impl Component {
-    /// Check that a model takes a configuration. The device that it is tried for is called `check`.
+    /// Creates the fault and validates the configuration with an instance for a device called `check`.
     pub fn new(
         direction: Directions,
         config: Config,
@@ -185,12 +186,12 @@ impl Component {
         Ok(Self { direction, config: Arc::new(config), model })
     }
 
-    /// What to call the model.
+    /// Name of the model.
     pub fn name(&self) -> &str {
         self.model.name()
     }
 
-    /// What it is configured with, as JSON.
+    /// Configuration as JSON.
     pub fn config_text(&self) -> String {
         Value::Object((*self.config).clone()).to_string()
     }
@@ -207,7 +208,7 @@ impl PartialEq for Component {
     }
 }
 
-/// All that a model is, and nothing of where it lies in memory.
+/// Formats all properties of the model, without its address in memory.
 impl fmt::Debug for Component {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Component")

@@ -1,17 +1,17 @@
-//! Payloads change on the way.
+//! Corruption of payloads.
 
 use bytes::Bytes;
 
 use super::{Directions, RuleInput, Verdict};
 
-/// Bits of the payload flip. Topic and properties stay whole, so the message still arrives.
+/// Flips bits of the payload. Topic and properties are unchanged, so that the message still arrives.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Corrupt {
-    /// Which ways it works.
+    /// Affected directions.
     pub direction: Directions,
-    /// Chance that a message is corrupted. An empty payload cannot be.
+    /// Probability that a message is corrupted. Empty payloads are not affected.
     pub probability: f64,
-    /// Bits that flip, drawn independently: one that is drawn twice flips back.
+    /// Number of bits that flip, drawn independently: a bit that is drawn twice is unchanged.
     pub bits: u32,
 }
 

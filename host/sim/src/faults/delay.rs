@@ -1,4 +1,4 @@
-//! Messages take their time.
+//! Delay of messages.
 
 pub mod distribution;
 mod gaussian;
@@ -11,19 +11,20 @@ use distribution::Distribution;
 
 /// A delay drawn from a distribution.
 ///
-/// Successive delays of one way can be alike: each is the value of its distribution at the rank of a
-/// Gaussian number, and these numbers follow an autoregressive process of first order (a Gaussian copula,
-/// as in Cario and Nelson, "Autoregressive to anything", Operations Research Letters 19, 1996). The
-/// distribution of a delay is the same for every correlation; only the order of large and small changes.
+/// Successive delays of one direction can be correlated: each is the quantile of its distribution at the rank
+/// of a Gaussian number, and these numbers follow an autoregressive process of first order (a Gaussian
+/// copula, as in Cario and Nelson, "Autoregressive to anything", Operations Research Letters 19, 1996). The
+/// distribution of a delay is the same for every correlation; only the order of large and small values
+/// changes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Delay {
-    /// Which ways it works.
+    /// Affected directions.
     pub direction: Directions,
-    /// Chance that a message is delayed at all.
+    /// Probability that a message is delayed.
     pub probability: f64,
-    /// How long.
+    /// Distribution of the delay.
     pub distribution: Distribution,
-    /// Correlation of the Gaussian numbers behind one delay and the next, from 0 to 1.
+    /// Correlation of successive Gaussian numbers, from 0 to 1.
     pub correlation: f64,
 }
 
@@ -34,7 +35,7 @@ impl Delay {
         }
         Verdict::Delay(match &self.distribution {
             Distribution::Constant(span) => *span,
-            // Whole nanoseconds, each as likely as the other: no need to go through a Gaussian number.
+            // A whole number of nanoseconds, uniform. This needs no Gaussian number.
             Distribution::Uniform { min, max } if self.correlation == 0.0 => {
                 let width = wasmote_mqtt::time::nanos(max.saturating_sub(*min)).saturating_add(1);
                 *min + Duration::from_nanos(input.rng.below(width))
@@ -57,9 +58,9 @@ impl Delay {
     }
 }
 
-/// A number with mean 0 and variance 1. One number is drawn for it.
+/// A standard Gaussian number, from a single draw.
 fn standard_gaussian(draw: &mut Stream) -> f64 {
-    // The middle of one of 2^52 cells, so that it is never 0 or 1, where the quantile is infinite.
+    // Midpoint of one of 2^52 cells, never 0 or 1, where the quantile is infinite.
     const CELL: f64 = 1.0 / (1_u64 << 52) as f64;
     gaussian::quantile(((draw.next_u64() >> 12) as f64 + 0.5) * CELL)
 }

@@ -1,19 +1,19 @@
-//! Messages arrive more than once.
+//! Duplication of messages.
 
 use std::time::Duration;
 
 use super::{Directions, RuleInput, Verdict};
 
-/// Copies go beside a message. Each copy then meets the faults that follow on its own.
+/// Copies a message. Each copy then passes the following faults on its own.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Duplicate {
-    /// Which ways it works.
+    /// Affected directions.
     pub direction: Directions,
-    /// Chance that a message is copied.
+    /// Probability that a message is copied.
     pub probability: f64,
-    /// Copies beside the original; at least 1.
+    /// Number of copies in addition to the original; at least 1.
     pub copies: u32,
-    /// How long after the one before it each copy goes.
+    /// Time between successive copies.
     pub apart: Duration,
 }
 

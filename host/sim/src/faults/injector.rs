@@ -1,7 +1,7 @@
-//! The one place where faults are applied to a device.
+//! Applies the faults of one device.
 //!
-//! * `rule`: a fault of the message plane, and what it does with the messages that come to it.
-//! * `supply`: the faults of what a device has in itself, its clock and its battery.
+//! * `rule`: a fault of the message plane, with its state.
+//! * `supply`: faults of the device's clock and battery.
 
 mod rule;
 mod supply;
@@ -23,42 +23,42 @@ use wasmote_mqtt::device_id::Identity;
 use wasmote_mqtt::message::Message;
 use wasmote_mqtt::time::Time;
 
-/// The faults of one device, with what they remember.
+/// Faults of one device, with their state.
 #[derive(Debug, Default)]
 pub struct Injector {
     rules: Vec<Rule>,
     outages: Vec<Outage>,
     batteries: Vec<BatteryState>,
-    /// Throttles that are always there.
+    /// Throttles that are always active.
     throttles: Vec<Throttle>,
     skew: Skew,
-    /// What components have said, to be told.
+    /// Notices of fault components that are not reported yet.
     notices: Vec<DeviceNotice>,
 }
 
-/// An outage that began or ended.
+/// Begin or end of an outage.
 #[derive(Clone, Debug)]
 pub enum OutageTransition {
-    /// It holds from now until then.
+    /// An outage begins, and lasts until this time.
     Began(Arc<Fault>, Time),
-    /// It struck, and is over at once.
+    /// An outage without duration.
     Occurred(Arc<Fault>),
-    /// It is over.
+    /// An outage ends.
     Ended(Arc<Fault>),
 }
 
-/// A message that was held back, and now goes on.
+/// A released message that was held back.
 #[derive(Clone, Debug)]
 pub struct Released {
-    /// Which way it goes.
+    /// Direction of the message.
     pub direction: Direction,
     /// The message as it was when it was held back.
     pub message: Message,
-    /// The last fault that then took it, or a copy of it.
+    /// The last fault that dropped it, or a copy of it, after the release.
     pub dropped_by: Option<FaultId>,
 }
 
-/// Where a device's faults come from.
+/// Inputs for the creation of a device's faults.
 #[derive(Clone, Copy)]
 struct FaultScope<'a> {
     identity: &'a Identity,
@@ -67,8 +67,8 @@ struct FaultScope<'a> {
 }
 
 impl Injector {
-    /// The part of a document that concerns this device. Counts go to the ledger under each fault's id,
-    /// and go on there when a fault of the same name was counted before.
+    /// Creates the faults that apply to this device. The ledger counts by fault id, and continues the counts
+    /// of an earlier fault of the same id.
     pub fn new(
         faults: &[Arc<Fault>],
         identity: &Identity,
@@ -81,9 +81,9 @@ impl Injector {
         injector
     }
 
-    /// Other faults from now on. A fault that has the id and the kind of one that there was goes on where
-    /// that was: with its random numbers, with what it remembers and holds back, with its battery, and with
-    /// an outage under way, which ends when it would have. What is left of the others is returned.
+    /// Replaces the faults. A fault with the id and kind of an earlier one keeps its state: random numbers,
+    /// memory, held messages, battery, and an active outage with its end. Returns the state of the removed
+    /// ones.
     pub fn change(
         &mut self,
         faults: &[Arc<Fault>],
@@ -142,9 +142,9 @@ impl Injector {
         }
     }
 
-    /// Send a message through the faults. What comes out, with how long each copy still has to wait, is
-    /// added to `passed`; nothing is added when it was dropped or is held back. What has waited for it is free
-    /// then, and is to be released. Returns the last fault that dropped it, or a copy of it.
+    /// Passes a message through the faults. The resulting copies, each with its delay, are appended to
+    /// `passed`; there are none if the message is dropped or held back. Messages that waited for this one
+    /// become releasable. Returns the last fault that dropped the message, or a copy of it.
     pub fn judge(
         &mut self,
         direction: Direction,
@@ -174,21 +174,21 @@ impl Injector {
             }
         }
         self.notices.append(&mut outcome.notices);
-        // While one of its copies waits, a message is not gone.
+        // A message is not lost while one of its copies is held back.
         outcome.dropped_by.filter(|_| !outcome.held)
     }
 
-    /// What components have said since this was last asked.
+    /// Returns and clears the notices of fault components.
     pub fn drain_notices(&mut self) -> impl Iterator<Item = DeviceNotice> {
         self.notices.drain(..)
     }
 
-    /// Whether a message that was held back has been overtaken.
+    /// Whether a held message has been overtaken often enough.
     pub fn has_releasable(&self) -> bool {
         self.rules.iter().any(|rule| rule.waiting.has_releasable())
     }
 
-    /// Let a message go on that has been overtaken, or whose time is up; call it again until there is none.
+    /// Releases one message that has been overtaken or has timed out. Call it until it returns `None`.
     pub fn release(
         &mut self,
         now: Time,
@@ -203,34 +203,34 @@ impl Injector {
         Some(Released { direction, message, dropped_by })
     }
 
-    /// The faults whose outages are under way, in the document's order.
+    /// Faults with an active outage, in document order.
     pub(crate) fn active_outages(&self) -> Vec<Arc<Fault>> {
         let active_outages = self.outages.iter().filter(|outage| outage.until.is_some());
         active_outages.map(|outage| Arc::clone(&outage.fault)).collect()
     }
 
-    /// Let all go that is held back, past the faults that it has not met.
+    /// Releases all held messages. They skip the faults that follow.
     pub fn release_all(&mut self) -> impl Iterator<Item = (Direction, Message)> + use<> {
         let held: Vec<_> = self.rules.iter_mut().flat_map(|rule| rule.waiting.take()).collect();
         held.into_iter().map(|held| (held.direction, held.message))
     }
 
-    /// How many messages are held back on one way.
+    /// Number of held messages in one direction.
     pub fn held(&self, direction: Direction) -> usize {
         self.rules.iter().map(|rule| rule.waiting.count(direction)).sum()
     }
 
-    /// When a message that is held back goes on.
+    /// Time at which the next held message times out.
     pub fn next_release(&self) -> Option<Time> {
         self.rules.iter().filter_map(|rule| rule.waiting.next_due()).min()
     }
 
-    /// When an outage next may begin or end.
+    /// Time at which an outage may begin or end next.
     pub fn next_deadline(&self) -> Option<Time> {
         self.outages.iter().filter_map(Outage::next_deadline).min()
     }
 
-    /// Begin or end what is due, one at a time; call it again until there is none.
+    /// Begins or ends one due outage. Call it until it returns `None`.
     pub fn advance(&mut self, now: Time, ledger: &mut Ledger) -> Option<OutageTransition> {
         self.outages.iter_mut().find_map(|outage| {
             let fault = Arc::clone(&outage.fault);
@@ -248,7 +248,7 @@ impl Injector {
         })
     }
 
-    /// End a hang, as a restart does; call it again until there is none.
+    /// Ends one hang, as a restart does. Call it until it returns `None`.
     pub fn end_hang(&mut self, now: Time) -> Option<OutageTransition> {
         let hangs = |outage: &&mut Outage| matches!(outage.fault.model, Model::Hang(_));
         let hang = self.outages.iter_mut().filter(hangs).find_map(|outage| {
@@ -258,7 +258,7 @@ impl Injector {
         hang.map(OutageTransition::Ended)
     }
 
-    /// What holds the device now and can be noticed on it, in the document's order.
+    /// Active faults that the device can observe, in document order.
     pub fn active(&self) -> Vec<ActiveFault> {
         self.outages
             .iter()
@@ -270,7 +270,7 @@ impl Injector {
             .collect()
     }
 
-    /// What the device's line does with bytes now.
+    /// Present link conditions.
     pub(crate) fn link_conditions(&self) -> LinkConditions {
         let mut link_conditions = LinkConditions::default();
         self.throttles.iter().for_each(|throttle| link_conditions.throttle(throttle));
@@ -284,12 +284,12 @@ impl Injector {
         link_conditions
     }
 
-    /// The fault that keeps the device from sending and hearing anything, if one does.
+    /// An active silence, if any.
     pub fn silence(&self) -> Option<&FaultId> {
         self.holding(Model::silences)
     }
 
-    /// Whether the behaviour stands still.
+    /// Whether the behaviour hangs.
     pub fn hangs(&self) -> bool {
         self.holding(|model| matches!(model, Model::Hang(_))).is_some()
     }

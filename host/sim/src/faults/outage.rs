@@ -1,10 +1,10 @@
-//! What comes over a device, or over a link, for a while: begun by a trial, ended by the clock.
+//! Outages of devices and links: begun by a random trial, ended by the clock.
 //!
-//! A trial is held once every period and begins the outage with a chance. Its outcome follows from the
-//! seed, the fault and the trial's number alone and needs no state, so a device that joins late, or a
-//! fault that is added in mid-run, falls in step. Each device's trials are shifted by a part of the
-//! period, so that a fleet does not fail in one instant. Some outages are drawn once for all devices
-//! instead: those that strike together, and partitions, as both sides have to agree on when one holds.
+//! A trial takes place once every period and begins the outage with a given probability. Its outcome depends
+//! only on the seed, the fault and the number of the trial, without state, so a device that joins late, or a
+//! fault that is added during the run, stays in step. The trials of each device are shifted by a part of the
+//! period, so that a fleet does not fail at one instant. Simultaneous outages and partitions are drawn once
+//! for all devices instead, because both sides must agree on the times.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,38 +14,38 @@ use crate::rng::Seed;
 use wasmote_mqtt::device_id::{DeviceId, Identity};
 use wasmote_mqtt::time::{Time, nanos};
 
-/// When an outage begins and how long it lasts.
+/// When an outage begins, and how long it lasts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recurrence {
-    /// Time between two trials; more than zero.
+    /// Period of the trials; more than zero.
     pub every: Duration,
-    /// Chance that a trial begins an outage.
+    /// Probability that a trial begins an outage.
     pub probability: f64,
-    /// How long it lasts. Trials during that time do not count. Zero for what strikes and is over.
+    /// Duration. Trials during an outage have no effect. Zero for an instantaneous fault.
     pub lasting: Duration,
-    /// Whether it strikes all devices at once that the fault is for.
+    /// Whether all affected devices fail at once.
     pub together: bool,
 }
 
-/// An outage that comes several times in a row.
+/// Repetition of an outage.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Repeats {
-    /// How often, for one trial that hits; at least 1.
+    /// Number of outages for one successful trial; at least 1.
     pub times: u32,
-    /// How long it is over in between.
+    /// Time between the end of an outage and the next one.
     pub apart: Duration,
 }
 
-/// What struck and is over is made up for if it is not longer ago than this: a driver may be late.
+/// Instantaneous faults that are older than this are skipped. A driver may be this late.
 const MAX_LATENESS: Duration = Duration::from_secs(1);
 
-/// One fault's trials on one device.
+/// Trials of one fault on one device.
 #[derive(Clone, Debug)]
 pub(super) struct Outage {
     pub(super) fault: Arc<Fault>,
     stream_owner: DeviceId,
     seed: Seed,
-    /// Nanoseconds by which this device's trials are shifted, less than a period.
+    /// Shift of this device's trials in nanoseconds, less than a period.
     phase: u64,
     next_trial: u64,
     pub(super) until: Option<Time>,
@@ -71,7 +71,7 @@ impl Outage {
         Self::with_phase(fault, recurrence, stream_owner, seed, phase, now)
     }
 
-    /// One fault's trials for all, and for nobody in particular.
+    /// Trials of one fault that are drawn once for the whole fleet.
     pub(super) fn for_fleet(fault: Arc<Fault>, recurrence: &Recurrence, seed: Seed, now: Time) -> Self {
         let all = DeviceId::whole_fleet();
         let phase = phase(&fault, recurrence, &all, seed);
@@ -100,7 +100,7 @@ impl Outage {
         outage
     }
 
-    /// Go on where the one before was. Trials that are held at other times, or for others, begin anew.
+    /// Takes over the state of an earlier outage, if both have the same trials.
     pub(super) fn inherit_state(&mut self, before: &Self) {
         self.until = before.until;
         self.repeats_left = before.repeats_left;
@@ -123,17 +123,17 @@ impl Outage {
         self.next_trial = self.next_trial.max(elapsed / nanos(recurrence.every) + 1);
     }
 
-    /// When it may begin next.
+    /// Earliest begin of the next outage.
     fn next_begin(&self, recurrence: &Recurrence) -> Time {
         self.next_repeat.unwrap_or_else(|| self.trial_at(recurrence))
     }
 
-    /// When to look again.
+    /// Time of the next trial or end.
     pub(super) fn next_deadline(&self) -> Option<Time> {
         self.until.or_else(|| Some(self.next_begin(self.fault.model.recurrence()?)))
     }
 
-    /// Hold the trials that are due, or end what has lasted long enough. Says whether it began or ended.
+    /// Runs the due trials, or ends the outage. Returns the transition, if any.
     pub(super) fn advance(&mut self, now: Time) -> Option<Transition> {
         let fault = Arc::clone(&self.fault);
         let recurrence = fault.model.recurrence()?;
@@ -148,7 +148,7 @@ impl Outage {
             return self.run_instant_trials(recurrence, now);
         }
         if fault.model.repeats().is_none() {
-            // Outages that would be over by now had no witness: a device that was off is not held up by them.
+            // Outages that have already ended are skipped: a device that was off is not delayed by them.
             self.skip_to(recurrence, now - recurrence.lasting);
         }
         loop {
@@ -168,7 +168,7 @@ impl Outage {
         }
     }
 
-    /// Hold the trials that are due of what strikes and is over.
+    /// Runs the due trials of an instantaneous fault.
     fn run_instant_trials(&mut self, recurrence: &Recurrence, now: Time) -> Option<Transition> {
         self.skip_to(recurrence, now - MAX_LATENESS);
         while self.trial_at(recurrence) <= now {
@@ -202,7 +202,7 @@ impl Outage {
         }
     }
 
-    /// End it before its time, if it holds.
+    /// Ends the outage early. False if there is none.
     pub(super) fn end_early(&mut self, now: Time) -> bool {
         let fault = Arc::clone(&self.fault);
         match fault.model.recurrence().filter(|_| self.until.is_some()) {
@@ -215,12 +215,12 @@ impl Outage {
     }
 }
 
-/// By how many nanoseconds trials are shifted.
+/// Shift of the trials in nanoseconds.
 fn phase(fault: &Fault, recurrence: &Recurrence, stream_owner: &DeviceId, seed: Seed) -> u64 {
     seed.stream(stream_owner, &format!("fault/{}/phase", fault.id)).below(nanos(recurrence.every))
 }
 
-/// What became of an outage.
+/// A transition of an outage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Transition {
     Began(Time),

@@ -1,9 +1,9 @@
-//! Devices cannot reach each other, or the broker, while their connections stay up.
+//! Partitions: devices cannot reach the broker or each other, while their connections stay up.
 //!
-//! Without peers, a partitioned device's own messages vanish (`out`), or what is delivered to it (`in`).
-//! With peers, only the traffic between the two sides vanishes, and it does so at the receiver, who
-//! knows the sender by the message's stamp: `out` means that the peers do not hear the target, `in` that
-//! the target does not hear the peers. Which rule a device carries follows from the side it is on.
+//! Without peers, the target's own messages are dropped (`out`), or deliveries to it (`in`). With peers, only
+//! the traffic between the two sides is dropped. The receiver drops it, since it knows the sender by the
+//! origin of the message: `out` means that the peers do not receive from the target, `in` that the target
+//! does not receive from the peers. The rule of a device depends on its side.
 
 use super::outage::Recurrence;
 use super::target::{Pattern, Target};
@@ -11,18 +11,18 @@ use super::{Direction, Directions, Verdict};
 use wasmote_mqtt::device_id::Identity;
 use wasmote_mqtt::message::Message;
 
-/// A cut between a fault's target and the rest of the world, or its peers.
+/// A partition between the target of a fault and the broker or a set of peers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Partition {
-    /// One way or both.
+    /// Affected directions.
     pub direction: Directions,
-    /// The devices on the other side; empty for the broker and so everybody.
+    /// Devices on the other side; empty for the broker and thus all devices.
     pub peers: Vec<Pattern>,
-    /// When it holds, drawn once for the whole fleet. `None`: always.
+    /// When it is active, drawn once for the whole fleet. `None`: always.
     pub recurrence: Option<Recurrence>,
 }
 
-/// What one device has to drop for a partition.
+/// Messages that one device drops for a partition.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PartitionRule {
     out: bool,
@@ -31,7 +31,7 @@ pub struct PartitionRule {
 }
 
 impl Partition {
-    /// The part of a partition that this device carries out, if any.
+    /// The rule of this device for a partition, if any.
     pub(super) fn rule_for(&self, target: &Target, identity: &Identity) -> Option<PartitionRule> {
         let targeted = target.includes(identity);
         if self.peers.is_empty() {

@@ -1,4 +1,4 @@
-//! Messages are overtaken.
+//! Reordering of messages.
 
 use std::time::Duration;
 
@@ -6,17 +6,17 @@ use super::{Direction, Directions, RuleInput, Verdict};
 use wasmote_mqtt::message::Message;
 use wasmote_mqtt::time::Time;
 
-/// A message is held back until so many others of the same device and way have gone past it, or until its
-/// time is up. Then it goes on to the faults that follow.
+/// Holds a message back until a number of later messages of the same device and direction have passed, or
+/// until a timeout. Then it continues to the following faults.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reorder {
-    /// Which ways it works.
+    /// Affected directions.
     pub direction: Directions,
-    /// Chance that a message is held back.
+    /// Probability that a message is held back.
     pub probability: f64,
-    /// How many have to go past it; at least 1.
+    /// Number of messages that must pass it; at least 1.
     pub gap: u32,
-    /// How long it waits for them.
+    /// Timeout.
     pub at_most: Duration,
 }
 
@@ -34,9 +34,9 @@ impl Reorder {
 pub(super) struct HeldMessage {
     pub(super) direction: Direction,
     pub(super) message: Message,
-    /// What faults before this one made it wait.
+    /// Delay by earlier faults.
     pub(super) delay: Duration,
-    /// How many have yet to go past it.
+    /// Number of messages that have yet to pass it.
     pub(super) others: u32,
     pub(super) until: Time,
 }
@@ -51,19 +51,19 @@ impl HeldMessage {
     }
 }
 
-/// The messages that one fault holds back on one device, oldest first.
+/// Messages that one fault holds back on one device, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct HeldMessages(Vec<HeldMessage>);
 
 impl HeldMessages {
-    /// A message beyond these goes on at once, so that a fault that holds back all does not fill the memory.
+    /// Most held messages. Further ones continue at once, which bounds the memory.
     const CAPACITY: usize = 1_000;
 
     fn has_room(&self) -> bool {
         self.0.len() < Self::CAPACITY
     }
 
-    /// A verdict as far as there is room for it.
+    /// Replaces `HoldBack` with `Pass` if there is no space.
     pub(super) fn admit(&self, verdict: Verdict) -> Verdict {
         match verdict {
             Verdict::HoldBack { .. } if !self.has_room() => Verdict::Pass,
@@ -75,36 +75,36 @@ impl HeldMessages {
         self.0.push(held);
     }
 
-    /// Another message goes past on this way.
+    /// Counts a message that passes in this direction.
     pub(super) fn overtaken(&mut self, direction: Direction) {
         for held in self.0.iter_mut().filter(|held| held.direction == direction) {
             held.others = held.others.saturating_sub(1);
         }
     }
 
-    /// Whether one has been overtaken as often as it has to be.
+    /// Whether a message has been overtaken often enough.
     pub(super) fn has_releasable(&self) -> bool {
         self.0.iter().any(HeldMessage::is_free)
     }
 
-    /// When the next one goes on, if nothing goes past it before.
+    /// Time at which the next message times out.
     pub(super) fn next_due(&self) -> Option<Time> {
         self.0.iter().map(HeldMessage::due).min()
     }
 
-    /// Take the one that goes on first, if it does now.
+    /// Removes and returns the first releasable message, if any.
     pub(super) fn take_due(&mut self, now: Time) -> Option<HeldMessage> {
         let due = self.next_due().filter(|due| *due <= now)?;
         let at = self.0.iter().position(|held| held.due() == due)?;
         Some(self.0.remove(at))
     }
 
-    /// Let all of them go.
+    /// Removes and returns all messages.
     pub(super) fn take(&mut self) -> Vec<HeldMessage> {
         std::mem::take(&mut self.0)
     }
 
-    /// How many wait on one way.
+    /// Number of held messages in one direction.
     pub(super) fn count(&self, direction: Direction) -> usize {
         self.0.iter().filter(|held| held.direction == direction).count()
     }

@@ -1,5 +1,5 @@
-//! A length of time in a document: `"500ms"`, `"1m 30s"`, or a number of seconds. One that may be negative
-//! has a `-` in front: `"-2s"`.
+//! Durations in documents: `"500ms"`, `"1m 30s"`, or a number of seconds. A negative one has a leading `-`:
+//! `"-2s"`.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A length of time as people write it.
+/// A duration in human-readable form.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(pub Duration);
 
@@ -23,17 +23,17 @@ impl<'de> Deserialize<'de> for Span {
     }
 }
 
-/// A length of time, or its negative, as people write it.
+/// A signed duration in human-readable form.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SignedSpan {
-    /// Whether it is less than zero.
+    /// Whether it is negative.
     pub negative: bool,
-    /// How much.
+    /// Absolute value.
     pub by: Duration,
 }
 
 impl SignedSpan {
-    /// In nanoseconds, as far as 292 years reach.
+    /// Nanoseconds, saturating at 292 years.
     pub fn as_nanos(self) -> i64 {
         let nanos = i64::try_from(self.by.as_nanos()).unwrap_or(i64::MAX);
         if self.negative { -nanos } else { nanos }

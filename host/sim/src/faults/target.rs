@@ -1,18 +1,18 @@
-//! Whom a fault is for.
+//! Targets of faults.
 
 use wasmote_mqtt::device_id::Identity;
 
-/// A device's name with `*` for any run of characters.
+/// Pattern for device names, with `*` for any sequence of characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern(String);
 
 impl Pattern {
-    /// Any text is a pattern.
+    /// Creates a pattern from any text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// Matches every name.
+    /// The pattern that matches every name.
     pub fn everything() -> Self {
         Self::new("*")
     }
@@ -22,7 +22,7 @@ impl Pattern {
         &self.0
     }
 
-    /// Whether a name fits.
+    /// Whether a name matches.
     pub fn matches(&self, name: &str) -> bool {
         let Some((head, rest)) = self.0.split_once('*') else {
             return self.0 == name;
@@ -30,7 +30,7 @@ impl Pattern {
         let Some(mut name) = name.strip_prefix(head) else {
             return false;
         };
-        // Each middle part is taken as early as it can be; the last one has to close the name.
+        // Each middle part matches as early as possible; the last one must match the end.
         let mut parts = rest.split('*').peekable();
         while let Some(part) = parts.next() {
             if parts.peek().is_none() {
@@ -45,23 +45,24 @@ impl Pattern {
     }
 }
 
-/// The devices that a fault is for: all of them, a group, or those whose names fit.
+/// Target of a fault: all devices, a group, or devices whose names match.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Target {
-    /// Only this group.
+    /// Only devices of this group.
     pub group: Option<String>,
-    /// Only devices whose names fit.
+    /// Only devices whose names match.
     pub device: Option<Pattern>,
 }
 
 impl Target {
-    /// Whether a device is among them.
+    /// Whether a device is included.
     pub fn includes(&self, identity: &Identity) -> bool {
         self.group.as_ref().is_none_or(|group| **group == *identity.group)
             && self.device.as_ref().is_none_or(|device| device.matches(identity.id.as_str()))
     }
 
-    /// The same devices as senders, known by name alone: a group's devices are called `<group>-<n>`.
+    /// Pattern for the same devices as senders, which are known only by name: devices of a group are called
+    /// `<group>-<n>`.
     pub(super) fn as_sender(&self) -> Pattern {
         match (&self.device, &self.group) {
             (Some(device), _) => device.clone(),
@@ -76,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_star_stands_for_any_run_of_characters() {
+    fn a_star_matches_any_sequence_of_characters() {
         for (pattern, name, fits) in [
             ("west-*", "west-12", true),
             ("west-*", "east-12", false),

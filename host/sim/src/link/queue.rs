@@ -1,4 +1,4 @@
-//! The packets that go one way over a line.
+//! Packets of one direction of a link.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -6,20 +6,20 @@ use std::time::Duration;
 use crate::faults::byte_stream::DirectionConditions;
 use wasmote_mqtt::time::{Time, nanos};
 
-/// Packets in a row. The one in front is going over, byte by byte; a packet has come through when its last
-/// byte has.
+/// FIFO queue of packets. The first one is in transmission, byte by byte; a packet arrives when its last byte
+/// does.
 #[derive(Debug)]
 pub(super) struct LinkQueue<T> {
     conditions: DirectionConditions,
     waiting: VecDeque<QueuedPacket<T>>,
-    /// Of all that wait.
+    /// Total length of the packets.
     bytes: u64,
-    /// How many of them wait with their sender, as the buffer is full, and could be turned away.
+    /// Number of packets at QoS 0 that wait at the sender, because the buffer is full.
     overflow: usize,
     max_overflow: usize,
-    /// What is left of the packet in front, in billionths of a byte.
+    /// Remainder of the first packet, in billionths of a byte.
     remaining: u128,
-    /// As of then.
+    /// Time of the last update of `remaining`.
     updated_at: Time,
 }
 
@@ -45,8 +45,8 @@ impl<T> LinkQueue<T> {
         }
     }
 
-    /// Send something. It comes back as `Ok` if it goes on at once, and as `Err` if it yields and there is no
-    /// room for it.
+    /// Sends a packet. Returns it as `Ok` if it is forwarded at once, and as `Err` if it can be lost and the
+    /// queue is full.
     pub(super) fn enqueue(
         &mut self,
         packet: T,
@@ -73,7 +73,7 @@ impl<T> LinkQueue<T> {
         Ok(None)
     }
 
-    /// The packet in front sets off.
+    /// Starts the transmission of the first packet.
     fn start_front(&mut self, at: Time) {
         self.updated_at = at;
         self.remaining = self.waiting.front().map_or(0, |queued| u128::from(queued.bytes) * BILLION);
@@ -96,7 +96,7 @@ impl<T> LinkQueue<T> {
         self.remaining.saturating_sub(moved)
     }
 
-    /// When the packet in front will be through, as things are.
+    /// Arrival time of the first packet under the present conditions.
     pub(super) fn next_due(&self) -> Option<Time> {
         if self.waiting.is_empty() || self.conditions.stalled {
             return None;
@@ -121,12 +121,12 @@ impl<T> LinkQueue<T> {
         self.overflow -= usize::from(queued.overflow);
     }
 
-    /// Whether something of this sort waits.
+    /// Whether the queue contains a matching packet.
     pub(super) fn contains(&self, is: impl Fn(&T) -> bool) -> bool {
         self.waiting.iter().any(|queued| is(&queued.packet))
     }
 
-    /// Take out what is lost.
+    /// Removes and returns the matching packets.
     pub(super) fn remove(&mut self, is_lost: impl Fn(&T) -> bool) -> VecDeque<T> {
         let front_goes = self.waiting.front().is_some_and(|queued| is_lost(&queued.packet));
         let mut lost = VecDeque::new();
@@ -164,7 +164,7 @@ mod tests {
     fn through(queue: &mut LinkQueue<&'static str>, until: Time) -> Vec<(u64, &'static str)> {
         let mut through = Vec::new();
         while let Some(due) = queue.next_due().filter(|due| *due <= until) {
-            let packet = queue.take_due(due).expect("it is due");
+            let packet = queue.take_due(due).expect("a due packet");
             through.push((due.as_nanos() / 1_000_000, packet));
         }
         through
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn each_packet_takes_its_bytes_by_the_rate_one_after_the_other() {
+    fn packets_are_transmitted_one_by_one_at_the_rate() {
         let mut queue = LinkQueue::new(9);
         queue.set_conditions(slow(1_000, 10_000), at(0));
         assert!(send(&mut queue, "a", 100, at(0)) && send(&mut queue, "b", 50, at(20)));
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stall_holds_a_packet_in_its_middle_and_order_stays() {
+    fn a_stall_interrupts_a_packet_and_keeps_the_order() {
         let mut queue = LinkQueue::new(9);
         queue.set_conditions(slow(1_000, 10_000), at(0));
         assert!(send(&mut queue, "a", 100, at(0)) && send(&mut queue, "b", 100, at(0)));
@@ -207,7 +207,7 @@ mod tests {
         queue.set_conditions(DirectionConditions { stalled: true, rate: None }, at(0));
         assert!(send(&mut queue, "a", 100, at(1)) && send(&mut queue, "b", 100, at(2)));
         queue.set_conditions(DirectionConditions::default(), at(500));
-        assert_eq!(queue.enqueue("c", |_| 1, true, at(500)), Ok(None), "not past those that wait");
+        assert_eq!(queue.enqueue("c", |_| 1, true, at(500)), Ok(None), "not before the queued packets");
         assert_eq!(through(&mut queue, at(500)), [(500, "a"), (500, "b"), (500, "c")]);
     }
 
@@ -216,21 +216,21 @@ mod tests {
         let mut queue = LinkQueue::new(1);
         queue.set_conditions(slow(100, 250), at(0));
         let sent = ["a", "b", "c", "d"].map(|packet| send(&mut queue, packet, 100, at(0)));
-        assert_eq!(sent, [true, true, true, false], "two in the buffer, one with its sender");
+        assert_eq!(sent, [true, true, true, false], "two in the buffer, one at the sender");
         assert_eq!(
             queue.enqueue("ack", |_| 4, false, at(0)),
             Ok(None),
-            "what has to go never is turned away"
+            "packets that must be acknowledged are always accepted"
         );
         assert_eq!(
             through(&mut queue, at(9_000)),
             [(1_000, "a"), (2_000, "b"), (3_000, "c"), (3_040, "ack")]
         );
-        assert!(send(&mut queue, "e", 100_000, at(9_000)), "an idle way takes a packet of any size");
+        assert!(send(&mut queue, "e", 100_000, at(9_000)), "an idle link accepts a packet of any size");
     }
 
     #[test]
-    fn removing_the_front_packet_gives_its_time_to_the_next() {
+    fn removing_the_first_packet_starts_the_next() {
         let mut queue = LinkQueue::new(9);
         queue.set_conditions(slow(1_000, 10_000), at(0));
         assert!(["a", "b", "c"].into_iter().all(|packet| send(&mut queue, packet, 100, at(0))));

@@ -1,14 +1,14 @@
-//! How long packets are on the wire, in bytes of MQTT. What TCP and TLS put around them does not count.
+//! Lengths of MQTT packets in bytes, without the overhead of TCP and TLS.
 
 use wasmote_mqtt::broker::packet::{Ack, ConnAck, Connect, Publish, Reply, Request};
 use wasmote_mqtt::broker::reason::AckReason;
 use wasmote_mqtt::message::{Message, MessageOrigin, Properties, Will};
 use wasmote_mqtt::protocol::Protocol;
 
-/// The user property in which a message's stamp crosses the broker on MQTT 5.
+/// User property that carries a message's origin across the broker on MQTT 5.
 pub const ORIGIN_PROPERTY: &str = "wasmote-stamp";
 
-/// What a client sends. The end of a connection is no packet, and has no length.
+/// Length of a client's packet. A lost connection is not a packet and has no length.
 pub fn of_request(request: &Request, protocol: Protocol) -> u64 {
     let v5 = protocol == Protocol::V5;
     match request {
@@ -34,7 +34,7 @@ pub fn of_request(request: &Request, protocol: Protocol) -> u64 {
     }
 }
 
-/// What the broker sends. On 3.1.1 it closes without a packet.
+/// Length of a broker's packet. On 3.1.1 it closes without a packet.
 pub fn of_reply(reply: &Reply, protocol: Protocol) -> u64 {
     let v5 = protocol == Protocol::V5;
     match reply {
@@ -66,12 +66,12 @@ fn variable(number: u64) -> u64 {
     }
 }
 
-/// A text or a run of bytes with its length in front.
+/// A string or binary data with its length prefix.
 fn text(text: &str) -> u64 {
     2 + text.len() as u64
 }
 
-/// Properties with their length in front; on 3.1.1 there are none.
+/// Properties with their length prefix; 3.1.1 has none.
 fn properties_of(bytes: u64, v5: bool) -> u64 {
     if v5 { variable(bytes) + bytes } else { 0 }
 }
@@ -124,7 +124,7 @@ fn digits(number: u64) -> u64 {
     u64::from(number.checked_ilog10().unwrap_or(0)) + 1
 }
 
-/// What went well needs no reason (section 3.4.2.1).
+/// Success needs no reason code (section 3.4.2.1).
 fn ack_bytes(ack: &Ack, v5: bool) -> u64 {
     2 + u64::from(v5 && ack.reason != AckReason::Success)
 }
@@ -147,9 +147,9 @@ mod tests {
         Publish::new(Message::new(Topic::new("a/b").unwrap(), vec![0; payload]), None)
     }
 
-    /// Counted by hand from sections 3.1 to 3.14 of both standards: 3.1.1, and then 5.
+    /// Counted by hand from sections 3.1 to 3.14 of both standards: 3.1.1, then 5.
     #[test]
-    fn packets_are_as_long_as_the_standard_makes_them() {
+    fn packet_lengths_follow_the_standard() {
         let id = PacketId::MIN;
         let at_qos_1 = Publish { packet_id: Some(id), ..publish(10) };
         let filters = vec![(TopicFilter::new("a/#").unwrap(), SubscribeOptions::at(Qos::AtLeastOnce))];
@@ -184,6 +184,6 @@ mod tests {
         let bare = 1 + 1 + 5 + 1;
         let request = Request::Publish(publish);
         assert_eq!(of_request(&request, Protocol::V5), bare + 5 + ORIGIN_PROPERTY.len() as u64 + value);
-        assert_eq!(of_request(&request, Protocol::V4), 7, "3.1.1 has no room for it");
+        assert_eq!(of_request(&request, Protocol::V4), 7, "3.1.1 has no user properties");
     }
 }

@@ -1,20 +1,20 @@
-//! One deadline for each slot, soonest first.
+//! Priority queue with one movable deadline for each slot.
 
 use wasmote_mqtt::time::Time;
 
-/// Who has the deadline.
+/// Owner of a deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Slot(pub(super) u32);
 
-/// Time, and among equals the number under which the deadline was set.
+/// Time, and a sequence number that orders equal times.
 pub(super) type Key = (Time, u64);
 
-/// A heap in which an entry can be moved, as it is known where each slot's entry lies. It has four
-/// branches at each step, which keeps it shallow.
+/// Indexed heap: the position of each slot's entry is known, so that it can be moved. Four children per node
+/// keep it shallow.
 #[derive(Debug, Default)]
 pub(super) struct Deadlines {
     heap: Vec<(Key, Slot)>,
-    /// Where in the heap a slot's entry lies.
+    /// Position of each slot's entry in the heap.
     places: Vec<Option<u32>>,
 }
 
@@ -25,7 +25,7 @@ impl Deadlines {
         self.heap.first().copied()
     }
 
-    /// Set or move a slot's deadline. One that stays where it is in time keeps its place among equals.
+    /// Sets or moves a slot's deadline. An unchanged time keeps its sequence number.
     pub(super) fn set(&mut self, slot: Slot, due: Time, sequence: u64) {
         match self.place(slot) {
             Some(place) if self.heap[place].0.0 == due => {}
@@ -57,7 +57,7 @@ impl Deadlines {
         self.places[index].map(|place| place as usize)
     }
 
-    /// Bring the entry at a place to where it belongs.
+    /// Moves an entry to its position in the heap order.
     fn sift(&mut self, place: usize) {
         let entry = self.heap[place];
         let place = self.rise(place, entry);
@@ -104,9 +104,9 @@ mod tests {
     use crate::rng::Seed;
     use wasmote_mqtt::device_id::DeviceId;
 
-    /// Beside a plain map, through a long run of random changes.
+    /// Comparison with a plain map over many random changes.
     #[test]
-    fn the_soonest_is_always_first_whatever_moves() {
+    fn the_soonest_deadline_is_first_after_any_change() {
         let mut draw = Seed::new(1).stream(&DeviceId::new("d").unwrap(), "test");
         let (mut deadlines, mut plain) = (Deadlines::default(), BTreeMap::new());
         for sequence in 0..20_000 {

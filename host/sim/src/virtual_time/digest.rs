@@ -1,15 +1,15 @@
-//! A number that stands for the whole history of a run.
+//! Digest of the history of a run.
 //!
-//! Every step is mixed into it with its time, and each into what came before, so two runs with the same
-//! digest went through the same steps at the same times in the same order. The mixing is fast and spreads
-//! well, but it is no cryptographic hash: it finds accidents, not forgeries.
+//! Every step is mixed into the digest with its time, so two runs with the same digest went through the same
+//! steps at the same times in the same order. The mixing is fast and spreads well, but it is not a
+//! cryptographic hash: it detects accidental differences, not forgeries.
 //!
-//! How a step becomes words is written down field by field, so that it depends on no name and no way of
-//! printing, and a step that is new does not compile before it has its words. When they change, so does
-//! [`Digest::VERSION`], which is mixed in before all else.
+//! The encoding of a step is written field by field, so that it depends on no names and no formatting. A new
+//! kind of step does not compile without an encoding. A change of the encoding changes [`Digest::VERSION`],
+//! which is mixed in first.
 //!
-//! * `encode`: values as words. `trace_event`: which words a step is made of, with `inputs`, `notices`, `packets` and
-//!   `faults` for what it carries.
+//! * `encode`: encoding of values as words. `trace_event`: encoding of steps, with `inputs`, `notices`,
+//!   `packets` and `faults` for their contents.
 
 mod encode;
 mod faults;
@@ -23,7 +23,7 @@ use std::fmt;
 use super::observer::{Observer, TraceEvent};
 use crate::device::Now;
 
-/// The digest of all steps so far. Make it an observer of the run, and read it at the end.
+/// Observer that computes the digest of all steps so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Digest {
     lanes: [u64; 2],
@@ -42,7 +42,7 @@ impl Default for Digest {
 }
 
 impl Digest {
-    /// Of the encoding. Digests of different versions cannot be compared.
+    /// Version of the encoding. Digests of different versions cannot be compared.
     pub const VERSION: u64 = 2;
 
     /// The digest as a number.
@@ -51,7 +51,7 @@ impl Digest {
         u128::from(left) << 64 | u128::from(right)
     }
 
-    /// How many steps it stands for.
+    /// Number of steps in the digest.
     pub fn steps(&self) -> u64 {
         self.steps
     }
@@ -61,7 +61,7 @@ impl Digest {
         self.lanes = [fold(left ^ word, KEYS[1]) ^ right, fold(right.rotate_left(32) ^ word, KEYS[2]) ^ left];
     }
 
-    /// Bytes with their number, so that no two sequences of texts run into the same words.
+    /// Bytes with their length prefix, so that no two sequences of strings have the same words.
     fn write_bytes(&mut self, bytes: &[u8]) {
         self.write_word(bytes.len() as u64);
         let (words, rest) = bytes.as_chunks::<8>();
@@ -76,7 +76,7 @@ impl Digest {
     }
 }
 
-/// The product of two numbers, folded into half its length, so that every bit of one reaches all.
+/// Product of two numbers, folded to half its length, so that every input bit affects every output bit.
 fn fold(word: u64, key: u64) -> u64 {
     let wide = u128::from(word) * u128::from(key);
     wide as u64 ^ (wide >> 64) as u64

@@ -1,10 +1,9 @@
-//! What happens next.
+//! Event queue of a simulation run.
 //!
-//! Everything that is to happen has a time and a number that grows with every thing put in, and happens
-//! in the order of these two. It is as if all of it lay in one heap; but what always takes equally long
-//! leaves in the order in which it came, so a queue serves for that, and a device has only one deadline
-//! at a time, which moves. The heap therefore holds one entry for each device and one for the broker, and
-//! never an outdated one.
+//! Events are ordered by time and then by a sequence number that grows with every insertion. The order is
+//! that of a single heap, but two facts allow a smaller one: items with a constant delay leave in FIFO order,
+//! so a plain queue suffices for them; and a device has only one deadline at a time, which moves. The heap
+//! holds one entry for each device and one for the broker, and never an outdated one.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -12,16 +11,16 @@ use std::time::Duration;
 use super::deadlines::{Deadlines, Slot};
 use wasmote_mqtt::time::Time;
 
-/// What happens at one point in time.
+/// The next event.
 #[derive(Debug)]
 pub(super) enum NextEvent<T> {
-    /// A deadline of this slot.
+    /// The deadline of this slot.
     Deadline(Slot),
-    /// Something that was under way arrives.
+    /// Arrival of an item in transmission.
     Arrival(T),
 }
 
-/// All that is to happen.
+/// All pending events.
 #[derive(Debug)]
 pub(super) struct EventQueue<T, const LANES: usize> {
     deadlines: Deadlines,
@@ -29,7 +28,7 @@ pub(super) struct EventQueue<T, const LANES: usize> {
     sequence: u64,
 }
 
-/// Things that all take equally long.
+/// Items with a constant delay.
 #[derive(Debug)]
 struct FifoLane<T> {
     delay: Duration,
@@ -37,13 +36,13 @@ struct FifoLane<T> {
 }
 
 impl<T, const LANES: usize> EventQueue<T, LANES> {
-    /// With lanes that take this long each.
+    /// Creates an empty queue with lanes of these delays.
     pub(super) fn new(lanes: [Duration; LANES]) -> Self {
         let lanes = lanes.map(|delay| FifoLane { delay, in_flight: VecDeque::new() });
         Self { deadlines: Deadlines::default(), lanes, sequence: 0 }
     }
 
-    /// Set, move or clear a slot's deadline. What is already past is due now.
+    /// Sets, moves or clears a slot's deadline. A deadline in the past is due now.
     pub(super) fn set_deadline(&mut self, slot: Slot, due: Option<Time>, now: Time) {
         match due {
             None => self.deadlines.clear(slot),
@@ -54,14 +53,14 @@ impl<T, const LANES: usize> EventQueue<T, LANES> {
         }
     }
 
-    /// Send something on its way.
+    /// Sends an item over a lane.
     pub(super) fn send(&mut self, lane: usize, now: Time, item: T) {
         self.sequence += 1;
         let lane = &mut self.lanes[lane];
         lane.in_flight.push_back((now + lane.delay, self.sequence, item));
     }
 
-    /// Take what is next, if it is due by then.
+    /// Removes and returns the next event if it is due by this time.
     pub(super) fn take(&mut self, by: Time) -> Option<(Time, NextEvent<T>)> {
         let mut first = self.deadlines.first().map(|(key, slot)| (key, Ok(slot)));
         for (at, lane) in self.lanes.iter().enumerate() {
@@ -98,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn lanes_and_deadlines_are_one_order_by_time_and_then_by_arrival() {
+    fn lanes_and_deadlines_are_ordered_by_time_and_then_by_insertion() {
         let mut event_queue = EventQueue::new([Duration::ZERO, Duration::from_nanos(10)]);
         let at = Time::from_nanos;
         event_queue.set_deadline(Slot(0), Some(at(10)), Time::ZERO);
@@ -110,16 +109,16 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_taken_before_its_time() {
+    fn no_event_is_taken_before_its_time() {
         let mut event_queue: EventQueue<(), 0> = EventQueue::new([]);
         event_queue.set_deadline(Slot(0), Some(Time::from_nanos(5)), Time::ZERO);
         assert!(event_queue.take(Time::from_nanos(4)).is_none());
         assert!(event_queue.take(Time::from_nanos(5)).is_some());
-        assert!(event_queue.take(Time::from_nanos(5)).is_none(), "a deadline that was met is gone");
+        assert!(event_queue.take(Time::from_nanos(5)).is_none(), "a past deadline is removed");
     }
 
     #[test]
-    fn what_is_past_is_due_now() {
+    fn a_deadline_in_the_past_is_due_now() {
         let mut event_queue: EventQueue<(), 0> = EventQueue::new([]);
         event_queue.set_deadline(Slot(0), Some(Time::ZERO), Time::from_nanos(7));
         assert_eq!(event_queue.take(Time::from_nanos(9)).map(|(at, _)| at), Some(Time::from_nanos(7)));

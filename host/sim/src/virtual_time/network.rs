@@ -1,4 +1,4 @@
-//! The lines between the devices and the broker.
+//! Links between the devices and the broker.
 
 use super::observer::{ConnectionId, DeviceIndex, Observer};
 use super::{InFlight, PACKET_LANE, VirtualTime};
@@ -9,7 +9,7 @@ use crate::link::{AtMostOnce, NetworkLink, SendOutcome};
 use wasmote_mqtt::broker::packet::{Reply, Request};
 
 impl<O: Observer> VirtualTime<O> {
-    /// Send what a device's client has to send. What the line does not take comes back to the device.
+    /// Sends the packets of a device's client. Messages that the link rejects are returned to the device.
     pub(super) fn send_up(&mut self, index: DeviceIndex) {
         let is_broker_buffer_full = self.is_broker_buffer_full(index);
         let node = &mut self.nodes[index.0 as usize];
@@ -34,7 +34,7 @@ impl<O: Observer> VirtualTime<O> {
         }
     }
 
-    /// Send what the broker has to say to a device.
+    /// Sends a packet of the broker to a device.
     pub(super) fn send_down(&mut self, connection: ConnectionId, reply: Reply) {
         let node = &mut self.nodes[connection.device.0 as usize];
         let Some(link) = &mut node.link else {
@@ -54,7 +54,7 @@ impl<O: Observer> VirtualTime<O> {
         }
     }
 
-    /// Let go on what has come through a device's line.
+    /// Forwards the packets that have arrived over a device's link.
     pub(super) fn forward_link_packets(&mut self, index: DeviceIndex) {
         let Some(link) = &mut self.nodes[index.0 as usize].link else { return };
         while let Some((connection, request)) = link.take_up(self.now) {
@@ -76,7 +76,7 @@ impl<O: Observer> VirtualTime<O> {
         self.link(index).set_conditions(conditions, now);
     }
 
-    /// Strike the connection that a device has. After a reset, both ends are told.
+    /// Breaks the connection of a device. After a reset, both ends are notified.
     pub(super) fn break_link(&mut self, index: DeviceIndex, link_break: LinkBreak, fault: FaultId) {
         let Some(connection) = self.nodes[index.0 as usize].client.connection() else { return };
         let taken = self.link(index).break_link(connection, link_break, fault.clone());
@@ -89,7 +89,7 @@ impl<O: Observer> VirtualTime<O> {
         }
     }
 
-    /// Whether a packet that arrives was under way when its connection was reset. Its message is then lost.
+    /// Drops the message of an arriving packet whose connection was reset. True if it did.
     pub(super) fn drop_if_reset(
         &mut self,
         direction: Direction,

@@ -1,4 +1,4 @@
-//! Looking on while virtual time passes.
+//! Observers of a simulation run.
 
 use crate::device::{Input, Now};
 use crate::faults::broker::BrokerTransition;
@@ -8,12 +8,12 @@ use wasmote_mqtt::broker::packet::{Reply, Request};
 
 pub use wasmote_mqtt::client::ids::{ConnectionId, DeviceIndex};
 
-/// One thing that happens. Nothing in a run happens without one of these.
+/// A step of a run. Every change in a run belongs to one of these.
 #[derive(Debug)]
 pub enum TraceEvent<'a> {
-    /// A device is about to deal with this.
+    /// A device is about to handle this input.
     Input(DeviceIndex, &'a Input),
-    /// A device has something to tell.
+    /// A device sends a notice.
     Notice(DeviceIndex, &'a DeviceNotice),
     /// A device answers the HTTP request with this ticket.
     HttpResponse(DeviceIndex, u64, &'a HttpResponse),
@@ -23,24 +23,24 @@ pub enum TraceEvent<'a> {
     Down(ConnectionId, &'a Reply),
     /// The broker is woken.
     BrokerWake,
-    /// A fault of the broker begins or ends.
+    /// A failure of the broker begins or ends.
     BrokerFault(&'a BrokerTransition),
-    /// The host itself publishes, under no client's name.
+    /// The host publishes a message.
     HostPublish(&'a wasmote_mqtt::message::Message),
 }
 
-/// Sees every step of a run, in order. It cannot change anything.
+/// Receives every step of a run, in order. It cannot affect the run.
 pub trait Observer {
-    /// See one step.
+    /// Receives one step.
     fn observe(&mut self, at: Now, event: &TraceEvent<'_>);
 }
 
-/// Nobody looks on.
+/// Ignores all steps.
 impl Observer for () {
     fn observe(&mut self, _at: Now, _step: &TraceEvent<'_>) {}
 }
 
-/// Two look on, one after the other.
+/// Passes each step to both observers.
 impl<A: Observer, B: Observer> Observer for (A, B) {
     fn observe(&mut self, at: Now, event: &TraceEvent<'_>) {
         self.0.observe(at, event);

@@ -1,4 +1,4 @@
-//! The world that virtual devices live in.
+//! Parameters of a simulation run.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,18 +7,17 @@ use wasmote_mqtt::broker::limits::BrokerLimits;
 use wasmote_mqtt::client::options::ClientOptions;
 use wasmote_mqtt::time::WallTime;
 
-/// What a virtual run is made of, beside its devices.
+/// Parameters of a run, without its devices.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// What the devices' clients are told.
+    /// Configuration of the devices' clients.
     pub client: Arc<ClientOptions>,
-    /// How long every packet takes, each way; default zero. Packets keep their order either way. Two
-    /// behaviours that answer each other at once are held back by nothing but their publish rates when
-    /// this is zero.
+    /// Latency of every packet, in each direction; default zero. Packets keep their order. With zero latency,
+    /// only the publish rates limit two behaviours that answer each other at once.
     pub latency: Duration,
-    /// What the broker allows.
+    /// Limits of the broker.
     pub broker: BrokerLimits,
-    /// The calendar's time at the beginning of the run.
+    /// Calendar time at the start of the run.
     pub epoch: WallTime,
     /// The outcome of the devices' own HTTP requests.
     pub outbound_http: OutboundHttp,
@@ -35,7 +34,7 @@ pub enum OutboundHttp {
     AnsweredByCaller,
 }
 
-/// 2026-01-01T00:00:00Z, in nanoseconds. A run's results do not depend on the day of the run.
+/// 2026-01-01T00:00:00Z, in nanoseconds. Results must not depend on the date of the run.
 const EPOCH: WallTime = WallTime::from_nanos(1_767_225_600_000_000_000);
 
 impl Default for Options {

@@ -1,4 +1,4 @@
-//! The broker's own faults: what waits while it stands still, and what is gone when it ends.
+//! Failures of the broker in virtual time.
 
 use super::observer::{ConnectionId, DeviceIndex, Observer, TraceEvent};
 use super::{BROKER_SLOT, VirtualTime};
@@ -8,7 +8,7 @@ use wasmote_mqtt::broker::packet::{Reply, Request};
 use wasmote_mqtt::broker::reason::{CloseReason, ConnectRefusal};
 use wasmote_mqtt::message::Message;
 
-/// What waits for a broker that stands still, as in the buffers of its sockets.
+/// Unread input of a suspended broker, as in the buffers of its sockets.
 #[derive(Debug)]
 pub(super) enum Unread {
     Packet(ConnectionId, Request),
@@ -16,14 +16,14 @@ pub(super) enum Unread {
 }
 
 impl<O: Observer> VirtualTime<O> {
-    /// Begin and end what is due of the broker's own faults.
+    /// Begins and ends the due failures of the broker.
     pub(super) fn advance_broker_faults(&mut self) {
         while let Some(transition) = self.broker_faults.advance(self.now) {
             self.broker_transition(&transition);
         }
     }
 
-    /// A fault of the broker has begun or ended.
+    /// Applies the begin or end of a failure.
     pub(super) fn broker_transition(&mut self, transition: &BrokerTransition) {
         self.trace(&TraceEvent::BrokerFault(transition));
         if let (Failure::Restart { persistent }, Some(_)) = (transition.failure, transition.until) {
@@ -34,7 +34,7 @@ impl<O: Observer> VirtualTime<O> {
         }
     }
 
-    /// The broker's process ends. Its connections are closed, and what it had not read is lost.
+    /// Ends the broker's process. Its connections are closed, and unread packets are lost.
     fn stop_broker(&mut self, persistent: bool) {
         for connection in self.broker.fail(self.now) {
             self.send_down(connection, Reply::Close(CloseReason::ShuttingDown));
@@ -54,9 +54,9 @@ impl<O: Observer> VirtualTime<O> {
         }
     }
 
-    /// The broker is up again: it reads what has come meanwhile, and does what it is late with.
+    /// Resumes the broker: it reads the packets that have arrived meanwhile and runs overdue work.
     fn resume_broker(&mut self) {
-        // After a restart the first thing is to see who is gone.
+        // After a restart, the first step is to detect lost connections.
         if self.unread.is_empty() {
             return self.run_broker_deadlines();
         }
@@ -81,7 +81,7 @@ impl<O: Observer> VirtualTime<O> {
         self.send_replies();
     }
 
-    /// A packet comes to a broker that does not read, or is not there.
+    /// Handles a packet while the broker does not read or is down.
     pub(super) fn packet_while_unavailable(&mut self, connection: ConnectionId, request: Request) {
         match (self.broker_faults.condition(), request) {
             (Condition::Down, Request::Connect(_)) => {
@@ -101,12 +101,12 @@ impl<O: Observer> VirtualTime<O> {
         self.nodes[connection.device.0 as usize].unread -= usize::from(request.is_qos_0());
     }
 
-    /// Whether the buffers that a device writes to are full, as the broker does not read.
+    /// Whether the socket buffers from a device to the broker are full.
     pub(super) fn is_broker_buffer_full(&self, device: DeviceIndex) -> bool {
         self.nodes[device.0 as usize].unread >= self.options.client.unread
     }
 
-    /// See to it that the broker is woken in time, and its faults with it.
+    /// Schedules the next wakeup of the broker and of its faults.
     pub(super) fn schedule_broker(&mut self) {
         let is_up = self.broker_faults.condition() == Condition::Up;
         let own = self.broker.next_deadline().filter(|_| is_up);

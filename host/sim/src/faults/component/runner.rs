@@ -1,4 +1,4 @@
-//! Minds the judge of one device: makes it, asks it, and bears with its end.
+//! Runs one fault-model instance per device and handles its traps.
 
 use std::sync::Arc;
 
@@ -10,21 +10,21 @@ use crate::notice::DeviceNotice;
 use crate::rng::Stream;
 use wasmote_mqtt::device_id::Identity;
 
-/// A model that traps so often in a row is put aside.
+/// Consecutive traps after which a model is disabled.
 const MAX_CONSECUTIVE_TRAPS: u32 = 3;
 
-/// One model on one device.
+/// Runner of one model on one device.
 pub(in crate::faults) struct ModelRunner {
     fault: FaultId,
     component: Component,
     instance: Option<Box<dyn FaultModelInstance>>,
-    /// It is away only while a judge has it.
+    /// `None` only while an instance uses it.
     context: Option<ModelContext>,
     consecutive_traps: u32,
     is_disabled: bool,
-    /// What has to be told and was not yet.
+    /// Notices that are not reported yet.
     notices: Vec<DeviceNotice>,
-    /// Traps that were not counted yet.
+    /// Traps that are not counted yet.
     traps: u64,
 }
 
@@ -35,7 +35,7 @@ impl std::fmt::Debug for ModelRunner {
 }
 
 impl ModelRunner {
-    /// The judge is made when the first message comes.
+    /// Creates a runner. The instance is created at the first message.
     pub fn new(fault: FaultId, component: &Component, identity: &Identity, draw: Stream) -> Self {
         Self {
             fault,
@@ -49,7 +49,7 @@ impl ModelRunner {
         }
     }
 
-    /// Ask the judge. A message whose judge fails passes.
+    /// Judges a message. It passes if the instance fails.
     pub fn judge(&mut self, input: &ModelInput<'_>) -> Verdict {
         if self.is_disabled {
             return Verdict::Pass;
@@ -82,7 +82,7 @@ impl ModelRunner {
         self.lend(|instance, context| instance.configure(&config, context)).unwrap_or(Ok(()))
     }
 
-    /// Lend the desk to the judge, and pass on what it wrote there.
+    /// Calls the instance with the context, and collects its log lines.
     fn lend<T>(
         &mut self,
         call: impl FnOnce(&mut dyn FaultModelInstance, ModelContext) -> (ModelContext, T),
@@ -101,12 +101,12 @@ impl ModelRunner {
         self.instance = None;
         self.traps += 1;
         self.consecutive_traps += 1;
-        // What does not take its configuration now will not take it the next time.
+        // A refused configuration would be refused again.
         self.is_disabled = self.consecutive_traps >= MAX_CONSECUTIVE_TRAPS || trap.kind == TrapKind::Refused;
         self.notices.push(DeviceNotice::FaultTrapped(FaultId::clone(&self.fault), trap, self.is_disabled));
     }
 
-    /// Go on where the one before was: with its random numbers, and with its judge if it is of the same model.
+    /// Takes over the random numbers of an earlier runner, and its instance if the model is the same.
     pub fn inherit_state(&mut self, before: Self) {
         let component = self.component.clone();
         let is_same_model = before.component.sha256() == component.sha256();
@@ -115,7 +115,7 @@ impl ModelRunner {
         if is_configured {
             return;
         }
-        // Perhaps it fares better from now on.
+        // The new configuration may not trap, so the traps are forgotten.
         (self.consecutive_traps, self.is_disabled) = (0, false);
         self.instance = self.instance.take().filter(|_| is_same_model);
         if let Err(trap) = self.configure() {
@@ -123,13 +123,13 @@ impl ModelRunner {
         }
     }
 
-    /// What has happened since this was last asked: words for whoever watches, and how many traps.
+    /// Returns and clears the collected notices and the number of traps.
     pub fn drain_notices(&mut self) -> (impl Iterator<Item = DeviceNotice>, u64) {
         (self.notices.drain(..), std::mem::take(&mut self.traps))
     }
 }
 
-/// What a verdict may say. A payload may be as large as the one it replaces, or as a behaviour's may be.
+/// Checks a verdict. A payload may be as large as the one it replaces, or as the limit of a behaviour.
 fn validate(verdict: Verdict, input: &ModelInput<'_>) -> Result<Verdict, Trap> {
     let largest = input.message.payload.len().max(Limits::default().payload_bytes as usize);
     match verdict {
@@ -138,7 +138,7 @@ fn validate(verdict: Verdict, input: &ModelInput<'_>) -> Result<Verdict, Trap> {
                 format!("it answered with a payload of {} bytes; the most are {largest}", payload.len());
             Err(Trap::new(TrapKind::Trapped, message))
         }
-        // What waits for nobody does not wait, and no copies are none.
+        // A message that waits for none is not held back, and zero copies are no duplicates.
         Verdict::HoldBack { others: 0, .. } | Verdict::Duplicate { copies: 0, .. } => Ok(Verdict::Pass),
         Verdict::Delay(by) if by.is_zero() => Ok(Verdict::Pass),
         other => Ok(other),

@@ -1,4 +1,4 @@
-//! How long delays are.
+//! Distributions of delays.
 
 use std::time::Duration;
 
@@ -8,32 +8,32 @@ use wasmote_mqtt::time::nanos;
 /// The distribution of a delay.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Distribution {
-    /// Always the same.
+    /// Constant.
     Constant(Duration),
-    /// Even from the one to the other, both included.
+    /// Uniform between two bounds, inclusive.
     Uniform {
         /// Shortest delay.
         min: Duration,
         /// Longest delay.
         max: Duration,
     },
-    /// Normal, of which only what is not negative is drawn. Where the mean is not many deviations above
-    /// zero, what is drawn has a larger mean and a smaller deviation than these.
+    /// Normal, truncated to non-negative values. If the mean is only a few deviations above zero, the
+    /// truncated distribution has a larger mean and a smaller deviation than these.
     Normal {
         /// Mean before truncation.
         mean: Duration,
         /// Standard deviation before truncation; more than zero.
         std: Duration,
     },
-    /// Its logarithm is normal.
+    /// Log-normal.
     LogNormal {
-        /// Half of the delays are shorter.
+        /// Median: half of the delays are shorter.
         median: Duration,
         /// Standard deviation of the logarithm.
         sigma: f64,
     },
-    /// The chance of a delay of more than `x` is `(min / x)^shape`. The mean is infinite for a shape of 1
-    /// or less, the variance for 2 or less.
+    /// The probability of a delay of more than `x` is `(min / x)^shape`. The mean is infinite for a shape of
+    /// 1 or less, the variance for 2 or less.
     Pareto {
         /// Shortest delay, the scale.
         min: Duration,
@@ -43,7 +43,7 @@ pub enum Distribution {
 }
 
 impl Distribution {
-    /// The lognormal distribution whose values (not their logarithms) have this mean, more than zero, and
+    /// The log-normal distribution whose values (not their logarithms) have this mean, more than zero, and
     /// this standard deviation.
     pub fn log_normal(mean: Duration, std: Duration) -> Self {
         let mean = nanos(mean) as f64;
@@ -52,7 +52,7 @@ impl Distribution {
         Self::LogNormal { median: span(mean / spread.sqrt()), sigma: libm::log(spread).sqrt() }
     }
 
-    /// The value that as much lies below as lies below `gaussian` in the standard normal distribution.
+    /// Quantile of the distribution at the rank of `gaussian` in the standard normal distribution.
     pub fn at(&self, gaussian: f64) -> Duration {
         match self {
             Self::Constant(value) => *value,
@@ -73,7 +73,7 @@ impl Distribution {
     }
 }
 
-/// To the nearest nanosecond; negative is zero, and what is too long is the longest.
+/// Rounds to a nanosecond. Negative values become zero; the rest saturates.
 fn span(nanos: f64) -> Duration {
     Duration::from_nanos((nanos + 0.5) as u64)
 }
@@ -82,7 +82,7 @@ fn span(nanos: f64) -> Duration {
 mod tests {
     use super::*;
 
-    /// The value in milliseconds that this share lies below.
+    /// Quantile in milliseconds.
     fn at(distribution: &Distribution, share: f64) -> f64 {
         distribution.at(quantile(share)).as_secs_f64() * 1e3
     }
@@ -101,18 +101,18 @@ mod tests {
         assert_near(at(&uniform, 0.3), 13.0);
         let normal = Distribution::Normal { mean: millis(100), std: millis(10) };
         assert_near(at(&normal, 0.975), 119.599_64);
-        // Of a normal distribution around zero the upper half is left: its quartiles are those at 5/8 and 7/8.
+        // A normal distribution around zero keeps its upper half: the quartiles are those at 5/8 and 7/8.
         let half = Distribution::Normal { mean: Duration::ZERO, std: millis(10) };
         assert_near(at(&half, 0.25), 3.186_394);
         assert_near(at(&half, 0.75), 11.503_494);
-        // Mean 100 and deviation 100 make a median of 100 / sqrt 2 and a sigma of sqrt(ln 2).
+        // Mean 100 and deviation 100 give a median of 100 / sqrt 2 and a sigma of sqrt(ln 2).
         let log_normal = Distribution::log_normal(millis(100), millis(100));
         assert_near(at(&log_normal, 0.5), 70.710_678);
         assert_near(at(&log_normal, 0.841_344_746), 162.576_9);
     }
 
     #[test]
-    fn a_tail_without_bound_does_not_overflow() {
+    fn an_unbounded_tail_does_not_overflow() {
         let wild = Distribution::Pareto { min: Duration::from_secs(1), shape: 1e-3 };
         assert_eq!(wild.at(8.0), Duration::from_nanos(u64::MAX));
         let normal = Distribution::Normal { mean: Duration::from_secs(1), std: Duration::from_nanos(1) };

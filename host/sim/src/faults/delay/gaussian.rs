@@ -1,20 +1,20 @@
-//! The standard normal distribution, with the same bits on every platform.
+//! The standard normal distribution, with equal bits on every platform.
 //!
-//! Beside the four operations and the square root, which IEEE 754 defines to the last bit, only functions of
-//! `libm` are used, which are made of these.
+//! Apart from the four operations and the square root, which IEEE 754 defines to the last bit, only `libm`
+//! functions are used, which consist of these operations.
 
-#![expect(clippy::excessive_precision, reason = "the coefficients have the digits that were published")]
+#![expect(clippy::excessive_precision, reason = "the coefficients have the published digits")]
 
 use std::f64::consts::SQRT_2;
 
-/// The share that lies below `x`.
+/// Cumulative distribution function.
 pub(super) fn cumulative(x: f64) -> f64 {
     0.5 * libm::erfc(-x / SQRT_2)
 }
 
-/// The value that the share `p` lies below, to about 16 digits: algorithm AS 241 (Wichura, "The percentage
-/// points of the normal distribution", Applied Statistics 37, 1988). Shares at the very ends count as the
-/// last ones within.
+/// Quantile at the share `p`, to about 16 digits: algorithm AS 241 (Wichura, "The percentage points of the
+/// normal distribution", Applied Statistics 37, 1988). Shares of 0 and 1 are replaced by the nearest shares
+/// within.
 pub(super) fn quantile(p: f64) -> f64 {
     let p = p.clamp(f64::MIN_POSITIVE, 1.0 - f64::EPSILON / 2.0);
     let q = p - 0.5;
@@ -28,7 +28,7 @@ pub(super) fn quantile(p: f64) -> f64 {
     if q < 0.0 { -x } else { x }
 }
 
-/// Coefficients of a polynomial above the line and of one below, that of the highest power last.
+/// Coefficients of the numerator and the denominator, that of the highest power last.
 type Coefficients = [[f64; 8]; 2];
 
 fn ratio(coefficients: &Coefficients, x: f64) -> f64 {

@@ -17,10 +17,10 @@ use wasmote_mqtt::time::Time;
 #[derive(Debug)]
 pub(super) struct Rule {
     pub(super) fault: Arc<Fault>,
-    /// Where the ledger keeps its counts.
+    /// Slot of its counts in the ledger.
     slot: usize,
     kind: RuleKind,
-    /// Position of the outage that says when the rule holds, for a partition that comes and goes.
+    /// Position of the outage that activates the rule, for a recurring partition.
     pub(super) gate: Option<usize>,
     pub(super) waiting: HeldMessages,
 }
@@ -32,7 +32,7 @@ pub(super) enum RuleKind {
     Component(Box<ModelRunner>),
 }
 
-/// What a rule needs that draws.
+/// State of a rule with random draws.
 #[derive(Debug)]
 pub(super) struct BuiltinState {
     stream: Stream,
@@ -40,14 +40,14 @@ pub(super) struct BuiltinState {
     inbound: RuleState,
 }
 
-/// What becomes of the messages that a rule looks at.
+/// Result of a rule for a set of messages.
 #[derive(Debug, Default)]
 pub(super) struct RuleOutcome {
-    /// The last fault that took one.
+    /// The last fault that dropped a message.
     pub(super) dropped_by: Option<FaultId>,
-    /// Whether one is held back.
+    /// Whether a message is held back.
     pub(super) held: bool,
-    /// What models had to say.
+    /// Notices of fault components.
     pub(super) notices: Vec<DeviceNotice>,
 }
 
@@ -65,11 +65,11 @@ impl RuleKind {
 const MAX_COPIES: usize = 1_000;
 
 impl Verdict {
-    /// The same, with no more copies than there is room for.
-    fn capped(self, room: usize) -> Self {
+    /// Limits the number of copies.
+    fn capped(self, limit: usize) -> Self {
         match self {
             Self::Duplicate { copies, apart } => {
-                let copies = copies.min(u32::try_from(room).unwrap_or(u32::MAX));
+                let copies = copies.min(u32::try_from(limit).unwrap_or(u32::MAX));
                 Self::Duplicate { copies, apart }
             }
             other => other,
@@ -82,18 +82,18 @@ impl Rule {
         Self { fault, slot, kind, gate, waiting: HeldMessages::default() }
     }
 
-    /// Go on where the one before was.
+    /// Takes over the state of an earlier rule.
     pub(super) fn inherit_state(&mut self, before: Self) {
         match (&mut self.kind, before.kind) {
             (RuleKind::Component(runner), RuleKind::Component(state)) => runner.inherit_state(*state),
             (_, RuleKind::Builtin(builtin)) => self.kind = RuleKind::Builtin(builtin),
-            // Which traffic a partition cuts is said by its document alone.
+            // A partition rule has no state.
             _ => {}
         }
         self.waiting = before.waiting;
     }
 
-    /// Judge each of the messages that have come this far, from `first` on.
+    /// Judges the messages from position `first` on.
     pub(super) fn apply(
         &mut self,
         direction: Direction,
@@ -146,7 +146,7 @@ impl Rule {
         }
     }
 
-    /// Pass on what a component has said, and count its traps.
+    /// Collects notices of a component, and counts its traps.
     fn drain_runner(&mut self, ledger: &mut Ledger, outcome: &mut RuleOutcome) {
         if let RuleKind::Component(runner) = &mut self.kind {
             let (notices, traps) = runner.drain_notices();

@@ -1,4 +1,4 @@
-//! What a device has in itself: a clock and a battery.
+//! Clock and battery of a device.
 
 use std::sync::Arc;
 
@@ -8,19 +8,19 @@ use crate::faults::battery::EnergyUse;
 use wasmote_mqtt::time::{Time, WallTime};
 
 impl Injector {
-    /// What the device's own calendar clock shows.
+    /// Reading of the device's calendar clock.
     pub(crate) fn clock_reading(&self, now: Time, wall: WallTime) -> WallTime {
         self.skew.read(now, wall)
     }
 
-    /// Draw on the battery.
+    /// Consumes energy of the battery.
     pub(crate) fn spend(&mut self, usage: EnergyUse<'_>) {
         for battery in &mut self.batteries {
             battery.spend(usage);
         }
     }
 
-    /// The device was switched on. An empty battery has been replaced or recharged.
+    /// Records power-on. An empty battery has been replaced or recharged.
     pub(crate) fn switch_on(&mut self, now: Time) {
         for battery in &mut self.batteries {
             if battery.remaining_joules(now) <= 0.0 {
@@ -30,14 +30,14 @@ impl Injector {
         }
     }
 
-    /// The device was switched off, and draws nothing any more.
+    /// Records power-off, which ends the consumption.
     pub(crate) fn switch_off(&mut self, now: Time) {
         for battery in &mut self.batteries {
             battery.switch_off(now);
         }
     }
 
-    /// Go on with the batteries of the faults before, where they have the same names.
+    /// Takes over the batteries of earlier faults with the same names.
     pub(crate) fn keep_batteries(&mut self, before: &Self, now: Time, is_on: bool) {
         for battery in &mut self.batteries {
             let same = before.batteries.iter().find(|other| other.fault.id == battery.fault.id);
@@ -50,17 +50,17 @@ impl Injector {
         }
     }
 
-    /// Joules left in the battery that has the least, if there is one.
+    /// Remaining energy in joules of the emptiest battery, if any.
     pub(crate) fn joules_left(&self, now: Time) -> Option<f64> {
         self.batteries.iter().map(|battery| battery.remaining_joules(now)).reduce(f64::min)
     }
 
-    /// When a battery will be empty.
+    /// Time at which a battery is empty.
     pub(crate) fn empty_at(&self) -> Option<Time> {
         self.batteries.iter().filter_map(|battery| battery.empty_at()).min()
     }
 
-    /// The battery that has become empty, if one has.
+    /// Returns a battery that has become empty, if any.
     pub(crate) fn take_empty_battery(&mut self, now: Time) -> Option<Arc<Fault>> {
         let is_empty = |at: Time| at <= now;
         let empty = self.batteries.iter_mut().find(|battery| battery.empty_at().is_some_and(is_empty))?;

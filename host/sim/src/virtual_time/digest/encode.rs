@@ -1,4 +1,4 @@
-//! Values as words. Each value says itself where it ends, so that no two sequences of values give the same
+//! Encoding of values as words. The encoding is prefix-free, so that no two sequences of values have the same
 //! words.
 
 use std::sync::Arc;
@@ -11,13 +11,13 @@ use wasmote_mqtt::message::{Message, MessageOrigin, Properties, Qos, Will};
 use wasmote_mqtt::time::{Time, nanos};
 use wasmote_mqtt::topic::{Topic, TopicFilter};
 
-/// Something that can be mixed into a digest.
+/// A value that can be mixed into a digest.
 pub(super) trait Encode {
     fn encode(&self, into: &mut Digest);
 }
 
 impl Digest {
-    /// A variant by its number, and what it holds.
+    /// A variant as its number, followed by its fields.
     pub(super) fn write_variant(&mut self, variant: u64, fields: &[&dyn Encode]) {
         self.write_word(variant);
         for field in fields {
@@ -38,7 +38,7 @@ macro_rules! whole_numbers {
 
 whole_numbers!(u64, u32, u16, u8, bool);
 
-/// The bits say all of it, the sign of zero included.
+/// All bits, including the sign of zero.
 impl Encode for f64 {
     fn encode(&self, into: &mut Digest) {
         into.write_word(self.to_bits());

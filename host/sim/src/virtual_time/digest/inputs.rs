@@ -1,4 +1,4 @@
-//! What devices deal with.
+//! Encoding of device inputs.
 
 use super::Digest;
 use super::encode::Encode;
@@ -11,7 +11,7 @@ impl Encode for Input {
     fn encode(&self, into: &mut Digest) {
         match self {
             Self::Wake => into.write_word(1),
-            // Just before, the packet was mixed in with all that is in it.
+            // The packet with the message was mixed in just before.
             Self::Delivered(_) => into.write_word(2),
             Self::Start => into.write_word(3),
             Self::Stop(reason) => into.write_variant(4, &[reason]),
@@ -30,7 +30,7 @@ impl Encode for Input {
                 faults.iter().for_each(|fault| fault.encode(into));
             }
             Self::Dropped(direction, message, fault) => into.write_variant(17, &[direction, message, fault]),
-            // By what the version is, not by where it lies.
+            // The version identifies the factory, whose address differs between runs.
             Self::Swap(upgrade) => into.write_variant(16, &[&upgrade.factory.version(), &upgrade.trial]),
         }
     }

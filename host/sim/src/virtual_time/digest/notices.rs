@@ -1,4 +1,4 @@
-//! What devices tell.
+//! Encoding of device notices.
 
 use super::Digest;
 use super::encode::Encode;
@@ -11,9 +11,9 @@ use crate::notice::{DeviceNotice, DropCause};
 impl Encode for DeviceNotice {
     fn encode(&self, into: &mut Digest) {
         match self {
-            // What is sent is mixed in as a packet.
+            // The message is mixed in as a packet.
             Self::Sent(..) => into.write_word(1),
-            // So is its payload; its length tells whether a fault has changed it since.
+            // The payload is mixed in as a packet; its length shows whether a fault changed it since.
             Self::Received(topic, payload, latency) => {
                 into.write_variant(2, &[topic, &(payload.len() as u64), latency]);
             }

@@ -1,4 +1,4 @@
-//! What passes between clients and the broker.
+//! Encoding of MQTT packets.
 
 use super::Digest;
 use super::encode::Encode;

@@ -22,11 +22,11 @@ fn of(texts: &[&str]) -> u128 {
 }
 
 #[test]
-fn where_a_text_ends_and_in_which_order_texts_come_matters() {
+fn the_boundaries_and_the_order_of_texts_matter() {
     let different =
         [of(&[]), of(&[""]), of(&["ab"]), of(&["a", "b"]), of(&["b", "a"]), of(&["ab", ""]), of(&["ab\0"])];
     for (at, one) in different.iter().enumerate() {
-        assert!(!different[..at].contains(one), "number {at}");
+        assert!(!different[..at].contains(one), "digest {at} is not unique");
     }
 }
 
@@ -108,11 +108,11 @@ fn all() -> Vec<u128> {
 fn every_step_and_every_field_of_it_matters() {
     let all = all();
     for (at, one) in all.iter().enumerate() {
-        assert!(!all[..at].contains(one), "number {at}");
+        assert!(!all[..at].contains(one), "digest {at} is not unique");
     }
 }
 
-/// Written down once. Where this fails, the words have changed: raise the version, and write it down anew.
+/// Recorded values. A failure means that the encoding has changed: raise the version, and record new values.
 #[test]
 fn equal_versions_give_equal_digests_in_every_release() {
     let sum = all().into_iter().fold(0_u128, u128::wrapping_add);

@@ -1,4 +1,4 @@
-//! Steps as words of a digest.
+//! Encoding of steps.
 
 use super::Digest;
 use super::encode::Encode;
