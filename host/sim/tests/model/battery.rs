@@ -1,4 +1,4 @@
-//! Batteries last as long as they should, and are then empty.
+//! Lifetime of batteries.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ fn battery(capacity_joules: f64) -> FaultEntry {
     FaultEntry { kind: Kind::Battery, capacity_joules: Some(capacity_joules), ..FaultEntry::default() }
 }
 
-/// Lasts for 100 seconds of doing nothing.
+/// A battery for 100 seconds of idling.
 fn idling() -> FaultEntry {
     FaultEntry { idle_watts: Some(0.1), ..battery(10.0) }
 }
@@ -29,13 +29,13 @@ fn is_dead(harness: &Harness) -> bool {
     matches!(harness.device.power(), PowerState::Dead(_))
 }
 
-/// Joules to the microjoule, as what was added up in another order differs in its last bits.
+/// Rounded to microjoules, because the last bits depend on the order of additions.
 fn microjoules(harness: &Harness) -> Option<i64> {
     harness.device.joules_left(harness.now).map(|joules| (joules * 1e6 + 0.5) as i64)
 }
 
 #[test]
-fn an_idle_device_dies_when_its_battery_is_empty_and_stays_off() {
+fn an_idle_device_stays_off_after_its_battery_is_empty() {
     let mut harness = Harness::new(idle, document([idling()]));
     harness.run(seconds(99));
     assert_eq!((harness.device.is_running(), microjoules(&harness)), (true, Some(100_000)));
@@ -48,11 +48,11 @@ fn an_idle_device_dies_when_its_battery_is_empty_and_stays_off() {
     let died = harness.notices(|notice| matches!(notice, DeviceNotice::Died(_, None)).then_some(()));
     assert_eq!(died.len(), 1);
     assert_eq!(harness.device.ledger().fault_total().outages, 1);
-    assert_eq!(harness.device.next_deadline(), None, "nothing will ever happen to it by itself");
+    assert_eq!(harness.device.next_deadline(), None, "a dead device has no deadlines");
 }
 
 #[test]
-fn every_message_and_byte_and_event_has_its_price() {
+fn messages_bytes_and_events_consume_energy() {
     let entry = FaultEntry {
         send_joules: Some(1.0),
         send_joules_per_byte: Some(0.1),
@@ -62,7 +62,7 @@ fn every_message_and_byte_and_event_has_its_price() {
         ..battery(100.0)
     };
     let mut harness = Harness::new(idle, document([entry]));
-    // It has dealt with the start and with the connection.
+    // The device has handled the start and the connection.
     assert_eq!(microjoules(&harness), Some(99_998_000));
     harness.put(Input::Publish(message("t", "123")));
     assert_eq!(microjoules(&harness), Some(98_598_000));
@@ -71,10 +71,10 @@ fn every_message_and_byte_and_event_has_its_price() {
 }
 
 #[test]
-fn a_busy_device_dies_of_its_messages() {
+fn messages_can_empty_the_battery() {
     let mut harness = Harness::new(ticker, document([FaultEntry { send_joules: Some(1.0), ..battery(5.5) }]));
     harness.run(seconds(60));
-    assert_eq!((harness.published(), is_dead(&harness)), (6, true), "the sixth still goes out");
+    assert_eq!((harness.published(), is_dead(&harness)), (6, true), "the sixth is still sent");
     assert!(harness.closes());
 }
 
@@ -91,20 +91,20 @@ fn a_new_battery_is_full() {
 }
 
 #[test]
-fn a_battery_that_can_be_recharged_comes_back_full() {
+fn a_recharged_battery_is_full() {
     let entry = FaultEntry { recharge: Some(Span(seconds(20))), ..idling() };
     let mut harness = Harness::new(idle, document([entry]));
     harness.run(seconds(110));
     assert!(matches!(harness.device.power(), PowerState::Down { .. }));
     harness.run(seconds(11));
     assert!(harness.device.is_running());
-    // 100 seconds on, 20 off: five times in ten minutes.
+    // 100 seconds on, 20 off: five cycles in ten minutes.
     harness.run(seconds(600 - 121));
     assert_eq!(harness.device.ledger().fault_total().outages, 5);
 }
 
 #[test]
-fn a_device_that_is_off_draws_nothing_and_a_crash_does_not_charge() {
+fn a_device_that_is_off_consumes_no_energy_and_a_crash_does_not_recharge() {
     let mut harness = Harness::new(idle, document([idling()]));
     harness.run(seconds(40));
     harness.put(Input::Stop(StopReason::Requested));
@@ -113,12 +113,12 @@ fn a_device_that_is_off_draws_nothing_and_a_crash_does_not_charge() {
     harness.put(Input::Start);
     harness.put(Input::Crash);
     harness.run(seconds(25));
-    // Five of these it took to start again.
+    // 5 of the 25 seconds are the restart delay.
     assert_eq!(microjoules(&harness), Some(4_000_000));
 }
 
 #[test]
-fn other_faults_leave_a_battery_of_the_same_name_as_it_is() {
+fn a_battery_of_the_same_name_keeps_its_state() {
     let faults = |entry: FaultEntry| -> FaultDocument { document([entry]) };
     let mut harness = Harness::new(idle, faults(idling()));
     harness.run(seconds(40));
@@ -126,7 +126,7 @@ fn other_faults_leave_a_battery_of_the_same_name_as_it_is() {
     harness.put(Input::SetFaults(faults(hungry).faults().unwrap().into()));
     assert_eq!(microjoules(&harness), Some(6_000_000));
     harness.run(seconds(5));
-    assert_eq!(microjoules(&harness), Some(1_000_000), "what is past is not reckoned again");
+    assert_eq!(microjoules(&harness), Some(1_000_000), "past consumption is not computed again");
     harness.put(Input::SetFaults(faults(battery(5.0)).faults().unwrap().into()));
-    assert!(is_dead(&harness), "it holds less than what was drawn");
+    assert!(is_dead(&harness), "the capacity is below the consumption");
 }

@@ -1,11 +1,11 @@
-//! The broker: one list of scenarios, for any broker that can be put under test.
+//! Scenarios for the broker, which run against any implementation.
 //!
-//! * `broker_under_test`: what a broker has to offer to be tested. `in_process` is the arm of the model itself.
-//! * `mosquitto`: a real Mosquitto as an arm; `over_tcp`: connections to it, or to any broker, with packets as
-//!   bytes in `wire`. The tests of `wasmote-live` put the embedded broker under test with these, at its door.
-//! * `clients`: the clients that act in a scenario; they are the same whatever the arm.
-//! * `scenarios`: what is expected of a broker, one theme a file.
-//! * `model`: what only the model can be asked, such as time to the nanosecond.
+//! * `broker_under_test`: interface of a broker under test. `in_process`: the model itself.
+//! * `mosquitto`: a real Mosquitto. `over_tcp`: connections to a broker over TCP, with packets encoded by
+//!   `wire`. The tests of `wasmote-live` use these for the embedded broker.
+//! * `clients`: clients of a scenario, the same for every implementation.
+//! * `scenarios`: expected behaviour, one file for each topic.
+//! * `model`: tests of the model only, such as exact timing.
 
 mod broker_under_test;
 mod clients;

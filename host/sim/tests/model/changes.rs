@@ -1,4 +1,4 @@
-//! Other faults in mid-run: what goes on, and what ends.
+//! Changes of faults during a run.
 
 use std::time::Duration;
 
@@ -32,22 +32,22 @@ fn outage(kind: Kind) -> FaultEntry {
 }
 
 /// Publishes ten times a second.
-fn chatter(event: Event, context: &mut Context) -> Result<(), Trap> {
+fn publisher(event: Event, context: &mut Context) -> Result<(), Trap> {
     if matches!(event, Event::Started(_) | Event::Timer(_)) {
         let next = context.now() + SECOND / 10;
         context.set_timer(1, next).expect("one timer fits");
     }
     if matches!(event, Event::Timer(_)) {
         let now = context.now().as_nanos().to_string();
-        let said = wasmote_mqtt::message::Message { payload: now.into(), ..message("t", "") };
-        context.publish(said).expect("within the rate");
+        let timestamped = wasmote_mqtt::message::Message { payload: now.into(), ..message("t", "") };
+        context.publish(timestamped).expect("within the rate");
     }
     Ok(())
 }
 
-/// What left the device in three minutes, when faults were set every ten seconds.
-fn left(faults: impl Fn(u64) -> FaultDocument) -> Vec<String> {
-    let mut harness = Harness::new(chatter, faults(0));
+/// Payloads sent in three minutes with faults that are set every ten seconds.
+fn published_with(faults: impl Fn(u64) -> FaultDocument) -> Vec<String> {
+    let mut harness = Harness::new(publisher, faults(0));
     for step in 1..=18 {
         harness.run(10 * SECOND);
         set(&mut harness, &faults(step));
@@ -78,12 +78,12 @@ fn mixed() -> Vec<FaultEntry> {
     ]
 }
 
-/// All that a fault has in its memory shows in what passes and when: draws, runs of losses, messages held
-/// back, the line's backlog, correlated delays, outages under way.
+/// The state of a fault affects which messages pass and when: random streams, loss bursts, held messages,
+/// link backlog, delay correlation and active outages.
 #[test]
 fn setting_the_same_faults_again_changes_nothing() {
     let untouched = {
-        let mut harness = Harness::new(chatter, document(mixed()));
+        let mut harness = Harness::new(publisher, document(mixed()));
         harness.run(180 * SECOND);
         let sent = harness.actions.iter().filter_map(|action| match action {
             Action::Publish(message) => Some(String::from_utf8_lossy(&message.payload).into_owned()),
@@ -92,15 +92,15 @@ fn setting_the_same_faults_again_changes_nothing() {
         sent.collect::<Vec<_>>()
     };
     assert!((200..1_500).contains(&untouched.len()), "{}", untouched.len());
-    assert_eq!(left(|_| document(mixed())), untouched);
+    assert_eq!(published_with(|_| document(mixed())), untouched);
 }
 
-/// Were the stream to begin again, each step of ten seconds would lose the same of its hundred messages.
+/// With a restarted stream, every step of ten seconds would lose the same of its hundred messages.
 #[test]
 fn the_steps_of_a_ramp_draw_on_one_stream() {
     let ramp = |step: u64| document([of(Kind::Loss, 0.5 + step as f64 * 1e-12)]);
-    let published = left(ramp);
-    assert_eq!(published, left(|_| ramp(0)), "so small a step changes no message's fate");
+    let published = published_with(ramp);
+    assert_eq!(published, published_with(|_| ramp(0)), "steps this small change no result");
     let of_step = |step: u64| -> Vec<u64> {
         let times = published.iter().map(|payload| payload.parse::<u64>().expect("a time"));
         let within = times.filter(|at| at.div_ceil(10_000_000_000) == step + 1);
@@ -110,8 +110,8 @@ fn the_steps_of_a_ramp_draw_on_one_stream() {
     assert!((1..18).all(|step| of_step(step) != of_step(0)));
 }
 
-/// Run into an outage.
-fn struck(faults: FaultDocument) -> Harness {
+/// Runs until an outage is active.
+fn in_outage(faults: FaultDocument) -> Harness {
     let mut harness = Harness::new(ticker, faults);
     while harness.device.active_faults().is_empty() {
         harness.run(SECOND);
@@ -126,10 +126,10 @@ fn began_and_ended(harness: &Harness) -> (usize, usize) {
 }
 
 #[test]
-fn an_outage_under_way_ends_when_it_would_have() {
+fn an_active_outage_keeps_its_end() {
     for kind in [Kind::Silence, Kind::Hang, Kind::Partition] {
-        let mut harness = struck(document([outage(kind)]));
-        let until = harness.device.active_faults()[0].until.expect("it ends");
+        let mut harness = in_outage(document([outage(kind)]));
+        let until = harness.device.active_faults()[0].until.expect("an end");
         let longer = FaultEntry { lasting: span(50), ..outage(kind) };
         set(&mut harness, &document([of(Kind::Loss, 0.5), longer]));
         assert_eq!(harness.device.active_faults()[0].until, Some(until));
@@ -141,7 +141,7 @@ fn an_outage_under_way_ends_when_it_would_have() {
 
 #[test]
 fn a_removed_fault_ends_with_a_notice() {
-    let mut harness = struck(document([outage(Kind::Silence)]));
+    let mut harness = in_outage(document([outage(Kind::Silence)]));
     set(&mut harness, &document([of(Kind::Loss, 0.0)]));
     assert_eq!(began_and_ended(&harness), (1, 1));
     assert!(harness.actions.contains(&Action::Resume));
@@ -149,16 +149,16 @@ fn a_removed_fault_ends_with_a_notice() {
 }
 
 #[test]
-fn the_same_name_for_another_kind_is_another_fault() {
+fn a_fault_of_another_kind_is_a_new_fault() {
     let named = |entry| FaultEntry { id: Some("it".into()), ..entry };
-    let mut harness = struck(document([named(outage(Kind::Silence))]));
+    let mut harness = in_outage(document([named(outage(Kind::Silence))]));
     set(&mut harness, &document([named(outage(Kind::Hang))]));
     assert_eq!(began_and_ended(&harness), (1, 1));
     assert!(harness.device.active_faults().is_empty());
 }
 
 #[test]
-fn what_is_held_back_stays_so_until_its_fault_is_gone() {
+fn held_messages_wait_until_their_fault_is_removed() {
     let held = FaultEntry { gap: Some(5), max: span(60), ..of(Kind::Reorder, 1.0) };
     let mut harness = Harness::new(idle, document([held.clone()]));
     harness.put(Input::Publish(message("t", "x")));

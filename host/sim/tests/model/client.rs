@@ -1,4 +1,4 @@
-//! A device's MQTT client, turned by hand.
+//! The MQTT client of a device.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -49,8 +49,8 @@ fn message(payload: &'static str, qos: Qos) -> Message {
     Message::new(Topic::new("t").unwrap(), payload).with_qos(qos)
 }
 
-/// What the device is told, in short.
-fn told(out: &mut Outbox) -> Vec<String> {
+/// Events for the device, as short texts.
+fn events(out: &mut Outbox) -> Vec<String> {
     let text = |message: &Message| String::from_utf8_lossy(&message.payload).into_owned();
     let inputs = out.inputs.drain(..).map(|input| match input {
         Input::Returned(message) => format!("returned {}", text(&message)),
@@ -62,41 +62,45 @@ fn told(out: &mut Outbox) -> Vec<String> {
     inputs.collect()
 }
 
-/// As in real time: nothing that was handed to a connection is lost with it.
+/// As in real time, no message that was passed to a connection is lost with it.
 #[test]
-fn what_was_not_acknowledged_goes_back_when_its_session_ends() {
+fn unacknowledged_messages_are_returned_when_the_session_ends() {
     let (mut client, mut out) = connected(0);
     for (payload, qos) in [("a", Qos::AtLeastOnce), ("b", Qos::ExactlyOnce), ("c", Qos::AtMostOnce)] {
         client.publish(message(payload, qos), at(1), &mut out);
     }
     client.disconnect(DisconnectMode::Abort, at(1), &mut out);
-    assert_eq!(told(&mut out), ["returned a", "returned b"]);
+    assert_eq!(events(&mut out), ["returned a", "returned b"]);
 }
 
 #[test]
-fn what_a_lasting_session_holds_stays_until_the_broker_says_that_it_is_gone() {
+fn a_persistent_session_keeps_its_messages_until_the_broker_has_lost_it() {
     let (mut client, mut out) = connected(60);
     client.publish(message("a", Qos::AtLeastOnce), at(1), &mut out);
     client.disconnect(DisconnectMode::Abort, at(1), &mut out);
-    assert_eq!(told(&mut out), [""; 0]);
+    assert_eq!(events(&mut out), [""; 0]);
     client.connect(None, at(2), &mut out);
     let link = ConnectionId { attempt: 2, ..LINK };
     client.receive(link, accepted(None), at(2), &mut out);
-    assert_eq!(told(&mut out), ["returned a", "connected"], "it goes out again on the new connection");
+    assert_eq!(
+        events(&mut out),
+        ["returned a", "connected"],
+        "the device sends it again on the new connection"
+    );
 }
 
 #[test]
-fn a_broker_that_does_not_answer_is_given_up() {
+fn an_unanswered_connect_times_out() {
     let (mut client, mut out) = client(0);
     client.connect(None, Time::ZERO, &mut out);
     assert_eq!(client.next_deadline(), Some(at(10)));
     client.wake(at(10), &mut out);
-    assert_eq!(told(&mut out), ["no answer from the broker within 10 s"]);
+    assert_eq!(events(&mut out), ["no answer from the broker within 10 s"]);
     assert_eq!(out.packets.last(), Some(&(LINK, Request::Lost)));
 }
 
 #[test]
-fn a_ping_that_is_not_answered_within_the_keepalive_ends_the_connection() {
+fn an_unanswered_ping_ends_the_connection() {
     let (mut client, mut out) = connected(0);
     client.wake(at(10), &mut out);
     assert_eq!(out.packets, [(LINK, Request::PingReq)]);
@@ -104,13 +108,13 @@ fn a_ping_that_is_not_answered_within_the_keepalive_ends_the_connection() {
     client.wake(at(20), &mut out);
     assert_eq!(client.next_deadline(), Some(at(30)));
     client.wake(at(30), &mut out);
-    assert_eq!(told(&mut out), ["the broker did not answer the keepalive"]);
+    assert_eq!(events(&mut out), ["the broker did not answer the keepalive"]);
     assert_eq!(client.next_deadline(), None);
 }
 
-/// Who only sends, at QoS 0, would not find out otherwise that its connection leads nowhere.
+/// A client that only sends, at QoS 0, could not detect a half-open connection otherwise.
 #[test]
-fn a_client_that_hears_nothing_asks_even_while_it_sends() {
+fn a_client_that_receives_nothing_pings_even_while_it_sends() {
     let (mut client, mut out) = connected(0);
     for second in 1..10 {
         client.publish(message("a", Qos::AtMostOnce), at(second), &mut out);
@@ -120,12 +124,12 @@ fn a_client_that_hears_nothing_asks_even_while_it_sends() {
     assert_eq!(out.packets.last(), Some(&(LINK, Request::PingReq)));
     client.publish(message("a", Qos::AtMostOnce), at(19), &mut out);
     client.wake(at(20), &mut out);
-    assert_eq!(told(&mut out), ["the broker did not answer the keepalive"]);
+    assert_eq!(events(&mut out), ["the broker did not answer the keepalive"]);
 }
 
 /// [MQTT-2.2.1-4]
 #[test]
-fn no_identifier_is_used_twice_at_one_time() {
+fn packet_identifiers_are_unique_while_in_use() {
     let (mut client, mut out) = connected(0);
     let filter = |text: &str| TopicFilter::new(text).unwrap();
     client.publish(message("a", Qos::AtLeastOnce), at(1), &mut out);
@@ -144,7 +148,7 @@ fn no_identifier_is_used_twice_at_one_time() {
         (client.pending_subscription(ids[1]), client.pending_subscription(ids[3])),
         (None, Some(&filter("c")))
     );
-    // What was not answered is not awaited on the next connection.
+    // Unanswered subscriptions end with the connection.
     client.connection_lost("gone".into(), at(2), &mut out);
     assert_eq!(client.pending_subscription(ids[3]), None);
 }
@@ -158,7 +162,7 @@ fn id_of(request: &Request) -> PacketId {
     }
 }
 
-/// A device that asks on and on while nobody answers does not run out of identifiers.
+/// Unanswered subscriptions do not exhaust the packet identifiers.
 #[test]
 fn pending_subscriptions_are_bounded() {
     let (mut client, mut out) = connected(0);
@@ -173,21 +177,21 @@ fn pending_subscriptions_are_bounded() {
 }
 
 #[test]
-fn a_message_that_the_broker_does_not_take_goes_back_for_good_and_makes_room() {
+fn an_unsendable_message_is_refused_and_frees_its_place() {
     let (mut client, mut out) = connected(60);
     for payload in ["a", "b"] {
         client.publish(message(payload, Qos::AtLeastOnce), at(1), &mut out);
     }
     let Some((_, Request::Publish(first))) = out.packets.drain(..).next() else { panic!("nothing was sent") };
     client.return_unsendable(first, at(1), &mut out);
-    assert_eq!(told(&mut out), ["refused a"]);
+    assert_eq!(events(&mut out), ["refused a"]);
     client.disconnect(DisconnectMode::Clean, at(1), &mut out);
-    assert_eq!(client.next_deadline(), Some(at(6)), "the other is still awaited");
+    assert_eq!(client.next_deadline(), Some(at(6)), "the other acknowledgement is outstanding");
 }
 
-/// An attempt may have to wait for its turn, and the broker's time to answer begins after that.
+/// An attempt may be delayed, so the timeout for the answer starts with it.
 #[test]
-fn the_brokers_time_to_answer_counts_from_the_attempt() {
+fn the_connect_timeout_starts_with_the_attempt() {
     let (mut client, mut out) = client(0);
     client.connect(None, Time::ZERO, &mut out);
     client.connect_started(at(30));
@@ -196,7 +200,7 @@ fn the_brokers_time_to_answer_counts_from_the_attempt() {
 
 /// [MQTT-3.1.2-21]
 #[test]
-fn a_client_keeps_to_the_keepalive_that_the_broker_wants() {
+fn a_client_uses_the_keepalive_of_the_broker() {
     let (mut client, mut out) = client(0);
     client.connect(None, Time::ZERO, &mut out);
     client.receive(LINK, accepted(Some(3)), Time::ZERO, &mut out);
@@ -204,19 +208,19 @@ fn a_client_keeps_to_the_keepalive_that_the_broker_wants() {
 }
 
 #[test]
-fn a_disconnect_does_not_wait_for_ever_for_an_acknowledgement() {
+fn a_disconnect_waits_for_acknowledgements_with_a_timeout() {
     let (mut client, mut out) = connected(60);
     client.publish(message("a", Qos::AtLeastOnce), at(1), &mut out);
     client.disconnect(DisconnectMode::Clean, at(1), &mut out);
     assert_eq!(client.next_deadline(), Some(at(6)));
     client.wake(at(6), &mut out);
-    assert_eq!(told(&mut out), ["returned a"]);
+    assert_eq!(events(&mut out), ["returned a"]);
     assert_eq!(out.packets.last(), Some(&(LINK, Request::Lost)));
 }
 
-/// A broker may still have a session of an earlier run, of which the device knows nothing.
+/// A broker may still have a session of an earlier run that the device does not know.
 #[test]
-fn the_first_connection_is_a_clean_start_and_later_ones_go_on_with_the_session() {
+fn only_the_first_connection_is_a_clean_start() {
     let (mut client, mut out) = client(60);
     let mut starts = Vec::new();
     for attempt in 1..=3 {
@@ -225,8 +229,8 @@ fn the_first_connection_is_a_clean_start_and_later_ones_go_on_with_the_session()
             starts.push(connect.clean_start);
         }
         client.receive(ConnectionId { attempt, ..LINK }, accepted(None), at(attempt.into()), &mut out);
-        let farewell = if attempt == 2 { DisconnectMode::Clean } else { DisconnectMode::Abort };
-        client.disconnect(farewell, at(attempt.into()), &mut out);
+        let mode = if attempt == 2 { DisconnectMode::Clean } else { DisconnectMode::Abort };
+        client.disconnect(mode, at(attempt.into()), &mut out);
     }
-    assert_eq!(starts, [true, false, true], "after a farewell nothing goes on");
+    assert_eq!(starts, [true, false, true], "a clean disconnect ends the session");
 }

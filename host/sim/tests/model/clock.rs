@@ -1,4 +1,4 @@
-//! A clock that is wrong misleads the behaviour, and nobody else.
+//! Clock errors affect only the behaviour.
 
 use std::time::Duration;
 
@@ -13,8 +13,8 @@ use wasmote_sim::notice::DeviceNotice;
 
 use crate::harness::{Harness, document, message, ticker};
 
-/// Says what its clock shows when it hears something.
-fn tells_the_time(event: Event, context: &mut Context) -> Result<(), Trap> {
+/// Logs its clock reading for each message.
+fn logs_its_clock(event: Event, context: &mut Context) -> Result<(), Trap> {
     if let Event::Message(_) = event {
         context.log(LogLevel::Info, context.wall().as_nanos().to_string());
     }
@@ -30,7 +30,7 @@ fn wrong(negative: bool, by: Duration, drift_ppm: f64) -> FaultEntry {
     }
 }
 
-/// Nanoseconds that the device's clock was ahead, whenever it heard something.
+/// Clock error in nanoseconds at each message.
 fn errors(harness: &mut Harness, times: usize) -> Vec<i64> {
     let true_times: Vec<u64> = (0..times)
         .map(|_| {
@@ -50,7 +50,7 @@ fn errors(harness: &mut Harness, times: usize) -> Vec<i64> {
 #[test]
 fn a_clock_is_behind_by_its_offset_and_gains_by_its_drift() {
     let faults = document([wrong(true, Duration::from_secs(2), 100.0)]);
-    let mut harness = Harness::new(tells_the_time, faults);
+    let mut harness = Harness::new(logs_its_clock, faults);
     // 100 ppm of 1,000 s are 0.1 s.
     assert_eq!(errors(&mut harness, 3), [-2_000_000_000, -1_900_000_000, -1_800_000_000]);
 }
@@ -60,7 +60,7 @@ fn two_faults_of_one_clock_add_up() {
     let mut second = wrong(false, Duration::from_secs(5), -300.0);
     second.id = Some("second".into());
     let faults = document([wrong(true, Duration::from_secs(2), 100.0), second]);
-    let mut harness = Harness::new(tells_the_time, faults);
+    let mut harness = Harness::new(logs_its_clock, faults);
     assert_eq!(errors(&mut harness, 2), [3_000_000_000, 2_800_000_000]);
 }
 
@@ -73,6 +73,6 @@ fn origins_and_latencies_stay_true() {
         _ => None,
     });
     assert_eq!(sent, Some(1_800_000_001_000_000_000));
-    harness.hear("east-0");
+    harness.deliver_from("east-0");
     assert_eq!(harness.device.latency_samples().iter().collect::<Vec<_>>(), [Duration::ZERO]);
 }

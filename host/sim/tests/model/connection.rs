@@ -1,4 +1,4 @@
-//! Subscriptions outlive connections, and a lost broker is not stormed.
+//! Reconnects: subscriptions are restored, and attempts are spread over time.
 
 use std::time::Duration;
 
@@ -29,37 +29,37 @@ fn listener(event: Event, context: &mut Context) -> Result<(), Trap> {
     Ok(())
 }
 
-fn asked(harness: &Harness, from: usize) -> Vec<String> {
-    let asked = harness.actions[from..].iter().filter_map(|action| match action {
+fn subscribed(harness: &Harness, from: usize) -> Vec<String> {
+    let subscribed = harness.actions[from..].iter().filter_map(|action| match action {
         Action::Subscribe(filter, _) => Some(filter.to_string()),
         _ => None,
     });
-    asked.collect()
+    subscribed.collect()
 }
 
 #[test]
-fn a_broker_without_the_session_is_asked_for_everything_again() {
+fn without_the_session_all_subscriptions_are_restored() {
     let mut harness = Harness::new(listener, FaultDocument::default());
-    assert_eq!(asked(&harness, 0), ["a/#"]);
+    assert_eq!(subscribed(&harness, 0), ["a/#"]);
     harness.broker_up = false;
     harness.put(Input::Disconnected("reset by peer".into()));
-    let seen = harness.actions.len();
+    let before = harness.actions.len();
     harness.put(Input::Connected { session_present: false });
-    assert_eq!(asked(&harness, seen), ["a/#", "b/#"]);
+    assert_eq!(subscribed(&harness, before), ["a/#", "b/#"]);
 }
 
 #[test]
-fn a_broker_with_the_session_is_asked_for_what_is_new() {
+fn with_the_session_only_new_subscriptions_are_sent() {
     let mut harness = Harness::new(listener, FaultDocument::default());
     harness.broker_up = false;
     harness.put(Input::Disconnected("reset by peer".into()));
-    let seen = harness.actions.len();
+    let before = harness.actions.len();
     harness.put(Input::Connected { session_present: true });
-    assert_eq!(asked(&harness, seen), ["b/#"]);
+    assert_eq!(subscribed(&harness, before), ["b/#"]);
 }
 
 #[test]
-fn pauses_between_tries_grow_to_half_a_minute_and_are_jittered() {
+fn reconnect_delays_grow_to_half_a_minute_and_are_jittered() {
     let pauses = |id: &str| {
         let mut harness = Harness::named(id, "west", idle, FaultDocument::default(), 1);
         harness.broker_up = false;
@@ -74,11 +74,11 @@ fn pauses_between_tries_grow_to_half_a_minute_and_are_jittered() {
     assert!(first[0] <= Duration::from_millis(500) && first[0] >= Duration::from_millis(250));
     assert!(first.iter().all(|pause| *pause <= Duration::from_secs(30)));
     assert!(*first.last().unwrap() >= Duration::from_secs(15));
-    assert_ne!(first, second, "two devices do not come back as one wave");
+    assert_ne!(first, second, "devices do not reconnect at the same times");
 }
 
 #[test]
-fn a_queue_that_is_full_refuses_and_counts() {
+fn a_full_queue_refuses_messages() {
     let mut harness = Harness::new(idle, FaultDocument::default());
     harness.broker_up = false;
     harness.put(Input::Disconnected("reset by peer".into()));
@@ -93,19 +93,19 @@ fn a_queue_that_is_full_refuses_and_counts() {
 }
 
 #[test]
-fn a_message_from_outside_that_is_too_large_does_not_reach_the_behaviour() {
+fn an_oversized_message_is_discarded() {
     let mut harness = Harness::new(idle, FaultDocument::default());
     let large = Message::new(Topic::new("t").expect("a topic"), vec![0; (128 << 10) + 1]);
     harness.put(Input::Delivered(large));
     assert_eq!((harness.device.ledger().received, harness.device.ledger().discarded), (0, 1));
-    let told = harness
+    let dropped = harness
         .notices(|notice| matches!(notice, DeviceNotice::Dropped(_, DropCause::TooLarge(_))).then_some(()));
-    assert_eq!(told.len(), 1);
+    assert_eq!(dropped.len(), 1);
     assert!(harness.closes());
 }
 
 #[test]
-fn a_message_that_comes_back_is_sent_again_and_the_ledger_says_so() {
+fn a_returned_message_is_sent_again_and_counted() {
     let mut harness = Harness::new(idle, FaultDocument::default());
     harness.put(Input::Publish(at_qos_1("t", "x")));
     harness.broker_up = false;

@@ -1,8 +1,8 @@
 //! The same seed gives the same actions, and another seed gives others.
 //!
-//! What is the same in one process may still hang on the process, its surroundings or its build. So the
-//! histories are told as digests, line by line, by a test that prints them: to another process here, and to
-//! another build profile and to builds that were broken on purpose by `.ci/determinism`.
+//! Equal results in one process may still depend on the process, its environment or its build. So one test
+//! prints the histories as digests, line by line. Another process compares them here; `.ci/determinism`
+//! compares them with another build profile and with builds that are broken on purpose.
 
 use std::process::Command;
 use std::time::Duration;
@@ -12,21 +12,22 @@ use wasmote_sim::device::Input;
 use wasmote_sim::faults::document::FaultDocument;
 
 use crate::harness::{Harness, ticker};
-use crate::ledger::everything;
+use crate::ledger::every_fault;
 use crate::virtual_time::history::{crowd, twenty_minutes};
 
-/// An hour of ticking and listening. Where a battery is empty, somebody brings another.
+/// One hour with a ticker and received messages. Dead devices are started again.
 fn all_faults(seed: u64) -> String {
-    let mut harness = Harness::named("west-0", "west", ticker, everything(), seed);
+    let mut harness = Harness::named("west-0", "west", ticker, every_fault(), seed);
     for _ in 0..360 {
         harness.run(Duration::from_secs(10));
-        harness.hear("east-0");
+        harness.deliver_from("east-0");
         harness.put(Input::Start);
     }
     recorded(&harness.actions)
 }
 
-/// The output in the names under which the digests below were recorded: a rename in the source is no other history.
+/// The actions in the notation of the recorded digests below, so that a rename in the source does not change
+/// them.
 fn recorded(actions: &[Action]) -> String {
     const RENAMED: [(&str, &str); 9] = [
         ("SetLinkConditions(LinkConditions { outbound: ", "Weather(Weather { out: "),
@@ -42,7 +43,7 @@ fn recorded(actions: &[Action]) -> String {
     RENAMED.iter().fold(format!("{actions:?}"), |text, (now, then)| text.replace(now, then))
 }
 
-/// FNV-1a, 64 bits.
+/// FNV-1a hash, 64 bits.
 fn digest(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
@@ -65,18 +66,18 @@ fn an_hour_of_faults_is_the_same_twice() {
 
 #[test]
 fn an_hour_of_realistic_faults_is_the_same_in_every_release() {
-    // Written down once: a change here means that published seeds tell another story now.
+    // Recorded value: a change breaks every published seed.
     assert_eq!(digest(&realistic(7)), 8_727_744_848_711_410_395);
 }
 
 #[test]
 fn an_hour_of_all_faults_is_the_same_on_every_platform() {
-    // What is reckoned in floating point may not differ in its last bit either. Other entries in the list of
-    // all faults make another number.
+    // Recorded value: floating-point results must be equal in every bit. The value depends on the list of all
+    // faults.
     assert_eq!(digest(&all_faults(7)), 14_642_137_712_930_565_026);
 }
 
-/// Each history by its name and digest, a line each.
+/// One line for each history, with its name and digest.
 fn digest_lines() -> String {
     let histories = [
         ("an hour of realistic faults", format!("{:016x}", digest(&realistic(7)))),
@@ -88,7 +89,7 @@ fn digest_lines() -> String {
 }
 
 #[test]
-#[ignore = "prints what other processes and builds compare themselves with"]
+#[ignore = "prints the digests that other processes and builds compare with theirs"]
 fn the_histories_as_digests() {
     print!("\n{}", digest_lines());
 }

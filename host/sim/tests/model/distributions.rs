@@ -1,7 +1,7 @@
-//! Delay, loss and the rest follow their distributions, at a million draws each.
+//! Distributions of delay, loss and other faults, with a million draws each.
 //!
-//! Seeds are fixed, so these tests give the same answer every time; the bounds are those of a test at a
-//! significance of one in a thousand, so a wrong distribution has no room.
+//! Seeds are fixed, so that the results are reproducible. The bounds are those of a test at a significance of
+//! one in a thousand.
 
 mod bandwidth;
 mod bursts;
@@ -68,7 +68,7 @@ fn assert_proportion(hits: usize, expected: f64) {
     assert!(deviation < Z, "{hits} of {DRAWS} is {deviation:.2} standard deviations from {expected}");
 }
 
-/// Largest distance between the sample's distribution and the uniform one on [0, 1].
+/// Largest distance between the empirical distribution and the uniform one on [0, 1].
 fn ks_distance(mut sample: Vec<f64>) -> f64 {
     sample.sort_by(f64::total_cmp);
     let n = sample.len() as f64;
@@ -76,7 +76,7 @@ fn ks_distance(mut sample: Vec<f64>) -> f64 {
     distances.fold(0.0, f64::max)
 }
 
-/// How far counts are from what was expected.
+/// Chi-squared statistic of observed and expected counts.
 fn chi_squared(counts: impl IntoIterator<Item = (usize, f64)>) -> f64 {
     let off =
         |(found, expected): (usize, f64)| (found as f64 - expected) * (found as f64 - expected) / expected;
@@ -100,7 +100,7 @@ fn the_losses_of_realistic_are_one_in_ten_and_independent() {
     let tick = message("t", "x");
     let lost: Vec<bool> = (0..DRAWS).map(|_| world.pass(&tick).is_empty()).collect();
     assert_proportion(lost.iter().filter(|&&lost| lost).count(), 0.1);
-    // Independent losses: both of two neighbours are lost in one of a hundred, at any distance.
+    // Independence: both of two messages are lost with a probability of 1 in 100, at any distance.
     for lag in [1, 2, 10] {
         let both = lost.iter().zip(&lost[lag..]).filter(|(a, b)| **a && **b).count();
         assert_proportion(both, 0.01);
@@ -119,7 +119,7 @@ fn two_devices_lose_messages_independently() {
 }
 
 #[test]
-fn duplicates_are_as_frequent_as_asked() {
+fn duplicates_have_the_configured_probability() {
     let entry = FaultEntry {
         kind: Kind::Duplicate,
         probability: Some(0.2),
@@ -133,7 +133,7 @@ fn duplicates_are_as_frequent_as_asked() {
 }
 
 #[test]
-fn a_corrupted_payload_differs_in_one_bit_and_every_bit_is_hit_alike() {
+fn a_corrupted_payload_differs_in_one_uniformly_drawn_bit() {
     let entry = FaultEntry { kind: Kind::Corrupt, probability: Some(1.0), ..FaultEntry::default() };
     let mut world = World::new(document([entry]), "a");
     let zeros = message("t", "\0\0\0\0\0\0\0\0");
@@ -165,7 +165,7 @@ fn a_chance_below_one_delays_that_share_of_messages() {
 }
 
 #[test]
-fn a_fault_on_the_way_in_leaves_the_way_out_alone() {
+fn an_inbound_fault_does_not_affect_outbound_messages() {
     let entry =
         FaultEntry { probability: Some(1.0), direction: Some(Directions::In), ..FaultEntry::default() };
     let mut world = World::new(document([entry]), "a");

@@ -1,4 +1,4 @@
-//! A device with a behaviour that is a closure, driven by hand.
+//! Test harness: a device with a closure as behaviour, driven manually.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +32,7 @@ impl BehaviourFactory for Scripted {
     }
 }
 
-/// Publishes at QoS 0 once a second, with its own count as payload.
+/// Publishes its count at QoS 0 once a second.
 pub fn ticker(event: Event, context: &mut Context) -> Result<(), Trap> {
     if matches!(event, Event::Started(_) | Event::Timer(_)) {
         let next = context.now() + Duration::from_secs(1);
@@ -44,7 +44,7 @@ pub fn ticker(event: Event, context: &mut Context) -> Result<(), Trap> {
     Ok(())
 }
 
-/// Does nothing at all.
+/// Does nothing.
 pub fn idle(_event: Event, _context: &mut Context) -> Result<(), Trap> {
     Ok(())
 }
@@ -53,7 +53,7 @@ pub struct Harness {
     pub device: Device,
     pub actions: Vec<Action>,
     pub now: Time,
-    /// Whether a connection comes up as soon as it is asked for.
+    /// Whether connection attempts succeed at once.
     pub broker_up: bool,
 }
 
@@ -62,7 +62,7 @@ impl Harness {
         Self::named("west-0", "west", script, faults, 1)
     }
 
-    /// A device whose behaviour is more than a closure.
+    /// Creates a device with a behaviour factory instead of a closure.
     pub fn with_factory(factory: Arc<dyn BehaviourFactory>, faults: FaultDocument) -> Self {
         Self::build("west-0", "west", factory, faults, 1)
     }
@@ -125,15 +125,15 @@ impl Harness {
     pub fn run(&mut self, span: Duration) {
         let end = self.now + span;
         while let Some(due) = self.device.next_deadline().filter(|due| *due <= end) {
-            assert!(due >= self.now || due.since(self.now).is_zero(), "deadlines do not lie far back");
+            assert!(due >= self.now || due.since(self.now).is_zero(), "deadlines are not in the past");
             self.now = due.max(self.now);
             self.put(Input::Wake);
         }
         self.now = end;
     }
 
-    /// A message from another device arrives.
-    pub fn hear(&mut self, from: &str) {
+    /// Delivers a message from another device.
+    pub fn deliver_from(&mut self, from: &str) {
         let origin =
             MessageOrigin { from: DeviceId::new(from).expect("a name"), sequence: 1, sent: self.time().wall };
         self.put(Input::Delivered(Message { origin: Some(Box::new(origin)), ..message("t/other", "hello") }));

@@ -1,4 +1,4 @@
-//! Whatever happens to a device, every message of it is accounted for.
+//! Every message of a device is accounted for.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,8 +22,8 @@ use wasmote_sim::virtual_time::options::Options;
 
 use crate::harness::{Harness, at_qos_1, document, message, ticker};
 
-/// All faults at once, each way.
-pub fn everything() -> FaultDocument {
+/// All faults at once, in both directions.
+pub fn every_fault() -> FaultDocument {
     document(messages().into_iter().chain(outages()).chain(supply()))
 }
 
@@ -86,7 +86,7 @@ fn outages() -> Vec<FaultEntry> {
     ]
 }
 
-/// Two batteries: with one the device comes back by itself, with the other only if somebody starts it.
+/// Two batteries: the device recharges one by itself, the other needs a manual start.
 fn supply() -> Vec<FaultEntry> {
     let battery = |capacity_joules| FaultEntry {
         kind: Kind::Battery,
@@ -112,7 +112,7 @@ fn something(draw: &mut Stream) -> Input {
         2 | 3 => Input::Start,
         4 => Input::Disconnected("reset by peer".into()),
         5 => Input::Connected { session_present: draw.chance(0.5) },
-        6 => Input::SetFaults(everything().faults().expect("valid").into()),
+        6 => Input::SetFaults(every_fault().faults().expect("valid").into()),
         7 => Input::Resumed,
         8..=11 => Input::Publish(message("t", "x")),
         12..=15 => Input::Publish(at_qos_1("t", "x")),
@@ -123,11 +123,11 @@ fn something(draw: &mut Stream) -> Input {
 }
 
 #[test]
-fn the_ledger_closes_after_every_step_of_a_storm() {
+fn the_ledger_balances_after_every_step_with_all_faults() {
     let mut all = Ledger::default();
     for seed in 0..20 {
         let mut draw = Seed::new(seed).stream(&DeviceId::new("storm").unwrap(), "test");
-        let mut harness = Harness::named("west-0", "west", ticker, everything(), seed);
+        let mut harness = Harness::named("west-0", "west", ticker, every_fault(), seed);
         for step in 0..2_000 {
             harness.broker_up = draw.chance(0.7);
             let input = something(&mut draw);
@@ -140,17 +140,17 @@ fn the_ledger_closes_after_every_step_of_a_storm() {
                 harness.device.waiting()
             );
         }
-        assert!(harness.device.ledger().generated > 500, "the storm had messages in it");
+        assert!(harness.device.ledger().generated > 500, "the run has messages");
         all.add(harness.device.ledger());
     }
     let quiet: Vec<_> = all.faults().filter(|(_, counts)| **counts == FaultCounts::default()).collect();
-    assert!(quiet.is_empty(), "every fault did something: {quiet:?}");
+    assert!(quiet.is_empty(), "every fault had an effect: {quiet:?}");
 }
 
-/// Ticks at QoS 1, and listens to what the others tick.
-struct Chatter;
+/// Publishes ticks at QoS 1, and subscribes to those of other devices.
+struct Publisher;
 
-impl BehaviourFactory for Chatter {
+impl BehaviourFactory for Publisher {
     fn instantiate(&self, _identity: &Identity) -> Result<Box<dyn Behaviour>, Trap> {
         Ok(Box::new(|event: Event, context: &mut Context| {
             if matches!(event, Event::Started(_) | Event::Timer(_)) {
@@ -173,9 +173,9 @@ impl BehaviourFactory for Chatter {
 }
 
 #[test]
-fn all_ledgers_close_in_virtual_time() {
+fn all_ledgers_balance_in_virtual_time() {
     let mut world = VirtualTime::new(Options::default(), ());
-    let faults: Arc<[_]> = everything().faults().expect("valid").into();
+    let faults: Arc<[_]> = every_fault().faults().expect("valid").into();
     let devices: Vec<_> = (0..5)
         .map(|index| {
             let identity = Identity {
@@ -188,7 +188,7 @@ fn all_ledgers_close_in_virtual_time() {
             };
             world.add(Blueprint {
                 identity: Arc::new(identity),
-                factory: Arc::new(Chatter),
+                factory: Arc::new(Publisher),
                 limits: Arc::new(Limits::default()),
                 protocol: Protocol::V5,
                 seed: Seed::new(3),

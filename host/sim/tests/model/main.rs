@@ -1,4 +1,4 @@
-//! What the model promises: distributions, determinism, and accounts that close.
+//! Tests of the model: distributions, determinism and balanced message counts.
 
 mod battery;
 mod broker;

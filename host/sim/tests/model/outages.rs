@@ -1,4 +1,4 @@
-//! Silence, crash and disconnect: as often and as long as asked.
+//! Frequency, duration and effects of outages.
 
 mod hang;
 mod reboots;
@@ -32,20 +32,20 @@ fn outage(kind: Kind, every: u64, probability: f64, lasting: u64) -> FaultDocume
     }])
 }
 
-fn began(harness: &Harness) -> usize {
+fn outages_begun(harness: &Harness) -> usize {
     harness.notices(|notice| matches!(notice, DeviceNotice::FaultBegan(..)).then_some(())).len()
 }
 
 #[test]
-fn silences_are_as_frequent_as_their_recurrence() {
-    // 200 devices for 10 hours: 1,200 periods each. A silence takes the trial of its own end with it, so
-    // one in 1 + p periods is a trial.
+fn silences_have_the_configured_frequency() {
+    // 200 devices for 10 hours: 1,200 periods each. The trial at the end of a silence has no effect, so that
+    // 1 + p periods correspond to one trial.
     let count: usize = (0..200)
         .map(|n| {
             let mut harness =
                 Harness::named(&format!("d-{n}"), "d", idle, outage(Kind::Silence, 30, 0.05, 30), 9);
             harness.run(10 * HOUR);
-            began(&harness)
+            outages_begun(&harness)
         })
         .sum();
     let recurrence = 200.0 * 1200.0 / 1.05;
@@ -54,12 +54,12 @@ fn silences_are_as_frequent_as_their_recurrence() {
 }
 
 #[test]
-fn a_fleet_does_not_fall_silent_in_one_instant() {
+fn the_silences_of_a_fleet_do_not_coincide() {
     let first = |n: u32| {
         let faults = outage(Kind::Silence, 30, 1.0, 1);
         let mut harness = Harness::named(&format!("d-{n}"), "d", idle, faults, 9);
         harness.run(Duration::from_secs(30));
-        assert_eq!(began(&harness), 1, "the first trial is within the first period");
+        assert_eq!(outages_begun(&harness), 1, "the first trial is in the first period");
         harness.actions.iter().find_map(|action| match action {
             Action::Notice(DeviceNotice::FaultBegan(_, _, until)) => Some(until.as_nanos()),
             _ => None,
@@ -72,10 +72,10 @@ fn a_fleet_does_not_fall_silent_in_one_instant() {
 }
 
 #[test]
-fn a_silent_device_sends_nothing_and_its_losses_are_the_silences() {
+fn a_silent_device_sends_nothing_and_its_losses_are_counted_for_the_silence() {
     let mut harness = Harness::new(ticker, outage(Kind::Silence, 100, 1.0, 30));
     harness.run(Duration::from_secs(100));
-    let silence = harness.actions.iter().position(|action| *action == Action::Silence).expect("it came");
+    let silence = harness.actions.iter().position(|action| *action == Action::Silence).expect("a silence");
     let resume = harness.actions.iter().position(|action| *action == Action::Resume);
     let during = &harness.actions[silence..resume.unwrap_or(harness.actions.len())];
     assert!(!during.iter().any(|action| matches!(action, Action::Publish(_))));
@@ -85,7 +85,7 @@ fn a_silent_device_sends_nothing_and_its_losses_are_the_silences() {
 }
 
 #[test]
-fn messages_at_qos_1_outlast_a_silence() {
+fn messages_at_qos_1_survive_a_silence() {
     let mut harness = Harness::new(idle, outage(Kind::Silence, 10, 1.0, 30));
     harness.run(Duration::from_secs(11));
     assert!(harness.actions.contains(&Action::Silence));
@@ -93,12 +93,12 @@ fn messages_at_qos_1_outlast_a_silence() {
     harness.put(Input::Publish(message("t/lose", "b")));
     assert_eq!(harness.published(), 0);
     harness.run(Duration::from_secs(31));
-    assert_eq!(harness.published(), 1, "the one at QoS 1 came through, the one at QoS 0 did not");
+    assert_eq!(harness.published(), 1, "the message at QoS 1 is sent, the one at QoS 0 is lost");
     assert!(harness.closes());
 }
 
 #[test]
-fn after_a_silence_nothing_is_sent_before_the_connection_is_known_to_live() {
+fn after_a_silence_nothing_is_sent_until_the_connection_is_tested() {
     let mut harness = Harness::new(idle, outage(Kind::Silence, 10, 1.0, 5));
     harness.broker_up = false;
     harness.put(Input::Connected { session_present: false });
@@ -111,8 +111,8 @@ fn after_a_silence_nothing_is_sent_before_the_connection_is_known_to_live() {
     assert_eq!(harness.published(), 1);
 }
 
-/// Keeps a count in its store and another in its timers, and says both when it starts.
-fn forgetful(event: Event, context: &mut Context) -> Result<(), Trap> {
+/// Keeps a count in its store, and logs it at every start.
+fn counts_lives(event: Event, context: &mut Context) -> Result<(), Trap> {
     if let Event::Started(cause) = event {
         let kept = context.store().get("lives").map_or(0, |bytes| bytes[0]);
         let text = format!("{cause:?} after {kept}");
@@ -124,8 +124,8 @@ fn forgetful(event: Event, context: &mut Context) -> Result<(), Trap> {
 }
 
 #[test]
-fn a_crash_loses_everything_but_the_store_and_sends_no_disconnect() {
-    let mut harness = Harness::new(forgetful, FaultDocument::default());
+fn a_crash_keeps_only_the_store_and_sends_no_disconnect() {
+    let mut harness = Harness::new(counts_lives, FaultDocument::default());
     harness.run(Duration::from_secs(1));
     harness.put(Input::Crash);
     assert!(matches!(harness.device.power(), PowerState::Down { .. }));
@@ -135,11 +135,11 @@ fn a_crash_loses_everything_but_the_store_and_sends_no_disconnect() {
     );
     harness.run(Duration::from_secs(6));
     assert_eq!(*harness.device.power(), PowerState::On);
-    let said = harness.notices(|notice| match notice {
+    let logged = harness.notices(|notice| match notice {
         DeviceNotice::Log(_, text) => Some(text.clone()),
         _ => None,
     });
-    assert_eq!(said, ["PowerOn after 0", "Restart after 1"]);
+    assert_eq!(logged, ["PowerOn after 0", "Restart after 1"]);
     let causes = harness.notices(|notice| match notice {
         DeviceNotice::Started(cause) => Some(*cause),
         _ => None,
@@ -148,7 +148,7 @@ fn a_crash_loses_everything_but_the_store_and_sends_no_disconnect() {
 }
 
 #[test]
-fn a_disconnect_stays_away_for_its_time_and_then_comes_back() {
+fn a_disconnected_device_reconnects_after_the_outage() {
     let mut harness = Harness::new(ticker, outage(Kind::Disconnect, 60, 1.0, 20));
     harness.run(Duration::from_secs(60));
     let reasons = harness.notices(|notice| match notice {
@@ -157,7 +157,11 @@ fn a_disconnect_stays_away_for_its_time_and_then_comes_back() {
     });
     assert_eq!(reasons, [("fault `disconnect`".to_owned(), Duration::from_secs(20))]);
     let ends = harness.actions.iter().filter(|action| matches!(action, Action::Disconnect(_)));
-    assert_eq!(ends.collect::<Vec<_>>(), [&Action::Disconnect(DisconnectMode::Abort)], "it keeps its memory");
+    assert_eq!(
+        ends.collect::<Vec<_>>(),
+        [&Action::Disconnect(DisconnectMode::Abort)],
+        "the device keeps its memory"
+    );
     harness.run(Duration::from_secs(20));
     assert_eq!(*harness.device.connection(), ConnectionState::Up);
     assert!(harness.device.ledger().lost_offline >= 19, "{}", harness.device.ledger().lost_offline);
@@ -165,7 +169,7 @@ fn a_disconnect_stays_away_for_its_time_and_then_comes_back() {
 }
 
 #[test]
-fn faults_change_while_the_device_runs_and_their_counts_go_on() {
+fn fault_counts_continue_after_a_change_of_faults() {
     let lossy = document([FaultEntry { probability: Some(1.0), ..FaultEntry::default() }]);
     let mut harness = Harness::new(ticker, lossy.clone());
     harness.run(Duration::from_secs(10));
@@ -181,8 +185,8 @@ fn faults_change_while_the_device_runs_and_their_counts_go_on() {
 }
 
 #[test]
-fn a_device_that_is_stopped_while_it_is_down_comes_back() {
-    let mut harness = Harness::new(forgetful, FaultDocument::default());
+fn a_device_that_is_stopped_while_down_can_be_started() {
+    let mut harness = Harness::new(counts_lives, FaultDocument::default());
     harness.put(Input::Crash);
     harness.put(Input::Stop(StopReason::Requested));
     harness.put(Input::HttpReply(1, Err(HttpFailure::TimedOut)));
@@ -191,11 +195,11 @@ fn a_device_that_is_stopped_while_it_is_down_comes_back() {
         (harness.device.power(), harness.device.connection()),
         (&PowerState::On, &ConnectionState::Up)
     );
-    let said = harness.notices(|notice| match notice {
+    let logged = harness.notices(|notice| match notice {
         DeviceNotice::Log(_, text) => Some(text.clone()),
         _ => None,
     });
-    assert_eq!(said, ["PowerOn after 0", "Restart after 1"], "the store outlived it");
+    assert_eq!(logged, ["PowerOn after 0", "Restart after 1"], "the store survives a stop");
 }
 
 #[test]
@@ -203,14 +207,14 @@ fn trials_missed_while_off_do_not_delay_a_device() {
     let mut harness = Harness::new(idle, outage(Kind::Disconnect, 1, 1.0, 1));
     harness.put(Input::Stop(StopReason::Requested));
     harness.run(24 * HOUR);
-    let before = began(&harness);
+    let before = outages_begun(&harness);
     harness.put(Input::Start);
     harness.run(Duration::from_secs(10));
-    assert!((3..=10).contains(&(began(&harness) - before)), "{}", began(&harness) - before);
+    assert!((3..=10).contains(&(outages_begun(&harness) - before)), "{}", outages_begun(&harness) - before);
 }
 
 #[test]
-fn a_period_that_would_leave_no_time_for_anything_is_refused() {
+fn a_too_short_period_is_refused() {
     let mut document = outage(Kind::Silence, 1, 0.0, 1);
     document.faults[0].every = Some(Span(Duration::from_nanos(1)));
     let problem = document.faults().unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! One way and two ways, from the broker and from each other.
+//! Partitions in one direction and in both, from the broker and between devices.
 
 use std::time::Duration;
 
@@ -19,22 +19,22 @@ fn cut(direction: Directions, peers: &[&str]) -> FaultDocument {
     }])
 }
 
-/// How many of three messages each gets through: west's own, those it hears from east, and those that
-/// east hears from west.
+/// Of three messages each: west's own that are sent, those that west receives from east, and those that east
+/// receives from west.
 fn traffic(faults: &FaultDocument) -> (usize, u64, u64) {
     let mut west = Harness::named("west-0", "west", idle, faults.clone(), 1);
     let mut east = Harness::named("east-0", "east", idle, faults.clone(), 1);
     for _ in 0..3 {
         west.put(Input::Publish(message("t", "x")));
-        west.hear("east-0");
-        east.hear("west-0");
+        west.deliver_from("east-0");
+        east.deliver_from("west-0");
     }
     assert!(west.closes() && east.closes());
     (west.published(), west.device.ledger().received, east.device.ledger().received)
 }
 
 #[test]
-fn without_peers_the_broker_is_on_the_other_side() {
+fn without_peers_the_device_is_cut_off_from_the_broker() {
     assert_eq!(traffic(&FaultDocument::default()), (3, 3, 3));
     assert_eq!(traffic(&cut(Directions::Out, &[])), (0, 3, 3));
     assert_eq!(traffic(&cut(Directions::In, &[])), (3, 0, 3));
@@ -42,7 +42,7 @@ fn without_peers_the_broker_is_on_the_other_side() {
 }
 
 #[test]
-fn with_peers_only_their_traffic_is_cut() {
+fn with_peers_only_their_traffic_is_dropped() {
     assert_eq!(traffic(&cut(Directions::In, &["east-*"])), (3, 0, 3));
     assert_eq!(traffic(&cut(Directions::Out, &["east-*"])), (3, 3, 0));
     assert_eq!(traffic(&cut(Directions::Both, &["east-*"])), (3, 0, 0));
@@ -50,7 +50,7 @@ fn with_peers_only_their_traffic_is_cut() {
 }
 
 #[test]
-fn both_sides_of_a_partition_that_comes_and_goes_agree_on_when() {
+fn both_sides_agree_on_the_times_of_a_recurring_partition() {
     let mut faults = cut(Directions::Both, &["east-*"]);
     let entry = &mut faults.faults[0];
     entry.every = Some(Span(Duration::from_secs(10)));
@@ -64,13 +64,13 @@ fn both_sides_of_a_partition_that_comes_and_goes_agree_on_when() {
         west.run(Duration::from_secs(5));
         east.run(Duration::from_secs(5));
         let (heard_west, heard_east) = (west.device.ledger().received, east.device.ledger().received);
-        west.hear("east-0");
-        east.hear("west-0");
+        west.deliver_from("east-0");
+        east.deliver_from("west-0");
         let cut_west = west.device.ledger().received == heard_west;
         let cut_east = east.device.ledger().received == heard_east;
         assert_eq!(cut_west, cut_east);
         changes += u32::from(cut_west != cut_before);
         cut_before = cut_west;
     }
-    assert!(changes > 10, "it came and went {changes} times");
+    assert!(changes > 10, "{changes} changes");
 }

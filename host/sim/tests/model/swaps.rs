@@ -1,4 +1,4 @@
-//! Another version takes over while the device runs.
+//! Hot swaps to another version of the behaviour.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,35 +17,35 @@ use wasmote_sim::notice::DeviceNotice;
 
 use crate::harness::{Harness, document, message};
 
-/// How a version of the counter behaves.
+/// Options of a version of the counter.
 #[derive(Clone, Copy, Default)]
 struct CounterOptions {
     saves: Response,
     starts: Response,
     restores: Response,
-    /// Traps when it has counted this far.
-    breaks_at: Option<u64>,
+    /// Traps at this count.
+    traps_at: Option<u64>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq)]
 enum Response {
     #[default]
-    Well,
-    Declines,
+    Succeeds,
+    Refuses,
     Traps,
 }
 
 impl Response {
     fn result(self) -> Result<(), Trap> {
         match self {
-            Self::Well => Ok(()),
-            Self::Declines => Err(Trap::new(TrapKind::Refused, "this is not mine")),
+            Self::Succeeds => Ok(()),
+            Self::Refuses => Err(Trap::new(TrapKind::Refused, "this is not mine")),
             Self::Traps => Err(Trap::new(TrapKind::Trapped, "it broke")),
         }
     }
 }
 
-/// Counts once a second, and publishes with the count the name that it kept in its flash.
+/// Counts once a second, and publishes the count with the name from its store.
 struct Counter {
     name: &'static str,
     options: CounterOptions,
@@ -66,17 +66,17 @@ impl Behaviour for Counter {
         let outcome = match event {
             Event::Started(_) => {
                 let filter = TopicFilter::new("t/#").expect("a filter");
-                context.subscribe(filter, Qos::AtLeastOnce).expect("there is room");
-                context.store_value("flash".into(), self.name.into()).expect("there is room");
+                context.subscribe(filter, Qos::AtLeastOnce).expect("within the limits");
+                context.store_value("flash".into(), self.name.into()).expect("within the limits");
                 context.log(LogLevel::Info, format!("{} starts", self.name));
-                context.set_timer(1, context.now() + Duration::from_secs(1)).expect("there is room");
+                context.set_timer(1, context.now() + Duration::from_secs(1)).expect("within the limits");
                 self.options.starts.result()
             }
             Event::Timer(_) => {
                 self.count += 1;
                 self.publish(&mut context, &self.count.to_string());
-                context.set_timer(1, context.now() + Duration::from_secs(1)).expect("there is room");
-                match self.options.breaks_at == Some(self.count) {
+                context.set_timer(1, context.now() + Duration::from_secs(1)).expect("within the limits");
+                match self.options.traps_at == Some(self.count) {
                     true => Response::Traps.result(),
                     false => Ok(()),
                 }
@@ -145,18 +145,18 @@ fn refusals(harness: &Harness) -> Vec<String> {
     })
 }
 
-fn counts(done: u64, refused: u64, undone: u64) -> SwapCounts {
-    SwapCounts { done, refused, rolled_back: undone }
+fn counts(done: u64, refused: u64, rolled_back: u64) -> SwapCounts {
+    SwapCounts { done, refused, rolled_back }
 }
 
 #[test]
-fn the_new_version_goes_on_counting_on_the_same_connection() {
+fn the_new_version_continues_on_the_same_connection() {
     let mut harness = at_three(CounterOptions::default(), []);
     harness.actions.clear();
     harness.put(to("new", CounterOptions::default()));
     harness.run(Duration::from_secs(2));
     assert_eq!(payloads(&harness), ["old leaves", "new 4", "new 5"]);
-    // Neither the connection nor the subscription was touched, though both versions speak of it.
+    // Connection and subscription are unchanged, although both versions subscribe.
     let touched = |action: &Action| {
         matches!(
             action,
@@ -171,7 +171,7 @@ fn the_new_version_goes_on_counting_on_the_same_connection() {
 }
 
 #[test]
-fn the_numbers_of_messages_and_the_account_go_on() {
+fn message_numbers_and_ledger_continue_after_a_swap() {
     let mut harness = at_three(CounterOptions::default(), []);
     harness.put(to("new", CounterOptions::default()));
     harness.run(Duration::from_secs(2));
@@ -185,25 +185,25 @@ fn the_numbers_of_messages_and_the_account_go_on() {
 }
 
 #[test]
-fn a_subscription_that_is_new_is_asked_for() {
+fn a_new_subscription_is_sent_to_the_broker() {
     fn other(event: Event, context: &mut Context) -> Result<(), Trap> {
         if event == Event::Started(StartCause::Swap) {
             let filter = TopicFilter::new("t/#").expect("a filter");
-            context.subscribe(filter, Qos::ExactlyOnce).expect("there is room");
+            context.subscribe(filter, Qos::ExactlyOnce).expect("within the limits");
         }
         Ok(())
     }
     struct Other;
     impl BehaviourFactory for Other {
         fn instantiate(&self, _identity: &Identity) -> Result<Box<dyn Behaviour>, Trap> {
-            Ok(Box::new(Forgetful(other)))
+            Ok(Box::new(Stateless(other)))
         }
         fn name(&self) -> &str {
             "other"
         }
     }
-    struct Forgetful(fn(Event, &mut Context) -> Result<(), Trap>);
-    impl Behaviour for Forgetful {
+    struct Stateless(fn(Event, &mut Context) -> Result<(), Trap>);
+    impl Behaviour for Stateless {
         fn handle(&mut self, event: Event, mut context: Context) -> (Context, Result<(), Trap>) {
             let outcome = self.0(event, &mut context);
             (context, outcome)
@@ -215,46 +215,45 @@ fn a_subscription_that_is_new_is_asked_for() {
     let mut harness = at_three(CounterOptions::default(), []);
     harness.actions.clear();
     harness.put(Input::Swap(Upgrade { factory: Arc::new(Other), trial: TRIAL }));
-    let asked =
+    let subscribes =
         harness.actions.iter().filter(|action| matches!(action, Action::Subscribe(_, Qos::ExactlyOnce)));
-    assert_eq!(asked.count(), 1);
+    assert_eq!(subscribes.count(), 1);
 }
 
 #[test]
-fn whatever_goes_wrong_before_it_runs_leaves_the_old_version_as_it_was() {
-    use Response::{Declines, Traps};
+fn a_failed_swap_leaves_the_old_version_unchanged() {
+    use Response::{Refuses, Traps};
     for (options, why) in [
-        (CounterOptions { starts: Declines, ..CounterOptions::default() }, "did not start: this is not mine"),
+        (CounterOptions { starts: Refuses, ..CounterOptions::default() }, "did not start: this is not mine"),
         (CounterOptions { starts: Traps, ..CounterOptions::default() }, "did not start: trapped: it broke"),
-        (CounterOptions { restores: Declines, ..CounterOptions::default() }, "snapshot: this is not mine"),
+        (CounterOptions { restores: Refuses, ..CounterOptions::default() }, "snapshot: this is not mine"),
         (CounterOptions { restores: Traps, ..CounterOptions::default() }, "snapshot: trapped: it broke"),
     ] {
         let mut harness = at_three(CounterOptions::default(), []);
         harness.actions.clear();
         harness.put(to("new", options));
-        let told = refusals(&harness);
+        let refused = refusals(&harness);
         assert!(
-            matches!(&told[..], [one] if one.starts_with("counter@old → counter@new: ") && one.ends_with(why))
+            matches!(&refused[..], [one] if one.starts_with("counter@old → counter@new: ") && one.ends_with(why))
         );
         harness.run(Duration::from_secs(1));
-        // The new one's start neither moved the old one's timer, which is due half a second after the swap, nor
-        // wrote to its flash, where the name in the message is from.
+        // `start` of the new version neither moved the old version's timer, which is due half a second after
+        // the swap, nor changed its store, which provides the name in the message.
         assert_eq!(payloads(&harness), ["old 4"]);
         let logs =
             harness.notices(|it| if let DeviceNotice::Log(_, line) = it { Some(line.clone()) } else { None });
-        assert_eq!(logs, ["new starts"], "what the failed one said is heard");
+        assert_eq!(logs, ["new starts"], "log lines of the failed version are kept");
         assert_eq!(harness.device.version().to_string(), "counter@old");
         assert_eq!(harness.device.swap_counts(), counts(0, 1, 0));
     }
 }
 
 #[test]
-fn an_old_version_that_declines_to_save_goes_on_and_one_that_traps_starts_again() {
-    let mut declining =
-        at_three(CounterOptions { saves: Response::Declines, ..CounterOptions::default() }, []);
-    declining.put(to("new", CounterOptions::default()));
-    declining.run(Duration::from_secs(1));
-    assert_eq!(payloads(&declining).last().map(String::as_str), Some("old 4"));
+fn a_refused_snapshot_keeps_the_old_version_and_a_trap_restarts_it() {
+    let mut refusing = at_three(CounterOptions { saves: Response::Refuses, ..CounterOptions::default() }, []);
+    refusing.put(to("new", CounterOptions::default()));
+    refusing.run(Duration::from_secs(1));
+    assert_eq!(payloads(&refusing).last().map(String::as_str), Some("old 4"));
 
     let mut trapping = at_three(CounterOptions { saves: Response::Traps, ..CounterOptions::default() }, []);
     trapping.put(to("new", CounterOptions::default()));
@@ -268,18 +267,18 @@ fn an_old_version_that_declines_to_save_goes_on_and_one_that_traps_starts_again(
 }
 
 #[test]
-fn a_trap_on_trial_brings_the_old_version_back_on_the_same_connection() {
+fn a_trap_on_trial_rolls_back_on_the_same_connection() {
     let mut harness = at_three(CounterOptions::default(), []);
     harness.actions.clear();
-    harness.put(to("new", CounterOptions { breaks_at: Some(5), ..CounterOptions::default() }));
+    harness.put(to("new", CounterOptions { traps_at: Some(5), ..CounterOptions::default() }));
     harness.run(Duration::from_secs(4));
-    // The new one got to 4; the old one knows of 3, as it left.
+    // The new version counted to 4; the old one continues from its own snapshot at 3.
     assert_eq!(payloads(&harness), ["old leaves", "new 4", "old 4", "old 5"]);
-    let undone = harness.notices(|notice| match notice {
+    let rolled_back = harness.notices(|notice| match notice {
         DeviceNotice::SwapRolledBack(change, trap) => Some((change.to.to_string(), trap.message.clone())),
         _ => None,
     });
-    assert_eq!(undone, [("counter@old".to_owned(), "it broke".to_owned())]);
+    assert_eq!(rolled_back, [("counter@old".to_owned(), "it broke".to_owned())]);
     assert!(!harness.actions.iter().any(|action| matches!(action, Action::Disconnect(_))));
     assert_eq!(harness.device.swap_counts(), counts(1, 0, 1));
     assert_eq!(harness.device.traps(), 1);
@@ -287,9 +286,9 @@ fn a_trap_on_trial_brings_the_old_version_back_on_the_same_connection() {
 }
 
 #[test]
-fn after_the_trial_a_trap_is_a_trap() {
+fn a_trap_after_the_trial_is_not_rolled_back() {
     let mut harness = at_three(CounterOptions::default(), []);
-    harness.put(to("new", CounterOptions { breaks_at: Some(15), ..CounterOptions::default() }));
+    harness.put(to("new", CounterOptions { traps_at: Some(15), ..CounterOptions::default() }));
     harness.run(Duration::from_secs(12));
     assert!(matches!(harness.device.power(), PowerState::Down { .. }));
     assert_eq!(harness.device.version().to_string(), "counter@new");
@@ -297,7 +296,7 @@ fn after_the_trial_a_trap_is_a_trap() {
 
 #[test]
 fn a_swap_back_restores_its_own_snapshot_if_the_successors_is_unreadable() {
-    // Version `picky` reads 3 and nothing else, as a version does that knows one format.
+    // Version `picky` restores only the count 3, like a version that knows one format.
     struct Picky(Counter);
     impl Behaviour for Picky {
         fn handle(&mut self, event: Event, context: Context) -> (Context, Result<(), Trap>) {
@@ -309,7 +308,7 @@ fn a_swap_back_restores_its_own_snapshot_if_the_successors_is_unreadable() {
         fn restore(&mut self, saved: &[u8], context: Context) -> (Context, Result<(), Trap>) {
             let (context, outcome) = self.0.restore(saved, context);
             let known = self.0.count == 3;
-            (context, outcome.and(if known { Ok(()) } else { Response::Declines.result() }))
+            (context, outcome.and(if known { Ok(()) } else { Response::Refuses.result() }))
         }
     }
     struct PickyFactory;
@@ -333,7 +332,7 @@ fn a_swap_back_restores_its_own_snapshot_if_the_successors_is_unreadable() {
 }
 
 #[test]
-fn a_device_that_is_off_or_down_starts_in_the_new_version() {
+fn a_device_that_is_off_or_down_starts_with_the_new_version() {
     let mut off = at_three(CounterOptions::default(), []);
     off.put(Input::Stop(StopReason::Requested));
     off.put(to("new", CounterOptions::default()));
@@ -350,11 +349,11 @@ fn a_device_that_is_off_or_down_starts_in_the_new_version() {
 }
 
 #[test]
-fn a_device_whose_behaviour_refused_to_start_gets_another_chance() {
+fn a_swap_starts_a_device_whose_behaviour_refused_to_start() {
     let mut harness = Harness::with_factory(
         Arc::new(CounterFactory(
             "old",
-            CounterOptions { starts: Response::Declines, ..CounterOptions::default() },
+            CounterOptions { starts: Response::Refuses, ..CounterOptions::default() },
         )),
         document([]),
     );
@@ -365,7 +364,7 @@ fn a_device_whose_behaviour_refused_to_start_gets_another_chance() {
 }
 
 #[test]
-fn a_device_that_hangs_swaps_when_it_goes_on() {
+fn a_hung_device_swaps_after_the_hang() {
     let hang = FaultEntry {
         kind: Kind::Hang,
         every: Some(Span(Duration::from_secs(4))),

@@ -1,12 +1,12 @@
 //! Devices and the broker together, in virtual time.
 //!
-//! * `world`: devices with scripts, and what was seen of them.
-//! * `silence`: what a device that falls silent goes through, to the nanosecond.
-//! * `broker_faults`: a broker that stands still, or is not there.
-//! * `byte_streams`: lines that stand still, are slow, break, or lead nowhere.
-//! * `disconnects`: stops, and what is still under way then.
-//! * `qos`: QoS 1 and 2 from end to end, over connections that break.
-//! * `history`: the same seed, the same history; and accounts that close at its end.
+//! * `world`: devices with scripts, and a record of the run.
+//! * `silence`: effects of a silence, with exact times.
+//! * `broker_faults`: a suspended or stopped broker.
+//! * `byte_streams`: stalls, throttles, resets and half-open connections.
+//! * `disconnects`: stops with messages in flight.
+//! * `qos`: QoS 1 and 2 end to end, over broken connections.
+//! * `history`: equal seeds give equal histories, and the message counts balance.
 
 mod broker_faults;
 mod byte_streams;

@@ -1,21 +1,21 @@
-//! Ports for servers that a test starts: the one place for all crates.
+//! Ports for servers of tests, for all crates.
 
 use std::net::{Ipv4Addr, TcpStream};
 use std::sync::atomic::{AtomicU16, Ordering};
 
-/// Below what systems give to clients and to whoever asks for port 0: such a port could be anybody's by the time
-/// the server binds it, or even be connected with itself by a client that waits for the server.
+/// Below the ephemeral ports of common systems: another process could get such a port before the server binds
+/// it, and a client that waits for the server could even connect to itself.
 const FIRST: u16 = 10_000;
 const MANY: u16 = 20_000;
 
 static NEXT: AtomicU16 = AtomicU16::new(0);
 
-/// A port on which nobody listens, and which this process has not given away before.
+/// An unused port that this process has not returned before.
 ///
-/// It is asked, not tried out by listening: a process that another test starts at that moment would hold the
-/// listener too until its own program runs, and a test that waits for its server would be connected with that.
+/// The port is tested by connecting, not by listening: a process that another test starts at that moment
+/// would inherit the listener until exec, and a test that waits for its server would connect to that.
 pub fn free_port() -> u16 {
-    // Test processes that run side by side begin at different ends.
+    // Concurrent test processes start at different offsets.
     let start = std::process::id().wrapping_mul(61) % u32::from(MANY);
     (0..MANY)
         .map(|_| {

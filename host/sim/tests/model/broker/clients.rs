@@ -1,4 +1,4 @@
-//! The clients that act in a scenario.
+//! Clients of a scenario.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -12,23 +12,23 @@ use wasmote_mqtt::topic::{Topic, TopicFilter};
 
 use super::broker_under_test::BrokerUnderTest;
 
-/// How a client treats the messages it is sent.
+/// How a client acknowledges messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AckPolicy {
-    /// It acknowledges at once.
+    /// Acknowledges at once.
     #[default]
     Immediate,
-    /// It acknowledges nothing.
+    /// Sends no acknowledgements.
     Never,
-    /// At QoS 2 it says that it has the message, and then nothing more.
+    /// At QoS 2, sends PUBREC and then nothing more.
     PubRecOnly,
 }
 
 #[derive(Default)]
 struct TestClient {
     ack_policy: AckPolicy,
-    heard: Vec<String>,
-    /// Messages at QoS 2 that it has and that were not released yet.
+    received: Vec<String>,
+    /// Messages at QoS 2 that were received and not yet released.
     held: BTreeSet<PacketId>,
     last_id: u16,
     acks: Vec<Ack>,
@@ -37,18 +37,17 @@ struct TestClient {
     connack: Option<ConnAck>,
 }
 
-/// A broker and the clients on it.
+/// A broker and its clients.
 pub struct ScenarioClients<'a> {
     broker: &'a mut dyn BrokerUnderTest,
     clients: BTreeMap<String, TestClient>,
 }
 
-/// A client of MQTT 5 whose session lasts for ten minutes.
+/// A client of MQTT 5 whose session lasts ten minutes.
 pub fn lasting(name: &str) -> Connect {
     Connect { clean_start: false, session_expiry: 600, ..Connect::new(name) }
 }
 
-/// A message to publish.
 pub fn message(topic: &str, payload: &str, qos: u8) -> Message {
     let topic = Topic::new(topic).expect("a topic");
     Message::new(topic, payload.to_owned()).with_qos(Qos::try_from(qos).expect("a QoS"))
@@ -67,7 +66,7 @@ impl<'a> ScenarioClients<'a> {
         Self { broker, clients: BTreeMap::new() }
     }
 
-    /// Connect a client under its own name. True if the broker still had its session.
+    /// Connects a client under its own name. True if the broker still had its session.
     pub fn connect(&mut self, connect: Connect) -> bool {
         let name = connect.client_id.to_string();
         self.clients.entry(name.clone()).or_default();
@@ -76,7 +75,7 @@ impl<'a> ScenarioClients<'a> {
         connack.session_present
     }
 
-    /// Connect a client with nothing special about it.
+    /// Connects a client with default options.
     pub fn join(&mut self, name: &str) {
         assert!(!self.connect(Connect::new(name)));
     }
@@ -101,7 +100,7 @@ impl<'a> ScenarioClients<'a> {
         self.client(name).subacks.pop().expect("the broker answers")
     }
 
-    /// Subscribe, and see what happens.
+    /// Sends SUBSCRIBE without an expected result.
     pub fn start_subscribe(
         &mut self,
         name: &str,
@@ -114,7 +113,7 @@ impl<'a> ScenarioClients<'a> {
         self.send(name, Request::Subscribe(Subscribe { packet_id, identifier, filters }));
     }
 
-    /// True if there was such a subscription.
+    /// True if the subscription existed.
     pub fn unsubscribe(&mut self, name: &str, pattern: &str) -> bool {
         let packet_id = self.next_id(name);
         let filters = vec![filter(pattern)];
@@ -126,7 +125,7 @@ impl<'a> ScenarioClients<'a> {
         self.publish_message(name, message(topic, payload, qos));
     }
 
-    /// Publish and go through with the exchange.
+    /// Publishes a message and completes the exchange.
     pub fn publish_message(&mut self, name: &str, message: Message) {
         let qos = message.qos;
         let id = (qos != Qos::AtMostOnce).then(|| self.next_id(name));
@@ -140,13 +139,13 @@ impl<'a> ScenarioClients<'a> {
         }
     }
 
-    /// Send only the first packet of an exchange. Returns what the broker answered.
+    /// Sends only the first packet of an exchange. Returns the broker's answers.
     pub fn send_publish(&mut self, name: &str, publish: Publish) -> Vec<Ack> {
         self.send(name, Request::Publish(publish));
         std::mem::take(&mut self.client(name).acks)
     }
 
-    /// Send PUBREL.
+    /// Sends PUBREL.
     pub fn release(&mut self, name: &str, id: PacketId) -> Vec<Ack> {
         self.send(name, Request::Ack(Ack::new(AckStep::PubRel, id)));
         std::mem::take(&mut self.client(name).acks)
@@ -158,8 +157,8 @@ impl<'a> ScenarioClients<'a> {
         PacketId::new(client.last_id).expect("it began at one")
     }
 
-    /// Leave in order.
-    pub fn leave(&mut self, name: &str) {
+    /// Sends DISCONNECT.
+    pub fn disconnect(&mut self, name: &str) {
         self.leave_with(name, Disconnect::default());
     }
 
@@ -167,8 +166,8 @@ impl<'a> ScenarioClients<'a> {
         self.send(name, Request::Disconnect(farewell));
     }
 
-    /// Lose the connection.
-    pub fn cut(&mut self, name: &str) {
+    /// Breaks the connection.
+    pub fn lose_connection(&mut self, name: &str) {
         self.send(name, Request::Lost);
     }
 
@@ -185,30 +184,30 @@ impl<'a> ScenarioClients<'a> {
         self.settle();
     }
 
-    /// How much time has passed since the beginning.
+    /// Time since the start.
     pub fn passed(&self) -> Duration {
         self.broker.passed()
     }
 
-    /// What a client heard since the last call, as `topic=payload @qos`, with ` retained`, ` again` for
-    /// DUP, ` expires n` and ` for n` (the subscription identifier) where they apply. As any client does,
-    /// it keeps to itself what it has already heard at QoS 2.
-    pub fn heard(&mut self, name: &str) -> Vec<String> {
-        std::mem::take(&mut self.client(name).heard)
+    /// Messages that a client received since the last call, as `topic=payload @qos`, with ` retained`,
+    /// ` again` for DUP, ` expires n` and ` for n` (the subscription identifier) where they apply. Duplicates
+    /// at QoS 2 are omitted, as in any client.
+    pub fn received(&mut self, name: &str) -> Vec<String> {
+        std::mem::take(&mut self.client(name).received)
     }
 
-    /// Whether the broker still has a client's newest connection.
+    /// Whether a client's newest connection is open.
     pub fn is_connected(&mut self, name: &str) -> bool {
         self.broker.is_open(name, 0)
     }
 
-    /// Whether the broker has ended a client's connection before that.
+    /// Whether a client's previous connection is closed.
     pub fn was_replaced(&mut self, name: &str) -> bool {
         !self.broker.is_open(name, 1)
     }
 
     fn client(&mut self, name: &str) -> &mut TestClient {
-        self.clients.get_mut(name).expect("the client is on the stage")
+        self.clients.get_mut(name).expect("the client has connected")
     }
 
     fn send(&mut self, name: &str, request: Request) {
@@ -216,7 +215,7 @@ impl<'a> ScenarioClients<'a> {
         self.settle();
     }
 
-    /// Let everyone read and answer until nobody has anything to say.
+    /// Exchanges packets until all clients are quiet.
     fn settle(&mut self) {
         let names: Vec<String> = self.clients.keys().cloned().collect();
         while names.iter().any(|name| self.read(name)) {}
@@ -244,7 +243,7 @@ impl TestClient {
         match reply {
             Reply::ConnAck(connack) => {
                 if !connack.session_present {
-                    // [MQTT-3.2.2-5]: a client forgets what the broker has forgotten.
+                    // [MQTT-3.2.2-5]: without a session at the broker, the client discards its state.
                     self.held.clear();
                 }
                 self.connack = Some(connack);
@@ -265,12 +264,12 @@ impl TestClient {
 
     fn receive(&mut self, publish: &Publish) -> Option<Ack> {
         let Some(id) = publish.packet_id else {
-            self.heard.push(written(publish));
+            self.received.push(written(publish));
             return None;
         };
         let exactly_once = publish.message.qos == Qos::ExactlyOnce;
         if !exactly_once || self.held.insert(id) {
-            self.heard.push(written(publish));
+            self.received.push(written(publish));
         }
         match (self.ack_policy, exactly_once) {
             (AckPolicy::Never, _) | (AckPolicy::PubRecOnly, false) => None,

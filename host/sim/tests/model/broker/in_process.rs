@@ -10,7 +10,7 @@ use wasmote_mqtt::time::Time;
 
 use super::broker_under_test::BrokerUnderTest;
 
-/// Connections are numbered as they are made.
+/// Broker model. Connections are numbered in the order of their creation.
 pub struct InProcess {
     pub broker: Broker<u32>,
     pub now: Time,
@@ -48,7 +48,7 @@ impl BrokerUnderTest for InProcess {
             self.opened += 1;
             connections.push(self.opened);
         }
-        let connection = *connections.last().expect("there is one");
+        let connection = *connections.last().expect("a connection");
         let mut replies = Vec::new();
         self.broker.handle(connection, request, self.now, &mut replies);
         self.sort(replies);

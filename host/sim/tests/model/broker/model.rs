@@ -1,4 +1,4 @@
-//! What only the model can be asked.
+//! Tests of the broker model only.
 
 use std::num::NonZeroU16;
 use std::time::Duration;
@@ -25,7 +25,7 @@ fn connect(broker: &mut Broker<u32>, from: u32, connect: Connect, now: Time) -> 
     handle(broker, from, Request::Connect(Box::new(connect)), now)
 }
 
-/// [MQTT-3.1.2-22]: one and a half times the keepalive after the last packet, and not a nanosecond sooner.
+/// [MQTT-3.1.2-22]: exactly one and a half times the keepalive after the last packet.
 #[test]
 fn keepalive_timeouts_are_exact_to_the_nanosecond() {
     let mut broker = Broker::new(BrokerLimits::default());
@@ -36,7 +36,7 @@ fn keepalive_timeouts_are_exact_to_the_nanosecond() {
     let mut woken = Vec::new();
     let mut replies = Vec::new();
     while replies.is_empty() {
-        let at = broker.next_deadline().expect("somebody is listened for");
+        let at = broker.next_deadline().expect("a keepalive timeout");
         broker.wake(at, &mut replies);
         woken.push(at);
     }
@@ -45,7 +45,7 @@ fn keepalive_timeouts_are_exact_to_the_nanosecond() {
     assert_eq!(broker.next_deadline(), None);
 }
 
-/// The will waits out its delay after the silence was noticed, not after it began [MQTT-3.1.3-9].
+/// The will delay starts at the keepalive timeout, not at the last packet [MQTT-3.1.3-9].
 #[test]
 fn will_delays_and_session_ends_are_exact_to_the_nanosecond() {
     let mut broker = Broker::new(BrokerLimits::default());
@@ -76,7 +76,7 @@ fn the_first_packet_is_connect_and_no_other_is() {
 
 /// [MQTT-3.1.3-6], and [MQTT-3.1.3-8] of 3.1.1.
 #[test]
-fn a_client_without_a_name_is_given_one_or_refused() {
+fn a_client_without_an_identifier_is_assigned_one_or_refused() {
     let mut broker = Broker::new(BrokerLimits::default());
     let mut names = Vec::new();
     for connection in 0..2 {
@@ -93,7 +93,7 @@ fn a_client_without_a_name_is_given_one_or_refused() {
     assert_eq!(connect(&mut broker, 9, nameless, Time::ZERO), refused);
 }
 
-/// [MQTT-3.1.2-21]: and the silence is measured by what the client was told.
+/// [MQTT-3.1.2-21]: the timeout follows the keepalive of CONNACK.
 #[test]
 fn a_keepalive_above_the_limit_is_lowered_by_the_broker() {
     let limits = BrokerLimits { keep_alive: NonZeroU16::new(60), ..BrokerLimits::default() };
@@ -107,14 +107,14 @@ fn a_keepalive_above_the_limit_is_lowered_by_the_broker() {
     }
 }
 
-/// Where the broker tells of itself, nobody else is heard, nor kept.
+/// Publications of clients under `$SYS` are neither delivered nor retained.
 #[test]
 fn clients_cannot_publish_under_sys() {
     let mut broker = Broker::new(BrokerLimits::default());
     connect(&mut broker, 1, Connect::new("device"), Time::ZERO);
     for (qos, step) in [(1, AckStep::PubAck), (2, AckStep::PubRec)] {
-        let lie = message("$SYS/broker/uptime", "for ever", qos).with_retain(true);
-        let publish = Request::Publish(Publish::new(lie, PacketId::new(7)));
+        let publication = message("$SYS/broker/uptime", "for ever", qos).with_retain(true);
+        let publish = Request::Publish(Publish::new(publication, PacketId::new(7)));
         match &handle(&mut broker, 1, publish, Time::ZERO)[..] {
             [(1, Reply::Ack(ack))] => assert_eq!((ack.step, ack.reason), (step, AckReason::NotAuthorized)),
             other => panic!("{other:?}"),
@@ -123,7 +123,7 @@ fn clients_cannot_publish_under_sys() {
     assert_eq!(broker.stats().retained, 0);
 }
 
-/// A door that had no room for a copy says so, and the account still closes.
+/// Copies that the transport could not send are counted as dropped, so that the counts balance.
 #[test]
 fn copies_that_could_not_be_sent_count_as_dropped() {
     let mut in_process = InProcess::new(BrokerLimits::default());
@@ -150,7 +150,7 @@ fn a_message_that_needs_an_identifier_has_one() {
 }
 
 #[test]
-fn a_publisher_learns_that_there_is_no_subscriber() {
+fn a_publication_without_subscribers_has_a_reason_code() {
     let mut broker = Broker::new(BrokerLimits::default());
     connect(&mut broker, 1, Connect::new("device"), Time::ZERO);
     let publish = Request::Publish(Publish::new(message("t", "x", 1), PacketId::new(5)));
@@ -162,7 +162,7 @@ fn a_publisher_learns_that_there_is_no_subscriber() {
     }
 }
 
-/// The tree of filters grows no deeper than two hundred levels.
+/// A filter has at most 200 levels.
 #[test]
 fn a_filter_of_too_many_levels_is_refused() {
     let mut in_process = InProcess::new(BrokerLimits::default());
@@ -196,7 +196,7 @@ fn every_copy_that_is_dropped_has_a_reason() {
     clients.subscribe("device", "t", 1);
     clients.set_ack_policy("device", AckPolicy::Never);
     clients.publish("publisher", "t", "under way", 1);
-    clients.cut("device");
+    clients.lose_connection("device");
     clients.publish("publisher", "t", "nobody there", 0);
     for _ in 0..1_003 {
         clients.publish("publisher", "t", "queued", 1);

@@ -1,6 +1,6 @@
 //! A real Mosquitto as a broker under test, over TCP.
 
-// A real broker lives in real time.
+// A real broker runs in real time.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)]
 
 use std::net::{Ipv4Addr, TcpStream};
@@ -17,13 +17,13 @@ use super::over_tcp::OverTcp;
 #[path = "../../support/port.rs"]
 mod port;
 
-/// How long nothing comes before a connection counts as quiet. Mosquitto sends some packets only when it
-/// next looks around, a tenth of a second later.
+/// Time without packets after which a connection counts as quiet. Mosquitto sends some packets up to 100 ms
+/// late, at its next poll.
 const QUIET: Duration = Duration::from_millis(120);
-/// How long the broker may take to start.
+/// Timeout for the start of the broker.
 const START: Duration = Duration::from_secs(60);
 
-/// A broker process, and connections to it. It ends with this value.
+/// A broker process with connections to it. The process ends when this value is dropped.
 pub struct Mosquitto {
     process: Child,
     port: u16,
@@ -52,7 +52,7 @@ impl Mosquitto {
     fn await_start(&mut self) {
         let began = Instant::now();
         while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_err() {
-            let ended = self.process.try_wait().expect("a process of ours");
+            let ended = self.process.try_wait().expect("a child process");
             assert!(ended.is_none() && began.elapsed() < START, "mosquitto did not start: {ended:?}");
             sleep(Duration::from_millis(10));
         }

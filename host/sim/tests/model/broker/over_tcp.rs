@@ -1,6 +1,6 @@
 //! Any broker over TCP.
 
-// A broker behind a socket lives in real time.
+// A broker behind a socket runs in real time.
 #![allow(clippy::disallowed_types, clippy::disallowed_methods)]
 
 use std::collections::BTreeMap;
@@ -19,15 +19,15 @@ use super::wire;
 pub struct OverTcp {
     port: u16,
     began: Instant,
-    /// How long nothing comes before a connection counts as quiet.
+    /// Time without packets after which a connection counts as quiet.
     quiet: Duration,
     connections: BTreeMap<String, Vec<Connection>>,
     probe: Option<TcpStream>,
 }
 
-/// How long a broker may take for anything, on a machine that has much else to do.
+/// Timeout for any answer of the broker, sufficient on a loaded machine.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
-/// CONNECT of MQTT 3.1.1 without a keepalive, and the answers to it and to a ping.
+/// CONNECT of MQTT 3.1.1 without a keepalive, PINGREQ, and the answers.
 const CONNECT: &[u8] = b"\x10\x11\0\x04MQTT\x04\x02\0\0\0\x05probe";
 const ACCEPTED: &[u8] = b"\x20\x02\0\0";
 const PING: &[u8] = b"\xc0\0";
@@ -45,17 +45,18 @@ impl OverTcp {
     }
 
     fn open(&self, protocol: Protocol) -> Connection {
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("the broker listens");
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("the broker subscribes");
         stream.set_nodelay(true).expect("a socket option");
         stream.set_read_timeout(Some(self.quiet)).expect("a socket option");
         Connection { stream: Some(stream), protocol, unread: Vec::new() }
     }
 
-    /// Until the broker has been round all its connections: twice, as it may have been half way when it was asked. What
-    /// it then has not said it will not say by itself, however slow the machine.
+    /// Waits until the broker has polled all connections: twice, because the first request may arrive in the
+    /// middle of a poll. After that, the broker sends nothing more by itself, even on a slow machine.
     fn wait_for_broker(&mut self) {
         let probe = self.probe.get_or_insert_with(|| {
-            let mut probe = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("the broker listens");
+            let mut probe =
+                TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).expect("the broker subscribes");
             probe.set_nodelay(true).expect("a socket option");
             probe.set_read_timeout(Some(START_TIMEOUT)).expect("a socket option");
             exchange(&mut probe, CONNECT, ACCEPTED);
@@ -71,10 +72,10 @@ impl OverTcp {
 }
 
 fn exchange(probe: &mut TcpStream, packet: &[u8], answer: &[u8]) {
-    probe.write_all(packet).expect("the broker is there");
-    let mut heard = vec![0; answer.len()];
-    probe.read_exact(&mut heard).expect("the broker answers");
-    assert_eq!(heard, answer);
+    probe.write_all(packet).expect("the broker subscribes");
+    let mut received = vec![0; answer.len()];
+    probe.read_exact(&mut received).expect("the broker answers");
+    assert_eq!(received, answer);
 }
 
 impl Connection {
@@ -115,8 +116,8 @@ impl BrokerUnderTest for OverTcp {
             let connection = self.open(connect.protocol);
             self.connections.entry(client.to_owned()).or_default().push(connection);
         }
-        let connections = self.connections.get_mut(client).expect("it connected before");
-        connections.last_mut().expect("it connected before").write(&request);
+        let connections = self.connections.get_mut(client).expect("the client has connected");
+        connections.last_mut().expect("the client has connected").write(&request);
         self.wait_for_broker();
         if request == Request::Lost {
             sleep(self.quiet);

@@ -1,4 +1,5 @@
-//! What is expected of a broker. A scenario acts through a [`ScenarioClients`] and knows nothing of the arm.
+//! Expected behaviour of a broker. A scenario uses only [`ScenarioClients`] and is independent of the
+//! implementation.
 
 use wasmote_mqtt::broker::limits::BrokerLimits;
 
@@ -7,8 +8,8 @@ use super::clients::ScenarioClients;
 use super::in_process::InProcess;
 use super::mosquitto::Mosquitto;
 
-/// Run each scenario on each arm. After `beyond_mosquitto` stand rules that Mosquitto 2.0.11 does not keep,
-/// with what it does instead beside each.
+/// Runs each scenario with each implementation. Scenarios after `beyond_mosquitto` test rules that Mosquitto
+/// 2.0.11 violates; a comment at each describes its behaviour.
 macro_rules! scenarios {
     ($($scenario:ident),+ $(,)? $(; beyond_mosquitto: $($beyond:ident),+ $(,)?)?) => {
         mod in_process {
@@ -51,13 +52,13 @@ mod wills;
 fn run_in_process(scenario: fn(&mut ScenarioClients<'_>)) {
     let mut in_process = InProcess::new(BrokerLimits::default());
     scenario(&mut ScenarioClients::new(&mut in_process));
-    assert_account_closes(&in_process);
-    // Whatever is still waiting or about to happen, the account closes when all of it has.
+    assert_balanced(&in_process);
+    // The counts balance again after all messages and sessions have expired.
     in_process.wait(std::time::Duration::from_secs(100_000));
-    assert_account_closes(&in_process);
+    assert_balanced(&in_process);
 }
 
-fn assert_account_closes(in_process: &InProcess) {
+fn assert_balanced(in_process: &InProcess) {
     let waiting = in_process.broker.stats().waiting;
     assert!(
         in_process.broker.counters().closes(waiting),

@@ -1,4 +1,4 @@
-//! Packets as bytes [MQTT-2.1], as far as the scenarios need them.
+//! Encoding of packets [MQTT-2.1], as far as the scenarios need it.
 
 use std::num::NonZeroU16;
 
@@ -30,7 +30,7 @@ pub fn encode(request: &Request, protocol: Protocol) -> Vec<u8> {
         Request::Unsubscribe(unsubscribe) => (0xA2, encode_unsubscribe(unsubscribe, v5)),
         Request::PingReq => (0xC0, Vec::new()),
         Request::Disconnect(disconnect) => (0xE0, encode_disconnect(disconnect, v5)),
-        Request::Lost => unreachable!("it is no packet"),
+        Request::Lost => unreachable!("not a packet"),
     };
     let mut packet = vec![first];
     put_variable(&mut packet, body.len());
@@ -178,7 +178,7 @@ fn put_variable(body: &mut Vec<u8>, mut value: usize) {
     }
 }
 
-/// Take one whole packet from the front, if there is one.
+/// Removes and returns one whole packet from the front, if there is one.
 pub fn decode(unread: &mut Vec<u8>, protocol: Protocol) -> Option<Reply> {
     let mut head = Cursor(unread.get(1..)?);
     let length = head.variable()?;

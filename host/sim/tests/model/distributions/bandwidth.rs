@@ -1,4 +1,4 @@
-//! Lines that carry so much and no more.
+//! Bandwidth limits of the message plane.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use wasmote_sim::rng::Seed;
 use super::{DRAWS, World};
 use crate::harness::{document, message};
 
-/// A line of 1,000 bytes a second, which a message of ten bytes keeps busy for 10 ms.
+/// A link of 1,000 bytes a second; a message of ten bytes takes 10 ms.
 fn line(queue_bytes: u64) -> World {
     let entry = FaultEntry {
         kind: Kind::Bandwidth,
@@ -26,17 +26,17 @@ fn ten_bytes() -> Message {
     message("t", "123456789")
 }
 
-/// When it is through, in milliseconds from now; `None` where it was dropped.
+/// Delay of the next message in milliseconds; `None` if it is dropped.
 fn through(world: &mut World) -> Option<u128> {
     world.pass(&ten_bytes()).first().map(|(_, delay)| delay.as_millis())
 }
 
 #[test]
-fn messages_leave_one_by_one_and_what_does_not_fit_is_dropped() {
+fn messages_leave_one_by_one_and_the_overflow_is_dropped() {
     let mut world = line(50);
     let burst: Vec<_> = (0..8).map(|_| through(&mut world)).collect();
     assert_eq!(burst, [Some(10), Some(20), Some(30), Some(40), Some(50), None, None, None]);
-    // Two have left, and half of the third: there is room for two again, and they wait behind the rest.
+    // Two and a half messages have left: the queue has space for two again.
     world.now = world.now + Duration::from_millis(25);
     let later: Vec<_> = (0..3).map(|_| through(&mut world)).collect();
     assert_eq!(later, [Some(35), Some(45), None]);
@@ -70,7 +70,7 @@ fn each_direction_has_its_own_bandwidth() {
     assert_eq!(passed[0].1, Duration::from_millis(10));
 }
 
-/// Messages come at random instants, on average so many milliseconds apart.
+/// Arrival times with random gaps of this mean in milliseconds.
 fn arrivals(mean_millis: f64) -> impl Iterator<Item = Time> {
     let mut draw = Seed::new(3).stream(&DeviceId::new("a").unwrap(), "test");
     let mut at = Time::ZERO;
@@ -91,8 +91,8 @@ fn the_wait_is_that_of_a_queue_with_random_arrivals_and_constant_service() {
             world.pass(&ten_bytes())[0].1.as_secs_f64() * 1e3 - 10.0
         })
         .collect();
-    // Pollaczek-Khinchine, at half load: half of the service time. Batches of 10,000 are as good as
-    // independent, and their spread tells how far the mean may be off.
+    // Pollaczek-Khinchine at half load: half of the service time. Batches of 10,000 are nearly independent,
+    // and their spread gives the error of the mean.
     let batches: Vec<f64> = waits.chunks(10_000).map(|part| part.iter().sum::<f64>() / 1e4).collect();
     let n = batches.len() as f64;
     let mean = batches.iter().sum::<f64>() / n;

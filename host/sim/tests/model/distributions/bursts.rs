@@ -1,4 +1,4 @@
-//! Losses in runs.
+//! Loss bursts.
 
 use wasmote_sim::faults::document::FaultEntry;
 
@@ -16,10 +16,10 @@ fn losses() -> Vec<bool> {
 }
 
 #[test]
-fn the_share_of_losses_is_as_asked() {
+fn losses_have_the_configured_share() {
     let lost = losses().iter().filter(|&&lost| lost).count() as f64;
     let n = DRAWS as f64;
-    // One message and the next are correlated by 1 - worsen - recover, which widens the spread.
+    // Successive messages have a correlation of 1 - worsen - recover, which increases the variance.
     let recover = 1.0 / MEAN_RUN;
     let memory = 1.0 - recover - recover * SHARE / (1.0 - SHARE);
     let variance = n * SHARE * (1.0 - SHARE) * (1.0 + memory) / (1.0 - memory);
@@ -28,7 +28,7 @@ fn the_share_of_losses_is_as_asked() {
 }
 
 #[test]
-fn runs_are_as_long_as_asked_and_geometric() {
+fn bursts_have_the_configured_mean_length_and_are_geometric() {
     let losses = losses();
     let runs: Vec<usize> =
         losses.split(|&lost| !lost).map(<[bool]>::len).filter(|&length| length > 0).collect();

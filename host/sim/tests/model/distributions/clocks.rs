@@ -1,4 +1,4 @@
-//! Clocks are wrong by as much as they may be.
+//! Distribution of clock errors.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use wasmote_sim::faults::span::{SignedSpan, Span};
 use super::{KS, ks_distance};
 use crate::harness::{Harness, document};
 
-/// Says what its clock shows when it starts.
+/// Records its clock reading as a gauge at the start.
 fn reads_its_clock(event: Event, context: &mut Context) -> Result<(), Trap> {
     if let Event::Started(_) = event {
         context.gauge("wall", context.wall().as_nanos() as f64).expect("it fits");

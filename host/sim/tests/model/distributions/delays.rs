@@ -1,4 +1,4 @@
-//! Every distribution of delays, with and without a memory.
+//! Every distribution of delays, with and without correlation.
 
 use std::f64::consts::{PI, SQRT_2};
 use std::time::Duration;
@@ -33,7 +33,7 @@ fn uniform() -> FaultEntry {
     FaultEntry { min: millis(10), max: millis(500), ..delay(DelayKind::Uniform) }
 }
 
-/// Delays in milliseconds.
+/// Drawn delays in milliseconds.
 fn draw(entry: FaultEntry, draws: usize) -> Vec<f64> {
     let mut world = World::new(document([entry]), "a");
     let tick = message("t", "x");
@@ -44,7 +44,7 @@ fn below(x: f64) -> f64 {
     0.5 * libm::erfc(-x / SQRT_2)
 }
 
-/// The share of delays below `x` milliseconds.
+/// Share of delays below `x` milliseconds.
 fn share_below(entry: &FaultEntry, x: f64) -> f64 {
     match entry.distribution.unwrap() {
         DelayKind::Normal => {
@@ -57,7 +57,7 @@ fn share_below(entry: &FaultEntry, x: f64) -> f64 {
         }
         DelayKind::Pareto => 1.0 - libm::pow(20.0 / x, 2.5),
         DelayKind::Uniform => (x - 10.0) / 490.0,
-        DelayKind::Constant => unreachable!("it is no distribution to speak of"),
+        DelayKind::Constant => unreachable!("not tested as a distribution"),
     }
 }
 
@@ -75,16 +75,16 @@ fn delays_follow_their_distribution() {
 }
 
 #[test]
-fn a_memory_leaves_the_distribution_as_it_is() {
+fn correlation_does_not_change_the_distribution() {
     for entry in [uniform(), normal(), log_normal(), pareto()] {
         let entry = FaultEntry { correlation: Some(0.8), ..entry };
-        // The test is for independent draws: every sixtieth has forgotten the one before.
+        // The test assumes independent draws: at a distance of sixty, the correlation is negligible.
         let apart = draw(entry.clone(), DRAWS).into_iter().step_by(60).collect();
         assert_follows(&entry, apart);
     }
 }
 
-/// The correlation of each of these with the one that is so far behind.
+/// Correlation of the values at this lag.
 fn correlation(values: &[f64], lag: usize) -> f64 {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
@@ -94,17 +94,17 @@ fn correlation(values: &[f64], lag: usize) -> f64 {
 }
 
 #[test]
-fn what_is_remembered_fades_with_every_message() {
+fn the_correlation_decays_with_the_lag() {
     for memory in [0.0_f64, 0.5, 0.9] {
         let entry = FaultEntry { correlation: Some(memory), ..uniform() };
         let delays = draw(entry, DRAWS);
-        // Bartlett's formula bounds how far an estimate strays, for a process of this memory.
+        // Bartlett's formula gives the error of the estimate for a process with this correlation.
         let squared = memory * memory;
         let error = ((1.0 + squared) / (1.0 - squared) / DRAWS as f64).sqrt();
         let mut behind = 1.0;
         for lag in 1..=4 {
             behind *= memory;
-            // Of uniform numbers behind which there are Gaussian ones (Pearson, 1907).
+            // Correlation of uniform numbers that are derived from Gaussian ones (Pearson, 1907).
             let expected = 6.0 / PI * libm::asin(behind / 2.0);
             let found = correlation(&delays, lag);
             assert!((found - expected).abs() < Z * error, "{memory}, {lag} behind: {found}, not {expected}");
@@ -119,12 +119,12 @@ fn the_mean_and_the_deviation_of_a_lognormal_delay_are_its_own() {
     let mean = delays.iter().sum::<f64>() / n;
     let deviation = (delays.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / n).sqrt();
     assert!((mean - 100.0).abs() < Z * 80.0 / n.sqrt(), "{mean}");
-    // The fourth moment of such a tail is large: a percent is some three standard errors.
+    // The fourth moment of such a tail is large: one percent is about three standard errors.
     assert!((deviation - 80.0).abs() < 0.8, "{deviation}");
 }
 
 #[test]
-fn a_constant_delay_is_constant_and_full_memory_never_changes() {
+fn constant_and_fully_correlated_delays_do_not_vary() {
     let constant = FaultEntry { mean: millis(7), ..delay(DelayKind::Constant) };
     assert!(draw(constant, 1_000).iter().all(|&x| x == 7.0));
     let stuck = draw(FaultEntry { correlation: Some(1.0), ..normal() }, 1_000);
@@ -133,7 +133,7 @@ fn a_constant_delay_is_constant_and_full_memory_never_changes() {
 
 #[test]
 fn delays_are_the_same_to_the_nanosecond_everywhere() {
-    // Written down once, on x86-64. Another platform, or another version of libm, must not draw other numbers.
+    // Recorded on x86-64. Other platforms and other versions of libm must give the same numbers.
     let first = |entry: FaultEntry| {
         let mut world = World::new(document([FaultEntry { correlation: Some(0.5), ..entry }]), "a");
         let tick = message("t", "x");

@@ -1,4 +1,4 @@
-//! Messages that are overtaken, and copies that come later.
+//! Reordering, and copies with a delay.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ fn numbers(passed: &[(Message, Duration)]) -> Vec<usize> {
 }
 
 #[test]
-fn a_message_is_held_back_as_often_as_asked_and_overtaken_by_the_gap() {
+fn held_messages_have_the_configured_share_and_gap() {
     let mut world = World::new(reorder(0.1, 3), "a");
     let mut passed = Vec::new();
     let mut held = 0;
@@ -49,8 +49,8 @@ fn a_message_is_held_back_as_often_as_asked_and_overtaken_by_the_gap() {
     for (at, &number) in passed.iter().enumerate() {
         place[number] = at;
     }
-    // A message that was not held back is in front of all that come after; one that was has been overtaken
-    // by three of those, and by none that was held back after it.
+    // A message that was not held back precedes all later messages. A held message has been overtaken by
+    // three of those, and by no message that was held back after it.
     let mut overtaken_by = [0_usize; 5];
     for number in 0..DRAWS - 100 {
         let later = place[number + 1..number + 60].iter().filter(|&&other| other < place[number]).count();
@@ -61,7 +61,7 @@ fn a_message_is_held_back_as_often_as_asked_and_overtaken_by_the_gap() {
 }
 
 #[test]
-fn a_message_that_is_not_overtaken_goes_when_its_time_is_up() {
+fn a_held_message_is_released_at_the_timeout() {
     let mut world = World::new(reorder(1.0, 1), "a");
     assert!(world.pass(&numbered(1)).is_empty());
     let due = world.injector.next_release().unwrap();
@@ -75,7 +75,7 @@ fn a_message_that_is_not_overtaken_goes_when_its_time_is_up() {
 }
 
 #[test]
-fn what_was_held_back_meets_the_faults_that_follow() {
+fn a_released_message_passes_the_following_faults() {
     let mut faults = reorder(1.0, 1);
     let loss =
         FaultEntry { probability: Some(1.0), direction: Some(Directions::Both), ..FaultEntry::default() };
@@ -83,7 +83,7 @@ fn what_was_held_back_meets_the_faults_that_follow() {
     let mut world = World::new(faults, "a");
     assert!(world.pass(&numbered(1)).is_empty());
     let dropped = |world: &World| world.ledger.fault_total().dropped_out;
-    assert_eq!(dropped(&world), 0, "it has not come there yet");
+    assert_eq!(dropped(&world), 0, "the next fault has not seen it yet");
     let due = world.injector.next_release().unwrap();
     let mut passed = Vec::new();
     let released = world.injector.release(due, &mut world.ledger, &mut passed).unwrap();
@@ -91,15 +91,19 @@ fn what_was_held_back_meets_the_faults_that_follow() {
 }
 
 #[test]
-fn memory_for_messages_that_are_held_back_is_bounded() {
+fn the_number_of_held_messages_is_bounded() {
     let mut world = World::new(reorder(1.0, 1_000), "a");
     let through = (0..1_999).filter(|&n| !world.pass(&numbered(n)).is_empty()).count();
     assert_eq!((through, world.injector.held(Direction::Out)), (999, 1_000));
-    assert_eq!(world.pass(&numbered(1_999)).len(), 1_001, "the thousandth that goes past frees them all");
+    assert_eq!(
+        world.pass(&numbered(1_999)).len(),
+        1_001,
+        "the thousandth later message releases all of them"
+    );
 }
 
 #[test]
-fn copies_follow_at_their_distance() {
+fn copies_follow_at_the_configured_interval() {
     let entry = FaultEntry {
         kind: Kind::Duplicate,
         probability: Some(1.0),
@@ -120,9 +124,9 @@ fn a_held_message_that_is_then_lost_has_a_notice() {
     for _ in 0..1_000 {
         harness.put(Input::Publish(message("t", "x")));
     }
-    let told = harness.notices(|notice| matches!(notice, DeviceNotice::Dropped(..)).then_some(())).len();
+    let notices = harness.notices(|notice| matches!(notice, DeviceNotice::Dropped(..)).then_some(())).len();
     let counts = harness.device.ledger().fault_total();
-    assert_eq!(told as u64, counts.dropped_out);
-    assert!(told > 300 && counts.delayed > 300, "{counts:?}");
+    assert_eq!(notices as u64, counts.dropped_out);
+    assert!(notices > 300 && counts.delayed > 300, "{counts:?}");
     assert!(harness.closes());
 }

@@ -1,4 +1,4 @@
-//! Devices that crash again and again.
+//! Repeated crashes.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn loops() -> FaultDocument {
 }
 
 #[test]
-fn a_reboot_loop_is_so_many_crashes_at_their_distance() {
+fn a_reboot_loop_has_the_configured_crashes_and_uptimes() {
     let mut harness = Harness::new(ticker, loops());
     while harness.device.is_running() {
         harness.run(Duration::from_millis(1));
@@ -28,13 +28,13 @@ fn a_reboot_loop_is_so_many_crashes_at_their_distance() {
         harness.run(Duration::from_secs(1));
         runs.push(if harness.device.is_running() { '#' } else { '.' });
     }
-    // It went down less than a second before the first of these.
+    // The crash is less than a second before the first sample.
     assert_eq!(runs, ".####..####..#####");
     assert!(harness.closes());
 }
 
 #[test]
-fn each_trial_brings_the_whole_loop() {
+fn each_trial_starts_the_whole_loop() {
     let mut harness = Harness::new(ticker, loops());
     harness.run(Duration::from_secs(1_014));
     let crashes = harness.notices(|notice| matches!(notice, DeviceNotice::Crashed(_)).then_some(()));

@@ -1,4 +1,4 @@
-//! Outages that strike many devices at once.
+//! Simultaneous outages of many devices.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ fn together(id: &str, probability: f64) -> FaultDocument {
     faults
 }
 
-/// When the outages end that a device goes through in ten hours.
+/// End times of a device's outages in ten hours.
 fn ends(device: &str, faults: FaultDocument) -> Vec<u64> {
     let mut harness = Harness::named(device, "west", idle, faults, 3);
     harness.run(Duration::from_secs(36_000));
@@ -28,7 +28,7 @@ fn ends(device: &str, faults: FaultDocument) -> Vec<u64> {
 }
 
 #[test]
-fn a_region_fails_as_one_and_as_often_as_asked() {
+fn a_region_fails_together_with_the_configured_frequency() {
     let first = ends("west-0", together("storm", 0.3));
     for n in 1..20 {
         assert_eq!(ends(&format!("west-{n}"), together("storm", 0.3)), first);
@@ -38,7 +38,7 @@ fn a_region_fails_as_one_and_as_often_as_asked() {
 }
 
 #[test]
-fn two_regions_fail_on_their_own() {
+fn two_regions_fail_independently() {
     let storm = ends("west-0", together("storm", 0.3));
     let flood = ends("east-0", together("flood", 0.3));
     let phase = |ends: &[u64]| ends[0] % 60_000_000_000;
@@ -48,17 +48,17 @@ fn two_regions_fail_on_their_own() {
 }
 
 #[test]
-fn a_device_that_joins_late_falls_in_step() {
+fn a_device_that_joins_late_is_in_step() {
     let from_the_start = ends("west-0", together("storm", 0.3));
     let mut late = Harness::named("west-1", "west", idle, FaultDocument::default(), 3);
     late.run(Duration::from_secs(18_000));
     late.put(wasmote_sim::device::Input::SetFaults(together("storm", 0.3).faults().unwrap().into()));
     late.run(Duration::from_secs(18_000));
-    let heard = late.notices(|notice| match notice {
+    let late_ends = late.notices(|notice| match notice {
         DeviceNotice::FaultBegan(_, _, until) => Some(until.as_nanos()),
         _ => None,
     });
-    let half = from_the_start.len() - heard.len();
-    assert_eq!(heard, from_the_start[half..]);
-    assert!(heard.len() > 50);
+    let half = from_the_start.len() - late_ends.len();
+    assert_eq!(late_ends, from_the_start[half..]);
+    assert!(late_ends.len() > 50);
 }

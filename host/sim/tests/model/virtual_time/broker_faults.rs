@@ -1,4 +1,4 @@
-//! A broker that stands still, or is not there for a while.
+//! Failures of the broker.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use wasmote_sim::rng::Seed;
 use wasmote_sim::virtual_time::observer::DeviceIndex;
 use wasmote_sim::virtual_time::options::Options;
 
-use super::world::{Script, World, add, assert_accounts_close, noticed, received, world};
+use super::world::{Script, World, add, assert_balanced, noticed, received, world};
 use crate::harness::{at_qos_1, document, message};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -25,15 +25,15 @@ fn script(qos: Qos, interval: Duration) -> Script {
     Script { publishes: Some(("t", qos, interval)), ..Script::default() }
 }
 
-/// A listener and a talker, connected for a while.
-fn pair(listens: Qos, talker: Script, options: Options) -> (World, DeviceIndex, DeviceIndex) {
+/// A subscriber and a publisher, connected for a while.
+fn pair(subscribes: Qos, publisher: Script, options: Options) -> (World, DeviceIndex, DeviceIndex) {
     let mut world = world(options);
     let none = FaultDocument::default();
-    let listens = Script { listens: Some(("#", listens)), ..Script::default() };
-    let listener = add(&mut world, "listener", listens, &none, 1);
-    let talker = add(&mut world, "talker", talker, &none, 1);
+    let subscribes = Script { subscribes: Some(("#", subscribes)), ..Script::default() };
+    let subscriber = add(&mut world, "listener", subscribes, &none, 1);
+    let publisher = add(&mut world, "talker", publisher, &none, 1);
     world.run_until(Time::ZERO + 20 * SECOND);
-    (world, listener, talker)
+    (world, subscriber, publisher)
 }
 
 fn fail(world: &mut World, failure: Failure, lasting: Duration) {
@@ -55,10 +55,10 @@ fn sessions_found(world: &World, device: DeviceIndex) -> Vec<bool> {
     found.into_iter().map(|(_, found)| found).collect()
 }
 
-/// How many of the talker's counts were heard, each once.
-fn heard(world: &World, listener: DeviceIndex) -> Vec<u64> {
+/// Counts that the subscriber received, each once.
+fn received_counts(world: &World, subscriber: DeviceIndex) -> Vec<u64> {
     let mut counts: Vec<u64> =
-        received(world, listener).iter().filter_map(|(_, payload)| payload.parse().ok()).collect();
+        received(world, subscriber).iter().filter_map(|(_, payload)| payload.parse().ok()).collect();
     counts.sort_unstable();
     counts.dedup();
     counts
@@ -70,109 +70,113 @@ fn lasting_sessions() -> Options {
 }
 
 #[test]
-fn a_short_pause_makes_everything_late_and_loses_nothing() {
+fn a_short_pause_delays_messages_without_loss() {
     for qos in [Qos::AtMostOnce, Qos::AtLeastOnce, Qos::ExactlyOnce] {
-        let (mut world, listener, talker) = pair(qos, script(qos, SECOND / 10), Options::default());
+        let (mut world, subscriber, publisher) = pair(qos, script(qos, SECOND / 10), Options::default());
         let from = world.now().run;
         fail(&mut world, Failure::Pause, 4 * SECOND);
         world.run_for(20 * SECOND);
-        assert_accounts_close(&world);
+        assert_balanced(&world);
         let until = from + 4 * SECOND;
-        let times: Vec<Time> = received(&world, listener).into_iter().map(|(at, _)| at).collect();
-        assert!(!times.iter().any(|at| *at > from && *at < until), "{qos}: nothing leaves it meanwhile");
+        let times: Vec<Time> = received(&world, subscriber).into_iter().map(|(at, _)| at).collect();
+        assert!(
+            !times.iter().any(|at| *at > from && *at < until),
+            "{qos}: the broker sends nothing meanwhile"
+        );
         assert!(times.iter().filter(|at| **at == until).count() >= 20, "{qos}");
-        let counts = heard(&world, listener);
+        let counts = received_counts(&world, subscriber);
         assert!(counts.windows(2).all(|pair| pair[1] == pair[0] + 1), "{qos}: none is missing");
-        assert!(lost(&world, talker).is_empty() && lost(&world, listener).is_empty());
+        assert!(lost(&world, publisher).is_empty() && lost(&world, subscriber).is_empty());
     }
 }
 
-/// Its timers stand still with it: a client that fell silent is given up only when it goes on.
+/// The broker's timers are suspended too: it detects silent clients only after the pause.
 #[test]
-fn in_a_long_pause_clients_give_up_and_the_broker_is_late() {
-    let (mut world, listener, talker) =
+fn in_a_long_pause_clients_disconnect_and_the_broker_is_late() {
+    let (mut world, subscriber, publisher) =
         pair(Qos::AtLeastOnce, Script { will: Some("state"), ..Script::default() }, Options::default());
     fail(&mut world, Failure::Pause, 60 * SECOND);
     let until = world.now().run + 60 * SECOND;
     world.run_for(100 * SECOND);
-    assert_accounts_close(&world);
-    let lost = lost(&world, talker);
+    assert_balanced(&world);
+    let lost = lost(&world, publisher);
     assert!(lost[0].1.contains("did not answer the keepalive"), "{lost:?}");
     assert!(lost.iter().skip(1).all(|(at, why)| *at > until || why.contains("no answer")), "{lost:?}");
-    let wills = received(&world, listener);
+    let wills = received(&world, subscriber);
     assert!(wills.iter().all(|(at, _)| *at >= until), "{wills:?}");
-    for device in [listener, talker] {
+    for device in [subscriber, publisher] {
         assert_eq!(world.device(device).expect("it is there").connection(), &ConnectionState::Up);
     }
 }
 
 #[test]
-fn while_there_is_no_broker_connections_are_refused_and_all_come_back() {
-    let (mut world, listener, talker) =
+fn while_the_broker_is_down_connections_are_refused() {
+    let (mut world, subscriber, publisher) =
         pair(Qos::AtMostOnce, script(Qos::AtMostOnce, SECOND / 10), Options::default());
     let from = world.now().run;
     fail(&mut world, MEMORY_ONLY, 5 * SECOND);
     world.run_for(40 * SECOND);
-    assert_accounts_close(&world);
-    let lost = lost(&world, talker);
+    assert_balanced(&world);
+    let lost = lost(&world, publisher);
     assert_eq!(lost[0], (from, "the broker is shutting down".to_owned()));
     assert!(lost.len() >= 3, "{lost:?}");
     assert!(lost[1..].iter().all(|(at, why)| why == "there is no broker" && *at < from + 5 * SECOND));
-    let times = received(&world, listener);
+    let times = received(&world, subscriber);
     assert!(!times.iter().any(|(at, _)| *at > from && *at < from + 5 * SECOND));
-    assert!(times.iter().any(|(at, _)| *at > from + 30 * SECOND), "it has subscribed again");
+    assert!(times.iter().any(|(at, _)| *at > from + 30 * SECOND), "the subscription is restored");
 }
 
 #[test]
-fn a_broker_with_persistence_knows_what_one_without_has_forgotten() {
+fn only_a_broker_with_persistence_keeps_its_state() {
     for (failure, remembers) in [(PERSISTENT, true), (MEMORY_ONLY, false)] {
-        let (mut world, listener, _) = pair(Qos::AtLeastOnce, Script::default(), lasting_sessions());
+        let (mut world, subscriber, _) = pair(Qos::AtLeastOnce, Script::default(), lasting_sessions());
         world.publish(message("kept", "retained").with_retain(true));
         world.run_for(SECOND);
         fail(&mut world, failure, 5 * SECOND);
         world.run_for(5 * SECOND);
-        // It is back, and the listener is not yet, or has just come.
+        // The broker is up again, and the subscriber has not reconnected, or only just.
         world.publish(at_qos_1("news", "after"));
         world.run_for(60 * SECOND);
-        assert_accounts_close(&world);
-        assert_eq!(sessions_found(&world, listener), [false, remembers]);
+        assert_balanced(&world);
+        assert_eq!(sessions_found(&world, subscriber), [false, remembers]);
         let stats = world.broker().stats();
         assert_eq!((stats.retained, stats.subscriptions), (usize::from(remembers), 1));
-        let news = received(&world, listener).iter().filter(|(_, payload)| payload == "after").count();
-        assert_eq!(news, usize::from(remembers), "what is published to the absent waits in its session");
+        let news = received(&world, subscriber).iter().filter(|(_, payload)| payload == "after").count();
+        assert_eq!(news, usize::from(remembers), "the message is queued in the session");
     }
 }
 
 #[test]
-fn at_qos_1_nothing_is_missing_after_a_persistent_broker_restarts() {
-    let (mut world, listener, _) =
+fn at_qos_1_no_message_is_lost_over_restarts_with_persistence() {
+    let (mut world, subscriber, _) =
         pair(Qos::AtLeastOnce, script(Qos::AtLeastOnce, SECOND / 2), lasting_sessions());
     for _ in 0..5 {
         fail(&mut world, PERSISTENT, 3 * SECOND);
         world.run_for(60 * SECOND);
     }
-    assert_accounts_close(&world);
-    let counts = heard(&world, listener);
+    assert_balanced(&world);
+    let counts = received_counts(&world, subscriber);
     assert!(counts.len() > 500 && counts.windows(2).all(|pair| pair[1] == pair[0] + 1));
 }
 
-/// The wills of the connections that ended with it: a broker that has written them down may publish them when
-/// it is back, as long as their devices are not.
+/// Wills of the closed connections: a broker with persistence may publish them after its restart, unless
+/// their devices have reconnected.
 #[test]
-fn wills_outlive_a_broker_that_writes_them_down() {
+fn wills_survive_a_restart_with_persistence() {
     for (failure, wills) in [(PERSISTENT, 1), (MEMORY_ONLY, 0)] {
         let script = Script { will: Some("state"), ..Script::default() };
         let (mut world, _, _) = pair(Qos::AtMostOnce, script, Options::default());
         fail(&mut world, failure, 5 * SECOND);
         world.run_for(60 * SECOND);
         assert_eq!(world.broker().counters().wills, wills);
-        assert_accounts_close(&world);
+        assert_balanced(&world);
     }
 }
 
 #[test]
 fn a_document_sets_the_recurrence_of_broker_faults() {
-    let (mut world, listener, _) = pair(Qos::AtMostOnce, script(Qos::AtMostOnce, SECOND), Options::default());
+    let (mut world, subscriber, _) =
+        pair(Qos::AtMostOnce, script(Qos::AtMostOnce, SECOND), Options::default());
     let entry = FaultEntry {
         kind: Kind::BrokerRestart,
         every: Some(Span(100 * SECOND)),
@@ -183,31 +187,31 @@ fn a_document_sets_the_recurrence_of_broker_faults() {
     let faults = document([entry]).faults().expect("valid");
     world.set_broker_faults(&faults, Seed::new(1));
     world.run_for(1_000 * SECOND);
-    assert_accounts_close(&world);
-    let shut_down = lost(&world, listener).iter().filter(|(_, why)| why.contains("shutting down")).count();
+    assert_balanced(&world);
+    let shut_down = lost(&world, subscriber).iter().filter(|(_, why)| why.contains("shutting down")).count();
     assert_eq!(shut_down, 10);
 }
 
-/// Pauses and restarts of both sorts, again and again, with messages at QoS 0 to and fro over a link that takes
-/// its time: whatever is sent is received, or lost at a place that is counted.
+/// Repeated pauses and restarts of both kinds, with messages at QoS 0 in both directions over a link with
+/// latency. Every message is received or counted as lost.
 #[test]
 fn every_message_is_accounted_for_through_failures_of_the_broker() {
     let latency = SECOND / 20;
-    let (mut world, listener, talker) =
+    let (mut world, subscriber, publisher) =
         pair(Qos::AtMostOnce, script(Qos::AtMostOnce, SECOND / 8), Options { latency, ..Options::default() });
     let failures = [Failure::Pause, PERSISTENT, MEMORY_ONLY];
     for round in 0..120 {
         fail(&mut world, failures[round % 3], Duration::from_millis(700 * (1 + round as u64 % 17)));
         world.run_for(7 * SECOND);
-        assert_accounts_close(&world);
+        assert_balanced(&world);
     }
-    world.put(talker, wasmote_sim::device::Input::Stop(wasmote_sim::event::StopReason::Requested));
+    world.put(publisher, wasmote_sim::device::Input::Stop(wasmote_sim::event::StopReason::Requested));
     world.run_for(60 * SECOND);
-    assert_accounts_close(&world);
+    assert_balanced(&world);
     let (counts, counters) = (world.counts(), world.broker().counters().clone());
-    let talker = world.device(talker).expect("it is there").ledger();
-    assert_eq!(talker.sent - talker.returned, counters.received + counts.lost_up);
-    let listener = world.device(listener).expect("it is there").ledger();
-    assert_eq!(listener.arrived + counts.lost_down, counters.delivered);
-    assert!(counts.lost_up > 10 && listener.received > 1_000, "{counts:?} {listener:?}");
+    let publisher = world.device(publisher).expect("it is there").ledger();
+    assert_eq!(publisher.sent - publisher.returned, counters.received + counts.lost_up);
+    let subscriber = world.device(subscriber).expect("it is there").ledger();
+    assert_eq!(subscriber.arrived + counts.lost_down, counters.delivered);
+    assert!(counts.lost_up > 10 && subscriber.received > 1_000, "{counts:?} {subscriber:?}");
 }

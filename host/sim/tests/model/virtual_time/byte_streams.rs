@@ -1,4 +1,4 @@
-//! What becomes of the bytes below MQTT, and what MQTT makes of it.
+//! Faults of the byte stream below MQTT, and their effects.
 
 use std::time::Duration;
 
@@ -15,11 +15,11 @@ use wasmote_sim::notice::DeviceNotice;
 use wasmote_sim::virtual_time::observer::DeviceIndex;
 use wasmote_sim::virtual_time::options::Options;
 
-use super::world::{Script, World, add, assert_accounts_close, noticed, received, world};
+use super::world::{Script, World, add, assert_balanced, noticed, received, world};
 use crate::harness::{at_qos_1, document, message};
 
 const SECOND: Duration = Duration::from_secs(1);
-/// Once in every so many seconds; what lasts, lasts for `lasting`.
+/// Period of the faults.
 const EVERY: Duration = Duration::from_secs(300);
 
 fn of(kind: Kind) -> FaultEntry {
@@ -43,7 +43,7 @@ fn throttle(bytes_per_second: u64, buffer_bytes: Option<u64>) -> FaultDocument {
     }])
 }
 
-/// A witness of the topics `t` and `state`, and a device with a will, run until its fault strikes.
+/// A witness of the topics `t` and `state`, and a device with a will, run until its fault occurs.
 struct FaultedDevice {
     world: World,
     observer: DeviceIndex,
@@ -54,9 +54,9 @@ struct FaultedDevice {
 impl FaultedDevice {
     fn new(script: Script, fault: FaultEntry, options: Options) -> Self {
         let mut world = world(options);
-        let listens = Some(("#", Qos::AtLeastOnce));
+        let subscribes = Some(("#", Qos::AtLeastOnce));
         let none = FaultDocument::default();
-        let observer = add(&mut world, "witness", Script { listens, ..Script::default() }, &none, 1);
+        let observer = add(&mut world, "witness", Script { subscribes, ..Script::default() }, &none, 1);
         let script = Script { will: Some("state"), ..script };
         let device = add(&mut world, "device", script, &document([fault]), 1);
         while world.device(device).expect("it is there").ledger().fault_total().outages == 0 {
@@ -69,10 +69,10 @@ impl FaultedDevice {
 
     fn run_for(&mut self, span: Duration) {
         self.world.run_for(span);
-        assert_accounts_close(&self.world);
+        assert_balanced(&self.world);
     }
 
-    /// When the device heard that its connection is gone, and why.
+    /// Disconnects of the device, with their reasons.
     fn lost(&self) -> Vec<(Time, String)> {
         noticed(&self.world, self.device, |notice| match notice {
             DeviceNotice::Disconnected(reason, _) => Some(reason.clone()),
@@ -80,7 +80,7 @@ impl FaultedDevice {
         })
     }
 
-    /// When it was connected, after it was struck.
+    /// Connects of the device after its fault.
     fn reconnects(&self) -> Vec<Time> {
         let connected = |notice: &DeviceNotice| matches!(notice, DeviceNotice::Connected(_)).then_some(());
         let all = noticed(&self.world, self.device, connected);
@@ -92,14 +92,14 @@ impl FaultedDevice {
         received.into_iter().filter(|(_, payload)| payload == "offline").map(|(at, _)| at).collect()
     }
 
-    /// When the broker last heard of the device before this time.
+    /// Time of the last packet from the device before this time.
     fn last_heard(&self, by: Time) -> Time {
         let requests = &self.world.observer().0.requests;
         let of_device = requests.iter().filter(|(at, device, _)| *device == self.device && *at <= by);
         of_device.last().expect("it connected").0
     }
 
-    /// What the fault took, out and in.
+    /// Messages dropped by the fault, outbound and inbound.
     fn dropped(&self) -> (u64, u64) {
         let ledger = self.world.device(self.device).expect("it is there").ledger();
         let total = ledger.fault_total();
@@ -111,7 +111,7 @@ fn payload(number: u64) -> Message {
     Message { payload: format!("{number:0100}").into(), ..message("t", "") }
 }
 
-/// When each message reached the broker, and how long its packet was.
+/// Arrival time at the broker and length of each publication.
 fn published(world: &World) -> Vec<(Time, u64)> {
     let requests = world.observer().0.requests.iter();
     let publishes = requests.filter(|(.., request)| matches!(request, Request::Publish(_)));
@@ -119,7 +119,7 @@ fn published(world: &World) -> Vec<(Time, u64)> {
 }
 
 #[test]
-fn a_throttle_gives_each_packet_the_time_of_its_bytes() {
+fn a_throttle_delays_each_packet_by_its_length() {
     let mut world = world(Options::default());
     let device = add(&mut world, "device", Script::default(), &throttle(1_000, None), 1);
     world.run_until(Time::ZERO + 5 * SECOND);
@@ -128,18 +128,18 @@ fn a_throttle_gives_each_packet_the_time_of_its_bytes() {
     }
     world.run_for(60 * SECOND);
     let published = published(&world);
-    assert_eq!(published.len(), 50, "late, but none is lost");
+    assert_eq!(published.len(), 50, "all are late, none is lost");
     let mut expected = Time::ZERO + 5 * SECOND;
     for (at, bytes) in published {
         assert!(bytes > 100);
         expected = expected + Duration::from_nanos(bytes * 1_000_000);
         assert_eq!(at, expected);
     }
-    assert_accounts_close(&world);
+    assert_balanced(&world);
 }
 
 #[test]
-fn beyond_a_full_buffer_the_client_takes_no_more() {
+fn a_full_buffer_makes_the_client_refuse_messages() {
     let mut world = world(Options::default());
     let device = add(&mut world, "device", Script::default(), &throttle(1_000, Some(1_000)), 1);
     world.run_until(Time::ZERO + 5 * SECOND);
@@ -150,7 +150,7 @@ fn beyond_a_full_buffer_the_client_takes_no_more() {
     assert!((380..=396).contains(&refused), "some fit into the buffer, 100 wait with the client: {refused}");
     world.run_for(60 * SECOND);
     assert_eq!(published(&world).len() as u64, 500 - refused);
-    assert_accounts_close(&world);
+    assert_balanced(&world);
 }
 
 #[test]
@@ -158,16 +158,16 @@ fn an_inbound_throttle_delays_deliveries() {
     let slow =
         FaultEntry { bytes_per_second: Some(1_000), direction: Some(Directions::In), ..of(Kind::Throttle) };
     let mut world = world(Options::default());
-    let listens = Some(("t", Qos::AtMostOnce));
-    let device = add(&mut world, "device", Script { listens, ..Script::default() }, &document([slow]), 1);
+    let subscribes = Some(("t", Qos::AtMostOnce));
+    let device = add(&mut world, "device", Script { subscribes, ..Script::default() }, &document([slow]), 1);
     world.run_until(Time::ZERO + 5 * SECOND);
     world.publish(payload(1));
     world.publish(payload(2));
     world.run_for(5 * SECOND);
     let bytes = size::of_request(&Request::Publish(Publish::new(payload(1), None)), Protocol::V5);
     let at = |packets: u64| Time::ZERO + 5 * SECOND + Duration::from_millis(packets * bytes);
-    let heard: Vec<Time> = received(&world, device).into_iter().map(|(at, _)| at).collect();
-    assert_eq!(heard, [at(1), at(2)]);
+    let arrivals: Vec<Time> = received(&world, device).into_iter().map(|(at, _)| at).collect();
+    assert_eq!(arrivals, [at(1), at(2)]);
 }
 
 #[test]
@@ -177,33 +177,33 @@ fn a_short_stall_only_adds_latency() {
     let mut run = FaultedDevice::new(script, lasting_fault(Kind::Stall, 4 * SECOND), Options::default());
     let until = run.faulted_at + 4 * SECOND;
     run.run_for(20 * SECOND);
-    let heard = received(&run.world, run.observer);
-    assert!(!heard.iter().any(|(at, _)| *at > run.faulted_at && *at < until));
-    let at_its_end = heard.iter().filter(|(at, _)| *at == until).count();
+    let arrivals = received(&run.world, run.observer);
+    assert!(!arrivals.iter().any(|(at, _)| *at > run.faulted_at && *at < until));
+    let at_its_end = arrivals.iter().filter(|(at, _)| *at == until).count();
     assert!((39..=41).contains(&at_its_end), "{at_its_end}");
-    let counts: Vec<u64> = heard.iter().map(|(_, payload)| payload.parse().expect("a count")).collect();
+    let counts: Vec<u64> = arrivals.iter().map(|(_, payload)| payload.parse().expect("a count")).collect();
     assert!(counts.windows(2).all(|pair| pair[1] == pair[0] + 1), "none is lost, and they keep their order");
     assert!(run.lost().is_empty() && run.will().is_empty());
 }
 
 #[test]
-fn in_a_long_stall_both_ends_give_up_by_themselves() {
+fn a_long_stall_ends_in_timeouts_at_both_ends() {
     let mut run =
         FaultedDevice::new(Script::default(), lasting_fault(Kind::Stall, 60 * SECOND), Options::default());
-    let heard = run.last_heard(run.faulted_at);
+    let last_heard = run.last_heard(run.faulted_at);
     run.run_for(100 * SECOND);
-    assert_eq!(run.will(), [heard + 15 * SECOND], "one and a half keepalives [MQTT-3.1.2-22]");
+    assert_eq!(run.will(), [last_heard + 15 * SECOND], "one and a half keepalives [MQTT-3.1.2-22]");
     let lost = run.lost();
-    // A ping when nothing was sent for ten seconds, and ten more for its answer.
-    assert_eq!(lost[0], (heard + 20 * SECOND, "the broker did not answer the keepalive".to_owned()));
-    assert!(lost.len() > 1, "attempts to connect stand still as well, and leave nothing behind: {lost:?}");
+    // A ping after ten seconds without packets, and ten more for its answer.
+    assert_eq!(lost[0], (last_heard + 20 * SECOND, "the broker did not answer the keepalive".to_owned()));
+    assert!(lost.len() > 1, "connection attempts stall as well, and leave no packets: {lost:?}");
     let reconnects = run.reconnects();
     assert!(reconnects[0] >= run.faulted_at + 60 * SECOND, "{reconnects:?}");
     assert_eq!(reconnects.len(), 1);
 }
 
 #[test]
-fn a_reset_ends_the_connection_at_both_ends_at_once() {
+fn a_reset_ends_the_connection_at_both_ends() {
     let latency = SECOND / 50;
     let mut run = FaultedDevice::new(
         Script::default(),
@@ -217,13 +217,13 @@ fn a_reset_ends_the_connection_at_both_ends_at_once() {
     let reconnects = run.reconnects();
     assert!(
         reconnects.len() == 1 && reconnects[0] < run.faulted_at + SECOND,
-        "nothing keeps it away: {reconnects:?}"
+        "it reconnects at once: {reconnects:?}"
     );
 }
 
-/// With a slow link something is under way when the line breaks. At QoS 0 that is its end, and the fault's.
+/// With a slow link, messages are in flight at the reset. At QoS 0 they are lost and counted for the fault.
 #[test]
-fn what_was_under_way_in_a_reset_is_lost_or_sent_again() {
+fn messages_in_flight_at_a_reset_are_lost_or_sent_again() {
     for qos in [Qos::AtMostOnce, Qos::AtLeastOnce] {
         let publishes = Some(("t", qos, SECOND / 20));
         let options = Options { latency: SECOND / 5, ..Options::default() };
@@ -234,14 +234,14 @@ fn what_was_under_way_in_a_reset_is_lost_or_sent_again() {
         let lost = run.dropped().0;
         match qos {
             Qos::AtMostOnce => {
-                assert_eq!(lost, 4, "those of the last 0.2 s");
-                assert!(ledger.lost_offline >= 4, "and nothing is sent until it is back");
+                assert_eq!(lost, 4, "the messages of the last 0.2 s");
+                assert!(ledger.lost_offline >= 4, "nothing is sent until the reconnect");
             }
             _ => {
                 assert_eq!((lost, ledger.lost_offline), (0, 0));
-                let heard = received(&run.world, run.observer);
-                let told = heard.iter().filter(|(_, payload)| payload != "offline");
-                let mut counts: Vec<u64> = told.map(|(_, it)| it.parse().expect("a count")).collect();
+                let arrivals = received(&run.world, run.observer);
+                let messages = arrivals.iter().filter(|(_, payload)| payload != "offline");
+                let mut counts: Vec<u64> = messages.map(|(_, it)| it.parse().expect("a count")).collect();
                 counts.sort_unstable();
                 counts.dedup();
                 assert!(counts.windows(2).all(|pair| pair[1] == pair[0] + 1), "none is missing");
@@ -251,59 +251,59 @@ fn what_was_under_way_in_a_reset_is_lost_or_sent_again() {
 }
 
 #[test]
-fn a_half_open_connection_is_found_out_by_keepalive_at_both_ends() {
+fn a_half_open_connection_times_out_at_both_ends() {
     let publishes = Some(("t", Qos::AtMostOnce, SECOND));
     let script = Script { publishes, ..Script::default() };
     let mut run = FaultedDevice::new(script, instant(Kind::HalfOpen), Options::default());
-    let heard = run.last_heard(run.faulted_at);
+    let last_heard = run.last_heard(run.faulted_at);
     run.world.put(run.device, Input::Publish(at_qos_1("t", "to be kept")));
     run.run_for(120 * SECOND);
-    assert_eq!(run.will()[0], heard + 15 * SECOND);
-    // It sends a message each second, and asks nevertheless, as it hears nothing.
+    assert_eq!(run.will()[0], last_heard + 15 * SECOND);
+    // The device sends a message each second, and still pings, as it receives nothing.
     let reasons: Vec<_> = run.lost().into_iter().map(|(_, reason)| reason).collect();
     assert_eq!(reasons, ["the broker did not answer the keepalive"]);
     assert!((10..=20).contains(&run.dropped().0), "{:?}", run.dropped());
 
     let mut run = FaultedDevice::new(Script::default(), instant(Kind::HalfOpen), Options::default());
-    let heard = run.last_heard(run.faulted_at);
+    let last_heard = run.last_heard(run.faulted_at);
     run.world.put(run.device, Input::Publish(at_qos_1("t", "to be kept")));
     run.run_for(60 * SECOND);
-    assert_eq!(run.will(), [heard + 15 * SECOND]);
+    assert_eq!(run.will(), [last_heard + 15 * SECOND]);
     let no_answer = "the broker did not answer the keepalive".to_owned();
-    assert_eq!(run.lost(), [(heard + 20 * SECOND, no_answer)]);
-    let heard = received(&run.world, run.observer);
-    let kept: Vec<Time> =
-        heard.iter().filter(|(_, payload)| payload == "to be kept").map(|(at, _)| *at).collect();
-    assert_eq!(kept, run.reconnects(), "it is sent again on the next connection, once");
-    assert_eq!(run.dropped(), (0, 0), "and was never lost");
+    assert_eq!(run.lost(), [(last_heard + 20 * SECOND, no_answer)]);
+    let arrivals = received(&run.world, run.observer);
+    let repeated: Vec<Time> =
+        arrivals.iter().filter(|(_, payload)| payload == "to be kept").map(|(at, _)| *at).collect();
+    assert_eq!(repeated, run.reconnects(), "it is sent again on the next connection, once");
+    assert_eq!(run.dropped(), (0, 0), "no message was lost");
 }
 
 #[test]
-fn a_connection_that_is_half_open_one_way_works_the_other() {
+fn a_connection_that_is_half_open_in_one_direction_works_in_the_other() {
     let one_way = |direction| FaultEntry { direction: Some(direction), ..instant(Kind::HalfOpen) };
-    let listens = Some(("news", Qos::AtMostOnce));
+    let subscribes = Some(("news", Qos::AtMostOnce));
 
-    // The broker does not hear the device, which is told when it has been given up.
-    let script = Script { listens, ..Script::default() };
+    // The broker receives nothing from the device, which gets the broker's DISCONNECT.
+    let script = Script { subscribes, ..Script::default() };
     let mut run = FaultedDevice::new(script, one_way(Directions::Out), Options::default());
-    let heard = run.last_heard(run.faulted_at);
+    let last_heard = run.last_heard(run.faulted_at);
     run.world.publish(message("news", "x"));
     run.run_for(30 * SECOND);
     assert_eq!(received(&run.world, run.device).len(), 1);
-    assert_eq!(run.lost()[0], (heard + 15 * SECOND, "keepalive timed out".to_owned()));
+    assert_eq!(run.lost()[0], (last_heard + 15 * SECOND, "keepalive timed out".to_owned()));
 
-    // The device does not hear the broker, and takes its leave itself; the broker hears that.
+    // The device receives nothing from the broker and disconnects; the broker receives the DISCONNECT.
     let mut run = FaultedDevice::new(script, one_way(Directions::In), Options::default());
     run.world.publish(message("news", "x"));
     run.run_for(30 * SECOND);
     assert!(received(&run.world, run.device).is_empty());
-    assert_eq!(run.dropped(), (0, 1), "the message is the fault's");
+    assert_eq!(run.dropped(), (0, 1), "the fault dropped the message");
     let lost = run.lost();
     assert_eq!(lost[0].1, "the broker did not answer the keepalive");
     assert_eq!(run.will(), [lost[0].0]);
 }
 
-/// Two hours in a bad net. Between any two of devices, lines, broker and monitor nothing gets lost unseen.
+/// Two hours with frequent link faults: every message between devices, broker and monitor is accounted for.
 #[test]
 fn every_message_over_faulty_links_is_accounted_for() {
     let often =
@@ -320,8 +320,8 @@ fn every_message_over_faulty_links_is_accounted_for() {
     ]);
     let latency = SECOND / 20;
     let mut world = world(Options { latency, ..Options::default() });
-    let listens = Some(("#", Qos::AtMostOnce));
-    let monitor = add(&mut world, "monitor", Script { listens, ..Script::default() }, &faults, 3);
+    let subscribes = Some(("#", Qos::AtMostOnce));
+    let monitor = add(&mut world, "monitor", Script { subscribes, ..Script::default() }, &faults, 3);
     let publishes = Some(("t", Qos::AtMostOnce, SECOND / 4));
     for name in ["a", "b", "c", "d"] {
         add(&mut world, name, Script { publishes, ..Script::default() }, &faults, 3);
@@ -329,12 +329,12 @@ fn every_message_over_faulty_links_is_accounted_for() {
     world.run_until(Time::ZERO + 7_200 * SECOND);
     let all: Vec<DeviceIndex> = (0..5).map(DeviceIndex).collect();
     all.iter().for_each(|&device| world.put(device, Input::SetFaults(Vec::new().into())));
-    // Whatever is half open by now is found out, and what is under way arrives. Nobody speaks meanwhile.
+    // Half-open connections time out and messages in flight arrive while no device publishes.
     all[1..].iter().for_each(|&device| {
         world.put(device, Input::Stop(wasmote_sim::event::StopReason::Requested));
     });
     world.run_for(60 * SECOND);
-    assert_accounts_close(&world);
+    assert_balanced(&world);
     let (counts, counters) = (world.counts(), world.broker().counters().clone());
     let sum = |of: fn(&wasmote_sim::ledger::Ledger) -> u64| -> u64 {
         world.devices().map(|device| of(device.ledger())).sum()

@@ -1,4 +1,4 @@
-//! Stops, and what is still under way then.
+//! Stops with messages in flight.
 
 use std::time::Duration;
 
@@ -10,27 +10,27 @@ use wasmote_sim::event::StopReason;
 use wasmote_sim::faults::document::FaultDocument;
 use wasmote_sim::virtual_time::options::Options;
 
-use super::world::{Script, World, add, assert_accounts_close, received, world};
+use super::world::{Script, World, add, assert_balanced, received, world};
 use crate::harness::at_qos_1;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// A device with a will that is ended by `input` after five seconds, and what a witness heard of it.
+/// Messages about a device with a will that is ended by `input` after five seconds.
 fn end_by(input: Input) -> Vec<String> {
     let mut world = world(Options::default());
     let none = FaultDocument::default();
-    let listens = Some(("state", Qos::AtLeastOnce));
-    let witness = add(&mut world, "witness", Script { listens, ..Script::default() }, &none, 1);
+    let subscribes = Some(("state", Qos::AtLeastOnce));
+    let witness = add(&mut world, "witness", Script { subscribes, ..Script::default() }, &none, 1);
     let device = add(&mut world, "device", Script { will: Some("state"), ..Script::default() }, &none, 1);
     world.run_until(Time::ZERO + 5 * SECOND);
     world.put(device, input);
     world.run_for(SECOND);
-    assert_accounts_close(&world);
+    assert_balanced(&world);
     received(&world, witness).into_iter().map(|(_, payload)| payload).collect()
 }
 
 #[test]
-fn a_stop_takes_the_will_away_and_a_crash_does_not() {
+fn a_stop_discards_the_will_and_a_crash_does_not() {
     assert!(end_by(Input::Stop(StopReason::Requested)).is_empty());
     assert_eq!(end_by(Input::Crash), ["offline"]);
 }
@@ -47,7 +47,7 @@ fn last_requests(world: &World, count: usize) -> Vec<&'static str> {
     .collect()
 }
 
-/// With a slow link the acknowledgement is still to come when the device stops.
+/// With a slow link the acknowledgement is outstanding when the device stops.
 #[test]
 fn a_disconnect_waits_for_the_last_acknowledgement() {
     let mut world = world(Options { latency: SECOND / 10, ..Options::default() });
@@ -57,8 +57,8 @@ fn a_disconnect_waits_for_the_last_acknowledgement() {
     world.put(device, Input::Stop(StopReason::Requested));
     world.run_for(SECOND);
     assert_eq!(last_requests(&world, 2), ["publish", "disconnect"]);
-    let (disconnect, ..) = world.observer().0.requests.last().expect("it left");
-    // To the broker and back with the message, and to the broker with the farewell.
+    let (disconnect, ..) = world.observer().0.requests.last().expect("a disconnect");
+    // The message to the broker, its acknowledgement, and DISCONNECT.
     assert_eq!(*disconnect, Time::ZERO + 5 * SECOND + 3 * (SECOND / 10));
     assert_eq!(world.broker().stats().connected, 0);
 }

@@ -1,4 +1,4 @@
-//! What a device that falls silent goes through.
+//! Effects of a silence of a device.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use wasmote_sim::faults::span::Span;
 use wasmote_sim::notice::DeviceNotice;
 use wasmote_sim::virtual_time::options::Options;
 
-use super::world::{Script, World, add, assert_accounts_close, noticed, received, world};
+use super::world::{Script, World, add, assert_balanced, noticed, received, world};
 use crate::harness::document;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -28,7 +28,7 @@ fn silence(lasting: Duration) -> FaultDocument {
     }])
 }
 
-fn began(world: &World, device: wasmote_sim::virtual_time::observer::DeviceIndex) -> (Time, Time) {
+fn first_silence(world: &World, device: wasmote_sim::virtual_time::observer::DeviceIndex) -> (Time, Time) {
     let silences = noticed(world, device, |notice| match notice {
         DeviceNotice::FaultBegan(_, _, until) => Some(*until),
         _ => None,
@@ -36,24 +36,24 @@ fn began(world: &World, device: wasmote_sim::virtual_time::observer::DeviceIndex
     silences[0]
 }
 
-/// Ping, silence, one and a half keepalives, will, end of the silence, pause, connection: each at the
-/// nanosecond where it belongs, with and without a latency of the link.
+/// Exact times of the ping, the silence, the keepalive timeout, the will, the end of the silence, the delay
+/// and the reconnect, with and without a latency of the link.
 #[test]
 fn a_long_silence_ends_in_a_will_and_a_reconnect() {
     for latency in [Duration::ZERO, Duration::from_nanos(3_000_001)] {
         let mut world = world(Options { latency, ..Options::default() });
-        let listens = Some(("state", Qos::AtLeastOnce));
+        let subscribes = Some(("state", Qos::AtLeastOnce));
         let none = FaultDocument::default();
-        let witness = add(&mut world, "witness", Script { listens, ..Script::default() }, &none, 1);
+        let witness = add(&mut world, "witness", Script { subscribes, ..Script::default() }, &none, 1);
         let script = Script { will: Some("state"), ..Script::default() };
         let device = add(&mut world, "device", script, &silence(30 * SECOND), 1);
         world.run_until(Time::ZERO + 135 * SECOND);
 
-        let (silent_from, silent_until) = began(&world, device);
-        // It sends nothing but a ping every ten seconds, from when it connected.
+        let (silent_from, silent_until) = first_silence(&world, device);
+        // The device sends only pings, every ten seconds from the connection on.
         let pings = silent_from.elapsed().as_secs() / 10;
         let last_sent = Time::ZERO + Duration::from_secs(10 * pings);
-        // One way to the broker, its patience [MQTT-3.1.2-22], and one way to the witness.
+        // Latency to the broker, keepalive timeout [MQTT-3.1.2-22], and latency to the witness.
         let will_due = last_sent + latency + 15 * SECOND + latency;
         assert_eq!(received(&world, witness), [(will_due, "offline".to_owned())]);
 
@@ -63,7 +63,7 @@ fn a_long_silence_ends_in_a_will_and_a_reconnect() {
         });
         let [(lost_at, (reason, pause))] = &lost[..] else { panic!("{lost:?}") };
         assert_eq!(reason, "keepalive timed out");
-        assert_eq!(*lost_at, silent_until, "it hears of it when it reads again");
+        assert_eq!(*lost_at, silent_until, "the device detects it when it reads again");
 
         let connected = noticed(&world, device, |notice| match notice {
             DeviceNotice::Connected(session_present) => Some(*session_present),
@@ -71,20 +71,20 @@ fn a_long_silence_ends_in_a_will_and_a_reconnect() {
         });
         let back_at = *lost_at + *pause + latency + latency;
         assert_eq!(connected, [(Time::ZERO + latency + latency, false), (back_at, false)]);
-        assert_accounts_close(&world);
+        assert_balanced(&world);
     }
 }
 
 #[test]
 fn a_short_silence_has_no_effect() {
     let mut world = world(Options::default());
-    let listens = Some(("state", Qos::AtLeastOnce));
+    let subscribes = Some(("state", Qos::AtLeastOnce));
     let none = FaultDocument::default();
-    let witness = add(&mut world, "witness", Script { listens, ..Script::default() }, &none, 1);
+    let witness = add(&mut world, "witness", Script { subscribes, ..Script::default() }, &none, 1);
     let script = Script { will: Some("state"), ..Script::default() };
     let device = add(&mut world, "device", script, &silence(4 * SECOND), 1);
     world.run_until(Time::ZERO + 120 * SECOND);
-    began(&world, device);
+    first_silence(&world, device);
     assert!(received(&world, witness).is_empty());
     let downs =
         noticed(&world, device, |notice| matches!(notice, DeviceNotice::Disconnected(..)).then_some(()));
@@ -92,24 +92,24 @@ fn a_short_silence_has_no_effect() {
     assert_eq!(world.broker().counters().wills, 0);
 }
 
-/// A listener falls silent for four seconds while somebody publishes every tenth of a second.
-fn listen_through_a_silence(qos: Qos, options: Options) -> (World, Vec<(Time, String)>, (Time, Time)) {
+/// A subscriber is silent for four seconds while a device publishes every tenth of a second.
+fn receive_through_a_silence(qos: Qos, options: Options) -> (World, Vec<(Time, String)>, (Time, Time)) {
     let mut world = world(options);
-    let script = Script { listens: Some(("t", qos)), ..Script::default() };
+    let script = Script { subscribes: Some(("t", qos)), ..Script::default() };
     let device = add(&mut world, "device", script, &silence(4 * SECOND), 1);
     let publishes = Some(("t", qos, SECOND / 10));
     add(&mut world, "publisher", Script { publishes, ..Script::default() }, &FaultDocument::default(), 1);
     world.run_until(Time::ZERO + 120 * SECOND);
-    let silence = began(&world, device);
+    let silence = first_silence(&world, device);
     let received = received(&world, device);
-    assert_accounts_close(&world);
+    assert_balanced(&world);
     (world, received, silence)
 }
 
 #[test]
-fn what_came_during_a_short_silence_is_read_at_its_end() {
+fn packets_of_a_short_silence_are_read_at_its_end() {
     for qos in [Qos::AtMostOnce, Qos::AtLeastOnce, Qos::ExactlyOnce] {
-        let (world, received, (from, until)) = listen_through_a_silence(qos, Options::default());
+        let (world, received, (from, until)) = receive_through_a_silence(qos, Options::default());
         assert!(!received.iter().any(|(at, _)| (from..until).contains(at)), "it reads nothing meanwhile");
         let at_its_end = received.iter().filter(|(at, _)| *at == until).count();
         assert!((40..=41).contains(&at_its_end), "{qos}: {at_its_end}");
@@ -121,10 +121,10 @@ fn what_came_during_a_short_silence_is_read_at_its_end() {
 }
 
 #[test]
-fn buffers_have_an_end() {
+fn unread_buffers_are_bounded() {
     let client = Arc::new(ClientOptions { unread: 10, ..ClientOptions::default() });
     let options = Options { client, ..Options::default() };
-    let (world, received, (_, until)) = listen_through_a_silence(Qos::AtMostOnce, options);
+    let (world, received, (_, until)) = receive_through_a_silence(Qos::AtMostOnce, options);
     assert_eq!(received.iter().filter(|(at, _)| *at == until).count(), 10);
     assert!((30..=31).contains(&world.counts().lost_down));
     let counters = world.broker().counters();
@@ -145,7 +145,7 @@ fn an_idle_device_sends_pings_and_a_busy_one_does_not() {
     let all: Vec<u64> = (1..=10).map(|times| 10 * times).collect();
     assert_eq!(pings(Script::default()), all);
     let publishes = Some(("t", Qos::AtMostOnce, SECOND));
-    assert_eq!(pings(Script { publishes, ..Script::default() }), all, "nobody answers it");
+    assert_eq!(pings(Script { publishes, ..Script::default() }), all, "it receives no packets");
     let publishes = Some(("t", Qos::AtLeastOnce, SECOND));
     assert!(pings(Script { publishes, ..Script::default() }).is_empty());
 }
@@ -153,7 +153,7 @@ fn an_idle_device_sends_pings_and_a_busy_one_does_not() {
 #[test]
 fn repeated_http_requests_do_not_stop_the_clock() {
     let mut world = world(Options::default());
-    add(&mut world, "device", Script { calls_out: true, ..Script::default() }, &FaultDocument::default(), 1);
+    add(&mut world, "device", Script { sends_http: true, ..Script::default() }, &FaultDocument::default(), 1);
     world.run_until(Time::ZERO + SECOND);
     assert!((9_000..=10_010).contains(&world.counts().inputs), "{:?}", world.counts());
 }

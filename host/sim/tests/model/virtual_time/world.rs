@@ -1,4 +1,4 @@
-//! Devices with scripts, and what was seen of them.
+//! Devices with scripts, and a record of the run.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,29 +24,29 @@ use wasmote_sim::virtual_time::options::Options;
 
 use crate::harness::message;
 
-/// What a device does.
+/// Script of a device.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Script {
-    /// Published at this interval, with a count as payload.
+    /// Topic, QoS and interval of its publications, with a count as payload.
     pub publishes: Option<(&'static str, Qos, Duration)>,
-    /// Asked for at the start.
-    pub listens: Option<(&'static str, Qos)>,
-    /// Asked for as well, at QoS 0.
-    pub listens_also: &'static [&'static str],
-    /// Whether the broker is to keep what it publishes.
+    /// Subscription at the start.
+    pub subscribes: Option<(&'static str, Qos)>,
+    /// Further subscriptions at QoS 0.
+    pub also_subscribes: &'static [&'static str],
+    /// Whether its publications are retained.
     pub retains: bool,
-    /// Where its will says `offline`.
+    /// Topic of its will `offline`.
     pub will: Option<&'static str>,
-    /// Whether it sends an HTTP request at the start, and again whenever one fails.
-    pub calls_out: bool,
+    /// Whether it sends an HTTP request at the start, and again after each failure.
+    pub sends_http: bool,
 }
 
 impl Script {
     fn start(self, context: &mut Context) {
-        if let Some((pattern, qos)) = self.listens {
+        if let Some((pattern, qos)) = self.subscribes {
             context.subscribe(TopicFilter::new(pattern).expect("a filter"), qos).expect("it fits");
         }
-        for pattern in self.listens_also {
+        for pattern in self.also_subscribes {
             context
                 .subscribe(TopicFilter::new(*pattern).expect("a filter"), Qos::AtMostOnce)
                 .expect("it fits");
@@ -58,8 +58,8 @@ impl Script {
         if let Some((.., interval)) = self.publishes {
             context.set_timer(1, context.now() + interval).expect("it fits");
         }
-        if self.calls_out {
-            call_out(context);
+        if self.sends_http {
+            send_http_request(context);
         }
     }
 
@@ -72,14 +72,14 @@ impl Script {
     }
 }
 
-fn call_out(context: &mut Context) {
+fn send_http_request(context: &mut Context) {
     let request = wasmote_sim::http::HttpRequest {
         method: "GET".into(),
         url: "http://127.0.0.1/".into(),
         headers: Vec::new(),
         body: Vec::new().into(),
     };
-    context.http_send(request, Duration::from_secs(1)).expect("only one is under way");
+    context.http_send(request, Duration::from_secs(1)).expect("a single request");
 }
 
 impl BehaviourFactory for Script {
@@ -93,7 +93,7 @@ impl BehaviourFactory for Script {
                     count += 1;
                     script.tick(count, context);
                 }
-                Event::HttpReply(..) => call_out(context),
+                Event::HttpReply(..) => send_http_request(context),
                 _ => {}
             }
             Ok(())
@@ -105,7 +105,7 @@ impl BehaviourFactory for Script {
     }
 }
 
-/// Notices and packets to the broker, as they were seen, beside the digest of all.
+/// Record of all notices and of all packets to the broker.
 #[derive(Default)]
 pub struct Record {
     pub notices: Vec<(Time, DeviceIndex, DeviceNotice)>,
@@ -128,7 +128,7 @@ pub fn world(options: Options) -> World {
     VirtualTime::new(options, (Record::default(), Digest::default()))
 }
 
-/// Add a device and switch it on.
+/// Adds a device and starts it.
 pub fn add(world: &mut World, name: &str, script: Script, faults: &FaultDocument, seed: u64) -> DeviceIndex {
     let identity = Identity {
         id: DeviceId::new(name).expect("a name"),
@@ -151,7 +151,7 @@ pub fn add(world: &mut World, name: &str, script: Script, faults: &FaultDocument
     device
 }
 
-/// When a device had a notice that `pick` is interested in, and what of it.
+/// Times and values of the notices of a device that `pick` accepts.
 pub fn noticed<T>(
     world: &World,
     device: DeviceIndex,
@@ -161,7 +161,7 @@ pub fn noticed<T>(
     notices.filter_map(|(at, _, notice)| Some((*at, pick(notice)?))).collect()
 }
 
-/// The payloads that a device received, and when.
+/// Payloads that a device received, with their times.
 pub fn received(world: &World, device: DeviceIndex) -> Vec<(Time, String)> {
     noticed(world, device, |notice| match notice {
         DeviceNotice::Received(_, payload, _) => Some(String::from_utf8_lossy(payload).into_owned()),
@@ -169,8 +169,8 @@ pub fn received(world: &World, device: DeviceIndex) -> Vec<(Time, String)> {
     })
 }
 
-/// Whether every message of every device and of the broker is accounted for.
-pub fn assert_accounts_close(world: &World) {
+/// Asserts that every message of every device and of the broker is accounted for.
+pub fn assert_balanced(world: &World) {
     for device in world.devices() {
         let (out, inward) = device.waiting();
         assert!(device.ledger().closes(out, inward), "{}: {:?}", device.identity().id, device.ledger());

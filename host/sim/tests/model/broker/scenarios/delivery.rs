@@ -1,4 +1,4 @@
-//! QoS in all its combinations, order, and once and only once [MQTT-4.3], [MQTT-4.6].
+//! All combinations of QoS, order and exactly-once delivery [MQTT-4.3], [MQTT-4.6].
 
 use wasmote_mqtt::broker::packet::{AckStep, Connect, Publish};
 
@@ -7,12 +7,12 @@ use crate::broker::clients::{AckPolicy, ScenarioClients, lasting, message};
 scenarios! {
     deliveries_have_the_lower_qos_of_both_sides,
     messages_arrive_in_the_order_of_their_publication,
-    what_was_not_acknowledged_comes_again_in_its_order,
+    unacknowledged_messages_are_sent_again_in_order,
     qos_2_arrives_once_when_the_subscriber_loses_its_connection_before_pubrec,
     qos_2_arrives_once_when_the_subscriber_loses_its_connection_before_pubcomp,
-    qos_2_is_taken_once_when_the_publisher_sends_it_again,
+    qos_2_is_accepted_once_when_the_publisher_sends_it_again,
     an_unknown_release_is_answered,
-    a_message_without_a_subscriber_is_taken,
+    a_message_without_a_subscriber_is_acknowledged,
 }
 
 /// [MQTT-3.8.4-8]
@@ -27,7 +27,7 @@ fn deliveries_have_the_lower_qos_of_both_sides(clients: &mut ScenarioClients<'_>
         clients.publish("publisher", "t", "x", published);
         for granted in 0..=2 {
             let expected = format!("t=x @{}", published.min(granted));
-            assert_eq!(clients.heard(&format!("subscriber-{granted}")), [expected]);
+            assert_eq!(clients.received(&format!("subscriber-{granted}")), [expected]);
         }
     }
 }
@@ -42,12 +42,12 @@ fn messages_arrive_in_the_order_of_their_publication(clients: &mut ScenarioClien
         for n in 0..100 {
             clients.publish("publisher", "t", &n.to_string(), qos);
         }
-        assert_eq!(clients.heard("subscriber"), expected);
+        assert_eq!(clients.received("subscriber"), expected);
     }
 }
 
 /// [MQTT-4.4.0-1], [MQTT-4.6.0-1], [MQTT-3.3.1-1]
-fn what_was_not_acknowledged_comes_again_in_its_order(clients: &mut ScenarioClients<'_>) {
+fn unacknowledged_messages_are_sent_again_in_order(clients: &mut ScenarioClients<'_>) {
     clients.join("publisher");
     clients.connect(lasting("subscriber"));
     clients.subscribe("subscriber", "t", 1);
@@ -55,15 +55,15 @@ fn what_was_not_acknowledged_comes_again_in_its_order(clients: &mut ScenarioClie
     for payload in ["a", "b", "c"] {
         clients.publish("publisher", "t", payload, 1);
     }
-    assert_eq!(clients.heard("subscriber"), ["t=a @1", "t=b @1", "t=c @1"]);
-    clients.cut("subscriber");
+    assert_eq!(clients.received("subscriber"), ["t=a @1", "t=b @1", "t=c @1"]);
+    clients.lose_connection("subscriber");
     clients.publish("publisher", "t", "d", 1);
     clients.set_ack_policy("subscriber", AckPolicy::Immediate);
     assert!(clients.connect(lasting("subscriber")));
-    assert_eq!(clients.heard("subscriber"), ["t=a @1 again", "t=b @1 again", "t=c @1 again", "t=d @1"]);
-    clients.cut("subscriber");
+    assert_eq!(clients.received("subscriber"), ["t=a @1 again", "t=b @1 again", "t=c @1 again", "t=d @1"]);
+    clients.lose_connection("subscriber");
     assert!(clients.connect(lasting("subscriber")));
-    assert!(clients.heard("subscriber").is_empty(), "all of it is acknowledged now");
+    assert!(clients.received("subscriber").is_empty(), "all messages are acknowledged");
 }
 
 fn lose_the_connection_half_way(clients: &mut ScenarioClients<'_>, ack_policy: AckPolicy) {
@@ -72,20 +72,20 @@ fn lose_the_connection_half_way(clients: &mut ScenarioClients<'_>, ack_policy: A
     clients.subscribe("subscriber", "t", 2);
     clients.set_ack_policy("subscriber", ack_policy);
     clients.publish("publisher", "t", "x", 2);
-    assert_eq!(clients.heard("subscriber"), ["t=x @2"]);
-    // Twice, as the state has to outlive more than one connection.
+    assert_eq!(clients.received("subscriber"), ["t=x @2"]);
+    // Twice, because the state must survive more than one connection.
     for _ in 0..2 {
-        clients.cut("subscriber");
+        clients.lose_connection("subscriber");
         assert!(clients.connect(lasting("subscriber")));
-        assert!(clients.heard("subscriber").is_empty());
+        assert!(clients.received("subscriber").is_empty());
     }
     clients.set_ack_policy("subscriber", AckPolicy::Immediate);
-    clients.cut("subscriber");
+    clients.lose_connection("subscriber");
     assert!(clients.connect(lasting("subscriber")));
-    assert!(clients.heard("subscriber").is_empty());
-    // The exchange is over: the next message has a free way.
+    assert!(clients.received("subscriber").is_empty());
+    // The exchange is complete: the next message is delivered.
     clients.publish("publisher", "t", "y", 2);
-    assert_eq!(clients.heard("subscriber"), ["t=y @2"]);
+    assert_eq!(clients.received("subscriber"), ["t=y @2"]);
 }
 
 /// [MQTT-4.3.3-4], [MQTT-4.4.0-1]
@@ -103,23 +103,23 @@ fn qos_2_arrives_once_when_the_subscriber_loses_its_connection_before_pubcomp(
 }
 
 /// [MQTT-4.3.3-10], [MQTT-4.3.3-12]
-fn qos_2_is_taken_once_when_the_publisher_sends_it_again(clients: &mut ScenarioClients<'_>) {
+fn qos_2_is_accepted_once_when_the_publisher_sends_it_again(clients: &mut ScenarioClients<'_>) {
     clients.connect(lasting("publisher"));
     clients.join("subscriber");
     clients.subscribe("subscriber", "t", 2);
     let id = clients.next_id("publisher");
     let publish = Publish::new(message("t", "x", 2), Some(id));
     assert_eq!(clients.send_publish("publisher", publish.clone())[0].step, AckStep::PubRec);
-    clients.cut("publisher");
+    clients.lose_connection("publisher");
     assert!(clients.connect(lasting("publisher")));
     let again = Publish { duplicate: true, ..publish.clone() };
     assert_eq!(clients.send_publish("publisher", again)[0].step, AckStep::PubRec);
     assert_eq!(clients.release("publisher", id)[0].step, AckStep::PubComp);
-    assert_eq!(clients.heard("subscriber"), ["t=x @2"]);
-    // Once released, the identifier names another message.
+    assert_eq!(clients.received("subscriber"), ["t=x @2"]);
+    // A released identifier is free for another message.
     assert_eq!(clients.send_publish("publisher", publish)[0].step, AckStep::PubRec);
     assert_eq!(clients.release("publisher", id)[0].step, AckStep::PubComp);
-    assert_eq!(clients.heard("subscriber"), ["t=x @2"]);
+    assert_eq!(clients.received("subscriber"), ["t=x @2"]);
 }
 
 /// [MQTT-4.3.3-11]
@@ -129,9 +129,9 @@ fn an_unknown_release_is_answered(clients: &mut ScenarioClients<'_>) {
     assert_eq!(clients.release("publisher", id)[0].step, AckStep::PubComp);
 }
 
-fn a_message_without_a_subscriber_is_taken(clients: &mut ScenarioClients<'_>) {
+fn a_message_without_a_subscriber_is_acknowledged(clients: &mut ScenarioClients<'_>) {
     clients.connect(Connect::new("publisher"));
     for qos in 0..=2 {
-        clients.publish("publisher", "nobody/listens", "x", qos);
+        clients.publish("publisher", "nobody/subscribes", "x", qos);
     }
 }

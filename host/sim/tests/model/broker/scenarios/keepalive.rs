@@ -1,4 +1,4 @@
-//! Clients that are not heard of [MQTT-3.1.2.10].
+//! Keepalive timeouts [MQTT-3.1.2.10].
 
 use wasmote_mqtt::broker::packet::Connect;
 use wasmote_mqtt::message::Will;
@@ -6,7 +6,7 @@ use wasmote_mqtt::message::Will;
 use crate::broker::clients::{ScenarioClients, message};
 
 scenarios! {
-    a_client_that_falls_silent_is_given_up_and_its_will_published,
+    a_silent_client_is_disconnected_and_its_will_published,
     pings_keep_a_connection,
     messages_keep_a_connection,
     without_a_keepalive_silence_is_allowed,
@@ -23,14 +23,14 @@ fn witness(clients: &mut ScenarioClients<'_>) {
 }
 
 /// [MQTT-3.1.2-22]
-fn a_client_that_falls_silent_is_given_up_and_its_will_published(clients: &mut ScenarioClients<'_>) {
+fn a_silent_client_is_disconnected_and_its_will_published(clients: &mut ScenarioClients<'_>) {
     witness(clients);
     clients.connect(device(4));
     clients.wait(2);
-    assert!(clients.heard("witness").is_empty(), "it has one and a half times its keepalive");
-    // Mosquitto looks every six seconds.
+    assert!(clients.received("witness").is_empty(), "the timeout is one and a half times the keepalive");
+    // Mosquitto checks every six seconds.
     clients.wait(12);
-    assert_eq!(clients.heard("witness"), ["state=offline @0"]);
+    assert_eq!(clients.received("witness"), ["state=offline @0"]);
     assert!(!clients.is_connected("device"));
 }
 
@@ -43,7 +43,7 @@ fn pings_keep_a_connection(clients: &mut ScenarioClients<'_>) {
         clients.ping("device");
     }
     assert!(clients.is_connected("device"));
-    assert!(clients.heard("witness").is_empty());
+    assert!(clients.received("witness").is_empty());
 }
 
 fn messages_keep_a_connection(clients: &mut ScenarioClients<'_>) {
@@ -53,13 +53,13 @@ fn messages_keep_a_connection(clients: &mut ScenarioClients<'_>) {
         clients.wait(2);
         clients.publish("device", "t", "x", 0);
     }
-    assert!(clients.heard("witness").is_empty());
+    assert!(clients.received("witness").is_empty());
 }
 
 fn without_a_keepalive_silence_is_allowed(clients: &mut ScenarioClients<'_>) {
     witness(clients);
     clients.connect(device(0));
     clients.wait(6);
-    assert!(clients.heard("witness").is_empty());
+    assert!(clients.received("witness").is_empty());
     assert!(clients.is_connected("device"));
 }

@@ -1,4 +1,4 @@
-//! Messages that the broker keeps [MQTT-3.3.1.3].
+//! Retained messages [MQTT-3.3.1.3].
 
 use wasmote_mqtt::broker::packet::{RetainHandling, SubscribeOptions};
 
@@ -7,13 +7,13 @@ use crate::broker::clients::{ScenarioClients, at, message};
 scenarios! {
     the_last_retained_message_is_sent_to_later_subscribers,
     an_empty_message_clears_the_topic,
-    a_message_without_retain_leaves_the_retained_one_alone,
+    a_message_without_retain_keeps_the_retained_one,
     live_messages_are_not_marked_as_retained,
     retain_as_published_keeps_the_retain_flag,
     subscribing_again_sends_the_retained_message_again,
-    a_subscriber_may_want_retained_messages_only_the_first_time,
-    a_subscriber_may_want_no_retained_messages,
-    wildcards_bring_all_that_they_match,
+    retain_handling_1_sends_retained_messages_only_for_new_subscriptions,
+    retain_handling_2_sends_no_retained_messages,
+    wildcards_find_all_matching_retained_messages,
     retained_messages_have_the_lower_qos_of_both_sides,
 }
 
@@ -26,10 +26,10 @@ fn the_last_retained_message_is_sent_to_later_subscribers(clients: &mut Scenario
     clients.join("publisher");
     keep(clients, "t", "first");
     keep(clients, "t", "last");
-    clients.leave("publisher");
+    clients.disconnect("publisher");
     clients.join("subscriber");
     clients.subscribe("subscriber", "t", 1);
-    assert_eq!(clients.heard("subscriber"), ["t=last @1 retained"]);
+    assert_eq!(clients.received("subscriber"), ["t=last @1 retained"]);
 }
 
 /// [MQTT-3.3.1-6], [MQTT-3.3.1-7]
@@ -39,21 +39,25 @@ fn an_empty_message_clears_the_topic(clients: &mut ScenarioClients<'_>) {
     clients.subscribe("witness", "t", 1);
     keep(clients, "t", "x");
     keep(clients, "t", "");
-    assert_eq!(clients.heard("witness"), ["t=x @1", "t= @1"], "subscribers hear the empty one as any other");
+    assert_eq!(
+        clients.received("witness"),
+        ["t=x @1", "t= @1"],
+        "subscribers receive the empty message like any other"
+    );
     clients.join("subscriber");
     clients.subscribe("subscriber", "t", 1);
-    assert!(clients.heard("subscriber").is_empty());
+    assert!(clients.received("subscriber").is_empty());
 }
 
 /// [MQTT-3.3.1-8]
-fn a_message_without_retain_leaves_the_retained_one_alone(clients: &mut ScenarioClients<'_>) {
+fn a_message_without_retain_keeps_the_retained_one(clients: &mut ScenarioClients<'_>) {
     clients.join("publisher");
     keep(clients, "t", "kept");
     clients.publish("publisher", "t", "passing", 1);
     clients.publish("publisher", "t", "", 1);
     clients.join("subscriber");
     clients.subscribe("subscriber", "t", 1);
-    assert_eq!(clients.heard("subscriber"), ["t=kept @1 retained"]);
+    assert_eq!(clients.received("subscriber"), ["t=kept @1 retained"]);
 }
 
 /// [MQTT-3.3.1-12]
@@ -62,7 +66,7 @@ fn live_messages_are_not_marked_as_retained(clients: &mut ScenarioClients<'_>) {
     clients.join("subscriber");
     clients.subscribe("subscriber", "t", 1);
     keep(clients, "t", "x");
-    assert_eq!(clients.heard("subscriber"), ["t=x @1"]);
+    assert_eq!(clients.received("subscriber"), ["t=x @1"]);
 }
 
 /// [MQTT-3.3.1-13]
@@ -73,7 +77,7 @@ fn retain_as_published_keeps_the_retain_flag(clients: &mut ScenarioClients<'_>) 
     clients.subscribe_with("subscriber", "t", options, None);
     keep(clients, "t", "x");
     clients.publish("publisher", "t", "y", 1);
-    assert_eq!(clients.heard("subscriber"), ["t=x @1 retained", "t=y @1"]);
+    assert_eq!(clients.received("subscriber"), ["t=x @1 retained", "t=y @1"]);
 }
 
 /// [MQTT-3.3.1-9], [MQTT-3.8.4-4]
@@ -83,47 +87,47 @@ fn subscribing_again_sends_the_retained_message_again(clients: &mut ScenarioClie
     clients.join("subscriber");
     for _ in 0..2 {
         clients.subscribe("subscriber", "t", 1);
-        assert_eq!(clients.heard("subscriber"), ["t=x @1 retained"]);
+        assert_eq!(clients.received("subscriber"), ["t=x @1 retained"]);
     }
 }
 
 /// [MQTT-3.3.1-10]
-fn a_subscriber_may_want_retained_messages_only_the_first_time(clients: &mut ScenarioClients<'_>) {
+fn retain_handling_1_sends_retained_messages_only_for_new_subscriptions(clients: &mut ScenarioClients<'_>) {
     clients.join("publisher");
     keep(clients, "t", "x");
     clients.join("subscriber");
     let options = SubscribeOptions { retain_handling: RetainHandling::IfNew, ..at(1) };
     clients.subscribe_with("subscriber", "t", options, None);
-    assert_eq!(clients.heard("subscriber"), ["t=x @1 retained"]);
+    assert_eq!(clients.received("subscriber"), ["t=x @1 retained"]);
     clients.subscribe_with("subscriber", "t", options, None);
-    assert!(clients.heard("subscriber").is_empty());
+    assert!(clients.received("subscriber").is_empty());
     clients.unsubscribe("subscriber", "t");
     clients.subscribe_with("subscriber", "t", options, None);
-    assert_eq!(clients.heard("subscriber"), ["t=x @1 retained"]);
+    assert_eq!(clients.received("subscriber"), ["t=x @1 retained"]);
 }
 
 /// [MQTT-3.3.1-11]
-fn a_subscriber_may_want_no_retained_messages(clients: &mut ScenarioClients<'_>) {
+fn retain_handling_2_sends_no_retained_messages(clients: &mut ScenarioClients<'_>) {
     clients.join("publisher");
     keep(clients, "t", "x");
     clients.join("subscriber");
     let options = SubscribeOptions { retain_handling: RetainHandling::Never, ..at(1) };
     clients.subscribe_with("subscriber", "t", options, None);
-    assert!(clients.heard("subscriber").is_empty());
+    assert!(clients.received("subscriber").is_empty());
     clients.publish("publisher", "t", "live", 1);
-    assert_eq!(clients.heard("subscriber"), ["t=live @1"]);
+    assert_eq!(clients.received("subscriber"), ["t=live @1"]);
 }
 
-fn wildcards_bring_all_that_they_match(clients: &mut ScenarioClients<'_>) {
+fn wildcards_find_all_matching_retained_messages(clients: &mut ScenarioClients<'_>) {
     clients.join("publisher");
     for topic in ["plant/a/state", "plant/b/state", "plant/b/level", "office/a/state"] {
         keep(clients, topic, "x");
     }
     clients.join("subscriber");
     clients.subscribe("subscriber", "plant/+/state", 1);
-    let mut heard = clients.heard("subscriber");
-    heard.sort();
-    assert_eq!(heard, ["plant/a/state=x @1 retained", "plant/b/state=x @1 retained"]);
+    let mut received = clients.received("subscriber");
+    received.sort();
+    assert_eq!(received, ["plant/a/state=x @1 retained", "plant/b/state=x @1 retained"]);
 }
 
 /// [MQTT-3.8.4-8]
@@ -133,6 +137,6 @@ fn retained_messages_have_the_lower_qos_of_both_sides(clients: &mut ScenarioClie
     clients.join("subscriber");
     for (asked, expected) in [(0, "t=x @0 retained"), (1, "t=x @1 retained"), (2, "t=x @1 retained")] {
         clients.subscribe("subscriber", "t", asked);
-        assert_eq!(clients.heard("subscriber"), [expected]);
+        assert_eq!(clients.received("subscriber"), [expected]);
     }
 }
