@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use crate::signals::INTERRUPTED;
+
 /// The exit codes, which scripts rely on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -26,7 +28,7 @@ impl Exit {
             Self::Failed => 1,
             Self::Usage => 2,
             Self::ThresholdMissed => 99,
-            Self::Interrupted => 130,
+            Self::Interrupted => INTERRUPTED,
         }
     }
 }

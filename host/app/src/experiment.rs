@@ -66,7 +66,7 @@ use std::io;
 use crate::blueprints::BlueprintError;
 use crate::config::ConfigError;
 use crate::document::DocumentError;
-use crate::run::RunError;
+use crate::startup::RunError;
 
 /// Why an experiment came to nothing.
 #[derive(Debug, thiserror::Error)]
@@ -100,9 +100,6 @@ pub enum ExperimentError {
     /// Devices that make no sense.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A cluster that cannot be used, or cannot do this.
-    #[error(transparent)]
-    Cluster(#[from] cluster::ClusterError),
     /// Behaviours that cannot be used.
     #[error(transparent)]
     Plan(#[from] BlueprintError),
@@ -156,7 +153,6 @@ impl ExperimentError {
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Unwritable { .. } | Self::Live(_) | Self::NoBroker { .. } | Self::Fleet(_) => false,
-            Self::Cluster(problem) => problem.is_usage(),
             _ => true,
         }
     }

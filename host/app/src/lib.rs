@@ -55,6 +55,7 @@ pub mod run;
 pub mod server;
 pub mod signals;
 pub mod source;
+pub mod startup;
 pub mod suggest;
 pub mod term;
 pub mod topology;

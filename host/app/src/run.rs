@@ -1,12 +1,10 @@
 //! A run from its settings to its totals: build, bind, announce, start, wait, drain, sum up.
 
-pub(crate) mod banner;
+mod banner;
 mod bottleneck;
 mod totals;
 
 use std::collections::BTreeSet;
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,62 +12,27 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until, timeout};
-use wasmote_engine::{Engine, EngineError};
-use wasmote_live::broker::{BrokerError, EmbeddedBroker};
-use wasmote_live::config::{BrokerUrl, FleetConfig};
+use wasmote_engine::Engine;
+use wasmote_live::broker::EmbeddedBroker;
+use wasmote_live::config::FleetConfig;
 use wasmote_live::fleet::Fleet;
 use wasmote_live::status::{DeviceCounts, Totals};
 
-use crate::blueprints::{BlueprintError, Blueprints};
+use crate::blueprints::Blueprints;
 use crate::config::Settings;
-use crate::config::values::{BrokerChoice, HttpAddress, format_broker_url};
+use crate::config::values::format_broker_url;
 use crate::events::EventLogger;
 use crate::exit::Exit;
-use crate::preflight::{self, TooManyDevices};
+use crate::preflight;
 use crate::server::{self, Api, RunInfo};
 use crate::signals::Signals;
 use crate::source::Source;
+use crate::startup::{RunError, listen, start_broker};
 use crate::versions::Versions;
 use crate::watch;
 
 /// How long the log may take to say what happened last.
 const LOG_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// Why a run came to nothing.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// The fleet does not fit.
-    #[error(transparent)]
-    Preflight(#[from] TooManyDevices),
-    /// The sandbox does not work here.
-    #[error("the Wasm engine could not start: {0}")]
-    Engine(#[from] EngineError),
-    /// A behaviour cannot be used.
-    #[error(transparent)]
-    Blueprints(#[from] BlueprintError),
-    /// The operating system refused threads or signals.
-    #[error("the runtime could not start: {0}")]
-    Runtime(#[source] io::Error),
-    /// The API's address is taken, or not ours.
-    #[error(
-        "the HTTP API cannot listen on {address}: {problem}; choose another address with --http ADDR:PORT"
-    )]
-    Http {
-        /// What was asked for.
-        address: SocketAddr,
-        /// What the system said.
-        problem: io::Error,
-    },
-    /// The embedded broker does not work here.
-    #[error("{0}; use a broker of your own with --broker mqtt://HOST[:PORT]")]
-    Broker(#[from] BrokerError),
-    /// No device ever ran.
-    #[error("every device refused to start; the log has the reasons")]
-    AllRefused,
-    /// No device ever reached the broker.
-    #[error("no device was ever connected: {0}")]
-    NeverConnected(String),
-}
 
 /// Run until the time is over or a signal comes.
 pub fn run(settings: &Settings, signals: Signals) -> Result<Exit, RunError> {
@@ -134,18 +97,6 @@ async fn run_fleet(settings: &Settings, mut signals: Signals) -> Result<Exit, Ru
     exit_of(settings, end, &totals, last_refusal)
 }
 
-/// Listen for those who ask over HTTP; with where that is.
-pub(crate) fn listen(address: HttpAddress) -> Result<(std::net::TcpListener, SocketAddr), RunError> {
-    let HttpAddress(address) = address;
-    let bind = || {
-        let listener = std::net::TcpListener::bind(address)?;
-        listener.set_nonblocking(true)?;
-        let bound = listener.local_addr()?;
-        Ok((listener, bound))
-    };
-    bind().map_err(|problem| RunError::Http { address, problem })
-}
-
 /// To compile takes a while, in which signals are heard.
 async fn load_blueprints(settings: Settings) -> Result<(Blueprints, Engine), RunError> {
     let load = move || {
@@ -190,24 +141,6 @@ fn target_warnings(settings: &Settings, blueprints: &Blueprints) -> Vec<String> 
         warnings.extend(group.faults.iter().flat_map(|set| set.warnings(devices.clone(), all())));
     }
     warnings
-}
-
-/// The broker that the devices are to use, and it itself if it is ours.
-pub(crate) async fn start_broker(
-    choice: &BrokerChoice,
-) -> Result<(BrokerUrl, Option<EmbeddedBroker>), BrokerError> {
-    match choice {
-        BrokerChoice::Remote(url) => Ok((url.clone(), None)),
-        BrokerChoice::Embedded(port) => {
-            let broker = EmbeddedBroker::start(*port).await?;
-            let address = broker.address();
-            if *port != 0 && address.port() != *port {
-                tracing::warn!("port {port} is taken; the embedded broker listens on {}", address.port());
-            }
-            let url = BrokerUrl { host: address.ip().to_string(), port: address.port(), tls: false };
-            Ok((url, Some(broker)))
-        }
-    }
 }
 
 /// Why a run ends.

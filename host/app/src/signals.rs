@@ -7,7 +7,8 @@ use std::io;
 
 use tokio::sync::watch;
 
-use crate::exit::Exit;
+/// Exit code of a process that a signal ended.
+pub const INTERRUPTED: u8 = 130;
 
 /// Receiver of the first signal.
 #[derive(Clone, Debug)]
@@ -27,7 +28,7 @@ impl Signals {
             tracing::info!("stopping; once more to leave at once");
             stop_tx.send_replace(true);
             source.next().await;
-            std::process::exit(Exit::Interrupted.code().into());
+            std::process::exit(INTERRUPTED.into());
         };
         std::thread::Builder::new().name("signals".into()).spawn(move || runtime.block_on(listen))?;
         Ok(Self(stop_rx))

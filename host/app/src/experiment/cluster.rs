@@ -97,6 +97,9 @@ pub enum ClusterError {
         /// Who is not, and why.
         why: String,
     },
+    /// The plan or its results, as in a run on this machine.
+    #[error(transparent)]
+    Experiment(#[from] ExperimentError),
     /// The plan gives no manifests.
     #[error(transparent)]
     Manifests(#[from] ManifestError),
@@ -111,7 +114,11 @@ pub enum ClusterError {
 impl ClusterError {
     /// Whether the user asked for what cannot be.
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Unsupported { .. } | Self::Manifests(_))
+        match self {
+            Self::Experiment(problem) => problem.is_usage(),
+            Self::Unsupported { .. } | Self::Manifests(_) => true,
+            _ => false,
+        }
     }
 }
 
@@ -121,7 +128,7 @@ pub fn execute(
     results: &mut ResultsWriter,
     options: &Options,
     totals: &Totals,
-) -> Result<Vec<Summary>, ExperimentError> {
+) -> Result<Vec<Summary>, ClusterError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|problem| ClusterError::Client(problem.to_string()))?;
     let mut entry = ClusterEntry {
@@ -163,9 +170,9 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// From nothing to nothing; what is left is the folder.
-    fn run(&self, runtime: &Runtime) -> Result<(Summary, Vec<String>), ExperimentError> {
+    fn run(&self, runtime: &Runtime) -> Result<(Summary, Vec<String>), ClusterError> {
         fs::create_dir_all(self.folder).map_err(ExperimentError::writing(&self.folder.display()))?;
-        let fleet = self.fleet().map_err(ClusterError::from)?;
+        let fleet = self.fleet()?;
         let deployment = Deployment::new(&self.options.kubectl, &fleet);
         deployment.check_namespace()?;
         let outcome = self.observe(&deployment, &fleet, runtime);
@@ -209,11 +216,11 @@ impl Run<'_> {
         deployment: &Deployment<'_>,
         fleet: &FleetManifests,
         runtime: &Runtime,
-    ) -> Result<(Summary, Vec<String>), ExperimentError> {
+    ) -> Result<(Summary, Vec<String>), ClusterError> {
         let kubectl = &self.options.kubectl;
         let interrupted = || self.totals.is_interrupted();
         to_stderr(format_args!("applying {} pods", deployment.desired()));
-        deployment.apply().map_err(ClusterError::from)?;
+        deployment.apply()?;
         if let Err(problem) = deployment.wait(self.options.ready_timeout, &interrupted) {
             // Why a pod does not start is often in its log.
             let missing = ArtifactCollector::new(kubectl, self.folder).logs()?;
@@ -222,7 +229,7 @@ impl Run<'_> {
             return Err(problem.into());
         }
         let client = wasmote_live::http::client().map_err(ClusterError::Client)?;
-        let proxy = Proxy::start(kubectl).map_err(ClusterError::from)?;
+        let proxy = Proxy::start(kubectl)?;
         let mut sampler = Sampler::new(ClusterAccess { kubectl, proxy: &proxy, client: &client, runtime });
         let devices = crate::blueprints::all_identities(&self.point.settings);
         let mut timeline = TimelineExecutor::new(self.point, fleet, self.run_id.seed, &devices);

@@ -24,8 +24,8 @@ use crate::component_info::ComponentInfo;
 use crate::config::Settings;
 use crate::config::values::{BrokerChoice, format_broker_url};
 use crate::preflight;
-use crate::run::{self, RunError};
 use crate::server::{self, Api, RunInfo};
+use crate::startup::{self, RunError};
 use crate::versions::Versions;
 
 /// Timeout of the first connection to a broker.
@@ -53,8 +53,8 @@ impl LiveEnv {
         if let BrokerChoice::Remote(url) = &first.settings.broker {
             check_broker(url, &first.settings)?;
         }
-        let (listener, address) = run::listen(first.settings.http)?;
-        Ok(Self { engine, listener, url: format!("http://{}", run::banner::browsable_address(address)) })
+        let (listener, address) = startup::listen(first.settings.http)?;
+        Ok(Self { engine, listener, url: format!("http://{}", startup::browsable_address(address)) })
     }
 }
 

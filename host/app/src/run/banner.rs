@@ -1,12 +1,13 @@
 //! Banner at the start of a run: devices, addresses, and how to stop it.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use wasmote_live::config::BrokerUrl;
 use wasmote_mqtt::protocol::Protocol;
 
 use crate::config::Settings;
 use crate::config::values::{LogFormat, format_broker_url};
+use crate::startup::browsable_address;
 use crate::term::{STRONG, to_stderr};
 
 pub(super) fn print(settings: &Settings, http: SocketAddr, broker: &BrokerUrl, embedded: bool) {
@@ -51,14 +52,4 @@ fn stop(settings: &Settings) -> String {
         Some(duration) => format!("after {}, or Ctrl-C", humantime::format_duration(duration)),
         None => "Ctrl-C".into(),
     }
-}
-
-/// An address that a browser on this machine can use.
-pub(crate) fn browsable_address(address: SocketAddr) -> SocketAddr {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
-        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        other => other,
-    };
-    SocketAddr::new(ip, address.port())
 }

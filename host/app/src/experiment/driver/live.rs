@@ -26,8 +26,8 @@ use crate::experiment::ExperimentError;
 use crate::experiment::recorder::RunObserver;
 use crate::fault_registry::Faults;
 use crate::fault_set::BROKER_FAULT_NEEDS_EMBEDDED;
-use crate::run::{self, RunError};
 use crate::signals::Signals;
+use crate::startup::{self, RunError};
 
 /// Client identifier of the host's own connection.
 const HOST: &str = "wasmote-host";
@@ -72,7 +72,7 @@ impl LiveDriver {
     pub fn start(runtime: Handle, setup: LiveSetup<'_>) -> Result<Self, ExperimentError> {
         let LiveSetup { settings, devices, sends_host_messages, signals, observer, now } = setup;
         let (url, broker) =
-            runtime.block_on(run::start_broker(&settings.broker)).map_err(RunError::Broker)?;
+            runtime.block_on(startup::start_broker(&settings.broker)).map_err(RunError::Broker)?;
         let broker_url = crate::config::values::format_broker_url(&url);
         // The first line of its log comes before those of devices.
         observer

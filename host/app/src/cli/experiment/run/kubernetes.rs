@@ -13,8 +13,7 @@ use super::{Args, failure, junit, shell_quoted};
 use crate::cli::Failure;
 use crate::config::values::{DeviceCount, DurationValue};
 use crate::exit::Exit;
-use crate::experiment::ExperimentError;
-use crate::experiment::cluster::{self, Options};
+use crate::experiment::cluster::{self, ClusterError, Options};
 use crate::experiment::plan::{Experiment, Overrides, point_labels};
 use crate::experiment::progress::Totals;
 use crate::experiment::results::ResultsWriter;
@@ -118,7 +117,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     let source = PlanSource::find(&args.plan).map_err(failure)?;
     let engine = Engine::new().map_err(Failure::failed)?;
     let experiment = Experiment::new(source, &overrides, &engine).map_err(failure)?;
-    cluster::support::check(&experiment).map_err(|problem| failure(ExperimentError::from(problem)))?;
+    cluster::support::check(&experiment).map_err(cluster_failure)?;
     let command = [vec![args.command()], args.cluster.arguments()].concat().join(" ");
     let mut results =
         ResultsWriter::create(&args.out, &experiment, TimeMode::Real, command).map_err(failure)?;
@@ -128,7 +127,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     let folder = results.folder.display();
     let summaries = outcome.map_err(|problem| {
         to_stderr(format_args!("what there is of results is in {folder}"));
-        failure(problem)
+        cluster_failure(problem)
     })?;
     if let Some(file) = &args.junit {
         let text = junit::document(&experiment, &results, &summaries).map_err(Failure::failed)?;
@@ -157,6 +156,13 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         }
     }
     Ok(verdict(&results, &summaries, totals.is_interrupted()))
+}
+
+fn cluster_failure(problem: ClusterError) -> Failure {
+    match problem.is_usage() {
+        true => Failure::usage(problem),
+        false => Failure::failed(problem),
+    }
 }
 
 fn missing(results: &ResultsWriter) -> &[String] {

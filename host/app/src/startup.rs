@@ -1,0 +1,86 @@
+//! Start of a live fleet: its broker and its HTTP listener, and the reasons why a run fails.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use wasmote_engine::EngineError;
+use wasmote_live::broker::{BrokerError, EmbeddedBroker};
+use wasmote_live::config::BrokerUrl;
+
+use crate::blueprints::BlueprintError;
+use crate::config::values::{BrokerChoice, HttpAddress};
+use crate::preflight::TooManyDevices;
+
+/// Reason why a run failed.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The fleet does not fit on this machine.
+    #[error(transparent)]
+    Preflight(#[from] TooManyDevices),
+    /// The Wasm engine does not work on this machine.
+    #[error("the Wasm engine could not start: {0}")]
+    Engine(#[from] EngineError),
+    /// A behaviour cannot be used.
+    #[error(transparent)]
+    Blueprints(#[from] BlueprintError),
+    /// The operating system refused threads or signals.
+    #[error("the runtime could not start: {0}")]
+    Runtime(#[source] io::Error),
+    /// The address of the HTTP API is in use, or not available.
+    #[error(
+        "the HTTP API cannot listen on {address}: {problem}; choose another address with --http ADDR:PORT"
+    )]
+    Http {
+        /// The configured address.
+        address: SocketAddr,
+        /// The error of the system.
+        problem: io::Error,
+    },
+    /// The embedded broker could not start.
+    #[error("{0}; use a broker of your own with --broker mqtt://HOST[:PORT]")]
+    Broker(#[from] BrokerError),
+    /// Every device refused to start.
+    #[error("every device refused to start; the log has the reasons")]
+    AllRefused,
+    /// No device ever connected to the broker.
+    #[error("no device was ever connected: {0}")]
+    NeverConnected(String),
+}
+
+/// Binds the HTTP API. Returns the listener and its address.
+pub fn listen(address: HttpAddress) -> Result<(std::net::TcpListener, SocketAddr), RunError> {
+    let HttpAddress(address) = address;
+    let bind = || {
+        let listener = std::net::TcpListener::bind(address)?;
+        listener.set_nonblocking(true)?;
+        let bound = listener.local_addr()?;
+        Ok((listener, bound))
+    };
+    bind().map_err(|problem| RunError::Http { address, problem })
+}
+
+/// Starts the embedded broker if it is chosen. Returns the URL for the devices, and the broker if it is embedded.
+pub async fn start_broker(choice: &BrokerChoice) -> Result<(BrokerUrl, Option<EmbeddedBroker>), BrokerError> {
+    match choice {
+        BrokerChoice::Remote(url) => Ok((url.clone(), None)),
+        BrokerChoice::Embedded(port) => {
+            let broker = EmbeddedBroker::start(*port).await?;
+            let address = broker.address();
+            if *port != 0 && address.port() != *port {
+                tracing::warn!("port {port} is taken; the embedded broker listens on {}", address.port());
+            }
+            let url = BrokerUrl { host: address.ip().to_string(), port: address.port(), tls: false };
+            Ok((url, Some(broker)))
+        }
+    }
+}
+
+/// An address that a browser on this machine can use.
+pub fn browsable_address(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        other => other,
+    };
+    SocketAddr::new(ip, address.port())
+}
