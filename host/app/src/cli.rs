@@ -10,10 +10,10 @@ pub mod run;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use wasmote_fleet::config::options::Options;
+use wasmote_fleet::term::{self, ERROR, to_stderr};
 
-use crate::config::options::Options;
 use crate::exit::Exit;
-use crate::term::{self, ERROR, to_stderr};
 
 /// `{options}` and `{subcommands}` come after the examples.
 const TEMPLATE: &str = "\

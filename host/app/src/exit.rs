@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::signals::INTERRUPTED;
+use wasmote_fleet::signals::INTERRUPTED;
 
 /// The exit codes, which scripts rely on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,24 +12,24 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until, timeout};
+use wasmote_api::{Api, RunInfo};
 use wasmote_engine::Engine;
+use wasmote_fleet::blueprints::Blueprints;
+use wasmote_fleet::config::Settings;
+use wasmote_fleet::config::values::format_broker_url;
+use wasmote_fleet::events::EventLogger;
+use wasmote_fleet::preflight;
+use wasmote_fleet::signals::Signals;
+use wasmote_fleet::source::Source;
+use wasmote_fleet::startup::{RunError, listen, start_broker};
+use wasmote_fleet::versions::Versions;
+use wasmote_fleet::watch;
 use wasmote_live::broker::EmbeddedBroker;
 use wasmote_live::config::FleetConfig;
 use wasmote_live::fleet::Fleet;
 use wasmote_live::status::{DeviceCounts, Totals};
 
-use crate::blueprints::Blueprints;
-use crate::config::Settings;
-use crate::config::values::format_broker_url;
-use crate::events::EventLogger;
 use crate::exit::Exit;
-use crate::preflight;
-use crate::server::{self, Api, RunInfo};
-use crate::signals::Signals;
-use crate::source::Source;
-use crate::startup::{RunError, listen, start_broker};
-use crate::versions::Versions;
-use crate::watch;
 
 /// How long the log may take to say what happened last.
 const LOG_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
@@ -82,7 +82,7 @@ async fn run_fleet(settings: &Settings, mut signals: Signals) -> Result<Exit, Ru
         tokio::spawn(watch::watch(watched(settings), Arc::clone(&versions)));
     }
     let api = Arc::new(Api::new(fleet.clone(), run_info, versions));
-    tokio::spawn(server::serve(listener, api));
+    tokio::spawn(wasmote_api::serve(listener, api));
     tokio::spawn(bottleneck::watch(fleet.clone()));
 
     let began = Instant::now();

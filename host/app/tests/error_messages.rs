@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use wasmote::config::options::Options;
-use wasmote::config::resolve::resolve;
-use wasmote::fault_models::FaultModels;
-use wasmote::fault_set::FaultSet;
+use wasmote_fleet::config::options::Options;
+use wasmote_fleet::config::resolve::resolve;
+use wasmote_fleet::fault_models::FaultModels;
+use wasmote_fleet::fault_set::FaultSet;
 
 #[test]
 fn every_invalid_document_has_the_expected_error() {

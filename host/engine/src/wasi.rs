@@ -15,14 +15,14 @@ mod process;
 mod random;
 mod streams;
 
-use bindings::wasi::cli::terminal_input::TerminalInput;
-use bindings::wasi::cli::terminal_output::TerminalOutput;
-use bindings::wasi::filesystem::types::Descriptor;
-use bindings::wasi::io::{error::Error, poll::Pollable, streams::InputStream, streams::OutputStream};
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{Component, HasSelf, Linker, LinkerInstance, ResourceType};
 
 use crate::host::Host;
+use bindings::wasi::cli::terminal_input::TerminalInput;
+use bindings::wasi::cli::terminal_output::TerminalOutput;
+use bindings::wasi::filesystem::types::Descriptor;
+use bindings::wasi::io::{error::Error, poll::Pollable, streams::InputStream, streams::OutputStream};
 pub(crate) use output::WasiOutput;
 
 mod bindings {

@@ -5,10 +5,9 @@
 //! * [`config`]: what a fleet is made of; [`status`]: what it tells of itself; [`events`]: who is told what happens;
 //!   [`observer`]: seeing all of it.
 //! * `shard`: a task that owns many devices, their deadlines and their MQTT connections over TCP, and turns them.
-//! * `codec`: packets as bytes; `stream`: the byte stream that carries them, over TCP or TLS; `socket`: the TCP
+//! * `stream`: the byte stream that carries them, over TCP or TLS; `socket`: the TCP
 //!   connection below it; `network`: the broker; `dial`: its addresses; [`tls`]: certificates; `reason_text`: error messages.
 //! * [`host_client`]: MQTT connections of the host itself, which use `rumqttc`.
-//! * `origin`: how a message carries its origin and time over the broker.
 //! * [`broker`]: the embedded broker, so that nothing needs to be installed.
 //! * [`lag`]: whether this host keeps up with its devices.
 //! * [`http`]: the HTTP client. `outbound`: HTTP requests of devices; `clock`: the one place that reads the
@@ -19,7 +18,6 @@
 
 pub mod broker;
 mod clock;
-mod codec;
 pub mod config;
 mod dial;
 pub mod events;
@@ -29,7 +27,6 @@ pub mod http;
 pub mod lag;
 mod network;
 pub mod observer;
-mod origin;
 mod outbound;
 mod reason_text;
 mod shard;

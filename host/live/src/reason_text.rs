@@ -5,29 +5,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::stream::StreamError;
-
-/// `BadUserNamePassword` as `bad user name password`: the library's reason codes are named in English.
-pub(crate) fn humanize(code: impl std::fmt::Debug) -> String {
-    let mut words = String::new();
-    for letter in format!("{code:?}").chars() {
-        if letter.is_uppercase() && !words.is_empty() {
-            words.push(' ');
-        }
-        words.extend(letter.to_lowercase());
-    }
-    words.replace("qo s", "QoS")
-}
-
-/// The broker said no.
-pub(crate) fn connection_refused(code: impl std::fmt::Debug) -> String {
-    let why = match humanize(code) {
-        why if why == "bad user name password" || why == "bad username or password" => {
-            "bad user name or password".to_owned()
-        }
-        why => why,
-    };
-    format!("the broker refused the connection: {why}")
-}
+pub(crate) use wasmote_mqtt::reason_text::{connection_refused, humanize, server_disconnected};
 
 /// Something below MQTT failed.
 pub(crate) fn stream(address: &str, error: &StreamError) -> String {
@@ -147,12 +125,6 @@ fn hidden_tls(error: &io::Error) -> Option<&rustls::Error> {
 /// The broker answered too late, or not at all.
 pub(crate) fn no_answer(address: &str, within: Duration) -> String {
     format!("no answer from {address} within {} s", within.as_secs())
-}
-
-/// The broker ended the connection, and may have said why (section 3.14.2.1).
-pub(crate) fn server_disconnected(code: impl std::fmt::Debug, reason: Option<&str>) -> String {
-    let reason = reason.map(|text| format!(" ({text})")).unwrap_or_default();
-    format!("the broker ended the connection: {}{reason}", humanize(code))
 }
 
 pub(crate) const CONNECTION_CLOSED: &str = "the broker closed the connection";

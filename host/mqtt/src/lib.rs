@@ -7,6 +7,8 @@
 //!
 //! * [`message`]: an application message with its properties, and the will. [`topic`]: topic names and topic
 //!   filters.
+//! * [`codec`]: packets as bytes. [`origin`]: sender and time of a message as a user property. [`reason_text`]: reason codes
+//!   as words.
 //! * [`filter_tree`]: topic filters by level, to find the subscribers of a topic.
 //! * [`protocol`]: the protocol version. [`device_id`]: names of devices, which are their client identifiers.
 //! * [`time`]: instants of a run and of the calendar, in nanoseconds.
@@ -19,9 +21,12 @@
 
 pub mod broker;
 pub mod client;
+pub mod codec;
 pub mod device_id;
 pub mod filter_tree;
 pub mod message;
+pub mod origin;
 pub mod protocol;
+pub mod reason_text;
 pub mod time;
 pub mod topic;

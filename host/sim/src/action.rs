@@ -1,14 +1,15 @@
 //! Actions: effects of a device that its driver carries out.
 
 use std::time::Duration;
+
 use wasmote_mqtt::client::DisconnectMode;
+use wasmote_mqtt::message::{Message, Qos, Will};
+use wasmote_mqtt::topic::TopicFilter;
 
 use crate::faults::FaultId;
 use crate::faults::byte_stream::{LinkBreak, LinkConditions};
 use crate::http::{HttpRequest, HttpResponse};
 use crate::notice::DeviceNotice;
-use wasmote_mqtt::message::{Message, Qos, Will};
-use wasmote_mqtt::topic::TopicFilter;
 
 /// An effect that the driver carries out, in order.
 #[derive(Clone, Debug, PartialEq)]

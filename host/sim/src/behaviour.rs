@@ -3,9 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
+use wasmote_mqtt::device_id::Identity;
+
 use crate::context::Context;
 use crate::event::Event;
-use wasmote_mqtt::device_id::Identity;
 
 /// A behaviour turns events into effects. It never blocks, and has no clock, socket or file: the [`Context`]
 /// provides the time and collects effects for the device.

@@ -92,8 +92,9 @@ fn duration(value: &Value) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
 
     #[test]
     fn values_are_found_by_key_and_by_pointer() {

@@ -11,9 +11,13 @@ mod refusal;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use wasmote_mqtt::protocol::Protocol;
 
 use bytes::Bytes;
+use wasmote_mqtt::device_id::Identity;
+use wasmote_mqtt::message::{Message, Qos, Will};
+use wasmote_mqtt::protocol::Protocol;
+use wasmote_mqtt::time::{Time, WallTime};
+use wasmote_mqtt::topic::TopicFilter;
 
 use crate::faults::ActiveFault;
 use crate::http::{HttpRequest, HttpResponse};
@@ -23,10 +27,6 @@ use crate::rng::Stream;
 use crate::store::{StateFull, StateStore};
 use crate::timers::{Timers, TooManyTimers};
 pub use refusal::{HttpRefusal, PublishRefusal, Refusals, TooManySubscriptions};
-use wasmote_mqtt::device_id::Identity;
-use wasmote_mqtt::message::{Message, Qos, Will};
-use wasmote_mqtt::time::{Time, WallTime};
-use wasmote_mqtt::topic::TopicFilter;
 
 /// Severity of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -24,6 +24,13 @@ mod traffic;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use wasmote_mqtt::client::ClientEvent;
+use wasmote_mqtt::device_id::Identity;
+use wasmote_mqtt::message::{Message, Qos};
+use wasmote_mqtt::protocol::Protocol;
+use wasmote_mqtt::time::{Time, WallTime};
+use wasmote_mqtt::topic::TopicFilter;
+
 use crate::action::Action;
 use crate::behaviour::{Behaviour, BehaviourFactory, Trap};
 use crate::context::{Context, Effect, Refusals};
@@ -48,12 +55,6 @@ use swap::Swaps;
 pub use swap::{SwapCounts, SwapRefusal, Upgrade, VersionChange};
 use traffic::DelayedMessage;
 pub use traffic::LatencySamples;
-use wasmote_mqtt::client::ClientEvent;
-use wasmote_mqtt::device_id::Identity;
-use wasmote_mqtt::message::{Message, Qos};
-use wasmote_mqtt::protocol::Protocol;
-use wasmote_mqtt::time::{Time, WallTime};
-use wasmote_mqtt::topic::TopicFilter;
 
 /// Time of an input.
 #[derive(Clone, Copy, Debug, Default)]

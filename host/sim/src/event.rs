@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use crate::http::{HttpFailure, HttpRequest, HttpResponse};
 use wasmote_mqtt::message::Message;
+
+use crate::http::{HttpFailure, HttpRequest, HttpResponse};
 
 /// An event of a behaviour, which handles one at a time.
 #[derive(Clone, Debug, PartialEq)]

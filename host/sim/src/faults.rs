@@ -37,11 +37,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use wasmote_mqtt::message::Message;
+use wasmote_mqtt::time::Time;
 
 use crate::rng::Stream;
 use target::Target;
-use wasmote_mqtt::message::Message;
-use wasmote_mqtt::time::Time;
 
 /// The name of a fault within its document. The ledger is kept under it.
 pub type FaultId = Arc<str>;

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-
 use wasmote_mqtt::time::Time;
 
 /// Limits of one device. Every field can be configured.

@@ -12,14 +12,15 @@ pub mod size;
 
 use std::collections::VecDeque;
 
-use crate::faults::byte_stream::{LinkBreak, LinkConditions};
-use crate::faults::{Direction, Directions, FaultId};
-use queue::LinkQueue;
 use wasmote_mqtt::broker::packet::{Publish, Reply, Request};
 use wasmote_mqtt::client::ids::ConnectionId;
 use wasmote_mqtt::message::Message;
 use wasmote_mqtt::protocol::Protocol;
 use wasmote_mqtt::time::Time;
+
+use crate::faults::byte_stream::{LinkBreak, LinkConditions};
+use crate::faults::{Direction, Directions, FaultId};
+use queue::LinkQueue;
 
 /// Link of one device. It outlives the connections over it.
 #[derive(Debug)]

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use wasmote_mqtt::time::Time;
+use wasmote_mqtt::topic::Topic;
 
 use crate::behaviour::Trap;
 use crate::context::LogLevel;
 use crate::device::{SwapRefusal, VersionChange};
 use crate::event::{StartCause, StopReason};
 use crate::faults::FaultId;
-use wasmote_mqtt::time::Time;
-use wasmote_mqtt::topic::Topic;
 
 /// A notice about a device.
 #[derive(Clone, Debug, PartialEq)]

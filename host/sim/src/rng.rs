@@ -10,7 +10,6 @@ use std::str::FromStr;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
-
 use wasmote_mqtt::device_id::DeviceId;
 
 /// Seed of a run, which is printed so that the run can be repeated.

@@ -24,6 +24,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use wasmote_mqtt::broker::packet::{Reply, Request};
+use wasmote_mqtt::broker::{Broker, Replies};
+use wasmote_mqtt::client::Client;
+use wasmote_mqtt::message::Message;
+use wasmote_mqtt::protocol::Protocol;
+use wasmote_mqtt::time::Time;
+
 use crate::action::Action;
 use crate::context::MIN_TIMER_DELAY;
 use crate::device::Outbox;
@@ -39,12 +46,6 @@ use event_queue::{EventQueue, NextEvent};
 use observer::{ConnectionId, DeviceIndex, Observer, TraceEvent};
 use options::{Options, OutboundHttp};
 use outage::Unread;
-use wasmote_mqtt::broker::packet::{Reply, Request};
-use wasmote_mqtt::broker::{Broker, Replies};
-use wasmote_mqtt::client::Client;
-use wasmote_mqtt::message::Message;
-use wasmote_mqtt::protocol::Protocol;
-use wasmote_mqtt::time::Time;
 
 /// A simulation run in virtual time.
 pub struct VirtualTime<O = ()> {

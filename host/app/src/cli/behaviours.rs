@@ -8,12 +8,12 @@ use anyhow::anyhow;
 use clap::Subcommand;
 use serde::Serialize;
 use wasmote_engine::Engine;
+use wasmote_fleet::component_info::ComponentInfo;
+use wasmote_fleet::source::Source;
+use wasmote_fleet::term::to_stdout;
 
 use super::Failure;
-use crate::component_info::ComponentInfo;
 use crate::exit::Exit;
-use crate::source::Source;
-use crate::term::to_stdout;
 
 /// The verbs of `wasmote behaviours`.
 #[derive(Debug, Subcommand)]

@@ -9,10 +9,10 @@ pub mod schema;
 pub mod verify;
 
 use clap::Subcommand;
+use wasmote_experiment::ExperimentError;
 
 use super::Failure;
 use crate::exit::Exit;
-use crate::experiment::ExperimentError;
 
 const RUN_EXAMPLES: &str = "\
 Examples:

@@ -7,19 +7,19 @@ use anyhow::anyhow;
 use clap::Args as ClapArgs;
 use serde_json::{Value, json};
 use tokio::time::sleep;
+use wasmote_fleet::config::values::DurationValue;
+use wasmote_fleet::signals::Signals;
+use wasmote_fleet::term::{to_stderr, to_stdout};
+use wasmote_kubernetes::fleet_query::aggregate::FleetTotals;
+use wasmote_kubernetes::fleet_query::fetch::{QueryResult, fetch_all};
+use wasmote_kubernetes::fleet_query::table::table;
+use wasmote_kubernetes::fleet_query::target::Target;
+use wasmote_kubernetes::kubectl::proxy::Proxy;
+use wasmote_kubernetes::kubectl::{Cluster, Kubectl, KubectlError};
+use wasmote_kubernetes::manifests::workload::APP;
 
 use super::Failure;
-use crate::config::values::DurationValue;
 use crate::exit::Exit;
-use crate::fleet_query::aggregate::FleetTotals;
-use crate::fleet_query::fetch::{QueryResult, fetch_all};
-use crate::fleet_query::table::table;
-use crate::fleet_query::target::Target;
-use crate::kubectl::proxy::Proxy;
-use crate::kubectl::{Cluster, Kubectl, KubectlError};
-use crate::manifests::workload::APP;
-use crate::signals::Signals;
-use crate::term::{to_stderr, to_stdout};
 
 /// Shown before the flags.
 pub const EXAMPLES: &str = "\
@@ -96,7 +96,7 @@ async fn run_queries(args: &Args, mut signals: Signals) -> Result<Exit, Failure>
 fn targets(args: &Args, kubectl: &Kubectl, proxy: Option<&Proxy>) -> Result<Vec<Target>, KubectlError> {
     let Some(proxy) = proxy else { return Ok(args.urls.clone()) };
     let pods = kubectl.pods(&args.selector)?;
-    let target = |pod: &crate::kubectl::pod::Pod| Target {
+    let target = |pod: &wasmote_kubernetes::kubectl::pod::Pod| Target {
         name: pod.name.clone(),
         url: if pod.running { Ok(proxy.pod_url(pod)) } else { Err(pod.reason.clone()) },
     };

@@ -5,21 +5,21 @@ use std::path::{Path, PathBuf};
 use anyhow::anyhow;
 use clap::builder::Resettable;
 use clap::{Arg, Args as ClapArgs};
+use wasmote_fleet::config::file::GroupEntry;
+use wasmote_fleet::config::options::Options;
+use wasmote_fleet::config::options::subset::{Selection, Subset};
+use wasmote_fleet::config::resolve::{resolve, resolve_file};
+use wasmote_fleet::config::values::{BrokerChoice, DeviceCount, format_broker_url};
+use wasmote_fleet::config::{ConfigError, Settings};
+use wasmote_fleet::fault_models::FaultModels;
+use wasmote_fleet::term::{WARNING, to_stderr, to_stdout};
+use wasmote_kubernetes::manifests::broker::BrokerEndpoint;
+use wasmote_kubernetes::manifests::fleet::{BehaviourMount, DeployOptions, FleetManifests};
+use wasmote_kubernetes::manifests::name::{Image, Name, Quantity};
+use wasmote_kubernetes::manifests::{self, ManifestPart};
 
 use super::Failure;
-use crate::config::file::GroupEntry;
-use crate::config::options::Options;
-use crate::config::options::subset::{Selection, Subset};
-use crate::config::resolve::{resolve, resolve_file};
-use crate::config::values::{BrokerChoice, DeviceCount, format_broker_url};
-use crate::config::{ConfigError, Settings};
 use crate::exit::Exit;
-use crate::fault_models::FaultModels;
-use crate::manifests::broker::BrokerEndpoint;
-use crate::manifests::fleet::{BehaviourMount, DeployOptions, FleetManifests};
-use crate::manifests::name::{Image, Name, Quantity};
-use crate::manifests::{self, ManifestPart};
-use crate::term::{WARNING, to_stderr, to_stdout};
 
 /// Shown before the flags.
 pub const EXAMPLES: &str = "\

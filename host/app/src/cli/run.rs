@@ -1,11 +1,13 @@
 //! `wasmote run`: a fleet in real time.
 
+use wasmote_fleet::config::options::Options;
+use wasmote_fleet::config::resolve::resolve;
+use wasmote_fleet::logging;
+use wasmote_fleet::signals::Signals;
+
 use super::Failure;
-use crate::config::options::Options;
-use crate::config::resolve::resolve;
 use crate::exit::Exit;
-use crate::signals::Signals;
-use crate::{logging, run};
+use crate::run;
 
 /// Runs a fleet until its duration is over or a signal arrives.
 pub fn run(options: &Options) -> Result<Exit, Failure> {

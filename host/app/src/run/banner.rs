@@ -2,13 +2,12 @@
 
 use std::net::SocketAddr;
 
+use wasmote_fleet::config::Settings;
+use wasmote_fleet::config::values::{LogFormat, format_broker_url};
+use wasmote_fleet::startup::browsable_address;
+use wasmote_fleet::term::{STRONG, to_stderr};
 use wasmote_live::config::BrokerUrl;
 use wasmote_mqtt::protocol::Protocol;
-
-use crate::config::Settings;
-use crate::config::values::{LogFormat, format_broker_url};
-use crate::startup::browsable_address;
-use crate::term::{STRONG, to_stderr};
 
 pub(super) fn print(settings: &Settings, http: SocketAddr, broker: &BrokerUrl, embedded: bool) {
     let url = format!("http://{}", browsable_address(http));
@@ -37,7 +36,7 @@ pub(super) fn print(settings: &Settings, http: SocketAddr, broker: &BrokerUrl, e
 }
 
 fn groups(settings: &Settings) -> String {
-    let one = |group: &crate::config::Group| {
+    let one = |group: &wasmote_fleet::config::Group| {
         let behaviour = group.behaviour.name();
         match group.name == behaviour {
             true => format!("{} × {behaviour}", group.count),

@@ -3,11 +3,10 @@
 use std::time::Duration;
 
 use serde_json::json;
+use wasmote_fleet::config::Settings;
+use wasmote_fleet::config::values::LogFormat;
+use wasmote_fleet::term::to_stdout;
 use wasmote_live::status::Totals;
-
-use crate::config::Settings;
-use crate::config::values::LogFormat;
-use crate::term::to_stdout;
 
 pub(super) fn print(settings: &Settings, totals: &Totals, ran: Duration) {
     match settings.log {

@@ -103,7 +103,7 @@ pub fn versions(folder: &Path) -> BTreeMap<String, Vec<(String, f64)>> {
 
 /// The heartbeat in another version that does the same: with a section that says nothing.
 pub fn modified_heartbeat() -> Vec<u8> {
-    let built = wasmote::builtins::find("heartbeat").unwrap().bytes;
+    let built = wasmote_fleet::builtins::find("heartbeat").unwrap().bytes;
     let section = [0, 9, 4, b'm', b'a', b'r', b'k', b'e', b'd', b'!', b'!'];
     [built, &section].concat()
 }

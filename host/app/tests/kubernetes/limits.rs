@@ -42,7 +42,7 @@ fn a_builtin_behaviour_is_mounted_as_it_is_built_in() {
     let packed = STANDARD.decode(data.as_str().unwrap()).unwrap();
     let mut component = Vec::new();
     flate2::read::GzDecoder::new(&*packed).read_to_end(&mut component).unwrap();
-    assert!(component == wasmote::builtins::find("sensor").unwrap().bytes);
+    assert!(component == wasmote_fleet::builtins::find("sensor").unwrap().bytes);
 }
 
 #[test]

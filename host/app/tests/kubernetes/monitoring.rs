@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
+use wasmote_fleet::metrics::accept::MetricsFormat;
+use wasmote_fleet::metrics::{Snapshot, openmetrics};
 
 use crate::command::{named, rendered};
-use wasmote::metrics::accept::MetricsFormat;
-use wasmote::metrics::{Snapshot, openmetrics};
 
 /// Names of samples that Prometheus would store.
 fn exposed() -> BTreeSet<String> {
@@ -80,7 +80,8 @@ fn the_monitor_selects_the_devices_by_their_labels_and_port() {
 
 #[test]
 fn panels_of_the_dashboard_have_ids_of_their_own_and_do_not_overlap() {
-    let dashboard: Value = serde_json::from_str(wasmote::manifests::monitoring::DASHBOARD).unwrap();
+    let dashboard: Value =
+        serde_json::from_str(wasmote_kubernetes::manifests::monitoring::DASHBOARD).unwrap();
     let mut taken = BTreeSet::new();
     let mut ids = BTreeSet::new();
     for panel in dashboard["panels"].as_array().unwrap() {

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use wasmote::document::Format;
-use wasmote::fault_set::FaultSet;
+use wasmote_fleet::document::Format;
+use wasmote_fleet::fault_set::FaultSet;
 
 use crate::command::{container, named, of_kind, rendered, variable};
 use crate::kustomize::render;
@@ -65,7 +65,7 @@ fn overlays_do_what_their_names_say() {
     let harsh = overlay("harsh");
     assert_eq!(value(&harsh, "WASMOTE_FAULTS"), "/faults/faults.toml");
     let faults = named(&harsh, "ConfigMap", "iot-faults")["data"]["faults.toml"].as_str().unwrap();
-    let models = wasmote::fault_models::FaultModels::default();
+    let models = wasmote_fleet::fault_models::FaultModels::default();
     FaultSet::parse("harsh", faults, Format::Toml, &models.without_files()).unwrap();
     let dense = overlay("dense");
     let sensor = named(&dense, "Deployment", "iot-sensor");

@@ -87,7 +87,7 @@ fn compose_has_the_brokers_configuration() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../compose.yaml");
     let compose = read(&fs::read_to_string(path).unwrap()).remove(0);
     let content = compose["configs"]["mosquitto"]["content"].as_str().unwrap();
-    assert_eq!(content, wasmote::manifests::broker::configuration(false));
+    assert_eq!(content, wasmote_kubernetes::manifests::broker::configuration(false));
     let settings = compose["services"]["devices"]["environment"].as_object().unwrap();
     let known = call_help();
     for name in settings.keys() {

@@ -3,7 +3,6 @@
 use std::fs;
 
 use serde_json::json;
-use wasmote::report;
 
 use super::fixture::{Fixture, Folder};
 use super::markup::parse;
@@ -25,9 +24,9 @@ fn two() -> [Folder; 2] {
     [a.folder(), b.folder()]
 }
 
-fn compared(folders: &[Folder]) -> report::Comparison {
+fn compared(folders: &[Folder]) -> wasmote_report::Comparison {
     let dirs: Vec<_> = folders.iter().map(|folder| folder.path().to_path_buf()).collect();
-    report::compare(&dirs).unwrap()
+    wasmote_report::compare(&dirs).unwrap()
 }
 
 #[test]
@@ -94,7 +93,7 @@ fn a_comparison_needs_two_with_something_in_them() {
     let [a, b] = two();
     let error_text = |dirs: &[&Folder]| {
         let dirs: Vec<_> = dirs.iter().map(|folder| folder.path().to_path_buf()).collect();
-        report::compare(&dirs).unwrap_err().to_string()
+        wasmote_report::compare(&dirs).unwrap_err().to_string()
     };
     assert_eq!(error_text(&[&a]), "a comparison takes two results folders or more");
     let manifest = fs::read_to_string(b.file("manifest.json")).unwrap();

@@ -2,13 +2,11 @@
 
 use std::fs;
 
-use wasmote::report;
-
 use super::fixture::{Fixture, Folder};
 
 /// What the user is told, without the place of the folder.
 fn error_text(folder: &Folder) -> String {
-    let error_text = report::html(folder.path()).unwrap_err().to_string();
+    let error_text = wasmote_report::html(folder.path()).unwrap_err().to_string();
     error_text
         .replace(&format!("{}/", folder.path().display()), "")
         .replace(folder.path().to_str().unwrap(), "DIR")

@@ -3,7 +3,6 @@
 use std::fs;
 
 use serde_json::json;
-use wasmote::report;
 
 use super::fixture::{Fixture, Folder};
 use super::markup::parse;
@@ -17,7 +16,7 @@ const PLOTS: [&str; 5] = [
 ];
 
 fn page_of(folder: &Folder) -> String {
-    let written = report::html(folder.path()).unwrap();
+    let written = wasmote_report::html(folder.path()).unwrap();
     fs::read_to_string(written.page).unwrap()
 }
 
@@ -40,7 +39,7 @@ fn a_page_is_well_formed_and_has_every_plot() {
 #[test]
 fn a_sweep_adds_its_plots_and_each_is_a_file_too() {
     let folder = sweep().folder();
-    let written = report::html(folder.path()).unwrap();
+    let written = wasmote_report::html(folder.path()).unwrap();
     let markup = parse(&fs::read_to_string(&written.page).unwrap()).unwrap();
     let sweeps = ["sweep-delivery", "sweep-latency-p50", "sweep-latency-p95"];
     assert_eq!(markup.values("figure", "id"), [&sweeps[..], &PLOTS[..]].concat());

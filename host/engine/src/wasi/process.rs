@@ -1,5 +1,8 @@
 //! `wasi:cli` and `wasi:filesystem`: a process without environment, arguments, files or a terminal.
 
+use terminal_input::TerminalInput;
+use terminal_output::TerminalOutput;
+use types::Descriptor;
 use wasmtime::component::Resource;
 
 use super::bindings::wasi::cli::{
@@ -10,10 +13,6 @@ use super::bindings::wasi::filesystem::{preopens, types};
 use super::bindings::wasi::io::streams::{InputStream, OutputStream};
 use super::streams::{STDERR, STDOUT};
 use crate::host::Host;
-
-use terminal_input::TerminalInput;
-use terminal_output::TerminalOutput;
-use types::Descriptor;
 
 impl environment::Host for Host {
     fn get_environment(&mut self) -> wasmtime::Result<Vec<(String, String)>> {

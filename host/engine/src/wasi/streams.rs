@@ -1,14 +1,13 @@
 //! `wasi:io`: an empty standard input, output to the log, and polling that returns at once.
 
+use error::Error;
+use poll::Pollable;
+use streams::{InputStream, OutputStream, StreamError};
 use wasmtime::component::Resource;
 
 use super::bindings::wasi::io::{error, poll, streams};
 use super::output::Sink;
 use crate::host::Host;
-
-use error::Error;
-use poll::Pollable;
-use streams::{InputStream, OutputStream, StreamError};
 
 /// Most bytes of one write.
 const WRITE_BYTES: u64 = 4096;

@@ -15,11 +15,11 @@ use tokio::select;
 use tokio::time::timeout;
 use wasmote_mqtt::broker::packet::{Ack, AckStep, Reply, Request};
 use wasmote_mqtt::broker::reason::{AckReason, CloseReason};
+use wasmote_mqtt::codec::{Codec, RefusedConnect};
 use wasmote_mqtt::message::Qos;
 
 use super::reply_channel::{self, ReplyReceiver};
 use super::task::{Inbound, InboundSender};
-use crate::codec::{Codec, RefusedConnect};
 
 /// Longest time between the connection and its CONNECT.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -3,13 +3,13 @@
 use tokio::net::TcpStream;
 use wasmote_mqtt::broker::packet::{Reply, SubAck};
 use wasmote_mqtt::client::ids::ConnectionId;
+use wasmote_mqtt::codec::client::Incoming;
+use wasmote_mqtt::origin;
 use wasmote_sim::device::{Input, Now};
 
 use super::Shard;
 use super::connection::{Connection, Connections};
 use super::tcp::Sockets;
-use crate::codec::client::Incoming;
-use crate::origin;
 
 impl Shard {
     /// Have a linked device's client do something.

@@ -27,6 +27,7 @@ use tokio::task::AbortHandle;
 use wasmote_mqtt::broker::packet::{Connect, Request};
 use wasmote_mqtt::client::Client;
 use wasmote_mqtt::client::ids::ConnectionId;
+use wasmote_mqtt::codec::client::ClientCodec;
 use wasmote_mqtt::protocol::Protocol;
 use wasmote_mqtt::time::Time;
 use wasmote_sim::device::Input;
@@ -34,7 +35,6 @@ use wasmote_sim::device::Outbox;
 use wasmote_sim::link::AtMostOnce;
 
 use super::event::ShardEvent;
-use crate::codec::client::ClientCodec;
 use crate::socket::{CLOSE_TIMEOUT, SocketControl};
 use open_socket::{OpenSocket, RejectedPublish};
 pub(crate) use readiness::ReadySet;

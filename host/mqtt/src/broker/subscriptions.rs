@@ -2,13 +2,12 @@
 
 mod subscribers;
 
-pub(super) use subscribers::Grant;
-use subscribers::Subscribers;
-
 use super::filter::ParsedFilter;
 use super::session::SessionKey;
 use crate::filter_tree::FilterTree;
 use crate::topic::Topic;
+pub(super) use subscribers::Grant;
+use subscribers::Subscribers;
 
 /// A subscription that matches a publication.
 #[derive(Clone, Copy, Debug)]

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
-use crate::action::Action;
-use crate::rng::Stream;
 use wasmote_mqtt::message::{Message, Qos};
 use wasmote_mqtt::time::Time;
 use wasmote_mqtt::topic::TopicFilter;
+
+use crate::action::Action;
+use crate::rng::Stream;
 
 /// State of the MQTT connection, as the device believes it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
+use wasmote_mqtt::client::DisconnectMode;
+use wasmote_mqtt::time::Time;
+
 use super::connection::ConnectionState;
 use super::{Device, Now};
 use crate::action::Action;
 use crate::context::Context;
 use crate::event::{ConnectionChange, Event};
 use crate::notice::DeviceNotice;
-use wasmote_mqtt::client::DisconnectMode;
-use wasmote_mqtt::time::Time;
 
 impl Device {
     pub(super) fn connect(&mut self, now: Now, actions: &mut Vec<Action>) {

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use wasmote_mqtt::client::DisconnectMode;
+use wasmote_mqtt::time::Time;
+
 use super::{Device, Now};
 use crate::action::Action;
 use crate::behaviour::{Trap, TrapKind};
@@ -9,8 +12,6 @@ use crate::event::{Event, StartCause, StopReason};
 use crate::faults::{Fault, Model};
 use crate::notice::DeviceNotice;
 use crate::rng::Stream;
-use wasmote_mqtt::client::DisconnectMode;
-use wasmote_mqtt::time::Time;
 
 /// Power state of a device.
 #[derive(Clone, Debug, PartialEq, Eq)]

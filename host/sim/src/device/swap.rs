@@ -23,6 +23,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use wasmote_mqtt::message::Qos;
+use wasmote_mqtt::time::Time;
+use wasmote_mqtt::topic::TopicFilter;
+
 use super::{Device, Now, PowerState};
 use crate::action::Action;
 use crate::behaviour::{Behaviour, BehaviourFactory, Trap, TrapKind, Version};
@@ -30,9 +34,6 @@ use crate::context::{Context, Effect};
 use crate::event::{Event, StartCause, StopReason};
 use crate::faults::battery::EnergyUse;
 use crate::notice::DeviceNotice;
-use wasmote_mqtt::message::Qos;
-use wasmote_mqtt::time::Time;
-use wasmote_mqtt::topic::TopicFilter;
 
 /// A new version for a device.
 #[derive(Clone)]

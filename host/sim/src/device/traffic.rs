@@ -3,6 +3,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use wasmote_mqtt::message::{Message, MessageOrigin, Qos};
+use wasmote_mqtt::topic::Topic;
+
 use super::connection::ConnectionState;
 use super::{Device, Now};
 use crate::action::Action;
@@ -11,8 +14,6 @@ use crate::faults::battery::EnergyUse;
 use crate::faults::injector::Released;
 use crate::faults::{Direction, FaultId};
 use crate::notice::{DeviceNotice, DropCause};
-use wasmote_mqtt::message::{Message, MessageOrigin, Qos};
-use wasmote_mqtt::topic::Topic;
 
 /// A message that is delayed by faults.
 #[derive(Debug)]

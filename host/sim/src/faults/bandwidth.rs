@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Directions, RuleInput, RuleState, Verdict};
 use wasmote_mqtt::message::Message;
 use wasmote_mqtt::time::nanos;
+
+use super::{Directions, RuleInput, RuleState, Verdict};
 
 /// A link with a rate and a queue, separate for each direction. Messages beyond the queue are dropped
 /// (drop-tail); the others leave in the order of their arrival.

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Fault;
-use super::bandwidth::bytes;
 use wasmote_mqtt::message::Message;
 use wasmote_mqtt::time::{Time, nanos};
+
+use super::Fault;
+use super::bandwidth::bytes;
 
 /// Capacity and consumption of a battery. The radio consumes energy for each message and byte, as in the
 /// first-order radio model (Heinzelman, Chandrakasan and Balakrishnan, "Energy-efficient communication

@@ -7,10 +7,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use wasmote_mqtt::time::Time;
+
 use super::outage::{Outage, Recurrence, Transition};
 use super::{Fault, FaultId, Model};
 use crate::rng::Seed;
-use wasmote_mqtt::time::Time;
 
 /// A fault of the broker.
 #[derive(Clone, Debug, PartialEq)]

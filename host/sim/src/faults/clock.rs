@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
-use crate::rng::Stream;
 use wasmote_mqtt::time::{Time, WallTime, nanos};
+
+use crate::rng::Stream;
 
 /// Distribution of clock errors. The error of each device is drawn once.
 #[derive(Clone, Debug, Default, PartialEq)]

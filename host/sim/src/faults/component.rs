@@ -11,15 +11,15 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
+use wasmote_mqtt::device_id::{DeviceId, Identity};
+use wasmote_mqtt::message::Message;
+use wasmote_mqtt::time::Time;
 
 use super::{Direction, Directions, Verdict};
 use crate::behaviour::Trap;
 use crate::context::LogLevel;
 use crate::limits::{Limits, RateLimit};
 use crate::rng::{Seed, Stream};
-use wasmote_mqtt::device_id::{DeviceId, Identity};
-use wasmote_mqtt::message::Message;
-use wasmote_mqtt::time::Time;
 
 /// Configuration of a model: a JSON object.
 pub type Config = Map<String, Value>;

@@ -9,6 +9,10 @@ mod supply;
 use std::sync::Arc;
 use std::time::Duration;
 
+use wasmote_mqtt::device_id::Identity;
+use wasmote_mqtt::message::Message;
+use wasmote_mqtt::time::Time;
+
 use super::battery::BatteryState;
 use super::byte_stream::{LinkConditions, Throttle};
 use super::clock::Skew;
@@ -19,9 +23,6 @@ use crate::ledger::Ledger;
 use crate::notice::DeviceNotice;
 use crate::rng::Seed;
 use rule::{Rule, RuleKind, RuleOutcome};
-use wasmote_mqtt::device_id::Identity;
-use wasmote_mqtt::message::Message;
-use wasmote_mqtt::time::Time;
 
 /// Faults of one device, with their state.
 #[derive(Debug, Default)]

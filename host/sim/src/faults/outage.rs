@@ -9,10 +9,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Fault, Model};
-use crate::rng::Seed;
 use wasmote_mqtt::device_id::{DeviceId, Identity};
 use wasmote_mqtt::time::{Time, nanos};
+
+use super::{Fault, Model};
+use crate::rng::Seed;
 
 /// When an outage begins, and how long it lasts.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,11 +5,12 @@
 //! origin of the message: `out` means that the peers do not receive from the target, `in` that the target
 //! does not receive from the peers. The rule of a device depends on its side.
 
+use wasmote_mqtt::device_id::Identity;
+use wasmote_mqtt::message::Message;
+
 use super::outage::Recurrence;
 use super::target::{Pattern, Target};
 use super::{Direction, Directions, Verdict};
-use wasmote_mqtt::device_id::Identity;
-use wasmote_mqtt::message::Message;
 
 /// A partition between the target of a fault and the broker or a set of peers.
 #[derive(Clone, Debug, PartialEq)]

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Direction, Directions, RuleInput, Verdict};
 use wasmote_mqtt::message::Message;
 use wasmote_mqtt::time::Time;
+
+use super::{Direction, Directions, RuleInput, Verdict};
 
 /// Holds a message back until a number of later messages of the same device and direction have passed, or
 /// until a timeout. Then it continues to the following faults.

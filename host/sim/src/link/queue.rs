@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::faults::byte_stream::DirectionConditions;
 use wasmote_mqtt::time::{Time, nanos};
+
+use crate::faults::byte_stream::DirectionConditions;
 
 /// FIFO queue of packets. The first one is in transmission, byte by byte; a packet arrives when its last byte
 /// does.

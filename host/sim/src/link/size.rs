@@ -136,12 +136,13 @@ fn conn_ack_properties(accepted: &ConnAck) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use wasmote_mqtt::broker::packet::{AckStep, Disconnect, PacketId, Subscribe, SubscribeOptions};
     use wasmote_mqtt::device_id::DeviceId;
     use wasmote_mqtt::message::Qos;
     use wasmote_mqtt::time::WallTime;
     use wasmote_mqtt::topic::{Topic, TopicFilter};
+
+    use super::*;
 
     fn publish(payload: usize) -> Publish {
         Publish::new(Message::new(Topic::new("a/b").unwrap(), vec![0; payload]), None)

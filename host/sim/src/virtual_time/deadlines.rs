@@ -100,9 +100,10 @@ impl Deadlines {
 mod tests {
     use std::collections::BTreeMap;
 
+    use wasmote_mqtt::device_id::DeviceId;
+
     use super::*;
     use crate::rng::Seed;
-    use wasmote_mqtt::device_id::DeviceId;
 
     /// Comparison with a plain map over many random changes.
     #[test]

@@ -8,8 +8,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::deadlines::{Deadlines, Slot};
 use wasmote_mqtt::time::Time;
+
+use super::deadlines::{Deadlines, Slot};
 
 /// The next event.
 #[derive(Debug)]

@@ -1,12 +1,13 @@
 //! Links between the devices and the broker.
 
+use wasmote_mqtt::broker::packet::{Reply, Request};
+
 use super::observer::{ConnectionId, DeviceIndex, Observer};
 use super::{InFlight, PACKET_LANE, VirtualTime};
 use crate::device::Input;
 use crate::faults::byte_stream::{LinkBreak, LinkConditions};
 use crate::faults::{Direction, FaultId};
 use crate::link::{AtMostOnce, NetworkLink, SendOutcome};
-use wasmote_mqtt::broker::packet::{Reply, Request};
 
 impl<O: Observer> VirtualTime<O> {
     /// Sends the packets of a device's client. Messages that the link rejects are returned to the device.

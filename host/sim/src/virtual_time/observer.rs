@@ -1,11 +1,11 @@
 //! Observers of a simulation run.
 
+use wasmote_mqtt::broker::packet::{Reply, Request};
+
 use crate::device::{Input, Now};
 use crate::faults::broker::BrokerTransition;
 use crate::http::HttpResponse;
 use crate::notice::DeviceNotice;
-use wasmote_mqtt::broker::packet::{Reply, Request};
-
 pub use wasmote_mqtt::client::ids::{ConnectionId, DeviceIndex};
 
 /// A step of a run. Every change in a run belongs to one of these.

@@ -1,12 +1,13 @@
 //! Failures of the broker in virtual time.
 
+use wasmote_mqtt::broker::packet::{Reply, Request};
+use wasmote_mqtt::broker::reason::{CloseReason, ConnectRefusal};
+use wasmote_mqtt::message::Message;
+
 use super::observer::{ConnectionId, DeviceIndex, Observer, TraceEvent};
 use super::{BROKER_SLOT, VirtualTime};
 use crate::faults::broker::{BrokerTransition, Condition, Failure};
 use crate::link::AtMostOnce;
-use wasmote_mqtt::broker::packet::{Reply, Request};
-use wasmote_mqtt::broker::reason::{CloseReason, ConnectRefusal};
-use wasmote_mqtt::message::Message;
 
 /// Unread input of a suspended broker, as in the buffers of its sockets.
 #[derive(Debug)]

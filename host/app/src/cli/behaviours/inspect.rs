@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use wasmote_engine::Engine;
+use wasmote_fleet::source::Source;
+use wasmote_fleet::term::{STRONG, to_stdout};
 
 use super::{inspect_source, print_json};
 use crate::cli::Failure;
 use crate::exit::Exit;
-use crate::source::Source;
-use crate::term::{STRONG, to_stdout};
 
 /// Arguments of `wasmote behaviours inspect`.
 #[derive(clap::Args, Debug)]

@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use wasmote_engine::Engine;
+use wasmote_fleet::builtins;
+use wasmote_fleet::component_info::ComponentInfo;
+use wasmote_fleet::source::{Source, list_components};
+use wasmote_fleet::term::{STRONG, to_stdout};
 
 use super::{inspect_source, print_json};
-use crate::builtins;
 use crate::cli::Failure;
-use crate::component_info::ComponentInfo;
 use crate::exit::Exit;
-use crate::source::{Source, list_components};
-use crate::term::{STRONG, to_stdout};
 
 /// Arguments of `wasmote behaviours list`.
 #[derive(clap::Args, Debug)]

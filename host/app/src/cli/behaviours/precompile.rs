@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::anyhow;
 use wasmote_engine::Engine;
 use wasmote_engine::cache::precompile;
+use wasmote_fleet::builtins;
+use wasmote_fleet::source::Source;
+use wasmote_fleet::term::to_stdout;
 
-use crate::builtins;
 use crate::cli::Failure;
 use crate::exit::Exit;
-use crate::source::Source;
-use crate::term::to_stdout;
 
 /// Arguments of `wasmote behaviours precompile`.
 #[derive(clap::Args, Debug)]

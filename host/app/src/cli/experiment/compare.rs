@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use wasmote_fleet::term::{to_stderr, to_stdout};
+use wasmote_report::{self, Error};
+
 use crate::cli::Failure;
 use crate::exit::Exit;
-use crate::report::{self, Error};
-use crate::term::{to_stderr, to_stdout};
 
 /// What to compare.
 #[derive(clap::Args, Debug)]
@@ -23,7 +24,7 @@ pub struct Args {
 
 /// Do it.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
-    let comparison = report::compare(&args.folders).map_err(|problem| match problem {
+    let comparison = wasmote_report::compare(&args.folders).map_err(|problem| match problem {
         Error::TooFew => Failure::usage(problem),
         other => Failure::failed(other),
     })?;

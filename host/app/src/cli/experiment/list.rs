@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use serde::Serialize;
+use wasmote_experiment::source::{PlanSource, SHIPPED, local_plans};
+use wasmote_fleet::document::Format;
+use wasmote_fleet::term::{STRONG, to_stderr, to_stdout};
 
 use crate::cli::Failure;
-use crate::document::Format;
 use crate::exit::Exit;
-use crate::experiment::source::{PlanSource, SHIPPED, local_plans};
-use crate::term::{STRONG, to_stderr, to_stdout};
 
 /// How to list.
 #[derive(clap::Args, Debug)]
@@ -61,9 +61,10 @@ fn plan_info(
     name: String,
     source: String,
     plan: &PlanSource,
-) -> Result<PlanInfo, crate::experiment::ExperimentError> {
+) -> Result<PlanInfo, wasmote_experiment::ExperimentError> {
     let document = plan.plan_file()?;
-    let count = |group: &crate::config::file::GroupEntry| group.count.map_or(1, |count| u64::from(count.0));
+    let count =
+        |group: &wasmote_fleet::config::file::GroupEntry| group.count.map_or(1, |count| u64::from(count.0));
     let points: usize = document.sweep.values().map(|entry| entry.len()).product();
     Ok(PlanInfo {
         name,

@@ -4,8 +4,8 @@ use std::io::{IsTerminal, Write, stderr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::experiment::plan::Experiment;
-use crate::experiment::progress::Totals;
+use wasmote_experiment::plan::Experiment;
+use wasmote_experiment::progress::Totals;
 
 /// How often the line changes.
 const REDRAW_INTERVAL: Duration = Duration::from_millis(200);

@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
+use wasmote_fleet::term::{to_stderr, to_stdout};
+use wasmote_report::{self, ReportFiles};
 
 use crate::cli::Failure;
 use crate::exit::Exit;
-use crate::report::{self, ReportFiles};
-use crate::term::{to_stderr, to_stdout};
 
 /// What to report on.
 #[derive(clap::Args, Debug)]
@@ -25,7 +25,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     let mut problems = 0;
     let mut done = Vec::new();
     for folder in &args.folders {
-        match report::html(folder) {
+        match wasmote_report::html(folder) {
             Ok(written) => {
                 print(args, folder, &written);
                 done.push(written);

@@ -11,25 +11,25 @@ use clap::Args as ClapArgs;
 use clap::builder::{EnumValueParser, TypedValueParser};
 use serde_json::json;
 use wasmote_engine::Engine;
+use wasmote_experiment::execute::{ExecutionMode, execute};
+use wasmote_experiment::live_run::LiveEnv;
+use wasmote_experiment::plan::{Experiment, Overrides};
+use wasmote_experiment::progress::Totals;
+use wasmote_experiment::results::{ResultsWriter, cores};
+use wasmote_experiment::source::PlanSource;
+use wasmote_fleet::config::options::Options;
+use wasmote_fleet::config::options::subset::{Live, Subset};
+use wasmote_fleet::config::values::{BrokerChoice, LogFormat, format_broker_url};
+use wasmote_fleet::logging;
+use wasmote_fleet::signals::Signals;
+use wasmote_fleet::term::{ERROR, to_stderr, to_stdout};
+use wasmote_report::{self, ReportFiles};
 use wasmote_results::{RunEntry, Summary, TimeMode, write_atomically};
 
 use super::failure;
 use super::progress;
 use crate::cli::Failure;
-use crate::config::options::Options;
-use crate::config::options::subset::{Live, Subset};
-use crate::config::values::{BrokerChoice, LogFormat, format_broker_url};
 use crate::exit::Exit;
-use crate::experiment::execute::{ExecutionMode, execute};
-use crate::experiment::live_run::LiveEnv;
-use crate::experiment::plan::{Experiment, Overrides};
-use crate::experiment::progress::Totals;
-use crate::experiment::results::{ResultsWriter, cores};
-use crate::experiment::source::PlanSource;
-use crate::logging;
-use crate::report::{self, ReportFiles};
-use crate::signals::Signals;
-use crate::term::{ERROR, to_stderr, to_stdout};
 
 /// Values of `--time`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -179,7 +179,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         execute(&experiment, &mut results, &mode, totals)
     });
     let summaries = summaries.map_err(Failure::failed)?;
-    let report = report::html(&results.folder).map_err(Failure::failed)?;
+    let report = wasmote_report::html(&results.folder).map_err(Failure::failed)?;
     if let Some(file) = &args.junit {
         let text = junit::document(&experiment, &results, &summaries).map_err(Failure::failed)?;
         write_atomically(file, text.as_bytes()).map_err(Failure::failed)?;

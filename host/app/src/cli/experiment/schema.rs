@@ -1,9 +1,10 @@
 //! `wasmote experiment schema`
 
+use wasmote_experiment::schema::SCHEMA;
+use wasmote_fleet::term::to_stdout;
+
 use crate::cli::Failure;
 use crate::exit::Exit;
-use crate::experiment::schema::SCHEMA;
-use crate::term::to_stdout;
 
 /// Do it.
 pub fn run() -> Result<Exit, Failure> {

@@ -5,16 +5,16 @@ use std::path::{Path, PathBuf};
 use anyhow::anyhow;
 use serde_json::json;
 use wasmote_engine::Engine;
+use wasmote_experiment::progress::Totals;
+use wasmote_experiment::results::cores;
+use wasmote_experiment::verify::{RecordedResults, RunComparison, real_time_advice};
+use wasmote_fleet::term::{ERROR, GOOD, to_stderr, to_stdout};
+use wasmote_report::stale;
 use wasmote_results::TimeMode;
 
 use super::{failure, progress};
 use crate::cli::Failure;
 use crate::exit::Exit;
-use crate::experiment::progress::Totals;
-use crate::experiment::results::cores;
-use crate::experiment::verify::{RecordedResults, RunComparison, real_time_advice};
-use crate::report::stale;
-use crate::term::{ERROR, GOOD, to_stderr, to_stdout};
 
 /// What to verify.
 #[derive(clap::Args, Debug)]

@@ -6,13 +6,13 @@ use std::task::{Context, Waker};
 
 use wasmote_mqtt::broker::packet::{Publish, Request};
 use wasmote_mqtt::client::ids::ConnectionId;
+use wasmote_mqtt::codec::client::{ClientCodec, SendError};
 use wasmote_mqtt::message::Message;
 use wasmote_mqtt::time::Time;
 use wasmote_sim::link::AtMostOnce;
 
 use super::readiness::SocketWaker;
 use super::sockets::{Dialer, Scratch};
-use crate::codec::client::{ClientCodec, SendError};
 use crate::reason_text;
 use crate::stream::{ByteStream, Received};
 

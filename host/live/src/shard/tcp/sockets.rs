@@ -6,9 +6,9 @@ use std::sync::Arc;
 use bytes::BytesMut;
 use tokio::task::AbortHandle;
 use wasmote_mqtt::client::ids::ConnectionId;
+use wasmote_mqtt::codec::client::{Credentials, Incoming};
 
 use super::readiness::ReadySet;
-use crate::codec::client::{Credentials, Incoming};
 use crate::network::{MAX_DIALS, Network};
 use crate::shard::event::{ShardEvent, ShardEventSender};
 use crate::socket::Socket;

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use wasmote_mqtt::device_id::Identity;
+
 use super::{Component, FaultModelInstance, ModelContext, ModelInput};
 use crate::behaviour::{Trap, TrapKind};
 use crate::faults::{FaultId, Verdict};
 use crate::limits::Limits;
 use crate::notice::DeviceNotice;
 use crate::rng::Stream;
-use wasmote_mqtt::device_id::Identity;
 
 /// Consecutive traps after which a model is disabled.
 const MAX_CONSECUTIVE_TRAPS: u32 = 3;

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::gaussian::{cumulative, quantile};
 use wasmote_mqtt::time::nanos;
+
+use super::gaussian::{cumulative, quantile};
 
 /// The distribution of a delay.
 #[derive(Clone, Debug, PartialEq)]

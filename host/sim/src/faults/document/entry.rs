@@ -1,6 +1,7 @@
 //! One fault as it is written.
 
 use serde::{Deserialize, Serialize};
+use wasmote_mqtt::device_id::is_name;
 
 use super::checks::Problem;
 use super::kind::{DelayKind, Kind};
@@ -9,7 +10,6 @@ use crate::faults::component::{Config, Library};
 use crate::faults::span::{SignedSpan, Span};
 use crate::faults::target::{Pattern, Target};
 use crate::faults::{Directions, Fault, Model};
-use wasmote_mqtt::device_id::is_name;
 
 /// Writes the entry and, from the same list, which of its optional fields are given.
 macro_rules! entry {

@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use wasmote_mqtt::message::Message;
+use wasmote_mqtt::time::Time;
+
 use crate::faults::component::ModelInput;
 use crate::faults::component::runner::ModelRunner;
 use crate::faults::partition::PartitionRule;
@@ -11,8 +14,6 @@ use crate::faults::{Direction, Fault, FaultId, Model, RuleInput, RuleState, Verd
 use crate::ledger::Ledger;
 use crate::notice::DeviceNotice;
 use crate::rng::Stream;
-use wasmote_mqtt::message::Message;
-use wasmote_mqtt::time::Time;
 
 #[derive(Debug)]
 pub(super) struct Rule {

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use wasmote_mqtt::time::{Time, WallTime};
+
 use super::Injector;
 use crate::faults::Fault;
 use crate::faults::battery::EnergyUse;
-use wasmote_mqtt::time::{Time, WallTime};
 
 impl Injector {
     /// Reading of the device's calendar clock.

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-
-use super::Digest;
 use wasmote_mqtt::message::{Message, MessageOrigin, Properties, Qos, Will};
 use wasmote_mqtt::time::{Time, nanos};
 use wasmote_mqtt::topic::{Topic, TopicFilter};
+
+use super::Digest;
 
 /// A value that can be mixed into a digest.
 pub(super) trait Encode {

@@ -1,12 +1,13 @@
 //! Encoding of MQTT packets.
 
-use super::Digest;
-use super::encode::Encode;
 use wasmote_mqtt::broker::packet::{
     Ack, AckStep, ConnAck, Connect, Disconnect, Publish, Reply, Request, RetainHandling, SubAck, Subscribe,
     SubscribeOptions, Unsubscribe,
 };
 use wasmote_mqtt::protocol::Protocol;
+
+use super::Digest;
+use super::encode::Encode;
 
 impl Encode for Request {
     fn encode(&self, into: &mut Digest) {

@@ -1,5 +1,10 @@
 use std::time::Duration;
 
+use wasmote_mqtt::broker::packet::{Connect, Reply, Request};
+use wasmote_mqtt::client::ids::ConnectionId;
+use wasmote_mqtt::message::{Message, Will};
+use wasmote_mqtt::topic::Topic;
+
 use super::*;
 use crate::behaviour::{Trap, TrapKind};
 use crate::context::LogLevel;
@@ -8,10 +13,6 @@ use crate::faults::document::{FaultDocument, FaultEntry, Kind};
 use crate::http::HttpFailure;
 use crate::notice::{DeviceNotice, DropCause};
 use crate::virtual_time::observer::DeviceIndex;
-use wasmote_mqtt::broker::packet::{Connect, Reply, Request};
-use wasmote_mqtt::client::ids::ConnectionId;
-use wasmote_mqtt::message::{Message, Will};
-use wasmote_mqtt::topic::Topic;
 
 fn of(texts: &[&str]) -> u128 {
     let mut digest = Digest::default();

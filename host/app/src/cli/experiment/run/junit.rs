@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
+use wasmote_experiment::plan::{Experiment, point_labels};
+use wasmote_experiment::results::ResultsWriter;
 use wasmote_results::{Summary, ThresholdOutcome};
-
-use crate::experiment::plan::{Experiment, point_labels};
-use crate::experiment::results::ResultsWriter;
 
 /// A suite for each run with a case for each threshold, one for the ledger, and on a cluster one for the collection.
 pub(super) fn document(

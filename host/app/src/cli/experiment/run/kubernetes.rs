@@ -7,22 +7,21 @@ use anyhow::anyhow;
 use clap::Args as ClapArgs;
 use serde_json::json;
 use wasmote_engine::Engine;
+use wasmote_experiment::plan::{Experiment, Overrides, point_labels};
+use wasmote_experiment::progress::Totals;
+use wasmote_experiment::results::ResultsWriter;
+use wasmote_experiment::source::PlanSource;
+use wasmote_fleet::config::values::{DeviceCount, DurationValue};
+use wasmote_fleet::signals::Signals;
+use wasmote_fleet::term::{ERROR, GOOD, WARNING, to_stderr, to_stdout};
+use wasmote_kubernetes::experiment::{ClusterError, Options};
+use wasmote_kubernetes::kubectl::{Cluster, Kubectl};
+use wasmote_kubernetes::manifests::name::{Image, Quantity};
 use wasmote_results::{Summary, TimeMode, write_atomically};
 
 use super::{Args, failure, junit, shell_quoted};
 use crate::cli::Failure;
-use crate::config::values::{DeviceCount, DurationValue};
 use crate::exit::Exit;
-use crate::experiment::cluster::{self, ClusterError, Options};
-use crate::experiment::plan::{Experiment, Overrides, point_labels};
-use crate::experiment::progress::Totals;
-use crate::experiment::results::ResultsWriter;
-use crate::experiment::source::PlanSource;
-use crate::kubectl::{Cluster, Kubectl};
-use crate::manifests::name::{Image, Quantity};
-use crate::report;
-use crate::signals::Signals;
-use crate::term::{ERROR, GOOD, WARNING, to_stderr, to_stdout};
 
 /// A place for runs other than this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -117,13 +116,13 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     let source = PlanSource::find(&args.plan).map_err(failure)?;
     let engine = Engine::new().map_err(Failure::failed)?;
     let experiment = Experiment::new(source, &overrides, &engine).map_err(failure)?;
-    cluster::support::check(&experiment).map_err(cluster_failure)?;
+    wasmote_kubernetes::experiment::support::check(&experiment).map_err(cluster_failure)?;
     let command = [vec![args.command()], args.cluster.arguments()].concat().join(" ");
     let mut results =
         ResultsWriter::create(&args.out, &experiment, TimeMode::Real, command).map_err(failure)?;
     results.manifest.broker = Some("Mosquitto on the cluster".to_owned());
     results.write_manifest().map_err(failure)?;
-    let outcome = cluster::execute(&experiment, &mut results, &options, &totals);
+    let outcome = wasmote_kubernetes::experiment::execute(&experiment, &mut results, &options, &totals);
     let folder = results.folder.display();
     let summaries = outcome.map_err(|problem| {
         to_stderr(format_args!("what there is of results is in {folder}"));
@@ -135,7 +134,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     }
     let page = match summaries.is_empty() {
         true => None,
-        false => Some(report::html(&results.folder).map_err(Failure::failed)?.page),
+        false => Some(wasmote_report::html(&results.folder).map_err(Failure::failed)?.page),
     };
     match args.json {
         true => to_stdout(format_args!(

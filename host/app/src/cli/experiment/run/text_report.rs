@@ -2,12 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use wasmote_experiment::plan::{Experiment, point_labels};
+use wasmote_experiment::results::ResultsWriter;
+use wasmote_fleet::term::{ERROR, FAINT, GOOD, STRONG, WARNING, to_stdout};
+use wasmote_report::ReportFiles;
 use wasmote_results::{Summary, ThresholdMiss, ThresholdOutcome, TimeMode};
-
-use crate::experiment::plan::{Experiment, point_labels};
-use crate::experiment::results::ResultsWriter;
-use crate::report::ReportFiles;
-use crate::term::{ERROR, FAINT, GOOD, STRONG, WARNING, to_stdout};
 
 /// Number of runs that are printed one by one.
 const SHOWN: usize = 50;

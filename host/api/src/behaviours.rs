@@ -1,0 +1,219 @@
+//! Behaviour resources: `GET /behaviours` lists the behaviours of the fleet with their versions;
+//! `PUT /behaviours/{name}` rolls out another version.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{FromRequest, FromRequestParts, Path, Request, State as Shared};
+use axum::http::StatusCode;
+use schemars::JsonSchema;
+use serde::Serialize;
+use wasmote_fleet::actions::audit::BehaviourUpdate;
+use wasmote_fleet::component_file::{ComponentFileError, MAX_BYTES};
+use wasmote_fleet::component_info::ComponentInfo;
+use wasmote_fleet::versions::record::{UpdateCounts, UpdateRefusal};
+use wasmote_fleet::versions::{AppliedUpdate, RunningBehaviour, UpdateError, VersionInfo};
+use wasmote_live::fleet::RolloutReport;
+use wasmote_live::status::Totals;
+
+use super::Api;
+use super::endpoint::{Endpoint, get, put};
+use super::error::ApiError;
+use super::extract::Body;
+
+/// A behaviour that the fleet runs, with its versions.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Behaviour")]
+struct BehaviourView {
+    #[serde(flatten)]
+    info: ComponentInfo,
+    /// Number of devices that run it.
+    devices: u32,
+    /// Groups that run it.
+    groups: Vec<String>,
+    /// Its versions, the latest first.
+    versions: Vec<VersionView>,
+    /// Counts of its updates.
+    updates: UpdateCounts,
+    /// The last update that failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_refusal: Option<UpdateRefusal>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline)]
+struct VersionView {
+    #[serde(flatten)]
+    info: VersionInfo,
+    /// Number of devices that run this version.
+    devices: u64,
+}
+
+/// Result of an update.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Update")]
+struct UpdateResponse {
+    /// Name of the behaviour.
+    behaviour: String,
+    /// SHA-256 of the new version.
+    sha256: String,
+    /// SHA-256 of the version before.
+    replaced: String,
+    /// False if all devices had this version already.
+    changed: bool,
+    /// Devices that tried the version first.
+    canaries: Vec<String>,
+    /// Number of devices that run the new version.
+    swapped: u64,
+    /// Number of devices that get the new version when a hang is over.
+    waiting: u64,
+    /// Number of devices that keep the old version.
+    refused: u64,
+    /// Interfaces that the new version imports and the old one did not.
+    gained_imports: Vec<String>,
+    /// Interfaces that the old version imported and the new one does not.
+    dropped_imports: Vec<String>,
+}
+
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    let component = ["application/wasm", "application/gzip", "application/octet-stream"];
+    vec![
+        get("/behaviours", list).summary("The fleet's behaviours and their versions").response::<Vec<BehaviourView>>(),
+        get("/behaviours/{name}", one)
+            .summary("A behaviour and its versions")
+            .response::<BehaviourView>()
+            .error(404, "No device runs it"),
+        put("/behaviours/{name}", replace)
+            .body_limit(MAX_BYTES)
+            .summary("Another version: tried on one device of each group, then given to all, with their sessions up")
+            .binary_body(&component)
+            .response::<UpdateResponse>()
+            .error(404, "No device runs it")
+            .error(408, "The body did not arrive in time")
+            .error(409, "Another update is under way")
+            .error(413, "The component is too large")
+            .error(422, "It is no component for this host, or a canary failed; the old version runs on"),
+    ]
+}
+
+async fn list(Shared(api): Shared<Arc<Api>>) -> Result<Json<Vec<BehaviourView>>, ApiError> {
+    let totals = api.fleet.totals().await?;
+    Ok(Json(api.versions.all().into_iter().map(|behaviour| view(&api, behaviour, &totals)).collect()))
+}
+
+async fn one(Shared(api): Shared<Arc<Api>>, Name(name): Name) -> Result<Json<BehaviourView>, ApiError> {
+    let behaviour = api.versions.find(&name)?;
+    let totals = api.fleet.totals().await?;
+    Ok(Json(view(&api, behaviour, &totals)))
+}
+
+fn view(api: &Api, behaviour: RunningBehaviour, totals: &Totals) -> BehaviourView {
+    let name = behaviour.info.name.clone();
+    let devices = |sha256: &str| {
+        let runs = totals.versions.iter();
+        let runs = runs.filter(|(version, _)| *version.name == *name && *version.sha256 == *sha256);
+        runs.map(|(_, devices)| devices).sum()
+    };
+    let version = |info: VersionInfo| VersionView { devices: devices(&info.sha256), info };
+    BehaviourView {
+        devices: api.versions.groups_of(&name).map(|group| group.count).sum(),
+        groups: api.versions.groups_of(&name).map(|group| group.name.clone()).collect(),
+        versions: behaviour.versions.into_iter().map(version).collect(),
+        updates: behaviour.updates,
+        last_refusal: behaviour.last_refusal,
+        info: behaviour.info,
+    }
+}
+
+async fn replace(
+    Shared(api): Shared<Arc<Api>>,
+    Name(name): Name,
+    ComponentBody(bytes): ComponentBody,
+) -> Result<Json<UpdateResponse>, ApiError> {
+    let replaced = api.versions.find(&name)?.info.sha256;
+    let (behaviour, updating) = (name.clone(), Arc::clone(&api));
+    // The update continues when the client disconnects.
+    let task = tokio::spawn(async move { updating.versions.update(&name, bytes, "http").await });
+    let updated = task.await.map_err(|failed| {
+        ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "behaviour", failed.to_string())
+    })?;
+    let AppliedUpdate { info, bytes, began, rollout, gained_imports, dropped_imports } = updated?;
+    let changed = rollout.is_some();
+    if let Some(RolloutReport { canaries, .. }) = &rollout {
+        api.audit_update(BehaviourUpdate {
+            groups: api.versions.groups_of(&behaviour).map(|group| group.name.clone()).collect(),
+            behaviour: behaviour.clone(),
+            sha256: info.sha256.clone(),
+            bytes,
+            began,
+            canaries: canaries.clone(),
+            trial: api.versions.trial(),
+        });
+    }
+    let RolloutReport { canaries, swapped, waiting, refused, .. } = rollout.unwrap_or_default();
+    Ok(Json(UpdateResponse {
+        behaviour,
+        sha256: info.sha256,
+        replaced,
+        changed,
+        canaries: canaries.iter().map(ToString::to_string).collect(),
+        swapped,
+        waiting,
+        refused,
+        gained_imports,
+        dropped_imports,
+    }))
+}
+
+/// Name of the behaviour in the path.
+struct Name(String);
+
+impl FromRequestParts<Arc<Api>> for Name {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(
+        parts: &mut axum::http::request::Parts,
+        api: &Arc<Api>,
+    ) -> Result<Self, ApiError> {
+        let path = Path::<String>::from_request_parts(parts, api).await;
+        path.map(|Path(name)| Self(name))
+            .map_err(|rejection| ApiError::bad_request("path", rejection.body_text()))
+    }
+}
+
+/// Body with a component. Its first bytes tell its format; the content type is not used.
+struct ComponentBody(Vec<u8>);
+
+impl FromRequest<Arc<Api>> for ComponentBody {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, ApiError> {
+        let Body { bytes, .. } = Body::within(MAX_BYTES, request, api).await?;
+        if bytes.is_empty() {
+            let how = "send the component as the body, as curl does with --data-binary @FILE";
+            return Err(ApiError::bad_request("body", how));
+        }
+        Ok(Self(bytes.into()))
+    }
+}
+
+impl From<UpdateError> for ApiError {
+    fn from(error: UpdateError) -> Self {
+        let message = error.to_string();
+        match error {
+            UpdateError::Unknown { name, .. } => Self::not_found("behaviour", message, &name),
+            UpdateError::Busy(name) => Self::new(StatusCode::CONFLICT, "behaviour", message).found(name),
+            UpdateError::ComponentFile(ComponentFileError::TooLarge { .. }) => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body", message)
+            }
+            UpdateError::ComponentFile(_) | UpdateError::Load(_) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "body", message)
+            }
+            UpdateError::Canary { device, .. } => {
+                let message = format!("{message}; the old version runs on");
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "canary", message).found(device.as_str())
+            }
+            UpdateError::Ask(error) => error.into(),
+        }
+    }
+}

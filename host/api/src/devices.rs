@@ -1,0 +1,176 @@
+//! `GET /devices`, page by page, and `GET /devices/{id}`.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State as Shared;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use wasmote_fleet::metrics::Snapshot;
+use wasmote_fleet::metrics::json::Metrics;
+use wasmote_live::fleet::STATUS_BATCH;
+use wasmote_live::status::DeviceStatus;
+
+use super::Api;
+use super::endpoint::{Endpoint, get};
+use super::error::ApiError;
+use super::extract::{Device, Params};
+use super::state::DeviceState;
+use super::status::DeviceView;
+
+const DEFAULT_LIMIT: usize = 100;
+const MAX_LIMIT: usize = 1_000;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Page {
+    /// Devices to skip
+    #[serde(default)]
+    offset: usize,
+    /// Devices to show; 100 unless told, 1000 at most
+    limit: Option<usize>,
+    /// Only those of this group
+    group: Option<String>,
+    /// Only those in this state
+    state: Option<DeviceState>,
+}
+
+/// A page of the list of devices.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "DevicePage")]
+struct Listing {
+    /// Devices that match, over all pages.
+    total: usize,
+    /// Devices before this page.
+    offset: usize,
+    /// Maximum of devices on a page.
+    limit: usize,
+    /// The devices of this page.
+    devices: Vec<DeviceRow>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+struct DeviceRow {
+    /// Name of the device.
+    device: String,
+    /// Name of its group.
+    group: String,
+    /// Name of its behaviour.
+    behaviour: String,
+    /// SHA-256 of the component that it runs, or starts with next.
+    behaviour_version: String,
+    /// State of the device.
+    state: DeviceState,
+    /// Why it is not connected.
+    why: Option<String>,
+    /// Seconds since its behaviour started; null when it does not run.
+    uptime_s: Option<f64>,
+    /// Messages handed to the MQTT connection.
+    sent: u64,
+    /// Messages given to the behaviour.
+    received: u64,
+}
+
+/// State and metrics of one device.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Device")]
+struct DeviceDetail {
+    #[serde(flatten)]
+    status: DeviceView,
+    /// Its metrics.
+    metrics: Metrics,
+}
+
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        get("/devices", list)
+            .summary("The devices, page by page")
+            .query::<Page>()
+            .response::<Listing>()
+            .error(400, "A parameter is wrong")
+            .error(404, "No group has this name"),
+        get("/devices/{id}", one)
+            .summary("One device, with its metrics")
+            .response::<DeviceDetail>()
+            .error(404, "No device has this name"),
+    ]
+}
+
+async fn list(Shared(api): Shared<Arc<Api>>, Params(page): Params<Page>) -> Result<Json<Listing>, ApiError> {
+    let limit = page.limit.unwrap_or(DEFAULT_LIMIT);
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        return Err(
+            ApiError::bad_request("limit", format!("use 1 to {MAX_LIMIT}, found {limit}")).found(limit)
+        );
+    }
+    if let Some(group) = &page.group {
+        api.group(group)?;
+    }
+    let mut listing = Listing { total: 0, offset: page.offset, limit, devices: Vec::new() };
+    match page.state {
+        Some(state) => by_state(&api, &page, state, &mut listing).await?,
+        None => by_position(&api, &page, &mut listing).await?,
+    }
+    Ok(Json(listing))
+}
+
+/// The position of a device follows from its name and group, so that only devices on the page are queried.
+async fn by_position(api: &Api, page: &Page, listing: &mut Listing) -> Result<(), ApiError> {
+    let fits = |position: &usize| {
+        page.group.as_ref().is_none_or(|group| **group == *api.fleet.devices()[*position].group)
+    };
+    let fitting: Vec<usize> = (0..api.fleet.devices().len()).filter(fits).collect();
+    listing.total = fitting.len();
+    let mut shown = fitting.into_iter().skip(page.offset).take(listing.limit).peekable();
+    // Devices of a group are neighbours, so that this is usually one query.
+    while let Some(first) = shown.next() {
+        let mut last = first;
+        while let Some(next) = shown.next_if_eq(&(last + 1)) {
+            last = next;
+        }
+        let statuses = api.fleet.statuses(first..last + 1).await?;
+        listing.devices.extend(statuses.iter().map(|status| device_row(status, api)));
+    }
+    Ok(())
+}
+
+/// The devices in a state are only known when all are queried.
+async fn by_state(api: &Api, page: &Page, state: DeviceState, listing: &mut Listing) -> Result<(), ApiError> {
+    let devices = api.fleet.devices().len();
+    for first in (0..devices).step_by(STATUS_BATCH) {
+        for status in api.fleet.statuses(first..(first + STATUS_BATCH).min(devices)).await? {
+            let in_group = page.group.as_ref().is_none_or(|group| **group == *status.identity.group);
+            if !in_group || DeviceState::of(&status, api.uptime()).0 != state {
+                continue;
+            }
+            listing.total += 1;
+            if listing.total > page.offset && listing.devices.len() < listing.limit {
+                listing.devices.push(device_row(&status, api));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn device_row(status: &DeviceStatus, api: &Api) -> DeviceRow {
+    let (state, why) = DeviceState::of(status, api.uptime());
+    DeviceRow {
+        device: status.identity.id.to_string(),
+        group: status.identity.group.to_string(),
+        behaviour: status.behaviour.clone(),
+        behaviour_version: status.version.sha256.to_string(),
+        state,
+        why,
+        uptime_s: status.uptime.map(|uptime| uptime.as_millis() as f64 / 1_000.0),
+        sent: status.totals.ledger.sent,
+        received: status.totals.ledger.received,
+    }
+}
+
+async fn one(Shared(api): Shared<Arc<Api>>, device: Device) -> Result<Json<DeviceDetail>, ApiError> {
+    let status = api.fleet.status(device.id()).await?;
+    let view = DeviceView::new(&status, &api);
+    let snapshot = Snapshot { totals: status.totals, uptime: api.uptime(), ..Snapshot::default() };
+    Ok(Json(DeviceDetail { status: view, metrics: Metrics::new(&snapshot) }))
+}

@@ -1,0 +1,146 @@
+//! `GET /events`: events from now on, as server-sent events.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State as Shared;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
+use tokio_stream::wrappers::BroadcastStream;
+use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
+use tokio_stream::{Stream, StreamExt};
+use wasmote_fleet::events::render::{EVENT_KINDS, EventRecord, event_kind};
+use wasmote_fleet::suggest::did_you_mean;
+use wasmote_fleet::versions::record::{UpdateEvent, UpdateOutcome};
+use wasmote_live::events::EventFilter;
+use wasmote_live::status::DeviceEvent;
+
+use super::Api;
+use super::endpoint::{Endpoint, get};
+use super::error::ApiError;
+use super::extract::Params;
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct FilterQuery {
+    /// Only of these devices, by name, with commas between
+    device: Option<String>,
+    /// Only of these kinds, with commas between
+    kind: Option<String>,
+}
+
+/// Devices and kinds whose events are sent; empty for all.
+struct EventSelection {
+    devices: Vec<String>,
+    kinds: Vec<&'static str>,
+}
+
+/// Interval of comments that keep the stream open in proxies and clients.
+const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
+
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    vec![
+        get("/events", events)
+            .summary("What happens from now on; an event `lagged` tells how many a slow reader missed")
+            .query::<FilterQuery>()
+            .response_as::<String>("text/event-stream")
+            .error(400, "There is no such kind")
+            .error(404, "No device has this name"),
+    ]
+}
+
+async fn events(
+    Shared(api): Shared<Arc<Api>>,
+    Params(filter): Params<FilterQuery>,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, ApiError> {
+    let filter = EventSelection::check(&filter, &api)?;
+    let filter = Arc::new(filter);
+    let updates = BroadcastStream::new(api.versions.subscribe());
+    let update_filter = Arc::clone(&filter);
+    let updates = updates.filter_map(move |item| match item {
+        Ok(update) => update_filter.includes_update(&update).then(|| Ok(update_event(&update))),
+        Err(BroadcastStreamRecvError::Lagged(missed)) => Some(Ok(lagged_event(missed))),
+    });
+    let device_events = api.fleet.events(filter.interest()).into_stream();
+    let events = device_events.filter_map(move |item| match item {
+        Ok(device_event) => filter.includes(&device_event).then(|| Ok(event(&device_event))),
+        Err(missed) => Some(Ok(lagged_event(missed))),
+    });
+    // The fleet's events end the stream when the fleet ends.
+    let events = events.merge(updates);
+    Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE_INTERVAL)))
+}
+
+fn event(device_event: &DeviceEvent) -> Event {
+    let data = serde_json::to_string(&EventRecord::new(device_event)).unwrap_or_default();
+    Event::default().event(event_kind(&device_event.notice)).data(data)
+}
+
+fn update_event(update: &UpdateEvent) -> Event {
+    Event::default().event(update.kind).data(serde_json::to_string(update).unwrap_or_default())
+}
+
+fn lagged_event(missed: u64) -> Event {
+    Event::default().event("lagged").data(json!({"missed": missed}).to_string())
+}
+
+impl EventSelection {
+    fn check(filter: &FilterQuery, api: &Api) -> Result<Self, ApiError> {
+        let devices: Vec<_> = names(filter.device.as_deref()).map(str::to_owned).collect();
+        devices.iter().try_for_each(|id| api.position(id).map(drop))?;
+        let kinds = names(filter.kind.as_deref()).map(parse_kind).collect::<Result<_, _>>()?;
+        Ok(Self { devices, kinds })
+    }
+
+    /// Events that the fleet has to emit for this selection. A log line is notable only at some levels, so a selection
+    /// of log lines needs all events.
+    fn interest(&self) -> EventFilter {
+        let is_frequent = |kind: &&str| ["sent", "received", "dropped", "log"].contains(kind);
+        let only_infrequent = !self.kinds.is_empty() && !self.kinds.iter().any(is_frequent);
+        if only_infrequent { EventFilter::Notable } else { EventFilter::All }
+    }
+
+    fn includes(&self, device_event: &DeviceEvent) -> bool {
+        let device = device_event.device.id.as_str();
+        (self.kinds.is_empty() || self.kinds.contains(&event_kind(&device_event.notice)))
+            && (self.devices.is_empty() || self.devices.iter().any(|id| id == device))
+    }
+
+    /// An update belongs to no device, so it is left out when devices are selected.
+    fn includes_update(&self, update: &UpdateEvent) -> bool {
+        self.devices.is_empty() && (self.kinds.is_empty() || self.kinds.contains(&update.kind))
+    }
+}
+
+fn all_kinds() -> Vec<&'static str> {
+    EVENT_KINDS.into_iter().chain(UpdateOutcome::KINDS).collect()
+}
+
+fn names(list: Option<&str>) -> impl Iterator<Item = &str> {
+    list.unwrap_or_default().split(',').map(str::trim).filter(|name| !name.is_empty())
+}
+
+fn parse_kind(name: &str) -> Result<&'static str, ApiError> {
+    let known = all_kinds();
+    known.iter().find(|kind| **kind == name).copied().ok_or_else(|| {
+        let hint = did_you_mean(name, known.iter().copied());
+        ApiError::bad_request("kind", format!("there is no such kind; known are {}{hint}", known.join(", ")))
+            .found(name)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_checked_and_guessed() {
+        assert_eq!(parse_kind("sent").unwrap(), "sent");
+        let error = serde_json::to_value(parse_kind("conected").unwrap_err()).unwrap();
+        assert!(error["message"].as_str().unwrap().ends_with("did you mean `connected`?"), "{error}");
+        assert_eq!(names(Some(" a, ,b,")).collect::<Vec<_>>(), ["a", "b"]);
+    }
+}

@@ -1,0 +1,162 @@
+//! Fault endpoints: `/faults` of the fleet, of a group and of a device. A narrower scope replaces the faults it inherits.
+
+pub(crate) mod schema;
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State as Shared;
+use wasmote_fleet::actions::Action;
+use wasmote_fleet::actions::faults::Faults;
+use wasmote_fleet::actions::scope::EntryScope;
+use wasmote_fleet::document::{Format, parse_json, parse_object};
+use wasmote_fleet::fault_registry::{FaultScope, FaultsView};
+use wasmote_fleet::fault_set::{BROKER_FAULT_NEEDS_EMBEDDED, BROKER_FAULT_NEEDS_FLEET, FaultSet};
+use wasmote_fleet::suggest::did_you_mean;
+use wasmote_sim::faults::document::FaultDocument;
+
+use super::Api;
+use super::endpoint::{Endpoint, delete, get, put};
+use super::error::ApiError;
+use super::extract::{Body, Device, Group, is_json, wrong_type};
+
+const TOML: &str = "application/toml";
+/// Expected JSON body, for error messages.
+const EXPECTED_BODY: &str = r#"a JSON object like {"fault": […]}, or a preset's name as a JSON text"#;
+
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    let shows = |endpoint: Endpoint, summary| {
+        endpoint.summary(summary).response::<FaultsView>().error(404, "No group or device has this name")
+    };
+    let reads = |endpoint: Endpoint, summary| {
+        shows(endpoint, summary)
+            .body::<schema::FaultsBody>(&["application/json", TOML])
+            .error(400, "A field is missing or wrong")
+            .error(415, "The body is neither JSON nor TOML")
+    };
+    vec![
+        shows(get("/faults", show_fleet), "The fleet's faults"),
+        reads(
+            put("/faults", set_fleet),
+            "Give the fleet other faults; groups and devices with their own keep them",
+        ),
+        shows(delete("/faults", reset_fleet), "Go back to the faults that the run began with"),
+        shows(get("/groups/{group}/faults", show_group), "The group's faults, its own or the fleet's"),
+        reads(put("/groups/{group}/faults", set_group), "Give the group faults of its own"),
+        shows(delete("/groups/{group}/faults", reset_group), "Go back to the fleet's faults"),
+        shows(
+            get("/devices/{id}/faults", show_device),
+            "The device's faults, its own or its group's or the fleet's",
+        ),
+        reads(put("/devices/{id}/faults", set_device), "Give the device faults of its own"),
+        shows(delete("/devices/{id}/faults", reset_device), "Go back to the group's faults, or the fleet's"),
+    ]
+}
+
+type FaultsResponse = Result<Json<FaultsView>, ApiError>;
+
+async fn show_fleet(Shared(api): Shared<Arc<Api>>) -> FaultsResponse {
+    show(&api, FaultScope::Fleet).await
+}
+
+async fn set_fleet(Shared(api): Shared<Arc<Api>>, body: Body) -> FaultsResponse {
+    let faults = read(&body, &api)?;
+    change(&api, FaultScope::Fleet, Some(faults)).await
+}
+
+async fn reset_fleet(Shared(api): Shared<Arc<Api>>) -> FaultsResponse {
+    change(&api, FaultScope::Fleet, None).await
+}
+
+async fn show_group(Shared(api): Shared<Arc<Api>>, group: Group) -> FaultsResponse {
+    show(&api, FaultScope::Group(group.name)).await
+}
+
+async fn set_group(Shared(api): Shared<Arc<Api>>, group: Group, body: Body) -> FaultsResponse {
+    let faults = read(&body, &api)?;
+    change(&api, FaultScope::Group(group.name), Some(faults)).await
+}
+
+async fn reset_group(Shared(api): Shared<Arc<Api>>, group: Group) -> FaultsResponse {
+    change(&api, FaultScope::Group(group.name), None).await
+}
+
+async fn show_device(Shared(api): Shared<Arc<Api>>, device: Device) -> FaultsResponse {
+    show(&api, FaultScope::Device(device.position)).await
+}
+
+async fn set_device(Shared(api): Shared<Arc<Api>>, device: Device, body: Body) -> FaultsResponse {
+    let faults = read(&body, &api)?;
+    change(&api, FaultScope::Device(device.position), Some(faults)).await
+}
+
+async fn reset_device(Shared(api): Shared<Arc<Api>>, device: Device) -> FaultsResponse {
+    change(&api, FaultScope::Device(device.position), None).await
+}
+
+async fn show(api: &Api, scope: FaultScope) -> FaultsResponse {
+    Ok(Json(api.faults.lock().await.view(&scope, &api.fleet.devices())))
+}
+
+/// Changes the registry and the devices under one lock, so that concurrent changes leave both consistent.
+async fn change(api: &Api, scope: FaultScope, faults: Option<FaultSet>) -> FaultsResponse {
+    if let Some(faults) = faults.as_ref().filter(|_| !matches!(scope, FaultScope::Fleet)) {
+        faults.reject_broker_faults(BROKER_FAULT_NEEDS_FLEET)?;
+    }
+    let mut registry = api.faults.lock().await;
+    let is_new = faults.is_some();
+    api.audit(Action::Faults(Faults::new(entry_scope(&scope, api), faults.as_ref())));
+    registry.set(&scope, faults);
+    if let (FaultScope::Fleet, Some(broker)) = (&scope, api.fleet.broker()) {
+        broker.set_faults(Arc::clone(&registry.of_fleet().faults), api.run_info.seed);
+    }
+    let devices = api.fleet.devices();
+    let positions = registry.affected(&scope, &devices);
+    api.fleet.assign_faults(registry.assignments(positions.clone(), &devices)).await?;
+    let view = registry.view(&scope, &devices);
+    // A set that is inherited may be meant for other devices.
+    Ok(Json(if is_new { view.with_warnings(registry.warnings(&scope, &positions, &devices)) } else { view }))
+}
+
+/// The scope as an entry of a timeline names it.
+fn entry_scope(scope: &FaultScope, api: &Api) -> EntryScope {
+    match scope {
+        FaultScope::Fleet => EntryScope::default(),
+        FaultScope::Group(name) => EntryScope { group: Some(name.clone()), device: None },
+        FaultScope::Device(position) => {
+            let name = api.fleet.devices().get(*position).map(|device| device.id.to_string());
+            EntryScope { group: None, device: name }
+        }
+    }
+}
+
+/// A document in JSON or TOML, or a preset's name as a JSON text.
+fn read(body: &Body, api: &Api) -> Result<FaultSet, ApiError> {
+    let library = api.run_info.models.without_files();
+    let set = match body.content_type.as_str() {
+        json if is_json(json) => match parse_json::<serde_json::Value>(&body.bytes)? {
+            serde_json::Value::String(name) => return preset(&name),
+            _ => FaultSet::new("http", parse_object(&body.bytes, EXPECTED_BODY)?, &library)?,
+        },
+        TOML | "text/toml" | "text/x-toml" => {
+            let text = std::str::from_utf8(&body.bytes)
+                .map_err(|_| ApiError::bad_request("body", "it is no UTF-8 text"))?;
+            FaultSet::parse("http", text, Format::Toml, &library)?
+        }
+        other => return Err(wrong_type(other, "application/json or application/toml")),
+    };
+    if api.fleet.broker().is_none() {
+        set.reject_broker_faults(BROKER_FAULT_NEEDS_EMBEDDED)?;
+    }
+    set.check_groups(api.run_info.groups.keys().map(String::as_str))?;
+    Ok(set)
+}
+
+fn preset(name: &str) -> Result<FaultSet, ApiError> {
+    FaultSet::preset(name).ok_or_else(|| {
+        let hint = did_you_mean(name, FaultDocument::PRESETS);
+        let known = FaultDocument::PRESETS.join("` and `");
+        ApiError::bad_request("body", format!("there is no such preset; there are `{known}`{hint}"))
+            .found(name)
+    })
+}

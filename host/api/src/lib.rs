@@ -1,0 +1,238 @@
+//! HTTP API of a fleet, one resource a file. Its only state is the registry of the faults in force.
+//!
+//! * [`endpoint`]: the table of endpoints, from which the router and the [`openapi`] document are made.
+//! * [`extract`]: reading requests; [`error`]: refusing them; [`state`]: names of device states.
+//! * Resources: [`status`], [`devices`], [`power`], [`publish`], [`metrics`], [`faults`], [`behaviours`],
+//!   [`events`], [`behaviour_http`] (requests to behaviours), [`health`], [`index`].
+//! * `connections`: timeouts of connections; `origin`: protection against requests of foreign web pages.
+
+#![forbid(unsafe_code)]
+#![deny(missing_docs)]
+
+pub mod behaviour_http;
+pub mod behaviours;
+mod connections;
+pub mod devices;
+pub mod endpoint;
+pub mod error;
+pub mod events;
+pub mod extract;
+pub mod faults;
+pub mod health;
+pub mod index;
+pub mod metrics;
+pub mod openapi;
+mod origin;
+pub mod power;
+pub mod publish;
+pub mod state;
+pub mod status;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{Method, Uri};
+use tokio::net::TcpListener;
+use tokio::sync::Mutex;
+use wasmote_fleet::actions::Action;
+use wasmote_fleet::actions::audit::{AuditLog, BehaviourUpdate};
+use wasmote_fleet::config::Settings;
+use wasmote_fleet::fault_models::FaultModels;
+use wasmote_fleet::fault_registry::FaultRegistry;
+use wasmote_fleet::fault_set::FaultSet;
+use wasmote_fleet::suggest::did_you_mean;
+use wasmote_fleet::versions::Versions;
+use wasmote_live::fleet::Fleet;
+use wasmote_mqtt::device_id::Identity;
+use wasmote_sim::limits::Limits;
+use wasmote_sim::rng::Seed;
+
+use endpoint::Endpoint;
+use error::ApiError;
+
+/// The largest body of a request.
+pub const BODY_LIMIT: usize = 1 << 20;
+
+/// How long a request may take to arrive, header and body each.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Facts about the run that the fleet itself does not have.
+#[derive(Clone, Debug)]
+pub struct RunInfo {
+    /// The seed.
+    pub seed: Seed,
+    /// The broker's URL.
+    pub broker: String,
+    /// First levels of every topic.
+    pub topic_root: Arc<str>,
+    /// The faults at the start.
+    pub faults: FaultSet,
+    /// The groups by name.
+    pub groups: BTreeMap<String, GroupInfo>,
+    /// Fault model components by name.
+    pub models: FaultModels,
+}
+
+/// Facts about a group.
+#[derive(Clone, Debug)]
+pub struct GroupInfo {
+    /// Its behaviour's name.
+    pub behaviour: String,
+    /// Number of devices.
+    pub count: u32,
+    /// Its own faults at the start.
+    pub faults: Option<FaultSet>,
+    /// Resource limits of each device.
+    pub limits: Arc<Limits>,
+}
+
+impl RunInfo {
+    /// Facts of a run with these settings.
+    pub fn new(settings: &Settings, broker: String) -> Self {
+        let group = |group: &wasmote_fleet::config::Group| {
+            let info = GroupInfo {
+                behaviour: group.behaviour.name(),
+                count: group.count,
+                faults: group.faults.clone(),
+                limits: Arc::clone(&group.limits),
+            };
+            (group.name.clone(), info)
+        };
+        Self {
+            seed: settings.seed,
+            broker,
+            topic_root: Arc::clone(&settings.topic_root),
+            faults: settings.faults.clone(),
+            groups: settings.groups.iter().map(group).collect(),
+            models: settings.models.clone(),
+        }
+    }
+}
+
+/// State shared by all handlers.
+pub struct Api {
+    /// The fleet.
+    pub fleet: Fleet,
+    /// The run.
+    pub run_info: RunInfo,
+    /// The faults in force.
+    pub faults: Arc<Mutex<FaultRegistry>>,
+    /// The behaviours and their versions.
+    pub versions: Arc<Versions>,
+    audit_log: Arc<dyn AuditLog>,
+}
+
+impl Api {
+    /// API of a fleet that only the API changes.
+    pub fn new(fleet: Fleet, run_info: RunInfo, versions: Arc<Versions>) -> Self {
+        let groups = run_info.groups.iter();
+        let own = groups.filter_map(|(name, group)| Some((name.clone(), group.faults.clone()?)));
+        let faults = FaultRegistry::from_sets(run_info.faults.clone(), own.collect());
+        Self::with_audit(fleet, run_info, versions, Arc::new(Mutex::new(faults)), Arc::new(()))
+    }
+
+    /// API of a fleet whose faults others change too, with a record of the changes that users make.
+    pub fn with_audit(
+        fleet: Fleet,
+        run_info: RunInfo,
+        versions: Arc<Versions>,
+        faults: Arc<Mutex<FaultRegistry>>,
+        audit_log: Arc<dyn AuditLog>,
+    ) -> Self {
+        Self { fleet, run_info, faults, versions, audit_log }
+    }
+
+    /// Time since the fleet started, which is also the time on the run's clock.
+    pub fn uptime(&self) -> Duration {
+        self.fleet.now().run.elapsed()
+    }
+
+    /// The position of a device by its name.
+    pub fn position(&self, id: &str) -> Result<usize, ApiError> {
+        self.fleet.position(id).ok_or_else(|| {
+            let devices = self.fleet.devices();
+            let hint = did_you_mean(id, devices.iter().map(|device| device.id.as_str()));
+            ApiError::not_found("device", format!("no device is called `{id}`{hint}"), id)
+        })
+    }
+
+    /// The only device, if there is but one.
+    pub fn only_device(&self) -> Option<Arc<Identity>> {
+        match &*self.fleet.devices() {
+            [device] => Some(Arc::clone(device)),
+            _ => None,
+        }
+    }
+
+    /// Records an action that a user takes.
+    pub fn audit(&self, action: Action) {
+        self.audit_log.record(action);
+    }
+
+    /// Records another version of a behaviour that a user sent.
+    pub fn audit_update(&self, update: BehaviourUpdate) {
+        self.audit_log.record_update(update);
+    }
+
+    /// Facts about a group by its name.
+    pub fn group(&self, name: &str) -> Result<&GroupInfo, ApiError> {
+        self.run_info.groups.get(name).ok_or_else(|| {
+            let hint = did_you_mean(name, self.run_info.groups.keys().map(String::as_str));
+            ApiError::not_found("group", format!("no group is called `{name}`{hint}"), name)
+        })
+    }
+}
+
+/// All endpoints.
+pub fn endpoints() -> Vec<Endpoint> {
+    let resources = [
+        index::endpoints(),
+        status::endpoints(),
+        publish::endpoints(),
+        metrics::endpoints(),
+        health::endpoints(),
+        devices::endpoints(),
+        power::endpoints(),
+        faults::endpoints(),
+        behaviours::endpoints(),
+        events::endpoints(),
+        behaviour_http::endpoints(),
+        openapi::endpoints(),
+    ];
+    resources.into_iter().flatten().collect()
+}
+
+/// The whole API.
+pub fn router(api: Arc<Api>) -> Router {
+    let table = endpoints().into_iter();
+    table
+        .fold(Router::new(), |router, endpoint| router.route(endpoint.path, endpoint.handler))
+        .method_not_allowed_fallback(wrong_method)
+        .fallback(unknown_path)
+        .layer(DefaultBodyLimit::max(BODY_LIMIT))
+        .layer(axum::middleware::from_fn(origin::check))
+        .with_state(api)
+}
+
+/// Serves requests until the process ends.
+pub async fn serve(listener: TcpListener, api: Arc<Api>) {
+    connections::serve(listener, router(api)).await;
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> ApiError {
+    let problem = format!("{} does not take {method}; GET /openapi.json says what it takes", uri.path());
+    ApiError::new(axum::http::StatusCode::METHOD_NOT_ALLOWED, "method", problem).found(method.as_str())
+}
+
+async fn unknown_path(uri: Uri) -> ApiError {
+    let paths: Vec<_> = endpoints().iter().map(|endpoint| endpoint.path).collect();
+    let hint = did_you_mean(uri.path(), paths);
+    ApiError::not_found(
+        "path",
+        format!("there is nothing at {}; GET / lists what there is{hint}", uri.path()),
+        uri.path(),
+    )
+}

@@ -1,0 +1,267 @@
+//! `POST /publish`: a device publishes a message for a user, through its faults like any other message.
+//!
+//! With a `topic`, a text goes out as it is and anything else as JSON. Without one, the message goes to
+//! `<root>/<device>/message`, wrapped as a heartbeat is: `{"device", "type": "message", "message", "ts"}`,
+//! with `ts` in seconds since 1970. When no device is named, the first that runs publishes the message; the answer
+//! names it.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::Json;
+use axum::extract::State as Shared;
+use axum::http::StatusCode;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use wasmote_fleet::actions::Action;
+use wasmote_fleet::actions::publish::Publish;
+use wasmote_live::fleet::STATUS_BATCH;
+use wasmote_mqtt::device_id::Identity;
+use wasmote_mqtt::message::{Message, Qos};
+use wasmote_mqtt::topic::Topic;
+use wasmote_sim::device::PowerState;
+
+use super::Api;
+use super::endpoint::{Endpoint, post};
+use super::error::ApiError;
+use super::extract::{Device, Example, JsonBody, Params};
+
+/// A message to publish.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Publication {
+    #[schemars(
+        description = "Any JSON. With a topic a text goes out as it is, the rest as JSON; without one it goes \
+        out wrapped as {device, type, message, ts}."
+    )]
+    message: Value,
+    #[schemars(description = "<root>/<device>/message unless told")]
+    topic: Option<String>,
+    /// Quality of service.
+    #[serde(default)]
+    #[schemars(extend("enum" = [0, 1, 2], "default" = 0))]
+    qos: Value,
+    /// Whether the broker retains the message.
+    #[serde(default)]
+    retain: bool,
+    /// The first that runs unless told
+    device: Option<String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct PublishQuery {
+    /// A device's name, which may stand in the body instead
+    device: Option<String>,
+}
+
+impl Example for Publication {
+    const EXAMPLE: &'static str = r#"{"message": …}"#;
+}
+
+/// A message that the device has accepted. Its faults still act on it.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Accepted {
+    /// Always `accepted`.
+    #[schemars(extend("const" = "accepted"))]
+    status: &'static str,
+    /// The device that publishes the message.
+    device: String,
+    /// Topic of the message.
+    topic: String,
+    /// Quality of service.
+    qos: u8,
+    /// Whether the broker retains the message.
+    retain: bool,
+    /// Size of the payload.
+    bytes: usize,
+}
+
+/// Payload of a message without a topic.
+#[derive(Serialize)]
+struct MessageEnvelope<'a> {
+    device: &'a str,
+    r#type: &'static str,
+    message: &'a Value,
+    ts: f64,
+}
+
+pub(super) fn endpoints() -> Vec<Endpoint> {
+    let described = |endpoint: Endpoint| {
+        endpoint
+            .body::<Publication>(&["application/json"])
+            .response::<Accepted>()
+            .error(400, "A field is missing or wrong")
+            .error(404, "No device has this name")
+            .error(409, "The device does not run")
+            .error(413, "The message is too large")
+            .error(415, "The body is no JSON")
+    };
+    vec![
+        described(post("/publish", publish))
+            .summary("Publish as the device that is named, or else the first that runs")
+            .query::<PublishQuery>(),
+        described(post("/devices/{id}/publish", publish_as)).summary("Publish as this device"),
+    ]
+}
+
+async fn publish(
+    Shared(api): Shared<Arc<Api>>,
+    Params(query): Params<PublishQuery>,
+    JsonBody(publication): JsonBody<Publication>,
+) -> Result<Json<Accepted>, ApiError> {
+    let position = match publication.named(query.device.as_deref(), "query")? {
+        Some(id) => api.position(id)?,
+        None => first_running(&api).await?,
+    };
+    let identity = Arc::clone(&api.fleet.devices()[position]);
+    send(&api, &Device { position, identity }, publication).await
+}
+
+async fn publish_as(
+    Shared(api): Shared<Arc<Api>>,
+    device: Device,
+    Params(NoParameters {}): Params<NoParameters>,
+    JsonBody(publication): JsonBody<Publication>,
+) -> Result<Json<Accepted>, ApiError> {
+    publication.named(Some(device.id()), "path")?;
+    send(&api, &device, publication).await
+}
+
+/// A query without parameters.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NoParameters {}
+
+impl Publication {
+    /// The device that the body or the URL names. Both must name the same one.
+    fn named<'a>(&'a self, from_url: Option<&'a str>, source: &str) -> Result<Option<&'a str>, ApiError> {
+        match (from_url, self.device.as_deref()) {
+            (Some(from_url), Some(from_body)) if from_url != from_body => {
+                let problem = format!("the {source} names `{from_url}`; leave `device` out of the body");
+                Err(ApiError::bad_request("device", problem).found(from_body))
+            }
+            (from_url, from_body) => Ok(from_url.or(from_body)),
+        }
+    }
+}
+
+async fn first_running(api: &Api) -> Result<usize, ApiError> {
+    let devices = api.fleet.devices().len();
+    for first in (0..devices).step_by(STATUS_BATCH) {
+        let statuses = api.fleet.statuses(first..(first + STATUS_BATCH).min(devices)).await?;
+        if let Some(offset) = statuses.iter().position(|status| status.power == PowerState::On) {
+            return Ok(first + offset);
+        }
+    }
+    Err(ApiError::new(
+        StatusCode::CONFLICT,
+        "device",
+        "no device runs; start one with POST /devices/{id}/start",
+    ))
+}
+
+async fn send(api: &Api, device: &Device, publication: Publication) -> Result<Json<Accepted>, ApiError> {
+    let identity = &device.identity;
+    let message = message(identity, publication)?;
+    let limit = api.group(&identity.group)?.limits.payload_bytes as usize;
+    let bytes = message.payload.len();
+    if bytes > limit {
+        let problem = format!("the payload has {bytes} bytes and the device's limit is {limit}");
+        return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "message", problem));
+    }
+    let accepted = Accepted {
+        status: "accepted",
+        device: identity.id.to_string(),
+        topic: message.topic.to_string(),
+        qos: message.qos.into(),
+        retain: message.retain,
+        bytes,
+    };
+    api.fleet.publish(device.id(), message.clone()).await?;
+    api.audit(Action::Publish(Publish::of_device(device.id(), &message)));
+    Ok(Json(accepted))
+}
+
+fn message(identity: &Identity, publication: Publication) -> Result<Message, ApiError> {
+    let Publication { message, topic, qos, retain, .. } = publication;
+    let qos = read_qos(qos)?;
+    let (topic, payload) = match (topic, message) {
+        (Some(topic), Value::String(text)) => (topic, text),
+        (Some(topic), json) => (topic, json.to_string()),
+        (None, message) => {
+            let topic = format!("{}/{}/message", identity.topic_root, identity.id);
+            (topic, envelope(identity, &message)?)
+        }
+    };
+    let name = Topic::new(topic.as_str())
+        .map_err(|invalid| ApiError::bad_request("topic", invalid.to_string()).found(topic))?;
+    Ok(Message::new(name, payload).with_qos(qos).with_retain(retain))
+}
+
+fn envelope(identity: &Identity, message: &Value) -> Result<String, ApiError> {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let ts = since_1970.as_millis() as f64 / 1_000.0;
+    let envelope = MessageEnvelope { device: identity.id.as_str(), r#type: "message", message, ts };
+    serde_json::to_string(&envelope).map_err(|error| ApiError::bad_request("message", error.to_string()))
+}
+
+fn read_qos(qos: Value) -> Result<Qos, ApiError> {
+    if qos.is_null() {
+        return Ok(Qos::default());
+    }
+    let level = qos.as_u64().and_then(|level| u8::try_from(level).ok());
+    level.and_then(|level| Qos::try_from(level).ok()).ok_or_else(|| {
+        ApiError::bad_request("qos", format!("expected QoS 0, 1 or 2, found {qos}")).found(qos)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use wasmote_mqtt::device_id::DeviceId;
+
+    use super::*;
+
+    fn built(body: Value) -> Result<(String, String, u8, bool), ApiError> {
+        let identity = Identity {
+            id: DeviceId::new("a-0").unwrap(),
+            group: "a".into(),
+            index: 0,
+            count: 1,
+            topic_root: "root".into(),
+            peers: None,
+        };
+        let message = message(&identity, serde_json::from_value(body).unwrap())?;
+        let payload = String::from_utf8(message.payload.to_vec()).unwrap();
+        Ok((message.topic.to_string(), payload, message.qos.into(), message.retain))
+    }
+
+    #[test]
+    fn without_a_topic_a_message_is_wrapped_as_a_heartbeat_is() {
+        let (topic, payload, qos, retain) = built(json!({"message": "Hello network!"})).unwrap();
+        assert_eq!((topic.as_str(), qos, retain), ("root/a-0/message", 0, false));
+        assert!(
+            payload.starts_with(r#"{"device":"a-0","type":"message","message":"Hello network!","ts":"#),
+            "{payload}"
+        );
+    }
+
+    #[test]
+    fn with_a_topic_a_text_goes_out_as_it_is_and_the_rest_as_json() {
+        let text = built(json!({"message": "on", "topic": "x/cmd", "qos": 1, "retain": true})).unwrap();
+        assert_eq!(text, ("x/cmd".into(), "on".into(), 1, true));
+        assert_eq!(built(json!({"message": [1, null], "topic": "x"})).unwrap().1, "[1,null]");
+    }
+
+    #[test]
+    fn a_wildcard_or_a_fourth_qos_is_refused_with_its_field() {
+        let problem = |body| serde_json::to_value(built(body).unwrap_err()).unwrap();
+        let topic = problem(json!({"message": 1, "topic": "x/#"}));
+        assert_eq!((&topic["field"], &topic["found"]), (&json!("topic"), &json!("x/#")));
+        for qos in [json!(3), json!(-1), json!("1"), json!(1.5)] {
+            assert_eq!(problem(json!({"message": 1, "qos": qos}))["field"], "qos");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Driver of a run: runs the devices in virtual time or in real time. The orchestrator and the run do not know which.
+
+mod live;
+mod virtual_time;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmote_fleet::fault_registry::Faults;
+use wasmote_live::fleet::PowerCommand;
+use wasmote_mqtt::broker::counters::BrokerCounters;
+use wasmote_mqtt::message::Message;
+use wasmote_mqtt::time::Time;
+use wasmote_results::LagSummary;
+use wasmote_sim::device::{Blueprint, Now, Upgrade};
+use wasmote_sim::faults::broker::Failure;
+use wasmote_sim::faults::{Fault, FaultId};
+use wasmote_sim::histogram::Histogram;
+use wasmote_sim::http::HttpRequest;
+use wasmote_sim::ledger::Ledger;
+use wasmote_sim::rng::Seed;
+
+use super::ExperimentError;
+pub use live::{LiveDriver, LiveSetup};
+pub use virtual_time::virtual_driver;
+
+/// Outcome of a change to the devices.
+pub type DriverResult = Result<(), ExperimentError>;
+
+/// Devices, by position, and their broker, in passing time.
+pub trait Driver {
+    /// Longest time between two reports of progress.
+    const POLL_INTERVAL: Duration;
+
+    /// The present time.
+    fn now(&self) -> Now;
+
+    /// Lets time pass until `end`.
+    fn run_until(&mut self, end: Time) -> DriverResult;
+
+    /// Adds a device at the next position. It is off.
+    fn add(&mut self, device: Blueprint) -> DriverResult;
+
+    /// Switches devices on or off.
+    fn order(&mut self, devices: &[usize], order: PowerCommand) -> DriverResult;
+
+    /// Gives each of these devices other faults.
+    fn set_faults(&mut self, faults: Vec<(usize, Faults)>) -> DriverResult;
+
+    /// Sets the faults of the broker to those among `faults`. An error if the broker is not the embedded one.
+    fn set_broker_faults(&mut self, faults: &[Arc<Fault>], seed: Seed) -> DriverResult;
+
+    /// Makes the broker fail for a while; events name this fault.
+    fn fail_broker(&mut self, fault: FaultId, failure: Failure, lasting: Duration) -> DriverResult;
+
+    /// Gives each of these devices another version of its behaviour while it runs.
+    fn swap(&mut self, devices: &[usize], upgrade: &Upgrade) -> DriverResult;
+
+    /// Publishes a message as the host.
+    fn publish(&mut self, message: Message) -> DriverResult;
+
+    /// Publishes on a device's behalf, through its faults. A device that is off publishes nothing.
+    fn publish_as(&mut self, device: usize, message: Message) -> DriverResult;
+
+    /// Sends an HTTP request to a device's behaviour and ignores the response.
+    fn request(&mut self, device: usize, request: HttpRequest) -> DriverResult;
+
+    /// States of the devices now, by position.
+    fn snapshot(&mut self) -> Result<Vec<DeviceSnapshot>, ExperimentError>;
+
+    /// Ends the run and returns its counts.
+    fn finish(&mut self) -> Result<RunOutcome, ExperimentError>;
+}
+
+/// State of a device at one moment.
+#[derive(Clone, Debug)]
+pub struct DeviceSnapshot {
+    /// The ledger of its messages.
+    pub ledger: Ledger,
+    /// Whether its behaviour runs.
+    pub is_running: bool,
+    /// Whether it runs, is connected, and not silent.
+    pub is_up: bool,
+    /// Whether a `silence` fault holds it.
+    pub is_silent: bool,
+    /// Energy left in its battery, if it has one.
+    pub joules: Option<f64>,
+    /// Seconds by which its wall clock is ahead.
+    pub clock_error_s: f64,
+}
+
+/// Counts at the end of a run.
+#[derive(Clone, Debug)]
+pub struct RunOutcome {
+    /// The ledger of each device, and its queued messages: outbound and inbound.
+    pub devices: Vec<(Ledger, (u64, u64))>,
+    /// The broker's counters and its queued copies, where they are known.
+    pub broker: Option<(BrokerCounters, u64)>,
+    /// Number of events.
+    pub events: u64,
+    /// Lag of devices behind their deadlines; only in real time.
+    pub lag: Option<LagSummary>,
+}
+
+/// Lateness of this machine, from the histogram that a fleet keeps of itself.
+fn lag_summary(lateness: &Histogram) -> LagSummary {
+    let (p50, p99) = (lateness.quantile_bound(0.5), lateness.quantile_bound(0.99));
+    LagSummary { mean: lateness.mean(), p50, p99 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lag_is_reported_by_bucket_bounds() {
+        let mut lateness = Histogram::default();
+        (0..98).for_each(|_| lateness.observe(0.0009));
+        (0..2).for_each(|_| lateness.observe(0.03));
+        let lag = lag_summary(&lateness);
+        assert_eq!((lag.p50, lag.p99), (Some(0.001), Some(0.05)));
+        assert_eq!(lag_summary(&Histogram::default()).p99, None);
+    }
+}

@@ -1,0 +1,137 @@
+//! Driver in virtual time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmote_fleet::fault_registry::Faults;
+use wasmote_live::fleet::PowerCommand;
+use wasmote_mqtt::message::Message;
+use wasmote_mqtt::time::Time;
+use wasmote_sim::device::{Blueprint, ConnectionState, Device, Input, Now, Upgrade};
+use wasmote_sim::event::StopReason;
+use wasmote_sim::faults::broker::Failure;
+use wasmote_sim::faults::{Fault, FaultId};
+use wasmote_sim::http::HttpRequest;
+use wasmote_sim::rng::Seed;
+use wasmote_sim::virtual_time::VirtualTime;
+use wasmote_sim::virtual_time::observer::DeviceIndex;
+use wasmote_sim::virtual_time::options::Options;
+
+use super::{DeviceSnapshot, Driver, DriverResult, RunOutcome};
+use crate::ExperimentError;
+use crate::recorder::RunObserver;
+
+/// Driver with these devices, all of them started.
+pub fn virtual_driver(
+    options: Options,
+    devices: Vec<Blueprint>,
+    observer: RunObserver,
+) -> VirtualTime<RunObserver> {
+    let mut driver = VirtualTime::new(options, observer);
+    let devices: Vec<DeviceIndex> = devices.into_iter().map(|device| driver.add(device)).collect();
+    devices.into_iter().for_each(|device| driver.put(device, Input::Start));
+    driver
+}
+
+/// Ticket of an HTTP response that is ignored.
+const UNUSED_TICKET: u64 = 0;
+
+fn index(device: usize) -> DeviceIndex {
+    DeviceIndex(u32::try_from(device).unwrap_or(u32::MAX))
+}
+
+impl Driver for VirtualTime<RunObserver> {
+    const POLL_INTERVAL: Duration = Duration::MAX;
+
+    fn now(&self) -> Now {
+        Self::now(self)
+    }
+
+    fn run_until(&mut self, end: Time) -> DriverResult {
+        Self::run_until(self, end);
+        Ok(())
+    }
+
+    fn add(&mut self, device: Blueprint) -> DriverResult {
+        Self::add(self, device);
+        Ok(())
+    }
+
+    fn order(&mut self, devices: &[usize], order: PowerCommand) -> DriverResult {
+        for device in devices {
+            let input = match order {
+                PowerCommand::Start => Input::Start,
+                PowerCommand::Stop => Input::Stop(StopReason::Requested),
+                PowerCommand::Crash => Input::Crash,
+            };
+            self.put(index(*device), input);
+        }
+        Ok(())
+    }
+
+    fn set_faults(&mut self, faults: Vec<(usize, Faults)>) -> DriverResult {
+        faults.into_iter().for_each(|(device, faults)| self.put(index(device), Input::SetFaults(faults)));
+        Ok(())
+    }
+
+    fn set_broker_faults(&mut self, faults: &[Arc<Fault>], seed: Seed) -> DriverResult {
+        Self::set_broker_faults(self, faults, seed);
+        Ok(())
+    }
+
+    fn fail_broker(&mut self, fault: FaultId, failure: Failure, lasting: Duration) -> DriverResult {
+        Self::fail_broker(self, fault, failure, lasting);
+        Ok(())
+    }
+
+    fn swap(&mut self, devices: &[usize], upgrade: &Upgrade) -> DriverResult {
+        devices.iter().for_each(|device| self.put(index(*device), Input::Swap(upgrade.clone())));
+        Ok(())
+    }
+
+    fn publish(&mut self, message: Message) -> DriverResult {
+        Self::publish(self, message);
+        Ok(())
+    }
+
+    fn publish_as(&mut self, device: usize, message: Message) -> DriverResult {
+        if self.device(index(device)).is_some_and(Device::is_running) {
+            self.put(index(device), Input::Publish(message));
+        }
+        Ok(())
+    }
+
+    fn request(&mut self, device: usize, request: HttpRequest) -> DriverResult {
+        self.put(index(device), Input::HttpRequest(UNUSED_TICKET, request));
+        Ok(())
+    }
+
+    fn snapshot(&mut self) -> Result<Vec<DeviceSnapshot>, ExperimentError> {
+        let now = Self::now(self);
+        Ok(self.devices().map(|device| device_snapshot(device, now)).collect())
+    }
+
+    fn finish(&mut self) -> Result<RunOutcome, ExperimentError> {
+        let devices = self.devices().map(|device| (device.ledger().clone(), device.waiting()));
+        let broker = (self.broker().counters().clone(), self.broker().stats().waiting);
+        Ok(RunOutcome {
+            devices: devices.collect(),
+            broker: Some(broker),
+            events: self.counts().events(),
+            lag: None,
+        })
+    }
+}
+
+fn device_snapshot(device: &Device, now: Now) -> DeviceSnapshot {
+    let is_silent = device.active_faults().iter().any(|fault| fault.kind == "silence");
+    let is_running = device.is_running();
+    DeviceSnapshot {
+        ledger: device.ledger().clone(),
+        is_running,
+        is_up: is_running && *device.connection() == ConnectionState::Up && !is_silent,
+        is_silent,
+        joules: device.joules_left(now.run),
+        clock_error_s: device.clock_error_s(now),
+    }
+}

@@ -1,0 +1,97 @@
+//! Puts together `ledger.json` from the ledgers of the devices and of the broker.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use wasmote_mqtt::broker::counters::{BrokerCounters, DropReason};
+use wasmote_mqtt::device_id::Identity;
+use wasmote_results::{BrokerLedger, DeviceLedger, FaultCounts, LedgerCounts};
+use wasmote_sim::ledger::{self, Ledger};
+
+use super::driver::RunOutcome;
+
+/// The account of a run at its end. `published` is the number of messages that a device's behaviour, or a user on its
+/// behalf, was seen to publish.
+///
+/// It closes if every message is accounted for: on each device, in all, at the broker, and between what was seen to be
+/// published and what the ledgers have.
+pub fn run_ledger(
+    devices: &[Arc<Identity>],
+    outcome: RunOutcome,
+    published: impl Fn(usize) -> u64,
+) -> wasmote_results::Ledger {
+    let (mut total, mut total_waiting) = (Ledger::default(), (0, 0));
+    let mut reports = Vec::with_capacity(devices.len());
+    for (at, (identity, (ledger, waiting))) in devices.iter().zip(&outcome.devices).enumerate() {
+        total.add(ledger);
+        total_waiting = (total_waiting.0 + waiting.0, total_waiting.1 + waiting.1);
+        reports.push(DeviceLedger {
+            device: identity.id.to_string(),
+            group: identity.group.to_string(),
+            closes: ledger.closes(waiting.0, waiting.1) && ledger.generated == published(at),
+            counts: counts(ledger, *waiting),
+        });
+    }
+    let broker = outcome.broker.as_ref().map(|(counters, waiting)| broker_ledger(counters, *waiting));
+    wasmote_results::Ledger {
+        closes: reports.iter().all(|device| device.closes)
+            && total.closes(total_waiting.0, total_waiting.1)
+            && broker.as_ref().is_none_or(|broker| broker.closes),
+        total: counts(&total, total_waiting),
+        broker,
+        devices: reports,
+    }
+}
+
+/// Counts of a ledger, with the messages that wait: out, and in.
+fn counts(ledger: &Ledger, (waiting_out, waiting_in): (u64, u64)) -> LedgerCounts {
+    LedgerCounts {
+        generated: ledger.generated,
+        sent: ledger.sent,
+        lost_offline: ledger.lost_offline,
+        refused: Some(ledger.refused_full),
+        waiting_out: Some(waiting_out),
+        arrived: ledger.arrived,
+        received: ledger.received,
+        discarded: Some(ledger.discarded),
+        waiting_in: Some(waiting_in),
+        faults: ledger.faults().map(|(id, counts)| (id.to_string(), fault_counts(counts))).collect(),
+    }
+}
+
+fn broker_ledger(counters: &BrokerCounters, waiting: u64) -> BrokerLedger {
+    let dropped = DropReason::ALL.iter().map(|it| (it.as_str().to_owned(), counters.dropped(*it)));
+    BrokerLedger {
+        closes: counters.closes(waiting),
+        copies: counters.copies,
+        delivered: counters.delivered,
+        dropped: dropped.collect(),
+        received: counters.received,
+        unmatched: counters.unmatched,
+        waiting,
+        wills: counters.wills,
+    }
+}
+
+/// Effects of a fault, as result files have them.
+pub fn fault_counts(counts: &ledger::FaultCounts) -> FaultCounts {
+    FaultCounts {
+        dropped_out: counts.dropped_out,
+        dropped_in: counts.dropped_in,
+        delayed: counts.delayed,
+        duplicated: counts.duplicated_out + counts.duplicated_in,
+        corrupted: counts.corrupted,
+        outages: counts.outages,
+        traps: counts.traps,
+    }
+}
+
+/// Effects of each fault since an earlier time.
+pub fn difference(now: &Ledger, then: &Ledger) -> BTreeMap<String, FaultCounts> {
+    let then: BTreeMap<_, _> = then.faults().map(|(id, counts)| (id.clone(), fault_counts(counts))).collect();
+    let since = |(id, now): (&Arc<str>, &ledger::FaultCounts)| {
+        let then = then.get(id).copied().unwrap_or_default();
+        (id.to_string(), fault_counts(now).since(&then))
+    };
+    now.faults().map(since).collect()
+}

@@ -1,0 +1,107 @@
+//! Plan file: the document of an experiment, in TOML or JSON.
+//!
+//! ```toml
+//! name = "a-storm"
+//! duration = "10m"
+//! faults = "realistic"
+//! thresholds = ["delivery_ratio >= 0.8"]
+//!
+//! [[group]]
+//! behaviour = "heartbeat"
+//! count = 10
+//!
+//! [[timeline]]
+//! at = "5m"
+//! crash = { share = 0.5 }
+//! ```
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use wasmote_fleet::actions::entry::TimelineEntry;
+use wasmote_fleet::config::file::{FaultsEntry, GroupEntry};
+use wasmote_fleet::config::values::{DurationValue, Keepalive, MqttVersion, Switch, TopicRoot};
+use wasmote_fleet::topology::TopologyEntry;
+use wasmote_mqtt::device_id::DeviceId;
+use wasmote_sim::faults::span::Span;
+
+use super::range::SweepEntry;
+use super::seeds::Seeds;
+use super::threshold::ThresholdEntry;
+
+/// A plan. Paths in it are relative to its folder.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanFile {
+    /// Name of the experiment.
+    pub name: DeviceId,
+    /// Purpose of the experiment.
+    #[serde(default)]
+    pub description: String,
+    /// Duration of a run, the warm-up included.
+    pub duration: Span,
+    /// Time at the beginning that is not measured; 0 by default.
+    #[serde(default)]
+    pub warm_up: Span,
+    /// The length of a row of the time series; 5 s by default.
+    #[serde(default = "five_seconds")]
+    pub interval: Span,
+    /// Wall-clock time at the beginning of a run; 2026-01-01T00:00:00Z by default.
+    #[serde(default)]
+    pub starts_at: Option<String>,
+    /// Seeds, with one run for each; `[1]` by default.
+    #[serde(default)]
+    pub seeds: Seeds,
+    /// Groups of devices, at least one.
+    #[serde(alias = "groups")]
+    pub group: Vec<GroupEntry>,
+    /// Links between devices, for behaviours that carry messages for each other.
+    #[serde(default)]
+    pub topology: Option<TopologyEntry>,
+    /// Configuration of every behaviour, under that of the groups.
+    #[serde(default)]
+    pub config: Map<String, Value>,
+    /// Limits of every device, under those of the groups.
+    #[serde(default)]
+    pub limits: Map<String, Value>,
+    /// A preset, a file, or the document itself; `none` by default.
+    #[serde(default)]
+    pub faults: Option<FaultsEntry>,
+    /// Actions with their times, and phases.
+    #[serde(default)]
+    pub timeline: Vec<TimelineEntry>,
+    /// Fields by path, and the values that they take in turn.
+    #[serde(default)]
+    pub sweep: BTreeMap<String, SweepEntry>,
+    /// Conditions on the results.
+    #[serde(default, alias = "threshold")]
+    pub thresholds: Vec<ThresholdEntry>,
+    /// The first levels of every topic; `wasmote` by default.
+    #[serde(default)]
+    pub topic_root: Option<TopicRoot>,
+    /// The MQTT version; 5 by default.
+    #[serde(default)]
+    pub mqtt: Option<MqttVersion>,
+    /// Keep-alive interval of connections; 10 s by default.
+    #[serde(default)]
+    pub keepalive: Option<Keepalive>,
+    /// Time for which the broker keeps the session of a lost connection; 0 by default.
+    #[serde(default)]
+    pub session_expiry: Option<DurationValue>,
+    /// Latency of every packet between a device and the broker, each way; 1 ms by default.
+    #[serde(default = "one_millisecond")]
+    pub packet_latency: Span,
+    /// Whether each message gets an event and a line in its devices' logs, and what behaviours log below
+    /// `info` with it; by default the first 20,000 of these in fleets of up to 20 devices.
+    #[serde(default)]
+    pub log_messages: Switch,
+}
+
+fn five_seconds() -> Span {
+    Span(std::time::Duration::from_secs(5))
+}
+
+fn one_millisecond() -> Span {
+    Span(std::time::Duration::from_millis(1))
+}

@@ -1,0 +1,99 @@
+//! `logs/<device>.log`: what one device did, for people.
+
+use std::fmt::{self, Write as _};
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
+
+use wasmote_fleet::events::render::{EventText, message_line};
+use wasmote_live::status::DeviceEvent;
+use wasmote_mqtt::device_id::Identity;
+use wasmote_mqtt::time::WallTime;
+use wasmote_sim::context::LogLevel;
+use wasmote_sim::device::Now;
+
+/// Lines wait in memory up to this many bytes a device, so that no file stays open: a fleet has more devices
+/// than a process may have files.
+const BUFFER_SIZE: usize = 32 << 10;
+
+pub(super) struct DeviceLogs {
+    folder: PathBuf,
+    logs: Vec<Log>,
+}
+
+struct Log {
+    path: PathBuf,
+    lines: String,
+}
+
+impl DeviceLogs {
+    pub(super) fn create(folder: &Path) -> io::Result<Self> {
+        let folder = folder.join("logs");
+        fs::create_dir_all(&folder)?;
+        Ok(Self { folder, logs: Vec::new() })
+    }
+
+    pub(super) fn add(&mut self, identity: &Identity, behaviour: &str, at: Now) -> io::Result<()> {
+        let path = self.folder.join(format!("{}.log", identity.id));
+        let mut log = Log { path, lines: String::new() };
+        log.line(
+            at.wall,
+            LogLevel::Info,
+            format_args!("{} of group {}: {behaviour}", identity.id, identity.group),
+        );
+        // It is on disk from the start, so that none is ever missing.
+        log.write()?;
+        self.logs.push(log);
+        Ok(())
+    }
+
+    pub(super) fn notice(&mut self, device: usize, happening: &DeviceEvent) -> io::Result<()> {
+        let event = EventText::new(happening);
+        let text = message_line(&happening.notice).unwrap_or(event.text);
+        let log = &mut self.logs[device];
+        log.line(happening.at.wall, event.level, format_args!("{text}"));
+        if log.lines.len() >= BUFFER_SIZE { log.write() } else { Ok(()) }
+    }
+
+    /// A line for all.
+    pub(super) fn note(&mut self, at: Now, text: &str) {
+        for log in &mut self.logs {
+            log.line(at.wall, LogLevel::Info, format_args!("{text}"));
+        }
+    }
+
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.logs.iter_mut().filter(|log| !log.lines.is_empty()).try_for_each(Log::write)
+    }
+}
+
+impl Log {
+    fn line(&mut self, at: WallTime, level: LogLevel, text: fmt::Arguments<'_>) {
+        let level = match level {
+            LogLevel::Trace => "TRACE",
+            LogLevel::Debug => "DEBUG",
+            LogLevel::Info => "INFO",
+            LogLevel::Warn => "WARN",
+            LogLevel::Error => "ERROR",
+        };
+        let _ = writeln!(self.lines, "{} {level:5} {text}", Timestamp(at));
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        let mut file = OpenOptions::new().create(true).append(true).open(&self.path)?;
+        file.write_all(self.lines.as_bytes())?;
+        self.lines.clear();
+        Ok(())
+    }
+}
+
+/// A time of the calendar, in UTC to the millisecond.
+pub(super) struct Timestamp(pub(super) WallTime);
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let time = UNIX_EPOCH + Duration::from_nanos(self.0.as_nanos());
+        humantime::format_rfc3339_millis(time).fmt(f)
+    }
+}

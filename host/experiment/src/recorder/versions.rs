@@ -1,0 +1,49 @@
+//! `versions.csv`: the version of its behaviour that each device has, and from when on.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::Path;
+
+use wasmote_mqtt::device_id::{DeviceId, Identity};
+use wasmote_mqtt::time::Time;
+use wasmote_results::{Row, VersionRow, header, rows};
+use wasmote_sim::behaviour::Version;
+
+use super::line_writer::LineWriter;
+use crate::latencies::seconds;
+
+/// Writer of the table, which grows while the run lasts.
+pub(super) struct VersionLog {
+    out: LineWriter,
+    current: BTreeMap<DeviceId, Version>,
+}
+
+impl VersionLog {
+    pub(super) fn create(folder: &Path) -> io::Result<Self> {
+        let mut out = LineWriter::create(&folder.join(VersionRow::FILE))?;
+        out.write_all(header::<VersionRow>()?.as_bytes())?;
+        Ok(Self { out, current: BTreeMap::new() })
+    }
+
+    /// Records that a device has this version from now on.
+    pub(super) fn record(&mut self, device: &Identity, version: &Version, at: Time) -> io::Result<()> {
+        self.current.insert(device.id.clone(), version.clone());
+        let row = VersionRow {
+            device: device.id.to_string(),
+            group: device.group.to_string(),
+            behaviour: version.name.to_string(),
+            sha256: version.sha256.to_string(),
+            from_s: seconds(at.as_nanos()),
+        };
+        self.out.write_all(rows([row])?.as_bytes())
+    }
+
+    /// The present version of a device.
+    pub(super) fn current(&self, device: &DeviceId) -> Option<Version> {
+        self.current.get(device).cloned()
+    }
+
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}

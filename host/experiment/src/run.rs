@@ -1,0 +1,320 @@
+//! Executes one run: a point and a seed become a folder. Files, counts and thresholds are the same in virtual and in real
+//! time.
+
+use std::path::Path;
+
+use wasmote_fleet::actions::step::describe;
+use wasmote_fleet::actions::target::Target;
+use wasmote_fleet::blueprints::Components;
+use wasmote_fleet::config::Settings;
+use wasmote_fleet::config::values::Switch;
+use wasmote_mqtt::time::Time;
+use wasmote_results::{
+    Edit, EventLine, JsonFile, LineFile, Row, Summary, ThresholdMiss, TimeMode, TimeseriesRow, write_json,
+    write_table,
+};
+use wasmote_sim::device::Now;
+use wasmote_sim::ledger::Ledger;
+use wasmote_sim::rng::Seed;
+
+use super::ExperimentError;
+use super::audit::AuditRecord;
+use super::delivery_tracker::DeliveryTracker;
+use super::driver::{DeviceSnapshot, Driver, virtual_driver};
+use super::instrumented::SharedTracker;
+use super::ledger_file;
+use super::orchestrator::{self, Orchestrator};
+use super::partial_timeseries::PartialTimeseries;
+use super::plan::Point;
+use super::progress::Progress;
+use super::recorder::{Recorder, RunObserver};
+use super::summary::{self, SummaryInput};
+use super::tables::{self, GroupState};
+use super::threshold::ThresholdEntry;
+use super::time_buckets::TimeBuckets;
+use super::topology;
+use super::windows;
+
+/// Inputs of a run.
+#[derive(Clone, Copy)]
+pub struct RunContext<'a> {
+    /// The plan with the values of the sweep.
+    pub point: &'a Point,
+    /// Seed of all randomness.
+    pub seed: Seed,
+    /// The behaviours.
+    pub components: &'a Components,
+    /// The run's folder, which exists.
+    pub folder: &'a Path,
+    /// Receives the progress.
+    pub progress: &'a Progress<'a>,
+}
+
+/// A run that has ended.
+#[derive(Clone, Debug)]
+pub struct FinishedRun {
+    /// Its figures.
+    pub summary: Summary,
+    /// In real time: the changes that users made.
+    pub edits: Vec<AuditRecord>,
+}
+
+/// Executes a run in virtual time.
+pub fn run(context: RunContext<'_>) -> Result<FinishedRun, ExperimentError> {
+    let RunContext { point, seed, components, .. } = context;
+    let observer = context.observer(TimeMode::Virtual)?;
+    let at = Now { run: Time::ZERO, wall: point.epoch };
+    let options = orchestrator::options(point);
+    let start_driver = |devices| Ok(virtual_driver(options, devices, observer.clone()));
+    let orchestrator = Orchestrator::new(point, seed, components, observer.clone(), at, start_driver)?;
+    context.execute(orchestrator, &observer, Vec::new)
+}
+
+/// Number of single messages that are logged. A run of some minutes can have a million of them, which is hundreds of
+/// megabytes, so by default only the first ones are logged.
+fn message_limit(settings: &Settings) -> u64 {
+    const DEFAULT_LIMIT: u64 = 20_000;
+    match settings.log_messages {
+        Switch::Auto if settings.logs_messages() => DEFAULT_LIMIT,
+        Switch::On => u64::MAX,
+        Switch::Auto | Switch::Off => 0,
+    }
+}
+
+impl RunContext<'_> {
+    /// Creates the observer that records the run.
+    pub(super) fn observer(&self, time_mode: TimeMode) -> Result<RunObserver, ExperimentError> {
+        let settings = &self.point.settings;
+        let recorder = Recorder::new(self.folder, time_mode, message_limit(settings));
+        let recorder = recorder.map_err(ExperimentError::writing(&self.folder.display()))?;
+        let buckets = TimeBuckets::new(self.point.window_ends(), settings.groups.len());
+        Ok(RunObserver::new(recorder, SharedTracker::new(DeliveryTracker::new(buckets))))
+    }
+
+    /// Executes the run and writes its files. `edits` is called at the end for the changes that users made.
+    pub(super) fn execute<W: Driver>(
+        self,
+        orchestrator: Orchestrator<'_, W>,
+        observer: &RunObserver,
+        edits: impl FnOnce() -> Vec<AuditRecord>,
+    ) -> Result<FinishedRun, ExperimentError> {
+        let writing = |what: &str| ExperimentError::writing(&self.folder.join(what).display());
+        let mut run = Run {
+            context: self,
+            observer,
+            orchestrator,
+            rows: Vec::new(),
+            performed: Vec::new(),
+            partial_timeseries: PartialTimeseries::create(self.folder)
+                .map_err(writing(TimeseriesRow::FILE))?,
+            reported_steps: 0,
+            last_counts: Vec::new(),
+            snapshots: Vec::new(),
+            warm_up_ledger: Ledger::default(),
+            misses: Vec::new(),
+            is_interrupted: false,
+        };
+        let end = run.run_timeline()?;
+        let outcome = run.orchestrator.driver.finish()?;
+        let (outages, routes, swap_refusals) =
+            observer.finish(run.orchestrator.driver.now()).map_err(writing(""))?;
+        let (events, lag) = (outcome.events, outcome.lag);
+        let published = |at: usize| observer.tracker().with(|tracker| tracker.published(at as u32));
+        let population = &run.orchestrator.population;
+        let ledger = ledger_file::run_ledger(&population.devices, outcome, published);
+        let edits = edits();
+        let summary = observer.tracker().with(|tracker| {
+            let (groups, buckets) = (&population.groups, tracker.buckets());
+            self.write_table(tables::time_series(groups, buckets, Time::ZERO, &run.rows))?;
+            self.write_table(tables::latencies(groups, buckets, windows::measured(self.point, end)))?;
+            let input = SummaryInput {
+                population,
+                end,
+                misses: run.misses.clone(),
+                interrupted: run.is_interrupted,
+                digest: observer.digest().1,
+                events,
+                faults: ledger_file::difference(&run.ledger(), &run.warm_up_ledger),
+                ledger_closes: ledger.closes,
+                edits: edits.iter().map(|it| Edit { at_s: it.at_s, message: it.message.clone() }).collect(),
+                swap_refusals,
+                lag,
+            };
+            Ok::<_, ExperimentError>(summary::summary(self.point, self.seed, buckets, input))
+        })?;
+        self.write_table(tables::outages(&outages, &population.devices, end))?;
+        if !routes.is_empty() {
+            self.write_table(tables::routes(&routes, &population.devices))?;
+        }
+        if !self.point.timeline.steps.is_empty() {
+            self.write_table(tables::timeline(&run.performed, end))?;
+        }
+        if let Some(graph) = &self.point.topology {
+            self.write_json(&topology::network(graph))?;
+        }
+        self.write_json(&ledger)?;
+        self.write_json(&summary)?;
+        Ok(FinishedRun { summary, edits })
+    }
+
+    fn write_table<R: Row>(&self, rows: Vec<R>) -> Result<(), ExperimentError> {
+        write_table(self.folder, rows).map_err(ExperimentError::writing(&self.folder.join(R::FILE).display()))
+    }
+
+    fn write_json<T: JsonFile>(&self, value: &T) -> Result<(), ExperimentError> {
+        write_json(self.folder, value).map_err(ExperimentError::writing(&self.folder.join(T::FILE).display()))
+    }
+}
+
+struct Run<'a, W> {
+    context: RunContext<'a>,
+    observer: &'a RunObserver,
+    orchestrator: Orchestrator<'a, W>,
+    rows: Vec<GroupState>,
+    /// Actions carried out: time, name and detail.
+    performed: Vec<(Time, &'static str, String)>,
+    /// `timeseries.csv` while it grows.
+    partial_timeseries: PartialTimeseries,
+    /// Steps that were reported as progress.
+    reported_steps: u64,
+    /// For each device, messages sent and messages dropped by faults at the last snapshot.
+    last_counts: Vec<(u64, u64)>,
+    /// The last snapshot of the devices.
+    snapshots: Vec<DeviceSnapshot>,
+    warm_up_ledger: Ledger,
+    /// For each threshold, the miss that ended the run.
+    misses: Vec<Option<ThresholdMiss>>,
+    /// True if a signal ended the run.
+    is_interrupted: bool,
+}
+
+impl<W: Driver> Run<'_, W> {
+    /// Carries out the timeline, window by window. Returns the end of the run.
+    fn run_timeline(&mut self) -> Result<Time, ExperimentError> {
+        let point = self.context.point;
+        // The devices and their versions are on disk from the start.
+        self.observer.check().map_err(ExperimentError::writing(&self.context.folder.display()))?;
+        let mut steps = point.timeline.steps.iter().peekable();
+        let mut next_row = Time::ZERO + point.plan.interval.0;
+        for window_end in point.window_ends() {
+            let mut reached = true;
+            while reached && let Some((at, step)) = steps.next_if(|(at, _)| *at <= window_end) {
+                reached = self.advance_to(*at)?;
+                if reached {
+                    if !step.is_implicit() {
+                        let detail = describe(&**step, self.orchestrator.devices());
+                        self.performed.push((*at, step.name(), detail));
+                    }
+                    self.orchestrator.apply(&**step)?;
+                }
+            }
+            reached = reached && self.advance_to(window_end)?;
+            let end = if reached { window_end } else { self.orchestrator.driver.now().run.min(window_end) };
+            self.observer
+                .check()
+                .map_err(ExperimentError::writing(&self.context.folder.join(EventLine::FILE).display()))?;
+            self.snapshots = self.orchestrator.driver.snapshot()?;
+            self.count(end);
+            if end == Time::ZERO + point.plan.warm_up.0 {
+                self.warm_up_ledger = self.ledger();
+            }
+            let missed = reached && end < point.end() && self.check_thresholds(end);
+            self.is_interrupted = self.context.progress.is_interrupted() && !missed && end < point.end();
+            let over = missed || self.is_interrupted;
+            if end >= next_row || end == point.end() || over {
+                self.write_partial_timeseries()?;
+                let rows = self.state(end);
+                self.rows.extend(rows);
+                next_row = end + point.plan.interval.0;
+            }
+            if over {
+                self.observer.tracker().with(|tracker| tracker.end(end));
+                return Ok(end);
+            }
+        }
+        Ok(point.end())
+    }
+
+    /// Advances time and reports the progress. Returns false if a signal in real time ended the wait early.
+    fn advance_to(&mut self, end: Time) -> Result<bool, ExperimentError> {
+        loop {
+            let stop = end.min(self.orchestrator.driver.now().run + W::POLL_INTERVAL);
+            self.orchestrator.driver.run_until(stop)?;
+            let now = self.orchestrator.driver.now().run.min(stop);
+            let steps = self.observer.digest().0;
+            self.context.progress.advance(now, steps - self.reported_steps);
+            self.reported_steps = steps;
+            if now < stop || stop == end {
+                return Ok(now == end);
+            }
+        }
+    }
+
+    fn column(&self, device: usize) -> usize {
+        let devices = &self.orchestrator.population.devices;
+        devices.get(device).map_or(0, |device| self.orchestrator.population.column(&device.group))
+    }
+
+    /// Adds to the time buckets the counts that only the devices' ledgers have.
+    fn count(&mut self, end: Time) {
+        self.last_counts.resize(self.snapshots.len(), (0, 0));
+        for (device, snapshot) in self.snapshots.iter().enumerate() {
+            let now = (snapshot.ledger.sent, snapshot.ledger.fault_total().dropped());
+            let (column, last_counts) = (self.column(device), self.last_counts[device]);
+            self.observer.tracker().with(|tracker| {
+                let bucket = tracker.buckets_mut().bucket_mut(end, column);
+                // A message that the connection returns is subtracted again.
+                bucket.sent += now.0.saturating_sub(last_counts.0);
+                bucket.dropped += now.1 - last_counts.1;
+            });
+            self.last_counts[device] = (now.0.max(last_counts.0), now.1);
+        }
+    }
+
+    /// The state of each group, and of all groups together.
+    fn state(&self, end: Time) -> Vec<GroupState> {
+        let groups = self.orchestrator.population.groups.len();
+        let mut rows: Vec<GroupState> = (0..groups).map(|group| GroupState::new(end, Some(group))).collect();
+        let mut all = GroupState::new(end, None);
+        for (device, snapshot) in self.snapshots.iter().enumerate() {
+            for row in [&mut rows[self.column(device)], &mut all] {
+                row.add(snapshot);
+            }
+        }
+        rows.push(all);
+        rows
+    }
+
+    /// Writes the intervals before the last one, for readers of a run that is under way or was killed.
+    fn write_partial_timeseries(&mut self) -> Result<(), ExperimentError> {
+        let groups = &self.orchestrator.population.groups;
+        let outcome = self
+            .observer
+            .tracker()
+            .with(|tracker| self.partial_timeseries.write(groups, tracker.buckets(), &self.rows));
+        outcome.map_err(ExperimentError::writing(&self.context.folder.join(TimeseriesRow::FILE).display()))
+    }
+
+    fn ledger(&self) -> Ledger {
+        let mut total = Ledger::default();
+        self.snapshots.iter().for_each(|snapshot| total.add(&snapshot.ledger));
+        total
+    }
+
+    /// Returns true if a threshold that ends the run is missed, and keeps the misses. Messages of the last interval may still
+    /// be under way, so the time before it is judged.
+    fn check_thresholds(&mut self, now: Time) -> bool {
+        let point = self.context.point;
+        let settled = now - point.plan.interval.0;
+        self.misses = self.observer.tracker().with(|tracker| {
+            let miss = |entry: &ThresholdEntry| {
+                let stats = windows::stats(point, tracker.buckets(), &entry.check.scope, settled);
+                let value = entry.check.value(&stats).filter(|_| entry.abort && stats.generated > 0)?;
+                let (at_s, settled_s) = (now.elapsed().as_secs_f64(), settled.elapsed().as_secs_f64());
+                (!entry.check.holds(Some(value))).then_some(ThresholdMiss { at_s, settled_s, value })
+            };
+            point.plan.thresholds.iter().map(miss).collect()
+        });
+        self.misses.iter().any(Option::is_some)
+    }
+}

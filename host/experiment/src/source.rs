@@ -1,0 +1,166 @@
+//! Where plans come from: a file, or one that ships with the program.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use wasmote_fleet::actions::check::INHERIT;
+use wasmote_fleet::document::{self, DocumentError, Format};
+use wasmote_fleet::fault_models::FaultModels;
+use wasmote_fleet::fault_set::FaultSet;
+use wasmote_fleet::field_path;
+use wasmote_fleet::source::Source;
+use wasmote_fleet::suggest::did_you_mean;
+
+use super::ExperimentError;
+use super::plan_file::PlanFile;
+
+/// The folder where plans are looked for by name.
+pub const FOLDER: &str = "experiments";
+
+/// The plans inside the program.
+pub const SHIPPED: [(&str, &str); 8] = [
+    ("ten-nodes", include_str!("../../../experiments/ten-nodes.toml")),
+    ("fifty-nodes", include_str!("../../../experiments/fifty-nodes.toml")),
+    ("loss-by-fleet-size", include_str!("../../../experiments/loss-by-fleet-size.toml")),
+    ("routing-under-churn", include_str!("../../../experiments/routing-under-churn.toml")),
+    ("sensors-through-aggregator", include_str!("../../../experiments/sensors-through-aggregator.toml")),
+    ("on-kubernetes", include_str!("../../../experiments/on-kubernetes.toml")),
+    ("reconnect-storm", include_str!("../../../experiments/reconnect-storm.toml")),
+    ("rain-fade", include_str!("../../../experiments/rain-fade.toml")),
+];
+
+/// A plan as it was found, with every name in it that stands for something else written out.
+#[derive(Clone, Debug)]
+pub struct PlanSource {
+    /// As the user named it.
+    pub shown: String,
+    /// Paths in it are relative to this.
+    pub folder: PathBuf,
+    /// What it says.
+    pub value: Value,
+    /// The fault components that were found for it.
+    pub models: FaultModels,
+}
+
+impl PlanSource {
+    /// A file, or a plan in `experiments/`, or one that ships.
+    pub fn find(name: &str) -> Result<Self, ExperimentError> {
+        let path = Path::new(name);
+        if path.is_file() {
+            return Self::read(path);
+        }
+        let local = local_plans();
+        if let Some((_, path)) = local.iter().find(|(known, _)| known == name) {
+            return Self::read(path);
+        }
+        if let Some((known, text)) = SHIPPED.iter().find(|(known, _)| *known == name) {
+            return Self::parse(text, Format::Toml, known, Path::new(""));
+        }
+        let mut known: Vec<&str> = local.iter().map(|(name, _)| name.as_str()).collect();
+        known.extend(SHIPPED.map(|(name, _)| name));
+        known.sort_unstable();
+        known.dedup();
+        let hint = did_you_mean(name, known.iter().copied());
+        Err(ExperimentError::NoPlan { name: name.to_owned(), known: known.join(", "), hint })
+    }
+
+    /// A file.
+    pub fn read(path: &Path) -> Result<Self, ExperimentError> {
+        let shown = path.display().to_string();
+        let text = std::fs::read_to_string(path)
+            .map_err(|problem| ExperimentError::Unreadable { path: shown.clone(), problem })?;
+        Self::parse(&text, Format::of(path), &shown, path.parent().unwrap_or(Path::new("")))
+    }
+
+    /// A text.
+    pub fn parse(text: &str, format: Format, shown: &str, folder: &Path) -> Result<Self, ExperimentError> {
+        let located = |error: DocumentError| error.in_file(shown);
+        // Read it as a plan first: these errors know the line.
+        document::parse::<PlanFile>(text, format).map_err(located)?;
+        let mut value: Value = document::parse(text, format).map_err(located)?;
+        let models = FaultModels::default();
+        expand_references(&mut value, folder, &models).map_err(|error| match error.file {
+            Some(_) => error,
+            None => error.in_file(shown),
+        })?;
+        Ok(Self { shown: shown.to_owned(), folder: folder.to_owned(), value, models })
+    }
+
+    /// Set a field, and write out what its value stands for. A name that stands for nothing stays, and is told of when
+    /// the plan is used.
+    pub fn set(&mut self, field: &str, value: Value) -> Result<(), String> {
+        field_path::set(&mut self.value, field, value)?;
+        let _ = expand_references(&mut self.value, &self.folder, &self.models);
+        Ok(())
+    }
+
+    /// Write out what a value stands for that is faults, or the name of some.
+    pub fn expand_faults(&self, value: &mut Value) {
+        // What is not there has been told of before.
+        let _ = expand_faults(value, &self.folder, &self.models);
+    }
+
+    /// The plan as it stands now. Values may have been set since it was read.
+    pub fn plan_file(&self) -> Result<PlanFile, ExperimentError> {
+        let text = self.value.to_string();
+        let parsed = document::parse_json(text.as_bytes());
+        Ok(parsed.map_err(|error| DocumentError { location: None, ..error }.in_file(&self.shown))?)
+    }
+}
+
+/// The plans in [`FOLDER`], by name.
+pub fn local_plans() -> Vec<(String, PathBuf)> {
+    let entries = std::fs::read_dir(FOLDER).into_iter().flatten().flatten();
+    let is_plan = |path: &PathBuf| path.extension().is_some_and(|it| it == "toml" || it == "json");
+    let mut files: Vec<_> = entries.map(|entry| entry.path()).filter(is_plan).collect();
+    files.sort();
+    let named = |path: PathBuf| (path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), path);
+    files.into_iter().map(named).collect()
+}
+
+/// Write out what stands for something else, so that values can be set by path and the plan can be kept:
+/// presets and files of faults, the ids of faults and the names of groups.
+fn expand_references(plan: &mut Value, folder: &Path, models: &FaultModels) -> Result<(), DocumentError> {
+    for old in ["groups", "threshold"] {
+        let new = if old == "groups" { "group" } else { "thresholds" };
+        if let Some(moved) = plan.as_object_mut().and_then(|plan| plan.remove(old)) {
+            plan[new] = moved;
+        }
+    }
+    if plan.get("faults").is_none() {
+        plan["faults"] = json!("none");
+    }
+    expand_faults(&mut plan["faults"], folder, models)?;
+    for list in ["group", "timeline"] {
+        for entry in plan.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+            if let Some(faults) = entry.get_mut("faults")
+                && (list != "timeline" || faults.as_str() != Some(INHERIT))
+            {
+                expand_faults(faults, folder, models)?;
+            }
+        }
+    }
+    for group in plan.get_mut("group").and_then(Value::as_array_mut).into_iter().flatten() {
+        let found = group["behaviour"].as_str().and_then(|name| Source::find(name, folder).ok());
+        if let (None, Some(source)) = (group.get("name"), found) {
+            group["name"] = source.name().into();
+        }
+    }
+    Ok(())
+}
+
+fn expand_faults(faults: &mut Value, folder: &Path, models: &FaultModels) -> Result<(), DocumentError> {
+    if let Some(name) = faults.as_str() {
+        let set = FaultSet::load(name, folder, models)?;
+        *faults = serde_json::to_value(set.document).unwrap_or_default();
+    }
+    if let Some(moved) = faults.as_object_mut().and_then(|faults| faults.remove("faults")) {
+        faults["fault"] = moved;
+    }
+    for fault in faults.get_mut("fault").and_then(Value::as_array_mut).into_iter().flatten() {
+        if fault.get("id").is_none() {
+            fault["id"] = fault["kind"].clone();
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,67 @@
+//! What lies beside the runs: the plan, the components, and what does not belong there.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use wasmote_results::{JsonFile, Manifest, PLAN};
+
+use super::{RecordedResults, RunComparison, list};
+use crate::ExperimentError;
+use crate::results::sha256;
+
+impl RecordedResults {
+    /// A plan or components that are not what the manifest says.
+    pub fn changed_inputs(&self) -> Result<Vec<String>, ExperimentError> {
+        let path = self.folder.join(PLAN);
+        let found = sha256(&fs::read(&path).map_err(unreadable(&path))?);
+        let recorded = &self.manifest.plan.sha256;
+        let plan = (found != *recorded).then(|| {
+            format!(
+                "{PLAN}: it is another plan than the one that was run: its SHA-256 is {found}, and the manifest has \
+                 {recorded}"
+            )
+        });
+        let hashes: BTreeSet<String> =
+            self.experiment.inspections().into_iter().map(|(_, inspection)| inspection.sha256).collect();
+        let changed = self.manifest.components.iter().filter(|entry| !hashes.contains(&entry.sha256));
+        let changed =
+            changed.map(|entry| format!("{}: it is another file than the one that was run", entry.file));
+        Ok(plan.into_iter().chain(changed).collect())
+    }
+
+    /// That another version of the program made these results, if one did.
+    pub fn version_mismatch(&self) -> Option<String> {
+        let (recorded, this) = (&self.manifest.wasmote_version, env!("CARGO_PKG_VERSION"));
+        (recorded != this).then(|| {
+            format!("these results are of Wasmote {recorded}, and this is {this}: what differs may be the versions'")
+        })
+    }
+
+    /// Files that nobody who runs the plan and reports on it would have written.
+    pub fn unexpected_files(&self, comparisons: &[RunComparison]) -> Result<Vec<String>, ExperimentError> {
+        let mut known: BTreeSet<PathBuf> = [Manifest::FILE, PLAN, "report.html"].map(PathBuf::from).into();
+        known.extend(self.manifest.components.iter().map(|entry| PathBuf::from(&entry.file)));
+        for comparison in comparisons {
+            let run = Path::new(&comparison.path);
+            let path_of = |file: &Path| if run == Path::new(".") { file.to_owned() } else { run.join(file) };
+            known.extend(comparison.files.iter().map(|file| path_of(file)));
+        }
+        let mut present = BTreeSet::new();
+        list(&self.folder, &self.folder, &mut present).map_err(unreadable(&self.folder))?;
+        let unexpected_files = present.into_iter().filter(|file| !known.contains(file) && !is_plot(file));
+        Ok(unexpected_files
+            .map(|file| format!("{}: it does not belong to these results", file.display()))
+            .collect())
+    }
+}
+
+/// Plots are compared by those who draw them.
+fn is_plot(file: &Path) -> bool {
+    file.parent() == Some(Path::new("plots")) && file.extension().is_some_and(|it| it == "svg")
+}
+
+fn unreadable(path: &Path) -> impl Fn(io::Error) -> ExperimentError {
+    move |problem| ExperimentError::Unreadable { path: path.display().to_string(), problem }
+}

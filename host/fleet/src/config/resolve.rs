@@ -1,0 +1,299 @@
+//! Settings from flags, environment, file and defaults, the stronger layer first.
+//!
+//! Clap has let flags beat the environment already; here both meet the file. Nothing is opened for writing and nothing is
+//! bound, so that a mistake is found before the run begins.
+
+mod connection;
+mod groups;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use wasmote_engine::cache::Cache;
+use wasmote_sim::rng::Seed;
+
+use super::file::FaultsEntry;
+use super::fleet_shard::FleetShard;
+use super::options::Options;
+use super::values::{BrokerChoice, DurationValue, MqttVersion};
+use super::{ConfigError, DEFAULT_TOPIC_ROOT, Group, Settings};
+use crate::document::{self, Format};
+use crate::fault_models::FaultModels;
+use crate::fault_set::{BROKER_FAULT_NEEDS_EMBEDDED, BROKER_FAULT_NEEDS_FLEET, FaultSet};
+
+/// Paths on the command line are relative to the working directory.
+const CURRENT_DIR: &str = "";
+const DEFAULT_DRAIN: Duration = Duration::from_secs(5);
+const DEFAULT_CANARY: Duration = Duration::from_secs(10);
+
+/// Options by where they come from.
+struct Layers<'a> {
+    /// Flags, and the environment where there is no flag.
+    flags: &'a Options,
+    /// The configuration file.
+    file: Options,
+    /// The folder that paths in the file are relative to.
+    folder: &'a Path,
+    /// The file as the user named it; empty where there is none.
+    name: String,
+    /// The components that faults of both layers may name.
+    models: FaultModels,
+}
+
+impl Layers<'_> {
+    /// An option: that of the command line, or else of the file.
+    fn get<T: Clone>(&self, option: impl Fn(&Options) -> &Option<T>) -> Option<T> {
+        option(self.flags).clone().or_else(|| option(&self.file).clone())
+    }
+
+    /// An option that is a path; that of the file is relative to the file's folder.
+    fn path(&self, option: impl Fn(&Options) -> &Option<PathBuf>) -> Option<PathBuf> {
+        let in_file = || Some(self.folder.join(option(&self.file).as_ref()?));
+        option(self.flags).clone().or_else(in_file)
+    }
+
+    /// An option that is a list: that of the command line unless it is empty, or else of the file.
+    fn list<T>(&self, option: impl Fn(&Options) -> &Vec<T>) -> &[T] {
+        let (flags, file) = (option(self.flags), option(&self.file));
+        if flags.is_empty() { file } else { flags }
+    }
+
+    /// The faults that the file names or holds.
+    fn faults_in_file(&self, entry: &FaultsEntry) -> Result<FaultSet, ConfigError> {
+        self.faults(entry, self.folder)
+    }
+
+    fn faults(&self, entry: &FaultsEntry, folder: &Path) -> Result<FaultSet, ConfigError> {
+        Ok(match entry {
+            FaultsEntry::Named(name) => FaultSet::load(name, folder, &self.models)?,
+            FaultsEntry::Inline(document) => {
+                FaultSet::new(&self.name, document.clone(), &self.models.in_folder(folder))
+                    .map_err(|error| error.in_file(&self.name))?
+            }
+        })
+    }
+
+    /// A field of the file, for an error.
+    fn field(&self, field: impl std::fmt::Display) -> String {
+        if self.name.is_empty() { field.to_string() } else { format!("{}: {field}", self.name) }
+    }
+}
+
+/// The settings of a run by flags, environment and the file that they name.
+pub fn resolve(flags: &Options) -> Result<Settings, ConfigError> {
+    let mut layers = match &flags.config_file {
+        Some(path) => load(flags, path)?,
+        None => Layers {
+            flags,
+            file: Options::default(),
+            folder: Path::new(CURRENT_DIR),
+            name: String::new(),
+            models: FaultModels::default(),
+        },
+    };
+    layers.models = fault_models(&layers)?;
+    let settings = build_settings(&layers)?;
+    if matches!(settings.broker, BrokerChoice::Remote(_)) {
+        let checked = settings.faults.reject_broker_faults(BROKER_FAULT_NEEDS_EMBEDDED);
+        checked.map_err(|error| error.in_file(&settings.faults.origin))?;
+    }
+    Ok(settings)
+}
+
+/// The settings of a file that has been read already, such as an experiment's plan. Paths in it are relative to `folder`.
+pub fn resolve_file(
+    flags: &Options,
+    file: Options,
+    folder: &Path,
+    name: &str,
+    models: &FaultModels,
+) -> Result<Settings, ConfigError> {
+    build_settings(&Layers { flags, file, folder, name: name.to_owned(), models: models.clone() })
+}
+
+fn build_settings(layers: &Layers<'_>) -> Result<Settings, ConfigError> {
+    let mut groups = groups::resolve(layers)?;
+    let device_id = groups::device_id(layers, groups.len())?;
+    for group in &mut groups {
+        let names = group.device_names(device_id.as_ref());
+        group.link(|| names).map_err(|error| {
+            let path = error.path(&format!("group.{}.config.topology", group.name));
+            ConfigError::invalid(layers.field(path), error.problem)
+        })?;
+    }
+    let broker = layers.get(|it| &it.broker).unwrap_or(BrokerChoice::Embedded(BrokerChoice::PORT));
+    let names = || groups.iter().map(|group| group.name.as_str());
+    let faults = fleet_faults(layers)?;
+    for set in groups.iter().filter_map(|group| group.faults.as_ref()).chain([&faults]) {
+        set.check_groups(names()).map_err(|error| error.in_file(&set.origin))?;
+    }
+    for set in groups.iter().filter_map(|group| group.faults.as_ref()) {
+        set.reject_broker_faults(BROKER_FAULT_NEEDS_FLEET).map_err(|error| error.in_file(&set.origin))?;
+    }
+    let length = |option: fn(&Options) -> &Option<DurationValue>| layers.get(option).map(|length| length.0);
+    Ok(Settings {
+        connection: connection::resolve(layers, &broker)?,
+        device_id,
+        topic_root: layers.get(|it| &it.topic_root).map_or(DEFAULT_TOPIC_ROOT.into(), |root| root.0.into()),
+        protocol: layers.get(|it| &it.mqtt).map(|MqttVersion(protocol)| protocol).unwrap_or_default(),
+        http: layers.get(|it| &it.http).unwrap_or_default(),
+        seed: layers.get(|it| &it.seed).unwrap_or_else(draw_seed),
+        duration: length(|it| &it.duration),
+        drain: length(|it| &it.drain).unwrap_or(DEFAULT_DRAIN),
+        ramp: layers.get(|it| &it.ramp).map(|rate| rate.0),
+        shard: shard(layers, &groups)?,
+        log: layers.get(|it| &it.log).unwrap_or_default(),
+        log_messages: layers.get(|it| &it.log_messages).unwrap_or_default(),
+        watch: layers.get(|it| &it.watch).unwrap_or_default(),
+        cache: Cache { dir: layers.path(|it| &it.cache), precompiled: layers.path(|it| &it.precompiled) },
+        compile: layers.get(|it| &it.compile).unwrap_or_default().into(),
+        canary: length(|it| &it.canary).unwrap_or(DEFAULT_CANARY),
+        groups,
+        broker,
+        faults,
+        models: layers.models.clone(),
+    })
+}
+
+/// A shard must hold at least one device.
+fn shard(layers: &Layers<'_>, groups: &[Group]) -> Result<FleetShard, ConfigError> {
+    let shard = layers.get(|it| &it.shard).unwrap_or_default();
+    let devices = groups.iter().map(|group| group.count as usize).sum();
+    match shard.device_count(devices) {
+        0 => {
+            let problem = format!("the fleet has {devices} devices, which leaves none for {shard}");
+            Err(ConfigError::invalid("--shard", problem))
+        }
+        _ => Ok(shard),
+    }
+}
+
+fn load<'a>(flags: &'a Options, path: &'a Path) -> Result<Layers<'a>, ConfigError> {
+    let name = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|problem| ConfigError::Unreadable {
+        path: name.clone(),
+        named_by: "--config",
+        problem,
+    })?;
+    let file = document::parse(&text, Format::of(path)).map_err(|error| error.in_file(&name))?;
+    let folder = path.parent().unwrap_or(Path::new(CURRENT_DIR));
+    Ok(Layers { flags, file, folder, name, models: FaultModels::default() })
+}
+
+/// The components to which flags and file give names, all of them loaded.
+fn fault_models(layers: &Layers<'_>) -> Result<FaultModels, ConfigError> {
+    let of_file =
+        layers.file.fault_models.iter().map(|(name, file)| (name.clone(), layers.folder.join(file)));
+    let of_flags = layers.flags.fault_model.iter().map(|named| (named.name.clone(), named.file.clone()));
+    let models = FaultModels::named(of_file.chain(of_flags).collect());
+    models
+        .load_named()
+        .map_err(|(name, problem)| ConfigError::invalid(format!("--fault-model {name}"), problem))?;
+    Ok(models)
+}
+
+fn fleet_faults(layers: &Layers<'_>) -> Result<FaultSet, ConfigError> {
+    let current_dir = Path::new(CURRENT_DIR);
+    match (&layers.flags.faults, &layers.file.faults) {
+        (Some(entry), _) => layers.faults(entry, current_dir),
+        (None, Some(entry)) => layers.faults_in_file(entry),
+        (None, None) => Ok(FaultSet::load("realistic", current_dir, &layers.models)?),
+    }
+}
+
+/// A random seed. It is printed, and short enough to be typed again.
+fn draw_seed() -> Seed {
+    use rand::TryRng;
+    let drawn = rand::rngs::SysRng.try_next_u32().unwrap_or_else(|_| std::process::id());
+    Seed::new(u64::from(drawn))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::config::values::format_broker_url;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        options: Options,
+    }
+
+    fn run(flags: &[&str]) -> Result<Settings, ConfigError> {
+        let flags =
+            Flags::try_parse_from(["run"].iter().chain(flags)).unwrap_or_else(|error| panic!("{error}"));
+        resolve(&flags.options)
+    }
+
+    fn with_file(name: &str, text: &str, flags: &[&str]) -> Result<Settings, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        run(&[&["--config", path.to_str().unwrap()], flags].concat())
+    }
+
+    #[test]
+    fn without_flags_nine_heartbeats_run_with_realistic_faults() {
+        let settings = run(&[]).unwrap();
+        assert_eq!(settings.devices(), 9);
+        assert_eq!(settings.groups[0].name, "heartbeat");
+        assert_eq!(settings.broker, BrokerChoice::Embedded(1883));
+        assert_eq!(settings.http.0.to_string(), "127.0.0.1:5000");
+        assert_eq!((settings.faults.origin.as_str(), settings.faults.faults.len()), ("realistic", 3));
+        assert_eq!(&*settings.topic_root, "wasmote");
+        assert!(settings.logs_messages());
+    }
+
+    #[test]
+    fn a_flag_overrides_the_file_and_the_file_overrides_the_default() {
+        let text = "broker = \"mqtt://file\"\nseed = 1\nkeepalive = \"20s\"\n[config]\npeers = 3\ninterval = \"9s\"\n";
+        let settings =
+            with_file("run.toml", text, &["--seed", "2", "--device-config", "interval=1s"]).unwrap();
+        let BrokerChoice::Remote(url) = &settings.broker else { panic!("{:?}", settings.broker) };
+        assert_eq!(format_broker_url(url), "mqtt://file:1883");
+        assert_eq!(settings.seed.value(), 2);
+        assert_eq!(settings.connection.keepalive, Duration::from_secs(20));
+        let config = serde_json::to_value(&settings.groups[0].config).unwrap();
+        assert_eq!(config, serde_json::json!({"peers": 3, "interval": "1s"}));
+    }
+
+    #[test]
+    fn a_file_may_be_json_and_describe_groups_with_faults_of_their_own() {
+        let text = r#"{"faults": "none", "limits": {"timers": 8}, "group": [
+            {"behaviour": "heartbeat", "count": 3, "limits": {"metrics": 2},
+             "faults": {"fault": [{"kind": "loss", "probability": 0.5}]}},
+            {"name": "quiet", "behaviour": "heartbeat"}]}"#;
+        let settings = with_file("run.json", text, &[]).unwrap();
+        assert_eq!(settings.devices(), 4);
+        let limits = &settings.groups[0].limits;
+        assert_eq!((limits.timers, limits.metrics), (8, 2));
+        assert_eq!(settings.groups[0].faults.as_ref().unwrap().faults.len(), 1);
+        assert!(settings.groups[1].faults.is_none());
+    }
+
+    #[test]
+    fn conflicting_settings_are_an_error() {
+        let problem = |flags: &[&str]| run(flags).unwrap_err().to_string();
+        assert!(problem(&["--cert", "x", "--broker", "mqtts://b"]).contains("--key"));
+        assert!(problem(&["--ca", "x"]).contains("mqtts://"));
+        assert!(problem(&["--limit", "timer=1"]).contains("did you mean `timers`?"));
+        assert!(problem(&["hartbeat"]).contains("did you mean `heartbeat`?"));
+        assert!(problem(&["--faults", "realistc"]).contains("did you mean `realistic`?"));
+        let empty = problem(&["--devices", "3", "--shard", "5/6"]);
+        assert!(empty.contains("--shard") && empty.contains("leaves none for 5/6"), "{empty}");
+        let groups = "[[group]]\nbehaviour = \"heartbeat\"\n";
+        let found = with_file("run.toml", groups, &["--devices", "3"]).unwrap_err().to_string();
+        assert!(found.contains("groups"), "{found}");
+        let twice = with_file("run.toml", &groups.repeat(2), &[]).unwrap_err().to_string();
+        assert!(twice.contains("group[1].name") && twice.contains("`heartbeat` is taken"), "{twice}");
+    }
+
+    #[test]
+    fn a_fault_for_an_unknown_group_is_an_error() {
+        let text = "[[faults.fault]]\nkind = \"loss\"\nprobability = 0.1\ngroup = \"hearbeat\"\n";
+        let found = with_file("run.toml", text, &[]).unwrap_err().to_string();
+        assert!(found.contains("fault[0].group") && found.contains("did you mean `heartbeat`?"), "{found}");
+    }
+}

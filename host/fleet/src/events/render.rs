@@ -1,0 +1,391 @@
+//! A happening in words and fields, the same for the log and for `GET /events`.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use wasmote_live::status::DeviceEvent;
+use wasmote_sim::context::LogLevel;
+use wasmote_sim::device::VersionChange;
+use wasmote_sim::event::StartCause;
+use wasmote_sim::notice::{DeviceNotice, DropCause};
+
+/// Characters of a payload that are worth showing.
+const MAX_PAYLOAD_CHARS: usize = 100;
+
+/// What happened. Fields that say nothing about it are empty.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct EventText<'a> {
+    /// One of [`EVENT_KINDS`].
+    pub kind: &'static str,
+    /// A sentence.
+    #[serde(rename = "message")]
+    pub text: String,
+    /// How serious it is.
+    #[serde(skip)]
+    pub level: LogLevel,
+    /// The topic of a message.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topic: Option<&'a str>,
+    /// The beginning of its payload.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payload: Option<String>,
+    /// How long it was under way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub latency_s: Option<f64>,
+    /// The name of a fault.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<&'a str>,
+    /// Why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Seconds until the fault ends.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ends_after_s: Option<f64>,
+    /// Seconds until the device tries or starts again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub again_after_s: Option<f64>,
+    /// The version of the behaviour that goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
+
+/// The kinds of happenings.
+pub const EVENT_KINDS: [&str; 17] = [
+    "started",
+    "stopped",
+    "trapped",
+    "swapped",
+    "swap_refused",
+    "swap_undone",
+    "crashed",
+    "died",
+    "connected",
+    "disconnected",
+    "fault_began",
+    "fault_ended",
+    "fault_trapped",
+    "log",
+    "sent",
+    "received",
+    "dropped",
+];
+
+/// A happening as programs read it.
+#[derive(Clone, Debug, Serialize)]
+pub struct EventRecord<'a> {
+    /// Seconds since 1970, to the microsecond.
+    pub ts: f64,
+    /// The device.
+    pub device: &'a str,
+    /// Its group.
+    pub group: &'a str,
+    /// What happened.
+    #[serde(flatten)]
+    pub details: EventText<'a>,
+}
+
+impl<'a> EventRecord<'a> {
+    /// What happened, when and to whom.
+    pub fn new(event: &'a DeviceEvent) -> Self {
+        Self {
+            ts: (event.at.wall.as_nanos() / 1_000) as f64 / 1e6,
+            device: event.device.id.as_str(),
+            group: &event.device.group,
+            details: EventText::new(event),
+        }
+    }
+}
+
+/// The kind of a happening, without the cost of telling it.
+pub fn event_kind(notice: &DeviceNotice) -> &'static str {
+    match notice {
+        DeviceNotice::Started(_) => "started",
+        DeviceNotice::Stopped(_) => "stopped",
+        DeviceNotice::Trapped(..) => "trapped",
+        DeviceNotice::Swapped(_) => "swapped",
+        DeviceNotice::SwapRefused(..) => "swap_refused",
+        DeviceNotice::SwapRolledBack(..) => "swap_undone",
+        DeviceNotice::Crashed(_) => "crashed",
+        DeviceNotice::Died(..) => "died",
+        DeviceNotice::Connected(_) => "connected",
+        DeviceNotice::Disconnected(..) => "disconnected",
+        DeviceNotice::FaultBegan(..) => "fault_began",
+        DeviceNotice::FaultEnded(..) => "fault_ended",
+        DeviceNotice::FaultTrapped(..) => "fault_trapped",
+        DeviceNotice::Log(..) | DeviceNotice::FaultLog(..) => "log",
+        DeviceNotice::Sent(..) => "sent",
+        DeviceNotice::Received(..) => "received",
+        DeviceNotice::Dropped(..) => "dropped",
+    }
+}
+
+impl<'a> EventText<'a> {
+    /// Tell it.
+    pub fn new(event: &'a DeviceEvent) -> Self {
+        let notice = &event.notice;
+        let base = |level, text: String| EventText {
+            kind: event_kind(notice),
+            text,
+            level,
+            topic: None,
+            payload: None,
+            latency_s: None,
+            fault: None,
+            reason: None,
+            again_after_s: None,
+            ends_after_s: None,
+            version: None,
+        };
+        let seconds = |span: Duration| Some(span.as_secs_f64());
+        match notice {
+            DeviceNotice::Started(cause) => base(LogLevel::Info, start_text(*cause).into()),
+            DeviceNotice::Stopped(reason) => EventText {
+                reason: Some(reason.to_string()),
+                ..base(LogLevel::Info, format!("stopped: {reason}"))
+            },
+            DeviceNotice::Trapped(trap, restart_after) => {
+                let next = match restart_after {
+                    Some(pause) => format!("starts again in {}", short_duration(*pause)),
+                    None => "stays off, as another try would end the same way".into(),
+                };
+                EventText {
+                    reason: Some(trap.to_string()),
+                    again_after_s: restart_after.and_then(seconds),
+                    ..base(LogLevel::Error, format!("{trap}; {next}"))
+                }
+            }
+            DeviceNotice::Swapped(VersionChange { from, to }) => EventText {
+                version: Some(to.to_string()),
+                ..base(LogLevel::Info, format!("swapped from {from} to {to}"))
+            },
+            DeviceNotice::SwapRefused(VersionChange { from, to }, refusal) => EventText {
+                reason: Some(refusal.to_string()),
+                version: Some(from.to_string()),
+                ..base(LogLevel::Warn, format!("{from} stays, as {to} could not take over: {refusal}"))
+            },
+            DeviceNotice::SwapRolledBack(VersionChange { from, to }, trap) => EventText {
+                reason: Some(trap.to_string()),
+                version: Some(to.to_string()),
+                ..base(LogLevel::Warn, format!("back to {to}, as {from} ended on trial: {trap}"))
+            },
+            DeviceNotice::Crashed(pause) => EventText {
+                again_after_s: seconds(*pause),
+                ..base(LogLevel::Warn, format!("crashed, starts again in {}", short_duration(*pause)))
+            },
+            DeviceNotice::Died(id, restart_after) => {
+                let next = match restart_after {
+                    Some(pause) => format!("starts again in {}", short_duration(*pause)),
+                    None => "stays off until it is started".into(),
+                };
+                EventText {
+                    fault: Some(id),
+                    again_after_s: restart_after.and_then(seconds),
+                    ..base(
+                        LogLevel::Warn,
+                        format!("the battery {} is empty; {next}", fault_label(id, "battery")),
+                    )
+                }
+            }
+            DeviceNotice::Connected(present) => {
+                base(LogLevel::Info, if *present { "connected, session kept" } else { "connected" }.into())
+            }
+            DeviceNotice::Disconnected(reason, pause) => EventText {
+                reason: Some(reason.clone()),
+                again_after_s: seconds(*pause),
+                ..base(
+                    LogLevel::Warn,
+                    format!("disconnected: {reason}; tries again in {}", short_duration(*pause)),
+                )
+            },
+            DeviceNotice::FaultBegan(id, kind, until) => {
+                let duration = until.since(event.at.run);
+                EventText {
+                    fault: Some(id),
+                    ends_after_s: seconds(duration),
+                    ..base(
+                        LogLevel::Warn,
+                        format!("fault {} began, for {}", fault_label(id, kind), short_duration(duration)),
+                    )
+                }
+            }
+            DeviceNotice::FaultEnded(id, kind) => EventText {
+                fault: Some(id),
+                ..base(LogLevel::Info, format!("fault {} ended", fault_label(id, kind)))
+            },
+            DeviceNotice::FaultLog(id, level, text) => {
+                EventText { fault: Some(id), ..base(*level, format!("fault `{id}`: {text}")) }
+            }
+            DeviceNotice::FaultTrapped(id, trap, disabled) => {
+                let next = match disabled {
+                    true => "it is put aside: all messages of this device pass it from now on",
+                    false => "the message passed",
+                };
+                EventText {
+                    fault: Some(id),
+                    reason: Some(trap.to_string()),
+                    ..base(LogLevel::Error, format!("the model of fault `{id}` {trap}; {next}"))
+                }
+            }
+            DeviceNotice::Log(level, text) => base(*level, text.clone()),
+            DeviceNotice::Sent(topic, payload) => EventText {
+                topic: Some(topic.as_str()),
+                payload: Some(payload_preview(payload)),
+                ..base(LogLevel::Info, "sent".into())
+            },
+            DeviceNotice::Received(topic, payload, latency) => EventText {
+                topic: Some(topic.as_str()),
+                payload: Some(payload_preview(payload)),
+                latency_s: latency.and_then(seconds),
+                ..base(LogLevel::Info, "received".into())
+            },
+            DeviceNotice::Dropped(topic, cause) => EventText {
+                topic: Some(topic.as_str()),
+                fault: match cause {
+                    DropCause::Fault(id) => Some(id),
+                    _ => None,
+                },
+                reason: Some(drop_reason(cause)),
+                ..base(LogLevel::Info, format!("dropped {}", drop_reason(cause)))
+            },
+        }
+    }
+}
+
+/// A happening to a message in one line.
+pub fn message_line(notice: &DeviceNotice) -> Option<String> {
+    Some(match notice {
+        DeviceNotice::Sent(topic, payload) => format!("→ {topic} {}", payload_preview(payload)),
+        DeviceNotice::Received(topic, payload, Some(latency)) => {
+            format!("← {topic} {} ({} ms)", payload_preview(payload), latency.as_millis())
+        }
+        DeviceNotice::Received(topic, payload, None) => format!("← {topic} {}", payload_preview(payload)),
+        DeviceNotice::Dropped(topic, cause) => format!("✗ {topic} dropped {}", drop_reason(cause)),
+        _ => return None,
+    })
+}
+
+fn start_text(cause: StartCause) -> &'static str {
+    match cause {
+        StartCause::PowerOn => "started",
+        StartCause::Restart => "started again",
+        StartCause::Swap => "started in a new version",
+    }
+}
+
+fn drop_reason(cause: &DropCause) -> String {
+    match cause {
+        DropCause::Fault(id) => format!("by fault `{id}`"),
+        DropCause::Offline => "at QoS 0, as there is no connection".into(),
+        DropCause::QueueFull => "as the queue is full".into(),
+        DropCause::TooLarge(limit) => format!("as it exceeds the {limit} bytes that the device takes"),
+    }
+}
+
+fn fault_label(id: &str, kind: &str) -> String {
+    if id == kind { format!("`{id}`") } else { format!("`{id}` ({kind})") }
+}
+
+/// A length of time to a tenth of a second.
+fn short_duration(span: Duration) -> String {
+    format!("{:.1} s", span.as_secs_f64())
+}
+
+/// The beginning of a payload on one line; bytes that are no text in hexadecimal.
+fn payload_preview(payload: &[u8]) -> String {
+    // Four bytes make the longest character.
+    let head = &payload[..payload.len().min(MAX_PAYLOAD_CHARS * 4)];
+    let text = match std::str::from_utf8(head) {
+        Ok(text) => text,
+        Err(cut) if cut.error_len().is_none() && head.len() < payload.len() => {
+            std::str::from_utf8(&head[..cut.valid_up_to()]).unwrap_or_default()
+        }
+        Err(_) => {
+            let hex: String =
+                payload.iter().take(MAX_PAYLOAD_CHARS / 4).map(|byte| format!("{byte:02x}")).collect();
+            return format!("0x{hex} ({} bytes)", payload.len());
+        }
+    };
+    let clean = |c: char| if c.is_control() { ' ' } else { c };
+    let mut line: String = text.chars().take(MAX_PAYLOAD_CHARS).map(clean).collect();
+    if line.len() < payload.len() {
+        line.push_str(&format!("… ({} bytes)", payload.len()));
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmote_mqtt::device_id::{DeviceId, Identity};
+    use wasmote_mqtt::time::Time;
+    use wasmote_mqtt::topic::Topic;
+    use wasmote_sim::behaviour::{Trap, TrapKind};
+    use wasmote_sim::device::Now;
+
+    use super::*;
+
+    fn text(notice: DeviceNotice) -> String {
+        let device = Identity {
+            id: DeviceId::new("a-0").unwrap(),
+            group: "a".into(),
+            index: 0,
+            count: 1,
+            topic_root: "root".into(),
+            peers: None,
+        };
+        let at = Now { run: Time::from_nanos(2_000_000_000), ..Now::default() };
+        EventText::new(&DeviceEvent { at, device: device.into(), notice }).text
+    }
+
+    #[test]
+    fn a_trap_has_the_guests_message_and_the_restart() {
+        let trap = Trap::new(TrapKind::Trapped, "panicked at lib.rs:7: no such channel");
+        assert_eq!(
+            text(DeviceNotice::Trapped(trap.clone(), Some(Duration::from_millis(1_500)))),
+            "trapped: panicked at lib.rs:7: no such channel; starts again in 1.5 s"
+        );
+        assert!(text(DeviceNotice::Trapped(trap, None)).contains("stays off"));
+    }
+
+    #[test]
+    fn a_fault_model_trap_says_whether_the_message_passed() {
+        let trap = Trap::new(TrapKind::Trapped, "a panic or an explicit trap");
+        assert_eq!(
+            text(DeviceNotice::FaultTrapped("rain".into(), trap.clone(), false)),
+            "the model of fault `rain` trapped: a panic or an explicit trap; the message passed"
+        );
+        assert!(
+            text(DeviceNotice::FaultTrapped("rain".into(), trap, true))
+                .ends_with("; it is put aside: all messages of this device pass it from now on")
+        );
+        assert_eq!(
+            text(DeviceNotice::FaultLog("rain".into(), LogLevel::Info, "it pours".into())),
+            "fault `rain`: it pours"
+        );
+    }
+
+    #[test]
+    fn a_fault_begins_with_its_duration() {
+        let until = Time::from_nanos(32_000_000_000);
+        assert_eq!(
+            text(DeviceNotice::FaultBegan("deaf".into(), "silence", until)),
+            "fault `deaf` (silence) began, for 30.0 s"
+        );
+    }
+
+    #[test]
+    fn a_message_is_one_short_line() {
+        let topic = Topic::new("wasmote/a/heartbeat").unwrap();
+        let received =
+            DeviceNotice::Received(topic.clone(), "{\"seq\":1}".into(), Some(Duration::from_millis(123)));
+        assert_eq!(message_line(&received).unwrap(), "← wasmote/a/heartbeat {\"seq\":1} (123 ms)");
+        let long = DeviceNotice::Sent(topic, "ü\n".repeat(500).into());
+        let line = message_line(&long).unwrap();
+        assert!(line.ends_with("ü … (1500 bytes)") && !line.contains('\n'), "{line}");
+    }
+
+    #[test]
+    fn binary_payloads_are_hexadecimal() {
+        assert_eq!(payload_preview(&[0xff, 0x00, 0x10]), "0xff0010 (3 bytes)");
+        assert_eq!(payload_preview(b""), "");
+    }
+}

@@ -1,0 +1,215 @@
+//! A fault document with where it comes from, checked and ready to be given to devices.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use wasmote_mqtt::device_id::Identity;
+use wasmote_sim::faults::component::{Library, NoLibrary};
+use wasmote_sim::faults::document::{FaultDocument, FaultEntry};
+use wasmote_sim::faults::target::Pattern;
+use wasmote_sim::faults::{Fault, Model};
+
+use crate::document::{self, DocumentError, Format};
+use crate::fault_models::FaultModels;
+use crate::suggest::did_you_mean;
+
+/// What to do instead of a fault of the broker in the faults of some devices.
+pub const BROKER_FAULT_NEEDS_FLEET: &str =
+    "is for the broker, which serves all devices; put it with the fleet's faults";
+/// What to do instead of a fault of a broker that is not this program's own.
+pub const BROKER_FAULT_NEEDS_EMBEDDED: &str = "cannot be done to another program's broker; use the embedded one (--broker \
+    embedded), stop that broker by hand, or run a plan in virtual time with `wasmote experiment run`";
+
+/// Faults and their origin.
+#[derive(Clone, Debug)]
+pub struct FaultSet {
+    /// Where they come from: a preset's name, a file's, or `http`.
+    pub origin: String,
+    /// As written.
+    pub document: FaultDocument,
+    /// As devices take them.
+    pub faults: Arc<[Arc<Fault>]>,
+}
+
+impl FaultSet {
+    /// Check a document, whose components are in a library.
+    pub fn new(
+        origin: impl Into<String>,
+        document: FaultDocument,
+        library: &dyn Library,
+    ) -> Result<Self, DocumentError> {
+        let faults = document.faults_with(library).map_err(|invalid| {
+            DocumentError::at(format!("fault[{}].{}", invalid.index, invalid.field), invalid.problem)
+        })?;
+        for (index, entry) in document.faults.iter().enumerate() {
+            if let Some((field, problem)) = empty_selector(entry) {
+                return Err(DocumentError::at(format!("fault[{index}].{field}"), problem));
+            }
+        }
+        Ok(Self { origin: origin.into(), document, faults: faults.into() })
+    }
+
+    /// Read a document.
+    pub fn parse(
+        origin: impl Into<String>,
+        text: &str,
+        format: Format,
+        library: &dyn Library,
+    ) -> Result<Self, DocumentError> {
+        Self::new(origin, document::parse(text, format)?, library)
+    }
+
+    /// A document that needs no file.
+    pub fn preset(name: &str) -> Option<Self> {
+        Self::new(name, FaultDocument::preset(name)?, &NoLibrary).ok()
+    }
+
+    /// A preset by its name, or else a file. The files of components that it names are relative to its own
+    /// folder; here they become relative to `folder`, as its own name is.
+    pub fn load(name: &str, folder: &Path, models: &FaultModels) -> Result<Self, DocumentError> {
+        if let Some(preset) = Self::preset(name) {
+            return Ok(preset);
+        }
+        let path = folder.join(name);
+        let shown = path.display().to_string();
+        let text = std::fs::read_to_string(&path).map_err(|error| {
+            let hint = did_you_mean(name, FaultDocument::PRESETS);
+            let presets = FaultDocument::PRESETS.join("`, `");
+            DocumentError::at(
+                "faults",
+                format!("cannot read `{shown}`: {error}; presets are `{presets}`{hint}"),
+            )
+        })?;
+        let set = document::parse(&text, Format::of(&path)).and_then(|mut document: FaultDocument| {
+            let parent = Path::new(name).parent().unwrap_or(Path::new(""));
+            for file in document.faults.iter_mut().filter_map(|entry| entry.file.as_mut()) {
+                *file = models.rebase(file, parent);
+            }
+            Self::new(shown.clone(), document, &models.in_folder(folder))
+        });
+        set.map_err(|error| error.in_file(shown))
+    }
+
+    /// What it aims at that is not there. These faults are those of `devices`, of `all` that run. Where other
+    /// devices run elsewhere, as in pods, nothing is known of them, and nothing said.
+    pub fn warnings<'a>(
+        &self,
+        devices: impl Iterator<Item = &'a Identity> + Clone,
+        all: impl Iterator<Item = &'a Identity> + Clone,
+    ) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if all.clone().any(|device| device.peers.is_none()) {
+            return warnings;
+        }
+        for (index, (entry, fault)) in self.document.faults.iter().zip(self.faults.iter()).enumerate() {
+            let aimed = entry.device.is_some() || entry.group.is_some();
+            if aimed && !devices.clone().any(|device| fault.target.includes(device)) {
+                let field = if entry.device.is_some() { "device" } else { "group" };
+                let aim = [&entry.device, &entry.group].into_iter().flatten().map(String::as_str);
+                let aim = aim.collect::<Vec<_>>().join("` of group `");
+                warnings.push(format!("fault[{index}].{field}: no device that has this fault fits `{aim}`"));
+            }
+            for peer in entry.peers.iter().flatten() {
+                let pattern = Pattern::new(peer);
+                if !all.clone().any(|device| pattern.matches(device.id.as_str())) {
+                    warnings.push(format!("fault[{index}].peers: no device fits `{peer}`"));
+                }
+            }
+        }
+        warnings
+    }
+
+    /// Whether something happens to the broker in it.
+    pub fn has_broker_faults(&self) -> bool {
+        self.faults.iter().any(|fault| matches!(fault.model, Model::Broker(_)))
+    }
+
+    /// Refuse what happens to the broker, where it cannot, with what to do instead.
+    pub fn reject_broker_faults(&self, instead: &str) -> Result<(), DocumentError> {
+        match self.faults.iter().position(|fault| matches!(fault.model, Model::Broker(_))) {
+            None => Ok(()),
+            Some(index) => {
+                let kind = self.faults[index].model.kind();
+                Err(DocumentError::at(format!("fault[{index}].kind"), format!("`{kind}` {instead}")))
+            }
+        }
+    }
+
+    /// Check that the groups it names exist.
+    pub fn check_groups<'a>(
+        &self,
+        groups: impl Iterator<Item = &'a str> + Clone,
+    ) -> Result<(), DocumentError> {
+        for (index, entry) in self.document.faults.iter().enumerate() {
+            if let Some(name) = &entry.group
+                && !groups.clone().any(|group| group == name)
+            {
+                let known = groups.clone().collect::<Vec<_>>().join("`, `");
+                let hint = did_you_mean(name, groups);
+                let problem = format!("no group is called `{name}`; there are `{known}`{hint}");
+                return Err(DocumentError::at(format!("fault[{index}].group"), problem));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The field by which a fault is for nobody, and what to write instead.
+fn empty_selector(entry: &FaultEntry) -> Option<(&'static str, &'static str)> {
+    let no_device = entry.device.as_ref().is_some_and(String::is_empty);
+    let no_peers = entry.peers.as_ref().is_some_and(|peers| peers.iter().all(String::is_empty));
+    match (no_device, no_peers) {
+        (true, _) => {
+            Some(("device", "it is empty; leave it out for all devices, or write it like `sensor-1*`"))
+        }
+        (_, true) => Some((
+            "peers",
+            "it is empty; leave it out to cut devices off from all, or write it like [\"sensor-1*\"]",
+        )),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmote_mqtt::device_id::{DeviceId, PeerNames};
+
+    use super::*;
+
+    fn fleet(group: &str, count: u32) -> Vec<Identity> {
+        let identity = |index| Identity {
+            id: DeviceId::new(&format!("{group}-{index}")).unwrap(),
+            group: group.into(),
+            index,
+            count,
+            topic_root: "root".into(),
+            peers: Some(PeerNames { prefix: format!("{group}-").into() }),
+        };
+        (0..count).map(identity).collect()
+    }
+
+    fn warned(text: &str, devices: &[Identity]) -> Vec<String> {
+        let set = FaultSet::parse("test", text, Format::Toml, &NoLibrary).unwrap();
+        set.warnings(devices.iter(), devices.iter())
+    }
+
+    #[test]
+    fn a_fault_that_matches_no_device_is_a_warning() {
+        let fleet = fleet("west", 3);
+        let loss = "[[fault]]\nkind = \"loss\"\nprobability = 0.1\n";
+        for fits in ["", "device = \"west-*\"", "group = \"west\"", "group = \"west\"\ndevice = \"*-2\""] {
+            assert!(warned(&format!("{loss}{fits}\n"), &fleet).is_empty(), "{fits}");
+        }
+        let warnings = warned(&format!("{loss}group = \"west\"\ndevice = \"zz*\"\n"), &fleet);
+        assert_eq!(warnings, ["fault[0].device: no device that has this fault fits `zz*` of group `west`"]);
+        let partition = "[[fault]]\nkind = \"partition\"\npeers = [\"west-0\", \"east-*\"]\n";
+        assert_eq!(warned(partition, &fleet), ["fault[0].peers: no device fits `east-*`"]);
+    }
+
+    #[test]
+    fn a_pod_has_no_warnings_about_devices_elsewhere() {
+        let pod = Identity { peers: None, ..fleet("west", 1).remove(0) };
+        let loss = "[[fault]]\nkind = \"loss\"\nprobability = 0.1\ndevice = \"zz*\"\n";
+        assert!(warned(loss, &[pod]).is_empty());
+    }
+}

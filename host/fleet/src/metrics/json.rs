@@ -1,0 +1,230 @@
+//! Answer of `GET /metrics` as JSON. Its first four fields are those of the simulator that this one replaces.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use wasmote_live::broker::BrokerReport;
+use wasmote_live::lag::LagStats;
+use wasmote_live::status::DeviceCounts;
+use wasmote_mqtt::broker::counters::DropReason;
+use wasmote_sim::context::Refusals;
+use wasmote_sim::device::SwapCounts;
+use wasmote_sim::histogram::Histogram;
+use wasmote_sim::ledger::FaultCounts;
+use wasmote_sim::metrics::MetricSums;
+
+use super::Snapshot;
+
+/// Counts and latencies of a device or of the fleet.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Metrics {
+    /// Messages handed to the MQTT connection.
+    sent: u64,
+    /// Messages given to behaviours.
+    received: u64,
+    /// Mean latency in seconds; null before anything was received.
+    avg_latency: Option<f64>,
+    /// The last ten latencies in seconds, oldest first.
+    latency_samples: Vec<f64>,
+    /// Latency of received messages, in seconds.
+    latency: Histogram,
+    /// Messages published by behaviours, or by users on their behalf.
+    generated: u64,
+    /// Messages returned by a connection that was full, or broke before an acknowledgement.
+    returned: u64,
+    /// Messages delivered by the broker.
+    arrived: u64,
+    /// Messages dropped by faults, by the fault that took them.
+    dropped: BTreeMap<String, u64>,
+    /// Messages delayed by faults.
+    delayed: u64,
+    /// Copies made by faults.
+    duplicated: u64,
+    /// Messages changed by faults.
+    corrupted: u64,
+    /// QoS 0 messages sent while the connection was down.
+    lost_offline: u64,
+    /// Messages that arrived while no behaviour ran, or were too large.
+    discarded: u64,
+    /// Refused messages and log lines, by limit.
+    refused: RefusedCounts,
+    /// Messages that wait for a delay to end or for a connection.
+    waiting: WaitingCounts,
+    /// Effects of each fault.
+    faults: BTreeMap<String, FaultCounts>,
+    /// Traps of behaviours.
+    traps: u64,
+    /// Devices that got another version, kept the old one, or went back to it.
+    swaps: SwapCounts,
+    /// Devices by behaviour and the beginning of the SHA-256 of what they run.
+    versions: BTreeMap<String, BTreeMap<String, u64>>,
+    /// Connections made, first ones and reconnects; absent for one device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connects: Option<u64>,
+    /// Devices by state; absent for one device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    devices: Option<DeviceCounts>,
+    /// Lateness of this host's timers; absent for one device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    schedule: Option<ScheduleMetrics>,
+    /// Counts of the embedded broker; absent for one device and with another broker.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    broker: Option<BrokerMetrics>,
+    /// Metrics that behaviours record about themselves, by behaviour and name.
+    behaviours: MetricSums,
+    /// Whether every message is accounted for.
+    ledger_closes: bool,
+    /// Seconds since the fleet started.
+    uptime_s: f64,
+}
+
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+struct RefusedCounts {
+    /// Messages that found their queue full.
+    queue_full: u64,
+    #[serde(flatten)]
+    by_limit: Refusals,
+}
+
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+struct WaitingCounts {
+    /// On the way to the broker.
+    out: u64,
+    /// On the way to the behaviour.
+    r#in: u64,
+}
+
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+struct ScheduleMetrics {
+    /// Timers that fired.
+    wakes: u64,
+    /// Mean of actual less scheduled time, in seconds.
+    mean_lateness_s: Option<f64>,
+    /// Timers that fired more than 0.1 s late.
+    overruns: u64,
+}
+
+impl From<&LagStats> for ScheduleMetrics {
+    fn from(lag: &LagStats) -> Self {
+        Self { wakes: lag.wakes(), mean_lateness_s: lag.lateness.mean(), overruns: lag.overruns }
+    }
+}
+
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+struct BrokerMetrics {
+    /// Sessions with a connection.
+    connected: usize,
+    /// Sessions with or without a connection.
+    sessions: usize,
+    /// Subscriptions of all sessions.
+    subscriptions: usize,
+    /// Topics with a retained message.
+    retained: usize,
+    /// Messages taken from clients.
+    received: u64,
+    /// Copies delivered to subscribers.
+    delivered: u64,
+    /// Copies that are queued, or in flight without an acknowledgement.
+    waiting: u64,
+    /// Copies that were dropped, by reason.
+    dropped: BTreeMap<&'static str, u64>,
+    /// Whether every copy is accounted for.
+    account_closes: bool,
+}
+
+impl From<&BrokerReport> for BrokerMetrics {
+    fn from(report: &BrokerReport) -> Self {
+        let BrokerReport { counters, stats, .. } = report;
+        Self {
+            connected: stats.connected,
+            sessions: stats.sessions,
+            subscriptions: stats.subscriptions,
+            retained: stats.retained,
+            received: counters.received,
+            delivered: counters.delivered,
+            waiting: stats.waiting,
+            dropped: DropReason::ALL.iter().map(|it| (it.as_str(), counters.dropped(*it))).collect(),
+            account_closes: counters.closes(stats.waiting),
+        }
+    }
+}
+
+impl Metrics {
+    /// Creates the answer for a snapshot.
+    pub fn new(snapshot: &Snapshot) -> Self {
+        let Snapshot { totals, is_fleet, uptime, .. } = snapshot;
+        let ledger = &totals.ledger;
+        let faults = ledger.fault_total();
+        let mut versions: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
+        for (version, devices) in &totals.versions {
+            let behaviour = versions.entry(version.name.to_string()).or_default();
+            *behaviour.entry(version.short().to_owned()).or_default() += devices;
+        }
+        Self {
+            sent: ledger.sent,
+            received: ledger.received,
+            avg_latency: totals.latency.mean(),
+            latency_samples: totals.latency_samples.iter().map(|sample| sample.as_secs_f64()).collect(),
+            latency: totals.latency.clone(),
+            generated: ledger.generated,
+            returned: ledger.returned,
+            arrived: ledger.arrived,
+            dropped: ledger.faults().map(|(id, counts)| (id.to_string(), counts.dropped())).collect(),
+            delayed: faults.delayed,
+            duplicated: faults.duplicated_out + faults.duplicated_in,
+            corrupted: faults.corrupted,
+            lost_offline: ledger.lost_offline,
+            discarded: ledger.discarded,
+            refused: RefusedCounts { queue_full: ledger.refused_full, by_limit: totals.refusals },
+            waiting: WaitingCounts { out: totals.waiting.0, r#in: totals.waiting.1 },
+            faults: ledger.faults().map(|(id, counts)| (id.to_string(), *counts)).collect(),
+            traps: totals.traps,
+            swaps: totals.swaps,
+            versions,
+            connects: is_fleet.then_some(totals.connects),
+            devices: is_fleet.then_some(totals.devices),
+            schedule: is_fleet.then(|| (&totals.lag).into()),
+            broker: totals.broker.as_ref().map(BrokerMetrics::from),
+            behaviours: totals.metrics.clone(),
+            ledger_closes: snapshot.ledger_closes(),
+            uptime_s: uptime.as_millis() as f64 / 1_000.0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use wasmote_sim::metrics::{Metric, MetricSum};
+
+    use super::*;
+
+    #[test]
+    fn the_old_simulators_four_come_first_and_keep_their_names() {
+        let mut snapshot = Snapshot::default();
+        snapshot.totals.latency_samples.push(Duration::from_millis(120));
+        snapshot.totals.latency.observe(0.12);
+        snapshot.totals.ledger.sent = 42;
+        let text = serde_json::to_string(&Metrics::new(&snapshot)).unwrap();
+        let start =
+            r#"{"sent":42,"received":0,"avg_latency":0.12,"latency_samples":[0.12],"latency":{"count":1"#;
+        assert!(text.starts_with(start), "{text}");
+    }
+
+    #[test]
+    fn a_behaviours_metrics_are_under_its_name() {
+        let mut snapshot = Snapshot::default();
+        let sum = MetricSum::new(Metric::Gauge { sum: 16.0 }, 9);
+        let sums = [("peers_alive".to_owned(), sum)].into();
+        snapshot.totals.metrics.insert("heartbeat".to_owned(), sums);
+        let metrics = serde_json::to_value(Metrics::new(&snapshot)).unwrap();
+        let wanted = serde_json::json!({"type": "gauge", "sum": 16.0, "devices": 9});
+        assert_eq!(metrics["behaviours"]["heartbeat"]["peers_alive"], wanted);
+    }
+}

@@ -1,0 +1,216 @@
+//! Requests to the pods of a fleet over their own HTTP API, and the faults that pods have acknowledged.
+//!
+//! A pod takes the faults of its group for those of its fleet, and only whole sets. So the sets of the fleet and of a group
+//! are put together with temporary faults before they are sent, and so are the sets of devices that differ from their pod.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use reqwest::Method;
+use serde_json::Value;
+use wasmote_fleet::actions::pods::{DeviceRequest, RequestBody};
+use wasmote_fleet::fault_registry::FaultRegistry;
+use wasmote_mqtt::device_id::Identity;
+
+use crate::fleet_query::send::PodRequest;
+use crate::manifests::fleet::{FleetManifests, PodGroup, faults_request};
+
+/// A pod and a path of its API.
+type Endpoint = (String, String);
+
+/// Makes the requests for a fleet.
+pub struct FleetRequests<'a> {
+    fleet: &'a FleetManifests,
+    devices: &'a [Arc<Identity>],
+    /// The faults that endpoints have acknowledged; `None` where devices have those of their pods. An endpoint whose request
+    /// failed is absent.
+    acknowledged: BTreeMap<Endpoint, Option<Value>>,
+}
+
+impl<'a> FleetRequests<'a> {
+    /// Requests for a fleet that has these faults from its manifests.
+    pub fn new(fleet: &'a FleetManifests, devices: &'a [Arc<Identity>], faults: &FaultRegistry) -> Self {
+        let mut requests = Self { fleet, devices, acknowledged: BTreeMap::new() };
+        requests.acknowledged = requests.desired(faults).into_iter().collect();
+        requests
+    }
+
+    /// The request for a pod that a request for one of its devices becomes.
+    pub fn pod_request(&self, request: DeviceRequest) -> Option<PodRequest> {
+        let device = self.devices.get(request.device)?;
+        let path = format!("/devices/{}{}", device.id, request.path);
+        let method = request.method.parse().ok()?;
+        Some(PodRequest { to: self.pod_of(device)?, method, path, body: request.body })
+    }
+
+    /// Requests for all endpoints that have not acknowledged the faults that they have to have.
+    pub fn fault_updates(&mut self, faults: &FaultRegistry) -> Vec<PodRequest> {
+        let mut requests = Vec::new();
+        for (endpoint, now) in self.desired(faults) {
+            if self.acknowledged.get(&endpoint) == Some(&now) {
+                continue;
+            }
+            let (to, path) = endpoint.clone();
+            let method = if now.is_some() { Method::PUT } else { Method::DELETE };
+            requests.push(PodRequest { to, method, path, body: now.as_ref().map(RequestBody::json) });
+            self.acknowledged.insert(endpoint, now);
+        }
+        requests
+    }
+
+    /// Notes that a request failed, or that its outcome is unknown.
+    pub fn mark_failed(&mut self, request: &PodRequest) {
+        self.acknowledged.remove(&(request.to.clone(), request.path.clone()));
+    }
+
+    /// The faults that every endpoint has to have.
+    fn desired(&self, faults: &FaultRegistry) -> Vec<(Endpoint, Option<Value>)> {
+        let groups = self.fleet.groups.iter().flat_map(|group| {
+            let now = group_faults(faults, &group.group);
+            let pods = (0..group.replicas).map(|number| (pod(group, number), "/faults".to_owned()));
+            pods.map(move |endpoint| (endpoint, now.clone()))
+        });
+        let devices = self.devices.iter().enumerate().filter_map(|(position, device)| {
+            let endpoint = (self.pod_of(device)?, format!("/devices/{}/faults", device.id));
+            Some((endpoint, device_faults(faults, position, self.devices)))
+        });
+        groups.chain(devices).collect()
+    }
+
+    /// The pod of a device: devices are assigned to the pods of their group in turn.
+    fn pod_of(&self, device: &Identity) -> Option<String> {
+        let group = self.fleet.groups.iter().find(|pods| pods.group == *device.group)?;
+        Some(pod(group, device.index % group.replicas.max(1)))
+    }
+}
+
+/// The body for the pods of a group.
+fn group_faults(faults: &FaultRegistry, group: &str) -> Option<Value> {
+    faults_request(&faults.group_set(group), group).ok()
+}
+
+/// The body for a device that has other faults than its pod.
+fn device_faults(faults: &FaultRegistry, position: usize, devices: &[Arc<Identity>]) -> Option<Value> {
+    faults_request(&faults.device_set(position, devices)?, &devices.get(position)?.group).ok()
+}
+
+/// Name of the pod with this number in its group, from 0. Kubernetes counts from 1, and so do shards.
+fn pod(group: &PodGroup, number: u32) -> String {
+    format!("{}-{}", group.name, number + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmote_fleet::actions::scope::Scope;
+    use wasmote_fleet::config::Settings;
+    use wasmote_fleet::config::options::Options;
+    use wasmote_fleet::config::resolve::resolve;
+    use wasmote_fleet::document::Format;
+    use wasmote_fleet::fault_registry::TemporaryFault;
+    use wasmote_fleet::fault_set::FaultSet;
+    use wasmote_sim::faults::component::NoLibrary;
+    use wasmote_sim::faults::target::Pattern;
+
+    use super::*;
+
+    fn settings() -> Settings {
+        let mut settings = resolve(&Options::default()).unwrap();
+        let group = settings.groups[0].clone();
+        settings.groups = ["west", "east"]
+            .map(|name| wasmote_fleet::config::Group { name: name.into(), count: 2, ..group.clone() })
+            .into();
+        settings.faults = FaultSet::preset("none").unwrap();
+        settings
+    }
+
+    fn set(id: &str) -> FaultSet {
+        let text = format!("[[fault]]\nkind = \"loss\"\nid = \"{id}\"\nprobability = 1\n");
+        FaultSet::parse("test", &text, Format::Toml, &NoLibrary).unwrap()
+    }
+
+    fn ids(effective: &Value) -> String {
+        let ids =
+            effective["fault"].as_array().into_iter().flatten().filter_map(|fault| fault["id"].as_str());
+        effective.as_str().map_or_else(|| ids.collect::<Vec<_>>().join("+"), str::to_owned)
+    }
+
+    /// The faults of both groups, and of each device that has others.
+    fn effective(faults: &FaultRegistry, devices: &[Arc<Identity>]) -> [String; 3] {
+        let group = |name| ids(&group_faults(faults, name).unwrap());
+        let own = (0..4).filter_map(|at| Some(format!("{at} {}", ids(&device_faults(faults, at, devices)?))));
+        [group("west"), group("east"), own.collect::<Vec<_>>().join(", ")]
+    }
+
+    fn set_faults(
+        faults: &mut FaultRegistry,
+        devices: &[Arc<Identity>],
+        scope: &Scope,
+        set: Option<&FaultSet>,
+    ) {
+        scope.resolve(devices).iter().for_each(|scope| faults.set(scope, set.cloned()));
+    }
+
+    #[test]
+    fn a_device_goes_by_itself_its_group_and_the_fleet_in_this_order() {
+        let settings = settings();
+        let devices = wasmote_fleet::blueprints::all_identities(&settings);
+        let mut faults = FaultRegistry::new(&settings);
+        assert_eq!(effective(&faults, &devices), ["none", "none", ""]);
+        set_faults(&mut faults, &devices, &Scope::Group("west".into()), Some(&set("own")));
+        assert_eq!(effective(&faults, &devices), ["own", "none", ""]);
+        set_faults(&mut faults, &devices, &Scope::Fleet, Some(&set("all")));
+        assert_eq!(effective(&faults, &devices), ["own", "all", ""]);
+        set_faults(&mut faults, &devices, &Scope::Devices(Pattern::new("*-1")), Some(&set("some")));
+        assert_eq!(effective(&faults, &devices), ["own", "all", "1 some, 3 some"]);
+        set_faults(&mut faults, &devices, &Scope::Group("west".into()), None);
+        assert_eq!(effective(&faults, &devices), ["all", "all", "1 some, 3 some"]);
+        set_faults(&mut faults, &devices, &Scope::Devices(Pattern::new("west-1")), None);
+        set_faults(&mut faults, &devices, &Scope::Fleet, None);
+        assert_eq!(effective(&faults, &devices), ["none", "none", "3 some"]);
+    }
+
+    #[test]
+    fn temporary_faults_are_added_and_removed_again() {
+        let settings = settings();
+        let devices = wasmote_fleet::blueprints::all_identities(&settings);
+        let mut faults = FaultRegistry::new(&settings);
+        let temporary = |id: &str, devices| {
+            let mut set = set(id);
+            TemporaryFault {
+                entry: set.document.faults.remove(0),
+                fault: Arc::clone(&set.faults[0]),
+                devices,
+            }
+        };
+        faults.begin(1, temporary("beside", Some(vec![2])));
+        assert_eq!(effective(&faults, &devices), ["none", "none", "2 beside"]);
+        set_faults(&mut faults, &devices, &Scope::Fleet, Some(&set("all")));
+        assert_eq!(effective(&faults, &devices), ["all", "all", "2 all+beside"]);
+        faults.begin(2, temporary("everywhere", None));
+        assert_eq!(
+            effective(&faults, &devices),
+            ["all+everywhere", "all+everywhere", "2 all+beside+everywhere"]
+        );
+        faults.end(1);
+        assert_eq!(effective(&faults, &devices), ["all+everywhere", "all+everywhere", ""]);
+        faults.end(2);
+        assert_eq!(effective(&faults, &devices), ["all", "all", ""]);
+    }
+
+    /// Both sides of a partition have a part in it; what else is for another group they need not know.
+    #[test]
+    fn pods_of_other_groups_know_partitioned_devices_by_their_names() {
+        let settings = settings();
+        let devices = wasmote_fleet::blueprints::all_identities(&settings);
+        let mut faults = FaultRegistry::new(&settings);
+        let text = "[[fault]]\nkind = \"partition\"\ngroup = \"west\"\npeers = [\"east-*\"]\n\
+            [[fault]]\nkind = \"loss\"\ngroup = \"west\"\nprobability = 1\n";
+        let set = FaultSet::parse("test", text, Format::Toml, &NoLibrary).unwrap();
+        set_faults(&mut faults, &devices, &Scope::Fleet, Some(&set));
+        let (west, east) = (group_faults(&faults, "west").unwrap(), group_faults(&faults, "east").unwrap());
+        assert_eq!(west["fault"].as_array().map(Vec::len), Some(2));
+        assert_eq!(west["fault"][0]["group"], "west");
+        assert_eq!(east["fault"].as_array().map(Vec::len), Some(1));
+        assert_eq!((&east["fault"][0]["device"], east["fault"][0].get("group")), (&"west-*".into(), None));
+    }
+}

@@ -1,0 +1,227 @@
+//! Results files of a run on a cluster, from samples of the pods' metrics.
+//!
+//! Pods do not know of each other who should have received a message, so receptions and their share are not known here.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use wasmote_experiment::ExperimentError;
+use wasmote_experiment::ledger_file;
+use wasmote_experiment::plan::Point;
+use wasmote_experiment::threshold::ThresholdInput;
+use wasmote_experiment::windows;
+use wasmote_results::{
+    ALL, DeviceLedger, FaultCounts, GroupSummary, JsonFile, LatencyRow, LatencySummary, Ledger, LedgerCounts,
+    OutageRow, PhaseSummary, Row, Summary, TimeseriesRow, Traffic, write_json, write_table,
+};
+use wasmote_sim::rng::Seed;
+
+use super::samples::{RunEnd, Sample, Sampler};
+use super::windows::{MeasuredWindows, between};
+use crate::fleet_query::pod_metrics::Messages;
+use crate::manifests::fleet::FleetManifests;
+
+/// A run on a cluster that has ended, with its samples.
+#[derive(Clone, Copy)]
+pub struct ClusterRun<'a> {
+    /// The plan with the values of the sweep.
+    pub point: &'a Point,
+    /// Seed of all randomness.
+    pub seed: Seed,
+    /// The objects that were applied.
+    pub fleet: &'a FleetManifests,
+    /// What the pods answered.
+    pub sampler: &'a Sampler<'a>,
+    /// Reason of the end.
+    pub run_end: RunEnd,
+    /// What could not be collected.
+    pub missing: &'a [String],
+}
+
+impl ClusterRun<'_> {
+    /// Writes the files of the run, and returns its summary.
+    pub fn write(self, folder: &Path) -> Result<Summary, ExperimentError> {
+        let samples = self.sampler.samples();
+        let total = self.windows().whole(None);
+        let summary = self.summary(&total);
+        table(folder, time_series(self.fleet, samples))?;
+        table(folder, latencies(self.fleet, &total))?;
+        table::<OutageRow>(folder, Vec::new())?;
+        json(folder, &ledger(summary.ledger_closes, samples.last()))?;
+        json(folder, &summary)?;
+        Ok(summary)
+    }
+
+    fn windows(&self) -> MeasuredWindows<'_> {
+        MeasuredWindows::new(self.point, self.fleet, self.sampler.samples())
+    }
+
+    fn summary(&self, total: &Messages) -> Summary {
+        let (plan, samples, windows) = (&self.point.plan, self.sampler.samples(), self.windows());
+        let duration_s = samples.last().map_or(0.0, |sample| sample.at_s);
+        let devices = |group: Option<&str>| -> u64 {
+            samples.last().map_or(0, |last| last.of(group).map(|(_, answer)| answer.devices).sum())
+        };
+        let groups = self.fleet.groups.iter().map(|group| {
+            let traffic = traffic(&windows.whole(Some(group)));
+            (group.group.clone(), GroupSummary { devices: devices(Some(group.instance.as_str())), traffic })
+        });
+        let phases = self.point.timeline.phases.iter().filter(|phase| phase.from < windows.end());
+        let phases = phases.map(|phase| {
+            let (from, to) = windows::phase(self.point, phase, windows.end());
+            PhaseSummary {
+                name: phase.name.clone(),
+                from_s: from.elapsed().as_secs_f64(),
+                to_s: to.elapsed().as_secs_f64(),
+                traffic: traffic(&windows.phase(phase)),
+            }
+        });
+        let thresholds = plan.thresholds.iter();
+        let thresholds = thresholds
+            .map(|entry| entry.check.judge(entry.check.value(&windows.scope(&entry.check.scope)), None));
+        let closes = |sample: &Sample| sample.of(None).all(|(_, answer)| answer.messages.ledger_closes);
+        Summary {
+            seed: self.seed.value(),
+            point: self.point.values.clone(),
+            duration_s,
+            warm_up_s: plan.warm_up.0.as_secs_f64().min(duration_s),
+            devices: devices(None),
+            traffic: traffic(total),
+            faults: fault_counts(total),
+            groups: groups.collect(),
+            phases: phases.collect(),
+            thresholds: thresholds.collect(),
+            aborted: self.run_end == RunEnd::ThresholdMissed,
+            interrupted: self.run_end == RunEnd::Interrupted,
+            ledger_closes: samples.last().is_some_and(closes),
+            missing: Some(self.missing.to_vec()),
+            ..Summary::default()
+        }
+    }
+}
+
+fn table<R: Row>(folder: &Path, rows: Vec<R>) -> Result<(), ExperimentError> {
+    write_table(folder, rows).map_err(ExperimentError::writing(&folder.join(R::FILE).display()))
+}
+
+fn json<T: JsonFile>(folder: &Path, value: &T) -> Result<(), ExperimentError> {
+    write_json(folder, value).map_err(ExperimentError::writing(&folder.join(T::FILE).display()))
+}
+
+impl ThresholdInput for Messages {
+    fn generated(&self) -> u64 {
+        self.ledger.generated
+    }
+
+    fn sent(&self) -> u64 {
+        self.ledger.sent
+    }
+
+    fn mean_latency(&self) -> Option<f64> {
+        self.latency.mean()
+    }
+
+    fn latency_quantile(&self, share: f64) -> Option<f64> {
+        self.latency.quantile(share)
+    }
+}
+
+fn traffic(messages: &Messages) -> Traffic {
+    let quantile = |share| messages.latency.quantile(share);
+    Traffic {
+        generated: messages.ledger.generated,
+        sent: messages.ledger.sent,
+        received: Some(messages.ledger.received),
+        expected: 0,
+        delivered: 0,
+        delivery_ratio: None,
+        latency_seconds: LatencySummary {
+            count: messages.latency.count(),
+            mean: messages.latency.mean(),
+            p50: quantile(0.5),
+            p90: quantile(0.9),
+            p95: quantile(0.95),
+            p99: quantile(0.99),
+            max: None,
+        },
+    }
+}
+
+/// Effects of faults by their id.
+fn fault_counts(messages: &Messages) -> BTreeMap<String, FaultCounts> {
+    messages
+        .ledger
+        .faults()
+        .map(|(fault, counts)| (fault.to_string(), ledger_file::fault_counts(counts)))
+        .collect()
+}
+
+/// Rows of `timeseries.csv`: state at each sample, and counts since the one before.
+fn time_series(fleet: &FleetManifests, samples: &[Sample]) -> Vec<TimeseriesRow> {
+    let mut rows = Vec::new();
+    for pair in samples.windows(2) {
+        let [before, now] = pair else { continue };
+        let groups = fleet.groups.iter().map(|group| (group.group.as_str(), Some(group.instance.as_str())));
+        for (name, instance) in groups.chain([(ALL, None)]) {
+            let messages = between(before, now, instance);
+            let in_state =
+                |state: &str| -> u64 { now.of(instance).map(|(_, answer)| answer.in_state(state)).sum() };
+            rows.push(TimeseriesRow {
+                time_s: now.at_s,
+                group: name.to_owned(),
+                devices: now.of(instance).map(|(_, answer)| answer.devices).sum(),
+                up: in_state("connected"),
+                silent: in_state("silent"),
+                generated: messages.ledger.generated,
+                sent: messages.ledger.sent,
+                dropped: messages.total_dropped(),
+                latency_p50_s: messages.latency.quantile(0.5),
+                latency_p95_s: messages.latency.quantile(0.95),
+                latency_p99_s: messages.latency.quantile(0.99),
+                ..TimeseriesRow::default()
+            });
+        }
+    }
+    rows
+}
+
+/// Rows of `latency.csv`, in the buckets of the pods' histograms.
+fn latencies(fleet: &FleetManifests, total: &Messages) -> Vec<LatencyRow> {
+    // Only the sum over the groups is kept; a single group has the same histogram.
+    let only = match &fleet.groups[..] {
+        [group] => Some(group.group.as_str()),
+        _ => None,
+    };
+    let mut rows = Vec::new();
+    for name in only.into_iter().chain([ALL]) {
+        for (upper_bound_s, count) in total.latency.non_empty().filter(|(bound, _)| bound.is_finite()) {
+            rows.push(LatencyRow { group: name.to_owned(), upper_bound_s, count });
+        }
+    }
+    rows
+}
+
+/// `ledger.json`: the account of every pod, and of all pods, since they started.
+fn ledger(closes: bool, last: Option<&Sample>) -> Ledger {
+    let counts = |messages: &Messages| LedgerCounts {
+        generated: messages.ledger.generated,
+        sent: messages.ledger.sent,
+        lost_offline: messages.ledger.lost_offline,
+        arrived: messages.ledger.arrived,
+        received: messages.ledger.received,
+        faults: fault_counts(messages),
+        ..LedgerCounts::default()
+    };
+    let pods =
+        last.into_iter().flat_map(|last| last.pods.iter()).map(|(pod, (group, answer))| DeviceLedger {
+            device: pod.clone(),
+            group: group.clone(),
+            closes: answer.messages.ledger_closes,
+            counts: counts(&answer.messages),
+        });
+    let total = last.map(|last| {
+        let nothing = Sample { at_s: 0.0, pods: BTreeMap::new() };
+        between(&nothing, last, None)
+    });
+    Ledger { closes, total: counts(&total.unwrap_or_default()), broker: None, devices: pods.collect() }
+}

@@ -1,0 +1,57 @@
+//! Support of plans on a cluster: a plan with anything that a cluster cannot do is refused before anything is applied.
+
+use wasmote_experiment::plan::{Experiment, Point};
+use wasmote_fleet::actions::pods::PodFleet;
+use wasmote_fleet::actions::selector::Devices;
+use wasmote_fleet::actions::step::Step;
+use wasmote_fleet::blueprints::all_identities;
+use wasmote_fleet::fault_registry::FaultRegistry;
+
+use super::ClusterError;
+use crate::manifests::fleet::faults_request;
+
+/// Checks that the whole experiment can be run on a cluster.
+pub fn check(experiment: &Experiment) -> Result<(), ClusterError> {
+    let unsupported =
+        |field, problem: &str| Err(ClusterError::Unsupported { field, problem: problem.to_owned() });
+    for point in &experiment.points {
+        let plan = &point.plan;
+        check_timeline(point).or_else(|problem| unsupported("timeline", &problem))?;
+        if let Some(entry) = plan.thresholds.iter().find(|entry| entry.check.needs_deliveries()) {
+            let problem = format!(
+                "`{}` needs to know who should have been given each message, which pods do not know of each other; \
+                 thresholds on generated, sent and latency_seconds (not max) can be judged, such as --set \
+                 'thresholds=[\"latency_seconds p95 < 1\"]'",
+                entry.check.text
+            );
+            return Err(ClusterError::Unsupported { field: "thresholds", problem });
+        }
+    }
+    for (field, why) in [
+        ("packet_latency", "the cluster's network takes the time that it takes"),
+        ("starts_at", "a cluster has the calendar's own time"),
+    ] {
+        if experiment.source.value.get(field).is_some() {
+            return unsupported(field, why);
+        }
+    }
+    Ok(())
+}
+
+/// Checks that pods have requests for every step of a timeline.
+fn check_timeline(point: &Point) -> Result<(), String> {
+    let settings = &point.settings;
+    let identities = all_identities(settings);
+    let devices = Devices { identities: &identities, seed: settings.seed };
+    let mut pods = PodFleet { devices, faults: FaultRegistry::new(settings) };
+    point.timeline.steps.iter().try_for_each(|(_, step)| check_step(&**step, &mut pods, point))
+}
+
+fn check_step(step: &dyn Step, pods: &mut PodFleet<'_>, point: &Point) -> Result<(), String> {
+    step.requests(pods)?;
+    let Some(set) = step.fault_set() else { return Ok(()) };
+    point.settings.groups.iter().try_for_each(|group| match faults_request(set, &group.name) {
+        Ok(_) => Ok(()),
+        Err(problem) => Err(problem.to_string()),
+    })
+}

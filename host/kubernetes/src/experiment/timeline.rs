@@ -1,0 +1,168 @@
+//! Timeline on a cluster: its steps become HTTP requests to the API of the pods.
+
+use std::sync::Arc;
+use std::thread::sleep;
+use std::time::Duration;
+
+use wasmote_experiment::plan::Point;
+use wasmote_fleet::actions::pods::{PodFleet, PodRequests};
+use wasmote_fleet::actions::selector::Devices;
+use wasmote_fleet::actions::step::Step;
+use wasmote_fleet::fault_registry::FaultRegistry;
+use wasmote_fleet::term::to_stderr;
+use wasmote_mqtt::device_id::Identity;
+use wasmote_mqtt::time::Time;
+use wasmote_results::TimelineRow;
+use wasmote_sim::rng::Seed;
+
+use super::deployment::FLEET_SELECTOR;
+use super::requests::FleetRequests;
+use super::samples::ClusterAccess;
+use crate::fleet_query::send::{PodRequest, send_all};
+use crate::kubectl::pod::Pod;
+use crate::manifests::fleet::FleetManifests;
+
+/// Time within which a pod has to answer.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Delay of a step from which on a warning is printed.
+const LATE_THRESHOLD: Duration = Duration::from_secs(1);
+/// How long a fault that disconnects devices is there. Devices begin it within 10 ms, in a pod with a tenth of a processor
+/// within 100 ms.
+const DISCONNECT_HOLD: Duration = Duration::from_millis(300);
+
+/// Executes the steps of a run and records their outcome.
+pub struct TimelineExecutor<'a> {
+    pods: PodFleet<'a>,
+    requests: FleetRequests<'a>,
+    /// With their times, soonest first.
+    steps: Vec<(Time, &'a dyn Step)>,
+    next: usize,
+    records: Vec<StepRecord>,
+}
+
+/// A step that has been executed.
+struct StepRecord {
+    due: Duration,
+    at: Duration,
+    name: &'static str,
+    detail: String,
+    requests: usize,
+    failed: Vec<String>,
+}
+
+impl<'a> TimelineExecutor<'a> {
+    /// Executor for a run that has not begun, with every device of its fleet.
+    pub fn new(
+        point: &'a Point,
+        fleet: &'a FleetManifests,
+        seed: Seed,
+        devices: &'a [Arc<Identity>],
+    ) -> Self {
+        let faults = FaultRegistry::new(&point.settings);
+        let steps = point.timeline.steps.iter().filter(|(_, step)| !step.is_implicit());
+        Self {
+            requests: FleetRequests::new(fleet, devices, &faults),
+            pods: PodFleet { devices: Devices { identities: devices, seed }, faults },
+            steps: steps.map(|(due, step)| (*due, &**step)).collect(),
+            next: 0,
+            records: Vec::new(),
+        }
+    }
+
+    /// Executes the next step if it is due at this time of the run. Returns whether one was.
+    pub fn run_next(&mut self, now: Duration, access: &ClusterAccess<'_>) -> bool {
+        let Some(&(due, step)) = self.steps.get(self.next).filter(|(due, _)| due.elapsed() <= now) else {
+            return false;
+        };
+        self.next += 1;
+        let due = due.elapsed();
+        if now > due + LATE_THRESHOLD {
+            let (name, due_s, late_s) = (step.name(), due.as_secs_f64(), (now - due).as_secs_f64());
+            to_stderr(format_args!("{name} of {due_s:.1} s came {late_s:.1} s late"));
+        }
+        // The number of devices is left out: the requests show how many pods the step concerns.
+        let (name, detail, failed) = (step.name(), step.describe().join("; "), Vec::new());
+        let mut record = StepRecord { due, at: now, name, detail, requests: 0, failed };
+        // A step that a cluster cannot do was refused before anything was applied.
+        match step.requests(&mut self.pods) {
+            Ok(PodRequests::Devices(requests)) => {
+                let requests = requests.into_iter().filter_map(|request| self.requests.pod_request(request));
+                self.send(requests.collect(), access, &mut record);
+            }
+            Ok(PodRequests::Faults) => self.update_faults(access, &mut record),
+            Ok(PodRequests::BriefFault(number)) => {
+                self.update_faults(access, &mut record);
+                sleep(DISCONNECT_HOLD);
+                self.pods.faults.end(number);
+                self.update_faults(access, &mut record);
+            }
+            Err(_) => {}
+        }
+        self.records.push(record);
+        true
+    }
+
+    fn update_faults(&mut self, access: &ClusterAccess<'_>, record: &mut StepRecord) {
+        let requests = self.requests.fault_updates(&self.pods.faults);
+        self.send(requests, access, record);
+    }
+
+    /// Sends faults again to pods that have not acknowledged them.
+    pub fn resend_faults(&mut self, access: &ClusterAccess<'_>) {
+        for (request, _) in send(self.requests.fault_updates(&self.pods.faults), access) {
+            self.requests.mark_failed(&request);
+        }
+    }
+
+    fn send(&mut self, requests: Vec<PodRequest>, access: &ClusterAccess<'_>, record: &mut StepRecord) {
+        record.requests += requests.len();
+        for (request, problem) in send(requests, access) {
+            self.requests.mark_failed(&request);
+            record.failed.push(format!("{}: {problem}", request.to));
+        }
+    }
+
+    /// Descriptions of failed requests.
+    pub fn missing(&self) -> Vec<String> {
+        let describe = |record: &StepRecord| {
+            let first = record.failed.first()?;
+            let (at, name, failed) = (record.due.as_secs_f64(), record.name, record.failed.len());
+            Some(format!(
+                "timeline at {at} s, {name}: {failed} of {} requests failed; {first}",
+                record.requests
+            ))
+        };
+        self.records.iter().filter_map(describe).collect()
+    }
+
+    /// Rows of `timeline.csv`; `None` if the plan has no timeline.
+    pub fn rows(&self) -> Option<Vec<TimelineRow>> {
+        let row = |record: &StepRecord| TimelineRow {
+            time_s: (record.at.as_secs_f64() * 1e3).round() / 1e3,
+            source: "plan".to_owned(),
+            what: record.name.to_owned(),
+            detail: record.detail.clone(),
+            due_s: Some(record.due.as_secs_f64()),
+            requests: Some(record.requests as u64),
+            failed: Some(record.failed.len() as u64),
+        };
+        (!self.steps.is_empty()).then(|| self.records.iter().map(row).collect())
+    }
+}
+
+/// Sends requests and returns those that failed, each with the reason.
+fn send(requests: Vec<PodRequest>, access: &ClusterAccess<'_>) -> Vec<(PodRequest, String)> {
+    if requests.is_empty() {
+        return Vec::new();
+    }
+    let pods = match access.kubectl.pods(FLEET_SELECTOR) {
+        Ok(pods) => pods,
+        Err(problem) => return requests.into_iter().map(|request| (request, problem.to_string())).collect(),
+    };
+    let url = |name: &str| match pods.iter().find(|pod: &&Pod| pod.name == name) {
+        Some(pod) if pod.running => Ok(access.proxy.pod_url(pod)),
+        Some(pod) => Err(pod.reason.clone()),
+        None => Err("there is no such pod".to_owned()),
+    };
+    access.runtime.block_on(send_all(access.client, requests, url, REQUEST_TIMEOUT))
+}

@@ -1,0 +1,396 @@
+//! A fleet in pods, checked and ready to be written as manifests.
+
+use sha2::{Digest, Sha256};
+use wasmote_fleet::builtins;
+use wasmote_fleet::config::values::Switch;
+use wasmote_fleet::config::{DEFAULT_KEEPALIVE, DEFAULT_TOPIC_ROOT, Group, Settings};
+use wasmote_fleet::fault_set::{BROKER_FAULT_NEEDS_EMBEDDED, FaultSet};
+use wasmote_fleet::source::Source;
+use wasmote_fleet::topology;
+use wasmote_sim::faults::document::{FaultEntry, Kind};
+use wasmote_sim::limits::Limits;
+
+use super::ManifestError;
+use super::broker::BrokerEndpoint;
+use super::gzip::CompressedComponent;
+use super::name::{Image, Name, Quantity};
+
+/// Options of a deployment, except those of the devices themselves.
+#[derive(Clone, Debug)]
+pub struct DeployOptions {
+    /// Namespace in every object; `None` for that of `kubectl`.
+    pub namespace: Option<Name>,
+    /// Image of this program.
+    pub image: Image,
+    /// Devices in each pod.
+    pub devices_per_pod: u32,
+    /// Whether pods and devices have stable names and know each other: `sensor-0`, `sensor-1` and so on.
+    pub stable_names: bool,
+    /// Memory limit of a pod.
+    pub memory: Quantity,
+    /// Processor limit of a pod.
+    pub cpu: Quantity,
+    /// Source of the behaviour in pods.
+    pub behaviour: BehaviourMount,
+    /// The broker.
+    pub broker: BrokerEndpoint,
+    /// Whether all pods have the same seed; otherwise each draws its own.
+    pub same_seed: bool,
+}
+
+/// Source of a behaviour in pods.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BehaviourMount {
+    /// A ConfigMap, mounted as a folder.
+    ConfigMap,
+    /// The program's own image, compiled ahead; for built-in behaviours.
+    Program,
+    /// An image of its own with the component at its root, mounted as a volume.
+    Volume(Image),
+}
+
+/// A fleet in pods.
+#[derive(Clone, Debug)]
+pub struct FleetManifests {
+    /// Options of the deployment.
+    pub options: DeployOptions,
+    /// The groups, each a Deployment or a StatefulSet.
+    pub groups: Vec<PodGroup>,
+    /// Behaviours in ConfigMaps, each once.
+    pub components: Vec<MountedComponent>,
+    /// Environment of all pods.
+    pub common_env: Vec<(&'static str, String)>,
+}
+
+/// Devices with one behaviour.
+#[derive(Clone, Debug)]
+pub struct PodGroup {
+    /// Name of the group in settings.
+    pub group: String,
+    /// Name of its Kubernetes objects.
+    pub name: Name,
+    /// Name in labels.
+    pub instance: Name,
+    /// Argument for the behaviour: a built-in one, or the mounted folder.
+    pub behaviour: String,
+    /// ConfigMap of the behaviour, where it is mounted from one.
+    pub config_map: Option<Name>,
+    /// Number of pods.
+    pub replicas: u32,
+    /// Environment of its pods.
+    pub env: Vec<(&'static str, String)>,
+    /// Faults file, where the faults are no preset.
+    pub faults: Option<FaultFile>,
+}
+
+impl PodGroup {
+    /// True if the behaviour is mounted, so that pods compile it.
+    pub fn is_mounted(&self) -> bool {
+        self.behaviour == BEHAVIOUR_FOLDER
+    }
+}
+
+/// Faults in a file that pods read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FaultFile {
+    /// The document.
+    pub json: String,
+    /// Hash of the document; pods restart when it changes.
+    pub sha256: String,
+}
+
+/// A component in a ConfigMap.
+#[derive(Clone, Debug)]
+pub struct MountedComponent {
+    /// Name of the ConfigMap.
+    pub name: Name,
+    /// Name of the file in it.
+    pub file: String,
+    /// Compressed component.
+    pub compressed: CompressedComponent,
+    /// SHA-256 of the component.
+    pub sha256: String,
+}
+
+impl FleetManifests {
+    /// The pods of a fleet. A group's number of devices is that of all its pods together.
+    pub fn new(settings: &Settings, options: DeployOptions) -> Result<Self, ManifestError> {
+        let mut components: Vec<(Source, MountedComponent)> = Vec::new();
+        let mut groups = Vec::new();
+        for group in &settings.groups {
+            let config_map = match options.behaviour {
+                BehaviourMount::ConfigMap => Some(mounted_name(&group.behaviour, &mut components)?),
+                _ => None,
+            };
+            groups.push(pod_group(settings, group, config_map, &options)?);
+        }
+        let components = components.into_iter().map(|(_, component)| component).collect();
+        Ok(Self { common_env: common_environment(settings, &options), options, groups, components })
+    }
+}
+
+fn mounted_name(
+    source: &Source,
+    components: &mut Vec<(Source, MountedComponent)>,
+) -> Result<Name, ManifestError> {
+    if let Some((_, known)) = components.iter().find(|(known, _)| known == source) {
+        return Ok(known.name.clone());
+    }
+    let component = mounted_component(source)?;
+    if components.iter().any(|(_, other)| other.name == component.name) {
+        return Err(ManifestError::SameName { name: component.name.to_string() });
+    }
+    let name = component.name.clone();
+    components.push((source.clone(), component));
+    Ok(name)
+}
+
+/// A behaviour as the content of a ConfigMap.
+pub fn mounted_component(source: &Source) -> Result<MountedComponent, ManifestError> {
+    let bytes = source.read()?;
+    let base_name = source.name();
+    let compressed = CompressedComponent::new(&bytes)
+        .map_err(|problem| ManifestError::TooLarge { behaviour: source.display_name(), problem })?;
+    Ok(MountedComponent {
+        name: sanitized_name(&format!("behaviour-{base_name}"), &base_name)?,
+        file: format!("{base_name}.wasm.gz"),
+        compressed,
+        sha256: hex(&Sha256::digest(&bytes)),
+    })
+}
+
+fn pod_group(
+    settings: &Settings,
+    group: &Group,
+    config_map: Option<Name>,
+    options: &DeployOptions,
+) -> Result<PodGroup, ManifestError> {
+    /// Length of what Kubernetes adds to a Deployment's name for the names and labels of its pods.
+    const NAME_SUFFIX_LEN: usize = 17;
+    let name = sanitized_name(&format!("iot-{}", group.name), &group.name)?;
+    if name.as_str().len() + NAME_SUFFIX_LEN > Name::MAX_LEN {
+        return Err(ManifestError::LongName {
+            name: name.to_string(),
+            max_len: Name::MAX_LEN - NAME_SUFFIX_LEN - 4,
+        });
+    }
+    let behaviour = match &options.behaviour {
+        BehaviourMount::Program => match &group.behaviour {
+            Source::Builtin(name) => name.clone(),
+            Source::File(path) => return Err(ManifestError::NotBuiltIn { path: path.display().to_string() }),
+        },
+        BehaviourMount::ConfigMap | BehaviourMount::Volume(_) => BEHAVIOUR_FOLDER.into(),
+    };
+    let per_pod = options.devices_per_pod;
+    if !group.count.is_multiple_of(per_pod) {
+        return Err(ManifestError::Uneven { group: group.name.clone(), count: group.count, per_pod });
+    }
+    let faults = group.faults.as_ref().unwrap_or(&settings.faults);
+    let (faults, fault_argument) = fault_file(faults, &group.name)?;
+    Ok(PodGroup {
+        name,
+        instance: sanitized_name(&group.name, &group.name)?,
+        behaviour,
+        config_map,
+        replicas: group.count / per_pod,
+        env: environment(group, options, fault_argument),
+        faults,
+        group: group.name.clone(),
+    })
+}
+
+/// Folder of the behaviour in pods.
+pub const BEHAVIOUR_FOLDER: &str = "/behaviours";
+/// Folder of the faults in pods.
+pub const FAULTS_FOLDER: &str = "/faults";
+/// File in [`FAULTS_FOLDER`].
+pub const FAULTS_FILE: &str = "faults.json";
+
+/// The faults of a group as a file and the argument that names them: a preset by its name, everything else by the file.
+/// The file has no faults for other groups, which the group's pods do not know.
+fn fault_file(set: &FaultSet, group: &str) -> Result<(Option<FaultFile>, String), ManifestError> {
+    if FaultSet::preset(&set.origin).is_some_and(|preset| preset.document == set.document) {
+        return Ok((None, set.origin.clone()));
+    }
+    set.reject_broker_faults(BROKER_FAULT_NEEDS_EMBEDDED)
+        .map_err(|problem| ManifestError::Faults(problem.to_string()))?;
+    let mut document = set.document.clone();
+    document.faults.retain_mut(|fault| applies_to(fault, group));
+    let is_file = |name: &&String| builtins::fault_models().all(|builtin| builtin.name != name.as_str());
+    if let Some(file) = document.faults.iter().filter_map(|fault| fault.file.as_ref()).find(is_file) {
+        return Err(ManifestError::FaultModel(file.clone()));
+    }
+    let json = serde_json::to_value(&document).map(|mut value| {
+        strip_nulls(&mut value);
+        format!("{value:#}\n")
+    });
+    let json = json.map_err(|problem| ManifestError::Faults(problem.to_string()))?;
+    let sha256 = hex(&Sha256::digest(json.as_bytes()));
+    Ok((Some(FaultFile { json, sha256 }), format!("{FAULTS_FOLDER}/{FAULTS_FILE}")))
+}
+
+/// True if a fault concerns pods of this group. A partition with `peers` also concerns the pods on its other side, which
+/// know the devices of another group by their names.
+fn applies_to(fault: &mut FaultEntry, group: &str) -> bool {
+    let is_two_sided = fault.kind == Kind::Partition && fault.peers.is_some();
+    match fault.group.take_if(|name| name != group) {
+        None => true,
+        Some(other) if is_two_sided => {
+            fault.device.get_or_insert(format!("{other}-*"));
+            true
+        }
+        Some(_) => false,
+    }
+}
+
+/// The faults of a group as the body of a request to its pods: a preset's name, or a document.
+pub fn faults_request(set: &FaultSet, group: &str) -> Result<serde_json::Value, ManifestError> {
+    let faults = |problem: serde_json::Error| ManifestError::Faults(problem.to_string());
+    match fault_file(set, group)? {
+        (Some(file), _) => serde_json::from_str(&file.json).map_err(faults),
+        (None, preset) => Ok(preset.into()),
+    }
+}
+
+fn strip_nulls(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::Object(object) => {
+            object.retain(|_, value| !value.is_null());
+            object.values_mut().for_each(strip_nulls);
+        }
+        serde_json::Value::Array(list) => list.iter_mut().for_each(strip_nulls),
+        _ => {}
+    }
+}
+
+/// Environment of the pods of one group.
+fn environment(group: &Group, options: &DeployOptions, faults: String) -> Vec<(&'static str, String)> {
+    let devices = if options.stable_names { group.count } else { options.devices_per_pod };
+    let mut variables = vec![("WASMOTE_DEVICES", devices.to_string()), ("WASMOTE_FAULTS", faults)];
+    if group.name != group.behaviour.name() {
+        variables.push(("WASMOTE_GROUP", group.name.clone()));
+    }
+    let config = config_of_pods(group);
+    if !config.is_empty() {
+        variables.push(("WASMOTE_DEVICE_CONFIG", serde_json::Value::Object(config).to_string()));
+    }
+    if let Some(limits) = non_default_limits(&group.limits) {
+        variables.push(("WASMOTE_LIMIT", limits));
+    }
+    if !group.allow_hosts.is_empty() {
+        variables.push(("WASMOTE_ALLOW_HOST", group.allow_hosts.join(",")));
+    }
+    variables
+}
+
+/// The configuration of a group's devices. Pods compute their links from it; links that do not follow from it, such as
+/// those of a plan's topology, are listed in it.
+fn config_of_pods(group: &Group) -> serde_json::Map<String, serde_json::Value> {
+    let mut config = group.config.clone();
+    let names = group.device_names(None);
+    let mut own = group.clone();
+    let is_own = own.link(|| names.clone()).is_ok() && own.links == group.links;
+    if let (Some(links), false) = (&group.links, is_own) {
+        config.insert(topology::CONFIG_KEY.to_owned(), topology::as_pairs(links, &names));
+    }
+    config
+}
+
+/// Limits that differ from the defaults.
+fn non_default_limits(limits: &Limits) -> Option<String> {
+    let (Ok(mut changed), Ok(default)) =
+        (serde_json::to_value(limits), serde_json::to_value(Limits::default()))
+    else {
+        return None;
+    };
+    if let Some(changed) = changed.as_object_mut() {
+        changed.retain(|field, value| default.get(field) != Some(value));
+    }
+    changed.as_object().is_some_and(|changed| !changed.is_empty()).then(|| changed.to_string())
+}
+
+/// Environment of all pods, where options differ from the defaults.
+fn common_environment(settings: &Settings, options: &DeployOptions) -> Vec<(&'static str, String)> {
+    use wasmote_mqtt::protocol::Protocol;
+    let time = |time| humantime::format_duration(time).to_string();
+    let connection = &settings.connection;
+    let all = [
+        ("WASMOTE_SEED", options.same_seed.then(|| settings.seed.to_string())),
+        (
+            "WASMOTE_TOPIC_ROOT",
+            (&*settings.topic_root != DEFAULT_TOPIC_ROOT).then(|| settings.topic_root.to_string()),
+        ),
+        ("WASMOTE_MQTT", (settings.protocol != Protocol::V5).then(|| "3.1.1".to_owned())),
+        (
+            "WASMOTE_KEEPALIVE",
+            (connection.keepalive != DEFAULT_KEEPALIVE).then(|| time(connection.keepalive)),
+        ),
+        (
+            "WASMOTE_SESSION_EXPIRY",
+            (!connection.session_expiry.is_zero()).then(|| time(connection.session_expiry)),
+        ),
+        ("WASMOTE_RAMP", settings.ramp.map(|rate| rate.to_string())),
+        ("WASMOTE_LOG", (settings.log != Default::default()).then(|| "json".to_owned())),
+        (
+            "WASMOTE_LOG_MESSAGES",
+            match settings.log_messages {
+                Switch::Auto => None,
+                Switch::On => Some("on".to_owned()),
+                Switch::Off => Some("off".to_owned()),
+            },
+        ),
+    ];
+    all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+}
+
+fn sanitized_name(text: &str, group: &str) -> Result<Name, ManifestError> {
+    Name::sanitized(text).ok_or_else(|| ManifestError::NoName { group: group.to_owned() })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+    use wasmote_fleet::config::options::Options;
+    use wasmote_fleet::config::resolve::resolve;
+    use wasmote_fleet::config::values::DeviceCount;
+
+    use super::*;
+
+    fn routing(devices: u32, config: &[&str]) -> Group {
+        let device_config = config.iter().map(|text| text.parse().unwrap()).collect();
+        let behaviour = Some("routing".into());
+        let args =
+            Options { behaviour, devices: Some(DeviceCount(devices)), device_config, ..Options::default() };
+        resolve(&args).unwrap().groups.remove(0)
+    }
+
+    #[test]
+    fn pods_compute_links_that_follow_from_the_configuration() {
+        assert!(config_of_pods(&routing(4, &[])).is_empty());
+        let config = config_of_pods(&routing(4, &["topology=grid"]));
+        assert_eq!(config, json!({"topology": "grid"}).as_object().unwrap().clone());
+    }
+
+    #[test]
+    fn pods_are_given_links_that_a_plan_has_computed() {
+        let links = |pairs: &[(&str, &[&str])]| -> topology::Links {
+            let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+            pairs.iter().map(|(name, others)| ((*name).to_owned(), owned(others))).collect()
+        };
+        let star = links(&[
+            ("other-0", &["routing-0", "routing-1"]),
+            ("routing-0", &["other-0", "routing-1"]),
+            ("routing-1", &["other-0", "routing-0"]),
+        ]);
+        let group = Group { links: Some(Arc::new(star)), ..routing(2, &[]) };
+        let expected =
+            json!([["routing-0", "other-0"], ["routing-0", "routing-1"], ["routing-1", "other-0"]]);
+        assert_eq!(config_of_pods(&group)["topology"], expected);
+    }
+}

@@ -1,0 +1,105 @@
+//! The distribution function of latency.
+
+use std::collections::BTreeMap;
+
+use wasmote_results::ALL;
+
+use super::{Figure, PlotInput};
+use crate::cohort::Cohort;
+use crate::number::{PERCENT, seconds};
+use crate::plot::axis::Axis;
+use crate::plot::chart::{Chart, Mark, Shape};
+use crate::results::Run;
+
+/// The plot, unless nothing was delivered.
+pub fn figure(input: PlotInput<'_>) -> Option<Figure> {
+    let curves: Vec<(&str, Curve)> = input
+        .representative_cohorts()
+        .into_iter()
+        .filter_map(|cohort| Some((cohort.label.as_str(), Curve::of(cohort)?)))
+        .collect();
+    let inner = |curve: &Curve| Some((curve.points.first()?.0, curve.points.last()?.0));
+    let ends: Vec<(f64, f64)> = curves.iter().filter_map(|(_, curve)| inner(curve)).collect();
+    let lo = ends.iter().map(|(lo, _)| *lo).reduce(f64::min)?;
+    let hi = ends.iter().map(|(_, hi)| *hi).reduce(f64::max)?;
+    let descriptions: Vec<_> =
+        curves.iter().map(|(name, curve)| format!("{name} {}", curve.describe())).collect();
+    let chart = Chart {
+        name: "latency-distribution",
+        title: "Distribution of latency".to_owned(),
+        description: format!("Cumulative distribution of latency: {}.", descriptions.join("; ").trim()),
+        x: Axis::latency_log("latency (logarithmic)", lo, hi),
+        y: Axis::numbers("messages that took no longer", 0.0, 1.0, PERCENT),
+        marks: curves
+            .iter()
+            .enumerate()
+            .map(|(series, (name, curve))| Mark {
+                series,
+                name: (*name).to_owned(),
+                shape: Shape::Line(vec![curve.points.clone()]),
+            })
+            .collect(),
+        legend: input.labels.to_owned(),
+        lanes: Vec::new(),
+        annotations: Vec::new(),
+    };
+    let mut caption =
+        "Exact at the bounds of the histogram's buckets, straight between them; all seeds of a \
+                       point together."
+            .to_owned();
+    if curves.iter().any(|(_, curve)| curve.beyond > 0.0) {
+        caption += " What is missing at the top took longer than the last bound.";
+    }
+    Some(Figure { drawing: chart.draw(), caption })
+}
+
+/// A distribution function.
+struct Curve {
+    /// Seconds, and the share of messages that took no longer.
+    points: Vec<(f64, f64)>,
+    /// The share of messages above all bounds.
+    beyond: f64,
+}
+
+impl Curve {
+    fn of(cohort: &Cohort<'_>) -> Option<Self> {
+        // Bounds in nanoseconds, so that equal ones are one.
+        let mut counts: BTreeMap<u64, f64> = BTreeMap::new();
+        for bucket in cohort.runs.iter().flat_map(|run| fleet_buckets(run)) {
+            *counts.entry((bucket.0 * 1e9).round() as u64).or_default() += bucket.1;
+        }
+        let total: f64 = counts.values().sum();
+        let (mut sum, mut points) = (0.0, Vec::new());
+        let mut below = None;
+        for (bound, count) in counts.range(..u64::MAX) {
+            let seconds = *bound as f64 / 1e9;
+            if sum == 0.0 && *count > 0.0 {
+                // Where the bucket below is left out as empty, this one counts as narrow.
+                points.push((below.unwrap_or(seconds).max(1e-9), 0.0));
+            }
+            sum += count;
+            below = Some(seconds).filter(|seconds| *seconds > 0.0);
+            if sum > 0.0 && seconds > 0.0 {
+                points.push((seconds, sum / total));
+            }
+            if sum >= total {
+                break;
+            }
+        }
+        (!points.is_empty()).then(|| Self { points, beyond: 1.0 - sum / total })
+    }
+
+    fn describe(&self) -> String {
+        let reaches = |share: f64| self.points.iter().find(|(_, reached)| *reached >= share);
+        let describe =
+            |share: f64| Some(format!("{} within {}", PERCENT.with_unit(share), seconds(reaches(share)?.0)));
+        [0.5, 0.95, 0.99].into_iter().filter_map(describe).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Bounds and counts of all devices: of the group that stands for all, or else of all groups.
+fn fleet_buckets(run: &Run) -> impl Iterator<Item = (f64, f64)> + '_ {
+    let has_all = run.buckets.iter().any(|bucket| bucket.group == ALL);
+    let wanted = run.buckets.iter().filter(move |bucket| !has_all || bucket.group == ALL);
+    wanted.map(|bucket| (bucket.upper_bound_s, bucket.count as f64))
+}

@@ -1,0 +1,104 @@
+//! What the plan demanded, and whether every message is accounted for.
+
+use std::fmt::Write;
+
+use wasmote_results::ThresholdMiss;
+
+use crate::escape::Escaped;
+use crate::number::significant;
+use crate::results::Results;
+
+/// One threshold over all runs.
+struct Verdict<'a> {
+    text: &'a str,
+    met: usize,
+    runs: usize,
+    values: Vec<f64>,
+    misses: Vec<ThresholdMiss>,
+}
+
+/// The section; there are no thresholds without runs, but there is always a ledger with them.
+pub fn section(results: &Results) -> String {
+    if results.runs.is_empty() {
+        return String::new();
+    }
+    let mut text = String::from("<section id=\"verdict\">\n<h2>Verdict</h2>\n<ul class=\"verdicts\">\n");
+    for Verdict { text: threshold, met, runs, values, misses } in verdicts(results) {
+        let of_runs = if runs > 1 { format!(" in {met} of {runs} runs") } else { String::new() };
+        let found = match (least(&values), greatest(&values)) {
+            (Some(lo), Some(hi)) if lo == hi => format!("; found {}", significant(lo, 4)),
+            (Some(lo), Some(hi)) => format!("; found {} to {}", significant(lo, 4), significant(hi, 4)),
+            _ => "; there was nothing to measure".to_owned(),
+        };
+        let word = if met == runs { "met" } else { "missed" };
+        let of_runs = if met == runs || runs == 1 { of_runs } else { format!("; met{of_runs}") };
+        let ended = match (&misses[..], runs) {
+            ([], _) => String::new(),
+            ([miss], 1) => format!(" in the end; it ended the run {miss}"),
+            ([first, ..], _) => format!("; it ended {} of {runs} runs, the first {first}", misses.len()),
+        };
+        item(&mut text, met == runs, threshold, &format!("{word}{of_runs}{found}{ended}"));
+    }
+    let aborted = results.runs.iter().filter(|run| run.summary.aborted).count();
+    if aborted > 0 {
+        let note = format!("in {aborted} of {} runs, as the plan says", results.runs.len());
+        item(&mut text, false, "A threshold ended the run before its time", &note);
+    }
+    let open: Vec<&str> = results
+        .runs
+        .iter()
+        .filter(|run| !run.summary.ledger_closes && !run.is_partial)
+        .map(|run| run.entry.path.as_str())
+        .collect();
+    let partial = results.runs.iter().filter(|run| run.is_partial).count();
+    let (note, closes) = match &open[..] {
+        [] if partial > 0 => {
+            (format!("nobody can tell: {partial} of {} runs left no account", results.runs.len()), false)
+        }
+        [] => ("every message is accounted for".to_owned(), true),
+        open => (format!("messages are unaccounted for in {}", open.join(", ")), false),
+    };
+    item(&mut text, closes, "The ledger closes", &note);
+    text + "</ul>\n</section>\n"
+}
+
+fn item(text: &mut String, ok: bool, what: &str, note: &str) {
+    let (class, sign) = if ok { ("ok", "✓") } else { ("missed", "✗") };
+    let (what, note) = (Escaped(what), Escaped(note));
+    let _ = writeln!(
+        text,
+        "<li class=\"{class}\"><span class=\"sign\" aria-hidden=\"true\">{sign}</span> <span><b>{what}</b> \
+         <span class=\"note\">{note}</span></span></li>"
+    );
+}
+
+/// In the order in which they are met first.
+fn verdicts(results: &Results) -> Vec<Verdict<'_>> {
+    let mut verdicts: Vec<Verdict<'_>> = Vec::new();
+    for threshold in results.runs.iter().flat_map(|run| &run.summary.thresholds) {
+        let index = verdicts.iter().position(|verdict| verdict.text == threshold.text).unwrap_or_else(|| {
+            verdicts.push(Verdict {
+                text: &threshold.text,
+                met: 0,
+                runs: 0,
+                values: Vec::new(),
+                misses: Vec::new(),
+            });
+            verdicts.len() - 1
+        });
+        let verdict = &mut verdicts[index];
+        verdict.runs += 1;
+        verdict.met += usize::from(threshold.ok);
+        verdict.values.extend(threshold.value);
+        verdict.misses.extend(threshold.breached);
+    }
+    verdicts
+}
+
+fn least(values: &[f64]) -> Option<f64> {
+    values.iter().copied().reduce(f64::min)
+}
+
+fn greatest(values: &[f64]) -> Option<f64> {
+    values.iter().copied().reduce(f64::max)
+}
