@@ -1,18 +1,18 @@
 #!/bin/sh
-# Runs an experiment on the cluster of kubectl's context, and takes home the logs and metrics of every pod:
+# Runs an experiment on the cluster of kubectl's context, and collects the logs and metrics of every pod:
 #
 #   experiments/run_experiment.sh            20 minutes
 #   experiments/run_experiment.sh 600        10 minutes
 #   experiments/run_experiment.sh 600 --set group.heartbeat.count=50 --namespace lab
 #
-# What follows the seconds goes to `wasmote experiment run`. Devices are those of experiments/on-kubernetes.toml;
-# its thresholds are left out, so that nothing is judged.
+# Further arguments are passed to `wasmote experiment run`. The devices are those of experiments/on-kubernetes.toml, without
+# its thresholds.
 #
 # Environment, or a file .env in the current folder:
-#   DOCKERHUB_USERNAME  whose image `wasmote:latest` the pods run; none for a local image
-#   BEHAVIOUR           what the devices do; heartbeat unless set
-#   WASMOTE             the program; found in the PATH or in target/release unless set
-#   PLAN                another plan; its groups are left as they are
+#   DOCKERHUB_USERNAME  owner of the image `wasmote:latest`; empty for a local image
+#   BEHAVIOUR           behaviour of the devices; default heartbeat
+#   WASMOTE             path of the program; default from the PATH or target/release
+#   PLAN                another plan; its groups stay unchanged
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -22,7 +22,7 @@ fail() {
     exit 2
 }
 
-# What the environment has counts more than the file.
+# Reads a variable from .env; the environment has precedence.
 from_file() {
     [ -f .env ] || return 0
     sed -n "s/^$1=//p" .env | tail -n 1
@@ -31,7 +31,7 @@ from_file() {
 seconds=${1:-1200}
 [ $# -eq 0 ] || shift
 case $seconds in
-'' | *[!0-9]* | 0*) fail "\"$seconds\" is no number of seconds; use one like 600" ;;
+'' | *[!0-9]* | 0*) fail "\"$seconds\" is not a number of seconds; use for example 600" ;;
 esac
 
 user=${DOCKERHUB_USERNAME:-$(from_file DOCKERHUB_USERNAME)}
@@ -44,7 +44,7 @@ if [ -z "${WASMOTE:-}" ]; then
     elif [ -x "$here/../target/release/wasmote" ]; then
         WASMOTE=$here/../target/release/wasmote
     else
-        fail "the program wasmote is not here; build it with: cargo build --release"
+        fail "the program wasmote was not found; build it with: cargo build --release"
     fi
 fi
 
@@ -54,6 +54,6 @@ if [ -z "${PLAN:-}" ]; then
     set -- --set "group.heartbeat.behaviour=$behaviour" --set "group.heartbeat.name=$behaviour" "$@"
 fi
 
-# `exec`, so that Ctrl-C reaches the program, which cleans up.
+# `exec` lets Ctrl-C reach the program, which then cleans up.
 exec "$WASMOTE" experiment run "$PLAN" --on kubernetes --image "$image" --set "duration=${seconds}s" \
     --set "warm_up=0s" --set "thresholds=[]" "$@"

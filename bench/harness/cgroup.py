@@ -1,4 +1,4 @@
-"""A container's limits without a container: a control group, of version 2 or 1, with no swap."""
+"""Control group, version 2 or 1, with the memory and CPU limits of a container and without swap."""
 
 import itertools
 import os
@@ -10,11 +10,11 @@ COUNT = itertools.count()
 
 
 class CgroupUnavailable(Exception):
-    """There are no control groups to be had here."""
+    """This system does not allow control groups."""
 
 
 class Cgroup:
-    """Made fresh, so that what it counts is of one process alone; gone at the end."""
+    """New control group for one process, so that its counters belong to that process alone; removed at the end."""
 
     def __init__(self, memory_bytes, cores):
         self.name = f"wasmote-bench-{os.getpid()}-{next(COUNT)}"
@@ -37,8 +37,8 @@ class Cgroup:
                 self.set("cpu.cfs_period_us", PERIOD_MICROSECONDS)
                 self.set("cpu.cfs_quota_us", quota)
         except OSError as problem:
-            raise CgroupUnavailable(f"no control group can be made in {ROOT} ({problem}): be root, on a Linux with the controllers "
-                         "`memory` and `cpu` there") from problem
+            raise CgroupUnavailable(f"cannot create a control group in {ROOT} ({problem}): run as root, on a Linux with the "
+                         "controllers `memory` and `cpu`") from problem
 
     def __enter__(self):
         return self
@@ -56,7 +56,7 @@ class Cgroup:
         return next(folder / file for folder in self.folders if (folder / file).exists()).read_text()
 
     def command_within(self, command):
-        """A command that enters the group and becomes the one that is given."""
+        """Command line that joins the group and then executes `command`."""
         joins = " && ".join(f"echo $$ > {folder}/cgroup.procs" for folder in self.folders)
         return ["sh", "-c", f'{joins} && exec "$@"', "sh", *command]
 
@@ -64,17 +64,17 @@ class Cgroup:
         return int(self.get("memory.current" if self.is_unified else "memory.usage_in_bytes"))
 
     def peak_bytes(self):
-        """The most that it ever had: of its processes, of the kernel for them, and files that they were first to read."""
+        """Peak memory: of the processes, of the kernel for them, and of files that they were the first to read."""
         return int(self.get("memory.peak" if self.is_unified else "memory.max_usage_in_bytes"))
 
     def parts_bytes(self):
-        """What it has now, in parts: memory of processes, and files."""
+        """Present memory, split into processes and files."""
         stat = dict(line.split() for line in self.get("memory.stat").splitlines())
         return {"processes": int(stat["anon" if self.is_unified else "rss"]),
                 "files": int(stat["file" if self.is_unified else "cache"])}
 
     def times_full(self):
-        """How often something had to be reclaimed because the limit was reached."""
+        """Number of times that memory was reclaimed because the limit was reached."""
         if self.is_unified:
             return int(dict(line.split() for line in self.get("memory.events").splitlines())["max"])
         return int(self.get("memory.failcnt"))

@@ -1,4 +1,4 @@
-"""Who is measured, and how each is told to do the same."""
+"""Contenders of the benchmarks, and the command lines that give each the same load."""
 
 import dataclasses
 import os
@@ -18,7 +18,7 @@ PUBLISHER = ROOT / "behaviours" / "built" / "publisher.wasm"
 
 @dataclasses.dataclass(frozen=True)
 class Load:
-    """Every client publishes a payload of this many bytes at this interval."""
+    """Load: every client publishes a payload of `size` bytes every `interval` seconds."""
 
     clients: int
     interval: float
@@ -34,18 +34,18 @@ class Load:
 
 @dataclasses.dataclass(frozen=True)
 class Contender:
-    """`commands` makes what is started for a load and a broker's port."""
+    """Contender; `commands` returns the command lines for a load and a broker's port."""
 
     key: str
     name: str
     commands: object
     environment: object = lambda _load, _port: {}
-    # Not what it is asked to do but what it does at most: it cannot be told a rate.
+    # True if it always runs at its maximum rate, because it has no setting for the rate.
     saturates: bool = False
 
 
 def built(name):
-    """A program of the `dist` profile, with which the benchmarks measure."""
+    """Path of a program built with the `dist` profile, which the benchmarks use."""
     return TARGET / "dist" / name
 
 
@@ -106,19 +106,19 @@ ALL = [WASMOTE, BARE, PYTHON, LOCUST, MQTTV5, MQTT_BENCHMARK]
 
 
 def prepare_peers():
-    """The Python devices and Locust, in an environment of their own."""
+    """Installs the Python devices and Locust into a separate virtual environment."""
     wanted = (PEERS / "requirements.txt").read_text()
     mark = FOLDER / "venv" / "requirements.txt"
     if mark.exists() and mark.read_text() == wanted:
         return
-    print("bench: installing paho-mqtt, Flask and Locust into target/bench/venv, to compare with", file=sys.stderr)
+    print("bench: installing paho-mqtt, Flask and Locust into target/bench/venv, for comparison", file=sys.stderr)
     subprocess.run([sys.executable, "-m", "venv", FOLDER / "venv"], check=True)
     subprocess.run([python("pip"), "install", "--quiet", "--requirement", PEERS / "requirements.txt"], check=True)
     mark.write_text(wanted)
 
 
 def missing(contender):
-    """Why a contender cannot be measured, or None."""
+    """Reason why a contender cannot be measured, or None."""
     if contender in (PYTHON, LOCUST):
         return None if python(contender.key).exists() else "its Python packages are not installed"
     if contender in (MQTTV5, MQTT_BENCHMARK):
@@ -128,7 +128,7 @@ def missing(contender):
 
 
 def versions():
-    """What was measured, as each says of itself."""
+    """Versions of the measured programs, as they report them."""
     found = {}
     frozen = subprocess.run([python("pip"), "freeze"], capture_output=True, text=True) if python("pip").exists() else None
     for line in frozen.stdout.splitlines() if frozen else []:

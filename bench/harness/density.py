@@ -1,4 +1,4 @@
-"""Very many devices, each provably publishing."""
+"""Large fleets: a subscriber checks that every device publishes."""
 
 import json
 import re
@@ -13,12 +13,12 @@ from harness.processes import Group
 
 
 def add_arguments(parser):
-    parser.add_argument("--devices", type=int, help="devices in all [19000]")
-    parser.add_argument("--processes", type=int, default=1, help="processes, each with a Mosquitto of its own [1]")
+    parser.add_argument("--devices", type=int, help="number of devices [19000]")
+    parser.add_argument("--processes", type=int, default=1, help="processes, each with its own Mosquitto [1]")
     parser.add_argument("--embedded", action="store_true", help="on the embedded broker instead of Mosquitto")
     parser.add_argument("--interval", type=float, default=5.0, help="seconds between messages of a device [5]")
-    parser.add_argument("--seconds", type=float, default=30, help="how long they are watched when all are up [30]")
-    parser.add_argument("--patience", dest="timeout", type=float, default=600, help="seconds that coming up may take [600]")
+    parser.add_argument("--seconds", type=float, default=30, help="seconds of measurement after all are connected [30]")
+    parser.add_argument("--patience", dest="timeout", type=float, default=600, help="maximum seconds until all are connected [600]")
 
 
 def run(options, progress):
@@ -50,7 +50,7 @@ def over_tcp(devices, processes, interval, seconds, timeout, progress):
     span = connects[-1] - connects[0]
     result.update(processes=processes, brokers=f"{processes} × Mosquitto over TCP", up_seconds=connects[-1] - began,
                   connects_per_second=(devices - 1) / span if span > 0 else None)
-    progress(f"  {result['connects_per_second']:,.0f} connects/s at the broker")
+    progress(f"  {result['connects_per_second']:,.0f} connections/s at the broker")
     return result
 
 
@@ -75,7 +75,7 @@ def wait(count, wanted, hosts, timeout, progress):
 
 
 def watch(hosts, ports, devices, interval, seconds, progress):
-    """Listen until every device was heard, then look at what the hosts use."""
+    """Waits until every device was heard, then measures the hosts."""
     listeners = [Listener(port, "wasmote/+/load") for port in ports]
     try:
         end = time.monotonic() + max(20 * interval, 60)
@@ -100,20 +100,20 @@ def watch(hosts, ports, devices, interval, seconds, progress):
         for listener in listeners:
             listener.__exit__()
     progress(f"  {result['heard']:,} of {devices:,} heard by an independent subscriber, "
-        f"{result['messages_per_second']:,.0f} messages/s, {memory / devices / 1024:.1f} KiB a device, "
-        f"{result['cpu_us_per_message']:.1f} µs of processor a message")
+        f"{result['messages_per_second']:,.0f} messages/s, {memory / devices / 1024:.1f} KiB per device, "
+        f"{result['cpu_us_per_message']:.1f} µs of processor time per message")
     return result
 
 
 def url(group):
-    """Where a host answers, by its own log."""
+    """URL of a host's HTTP API, read from its log."""
     text = open(group.log.name, encoding="utf-8", errors="replace").read()
     found = re.search(r"http://127\.0\.0\.1:\d+", text)
     return found and found.group(0)
 
 
 def slowest_response(group):
-    """Seconds until status, metrics and a page of devices were answered, at most."""
+    """Longest response time, in seconds, of status, metrics and a page of devices."""
     base, slowest = url(group), 0.0
     for path in ["/status", "/metrics", "/devices?limit=100"] if base else []:
         began = time.monotonic()
@@ -138,7 +138,7 @@ def embedded(devices, interval, seconds, timeout, progress):
         result = watch([one], [port], devices, interval, seconds, progress)
     finally:
         one.stop(timeout=120)
-    result.update(processes=1, brokers="embedded, with an outside subscriber over TCP", up_seconds=up,
+    result.update(processes=1, brokers="embedded, with an external subscriber over TCP", up_seconds=up,
                   connects_per_second=devices / up)
     return result
 
@@ -154,11 +154,11 @@ def met(result):
     rows = []
     tcp = result["brokers"].startswith("1 ×")
     if tcp and result["devices"] >= 1_000:
-        rows.append(("connects a second, at the broker", "4,000", f"{result['connects_per_second']:,.0f}",
+        rows.append(("connections per second at the broker", "4,000", f"{result['connects_per_second']:,.0f}",
                      result["connects_per_second"] >= 4_000))
     heard = f"{result['heard']:,} of {result['devices']:,}"
     rows.append((f"devices heard, {result['brokers']}", "all", heard, result["heard"] >= result["devices"]))
     if tcp and 9_000 <= result["devices"] <= 11_000:
         kib = result["memory_bytes_per_device"] / 1024
-        rows.append(("memory a device at 10,000 over TCP", "64 KiB", f"{kib:.1f} KiB", kib <= 64))
+        rows.append(("memory per device at 10,000 over TCP", "64 KiB", f"{kib:.1f} KiB", kib <= 64))
     return rows

@@ -1,4 +1,4 @@
-"""Measuring one contender at one load, counted at the broker."""
+"""Measurement of one contender at one load, counted at the broker."""
 
 import dataclasses
 import statistics
@@ -10,7 +10,7 @@ from harness.processes import Group
 
 
 class Failed(Exception):
-    """A contender did not do what it was asked to."""
+    """A contender did not run as required."""
 
 
 @dataclasses.dataclass
@@ -25,7 +25,7 @@ class Sample:
     clients: int
 
     def figures(self):
-        """As they are compared: each is a rate or belongs to one message or one device."""
+        """Figures for comparison: rates, and values per message or per device."""
         rate = self.messages / self.seconds
         return {
             "messages_per_second": rate,
@@ -41,14 +41,14 @@ def wait_for_clients(broker, group, wanted, timeout):
     end = time.monotonic() + timeout
     while broker.counters.clients() < wanted:
         if group.ended():
-            raise Failed(f"it ended with code {group.ended()[0]}; see {group.log.name}")
+            raise Failed(f"the contender ended with code {group.ended()[0]}; see {group.log.name}")
         if time.monotonic() > end:
             raise Failed(f"{broker.counters.clients()} of {wanted} clients were connected after {timeout} s")
         time.sleep(0.2)
 
 
 def window(broker, group, clients, seconds):
-    """Look at the counts over some seconds. They are told once a second, so the window ends with one."""
+    """Measures over some seconds. The broker publishes its counters once a second, so the window ends with an update."""
     first = broker.counters.next_messages()
     if first is None:
         raise Failed("no messages reach the broker")
@@ -56,16 +56,16 @@ def window(broker, group, clients, seconds):
     time.sleep(seconds - 0.5)
     last = broker.counters.next_messages()
     if last is None:
-        raise Failed("messages ceased to reach the broker")
+        raise Failed("messages stopped reaching the broker")
     took = time.monotonic() - began
-    # Processor time is read when the count is told, which takes a moment: over the same span.
+    # Processor time is read shortly after each counter update, so it is scaled to the span between the updates.
     return Sample(seconds=last[0] - first[0], messages=last[1] - first[1],
                   client_cpu=(group.cpu_seconds() - client_cpu) * (last[0] - first[0]) / took,
                   broker_cpu=broker.cpu_seconds() - broker_cpu, memory_bytes=group.memory_bytes(), clients=clients)
 
 
 def once(contender, load, seconds, settle=2.0):
-    """Start a fresh broker and the contender, let it come up, and measure it."""
+    """Starts a new broker and the contender, waits until all clients are connected, and measures."""
     contenders.FOLDER.mkdir(parents=True, exist_ok=True)
     log = contenders.FOLDER / f"{contender.key}.log"
     with Mosquitto() as broker:
@@ -77,9 +77,9 @@ def once(contender, load, seconds, settle=2.0):
 
 
 def side_by_side(plan, rounds, seconds, progress):
-    """Measure contenders in turn, again and again, so that what disturbs the machine disturbs all.
+    """Measures the contenders in turn, in several rounds, so that disturbances of the machine affect all of them.
 
-    `plan` is a list of contenders with their loads. Returns figures by contender: a list each, round by round."""
+    `plan` is a list of contenders with their loads. Returns for each contender the list of its figures, by round."""
     found = {}
     for number in range(rounds):
         for contender, load in plan:
@@ -89,13 +89,13 @@ def side_by_side(plan, rounds, seconds, progress):
                 progress(f"  round {number + 1}: {contender.name}: {failure}")
                 continue
             progress(f"  round {number + 1}: {contender.name}: {figures['messages_per_second']:,.0f} messages/s, "
-                f"{figures['cpu_us_per_message']:.2f} µs of processor each")
+                f"{figures['cpu_us_per_message']:.2f} µs of processor time per message")
             found.setdefault(contender.key, []).append(figures)
     return found
 
 
 def summarize(samples):
-    """Median, least and most of each figure."""
+    """Median, minimum and maximum of each figure."""
     names = samples[0].keys()
     columns = {name: [sample[name] for sample in samples] for name in names}
     return {name: {"median": statistics.median(values), "least": min(values), "most": max(values)}

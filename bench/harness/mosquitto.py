@@ -1,4 +1,4 @@
-"""A Mosquitto of one's own, and what it counts."""
+"""A Mosquitto process for one measurement, and its counters."""
 
 import os
 import pathlib
@@ -32,15 +32,15 @@ def free_port():
 
 
 def program(name):
-    # Debian keeps the broker outside the path of ordinary users.
+    # On Debian the broker is outside the PATH of ordinary users.
     found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin")
     if not found:
-        raise SystemExit(f"{name} is not here: apt-get install mosquitto mosquitto-clients (or `make test-tools`)")
+        raise SystemExit(f"{name} was not found; run apt-get install mosquitto mosquitto-clients (or `make test-tools`)")
     return found
 
 
 class Mosquitto:
-    """Started fresh, gone at the end."""
+    """New Mosquitto process; ends with the context."""
 
     def __init__(self, connections_logged=False):
         self.port = free_port()
@@ -78,14 +78,14 @@ class Mosquitto:
                 return
             except OSError:
                 time.sleep(0.05)
-        raise SystemExit("Mosquitto does not start")
+        raise SystemExit("Mosquitto did not start within 5 s")
 
     def cpu_seconds(self):
         return cpu_seconds(self.process.pid)
 
 
 class Counters:
-    """What the broker says of itself once a second, each with the time at which it was said."""
+    """Counters that the broker publishes once a second, each with its time of arrival."""
 
     TOPICS = {
         "messages": "$SYS/broker/publish/messages/received",
@@ -111,11 +111,11 @@ class Counters:
                 self.updated.notify_all()
 
     def clients(self):
-        """Clients that are connected, without the one that asks."""
+        """Number of connected clients, without this subscriber."""
         return self.last.get("clients", (0.0, 1))[1] - 1
 
     def next_messages(self, timeout=10):
-        """The count of messages when it is told the next time, with the time of that; None if none is told."""
+        """Next update of the message counter, with its time; None after the timeout."""
         with self.updated:
             before = self.last.get("messages")
             self.updated.wait_for(lambda: self.last.get("messages") != before, timeout)
@@ -128,7 +128,7 @@ class Counters:
 
 
 class Listener:
-    """A subscriber nobody here wrote: which topics messages came on, and how many."""
+    """Independent subscriber (`mosquitto_sub`) that counts messages by topic."""
 
     def __init__(self, port, filter_):
         self.topics = {}

@@ -1,4 +1,4 @@
-"""One pod: a device with 64 MiB and a tenth of a processor, from its start to its first heartbeat, and for a while."""
+"""A device in a pod with 64 MiB and a tenth of a processor: time to the first heartbeat, memory, and a longer run."""
 
 import json
 import os
@@ -19,20 +19,20 @@ from harness.soak import trend
 
 MEMORY_BYTES = 64 << 20
 CORES = 0.1
-# What is to be shown.
+# Goals.
 BUILT_IN_SECONDS, UNSEEN_SECONDS, PEAK_BYTES = 0.5, 1.5, 48 << 20
-# A heartbeat comes at a random point of its first interval: this short, it is the start that is measured.
+# The first heartbeat has a random delay of up to one interval; a short interval makes this delay negligible.
 SHORT_INTERVAL = "10ms"
 
 
 def add_arguments(parser):
     parser.add_argument("--rounds", type=int, default=10, help="starts of each kind [10]")
-    parser.add_argument("--minutes", type=float, default=10, help="how long one goes on with realistic faults [10]")
-    parser.add_argument("--devices", type=int, default=1, help="devices in the pod that goes on [1]")
-    parser.add_argument("--company", type=int, default=8, help="devices beside it, without limits [8]")
-    parser.add_argument("--behaviour", default="heartbeat", help="a built-in one with a heartbeat or telemetry [heartbeat]")
-    parser.add_argument("--compile", default="quick", choices=["quick", "full"], help="as pods are variables to [quick]")
-    parser.add_argument("--program", type=pathlib.Path, help="the program [target/dist/wasmote]")
+    parser.add_argument("--minutes", type=float, default=10, help="length of the run with realistic faults [10]")
+    parser.add_argument("--devices", type=int, default=1, help="devices in the pod of that run [1]")
+    parser.add_argument("--company", type=int, default=8, help="devices outside the pod, without limits [8]")
+    parser.add_argument("--behaviour", default="heartbeat", help="built-in behaviour that publishes heartbeats or telemetry [heartbeat]")
+    parser.add_argument("--compile", default="quick", choices=["quick", "full"], help="compile mode of the pod [quick]")
+    parser.add_argument("--program", type=pathlib.Path, help="path of the program [target/dist/wasmote]")
 
 
 def run(options, progress):
@@ -41,7 +41,7 @@ def run(options, progress):
     FOLDER.mkdir(parents=True, exist_ok=True)
     binary = (options.program or built("wasmote")).resolve()
     if not binary.exists():
-        raise Failed(f"{binary} is not there: cargo build --profile dist --workspace --locked")
+        raise Failed(f"{binary} was not found; run cargo build --profile dist --workspace --locked")
     try:
         with tempfile.TemporaryDirectory() as folder:
             pod = Pod(binary, pathlib.Path(folder), options)
@@ -53,20 +53,20 @@ def run(options, progress):
             "compile": options.compile, "behaviour": options.behaviour, "load": list(os.getloadavg())}
 
 
-# How a pod comes by its code.
+# Source of a pod's compiled code.
 KINDS = {
-    "built-in": "built in, compiled ahead",
-    "unseen": "mounted, never seen before",
-    "again": "mounted, the container started again",
+    "built-in": "built in, precompiled",
+    "unseen": "mounted, not in the cache",
+    "again": "mounted, container restarted",
 }
 
 
 class Pod:
-    """What its folders hold, and how its program is variables to run."""
+    """Folders of the pod, and the command and environment that start its program."""
 
     def __init__(self, binary, folder, options):
         self.options, self.original = options, binary
-        # A copy of its own, so that its pages can be forgotten: a pod is the first to read them on its node.
+        # A separate copy, so that its pages can be dropped from the page cache: a pod is the first to read them on its node.
         self.binary = folder / "wasmote"
         shutil.copy(binary, self.binary)
         self.compiled = folder / "compiled"
@@ -78,7 +78,7 @@ class Pod:
         self.component = (ROOT / "behaviours" / "built" / f"{options.behaviour}.wasm").read_bytes()
 
     def mount(self, mark):
-        """The component, with a section of its own that says nothing: nobody has seen it before."""
+        """Mounts the component with an added custom section, so that it is in no cache."""
         name = b"mark"
         section = bytes([0, 1 + len(name) + len(mark), len(name)]) + name + mark.encode()
         (self.mounted / "behaviour.wasm").write_bytes(self.component + section)
@@ -89,7 +89,7 @@ class Pod:
         return [self.binary, "run", self.options.behaviour if kind == "built-in" else self.mounted]
 
     def environment(self, kind, port, **more):
-        """As `wasmote manifests` has it."""
+        """Environment variables as in the output of `wasmote manifests`."""
         variables = {"WASMOTE_DEVICE_ID": "pod-0", "WASMOTE_BROKER": f"mqtt://127.0.0.1:{port}",
                 "WASMOTE_HTTP": "127.0.0.1:0", "WASMOTE_DEVICES": "1", "WASMOTE_PRECOMPILED": str(self.compiled)}
         if kind != "built-in":
@@ -99,7 +99,7 @@ class Pod:
         return variables | more
 
     def drop_page_cache(self):
-        """Let the system forget what it has read of the program and of compiled code."""
+        """Drops the program and compiled code from the page cache."""
         os.sync()
         for path in [self.binary, *self.compiled.iterdir(), *self.cache.rglob("*.cwasm")]:
             with open(path, "rb") as file:
@@ -107,7 +107,7 @@ class Pod:
 
 
 class FirstMessageListener:
-    """A subscriber nobody here wrote, and the time at which it was given the first message of a device."""
+    """Independent subscriber (`mosquitto_sub`) that reports the time of the first message of a device."""
 
     def __init__(self, port):
         command = [program("mosquitto_sub"), "-i", "bench-listener", "-p", str(port), "-t", "wasmote/#", "-t", "ready",
@@ -121,7 +121,7 @@ class FirstMessageListener:
             moment, topic = line.split()
             if topic.endswith(end):
                 return float(moment)
-        raise Failed("the listener's broker is gone")
+        raise Failed("the broker closed the connection of the listener")
 
     def __enter__(self):
         return self
@@ -142,7 +142,8 @@ def log(name):
 
 
 def start(pod, kind, rounds, progress):
-    """Each with a fresh broker, group and cache. Every other one has its program still in the system's cache of files."""
+    """Measures several starts, each with a new broker and control group. Every other start finds the program in the page
+    cache."""
     samples = []
     for number in range(rounds):
         if kind != "again" or number == 0:
@@ -173,7 +174,7 @@ def one_start(pod, kind):
         began = time.time()
         with Group([cgroup.command_within(pod.command(kind))], log(kind), environment) as group:
             heard = listener.wait_for_topic(topic_suffix(behaviour))
-            # Whatever a start leaves behind is counted too.
+            # Include memory that is used shortly after the start.
             time.sleep(2)
             return {"seconds": heard - began, **memory(group, cgroup)}
 
@@ -186,11 +187,11 @@ def memory(group, cgroup):
 
 
 def run_steady(pod, seconds, options, progress):
-    """One of several, with realistic faults, as long as it is asked for."""
+    """Runs the pod with realistic faults for `seconds`, together with devices outside the pod."""
     pod.mount("steady")
     pod.drop_page_cache()
     with Mosquitto() as broker, Cgroup(MEMORY_BYTES, CORES) as cgroup:
-        # From the file that it was built to, so that the pod itself is the first to read its copy.
+        # Uses the original file, so that the pod is the first to read its copy.
         company = [[pod.original, "run", options.behaviour, "--devices", options.company, "--device-id", "company",
                     "--broker", f"mqtt://127.0.0.1:{broker.port}", "--http", "127.0.0.1:0", "--faults", "realistic",
                     "--log-messages", "off"]] if options.company else []
@@ -219,7 +220,7 @@ def watch(group, cgroup, seconds, progress):
         samples.append((now, group.memory_bytes(), group.cpu_seconds()))
         if now - last_report > 60:
             last_report = now
-            progress(f"  {now / 60:.0f} min: {samples[-1][1] / 2**20:.1f} MiB resident, {cgroup.used_bytes() / 2**20:.1f} in all")
+            progress(f"  {now / 60:.0f} min: {samples[-1][1] / 2**20:.1f} MiB resident, {cgroup.used_bytes() / 2**20:.1f} in total")
         time.sleep(2)
     return samples
 

@@ -1,4 +1,4 @@
-"""Processes that are measured: what they use of the machine, by the system's own account."""
+"""Measured processes, and their use of resources as reported by the system."""
 
 import os
 import pathlib
@@ -11,13 +11,13 @@ TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 def descriptors_raised():
-    """Ask for as many descriptors as the system gives, before a child begins."""
+    """Raises the limit of file descriptors to its maximum in a child process, before it executes."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 class Group:
-    """Processes that do one thing together, and their children."""
+    """Group of processes that are measured together, and their children."""
 
     def __init__(self, commands, log, environment=None):
         self.log = open(log, "ab")
@@ -34,7 +34,7 @@ class Group:
         self.stop()
 
     def ended(self):
-        """The codes of those that ended."""
+        """Exit codes of the processes that have ended."""
         return [process.returncode for process in self.processes if process.poll() is not None]
 
     def pids(self):
@@ -47,7 +47,7 @@ class Group:
         return sum(cpu_seconds(pid) for pid in self.pids())
 
     def memory_bytes(self):
-        """Proportional where pages are shared, so that processes can be added up."""
+        """Proportional set size, in which shared pages are divided, so that processes can be added up."""
         return sum(memory_bytes(pid) for pid in self.pids())
 
     def descriptors(self):
@@ -77,7 +77,7 @@ def children(pid):
 
 
 def cpu_seconds(pid):
-    """Time in user and kernel mode, as in proc(5)."""
+    """Processor time in user and kernel mode, see proc(5)."""
     try:
         text = pathlib.Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):

@@ -1,4 +1,4 @@
-"""docs/benchmarks.md, from what was measured last."""
+"""Writes docs/benchmarks.md from the last results."""
 
 import datetime
 import json
@@ -12,10 +12,10 @@ from harness.pod import KINDS
 
 HEAD = """# Benchmarks
 
-Written by `make bench` ([how it measures](../bench/README.md)). Throughput is counted at the broker, a Mosquitto of its
-own for every measurement, with the contenders in turn, again and again. Every figure is a median, with the least and
-the most beside it where there are several. Memory is proportional set size; processor time is that of the client side
-alone, in user and kernel mode. Why a goal was missed stands [beside the method](../bench/README.md#what-is-not-reached-and-where-the-time-goes).
+`make bench` writes this page ([method](../bench/README.md)). Throughput is counted at the broker; every measurement has its
+own Mosquitto, and the contenders take turns, round after round. Every figure is a median, followed by the minimum and
+maximum if there are several values. Memory is proportional set size. Processor time is that of the client side alone, in
+user and kernel mode. The section [missed goals](../bench/README.md#missed-goals-and-profiles) has the reasons.
 """
 
 
@@ -42,7 +42,7 @@ def first_line(command):
 
 
 def facts():
-    """The machine, as it was when this was measured."""
+    """Properties of the machine at the time of the measurement."""
     processor = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo", encoding="ascii")
                       if line.startswith("model name")), platform.machine())
     memory = int(open("/proc/meminfo", encoding="ascii").readline().split()[1]) / 2**20
@@ -56,7 +56,7 @@ def facts():
 
 
 def machine(results):
-    """All scenarios of one page are of one machine; times and loads may differ."""
+    """Table of the machine. All scenarios of a page are from one machine; times and loads may differ."""
     rows = {}
     for name, result in sorted(results.items()):
         for key, value in result["facts"].items():
@@ -72,7 +72,7 @@ def machine(results):
 def targets(results):
     rows = [row for result in results.values() for row in result["met"]]
     cells = [(what, wanted, reached, "yes" if good else "**no**") for what, wanted, reached, good in rows]
-    return "## What was to be shown\n\n" + table(["what", "at least", "measured", "reached"], cells)
+    return "## Goals\n\n" + table(["goal", "target", "measured", "reached"], cells)
 
 
 def spread(figure, scale=1.0, digits=0):
@@ -90,31 +90,31 @@ def throughput(found):
                 if contender.key not in of:
                     continue
                 one = of[contender.key]
-                name = contender.name + (" (as fast as it can)" if contender.saturates else "")
+                name = contender.name + (" (at its maximum rate)" if contender.saturates else "")
                 rows.append((name, result["loads"][qos][contender.key], spread(one["messages_per_second"]),
                              spread(one["cpu_us_per_message"], digits=2), spread(one["messages_per_core_second"]),
                              spread(one["memory_bytes_per_device"], 1 / 1024, 1)))
-            text += table(["who", "asked for", "messages/s at the broker", "µs of processor a message",
-                           "messages a second and core", "KiB a device"], rows) + "\n"
-        text += "".join(f"{name} was left out: {why}.\n" for name, why in result["left_out"].items())
+            text += table(["contender", "load", "messages/s at the broker", "processor time per message, µs",
+                           "messages per core-second", "memory per device, KiB"], rows) + "\n"
+        text += "".join(f"{name} was not measured: {why}.\n" for name, why in result["left_out"].items())
         commands = "\n".join(result["commands"].values())
-        text += f"\nCommands, with QoS {min(result['qos'])}:\n\n```sh\n{commands}\n```\n\n"
+        text += f"\nCommands for QoS {min(result['qos'])}:\n\n```sh\n{commands}\n```\n\n"
     return text
 
 
 def memory(found):
-    text = "## Memory of a device, in parts\n\n"
+    text = "## Memory of a device, by component\n\n"
     rows = []
     for one in found.values():
         parts = (one["device_bytes"], one["instance_bytes"], one["device_bytes"] - one["instance_bytes"],
                  one["client_bytes"])
         kib = [f"{part / 1024:.1f}" for part in parts]
         rows.append((f"{one['devices']:,}", *kib, f"{one['process_bytes'] / 2**20:.1f}"))
-    text += table(["devices", "KiB a device", "instance", "connection and the rest",
-                          "beside: a bare rumqttc client", "the process itself, MiB"], rows)
+    text += table(["devices", "memory per device, KiB", "instance, KiB", "connection and other, KiB",
+                   "for comparison: a bare rumqttc client, KiB", "process without devices, MiB"], rows)
     return text + ("\nAn instance is a device without a connection (`instances`): the sandbox with its linear memory, its "
-                   "state machine, faults and ledger. What is left is its MQTT client with its socket, and the books, "
-                   "queues and timers of shards. Beside it is what a bare rumqttc client takes that does the same.\n")
+                   "state machine, faults and ledger. The rest is its MQTT client with its socket, and the bookkeeping, "
+                   "queues and timers of shards. The bare rumqttc client handles the same load.\n")
 
 
 def fleets(found):
@@ -125,19 +125,19 @@ def fleets(found):
             for it in found]
 
 
-FLEET = ["devices", "broker", "heard", "connects/s", "s until all were up", "messages/s", "KiB a device",
-         "µs of processor a message", "descriptors", "slowest answer over HTTP, s"]
+FLEET = ["devices", "broker", "heard", "connections/s", "time until all were connected, s", "messages/s",
+         "memory per device, KiB", "processor time per message, µs", "file descriptors", "slowest HTTP answer, s"]
 
 
 def density(found):
-    return ("## Very many devices\n\nEach device counts as heard when a subscriber of another make was given a message of "
+    return ("## Large fleets\n\nA device counts as heard when an independent subscriber has received a message from "
             "it.\n\n" + table(FLEET, fleets(found.values())))
 
 
 def scaling(found):
-    text = "## The same messages from more devices\n\n"
+    text = "## The same message rate from more devices\n\n"
     for one in found.values():
-        text += f"{one['rate']:,.0f} messages a second in all.\n\n" + table(FLEET, fleets(one["fleets"])) + "\n"
+        text += f"{one['rate']:,.0f} messages per second in total.\n\n" + table(FLEET, fleets(one["fleets"])) + "\n"
     return text
 
 
@@ -147,8 +147,9 @@ def soak(found):
              f"{it['slope_bytes_per_hour'] / 2**20:+.2f} ± {it['slope_error_bytes_per_hour'] / 2**20:.2f}",
              f"{it['descriptors_before']:.0f} → {it['descriptors_after']:.0f}", it["traps"],
              "closes" if it["ledger_closes"] else "**does not close**") for it in found.values()]
-    return "## A long run\n\nHeartbeats with realistic faults: connections break and come back all the time.\n\n" + table(
-        ["devices", "ran", "connects", "sent", "MiB", "MiB an hour", "descriptors", "traps", "ledger"], rows)
+    return "## Long run\n\nHeartbeats with realistic faults: connections break and are restored all the time.\n\n" + table(
+        ["devices", "duration", "connections", "messages sent", "memory, MiB", "growth, MiB per hour", "file descriptors",
+         "traps", "ledger"], rows)
 
 
 def pod(found):
@@ -157,13 +158,13 @@ def pod(found):
         rows = [(KINDS[kind], spread(it["seconds"], digits=2), f"{it['peak_bytes'] / 2**20:.1f}",
                  f"{it['resident_bytes'] / 2**20:.1f}") for kind, it in one["starts"].items()]
         text += (f"A control group of 64 MiB, without swap, and 0.1 CPU; `{one['behaviour']}`, compiled with "
-                 f"`{one['compile']}`. Every other start has to read the program from disk.\n\n")
-        text += table(["code", "s to the first heartbeat at the broker", "most memory, MiB", "resident, MiB"], rows)
+                 f"`--compile {one['compile']}`. Every other start reads the program from disk.\n\n")
+        text += table(["code", "time to the first heartbeat at the broker, s", "peak memory, MiB", "resident, MiB"], rows)
         steady = one["steady"]
-        text += (f"\nWith realistic faults for {steady['seconds'] / 60:.1f} minutes, {steady['devices']} beside "
-                 f"{steady['company']} others: at most {steady['peak_bytes'] / 2**20:.1f} MiB, "
-                 f"{steady['memory_bytes'] / 2**20:.1f} resident at the end, {steady['cores'] * 1000:.0f} thousandths of a "
-                 f"processor; {steady['figures']['sent']:,} sent, {steady['figures']['received']:,} received.\n")
+        text += (f"\nWith realistic faults for {steady['seconds'] / 60:.1f} minutes, {steady['devices']} in the group and "
+                 f"{steady['company']} outside: at most {steady['peak_bytes'] / 2**20:.1f} MiB, "
+                 f"{steady['memory_bytes'] / 2**20:.1f} MiB resident at the end, {steady['cores'] * 1000:.0f} thousandths of "
+                 f"a processor; {steady['figures']['sent']:,} sent, {steady['figures']['received']:,} received.\n")
     return text
 
 
@@ -172,14 +173,14 @@ def virtual(found):
              f"{rate['events_per_second']:,.0f} ({rate['least']:,.0f} to {rate['most']:,.0f})",
              f"{rate['fleet_events_per_second']:,.0f}", f"{rate['speed_up']:,.0f} ×", f"`{rate['digest'][:12]}…`")
             for result in found.values() for rate in result["rates"]]
-    return ("## Virtual time, on one core\n\nEvery device publishes once a second, nobody listens, the digest is on. The "
-            "speed-up is events a second divided by the fleet's. An experiment keeps accounts, logs and tables as well, and "
-            "its time is that of a whole run.\n\n"
-            + table(["through", "devices", "events/s", "the fleet's events/s", "speed-up", "digest"], rows))
+    return ("## Virtual time, on one core\n\nEvery device publishes once a second without subscribers, and the digest is "
+            "computed. The speed-up is the events per second divided by the events per second of the fleet in real time. An "
+            "experiment also writes counts, logs and tables, and its time is that of a whole run.\n\n"
+            + table(["behaviour", "devices", "events/s", "events/s of the fleet in real time", "speed-up", "digest"], rows))
 
 
 def hot_paths():
-    """Criterion's medians, where `cargo bench` has left them."""
+    """Medians of Criterion, if `cargo bench` has been run."""
     rows = []
     for file in sorted((contenders.TARGET / "criterion").glob("**/new/estimates.json")):
         median = json.loads(file.read_text())["median"]
@@ -188,5 +189,5 @@ def hot_paths():
         rows.append((name, f"{median['point_estimate']:,.0f} ns ({low:,.0f} to {high:,.0f})"))
     if not rows:
         return ""
-    return "## Hot paths\n\nBy `cargo bench`: medians, with their 95 % confidence intervals.\n\n" + table(
-        ["what", "time"], rows)
+    return "## Hot paths\n\nMedians of `cargo bench`, with their 95 % confidence intervals.\n\n" + table(
+        ["benchmark", "time"], rows)

@@ -1,14 +1,13 @@
-"""Whether a message costs more, and a device takes more, when there are more of them: the same messages a second in all,
-from ever more devices."""
+"""Cost of a message and of a device in fleets of increasing size, at the same total message rate."""
 
 from harness import density
 
 
 def add_arguments(parser):
     parser.add_argument("--sizes", default="1000,10000,19000", help="numbers of devices [1000,10000,19000]")
-    parser.add_argument("--rate", type=float, default=4000, help="messages a second of the whole fleet [4000]")
-    parser.add_argument("--seconds", type=float, default=30, help="how long each is watched [30]")
-    parser.add_argument("--patience", dest="timeout", type=float, default=600, help="seconds that coming up may take [600]")
+    parser.add_argument("--rate", type=float, default=4000, help="messages per second of the whole fleet [4000]")
+    parser.add_argument("--seconds", type=float, default=30, help="seconds of measurement of each [30]")
+    parser.add_argument("--patience", dest="timeout", type=float, default=600, help="maximum seconds until all are connected [600]")
     parser.add_argument("--embedded", action="store_true", help="on the embedded broker instead of Mosquitto")
 
 
@@ -29,5 +28,5 @@ def run(options, progress):
 def met(result):
     first, last = result["fleets"][0], result["fleets"][-1]
     cost = last["cpu_us_per_message"] / first["cpu_us_per_message"]
-    return [(f"processor time a message, {last['devices']:,} devices against {first['devices']:,}", "at most 2 ×",
+    return [(f"processor time per message, {last['devices']:,} devices compared with {first['devices']:,}", "at most 2 ×",
              f"{cost:.2f} ×", cost <= 2)]

@@ -1,4 +1,4 @@
-"""A run of a day, shortened: whether memory grows, and whether descriptors leak."""
+"""Long run: checks that memory does not grow and that file descriptors do not leak."""
 
 import statistics
 import time
@@ -10,9 +10,9 @@ from harness.processes import Group
 
 
 def add_arguments(parser):
-    parser.add_argument("--minutes", type=float, default=30, help="how long it runs [30]")
+    parser.add_argument("--minutes", type=float, default=30, help="length of the run [30]")
     parser.add_argument("--devices", type=int, default=1_000, help="devices [1000]")
-    parser.add_argument("--every", type=float, default=5, help="seconds from one look to the next [5]")
+    parser.add_argument("--every", type=float, default=5, help="seconds between samples [5]")
 
 
 def run(options, progress):
@@ -23,7 +23,7 @@ def run(options, progress):
     FOLDER.mkdir(parents=True, exist_ok=True)
     log.write_bytes(b"")
     with Mosquitto() as broker:
-        # With the faults of the default, so that connections break and come back all the time.
+        # With the default faults, so that connections break and are restored all the time.
         command = [built("wasmote"), "run", "heartbeat", "--devices", devices, "--device-config", "peers=2",
                    "--broker", f"mqtt://127.0.0.1:{broker.port}", "--faults", "realistic", "--seed", "7",
                    "--http", "127.0.0.1:0", "--log", "json", "--log-messages", "off"]
@@ -46,7 +46,7 @@ def watch(group, seconds, every, progress):
 
 
 def evaluate(samples, devices, minutes, metrics, code, progress):
-    # The first third is for coming up, and for tables and histories to fill.
+    # The first third is start-up time, in which tables and histories fill.
     settled = samples[len(samples) // 3:]
     slope, error = trend([(at / 3600, memory) for at, memory, _ in settled])
     third = max(len(settled) // 3, 1)
@@ -56,14 +56,14 @@ def evaluate(samples, devices, minutes, metrics, code, progress):
               "slope_error_bytes_per_hour": error, "memory_bytes": settled[-1][1], "descriptors_before": before,
               "descriptors_after": after, "connects": metrics["connects"], "sent": metrics["sent"],
               "traps": metrics["traps"], "ledger_closes": metrics["ledger_closes"]}
-    progress(f"  memory grows by {slope / 2**20:.2f} ± {error / 2**20:.2f} MiB an hour, of {settled[-1][1] / 2**20:.1f}; "
-        f"descriptors {before:.0f}, then {after:.0f}; {metrics['connects']:,} connects")
+    progress(f"  memory grows by {slope / 2**20:.2f} ± {error / 2**20:.2f} MiB per hour, at {settled[-1][1] / 2**20:.1f}; "
+        f"descriptors {before:.0f}, then {after:.0f}; {metrics['connects']:,} connections")
     return result
 
 
 def trend(points, blocks=8):
-    """Slope of a line through the points, and twice its standard error. Looks that follow each other are alike, so
-    their errors are judged by blocks."""
+    """Slope of a line through the points, and twice its standard error. Consecutive samples are correlated, so the
+    error is estimated from blocks."""
     size = max(len(points) // blocks, 1)
     grouped = [points[at:at + size] for at in range(0, len(points) - size + 1, size)]
     means = [(statistics.fmean(x for x, _ in block), statistics.fmean(y for _, y in block)) for block in grouped]
@@ -79,12 +79,12 @@ def trend(points, blocks=8):
 def met(result):
     slope, error = result["slope_bytes_per_hour"], result["slope_error_bytes_per_hour"]
     flat = slope <= error
-    # Devices that are away for the moment have no descriptor, so the number sways by a few in a hundred.
+    # Disconnected devices have no file descriptor, so the number varies by a few per cent.
     leaked = result["descriptors_after"] - result["descriptors_before"]
     return [
         (f"memory over {result['minutes']:g} min", "slope zero within noise",
-         f"{slope / 2**20:+.2f} ± {error / 2**20:.2f} MiB an hour", flat),
-        (f"descriptors over {result['minutes']:g} min", "none leaked",
+         f"{slope / 2**20:+.2f} ± {error / 2**20:.2f} MiB per hour", flat),
+        (f"file descriptors over {result['minutes']:g} min", "none leaked",
          f"{result['descriptors_before']:.0f}, then {result['descriptors_after']:.0f}",
          leaked <= 0.03 * result["devices"]),
     ]

@@ -1,4 +1,4 @@
-"""How fast virtual time runs, by itself and as a whole experiment."""
+"""Speed of virtual time, of the simulation alone and of a whole experiment."""
 
 import json
 import pathlib
@@ -21,8 +21,8 @@ config = {{ interval = "1s", peers = 0 }}
 
 
 def add_arguments(parser):
-    parser.add_argument("--rounds", type=int, default=5, help="how often each is measured [5]")
-    parser.add_argument("--devices", type=int, default=1_000, help="devices of the experiment [1000]")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds of measurement [5]")
+    parser.add_argument("--devices", type=int, default=1_000, help="number of devices of the experiment [1000]")
 
 
 def run(options, progress):
@@ -37,21 +37,21 @@ def run(options, progress):
     rates.append(summarize([experiment(options.devices, messages // options.devices) for _ in range(rounds)]))
     for rate in rates:
         progress(f"  {rate['through']:>15} {rate['devices']:>7,} devices: {rate['events_per_second'] / 1e6:.2f} million events/s "
-            f"({rate['least'] / 1e6:.2f} to {rate['most'] / 1e6:.2f}); the fleet makes "
-            f"{rate['fleet_events_per_second']:,.0f} a second: {rate['speed_up']:,.0f} times real time")
+            f"({rate['least'] / 1e6:.2f} to {rate['most'] / 1e6:.2f}); the fleet has "
+            f"{rate['fleet_events_per_second']:,.0f} events/s in real time: {rate['speed_up']:,.0f} times faster than real time")
     return {"rounds": rounds, "rates": rates}
 
 
 def summarize(samples):
     if len({sample["digest"] for sample in samples}) > 1:
-        raise SystemExit("the digests of runs that should be the same differ")
+        raise SystemExit("the digests of equal runs differ")
     speeds = [sample["events_per_second"] for sample in samples]
     middle = min(samples, key=lambda it: abs(it["events_per_second"] - statistics.median(speeds)))
     return {**middle, "least": min(speeds), "most": max(speeds)}
 
 
 def experiment(devices, seconds):
-    """The same fleet as an experiment: with its account, logs and tables, from an empty folder to all results."""
+    """The same fleet as an experiment with counts, logs and tables, from an empty folder to all results."""
     with tempfile.TemporaryDirectory() as folder:
         plan = pathlib.Path(folder) / "plan.toml"
         plan.write_text(PLAN.format(devices=devices, seconds=max(seconds, 10)))
@@ -68,6 +68,6 @@ def met(result):
     rows = []
     for rate in result["rates"]:
         if rate["devices"] == 1_000:
-            rows.append((f"events a second in virtual time at 1,000 devices, {rate['through']}", "1,000,000",
+            rows.append((f"events per second in virtual time at 1,000 devices, {rate['through']}", "1,000,000",
                          f"{rate['events_per_second']:,.0f}", rate["events_per_second"] >= 1e6))
     return rows

@@ -1,4 +1,4 @@
-"""The same load with Locust's own MQTT user. What it does comes from the environment, as Locust has no flags of ours."""
+"""The same load with Locust's MQTT user. Its settings are environment variables, because Locust has no flags for them."""
 
 import os
 import time
@@ -29,7 +29,7 @@ class Publisher(MqttUser):
     def publish(self):
         self.number += 1
         self.client.publish(self.topic, f"{self.number} ".ljust(SIZE, "."), qos=QOS)
-        # What is late is made up for, as all contenders do it.
+        # Late messages are made up for, as in all contenders.
         self.due += INTERVAL
         gevent.sleep(max(self.due - time.monotonic(), 0))
 

@@ -1,7 +1,7 @@
-"""A simulated device as they used to be: a process of its own with paho-mqtt, Flask, and the faults in its code.
+"""A simulated device in the traditional form: one process with paho-mqtt and Flask, and the faults in its code.
 
-Written for `bench/run`, to compare with. It has what such devices have: a loop that publishes, latency and loss drawn
-before each message, an HTTP endpoint for status and metrics, and a callback for what arrives.
+Written for `bench/run` as a comparison. It has the usual parts: a loop that publishes, latency and loss drawn before each
+message, an HTTP endpoint for status and metrics, and a callback for received messages.
 """
 
 import argparse
@@ -69,7 +69,7 @@ def application(device):
 
 
 def main():
-    parser = argparse.ArgumentParser(description="A simulated device as they used to be")
+    parser = argparse.ArgumentParser(description="A simulated device with paho-mqtt and Flask")
     parser.add_argument("--device-id", required=True)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=1883)
@@ -77,7 +77,7 @@ def main():
     parser.add_argument("--interval", type=float, default=1.0, help="seconds")
     parser.add_argument("--size", type=int, default=256, help="bytes")
     parser.add_argument("--qos", type=int, default=0)
-    parser.add_argument("--latency", type=float, default=0.0, help="at most, in seconds")
+    parser.add_argument("--latency", type=float, default=0.0, help="maximum, in seconds")
     parser.add_argument("--loss", type=float, default=0.0, help="probability")
     device = Device(parser.parse_args())
     device.run()

@@ -1,15 +1,15 @@
 #!/bin/sh
-# Makes the Secrets of a broker with TLS and passwords, and prints them:
+# Creates the Secrets for a broker with TLS and passwords, and prints them:
 #
 #   deploy/tls/make-secrets.sh | kubectl apply --server-side -f -
 #   deploy/tls/make-secrets.sh lab | kubectl apply --server-side -f -     in the namespace lab
 #
-# An authority of its own signs a certificate for the Service mqtt-broker, for a year; its key is thrown away at
-# once, so the next certificate means running this again. Needs openssl and mosquitto_passwd.
+# A new certificate authority signs a certificate for the Service mqtt-broker, valid for a year. The key of the authority is
+# deleted at once, so a new certificate requires another run of this script. Requires openssl and mosquitto_passwd.
 #
-#   mqtt-broker-tls     tls.crt and tls.key of the broker, and ca.crt, which devices trust
-#   mqtt-broker-users   passwords, as Mosquitto reads them
-#   mqtt-credentials    username and password of the devices
+#   mqtt-broker-tls     tls.crt and tls.key of the broker, and ca.crt, the authority that devices trust
+#   mqtt-broker-users   password file of Mosquitto
+#   mqtt-credentials    user name and password of the devices
 set -eu
 
 namespace=${1:-}
@@ -19,7 +19,7 @@ trap 'rm -rf "$work"' EXIT INT TERM
 umask 077
 
 need() {
-    command -v "$1" >/dev/null 2>&1 || { printf 'error: %s is not here; install %s\n' "$1" "$2" >&2; exit 1; }
+    command -v "$1" >/dev/null 2>&1 || { printf 'error: %s was not found; install %s\n' "$1" "$2" >&2; exit 1; }
 }
 need openssl openssl
 need mosquitto_passwd mosquitto

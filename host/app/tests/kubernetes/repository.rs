@@ -9,18 +9,18 @@ use crate::command::{call, read};
 use crate::schema::assert_valid;
 
 const DEVICES: &str = "\
-# Nine simulated devices, one a pod, with the behaviour mounted from a ConfigMap:
+# Nine simulated devices, one per pod, with the behaviour mounted from a ConfigMap:
 #
 #   kubectl create configmap behaviour-$BEHAVIOUR --from-file=behaviours/built/$BEHAVIOUR.wasm
 #   envsubst '$DOCKERHUB_USERNAME $BEHAVIOUR' < k8s.yaml | kubectl apply -f -
 #
-# This is what `wasmote manifests --only devices` renders, with two names left open. A test keeps it so.
+# Output of `wasmote manifests --only devices`, with two names left as variables; a test compares both.
 ";
 
 const BROKER: &str = "\
 # Eclipse Mosquitto for the devices of k8s.yaml:  kubectl apply -f mqtt-broker.yaml
 #
-# This is what `wasmote manifests --only broker` renders. A test keeps it so.
+# Output of `wasmote manifests --only broker`; a test compares both.
 ";
 
 fn rendered(words: &[&str]) -> String {
@@ -60,7 +60,7 @@ fn mqtt_broker_yaml_is_rendered() {
     assert_valid(&read(&text), "mqtt-broker.yaml");
 }
 
-const BASE: &str = "# This is what `wasmote manifests` renders. A test keeps it so.\n";
+const BASE: &str = "# Output of `wasmote manifests`; a test compares both.\n";
 
 #[test]
 fn the_parts_that_kustomize_puts_together_are_rendered() {

@@ -45,7 +45,7 @@ impl BrokerEndpoint {
 }
 
 const OPEN_CONF: &str = "\
-# Without a listener of its own Mosquitto 2 answers nobody outside of its pod.
+# Without a listener, Mosquitto 2 accepts connections only from its pod.
 listener 1883
 allow_anonymous true
 ";
@@ -54,13 +54,13 @@ const SECURED_CONF: &str = "\
 listener 8883
 certfile /mosquitto/tls/tls.crt
 keyfile /mosquitto/tls/tls.key
-# Nobody without a name and a password.
+# Clients need a user name and a password.
 allow_anonymous false
 password_file /mosquitto/users/passwords
 ";
 
 const COMMON_CONF: &str = "\
-# Log to where `kubectl logs` reads, with connections and time-outs.
+# Log to stdout for `kubectl logs`, with connections and timeouts.
 log_dest stdout
 log_type error
 log_type warning
@@ -68,7 +68,7 @@ log_type notice
 log_type information
 connection_messages true
 log_timestamp_format %Y-%m-%dT%H:%M:%S
-# Small messages leave at once; waiting for more would distort latency.
+# Send small packets at once, because batching would distort latency.
 set_tcp_nodelay true
 persistence false
 ";
@@ -97,7 +97,7 @@ pub fn objects(namespace: Option<&Name>, secured: bool) -> Vec<Map> {
         Map::new()
             .with("replicas", 1_u32)
             .with_comment(
-                "Two brokers behind one Service would split the devices.",
+                "Two brokers behind one Service would split the fleet.",
                 "strategy",
                 Map::new().with("type", "Recreate"),
             )
@@ -136,7 +136,7 @@ fn pod(secured: bool, port_name: &str, port: u32) -> Map {
         .with("image", "eclipse-mosquitto:2")
         .with("args", vec!["mosquitto", "-c", "/mosquitto/config/mosquitto.conf"])
         .with_comment(
-            "Mosquitto holds its lines back until there are some thousand bytes, unless somebody seems to look on.",
+            "Mosquitto buffers some thousand bytes of log, unless stdout is a terminal.",
             "tty",
             true,
         )
@@ -163,7 +163,7 @@ fn secret(name: &str, secret: &str) -> Map {
     Map::new().with("name", name).with(
         "secret",
         Map::new().with("secretName", secret).with_comment(
-            "0440: not for everybody.",
+            "0440: readable only by the user and group.",
             "defaultMode",
             0o440_u32,
         ),

@@ -62,12 +62,8 @@ fn faults_name(group: &PodGroup) -> String {
 pub fn service(group: &PodGroup, options: &DeployOptions) -> Map {
     let identity = identity(group.instance.as_str(), options);
     let spec = Map::new()
-        .with_comment("Headless: it names the pods, and spreads nothing among them.", "clusterIP", "None")
-        .with_comment(
-            "A pod that waits for its broker has a name all the same.",
-            "publishNotReadyAddresses",
-            true,
-        )
+        .with_comment("Headless: gives the pods DNS names, without load balancing.", "clusterIP", "None")
+        .with_comment("Pods get a DNS name before they are ready.", "publishNotReadyAddresses", true)
         .with("selector", identity.selector())
         .with("ports", vec![service_port(PORT_NAME, PORT)]);
     object("v1", "Service", identity.metadata(group.name.as_str())).with("spec", spec)
@@ -82,8 +78,8 @@ pub fn pods(group: &PodGroup, fleet: &FleetManifests) -> Map {
     if options.stable_names {
         spec = spec
             .with("serviceName", group.name.as_str())
-            .with_comment("Devices do not wait for each other.", "podManagementPolicy", "Parallel")
-            .with_comment("As shares are counted.", "ordinals", Map::new().with("start", 1_u32));
+            .with_comment("Pods start in parallel.", "podManagementPolicy", "Parallel")
+            .with_comment("Shards are numbered from 1.", "ordinals", Map::new().with("start", 1_u32));
     }
     let mut annotations = Map::new()
         .with("prometheus.io/scrape", "true")
@@ -91,7 +87,7 @@ pub fn pods(group: &PodGroup, fleet: &FleetManifests) -> Map {
         .with("prometheus.io/path", "/metrics");
     if let Some(faults) = &group.faults {
         annotations = annotations.with_comment(
-            "Other faults are other pods; to change them in running ones, PUT /faults.",
+            "A change of the faults replaces the pods; use PUT /faults to change them in running pods.",
             "wasmote/faults-sha256",
             faults.sha256.as_str(),
         );
@@ -108,12 +104,12 @@ fn pod(group: &PodGroup, fleet: &FleetManifests) -> Map {
     Map::new()
         .with("automountServiceAccountToken", false)
         .with_comment(
-            "A Service called `wasmote` would otherwise bring WASMOTE_* variables that nobody meant.",
+            "Without this, a Service named `wasmote` would set WASMOTE_* variables.",
             "enableServiceLinks",
             false,
         )
         .with_comment(
-            "Longer than the last messages may take to get out.",
+            "Longer than the shutdown of the devices, including their last messages.",
             "terminationGracePeriodSeconds",
             15_u32,
         )
@@ -136,17 +132,17 @@ fn container(group: &PodGroup, fleet: &FleetManifests) -> Map {
         .with("env", environment(group, fleet))
         .with("ports", vec![Map::new().with("name", PORT_NAME).with("containerPort", PORT)])
         .with_comment(
-            "Liveness asks the process alone: a silence or a lost broker is part of the simulation and must\n\
+            "Liveness probes only the process: a silence or a lost broker is part of the simulation and must\n\
              not restart the pod.",
             "livenessProbe",
             Map::new()
                 .with("httpGet", probe("/healthz"))
                 .with("periodSeconds", 20_u32)
-                .with_comment("A tenth of a processor may keep an answer waiting.", "timeoutSeconds", 5_u32)
+                .with_comment("Answers may be slow with a tenth of a processor.", "timeoutSeconds", 5_u32)
                 .with("failureThreshold", 6_u32),
         )
         .with_comment(
-            "Ready is who was connected once.",
+            "Ready after each device has been connected once.",
             "readinessProbe",
             Map::new()
                 .with("httpGet", probe("/readyz"))
@@ -205,7 +201,7 @@ fn mounts(group: &PodGroup, fleet: &FleetManifests) -> Vec<Map> {
     let mut all = Vec::new();
     if group.is_mounted() {
         let folder = Map::new().with_comment(
-            "The folder, not a file of it: a mount by subPath would never see an update.",
+            "The whole folder: a mount with subPath would not get updates.",
             "name",
             "behaviour",
         );
@@ -235,8 +231,8 @@ fn volumes(group: &PodGroup, fleet: &FleetManifests) -> Vec<Map> {
     }
     if group.is_mounted() {
         let cache = Map::new().with("name", "cache").with_comment(
-            "Compiled code, for when the container starts again. On the node's disk: in memory it would count\n\
-             as the pod's own.",
+            "Compiled code for restarts of the container. On the node's disk, because memory would count\n\
+             against the pod's limit.",
             "emptyDir",
             Map::new().with("sizeLimit", CACHE_SIZE),
         );
