@@ -55,11 +55,16 @@ COPY host/sim/Cargo.toml host/sim/
 COPY host/engine/Cargo.toml host/engine/
 COPY host/live/Cargo.toml host/live/
 COPY host/results/Cargo.toml host/results/
+COPY host/fleet/Cargo.toml host/fleet/
+COPY host/api/Cargo.toml host/api/
+COPY host/experiment/Cargo.toml host/experiment/
+COPY host/report/Cargo.toml host/report/
+COPY host/kubernetes/Cargo.toml host/kubernetes/
 COPY host/app/Cargo.toml host/app/
 # A member of the workspace that is not built here.
 COPY bench bench
 RUN set -eu; \
-    for crate in mqtt sim engine live results app; do mkdir -p host/$crate/src; : > host/$crate/src/lib.rs; done; \
+    for crate in mqtt sim engine live results fleet api experiment report kubernetes app; do mkdir -p host/$crate/src; : > host/$crate/src/lib.rs; done; \
     mkdir host/sim/benches host/engine/benches; \
     for program in host/app/src/main.rs host/sim/benches/hot.rs host/engine/benches/guest.rs; do \
         echo 'fn main() {}' > $program; \
