@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State as Shared;
 use schemars::JsonSchema;
 use serde::Serialize;
-use wasmote_fleet::actions::power::of_device;
+use wasmote_fleet::actions::Action;
 use wasmote_live::fleet::PowerCommand;
 
 use super::Api;
@@ -56,7 +56,7 @@ async fn apply(
     order: PowerCommand,
     name: &'static str,
 ) -> Result<Json<PowerResponse>, ApiError> {
-    api.audit(of_device(order, device.id()));
+    api.audit(Action::power(order, device.id()));
     api.fleet.power(device.id(), order).await?;
     Ok(Json(PowerResponse { device: device.id().into(), order: name }))
 }

@@ -33,9 +33,8 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::compiler::Compiler;
-use crate::engine::Engine;
-use crate::error::LoadError;
+use crate::compiler::{Compiler, Compilers};
+use crate::error::{LoadError, hex};
 use artefact::{Artefact, ArtefactError};
 pub use private_dir::TrustError;
 use private_dir::{Owner, PrivateDir};
@@ -121,17 +120,17 @@ const MAX_CACHE_BYTES: u64 = 48 << 20;
 
 impl Cache {
     /// Loads a component from the cache, or compiles and stores it.
-    pub(crate) fn load<'e>(&self, engine: &'e Engine, bytes: &[u8]) -> Result<Loaded<'e>, LoadError> {
+    pub(crate) fn load<'e>(&self, compilers: &'e Compilers, bytes: &[u8]) -> Result<Loaded<'e>, LoadError> {
         let sha256: [u8; 32] = Sha256::digest(bytes).into();
         let mut warnings = Vec::new();
-        for Candidate { origin, owner, folder, name, compiler } in self.candidates(engine, &sha256) {
+        for Candidate { origin, owner, folder, name, compiler } in self.candidates(compilers, &sha256) {
             match load_file(compiler, &folder, owner, &name, &sha256) {
                 Ok(Some(component)) => return Ok(Loaded { component, compiler, origin, warnings }),
                 Ok(None) => {}
                 Err(warning) => warnings.push(warning),
             }
         }
-        let (component, compiler) = compile(engine, bytes, &mut warnings)?;
+        let (component, compiler) = compile(compilers, bytes, &mut warnings)?;
         if let Some(dir) = &self.dir
             && let Err(reason) = store_file(compiler, dir, &component, &sha256)
         {
@@ -141,16 +140,16 @@ impl Cache {
     }
 
     /// Cache files of a component, the fastest code first.
-    fn candidates<'e>(&self, engine: &'e Engine, sha256: &[u8; 32]) -> Vec<Candidate<'e>> {
+    fn candidates<'e>(&self, compilers: &'e Compilers, sha256: &[u8; 32]) -> Vec<Candidate<'e>> {
         let precompiled = self.precompiled.iter().map(|folder| Candidate {
             origin: Origin::Precompiled,
             owner: Owner::UserOrRoot,
             folder: folder.clone(),
             name: precompiled_file_name(sha256),
-            compiler: &engine.optimising,
+            compiler: &compilers.optimising,
         });
         let dir = self.dir.iter().flat_map(|dir| {
-            engine.compilers().map(|compiler| Candidate {
+            compilers.all().map(|compiler| Candidate {
                 origin: Origin::Cached,
                 owner: Owner::User,
                 folder: user_dir(dir),
@@ -174,19 +173,19 @@ struct Candidate<'e> {
 /// Compiles with the quick compiler if there is one and it supports the component, else with the optimising
 /// one.
 fn compile<'e>(
-    engine: &'e Engine,
+    compilers: &'e Compilers,
     bytes: &[u8],
     warnings: &mut Vec<CacheWarning>,
 ) -> Result<(wasmtime::component::Component, &'e Compiler), LoadError> {
-    let quick = engine.quick.as_ref().map(|quick| (native_code::compile(quick, bytes), quick));
+    let quick = compilers.quick.as_ref().map(|quick| (native_code::compile(quick, bytes), quick));
     let reason = match quick {
         Some((Ok(component), quick)) => return Ok((component, quick)),
         Some((Err(reason), _)) => Some(reason),
         None => None,
     };
-    let component = native_code::compile(&engine.optimising, bytes)?;
+    let component = native_code::compile(&compilers.optimising, bytes)?;
     warnings.extend(reason.map(|reason| CacheWarning::QuickCompileFailed { reason }));
-    Ok((component, &engine.optimising))
+    Ok((component, &compilers.optimising))
 }
 
 /// Compiles a component for all processors of this architecture and writes the code to a directory, for
@@ -289,10 +288,6 @@ fn cache_file_name(compiler: &Compiler, sha256: &[u8; 32]) -> String {
 
 fn precompiled_file_name(sha256: &[u8; 32]) -> String {
     format!("{}-{}.cwasm", hex(sha256), std::env::consts::ARCH)
-}
-
-fn hex(bytes: &[u8]) -> String {
-    crate::component::hex(bytes)
 }
 
 /// SHA-256 as a [`Hasher`](std::hash::Hasher), for a compatibility hash that is the same in every process.

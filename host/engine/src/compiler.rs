@@ -23,6 +23,21 @@ const EPOCH_TICK: Duration = Duration::from_secs(1);
 /// [`CALL_TIMEOUT`] in ticks. One more, because the first tick may come at once.
 pub(crate) const CALL_TIMEOUT_TICKS: u64 = CALL_TIMEOUT.as_secs() / EPOCH_TICK.as_secs() + 1;
 
+/// The compilers of an engine.
+#[derive(Clone)]
+pub(crate) struct Compilers {
+    pub(crate) optimising: Arc<Compiler>,
+    /// Compiler for [`CompileMode::Quick`](crate::CompileMode::Quick).
+    pub(crate) quick: Option<Arc<Compiler>>,
+}
+
+impl Compilers {
+    /// All compilers, the one with the fastest code first.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Compiler> {
+        [Some(&self.optimising), self.quick.as_ref()].into_iter().flatten().map(Arc::as_ref)
+    }
+}
+
 /// A compiler. Code and instances belong to the compiler that created them.
 pub(crate) struct Compiler {
     pub(crate) wasmtime: wasmtime::Engine,

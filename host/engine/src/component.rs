@@ -12,11 +12,11 @@ use wasmtime::component::InstancePre;
 
 use crate::bindings::DevicePre;
 use crate::cache::{CacheWarning, Loaded, Origin};
-use crate::engine::Engine;
-use crate::error::LoadError;
+use crate::error::{LoadError, hex};
 use crate::host::Host;
 use crate::inspection::{Inspection, InterfaceNames, Role, interface_names};
 use crate::instance::Instance;
+use crate::loader::Loader;
 use crate::wasi;
 
 /// The WIT package that guests import and export.
@@ -45,9 +45,9 @@ pub struct DeviceSettings {
 }
 
 impl Component {
-    pub(crate) fn load(engine: &Engine, name: &str, bytes: &[u8]) -> Result<Self, LoadError> {
+    pub(crate) fn load(loader: &Loader, name: &str, bytes: &[u8]) -> Result<Self, LoadError> {
         let Linked { inspection, pre, needs_wasi, origin, warnings } =
-            link(engine, name, bytes, Role::Behaviour)?;
+            link(loader, name, bytes, Role::Behaviour)?;
         let pre = DevicePre::new(pre).map_err(type_mismatch)?;
         let version = Version { name: name.into(), sha256: inspection.sha256.as_str().into() };
         Ok(Self {
@@ -137,8 +137,8 @@ pub(crate) struct Linked {
 }
 
 /// Compiles a component, checks its imports and exports for a role, and resolves the imports.
-pub(crate) fn link(engine: &Engine, name: &str, bytes: &[u8], role: Role) -> Result<Linked, LoadError> {
-    let Loaded { component, compiler, origin, warnings } = compile(engine, bytes)?;
+pub(crate) fn link(loader: &Loader, name: &str, bytes: &[u8], role: Role) -> Result<Linked, LoadError> {
+    let Loaded { component, compiler, origin, warnings } = compile(loader, bytes)?;
     let names = interface_names(&component);
     check_names(&names, role)?;
     let needs_wasi = names.imports.iter().any(|import| wasi::is_wasi(import));
@@ -148,17 +148,17 @@ pub(crate) fn link(engine: &Engine, name: &str, bytes: &[u8], role: Role) -> Res
 }
 
 /// Inspects a component of either role.
-pub(crate) fn inspect(engine: &Engine, name: &str, bytes: &[u8]) -> Result<Inspection, LoadError> {
-    let Loaded { component, .. } = compile(engine, bytes)?;
+pub(crate) fn inspect(loader: &Loader, name: &str, bytes: &[u8]) -> Result<Inspection, LoadError> {
+    let Loaded { component, .. } = compile(loader, bytes)?;
     let names = interface_names(&component);
     let role = Role::of(&names.exports).unwrap_or(Role::Behaviour);
     check_names(&names, role)?;
     Ok(inspection(name, bytes, role, names))
 }
 
-fn compile<'e>(engine: &'e Engine, bytes: &[u8]) -> Result<Loaded<'e>, LoadError> {
+fn compile<'e>(loader: &'e Loader, bytes: &[u8]) -> Result<Loaded<'e>, LoadError> {
     check_header(bytes)?;
-    engine.cache.load(engine, bytes)
+    loader.load(bytes)
 }
 
 fn inspection(name: &str, bytes: &[u8], role: Role, names: InterfaceNames) -> Inspection {
@@ -227,17 +227,4 @@ fn check_names(names: &InterfaceNames, role: Role) -> Result<(), LoadError> {
 
 fn quoted_list(names: &[String]) -> String {
     if names.is_empty() { "nothing".to_owned() } else { format!("`{}`", names.join("`, `")) }
-}
-
-/// The innermost error: the message of the validator without the context of its callers.
-pub(crate) fn root_cause(error: &wasmtime::Error) -> String {
-    error.chain().last().map_or_else(|| error.to_string(), ToString::to_string)
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

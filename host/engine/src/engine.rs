@@ -6,19 +6,17 @@ use wasmote_sim::limits::Limits;
 
 use crate::cache::Cache;
 use crate::compile_mode::CompileMode;
-use crate::compiler::Compiler;
+use crate::compiler::{Compiler, Compilers};
 use crate::component::{self, Component};
 use crate::error::{EngineError, LoadError};
 use crate::fault_model::FaultModel;
 use crate::inspection::Inspection;
+use crate::loader::Loader;
 
 /// Compiles and loads components. Cheap to clone; clones share compiled code.
 #[derive(Clone)]
 pub struct Engine {
-    pub(crate) optimising: Arc<Compiler>,
-    /// Compiler for [`CompileMode::Quick`].
-    pub(crate) quick: Option<Arc<Compiler>>,
-    pub(crate) cache: Cache,
+    loader: Loader,
 }
 
 impl Engine {
@@ -41,12 +39,8 @@ impl Engine {
             // The processor may lack a required feature; then Cranelift compiles everything.
             CompileMode::Quick => Compiler::quick().ok().map(Arc::new),
         };
-        Ok(Self { optimising: Arc::new(Compiler::optimising()?), quick, cache })
-    }
-
-    /// All compilers, the one with the fastest code first.
-    pub(crate) fn compilers(&self) -> impl Iterator<Item = &Compiler> {
-        [Some(&self.optimising), self.quick.as_ref()].into_iter().flatten().map(Arc::as_ref)
+        let compilers = Compilers { optimising: Arc::new(Compiler::optimising()?), quick };
+        Ok(Self { loader: Loader { compilers, cache } })
     }
 
     /// Loads a fault model, with resource limits for each device's instance.
@@ -56,16 +50,16 @@ impl Engine {
         bytes: &[u8],
         limits: Arc<Limits>,
     ) -> Result<FaultModel, LoadError> {
-        FaultModel::load(self, name, bytes, limits)
+        FaultModel::load(&self.loader, name, bytes, limits)
     }
 
     /// Inspects a component, whether it is a behaviour or a fault model.
     pub fn inspect(&self, name: &str, bytes: &[u8]) -> Result<Inspection, LoadError> {
-        component::inspect(self, name, bytes)
+        component::inspect(&self.loader, name, bytes)
     }
 
     /// Loads a behaviour, from the cache if possible. The name is for users.
     pub fn load(&self, name: &str, bytes: &[u8]) -> Result<Component, LoadError> {
-        Component::load(self, name, bytes)
+        Component::load(&self.loader, name, bytes)
     }
 }

@@ -17,11 +17,11 @@ use crate::bindings::fault::exports::wasmote::device::fault_model as exported;
 use crate::bindings::fault::{Fault, FaultPre};
 use crate::component::{Linked, link, type_mismatch};
 use crate::convert;
-use crate::engine::Engine;
 use crate::error::LoadError;
 use crate::host::Host;
 use crate::inspection::{Inspection, Role};
 use crate::instance::{host_trap, set_call_budget, trap_from_error};
+use crate::loader::Loader;
 
 /// A compiled fault model, ready for instantiation. Cheap to clone.
 #[derive(Clone)]
@@ -34,12 +34,12 @@ pub struct FaultModel {
 
 impl FaultModel {
     pub(crate) fn load(
-        engine: &Engine,
+        loader: &Loader,
         name: &str,
         bytes: &[u8],
         limits: Arc<Limits>,
     ) -> Result<Self, LoadError> {
-        let Linked { inspection, pre, needs_wasi, .. } = link(engine, name, bytes, Role::FaultModel)?;
+        let Linked { inspection, pre, needs_wasi, .. } = link(loader, name, bytes, Role::FaultModel)?;
         let pre = FaultPre::new(pre).map_err(type_mismatch)?;
         Ok(Self { inspection: Arc::new(inspection), pre, needs_wasi, limits })
     }

@@ -10,7 +10,7 @@ use wasmote_sim::limits::Limits;
 use wasmote_sim::rng::Stream;
 
 use crate::limiter::Limiter;
-use crate::wasi::WasiOutput;
+use crate::wasi::output::WasiOutput;
 
 /// Host state of one instance.
 pub(crate) struct Host {

@@ -11,7 +11,7 @@
 //! * `wasi`: a minimal WASI for guests that import it.
 //! * [`compile_mode`]: the trade-off between compile time and code quality; `compiler`: the wasmtime engines.
 //!   [`cache`]: compiled code on disk, and the checks before it is trusted.
-//! * [`inspection`]: metadata of a component. [`error`]: load errors.
+//! * `loader`: compilers and cache together. [`inspection`]: metadata of a component. [`error`]: load errors.
 //!
 //! No call waits: all calls are synchronous and bounded by fuel instead of time, so a run stops at the same
 //! instruction on every machine. (Code of [`CompileMode::Quick`] has a time limit as well.)
@@ -33,6 +33,7 @@ mod imports;
 pub mod inspection;
 mod instance;
 mod limiter;
+mod loader;
 mod memory;
 mod wasi;
 

@@ -10,7 +10,7 @@
 //! instance.
 
 mod clocks;
-mod output;
+pub(crate) mod output;
 mod process;
 mod random;
 mod streams;
@@ -23,7 +23,6 @@ use bindings::wasi::cli::terminal_input::TerminalInput;
 use bindings::wasi::cli::terminal_output::TerminalOutput;
 use bindings::wasi::filesystem::types::Descriptor;
 use bindings::wasi::io::{error::Error, poll::Pollable, streams::InputStream, streams::OutputStream};
-pub(crate) use output::WasiOutput;
 
 mod bindings {
     wasmtime::component::bindgen!({

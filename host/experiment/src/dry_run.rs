@@ -12,7 +12,7 @@ use wasmote_sim::device::{Blueprint, Device, Input, Now};
 use wasmote_sim::notice::DeviceNotice;
 
 use super::ExperimentError;
-use super::plan::Point;
+use super::point::Point;
 use super::topology::is_assigned;
 
 /// Tries every group of a point, as it is at the beginning and as the timeline changes it.

@@ -10,8 +10,9 @@ use wasmote_results::write_atomically;
 
 use super::ExperimentError;
 use super::audit::AuditRecord;
-use super::plan::{Experiment, RunId};
+use super::plan::Experiment;
 use super::plan_snapshot::relocate;
+use super::point::RunId;
 use super::results::to_toml;
 use super::run::FinishedRun;
 use super::sweep::at_point;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use wasmote_results::PointValues;
 
 use super::ExperimentError;
-use super::plan::Overrides;
+use super::point::Overrides;
 use super::source::PlanSource;
 
 /// One field that was set.

@@ -42,6 +42,7 @@ pub mod partial_timeseries;
 pub mod plan;
 pub mod plan_file;
 mod plan_snapshot;
+pub mod point;
 pub mod population;
 pub mod progress;
 pub mod range;
@@ -60,6 +61,7 @@ pub mod time_buckets;
 pub mod timeline;
 mod topology;
 pub mod verify;
+mod wall_clock;
 pub mod windows;
 
 use std::fmt::Display;

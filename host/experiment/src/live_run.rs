@@ -16,9 +16,7 @@ use wasmote_fleet::startup::{self, RunError};
 use wasmote_fleet::versions::Versions;
 use wasmote_live::config::BrokerUrl;
 use wasmote_live::host_client::{self, BrokerAnswer, HostConnection};
-use wasmote_mqtt::time::{Time, WallTime};
 use wasmote_results::TimeMode;
-use wasmote_sim::device::Now;
 
 use super::ExperimentError;
 use super::audit::AuditTrail;
@@ -27,6 +25,7 @@ use super::live_updates::LiveUpdates;
 use super::orchestrator::Orchestrator;
 use super::plan::Experiment;
 use super::run::{FinishedRun, RunContext};
+use super::wall_clock::wall_clock_now;
 
 /// Timeout of the first connection to a broker.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -138,11 +137,4 @@ fn run_on(
     let (broker, http) = (&orchestrator.driver.broker_url, &live_env.url);
     tracing::info!("{devices} devices run for {lasts} with seed {seed} on {broker}; {http} tells of them");
     context.execute(orchestrator, &observer, || audit.take())
-}
-
-/// Wall-clock time, for files that are written before the run's own clock starts.
-pub(super) fn wall_clock_now() -> Now {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let nanos = u64::try_from(since.as_nanos()).unwrap_or(u64::MAX);
-    Now { run: Time::ZERO, wall: WallTime::from_nanos(nanos) }
 }

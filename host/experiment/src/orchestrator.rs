@@ -26,12 +26,12 @@ use wasmote_sim::http::HttpRequest;
 use wasmote_sim::rng::Seed;
 use wasmote_sim::virtual_time::options::Options;
 
+use super::ExperimentError;
 use super::driver::{Driver, DriverResult};
 use super::live_updates::{GroupVersion, LiveUpdates};
-use super::plan::Point;
+use super::point::Point;
 use super::population::Population;
 use super::recorder::RunObserver;
-use super::{ExperimentError, plan};
 
 /// The devices of a run with the state that actions change: faults, behaviours and uploaded versions.
 pub struct Orchestrator<'a, W> {
@@ -276,7 +276,7 @@ fn affected(temporary: &TemporaryFault, devices: &[Arc<Identity>]) -> Vec<usize>
 }
 
 /// Options of virtual time for a point.
-pub fn options(point: &plan::Point) -> Options {
+pub fn options(point: &Point) -> Options {
     let seconds = |span: Duration| span.as_secs();
     let connection = &point.settings.connection;
     let client = ClientOptions {

@@ -38,7 +38,7 @@ use wasmote_sim::notice::DeviceNotice;
 use wasmote_sim::virtual_time::observer::{DeviceIndex, Observer, TraceEvent};
 
 use super::instrumented::SharedTracker;
-use super::live_run::wall_clock_now;
+use super::wall_clock::wall_clock_now;
 use broker_log::{BrokerLog, Connection};
 use chain::Chain;
 use events::EventLog;

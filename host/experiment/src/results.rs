@@ -17,8 +17,9 @@ use wasmote_results::{
 };
 
 use super::ExperimentError;
-use super::plan::{Experiment, RunId, point_labels};
+use super::plan::{Experiment, point_labels};
 use super::plan_snapshot::{component_path, relocate};
+use super::point::RunId;
 
 /// The reason why a run in real time has no digest.
 pub const NO_DIGEST: &str = "a digest does not apply to real time: in which order devices, sockets and threads meet is \

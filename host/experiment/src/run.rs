@@ -25,7 +25,7 @@ use super::instrumented::SharedTracker;
 use super::ledger_file;
 use super::orchestrator::{self, Orchestrator};
 use super::partial_timeseries::PartialTimeseries;
-use super::plan::Point;
+use super::point::Point;
 use super::progress::Progress;
 use super::recorder::{Recorder, RunObserver};
 use super::summary::{self, SummaryInput};

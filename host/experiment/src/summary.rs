@@ -9,7 +9,7 @@ use wasmote_results::{
 use wasmote_sim::rng::Seed;
 
 use super::latencies::seconds;
-use super::plan::Point;
+use super::point::Point;
 use super::population::Population;
 use super::threshold::ThresholdEntry;
 use super::time_buckets::TimeBuckets;

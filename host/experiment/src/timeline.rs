@@ -7,7 +7,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use wasmote_fleet::actions::check::{CheckedActions, Problem, check};
+use wasmote_fleet::actions::compile::{CheckedActions, check};
+use wasmote_fleet::actions::problem::Problem;
 use wasmote_fleet::actions::step::Step;
 use wasmote_fleet::config::{Group, Settings};
 use wasmote_fleet::source::Source;

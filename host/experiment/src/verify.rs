@@ -13,7 +13,8 @@ use wasmote_results::{Checkpoint, EventLine, JsonFile, LineFile, Manifest, PLAN,
 use super::ExperimentError;
 use super::effective_plan;
 use super::execute::{for_each, run_one};
-use super::plan::{Experiment, Overrides, RunId, point_labels};
+use super::plan::{Experiment, point_labels};
+use super::point::{Overrides, RunId};
 use super::progress::Totals;
 use super::results::NO_DIGEST;
 use super::source::PlanSource;

@@ -3,7 +3,7 @@
 use wasmote_mqtt::time::Time;
 
 use super::message_stats::MessageStats;
-use super::plan::Point;
+use super::point::Point;
 use super::threshold::ThresholdScope;
 use super::time_buckets::TimeBuckets;
 use super::timeline::Phase;

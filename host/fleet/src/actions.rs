@@ -4,7 +4,7 @@
 //! [`entry::TimelineEntry`] with its time; the [`audit`] of changes over HTTP is a list of actions, and
 //! `timeline-as-run.toml` is those actions written back as entries.
 //!
-//! Before a run, [`TimelineAction::check`] compares an action with the plan (see [`check`]) and turns it into
+//! Before a run, [`TimelineAction::check`] compares an action with the plan (see [`compile`]) and turns it into
 //! [`step::Step`]s: a ramp becomes one step for each value, a partition becomes a begin and an end. A step has loaded
 //! fault sets and resolved groups, so that nothing about the plan can fail during the run. It can
 //!
@@ -28,6 +28,7 @@ pub mod add;
 pub mod audit;
 pub mod broker;
 pub mod check;
+pub mod compile;
 pub mod configure;
 pub mod crash;
 pub mod disconnect;
@@ -37,6 +38,7 @@ mod names;
 pub mod partition;
 pub mod pods;
 pub mod power;
+pub mod problem;
 pub mod publish;
 pub mod ramp;
 pub mod request;
@@ -51,8 +53,10 @@ mod timed_fault;
 
 use serde::Serialize;
 use serde::de::MapAccess;
+use wasmote_live::fleet::PowerCommand;
 
-use check::{Occasion, PlanState, Planned, Problem};
+use check::{Occasion, PlanState, Planned};
+use problem::Problem;
 use scope::EntryScope;
 use selector::Selector;
 
@@ -173,5 +177,17 @@ impl TimelineAction for Action {
 
     fn switched_off(&self) -> Option<&Selector> {
         self.as_dyn().switched_off()
+    }
+}
+
+impl Action {
+    /// The action that switches one device.
+    pub fn power(command: PowerCommand, device: &str) -> Self {
+        let selector = Selector { devices: Some(vec![device.to_owned()]), ..Selector::default() };
+        match command {
+            PowerCommand::Start => Self::Start(start::Start(selector)),
+            PowerCommand::Stop => Self::Stop(stop::Stop(selector)),
+            PowerCommand::Crash => Self::Crash(crash::Crash(selector)),
+        }
     }
 }

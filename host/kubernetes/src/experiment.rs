@@ -9,6 +9,7 @@
 //! * [`artifacts`]: logs and last words of every pod, and what of them is missing.
 //! * [`windows`]: parts of a run, between two looks. [`summary`]: samples become the files that reports read.
 
+pub mod access;
 pub mod artifacts;
 pub mod deployment;
 pub mod requests;
@@ -24,7 +25,8 @@ use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 use wasmote_experiment::ExperimentError;
-use wasmote_experiment::plan::{Experiment, Point, RunId};
+use wasmote_experiment::plan::Experiment;
+use wasmote_experiment::point::{Point, RunId};
 use wasmote_experiment::progress::{Progress, Totals};
 use wasmote_experiment::results::ResultsWriter;
 use wasmote_fleet::config::values::DeviceCount;
@@ -37,9 +39,10 @@ use crate::manifests::ManifestError;
 use crate::manifests::broker::BrokerEndpoint;
 use crate::manifests::fleet::{BehaviourMount, DeployOptions, FleetManifests};
 use crate::manifests::name::{Image, Name, Quantity};
+use access::ClusterAccess;
 use artifacts::ArtifactCollector;
 use deployment::Deployment;
-use samples::{ClusterAccess, RunEnd, Sampler};
+use samples::{RunEnd, Sampler};
 use summary::ClusterRun;
 use timeline::TimelineExecutor;
 use windows::MeasuredWindows;

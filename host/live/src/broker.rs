@@ -40,6 +40,7 @@ mod listener;
 pub mod observer;
 mod reply_channel;
 mod report;
+mod shard_channel;
 mod sys_topics;
 mod task;
 

@@ -10,6 +10,7 @@ pub mod canvas;
 pub mod chart;
 pub mod graph;
 pub mod lanes;
+pub mod layout;
 pub mod legend;
 pub mod scale;
 pub mod style;

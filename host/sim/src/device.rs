@@ -47,12 +47,13 @@ use crate::metrics::Metrics;
 use crate::notice::DeviceNotice;
 use crate::rng::Seed;
 use crate::schedule::Schedule;
+pub use crate::version_change::{SwapRefusal, VersionChange};
 use connection::Connection;
 pub use connection::ConnectionState;
 use power::Power;
 pub use power::PowerState;
 use swap::Swaps;
-pub use swap::{SwapCounts, SwapRefusal, Upgrade, VersionChange};
+pub use swap::{SwapCounts, Upgrade};
 use traffic::DelayedMessage;
 pub use traffic::LatencySamples;
 

@@ -38,4 +38,5 @@ pub mod rng;
 pub mod schedule;
 pub mod store;
 pub mod timers;
+pub mod version_change;
 pub mod virtual_time;

@@ -8,9 +8,9 @@ use wasmote_mqtt::topic::Topic;
 
 use crate::behaviour::Trap;
 use crate::context::LogLevel;
-use crate::device::{SwapRefusal, VersionChange};
 use crate::event::{StartCause, StopReason};
 use crate::faults::FaultId;
+use crate::version_change::{SwapRefusal, VersionChange};
 
 /// A notice about a device.
 #[derive(Clone, Debug, PartialEq)]

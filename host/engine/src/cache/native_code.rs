@@ -5,8 +5,7 @@ use wasmtime::component::Component;
 use super::PrecompileError;
 use super::artefact::VerifiedCode;
 use crate::compiler::{self, Compiler};
-use crate::component::root_cause;
-use crate::error::{EngineError, LoadError};
+use crate::error::{EngineError, LoadError, root_cause};
 
 fn damaged(error: wasmtime::Error) -> LoadError {
     LoadError::Damaged { detail: root_cause(&error) }

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::TimelineAction;
-use super::check::{Occasion, PlanState, Planned, Problem, at};
+use super::check::{Occasion, PlanState, Planned};
+use super::problem::{Problem, at};
 use super::step::Step;
 use super::target::{ApplyResult, Target};
 use crate::config::values::DeviceCount;

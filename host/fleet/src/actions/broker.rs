@@ -8,7 +8,8 @@ use wasmote_sim::faults::broker::Failure;
 use wasmote_sim::faults::span::Span;
 
 use super::TimelineAction;
-use super::check::{Occasion, PlanState, Planned, Problem, at, check_duration};
+use super::check::{Occasion, PlanState, Planned, check_duration};
+use super::problem::{Problem, at};
 use super::step::Step;
 use super::target::{ApplyResult, Target};
 

@@ -13,12 +13,11 @@ use wasmote_mqtt::time::Time;
 use wasmote_sim::faults::document::FaultDocument;
 use wasmote_sim::faults::span::Span;
 
-use super::TimelineAction;
-use super::entry::TimelineEntry;
+use super::problem::{Problem, at};
 use super::scope::Scope;
 use super::selector::{Selection, Selector};
 use super::step::Step;
-use crate::config::{Group, Settings};
+use crate::config::Group;
 use crate::document::DocumentError;
 use crate::fault_models::FaultModels;
 use crate::fault_registry::{FaultRegistry, FaultScope};
@@ -32,14 +31,6 @@ pub const INHERIT: &str = "inherit";
 
 pub(super) const SCOPE_MISPLACED: &str =
     "`group` and `device` beside `at` go with `faults` (and `group` with `ramp`)";
-
-/// A field and what is wrong with it.
-pub type Problem = (String, String);
-
-/// Something wrong with a field; an empty name stands for the entry as a whole.
-pub(super) fn at(field: &str, problem: impl Into<String>) -> Problem {
-    (field.to_owned(), problem.into())
-}
 
 /// Refuses a duration of zero.
 pub(super) fn check_duration(field: &str, lasting: Span) -> Result<(), Problem> {
@@ -60,8 +51,8 @@ pub struct Occasion {
 
 /// A step with its time, to be resolved once all steps before it are.
 pub struct Planned {
-    at: Time,
-    resolve: Box<Resolve>,
+    pub(super) at: Time,
+    pub(super) resolve: Box<Resolve>,
 }
 
 type Resolve = dyn FnOnce(&mut PlanState<'_>) -> Result<Arc<dyn Step>, Problem>;
@@ -81,103 +72,25 @@ impl Planned {
     }
 }
 
-/// The steps of a timeline.
-#[derive(Clone, Debug, Default)]
-pub struct CheckedActions {
-    /// With their times, in order.
-    pub steps: Vec<(Time, Arc<dyn Step>)>,
-    /// Behaviours that actions bring in.
-    pub sources: Vec<Source>,
-}
-
 /// Computes the links of a group whose configuration has changed, unless it has those of the whole plan.
 pub type Relink<'a> = &'a dyn Fn(&mut Group) -> Result<(), String>;
 
-/// Checks the actions of all entries. The error names the field.
-pub fn check(
-    entries: &[TimelineEntry],
-    settings: &Settings,
-    folder: &Path,
-    end: Time,
-    relink: Relink<'_>,
-) -> Result<CheckedActions, Problem> {
-    let mut plan = PlanState {
-        folder,
-        models: &settings.models,
-        end,
-        faults: FaultRegistry::new(settings),
-        groups: settings.groups.iter().map(|group| (group.name.clone(), group.clone())).collect(),
-        sources: Vec::new(),
-        relink,
-    };
-    plan.check_fault_devices(&settings.faults, "faults")?;
-    for group in &settings.groups {
-        let own = group.faults.as_ref().map_or(Ok(()), |own| plan.check_fault_devices(own, "faults"));
-        own.map_err(|(field, problem)| (format!("group.{}.{field}", group.name), problem))?;
-    }
-    let mut planned = Vec::new();
-    for (index, entry) in entries.iter().enumerate() {
-        let steps = plan.check_entry(index, entry).map_err(|problem| located(index, problem))?;
-        planned.extend(steps.into_iter().map(|step| (index, step)));
-    }
-    // The sort is stable: entries of the same time stay in the order of the file.
-    planned.sort_by_key(|(_, step)| step.at);
-    let mut steps = Vec::new();
-    for (index, Planned { at, resolve }) in planned {
-        steps.push((at, resolve(&mut plan).map_err(|problem| located(index, problem))?));
-    }
-    Ok(CheckedActions { steps, sources: plan.sources })
-}
-
-fn located(index: usize, (field, problem): Problem) -> Problem {
-    let dot = if field.is_empty() { "" } else { "." };
-    (format!("timeline[{index}]{dot}{field}"), problem)
-}
-
 /// The plan that actions are checked against, with faults and groups as they are at the time of the step at hand.
 pub struct PlanState<'a> {
-    folder: &'a Path,
-    models: &'a FaultModels,
+    pub(super) folder: &'a Path,
+    pub(super) models: &'a FaultModels,
     /// The end of the run.
     pub end: Time,
     /// The fault sets of the fleet and of groups.
     pub faults: FaultRegistry,
     /// The groups by name.
     pub groups: BTreeMap<String, Group>,
-    sources: Vec<Source>,
-    relink: Relink<'a>,
+    /// Behaviours that actions bring in.
+    pub(super) sources: Vec<Source>,
+    pub(super) relink: Relink<'a>,
 }
 
 impl PlanState<'_> {
-    fn check_entry(&self, index: usize, entry: &TimelineEntry) -> Result<Vec<Planned>, Problem> {
-        let occasion = Occasion { index, at: Time::ZERO + entry.at.0 };
-        if occasion.at >= self.end {
-            return Err(at("at", "it is not before the end of the run"));
-        }
-        if let Some(group) = &entry.scope.group {
-            self.check_group(group).map_err(|problem| at("group", problem))?;
-        }
-        if let Some(device) = &entry.scope.device {
-            self.check_device_pattern(device).map_err(|problem| at("device", problem))?;
-        }
-        let mut steps = Vec::new();
-        for action in &entry.actions {
-            steps.extend(action.check(occasion, self)?);
-        }
-        match (entry.actions.len(), &entry.phase) {
-            (0, None) => {
-                return Err(at("", "nothing happens then; add an action such as `crash` or `faults`"));
-            }
-            (0 | 1, _) => {}
-            _ => return Err(at("", "it has several actions; give each an entry of its own")),
-        }
-        let takes_scope = entry.actions.iter().any(|action| action.scope().is_some());
-        match takes_scope || entry.scope.is_fleet() {
-            true => Ok(steps),
-            false => Err(at("", SCOPE_MISPLACED)),
-        }
-    }
-
     /// Checks that a group exists.
     pub fn check_group(&self, group: &str) -> Result<(), String> {
         if self.groups.contains_key(group) {

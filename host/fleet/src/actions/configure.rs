@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::TimelineAction;
-use super::check::{Occasion, PlanState, Planned, Problem, at};
+use super::check::{Occasion, PlanState, Planned};
+use super::problem::{Problem, at};
 use super::selector::Devices;
 use super::step::Step;
 use super::target::{ApplyResult, Target};

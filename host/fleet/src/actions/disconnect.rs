@@ -7,7 +7,8 @@ use wasmote_sim::faults::document::{FaultEntry, Kind};
 use wasmote_sim::faults::span::Span;
 
 use super::TimelineAction;
-use super::check::{Occasion, PlanState, Planned, Problem, at};
+use super::check::{Occasion, PlanState, Planned};
+use super::problem::{Problem, at};
 use super::selector::Selector;
 use super::timed_fault::BeginFault;
 

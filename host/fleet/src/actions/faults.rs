@@ -5,8 +5,9 @@ use serde_json::Value;
 use wasmote_sim::faults::document::FaultEntry;
 
 use super::TimelineAction;
-use super::check::{INHERIT, Occasion, PlanState, Planned, Problem, at};
+use super::check::{INHERIT, Occasion, PlanState, Planned};
 use super::pods::{PodFleet, PodRequests};
+use super::problem::{Problem, at};
 use super::scope::{EntryScope, Scope};
 use super::selector::Devices;
 use super::step::Step;

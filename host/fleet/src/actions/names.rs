@@ -1,6 +1,7 @@
 //! Check of device names: whether a pattern in a plan can match a device.
 
-use super::check::{PlanState, Problem, at};
+use super::check::PlanState;
+use super::problem::{Problem, at};
 use crate::fault_set::FaultSet;
 use crate::suggest::did_you_mean;
 

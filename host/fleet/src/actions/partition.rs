@@ -6,7 +6,8 @@ use wasmote_sim::faults::document::{FaultEntry, Kind};
 use wasmote_sim::faults::span::Span;
 
 use super::TimelineAction;
-use super::check::{Occasion, PlanState, Planned, Problem, at, check_duration};
+use super::check::{Occasion, PlanState, Planned, check_duration};
+use super::problem::{Problem, at};
 use super::timed_fault::BeginFault;
 
 /// A group is cut off.

@@ -2,25 +2,12 @@
 
 use wasmote_live::fleet::PowerCommand;
 
-use super::Action;
-use super::check::{Occasion, PlanState, Planned, Problem};
-use super::crash::Crash;
+use super::check::{Occasion, PlanState, Planned};
 use super::pods::{PodFleet, PodRequests};
+use super::problem::Problem;
 use super::selector::{Devices, Selection, Selector};
-use super::start::Start;
 use super::step::Step;
-use super::stop::Stop;
 use super::target::{ApplyResult, Target};
-
-/// The action that switches one device.
-pub fn of_device(command: PowerCommand, device: &str) -> Action {
-    let selector = Selector { devices: Some(vec![device.to_owned()]), ..Selector::default() };
-    match command {
-        PowerCommand::Start => Action::Start(Start(selector)),
-        PowerCommand::Stop => Action::Stop(Stop(selector)),
-        PowerCommand::Crash => Action::Crash(Crash(selector)),
-    }
-}
 
 /// Checks the devices of a power action and makes its step.
 pub(super) fn check(

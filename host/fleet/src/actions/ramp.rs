@@ -6,8 +6,9 @@ use wasmote_sim::faults::document::FaultDocument;
 use wasmote_sim::faults::span::Span;
 
 use super::TimelineAction;
-use super::check::{Occasion, PlanState, Planned, Problem, SCOPE_MISPLACED, at};
+use super::check::{Occasion, PlanState, Planned, SCOPE_MISPLACED};
 use super::faults::SetFaults;
+use super::problem::{Problem, at};
 use super::scope::{EntryScope, Scope};
 use crate::document;
 use crate::field_path;

@@ -7,8 +7,9 @@ use wasmote_sim::faults::target::Pattern;
 use wasmote_sim::http::HttpRequest;
 
 use super::TimelineAction;
-use super::check::{Occasion, PlanState, Planned, Problem, at};
+use super::check::{Occasion, PlanState, Planned};
 use super::pods::{PodFleet, PodRequests, RequestBody};
+use super::problem::{Problem, at};
 use super::selector::Devices;
 use super::step::Step;
 use super::target::{ApplyResult, Target};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use wasmote_mqtt::device_id::Identity;
 use wasmote_sim::faults::target::Pattern;
 
-use super::check::{Problem, at};
+use super::problem::{Problem, at};
 use crate::fault_registry::FaultScope;
 
 /// `group` and `device` of a timeline entry, as written.

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use wasmote_live::fleet::PowerCommand;
 
-use super::check::{Occasion, PlanState, Planned, Problem};
+use super::check::{Occasion, PlanState, Planned};
+use super::problem::Problem;
 use super::selector::Selector;
 use super::{TimelineAction, power};
 

@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 use wasmote_sim::faults::span::Span;
 
 use super::TimelineAction;
-use super::check::{Occasion, PlanState, Planned, Problem, at};
+use super::check::{Occasion, PlanState, Planned};
+use super::problem::{Problem, at};
 use super::selector::{Devices, Selection, Selector};
 use super::step::Step;
 use super::target::{ApplyResult, Target};

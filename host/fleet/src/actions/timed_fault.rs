@@ -5,9 +5,10 @@ use std::time::Duration;
 use wasmote_sim::faults::FaultId;
 use wasmote_sim::faults::document::{FaultDocument, FaultEntry};
 
-use super::check::{Occasion, Planned, Problem, at};
+use super::check::{Occasion, Planned};
 use super::faults::describe_entry;
 use super::pods::{PodFleet, PodRequests};
+use super::problem::{Problem, at};
 use super::selector::{Devices, Selection};
 use super::step::Step;
 use super::target::{ApplyResult, Target};

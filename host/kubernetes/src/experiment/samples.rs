@@ -5,33 +5,17 @@ use std::ops::Bound;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use reqwest::Client;
-use tokio::runtime::Runtime;
-use wasmote_experiment::plan::Point;
+use wasmote_experiment::point::Point;
 use wasmote_experiment::progress::Progress;
 use wasmote_mqtt::time::Time;
 
+use super::access::ClusterAccess;
 use super::timeline::TimelineExecutor;
 use crate::fleet_query::fetch::fetch_all;
 use crate::fleet_query::pod_metrics::{Messages, PodMetrics};
 use crate::fleet_query::target::Target;
-use crate::kubectl::Kubectl;
 use crate::kubectl::pod::Pod;
-use crate::kubectl::proxy::Proxy;
 use crate::manifests::workload::APP;
-
-/// How the pods are reached.
-#[derive(Clone, Copy)]
-pub struct ClusterAccess<'a> {
-    /// For what the cluster says of them.
-    pub kubectl: &'a Kubectl,
-    /// For what they say themselves.
-    pub proxy: &'a Proxy,
-    /// Who asks.
-    pub client: &'a Client,
-    /// Where it is waited for.
-    pub runtime: &'a Runtime,
-}
 
 /// Looks at the pods of a run.
 pub struct Sampler<'a> {

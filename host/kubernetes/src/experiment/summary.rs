@@ -7,7 +7,7 @@ use std::path::Path;
 
 use wasmote_experiment::ExperimentError;
 use wasmote_experiment::ledger_file;
-use wasmote_experiment::plan::Point;
+use wasmote_experiment::point::Point;
 use wasmote_experiment::threshold::ThresholdInput;
 use wasmote_experiment::windows;
 use wasmote_results::{

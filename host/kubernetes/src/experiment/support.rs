@@ -1,6 +1,7 @@
 //! Support of plans on a cluster: a plan with anything that a cluster cannot do is refused before anything is applied.
 
-use wasmote_experiment::plan::{Experiment, Point};
+use wasmote_experiment::plan::Experiment;
+use wasmote_experiment::point::Point;
 use wasmote_fleet::actions::pods::PodFleet;
 use wasmote_fleet::actions::selector::Devices;
 use wasmote_fleet::actions::step::Step;

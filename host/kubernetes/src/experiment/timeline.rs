@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
 
-use wasmote_experiment::plan::Point;
+use wasmote_experiment::point::Point;
 use wasmote_fleet::actions::pods::{PodFleet, PodRequests};
 use wasmote_fleet::actions::selector::Devices;
 use wasmote_fleet::actions::step::Step;
@@ -15,9 +15,9 @@ use wasmote_mqtt::time::Time;
 use wasmote_results::TimelineRow;
 use wasmote_sim::rng::Seed;
 
+use super::access::ClusterAccess;
 use super::deployment::FLEET_SELECTOR;
 use super::requests::FleetRequests;
-use super::samples::ClusterAccess;
 use crate::fleet_query::send::{PodRequest, send_all};
 use crate::kubectl::pod::Pod;
 use crate::manifests::fleet::FleetManifests;

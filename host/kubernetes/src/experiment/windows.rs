@@ -1,6 +1,6 @@
 //! Parts of a run on a cluster: what pods counted from one look at them to another.
 
-use wasmote_experiment::plan::Point;
+use wasmote_experiment::point::Point;
 use wasmote_experiment::threshold::ThresholdScope;
 use wasmote_experiment::timeline::Phase;
 use wasmote_experiment::windows;

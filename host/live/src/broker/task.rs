@@ -19,10 +19,10 @@ use wasmote_mqtt::broker::{Broker, Replies as BrokerReplies};
 use wasmote_mqtt::time::Time;
 use wasmote_sim::faults::broker::{BrokerFaults, Condition};
 
-use super::handle::{ShardInbound, ShardReplySender};
 use super::observer::BrokerObserver;
 use super::reply_channel::ReplySender;
 use super::report::BrokerReport;
+use super::shard_channel::{ShardInbound, ShardReplySender};
 use super::sys_topics;
 use super::{BrokerFaultEvent, Peer};
 use crate::clock::Clock;

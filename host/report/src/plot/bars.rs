@@ -3,7 +3,7 @@
 use super::Drawing;
 use super::axis::Axis;
 use super::canvas::{Anchor, Canvas, ellipsize, text_width};
-use super::chart::{Area, MARGIN, WIDTH};
+use super::layout::{Area, MARGIN, WIDTH};
 use super::legend::{self, LegendEntry, Swatch};
 use super::style::filled;
 

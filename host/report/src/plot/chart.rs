@@ -4,15 +4,12 @@ use super::Drawing;
 use super::axis::Axis;
 use super::canvas::{Anchor, Canvas, Px, ellipsize, text_width};
 use super::lanes::{self, Lane};
+use super::layout::{Area, MARGIN, WIDTH};
 use super::legend::{self, LegendEntry, Swatch};
 use super::scale::Scale;
 use super::style::{drawn, filled};
 use crate::escape::Escaped;
 
-/// The natural width of all plots.
-pub const WIDTH: f64 = 480.0;
-/// From the text on the left to the edge, and from the end of the axis to the other one.
-pub const MARGIN: f64 = 14.0;
 const PLOT_HEIGHT: f64 = 200.0;
 const RIGHT: f64 = 22.0;
 /// Nearer to each other than this, two lines look like one.
@@ -85,19 +82,6 @@ pub struct Point {
     pub ends: (f64, f64),
     /// What it tells when pointed at.
     pub title: String,
-}
-
-/// The place of the axes.
-#[derive(Clone, Copy, Debug)]
-pub struct Area {
-    /// Of the left edge.
-    pub left: f64,
-    /// Of the right edge.
-    pub right: f64,
-    /// Of the upper edge.
-    pub top: f64,
-    /// Of the lower edge.
-    pub bottom: f64,
 }
 
 impl Chart {

@@ -2,7 +2,7 @@
 
 use super::Drawing;
 use super::canvas::{Anchor, Canvas, ellipsize};
-use super::chart::{MARGIN, WIDTH};
+use super::layout::{MARGIN, WIDTH};
 
 /// The same network at several moments.
 #[derive(Clone, Debug)]

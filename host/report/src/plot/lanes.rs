@@ -3,7 +3,7 @@
 
 use super::axis::Axis;
 use super::canvas::{Anchor, Canvas, ellipsize};
-use super::chart::Area;
+use super::layout::Area;
 
 /// A strip.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! Legends, which stand above a plot and so never cover its figures.
 
 use super::canvas::{Anchor, Canvas, ellipsize, text_width};
-use super::chart::{MARGIN, WIDTH};
+use super::layout::{MARGIN, WIDTH};
 use super::style::{drawn, filled};
 
 /// What an entry looks like.

@@ -1,0 +1,19 @@
+//! Loader: compilers and the cache of compiled code.
+
+use crate::cache::{Cache, Loaded};
+use crate::compiler::Compilers;
+use crate::error::LoadError;
+
+/// Loads machine code of components: from the cache, or from a compiler.
+#[derive(Clone)]
+pub(crate) struct Loader {
+    pub(crate) compilers: Compilers,
+    pub(crate) cache: Cache,
+}
+
+impl Loader {
+    /// Loads the machine code of a component.
+    pub(crate) fn load(&self, bytes: &[u8]) -> Result<Loaded<'_>, LoadError> {
+        self.cache.load(&self.compilers, bytes)
+    }
+}
