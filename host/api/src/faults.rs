@@ -1,11 +1,11 @@
 //! Fault endpoints: `/faults` of the fleet, of a group and of a device. A narrower scope replaces the faults it inherits.
 
-pub(crate) mod schema;
-
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State as Shared;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use wasmote_fleet::actions::Action;
 use wasmote_fleet::actions::faults::Faults;
 use wasmote_fleet::actions::scope::EntryScope;
@@ -30,7 +30,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     };
     let reads = |endpoint: Endpoint, summary| {
         shows(endpoint, summary)
-            .body::<schema::FaultsBody>(&["application/json", TOML])
+            .body::<FaultsBody>(&["application/json", TOML])
             .error(400, "A field is missing or wrong")
             .error(415, "The body is neither JSON nor TOML")
     };
@@ -51,6 +51,24 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         reads(put("/devices/{id}/faults", set_device), "Give the device faults of its own"),
         shows(delete("/devices/{id}/faults", reset_device), "Go back to the group's faults, or the fleet's"),
     ]
+}
+
+/// Body of a request: a fault document, or the name of a preset.
+struct FaultsBody;
+
+impl JsonSchema for FaultsBody {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "FaultsBody".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let document = generator.subschema_for::<FaultDocument>();
+        json_schema!({"oneOf": [document, {"enum": FaultDocument::PRESETS}]})
+    }
 }
 
 type FaultsResponse = Result<Json<FaultsView>, ApiError>;

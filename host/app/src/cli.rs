@@ -6,6 +6,7 @@ pub mod experiment;
 pub mod fleet;
 pub mod manifests;
 pub mod run;
+pub mod schema;
 
 use std::process::ExitCode;
 
@@ -79,6 +80,9 @@ enum Verb {
     /// Write a fleet as manifests for Kubernetes
     #[command(before_help = manifests::EXAMPLES, after_help = manifests::NOTES, help_template = TEMPLATE)]
     Manifests(Box<manifests::Args>),
+    /// Print the JSON Schema of a plan, a fault document or a fleet file
+    #[command(before_help = schema::EXAMPLES, after_help = schema::NOTES, help_template = TEMPLATE)]
+    Schema(schema::Args),
 }
 
 /// Runs the verb of the command line.
@@ -96,6 +100,7 @@ pub fn main() -> ExitCode {
         Some(Verb::Experiment(verb)) => experiment::run(verb),
         Some(Verb::Fleet(args)) => fleet::run(&args),
         Some(Verb::Manifests(args)) => manifests::run(&args),
+        Some(Verb::Schema(args)) => schema::run(args),
     };
     let exit = outcome.unwrap_or_else(|failure| failure.report());
     term::stderr::finish();

@@ -49,7 +49,6 @@ pub mod range;
 pub mod recorder;
 pub mod results;
 pub mod run;
-pub mod schema;
 pub mod seeds;
 pub mod source;
 mod strip_nulls;

@@ -17,22 +17,26 @@
 
 use std::collections::BTreeMap;
 
+use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use wasmote_fleet::actions::entry::TimelineEntry;
 use wasmote_fleet::config::file::{FaultsEntry, GroupEntry};
 use wasmote_fleet::config::values::{DurationValue, Keepalive, MqttVersion, Switch, TopicRoot};
+use wasmote_fleet::schema::accept_alias;
 use wasmote_fleet::topology::TopologyEntry;
 use wasmote_mqtt::device_id::DeviceId;
 use wasmote_sim::faults::span::Span;
+use wasmote_sim::limits::Limits;
 
 use super::range::SweepEntry;
 use super::seeds::Seeds;
 use super::threshold::ThresholdEntry;
 
 /// A plan. Paths in it are relative to its folder.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = accept_plan_aliases)]
 pub struct PlanFile {
     /// Name of the experiment.
     pub name: DeviceId,
@@ -49,12 +53,14 @@ pub struct PlanFile {
     pub interval: Span,
     /// Wall-clock time at the beginning of a run; 2026-01-01T00:00:00Z by default.
     #[serde(default)]
+    #[schemars(extend("format" = "date-time"))]
     pub starts_at: Option<String>,
     /// Seeds, with one run for each; `[1]` by default.
     #[serde(default)]
     pub seeds: Seeds,
     /// Groups of devices, at least one.
     #[serde(alias = "groups")]
+    #[schemars(length(min = 1))]
     pub group: Vec<GroupEntry>,
     /// Links between devices, for behaviours that carry messages for each other.
     #[serde(default)]
@@ -64,6 +70,7 @@ pub struct PlanFile {
     pub config: Map<String, Value>,
     /// Limits of every device, under those of the groups.
     #[serde(default)]
+    #[schemars(with = "Limits")]
     pub limits: Map<String, Value>,
     /// A preset, a file, or the document itself; `none` by default.
     #[serde(default)]
@@ -71,8 +78,10 @@ pub struct PlanFile {
     /// Actions with their times, and phases.
     #[serde(default)]
     pub timeline: Vec<TimelineEntry>,
-    /// Fields by path, and the values that they take in turn.
+    /// Fields by path, such as `faults.loss.probability` or `group.heartbeat.count`, and the values that they take in
+    /// turn.
     #[serde(default)]
+    #[schemars(extend("propertyNames" = {"not": {"pattern": "^(seeds|name|sweep)(\\.|$)"}}))]
     pub sweep: BTreeMap<String, SweepEntry>,
     /// Conditions on the results.
     #[serde(default, alias = "threshold")]
@@ -96,6 +105,11 @@ pub struct PlanFile {
     /// `info` with it; by default the first 20,000 of these in fleets of up to 20 devices.
     #[serde(default)]
     pub log_messages: Switch,
+}
+
+fn accept_plan_aliases(schema: &mut Schema) {
+    accept_alias(schema, "group", "groups");
+    accept_alias(schema, "thresholds", "threshold");
 }
 
 fn five_seconds() -> Span {

@@ -1,7 +1,9 @@
 //! Range of a sweep: a list of values, or values between two ends.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{MapAccess, SeqAccess, Visitor, value};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -52,12 +54,42 @@ impl SweepEntry {
     }
 }
 
-#[derive(Deserialize)]
+impl JsonSchema for SweepEntry {
+    fn schema_name() -> Cow<'static, str> {
+        "Sweep".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "oneOf": [
+                {"type": "array", "minItems": 1, "uniqueItems": true, "description": "The values."},
+                {
+                    "type": "string",
+                    "pattern": RANGE_PATTERN,
+                    "examples": ["1ms..1s"],
+                    "description": "Five values of a range.",
+                },
+                RangeEntry::json_schema(generator),
+            ],
+        })
+    }
+}
+
+/// Two ends with `..` between them.
+const RANGE_PATTERN: &str = r"^.+\.\..+$";
+
+/// Values between two ends.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RangeEntry {
+    /// The two ends, with `..` between them.
+    #[schemars(extend("pattern" = RANGE_PATTERN, "examples" = ["0..0.2"]))]
     range: String,
+    /// Number of values.
     #[serde(default = "five")]
+    #[schemars(range(min = 2, max = 1_000))]
     steps: u32,
+    /// How the values lie between the ends.
     #[serde(default)]
     scale: Scale,
 }

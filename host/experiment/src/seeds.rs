@@ -1,7 +1,9 @@
 //! The seeds of an experiment's runs.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{MapAccess, SeqAccess, Visitor, value};
 use serde::{Deserialize, Deserializer};
 
@@ -32,10 +34,30 @@ impl Seeds {
     }
 }
 
-#[derive(Deserialize)]
+impl JsonSchema for Seeds {
+    fn schema_name() -> Cow<'static, str> {
+        "Seeds".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "oneOf": [
+                {"type": "array", "items": {"type": "integer", "minimum": 0}, "minItems": 1, "uniqueItems": true},
+                {"type": "integer", "minimum": 1, "maximum": MAX_RUNS},
+                Counted::json_schema(generator),
+            ],
+        })
+    }
+}
+
+/// A number of seeds in a row.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Counted {
+    /// Number of seeds.
+    #[schemars(range(min = 1, max = MAX_RUNS))]
     count: u64,
+    /// The first seed.
     #[serde(default = "one")]
     base: u64,
 }

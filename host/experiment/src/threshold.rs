@@ -1,8 +1,10 @@
 //! What has to hold: `"delivery_ratio >= 0.95"`, `"group west: latency_seconds p95 < 0.5"`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{MapAccess, Visitor, value};
 use serde::{Deserialize, Deserializer};
 use wasmote_fleet::quantity::rounded;
@@ -276,10 +278,48 @@ pub struct ThresholdEntry {
     pub abort: bool,
 }
 
-#[derive(Deserialize)]
+impl JsonSchema for Threshold {
+    fn schema_name() -> Cow<'static, str> {
+        "Threshold".into()
+    }
+
+    fn json_schema(_generator: &mut SchemaGenerator) -> Schema {
+        let statistics = STATISTICS.join("|");
+        let counts = METRICS.into_iter().filter(|name| !["delivery_ratio", "latency_seconds"].contains(name));
+        let counts = counts.collect::<Vec<_>>().join("|");
+        let metric = format!("(delivery_ratio|latency_seconds\\s+({statistics})|{counts})");
+        let number = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?";
+        json_schema!({
+            "description": "A metric, `<`, `<=`, `>`, `>=` or `==`, and a number, all with blanks between; with \
+                `group NAME:` or `phase NAME:` in front only of that part. A ratio is from 0 to 1.",
+            "type": "string",
+            "pattern": format!(r"^\s*((group|phase)\s[^:]*:)?\s*{metric}\s+(<|<=|>|>=|==)\s+{number}\s*$"),
+            "not": {
+                "pattern": r"delivery_ratio\s+\S+\s+(\+?0*([2-9]|[1-9]\d+|1\.\d*[1-9])[\d.]*|-0*\.?0*[1-9][\d.]*)\s*$",
+            },
+            "examples": ["delivery_ratio >= 0.95", "group west: latency_seconds p95 < 0.5"],
+        })
+    }
+}
+
+impl JsonSchema for ThresholdEntry {
+    fn schema_name() -> Cow<'static, str> {
+        "ThresholdEntry".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({"oneOf": [generator.subschema_for::<Threshold>(), Fields::json_schema(generator)]})
+    }
+}
+
+/// A threshold that can end a run.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Fields {
+    /// The threshold.
+    #[schemars(with = "Threshold")]
     check: String,
+    /// Whether a breach ends the run.
     #[serde(default)]
     abort: bool,
 }

@@ -51,6 +51,7 @@ pub mod swap;
 pub mod target;
 mod timed_fault;
 
+use schemars::{Schema, SchemaGenerator};
 use serde::Serialize;
 use serde::de::MapAccess;
 use wasmote_live::fleet::PowerCommand;
@@ -88,11 +89,11 @@ pub trait TimelineAction {
 
 /// Declares [`Action`] from one list: the name in a plan file, the variant, and the type with the fields.
 macro_rules! actions {
-    ($($(#[$doc:meta])+ $name:literal => $variant:ident($type:ty),)+) => {
+    ($($(#[doc = $doc:literal])+ $name:literal => $variant:ident($type:ty),)+) => {
         /// One action, with the fields that a plan file has for it.
         #[derive(Clone, Debug, PartialEq, Serialize)]
         pub enum Action {
-            $($(#[$doc])+ #[serde(rename = $name)] $variant($type),)+
+            $($(#[doc = $doc])+ #[serde(rename = $name)] $variant($type),)+
         }
 
         impl Action {
@@ -112,6 +113,15 @@ macro_rules! actions {
                     $($name => Ok(map.next_value::<Option<$type>>()?.map(Self::$variant)),)+
                     _ => Err(serde::de::Error::unknown_field(name, Self::NAMES)),
                 }
+            }
+
+            /// The schema of each action, by its name, with the description of its variant.
+            fn schemas(generator: &mut SchemaGenerator) -> Vec<(&'static str, Schema)> {
+                vec![$({
+                    let mut schema = generator.subschema_for::<$type>();
+                    schema.insert("description".to_owned(), concat!($($doc),+).trim().into());
+                    ($name, schema)
+                }),+]
             }
 
             fn as_dyn(&self) -> &dyn TimelineAction {

@@ -74,7 +74,6 @@ pub struct FaultsView {
     /// A preset's name, a file's, or `http`.
     origin: String,
     /// The fault document; it can be sent back as it is.
-    #[schemars(with = "std::collections::BTreeMap<String, serde_json::Value>")]
     document: FaultDocument,
     /// Devices and groups that the document names and that do not exist; only in the response to a change.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use wasmote_mqtt::device_id::Identity;
-use wasmote_sim::faults::component::{Library, NoLibrary};
-use wasmote_sim::faults::document::{FaultDocument, FaultEntry};
+use wasmote_sim::faults::Fault;
+use wasmote_sim::faults::component::{ComponentSpec, Library, NoLibrary};
+use wasmote_sim::faults::document::{FaultDocument, FaultEntry, FaultSpec};
+use wasmote_sim::faults::partition::PartitionSpec;
 use wasmote_sim::faults::target::Pattern;
-use wasmote_sim::faults::{Fault, Model};
 
 use crate::document::{self, DocumentError, Format};
 use crate::fault_models::FaultModels;
@@ -82,8 +83,10 @@ impl FaultSet {
         })?;
         let set = document::parse(&text, Format::of(&path)).and_then(|mut document: FaultDocument| {
             let parent = Path::new(name).parent().unwrap_or(Path::new(""));
-            for file in document.faults.iter_mut().filter_map(|entry| entry.file.as_mut()) {
-                *file = models.rebase(file, parent);
+            for entry in &mut document.faults {
+                if let FaultSpec::Component(ComponentSpec { file: Some(file), .. }) = &mut entry.spec {
+                    *file = models.rebase(file, parent);
+                }
             }
             Self::new(shown.clone(), document, &models.in_folder(folder))
         });
@@ -109,7 +112,7 @@ impl FaultSet {
                 let aim = aim.collect::<Vec<_>>().join("` of group `");
                 warnings.push(format!("fault[{index}].{field}: no device that has this fault fits `{aim}`"));
             }
-            for peer in entry.peers.iter().flatten() {
+            for peer in peers(entry).into_iter().flatten() {
                 let pattern = Pattern::new(peer);
                 if !all.clone().any(|device| pattern.matches(device.id.as_str())) {
                     warnings.push(format!("fault[{index}].peers: no device fits `{peer}`"));
@@ -121,12 +124,12 @@ impl FaultSet {
 
     /// Whether something happens to the broker in it.
     pub fn has_broker_faults(&self) -> bool {
-        self.faults.iter().any(|fault| matches!(fault.model, Model::Broker(_)))
+        self.faults.iter().any(|fault| fault.model.failure().is_some())
     }
 
     /// Refuse what happens to the broker, where it cannot, with what to do instead.
     pub fn reject_broker_faults(&self, instead: &str) -> Result<(), DocumentError> {
-        match self.faults.iter().position(|fault| matches!(fault.model, Model::Broker(_))) {
+        match self.faults.iter().position(|fault| fault.model.failure().is_some()) {
             None => Ok(()),
             Some(index) => {
                 let kind = self.faults[index].model.kind();
@@ -154,10 +157,18 @@ impl FaultSet {
     }
 }
 
+/// The other side of a partition, if the document gives one.
+fn peers(entry: &FaultEntry) -> Option<&Vec<String>> {
+    match &entry.spec {
+        FaultSpec::Partition(PartitionSpec { peers, .. }) => peers.as_ref(),
+        _ => None,
+    }
+}
+
 /// The field by which a fault is for nobody, and what to write instead.
 fn empty_selector(entry: &FaultEntry) -> Option<(&'static str, &'static str)> {
     let no_device = entry.device.as_ref().is_some_and(String::is_empty);
-    let no_peers = entry.peers.as_ref().is_some_and(|peers| peers.iter().all(String::is_empty));
+    let no_peers = peers(entry).is_some_and(|peers| peers.iter().all(String::is_empty));
     match (no_device, no_peers) {
         (true, _) => {
             Some(("device", "it is empty; leave it out for all devices, or write it like `sensor-1*`"))

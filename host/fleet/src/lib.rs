@@ -13,7 +13,7 @@
 //!
 //! Helpers: [`field_path`] sets one field of a document by its path; [`quantity`] is a number or a duration; [`suggest`]
 //! finds the known name nearest to a misspelt one; [`signals`] handles Ctrl-C and SIGTERM; [`term`] writes to the terminal;
-//! [`component_info`] describes a component.
+//! [`component_info`] describes a component; [`schema`] completes JSON Schemas.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -35,6 +35,7 @@ pub mod logging;
 pub mod metrics;
 pub mod preflight;
 pub mod quantity;
+pub mod schema;
 pub mod signals;
 pub mod source;
 pub mod startup;

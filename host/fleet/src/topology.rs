@@ -22,6 +22,7 @@ mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -42,42 +43,49 @@ pub type Link = (usize, usize);
 pub type Links = BTreeMap<String, Vec<String>>;
 
 /// A topology as people write it.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TopologyEntry {
     /// The kind; not needed with `edges`.
     pub kind: Option<Kind>,
     /// Of a plan: groups whose devices are the nodes; all by default.
+    #[schemars(length(min = 1), extend("uniqueItems" = true))]
     pub groups: Option<Vec<String>>,
     /// Of a grid: nodes in a row; as square as it can be by default.
+    #[schemars(range(min = 1))]
     pub columns: Option<u32>,
     /// Of a tree: children of each node; 2 by default.
+    #[schemars(range(min = 1), extend("default" = 2))]
     pub fanout: Option<u32>,
     /// Of a random geometric graph on a unit square: how far links reach.
+    #[schemars(range(max = 2), extend("exclusiveMinimum" = 0))]
     pub radius: Option<f64>,
     /// Of a random geometric graph: the seed of the points, the same in all runs; 1 by default.
+    #[schemars(extend("default" = 1))]
     pub seed: Option<u64>,
     /// The links themselves, as pairs of devices' names.
+    #[schemars(length(min = 1))]
     pub edges: Option<Vec<(String, String)>>,
 }
 
 /// A kind of topology.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "TopologyKind")]
 pub enum Kind {
-    /// See the module `line`.
+    /// Each node is linked with the one before it.
     Line,
-    /// See the module `ring`.
+    /// A line whose ends are linked.
     Ring,
-    /// See the module `star`.
+    /// The first node is linked with all others.
     Star,
-    /// See the module `grid`.
+    /// Rows of nodes, each linked with its neighbours in the row and in the column.
     Grid,
-    /// See the module `tree`.
+    /// Each node is linked with its parent.
     Tree,
-    /// See the module `random_geometric`.
+    /// Points at random on a unit square; those that are close enough are linked.
     RandomGeometric,
-    /// As listed.
+    /// The links that `edges` lists.
     Edges,
 }
 

@@ -22,11 +22,12 @@ mod tests;
 
 use std::num::NonZeroU32;
 
+use bytes::{Buf, BytesMut};
+use mqtt5_protocol::packet::{FixedHeader, PacketType};
+
 use crate::broker::packet::{Connect, Request};
 use crate::broker::reason::{CloseReason, ConnectRefusal};
 use crate::protocol::Protocol;
-use bytes::{Buf, BytesMut};
-use mqtt5_protocol::packet::{FixedHeader, PacketType};
 
 #[cfg(test)]
 use encode::TooLarge;

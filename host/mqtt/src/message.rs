@@ -3,6 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::device_id::DeviceId;
@@ -10,8 +11,11 @@ use crate::time::WallTime;
 use crate::topic::Topic;
 
 /// Quality of service [MQTT-4.3].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(try_from = "u8", into = "u8")]
+#[schemars(extend("enum" = [0, 1, 2]))]
 pub enum Qos {
     /// 0: sent once, lost if the connection is down.
     #[default]

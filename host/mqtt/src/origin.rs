@@ -10,10 +10,11 @@
 use std::borrow::Cow;
 use std::fmt::{self, Display};
 
+use serde::Deserialize;
+
 use crate::device_id::DeviceId;
 use crate::message::{Message, MessageOrigin, Properties};
 use crate::time::WallTime;
-use serde::Deserialize;
 
 /// Names of user properties that belong to the host begin like this.
 const RESERVED_PREFIX: &str = "wasmote-";

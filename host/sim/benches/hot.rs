@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use serde_json::{Value, json};
 use wasmote_mqtt::broker::limits::BrokerLimits;
 use wasmote_mqtt::broker::packet::{Connect, PacketId, Publish, Reply, Request, Subscribe, SubscribeOptions};
 use wasmote_mqtt::broker::{Broker, Replies};
@@ -92,11 +93,14 @@ impl Bench {
     }
 }
 
+fn fault(fields: Value) -> FaultEntry {
+    serde_json::from_value(fields).expect("it can be read")
+}
+
 fn late_and_lost() -> Vec<FaultEntry> {
-    let entry =
-        |kind, probability| FaultEntry { kind, probability: Some(probability), ..FaultEntry::default() };
+    let entry = |kind, probability| fault(json!({"kind": kind, "probability": probability}));
     vec![
-        FaultEntry { max: Some(Span(SECOND / 2)), ..entry(Kind::Delay, 1.0) },
+        fault(json!({"kind": "delay", "probability": 1.0, "max": Span(SECOND / 2)})),
         entry(Kind::Loss, 0.1),
         entry(Kind::Duplicate, 0.1),
         entry(Kind::Corrupt, 0.1),

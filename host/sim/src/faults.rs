@@ -8,30 +8,42 @@
 //! | plane | kinds |
 //! |---|---|
 //! | message | [`delay`], [`loss`], [`duplicate`], [`corrupt`], [`reorder`], [`bandwidth`], [`partition`], [`component`] |
-//! | byte stream | `stall`, `reset`, `throttle`, `half_open` (all in [`byte_stream`], obeyed by [`link`](crate::link)) |
-//! | device | `silence`, `hang`, `crash`, `disconnect` (all in [`outage`]), [`clock`], [`battery`] |
-//! | broker | `broker_pause`, `broker_restart` (both in [`broker`], for the whole fleet and not for the injector) |
+//! | byte stream | [`stall`], [`reset`], [`throttle`], [`half_open`] (obeyed by [`link`](crate::link), see [`byte_stream`]) |
+//! | device | [`silence`], [`hang`], [`crash`], [`disconnect`] (see [`outage`]), [`clock`], [`battery`] |
+//! | broker | [`broker_pause`], [`broker_restart`] (for the whole fleet and not for the injector, see [`broker`]) |
 //!
-//! To add a model: a file with its parameters and its `judge`, a variant of [`Model`], and its fields in
-//! the document.
+//! To add a kind: a file with its fields, their checks, its checked parameters, its digest and its verdict, one
+//! line in the list below, and its docs in `docs/faults.md`. The schema, the error messages and the API follow.
 
 pub mod bandwidth;
 pub mod battery;
 pub mod broker;
+pub mod broker_pause;
+pub mod broker_restart;
 pub mod byte_stream;
+mod checks;
 pub mod clock;
 pub mod component;
 pub mod corrupt;
+pub mod crash;
 pub mod delay;
+pub mod disconnect;
 pub mod document;
 pub mod duplicate;
+pub mod half_open;
+pub mod hang;
 pub mod injector;
+mod kind;
 pub mod loss;
 pub mod outage;
 pub mod partition;
 pub mod reorder;
+pub mod reset;
+pub mod silence;
 pub mod span;
+pub mod stall;
 pub mod target;
+pub mod throttle;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,7 +52,10 @@ use bytes::Bytes;
 use wasmote_mqtt::message::Message;
 use wasmote_mqtt::time::Time;
 
+use crate::digest::{Digest, Encode};
 use crate::rng::Stream;
+use checks::{CheckContext, FieldError};
+use kind::{KindModel, KindSpec, fault_kinds};
 use target::Target;
 
 /// The name of a fault within its document. The ledger is kept under it.
@@ -56,7 +71,18 @@ pub enum Direction {
 }
 
 /// Which ways a fault works.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, Hash)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Directions {
     /// On what the device publishes.
@@ -97,117 +123,80 @@ impl Fault {
     }
 }
 
-/// What a fault does.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Model {
+fault_kinds! {
     /// Messages take their time.
-    Delay(delay::Delay),
+    Delay = "delay", delay::DelaySpec, delay::Delay;
     /// Messages vanish.
-    Loss(loss::Loss),
+    Loss = "loss", loss::LossSpec, loss::Loss;
     /// Messages arrive more than once.
-    Duplicate(duplicate::Duplicate),
+    Duplicate = "duplicate", duplicate::DuplicateSpec, duplicate::Duplicate;
     /// Payloads change on the way.
-    Corrupt(corrupt::Corrupt),
+    Corrupt = "corrupt", corrupt::CorruptSpec, corrupt::Corrupt;
     /// Messages are overtaken.
-    Reorder(reorder::Reorder),
+    Reorder = "reorder", reorder::ReorderSpec, reorder::Reorder;
     /// Messages go through a line that carries so much and no more.
-    Bandwidth(bandwidth::Bandwidth),
+    Bandwidth = "bandwidth", bandwidth::BandwidthSpec, bandwidth::Bandwidth;
     /// Devices cannot reach each other, or the broker.
-    Partition(partition::Partition),
-    /// What somebody's own model says.
-    Component(component::Component),
+    Partition = "partition", partition::PartitionSpec, partition::Partition;
+    /// A model of the user's own, a WebAssembly component, judges messages.
+    Component = "component", component::ComponentSpec, component::Component;
     /// The bytes of the connection stand still.
-    Stall(byte_stream::Stall),
-    /// The connection ends at once, and what is under way with it.
-    Reset(outage::Recurrence),
+    Stall = "stall", stall::StallSpec, stall::Stall;
+    /// The connection ends at once, and the bytes in flight are lost.
+    Reset = "reset", reset::ResetSpec, reset::Reset;
     /// The bytes of the connection are slow.
-    Throttle(byte_stream::Throttle),
-    /// The bytes of the connection lead nowhere, and nobody is told.
-    HalfOpen(byte_stream::HalfOpen),
-    /// The device's MQTT loop stands still; the broker has to find out.
-    Silence(outage::Recurrence),
-    /// The device's behaviour stands still, and its MQTT loop with it.
-    Hang(outage::Recurrence),
+    Throttle = "throttle", throttle::ThrottleSpec, throttle::Throttle;
+    /// The bytes of the connection lead nowhere, and neither end learns of it.
+    HalfOpen = "half_open", half_open::HalfOpenSpec, half_open::HalfOpen;
+    /// The MQTT loop of the device stands still; the broker has to find out.
+    Silence = "silence", silence::SilenceSpec, silence::Silence;
+    /// The behaviour of the device stands still, and its MQTT loop with it.
+    Hang = "hang", hang::HangSpec, hang::Hang;
     /// The device loses power and its memory, and starts again; perhaps several times in a row.
-    Crash(outage::Recurrence, outage::Repeats),
-    /// The connection breaks without a farewell, and stays away for a while.
-    Disconnect(outage::Recurrence),
-    /// The device's calendar clock is wrong.
-    Clock(clock::Clock),
+    Crash = "crash", crash::CrashSpec, crash::Crash;
+    /// The connection breaks without a DISCONNECT, and stays away for a while.
+    Disconnect = "disconnect", disconnect::DisconnectSpec, disconnect::Disconnect;
+    /// The calendar clock of the device is wrong.
+    Clock = "clock", clock::ClockSpec, clock::Clock;
     /// The device lives on a battery.
-    Battery(battery::Battery),
-    /// The broker stands still, or is not there for a while.
-    Broker(broker::BrokerFault),
+    Battery = "battery", battery::BatterySpec, battery::Battery;
+    /// The broker stands still.
+    BrokerPause = "broker_pause" | "broker-pause", broker_pause::BrokerPauseSpec, broker_pause::BrokerPause;
+    /// The broker is not there for a while.
+    BrokerRestart = "broker_restart" | "broker-restart",
+        broker_restart::BrokerRestartSpec, broker_restart::BrokerRestart;
 }
 
 impl Model {
-    /// The kind's name in a document.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Delay(_) => "delay",
-            Self::Loss(_) => "loss",
-            Self::Duplicate(_) => "duplicate",
-            Self::Corrupt(_) => "corrupt",
-            Self::Reorder(_) => "reorder",
-            Self::Bandwidth(_) => "bandwidth",
-            Self::Partition(_) => "partition",
-            Self::Component(_) => "component",
-            Self::Stall(_) => "stall",
-            Self::Reset(_) => "reset",
-            Self::Throttle(_) => "throttle",
-            Self::HalfOpen(_) => "half_open",
-            Self::Silence(_) => "silence",
-            Self::Hang(_) => "hang",
-            Self::Crash(..) => "crash",
-            Self::Disconnect(_) => "disconnect",
-            Self::Clock(_) => "clock",
-            Self::Battery(_) => "battery",
-            Self::Broker(fault) => fault.failure.kind(),
-        }
-    }
-
-    /// Which ways it works, for those that judge each message by itself.
-    pub fn direction(&self) -> Option<Directions> {
-        match self {
-            Self::Delay(delay) => Some(delay.direction),
-            Self::Loss(loss) => Some(loss.direction),
-            Self::Duplicate(duplicate) => Some(duplicate.direction),
-            Self::Corrupt(corrupt) => Some(corrupt.direction),
-            Self::Reorder(reorder) => Some(reorder.direction),
-            Self::Bandwidth(bandwidth) => Some(bandwidth.direction),
-            Self::Component(component) => Some(component.direction),
-            _ => None,
-        }
-    }
-
-    /// When and how often it holds, for those that come and go.
-    pub fn recurrence(&self) -> Option<&outage::Recurrence> {
-        match self {
-            Self::Reset(recurrence)
-            | Self::Silence(recurrence)
-            | Self::Hang(recurrence)
-            | Self::Crash(recurrence, _)
-            | Self::Disconnect(recurrence) => Some(recurrence),
-            Self::Stall(stall) => Some(&stall.recurrence),
-            Self::HalfOpen(half_open) => Some(&half_open.recurrence),
-            Self::Throttle(throttle) => throttle.recurrence.as_ref(),
-            Self::Broker(fault) => Some(&fault.recurrence),
-            Self::Partition(partition) => partition.recurrence.as_ref(),
-            _ => None,
-        }
-    }
-
-    /// How often one trial brings it, for those that come several times in a row.
-    pub fn repeats(&self) -> Option<&outage::Repeats> {
-        match self {
-            Self::Crash(_, repeats) => Some(repeats),
-            _ => None,
-        }
-    }
-
     /// Whether nothing goes in or out of the device while it holds.
     pub fn silences(&self) -> bool {
         matches!(self, Self::Silence(_) | Self::Hang(_))
+    }
+}
+
+impl Encode for Fault {
+    fn encode(&self, into: &mut Digest) {
+        let Self { id, target: Target { group, device }, model } = self;
+        into.write_variant(0, &[id, group, device, &model.kind(), model]);
+    }
+}
+
+impl Encode for Direction {
+    fn encode(&self, into: &mut Digest) {
+        into.write_word(match self {
+            Self::Out => 1,
+            Self::In => 2,
+        });
+    }
+}
+
+impl Encode for Directions {
+    fn encode(&self, into: &mut Digest) {
+        into.write_word(match self {
+            Self::Out => 1,
+            Self::In => 2,
+            Self::Both => 3,
+        });
     }
 }
 
@@ -249,6 +238,8 @@ pub struct RuleInput<'a> {
     pub rng: &'a mut Stream,
     /// What the rule remembers of the messages before it that went the same way.
     pub state: &'a mut RuleState,
+    /// Whether one more message can be held back.
+    pub can_hold: bool,
 }
 
 /// What a rule remembers of one way.

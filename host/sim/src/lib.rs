@@ -10,7 +10,7 @@
 //! * [`ledger`]: message counts.
 //! * [`link`]: the link between a client and the broker, with faults of the byte stream.
 //! * [`virtual_time`]: discrete-event simulation of devices and a broker.
-//! * [`rng`], [`schedule`]: random numbers and time-ordered queues.
+//! * [`digest`], [`rng`], [`schedule`]: digests, random numbers and time-ordered queues.
 //!
 //! The MQTT client and broker are in the crate [`wasmote_mqtt`].
 //!
@@ -25,6 +25,7 @@ pub mod behaviour;
 pub mod config;
 pub mod context;
 pub mod device;
+pub mod digest;
 pub mod event;
 pub mod faults;
 pub mod histogram;

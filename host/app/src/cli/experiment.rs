@@ -5,7 +5,6 @@ pub mod list;
 mod progress;
 pub mod report;
 pub mod run;
-pub mod schema;
 pub mod verify;
 
 use clap::Subcommand;
@@ -13,6 +12,7 @@ use wasmote_experiment::ExperimentError;
 
 use super::Failure;
 use crate::exit::Exit;
+use crate::schema::File;
 
 const RUN_EXAMPLES: &str = "\
 Examples:
@@ -57,7 +57,7 @@ pub enum Verb {
     Compare(compare::Args),
     /// Show the plans in ./experiments and those that ship
     List(list::Args),
-    /// Print the JSON Schema of plans, for editors
+    /// Print the JSON Schema of plans, as `wasmote schema plan` does
     Schema,
 }
 
@@ -69,7 +69,7 @@ pub fn run(verb: Verb) -> Result<Exit, Failure> {
         Verb::Report(args) => report::run(&args),
         Verb::Compare(args) => compare::run(&args),
         Verb::List(args) => list::run(&args),
-        Verb::Schema => schema::run(),
+        Verb::Schema => super::schema::run_for(File::Plan),
     }
 }
 

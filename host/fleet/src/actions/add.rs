@@ -1,5 +1,6 @@
 //! `add`: adds devices to a group.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::TimelineAction;
@@ -10,7 +11,7 @@ use super::target::{ApplyResult, Target};
 use crate::config::values::DeviceCount;
 
 /// Devices join a group.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Add {
     /// Which group.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wasmote_sim::faults::FaultId;
 use wasmote_sim::faults::broker::Failure;
@@ -14,8 +15,12 @@ use super::step::Step;
 use super::target::{ApplyResult, Target};
 
 /// A failure of the broker: one of `pause` and `restart`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(extend("oneOf" = [
+    {"required": ["pause"], "not": {"required": ["persistent"]}},
+    {"required": ["restart"]},
+]))]
 pub struct Broker {
     /// Time for which it neither receives nor sends, while connections stay open.
     #[serde(skip_serializing_if = "Option::is_none")]

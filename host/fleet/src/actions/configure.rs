@@ -1,5 +1,6 @@
 //! `configure`: restarts a group with another configuration or behaviour.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -12,7 +13,7 @@ use super::target::{ApplyResult, Target};
 use crate::config::Group;
 
 /// A group changes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Configure {
     /// Which group.

@@ -1,5 +1,6 @@
 //! `crash`: cuts the power of devices: they lose their memory and start again after 5 s.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wasmote_live::fleet::PowerCommand;
 
@@ -9,7 +10,7 @@ use super::selector::Selector;
 use super::{TimelineAction, power};
 
 /// Cuts the power of devices: they lose their memory and start again after 5 s.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Crash(pub Selector);
 

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use wasmote_sim::faults::document::{FaultEntry, Kind};
+use wasmote_sim::faults::disconnect::DisconnectSpec;
+use wasmote_sim::faults::document::{FaultEntry, FaultSpec};
 use wasmote_sim::faults::span::Span;
 
 use super::TimelineAction;
@@ -13,19 +15,21 @@ use super::selector::Selector;
 use super::timed_fault::BeginFault;
 
 /// Connections break.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(extend("not" = {"required": ["share", "count"]}, "required" = ["for"]))]
 pub struct Disconnect {
-    /// See [`Selector`].
+    /// Only of this group.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// See [`Selector`].
+    /// Only those whose names match one of these; `*` stands for any run of characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub devices: Option<Vec<String>>,
-    /// See [`Selector`].
+    /// This share of them, chosen by the seed; from 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1))]
     pub share: Option<f64>,
-    /// See [`Selector`].
+    /// This many of them, chosen by the seed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u32>,
     /// How long the devices stay away.
@@ -42,14 +46,14 @@ impl TimelineAction for Disconnect {
         let Self { group, devices, share, count, lasting } = self.clone();
         let selector = Selector { group, devices, share, count };
         let selection = plan.selection(occasion, "disconnect", &selector)?;
-        let entry = FaultEntry {
-            id: Some(format!("timeline-{}", occasion.index)),
-            kind: Kind::Disconnect,
+        let spec = DisconnectSpec {
             every: Some(Span(ONCE)),
             probability: Some(1.0),
             lasting: Some(lasting),
-            ..FaultEntry::default()
+            ..DisconnectSpec::default()
         };
+        let id = Some(format!("timeline-{}", occasion.index));
+        let entry = FaultEntry { id, ..FaultSpec::Disconnect(spec).into() };
         let begin = BeginFault::new(occasion, entry, Some(selection), Some(lasting.0))
             .map_err(|(field, problem)| at(&format!("disconnect.{field}"), problem))?;
         Ok(begin.until(occasion, Some(occasion.at + ONCE)))

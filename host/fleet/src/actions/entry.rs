@@ -10,11 +10,14 @@
 //! Serialization is written by hand because the action's name is a field beside `at`: serde's `flatten` would lose the
 //! line and the path of an error.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{Error, IgnoredAny, MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Value, json};
 use wasmote_mqtt::device_id::DeviceId;
 use wasmote_mqtt::time::Time;
 use wasmote_sim::faults::span::Span;
@@ -69,6 +72,48 @@ impl Serialize for TimelineEntry {
             map.serialize_entry(action.name(), &value[action.name()])?;
         }
         map.end()
+    }
+}
+
+/// The fields of an entry that are not actions.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[expect(dead_code, reason = "only the schema of these fields is used")]
+struct OwnFields {
+    /// Time of the action, from the beginning of the run.
+    at: Span,
+    /// Name of a phase that begins. It lasts until the next phase, or to the end of the run.
+    phase: Option<DeviceId>,
+    /// With `faults` or `ramp`: only this group.
+    group: Option<String>,
+    /// With `faults`: only devices whose names match; `*` stands for any run of characters.
+    device: Option<String>,
+}
+
+impl JsonSchema for TimelineEntry {
+    fn schema_name() -> Cow<'static, str> {
+        "TimelineEntry".into()
+    }
+
+    /// One action or the beginning of a phase, and the fields that go together.
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = OwnFields::json_schema(generator);
+        let mut required = Vec::new();
+        for (name, action) in Action::schemas(generator) {
+            schema.ensure_object()["properties"][name] = action.to_value();
+            required.push(json!({"required": [name]}));
+        }
+        let phase_alone = json!({"required": ["phase"], "not": {"anyOf": required}});
+        let choices: Vec<Value> = required.into_iter().chain([phase_alone]).collect();
+        let combinations = json!({
+            "group": {"anyOf": [{"required": ["faults"]}, {"required": ["ramp"]}], "not": {"required": ["device"]}},
+            "device": {"required": ["faults"]},
+        });
+        let description = "An entry of a timeline: one action, or the beginning of a phase, or both.";
+        schema.insert("description".to_owned(), description.into());
+        schema.insert("oneOf".to_owned(), choices.into());
+        schema.insert("dependentSchemas".to_owned(), combinations);
+        schema
     }
 }
 

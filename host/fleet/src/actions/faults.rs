@@ -1,5 +1,8 @@
 //! `faults`: gives the fleet, a group or devices another fault set.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wasmote_sim::faults::document::FaultEntry;
@@ -24,6 +27,21 @@ pub struct Faults {
     /// The devices that get them.
     #[serde(skip)]
     pub scope: EntryScope,
+}
+
+/// The schema of the set alone, because the scope stands beside the action.
+impl JsonSchema for Faults {
+    fn schema_name() -> Cow<'static, str> {
+        FaultsEntry::schema_name()
+    }
+
+    fn schema_id() -> Cow<'static, str> {
+        FaultsEntry::schema_id()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        FaultsEntry::json_schema(generator)
+    }
 }
 
 impl Faults {
@@ -133,7 +151,7 @@ impl Step for SetFaults {
 
 /// The id that the ledger has for a fault.
 fn fault_id(entry: &FaultEntry) -> &str {
-    entry.id.as_deref().unwrap_or_else(|| entry.kind.name())
+    entry.id.as_deref().unwrap_or_else(|| entry.spec.kind().name())
 }
 
 /// Describes a set by its faults. The file that it was read from is not named: the plan in the results folder has the

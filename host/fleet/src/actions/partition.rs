@@ -1,8 +1,10 @@
 //! `partition`: a group and the rest of the fleet do not receive each other's messages for a while.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wasmote_sim::faults::Directions;
-use wasmote_sim::faults::document::{FaultEntry, Kind};
+use wasmote_sim::faults::document::{FaultEntry, FaultSpec};
+use wasmote_sim::faults::partition::PartitionSpec;
 use wasmote_sim::faults::span::Span;
 
 use super::TimelineAction;
@@ -11,7 +13,7 @@ use super::problem::{Problem, at};
 use super::timed_fault::BeginFault;
 
 /// A group is cut off.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Partition {
     /// The group.
@@ -38,14 +40,13 @@ impl TimelineAction for Partition {
         check_duration("partition.for", self.lasting)?;
         let others = plan.groups.keys().filter(|name| **name != self.group);
         let others = || others.map(|name| format!("{name}-*")).collect();
-        let entry = FaultEntry {
-            id: Some(format!("timeline-{}", occasion.index)),
-            kind: Kind::Partition,
-            group: Some(self.group.clone()),
+        let spec = PartitionSpec {
             direction: Some(self.direction),
             peers: Some(self.peers.clone().unwrap_or_else(others)).filter(|peers| !peers.is_empty()),
-            ..FaultEntry::default()
+            ..PartitionSpec::default()
         };
+        let (id, group) = (Some(format!("timeline-{}", occasion.index)), Some(self.group.clone()));
+        let entry = FaultEntry { id, group, ..FaultSpec::Partition(spec).into() };
         let begin = BeginFault::new(occasion, entry, None, None)
             .map_err(|(field, problem)| at(&format!("partition.{field}"), problem))?;
         let end = occasion.at + self.lasting.0;

@@ -1,5 +1,6 @@
 //! `publish`: publishes a message, as the host or on behalf of devices.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use wasmote_mqtt::message::{Message, Qos};
@@ -15,7 +16,7 @@ use super::step::Step;
 use super::target::{ApplyResult, Target};
 
 /// A message of the host, or of devices.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Publish {
     /// The topic.

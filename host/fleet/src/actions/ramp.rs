@@ -1,5 +1,6 @@
 //! `ramp`: changes one field of a fault from one value to another in steps.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wasmote_sim::faults::document::FaultDocument;
@@ -15,10 +16,11 @@ use crate::field_path;
 use crate::quantity::{Quantity, Scale, to_whole};
 
 /// A field of a fault changes in steps.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ramp {
     /// The fault's id and the field, such as `loss.probability`.
+    #[schemars(extend("examples" = ["loss.probability"]))]
     pub field: String,
     /// The value at the beginning.
     pub from: Quantity,
@@ -28,6 +30,7 @@ pub struct Ramp {
     pub over: Span,
     /// In how many steps; 10 by default.
     #[serde(default = "ten")]
+    #[schemars(range(min = 1, max = 10_000))]
     pub steps: u32,
     /// The group whose faults change; the fleet's without one.
     #[serde(skip)]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wasmote_sim::faults::target::Pattern;
 use wasmote_sim::http::HttpRequest;
@@ -15,7 +16,7 @@ use super::step::Step;
 use super::target::{ApplyResult, Target};
 
 /// An HTTP request to behaviours.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
     /// Devices that get it; `*` stands for any run of characters.
@@ -24,6 +25,7 @@ pub struct Request {
     #[serde(default = "get")]
     pub method: String,
     /// With the query, as the behaviour sees it.
+    #[schemars(extend("examples" = ["/interval?seconds=5"]))]
     pub path: String,
     /// By name.
     #[serde(default)]

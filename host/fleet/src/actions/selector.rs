@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wasmote_mqtt::device_id::{DeviceId, Identity};
 use wasmote_sim::faults::target::Pattern;
 use wasmote_sim::rng::Seed;
 
 /// Devices as a plan selects them: all that match every given field.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
+#[schemars(extend("not" = {"required": ["share", "count"]}))]
 pub struct Selector {
     /// Only of this group.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -19,6 +21,7 @@ pub struct Selector {
     pub devices: Option<Vec<String>>,
     /// This share of them, chosen by the seed; from 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1))]
     pub share: Option<f64>,
     /// This many of them, chosen by the seed.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,5 +1,6 @@
 //! `start`: starts devices that were stopped.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wasmote_live::fleet::PowerCommand;
 
@@ -9,7 +10,7 @@ use super::selector::Selector;
 use super::{TimelineAction, power};
 
 /// Starts devices that were stopped.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Start(pub Selector);
 

@@ -1,5 +1,6 @@
 //! `stop`: stops devices in order; they stay off until they are started again.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wasmote_live::fleet::PowerCommand;
 
@@ -9,7 +10,7 @@ use super::selector::Selector;
 use super::{TimelineAction, power};
 
 /// Stops devices in order; they stay off until they are started again.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Stop(pub Selector);
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use wasmote_sim::faults::span::Span;
@@ -16,8 +17,9 @@ use crate::config::Group;
 
 /// Another version of a group's behaviour takes over, in the whole group or on some of its devices, which keep their state
 /// and their sessions.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(extend("not" = {"required": ["share", "count"]}))]
 pub struct Swap {
     /// Which group.
     pub group: String,
@@ -27,6 +29,7 @@ pub struct Swap {
     pub devices: Option<Vec<String>>,
     /// Only this share of them, chosen by the seed; from 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1))]
     pub share: Option<f64>,
     /// Only this many of them, chosen by the seed.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,20 +1,23 @@
 //! Parts of configuration files that plans have, too: groups of devices, and faults.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 use wasmote_mqtt::device_id::DeviceId;
 use wasmote_sim::faults::document::FaultDocument;
+use wasmote_sim::limits::Limits;
 
 use super::values::DeviceCount;
 
 /// Devices with one behaviour.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GroupEntry {
     /// The name of the group, which stands before the number in its devices' names; the behaviour's name by default.
@@ -28,6 +31,7 @@ pub struct GroupEntry {
     pub config: Map<String, Value>,
     /// Limits of what each device may use.
     #[serde(default)]
+    #[schemars(with = "Limits")]
     pub limits: Map<String, Value>,
     /// Hosts that the devices may ask over HTTP.
     pub allow_hosts: Option<Vec<String>>,
@@ -58,6 +62,22 @@ impl Serialize for FaultsEntry {
             Self::Named(name) => serializer.serialize_str(name),
             Self::Inline(document) => document.serialize(serializer),
         }
+    }
+}
+
+impl JsonSchema for FaultsEntry {
+    fn schema_name() -> Cow<'static, str> {
+        "Faults".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let name = "A preset (`realistic`, or `none` for no faults), or the file of a fault document.";
+        json_schema!({
+            "oneOf": [
+                {"type": "string", "description": name, "examples": FaultDocument::PRESETS},
+                generator.subschema_for::<FaultDocument>(),
+            ],
+        })
     }
 }
 

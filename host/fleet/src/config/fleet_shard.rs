@@ -1,7 +1,12 @@
 //! Shards of a fleet that is too large for one process.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+
+use super::values::value_schema;
 
 /// One of several equal shards, written `2/6`. Devices are assigned in turn, so that every shard has its share of each
 /// group. Names, numbers and random streams are those of the whole fleet: all shards together behave like one process.
@@ -11,6 +16,13 @@ pub struct FleetShard {
     index: u32,
     total: u32,
 }
+
+value_schema!(FleetShard, {
+    "description": "One of several equal parts of a fleet, as PART/PARTS.",
+    "type": "string",
+    "pattern": "^[1-9]\\d*/[1-9]\\d*$",
+    "examples": ["2/6"],
+});
 
 impl FleetShard {
     /// True if the device at this position of the whole fleet belongs to the shard.

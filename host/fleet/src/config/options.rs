@@ -27,9 +27,11 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
+use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use wasmote_mqtt::device_id::DeviceId;
+use wasmote_sim::limits::Limits;
 use wasmote_sim::rng::Seed;
 
 use super::file::{FaultsEntry, GroupEntry};
@@ -40,13 +42,15 @@ use super::values::{
     NamedFile, Rate, Switch, TopicRoot,
 };
 use crate::key_value::Assignments;
+use crate::schema::accept_alias;
 
 /// A fleet: its devices, their broker and their faults. Paths are relative to the file's folder.
 // What the file alone has is `#[arg(skip)]`, and what flags alone have is `#[serde(skip)]`. The doc comment of an option
 // is its text in --help and its description in the schema of files; `help` sets another text for --help.
-#[derive(Args, Clone, Debug, Default, Deserialize)]
+#[derive(Args, Clone, Debug, Default, Deserialize, JsonSchema)]
 #[command(mut_args(|option| option.hide_env_values(true)))]
 #[serde(default, deny_unknown_fields)]
+#[schemars(transform = |schema: &mut Schema| accept_alias(schema, "group", "groups"))]
 pub struct Options {
     /// A built-in behaviour, a .wasm file, or a folder with one [default: heartbeat]
     #[arg(env = "WASMOTE_BEHAVIOUR")]
@@ -126,6 +130,7 @@ pub struct Options {
 
     /// Limits of what each device may use; those of a group override them
     #[arg(skip)]
+    #[schemars(with = "Limits")]
     pub limits: Map<String, Value>,
 
     /// Set one limit of what each device may use, such as memory_bytes=8388608

@@ -1,9 +1,13 @@
 //! Source addresses of connections: `127.0.0.2`, or `127.0.0.2-127.0.0.9` for a range.
 
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
+
+use super::values::value_schema;
 
 /// A range of addresses of this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -13,6 +17,13 @@ pub struct SourceAddresses {
     /// At least 1.
     count: u16,
 }
+
+value_schema!(SourceAddresses, {
+    "description": "An IP address, or a range of them from the first to the last.",
+    "type": "string",
+    "pattern": "^\\s*[0-9A-Fa-f.:]+\\s*(-\\s*[0-9A-Fa-f.:]+\\s*)?$",
+    "examples": ["10.0.0.5", "10.0.0.5-10.0.0.8"],
+});
 
 /// Limit of a range; no machine has more addresses.
 const MAX_ADDRESSES: u128 = 4_096;

@@ -1,16 +1,19 @@
 //! The types of single options. A flag, the environment and a file are read by the same rule.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 use wasmote_live::config::BrokerUrl;
 use wasmote_mqtt::device_id::is_name;
 use wasmote_mqtt::protocol::Protocol;
 use wasmote_mqtt::topic::Topic;
+use wasmote_sim::faults::span::SPAN_PATTERN;
 
 use super::fleet_shard::FleetShard;
 
@@ -51,6 +54,88 @@ where
     };
     text.parse().map_err(serde::de::Error::custom)
 }
+
+/// Describes a type that is written as a text or as a number.
+macro_rules! value_schema {
+    ($type:ident, $schema:tt) => {
+        impl JsonSchema for $type {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($type).into()
+            }
+
+            fn json_schema(_generator: &mut SchemaGenerator) -> Schema {
+                json_schema!($schema)
+            }
+        }
+    };
+}
+
+pub(super) use value_schema;
+
+/// A number of seconds in a text.
+const SECONDS_PATTERN: &str = r"\+?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?";
+
+value_schema!(DurationValue, {
+    "description": "A length of time: a text such as \"1m 30s\", or a number of seconds.",
+    "type": ["string", "number"],
+    "pattern": format!("^({SPAN_PATTERN}|{SECONDS_PATTERN})$"),
+    "minimum": 0,
+    "examples": ["10s"],
+});
+
+value_schema!(Keepalive, {
+    "description": "A length of time from 5 s to 65,535 s in whole seconds: a text such as \"30s\", or a number of \
+        seconds.",
+    "type": ["string", "number"],
+    "pattern": format!("^({SPAN_PATTERN}|{SECONDS_PATTERN})$"),
+    "minimum": 5,
+    "maximum": 65_535,
+    "examples": ["30s"],
+});
+
+value_schema!(BrokerChoice, {
+    "description": "An MQTT broker: `embedded` or `embedded:PORT` for one in this process, or the URL of another.",
+    "type": "string",
+    "pattern": "^(embedded(:\\d+)?|((mqtts?|tcp|ssl)://)?[^/@]+/?)$",
+    "examples": ["embedded", "mqtt://localhost:1883", "mqtts://broker.example"],
+});
+
+value_schema!(HttpAddress, {
+    "description": "An address with a port, or a port on 127.0.0.1.",
+    "type": ["string", "integer"],
+    "minimum": 0,
+    "maximum": 65_535,
+    "examples": ["127.0.0.1:5000", "0.0.0.0:5000"],
+});
+
+value_schema!(MqttVersion, {
+    "description": "A version of MQTT.",
+    "enum": ["5", "5.0", "3.1.1", "3", "311", 5, 3, 311],
+});
+
+value_schema!(TopicRoot, {
+    "description": "Levels of a topic, without empty ones and wildcards.",
+    "type": "string",
+    "pattern": "^[^$/#+][^/#+]*(/[^/#+]+)*$",
+    "maxLength": 256,
+    "examples": ["wasmote", "plant/west"],
+});
+
+value_schema!(DeviceCount, {
+    "description": "A number of devices.",
+    "type": ["integer", "string"],
+    "minimum": 1,
+    "maximum": u32::MAX,
+    "pattern": "^\\+?0*[1-9]\\d*$",
+});
+
+value_schema!(Rate, {
+    "description": "A number per second: a number, or a text such as \"2000/s\".",
+    "type": ["number", "string"],
+    "exclusiveMinimum": 0,
+    "pattern": format!("^{SECONDS_PATTERN}\\s*(/s)?$"),
+    "examples": [50, "2000/s"],
+});
 
 /// A length of time: `500ms`, `1m 30s`, or a number of seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -286,7 +371,7 @@ impl FromStr for Rate {
 }
 
 /// Format of log lines.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LogFormat {
     /// For people.
@@ -297,7 +382,7 @@ pub enum LogFormat {
 }
 
 /// Effort of the compiler.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CompileOption {
     /// For fast code.
@@ -317,7 +402,7 @@ impl From<CompileOption> for wasmote_engine::CompileMode {
 }
 
 /// On, off, or chosen by the size of the fleet.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Switch {
     /// On for up to 20 devices.

@@ -1,6 +1,8 @@
 //! A silence is only noticed when it outlasts the broker's patience.
 
 use wasmote_sim::faults::Model;
+use wasmote_sim::faults::hang::Hang;
+use wasmote_sim::faults::silence::Silence;
 
 use crate::config::Settings;
 
@@ -12,11 +14,11 @@ pub(super) fn warnings(settings: &Settings) -> Vec<String> {
     let faults = own.chain([&settings.faults]).flat_map(|set| set.faults.iter());
     faults
         .filter_map(|fault| match &fault.model {
-            Model::Silence(trials) | Model::Hang(trials) if trials.lasting <= detection_time => Some(format!(
+            Model::Silence(Silence { recurrence }) | Model::Hang(Hang { recurrence }) if recurrence.lasting <= detection_time => Some(format!(
                 "the fault `{}` silences devices for {}, and with a keepalive of {} the broker notices after {} \
                  at the soonest: no session ends and no will is published; set a shorter --keepalive",
                 fault.id,
-                humantime::format_duration(trials.lasting),
+                humantime::format_duration(recurrence.lasting),
                 humantime::format_duration(keepalive),
                 humantime::format_duration(detection_time),
             )),

@@ -7,7 +7,9 @@ use wasmote_fleet::config::{DEFAULT_KEEPALIVE, DEFAULT_TOPIC_ROOT, Group, Settin
 use wasmote_fleet::fault_set::{BROKER_FAULT_NEEDS_EMBEDDED, FaultSet};
 use wasmote_fleet::source::Source;
 use wasmote_fleet::topology;
-use wasmote_sim::faults::document::{FaultEntry, Kind};
+use wasmote_sim::faults::component::ComponentSpec;
+use wasmote_sim::faults::document::{FaultEntry, FaultSpec};
+use wasmote_sim::faults::partition::PartitionSpec;
 use wasmote_sim::limits::Limits;
 
 use super::ManifestError;
@@ -217,8 +219,12 @@ fn fault_file(set: &FaultSet, group: &str) -> Result<(Option<FaultFile>, String)
     let mut document = set.document.clone();
     document.faults.retain_mut(|fault| applies_to(fault, group));
     let is_file = |name: &&String| builtins::fault_models().all(|builtin| builtin.name != name.as_str());
-    if let Some(file) = document.faults.iter().filter_map(|fault| fault.file.as_ref()).find(is_file) {
-        return Err(ManifestError::FaultModel(file.clone()));
+    let file = |fault: &FaultEntry| match &fault.spec {
+        FaultSpec::Component(ComponentSpec { file, .. }) => file.clone(),
+        _ => None,
+    };
+    if let Some(file) = document.faults.iter().filter_map(file).find(|name| is_file(&name)) {
+        return Err(ManifestError::FaultModel(file));
     }
     let json = serde_json::to_value(&document).map(|mut value| {
         strip_nulls(&mut value);
@@ -232,7 +238,7 @@ fn fault_file(set: &FaultSet, group: &str) -> Result<(Option<FaultFile>, String)
 /// True if a fault concerns pods of this group. A partition with `peers` also concerns the pods on its other side, which
 /// know the devices of another group by their names.
 fn applies_to(fault: &mut FaultEntry, group: &str) -> bool {
-    let is_two_sided = fault.kind == Kind::Partition && fault.peers.is_some();
+    let is_two_sided = matches!(&fault.spec, FaultSpec::Partition(PartitionSpec { peers: Some(_), .. }));
     match fault.group.take_if(|name| name != group) {
         None => true,
         Some(other) if is_two_sided => {

@@ -10,13 +10,13 @@ mod encode;
 #[cfg(test)]
 mod tests;
 
+use mqtt5_protocol::packet::FixedHeader;
+
+use super::{Codec, frame};
 use crate::broker::packet::Reply;
 use crate::broker::reason::CloseReason;
 use crate::message::Qos;
 use crate::protocol::Protocol;
-use mqtt5_protocol::packet::FixedHeader;
-
-use super::{Codec, frame};
 
 /// A connection as its client sees it.
 #[derive(Debug)]

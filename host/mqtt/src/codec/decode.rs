@@ -2,14 +2,6 @@
 
 use std::num::{NonZeroU16, NonZeroU32};
 
-use crate::broker::packet::{
-    Ack, AckStep, Connect, Disconnect, PacketId, Publish, Request, RetainHandling, Subscribe,
-    SubscribeOptions, Unsubscribe,
-};
-use crate::broker::reason::{AckReason, CloseReason, ConnectRefusal};
-use crate::message::{Message, Qos, Will};
-use crate::protocol::Protocol;
-use crate::topic::{Topic, TopicFilter};
 use bytes::{Buf, Bytes};
 use mqtt5_protocol::packet::connect::ConnectPacket;
 use mqtt5_protocol::packet::disconnect::DisconnectPacket;
@@ -19,6 +11,14 @@ use mqtt5_protocol::packet::{FixedHeader, MqttPacket, Packet};
 use mqtt5_protocol::{MqttError, PropertyId, PropertyValue, ReasonCode};
 
 use super::{Codec, RefusedConnect, properties};
+use crate::broker::packet::{
+    Ack, AckStep, Connect, Disconnect, PacketId, Publish, Request, RetainHandling, Subscribe,
+    SubscribeOptions, Unsubscribe,
+};
+use crate::broker::reason::{AckReason, CloseReason, ConnectRefusal};
+use crate::message::{Message, Qos, Will};
+use crate::protocol::Protocol;
+use crate::topic::{Topic, TopicFilter};
 
 /// The version that a CONNECT names, from its first bytes.
 fn protocol_level(body: &[u8]) -> Option<u8> {

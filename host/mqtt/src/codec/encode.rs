@@ -1,9 +1,5 @@
 //! What goes to clients.
 
-use crate::broker::packet::{Ack, AckStep, ConnAck, Publish, Reply, SubAck};
-use crate::broker::reason::{AckReason, ConnectRefusal};
-use crate::message::Qos;
-use crate::protocol::Protocol;
 use bytes::{BufMut, BytesMut};
 use mqtt5_protocol::encoding::variable_int_len;
 use mqtt5_protocol::packet::connack::ConnAckPacket;
@@ -19,6 +15,10 @@ use mqtt5_protocol::{QoS, ReasonCode};
 
 use super::properties::PropertyEncoder;
 use super::{Codec, MAX_PACKET_SIZE};
+use crate::broker::packet::{Ack, AckStep, ConnAck, Publish, Reply, SubAck};
+use crate::broker::reason::{AckReason, ConnectRefusal};
+use crate::message::Qos;
+use crate::protocol::Protocol;
 
 /// The other side takes no packet so large; nothing was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,12 +4,12 @@
 
 mod encode;
 
-use crate::broker::reason::CloseReason;
-use crate::message::{self, Message, MessageOrigin, Will};
-use crate::topic::Topic;
 use mqtt5_protocol::{Properties, PropertyId, PropertyValue};
 
+use crate::broker::reason::CloseReason;
+use crate::message::{self, Message, MessageOrigin, Will};
 use crate::origin;
+use crate::topic::Topic;
 pub(super) use encode::PropertyEncoder;
 
 /// Where properties stand, as not all may stand everywhere [MQTT-2.2.2].

@@ -34,7 +34,7 @@ impl Device {
                 }
             }
             (Model::Stall(_) | Model::Throttle(_), _) => self.emit_link_conditions(actions),
-            (Model::Crash(..), Some(until)) => self.lose_power(until.since(now.run), now, actions),
+            (Model::Crash(_), Some(until)) => self.lose_power(until.since(now.run), now, actions),
             (Model::Disconnect(_), Some(until)) => {
                 self.break_connection(format!("fault `{}`", fault.id), until, now, actions);
             }

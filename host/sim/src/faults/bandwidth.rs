@@ -2,10 +2,74 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use wasmote_mqtt::message::Message;
 use wasmote_mqtt::time::nanos;
 
+use super::checks::{CheckContext, FieldError, within};
+use super::kind::{KindModel, KindSpec};
 use super::{Directions, RuleInput, RuleState, Verdict};
+use crate::digest::{Digest, Encode};
+
+/// Bytes that can wait for a line by default: about what a small router has.
+const DEFAULT_QUEUE_BYTES: u64 = 65_536;
+
+/// Limited bandwidth: messages go one by one over a line with a rate.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("examples" = [{"kind": "bandwidth", "bytes_per_second": 10000}]))]
+#[serde(deny_unknown_fields)]
+pub struct BandwidthSpec {
+    /// Affected directions: `out` is what devices send, `in` what is delivered to them.
+    #[schemars(extend("default" = "out"))]
+    pub direction: Option<Directions>,
+    /// Bytes of topics and payloads that the line carries each second.
+    #[schemars(required, range(min = 1))]
+    pub bytes_per_second: Option<u64>,
+    /// Bytes that can wait for the line; a message that does not fit is dropped.
+    #[schemars(extend("default" = DEFAULT_QUEUE_BYTES))]
+    pub queue_bytes: Option<u64>,
+}
+
+impl KindSpec for BandwidthSpec {
+    type Model = Bandwidth;
+
+    fn check(&self, context: &CheckContext<'_>) -> Result<Bandwidth, FieldError> {
+        let rate = context.require("bytes_per_second", self.bytes_per_second)?;
+        Ok(Bandwidth {
+            direction: self.direction.unwrap_or_default(),
+            bytes_per_second: within("bytes_per_second", rate, 1, u64::MAX)?,
+            queue_bytes: self.queue_bytes.unwrap_or(DEFAULT_QUEUE_BYTES),
+        })
+    }
+}
+
+impl KindModel for Bandwidth {
+    fn direction(&self) -> Option<Directions> {
+        Some(self.direction)
+    }
+
+    fn judge(&self, input: &mut RuleInput<'_>) -> Verdict {
+        let idle_at = match input.state {
+            RuleState::BusyUntil(until) => (*until).max(input.now),
+            _ => input.now,
+        };
+        let backlog = idle_at.since(input.now);
+        let stays = backlog.saturating_add(self.time_of(bytes(input.message)));
+        if !backlog.is_zero() && stays > self.time_of(self.queue_bytes) {
+            return Verdict::Drop;
+        }
+        *input.state = RuleState::BusyUntil(input.now + stays);
+        Verdict::Delay(stays)
+    }
+}
+
+impl Encode for Bandwidth {
+    fn encode(&self, into: &mut Digest) {
+        let Self { direction, bytes_per_second, queue_bytes } = self;
+        into.write_variant(0, &[direction, bytes_per_second, queue_bytes]);
+    }
+}
 
 /// A link with a rate and a queue, separate for each direction. Messages beyond the queue are dropped
 /// (drop-tail); the others leave in the order of their arrival.
@@ -24,20 +88,6 @@ pub struct Bandwidth {
 }
 
 impl Bandwidth {
-    pub(super) fn judge(&self, input: &mut RuleInput<'_>) -> Verdict {
-        let idle_at = match input.state {
-            RuleState::BusyUntil(until) => (*until).max(input.now),
-            _ => input.now,
-        };
-        let backlog = idle_at.since(input.now);
-        let stays = backlog.saturating_add(self.time_of(bytes(input.message)));
-        if !backlog.is_zero() && stays > self.time_of(self.queue_bytes) {
-            return Verdict::Drop;
-        }
-        *input.state = RuleState::BusyUntil(input.now + stays);
-        Verdict::Delay(stays)
-    }
-
     /// Transmission time of this many bytes.
     fn time_of(&self, bytes: u64) -> Duration {
         let nanos_each = u128::from(nanos(Duration::from_secs(1)));

@@ -3,11 +3,85 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use wasmote_mqtt::message::Message;
 use wasmote_mqtt::time::{Time, nanos};
 
 use super::Fault;
 use super::bandwidth::bytes;
+use super::checks::{CheckContext, FieldError, amount, positive};
+use super::kind::{KindModel, KindSpec};
+use super::span::Span;
+use crate::digest::{Digest, Encode};
+
+/// A battery: the device dies when it is empty.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("examples" = [{"kind": "battery", "capacity_joules": 100, "send_joules": 0.1}]))]
+#[serde(deny_unknown_fields)]
+pub struct BatterySpec {
+    /// Capacity of the full battery, in joules; 1 mAh at 3 V is 10.8 J.
+    #[schemars(required, extend("exclusiveMinimum" = 0))]
+    pub capacity_joules: Option<f64>,
+    /// Power drawn while the device is on, in watts, keepalives included.
+    #[schemars(range(min = 0), extend("default" = 0))]
+    pub idle_watts: Option<f64>,
+    /// Joules for each message that is handed to the connection.
+    #[schemars(range(min = 0), extend("default" = 0))]
+    pub send_joules: Option<f64>,
+    /// Joules for each byte of topic and payload that is sent.
+    #[schemars(range(min = 0), extend("default" = 0))]
+    pub send_joules_per_byte: Option<f64>,
+    /// Joules for each message that arrives, even if it is then dropped.
+    #[schemars(range(min = 0), extend("default" = 0))]
+    pub receive_joules: Option<f64>,
+    /// Joules for each byte of topic and payload that arrives.
+    #[schemars(range(min = 0), extend("default" = 0))]
+    pub receive_joules_per_byte: Option<f64>,
+    /// Joules for each event that the behaviour handles.
+    #[schemars(range(min = 0), extend("default" = 0))]
+    pub event_joules: Option<f64>,
+    /// Time until a device with an empty battery comes back with a full one, 10 ms or more; never by default.
+    pub recharge: Option<Span>,
+}
+
+impl KindSpec for BatterySpec {
+    type Model = Battery;
+
+    fn check(&self, context: &CheckContext<'_>) -> Result<Battery, FieldError> {
+        let capacity = context.require("capacity_joules", self.capacity_joules)?;
+        let recharge = self.recharge.map(|span| context.required_period("recharge", Some(span)));
+        Ok(Battery {
+            capacity_joules: positive("capacity_joules", capacity)?,
+            idle_watts: amount("idle_watts", self.idle_watts)?,
+            send_joules: amount("send_joules", self.send_joules)?,
+            send_joules_per_byte: amount("send_joules_per_byte", self.send_joules_per_byte)?,
+            receive_joules: amount("receive_joules", self.receive_joules)?,
+            receive_joules_per_byte: amount("receive_joules_per_byte", self.receive_joules_per_byte)?,
+            event_joules: amount("event_joules", self.event_joules)?,
+            recharge: recharge.transpose()?,
+        })
+    }
+}
+
+impl KindModel for Battery {}
+
+impl Encode for Battery {
+    fn encode(&self, into: &mut Digest) {
+        let Self {
+            capacity_joules,
+            idle_watts,
+            send_joules,
+            send_joules_per_byte,
+            receive_joules,
+            receive_joules_per_byte,
+            event_joules,
+            recharge,
+        } = self;
+        into.write_variant(0, &[capacity_joules, idle_watts, send_joules, send_joules_per_byte]);
+        into.write_variant(0, &[receive_joules, receive_joules_per_byte, event_joules, recharge]);
+    }
+}
 
 /// Capacity and consumption of a battery. The radio consumes energy for each message and byte, as in the
 /// first-order radio model (Heinzelman, Chandrakasan and Balakrishnan, "Energy-efficient communication

@@ -9,18 +9,10 @@ use std::time::Duration;
 
 use wasmote_mqtt::time::Time;
 
-use super::outage::{Outage, Recurrence, Transition};
-use super::{Fault, FaultId, Model};
+use super::outage::{Outage, Transition};
+use super::{Fault, FaultId, Kind};
+use crate::digest::{Digest, Encode};
 use crate::rng::Seed;
-
-/// A fault of the broker.
-#[derive(Clone, Debug, PartialEq)]
-pub struct BrokerFault {
-    /// Kind of failure.
-    pub failure: Failure,
-    /// When it occurs.
-    pub recurrence: Recurrence,
-}
 
 /// Kind of a broker failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,10 +29,19 @@ pub enum Failure {
 
 impl Failure {
     /// Name of the kind in a document.
-    pub const fn kind(self) -> &'static str {
+    pub fn kind(self) -> &'static str {
         match self {
-            Self::Pause => "broker_pause",
-            Self::Restart { .. } => "broker_restart",
+            Self::Pause => Kind::BrokerPause.name(),
+            Self::Restart { .. } => Kind::BrokerRestart.name(),
+        }
+    }
+}
+
+impl Encode for Failure {
+    fn encode(&self, into: &mut Digest) {
+        match self {
+            Self::Pause => into.write_word(1),
+            Self::Restart { persistent } => into.write_variant(2, &[persistent]),
         }
     }
 }
@@ -82,7 +83,9 @@ impl BrokerFaults {
     pub fn change(&mut self, faults: &[Arc<Fault>], seed: Seed, now: Time) -> Vec<BrokerTransition> {
         let mut before = std::mem::take(&mut self.outages);
         for fault in faults {
-            let Model::Broker(BrokerFault { recurrence, .. }) = &fault.model else { continue };
+            let (Some(_), Some(recurrence)) = (fault.model.failure(), fault.model.recurrence()) else {
+                continue;
+            };
             let mut outage = Outage::for_fleet(Arc::clone(fault), recurrence, seed, now);
             if let Some(same) = before.iter().position(|other| other.fault.is_same(fault)) {
                 outage.inherit_state(&before.remove(same));
@@ -127,7 +130,7 @@ impl BrokerFaults {
     /// Present condition of the broker. `Down` takes precedence over `Paused`.
     pub fn condition(&self) -> Condition {
         let drawn = self.outages.iter().filter(|outage| outage.until.is_some());
-        let drawn = drawn.filter_map(|outage| failure(&outage.fault));
+        let drawn = drawn.filter_map(|outage| outage.fault.model.failure());
         let manual = self.manual.iter().map(|(_, failure, _)| *failure);
         drawn.chain(manual).fold(Condition::Up, |condition, failure| match (condition, failure) {
             (Condition::Down, _) | (_, Failure::Restart { .. }) => Condition::Down,
@@ -136,22 +139,16 @@ impl BrokerFaults {
     }
 }
 
-fn failure(fault: &Fault) -> Option<Failure> {
-    match &fault.model {
-        Model::Broker(BrokerFault { failure, .. }) => Some(*failure),
-        _ => None,
-    }
-}
-
 fn transition(fault: &Fault, until: Option<Time>) -> Option<BrokerTransition> {
-    Some(BrokerTransition { fault: fault.id.clone(), failure: failure(fault)?, until })
+    Some(BrokerTransition { fault: fault.id.clone(), failure: fault.model.failure()?, until })
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
-    use crate::faults::document::{FaultDocument, FaultEntry, Kind};
-    use crate::faults::span::Span;
+    use crate::faults::document::{FaultDocument, FaultEntry, fault};
 
     fn seconds(n: u64) -> Duration {
         Duration::from_secs(n)
@@ -162,13 +159,7 @@ mod tests {
     }
 
     fn pause() -> FaultEntry {
-        FaultEntry {
-            kind: Kind::BrokerPause,
-            every: Some(Span(seconds(60))),
-            probability: Some(1.0),
-            lasting: Some(Span(seconds(5))),
-            ..FaultEntry::default()
-        }
+        fault(json!({"kind": "broker_pause", "every": "60s", "probability": 1.0, "for": "5s"}))
     }
 
     #[test]

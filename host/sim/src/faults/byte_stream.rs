@@ -7,37 +7,9 @@
 
 use std::num::NonZeroU64;
 
-use super::outage::Recurrence;
+use super::stall::Stall;
+use super::throttle::Throttle;
 use super::{Direction, Directions};
-
-/// Bytes stall for a while. The connection stays open.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Stall {
-    /// Affected directions.
-    pub direction: Directions,
-    /// When it occurs.
-    pub recurrence: Recurrence,
-}
-
-/// Limited rate. Bytes beyond the buffer wait at the sender.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Throttle {
-    /// Affected directions; each has the full rate.
-    pub direction: Directions,
-    /// Rate and buffer.
-    pub rate: ThrottleRate,
-    /// When it is active. `None`: always.
-    pub recurrence: Option<Recurrence>,
-}
-
-/// A half-open connection: bytes are lost without notice to either end. Other connections are not affected.
-#[derive(Clone, Debug, PartialEq)]
-pub struct HalfOpen {
-    /// Affected directions.
-    pub direction: Directions,
-    /// When it occurs.
-    pub recurrence: Recurrence,
-}
 
 /// Rate and buffer of one direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,9 +5,73 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use wasmote_mqtt::time::{Time, WallTime, nanos};
 
+use super::checks::{CheckContext, FieldError, within};
+use super::kind::{KindModel, KindSpec};
+use super::span::{SignedSpan, Span};
+use crate::digest::{Digest, Encode};
 use crate::rng::Stream;
+
+/// A clock that loses this much stands still.
+const MAX_PPM: f64 = 1e6;
+
+/// A wrong calendar clock. Timers and latency stamps are not affected.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(
+    extend("examples" = [{"kind": "clock", "offset": "-2s"}]),
+    extend("anyOf" = [
+        {"required": ["offset"]},
+        {"required": ["offset_spread"]},
+        {"required": ["drift_ppm"]},
+        {"required": ["drift_spread_ppm"]},
+    ]),
+)]
+#[serde(deny_unknown_fields)]
+pub struct ClockSpec {
+    /// How far clocks are ahead at the beginning of the run; behind if negative.
+    #[schemars(extend("default" = "0s"))]
+    pub offset: Option<SignedSpan>,
+    /// How much the offset of each device differs from that at most, drawn evenly.
+    #[schemars(extend("default" = "0s"))]
+    pub offset_spread: Option<Span>,
+    /// Microseconds that clocks gain in each second; lose if negative.
+    #[schemars(range(min = -1_000_000, max = 1_000_000), extend("default" = 0))]
+    pub drift_ppm: Option<f64>,
+    /// How much the drift of each device differs from that at most, in microseconds a second, drawn evenly.
+    #[schemars(range(min = 0, max = 1_000_000), extend("default" = 0))]
+    pub drift_spread_ppm: Option<f64>,
+}
+
+impl KindSpec for ClockSpec {
+    type Model = Clock;
+
+    fn check(&self, _context: &CheckContext<'_>) -> Result<Clock, FieldError> {
+        let drift_ppm = self.drift_ppm.unwrap_or(0.0);
+        let drift_spread_ppm = self.drift_spread_ppm.unwrap_or(0.0);
+        let clock = Clock {
+            offset: self.offset.unwrap_or_default().as_nanos(),
+            offset_spread: self.offset_spread.unwrap_or_default().0,
+            drift_ppm: within("drift_ppm", drift_ppm, -MAX_PPM, MAX_PPM)?,
+            drift_spread_ppm: within("drift_spread_ppm", drift_spread_ppm, 0.0, MAX_PPM)?,
+        };
+        match clock == Clock::default() {
+            true => Err(FieldError::new("offset", "this clock is right; say by how much it is not")),
+            false => Ok(clock),
+        }
+    }
+}
+
+impl KindModel for Clock {}
+
+impl Encode for Clock {
+    fn encode(&self, into: &mut Digest) {
+        let Self { offset, offset_spread, drift_ppm, drift_spread_ppm } = self;
+        into.write_variant(0, &[offset, offset_spread, drift_ppm, drift_spread_ppm]);
+    }
+}
 
 /// Distribution of clock errors. The error of each device is drawn once.
 #[derive(Clone, Debug, Default, PartialEq)]

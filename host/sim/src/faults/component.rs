@@ -10,14 +10,19 @@ pub(super) mod runner;
 use std::fmt;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use wasmote_mqtt::device_id::{DeviceId, Identity};
 use wasmote_mqtt::message::Message;
 use wasmote_mqtt::time::Time;
 
+use super::checks::{CheckContext, FieldError};
+use super::kind::{KindModel, KindSpec};
 use super::{Direction, Directions, Verdict};
-use crate::behaviour::Trap;
+use crate::behaviour::{Trap, TrapKind};
 use crate::context::LogLevel;
+use crate::digest::{Digest, Encode};
 use crate::limits::{Limits, RateLimit};
 use crate::rng::{Seed, Stream};
 
@@ -159,6 +164,48 @@ impl ModelContext {
             text.truncate(text.floor_char_boundary(self.0.longest_line));
             self.0.lines.push((level, text));
         }
+    }
+}
+
+/// A fault model of the user's own, which is a WebAssembly component.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("examples" = [{"kind": "component", "file": "rain-fade", "config": {"margin_db": 12}}]))]
+#[serde(deny_unknown_fields)]
+pub struct ComponentSpec {
+    /// Affected directions: `out` is what devices send, `in` what is delivered to them.
+    #[schemars(extend("default" = "out"))]
+    pub direction: Option<Directions>,
+    /// Name of a fault model that the host knows, or a file relative to the document.
+    #[schemars(required, extend("examples" = ["rain-fade", "models/mine.wasm"]))]
+    pub file: Option<String>,
+    /// Configuration of the model.
+    pub config: Option<Config>,
+}
+
+impl KindSpec for ComponentSpec {
+    type Model = Component;
+
+    fn check(&self, context: &CheckContext<'_>) -> Result<Component, FieldError> {
+        let file = context.require("file", self.file.as_deref())?;
+        let model = context.library.find(file).map_err(|problem| FieldError::new("file", problem))?;
+        let config = self.config.clone().unwrap_or_default();
+        let component = Component::new(self.direction.unwrap_or_default(), config, model);
+        component.map_err(|trap| match trap.kind {
+            TrapKind::Refused => FieldError::new("config", trap.message),
+            _ => FieldError::new("file", format!("`{file}` cannot be used as a model: {trap}")),
+        })
+    }
+}
+
+impl KindModel for Component {
+    fn direction(&self) -> Option<Directions> {
+        Some(self.direction)
+    }
+}
+
+impl Encode for Component {
+    fn encode(&self, into: &mut Digest) {
+        into.write_variant(0, &[&self.direction, &self.name(), &self.sha256(), &self.config_text()]);
     }
 }
 

@@ -5,9 +5,214 @@ mod gaussian;
 
 use std::time::Duration;
 
-use super::{Directions, RuleInput, RuleState, Verdict};
+use schemars::{JsonSchema, Schema};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::checks::{CheckContext, DisplaySpan, FieldError, positive, share};
+use super::kind::{KindModel, KindSpec};
+use super::span::Span;
+use super::{Directions, Kind, RuleInput, RuleState, Verdict};
+use crate::digest::{Digest, Encode};
 use crate::rng::Stream;
 use distribution::Distribution;
+
+/// Delay of messages, drawn from a distribution.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(
+    extend("examples" = [{"kind": "delay", "max": "500ms"}]),
+    transform = DelayKind::restrict_fields,
+)]
+#[serde(deny_unknown_fields)]
+pub struct DelaySpec {
+    /// Affected directions: `out` is what devices send, `in` what is delivered to them.
+    #[schemars(extend("default" = "out"))]
+    pub direction: Option<Directions>,
+    /// Chance that a message is delayed at all.
+    #[schemars(range(min = 0, max = 1), extend("default" = 1))]
+    pub probability: Option<f64>,
+    /// Distribution of the delays. It decides which of the fields below are taken.
+    #[schemars(extend("default" = "uniform"))]
+    pub distribution: Option<DelayKind>,
+    /// Shortest delay; zero by default where delays are uniform.
+    pub min: Option<Span>,
+    /// Longest delay.
+    pub max: Option<Span>,
+    /// Mean delay.
+    pub mean: Option<Span>,
+    /// Standard deviation of the delay.
+    pub std: Option<Span>,
+    /// Exponent of the tail of a Pareto distribution.
+    #[schemars(extend("exclusiveMinimum" = 0))]
+    pub shape: Option<f64>,
+    /// How alike successive delays are.
+    #[schemars(range(min = 0, max = 1), extend("default" = 0))]
+    pub correlation: Option<f64>,
+}
+
+/// The distributions of delays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DelayKind {
+    /// Even from `min` to `max`.
+    #[default]
+    Uniform,
+    /// Always `mean`.
+    Constant,
+    /// Normal with `mean` and `std`, truncated at zero.
+    Normal,
+    /// Lognormal, with `mean` and `std` of the delay itself.
+    LogNormal,
+    /// Pareto with the scale `min` and the exponent `shape`.
+    Pareto,
+}
+
+impl DelayKind {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Uniform, Self::Constant, Self::Normal, Self::LogNormal, Self::Pareto];
+
+    /// The name in a document.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Uniform => "uniform",
+            Self::Constant => "constant",
+            Self::Normal => "normal",
+            Self::LogNormal => "lognormal",
+            Self::Pareto => "pareto",
+        }
+    }
+
+    /// The fields of a delay with this distribution.
+    pub fn fields(self) -> &'static [&'static str] {
+        match self {
+            Self::Uniform => &["direction", "probability", "distribution", "min", "max", "correlation"],
+            Self::Constant => &["direction", "probability", "distribution", "mean"],
+            Self::Normal | Self::LogNormal => {
+                &["direction", "probability", "distribution", "mean", "std", "correlation"]
+            }
+            Self::Pareto => &["direction", "probability", "distribution", "min", "shape", "correlation"],
+        }
+    }
+
+    fn required_fields(self) -> &'static [&'static str] {
+        match self {
+            Self::Uniform => &["max"],
+            Self::Constant => &["mean"],
+            Self::Normal | Self::LogNormal => &["mean", "std"],
+            Self::Pareto => &["min", "shape"],
+        }
+    }
+
+    /// Adds to the schema of a delay which fields each distribution takes and requires.
+    fn restrict_fields(schema: &mut Schema) {
+        let taken_by = |kind: Self| {
+            let mut condition = json!({"properties": {"distribution": {"const": kind.name()}}});
+            if kind != Self::default() {
+                condition["required"] = json!(["distribution"]);
+            }
+            let others = DelaySpec::FIELDS.iter().filter(|field| !kind.fields().contains(field));
+            let others: Map<String, Value> =
+                others.map(|field| ((*field).to_owned(), json!(false))).collect();
+            json!({"if": condition, "then": {"properties": others, "required": kind.required_fields()}})
+        };
+        schema.insert("allOf".to_owned(), Self::ALL.map(taken_by).to_vec().into());
+    }
+}
+
+impl DelaySpec {
+    /// The fields that depend on the distribution.
+    const FIELDS: [&'static str; 6] = ["min", "max", "mean", "std", "shape", "correlation"];
+
+    fn is_given(&self, field: &str) -> bool {
+        match field {
+            "min" => self.min.is_some(),
+            "max" => self.max.is_some(),
+            "mean" => self.mean.is_some(),
+            "std" => self.std.is_some(),
+            "shape" => self.shape.is_some(),
+            _ => self.correlation.is_some(),
+        }
+    }
+
+    fn distribution(&self, context: &CheckContext<'_>) -> Result<Distribution, FieldError> {
+        Ok(match self.distribution.unwrap_or_default() {
+            DelayKind::Uniform => {
+                let max = context.require("max", self.max)?.0;
+                let min = self.min.unwrap_or_default().0;
+                if min > max {
+                    let problem =
+                        format!("{} exceeds `max`, which is {}", DisplaySpan(min), DisplaySpan(max));
+                    return Err(FieldError::new("min", problem));
+                }
+                Distribution::Uniform { min, max }
+            }
+            DelayKind::Constant => Distribution::Constant(context.require("mean", self.mean)?.0),
+            DelayKind::Normal => Distribution::Normal {
+                mean: context.require("mean", self.mean)?.0,
+                std: context.required_span("std", self.std)?,
+            },
+            DelayKind::LogNormal => {
+                let mean = context.required_span("mean", self.mean)?;
+                Distribution::log_normal(mean, context.required_span("std", self.std)?)
+            }
+            DelayKind::Pareto => Distribution::Pareto {
+                min: context.required_span("min", self.min)?,
+                shape: positive("shape", context.require("shape", self.shape)?)?,
+            },
+        })
+    }
+}
+
+impl KindSpec for DelaySpec {
+    type Model = Delay;
+
+    fn check(&self, context: &CheckContext<'_>) -> Result<Delay, FieldError> {
+        let (subject, taken) = self.takes(context.kind);
+        let mut given = DelaySpec::FIELDS.into_iter().filter(|field| self.is_given(field));
+        if let Some(field) = given.find(|field| !taken.contains(field)) {
+            return Err(FieldError::not_taken(field, &subject, taken));
+        }
+        Ok(Delay {
+            direction: self.direction.unwrap_or_default(),
+            probability: share("probability", self.probability)?.unwrap_or(1.0),
+            distribution: self.distribution(context)?,
+            correlation: share("correlation", self.correlation)?.unwrap_or(0.0),
+        })
+    }
+
+    fn takes(&self, _kind: Kind) -> (String, &'static [&'static str]) {
+        let distribution = self.distribution.unwrap_or_default();
+        (format!("a delay of distribution `{}`", distribution.name()), distribution.fields())
+    }
+}
+
+impl KindModel for Delay {
+    fn direction(&self) -> Option<Directions> {
+        Some(self.direction)
+    }
+
+    fn judge(&self, input: &mut RuleInput<'_>) -> Verdict {
+        if !input.rng.chance(self.probability) {
+            return Verdict::Pass;
+        }
+        Verdict::Delay(match &self.distribution {
+            Distribution::Constant(span) => *span,
+            // A whole number of nanoseconds, uniform. This needs no Gaussian number.
+            Distribution::Uniform { min, max } if self.correlation == 0.0 => {
+                let width = wasmote_mqtt::time::nanos(max.saturating_sub(*min)).saturating_add(1);
+                *min + Duration::from_nanos(input.rng.below(width))
+            }
+            distribution => distribution.at(self.next_gaussian(input)),
+        })
+    }
+}
+
+impl Encode for Delay {
+    fn encode(&self, into: &mut Digest) {
+        let Self { direction, probability, distribution, correlation } = self;
+        into.write_variant(0, &[direction, probability, distribution, correlation]);
+    }
+}
 
 /// A delay drawn from a distribution.
 ///
@@ -29,21 +234,6 @@ pub struct Delay {
 }
 
 impl Delay {
-    pub(super) fn judge(&self, input: &mut RuleInput<'_>) -> Verdict {
-        if !input.rng.chance(self.probability) {
-            return Verdict::Pass;
-        }
-        Verdict::Delay(match &self.distribution {
-            Distribution::Constant(span) => *span,
-            // A whole number of nanoseconds, uniform. This needs no Gaussian number.
-            Distribution::Uniform { min, max } if self.correlation == 0.0 => {
-                let width = wasmote_mqtt::time::nanos(max.saturating_sub(*min)).saturating_add(1);
-                *min + Duration::from_nanos(input.rng.below(width))
-            }
-            distribution => distribution.at(self.next_gaussian(input)),
-        })
-    }
-
     fn next_gaussian(&self, input: &mut RuleInput<'_>) -> f64 {
         let fresh = standard_gaussian(input.rng);
         let gaussian = match input.state {

@@ -1,4 +1,4 @@
-//! Faults as people write them, in TOML or JSON.
+//! Fault documents in TOML or JSON.
 //!
 //! ```toml
 //! [[fault]]
@@ -6,41 +6,42 @@
 //! probability = 0.1
 //! ```
 //!
-//! A document is read in two steps. Its shape is flat (`entry`), so that whoever parses it can name the very
-//! field that is of a wrong type. Then each entry is checked against its `kind`: a field that is missing, out
-//! of range, or means nothing to that kind is an error that names it. `messages`, `byte_stream` and
-//! `devices` do so for the planes, with what `checks` offers.
+//! A document is read in two steps. `entry` reads each fault by its kind, so that a parser can report the place of a
+//! field with an unknown name or of a wrong type. Then the kind checks its fields: a field that is missing, out of
+//! range, or foreign to the kind is an error that names it. The first step accepts such a fault, because a sweep may
+//! complete it before it is used. `schema` describes what both steps accept.
 
-mod byte_stream;
-mod checks;
-mod devices;
 mod entry;
-mod kind;
-mod messages;
+mod schema;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Fault;
 use super::component::{Library, NoLibrary};
+use super::delay::DelaySpec;
+use super::loss::LossSpec;
+use super::silence::SilenceSpec;
 use super::span::Span;
+pub use super::{FaultSpec, Kind, delay::DelayKind};
 pub use entry::FaultEntry;
-pub use kind::{DelayKind, Kind};
 
 /// A list of faults. Messages meet them in this order.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(transform = schema::accept_plural)]
 pub struct FaultDocument {
-    /// The faults.
+    /// The faults. Messages meet them in this order.
     #[serde(default, rename = "fault", alias = "faults")]
     pub faults: Vec<FaultEntry>,
 }
 
-/// An entry that makes no sense, and where.
+/// A fault that fails its checks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidFault {
     /// Position in the document, from 0.
@@ -77,42 +78,46 @@ impl FaultDocument {
     pub fn realistic() -> Self {
         let seconds = |n| Some(Span(Duration::from_secs(n)));
         let millis = |n| Some(Span(Duration::from_millis(n)));
-        let of = |kind| FaultEntry { kind, ..FaultEntry::default() };
-        Self {
-            faults: vec![
-                FaultEntry { min: millis(10), max: millis(500), ..of(Kind::Delay) },
-                FaultEntry { probability: Some(0.1), ..of(Kind::Loss) },
-                FaultEntry {
-                    every: seconds(30),
-                    probability: Some(0.05),
-                    lasting: seconds(30),
-                    ..of(Kind::Silence)
-                },
-            ],
-        }
+        let delay = DelaySpec { min: millis(10), max: millis(500), ..DelaySpec::default() };
+        let loss = LossSpec { probability: Some(0.1), ..LossSpec::default() };
+        let silence = SilenceSpec {
+            every: seconds(30),
+            probability: Some(0.05),
+            lasting: seconds(30),
+            ..SilenceSpec::default()
+        };
+        let specs = [FaultSpec::Delay(delay), FaultSpec::Loss(loss), FaultSpec::Silence(silence)];
+        Self { faults: specs.map(FaultEntry::from).to_vec() }
     }
 
-    /// Check every entry of a document that names no components.
+    /// Checks every entry of a document that names no components.
     pub fn faults(&self) -> Result<Vec<Arc<Fault>>, InvalidFault> {
         self.faults_with(&NoLibrary)
     }
 
-    /// Check every entry, and find the components that they name.
+    /// Checks every entry, and finds the components that they name.
     pub fn faults_with(&self, library: &dyn Library) -> Result<Vec<Arc<Fault>>, InvalidFault> {
         let mut taken = BTreeSet::new();
         let mut faults = Vec::with_capacity(self.faults.len());
         for (index, entry) in self.faults.iter().enumerate() {
-            let located = |(field, problem)| InvalidFault { index, field, problem };
-            let fault = entry.fault(library).map_err(located)?;
+            let fault = entry.check(library);
+            let fault =
+                fault.map_err(|error| InvalidFault { index, field: error.field, problem: error.problem })?;
             if !taken.insert(fault.id.clone()) {
                 let problem =
                     format!("`{}` is taken by an earlier fault; give this one its own `id`", fault.id);
-                return Err(located(("id", problem)));
+                return Err(InvalidFault { index, field: "id", problem });
             }
             faults.push(Arc::new(fault));
         }
         Ok(faults)
     }
+}
+
+/// A fault, from the fields that a document gives.
+#[cfg(test)]
+pub(crate) fn fault(fields: serde_json::Value) -> FaultEntry {
+    serde_json::from_value(fields).expect("it can be read")
 }
 
 #[cfg(test)]

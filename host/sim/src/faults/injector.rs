@@ -14,10 +14,11 @@ use wasmote_mqtt::message::Message;
 use wasmote_mqtt::time::Time;
 
 use super::battery::BatteryState;
-use super::byte_stream::{LinkConditions, Throttle};
+use super::byte_stream::LinkConditions;
 use super::clock::Skew;
 use super::component::runner::ModelRunner;
 use super::outage::{Outage, Transition};
+use super::throttle::Throttle;
 use super::{ActiveFault, Direction, Fault, FaultId, Model};
 use crate::ledger::Ledger;
 use crate::notice::DeviceNotice;
@@ -108,7 +109,7 @@ impl Injector {
                 Some(partition) => Some(RuleKind::Partition(partition)),
                 None => return,
             },
-            Model::Broker(_) => return,
+            model if model.failure().is_some() => return,
             _ if !fault.target.includes(identity) => return,
             Model::Component(component) => {
                 let runner = ModelRunner::new(FaultId::clone(&fault.id), component, identity, stream());

@@ -3,7 +3,71 @@
 //! The fault drops application messages above MQTT. It does not model packet loss: under TCP, which MQTT
 //! uses, a lost packet is only late.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::checks::{CheckContext, FieldError};
+use super::kind::{KindModel, KindSpec};
 use super::{Directions, RuleInput, RuleState, Verdict};
+use crate::digest::{Digest, Encode};
+
+/// Loss of messages: each message is lost with the same chance, on its own or in runs.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("examples" = [{"kind": "loss", "probability": 0.1}]))]
+#[serde(deny_unknown_fields)]
+pub struct LossSpec {
+    /// Affected directions: `out` is what devices send, `in` what is delivered to them.
+    #[schemars(extend("default" = "out"))]
+    pub direction: Option<Directions>,
+    /// Chance that a message is lost.
+    #[schemars(required, range(min = 0, max = 1))]
+    pub probability: Option<f64>,
+    /// Messages that are lost in a row, on average. Without it losses are independent.
+    #[schemars(range(min = 1))]
+    pub run_length: Option<f64>,
+}
+
+impl KindSpec for LossSpec {
+    type Model = Loss;
+
+    fn check(&self, context: &CheckContext<'_>) -> Result<Loss, FieldError> {
+        let probability = context.required_probability(self.probability)?;
+        let bursts = match self.run_length {
+            None => None,
+            Some(length) => {
+                Some(GilbertElliott::new(probability, length).ok_or_else(|| impossible_bursts(probability))?)
+            }
+        };
+        Ok(Loss { direction: self.direction.unwrap_or_default(), probability, bursts })
+    }
+}
+
+impl KindModel for Loss {
+    fn direction(&self) -> Option<Directions> {
+        Some(self.direction)
+    }
+
+    fn judge(&self, input: &mut RuleInput<'_>) -> Verdict {
+        let chance = match (&self.bursts, &*input.state) {
+            (Some(bursts), RuleState::Lost(true)) => 1.0 - bursts.recover,
+            (Some(bursts), RuleState::Lost(false)) => bursts.worsen,
+            // The first message finds the channel in its stationary distribution.
+            _ => self.probability,
+        };
+        let lost = input.rng.chance(chance);
+        if self.bursts.is_some() {
+            *input.state = RuleState::Lost(lost);
+        }
+        if lost { Verdict::Drop } else { Verdict::Pass }
+    }
+}
+
+impl Encode for Loss {
+    fn encode(&self, into: &mut Digest) {
+        let Self { direction, probability, bursts } = self;
+        into.write_variant(0, &[direction, probability, bursts]);
+    }
+}
 
 /// Loss with a constant probability, independent or in bursts.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,20 +104,22 @@ impl GilbertElliott {
     }
 }
 
-impl Loss {
-    pub(super) fn judge(&self, input: &mut RuleInput<'_>) -> Verdict {
-        let chance = match (&self.bursts, &*input.state) {
-            (Some(bursts), RuleState::Lost(true)) => 1.0 - bursts.recover,
-            (Some(bursts), RuleState::Lost(false)) => bursts.worsen,
-            // The first message finds the channel in its stationary distribution.
-            _ => self.probability,
-        };
-        let lost = input.rng.chance(chance);
-        if self.bursts.is_some() {
-            *input.state = RuleState::Lost(lost);
-        }
-        if lost { Verdict::Drop } else { Verdict::Pass }
+impl Encode for GilbertElliott {
+    fn encode(&self, into: &mut Digest) {
+        let Self { worsen, recover } = self;
+        into.write_variant(0, &[worsen, recover]);
     }
+}
+
+fn impossible_bursts(probability: f64) -> FieldError {
+    let problem = match probability < 1.0 {
+        true => {
+            let shortest = 1.0 / (1.0 - probability);
+            format!("with a probability of {probability} runs are {shortest:.3} long or longer")
+        }
+        false => "where all is lost there is one run that does not end; leave it out".to_owned(),
+    };
+    FieldError::new("run_length", problem)
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use wasmote_mqtt::device_id::{DeviceId, Identity};
 use wasmote_mqtt::time::{Time, nanos};
 
 use super::{Fault, Model};
+use crate::digest::{Digest, Encode};
 use crate::rng::Seed;
 
 /// When an outage begins, and how long it lasts.
@@ -35,6 +36,20 @@ pub struct Repeats {
     pub times: u32,
     /// Time between the end of an outage and the next one.
     pub apart: Duration,
+}
+
+impl Encode for Recurrence {
+    fn encode(&self, into: &mut Digest) {
+        let Self { every, probability, lasting, together } = self;
+        into.write_variant(0, &[every, probability, lasting, together]);
+    }
+}
+
+impl Encode for Repeats {
+    fn encode(&self, into: &mut Digest) {
+        let Self { times, apart } = self;
+        into.write_variant(0, &[times, apart]);
+    }
 }
 
 /// Instantaneous faults that are older than this are skipped. A driver may be this late.

@@ -5,12 +5,48 @@
 //! origin of the message: `out` means that the peers do not receive from the target, `in` that the target
 //! does not receive from the peers. The rule of a device depends on its side.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use wasmote_mqtt::device_id::Identity;
 use wasmote_mqtt::message::Message;
 
+use super::checks::{CheckContext, FieldError, RecurrenceFields};
+use super::kind::{KindModel, KindSpec};
 use super::outage::Recurrence;
+use super::span::Span;
 use super::target::{Pattern, Target};
 use super::{Direction, Directions, Verdict};
+use crate::digest::{Digest, Encode};
+
+/// Partition: messages between two sides are dropped while connections stay up. It holds all the time without
+/// `every`, `probability` and `for`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(
+    extend("examples" = [{"kind": "partition", "group": "west", "peers": ["east-*"]}]),
+    extend("dependentRequired" = {
+        "every": ["probability", "for"],
+        "probability": ["every", "for"],
+        "for": ["every", "probability"],
+    }),
+)]
+#[serde(deny_unknown_fields)]
+pub struct PartitionSpec {
+    /// Affected directions: `out` is what devices send, `in` what is delivered to them.
+    #[schemars(extend("default" = "both"))]
+    pub direction: Option<Directions>,
+    /// Devices on the other side, as names in which `*` stands for any run of characters; the broker, and so all
+    /// devices, by default.
+    #[schemars(extend("examples" = [["east-*"]]))]
+    pub peers: Option<Vec<String>>,
+    /// Time between two trials; 10 ms or more.
+    pub every: Option<Span>,
+    /// Chance that a trial begins it.
+    #[schemars(range(min = 0, max = 1))]
+    pub probability: Option<f64>,
+    /// How long it lasts; 10 ms or more.
+    #[serde(rename = "for")]
+    pub lasting: Option<Span>,
+}
 
 /// A partition between the target of a fault and the broker or a set of peers.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,6 +57,38 @@ pub struct Partition {
     pub peers: Vec<Pattern>,
     /// When it is active, drawn once for the whole fleet. `None`: always.
     pub recurrence: Option<Recurrence>,
+}
+
+impl KindSpec for PartitionSpec {
+    type Model = Partition;
+
+    fn check(&self, context: &CheckContext<'_>) -> Result<Partition, FieldError> {
+        let Self { direction, peers, every, probability, lasting } = self;
+        let (every, probability, lasting) = (*every, *probability, *lasting);
+        Ok(Partition {
+            direction: direction.unwrap_or(Directions::Both),
+            peers: peers.iter().flatten().map(Pattern::new).collect(),
+            recurrence: context.optional_recurrence(RecurrenceFields {
+                every,
+                probability,
+                lasting,
+                together: None,
+            })?,
+        })
+    }
+}
+
+impl KindModel for Partition {
+    fn recurrence(&self) -> Option<&Recurrence> {
+        self.recurrence.as_ref()
+    }
+}
+
+impl Encode for Partition {
+    fn encode(&self, into: &mut Digest) {
+        let Self { direction, peers, recurrence } = self;
+        into.write_variant(0, &[direction, peers, recurrence]);
+    }
 }
 
 /// Messages that one device drops for a partition.

@@ -2,10 +2,68 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use wasmote_mqtt::message::Message;
 use wasmote_mqtt::time::Time;
 
+use super::checks::{CheckContext, FieldError, within};
+use super::kind::{KindModel, KindSpec};
+use super::span::Span;
 use super::{Direction, Directions, RuleInput, Verdict};
+use crate::digest::{Digest, Encode};
+
+/// Reordering: a message is held back until others have gone past it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("examples" = [{"kind": "reorder", "probability": 0.1, "max": "2s"}]))]
+#[serde(deny_unknown_fields)]
+pub struct ReorderSpec {
+    /// Affected directions: `out` is what devices send, `in` what is delivered to them.
+    #[schemars(extend("default" = "out"))]
+    pub direction: Option<Directions>,
+    /// Chance that a message is held back.
+    #[schemars(required, range(min = 0, max = 1))]
+    pub probability: Option<f64>,
+    /// Messages that go past it before it goes on.
+    #[schemars(range(min = 1, max = 1_000), extend("default" = 1))]
+    pub gap: Option<u32>,
+    /// The longest time that a message is held back.
+    #[schemars(with = "Span")]
+    pub max: Option<Span>,
+}
+
+impl KindSpec for ReorderSpec {
+    type Model = Reorder;
+
+    fn check(&self, context: &CheckContext<'_>) -> Result<Reorder, FieldError> {
+        Ok(Reorder {
+            direction: self.direction.unwrap_or_default(),
+            probability: context.required_probability(self.probability)?,
+            gap: within("gap", self.gap.unwrap_or(1), 1, 1_000)?,
+            at_most: context.required_span("max", self.max)?,
+        })
+    }
+}
+
+impl KindModel for Reorder {
+    fn direction(&self) -> Option<Directions> {
+        Some(self.direction)
+    }
+
+    fn judge(&self, input: &mut RuleInput<'_>) -> Verdict {
+        match input.rng.chance(self.probability) && input.can_hold {
+            true => Verdict::HoldBack { others: self.gap, at_most: self.at_most },
+            false => Verdict::Pass,
+        }
+    }
+}
+
+impl Encode for Reorder {
+    fn encode(&self, into: &mut Digest) {
+        let Self { direction, probability, gap, at_most } = self;
+        into.write_variant(0, &[direction, probability, gap, at_most]);
+    }
+}
 
 /// Holds a message back until a number of later messages of the same device and direction have passed, or
 /// until a timeout. Then it continues to the following faults.
@@ -19,15 +77,6 @@ pub struct Reorder {
     pub gap: u32,
     /// Timeout.
     pub at_most: Duration,
-}
-
-impl Reorder {
-    pub(super) fn judge(&self, input: &mut RuleInput<'_>, waiting: &HeldMessages) -> Verdict {
-        match input.rng.chance(self.probability) && waiting.has_room() {
-            true => Verdict::HoldBack { others: self.gap, at_most: self.at_most },
-            false => Verdict::Pass,
-        }
-    }
 }
 
 /// A message that is held back.
@@ -60,7 +109,8 @@ impl HeldMessages {
     /// Most held messages. Further ones continue at once, which bounds the memory.
     const CAPACITY: usize = 1_000;
 
-    fn has_room(&self) -> bool {
+    /// Whether one more message can be held back.
+    pub(super) fn has_room(&self) -> bool {
         self.0.len() < Self::CAPACITY
     }
 

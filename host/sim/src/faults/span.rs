@@ -1,9 +1,11 @@
 //! Durations in documents: `"500ms"`, `"1m 30s"`, or a number of seconds. A negative one has a leading `-`:
 //! `"-2s"`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -23,6 +25,27 @@ impl<'de> Deserialize<'de> for Span {
     }
 }
 
+/// A regular expression of what `humantime` reads, without `^` and `$`.
+pub const SPAN_PATTERN: &str = "\\s*(\\d[\\d\\s]*(\\.[\\d\\s]+)?\
+    (nanos|nsec|ns|usec|us|µs|millis|msec|ms|seconds|second|secs|sec|s|minutes|minute|mins|min|m|hours|hour|hrs|hr|h|\
+    days|day|d|weeks|week|wks|wk|w|months|month|M|years|year|yrs|yr|y)\\s*)+";
+
+impl JsonSchema for Span {
+    fn schema_name() -> Cow<'static, str> {
+        "Span".into()
+    }
+
+    fn json_schema(_generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A length of time: a text such as \"1m 30s\", or a number of seconds.",
+            "type": ["string", "number"],
+            "pattern": format!("^{SPAN_PATTERN}$"),
+            "minimum": 0,
+            "examples": ["500ms", "1m 30s"],
+        })
+    }
+}
+
 /// A signed duration in human-readable form.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SignedSpan {
@@ -37,6 +60,21 @@ impl SignedSpan {
     pub fn as_nanos(self) -> i64 {
         let nanos = i64::try_from(self.by.as_nanos()).unwrap_or(i64::MAX);
         if self.negative { -nanos } else { nanos }
+    }
+}
+
+impl JsonSchema for SignedSpan {
+    fn schema_name() -> Cow<'static, str> {
+        "Shift".into()
+    }
+
+    fn json_schema(_generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A length of time as in `Span`, with a `-` in front if it is negative.",
+            "type": ["string", "number"],
+            "pattern": format!("^-?{SPAN_PATTERN}$"),
+            "examples": ["-2s"],
+        })
     }
 }
 

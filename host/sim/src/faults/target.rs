@@ -2,6 +2,8 @@
 
 use wasmote_mqtt::device_id::Identity;
 
+use crate::digest::{Digest, Encode};
+
 /// Pattern for device names, with `*` for any sequence of characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pattern(String);
@@ -42,6 +44,12 @@ impl Pattern {
             }
         }
         true
+    }
+}
+
+impl Encode for Pattern {
+    fn encode(&self, into: &mut Digest) {
+        into.write_bytes(self.0.as_bytes());
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use wasmote_mqtt::client::DisconnectMode;
 use wasmote_sim::action::Action;
 use wasmote_sim::device::{Input, PowerState};
@@ -10,15 +11,15 @@ use wasmote_sim::faults::document::{FaultDocument, FaultEntry, Kind};
 use wasmote_sim::faults::span::Span;
 use wasmote_sim::notice::DeviceNotice;
 
-use crate::harness::{Harness, document, idle, message, ticker};
+use crate::harness::{Harness, document, fault, idle, message, ticker, with};
 
 fn battery(capacity_joules: f64) -> FaultEntry {
-    FaultEntry { kind: Kind::Battery, capacity_joules: Some(capacity_joules), ..FaultEntry::default() }
+    fault(json!({"kind": Kind::Battery, "capacity_joules": capacity_joules}))
 }
 
 /// A battery for 100 seconds of idling.
 fn idling() -> FaultEntry {
-    FaultEntry { idle_watts: Some(0.1), ..battery(10.0) }
+    with(battery(10.0), json!({"idle_watts": 0.1}))
 }
 
 fn seconds(n: u64) -> Duration {
@@ -53,14 +54,16 @@ fn an_idle_device_stays_off_after_its_battery_is_empty() {
 
 #[test]
 fn messages_bytes_and_events_consume_energy() {
-    let entry = FaultEntry {
-        send_joules: Some(1.0),
-        send_joules_per_byte: Some(0.1),
-        receive_joules: Some(0.5),
-        receive_joules_per_byte: Some(0.01),
-        event_joules: Some(0.001),
-        ..battery(100.0)
-    };
+    let entry = with(
+        battery(100.0),
+        json!({
+            "send_joules": 1.0,
+            "send_joules_per_byte": 0.1,
+            "receive_joules": 0.5,
+            "receive_joules_per_byte": 0.01,
+            "event_joules": 0.001,
+        }),
+    );
     let mut harness = Harness::new(idle, document([entry]));
     // The device has handled the start and the connection.
     assert_eq!(microjoules(&harness), Some(99_998_000));
@@ -72,7 +75,7 @@ fn messages_bytes_and_events_consume_energy() {
 
 #[test]
 fn messages_can_empty_the_battery() {
-    let mut harness = Harness::new(ticker, document([FaultEntry { send_joules: Some(1.0), ..battery(5.5) }]));
+    let mut harness = Harness::new(ticker, document([with(battery(5.5), json!({"send_joules": 1.0}))]));
     harness.run(seconds(60));
     assert_eq!((harness.published(), is_dead(&harness)), (6, true), "the sixth is still sent");
     assert!(harness.closes());
@@ -92,7 +95,7 @@ fn a_new_battery_is_full() {
 
 #[test]
 fn a_recharged_battery_is_full() {
-    let entry = FaultEntry { recharge: Some(Span(seconds(20))), ..idling() };
+    let entry = with(idling(), json!({"recharge": Span(seconds(20))}));
     let mut harness = Harness::new(idle, document([entry]));
     harness.run(seconds(110));
     assert!(matches!(harness.device.power(), PowerState::Down { .. }));
@@ -122,7 +125,7 @@ fn a_battery_of_the_same_name_keeps_its_state() {
     let faults = |entry: FaultEntry| -> FaultDocument { document([entry]) };
     let mut harness = Harness::new(idle, faults(idling()));
     harness.run(seconds(40));
-    let hungry = FaultEntry { idle_watts: Some(1.0), ..idling() };
+    let hungry = with(idling(), json!({"idle_watts": 1.0}));
     harness.put(Input::SetFaults(faults(hungry).faults().unwrap().into()));
     assert_eq!(microjoules(&harness), Some(6_000_000));
     harness.run(seconds(5));

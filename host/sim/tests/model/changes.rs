@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use wasmote_sim::action::Action;
 use wasmote_sim::behaviour::Trap;
 use wasmote_sim::context::Context;
@@ -11,7 +12,7 @@ use wasmote_sim::faults::document::{DelayKind, FaultDocument, FaultEntry, Kind};
 use wasmote_sim::faults::span::Span;
 use wasmote_sim::notice::DeviceNotice;
 
-use crate::harness::{Harness, document, idle, message, ticker};
+use crate::harness::{Harness, document, fault, idle, message, ticker, with};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -24,11 +25,11 @@ fn span(seconds: u64) -> Option<Span> {
 }
 
 fn of(kind: Kind, probability: f64) -> FaultEntry {
-    FaultEntry { kind, probability: Some(probability), ..FaultEntry::default() }
+    fault(json!({"kind": kind, "probability": probability}))
 }
 
 fn outage(kind: Kind) -> FaultEntry {
-    FaultEntry { every: span(60), lasting: span(30), ..of(kind, 1.0) }
+    with(of(kind, 1.0), json!({"every": span(60), "for": span(30)}))
 }
 
 /// Publishes ten times a second.
@@ -61,17 +62,14 @@ fn published_with(faults: impl Fn(u64) -> FaultDocument) -> Vec<String> {
 }
 
 fn mixed() -> Vec<FaultEntry> {
-    let delay = FaultEntry {
-        distribution: Some(DelayKind::LogNormal),
-        mean: span(1),
-        std: span(1),
-        correlation: Some(0.9),
-        ..of(Kind::Delay, 0.5)
-    };
+    let delay = with(
+        of(Kind::Delay, 0.5),
+        json!({"distribution": DelayKind::LogNormal, "mean": span(1), "std": span(1), "correlation": 0.9}),
+    );
     vec![
-        FaultEntry { run_length: Some(5.0), ..of(Kind::Loss, 0.3) },
-        FaultEntry { gap: Some(30), max: span(60), ..of(Kind::Reorder, 0.05) },
-        FaultEntry { kind: Kind::Bandwidth, bytes_per_second: Some(300), ..FaultEntry::default() },
+        with(of(Kind::Loss, 0.3), json!({"run_length": 5.0})),
+        with(of(Kind::Reorder, 0.05), json!({"gap": 30, "max": span(60)})),
+        fault(json!({"kind": Kind::Bandwidth, "bytes_per_second": 300})),
         delay,
         outage(Kind::Silence),
         outage(Kind::Partition),
@@ -130,7 +128,7 @@ fn an_active_outage_keeps_its_end() {
     for kind in [Kind::Silence, Kind::Hang, Kind::Partition] {
         let mut harness = in_outage(document([outage(kind)]));
         let until = harness.device.active_faults()[0].until.expect("an end");
-        let longer = FaultEntry { lasting: span(50), ..outage(kind) };
+        let longer = with(outage(kind), json!({"for": span(50)}));
         set(&mut harness, &document([of(Kind::Loss, 0.5), longer]));
         assert_eq!(harness.device.active_faults()[0].until, Some(until));
         harness.run(until.since(harness.now));
@@ -150,7 +148,7 @@ fn a_removed_fault_ends_with_a_notice() {
 
 #[test]
 fn a_fault_of_another_kind_is_a_new_fault() {
-    let named = |entry| FaultEntry { id: Some("it".into()), ..entry };
+    let named = |entry| with(entry, json!({"id": "it"}));
     let mut harness = in_outage(document([named(outage(Kind::Silence))]));
     set(&mut harness, &document([named(outage(Kind::Hang))]));
     assert_eq!(began_and_ended(&harness), (1, 1));
@@ -159,7 +157,7 @@ fn a_fault_of_another_kind_is_a_new_fault() {
 
 #[test]
 fn held_messages_wait_until_their_fault_is_removed() {
-    let held = FaultEntry { gap: Some(5), max: span(60), ..of(Kind::Reorder, 1.0) };
+    let held = with(of(Kind::Reorder, 1.0), json!({"gap": 5, "max": span(60)}));
     let mut harness = Harness::new(idle, document([held.clone()]));
     harness.put(Input::Publish(message("t", "x")));
     set(&mut harness, &document([of(Kind::Corrupt, 0.0), held]));

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use wasmote_sim::action::Action;
 use wasmote_sim::behaviour::Trap;
 use wasmote_sim::context::{Context, LogLevel};
@@ -11,7 +12,7 @@ use wasmote_sim::faults::document::{FaultEntry, Kind};
 use wasmote_sim::faults::span::SignedSpan;
 use wasmote_sim::notice::DeviceNotice;
 
-use crate::harness::{Harness, document, message, ticker};
+use crate::harness::{Harness, document, fault, message, ticker};
 
 /// Logs its clock reading for each message.
 fn logs_its_clock(event: Event, context: &mut Context) -> Result<(), Trap> {
@@ -22,12 +23,7 @@ fn logs_its_clock(event: Event, context: &mut Context) -> Result<(), Trap> {
 }
 
 fn wrong(negative: bool, by: Duration, drift_ppm: f64) -> FaultEntry {
-    FaultEntry {
-        kind: Kind::Clock,
-        offset: Some(SignedSpan { negative, by }),
-        drift_ppm: Some(drift_ppm),
-        ..FaultEntry::default()
-    }
+    fault(json!({"kind": Kind::Clock, "offset": SignedSpan { negative, by }, "drift_ppm": drift_ppm}))
 }
 
 /// Clock error in nanoseconds at each message.

@@ -11,17 +11,18 @@ mod reorder;
 
 use std::time::Duration;
 
+use serde_json::json;
 use wasmote_mqtt::device_id::{DeviceId, Identity};
 use wasmote_mqtt::message::Message;
 use wasmote_mqtt::time::Time;
-use wasmote_sim::faults::document::{FaultDocument, FaultEntry, Kind};
+use wasmote_sim::faults::document::{FaultDocument, Kind};
 use wasmote_sim::faults::injector::Injector;
 use wasmote_sim::faults::span::Span;
 use wasmote_sim::faults::{Direction, Directions};
 use wasmote_sim::ledger::Ledger;
 use wasmote_sim::rng::Seed;
 
-use crate::harness::{document, message};
+use crate::harness::{document, fault, message};
 
 const DRAWS: usize = 1_000_000;
 /// Two-sided normal quantile at one in a thousand.
@@ -111,7 +112,7 @@ fn the_losses_of_realistic_are_one_in_ten_and_independent() {
 
 #[test]
 fn two_devices_lose_messages_independently() {
-    let loss = document([FaultEntry { probability: Some(0.1), ..FaultEntry::default() }]);
+    let loss = document([fault(json!({"kind": "loss", "probability": 0.1}))]);
     let (mut left, mut right) = (World::new(loss.clone(), "a"), World::new(loss, "b"));
     let tick = message("t", "x");
     let both = (0..DRAWS).filter(|_| left.pass(&tick).is_empty() & right.pass(&tick).is_empty()).count();
@@ -120,12 +121,7 @@ fn two_devices_lose_messages_independently() {
 
 #[test]
 fn duplicates_have_the_configured_probability() {
-    let entry = FaultEntry {
-        kind: Kind::Duplicate,
-        probability: Some(0.2),
-        copies: Some(2),
-        ..FaultEntry::default()
-    };
+    let entry = fault(json!({"kind": Kind::Duplicate, "probability": 0.2, "copies": 2}));
     let mut world = World::new(document([entry]), "a");
     let tick = message("t", "x");
     let tripled = (0..DRAWS).filter(|_| world.pass(&tick).len() == 3).count();
@@ -134,7 +130,7 @@ fn duplicates_have_the_configured_probability() {
 
 #[test]
 fn a_corrupted_payload_differs_in_one_uniformly_drawn_bit() {
-    let entry = FaultEntry { kind: Kind::Corrupt, probability: Some(1.0), ..FaultEntry::default() };
+    let entry = fault(json!({"kind": Kind::Corrupt, "probability": 1.0}));
     let mut world = World::new(document([entry]), "a");
     let zeros = message("t", "\0\0\0\0\0\0\0\0");
     let mut hits = [0_usize; 64];
@@ -152,13 +148,12 @@ fn a_corrupted_payload_differs_in_one_uniformly_drawn_bit() {
 
 #[test]
 fn a_chance_below_one_delays_that_share_of_messages() {
-    let entry = FaultEntry {
-        kind: Kind::Delay,
-        probability: Some(0.3),
-        min: Some(Span(Duration::from_millis(1))),
-        max: Some(Span(Duration::from_millis(2))),
-        ..FaultEntry::default()
-    };
+    let entry = fault(json!({
+        "kind": Kind::Delay,
+        "probability": 0.3,
+        "min": Span(Duration::from_millis(1)),
+        "max": Span(Duration::from_millis(2)),
+    }));
     let mut world = World::new(document([entry]), "a");
     let tick = message("t", "x");
     assert_proportion((0..DRAWS).filter(|_| !world.pass(&tick)[0].1.is_zero()).count(), 0.3);
@@ -166,8 +161,7 @@ fn a_chance_below_one_delays_that_share_of_messages() {
 
 #[test]
 fn an_inbound_fault_does_not_affect_outbound_messages() {
-    let entry =
-        FaultEntry { probability: Some(1.0), direction: Some(Directions::In), ..FaultEntry::default() };
+    let entry = fault(json!({"kind": "loss", "probability": 1.0, "direction": Directions::In}));
     let mut world = World::new(document([entry]), "a");
     assert_eq!(world.pass(&message("t", "x")).len(), 1);
     let mut passed = Vec::new();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Value;
 use wasmote_mqtt::device_id::{DeviceId, Identity};
 use wasmote_mqtt::message::{Message, MessageOrigin, Qos};
 use wasmote_mqtt::protocol::Protocol;
@@ -163,6 +164,20 @@ pub fn message(topic: &str, payload: &'static str) -> Message {
 
 pub fn at_qos_1(topic: &str, payload: &'static str) -> Message {
     message(topic, payload).with_qos(Qos::AtLeastOnce)
+}
+
+/// A fault, from the fields that a document gives.
+pub fn fault(fields: Value) -> FaultEntry {
+    serde_json::from_value(fields).expect("it can be read")
+}
+
+/// A fault with other fields beside its own; null takes one away.
+pub fn with(entry: FaultEntry, fields: Value) -> FaultEntry {
+    let mut changed = serde_json::to_value(entry).expect("it can be written");
+    for (name, value) in fields.as_object().expect("fields") {
+        changed[name] = value.clone();
+    }
+    fault(changed)
 }
 
 pub fn document(entries: impl IntoIterator<Item = FaultEntry>) -> FaultDocument {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
 use wasmote_mqtt::device_id::{DeviceId, Identity};
 use wasmote_mqtt::message::Qos;
 use wasmote_mqtt::protocol::Protocol;
@@ -20,7 +21,7 @@ use wasmote_sim::rng::{Seed, Stream};
 use wasmote_sim::virtual_time::VirtualTime;
 use wasmote_sim::virtual_time::options::Options;
 
-use crate::harness::{Harness, at_qos_1, document, message, ticker};
+use crate::harness::{Harness, at_qos_1, document, fault, message, ticker, with};
 
 /// All faults at once, in both directions.
 pub fn every_fault() -> FaultDocument {
@@ -28,7 +29,7 @@ pub fn every_fault() -> FaultDocument {
 }
 
 fn of(kind: Kind, probability: f64) -> FaultEntry {
-    FaultEntry { kind, probability: Some(probability), ..FaultEntry::default() }
+    fault(json!({"kind": kind, "probability": probability}))
 }
 
 fn seconds(n: u64) -> Option<Span> {
@@ -36,41 +37,38 @@ fn seconds(n: u64) -> Option<Span> {
 }
 
 fn named(id: &str, entry: FaultEntry) -> FaultEntry {
-    FaultEntry { id: Some(id.into()), ..entry }
+    with(entry, json!({"id": id}))
 }
 
 fn messages() -> Vec<FaultEntry> {
     let both = Some(Directions::Both);
-    let late = FaultEntry {
-        distribution: Some(DelayKind::LogNormal),
-        mean: seconds(1),
-        std: seconds(2),
-        correlation: Some(0.7),
-        ..of(Kind::Delay, 0.3)
-    };
+    let late = with(
+        of(Kind::Delay, 0.3),
+        json!({
+            "distribution": DelayKind::LogNormal,
+            "mean": seconds(1),
+            "std": seconds(2),
+            "correlation": 0.7,
+        }),
+    );
     let entries = [
-        FaultEntry { copies: Some(2), ..of(Kind::Duplicate, 0.3) },
-        FaultEntry { gap: Some(3), max: seconds(4), ..of(Kind::Reorder, 0.3) },
-        FaultEntry { max: seconds(3), ..of(Kind::Delay, 0.5) },
+        with(of(Kind::Duplicate, 0.3), json!({"copies": 2})),
+        with(of(Kind::Reorder, 0.3), json!({"gap": 3, "max": seconds(4)})),
+        with(of(Kind::Delay, 0.5), json!({"max": seconds(3)})),
         of(Kind::Loss, 0.2),
         of(Kind::Corrupt, 0.2),
         named("late", late),
-        named("later", FaultEntry { copies: Some(1), apart: seconds(1), ..of(Kind::Duplicate, 0.2) }),
-        named("again", FaultEntry { max: seconds(1), ..of(Kind::Reorder, 0.2) }),
-        FaultEntry {
-            kind: Kind::Bandwidth,
-            bytes_per_second: Some(8),
-            queue_bytes: Some(40),
-            ..FaultEntry::default()
-        },
-        named("runs", FaultEntry { run_length: Some(4.0), ..of(Kind::Loss, 0.2) }),
+        named("later", with(of(Kind::Duplicate, 0.2), json!({"copies": 1, "apart": seconds(1)}))),
+        named("again", with(of(Kind::Reorder, 0.2), json!({"max": seconds(1)}))),
+        fault(json!({"kind": Kind::Bandwidth, "bytes_per_second": 8, "queue_bytes": 40})),
+        named("runs", with(of(Kind::Loss, 0.2), json!({"run_length": 4.0}))),
     ];
-    entries.into_iter().map(|entry| FaultEntry { direction: both, ..entry }).collect()
+    entries.into_iter().map(|entry| with(entry, json!({"direction": both}))).collect()
 }
 
 fn outages() -> Vec<FaultEntry> {
     let outage =
-        |kind, probability| FaultEntry { every: seconds(20), lasting: seconds(7), ..of(kind, probability) };
+        |kind, probability| with(of(kind, probability), json!({"every": seconds(20), "for": seconds(7)}));
     vec![
         outage(Kind::Partition, 0.2),
         outage(Kind::Silence, 0.2),
@@ -78,28 +76,29 @@ fn outages() -> Vec<FaultEntry> {
         outage(Kind::Crash, 0.1),
         outage(Kind::Disconnect, 0.2),
         outage(Kind::Stall, 0.2),
-        FaultEntry { bytes_per_second: Some(100), buffer_bytes: Some(300), ..outage(Kind::Throttle, 0.3) },
-        FaultEntry { lasting: None, ..outage(Kind::Reset, 0.2) },
-        FaultEntry { lasting: None, ..outage(Kind::HalfOpen, 0.2) },
-        named("region", FaultEntry { together: Some(true), ..outage(Kind::Silence, 0.2) }),
-        named("loop", FaultEntry { times: Some(3), ..outage(Kind::Crash, 0.05) }),
+        with(outage(Kind::Throttle, 0.3), json!({"bytes_per_second": 100, "buffer_bytes": 300})),
+        with(outage(Kind::Reset, 0.2), json!({"for": null})),
+        with(outage(Kind::HalfOpen, 0.2), json!({"for": null})),
+        named("region", with(outage(Kind::Silence, 0.2), json!({"together": true}))),
+        named("loop", with(outage(Kind::Crash, 0.05), json!({"times": 3}))),
     ]
 }
 
 /// Two batteries: the device recharges one by itself, the other needs a manual start.
 fn supply() -> Vec<FaultEntry> {
-    let battery = |capacity_joules| FaultEntry {
-        kind: Kind::Battery,
-        capacity_joules: Some(capacity_joules),
-        idle_watts: Some(1.0),
-        send_joules: Some(1.0),
-        receive_joules_per_byte: Some(0.1),
-        event_joules: Some(0.1),
-        ..FaultEntry::default()
+    let battery = |capacity_joules| {
+        fault(json!({
+            "kind": Kind::Battery,
+            "capacity_joules": capacity_joules,
+            "idle_watts": 1.0,
+            "send_joules": 1.0,
+            "receive_joules_per_byte": 0.1,
+            "event_joules": 0.1,
+        }))
     };
     vec![
-        FaultEntry { kind: Kind::Clock, drift_ppm: Some(-500.0), ..FaultEntry::default() },
-        FaultEntry { recharge: seconds(5), ..battery(40.0) },
+        fault(json!({"kind": Kind::Clock, "drift_ppm": -500.0})),
+        with(battery(40.0), json!({"recharge": seconds(5)})),
         named("reserve", battery(300.0)),
     ]
 }

@@ -6,30 +6,27 @@ mod regions;
 
 use std::time::Duration;
 
+use serde_json::json;
 use wasmote_mqtt::client::DisconnectMode;
 use wasmote_sim::action::Action;
 use wasmote_sim::behaviour::Trap;
 use wasmote_sim::context::Context;
 use wasmote_sim::device::{ConnectionState, Input, PowerState};
 use wasmote_sim::event::{Event, StartCause, StopReason};
-use wasmote_sim::faults::document::{FaultDocument, FaultEntry, Kind};
+use wasmote_sim::faults::document::{FaultDocument, Kind};
 use wasmote_sim::faults::span::Span;
 use wasmote_sim::http::HttpFailure;
 use wasmote_sim::notice::DeviceNotice;
 
-use crate::harness::{Harness, at_qos_1, document, idle, message, ticker};
+use crate::harness::{Harness, at_qos_1, document, fault, idle, message, ticker, with};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn outage(kind: Kind, every: u64, probability: f64, lasting: u64) -> FaultDocument {
     let seconds = |n| Some(Span(Duration::from_secs(n)));
-    document([FaultEntry {
-        kind,
-        every: seconds(every),
-        probability: Some(probability),
-        lasting: seconds(lasting),
-        ..FaultEntry::default()
-    }])
+    document([fault(
+        json!({"kind": kind, "every": seconds(every), "probability": probability, "for": seconds(lasting)}),
+    )])
 }
 
 fn outages_begun(harness: &Harness) -> usize {
@@ -170,7 +167,7 @@ fn a_disconnected_device_reconnects_after_the_outage() {
 
 #[test]
 fn fault_counts_continue_after_a_change_of_faults() {
-    let lossy = document([FaultEntry { probability: Some(1.0), ..FaultEntry::default() }]);
+    let lossy = document([fault(json!({"kind": "loss", "probability": 1.0}))]);
     let mut harness = Harness::new(ticker, lossy.clone());
     harness.run(Duration::from_secs(10));
     assert_eq!(harness.published(), 0);
@@ -216,7 +213,8 @@ fn trials_missed_while_off_do_not_delay_a_device() {
 #[test]
 fn a_too_short_period_is_refused() {
     let mut document = outage(Kind::Silence, 1, 0.0, 1);
-    document.faults[0].every = Some(Span(Duration::from_nanos(1)));
+    let entry = document.faults.remove(0);
+    document.faults.push(with(entry, json!({"every": Span(Duration::from_nanos(1))})));
     let problem = document.faults().unwrap_err().to_string();
     assert_eq!(problem, "fault[0].every: 1ns is less than 10ms");
 }

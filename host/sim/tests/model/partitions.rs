@@ -2,21 +2,21 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use wasmote_sim::device::Input;
 use wasmote_sim::faults::Directions;
-use wasmote_sim::faults::document::{FaultDocument, FaultEntry, Kind};
+use wasmote_sim::faults::document::{FaultDocument, Kind};
 use wasmote_sim::faults::span::Span;
 
-use crate::harness::{Harness, document, idle, message, ticker};
+use crate::harness::{Harness, document, fault, idle, message, ticker, with};
 
 fn cut(direction: Directions, peers: &[&str]) -> FaultDocument {
-    document([FaultEntry {
-        kind: Kind::Partition,
-        group: Some("west".into()),
-        direction: Some(direction),
-        peers: (!peers.is_empty()).then(|| peers.iter().map(ToString::to_string).collect()),
-        ..FaultEntry::default()
-    }])
+    document([fault(json!({
+        "kind": Kind::Partition,
+        "group": "west",
+        "direction": direction,
+        "peers": (!peers.is_empty()).then(|| peers.iter().map(ToString::to_string).collect::<Vec<_>>()),
+    }))])
 }
 
 /// Of three messages each: west's own that are sent, those that west receives from east, and those that east
@@ -52,10 +52,9 @@ fn with_peers_only_their_traffic_is_dropped() {
 #[test]
 fn both_sides_agree_on_the_times_of_a_recurring_partition() {
     let mut faults = cut(Directions::Both, &["east-*"]);
-    let entry = &mut faults.faults[0];
-    entry.every = Some(Span(Duration::from_secs(10)));
-    entry.lasting = Some(Span(Duration::from_secs(10)));
-    entry.probability = Some(0.5);
+    let entry = faults.faults.remove(0);
+    let ten = Span(Duration::from_secs(10));
+    faults.faults.push(with(entry, json!({"every": ten, "for": ten, "probability": 0.5})));
     let mut west = Harness::named("west-0", "west", ticker, faults.clone(), 5);
     let mut east = Harness::named("east-0", "east", ticker, faults, 5);
     let mut changes = 0;

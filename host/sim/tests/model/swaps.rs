@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
 use wasmote_mqtt::device_id::Identity;
 use wasmote_mqtt::message::Qos;
 use wasmote_mqtt::topic::TopicFilter;
@@ -15,7 +16,7 @@ use wasmote_sim::faults::document::{FaultEntry, Kind};
 use wasmote_sim::faults::span::Span;
 use wasmote_sim::notice::DeviceNotice;
 
-use crate::harness::{Harness, document, message};
+use crate::harness::{Harness, document, fault, message};
 
 /// Options of a version of the counter.
 #[derive(Clone, Copy, Default)]
@@ -365,13 +366,12 @@ fn a_swap_starts_a_device_whose_behaviour_refused_to_start() {
 
 #[test]
 fn a_hung_device_swaps_after_the_hang() {
-    let hang = FaultEntry {
-        kind: Kind::Hang,
-        every: Some(Span(Duration::from_secs(4))),
-        probability: Some(1.0),
-        lasting: Some(Span(Duration::from_secs(3))),
-        ..FaultEntry::default()
-    };
+    let hang = fault(json!({
+        "kind": Kind::Hang,
+        "every": Span(Duration::from_secs(4)),
+        "probability": 1.0,
+        "for": Span(Duration::from_secs(3)),
+    }));
     let mut harness = at_three(CounterOptions::default(), [hang]);
     while !harness.device.active_faults().iter().any(|fault| fault.kind == "hang") {
         harness.run(Duration::from_millis(100));

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use wasmote_sim::device::Input;
+use wasmote_sim::faults::disconnect::Disconnect;
 use wasmote_sim::faults::document::FaultDocument;
 use wasmote_sim::faults::outage::Recurrence;
 use wasmote_sim::faults::partition::Partition;
@@ -111,7 +112,7 @@ impl<B: Behaviour + Send + 'static> Fleet<B> {
         let recurrence = Recurrence { every: NOW, probability: 1.0, lasting: time, together: false };
         let id = self.device(index).identity().id.to_string();
         let mut faults = self.faults.all(|index| self.id(index));
-        faults.push(fault("disconnect".into(), id, Model::Disconnect(recurrence)));
+        faults.push(fault("disconnect".into(), id, Model::Disconnect(Disconnect { recurrence })));
         self.simulation.put(device_index(index), Input::SetFaults(faults.into()));
         self.simulation.run_for(NOW);
         // The connection stays away for its time; only the next trial is prevented.

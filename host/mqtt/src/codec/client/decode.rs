@@ -2,10 +2,6 @@
 
 use std::num::{NonZeroU16, NonZeroU32};
 
-use crate::broker::packet::{Ack, AckStep, ConnAck, Reply, SubAck};
-use crate::broker::reason::{CloseReason, SubscribeRefusal};
-use crate::message::Qos;
-use crate::protocol::Protocol;
 use bytes::{Buf, Bytes};
 use mqtt5_protocol::packet::connack::ConnAckPacket;
 use mqtt5_protocol::packet::disconnect::DisconnectPacket;
@@ -14,8 +10,12 @@ use mqtt5_protocol::packet::unsuback::UnsubAckReasonCode;
 use mqtt5_protocol::packet::{FixedHeader, Packet as Raw, PacketType};
 use mqtt5_protocol::{Properties, PropertyId as Id, PropertyValue as Value, ReasonCode};
 
+use crate::broker::packet::{Ack, AckStep, ConnAck, Reply, SubAck};
+use crate::broker::reason::{CloseReason, SubscribeRefusal};
 use crate::codec::decode::{ack_from, close_reason, publish_from, to_packet_id};
 use crate::codec::properties;
+use crate::message::Qos;
+use crate::protocol::Protocol;
 use crate::reason_text;
 
 /// A packet from a broker.

@@ -1,14 +1,14 @@
 //! What clients send.
 
-use crate::broker::packet::{Connect, Disconnect, Request, RetainHandling, Subscribe, Unsubscribe};
-use crate::message::Will;
-use crate::protocol::Protocol;
 use bytes::{BufMut, BytesMut};
 use mqtt5_protocol::Properties;
 use mqtt5_protocol::encoding::encode_variable_int;
 
 use super::{ClientCodec, Credentials, SendError};
+use crate::broker::packet::{Connect, Disconnect, Request, RetainHandling, Subscribe, Unsubscribe};
 use crate::codec::{MAX_PACKET_SIZE, properties};
+use crate::message::Will;
+use crate::protocol::Protocol;
 
 const CONNECT: u8 = 0x10;
 const SUBSCRIBE: u8 = 0x82;

@@ -1,5 +1,8 @@
 use std::num::NonZeroU16;
 
+use bytes::{Bytes, BytesMut};
+
+use super::*;
 use crate::broker::packet::{
     Ack, AckStep, ConnAck, Connect, Disconnect, PacketId, Publish, Reply, Request, SubAck, Subscribe,
     SubscribeOptions, Unsubscribe,
@@ -9,9 +12,6 @@ use crate::device_id::DeviceId;
 use crate::message::{Message, MessageOrigin, Properties, Will};
 use crate::time::WallTime;
 use crate::topic::{Topic, TopicFilter};
-use bytes::{Bytes, BytesMut};
-
-use super::*;
 
 const PROTOCOLS: [Protocol; 2] = [Protocol::V4, Protocol::V5];
 const ACCEPTED_V4: &[u8] = b"\x20\x02\x00\x00";

@@ -5,12 +5,12 @@
 
 use std::fmt::Write as _;
 
-use crate::broker::packet::Publish;
-use crate::message::{MessageOrigin, Properties};
 use bytes::{BufMut, BytesMut};
 use mqtt5_protocol::PropertyId;
 use mqtt5_protocol::encoding::{encode_variable_int, variable_int_len};
 
+use crate::broker::packet::Publish;
+use crate::message::{MessageOrigin, Properties};
 use crate::origin;
 
 /// The properties of a PUBLISH packet, with their length before them.

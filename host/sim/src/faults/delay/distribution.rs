@@ -5,6 +5,7 @@ use std::time::Duration;
 use wasmote_mqtt::time::nanos;
 
 use super::gaussian::{cumulative, quantile};
+use crate::digest::{Digest, Encode};
 
 /// The distribution of a delay.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,6 +71,18 @@ impl Distribution {
             Self::Pareto { min, shape } => {
                 span(nanos(*min) as f64 * libm::exp(-libm::log(cumulative(-gaussian)) / shape))
             }
+        }
+    }
+}
+
+impl Encode for Distribution {
+    fn encode(&self, into: &mut Digest) {
+        match self {
+            Self::Constant(span) => into.write_variant(1, &[span]),
+            Self::Uniform { min, max } => into.write_variant(2, &[min, max]),
+            Self::Normal { mean, std } => into.write_variant(3, &[mean, std]),
+            Self::LogNormal { median, sigma } => into.write_variant(4, &[median, sigma]),
+            Self::Pareto { min, shape } => into.write_variant(5, &[min, shape]),
         }
     }
 }

@@ -1,195 +1,264 @@
-//! One fault as it is written.
+//! One fault of a document: its name, its target, and the fields of its kind.
+//!
+//! The fields are read as the fields of the kind while the parser stands on them, so that its errors carry their place.
+//! Fields that come before `kind` are read as those of the first kind that has a field of this name: a name means the
+//! same wherever it occurs, which a test of the schemas checks.
 
-use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::sync::LazyLock;
+
+use serde::de::value::{MapAccessDeserializer, StrDeserializer};
+use serde::de::{DeserializeSeed, Error, IgnoredAny, IntoDeserializer, MapAccess, Visitor};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
 use wasmote_mqtt::device_id::is_name;
 
-use super::checks::Problem;
-use super::kind::{DelayKind, Kind};
-use crate::faults::broker::Failure;
-use crate::faults::component::{Config, Library};
-use crate::faults::span::{SignedSpan, Span};
+use crate::faults::checks::{CheckContext, FieldError};
+use crate::faults::component::Library;
 use crate::faults::target::{Pattern, Target};
-use crate::faults::{Directions, Fault, Model};
+use crate::faults::{Fault, FaultSpec, Kind};
 
-/// Writes the entry and, from the same list, which of its optional fields are given.
-macro_rules! entry {
-    ($($(#[doc = $doc:literal])+ $field:ident: $type:ty $(= $name:literal)?,)+) => {
-        /// One fault. Which fields it takes depends on its kind.
-        #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-        #[serde(deny_unknown_fields)]
-        pub struct FaultEntry {
-            /// The name in the ledger; the kind by default.
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub id: Option<String>,
-            /// What it does.
-            pub kind: Kind,
-            /// Only for this group.
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub group: Option<String>,
-            /// Only for devices whose names fit; `*` stands for any run of characters.
-            #[serde(skip_serializing_if = "Option::is_none")]
-            pub device: Option<String>,
-            $(
-                $(#[doc = $doc])+
-                #[serde(skip_serializing_if = "Option::is_none" $(, rename = $name)?)]
-                pub $field: Option<$type>,
-            )+
-        }
-
-        impl FaultEntry {
-            /// The names of all fields, but for those that every kind takes.
-            #[cfg(test)]
-            pub(super) fn fields() -> &'static [&'static str] {
-                &[$(name!($field $($name)?),)+]
-            }
-
-            /// Which of these are given.
-            fn given(&self) -> impl Iterator<Item = &'static str> {
-                let fields = [$((name!($field $($name)?), self.$field.is_some()),)+];
-                fields.into_iter().filter_map(|(name, given)| given.then_some(name))
-            }
-        }
-    };
+/// One fault.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FaultEntry {
+    /// Name in the ledger; the kind by default.
+    pub id: Option<String>,
+    /// The only group that has it.
+    pub group: Option<String>,
+    /// The only devices that have it, as a name in which `*` stands for any run of characters.
+    pub device: Option<String>,
+    /// The kind, with its fields.
+    pub spec: FaultSpec,
+    /// A field of another kind that the document gives. The check refuses it.
+    pub foreign_field: Option<&'static str>,
 }
 
-macro_rules! name {
-    ($field:ident) => {
-        stringify!($field)
-    };
-    ($field:ident $name:literal) => {
-        $name
-    };
-}
-
-entry! {
-    /// `out`, `in` or `both`; by default `out` for messages, and `both` for partitions and for bytes.
-    direction: Directions,
-    /// Chance for each message, or for each trial; from 0 to 1.
-    probability: f64,
-    /// How delays are distributed; `uniform` by default.
-    distribution: DelayKind,
-    /// Shortest delay.
-    min: Span,
-    /// Longest delay; of a message that is held back, the longest time.
-    max: Span,
-    /// Mean delay.
-    mean: Span,
-    /// Standard deviation of the delay.
-    std: Span,
-    /// Exponent of the tail of a Pareto distribution.
-    shape: f64,
-    /// How alike successive delays are, from 0 (default) to 1.
-    correlation: f64,
-    /// Messages that are lost in a row, on average. Without it losses are independent.
-    run_length: f64,
-    /// Copies beside the original; 1 by default.
-    copies: u32,
-    /// How long after the one before it each copy goes; zero by default.
-    apart: Span,
-    /// Bits that flip; 1 by default.
-    bits: u32,
-    /// How many others go past a message that is held back; 1 by default.
-    gap: u32,
-    /// What a line carries each second, in bytes of topics and payloads; of a throttle, in bytes of packets.
-    bytes_per_second: u64,
-    /// Bytes that can wait for the line; 65,536 by default.
-    queue_bytes: u64,
-    /// Bytes that can wait in front of a throttle; 65,536 by default.
-    buffer_bytes: u64,
-    /// The other side of a partition, as names with `*`.
-    peers: Vec<String>,
-    /// A component that is the model: the name of one that the host knows, or a file.
-    file: String,
-    /// What the component is configured with.
-    config: Config,
-    /// Time between two trials.
-    every: Span,
-    /// How long an outage lasts.
-    lasting: Span = "for",
-    /// Whether it strikes all devices at once that it is for.
-    together: bool,
-    /// Crashes in a row; 1 by default.
-    times: u32,
-    /// How long a device runs between two crashes in a row; 5 s by default.
-    uptime: Span,
-    /// By how much clocks are ahead at the beginning of the run; behind if negative.
-    offset: SignedSpan,
-    /// By how much the clock of each device is ahead or behind of that, at most.
-    offset_spread: Span,
-    /// Microseconds that clocks gain in each second; lose if negative.
-    drift_ppm: f64,
-    /// How much more or less than that the clock of each device gains, at most.
-    drift_spread_ppm: f64,
-    /// What a full battery holds, in joules.
-    capacity_joules: f64,
-    /// Drawn from the battery while the device is on.
-    idle_watts: f64,
-    /// Drawn for each message sent.
-    send_joules: f64,
-    /// Drawn for each byte of topic and payload sent.
-    send_joules_per_byte: f64,
-    /// Drawn for each message received.
-    receive_joules: f64,
-    /// Drawn for each byte of topic and payload received.
-    receive_joules_per_byte: f64,
-    /// Drawn for each event that the behaviour deals with.
-    event_joules: f64,
-    /// How long a device with an empty battery is off until it comes back with a full one.
-    recharge: Span,
-    /// Whether a broker that restarts still has what it had; by default it has not.
-    persistent: bool,
+impl From<FaultSpec> for FaultEntry {
+    fn from(spec: FaultSpec) -> Self {
+        Self { id: None, group: None, device: None, spec, foreign_field: None }
+    }
 }
 
 impl FaultEntry {
-    pub(super) fn fault(&self, library: &dyn Library) -> Result<Fault, Problem> {
-        self.reject_unknown_fields()?;
-        let id = self.id.as_deref().unwrap_or(self.kind.name());
+    pub(super) fn check(&self, library: &dyn Library) -> Result<Fault, FieldError> {
+        let kind = self.spec.kind();
+        if let Some(field) = self.foreign_field {
+            let (subject, taken) = self.spec.takes();
+            return Err(FieldError::not_taken(field, &subject, taken));
+        }
+        let id = self.id.as_deref().unwrap_or(kind.name());
         if !is_name(id) {
-            return Err(("id", format!("`{id}` is no name; use letters, digits, `-`, `_` and `.`")));
+            let problem = format!("`{id}` is no name; use letters, digits, `-`, `_` and `.`");
+            return Err(FieldError::new("id", problem));
         }
         let target = Target { group: self.group.clone(), device: self.device.as_ref().map(Pattern::new) };
-        Ok(Fault { id: id.into(), target, model: self.model(library)? })
+        let model = self.spec.check(&CheckContext { kind, target: &target, library })?;
+        Ok(Fault { id: id.into(), target, model })
+    }
+}
+
+impl Serialize for FaultEntry {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let fields = self.spec.given().map_err(serde::ser::Error::custom)?;
+        let mut map = serializer.serialize_map(None)?;
+        if let Some(id) = &self.id {
+            map.serialize_entry("id", id)?;
+        }
+        map.serialize_entry("kind", self.spec.kind().name())?;
+        for (name, value) in [("group", &self.group), ("device", &self.device)] {
+            if let Some(value) = value {
+                map.serialize_entry(name, value)?;
+            }
+        }
+        for (name, value) in &fields {
+            map.serialize_entry(name, value)?;
+        }
+        map.end()
+    }
+}
+
+/// The fields that every kind has.
+const COMMON: [&str; 4] = ["id", "kind", "group", "device"];
+
+/// The names of the fields of all kinds, each once.
+static FIELDS: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+    let mut names = COMMON.to_vec();
+    for name in Kind::ALL.iter().flat_map(|kind| kind.fields()) {
+        if !names.contains(name) {
+            names.push(name);
+        }
+    }
+    names
+});
+
+/// The name of a field that at least one kind has.
+struct Name(&'static str);
+
+impl<'de> Deserialize<'de> for Name {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_identifier(NameVisitor)
+    }
+}
+
+struct NameVisitor;
+
+impl Visitor<'_> for NameVisitor {
+    type Value = Name;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a field")
     }
 
-    fn model(&self, library: &dyn Library) -> Result<Model, Problem> {
-        Ok(match self.kind {
-            Kind::Delay => Model::Delay(self.delay()?),
-            Kind::Loss => Model::Loss(self.loss()?),
-            Kind::Duplicate => Model::Duplicate(self.duplicate()?),
-            Kind::Corrupt => Model::Corrupt(self.corrupt()?),
-            Kind::Reorder => Model::Reorder(self.reorder()?),
-            Kind::Bandwidth => Model::Bandwidth(self.bandwidth()?),
-            Kind::Partition => Model::Partition(self.partition()?),
-            Kind::Component => Model::Component(self.component(library)?),
-            Kind::Stall => Model::Stall(self.stall()?),
-            Kind::Reset => Model::Reset(self.instant_recurrence()?),
-            Kind::Throttle => Model::Throttle(self.throttle()?),
-            Kind::HalfOpen => Model::HalfOpen(self.half_open()?),
-            Kind::Silence => Model::Silence(self.recurrence()?),
-            Kind::Hang => Model::Hang(self.recurrence()?),
-            Kind::Crash => Model::Crash(self.recurrence()?, self.repeats()?),
-            Kind::Disconnect => Model::Disconnect(self.recurrence()?),
-            Kind::Clock => Model::Clock(self.clock()?),
-            Kind::Battery => Model::Battery(self.battery()?),
-            Kind::BrokerPause => Model::Broker(self.broker_fault(Failure::Pause)?),
-            Kind::BrokerRestart => {
-                let persistent = self.persistent.unwrap_or(false);
-                Model::Broker(self.broker_fault(Failure::Restart { persistent })?)
-            }
-        })
+    fn visit_str<E: Error>(self, text: &str) -> Result<Name, E> {
+        let known = FIELDS.iter().find(|name| **name == text);
+        known.map(|name| Name(name)).ok_or_else(|| E::unknown_field(text, &FIELDS))
+    }
+}
+
+impl<'de> Deserialize<'de> for FaultEntry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_struct("FaultEntry", &FIELDS, EntryVisitor)
+    }
+}
+
+struct EntryVisitor;
+
+impl<'de> Visitor<'de> for EntryVisitor {
+    type Value = FaultEntry;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("struct FaultEntry")
     }
 
-    fn reject_unknown_fields(&self) -> Result<(), Problem> {
-        let known = self.kind.fields(self.distribution);
-        let Some(field) = self.given().find(|field| !known.contains(field)) else {
-            return Ok(());
-        };
-        let what = match self.kind {
-            Kind::Delay => {
-                format!("a delay of distribution `{}`", self.distribution.unwrap_or_default().name())
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<FaultEntry, A::Error> {
+        let mut common = Common::default();
+        let mut early = Map::new();
+        let kind = loop {
+            let Some(Name(name)) = map.next_key()? else { return Err(Error::missing_field("kind")) };
+            match name {
+                "kind" => break map.next_value::<Kind>()?,
+                _ if COMMON.contains(&name) => common.read(name, &mut map)?,
+                _ if early.contains_key(name) => return Err(Error::duplicate_field(name)),
+                _ => early.extend(read_before_kind(name, &mut map)?),
             }
-            kind => format!("a fault of kind `{}`", kind.name()),
         };
-        Err((field, format!("{what} does not take it; it takes `{}`", known.join("`, `"))))
+        let early = early.into_iter();
+        let mut fields = KindFields { own: kind.fields(), map, early, value: None, common, foreign: None };
+        let spec = kind.read(MapAccessDeserializer::new(&mut fields))?;
+        let KindFields { common: Common { id, group, device }, foreign: foreign_field, .. } = fields;
+        Ok(FaultEntry { id, group, device, spec, foreign_field })
     }
+}
+
+#[derive(Default)]
+struct Common {
+    id: Option<String>,
+    group: Option<String>,
+    device: Option<String>,
+}
+
+impl Common {
+    fn read<'de, A: MapAccess<'de>>(&mut self, name: &'static str, map: &mut A) -> Result<(), A::Error> {
+        let field = match name {
+            "id" => &mut self.id,
+            "group" => &mut self.group,
+            _ => &mut self.device,
+        };
+        if field.is_some() {
+            return Err(Error::duplicate_field(name));
+        }
+        *field = map.next_value()?;
+        Ok(())
+    }
+}
+
+/// Reads a field before the kind is known, and returns it in its normal form; nothing for null.
+fn read_before_kind<'de, A: MapAccess<'de>>(
+    name: &'static str,
+    map: &mut A,
+) -> Result<Map<String, Value>, A::Error> {
+    let has_field = |kind: &&Kind| kind.fields().contains(&name);
+    let Some(kind) = Kind::ALL.iter().find(has_field) else {
+        return Err(Error::unknown_field(name, &FIELDS));
+    };
+    let spec = kind.read(MapAccessDeserializer::new(OneField { name: Some(name), map }))?;
+    let field = spec.given().map_err(Error::custom)?;
+    // Only a number that JSON does not have is there and not given.
+    if field.is_empty() && kind.read(Value::Object(Map::new())).is_ok_and(|empty| empty != spec) {
+        return Err(Error::custom(format!("`{name}` is not a finite number")));
+    }
+    Ok(field)
+}
+
+/// The present field of a map, as a map of its own.
+struct OneField<'a, A> {
+    name: Option<&'static str>,
+    map: &'a mut A,
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for OneField<'_, A> {
+    type Error = A::Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
+        self.name.take().map(|name| seed.deserialize(key(name))).transpose()
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, A::Error> {
+        self.map.next_value_seed(seed)
+    }
+}
+
+/// The fields of one kind: those that came before the kind, then those that follow it. The fields that every kind has
+/// are set aside, and so is the name of a field of another kind.
+struct KindFields<A> {
+    own: &'static [&'static str],
+    map: A,
+    early: serde_json::map::IntoIter,
+    /// Value of the present field, if it came before the kind.
+    value: Option<Value>,
+    common: Common,
+    foreign: Option<&'static str>,
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for &mut KindFields<A> {
+    type Error = A::Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
+        for (name, value) in self.early.by_ref() {
+            if self.own.contains(&name.as_str()) {
+                self.value = Some(value);
+                return seed.deserialize(key(&name)).map(Some);
+            }
+            self.foreign = FIELDS.iter().find(|known| **known == name).copied();
+        }
+        loop {
+            let Some(Name(name)) = self.map.next_key()? else { return Ok(None) };
+            match name {
+                "kind" => return Err(Error::duplicate_field(name)),
+                _ if COMMON.contains(&name) => {
+                    let KindFields { common, map, .. } = &mut **self;
+                    common.read(name, map)?;
+                }
+                _ if self.own.contains(&name) => return seed.deserialize(key(name)).map(Some),
+                // Null stands for a field that is not given.
+                _ => {
+                    if self.map.next_value::<Option<IgnoredAny>>()?.is_some() {
+                        self.foreign = Some(name);
+                    }
+                }
+            }
+        }
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, A::Error> {
+        match self.value.take() {
+            Some(value) => seed.deserialize(value).map_err(Error::custom),
+            None => self.map.next_value_seed(seed),
+        }
+    }
+}
+
+fn key<E: Error>(name: &str) -> StrDeserializer<'_, E> {
+    name.into_deserializer()
 }

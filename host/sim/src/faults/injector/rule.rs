@@ -10,7 +10,7 @@ use crate::faults::component::ModelInput;
 use crate::faults::component::runner::ModelRunner;
 use crate::faults::partition::PartitionRule;
 use crate::faults::reorder::{HeldMessage, HeldMessages};
-use crate::faults::{Direction, Fault, FaultId, Model, RuleInput, RuleState, Verdict};
+use crate::faults::{Direction, Fault, FaultId, RuleInput, RuleState, Verdict};
 use crate::ledger::Ledger;
 use crate::notice::DeviceNotice;
 use crate::rng::Stream;
@@ -175,15 +175,8 @@ impl Rule {
             Direction::Out => &mut builtin.outbound,
             Direction::In => &mut builtin.inbound,
         };
-        let mut input = RuleInput { message, now, rng: &mut builtin.stream, state };
-        match &self.fault.model {
-            Model::Delay(delay) => delay.judge(&mut input),
-            Model::Loss(loss) => loss.judge(&mut input),
-            Model::Duplicate(duplicate) => duplicate.judge(&mut input),
-            Model::Corrupt(corrupt) => corrupt.judge(&mut input),
-            Model::Reorder(reorder) => reorder.judge(&mut input, &self.waiting),
-            Model::Bandwidth(bandwidth) => bandwidth.judge(&mut input),
-            _ => Verdict::Pass,
-        }
+        let mut input =
+            RuleInput { message, now, can_hold: self.waiting.has_room(), rng: &mut builtin.stream, state };
+        self.fault.model.judge(&mut input)
     }
 }

@@ -1,9 +1,9 @@
 //! Encoding of device inputs.
 
 use super::Digest;
-use super::encode::Encode;
 use crate::behaviour::Version;
 use crate::device::Input;
+use crate::digest::Encode;
 use crate::event::StopReason;
 use crate::http::{HttpFailure, HttpRequest, HttpResponse};
 

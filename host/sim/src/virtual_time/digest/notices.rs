@@ -1,10 +1,10 @@
 //! Encoding of device notices.
 
 use super::Digest;
-use super::encode::Encode;
 use crate::behaviour::{Trap, TrapKind};
 use crate::context::LogLevel;
 use crate::device::{SwapRefusal, VersionChange};
+use crate::digest::Encode;
 use crate::event::StartCause;
 use crate::notice::{DeviceNotice, DropCause};
 

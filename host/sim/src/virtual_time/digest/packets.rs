@@ -7,7 +7,7 @@ use wasmote_mqtt::broker::packet::{
 use wasmote_mqtt::protocol::Protocol;
 
 use super::Digest;
-use super::encode::Encode;
+use crate::digest::Encode;
 
 impl Encode for Request {
     fn encode(&self, into: &mut Digest) {

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use serde_json::json;
 use wasmote_mqtt::broker::packet::{Connect, Reply, Request};
 use wasmote_mqtt::client::ids::ConnectionId;
 use wasmote_mqtt::message::{Message, Will};
@@ -9,7 +10,7 @@ use super::*;
 use crate::behaviour::{Trap, TrapKind};
 use crate::context::LogLevel;
 use crate::device::Input;
-use crate::faults::document::{FaultDocument, FaultEntry, Kind};
+use crate::faults::document::{FaultDocument, fault};
 use crate::http::HttpFailure;
 use crate::notice::{DeviceNotice, DropCause};
 use crate::virtual_time::observer::DeviceIndex;
@@ -45,7 +46,7 @@ fn after(event: &TraceEvent<'_>) -> u128 {
 }
 
 fn faults(probability: f64) -> Input {
-    let entry = FaultEntry { kind: Kind::Loss, probability: Some(probability), ..FaultEntry::default() };
+    let entry = fault(json!({"kind": "loss", "probability": probability}));
     Input::SetFaults(FaultDocument { faults: vec![entry] }.faults().unwrap().into())
 }
 

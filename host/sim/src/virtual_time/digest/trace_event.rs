@@ -1,7 +1,7 @@
 //! Encoding of steps.
 
 use super::Digest;
-use super::encode::Encode;
+use crate::digest::Encode;
 use crate::faults::broker::BrokerTransition;
 use crate::virtual_time::observer::{ConnectionId, DeviceIndex, TraceEvent};
 

@@ -2,23 +2,20 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use wasmote_mqtt::device_id::DeviceId;
 use wasmote_mqtt::message::Message;
 use wasmote_mqtt::time::Time;
-use wasmote_sim::faults::document::{FaultEntry, Kind};
+use wasmote_sim::faults::document::Kind;
 use wasmote_sim::rng::Seed;
 
 use super::{DRAWS, World};
-use crate::harness::{document, message};
+use crate::harness::{document, fault, message};
 
 /// A link of 1,000 bytes a second; a message of ten bytes takes 10 ms.
 fn line(queue_bytes: u64) -> World {
-    let entry = FaultEntry {
-        kind: Kind::Bandwidth,
-        bytes_per_second: Some(1_000),
-        queue_bytes: Some(queue_bytes),
-        ..FaultEntry::default()
-    };
+    let entry =
+        fault(json!({"kind": Kind::Bandwidth, "bytes_per_second": 1_000, "queue_bytes": queue_bytes}));
     World::new(document([entry]), "a")
 }
 
@@ -57,12 +54,8 @@ fn an_idle_link_takes_a_message_of_any_size() {
 #[test]
 fn each_direction_has_its_own_bandwidth() {
     use wasmote_sim::faults::{Direction, Directions};
-    let entry = FaultEntry {
-        kind: Kind::Bandwidth,
-        bytes_per_second: Some(1_000),
-        direction: Some(Directions::Both),
-        ..FaultEntry::default()
-    };
+    let entry =
+        fault(json!({"kind": Kind::Bandwidth, "bytes_per_second": 1_000, "direction": Directions::Both}));
     let mut world = World::new(document([entry]), "a");
     assert_eq!(through(&mut world), Some(10));
     let mut passed = Vec::new();

@@ -1,15 +1,15 @@
 //! Loss bursts.
 
-use wasmote_sim::faults::document::FaultEntry;
+use serde_json::json;
 
 use super::{DRAWS, World, Z, chi_squared};
-use crate::harness::{document, message};
+use crate::harness::{document, fault, message};
 
 const SHARE: f64 = 0.1;
 const MEAN_RUN: f64 = 5.0;
 
 fn losses() -> Vec<bool> {
-    let loss = FaultEntry { probability: Some(SHARE), run_length: Some(MEAN_RUN), ..FaultEntry::default() };
+    let loss = fault(json!({"kind": "loss", "probability": SHARE, "run_length": MEAN_RUN}));
     let mut world = World::new(document([loss]), "a");
     let tick = message("t", "x");
     (0..DRAWS).map(|_| world.pass(&tick).is_empty()).collect()

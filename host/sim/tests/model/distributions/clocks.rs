@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use wasmote_sim::behaviour::Trap;
 use wasmote_sim::context::Context;
 use wasmote_sim::event::Event;
-use wasmote_sim::faults::document::{FaultEntry, Kind};
+use wasmote_sim::faults::document::Kind;
 use wasmote_sim::faults::span::{SignedSpan, Span};
 
 use super::{KS, ks_distance};
-use crate::harness::{Harness, document};
+use crate::harness::{Harness, document, fault};
 
 /// Records its clock reading as a gauge at the start.
 fn reads_its_clock(event: Event, context: &mut Context) -> Result<(), Trap> {
@@ -22,12 +23,11 @@ fn reads_its_clock(event: Event, context: &mut Context) -> Result<(), Trap> {
 #[test]
 fn the_clocks_of_a_fleet_are_spread_evenly() {
     const DEVICES: usize = 50_000;
-    let faults = document([FaultEntry {
-        kind: Kind::Clock,
-        offset: Some(SignedSpan { negative: true, by: Duration::from_secs(60) }),
-        offset_spread: Some(Span(Duration::from_secs(10))),
-        ..FaultEntry::default()
-    }]);
+    let faults = document([fault(json!({
+        "kind": Kind::Clock,
+        "offset": SignedSpan { negative: true, by: Duration::from_secs(60) },
+        "offset_spread": Span(Duration::from_secs(10)),
+    }))]);
     let offsets = (0..DEVICES).map(|n| {
         let harness = Harness::named(&format!("d-{n}"), "d", reads_its_clock, faults.clone(), 9);
         let metrics = harness.device.metrics().expect("it runs").iter();

@@ -3,34 +3,35 @@
 use std::f64::consts::{PI, SQRT_2};
 use std::time::Duration;
 
-use wasmote_sim::faults::document::{DelayKind, FaultEntry, Kind};
+use serde_json::json;
+use wasmote_sim::faults::document::{DelayKind, FaultEntry, FaultSpec, Kind};
 use wasmote_sim::faults::span::Span;
 
 use super::{DRAWS, KS, World, Z, ks_distance};
-use crate::harness::{document, message};
+use crate::harness::{document, fault, message, with};
 
 fn millis(n: u64) -> Option<Span> {
     Some(Span(Duration::from_millis(n)))
 }
 
 fn delay(distribution: DelayKind) -> FaultEntry {
-    FaultEntry { kind: Kind::Delay, distribution: Some(distribution), ..FaultEntry::default() }
+    fault(json!({"kind": Kind::Delay, "distribution": distribution}))
 }
 
 fn normal() -> FaultEntry {
-    FaultEntry { mean: millis(100), std: millis(80), ..delay(DelayKind::Normal) }
+    with(delay(DelayKind::Normal), json!({"mean": millis(100), "std": millis(80)}))
 }
 
 fn log_normal() -> FaultEntry {
-    FaultEntry { mean: millis(100), std: millis(80), ..delay(DelayKind::LogNormal) }
+    with(delay(DelayKind::LogNormal), json!({"mean": millis(100), "std": millis(80)}))
 }
 
 fn pareto() -> FaultEntry {
-    FaultEntry { min: millis(20), shape: Some(2.5), ..delay(DelayKind::Pareto) }
+    with(delay(DelayKind::Pareto), json!({"min": millis(20), "shape": 2.5}))
 }
 
 fn uniform() -> FaultEntry {
-    FaultEntry { min: millis(10), max: millis(500), ..delay(DelayKind::Uniform) }
+    with(delay(DelayKind::Uniform), json!({"min": millis(10), "max": millis(500)}))
 }
 
 /// Drawn delays in milliseconds.
@@ -44,9 +45,14 @@ fn below(x: f64) -> f64 {
     0.5 * libm::erfc(-x / SQRT_2)
 }
 
+fn distribution(entry: &FaultEntry) -> DelayKind {
+    let FaultSpec::Delay(delay) = &entry.spec else { panic!("it is a delay") };
+    delay.distribution.unwrap()
+}
+
 /// Share of delays below `x` milliseconds.
 fn share_below(entry: &FaultEntry, x: f64) -> f64 {
-    match entry.distribution.unwrap() {
+    match distribution(entry) {
         DelayKind::Normal => {
             let below_zero = below(-100.0 / 80.0);
             (below((x - 100.0) / 80.0) - below_zero) / (1.0 - below_zero)
@@ -64,7 +70,7 @@ fn share_below(entry: &FaultEntry, x: f64) -> f64 {
 fn assert_follows(entry: &FaultEntry, delays: Vec<f64>) {
     let bound = KS / (delays.len() as f64).sqrt();
     let distance = ks_distance(delays.into_iter().map(|x| share_below(entry, x)).collect());
-    assert!(distance < bound, "{:?}: Kolmogorov-Smirnov distance {distance}", entry.distribution);
+    assert!(distance < bound, "{:?}: Kolmogorov-Smirnov distance {distance}", distribution(entry));
 }
 
 #[test]
@@ -77,7 +83,7 @@ fn delays_follow_their_distribution() {
 #[test]
 fn correlation_does_not_change_the_distribution() {
     for entry in [uniform(), normal(), log_normal(), pareto()] {
-        let entry = FaultEntry { correlation: Some(0.8), ..entry };
+        let entry = with(entry, json!({"correlation": 0.8}));
         // The test assumes independent draws: at a distance of sixty, the correlation is negligible.
         let apart = draw(entry.clone(), DRAWS).into_iter().step_by(60).collect();
         assert_follows(&entry, apart);
@@ -96,7 +102,7 @@ fn correlation(values: &[f64], lag: usize) -> f64 {
 #[test]
 fn the_correlation_decays_with_the_lag() {
     for memory in [0.0_f64, 0.5, 0.9] {
-        let entry = FaultEntry { correlation: Some(memory), ..uniform() };
+        let entry = with(uniform(), json!({"correlation": memory}));
         let delays = draw(entry, DRAWS);
         // Bartlett's formula gives the error of the estimate for a process with this correlation.
         let squared = memory * memory;
@@ -125,9 +131,9 @@ fn the_mean_and_the_deviation_of_a_lognormal_delay_are_its_own() {
 
 #[test]
 fn constant_and_fully_correlated_delays_do_not_vary() {
-    let constant = FaultEntry { mean: millis(7), ..delay(DelayKind::Constant) };
+    let constant = with(delay(DelayKind::Constant), json!({"mean": millis(7)}));
     assert!(draw(constant, 1_000).iter().all(|&x| x == 7.0));
-    let stuck = draw(FaultEntry { correlation: Some(1.0), ..normal() }, 1_000);
+    let stuck = draw(with(normal(), json!({"correlation": 1.0})), 1_000);
     assert!(stuck.iter().all(|&x| x == stuck[0]));
 }
 
@@ -135,7 +141,7 @@ fn constant_and_fully_correlated_delays_do_not_vary() {
 fn delays_are_the_same_to_the_nanosecond_everywhere() {
     // Recorded on x86-64. Other platforms and other versions of libm must give the same numbers.
     let first = |entry: FaultEntry| {
-        let mut world = World::new(document([FaultEntry { correlation: Some(0.5), ..entry }]), "a");
+        let mut world = World::new(document([with(entry, json!({"correlation": 0.5}))]), "a");
         let tick = message("t", "x");
         [(); 3].map(|()| world.pass(&tick)[0].1.as_nanos())
     };

@@ -2,25 +2,25 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use wasmote_mqtt::message::Message;
 use wasmote_sim::device::Input;
-use wasmote_sim::faults::document::{FaultDocument, FaultEntry, Kind};
+use wasmote_sim::faults::document::{FaultDocument, Kind};
 use wasmote_sim::faults::span::Span;
 use wasmote_sim::faults::{Direction, Directions};
 use wasmote_sim::notice::DeviceNotice;
 
 use super::{DRAWS, World, assert_proportion};
-use crate::harness::{Harness, document, idle, message};
+use crate::harness::{Harness, document, fault, idle, message};
 
 fn reorder(probability: f64, gap: u32) -> FaultDocument {
-    document([FaultEntry {
-        kind: Kind::Reorder,
-        probability: Some(probability),
-        gap: Some(gap),
-        max: Some(Span(Duration::from_secs(5))),
-        direction: Some(Directions::Both),
-        ..FaultEntry::default()
-    }])
+    document([fault(json!({
+        "kind": Kind::Reorder,
+        "probability": probability,
+        "gap": gap,
+        "max": Span(Duration::from_secs(5)),
+        "direction": Directions::Both,
+    }))])
 }
 
 fn numbered(number: usize) -> Message {
@@ -77,8 +77,7 @@ fn a_held_message_is_released_at_the_timeout() {
 #[test]
 fn a_released_message_passes_the_following_faults() {
     let mut faults = reorder(1.0, 1);
-    let loss =
-        FaultEntry { probability: Some(1.0), direction: Some(Directions::Both), ..FaultEntry::default() };
+    let loss = fault(json!({"kind": "loss", "probability": 1.0, "direction": Directions::Both}));
     faults.faults.push(loss);
     let mut world = World::new(faults, "a");
     assert!(world.pass(&numbered(1)).is_empty());
@@ -104,13 +103,12 @@ fn the_number_of_held_messages_is_bounded() {
 
 #[test]
 fn copies_follow_at_the_configured_interval() {
-    let entry = FaultEntry {
-        kind: Kind::Duplicate,
-        probability: Some(1.0),
-        copies: Some(2),
-        apart: Some(Span(Duration::from_millis(30))),
-        ..FaultEntry::default()
-    };
+    let entry = fault(json!({
+        "kind": Kind::Duplicate,
+        "probability": 1.0,
+        "copies": 2,
+        "apart": Span(Duration::from_millis(30)),
+    }));
     let mut world = World::new(document([entry]), "a");
     let delays: Vec<_> = world.pass(&numbered(1)).iter().map(|(_, delay)| delay.as_millis()).collect();
     assert_eq!(delays, [0, 30, 60]);
@@ -119,7 +117,7 @@ fn copies_follow_at_the_configured_interval() {
 #[test]
 fn a_held_message_that_is_then_lost_has_a_notice() {
     let mut faults = reorder(0.5, 1);
-    faults.faults.push(FaultEntry { probability: Some(0.5), ..FaultEntry::default() });
+    faults.faults.push(fault(json!({"kind": "loss", "probability": 0.5})));
     let mut harness = Harness::new(idle, faults);
     for _ in 0..1_000 {
         harness.put(Input::Publish(message("t", "x")));

@@ -2,18 +2,19 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use wasmote_sim::faults::document::{FaultDocument, Kind};
 use wasmote_sim::faults::span::Span;
 use wasmote_sim::notice::DeviceNotice;
 
 use super::outage;
-use crate::harness::{Harness, ticker};
+use crate::harness::{Harness, ticker, with};
 
 /// Three crashes in a row every 100 s, 2 s off and 4 s on.
 fn loops() -> FaultDocument {
     let mut faults = outage(Kind::Crash, 100, 1.0, 2);
-    faults.faults[0].times = Some(3);
-    faults.faults[0].uptime = Some(Span(Duration::from_secs(4)));
+    let entry = faults.faults.remove(0);
+    faults.faults.push(with(entry, json!({"times": 3, "uptime": Span(Duration::from_secs(4))})));
     faults
 }
 

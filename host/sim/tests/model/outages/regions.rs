@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use wasmote_sim::action::Action;
 use wasmote_sim::faults::document::{FaultDocument, Kind};
 use wasmote_sim::notice::DeviceNotice;
 
 use super::outage;
-use crate::harness::{Harness, idle};
+use crate::harness::{Harness, idle, with};
 
 fn together(id: &str, probability: f64) -> FaultDocument {
     let mut faults = outage(Kind::Disconnect, 60, probability, 10);
-    faults.faults[0].together = Some(true);
-    faults.faults[0].id = Some(id.into());
+    let entry = faults.faults.remove(0);
+    faults.faults.push(with(entry, json!({"together": true, "id": id})));
     faults
 }
 

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use wasmote_mqtt::client::options::ClientOptions;
 use wasmote_mqtt::message::Qos;
 use wasmote_mqtt::time::Time;
 use wasmote_sim::device::ConnectionState;
 use wasmote_sim::faults::broker::Failure;
-use wasmote_sim::faults::document::{FaultDocument, FaultEntry, Kind};
+use wasmote_sim::faults::document::{FaultDocument, Kind};
 use wasmote_sim::faults::span::Span;
 use wasmote_sim::notice::DeviceNotice;
 use wasmote_sim::rng::Seed;
@@ -15,7 +16,7 @@ use wasmote_sim::virtual_time::observer::DeviceIndex;
 use wasmote_sim::virtual_time::options::Options;
 
 use super::world::{Script, World, add, assert_balanced, noticed, received, world};
-use crate::harness::{at_qos_1, document, message};
+use crate::harness::{at_qos_1, document, fault, message};
 
 const SECOND: Duration = Duration::from_secs(1);
 const MEMORY_ONLY: Failure = Failure::Restart { persistent: false };
@@ -177,13 +178,12 @@ fn wills_survive_a_restart_with_persistence() {
 fn a_document_sets_the_recurrence_of_broker_faults() {
     let (mut world, subscriber, _) =
         pair(Qos::AtMostOnce, script(Qos::AtMostOnce, SECOND), Options::default());
-    let entry = FaultEntry {
-        kind: Kind::BrokerRestart,
-        every: Some(Span(100 * SECOND)),
-        probability: Some(1.0),
-        lasting: Some(Span(10 * SECOND)),
-        ..FaultEntry::default()
-    };
+    let entry = fault(json!({
+        "kind": Kind::BrokerRestart,
+        "every": Span(100 * SECOND),
+        "probability": 1.0,
+        "for": Span(10 * SECOND),
+    }));
     let faults = document([entry]).faults().expect("valid");
     world.set_broker_faults(&faults, Seed::new(1));
     world.run_for(1_000 * SECOND);

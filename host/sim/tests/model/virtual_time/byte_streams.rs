@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use wasmote_mqtt::broker::packet::{Publish, Request};
 use wasmote_mqtt::message::{Message, Qos};
 use wasmote_mqtt::protocol::Protocol;
@@ -16,31 +17,33 @@ use wasmote_sim::virtual_time::observer::DeviceIndex;
 use wasmote_sim::virtual_time::options::Options;
 
 use super::world::{Script, World, add, assert_balanced, noticed, received, world};
-use crate::harness::{at_qos_1, document, message};
+use crate::harness::{at_qos_1, document, fault, message, with};
 
 const SECOND: Duration = Duration::from_secs(1);
 /// Period of the faults.
 const EVERY: Duration = Duration::from_secs(300);
 
 fn of(kind: Kind) -> FaultEntry {
-    FaultEntry { kind, ..FaultEntry::default() }
+    fault(json!({"kind": kind}))
 }
 
 fn instant(kind: Kind) -> FaultEntry {
-    FaultEntry { every: Some(Span(EVERY)), probability: Some(1.0), ..of(kind) }
+    with(of(kind), json!({"every": Span(EVERY), "probability": 1.0}))
 }
 
 fn lasting_fault(kind: Kind, lasting: Duration) -> FaultEntry {
-    FaultEntry { lasting: Some(Span(lasting)), ..instant(kind) }
+    with(instant(kind), json!({"for": Span(lasting)}))
 }
 
 fn throttle(bytes_per_second: u64, buffer_bytes: Option<u64>) -> FaultDocument {
-    document([FaultEntry {
-        bytes_per_second: Some(bytes_per_second),
-        buffer_bytes,
-        direction: Some(Directions::Out),
-        ..of(Kind::Throttle)
-    }])
+    document([with(
+        of(Kind::Throttle),
+        json!({
+            "bytes_per_second": bytes_per_second,
+            "buffer_bytes": buffer_bytes,
+            "direction": Directions::Out,
+        }),
+    )])
 }
 
 /// A witness of the topics `t` and `state`, and a device with a will, run until its fault occurs.
@@ -155,8 +158,7 @@ fn a_full_buffer_makes_the_client_refuse_messages() {
 
 #[test]
 fn an_inbound_throttle_delays_deliveries() {
-    let slow =
-        FaultEntry { bytes_per_second: Some(1_000), direction: Some(Directions::In), ..of(Kind::Throttle) };
+    let slow = with(of(Kind::Throttle), json!({"bytes_per_second": 1_000, "direction": Directions::In}));
     let mut world = world(Options::default());
     let subscribes = Some(("t", Qos::AtMostOnce));
     let device = add(&mut world, "device", Script { subscribes, ..Script::default() }, &document([slow]), 1);
@@ -280,7 +282,7 @@ fn a_half_open_connection_times_out_at_both_ends() {
 
 #[test]
 fn a_connection_that_is_half_open_in_one_direction_works_in_the_other() {
-    let one_way = |direction| FaultEntry { direction: Some(direction), ..instant(Kind::HalfOpen) };
+    let one_way = |direction| with(instant(Kind::HalfOpen), json!({"direction": direction}));
     let subscribes = Some(("news", Qos::AtMostOnce));
 
     // The broker receives nothing from the device, which gets the broker's DISCONNECT.
@@ -306,17 +308,15 @@ fn a_connection_that_is_half_open_in_one_direction_works_in_the_other() {
 /// Two hours with frequent link faults: every message between devices, broker and monitor is accounted for.
 #[test]
 fn every_message_over_faulty_links_is_accounted_for() {
-    let often =
-        |entry: FaultEntry| FaultEntry { every: Some(Span(60 * SECOND)), probability: Some(0.5), ..entry };
+    let often = |entry: FaultEntry| with(entry, json!({"every": Span(60 * SECOND), "probability": 0.5}));
     let faults = document([
         often(lasting_fault(Kind::Stall, 20 * SECOND)),
         often(instant(Kind::Reset)),
         often(instant(Kind::HalfOpen)),
-        FaultEntry {
-            bytes_per_second: Some(200),
-            buffer_bytes: Some(500),
-            ..often(lasting_fault(Kind::Throttle, 25 * SECOND))
-        },
+        with(
+            often(lasting_fault(Kind::Throttle, 25 * SECOND)),
+            json!({"bytes_per_second": 200, "buffer_bytes": 500}),
+        ),
     ]);
     let latency = SECOND / 20;
     let mut world = world(Options { latency, ..Options::default() });

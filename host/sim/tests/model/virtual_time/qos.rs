@@ -4,27 +4,29 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
 use wasmote_mqtt::client::options::ClientOptions;
 use wasmote_mqtt::message::Qos;
 use wasmote_mqtt::time::Time;
 use wasmote_sim::device::Input;
-use wasmote_sim::faults::document::{FaultDocument, FaultEntry, Kind};
+use wasmote_sim::faults::document::{FaultDocument, Kind};
 use wasmote_sim::faults::span::Span;
 use wasmote_sim::virtual_time::options::Options;
 
 use super::world::{Script, World, add, assert_balanced, received, world};
-use crate::harness::document;
+use crate::harness::{document, fault};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Repeated disconnects and silences at both ends.
 fn broken() -> FaultDocument {
-    let outage = |kind, every: u32, lasting: u32| FaultEntry {
-        kind,
-        every: Some(Span(every * SECOND)),
-        probability: Some(0.5),
-        lasting: Some(Span(lasting * SECOND)),
-        ..FaultEntry::default()
+    let outage = |kind, every: u32, lasting: u32| {
+        fault(json!({
+            "kind": kind,
+            "every": Span(every * SECOND),
+            "probability": 0.5,
+            "for": Span(lasting * SECOND),
+        }))
     };
     document([outage(Kind::Disconnect, 7, 2), outage(Kind::Silence, 31, 17)])
 }

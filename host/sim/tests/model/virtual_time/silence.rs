@@ -3,29 +3,26 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
 use wasmote_mqtt::broker::packet::Request;
 use wasmote_mqtt::client::options::ClientOptions;
 use wasmote_mqtt::message::Qos;
 use wasmote_mqtt::time::Time;
-use wasmote_sim::faults::document::{FaultDocument, FaultEntry, Kind};
+use wasmote_sim::faults::document::{FaultDocument, Kind};
 use wasmote_sim::faults::span::Span;
 use wasmote_sim::notice::DeviceNotice;
 use wasmote_sim::virtual_time::options::Options;
 
 use super::world::{Script, World, add, assert_balanced, noticed, received, world};
-use crate::harness::document;
+use crate::harness::{document, fault};
 
 const SECOND: Duration = Duration::from_secs(1);
 
 /// One silence in every hundred seconds.
 fn silence(lasting: Duration) -> FaultDocument {
-    document([FaultEntry {
-        kind: Kind::Silence,
-        every: Some(Span(100 * SECOND)),
-        probability: Some(1.0),
-        lasting: Some(Span(lasting)),
-        ..FaultEntry::default()
-    }])
+    document([fault(
+        json!({"kind": Kind::Silence, "every": Span(100 * SECOND), "probability": 1.0, "for": Span(lasting)}),
+    )])
 }
 
 fn first_silence(world: &World, device: wasmote_sim::virtual_time::observer::DeviceIndex) -> (Time, Time) {

@@ -1,6 +1,11 @@
-//! Encoding of values as words. The encoding is prefix-free, so that no two sequences of values have the same
-//! words.
+//! Incremental digest of values, with the encoding of the basic ones.
+//!
+//! Each value becomes 64-bit words that also encode where it ends, so that no two sequences of values give the same
+//! words. The digest is fast and spreads well, but it is not a cryptographic hash: it finds accidents, not forgeries.
+//! A type defines its own words with [`Encode`], next to its definition. When the words of a type change, so does
+//! [`Digest::VERSION`], which is written before everything else.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,20 +14,87 @@ use wasmote_mqtt::message::{Message, MessageOrigin, Properties, Qos, Will};
 use wasmote_mqtt::time::{Time, nanos};
 use wasmote_mqtt::topic::{Topic, TopicFilter};
 
-use super::Digest;
+/// Digest of everything written so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digest {
+    lanes: [u64; 2],
+    steps: u64,
+}
 
-/// A value that can be mixed into a digest.
-pub(super) trait Encode {
+/// Odd numbers without a pattern: the fractional parts of the square roots of 2, 3 and 5.
+const KEYS: [u64; 3] = [0x6a09_e667_f3bc_c909, 0xbb67_ae85_84ca_a73b, 0x3c6e_f372_fe94_f82b];
+
+/// A value that can be written to a digest.
+pub(crate) trait Encode {
+    /// Writes the value as words.
     fn encode(&self, into: &mut Digest);
 }
 
+impl Default for Digest {
+    fn default() -> Self {
+        let mut digest = Self { lanes: [KEYS[0], KEYS[1]], steps: 0 };
+        digest.write_word(Self::VERSION);
+        digest
+    }
+}
+
 impl Digest {
-    /// A variant as its number, followed by its fields.
-    pub(super) fn write_variant(&mut self, variant: u64, fields: &[&dyn Encode]) {
+    /// Version of the encoding. Digests of different versions cannot be compared.
+    pub const VERSION: u64 = 2;
+
+    /// The digest as a number.
+    pub fn value(&self) -> u128 {
+        let [left, right] = self.lanes.map(|lane| fold(lane ^ self.steps, KEYS[2]));
+        u128::from(left) << 64 | u128::from(right)
+    }
+
+    /// Number of trace events that were written.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Counts one more trace event.
+    pub(crate) fn count_step(&mut self) {
+        self.steps += 1;
+    }
+
+    pub(crate) fn write_word(&mut self, word: u64) {
+        let [left, right] = self.lanes;
+        self.lanes = [fold(left ^ word, KEYS[1]) ^ right, fold(right.rotate_left(32) ^ word, KEYS[2]) ^ left];
+    }
+
+    /// Writes the length and then the bytes, so that no two sequences of texts give the same words.
+    pub(crate) fn write_bytes(&mut self, bytes: &[u8]) {
+        self.write_word(bytes.len() as u64);
+        let (words, rest) = bytes.as_chunks::<8>();
+        for word in words {
+            self.write_word(u64::from_le_bytes(*word));
+        }
+        if !rest.is_empty() {
+            let mut last = [0; 8];
+            last[..rest.len()].copy_from_slice(rest);
+            self.write_word(u64::from_le_bytes(last));
+        }
+    }
+
+    /// Writes a variant's number and its fields.
+    pub(crate) fn write_variant(&mut self, variant: u64, fields: &[&dyn Encode]) {
         self.write_word(variant);
         for field in fields {
             field.encode(self);
         }
+    }
+}
+
+/// The product of two numbers, folded into half its length, so that every bit of one reaches all.
+fn fold(word: u64, key: u64) -> u64 {
+    let wide = u128::from(word) * u128::from(key);
+    wide as u64 ^ (wide >> 64) as u64
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.value())
     }
 }
 

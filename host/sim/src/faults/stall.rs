@@ -1,0 +1,70 @@
+//! The bytes of a connection stand still for a while, and wait.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::Directions;
+use super::checks::{CheckContext, FieldError, RecurrenceFields};
+use super::kind::{KindModel, KindSpec};
+use super::outage::Recurrence;
+use super::span::Span;
+use crate::digest::{Digest, Encode};
+
+/// Stall: the bytes of the connection stand still and wait. The connection stays open.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("examples" = [{"kind": "stall", "every": "5m", "probability": 0.5, "for": "20s"}]))]
+#[serde(deny_unknown_fields)]
+pub struct StallSpec {
+    /// Affected directions: `out` is what devices send, `in` what is delivered to them.
+    #[schemars(extend("default" = "both"))]
+    pub direction: Option<Directions>,
+    /// Time between two trials; 10 ms or more.
+    #[schemars(with = "Span")]
+    pub every: Option<Span>,
+    /// Chance that a trial begins it.
+    #[schemars(required, range(min = 0, max = 1))]
+    pub probability: Option<f64>,
+    /// How long it lasts; 10 ms or more.
+    #[schemars(with = "Span")]
+    #[serde(rename = "for")]
+    pub lasting: Option<Span>,
+    /// Whether one trial is held for all its devices, so that it begins on all of them at once.
+    #[schemars(extend("default" = false))]
+    pub together: Option<bool>,
+}
+
+/// Bytes that wait. The connection stays open.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stall {
+    /// Which ways.
+    pub direction: Directions,
+    /// When it begins.
+    pub recurrence: Recurrence,
+}
+
+impl KindSpec for StallSpec {
+    type Model = Stall;
+
+    fn check(&self, context: &CheckContext<'_>) -> Result<Stall, FieldError> {
+        let recurrence = context.recurrence(RecurrenceFields {
+            every: self.every,
+            probability: self.probability,
+            lasting: self.lasting,
+            together: self.together,
+        })?;
+        Ok(Stall { direction: self.direction.unwrap_or(Directions::Both), recurrence })
+    }
+}
+
+impl KindModel for Stall {
+    fn recurrence(&self) -> Option<&Recurrence> {
+        Some(&self.recurrence)
+    }
+}
+
+impl Encode for Stall {
+    fn encode(&self, into: &mut Digest) {
+        let Self { direction, recurrence } = self;
+        into.write_variant(0, &[direction, recurrence]);
+    }
+}
