@@ -61,7 +61,7 @@ impl<B: Behaviour + Send + 'static> Fleet<B> {
     /// A counter, summed over the fleet.
     pub fn counter(&self, name: &str) -> f64 {
         let counters = (0..self.instances.len()).map(|index| match self.metric(index, name) {
-            Some(Metric::Counter(total)) => *total,
+            Some(Metric::Counter { sum }) => *sum,
             _ => 0.0,
         });
         counters.sum()
@@ -70,7 +70,7 @@ impl<B: Behaviour + Send + 'static> Fleet<B> {
     /// A gauge of a device, if it was set.
     pub fn gauge(&self, index: usize, name: &str) -> Option<f64> {
         match self.metric(index, name)? {
-            Metric::Gauge(value) => Some(*value),
+            Metric::Gauge { sum } => Some(*sum),
             _ => None,
         }
     }
