@@ -10,6 +10,7 @@ pub mod fleet_shard;
 pub mod options;
 pub mod resolve;
 pub mod source_addresses;
+mod value_schema;
 pub mod values;
 
 use std::sync::Arc;

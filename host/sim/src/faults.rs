@@ -30,6 +30,7 @@ pub mod delay;
 pub mod disconnect;
 pub mod document;
 pub mod duplicate;
+mod fault_model;
 pub mod half_open;
 pub mod hang;
 pub mod injector;

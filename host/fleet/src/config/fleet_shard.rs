@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
-use super::values::value_schema;
+use super::value_schema::value_schema;
 
 /// One of several equal shards, written `2/6`. Devices are assigned in turn, so that every shard has its share of each
 /// group. Names, numbers and random streams are those of the whole fleet: all shards together behave like one process.

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
-use super::values::value_schema;
+use super::value_schema::value_schema;
 
 /// A range of addresses of this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

@@ -16,6 +16,7 @@ use wasmote_mqtt::topic::Topic;
 use wasmote_sim::faults::span::SPAN_PATTERN;
 
 use super::fleet_shard::FleetShard;
+use super::value_schema::value_schema;
 
 /// Reads these types from files by the rule of their `FromStr`, where they are written as text or as a number.
 macro_rules! deserialize_from_text {
@@ -54,23 +55,6 @@ where
     };
     text.parse().map_err(serde::de::Error::custom)
 }
-
-/// Describes a type that is written as a text or as a number.
-macro_rules! value_schema {
-    ($type:ident, $schema:tt) => {
-        impl JsonSchema for $type {
-            fn schema_name() -> Cow<'static, str> {
-                stringify!($type).into()
-            }
-
-            fn json_schema(_generator: &mut SchemaGenerator) -> Schema {
-                json_schema!($schema)
-            }
-        }
-    };
-}
-
-pub(super) use value_schema;
 
 /// A number of seconds in a text.
 const SECONDS_PATTERN: &str = r"\+?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?";

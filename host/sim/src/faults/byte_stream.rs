@@ -8,7 +8,6 @@
 use std::num::NonZeroU64;
 
 use super::stall::Stall;
-use super::throttle::Throttle;
 use super::{Direction, Directions};
 
 /// Rate and buffer of one direction.
@@ -93,7 +92,7 @@ impl LinkConditions {
     }
 
     /// Adds a throttle. Of several, the lowest rate and the smallest buffer apply.
-    pub(super) fn throttle(&mut self, throttle: &Throttle) {
-        self.change(throttle.direction, |conditions| conditions.limit(throttle.rate));
+    pub(super) fn throttle(&mut self, direction: Directions, rate: ThrottleRate) {
+        self.change(direction, |conditions| conditions.limit(rate));
     }
 }

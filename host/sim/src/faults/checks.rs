@@ -4,7 +4,7 @@ use std::fmt::{self, Display};
 use std::time::Duration;
 
 use super::Kind;
-use super::component::Library;
+use super::fault_model::Library;
 use super::outage::Recurrence;
 use super::span::Span;
 use super::target::Target;

@@ -275,11 +275,13 @@ impl Injector {
     /// Present link conditions.
     pub(crate) fn link_conditions(&self) -> LinkConditions {
         let mut link_conditions = LinkConditions::default();
-        self.throttles.iter().for_each(|throttle| link_conditions.throttle(throttle));
+        self.throttles
+            .iter()
+            .for_each(|throttle| link_conditions.throttle(throttle.direction, throttle.rate));
         for outage in self.outages.iter().filter(|outage| outage.until.is_some()) {
             match &outage.fault.model {
                 Model::Stall(stall) => link_conditions.stall(stall),
-                Model::Throttle(throttle) => link_conditions.throttle(throttle),
+                Model::Throttle(throttle) => link_conditions.throttle(throttle.direction, throttle.rate),
                 _ => {}
             }
         }
