@@ -1,4 +1,4 @@
-//! Puts the built-in behaviours and fault models into the binary, so that one file runs anywhere.
+//! Build script: embeds the built-in behaviours and fault models in the binary, so that it needs no other files.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ fn main() -> io::Result<()> {
     if !missing.is_empty() {
         println!("cargo::error=the built-in behaviours are not built yet ({missing}): run `make behaviours`");
     }
-    // No run depends on these but those that name them; a test sees to it that they are there.
+    // Optional: only runs that name a fault model need it. A test checks that all of them are embedded.
     let missing = embed(&built, &FAULT_MODELS, &out.join("fault_models.rs"))?;
     if !missing.is_empty() {
         println!(
@@ -26,7 +26,7 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// Write the components of these names as a Rust table. Returns the names of those that are not there.
+/// Writes the components with these names as a Rust table. Returns the names of components that are missing.
 fn embed(built: &Path, names: &[&str], table: &Path) -> io::Result<String> {
     let mut text = String::from("&[\n");
     let mut missing = Vec::new();

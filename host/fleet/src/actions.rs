@@ -71,7 +71,7 @@ pub trait TimelineAction {
         None
     }
 
-    /// The same, to be filled in while an entry is read.
+    /// Mutable access to the scope, which is filled in while an entry is read.
     fn scope_mut(&mut self) -> Option<&mut EntryScope> {
         None
     }
@@ -146,7 +146,7 @@ actions! {
     "ramp" => Ramp(ramp::Ramp),
     /// Cuts the power of devices, which lose their memory and start again after 5 s.
     "crash" => Crash(crash::Crash),
-    /// Stops devices in order, until they are started again.
+    /// Stops devices cleanly, until they are started again.
     "stop" => Stop(stop::Stop),
     /// Starts devices that were stopped.
     "start" => Start(start::Start),

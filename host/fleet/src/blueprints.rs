@@ -1,4 +1,4 @@
-//! Settings become devices.
+//! Device blueprints from the settings of a run.
 
 mod linked_factory;
 
@@ -17,18 +17,18 @@ use crate::config::fleet_shard::FleetShard;
 use crate::config::{Group, Settings};
 use crate::source::{Source, SourceError};
 
-/// Devices that are ready to start.
+/// Blueprints of all devices of a process.
 pub struct Blueprints {
     /// The devices, in the order in which they start.
     pub devices: Vec<Blueprint>,
-    /// Their behaviours, each once.
+    /// Descriptions of their behaviours, each once.
     pub behaviours: Vec<ComponentInfo>,
 }
 
-/// Why there is no plan.
+/// Reason why the blueprints cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum BlueprintError {
-    /// The behaviour's file is gone, or closed to us.
+    /// The behaviour's file is missing or unreadable.
     #[error(transparent)]
     Source(#[from] SourceError),
     /// The behaviour's file cannot be used.
@@ -36,22 +36,22 @@ pub enum BlueprintError {
     Load {
         /// The behaviour.
         name: String,
-        /// Its file.
+        /// Its source.
         from: String,
-        /// What is wrong with it.
+        /// The error of the engine.
         problem: wasmote_engine::LoadError,
     },
-    /// A name with its number is too long.
+    /// A device name, which is a prefix with a number, is too long.
     #[error("--device-id or a group's name is too long: {0}")]
     Name(#[from] InvalidId),
 }
 
-/// Behaviours that were loaded, each once.
+/// Loaded components of behaviours, each once.
 #[derive(Clone, Default)]
 pub struct Components(BTreeMap<Source, Component>);
 
 impl Components {
-    /// Load these.
+    /// Loads the components of these sources.
     pub fn load<'a>(
         sources: impl IntoIterator<Item = &'a Source>,
         engine: &Engine,
@@ -65,25 +65,25 @@ impl Components {
         Ok(Self(loaded))
     }
 
-    /// One of them.
+    /// The component of a source.
     pub fn get(&self, source: &Source) -> Option<&Component> {
         self.0.get(source)
     }
 
-    /// All of them, by their source.
+    /// All components, by source.
     pub fn iter(&self) -> impl Iterator<Item = (&Source, &Component)> {
         self.0.iter()
     }
 }
 
 impl Blueprints {
-    /// Load the behaviours and name the devices.
+    /// Loads the behaviours and makes the blueprints.
     pub fn new(settings: &Settings, engine: &Engine) -> Result<Self, BlueprintError> {
         let components = Components::load(settings.groups.iter().map(|group| &group.behaviour), engine)?;
         Self::from_components(settings, &components)
     }
 
-    /// Name the devices; their behaviours are loaded already. A group whose behaviour is not has none.
+    /// Makes the blueprints with components that are loaded already. A group whose component is missing gets no devices.
     pub fn from_components(settings: &Settings, components: &Components) -> Result<Self, BlueprintError> {
         let mut devices = Vec::with_capacity(settings.devices());
         let mut first = 0;
@@ -111,16 +111,16 @@ fn load(source: &Source, engine: &Engine) -> Result<Component, BlueprintError> {
     Ok(component)
 }
 
-/// Where a component's code came from, and what was wrong with code that was not taken.
-pub fn log_code_origin(component: &Component, took: Duration) {
+/// Logs the origin of a component's code, and the reasons why cached code was not used.
+pub fn log_code_origin(component: &Component, duration: Duration) {
     for problem in component.cache_warnings() {
         tracing::warn!("{problem}");
     }
     let (behaviour, origin) = (component.name(), component.origin());
-    tracing::debug!("code of {behaviour}: {origin:?}, in {} ms", took.as_millis());
+    tracing::debug!("code of {behaviour}: {origin:?}, in {} ms", duration.as_millis());
 }
 
-/// Makes the instances of a group.
+/// Creates the behaviour factory of a group.
 pub fn behaviour_factory(group: &Group, component: &Component) -> Arc<dyn BehaviourFactory> {
     let settings = DeviceSettings {
         config: Value::Object(group.config.clone()),
@@ -137,7 +137,7 @@ pub fn behaviour_factory(group: &Group, component: &Component) -> Arc<dyn Behavi
     }
 }
 
-/// Add those devices of a group that belong to this process. `first` is the place of its first in the fleet.
+/// Adds the devices of a group that belong to this process. `first` is the fleet position of the group's first device.
 fn add_group(
     settings: &Settings,
     group: &Group,
@@ -160,15 +160,15 @@ fn add_group(
     Ok(())
 }
 
-/// Every device of the whole fleet, in order.
+/// Identities of all devices of the whole fleet, in order.
 pub fn all_identities(settings: &Settings) -> Vec<Arc<Identity>> {
     let whole = Settings { shard: FleetShard::default(), ..settings.clone() };
     let all = whole.groups.iter().flat_map(|group| identities(&whole, group, 0).unwrap_or_default());
     all.map(Arc::new).collect()
 }
 
-/// Who the devices of a group are. One that was given a name of its own, as a pod is, is one of many that
-/// this process knows nothing about.
+/// Identities of a group's devices. A single device with a configured name, such as that of a pod, has no peer names:
+/// this process does not know the other devices.
 fn identities(settings: &Settings, group: &Group, first: usize) -> Result<Vec<Identity>, InvalidId> {
     let name: Arc<str> = group.name.as_str().into();
     let identity = |id, index, peers| Identity {

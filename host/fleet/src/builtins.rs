@@ -1,28 +1,28 @@
-//! The behaviours and fault models that travel inside the binary.
+//! Built-in behaviours and fault models, which are embedded in the binary.
 
-/// A behaviour or a fault model that needs no file.
+/// A built-in behaviour or fault model.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Builtin {
-    /// What to call it on the command line.
+    /// The name on the command line.
     pub name: &'static str,
-    /// The component.
+    /// Bytes of the component.
     pub bytes: &'static [u8],
 }
 
 static BEHAVIOURS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/behaviours.rs"));
 static FAULT_MODELS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/fault_models.rs"));
 
-/// The behaviours; the default one first.
+/// All built-in behaviours; the default one is the first.
 pub fn all() -> impl Iterator<Item = Builtin> {
     BEHAVIOURS.iter().map(|&(name, bytes)| Builtin { name, bytes })
 }
 
-/// The fault models.
+/// All built-in fault models.
 pub fn fault_models() -> impl Iterator<Item = Builtin> {
     FAULT_MODELS.iter().map(|&(name, bytes)| Builtin { name, bytes })
 }
 
-/// A behaviour or a fault model by its name.
+/// Finds a built-in behaviour or fault model by its name.
 pub fn find(name: &str) -> Option<Builtin> {
     all().chain(fault_models()).find(|builtin| builtin.name == name)
 }
@@ -41,13 +41,13 @@ mod tests {
     }
 
     #[test]
-    fn the_default_behaviour_is_there() {
+    fn the_default_behaviour_is_found() {
         assert!(find("heartbeat").is_some());
         assert!(find("heartbaet").is_none());
     }
 
     #[test]
-    fn the_fault_models_are_there() {
+    fn the_fault_models_are_embedded() {
         let names: Vec<_> = fault_models().map(|builtin| builtin.name).collect();
         assert_eq!(names, ["rain-fade"], "run `make behaviours` and build again");
     }

@@ -1,4 +1,4 @@
-//! The bytes of a component, plain or packed with gzip, as ConfigMaps hold what is large.
+//! Component files: plain, or compressed with gzip so that large ones fit in a ConfigMap.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -6,37 +6,37 @@ use std::path::Path;
 
 use flate2::read::GzDecoder;
 
-/// The largest component that is taken, in bytes, unpacked. One in Python has 18 MB.
+/// Maximum size of a decompressed component, in bytes. A component in Python has 18 MB.
 pub const MAX_BYTES: usize = 32 << 20;
 
-/// What a gzip file begins with (RFC 1952, 2.3.1).
+/// First bytes of a gzip file (RFC 1952, 2.3.1).
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// Bytes that are not taken.
+/// Error of reading a component file.
 #[derive(Debug, thiserror::Error)]
 pub enum ComponentFileError {
-    /// More than anybody would call a behaviour; in a packed file this is a bomb.
+    /// The component exceeds [`MAX_BYTES`]; a compressed one may be a decompression bomb.
     #[error("it has more than {MAX_BYTES} bytes{}", if *compressed { " when it is unpacked" } else { "" })]
     TooLarge {
-        /// Whether it was packed.
+        /// Whether the file is compressed.
         compressed: bool,
     },
-    /// It begins as a gzip file does, and does not go on so.
+    /// The file has a gzip header but invalid content.
     #[error("it is packed with gzip and cannot be unpacked: {0}")]
     Damaged(io::Error),
-    /// The file system said no.
+    /// The file system returned an error.
     #[error(transparent)]
     Unreadable(#[from] io::Error),
 }
 
-/// Read a file, and unpack it if it is packed.
+/// Reads a file and decompresses it if it is compressed.
 pub fn read(path: &Path) -> Result<Vec<u8>, ComponentFileError> {
     let mut bytes = Vec::new();
     File::open(path)?.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
     decompress(bytes)
 }
 
-/// Unpack what is packed, and leave the rest as it is.
+/// Decompresses gzip data and returns other data unchanged.
 pub fn decompress(bytes: Vec<u8>) -> Result<Vec<u8>, ComponentFileError> {
     if bytes.len() > MAX_BYTES {
         return Err(ComponentFileError::TooLarge { compressed: false });

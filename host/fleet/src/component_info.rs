@@ -25,7 +25,7 @@ pub struct ComponentInfo {
 }
 
 impl ComponentInfo {
-    /// Of a component from this source.
+    /// Describes a component from this source.
     pub fn new(source: impl ToString, inspection: Inspection) -> Self {
         let Inspection { name, role, size_bytes, sha256, imports, exports } = inspection;
         let (role, source) = (role.to_string(), source.to_string());

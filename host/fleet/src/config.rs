@@ -33,9 +33,9 @@ use crate::topology::{Links, TopologyError, links_of};
 use fleet_shard::FleetShard;
 use values::{BrokerChoice, HttpAddress, LogFormat, Switch};
 
-/// Topics begin with this where no root is given.
+/// Default root of topics.
 pub const DEFAULT_TOPIC_ROOT: &str = "wasmote";
-/// The keepalive where none is given.
+/// Default keepalive.
 pub const DEFAULT_KEEPALIVE: Duration = Duration::from_secs(10);
 
 /// Checked configuration of a run.
@@ -96,12 +96,12 @@ pub struct Group {
     pub config: Map<String, Value>,
     /// Its own faults; `None` for the fleet's.
     pub faults: Option<FaultSet>,
-    /// Limits of what each device may use.
+    /// Resource limits of each device.
     pub limits: Arc<Limits>,
-    /// Hosts that the devices may ask over HTTP.
+    /// Hosts that the devices may send HTTP requests to.
     pub allow_hosts: Arc<[String]>,
-    /// The neighbours of each device, from a plan's topology or from that of its own configuration. Without them
-    /// devices are not told of any.
+    /// Neighbours of each device, from the topology of the plan or of the group's own configuration; `None` without a
+    /// topology.
     pub links: Option<Arc<Links>>,
 }
 
@@ -112,7 +112,7 @@ impl Group {
         Ok(())
     }
 
-    /// The names of its devices. `id` is the name of the only device, or what stands before the number of each.
+    /// The names of its devices. `id` is the name of the only device, or the prefix before the number of each.
     pub fn device_names(&self, id: Option<&DeviceId>) -> Vec<String> {
         match (id, self.count) {
             (Some(id), 1) => vec![id.to_string()],
@@ -123,7 +123,7 @@ impl Group {
         }
     }
 
-    /// What stands before the number in its devices' names.
+    /// Prefix before the number in its devices' names.
     pub fn device_prefix(&self, id: Option<&DeviceId>) -> String {
         format!("{}-", id.map_or(self.name.as_str(), DeviceId::as_str))
     }
@@ -137,7 +137,7 @@ impl Settings {
 
     /// True if each message gets a line in the log.
     pub fn logs_messages(&self) -> bool {
-        /// Lines of more devices than this are more than a reader can follow.
+        /// Maximum of devices whose message lines a reader can still follow.
         const MAX_DEVICES: usize = 20;
         match self.log_messages {
             Switch::On => true,
@@ -147,7 +147,7 @@ impl Settings {
     }
 }
 
-/// Invalid configuration. Each error names the setting and what to write instead.
+/// Invalid configuration. Each error names the setting and a valid alternative.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// A file cannot be read.
@@ -168,7 +168,7 @@ pub enum ConfigError {
     Behaviour {
         /// The flag or field.
         setting: String,
-        /// What is wrong.
+        /// The reason.
         problem: SourceError,
     },
     /// Settings contradict each other, or a value is out of range.
@@ -176,7 +176,7 @@ pub enum ConfigError {
     Invalid {
         /// The flag or field.
         setting: String,
-        /// What is wrong and what to write instead.
+        /// The reason, with a valid alternative.
         problem: String,
     },
 }

@@ -1,4 +1,4 @@
-//! Reading TOML and JSON so that an error names the field, what was found, and what to write instead.
+//! Reader of TOML and JSON documents whose errors name the field, the value found, and a valid alternative.
 
 use std::fmt;
 use std::path::Path;
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::suggest::did_you_mean;
 
-/// How a document is written.
+/// Format of a document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// Tom's Obvious Minimal Language.
@@ -18,7 +18,7 @@ pub enum Format {
 }
 
 impl Format {
-    /// By a file's name: `.json` is JSON, everything else is TOML.
+    /// Format by the extension of a file name: `.json` is JSON, everything else is TOML.
     pub fn of(path: &Path) -> Self {
         match path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) {
             true => Self::Json,
@@ -27,16 +27,16 @@ impl Format {
     }
 }
 
-/// A document that cannot be used, and where.
+/// Error in a document, with its location.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DocumentError {
-    /// The file, where there is one.
+    /// The file, if the document comes from one.
     pub file: Option<String>,
-    /// Line and column, from 1, where they are known.
+    /// Line and column, counted from 1, if they are known.
     pub location: Option<(usize, usize)>,
-    /// The field at fault, such as `fault[0].probability`; empty when it is the document as a whole.
+    /// The invalid field, such as `fault[0].probability`; empty for the document as a whole.
     pub field: String,
-    /// What is wrong with it and what to write instead.
+    /// The reason, with a valid alternative.
     pub problem: String,
 }
 
@@ -59,13 +59,13 @@ impl fmt::Display for DocumentError {
 }
 
 impl DocumentError {
-    /// Something wrong with one field.
+    /// Error in one field.
     pub fn at(field: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { file: None, location: None, field: field.into(), problem: truncate_digits(&problem.into()) }
     }
 
-    /// Something wrong with what stands there. A field that is missing is named like one that is wrong, and
-    /// none is named twice.
+    /// Error at a location. The path of a missing field includes its name, and a field name at the start of `problem` is
+    /// removed because `field` has it already.
     pub fn located(field: String, problem: String, location: Option<(usize, usize)>) -> Self {
         let missing = problem.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
         if let Some(name) = missing {
@@ -77,14 +77,14 @@ impl DocumentError {
         Self { location, ..Self::at(field, problem) }
     }
 
-    /// The same, in this file.
+    /// Adds the name of the file to the error.
     #[must_use]
     pub fn in_file(self, file: impl fmt::Display) -> Self {
         Self { file: Some(file.to_string()), ..self }
     }
 }
 
-/// Read a document.
+/// Parses a document.
 pub fn parse<T: DeserializeOwned>(text: &str, format: Format) -> Result<T, DocumentError> {
     match format {
         Format::Toml => parse_toml(text),
@@ -105,7 +105,8 @@ fn parse_toml<T: DeserializeOwned>(text: &str) -> Result<T, DocumentError> {
     })
 }
 
-/// Read JSON that is an object; `wanted` says so in words. A list would pass for an object's values in order.
+/// Parses JSON that must be an object, which `wanted` describes for errors. The check is needed because serde accepts a
+/// list as the values of a struct's fields in order.
 pub fn parse_object<T: DeserializeOwned>(bytes: &[u8], wanted: &str) -> Result<T, DocumentError> {
     if bytes.trim_ascii_start().first().is_none_or(|first| *first == b'{') {
         return parse_json(bytes);
@@ -121,7 +122,7 @@ pub fn parse_object<T: DeserializeOwned>(bytes: &[u8], wanted: &str) -> Result<T
     Err(DocumentError::at("", format!("expected {wanted}, found {found}")))
 }
 
-/// Read JSON.
+/// Parses JSON.
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DocumentError> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let wrong = |field: String, error: &serde_json::Error| {
@@ -141,7 +142,7 @@ pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DocumentError>
     Ok(value)
 }
 
-/// The same without the names of types that the user never wrote.
+/// Replaces the names of Rust types in a deserializer's message by words that a user knows.
 fn plain_message(message: &str) -> String {
     match message {
         "invalid digit found in string" | "cannot parse integer from empty string" => {
@@ -165,7 +166,7 @@ fn plain_message(message: &str) -> String {
     format!("{found}, expected {wanted}")
 }
 
-/// Numbers of hundreds of digits, cut.
+/// Shortens numbers of more than 24 digits.
 pub fn truncate_digits(text: &str) -> String {
     const KEPT_DIGITS: usize = 12;
     const MAX_DIGITS: usize = 24;
@@ -200,10 +201,10 @@ fn locate(text: &str, offset: usize) -> (usize, usize) {
     (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }
 
-/// Say what the deserializer says, and add the name that may have been meant.
+/// Rewrites a deserializer's message for users and suggests the nearest known name.
 pub fn explain(message: &str) -> String {
     let mut quoted = message.split('`').skip(1).step_by(2);
-    let what = match message {
+    let problem = match message {
         _ if message.starts_with("unknown field") => "there is no such field",
         _ if message.starts_with("unknown variant") => "there is no such value",
         _ => return plain_message(&one_line(message)),
@@ -215,7 +216,7 @@ pub fn explain(message: &str) -> String {
         true => format!("; known are `{}`", known.join("`, `")),
         false => hint,
     };
-    format!("`{found}`: {what}{listed}")
+    format!("`{found}`: {problem}{listed}")
 }
 
 #[cfg(test)]
@@ -255,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_is_no_object_and_types_are_named_in_plain_words() {
+    fn a_list_is_not_an_object_and_types_have_plain_names() {
         let problem_of =
             |text: &str| parse_object::<FaultDocument>(text.as_bytes(), "faults").unwrap_err().problem;
         assert_eq!(problem_of(" [1]"), "expected faults, found a list");

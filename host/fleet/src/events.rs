@@ -1,4 +1,4 @@
-//! What devices do, as lines in the log.
+//! Events of devices as log lines.
 
 mod dedup;
 pub mod render;
@@ -19,31 +19,32 @@ use crate::logging::{DEVICE, RateLimit};
 use dedup::Dedup;
 use render::{EventText, message_line};
 
-/// What to write.
+/// Writer of device events to the log.
 #[derive(Clone, Copy, Debug)]
 pub struct EventLogger {
-    /// Each message that is sent, received or lost, too.
+    /// Whether each message that is sent, received or dropped gets a line, too.
     pub messages: bool,
-    /// For people, or for programs.
+    /// Format of the lines.
     pub format: LogFormat,
 }
 
-/// How often the log says that it could not keep up.
+/// Interval of warnings about missed events.
 const LAG_WARNING_INTERVAL: Duration = Duration::from_secs(5);
-/// How often it sums up what many devices say alike.
+/// Interval at which repeated lines of many devices are summarized.
 const SUMMARY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What the log knows beside its lines.
+/// State of a running [`EventLogger`].
 struct LoggerState {
     logger: EventLogger,
     dedup: Dedup,
-    /// Events that are not in it, and were not told yet.
+    /// Events that are missing from the log and not reported yet.
     missed: u64,
     missed_warnings: RateLimit,
     last_refusal: Option<String>,
 }
 
-/// An event at a level that is only known now; the fields' names are what readers of JSON lines rely on.
+/// Writes a line at a level that is known only at run time. The names of the fields are an interface for readers of JSON
+/// lines.
 macro_rules! write_line {
     ($level:expr, $($line:tt)*) => {
         match $level {
@@ -57,14 +58,14 @@ macro_rules! write_line {
 }
 
 impl EventLogger {
-    /// What there may be a line for.
+    /// Filter for the events that may get a line.
     pub fn interest(self) -> EventFilter {
         let detailed = self.messages || tracing::enabled!(target: DEVICE, tracing::Level::DEBUG);
         if detailed { EventFilter::All } else { EventFilter::Notable }
     }
 
-    /// Write lines until the end, and what has happened until then. Returns why a device was last without
-    /// its connection, if one ever was.
+    /// Writes lines until `end`, and then those of the events that are still queued. Returns the last reason for a failed or
+    /// lost connection, if there was one.
     pub async fn run(self, mut events: EventReceiver, end: impl Future<Output = ()>) -> Option<String> {
         let mut log = LoggerState {
             logger: self,
@@ -108,7 +109,7 @@ impl EventLogger {
             return;
         }
         let rendered = EventText::new(event);
-        // A line of JSON has topic and payload as fields; a line for people has them in its text.
+        // A JSON line has topic and payload as fields; a text line has them in its message.
         let text = match self.format {
             LogFormat::Text => message_line(&event.notice).unwrap_or(rendered.text),
             LogFormat::Json => rendered.text,
@@ -135,7 +136,7 @@ impl LoggerState {
     fn handle(&mut self, event: &DeviceEvent) {
         match &event.notice {
             DeviceNotice::Disconnected(reason, _) => self.last_refusal = Some(reason.clone()),
-            // What one device of a group cannot be configured to do, the others cannot either.
+            // All devices of a group have one configuration, so the others refuse it for the same reason.
             DeviceNotice::Trapped(trap, None)
                 if trap.kind == TrapKind::Refused && !self.dedup.is_new(&event.device.group, trap) =>
             {
@@ -146,7 +147,7 @@ impl LoggerState {
         self.logger.write(event);
     }
 
-    /// Say what many devices said alike, and what is not in the log.
+    /// Writes the summary of repeated lines, and the number of missed events.
     fn log_summary(&mut self) {
         self.dedup.flush();
         if self.missed == 0 || !self.missed_warnings.is_due() {

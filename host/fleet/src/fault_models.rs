@@ -1,8 +1,8 @@
-//! Fault components that were loaded, each once, and where they are looked for.
+//! Fault-model components: how names are resolved, and the loaded components, each once.
 //!
-//! A document names one as `file`: the name of a built-in model, or one that `--fault-model` gave, or a file
-//! beside the document. Whoever speaks over HTTP only has what was there when the run began: the names, and the
-//! files that the documents of the beginning spell out. No file is opened on a stranger's behalf.
+//! A fault document names a component in its field `file`: a built-in model, a name from `--fault-model`, or a file
+//! relative to the document. Documents that arrive over HTTP can use only these names, and the files that were loaded at
+//! the start of the run: the host opens no file on behalf of an HTTP client.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,7 +17,7 @@ use crate::builtins;
 use crate::source::Source;
 use crate::suggest::did_you_mean;
 
-/// Fault components. Clones share what was loaded.
+/// Fault-model components. Clones share the loaded ones.
 #[derive(Clone, Default)]
 pub struct FaultModels {
     named: Arc<BTreeMap<String, PathBuf>>,
@@ -26,7 +26,7 @@ pub struct FaultModels {
 
 #[derive(Default)]
 struct SharedState {
-    /// Made when the first model is loaded: most runs have none.
+    /// Created when the first model is loaded, because most runs have none.
     engine: OnceLock<Result<Engine, EngineError>>,
     loaded: Mutex<Loaded>,
 }
@@ -34,22 +34,22 @@ struct SharedState {
 #[derive(Default)]
 struct Loaded {
     models: BTreeMap<Source, FaultModel>,
-    /// What documents call them.
+    /// Names and paths as documents write them.
     by_name: BTreeMap<String, Source>,
 }
 
 impl FaultModels {
-    /// With names for files, as flags give them.
+    /// Models with these names for files, as flags give them.
     pub fn named(named: BTreeMap<String, PathBuf>) -> Self {
         Self { named: Arc::new(named), shared: Arc::default() }
     }
 
-    /// The names that need no file: those of flags, and the built-in ones.
+    /// Names from flags, and of built-in models.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.named.keys().map(String::as_str).chain(builtins::fault_models().map(|builtin| builtin.name))
     }
 
-    /// Load what has a name of a flag, so that a mistake there is found at once.
+    /// Loads the models that flags name, so that an error in them is found at the start.
     pub fn load_named(&self) -> Result<(), (String, String)> {
         let no_folder = Path::new("");
         self.named.keys().try_for_each(|name| {
@@ -57,22 +57,22 @@ impl FaultModels {
         })
     }
 
-    /// For documents whose files are relative to a folder.
+    /// Library for documents whose files are relative to a folder.
     pub fn in_folder<'a>(&'a self, folder: &'a Path) -> FolderLibrary<'a> {
         FolderLibrary { models: self, folder }
     }
 
-    /// For documents from outside: names, and what was loaded before.
+    /// Library for documents from HTTP clients: names, and models that are loaded already.
     pub fn without_files(&self) -> WithoutFiles<'_> {
         WithoutFiles(self)
     }
 
-    /// What was loaded so far, by its source.
+    /// The models loaded so far, with their sources.
     pub fn loaded(&self) -> Vec<(Source, FaultModel)> {
         self.lock().models.iter().map(|(source, model)| (source.clone(), model.clone())).collect()
     }
 
-    /// Where a model comes from.
+    /// Resolves the name of a model.
     pub fn source(&self, name: &str, folder: &Path) -> Result<Source, String> {
         if let Some(file) = self.named.get(name) {
             return Ok(Source::File(file.clone()));
@@ -87,7 +87,7 @@ impl FaultModels {
         Err(format!("there is no file `{}`, and {}", path.display(), self.unknown_model(name)))
     }
 
-    /// The same name as seen from another folder, in which `to` leads to where it was written.
+    /// Rewrites a name from a document for another folder; `to` is the path from there to the document's folder.
     pub fn rebase(&self, name: &str, to: &Path) -> String {
         match self.names().any(|known| known == name) {
             true => name.to_owned(),
@@ -98,7 +98,7 @@ impl FaultModels {
     fn unknown_model(&self, name: &str) -> String {
         let known = self.names().collect::<Vec<_>>().join("`, `");
         let word = Path::new(name).file_name().unwrap_or_default().to_string_lossy();
-        format!("no model is called so (there are `{known}`){}", did_you_mean(&word, self.names()))
+        format!("no model has this name; known are `{known}`{}", did_you_mean(&word, self.names()))
     }
 
     fn load(&self, name: &str, folder: &Path) -> Result<FaultModel, String> {
@@ -128,7 +128,7 @@ impl fmt::Debug for FaultModels {
     }
 }
 
-/// Names, and files relative to a folder.
+/// Library of names and of files relative to a folder.
 #[derive(Clone, Copy, Debug)]
 pub struct FolderLibrary<'a> {
     models: &'a FaultModels,
@@ -141,7 +141,7 @@ impl Library for FolderLibrary<'_> {
     }
 }
 
-/// Names, and what was loaded before.
+/// Library of names and of models that are loaded already.
 #[derive(Clone, Copy, Debug)]
 pub struct WithoutFiles<'a>(&'a FaultModels);
 
@@ -170,7 +170,7 @@ mod tests {
     use super::*;
 
     fn refusal(found: Result<Arc<dyn FaultModelFactory>, String>) -> String {
-        found.err().expect("it was taken")
+        found.err().expect("the name is refused")
     }
 
     #[test]
@@ -181,13 +181,13 @@ mod tests {
         let named = [("storm".to_owned(), folder.path().join("mine.wasm"))];
         let models = FaultModels::named(named.into());
         let library = models.in_folder(folder.path());
-        for (name, called) in [("rain-fade", "rain-fade"), ("storm", "mine"), ("mine.wasm", "mine")] {
-            assert_eq!(library.find(name).ok().unwrap().name(), called);
+        for (name, model_name) in [("rain-fade", "rain-fade"), ("storm", "mine"), ("mine.wasm", "mine")] {
+            assert_eq!(library.find(name).ok().unwrap().name(), model_name);
         }
-        assert_eq!(models.loaded().len(), 2, "one file is loaded once, whatever it is called");
+        assert_eq!(models.loaded().len(), 2, "one file is loaded once under all its names");
         let message = refusal(library.find("rainfade"));
         assert!(
-            message.contains("rainfade`, and no model is called so") && message.contains("`storm`"),
+            message.contains("rainfade`, and no model has this name") && message.contains("`storm`"),
             "{message}"
         );
         assert!(message.ends_with("did you mean `rain-fade`?"), "{message}");
@@ -206,7 +206,7 @@ mod tests {
             "{message}"
         );
         assert!(models.without_files().find("rain-fade").is_ok());
-        // A document of the beginning spells it so; it can be sent back as it is.
+        // A document that was loaded at the start can be sent back unchanged.
         models.in_folder(folder.path()).find("mine.wasm").ok().unwrap();
         assert!(models.without_files().find("mine.wasm").is_ok());
         assert!(models.without_files().find(&path).is_err());

@@ -30,9 +30,9 @@ pub enum FaultScope {
 /// A fault that holds for a time beside the others.
 #[derive(Clone, Debug)]
 pub struct TemporaryFault {
-    /// The fault as a document has it.
+    /// The fault as an entry of a document.
     pub entry: FaultEntry,
-    /// The fault as devices take it.
+    /// The fault in the form that devices use.
     pub fault: Arc<Fault>,
     /// Positions of the devices that it is for, in order; `None` for all.
     pub devices: Option<Vec<usize>>,
@@ -51,7 +51,7 @@ pub struct FaultRegistry {
     fleet: FaultSet,
     groups: BTreeMap<String, FaultSet>,
     devices: BTreeMap<usize, FaultSet>,
-    /// By number.
+    /// Temporary faults by number.
     temporary: BTreeMap<usize, TemporaryFault>,
 }
 
@@ -81,7 +81,7 @@ pub struct FaultsView {
 }
 
 impl FaultsView {
-    /// The same view with warnings.
+    /// Adds warnings to the view.
     #[must_use]
     pub fn with_warnings(self, warnings: Vec<String>) -> Self {
         Self { warnings: Some(warnings), ..self }
@@ -118,12 +118,12 @@ impl FaultRegistry {
         positions.into_iter().map(with_faults).collect()
     }
 
-    /// The document set of a group's pods: the group's or the fleet's, with the temporary faults that are for all devices.
+    /// The fault set of a group's pods: the group's or the fleet's, with the temporary faults that are for all devices.
     pub fn group_set(&self, group: &str) -> FaultSet {
         self.with_temporary(self.of_group(group).0, |it| it.devices.is_none())
     }
 
-    /// The document set of a device; `None` if it has the one of its pod.
+    /// The fault set of a device; `None` if it has that of its pod.
     pub fn device_set(&self, position: usize, devices: &[Arc<Identity>]) -> Option<FaultSet> {
         let has_own = |it: &TemporaryFault| it.devices.is_some() && it.is_for(position);
         if !self.devices.contains_key(&position) && !self.temporary.values().any(has_own) {
@@ -201,8 +201,8 @@ impl FaultRegistry {
         (0..devices.len()).filter(follows).collect()
     }
 
-    /// Warnings about devices and groups that the set of a scope names and that do not exist. The devices at `positions` have
-    /// this set.
+    /// Warnings about devices and groups that the set of a scope names and that do not exist. The devices at `positions`
+    /// have this set.
     pub fn warnings(
         &self,
         scope: &FaultScope,

@@ -1,4 +1,4 @@
-//! A fault document with where it comes from, checked and ready to be given to devices.
+//! Fault set: a checked fault document with its origin, in the form that devices use.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,26 +14,26 @@ use crate::document::{self, DocumentError, Format};
 use crate::fault_models::FaultModels;
 use crate::suggest::did_you_mean;
 
-/// What to do instead of a fault of the broker in the faults of some devices.
+/// Error text for a broker fault in the fault set of a group or device.
 pub const BROKER_FAULT_NEEDS_FLEET: &str =
     "is for the broker, which serves all devices; put it with the fleet's faults";
-/// What to do instead of a fault of a broker that is not this program's own.
+/// Error text for a broker fault with a broker that is not embedded.
 pub const BROKER_FAULT_NEEDS_EMBEDDED: &str = "cannot be done to another program's broker; use the embedded one (--broker \
     embedded), stop that broker by hand, or run a plan in virtual time with `wasmote experiment run`";
 
 /// Faults and their origin.
 #[derive(Clone, Debug)]
 pub struct FaultSet {
-    /// Where they come from: a preset's name, a file's, or `http`.
+    /// Name of a preset or a file, or `http`.
     pub origin: String,
-    /// As written.
+    /// The document as written.
     pub document: FaultDocument,
-    /// As devices take them.
+    /// The faults in the form that devices use.
     pub faults: Arc<[Arc<Fault>]>,
 }
 
 impl FaultSet {
-    /// Check a document, whose components are in a library.
+    /// Checks a document, whose components are in a library.
     pub fn new(
         origin: impl Into<String>,
         document: FaultDocument,
@@ -50,7 +50,7 @@ impl FaultSet {
         Ok(Self { origin: origin.into(), document, faults: faults.into() })
     }
 
-    /// Read a document.
+    /// Parses and checks a document.
     pub fn parse(
         origin: impl Into<String>,
         text: &str,
@@ -60,13 +60,13 @@ impl FaultSet {
         Self::new(origin, document::parse(text, format)?, library)
     }
 
-    /// A document that needs no file.
+    /// The preset with this name.
     pub fn preset(name: &str) -> Option<Self> {
         Self::new(name, FaultDocument::preset(name)?, &NoLibrary).ok()
     }
 
-    /// A preset by its name, or else a file. The files of components that it names are relative to its own
-    /// folder; here they become relative to `folder`, as its own name is.
+    /// Loads a preset by its name, or else a file relative to `folder`. Component files are relative to the folder of the
+    /// document; their paths are rewritten to be relative to `folder`.
     pub fn load(name: &str, folder: &Path, models: &FaultModels) -> Result<Self, DocumentError> {
         if let Some(preset) = Self::preset(name) {
             return Ok(preset);
@@ -93,8 +93,9 @@ impl FaultSet {
         set.map_err(|error| error.in_file(shown))
     }
 
-    /// What it aims at that is not there. These faults are those of `devices`, of `all` that run. Where other
-    /// devices run elsewhere, as in pods, nothing is known of them, and nothing said.
+    /// Warnings about device and group selectors that match no device. `devices` have this fault set; `all` are the devices
+    /// of this process. If other processes run further devices, as in pods, there are no warnings, because their names are
+    /// not known.
     pub fn warnings<'a>(
         &self,
         devices: impl Iterator<Item = &'a Identity> + Clone,
@@ -122,12 +123,12 @@ impl FaultSet {
         warnings
     }
 
-    /// Whether something happens to the broker in it.
+    /// Whether the set contains a broker fault.
     pub fn has_broker_faults(&self) -> bool {
         self.faults.iter().any(|fault| fault.model.failure().is_some())
     }
 
-    /// Refuse what happens to the broker, where it cannot, with what to do instead.
+    /// Refuses broker faults; `instead` is the rest of the error text after the fault's kind.
     pub fn reject_broker_faults(&self, instead: &str) -> Result<(), DocumentError> {
         match self.faults.iter().position(|fault| fault.model.failure().is_some()) {
             None => Ok(()),
@@ -138,7 +139,7 @@ impl FaultSet {
         }
     }
 
-    /// Check that the groups it names exist.
+    /// Checks that the groups named by the set exist.
     pub fn check_groups<'a>(
         &self,
         groups: impl Iterator<Item = &'a str> + Clone,

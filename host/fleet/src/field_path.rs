@@ -1,7 +1,7 @@
 //! Field path: sets a field of a plan by its path, such as `duration`, `group.heartbeat.count`, `faults.loss.probability`.
 //!
-//! A part of a path is a field, or names an entry of a list: a fault by its id, a group by its name, any
-//! entry by its position from 0. The list of a fault document need not be named.
+//! A part of a path is a field, or selects an entry of a list: a fault by its id, a group by its name, any entry by its
+//! position, counted from 0. A path skips the list `fault` of a fault document.
 
 use serde_json::{Map, Value};
 use wasmote_results::entry_name;
@@ -50,7 +50,6 @@ fn descend<'a>(node: &'a mut Value, part: &str, prefix: &str) -> Result<&'a mut 
     }
 }
 
-/// The name by which a path refers to an entry of a list.
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -66,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_of_lists_go_by_their_names() {
+    fn list_entries_are_found_by_name_or_position() {
         let mut plan = plan();
         for (path, value) in [
             ("duration", json!("2m")),
@@ -92,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn what_leads_nowhere_says_what_is_there() {
+    fn an_invalid_path_is_an_error_with_the_known_names() {
         let problem = |path| set(&mut plan(), path, json!(1)).unwrap_err();
         assert_eq!(
             problem("faults.los.probability"),

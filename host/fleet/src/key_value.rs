@@ -1,10 +1,10 @@
-//! `KEY=VALUE` on the command line: one value of a configuration that is a JSON object.
+//! `KEY=VALUE` assignments on the command line, which set values in a JSON configuration.
 
 use std::str::FromStr;
 
 use serde_json::{Map, Value};
 
-/// One or more values to set.
+/// One or more assignments.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Assignments(Vec<Assignment>);
 
@@ -14,32 +14,32 @@ struct Assignment {
     value: Value,
 }
 
-/// A value that cannot be set.
+/// Error of parsing or applying an assignment.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AssignmentError {
-    /// No equals sign, or nothing before it.
+    /// There is no equals sign, or no key before it.
     #[error("expected KEY=VALUE such as `interval=2s`, found `{0}`")]
     NoKey(String),
-    /// `a..b`
+    /// The path has an empty part, as in `a..b`.
     #[error("`{0}` has an empty part between its dots")]
     EmptyPart(String),
-    /// It began with a brace.
+    /// The text begins with a brace but is not a valid JSON object.
     #[error("no valid JSON object: {0}")]
     Json(String),
-    /// The path leads through something that holds no other values.
+    /// The path leads through a value that is neither an object nor a list.
     #[error("`{path}` cannot be set: `{parent}` is {found}")]
     NotAContainer {
-        /// What was to be set.
+        /// The path to set.
         path: String,
-        /// What stands in the way.
+        /// The part of the path that holds no other values.
         parent: String,
-        /// What it is.
+        /// The type of its value.
         found: &'static str,
     },
-    /// Past the end of a list.
+    /// The position is past the end of a list.
     #[error("`{path}` cannot be set: the list has {length} entries, so the next position is {length}")]
     PastEnd {
-        /// What was to be set.
+        /// The path to set.
         path: String,
         /// Entries in the list.
         length: usize,
@@ -49,7 +49,7 @@ pub enum AssignmentError {
 impl FromStr for Assignments {
     type Err = AssignmentError;
 
-    /// `KEY=VALUE`, several on lines of their own, or a JSON object.
+    /// Parses `KEY=VALUE`, several of them on separate lines, or a JSON object.
     fn from_str(text: &str) -> Result<Self, AssignmentError> {
         let text = text.trim();
         if text.starts_with('{') {
@@ -65,7 +65,7 @@ impl FromStr for Assignments {
 }
 
 impl Assignments {
-    /// Set the values. Dots lead into objects and lists; what is not there yet is made.
+    /// Sets the values. Dots lead into objects and lists, which are created if they do not exist.
     pub fn apply(&self, config: &mut Map<String, Value>) -> Result<(), AssignmentError> {
         let mut root = Value::Object(std::mem::take(config));
         let outcome = self.0.iter().try_for_each(|assignment| assignment.apply(&mut root));

@@ -1,4 +1,4 @@
-//! Log lines on stderr: short for people, or JSON with stable fields.
+//! Log lines on stderr: short text, or JSON with stable fields.
 
 mod rate_limit;
 mod text;
@@ -13,7 +13,7 @@ pub use rate_limit::RateLimit;
 /// The target of lines about a device; their fields are `device`, `group` and those of the event.
 pub const DEVICE: &str = "wasmote::device";
 
-/// The filter where `RUST_LOG` is not set: of libraries, only warnings and errors.
+/// Filter when `RUST_LOG` is not set: only warnings and errors of libraries.
 const DEFAULT_FILTER: &str = "warn,wasmote=info,wasmote_live=info,wasmote_engine=info";
 
 /// Writes log lines from now on. A second call changes nothing.

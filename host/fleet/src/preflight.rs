@@ -1,4 +1,4 @@
-//! What this machine, or this fleet, would not bear: said before anything starts.
+//! Preflight checks: limits of this machine, and load that it cannot sustain, are reported before the run starts.
 
 mod descriptors;
 mod load_estimate;
@@ -8,7 +8,7 @@ mod silence;
 use crate::config::Settings;
 pub use descriptors::TooManyDevices;
 
-/// Refuse what cannot work, and return what the user should know of the rest.
+/// Refuses a run that cannot work and returns warnings about other problems.
 pub fn check(settings: &Settings) -> Result<Vec<String>, TooManyDevices> {
     descriptors::check(settings, descriptors::raise_limit())?;
     let mut warnings = load_estimate::warnings(settings);

@@ -1,7 +1,7 @@
 //! Ctrl-C and SIGTERM as a future.
 //!
-//! A thread of its own with a runtime of its own listens for them, so that nothing in a run can keep a user from ending
-//! it: the second signal ends the process at once.
+//! A dedicated thread with its own runtime listens for them, so that a blocked run cannot delay them: the second signal
+//! ends the process at once.
 
 use std::io;
 
@@ -25,7 +25,7 @@ impl Signals {
         let (stop_tx, stop_rx) = watch::channel(false);
         let listen = async move {
             source.next().await;
-            tracing::info!("stopping; once more to leave at once");
+            tracing::info!("stopping; a second signal ends the process at once");
             stop_tx.send_replace(true);
             source.next().await;
             std::process::exit(INTERRUPTED.into());

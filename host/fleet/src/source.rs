@@ -1,4 +1,4 @@
-//! Where a behaviour comes from: a built-in name, a file, or a folder.
+//! Source of a behaviour: a built-in name, a file, or a folder.
 
 use std::fmt;
 use std::io;
@@ -10,66 +10,66 @@ use crate::builtins;
 use crate::component_file::{self, ComponentFileError};
 use crate::suggest::did_you_mean;
 
-/// A behaviour that was found.
+/// A resolved source.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
-    /// It is inside this binary, under this name.
+    /// A component in this binary, by name.
     Builtin(String),
-    /// It is in a file.
+    /// A file.
     File(PathBuf),
 }
 
-/// A behaviour that was not found.
+/// Error of finding or reading a behaviour.
 #[derive(Debug, thiserror::Error)]
 pub enum SourceError {
-    /// Neither a name nor a path.
+    /// The text is neither a built-in name nor a path.
     #[error("there is no behaviour `{name}`: it is no file or folder, and no built-in one ({builtin}){hint}")]
     Unknown {
-        /// What was given.
+        /// The text.
         name: String,
-        /// The names that need no file.
+        /// The built-in names.
         builtin: String,
-        /// A name that may have been meant.
+        /// The nearest name, as a question.
         hint: String,
     },
-    /// A folder without a component.
-    #[error("the folder `{}` holds no `.wasm` file; put one there, or name a file", .0.display())]
+    /// The folder contains no component.
+    #[error("the folder `{}` contains no `.wasm` file; put one there, or name a file", .0.display())]
     Empty(PathBuf),
-    /// A folder with too many.
-    #[error("the folder `{}` holds several `.wasm` files ({names}) and none is called `behaviour.wasm`; name one",
+    /// The folder contains several components.
+    #[error("the folder `{}` contains several `.wasm` files ({names}) and none is named `behaviour.wasm`; name one of them",
         folder.display())]
     Ambiguous {
         /// The folder.
         folder: PathBuf,
-        /// What it holds.
+        /// Names of the components.
         names: String,
     },
-    /// The file system said no.
+    /// The file system returned an error.
     #[error("cannot read `{}`: {problem}", path.display())]
     Unreadable {
         /// The file or folder.
         path: PathBuf,
-        /// What it said.
+        /// The error.
         problem: io::Error,
     },
-    /// The file is too large, or packed and damaged.
-    #[error("cannot take `{}`: {problem}", path.display())]
+    /// The file is too large, or invalid gzip.
+    #[error("cannot use `{}`: {problem}", path.display())]
     ComponentFile {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         problem: ComponentFileError,
     },
 }
 
-/// The files of which one stands for a folder with several.
+/// Names of the preferred component in a folder with several.
 const DEFAULT_FILES: [&str; 2] = ["behaviour.wasm", "behaviour.wasm.gz"];
 
-/// How the names of components end, plain and packed.
+/// File extensions of components, plain and compressed.
 const EXTENSIONS: [&str; 2] = [".wasm", ".wasm.gz"];
 
 impl Source {
-    /// Find what a name or a path stands for; paths are relative to `folder`.
+    /// Resolves a built-in name or a path, which is relative to `folder`.
     pub fn find(name: &str, folder: &Path) -> Result<Self, SourceError> {
         if builtins::find(name).is_some() {
             return Ok(Self::Builtin(name.into()));
@@ -99,7 +99,7 @@ impl Source {
         }
     }
 
-    /// What to call the behaviour: the built-in name, or the file's without its extension.
+    /// Name of the behaviour: the built-in name, or the file's name without its extension.
     pub fn name(&self) -> String {
         match self {
             Self::Builtin(name) => name.clone(),
@@ -115,7 +115,7 @@ impl Source {
         }
     }
 
-    /// As the user would name it.
+    /// The built-in name or the path, for messages.
     pub fn display_name(&self) -> String {
         match self {
             Self::Builtin(name) => name.clone(),
@@ -123,7 +123,7 @@ impl Source {
         }
     }
 
-    /// The component's bytes, unpacked.
+    /// Reads the component's bytes, decompressed.
     pub fn read(&self) -> Result<Vec<u8>, SourceError> {
         match self {
             Self::Builtin(name) => Ok(builtins::find(name).map(|it| it.bytes.to_vec()).unwrap_or_default()),
@@ -146,15 +146,16 @@ impl fmt::Display for Source {
     }
 }
 
-/// The `.wasm` files of a folder by name, without hidden ones.
+/// The component files of a folder, sorted by name, without hidden ones.
 pub fn list_components(folder: &Path) -> Result<Vec<PathBuf>, SourceError> {
     let unreadable = |problem| SourceError::Unreadable { path: folder.into(), problem };
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let fits = !name.starts_with('.') && EXTENSIONS.iter().any(|extension| name.ends_with(extension));
-        if fits && path.is_file() {
+        let is_component =
+            !name.starts_with('.') && EXTENSIONS.iter().any(|extension| name.ends_with(extension));
+        if is_component && path.is_file() {
             files.push(path);
         }
     }
@@ -180,8 +181,8 @@ mod tests {
         assert_eq!(Source::find(".", one.path()).unwrap().name(), "thermostat");
         let several = folder(&["a.wasm", "behaviour.wasm", "z.wasm"]);
         assert_eq!(Source::find(".", several.path()).unwrap().name(), "behaviour");
-        let unclear = folder(&["a.wasm", "z.wasm"]);
-        let problem = Source::find(".", unclear.path()).unwrap_err().to_string();
+        let ambiguous = folder(&["a.wasm", "z.wasm"]);
+        let problem = Source::find(".", ambiguous.path()).unwrap_err().to_string();
         assert!(problem.contains("(a.wasm, z.wasm)"), "{problem}");
         assert!(matches!(Source::find(".", folder(&[]).path()), Err(SourceError::Empty(_))));
     }

@@ -1,6 +1,6 @@
-//! What somebody may have meant who wrote a name that is not known.
+//! Suggestions for misspelt names.
 
-/// The known name that is closest to a word, if one is close enough to be a slip of the finger.
+/// The known name that is closest to a word, if the edit distance is at most a third of the word's length.
 pub fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let max_distance = (word.chars().count() / 3).max(1);
     known
@@ -11,7 +11,7 @@ pub fn closest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Opti
         .map(|(_, name)| name)
 }
 
-/// A question to close an error with, or nothing.
+/// Suggestion for the end of an error message; empty if no known name is close.
 pub fn did_you_mean<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> String {
     closest(word, known).map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
 }

@@ -1,11 +1,11 @@
 //! The terminal: lines to stdout and stderr, and their colours.
 //!
-//! Callers always write the styles of this module. A stream that shows no colours gets the text without them: one that
-//! is no terminal, or when `NO_COLOR` or `CLICOLOR=0` is set. `CLICOLOR_FORCE` keeps the colours in pipes.
+//! Callers always write the styles of this module. Colours are removed for a stream
+//! that is not a terminal, or when `NO_COLOR` or `CLICOLOR=0` is set. `CLICOLOR_FORCE` keeps the colours in pipes.
 //!
-//! A reader that closes its end early, as `head` does, is no error.
+//! A reader that closes its end early, as `head` does, is not an error.
 //!
-//! * [`stderr`]: the queue in front of stderr, which log lines use, too.
+//! * [`stderr`]: the queue in front of stderr, which log lines also use.
 
 pub mod stderr;
 
@@ -30,7 +30,7 @@ pub fn to_stdout(line: impl Display) {
     let _ = writeln!(anstream::stdout().lock(), "{line}");
 }
 
-/// Writes a line for the user to stderr, after all that was logged before.
+/// Writes a line for the user to stderr, after all earlier log lines.
 pub fn to_stderr(line: impl Display) {
     stderr::write_line(&line.to_string());
 }

@@ -1,4 +1,4 @@
-//! Topologies: which devices are linked with which.
+//! Topologies: the links between devices.
 //!
 //! The host computes the links of every device, for `wasmote run`, for plans and on Kubernetes alike, and hands each
 //! device its own in its configuration as `topology`: a list of pairs of names, its own first. The same kind, number
@@ -7,8 +7,8 @@
 //! A group's configuration names a topology by a word, by an object, or as a list of links ([`links_of`]); a plan does
 //! so in its `[topology]`. Both become a [`Graph`].
 //!
-//! To add a topology: a file here with its `Shape`, and its variant of [`Kind`] with its two match arms. A parameter
-//! of its own is a field of [`TopologyEntry`] as well.
+//! To add a topology: a file here with its `Shape`, and its variant of [`Kind`] with its two match arms. Each
+//! parameter is also a field of [`TopologyEntry`].
 //!
 //! [`layout`]: where nodes are drawn.
 
@@ -42,7 +42,7 @@ pub type Link = (usize, usize);
 /// Devices by name, and the names of those that each is linked with.
 pub type Links = BTreeMap<String, Vec<String>>;
 
-/// A topology as people write it.
+/// A topology as configuration files write it.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TopologyEntry {
@@ -57,7 +57,7 @@ pub struct TopologyEntry {
     /// Of a tree: children of each node; 2 by default.
     #[schemars(range(min = 1), extend("default" = 2))]
     pub fanout: Option<u32>,
-    /// Of a random geometric graph on a unit square: how far links reach.
+    /// Of a random geometric graph on a unit square: maximum length of a link.
     #[schemars(range(max = 2), extend("exclusiveMinimum" = 0))]
     pub radius: Option<f64>,
     /// Of a random geometric graph: the seed of the points, the same in all runs; 1 by default.
@@ -85,7 +85,7 @@ pub enum Kind {
     Tree,
     /// Points at random on a unit square; those that are close enough are linked.
     RandomGeometric,
-    /// The links that `edges` lists.
+    /// The links in `edges`.
     Edges,
 }
 
@@ -93,7 +93,7 @@ impl Kind {
     const ALL: [Self; 7] =
         [Self::Line, Self::Ring, Self::Star, Self::Grid, Self::Tree, Self::RandomGeometric, Self::Edges];
 
-    /// The word for it.
+    /// The name in configuration files.
     pub fn name(self) -> String {
         serde_json::to_value(self).ok().and_then(|it| it.as_str().map(str::to_owned)).unwrap_or_default()
     }
@@ -110,30 +110,30 @@ impl Kind {
     }
 }
 
-/// A topology that follows from the number of nodes.
+/// A topology that is computed from the number of nodes.
 trait Shape {
     /// All links, each once, in any order.
     fn links(&self, nodes: usize) -> Vec<Link>;
 
-    /// Where to draw the nodes.
+    /// Positions at which the nodes are drawn.
     fn layout(&self, nodes: usize) -> Vec<Position>;
 }
 
 /// A graph of named devices.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Graph {
-    /// The devices, and where to draw them.
+    /// The devices, and the positions at which they are drawn.
     pub nodes: Vec<(String, Position)>,
-    /// Positions of those that are linked, in order.
+    /// The links, in order.
     pub links: Vec<Link>,
 }
 
-/// A field and what is wrong with it.
+/// Invalid topology: the field and the reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopologyError {
     /// The field, below the topology; empty for the topology itself.
     pub field: String,
-    /// What is wrong and what to write instead.
+    /// The reason, with a valid alternative.
     pub problem: String,
 }
 
@@ -142,7 +142,7 @@ impl TopologyError {
         Self { field: field.into(), problem: problem.into() }
     }
 
-    /// The field with what it is a part of.
+    /// Path of the field below that of the topology.
     pub fn path(&self, topology: &str) -> String {
         let dot = if self.field.is_empty() { "" } else { "." };
         format!("{topology}{dot}{}", self.field)
@@ -150,7 +150,7 @@ impl TopologyError {
 }
 
 impl TopologyEntry {
-    /// The kind, and all other fields fit it.
+    /// Returns the kind after a check that all other given fields belong to it.
     pub fn checked_kind(&self) -> Result<Kind, TopologyError> {
         let kind = match (self.kind, &self.edges) {
             (Some(kind), _) => kind,
@@ -172,7 +172,7 @@ impl TopologyEntry {
         }
     }
 
-    /// Fields that are given and only some kinds take.
+    /// Given fields that only some kinds take.
     fn given(&self) -> Vec<&'static str> {
         let fields = [
             ("columns", self.columns.is_some()),
@@ -257,8 +257,8 @@ fn edges(listed: &[(String, String)], names: &[String]) -> Result<Vec<Link>, Top
 /// The links of a group's devices, by the group's own configuration; none if it has no topology. `names` are those of
 /// its devices, in order.
 ///
-/// `routing` has a line unless its configuration says otherwise. What `topology` means to other behaviours is theirs to
-/// say: a value that describes no topology stays as it is.
+/// The default of `routing` is a line. Other behaviours may use `topology` for values of their own, so a value that
+/// describes no topology is left as it is.
 pub fn links_of(
     behaviour: &str,
     config: &Map<String, Value>,
@@ -270,15 +270,15 @@ pub fn links_of(
             line.graph(names()).map(|graph| Some(graph.neighbours()))
         }
         None => Ok(None),
-        Some(value) if behaviour == ROUTING => described(value, names()).map(Some),
-        Some(value) => Ok(described(value, names()).ok()),
+        Some(value) if behaviour == ROUTING => parse_links(value, names()).map(Some),
+        Some(value) => Ok(parse_links(value, names()).ok()),
     }
 }
 
 /// The links that a configuration's `topology` describes.
-fn described(value: &Value, names: Vec<String>) -> Result<Links, TopologyError> {
+fn parse_links(value: &Value, names: Vec<String>) -> Result<Links, TopologyError> {
     let entry = match value {
-        Value::Array(links) => return listed(links, &names),
+        Value::Array(links) => return links_from_pairs(links, &names),
         Value::String(_) => {
             let kind = serde_json::from_value(value.clone());
             let kind = kind.map_err(|error| TopologyError::new("", explain(&error.to_string())))?;
@@ -305,7 +305,7 @@ fn described(value: &Value, names: Vec<String>) -> Result<Links, TopologyError> 
 }
 
 /// Links from a list of pairs. Each end is the index of a device of the group, or the name of any device.
-fn listed(pairs: &[Value], names: &[String]) -> Result<Links, TopologyError> {
+fn links_from_pairs(pairs: &[Value], names: &[String]) -> Result<Links, TopologyError> {
     let mut links: Links = names.iter().map(|name| (name.clone(), Vec::new())).collect();
     for (position, pair) in pairs.iter().enumerate() {
         let error = |problem: String| TopologyError::new(position.to_string(), problem);

@@ -1,10 +1,10 @@
-//! The behaviours of a running fleet, and how another version of one is rolled out.
+//! Versions of the behaviours of a running fleet, and the rollout of a new one.
 //!
-//! A new version is unpacked, compiled and checked aside, on a thread that turns no device. Then the fleet
-//! tries it on canaries, and moves the others one by one ([`wasmote_live::fleet::Rollout`]). Whatever goes wrong
-//! leaves the old version running; what came of an update is a line in the log, an event and a count.
+//! A new version is decompressed, compiled and checked on a thread that runs no device. Then the fleet tries it on
+//! canaries and swaps the other devices one by one ([`wasmote_live::fleet::Rollout`]). After any error the old version
+//! keeps running. Each update is reported as a log line, an event and a count.
 //!
-//! * [`record`]: what is known of a behaviour and its versions. [`error`]: why an update came to nothing.
+//! * [`record`]: a behaviour with its versions, and update events. [`error`]: reasons why an update fails.
 
 pub mod error;
 pub mod record;
@@ -28,45 +28,45 @@ use crate::suggest::did_you_mean;
 pub use error::UpdateError;
 pub use record::{RunningBehaviour, UpdateEvent, UpdateOutcome, VersionInfo};
 
-/// Updates that a slow listener may be behind.
+/// Update events that a slow subscriber may lag behind.
 const EVENT_CAPACITY: usize = 256;
 
-/// What runs in a fleet, by behaviour.
+/// Current versions of a fleet's behaviours, and their rollout.
 pub struct Versions {
     fleet: Fleet,
     engine: Engine,
     groups: Vec<Group>,
     trial: Duration,
-    /// What devices are given instead of a version's own maker, which may look over its shoulder.
+    /// Creates the factories of new versions; callers may wrap them, for example to record inputs.
     factory: FactoryFn,
     behaviours: Mutex<BTreeMap<String, RunningBehaviour>>,
-    /// Held by the update that is under way.
+    /// Held during an update: only one runs at a time.
     update_lock: tokio::sync::Mutex<()>,
     events: broadcast::Sender<Arc<UpdateEvent>>,
 }
 
-/// Makes what makes instances of a version for a group.
+/// Creates the behaviour factory for a group's new version.
 pub type FactoryFn = Arc<dyn Fn(&Group, &Component) -> Arc<dyn BehaviourFactory> + Send + Sync>;
 
-/// An update that came to something.
+/// A successful update.
 #[derive(Clone, Debug)]
 pub struct AppliedUpdate {
     /// The version that runs now.
     pub info: ComponentInfo,
-    /// The component, unpacked.
+    /// The component, decompressed.
     pub bytes: Vec<u8>,
-    /// When devices began to be given it.
+    /// Start of the rollout.
     pub began: Time,
-    /// What became of the devices; none if they had the version already.
+    /// Result of the rollout; `None` if all devices had the version already.
     pub rollout: Option<RolloutReport>,
-    /// Interfaces that it calls and its predecessor did not.
+    /// Interfaces that it imports and the old version did not.
     pub gained_imports: Vec<String>,
-    /// Interfaces that it no longer calls.
+    /// Interfaces that it no longer imports.
     pub dropped_imports: Vec<String>,
 }
 
 impl Versions {
-    /// Of a fleet that has just been started from these groups, with what their behaviours are.
+    /// Versions of a fleet that has just been started from these groups; `components` describes their behaviours.
     pub fn new(
         fleet: Fleet,
         engine: Engine,
@@ -87,7 +87,7 @@ impl Versions {
         }
     }
 
-    /// The same, and devices are given new versions in this guise.
+    /// Replaces the function that creates the factories of new versions.
     #[must_use]
     pub fn with_factory(self, factory: FactoryFn) -> Self {
         Self { factory, ..self }
@@ -98,7 +98,7 @@ impl Versions {
         self.lock().values().cloned().collect()
     }
 
-    /// One by its name, or what it may be called.
+    /// Finds a behaviour by its name. The error suggests the nearest name.
     pub fn find(&self, name: &str) -> Result<RunningBehaviour, UpdateError> {
         let behaviours = self.lock();
         behaviours.get(name).cloned().ok_or_else(|| UpdateError::Unknown {
@@ -112,17 +112,17 @@ impl Versions {
         self.groups.iter().filter(move |group| group.behaviour.name() == name)
     }
 
-    /// How long canaries run before the others follow.
+    /// Time for which canaries run before the other devices follow.
     pub fn trial(&self) -> Duration {
         self.trial
     }
 
-    /// What becomes of updates from now on.
+    /// Subscribes to the events of later updates.
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<UpdateEvent>> {
         self.events.subscribe()
     }
 
-    /// Give all devices of a behaviour another version of it, which comes from `source`.
+    /// Gives all devices of a behaviour a new version, which comes from `source`.
     pub async fn update(
         &self,
         name: &str,
@@ -146,7 +146,7 @@ impl Versions {
         outcome
     }
 
-    /// An update that came to nothing before there was anything to load.
+    /// Reports an update that failed before its component could be loaded.
     pub fn reject(&self, name: &str, problem: impl Into<UpdateError>, source: &str) {
         if let Ok(RunningBehaviour { info, .. }) = self.find(name) {
             self.report_failure(name, &info, problem.into().to_string(), source);
@@ -167,12 +167,12 @@ impl Versions {
     ) -> Result<AppliedUpdate, UpdateError> {
         let (component, bytes) = self.load(name, bytes).await?;
         let info = ComponentInfo::new(source, component.inspect());
-        let lacks = |of: &[String], in_other: &[String]| -> Vec<String> {
+        let difference = |of: &[String], in_other: &[String]| -> Vec<String> {
             of.iter().filter(|name| !in_other.contains(name)).cloned().collect()
         };
         let mut updated = AppliedUpdate {
-            gained_imports: lacks(&info.imports, &old.imports),
-            dropped_imports: lacks(&old.imports, &info.imports),
+            gained_imports: difference(&info.imports, &old.imports),
+            dropped_imports: difference(&old.imports, &info.imports),
             rollout: None,
             began: self.fleet.now().run,
             bytes,
@@ -186,7 +186,7 @@ impl Versions {
         Ok(updated)
     }
 
-    /// The component, and its bytes unpacked.
+    /// Loads a component. Returns it with its decompressed bytes.
     async fn load(&self, name: &str, bytes: Vec<u8>) -> Result<(Component, Vec<u8>), UpdateError> {
         let (engine, name) = (self.engine.clone(), name.to_owned());
         let loaded = spawn_blocking(move || {
@@ -199,7 +199,7 @@ impl Versions {
         loaded.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
     }
 
-    /// The devices of a behaviour that have another version, with what makes theirs of this one.
+    /// Devices of a behaviour that have another version, each with the factory for this one.
     async fn devices_without(
         &self,
         name: &str,
@@ -208,12 +208,12 @@ impl Versions {
     ) -> Result<Vec<(usize, Arc<dyn BehaviourFactory>)>, UpdateError> {
         let factory_of = |group| (self.factory)(group, component);
         let groups = self.groups_of(name).map(|group| (group.name.as_str(), factory_of(group)));
-        let spawns: BTreeMap<&str, Arc<dyn BehaviourFactory>> = groups.collect();
+        let factories: BTreeMap<&str, Arc<dyn BehaviourFactory>> = groups.collect();
         let mut devices = Vec::new();
         for first in (0..self.fleet.devices().len()).step_by(STATUS_BATCH) {
             let statuses = self.fleet.statuses(first..first + STATUS_BATCH).await?;
             for (position, status) in (first..).zip(statuses) {
-                let factory = spawns.get(&*status.identity.group);
+                let factory = factories.get(&*status.identity.group);
                 if let Some(factory) = factory.filter(|_| *status.version.sha256 != *sha256) {
                     devices.push((position, Arc::clone(factory)));
                 }
@@ -233,7 +233,7 @@ impl Versions {
             UpdateOutcome::Updated => tracing::info!("{}", event.message),
             UpdateOutcome::Refused => tracing::warn!("{}", event.message),
         }
-        // There may be nobody who listens.
+        // An error means that there are no subscribers.
         let _ = self.events.send(Arc::new(event));
     }
 

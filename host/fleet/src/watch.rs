@@ -1,12 +1,11 @@
-//! Behaviours whose files change while a fleet runs: a developer's build, or a ConfigMap that the kubelet
+//! Watcher of behaviour files that change while a fleet runs: a developer's build, or a ConfigMap that the kubelet
 //! updates by swapping the symlink `..data`.
 //!
-//! Files are looked at twice a second, by what a symlink leads to: device, inode, size and time of change. That
-//! costs a system call, needs no limit on watches, and works where notifications do not (network file systems,
-//! bind mounts, a symlink three folders away). A changed file is read when it has stayed the same from one look
-//! to the next, so that half a build is not taken for a whole one, and it is another version only if its bytes
-//! are others. In case a stamp lies, as after `cp -p` within a clock's tick, the bytes are compared every half
-//! minute anyway.
+//! Files are polled twice a second. The stamp of a file is the device, inode, size and modification time of the symlink's
+//! target. A poll costs one system call, uses no watch descriptors, and works where notifications do not (network file
+//! systems, bind mounts, a symlink three folders away). A changed file is read once its stamp is the same in two polls, so
+//! that a half-written build is not loaded, and it is a new version only if its bytes differ. A stamp may miss a change, as
+//! after `cp -p` within one clock tick, so the bytes are compared every 30 s as well.
 
 use std::fs;
 use std::io;
@@ -22,26 +21,26 @@ use crate::component_file::{self, ComponentFileError};
 use crate::source::Source;
 use crate::versions::{UpdateError, Versions};
 
-/// How often files are looked at.
+/// Interval of polls.
 const POLL_INTERVAL: Duration = Duration::from_millis(500);
-/// Every so many looks the bytes are compared, whatever the stamp says.
+/// Number of polls after which the bytes are compared even if the stamp is unchanged.
 const POLLS_PER_HASH: u32 = 60;
 
-/// One file, and what was last seen of it.
+/// A watched file and its last known state.
 #[derive(Clone, Debug)]
 struct WatchedFile {
     behaviour: String,
     path: PathBuf,
-    /// At the last look, if it was there.
+    /// Stamp at the last poll; `None` if the file did not exist.
     stamp: Option<FileStamp>,
-    /// Whether the bytes under this stamp were tried.
+    /// Whether the bytes with this stamp have been read.
     is_read: bool,
-    /// Of the bytes that were tried last.
+    /// SHA-256 of the bytes that were read last.
     last_hash: Option<[u8; 32]>,
     polls: u32,
 }
 
-/// What a file's metadata say of it.
+/// Metadata by which a change of a file is detected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct FileStamp {
     file: (u64, u64),
@@ -61,7 +60,7 @@ impl FileStamp {
     }
 }
 
-/// Watch the files among these sources, each with the name of its behaviour, until the fleet ends.
+/// Watches the files among these sources until the fleet ends, and rolls out new versions of their behaviours.
 pub async fn watch(sources: Vec<Source>, versions: Arc<Versions>) {
     let files = sources.iter().filter_map(|source| match source {
         Source::File(path) => Some(WatchedFile::new(source.name(), path.clone())),
@@ -76,14 +75,14 @@ pub async fn watch(sources: Vec<Source>, versions: Arc<Versions>) {
             if let Some(bytes) = poll(file).await
                 && let Err(UpdateError::Busy(_)) = file.update(bytes, &versions).await
             {
-                // Its turn comes with the next look.
+                // Try again at the next poll.
                 (file.is_read, file.last_hash) = (false, None);
             }
         }
     }
 }
 
-/// File systems may be slow, so this is done where nobody waits for the thread.
+/// Polls a file on a blocking thread, because file systems may be slow.
 async fn poll(file: &mut WatchedFile) -> Option<ReadResult> {
     let mut polling = file.clone();
     let polled = spawn_blocking(move || {
@@ -95,7 +94,7 @@ async fn poll(file: &mut WatchedFile) -> Option<ReadResult> {
     bytes
 }
 
-/// What a file held, or what is wrong with it.
+/// Content of a file, or the error of reading it.
 type ReadResult = Result<Vec<u8>, ComponentFileError>;
 
 impl WatchedFile {
@@ -103,12 +102,12 @@ impl WatchedFile {
         Self { behaviour, path, stamp: None, is_read: false, last_hash: None, polls: 0 }
     }
 
-    /// The bytes, if they are settled, and others than those that were tried last.
+    /// The bytes, if the file is stable and they differ from those that were read last.
     fn poll(&mut self) -> Option<ReadResult> {
         self.polls += 1;
         let stamp = FileStamp::of(&self.path).ok();
-        let is_settled = stamp.is_some() && stamp == self.stamp;
-        if !is_settled {
+        let is_stable = stamp.is_some() && stamp == self.stamp;
+        if !is_stable {
             self.stamp = stamp;
             self.is_read = false;
             return None;
@@ -166,7 +165,7 @@ mod tests {
     #[test]
     fn a_file_is_read_once_it_is_stable_and_when_its_bytes_change() {
         let mut folder = Folder::new();
-        assert!(folder.polls(3).is_empty(), "it is not there yet");
+        assert!(folder.polls(3).is_empty(), "it does not exist yet");
         folder.write("b.wasm", "one");
         assert!(folder.polls(1).is_empty(), "it may still be written to");
         assert_eq!(folder.polls(5), ["one"]);

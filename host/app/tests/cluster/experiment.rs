@@ -134,7 +134,7 @@ fn what_a_cluster_cannot_do_is_refused_before_anything_is_applied() {
     let latency = format!("packet_latency = \"5ms\"\n{PLAN}");
     for (plan, field) in [
         (timeline, "timeline: `broker_pause` is only done in one process"),
-        (cut, "timeline: a `disconnect` lasts 2s or longer there"),
+        (cut, "timeline: a `disconnect` lasts 2s or longer on a cluster"),
         (ratio, "delivery_ratio"),
         (latency, "packet_latency"),
     ] {

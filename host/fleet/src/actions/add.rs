@@ -10,13 +10,13 @@ use super::step::Step;
 use super::target::{ApplyResult, Target};
 use crate::config::values::DeviceCount;
 
-/// Devices join a group.
+/// Adds devices to a group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Add {
-    /// Which group.
+    /// The group.
     pub group: String,
-    /// How many.
+    /// The number of devices.
     #[serde(serialize_with = "write_count")]
     pub count: DeviceCount,
 }

@@ -14,7 +14,7 @@ use super::problem::{Problem, at};
 use super::step::Step;
 use super::target::{ApplyResult, Target};
 
-/// A failure of the broker: one of `pause` and `restart`.
+/// Makes the broker fail: one of `pause` and `restart`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("oneOf" = [
@@ -22,10 +22,10 @@ use super::target::{ApplyResult, Target};
     {"required": ["restart"]},
 ]))]
 pub struct Broker {
-    /// Time for which it neither receives nor sends, while connections stay open.
+    /// Time for which the broker neither receives nor sends, while connections stay open.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pause: Option<Span>,
-    /// Time for which it is down.
+    /// Time for which the broker is down.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restart: Option<Span>,
     /// With `restart`: whether sessions and retained messages survive; by default they do not.

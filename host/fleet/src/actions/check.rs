@@ -25,8 +25,8 @@ use crate::fault_set::FaultSet;
 use crate::source::{Source, SourceError};
 use crate::suggest::did_you_mean;
 
-/// Instead of faults in a timeline: a device goes back to its group's, a group to the fleet's, and the fleet to
-/// those that the run began with.
+/// Value of `faults` in a timeline that resets a fault set: a device inherits that of its group, a group that of the
+/// fleet, and the fleet gets back the initial one.
 pub const INHERIT: &str = "inherit";
 
 pub(super) const SCOPE_MISPLACED: &str =
@@ -43,13 +43,13 @@ pub(super) fn check_duration(field: &str, lasting: Span) -> Result<(), Problem> 
 /// Position of an entry in a timeline, and its time.
 #[derive(Clone, Copy, Debug)]
 pub struct Occasion {
-    /// The position in the plan, from 0. Ids of faults and streams of randomness are made from it.
+    /// The position in the plan, counted from 0. Ids of faults and names of random streams contain it.
     pub index: usize,
-    /// When the entry is due.
+    /// Time of the entry.
     pub at: Time,
 }
 
-/// A step with its time, to be resolved once all steps before it are.
+/// A step with its time, which is resolved after all earlier steps.
 pub struct Planned {
     pub(super) at: Time,
     pub(super) resolve: Box<Resolve>,

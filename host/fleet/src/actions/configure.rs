@@ -12,11 +12,11 @@ use super::step::Step;
 use super::target::{ApplyResult, Target};
 use crate::config::Group;
 
-/// A group changes.
+/// Changes the configuration or behaviour of a group.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Configure {
-    /// Which group.
+    /// The group.
     pub group: String,
     /// Values of the configuration that change; the others stay.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
@@ -42,7 +42,7 @@ impl TimelineAction for Configure {
 
 #[derive(Debug)]
 struct ConfigureGroup {
-    /// The group as it is from then on.
+    /// The changed group.
     group: Group,
 }
 

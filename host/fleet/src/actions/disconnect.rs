@@ -1,4 +1,4 @@
-//! `disconnect`: breaks the connections of devices, without DISCONNECT, and keeps them away for a while.
+//! `disconnect`: breaks the connections of devices, without DISCONNECT, and keeps them disconnected for a while.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::problem::{Problem, at};
 use super::selector::Selector;
 use super::timed_fault::BeginFault;
 
-/// Connections break.
+/// Breaks connections.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("not" = {"required": ["share", "count"]}, "required" = ["for"]))]
@@ -32,12 +32,12 @@ pub struct Disconnect {
     /// This many of them, chosen by the seed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u32>,
-    /// How long the devices stay away.
+    /// Time for which the devices stay disconnected.
     #[serde(rename = "for")]
     pub lasting: Span,
 }
 
-/// Time for which the fault is there. It recurs with this period and probability 1, so that each device begins it exactly
+/// Time for which the fault is in force. It recurs with this period and probability 1, so that each device begins it exactly
 /// once; then it is removed, and the outage that it began ends by itself.
 const ONCE: Duration = Duration::from_millis(10);
 

@@ -35,7 +35,7 @@ pub struct TimelineEntry {
     pub phase: Option<DeviceId>,
     /// `group` and `device`, which narrow `faults` and `ramp`.
     pub scope: EntryScope,
-    /// Actions as written. The check of a plan refuses more than one, and an entry with neither action nor phase.
+    /// Actions of the entry. The check of a plan refuses more than one, and an entry with neither action nor phase.
     pub actions: Vec<Action>,
 }
 
@@ -46,7 +46,7 @@ impl TimelineEntry {
         Self { at: Span(at.elapsed()), phase: None, scope, actions: vec![action] }
     }
 
-    /// The devices that the entry adds to a group, if it does.
+    /// The action `add`, if the entry has it.
     pub fn added(&self) -> Option<&Add> {
         self.actions.iter().find_map(|action| match action {
             Action::Add(add) => Some(add),
@@ -136,7 +136,7 @@ static FIELDS: [&str; FIELD_COUNT] = {
     fields
 };
 
-/// A field's name that an entry can have.
+/// Name of a field of an entry.
 struct Field(&'static str);
 
 impl<'de> Deserialize<'de> for Field {

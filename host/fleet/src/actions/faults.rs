@@ -18,7 +18,7 @@ use super::target::{ApplyResult, Target};
 use crate::config::file::FaultsEntry;
 use crate::fault_set::{BROKER_FAULT_NEEDS_EMBEDDED, BROKER_FAULT_NEEDS_FLEET, FaultSet};
 
-/// Other faults for a scope. In an entry the scope stands beside the action.
+/// Replaces the faults of a scope. In an entry the scope is beside the action.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Faults {
@@ -45,7 +45,7 @@ impl JsonSchema for Faults {
 }
 
 impl Faults {
-    /// The action that gives a scope this set, or lets it inherit again.
+    /// The action that gives a scope this set, or resets it.
     pub fn new(scope: EntryScope, set: Option<&FaultSet>) -> Self {
         let faults = match set {
             None => FaultsEntry::Named(INHERIT.to_owned()),
@@ -105,7 +105,8 @@ impl TimelineAction for Faults {
     }
 }
 
-/// Step that gives a scope other faults; `None` for those that it inherits, and for the fleet those of the beginning.
+/// Step that replaces the faults of a scope. `None` resets them to the inherited ones, and those of the fleet to the
+/// initial ones.
 #[derive(Debug)]
 pub(super) struct SetFaults {
     pub(super) scope: Scope,
@@ -149,7 +150,7 @@ impl Step for SetFaults {
     }
 }
 
-/// The id that the ledger has for a fault.
+/// The id of a fault in the ledger.
 fn fault_id(entry: &FaultEntry) -> &str {
     entry.id.as_deref().unwrap_or_else(|| entry.spec.kind().name())
 }

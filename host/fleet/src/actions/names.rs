@@ -7,14 +7,14 @@ use crate::suggest::did_you_mean;
 
 impl PlanState<'_> {
     /// Checks that a device can have a name that matches. Before a run only the beginnings of names are known: more devices
-    /// may join, and those of pods have longer names.
+    /// may join, and pods have longer names.
     pub fn check_device_pattern(&self, pattern: &str) -> Result<(), String> {
         let groups = || self.groups.keys().map(String::as_str);
         if groups().any(|group| may_match(pattern, group)) {
             return Ok(());
         }
         let head = pattern.split('*').next().unwrap_or_default();
-        // The nearest name is looked for among groups, so a number at the end is left out.
+        // The suggestion is one of the groups, so the number at the end is left out.
         let stem = head.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('-');
         let hint = did_you_mean(stem, groups());
         let known = groups().map(|group| format!("`{group}-0`")).collect::<Vec<_>>().join(", ");

@@ -12,16 +12,16 @@ use super::check::{Occasion, PlanState, Planned, check_duration};
 use super::problem::{Problem, at};
 use super::timed_fault::BeginFault;
 
-/// A group is cut off.
+/// Separates a group from the rest of the fleet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Partition {
     /// The group.
     pub group: String,
-    /// For how long.
+    /// Time for which it lasts.
     #[serde(rename = "for")]
     pub lasting: Span,
-    /// Which ways; both by default.
+    /// Directions of the messages that are dropped; both by default.
     #[serde(default = "both")]
     pub direction: Directions,
     /// The other side as names with `*`: by default the other groups, and the broker if there are none.
@@ -54,8 +54,8 @@ impl TimelineAction for Partition {
     }
 }
 
-/// A message's sender is known by name, and its group by the prefix of that name. So no group's name may be the prefix of
-/// another's.
+/// Checks that no group's name is the prefix of another's: a message has only the name of its sender, and the prefix of that
+/// name is the group.
 fn check_distinguishable(group: &str, plan: &PlanState<'_>) -> Result<(), String> {
     let is_ambiguous = |other: &str| {
         other != group && (other.starts_with(&format!("{group}-")) || group.starts_with(&format!("{other}-")))

@@ -11,7 +11,7 @@ use crate::fault_registry::FaultRegistry;
 pub struct PodFleet<'a> {
     /// All devices, and the seed by which some of them are drawn.
     pub devices: Devices<'a>,
-    /// The faults that pods and devices have to have.
+    /// The faults that pods and devices must have.
     pub faults: FaultRegistry,
 }
 
@@ -22,8 +22,8 @@ pub enum PodRequests {
     Devices(Vec<DeviceRequest>),
     /// Fault sets for all pods and devices whose faults changed in the registry.
     Faults,
-    /// The same; the fault with this number is removed again as soon as the devices have it, because each of them keeps
-    /// its effect for a time of its own.
+    /// Fault sets for all changed pods and devices. The fault with this number is removed again as soon as the devices have
+    /// it, because each device ends its effect by itself.
     BriefFault(usize),
 }
 

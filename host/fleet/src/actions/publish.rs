@@ -15,19 +15,19 @@ use super::selector::Devices;
 use super::step::Step;
 use super::target::{ApplyResult, Target};
 
-/// A message of the host, or of devices.
+/// Publishes a message as the host, or on behalf of devices.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Publish {
     /// The topic.
     pub topic: String,
-    /// A text as it is, everything else as JSON.
+    /// The payload: text as it is, other values as JSON.
     #[serde(default)]
     pub payload: Value,
-    /// 0 by default.
+    /// The QoS; 0 by default.
     #[serde(default)]
     pub qos: Qos,
-    /// Whether the broker keeps it.
+    /// Whether the broker retains the message.
     #[serde(default)]
     pub retain: bool,
     /// Devices on whose behalf it is published, through their faults; `*` stands for any run of characters. The

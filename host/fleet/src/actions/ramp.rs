@@ -15,7 +15,7 @@ use crate::document;
 use crate::field_path;
 use crate::quantity::{Quantity, Scale, to_whole};
 
-/// A field of a fault changes in steps.
+/// Changes a field of a fault in steps.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Ramp {
@@ -26,13 +26,13 @@ pub struct Ramp {
     pub from: Quantity,
     /// The value at the end.
     pub to: Quantity,
-    /// How long it takes.
+    /// Duration of the ramp.
     pub over: Span,
-    /// In how many steps; 10 by default.
+    /// Number of steps; 10 by default.
     #[serde(default = "ten")]
     #[schemars(range(min = 1, max = 10_000))]
     pub steps: u32,
-    /// The group whose faults change; the fleet's without one.
+    /// The group whose faults change; without one, the fleet's faults change.
     #[serde(skip)]
     pub scope: EntryScope,
 }
@@ -44,7 +44,7 @@ fn ten() -> u32 {
 impl TimelineAction for Ramp {
     fn check(&self, occasion: Occasion, plan: &PlanState<'_>) -> Result<Vec<Planned>, Problem> {
         if !(1..=10_000).contains(&self.steps) {
-            return Err(at("ramp.steps", format!("{} is no number of steps; use 1 to 10000", self.steps)));
+            return Err(at("ramp.steps", format!("{} is not a number of steps; use 1 to 10000", self.steps)));
         }
         if occasion.at + self.over.0 >= plan.end {
             return Err(at("ramp.over", "it is not over before the end of the run"));
@@ -71,7 +71,7 @@ impl TimelineAction for Ramp {
     }
 }
 
-/// Sets the field in the document that is in force by then.
+/// Sets the field in the document that is in force at the time of the step.
 fn set_field(
     plan: &mut PlanState<'_>,
     group: Option<String>,

@@ -15,22 +15,22 @@ use super::selector::Devices;
 use super::step::Step;
 use super::target::{ApplyResult, Target};
 
-/// An HTTP request to behaviours.
+/// Sends an HTTP request to behaviours.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
     /// Devices that get it; `*` stands for any run of characters.
     pub device: String,
-    /// `GET` by default.
+    /// The method; `GET` by default.
     #[serde(default = "get")]
     pub method: String,
-    /// With the query, as the behaviour sees it.
+    /// Path and query, as the behaviour receives them.
     #[schemars(extend("examples" = ["/interval?seconds=5"]))]
     pub path: String,
-    /// By name.
+    /// Headers by name.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
-    /// Nothing by default.
+    /// The body; empty by default.
     #[serde(default)]
     pub body: String,
 }

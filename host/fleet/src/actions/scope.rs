@@ -23,7 +23,7 @@ impl EntryScope {
         self.group.is_none() && self.device.is_none()
     }
 
-    /// The scope that the two fields mean together.
+    /// The scope that the two fields describe.
     pub fn scope(&self) -> Result<Scope, Problem> {
         match (&self.group, &self.device) {
             (None, None) => Ok(Scope::Fleet),
@@ -41,7 +41,7 @@ pub enum Scope {
     Fleet,
     /// The devices of a group that have no fault set of their own.
     Group(String),
-    /// Devices whose names match, each of which gets a fault set of its own.
+    /// Devices whose names match; each gets its own fault set.
     Devices(Pattern),
 }
 

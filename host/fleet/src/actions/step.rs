@@ -8,13 +8,13 @@ use super::target::{ApplyResult, Target};
 use crate::config::Group;
 use crate::fault_set::FaultSet;
 
-/// A checked step of an action. What depends on the plan alone is settled in it; what depends on the seed, such as the
-/// devices that a share means, is settled when it is applied.
+/// A checked step of an action. Values that depend on the plan alone are resolved; values that depend on the seed, such as
+/// the devices of a share, are resolved when the step is applied.
 pub trait Step: Debug + Send + Sync {
     /// Name for `timeline.csv` and logs.
     fn name(&self) -> &'static str;
 
-    /// The details beside the name: the devices it is for, and the values.
+    /// Details for `timeline.csv` and logs: the devices that it is for, and the values.
     fn describe(&self) -> Vec<String>;
 
     /// Number of devices that it affects; `None` for a step that is not for devices.
@@ -40,17 +40,17 @@ pub trait Step: Debug + Send + Sync {
         None
     }
 
-    /// The group as the step changes it, so that the dry run can try its configuration.
+    /// The group as the step changes it, so that the dry run can check its configuration.
     fn changed_group(&self) -> Option<&Group> {
         None
     }
 
-    /// Whether the host publishes a message of its own, for which it needs a connection.
+    /// Whether the host itself publishes a message, for which it needs a connection.
     fn needs_host_connection(&self) -> bool {
         false
     }
 
-    /// Whether the step only cleans up after an earlier one. Results do not list it, for nothing is seen to happen.
+    /// Whether the step only cleans up after an earlier one. Results do not list it, because it has no visible effect.
     fn is_implicit(&self) -> bool {
         false
     }

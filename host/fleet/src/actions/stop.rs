@@ -1,4 +1,4 @@
-//! `stop`: stops devices in order; they stay off until they are started again.
+//! `stop`: stops devices cleanly; they stay off until they are started again.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use super::problem::Problem;
 use super::selector::Selector;
 use super::{TimelineAction, power};
 
-/// Stops devices in order; they stay off until they are started again.
+/// Stops devices cleanly; they stay off until they are started again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Stop(pub Selector);

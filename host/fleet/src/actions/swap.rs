@@ -15,13 +15,13 @@ use super::step::Step;
 use super::target::{ApplyResult, Target};
 use crate::config::Group;
 
-/// Another version of a group's behaviour takes over, in the whole group or on some of its devices, which keep their state
-/// and their sessions.
+/// Gives a whole group, or some of its devices, another version of the behaviour. The devices keep their state and their
+/// sessions.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(extend("not" = {"required": ["share", "count"]}))]
 pub struct Swap {
-    /// Which group.
+    /// The group.
     pub group: String,
     /// Only those of its devices whose names match one of these; the rest of the group stays as it is, and so do those
     /// that join it later.
@@ -39,7 +39,7 @@ pub struct Swap {
     /// Values of the configuration that change; the others stay.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub config: Map<String, Value>,
-    /// How long a trap brings the old version back; 10 s by default.
+    /// Time during which a trap brings the old version back; 10 s by default.
     #[serde(default = "ten_seconds")]
     pub trial: Span,
 }

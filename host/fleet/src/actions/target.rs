@@ -24,7 +24,7 @@ pub trait Target {
     /// All devices, and the seed by which some of them are drawn.
     fn devices(&self) -> Devices<'_>;
 
-    /// Gives a scope other faults; `None` for those that it inherits, and for the fleet those of the beginning.
+    /// Replaces the faults of a scope. `None` resets them to the inherited ones, and for the fleet to the initial ones.
     fn set_faults(&mut self, scope: &Scope, set: Option<&FaultSet>) -> ApplyResult;
 
     /// Begins a fault beside the others, under this number.

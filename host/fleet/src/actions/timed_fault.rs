@@ -15,14 +15,14 @@ use super::target::{ApplyResult, Target};
 use crate::fault_registry::TemporaryFault;
 
 /// Shortest time for which a cluster can disconnect devices: pods take up to a second to get and to lose the fault, and
-/// devices that still have it after they are back would be disconnected again.
+/// devices that still have it after they have reconnected would be disconnected again.
 const MIN_DISCONNECT: Duration = Duration::from_secs(2);
 
 /// Begin of a timed fault.
 #[derive(Debug)]
 pub(super) struct BeginFault {
     number: usize,
-    /// Its `devices` are those of the selection once it is applied.
+    /// The fault; its `devices` are set from the selection when it is applied.
     fault: TemporaryFault,
     selection: Option<Selection>,
     /// The time that each device holds the effect, for a fault that is removed as soon as all have begun it.
@@ -96,7 +96,7 @@ impl Step for BeginFault {
         if self.hold.is_some_and(|hold| hold < MIN_DISCONNECT) {
             let shortest = humantime::format_duration(MIN_DISCONNECT);
             return Err(format!(
-                "a `disconnect` lasts {shortest} or longer there, since orders to pods take a moment"
+                "a `disconnect` lasts {shortest} or longer on a cluster, because requests to pods take up to a second"
             ));
         }
         pods.faults.begin(self.number, self.for_devices(pods.devices));

@@ -1,4 +1,4 @@
-//! Devices of one group that differ in their links.
+//! Behaviour factory of a group whose devices have links.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use wasmote_sim::behaviour::{Behaviour, BehaviourFactory, Trap, Version};
 
 use crate::topology::{CONFIG_KEY, Links};
 
-/// Gives each device the configuration of its group, and its own links.
+/// Creates instances with the configuration of the group and the links of the device.
 pub(super) struct LinkedFactory {
     pub(super) component: Component,
     pub(super) settings: DeviceSettings,

@@ -20,7 +20,7 @@ use super::values::DeviceCount;
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GroupEntry {
-    /// The name of the group, which stands before the number in its devices' names; the behaviour's name by default.
+    /// Name of the group, and prefix of its devices' names; the behaviour's name by default.
     pub name: Option<DeviceId>,
     /// A built-in behaviour, a file, or a folder.
     pub behaviour: String,
@@ -29,11 +29,11 @@ pub struct GroupEntry {
     /// The behaviour's configuration.
     #[serde(default)]
     pub config: Map<String, Value>,
-    /// Limits of what each device may use.
+    /// Resource limits of each device.
     #[serde(default)]
     #[schemars(with = "Limits")]
     pub limits: Map<String, Value>,
-    /// Hosts that the devices may ask over HTTP.
+    /// Hosts that the devices may send HTTP requests to.
     pub allow_hosts: Option<Vec<String>>,
     /// Faults instead of the fleet's: a preset, a file, or the document itself.
     pub faults: Option<FaultsEntry>,

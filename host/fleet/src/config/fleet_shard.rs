@@ -62,7 +62,7 @@ impl FromStr for FleetShard {
         match parts {
             Some((part @ 1.., total)) if part <= total => Ok(Self { index: part - 1, total }),
             _ => Err(format!(
-                "`{text}` is no share of a fleet; use PART/PARTS, such as 2/6 for the second of six"
+                "`{text}` is not a part of a fleet; use PART/PARTS, such as 2/6 for the second of six"
             )),
         }
     }

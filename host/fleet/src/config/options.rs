@@ -45,7 +45,7 @@ use crate::key_value::Assignments;
 use crate::schema::accept_alias;
 
 /// A fleet: its devices, their broker and their faults. Paths are relative to the file's folder.
-// What the file alone has is `#[arg(skip)]`, and what flags alone have is `#[serde(skip)]`. The doc comment of an option
+// Options of the file alone are `#[arg(skip)]`, and those of flags alone are `#[serde(skip)]`. The doc comment of an option
 // is its text in --help and its description in the schema of files; `help` sets another text for --help.
 #[derive(Args, Clone, Debug, Default, Deserialize, JsonSchema)]
 #[command(mut_args(|option| option.hide_env_values(true)))]
@@ -79,7 +79,7 @@ pub struct Options {
     #[serde(skip)]
     pub config_file: Option<PathBuf>,
 
-    /// Groups of devices, each with a behaviour of its own
+    /// Groups of devices, each with its own behaviour
     #[arg(skip)]
     #[serde(rename = "group", alias = "groups")]
     pub groups: Vec<GroupEntry>,
@@ -94,11 +94,11 @@ pub struct Options {
     #[serde(skip)]
     pub device_config: Vec<Assignments>,
 
-    /// Name of the only device, or what stands before the number of each (a pod's name, for example)
+    /// Name of the only device, or the prefix before the number of each (a pod's name, for example)
     #[arg(long, env = "WASMOTE_DEVICE_ID", value_name = "NAME", help_heading = "Fleet", value_parser = device_id)]
     pub device_id: Option<DeviceId>,
 
-    /// What to call the group of devices, and so the devices [default: the behaviour's name]
+    /// Name of the group of devices, and prefix of their names [default: the behaviour's name]
     #[arg(
         id = "group",
         long = "group",
@@ -128,21 +128,21 @@ pub struct Options {
     #[arg(long, env = "WASMOTE_SHARD", value_name = "PART/PARTS", help_heading = "Fleet")]
     pub shard: Option<FleetShard>,
 
-    /// Limits of what each device may use; those of a group override them
+    /// Resource limits of each device; those of a group override them
     #[arg(skip)]
     #[schemars(with = "Limits")]
     pub limits: Map<String, Value>,
 
-    /// Set one limit of what each device may use, such as memory_bytes=8388608
+    /// Set one resource limit of each device, such as memory_bytes=8388608
     #[arg(long, env = "WASMOTE_LIMIT", value_name = "KEY=VALUE", help_heading = "Fleet")]
     #[serde(skip)]
     pub limit: Vec<Assignments>,
 
-    /// Hosts that devices of groups without a list of their own may ask over HTTP
+    /// Hosts that devices may send HTTP requests to, unless their group has its own list
     #[arg(
         id = "allow_host",
         long = "allow-host",
-        help = "Host that devices may ask over HTTP, as NAME or NAME:PORT [default: none]",
+        help = "Host that devices may send HTTP requests to, as NAME or NAME:PORT [default: none]",
         env = "WASMOTE_ALLOW_HOST",
         value_name = "HOST",
         help_heading = "Fleet",
@@ -190,7 +190,7 @@ pub struct Options {
     #[arg(long, env = "WASMOTE_KEY", value_name = "FILE", help_heading = "MQTT")]
     pub key: Option<PathBuf>,
 
-    /// How long the last messages may take to get out at the end [default: 5s]
+    /// Longest wait for the last messages to be sent at the end [default: 5s]
     #[arg(
         long,
         env = "WASMOTE_DRAIN",
@@ -200,7 +200,7 @@ pub struct Options {
     )]
     pub drain: Option<DurationValue>,
 
-    /// Where the HTTP API listens; port 0 takes a free one [default: 127.0.0.1:5000]
+    /// Address of the HTTP API; port 0 takes a free one [default: 127.0.0.1:5000]
     #[arg(long, env = "WASMOTE_HTTP", value_name = "ADDR:PORT", help_heading = "Run")]
     pub http: Option<HttpAddress>,
 
@@ -208,7 +208,7 @@ pub struct Options {
     #[arg(long, env = "WASMOTE_MQTT", value_name = "VERSION", help_heading = "MQTT")]
     pub mqtt: Option<MqttVersion>,
 
-    /// Longest silence that the broker accepts, by half again; 5s or more [default: 10s]
+    /// MQTT keepalive: the broker closes a connection that is silent for 1.5 times as long; 5s or more [default: 10s]
     #[arg(
         long,
         env = "WASMOTE_KEEPALIVE",
@@ -228,22 +228,22 @@ pub struct Options {
     )]
     pub session_expiry: Option<DurationValue>,
 
-    /// What goes wrong: `realistic`, `none`, a file, or the faults themselves [default: realistic]
+    /// Faults: `realistic`, `none`, a file, or the faults themselves [default: realistic]
     #[arg(
         short,
         long,
-        help = "What goes wrong: `realistic`, `none`, or a file (TOML, or JSON by its name) [default: realistic]",
+        help = "Faults: `realistic`, `none`, or a file (TOML, or JSON by its name) [default: realistic]",
         env = "WASMOTE_FAULTS",
         value_name = "FAULTS",
         help_heading = "Run"
     )]
     pub faults: Option<FaultsEntry>,
 
-    /// Components by the names that faults of kind `component` can have as their file
+    /// Component files by the names that faults of kind `component` can use as their `file`
     #[arg(skip)]
     pub fault_models: BTreeMap<String, PathBuf>,
 
-    /// A component that a fault of kind `component` can name as its file, over HTTP too
+    /// Component that faults of kind `component` can use as their `file` by this name, also over HTTP
     #[arg(
         long,
         env = "WASMOTE_FAULT_MODEL",
@@ -254,11 +254,11 @@ pub struct Options {
     #[serde(skip)]
     pub fault_model: Vec<NamedFile>,
 
-    /// Start of all randomness; the same seed draws the same faults [default: drawn and printed]
+    /// Seed of all random streams; the same seed draws the same faults [default: drawn and printed]
     #[arg(long, env = "WASMOTE_SEED", allow_hyphen_values = true, value_name = "N", help_heading = "Run")]
     pub seed: Option<Seed>,
 
-    /// How long to run [default: until Ctrl-C]
+    /// Length of the run [default: until Ctrl-C]
     #[arg(
         short,
         long,
@@ -269,7 +269,7 @@ pub struct Options {
     )]
     pub duration: Option<DurationValue>,
 
-    /// Swap devices over to another version when the behaviour's file changes, with their connections up
+    /// Swap devices to the new version when the behaviour's file changes, without closing their connections
     #[arg(
         long,
         env = "WASMOTE_WATCH",
@@ -292,11 +292,11 @@ pub struct Options {
     )]
     pub canary: Option<DurationValue>,
 
-    /// Folder in which compiled behaviours are kept, so that the next start need not compile them [default: none]
+    /// Folder in which compiled behaviours are cached for the next start [default: none]
     #[arg(long, env = "WASMOTE_CACHE", value_name = "DIR", help_heading = "Run")]
     pub cache: Option<PathBuf>,
 
-    /// Folder with behaviours that `wasmote behaviours precompile` compiled ahead [default: none]
+    /// Folder with behaviours that `wasmote behaviours precompile` has compiled [default: none]
     #[arg(long, env = "WASMOTE_PRECOMPILED", value_name = "DIR", help_heading = "Run")]
     pub precompiled: Option<PathBuf>,
 
@@ -305,7 +305,7 @@ pub struct Options {
     #[arg(long, env = "WASMOTE_COMPILE", value_name = "HOW", help_heading = "Run")]
     pub compile: Option<CompileOption>,
 
-    /// How log lines are written [default: text]
+    /// Format of log lines [default: text]
     #[arg(long, env = "WASMOTE_LOG", value_name = "FORMAT", help_heading = "Output")]
     pub log: Option<LogFormat>,
 

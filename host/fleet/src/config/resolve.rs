@@ -1,7 +1,7 @@
-//! Settings from flags, environment, file and defaults, the stronger layer first.
+//! Resolution of settings from flags, environment, file and defaults, in this order of precedence.
 //!
-//! Clap has let flags beat the environment already; here both meet the file. Nothing is opened for writing and nothing is
-//! bound, so that a mistake is found before the run begins.
+//! Clap has merged flags and environment already; this module adds the file and the defaults. It opens nothing for writing
+//! and binds no socket, so that an error is found before the run begins.
 
 mod connection;
 mod groups;
@@ -26,39 +26,39 @@ const CURRENT_DIR: &str = "";
 const DEFAULT_DRAIN: Duration = Duration::from_secs(5);
 const DEFAULT_CANARY: Duration = Duration::from_secs(10);
 
-/// Options by where they come from.
+/// Options by their origin.
 struct Layers<'a> {
-    /// Flags, and the environment where there is no flag.
+    /// Flags, and environment variables of options without a flag.
     flags: &'a Options,
     /// The configuration file.
     file: Options,
     /// The folder that paths in the file are relative to.
     folder: &'a Path,
-    /// The file as the user named it; empty where there is none.
+    /// Name of the file as the user wrote it; empty without a file.
     name: String,
     /// The components that faults of both layers may name.
     models: FaultModels,
 }
 
 impl Layers<'_> {
-    /// An option: that of the command line, or else of the file.
+    /// An option from the command line, or else from the file.
     fn get<T: Clone>(&self, option: impl Fn(&Options) -> &Option<T>) -> Option<T> {
         option(self.flags).clone().or_else(|| option(&self.file).clone())
     }
 
-    /// An option that is a path; that of the file is relative to the file's folder.
+    /// An option that is a path. A path in the file is relative to the file's folder.
     fn path(&self, option: impl Fn(&Options) -> &Option<PathBuf>) -> Option<PathBuf> {
         let in_file = || Some(self.folder.join(option(&self.file).as_ref()?));
         option(self.flags).clone().or_else(in_file)
     }
 
-    /// An option that is a list: that of the command line unless it is empty, or else of the file.
+    /// An option that is a list: from the command line unless it is empty, or else from the file.
     fn list<T>(&self, option: impl Fn(&Options) -> &Vec<T>) -> &[T] {
         let (flags, file) = (option(self.flags), option(&self.file));
         if flags.is_empty() { file } else { flags }
     }
 
-    /// The faults that the file names or holds.
+    /// The faults that the file names or contains.
     fn faults_in_file(&self, entry: &FaultsEntry) -> Result<FaultSet, ConfigError> {
         self.faults(entry, self.folder)
     }
@@ -73,13 +73,13 @@ impl Layers<'_> {
         })
     }
 
-    /// A field of the file, for an error.
+    /// A field with the name of the file, for errors.
     fn field(&self, field: impl std::fmt::Display) -> String {
         if self.name.is_empty() { field.to_string() } else { format!("{}: {field}", self.name) }
     }
 }
 
-/// The settings of a run by flags, environment and the file that they name.
+/// Resolves the settings of a run from flags, environment and the file that they name.
 pub fn resolve(flags: &Options) -> Result<Settings, ConfigError> {
     let mut layers = match &flags.config_file {
         Some(path) => load(flags, path)?,
@@ -100,7 +100,8 @@ pub fn resolve(flags: &Options) -> Result<Settings, ConfigError> {
     Ok(settings)
 }
 
-/// The settings of a file that has been read already, such as an experiment's plan. Paths in it are relative to `folder`.
+/// Resolves the settings of a file that has been parsed already, such as an experiment's plan. Paths in it are relative to
+/// `folder`.
 pub fn resolve_file(
     flags: &Options,
     file: Options,
@@ -155,13 +156,13 @@ fn build_settings(layers: &Layers<'_>) -> Result<Settings, ConfigError> {
     })
 }
 
-/// A shard must hold at least one device.
+/// The shard, which must contain at least one device.
 fn shard(layers: &Layers<'_>, groups: &[Group]) -> Result<FleetShard, ConfigError> {
     let shard = layers.get(|it| &it.shard).unwrap_or_default();
     let devices = groups.iter().map(|group| group.count as usize).sum();
     match shard.device_count(devices) {
         0 => {
-            let problem = format!("the fleet has {devices} devices, which leaves none for {shard}");
+            let problem = format!("the fleet has {devices} devices, of which part {shard} has none");
             Err(ConfigError::invalid("--shard", problem))
         }
         _ => Ok(shard),
@@ -180,12 +181,12 @@ fn load<'a>(flags: &'a Options, path: &'a Path) -> Result<Layers<'a>, ConfigErro
     Ok(Layers { flags, file, folder, name, models: FaultModels::default() })
 }
 
-/// The components to which flags and file give names, all of them loaded.
+/// Loads all components that flags and file name.
 fn fault_models(layers: &Layers<'_>) -> Result<FaultModels, ConfigError> {
-    let of_file =
+    let from_file =
         layers.file.fault_models.iter().map(|(name, file)| (name.clone(), layers.folder.join(file)));
-    let of_flags = layers.flags.fault_model.iter().map(|named| (named.name.clone(), named.file.clone()));
-    let models = FaultModels::named(of_file.chain(of_flags).collect());
+    let from_flags = layers.flags.fault_model.iter().map(|named| (named.name.clone(), named.file.clone()));
+    let models = FaultModels::named(from_file.chain(from_flags).collect());
     models
         .load_named()
         .map_err(|(name, problem)| ConfigError::invalid(format!("--fault-model {name}"), problem))?;
@@ -201,7 +202,7 @@ fn fleet_faults(layers: &Layers<'_>) -> Result<FaultSet, ConfigError> {
     }
 }
 
-/// A random seed. It is printed, and short enough to be typed again.
+/// Draws a random seed of 32 bits, short enough to be copied by hand from the output.
 fn draw_seed() -> Seed {
     use rand::TryRng;
     let drawn = rand::rngs::SysRng.try_next_u32().unwrap_or_else(|_| std::process::id());
@@ -260,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_may_be_json_and_describe_groups_with_faults_of_their_own() {
+    fn a_file_may_be_json_and_describe_groups_with_their_own_faults() {
         let text = r#"{"faults": "none", "limits": {"timers": 8}, "group": [
             {"behaviour": "heartbeat", "count": 3, "limits": {"metrics": 2},
              "faults": {"fault": [{"kind": "loss", "probability": 0.5}]}},
@@ -282,12 +283,15 @@ mod tests {
         assert!(problem(&["hartbeat"]).contains("did you mean `heartbeat`?"));
         assert!(problem(&["--faults", "realistc"]).contains("did you mean `realistic`?"));
         let empty = problem(&["--devices", "3", "--shard", "5/6"]);
-        assert!(empty.contains("--shard") && empty.contains("leaves none for 5/6"), "{empty}");
+        assert!(empty.contains("--shard") && empty.contains("part 5/6 has none"), "{empty}");
         let groups = "[[group]]\nbehaviour = \"heartbeat\"\n";
         let found = with_file("run.toml", groups, &["--devices", "3"]).unwrap_err().to_string();
         assert!(found.contains("groups"), "{found}");
-        let twice = with_file("run.toml", &groups.repeat(2), &[]).unwrap_err().to_string();
-        assert!(twice.contains("group[1].name") && twice.contains("`heartbeat` is taken"), "{twice}");
+        let duplicate = with_file("run.toml", &groups.repeat(2), &[]).unwrap_err().to_string();
+        assert!(
+            duplicate.contains("group[1].name") && duplicate.contains("`heartbeat` is taken"),
+            "{duplicate}"
+        );
     }
 
     #[test]

@@ -64,12 +64,12 @@ impl FromStr for SourceAddresses {
                 ));
             }
         };
-        let distance =
-            distance.ok_or_else(|| format!("`{text}` ends before it begins; name the lower one first"))?;
+        let distance = distance
+            .ok_or_else(|| format!("`{text}` ends before it begins; name the lower address first"))?;
         match u16::try_from(distance) {
             Ok(last_offset) if distance < MAX_ADDRESSES => Ok(Self { first, count: last_offset + 1 }),
             _ => Err(format!(
-                "`{text}` are {} addresses; {MAX_ADDRESSES} are the most",
+                "`{text}` has {} addresses; the maximum is {MAX_ADDRESSES}",
                 distance.saturating_add(1)
             )),
         }
@@ -101,16 +101,16 @@ mod tests {
 
     #[test]
     fn an_invalid_range_is_an_error() {
-        for (text, why) in [
+        for (text, expected) in [
             ("broker", "is no address"),
             ("10.0.0.5-", "is no address"),
             ("10.0.0.5-::1", "one kind"),
             ("10.0.0.5-10.0.0.4", "ends before it begins"),
-            ("10.0.0.0-10.1.0.0", "are 65537 addresses; 4096 are the most"),
-            ("::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "4096 are the most"),
+            ("10.0.0.0-10.1.0.0", "has 65537 addresses; the maximum is 4096"),
+            ("::-ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "the maximum is 4096"),
         ] {
-            let refused = text.parse::<SourceAddresses>().unwrap_err();
-            assert!(refused.contains(why), "{text}: {refused}");
+            let problem = text.parse::<SourceAddresses>().unwrap_err();
+            assert!(problem.contains(expected), "{text}: {problem}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The types of single options. A flag, the environment and a file are read by the same rule.
+//! Types of single options. Flags, environment variables and file fields are parsed by the same rules.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -18,7 +18,7 @@ use wasmote_sim::faults::span::SPAN_PATTERN;
 use super::fleet_shard::FleetShard;
 use super::value_schema::value_schema;
 
-/// Reads these types from files by the rule of their `FromStr`, where they are written as text or as a number.
+/// Implements `Deserialize` by `FromStr`, for values that files write as text or as a number.
 macro_rules! deserialize_from_text {
     ($($kind:ty),+ $(,)?) => {
         $(
@@ -153,7 +153,7 @@ impl FromStr for Keepalive {
     }
 }
 
-/// A file under a name.
+/// A file with a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedFile {
     /// The name.
@@ -178,14 +178,14 @@ impl FromStr for NamedFile {
 /// The broker that the devices use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BrokerChoice {
-    /// One in this process, on loopback at this port or the next free one.
+    /// Embedded broker in this process, on loopback at this port or the next free one.
     Embedded(u16),
-    /// One outside of this process.
+    /// Broker outside of this process.
     Remote(BrokerUrl),
 }
 
 impl BrokerChoice {
-    /// The port of MQTT.
+    /// Default port of MQTT.
     pub const PORT: u16 = 1883;
     const TLS_PORT: u16 = 8883;
 }
@@ -257,7 +257,7 @@ pub fn format_broker_url(url: &BrokerUrl) -> String {
     }
 }
 
-/// Where the HTTP API listens.
+/// Address of the HTTP API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HttpAddress(pub SocketAddr);
 
@@ -358,10 +358,10 @@ impl FromStr for Rate {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LogFormat {
-    /// For people.
+    /// Short text lines.
     #[default]
     Text,
-    /// One JSON object a line, with stable fields.
+    /// One JSON object per line, with stable fields.
     Json,
 }
 

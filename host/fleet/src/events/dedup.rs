@@ -1,4 +1,4 @@
-//! What many devices say alike is written once, with their number.
+//! Deduplication of log lines: a refusal that many devices of a group share is written once, with a count.
 
 use std::collections::HashMap;
 
@@ -6,15 +6,15 @@ use wasmote_sim::behaviour::Trap;
 
 use crate::logging::DEVICE;
 
-/// Different refusals that are kept apart; further ones are all written.
+/// Maximum of different refusals that are tracked; further ones are written each time.
 const MAX_ENTRIES: usize = 100;
 
-/// Refusals by group and words, each with how many more devices have said the same since.
+/// Refusals by group and text, each with the number of repetitions.
 #[derive(Debug, Default)]
 pub(super) struct Dedup(HashMap<(String, String), u64>);
 
 impl Dedup {
-    /// Whether nobody in the group has said so yet; otherwise it is counted.
+    /// Returns true if the refusal is new in the group; otherwise counts a repetition.
     pub(super) fn is_new(&mut self, group: &str, trap: &Trap) -> bool {
         let key = (group.to_owned(), trap.to_string());
         if let Some(repeats) = self.0.get_mut(&key) {
@@ -27,7 +27,7 @@ impl Dedup {
         true
     }
 
-    /// Write how many more there were, and start anew.
+    /// Writes the numbers of repetitions and forgets all refusals.
     pub(super) fn flush(&mut self) {
         for ((group, text), repeats) in self.0.drain().filter(|(_, repeats)| *repeats > 0) {
             let devices = if repeats == 1 { "device" } else { "devices" };
@@ -58,6 +58,6 @@ mod tests {
         assert_eq!(new, [true, false, true, true, false]);
         assert_eq!(dedup.0.values().sum::<u64>(), 2);
         dedup.flush();
-        assert!(dedup.is_new("a", &refusal), "it is a new one after the sum");
+        assert!(dedup.is_new("a", &refusal), "refusals are new again after a flush");
     }
 }

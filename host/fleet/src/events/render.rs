@@ -1,4 +1,4 @@
-//! A happening in words and fields, the same for the log and for `GET /events`.
+//! Text and fields of device events, for the log and for `GET /events`.
 
 use std::time::Duration;
 
@@ -9,18 +9,18 @@ use wasmote_sim::device::VersionChange;
 use wasmote_sim::event::StartCause;
 use wasmote_sim::notice::{DeviceNotice, DropCause};
 
-/// Characters of a payload that are worth showing.
+/// Maximum of characters of a payload that are shown.
 const MAX_PAYLOAD_CHARS: usize = 100;
 
-/// What happened. Fields that say nothing about it are empty.
+/// Text and fields of an event. Fields that do not apply to its kind are empty.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct EventText<'a> {
     /// One of [`EVENT_KINDS`].
     pub kind: &'static str,
-    /// A sentence.
+    /// Description for people.
     #[serde(rename = "message")]
     pub text: String,
-    /// How serious it is.
+    /// Log level.
     #[serde(skip)]
     pub level: LogLevel,
     /// The topic of a message.
@@ -29,13 +29,13 @@ pub struct EventText<'a> {
     /// The beginning of its payload.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payload: Option<String>,
-    /// How long it was under way.
+    /// Latency of the message, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub latency_s: Option<f64>,
     /// The name of a fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fault: Option<&'a str>,
-    /// Why.
+    /// The reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Seconds until the fault ends.
@@ -44,12 +44,12 @@ pub struct EventText<'a> {
     /// Seconds until the device tries or starts again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub again_after_s: Option<f64>,
-    /// The version of the behaviour that goes on.
+    /// The version of the behaviour that keeps running.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
 }
 
-/// The kinds of happenings.
+/// All kinds of events.
 pub const EVENT_KINDS: [&str; 17] = [
     "started",
     "stopped",
@@ -70,7 +70,7 @@ pub const EVENT_KINDS: [&str; 17] = [
     "dropped",
 ];
 
-/// A happening as programs read it.
+/// Record of an event, for programs.
 #[derive(Clone, Debug, Serialize)]
 pub struct EventRecord<'a> {
     /// Seconds since 1970, to the microsecond.
@@ -79,13 +79,13 @@ pub struct EventRecord<'a> {
     pub device: &'a str,
     /// Its group.
     pub group: &'a str,
-    /// What happened.
+    /// Text and fields.
     #[serde(flatten)]
     pub details: EventText<'a>,
 }
 
 impl<'a> EventRecord<'a> {
-    /// What happened, when and to whom.
+    /// Creates the record of an event.
     pub fn new(event: &'a DeviceEvent) -> Self {
         Self {
             ts: (event.at.wall.as_nanos() / 1_000) as f64 / 1e6,
@@ -96,7 +96,7 @@ impl<'a> EventRecord<'a> {
     }
 }
 
-/// The kind of a happening, without the cost of telling it.
+/// The kind of an event, without the cost of its text.
 pub fn event_kind(notice: &DeviceNotice) -> &'static str {
     match notice {
         DeviceNotice::Started(_) => "started",
@@ -120,7 +120,7 @@ pub fn event_kind(notice: &DeviceNotice) -> &'static str {
 }
 
 impl<'a> EventText<'a> {
-    /// Tell it.
+    /// Creates the text and fields of an event.
     pub fn new(event: &'a DeviceEvent) -> Self {
         let notice = &event.notice;
         let base = |level, text: String| EventText {
@@ -251,7 +251,7 @@ impl<'a> EventText<'a> {
     }
 }
 
-/// A happening to a message in one line.
+/// One line for an event of a message; `None` for other events.
 pub fn message_line(notice: &DeviceNotice) -> Option<String> {
     Some(match notice {
         DeviceNotice::Sent(topic, payload) => format!("→ {topic} {}", payload_preview(payload)),
@@ -285,12 +285,12 @@ fn fault_label(id: &str, kind: &str) -> String {
     if id == kind { format!("`{id}`") } else { format!("`{id}` ({kind})") }
 }
 
-/// A length of time to a tenth of a second.
+/// Formats a duration to a tenth of a second.
 fn short_duration(span: Duration) -> String {
     format!("{:.1} s", span.as_secs_f64())
 }
 
-/// The beginning of a payload on one line; bytes that are no text in hexadecimal.
+/// The beginning of a payload on one line; bytes that are not UTF-8 in hexadecimal.
 fn payload_preview(payload: &[u8]) -> String {
     // Four bytes make the longest character.
     let head = &payload[..payload.len().min(MAX_PAYLOAD_CHARS * 4)];

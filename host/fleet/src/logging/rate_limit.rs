@@ -15,7 +15,7 @@ impl RateLimit {
         Self { interval, last: None }
     }
 
-    /// True if the interval is over; a new one begins then.
+    /// Returns true if the interval is over, and begins a new one.
     pub fn is_due(&mut self) -> bool {
         let due = self.last.is_none_or(|last| last.elapsed() >= self.interval);
         if due {

@@ -1,4 +1,4 @@
-//! Log lines for people: time, level, device, and text.
+//! Format of text log lines: time, level, device, and message.
 
 use std::fmt::{self, Write};
 use std::time::SystemTime;
@@ -13,7 +13,7 @@ use tracing_subscriber::registry::LookupSpan;
 use super::DEVICE;
 use crate::term::{ERROR, FAINT, STRONG, WARNING};
 
-/// The format of a line.
+/// Formatter of lines.
 #[derive(Clone, Copy, Debug)]
 pub struct Lines {
     /// True if stderr shows colours.
@@ -70,7 +70,7 @@ where
             let strong = self.style(STRONG);
             write!(line, "{strong}{}{strong:#} ", fields.device)?;
         }
-        // The text about a device says all that its fields do.
+        // The message about a device contains the values of its fields.
         let other_fields = if event.metadata().target() == DEVICE { "" } else { &fields.other_fields };
         writeln!(line, "{}{other_fields}", fields.message)
     }

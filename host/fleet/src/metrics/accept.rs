@@ -1,9 +1,9 @@
-//! What a client would rather read [RFC 9110, 12.5.1].
+//! Content negotiation of metrics [RFC 9110, 12.5.1].
 
-/// The forms that metrics come in.
+/// Formats of metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MetricsFormat {
-    /// For programs and people.
+    /// JSON.
     Json,
     /// OpenMetrics 1.0, which Prometheus prefers.
     OpenMetrics,
@@ -12,10 +12,10 @@ pub enum MetricsFormat {
 }
 
 impl MetricsFormat {
-    /// In the order in which they are taken when a client does not mind.
+    /// All formats, the preferred one first when weights are equal.
     const ALL: [Self; 3] = [Self::Json, Self::OpenMetrics, Self::Text];
 
-    /// As the answer names it.
+    /// Value of the response's Content-Type header.
     pub fn content_type(self) -> &'static str {
         match self {
             Self::Json => "application/json",
@@ -32,13 +32,13 @@ impl MetricsFormat {
         }
     }
 
-    /// How much an Accept header wants this form: the weight of what fits it most closely.
+    /// Weight of this format in an Accept header: that of the most specific range that matches.
     fn weight(self, accept: &str) -> f64 {
         let matching = accept.split(',').filter_map(|range| self.match_range(range));
         matching.max_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1))).map_or(0.0, |(_, weight)| weight)
     }
 
-    /// How closely a range fits this form, and its weight.
+    /// Specificity and weight of a range; `None` if it does not match this format.
     fn match_range(self, range: &str) -> Option<(u8, f64)> {
         let mut parts = range.split(';').map(str::trim);
         let (kind, subtype) = parts.next()?.split_once('/')?;
@@ -62,8 +62,7 @@ impl MetricsFormat {
     }
 }
 
-/// The form to answer in: what is wanted most, and JSON where the client does not mind or wants nothing
-/// that there is.
+/// The format with the highest weight in an Accept header; JSON if weights are equal or no format is acceptable.
 pub fn negotiate(accept: &str) -> MetricsFormat {
     let mut best = (MetricsFormat::Json, MetricsFormat::Json.weight(accept));
     for format in MetricsFormat::ALL {

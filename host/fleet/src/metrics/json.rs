@@ -1,4 +1,4 @@
-//! Answer of `GET /metrics` as JSON. Its first four fields are those of the simulator that this one replaces.
+//! JSON response of `GET /metrics`. Its first four fields are those of the simulator that this one replaces.
 
 use std::collections::BTreeMap;
 
@@ -57,7 +57,7 @@ pub struct Metrics {
     traps: u64,
     /// Devices that got another version, kept the old one, or went back to it.
     swaps: SwapCounts,
-    /// Devices by behaviour and the beginning of the SHA-256 of what they run.
+    /// Devices by behaviour and the beginning of their version's SHA-256.
     versions: BTreeMap<String, BTreeMap<String, u64>>,
     /// Connections made, first ones and reconnects; absent for one device.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -155,7 +155,7 @@ impl From<&BrokerReport> for BrokerMetrics {
 }
 
 impl Metrics {
-    /// Creates the answer for a snapshot.
+    /// Creates the response for a snapshot.
     pub fn new(snapshot: &Snapshot) -> Self {
         let Snapshot { totals, is_fleet, uptime, .. } = snapshot;
         let ledger = &totals.ledger;

@@ -33,7 +33,7 @@ pub fn write(snapshot: &Snapshot, format: MetricsFormat) -> String {
 fn run(snapshot: &Snapshot, out: &mut Writer) {
     out.family("wasmote_build_info", MetricType::Gauge, "The version that runs.");
     out.integer(&[("version", env!("CARGO_PKG_VERSION"))], 1);
-    out.family("wasmote_uptime_seconds", MetricType::Gauge, "How long the fleet has been up.");
+    out.family("wasmote_uptime_seconds", MetricType::Gauge, "Time since the fleet started.");
     out.float(&[], snapshot.uptime.as_secs_f64());
 }
 
@@ -45,7 +45,7 @@ fn messages(snapshot: &Snapshot, out: &mut Writer) {
         ("returned", "Messages that came back from a connection that was full or broke.", ledger.returned),
         ("arrived", "Messages delivered by the broker.", ledger.arrived),
         ("received", "Messages given to behaviours.", ledger.received),
-        ("lost_offline", "Messages at QoS 0 that met a connection that was down.", ledger.lost_offline),
+        ("lost_offline", "QoS 0 messages sent while the connection was down.", ledger.lost_offline),
         ("discarded", "Messages that arrived while no behaviour ran, or were too large.", ledger.discarded),
     ];
     for (name, help, count) in counters {
@@ -55,11 +55,11 @@ fn messages(snapshot: &Snapshot, out: &mut Writer) {
     out.family(
         "wasmote_messages_waiting",
         MetricType::Gauge,
-        "Messages that wait out a delay or for a connection.",
+        "Messages that wait for a delay to end or for a connection.",
     );
     out.integer(&[("direction", "out")], snapshot.totals.waiting.0);
     out.integer(&[("direction", "in")], snapshot.totals.waiting.1);
-    let help = "How long received messages were under way, from behaviour to behaviour.";
+    let help = "Latency of received messages, from behaviour to behaviour.";
     out.family("wasmote_message_latency_seconds", MetricType::Histogram, help);
     out.histogram(&[], &snapshot.totals.latency);
     out.family("wasmote_ledger_closes", MetricType::Gauge, "1 when every message is accounted for.");
@@ -68,7 +68,7 @@ fn messages(snapshot: &Snapshot, out: &mut Writer) {
 
 fn faults(snapshot: &Snapshot, out: &mut Writer) {
     let all: Vec<_> = snapshot.totals.ledger.faults().collect();
-    out.family("wasmote_messages_dropped", MetricType::Counter, "Messages that a fault took.");
+    out.family("wasmote_messages_dropped", MetricType::Counter, "Messages dropped by a fault.");
     for (id, counts) in &all {
         out.integer(&[("fault", id), ("direction", "out")], counts.dropped_out);
         out.integer(&[("fault", id), ("direction", "in")], counts.dropped_in);
@@ -78,26 +78,30 @@ fn faults(snapshot: &Snapshot, out: &mut Writer) {
         out.integer(&[("fault", id), ("direction", "out")], counts.duplicated_out);
         out.integer(&[("fault", id), ("direction", "in")], counts.duplicated_in);
     }
-    out.family("wasmote_messages_delayed", MetricType::Counter, "Messages that a fault held up.");
+    out.family("wasmote_messages_delayed", MetricType::Counter, "Messages delayed by a fault.");
     all.iter().for_each(|(id, counts)| out.integer(&[("fault", id)], counts.delayed));
     out.family("wasmote_messages_corrupted", MetricType::Counter, "Messages whose payload a fault changed.");
     all.iter().for_each(|(id, counts)| out.integer(&[("fault", id)], counts.corrupted));
-    out.family("wasmote_outages", MetricType::Counter, "Silences, crashes and the like that began.");
+    out.family("wasmote_outages", MetricType::Counter, "Outages that began, such as silences and crashes.");
     all.iter().for_each(|(id, counts)| out.integer(&[("fault", id)], counts.outages));
-    let help = "Messages at which a fault's component ended by itself; they passed.";
+    let help = "Traps of fault-model components; the message passes.";
     out.family("wasmote_fault_traps", MetricType::Counter, help);
     all.iter().for_each(|(id, counts)| out.integer(&[("fault", id)], counts.traps));
 }
 
 fn refusals(snapshot: &Snapshot, out: &mut Writer) {
     let refusals = &snapshot.totals.refusals;
-    out.family("wasmote_messages_refused", MetricType::Counter, "Messages that a limit kept from going out.");
+    out.family(
+        "wasmote_messages_refused",
+        MetricType::Counter,
+        "Messages that were refused because of a limit.",
+    );
     out.integer(&[("reason", "queue_full")], snapshot.totals.ledger.refused_full);
     out.integer(&[("reason", "publish_rate")], refusals.publish_rate);
     out.integer(&[("reason", "publish_invalid")], refusals.publish_invalid);
     out.family("wasmote_log_lines_refused", MetricType::Counter, "Log lines beyond the rate.");
     out.integer(&[], refusals.log_rate);
-    out.family("wasmote_traps", MetricType::Counter, "Behaviours that ended by themselves.");
+    out.family("wasmote_traps", MetricType::Counter, "Traps of behaviours.");
     out.integer(&[], snapshot.totals.traps);
 }
 
@@ -110,7 +114,7 @@ fn devices(snapshot: &Snapshot, out: &mut Writer) {
         ("wasmote_devices", "Devices in all.", devices.total),
         ("wasmote_devices_running", "Devices whose behaviour runs.", devices.running),
         ("wasmote_devices_connected", "Devices that are connected.", devices.connected),
-        ("wasmote_devices_silent", "Devices that a silence holds.", devices.silent),
+        ("wasmote_devices_silent", "Devices in a silence.", devices.silent),
         ("wasmote_devices_failed", "Devices whose behaviour refused to start.", devices.failed),
     ];
     for (name, help, count) in gauges {
@@ -119,7 +123,7 @@ fn devices(snapshot: &Snapshot, out: &mut Writer) {
     }
     out.family("wasmote_connects", MetricType::Counter, "Connections made, first ones and reconnects.");
     out.integer(&[], *connects);
-    let help = "How much later than scheduled devices were woken by this host.";
+    let help = "Lateness of this host's timers.";
     out.family("wasmote_schedule_lateness_seconds", MetricType::Histogram, help);
     out.histogram(&[], &lag.lateness);
     out.family(
@@ -136,12 +140,12 @@ fn versions(snapshot: &Snapshot, out: &mut Writer) {
     for (version, devices) in &snapshot.totals.versions {
         out.integer(&[("behaviour", &version.name), ("version", version.short())], *devices);
     }
-    let help = "Devices that were to get another version, by what became of it.";
+    let help = "Devices that were selected for another version, by outcome.";
     out.family("wasmote_behaviour_swaps", MetricType::Counter, help);
     out.integer(&[("outcome", "done")], snapshot.totals.swaps.done);
     out.integer(&[("outcome", "refused")], snapshot.totals.swaps.refused);
     out.integer(&[("outcome", "undone")], snapshot.totals.swaps.rolled_back);
-    let help = "Updates of behaviours that went through, and that came to nothing.";
+    let help = "Updates of behaviours, by outcome.";
     out.family("wasmote_behaviour_updates", MetricType::Counter, help);
     for (behaviour, UpdateCounts { done, refused }) in &snapshot.updates {
         out.integer(&[("behaviour", behaviour), ("outcome", "done")], *done);

@@ -1,9 +1,9 @@
-//! Every connection takes file descriptors, and a process may only have so many.
+//! Check of file descriptors: every TCP connection takes one, and a process has a limit of them.
 
 use crate::config::Settings;
 use crate::config::values::BrokerChoice;
 
-/// Files, listeners, the runtime's own, and those who ask over HTTP.
+/// Descriptors for files, listeners, the runtime and HTTP clients.
 const RESERVED: u64 = 128;
 
 /// The fleet needs more file descriptors than this process may open.
@@ -22,7 +22,7 @@ pub struct TooManyDevices {
     processes: u64,
 }
 
-/// Ask for as many descriptors as the system would give. Returns how many there are.
+/// Raises the limit of descriptors to the hard limit and returns it.
 pub(super) fn raise_limit() -> u64 {
     rlimit::increase_nofile_limit(u64::MAX).unwrap_or(u64::MAX)
 }

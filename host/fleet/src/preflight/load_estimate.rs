@@ -1,5 +1,5 @@
-//! Fleets that say more than one machine carries: heartbeats that everyone hears grow with the square of the
-//! fleet, and routing pays for every hop.
+//! Estimate of the message rate of built-in behaviours. Heartbeats to all devices grow with the square of the fleet, and
+//! `routing` sends messages for every hop.
 
 mod routing;
 
@@ -12,17 +12,17 @@ use wasmote_sim::faults::span::Span;
 use crate::config::{Group, Settings};
 use crate::source::Source;
 
-/// Deliveries a second that one laptop's broker and fleet bear with ease.
+/// Deliveries per second that broker and fleet sustain on a laptop.
 const MAX_MESSAGES_PER_SECOND: f64 = 5_000.0;
-/// The behaviour's own defaults.
+/// Default interval of the behaviour `heartbeat`.
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(5);
 
-/// One warning for each group whose devices together are too many.
+/// One warning for each group whose devices send too many messages.
 pub(super) fn warnings(settings: &Settings) -> Vec<String> {
     settings.groups.iter().filter_map(|group| warning(group).or_else(|| routing::warning(group))).collect()
 }
 
-/// A duration in a behaviour's configuration; `None` if it is none, which the behaviour will say itself.
+/// A duration in a behaviour's configuration; `None` if it is invalid, which the behaviour itself reports.
 fn span(group: &Group, key: &str, default: Duration) -> Option<Duration> {
     let Some(given) = group.config.get(key) else { return Some(default) };
     Span::deserialize(given).ok().map(|span| span.0)
@@ -34,7 +34,7 @@ fn warning(group: &Group) -> Option<String> {
     }
     let devices = f64::from(group.count);
     let neighbours = match group.config.get("peers") {
-        // So many on each side.
+        // `peers` is the number of neighbours on each side.
         Some(Value::Number(number)) => (2.0 * number.as_f64()?).min(devices - 1.0),
         _ => devices - 1.0,
     };
@@ -52,7 +52,7 @@ fn warning(group: &Group) -> Option<String> {
     };
     Some(format!(
         "{} devices of group `{}` listen to {} others each: {} deliveries a second (one beat every {}). \
-         A laptop bears about {}; {advice}beat less often with --device-config interval={longer_interval}s",
+         A laptop sustains about {}; {advice}beat less often with --device-config interval={longer_interval}s",
         group.count,
         group.name,
         count(neighbours),
@@ -62,7 +62,7 @@ fn warning(group: &Group) -> Option<String> {
     ))
 }
 
-/// A number with its thousands apart.
+/// Formats a number with commas between thousands.
 fn count(number: f64) -> String {
     let digits = format!("{:.0}", number);
     let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);

@@ -1,18 +1,18 @@
-//! Every connection takes a port of this machine, and a system gives so many for each pair of addresses.
+//! Check of local ports: every connection takes one, and the system has a limited range for each pair of addresses.
 
 use std::fs;
 
 use crate::config::Settings;
 use crate::config::values::BrokerChoice;
 
-/// Where Linux says which ports it gives.
+/// File in which Linux has the range of local ports.
 const PORT_RANGE_FILE: &str = "/proc/sys/net/ipv4/ip_local_port_range";
 
 pub(super) fn warning(settings: &Settings) -> Option<String> {
     warning_for(settings, port_count(&fs::read_to_string(PORT_RANGE_FILE).ok()?)?)
 }
 
-/// How many ports that are.
+/// Number of ports in a range.
 fn port_count(range: &str) -> Option<u64> {
     let mut ends = range.split_ascii_whitespace().map(str::parse::<u64>);
     let (first, last) = (ends.next()?.ok()?, ends.next()?.ok()?);
@@ -26,8 +26,8 @@ fn warning_for(settings: &Settings, ports: u64) -> Option<String> {
     }
     let needed = devices.div_ceil(ports.max(1));
     Some(format!(
-        "{devices} devices want as many ports, and this system has {ports} for each address to connect from; unless the \
-         broker's name stands for several addresses, the last devices will find none: name {needed} addresses of this \
+        "{devices} devices need as many ports, and this system has {ports} for each address to connect from; unless the \
+         broker's name stands for several addresses, the last devices cannot connect: name {needed} addresses of this \
          machine with --source-address, use the embedded broker, or widen net.ipv4.ip_local_port_range"
     ))
 }
@@ -55,7 +55,7 @@ mod tests {
         assert_eq!(warning_for(&fleet("mqtt://broker", &["127.0.0.2-127.0.0.4"]), 300), None);
         let warning_text = warning_for(&fleet("mqtt://broker", &["127.0.0.2"]), 300).unwrap();
         assert!(
-            warning_text.starts_with("900 devices want as many ports, and this system has 300"),
+            warning_text.starts_with("900 devices need as many ports, and this system has 300"),
             "{warning_text}"
         );
         assert!(warning_text.contains("name 3 addresses"), "{warning_text}");

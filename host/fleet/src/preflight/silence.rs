@@ -1,4 +1,4 @@
-//! A silence is only noticed when it outlasts the broker's patience.
+//! Check of silence faults: the broker notices a silence only if it lasts longer than one and a half keepalives.
 
 use wasmote_sim::faults::Model;
 use wasmote_sim::faults::hang::Hang;

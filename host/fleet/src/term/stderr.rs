@@ -1,7 +1,7 @@
 //! The queue in front of stderr.
 //!
-//! No thread ever waits for stderr. One thread empties the queue; when nobody reads stderr and the queue is full,
-//! further lines are lost and counted, and the end of the program says how many.
+//! Writers never block on stderr. One thread empties the queue. While stderr is not read and the queue is full, further
+//! lines are dropped and counted, and their number is logged at the end of the program.
 
 use std::io::{Write, stderr};
 use std::sync::{Mutex, OnceLock, mpsc};
@@ -34,7 +34,7 @@ pub fn queue() -> NonBlocking {
     QUEUE.get_or_init(Queue::new).lines.clone()
 }
 
-/// Writes a line, after all that is in the queue.
+/// Writes a line behind those in the queue.
 pub(super) fn write_line(line: &str) {
     let line = if has_colours() { format!("{line}\n") } else { format!("{}\n", strip_str(line)) };
     let _ = match QUEUE.get() {
@@ -43,13 +43,13 @@ pub(super) fn write_line(line: &str) {
     };
 }
 
-/// Writes what is in the queue, for as long as stderr is read. Later lines are not written.
+/// Writes the lines in the queue, as long as stderr is read. Later lines are not written.
 pub fn finish() {
     let Some(queue) = QUEUE.get() else { return };
     queue.report_lost_lines();
     let Some(guard) = queue.guard.lock().ok().and_then(|mut guard| guard.take()) else { return };
     let (done, ended) = mpsc::channel::<()>();
-    // Dropping the guard waits for stderr, which may take for ever.
+    // Dropping the guard waits for stderr, possibly for ever.
     std::thread::spawn(move || {
         drop(guard);
         drop(done);
@@ -64,7 +64,7 @@ impl Queue {
         Self { lines, guard: Mutex::new(Some(guard)) }
     }
 
-    /// Logs the number of lost lines, as soon as there is room for that line.
+    /// Logs the number of lost lines as soon as the queue has space.
     fn report_lost_lines(&self) {
         let counter = self.lines.error_counter();
         let lost = counter.dropped_lines();

@@ -11,7 +11,7 @@ pub(super) struct Grid {
 }
 
 impl Grid {
-    /// As square as possible unless `columns` is given.
+    /// A grid with the given `columns`, or else as square as possible.
     pub(super) fn new(entry: &TopologyEntry, nodes: usize) -> Result<Self, TopologyError> {
         let columns = match entry.columns {
             Some(columns) => positive("columns", columns)?,

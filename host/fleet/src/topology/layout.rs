@@ -1,6 +1,6 @@
-//! Places at which nodes are drawn.
+//! Positions at which nodes are drawn.
 
-/// Across and down, from 0 to 1.
+/// Horizontal and vertical position, from 0 to 1.
 pub type Position = (f64, f64);
 
 /// Spreads positions evenly from 0 to 1. A single one is in the middle.
@@ -8,7 +8,7 @@ pub(super) fn fraction(position: usize, count: usize) -> f64 {
     if count < 2 { 0.5 } else { position as f64 / (count - 1) as f64 }
 }
 
-/// Evenly on a circle, from the top on.
+/// Positions spread evenly on a circle, from the top on.
 pub fn circle(nodes: usize) -> Vec<Position> {
     let angle = |node: usize| std::f64::consts::TAU * node as f64 / nodes.max(1) as f64;
     (0..nodes).map(|node| (0.5 + 0.5 * angle(node).sin(), 0.5 - 0.5 * angle(node).cos())).collect()

@@ -20,7 +20,7 @@ impl RandomGeometric {
     pub(super) fn new(entry: &TopologyEntry, nodes: usize) -> Result<Self, TopologyError> {
         let radius = entry.radius.unwrap_or_else(|| connecting_radius(nodes));
         if !(radius > 0.0 && radius <= 2.0) {
-            let problem = format!("{radius} is no distance on a unit square; use above 0 to 2");
+            let problem = format!("{radius} is not a distance on a unit square; use above 0 to 2");
             return Err(TopologyError::new("radius", problem));
         }
         Ok(Self { radius, seed: entry.seed.unwrap_or(DEFAULT_SEED) })
@@ -29,20 +29,21 @@ impl RandomGeometric {
 
 impl Shape for RandomGeometric {
     fn links(&self, nodes: usize) -> Vec<Link> {
-        let places = self.layout(nodes);
+        let positions = self.layout(nodes);
         let radius = self.radius;
         let is_near = |a: usize, b: usize| {
-            let ((ax, ay), (bx, by)) = (places[a], places[b]);
+            let ((ax, ay), (bx, by)) = (positions[a], positions[b]);
             (ax - bx) * (ax - bx) + (ay - by) * (ay - by) <= radius * radius
         };
         // From left to right, so that a node is compared only with those within the radius on one axis.
         let mut order: Vec<usize> = (0..nodes).collect();
-        order.sort_by(|a, b| places[*a].0.total_cmp(&places[*b].0));
+        order.sort_by(|a, b| positions[*a].0.total_cmp(&positions[*b].0));
         let mut links = Vec::new();
         for (position, &a) in order.iter().enumerate() {
             // Rounding must not end the search before a node whose exact distance is the radius.
-            let right =
-                order[position + 1..].iter().take_while(|b| places[**b].0 - places[a].0 <= radius * 1.001);
+            let right = order[position + 1..]
+                .iter()
+                .take_while(|b| positions[**b].0 - positions[a].0 <= radius * 1.001);
             links.extend(right.filter(|b| is_near(a, **b)).map(|b| (a.min(*b), a.max(*b))));
         }
         links
@@ -55,8 +56,8 @@ impl Shape for RandomGeometric {
     }
 }
 
-/// Half as far again as where random graphs of this size become connected. The logarithm is the same on every
-/// platform, and so is the graph.
+/// 1.5 times the radius at which random graphs of this size become connected. `libm` computes the same logarithm on
+/// every platform, so that the graph is the same.
 fn connecting_radius(nodes: usize) -> f64 {
     let nodes = nodes.max(2) as f64;
     1.5 * (libm::log(nodes) / (std::f64::consts::PI * nodes)).sqrt()

@@ -27,7 +27,7 @@ fn all() -> [Value; 7] {
 }
 
 #[test]
-fn every_link_is_between_two_nodes_and_there_once() {
+fn every_link_is_between_two_nodes_and_unique() {
     for entry in all() {
         for nodes in [0, 1, 2, 3, 10, 37] {
             let graph = graph(entry.clone(), nodes);
@@ -36,14 +36,14 @@ fn every_link_is_between_two_nodes_and_there_once() {
             assert!(links.windows(2).all(|pair| pair[0] < pair[1]), "{entry} of {nodes}");
             assert_eq!(graph.nodes.len(), nodes, "{entry}");
             let is_inside = |at: &f64| (-1e-9..=1.0 + 1e-9).contains(at);
-            let mut places = graph.nodes.iter().map(|(_, position)| position);
-            assert!(places.all(|(x, y)| is_inside(x) && is_inside(y)), "{entry}: {:?}", graph.nodes);
+            let mut positions = graph.nodes.iter().map(|(_, position)| position);
+            assert!(positions.all(|(x, y)| is_inside(x) && is_inside(y)), "{entry}: {:?}", graph.nodes);
         }
     }
 }
 
 #[test]
-fn kinds_are_what_their_names_say() {
+fn each_kind_has_its_links() {
     assert_eq!(links(json!({"kind": "line"}), 4), [(0, 1), (1, 2), (2, 3)]);
     assert_eq!(links(json!({"kind": "ring"}), 4), [(0, 1), (0, 3), (1, 2), (2, 3)]);
     assert_eq!(links(json!({"kind": "star"}), 4), [(0, 1), (0, 2), (0, 3)]);
@@ -97,7 +97,7 @@ fn a_list_names_devices_by_index_or_by_name() {
 }
 
 #[test]
-fn links_survive_a_list() {
+fn links_written_as_pairs_are_read_back() {
     let grid = graph(json!({"kind": "grid"}), 9).neighbours();
     let sorted = |mut links: Links| {
         links.values_mut().for_each(|neighbours| neighbours.sort());
@@ -108,7 +108,7 @@ fn links_survive_a_list() {
 }
 
 #[test]
-fn routing_has_a_line_and_others_have_what_they_are_given() {
+fn routing_defaults_to_a_line_and_others_to_none() {
     let empty = Map::new();
     let line = links_of("routing", &empty, || names(3)).unwrap();
     assert_eq!(line, Some(graph(json!({"kind": "line"}), 3).neighbours()));
@@ -128,7 +128,7 @@ fn a_bad_topology_is_refused_by_field() {
         (
             json!({"kind": "random_geometric", "radius": 0}),
             "radius",
-            "0 is no distance on a unit square; use above 0 to 2",
+            "0 is not a distance on a unit square; use above 0 to 2",
         ),
         (json!([[0]]), "0", "expected a pair of nodes"),
         (json!([[0, 7]]), "0", "expected the index or id of a node, found 7"),

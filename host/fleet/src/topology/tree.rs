@@ -6,7 +6,7 @@ use super::{Link, Shape, TopologyEntry, TopologyError, positive};
 /// Fields of an entry that only this kind takes.
 pub(super) const FIELDS: [&str; 1] = ["fanout"];
 
-/// Children of a node unless given.
+/// Default number of children of a node.
 const DEFAULT_FANOUT: u32 = 2;
 
 pub(super) struct Tree {
@@ -24,7 +24,7 @@ impl Shape for Tree {
         (1..nodes).map(|node| ((node - 1) / self.fanout, node)).collect()
     }
 
-    /// Level by level, each level spread over the whole width.
+    /// One row for each level, spread over the whole width.
     fn layout(&self, nodes: usize) -> Vec<Position> {
         let (mut levels, mut first, mut width) = (Vec::new(), 0, 1_usize);
         while first < nodes {
@@ -33,10 +33,10 @@ impl Shape for Tree {
             width = width.saturating_mul(self.fanout);
         }
         let count = levels.len();
-        let places = |(level, (nodes, width)): (usize, (usize, usize))| {
+        let row = |(level, (nodes, width)): (usize, (usize, usize))| {
             let across = move |node| (node as f64 + 0.5) / width as f64;
             (0..nodes).map(move |node| (across(node), fraction(level, count)))
         };
-        levels.into_iter().enumerate().flat_map(places).collect()
+        levels.into_iter().enumerate().flat_map(row).collect()
     }
 }

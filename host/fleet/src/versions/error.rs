@@ -1,4 +1,4 @@
-//! Why an update came to nothing.
+//! Reasons why an update fails.
 
 use wasmote_engine::LoadError;
 use wasmote_live::fleet::{FleetError, RolloutError};
@@ -6,32 +6,32 @@ use wasmote_mqtt::device_id::DeviceId;
 
 use crate::component_file::ComponentFileError;
 
-/// An update that came to nothing: the old version runs on.
+/// Error of an update. The old version keeps running.
 #[derive(Debug, thiserror::Error)]
 pub enum UpdateError {
-    /// Nobody runs it.
+    /// No device runs the behaviour.
     #[error("no device of this fleet runs a behaviour `{name}`{hint}")]
     Unknown {
-        /// What was asked for.
+        /// The name in the request.
         name: String,
-        /// What may have been meant.
+        /// The nearest name, as a question.
         hint: String,
     },
-    /// One at a time.
+    /// Another update is in progress.
     #[error("another update is under way; try `{0}` again when it is over")]
     Busy(String),
-    /// Too large, or packed and damaged.
+    /// The component is too large, or invalid gzip.
     #[error(transparent)]
     ComponentFile(#[from] ComponentFileError),
-    /// It is no behaviour for this host.
+    /// The component is not a behaviour for this host.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// It did not do well where it was tried.
+    /// The new version failed on a canary.
     #[error("the canary `{device}` failed: {problem}")]
     Canary {
-        /// The device that tried it.
+        /// The canary.
         device: DeviceId,
-        /// What happened.
+        /// The reason.
         problem: String,
     },
     /// The fleet is shutting down.

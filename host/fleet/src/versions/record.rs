@@ -31,7 +31,7 @@ pub struct RunningBehaviour {
 pub struct UpdateCounts {
     /// Updates that succeeded.
     pub done: u64,
-    /// Updates that failed; the old version runs on.
+    /// Updates that failed; the old version keeps running.
     pub refused: u64,
 }
 
@@ -83,12 +83,12 @@ impl VersionInfo {
     }
 }
 
-/// Whether an update went through.
+/// Outcome of an update.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UpdateOutcome {
-    /// It did.
+    /// The update succeeded.
     Updated,
-    /// It came to nothing.
+    /// The update failed.
     Refused,
 }
 
@@ -96,31 +96,31 @@ impl UpdateOutcome {
     /// The kinds of these events.
     pub const KINDS: [&'static str; 2] = ["updated", "update_refused"];
 
-    /// As an event is called.
+    /// The kind of the event.
     pub fn kind(self) -> &'static str {
         Self::KINDS[self as usize]
     }
 }
 
-/// What became of an update, as an event that is no device's.
+/// Event of an update, which belongs to no device.
 #[derive(Clone, Debug, Serialize)]
 pub struct UpdateEvent {
     /// Seconds since 1970.
     pub ts: f64,
-    /// Whether it went through.
+    /// The outcome.
     #[serde(skip)]
     pub outcome: UpdateOutcome,
-    /// The same, as the event's kind.
+    /// The outcome as the event's kind.
     pub kind: &'static str,
     /// The behaviour.
     pub behaviour: String,
-    /// SHA-256 of the version that runs on.
+    /// SHA-256 of the version that runs after the update.
     pub sha256: String,
-    /// Where the update came from.
+    /// Origin of the component.
     pub source: String,
-    /// A sentence.
+    /// Description for people.
     pub message: String,
-    /// Why it came to nothing.
+    /// The reason why it failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
@@ -142,7 +142,7 @@ impl UpdateEvent {
             message += &format!(", first on {}", names.join(", "));
         }
         if *waiting > 0 {
-            message += &format!("; {waiting} follow when their hang is over");
+            message += &format!("; {waiting} follow when their hang ends");
         }
         if let Some((device, why)) = first_refusal {
             message += &format!("; {refused} keep the old version, of them {device}: {why}");

@@ -21,7 +21,7 @@ pub trait Selection {
     }
 }
 
-/// The options of a fleet or an experiment in real time: the broker, the HTTP API, and the end.
+/// The options of a fleet or an experiment in real time: the broker, the HTTP API, and the drain at the end.
 #[derive(Clone, Debug)]
 pub enum Live {}
 
@@ -64,7 +64,7 @@ impl<S> Deref for Subset<S> {
     }
 }
 
-/// All options, as a command of their own.
+/// A command with all options.
 fn all() -> Command {
     Options::augment_args(Command::new("options").no_binary_name(true))
 }
@@ -87,8 +87,8 @@ impl<S: Selection> Args for Subset<S> {
 }
 
 impl<S: Selection> FromArgMatches for Subset<S> {
-    /// The parser that clap derives for [`Options`] asks for every option, and the verb does not know them all. So it gets
-    /// the flags of the selection once more, with the values that the verb was given.
+    /// Clap's derived parser of [`Options`] needs matches of every option, and the verb declares only some. So the selected
+    /// flags are parsed once more by a command with all options, with the values that the verb was given.
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
         let command = all();
         let mut flags = Vec::new();

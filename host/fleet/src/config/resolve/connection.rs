@@ -1,4 +1,4 @@
-//! How the devices connect to their broker.
+//! Resolution of the connection options of devices.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ fn password(layers: &Layers<'_>) -> Result<Option<String>, ConfigError> {
                 let text = String::from_utf8(bytes).map_err(|_| {
                     ConfigError::invalid(
                         "--broker-password-file",
-                        format!("`{}` is no UTF-8 text", path.display()),
+                        format!("`{}` is not UTF-8 text", path.display()),
                     )
                 })?;
                 return Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()));
@@ -80,7 +80,7 @@ fn tls(layers: &Layers<'_>, is_used: bool) -> Result<Option<TlsMaterial>, Config
     let client = cert.zip(key);
     let material = (ca.is_some() || client.is_some()).then_some(TlsMaterial { ca, client });
     if let Some(material) = &material {
-        // The error says which of the files it is.
+        // The error names the file.
         let unusable = |problem: TlsError| ConfigError::invalid("--ca, --cert, --key", problem.to_string());
         material.check().map_err(unusable)?;
     }

@@ -1,4 +1,4 @@
-//! The groups of a run: one by flags, or several by a file.
+//! Resolution of the groups of a run: one from flags, or several from a file.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -23,14 +23,14 @@ pub(super) fn resolve(layers: &Layers<'_>) -> Result<Vec<Group>, ConfigError> {
     if file.groups.is_empty() {
         return Ok(vec![only_group(layers)?]);
     }
-    let clash = [
+    let conflicts = [
         ("BEHAVIOUR", flags.behaviour.is_some()),
         ("--group", flags.group_name.is_some()),
         ("--devices", flags.devices.is_some()),
         ("behaviour", file.behaviour.is_some()),
         ("devices", file.devices.is_some()),
     ];
-    if let Some((setting, _)) = clash.into_iter().find(|(_, given)| *given) {
+    if let Some((setting, _)) = conflicts.into_iter().find(|(_, given)| *given) {
         let problem =
             "it does not go with the groups of the configuration file; set `behaviour` and `count` there";
         return Err(ConfigError::invalid(setting, problem));
@@ -48,7 +48,7 @@ pub(super) fn resolve(layers: &Layers<'_>) -> Result<Vec<Group>, ConfigError> {
     Ok(groups)
 }
 
-/// The name that devices have instead of their group's.
+/// The configured device name, which replaces the group's name; only allowed for one group.
 pub(super) fn device_id(layers: &Layers<'_>, groups: usize) -> Result<Option<DeviceId>, ConfigError> {
     let id = layers.get(|it| &it.device_id);
     if id.is_some() && groups > 1 {
@@ -107,7 +107,7 @@ fn hosts(layers: &Layers<'_>, group: &GroupEntry) -> Arc<[String]> {
     listed.clone().into()
 }
 
-/// Values of the whole file, overridden by those of the group, and these by those of the command line.
+/// Merges values of the whole file, of the group and of the command line; the later ones take precedence.
 fn merged(
     all: &Map<String, Value>,
     own: &Map<String, Value>,

@@ -1,4 +1,4 @@
-//! The text is read back by the rules of its format, and refused if it breaks one.
+//! Tests that parse the text by the rules of its format.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,7 +30,7 @@ fn snapshot() -> Snapshot {
     snapshot
 }
 
-/// A family as it was read.
+/// A parsed family.
 #[derive(Default)]
 struct Family {
     kind: String,
@@ -43,7 +43,7 @@ fn is_name(text: &str) -> bool {
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
-/// The labels' text and what follows it.
+/// The text of the labels, and the rest after it.
 fn labels(text: &str) -> (String, &str) {
     let Some(mut rest) = text.strip_prefix('{') else { return (String::new(), text) };
     let start = text.len();
@@ -74,17 +74,17 @@ fn read(text: &str, open_metrics: bool) -> BTreeMap<String, Family> {
     let body = if open_metrics { text.strip_suffix("# EOF\n").expect("it ends with EOF") } else { text };
     for line in body.lines() {
         if let Some(comment) = line.strip_prefix("# ") {
-            let [what, name, value] = comment.splitn(3, ' ').collect::<Vec<_>>()[..] else {
+            let [keyword, name, value] = comment.splitn(3, ' ').collect::<Vec<_>>()[..] else {
                 panic!("{line}")
             };
             assert!(is_name(name) && name.starts_with("wasmote_"), "{line}");
-            if what == "TYPE" {
-                assert!(!families.contains_key(name), "{name} stands twice");
+            if keyword == "TYPE" {
+                assert!(!families.contains_key(name), "{name} is declared twice");
                 current = name.to_owned();
             }
             assert_eq!(name, current, "families do not mix");
             let family = families.entry(name.into()).or_default();
-            match what {
+            match keyword {
                 "TYPE" => family.kind = value.into(),
                 "HELP" => family.help = !value.is_empty(),
                 "UNIT" => assert!(open_metrics && name.ends_with(&format!("_{value}")), "{line}"),
@@ -114,7 +114,7 @@ fn check(families: &BTreeMap<String, Family>, open_metrics: bool) {
         for (sample, labels, value) in &family.samples {
             let suffix = sample.strip_prefix(name.as_str()).expect("a sample is named after its family");
             assert!(suffixes.contains(&suffix), "{sample} in {name}");
-            assert!(seen.insert((sample.clone(), labels.clone())), "{sample}{labels} stands twice");
+            assert!(seen.insert((sample.clone(), labels.clone())), "{sample}{labels} is written twice");
             assert!(family.kind == "gauge" || *value >= 0.0, "{sample}");
             assert!(!labels.contains("device=") && !labels.contains("topic="), "{labels}");
         }

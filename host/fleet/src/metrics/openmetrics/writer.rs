@@ -1,4 +1,4 @@
-//! The text formats: OpenMetrics 1.0, and the older one of Prometheus, which differ in little.
+//! Writer of the two text formats: OpenMetrics 1.0 and the older Prometheus format.
 
 use std::collections::BTreeSet;
 use std::fmt::{Display, Write};
@@ -7,7 +7,7 @@ use wasmote_sim::histogram::Histogram;
 
 use crate::metrics::accept::MetricsFormat;
 
-/// The kinds of families.
+/// Types of metric families.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum MetricType {
     Counter,
@@ -24,7 +24,7 @@ impl MetricType {
         }
     }
 
-    /// What its samples' names end with.
+    /// Suffixes of its samples' names.
     fn suffixes(self) -> &'static [&'static str] {
         match self {
             Self::Counter => &["_total"],
@@ -39,10 +39,10 @@ type Labels<'a> = [(&'a str, &'a str)];
 pub(super) struct Writer {
     out: String,
     open_metrics: bool,
-    /// The family that samples belong to.
+    /// The current family.
     family: String,
     kind: MetricType,
-    /// Names of families and samples, none of which may stand twice.
+    /// Names of families and samples, each of which must be unique.
     reserved: BTreeSet<String>,
 }
 
@@ -57,14 +57,14 @@ impl Writer {
         }
     }
 
-    /// Begin a family. A counter is named without its `_total`.
+    /// Begins a family. The name of a counter is given without `_total`.
     pub(super) fn family(&mut self, name: &str, kind: MetricType, help: &str) {
         self.reserve(name, kind);
         let shown = match kind {
             MetricType::Counter if !self.open_metrics => format!("{name}_total"),
             _ => name.to_owned(),
         };
-        // OpenMetrics wants quotes escaped in help texts and the older format does not.
+        // OpenMetrics requires escaped quotes in help texts; the older format does not allow them.
         let help = help.replace('\\', "\\\\").replace('\n', "\\n");
         let help = if self.open_metrics { help.replace('"', "\\\"") } else { help };
         let _ = writeln!(self.out, "# TYPE {shown} {}", kind.name());
@@ -76,8 +76,8 @@ impl Writer {
         self.kind = kind;
     }
 
-    /// Begin a family for what behaviours measure under a name of their own. Where that name is taken the
-    /// kind is added to it, and where that is taken too there is no family.
+    /// Begins a family for a metric of behaviours. If the name is taken, the type is appended to it; returns false if that
+    /// name is taken, too.
     pub(super) fn behaviour_family(&mut self, name: &str, kind: MetricType) -> bool {
         let name = match kind {
             MetricType::Counter => name.strip_suffix("_total").unwrap_or(name),
@@ -88,7 +88,11 @@ impl Writer {
         let Some(free) = [plain, with_kind].into_iter().find(|name| self.is_free(name, kind)) else {
             return false;
         };
-        self.family(&free, kind, "What behaviours measure of themselves, summed over their devices.");
+        self.family(
+            &free,
+            kind,
+            "Metric that behaviours record about themselves, summed over their devices.",
+        );
         true
     }
 
@@ -105,12 +109,12 @@ impl Writer {
         self.reserved.extend(Self::names(name, kind));
     }
 
-    /// A whole number.
+    /// Writes a sample with an integer.
     pub(super) fn integer(&mut self, labels: &Labels<'_>, value: u64) {
         self.number(labels, value);
     }
 
-    /// A real number.
+    /// Writes a sample with a floating-point number.
     pub(super) fn float(&mut self, labels: &Labels<'_>, value: f64) {
         self.number(labels, value);
     }
@@ -120,7 +124,7 @@ impl Writer {
         self.sample(suffix, labels, value);
     }
 
-    /// A distribution.
+    /// Writes the samples of a histogram.
     pub(super) fn histogram(&mut self, labels: &Labels<'_>, histogram: &Histogram) {
         for (bound, count) in histogram.cumulative() {
             let bound = if bound.is_infinite() { "+Inf".into() } else { format!("{bound:?}") };

@@ -1,5 +1,5 @@
-//! Messages of a fleet of the behaviour `routing`: hellos over every link, and each packet once a hop, with its
-//! acknowledgement, and its confirmation on the way back.
+//! Message rate of the behaviour `routing`: hellos over every link, and for each hop of a packet the data, its
+//! acknowledgement and its confirmation on the way back.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
@@ -11,25 +11,25 @@ use crate::config::Group;
 use crate::source::Source;
 use crate::topology::Links;
 
-/// The behaviour's own defaults.
+/// Defaults of the behaviour `routing`.
 const DEFAULT_HELLO_INTERVAL: Duration = Duration::from_secs(2);
 const DEFAULT_DATA_INTERVAL: Duration = Duration::from_secs(10);
 const DEFAULT_TTL: f64 = 32.0;
 /// Data, its acknowledgement and its confirmation.
 const MESSAGES_PER_HOP: f64 = 3.0;
 
-/// Size of the graph of a group.
+/// Size of a group's graph.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct GraphSize {
     links: f64,
-    /// Nodes with a way to the sink.
+    /// Nodes with a path to the sink.
     senders: f64,
-    /// From these to the sink, on average.
+    /// Mean number of hops from these to the sink.
     hops: f64,
 }
 
-/// A warning, if these are routing devices and together too many. It is an estimate: retransmissions and
-/// hellos about news come on top.
+/// A warning if the group runs `routing` and sends too many messages. The estimate leaves out retransmissions and
+/// triggered hellos.
 pub(super) fn warning(group: &Group) -> Option<String> {
     if group.behaviour != Source::Builtin("routing".into()) {
         return None;
@@ -48,7 +48,7 @@ pub(super) fn warning(group: &Group) -> Option<String> {
     let dominant_interval = if hellos > packets { "hello_interval" } else { "data_interval" };
     Some(format!(
         "{} devices of group `{}` send about {} messages a second ({} hellos, and {} for data over {hops:.0} \
-         hops). A laptop bears about {}; say less with a longer {dominant_interval}, or run fewer",
+         hops). A laptop sustains about {}; use a longer {dominant_interval}, or fewer devices",
         group.count,
         group.name,
         count(rate),
@@ -133,7 +133,7 @@ mod tests {
             let group = &resolve(&args).unwrap().groups[0];
             size(group.links.as_deref().unwrap(), &sink(group))
         };
-        // In a grid of four by four all ways from a corner together have 48 hops.
+        // In a grid of four by four the shortest paths from a corner have 48 hops in total.
         assert_eq!(size_of(16, "grid"), GraphSize { links: 24.0, senders: 15.0, hops: 3.2 });
         assert_eq!(size_of(3, "[[0,1]]"), GraphSize { links: 1.0, senders: 1.0, hops: 1.0 });
     }
