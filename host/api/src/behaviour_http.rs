@@ -22,13 +22,13 @@ const CONNECTION_HEADERS: [HeaderName; 4] = [CONNECTION, CONTENT_LENGTH, TRANSFE
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         any("/devices/{id}/app/{*path}", handle)
-            .summary("Whatever the device's behaviour answers itself")
+            .summary("The HTTP endpoints of the device's behaviour")
             .response_as::<String>("*/*")
-            .error(404, "No device has this name, or what the behaviour says")
+            .error(404, "No device has this name, or the behaviour's own error")
             .error(413, "The body exceeds the device's limit")
-            .error(502, "The behaviour's answer makes no sense")
-            .error(503, "The behaviour does not run")
-            .error(504, "The behaviour did not answer"),
+            .error(502, "The behaviour's response is invalid")
+            .error(503, "The behaviour is not running")
+            .error(504, "The behaviour did not respond in time"),
         any("/devices/{id}/app/", handle),
         any("/devices/{id}/app", handle),
     ]
@@ -53,7 +53,7 @@ async fn handle(
         headers: forwarded_headers(&headers),
         body: body.bytes,
     };
-    // All other methods are safe: they change nothing [RFC 9110, 9.2.1].
+    // The other methods are safe: they change nothing [RFC 9110, 9.2.1].
     if !matches!(method, Method::GET | Method::HEAD | Method::OPTIONS) {
         api.audit(Action::Request(Request::of_device(device.id(), &request)));
     }
@@ -83,9 +83,8 @@ fn response(answer: HttpResponse) -> Result<Response, ApiError> {
     *response.status_mut() = status;
     for (name, value) in answer.headers {
         let header = HeaderName::try_from(name.as_str()).ok().zip(HeaderValue::try_from(value).ok());
-        let (header, value) = header.ok_or_else(|| {
-            bad_gateway(format!("the behaviour answered with a header `{name}` that is none"))
-        })?;
+        let (header, value) = header
+            .ok_or_else(|| bad_gateway(format!("the behaviour answered with an invalid header `{name}`")))?;
         if !CONNECTION_HEADERS.contains(&header) {
             response.headers_mut().append(header, value);
         }

@@ -1,5 +1,5 @@
 //! Behaviour resources: `GET /behaviours` lists the behaviours of the fleet with their versions;
-//! `PUT /behaviours/{name}` rolls out another version.
+//! `PUT /behaviours/{name}` rolls out a new version.
 
 use std::sync::Arc;
 
@@ -31,9 +31,9 @@ struct BehaviourView {
     devices: u32,
     /// Groups that run it.
     groups: Vec<String>,
-    /// Its versions, the latest first.
+    /// Versions, latest first.
     versions: Vec<VersionView>,
-    /// Counts of its updates.
+    /// Counts of updates.
     updates: UpdateCounts,
     /// The last update that failed.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -57,42 +57,47 @@ struct UpdateResponse {
     behaviour: String,
     /// SHA-256 of the new version.
     sha256: String,
-    /// SHA-256 of the version before.
+    /// SHA-256 of the previous version.
     replaced: String,
-    /// False if all devices had this version already.
+    /// False if all devices already had this version.
     changed: bool,
-    /// Devices that tried the version first.
+    /// Devices that tried the new version first.
     canaries: Vec<String>,
     /// Number of devices that run the new version.
     swapped: u64,
-    /// Number of devices that get the new version when a hang is over.
+    /// Number of devices that get the new version after a hang ends.
     waiting: u64,
     /// Number of devices that keep the old version.
     refused: u64,
-    /// Interfaces that the new version imports and the old one did not.
+    /// Interfaces that only the new version imports.
     gained_imports: Vec<String>,
-    /// Interfaces that the old version imported and the new one does not.
+    /// Interfaces that only the old version imported.
     dropped_imports: Vec<String>,
 }
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     let component = ["application/wasm", "application/gzip", "application/octet-stream"];
     vec![
-        get("/behaviours", list).summary("The fleet's behaviours and their versions").response::<Vec<BehaviourView>>(),
+        get("/behaviours", list)
+            .summary("The fleet's behaviours and their versions")
+            .response::<Vec<BehaviourView>>(),
         get("/behaviours/{name}", one)
             .summary("A behaviour and its versions")
             .response::<BehaviourView>()
             .error(404, "No device runs it"),
         put("/behaviours/{name}", replace)
             .body_limit(MAX_BYTES)
-            .summary("Another version: tried on one device of each group, then given to all, with their sessions up")
+            .summary("Roll out a new version to a canary of each group, then to all; sessions stay connected")
             .binary_body(&component)
             .response::<UpdateResponse>()
             .error(404, "No device runs it")
             .error(408, "The body did not arrive in time")
-            .error(409, "Another update is under way")
+            .error(409, "Another update is in progress")
             .error(413, "The component is too large")
-            .error(422, "It is no component for this host, or a canary failed; the old version runs on"),
+            .error(
+                422,
+                "The component is invalid for this host, or a canary failed; the old version keeps running",
+            ),
     ]
 }
 
@@ -181,7 +186,7 @@ impl FromRequestParts<Arc<Api>> for Name {
     }
 }
 
-/// Body with a component. Its first bytes tell its format; the content type is not used.
+/// A request body with a component. The first bytes determine the format; the content type is ignored.
 struct ComponentBody(Vec<u8>);
 
 impl FromRequest<Arc<Api>> for ComponentBody {
@@ -190,8 +195,8 @@ impl FromRequest<Arc<Api>> for ComponentBody {
     async fn from_request(request: Request, api: &Arc<Api>) -> Result<Self, ApiError> {
         let Body { bytes, .. } = Body::within(MAX_BYTES, request, api).await?;
         if bytes.is_empty() {
-            let how = "send the component as the body, as curl does with --data-binary @FILE";
-            return Err(ApiError::bad_request("body", how));
+            let advice = "send the component as the body, as curl does with --data-binary @FILE";
+            return Err(ApiError::bad_request("body", advice));
         }
         Ok(Self(bytes.into()))
     }
@@ -210,7 +215,7 @@ impl From<UpdateError> for ApiError {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "body", message)
             }
             UpdateError::Canary { device, .. } => {
-                let message = format!("{message}; the old version runs on");
+                let message = format!("{message}; the old version keeps running");
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "canary", message).found(device.as_str())
             }
             UpdateError::Ask(error) => error.into(),

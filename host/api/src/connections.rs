@@ -1,4 +1,4 @@
-//! Connections to the API, which nobody may hold without asking anything.
+//! Accept loop of the API, with a timeout against idle connections.
 
 use std::io::{Error, ErrorKind};
 use std::time::Duration;
@@ -13,14 +13,14 @@ use wasmote_fleet::logging::RateLimit;
 
 use super::REQUEST_TIMEOUT;
 
-/// How long to wait when the system has no connections to give.
+/// Delay before accepting again after an error of the system.
 const ACCEPT_BACKOFF: Duration = Duration::from_secs(1);
-/// How often to say so.
+/// Minimum interval between warnings about such errors.
 const WARNING_INTERVAL: Duration = Duration::from_secs(60);
-/// The system's number for "Too many open files".
+/// The `errno` of "Too many open files".
 const EMFILE: i32 = 24;
 
-/// Answer until the process ends.
+/// Serves connections until the process ends.
 pub(super) async fn serve(listener: TcpListener, router: Router) {
     let mut http = Builder::new(TokioExecutor::new()).http1_only();
     http.http1().timer(TokioTimer::new()).header_read_timeout(REQUEST_TIMEOUT);
@@ -32,17 +32,17 @@ pub(super) async fn serve(listener: TcpListener, router: Router) {
             Err(problem) if is_client_error(&problem) => continue,
             Err(problem) => {
                 if warning_limit.is_due() {
-                    tracing::warn!("the HTTP API takes no connection: {problem}{}", advice(&problem));
+                    tracing::warn!("the HTTP API cannot accept connections: {problem}{}", advice(&problem));
                 }
                 sleep(ACCEPT_BACKOFF).await;
                 continue;
             }
         };
-        // Small answers are not to wait for more to say.
+        // Nagle's algorithm would delay small responses.
         let _ = stream.set_nodelay(true);
         let (http, service) = (http.clone(), service.clone());
         tokio::spawn(async move {
-            // Whoever asks may go away, or be too slow; that is no error of ours.
+            // Errors of a client, such as a disconnect or a timeout, are ignored.
             let _ = http.serve_connection(TokioIo::new(stream), service).await;
         });
     }

@@ -1,4 +1,4 @@
-//! `GET /devices`, page by page, and `GET /devices/{id}`.
+//! `GET /devices`, a paged list of devices, and `GET /devices/{id}`.
 
 use std::sync::Arc;
 
@@ -27,11 +27,11 @@ struct Page {
     /// Devices to skip
     #[serde(default)]
     offset: usize,
-    /// Devices to show; 100 unless told, 1000 at most
+    /// Devices to return: 100 by default, at most 1000
     limit: Option<usize>,
-    /// Only those of this group
+    /// Only devices of this group
     group: Option<String>,
-    /// Only those in this state
+    /// Only devices in this state
     state: Option<DeviceState>,
 }
 
@@ -39,11 +39,11 @@ struct Page {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "DevicePage")]
 struct Listing {
-    /// Devices that match, over all pages.
+    /// Number of matching devices on all pages.
     total: usize,
-    /// Devices before this page.
+    /// Number of devices before this page.
     offset: usize,
-    /// Maximum of devices on a page.
+    /// Maximum number of devices on a page.
     limit: usize,
     /// The devices of this page.
     devices: Vec<DeviceRow>,
@@ -58,13 +58,13 @@ struct DeviceRow {
     group: String,
     /// Name of its behaviour.
     behaviour: String,
-    /// SHA-256 of the component that it runs, or starts with next.
+    /// SHA-256 of the running component, or of the component for the next start.
     behaviour_version: String,
     /// State of the device.
     state: DeviceState,
-    /// Why it is not connected.
+    /// Reason why the device is not connected.
     why: Option<String>,
-    /// Seconds since its behaviour started; null when it does not run.
+    /// Seconds since the behaviour started; null if it is not running.
     uptime_s: Option<f64>,
     /// Messages handed to the MQTT connection.
     sent: u64,
@@ -85,7 +85,7 @@ struct DeviceDetail {
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         get("/devices", list)
-            .summary("The devices, page by page")
+            .summary("A paged list of devices")
             .query::<Page>()
             .response::<Listing>()
             .error(400, "A parameter is wrong")
@@ -115,15 +115,15 @@ async fn list(Shared(api): Shared<Arc<Api>>, Params(page): Params<Page>) -> Resu
     Ok(Json(listing))
 }
 
-/// The position of a device follows from its name and group, so that only devices on the page are queried.
+/// Lists devices in order of position. Queries only the devices on the page.
 async fn by_position(api: &Api, page: &Page, listing: &mut Listing) -> Result<(), ApiError> {
-    let fits = |position: &usize| {
+    let matches = |position: &usize| {
         page.group.as_ref().is_none_or(|group| **group == *api.fleet.devices()[*position].group)
     };
-    let fitting: Vec<usize> = (0..api.fleet.devices().len()).filter(fits).collect();
-    listing.total = fitting.len();
-    let mut shown = fitting.into_iter().skip(page.offset).take(listing.limit).peekable();
-    // Devices of a group are neighbours, so that this is usually one query.
+    let matching: Vec<usize> = (0..api.fleet.devices().len()).filter(matches).collect();
+    listing.total = matching.len();
+    let mut shown = matching.into_iter().skip(page.offset).take(listing.limit).peekable();
+    // Devices of a group have consecutive positions, so this is usually one query.
     while let Some(first) = shown.next() {
         let mut last = first;
         while let Some(next) = shown.next_if_eq(&(last + 1)) {
@@ -135,7 +135,7 @@ async fn by_position(api: &Api, page: &Page, listing: &mut Listing) -> Result<()
     Ok(())
 }
 
-/// The devices in a state are only known when all are queried.
+/// Lists the devices in a state. Queries all devices, because the fleet has no index by state.
 async fn by_state(api: &Api, page: &Page, state: DeviceState, listing: &mut Listing) -> Result<(), ApiError> {
     let devices = api.fleet.devices().len();
     for first in (0..devices).step_by(STATUS_BATCH) {

@@ -1,4 +1,4 @@
-//! One row of the API: method, path, handler, and the types from which the OpenAPI document is generated.
+//! An endpoint of the API: method, path, handler, and the types for the OpenAPI document.
 
 use std::sync::Arc;
 
@@ -16,18 +16,18 @@ type SchemaFn = fn(&mut SchemaGenerator) -> Schema;
 
 /// An endpoint with its documentation.
 pub struct Endpoint {
-    /// HTTP methods in lower case, as OpenAPI writes them; several for an endpoint that accepts all.
+    /// HTTP methods in lower case, as in OpenAPI; several for an endpoint that accepts every method.
     pub methods: &'static [&'static str],
-    /// Path with `{names}` of its parameters.
+    /// Path with its parameters in braces.
     pub path: &'static str,
     /// The handler.
     pub handler: MethodRouter<Arc<Api>>,
-    /// Summary for the documentation; empty for another spelling of an endpoint that is documented elsewhere.
+    /// Summary for the documentation; empty for an alternative path of a documented endpoint.
     pub summary: &'static str,
     query: Option<SchemaFn>,
-    /// Content types of the body, each with a schema unless it is binary.
+    /// Content types of the request body, each with a schema unless it is binary.
     body: Vec<(&'static str, Option<SchemaFn>)>,
-    /// Content types of the answer.
+    /// Content types of the response.
     responses: Vec<(&'static str, SchemaFn)>,
     errors: Vec<(u16, &'static str)>,
 }
@@ -43,7 +43,7 @@ impl Endpoint {
         Self { summary, ..self }
     }
 
-    /// Accepts larger bodies than other endpoints.
+    /// Sets the maximum body size.
     pub fn body_limit(self, bytes: usize) -> Self {
         Self { handler: self.handler.layer(DefaultBodyLimit::max(bytes)), ..self }
     }
@@ -65,12 +65,12 @@ impl Endpoint {
         self
     }
 
-    /// Documents an answer of type `T` as JSON.
+    /// Documents a JSON response of type `T`.
     pub fn response<T: JsonSchema>(self) -> Self {
         self.response_as::<T>("application/json")
     }
 
-    /// Documents an answer of type `T` in another content type.
+    /// Documents a response of type `T` in another content type.
     pub fn response_as<T: JsonSchema>(mut self, content_type: &'static str) -> Self {
         self.responses.push((content_type, SchemaGenerator::subschema_for::<T>));
         self
@@ -82,12 +82,12 @@ impl Endpoint {
         self
     }
 
-    /// The path as OpenAPI writes it.
+    /// The path in OpenAPI notation.
     pub fn documented_path(&self) -> String {
         self.path.replace("{*", "{")
     }
 
-    /// The operation as OpenAPI describes it. Schemas with a name are left with the generator.
+    /// The OpenAPI operation. Named schemas are stored in the generator.
     pub fn operation(&self, generator: &mut SchemaGenerator) -> Value {
         let mut content = Map::new();
         for (content_type, schema) in &self.responses {
@@ -129,7 +129,7 @@ fn path_parameters(path: &str) -> Vec<Value> {
         .collect()
 }
 
-/// Parameters of a query from the schema of the struct that reads it. All of them are optional.
+/// Query parameters from the schema of the struct that deserializes them. All are optional.
 fn query_parameters(mut schema: Value) -> Vec<Value> {
     let Some(properties) = schema["properties"].as_object_mut() else { return Vec::new() };
     let parameters = std::mem::take(properties).into_iter().map(|(name, mut schema)| {

@@ -1,4 +1,4 @@
-//! Errors, as JSON that names the field.
+//! Error responses: JSON that names the invalid field.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -9,10 +9,10 @@ use serde_json::Value;
 use wasmote_fleet::document::DocumentError;
 use wasmote_live::fleet::FleetError;
 
-/// Maximum of characters of `found`.
+/// Maximum length of `found`, in characters.
 const MAX_FOUND_CHARS: usize = 100;
 
-/// Answer to a request that failed.
+/// Response to a failed request.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Error")]
 pub struct ErrorBody {
@@ -20,38 +20,38 @@ pub struct ErrorBody {
     error: ApiError,
 }
 
-/// An error of a request. The body of its answer is an [`ErrorBody`].
+/// A request error, sent as an [`ErrorBody`].
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub struct ApiError {
     #[serde(skip)]
     status: StatusCode,
-    /// The field or the part of the request that is wrong.
+    /// The invalid field or part of the request.
     field: String,
-    /// The problem, and what to do about it.
+    /// The problem and its remedy.
     message: String,
-    /// What was there instead.
+    /// The invalid value.
     #[serde(skip_serializing_if = "Option::is_none")]
     found: Option<Value>,
 }
 
 impl ApiError {
-    /// An error that names the field.
+    /// Creates an error for a field.
     pub fn new(status: StatusCode, field: impl Into<String>, message: impl Into<String>) -> Self {
         Self { status, field: field.into(), message: message.into(), found: None }
     }
 
-    /// An error with status 400.
+    /// Creates an error with status 400.
     pub fn bad_request(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, field, message)
     }
 
-    /// An error with status 404: the request names something that does not exist.
+    /// Creates an error with status 404, for an unknown name.
     pub fn not_found(field: &str, message: impl Into<String>, found: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, field, message).found(found)
     }
 
-    /// Adds the value that was found instead.
+    /// Adds the invalid value.
     #[must_use]
     pub fn found(self, found: impl Into<Value>) -> Self {
         let found = match found.into() {
@@ -62,7 +62,7 @@ impl ApiError {
     }
 }
 
-/// The beginning of a text from a request.
+/// Truncates a text from a request to [`MAX_FOUND_CHARS`].
 fn truncated(text: String) -> Value {
     match text.char_indices().nth(MAX_FOUND_CHARS) {
         Some((end, _)) => format!("{}…", &text[..end]).into(),
@@ -106,7 +106,7 @@ impl IntoResponse for ApiError {
 mod tests {
     use super::*;
 
-    async fn shown(error: ApiError) -> (u16, String) {
+    async fn rendered(error: ApiError) -> (u16, String) {
         let response = error.into_response();
         let status = response.status().as_u16();
         let body = axum::body::to_bytes(response.into_body(), 10_000).await.unwrap();
@@ -114,10 +114,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_body_names_the_field_and_what_was_found() {
+    async fn the_body_names_the_field_and_the_invalid_value() {
         let error = ApiError::bad_request("qos", "expected QoS 0, 1 or 2, found 3").found(3);
         let body = r#"{"error":{"field":"qos","message":"expected QoS 0, 1 or 2, found 3","found":3}}"#;
-        assert_eq!(shown(error).await, (400, body.into()));
+        assert_eq!(rendered(error).await, (400, body.into()));
     }
 
     #[test]
@@ -130,7 +130,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_stopped_device_is_a_conflict_with_advice() {
-        let (status, body) = shown(FleetError::NotRunning("a-0".into()).into()).await;
+        let (status, body) = rendered(FleetError::NotRunning("a-0".into()).into()).await;
         assert_eq!(status, 409);
         assert!(body.contains("POST /devices/a-0/start"), "{body}");
     }

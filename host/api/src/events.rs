@@ -1,4 +1,4 @@
-//! `GET /events`: events from now on, as server-sent events.
+//! `GET /events`: new events as server-sent events.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -26,28 +26,28 @@ use super::extract::Params;
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct FilterQuery {
-    /// Only of these devices, by name, with commas between
+    /// Only events of these devices: names, separated by commas
     device: Option<String>,
-    /// Only of these kinds, with commas between
+    /// Only events of these kinds, separated by commas
     kind: Option<String>,
 }
 
-/// Devices and kinds whose events are sent; empty for all.
+/// Devices and kinds whose events are sent. An empty list selects all.
 struct EventSelection {
     devices: Vec<String>,
     kinds: Vec<&'static str>,
 }
 
-/// Interval of comments that keep the stream open in proxies and clients.
+/// Interval of the comments that keep proxies and clients from closing the stream.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         get("/events", events)
-            .summary("What happens from now on; an event `lagged` tells how many a slow reader missed")
+            .summary("Stream of new events; an event `lagged` counts the events that a slow reader missed")
             .query::<FilterQuery>()
             .response_as::<String>("text/event-stream")
-            .error(400, "There is no such kind")
+            .error(400, "The kind is unknown")
             .error(404, "No device has this name"),
     ]
 }
@@ -69,7 +69,7 @@ async fn events(
         Ok(device_event) => filter.includes(&device_event).then(|| Ok(event(&device_event))),
         Err(missed) => Some(Ok(lagged_event(missed))),
     });
-    // The fleet's events end the stream when the fleet ends.
+    // The end of the fleet's events ends the stream.
     let events = events.merge(updates);
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE_INTERVAL)))
 }
@@ -95,8 +95,8 @@ impl EventSelection {
         Ok(Self { devices, kinds })
     }
 
-    /// Events that the fleet has to emit for this selection. A log line is notable only at some levels, so a selection
-    /// of log lines needs all events.
+    /// Events that the fleet has to emit for this selection. Log lines are notable only at some levels, so selecting
+    /// them requires all events.
     fn interest(&self) -> EventFilter {
         let is_frequent = |kind: &&str| ["sent", "received", "dropped", "log"].contains(kind);
         let only_infrequent = !self.kinds.is_empty() && !self.kinds.iter().any(is_frequent);
@@ -109,7 +109,8 @@ impl EventSelection {
             && (self.devices.is_empty() || self.devices.iter().any(|id| id == device))
     }
 
-    /// An update belongs to no device, so it is left out when devices are selected.
+    /// Tells if the selection includes an update. Updates belong to no device, so a selection of devices excludes
+    /// them.
     fn includes_update(&self, update: &UpdateEvent) -> bool {
         self.devices.is_empty() && (self.kinds.is_empty() || self.kinds.contains(&update.kind))
     }
@@ -127,7 +128,7 @@ fn parse_kind(name: &str) -> Result<&'static str, ApiError> {
     let known = all_kinds();
     known.iter().find(|kind| **kind == name).copied().ok_or_else(|| {
         let hint = did_you_mean(name, known.iter().copied());
-        ApiError::bad_request("kind", format!("there is no such kind; known are {}{hint}", known.join(", ")))
+        ApiError::bad_request("kind", format!("the kind is unknown; use one of {}{hint}", known.join(", ")))
             .found(name)
     })
 }
@@ -137,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kinds_are_checked_and_guessed() {
+    fn unknown_kinds_are_refused_with_a_suggestion() {
         assert_eq!(parse_kind("sent").unwrap(), "sent");
         let error = serde_json::to_value(parse_kind("conected").unwrap_err()).unwrap();
         assert!(error["message"].as_str().unwrap().ends_with("did you mean `connected`?"), "{error}");

@@ -1,4 +1,4 @@
-//! Reading requests, so that every refusal is a JSON error that names the field.
+//! Extractors for requests. Every rejection is a JSON error that names the field.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use super::{Api, BODY_LIMIT, GroupInfo, REQUEST_TIMEOUT};
 pub struct Device {
     /// Position in the fleet.
     pub position: usize,
-    /// Who it is.
+    /// Identity of the device.
     pub identity: Arc<Identity>,
 }
 
@@ -44,7 +44,7 @@ impl FromRequestParts<Arc<Api>> for Device {
 pub struct Group {
     /// Its name.
     pub name: String,
-    /// What is known of it.
+    /// Information about the group.
     pub info: GroupInfo,
 }
 
@@ -63,10 +63,10 @@ async fn path_value(parts: &mut Parts, api: &Arc<Api>, name: &'static str) -> Re
         .await
         .map_err(|rejection| ApiError::bad_request("path", rejection.body_text()))?;
     let value = values.iter().find(|(known, _)| *known == name).map(|(_, value)| value.to_owned());
-    value.ok_or_else(|| ApiError::bad_request("path", format!("the path lacks its `{name}`")))
+    value.ok_or_else(|| ApiError::bad_request("path", format!("the path has no `{name}`")))
 }
 
-/// The query, with unknown names refused.
+/// Query parameters. Unknown names are rejected.
 pub struct Params<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
@@ -84,9 +84,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
     }
 }
 
-/// A body of any kind within the limit, with its headers.
+/// A request body within the size limit, with its content type.
 pub struct Body {
-    /// Lower case, without parameters; empty when there is none.
+    /// Content type in lower case, without parameters; empty if the header is absent.
     pub content_type: String,
     /// The body.
     pub bytes: Bytes,
@@ -101,11 +101,12 @@ impl<S: Send + Sync> FromRequest<S> for Body {
 }
 
 impl Body {
-    /// Read a body whose router allows so many bytes.
+    /// Reads a body on a route with this limit in bytes. The router enforces the limit; here it is for the error
+    /// message.
     pub async fn within<S: Send + Sync>(limit: usize, request: Request, state: &S) -> Result<Self, ApiError> {
         let content_type = content_type(request.headers());
         let late = |_| {
-            let problem = format!("the body was not there within {} s", REQUEST_TIMEOUT.as_secs());
+            let problem = format!("the body did not arrive within {} s", REQUEST_TIMEOUT.as_secs());
             ApiError::new(StatusCode::REQUEST_TIMEOUT, "body", problem)
         };
         let bytes = timeout(REQUEST_TIMEOUT, Bytes::from_request(request, state)).await.map_err(late)?;
@@ -121,9 +122,9 @@ impl Body {
     }
 }
 
-/// What a JSON body is to look like, for those who send something else.
+/// Example of a JSON body, for error messages.
 pub trait Example: DeserializeOwned {
-    /// An object with what cannot be left out.
+    /// An object with the required fields.
     const EXAMPLE: &'static str;
 }
 
@@ -142,12 +143,12 @@ impl<T: Example, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     }
 }
 
-/// Whether a content type is JSON.
+/// True if a content type is JSON.
 pub fn is_json(content_type: &str) -> bool {
     content_type == "application/json" || content_type.ends_with("+json")
 }
 
-/// The content type is not one of those that are read here.
+/// Creates the error for an unsupported content type.
 pub fn wrong_type(found: &str, wanted: &str) -> ApiError {
     let message = format!("send {wanted}, as curl does with -H \"Content-Type: application/json\"");
     ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "content-type", message).found(found)

@@ -1,4 +1,5 @@
-//! Fault endpoints: `/faults` of the fleet, of a group and of a device. A narrower scope replaces the faults it inherits.
+//! Fault endpoints: `/faults` of the fleet, of a group and of a device. The faults of a narrower scope replace the
+//! inherited ones.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use super::extract::{Body, Device, Group, is_json, wrong_type};
 
 const TOML: &str = "application/toml";
 /// Expected JSON body, for error messages.
-const EXPECTED_BODY: &str = r#"a JSON object like {"fault": […]}, or a preset's name as a JSON text"#;
+const EXPECTED_BODY: &str = r#"a JSON object like {"fault": […]}, or a preset's name as a JSON string"#;
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     let shows = |endpoint: Endpoint, summary| {
@@ -38,18 +39,18 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         shows(get("/faults", show_fleet), "The fleet's faults"),
         reads(
             put("/faults", set_fleet),
-            "Give the fleet other faults; groups and devices with their own keep them",
+            "Replace the fleet's faults; groups and devices with their own faults keep them",
         ),
-        shows(delete("/faults", reset_fleet), "Go back to the faults that the run began with"),
-        shows(get("/groups/{group}/faults", show_group), "The group's faults, its own or the fleet's"),
-        reads(put("/groups/{group}/faults", set_group), "Give the group faults of its own"),
-        shows(delete("/groups/{group}/faults", reset_group), "Go back to the fleet's faults"),
+        shows(delete("/faults", reset_fleet), "Restore the initial faults of the run"),
+        shows(get("/groups/{group}/faults", show_group), "The group's faults: its own, or the fleet's"),
+        reads(put("/groups/{group}/faults", set_group), "Set the group's own faults"),
+        shows(delete("/groups/{group}/faults", reset_group), "Restore the fleet's faults"),
         shows(
             get("/devices/{id}/faults", show_device),
-            "The device's faults, its own or its group's or the fleet's",
+            "The device's faults: its own, its group's or the fleet's",
         ),
-        reads(put("/devices/{id}/faults", set_device), "Give the device faults of its own"),
-        shows(delete("/devices/{id}/faults", reset_device), "Go back to the group's faults, or the fleet's"),
+        reads(put("/devices/{id}/faults", set_device), "Set the device's own faults"),
+        shows(delete("/devices/{id}/faults", reset_device), "Restore the group's or the fleet's faults"),
     ]
 }
 
@@ -116,7 +117,7 @@ async fn show(api: &Api, scope: FaultScope) -> FaultsResponse {
     Ok(Json(api.faults.lock().await.view(&scope, &api.fleet.devices())))
 }
 
-/// Changes the registry and the devices under one lock, so that concurrent changes leave both consistent.
+/// Changes the registry and the devices under one lock, so that concurrent changes keep them consistent.
 async fn change(api: &Api, scope: FaultScope, faults: Option<FaultSet>) -> FaultsResponse {
     if let Some(faults) = faults.as_ref().filter(|_| !matches!(scope, FaultScope::Fleet)) {
         faults.reject_broker_faults(BROKER_FAULT_NEEDS_FLEET)?;
@@ -132,11 +133,11 @@ async fn change(api: &Api, scope: FaultScope, faults: Option<FaultSet>) -> Fault
     let positions = registry.affected(&scope, &devices);
     api.fleet.assign_faults(registry.assignments(positions.clone(), &devices)).await?;
     let view = registry.view(&scope, &devices);
-    // A set that is inherited may be meant for other devices.
+    // Only new sets get warnings: an inherited set may be intended for other devices.
     Ok(Json(if is_new { view.with_warnings(registry.warnings(&scope, &positions, &devices)) } else { view }))
 }
 
-/// The scope as an entry of a timeline names it.
+/// Converts a scope to the form of timeline entries.
 fn entry_scope(scope: &FaultScope, api: &Api) -> EntryScope {
     match scope {
         FaultScope::Fleet => EntryScope::default(),
@@ -148,7 +149,7 @@ fn entry_scope(scope: &FaultScope, api: &Api) -> EntryScope {
     }
 }
 
-/// A document in JSON or TOML, or a preset's name as a JSON text.
+/// Reads a document in JSON or TOML, or a preset's name as a JSON string.
 fn read(body: &Body, api: &Api) -> Result<FaultSet, ApiError> {
     let library = api.run_info.models.without_files();
     let set = match body.content_type.as_str() {
@@ -158,7 +159,7 @@ fn read(body: &Body, api: &Api) -> Result<FaultSet, ApiError> {
         },
         TOML | "text/toml" | "text/x-toml" => {
             let text = std::str::from_utf8(&body.bytes)
-                .map_err(|_| ApiError::bad_request("body", "it is no UTF-8 text"))?;
+                .map_err(|_| ApiError::bad_request("body", "the body is not valid UTF-8"))?;
             FaultSet::parse("http", text, Format::Toml, &library)?
         }
         other => return Err(wrong_type(other, "application/json or application/toml")),
@@ -173,8 +174,8 @@ fn read(body: &Body, api: &Api) -> Result<FaultSet, ApiError> {
 fn preset(name: &str) -> Result<FaultSet, ApiError> {
     FaultSet::preset(name).ok_or_else(|| {
         let hint = did_you_mean(name, FaultDocument::PRESETS);
-        let known = FaultDocument::PRESETS.join("` and `");
-        ApiError::bad_request("body", format!("there is no such preset; there are `{known}`{hint}"))
+        let known = FaultDocument::PRESETS.join("`, `");
+        ApiError::bad_request("body", format!("the preset is unknown; use one of `{known}`{hint}"))
             .found(name)
     })
 }

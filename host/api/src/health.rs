@@ -11,21 +11,21 @@ use super::endpoint::{Endpoint, get};
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         get("/healthz", healthz)
-            .summary("Whether the process lives; never depends on the broker")
+            .summary("Liveness of the process, independent of the broker")
             .response_as::<String>("text/plain"),
         get("/readyz", readyz)
-            .summary("Whether each device was connected once, or has failed for good")
+            .summary("Readiness: each device has been connected once or has failed permanently")
             .response_as::<String>("text/plain")
-            .error(503, "Not yet, in plain text"),
+            .error(503, "The fleet is not ready, in plain text"),
     ]
 }
 
-/// Independent of the broker, because a simulated failure of the broker must not restart this process.
+/// Liveness probe. Independent of the broker, because a simulated broker failure must not restart this process.
 async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// Behaviours need no check: they are loaded before the API starts.
+/// Readiness probe. Behaviours need no check, because they are loaded before the API starts.
 async fn readyz(Shared(api): Shared<Arc<Api>>) -> (StatusCode, &'static str) {
     match api.fleet.is_ready() {
         true => (StatusCode::OK, "ready\n"),

@@ -3,7 +3,9 @@
 use super::endpoint::{Endpoint, get};
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
-    vec![get("/", index).summary("What there is, in plain text").response_as::<String>("text/plain")]
+    vec![
+        get("/", index).summary("A list of all endpoints, in plain text").response_as::<String>("text/plain"),
+    ]
 }
 
 async fn index() -> String {

@@ -1,10 +1,10 @@
-//! HTTP API of a fleet, one resource a file. Its only state is the registry of the faults in force.
+//! HTTP API of a fleet, with one file for each resource. Its only state is the registry of active faults.
 //!
-//! * [`endpoint`]: the table of endpoints, from which the router and the [`openapi`] document are made.
-//! * [`extract`]: reading requests; [`error`]: refusing them; [`state`]: names of device states.
+//! * [`endpoint`]: table of endpoints, the source of the router and of the [`openapi`] document.
+//! * [`extract`]: request parsing; [`error`]: error responses; [`state`]: names of device states.
 //! * Resources: [`status`], [`devices`], [`power`], [`publish`], [`metrics`], [`faults`], [`behaviours`],
 //!   [`events`], [`behaviour_http`] (requests to behaviours), [`health`], [`index`].
-//! * `connections`: timeouts of connections; `origin`: protection against requests of foreign web pages.
+//! * `connections`: connection timeouts; `origin`: protection against cross-origin requests.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -53,22 +53,22 @@ use wasmote_sim::rng::Seed;
 use endpoint::Endpoint;
 use error::ApiError;
 
-/// The largest body of a request.
+/// Maximum size of a request body, in bytes.
 pub const BODY_LIMIT: usize = 1 << 20;
 
-/// How long a request may take to arrive, header and body each.
+/// Timeout for receiving the header, and for receiving the body, of a request.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Facts about the run that the fleet itself does not have.
+/// Information about the run that the fleet does not hold.
 #[derive(Clone, Debug)]
 pub struct RunInfo {
     /// The seed.
     pub seed: Seed,
     /// The broker's URL.
     pub broker: String,
-    /// First levels of every topic.
+    /// Prefix of every topic.
     pub topic_root: Arc<str>,
-    /// The faults at the start.
+    /// The initial faults.
     pub faults: FaultSet,
     /// The groups by name.
     pub groups: BTreeMap<String, GroupInfo>,
@@ -76,21 +76,21 @@ pub struct RunInfo {
     pub models: FaultModels,
 }
 
-/// Facts about a group.
+/// Information about a group.
 #[derive(Clone, Debug)]
 pub struct GroupInfo {
-    /// Its behaviour's name.
+    /// Name of the group's behaviour.
     pub behaviour: String,
     /// Number of devices.
     pub count: u32,
-    /// Its own faults at the start.
+    /// The group's own initial faults.
     pub faults: Option<FaultSet>,
     /// Resource limits of each device.
     pub limits: Arc<Limits>,
 }
 
 impl RunInfo {
-    /// Facts of a run with these settings.
+    /// Collects the information from the settings of a run.
     pub fn new(settings: &Settings, broker: String) -> Self {
         let group = |group: &wasmote_fleet::config::Group| {
             let info = GroupInfo {
@@ -118,7 +118,7 @@ pub struct Api {
     pub fleet: Fleet,
     /// The run.
     pub run_info: RunInfo,
-    /// The faults in force.
+    /// The active faults.
     pub faults: Arc<Mutex<FaultRegistry>>,
     /// The behaviours and their versions.
     pub versions: Arc<Versions>,
@@ -126,7 +126,7 @@ pub struct Api {
 }
 
 impl Api {
-    /// API of a fleet that only the API changes.
+    /// Creates the API of a fleet whose faults change only through this API.
     pub fn new(fleet: Fleet, run_info: RunInfo, versions: Arc<Versions>) -> Self {
         let groups = run_info.groups.iter();
         let own = groups.filter_map(|(name, group)| Some((name.clone(), group.faults.clone()?)));
@@ -134,7 +134,7 @@ impl Api {
         Self::with_audit(fleet, run_info, versions, Arc::new(Mutex::new(faults)), Arc::new(()))
     }
 
-    /// API of a fleet whose faults others change too, with a record of the changes that users make.
+    /// Creates the API of a fleet whose fault registry is shared, with an audit log for changes made by users.
     pub fn with_audit(
         fleet: Fleet,
         run_info: RunInfo,
@@ -145,12 +145,12 @@ impl Api {
         Self { fleet, run_info, faults, versions, audit_log }
     }
 
-    /// Time since the fleet started, which is also the time on the run's clock.
+    /// Time since the fleet started; equals the run's clock.
     pub fn uptime(&self) -> Duration {
         self.fleet.now().run.elapsed()
     }
 
-    /// The position of a device by its name.
+    /// Looks up the position of a device by its name.
     pub fn position(&self, id: &str) -> Result<usize, ApiError> {
         self.fleet.position(id).ok_or_else(|| {
             let devices = self.fleet.devices();
@@ -159,7 +159,7 @@ impl Api {
         })
     }
 
-    /// The only device, if there is but one.
+    /// The device of a fleet with exactly one device.
     pub fn only_device(&self) -> Option<Arc<Identity>> {
         match &*self.fleet.devices() {
             [device] => Some(Arc::clone(device)),
@@ -167,17 +167,17 @@ impl Api {
         }
     }
 
-    /// Records an action that a user takes.
+    /// Records a user's action.
     pub fn audit(&self, action: Action) {
         self.audit_log.record(action);
     }
 
-    /// Records another version of a behaviour that a user sent.
+    /// Records a behaviour update sent by a user.
     pub fn audit_update(&self, update: BehaviourUpdate) {
         self.audit_log.record_update(update);
     }
 
-    /// Facts about a group by its name.
+    /// Looks up a group by its name.
     pub fn group(&self, name: &str) -> Result<&GroupInfo, ApiError> {
         self.run_info.groups.get(name).ok_or_else(|| {
             let hint = did_you_mean(name, self.run_info.groups.keys().map(String::as_str));
@@ -205,7 +205,7 @@ pub fn endpoints() -> Vec<Endpoint> {
     resources.into_iter().flatten().collect()
 }
 
-/// The whole API.
+/// Router of the whole API.
 pub fn router(api: Arc<Api>) -> Router {
     let table = endpoints().into_iter();
     table
@@ -223,7 +223,10 @@ pub async fn serve(listener: TcpListener, api: Arc<Api>) {
 }
 
 async fn wrong_method(method: Method, uri: Uri) -> ApiError {
-    let problem = format!("{} does not take {method}; GET /openapi.json says what it takes", uri.path());
+    let problem = format!(
+        "{} does not accept {method}; GET /openapi.json lists the methods that it accepts",
+        uri.path()
+    );
     ApiError::new(axum::http::StatusCode::METHOD_NOT_ALLOWED, "method", problem).found(method.as_str())
 }
 
@@ -232,7 +235,7 @@ async fn unknown_path(uri: Uri) -> ApiError {
     let hint = did_you_mean(uri.path(), paths);
     ApiError::not_found(
         "path",
-        format!("there is nothing at {}; GET / lists what there is{hint}", uri.path()),
+        format!("no endpoint has the path {}; GET / lists the endpoints{hint}", uri.path()),
         uri.path(),
     )
 }

@@ -19,7 +19,7 @@ use super::status::DeviceQuery;
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         get("/metrics", metrics)
-            .summary("Counts and latencies of the only device, the device that is named, or the fleet")
+            .summary("Counts and latencies of the named device, of a single-device fleet's device, or of the fleet")
             .query::<DeviceQuery>()
             .response::<json::Metrics>()
             .response_as::<String>("application/openmetrics-text")
@@ -35,7 +35,8 @@ async fn metrics(
 ) -> Result<Response, ApiError> {
     let accepted: Vec<_> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
     let format = negotiate(&accepted.join(","));
-    // JSON describes an only device, as in the simulator that this one replaces. Prometheus sums fleets of any size.
+    // For a fleet of one device, JSON describes that device, as the predecessor of this simulator does. Prometheus
+    // text always describes the fleet.
     let device =
         if format == MetricsFormat::Json || query.named().is_some() { query.device(&api)? } else { None };
     let snapshot = match device {

@@ -1,4 +1,4 @@
-//! `GET /openapi.json`, generated from the table of endpoints and the types that they name.
+//! `GET /openapi.json`, generated from the table of endpoints and their types.
 
 use axum::Json;
 use schemars::generate::SchemaSettings;
@@ -18,7 +18,7 @@ async fn openapi() -> Json<Value> {
     Json(document(&super::endpoints()))
 }
 
-/// OpenAPI 3.1 uses JSON Schema 2020-12 without changes.
+/// Builds the document. OpenAPI 3.1 uses JSON Schema 2020-12 without changes.
 fn document(endpoints: &[Endpoint]) -> Value {
     let settings =
         SchemaSettings::draft2020_12().with(|it| it.definitions_path = "/components/schemas".into());
@@ -63,18 +63,18 @@ mod tests {
     }
 
     #[test]
-    fn every_schema_that_is_used_is_there_and_every_one_that_is_there_is_used() {
+    fn used_schemas_and_defined_schemas_are_the_same() {
         let document = document(&crate::endpoints());
         let mut used = BTreeSet::new();
         references(&document, &mut used);
         let used: BTreeSet<_> =
             used.iter().map(|name| name.trim_start_matches("#/components/schemas/")).collect();
-        let there = document["components"]["schemas"].as_object().unwrap();
-        assert_eq!(used, there.keys().map(String::as_str).collect());
+        let defined = document["components"]["schemas"].as_object().unwrap();
+        assert_eq!(used, defined.keys().map(String::as_str).collect());
     }
 
     #[test]
-    fn every_operation_says_what_it_does_and_what_comes_back() {
+    fn every_operation_has_a_summary_and_a_response() {
         let document = document(&crate::endpoints());
         for (path, item) in document["paths"].as_object().unwrap() {
             for (method, operation) in item.as_object().unwrap() {
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn another_spelling_belongs_to_a_documented_path() {
+    fn an_undocumented_spelling_belongs_to_a_documented_path() {
         let endpoints = crate::endpoints();
         for spelling in endpoints.iter().filter(|endpoint| endpoint.summary.is_empty()) {
             let stem = spelling.path.trim_end_matches('/');

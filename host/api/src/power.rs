@@ -14,7 +14,7 @@ use super::endpoint::{Endpoint, post};
 use super::error::ApiError;
 use super::extract::Device;
 
-/// A power command that was carried out.
+/// A power command that has been executed.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Order")]
 struct PowerResponse {
@@ -29,12 +29,10 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
     let described =
         |endpoint: Endpoint| endpoint.response::<PowerResponse>().error(404, "No device has this name");
     vec![
-        described(post("/devices/{id}/start", start))
-            .summary("Switch the device on, or start it again after a stop"),
-        described(post("/devices/{id}/stop", stop)).summary("End the device in order; it stays off"),
-        described(post("/devices/{id}/crash", crash)).summary(
-            "Cut the device's power; it starts again after five seconds, with its state store alone",
-        ),
+        described(post("/devices/{id}/start", start)).summary("Start the device"),
+        described(post("/devices/{id}/stop", stop)).summary("Stop the device cleanly; it stays off"),
+        described(post("/devices/{id}/crash", crash))
+            .summary("Cut the device's power; it restarts after five seconds and keeps only its state store"),
     ]
 }
 

@@ -1,9 +1,9 @@
-//! `POST /publish`: a device publishes a message for a user, through its faults like any other message.
+//! `POST /publish`: a device publishes a user's message. The device's faults act on it as on any other message.
 //!
-//! With a `topic`, a text goes out as it is and anything else as JSON. Without one, the message goes to
-//! `<root>/<device>/message`, wrapped as a heartbeat is: `{"device", "type": "message", "message", "ts"}`,
-//! with `ts` in seconds since 1970. When no device is named, the first that runs publishes the message; the answer
-//! names it.
+//! With a `topic`, the payload of a string is the string itself, and that of any other value is JSON. Without a
+//! `topic`, the message goes to `<root>/<device>/message` in the envelope of a heartbeat: `{"device", "type":
+//! "message", "message", "ts"}`, with `ts` in seconds since 1970. If the request names no device, the first
+//! running device publishes the message; the response names it.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -32,11 +32,11 @@ use super::extract::{Device, Example, JsonBody, Params};
 #[serde(deny_unknown_fields)]
 struct Publication {
     #[schemars(
-        description = "Any JSON. With a topic a text goes out as it is, the rest as JSON; without one it goes \
-        out wrapped as {device, type, message, ts}."
+        description = "Any JSON value. With a topic, a string is sent unchanged and other values as JSON; \
+        without a topic, the payload is {device, type, message, ts}."
     )]
     message: Value,
-    #[schemars(description = "<root>/<device>/message unless told")]
+    #[schemars(description = "Topic; by default <root>/<device>/message")]
     topic: Option<String>,
     /// Quality of service.
     #[serde(default)]
@@ -45,14 +45,14 @@ struct Publication {
     /// Whether the broker retains the message.
     #[serde(default)]
     retain: bool,
-    /// The first that runs unless told
+    /// Name of the device; by default the first running device
     device: Option<String>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct PublishQuery {
-    /// A device's name, which may stand in the body instead
+    /// Name of the device, if not in the body
     device: Option<String>,
 }
 
@@ -60,7 +60,7 @@ impl Example for Publication {
     const EXAMPLE: &'static str = r#"{"message": …}"#;
 }
 
-/// A message that the device has accepted. Its faults still act on it.
+/// A message accepted by the device. The device's faults may still drop or change it.
 #[derive(Debug, Serialize, JsonSchema)]
 struct Accepted {
     /// Always `accepted`.
@@ -74,7 +74,7 @@ struct Accepted {
     qos: u8,
     /// Whether the broker retains the message.
     retain: bool,
-    /// Size of the payload.
+    /// Size of the payload, in bytes.
     bytes: usize,
 }
 
@@ -94,13 +94,13 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
             .response::<Accepted>()
             .error(400, "A field is missing or wrong")
             .error(404, "No device has this name")
-            .error(409, "The device does not run")
+            .error(409, "The device is not running")
             .error(413, "The message is too large")
-            .error(415, "The body is no JSON")
+            .error(415, "The body is not JSON")
     };
     vec![
         described(post("/publish", publish))
-            .summary("Publish as the device that is named, or else the first that runs")
+            .summary("Publish as the named device, or as the first running device")
             .query::<PublishQuery>(),
         described(post("/devices/{id}/publish", publish_as)).summary("Publish as this device"),
     ]
@@ -135,7 +135,7 @@ async fn publish_as(
 struct NoParameters {}
 
 impl Publication {
-    /// The device that the body or the URL names. Both must name the same one.
+    /// The device named in the body or in the URL. If both name one, it must be the same.
     fn named<'a>(&'a self, from_url: Option<&'a str>, source: &str) -> Result<Option<&'a str>, ApiError> {
         match (from_url, self.device.as_deref()) {
             (Some(from_url), Some(from_body)) if from_url != from_body => {
@@ -158,7 +158,7 @@ async fn first_running(api: &Api) -> Result<usize, ApiError> {
     Err(ApiError::new(
         StatusCode::CONFLICT,
         "device",
-        "no device runs; start one with POST /devices/{id}/start",
+        "no device is running; start one with POST /devices/{id}/start",
     ))
 }
 
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_topic_a_message_is_wrapped_as_a_heartbeat_is() {
+    fn a_message_without_a_topic_has_the_envelope_of_a_heartbeat() {
         let (topic, payload, qos, retain) = built(json!({"message": "Hello network!"})).unwrap();
         assert_eq!((topic.as_str(), qos, retain), ("root/a-0/message", 0, false));
         assert!(
@@ -249,14 +249,14 @@ mod tests {
     }
 
     #[test]
-    fn with_a_topic_a_text_goes_out_as_it_is_and_the_rest_as_json() {
+    fn a_message_with_a_topic_is_a_plain_string_or_json() {
         let text = built(json!({"message": "on", "topic": "x/cmd", "qos": 1, "retain": true})).unwrap();
         assert_eq!(text, ("x/cmd".into(), "on".into(), 1, true));
         assert_eq!(built(json!({"message": [1, null], "topic": "x"})).unwrap().1, "[1,null]");
     }
 
     #[test]
-    fn a_wildcard_or_a_fourth_qos_is_refused_with_its_field() {
+    fn an_invalid_topic_or_qos_is_refused_with_its_field() {
         let problem = |body| serde_json::to_value(built(body).unwrap_err()).unwrap();
         let topic = problem(json!({"message": 1, "topic": "x/#"}));
         assert_eq!((&topic["field"], &topic["found"]), (&json!("topic"), &json!("x/#")));

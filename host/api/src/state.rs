@@ -1,4 +1,4 @@
-//! State of a device in one word, with the reason.
+//! States of devices, each with a reason.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub enum DeviceState {
     Offline,
     /// A fault stops its MQTT loop.
     Silent,
-    /// It lost its power, or its behaviour trapped; it restarts by itself.
+    /// It lost power, or its behaviour trapped; it restarts automatically.
     Crashed,
     /// It was stopped, or has not been started yet.
     Stopped,
@@ -36,7 +36,7 @@ pub struct ActiveFaultView {
     pub id: String,
     /// Kind of the fault.
     pub kind: &'static str,
-    /// Seconds until it ends; absent for one that stays.
+    /// Seconds until it ends; absent for a permanent fault.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ends_in_s: Option<f64>,
 }
@@ -50,7 +50,7 @@ impl ActiveFaultView {
 }
 
 impl DeviceState {
-    /// A device's state, and why it is not connected.
+    /// State of a device, with the reason if it is not connected.
     pub fn of(status: &DeviceStatus, now: Duration) -> (Self, Option<String>) {
         match &status.power {
             PowerState::Failed(reason) => return (Self::Failed, Some(reason.clone())),
@@ -79,7 +79,7 @@ impl DeviceState {
     }
 }
 
-/// Seconds to a point on the run's clock, to the millisecond.
+/// Seconds until a time on the run's clock, rounded down to milliseconds.
 fn seconds_until(until: Time, now: Duration) -> f64 {
     until.elapsed().saturating_sub(now).as_millis() as f64 / 1_000.0
 }

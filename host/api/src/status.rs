@@ -1,4 +1,4 @@
-//! `GET /status`: of the only device, of one of many, or of the fleet.
+//! `GET /status`: state of a device or of the fleet.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -26,26 +26,26 @@ pub struct DeviceView {
     group: String,
     /// Name of its behaviour.
     behaviour: String,
-    /// SHA-256 of the component that it runs, or starts with next.
+    /// SHA-256 of the running component, or of the component for the next start.
     behaviour_version: String,
     /// State of the device.
     state: DeviceState,
-    /// Why it is not connected.
+    /// Reason why the device is not connected.
     why: Option<String>,
-    /// Seconds since its behaviour started; null when it does not run.
+    /// Seconds since the behaviour started; null if it is not running.
     uptime_s: Option<f64>,
     /// Seed of the run.
     seed: u64,
     /// URL of the broker.
     broker: String,
-    /// Faults that act on it now.
+    /// Faults that act on the device now.
     active_faults: Vec<ActiveFaultView>,
     /// Version of the program.
     version: &'static str,
 }
 
 impl DeviceView {
-    /// The state of a device at this moment.
+    /// Creates the view of a device at the current time.
     pub fn new(status: &DeviceStatus, api: &Api) -> Self {
         let now = api.uptime();
         let (state, why) = DeviceState::of(status, now);
@@ -75,7 +75,7 @@ impl DeviceView {
 struct FleetView {
     /// Number of devices.
     devices: usize,
-    /// Devices by state.
+    /// Number of devices by state.
     #[schemars(with = "BTreeMap<String, u64>")]
     states: BTreeMap<DeviceState, u64>,
     /// The groups.
@@ -86,7 +86,7 @@ struct FleetView {
     seed: u64,
     /// URL of the broker.
     broker: String,
-    /// Devices by the faults that act on them now.
+    /// Number of devices that each fault acts on now.
     active_faults: BTreeMap<String, u64>,
     /// Version of the program.
     version: &'static str,
@@ -125,7 +125,7 @@ impl DeviceQuery {
         self.device.as_deref()
     }
 
-    /// The device that is named, or the only device; `None` for a fleet of several.
+    /// The named device, or the device of a single-device fleet; `None` for a fleet of several devices.
     pub fn device(&self, api: &Api) -> Result<Option<String>, ApiError> {
         match &self.device {
             Some(id) => api.position(id).map(|_| Some(id.clone())),
@@ -137,7 +137,7 @@ impl DeviceQuery {
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         get("/status", status)
-            .summary("The only device, the device that is named, or the fleet")
+            .summary("State of the named device, of a single-device fleet's device, or of the fleet")
             .query::<DeviceQuery>()
             .response::<Status>()
             .error(404, "No device has this name"),

@@ -1,4 +1,4 @@
-//! Mistakes in documents, and what the user is told: one folder a case in `tests/cases`.
+//! Error messages for invalid documents: one folder per case in `tests/cases`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,14 +24,14 @@ fn every_invalid_document_has_the_expected_error() {
         }
         let expected = fs::read_to_string(&expected).unwrap_or_default();
         if message != expected {
-            wrong.push(format!("{}\n  expected: {expected}  told:     {message}", folder.display()));
+            wrong.push(format!("{}\n  expected: {expected}  found:    {message}", folder.display()));
         }
     }
-    assert!(count > 10, "the cases are gone");
+    assert!(count > 10, "cases are missing");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// What the user is told, without the folder that happens to hold the case.
+/// Error message of a case, without the path of its folder.
 fn error_of(folder: &Path) -> String {
     let given = |name: &str| ["toml", "json"].map(|end| folder.join(name).with_extension(end));
     let found = |files: [PathBuf; 2]| files.into_iter().find(|file| file.is_file());

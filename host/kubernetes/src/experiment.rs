@@ -1,13 +1,13 @@
-//! Runs on a Kubernetes cluster, through the user's own `kubectl`.
+//! Experiment runs on a Kubernetes cluster, through the user's `kubectl`.
 //!
-//! A run is a fleet of its own: its objects are applied, its pods awaited, looked at every interval, and asked for
-//! everything at the end; then the objects are deleted, whatever has happened.
+//! Each run deploys its own fleet: it applies the objects, waits for the pods, samples them every interval, and
+//! collects their logs and metrics at the end. It always deletes the objects, even after a failure.
 //!
-//! * [`support`]: what a plan wants that a cluster cannot do yet, which is refused before anything is applied.
-//! * [`deployment`]: apply, wait, delete. [`samples`]: what the pods say of themselves over time. [`timeline`]: what
-//!   happens in mid-run; [`requests`]: the HTTP requests to pods for that.
-//! * [`artifacts`]: logs and last words of every pod, and what of them is missing.
-//! * [`windows`]: parts of a run, between two looks. [`summary`]: samples become the files that reports read.
+//! * [`support`]: checks for parts of a plan that a cluster does not support, before anything is applied.
+//! * [`deployment`]: apply, wait, delete. [`samples`]: metrics of the pods over time. [`timeline`]: execution of the
+//!   plan's timeline; [`requests`]: its HTTP requests to pods.
+//! * [`artifacts`]: logs and final metrics of every pod.
+//! * [`windows`]: sums between two samples. [`summary`]: results files.
 
 pub mod access;
 pub mod artifacts;
@@ -47,75 +47,75 @@ use summary::ClusterRun;
 use timeline::TimelineExecutor;
 use windows::MeasuredWindows;
 
-/// What is to be known of a cluster beside the plan.
+/// Options of a run on a cluster, besides the plan.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The way to it.
+    /// Access to the cluster.
     pub kubectl: Kubectl,
-    /// The namespace, where one was named.
+    /// The namespace, if given.
     pub namespace: Option<Name>,
-    /// The context, where one was named.
+    /// The context, if given.
     pub context: Option<String>,
-    /// The program's image.
+    /// Image of this program.
     pub image: Image,
     /// Devices in each pod.
     pub devices_per_pod: DeviceCount,
-    /// Most memory of a pod.
+    /// Memory limit of a pod.
     pub memory: Quantity,
-    /// Most processor time of a pod.
+    /// Processor limit of a pod.
     pub cpu: Quantity,
-    /// How long pods may take to become ready.
+    /// Timeout for all pods to become ready.
     pub ready_timeout: Duration,
 }
 
-/// Why a run on a cluster came to nothing.
+/// Error of a run on a cluster.
 #[derive(Debug, thiserror::Error)]
 pub enum ClusterError {
-    /// The plan wants what a cluster cannot do.
+    /// The plan needs a feature that clusters do not support.
     #[error("{field}: {problem}, so the plan cannot run with --on kubernetes")]
     Unsupported {
         /// The field of the plan.
         field: &'static str,
-        /// What is missing, and what to do.
+        /// The problem and its remedy.
         problem: String,
     },
-    /// There is something already, which would be mixed up with the experiment and deleted after it.
+    /// The namespace already has objects of a fleet, which the run would overwrite and delete.
     #[error(
-        "there is a fleet in this namespace already ({found}); run the experiment in another with --namespace NAME, \
-         or remove that one: kubectl delete all,configmaps --selector app.kubernetes.io/part-of=wasmote"
+        "this namespace already has a fleet ({found}); run the experiment in another one with --namespace NAME, \
+         or remove the fleet: kubectl delete all,configmaps --selector app.kubernetes.io/part-of=wasmote"
     )]
     NamespaceInUse {
-        /// What was found.
+        /// Names of the objects.
         found: String,
     },
-    /// Pods that do not start.
+    /// Pods are not ready within the timeout.
     #[error("{ready} of {desired} pods were ready after {}: {why}", humantime::format_duration(*ready_timeout))]
     NotReady {
-        /// Pods that are ready.
+        /// Number of ready pods.
         ready: usize,
-        /// Pods that there should be.
+        /// Number of desired pods.
         desired: usize,
-        /// How long was waited.
+        /// The timeout.
         ready_timeout: Duration,
-        /// Who is not, and why.
+        /// Names of the other pods, with reasons.
         why: String,
     },
-    /// The plan or its results, as in a run on this machine.
+    /// Error of the plan or its results, as in a local run.
     #[error(transparent)]
     Experiment(#[from] ExperimentError),
-    /// The plan gives no manifests.
+    /// No manifests could be created from the plan.
     #[error(transparent)]
     Manifests(#[from] ManifestError),
-    /// The cluster cannot be spoken with.
+    /// Error of `kubectl`.
     #[error(transparent)]
     Kubectl(#[from] KubectlError),
-    /// No HTTP client.
-    #[error("the pods cannot be asked: {0}")]
+    /// No HTTP client could be created.
+    #[error("the pods cannot be queried: {0}")]
     Client(String),
 }
 
 impl ClusterError {
-    /// Whether the user asked for what cannot be.
+    /// True if the cause is invalid input from the user.
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Experiment(problem) => problem.is_usage(),
@@ -125,7 +125,7 @@ impl ClusterError {
     }
 }
 
-/// Everything of an experiment on a cluster, one run after the other, as they share it.
+/// Executes all runs of an experiment, one after the other, because they share the cluster.
 pub fn execute(
     experiment: &Experiment,
     results: &mut ResultsWriter,
@@ -172,7 +172,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// From nothing to nothing; what is left is the folder.
+    /// Deploys the fleet, runs the experiment, and removes the fleet.
     fn run(&self, runtime: &Runtime) -> Result<(Summary, Vec<String>), ClusterError> {
         fs::create_dir_all(self.folder).map_err(ExperimentError::writing(&self.folder.display()))?;
         let fleet = self.fleet()?;
@@ -182,10 +182,10 @@ impl Run<'_> {
         to_stderr("removing the fleet from the cluster");
         let removed = deployment.delete();
         let (summary, mut missing) = outcome?;
-        // The results are there all the same; what stays behind has to be known.
+        // A failed removal keeps the results, but the user has to know about the remaining objects.
         if let Err(problem) = removed {
             to_stderr(format_args!(
-                "the fleet could not be removed: {problem}; do it with: kubectl delete \
+                "the fleet could not be removed: {problem}; remove it with: kubectl delete \
                  statefulsets,deployments,services,configmaps --selector app.kubernetes.io/part-of=wasmote"
             ));
             missing.push(format!("clean-up: {problem}"));
@@ -203,7 +203,7 @@ impl Run<'_> {
                 namespace: options.namespace.clone(),
                 image: options.image.clone(),
                 devices_per_pod: options.devices_per_pod.0,
-                // As in virtual time: the same names draw the same faults.
+                // The same names draw the same faults as in virtual time.
                 stable_names: true,
                 memory: options.memory.clone(),
                 cpu: options.cpu.clone(),
@@ -225,7 +225,7 @@ impl Run<'_> {
         to_stderr(format_args!("applying {} pods", deployment.desired()));
         deployment.apply()?;
         if let Err(problem) = deployment.wait(self.options.ready_timeout, &interrupted) {
-            // Why a pod does not start is often in its log.
+            // The log of a pod often has the reason why it does not start.
             let missing = ArtifactCollector::new(kubectl, self.folder).logs()?;
             write_atomically(&self.folder.join("missing.txt"), missing.join("\n").as_bytes())
                 .map_err(ExperimentError::writing(&self.folder.display()))?;

@@ -1,9 +1,8 @@
-//! Queries and requests to many processes that together run one fleet. Their answers are added up.
+//! Queries and requests to the processes of one fleet, with sums over their responses.
 //!
-//! * [`target`]: addresses given by the user, or pods that [`kubectl`](crate::kubectl) finds.
-//! * [`fetch`]: queries all processes concurrently, each with a timeout. [`send`]: the same for requests that change
-//!   something.
-//! * [`pod_metrics`]: the answer of one process. [`aggregate`]: sums over all. [`table`]: text output.
+//! * [`target`]: addresses from the user, or pods found by [`kubectl`](crate::kubectl).
+//! * [`fetch`]: concurrent queries, each with a timeout. [`send`]: the same for requests that change something.
+//! * [`pod_metrics`]: response of one process. [`aggregate`]: sums over all processes. [`table`]: text output.
 
 pub mod aggregate;
 pub mod fetch;

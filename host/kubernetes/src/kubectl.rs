@@ -1,6 +1,6 @@
-//! The user's own `kubectl`, with the user's own context and rights. Nothing here speaks with a cluster itself.
+//! Calls of the user's `kubectl`, with the user's context and permissions. All access to a cluster goes through it.
 //!
-//! * [`pod`]: what it tells of pods. [`proxy`]: the way to the API of each.
+//! * [`pod`]: state of pods. [`proxy`]: access to the API of each pod.
 
 pub mod pod;
 pub mod proxy;
@@ -12,10 +12,10 @@ use clap::Args as ClapArgs;
 
 use pod::Pod;
 
-/// The cluster, as `kubectl` takes it.
+/// Options of `kubectl` that select a cluster and a namespace.
 #[derive(ClapArgs, Clone, Debug, Default)]
 pub struct Cluster {
-    /// Context of kubectl [default: its current one]
+    /// Context of kubectl [default: the current context]
     #[arg(long, value_name = "NAME", help_heading = "Kubernetes")]
     pub context: Option<String>,
     /// Namespace [default: that of the context]
@@ -23,50 +23,50 @@ pub struct Cluster {
     pub namespace: Option<crate::manifests::name::Name>,
 }
 
-/// A `kubectl` to call.
+/// Runs `kubectl` for a cluster.
 #[derive(Clone, Debug)]
 pub struct Kubectl {
     cluster: Cluster,
 }
 
-/// A call that came to nothing.
+/// Error of a `kubectl` call.
 #[derive(Debug, thiserror::Error)]
 pub enum KubectlError {
-    /// There is no such program.
+    /// The program cannot be started.
     #[error(
-        "kubectl cannot be started: {0}; install it (https://kubernetes.io/docs/tasks/tools/), and see that \
+        "kubectl cannot be started: {0}; install it (https://kubernetes.io/docs/tasks/tools/), and check that \
          `kubectl get pods` works"
     )]
     Missing(#[source] io::Error),
-    /// It said no.
+    /// The call failed.
     #[error("`kubectl {arguments}` failed: {stderr}")]
     Failed {
-        /// What was asked.
+        /// Arguments of the call.
         arguments: String,
-        /// What it wrote.
+        /// Text on stderr.
         stderr: String,
     },
-    /// It answered something else than is known of it.
-    #[error("`kubectl {arguments}` answered something unexpected: {problem}")]
+    /// The output could not be parsed.
+    #[error("`kubectl {arguments}` printed unexpected output: {problem}")]
     Unexpected {
-        /// What was asked.
+        /// Arguments of the call.
         arguments: String,
-        /// What is wrong with the answer.
+        /// Problem with the output.
         problem: String,
     },
 }
 
-/// Bytes of a complaint that anybody would read.
+/// Maximum length of stderr in an error, in characters.
 const MAX_STDERR_CHARS: usize = 2_000;
 
 impl Kubectl {
-    /// For this cluster.
+    /// Creates a runner for this cluster.
     pub fn new(cluster: Cluster) -> Self {
         Self { cluster }
     }
 
-    /// A call that is not made yet. It is in a process group of its own: a Ctrl-C is for us, and we decide what
-    /// becomes of it.
+    /// Prepares a call. It gets its own process group, so that Ctrl-C reaches only this process, which then
+    /// decides when `kubectl` ends.
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new("kubectl");
         if let Some(context) = &self.cluster.context {
@@ -81,18 +81,18 @@ impl Kubectl {
         command
     }
 
-    /// Call it, and wait for what it prints.
+    /// Runs `kubectl` and returns its stdout.
     pub fn run(&self, arguments: &[&str]) -> Result<Vec<u8>, KubectlError> {
         let output = self.command(arguments).output().map_err(KubectlError::Missing)?;
         stdout_of(arguments, output)
     }
 
-    /// Call it with something to read.
+    /// Runs `kubectl` with this stdin and returns its stdout.
     pub fn run_with_input(&self, arguments: &[&str], input: &[u8]) -> Result<Vec<u8>, KubectlError> {
         let mut child =
             self.command(arguments).stdin(Stdio::piped()).spawn().map_err(KubectlError::Missing)?;
         let pipe = child.stdin.take();
-        // It may answer before it has read all, and would wait for us to read that.
+        // stdin is written in a thread, because `kubectl` may fill its stdout before it has read all input.
         let output = std::thread::scope(|scope| {
             scope.spawn(move || pipe.map(|mut pipe| pipe.write_all(input)));
             child.wait_with_output()
@@ -100,12 +100,12 @@ impl Kubectl {
         stdout_of(arguments, output.map_err(KubectlError::Missing)?)
     }
 
-    /// Start it, and let it run.
+    /// Starts `kubectl` in the background.
     fn spawn(&self, arguments: &[&str]) -> Result<Child, KubectlError> {
         self.command(arguments).stderr(Stdio::inherit()).spawn().map_err(KubectlError::Missing)
     }
 
-    /// The pods with these labels, by name.
+    /// Lists the pods that match a label selector, sorted by name.
     pub fn pods(&self, selector: &str) -> Result<Vec<Pod>, KubectlError> {
         let arguments = ["get", "pods", "--selector", selector, "--output", "json"];
         let json = self.run(&arguments)?;

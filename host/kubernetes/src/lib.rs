@@ -1,7 +1,7 @@
-//! Fleets and experiments on Kubernetes, through the user's own `kubectl`.
+//! Fleets and experiments on Kubernetes, through the user's `kubectl`.
 //!
-//! * [`manifests`]: a fleet as Kubernetes objects. [`kubectl`]: calls of `kubectl`, and its proxy.
-//! * [`fleet_query`]: the state of many pods as one fleet. [`experiment`]: runs of an experiment on a cluster.
+//! * [`manifests`]: Kubernetes objects of a fleet. [`kubectl`]: calls of `kubectl`, and its proxy.
+//! * [`fleet_query`]: combined state of many pods. [`experiment`]: runs of an experiment on a cluster.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

@@ -1,11 +1,12 @@
-//! Manifests for Kubernetes: a fleet, its behaviours and its broker as objects to apply.
+//! Kubernetes manifests of a fleet, its behaviours and its broker.
 //!
-//! * [`fleet`]: settings and wishes become groups of pods, checked; [`name`]s are what Kubernetes takes, and
-//!   [`gzip`] components fit its limits.
-//! * [`workload`], [`broker`], [`monitoring`]: their objects, with what [`objects`] share. [`yaml`]: written for people.
+//! * [`fleet`]: groups of pods from checked settings and options. [`name`]: valid names and quantities. [`gzip`]:
+//!   compression of components, with the size limits of Kubernetes.
+//! * [`workload`], [`broker`], [`monitoring`]: objects of the parts. [`objects`]: parts common to all objects.
+//! * [`yaml`]: YAML with comments.
 //!
-//! `k8s.yaml` and `mqtt-broker.yaml` at the top of the repository, and the base in `deploy/`, are what this renders:
-//! a test keeps them so.
+//! `k8s.yaml` and `mqtt-broker.yaml` at the top of the repository, and the base in `deploy/`, are rendered by this
+//! module; a test compares them.
 
 pub mod broker;
 pub mod fleet;
@@ -22,91 +23,91 @@ use fleet::FleetManifests;
 use gzip::TooLarge;
 use yaml::Map;
 
-/// Why there are no manifests.
+/// Error in the creation of manifests.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
-    /// A behaviour that cannot be read.
+    /// A behaviour cannot be read.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// A behaviour that fits no ConfigMap.
+    /// A behaviour is too large for a ConfigMap.
     #[error(
         "the behaviour `{behaviour}` does not fit a ConfigMap: {problem}; put it into an image, and mount that with \
          --behaviour-image REF (Kubernetes 1.35, or 1.33 with the feature ImageVolume)"
     )]
     TooLarge {
-        /// The behaviour.
+        /// Name of the behaviour.
         behaviour: String,
-        /// Its size.
+        /// Problem with the size.
         problem: TooLarge,
     },
-    /// Two files of one name.
-    #[error("two different behaviours would be called `{name}`; give one file another name")]
+    /// Two behaviours have the same name.
+    #[error("two different behaviours have the name `{name}`; rename one of the files")]
     SameName {
-        /// The ConfigMap's name.
+        /// Name of the ConfigMap.
         name: String,
     },
-    /// A group whose name has nothing that Kubernetes takes.
+    /// A group's name has no characters that are valid in Kubernetes.
     #[error(
-        "the group `{group}` has no name that Kubernetes takes: use a-z, 0-9 and `-`, at most 42 of them (RFC 1123)"
+        "the name of group `{group}` is invalid in Kubernetes: use a-z, 0-9 and `-`, at most 42 characters (RFC 1123)"
     )]
     NoName {
         /// The group.
         group: String,
     },
-    /// A name with no room for what Kubernetes adds.
+    /// A name is too long for the suffix that Kubernetes adds.
     #[error(
-        "`{name}` is too long: Kubernetes adds to it for each pod, so a group's name has at most {max_len} characters"
+        "`{name}` is too long: Kubernetes adds a suffix for each pod, so a group's name has at most {max_len} characters"
     )]
     LongName {
-        /// What it would be.
+        /// The name.
         name: String,
-        /// How long the group's name may be.
+        /// Maximum length of a group's name.
         max_len: usize,
     },
-    /// Something from a file where only what is built in can be meant.
+    /// A behaviour is a file where only built-in behaviours are available.
     #[error(
         "`{path}` is a file, and the image has only the built-in behaviours; leave out --built-in to mount it"
     )]
     NotBuiltIn {
-        /// The file.
+        /// Path of the file.
         path: String,
     },
-    /// Devices that do not divide into pods.
+    /// The devices of a group do not divide evenly into pods.
     #[error(
         "the {count} devices of group `{group}` do not divide into pods of {per_pod}; choose another --devices"
     )]
     Uneven {
         /// The group.
         group: String,
-        /// Its devices.
+        /// Number of its devices.
         count: u32,
-        /// Devices a pod.
+        /// Devices per pod.
         per_pod: u32,
     },
-    /// Faults that are in a file of their own.
+    /// A fault model is a file.
     #[error(
-        "the fault component `{0}` is a file, which pods are not given yet; use a built-in one, or leave it out"
+        "the fault component `{0}` is a file, which is not mounted in pods yet; use a built-in one, or remove it"
     )]
     FaultModel(String),
-    /// Faults that pods cannot bring about, or that cannot be written down.
-    #[error("the faults cannot be those of pods: {0}")]
+    /// Faults are not supported in pods, or cannot be serialized.
+    #[error("the faults are not supported in pods: {0}")]
     Faults(String),
 }
 
-/// A part of what can be rendered.
+/// A part of the manifests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum ManifestPart {
-    /// Mosquitto, where no broker is named.
+    /// Mosquitto, if no other broker is given.
     Broker,
     /// ConfigMaps with the behaviours.
     Behaviours,
     /// Workloads, Services and faults.
     Devices,
-    /// PodMonitor, alert rules and Grafana dashboard; only when asked for.
+    /// PodMonitor, alert rules and Grafana dashboard; only on request.
     Monitoring,
 }
 
-/// The objects of these parts, in the order in which they are best applied.
+/// Objects of these parts, in a suitable order for applying them.
 pub fn objects(fleet: &FleetManifests, parts: &[ManifestPart]) -> Vec<Map> {
     let options = &fleet.options;
     let mut all = Vec::new();
@@ -129,12 +130,12 @@ pub fn objects(fleet: &FleetManifests, parts: &[ManifestPart]) -> Vec<Map> {
     all
 }
 
-/// Objects as one YAML stream.
+/// Renders objects as one YAML stream.
 pub fn stream(objects: &[Map]) -> String {
     objects.iter().map(yaml::write).collect::<Vec<_>>().join("---\n")
 }
 
-/// What a user should know before applying these.
+/// Warnings for the user before applying the manifests.
 pub fn warnings(fleet: &FleetManifests) -> Vec<String> {
     let long = fleet.components.iter().filter(|component| component.compressed.needs_server_side());
     long.map(|component| {

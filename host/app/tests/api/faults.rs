@@ -1,4 +1,4 @@
-//! Faults of the fleet, of a group and of a device, changed while it runs.
+//! Changes of the faults of a fleet, a group and a device at run time.
 
 use serde_json::json;
 
@@ -14,7 +14,7 @@ async fn the_narrower_scope_applies_until_it_is_deleted() {
         (&own["scope"], &own["set_for"], &own["origin"]),
         (&json!("device"), &json!("device"), &json!("http"))
     );
-    // The fleet's change passes it by.
+    // A change of the fleet's faults does not affect this device.
     assert_eq!(harness.json("PUT", "/faults", "\"none\"").await.json()["origin"], "none");
     let message = r#"{"message": 1}"#;
     for device in ["heartbeat-0", "heartbeat-1"] {
@@ -36,7 +36,7 @@ async fn a_fault_that_matches_no_device_is_set_with_a_warning() {
     assert_eq!(harness.json("PUT", "/faults", &loss("heartbeat-*")).await.json()["warnings"], json!([]));
     let response = harness.json("PUT", "/faults", &loss("zz*")).await.json();
     assert_eq!(response["warnings"], json!(["fault[0].device: no device that has this fault fits `zz*`"]));
-    // The other device is there, and these faults are not its own.
+    // heartbeat-1 exists, but these faults are set for heartbeat-0 only.
     let response = harness.json("PUT", "/devices/heartbeat-0/faults", &loss("heartbeat-1")).await.json();
     assert_eq!(response["warnings"].as_array().map(Vec::len), Some(1), "{response}");
     for (entry, field) in [
@@ -58,7 +58,7 @@ async fn a_shown_document_can_be_sent_back() {
 }
 
 #[tokio::test]
-async fn a_document_may_be_toml_and_its_mistakes_are_named() {
+async fn a_document_may_be_toml_and_errors_name_the_field() {
     let harness = Harness::new(1).await;
     let toml = "[[fault]]\nkind = \"delay\"\nmax = \"1s\"\n";
     assert_eq!(harness.send("PUT", "/faults", "application/toml", toml).await.status, 200);
@@ -91,7 +91,7 @@ async fn a_model_is_referenced_by_name_and_no_file_is_opened() {
     assert_eq!((&counts["dropped_out"], &counts["traps"]), (&json!(1), &json!(0)));
     let refused = harness.json("PUT", "/faults", &rain("rain-fade", json!({"margin_db": "wide"}))).await;
     assert_eq!(refused.refusal(), (400, "fault[0].config".into()));
-    // It is there, and is a model; but it was not named when the run began.
+    // The file exists and is a fault model, but was not named at the start of the run.
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../behaviours/built/rain-fade.wasm");
     assert!(std::path::Path::new(file).is_file());
     let refused = harness.json("PUT", "/faults", &rain(file, json!({}))).await;

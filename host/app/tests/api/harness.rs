@@ -1,4 +1,4 @@
-//! A fleet with a behaviour of one line, and its API.
+//! A fleet with a trivial behaviour, and its API.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ use wasmote_sim::device::Blueprint;
 use wasmote_sim::event::Event;
 use wasmote_sim::http::HttpResponse;
 
-/// Answers over HTTP with what it was asked.
+/// A behaviour that responds to HTTP requests with a description of the request.
 struct Echo;
 
 impl BehaviourFactory for Echo {
@@ -43,7 +43,7 @@ impl BehaviourFactory for Echo {
     }
 }
 
-/// What the API is told that the devices run.
+/// Component information for the API.
 fn component_info() -> ComponentInfo {
     ComponentInfo {
         role: "behaviour".into(),
@@ -69,7 +69,7 @@ impl Answer {
         serde_json::from_str(&self.text).unwrap_or_else(|why| panic!("{why}: {}", self.text))
     }
 
-    /// Status and the error's field.
+    /// Status and field of an error.
     pub fn refusal(&self) -> (u16, String) {
         let error = &self.json()["error"];
         assert!(error["message"].as_str().is_some_and(|message| message.len() > 5), "{error}");
@@ -78,7 +78,7 @@ impl Answer {
 }
 
 impl Harness {
-    /// So many devices, named `heartbeat-0` and so on, once they run.
+    /// Starts devices `heartbeat-0`, `heartbeat-1` and so on, and waits until they run.
     pub async fn new(devices: u32) -> Self {
         let args = Options { devices: Some(DeviceCount(devices)), ..Options::default() };
         let settings = resolve(&args).unwrap();
@@ -99,7 +99,7 @@ impl Harness {
         };
         let fleet = Fleet::start(FleetConfig {
             devices: (0..devices).map(blueprint).collect(),
-            // The discard port of this machine: refused at once.
+            // The discard port of this machine refuses connections at once.
             broker: BrokerUrl { host: "127.0.0.1".into(), port: 9, tls: false },
             embedded_broker: None,
             connection: settings.connection.clone(),

@@ -1,5 +1,5 @@
-//! The HTTP API on a real fleet whose broker is never there: no port is used, and nothing has to be waited
-//! for but the start of the devices.
+//! Tests of the HTTP API on a real fleet without a broker. They use no port and wait only for the start of the
+//! devices.
 
 mod faults;
 mod harness;

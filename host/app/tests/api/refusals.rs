@@ -1,4 +1,4 @@
-//! What is answered when something is wrong: a 4xx that names the field.
+//! Error responses: a 4xx status and the invalid field.
 
 use axum::body::Body;
 use axum::http::Request;
@@ -109,7 +109,7 @@ async fn a_device_may_be_named_in_the_query_but_not_two() {
 }
 
 #[tokio::test]
-async fn errors_are_in_plain_words_and_truncated() {
+async fn errors_are_readable_and_truncated() {
     let harness = Harness::new(1).await;
     for body in ["[]", "null", "7"] {
         let refused = harness.json("POST", "/publish", body).await;
@@ -125,7 +125,7 @@ async fn errors_are_in_plain_words_and_truncated() {
 }
 
 #[tokio::test]
-async fn another_hosts_page_may_read_but_not_change() {
+async fn cross_origin_requests_are_read_only() {
     let harness = Harness::new(1).await;
     let ask = async |method: &str, origin: Option<&str>| {
         let path = if method == "GET" { "/status" } else { "/devices/heartbeat-0/start" };

@@ -1,4 +1,4 @@
-//! What is answered when all is well.
+//! Successful responses.
 
 use axum::body::Body;
 use axum::http::Request;
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::harness::Harness;
 
 #[tokio::test]
-async fn one_device_answers_for_itself_and_several_for_the_fleet() {
+async fn status_is_that_of_a_single_device_or_of_the_fleet() {
     let one = Harness::new(1).await.get("/status").await.json();
     assert_eq!((&one["device"], &one["behaviour"]), (&json!("heartbeat-0"), &json!("heartbeat")));
     assert_eq!(one["state"], "offline");
@@ -21,7 +21,7 @@ async fn one_device_answers_for_itself_and_several_for_the_fleet() {
 }
 
 #[tokio::test]
-async fn devices_come_in_pages_and_by_state() {
+async fn devices_are_listed_by_page_and_by_state() {
     let harness = Harness::new(5).await;
     let page = harness.get("/devices?offset=1&limit=2").await.json();
     assert_eq!(page["total"], 5);
@@ -38,7 +38,7 @@ async fn a_message_is_accepted_and_counted() {
     let harness = Harness::new(2).await;
     harness.json("POST", "/devices/heartbeat-0/stop", "").await;
     let answer = harness.json("POST", "/publish", r#"{"message": "Hello network!"}"#).await;
-    // The first that runs.
+    // The first running device.
     let wanted =
         json!({"status": "accepted", "device": "heartbeat-1", "topic": "wasmote/heartbeat-1/message"});
     let found = answer.json();
@@ -52,7 +52,7 @@ async fn a_message_is_accepted_and_counted() {
 }
 
 #[tokio::test]
-async fn metrics_are_json_unless_text_is_asked_for() {
+async fn metrics_are_json_unless_text_is_accepted() {
     let harness = Harness::new(2).await;
     let ask = |accept: &'static str| {
         harness.ask(Request::get("/metrics").header("accept", accept).body(Body::empty()).unwrap())
@@ -66,7 +66,7 @@ async fn metrics_are_json_unless_text_is_asked_for() {
 }
 
 #[tokio::test]
-async fn a_behaviour_is_asked_with_the_path_the_query_and_the_body() {
+async fn a_behaviour_gets_the_path_the_query_and_the_body() {
     let harness = Harness::new(1).await;
     let answer = harness.json("PUT", "/devices/heartbeat-0/app/a%2Fb/c?x=1", "12345").await;
     assert_eq!((answer.status, answer.text.as_str()), (200, "PUT /a%2Fb/c?x=1 5 bytes"));
@@ -93,7 +93,7 @@ async fn the_index_lists_what_the_openapi_document_describes() {
     }
 }
 
-/// The schema of a successful answer, with all schemas that it refers to.
+/// Schema of a successful response, with all referenced schemas.
 fn answer_schema(document: &Value, path: &str, method: &str) -> Value {
     let response = &document["paths"][path][method]["responses"]["200"];
     let mut schema = response["content"]["application/json"]["schema"].clone();
@@ -129,7 +129,7 @@ async fn answers_have_the_fields_that_the_openapi_document_describes() {
         let validator = jsonschema::draft202012::new(&schema).unwrap();
         let problems: Vec<_> = validator.iter_errors(&answer).map(|problem| problem.to_string()).collect();
         assert!(problems.is_empty(), "{method} {url}: {problems:?} in {answer:#}");
-        // Every field is described.
+        // The schema describes every field.
         schema["unevaluatedProperties"] = false.into();
         if answer.is_object() {
             let validator = jsonschema::draft202012::new(&schema).unwrap();
@@ -138,7 +138,7 @@ async fn answers_have_the_fields_that_the_openapi_document_describes() {
     }
 }
 
-/// Properties of the document's schemas without a description.
+/// Collects properties without a description.
 fn undescribed(value: &Value, at: &str, found: &mut Vec<String>) {
     let Some(object) = value.as_object() else { return };
     for (name, value) in object {

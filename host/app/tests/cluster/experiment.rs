@@ -42,7 +42,7 @@ fn a_run_leaves_the_results_of_every_pod_and_nothing_on_the_cluster() {
         assert!(lines(&folder.join(format!("logs/{pod}.log"))) > 5, "{pod}");
         let pod_state = json(&folder.join(format!("pods/{pod}.json")));
         assert!(pod_state["metrics"]["generated"].as_u64().unwrap() > 0, "{pod_state:#}");
-        // A device has the name and the seed that it has in virtual time.
+        // The device has the same name and seed as in virtual time.
         let number = pod.rsplit_once('-').unwrap().1.parse::<u32>().unwrap() - 1;
         assert_eq!(pod_state["status"]["device"], format!("heartbeat-{number}"));
         assert_eq!(pod_state["status"]["seed"], 7);
@@ -54,7 +54,7 @@ fn a_run_leaves_the_results_of_every_pod_and_nothing_on_the_cluster() {
     assert!(summary["thresholds"].as_array().unwrap().iter().all(|verdict| verdict["ok"] == true));
     assert!(lines(&folder.join("timeseries.csv")) > 2 * 3);
     assert!(fs::read_to_string(folder.join("report.html")).unwrap().contains("small"));
-    assert!(cluster.is_empty(), "the fleet is gone");
+    assert!(cluster.is_empty(), "the fleet was removed");
     assert!(cluster.calls().iter().all(|call| call.starts_with("--context=mine --namespace=lab ")));
 }
 
@@ -72,16 +72,16 @@ fn a_pod_that_never_starts_is_named_and_the_fleet_is_removed() {
     }
     let folder = results(cluster.path());
     assert_eq!(json(&folder.join("manifest.json"))["complete"], false);
-    assert!(lines(&folder.join("logs/iot-heartbeat-1.log")) > 0, "the logs of the others may say why");
+    assert!(lines(&folder.join("logs/iot-heartbeat-1.log")) > 0, "the logs of the other pods are kept");
     assert!(cluster.is_empty());
 }
 
 #[test]
-fn ctrl_c_collects_what_there_is_and_cleans_up() {
+fn ctrl_c_collects_artifacts_and_cleans_up() {
     let cluster = with_plan(&PLAN.replace("6s", "10m"));
     let mut child = cluster.wasmote(&RUN).spawn().expect("the program starts");
     let mut stderr = BufReader::new(child.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
-    assert!(stderr.any(|line| line.contains("all are ready")), "it gets going");
+    assert!(stderr.any(|line| line.contains("all are ready")), "the run starts");
     let sent = Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().unwrap();
     assert!(sent.success());
     let rest: Vec<String> = stderr.collect();
@@ -111,7 +111,7 @@ fn missing_logs_make_the_collection_partial() {
     let missing = manifest["cluster"]["missing"].to_string();
     assert!(missing.contains("log of iot-heartbeat-3") && missing.contains("no route to host"), "{missing}");
     assert!(lines(&folder.join("logs/iot-heartbeat-1.log")) > 0);
-    assert!(folder.join("summary.json").exists(), "the figures are there all the same");
+    assert!(folder.join("summary.json").exists(), "the metrics are kept");
     assert!(cluster.is_empty());
 }
 
@@ -127,7 +127,7 @@ fn an_existing_fleet_is_left_alone() {
 }
 
 #[test]
-fn what_a_cluster_cannot_do_is_refused_before_anything_is_applied() {
+fn unsupported_plans_are_refused_before_anything_is_applied() {
     let timeline = format!("{PLAN}\n[[timeline]]\nat = \"3s\"\nbroker = {{ pause = \"1s\" }}\n");
     let cut = format!("{PLAN}\n[[timeline]]\nat = \"3s\"\ndisconnect = {{ count = 1, for = \"1s\" }}\n");
     let ratio = PLAN.replace("latency_seconds p95 < 5", "delivery_ratio > 0.5");

@@ -1,4 +1,4 @@
-//! A cluster that is a folder. See the script `kubectl` beside this.
+//! A simulated cluster in a folder. See the script `kubectl` in this folder.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,20 +7,20 @@ use std::process::{Command, Output, Stdio};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// A cluster, and a folder to work in.
+/// A cluster and a working folder.
 pub struct FakeCluster {
     folder: TempDir,
 }
 
 impl FakeCluster {
-    /// An empty one.
+    /// Creates an empty cluster.
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("cluster")).unwrap();
         Self { folder }
     }
 
-    /// Where tests and programs work.
+    /// Working folder of tests and programs.
     pub fn path(&self) -> &Path {
         self.folder.path()
     }
@@ -29,24 +29,24 @@ impl FakeCluster {
         self.path().join("cluster").join(file)
     }
 
-    /// These pods will be in trouble of this kind: `never`, `no-logs` or `deaf`.
+    /// Injects a failure into pods: `never`, `no-logs` or `deaf`.
     pub fn inject(&self, kind: &str, pods: &str) {
         fs::write(self.cluster(kind), pods).unwrap();
     }
 
-    /// The calls of kubectl so far.
+    /// Calls of `kubectl` so far.
     pub fn calls(&self) -> Vec<String> {
         let text = fs::read_to_string(self.cluster("calls")).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
     }
 
-    /// Whether there is nothing left.
+    /// True if the cluster has no objects and no pods.
     pub fn is_empty(&self) -> bool {
         let objects = fs::read_to_string(self.cluster("objects.json")).unwrap_or_else(|_| "[]".into());
         objects.trim() == "[]" && !self.cluster("pods").exists()
     }
 
-    /// What pods have compiled, each in the empty folder that it was given.
+    /// Compiled code in the cache folders of pods.
     pub fn compiled_code(&self) -> Vec<PathBuf> {
         let below = |folder: PathBuf| -> Vec<PathBuf> {
             let entries = fs::read_dir(folder).into_iter().flatten();
@@ -57,7 +57,7 @@ impl FakeCluster {
         caches.flat_map(below).filter(|file| file.extension().is_some_and(|it| it == "cwasm")).collect()
     }
 
-    /// A program with this cluster's kubectl before any other.
+    /// A program whose `PATH` starts with this cluster's `kubectl`.
     pub fn command(&self, program: &Path, words: &[&str]) -> Command {
         let kubectl_folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster");
         let path = std::env::var_os("PATH").unwrap_or_default();
@@ -76,17 +76,17 @@ impl FakeCluster {
         command
     }
 
-    /// `wasmote` with these words.
+    /// `wasmote` with these arguments.
     pub fn wasmote(&self, words: &[&str]) -> Command {
         self.command(Path::new(env!("CARGO_BIN_EXE_wasmote")), words)
     }
 
-    /// The same to its end.
+    /// Runs `wasmote` to its end.
     pub fn call(&self, words: &[&str]) -> Output {
         self.wasmote(words).output().expect("the program starts")
     }
 
-    /// Apply manifests as a user would, without the program's help.
+    /// Applies manifests with `kubectl`, as a user does.
     pub fn apply(&self, yaml: &str) {
         let items: Vec<Value> = serde_saphyr::from_multiple(yaml).expect("YAML");
         let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": items});
@@ -100,15 +100,15 @@ impl FakeCluster {
             .command(&kubectl, &[verb, "--filename", "-"])
             .stdin(Stdio::piped())
             .spawn()
-            .expect("it starts");
-        child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("it reads");
-        let output = child.wait_with_output().expect("it ends");
+            .expect("kubectl starts");
+        child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("kubectl reads stdin");
+        let output = child.wait_with_output().expect("kubectl ends");
         assert!(output.status.success(), "{}", text(&output.stderr));
     }
 }
 
 impl Drop for FakeCluster {
-    /// Nothing of the cluster outlives its test.
+    /// Ends the pods at the end of the test.
     fn drop(&mut self) {
         if self.cluster("pods").exists() {
             let list = r#"{"kind": "List", "items": []}"#;

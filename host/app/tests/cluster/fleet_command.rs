@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::fake_cluster::{FakeCluster, text};
 
-/// A process with its own broker.
+/// A `wasmote` process with its own embedded broker.
 struct Process {
     child: Child,
     url: String,
@@ -27,9 +27,11 @@ impl Process {
             .expect("the program starts");
         let mut stderr_lines =
             BufReader::new(child.stderr.take().expect("a pipe")).lines().map_while(Result::ok);
-        let line = stderr_lines.find(|line| line.contains("  http    http://")).expect("it says where it is");
+        let line = stderr_lines
+            .find(|line| line.contains("  http    http://"))
+            .expect("the log has the address of the API");
         let url = line.split_whitespace().nth(1).expect("an address").to_owned();
-        // Nobody may hold it up by not reading what it says.
+        // Reads stderr until the end, so that a full pipe never blocks the process.
         std::thread::spawn(move || stderr_lines.for_each(drop));
         Self { child, url }
     }
@@ -49,10 +51,10 @@ fn fleet(urls: &[&str]) -> (Option<i32>, Value) {
     (output.status.code(), serde_json::from_str(&report).unwrap_or_else(|why| panic!("{why}: {report}")))
 }
 
-/// Look until it is so.
-fn wait_until(what: &str, mut look: impl FnMut() -> bool) {
+/// Waits until the condition is true.
+fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     let end = Instant::now() + Duration::from_secs(60);
-    while !look() {
+    while !condition() {
         assert!(Instant::now() < end, "not within a minute: {what}");
         std::thread::sleep(Duration::from_millis(100));
     }
@@ -96,7 +98,7 @@ fn an_unreachable_process_is_shown() {
         two.url.clone()
     };
     let (code, report) = fleet(&[&one.url, &gone]);
-    assert_eq!(code, Some(1), "a script has to notice");
+    assert_eq!(code, Some(1), "scripts see the failure");
     assert!(report["pods"][1]["unreachable"].as_str().is_some_and(|why| !why.is_empty()), "{report:#}");
     assert_eq!((&report["total"]["answered"], &report["total"]["asked"]), (&1.into(), &2.into()));
     let mut command = Command::new(env!("CARGO_BIN_EXE_wasmote"));
@@ -115,8 +117,8 @@ fn watching_continues_until_a_signal() {
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
     for _ in 0..3 {
-        let line = lines.next().expect("it goes on");
-        let report: Value = serde_json::from_str(&line).expect("one object a line");
+        let line = lines.next().expect("another line");
+        let report: Value = serde_json::from_str(&line).expect("one object per line");
         assert_eq!(report["total"]["devices"], 1);
     }
     let sent = Command::new("kill").args(["-s", "INT", &child.id().to_string()]).status().unwrap();
@@ -125,7 +127,7 @@ fn watching_continues_until_a_signal() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
-/// What `wasmote manifests` writes, as YAML and as it is by default, runs.
+/// The default output of `wasmote manifests` works on a cluster.
 #[test]
 fn nine_pods_have_nine_devices_and_are_seen_as_one_fleet() {
     let cluster = FakeCluster::new();
@@ -138,14 +140,15 @@ fn nine_pods_have_nine_devices_and_are_seen_as_one_fleet() {
         report["total"]["states"]["connected"] == 9
     });
     assert_eq!(report["total"]["answered"], 9, "{report:#}");
-    // Nine names: were two alike, the broker would throw one out whenever the other came.
+    // Names are unique: of two devices with the same name, the broker would disconnect one whenever the other
+    // connects.
     let ids: std::collections::BTreeSet<_> =
         report["pods"].as_array().unwrap().iter().map(|pod| pod["name"].to_string()).collect();
     assert_eq!(ids.len(), 9);
-    // Each has kept the code of its behaviour, for itself alone.
+    // Each pod has cached the compiled code of its behaviour in its own folder.
     let compiled = cluster.compiled_code();
     assert_eq!(compiled.len(), 9, "{compiled:?}");
-    wait_until("each has heard all nine", || {
+    wait_until("each device has received messages of all nine", || {
         let output = cluster.call(&["fleet", "--json"]);
         report = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
         report["total"]["messages"]["behaviours"] != Value::Null

@@ -1,4 +1,4 @@
-//! Fleets of several processes: on a cluster that `kubectl` stands for, and wherever they are.
+//! Fleets of several processes: on a simulated cluster, and as plain processes.
 
 mod experiment;
 mod fake_cluster;

@@ -1,4 +1,4 @@
-//! `experiments/run_experiment.sh`, the way of the simulator that this one grew out of.
+//! `experiments/run_experiment.sh`, an interface compatible with the predecessor of this simulator.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::fake_cluster::{FakeCluster, json, results, text};
 
 #[test]
-fn the_script_runs_so_many_seconds_with_the_image_of_the_env_file() {
+fn the_script_runs_for_the_given_seconds_with_the_image_of_the_env_file() {
     let cluster = FakeCluster::new();
     fs::write(cluster.path().join(".env"), "DOCKERHUB_USERNAME=somebody\nBEHAVIOUR=sensor\n").unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../experiments/run_experiment.sh");
@@ -27,7 +27,7 @@ fn the_script_runs_so_many_seconds_with_the_image_of_the_env_file() {
 }
 
 #[test]
-fn the_script_refuses_what_is_no_number_of_seconds() {
+fn the_script_refuses_an_invalid_number_of_seconds() {
     let cluster = FakeCluster::new();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../experiments/run_experiment.sh");
     let output = cluster.command(&script, &["soon"]).output().expect("the script starts");

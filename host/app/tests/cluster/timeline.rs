@@ -1,4 +1,4 @@
-//! What a plan has happen in mid-run, on pods.
+//! Timelines of plans on a cluster.
 
 use std::fs;
 use std::path::Path;
@@ -8,16 +8,16 @@ use wasmote_results::{TimelineRow, read_table};
 use crate::experiment::{PLAN, RUN, assert_code, with_plan};
 use crate::fake_cluster::{FakeCluster, json, results, text};
 
-/// The rows of `timeline.csv`.
+/// Rows of `timeline.csv`.
 fn rows(folder: &Path) -> Vec<TimelineRow> {
     read_table(folder).unwrap()
 }
 
-/// Each action with the time at which it was due, its requests, and those that failed.
+/// Executed actions, each with its due time, its requests and its failed requests.
 fn done(folder: &Path) -> Vec<String> {
     let cell = |count: Option<u64>| count.map(|count| count.to_string()).unwrap_or_default();
     let line = |row: &TimelineRow| {
-        let due = row.due_s.expect("a cluster knows when an action was due");
+        let due = row.due_s.expect("a due time");
         format!("{},{},{due},{},{}", row.source, row.what, cell(row.requests), cell(row.failed))
     };
     rows(folder).iter().map(line).collect()
@@ -31,9 +31,9 @@ fn run(plan: &str) -> (FakeCluster, std::path::PathBuf) {
     (cluster, folder)
 }
 
-/// Pods carry out what the plan says, each for its own devices.
+/// Each pod executes the plan for its own devices.
 #[test]
-fn a_timeline_is_carried_out_on_the_pods() {
+fn a_timeline_is_executed_on_the_pods() {
     let plan = PLAN.replace("faults = \"realistic\"", "faults = \"none\"");
     let timeline = "\n[[timeline]]\nat = \"1s\"\nfaults = { fault = [{ kind = \"loss\", id = \"gone\", probability = 1 }] }\n\
         \n[[timeline]]\nat = \"3s\"\ndevice = \"heartbeat-1\"\nfaults = \"none\"\n\
@@ -46,7 +46,7 @@ fn a_timeline_is_carried_out_on_the_pods() {
     let folder = results(cluster.path());
     assert_eq!(done(&folder), ["plan,faults,1,3,0", "plan,faults,3,1,0", "plan,stop,4,1,0"]);
     for row in rows(&folder) {
-        assert!(row.time_s >= row.due_s.unwrap(), "not before its time: {row:?}");
+        assert!(row.time_s >= row.due_s.unwrap(), "executed too early: {row:?}");
     }
     assert!(rows(&folder)[0].detail.starts_with("all; loss ("), "{:?}", rows(&folder)[0]);
     let pod = |number: u32| json(&folder.join(format!("pods/iot-heartbeat-{number}.json")));
@@ -59,9 +59,9 @@ fn a_timeline_is_carried_out_on_the_pods() {
     assert!(cluster.is_empty());
 }
 
-/// What a plan says to devices, and in their name, goes over the APIs of their pods.
+/// Messages and requests of a plan go to devices over the APIs of their pods.
 #[test]
-fn devices_publish_and_are_asked_on_their_pods() {
+fn publish_and_request_actions_reach_devices_on_their_pods() {
     let timeline = "\n[[timeline]]\nat = \"3s\"\n\
         publish = { device = \"heartbeat-0\", topic = \"wasmote/all/message\", payload = \"good day\" }\n\
         \n[[timeline]]\nat = \"4s\"\nrequest = { device = \"heartbeat-*\", path = \"/peers\" }\n";
@@ -90,7 +90,7 @@ fn say(at: &str, what: &str) -> String {
     )
 }
 
-/// Pods of different groups do not hear each other for a while, whichever side the fault is at.
+/// Messages between the groups are lost during the partition, in both directions.
 #[test]
 fn groups_are_partitioned_and_reunited() {
     let timeline = "\n[[timeline]]\nat = \"1s\"\npartition = { group = \"west\", for = \"3s\" }\n";
@@ -108,7 +108,7 @@ fn groups_are_partitioned_and_reunited() {
     assert!(heard("iot-west-2", "while parted") && heard("iot-west-2", "together again"));
 }
 
-/// A pod that does not take an order is told again, and it is not kept quiet.
+/// A failed request is repeated, and the failure is reported.
 #[test]
 fn faults_are_sent_again_to_a_pod_that_missed_them() {
     let timeline = "\n[[timeline]]\nat = \"1s\"\npartition = { group = \"west\", for = \"1h\" }\n";
@@ -131,8 +131,8 @@ fn selected_devices_lose_their_connection_once() {
     let timeline =
         "\n[[timeline]]\nat = \"2s\"\ndisconnect = { group = \"west\", count = 1, for = \"2s\" }\n";
     let (_cluster, folder) = run(&format!("{TWO_GROUPS}{timeline}"));
-    assert_eq!(done(&folder), ["plan,disconnect,2,2,0"], "it is begun and taken away");
-    // By the broker's own words.
+    assert_eq!(done(&folder), ["plan,disconnect,2,2,0"], "the fault is set and removed");
+    // The broker's log shows the connections.
     let log = fs::read_to_string(folder.join("broker.log")).unwrap();
     let connects = |device: &str| log.matches(&format!(" as {device} (")).count();
     let mut west = [connects("west-0"), connects("west-1")];
@@ -159,12 +159,12 @@ fn phases_have_metrics_and_a_missed_threshold_ends_the_run() {
     let folder = results(cluster.path());
     let summary = json(&folder.join("summary.json"));
     assert_eq!((&summary["aborted"], &summary["interrupted"]), (&true.into(), &false.into()), "{summary:#}");
-    // Missed at the first look into the second phase.
+    // The threshold is missed at the first sample of the second phase.
     let seconds = summary["duration_s"].as_f64().unwrap();
     assert!((7.0..30.0).contains(&seconds), "{summary:#}");
     let [well, deaf] = &summary["phases"].as_array().unwrap()[..] else { panic!("{summary:#}") };
     assert_eq!((&well["name"], &well["from_s"], &well["to_s"]), (&"well".into(), &2.0.into(), &5.0.into()));
-    // Three devices, two messages a second, three seconds; what a look came late by goes from one to the other.
+    // Three devices send two messages per second for three seconds; a late sample moves messages between phases.
     let sent = well["sent"].as_u64().unwrap();
     assert!((9..=27).contains(&sent), "{well:#}");
     assert!(deaf["generated"].as_u64() > Some(0) && deaf["sent"].as_u64() < Some(sent / 2), "{deaf:#}");

@@ -1,4 +1,4 @@
-//! The behaviours that ship, in fleets against a Mosquitto, with realistic faults.
+//! The built-in behaviours in fleets on Mosquitto, with realistic faults.
 
 use std::time::Duration;
 
@@ -27,11 +27,11 @@ fn sensors_report_and_obey_commands() {
     assert_eq!(answer["id"], 7, "{answer}");
     broker.publish("wasmote/sensor-3/cmd", &json!({"id": 8, "cmd": "dance"}).to_string());
     let answers = subscriber.wait(2, "wasmote/sensor-3/ack", DEFAULT_TIMEOUT);
-    assert!(answers[1].1.contains("dance"), "a bad command is named: {}", answers[1].1);
+    assert!(answers[1].1.contains("dance"), "the error names the invalid command: {}", answers[1].1);
 }
 
 #[test]
-fn a_grid_routes_to_its_sink_in_spite_of_realistic_faults() {
+fn a_grid_routes_to_its_sink_despite_realistic_faults() {
     let broker = Mosquitto::start();
     let fleet = Fleet::run(&[
         "routing",
@@ -45,11 +45,11 @@ fn a_grid_routes_to_its_sink_in_spite_of_realistic_faults() {
         "off",
     ])
     .ready();
-    fleet.wait_until("the sink has had data from afar", A_MINUTE, |fleet| {
+    fleet.wait_until("the sink has received data", A_MINUTE, |fleet| {
         let measured = &fleet.get("/metrics?device=routing-0")["behaviours"]["routing"];
         measured["data_delivered_total"]["sum"].as_f64() > Some(20.0)
     });
-    fleet.wait_until("the corner knows the way to the sink", A_MINUTE, |fleet| {
+    fleet.wait_until("the corner has a route to the sink", A_MINUTE, |fleet| {
         fleet.get("/devices/routing-8/app/routes").to_string().contains("routing-0")
     });
 }
@@ -74,7 +74,7 @@ config = { window = "2s" }
 "#;
 
 #[test]
-fn a_mixed_fleet_aggregates_what_its_sensors_say() {
+fn a_mixed_fleet_aggregates_the_values_of_its_sensors() {
     let broker = Mosquitto::start();
     let subscriber = broker.subscribe("wasmote/+/aggregate");
     let folder = tempfile::tempdir().expect("a folder");
@@ -100,9 +100,13 @@ fn a_thousand_devices_run_in_one_process_on_the_embedded_broker() {
         "none",
     ]);
     fleet.wait_until("all are connected", A_MINUTE, |fleet| fleet.status_of("/readyz") == 200);
-    fleet.wait_until("each has sent some and heard its neighbours", A_MINUTE, |fleet| {
-        let metrics = fleet.get("/metrics");
-        metrics["sent"].as_u64() > Some(5_000) && metrics["received"].as_u64() > Some(16_000)
-    });
+    fleet.wait_until(
+        "devices have sent messages and received those of their neighbours",
+        A_MINUTE,
+        |fleet| {
+            let metrics = fleet.get("/metrics");
+            metrics["sent"].as_u64() > Some(5_000) && metrics["received"].as_u64() > Some(16_000)
+        },
+    );
     fleet.stop();
 }

@@ -1,4 +1,4 @@
-//! The embedded broker: a fleet on a laptop where nothing else is installed and little is allowed.
+//! The embedded broker: fleets without an external broker and with a low limit of open files.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use crate::mosquitto::{free_port, subscribe, topic};
 
 const DEVICES: usize = 2_000;
 
-/// One that holds for longer than the test.
+/// A pause that is longer than the test.
 const PAUSE: &str =
     r#"{"fault": [{"kind": "broker_pause", "every": "100ms", "probability": 1.0, "for": "1h"}]}"#;
 
@@ -23,18 +23,18 @@ fn a_paused_broker_resumes_when_the_initial_faults_are_restored() {
     for round in 1..=2 {
         assert_eq!(fleet.send("PUT", "/faults", PAUSE).0, 200);
         fleet.stderr.wait(round, DEFAULT_TIMEOUT, |line| line.contains("stands still: fault `broker_pause`"));
-        // What it had let out before has arrived once devices have waited for much longer than the way takes.
+        // After 20 more messages, all messages from before the pause have arrived.
         let sent = |fleet: &Fleet| fleet.get("/metrics")["sent"].as_u64();
         let then = sent(&fleet).map(|sent| sent + 20);
-        fleet.wait_until("devices send to nobody", DEFAULT_TIMEOUT, |fleet| sent(fleet) > then);
+        fleet.wait_until("devices send more messages", DEFAULT_TIMEOUT, |fleet| sent(fleet) > then);
         let heard = subscriber.lines.all().len();
         let later = sent(&fleet).map(|sent| sent + 10);
-        fleet.wait_until("devices send to nobody", DEFAULT_TIMEOUT, |fleet| sent(fleet) > later);
-        assert_eq!(subscriber.lines.all().len(), heard, "nobody hears anything while it stands still");
+        fleet.wait_until("devices send more messages", DEFAULT_TIMEOUT, |fleet| sent(fleet) > later);
+        assert_eq!(subscriber.lines.all().len(), heard, "the paused broker delivers nothing");
 
         assert_eq!(fleet.send("DELETE", "/faults", "").0, 200);
         fleet.stderr.wait(round, DEFAULT_TIMEOUT, |line| line.contains("goes on: fault `broker_pause`"));
-        // What waited and what comes after that.
+        // The queued messages and new ones arrive.
         subscriber.lines.wait(heard + 40, DEFAULT_TIMEOUT, |line| line.contains("heartbeat-"));
         assert_eq!(fleet.get("/faults")["document"]["fault"].as_array().map(Vec::len), Some(0));
     }

@@ -1,4 +1,4 @@
-//! The program itself, started as a user starts it.
+//! A running `wasmote` process.
 
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ pub struct Fleet {
     pub http: String,
 }
 
-/// The program with these arguments, and nothing of the tester's environment that it would listen to.
+/// The program with these arguments, without environment variables that would change its settings.
 pub fn wasmote(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wasmote"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("WASMOTE_") || name == "RUST_LOG") {
@@ -44,12 +44,12 @@ fn wasmote_in_shell(script: &str) -> Command {
 }
 
 impl Fleet {
-    /// Start a run on a free HTTP port, and wait until it has said where that is.
+    /// Starts a run on a free HTTP port and reads the port from the log.
     pub fn run(args: &[&str]) -> Self {
         Self::of(wasmote(&["run", "--http", "127.0.0.1:0"]).args(args))
     }
 
-    /// The same in a process that may open no more file descriptors than this.
+    /// Starts a run with a limit of open file descriptors.
     pub fn run_within(descriptors: u32, args: &[&str]) -> Self {
         let program = wasmote(&["run", "--http", "127.0.0.1:0"]);
         let mut shell = wasmote_in_shell(&format!("ulimit -n {descriptors}; exec \"$@\""));
@@ -66,36 +66,38 @@ impl Fleet {
         fleet
     }
 
-    /// Wait until every device is connected.
+    /// Waits until every device is connected.
     pub fn ready(self) -> Self {
-        self.wait_until("/readyz says yes", DEFAULT_TIMEOUT, |fleet| fleet.status_of("/readyz") == 200);
+        self.wait_until("/readyz responds with 200", DEFAULT_TIMEOUT, |fleet| {
+            fleet.status_of("/readyz") == 200
+        });
         self
     }
 
-    pub fn wait_until(&self, what: &str, timeout: Duration, happened: impl Fn(&Self) -> bool) {
+    pub fn wait_until(&self, what: &str, timeout: Duration, condition: impl Fn(&Self) -> bool) {
         let end = Instant::now() + timeout;
-        while !happened(self) {
+        while !condition(self) {
             assert!(
                 Instant::now() < end,
-                "not within {timeout:?}: {what}; it wrote:\n{}",
+                "not within {timeout:?}: {what}; stderr:\n{}",
                 self.stderr.all().join("\n")
             );
             std::thread::sleep(Duration::from_millis(50));
         }
     }
 
-    /// Ask with curl, as the README does: status and body.
+    /// Sends a request with curl, as in the README. Returns status and body.
     pub fn curl(&self, args: &[&str], path: &str) -> (u16, String) {
         let output = Command::new("curl")
             .args(["-s", "-S", "--max-time", "60", "-w", "\n%{http_code}"])
             .args(args)
             .arg(format!("{}{path}", self.http))
             .output()
-            .expect("curl is installed; `make test` sees to it");
+            .expect("curl is installed; `make test` checks it");
         let text = String::from_utf8(output.stdout).expect("text");
         let (body, status) = text.rsplit_once('\n').unwrap_or(("", &text));
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        (status.parse().unwrap_or_else(|_| panic!("curl {path}: {complaint}")), body.to_owned())
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        (status.parse().unwrap_or_else(|_| panic!("curl {path}: {stderr}")), body.to_owned())
     }
 
     pub fn get(&self, path: &str) -> Value {
@@ -120,13 +122,13 @@ impl Fleet {
         assert!(sent.success());
     }
 
-    /// Wait for the end: the exit status, and what was printed on stdout.
+    /// Waits for the end. Returns the exit status and the lines on stdout.
     pub fn end(mut self) -> (ExitStatus, Vec<String>) {
         let printed = self.stdout.to_end();
-        (self.child.wait().expect("it ended"), printed)
+        (self.child.wait().expect("the program ended"), printed)
     }
 
-    /// Stop it as `kubectl delete` would, and give what it printed.
+    /// Stops the process with SIGTERM, as `kubectl delete` does. Returns the lines on stdout.
     pub fn stop(self) -> Vec<String> {
         self.signal("TERM");
         let (status, printed) = self.end();

@@ -1,4 +1,4 @@
-//! Nine heartbeats against a Mosquitto, and what an independent subscriber counts.
+//! Heartbeat fleets on Mosquitto, counted by an independent subscriber.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -29,8 +29,8 @@ fn an_independent_client_receives_the_heartbeats_of_all_nine() {
     assert_eq!(devices, wanted);
 }
 
-/// Runs with the preset `realistic` and compares the host's account with what the broker passed on. Once
-/// the fleet has ended, all that it sent has been delivered or never will be.
+/// Runs a fleet with the preset `realistic` and compares its ledger with the messages that the broker delivered.
+/// After the end of the fleet, no more messages are in flight.
 fn counts_agree(version: &str) {
     let broker = Mosquitto::start();
     let subscriber = broker.subscribe("wasmote/#");
@@ -61,7 +61,7 @@ fn counts_agree(version: &str) {
         digits.parse::<usize>().unwrap_or_else(|_| panic!("a number after `{name}` in: {line}"))
     };
     let (sent, lost) = (number("sent"), number("loss"));
-    // What the broker publishes by itself are the wills of those that left without a farewell.
+    // The broker itself publishes the wills of devices that left without DISCONNECT.
     let left = |line: &str| line.contains("exceeded timeout") || line.contains("closed its connection");
     let ended = |line: &str| left(line) || line.contains("disconnected.");
     let of_ours = |line: &str| line.contains("heartbeat-");
@@ -69,8 +69,8 @@ fn counts_agree(version: &str) {
     broker.log.wait(came, DEFAULT_TIMEOUT, |line| ended(line) && of_ours(line));
     let wills = broker.log.count(|line| left(line) && line.contains("heartbeat-"));
     let seen = subscriber.lines.wait(sent + wills, DEFAULT_TIMEOUT, |_| true).len();
-    assert_eq!(seen, sent + wills, "the broker passed on as many as were sent");
-    // One in ten of the messages that were not taken by a silence first; 4 standard deviations.
+    assert_eq!(seen, sent + wills, "the broker delivered all sent messages");
+    // 10 % of the messages outside of silences are lost; tolerance of 4 standard deviations.
     let offered = (sent + lost) as f64;
     let deviation = (lost as f64 - offered * 0.1).abs() / (offered * 0.09).sqrt();
     assert!(deviation < 4.0, "{lost} lost of {offered}");
@@ -78,17 +78,17 @@ fn counts_agree(version: &str) {
 }
 
 #[test]
-fn what_was_sent_is_what_arrived_with_realistic_faults_on_mqtt_5() {
+fn sent_messages_arrive_with_realistic_faults_on_mqtt_5() {
     counts_agree("5");
 }
 
 #[test]
-fn what_was_sent_is_what_arrived_with_realistic_faults_on_mqtt_3_1_1() {
+fn sent_messages_arrive_with_realistic_faults_on_mqtt_3_1_1() {
     counts_agree("3.1.1");
 }
 
 #[test]
-fn peers_hear_each_other_and_the_latency_is_that_of_the_delay() {
+fn peers_receive_messages_with_the_latency_of_the_delay() {
     let broker = Mosquitto::start();
     for version in ["5", "3.1.1"] {
         let fleet = Fleet::run(&[
@@ -104,8 +104,8 @@ fn peers_hear_each_other_and_the_latency_is_that_of_the_delay() {
         fleet.wait_until("a hundred messages were received", DEFAULT_TIMEOUT, |fleet| {
             fleet.get("/metrics")["received"].as_u64() > Some(100)
         });
-        // Uniform from 10 to 500 ms: 255 ms in the mean, and a hundred of them lie within 100 ms of it. Where the machine
-        // had something else to do for a while, more have to come before that is so.
+        // Uniform from 10 to 500 ms: the mean is 255 ms, and that of a hundred samples is within 100 ms of it. On
+        // a busy machine, this takes more samples.
         fleet.wait_until("the latency is that of the delay", DEFAULT_TIMEOUT, |fleet| {
             let metrics = fleet.get("/metrics");
             let mean = metrics["avg_latency"].as_f64().expect("a mean");
@@ -123,7 +123,7 @@ fn an_overloaded_fleet_is_warned_with_its_rate_and_advice() {
     let fleet = Fleet::run(&["--devices", "300", "--faults", "none", "--device-config", "interval=2s"]);
     let warnings = fleet.stderr.wait(1, DEFAULT_TIMEOUT, |line| line.contains("peers="));
     assert!(!warnings.is_empty());
-    // 300 × 299 / 2 s, or with its own: 300 × 300 / 2 s.
+    // 300 × 299 / 2 s, or 300 × 300 / 2 s with the device's own messages.
     let stderr = fleet.stderr.all().join("\n");
     assert!(
         stderr.contains("44850")
@@ -135,7 +135,7 @@ fn an_overloaded_fleet_is_warned_with_its_rate_and_advice() {
 }
 
 #[test]
-fn neighbours_in_a_ring_hear_two_of_each_side() {
+fn devices_in_a_ring_receive_from_two_neighbours_on_each_side() {
     let broker = Mosquitto::start();
     let subscriber = broker.subscribe("wasmote/+/heartbeat");
     let fleet = Fleet::run(&[
@@ -152,13 +152,13 @@ fn neighbours_in_a_ring_hear_two_of_each_side() {
     ]);
     subscriber.wait(70, "/heartbeat", Duration::from_secs(60));
     let table = || fleet.get("/devices/heartbeat-0/app/peers").to_string();
-    fleet.wait_until("it has heard its neighbours", DEFAULT_TIMEOUT, |_| {
+    fleet.wait_until("the device has received from its neighbours", DEFAULT_TIMEOUT, |_| {
         let table = table();
         ["heartbeat-1", "heartbeat-2", "heartbeat-5", "heartbeat-6"].iter().all(|one| table.contains(one))
     });
     let table = table();
-    for stranger in ["heartbeat-3", "heartbeat-4"] {
-        assert!(!table.contains(stranger), "{table}");
+    for other in ["heartbeat-3", "heartbeat-4"] {
+        assert!(!table.contains(other), "{table}");
     }
     assert!(subscriber.lines.all().iter().all(|line| topic(line).starts_with("wasmote/heartbeat-")));
 }

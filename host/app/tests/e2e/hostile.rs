@@ -1,4 +1,4 @@
-//! Guests that mean harm, beside others that mean none.
+//! Hostile guests in a fleet with well-behaved ones.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     file
 }
 
-/// A run of one bad guest and three heartbeats, described in a file.
+/// Writes a run file with one hostile guest and three heartbeats.
 fn plan_with_heartbeats(folder: &Path, guest: &Guest<'_>) -> PathBuf {
     let bad = write(folder, "bad", &guest.component());
     let plan = format!(
@@ -26,7 +26,7 @@ fn plan_with_heartbeats(folder: &Path, guest: &Guest<'_>) -> PathBuf {
     file
 }
 
-/// Starts them, waits until the user was told of the bad one, and then counts that the neighbours go on.
+/// Runs a hostile guest, waits until its failure is logged, and checks that the other devices keep running.
 fn assert_logged(guest: &Guest<'_>, words: &str) {
     let broker = Mosquitto::start();
     let subscriber = broker.subscribe("wasmote/+/heartbeat");
@@ -44,28 +44,28 @@ fn assert_logged(guest: &Guest<'_>, words: &str) {
 }
 
 #[test]
-fn a_guest_that_loops_for_ever() {
+fn a_guest_with_an_endless_loop() {
     assert_logged(&guests::endless_loop(), "ran out of fuel");
 }
 
 #[test]
-fn a_guest_that_eats_memory() {
+fn a_guest_that_exhausts_memory() {
     assert_logged(&guests::memory_eater(), "ran out of memory");
 }
 
 #[test]
-fn a_guest_that_traps_is_quoted() {
+fn the_final_log_line_of_a_trapped_guest_is_logged() {
     assert_logged(&guests::trapping(), "final line");
 }
 
 #[test]
-fn a_guest_that_publishes_without_end() {
+fn a_guest_that_floods_the_broker() {
     let broker = Mosquitto::start();
     let subscriber = broker.subscribe("wasmote/+/heartbeat");
     let folder = tempfile::tempdir().expect("a folder");
     let plan = plan_with_heartbeats(folder.path(), &guests::flooder());
     let fleet = Fleet::run(&["--broker", &broker.url(), "--config", plan.to_str().expect("a path")]);
-    fleet.wait_until("the refused messages are told", DEFAULT_TIMEOUT, |fleet| {
+    fleet.wait_until("the refused messages are counted", DEFAULT_TIMEOUT, |fleet| {
         fleet.get("/devices/bad-0").to_string().contains("9900")
             || fleet.get("/metrics")["refused"]["publish_rate"].as_u64() > Some(90_000)
     });
@@ -73,7 +73,7 @@ fn a_guest_that_publishes_without_end() {
     fleet.stop();
 }
 
-/// What is said, and with which exit code, when a file cannot be run.
+/// Error output for a file that cannot be run.
 fn refusal(bytes: &[u8]) -> String {
     let folder = tempfile::tempdir().expect("a folder");
     let file = write(folder.path(), "given", bytes);
@@ -81,7 +81,7 @@ fn refusal(bytes: &[u8]) -> String {
         wasmote(&["run", file.to_str().expect("a path"), "--http", "127.0.0.1:0"]).output().expect("it ran");
     assert!(!output.status.success());
     let stderr = String::from_utf8(output.stderr).expect("text");
-    assert!(stderr.contains("given.wasm"), "the file is named: {stderr}");
+    assert!(stderr.contains("given.wasm"), "the error names the file: {stderr}");
     assert!(!stderr.contains("panicked"), "{stderr}");
     stderr
 }
@@ -100,6 +100,6 @@ fn a_core_module() {
 }
 
 #[test]
-fn a_file_that_is_something_else() {
+fn a_file_of_another_format() {
     assert!(refusal(b"#!/bin/sh\necho hello\n").contains("no WebAssembly"));
 }

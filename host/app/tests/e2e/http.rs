@@ -1,4 +1,4 @@
-//! The HTTP API, asked with curl.
+//! Tests of the HTTP API with curl.
 
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use crate::lines::DEFAULT_TIMEOUT;
 use crate::mosquitto::Mosquitto;
 
 #[test]
-fn one_device_has_the_api_of_the_old_simulator() {
+fn one_device_has_the_api_of_the_predecessor() {
     let broker = Mosquitto::start();
     let subscriber = broker.subscribe("wasmote/#");
     let fleet = Fleet::run(&["--devices", "1", "--broker", &broker.url(), "--faults", "none"]).ready();
@@ -36,13 +36,13 @@ fn a_message_goes_to_its_topic_with_its_qos_and_retain() {
     let (code, answer) = fleet.send("POST", "/devices/heartbeat-2/publish", &body);
     assert!((200..300).contains(&code), "{code} {answer}");
     broker.log.wait_for("'plant/lamp'");
-    // A subscriber that comes later gets it, as it is retained.
+    // A later subscriber gets the retained message.
     let late = broker.subscribe("plant/#");
     late.lines.wait_for("plant/lamp on");
 }
 
 #[test]
-fn mistakes_get_a_4xx_that_names_the_field() {
+fn invalid_requests_get_a_4xx_that_names_the_field() {
     let fleet = Fleet::run(&["--devices", "2", "--faults", "none"]).ready();
     for (method, path, body, code, words) in [
         ("POST", "/publish", r#"{"message": "x", "qos": 3}"#, 400, "qos"),
@@ -103,14 +103,14 @@ fn a_device_is_stopped_started_and_crashed() {
     fleet.wait_until("it is back", DEFAULT_TIMEOUT, |fleet| state(fleet) == "connected");
     let beat = fleet.get("/devices/heartbeat-1/app/").to_string();
     assert!(fleet.send("POST", "/devices/heartbeat-1/crash", "").0 < 300);
-    // No farewell this time: the broker publishes the will.
+    // A crash sends no DISCONNECT, so the broker publishes the will.
     subscriber.lines.wait(2, DEFAULT_TIMEOUT, |line| line.ends_with("offline"));
     fleet.wait_until("it is back", DEFAULT_TIMEOUT, |fleet| state(fleet) == "connected");
-    assert_ne!(fleet.get("/devices/heartbeat-1/app/").to_string(), beat, "it has started anew");
+    assert_ne!(fleet.get("/devices/heartbeat-1/app/").to_string(), beat, "the behaviour was restarted");
 }
 
 #[test]
-fn metrics_are_openmetrics_when_asked_for() {
+fn metrics_are_openmetrics_if_accepted() {
     let fleet = Fleet::run(&["--devices", "3"]).ready();
     let accept = "Accept: application/openmetrics-text; version=1.0.0; charset=utf-8";
     let (code, text) = fleet.curl(&["-H", accept], "/metrics");
@@ -119,7 +119,7 @@ fn metrics_are_openmetrics_when_asked_for() {
     for line in ["# TYPE wasmote_messages_sent counter", "# HELP wasmote_messages_sent "] {
         assert!(text.contains(line), "`{line}` in:\n{text}");
     }
-    assert!(!text.contains("heartbeat-0"), "no device is a label:\n{text}");
+    assert!(!text.contains("heartbeat-0"), "devices are not labels:\n{text}");
     let (_, json) = fleet.curl(&["-H", "Accept: */*"], "/metrics");
     assert!(serde_json::from_str::<Value>(&json).is_ok());
 }
@@ -133,7 +133,7 @@ fn events_are_streamed_as_they_happen() {
         .spawn()
         .expect("curl is installed");
     let lines = crate::lines::Lines::of(curl.stdout.take().expect("a pipe"));
-    fleet.wait_until("the stop is told", DEFAULT_TIMEOUT, |fleet| {
+    fleet.wait_until("events of the stop arrive", DEFAULT_TIMEOUT, |fleet| {
         fleet.send("POST", "/devices/heartbeat-0/stop", "");
         fleet.send("POST", "/devices/heartbeat-0/start", "");
         lines.count(|line| line.starts_with("data:") && line.contains(r#""device":"heartbeat-0""#)) > 2
@@ -144,7 +144,7 @@ fn events_are_streamed_as_they_happen() {
 }
 
 #[test]
-fn the_openapi_document_and_the_index_are_there() {
+fn the_openapi_document_and_the_behaviours_are_served() {
     let fleet = Fleet::run(&["--devices", "1", "--faults", "none"]).ready();
     let document = fleet.get("/openapi.json");
     assert!(document["openapi"].as_str().is_some_and(|version| version.starts_with("3.1")), "{document}");
@@ -160,8 +160,8 @@ fn an_incomplete_request_times_out_and_an_event_stream_does_not() {
     let fleet = Fleet::run(&["--devices", "1", "--faults", "none"]).ready();
     let connect = |text: &str| {
         let address = fleet.http.trim_start_matches("http://");
-        let mut stream = std::net::TcpStream::connect(address).expect("it listens");
-        stream.write_all(text.as_bytes()).expect("it takes a beginning");
+        let mut stream = std::net::TcpStream::connect(address).expect("the API listens");
+        stream.write_all(text.as_bytes()).expect("the API accepts a partial request");
         stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a time");
         stream
     };
@@ -171,13 +171,13 @@ fn an_incomplete_request_times_out_and_an_event_stream_does_not() {
     let mut events = connect("GET /events HTTP/1.1\r\nHost: x\r\n\r\n");
     let mut responses = String::new();
     for mut half in [header, body] {
-        half.read_to_string(&mut responses).expect("it is closed in time");
+        half.read_to_string(&mut responses).expect("the connection is closed in time");
     }
     assert!(responses.contains("408"), "{responses}");
-    // Both took their ten seconds; the stream outlives them.
+    // Both requests timed out after ten seconds; the event stream continues.
     let since = Instant::now();
     while since.elapsed() < Duration::from_secs(1) {
         let count = events.read(&mut [0; 4_096]).expect("a heartbeat every 5 s");
-        assert!(count > 0, "the stream goes on");
+        assert!(count > 0, "the stream continues");
     }
 }

@@ -1,4 +1,4 @@
-//! Starting and ending: ports, signals, totals, mistakes on the command line.
+//! Start and end of runs: ports, signals, totals, invalid command lines.
 
 use std::io::Read;
 use std::net::TcpListener;
@@ -21,11 +21,11 @@ fn both_signals_drain_disconnect_and_print_totals() {
         assert!(status.success(), "SIG{signal}: {status}");
         assert_eq!(printed.len(), 1, "{printed:?}");
         assert!(printed[0].contains("sent") && printed[0].contains("seed"), "{}", printed[0]);
-        // The last messages got out before the connections ended, and no will was needed.
+        // The last messages are sent before DISCONNECT, so no will is published.
         subscriber.lines.wait(9, DEFAULT_TIMEOUT, |line| line.ends_with(" offline"));
-        let farewells =
+        let disconnects =
             broker.log.wait(9, DEFAULT_TIMEOUT, |line| line.contains("Received DISCONNECT from heartbeat"));
-        assert_eq!(farewells.len(), 9);
+        assert_eq!(disconnects.len(), 9);
     }
 }
 
@@ -46,20 +46,20 @@ fn a_taken_port_is_logged_and_the_next_one_used() {
     assert!(used > mqtt, "{stderr}");
     assert!(
         fleet.stderr.all().iter().any(|line| line.contains(&mqtt.to_string())),
-        "the user is told: {:?}",
+        "the log names the taken port: {:?}",
         fleet.stderr.all()
     );
-    // Clients from outside use the embedded broker like any other.
+    // External clients can use the embedded broker.
     let subscriber = subscribe(used, "wasmote/+/state", || {});
     subscriber.lines.wait_for("wasmote/heartbeat-0/state online");
-    // Nobody is surprised by an HTTP port that is somebody else's.
+    // A taken HTTP port is an error.
     let output = wasmote(&["run", "--http", &format!("127.0.0.1:{port}")]).output().expect("it ran");
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains(&port.to_string()));
 }
 
 #[test]
-fn a_run_ends_by_itself_after_its_duration() {
+fn a_run_ends_after_its_duration() {
     let fleet = Fleet::run(&["--devices", "2", "--duration", "6s", "--seed", "5"]);
     let (status, printed) = fleet.end();
     assert!(status.success());
@@ -72,7 +72,7 @@ fn mistake(args: &[&str]) -> (Option<i32>, String) {
 }
 
 #[test]
-fn mistakes_are_named_with_what_to_write() {
+fn invalid_arguments_are_named_in_the_error() {
     for (args, words) in [
         (&["run", "--broker", "mqtt://host:99999"][..], "99999"),
         (&["run", "--broker", "http://host"], "mqtt"),
@@ -93,7 +93,7 @@ fn mistakes_are_named_with_what_to_write() {
 }
 
 #[test]
-fn an_invalid_configuration_is_reported_in_the_behaviours_words() {
+fn the_behaviours_error_for_an_invalid_configuration_is_logged() {
     let fleet = Fleet::run(&["--devices", "1", "--device-config", "interval=soon"]);
     let lines =
         fleet.stderr.wait(1, DEFAULT_TIMEOUT, |line| line.contains("interval") && line.contains("soon"));
@@ -109,7 +109,7 @@ fn an_absent_broker_is_retried_until_it_is_up() {
     let fleet =
         Fleet::run(&["--devices", "1", "--broker", &format!("mqtt://127.0.0.1:{port}"), "--faults", "none"]);
     fleet.stderr.wait(2, DEFAULT_TIMEOUT, |line| line.contains("heartbeat-0") && line.contains("refused"));
-    assert_eq!(fleet.status_of("/healthz"), 200, "the process is well");
+    assert_eq!(fleet.status_of("/healthz"), 200, "the process is healthy");
     assert_eq!(fleet.status_of("/readyz"), 503, "the fleet is not ready");
 }
 
@@ -127,11 +127,11 @@ fn built_in_behaviours_are_listed_and_inspected_as_data() {
     assert!(!seen["imports"].to_string().contains("wasi"), "{seen}");
 }
 
-/// Wait for the end; the exit code, if it came in time.
+/// Waits for the end. Returns the exit code, or `None` after a timeout.
 fn code_of(child: &mut Child) -> Option<i32> {
     let end = Instant::now() + DEFAULT_TIMEOUT;
     while Instant::now() < end {
-        if let Some(status) = child.try_wait().expect("it is a child of ours") {
+        if let Some(status) = child.try_wait().expect("a child of this process") {
             return status.code();
         }
         std::thread::sleep(Duration::from_millis(20));
@@ -153,7 +153,7 @@ fn an_unread_stderr_does_not_block_the_run() {
         [(&["--duration", "6s"][..], 0, 0), (&["--drain", "1s"], 1, 0), (&["--drain", "1m"], 2, 130)]
     {
         let mut child = wasmote(&[&chatty[..], more].concat()).spawn().expect("the program starts");
-        // Long enough to fill the pipe; its other end stays open, in the child.
+        // After 3 s the pipe is full. Its other end stays open in the child.
         std::thread::sleep(Duration::from_secs(3));
         (0..signals).for_each(|_| {
             send(&child, "TERM");
@@ -164,7 +164,7 @@ fn an_unread_stderr_does_not_block_the_run() {
     }
 }
 
-/// Until the process hears SIGTERM, which it does before anything else.
+/// Waits until the process handles SIGTERM, which it sets up first.
 fn await_handler(child: &Child) {
     const SIGTERM: u64 = 1 << 14;
     let end = Instant::now() + DEFAULT_TIMEOUT;
@@ -174,13 +174,13 @@ fn await_handler(child: &Child) {
         u64::from_str_radix(mask.trim(), 16).unwrap_or(0)
     };
     while caught() & SIGTERM == 0 {
-        assert!(Instant::now() < end, "it does not listen to signals");
+        assert!(Instant::now() < end, "the process does not handle signals");
         std::thread::sleep(Duration::from_millis(1));
     }
 }
 
 #[test]
-fn a_signal_during_the_start_ends_it_in_order() {
+fn a_signal_during_the_start_ends_the_run_cleanly() {
     for wait in [0, 90, 340] {
         let mut child = wasmote(&["run", "--http", "127.0.0.1:0", "--faults", "none"])
             .spawn()
@@ -196,7 +196,7 @@ fn a_signal_during_the_start_ends_it_in_order() {
 }
 
 #[test]
-fn a_run_in_which_no_device_was_ever_connected_has_failed() {
+fn a_run_without_any_connected_device_fails() {
     let broker = format!("mqtt://127.0.0.1:{}", free_port());
     let args = ["run", "--http", "127.0.0.1:0", "--devices", "2", "--broker", &broker, "--duration", "2s"];
     let Output { status, stdout, stderr } = wasmote(&args).output().expect("it ran");
@@ -207,7 +207,7 @@ fn a_run_in_which_no_device_was_ever_connected_has_failed() {
 }
 
 #[test]
-fn an_environment_variable_is_named_when_it_is_wrong_and_ignored_when_empty() {
+fn an_invalid_environment_variable_is_named_and_an_empty_one_is_ignored() {
     let stderr = |value: &str| {
         let output = wasmote(&["run", "--faults", "nonsense"]).env("WASMOTE_DEVICES", value).output();
         String::from_utf8(output.expect("it ran").stderr).expect("text")
@@ -221,8 +221,8 @@ fn an_environment_variable_is_named_when_it_is_wrong_and_ignored_when_empty() {
 #[test]
 fn equal_errors_of_a_group_are_logged_once_with_a_count() {
     let fleet = Fleet::run(&["--devices", "50", "--device-config", "interval=soon"]);
-    // One line by name and one with a number, as often as a second ends while they start.
-    fleet.wait_until("all 50 are told", DEFAULT_TIMEOUT, |fleet| {
+    // In each second of the start, one line names a device and one has the number of the others.
+    fleet.wait_until("all 50 devices are logged", DEFAULT_TIMEOUT, |fleet| {
         let lines = fleet.stderr.all().into_iter().filter(|line| line.contains("soon"));
         let of = |line: String| {
             let before = line.split_once(" more device")?.0.to_owned();

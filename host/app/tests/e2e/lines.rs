@@ -1,13 +1,13 @@
-//! The lines that a child process writes, as they come.
+//! Output lines of a child process.
 
 use std::io::{BufRead, BufReader, Read};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-/// Longest that a test waits for anything that it did not ask more time for.
+/// Default timeout of waiting in tests.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Lines that were read so far; more come until the stream ends.
+/// Lines read so far from a stream.
 #[derive(Clone, Default)]
 pub struct Lines(Arc<(Mutex<Buffer>, Condvar)>);
 
@@ -18,7 +18,7 @@ struct Buffer {
 }
 
 impl Lines {
-    /// Read a stream in a thread of its own.
+    /// Starts a thread that reads a stream.
     pub fn of(stream: impl Read + Send + 'static) -> Self {
         let lines = Self::default();
         let reader = lines.clone();
@@ -46,7 +46,7 @@ impl Lines {
         self.lock().lines.iter().filter(|line| wanted(line)).count()
     }
 
-    /// Wait until so many lines are as wanted, and give these.
+    /// Waits until `count` lines match, and returns the matching lines.
     pub fn wait(&self, count: usize, timeout: Duration, wanted: impl Fn(&str) -> bool) -> Vec<String> {
         let end = Instant::now() + timeout;
         let mut read = self.lock();
@@ -60,19 +60,19 @@ impl Lines {
                 !left.is_zero() && !read.ended,
                 "{} of {count} wanted lines within {timeout:?} ({}); the last lines are:\n{}",
                 found.len(),
-                if read.ended { "the stream ended" } else { "it goes on" },
+                if read.ended { "the stream ended" } else { "the stream is open" },
                 read.lines[read.lines.len().saturating_sub(30)..].join("\n")
             );
             read = self.0.1.wait_timeout(read, left).expect("readers do not panic").0;
         }
     }
 
-    /// Wait for one line that holds this text.
+    /// Waits for a line that contains this text.
     pub fn wait_for(&self, text: &str) -> String {
         self.wait(1, DEFAULT_TIMEOUT, |line| line.contains(text)).swap_remove(0)
     }
 
-    /// Wait for the stream to end, and give all of it.
+    /// Waits for the end of the stream, and returns all lines.
     pub fn to_end(&self) -> Vec<String> {
         let end = Instant::now() + DEFAULT_TIMEOUT;
         let mut read = self.lock();

@@ -1,4 +1,4 @@
-//! The built program, as its users meet it: a real Mosquitto, clients that are not ours, real signals.
+//! End-to-end tests of the program with a real Mosquitto, independent clients and real signals.
 
 mod behaviours;
 mod embedded;

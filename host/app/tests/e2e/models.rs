@@ -1,4 +1,4 @@
-//! A fault component in a live fleet, counted by a client outside.
+//! Fault model components in a live fleet, counted by an independent client.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::guests::models::with_judge;
 use crate::lines::DEFAULT_TIMEOUT;
 use crate::mosquitto::Mosquitto;
 
-/// `rain-fade` so that half of all messages are lost: no retries, at the margin, and one frame for each.
+/// `rain-fade` with a loss of one half: no retries, attenuation at the margin, and one frame for each message.
 const HALF: &str = r#"
 [[fault]]
 kind = "component"
@@ -41,14 +41,14 @@ fn the_broker_receives_what_the_example_model_passes() {
     let metrics = fleet.get("/metrics");
     let rain = &metrics["faults"]["rain"];
     let (lost, sent) = (number(&rain["dropped_out"]), number(&metrics["sent"]));
-    // 5 standard deviations around one half.
+    // Tolerance of 5 standard deviations.
     let all = lost + sent;
     assert!((lost - all / 2.0).abs() < 5.0 * (all / 4.0).sqrt(), "{lost} lost of {all}");
     assert_eq!((number(&rain["traps"]), &metrics["ledger_closes"]), (0.0, &Value::Bool(true)));
 }
 
 #[test]
-fn a_hostile_model_costs_no_message_and_is_disabled() {
+fn a_hostile_model_is_disabled_and_loses_no_message() {
     let broker = Mosquitto::start();
     let subscriber = broker.subscribe("wasmote/+/heartbeat");
     let folder = tempfile::tempdir().expect("a folder");

@@ -1,4 +1,4 @@
-//! A real Mosquitto on a port of its own, and its own clients.
+//! A Mosquitto broker on a free port, and Mosquitto's clients.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -32,8 +32,8 @@ impl Mosquitto {
             "listener {port} 127.0.0.1\nallow_anonymous true\nlog_type all\nset_tcp_nodelay true\n\
              max_queued_messages 100000\nsys_interval 1"
         )
-        .expect("room on disk");
-        // Debian keeps it where only root's PATH leads.
+        .expect("disk space");
+        // On Debian, Mosquitto is in /usr/sbin, which only root has in PATH.
         let path = format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default());
         let mut child = Command::new("mosquitto")
             .env("PATH", path)
@@ -41,7 +41,7 @@ impl Mosquitto {
             .arg(&config)
             .stderr(Stdio::piped())
             .spawn()
-            .expect("Mosquitto is installed; `make test` sees to it");
+            .expect("Mosquitto is installed; `make test` checks it");
         let log = Lines::of(child.stderr.take().expect("a pipe"));
         let broker = Self { child, port, log, _folder: folder };
         broker.await_connection();
@@ -60,7 +60,7 @@ impl Mosquitto {
         format!("mqtt://127.0.0.1:{}", self.port)
     }
 
-    /// Messages by Mosquitto's own client, one line each: topic, a blank, payload. Returns when the broker
+    /// Subscribes with Mosquitto's client. Each message is a line: topic, space, payload. Returns after the broker
     /// has acknowledged the subscription.
     pub fn subscribe(&self, filter: &str) -> Subscriber {
         subscribe(self.port, filter, || {
@@ -94,21 +94,21 @@ fn subscriber_name(filter: &str) -> String {
     format!("outside-{}", filter.replace(['/', '+', '#', '$'], "_"))
 }
 
-/// Subscribe at any broker; `ready` returns once the subscription is known to be there.
+/// Subscribes at any broker. `ready` returns after the subscription is established.
 pub fn subscribe(port: u16, filter: &str, ready: impl FnOnce()) -> Subscriber {
     let mut child = Command::new("mosquitto_sub")
         .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-i", &subscriber_name(filter)])
         .args(["-q", "2", "-t", filter, "-F", "%t %p"])
         .stdout(Stdio::piped())
         .spawn()
-        .expect("mosquitto_sub is installed; `make test` sees to it");
+        .expect("mosquitto_sub is installed; `make test` checks it");
     let lines = Lines::of(child.stdout.take().expect("a pipe"));
     ready();
     Subscriber { child, lines }
 }
 
 impl Subscriber {
-    /// Wait for so many messages on topics that end like this.
+    /// Waits for `count` messages on topics with this ending.
     pub fn wait(&self, count: usize, ending: &str, timeout: Duration) -> Vec<(String, String)> {
         let found = self.lines.wait(count, timeout, |line| topic(line).ends_with(ending));
         found.iter().map(|line| split(line)).collect()

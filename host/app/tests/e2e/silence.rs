@@ -1,4 +1,4 @@
-//! Thirty seconds of silence: the broker itself ends the session and publishes the will.
+//! A silence of 30 s: the broker ends the session and publishes the will.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ device = "heartbeat-0"
 "#;
 
 #[test]
-fn the_broker_ends_a_silent_session_and_the_device_comes_back() {
+fn the_broker_ends_a_silent_session_and_the_device_reconnects() {
     let broker = Mosquitto::start();
     let folder = tempfile::tempdir().expect("a folder");
     let faults = folder.path().join("silence.toml");
@@ -27,7 +27,7 @@ fn the_broker_ends_a_silent_session_and_the_device_comes_back() {
         &broker.url(),
         "--devices",
         "2",
-        // With this seed the first trial comes after 4.5 s, when both have heard each other.
+        // With this seed the silence starts after 4.5 s, when both devices have received messages.
         "--seed",
         "1",
         "--keepalive",
@@ -37,7 +37,7 @@ fn the_broker_ends_a_silent_session_and_the_device_comes_back() {
         "--faults",
         faults.to_str().expect("a path"),
     ]);
-    // Mosquitto gives up after one and a half times the keepalive; a client that still sent anything would live on.
+    // Mosquitto ends the session after 1.5 times the keepalive without any packet.
     broker
         .log
         .wait(1, DEFAULT_TIMEOUT, |line| line.contains("heartbeat-0") && line.contains("exceeded timeout"));
@@ -47,7 +47,7 @@ fn the_broker_ends_a_silent_session_and_the_device_comes_back() {
     let silent = beats(0);
     let status = fleet.get("/devices/heartbeat-0");
     assert!(status.to_string().contains("silent"), "{status}");
-    // The neighbour noticed nothing of it, and its table says who is gone.
+    // The other device keeps running, and its table reports the silent device as lost.
     let heard = beats(1);
     subscriber
         .lines
@@ -56,7 +56,7 @@ fn the_broker_ends_a_silent_session_and_the_device_comes_back() {
         line.starts_with("wasmote/heartbeat-1/peers") && line.contains("lost")
     });
     assert_eq!(beats(0), silent, "a silent device sends nothing");
-    // And then it is back by itself.
+    // The device reconnects after the silence.
     subscriber.lines.wait(2, Duration::from_secs(60), |line| line == "wasmote/heartbeat-0/state online");
     subscriber
         .lines

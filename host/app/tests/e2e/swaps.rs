@@ -1,4 +1,4 @@
-//! Another version of a behaviour for a fleet that is connected to a real Mosquitto.
+//! Behaviour updates of a fleet that is connected to Mosquitto.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -15,7 +15,7 @@ use crate::guests;
 use crate::lines::{DEFAULT_TIMEOUT, Lines};
 use crate::mosquitto::{Mosquitto, Subscriber};
 
-/// A folder as the kubelet mounts a ConfigMap: what is in it leads through `..data`, which is swapped by rename.
+/// A ConfigMap mounted as by the kubelet: files are symbolic links through `..data`, which is replaced by rename.
 struct ConfigMap {
     folder: TempDir,
     versions: u32,
@@ -43,9 +43,9 @@ impl ConfigMap {
         let (new, data) = (self.path().join("..data_tmp"), self.path().join("..data"));
         symlink(&version, &new).expect("a link");
         let before = fs::read_link(&data).ok();
-        fs::rename(&new, &data).expect("it replaces the other");
+        fs::rename(&new, &data).expect("the link is replaced");
         if let Some(before) = before {
-            fs::remove_dir_all(self.path().join(before)).expect("it was there");
+            fs::remove_dir_all(self.path().join(before)).expect("the old version existed");
         }
     }
 }
@@ -55,7 +55,7 @@ fn built(name: &str) -> Vec<u8> {
     fs::read(path).expect("`make behaviours` has built it")
 }
 
-/// The same component with a section that says nothing: another version that does the same.
+/// The same component with an additional custom section: a new version with the same behaviour.
 fn rebuilt(component: &[u8], mark: &str) -> Vec<u8> {
     let name = "mark";
     let length = 1 + name.len() + mark.len();
@@ -71,22 +71,22 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .expect("gzip is there");
-    child.stdin.take().expect("a pipe").write_all(bytes).expect("it reads");
-    child.wait_with_output().expect("it packs").stdout
+        .expect("gzip is installed");
+    child.stdin.take().expect("a pipe").write_all(bytes).expect("gzip reads stdin");
+    child.wait_with_output().expect("gzip compresses").stdout
 }
 
 fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A component of another world.
+/// A component of another WIT world.
 fn component_of_another_world() -> Vec<u8> {
     let module = wat::parse_str("(module (func (export \"hello\")))").expect("a module");
     guests::encode(module, "package test:guest; world guest { export hello: func(); }")
 }
 
-/// Devices that run this version of the only behaviour.
+/// Number of devices that run this version.
 fn on_version(fleet: &Fleet, sha256: &str) -> u64 {
     let behaviours = fleet.get("/behaviours");
     let versions = behaviours[0]["versions"].as_array().expect("versions").clone();
@@ -94,7 +94,7 @@ fn on_version(fleet: &Fleet, sha256: &str) -> u64 {
     this.and_then(|version| version["devices"].as_u64()).unwrap_or(0)
 }
 
-/// The devices' own sequence numbers, as an outside subscriber saw them.
+/// Sequence numbers of the heartbeats by topic, as received by an independent subscriber.
 fn numbers(subscriber: &Subscriber) -> BTreeMap<String, Vec<u64>> {
     let mut numbers: BTreeMap<String, Vec<u64>> = BTreeMap::new();
     for (topic, payload) in subscriber.wait(0, "/heartbeat", DEFAULT_TIMEOUT) {
@@ -112,7 +112,7 @@ fn assert_consecutive(numbers: &BTreeMap<String, Vec<u64>>, devices: usize) {
     }
 }
 
-/// Events as curl hears them.
+/// Event stream, read with curl.
 struct Events(std::process::Child, Lines);
 
 impl Events {
@@ -135,7 +135,7 @@ impl Drop for Events {
     }
 }
 
-/// A fleet whose behaviour comes from a ConfigMap, with all that its broker and its watchers hear.
+/// A fleet with a behaviour from a ConfigMap, its broker, and subscribers.
 struct Fixture {
     devices: usize,
     map: ConfigMap,
@@ -164,7 +164,7 @@ impl Fixture {
         Self { devices, map, broker, beats, states, fleet, events }
     }
 
-    /// Connections that the broker has taken from devices.
+    /// Number of connections that the broker has accepted from devices.
     fn connections(&self) -> usize {
         self.broker.log.count(|line| line.contains("New client connected") && line.contains("as behaviour-"))
     }
@@ -174,11 +174,11 @@ impl Fixture {
         self.beats.wait(heard + 3 * self.devices, "/heartbeat", DEFAULT_TIMEOUT);
     }
 
-    /// Nobody has lost a session, a will was never published, and no number is missing or there twice.
+    /// Checks that no session was lost, no will was published, and no sequence number is missing or repeated.
     fn assert_undisturbed(&self) {
         assert_eq!(self.connections(), self.devices, "each device has connected once");
         let gone = self.broker.log.count(|line| line.contains("Client behaviour-"));
-        assert_eq!(gone, 0, "the broker speaks of no client that went");
+        assert_eq!(gone, 0, "the broker logs no disconnected client");
         assert_eq!(self.states.lines.count(|line| line.ends_with("offline")), 0);
         assert_consecutive(&numbers(&self.beats), self.devices);
     }
@@ -243,10 +243,10 @@ fn a_broken_update_is_refused_and_the_old_version_keeps_running() {
     assert!(text.contains(counted), "{text}");
     assert!(text.contains("wasmote_behaviour_swaps_total{outcome=\"undone\"} 1"), "{text}");
 
-    // It is no dead end: what is mended is taken.
+    // A later valid update succeeds.
     let fixed = rebuilt(&old, "mended");
     fixture.map.update(&gzip(&fixed));
-    fixture.fleet.wait_until("all run what was mended", DEFAULT_TIMEOUT, |fleet| {
+    fixture.fleet.wait_until("all run the fixed version", DEFAULT_TIMEOUT, |fleet| {
         on_version(fleet, &sha256(&fixed)) == 20
     });
     fixture.wait_for_more_heartbeats();
@@ -286,7 +286,7 @@ fn a_component_is_put_over_http() {
         let message = answer["error"]["message"].as_str().expect("a message");
         assert!(message.contains(words), "{message}");
     }
-    // As it is, and as what it would unpack to.
+    // Too large as sent, and too large after decompression.
     let large = vec![0; (32 << 20) + 1];
     for body in [large.clone(), gzip(&large)] {
         let (found, answer) = put("heartbeat", &body);
@@ -295,11 +295,11 @@ fn a_component_is_put_over_http() {
     let shown = fleet.get("/behaviours/heartbeat");
     assert_eq!(shown["versions"][0]["source"], "http");
     assert_eq!(shown["versions"][1]["source"], "built-in");
-    // What unpacks to too much has been looked at, as the garbage has; what is sent too large has not.
+    // Counted are invalid components and the one that is too large after decompression, but not the too large body.
     assert_eq!(shown["updates"]["refused"], 4, "{shown}");
     let connected =
         broker.log.count(|line| line.contains("New client connected") && line.contains("as heartbeat-"));
-    assert_eq!(connected, 3, "nobody has connected anew");
+    assert_eq!(connected, 3, "no device has reconnected");
 }
 
 #[test]
@@ -326,10 +326,10 @@ fn an_update_during_another_is_a_conflict() {
         assert_eq!((status, &answer["error"]["field"]), (409, &"behaviour".into()), "{answer}");
         let message = answer["error"]["message"].as_str().expect("a message");
         assert!(message.contains("another update is under way"), "{message}");
-        let (status, answer) = first.join().expect("it was answered");
+        let (status, answer) = first.join().expect("a response");
         assert_eq!((status, &answer["swapped"]), (200, &3.into()), "{answer}");
     });
-    // Now it is its turn, and what was turned away has left no trace.
+    // After the first update, the second one succeeds. The rejected request was not counted.
     assert_eq!(fleet.get("/behaviours/heartbeat")["updates"], serde_json::json!({"done": 1, "refused": 0}));
     assert_eq!(put(1).0, 200);
 }

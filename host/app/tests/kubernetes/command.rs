@@ -1,10 +1,10 @@
-//! `wasmote manifests`, as a user calls it.
+//! Calls of `wasmote manifests`.
 
 use std::process::{Command, Output};
 
 use serde_json::Value;
 
-/// Call it with these words.
+/// Runs the command with these arguments.
 pub fn call(words: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_wasmote"))
         .arg("manifests")
@@ -14,7 +14,7 @@ pub fn call(words: &[&str]) -> Output {
         .expect("the program starts")
 }
 
-/// What it renders, read by a parser that is not ours.
+/// Rendered objects, read by an independent parser.
 pub fn rendered(words: &[&str]) -> Vec<Value> {
     let output = call(words);
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -22,7 +22,7 @@ pub fn rendered(words: &[&str]) -> Vec<Value> {
     read(&String::from_utf8(output.stdout).expect("text"))
 }
 
-/// The objects of a YAML stream.
+/// Parses the objects of a YAML stream.
 pub fn read(text: &str) -> Vec<Value> {
     serde_saphyr::from_multiple(text).unwrap_or_else(|problem| panic!("{problem}:\n{text}"))
 }
@@ -45,7 +45,7 @@ pub fn container(workload: &Value) -> &Value {
     &workload["spec"]["template"]["spec"]["containers"][0]
 }
 
-/// A variable of its container.
+/// An environment variable of a workload's container.
 pub fn variable<'a>(workload: &'a Value, name: &str) -> Option<&'a Value> {
     container(workload)["env"].as_array()?.iter().find(|variable| variable["name"] == name)
 }

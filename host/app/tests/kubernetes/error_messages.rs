@@ -1,15 +1,15 @@
-//! Options that make no sense, and what is said about them.
+//! Error messages for invalid options.
 
 use crate::command::call;
 
 #[test]
-fn a_mistake_is_named_with_what_to_write_instead() {
+fn invalid_options_are_named_with_a_remedy() {
     let cases: [(&[&str], &[&str]); 13] = [
         (&["--behaviour", "hartbeat"], &["did you mean `heartbeat`?"]),
         (&["--behaviour", "sensor=0"], &["--behaviour", "from 1 on"]),
         (&["--replicas", "0"], &["--replicas", "from 1 on"]),
         (&["--namespace", "My_Lab"], &["`My_Lab`", "RFC 1123"]),
-        (&["--image", "two words"], &["`two words` is no image"]),
+        (&["--image", "two words"], &["`two words` is not an image"]),
         (&["--memory", "64MB"], &["`64MB`", "64Mi"]),
         (&["--broker", "embedded"], &["pods would not hear each other", "mqtt://HOST"]),
         (&["--broker", "mqtt://host", "--ca", "mine"], &["--ca", "mqtts://"]),

@@ -1,6 +1,6 @@
-//! As much of kustomize as `deploy/` uses: resources, components, strategic merge patches with a target, generated
-//! ConfigMaps, images. Distributions' packages of it are years old, so tests cannot rely on one; where a new one is
-//! at hand, `overlays` checks that it says the same.
+//! A subset of kustomize for `deploy/`: resources, components, strategic merge patches with a target, generated
+//! ConfigMaps, images. Tests cannot rely on an installed kustomize, because distributions package old versions.
+//! With a new one, `overlays` checks that it renders the same.
 
 use std::fs;
 use std::path::Path;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::command::read;
 
-/// What `kubectl kustomize FOLDER` prints.
+/// Renders the objects that `kubectl kustomize FOLDER` prints.
 pub fn render(folder: &Path) -> Vec<Value> {
     let mut objects = Vec::new();
     build(folder, &mut objects);
@@ -21,11 +21,11 @@ fn build(folder: &Path, objects: &mut Vec<Value>) {
     let text = fs::read_to_string(&file).unwrap_or_else(|problem| panic!("{}: {problem}", file.display()));
     let [kustomization] = &read(&text)[..] else { panic!("{}: one document", file.display()) };
     let fields = kustomization.as_object().unwrap();
-    // Those that follow would be silently ignored otherwise.
+    // Unknown fields would be silently ignored otherwise.
     const KNOWN: [&str; 7] =
         ["apiVersion", "kind", "resources", "components", "patches", "configMapGenerator", "images"];
     for field in fields.keys() {
-        assert!(KNOWN.contains(&field.as_str()), "{}: the tests do not know {field}", file.display());
+        assert!(KNOWN.contains(&field.as_str()), "{}: the tests do not support {field}", file.display());
     }
     let list = |field: &str| fields.get(field).and_then(Value::as_array).cloned().unwrap_or_default();
     for resource in list("resources") {
@@ -54,7 +54,7 @@ fn config_map(folder: &Path, generator: &Value) -> Value {
         let name = file.as_str().unwrap();
         data.insert(name.to_owned(), fs::read_to_string(folder.join(name)).unwrap().into());
     }
-    assert_eq!(generator["options"]["disableNameSuffixHash"], true, "names with hashes are not known here");
+    assert_eq!(generator["options"]["disableNameSuffixHash"], true, "names with hashes are not supported");
     let metadata = json!({"name": generator["name"], "labels": generator["options"]["labels"]});
     json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
 }
@@ -71,7 +71,7 @@ fn apply(folder: &Path, patch: &Value, objects: &mut [Value]) {
     }
 }
 
-/// Entries of lists go by these fields.
+/// Field that identifies the entries of a list.
 fn key_of(field: &str) -> Option<&'static str> {
     Some(match field {
         "containers" | "env" | "volumes" => "name",

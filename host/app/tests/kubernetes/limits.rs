@@ -1,4 +1,4 @@
-//! Components meet the limits of Kubernetes before the cluster does.
+//! Size limits of components in ConfigMaps.
 
 use std::fs;
 use std::io::Read as _;
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::command::{call, of_kind, rendered};
 
-/// A component of this size in which nothing can be compressed: the smallest one, with a section of noise.
+/// An empty component with an incompressible custom section of this size.
 fn component(noise: usize) -> Vec<u8> {
     let mut bytes = b"\0asm\x0d\0\x01\0".to_vec();
     let mut state = 7_u64;
@@ -36,7 +36,7 @@ fn stderr(output: &std::process::Output) -> String {
 }
 
 #[test]
-fn a_builtin_behaviour_is_mounted_as_it_is_built_in() {
+fn the_config_map_has_the_built_in_component() {
     let objects = rendered(&["--behaviour", "sensor", "--only", "behaviours"]);
     let data = &of_kind(&objects, "ConfigMap")[0]["binaryData"]["sensor.wasm.gz"];
     let packed = STANDARD.decode(data.as_str().unwrap()).unwrap();

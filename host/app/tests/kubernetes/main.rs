@@ -1,4 +1,4 @@
-//! Manifests: what the command renders and what lies in the repository, against the schemas of Kubernetes.
+//! Tests of rendered manifests and of those in the repository, with the schemas of Kubernetes.
 
 mod command;
 mod error_messages;

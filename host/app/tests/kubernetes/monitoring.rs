@@ -1,4 +1,4 @@
-//! The dashboard and the alerts ask for metrics that there are.
+//! Checks that the dashboard and the alerts use existing metrics.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use wasmote_fleet::metrics::{Snapshot, openmetrics};
 
 use crate::command::{named, rendered};
 
-/// Names of samples that Prometheus would store.
+/// Names of the exposed samples.
 fn exposed() -> BTreeSet<String> {
     let snapshot = Snapshot { is_fleet: true, ..Snapshot::default() };
     let text = openmetrics::write(&snapshot, MetricsFormat::Text);
@@ -21,7 +21,7 @@ fn exposed() -> BTreeSet<String> {
         .collect()
 }
 
-/// Every text below some field of this name.
+/// Collects the strings of all fields with this name.
 fn texts<'a>(value: &'a Value, field: &str, found: &mut Vec<&'a str>) {
     match value {
         Value::Object(object) => {
@@ -44,7 +44,7 @@ fn names(expression: &str) -> impl Iterator<Item = &str> {
 }
 
 #[test]
-fn every_metric_that_is_asked_for_is_exposed() {
+fn every_queried_metric_is_exposed() {
     let objects = rendered(&["--only", "monitoring"]);
     let dashboard = named(&objects, "ConfigMap", "wasmote-dashboard");
     let dashboard: Value = serde_json::from_str(dashboard["data"]["wasmote.json"].as_str().unwrap()).unwrap();
@@ -79,7 +79,7 @@ fn the_monitor_selects_the_devices_by_their_labels_and_port() {
 }
 
 #[test]
-fn panels_of_the_dashboard_have_ids_of_their_own_and_do_not_overlap() {
+fn panels_of_the_dashboard_have_unique_ids_and_do_not_overlap() {
     let dashboard: Value =
         serde_json::from_str(wasmote_kubernetes::manifests::monitoring::DASHBOARD).unwrap();
     let mut taken = BTreeSet::new();

@@ -1,4 +1,4 @@
-//! Every overlay in `deploy/` gives manifests that Kubernetes takes.
+//! Checks that every overlay in `deploy/` renders valid manifests.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -48,7 +48,7 @@ fn every_overlay_has_a_broker_and_devices_that_find_it_and_their_behaviour() {
         for workload in devices {
             let url = variable(workload, "WASMOTE_BROKER").unwrap()["value"].as_str().unwrap();
             assert!(url.ends_with(&format!("://mqtt-broker:{port}")), "{}: {url}", folder.display());
-            // As `make configmaps` names them.
+            // ConfigMaps have the names of `make configmaps`.
             let volumes = workload["spec"]["template"]["spec"]["volumes"].to_string();
             let name = workload["metadata"]["labels"]["app.kubernetes.io/instance"].as_str().unwrap();
             assert!(volumes.contains(&format!("behaviour-{name}")), "{}: {volumes}", folder.display());
@@ -57,7 +57,7 @@ fn every_overlay_has_a_broker_and_devices_that_find_it_and_their_behaviour() {
 }
 
 #[test]
-fn overlays_do_what_their_names_say() {
+fn overlays_match_their_names() {
     let heartbeat = |objects: &[Value]| named(objects, "Deployment", "iot-heartbeat").clone();
     assert_eq!(heartbeat(&overlay("fifty-nodes"))["spec"]["replicas"], 50);
     let value = |objects: &[Value], name: &str| variable(&heartbeat(objects), name).unwrap()["value"].clone();
@@ -76,7 +76,7 @@ fn overlays_do_what_their_names_say() {
     assert_eq!(of_kind(&overlay("monitored"), "PodMonitor").len(), 1);
 }
 
-/// Two ways to the same, which would drift apart.
+/// The overlay and the command must not diverge.
 #[test]
 fn the_tls_overlay_is_what_the_command_renders() {
     let sorted = |mut objects: Vec<Value>| {
@@ -88,7 +88,7 @@ fn the_tls_overlay_is_what_the_command_renders() {
     assert_eq!(sorted(overlay("tls")), sorted(command));
 }
 
-/// Kustomize itself, where there is one that knows components.
+/// Compares with kustomize itself, if one with support for components is installed.
 #[test]
 fn kustomize_itself_renders_the_same() {
     let version = Command::new("kubectl").args(["version", "--client", "--output", "json"]).output();
@@ -111,7 +111,7 @@ fn kustomize_itself_renders_the_same() {
     }
 }
 
-/// Lists whose order means nothing, in an order.
+/// Sorts lists of objects, whose order is not significant.
 fn normalize(value: &mut Value) {
     match value {
         Value::Object(object) => object.values_mut().for_each(normalize),

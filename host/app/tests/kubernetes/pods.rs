@@ -1,4 +1,4 @@
-//! What every pod of the fleet can be relied on to be.
+//! Properties of every pod of a fleet.
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ fn nine_pods_have_nine_names_and_each_its_device() {
     let id = variable(devices, "WASMOTE_DEVICE_ID").expect("a name");
     assert_eq!(id["valueFrom"]["fieldRef"]["fieldPath"], "metadata.name");
     assert_eq!(variable(devices, "WASMOTE_DEVICES").unwrap()["value"], "1");
-    // A common seed would be no harm either: every device draws from a stream of its own name.
+    // Pods have no common seed. One would be harmless, because each device has its own random stream by name.
     assert!(variable(devices, "WASMOTE_SEED").is_none());
     let service = named(&objects, "Service", "iot-heartbeat");
     assert_eq!(service["spec"]["clusterIP"], "None");
@@ -59,14 +59,14 @@ fn pods_are_restricted_and_small() {
 }
 
 #[test]
-fn a_simulated_failure_cannot_trip_liveness() {
+fn simulated_failures_do_not_affect_liveness() {
     let objects = rendered(&[]);
     let container = container(named(&objects, "Deployment", "iot-heartbeat"));
     assert_eq!(container["livenessProbe"]["httpGet"]["path"], "/healthz");
     assert_eq!(container["readinessProbe"]["httpGet"]["path"], "/readyz");
 }
 
-/// The name of the volume that is mounted there, and what it is.
+/// The volume that is mounted on a folder.
 fn mounted<'a>(workload: &'a Value, folder: &str) -> Option<&'a Value> {
     let mounts = container(workload)["volumeMounts"].as_array()?;
     let mount = mounts.iter().find(|mount| mount["mountPath"] == folder)?;
@@ -75,7 +75,7 @@ fn mounted<'a>(workload: &'a Value, folder: &str) -> Option<&'a Value> {
     volumes.iter().find(|volume| volume["name"] == mount["name"])
 }
 
-/// On disk: in memory it would count against the pod's 64Mi. The user of the pod may write there by `fsGroup`.
+/// The cache is on disk, because memory would count against the pod's 64Mi. `fsGroup` makes it writable for the pod.
 #[test]
 fn pods_that_compile_their_behaviour_have_a_cache() {
     for options in [&[][..], &["--stable-names"], &["--behaviour-image", "me/behaviour:1"]] {
@@ -95,7 +95,7 @@ fn pods_that_compile_their_behaviour_have_a_cache() {
     assert!(variable(named(&objects, "Deployment", "iot-heartbeat"), "WASMOTE_COMPILE").is_none());
 }
 
-/// What is compiled ahead, in the image, needs no cache.
+/// Behaviours of the image are compiled ahead and need no cache.
 #[test]
 fn pods_with_a_behaviour_of_the_image_have_no_cache() {
     let objects = rendered(&["--built-in"]);
@@ -104,7 +104,7 @@ fn pods_with_a_behaviour_of_the_image_have_no_cache() {
     assert!(devices["spec"]["template"]["spec"].get("volumes").is_none());
 }
 
-/// A mount of a single file would never see an update.
+/// A mount of a single file would not get updates.
 #[test]
 fn config_maps_are_mounted_as_folders_that_exist() {
     let faults = tempfile::NamedTempFile::with_suffix(".toml").unwrap();
@@ -134,7 +134,7 @@ fn config_maps_are_mounted_as_folders_that_exist() {
 }
 
 #[test]
-fn prometheus_finds_the_devices_and_tools_their_labels() {
+fn objects_have_scrape_annotations_and_standard_labels() {
     let objects = rendered(&["--namespace", "lab"]);
     let devices = named(&objects, "Deployment", "iot-heartbeat");
     let annotations = &devices["spec"]["template"]["metadata"]["annotations"];

@@ -1,6 +1,6 @@
-//! The files in the repository are what the command renders.
+//! Checks that the manifests in the repository are output of the command.
 //!
-//! After a change: `WASMOTE_UPDATE=1 cargo test --workspace --locked --test kubernetes repository`.
+//! To update them: `WASMOTE_UPDATE=1 cargo test --workspace --locked --test kubernetes repository`.
 
 use std::fs;
 use std::path::PathBuf;
@@ -36,18 +36,18 @@ fn assert_in_repository(path: &str, wanted: &str) {
     let found = fs::read_to_string(&path).unwrap_or_default();
     assert!(
         found == wanted,
-        "{} is not what the command renders; see the head of this test for how to write it anew",
+        "{} differs from the output of the command; the top of this test has the command to update it",
         path.display()
     );
 }
 
 #[test]
-fn k8s_yaml_is_rendered_with_two_names_left_open() {
+fn k8s_yaml_is_rendered_with_two_variables() {
     let text = rendered(&["--only", "devices", "--image", "dockerhub-username/wasmote:latest"]);
     let open =
         text.replace("dockerhub-username", "${DOCKERHUB_USERNAME}").replace("heartbeat", "${BEHAVIOUR}");
     assert_in_repository("k8s.yaml", &format!("{DEVICES}{open}"));
-    // As `envsubst` fills it in.
+    // The variables as replaced by `envsubst`.
     let filled = open.replace("${DOCKERHUB_USERNAME}", "somebody").replace("${BEHAVIOUR}", "sensor");
     assert!(!filled.contains("${"), "{filled}");
     assert_valid(&read(&filled), "k8s.yaml");
@@ -63,7 +63,7 @@ fn mqtt_broker_yaml_is_rendered() {
 const BASE: &str = "# Output of `wasmote manifests`; a test compares both.\n";
 
 #[test]
-fn the_parts_that_kustomize_puts_together_are_rendered() {
+fn the_parts_for_kustomize_are_rendered() {
     let cases: [(&str, &[&str]); 7] = [
         ("broker/broker.yaml", &["--only", "broker"]),
         ("broker-tls/broker.yaml", &["--only", "broker", "--tls"]),
@@ -81,7 +81,7 @@ fn the_parts_that_kustomize_puts_together_are_rendered() {
     }
 }
 
-/// Those without a cluster have the same broker.
+/// `compose.yaml` has the same broker configuration as the cluster.
 #[test]
 fn compose_has_the_brokers_configuration() {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../compose.yaml");
@@ -91,7 +91,7 @@ fn compose_has_the_brokers_configuration() {
     let settings = compose["services"]["devices"]["environment"].as_object().unwrap();
     let known = call_help();
     for name in settings.keys() {
-        assert!(known.contains(&format!("[env: {name}")), "{name} is no setting");
+        assert!(known.contains(&format!("[env: {name}")), "{name} is not a setting");
     }
 }
 
@@ -100,9 +100,9 @@ fn call_help() -> String {
     String::from_utf8(command.args(["run", "--help"]).output().unwrap().stdout).unwrap()
 }
 
-/// Cargo reads every manifest of the workspace, and wants to see each program that one names.
+/// Cargo reads every manifest of the workspace and requires the source files of all targets in them.
 #[test]
-fn the_image_has_something_in_place_of_all_that_the_manifests_name() {
+fn the_image_has_sources_or_placeholders_for_all_cargo_targets() {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
     let read = |file: &str| fs::read_to_string(root.join(file)).unwrap();
     let toml = |file: &str| toml::from_str::<toml::Table>(&read(file)).unwrap();
@@ -121,7 +121,7 @@ fn the_image_has_something_in_place_of_all_that_the_manifests_name() {
             let is_copied = dockerfile.contains(&copied[0]);
             assert!(
                 is_copied || !manifest.contains_key(kind),
-                "{member} names a {kind}: make one in the Dockerfile"
+                "{member} has a {kind}: add a placeholder in the Dockerfile"
             );
         }
     }

@@ -1,23 +1,23 @@
-//! Kubernetes' own schemas, strict: a field that it does not know is an error. See `schemas/extract.py`.
+//! Strict schemas of Kubernetes: unknown fields are errors. See `schemas/extract.py`.
 
 use std::collections::BTreeMap;
 
 use jsonschema::Validator;
 use serde_json::{Value, json};
 
-/// The version of the cluster that the old simulator was measured on, and the newest that there are schemas of.
+/// The version of the cluster of the predecessor's measurements, and the newest version with schemas.
 const VERSIONS: [&str; 2] = [include_str!("schemas/1.33.json"), include_str!("schemas/1.37.json")];
 
-/// The kinds that the Prometheus operator adds. It writes them for Go; this is what they come to.
+/// Kinds of the Prometheus operator, as JSON Schemas derived from its Go types.
 const OPERATOR: &str = include_str!("schemas/prometheus-operator.json");
 
-/// The schemas of one version.
+/// Schemas of one version.
 pub struct Schemas {
     pub version: String,
     kinds: BTreeMap<String, Validator>,
 }
 
-/// All versions.
+/// Schemas of all versions.
 pub fn all() -> Vec<Schemas> {
     VERSIONS.iter().map(|text| Schemas::new(text)).collect()
 }
@@ -36,12 +36,12 @@ impl Schemas {
         Self { version: document["version"].as_str().unwrap().to_owned(), kinds: kinds.collect() }
     }
 
-    /// What is wrong with an object.
+    /// Violations of the schema by an object.
     pub fn problems(&self, object: &Value) -> Vec<String> {
         let (Some(kind), Some(api)) = (object["kind"].as_str(), object["apiVersion"].as_str()) else {
             return vec![format!("no kind or apiVersion in {object}")];
         };
-        // As the files are called: deployment-apps-v1, poddisruptionbudget-policy-v1.
+        // Names of schemas are like deployment-apps-v1 and poddisruptionbudget-policy-v1.
         let api: Vec<&str> = api.split('/').map(|part| part.split('.').next().unwrap_or(part)).collect();
         let name = format!("{}-{}", kind.to_lowercase(), api.join("-"));
         let Some(validator) = self.kinds.get(&name) else { return vec![format!("no schema for {name}")] };
@@ -50,7 +50,7 @@ impl Schemas {
     }
 }
 
-/// Check objects against every version, and those of the Prometheus operator against its own schemas.
+/// Validates objects with the schemas of every version, and those of the Prometheus operator with its own schemas.
 pub fn assert_valid(objects: &[Value], what: &str) {
     assert!(!objects.is_empty(), "{what}: nothing was rendered");
     let operator = Schemas::new(OPERATOR);
@@ -67,7 +67,7 @@ pub fn assert_valid(objects: &[Value], what: &str) {
 }
 
 #[test]
-fn a_mistake_in_an_object_of_the_prometheus_operator_is_found() {
+fn an_invalid_object_of_the_prometheus_operator_is_detected() {
     let operator = Schemas::new(OPERATOR);
     let object = |kind: &str, spec: Value| json!({"apiVersion": "monitoring.coreos.com/v1", "kind": kind, "metadata": {"name": "a"}, "spec": spec});
     let rule = |rule: Value| object("PrometheusRule", json!({"groups": [{"name": "a", "rules": [rule]}]}));
@@ -88,7 +88,7 @@ fn a_mistake_in_an_object_of_the_prometheus_operator_is_found() {
 }
 
 #[test]
-fn a_field_that_kubernetes_does_not_know_is_found() {
+fn an_invalid_field_of_kubernetes_is_detected() {
     let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a"},
         "spec": {"ports": [{"port": 5000, "portt": 1}]}});
     let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"},

@@ -1,4 +1,4 @@
-//! A broker with TLS and passwords: the Secrets that the script makes, under the configuration that is rendered.
+//! A broker with TLS and passwords: the script's Secrets with the rendered configuration.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ fn secrets() -> Vec<Value> {
     read(&String::from_utf8(output.stdout).unwrap())
 }
 
-/// A Secret as a volume.
+/// Writes a Secret to a folder, as a volume does.
 fn mount(secrets: &[Value], name: &str, folder: &Path) -> PathBuf {
     let folder = folder.join(name);
     fs::create_dir(&folder).unwrap();
@@ -56,14 +56,14 @@ fn devices_need_the_secrets_to_reach_the_secured_broker() {
         .replace("listener 8883", &format!("listener {port} 127.0.0.1"))
         .replace("/mosquitto/tls", tls.to_str().unwrap())
         .replace("/mosquitto/users", users.to_str().unwrap());
-    // Started by root it would become somebody who cannot read these.
+    // Started as root, Mosquitto would switch to a user without read access to these files.
     let config = format!("{config}user root\n");
     let file = home.path().join("mosquitto.conf");
     fs::write(&file, config).unwrap();
     let path = format!("{}:/usr/sbin", std::env::var("PATH").unwrap());
     let broker =
         Command::new("mosquitto").arg("-c").arg(&file).env("PATH", path).stdout(Stdio::null()).spawn();
-    let _broker = KillOnDrop(broker.expect("mosquitto is installed; `make test` sees to it"));
+    let _broker = KillOnDrop(broker.expect("mosquitto is installed; `make test` checks it"));
     let end = Instant::now() + Duration::from_secs(30);
     while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
         assert!(Instant::now() < end, "mosquitto does not listen");

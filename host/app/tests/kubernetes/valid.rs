@@ -1,4 +1,4 @@
-//! Every way to call the command gives manifests that Kubernetes takes.
+//! Checks that all combinations of options render valid manifests.
 
 use std::fs;
 
@@ -78,7 +78,7 @@ fn every_combination_of_options_passes_strict_validation() {
 }
 
 #[test]
-fn parts_can_be_rendered_alone_and_together_they_are_the_whole() {
+fn separately_rendered_parts_equal_the_whole() {
     let whole = rendered(&[]);
     let parts: Vec<_> =
         ["broker", "behaviours", "devices"].iter().flat_map(|part| rendered(&["--only", part])).collect();
@@ -87,21 +87,21 @@ fn parts_can_be_rendered_alone_and_together_they_are_the_whole() {
 }
 
 #[test]
-fn behaviours_live_side_by_side() {
+fn several_behaviours_have_separate_workloads() {
     let objects = rendered(&["--behaviour", "sensor=50", "--behaviour", "heartbeat", "--devices", "10"]);
     let replicas: Vec<_> = of_kind(&objects, "Deployment")
         .into_iter()
         .map(|it| (it["metadata"]["name"].as_str().unwrap(), it["spec"]["replicas"].as_u64().unwrap()))
         .collect();
     assert_eq!(replicas, [("mqtt-broker", 1), ("iot-sensor", 50), ("iot-heartbeat", 9)]);
-    // Pods of one would be taken for those of the other if a selector fitted both.
+    // Selectors must differ, so that none matches the pods of another behaviour.
     let selectors: Vec<_> =
         of_kind(&objects, "Deployment").into_iter().map(|it| it["spec"]["selector"].to_string()).collect();
     assert_ne!(selectors[1], selectors[2]);
 }
 
 #[test]
-fn the_same_call_gives_the_same_bytes() {
+fn output_is_deterministic() {
     let bytes = || crate::command::call(&["--behaviour", "sensor", "--seed", "1"]).stdout;
     assert!(bytes() == bytes());
     assert!(!read(&String::from_utf8(bytes()).unwrap()).is_empty());

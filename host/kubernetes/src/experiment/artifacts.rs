@@ -1,4 +1,4 @@
-//! What is taken from the pods before they go: logs, and their last words.
+//! Logs and final metrics, collected from the pods before they are deleted.
 
 use std::io;
 use std::path::Path;
@@ -19,26 +19,26 @@ use crate::kubectl::pod::Pod;
 use crate::kubectl::proxy::Proxy;
 use crate::manifests::workload::APP;
 
-/// Takes it into a run's folder. Whatever cannot be had is named, and holds up nothing else.
+/// Collects artifacts into a run's folder. A failure is reported and does not stop the collection of the rest.
 pub struct ArtifactCollector<'a> {
     kubectl: &'a Kubectl,
     folder: &'a Path,
 }
 
-/// Logs that are fetched at one time.
+/// Maximum number of logs fetched concurrently.
 const MAX_CONCURRENT: usize = 8;
-/// How long a pod may take for its last words.
+/// Timeout of a pod's final metrics.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// What the log of a pod begins with. The kubelet throws away the beginning of a long one.
+/// Start of a complete pod log. The kubelet discards the start of a long log.
 const LOG_START: &str = "wasmote ";
 
 impl<'a> ArtifactCollector<'a> {
-    /// Into this folder.
+    /// Creates a collector for this folder.
     pub fn new(kubectl: &'a Kubectl, folder: &'a Path) -> Self {
         Self { kubectl, folder }
     }
 
-    /// The log of every pod, and of the broker. Says what is missing.
+    /// Collects the logs of all pods and of the broker. Returns descriptions of missing logs.
     pub fn logs(&self) -> Result<Vec<String>, ExperimentError> {
         let pods = match self.kubectl.pods(FLEET_SELECTOR) {
             Ok(pods) => pods,
@@ -66,7 +66,7 @@ impl<'a> ArtifactCollector<'a> {
         Ok(missing)
     }
 
-    /// One log. `None` when all of it is there.
+    /// Collects the log of a pod. Returns a description of the missing part, if any.
     fn log(&self, pod: &Pod) -> io::Result<Option<String>> {
         let is_device = pod.labels.get("app").is_some_and(|app| app == APP);
         let path = if is_device { format!("logs/{}.log", pod.name) } else { "broker.log".to_owned() };
@@ -89,7 +89,8 @@ impl<'a> ArtifactCollector<'a> {
         })
     }
 
-    /// `/status` and `/metrics` of every pod of the fleet, as they are.
+    /// Collects the responses of `/status` and `/metrics` of all pods of the fleet. Returns descriptions of
+    /// missing ones.
     pub fn pod_metrics(
         &self,
         proxy: &Proxy,
@@ -122,7 +123,7 @@ impl<'a> ArtifactCollector<'a> {
     }
 }
 
-/// Lines as files have them: the broker believes that it writes to a terminal.
+/// Converts CRLF to LF: the broker has a terminal as its stdout.
 fn plain_lines(log: &[u8]) -> Vec<u8> {
     String::from_utf8_lossy(log).replace("\r\n", "\n").into_bytes()
 }

@@ -1,4 +1,4 @@
-//! A fleet's life on the cluster: applied, ready, deleted.
+//! Deployment of a fleet on the cluster: apply, wait, delete.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -13,10 +13,10 @@ use crate::manifests::fleet::FleetManifests;
 use crate::manifests::yaml::Node;
 use crate::manifests::{self, ManifestPart};
 
-/// The label of all that belongs to a fleet.
+/// Label selector of all objects of a fleet.
 pub const FLEET_SELECTOR: &str = "app.kubernetes.io/part-of=wasmote";
 
-/// A fleet that is put on the cluster.
+/// A fleet to deploy on the cluster.
 pub struct Deployment<'a> {
     kubectl: &'a Kubectl,
     objects: Value,
@@ -24,7 +24,7 @@ pub struct Deployment<'a> {
 }
 
 impl<'a> Deployment<'a> {
-    /// Of this fleet.
+    /// Creates the deployment of a fleet.
     pub fn new(kubectl: &'a Kubectl, fleet: &FleetManifests) -> Self {
         let parts = [ManifestPart::Broker, ManifestPart::Behaviours, ManifestPart::Devices];
         let objects = manifests::objects(fleet, &parts).into_iter().map(|object| Node::from(object).json());
@@ -34,12 +34,12 @@ impl<'a> Deployment<'a> {
         Self { kubectl, objects: list, desired }
     }
 
-    /// How many pods there should be.
+    /// Number of desired pods.
     pub fn desired(&self) -> usize {
         self.desired
     }
 
-    /// Nothing must be there that would be mixed up with this, and be deleted with it.
+    /// Checks that the namespace has no objects of a fleet, which this run would overwrite and delete.
     pub fn check_namespace(&self) -> Result<(), ClusterError> {
         let kinds = "deployments,statefulsets,services,configmaps";
         let found = self.kubectl.run(&["get", kinds, "--selector", FLEET_SELECTOR, "--output", "name"])?;
@@ -54,19 +54,19 @@ impl<'a> Deployment<'a> {
         }
     }
 
-    /// Put it there.
+    /// Applies the objects.
     pub fn apply(&self) -> Result<(), KubectlError> {
         let args = ["apply", "--server-side", "--field-manager=wasmote", "--filename", "-"];
         self.kubectl.run_with_input(&args, self.objects.to_string().as_bytes()).map(drop)
     }
 
-    /// Take all of it away again, and wait until it is gone.
+    /// Deletes the objects and waits until they are gone.
     pub fn delete(&self) -> Result<(), KubectlError> {
         let args = ["delete", "--ignore-not-found", "--wait=true", "--timeout=120s", "--filename", "-"];
         self.kubectl.run_with_input(&args, self.objects.to_string().as_bytes()).map(drop)
     }
 
-    /// Wait until every pod is ready, or somebody wants no more.
+    /// Waits until every pod is ready, or the user interrupts the run.
     pub fn wait(&self, ready_timeout: Duration, interrupted: &dyn Fn() -> bool) -> Result<(), ClusterError> {
         const POLL_INTERVAL: Duration = Duration::from_millis(500);
         let began = Instant::now();
@@ -92,7 +92,7 @@ impl<'a> Deployment<'a> {
     }
 }
 
-/// Why pods are not ready, each reason once.
+/// Reasons why pods are not ready, each listed once.
 fn reasons(pods: &[Pod], desired: usize) -> String {
     let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
     for pod in pods.iter().filter(|pod| !pod.ready) {
@@ -110,7 +110,7 @@ fn reasons(pods: &[Pod], desired: usize) -> String {
         })
         .collect();
     if pods.len() < desired {
-        text.push(format!("{} pods were never made; see `kubectl get events`", desired - pods.len()));
+        text.push(format!("{} pods were never created; see `kubectl get events`", desired - pods.len()));
     }
     text.join("; ")
 }

@@ -1,7 +1,8 @@
-//! Requests to the pods of a fleet over their own HTTP API, and the faults that pods have acknowledged.
+//! HTTP requests to the pods of a fleet, and the faults that pods have acknowledged.
 //!
-//! A pod takes the faults of its group for those of its fleet, and only whole sets. So the sets of the fleet and of a group
-//! are put together with temporary faults before they are sent, and so are the sets of devices that differ from their pod.
+//! A pod treats its group as its whole fleet and accepts only complete fault sets. So the faults of the fleet, of
+//! the group and temporary faults are merged into one set for each pod, and into one for each device that differs
+//! from its pod.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,24 +19,24 @@ use crate::manifests::fleet::{FleetManifests, PodGroup, faults_request};
 /// A pod and a path of its API.
 type Endpoint = (String, String);
 
-/// Makes the requests for a fleet.
+/// Creates the requests for a fleet.
 pub struct FleetRequests<'a> {
     fleet: &'a FleetManifests,
     devices: &'a [Arc<Identity>],
-    /// The faults that endpoints have acknowledged; `None` where devices have those of their pods. An endpoint whose request
-    /// failed is absent.
+    /// Last faults acknowledged by each endpoint; `None` for devices with the faults of their pod. An endpoint
+    /// whose last request failed is absent.
     acknowledged: BTreeMap<Endpoint, Option<Value>>,
 }
 
 impl<'a> FleetRequests<'a> {
-    /// Requests for a fleet that has these faults from its manifests.
+    /// Creates the requests for a fleet whose manifests have these faults.
     pub fn new(fleet: &'a FleetManifests, devices: &'a [Arc<Identity>], faults: &FaultRegistry) -> Self {
         let mut requests = Self { fleet, devices, acknowledged: BTreeMap::new() };
         requests.acknowledged = requests.desired(faults).into_iter().collect();
         requests
     }
 
-    /// The request for a pod that a request for one of its devices becomes.
+    /// Converts a request for a device into a request for its pod.
     pub fn pod_request(&self, request: DeviceRequest) -> Option<PodRequest> {
         let device = self.devices.get(request.device)?;
         let path = format!("/devices/{}{}", device.id, request.path);
@@ -43,7 +44,7 @@ impl<'a> FleetRequests<'a> {
         Some(PodRequest { to: self.pod_of(device)?, method, path, body: request.body })
     }
 
-    /// Requests for all endpoints that have not acknowledged the faults that they have to have.
+    /// Requests for all endpoints that have not acknowledged the desired faults.
     pub fn fault_updates(&mut self, faults: &FaultRegistry) -> Vec<PodRequest> {
         let mut requests = Vec::new();
         for (endpoint, now) in self.desired(faults) {
@@ -58,12 +59,12 @@ impl<'a> FleetRequests<'a> {
         requests
     }
 
-    /// Notes that a request failed, or that its outcome is unknown.
+    /// Marks a request as failed, or its outcome as unknown.
     pub fn mark_failed(&mut self, request: &PodRequest) {
         self.acknowledged.remove(&(request.to.clone(), request.path.clone()));
     }
 
-    /// The faults that every endpoint has to have.
+    /// Desired faults of every endpoint.
     fn desired(&self, faults: &FaultRegistry) -> Vec<(Endpoint, Option<Value>)> {
         let groups = self.fleet.groups.iter().flat_map(|group| {
             let now = group_faults(faults, &group.group);
@@ -77,24 +78,24 @@ impl<'a> FleetRequests<'a> {
         groups.chain(devices).collect()
     }
 
-    /// The pod of a device: devices are assigned to the pods of their group in turn.
+    /// The pod of a device. Devices are assigned to the pods of their group round-robin.
     fn pod_of(&self, device: &Identity) -> Option<String> {
         let group = self.fleet.groups.iter().find(|pods| pods.group == *device.group)?;
         Some(pod(group, device.index % group.replicas.max(1)))
     }
 }
 
-/// The body for the pods of a group.
+/// Request body for the pods of a group.
 fn group_faults(faults: &FaultRegistry, group: &str) -> Option<Value> {
     faults_request(&faults.group_set(group), group).ok()
 }
 
-/// The body for a device that has other faults than its pod.
+/// Request body for a device whose faults differ from those of its pod.
 fn device_faults(faults: &FaultRegistry, position: usize, devices: &[Arc<Identity>]) -> Option<Value> {
     faults_request(&faults.device_set(position, devices)?, &devices.get(position)?.group).ok()
 }
 
-/// Name of the pod with this number in its group, from 0. Kubernetes counts from 1, and so do shards.
+/// Name of the pod with this 0-based number in its group. Pod names and shards count from 1.
 fn pod(group: &PodGroup, number: u32) -> String {
     format!("{}-{}", group.name, number + 1)
 }
@@ -134,7 +135,7 @@ mod tests {
         effective.as_str().map_or_else(|| ids.collect::<Vec<_>>().join("+"), str::to_owned)
     }
 
-    /// The faults of both groups, and of each device that has others.
+    /// Faults of both groups, and of each device with different faults.
     fn effective(faults: &FaultRegistry, devices: &[Arc<Identity>]) -> [String; 3] {
         let group = |name| ids(&group_faults(faults, name).unwrap());
         let own = (0..4).filter_map(|at| Some(format!("{at} {}", ids(&device_faults(faults, at, devices)?))));
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_goes_by_itself_its_group_and_the_fleet_in_this_order() {
+    fn faults_of_a_device_precede_those_of_its_group_and_of_the_fleet() {
         let settings = settings();
         let devices = wasmote_fleet::blueprints::all_identities(&settings);
         let mut faults = FaultRegistry::new(&settings);
@@ -197,7 +198,7 @@ mod tests {
         assert_eq!(effective(&faults, &devices), ["all", "all", ""]);
     }
 
-    /// Both sides of a partition have a part in it; what else is for another group they need not know.
+    /// Pods of both sides get a partition. Pods do not get other faults of another group.
     #[test]
     fn pods_of_other_groups_know_partitioned_devices_by_their_names() {
         let settings = settings();

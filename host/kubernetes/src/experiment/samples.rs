@@ -1,4 +1,4 @@
-//! What the pods say of themselves, again and again.
+//! Samples of the pods' metrics during a run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -21,52 +21,52 @@ use crate::manifests::workload::APP;
 pub struct Sampler<'a> {
     access: ClusterAccess<'a>,
     samples: Vec<Sample>,
-    /// Pods that were missed, with how often and the last reason.
+    /// Failed samples by pod: their number and the last reason.
     missed: BTreeMap<String, (u64, String)>,
-    /// Pods whose counts have begun anew.
+    /// Pods whose counts were reset by a restart, with their number of restarts.
     restarted: BTreeMap<String, u64>,
 }
 
-/// All pods at one time.
+/// Metrics of all pods at one time.
 #[derive(Clone, Debug)]
 pub struct Sample {
     /// Seconds since the run began.
     pub at_s: f64,
-    /// Every pod, with its group and its last answer so far.
+    /// Group and latest metrics of every pod.
     pub pods: BTreeMap<String, (String, PodMetrics)>,
 }
 
-/// How often it is asked whether something is due.
+/// Interval of checks for due actions.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
-/// How a run came to its end.
+/// Reason of the end of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunEnd {
-    /// As the plan has it.
+    /// The planned duration was reached.
     Completed,
-    /// A threshold was missed that ends it.
+    /// A threshold with `abort` was missed.
     ThresholdMissed,
-    /// Somebody wanted no more.
+    /// The user interrupted the run.
     Interrupted,
 }
 
-/// How long a pod may take to answer: it has a tenth of a processor.
+/// Timeout of a pod's response. It is long because a pod has a tenth of a processor.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl<'a> Sampler<'a> {
-    /// Nothing has been seen yet.
+    /// Creates a sampler without samples.
     pub fn new(access: ClusterAccess<'a>) -> Self {
         let (missed, restarted) = Default::default();
         Self { access, samples: Vec::new(), missed, restarted }
     }
 
-    /// What was seen, in order; the first is of the beginning.
+    /// The samples in order of time. The first is from the start of the run.
     pub fn samples(&self) -> &[Sample] {
         &self.samples
     }
 
-    /// Look every interval until the end of the run, until a threshold is breached that ends it, or until somebody wants
-    /// no more. Meanwhile what the timeline says is done.
+    /// Samples every interval and executes the timeline. Returns at the end of the run, when a threshold with
+    /// `abort` is missed, or when the user interrupts the run.
     pub fn observe(
         &mut self,
         point: &Point,
@@ -76,12 +76,12 @@ impl<'a> Sampler<'a> {
     ) -> RunEnd {
         let began = Instant::now();
         let (interval, duration) = (point.plan.interval.0, point.plan.duration.0);
-        // What was counted until these moments has to be known.
+        // Measured windows start and end at these times.
         let phases = point.timeline.phases.iter().map(|phase| phase.from.elapsed());
         let sample_times: BTreeSet<Duration> = phases.chain([point.plan.warm_up.0, duration]).collect();
         let mut next = Duration::ZERO;
         loop {
-            // Looks may take longer than the interval, and what is due is done all the same.
+            // The timeline is checked at least once, even if a sample takes longer than the interval.
             while !progress.is_interrupted() {
                 progress.advance(Time::ZERO + began.elapsed().min(duration), 0);
                 if timeline.run_next(began.elapsed(), &self.access) {
@@ -141,7 +141,7 @@ impl<'a> Sampler<'a> {
         *missed = (missed.0 + 1, problem);
     }
 
-    /// What the figures lack.
+    /// Descriptions of missing metrics.
     pub fn missing(&self) -> Vec<String> {
         let missed = self.missed.iter().map(|(pod, (times, problem))| {
             format!("metrics of {pod}: not there at {times} of {} looks: {problem}", self.samples.len())
@@ -156,19 +156,19 @@ impl<'a> Sampler<'a> {
 }
 
 impl Sample {
-    /// When it was taken.
+    /// Time of the sample.
     pub fn at(&self) -> Time {
         Time::ZERO + Duration::from_secs_f64(self.at_s)
     }
 
-    /// The pods of a group, or all.
+    /// The pods of a group, or all pods.
     pub fn of<'s>(&'s self, group: Option<&'s str>) -> impl Iterator<Item = (&'s String, &'s PodMetrics)> {
         let wanted = move |name: &str| group.is_none_or(|group| group == name);
         self.pods.iter().filter(move |(_, (name, _))| wanted(name)).map(|(pod, (_, answer))| (pod, answer))
     }
 }
 
-/// Counts of a pod's messages from one sample to another. After a restart, all its counts are new.
+/// Message counts of a pod between two samples. After a restart, all counts are new.
 pub fn since(now: &Messages, before: Option<&Messages>) -> Messages {
     let mut since = now.clone();
     if let Some(before) = before.filter(|before| before.ledger.generated <= now.ledger.generated) {

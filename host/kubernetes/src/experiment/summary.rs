@@ -1,6 +1,6 @@
 //! Results files of a run on a cluster, from samples of the pods' metrics.
 //!
-//! Pods do not know of each other who should have received a message, so receptions and their share are not known here.
+//! A pod does not know the subscribers in other pods, so expected deliveries and the delivery ratio are unknown.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -21,7 +21,7 @@ use super::windows::{MeasuredWindows, between};
 use crate::fleet_query::pod_metrics::Messages;
 use crate::manifests::fleet::FleetManifests;
 
-/// A run on a cluster that has ended, with its samples.
+/// A finished run on a cluster.
 #[derive(Clone, Copy)]
 pub struct ClusterRun<'a> {
     /// The plan with the values of the sweep.
@@ -30,16 +30,16 @@ pub struct ClusterRun<'a> {
     pub seed: Seed,
     /// The objects that were applied.
     pub fleet: &'a FleetManifests,
-    /// What the pods answered.
+    /// Samples of the pods.
     pub sampler: &'a Sampler<'a>,
     /// Reason of the end.
     pub run_end: RunEnd,
-    /// What could not be collected.
+    /// Descriptions of data that could not be collected.
     pub missing: &'a [String],
 }
 
 impl ClusterRun<'_> {
-    /// Writes the files of the run, and returns its summary.
+    /// Writes the results files and returns the summary.
     pub fn write(self, folder: &Path) -> Result<Summary, ExperimentError> {
         let samples = self.sampler.samples();
         let total = self.windows().whole(None);
@@ -147,7 +147,7 @@ fn traffic(messages: &Messages) -> Traffic {
     }
 }
 
-/// Effects of faults by their id.
+/// Effects of faults by id.
 fn fault_counts(messages: &Messages) -> BTreeMap<String, FaultCounts> {
     messages
         .ledger
@@ -156,7 +156,7 @@ fn fault_counts(messages: &Messages) -> BTreeMap<String, FaultCounts> {
         .collect()
 }
 
-/// Rows of `timeseries.csv`: state at each sample, and counts since the one before.
+/// Rows of `timeseries.csv`: state at each sample, and counts since the previous one.
 fn time_series(fleet: &FleetManifests, samples: &[Sample]) -> Vec<TimeseriesRow> {
     let mut rows = Vec::new();
     for pair in samples.windows(2) {
@@ -187,7 +187,7 @@ fn time_series(fleet: &FleetManifests, samples: &[Sample]) -> Vec<TimeseriesRow>
 
 /// Rows of `latency.csv`, in the buckets of the pods' histograms.
 fn latencies(fleet: &FleetManifests, total: &Messages) -> Vec<LatencyRow> {
-    // Only the sum over the groups is kept; a single group has the same histogram.
+    // Histograms are kept only for the whole fleet. They also hold for a group that is the whole fleet.
     let only = match &fleet.groups[..] {
         [group] => Some(group.group.as_str()),
         _ => None,
@@ -201,7 +201,7 @@ fn latencies(fleet: &FleetManifests, total: &Messages) -> Vec<LatencyRow> {
     rows
 }
 
-/// `ledger.json`: the account of every pod, and of all pods, since they started.
+/// Content of `ledger.json`: counts of every pod, and of all pods, since their start.
 fn ledger(closes: bool, last: Option<&Sample>) -> Ledger {
     let counts = |messages: &Messages| LedgerCounts {
         generated: messages.ledger.generated,
@@ -220,8 +220,8 @@ fn ledger(closes: bool, last: Option<&Sample>) -> Ledger {
             counts: counts(&answer.messages),
         });
     let total = last.map(|last| {
-        let nothing = Sample { at_s: 0.0, pods: BTreeMap::new() };
-        between(&nothing, last, None)
+        let empty = Sample { at_s: 0.0, pods: BTreeMap::new() };
+        between(&empty, last, None)
     });
     Ledger { closes, total: counts(&total.unwrap_or_default()), broker: None, devices: pods.collect() }
 }

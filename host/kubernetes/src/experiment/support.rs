@@ -1,4 +1,4 @@
-//! Support of plans on a cluster: a plan with anything that a cluster cannot do is refused before anything is applied.
+//! Checks that a cluster supports a plan, before anything is applied.
 
 use wasmote_experiment::plan::Experiment;
 use wasmote_experiment::point::Point;
@@ -20,7 +20,7 @@ pub fn check(experiment: &Experiment) -> Result<(), ClusterError> {
         check_timeline(point).or_else(|problem| unsupported("timeline", &problem))?;
         if let Some(entry) = plan.thresholds.iter().find(|entry| entry.check.needs_deliveries()) {
             let problem = format!(
-                "`{}` needs to know who should have been given each message, which pods do not know of each other; \
+                "`{}` needs the expected receivers of each message, which pods do not know; \
                  thresholds on generated, sent and latency_seconds (not max) can be judged, such as --set \
                  'thresholds=[\"latency_seconds p95 < 1\"]'",
                 entry.check.text
@@ -29,8 +29,8 @@ pub fn check(experiment: &Experiment) -> Result<(), ClusterError> {
         }
     }
     for (field, why) in [
-        ("packet_latency", "the cluster's network takes the time that it takes"),
-        ("starts_at", "a cluster has the calendar's own time"),
+        ("packet_latency", "the cluster's network determines the latency of packets"),
+        ("starts_at", "a cluster runs in real time"),
     ] {
         if experiment.source.value.get(field).is_some() {
             return unsupported(field, why);
@@ -39,7 +39,7 @@ pub fn check(experiment: &Experiment) -> Result<(), ClusterError> {
     Ok(())
 }
 
-/// Checks that pods have requests for every step of a timeline.
+/// Checks that every step of a timeline can be sent to pods.
 fn check_timeline(point: &Point) -> Result<(), String> {
     let settings = &point.settings;
     let identities = all_identities(settings);

@@ -1,4 +1,4 @@
-//! Timeline on a cluster: its steps become HTTP requests to the API of the pods.
+//! Execution of a timeline on a cluster, as HTTP requests to the API of the pods.
 
 use std::sync::Arc;
 use std::thread::sleep;
@@ -22,19 +22,19 @@ use crate::fleet_query::send::{PodRequest, send_all};
 use crate::kubectl::pod::Pod;
 use crate::manifests::fleet::FleetManifests;
 
-/// Time within which a pod has to answer.
+/// Timeout of a pod's response.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// Delay of a step from which on a warning is printed.
+/// Maximum delay of a step without a warning.
 const LATE_THRESHOLD: Duration = Duration::from_secs(1);
-/// How long a fault that disconnects devices is there. Devices begin it within 10 ms, in a pod with a tenth of a processor
-/// within 100 ms.
+/// Duration of the temporary fault that disconnects devices. Devices apply it within 10 ms, or within 100 ms in a
+/// pod with a tenth of a processor.
 const DISCONNECT_HOLD: Duration = Duration::from_millis(300);
 
-/// Executes the steps of a run and records their outcome.
+/// Executes the steps of a run and records their outcomes.
 pub struct TimelineExecutor<'a> {
     pods: PodFleet<'a>,
     requests: FleetRequests<'a>,
-    /// With their times, soonest first.
+    /// Steps with their times, earliest first.
     steps: Vec<(Time, &'a dyn Step)>,
     next: usize,
     records: Vec<StepRecord>,
@@ -51,7 +51,7 @@ struct StepRecord {
 }
 
 impl<'a> TimelineExecutor<'a> {
-    /// Executor for a run that has not begun, with every device of its fleet.
+    /// Creates the executor of a run that has not started. `devices` are all devices of its fleet.
     pub fn new(
         point: &'a Point,
         fleet: &'a FleetManifests,
@@ -69,7 +69,7 @@ impl<'a> TimelineExecutor<'a> {
         }
     }
 
-    /// Executes the next step if it is due at this time of the run. Returns whether one was.
+    /// Executes the next step if it is due at this time of the run. Returns true if it was.
     pub fn run_next(&mut self, now: Duration, access: &ClusterAccess<'_>) -> bool {
         let Some(&(due, step)) = self.steps.get(self.next).filter(|(due, _)| due.elapsed() <= now) else {
             return false;
@@ -78,12 +78,12 @@ impl<'a> TimelineExecutor<'a> {
         let due = due.elapsed();
         if now > due + LATE_THRESHOLD {
             let (name, due_s, late_s) = (step.name(), due.as_secs_f64(), (now - due).as_secs_f64());
-            to_stderr(format_args!("{name} of {due_s:.1} s came {late_s:.1} s late"));
+            to_stderr(format_args!("{name} at {due_s:.1} s was {late_s:.1} s late"));
         }
         // The number of devices is left out: the requests show how many pods the step concerns.
         let (name, detail, failed) = (step.name(), step.describe().join("; "), Vec::new());
         let mut record = StepRecord { due, at: now, name, detail, requests: 0, failed };
-        // A step that a cluster cannot do was refused before anything was applied.
+        // `support` has refused unsupported steps before anything was applied.
         match step.requests(&mut self.pods) {
             Ok(PodRequests::Devices(requests)) => {
                 let requests = requests.into_iter().filter_map(|request| self.requests.pod_request(request));
@@ -150,7 +150,7 @@ impl<'a> TimelineExecutor<'a> {
     }
 }
 
-/// Sends requests and returns those that failed, each with the reason.
+/// Sends requests and returns the failed ones, each with the reason.
 fn send(requests: Vec<PodRequest>, access: &ClusterAccess<'_>) -> Vec<(PodRequest, String)> {
     if requests.is_empty() {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! Parts of a run on a cluster: what pods counted from one look at them to another.
+//! Measured windows of a run on a cluster: message counts between two samples.
 
 use wasmote_experiment::point::Point;
 use wasmote_experiment::threshold::ThresholdScope;
@@ -10,7 +10,7 @@ use super::samples::{Sample, since};
 use crate::fleet_query::pod_metrics::Messages;
 use crate::manifests::fleet::{FleetManifests, PodGroup};
 
-/// The looks so far, by parts of the run. There is a look where the warm-up ends and where a phase begins.
+/// Message counts by window. Samples exist for the end of the warm-up and for the start of each phase.
 #[derive(Clone, Copy)]
 pub struct MeasuredWindows<'a> {
     point: &'a Point,
@@ -19,17 +19,17 @@ pub struct MeasuredWindows<'a> {
 }
 
 impl<'a> MeasuredWindows<'a> {
-    /// Of a run of this fleet.
+    /// Creates the windows of a run from the samples so far.
     pub fn new(point: &'a Point, fleet: &'a FleetManifests, samples: &'a [Sample]) -> Self {
         Self { point, fleet, samples }
     }
 
-    /// When the last look was.
+    /// Time of the last sample.
     pub fn end(&self) -> Time {
         self.samples.last().map_or(Time::ZERO, Sample::at)
     }
 
-    /// What was counted in a part so far.
+    /// Counts in the scope of a threshold so far.
     pub fn scope(&self, scope: &ThresholdScope) -> Messages {
         match scope {
             ThresholdScope::Whole => self.whole(None),
@@ -44,19 +44,19 @@ impl<'a> MeasuredWindows<'a> {
         }
     }
 
-    /// What was counted after the warm-up.
+    /// Counts after the warm-up, of a group or of the fleet.
     pub fn whole(&self, group: Option<&PodGroup>) -> Messages {
         let (from, to) = windows::measured(self.point, self.end());
         self.window(from, to, group)
     }
 
-    /// What was counted in a phase.
+    /// Counts in a phase.
     pub fn phase(&self, phase: &Phase) -> Messages {
         let (from, to) = windows::phase(self.point, phase, self.end());
         self.window(from, to, None)
     }
 
-    /// A look for a moment may come a little late, and never early.
+    /// Counts between two times. A sample for a time may be late, but is never early.
     fn window(&self, from: Time, to: Time, group: Option<&PodGroup>) -> Messages {
         if to <= from {
             return Messages::default();
@@ -68,7 +68,7 @@ impl<'a> MeasuredWindows<'a> {
         }
     }
 
-    /// Whether a threshold that ends the run is missed.
+    /// True if a threshold with `abort` is missed.
     pub fn threshold_missed(&self) -> bool {
         let mut aborts = self.point.plan.thresholds.iter().filter(|entry| entry.abort);
         aborts.any(|entry| {
@@ -79,7 +79,7 @@ impl<'a> MeasuredWindows<'a> {
     }
 }
 
-/// Counts of the messages of a group's pods, or of all pods, from one sample to another.
+/// Message counts of a group's pods, or of all pods, between two samples.
 pub fn between(first: &Sample, last: &Sample, group: Option<&str>) -> Messages {
     let mut sum = Messages { ledger_closes: true, ..Messages::default() };
     for (pod, answer) in last.of(group) {

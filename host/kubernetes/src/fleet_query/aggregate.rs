@@ -1,4 +1,4 @@
-//! Sums over the answers of all processes.
+//! Sums over the responses of all processes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,26 +8,26 @@ use wasmote_sim::histogram::Histogram;
 use super::fetch::QueryResult;
 use super::pod_metrics::{Messages, PodMetrics};
 
-/// A fleet as a whole.
+/// Totals of a fleet.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct FleetTotals {
-    /// Processes that answered.
+    /// Number of processes that responded.
     pub answered: usize,
-    /// Processes that were queried.
+    /// Number of queried processes.
     pub asked: usize,
-    /// Devices of those that answered.
+    /// Number of devices in the processes that responded.
     pub devices: u64,
-    /// Devices by state.
+    /// Number of devices by state.
     pub states: BTreeMap<String, u64>,
-    /// Devices by the faults that act on them now.
+    /// Number of devices that each fault acts on now.
     pub active_faults: BTreeMap<String, u64>,
     /// Versions of the program.
     pub versions: BTreeSet<String>,
-    /// Counts of messages of those that answered.
+    /// Message counts of the processes that responded.
     pub messages: Messages,
     /// Latency in seconds, from the merged histograms.
     pub latency_seconds: Latency,
-    /// Metrics that could not be added up, with the reason.
+    /// Metrics that could not be summed, with the reason.
     pub left_out: Vec<String>,
 }
 
@@ -45,7 +45,7 @@ pub struct Latency {
 }
 
 impl Latency {
-    /// Mean and quantiles of a histogram.
+    /// Computes the mean and quantiles of a histogram.
     pub fn of(latency: &Histogram) -> Self {
         Self {
             mean: latency.mean(),
@@ -57,7 +57,7 @@ impl Latency {
 }
 
 impl FleetTotals {
-    /// Adds up the answers.
+    /// Sums the responses.
     pub fn of(results: &[QueryResult]) -> Self {
         let mut total = Self { asked: results.len(), ..Self::default() };
         total.messages.ledger_closes = true;
@@ -92,7 +92,7 @@ impl FleetTotals {
     }
 }
 
-/// Add counts by name.
+/// Adds counts by name.
 fn add_counts(sums: &mut BTreeMap<String, u64>, own: &BTreeMap<String, u64>) {
     for (name, count) in own {
         *sums.entry(name.clone()).or_default() += count;

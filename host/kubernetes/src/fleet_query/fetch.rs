@@ -1,4 +1,5 @@
-//! All processes are asked at one time, and one that does not answer holds up nobody.
+//! Concurrent queries of all processes. Each query has its own timeout, so an unresponsive process does not delay
+//! others.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,12 +14,12 @@ use wasmote_live::http::error_chain;
 use super::pod_metrics::PodMetrics;
 use super::target::Target;
 
-/// A process with what it said.
+/// Result of a query of one process.
 #[derive(Clone, Debug, Serialize)]
 pub struct QueryResult {
-    /// The pod, or the address.
+    /// Name of the pod, or the address.
     pub name: String,
-    /// Its answer, or why there is none.
+    /// The response, or the reason of the failure.
     #[serde(serialize_with = "flatten")]
     pub answer: Result<PodMetrics, String>,
 }
@@ -33,12 +34,12 @@ fn flatten<S: serde::Serializer>(
     }
 }
 
-/// Requests at one time.
+/// Maximum number of concurrent requests.
 const MAX_CONCURRENT: usize = 32;
-/// Largest answer that is read; a few thousand names of metrics fit.
+/// Maximum size of a response, enough for several thousand metrics.
 const MAX_RESPONSE_BYTES: usize = 16 << 20;
 
-/// Ask all of them. The answers are in the order of the targets.
+/// Queries all targets. The results have the order of the targets.
 pub async fn fetch_all(client: &Client, targets: &[Target], timeout: Duration) -> Vec<QueryResult> {
     let permits = Arc::new(Semaphore::new(MAX_CONCURRENT));
     let mut requests = JoinSet::new();
@@ -69,10 +70,10 @@ async fn fetch_pod_metrics(client: &Client, url: &str) -> Result<PodMetrics, Str
     let status = fetch_json(client, &format!("{url}/status")).await?;
     let metrics = fetch_json(client, &format!("{url}/metrics")).await?;
     PodMetrics::new(&status, &metrics)
-        .map_err(|problem| format!("it answers as no wasmote of this version does: {problem}"))
+        .map_err(|problem| format!("its response is not that of this version of wasmote: {problem}"))
 }
 
-/// Get something as JSON.
+/// Fetches a URL as JSON.
 pub async fn fetch_json(client: &Client, url: &str) -> Result<Value, String> {
     let request = client.get(url).header("accept", "application/json");
     let mut response = request.send().await.map_err(|problem| error_chain(&problem))?;
@@ -80,7 +81,7 @@ pub async fn fetch_json(client: &Client, url: &str) -> Result<Value, String> {
     let mut body = Vec::new();
     while let Some(part) = response.chunk().await.map_err(|problem| error_chain(&problem))? {
         if body.len() + part.len() > MAX_RESPONSE_BYTES {
-            return Err(format!("its answer has more than {} MiB", MAX_RESPONSE_BYTES >> 20));
+            return Err(format!("its response exceeds {} MiB", MAX_RESPONSE_BYTES >> 20));
         }
         body.extend_from_slice(&part);
     }
@@ -88,5 +89,5 @@ pub async fn fetch_json(client: &Client, url: &str) -> Result<Value, String> {
         let excerpt: String = String::from_utf8_lossy(&body).trim().chars().take(200).collect();
         return Err(format!("it answers {status}: {excerpt}"));
     }
-    serde_json::from_slice(&body).map_err(|problem| format!("its answer is no JSON: {problem}"))
+    serde_json::from_slice(&body).map_err(|problem| format!("its response is not JSON: {problem}"))
 }

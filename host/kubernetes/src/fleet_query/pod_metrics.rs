@@ -13,9 +13,9 @@ use wasmote_sim::metrics::MetricSums;
 pub struct PodMetrics {
     /// Number of devices.
     pub devices: u64,
-    /// Devices by state.
+    /// Number of devices by state.
     pub states: BTreeMap<String, u64>,
-    /// Devices by the faults that act on them now.
+    /// Number of devices that each fault acts on now.
     pub active_faults: BTreeMap<String, u64>,
     /// Names of the behaviours.
     pub behaviours: Vec<String>,
@@ -32,21 +32,21 @@ pub struct PodMetrics {
 /// Counts of messages, read from `/metrics`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Messages {
-    /// Ledger of the messages. Its count of refusals is not read.
+    /// Ledger of the messages. Counts of refusals are not deserialized.
     #[serde(flatten, serialize_with = "with_dropped")]
     pub ledger: Ledger,
     /// Latency of received messages, in seconds.
     pub latency: Histogram,
     /// Traps of behaviours.
     pub traps: u64,
-    /// Whether every message is accounted for.
+    /// True if every message is accounted for.
     pub ledger_closes: bool,
-    /// Metrics that behaviours record about themselves.
+    /// Metrics recorded by behaviours.
     #[serde(default)]
     pub behaviours: MetricSums,
 }
 
-/// Writes a ledger with the messages that each fault dropped, as `/metrics` does.
+/// Serializes a ledger with the messages dropped by each fault, in the format of `/metrics`.
 fn with_dropped<S: Serializer>(ledger: &Ledger, serializer: S) -> Result<S::Ok, S::Error> {
     #[derive(Serialize)]
     struct WithDropped<'a> {
@@ -58,7 +58,7 @@ fn with_dropped<S: Serializer>(ledger: &Ledger, serializer: S) -> Result<S::Ok, 
     WithDropped { ledger, dropped }.serialize(serializer)
 }
 
-/// Answer of `/status`: of a fleet, or of the only device.
+/// Response of `/status`: a fleet, or a single device.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Status {
@@ -91,7 +91,7 @@ struct ActiveFault {
 }
 
 impl PodMetrics {
-    /// Reads the answers of one process.
+    /// Parses the responses of one process.
     pub fn new(status: &Value, metrics: &Value) -> Result<Self, serde_json::Error> {
         let messages = Messages::deserialize(metrics)?;
         let up = metrics.get("uptime_s").and_then(Value::as_f64).unwrap_or_default();
@@ -115,19 +115,19 @@ impl PodMetrics {
         })
     }
 
-    /// Devices in a state.
+    /// Number of devices in a state.
     pub fn in_state(&self, state: &str) -> u64 {
         self.states.get(state).copied().unwrap_or(0)
     }
 }
 
 impl Messages {
-    /// Messages dropped by all faults.
+    /// Number of messages dropped by all faults.
     pub fn total_dropped(&self) -> u64 {
         self.ledger.fault_total().dropped()
     }
 
-    /// Add the counts of another process, except the metrics of behaviours.
+    /// Adds the counts of another process, except the metrics of behaviours.
     pub fn add(&mut self, other: &Self) {
         self.ledger.add(&other.ledger);
         self.latency.merge(&other.latency);
@@ -135,7 +135,7 @@ impl Messages {
         self.ledger_closes &= other.ledger_closes;
     }
 
-    /// Subtract earlier counts of the same process, except the metrics of behaviours.
+    /// Subtracts earlier counts of the same process, except the metrics of behaviours.
     pub fn subtract(&mut self, before: &Self) {
         self.ledger.subtract(&before.ledger);
         self.latency.subtract(&before.latency);
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_answer_of_metrics_is_read_and_written_with_its_own_names() {
+    fn metrics_keep_their_field_names_in_a_round_trip() {
         let mut snapshot = Snapshot { is_fleet: true, ..Snapshot::default() };
         snapshot.totals.ledger.generated = 3;
         snapshot.totals.ledger.refused_full = 3;

@@ -12,20 +12,20 @@ use wasmote_live::http::error_chain;
 /// A request to a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PodRequest {
-    /// Name of the process or pod.
+    /// Name of the target process or pod.
     pub to: String,
     /// The HTTP method.
     pub method: Method,
-    /// The path in its API.
+    /// The path in the target's API.
     pub path: String,
-    /// The body, if there is one.
+    /// The body, if any.
     pub body: Option<RequestBody>,
 }
 
-/// Largest number of concurrent requests.
+/// Maximum number of concurrent requests.
 const MAX_CONCURRENT: usize = 32;
 
-/// Sends all requests and returns those that failed, each with the reason.
+/// Sends all requests and returns the failed ones, each with the reason.
 pub async fn send_all(
     client: &Client,
     requests: Vec<PodRequest>,

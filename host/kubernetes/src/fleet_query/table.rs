@@ -1,4 +1,4 @@
-//! Text table of a fleet.
+//! Fleet state as a text table.
 
 use super::aggregate::{FleetTotals, Latency};
 use super::fetch::QueryResult;
@@ -6,10 +6,10 @@ use super::pod_metrics::PodMetrics;
 
 const HEADERS: [&str; 10] =
     ["POD", "BEHAVIOUR", "DEVICES", "UP", "SENT", "RECEIVED", "DROPPED", "MEAN", "P95", "LEDGER"];
-/// Columns of words are aligned left, columns of numbers right.
+/// Alignment of the columns: text left, numbers right.
 const LEFT_ALIGNED: [bool; 10] = [true, true, false, false, false, false, false, false, false, true];
 
-/// Writes one line for each process and one for all, then the counts by state and by fault.
+/// Renders one line for each process and one for the total, then the counts by state and by fault.
 pub fn table(results: &[QueryResult], total: &FleetTotals) -> String {
     let mut rows: Vec<Vec<String>> = vec![HEADERS.map(str::to_owned).to_vec()];
     rows.extend(results.iter().map(row));
@@ -22,13 +22,13 @@ pub fn table(results: &[QueryResult], total: &FleetTotals) -> String {
     notes.push(("states", listed(&total.states)));
     let dropped = total.messages.ledger.faults().map(|(id, counts)| format!("{id} {}", counts.dropped()));
     notes.push(("dropped by fault", dropped.collect::<Vec<_>>().join(", ")));
-    notes.push(("held by a fault now", listed(&total.active_faults)));
+    notes.push(("devices by active fault", listed(&total.active_faults)));
     if total.versions.len() > 1 {
         notes.push(("several versions", total.versions.iter().cloned().collect::<Vec<_>>().join(", ")));
     }
-    notes.extend(total.left_out.iter().map(|what| ("not in the sums", what.clone())));
-    for (what, text_of) in notes.into_iter().filter(|(_, text)| !text.is_empty()) {
-        text.push_str(&format!("{what}: {text_of}\n"));
+    notes.extend(total.left_out.iter().map(|metric| ("not in the sums", metric.clone())));
+    for (label, note) in notes.into_iter().filter(|(_, note)| !note.is_empty()) {
+        text.push_str(&format!("{label}: {note}\n"));
     }
     text
 }
@@ -81,7 +81,7 @@ fn seconds(seconds: Option<f64>) -> String {
     seconds.map_or_else(|| "-".into(), |seconds| format!("{seconds:.3} s"))
 }
 
-/// Aligns the columns. A row with fewer cells is a remark, which makes no column wider.
+/// Aligns the columns. A row with fewer cells is a remark and only counts for the width of the first column.
 fn aligned(rows: &[Vec<String>]) -> String {
     let mut widths = [0; HEADERS.len()];
     for row in rows {

@@ -1,27 +1,27 @@
-//! Pods, as `kubectl get pods --output json` tells of them.
+//! Pods from the output of `kubectl get pods --output json`.
 
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-/// A pod at one moment.
+/// State of a pod at one time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pod {
-    /// Its name.
+    /// Name of the pod.
     pub name: String,
-    /// Its namespace.
+    /// Namespace of the pod.
     pub namespace: String,
-    /// Its labels.
+    /// Labels of the pod.
     pub labels: BTreeMap<String, String>,
-    /// Whether it is ready.
+    /// True if the pod is ready.
     pub ready: bool,
-    /// Whether its container runs.
+    /// True if a container is running.
     pub running: bool,
-    /// How often its container has ended and begun again.
+    /// Number of container restarts.
     pub restarts: u64,
-    /// Whether it has been told to go.
+    /// True if the pod is being deleted.
     pub terminating: bool,
-    /// Why it is not ready, as far as Kubernetes says.
+    /// Reason from Kubernetes why the pod is not ready.
     pub reason: String,
 }
 
@@ -86,7 +86,7 @@ struct ContainerState {
 }
 
 impl Pod {
-    /// Read a list.
+    /// Parses a list of pods.
     pub fn list(json: &[u8]) -> Result<Vec<Self>, serde_json::Error> {
         let list: List = serde_json::from_slice(json)?;
         let mut pods: Vec<Self> = list.items.into_iter().map(Self::from).collect();
@@ -94,7 +94,7 @@ impl Pod {
         Ok(pods)
     }
 
-    /// The group of devices that it belongs to.
+    /// Device group of the pod, from its label.
     pub fn instance(&self) -> &str {
         self.labels.get("app.kubernetes.io/instance").map_or("", String::as_str)
     }
@@ -120,7 +120,7 @@ impl From<Item> for Pod {
     }
 }
 
-/// What the container waits for, how it ended last, or what the pod as a whole is in need of.
+/// Reason why a pod is not ready: the state of its containers, else an unmet condition, else the pod's own reason.
 fn not_ready_reason(status: &Status) -> String {
     let mut all: Vec<String> = Vec::new();
     for container in &status.container_statuses {
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_has_a_reason_why_it_is_not_ready() {
+    fn an_unready_pod_has_a_reason() {
         let waiting = pod(json!({"phase": "Pending", "containerStatuses": [{"restartCount": 0,
             "state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}}]}));
         assert_eq!((waiting.ready, waiting.reason.as_str()), (false, "ImagePullBackOff: no such image"));
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ready_pod_has_its_group() {
+    fn a_ready_pod_has_a_group() {
         let ready = pod(json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}],
             "containerStatuses": [{"restartCount": 0, "state": {"running": {}}}]}));
         assert!(ready.ready && ready.running && !ready.terminating);

@@ -1,4 +1,4 @@
-//! `kubectl proxy`: one process through which the API of every pod can be asked.
+//! `kubectl proxy`: one process for requests to the API of every pod.
 
 use std::io::{BufRead, BufReader};
 use std::process::Child;
@@ -9,40 +9,41 @@ use super::pod::Pod;
 use super::{Kubectl, KubectlError};
 use crate::manifests::workload::PORT;
 
-/// A proxy, which ends with this.
+/// A running proxy, killed on drop.
 #[derive(Debug)]
 pub struct Proxy {
     child: Child,
     url: String,
 }
 
-/// How long it may take to begin.
+/// Timeout of the start.
 const START_TIMEOUT: Duration = Duration::from_secs(20);
 const ARGUMENTS: [&str; 2] = ["proxy", "--port=0"];
 
 impl Proxy {
-    /// Start one on a free port of loopback, and wait until it serves.
+    /// Starts a proxy on a free loopback port and waits until it serves.
     pub fn start(kubectl: &Kubectl) -> Result<Self, KubectlError> {
         let mut child = kubectl.spawn(&ARGUMENTS)?;
         let Some(stdout) = child.stdout.take() else { return Err(unexpected("it prints nothing")) };
         let mut proxy = Self { child, url: String::new() };
         let (line_tx, line_rx) = mpsc::channel();
-        // It goes on reading, so that the proxy never waits for somebody to.
+        // Reads until the end, so that a full pipe never blocks the proxy.
         std::thread::spawn(move || {
             for line in BufReader::new(stdout).lines().map_while(Result::ok) {
                 let _ = line_tx.send(line);
             }
         });
         // "Starting to serve on 127.0.0.1:40123"
-        let line =
-            line_rx.recv_timeout(START_TIMEOUT).map_err(|_| unexpected("it does not begin to serve"))?;
+        let line = line_rx
+            .recv_timeout(START_TIMEOUT)
+            .map_err(|_| unexpected("it did not start to serve in time"))?;
         let address = line.rsplit(' ').next().filter(|word| word.contains(':'));
-        let Some(address) = address else { return Err(unexpected(&format!("it says `{line}`"))) };
+        let Some(address) = address else { return Err(unexpected(&format!("no address in `{line}`"))) };
         proxy.url = format!("http://{address}");
         Ok(proxy)
     }
 
-    /// Where the API of a pod is.
+    /// URL of a pod's API.
     pub fn pod_url(&self, pod: &Pod) -> String {
         let Pod { name, namespace, .. } = pod;
         let namespace = if namespace.is_empty() { "default" } else { namespace };

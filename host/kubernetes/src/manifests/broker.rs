@@ -1,33 +1,33 @@
-//! Mosquitto for the devices of a cluster, or the way to another broker.
+//! Objects of Mosquitto on a cluster, or the address of another broker.
 
 use super::name::Name;
 use super::objects::{ObjectIdentity, container_security, object, pod_security, service_port};
 use super::yaml::Map;
 
-/// The name of Mosquitto's objects, and so of its Service.
+/// Name of Mosquitto's objects, including its Service.
 pub const NAME: &str = "mqtt-broker";
-/// The Secret with the certificate `tls.crt`, its key `tls.key`, and the authority `ca.crt` that signed it.
+/// Secret with the broker's certificate `tls.crt`, its key `tls.key`, and the signing CA `ca.crt`.
 pub const TLS_SECRET: &str = "mqtt-broker-tls";
-/// The Secret with Mosquitto's list of users, `passwords`.
+/// Secret with Mosquitto's password file `passwords`.
 pub const USERS_SECRET: &str = "mqtt-broker-users";
-/// The Secret with `username` and `password` of the devices.
+/// Secret with `username` and `password` of the devices.
 pub const CREDENTIALS_SECRET: &str = "mqtt-credentials";
 
-/// The broker that devices use.
+/// The broker of the devices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokerEndpoint {
-    /// Whether Mosquitto is put on the cluster.
+    /// True if Mosquitto is deployed on the cluster.
     pub deployed: bool,
-    /// As `--broker` takes it.
+    /// URL, as for `--broker`.
     pub url: String,
-    /// The Secret whose `username` and `password` the devices use.
+    /// Secret with `username` and `password` of the devices.
     pub credentials: Option<Name>,
-    /// The Secret whose `ca.crt` the devices trust.
+    /// Secret with `ca.crt`, the CA that devices trust.
     pub authority: Option<Name>,
 }
 
 impl BrokerEndpoint {
-    /// Mosquitto on the cluster: open to all, or with TLS and passwords.
+    /// Mosquitto on the cluster: without authentication, or with TLS and passwords.
     pub fn mosquitto(tls: bool) -> Self {
         let secret = |name: &str| tls.then(|| Name::sanitized(name)).flatten();
         Self {
@@ -38,7 +38,7 @@ impl BrokerEndpoint {
         }
     }
 
-    /// Whether Mosquitto asks for TLS and passwords.
+    /// True if the broker uses TLS.
     pub fn is_secured(&self) -> bool {
         self.url.starts_with("mqtts://")
     }
@@ -78,7 +78,7 @@ pub fn configuration(secured: bool) -> String {
     format!("{}{COMMON_CONF}", if secured { SECURED_CONF } else { OPEN_CONF })
 }
 
-/// Its ConfigMap, Deployment and Service.
+/// ConfigMap, Deployment and Service of Mosquitto.
 pub fn objects(namespace: Option<&Name>, secured: bool) -> Vec<Map> {
     let identity = ObjectIdentity {
         app: NAME,
@@ -158,7 +158,7 @@ fn pod(secured: bool, port_name: &str, port: u32) -> Map {
         .with("volumes", volumes)
 }
 
-/// Mosquitto wants nobody but its user and group to be able to read these.
+/// Volume of a Secret. Mosquitto requires that only its user and group can read the files.
 fn secret(name: &str, secret: &str) -> Map {
     Map::new().with("name", name).with(
         "secret",

@@ -1,4 +1,4 @@
-//! A fleet in pods, checked and ready to be written as manifests.
+//! Checked settings of a fleet in pods, the input of the manifests.
 
 use sha2::{Digest, Sha256};
 use wasmote_fleet::builtins;
@@ -20,13 +20,13 @@ use super::name::{Image, Name, Quantity};
 /// Options of a deployment, except those of the devices themselves.
 #[derive(Clone, Debug)]
 pub struct DeployOptions {
-    /// Namespace in every object; `None` for that of `kubectl`.
+    /// Namespace of every object; `None` for the namespace of `kubectl`.
     pub namespace: Option<Name>,
     /// Image of this program.
     pub image: Image,
     /// Devices in each pod.
     pub devices_per_pod: u32,
-    /// Whether pods and devices have stable names and know each other: `sensor-0`, `sensor-1` and so on.
+    /// True if pods and devices have stable names, such as `sensor-0` and `sensor-1`, and know each other.
     pub stable_names: bool,
     /// Memory limit of a pod.
     pub memory: Quantity,
@@ -36,7 +36,7 @@ pub struct DeployOptions {
     pub behaviour: BehaviourMount,
     /// The broker.
     pub broker: BrokerEndpoint,
-    /// Whether all pods have the same seed; otherwise each draws its own.
+    /// True if all pods have the same seed; otherwise each pod draws its own.
     pub same_seed: bool,
 }
 
@@ -47,7 +47,7 @@ pub enum BehaviourMount {
     ConfigMap,
     /// The program's own image, compiled ahead; for built-in behaviours.
     Program,
-    /// An image of its own with the component at its root, mounted as a volume.
+    /// A separate image with the component at its root, mounted as a volume.
     Volume(Image),
 }
 
@@ -58,7 +58,7 @@ pub struct FleetManifests {
     pub options: DeployOptions,
     /// The groups, each a Deployment or a StatefulSet.
     pub groups: Vec<PodGroup>,
-    /// Behaviours in ConfigMaps, each once.
+    /// Behaviours in ConfigMaps, without duplicates.
     pub components: Vec<MountedComponent>,
     /// Environment of all pods.
     pub common_env: Vec<(&'static str, String)>,
@@ -67,7 +67,7 @@ pub struct FleetManifests {
 /// Devices with one behaviour.
 #[derive(Clone, Debug)]
 pub struct PodGroup {
-    /// Name of the group in settings.
+    /// Name of the group in the settings.
     pub group: String,
     /// Name of its Kubernetes objects.
     pub name: Name,
@@ -75,13 +75,13 @@ pub struct PodGroup {
     pub instance: Name,
     /// Argument for the behaviour: a built-in one, or the mounted folder.
     pub behaviour: String,
-    /// ConfigMap of the behaviour, where it is mounted from one.
+    /// ConfigMap of the behaviour, if it is mounted from one.
     pub config_map: Option<Name>,
     /// Number of pods.
     pub replicas: u32,
     /// Environment of its pods.
     pub env: Vec<(&'static str, String)>,
-    /// Faults file, where the faults are no preset.
+    /// Faults file, unless the faults are a preset.
     pub faults: Option<FaultFile>,
 }
 
@@ -115,7 +115,7 @@ pub struct MountedComponent {
 }
 
 impl FleetManifests {
-    /// The pods of a fleet. A group's number of devices is that of all its pods together.
+    /// Creates the pods of a fleet. A group's number of devices is the total over all its pods.
     pub fn new(settings: &Settings, options: DeployOptions) -> Result<Self, ManifestError> {
         let mut components: Vec<(Source, MountedComponent)> = Vec::new();
         let mut groups = Vec::new();
@@ -147,7 +147,7 @@ fn mounted_name(
     Ok(name)
 }
 
-/// A behaviour as the content of a ConfigMap.
+/// Prepares a behaviour for a ConfigMap.
 pub fn mounted_component(source: &Source) -> Result<MountedComponent, ManifestError> {
     let bytes = source.read()?;
     let base_name = source.name();
@@ -167,7 +167,7 @@ fn pod_group(
     config_map: Option<Name>,
     options: &DeployOptions,
 ) -> Result<PodGroup, ManifestError> {
-    /// Length of what Kubernetes adds to a Deployment's name for the names and labels of its pods.
+    /// Length of the suffix that Kubernetes adds to a Deployment's name in the names and labels of its pods.
     const NAME_SUFFIX_LEN: usize = 17;
     let name = sanitized_name(&format!("iot-{}", group.name), &group.name)?;
     if name.as_str().len() + NAME_SUFFIX_LEN > Name::MAX_LEN {
@@ -208,8 +208,8 @@ pub const FAULTS_FOLDER: &str = "/faults";
 /// File in [`FAULTS_FOLDER`].
 pub const FAULTS_FILE: &str = "faults.json";
 
-/// The faults of a group as a file and the argument that names them: a preset by its name, everything else by the file.
-/// The file has no faults for other groups, which the group's pods do not know.
+/// The faults of a group as a file, and the argument for the pods: a preset's name, or the path of the file. The
+/// file excludes faults for other groups, which the group's pods do not know.
 fn fault_file(set: &FaultSet, group: &str) -> Result<(Option<FaultFile>, String), ManifestError> {
     if FaultSet::preset(&set.origin).is_some_and(|preset| preset.document == set.document) {
         return Ok((None, set.origin.clone()));
@@ -235,8 +235,8 @@ fn fault_file(set: &FaultSet, group: &str) -> Result<(Option<FaultFile>, String)
     Ok((Some(FaultFile { json, sha256 }), format!("{FAULTS_FOLDER}/{FAULTS_FILE}")))
 }
 
-/// True if a fault concerns pods of this group. A partition with `peers` also concerns the pods on its other side, which
-/// know the devices of another group by their names.
+/// True if a fault concerns pods of this group. A partition with `peers` also concerns the pods on its other side.
+/// There it selects the devices by name, because pods do not know other groups.
 fn applies_to(fault: &mut FaultEntry, group: &str) -> bool {
     let is_two_sided = matches!(&fault.spec, FaultSpec::Partition(PartitionSpec { peers: Some(_), .. }));
     match fault.group.take_if(|name| name != group) {
@@ -289,8 +289,8 @@ fn environment(group: &Group, options: &DeployOptions, faults: String) -> Vec<(&
     variables
 }
 
-/// The configuration of a group's devices. Pods compute their links from it; links that do not follow from it, such as
-/// those of a plan's topology, are listed in it.
+/// Configuration of a group's devices. Pods compute links from it. Links that do not follow from it, such as those
+/// of a plan's topology, are added to it.
 fn config_of_pods(group: &Group) -> serde_json::Map<String, serde_json::Value> {
     let mut config = group.config.clone();
     let names = group.device_names(None);
@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn pods_are_given_links_that_a_plan_has_computed() {
+    fn computed_links_of_a_plan_are_in_the_configuration() {
         let links = |pairs: &[(&str, &[&str])]| -> topology::Links {
             let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
             pairs.iter().map(|(name, others)| ((*name).to_owned(), owned(others))).collect()

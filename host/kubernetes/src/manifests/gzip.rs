@@ -1,4 +1,4 @@
-//! A component as a ConfigMap holds it: compressed, and no larger than the limits of Kubernetes.
+//! Compression of components for ConfigMaps, with the size limits of Kubernetes.
 
 use std::io::{self, Write as _};
 
@@ -6,23 +6,23 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::{Compression, GzBuilder};
 
-/// Bytes that a ConfigMap may hold [Kubernetes, `MaxSecretSize`].
+/// Maximum size of a ConfigMap's data, in bytes [Kubernetes, `MaxSecretSize`].
 pub const MAX_CONFIG_MAP_BYTES: usize = 1 << 20;
-/// Bytes that the annotations of an object may have together; `kubectl apply` keeps the whole object in one of
-/// them, unless the server applies it.
+/// Maximum total size of an object's annotations, in bytes. `kubectl apply` stores the whole object in an
+/// annotation, except with `--server-side`.
 pub const MAX_ANNOTATION_BYTES: usize = 256 << 10;
-/// What an object has beside its data, at the most.
+/// Maximum size of an object without its data, in bytes.
 const OBJECT_OVERHEAD: usize = 2 << 10;
 
-/// A component that fits.
+/// A compressed component that fits a ConfigMap.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CompressedComponent {
     base64: String,
-    /// Compressed.
+    /// Compressed size, in bytes.
     pub size_bytes: usize,
 }
 
-/// A component that does not fit.
+/// Error: a component does not fit a ConfigMap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it has {} KiB after compression, and a ConfigMap holds 1,024 KiB", size_bytes.div_ceil(1024))]
 pub struct TooLarge {
@@ -30,9 +30,9 @@ pub struct TooLarge {
 }
 
 impl CompressedComponent {
-    /// Compress a component. The same bytes give the same bytes, on any day.
+    /// Compresses a component. The output depends only on the input, not on the date.
     pub fn new(component: &[u8]) -> Result<Self, TooLarge> {
-        // Writing to memory cannot fail; if it ever did, nothing would be packed, and that does not fit either.
+        // Writing to memory cannot fail; a failure would be reported as a component that is too large.
         let compressed = gzip(component).map_err(|_| TooLarge { size_bytes: component.len() })?;
         let size_bytes = compressed.len();
         if size_bytes > MAX_CONFIG_MAP_BYTES {
@@ -41,12 +41,12 @@ impl CompressedComponent {
         Ok(Self { base64: STANDARD.encode(compressed), size_bytes })
     }
 
-    /// As `binaryData` has it.
+    /// Value for `binaryData`.
     pub fn base64(&self) -> &str {
         &self.base64
     }
 
-    /// Whether `kubectl apply` needs `--server-side` for it.
+    /// True if `kubectl apply` needs `--server-side`.
     pub fn needs_server_side(&self) -> bool {
         self.base64.len() + OBJECT_OVERHEAD > MAX_ANNOTATION_BYTES
     }
@@ -62,7 +62,7 @@ fn gzip(bytes: &[u8]) -> io::Result<Vec<u8>> {
 mod tests {
     use super::*;
 
-    /// Bytes that do not compress.
+    /// Incompressible bytes.
     fn noise(length: usize) -> Vec<u8> {
         let mut state = 1_u64;
         let next = |_| {

@@ -1,5 +1,4 @@
-//! How a fleet is seen by those who have the Prometheus operator and Grafana: what to scrape, when to call somebody,
-//! and a dashboard.
+//! Objects for the Prometheus operator and Grafana: a PodMonitor, alert rules and a dashboard.
 
 use super::fleet::DeployOptions;
 use super::objects::{ObjectIdentity, object};
@@ -7,10 +6,10 @@ use super::workload::{APP, PORT_NAME};
 use super::yaml::Map;
 
 const NAME: &str = "wasmote";
-/// The dashboard, as Grafana takes it.
+/// The Grafana dashboard.
 pub const DASHBOARD: &str = include_str!("../../../../deploy/monitoring/dashboard.json");
 
-/// When somebody should be called: name, for how long, how bad, condition, and what to say.
+/// Alert rules: name, minimum duration, severity, condition and summary.
 const ALERTS: [(&str, &str, &str, &str, &str); 6] = [
     (
         "WasmoteDevicesFailed",
@@ -41,7 +40,8 @@ const ALERTS: [(&str, &str, &str, &str, &str); 6] = [
         "Devices in {{ $labels.namespace }} publish more than their limits let out ({{ $labels.reason }}).",
     ),
     (
-        // Silences and crashes are part of the simulation, and last 30 s in `realistic`.
+        // Silences and crashes are part of the simulation and last 30 s in the preset `realistic`, so the alert
+        // waits longer.
         "WasmoteFleetOffline",
         "3m",
         "critical",
@@ -57,7 +57,7 @@ const ALERTS: [(&str, &str, &str, &str, &str); 6] = [
     ),
 ];
 
-/// The PodMonitor, the rules, and the dashboard's ConfigMap.
+/// The PodMonitor, the alert rules, and the dashboard's ConfigMap.
 pub fn objects(options: &DeployOptions) -> Vec<Map> {
     let identity = ObjectIdentity {
         app: APP,

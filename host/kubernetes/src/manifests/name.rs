@@ -1,14 +1,14 @@
-//! Names and quantities as Kubernetes takes them.
+//! Names, quantities and images that are valid in Kubernetes.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A name that every object may have: a label of RFC 1123, so at most 63 of a-z, 0-9 and `-`.
+/// A valid name of any object: an RFC 1123 label, which has at most 63 characters of a-z, 0-9 and `-`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Name(String);
 
 impl Name {
-    /// The longest one.
+    /// Maximum length of a name.
     pub const MAX_LEN: usize = 63;
 
     /// The name as text.
@@ -16,7 +16,7 @@ impl Name {
         &self.0
     }
 
-    /// As close to this text as a name can be: what people call groups and files is not always one.
+    /// Creates the closest valid name to a text, such as the name of a group or of a file.
     pub fn sanitized(text: &str) -> Option<Self> {
         let legal = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
         let name: String = text.chars().map(legal).collect();
@@ -34,7 +34,7 @@ impl FromStr for Name {
             return Ok(Self(text.into()));
         }
         Err(format!(
-            "`{text}` cannot name anything in Kubernetes: use 1 to {} of a-z, 0-9 and `-`, with a letter or digit \
+            "`{text}` is not a valid name in Kubernetes: use 1 to {} of a-z, 0-9 and `-`, with a letter or digit \
              at both ends (RFC 1123)",
             Self::MAX_LEN
         ))
@@ -55,18 +55,18 @@ pub struct Quantity {
 }
 
 impl Quantity {
-    /// As Kubernetes writes it.
+    /// The quantity in the notation of Kubernetes.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// In processors, or bytes.
+    /// The quantity in processors or bytes.
     pub fn value(&self) -> f64 {
         self.value
     }
 }
 
-/// Units with what they stand for.
+/// Units with their factors.
 const UNITS: [(&str, f64); 10] = [
     ("", 1.0),
     ("m", 1e-3),
@@ -92,17 +92,17 @@ impl FromStr for Quantity {
             return Ok(Self { text: text.into(), value });
         }
         Err(format!(
-            "`{text}` is no amount above zero; write it like 64Mi of memory, or 100m or 0.5 of a processor"
+            "`{text}` is not an amount above zero; write memory like 64Mi, and processors like 100m or 0.5"
         ))
     }
 }
 
-/// An image as registries name it; `${NAME}` may stand for a part of it.
+/// A reference to an image in a registry. It may contain placeholders such as `${NAME}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image(String);
 
 impl Image {
-    /// The reference.
+    /// The reference as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -118,7 +118,7 @@ impl FromStr for Image {
         if !text.is_empty() && text.chars().all(legal) && edges && !text.contains("//") {
             return Ok(Self(text.into()));
         }
-        Err(format!("`{text}` is no image; write it like docker.io/me/wasmote:0.1"))
+        Err(format!("`{text}` is not an image; write it like docker.io/me/wasmote:0.1"))
     }
 }
 
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn quantities_have_a_number_and_a_unit_that_exists() {
+    fn quantities_have_a_number_and_a_known_unit() {
         for valid in ["64Mi", "0.1", "100m", "1", "2.5Gi"] {
             assert!(valid.parse::<Quantity>().is_ok(), "{valid}");
         }

@@ -1,22 +1,22 @@
-//! What objects of all kinds have in common.
+//! Parts common to objects of all kinds.
 
 use super::name::Name;
 use super::yaml::{Map, Node};
 
-/// Who an object is, in the labels that Kubernetes recommends.
+/// Identity of an object, in the labels recommended by Kubernetes.
 #[derive(Clone, Debug)]
 pub struct ObjectIdentity {
-    /// The label `app`, by which people ask for pods.
+    /// Label `app`, the usual selector of pods.
     pub app: &'static str,
-    /// The program.
+    /// Name of the program.
     pub name: &'static str,
-    /// Which of them.
+    /// Name of the instance.
     pub instance: String,
-    /// Its part in the whole.
+    /// Role of the object in the fleet.
     pub component: &'static str,
-    /// The program's version, where it is known.
+    /// Version of the program, if known.
     pub version: Option<&'static str>,
-    /// The namespace to name.
+    /// Namespace of the object, if given.
     pub namespace: Option<Name>,
 }
 
@@ -32,12 +32,12 @@ impl ObjectIdentity {
             .with("app.kubernetes.io/part-of", "wasmote")
     }
 
-    /// The labels by which pods are found. They never change.
+    /// Labels that select pods. They never change.
     pub fn selector(&self) -> Map {
         Map::new().with("app", self.app).with("app.kubernetes.io/instance", self.instance.as_str())
     }
 
-    /// An object's metadata.
+    /// Metadata of an object.
     pub fn metadata(&self, name: &str) -> Map {
         Map::new()
             .with("name", name)
@@ -46,12 +46,12 @@ impl ObjectIdentity {
     }
 }
 
-/// The beginning of an object.
+/// Creates an object with its version, kind and metadata.
 pub fn object(version: &str, kind: &str, metadata: impl Into<Node>) -> Map {
     Map::new().with("apiVersion", version).with("kind", kind).with("metadata", metadata)
 }
 
-/// What a pod may do, by the standard `restricted`.
+/// Security context of a pod, by the Pod Security Standard `restricted`.
 pub fn pod_security(user: u32) -> Map {
     Map::new()
         .with("runAsNonRoot", true)
@@ -61,7 +61,7 @@ pub fn pod_security(user: u32) -> Map {
         .with("seccompProfile", Map::new().with("type", "RuntimeDefault"))
 }
 
-/// What a container may do, by the same standard.
+/// Security context of a container, by the same standard.
 pub fn container_security() -> Map {
     Map::new()
         .with("allowPrivilegeEscalation", false)
@@ -69,7 +69,7 @@ pub fn container_security() -> Map {
         .with("capabilities", Map::new().with("drop", vec!["ALL"]))
 }
 
-/// A Service's port, which leads to the container's of the same name.
+/// Port of a Service. It forwards to the container's port of the same name.
 pub fn service_port(name: &str, port: u32) -> Map {
     Map::new().with("name", name).with("port", port).with("targetPort", name)
 }

@@ -1,4 +1,4 @@
-//! The pods of a group of devices, with what they mount and the Service that names them.
+//! The pods of a device group, with their volumes and their Service.
 
 use super::fleet::{
     BEHAVIOUR_FOLDER, BehaviourMount, DeployOptions, FAULTS_FILE, FAULTS_FOLDER, FleetManifests,
@@ -9,22 +9,23 @@ use super::yaml::Map;
 
 /// The label `app` of all devices.
 pub const APP: &str = "iot-device";
-/// The user that the image runs as.
+/// User id of the image.
 const USER: u32 = 65_532;
-/// The port of the API.
+/// Port of the API.
 pub const PORT: u32 = 5_000;
-/// The port's name.
+/// Name of the API's port.
 pub const PORT_NAME: &str = "http";
-/// Where pods keep what they compiled.
+/// Folder of compiled code in pods.
 const CACHE_FOLDER: &str = "/cache";
-/// What that may take: more than the program keeps, as a pod that takes more is evicted.
+/// Size limit of that folder. It is above the program's own limit, because Kubernetes evicts a pod that exceeds it.
 const CACHE_SIZE: &str = "64Mi";
-/// Below this, in processors, a start waits for the compiler so long that code is better made quickly than fast.
+/// Processor limit below which pods use the quick compiler, because optimized compilation would delay the start
+/// too much.
 const QUICK_COMPILE_BELOW: f64 = 0.5;
-/// Where pods have the broker's authority.
+/// Folder of the broker's CA in pods.
 const AUTHORITY_FOLDER: &str = "/broker";
 
-/// Who the objects of a group are.
+/// Identity of the objects of a group.
 pub fn identity(group: &str, options: &DeployOptions) -> ObjectIdentity {
     ObjectIdentity {
         app: APP,
@@ -47,7 +48,7 @@ pub fn component(component: &MountedComponent, options: &DeployOptions) -> Map {
     object("v1", "ConfigMap", metadata).with("binaryData", data)
 }
 
-/// The ConfigMap of a group's faults, where it has a file.
+/// The ConfigMap of a group's faults file, if it has one.
 pub fn faults(group: &PodGroup, options: &DeployOptions) -> Option<Map> {
     let file = group.faults.as_ref()?;
     let metadata = identity(group.instance.as_str(), options).metadata(&faults_name(group));
@@ -69,7 +70,7 @@ pub fn service(group: &PodGroup, options: &DeployOptions) -> Map {
     object("v1", "Service", identity.metadata(group.name.as_str())).with("spec", spec)
 }
 
-/// The Deployment of a group, or its StatefulSet.
+/// The Deployment or StatefulSet of a group.
 pub fn pods(group: &PodGroup, fleet: &FleetManifests) -> Map {
     let options = &fleet.options;
     let identity = identity(group.instance.as_str(), options);
@@ -123,7 +124,7 @@ fn container(group: &PodGroup, fleet: &FleetManifests) -> Map {
     let probe = |path: &str| Map::new().with("path", path).with("port", PORT_NAME);
     let amounts = |cpu: &str| Map::new().with("cpu", cpu).with("memory", options.memory.as_str());
     let cpu = options.cpu.as_str();
-    // What a device needs when nothing happens, so that many fit on a node.
+    // The request covers an idle device, so that many fit on a node.
     let cpu_request = if options.cpu.value() < 0.01 { cpu } else { "10m" };
     Map::new()
         .with("name", "device")
@@ -218,7 +219,7 @@ fn mounts(group: &PodGroup, fleet: &FleetManifests) -> Vec<Map> {
 }
 
 fn volumes(group: &PodGroup, fleet: &FleetManifests) -> Vec<Map> {
-    let volume = |name: &str, kind: &str, what: Map| Map::new().with("name", name).with(kind, what);
+    let volume = |name: &str, kind: &str, source: Map| Map::new().with("name", name).with(kind, source);
     let named = |name: &str| Map::new().with("name", name);
     let mut all = Vec::new();
     match (&fleet.options.behaviour, &group.config_map) {

@@ -1,9 +1,8 @@
-//! YAML for people: a tree whose entries keep their order and may have comments.
+//! YAML writer with ordered entries and comments.
 //!
-//! Libraries that write YAML lose comments and sort or quote as they like, and a manifest that explains itself
-//! is worth more than the hundred lines here. What is written is a small part of YAML on purpose: block maps
-//! and lists, literal blocks, and words that are quoted as JSON wherever there is the slightest doubt. Tests
-//! read all of it back with a parser that nobody here wrote.
+//! Manifests need comments for their readers, and YAML libraries neither write comments nor keep control of order
+//! and quotes. The writer uses a small subset of YAML: block maps and lists, literal blocks, and plain words;
+//! ambiguous text is quoted as in JSON. Tests read the output back with an independent parser.
 
 use std::fmt::Write as _;
 
@@ -12,51 +11,51 @@ use serde_json::Value;
 /// A value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Node {
-    /// Entries in their order.
+    /// A map with ordered entries.
     Map(Map),
-    /// Values in a row.
+    /// A list.
     List(Vec<Node>),
-    /// A text, of any content.
+    /// A string.
     Text(String),
-    /// A whole number.
+    /// An integer.
     Number(i64),
-    /// True or false.
+    /// A boolean.
     Bool(bool),
 }
 
-/// Entries in the order in which they are written.
+/// A map that keeps the order of its entries.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Map(Vec<Entry>);
 
 #[derive(Clone, Debug, PartialEq)]
 struct Entry {
-    /// Lines that stand above it.
+    /// Comment lines above the entry.
     comment: Option<String>,
     key: String,
     value: Node,
 }
 
 impl Map {
-    /// Without entries.
+    /// Creates an empty map.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// With one more entry.
+    /// Adds an entry.
     #[must_use]
     pub fn with(mut self, key: impl Into<String>, value: impl Into<Node>) -> Self {
         self.0.push(Entry { comment: None, key: key.into(), value: value.into() });
         self
     }
 
-    /// With one more entry, and why it is there.
+    /// Adds an entry with a comment.
     #[must_use]
     pub fn with_comment(mut self, comment: &str, key: impl Into<String>, value: impl Into<Node>) -> Self {
         self.0.push(Entry { comment: Some(comment.into()), key: key.into(), value: value.into() });
         self
     }
 
-    /// With one more entry, if there is something to say.
+    /// Adds an entry if the value is `Some`.
     #[must_use]
     pub fn with_some(self, key: impl Into<String>, value: Option<impl Into<Node>>) -> Self {
         match value {
@@ -65,7 +64,7 @@ impl Map {
         }
     }
 
-    /// With the entries of another after its own.
+    /// Appends the entries of another map.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.0.extend(other.0);
@@ -110,7 +109,7 @@ impl<T: Into<Node>> From<Vec<T>> for Node {
 }
 
 impl Node {
-    /// The same as JSON, which has no room for comments.
+    /// Converts to JSON, without comments.
     pub fn json(&self) -> Value {
         match self {
             Self::Map(Map(entries)) => {
@@ -124,14 +123,14 @@ impl Node {
     }
 }
 
-/// Write a document, without the `---` that may stand before it.
+/// Writes a document, without a leading `---`.
 pub fn write(map: &Map) -> String {
     let mut out = String::new();
     entries(map, 0, false, &mut out);
     out
 }
 
-/// The entries of a map. Where a list's dash stands on the line already, the first one follows it.
+/// Writes the entries of a map. With `after_dash`, the first entry follows a list's dash on the same line.
 fn entries(map: &Map, indent: usize, mut after_dash: bool, out: &mut String) {
     for entry in &map.0 {
         if !std::mem::take(&mut after_dash) {
@@ -149,7 +148,7 @@ fn write_comment(entry: &Entry, indent: usize, out: &mut String) {
     }
 }
 
-/// What stands behind `key:`.
+/// Writes the value after `key:`.
 fn value(node: &Node, indent: usize, out: &mut String) {
     match node {
         Node::Map(map) if !map.0.is_empty() => {
@@ -184,7 +183,7 @@ fn items(list: &[Node], indent: usize, out: &mut String) {
     }
 }
 
-/// What needs no lines of its own.
+/// Formats a value for a single line.
 fn inline(node: &Node) -> String {
     match node {
         Node::Map(_) => "{}".into(),
@@ -195,7 +194,7 @@ fn inline(node: &Node) -> String {
     }
 }
 
-/// Several lines of ordinary text, which a literal block shows as they are.
+/// True for several lines of ordinary text, which a literal block can represent.
 fn is_block(text: &str) -> bool {
     let ordinary = |c: char| matches!(c, ' '..='~' | '\n' | '\u{a0}'..='\u{d7ff}');
     let body = text.strip_suffix('\n').unwrap_or(text);
@@ -222,13 +221,13 @@ fn block(text: &str, indent: usize, out: &mut String) {
     }
 }
 
-/// A text as a plain word where every reader takes it for that text, otherwise in quotes.
+/// Formats a string as a plain word if every YAML parser reads it as a string, otherwise in quotes.
 fn scalar(text: &str) -> String {
     if is_plain(text) { text.to_owned() } else { quote(text) }
 }
 
 fn is_plain(text: &str) -> bool {
-    /// Words that some version of YAML takes for something else.
+    /// Words that some version of YAML does not read as strings.
     const RESERVED: [&str; 10] = ["true", "false", "yes", "no", "on", "off", "null", "y", "n", "nan"];
     let legal = |c: char| c.is_ascii_alphanumeric() || "-_./${}:,".contains(c);
     let starts = text.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '/' | '$'));
@@ -238,7 +237,7 @@ fn is_plain(text: &str) -> bool {
         && !RESERVED.iter().any(|reserved| reserved.eq_ignore_ascii_case(text))
 }
 
-/// JSON's strings are YAML's, as long as nothing in them is unprintable.
+/// Quotes a string as in JSON. YAML accepts JSON strings without unprintable characters, so those are escaped.
 fn quote(text: &str) -> String {
     let mut out = String::from('"');
     for c in text.chars() {

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Takes from the package `kubernetes-validate` what the tests need of Kubernetes' own schemas.
+"""Extracts the Kubernetes schemas for the tests from the package `kubernetes-validate`.
 
     python3 -m venv venv && venv/bin/pip install kubernetes-validate
     venv/bin/python extract.py 1.33.0 1.37.0
 
-Writes <version>.json: the strict schemas (no unknown fields) of the kinds below, with all that they refer to and
-without descriptions. The tests then need neither Python nor a network.
+Writes <version>.json: the strict schemas (no unknown fields) of the kinds below, with all referenced schemas and
+without descriptions. The tests need neither Python nor a network.
 """
 
 import importlib.resources
@@ -25,7 +25,7 @@ KINDS = [
 
 
 def bare(schema):
-    """Without descriptions, and with references that lead into this one file."""
+    """Removes descriptions, and makes references local to this file."""
     if isinstance(schema, list):
         return [bare(entry) for entry in schema]
     if not isinstance(schema, dict):
