@@ -29,16 +29,16 @@ pub struct AuditRecord {
     pub message: String,
     /// The change as entries of a plan's timeline.
     pub entries: Vec<Value>,
-    /// The component that the user sent with it, in the run's folder.
+    /// The component that the user uploaded with the change, in the run's folder.
     pub component: Option<ComponentEntry>,
 }
 
-/// Keeps a record of the changes that users make.
+/// Records the changes that users make over HTTP.
 pub struct AuditTrail {
     fleet: Fleet,
     observer: RunObserver,
     updates: Arc<LiveUpdates>,
-    /// The run's folder, for components that users send.
+    /// The run's folder, for uploaded components.
     folder: PathBuf,
     entries: Mutex<Vec<AuditRecord>>,
 }
@@ -49,12 +49,13 @@ impl AuditTrail {
         Self { fleet, observer, updates, folder, entries: Mutex::default() }
     }
 
-    /// Takes all records.
+    /// Removes and returns all records.
     pub fn take(&self) -> Vec<AuditRecord> {
         std::mem::take(&mut self.entries.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Entries that roll out an uploaded version again: on the canaries first, and on the rest of each group after the trial.
+    /// Entries that roll out an uploaded version again: on the canaries first, and on the rest of each group after
+    /// the trial.
     fn swaps(&self, update: &BehaviourUpdate) -> Vec<TimelineEntry> {
         let BehaviourUpdate { groups, began, canaries, trial, .. } = update;
         let devices = self.fleet.devices();
@@ -133,8 +134,8 @@ fn describe_update(update: &BehaviourUpdate) -> String {
     }
 }
 
-/// File of an uploaded component below the run's folder. The file is named after the behaviour, because a behaviour's name
-/// comes from its file.
+/// File of an uploaded component below the run's folder. The file is named after the behaviour, because a behaviour's
+/// name comes from its file.
 fn component_path(update: &BehaviourUpdate) -> String {
     format!("{COMPONENTS_FOLDER}/{}/{}.wasm", version(update), update.behaviour)
 }

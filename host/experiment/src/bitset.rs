@@ -1,11 +1,11 @@
-//! A set of small numbers.
+//! Set of small integers.
 
-/// One bit for each number.
+/// Set with one bit for each number.
 #[derive(Clone, Debug, Default)]
 pub struct BitSet(Vec<u64>);
 
 impl BitSet {
-    /// Add a number. True if it was not in the set.
+    /// Adds a number and returns true if it was not in the set.
     pub fn insert(&mut self, number: usize) -> bool {
         let (word, bit) = (number / 64, 1 << (number % 64));
         if word >= self.0.len() {

@@ -1,14 +1,13 @@
-//! Who should have been given what, and who was.
+//! Delivery tracker: for each published message, the devices that are expected to receive it and those that do.
 //!
-//! A device wants a topic from the moment its behaviour subscribes to a filter that matches, until it
-//! takes that back or is stopped in order. A device that is disconnected, silent or crashed still wants what it
-//! wanted: that it gets nothing then is what an experiment is to show. Shared subscriptions want nothing
-//! here, as no single device is meant.
+//! A device is subscribed to a topic from the moment its behaviour subscribes to a matching filter until it
+//! unsubscribes or is stopped cleanly. A device that is disconnected, silent or crashed stays subscribed, so that the
+//! experiment shows its losses. Shared subscriptions do not count, because the broker chooses the receiver.
 //!
-//! When a device publishes a message, every device that wants it then is *expected* to be given it, the
-//! publisher itself included if it asked for it. The first copy that reaches the behaviour of such a
-//! device is *delivered*; further copies, copies that the broker had retained, and copies for devices that
-//! began to want it later do not count. So `delivered <= expected` always, message by message.
+//! When a device publishes a message, the message is *expected* at every device that is subscribed at that time, the
+//! publisher included. The first copy that reaches the behaviour of such a device is *delivered*. Further copies,
+//! retained copies, and copies for devices that subscribed later do not count, so `delivered <= expected` for each
+//! message.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -23,61 +22,61 @@ use wasmote_sim::context::Effect;
 use super::bitset::BitSet;
 use super::time_buckets::TimeBuckets;
 
-/// The account of a run.
+/// Expected and actual deliveries of a run.
 #[derive(Debug)]
 pub struct DeliveryTracker {
     buckets: TimeBuckets,
     devices: Vec<TrackedDevice>,
     positions: HashMap<DeviceId, u32>,
-    /// At each filter, who wants it and since when.
+    /// For each filter, the subscribed devices and the times of their subscriptions.
     subscribers: FilterTree<BTreeMap<u32, Time>>,
 }
 
 #[derive(Debug)]
 struct TrackedDevice {
     group: usize,
-    /// The filters that it wants.
+    /// The device's subscriptions.
     subscriptions: BTreeSet<TopicFilter>,
-    /// When each of its messages was published; their numbers begin with 1.
+    /// Publish times of its messages; sequence numbers start at 1.
     published: Vec<Time>,
-    /// The numbers of messages that it was given, by who published them.
+    /// Sequence numbers of the messages that it received, by publisher.
     received: HashMap<u32, BitSet>,
 }
 
 impl DeliveryTracker {
-    /// Of a run without devices.
+    /// Tracker without devices.
     pub fn new(buckets: TimeBuckets) -> Self {
         Self { buckets, devices: Vec::new(), positions: HashMap::new(), subscribers: FilterTree::default() }
     }
 
-    /// A device joins, in this column of the table.
+    /// Adds a device, which counts in this column of the table.
     pub fn add(&mut self, id: DeviceId, group: usize) {
         self.positions.insert(id, self.devices.len() as u32);
         let (subscriptions, published, received) = (BTreeSet::new(), Vec::new(), HashMap::new());
         self.devices.push(TrackedDevice { group, subscriptions, published, received });
     }
 
-    /// The position of a device.
+    /// Position of a device.
     pub fn position(&self, id: &DeviceId) -> Option<u32> {
         self.positions.get(id).copied()
     }
 
-    /// Messages that a device published.
+    /// Number of messages that a device published.
     pub fn published(&self, device: u32) -> u64 {
         self.devices[device as usize].published.len() as u64
     }
 
-    /// The table.
+    /// The time buckets.
     pub fn buckets(&self) -> &TimeBuckets {
         &self.buckets
     }
 
-    /// The table, for what is counted elsewhere.
+    /// The time buckets, for counts from elsewhere.
     pub fn buckets_mut(&mut self) -> &mut TimeBuckets {
         &mut self.buckets
     }
 
-    /// A behaviour asked for something.
+    /// Records an effect that a behaviour requests.
     pub fn on_effect(&mut self, device: u32, effect: &Effect, now: Time) {
         match effect {
             Effect::Publish(message) => self.on_publish(device, &message.topic, now),
@@ -92,7 +91,7 @@ impl DeliveryTracker {
         }
     }
 
-    /// A device was stopped in order: it wants nothing any more.
+    /// Removes the subscriptions of a device that was stopped cleanly.
     pub fn on_stopped(&mut self, device: u32) {
         for filter in std::mem::take(&mut self.devices[device as usize].subscriptions) {
             self.remove_subscription(device, &filter);
@@ -103,7 +102,7 @@ impl DeliveryTracker {
         self.subscribers.take(filter.as_str(), |since| since.remove(&device));
     }
 
-    /// A message comes into being.
+    /// Records that a device publishes a message.
     pub fn on_publish(&mut self, device: u32, topic: &Topic, now: Time) {
         let expected = self.count_subscribers(topic);
         let tracked = &mut self.devices[device as usize];
@@ -113,13 +112,13 @@ impl DeliveryTracker {
         }
     }
 
-    /// The run ends, or has ended. Devices in real time go on for a while, as they take their leave; what they
-    /// publish then still has to be accounted for, but does not count.
+    /// Ends the measurement. Devices in real time keep running while they disconnect; their messages still appear in
+    /// the ledger, but not in the time buckets.
     pub fn end(&mut self, at: Time) {
         self.buckets.truncate(at);
     }
 
-    /// A message reaches a behaviour.
+    /// Records that a message reaches a behaviour.
     pub fn on_receive(&mut self, device: u32, message: &Message, now: Time) {
         if now > self.buckets.end() {
             return;
@@ -136,7 +135,7 @@ impl DeliveryTracker {
         }
     }
 
-    /// How many devices want a topic now. One counts once for all its filters.
+    /// Number of devices that are subscribed to a topic. A device with several matching filters counts once.
     fn count_subscribers(&mut self, topic: &Topic) -> u64 {
         let (mut filters, mut entries) = (0, 0);
         self.subscribers.visit(topic, |since| {
@@ -153,7 +152,7 @@ impl DeliveryTracker {
         devices.len() as u64
     }
 
-    /// Whether a device has wanted a topic at least since then.
+    /// Whether a device has been subscribed to a topic since `then` or earlier.
     fn subscribed_since(&mut self, device: u32, topic: &Topic, then: Time) -> bool {
         let mut found = false;
         self.subscribers.visit(topic, |since| found |= since.get(&device).is_some_and(|from| *from <= then));
@@ -161,7 +160,8 @@ impl DeliveryTracker {
     }
 }
 
-/// Whether a filter is a device's own. What no broker takes is nobody's.
+/// Whether a filter counts as a subscription of one device. Shared filters, and filters with more levels than brokers
+/// accept, do not.
 fn is_individual(filter: &TopicFilter) -> bool {
     !filter.as_str().starts_with("$share/") && filter.as_str().split('/').nth(MAX_FILTER_LEVELS).is_none()
 }
@@ -183,10 +183,10 @@ mod tests {
         DeviceId::new(name).unwrap()
     }
 
-    /// A talker at position 0, listeners at 1 and 2.
+    /// Tracker with a publisher at position 0 and subscribers at 1 and 2.
     fn tracker() -> DeliveryTracker {
         let mut tracker = DeliveryTracker::new(TimeBuckets::new(vec![at(100)], 1));
-        for name in ["talker", "one", "two"] {
+        for name in ["publisher", "one", "two"] {
             tracker.add(id(name), 0);
         }
         tracker
@@ -197,7 +197,7 @@ mod tests {
     }
 
     fn message(sequence: u64) -> Message {
-        let origin = MessageOrigin { from: id("talker"), sequence, sent: WallTime::default() };
+        let origin = MessageOrigin { from: id("publisher"), sequence, sent: WallTime::default() };
         Message { origin: Some(Box::new(origin)), ..Message::new(Topic::new("a/b").unwrap(), "") }
     }
 

@@ -27,7 +27,7 @@ pub use virtual_time::virtual_driver;
 /// Outcome of a change to the devices.
 pub type DriverResult = Result<(), ExperimentError>;
 
-/// Devices, by position, and their broker, in passing time.
+/// Devices, addressed by position, and their broker, as time advances.
 pub trait Driver {
     /// Longest time between two reports of progress.
     const POLL_INTERVAL: Duration;
@@ -35,25 +35,25 @@ pub trait Driver {
     /// The present time.
     fn now(&self) -> Now;
 
-    /// Lets time pass until `end`.
+    /// Advances time to `end`.
     fn run_until(&mut self, end: Time) -> DriverResult;
 
-    /// Adds a device at the next position. It is off.
+    /// Adds a device at the next position, switched off.
     fn add(&mut self, device: Blueprint) -> DriverResult;
 
     /// Switches devices on or off.
     fn order(&mut self, devices: &[usize], order: PowerCommand) -> DriverResult;
 
-    /// Gives each of these devices other faults.
+    /// Replaces the faults of each of these devices.
     fn set_faults(&mut self, faults: Vec<(usize, Faults)>) -> DriverResult;
 
     /// Sets the faults of the broker to those among `faults`. An error if the broker is not the embedded one.
     fn set_broker_faults(&mut self, faults: &[Arc<Fault>], seed: Seed) -> DriverResult;
 
-    /// Makes the broker fail for a while; events name this fault.
+    /// Makes the broker fail for the duration `lasting`; events name this fault.
     fn fail_broker(&mut self, fault: FaultId, failure: Failure, lasting: Duration) -> DriverResult;
 
-    /// Gives each of these devices another version of its behaviour while it runs.
+    /// Swaps the behaviour of each of these devices for another version while it runs.
     fn swap(&mut self, devices: &[usize], upgrade: &Upgrade) -> DriverResult;
 
     /// Publishes a message as the host.
@@ -102,7 +102,7 @@ pub struct RunOutcome {
     pub lag: Option<LagSummary>,
 }
 
-/// Lateness of this machine, from the histogram that a fleet keeps of itself.
+/// Lag of this machine, from the histogram that a fleet keeps.
 fn lag_summary(lateness: &Histogram) -> LagSummary {
     let (p50, p99) = (lateness.quantile_bound(0.5), lateness.quantile_bound(0.99));
     LagSummary { mean: lateness.mean(), p50, p99 }

@@ -1,7 +1,7 @@
 //! Dry run: checks before a run that behaviours accept the configuration in the plan.
 //!
-//! Only a behaviour knows which configuration is valid. So the first device of each group is started alone, and the plan is
-//! refused if its behaviour refuses to start.
+//! Only a behaviour knows which configuration is valid. So the first device of each group is started alone, and the
+//! plan is rejected if its behaviour fails to start.
 
 use wasmote_fleet::blueprints::{Blueprints, Components};
 use wasmote_fleet::config::{Group, Settings};
@@ -15,14 +15,16 @@ use super::ExperimentError;
 use super::point::Point;
 use super::topology::is_assigned;
 
-/// Tries every group of a point, as it is at the beginning and as the timeline changes it.
+/// Checks every group of a point with its initial configuration and with those that the timeline sets.
 pub(super) fn dry_run(point: &Point, components: &Components, shown: &str) -> Result<(), ExperimentError> {
     let configured = point.timeline.steps.iter().filter_map(|(_, step)| step.changed_group());
     for group in point.settings.groups.iter().chain(configured) {
         if let Some(reason) = refusal(point, group, components)? {
             let place = format!("{shown}: group.{}.config", group.name);
             let hint = match is_assigned(&point.plan, group) && reason.contains("topology: unknown field") {
-                true => "; `[topology]` hands it that: name in its `groups` those that understand it",
+                true => {
+                    "; `[topology]` sets this field: list in its `groups` only groups whose behaviour knows it"
+                }
                 false => "",
             };
             return Err(ExperimentError::invalid(place, format!("{reason}{hint}")));
@@ -31,7 +33,7 @@ pub(super) fn dry_run(point: &Point, components: &Components, shown: &str) -> Re
     Ok(())
 }
 
-/// The reason that the behaviour gives for not starting, if it refuses.
+/// Error of the behaviour, if it rejects its configuration.
 fn refusal(point: &Point, group: &Group, components: &Components) -> Result<Option<String>, ExperimentError> {
     let first = Group { count: group.count.min(1), ..group.clone() };
     let settings = Settings { groups: vec![first], ..point.settings.clone() };

@@ -1,4 +1,4 @@
-//! `timeline-as-run.toml`: a plan that repeats a run in real time, in virtual time too.
+//! `timeline-as-run.toml`: a plan that repeats a run in real time, in either time mode.
 //!
 //! It is the plan with the values and the seed of the run. Its timeline also has the changes that users made over HTTP,
 //! each at its time.

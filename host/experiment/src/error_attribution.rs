@@ -1,7 +1,7 @@
-//! Which change made a plan one that makes no sense: what the command line set, or a value of the sweep.
+//! Error attribution: finds the `--set` flag or the swept value that makes a plan invalid.
 //!
-//! A plan is read before anything is set in it, and what is wrong then is told with its line. What was set has no
-//! line; so an error that comes up after that names the change without which there would be none.
+//! A plan is parsed before values are set in it, so errors of the file itself have a line. Set values have no line;
+//! an error that appears after they are set names the override without which the plan is valid.
 
 use serde_json::Value;
 use wasmote_results::PointValues;
@@ -12,13 +12,13 @@ use super::source::PlanSource;
 
 /// One field that was set.
 struct FieldOverride<'a> {
-    /// As the user wrote it.
+    /// The override as the user wrote it.
     shown: String,
     field: &'a str,
     value: &'a Value,
 }
 
-/// The error, with the change that is to blame for it in front.
+/// Prefixes the error with the override that causes it, if there is one.
 pub(super) fn attribute_error(
     error: ExperimentError,
     plan: &PlanSource,
@@ -26,7 +26,7 @@ pub(super) fn attribute_error(
     point: &PointValues,
     check: impl Fn(&PlanSource) -> bool,
 ) -> ExperimentError {
-    // A path that leads nowhere has said so itself.
+    // An error about an unknown path already names the swept field.
     if error.to_string().contains(": sweep.\"") {
         return error;
     }

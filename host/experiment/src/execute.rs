@@ -1,7 +1,7 @@
 //! Executes all runs of an experiment on a number of threads.
 //!
-//! A run is one thread and shares only compiled code with other runs, so the number of threads changes nothing but the
-//! time that the experiment takes.
+//! A run uses one thread and shares only compiled code with other runs, so the number of threads affects only how
+//! long the experiment takes.
 
 use std::fs;
 use std::path::{Component, Path};
@@ -21,8 +21,8 @@ use super::progress::{Progress, Totals};
 use super::results::ResultsWriter;
 use super::run::{FinishedRun, RunContext, run};
 
-/// Calls `work` for each run, on several threads. Outcomes are in the order of the runs. After a failure or an interrupt
-/// no further run starts; the first failure in that order is returned.
+/// Calls `work` for each run, on several threads. Outcomes are in the order of the runs. After a failure or an
+/// interrupt no further run starts; the first failure in that order is returned.
 pub fn for_each<T: Send>(
     runs: &[RunId],
     workers: usize,
@@ -53,7 +53,7 @@ pub fn for_each<T: Send>(
         .collect()
 }
 
-/// The time base of the runs, with what it needs.
+/// Time mode of the runs, with its settings.
 pub enum ExecutionMode {
     /// Virtual time, with this number of runs at the same time.
     Virtual(usize),

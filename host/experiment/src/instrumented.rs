@@ -1,7 +1,7 @@
-//! A behaviour with somebody looking over its shoulder.
+//! Instrumented behaviours: wrappers that report published and received messages to the delivery tracker.
 //!
-//! The account of a run needs to know of every message when it comes into being and when it reaches a
-//! behaviour. Both happen between a device and its behaviour, so that is where this sits; neither notices.
+//! The tracker needs the time at which each message is published and the times at which it reaches behaviours. Both
+//! are visible between a device and its behaviour, so the wrapper sits there, transparent to both.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,23 +12,24 @@ use wasmote_sim::event::{Event, StartCause, StopReason};
 
 use super::delivery_tracker::DeliveryTracker;
 
-/// An account that a run's devices share. A run is one thread, so nobody ever waits for it.
+/// Delivery tracker that a run's devices share. In virtual time a run is one thread, so the lock is never contended.
 #[derive(Clone, Debug)]
 pub struct SharedTracker(Arc<Mutex<DeliveryTracker>>);
 
 impl SharedTracker {
-    /// Share an account.
+    /// Shares a tracker.
     pub fn new(tracker: DeliveryTracker) -> Self {
         Self(Arc::new(Mutex::new(tracker)))
     }
 
-    /// Look into it, or write.
+    /// Calls `access` with the locked tracker.
     pub fn with<T>(&self, access: impl FnOnce(&mut DeliveryTracker) -> T) -> T {
         access(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// Makes watched instances of what can be replaced in mid-run by another behaviour or configuration.
+/// Factory of instrumented behaviours. Its inner factory can be replaced during a run by one with another behaviour
+/// or configuration.
 pub struct InstrumentedFactory {
     name: String,
     inner: Mutex<Arc<dyn BehaviourFactory>>,
@@ -36,12 +37,12 @@ pub struct InstrumentedFactory {
 }
 
 impl InstrumentedFactory {
-    /// Watch what this makes.
+    /// Instruments the instances of `inner`.
     pub fn new(inner: Arc<dyn BehaviourFactory>, tracker: SharedTracker) -> Self {
         Self { name: inner.name().to_owned(), inner: Mutex::new(inner), tracker }
     }
 
-    /// Make instances of another from now on.
+    /// Replaces the inner factory for later instances.
     pub fn replace(&self, inner: Arc<dyn BehaviourFactory>) {
         *self.inner.lock().unwrap_or_else(PoisonError::into_inner) = inner;
     }
@@ -73,7 +74,7 @@ struct InstrumentedBehaviour {
 }
 
 impl InstrumentedBehaviour {
-    /// Enter what is asked for and does happen.
+    /// Records the requested effects that take effect.
     fn record_effects(&self, context: &Context, takes_effect: impl Fn(&Effect) -> bool) {
         if context.effects().is_empty() {
             return;
@@ -92,12 +93,12 @@ impl Behaviour for InstrumentedBehaviour {
         if let Event::Message(message) = &event {
             self.tracker.with(|tracker| tracker.on_receive(device, message, context.now()));
         }
-        // What a new version asks for when it starts happens once it has restored. Of what an old one asks for as it
-        // leaves, nothing happens but its messages.
+        // A new version's effects at its start take effect only after it has restored its state. Of an old version's
+        // effects when it stops, only its messages take effect.
         let is_swapped_in = event == Event::Started(StartCause::Swap);
         let is_stopping = event == Event::Stopping(StopReason::Swap);
         let (context, outcome) = self.inner.handle(event, context);
-        // What a trapped instance asked for does not happen.
+        // The effects of an instance that trapped are discarded.
         if outcome.is_ok() && !is_swapped_in {
             self.record_effects(&context, |effect| !is_stopping || matches!(effect, Effect::Publish(_)));
         }

@@ -1,4 +1,4 @@
-//! Latency histogram whose buckets are as wide as their bounds are large.
+//! Latency histogram with buckets whose width is proportional to their bounds.
 
 use std::time::Duration;
 
@@ -24,8 +24,8 @@ pub fn seconds(nanos: u64) -> f64 {
     nanos as f64 / 1e9
 }
 
-/// Number of the bucket of a duration. Below 64 ns each number has its own bucket; above, the six bits after the leading
-/// one select the bucket.
+/// Number of the bucket of a duration. Below 64 ns each number has its own bucket; above, the six bits after the
+/// leading one select the bucket.
 fn bucket(nanos: u64) -> usize {
     let octave = nanos.checked_ilog2().unwrap_or(0);
     match octave.checked_sub(BITS) {

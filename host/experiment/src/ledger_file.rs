@@ -1,4 +1,4 @@
-//! Puts together `ledger.json` from the ledgers of the devices and of the broker.
+//! Builds `ledger.json` from the ledgers of the devices and of the broker.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,11 +10,11 @@ use wasmote_sim::ledger::{self, Ledger};
 
 use super::driver::RunOutcome;
 
-/// The account of a run at its end. `published` is the number of messages that a device's behaviour, or a user on its
-/// behalf, was seen to publish.
+/// Ledger of a run at its end. `published` is the number of messages that the delivery tracker saw a device publish,
+/// including those that users published on its behalf.
 ///
-/// It closes if every message is accounted for: on each device, in all, at the broker, and between what was seen to be
-/// published and what the ledgers have.
+/// The ledger closes if every message is accounted for: on each device, in total, at the broker, and between the
+/// tracked number of published messages and the ledgers.
 pub fn run_ledger(
     devices: &[Arc<Identity>],
     outcome: RunOutcome,
@@ -43,7 +43,7 @@ pub fn run_ledger(
     }
 }
 
-/// Counts of a ledger, with the messages that wait: out, and in.
+/// Counts of a ledger, with the queued messages: outbound and inbound.
 fn counts(ledger: &Ledger, (waiting_out, waiting_in): (u64, u64)) -> LedgerCounts {
     LedgerCounts {
         generated: ledger.generated,
@@ -73,7 +73,7 @@ fn broker_ledger(counters: &BrokerCounters, waiting: u64) -> BrokerLedger {
     }
 }
 
-/// Effects of a fault, as result files have them.
+/// Effects of a fault in the format of results files.
 pub fn fault_counts(counts: &ledger::FaultCounts) -> FaultCounts {
     FaultCounts {
         dropped_out: counts.dropped_out,

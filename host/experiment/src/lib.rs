@@ -1,24 +1,29 @@
-//! Experiments: plans that run in virtual time, again and again with the same bytes.
+//! Experiments: a plan file becomes points, runs, recorded files and a results folder.
 //!
-//! From a plan to its results, in this order:
+//! The modules, in the order in which an experiment passes through them:
 //!
-//! * [`source`]: a plan is found and read. [`plan_file`]: what it can say, with [`seeds`], [`range`]s and
-//!   [`threshold`]s. [`schema`]: the same for editors.
-//! * `topology`: the plan's topology, and the groups that get its links.
-//! * [`sweep`]: one plan becomes points. [`plan`]: points are checked, their [`timeline`]s with them; a `dry_run`
-//!   asks the behaviours themselves, and `error_attribution` finds what was set wrong.
-//! * [`execute`]: points and seeds become runs, on all cores. [`run`]: one of them, on its [`orchestrator`], where a
-//!   [`population`] of devices lives in a [`driver`].
-//! * What is seen: the [`recorder`] looks on at every step; [`instrumented`] behaviours feed the [`delivery_tracker`],
-//!   which keeps its [`message_stats`] (with [`latencies`]) in [`time_buckets`] of time and group; [`windows`] sums them up.
-//! * [`live_run`]: a run whose world is a live fleet, and [`audit`], what users do to it over HTTP;
-//!   [`live_updates`]: versions of behaviours among that. [`effective_plan`]: the plan with all of that in it.
-//! * Results files, whose types are those of `wasmote_results`: [`results`] creates the folder with its manifest and plan
-//!   (`plan_snapshot`); [`summary`], [`ledger_file`] and [`tables`] fill it.
-//! * [`verify`]: all of it again, and whether it came out the same. [`progress`]: how far it is.
+//! * Plan. [`source`] finds and reads a plan file. [`plan_file`] is its document type, with the value types of
+//!   [`seeds`], [`range`] and [`threshold`]. [`schema`] has its JSON Schema.
+//! * Points. [`sweep`] combines the swept values into points. [`plan`] checks the points and compiles their
+//!   behaviours, [`timeline`] orders the actions and phases, and `topology` computes the links between devices.
+//!   `dry_run` checks that behaviours accept their configuration, and `error_attribution` names the override or swept
+//!   value behind an error.
+//! * Runs. [`execute`] runs every point with every seed on a pool of threads. [`run`] executes one run: its
+//!   [`orchestrator`] applies the timeline to a [`population`] of devices, which a [`driver`] runs in virtual time or
+//!   in real time. [`progress`] counts the steps done.
+//! * Records. The [`recorder`] writes events, logs and the digest chain. [`instrumented`] behaviours report to the
+//!   [`delivery_tracker`], which compares expected with actual deliveries. [`time_buckets`] holds the
+//!   [`message_stats`] and [`latencies`] by time and group, and [`windows`] sums them for phases and groups.
+//! * Real time. [`live_run`] runs a point on a live fleet with its HTTP API. [`audit`] records the changes that users
+//!   make over HTTP, [`live_updates`] the behaviours that they upload, and [`effective_plan`] writes a plan that
+//!   repeats both.
+//! * Results. [`results`] creates the results folder with its manifest and plan (`plan_snapshot`). [`summary`],
+//!   [`ledger_file`], [`tables`] and [`partial_timeseries`] produce the files of a run. Their types are in
+//!   `wasmote_results`.
+//! * Verification. [`verify`] repeats the runs of a results folder and compares the files byte by byte.
 //!
-//! Everything in a run's folder follows from the plan, the seed and the components alone. What does not (when and
-//! where it was computed, how long that took) is in the manifest.
+//! In virtual time, the files of a run depend only on the plan, the seed and the components. The manifest holds
+//! everything else: when and where the run was executed, and how long it took.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -71,63 +76,63 @@ use wasmote_fleet::config::ConfigError;
 use wasmote_fleet::document::DocumentError;
 use wasmote_fleet::startup::RunError;
 
-/// Why an experiment came to nothing.
+/// Error of an experiment.
 #[derive(Debug, thiserror::Error)]
 pub enum ExperimentError {
-    /// Neither a file nor a name that is known.
+    /// No plan file and no built-in plan has this name.
     #[error(
-        "there is no plan `{name}`: it is no file, not in `experiments/`, and none that ships ({known}){hint}"
+        "there is no plan `{name}`: it is not a file, not in `experiments/`, and not a built-in plan ({known}){hint}"
     )]
     NoPlan {
-        /// What was given.
+        /// The name as given.
         name: String,
-        /// The names that need no file.
+        /// Names of the built-in plans.
         known: String,
-        /// A name that may have been meant.
+        /// Suggestion of a similar name; may be empty.
         hint: String,
     },
-    /// A file that is there and cannot be read.
+    /// A file exists and cannot be read.
     #[error("cannot read `{path}`: {problem}")]
     Unreadable {
         /// The file.
         path: String,
-        /// What the system said.
+        /// Error of the operating system.
         problem: io::Error,
     },
-    /// A results folder that cannot be read.
+    /// A results folder cannot be read.
     #[error(transparent)]
     Results(#[from] wasmote_results::ReadError),
-    /// A plan that makes no sense.
+    /// The plan document is invalid.
     #[error(transparent)]
     Document(#[from] DocumentError),
-    /// Devices that make no sense.
+    /// The configuration of devices is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// Behaviours that cannot be used.
+    /// A behaviour cannot be loaded or instantiated.
     #[error(transparent)]
     Plan(#[from] BlueprintError),
-    /// A value out of range, or things that do not go together.
+    /// A value is out of range, or values contradict each other.
     #[error("{place}: {problem}")]
     Invalid {
-        /// The file and the field, or the flag.
+        /// File and field, or the flag, with the invalid value.
         place: String,
-        /// What is wrong and what to write instead.
+        /// The problem, and what to write instead.
         problem: String,
     },
-    /// A live fleet could not be brought up, or came to nothing.
+    /// A live fleet did not start, or failed.
     #[error(transparent)]
     Live(#[from] RunError),
-    /// No broker answers where it is said to be.
+    /// No broker answers at the configured URL.
     #[error(
         "no broker answers at {url}: {problem}; start one there, or leave --broker out for the embedded one"
     )]
     NoBroker {
-        /// Its URL.
+        /// URL of the broker.
         url: String,
-        /// Why the connection failed.
+        /// Reason why the connection failed.
         problem: String,
     },
-    /// A live fleet does not answer any more.
+    /// A live fleet has stopped answering.
     #[error("the fleet does not answer: {0}")]
     Fleet(String),
     /// The results cannot be written.
@@ -135,24 +140,24 @@ pub enum ExperimentError {
     Unwritable {
         /// The file or folder.
         path: String,
-        /// What the system said.
+        /// Error of the operating system.
         problem: io::Error,
     },
 }
 
 impl ExperimentError {
-    /// Something wrong with what the user asked for.
+    /// Error for an invalid value in a file or a flag.
     pub fn invalid(place: impl Into<String>, problem: impl Into<String>) -> Self {
         Self::Invalid { place: place.into(), problem: problem.into() }
     }
 
-    /// What to make of an error from writing there.
+    /// Converts errors of writing to this path.
     pub fn writing(path: &dyn Display) -> impl Fn(io::Error) -> Self + use<> {
         let path = path.to_string();
         move |problem| Self::Unwritable { path: path.clone(), problem }
     }
 
-    /// Whether the user asked for something that makes no sense, and nothing was run yet.
+    /// Whether the request of the user is invalid, so that nothing was run.
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Unwritable { .. } | Self::Live(_) | Self::NoBroker { .. } | Self::Fleet(_) => false,

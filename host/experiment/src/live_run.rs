@@ -57,8 +57,8 @@ impl LiveEnv {
     }
 }
 
-/// A broker has to answer: better to know now than after a run without any device. A broker that refuses this connection
-/// may still accept those of the devices, whose names it may know.
+/// Checks before the run that the broker answers. A broker that refuses this connection may still accept those of the
+/// devices, because it may know their client identifiers.
 fn check_broker(url: &BrokerUrl, settings: &Settings) -> Result<(), ExperimentError> {
     let connection = HostConnection {
         broker: url.clone(),
@@ -70,7 +70,7 @@ fn check_broker(url: &BrokerUrl, settings: &Settings) -> Result<(), ExperimentEr
     match runtime.block_on(host_client::check(connection, CONNECT_TIMEOUT)) {
         Ok(BrokerAnswer::Accepted) => Ok(()),
         Ok(BrokerAnswer::Refused(why)) => {
-            tracing::warn!("the broker is there, but does not let the host in: {why}");
+            tracing::warn!("the broker answers, but refuses the connection of the host: {why}");
             Ok(())
         }
         Err(problem) => Err(ExperimentError::NoBroker { url: format_broker_url(url), problem }),
@@ -81,7 +81,7 @@ fn check_broker(url: &BrokerUrl, settings: &Settings) -> Result<(), ExperimentEr
 pub fn run(context: RunContext<'_>, live_env: &LiveEnv) -> Result<FinishedRun, ExperimentError> {
     let runtime = Builder::new_multi_thread().enable_all().build().map_err(RunError::Runtime)?;
     let outcome = run_on(context, live_env, runtime.handle());
-    // Clients that still read events would delay the shutdown.
+    // HTTP clients that still read events would delay the shutdown.
     runtime.shutdown_timeout(Duration::from_millis(100));
     outcome
 }
@@ -135,6 +135,6 @@ fn run_on(
 
     let (devices, lasts) = (settings.devices(), humantime::format_duration(point.plan.duration.0));
     let (broker, http) = (&orchestrator.driver.broker_url, &live_env.url);
-    tracing::info!("{devices} devices run for {lasts} with seed {seed} on {broker}; {http} tells of them");
+    tracing::info!("{devices} devices run for {lasts} with seed {seed} on {broker}; HTTP API at {http}");
     context.execute(orchestrator, &observer, || audit.take())
 }

@@ -1,5 +1,5 @@
-//! Versions of behaviours that users send while a run in real time lasts. The plan's own deeds go on from them: who joins
-//! later has them too, and a configuration that changes leaves them be.
+//! Behaviour versions that users upload during a run in real time. Later actions of the plan build on them: new
+//! devices get the uploaded version, and a changed configuration keeps it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use wasmote_sim::behaviour::BehaviourFactory;
 
 use super::instrumented::{InstrumentedFactory, SharedTracker};
 
-/// What users sent, shared by those who roll it out and the hand that carries out the script.
+/// Uploaded versions, shared by the HTTP API that rolls them out and the orchestrator that applies the timeline.
 pub struct LiveUpdates {
     tracker: SharedTracker,
     versions: Mutex<PendingVersions>,
@@ -19,22 +19,22 @@ pub struct LiveUpdates {
 
 #[derive(Default)]
 struct PendingVersions {
-    /// Of groups that the script has changed.
+    /// Groups whose configuration the timeline has changed.
     configs: BTreeMap<String, Group>,
     pending: BTreeMap<String, GroupVersion>,
     committed: BTreeMap<String, GroupVersion>,
 }
 
-/// A group's version.
+/// Uploaded version of a group.
 pub struct GroupVersion {
-    /// What it is.
+    /// The component.
     pub component: Component,
-    /// What makes its instances.
+    /// Factory of its instances.
     pub factory: Arc<InstrumentedFactory>,
 }
 
 impl LiveUpdates {
-    /// Nothing yet.
+    /// No versions.
     pub fn new(tracker: SharedTracker) -> Self {
         Self { tracker, versions: Mutex::default() }
     }
@@ -48,7 +48,7 @@ impl LiveUpdates {
         self.lock().configs.insert(group.name.clone(), group.clone());
     }
 
-    /// What makes a group's instances of this version, which may yet be taken back.
+    /// Creates the behaviour factory for a group's new version, which is pending until [`commit`](Self::commit).
     pub fn prepare(&self, group: &Group, component: &Component) -> Arc<dyn BehaviourFactory> {
         let mut versions = self.lock();
         let Group { config, links, .. } = versions.configs.get(&group.name).unwrap_or(group).clone();
@@ -59,7 +59,7 @@ impl LiveUpdates {
         factory
     }
 
-    /// The version that was tried last has stood its trial in these groups.
+    /// Marks the pending version of these groups as accepted after its trial.
     pub fn commit(&self, groups: &[String]) {
         let mut versions = self.lock();
         for group in groups {
@@ -68,7 +68,7 @@ impl LiveUpdates {
         }
     }
 
-    /// What was taken since the last time, by group.
+    /// Removes and returns the versions accepted since the last call, by group.
     pub fn drain(&self) -> BTreeMap<String, GroupVersion> {
         std::mem::take(&mut self.lock().committed)
     }

@@ -1,10 +1,10 @@
-//! Counts of messages of one group in one stretch of time.
+//! Message counts of one group in one interval of time.
 
 use wasmote_results::Traffic;
 
 use super::latencies::Latencies;
 
-/// Counts of the messages that a group published in a stretch of time, and of their receptions.
+/// Counts of the messages that a group published in an interval of time, and of their receptions.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MessageStats {
     /// Messages published by behaviours.
@@ -13,7 +13,7 @@ pub struct MessageStats {
     pub sent: u64,
     /// Receptions that would happen without any loss: for each message, the devices subscribed when it was published.
     pub expected: u64,
-    /// Receptions that happened, each device counted once a message.
+    /// Receptions that happened; each device counts once for each message.
     pub delivered: u64,
     /// Messages that faults of these devices dropped, in both directions.
     pub dropped: u64,
@@ -22,7 +22,7 @@ pub struct MessageStats {
 }
 
 impl MessageStats {
-    /// Adds the counts of another group or stretch of time.
+    /// Adds the counts of another group or interval.
     pub fn add(&mut self, other: &Self) {
         self.generated += other.generated;
         self.sent += other.sent;
@@ -37,7 +37,7 @@ impl MessageStats {
         (self.expected > 0).then(|| self.delivered as f64 / self.expected as f64)
     }
 
-    /// The counts as results files have them.
+    /// Counts in the format of results files.
     pub fn traffic(&self) -> Traffic {
         Traffic {
             generated: self.generated,

@@ -42,7 +42,7 @@ pub struct Orchestrator<'a, W> {
     /// The faults in force. Users may change them too while a run in real time lasts.
     pub faults: Arc<Mutex<FaultRegistry>>,
     components: &'a Components,
-    /// The behaviours of groups by the timeline so far.
+    /// Behaviours of groups, as the timeline has set them so far.
     behaviours: BTreeMap<String, Source>,
     /// Versions that users upload, in real time.
     updates: Option<Arc<LiveUpdates>>,
@@ -58,7 +58,7 @@ pub struct Orchestrator<'a, W> {
 }
 
 impl<'a, W: Driver> Orchestrator<'a, W> {
-    /// Makes the devices of a point and starts a driver with them, at this time.
+    /// Creates the devices of a point and starts a driver with them at this time.
     pub fn new(
         point: &Point,
         seed: Seed,
@@ -100,7 +100,7 @@ impl<'a, W: Driver> Orchestrator<'a, W> {
         self.updates = Some(updates);
     }
 
-    /// Takes in the versions uploaded since the last call.
+    /// Applies the versions uploaded since the last call.
     fn apply_uploads(&mut self) {
         for (group, GroupVersion { component, factory }) in
             self.updates.iter().flat_map(|updates| updates.drain())
@@ -143,12 +143,13 @@ impl<'a, W: Driver> Orchestrator<'a, W> {
 
     fn stop(&mut self, devices: &[usize]) -> DriverResult {
         self.driver.order(devices, PowerCommand::Stop)?;
-        // A device that stops records it itself; one that is off already does not.
+        // A running device records its own stop; one that is already off does not.
         devices.iter().for_each(|device| self.population.stopped(*device));
         Ok(())
     }
 
-    /// Changes the registry and gives the affected devices their faults while it is locked, so that the two cannot differ.
+    /// Changes the registry and, while it is locked, updates the faults of the affected devices, so that the two
+    /// cannot differ.
     fn change_faults(
         &mut self,
         change: impl FnOnce(&mut FaultRegistry, &[Arc<Identity>]) -> Vec<usize>,
@@ -226,7 +227,7 @@ impl<W: Driver> Target for Orchestrator<'_, W> {
         Ok(self.driver.request(device, request)?)
     }
 
-    /// The behaviours of the new devices see the size that the group has then.
+    /// The behaviours of the new devices see the new size of the group.
     fn add(&mut self, group: &str, count: u32) -> ApplyResult {
         for member in self.population.new_members(group, count)? {
             let position = self.population.devices.len();
@@ -270,7 +271,7 @@ impl<W: Driver> Target for Orchestrator<'_, W> {
     }
 }
 
-/// Positions of the devices that a temporary fault is for.
+/// Positions of the devices that a temporary fault targets.
 fn affected(temporary: &TemporaryFault, devices: &[Arc<Identity>]) -> Vec<usize> {
     temporary.devices.clone().unwrap_or_else(|| (0..devices.len()).collect())
 }

@@ -1,4 +1,4 @@
-//! `timeseries.csv` while a run lasts. The complete table replaces it at the end.
+//! `timeseries.csv` during a run. The complete table replaces it at the end.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -10,8 +10,8 @@ use wasmote_results::{Row, TimeseriesRow, header, rows};
 use super::tables::{self, GroupState};
 use super::time_buckets::TimeBuckets;
 
-/// Writer of a table that grows by whole rows. Messages that are under way at the end of an interval arrive in the next
-/// one, so a row is written one interval late.
+/// Writer of a table that grows by whole rows. Messages that are in flight at the end of an interval arrive in the
+/// next one, so a row is written one interval late.
 pub struct PartialTimeseries {
     file: File,
     written: usize,
@@ -26,7 +26,7 @@ impl PartialTimeseries {
         Ok(Self { file, written: 0, until: Time::ZERO })
     }
 
-    /// Appends the rows of those states that are not in the file yet.
+    /// Appends the rows that are not yet in the file.
     pub fn write(
         &mut self,
         groups: &[String],

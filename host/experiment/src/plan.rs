@@ -1,4 +1,4 @@
-//! An experiment: a plan's points and seeds, all of them checked before the first run.
+//! Experiment: a plan's points and seeds, all checked before the first run.
 
 use std::collections::BTreeMap;
 
@@ -16,9 +16,10 @@ use super::plan_file::PlanFile;
 use super::point::{Overrides, Point, RunId};
 use super::seeds::Seeds;
 use super::source::PlanSource;
+/// Maximum number of rows in a time series.
 use super::sweep::{Combination, combinations, fields};
 
-/// A plan with all that its runs need.
+/// Plan with its points and compiled behaviours, ready to run.
 pub struct Experiment {
     /// The plan with the values from the command line.
     pub source: PlanSource,
@@ -65,7 +66,7 @@ impl Experiment {
         Ok(Self { source, plan, points, components })
     }
 
-    /// An experiment whose behaviours have accepted their configuration in a dry run.
+    /// Creates an experiment and checks in a dry run that behaviours accept their configuration.
     pub fn validated(
         source: PlanSource,
         overrides: &Overrides,
@@ -99,12 +100,12 @@ impl Experiment {
         pairs.enumerate().map(run).collect()
     }
 
-    /// Devices at the beginning of the largest run.
+    /// Number of devices at the beginning of the largest run.
     pub fn devices(&self) -> usize {
         self.devices_by_point().max().unwrap_or(0)
     }
 
-    /// Devices at the beginning of runs, point by point.
+    /// Number of devices at the beginning of a run, for each point.
     pub fn devices_by_point(&self) -> impl Iterator<Item = usize> {
         self.points.iter().map(|point| point.settings.devices())
     }

@@ -33,7 +33,7 @@ use super::range::SweepEntry;
 use super::seeds::Seeds;
 use super::threshold::ThresholdEntry;
 
-/// A plan. Paths in it are relative to its folder.
+/// Plan document. Its paths are relative to its folder.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(transform = accept_plan_aliases)]
@@ -45,10 +45,10 @@ pub struct PlanFile {
     pub description: String,
     /// Duration of a run, the warm-up included.
     pub duration: Span,
-    /// Time at the beginning that is not measured; 0 by default.
+    /// Time at the beginning of a run that is not measured; 0 by default.
     #[serde(default)]
     pub warm_up: Span,
-    /// The length of a row of the time series; 5 s by default.
+    /// Interval of the rows of the time series; 5 s by default.
     #[serde(default = "five_seconds")]
     pub interval: Span,
     /// Wall-clock time at the beginning of a run; 2026-01-01T00:00:00Z by default.
@@ -62,24 +62,23 @@ pub struct PlanFile {
     #[serde(alias = "groups")]
     #[schemars(length(min = 1))]
     pub group: Vec<GroupEntry>,
-    /// Links between devices, for behaviours that carry messages for each other.
+    /// Links between devices, for behaviours that forward messages for each other.
     #[serde(default)]
     pub topology: Option<TopologyEntry>,
-    /// Configuration of every behaviour, under that of the groups.
+    /// Default configuration of every behaviour; groups override it.
     #[serde(default)]
     pub config: Map<String, Value>,
-    /// Limits of every device, under those of the groups.
+    /// Default limits of every device; groups override them.
     #[serde(default)]
     #[schemars(with = "Limits")]
     pub limits: Map<String, Value>,
-    /// A preset, a file, or the document itself; `none` by default.
+    /// Faults: a preset, a file, or an inline document; `none` by default.
     #[serde(default)]
     pub faults: Option<FaultsEntry>,
     /// Actions with their times, and phases.
     #[serde(default)]
     pub timeline: Vec<TimelineEntry>,
-    /// Fields by path, such as `faults.loss.probability` or `group.heartbeat.count`, and the values that they take in
-    /// turn.
+    /// Swept fields by path, with their values.
     #[serde(default)]
     #[schemars(extend("propertyNames" = {"not": {"pattern": "^(seeds|name|sweep)(\\.|$)"}}))]
     pub sweep: BTreeMap<String, SweepEntry>,
@@ -101,8 +100,8 @@ pub struct PlanFile {
     /// Latency of every packet between a device and the broker, each way; 1 ms by default.
     #[serde(default = "one_millisecond")]
     pub packet_latency: Span,
-    /// Whether each message gets an event and a line in its devices' logs, and what behaviours log below
-    /// `info` with it; by default the first 20,000 of these in fleets of up to 20 devices.
+    /// Whether each message gets an event and a line in its devices' logs, and whether behaviours' log lines below
+    /// `info` are kept; by default the first 20,000 such records in fleets of up to 20 devices.
     #[serde(default)]
     pub log_messages: Switch,
 }

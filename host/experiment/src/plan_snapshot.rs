@@ -1,5 +1,5 @@
-//! Plan snapshot: a plan whose component paths lead into the results folder, so that its runs can be repeated without the
-//! original files.
+//! Plan snapshot: a plan whose component paths point into the results folder, so that its runs can be repeated
+//! without the original files.
 
 use serde_json::{Value, json};
 use wasmote_engine::Role;
@@ -10,7 +10,8 @@ use super::plan::Experiment;
 use super::strip_nulls::strip_nulls;
 use super::sweep::label_and_value;
 
-/// Changes the component paths of a plan to those in the results folder; `up` leads there from the plan's folder.
+/// Changes the component paths of a plan to those in the results folder; `up` is the relative path to it from the
+/// plan's folder.
 pub(super) fn relocate(mut plan: Value, experiment: &Experiment, up: &str) -> Value {
     let relocator = Relocator { experiment, up };
     entries(&mut plan, "group").for_each(|group| relocator.behaviour(&mut group["behaviour"]));
@@ -30,7 +31,7 @@ pub(super) fn relocate(mut plan: Value, experiment: &Experiment, up: &str) -> Va
     plan
 }
 
-/// Path of a component in the results folder. Components of the same name are numbered.
+/// Path of a component in the results folder. Components with the same name are numbered.
 pub(super) fn component_path(experiment: &Experiment, source: &Source, role: Role) -> String {
     let (name, all) = (source.name(), experiment.inspections());
     let folder = match role {
@@ -44,7 +45,7 @@ pub(super) fn component_path(experiment: &Experiment, source: &Source, role: Rol
     }
 }
 
-/// The entries of a list, if there is one.
+/// Entries of a list; none if it is missing.
 fn entries<'a>(value: &'a mut Value, list: &str) -> impl Iterator<Item = &'a mut Value> {
     value.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten()
 }
@@ -77,7 +78,7 @@ impl Relocator<'_> {
         faults.filter_map(|fault| fault.get_mut("file")).for_each(|name| self.fault_model(name));
     }
 
-    /// Relocates a value of a sweep and keeps the user's own text as its label.
+    /// Relocates a swept value and keeps the user's text as its label.
     fn sweep_value(&self, field: SweptField, written: &mut Value) {
         let (label, value) = label_and_value(written);
         let mut relocated = value.clone();
@@ -102,7 +103,7 @@ impl Relocator<'_> {
 #[derive(Clone, Copy)]
 enum SweptField {
     Behaviour,
-    /// A whole document of faults, or the name of one.
+    /// A fault document, or its name.
     Faults,
     FaultModel,
     Other,

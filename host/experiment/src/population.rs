@@ -1,4 +1,4 @@
-//! The devices of a run, and what those are made of that join later.
+//! Population: the devices of a run, and the templates for devices that join later.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,49 +19,49 @@ use super::recorder::RunObserver;
 
 /// All devices of a run.
 pub struct Population {
-    /// Who they are, by position.
+    /// Identities by position.
     pub devices: Vec<Arc<Identity>>,
-    /// The names of the groups, in the plan's order.
+    /// Names of the groups, in the plan's order.
     pub groups: Vec<String>,
     templates: BTreeMap<String, GroupTemplate>,
     observer: RunObserver,
 }
 
-/// What new devices of a group are made like.
+/// Template for new devices of a group.
 struct GroupTemplate {
     blueprint: Blueprint,
     factory: Arc<InstrumentedFactory>,
-    /// What made its devices before, which some of them may have kept, and what makes those that are ahead.
+    /// Earlier factories, which some devices may still use, and factories of partial rollouts.
     other_factories: Vec<Arc<InstrumentedFactory>>,
-    /// Devices that were given another version before their group, with its configuration.
+    /// Devices that received the new version before their group, with its configuration.
     updated_early: BTreeMap<usize, Map<String, Value>>,
     size: u32,
 }
 
 impl Population {
-    /// Nobody yet.
+    /// Population without devices.
     pub fn new(groups: impl Iterator<Item = String>, observer: RunObserver) -> Self {
         Self { devices: Vec::new(), groups: groups.collect(), templates: BTreeMap::new(), observer }
     }
 
-    /// The column of a group in tables.
+    /// Column of a group in tables.
     pub fn column(&self, group: &str) -> usize {
         self.groups.iter().position(|name| name == group).unwrap_or(0)
     }
 
-    /// The positions of a group's devices.
+    /// Positions of a group's devices.
     pub fn members(&self, group: &str) -> impl Iterator<Item = usize> {
         let devices = self.devices.iter().enumerate();
         devices.filter(move |(_, device)| *device.group == *group).map(|(at, _)| at)
     }
 
-    /// The positions of devices whose names fit.
+    /// Positions of the devices whose names match.
     pub fn matching(&self, pattern: &Pattern) -> Vec<usize> {
         let devices = self.devices.iter().enumerate();
         devices.filter(|(_, device)| pattern.matches(device.id.as_str())).map(|(at, _)| at).collect()
     }
 
-    /// Take a device in, and have it watched. The first of a group stands for those that join later.
+    /// Adds a device and instruments it. The first device of a group is the template for those that join later.
     pub fn admit(&mut self, mut blueprint: Blueprint, at: Now) -> Result<Blueprint, ExperimentError> {
         let tracker = self.observer.tracker();
         let template = self.templates.entry(blueprint.identity.group.to_string()).or_insert_with(|| {
@@ -84,7 +84,7 @@ impl Population {
         Ok(blueprint)
     }
 
-    /// So many more devices of a group, to be taken in.
+    /// Blueprints of `count` more devices of a group, to be passed to [`admit`](Self::admit).
     pub fn new_members(&self, group: &str, count: u32) -> Result<Vec<Blueprint>, ExperimentError> {
         let Some(GroupTemplate { blueprint, size, .. }) = self.templates.get(group) else {
             return Ok(Vec::new());
@@ -97,7 +97,7 @@ impl Population {
         (*size..size + count).map(member).collect()
     }
 
-    /// A group's devices are made of this from their next start on.
+    /// Replaces the behaviour of a group's devices from their next start on.
     pub fn replace_behaviour(&mut self, group: &str, factory: Arc<dyn BehaviourFactory>) {
         if let Some(template) = self.templates.get_mut(group) {
             template.updated_early.clear();
@@ -107,7 +107,7 @@ impl Population {
         }
     }
 
-    /// A group's devices have this version, at this time.
+    /// Records the present version of a group's devices.
     pub fn record_version(&self, group: &str, at: Now) -> Result<(), ExperimentError> {
         let Some(template) = self.templates.get(group) else { return Ok(()) };
         let version = template.factory.version();
@@ -116,8 +116,8 @@ impl Population {
         recorded.try_for_each(|recorded| recorded).map_err(ExperimentError::writing(&"versions.csv"))
     }
 
-    /// What makes the next version of a group's devices, and of those that join it later; and the devices that do not
-    /// have it yet.
+    /// Starts the rollout of a new version to a group, including devices that join later. Returns the devices that do
+    /// not have the version yet, and the factory.
     pub fn rollout(
         &mut self,
         group: &Group,
@@ -129,7 +129,7 @@ impl Population {
         let factory = Arc::new(InstrumentedFactory::new(factory, tracker));
         template.other_factories.push(std::mem::replace(&mut template.factory, Arc::clone(&factory)));
         let updated_early = std::mem::take(&mut template.updated_early);
-        // One that went ahead may be back with the old version.
+        // A device of a partial rollout may be back on the old version.
         let is_updated = |device: &usize| {
             updated_early.get(device) == Some(&group.config)
                 && self.observer.version_of(*device).as_ref() == Some(&version)
@@ -137,7 +137,7 @@ impl Population {
         (members.into_iter().filter(|device| !is_updated(device)).collect(), Some(factory))
     }
 
-    /// A user has given a group another version, which this makes.
+    /// Accepts a version that a user uploaded for a group.
     pub fn accept_update(&mut self, group: &str, factory: Arc<InstrumentedFactory>) {
         if let Some(template) = self.templates.get_mut(group) {
             template.updated_early.clear();
@@ -145,7 +145,7 @@ impl Population {
         }
     }
 
-    /// What makes the next version of these devices alone.
+    /// Starts the rollout of a new version to these devices only. Returns the factory.
     pub fn partial_rollout(
         &mut self,
         group: &Group,
@@ -160,19 +160,19 @@ impl Population {
         Some(factory)
     }
 
-    /// A partition begins for the devices that it is for.
+    /// Records the start of a partition for the devices that it targets.
     pub fn partition_started(&self, fault: &Fault, at: Time) {
         let devices = self.devices.iter().enumerate().filter(|(_, device)| fault.target.includes(device));
         let devices: Vec<usize> = devices.map(|(at, _)| at).collect();
         self.observer.partition_started(&devices, &fault.id, at);
     }
 
-    /// The partition of this name ends.
+    /// Records the end of a partition.
     pub fn partition_ended(&self, fault: &FaultId, at: Time) {
         self.observer.partition_ended(fault, at);
     }
 
-    /// A device was stopped in order: it wants nothing any more.
+    /// Removes the subscriptions of a device that was stopped cleanly.
     pub fn stopped(&self, device: usize) {
         self.observer.tracker().with(|tracker| tracker.on_stopped(device as u32));
     }

@@ -1,4 +1,4 @@
-//! How far an experiment is: told by the runs, read by whoever shows it.
+//! Progress of an experiment: updated by the runs, read by the terminal.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -8,24 +8,24 @@ use wasmote_mqtt::time::Time;
 /// Sums over all runs of an experiment.
 #[derive(Debug, Default)]
 pub struct Totals {
-    /// Simulated nanoseconds so far.
+    /// Nanoseconds simulated so far.
     pub simulated: AtomicU64,
-    /// Steps so far.
+    /// Number of steps so far.
     pub steps: AtomicU64,
-    /// Runs that are over.
+    /// Number of finished runs.
     pub finished: AtomicUsize,
-    /// What may end it before its time.
+    /// Signals that end the experiment early.
     pub signals: Option<Signals>,
 }
 
 impl Totals {
-    /// Whether somebody wants it to end: no further run begins, and those under way stop where they are.
+    /// Whether a signal has arrived: no further run starts, and active runs stop.
     pub fn is_interrupted(&self) -> bool {
         self.signals.as_ref().is_some_and(Signals::received)
     }
 }
 
-/// How far one run is.
+/// Progress of one run.
 #[derive(Debug)]
 pub struct Progress<'a> {
     totals: &'a Totals,
@@ -33,22 +33,22 @@ pub struct Progress<'a> {
 }
 
 impl<'a> Progress<'a> {
-    /// Of a run that has not begun.
+    /// Progress of a run that has not started.
     pub fn new(totals: &'a Totals) -> Self {
         Self { totals, reported: AtomicU64::new(0) }
     }
 
-    /// Whether the run is to stop where it is.
+    /// Whether the run has to stop.
     pub fn is_interrupted(&self) -> bool {
         self.totals.is_interrupted()
     }
 
-    /// What may end the run before its time.
+    /// Signals that end the run early.
     pub fn signals(&self) -> Option<Signals> {
         self.totals.signals.clone()
     }
 
-    /// The run has come to this time, and has made this many steps since it last said so.
+    /// Reports that the run has reached this time, with this many steps since the last report.
     pub fn advance(&self, to: Time, steps: u64) {
         let before = self.reported.swap(to.as_nanos(), Ordering::Relaxed);
         self.totals.simulated.fetch_add(to.as_nanos().saturating_sub(before), Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Range of a sweep: a list of values, or values between two ends.
+//! Values of a swept field: a list, or values between two bounds.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -9,17 +9,17 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use wasmote_fleet::quantity::{Quantity, Scale, to_whole};
 
-/// The values of one field of a sweep: a list, or `{ range = "1ms..1s", steps = 5, scale = "log" }`, or the
-/// range alone for five steps.
+/// Values of one swept field: a list, `{ range = "1ms..1s", steps = 5, scale = "log" }`, or a range text alone for
+/// five steps.
 #[derive(Clone, Debug, PartialEq)]
 pub enum SweepEntry {
     /// The values as listed.
     List(Vec<Value>),
-    /// Values between two ends.
+    /// Values between two bounds.
     Range {
         /// The range as written.
         range: String,
-        /// One value for each step, with fractions where the steps are not whole.
+        /// One value for each step; fractional where the step is not a whole number.
         values: Vec<Value>,
     },
 }
@@ -33,7 +33,7 @@ impl SweepEntry {
         }
     }
 
-    /// The values for a field. A range is rounded to whole numbers where the field accepts no others.
+    /// The values for a field. A range is rounded to whole numbers if the field accepts only those.
     pub fn values(&self, is_accepted: impl Fn(&Value) -> bool) -> Result<Vec<Value>, String> {
         let (range, values) = match self {
             Self::List(values) => return Ok(values.clone()),
@@ -103,13 +103,13 @@ impl RangeEntry {
         let Self { range, steps, scale } = &self;
         let (low, high) = range
             .split_once("..")
-            .ok_or_else(|| format!("`{range}` is no range; write it like \"1ms..1s\" or \"0..0.2\""))?;
+            .ok_or_else(|| format!("`{range}` is not a range; write it like \"1ms..1s\" or \"0..0.2\""))?;
         let (low, high) = (Quantity::parse(low)?, Quantity::parse(high)?);
         if matches!(low, Quantity::Time(_)) != matches!(high, Quantity::Time(_)) {
             return Err(format!("`{range}` begins with a number and ends with a time, or the other way"));
         }
         if !(2..=1_000).contains(steps) {
-            return Err(format!("{steps} is no number of steps; use 2 to 1000"));
+            return Err(format!("{steps} steps are not possible; use 2 to 1000"));
         }
         if *scale == Scale::Log && (low.as_f64() <= 0.0 || high.as_f64() <= 0.0) {
             return Err(format!("`{range}` cannot be taken in equal ratios, as an end is not above zero"));
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_is_taken_in_equal_differences_or_ratios() {
+    fn a_range_has_linear_or_logarithmic_steps() {
         assert_eq!(values(json!("0..0.2")).unwrap(), json!([0, 0.05, 0.1, 0.15, 0.2]));
         let log = json!({"range": "1ms..1s", "steps": 4, "scale": "log"});
         assert_eq!(values(log).unwrap(), json!(["1ms", "10ms", "100ms", "1s"]));
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn between_whole_ends_there_are_fractions_where_the_field_takes_them() {
+    fn whole_bounds_give_fractions_if_the_field_accepts_them() {
         assert_eq!(values(json!("0..1")).unwrap(), json!([0, 0.25, 0.5, 0.75, 1]));
         assert_eq!(values(json!("1..0")).unwrap(), json!([1, 0.75, 0.5, 0.25, 0]));
         assert_eq!(values(json!("0..0.2")).unwrap()[4], json!(0.2));
@@ -205,14 +205,14 @@ mod tests {
             "{few}"
         );
         assert!(values(json!("5..5")).unwrap_err().contains("in 5 steps gives 5 twice; write"));
-        // Values that the field accepts neither way stay as they are.
+        // Values that the field accepts in neither form stay unchanged.
         assert_eq!(accepted_by(json!("0..1"), |_| false).unwrap()[1], json!(0.25));
     }
 
     #[test]
-    fn what_is_no_range_says_so() {
+    fn invalid_ranges_are_rejected() {
         for (entry, said) in [
-            (json!("1ms"), "is no range"),
+            (json!("1ms"), "is not a range"),
             (json!("1ms..2"), "begins with a number and ends with a time"),
             (json!({"range": "0..1", "scale": "log"}), "not above zero"),
             (json!({"range": "0..1", "steps": 1}), "2 to 1000"),

@@ -1,12 +1,13 @@
-//! Who looks on while a run happens, and writes down what is seen.
+//! Recorder: observes a run and writes its files.
 //!
-//! * `chain`: the digest of all steps, with a checkpoint every thousand.
-//! * `events`: what devices tell, one JSON object a line. `logs`: the same for people, a file a device.
-//! * `line_writer`: none of these files ever ends with half a line. `versions`: which version of its behaviour each device had, and from when on.
-//! * `broker_log`: comings and goings at the broker. `outages`: what came over devices and the
-//!   broker, and for how long.
+//! * `chain`: digest of all steps, with a checkpoint every thousand steps.
+//! * `events`: device events, one JSON object per line. `logs`: the same as text, one file per device.
+//! * `line_writer`: writer of whole lines, so that a killed process leaves no partial line. `versions`: behaviour
+//!   versions of devices, with the times of their changes.
+//! * `broker_log`: connections and subscriptions at the broker. `outages`: outages of devices and of the broker, with
+//!   their durations.
 //! * `swap_refusals`: swaps that devices refused.
-//! * `routes`: which way devices send, as far as they tell.
+//! * `routes`: routes that behaviours report in their logs.
 
 mod broker_log;
 mod chain;
@@ -47,13 +48,13 @@ use outages::Outages;
 use routes::Routes;
 use versions::VersionLog;
 
-/// Writes a run's files.
+/// Writer of a run's files.
 pub struct Recorder {
     time_mode: TimeMode,
-    /// Whether the broker is seen, and not just what devices know of it.
+    /// Whether the broker itself is observed, rather than only the connections that devices report.
     observes_broker: bool,
     devices: Vec<Arc<Identity>>,
-    /// So many more of what there is one of for each message.
+    /// Per-message records still allowed before truncation.
     message_budget: u64,
     truncation_noted: bool,
     chain: Chain,
@@ -67,9 +68,9 @@ pub struct Recorder {
     problem: Option<io::Error>,
 }
 
-/// A recorder that looks on and can be asked afterwards, with the account of who should have been given what.
-/// A run in virtual time is one thread, so nobody ever waits for it; in real time its shards take turns, and
-/// what they hand over goes to buffers.
+/// Observer of a run: the recorder with the delivery tracker, shared by the driver and the orchestrator. In virtual
+/// time a run is one thread, so the lock is never contended. In real time the shards contend for it only briefly,
+/// because writes go to buffers.
 #[derive(Clone)]
 pub struct RunObserver {
     recorder: Arc<Mutex<Recorder>>,
@@ -77,14 +78,14 @@ pub struct RunObserver {
 }
 
 impl Recorder {
-    /// Write into this folder, and so many single messages.
+    /// Creates the files in this folder, with at most `message_budget` per-message records.
     pub fn new(folder: &Path, time_mode: TimeMode, message_budget: u64) -> io::Result<Self> {
         Ok(Self {
             time_mode,
             observes_broker: time_mode == TimeMode::Virtual,
             devices: Vec::new(),
             message_budget,
-            // Where there are none, nobody misses them.
+            // If no per-message records are kept at all, no truncation note is needed.
             truncation_noted: message_budget == 0,
             chain: Chain::create(folder, time_mode)?,
             events: EventLog::create(folder)?,
@@ -138,12 +139,13 @@ impl Recorder {
     }
 }
 
-/// What is told where room for single messages ends.
+/// Event text that marks where per-message records stop.
 const TRUNCATION_NOTE: &str =
     "single messages are left out from here on; log_messages = \"on\" keeps all of them";
 
 impl Recorder {
-    /// Whether there is room for another single message. Where it ends, that is told.
+    /// Whether the budget allows another per-message record. Records the truncation note once when the budget is used
+    /// up.
     fn take_message_budget(&mut self, at: Now) -> io::Result<bool> {
         if let Some(left) = self.message_budget.checked_sub(1) {
             self.message_budget = left;
@@ -163,8 +165,7 @@ impl Recorder {
     }
 }
 
-/// Whether there is one of these for every message, as with what behaviours log for those who look for a
-/// fault.
+/// Whether notices of this kind occur for every message, as debug logs of behaviours do.
 fn is_per_message(notice: &DeviceNotice) -> bool {
     match notice {
         DeviceNotice::Sent(..) | DeviceNotice::Received(..) | DeviceNotice::Dropped(..) => true,
@@ -174,7 +175,7 @@ fn is_per_message(notice: &DeviceNotice) -> bool {
 }
 
 impl RunObserver {
-    /// See with this recorder.
+    /// Creates an observer with this recorder and tracker.
     pub fn new(recorder: Recorder, tracker: SharedTracker) -> Self {
         Self { recorder: Arc::new(Mutex::new(recorder)), tracker }
     }
@@ -183,12 +184,12 @@ impl RunObserver {
         self.recorder.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Who should have been given what.
+    /// The delivery tracker.
     pub fn tracker(&self) -> SharedTracker {
         self.tracker.clone()
     }
 
-    /// A device joins, in this column of tables. It has a line in its log from the start.
+    /// Adds a device, which counts in this column of tables, and writes the first line of its log.
     pub fn add(&self, identity: &Arc<Identity>, column: usize, version: &Version, at: Now) -> io::Result<()> {
         self.tracker.with(|tracker| tracker.add(identity.id.clone(), column));
         let mut recorder = self.recorder();
@@ -197,20 +198,21 @@ impl RunObserver {
         recorder.logs.add(identity, &version.name, at)
     }
 
-    /// A device has another version from now on, without a word of its own.
+    /// Records that a device has another version from now on, without a notice from the device.
     pub fn record_version(&self, device: usize, version: &Version, at: Now) -> io::Result<()> {
         let mut recorder = self.recorder();
         let identity = Arc::clone(&recorder.devices[device]);
         recorder.versions.record(&identity, version, at.run)
     }
 
-    /// How many steps there were, and the digest of them where there is one.
+    /// Number of steps, and their digest in virtual time.
     pub fn digest(&self) -> (u64, Option<String>) {
         let recorder = self.recorder();
         (recorder.chain.steps(), recorder.chain.digest())
     }
 
-    /// Whether all could be written so far. In real time it is on disk then: nobody could see it happen again.
+    /// Returns the first write error so far. In real time it also flushes the files, because the run cannot be
+    /// repeated.
     pub fn check(&self) -> io::Result<()> {
         let mut recorder = self.recorder();
         recorder.problem.take().map_or(Ok(()), Err)?;
@@ -221,21 +223,21 @@ impl RunObserver {
         }
     }
 
-    /// A run in real time has this broker; whether it is the embedded one, which is seen itself.
+    /// Sets the broker of a run in real time. The embedded broker is observed itself.
     pub fn set_broker(&self, at: Now, url: &str, embedded: bool) -> io::Result<()> {
         let mut recorder = self.recorder();
         recorder.observes_broker = embedded;
         recorder.broker.on_start(at, url, embedded)
     }
 
-    /// See what happens at the broker itself.
+    /// Writes to the broker log.
     fn record_broker(&self, write: impl FnOnce(&mut BrokerLog, Now) -> io::Result<()>) {
         let mut recorder = self.recorder();
         let outcome = write(&mut recorder.broker, wall_clock_now());
         recorder.problem = recorder.problem.take().or(outcome.err());
     }
 
-    /// A user did something, in words.
+    /// Records a change by a user, as text.
     pub fn record_edit(&self, at: Now, message: &str) {
         let mut recorder = self.recorder();
         let step = recorder.chain.steps();
@@ -243,35 +245,35 @@ impl RunObserver {
         recorder.problem = recorder.problem.take().or(outcome.err());
     }
 
-    /// Something that belongs to a run could not be written.
+    /// Records a write error of a file of the run.
     pub fn record_error(&self, problem: io::Error) {
         let mut recorder = self.recorder();
         recorder.problem = recorder.problem.take().or(Some(problem));
     }
 
-    /// The version that a device has.
+    /// Present version of a device.
     pub fn version_of(&self, device: usize) -> Option<Version> {
         let recorder = self.recorder();
         recorder.versions.current(&recorder.devices.get(device)?.id)
     }
 
-    /// A timeline's partition begins for these devices.
+    /// Records that a timeline's partition begins for these devices.
     pub fn partition_started(&self, devices: &[usize], fault: &str, at: Time) {
         let mut recorder = self.recorder();
         devices.iter().for_each(|device| recorder.outages.partition_started(*device as u32, fault, at));
     }
 
-    /// A timeline's partition ends.
+    /// Records that a timeline's partition ends.
     pub fn partition_ended(&self, fault: &str, at: Time) {
         self.recorder().outages.partition_ended(fault, at);
     }
 
-    /// A user is about to switch a device, which is then not the plan's doing.
+    /// Marks that a user is about to switch a device, so that the outage is not attributed to the plan.
     pub fn mark_manual_switch(&self, device: usize) {
         self.recorder().outages.mark_manual_switch(device as u32);
     }
 
-    /// Write the rest, and take out what goes to tables.
+    /// Flushes the files and returns the data of the tables.
     pub fn finish(&self, at: Now) -> io::Result<(Outages, Routes, Vec<SwapRefusal>)> {
         self.check()?;
         let mut recorder = self.recorder();
@@ -283,7 +285,7 @@ impl RunObserver {
         Ok((outages, routes, std::mem::take(&mut recorder.swap_refusals)))
     }
 
-    /// See one step.
+    /// Records one step.
     pub fn record(&self, at: Now, step: &TraceEvent<'_>) {
         match step {
             TraceEvent::Input(device, Input::Publish(message)) => {
@@ -303,7 +305,8 @@ impl RunObserver {
     }
 }
 
-/// Comings and goings at the embedded broker. What is there for every message it only glances at.
+/// Observer of the embedded broker. It logs connections and subscriptions and skips per-message packets before it
+/// takes the lock.
 impl BrokerObserver for RunObserver {
     fn on_request(&self, from: Peer, request: &Request) {
         if !matches!(request, Request::Publish(_) | Request::Ack(_) | Request::PingReq) {

@@ -1,6 +1,6 @@
 //! Creates the results folder of an experiment, and keeps its manifest up to date.
 //!
-//! The types of its files are those of `wasmote_results`.
+//! The types of its files are in `wasmote_results`.
 
 use std::fs;
 use std::io;
@@ -21,11 +21,11 @@ use super::plan::{Experiment, point_labels};
 use super::plan_snapshot::{component_path, relocate};
 use super::point::RunId;
 
-/// The reason why a run in real time has no digest.
+/// Reason why a run in real time has no digest.
 pub const NO_DIGEST: &str = "a digest does not apply to real time: in which order devices, sockets and threads meet is \
                              the machine's";
 
-/// The results folder of an experiment that is under way.
+/// Results folder of an experiment that is running.
 pub struct ResultsWriter {
     /// The folder.
     pub folder: PathBuf,
@@ -79,7 +79,7 @@ impl ResultsWriter {
         Ok(results)
     }
 
-    /// Adds the components that users sent during a run; `run` is the path of its folder.
+    /// Adds the components that users uploaded during a run; `run` is the path of its folder.
     pub fn add_components<'a>(&mut self, run: &str, uploaded: impl Iterator<Item = &'a ComponentEntry>) {
         for entry in uploaded {
             let file = match run {
@@ -115,7 +115,7 @@ fn broker(experiment: &Experiment) -> Option<String> {
     })
 }
 
-/// Number of threads that can run at the same time.
+/// Number of threads that the machine can run in parallel.
 pub fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
@@ -142,7 +142,7 @@ fn run_entry(experiment: &Experiment, run: &RunId, of: usize) -> RunEntry {
     RunEntry { path, point, seed, digest: None, real_seconds: None, events_per_second: None, edits: 0 }
 }
 
-/// The name of a run's folder, in characters that every file system takes.
+/// Folder name of a run, in characters that every file system accepts.
 fn slug(point: &PointValues, seed: u64) -> String {
     let labels = point_labels(point);
     let last_parts = labels.iter().map(|label| label.rsplit_once('.').filter(|(_, tail)| tail.contains('=')));

@@ -1,5 +1,5 @@
-//! Executes one run: a point and a seed become a folder. Files, counts and thresholds are the same in virtual and in real
-//! time.
+//! Executes one run: a point and a seed produce a folder. Files, counts and thresholds are the same in virtual and in
+//! real time.
 
 use std::path::Path;
 
@@ -40,7 +40,7 @@ use super::windows;
 pub struct RunContext<'a> {
     /// The plan with the values of the sweep.
     pub point: &'a Point,
-    /// Seed of all randomness.
+    /// Seed of all random draws.
     pub seed: Seed,
     /// The behaviours.
     pub components: &'a Components,
@@ -53,7 +53,7 @@ pub struct RunContext<'a> {
 /// A run that has ended.
 #[derive(Clone, Debug)]
 pub struct FinishedRun {
-    /// Its figures.
+    /// Its summary.
     pub summary: Summary,
     /// In real time: the changes that users made.
     pub edits: Vec<AuditRecord>,
@@ -70,8 +70,8 @@ pub fn run(context: RunContext<'_>) -> Result<FinishedRun, ExperimentError> {
     context.execute(orchestrator, &observer, Vec::new)
 }
 
-/// Number of single messages that are logged. A run of some minutes can have a million of them, which is hundreds of
-/// megabytes, so by default only the first ones are logged.
+/// Number of messages that get records of their own. A run of a few minutes can have a million messages, which take
+/// hundreds of megabytes, so by default only the first ones are recorded.
 fn message_limit(settings: &Settings) -> u64 {
     const DEFAULT_LIMIT: u64 = 20_000;
     match settings.log_messages {
@@ -91,7 +91,7 @@ impl RunContext<'_> {
         Ok(RunObserver::new(recorder, SharedTracker::new(DeliveryTracker::new(buckets))))
     }
 
-    /// Executes the run and writes its files. `edits` is called at the end for the changes that users made.
+    /// Executes the run and writes its files. `edits` returns the changes that users made and is called at the end.
     pub(super) fn execute<W: Driver>(
         self,
         orchestrator: Orchestrator<'_, W>,
@@ -171,11 +171,11 @@ struct Run<'a, W> {
     observer: &'a RunObserver,
     orchestrator: Orchestrator<'a, W>,
     rows: Vec<GroupState>,
-    /// Actions carried out: time, name and detail.
+    /// Executed actions: time, name and detail.
     performed: Vec<(Time, &'static str, String)>,
-    /// `timeseries.csv` while it grows.
+    /// `timeseries.csv` during the run.
     partial_timeseries: PartialTimeseries,
-    /// Steps that were reported as progress.
+    /// Number of steps already reported as progress.
     reported_steps: u64,
     /// For each device, messages sent and messages dropped by faults at the last snapshot.
     last_counts: Vec<(u64, u64)>,
@@ -189,10 +189,10 @@ struct Run<'a, W> {
 }
 
 impl<W: Driver> Run<'_, W> {
-    /// Carries out the timeline, window by window. Returns the end of the run.
+    /// Executes the timeline, window by window. Returns the end of the run.
     fn run_timeline(&mut self) -> Result<Time, ExperimentError> {
         let point = self.context.point;
-        // The devices and their versions are on disk from the start.
+        // The list of devices and their versions is on disk from the start.
         self.observer.check().map_err(ExperimentError::writing(&self.context.folder.display()))?;
         let mut steps = point.timeline.steps.iter().peekable();
         let mut next_row = Time::ZERO + point.plan.interval.0;
@@ -263,7 +263,7 @@ impl<W: Driver> Run<'_, W> {
             let (column, last_counts) = (self.column(device), self.last_counts[device]);
             self.observer.tracker().with(|tracker| {
                 let bucket = tracker.buckets_mut().bucket_mut(end, column);
-                // A message that the connection returns is subtracted again.
+                // A message that the connection returns is subtracted from the count.
                 bucket.sent += now.0.saturating_sub(last_counts.0);
                 bucket.dropped += now.1 - last_counts.1;
             });
@@ -285,7 +285,7 @@ impl<W: Driver> Run<'_, W> {
         rows
     }
 
-    /// Writes the intervals before the last one, for readers of a run that is under way or was killed.
+    /// Writes the intervals before the last one, for readers of a run that is active or was killed.
     fn write_partial_timeseries(&mut self) -> Result<(), ExperimentError> {
         let groups = &self.orchestrator.population.groups;
         let outcome = self
@@ -301,8 +301,8 @@ impl<W: Driver> Run<'_, W> {
         total
     }
 
-    /// Returns true if a threshold that ends the run is missed, and keeps the misses. Messages of the last interval may still
-    /// be under way, so the time before it is judged.
+    /// Returns true if a threshold that ends the run is missed, and keeps the misses. Messages of the last interval
+    /// may still be in flight, so only the time before it is evaluated.
     fn check_thresholds(&mut self, now: Time) -> bool {
         let point = self.context.point;
         let settled = now - point.plan.interval.0;

@@ -1,4 +1,4 @@
-//! The seeds of an experiment's runs.
+//! Seeds of an experiment's runs.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{MapAccess, SeqAccess, Visitor, value};
 use serde::{Deserialize, Deserializer};
 
-/// One run for each of these. Written as a list, as a count, or as `{ count = 5, base = 100 }`.
+/// Seeds, with one run for each. Written as a list, as a count, or as `{ count = 5, base = 100 }`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seeds(pub Vec<u64>);
 
@@ -17,11 +17,11 @@ impl Default for Seeds {
     }
 }
 
-/// More runs than anybody means.
+/// Maximum number of seeds, against typing errors.
 const MAX_RUNS: u64 = 100_000;
 
 impl Seeds {
-    /// This many, from a base on.
+    /// `count` consecutive seeds, starting at `base`.
     pub fn count(count: u64, base: u64) -> Self {
         Self((0..count).map(|n| base.wrapping_add(n)).collect())
     }
@@ -29,7 +29,7 @@ impl Seeds {
     fn checked<E: serde::de::Error>(count: u64, base: u64) -> Result<Self, E> {
         match count {
             1..=MAX_RUNS => Ok(Self::count(count, base)),
-            _ => Err(E::custom(format!("{count} is no number of runs; use 1 to {MAX_RUNS}"))),
+            _ => Err(E::custom(format!("{count} runs are not possible; use 1 to {MAX_RUNS}"))),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Where plans come from: a file, or one that ships with the program.
+//! Plan sources: files, and plans that are built into the program.
 
 use std::path::{Path, PathBuf};
 
@@ -14,10 +14,10 @@ use wasmote_fleet::suggest::did_you_mean;
 use super::ExperimentError;
 use super::plan_file::PlanFile;
 
-/// The folder where plans are looked for by name.
+/// Folder in which plans are found by name.
 pub const FOLDER: &str = "experiments";
 
-/// The plans inside the program.
+/// Plans that are built into the program.
 pub const SHIPPED: [(&str, &str); 8] = [
     ("ten-nodes", include_str!("../../../experiments/ten-nodes.toml")),
     ("fifty-nodes", include_str!("../../../experiments/fifty-nodes.toml")),
@@ -29,21 +29,21 @@ pub const SHIPPED: [(&str, &str); 8] = [
     ("rain-fade", include_str!("../../../experiments/rain-fade.toml")),
 ];
 
-/// A plan as it was found, with every name in it that stands for something else written out.
+/// Plan document with its references expanded.
 #[derive(Clone, Debug)]
 pub struct PlanSource {
-    /// As the user named it.
+    /// Name of the plan as the user gave it.
     pub shown: String,
-    /// Paths in it are relative to this.
+    /// Folder to which its paths are relative.
     pub folder: PathBuf,
-    /// What it says.
+    /// The document.
     pub value: Value,
-    /// The fault components that were found for it.
+    /// Fault components found for it.
     pub models: FaultModels,
 }
 
 impl PlanSource {
-    /// A file, or a plan in `experiments/`, or one that ships.
+    /// Finds a plan: a file, a plan in `experiments/`, or a built-in plan.
     pub fn find(name: &str) -> Result<Self, ExperimentError> {
         let path = Path::new(name);
         if path.is_file() {
@@ -64,7 +64,7 @@ impl PlanSource {
         Err(ExperimentError::NoPlan { name: name.to_owned(), known: known.join(", "), hint })
     }
 
-    /// A file.
+    /// Reads a plan file.
     pub fn read(path: &Path) -> Result<Self, ExperimentError> {
         let shown = path.display().to_string();
         let text = std::fs::read_to_string(path)
@@ -72,10 +72,10 @@ impl PlanSource {
         Self::parse(&text, Format::of(path), &shown, path.parent().unwrap_or(Path::new("")))
     }
 
-    /// A text.
+    /// Parses a plan from text.
     pub fn parse(text: &str, format: Format, shown: &str, folder: &Path) -> Result<Self, ExperimentError> {
         let located = |error: DocumentError| error.in_file(shown);
-        // Read it as a plan first: these errors know the line.
+        // Parse the typed plan first, because its errors have a line.
         document::parse::<PlanFile>(text, format).map_err(located)?;
         let mut value: Value = document::parse(text, format).map_err(located)?;
         let models = FaultModels::default();
@@ -86,21 +86,20 @@ impl PlanSource {
         Ok(Self { shown: shown.to_owned(), folder: folder.to_owned(), value, models })
     }
 
-    /// Set a field, and write out what its value stands for. A name that stands for nothing stays, and is told of when
-    /// the plan is used.
+    /// Sets a field and expands references in its value. An unknown name stays and is reported when the plan is used.
     pub fn set(&mut self, field: &str, value: Value) -> Result<(), String> {
         field_path::set(&mut self.value, field, value)?;
         let _ = expand_references(&mut self.value, &self.folder, &self.models);
         Ok(())
     }
 
-    /// Write out what a value stands for that is faults, or the name of some.
+    /// Expands a value that is a fault document or the name of one.
     pub fn expand_faults(&self, value: &mut Value) {
-        // What is not there has been told of before.
+        // Missing references have been reported before.
         let _ = expand_faults(value, &self.folder, &self.models);
     }
 
-    /// The plan as it stands now. Values may have been set since it was read.
+    /// The typed plan, including values set since it was read.
     pub fn plan_file(&self) -> Result<PlanFile, ExperimentError> {
         let text = self.value.to_string();
         let parsed = document::parse_json(text.as_bytes());
@@ -108,7 +107,7 @@ impl PlanSource {
     }
 }
 
-/// The plans in [`FOLDER`], by name.
+/// Plans in [`FOLDER`] by name.
 pub fn local_plans() -> Vec<(String, PathBuf)> {
     let entries = std::fs::read_dir(FOLDER).into_iter().flatten().flatten();
     let is_plan = |path: &PathBuf| path.extension().is_some_and(|it| it == "toml" || it == "json");
@@ -118,8 +117,8 @@ pub fn local_plans() -> Vec<(String, PathBuf)> {
     files.into_iter().map(named).collect()
 }
 
-/// Write out what stands for something else, so that values can be set by path and the plan can be kept:
-/// presets and files of faults, the ids of faults and the names of groups.
+/// Expands references, so that values can be set by path and the plan can be stored: presets and files of faults, ids
+/// of faults and names of groups.
 fn expand_references(plan: &mut Value, folder: &Path, models: &FaultModels) -> Result<(), DocumentError> {
     for old in ["groups", "threshold"] {
         let new = if old == "groups" { "group" } else { "thresholds" };

@@ -1,8 +1,9 @@
-//! TOML has no word for nothing. A field of a plan that is not there says the same; in a payload nothing is a value.
+//! Removes `null` from plans, because TOML has no `null`. A missing field of a plan means the same; in a payload
+//! `null` is a value and is kept as JSON text.
 
 use serde_json::Value;
 
-/// A plan that TOML can say.
+/// Changes a plan into one that TOML can represent.
 pub(super) fn strip_nulls(plan: &mut Value) {
     for entry in plan.get_mut("timeline").and_then(Value::as_array_mut).into_iter().flatten() {
         entry.pointer_mut("/publish/payload").into_iter().for_each(payload_to_text);
@@ -10,7 +11,7 @@ pub(super) fn strip_nulls(plan: &mut Value) {
     remove_nulls(plan);
 }
 
-/// A payload that has nothing in it becomes its text in JSON, which is what is published.
+/// Replaces a payload that contains `null` by its JSON text, which is what devices publish.
 fn payload_to_text(payload: &mut Value) {
     if !payload.is_null() && has_null(payload) {
         *payload = payload.to_string().into();

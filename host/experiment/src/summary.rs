@@ -1,4 +1,4 @@
-//! Puts together `summary.json` from what was counted during a run.
+//! Builds `summary.json` from the counts of a run.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ use super::time_buckets::TimeBuckets;
 use super::timeline::Phase;
 use super::windows;
 
-/// What is known of a run at its end, beside the counts in its time buckets.
+/// Data of a finished run beside its time buckets.
 pub struct SummaryInput<'a> {
     /// The devices.
     pub population: &'a Population,
@@ -38,7 +38,7 @@ pub struct SummaryInput<'a> {
     pub edits: Vec<Edit>,
     /// Swaps that devices refused.
     pub swap_refusals: Vec<SwapRefusal>,
-    /// Lateness of the machine.
+    /// Lag of the machine.
     pub lag: Option<LagSummary>,
 }
 

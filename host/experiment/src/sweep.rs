@@ -1,4 +1,4 @@
-//! From a plan to its points: every combination of the values that the sweep lists.
+//! Sweep: every combination of the swept values is a point.
 
 use std::collections::BTreeMap;
 
@@ -9,12 +9,12 @@ use super::ExperimentError;
 use super::range::SweepEntry;
 use super::source::PlanSource;
 
-/// One combination of values.
+/// One combination of swept values.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Combination {
-    /// As they are told: a value, or the label that stands for it.
+    /// Values as results show them: a value, or its label.
     pub labels: PointValues,
-    /// As they are set.
+    /// Values as set in the plan.
     pub set: PointValues,
 }
 
@@ -28,7 +28,8 @@ impl Combination {
     }
 }
 
-/// A value may have a label, `{ label = "flooding", value = "./flooding.wasm" }`, and else is its own.
+/// Label and value of a swept value such as `{ label = "flooding", value = "./flooding.wasm" }`. A value without a
+/// label is its own label.
 pub fn label_and_value(value: &Value) -> (&Value, &Value) {
     match (value.get("label"), value.get("value"), value.as_object().map(Map::len)) {
         (Some(label), Some(value), Some(2)) => (label, value),
@@ -36,10 +37,10 @@ pub fn label_and_value(value: &Value) -> (&Value, &Value) {
     }
 }
 
-/// More points than anybody means.
+/// Maximum number of points, against typing errors.
 const MAX_COMBINATIONS: usize = 100_000;
 
-/// The values of each field of a plan's sweep.
+/// Values of each swept field of a plan.
 pub fn fields(
     sweep: &BTreeMap<String, SweepEntry>,
     source: &PlanSource,
@@ -54,7 +55,7 @@ pub fn fields(
     sweep.iter().map(of_field).collect()
 }
 
-/// Some of a plan is the same at all points.
+/// Rejects fields that are the same at all points.
 fn check(field: &str) -> Result<(), String> {
     let instead = match field.split('.').next() {
         Some("seeds") => {
@@ -71,13 +72,13 @@ fn check(field: &str) -> Result<(), String> {
     Err(instead.to_owned())
 }
 
-/// Whether a field of the plan takes a value, by its type.
+/// Whether the type of a plan field accepts a value.
 fn is_accepted(source: &PlanSource, field: &str, value: &Value) -> bool {
     let point = [(field.to_owned(), value.clone())].into();
     at_point(source, &point).and_then(|plan| plan.plan_file()).is_ok()
 }
 
-/// Every combination, the last field changing fastest. Without a sweep there is one, which sets nothing.
+/// Every combination; the last field changes fastest. Without a sweep there is one empty combination.
 pub fn combinations(sweep: &BTreeMap<String, Vec<Value>>) -> Result<Vec<Combination>, String> {
     let count = sweep.values().try_fold(1_usize, |count, values| count.checked_mul(values.len()));
     if count.is_none_or(|count| count > MAX_COMBINATIONS) {
@@ -92,7 +93,7 @@ pub fn combinations(sweep: &BTreeMap<String, Vec<Value>>) -> Result<Vec<Combinat
     Ok(points)
 }
 
-/// The plan of one point, with these values set.
+/// Plan of one point, with these values set.
 pub fn at_point(source: &PlanSource, set: &PointValues) -> Result<PlanSource, ExperimentError> {
     let mut source = source.clone();
     for (field, value) in set {

@@ -1,4 +1,4 @@
-//! Rows of a run's CSV files, from what was counted and recorded.
+//! Rows of a run's CSV files, from its counts and records.
 
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ impl GroupState {
         Self { at, group, devices: 0, up: 0, silent: 0, joules: Vec::new(), clocks: Vec::new() }
     }
 
-    /// The time of the state.
+    /// Time of the state.
     pub fn at(&self) -> Time {
         self.at
     }
@@ -107,7 +107,7 @@ pub fn routes(routes: &Routes, devices: &[Arc<Identity>]) -> Vec<RouteRow> {
     routes.iter().map(row).collect()
 }
 
-/// Text of a behaviour or of a plan, on one line: a row of a table is a line of its file.
+/// Replaces line breaks in text of a behaviour or plan, so that each row of a table is one line of its file.
 fn one_line(text: &str) -> String {
     text.replace(char::is_control, " ")
 }
@@ -122,7 +122,7 @@ pub fn timeline(performed: &[(Time, &str, String)], end: Time) -> Vec<TimelineRo
     performed.iter().filter(|(at, _, _)| *at < end).map(row).collect()
 }
 
-/// Rows of `latency.csv`, of the messages of a stretch of time.
+/// Rows of `latency.csv` for the messages of an interval of time.
 pub fn latencies(groups: &[String], buckets: &TimeBuckets, (from, to): (Time, Time)) -> Vec<LatencyRow> {
     let mut rows = Vec::new();
     for group in (0..groups.len()).map(Some).chain([None]) {
@@ -138,7 +138,7 @@ pub fn latencies(groups: &[String], buckets: &TimeBuckets, (from, to): (Time, Ti
 
 /// Rows of `outages.csv`.
 pub fn outages(outages: &Outages, devices: &[Arc<Identity>], end: Time) -> Vec<OutageRow> {
-    // In real time devices run on for a while after the end, while they disconnect.
+    // In real time devices keep running after the end, while they disconnect.
     let during_run = outages.iter().filter(|outage| outage.from <= end);
     let row = |outage: &super::recorder::outages::Outage| {
         let (device, group) = match outage.target {

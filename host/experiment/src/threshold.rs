@@ -1,4 +1,5 @@
-//! What has to hold: `"delivery_ratio >= 0.95"`, `"group west: latency_seconds p95 < 0.5"`.
+//! Thresholds: conditions on results, such as `"delivery_ratio >= 0.95"` or `"group west: latency_seconds p95 <
+//! 0.5"`.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,33 +14,33 @@ use wasmote_results::{ThresholdMiss, ThresholdOutcome};
 
 use super::message_stats::MessageStats;
 
-/// A condition on what was measured.
+/// Condition on a measured metric.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Threshold {
     /// As written.
     pub text: String,
-    /// What it looks at.
+    /// Part of the run that it applies to.
     pub scope: ThresholdScope,
     metric: Metric,
     operator: Operator,
     bound: f64,
 }
 
-/// What thresholds judge.
+/// Measured values that thresholds are evaluated on.
 pub trait ThresholdInput {
-    /// Published by behaviours.
+    /// Number of messages published by behaviours.
     fn generated(&self) -> u64;
 
-    /// Handed to the MQTT connection.
+    /// Number of messages handed to the MQTT connection.
     fn sent(&self) -> u64;
 
-    /// How long messages were under way on average, in seconds.
+    /// Mean latency in seconds.
     fn mean_latency(&self) -> Option<f64>;
 
-    /// The time, in seconds, that this share of them does not exceed.
+    /// Latency quantile in seconds, such as `share` = 0.95 for the 95th percentile.
     fn latency_quantile(&self, share: f64) -> Option<f64>;
 
-    /// All of it, where every single message was followed.
+    /// Complete statistics, if every message was tracked.
     fn stats(&self) -> Option<&MessageStats> {
         None
     }
@@ -67,14 +68,14 @@ impl ThresholdInput for MessageStats {
     }
 }
 
-/// What part of a run a threshold looks at.
+/// Part of a run that a threshold applies to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ThresholdScope {
-    /// All of it, after the warm-up.
+    /// The whole run after the warm-up.
     Whole,
-    /// What a group published.
+    /// Messages that a group published.
     Group(String),
-    /// What was published in a phase.
+    /// Messages published in a phase.
     Phase(String),
 }
 
@@ -109,7 +110,7 @@ const METRICS: [&str; 6] =
 const STATISTICS: [&str; 6] = ["mean", "p50", "p90", "p95", "p99", "max"];
 
 impl Threshold {
-    /// What was found; `None` where nothing was measured, which misses every threshold.
+    /// The measured value; `None` if nothing was measured, which misses every threshold.
     pub fn value(&self, measured: &impl ThresholdInput) -> Option<f64> {
         let count = |count: u64| Some(count as f64);
         match self.metric {
@@ -124,7 +125,7 @@ impl Threshold {
         }
     }
 
-    /// Whether it can only be judged where every single message was followed.
+    /// Whether it can be evaluated only if every message was tracked.
     pub fn needs_deliveries(&self) -> bool {
         matches!(
             self.metric,
@@ -132,7 +133,7 @@ impl Threshold {
         )
     }
 
-    /// Whether it holds.
+    /// Whether the threshold holds for a value.
     pub fn holds(&self, value: Option<f64>) -> bool {
         value.is_some_and(|value| match self.operator {
             Operator::Less => value < self.bound,
@@ -145,8 +146,8 @@ impl Threshold {
 }
 
 impl Threshold {
-    /// Outcome at the end of a run, where `value` was found. A threshold that ended the run is missed even if it holds
-    /// at the end, when the messages of the last interval have arrived.
+    /// Outcome at the end of a run with the measured `value`. A threshold that ended the run is missed even if it
+    /// holds at the end, when the messages of the last interval have arrived.
     pub fn judge(&self, value: Option<f64>, breached: Option<ThresholdMiss>) -> ThresholdOutcome {
         let ok = self.holds(value) && breached.is_none();
         ThresholdOutcome { text: self.text.clone(), ok, value, breached }
@@ -165,7 +166,7 @@ impl FromStr for Threshold {
         let (metric, operator, bound) = match words[..] {
             [metric, operator, bound] => (parse_metric(metric, None)?, operator, bound),
             [metric, statistic, operator, bound] => (parse_metric(metric, Some(statistic))?, operator, bound),
-            _ => return Err(format!("`{text}` is no threshold; write it like `delivery_ratio >= 0.95`")),
+            _ => return Err(format!("`{text}` is not a threshold; write it like `delivery_ratio >= 0.95`")),
         };
         let operator = match operator {
             "<" => Operator::Less,
@@ -173,7 +174,7 @@ impl FromStr for Threshold {
             ">" => Operator::More,
             ">=" => Operator::AtLeast,
             "==" => Operator::Equal,
-            other => return Err(format!("`{other}` compares nothing; use <, <=, >, >= or ==")),
+            other => return Err(format!("`{other}` is not a comparison operator; use <, <=, >, >= or ==")),
         };
         let bound =
             parse_bound(bound).map_err(|hint| format!("`{text}` does not end with a number{hint}"))?;
@@ -184,7 +185,7 @@ impl FromStr for Threshold {
     }
 }
 
-/// A number; or what to write for a share or a time.
+/// Parses a number. The error suggests the number for a percentage or a duration.
 fn parse_bound(text: &str) -> Result<f64, String> {
     let number = |text: &str| text.parse::<f64>().ok().filter(|number| number.is_finite());
     number(text).ok_or_else(|| {
@@ -194,17 +195,17 @@ fn parse_bound(text: &str) -> Result<f64, String> {
     })
 }
 
-/// A ratio is from 0 to 1, and what it is compared with has to leave it a chance.
+/// Checks that a ratio, which is from 0 to 1, can satisfy the comparison.
 fn check_ratio(operator: Operator, bound: f64) -> Result<(), String> {
     match (operator, bound) {
         (_, percent) if percent > 1.0 && percent <= 100.0 => {
-            Err(format!("compares with more than all; {percent} % is {}", rounded(percent / 100.0)))
+            Err(format!("compares a ratio with more than 1; {percent} % is {}", rounded(percent / 100.0)))
         }
         (_, bound) if !(0.0..=1.0).contains(&bound) => {
-            Err("compares with what no ratio is; they are from 0 to 1".to_owned())
+            Err("compares a ratio with a number that is not from 0 to 1".to_owned())
         }
-        (Operator::More, 1.0) => Err("never holds; all is 1, so write `>= 1`".to_owned()),
-        (Operator::Less, 0.0) => Err("never holds; nothing is 0, so write `<= 0`".to_owned()),
+        (Operator::More, 1.0) => Err("never holds; a ratio is at most 1, so write `>= 1`".to_owned()),
+        (Operator::Less, 0.0) => Err("never holds; a ratio is at least 0, so write `<= 0`".to_owned()),
         _ => Ok(()),
     }
 }
@@ -222,7 +223,7 @@ fn parse_scope(text: &str) -> Result<ThresholdScope, String> {
     match text.split_once(char::is_whitespace) {
         Some(("group", name)) => Ok(ThresholdScope::Group(name.trim().into())),
         Some(("phase", name)) => Ok(ThresholdScope::Phase(name.trim().into())),
-        _ => Err(format!("`{text}` is no part of a run; write `group NAME:` or `phase NAME:`")),
+        _ => Err(format!("`{text}` is not a part of a run; write `group NAME:` or `phase NAME:`")),
     }
 }
 
@@ -236,7 +237,7 @@ fn parse_metric(name: &str, statistic: Option<&str>) -> Result<Metric, String> {
         "latency_seconds" => {
             let known = STATISTICS.join(", ");
             let Some(statistic) = statistic else {
-                return Err(format!("which `latency_seconds`? Say one of {known}"));
+                return Err(format!("`latency_seconds` needs a statistic; use one of {known}"));
             };
             return parse_statistic(statistic)
                 .map(Metric::Latency)
@@ -248,7 +249,7 @@ fn parse_metric(name: &str, statistic: Option<&str>) -> Result<Metric, String> {
                 Some(known) => format!("; did you mean `{known}`?"),
                 None => did_you_mean(other, METRICS),
             };
-            return Err(format!("nothing is measured as `{other}`; there are {}{hint}", METRICS.join(", ")));
+            return Err(format!("there is no metric `{other}`; there are {}{hint}", METRICS.join(", ")));
         }
     };
     match statistic {
@@ -274,7 +275,7 @@ fn parse_statistic(name: &str) -> Option<Statistic> {
 pub struct ThresholdEntry {
     /// The threshold.
     pub check: Threshold,
-    /// Whether a breach ends the run.
+    /// Whether a miss ends the run.
     pub abort: bool,
 }
 
@@ -366,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ended_a_run_is_missed_whatever_its_end_says() {
+    fn a_threshold_that_ended_a_run_is_missed() {
         let check: Threshold = "delivery_ratio >= 0.7".parse().unwrap();
         let miss = ThresholdMiss { at_s: 10.0, settled_s: 5.0, value: 0.6875 };
         assert!(check.judge(Some(0.7031), None).ok);
@@ -380,7 +381,7 @@ mod tests {
         assert!(problem("latency_seconds < 1").contains("p95"));
         assert!(problem("latency_seconds p96 < 1").contains("there are mean, p50"));
         assert!(problem("sent p50 < 1").contains("one number"));
-        assert!(problem("sent ~ 1").contains("compares nothing"));
+        assert!(problem("sent ~ 1").contains("not a comparison operator"));
         assert!(problem("sent").contains("write it like"));
         assert!(problem("delivery_ratio > 95%").ends_with("; write 0.95"));
         assert!(problem("latency_seconds p95 < 500ms").ends_with("; write 0.5"));

@@ -1,9 +1,9 @@
-//! The run as a table: stretches of time in rows, groups in columns.
+//! Time buckets: a table of message counts with intervals of time as rows and groups as columns.
 //!
-//! A message belongs to the stretch in which it was published, whenever it arrives; so what was expected
-//! and what was delivered of it stand in the same cell. Stretches end where the time series, the warm-up and
-//! phases do, and every figure that is reported is a sum of cells. A stretch is open at its beginning and
-//! closed at its end; the first one has its beginning too.
+//! A message belongs to the interval in which it was published, no matter when it arrives, so its expected and actual
+//! receptions are in the same cell. Intervals end at the ends of time series rows, of the warm-up and of phases, and
+//! every reported number is a sum of cells. An interval excludes its start and includes its end; the first one
+//! includes its start too.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use wasmote_mqtt::time::Time;
 
 use super::message_stats::MessageStats;
 
-/// All cells of a run.
+/// Cells of a run.
 #[derive(Clone, Debug)]
 pub struct TimeBuckets {
     ends: Vec<Time>,
@@ -20,23 +20,23 @@ pub struct TimeBuckets {
 }
 
 impl TimeBuckets {
-    /// Empty cells between these points in time.
+    /// Empty cells for the intervals that end at these times.
     pub fn new(ends: Vec<Time>, groups: usize) -> Self {
         let buckets = vec![MessageStats::default(); ends.len() * groups];
         Self { ends, groups, buckets }
     }
 
-    /// Where the stretches end.
+    /// End times of the intervals.
     pub fn ends(&self) -> &[Time] {
         &self.ends
     }
 
-    /// When the last stretch ends.
+    /// End of the last interval.
     pub fn end(&self) -> Time {
         self.ends.last().copied().unwrap_or_default()
     }
 
-    /// There is nothing after this time, which may lie within a stretch.
+    /// Ends the table at this time, which may lie within an interval.
     pub fn truncate(&mut self, end: Time) {
         let kept = self.ends.partition_point(|known| *known < end) + 1;
         self.ends.truncate(kept);
@@ -46,27 +46,27 @@ impl TimeBuckets {
         }
     }
 
-    /// What holds at a time. After the end it is the last stretch.
+    /// Cell of a group at a time. After the end it is in the last interval.
     pub fn bucket_mut(&mut self, time: Time, group: usize) -> &mut MessageStats {
         let row = self.ends.partition_point(|end| *end < time).min(self.ends.len() - 1);
         &mut self.buckets[row * self.groups + group]
     }
 
-    /// A message was published.
+    /// Counts a published message.
     pub fn record_published(&mut self, time: Time, group: usize, expected: u64) {
         let bucket = self.bucket_mut(time, group);
         bucket.generated += 1;
         bucket.expected += expected;
     }
 
-    /// The first copy of a message that was published then arrived.
+    /// Counts the first copy of a message, by the time at which the message was published.
     pub fn record_delivered(&mut self, published: Time, group: usize, latency: Duration) {
         let bucket = self.bucket_mut(published, group);
         bucket.delivered += 1;
         bucket.latencies.observe(latency);
     }
 
-    /// The sum over a stretch of time, of one group or of all.
+    /// Sum over an interval of time, of one group or of all groups.
     pub fn sum(&self, after: Time, until: Time, group: Option<usize>) -> MessageStats {
         let first = self.ends.partition_point(|end| *end <= after);
         let last = self.ends.partition_point(|end| *end <= until);

@@ -1,8 +1,8 @@
-//! Timeline of a plan: checked steps in order of time, and the phases of the run.
+//! Timeline of a plan: checked steps ordered by time, and the phases of the run.
 //!
-//! The steps come from [`actions`](wasmote_fleet::actions). What depends on nothing but the plan is settled here, such as the steps
-//! of a ramp or the document that it leaves behind. What depends on the seed, such as the devices that a share means, is
-//! settled in the run.
+//! The steps come from [`actions`](wasmote_fleet::actions). Data that depends only on the plan is computed here, such
+//! as the steps of a ramp. Data that depends on the seed, such as the devices that a share selects, is computed in
+//! the run.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,27 +20,27 @@ use super::topology::{is_assigned, link_own};
 /// Steps and phases of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Timeline {
-    /// The steps with their times, soonest first.
+    /// Steps with their times, earliest first.
     pub steps: Vec<(Time, Arc<dyn Step>)>,
-    /// The named parts of the run, in order.
+    /// Phases of the run, in order.
     pub phases: Vec<Phase>,
-    /// Behaviours that steps bring in.
+    /// Behaviours that steps use.
     pub sources: Vec<Source>,
 }
 
-/// A named part of a run.
+/// Named part of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Phase {
     /// The name.
     pub name: String,
-    /// When it begins.
+    /// Start time.
     pub from: Time,
-    /// When it ends.
+    /// End time.
     pub to: Time,
 }
 
 impl Timeline {
-    /// Checks the timeline of a plan and puts it in order. The error names the field.
+    /// Checks the timeline of a plan and sorts it by time. The error names the field.
     pub fn new(plan: &PlanFile, settings: &Settings, folder: &Path) -> Result<Self, Problem> {
         let end = Time::ZERO + plan.duration.0;
         let phases = phases(plan, end)?;

@@ -1,4 +1,4 @@
-//! The topology of a plan.
+//! Topology of a plan.
 //!
 //! ```toml
 //! [topology]
@@ -19,7 +19,7 @@ use wasmote_fleet::topology::{CONFIG_KEY, Graph, Link, TopologyEntry};
 
 use super::plan_file::PlanFile;
 
-/// A field and what is wrong with it.
+/// A field and its problem.
 type Problem = (String, String);
 
 /// Checks a plan's topology and computes its graph, if there is one.
@@ -38,8 +38,8 @@ pub fn graph(plan: &PlanFile, settings: &Settings) -> Result<Option<Graph>, Prob
     }
 }
 
-/// Hands the links of a plan's graph to the groups that have a part in it. A group whose own configuration has a
-/// topology keeps that.
+/// Sets the links of a plan's graph in the groups that are part of it. A group whose own configuration has a topology
+/// keeps it.
 pub fn assign(graph: &Graph, settings: &mut Settings, plan: &PlanFile) {
     let links = Arc::new(graph.neighbours());
     for group in &mut settings.groups {
@@ -49,7 +49,7 @@ pub fn assign(graph: &Graph, settings: &mut Settings, plan: &PlanFile) {
     }
 }
 
-/// Whether a group has its links from the plan's topology.
+/// Whether a group gets its links from the plan's topology.
 pub fn is_assigned(plan: &PlanFile, group: &Group) -> bool {
     let is_in =
         |entry: &TopologyEntry| entry.groups.as_ref().is_none_or(|chosen| chosen.contains(&group.name));
@@ -75,7 +75,7 @@ pub fn link_own(plan: &PlanFile, group: &mut Group) -> Result<(), Problem> {
     })
 }
 
-/// The network for `topology.json`, with positions rounded to four digits.
+/// Network for `topology.json`, with positions rounded to four digits.
 pub fn network(graph: &Graph) -> wasmote_results::Topology {
     let rounded = |part: f64| (part * 1e4).round() / 1e4;
     let node = |(name, (x, y)): &(String, Position)| wasmote_results::Node {
@@ -108,7 +108,7 @@ fn groups_of<'a>(entry: &TopologyEntry, settings: &'a Settings) -> Result<Vec<&'
     if found.is_empty() { Err(error("the list is empty; name a group".to_owned())) } else { Ok(found) }
 }
 
-/// The names of all devices that a group ever has.
+/// Names of all devices that a group ever has.
 fn names(plan: &PlanFile, group: &Group) -> Vec<String> {
     let joining = plan.timeline.iter().filter_map(TimelineEntry::added);
     let joining = joining.filter(|add| add.group == group.name).map(|add| add.count.0);

@@ -1,4 +1,4 @@
-//! The same runs again, and whether they came out the same.
+//! Verification: repeats the runs of a results folder and compares their files.
 
 mod provenance;
 
@@ -19,18 +19,18 @@ use super::progress::Totals;
 use super::results::NO_DIGEST;
 use super::source::PlanSource;
 
-/// What became of one run.
+/// Outcome of comparing one run.
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct RunComparison {
     /// The run's folder.
     pub path: String,
-    /// The digest that the manifest has.
+    /// Digest in the manifest.
     pub recorded: Option<String>,
-    /// The digest of the run that was just made.
+    /// Digest of the repeated run.
     pub found: Option<String>,
-    /// What differs, in words; the first divergent event first.
+    /// Differences as text; the first divergent event comes first.
     pub differences: Vec<String>,
-    /// The files of the run that was just made.
+    /// Files of the repeated run.
     #[serde(skip)]
     pub files: BTreeSet<PathBuf>,
 }
@@ -42,17 +42,17 @@ impl RunComparison {
     }
 }
 
-/// A results folder to be verified.
+/// Results folder to verify.
 pub struct RecordedResults {
     folder: PathBuf,
-    /// What it says of itself.
+    /// Its manifest.
     pub manifest: Manifest,
     /// Its plan, ready to be run.
     pub experiment: Experiment,
 }
 
 impl RecordedResults {
-    /// Read a results folder.
+    /// Reads a results folder.
     pub fn read(folder: &Path, engine: &Engine) -> Result<Self, ExperimentError> {
         let manifest = Manifest::read(folder)?;
         let shown = folder.join(Manifest::FILE).display().to_string();
@@ -70,7 +70,7 @@ impl RecordedResults {
         Ok(Self { folder: folder.to_owned(), manifest, experiment })
     }
 
-    /// Run everything again in a folder for a while, and compare.
+    /// Repeats every run in a temporary folder and compares the files.
     pub fn verify(
         &self,
         scratch: &Path,
@@ -99,7 +99,7 @@ impl RecordedResults {
         })
     }
 
-    /// Where the manifest has another seed or point than the plan makes.
+    /// Differences between the seed and point in the manifest and those of the plan.
     fn check_seed_and_point(&self, run_id: &RunId) -> Vec<String> {
         let entry = &self.manifest.runs[run_id.index];
         let (seed, point) = (run_id.seed.value(), &self.experiment.points[run_id.point].values);
@@ -114,7 +114,7 @@ impl RecordedResults {
     }
 }
 
-/// What to do instead with results of real time, which no run has again.
+/// Advice for results of real time, which no run reproduces exactly.
 pub fn real_time_advice(folder: &Path, manifest: &Manifest) -> String {
     let folder = folder.display();
     let edited = manifest.runs.iter().filter(|run| run.edits > 0);
@@ -131,7 +131,7 @@ pub fn real_time_advice(folder: &Path, manifest: &Manifest) -> String {
     )
 }
 
-/// Compare two folders of one run, the chain first. Returns the files that there are to compare.
+/// Compares two folders of one run, the chain first. Returns the compared files.
 fn compare(original: &Path, rerun: &Path, differences: &mut Vec<String>) -> io::Result<BTreeSet<PathBuf>> {
     let window = divergent_steps(original, rerun)?;
     if let Some((after, by)) = window {
@@ -147,7 +147,7 @@ fn compare(original: &Path, rerun: &Path, differences: &mut Vec<String>) -> io::
     Ok(files)
 }
 
-/// The steps between which the chains part, if they do.
+/// Steps between which the chains diverge, if they do.
 fn divergent_steps(original: &Path, rerun: &Path) -> io::Result<Option<(u64, u64)>> {
     let (recorded, found) = (read_lines::<Checkpoint>(original)?, read_lines::<Checkpoint>(rerun)?);
     let same = recorded.iter().zip(&found).take_while(|(left, right)| left == right).count();
@@ -159,7 +159,7 @@ fn divergent_steps(original: &Path, rerun: &Path) -> io::Result<Option<(u64, u64
     Ok(Some((after, by.unwrap_or(u64::MAX))))
 }
 
-/// Where the recorded events and those just found first differ, within some steps.
+/// Describes the first event within a range of steps that differs between the recorded and the repeated run.
 fn first_event(original: &Path, rerun: &Path, after: u64, by: u64) -> io::Result<String> {
     let within = |folder: &Path| -> io::Result<Vec<String>> {
         let mut found = Vec::new();
@@ -188,7 +188,7 @@ fn first_event(original: &Path, rerun: &Path, after: u64, by: u64) -> io::Result
     })
 }
 
-/// The first line in which two files differ.
+/// Describes the first line in which two files differ.
 fn first_line(original: &Path, rerun: &Path) -> io::Result<Option<String>> {
     let Ok(file) = File::open(original) else { return Ok(Some("it is missing".to_owned())) };
     let (mut left, mut right) = (BufReader::new(file), BufReader::new(File::open(rerun)?));

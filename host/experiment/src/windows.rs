@@ -8,18 +8,18 @@ use super::threshold::ThresholdScope;
 use super::time_buckets::TimeBuckets;
 use super::timeline::Phase;
 
-/// The stretch of time that is measured: after the warm-up.
+/// Measured interval of a run: the time after the warm-up.
 pub fn measured(point: &Point, end: Time) -> (Time, Time) {
     (Time::ZERO + point.plan.warm_up.0, end)
 }
 
-/// The stretch of a phase that is measured.
+/// Measured interval of a phase.
 pub fn phase(point: &Point, phase: &Phase, end: Time) -> (Time, Time) {
     let (from, to) = measured(point, end);
     (phase.from.max(from), phase.to.min(to))
 }
 
-/// What was counted in a part of a run up to some time.
+/// Counts of a part of a run up to `until`.
 pub fn stats(point: &Point, buckets: &TimeBuckets, scope: &ThresholdScope, until: Time) -> MessageStats {
     let (from, to) = measured(point, until);
     match scope {

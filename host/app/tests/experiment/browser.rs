@@ -1,4 +1,4 @@
-//! A real browser without a network, told what to do through a pipe (the Chrome DevTools Protocol).
+//! Headless browser without network access, controlled through a pipe (Chrome DevTools Protocol).
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// What it may be called.
+/// Names of the browser executable.
 const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
 const FLAGS: [&str; 13] = [
@@ -20,21 +20,21 @@ const FLAGS: [&str; 13] = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    // Nobody answers there, and no name has an address.
+    // The proxy address has no listener, and no host name resolves.
     "--proxy-server=127.0.0.1:1",
     "--proxy-bypass-list=<-loopback>",
     "--host-resolver-rules=MAP * ~NOTFOUND",
     "--remote-debugging-pipe",
 ];
 
-/// A browser with one page open.
+/// Browser with one open page.
 pub struct Browser {
     child: Child,
     to: ChildStdin,
     from: BufReader<ChildStdout>,
     session: Option<String>,
     sent: u64,
-    /// What it told unasked since the page was opened.
+    /// Events received since the page was opened.
     events: Vec<Value>,
     _profile: TempDir,
 }
@@ -47,10 +47,10 @@ impl Browser {
                 Command::new(name).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
             asked.is_ok_and(|status| status.success())
         });
-        // It reads commands from descriptor 3 and writes to 4.
+        // The browser reads commands from file descriptor 3 and writes to 4.
         let mut child = Command::new("sh")
             .args(["-c", "exec \"$@\" 3<&0 4>&1 </dev/null >/dev/null", "sh"])
-            .arg(name.expect("Chromium is installed; `make test` sees to it"))
+            .arg(name.expect("Chromium is installed (`make test` installs it)"))
             .args(FLAGS)
             .arg(format!("--user-data-dir={}", profile.path().display()))
             .arg("about:blank")
@@ -75,7 +75,7 @@ impl Browser {
     fn read(&mut self) -> Value {
         let mut message = Vec::new();
         self.from.read_until(0, &mut message).unwrap();
-        assert_eq!(message.pop(), Some(0), "the browser has ended");
+        assert_eq!(message.pop(), Some(0), "the browser exited");
         serde_json::from_slice(&message).unwrap()
     }
 
@@ -97,13 +97,13 @@ impl Browser {
         }
     }
 
-    /// Open a page of so many pixels in width, and wait until all of it is there.
+    /// Opens a page with a viewport `width` in pixels, and waits until it is loaded.
     pub fn open(&mut self, page: &Path, width: u32) {
         let metrics = json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false});
         self.call("Emulation.setDeviceMetricsOverride", metrics);
         self.events.clear();
         self.call("Page.navigate", json!({"url": format!("file://{}", page.display())}));
-        // An event may still tell of the page before.
+        // A load event may belong to the previous page.
         let loaded = |event: &Value| event["method"] == "Page.loadEventFired";
         let mut earlier_loads = 0;
         loop {
@@ -119,25 +119,25 @@ impl Browser {
         }
     }
 
-    /// What an expression in JavaScript is, on this page.
+    /// Evaluates a JavaScript expression on the page.
     pub fn evaluate(&mut self, expression: &str) -> Value {
-        let asked = json!({"expression": expression, "returnByValue": true});
-        let answer = self.call("Runtime.evaluate", asked);
+        let params = json!({"expression": expression, "returnByValue": true});
+        let answer = self.call("Runtime.evaluate", params);
         assert!(answer["exceptionDetails"].is_null(), "{answer}");
         answer["result"]["value"].clone()
     }
 
-    /// What the page has complained about: in its console, or by an error of its script.
-    pub fn complaints(&self) -> Vec<&Value> {
+    /// Console messages and script errors of the page.
+    pub fn errors(&self) -> Vec<&Value> {
         const KINDS: [&str; 3] = ["Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded"];
-        let complains = |event: &&Value| KINDS.iter().any(|kind| event["method"] == *kind);
-        self.events.iter().filter(complains).collect()
+        let is_error = |event: &&Value| KINDS.iter().any(|kind| event["method"] == *kind);
+        self.events.iter().filter(is_error).collect()
     }
 
-    /// Everything that the page has asked for, itself included.
+    /// URLs that the page requested, including its own.
     pub fn requests(&self) -> Vec<&str> {
-        let asked = self.events.iter().filter(|event| event["method"] == "Network.requestWillBeSent");
-        asked.filter_map(|event| event["params"]["request"]["url"].as_str()).collect()
+        let requests = self.events.iter().filter(|event| event["method"] == "Network.requestWillBeSent");
+        requests.filter_map(|event| event["params"]["request"]["url"].as_str()).collect()
     }
 }
 

@@ -1,4 +1,4 @@
-//! Faults that are components: found beside their document, kept with the results, the same in every process.
+//! Fault components: found next to their document, stored with the results, and deterministic across processes.
 
 use std::fs;
 use std::path::Path;
@@ -28,7 +28,7 @@ group = "sensor"
 faults = { fault = [{ kind = "component", id = "storm", file = "weather/mine.wasm", config = { median_db = 40 } }] }
 "#;
 
-/// Relative to its own folder, which is not the plan's.
+/// Fault document whose file path is relative to its own folder, not to the plan's.
 const RAIN: &str = r#"
 [[fault]]
 kind = "component"
@@ -62,7 +62,7 @@ fn a_fault_component_gives_the_same_bytes_in_another_process_and_folder() {
         assert!(*bytes == right[file], "{} differs", file.display());
     }
     let runs = json(&one.join("manifest.json"))["runs"].as_array().unwrap().clone();
-    assert_ne!(runs[0]["digest"], runs[1]["digest"], "seeds draw different weather");
+    assert_ne!(runs[0]["digest"], runs[1]["digest"], "seeds give different draws");
     for run in runs {
         let folder = one.join(run["path"].as_str().unwrap());
         let (summary, ledger) = (json(&folder.join("summary.json")), json(&folder.join("ledger.json")));
@@ -75,28 +75,31 @@ fn a_fault_component_gives_the_same_bytes_in_another_process_and_folder() {
         let events = fs::read_to_string(folder.join("events.ndjson")).unwrap();
         assert!(
             events.contains("fault `rain`: the link fades: rain takes"),
-            "the model's own lines are there"
+            "the model's log lines are recorded"
         );
     }
 }
 
 #[test]
-fn the_results_keep_the_model_and_verify_without_the_original() {
+fn results_contain_the_model_and_verify_without_the_original() {
     let workspace = workspace();
     let folder = workspace.run(&["plan.toml", "--seeds", "1"], 0);
     let manifest = json(&folder.join("manifest.json"));
-    let cards = manifest["components"].as_array().unwrap();
-    let card = cards.iter().find(|card| card["role"] == "fault model").expect("the model is listed");
-    assert_eq!((&card["name"], &card["file"]), (&json!("mine"), &json!("components/faults/mine.wasm")));
-    assert_eq!(card["sha256"].as_str().map(str::len), Some(64));
-    assert!(cards.iter().any(|card| card["role"] == "behaviour" && card["name"] == "sensor"), "{cards:?}");
+    let entries = manifest["components"].as_array().unwrap();
+    let entry = entries.iter().find(|entry| entry["role"] == "fault model").expect("the model is listed");
+    assert_eq!((&entry["name"], &entry["file"]), (&json!("mine"), &json!("components/faults/mine.wasm")));
+    assert_eq!(entry["sha256"].as_str().map(str::len), Some(64));
+    assert!(
+        entries.iter().any(|entry| entry["role"] == "behaviour" && entry["name"] == "sensor"),
+        "{entries:?}"
+    );
 
     fs::remove_dir_all(workspace.0.path().join("weather")).unwrap();
     let verify = || workspace.call(&["verify", folder.to_str().unwrap()]);
     let output = verify();
     assert!(output.status.success(), "{}", text(&output.stdout) + &text(&output.stderr));
 
-    // Another model in its place is found out. One section more changes what the file is, and not what it does.
+    // A replaced model is detected. An additional section changes the file but not its behaviour.
     let kept = folder.join("components/faults/mine.wasm");
     let mut bytes = fs::read(&kept).unwrap();
     bytes.extend([0, 2, 1, b'x']);
@@ -111,7 +114,7 @@ fn the_results_keep_the_model_and_verify_without_the_original() {
 }
 
 #[test]
-fn a_sweep_reaches_into_the_configuration() {
+fn a_sweep_can_set_the_configuration_of_a_model() {
     let workspace = workspace();
     let sweep = r#"sweep={"faults.rain.config.median_db": [0, 30]}"#;
     let folder = workspace.run(&["plan.toml", "--seeds", "1", "--set", "timeline=[]", "--set", sweep], 0);

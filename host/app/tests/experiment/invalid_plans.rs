@@ -1,4 +1,4 @@
-//! Plans that make no sense, and what the user is told: one folder a case in `cases`.
+//! Error messages for invalid plans: `cases` has one folder per case.
 
 use std::fs;
 use std::path::Path;
@@ -6,9 +6,9 @@ use std::path::Path;
 use crate::workspace::{Workspace, text};
 
 #[test]
-fn every_invalid_plan_is_reported_as_its_case_says() {
+fn every_invalid_plan_gives_the_error_of_its_case() {
     let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/experiment/cases");
-    let mut wrong = Vec::new();
+    let mut failures = Vec::new();
     let mut count = 0;
     for folder in fs::read_dir(cases).unwrap().map(|entry| entry.unwrap().path()) {
         if !folder.is_dir() {
@@ -16,12 +16,12 @@ fn every_invalid_plan_is_reported_as_its_case_says() {
         }
         count += 1;
         let workspace = Workspace::new();
-        let mut words = vec!["run".to_owned(), "plan.toml".to_owned()];
+        let mut args = vec!["run".to_owned(), "plan.toml".to_owned()];
         if let Ok(set) = fs::read_to_string(folder.join("set.txt")) {
-            set.lines().for_each(|set| words.extend(["--set".to_owned(), set.to_owned()]));
+            set.lines().for_each(|set| args.extend(["--set".to_owned(), set.to_owned()]));
         }
         fs::copy(folder.join("plan.toml"), workspace.0.path().join("plan.toml")).unwrap();
-        let output = workspace.call(&words.iter().map(String::as_str).collect::<Vec<_>>());
+        let output = workspace.call(&args.iter().map(String::as_str).collect::<Vec<_>>());
         let printed = text(&output.stderr);
         let expected = folder.join("error.txt");
         if std::env::var_os("BLESS").is_some() {
@@ -33,12 +33,12 @@ fn every_invalid_plan_is_reported_as_its_case_says() {
             || workspace.0.path().join("results").exists()
         {
             let code = output.status.code();
-            wrong.push(format!(
-                "{} ({code:?})\n  expected: {expected}  told:     {printed}",
+            failures.push(format!(
+                "{} ({code:?})\n  expected: {expected}  printed:  {printed}",
                 folder.display()
             ));
         }
     }
-    assert!(count >= 15, "the cases are gone");
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(count >= 15, "cases are missing");
+    assert!(failures.is_empty(), "{}", failures.join("\n"));
 }

@@ -1,15 +1,15 @@
-//! Experiments from the outside: the built program, its results on disk, and plans that make no sense.
+//! End-to-end tests of experiments: the built program, its results on disk, and its errors for invalid plans.
 
 mod browser;
 mod fault_models;
 mod invalid_plans;
 mod killed;
 #[path = "../e2e/lines.rs"]
-#[allow(dead_code, reason = "not all of it is of use here")]
+#[allow(dead_code, reason = "shared test module; not all of it is used here")]
 mod lines;
 mod live_run;
 #[path = "../e2e/mosquitto.rs"]
-#[allow(dead_code, reason = "not all of it is of use here")]
+#[allow(dead_code, reason = "shared test module; not all of it is used here")]
 mod mosquitto;
 mod outages;
 mod pages;

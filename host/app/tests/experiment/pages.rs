@@ -1,4 +1,4 @@
-//! The report and the comparison as a real browser shows them, without a network, on a screen and on a phone.
+//! Layout of the report and of the comparison in a real browser without a network, at screen and phone width.
 
 use std::fs;
 use std::path::Path;
@@ -8,12 +8,12 @@ use serde_json::Value;
 use crate::browser::Browser;
 use crate::workspace::{SMALL, Workspace, text};
 
-/// Pixels in width.
+/// Viewport width in pixels.
 const SCREEN: u32 = 1_280;
 const PHONE: u32 = 400;
 
-/// What is wrong with the page: plots without a size, marks outside of their plot, text over text or cut off, and
-/// whatever makes the whole page scroll sideways.
+/// Script that lists layout faults of a page: plots without a size or marks, overlapping or clipped text, and
+/// horizontal scrolling of the whole page.
 const FAULTS: &str = r"(function () {
   const faults = [], plots = Array.from(document.querySelectorAll('figure svg.plot'));
   if (document.documentElement.scrollWidth > innerWidth) {
@@ -43,7 +43,7 @@ const FAULTS: &str = r"(function () {
       boxes.slice(i + 1).forEach(function (b, j) {
         const across = Math.min(a.right, b.right) - Math.max(a.left, b.left);
         const down = Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top);
-        // Lines of text may touch, as their boxes have air above and below.
+        // Lines of text may touch, because their boxes have spacing above and below.
         if (across > 1 && down > Math.min(a.height, b.height) / 3) {
           faults.push(text + ' lies over `' + texts[i + 1 + j].textContent + '`');
         }
@@ -53,15 +53,15 @@ const FAULTS: &str = r"(function () {
   return faults;
 })()";
 
-/// The ids of the plots that the page has.
+/// Ids of the plots on the page.
 fn plots(browser: &mut Browser) -> Vec<String> {
     let ids = browser
         .evaluate("Array.from(document.querySelectorAll('figure')).map(function (it) { return it.id; })");
     serde_json::from_value(ids).unwrap()
 }
 
-/// Look at a page in both widths; it has at least these plots.
-fn look(page: &Path, wanted: &[&str]) {
+/// Checks a page in both widths: it has at least these plots and no layout faults.
+fn check_page(page: &Path, wanted: &[&str]) {
     let mut browser = Browser::start();
     for width in [SCREEN, PHONE] {
         browser.open(page, width);
@@ -73,12 +73,12 @@ fn look(page: &Path, wanted: &[&str]) {
         }
         let faults = browser.evaluate(FAULTS);
         assert_eq!(faults, Value::Array(Vec::new()), "{} at {width}: {faults:#}", page.display());
-        let complaints = browser.complaints();
-        assert!(complaints.is_empty(), "{complaints:#?}");
-        let asked = browser.requests();
-        assert_eq!(asked, [format!("file://{}", page.display())], "it needs nothing but itself");
+        let errors = browser.errors();
+        assert!(errors.is_empty(), "{errors:#?}");
+        let requests = browser.requests();
+        assert_eq!(requests, [format!("file://{}", page.display())], "the page loads nothing but itself");
     }
-    // The script reads figures off a plot where the pointer is.
+    // The script shows the values of a plot at the pointer.
     browser.open(page, SCREEN);
     let read = browser.evaluate(
         r"(function () {
@@ -98,14 +98,14 @@ const PLOTS: [&str; 4] =
 #[test]
 fn a_report_with_a_sweep_shows_its_plots() {
     let workspace = Workspace::with_plan(SMALL);
-    look(&workspace.run(&["plan.toml"], 0).join("report.html"), &PLOTS);
+    check_page(&workspace.run(&["plan.toml"], 0).join("report.html"), &PLOTS);
 }
 
 const ALSO: [&str; 5] =
     ["losses-by-fault", "routes-over-time", "route-changes", "battery-over-time", "clock-error-over-time"];
 
-/// Phases with long names, failures of the broker, routes and batteries: whatever needs room.
-const MUCH: &str = r#"
+/// Plan with everything that takes space in a report: phases with long names, broker failures, routes and batteries.
+const FULL_PLAN: &str = r#"
 name = "a-plan-with-a-name-that-is-longer-than-a-phone-is-wide-and_has_a_word_that_cannot_be_broken"
 description = "Everything that a report can show"
 duration = "10m"
@@ -172,42 +172,42 @@ stop = { devices = ["routing-4"] }
 "#;
 
 #[test]
-fn a_report_of_everything_that_there_is_shows_its_plots() {
-    let workspace = Workspace::with_plan(MUCH);
+fn a_full_report_shows_its_plots() {
+    let workspace = Workspace::with_plan(FULL_PLAN);
     let folder = workspace.run(&["plan.toml"], 0);
-    look(&folder.join("report.html"), &[&PLOTS[..], &ALSO].concat());
-    // Where lines are down until their time, there is no other end to tell of.
+    check_page(&folder.join("report.html"), &[&PLOTS[..], &ALSO].concat());
+    // Outages with a known end have no separate event for their end.
     let plot = fs::read_to_string(folder.join("plots/delivery-over-time.svg")).unwrap();
     assert!(plot.contains(">storm</text>") && !plot.contains(">end of a fault</text>"), "{plot}");
 }
 
-/// The tests above would be worth nothing if a page could not fail them.
+/// Proves that the checks above detect broken pages.
 #[test]
-fn a_page_that_is_broken_is_found_out() {
+fn broken_pages_are_detected() {
     let workspace = Workspace::with_plan(
         &SMALL.replace("[sweep]", "").replace("\"faults.loss.probability\" = [0, 0.3]", ""),
     );
     let page = workspace.run(&["plan.toml"], 0).join("report.html");
     let whole = fs::read_to_string(&page).unwrap();
     let mut browser = Browser::start();
-    for (what, with, found) in [
+    for (old, new, expected) in [
         ("</main>", "<p style=\"width:2000px\">wide</p></main>", "it scrolls sideways"),
         ("</svg>", "<text x=\"470\" y=\"60\">much too far to the right</text></svg>", "is cut off"),
         ("</svg>", "<text x=\"14\" y=\"20\">on the title</text></svg>", "lies over"),
         ("<polyline ", "<desc ", "is empty"),
     ] {
-        assert!(whole.contains(what), "{what}");
-        fs::write(&page, whole.replace(what, with)).unwrap();
+        assert!(whole.contains(old), "{old}");
+        fs::write(&page, whole.replace(old, new)).unwrap();
         browser.open(&page, PHONE);
         let faults = browser.evaluate(FAULTS).to_string();
-        assert!(faults.contains(found), "{found}: {faults}");
-        assert!(browser.complaints().is_empty());
+        assert!(faults.contains(expected), "{expected}: {faults}");
+        assert!(browser.errors().is_empty());
     }
     let more = "<img src=\"http://example.org/picture\"><script>throw new Error('broken');</script></main>";
     fs::write(&page, whole.replace("</main>", more)).unwrap();
     browser.open(&page, SCREEN);
-    let complaints = format!("{:?}", browser.complaints());
-    assert!(complaints.contains("broken"), "{complaints}");
+    let errors = format!("{:?}", browser.errors());
+    assert!(errors.contains("broken"), "{errors}");
     assert_eq!(browser.requests().last(), Some(&"http://example.org/picture"));
 }
 
@@ -220,5 +220,5 @@ fn a_comparison_shows_its_plots() {
     assert!(compared.status.success(), "{}", text(&compared.stderr));
     let page = workspace.0.path().join("compared/comparison.html");
     assert!(fs::metadata(&page).unwrap().len() > 0);
-    look(&page, &["delivery-over-time"]);
+    check_page(&page, &["delivery-over-time"]);
 }

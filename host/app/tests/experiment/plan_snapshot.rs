@@ -1,4 +1,4 @@
-//! Results hold all that their runs were made of.
+//! Plan snapshots: results contain all inputs of their runs.
 
 use std::fs;
 use std::path::Path;
@@ -18,7 +18,7 @@ config = { interval = "1s" }
 
 const LOSSY: &str = "[[fault]]\nkind = \"loss\"\nprobability = 0.5\n";
 
-/// Everything in the folder but the results is gone; they still come out the same.
+/// Verifies results after all other files of the workspace are deleted.
 fn verify_alone(workspace: &Workspace, folder: &Path) {
     for entry in fs::read_dir(workspace.0.path()).unwrap() {
         let path = entry.unwrap().path();
@@ -39,7 +39,7 @@ fn points(folder: &Path, field: &str) -> Vec<String> {
 }
 
 #[test]
-fn swept_behaviours_come_with_the_results_under_their_written_names() {
+fn swept_behaviours_are_stored_under_their_written_names() {
     let plan = format!(
         "{HEARTBEATS}\n[sweep]\n\"group.g.behaviour\" = \
          [\"./other.wasm\", \"heartbeat\", {{ label = \"labelled\", value = \"./other.wasm\" }}]\n"
@@ -52,7 +52,7 @@ fn swept_behaviours_come_with_the_results_under_their_written_names() {
 }
 
 #[test]
-fn faults_that_are_swept_come_with_the_results() {
+fn swept_faults_are_stored_with_the_results() {
     let plan = format!("{HEARTBEATS}\n[sweep]\nfaults = [\"none\", \"lossy.toml\"]\n");
     let workspace = Workspace::with_plan(&plan);
     fs::write(workspace.0.path().join("lossy.toml"), LOSSY).unwrap();
@@ -62,18 +62,18 @@ fn faults_that_are_swept_come_with_the_results() {
 }
 
 #[test]
-fn faults_that_are_set_on_the_command_line_are_written_out_and_can_be_set_further() {
+fn faults_set_on_the_command_line_are_expanded_and_can_be_changed() {
     let workspace = Workspace::with_plan(HEARTBEATS);
     fs::write(workspace.0.path().join("lossy.toml"), LOSSY).unwrap();
     let folder =
         workspace.run(&["plan.toml", "--set", "faults=lossy.toml", "--set", "faults.loss.probability=1"], 0);
     let summary = json(&folder.join("summary.json"));
-    assert_eq!(summary["sent"], 0, "all was lost: {summary}");
+    assert_eq!(summary["sent"], 0, "every message is lost: {summary}");
     verify_alone(&workspace, &folder);
 }
 
 #[test]
-fn a_plan_goes_by_its_whole_name_and_its_format_is_no_part_of_it() {
+fn a_plan_is_found_by_its_name_without_the_file_extension() {
     let workspace = Workspace::new();
     let plans = workspace.0.path().join("experiments");
     fs::create_dir(&plans).unwrap();

@@ -1,4 +1,4 @@
-//! The plans that ship, and the verbs about plans.
+//! Built-in plans, and the commands for plans.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::workspace::{Workspace, json, shipped, text};
 
-/// A plan is cut to a minute; what its timeline does later is left out.
+/// Arguments that run a plan for one minute, without the later actions of its timeline.
 fn shortened(name: &str) -> Vec<String> {
     let mut words = vec![name.to_owned()];
     for set in ["duration=60s", "timeline=[]", "thresholds=[]", "warm_up=10s"] {
@@ -17,7 +17,7 @@ fn shortened(name: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_ledger_of_every_shipped_plan_closes() {
+fn the_ledger_of_every_built_in_plan_closes() {
     let mut count = 0;
     for entry in std::fs::read_dir(shipped()).unwrap() {
         let path = entry.unwrap().path();
@@ -28,7 +28,7 @@ fn the_ledger_of_every_shipped_plan_closes() {
         let words = shortened(path.to_str().unwrap());
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let folder = Workspace::new();
-        // The program itself fails when a ledger does not close.
+        // The program fails if a ledger does not close.
         let results = folder.run(&words, 0);
         for run in json(&results.join("manifest.json"))["runs"].as_array().unwrap() {
             let run = results.join(run["path"].as_str().unwrap());
@@ -41,11 +41,11 @@ fn the_ledger_of_every_shipped_plan_closes() {
             assert!(summary["delivered"].as_u64() <= summary["expected"].as_u64());
         }
     }
-    assert!(count >= 6, "the plans are gone");
+    assert!(count >= 6, "plans are missing");
 }
 
 #[test]
-fn plans_that_ship_need_no_file() {
+fn built_in_plans_need_no_file() {
     let workspace = Workspace::new();
     let output = workspace.call(&["list", "--json"]);
     let cards: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
@@ -73,7 +73,7 @@ fn a_plan_may_be_json_and_name_its_own_component() {
     std::fs::write(workspace.0.path().join("plan.json"), plan).unwrap();
     let folder = workspace.run(&["plan.json"], 0);
     assert_eq!(json(&folder.join("summary.json"))["groups"]["mine"]["devices"], 2);
-    // The original is not needed to verify it.
+    // Verification does not need the original component.
     std::fs::remove_file(workspace.0.path().join("mine.wasm")).unwrap();
     assert!(workspace.call(&["verify", folder.to_str().unwrap()]).status.success());
 }
@@ -83,6 +83,6 @@ fn the_schema_is_json() {
     let output = Workspace::new().call(&["schema"]);
     let schema: Value = serde_json::from_str(&text(&output.stdout)).unwrap();
     assert_eq!(schema["required"], serde_json::json!(["name", "duration"]));
-    // Devices go by either name.
+    // Groups may be given under either name.
     assert_eq!(schema["oneOf"], serde_json::json!([{"required": ["group"]}, {"required": ["groups"]}]));
 }

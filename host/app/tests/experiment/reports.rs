@@ -1,4 +1,4 @@
-//! The report that a run leaves behind by itself.
+//! Reports that runs write.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use crate::workspace::{SMALL, Workspace, json, text};
 const PLOTS: [&str; 4] =
     ["delivery-over-time", "latency-over-time", "latency-distribution", "devices-over-time"];
 
-/// Everything by which a page, a style or a script could fetch something.
+/// Syntax by which a page, a style or a script can load a resource.
 const LOADS: [&str; 9] =
     ["src=", "<link", "@import", "url(", "fetch(", "XMLHttpRequest", "WebSocket", "<iframe", "import("];
 
@@ -19,7 +19,7 @@ fn page(folder: &Path) -> String {
 }
 
 #[test]
-fn a_run_writes_its_report_and_says_where_it_is() {
+fn a_run_writes_its_report_and_prints_its_path() {
     let workspace = Workspace::new();
     let output = workspace.call(&[
         "run",
@@ -33,7 +33,8 @@ fn a_run_writes_its_report_and_says_where_it_is() {
     ]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let printed = text(&output.stdout);
-    let report = printed.lines().find_map(|line| line.strip_prefix("report   ")).expect("it says where");
+    let report =
+        printed.lines().find_map(|line| line.strip_prefix("report   ")).expect("the output names the report");
     let page = fs::read_to_string(workspace.0.path().join(report)).unwrap();
     let plots = workspace.0.path().join(report).with_file_name("plots");
     for plot in PLOTS {
@@ -42,7 +43,7 @@ fn a_run_writes_its_report_and_says_where_it_is() {
         assert!(file.starts_with("<svg ") || file.starts_with("<?xml"), "{file}");
     }
     for load in LOADS {
-        assert!(!page.contains(load), "the page is to need nothing from elsewhere, and has `{load}`");
+        assert!(!page.contains(load), "the page must not load resources, but has `{load}`");
     }
     for address in ["http://", "https://"] {
         let elsewhere = page.split(address).skip(1).filter(|rest| !rest.starts_with("www.w3.org/2000/svg"));
@@ -71,11 +72,11 @@ fn a_missed_threshold_is_marked_in_the_report() {
     assert!(page.contains("A missed threshold ended this run after 10"), "{page}");
 }
 
-/// The only folder in `out`, once its run is well under way.
-fn under_way(out: &Path) -> PathBuf {
+/// Waits until the run has written enough events, and returns the only folder in `out`.
+fn wait_for_events(out: &Path) -> PathBuf {
     let began = Instant::now();
     loop {
-        assert!(began.elapsed() < Duration::from_secs(60), "it writes nothing");
+        assert!(began.elapsed() < Duration::from_secs(60), "no results are written");
         let folder = fs::read_dir(out).ok().and_then(|mut it| it.next()).map(|entry| entry.unwrap().path());
         let written = |folder: &PathBuf| fs::metadata(folder.join("events.ndjson")).map_or(0, |it| it.len());
         match folder.filter(|folder| written(folder) > 200_000) {
@@ -86,11 +87,11 @@ fn under_way(out: &Path) -> PathBuf {
 }
 
 #[test]
-fn an_interrupted_run_has_a_report_up_to_there_that_says_so() {
+fn an_interrupted_run_has_a_report_marked_incomplete() {
     let workspace = Workspace::new();
     let words = ["run", "ten-nodes", "--set", "duration=10000h", "--set", "interval=1h", "--out", "out"];
     let child = workspace.command(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let folder = under_way(&workspace.0.path().join("out"));
+    let folder = wait_for_events(&workspace.0.path().join("out"));
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
     let output = child.wait_with_output().unwrap();
     let printed = text(&output.stdout);
@@ -98,7 +99,7 @@ fn an_interrupted_run_has_a_report_up_to_there_that_says_so() {
     assert!(printed.contains("interrupted: 0 of 1 runs have ended"), "{printed}");
     let summary = json(&folder.join("summary.json"));
     assert_eq!((&summary["interrupted"], &summary["aborted"]), (&true.into(), &false.into()));
-    assert_eq!(summary["ledger_closes"], true, "every message is accounted for up to there, too");
+    assert_eq!(summary["ledger_closes"], true, "every message up to the interrupt is accounted for");
     assert_eq!(json(&folder.join("manifest.json"))["complete"], false);
     let page = page(&folder);
     assert!(page.contains("This experiment is incomplete.") && page.contains("delivery-over-time"));

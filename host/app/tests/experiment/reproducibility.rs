@@ -1,18 +1,18 @@
-//! The same plan and seed give the same bytes, whatever is different around them.
+//! Reproducibility: the same plan and seed give the same bytes in any environment.
 
 use std::path::Path;
 
 use crate::workspace::{SMALL, Workspace, json, reproducible_files};
 
 #[test]
-fn another_process_folder_locale_and_number_of_workers_change_nothing() {
+fn process_folder_locale_and_number_of_workers_do_not_change_results() {
     let here = Workspace::with_plan(SMALL);
     let one = here.run(&["plan.toml", "--workers", "1"], 0);
     let alone = reproducible_files(&one);
     let mut different = digests(&one);
     different.sort();
     different.dedup();
-    assert_eq!(different.len(), 4, "two points and two seeds make four runs, each its own");
+    assert_eq!(different.len(), 4, "two points and two seeds give four different runs");
 
     for (workers, locale, zone) in
         [("2", "tr_TR.UTF-8", "Pacific/Chatham"), ("5", "ar_EG.UTF-8", "America/St_Johns")]
@@ -65,9 +65,10 @@ fn no_file_is_missing_or_empty() {
     ] {
         assert!(!files[Path::new(name)].is_empty(), "{name}");
     }
-    let none_left = files.keys().all(|file| file.extension().is_none_or(|extension| extension != "part"));
-    assert!(none_left);
+    let no_temporary_files =
+        files.keys().all(|file| file.extension().is_none_or(|extension| extension != "part"));
+    assert!(no_temporary_files);
     let rows = String::from_utf8(files[Path::new("timeseries.csv")].clone()).unwrap();
-    // Twelve intervals of 5 s, each with two groups and the sum, under a line of names.
+    // A header line, then twelve intervals of 5 s, each with two groups and the sum.
     assert_eq!(rows.lines().count(), 1 + 12 * 3, "{rows}");
 }

@@ -1,4 +1,4 @@
-//! Thresholds, and how the program ends.
+//! Thresholds, and the exit codes of the program.
 
 use std::fs;
 
@@ -46,13 +46,13 @@ fn a_missed_threshold_can_end_the_run() {
     let folder = workspace.run(&["plan.toml"], 99);
     let summary = json(&folder.join("summary.json"));
     assert_eq!(summary["aborted"], true);
-    // The first interval is settled when the second is over.
+    // The first interval is complete when the second has ended.
     assert_eq!(summary["duration_s"], 10.0);
     assert_eq!(json(&folder.join("manifest.json"))["complete"], true);
 }
 
-/// A breach is found in what is settled, and the messages after it can make up for it.
-const MADE_UP_FOR: &str = r#"
+/// Plan whose threshold is missed in the first complete interval, and holds at the end because of later messages.
+const RECOVERING: &str = r#"
 name = "made-up-for"
 duration = "10m"
 thresholds = [{ check = "delivery_ratio >= 0.7", abort = true }]
@@ -64,8 +64,8 @@ count = 8
 "#;
 
 #[test]
-fn a_threshold_that_ended_the_run_is_missed_though_it_holds_in_the_end() {
-    let workspace = Workspace::with_plan(MADE_UP_FOR);
+fn a_threshold_that_ended_the_run_is_missed_even_if_it_holds_at_the_end() {
+    let workspace = Workspace::with_plan(RECOVERING);
     let output = workspace.call(&["run", "plan.toml", "--junit", "junit.xml"]);
     assert_eq!(output.status.code(), Some(99), "{}", text(&output.stderr));
     let printed = text(&output.stdout);
@@ -84,7 +84,7 @@ fn a_threshold_that_ended_the_run_is_missed_though_it_holds_in_the_end() {
 }
 
 #[test]
-fn swept_thresholds_are_reported_each_of_its_own_runs() {
+fn swept_thresholds_are_reported_for_their_own_runs() {
     let plan = "name = \"swept\"\nduration = \"20s\"\n\n[[group]]\nbehaviour = \"heartbeat\"\ncount = 3\n\n\
                 [sweep]\nthresholds = [[\"sent > 1\"], [\"sent > 1000\"]]\n";
     let output = Workspace::with_plan(plan).call(&["run", "plan.toml"]);

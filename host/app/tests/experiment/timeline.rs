@@ -1,4 +1,4 @@
-//! What a timeline does.
+//! Effects of timeline actions on results.
 
 use std::fs;
 use std::path::Path;
@@ -38,7 +38,7 @@ fn run(timeline: &str) -> (Workspace, std::path::PathBuf) {
     (workspace, folder)
 }
 
-/// A column of the time series for all devices, row by row.
+/// Column of the time series for all devices.
 fn column(folder: &Path, name: &str) -> Vec<f64> {
     let text = fs::read_to_string(folder.join("timeseries.csv")).unwrap();
     let at = text.lines().next().unwrap().split(',').position(|column| column == name).unwrap();
@@ -69,7 +69,7 @@ fn a_share_crashes_and_comes_back() {
 }
 
 #[test]
-fn what_is_stopped_is_not_expected_to_hear_anything() {
+fn stopped_devices_expect_no_messages() {
     let (_bench, folder) = run(
         "[[timeline]]\nat = \"30s\"\nstop = { group = \"east\" }\n[[timeline]]\nat = \"60s\"\nstart = { group = \"east\" }",
     );
@@ -81,7 +81,7 @@ fn what_is_stopped_is_not_expected_to_hear_anything() {
 }
 
 #[test]
-fn a_partition_holds_for_its_time_and_between_its_sides_only() {
+fn a_partition_separates_only_its_sides_for_its_duration() {
     let (_bench, folder) = run("[[timeline]]\nat = \"30s\"\npartition = { group = \"west\", for = \"30s\" }");
     let reported = ratios(&folder);
     assert!(reported[1] > 0.999 && reported[8] > 0.999, "{reported:?}");
@@ -90,18 +90,18 @@ fn a_partition_holds_for_its_time_and_between_its_sides_only() {
         ledger["total"]["faults"]["timeline-0"]["dropped_out"], 0,
         "both sides still reach the broker"
     );
-    let parted = (0..4).map(|index| format!("west-{index} west timeline-0 partition 30 60"));
+    let partitions = (0..4).map(|index| format!("west-{index} west timeline-0 partition 30 60"));
     let reported: Vec<String> = outages(&folder).iter().map(|outage| outage.join(" ")).collect();
-    assert_eq!(reported, parted.collect::<Vec<_>>());
+    assert_eq!(reported, partitions.collect::<Vec<_>>());
     let lost = fs::read_to_string(folder.join("plots/losses-by-fault.svg")).unwrap();
     assert!(lost.contains(">partition (timeline-0)<"), "{lost}");
-    // All devices listen to all: the rest of their own side is still heard.
+    // Every device subscribes to all others, and still receives messages of its own side.
     let summary = json(&folder.join("summary.json"));
     assert!(summary["ledger_closes"].as_bool().unwrap());
 }
 
 #[test]
-fn a_ramp_goes_up_step_by_step() {
+fn a_ramp_rises_in_steps() {
     let (_bench, folder) = run(
         "[[timeline]]\nat = \"30s\"\nramp = { field = \"loss.probability\", from = 0, to = 0.8, over = \"60s\", steps = 6 }",
     );
@@ -111,7 +111,7 @@ fn a_ramp_goes_up_step_by_step() {
 }
 
 #[test]
-fn a_ramp_between_whole_numbers_has_fractions_where_the_field_takes_them() {
+fn a_ramp_has_fractions_if_the_field_accepts_them() {
     let (_bench, folder) = run(
         "[[timeline]]\nat = \"0s\"\nramp = { field = \"loss.probability\", from = 0, to = 1, over = \"100s\", steps = 10 }",
     );
@@ -121,7 +121,7 @@ fn a_ramp_between_whole_numbers_has_fractions_where_the_field_takes_them() {
         assert!((ratio - kept).abs() < 0.15, "{row}: {ratios:?}");
     }
 
-    // Copies are counted in whole numbers: one up to 40 s, then two, and three from 80 s on.
+    // The number of copies is a whole number: one up to 40 s, then two, and three from 80 s on.
     let (_bench, folder) = run(
         "[[timeline]]\nat = \"0s\"\nfaults = { fault = [{ kind = \"duplicate\", probability = 1, copies = 1 }] }\n\
          [[timeline]]\nat = \"20s\"\nramp = { field = \"duplicate.copies\", from = 1, to = 3, over = \"80s\", steps = 4 }",
@@ -131,7 +131,7 @@ fn a_ramp_between_whole_numbers_has_fractions_where_the_field_takes_them() {
 }
 
 #[test]
-fn connections_break_at_once_and_stay_away() {
+fn connections_break_at_once_and_stay_broken() {
     let (_bench, folder) = run("[[timeline]]\nat = \"29s\"\ndisconnect = { group = \"west\", for = \"5s\" }");
     let up = column(&folder, "up");
     assert_eq!((up[2], up[3]), (4.0, 8.0), "{up:?}");
@@ -174,16 +174,16 @@ device = "west-*"
     assert!(page.contains("<dt>Devices</dt><dd>8, 3 more during the run</dd>"));
 }
 
-/// The broker's own failures show in what is delivered, in its log, in the events, among the outages and on the report's
-/// page; the ledger closes.
+/// Broker failures appear in the delivery ratio, the broker log, the events, the outages and the report, and the
+/// ledger closes.
 #[test]
-fn the_broker_stands_still_and_restarts() {
+fn the_broker_pauses_and_restarts() {
     let (_bench, folder) = run("[[timeline]]\nat = \"30s\"\nbroker = { pause = \"5s\" }\n\n\
          [[timeline]]\nat = \"1m\"\nbroker = { restart = \"20s\", persistent = true }\n");
     let ratios = ratios(&folder);
-    assert!(ratios[3] > 0.95, "a pause makes late and loses nothing: {ratios:?}");
-    assert!(ratios[6] < 0.2 && ratios[7] < 0.2, "there is no broker: {ratios:?}");
-    assert!(ratios[11] > 0.95, "it is back: {ratios:?}");
+    assert!(ratios[3] > 0.95, "a pause delays messages but loses none: {ratios:?}");
+    assert!(ratios[6] < 0.2 && ratios[7] < 0.2, "the broker is down: {ratios:?}");
+    assert!(ratios[11] > 0.95, "the broker is back: {ratios:?}");
     let log = fs::read_to_string(folder.join("broker.log")).unwrap();
     for line in
         ["stands still (`timeline-0`)", "goes on", "shutting down (`timeline-1`)", "is back, with what"]
@@ -205,14 +205,14 @@ fn the_broker_stands_still_and_restarts() {
     assert_eq!(json(&folder.join("ledger.json"))["closes"], true);
 }
 
-/// The strip of this name is black from then to then, of the two minutes that the axis has.
+/// Asserts that the strip of this name is shaded between these times, on an axis of two minutes.
 fn assert_strip(plot: &str, name: &str, from_s: f64, to_s: f64) {
     let number = |tag: &str, field: &str| -> f64 {
         let (_, rest) = tag.split_once(&format!(" {field}=\"")).unwrap_or_else(|| panic!("{field}: {tag}"));
         rest.split('"').next().unwrap().parse().unwrap()
     };
     let strip = plot.split("<g>").find(|group| group.contains(&format!("<title>{name}</title>")));
-    let strip = strip.unwrap_or_else(|| panic!("{name} has a strip of its own: {plot}"));
+    let strip = strip.unwrap_or_else(|| panic!("{name} has its own strip: {plot}"));
     let rule = strip.split('<').find(|tag| tag.starts_with("line ")).expect("along the whole axis");
     let shades: Vec<&str> = strip.split('<').filter(|tag| tag.starts_with("rect ")).collect();
     assert_eq!(shades.len(), 1, "{strip}");
@@ -220,11 +220,11 @@ fn assert_strip(plot: &str, name: &str, from_s: f64, to_s: f64) {
     let time = |x: f64| (x - left) / (right - left) * 120.0;
     let (from, width) = (number(shades[0], "x"), number(shades[0], "width"));
     assert!((time(from) - from_s).abs() < 0.5 && (time(from + width) - to_s).abs() < 0.5, "{strip}");
-    assert_eq!(number(shades[0], "opacity"), 1.0, "it is everybody's");
+    assert_eq!(number(shades[0], "opacity"), 1.0, "it affects all devices");
 }
 
 #[test]
-fn a_documents_faults_of_the_broker_come_by_their_trials() {
+fn broker_faults_of_a_document_occur_by_trials() {
     let (_bench, folder) = run(
         "[[timeline]]\nat = \"20s\"\nfaults = { fault = [{ kind = \"broker-restart\", \
          every = \"30s\", probability = 1.0, for = \"5s\" }] }\n\n[[timeline]]\nat = \"90s\"\nfaults = \"none\"\n",
@@ -235,7 +235,7 @@ fn a_documents_faults_of_the_broker_come_by_their_trials() {
     assert_eq!(restarts, log.matches("is back, and remembers nothing").count());
 }
 
-/// The plan in a folder with another version of its behaviour.
+/// Workspace with the plan and another version of its behaviour.
 fn with_another_version(timeline: &str) -> Workspace {
     let workspace = Workspace::with_plan(&plan(timeline));
     fs::create_dir(workspace.0.path().join("second")).unwrap();
@@ -244,7 +244,7 @@ fn with_another_version(timeline: &str) -> Workspace {
 }
 
 #[test]
-fn some_of_a_group_swap_before_the_others_and_none_of_them_twice() {
+fn a_partial_swap_precedes_the_group_and_no_device_swaps_twice() {
     let workspace = with_another_version(
         r#"
 [[timeline]]
@@ -277,7 +277,7 @@ configure = { group = "east", config = { interval = "500ms" } }
     let times = |device: &str| versions[device].iter().map(|(_, from)| *from).collect::<Vec<_>>();
     assert_eq!((times("west-0"), times("west-2")), (vec![0.0, 30.0], vec![0.0, 30.0]));
     assert_eq!((times("west-1"), times("west-3")), (vec![0.0, 60.0], vec![0.0, 60.0]));
-    assert_eq!(times("west-4"), [40.0, 60.0], "it joined as the group was");
+    assert_eq!(times("west-4"), [40.0, 60.0], "it joined with the version of its group");
     assert_eq!(times("west-5"), [70.0]);
     let latest = |device: &str| versions[device].last().unwrap().0.clone();
     assert_eq!(latest("west-5"), latest("west-0"));
@@ -285,11 +285,11 @@ configure = { group = "east", config = { interval = "500ms" } }
     assert_eq!(east.iter().filter(|had| had.iter().any(|(_, from)| *from == 80.0)).count(), 2, "{east:?}");
     assert!(east.iter().all(|had| had.last() == Some(&(versions["east-0"][0].0.clone(), 90.0))), "{east:?}");
     let generated = column(&folder, "generated");
-    assert!(generated[10] >= 13.0 * 10.0, "all of them obey the configuration: {generated:?}");
+    assert!(generated[10] >= 13.0 * 10.0, "all of them use the configuration: {generated:?}");
 }
 
 #[test]
-fn a_group_swaps_in_mid_run_and_verify_finds_the_same() {
+fn a_swap_during_a_run_is_reproducible() {
     let swap =
         "[[timeline]]\nat = \"60s\"\nswap = { group = \"west\", behaviour = \"second/heartbeat.wasm\" }";
     let workspace = with_another_version(swap);
@@ -298,9 +298,9 @@ fn a_group_swaps_in_mid_run_and_verify_finds_the_same() {
     let (west, east) = (&versions["west-3"], &versions["east-3"]);
     assert_eq!((west[0].1, west[1].1, west.len(), east.len()), (0.0, 60.0, 2, 1), "{versions:?}");
     assert_ne!(west[0].0, west[1].0);
-    // Nobody is down for a moment, nothing is lost, and the numbers go on.
+    // No device goes down, no message is lost, and sequence numbers continue.
     assert!(column(&folder, "up")[1..].iter().all(|up| *up == 8.0));
-    // In the first interval, the first messages go out before everybody listens.
+    // In the first interval, some messages are published before all devices have subscribed.
     assert!(ratios(&folder)[1..].iter().all(|ratio| *ratio > 0.99), "{:?}", ratios(&folder));
     let events = fs::read_to_string(folder.join("events.ndjson")).unwrap();
     let events: Vec<Value> = events.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -321,7 +321,7 @@ fn a_group_swaps_in_mid_run_and_verify_finds_the_same() {
 }
 
 #[test]
-fn a_swap_to_what_is_not_there_names_the_nearest() {
+fn a_swap_to_an_unknown_name_suggests_a_similar_one() {
     for (swap, words) in [
         (
             "{ group = \"wets\", behaviour = \"heartbeat\" }",
@@ -359,7 +359,7 @@ fn a_swap_that_every_device_refuses_is_reported() {
 }
 
 #[test]
-fn the_table_of_what_was_done_says_to_whom_and_with_what() {
+fn the_timeline_table_lists_targets_and_details() {
     let plan = "name = \"told\"\nduration = \"20s\"\n\n[[group]]\nname = \"west\"\nbehaviour = \"heartbeat\"\n\
                 count = 4\n\n[[timeline]]\nat = \"5s\"\ncrash = { group = \"west\", share = 0.5 }\n\n\
                 [[timeline]]\nat = \"8s\"\nfaults = { fault = [{ kind = \"loss\", probability = 0.25 }] }\n\n\

@@ -1,4 +1,4 @@
-//! A topology that the plan gives, as behaviours find it.
+//! Plan topologies, as behaviours receive them.
 
 use serde_json::json;
 
@@ -38,7 +38,7 @@ fn a_plan_links_groups_with_each_other_and_devices_that_join() {
     let workspace = Workspace::with_plan(PLAN);
     let folder = workspace.run(&["plan.toml"], 0);
     let topology = json(&folder.join("topology.json"));
-    // In the order in which the topology names the groups; the third of `near` joins later.
+    // Devices are in the order in which the topology lists the groups; the third device of `near` joins later.
     let links = json!([["far-0", "far-1"], ["far-1", "near-0"], ["near-0", "near-1"], ["near-1", "near-2"]]);
     assert_eq!(topology["links"], links);
     let end = &topology["nodes"][4];
@@ -47,14 +47,14 @@ fn a_plan_links_groups_with_each_other_and_devices_that_join() {
     for group in ["near", "far"] {
         assert!(groups[group]["delivered"].as_u64() > Some(50), "{groups:#}");
     }
-    // What comes from the far end crosses the groups, hop by hop, to the sink.
+    // Messages from the far end reach the sink over several hops and across groups.
     let log = std::fs::read_to_string(folder.join("logs/near-0.log")).unwrap();
     assert!(log.contains("of far-0 arrived over 2 hops"), "{log}");
     assert!(log.contains("of near-2 arrived over 2 hops"), "{log}");
 }
 
 #[test]
-fn a_sweep_goes_over_shapes() {
+fn a_sweep_can_set_the_kind_of_topology() {
     let workspace = Workspace::with_plan(PLAN);
     let sweep = r#"sweep={"topology.kind": ["star", "ring"]}"#;
     let folder = workspace.run(&["plan.toml", "--set", sweep, "--set", "timeline=[]"], 0);
@@ -76,7 +76,7 @@ fn routes_are_recorded_and_drawn() {
     };
     assert!(routes.starts_with("time_s,device,destination,next_hop,hops\n"), "{routes}");
     assert!(printed("far-1", ",near-0,1") && printed("far-0", ",far-1,2"), "{routes}");
-    // When the sink is gone, so are the routes to it.
+    // When the sink stops, the routes to it disappear.
     assert!(printed("far-0", ",,") && printed("far-1", ",,"), "{routes}");
     let page = std::fs::read_to_string(folder.join("report.html")).unwrap();
     for plot in ["routes-over-time", "route-changes"] {

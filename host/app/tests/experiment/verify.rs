@@ -1,4 +1,4 @@
-//! `verify` finds what was changed.
+//! `verify` finds changed files.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ count = 5
 config = { interval = "1s" }
 "#;
 
-fn done() -> (Workspace, PathBuf) {
+fn finished_run() -> (Workspace, PathBuf) {
     let workspace = Workspace::with_plan(PLAN);
     let folder = workspace.run(&["plan.toml"], 0);
     (workspace, folder)
@@ -35,8 +35,8 @@ fn change(file: &Path, from: &str, to: &str) {
 }
 
 #[test]
-fn what_was_not_touched_is_the_same() {
-    let (workspace, folder) = done();
+fn unchanged_results_are_the_same() {
+    let (workspace, folder) = finished_run();
     let (code, printed) = verify(&workspace, &folder);
     assert_eq!(code, Some(0), "{printed}");
     assert!(printed.contains("1 of 1 runs are the same, to the byte"), "{printed}");
@@ -44,19 +44,19 @@ fn what_was_not_touched_is_the_same() {
 
 #[test]
 fn a_changed_event_or_digest_or_component_is_found() {
-    let (workspace, folder) = done();
+    let (workspace, folder) = finished_run();
     change(&folder.join("events.ndjson"), "\"latency_s\":0.", "\"latency_s\":1.");
     let (code, printed) = verify(&workspace, &folder);
     assert_eq!(code, Some(1));
     assert!(printed.contains("events.ndjson: line ") && printed.contains("\"latency_s\":1."), "{printed}");
 
-    let (workspace, folder) = done();
+    let (workspace, folder) = finished_run();
     change(&folder.join("manifest.json"), "\"digest\": \"", "\"digest\": \"0");
     let (code, printed) = verify(&workspace, &folder);
     assert_eq!(code, Some(1));
     assert!(printed.contains("digest: recorded 0"), "{printed}");
 
-    let (workspace, folder) = done();
+    let (workspace, folder) = finished_run();
     let other = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../behaviours/built/sensor.wasm");
     fs::copy(other, folder.join("components/heartbeat.wasm")).unwrap();
     let (code, printed) = verify(&workspace, &folder);
@@ -66,8 +66,8 @@ fn a_changed_event_or_digest_or_component_is_found() {
 
 #[test]
 fn the_first_divergent_event_is_named() {
-    let (workspace, folder) = done();
-    // A history that parts from the real one at some event, and has other digests from there on.
+    let (workspace, folder) = finished_run();
+    // A changed history: one event differs, and so do all digests after it.
     let events = fs::read_to_string(folder.join("events.ndjson")).unwrap();
     let line = events.lines().filter(|line| line.contains("\"kind\":\"received\"")).nth(400).unwrap();
     let step: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -75,14 +75,14 @@ fn the_first_divergent_event_is_named() {
     let other = line.replace("\"kind\":\"received\"", "\"kind\":\"dropped\"");
     fs::write(folder.join("events.ndjson"), events.replace(line, &other)).unwrap();
     let chain = fs::read_to_string(folder.join("chain.ndjson")).unwrap();
-    let parted = |line: &str| {
+    let diverged = |line: &str| {
         let checkpoint: serde_json::Value = serde_json::from_str(line).unwrap();
         match checkpoint["step"].as_u64().unwrap() >= step {
             true => line.replace("\"digest\":\"", "\"digest\":\"f"),
             false => line.to_owned(),
         }
     };
-    let chain: String = chain.lines().map(|line| parted(line) + "\n").collect();
+    let chain: String = chain.lines().map(|line| diverged(line) + "\n").collect();
     fs::write(folder.join("chain.ndjson"), chain).unwrap();
 
     let (code, printed) = verify(&workspace, &folder);
@@ -92,7 +92,7 @@ fn the_first_divergent_event_is_named() {
 }
 
 #[test]
-fn nothing_in_a_payload_is_kept() {
+fn null_in_a_payload_is_kept() {
     let payload = r#"timeline=[{"at": "30s", "publish": {"topic": "wasmote/all/message", "payload": {"a": null, "b": 1}}}]"#;
     let workspace = Workspace::with_plan(PLAN);
     let folder = workspace.run(&["plan.toml", "--set", payload, "--set", "log_messages=on"], 0);
@@ -103,8 +103,8 @@ fn nothing_in_a_payload_is_kept() {
 }
 
 #[test]
-fn a_changed_plan_or_seed_or_report_or_a_file_that_does_not_belong_is_found() {
-    let (workspace, folder) = done();
+fn a_changed_plan_or_seed_or_report_or_an_unexpected_file_is_found() {
+    let (workspace, folder) = finished_run();
     let found = |expected: &str| {
         let (code, printed) = verify(&workspace, &folder);
         assert!(code == Some(1) && printed.contains(expected), "{printed}\nexpected: {expected}");
@@ -136,7 +136,7 @@ fn a_changed_plan_or_seed_or_report_or_a_file_that_does_not_belong_is_found() {
 }
 
 #[test]
-fn a_folder_with_another_name_and_more_than_one_run_is_the_same_still() {
+fn a_renamed_folder_with_several_runs_is_the_same() {
     let workspace = Workspace::with_plan(PLAN);
     let folder = workspace.run(&["plan.toml", "--seeds", "2"], 0);
     let moved = folder.with_file_name("moved");
@@ -144,7 +144,7 @@ fn a_folder_with_another_name_and_more_than_one_run_is_the_same_still() {
     let (code, printed) = verify(&workspace, &moved);
     assert!(code == Some(0) && printed.contains("2 of 2 runs are the same, to the byte"), "{printed}");
 
-    // A shell writes out `results/*` as several folders.
+    // A shell expands `results/*` to several folders.
     let other = workspace.run(&["plan.toml"], 0);
     change(&other.join("events.ndjson"), "\"latency_s\":0.", "\"latency_s\":1.");
     let output = workspace.call(&["verify", moved.to_str().unwrap(), other.to_str().unwrap()]);

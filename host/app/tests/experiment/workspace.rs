@@ -1,4 +1,4 @@
-//! The program in a folder of its own.
+//! Workspace: a temporary folder in which tests run the program.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,43 +8,43 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// The plans that ship.
+/// Folder of the built-in plans.
 pub fn shipped() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../experiments").canonicalize().unwrap()
 }
 
-/// A folder to work in.
+/// Temporary working folder.
 pub struct Workspace(pub TempDir);
 
 impl Workspace {
-    /// An empty one.
+    /// Creates an empty workspace.
     pub fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    /// One with a plan in it.
+    /// Creates a workspace with `plan.toml`.
     pub fn with_plan(plan: &str) -> Self {
         let workspace = Self::new();
         fs::write(workspace.0.path().join("plan.toml"), plan).unwrap();
         workspace
     }
 
-    /// `wasmote experiment` with these words.
-    pub fn command(&self, words: &[&str]) -> Command {
+    /// Command `wasmote experiment` with these arguments.
+    pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_wasmote"));
-        command.arg("experiment").args(words).current_dir(self.0.path());
+        command.arg("experiment").args(args).current_dir(self.0.path());
         command
     }
 
-    /// The same, to its end.
-    pub fn call(&self, words: &[&str]) -> Output {
-        self.command(words).output().unwrap()
+    /// Runs the command to its end.
+    pub fn call(&self, args: &[&str]) -> Output {
+        self.command(args).output().unwrap()
     }
 
-    /// Run something that has to end with this code, and return the results folder.
-    pub fn run(&self, words: &[&str], code: i32) -> PathBuf {
-        let words = [&["run"], words, &["--json"]].concat();
-        let output = self.call(&words);
+    /// Runs a plan, asserts the exit code, and returns the results folder.
+    pub fn run(&self, args: &[&str], code: i32) -> PathBuf {
+        let args = [&["run"], args, &["--json"]].concat();
+        let output = self.call(&args);
         assert_eq!(output.status.code(), Some(code), "{}", text(&output.stderr));
         let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
         self.0.path().join(printed["folder"].as_str().unwrap())
@@ -60,7 +60,7 @@ pub fn json(file: &Path) -> Value {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
 }
 
-/// The files of a folder with their bytes.
+/// Files of a folder with their bytes.
 pub fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut folders = vec![folder.to_owned()];
@@ -78,7 +78,7 @@ pub fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     found
 }
 
-/// All files but the manifest and the report, which say when and where.
+/// All files except the manifest and the report, which contain the time and place of the run.
 pub fn reproducible_files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = files(folder);
     files.remove(Path::new("manifest.json")).expect("there is a manifest");
@@ -86,7 +86,7 @@ pub fn reproducible_files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     files
 }
 
-/// What each device ran: SHA-256 of the component, and from when on.
+/// Versions of each device: SHA-256 of the component, and the time in seconds from which the device had it.
 pub fn versions(folder: &Path) -> BTreeMap<String, Vec<(String, f64)>> {
     let text = fs::read_to_string(folder.join("versions.csv")).unwrap();
     let mut versions: BTreeMap<String, Vec<(String, f64)>> = BTreeMap::new();
@@ -101,14 +101,14 @@ pub fn versions(folder: &Path) -> BTreeMap<String, Vec<(String, f64)>> {
     versions
 }
 
-/// The heartbeat in another version that does the same: with a section that says nothing.
+/// Another version of the heartbeat component with equal behaviour: it has an additional, empty custom section.
 pub fn modified_heartbeat() -> Vec<u8> {
     let built = wasmote_fleet::builtins::find("heartbeat").unwrap().bytes;
     let section = [0, 9, 4, b'm', b'a', b'r', b'k', b'e', b'd', b'!', b'!'];
     [built, &section].concat()
 }
 
-/// A small plan with something of everything.
+/// Small plan that uses most features.
 pub const SMALL: &str = r#"
 name = "small"
 duration = "60s"

@@ -74,7 +74,7 @@ impl LiveDriver {
         let (url, broker) =
             runtime.block_on(startup::start_broker(&settings.broker)).map_err(RunError::Broker)?;
         let broker_url = wasmote_fleet::config::values::format_broker_url(&url);
-        // The first line of its log comes before those of devices.
+        // The first line of the broker's log comes before those of devices.
         observer
             .set_broker(now, &broker_url, broker.is_some())
             .map_err(ExperimentError::writing(&"broker.log"))?;
@@ -201,7 +201,7 @@ impl Driver for LiveDriver {
             let Message { topic, payload, qos, retain, .. } = message;
             let message = HostMessage { topic: topic.clone(), payload, qos, retain };
             if let Err(problem) = host.publish(message) {
-                tracing::warn!(%topic, "a message of the host was not sent: {problem}");
+                tracing::warn!(%topic, "the host could not send a message: {problem}");
             }
         }
         Ok(())
@@ -217,7 +217,7 @@ impl Driver for LiveDriver {
 
     fn request(&mut self, device: usize, request: HttpRequest) -> DriverResult {
         let device = self.name(device);
-        // Whatever it answers, or if it does not: it was asked.
+        // The response does not matter: the timeline only sends the request.
         let _ = self.runtime.block_on(self.fleet.http_request(&device, request));
         Ok(())
     }
@@ -259,7 +259,7 @@ impl Driver for LiveDriver {
             self.runtime.block_on(broker.shutdown());
         }
         if totals.connects == 0 {
-            let reason = self.last_refusal.take().unwrap_or_else(|| "the time was too short".into());
+            let reason = self.last_refusal.take().unwrap_or_else(|| "there was too little time".into());
             return Err(RunError::NeverConnected(reason).into());
         }
         Ok(RunOutcome { devices, broker: broker_stats, events: self.observer.digest().0, lag })
@@ -292,12 +292,12 @@ fn device_snapshot(status: DeviceStatus) -> DeviceSnapshot {
     }
 }
 
-/// The host's own connection, which is up so that what it publishes goes out in time.
+/// Waits until the host's own connection is up, so that its messages are on time.
 async fn connected(connection: HostConnection) -> Result<HostClient, TlsError> {
     let client = HostClient::start(connection)?;
     if let Err(problem) = client.connected(CONNECT_TIMEOUT).await {
         tracing::warn!(
-            "the host itself is not connected yet, so what the plan publishes may be late: {problem}"
+            "the host's own connection is not up yet, so messages of the plan may be late: {problem}"
         );
     }
     Ok(client)

@@ -1,7 +1,7 @@
-//! `broker.log`: comings and goings, as a broker would log them.
+//! `broker.log`: connections and subscriptions, in the format of a broker's log.
 //!
-//! In virtual time every packet is seen, and so it is on the embedded broker in real time. Of any other broker
-//! nothing is seen but its devices, and what they know of their connections: the log is theirs then, and says so.
+//! In virtual time, and at the embedded broker in real time, every packet is observed. For any other broker the log
+//! contains only what devices know of their connections, and its first line says so.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -26,9 +26,9 @@ use super::logs::Timestamp;
 /// A connection to the broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Connection {
-    /// A device's, in virtual time.
+    /// Connection of a device in virtual time.
     Device(ConnectionId),
-    /// Anybody's, at the embedded broker.
+    /// Connection to the embedded broker.
     Peer(Peer),
 }
 
@@ -42,7 +42,7 @@ pub(super) struct BrokerLog {
     file: LineWriter,
     connected: BTreeMap<Connection, Client>,
     connections: u64,
-    /// Where only the devices are seen: those that are connected as far as they know.
+    /// Devices that report a connection; used when the broker itself is not observed.
     connected_devices: BTreeSet<DeviceId>,
 }
 
@@ -56,7 +56,7 @@ impl BrokerLog {
         writeln!(self.file, "{} {text}", Timestamp(at.wall))
     }
 
-    /// A packet reaches the broker.
+    /// Logs a packet that reaches the broker.
     pub(super) fn on_request(
         &mut self,
         at: Now,
@@ -116,7 +116,7 @@ impl BrokerLog {
         }
     }
 
-    /// The broker sends a packet, or in virtual time it arrives.
+    /// Logs a packet from the broker: when it is sent, or in virtual time when it arrives.
     pub(super) fn on_reply(&mut self, at: Now, connection: Connection, reply: &Reply) -> io::Result<()> {
         match reply {
             Reply::ConnAck(ConnAck { session_present, assigned_client_id, .. }) => {
@@ -130,7 +130,7 @@ impl BrokerLog {
                 }
                 Ok(())
             }
-            // Nobody was there to log it.
+            // A broker that is down does not log.
             Reply::Refused(ConnectRefusal::Unavailable) => Ok(()),
             Reply::Close(CloseReason::ShuttingDown) => {
                 self.connected.remove(&connection);
@@ -153,7 +153,7 @@ impl BrokerLog {
         }
     }
 
-    /// The broker itself fails, or is itself again. With its process its connections end.
+    /// Logs that the broker fails or recovers. A restart ends all connections.
     pub(super) fn on_broker_fault(&mut self, at: Now, transition: &BrokerTransition) -> io::Result<()> {
         let fault = &transition.fault;
         match (transition.failure, transition.until) {
@@ -186,7 +186,7 @@ impl BrokerLog {
         self.line(at, format_args!("The host published {bytes} bytes on {topic}."))
     }
 
-    /// A run in real time has this broker; whether it is the embedded one.
+    /// Logs the broker of a run in real time.
     pub(super) fn on_start(&mut self, at: Now, url: &str, embedded: bool) -> io::Result<()> {
         if embedded {
             return self.line(at, format_args!("Broker {url}, embedded, as it sees its clients."));
@@ -200,7 +200,7 @@ impl BrokerLog {
         )
     }
 
-    /// A device in real time has something to tell.
+    /// Logs a notice of a device in real time.
     pub(super) fn on_device_notice(
         &mut self,
         at: Now,

@@ -14,8 +14,8 @@ use crate::latencies::seconds;
 /// Number of steps between two checkpoints.
 const CHECKPOINT_INTERVAL: u64 = 1_000;
 
-/// Counts steps. In virtual time it also keeps their digest; in real time another run would have another digest, so
-/// there is none.
+/// Counts steps. In virtual time it also keeps their digest; in real time no run repeats another exactly, so there is
+/// no digest.
 pub(super) struct Chain {
     steps: u64,
     digest: Option<(Digest, LineWriter)>,

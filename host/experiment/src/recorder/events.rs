@@ -20,7 +20,7 @@ impl EventLog {
         Ok(Self(LineWriter::create(&folder.join(EventLine::FILE))?))
     }
 
-    /// Writes an event of a device. `step` is its place in the chain, here and below.
+    /// Writes an event of a device. `step` is its position in the chain, here and below.
     pub(super) fn notice(&mut self, step: u64, happening: &DeviceEvent) -> io::Result<()> {
         let event = EventText::new(happening);
         write_line(
@@ -45,7 +45,7 @@ impl EventLog {
         )
     }
 
-    /// Writes a message that the host publishes under no device's name.
+    /// Writes a message that the host publishes itself, not on behalf of a device.
     pub(super) fn host_publish(&mut self, at: Now, step: u64, message: &Message) -> io::Result<()> {
         write_line(
             &mut self.0,
@@ -60,7 +60,7 @@ impl EventLog {
         )
     }
 
-    /// Writes that the broker fails, or works again.
+    /// Writes that the broker fails or recovers.
     pub(super) fn broker_fault(
         &mut self,
         at: Now,
@@ -82,7 +82,7 @@ impl EventLog {
         )
     }
 
-    /// Writes an event that belongs to no device: a change by a user, or that records are left out from here on.
+    /// Writes an event without a device: a change by a user, or the truncation note.
     pub(super) fn note(&mut self, at: Now, step: u64, kind: &str, message: &str) -> io::Result<()> {
         write_line(
             &mut self.0,

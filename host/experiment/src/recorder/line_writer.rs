@@ -1,25 +1,25 @@
-//! A file to which whole lines go: who kills the program leaves no half of one.
+//! Buffered file writer that writes only whole lines, so that a killed process leaves no partial line.
 
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
-/// So many bytes wait in memory before they are written.
+/// Number of buffered bytes at which lines are written.
 const BUFFER_SIZE: usize = 1 << 16;
 
-/// Holds lines until there are enough of them.
+/// Writer that buffers lines up to `BUFFER_SIZE`.
 pub(super) struct LineWriter {
     file: File,
     buffer: Vec<u8>,
 }
 
 impl LineWriter {
-    /// Begin a file.
+    /// Creates the file.
     pub(super) fn create(path: &Path) -> io::Result<Self> {
         Ok(Self { file: File::create(path)?, buffer: Vec::new() })
     }
 
-    /// Write all lines that are whole.
+    /// Writes all complete lines of the buffer.
     fn write_whole_lines(&mut self) -> io::Result<()> {
         let whole = self.buffer.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
         self.file.write_all(&self.buffer[..whole])?;
@@ -42,7 +42,7 @@ impl Write for LineWriter {
     }
 }
 
-/// Whoever fails in the middle still leaves what was seen.
+/// A run that fails midway still writes its buffered lines.
 impl Drop for LineWriter {
     fn drop(&mut self) {
         let _ = self.write_whole_lines();
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_half_of_a_line_is_ever_in_the_file() {
+    fn the_file_never_has_a_partial_line() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lines");
         let mut lines = LineWriter::create(&path).unwrap();

@@ -1,4 +1,4 @@
-//! `logs/<device>.log`: what one device did, for people.
+//! `logs/<device>.log`: readable log of one device.
 
 use std::fmt::{self, Write as _};
 use std::fs::{self, OpenOptions};
@@ -13,8 +13,8 @@ use wasmote_mqtt::time::WallTime;
 use wasmote_sim::context::LogLevel;
 use wasmote_sim::device::Now;
 
-/// Lines wait in memory up to this many bytes a device, so that no file stays open: a fleet has more devices
-/// than a process may have files.
+/// Bytes of lines that are buffered per device. Files do not stay open, because a fleet can have more devices than a
+/// process may have open files.
 const BUFFER_SIZE: usize = 32 << 10;
 
 pub(super) struct DeviceLogs {
@@ -42,7 +42,7 @@ impl DeviceLogs {
             LogLevel::Info,
             format_args!("{} of group {}: {behaviour}", identity.id, identity.group),
         );
-        // It is on disk from the start, so that none is ever missing.
+        // The file is written at once, so that every device has one.
         log.write()?;
         self.logs.push(log);
         Ok(())
@@ -56,7 +56,7 @@ impl DeviceLogs {
         if log.lines.len() >= BUFFER_SIZE { log.write() } else { Ok(()) }
     }
 
-    /// A line for all.
+    /// Writes a line to the logs of all devices.
     pub(super) fn note(&mut self, at: Now, text: &str) {
         for log in &mut self.logs {
             log.line(at.wall, LogLevel::Info, format_args!("{text}"));
@@ -88,7 +88,7 @@ impl Log {
     }
 }
 
-/// A time of the calendar, in UTC to the millisecond.
+/// Wall-clock time, formatted in UTC with milliseconds.
 pub(super) struct Timestamp(pub(super) WallTime);
 
 impl fmt::Display for Timestamp {

@@ -1,4 +1,4 @@
-//! What came over devices and the broker, and for how long.
+//! Outages of devices and of the broker, with their durations.
 
 use std::collections::BTreeSet;
 
@@ -11,42 +11,42 @@ use wasmote_sim::notice::DeviceNotice;
 #[derive(Clone, Debug, Default)]
 pub struct Outages {
     all: Vec<Outage>,
-    /// Devices that a user is about to switch.
+    /// Devices that a user is about to switch on or off.
     manual_switches: BTreeSet<u32>,
 }
 
-/// Whose outage it is.
+/// Device or broker that has the outage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutageTarget {
-    /// A device's, by its position.
+    /// Device, by position.
     Device(u32),
-    /// The broker's, and so everybody's.
+    /// The broker, which affects all devices.
     Broker,
 }
 
 /// One outage of one device, or of the broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outage {
-    /// Whose.
+    /// The device, or the broker.
     pub target: OutageTarget,
-    /// The fault's id; `timeline` for what the plan did to the device itself, `http` for what a user did.
+    /// Id of the fault; `timeline` for an action of the plan, `http` for a change by a user.
     pub fault: String,
-    /// What it was.
+    /// Kind of outage.
     pub kind: &'static str,
-    /// When it began.
+    /// Time at which it began.
     pub from: Time,
-    /// When it ended, or will; `None` if that is not known by the end of the run.
+    /// Time at which it ended or will end; `None` if unknown at the end of the run.
     pub to: Option<Time>,
 }
 
-/// What the plan itself does has this for a fault's id.
+/// Fault id of outages that the timeline causes.
 const TIMELINE: &str = "timeline";
-/// And what a user does over HTTP has this.
+/// Fault id of outages that users cause over HTTP.
 const HTTP: &str = "http";
-/// A timeline's partition begins and ends by the hour, not by trials of devices.
+/// Kind of a timeline's partition, which begins and ends at fixed times instead of by random trials.
 const PARTITION: &str = "partition";
 const DISCONNECT: &str = "disconnect";
-/// An empty battery stays empty, whatever other faults a device is given.
+/// Kind of an empty battery, which lasts even if the faults of the device are replaced.
 const BATTERY: &str = "battery";
 
 fn is_manual(fault: &str) -> bool {
@@ -57,7 +57,7 @@ impl Outages {
     pub(super) fn notice(&mut self, device: u32, now: Time, notice: &DeviceNotice) {
         let target = OutageTarget::Device(device);
         match notice {
-            // Nothing mends a line before its time, not even the end of the fault that cut it.
+            // A disconnection lasts its full time, even if its fault ends earlier.
             DeviceNotice::FaultBegan(id, DISCONNECT, until) => {
                 self.begin(target, id, DISCONNECT, now);
                 self.all.last_mut().into_iter().for_each(|it| it.to = Some(*until));
@@ -67,7 +67,7 @@ impl Outages {
                 self.end(target, now, |it| *it.fault == **id && it.kind == *kind)
             }
             DeviceNotice::Crashed(_) => {
-                // A fault that crashes a device has told of itself just before.
+                // A fault that crashes a device has reported the crash just before.
                 let is_open_crash =
                     |it: &Outage| it.target == target && it.kind == "crash" && it.to.is_none();
                 if !self.all.iter().any(is_open_crash) {
@@ -84,7 +84,7 @@ impl Outages {
         }
     }
 
-    /// The broker itself fails, or is itself again.
+    /// Records that the broker fails or recovers.
     pub(super) fn broker_fault(&mut self, now: Time, transition: &BrokerTransition) {
         let kind = transition.failure.kind();
         match transition.until {
@@ -95,18 +95,18 @@ impl Outages {
         }
     }
 
-    /// A timeline's partition begins for a device, which has nothing to tell of it.
+    /// Records that a timeline's partition begins for a device, which emits no notice of it.
     pub(super) fn partition_started(&mut self, device: u32, fault: &str, now: Time) {
         self.begin(OutageTarget::Device(device), fault, PARTITION, now);
     }
 
-    /// A timeline's partition ends.
+    /// Records that a timeline's partition ends.
     pub(super) fn partition_ended(&mut self, fault: &str, now: Time) {
         let is_open = |it: &&mut Outage| it.fault == fault && it.kind == PARTITION && it.to.is_none();
         self.all.iter_mut().filter(is_open).for_each(|it| it.to = Some(now));
     }
 
-    /// A user is about to switch this device.
+    /// Marks that a user is about to switch this device.
     pub(super) fn mark_manual_switch(&mut self, device: u32) {
         self.manual_switches.insert(device);
     }
@@ -125,7 +125,7 @@ impl Outages {
         open.filter(|it| matches(it)).for_each(|it| it.to = Some(now));
     }
 
-    /// All of them.
+    /// All outages.
     pub fn iter(&self) -> impl Iterator<Item = &Outage> {
         self.all.iter()
     }

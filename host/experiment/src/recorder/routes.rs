@@ -1,45 +1,45 @@
-//! Which way devices send, as far as their behaviours tell it.
+//! Routes of devices, parsed from the logs of their behaviours.
 //!
-//! A behaviour that carries messages for others tells of a route by a line in its log, at any level:
+//! A behaviour that forwards messages reports a route by a line in its log, at any level:
 //!
 //! ```text
 //! route to <destination>: next is <device>, <n> hops
 //! no route to <destination>
 //! ```
 //!
-//! What it has told holds until it tells otherwise, or the device goes off.
+//! A route is in force until the behaviour reports another one, or the device stops.
 
 use std::collections::BTreeMap;
 
 use wasmote_mqtt::time::Time;
 use wasmote_sim::notice::DeviceNotice;
 
-/// All changes of routes in a run, in the order in which they were told.
+/// All route changes of a run, in the order in which they were reported.
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
     changes: Vec<RouteChange>,
     current: BTreeMap<(u32, String), Route>,
 }
 
-/// Another route.
+/// Change of a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RouteChange {
-    /// When.
+    /// Time of the change.
     pub at: Time,
     /// Position of the device.
     pub device: u32,
-    /// Where the route leads.
+    /// Destination of the route.
     pub destination: String,
-    /// The way; `None` when there is none any more.
+    /// The new route; `None` if the route is gone.
     pub route: Option<Route>,
 }
 
-/// How a device sends.
+/// Route of a device to a destination.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
-    /// To whom, as the behaviour calls it.
+    /// Next hop, under the name that the behaviour uses.
     pub next_hop: String,
-    /// How far the destination is then.
+    /// Number of hops to the destination.
     pub hops: u32,
 }
 
@@ -76,18 +76,18 @@ impl Routes {
         self.changes.push(RouteChange { at, device, destination: destination.to_owned(), route });
     }
 
-    /// All of them.
+    /// All changes.
     pub fn iter(&self) -> impl Iterator<Item = &RouteChange> {
         self.changes.iter()
     }
 
-    /// Whether nobody told of any.
+    /// Whether no behaviour reported a route.
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty()
     }
 }
 
-/// What a line of a log tells of a route, if it does.
+/// Parses a log line that reports a route into the destination and the route.
 fn parse_route(line: &str) -> Option<(&str, Option<Route>)> {
     if let Some(destination) = line.strip_prefix("no route to ") {
         return Some((destination, None));

@@ -1,4 +1,4 @@
-//! Collects the swaps that devices refuse. No other figure shows that they keep their old version.
+//! Collects the swaps that devices refuse; no other statistic shows that these devices keep their old version.
 
 use wasmote_mqtt::device_id::Identity;
 use wasmote_mqtt::time::Time;
@@ -7,7 +7,7 @@ use wasmote_sim::notice::DeviceNotice;
 
 use crate::latencies::seconds;
 
-/// Adds a notice, if it is a refusal.
+/// Adds a notice if it is a refusal.
 pub(super) fn record(refusals: &mut Vec<SwapRefusal>, device: &Identity, at: Time, notice: &DeviceNotice) {
     let DeviceNotice::SwapRefused(change, cause) = notice else { return };
     let (group, version, reason) = (device.group.to_string(), change.to.to_string(), cause.to_string());

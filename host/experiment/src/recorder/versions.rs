@@ -1,4 +1,4 @@
-//! `versions.csv`: the version of its behaviour that each device has, and from when on.
+//! `versions.csv`: behaviour versions of devices, with the times of their changes.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -12,7 +12,7 @@ use wasmote_sim::behaviour::Version;
 use super::line_writer::LineWriter;
 use crate::latencies::seconds;
 
-/// Writer of the table, which grows while the run lasts.
+/// Writer of the table, which grows during the run.
 pub(super) struct VersionLog {
     out: LineWriter,
     current: BTreeMap<DeviceId, Version>,

@@ -1,4 +1,4 @@
-//! What lies beside the runs: the plan, the components, and what does not belong there.
+//! Checks of the files beside the runs: plan, components, and unexpected files.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,7 +12,7 @@ use crate::ExperimentError;
 use crate::results::sha256;
 
 impl RecordedResults {
-    /// A plan or components that are not what the manifest says.
+    /// Plan and components that differ from the manifest.
     pub fn changed_inputs(&self) -> Result<Vec<String>, ExperimentError> {
         let path = self.folder.join(PLAN);
         let found = sha256(&fs::read(&path).map_err(unreadable(&path))?);
@@ -31,15 +31,15 @@ impl RecordedResults {
         Ok(plan.into_iter().chain(changed).collect())
     }
 
-    /// That another version of the program made these results, if one did.
+    /// Message if another version of the program made these results.
     pub fn version_mismatch(&self) -> Option<String> {
         let (recorded, this) = (&self.manifest.wasmote_version, env!("CARGO_PKG_VERSION"));
         (recorded != this).then(|| {
-            format!("these results are of Wasmote {recorded}, and this is {this}: what differs may be the versions'")
+            format!("these results are of Wasmote {recorded}, and this is {this}: differences may come from the versions")
         })
     }
 
-    /// Files that nobody who runs the plan and reports on it would have written.
+    /// Files that neither a run of the plan nor its report writes.
     pub fn unexpected_files(&self, comparisons: &[RunComparison]) -> Result<Vec<String>, ExperimentError> {
         let mut known: BTreeSet<PathBuf> = [Manifest::FILE, PLAN, "report.html"].map(PathBuf::from).into();
         known.extend(self.manifest.components.iter().map(|entry| PathBuf::from(&entry.file)));
@@ -57,7 +57,7 @@ impl RecordedResults {
     }
 }
 
-/// Plots are compared by those who draw them.
+/// Whether a file is a plot. The report code compares plots.
 fn is_plot(file: &Path) -> bool {
     file.parent() == Some(Path::new("plots")) && file.extension().is_some_and(|it| it == "svg")
 }

@@ -1,4 +1,5 @@
-//! With equal plan and seeds, virtual and real runs agree within the intervals that `compare` prints.
+//! Agreement of virtual and real time: with equal plan and seeds, runs agree within the intervals that `compare`
+//! prints.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,7 +10,7 @@ use serde_json::Value;
 use crate::mosquitto::{Mosquitto, free_port};
 use crate::workspace::{Workspace, json, text};
 
-/// Twelve devices that hear each other, in a world where messages are late, lost and doubled.
+/// Plan with twelve devices that receive each other's messages, with delay, loss and duplication.
 const PLAN: &str = r#"
 name = "both"
 duration = "8s"
@@ -36,19 +37,18 @@ kind = "duplicate"
 probability = 0.1
 "#;
 
-/// By how much this machine itself was late in a run, in seconds: how much later than they were due it woke its
-/// devices, but for one in a hundred times. A message meets that once where it waits out its delay, and the way
-/// through broker and threads once more.
+/// 99th percentile of this machine's lag in a run, in seconds: the time by which devices woke later than scheduled. A
+/// message can be late by this much at the end of its delay, and again on its way through the broker and the threads.
 fn lateness(folder: &Path) -> f64 {
     let runs = json(&folder.join("manifest.json"))["runs"].as_array().unwrap().clone();
     let late = runs.iter().map(|run| {
         let summary = json(&folder.join(run["path"].as_str().unwrap()).join("summary.json"));
-        summary["late_seconds"]["p99"].as_f64().expect("a real run says how late its host was")
+        summary["late_seconds"]["p99"].as_f64().expect("a real run reports its lag")
     });
     late.fold(0.0, f64::max)
 }
 
-fn agrees(workspace: &Workspace, broker: &str) {
+fn assert_agreement(workspace: &Workspace, broker: &str) {
     let http = format!("127.0.0.1:{}", free_port());
     let real = workspace.run(&["plan.toml", "--time", "real", "--broker", broker, "--http", &http], 0);
     let computed = workspace.run(&["plan.toml"], 0);
@@ -57,7 +57,8 @@ fn agrees(workspace: &Workspace, broker: &str) {
     let compared: Value = serde_json::from_slice(&output.stdout).unwrap();
     let late = 2.0 * lateness(&real);
     for (metric, scheduling) in [
-        // What is late at the end has not arrived by then: at most that part of the six seconds.
+        // Messages that are late at the end of the run have not arrived: at most this share of the six measured
+        // seconds.
         ("delivery_ratio", late / 6.0),
         ("latency_seconds.mean", late),
         ("latency_seconds.p50", late),
@@ -73,44 +74,48 @@ fn agrees(workspace: &Workspace, broker: &str) {
     let printed = text(&workspace.call(&["compare", folders[0], folders[1]]).stdout);
     assert!(printed.contains("virtual time") && printed.contains("real time"), "{printed}");
 
-    equal_draws(&computed, &real);
+    assert_equal_draws(&computed, &real);
 }
 
-/// The same seed draws the same faults for each device, so that the very same messages are lost.
-fn equal_draws(computed: &Path, real: &Path) {
+/// Asserts that the same seed draws the same faults for each device, so that the same messages are lost.
+fn assert_equal_draws(computed: &Path, real: &Path) {
     for run in ["001-seed=1", "002-seed=2", "003-seed=3"] {
         let folders = [computed, real].map(|folder| folder.join("runs").join(run));
         assert!(folders.iter().all(|folder| json(&folder.join("ledger.json"))["closes"] == true));
-        let offline = met_no_connection(&folders[1]);
+        let offline = heartbeats_while_offline(&folders[1]);
         let others = folders.each_ref().map(|folder| others(folder));
-        let mut alike = 0;
+        let mut equal_devices = 0;
         let [computed, real] = folders.each_ref().map(|folder| sent(folder));
         assert_eq!(computed.len(), 12);
         for (device, in_virtual_time) in &computed {
-            // On a machine with much else to do a connection may break, and what is said of that is drawn for too.
+            // On a busy machine a connection may break. The messages about that consume random draws too, so such
+            // devices are skipped.
             if others[0].get(device) != others[1].get(device) {
                 continue;
             }
-            alike += 1;
+            equal_devices += 1;
             let in_real_time = &real[device];
-            // How many there are is for the machine to say, and the last ones may still be under way.
+            // The number of messages depends on the machine, and the last ones may still be in flight.
             let last = [in_virtual_time, in_real_time].map(|numbers| *numbers.last().unwrap());
             let known = last[0].min(last[1]) - 3;
             assert!(known > 15, "{run} {device}: {last:?}");
             let up_to = |numbers: &BTreeSet<u64>| numbers.range(..=known).copied().collect::<BTreeSet<_>>();
             let [computed, real] = [in_virtual_time, in_real_time].map(up_to);
-            // A machine that is slow to connect loses the first ones to that, which no fault was drawn for.
+            // On a machine that connects slowly, the first messages are lost without a fault.
             let offline = offline.get(device).copied().unwrap_or(0);
             let missing: Vec<u64> = computed.difference(&real).copied().collect();
-            let context = format!("{run} {device}: {computed:?} {real:?}, {offline} met no connection");
+            let context = format!("{run} {device}: {computed:?} {real:?}, {offline} sent while offline");
             assert!(real.is_subset(&computed) && missing.len() <= offline, "{context}");
         }
-        assert!(alike > 6, "{run}: only {alike} of 12 devices said as much in real time as in virtual time");
+        assert!(
+            equal_devices > 6,
+            "{run}: only {equal_devices} of 12 devices sent as many messages in real time as in virtual time"
+        );
     }
 }
 
-/// How many heartbeats met a connection that was not up yet, by device.
-fn met_no_connection(run: &Path) -> BTreeMap<String, usize> {
+/// Number of heartbeats dropped before the connection was up, by device.
+fn heartbeats_while_offline(run: &Path) -> BTreeMap<String, usize> {
     let events = fs::read_to_string(run.join("events.ndjson")).unwrap();
     let events = events.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     let mut offline = BTreeMap::new();
@@ -122,7 +127,7 @@ fn met_no_connection(run: &Path) -> BTreeMap<String, usize> {
     offline
 }
 
-/// How much each device said beside its heartbeats, before it took its leave.
+/// Number of messages of each device other than heartbeats, before it disconnects.
 fn others(run: &Path) -> BTreeMap<String, usize> {
     let events = fs::read_to_string(run.join("events.ndjson")).unwrap();
     let events = events.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -135,7 +140,7 @@ fn others(run: &Path) -> BTreeMap<String, usize> {
     others
 }
 
-/// The numbers of the heartbeats that went out, by device.
+/// Sequence numbers of the heartbeats sent, by device.
 fn sent(run: &Path) -> BTreeMap<String, BTreeSet<u64>> {
     let events = fs::read_to_string(run.join("events.ndjson")).unwrap();
     let events = events.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -152,10 +157,10 @@ fn sent(run: &Path) -> BTreeMap<String, BTreeSet<u64>> {
 
 #[test]
 fn with_the_embedded_broker() {
-    agrees(&Workspace::with_plan(PLAN), &format!("embedded:{}", free_port()));
+    assert_agreement(&Workspace::with_plan(PLAN), &format!("embedded:{}", free_port()));
 }
 
 #[test]
 fn with_mosquitto() {
-    agrees(&Workspace::with_plan(PLAN), &Mosquitto::start().url());
+    assert_agreement(&Workspace::with_plan(PLAN), &Mosquitto::start().url());
 }

@@ -1,4 +1,4 @@
-//! What users change over HTTP while a run lasts is kept, and can happen again.
+//! Audit trail: changes over HTTP during a run are recorded and can be repeated.
 
 use std::fs;
 use std::path::Path;
@@ -25,7 +25,7 @@ at = "1s"
 faults = "none"
 "#;
 
-/// How many messages a device published from then on.
+/// Number of messages that a device published after a time.
 fn sent_after(folder: &Path, device: &str, after: f64) -> usize {
     let events = fs::read_to_string(folder.join("events.ndjson")).unwrap();
     let lines = events.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -34,10 +34,11 @@ fn sent_after(folder: &Path, device: &str, after: f64) -> usize {
 }
 
 #[test]
-fn what_curl_changes_is_in_all_files_and_happens_again_in_virtual_time() {
+fn changes_over_http_are_recorded_and_repeated_in_virtual_time() {
     let workspace = Workspace::with_plan(PLAN);
-    let running = Running::begin(&workspace, &[]);
-    running.until(|status| status["states"]["connected"] == 5 && status["uptime_s"].as_f64() > Some(2.0));
+    let running = Running::start(&workspace, &[]);
+    running
+        .wait_until(|status| status["states"]["connected"] == 5 && status["uptime_s"].as_f64() > Some(2.0));
     let changes = [
         (
             "PUT",
@@ -57,7 +58,7 @@ fn what_curl_changes_is_in_all_files_and_happens_again_in_virtual_time() {
         ("DELETE", "/faults", "", "the fleet: back to the faults before"),
     ];
     for (method, path, body, _) in changes {
-        assert!(running.ask(method, path, body).is_some(), "{method} {path}");
+        assert!(running.request(method, path, body).is_some(), "{method} {path}");
     }
     let output = running.child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
@@ -78,9 +79,9 @@ fn what_curl_changes_is_in_all_files_and_happens_again_in_virtual_time() {
         "{outages}"
     );
     let page = fs::read_to_string(folder.join("report.html")).unwrap();
-    assert!(page.contains("west-1 stopped"), "the report tells of it");
+    assert!(page.contains("west-1 stopped"), "the report lists the change");
 
-    // The plan by which it happens again, in virtual time.
+    // The plan as run repeats the changes in virtual time.
     let plan = folder.join("timeline-as-run.toml");
     let again = workspace.run(&[plan.to_str().unwrap(), "--out", "again"], 0);
     let stopped = kept[2]["at_s"].as_f64().unwrap();
@@ -95,9 +96,9 @@ fn what_curl_changes_is_in_all_files_and_happens_again_in_virtual_time() {
     assert!(why.contains("timeline-as-run.toml"), "{why}");
 }
 
-/// Another version that somebody sends is kept with the results, and is swapped in again where it was.
+/// An uploaded version is stored with the results, and the plan as run swaps it in again at the same time.
 #[test]
-fn a_version_sent_with_curl_is_kept_and_swapped_again_by_the_plan_as_run() {
+fn an_uploaded_version_is_stored_and_swapped_again_by_the_plan_as_run() {
     let plan = PLAN.replace("\"12s\"", "\"25s\"")
         + r#"
 [[timeline]]
@@ -116,10 +117,11 @@ count = 2
     let workspace = Workspace::with_plan(&plan);
     let (sent, bytes) = (workspace.0.path().join("sent.wasm"), modified_heartbeat());
     fs::write(&sent, &bytes).unwrap();
-    let running = Running::begin(&workspace, &[]);
-    running.until(|status| status["states"]["connected"] == 7 && status["uptime_s"].as_f64() > Some(2.0));
+    let running = Running::start(&workspace, &[]);
+    running
+        .wait_until(|status| status["states"]["connected"] == 7 && status["uptime_s"].as_f64() > Some(2.0));
     let body = format!("@{}", sent.display());
-    let answer = running.ask("PUT", "/behaviours/heartbeat", &body).expect("it is taken");
+    let answer = running.request("PUT", "/behaviours/heartbeat", &body).expect("the upload is accepted");
     assert_eq!((&answer["swapped"], &answer["changed"]), (&7.into(), &true.into()), "{answer}");
     fs::remove_file(&sent).unwrap();
     let output = running.child.wait_with_output().unwrap();
@@ -130,7 +132,8 @@ count = 2
     let sha256: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
     let manifest = json(&folder.join("manifest.json"));
     let components = manifest["components"].as_array().unwrap();
-    let kept = components.iter().find(|component| component["sha256"] == *sha256).expect("it is named");
+    let kept =
+        components.iter().find(|component| component["sha256"] == *sha256).expect("the manifest lists it");
     assert_eq!(fs::read(folder.join(kept["file"].as_str().unwrap())).unwrap(), bytes);
     let said = json(&folder.join("summary.json"))["edits"][0]["message"].as_str().unwrap().to_owned();
     assert!(said.starts_with(&format!("heartbeat swapped for version {}", &sha256[..12])), "{said}");
@@ -149,18 +152,18 @@ count = 2
         assert_eq!(
             then.last().unwrap().0,
             sha256,
-            "{device}, who joined later or was configured, has it too"
+            "{device}, which joined later or was configured, has it too"
         );
         let near = |(then, now): (&(String, f64), &(String, f64))| (then.1 - now.1).abs() < 6.0;
         assert!(then.iter().zip(now).all(near), "{device}: {then:?} {now:?}");
     }
-    // They obey the configuration that came after it.
+    // The devices use the configuration that was set after the swap.
     for folder in [&folder, &again] {
-        // Ten a second for four seconds; without it there would be one.
+        // Ten messages per second for four seconds; with the old configuration there would be one.
         assert!(sent_after(folder, "east-1", 21.0) > 10);
     }
     let events = fs::read_to_string(again.join("events.ndjson")).unwrap();
-    assert_eq!(events.matches(r#""kind":"swapped""#).count(), 7, "each of them once");
+    assert_eq!(events.matches(r#""kind":"swapped""#).count(), 7, "each device once");
     let verified = workspace.call(&["verify", again.to_str().unwrap()]);
     assert_eq!(verified.status.code(), Some(0), "{}", text(&verified.stderr));
 }

@@ -1,4 +1,4 @@
-//! How runs in real time end before their time, or do not begin.
+//! Runs in real time that end early or do not start.
 
 use std::fs;
 use std::process::Command;
@@ -32,16 +32,16 @@ fn a_missed_threshold_ends_the_run_and_the_program_with_99() {
 }
 
 #[test]
-fn ctrl_c_ends_it_at_once_and_what_is_on_disk_reads_and_says_that_it_is_incomplete() {
+fn ctrl_c_ends_a_run_at_once_and_its_results_are_marked_incomplete() {
     let workspace = Workspace::with_plan(&PLAN.replace("interval = \"2s\"", "interval = \"5m\""));
-    let running = Running::begin(&workspace, &["--set", "thresholds=[]", "--seeds", "2"]);
-    running.until(|status| status["uptime_s"].as_f64() > Some(3.0));
+    let running = Running::start(&workspace, &["--set", "thresholds=[]", "--seeds", "2"]);
+    running.wait_until(|status| status["uptime_s"].as_f64() > Some(3.0));
     let pid = running.child.id().to_string();
     let asked = Instant::now();
     assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
     let output = running.child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(130), "{}", text(&output.stderr));
-    assert!(asked.elapsed() < Duration::from_secs(30), "it does not wait for its interval");
+    assert!(asked.elapsed() < Duration::from_secs(30), "the end does not wait for the interval");
 
     let folder = fs::read_dir(workspace.0.path().join("out")).unwrap().next().unwrap().unwrap().path();
     let manifest = json(&folder.join("manifest.json"));
@@ -59,7 +59,7 @@ fn ctrl_c_ends_it_at_once_and_what_is_on_disk_reads_and_says_that_it_is_incomple
 }
 
 #[test]
-fn a_broker_that_is_not_there_is_found_before_anything_runs() {
+fn an_unreachable_broker_is_reported_before_any_run() {
     let workspace = Workspace::with_plan(PLAN);
     let broker = format!("mqtt://127.0.0.1:{}", free_port());
     let output =
@@ -71,7 +71,7 @@ fn a_broker_that_is_not_there_is_found_before_anything_runs() {
 }
 
 #[test]
-fn flags_of_the_other_time_are_refused() {
+fn flags_of_the_other_time_mode_are_rejected() {
     let workspace = Workspace::with_plan(PLAN);
     for (words, flag) in [
         (["--broker", "embedded"].as_slice(), "--broker is for real time"),

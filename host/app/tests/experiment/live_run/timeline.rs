@@ -1,4 +1,4 @@
-//! A timeline does in real time what it does in virtual time.
+//! Timelines have the same effects in real time as in virtual time.
 
 use std::fs;
 
@@ -70,11 +70,11 @@ device = "west-3"
 "#;
 
 #[test]
-fn every_action_is_done_on_a_real_mosquitto_and_all_files_are_there() {
+fn every_action_works_with_mosquitto_and_all_files_are_written() {
     let broker = Mosquitto::start();
     let outside = broker.subscribe("#");
     let workspace = Workspace::with_plan(PLAN);
-    let running = Running::begin(&workspace, &["--broker", &broker.url(), "--junit", "junit.xml"]);
+    let running = Running::start(&workspace, &["--broker", &broker.url(), "--junit", "junit.xml"]);
     outside.lines.wait(1, DEFAULT_TIMEOUT, |line| line.ends_with("from the host"));
     outside.lines.wait(1, DEFAULT_TIMEOUT, |line| line == "plant/lamp from a device");
     let output = running.child.wait_with_output().unwrap();
@@ -100,7 +100,7 @@ fn every_action_is_done_on_a_real_mosquitto_and_all_files_are_there() {
         assert!(log(name).lines().count() > 5, "{name}");
     }
     assert!(log("west-1").contains("crashed"));
-    assert!(log("west-4").contains("started"), "it joined");
+    assert!(log("west-4").contains("started"), "the device joined");
     assert_eq!(log("west-2").matches("started").count(), 2);
     assert!(log("west-3").contains("dropped by fault `loss`"));
     assert!(log("east-0").contains("dropped by fault `timeline-1`"));
@@ -122,17 +122,17 @@ fn every_action_is_done_on_a_real_mosquitto_and_all_files_are_there() {
     assert!(why.contains("real time") && why.contains("plan.toml") && why.contains("compare"), "{why}");
 }
 
-/// The embedded broker stands still and restarts as its model does in virtual time: connections end with it, devices come
-/// back, and what was published meanwhile is delivered late or not at all.
+/// The embedded broker pauses and restarts as the broker model in virtual time does: connections end, devices
+/// reconnect, and messages published meanwhile are delivered late or not at all.
 #[test]
-fn the_embedded_broker_fails_as_the_timeline_says() {
+fn the_embedded_broker_pauses_and_restarts() {
     let (head, _) = PLAN.split_once("[[timeline]]").unwrap();
     let plan = format!(
         "{head}[[timeline]]\nat = \"3s\"\nbroker = {{ pause = \"2s\" }}\n\n\
          [[timeline]]\nat = \"8s\"\nbroker = {{ restart = \"2s\", persistent = true }}\n"
     );
     let workspace = Workspace::with_plan(&plan);
-    let output = Running::begin(&workspace, &["--broker", "embedded:0"]).child.wait_with_output().unwrap();
+    let output = Running::start(&workspace, &["--broker", "embedded:0"]).child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let printed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let folder = workspace.0.path().join(printed["folder"].as_str().unwrap());
@@ -142,7 +142,7 @@ fn the_embedded_broker_fails_as_the_timeline_says() {
     {
         assert!(log.contains(line), "{line}\n{log}");
     }
-    // It is the broker's own, and in the words of virtual time's.
+    // The log is the broker's own, with the same texts as in virtual time.
     let west: Vec<&str> = log.lines().filter(|line| line.contains("west-0")).collect();
     let said: Vec<&str> = west.iter().filter_map(|line| line.split_once(' ')).map(|(_, said)| said).collect();
     let connected = "Client west-0 connected (MQTT 5, clean start true, keepalive 10 s).";
