@@ -1,4 +1,4 @@
-//! The command line, one verb a file.
+//! Command line of the program. Each verb has a module.
 
 pub mod behaviours;
 mod environment;
@@ -27,12 +27,12 @@ const TEMPLATE: &str = "\
 const EXAMPLES: &str = "\
 Examples:
   wasmote run                                   nine heartbeats, a broker, realistic faults
-  wasmote run sensor -n 100 --faults none       a hundred sensors in a perfect world
+  wasmote run sensor -n 100 --faults none       100 sensors without faults
   wasmote run ./my.wasm --broker mqtt://host    your behaviour on your broker
-  wasmote behaviours list                       what is built in
-  wasmote experiment run ten-nodes              20 minutes in a second, the same every time
+  wasmote behaviours list                       the built-in behaviours and fault models
+  wasmote experiment run ten-nodes              20 simulated minutes in a second, reproducible
   wasmote manifests --replicas 50               the same fleet, for Kubernetes
-  curl http://127.0.0.1:5000/status             ask a running fleet";
+  curl http://127.0.0.1:5000/status             the status of a running fleet";
 
 const RUN_EXAMPLES: &str = "\
 Examples:
@@ -44,16 +44,16 @@ Examples:
   wasmote run --config fleet.toml";
 
 const RUN_NOTES: &str = "\
-A flag beats its environment name, which beats the configuration file, which beats the default. \
+A flag takes precedence over its environment variable, then over the configuration file, then over the default. \
 An empty environment variable counts as not set. \
-The file's fields are named like the flags, with `_` for `-`, \
-and `[[group]]` describes devices of several behaviours.
+The fields of the file are named like the flags, with `_` for `-`; \
+`[[group]]` tables describe devices with different behaviours.
 
-What devices do goes to stderr (RUST_LOG sets how much), the line of totals to stdout.
+Events of devices go to stderr (RUST_LOG sets the level), the line of totals to stdout.
 
-Exit codes: 0 done, also when Ctrl-C or SIGTERM ends a run without --duration; \
-1 failed, also when no device was ever connected; 2 usage; \
-130 when a signal ends a run before its --duration, or a second signal ends it at once.";
+Exit codes: 0 done, also if Ctrl-C or SIGTERM ends a run without --duration; \
+1 failed, also if no device ever connected; 2 usage; \
+130 if a signal ends a run before its --duration, or a second signal ends it at once.";
 
 /// Simulated IoT devices, each a sandboxed Wasm component, on a real MQTT broker with realistic faults.
 #[derive(Debug, Parser)]
@@ -65,19 +65,19 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Bring up a fleet of devices and show what they do
+    /// Run a fleet of devices in real time
     #[command(before_help = RUN_EXAMPLES, after_help = RUN_NOTES, help_template = TEMPLATE)]
     Run(Box<Options>),
-    /// Show the built-in behaviours, or look into a .wasm file
+    /// List, inspect and precompile behaviours
     #[command(subcommand)]
     Behaviours(behaviours::Verb),
-    /// Run plans in virtual time, repeatably
+    /// Run plans reproducibly in virtual time, or in real time
     #[command(subcommand)]
     Experiment(experiment::Verb),
     /// Show the devices of many pods or processes as one fleet
     #[command(before_help = fleet::EXAMPLES, after_help = fleet::NOTES, help_template = TEMPLATE)]
     Fleet(fleet::Args),
-    /// Write a fleet as manifests for Kubernetes
+    /// Write Kubernetes manifests for a fleet
     #[command(before_help = manifests::EXAMPLES, after_help = manifests::NOTES, help_template = TEMPLATE)]
     Manifests(Box<manifests::Args>),
     /// Print the JSON Schema of a plan, a fault document or a fleet file

@@ -1,27 +1,27 @@
-//! How the program ends.
+//! Exit codes of the program.
 
 use std::process::ExitCode;
 
 use wasmote_fleet::signals::INTERRUPTED;
 
-/// The exit codes, which scripts rely on.
+/// Outcome of the program. Scripts depend on the exit codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// Everything asked for was done. A run without `--duration` that a signal ended in order is one, too:
-    /// that is how such a run ends.
+    /// The command has finished. This includes a run without `--duration` that a signal has ended, because it has no other
+    /// end.
     Done,
-    /// Something went wrong on the way.
+    /// The command has failed.
     Failed,
-    /// The command line, the environment or a file asks for something that makes no sense.
+    /// The command line, the environment or a file is invalid.
     Usage,
-    /// All was done, and a threshold of the experiment was missed.
+    /// The command has finished, and a threshold of the experiment was missed.
     ThresholdMissed,
-    /// A signal ended the run before its `--duration`, or a second one ended it at once.
+    /// A signal ended the run before its `--duration`, or a second signal ended it at once.
     Interrupted,
 }
 
 impl Exit {
-    /// The code itself.
+    /// The exit code.
     pub fn code(self) -> u8 {
         match self {
             Self::Done => 0,

@@ -1,7 +1,7 @@
 //! The program `wasmote`: command line, terminal output and exit codes.
 //!
-//! Start with [`cli`], which has a file for each verb. [`run`] is the life of a run: load behaviours, bind, announce, start,
-//! wait, drain, sum up. [`schema`] prints JSON Schemas of the files that users write. [`exit`] defines the exit codes.
+//! Start with [`cli`], which has a module for each verb. [`mod@run`] runs a fleet in real time, from loading behaviours to
+//! printing the totals. [`exit`] defines the exit codes.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

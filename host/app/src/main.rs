@@ -1,4 +1,4 @@
-//! The program `wasmote`. Everything is in the library, so that tests reach it.
+//! Entry point of the program `wasmote`. The code is in the library, so that tests can use it.
 
 #![forbid(unsafe_code)]
 

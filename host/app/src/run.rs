@@ -1,4 +1,5 @@
-//! A run from its settings to its totals: build, bind, announce, start, wait, drain, sum up.
+//! A run in real time: loads behaviours, binds sockets, prints the banner, starts the fleet, waits, drains, and prints the
+//! totals.
 
 mod banner;
 mod bottleneck;
@@ -31,10 +32,10 @@ use wasmote_live::status::{DeviceCounts, Totals};
 
 use crate::exit::Exit;
 
-/// How long the log may take to say what happened last.
+/// Longest time to write the remaining events to the log.
 const LOG_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Run until the time is over or a signal comes.
+/// Runs a fleet until its duration has elapsed or a signal arrives.
 pub fn run(settings: &Settings, signals: Signals) -> Result<Exit, RunError> {
     for warning in preflight::check(settings)? {
         tracing::warn!("{warning}");
@@ -42,7 +43,7 @@ pub fn run(settings: &Settings, signals: Signals) -> Result<Exit, RunError> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(RunError::Runtime)?;
     let outcome = runtime.block_on(run_fleet(settings, signals));
-    // Whoever still listens to events would hold it up.
+    // Open event streams of HTTP clients would delay the shutdown otherwise.
     runtime.shutdown_timeout(Duration::from_millis(100));
     outcome
 }
@@ -97,7 +98,7 @@ async fn run_fleet(settings: &Settings, mut signals: Signals) -> Result<Exit, Ru
     exit_of(settings, end, &totals, last_refusal)
 }
 
-/// To compile takes a while, in which signals are heard.
+/// Compiles on a blocking thread, so that signals are handled meanwhile.
 async fn load_blueprints(settings: Settings) -> Result<(Blueprints, Engine), RunError> {
     let load = move || {
         let engine = Engine::with_compile_mode(settings.compile, settings.cache.clone())?;
@@ -107,7 +108,7 @@ async fn load_blueprints(settings: Settings) -> Result<(Blueprints, Engine), Run
     loaded.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
 }
 
-/// Where behaviours come from, each place once.
+/// The distinct sources of the behaviours.
 fn watched(settings: &Settings) -> Vec<Source> {
     let sources: BTreeSet<Source> = settings.groups.iter().map(|group| group.behaviour.clone()).collect();
     if sources.iter().all(|source| matches!(source, Source::Builtin(_))) {
@@ -125,9 +126,9 @@ fn stopped_during_startup(settings: &Settings) -> Exit {
     stopped(settings)
 }
 
-/// Faults that are for nobody.
+/// Warnings about faults without a matching device.
 fn target_warnings(settings: &Settings, blueprints: &Blueprints) -> Vec<String> {
-    // What is not here may be in another process.
+    // The devices of other shards are not known here.
     if !settings.shard.is_whole() {
         return Vec::new();
     }
@@ -143,7 +144,7 @@ fn target_warnings(settings: &Settings, blueprints: &Blueprints) -> Vec<String> 
     warnings
 }
 
-/// Why a run ends.
+/// Reason of the end of a run.
 #[derive(Clone, Copy, Debug)]
 enum StopReason {
     DurationElapsed,
@@ -163,8 +164,8 @@ async fn wait(settings: &Settings, signals: &mut Signals, began: Instant) -> Sto
     }
 }
 
-/// A run in which no device ever ran or was connected has failed, however it ended. A signal that came before
-/// anything was refused only ended it early.
+/// Outcome of a run. It fails if no device ever ran or connected. A signal before the first refused connection is not a
+/// failure.
 fn exit_of(
     settings: &Settings,
     end: StopReason,
@@ -176,14 +177,14 @@ fn exit_of(
         _ if totals.devices.failed == totals.devices.total => Err(RunError::AllRefused),
         (_, Some(reason)) if never_connected => Err(RunError::NeverConnected(reason)),
         (StopReason::DurationElapsed, None) if never_connected => {
-            Err(RunError::NeverConnected("the time was too short".into()))
+            Err(RunError::NeverConnected("the run was too short".into()))
         }
         (StopReason::Signal, _) => Ok(stopped(settings)),
         (StopReason::DurationElapsed, _) => Ok(Exit::Done),
     }
 }
 
-/// How a run ends that a signal has ended in order.
+/// Outcome of a run that a signal has ended.
 fn stopped(settings: &Settings) -> Exit {
     if settings.duration.is_some() { Exit::Interrupted } else { Exit::Done }
 }

@@ -1,4 +1,4 @@
-//! Runs that differ in their seed alone.
+//! Cohorts: groups of runs that differ only in their seed.
 
 use serde_json::Value;
 use wasmote_results::PointValues;
@@ -7,38 +7,38 @@ use super::metric::Metric;
 use super::results::{Results, Run};
 use super::statistics::Estimate;
 
-/// Runs that differ in their seed alone, and what to call them.
+/// Runs that differ only in their seed, with a label.
 #[derive(Clone, Debug)]
 pub struct Cohort<'a> {
-    /// Short enough for a legend; empty when there is but one.
+    /// Label for legends; empty for the only cohort of an experiment.
     pub label: String,
-    /// What a sweep set for them, by field.
+    /// Values of the swept fields.
     pub point: PointValues,
-    /// One a seed. Runs that were ended before their time are here only where none is whole.
+    /// One run for each seed. Runs that ended early are included only if the cohort has no whole run.
     pub runs: Vec<&'a Run>,
-    /// Those that are not, beside whole ones: their figures are of another length of time.
+    /// Runs that ended early in a cohort with whole runs. Their figures cover a shorter time and are not comparable.
     pub left_out: Vec<&'a Run>,
 }
 
-/// Marks what runs found that were ended before their time.
+/// Mark of figures from runs that ended early.
 pub const CUT_SHORT_MARK: &str = "†";
-/// What the mark says.
-pub const CUT_SHORT_NOTE: &str = "† marks runs that were ended before their time, where no run of their point was whole: they \
-                          are shown as far as they went.";
+/// Explanation of the mark.
+pub const CUT_SHORT_NOTE: &str = "† marks points without a whole run: their runs ended early, and their figures cover \
+                          only the time until then.";
 
 impl Cohort<'_> {
-    /// A metric over the seeds, of those runs that have it.
+    /// The estimate of a metric over the runs that have it.
     pub fn estimate(&self, metric: Metric) -> Option<Estimate> {
         let values: Vec<f64> = self.runs.iter().filter_map(|run| metric.of(run)).collect();
         Estimate::of(&values)
     }
 
-    /// Whether its runs were ended before their time, all of them.
+    /// True if all runs ended early.
     pub fn is_cut_short(&self) -> bool {
         self.runs.iter().any(|run| !run.summary.is_whole())
     }
 
-    /// A label, marked if need be.
+    /// The label, with a mark if the runs ended early.
     pub fn mark_label(&self, label: &str) -> String {
         match (self.is_cut_short(), label) {
             (false, _) | (_, "") => label.to_owned(),
@@ -47,7 +47,7 @@ impl Cohort<'_> {
     }
 }
 
-/// The cohorts of an experiment, in the order of its runs.
+/// Groups the runs of an experiment by point, in the order of the runs.
 pub fn by_point(results: &Results) -> Vec<Cohort<'_>> {
     let mut cohorts: Vec<Cohort<'_>> = Vec::new();
     for run in &results.runs {
@@ -69,12 +69,12 @@ pub fn by_point(results: &Results) -> Vec<Cohort<'_>> {
     cohorts
 }
 
-/// The fields that a sweep sets, as one name for them all.
+/// Names of all swept fields, joined into one text.
 pub fn fields(cohorts: &[Cohort<'_>]) -> String {
     cohorts.first().map(|cohort| field_names(&cohort.point)).unwrap_or_default()
 }
 
-/// The fields of a point, short but still different from each other.
+/// Names of the fields of a point, shortened as long as they remain distinct.
 pub fn field_names(point: &PointValues) -> String {
     let names = |name: fn(&str) -> &str| point.keys().map(|field| name(field)).collect::<Vec<_>>();
     let short = names(short_path);
@@ -82,7 +82,7 @@ pub fn field_names(point: &PointValues) -> String {
     if unique { short } else { names(|field| field) }.join(", ")
 }
 
-/// The last two parts of a field's path, which say enough where there is little room.
+/// The last two parts of a field's path, for narrow labels.
 pub fn short_path(field: &str) -> &str {
     let dots = field.rmatch_indices('.').nth(1);
     dots.map_or(field, |(dot, _)| &field[dot + 1..])
@@ -92,7 +92,7 @@ fn label(point: &PointValues) -> String {
     point.values().map(format_value).collect::<Vec<_>>().join(", ")
 }
 
-/// A value as a plan would have it, without quotes.
+/// A value as written in a plan, without quotes.
 pub fn format_value(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -101,7 +101,7 @@ pub fn format_value(value: &Value) -> String {
     }
 }
 
-/// A value as a number: a number itself, or a span of time such as `10ms`, in seconds.
+/// A value as a number; a duration such as `10ms` is converted to seconds.
 pub fn as_number(value: &Value) -> Option<f64> {
     match value {
         Value::Number(number) => number.as_f64(),
@@ -114,7 +114,7 @@ pub fn as_number(value: &Value) -> Option<f64> {
     }
 }
 
-/// Whether a value is a span of time.
+/// True if the value is a duration.
 pub fn is_duration(value: &Value) -> bool {
     value.as_str().is_some_and(|text| text.parse::<f64>().is_err() && humantime::parse_duration(text).is_ok())
 }

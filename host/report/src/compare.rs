@@ -1,4 +1,4 @@
-//! Experiments side by side, and how sure their differences are.
+//! Comparisons of experiments: their figures side by side, with the confidence intervals of the differences.
 
 pub mod agreement;
 pub mod html;
@@ -20,35 +20,35 @@ use super::results::Results;
 use super::{svg, write};
 use rows::Row;
 
-/// Two experiments or more; the first is what the others are compared with.
+/// Two or more experiments. The first is the baseline of all differences.
 #[derive(Clone, Debug)]
 pub struct Comparison {
     experiments: Vec<ComparedExperiment>,
 }
 
-/// One of the experiments.
+/// One experiment of a comparison.
 #[derive(Clone, Debug)]
 pub struct ComparedExperiment {
-    /// A letter, to call it by.
+    /// Letter of the experiment: `A`, `B`, ...
     pub letter: String,
-    /// Letter and plan, or the folder where plans have the same name.
+    /// Letter and name: that of the plan, or that of the folder if two plans have the same name.
     pub name: String,
-    /// The folder's own name.
+    /// Name of the folder, without its path.
     pub folder: String,
-    /// What is in it.
+    /// Content of the folder.
     pub results: Results,
-    /// Its plan as it lies beside the results; `None` where it cannot be read, which figures do not need.
+    /// The plan in the folder; `None` if it cannot be read. Figures do not need it.
     pub plan: Option<Value>,
 }
 
-/// What plots call the field in which sides differ.
+/// Field name of the experiments in legends.
 const LABEL_FIELD: &str = "experiment";
 
 impl Comparison {
-    /// Put results side by side.
+    /// Compares results.
     ///
     /// # Errors
-    /// There are fewer than two, or one has no run that ended.
+    /// There are fewer than two, or one of them has no run that ended.
     pub fn new(all: Vec<Results>) -> Result<Self, Error> {
         if all.len() < 2 {
             return Err(Error::TooFew);
@@ -72,34 +72,34 @@ impl Comparison {
         &self.experiments
     }
 
-    /// Every metric at every point, with the differences.
+    /// A row for each metric at each point, with the differences.
     pub fn rows(&self) -> Vec<Row> {
         rows::rows(&self.experiments)
     }
 
-    /// For a terminal.
+    /// The comparison as text for a terminal.
     pub fn text(&self) -> String {
         text::text(&self.experiments, &self.rows())
     }
 
-    /// For programs.
+    /// The comparison as JSON.
     pub fn json(&self) -> Value {
         json::json(&self.experiments, &self.rows())
     }
 
-    /// Plots with all of them in.
+    /// Plots that show all experiments together.
     pub fn figures(&self) -> Vec<Figure> {
         let cohorts: Vec<Cohort<'_>> =
             self.experiments.iter().flat_map(ComparedExperiment::cohorts).collect();
         all(PlotInput { cohorts: &cohorts, labels: LABEL_FIELD })
     }
 
-    /// As a page.
+    /// The comparison as an HTML page.
     pub fn html(&self) -> String {
         html::page(&self.experiments, &self.rows(), &self.figures())
     }
 
-    /// Write `comparison.html` and `plots/*.svg` into a folder, which is made if it is not there.
+    /// Writes `comparison.html` and `plots/*.svg` into a folder, and creates it if necessary.
     ///
     /// # Errors
     /// The folder cannot be written to.
@@ -113,7 +113,7 @@ impl Comparison {
 }
 
 impl ComparedExperiment {
-    /// Its cohorts, called by its letter.
+    /// The cohorts, with the letter of the experiment in their labels.
     fn cohorts(&self) -> Vec<Cohort<'_>> {
         let mut cohorts = by_point(&self.results);
         let several = cohorts.len() > 1;

@@ -19,10 +19,10 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A comparison of fewer than two folders.
-    #[error("a comparison takes two results folders or more")]
+    #[error("a comparison needs two or more results folders")]
     TooFew,
     /// A comparison with a folder in which no run ended.
-    #[error("{}: no run of it has ended, so there is nothing to compare", dir.display())]
+    #[error("{}: none of its runs has ended, so there is nothing to compare", dir.display())]
     Empty {
         /// The folder.
         dir: PathBuf,

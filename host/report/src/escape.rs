@@ -1,8 +1,8 @@
-//! Text of users in HTML and SVG.
+//! Escaping of text of users in HTML and SVG.
 
 use std::fmt;
 
-/// Writes text so that it stays text in HTML, in XML and in their attributes.
+/// Text escaped for HTML and XML, in elements and in attributes.
 ///
 /// Control characters, which XML cannot hold, become U+FFFD.
 #[derive(Clone, Copy, Debug)]
@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_in_a_text_is_markup() {
+    fn markup_is_escaped() {
         let escaped = Escaped("<script>\"'&\u{0}\n").to_string();
         assert_eq!(escaped, "&lt;script&gt;&quot;&#39;&amp;\u{fffd}\n");
     }

@@ -1,4 +1,4 @@
-//! The plots of a report and of a comparison, one a file.
+//! The plots of reports and comparisons. Each module defines one plot or a few related ones.
 
 pub mod battery_and_clock;
 pub mod delivery;
@@ -17,25 +17,25 @@ use super::plot::style::SERIES;
 use super::results::Run;
 use over_time::{Line, marks};
 
-/// A plot and what a reader should know of it.
+/// A plot with its caption.
 #[derive(Clone, Debug)]
 pub struct Figure {
     /// The plot.
     pub drawing: Drawing,
-    /// How to read it.
+    /// Explanation below the plot.
     pub caption: String,
 }
 
-/// What plots show: cohorts, and what their labels are values of.
+/// Input of plots: cohorts, and the fields whose values are their labels.
 #[derive(Clone, Copy, Debug)]
 pub struct PlotInput<'a> {
-    /// All of them.
+    /// All cohorts.
     pub cohorts: &'a [Cohort<'a>],
-    /// For legends; may be empty.
+    /// Title of legends; may be empty.
     pub labels: &'a str,
 }
 
-/// All plots that there is something to show in; first those of the sweep, if there is one.
+/// All plots that have data, with those of a sweep first.
 pub fn all(input: PlotInput<'_>) -> Vec<Figure> {
     if input.cohorts.is_empty() {
         return Vec::new();
@@ -52,7 +52,7 @@ pub fn all(input: PlotInput<'_>) -> Vec<Figure> {
 }
 
 impl<'a> PlotInput<'a> {
-    /// As many cohorts as colours tell apart, evenly chosen from all, the first and the last among them.
+    /// At most [`SERIES`] cohorts, evenly chosen, including the first and the last.
     fn representative_cohorts(self) -> Vec<&'a Cohort<'a>> {
         let count = self.cohorts.len();
         if count <= SERIES {
@@ -61,18 +61,18 @@ impl<'a> PlotInput<'a> {
         (0..SERIES).filter_map(|i| self.cohorts.get(i * (count - 1) / (SERIES - 1))).collect()
     }
 
-    /// Bands of many cohorts would only hide each other, and the lines.
+    /// True if intervals are drawn as bands. Bands of many cohorts would hide each other and the lines.
     fn has_bands(self) -> bool {
         self.cohorts.len() <= 2
     }
 
-    /// Lines with the bands that there is room for; `steps` draws what stays until it changes.
+    /// Marks of lines, with bands if there are few; `steps` draws a value as constant until it changes.
     fn marks<'n>(self, lines: impl Iterator<Item = (&'n str, &'n Line)>, steps: bool) -> Vec<Mark> {
         let marks = lines.enumerate().flat_map(|(series, (name, line))| marks(series, name, line, steps));
         marks.filter(|mark| self.has_bands() || !matches!(mark.shape, Shape::Band(_))).collect()
     }
 
-    /// The same, where intervals end at what can be.
+    /// Marks of lines with bands clamped to the possible values, from `least` to `greatest`.
     fn marks_within<'n>(
         self,
         lines: impl Iterator<Item = (&'n str, &'n Line)>,
@@ -90,17 +90,17 @@ impl<'a> PlotInput<'a> {
         marks
     }
 
-    /// What was done to the runs when, and where phases begin, if that is the same for all.
+    /// Actions, changes by users and starts of phases; empty if they differ between the cohorts.
     fn annotations(self) -> Vec<Annotation> {
         let mut runs = self.cohorts.iter().filter_map(|cohort| cohort.runs.first());
         let annotations = |run: &Run| -> Vec<Annotation> {
             let summary = &run.summary;
-            let phases = summary.phases.iter().map(|it| Annotation { at: it.from_s, what: it.name.clone() });
+            let phases = summary.phases.iter().map(|it| Annotation { at: it.from_s, name: it.name.clone() });
             let mut all: Vec<Annotation> = phases.collect();
-            let actions = run.timeline.iter().map(|it| Annotation { at: it.time_s, what: it.what.clone() });
-            let edits = summary.edits.iter().map(|it| Annotation { at: it.at_s, what: it.message.clone() });
+            let actions = run.timeline.iter().map(|it| Annotation { at: it.time_s, name: it.what.clone() });
+            let edits = summary.edits.iter().map(|it| Annotation { at: it.at_s, name: it.message.clone() });
             for annotation in actions.chain(edits) {
-                // A phase's name says why something is done with which it begins.
+                // At one time, the name of a phase explains more than the action at its start.
                 if !all.iter().any(|known| known.at == annotation.at) {
                     all.push(annotation);
                 }
@@ -112,7 +112,7 @@ impl<'a> PlotInput<'a> {
         if runs.all(|run| annotations(run) == first) { first } else { Vec::new() }
     }
 
-    /// What a caption says of what is left out, and of what lines and bands are.
+    /// Sentences for captions: the meaning of lines and bands, and the number of points left out.
     fn note(self) -> String {
         let mut note = Vec::new();
         if self.cohorts.iter().any(|cohort| cohort.runs.len() > 1) {
@@ -120,7 +120,7 @@ impl<'a> PlotInput<'a> {
             note.push(format!("Lines are means over seeds{bands}."));
         }
         if self.cohorts.len() > SERIES {
-            note.push(format!("{SERIES} of {} points are shown; the table has all.", self.cohorts.len()));
+            note.push(format!("{SERIES} of {} points are shown; the table lists all.", self.cohorts.len()));
         }
         if self.cohorts.iter().any(Cohort::is_cut_short) {
             note.push(CUT_SHORT_NOTE.to_owned());

@@ -1,4 +1,4 @@
-//! The report as one HTML page that needs nothing from outside.
+//! The report as a self-contained HTML page.
 
 pub mod audit;
 pub mod groups;
@@ -19,7 +19,7 @@ use super::metric::Metric;
 use super::results::Results;
 use table::Table;
 
-/// The page of one results folder, and the plots on it.
+/// The page of a results folder, and its plots.
 pub fn page(results: &Results) -> (String, Vec<Figure>) {
     let cohorts = by_point(results);
     let labels = fields(&cohorts);
@@ -37,7 +37,7 @@ pub fn page(results: &Results) -> (String, Vec<Figure>) {
     (document(&results.manifest.plan.name, &body), figures)
 }
 
-/// A page around this body, with the styles and the script that plots need.
+/// An HTML document with this body, styles and the script of the plots.
 pub fn document(title: &str, body: &str) -> String {
     let (title, style, plots, script) =
         (Escaped(title), style::CSS, super::plot::style::CSS, script::READ_OUT);
@@ -52,7 +52,7 @@ pub fn document(title: &str, body: &str) -> String {
     )
 }
 
-/// Plots side by side where there is room, with a link to each.
+/// Section of plots, each with an id for links.
 pub fn figures_section(figures: &[Figure]) -> String {
     let mut text = String::new();
     if figures.is_empty() {
@@ -68,7 +68,7 @@ pub fn figures_section(figures: &[Figure]) -> String {
     text
 }
 
-/// A row for each point of the sweep, a column for each metric.
+/// Table with a row for each point and a column for each metric.
 fn points_section(cohorts: &[Cohort<'_>]) -> String {
     let swept: Vec<&String> = cohorts.first().map(|it| it.point.keys().collect()).unwrap_or_default();
     let mut caption = "Means over seeds with 95 % confidence intervals (Student's t, two-sided).".to_owned();

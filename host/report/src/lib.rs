@@ -1,13 +1,12 @@
-//! Reports: a results folder as a page to read, plots to publish, and folders side by side.
+//! Reports of results folders: an HTML page with plots, plots as SVG files, and comparisons of several folders.
 //!
-//! * [`results`] reads a folder back; [`cohort`] puts together the runs that differ in their seed alone.
-//! * [`metric`] says by which figures runs are judged, [`statistics`] how sure they are, [`number`] how they are
-//!   written.
-//! * [`figures`] chooses what is plotted; [`plot`] draws it.
-//! * [`mod@html`] is the page, [`svg`] the plots as files, [`mod@compare`] two folders or more with their differences.
-//! * [`stale`] says whether a page and its plots are those that this version makes.
+//! * [`results`] reads a folder; [`cohort`] groups the runs that differ only in their seed.
+//! * [`metric`] defines the metrics of a run, [`statistics`] their means and intervals, [`number`] their text format.
+//! * [`figures`] defines the plots of a report; [`plot`] draws them.
+//! * [`mod@html`] writes the page, [`svg`] the plot files, [`mod@compare`] the comparison of two or more folders.
+//! * [`stale`] detects pages and plots that another version wrote.
 //!
-//! The same folder makes the same bytes: nothing here reads a clock, a locale or the network.
+//! The same folder gives the same bytes: the crate reads no clock, locale or network.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -33,22 +32,22 @@ pub use compare::Comparison;
 pub use error::Error;
 use results::Results;
 
-/// What a report was written to.
+/// Files of a report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReportFiles {
     /// The page.
     pub page: PathBuf,
     /// The plots.
     pub plots: Vec<PathBuf>,
-    /// Whether all runs of the plan had ended.
+    /// True if all runs of the plan have ended.
     pub complete: bool,
 }
 
-/// Write `report.html` and `plots/*.svg` into a results folder. What is there of an earlier report is replaced.
+/// Writes `report.html` and `plots/*.svg` into a results folder. Replaces an earlier report.
 ///
 /// # Errors
-/// A file of the results is missing or malformed, which is named with its line, or the folder cannot be
-/// written to.
+/// A file of the results is missing or malformed, or the folder cannot be written to. The error names the file, with
+/// the line if there is one.
 pub fn html(dir: &Path) -> Result<ReportFiles, Error> {
     let results = Results::read(dir)?;
     let (page, figures) = html::page(&results);
@@ -58,10 +57,10 @@ pub fn html(dir: &Path) -> Result<ReportFiles, Error> {
     Ok(ReportFiles { page: file, plots, complete: results.is_complete() })
 }
 
-/// Put results folders side by side; the first is what the others are compared with.
+/// Compares results folders. The first is the baseline of all differences.
 ///
 /// # Errors
-/// There are fewer than two, one has no run that ended, or a file is missing or malformed.
+/// There are fewer than two folders, one of them has no run that ended, or a file is missing or malformed.
 pub fn compare(dirs: &[PathBuf]) -> Result<Comparison, Error> {
     let all: Result<Vec<Results>, Error> = dirs.iter().map(|dir| Results::read(dir)).collect();
     Comparison::new(all?)

@@ -1,23 +1,23 @@
-//! Numbers as a reader wants them: as many digits as they deserve.
+//! Text format of numbers: units, and as many digits as are significant.
 
-/// How a kind of figure is written.
+/// Unit of a figure.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Unit {
-    /// What the figure is multiplied with first.
+    /// Factor from the base unit to this unit.
     pub factor: f64,
-    /// What follows it; empty for a bare number.
+    /// Symbol of the unit; empty for a plain number.
     pub name: &'static str,
 }
 
-/// A bare number.
+/// A number without a unit.
 pub const PLAIN: Unit = Unit { factor: 1.0, name: "" };
-/// A share of one, as a percentage.
+/// A fraction of 1 as a percentage.
 pub const PERCENT: Unit = Unit { factor: 100.0, name: "%" };
 
-/// Above this, times are in minutes; latencies stay in seconds even then.
+/// Longest time in seconds that is written in seconds; longer latencies still are.
 pub const LONGEST_LATENCY: f64 = 180.0;
 
-/// The unit that suits times of up to so many seconds.
+/// The unit for times of up to `seconds`.
 pub fn time_unit(seconds: f64) -> Unit {
     match seconds {
         s if s < 1e-3 => Unit { factor: 1e6, name: "µs" },
@@ -29,17 +29,17 @@ pub fn time_unit(seconds: f64) -> Unit {
 }
 
 impl Unit {
-    /// A heading with the unit in brackets.
-    pub fn heading(self, what: &str) -> String {
-        if self.name.is_empty() { what.to_owned() } else { format!("{what} ({})", self.name) }
+    /// A heading with the unit in parentheses.
+    pub fn heading(self, quantity: &str) -> String {
+        if self.name.is_empty() { quantity.to_owned() } else { format!("{quantity} ({})", self.name) }
     }
 
-    /// A figure in this unit, without its name.
+    /// A figure in this unit, without the symbol.
     pub fn figure(self, value: f64) -> String {
         significant(value * self.factor, 4)
     }
 
-    /// A figure with its name.
+    /// A figure with the symbol of the unit.
     pub fn with_unit(self, value: f64) -> String {
         if self.name.is_empty() {
             self.figure(value)
@@ -48,14 +48,14 @@ impl Unit {
         }
     }
 
-    /// A figure and its uncertainty, which says how many digits to show: two of its own.
+    /// A figure with its uncertainty. The uncertainty has two significant digits, and the figure as many decimals.
     pub fn estimate(self, value: f64, half_width: Option<f64>) -> String {
         match half_width {
             None => self.figure(value),
             Some(half) => {
                 let (value, half) = (value * self.factor, half * self.factor);
                 let decimals = match half {
-                    // Equal values differ by what adding them up makes of them; that is no uncertainty.
+                    // The sum of equal values has a rounding error, which is not an uncertainty.
                     h if h > value.abs() * 1e-9 => decimals_for(h, 2).min(6),
                     _ => decimals_for(value, 4),
                 };
@@ -64,7 +64,7 @@ impl Unit {
         }
     }
 
-    /// The same with a sign, for differences.
+    /// A difference with its sign and its uncertainty.
     pub fn difference(self, value: f64, half_width: Option<f64>) -> String {
         let text = match half_width {
             None => trimmed(value * self.factor, decimals_for(value * self.factor, 3)),
@@ -74,13 +74,13 @@ impl Unit {
     }
 }
 
-/// A span of time with the unit that suits it.
+/// A duration in a suitable unit.
 pub fn seconds(value: f64) -> String {
     let unit = time_unit(value);
     format!("{}\u{a0}{}", trimmed(value * unit.factor, 3), unit.name)
 }
 
-/// So many significant digits; all of an integer's.
+/// A number with `digits` significant digits; an integer with all of its digits.
 pub fn significant(value: f64, digits: i32) -> String {
     if value == value.trunc() && value.abs() < 1e15 {
         return fixed(value, 0);
@@ -88,7 +88,7 @@ pub fn significant(value: f64, digits: i32) -> String {
     fixed(value, decimals_for(value, digits))
 }
 
-/// With no more decimals than these, and no zeros at the end.
+/// A number with at most `decimals` decimals and without trailing zeros.
 pub fn trimmed(value: f64, decimals: usize) -> String {
     let text = fixed(value, decimals);
     if !text.contains('.') {
@@ -97,7 +97,7 @@ pub fn trimmed(value: f64, decimals: usize) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-/// With so many decimals, commas between thousands and a true minus sign.
+/// A number with `decimals` decimals, commas between thousands and the minus sign U+2212.
 pub fn fixed(value: f64, decimals: usize) -> String {
     if !value.is_finite() {
         return "∞".to_owned();
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_uncertainty_says_how_many_digits_count() {
+    fn the_uncertainty_determines_the_number_of_digits() {
         assert_eq!(PERCENT.estimate(0.91234, Some(0.0065)), "91.23 ± 0.65");
         assert_eq!(PLAIN.estimate(12345.6, Some(120.0)), "12,346 ± 120");
         assert_eq!(PERCENT.estimate(0.9, Some(0.0)), "90.00 ± 0.00");

@@ -1,8 +1,8 @@
-//! Drawing: a small plotting library whose output is the same bytes for the same input, needs nothing from
-//! outside, and follows the reader's light or dark mode.
+//! A small SVG plotting library. Equal input gives equal bytes; the output is self-contained and follows the light or dark
+//! mode of the reader.
 //!
-//! A [`chart::Chart`] has two [`axis`]es, on a [`scale`], and [`chart::Mark`]s; a [`bars::Bars`] has rows;
-//! a [`graph::Graph`] has nodes. All become a [`Drawing`] on a [`canvas`]. Colours are classes, which [`style`] explains.
+//! A [`chart::Chart`] has two [`axis`]es, each with a [`scale`], and [`chart::Mark`]s; a [`bars::Bars`] has rows; a
+//! [`graph::Graph`] has nodes. Each draws on a [`canvas`] and gives a [`Drawing`]. Colours are CSS classes of [`style`].
 
 pub mod axis;
 pub mod bars;
@@ -20,26 +20,26 @@ use super::escape::Escaped;
 /// A finished plot.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Drawing {
-    /// A name for its file and for links: lower case and hyphens.
+    /// Name for the file and for links, in lower case with hyphens.
     pub name: &'static str,
-    /// What it shows.
+    /// Title above the plot.
     pub title: String,
-    /// What there is to see, for those who cannot.
+    /// Text alternative for screen readers.
     pub description: String,
     width: f64,
     height: f64,
-    /// What a script needs to read figures off the lines.
+    /// Attributes with the axes, for the script that shows figures at the pointer.
     script_data: String,
     body: String,
 }
 
 impl Drawing {
-    /// As a part of a page whose styles hold [`style::CSS`].
+    /// The SVG for a page that includes [`style::CSS`].
     pub fn inline(&self) -> String {
         self.svg("")
     }
 
-    /// As a file of its own.
+    /// The SVG as a file with its own styles.
     pub fn standalone(&self) -> String {
         format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n{}\n",

@@ -1,4 +1,4 @@
-//! A results folder as reports need it: the runs with their files, also of an experiment that is incomplete.
+//! Reader of results folders, including those of incomplete experiments.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -74,7 +74,7 @@ impl Results {
     ///
     /// # Errors
     /// A file is missing or malformed; the error names it, with the line if there is one. In an incomplete experiment,
-    /// a run without `summary.json` is no error.
+    /// a run without `summary.json` is not an error.
     pub fn read(dir: &Path) -> Result<Self, Error> {
         let manifest = Manifest::read(dir)?;
         let (mut runs, mut unfinished) = (Vec::new(), Vec::new());
@@ -118,7 +118,7 @@ impl Run {
         })
     }
 
-    /// Reads a run that was killed or is under way, as far as it went; `None` if it has written no interval.
+    /// Reads the intervals of a run that was killed or is still running; `None` if it has written none.
     fn read_partial(folder: &Path, entry: &RunEntry) -> Result<Option<Self>, Error> {
         let samples = samples(read_table_if_exists(folder)?, &[]);
         let Some(summary) = partial_summary(&samples) else { return Ok(None) };

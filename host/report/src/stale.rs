@@ -1,4 +1,4 @@
-//! Whether a page and its plots are those that this version makes of the results beside them.
+//! Detection of pages and plots that differ from those that this version writes for the same results.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,10 +7,11 @@ use super::error::Error;
 use super::html;
 use super::results::Results;
 
-/// The one line of a page that has the folder's name, which may be another by now.
+/// Text of the only line of a page that contains the folder's name. The line is ignored, because the folder may have been
+/// renamed.
 const NAMES_FOLDER: &str = "wasmote experiment verify ";
 
-/// The files of a report that this version would not write. One that is not there is none of them.
+/// Lists the files of a report that this version would write differently or not at all. Missing files are not listed.
 ///
 /// # Errors
 /// A file of the results is missing or malformed.
@@ -32,7 +33,7 @@ pub fn stale_files(dir: &Path) -> Result<Vec<String>, Error> {
     };
     let describe = |file: &PathBuf| {
         format!(
-            "{}: it is not what this version makes of these results; `wasmote experiment report` makes it again",
+            "{}: it is not what this version makes of these results; `wasmote experiment report` writes it again",
             file.display()
         )
     };

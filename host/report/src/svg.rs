@@ -1,4 +1,4 @@
-//! Plots as files of their own, for papers and slides.
+//! Plots as SVG files, for papers and slides.
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +6,7 @@ use super::error::Error;
 use super::figures::Figure;
 use super::write;
 
-/// Write each plot to a file of its name.
+/// Writes each plot to a file with its name.
 ///
 /// # Errors
 /// The folder cannot be written to.

@@ -1,11 +1,11 @@
-//! Files that are there whole or not at all.
+//! Atomic writes of files.
 
 use std::fs;
 use std::path::Path;
 
 use super::error::Error;
 
-/// Write a file beside its place and then move it there.
+/// Writes a file under a temporary name and renames it, so that it is never incomplete.
 pub fn file(file: &Path, text: &str) -> Result<(), Error> {
     let failed = |source| Error::Write { file: file.to_path_buf(), source };
     let mut temporary = file.as_os_str().to_owned();
@@ -14,7 +14,7 @@ pub fn file(file: &Path, text: &str) -> Result<(), Error> {
     fs::rename(&temporary, file).map_err(failed)
 }
 
-/// Make a folder, and those above it.
+/// Creates a folder and its parents.
 pub fn folder(folder: &Path) -> Result<(), Error> {
     fs::create_dir_all(folder).map_err(|source| Error::Write { file: folder.to_path_buf(), source })
 }

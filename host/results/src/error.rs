@@ -31,7 +31,7 @@ pub enum ReadError {
         /// The system's error.
         source: io::Error,
     },
-    /// The content is not that of such a file.
+    /// The file has invalid content.
     #[error("{}{malformed}", file.display())]
     Malformed {
         /// The file.
@@ -52,7 +52,7 @@ pub struct Malformed {
     pub problem: String,
 }
 
-/// Follows the name of the file: `:3:1: upper_bound_s: ...`.
+/// Text to append to the name of the file: `:3:1: upper_bound_s: ...`.
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some((line, column)) = self.location {
@@ -76,7 +76,7 @@ impl Malformed {
     }
 }
 
-/// The name in serde's message for a field that is missing.
+/// The name of the field in serde's message about a missing field.
 pub(crate) fn missing_field(message: &str) -> Option<&str> {
     message.strip_prefix("missing field `")?.strip_suffix('`')
 }

@@ -1,4 +1,4 @@
-//! Reading whole files, and writing them so that no half of one is ever seen.
+//! Reads of whole files, and atomic writes.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -11,7 +11,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write_atomically_with(path, |mut file| file.write_all(bytes))
 }
 
-/// Does the same for a file that is too large for memory.
+/// Like [`write_atomically`], for files that are too large for memory.
 pub fn write_atomically_with(path: &Path, write: impl FnOnce(File) -> io::Result<()>) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         fs::create_dir_all(folder)?;

@@ -29,7 +29,7 @@ pub fn read_json<T: JsonFile>(folder: &Path) -> Result<T, ReadError> {
     parse(&read(&file)?).map_err(|malformed| malformed.in_file(&file))
 }
 
-/// Reads the file of this type, which not every run has.
+/// Reads the file of this type, which some runs lack.
 ///
 /// # Errors
 /// The file is malformed.
@@ -43,7 +43,7 @@ pub fn pretty_json(value: &impl Serialize) -> String {
 }
 
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Malformed> {
-    // serde takes a list for the fields of a struct in their order.
+    // serde accepts a list as the fields of a struct in their order.
     if text.trim_start().starts_with('[') {
         return Err(Malformed::new(None, "", "expected a JSON object, found a list"));
     }
@@ -59,7 +59,7 @@ fn malformed(path: &str, error: &serde_json::Error) -> Malformed {
     let text = error.to_string();
     let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
     if !error.is_data() {
-        return Malformed::new(location, "", format!("no valid JSON: {text}"));
+        return Malformed::new(location, "", format!("invalid JSON: {text}"));
     }
     let path = if path == "." { "" } else { path };
     match missing_field(text) {
@@ -82,7 +82,7 @@ mod tests {
             "f:2:11: nodes: invalid type: integer `1`, expected a sequence"
         );
         assert_eq!(message("{\"nodes\": []}"), "f:1:13: links: it is missing");
-        assert!(message("{\n").starts_with("f:2:0: no valid JSON: "));
+        assert!(message("{\n").starts_with("f:2:0: invalid JSON: "));
         assert_eq!(message("[[], []]"), "f: expected a JSON object, found a list");
     }
 }

@@ -5,10 +5,10 @@
 //!
 //! | file | type | content |
 //! |---|---|---|
-//! | `manifest.json` | [`Manifest`] | what was run, when, where and from what; seeds and digests of the runs |
+//! | `manifest.json` | [`Manifest`] | plan, components, machine and time; seeds and digests of the runs |
 //! | `plan.toml` | [`PLAN`] | the plan with everything that it refers to written out |
 //! | `components/` | [`COMPONENTS_FOLDER`] | the behaviours and fault models that ran |
-//! | `summary.json` | [`Summary`] | figures of a run in all, by group and by phase; thresholds |
+//! | `summary.json` | [`Summary`] | figures of a run in total, by group and by phase; thresholds |
 //! | `ledger.json` | [`Ledger`] | the fate of every message, by device and at the broker |
 //! | `timeseries.csv` | [`TimeseriesRow`] | state and counts by interval and group |
 //! | `latency.csv` | [`LatencyRow`] | latency histogram by group |
@@ -25,7 +25,7 @@
 //! nowhere else.
 //!
 //! Units: seconds (`_s`), joules (`_j`), bytes (`_bytes`). A time is measured from the start of the run unless it says
-//! UTC. An empty cell is a value that could not be measured, such as the deliveries that a cluster would have to know.
+//! UTC. An empty cell is a value that could not be measured, such as the number of deliveries on a cluster.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
@@ -60,5 +60,5 @@ pub use table::{Row, header, parse_table, read_table, read_table_if_exists, rows
 pub use tables::{LatencyRow, OutageRow, RouteRow, TimelineRow, TimeseriesRow, VersionRow};
 pub use topology::{Node, Topology};
 
-/// The group that stands for all groups together, and the device that stands for all devices.
+/// Name of the pseudo-group of all groups, and of the pseudo-device of all devices.
 pub const ALL: &str = "*";

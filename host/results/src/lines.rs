@@ -1,4 +1,4 @@
-//! Files of JSON lines, which grow while a run lasts: `events.ndjson` and `chain.ndjson`.
+//! Files of JSON lines, which grow during a run: `events.ndjson` and `chain.ndjson`.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -74,7 +74,7 @@ pub struct EventLine<'a> {
     /// Time at which a broker's fault ends, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until_s: Option<f64>,
-    /// Version of the behaviour that goes on after a swap.
+    /// Version of the behaviour that runs after a swap.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<Cow<'a, str>>,
 }

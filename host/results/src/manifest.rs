@@ -1,4 +1,4 @@
-//! `manifest.json`: what was run, when, where and from what.
+//! `manifest.json`: description of an experiment: plan, components, machine, time and runs.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::json::{JsonFile, read_json};
 
 /// The version of the folder's layout that this crate writes and reads.
 pub const FORMAT: u32 = 1;
-/// Folder of the components, in the results folder, and in a run's folder for those that users sent.
+/// Folder of the components in the results folder; in a run's folder, that of components uploaded by users.
 pub const COMPONENTS_FOLDER: &str = "components";
 
 /// Values of the swept fields in one run, by the fields' paths in the plan.
@@ -98,7 +98,7 @@ pub struct ComponentEntry {
     pub size_bytes: usize,
 }
 
-/// The role of every component in a manifest from before there were fault models.
+/// Default role, for manifests that are older than fault models.
 fn behaviour() -> String {
     "behaviour".to_owned()
 }
@@ -123,7 +123,7 @@ pub struct ClusterEntry {
     pub namespace: Option<String>,
     /// Image of the program.
     pub image: String,
-    /// What could not be collected, and why. Empty for a complete collection.
+    /// Missing parts of the collection, with reasons. Empty for a complete collection.
     pub missing: Vec<String>,
 }
 
@@ -193,7 +193,7 @@ impl RunEntry {
             true if self.path == "." => Ok(dir.to_path_buf()),
             true => Ok(dir.join(&self.path)),
             false => {
-                let problem = format!("`{}` leads out of the results folder", self.path);
+                let problem = format!("`{}` is outside of the results folder", self.path);
                 Err(Malformed::new(None, "runs.path", problem).in_file(&dir.join(Manifest::FILE)))
             }
         }

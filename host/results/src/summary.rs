@@ -56,7 +56,7 @@ pub struct Summary {
     pub interrupted: bool,
     /// True if every message is accounted for; on a cluster, in every pod that answered.
     pub ledger_closes: bool,
-    /// On a cluster: what could not be collected.
+    /// On a cluster: missing parts of the collection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing: Option<Vec<String>>,
     /// In real time: changes that users made over HTTP.
@@ -184,7 +184,7 @@ pub struct ThresholdOutcome {
 pub struct ThresholdMiss {
     /// Time of the miss, in seconds.
     pub at_s: f64,
-    /// End of the time that was judged, in seconds. Messages of the last interval may still have been under way.
+    /// End of the time that was judged, in seconds. Messages of the last interval may still have been in flight.
     pub settled_s: f64,
     /// The value found.
     pub value: f64,
@@ -244,7 +244,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_miss_says_when_and_what_was_found() {
+    fn a_miss_is_written_with_time_and_value() {
         let miss = ThresholdMiss { at_s: 10.0, settled_s: 5.0, value: 0.6875 };
         assert_eq!(miss.to_string(), "at 10 s: 0.6875, of the first 5 s");
     }

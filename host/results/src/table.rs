@@ -57,7 +57,7 @@ pub fn read_table<R: Row>(folder: &Path) -> Result<Vec<R>, ReadError> {
     parse_table(&read(&file)?).map_err(|malformed| malformed.in_file(&file))
 }
 
-/// Reads the table of this type, which not every run has; without it there are no rows.
+/// Reads the table of this type, which some runs lack; without it the result is empty.
 ///
 /// # Errors
 /// The file is malformed.
@@ -73,12 +73,12 @@ pub fn parse_table<R: Row>(text: &str) -> Result<Vec<R>, Malformed> {
     let mut reader = ReaderBuilder::new().from_reader(text.as_bytes());
     let header = reader.headers().map_err(|error| malformed(&error, None))?.clone();
     if header.is_empty() {
-        return Err(Malformed::new(Some((1, 1)), "", "the file is empty; it begins with a header"));
+        return Err(Malformed::new(Some((1, 1)), "", "the file is empty; it needs a header"));
     }
     let records: Result<Vec<StringRecord>, _> = reader.records().collect();
     let records = records.map_err(|error| malformed(&error, None))?;
     if let Some(missing) = missing_column::<R>(&header) {
-        return Err(Malformed::new(Some((1, 1)), &missing, "there is no such column"));
+        return Err(Malformed::new(Some((1, 1)), &missing, "the column is missing"));
     }
     let row = |record: StringRecord| {
         record.deserialize(Some(&header)).map_err(|error| malformed(&error, Some((&header, &record))))
@@ -102,13 +102,15 @@ fn malformed(error: &csv::Error, row: Option<(&StringRecord, &StringRecord)>) ->
     };
     match error.kind() {
         ErrorKind::UnequalLengths { pos, expected_len, len } => {
-            Malformed::new(line(pos), "", format!("{len} values, where the header names {expected_len}"))
+            Malformed::new(line(pos), "", format!("{len} values, but the header has {expected_len}"))
         }
         ErrorKind::Deserialize { pos, err } => {
             let at = err.field().and_then(|at| usize::try_from(at).ok());
             let cell = row.zip(at).and_then(|((header, row), at)| Some((header.get(at)?, row.get(at)?)));
             match cell {
-                Some((column, text)) => Malformed::new(line(pos), column, format!("`{text}` is no number")),
+                Some((column, text)) => {
+                    Malformed::new(line(pos), column, format!("`{text}` is not a number"))
+                }
                 None => Malformed::new(line(pos), "", err.kind().to_string()),
             }
         }
@@ -127,7 +129,7 @@ pub(crate) mod number {
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
         let value = f64::deserialize(deserializer)?;
-        if value.is_nan() { Err(D::Error::custom("NaN is no number")) } else { Ok(value) }
+        if value.is_nan() { Err(D::Error::custom("NaN is not a number")) } else { Ok(value) }
     }
 }
 
@@ -145,7 +147,7 @@ pub(crate) mod optional_number {
 
     pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
         let value = Option::<f64>::deserialize(deserializer)?;
-        if value.is_some_and(f64::is_nan) { Err(D::Error::custom("NaN is no number")) } else { Ok(value) }
+        if value.is_some_and(f64::is_nan) { Err(D::Error::custom("NaN is not a number")) } else { Ok(value) }
     }
 }
 
@@ -155,7 +157,7 @@ mod tests {
     use crate::{LatencyRow, OutageRow, TimelineRow, TimeseriesRow};
 
     #[test]
-    fn quotes_hold_commas_and_quotes() {
+    fn commas_and_quotes_are_quoted() {
         let row =
             TimelineRow { what: "x,\"y\"".into(), detail: "plain; words".into(), ..TimelineRow::default() };
         let text = table([row.clone()]).unwrap();
@@ -179,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_table_has_a_header_and_an_empty_cell_is_no_value() {
+    fn an_empty_table_has_a_header_and_an_empty_cell_reads_as_none() {
         assert_eq!(table::<OutageRow>([]).unwrap(), "device,group,fault,kind,from_s,to_s\n");
         let row = TimeseriesRow { time_s: 2.5, group: ALL.into(), devices: 3, ..TimeseriesRow::default() };
         assert_eq!(rows([row.clone()]).unwrap(), "2.5,*,3,0,0,0,0,,,0,,,,,,,\n");
@@ -198,12 +200,12 @@ mod tests {
         let header = "group,upper_bound_s,count\n";
         assert_eq!(
             message(&format!("{header}*,1,1\n*,many,2\n")),
-            "f:3:1: upper_bound_s: `many` is no number"
+            "f:3:1: upper_bound_s: `many` is not a number"
         );
-        assert_eq!(message(&format!("{header}*,1\n")), "f:2:1: 2 values, where the header names 3");
-        assert_eq!(message("group,count\n"), "f:1:1: upper_bound_s: there is no such column");
-        assert_eq!(message(""), "f:1:1: the file is empty; it begins with a header");
-        assert_eq!(message(&format!("{header}*,NaN,2\n")), "f:2:1: NaN is no number");
+        assert_eq!(message(&format!("{header}*,1\n")), "f:2:1: 2 values, but the header has 3");
+        assert_eq!(message("group,count\n"), "f:1:1: upper_bound_s: the column is missing");
+        assert_eq!(message(""), "f:1:1: the file is empty; it needs a header");
+        assert_eq!(message(&format!("{header}*,NaN,2\n")), "f:2:1: NaN is not a number");
     }
 
     use crate::ALL;

@@ -20,9 +20,9 @@ use crate::exit::Exit;
 pub enum Verb {
     /// Show the built-in behaviours and fault models, or those of a folder
     List(list::Args),
-    /// Show what a behaviour or a fault model imports and exports, its size and its hash
+    /// Show imports, exports, size and hash of a behaviour or a fault model
     Inspect(inspect::Args),
-    /// Compile behaviours ahead, for every processor of this machine's kind
+    /// Compile behaviours ahead of time for this processor architecture
     Precompile(precompile::Args),
 }
 

@@ -1,4 +1,4 @@
-//! Environment variables that stand in for flags: empty ones do not count, and wrong ones are named.
+//! Environment variables of flags: empty ones are ignored, and errors name invalid ones.
 
 use std::env;
 
@@ -6,10 +6,10 @@ use clap::builder::{Resettable, StyledStr};
 use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, Command, Error};
 
-/// The verb whose flags have environment names.
+/// The verb whose flags have environment variables.
 const VERB: &str = "run";
 
-/// The same command, deaf to variables that are set to nothing, as manifests and `.env` files have them.
+/// The command without the environment variables that are empty, as manifests and `.env` files often set them.
 pub(super) fn ignore_empty_variables(command: Command) -> Command {
     let is_empty =
         |argument: &Arg| argument.get_env().and_then(env::var_os).is_some_and(|value| value.is_empty());
@@ -21,14 +21,14 @@ pub(super) fn ignore_empty_variables(command: Command) -> Command {
     })
 }
 
-/// Say that a wrong value came from the environment, where it did.
+/// Adds a hint to the error if the invalid value comes from an environment variable.
 pub(super) fn with_variable_hint(mut error: Error, mut command: Command) -> Error {
     let (Some(ContextValue::String(argument)), Some(ContextValue::String(value))) =
         (error.get(ContextKind::InvalidArg), error.get(ContextKind::InvalidValue))
     else {
         return error;
     };
-    // Arguments can only be shown once that is done.
+    // Arguments can only be formatted after the command is built.
     command.build();
     let mut known = command.find_subcommand(VERB).into_iter().flat_map(Command::get_arguments);
     let found = known.find(|known| known.to_string() == *argument && !is_given_as_flag(known));

@@ -24,25 +24,24 @@ Examples:
   wasmote experiment run on-kubernetes --on kubernetes --image me/wasmote:0.1";
 
 const RUN_NOTES: &str = "\
-PLAN is a file, a plan in ./experiments, or one that ships: see `wasmote experiment list`.
+PLAN is a file, the name of a plan in ./experiments, or that of a built-in plan: see `wasmote experiment list`.
 
-The summary goes to stdout, everything else to a folder of its own below --out: report.html first of all, which any
-browser shows without a network. Ctrl-C ends the runs where they are and still writes the report, marked as
-incomplete; once more leaves at once.
+The summary goes to stdout; all other results go to a new folder below --out, including report.html, which needs no
+network. Ctrl-C ends the runs and still writes the report, marked as incomplete; a second Ctrl-C exits at once.
 
-With --time real the same plan runs on a real broker, the embedded one unless --broker names another, and takes as
-long as it says. The HTTP API listens meanwhile, and what is changed through it is kept with the results: each run's
-timeline-as-run.toml is a plan by which all of it happens again.
+With --time real the same plan runs on a real broker, the embedded one unless --broker names another, for the duration
+of the plan. The HTTP API is available during the runs, and the results record changes made through it: each run's
+timeline-as-run.toml is a plan that repeats them.
 
-Exit codes: 0 done; 1 failed, or the ledger of a run does not close; 2 the plan makes no sense; 99 a threshold
-is missed; 130 interrupted.";
+Exit codes: 0 done; 1 failed, or the ledger of a run does not close; 2 the plan is invalid; 99 a threshold is
+missed; 130 interrupted.";
 
 const VERIFY_NOTES: &str = "\
-Runs everything in DIR again from its own plan and components, and compares digests and files. What was run in real
-time never comes out the same to the byte; for that it says what can be compared instead. Exit codes: 0 all is the
-same, 1 something differs, 2 it was run in real time.";
+Runs all runs of DIR again from its plan and components, and compares digests and files. Runs in real time cannot be
+repeated to the byte; for those the error names an alternative. Exit codes: 0 everything is identical, 1 something
+differs, 2 the runs were in real time.";
 
-/// What to do with experiments.
+/// The verbs of `wasmote experiment`.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Run a plan and write a results folder
@@ -51,17 +50,17 @@ pub enum Verb {
     /// Run the plan of a results folder again, and compare
     #[command(after_help = VERIFY_NOTES)]
     Verify(verify::Args),
-    /// Write report.html and plots into results folders again
+    /// Write report.html and plots of results folders again
     Report(report::Args),
-    /// Put results folders side by side, with their differences and how sure these are
+    /// Compare results folders, with confidence intervals of the differences
     Compare(compare::Args),
-    /// Show the plans in ./experiments and those that ship
+    /// List the plans in ./experiments and the built-in plans
     List(list::Args),
     /// Print the JSON Schema of plans, as `wasmote schema plan` does
     Schema,
 }
 
-/// Do it.
+/// Runs a verb of `wasmote experiment`.
 pub fn run(verb: Verb) -> Result<Exit, Failure> {
     match verb {
         Verb::Run(args) => run::run(&args),

@@ -1,4 +1,4 @@
-//! `wasmote fleet`: many processes as one fleet.
+//! `wasmote fleet`: the totals of many pods or processes as one fleet.
 
 use std::io::{IsTerminal, stdout};
 use std::time::Duration;
@@ -21,22 +21,22 @@ use wasmote_kubernetes::manifests::workload::APP;
 use super::Failure;
 use crate::exit::Exit;
 
-/// Shown before the flags.
+/// Help text before the flags.
 pub const EXAMPLES: &str = "\
 Examples:
   wasmote fleet                                  the pods of kubectl's context
   wasmote fleet --namespace lab --watch
-  wasmote fleet http://a:8080 http://b:8080      processes anywhere
+  wasmote fleet http://a:8080 http://b:8080      any processes
   wasmote fleet --json | jq .total.latency_seconds";
 
-/// Shown after the flags.
+/// Help text after the flags.
 pub const NOTES: &str = "\
-Pods are found and asked through your own kubectl, which needs the right to `get pods` and `get pods/proxy`. \
-Histograms are merged bucket by bucket; quantiles are read from the merged buckets.
+Pods are queried through kubectl, which needs the permissions `get pods` and `get pods/proxy`. \
+Histograms are merged bucket by bucket; quantiles are those of the merged buckets.
 
-Exit codes: 0 all have answered; 1 some have not, which the table shows, or there are none; 2 usage.";
+Exit codes: 0 all pods have answered; 1 some have not, which the table shows, or there are none; 2 usage.";
 
-/// Who to ask, and how to show it.
+/// Arguments of `wasmote fleet`.
 #[derive(ClapArgs, Clone, Debug)]
 pub struct Args {
     /// Addresses of `wasmote run --http` [default: the pods that kubectl finds]
@@ -47,18 +47,18 @@ pub struct Args {
     /// Labels of the pods
     #[arg(short = 'l', long, value_name = "LABELS", default_value_t = format!("app={APP}"), help_heading = "Kubernetes")]
     selector: String,
-    /// Show it again and again, every 2 s or as told
+    /// Repeat the query, every 2 s by default
     #[arg(short, long, value_name = "TIME", num_args = 0..=1, default_missing_value = "2s", require_equals = true)]
     watch: Option<DurationValue>,
     /// Longest time to wait for an answer
     #[arg(long, value_name = "TIME", default_value = "10s")]
     timeout: DurationValue,
-    /// Print JSON; with --watch one object a line
+    /// Print JSON; with --watch, one object for each line
     #[arg(long)]
     json: bool,
 }
 
-/// Do it.
+/// Queries the fleet and shows the result.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
     if !args.urls.is_empty() && (args.cluster.context.is_some() || args.cluster.namespace.is_some()) {
         let problem = anyhow!("--context and --namespace are for pods; leave them out, or the addresses");
@@ -73,7 +73,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
 async fn run_queries(args: &Args, mut signals: Signals) -> Result<Exit, Failure> {
     let client = wasmote_live::http::client().map_err(|problem| Failure::failed(anyhow!(problem)))?;
     let kubectl = Kubectl::new(args.cluster.clone());
-    // Asked once, so that a mistake is told at once and not in every round.
+    // Started once, so that a configuration error is reported at once and not in every round.
     let proxy = args.urls.is_empty().then(|| Proxy::start(&kubectl)).transpose().map_err(Failure::failed)?;
     loop {
         let found = targets(args, &kubectl, proxy.as_ref());
@@ -87,7 +87,7 @@ async fn run_queries(args: &Args, mut signals: Signals) -> Result<Exit, Failure>
         let Some(DurationValue(pause)) = args.watch else { return Ok(verdict(args, &total)) };
         tokio::select! {
             () = sleep(pause.max(Duration::from_millis(100))) => {}
-            // That is how watching ends.
+            // A signal is the regular end of --watch.
             () = signals.first() => return Ok(Exit::Done),
         }
     }
@@ -112,12 +112,12 @@ fn show(args: &Args, results: &[QueryResult], total: &FleetTotals) {
         }
         return;
     }
-    // From the top again, where that is possible.
+    // On a terminal, each table replaces the one before.
     let clear_screen = if args.watch.is_some() && stdout().is_terminal() { "\x1b[H\x1b[2J" } else { "" };
     to_stdout(format_args!("{clear_screen}{}", table(results, total).trim_end()));
 }
 
-/// Its name beside its answer, not around it.
+/// The answer of a pod with its name as a further field, instead of nested.
 fn pod(result: &QueryResult) -> Value {
     let mut pod = json!(result);
     let answer = pod.as_object_mut().and_then(|pod| pod.remove("answer"));

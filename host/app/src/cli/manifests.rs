@@ -1,4 +1,4 @@
-//! `wasmote manifests`: a fleet as objects for Kubernetes.
+//! `wasmote manifests`: Kubernetes manifests of a fleet.
 
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ use wasmote_kubernetes::manifests::{self, ManifestPart};
 use super::Failure;
 use crate::exit::Exit;
 
-/// Shown before the flags.
+/// Help text before the flags.
 pub const EXAMPLES: &str = "\
 Examples:
   wasmote manifests | kubectl apply --server-side -f -
@@ -31,14 +31,14 @@ Examples:
   wasmote manifests --behaviour routing --stable-names --device-config topology=grid
   wasmote manifests --config fleet.toml --tls --namespace lab";
 
-/// Shown after the flags.
+/// Help text after the flags.
 pub const NOTES: &str = "\
-Everything goes to stdout, as one YAML stream. Each behaviour becomes a ConfigMap and each group a Deployment of its \
-own with a headless Service, so several live side by side. A device is named after its pod, and draws from a stream \
-of randomness of that name; with --stable-names pods and devices have numbers instead, and know each other, as \
-routing needs it.
+The manifests go to stdout as one YAML stream. Each behaviour becomes a ConfigMap, and each group becomes a Deployment \
+with a headless Service, so several groups can coexist. A device has the name of its pod, which also selects its \
+stream of random numbers; with --stable-names pods and devices are numbered instead, and devices know each other, as \
+the behaviour `routing` requires.
 
-Exit codes: 0 done; 1 a behaviour cannot be read or does not fit; 2 the options make no sense.";
+Exit codes: 0 done; 1 a behaviour cannot be read or is too large; 2 the options are invalid.";
 
 /// The options of `wasmote run` that can be set for all pods.
 #[derive(Clone, Debug)]
@@ -60,13 +60,13 @@ impl Selection for PodOptions {
     ];
 
     fn adapt(option: Arg) -> Arg {
-        // The environment is that of this program and not of the pods.
+        // The environment of this program is not that of the pods.
         let option = option.env(Resettable::Reset);
         match option.get_id().as_str() {
             "device_config" => option.help("Set one value of the behaviours' configuration for all devices"),
             "faults" => option.help_heading("Fleet"),
             "seed" => option.help_heading("Fleet").help(
-                "Start of all randomness; each device has a stream of its own [default: each pod draws one]",
+                "Seed of all randomness; each device has a separate stream [default: each pod draws one]",
             ),
             "ramp" => {
                 option.help("Devices to start per second in each pod, such as 50/s [default: all at once]")
@@ -81,7 +81,7 @@ impl Selection for PodOptions {
 /// Arguments of `wasmote manifests`.
 #[derive(ClapArgs, Clone, Debug)]
 pub struct Args {
-    /// A built-in behaviour or a .wasm file, and how many pods if not as many as --replicas says; may be given
+    /// A built-in behaviour or a .wasm file, with a number of pods if it differs from --replicas; may be given
     /// several times [default: heartbeat]
     #[arg(short, long, value_name = "BEHAVIOUR[=N]", help_heading = "Fleet")]
     behaviour: Vec<String>,
@@ -98,35 +98,35 @@ pub struct Args {
     #[arg(long, help_heading = "Fleet")]
     stable_names: bool,
 
-    /// A broker that is there: mqtt://HOST[:PORT] or mqtts://HOST[:PORT] [default: Mosquitto is put beside the fleet]
+    /// An existing broker: mqtt://HOST[:PORT] or mqtts://HOST[:PORT] [default: Mosquitto is deployed with the fleet]
     #[arg(long, value_name = "URL", help_heading = "MQTT")]
     broker: Option<String>,
-    /// Mosquitto with TLS and passwords, from Secrets: see deploy/tls
+    /// Deploy Mosquitto with TLS and passwords from Secrets: see deploy/tls
     #[arg(long, conflicts_with = "broker", help_heading = "MQTT")]
     tls: bool,
     /// Secret with `username` and `password` for the broker
     #[arg(long, value_name = "SECRET", conflicts_with = "tls", help_heading = "MQTT")]
     credentials: Option<Name>,
-    /// Secret whose `ca.crt` to trust for mqtts:// [default: the system's authorities]
+    /// Secret with the trusted `ca.crt` for mqtts:// [default: the system's authorities]
     #[arg(long, value_name = "SECRET", conflicts_with = "tls", help_heading = "MQTT")]
     ca: Option<Name>,
 
     /// Image of this program
     #[arg(long, value_name = "IMAGE", default_value = "wasmote:latest", help_heading = "Kubernetes")]
     image: Image,
-    /// Namespace to write into every object [default: none, so that kubectl's holds]
+    /// Namespace of all objects [default: none, so kubectl's namespace applies]
     #[arg(long, value_name = "NAME", help_heading = "Kubernetes")]
     namespace: Option<Name>,
-    /// Most memory of a pod
+    /// Memory limit of a pod
     #[arg(long, value_name = "AMOUNT", default_value = "64Mi", help_heading = "Kubernetes")]
     memory: Quantity,
-    /// Most processor time of a pod
+    /// CPU limit of a pod
     #[arg(long, value_name = "AMOUNT", default_value = "100m", help_heading = "Kubernetes")]
     cpu: Quantity,
     /// Use the behaviours in the program's image instead of mounting them
     #[arg(long, help_heading = "Kubernetes")]
     built_in: bool,
-    /// Image with the component at its root, mounted as a volume: for components that fit no ConfigMap
+    /// Image with the component at its root, mounted as a volume: for components that are too large for a ConfigMap
     #[arg(long, value_name = "IMAGE", conflicts_with = "built_in", help_heading = "Kubernetes")]
     behaviour_image: Option<Image>,
 
@@ -184,10 +184,7 @@ impl Args {
         };
         let DeviceCount(devices) = self.devices;
         let count = replicas.checked_mul(devices).ok_or_else(|| {
-            invalid(
-                "--replicas",
-                format!("{replicas} pods of {devices} devices are more than there are names for"),
-            )
+            invalid("--replicas", format!("{replicas} pods with {devices} devices each are too many devices"))
         })?;
         Ok(GroupEntry {
             behaviour: behaviour.into(),
@@ -226,13 +223,13 @@ impl Args {
         let choice: BrokerChoice = url.parse().map_err(|problem| anyhow!("--broker: {problem}"))?;
         let BrokerChoice::Remote(url) = choice else {
             return Err(anyhow!(
-                "--broker: an embedded broker is one for each pod, and pods would not hear each other; leave --broker \
-                 out for Mosquitto beside the fleet, or name one with mqtt://HOST[:PORT]"
+                "--broker: each pod would have its own embedded broker, and devices of different pods could not exchange \
+                 messages; leave --broker out to deploy Mosquitto, or name a broker with mqtt://HOST[:PORT]"
             ));
         };
         if self.ca.is_some() && !url.tls {
             return Err(anyhow!(
-                "--ca: an authority is for brokers with TLS; use --broker mqtts://HOST[:PORT]"
+                "--ca: a certificate authority needs a broker with TLS; use --broker mqtts://HOST[:PORT]"
             ));
         }
         Ok(BrokerEndpoint {

@@ -11,7 +11,7 @@ use crate::run;
 
 /// Runs a fleet until its duration is over or a signal arrives.
 pub fn run(options: &Options) -> Result<Exit, Failure> {
-    // Before all else, so that a signal at any moment ends the program in order.
+    // First, so that a signal at any time ends the program cleanly.
     let signals = Signals::listen().map_err(Failure::failed)?;
     let settings = resolve(options).map_err(Failure::usage)?;
     logging::start(settings.log);

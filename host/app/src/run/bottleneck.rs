@@ -1,4 +1,4 @@
-//! Tells the user when this host, and not the broker, is what slows the fleet down.
+//! Warning if this host, and not the broker, is the bottleneck of the fleet.
 
 use std::time::Duration;
 
@@ -6,15 +6,15 @@ use tokio::time::{MissedTickBehavior, interval};
 use wasmote_live::fleet::Fleet;
 use wasmote_live::lag::LagStats;
 
-/// How often it is looked at.
+/// Interval of checks.
 const CHECK_INTERVAL: Duration = Duration::from_secs(10);
-/// Share of late wakes from which on results are worth little.
+/// Share of late wakes above which latencies are unreliable.
 const MAX_LATE_SHARE: f64 = 0.01;
 
-/// Look on until the fleet is gone.
+/// Checks the lag of the fleet until it ends.
 pub(super) async fn watch(fleet: Fleet) {
     let mut ticks = interval(CHECK_INTERVAL);
-    // After a time in which nothing ran, one look is enough.
+    // After a pause of the whole process, one check is enough.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut before = LagStats::default();
     loop {
@@ -27,7 +27,7 @@ pub(super) async fn watch(fleet: Fleet) {
     }
 }
 
-/// What is to be said of the time between two looks.
+/// The warning for the interval between two checks, if the share of late wakes is too high.
 fn warning(before: &LagStats, now: &LagStats) -> Option<String> {
     let wakes = now.wakes().saturating_sub(before.wakes());
     let late = now.overruns.saturating_sub(before.overruns);
@@ -35,8 +35,8 @@ fn warning(before: &LagStats, now: &LagStats) -> Option<String> {
     (share > MAX_LATE_SHARE).then(|| {
         format!(
             "this host is the bottleneck, not the broker: of the last {wakes} times that a device was due, {late} \
-             ({:.0} %) were more than {} ms late. Latencies are worth little now; run fewer devices, let them send less \
-             often, or spread them over machines (--shard)",
+             ({:.0} %) were more than {} ms late. Latencies are unreliable; run fewer devices, reduce their publish rate, \
+             or distribute them over machines (--shard)",
             share * 100.0,
             LagStats::TOLERANCE.as_millis(),
         )

@@ -120,7 +120,7 @@ fn a_changed_plan_or_seed_or_report_or_an_unexpected_file_is_found() {
 
     fs::write(folder.join("logs/evil.log"), "boo").unwrap();
     found("logs/evil.log: it does not belong to these results");
-    found("1 of 1 runs are the same, to the byte; one thing beside them is not");
+    found("1 of 1 runs are the same, to the byte; 1 other difference, listed above");
     fs::remove_file(folder.join("logs/evil.log")).unwrap();
 
     change(&folder.join("report.html"), "Experiment report", "Experiment rapport");

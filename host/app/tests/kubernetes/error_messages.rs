@@ -11,7 +11,7 @@ fn invalid_options_are_named_with_a_remedy() {
         (&["--namespace", "My_Lab"], &["`My_Lab`", "RFC 1123"]),
         (&["--image", "two words"], &["`two words` is not an image"]),
         (&["--memory", "64MB"], &["`64MB`", "64Mi"]),
-        (&["--broker", "embedded"], &["pods would not hear each other", "mqtt://HOST"]),
+        (&["--broker", "embedded"], &["devices of different pods could not exchange", "mqtt://HOST"]),
         (&["--broker", "mqtt://host", "--ca", "mine"], &["--ca", "mqtts://"]),
         (&["--broker", "mqtt://host", "--tls"], &["--tls", "--broker"]),
         (&["--faults", "realistc"], &["did you mean `realistic`?"]),

@@ -1,4 +1,4 @@
-//! Whether a plan comes out the same in virtual and in real time, as far as its seeds can tell.
+//! Agreement of virtual and real time: the statistical comparison of runs of one plan in both.
 
 use wasmote_results::TimeMode;
 
@@ -6,27 +6,27 @@ use super::ComparedExperiment;
 use super::rows::Row;
 use crate::metric::Metric;
 
-/// A side in virtual time and one in real time, of one plan and its seeds.
+/// Agreement of two experiments with one plan and the same seeds, one in virtual and one in real time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Agreement {
-    /// The letter of the side in virtual time.
+    /// Letter of the experiment in virtual time.
     pub computed: String,
-    /// The letter of the one in real time.
+    /// Letter of the experiment in real time.
     pub real: String,
-    /// Differences that have an interval.
+    /// Number of differences with an interval.
     pub judged: usize,
-    /// Of these, those whose interval leaves zero out.
+    /// Metrics with a significant difference.
     pub disagreeing: Vec<Metric>,
-    /// Changes that users made to the side in real time.
+    /// Number of changes that users made to the experiment in real time.
     pub edits: usize,
 }
 
-/// Of the first side with each of the others that has the same plan and seeds, and the other time.
+/// The agreement of the first experiment with each other one that has the same plan and seeds and the other time base.
 pub fn all(experiments: &[ComparedExperiment], rows: &[Row]) -> Vec<Agreement> {
     let Some((first, others)) = experiments.split_first() else { return Vec::new() };
-    let one_plan = |other: &ComparedExperiment| {
+    let is_comparable = |other: &ComparedExperiment| {
         let (mine, theirs) = (&first.results.manifest, &other.results.manifest);
-        // What was ended early is said, and agrees with nothing.
+        // An experiment without a whole run is not comparable.
         let has_whole = |experiment: &ComparedExperiment| {
             experiment.results.runs.iter().any(|run| run.summary.is_whole())
         };
@@ -57,30 +57,31 @@ pub fn all(experiments: &[ComparedExperiment], rows: &[Row]) -> Vec<Agreement> {
             edits: real.results.runs.iter().map(|run| run.summary.edits.len()).sum(),
         }
     };
-    others.iter().enumerate().filter(|(_, other)| one_plan(other)).map(agreement).collect()
+    others.iter().enumerate().filter(|(_, other)| is_comparable(other)).map(agreement).collect()
 }
 
 impl Agreement {
-    /// In words.
+    /// The agreement as a sentence.
     pub fn text(&self) -> String {
         let Self { computed, real, judged, disagreeing, edits } = self;
         let mut text =
-            format!("{computed} in virtual time and {real} in real time are of one plan and its seeds: ");
+            format!("{computed} in virtual time and {real} in real time have the same plan and seeds: ");
         text += &match (judged, &disagreeing[..]) {
             (0, _) => {
-                "one seed has no interval; run both with --seeds 3 or more to see whether they agree".into()
+                "a single seed has no interval; run both with --seeds 3 or more to see whether they agree"
+                    .into()
             }
-            (_, []) => format!("they agree, as the intervals of all {judged} differences hold zero"),
+            (_, []) => format!("they agree, because the intervals of all {judged} differences contain zero"),
             (_, disagreeing) => {
                 let names: Vec<&str> = disagreeing.iter().map(|metric| metric.name()).collect();
-                format!("they agree but for {}, whose interval leaves zero out", names.join(", "))
+                format!("they agree except for {}, whose interval does not contain zero", names.join(", "))
             }
         };
         text.push('.');
         if *edits > 0 {
             text += &format!(
-                " But {real} was changed {edits} times over HTTP: what happened again in virtual time is the plan in \
-                 its timeline-as-run.toml."
+                " But {real} was changed {edits} times over HTTP; its timeline-as-run.toml is a plan that repeats the \
+                 changes in virtual time."
             );
         }
         text
@@ -92,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_says_what_agrees_what_does_not_and_what_cannot_be_told() {
+    fn the_text_names_agreement_disagreement_and_missing_intervals() {
         let all = Agreement {
             computed: "A".into(),
             real: "B".into(),
@@ -100,10 +101,10 @@ mod tests {
             disagreeing: Vec::new(),
             edits: 0,
         };
-        assert!(all.text().ends_with("they agree, as the intervals of all 9 differences hold zero."));
+        assert!(all.text().ends_with("they agree, because the intervals of all 9 differences contain zero."));
         let disagreeing = Agreement { disagreeing: vec![Metric::LatencyP50], edits: 2, ..all.clone() };
         assert!(
-            disagreeing.text().contains("they agree but for latency p50, whose"),
+            disagreeing.text().contains("they agree except for latency p50, whose"),
             "{}",
             disagreeing.text()
         );

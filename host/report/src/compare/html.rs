@@ -1,4 +1,4 @@
-//! A comparison as a page.
+//! The HTML page of a comparison.
 
 use std::fmt::Write;
 
@@ -12,7 +12,7 @@ use crate::html::provenance::PAPER;
 use crate::html::table::Table;
 use crate::html::{document, figures_section};
 
-/// The page.
+/// The whole page.
 pub(super) fn page(experiments: &[ComparedExperiment], rows: &[Row], figures: &[Figure]) -> String {
     let mut body = String::from("<header>\n<p class=\"kind\">Comparison of experiments</p>\n");
     let title = experiments
@@ -72,13 +72,13 @@ fn plans_section(experiments: &[ComparedExperiment]) -> String {
     if fields.is_empty() {
         return String::new();
     }
-    let mut table = Table::new("Fields by their paths; `devices` is how many there were at the end.");
+    let mut table = Table::new("Fields by path; `devices` is the number of devices at the end.");
     table.column("field");
     experiments.iter().for_each(|experiment| table.column(&experiment.letter));
     for field in &fields {
         table.row([vec![field.path.clone()], field.texts().map(str::to_owned).collect()].concat());
     }
-    format!("<section id=\"plans\">\n<h2>In what the plans differ</h2>\n{}</section>\n", table.html())
+    format!("<section id=\"plans\">\n<h2>Differences between the plans</h2>\n{}</section>\n", table.html())
 }
 
 fn differences(experiments: &[ComparedExperiment], rows: &[Row]) -> String {

@@ -1,4 +1,4 @@
-//! A comparison for programs.
+//! The JSON document of a comparison.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use super::plans::{self, Field};
 use super::rows::Row;
 use crate::statistics::{Difference, Estimate};
 
-/// All figures, in base units.
+/// The comparison with all figures in base units.
 pub(super) fn json(experiments: &[ComparedExperiment], rows: &[Row]) -> Value {
     let experiment = |experiment: &ComparedExperiment| {
         let early = EarlyEnds::of(experiment);

@@ -1,4 +1,4 @@
-//! What a reader has to know before the figures: runs that were ended early, and sweeps that have nothing in common.
+//! Notices above the figures: runs that ended early, unreadable plans, and sweeps without a common point.
 
 use serde_json::Value;
 use wasmote_results::PointValues;
@@ -6,21 +6,21 @@ use wasmote_results::PointValues;
 use super::ComparedExperiment;
 use crate::cohort::{Cohort, by_point, format_value};
 
-/// How many runs of a side were ended before their time, and what became of them.
+/// Counts of the runs of an experiment that ended early.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EarlyEnds {
-    /// By a threshold.
+    /// Runs ended by a threshold.
     pub aborted: usize,
-    /// By somebody.
+    /// Runs ended by a signal.
     pub interrupted: usize,
-    /// Of these, those that are left out of means, as other runs of their point were whole.
+    /// Runs of these that are left out of means, because their point has whole runs.
     pub left_out: usize,
-    /// Of these, those that are shown, and marked, as no run of their point was whole.
+    /// Runs of these that are shown with a mark, because their point has no whole run.
     pub marked: usize,
 }
 
 impl EarlyEnds {
-    /// Count them.
+    /// Counts the runs of an experiment.
     pub fn of(experiment: &ComparedExperiment) -> Self {
         let runs = || experiment.results.runs.iter().map(|run| &run.summary);
         let cohorts = by_point(&experiment.results);
@@ -45,30 +45,26 @@ impl EarlyEnds {
         let of = if early == all { format!("all {all} runs") } else { format!("{early} of {all} runs") };
         let of = if all == 1 { "its only run".to_owned() } else { of };
         let were = if all == 1 { "was" } else { "were" };
-        let mut text =
-            format!("{}: {of} {were} ended before their time ({}).", experiment.letter, by.join(", "));
-        if all == 1 {
-            text = text.replace("their time", "its time");
-        }
+        let mut text = format!("{}: {of} {were} ended early ({}).", experiment.letter, by.join(", "));
         if left_out > 0 {
-            text += &format!(" {left_out} left out: figures of another length of time do not go into means.");
+            text += &format!(" {left_out} left out of means, because their figures cover a shorter time.");
         }
         if marked > 0 {
             text += &format!(
-                " {marked} shown as far as they went, and marked †, as no run of their point was whole: no difference \
-                 is taken from them."
+                " {marked} shown and marked †, because their points have no whole run; differences are not computed for \
+                 them."
             );
         }
         (early > 0).then_some(text)
     }
 }
 
-/// All that there is to say.
+/// All notices of a comparison.
 pub(super) fn all(experiments: &[ComparedExperiment]) -> Vec<String> {
     let early = experiments.iter().filter_map(|experiment| EarlyEnds::of(experiment).text(experiment));
     let unread = experiments.iter().filter(|experiment| experiment.plan.is_none()).map(|experiment| {
         format!(
-            "{}: its plan.toml cannot be read, so that plans are not compared field by field.",
+            "{}: its plan.toml cannot be read, so the plans are not compared field by field.",
             experiment.letter
         )
     });
@@ -88,7 +84,8 @@ pub(super) fn all(experiments: &[ComparedExperiment]) -> Vec<String> {
     early.chain(unread).chain(apart).collect()
 }
 
-/// The sides that have no point in common with the first. Two single points are compared whatever they are.
+/// Indices of the experiments that have no point in common with the first. If every experiment has a single point, those
+/// points are compared even if they differ.
 pub(super) fn without_common_points(experiments: &[ComparedExperiment]) -> Vec<usize> {
     let cohorts: Vec<Vec<Cohort<'_>>> =
         experiments.iter().map(|experiment| by_point(&experiment.results)).collect();
@@ -101,7 +98,7 @@ pub(super) fn without_common_points(experiments: &[ComparedExperiment]) -> Vec<u
     (1..experiments.len()).filter(is_apart).collect()
 }
 
-/// The first points of a side.
+/// The first points of an experiment, as text.
 fn points(experiment: &ComparedExperiment) -> String {
     const SHOWN: usize = 4;
     let cohorts = by_point(&experiment.results);

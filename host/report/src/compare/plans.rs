@@ -1,4 +1,4 @@
-//! In what the plans differ.
+//! Differences between the plans of the compared experiments.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -10,29 +10,29 @@ use super::ComparedExperiment;
 use crate::cohort::format_value;
 use crate::results::Results;
 
-/// A field that not every side has alike.
+/// A field with different values in the plans.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Field {
-    /// Its path, as `--set` takes it.
+    /// Path of the field, as in `--set`.
     pub path: String,
-    /// By side; `None` where the plan says nothing of it.
+    /// Value in each experiment; `None` if the plan does not set the field.
     pub values: Vec<Option<String>>,
 }
 
 impl Field {
-    /// What a side has.
+    /// The values as text.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         self.values.iter().map(|value| value.as_deref().unwrap_or("not set"))
     }
 }
 
-/// The plan of a results folder.
+/// Reads the plan of a results folder.
 pub(super) fn read(dir: &Path) -> Option<Value> {
     let text = std::fs::read_to_string(dir.join(PLAN)).ok()?;
     toml::from_str(&text).ok()
 }
 
-/// The fields in which sides differ; first those that matter most: name, duration and devices.
+/// The fields with different values; name, duration and devices come first.
 pub(super) fn differing(experiments: &[ComparedExperiment]) -> Vec<Field> {
     let all: Vec<BTreeMap<String, String>> = experiments.iter().map(fields).collect();
     let read = || {
@@ -57,7 +57,7 @@ pub(super) fn differing(experiments: &[ComparedExperiment]) -> Vec<Field> {
     paths.into_iter().filter(differs).map(field).collect()
 }
 
-/// Every field of a plan by its path, with how many devices there were and which components they ran.
+/// All fields of a plan by path, with the number of devices and the hashes of the components.
 fn fields(experiment: &ComparedExperiment) -> BTreeMap<String, String> {
     let mut fields = BTreeMap::new();
     if let Some(plan) = &experiment.plan {
@@ -79,7 +79,8 @@ fn devices(results: &Results) -> String {
     }
 }
 
-/// The list of a fault document need not be named, and an entry goes by its name where it is the only one of it.
+/// Collects the fields below a value. The path leaves out the list name `fault` of a fault document; a list entry is
+/// named by its position unless its name is unique in the list.
 fn walk(path: &str, value: &Value, fields: &mut BTreeMap<String, String>) {
     let below = |part: &str| if path.is_empty() { part.to_owned() } else { format!("{path}.{part}") };
     match value {
@@ -107,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fields_have_the_paths_that_can_be_set() {
+    fn fields_have_the_paths_of_the_set_option() {
         let mut fields = BTreeMap::new();
         let plan = json!({
             "duration": "5m",

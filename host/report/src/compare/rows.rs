@@ -1,4 +1,4 @@
-//! The figures of a comparison.
+//! Rows of a comparison: the figures of one metric at one point.
 
 use serde_json::Value;
 use wasmote_results::PointValues;
@@ -12,22 +12,22 @@ use crate::statistics::{Difference, Estimate};
 /// One metric at one point.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// What a sweep set, by field; empty where there is nothing to tell apart.
+    /// Values of the swept fields; empty if every experiment has a single point.
     pub point: PointValues,
-    /// The figure.
+    /// The metric.
     pub metric: Metric,
-    /// How it is written.
+    /// Unit of all figures of the row.
     pub unit: Unit,
-    /// By side; `None` where a side does not have the point, or the figure.
+    /// Estimate of each experiment; `None` if it does not have the point or the metric.
     pub estimates: Vec<Option<Estimate>>,
-    /// By side, whether its runs were all ended before their time. From such figures no difference is taken.
+    /// For each experiment, true if all runs of the point ended early. Such figures have no difference.
     pub cut: Vec<bool>,
-    /// Of every side but the first, from the first.
+    /// Difference of each experiment but the first from the first.
     pub differences: Vec<Option<Difference>>,
 }
 
-/// A row for each point and metric. Points are matched by what they set. Where every side has but one point,
-/// those are compared, whatever they are.
+/// A row for each point and metric. Points match if their values are equal. If every experiment has a single point, those
+/// points are compared even if they differ.
 pub(super) fn rows(experiments: &[ComparedExperiment]) -> Vec<Row> {
     let cohorts: Vec<Vec<Cohort<'_>>> =
         experiments.iter().map(|experiment| by_point(&experiment.results)).collect();
@@ -69,7 +69,7 @@ fn at_point(point: &PointValues, cohorts: &[Option<&Cohort<'_>>]) -> Vec<Row> {
 }
 
 impl Row {
-    /// The point in words; empty where there is nothing to tell apart.
+    /// The point as text; empty if every experiment has a single point.
     pub fn point_text(&self) -> String {
         let field =
             |(field, value): (&String, &Value)| format!("{field} = {}", crate::cohort::format_value(value));
@@ -81,7 +81,7 @@ impl Row {
         self.unit.heading(self.metric.name())
     }
 
-    /// What to write of each side; a mark says that its runs were ended before their time.
+    /// The figure of each experiment as text; marked if its runs ended early.
     pub fn values(&self) -> Vec<String> {
         let value = |(it, cut): (&Option<Estimate>, &bool)| match it {
             None => "–".to_owned(),
@@ -91,7 +91,7 @@ impl Row {
         self.estimates.iter().zip(&self.cut).map(value).collect()
     }
 
-    /// What to write of each difference; a star says that the interval leaves zero out.
+    /// Each difference as text; a star marks a significant one.
     pub fn changes(&self) -> Vec<String> {
         let change = |it: &Difference| {
             let star = if it.is_significant() == Some(true) { " *" } else { "" };

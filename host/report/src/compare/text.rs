@@ -1,4 +1,4 @@
-//! A comparison for a terminal.
+//! The text of a comparison for a terminal.
 
 use std::fmt::Write;
 
@@ -6,11 +6,12 @@ use super::ComparedExperiment;
 use super::rows::Row;
 use super::{agreement, notices, plans};
 
-/// What intervals and stars are.
-pub(super) const NOTE: &str = "± is half a 95 % confidence interval over seeds: Student's of means, Welch's of \
-                               differences. * marks a difference whose interval leaves zero out.";
+/// Explanation of intervals and stars.
+pub(super) const NOTE: &str = "± is half the width of a 95 % confidence interval over seeds (Student's t for \
+                               means, Welch's for differences). * marks a difference whose interval does not contain \
+                               zero.";
 
-/// The table, with a key before it and a note after it; no line break at its end.
+/// The list of experiments, the notices, the table and the note, without a final line break.
 pub(super) fn text(experiments: &[ComparedExperiment], rows: &[Row]) -> String {
     let mut text = String::new();
     for ComparedExperiment { letter, folder, results, .. } in experiments {
@@ -35,7 +36,7 @@ pub(super) fn text(experiments: &[ComparedExperiment], rows: &[Row]) -> String {
     text
 }
 
-/// The fields in which plans differ, in short.
+/// Writes the first fields in which the plans differ.
 fn plans(text: &mut String, experiments: &[ComparedExperiment]) {
     const SHOWN: usize = 12;
     const WIDEST: usize = 40;
@@ -54,7 +55,7 @@ fn plans(text: &mut String, experiments: &[ComparedExperiment]) {
         let _ = writeln!(text, "{}", printable(&line));
     }
     if fields.len() > SHOWN {
-        let _ = writeln!(text, "  ... and {} more, which --json has", fields.len() - SHOWN);
+        let _ = writeln!(text, "  ... and {} more; use --json for all", fields.len() - SHOWN);
     }
 }
 
@@ -106,7 +107,7 @@ fn line(text: &mut String, cells: &[String], widths: &[usize]) {
     text.push('\n');
 }
 
-/// Text of users without what steers a terminal.
+/// Replaces control characters in text of users, so that it cannot control the terminal.
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

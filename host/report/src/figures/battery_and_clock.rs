@@ -1,4 +1,4 @@
-//! What devices have in themselves: how full their batteries are, and how wrong their clocks.
+//! Energy in batteries and errors of clocks over time.
 
 use super::over_time::{Line, POINTS, describe_line, duration, extent, line, mean};
 use super::{Figure, PlotInput};
@@ -8,10 +8,10 @@ use crate::plot::axis::Axis;
 use crate::plot::chart::Chart;
 use crate::results::Sample;
 
-/// What not every sample has.
+/// A value that a sample may lack.
 type Reading = fn(&Sample) -> Option<f64>;
 
-/// The plots that there is something to show in.
+/// The plots that have data.
 pub fn figures(input: PlotInput<'_>) -> Vec<Figure> {
     [batteries(input), clocks(input)].into_iter().flatten().collect()
 }
@@ -21,7 +21,7 @@ fn any(input: PlotInput<'_>, has: impl Fn(&Sample) -> bool) -> bool {
     samples.into_iter().any(has)
 }
 
-/// The mean over the samples that have it.
+/// The mean over the samples that have the value.
 fn level(cohort: &Cohort<'_>, figure: Reading) -> Line {
     line(cohort, POINTS, |bin| {
         let there = bin.iter().filter(|sample| figure(sample).is_some()).copied().collect::<Vec<_>>();
@@ -58,7 +58,7 @@ fn batteries(input: PlotInput<'_>) -> Option<Figure> {
             lanes: Vec::new(),
             annotations: input.annotations(),
         };
-        let caption = "Of the devices that have a battery, the dead among them.";
+        let caption = "Devices with a battery, including those whose battery is empty.";
         Figure { drawing: chart.draw(), caption: format!("{caption} {}", input.note()).trim().to_owned() }
     })
 }
@@ -93,8 +93,8 @@ fn clocks(input: PlotInput<'_>) -> Option<Figure> {
             lanes: Vec::new(),
             annotations: input.annotations(),
         };
-        let caption = "What devices write into their messages is wrong by so much; latencies are measured on the \
-                       true clock.";
+        let caption = "Timestamps that devices write into messages have this error; latencies are measured with the \
+                       true time.";
         Figure { drawing: chart.draw(), caption: format!("{caption} {}", input.note()).trim().to_owned() }
     })
 }

@@ -1,4 +1,4 @@
-//! The share of expected messages that were delivered, over time.
+//! Delivery ratio over time.
 
 use super::over_time::{Line, POINTS, describe_line, duration, extent, line, sum};
 use super::{Figure, PlotInput};
@@ -39,7 +39,7 @@ pub fn figure(input: PlotInput<'_>) -> Figure {
         lanes: Vec::new(),
         annotations: input.annotations(),
     };
-    let caption = "Of the receptions that messages of an interval should have had, those that they had. A message \
-                   counts in the interval in which it was published.";
+    let caption = "Receptions divided by expected receptions of the messages of an interval. A message counts in the \
+                   interval in which it was published.";
     Figure { drawing: chart.draw(), caption: format!("{caption} {}", input.note()).trim().to_owned() }
 }

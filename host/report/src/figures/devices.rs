@@ -1,4 +1,4 @@
-//! Devices up over time, and when faults had them, or their broker.
+//! Devices up over time, with strips for outages of devices and of the broker.
 
 use std::collections::BTreeMap;
 
@@ -10,13 +10,14 @@ use crate::plot::axis::Axis;
 use crate::plot::chart::Chart;
 use crate::plot::lanes::Lane;
 
-/// Time is cut in so many parts, and the share of devices in so many shades.
+/// Number of intervals of a strip.
 const TIME_SLOTS: usize = 120;
+/// Number of shades for the share of affected devices.
 const SHADES: f64 = 12.0;
-/// No more faults than these have a strip of their own.
+/// Greatest number of strips.
 const LANES: usize = 6;
 
-/// The plot: counts of one cohort, or shares of several, whose fleets may differ in size.
+/// The plot: counts for one cohort, or shares for several, because their fleets may differ in size.
 pub fn figure(input: PlotInput<'_>) -> Figure {
     let cohorts = input.representative_cohorts();
     let several = cohorts.len() > 1;
@@ -72,19 +73,19 @@ pub fn figure(input: PlotInput<'_>) -> Figure {
 
 fn caption(input: PlotInput<'_>, faults: &str, left_out: usize) -> String {
     let mut caption = match faults {
-        "" => "No fault took a device out.".to_owned(),
-        _ => "Shades, and the strip of each fault, say how many devices it had: the strongest is all of them, as when \
-              it is the broker that fails."
+        "" => "No fault caused an outage.".to_owned(),
+        _ => "Shades and strips show the share of devices that each fault affects; the darkest is all devices, as in an \
+              outage of the broker."
             .to_owned(),
     };
     if left_out > 0 {
-        caption += &format!(" {left_out} faults with fewer outages are not shown.");
+        caption += &format!(" {left_out} faults that affected fewer devices are not shown.");
     }
-    caption.insert_str(0, "Up is a device that runs, is connected, and not silent. ");
+    caption.insert_str(0, "A device is up if it runs, is connected and is not silent. ");
     format!("{caption} {}", input.note()).trim().to_owned()
 }
 
-/// One strip a fault, those that had most devices first; and how many had no room.
+/// A strip for each fault, in descending order of affected devices, and the number of faults without a strip.
 fn lanes(cohorts: &[&Cohort<'_>], duration: f64) -> (Vec<Lane>, usize) {
     let runs: Vec<_> = cohorts.iter().flat_map(|cohort| &cohort.runs).collect();
     let part = duration / TIME_SLOTS as f64;
@@ -115,7 +116,7 @@ fn lanes(cohorts: &[&Cohort<'_>], duration: f64) -> (Vec<Lane>, usize) {
     (order.into_iter().map(lane).collect(), left_out)
 }
 
-/// Neighbours of one shade are one span.
+/// Merges adjacent intervals of the same shade into spans.
 fn spans(share: &[f64], part: f64) -> Vec<(f64, f64, f64)> {
     let mut spans: Vec<(f64, f64, f64)> = Vec::new();
     for (index, share) in share.iter().enumerate().filter(|(_, share)| **share > 0.0) {

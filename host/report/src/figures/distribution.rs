@@ -1,4 +1,4 @@
-//! The distribution function of latency.
+//! Cumulative distribution of latency.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::plot::axis::Axis;
 use crate::plot::chart::{Chart, Mark, Shape};
 use crate::results::Run;
 
-/// The plot, unless nothing was delivered.
+/// The plot; `None` if no message was delivered.
 pub fn figure(input: PlotInput<'_>) -> Option<Figure> {
     let curves: Vec<(&str, Curve)> = input
         .representative_cohorts()
@@ -29,7 +29,7 @@ pub fn figure(input: PlotInput<'_>) -> Option<Figure> {
         title: "Distribution of latency".to_owned(),
         description: format!("Cumulative distribution of latency: {}.", descriptions.join("; ").trim()),
         x: Axis::latency_log("latency (logarithmic)", lo, hi),
-        y: Axis::numbers("messages that took no longer", 0.0, 1.0, PERCENT),
+        y: Axis::numbers("share of messages", 0.0, 1.0, PERCENT),
         marks: curves
             .iter()
             .enumerate()
@@ -44,26 +44,26 @@ pub fn figure(input: PlotInput<'_>) -> Option<Figure> {
         annotations: Vec::new(),
     };
     let mut caption =
-        "Exact at the bounds of the histogram's buckets, straight between them; all seeds of a \
+        "Exact at the bounds of the histogram's buckets, interpolated linearly between them; all seeds of a \
                        point together."
             .to_owned();
     if curves.iter().any(|(_, curve)| curve.beyond > 0.0) {
-        caption += " What is missing at the top took longer than the last bound.";
+        caption += " Messages missing to 100 % have a latency above the last bound.";
     }
     Some(Figure { drawing: chart.draw(), caption })
 }
 
-/// A distribution function.
+/// A cumulative distribution.
 struct Curve {
-    /// Seconds, and the share of messages that took no longer.
+    /// Latency in seconds, and the share of messages with at most this latency.
     points: Vec<(f64, f64)>,
-    /// The share of messages above all bounds.
+    /// Share of messages above the last bound.
     beyond: f64,
 }
 
 impl Curve {
     fn of(cohort: &Cohort<'_>) -> Option<Self> {
-        // Bounds in nanoseconds, so that equal ones are one.
+        // Integer nanoseconds, so that equal bounds of different runs compare equal.
         let mut counts: BTreeMap<u64, f64> = BTreeMap::new();
         for bucket in cohort.runs.iter().flat_map(|run| fleet_buckets(run)) {
             *counts.entry((bucket.0 * 1e9).round() as u64).or_default() += bucket.1;
@@ -74,7 +74,7 @@ impl Curve {
         for (bound, count) in counts.range(..u64::MAX) {
             let seconds = *bound as f64 / 1e9;
             if sum == 0.0 && *count > 0.0 {
-                // Where the bucket below is left out as empty, this one counts as narrow.
+                // Without a bucket below, which is left out if empty, the curve rises vertically here.
                 points.push((below.unwrap_or(seconds).max(1e-9), 0.0));
             }
             sum += count;
@@ -97,7 +97,7 @@ impl Curve {
     }
 }
 
-/// Bounds and counts of all devices: of the group that stands for all, or else of all groups.
+/// Bounds and counts of all devices: from the group `*`, or from all groups if it is missing.
 fn fleet_buckets(run: &Run) -> impl Iterator<Item = (f64, f64)> + '_ {
     let has_all = run.buckets.iter().any(|bucket| bucket.group == ALL);
     let wanted = run.buckets.iter().filter(move |bucket| !has_all || bucket.group == ALL);

@@ -6,7 +6,7 @@ use crate::number::seconds;
 use crate::plot::axis::Axis;
 use crate::plot::chart::Chart;
 
-/// The plot: three percentiles of one cohort, or the 95th of each.
+/// The plot: three percentiles for one cohort, or the 95th percentile for several.
 pub fn figure(input: PlotInput<'_>) -> Figure {
     let cohorts = input.representative_cohorts();
     let lines: Vec<(String, Line)> = match &cohorts[..] {
@@ -45,7 +45,6 @@ pub fn figure(input: PlotInput<'_>) -> Figure {
         lanes: Vec::new(),
         annotations: input.annotations(),
     };
-    let caption =
-        "Percentiles of the messages published in each interval; gaps are intervals of which none arrived.";
+    let caption = "Percentiles of the messages published in each interval; gaps are intervals in which no message was delivered.";
     Figure { drawing: chart.draw(), caption: format!("{caption} {}", input.note()).trim().to_owned() }
 }

@@ -1,4 +1,4 @@
-//! Messages that faults took.
+//! Messages dropped by faults.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::plot::bars::{Bars, Row};
 use crate::plot::style::SERIES;
 use crate::statistics::Estimate;
 
-/// The plot, unless no fault took a message. One cohort has a bar for each fault; several have one each.
+/// The plot; `None` if no fault dropped a message. One cohort has a bar for each fault; several cohorts have one bar each.
 pub fn figure(input: PlotInput<'_>) -> Option<Figure> {
     let cohorts = input.cohorts;
     let faults = ranked(cohorts);
@@ -20,17 +20,17 @@ pub fn figure(input: PlotInput<'_>) -> Option<Figure> {
         return None;
     }
     let (bars, caption) = match cohorts {
-        [cohort] => (by_fault(cohort, &faults), "Mean number of messages that each fault took in a run."),
+        [cohort] => (by_fault(cohort, &faults), "Mean number of messages that each fault dropped in a run."),
         several => (
             by_cohort(input, several, &faults),
-            "Messages that faults took, on the way out and on the way in, for every hundred that behaviours \
-             published; means over seeds.",
+            "Messages that faults dropped in both directions, for every 100 that behaviours published; means over \
+             seeds.",
         ),
     };
     Some(Figure { drawing: bars.draw(), caption: caption.to_owned() })
 }
 
-/// The faults, those that took most first; ties by name. A fault that took none is left out.
+/// The faults that dropped messages, in descending order of messages, then by name.
 fn ranked(cohorts: &[Cohort<'_>]) -> Vec<String> {
     let mut totals: BTreeMap<&str, u64> = BTreeMap::new();
     let faults = cohorts.iter().flat_map(|cohort| &cohort.runs).flat_map(|run| &run.summary.faults);
@@ -73,7 +73,7 @@ fn by_fault(cohort: &Cohort<'_>, faults: &[String]) -> Bars {
     Bars {
         name: "losses-by-fault",
         title: "Messages lost, by fault".to_owned(),
-        description: format!("Messages that each fault took in a run: {}.", descriptions.join(", ")),
+        description: format!("Messages that each fault dropped in a run: {}.", descriptions.join(", ")),
         x: Axis::counts("messages", widest),
         rows_label: String::new(),
         rows,
@@ -81,7 +81,7 @@ fn by_fault(cohort: &Cohort<'_>, faults: &[String]) -> Bars {
     }
 }
 
-/// A fault of the timeline has a number for a name, which tells nobody anything.
+/// Name for readers: the id, after the kind for a fault of the timeline, whose id only counts (`timeline-0`).
 fn named(cohort: &Cohort<'_>, id: &str) -> String {
     let outages = cohort.runs.iter().flat_map(|run| &run.outages);
     match outages.filter(|outage| outage.fault == id).map(OutageRow::name).find(|name| *name != id) {
@@ -121,7 +121,7 @@ fn by_cohort(input: PlotInput<'_>, cohorts: &[Cohort<'_>], faults: &[String]) ->
     Bars {
         name: "losses-by-fault",
         title: "Messages lost, by fault".to_owned(),
-        description: format!("Messages lost for every hundred published: {}.", descriptions.join(", ")),
+        description: format!("Messages lost for every 100 published: {}.", descriptions.join(", ")),
         x: Axis::numbers("messages lost per 100 published", 0.0, widest.max(0.1), PLAIN),
         rows_label: input.labels.to_owned(),
         rows,

@@ -5,19 +5,19 @@ use crate::plot::chart::{Mark, Shape};
 use crate::results::{Run, Sample};
 use crate::statistics::Estimate;
 
-/// Samples of one run in one span of time, of the whole fleet.
+/// Samples of one run in one interval, of the whole fleet.
 pub type Bin<'a> = [&'a Sample];
 
-/// A line is made of no more points than this, since no screen shows more.
+/// Greatest number of points of a line; a screen does not resolve more.
 pub const POINTS: usize = 160;
 
-/// A line, with its confidence interval at each time; `None` where there is nothing to show.
+/// A line: times with estimates; `None` is a gap.
 pub type Line = Vec<(f64, Option<Estimate>)>;
 
-/// The least and the greatest of something.
+/// Minimum and maximum.
 pub type Ends = (f64, f64);
 
-/// How long the longest run of these took, in seconds.
+/// Duration of the longest run in seconds.
 pub fn duration(cohorts: &[&Cohort<'_>]) -> f64 {
     let runs = cohorts.iter().flat_map(|cohort| &cohort.runs);
     let last =
@@ -25,7 +25,7 @@ pub fn duration(cohorts: &[&Cohort<'_>]) -> f64 {
     runs.map(last).fold(0.0, f64::max)
 }
 
-/// A figure over time, at no more than so many times. Runs sample at equal times, so the longest one says which.
+/// A figure over time with at most `points` points. Runs sample at equal times, so the longest run defines the times.
 pub fn line(cohort: &Cohort<'_>, points: usize, figure: impl Fn(&Bin<'_>) -> Option<f64>) -> Line {
     let runs: Vec<Vec<&Sample>> = cohort.runs.iter().map(|run| run.fleet().collect()).collect();
     let longest = runs.iter().max_by_key(|samples| samples.len()).map_or(&[][..], Vec::as_slice);
@@ -40,17 +40,17 @@ pub fn line(cohort: &Cohort<'_>, points: usize, figure: impl Fn(&Bin<'_>) -> Opt
     .collect()
 }
 
-/// The sum of a count.
+/// Sum of a count.
 pub fn sum(bin: &Bin<'_>, count: impl Fn(&Sample) -> f64) -> f64 {
     bin.iter().map(|sample| count(sample)).sum()
 }
 
-/// The mean of a state.
+/// Mean of a state.
 pub fn mean(bin: &Bin<'_>, state: impl Fn(&Sample) -> f64) -> Option<f64> {
     (!bin.is_empty()).then(|| sum(bin, state) / bin.len() as f64)
 }
 
-/// The mean of what not every sample has, weighted with receptions.
+/// Mean over the samples that have the value, weighted with receptions.
 pub fn weighted(bin: &Bin<'_>, figure: impl Fn(&Sample) -> Option<f64>) -> Option<f64> {
     let present = bin.iter().filter_map(|sample| Some((figure(sample)?, sample.delivered().max(1.0))));
     let (total, weight) =
@@ -58,8 +58,8 @@ pub fn weighted(bin: &Bin<'_>, figure: impl Fn(&Sample) -> Option<f64>) -> Optio
     (weight > 0.0).then(|| total / weight)
 }
 
-/// What an axis must span for these lines and their bands. Of a band that is much wider than the lines, which a
-/// few seeds can make, only a part is shown.
+/// Range of an axis for lines with their bands. A band extends the range by at most a quarter of the outermost value,
+/// because few seeds can give very wide bands.
 pub fn extent<'a>(lines: impl IntoIterator<Item = &'a Line>) -> Option<Ends> {
     let (mut means, mut bands): (Option<Ends>, Option<Ends>) = (None, None);
     let wider = |(lo, hi): Ends, bounds: Option<Ends>| match bounds {
@@ -74,7 +74,7 @@ pub fn extent<'a>(lines: impl IntoIterator<Item = &'a Line>) -> Option<Ends> {
     Some((low.max(lo - lo.abs() / 4.0), high.min(hi + hi.abs() / 4.0)))
 }
 
-/// A line and the band of its interval; `steps` draws what stays until it changes.
+/// Marks of a line and its bands; `steps` draws a value as constant until it changes.
 pub fn marks(series: usize, name: &str, line: &Line, steps: bool) -> Vec<Mark> {
     let (mut pieces, mut bands) = (vec![Vec::new()], vec![Vec::new()]);
     let mut before: Option<f64> = None;
@@ -103,11 +103,11 @@ pub fn marks(series: usize, name: &str, line: &Line, steps: bool) -> Vec<Mark> {
     bands.chain([mark(Shape::Line(pieces))]).collect()
 }
 
-/// For descriptions: where a line begins and ends and what lies between.
+/// Description of a line: first and last value, minimum and maximum.
 pub fn describe_line(line: &Line, written: impl Fn(f64) -> String) -> String {
     let means: Vec<f64> = line.iter().filter_map(|(_, estimate)| Some(estimate.as_ref()?.mean)).collect();
     let (Some(first), Some(last)) = (means.first(), means.last()) else {
-        return "nothing to show".to_owned();
+        return "no data".to_owned();
     };
     let (lo, hi) = means.iter().fold((*first, *first), |(lo, hi), mean| (mean.min(lo), mean.max(hi)));
     format!("from {} to {}, between {} and {}", written(*first), written(*last), written(lo), written(hi))

@@ -14,7 +14,7 @@ use crate::plot::graph::{Arrow, Graph, Node, NodeState, Panel};
 use crate::results::Run;
 use crate::results::routes_at;
 
-/// Number of graphs, few enough to be compared at a glance.
+/// Number of graphs.
 const SNAPSHOTS: usize = 6;
 
 /// Both plots, if behaviours logged routes.
@@ -39,8 +39,8 @@ fn graphs(run: &Run) -> Figure {
         panels,
     };
     let caption = format!(
-        "Arrows go to the next hop, thin lines are links that no route uses. Squares are destinations; filled \
-         discs have a route, rings have none, crosses are out. Of the run with seed {}{}.",
+        "Arrows point to the next hop; thin lines are links without a route. Squares are destinations; filled \
+         discs have a route, rings have none, crosses are out. From the run with seed {}{}.",
         run.entry.seed,
         if run.entry.path == "." { String::new() } else { format!(", {}", run.entry.path) }
     );
@@ -75,7 +75,7 @@ fn nodes(run: &Run) -> Vec<(String, (f64, f64))> {
     names.into_iter().cloned().zip(places).collect()
 }
 
-/// Positions evenly on a circle, from the top on.
+/// Positions at equal distances on a circle, starting at the top.
 fn circle(nodes: usize) -> Vec<(f64, f64)> {
     let angle = |node: usize| TAU * node as f64 / nodes.max(1) as f64;
     (0..nodes).map(|node| (0.5 + 0.5 * angle(node).sin(), 0.5 - 0.5 * angle(node).cos())).collect()
@@ -96,7 +96,7 @@ fn panel(run: &Run, nodes: &[(String, (f64, f64))], at: f64, name: &str) -> Pane
     let senders: BTreeSet<&str> = run.routes.iter().map(|it| it.device.as_str()).collect();
     let out = |name: &str| {
         let at_it = |outage: &&OutageRow| outage.device == name && outage.from_s <= at && outage.end_s() > at;
-        // A device that is partitioned still runs.
+        // A partitioned device still runs.
         run.outages.iter().filter(at_it).any(|outage| outage.kind != "partition")
     };
     let state = |(name, _): &(String, (f64, f64))| match name.as_str() {
@@ -143,6 +143,6 @@ fn changes(input: PlotInput<'_>) -> Figure {
         lanes: Vec::new(),
         annotations: input.annotations(),
     };
-    let caption = "How often a device told of another next hop, or that it had none any more.";
+    let caption = "Number of times that a device logged another next hop, or the loss of its route.";
     Figure { drawing: chart.draw(), caption: format!("{caption} {}", input.note()).trim().to_owned() }
 }

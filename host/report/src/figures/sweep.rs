@@ -1,4 +1,4 @@
-//! Metrics against what a sweep varied.
+//! Metrics plotted against swept fields.
 
 use serde_json::Value;
 use wasmote_results::PointValues;
@@ -20,30 +20,30 @@ const PLOTS: [(Metric, &str); 3] = [
     (Metric::LatencyP95, "sweep-latency-p95"),
 ];
 
-/// One plot a metric, if there is a sweep. The field with most values runs along the axis; those of the others
-/// are lines.
+/// A plot for each metric, if there is a sweep. The field with the most values is the x axis; each combination of the
+/// other fields is a line.
 pub fn figures(input: PlotInput<'_>) -> Vec<Figure> {
     let Some(sweep_axis) = find_sweep_axis(input.cohorts) else { return Vec::new() };
     let lines = lines(input.cohorts, &sweep_axis);
     PLOTS.into_iter().filter_map(|(metric, name)| figure(&sweep_axis, &lines, metric, name)).collect()
 }
 
-/// A field and its values, in order.
+/// The field on the x axis and its values.
 struct SweepAxis {
     field: String,
     values: Vec<Value>,
-    /// Where each value lies.
+    /// Position of each value on the axis.
     positions: Vec<f64>,
 }
 
-/// What the other fields are, and the points.
+/// A line: the names and values of the other fields, and the points.
 struct SweepLine<'a> {
     fields: String,
     name: String,
     points: Vec<(f64, &'a Cohort<'a>)>,
 }
 
-/// A place on the axis, and what was found there.
+/// Position on the axis, cohort and estimate.
 type Estimated<'a> = (f64, &'a Cohort<'a>, Estimate);
 
 fn find_sweep_axis(cohorts: &[Cohort<'_>]) -> Option<SweepAxis> {
@@ -59,7 +59,7 @@ fn find_sweep_axis(cohorts: &[Cohort<'_>]) -> Option<SweepAxis> {
         let positions = numbers.unwrap_or_else(|| (0..values.len()).map(|i| i as f64).collect());
         SweepAxis { field: field.clone(), values, positions }
     });
-    // The first of equals, and a field with numbers rather than one with names.
+    // Numbers are preferred to names; among equals, the first field.
     let best = sweep_axis.fold(None, |best: Option<SweepAxis>, next| match best {
         Some(best) if rank(&best) >= rank(&next) => Some(best),
         _ => Some(next),
@@ -80,7 +80,7 @@ impl SweepAxis {
         let least = self.positions.iter().copied().fold(f64::INFINITY, f64::min);
         let greatest = self.positions.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let is_duration = self.values.iter().any(is_duration);
-        // What is swept by factors is shown by factors.
+        // A wide range of positive values is swept by factors, so the axis is logarithmic.
         let is_log = self.values.len() > 2 && least > 0.0 && greatest / least >= 50.0;
         let lo = if least > 0.0 && least < greatest * 0.4 { 0.0 } else { least };
         match (self.has_numbers(), is_log) {
@@ -162,15 +162,19 @@ fn figure(
         .collect();
     let is_marked =
         estimates.iter().flat_map(|(_, points)| points).any(|(_, cohort, _)| cohort.is_cut_short());
-    let what = metric.name();
+    let metric_name = metric.name();
     let against = if sweep_axis.has_numbers() { "against" } else { "by" };
-    let title =
-        format!("{}{} {against} {}", what[..1].to_uppercase(), &what[1..], short_path(&sweep_axis.field));
+    let title = format!(
+        "{}{} {against} {}",
+        metric_name[..1].to_uppercase(),
+        &metric_name[1..],
+        short_path(&sweep_axis.field)
+    );
     let chart = Chart {
         name,
         description: format!("{title}. {}.", descriptions.join("; ")),
         title,
-        x: sweep_axis.axis().with_room(),
+        x: sweep_axis.axis().with_padding(),
         y,
         marks: marks.collect(),
         legend: lines.first().map(|line| line.fields.clone()).unwrap_or_default(),
@@ -183,10 +187,10 @@ fn figure(
 fn caption(lines: usize, is_marked: bool) -> String {
     let mut caption =
         "Means over seeds with 95 % confidence intervals (Student's t); a point without a bar has one \
-                       seed, or a bar smaller than itself."
+                       seed, or an interval smaller than the point."
             .to_owned();
     if lines > SERIES {
-        caption += &format!(" {SERIES} of {lines} lines are shown; the table has all.");
+        caption += &format!(" {SERIES} of {lines} lines are shown; the table lists all.");
     }
     if is_marked {
         caption += &format!(" {CUT_SHORT_NOTE}");

@@ -1,13 +1,14 @@
-//! What users changed over HTTP while runs lasted.
+//! Audit section: changes that users made over HTTP during runs.
 
 use super::table::Table;
 use crate::number::fixed;
 use crate::results::Results;
 
-/// A row for each change; nothing where there was none.
+/// A table with a row for each change; empty without changes.
 pub fn section(results: &Results) -> String {
-    let mut table =
-        Table::new("Changes made over HTTP while a run lasted; its timeline-as-run.toml does them again.");
+    let mut table = Table::new(
+        "Changes made over HTTP during a run; its timeline-as-run.toml is a plan that repeats them.",
+    );
     table.column("run");
     table.column_of_numbers("at, s");
     table.column("change");

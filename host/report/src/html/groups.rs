@@ -1,4 +1,4 @@
-//! The figures of groups and of phases.
+//! Tables of the figures by group and by phase.
 
 use std::collections::BTreeSet;
 
@@ -20,10 +20,10 @@ const METRICS: [Metric; 6] = [
     Metric::Delivered,
 ];
 
-/// A part of a run: what it is called, more of it, and where its figures are.
+/// A row: the first cells, such as name and devices, and the figures of each run.
 type TableRow<'a> = (Vec<String>, Vec<&'a Traffic>);
 
-/// A table of groups if there are several, and one of phases if there are any.
+/// A table of groups if there are several, and a table of phases if there are any.
 pub fn sections(cohorts: &[Cohort<'_>]) -> String {
     let mut text = String::new();
     let groups: Vec<(&Cohort<'_>, Vec<TableRow<'_>>)> =

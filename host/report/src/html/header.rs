@@ -1,4 +1,4 @@
-//! The top of the page: what this is, and the figures to take away.
+//! Header of the page: plan, notices, facts and key figures.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -11,7 +11,7 @@ use crate::metric::Metric;
 use crate::number::{fixed, seconds};
 use crate::results::{Results, Run};
 
-/// The header.
+/// The whole header.
 pub fn header(results: &Results, cohorts: &[Cohort<'_>]) -> String {
     let manifest = &results.manifest;
     let mut text = format!(
@@ -52,17 +52,17 @@ fn incomplete(results: &Results, cohorts: &[Cohort<'_>]) -> String {
          those of the plan.",
         if cut == 0 && ended > 0 { ", and only they are shown here" } else { "" }
     );
-    for (what, cut) in
-        [("shown up to there", shown), ("left out, as other runs of their points were whole", left_out)]
+    for (treatment, cut) in
+        [("shown up to that time", shown), ("left out, because their points have whole runs", left_out)]
     {
         let cut = cut.iter().map(|run| format!("{} at {}", run.entry.path, seconds(run.summary.duration_s)));
         let cut = cut.collect::<Vec<_>>().join(", ").replace(". at", "the only run at");
         if !cut.is_empty() {
-            let _ = write!(text, " Cut short, and {what}: {}.", Escaped(&cut));
+            let _ = write!(text, " Cut short, and {treatment}: {}.", Escaped(&cut));
         }
     }
     if results.runs.iter().any(|run| run.is_partial) {
-        text += " What was killed is shown from the intervals that were written, warm-up included.";
+        text += " Killed runs are shown from the intervals that they have written, including the warm-up.";
     }
     if !results.unfinished.is_empty() {
         let paths: Vec<_> = results.unfinished.iter().take(12).map(|entry| entry.path.as_str()).collect();
@@ -74,30 +74,30 @@ fn incomplete(results: &Results, cohorts: &[Cohort<'_>]) -> String {
     text + "</div>\n"
 }
 
-/// What a threshold that ends runs has done.
+/// Notice about runs that a missed threshold ended.
 fn aborted(results: &Results, cohorts: &[Cohort<'_>]) -> String {
     let cut: Vec<&Run> = results.runs.iter().filter(|run| run.summary.aborted).collect();
-    let what = match (&cut[..], results.runs.len()) {
+    let runs = match (&cut[..], results.runs.len()) {
         ([], _) => return String::new(),
         ([run], 1) => format!("this run after {}", seconds(run.summary.duration_s)),
         (cut, all) => format!("{} of {all} runs", cut.len()),
     };
     let left_out = cohorts.iter().flat_map(|it| &it.left_out).filter(|run| run.summary.aborted).count();
     let then = match cut.len() - left_out {
-        0 => "They are left out of all plots and means: the figures of another length of time are others.",
-        _ if left_out == 0 => "The figures go no further.",
+        0 => "They are left out of all plots and means, because their figures cover a shorter time.",
+        _ if left_out == 0 => "The figures end there.",
         _ => {
-            "They are left out of all plots and means where a run of their point was whole; where none was, the \
-             figures go no further, and are marked †."
+            "They are left out of all plots and means if their point has a whole run; otherwise the figures end \
+             there and are marked †."
         }
     };
     format!(
-        "<div class=\"notice\" role=\"note\"><strong>A missed threshold ended {what}</strong>, as the plan wants \
-         it. {then}</div>\n"
+        "<div class=\"notice\" role=\"note\"><strong>A missed threshold ended {runs}</strong>, as the plan \
+         requires. {then}</div>\n"
     )
 }
 
-/// Swaps that devices refused. What is the same in several runs is told once.
+/// Notice about swaps that devices refused. Equal refusals of several runs are listed once.
 fn refused(results: &Results) -> String {
     const SHOWN: usize = 6;
     let all = results.runs.iter().flat_map(|run| &run.summary.swaps_refused);
@@ -110,7 +110,7 @@ fn refused(results: &Results) -> String {
         words.push("and others");
     }
     format!(
-        "<div class=\"notice\" role=\"note\"><strong>A swap was refused.</strong> These devices went on as they were: \
+        "<div class=\"notice\" role=\"note\"><strong>A swap was refused.</strong> These devices kept their old version: \
          {}.</div>\n",
         Escaped(&words.join("; "))
     )
@@ -127,7 +127,7 @@ fn facts(results: &Results, cohorts: &[Cohort<'_>]) -> Vec<(&'static str, String
     let mut facts = Vec::new();
     if !results.runs.is_empty() {
         facts.push(("Devices", devices(results)));
-        let lasted = if manifest.time == TimeMode::Real { "Lasted" } else { "Simulated time" };
+        let lasted = if manifest.time == TimeMode::Real { "Duration" } else { "Simulated time" };
         facts.push((lasted, spans(|summary| summary.duration_s)));
         if results.runs.iter().any(|run| run.summary.warm_up_s > 0.0) {
             facts.push(("Warm-up, not measured", spans(|summary| summary.warm_up_s)));
@@ -142,13 +142,13 @@ fn facts(results: &Results, cohorts: &[Cohort<'_>]) -> Vec<(&'static str, String
     }
     facts.push(("Started", manifest.started_utc.clone()));
     if manifest.time == TimeMode::Real {
-        facts.push(("Ran in", manifest.time_text()));
+        facts.push(("Time base", manifest.time_text()));
     }
     facts.push(("Wasmote", manifest.wasmote_version.clone()));
     facts
 }
 
-/// Devices at the beginning, and those that joined.
+/// Number of devices at the start, and of those that joined.
 fn devices(results: &Results) -> String {
     let summaries = || results.runs.iter().map(|run| &run.summary);
     let began: BTreeSet<u64> =
@@ -164,7 +164,7 @@ fn numbers(set: &BTreeSet<u64>) -> String {
     listed(&set.iter().map(u64::to_string).collect::<Vec<_>>())
 }
 
-/// All of a few, or the first and the last of many.
+/// All texts, or the first and the last of more than eight.
 fn listed(texts: &[String]) -> String {
     match texts {
         [first, .., last] if texts.len() > 8 => format!("{first} … {last} ({} values)", texts.len()),
@@ -172,7 +172,7 @@ fn listed(texts: &[String]) -> String {
     }
 }
 
-/// The figures of a single point, large.
+/// Key figures of the only point.
 fn key_figures(cohort: &Cohort<'_>) -> String {
     let mut text = String::from("<dl class=\"takeaways\">\n");
     for metric in [Metric::DeliveryRatio, Metric::LatencyP50, Metric::LatencyP95, Metric::Delivered] {
@@ -184,7 +184,7 @@ fn key_figures(cohort: &Cohort<'_>) -> String {
         };
         let (value, half) = figure.split_once(" ± ").unwrap_or((&figure, ""));
         let half = if half.is_empty() { String::new() } else { format!("± {half}") };
-        // What stands behind the value stays together.
+        // Interval and unit are one element, so that no line break separates them.
         let behind = format!("{half} {}", unit.name);
         let behind = match behind.trim() {
             "" => String::new(),

@@ -69,10 +69,10 @@ pub fn section(cohorts: &[Cohort<'_>]) -> String {
         .filter(|run| !run.is_partial)
         .fold((0, 0), |(runs, open), run| (runs + 1, open + usize::from(!run.summary.ledger_closes)));
     let verdict = match (open, runs) {
-        (0, 0) => "A run that was killed leaves no account of its messages.".to_owned(),
-        (0, 1) => "It closes: of every message it is known what became of it.".to_owned(),
-        (0, _) => format!("It closes in all {runs} runs: of every message it is known what became of it."),
-        _ => format!("It does not close in {open} of {runs} runs, whose figures are not to be trusted."),
+        (0, 0) => "A run that was killed has no ledger.".to_owned(),
+        (0, 1) => "It closes: every message is accounted for.".to_owned(),
+        (0, _) => format!("It closes in all {runs} runs: every message is accounted for."),
+        _ => format!("It does not close in {open} of {runs} runs; their figures are not reliable."),
     };
     format!("<section id=\"ledger\">\n<h2>Ledger</h2>\n<p>{verdict}</p>\n{}</section>\n", table.html())
 }
@@ -85,12 +85,12 @@ fn rank(entry: &str) -> (bool, usize, usize) {
     (account != "total", deeper, ORDER.iter().position(|known| *known == name).unwrap_or(ORDER.len()))
 }
 
-/// The ledgers of a cohort that have been written, which those of killed runs have not.
+/// The ledgers of a cohort. Killed runs have none.
 fn ledgers<'a>(cohort: &Cohort<'a>) -> Vec<&'a Ledger> {
     cohort.runs.iter().filter_map(|run| run.ledger.as_ref()).collect()
 }
 
-/// Every number in the ledgers by its path. Lists are left out: they hold the ledgers of single devices.
+/// Sum of every number in the ledgers, by path. Lists are left out, because they contain the ledgers of single devices.
 fn summed(ledgers: &[&Ledger]) -> Vec<(String, f64)> {
     let mut sums: Vec<(String, f64)> = Vec::new();
     for ledger in ledgers {

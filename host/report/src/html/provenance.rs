@@ -13,7 +13,7 @@ use crate::results::Results;
 pub const PAPER: &str = "Usmani, Mohammad Faiz. \"MQTT Protocol for the IoT.\" International Journal of Internet \
                          of Things 12, no. 3 (2020): 45-50.";
 
-/// The last section.
+/// The whole section.
 pub fn section(results: &Results) -> String {
     let manifest = &results.manifest;
     let mut text =
@@ -33,7 +33,7 @@ pub fn section(results: &Results) -> String {
             entry("Check it", &format!("wasmote experiment verify {}", folder(results)), code)
         }
         TimeMode::Real => {
-            entry("Time", &format!("{}: no run has it again to the byte", manifest.time_text()), "")
+            entry("Time", &format!("{}: not reproducible to the byte", manifest.time_text()), "")
         }
     }
     let host = &manifest.host;
@@ -49,17 +49,19 @@ pub fn section(results: &Results) -> String {
     text + "</section>\n"
 }
 
-/// Name of the folder, without the path to it, which is private.
+/// Name of the folder without its path, which could reveal private names.
 fn folder(results: &Results) -> String {
     results.dir.file_name().map_or(".".to_owned(), |name| name.to_string_lossy().into_owned())
 }
 
 fn components(results: &Results) -> String {
-    // The manifest lists the plan's components whether devices ran them or not.
+    // The manifest also lists components that no device ran.
     let all_ran = results.runs.iter().all(|run| run.summary.swaps_refused.is_empty());
     let mut table = Table::new(match all_ran {
         true => "Components that ran.",
-        false => "Components of the plan. Devices refused a swap, so that not all of them ran everywhere.",
+        false => {
+            "Components of the plan. Devices refused a swap, so not every component ran on all of its devices."
+        }
     });
     table.column("component");
     table.column_of_numbers("bytes");
@@ -75,8 +77,7 @@ fn components(results: &Results) -> String {
 }
 
 fn runs(results: &Results) -> String {
-    let mut table =
-        Table::new("Runs. The digest is that of a run's chain of events: equal digests, equal runs.");
+    let mut table = Table::new("Runs. Runs with equal digests have equal events.");
     table.column("run");
     table.column("point");
     table.column_of_numbers("seed");
@@ -89,7 +90,7 @@ fn runs(results: &Results) -> String {
         let point = point.collect::<Vec<_>>().join(", ");
         let ended = results.runs.iter().find(|run| run.entry.path == entry.path);
         let without = match ended {
-            Some(run) if !run.is_partial => "none, as it ran in real time",
+            Some(run) if !run.is_partial => "none (real time)",
             _ => "not ended",
         };
         let digest = entry.digest.clone().or_else(|| ended.and_then(|run| run.summary.digest.clone()));

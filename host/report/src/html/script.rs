@@ -1,6 +1,6 @@
-//! The only script of the page.
+//! Script of the page.
 
-/// Reads the figures of lines off a plot where the pointer is. The page is complete without it.
+/// Shows the figures of the lines of a plot at the pointer. The page is complete without it.
 pub const READ_OUT: &str = r"'use strict';
 document.querySelectorAll('svg.plot[data-x]').forEach(function (svg) {
   function axis(text) {

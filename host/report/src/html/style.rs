@@ -1,6 +1,6 @@
-//! How the page looks.
+//! Styles of the page.
 
-/// Styles of everything but the plots.
+/// Style sheet of everything except the plots.
 pub const CSS: &str = "\
 :root{--page:#f6f7f9;--card:#fff;--ink:#1b2430;--quiet:#566070;--rule:#dfe4e9;--ok:#00694d;--bad:#b3360a;\
 --note:#fff4e0;--edge:#d58a00;color-scheme:light dark}

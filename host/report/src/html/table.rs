@@ -1,10 +1,10 @@
-//! Tables, with everything in them escaped.
+//! HTML tables. All text in them is escaped.
 
 use std::fmt::Write;
 
 use crate::escape::Escaped;
 
-/// A table in the making.
+/// A table.
 #[derive(Clone, Debug)]
 pub struct Table {
     caption: String,
@@ -13,37 +13,37 @@ pub struct Table {
 }
 
 impl Table {
-    /// An empty one.
+    /// Creates an empty table.
     pub fn new(caption: &str) -> Self {
         Self { caption: caption.to_owned(), columns: Vec::new(), rows: Vec::new() }
     }
 
-    /// A column of words.
+    /// Adds a column of text.
     pub fn column(&mut self, name: &str) {
         self.columns.push((name.to_owned(), false));
     }
 
-    /// A column of numbers, which stand to the right.
+    /// Adds a column of numbers, which are aligned right.
     pub fn column_of_numbers(&mut self, name: &str) {
         self.columns.push((name.to_owned(), true));
     }
 
-    /// A row; words in it that are too many are dropped.
+    /// Adds a row. Cells beyond the last column are dropped.
     pub fn row(&mut self, cells: Vec<String>) {
         self.rows.push(cells);
     }
 
-    /// Whether it has rows.
+    /// True if the table has no rows.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    /// As HTML, in a box that scrolls where the page is too narrow; what is said of it does not scroll away.
+    /// The table as HTML, in a box that scrolls if the page is too narrow, with the caption below the box.
     pub fn html(&self) -> String {
         let mut text = String::from("<div class=\"wide\" tabindex=\"0\">\n<table>\n");
         text.push_str("<thead><tr>");
         for (name, numbers) in &self.columns {
-            // A path may break behind a dot.
+            // A path may wrap after a dot.
             let name = Escaped(name).to_string().replace('.', ".<wbr/>");
             let _ = write!(text, "<th scope=\"col\"{}>{name}</th>", class(*numbers));
         }

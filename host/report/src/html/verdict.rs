@@ -1,4 +1,4 @@
-//! What the plan demanded, and whether every message is accounted for.
+//! Verdict section: outcomes of the thresholds and of the ledger.
 
 use std::fmt::Write;
 
@@ -8,7 +8,7 @@ use crate::escape::Escaped;
 use crate::number::significant;
 use crate::results::Results;
 
-/// One threshold over all runs.
+/// Outcomes of a threshold in all runs.
 struct Verdict<'a> {
     text: &'a str,
     met: usize,
@@ -17,7 +17,7 @@ struct Verdict<'a> {
     misses: Vec<ThresholdMiss>,
 }
 
-/// The section; there are no thresholds without runs, but there is always a ledger with them.
+/// The section; empty without runs. Every run has a ledger, so the section is never empty otherwise.
 pub fn section(results: &Results) -> String {
     if results.runs.is_empty() {
         return String::new();
@@ -28,7 +28,7 @@ pub fn section(results: &Results) -> String {
         let found = match (least(&values), greatest(&values)) {
             (Some(lo), Some(hi)) if lo == hi => format!("; found {}", significant(lo, 4)),
             (Some(lo), Some(hi)) => format!("; found {} to {}", significant(lo, 4), significant(hi, 4)),
-            _ => "; there was nothing to measure".to_owned(),
+            _ => "; nothing measured".to_owned(),
         };
         let word = if met == runs { "met" } else { "missed" };
         let of_runs = if met == runs || runs == 1 { of_runs } else { format!("; met{of_runs}") };
@@ -41,8 +41,8 @@ pub fn section(results: &Results) -> String {
     }
     let aborted = results.runs.iter().filter(|run| run.summary.aborted).count();
     if aborted > 0 {
-        let note = format!("in {aborted} of {} runs, as the plan says", results.runs.len());
-        item(&mut text, false, "A threshold ended the run before its time", &note);
+        let note = format!("in {aborted} of {} runs, as the plan requires", results.runs.len());
+        item(&mut text, false, "A threshold ended the run early", &note);
     }
     let open: Vec<&str> = results
         .runs
@@ -53,7 +53,7 @@ pub fn section(results: &Results) -> String {
     let partial = results.runs.iter().filter(|run| run.is_partial).count();
     let (note, closes) = match &open[..] {
         [] if partial > 0 => {
-            (format!("nobody can tell: {partial} of {} runs left no account", results.runs.len()), false)
+            (format!("unknown: {partial} of {} runs have no ledger", results.runs.len()), false)
         }
         [] => ("every message is accounted for".to_owned(), true),
         open => (format!("messages are unaccounted for in {}", open.join(", ")), false),
@@ -62,17 +62,17 @@ pub fn section(results: &Results) -> String {
     text + "</ul>\n</section>\n"
 }
 
-fn item(text: &mut String, ok: bool, what: &str, note: &str) {
+fn item(text: &mut String, ok: bool, name: &str, note: &str) {
     let (class, sign) = if ok { ("ok", "✓") } else { ("missed", "✗") };
-    let (what, note) = (Escaped(what), Escaped(note));
+    let (name, note) = (Escaped(name), Escaped(note));
     let _ = writeln!(
         text,
-        "<li class=\"{class}\"><span class=\"sign\" aria-hidden=\"true\">{sign}</span> <span><b>{what}</b> \
+        "<li class=\"{class}\"><span class=\"sign\" aria-hidden=\"true\">{sign}</span> <span><b>{name}</b> \
          <span class=\"note\">{note}</span></span></li>"
     );
 }
 
-/// In the order in which they are met first.
+/// Groups the outcomes by threshold, in order of first occurrence.
 fn verdicts(results: &Results) -> Vec<Verdict<'_>> {
     let mut verdicts: Vec<Verdict<'_>> = Vec::new();
     for threshold in results.runs.iter().flat_map(|run| &run.summary.thresholds) {

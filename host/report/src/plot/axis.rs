@@ -3,40 +3,45 @@
 use super::scale::{Scale, decades, multiples, nice, nice_step};
 use crate::number::{LONGEST_LATENCY, PERCENT, PLAIN, Unit, seconds, significant, time_unit, trimmed};
 
-/// An axis.
+/// An axis of a plot.
 #[derive(Clone, Debug)]
 pub struct Axis {
-    /// With the unit.
+    /// Label with the unit.
     pub label: String,
-    /// From figures to places.
+    /// Mapping from figures to positions.
     pub scale: Scale,
-    /// Figures with what to write there; some are left blank.
+    /// Figures with their labels; labels may be empty.
     pub ticks: Vec<(f64, String)>,
-    /// How a figure read off the axis is written.
+    /// Unit of figures read from the axis.
     pub unit: Unit,
 }
 
-/// About how many parts an axis has.
+/// Approximate number of intervals between ticks.
 const PARTS: f64 = 5.0;
 
 impl Axis {
-    /// Numbers in a unit.
-    pub fn numbers(what: &str, lo: f64, hi: f64, unit: Unit) -> Self {
+    /// An axis of numbers in a unit.
+    pub fn numbers(quantity: &str, lo: f64, hi: f64, unit: Unit) -> Self {
         let (scale, ticks) = nice(lo * unit.factor, hi * unit.factor, PARTS);
-        Self { label: unit.heading(what), scale: rescaled(scale, unit), ticks: labelled(&ticks, unit), unit }
+        Self {
+            label: unit.heading(quantity),
+            scale: rescaled(scale, unit),
+            ticks: labelled(&ticks, unit),
+            unit,
+        }
     }
 
-    /// Whole numbers from zero.
-    pub fn counts(what: &str, hi: f64) -> Self {
+    /// An axis of integers from zero.
+    pub fn counts(quantity: &str, hi: f64) -> Self {
         let (scale, mut ticks) = nice(0.0, hi.max(1.0), PARTS);
         ticks.retain(|tick| tick.fract() == 0.0);
-        Self { label: what.to_owned(), scale, ticks: labelled(&ticks, PLAIN), unit: PLAIN }
+        Self { label: quantity.to_owned(), scale, ticks: labelled(&ticks, PLAIN), unit: PLAIN }
     }
 
-    /// Shares of one as percentages; from zero, unless all are in the upper half. It ends at 100 % if they do.
-    pub fn percent(what: &str, lo: f64, hi: f64) -> Self {
+    /// An axis of percentages. It starts at zero unless `lo` is at least 50 %, and does not exceed 100 % unless `hi` does.
+    pub fn percent(quantity: &str, lo: f64, hi: f64) -> Self {
         let lo = if lo >= 0.5 { lo } else { 0.0 };
-        let axis = Self::numbers(what, lo.min(hi - 0.01), hi, PERCENT);
+        let axis = Self::numbers(quantity, lo.min(hi - 0.01), hi, PERCENT);
         let (low, high) = axis.scale.ends();
         if hi > 1.0 || high <= 1.0 {
             return axis;
@@ -45,13 +50,13 @@ impl Axis {
         Self { scale: Scale::Linear { lo: low, hi: 1.0 }, ticks, ..axis }
     }
 
-    /// Time since the start of a run; it ends where the run does.
+    /// An axis of time from the start to the end of a run.
     pub fn time(duration: f64) -> Self {
         let duration = if duration > 0.0 { duration } else { 1.0 };
         let unit = time_unit(duration);
         let end = duration * unit.factor;
         let step = match unit.name {
-            // Seconds and minutes are counted by sixties.
+            // Steps that divide 60.
             "s" | "min" if end > 12.0 => [5.0, 10.0, 15.0, 20.0, 30.0, 60.0]
                 .into_iter()
                 .find(|step| end / step <= 7.0)
@@ -67,45 +72,45 @@ impl Axis {
         }
     }
 
-    /// Latencies from zero.
-    pub fn latency(what: &str, hi: f64) -> Self {
-        Self::numbers(what, 0.0, hi, time_unit(hi.clamp(1e-6, LONGEST_LATENCY)))
+    /// An axis of latencies from zero.
+    pub fn latency(quantity: &str, hi: f64) -> Self {
+        Self::numbers(quantity, 0.0, hi, time_unit(hi.clamp(1e-6, LONGEST_LATENCY)))
     }
 
-    /// Latencies by powers of ten.
-    pub fn latency_log(what: &str, lo: f64, hi: f64) -> Self {
+    /// A logarithmic axis of latencies.
+    pub fn latency_log(quantity: &str, lo: f64, hi: f64) -> Self {
         let (scale, ticks) = decades(lo.max(1e-6), hi.max(2e-6));
         let ticks = ticks.into_iter().map(|tick| (tick, seconds(tick))).collect();
-        Self { label: what.to_owned(), scale, ticks, unit: time_unit(hi.min(LONGEST_LATENCY)) }
+        Self { label: quantity.to_owned(), scale, ticks, unit: time_unit(hi.min(LONGEST_LATENCY)) }
     }
 
-    /// Numbers above zero by powers of ten.
-    pub fn numbers_log(what: &str, lo: f64, hi: f64) -> Self {
+    /// A logarithmic axis of positive numbers.
+    pub fn numbers_log(quantity: &str, lo: f64, hi: f64) -> Self {
         let (scale, ticks) = decades(lo, hi);
-        Self { label: what.to_owned(), scale, ticks: labelled(&ticks, PLAIN), unit: PLAIN }
+        Self { label: quantity.to_owned(), scale, ticks: labelled(&ticks, PLAIN), unit: PLAIN }
     }
 
-    /// The same with room before its first and behind its last figure.
-    pub fn with_room(self) -> Self {
+    /// The axis with padding of 5 % at both ends.
+    pub fn with_padding(self) -> Self {
         let scale = match self.scale {
             Scale::Linear { lo, hi } => {
-                let room = (hi - lo) * 0.05;
-                Scale::Linear { lo: lo - room, hi: hi + room }
+                let padding = (hi - lo) * 0.05;
+                Scale::Linear { lo: lo - padding, hi: hi + padding }
             }
             Scale::Log { lo, hi } => {
-                let room = (hi / lo).powf(0.05);
-                Scale::Log { lo: lo / room, hi: hi * room }
+                let padding = (hi / lo).powf(0.05);
+                Scale::Log { lo: lo / padding, hi: hi * padding }
             }
         };
         Self { scale, ..self }
     }
 
-    /// Names side by side: the first at 0, the next at 1.
-    pub fn names(what: &str, names: &[String]) -> Self {
+    /// An axis of names at 0, 1, 2, ...
+    pub fn names(quantity: &str, names: &[String]) -> Self {
         let end = names.len() as f64 - 0.5;
         let ticks = names.iter().enumerate().map(|(i, name)| (i as f64, name.clone())).collect();
         Self {
-            label: what.to_owned(),
+            label: quantity.to_owned(),
             scale: Scale::Linear { lo: -0.5, hi: end.max(0.5) },
             ticks,
             unit: PLAIN,
@@ -137,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn time_is_counted_as_clocks_do() {
+    fn ticks_of_time_divide_sixty() {
         let axis = Axis::time(1200.0);
         assert_eq!((axis.label.as_str(), labels(&axis)), ("time (min)", vec!["0", "5", "10", "15", "20"]));
         let axis = Axis::time(120.0);

@@ -1,4 +1,4 @@
-//! Horizontal bars, each in one or more pieces.
+//! Plots of horizontal bars, each stacked from one or more pieces.
 
 use super::Drawing;
 use super::axis::Axis;
@@ -7,33 +7,33 @@ use super::layout::{Area, MARGIN, WIDTH};
 use super::legend::{self, LegendEntry, Swatch};
 use super::style::filled;
 
-/// A plot of bars.
+/// A plot of horizontal bars.
 #[derive(Clone, Debug)]
 pub struct Bars {
     /// See [`Drawing::name`].
     pub name: &'static str,
-    /// What it shows.
+    /// Title above the plot.
     pub title: String,
-    /// What there is to see, for those who cannot.
+    /// Text alternative for screen readers.
     pub description: String,
-    /// How long bars are; it begins at zero.
+    /// Axis of the lengths; starts at zero.
     pub x: Axis,
-    /// What the rows are values of; may be empty.
+    /// Title of the rows; may be empty.
     pub rows_label: String,
-    /// From top to bottom.
+    /// Bars from top to bottom.
     pub rows: Vec<Row>,
-    /// What the pieces are, in order; one alone needs no legend.
+    /// Names of the pieces, in the order of [`Row::values`]; a single piece has no legend.
     pub pieces: Vec<String>,
 }
 
-/// A bar.
+/// One bar.
 #[derive(Clone, Debug)]
 pub struct Row {
-    /// What it is of.
+    /// Name of the bar.
     pub name: String,
-    /// How long each piece is.
+    /// Length of each piece.
     pub values: Vec<f64>,
-    /// What stands at its end.
+    /// Text at the end of the bar.
     pub total: String,
 }
 
@@ -41,7 +41,7 @@ const PITCH: f64 = 24.0;
 const BAR_HEIGHT: f64 = 14.0;
 
 impl Bars {
-    /// Draw it.
+    /// Draws the plot.
     pub fn draw(&self) -> Drawing {
         let mut canvas = Canvas::default();
         let title = ellipsize(&self.title, (WIDTH - 2.0 * MARGIN) / 1.25);

@@ -1,45 +1,45 @@
-//! SVG elements, one after the other.
+//! Writer of SVG elements.
 
 use std::fmt::{self, Display, Write};
 
 use crate::escape::Escaped;
 
-/// Where a text stands relative to its place.
+/// Horizontal alignment of a text at its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Anchor {
-    /// It begins there.
+    /// The text starts there.
     Start,
-    /// Its middle is there.
+    /// The text is centred there.
     Middle,
-    /// It ends there.
+    /// The text ends there.
     End,
 }
 
-/// The body of an SVG in the making. Lengths are in its own units, which are pixels at its natural size.
+/// Body of an SVG. Lengths are in user units, which are pixels at the natural size.
 #[derive(Clone, Debug, Default)]
 pub struct Canvas {
     body: String,
 }
 
-/// A coordinate: two decimals are finer than any screen.
+/// A coordinate, written with at most two decimals.
 #[derive(Clone, Copy, Debug)]
 pub struct Px(pub f64);
 
 impl Display for Px {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rounded = (self.0 * 100.0).round() / 100.0;
-        // There is no minus zero on paper.
+        // Negative zero is written as 0.
         write!(f, "{}", if rounded == 0.0 { 0.0 } else { rounded })
     }
 }
 
 impl Canvas {
-    /// What was drawn.
+    /// Returns the SVG elements.
     pub fn finish(self) -> String {
         self.body
     }
 
-    /// A filled box; `more` is further attributes, with a space before each.
+    /// Draws a filled rectangle; `more` contains further attributes, each after a space.
     pub fn rect(&mut self, class: &str, (x, y): (f64, f64), (width, height): (f64, f64), more: &str) {
         let (x, y, width, height) = (Px(x), Px(y), Px(width), Px(height));
         self.put(format_args!(
@@ -47,31 +47,31 @@ impl Canvas {
         ));
     }
 
-    /// A straight line.
+    /// Draws a straight line.
     pub fn line(&mut self, class: &str, (x1, y1): (f64, f64), (x2, y2): (f64, f64)) {
         let (x1, y1, x2, y2) = (Px(x1), Px(y1), Px(x2), Px(y2));
         self.put(format_args!("<line class=\"{class}\" x1=\"{x1}\" y1=\"{y1}\" x2=\"{x2}\" y2=\"{y2}\"/>"));
     }
 
-    /// A line through points; what it is called is for a script that reads figures off it.
+    /// Draws a line through points; the script of the page shows `name` at the pointer.
     pub fn polyline(&mut self, class: &str, points: &[(f64, f64)], name: &str) {
         let (points, name) = (joined(points), Escaped(name));
         self.put(format_args!("<polyline class=\"{class}\" points=\"{points}\" data-name=\"{name}\"/>"));
     }
 
-    /// An area between points.
+    /// Draws a polygon.
     pub fn polygon(&mut self, class: &str, points: &[(f64, f64)]) {
         let points = joined(points);
         self.put(format_args!("<polygon class=\"{class}\" points=\"{points}\"/>"));
     }
 
-    /// A disc.
+    /// Draws a disc.
     pub fn disc(&mut self, class: &str, (x, y): (f64, f64), radius: f64) {
         let (x, y, radius) = (Px(x), Px(y), Px(radius));
         self.put(format_args!("<circle class=\"{class}\" cx=\"{x}\" cy=\"{y}\" r=\"{radius}\"/>"));
     }
 
-    /// A line of text.
+    /// Draws a line of text.
     pub fn text(&mut self, class: &str, (x, y): (f64, f64), anchor: Anchor, text: &str) {
         let (x, y, text) = (Px(x), Px(y), Escaped(text));
         let anchor = match anchor {
@@ -82,7 +82,7 @@ impl Canvas {
         self.put(format_args!("<text class=\"{class}\" x=\"{x}\" y=\"{y}\"{anchor}>{text}</text>"));
     }
 
-    /// Elements that tell more when pointed at.
+    /// Draws elements with a tooltip.
     pub fn titled(&mut self, title: &str, draw: impl FnOnce(&mut Self)) {
         let title = Escaped(title);
         self.put(format_args!("<g><title>{title}</title>"));
@@ -104,7 +104,7 @@ fn joined(points: &[(f64, f64)]) -> String {
     text
 }
 
-/// About how wide a text is at a size of 11, generously: fonts differ from reader to reader.
+/// Estimated width of a text at font size 11, on the large side because fonts differ.
 pub fn text_width(text: &str) -> f64 {
     text.chars()
         .map(|c| match c {
@@ -119,7 +119,7 @@ pub fn text_width(text: &str) -> f64 {
         .sum()
 }
 
-/// A text that is no wider than this, with an ellipsis where something is left out.
+/// The text, truncated with an ellipsis to at most this width.
 pub fn ellipsize(text: &str, width: f64) -> String {
     if text_width(text) <= width {
         return text.to_owned();
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_is_cut_where_it_fits() {
+    fn a_long_text_is_truncated() {
         assert_eq!(ellipsize("short", 100.0), "short");
         let cut = ellipsize("a-name-that-goes-on-and-on", 60.0);
         assert!(cut.ends_with('…') && text_width(&cut) <= 60.0, "{cut}");

@@ -12,7 +12,7 @@ use crate::escape::Escaped;
 
 const PLOT_HEIGHT: f64 = 200.0;
 const RIGHT: f64 = 22.0;
-/// Nearer to each other than this, two lines look like one.
+/// Smallest distance at which two lines can be told apart.
 const MIN_DISTANCE: f64 = 3.0;
 
 /// A plot with two axes.
@@ -20,79 +20,79 @@ const MIN_DISTANCE: f64 = 3.0;
 pub struct Chart {
     /// See [`Drawing::name`].
     pub name: &'static str,
-    /// What it shows.
+    /// Title above the plot.
     pub title: String,
-    /// What there is to see, for those who cannot.
+    /// Text alternative for screen readers.
     pub description: String,
-    /// From left to right.
+    /// Horizontal axis.
     pub x: Axis,
-    /// From bottom to top.
+    /// Vertical axis.
     pub y: Axis,
-    /// Drawn one over the other.
+    /// Marks; later ones are drawn over earlier ones.
     pub marks: Vec<Mark>,
-    /// What the names in the legend are values of; may be empty.
+    /// Title of the legend; may be empty.
     pub legend: String,
-    /// Strips below the plot, along the same axis.
+    /// Strips below the plot with the same horizontal axis.
     pub lanes: Vec<Lane>,
-    /// Places along the axis that have a name.
+    /// Named positions on the horizontal axis.
     pub annotations: Vec<Annotation>,
 }
 
-/// A place along the axis that has a name.
+/// A named position on the horizontal axis.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Annotation {
-    /// Where.
+    /// Position.
     pub at: f64,
-    /// What happens there.
-    pub what: String,
+    /// Name.
+    pub name: String,
 }
 
-/// Something to draw.
+/// A line, a band or points of a series.
 #[derive(Clone, Debug)]
 pub struct Mark {
-    /// Says its colour and dashes.
+    /// Number of the series, which selects colour and dashes.
     pub series: usize,
-    /// For the legend; marks with the same name share an entry, and an empty name has none.
+    /// Name in the legend; marks with the same name share an entry, and an empty name has none.
     pub name: String,
-    /// What it looks like.
+    /// Shape with its points.
     pub shape: Shape,
 }
 
-/// What a mark looks like.
+/// Shape of a mark.
 #[derive(Clone, Debug)]
 pub enum Shape {
-    /// A line through points, in pieces where figures are missing.
+    /// A line through points, split into pieces at gaps.
     Line(Vec<Vec<(f64, f64)>>),
-    /// An area from a lower to an upper edge.
+    /// An area between a lower and an upper edge: x, lower y, upper y.
     Band(Vec<(f64, f64, f64)>),
     /// Points with error bars, joined by a line.
     Points(Vec<Point>),
-    /// Points with error bars, which no line joins as nothing lies between them.
+    /// Points with error bars, without a line because x has no values between them.
     Scatter(Vec<Point>),
 }
 
 /// A point with an error bar.
 #[derive(Clone, Debug)]
 pub struct Point {
-    /// Along.
+    /// Horizontal figure.
     pub x: f64,
-    /// Up.
+    /// Vertical figure.
     pub y: f64,
-    /// Of the error bar; both are `y` where there is none.
+    /// Ends of the error bar; both are `y` without an error bar.
     pub ends: (f64, f64),
-    /// What it tells when pointed at.
+    /// Tooltip.
     pub title: String,
 }
 
 impl Chart {
-    /// Draw it.
+    /// Draws the plot.
     pub fn draw(&self) -> Drawing {
         let mut canvas = Canvas::default();
         let title = ellipsize(&self.title, (WIDTH - 2.0 * MARGIN) / 1.25);
         canvas.text("title", (MARGIN, 20.0), Anchor::Start, &title);
         let below_legend = legend::draw(&mut canvas, &self.legend, &self.legend_entries(), 38.0);
         canvas.text("quiet", (MARGIN, below_legend + 2.0), Anchor::Start, &self.y.label);
-        // The names of moments have a line of their own.
+        // Annotations need a separate line.
         let top = below_legend + if self.annotations.is_empty() { 14.0 } else { 28.0 };
         let area = Area { left: self.left(), right: WIDTH - RIGHT, top, bottom: top + PLOT_HEIGHT };
         lanes::shade(&mut canvas, &self.lanes, area, &self.x);
@@ -131,7 +131,7 @@ impl Chart {
         MARGIN + 8.0 + ticks.chain(lanes).fold(12.0, f64::max)
     }
 
-    /// How far a mark with error bars stands aside, so that bars at one place do not cover each other.
+    /// Horizontal offset of a mark with error bars, so that bars at the same position do not overlap.
     fn offset(&self, index: usize) -> f64 {
         match self.marks[index].shape {
             Shape::Points(_) | Shape::Scatter(_) => {
@@ -153,19 +153,19 @@ impl Chart {
         }
     }
 
-    /// A line each, and above the plot as many names as there is room for; all of them tell when pointed at. Of what
-    /// happens in one place, the first has the name.
+    /// Draws a vertical line for each annotation, with a tooltip, and names above the plot as far as they fit. Of several
+    /// annotations at one position, the first is named.
     fn draw_annotations(&self, canvas: &mut Canvas, area: Area) {
         let mut free_from = f64::NEG_INFINITY;
-        for (index, Annotation { at, what }) in self.annotations.iter().enumerate() {
+        for (index, Annotation { at, name }) in self.annotations.iter().enumerate() {
             let x = area.x(self.x.scale.at(*at));
             let places = self.annotations[index + 1..].iter().map(|next| area.x(self.x.scale.at(next.at)));
             let until = places.into_iter().find(|next| *next > x + MIN_DISTANCE).unwrap_or(area.right);
-            let name = ellipsize(what, until - x - 4.0);
-            canvas.titled(&format!("{what}, {}", self.x.unit.figure(*at)), |canvas| {
+            let label = ellipsize(name, until - x - 4.0);
+            canvas.titled(&format!("{name}, {}", self.x.unit.figure(*at)), |canvas| {
                 canvas.line("axis moment", (x, area.top - 8.0), (x, area.bottom));
                 if x >= free_from && until - x > 24.0 {
-                    canvas.text("quiet", (x + 3.0, area.top - 3.0), Anchor::Start, &name);
+                    canvas.text("quiet", (x + 3.0, area.top - 3.0), Anchor::Start, &label);
                     free_from = until;
                 }
             });
@@ -174,10 +174,10 @@ impl Chart {
 
     fn draw_x_axis(&self, canvas: &mut Canvas, area: Area, y: f64) {
         canvas.line("axis", (area.left, area.bottom), (area.right, area.bottom));
-        let room = (area.right - area.left) / self.x.ticks.len().max(1) as f64;
+        let width = (area.right - area.left) / self.x.ticks.len().max(1) as f64;
         let mut free_from = f64::NEG_INFINITY;
         for (value, label) in &self.x.ticks {
-            let label = ellipsize(label, (room - 10.0).max(34.0));
+            let label = ellipsize(label, (width - 10.0).max(34.0));
             let (x, half) = (area.x(self.x.scale.at(*value)), text_width(&label) / 2.0);
             canvas.line("axis", (x, y), (x, y + 4.0));
             if x - half >= free_from {
@@ -234,7 +234,8 @@ impl Chart {
         });
     }
 
-    /// The axes, for a script that reads figures off the lines: kind, ends, places of the ends, unit.
+    /// Attributes with the axes for the script of the page: kind, ends, positions of the ends, factor and symbol of
+    /// the unit.
     fn script_data(&self, area: Area) -> String {
         let axis = |axis: &Axis, from: f64, to: f64| {
             let kind = if matches!(axis.scale, Scale::Log { .. }) { "log" } else { "linear" };
@@ -248,12 +249,12 @@ impl Chart {
 }
 
 impl Area {
-    /// The same, so far to the right.
+    /// The rectangle moved to the right by `by`.
     fn shifted(self, by: f64) -> Self {
         Self { left: self.left + by, right: self.right + by, ..self }
     }
 
-    /// Where a share of the width lies.
+    /// Horizontal position of a fraction of the width.
     pub fn x(self, share: f64) -> f64 {
         self.left + share * (self.right - self.left)
     }

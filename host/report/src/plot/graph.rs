@@ -1,75 +1,75 @@
-//! Nodes and links at several moments, side by side.
+//! Plots of a network at several times, in panels.
 
 use super::Drawing;
 use super::canvas::{Anchor, Canvas, ellipsize};
 use super::layout::{MARGIN, WIDTH};
 
-/// The same network at several moments.
+/// A network at several times.
 #[derive(Clone, Debug)]
 pub struct Graph {
     /// See [`Drawing::name`].
     pub name: &'static str,
-    /// What it shows.
+    /// Title above the plot.
     pub title: String,
-    /// What there is to see, for those who cannot.
+    /// Text alternative for screen readers.
     pub description: String,
-    /// The nodes.
+    /// Nodes, in the same position in all panels.
     pub nodes: Vec<Node>,
-    /// Nodes that could speak with each other, by name.
+    /// Pairs of names of linked nodes.
     pub links: Vec<(String, String)>,
-    /// The moments.
+    /// Panels, one for each time.
     pub panels: Vec<Panel>,
 }
 
 /// A node.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// What it is called.
+    /// Name of the node.
     pub name: String,
-    /// From 0 to 1: across, and down.
+    /// Horizontal and vertical position, from 0 (left, top) to 1.
     pub place: (f64, f64),
 }
 
-/// One moment.
+/// The network at one time.
 #[derive(Clone, Debug)]
 pub struct Panel {
-    /// When.
+    /// Title of the panel.
     pub title: String,
-    /// How each node is, in their order.
+    /// State of each node, in the order of the nodes.
     pub states: Vec<NodeState>,
-    /// What goes where.
+    /// Arrows between nodes.
     pub arrows: Vec<Arrow>,
 }
 
-/// From a node to another, by name.
+/// An arrow between two nodes.
 #[derive(Clone, Debug)]
 pub struct Arrow {
-    /// From here.
+    /// Name of the first node.
     pub from: String,
-    /// To there.
+    /// Name of the second node.
     pub to: String,
 }
 
-/// How a node is at a moment.
+/// State of a node at one time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NodeState {
-    /// It has a route.
+    /// The node has a route.
     Routed,
-    /// It has none.
+    /// The node has no route.
     Unrouted,
-    /// It is down.
+    /// The node is down.
     Down,
-    /// Routes lead to it.
+    /// The node is a destination of routes.
     Destination,
 }
 
-/// Between panels.
+/// Distance between panels.
 const GAP: f64 = 16.0;
-/// Room for a title above a panel.
+/// Height of the title above a panel.
 const TITLE_HEIGHT: f64 = 22.0;
 
 impl Graph {
-    /// Draw it, two or three panels in a row.
+    /// Draws the plot with at most three panels in a row.
     pub fn draw(&self) -> Drawing {
         let columns = if self.panels.len() == 4 { 2 } else { self.panels.len().clamp(1, 3) };
         let side = (WIDTH - 2.0 * MARGIN - GAP * (columns as f64 - 1.0)) / columns as f64;
@@ -95,13 +95,13 @@ impl Graph {
         }
     }
 
-    /// A line of nodes needs less height than a square of them.
+    /// Ratio of height to width of a panel: smaller if all nodes are on a horizontal line.
     fn aspect(&self) -> f64 {
         let flat = self.nodes.iter().all(|node| (node.place.1 - 0.5).abs() < 1e-6);
         if flat { 0.3 } else { 1.0 }
     }
 
-    /// Smaller where there are many, so that links show between them.
+    /// Radius of the nodes: smaller with many nodes, so that links between them stay visible.
     fn radius(&self, side: f64) -> f64 {
         (side / (self.nodes.len().max(1) as f64).sqrt() / 7.0).clamp(1.5, 6.0)
     }
@@ -161,7 +161,7 @@ fn draw_node(canvas: &mut Canvas, (x, y): (f64, f64), state: NodeState, radius: 
     }
 }
 
-/// A line between the edges of two nodes, with a head at its end.
+/// Draws an arrow between the edges of two nodes.
 fn arrow(canvas: &mut Canvas, (x1, y1): (f64, f64), (x2, y2): (f64, f64), radius: f64) {
     let (across, down) = (x2 - x1, y2 - y1);
     let length = (across * across + down * down).sqrt();

@@ -1,16 +1,16 @@
-//! Strips below a plot that say when something was so, and how much: stronger is more. The plot itself is shaded
-//! at those times.
+//! Strips below a plot, which show intervals with an intensity such as the share of affected devices. The plot is
+//! shaded in the same intervals.
 
 use super::axis::Axis;
 use super::canvas::{Anchor, Canvas, ellipsize};
 use super::layout::Area;
 
-/// A strip.
+/// A strip below a plot.
 #[derive(Clone, Debug)]
 pub struct Lane {
-    /// What was so.
+    /// Name of the strip.
     pub name: String,
-    /// From, to, and how much, between 0 and 1; in ascending order, without overlap.
+    /// Intervals: start, end and intensity from 0 to 1; in ascending order, without overlap.
     pub spans: Vec<(f64, f64, f64)>,
 }
 
@@ -18,13 +18,13 @@ const HEIGHT: f64 = 10.0;
 const PITCH: f64 = 16.0;
 
 impl Lane {
-    /// Its name as far as there is room for it.
+    /// The name, truncated to the width beside the strip.
     pub fn label(&self) -> String {
         ellipsize(&self.name, 96.0)
     }
 }
 
-/// Shade the plot.
+/// Shades the plot in the intervals of the strips.
 pub fn shade(canvas: &mut Canvas, lanes: &[Lane], area: Area, x: &Axis) {
     for (from, to, level) in lanes.iter().flat_map(|lane| &lane.spans) {
         let (from, to) = (area.x(x.scale.at(*from)), area.x(x.scale.at(*to)));
@@ -33,9 +33,9 @@ pub fn shade(canvas: &mut Canvas, lanes: &[Lane], area: Area, x: &Axis) {
     }
 }
 
-/// Draw the strips; returns where the axis goes.
+/// Draws the strips. Returns the vertical position of the axis below them.
 pub fn draw(canvas: &mut Canvas, lanes: &[Lane], area: Area, x: &Axis) -> f64 {
-    // Clear of the lowest figure on the axis.
+    // Keeps a distance to the lowest label of the vertical axis.
     let mut y = area.bottom + if lanes.is_empty() { 0.0 } else { 5.0 };
     for lane in lanes {
         let top = y + PITCH - HEIGHT;

@@ -1,34 +1,34 @@
-//! Legends, which stand above a plot and so never cover its figures.
+//! Legends. They are above the plot, so that they do not cover it.
 
 use super::canvas::{Anchor, Canvas, ellipsize, text_width};
 use super::layout::{MARGIN, WIDTH};
 use super::style::{drawn, filled};
 
-/// What an entry looks like.
+/// Symbol of a legend entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Swatch {
-    /// A piece of line.
+    /// A short line.
     Line,
     /// A box.
     Box,
 }
 
-/// An entry.
+/// An entry of a legend.
 #[derive(Clone, Copy, Debug)]
 pub struct LegendEntry<'a> {
-    /// What it says.
+    /// Text of the entry.
     pub name: &'a str,
-    /// The colour and dashes.
+    /// Number of the series, which selects colour and dashes.
     pub series: usize,
-    /// How they show.
+    /// Symbol beside the text.
     pub swatch: Swatch,
 }
 
 const ROW: f64 = 16.0;
 const SWATCH: f64 = 24.0;
 
-/// Draw it in as many rows as it takes; returns the baseline below. One entry alone says nothing and is left
-/// out, and so is its title.
+/// Draws the legend in as many rows as necessary. Returns the next baseline. A legend with fewer than two entries is left
+/// out.
 pub fn draw(canvas: &mut Canvas, title: &str, entries: &[LegendEntry<'_>], baseline: f64) -> f64 {
     if entries.len() < 2 {
         return baseline;

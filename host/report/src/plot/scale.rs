@@ -1,26 +1,26 @@
-//! Where a figure lies on an axis, and which figures are worth a tick.
+//! Scales of axes, and round figures for ticks.
 
-/// From figures to shares of an axis' length.
+/// Mapping from figures to fractions of the length of an axis.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Scale {
-    /// Equal steps for equal differences.
+    /// Equal distances for equal differences.
     Linear {
-        /// At the start.
+        /// Figure at the start.
         lo: f64,
-        /// At the end.
+        /// Figure at the end.
         hi: f64,
     },
-    /// Equal steps for equal factors; both ends are above zero.
+    /// Equal distances for equal factors; both ends are positive.
     Log {
-        /// At the start.
+        /// Figure at the start.
         lo: f64,
-        /// At the end.
+        /// Figure at the end.
         hi: f64,
     },
 }
 
 impl Scale {
-    /// Between 0 at the start and 1 at the end, and never beyond them.
+    /// Position of a figure from 0 (start) to 1 (end), clamped to this range.
     pub fn at(self, value: f64) -> f64 {
         let share = match self {
             Self::Linear { lo, hi } => (value - lo) / (hi - lo),
@@ -29,7 +29,7 @@ impl Scale {
         share.clamp(0.0, 1.0)
     }
 
-    /// The ends.
+    /// Figures at both ends.
     pub fn ends(self) -> (f64, f64) {
         match self {
             Self::Linear { lo, hi } | Self::Log { lo, hi } => (lo, hi),
@@ -37,7 +37,7 @@ impl Scale {
     }
 }
 
-/// The step of 1, 2 or 5 times a power of ten that cuts a span into about so many parts.
+/// The step of 1, 2 or 5 times a power of ten that divides `span` into approximately `parts` parts.
 pub fn nice_step(span: f64, parts: f64) -> f64 {
     let raw = span / parts;
     let power = 10f64.powf(raw.log10().floor());
@@ -50,13 +50,13 @@ pub fn nice_step(span: f64, parts: f64) -> f64 {
     step * power
 }
 
-/// Multiples of a step from one end to the other.
+/// Multiples of a step within a range.
 pub fn multiples(lo: f64, hi: f64, step: f64) -> Vec<f64> {
     let (first, last) = ((lo / step - 1e-6).ceil() as i64, (hi / step + 1e-6).floor() as i64);
     (first..=last).map(|i| i as f64 * step).collect()
 }
 
-/// Ends that are multiples of a nice step, and the ticks from one to the other.
+/// A linear scale that ends at multiples of a round step, and its ticks.
 pub fn nice(lo: f64, hi: f64, parts: f64) -> (Scale, Vec<f64>) {
     let (lo, hi) = if hi > lo { (lo, hi) } else { widened(lo) };
     let step = nice_step(hi - lo, parts);
@@ -68,8 +68,8 @@ fn widened(value: f64) -> (f64, f64) {
     if value == 0.0 { (0.0, 1.0) } else { (value - value.abs() * 0.1, value + value.abs() * 0.1) }
 }
 
-/// Ends of 1, 2 or 5 times a power of ten, and the powers between them; on a short way also twice and five
-/// times those.
+/// A logarithmic scale that ends at 1, 2 or 5 times a power of ten, and its ticks: powers of ten, and on a short scale
+/// also 2 and 5 times those.
 pub fn decades(lo: f64, hi: f64) -> (Scale, Vec<f64>) {
     let from = lo.log10().floor() as i32;
     let to = (hi.log10().ceil() as i32).max(from + 1);
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ticks_are_round_and_hold_the_data() {
+    fn ticks_are_round_and_the_scale_contains_the_data() {
         let (scale, ticks) = nice(0.0, 47.0, 5.0);
         assert_eq!(
             (scale, ticks),
@@ -99,7 +99,7 @@ mod tests {
         let (lo, hi) = scale.ends();
         assert!(lo <= 0.91 && hi >= 0.99 && (3..=8).contains(&ticks.len()), "{scale:?} {ticks:?}");
         let (lo, hi) = nice(5.0, 5.0, 4.0).0.ends();
-        assert!(lo < 5.0 && hi > 5.0, "one figure alone has room around it");
+        assert!(lo < 5.0 && hi > 5.0, "a single figure has padding");
     }
 
     #[test]
@@ -110,7 +110,7 @@ mod tests {
         assert_eq!(ticks.len(), 4, "0.01, 0.1, 1, 10: {ticks:?}");
         assert!((scale.at(0.2) - 0.5).abs() < 1e-9);
         assert_eq!((scale.at(1e-9), scale.at(1e9)), (0.0, 1.0));
-        assert_eq!(decades(0.01, 0.5).1.len(), 6, "on a short way there are more");
+        assert_eq!(decades(0.01, 0.5).1.len(), 6, "a short scale has more ticks");
         assert!(decades(1.0, 1.0).1.len() > 1);
     }
 }

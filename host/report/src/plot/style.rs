@@ -1,13 +1,13 @@
-//! Colours and type of plots.
+//! Colours and fonts of plots.
 //!
-//! The colours are those of Okabe and Ito, "Color Universal Design" (2008), which people with any kind of
-//! colour vision can tell apart; the pale ones are darker on white than there, so that thin lines show, and
-//! all are lighter on black. Lines differ in their dashes, too, for print in black and white.
+//! The colours are those of Okabe and Ito, "Color Universal Design" (2008), which can be distinguished with any kind of
+//! colour vision. The pale ones are darker here on white, so that thin lines are visible; all are lighter on black. Lines
+//! also differ in their dashes, for print in black and white.
 
-/// How many series can be told apart.
+/// Number of distinct series.
 pub const SERIES: usize = 8;
 
-/// Styles of a plot, on a page as in a file of its own.
+/// Style sheet of plots, on pages and in SVG files.
 pub const CSS: &str = "\
 .plot{--paper:#fff;--ink:#1b2430;--quiet:#566070;--rule:#e4e8ec;--shade:#7a8796;\
 --s0:#0072b2;--s1:#d55e00;--s2:#009e73;--s3:#b5548b;--s4:#b98300;--s5:#3a9bd9;--s6:#6a4fb0;--s7:#3d4652;\

@@ -17,8 +17,8 @@ use crate::exit::Exit;
 pub struct Args {
     /// Built-in behaviours, .wasm files, or folders with one [default: all built-in ones]
     behaviours: Vec<String>,
-    /// Folder for the compiled code; `wasmote run --precompiled` reads it. Give it to root, or to the user that runs
-    /// wasmote, and let nobody else write to it
+    /// Folder for the compiled code, which `wasmote run --precompiled` reads. It must belong to root or to the user that
+    /// runs wasmote, and other users must not have write access
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 }
@@ -35,7 +35,7 @@ pub fn run(args: &Args, engine: &Engine) -> Result<Exit, Failure> {
         let failed = |problem: &dyn std::fmt::Display| {
             Failure::failed(anyhow!("`{}`: {problem}", source.display_name()))
         };
-        // Compiled code of another component would be refused only when it is loaded.
+        // An invalid component is rejected here instead of at the load of its compiled code.
         engine.load(&source.name(), &bytes).map_err(|problem| failed(&problem))?;
         let path = precompile(&bytes, &args.out).map_err(|problem| failed(&problem))?;
         to_stdout(format_args!("{}  {}", source.display_name(), path.display()));

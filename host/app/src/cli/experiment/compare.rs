@@ -8,10 +8,10 @@ use wasmote_report::{self, Error};
 use crate::cli::Failure;
 use crate::exit::Exit;
 
-/// What to compare.
+/// Arguments of `wasmote experiment compare`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Two results folders or more; the first is what the others are compared with
+    /// Two or more results folders; the first is the baseline
     #[arg(required = true, num_args = 2.., value_name = "DIR")]
     folders: Vec<PathBuf>,
     /// Print JSON
@@ -22,7 +22,7 @@ pub struct Args {
     out: Option<PathBuf>,
 }
 
-/// Do it.
+/// Compares the folders.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
     let comparison = wasmote_report::compare(&args.folders).map_err(|problem| match problem {
         Error::TooFew => Failure::usage(problem),

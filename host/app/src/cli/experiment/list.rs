@@ -10,7 +10,7 @@ use wasmote_fleet::term::{STRONG, to_stderr, to_stdout};
 use crate::cli::Failure;
 use crate::exit::Exit;
 
-/// How to list.
+/// Arguments of `wasmote experiment list`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// Print JSON
@@ -18,7 +18,7 @@ pub struct Args {
     json: bool,
 }
 
-/// A plan as it is shown.
+/// A plan in the list.
 #[derive(Debug, Serialize)]
 struct PlanInfo {
     name: String,
@@ -29,7 +29,7 @@ struct PlanInfo {
     runs: usize,
 }
 
-/// Do it. Files that are no plans are named on stderr.
+/// Lists the plans. Errors of invalid plans go to stderr.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
     let mut plans = Vec::new();
     for (name, path) in local_plans() {

@@ -1,4 +1,4 @@
-//! One line on stderr that says how far it is, where somebody can see it.
+//! Progress line on stderr, if it is a terminal.
 
 use std::io::{IsTerminal, Write, stderr};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 use wasmote_experiment::plan::Experiment;
 use wasmote_experiment::progress::Totals;
 
-/// How often the line changes.
+/// Interval of updates of the line.
 const REDRAW_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Do the work, and show meanwhile how far it is.
+/// Does the work and shows a progress line meanwhile.
 pub(super) fn with_progress<T>(
     experiment: &Experiment,
     totals: &Totals,
@@ -22,26 +22,26 @@ pub(super) fn with_progress<T>(
     let seeds = experiment.plan.seeds.0.len() as f64;
     let points = experiment.points.iter().map(|point| point.plan.duration.0.as_secs_f64());
     let progress_line = ProgressLine { seconds: points.sum::<f64>() * seeds, runs: experiment.runs().len() };
-    let over = AtomicBool::new(false);
+    let is_done = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let painter = scope.spawn(|| progress_line.redraw_until(totals, &over));
+        let painter = scope.spawn(|| progress_line.redraw_until(totals, &is_done));
         let outcome = work(totals);
-        over.store(true, Ordering::Relaxed);
+        is_done.store(true, Ordering::Relaxed);
         painter.thread().unpark();
         outcome
     })
 }
 
 struct ProgressLine {
-    /// Of the plan's time, over all runs.
+    /// Planned duration of all runs together.
     seconds: f64,
     runs: usize,
 }
 
 impl ProgressLine {
-    fn redraw_until(&self, totals: &Totals, over: &AtomicBool) {
+    fn redraw_until(&self, totals: &Totals, is_done: &AtomicBool) {
         let began = Instant::now();
-        while !over.load(Ordering::Relaxed) {
+        while !is_done.load(Ordering::Relaxed) {
             let line = self.line(totals, began.elapsed().as_secs_f64());
             let mut err = stderr().lock();
             let _ = write!(err, "\r\x1b[2K{line}").and_then(|()| err.flush());

@@ -9,10 +9,10 @@ use wasmote_report::{self, ReportFiles};
 use crate::cli::Failure;
 use crate::exit::Exit;
 
-/// What to report on.
+/// Arguments of `wasmote experiment report`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// Results folders; each gets its own report.html, and plots as SVG files under plots/
+    /// Results folders; each gets a report.html, and plots as SVG files under plots/
     #[arg(required = true, value_name = "DIR")]
     folders: Vec<PathBuf>,
     /// Print JSON
@@ -20,7 +20,7 @@ pub struct Args {
     json: bool,
 }
 
-/// Do it. A folder that cannot be reported on is named, and makes it fail after the others are done.
+/// Writes the reports. Errors of single folders go to stderr; the verb then fails after all other folders are done.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
     let mut problems = 0;
     let mut done = Vec::new();

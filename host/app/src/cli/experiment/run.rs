@@ -61,7 +61,7 @@ pub struct Args {
     /// Set a field of the plan, such as faults.loss.probability=0.2 or group.heartbeat.count=50
     #[arg(long, value_name = "PATH=VALUE")]
     set: Vec<String>,
-    /// Whose time passes: `virtual`, computed and repeatable, or `real`, with a broker, sockets and the clock
+    /// Time base: `virtual`, computed and reproducible, or `real`, with a broker, sockets and the clock
     #[arg(long, value_name = "TIME", default_value = "virtual",
         value_parser = EnumValueParser::<TimeArg>::new().map(TimeMode::from))]
     time: TimeMode,
@@ -70,7 +70,7 @@ pub struct Args {
     /// Folder for results
     #[arg(short, long, value_name = "DIR", default_value = "results")]
     out: PathBuf,
-    /// Runs in virtual time at one time [default: one for each core]
+    /// Number of parallel runs in virtual time [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     workers: Option<u32>,
     /// Print JSON
@@ -84,7 +84,8 @@ pub struct Args {
 }
 
 impl Args {
-    /// The command that makes the same results again; the output folder and the number of workers do not matter.
+    /// The command that reproduces the results. It leaves out the output folder and the number of workers, which do not
+    /// affect them.
     fn command(&self) -> String {
         let mut arguments = vec!["wasmote experiment run".to_owned(), shell_quoted(&self.plan)];
         arguments.extend(self.seeds.map(|seeds| format!("--seeds {seeds}")));
@@ -121,7 +122,7 @@ impl Args {
         ["--time real".to_owned()].into_iter().chain(given).collect()
     }
 
-    /// Rejects flags that are for the other sort of time.
+    /// Rejects flags of the other time base.
     fn check(&self) -> Result<(), Failure> {
         let flag = match self.time {
             TimeMode::Virtual => self.live.flag(),
@@ -158,7 +159,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     if args.cluster.on.is_some() {
         return kubernetes::run(args);
     }
-    // Before all else, so that a signal at any moment ends the program in order.
+    // First, so that a signal at any time ends the program cleanly.
     let totals = Totals { signals: Some(Signals::listen().map_err(Failure::failed)?), ..Totals::default() };
     let mut overrides = Overrides::parse(&args.set, args.seeds).map_err(failure)?;
     if args.time == TimeMode::Real {

@@ -16,27 +16,27 @@ use super::{failure, progress};
 use crate::cli::Failure;
 use crate::exit::Exit;
 
-/// What to verify.
+/// Arguments of `wasmote experiment verify`.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// Results folders
     #[arg(value_name = "DIR", required = true)]
     folders: Vec<PathBuf>,
-    /// Runs at one time [default: one for each core]
+    /// Number of parallel runs [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=4096))]
     workers: Option<u32>,
-    /// Print JSON: a list of runs, or of several folders such a list for each
+    /// Print JSON: a list of runs, or for several folders an object with one list for each
     #[arg(long)]
     json: bool,
 }
 
-/// What became of a folder's runs.
+/// Result of the verification of a folder.
 struct Verified {
     comparisons: Vec<RunComparison>,
     is_same: bool,
 }
 
-/// A folder that is gone when this is.
+/// A folder that is deleted when this is dropped.
 struct TempFolder(PathBuf);
 
 impl Drop for TempFolder {
@@ -45,7 +45,7 @@ impl Drop for TempFolder {
     }
 }
 
-/// Do it.
+/// Verifies the folders.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
     let engine = Engine::new().map_err(Failure::failed)?;
     let verified = args.folders.iter().map(|folder| Ok((folder, verify(args, folder, &engine)?)));
@@ -69,7 +69,7 @@ fn verify(args: &Args, folder: &Path, engine: &Engine) -> Result<Verified, Failu
     if !recorded.manifest.complete {
         let folder = folder.display();
         return Err(Failure::failed(anyhow!(
-            "`{folder}` is incomplete: whoever filled it was stopped; run it again with `{}`",
+            "`{folder}` is incomplete, because the experiment was stopped; run it again with `{}`",
             recorded.manifest.command
         )));
     }
@@ -86,7 +86,7 @@ fn verify(args: &Args, folder: &Path, engine: &Engine) -> Result<Verified, Failu
     });
     let comparisons = outcome.map_err(Failure::failed)?;
     let mut extra = recorded.unexpected_files(&comparisons).map_err(Failure::failed)?;
-    // Another version draws other pages.
+    // Other versions write different pages.
     if recorded.version_mismatch().is_none() {
         extra.extend(stale::stale_files(folder).unwrap_or_else(|problem| vec![problem.to_string()]));
     }
@@ -114,8 +114,8 @@ fn print(comparisons: &[RunComparison], unexpected: usize, folder: &Path) {
     let (same, all) = (comparisons.iter().filter(|it| it.is_same()).count(), comparisons.len());
     let extra = match unexpected {
         0 => String::new(),
-        1 => "; one thing beside them is not, which is told above".to_owned(),
-        count => format!("; {count} things beside them are not, which are told above"),
+        1 => "; 1 other difference, listed above".to_owned(),
+        count => format!("; {count} other differences, listed above"),
     };
     to_stdout(format_args!("{}: {same} of {all} runs are the same, to the byte{extra}", folder.display()));
 }

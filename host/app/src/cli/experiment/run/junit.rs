@@ -29,7 +29,7 @@ fn suite(run: &Summary, seconds: f64) -> TestSuite {
         .missing
         .as_ref()
         .map(|missing| ("everything was collected", missing.is_empty(), missing.join("; ")));
-    // A case of its own, because a threshold that was missed may hold again at the end.
+    // A separate case, because a threshold that was missed may hold again at the end.
     let aborted =
         run.aborted.then(|| ("no threshold ends the run", false, "one was missed before the end".to_owned()));
     let thresholds = run.thresholds.iter().map(|verdict| (&*verdict.text, verdict.ok, found(verdict)));

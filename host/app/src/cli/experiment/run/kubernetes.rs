@@ -24,7 +24,7 @@ use super::{Args, failure, junit, shell_quoted};
 use crate::cli::Failure;
 use crate::exit::Exit;
 
-/// A place for runs other than this process.
+/// Where runs execute if not in this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum RunTarget {
     /// The cluster of kubectl's context; in real time.
@@ -34,7 +34,7 @@ pub enum RunTarget {
 /// Options of runs on a cluster.
 #[derive(ClapArgs, Clone, Debug)]
 pub struct ClusterArgs {
-    /// Run on a cluster instead of here
+    /// Run on a cluster instead of locally
     #[arg(long, value_name = "PLACE", help_heading = "Kubernetes")]
     pub on: Option<RunTarget>,
     #[command(flatten)]
@@ -45,19 +45,19 @@ pub struct ClusterArgs {
     /// Devices in each pod [default: 1]
     #[arg(long, value_name = "N", help_heading = "Kubernetes")]
     devices_per_pod: Option<DeviceCount>,
-    /// Most memory of a pod [default: 64Mi]
+    /// Memory limit of a pod [default: 64Mi]
     #[arg(long, value_name = "AMOUNT", help_heading = "Kubernetes")]
     memory: Option<Quantity>,
-    /// Most processor time of a pod [default: 100m]
+    /// CPU limit of a pod [default: 100m]
     #[arg(long, value_name = "AMOUNT", help_heading = "Kubernetes")]
     cpu: Option<Quantity>,
-    /// How long pods may take to become ready [default: 5m]
+    /// Longest time until pods are ready [default: 5m]
     #[arg(long, value_name = "TIME", help_heading = "Kubernetes")]
     ready_timeout: Option<DurationValue>,
 }
 
 impl ClusterArgs {
-    /// A flag that has no meaning without a cluster.
+    /// A flag that needs `--on kubernetes`, if it was given without.
     pub fn unexpected_flag(&self) -> Option<&'static str> {
         let given = [
             ("--context", self.cluster.context.is_some()),
@@ -88,7 +88,7 @@ impl ClusterArgs {
         })
     }
 
-    /// The arguments that make the same run again.
+    /// The arguments that reproduce the run.
     fn arguments(&self) -> Vec<String> {
         let given = [
             ("--context", self.cluster.context.clone()),
@@ -108,7 +108,7 @@ impl ClusterArgs {
 pub fn run(args: &Args) -> Result<Exit, Failure> {
     if args.workers.is_some() {
         let problem =
-            anyhow!("--workers is for runs here; a cluster has one run after the other; leave it out");
+            anyhow!("--workers is for local runs; a cluster executes one run after the other; leave it out");
         return Err(Failure::usage(problem));
     }
     let totals = Totals { signals: Some(Signals::listen().map_err(Failure::failed)?), ..Totals::default() };
@@ -126,7 +126,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     let outcome = wasmote_kubernetes::experiment::execute(&experiment, &mut results, &options, &totals);
     let folder = results.folder.display();
     let summaries = outcome.map_err(|problem| {
-        to_stderr(format_args!("what there is of results is in {folder}"));
+        to_stderr(format_args!("partial results are in {folder}"));
         cluster_failure(problem)
     })?;
     if let Some(file) = &args.junit {
@@ -200,12 +200,12 @@ fn print_summary(summary: &Summary) {
     }
 }
 
-/// The exit code; a partial collection is no success.
+/// The exit code; a partial collection is a failure.
 fn verdict(results: &ResultsWriter, summaries: &[Summary], interrupted: bool) -> Exit {
     let missing = missing(results);
     if !missing.is_empty() {
         to_stderr(format_args!("{WARNING}warning:{WARNING:#} the collection is partial; missing:"));
-        missing.iter().for_each(|what| to_stderr(format_args!("  {what}")));
+        missing.iter().for_each(|part| to_stderr(format_args!("  {part}")));
     }
     match () {
         () if interrupted => Exit::Interrupted,

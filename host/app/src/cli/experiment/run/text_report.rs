@@ -92,8 +92,8 @@ fn run(summary: &Summary, took: f64) {
     }
 }
 
-/// Prints each threshold once, with the number of runs that missed it. A sweep can give points thresholds of their own,
-/// so a threshold is identified by its text.
+/// Prints each threshold once, with the number of runs that missed it. The points of a sweep can have different
+/// thresholds, so a threshold is identified by its text.
 fn thresholds(summaries: &[Summary]) {
     to_stdout("");
     let mut evaluated: Vec<(&str, Vec<&ThresholdOutcome>)> = Vec::new();

@@ -1,4 +1,4 @@
-//! The page of one results folder.
+//! The report page of a results folder.
 
 use std::fs;
 
@@ -32,7 +32,7 @@ fn a_page_is_well_formed_and_has_every_plot() {
     let markup = parse(&page).unwrap();
     assert_eq!(markup.values("figure", "id"), PLOTS);
     assert_eq!(markup.count("svg"), PLOTS.len());
-    assert_eq!(markup.values("svg", "role"), ["img"; 5], "readable without eyes");
+    assert_eq!(markup.values("svg", "role"), ["img"; 5], "accessible to screen readers");
     assert!(markup.count("desc") == PLOTS.len() && markup.count("polyline") >= 6);
 }
 
@@ -52,7 +52,7 @@ fn a_sweep_adds_its_plots_and_each_is_a_file_too() {
 }
 
 #[test]
-fn nothing_on_a_page_comes_from_elsewhere() {
+fn a_page_loads_nothing() {
     let markup = parse(&page_of(&sweep().folder())).unwrap();
     for element in ["link", "img", "iframe", "image", "object", "use"] {
         assert_eq!(markup.count(element), 0, "{element}");
@@ -61,18 +61,18 @@ fn nothing_on_a_page_comes_from_elsewhere() {
     let policy = markup.values("meta", "content");
     assert!(
         policy.iter().any(|content| content.contains("default-src 'none'")),
-        "and the browser is told so"
+        "the policy forbids other sources"
     );
 }
 
 #[test]
-fn names_are_text_whatever_is_in_them() {
+fn names_are_escaped() {
     let evil = "<script>alert(1)</script> & \"co\" 'x' \u{7}";
     let points = vec![json!({evil: evil}), json!({evil: "plain"})];
     let fixture = Fixture { plan: evil.into(), points, seeds: 2, ..Fixture::default() };
     let page = page_of(&fixture.folder());
     let markup = parse(&page).unwrap();
-    assert_eq!(markup.count("script"), 1, "only our own");
+    assert_eq!(markup.count("script"), 1, "only the script of the page");
     assert!(!page.contains("alert(1)</script>") && page.contains("&lt;script&gt;alert(1)"));
 }
 
@@ -89,11 +89,11 @@ fn the_same_folder_makes_the_same_bytes() {
 }
 
 #[test]
-fn means_and_intervals_are_students() {
-    // Three seeds: 0.90, 0.92, 0.94. Mean 0.92, s = 0.02, t = 4.303: half a width of 0.0497.
+fn means_have_intervals_by_students_t() {
+    // Three seeds: 0.90, 0.92, 0.94. Mean 0.92, s = 0.02, t = 4.303: half the width is 0.0497.
     let ratio = |_, seed| 0.88 + 0.02 * seed as f64;
     let page = page_of(&Fixture { seeds: 3, ratio, ..Fixture::default() }.folder());
-    assert!(page.contains("<td class=\"number\">92.0 ± 5.0</td>"), "in the table");
+    assert!(page.contains("<td class=\"number\">92.0 ± 5.0</td>"), "missing in the table");
     assert!(page.contains("delivery ratio (%)"));
 }
 
@@ -102,7 +102,7 @@ fn one_seed_has_no_interval() {
     let page = page_of(&Fixture::default().folder());
     let ratio = "<td class=\"number\">90.40</td>";
     assert!(page.contains(ratio));
-    assert!(!page.contains(" band\""), "nor bands");
+    assert!(!page.contains(" band\""), "no bands");
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn thresholds_are_judged_over_all_runs() {
 }
 
 #[test]
-fn an_experiment_that_was_stopped_says_so() {
+fn the_page_of_a_stopped_experiment_says_that_it_is_incomplete() {
     let folder = Fixture { complete: false, seeds: 4, ..Fixture::default() }.folder();
     fs::remove_file(folder.file("runs/002-seed3/summary.json")).unwrap();
     fs::remove_file(folder.file("runs/002-seed3/timeseries.csv")).unwrap();
@@ -166,7 +166,7 @@ fn the_page_says_how_to_repeat_and_to_cite_it() {
 }
 
 #[test]
-fn a_report_takes_the_place_of_an_older_one_and_leaves_nothing_beside_it() {
+fn a_report_replaces_an_older_one_and_leaves_no_temporary_files() {
     let folder = Fixture::default().folder();
     fs::write(folder.file("report.html"), "old").unwrap();
     assert!(page_of(&folder).starts_with("<!DOCTYPE html>"));
@@ -190,11 +190,11 @@ fn a_run_that_was_killed_is_shown_as_far_as_its_intervals_are_written() {
     }
     let page = page_of(&folder);
     let markup = parse(&page).unwrap();
-    assert!(markup.values("figure", "id").contains(&"delivery-over-time"), "its curves are there");
+    assert!(markup.values("figure", "id").contains(&"delivery-over-time"), "curves are drawn");
     assert!(
         page.contains("This experiment is incomplete.</strong> It was stopped before its end: its only run")
     );
-    assert!(page.contains("Cut short, and shown up to there: the only run at "));
-    assert!(page.contains("nobody can tell: 1 of 1 runs left no account"));
-    assert!(!page.contains("of messages it is known"));
+    assert!(page.contains("Cut short, and shown up to that time: the only run at "));
+    assert!(page.contains("unknown: 1 of 1 runs have no ledger"));
+    assert!(!page.contains("every message is accounted for"));
 }

@@ -1,4 +1,4 @@
-//! Folders side by side.
+//! Comparisons of results folders.
 
 use std::fs;
 
@@ -40,8 +40,7 @@ fn a_difference_has_welchs_interval() {
         assert!((value - wanted).abs() < 2e-4, "{value}, not {wanted}");
     };
     close(&row["values"][0]["mean"], 0.93);
-    // s = 0.02582 and 0.01291 over four seeds each: standard error 0.014434, degrees of freedom 4.412, and
-    // t there is 2.678.
+    // s = 0.02582 and 0.01291 over four seeds each: standard error 0.014434, degrees of freedom 4.412, t = 2.678.
     close(&difference["value"], -0.115);
     close(&difference["half_width"], 0.03865);
     close(&difference["low"], -0.15365);
@@ -49,7 +48,7 @@ fn a_difference_has_welchs_interval() {
 }
 
 #[test]
-fn the_table_says_which_differences_count() {
+fn the_table_marks_significant_differences() {
     let text = compared(&two()).text();
     let line = text.lines().find(|line| line.starts_with("delivery ratio (%)")).unwrap();
     let cells: Vec<_> = line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect();
@@ -59,7 +58,7 @@ fn the_table_says_which_differences_count() {
 }
 
 #[test]
-fn points_are_matched_by_what_they_set() {
+fn points_are_matched_by_their_values() {
     let fixture = |values: [u64; 2]| Fixture {
         points: values.map(|nodes| json!({"groups.nodes.count": nodes})).to_vec(),
         seeds: 2,
@@ -89,21 +88,21 @@ fn a_comparison_is_a_page_with_overlays() {
 }
 
 #[test]
-fn a_comparison_needs_two_with_something_in_them() {
+fn a_comparison_needs_two_folders_with_runs() {
     let [a, b] = two();
     let error_text = |dirs: &[&Folder]| {
         let dirs: Vec<_> = dirs.iter().map(|folder| folder.path().to_path_buf()).collect();
         wasmote_report::compare(&dirs).unwrap_err().to_string()
     };
-    assert_eq!(error_text(&[&a]), "a comparison takes two results folders or more");
+    assert_eq!(error_text(&[&a]), "a comparison needs two or more results folders");
     let manifest = fs::read_to_string(b.file("manifest.json")).unwrap();
     fs::write(b.file("manifest.json"), manifest.replace("\"complete\": true", "\"complete\": false"))
         .unwrap();
     fs::remove_dir_all(b.file("runs")).unwrap();
-    assert!(error_text(&[&a, &b]).ends_with("no run of it has ended, so there is nothing to compare"));
+    assert!(error_text(&[&a, &b]).ends_with("none of its runs has ended, so there is nothing to compare"));
 }
 
-/// A threshold ended the runs with these seeds early, when hardly anything had been delivered.
+/// Marks the runs with these seeds as ended early by a threshold, with 7 deliveries.
 fn abort(folder: &Folder, seeds: &[u64]) {
     for entry in fs::read_dir(folder.file("runs")).unwrap() {
         let file = entry.unwrap().path().join("summary.json");
@@ -125,7 +124,7 @@ fn runs_that_a_threshold_ended_do_not_go_into_means_and_are_reported() {
     abort(&folders[1], &[3, 4]);
     let comparison = compared(&folders);
     let (text, json, page) = (comparison.text(), comparison.json(), comparison.html());
-    let error_text = "B: 2 of 4 runs were ended before their time (2 by a threshold). 2 left out";
+    let error_text = "B: 2 of 4 runs were ended early (2 by a threshold). 2 left out";
     assert!(text.contains(error_text) && page.contains(error_text), "{text}");
     assert_eq!(json["experiments"][1]["aborted"], 2);
     assert_eq!(json["experiments"][1]["left_out"], 2);
@@ -140,16 +139,16 @@ fn runs_that_a_threshold_ended_do_not_go_into_means_and_are_reported() {
 }
 
 #[test]
-fn where_no_run_was_whole_figures_are_marked_and_no_difference_is_taken() {
+fn without_a_whole_run_figures_are_marked_and_have_no_difference() {
     let folders = two();
     abort(&folders[1], &[1, 2, 3, 4]);
     let comparison = compared(&folders);
     let text = comparison.text();
-    assert!(text.contains("B: all 4 runs were ended before their time (4 by a threshold)."), "{text}");
+    assert!(text.contains("B: all 4 runs were ended early (4 by a threshold)."), "{text}");
     let line = text.lines().find(|line| line.starts_with("delivered")).unwrap();
     assert!(line.contains("7.000 ± 0.000 †") && line.ends_with('–'), "{line}");
     assert!(comparison.json()["rows"][0]["differences"][0].is_null());
-    assert!(comparison.html().contains("† marks runs that were ended before their time"));
+    assert!(comparison.html().contains("† marks points without a whole run"));
 }
 
 #[test]
@@ -167,7 +166,7 @@ fn sweeps_with_no_point_in_common_are_reported_and_have_no_table() {
 }
 
 #[test]
-fn it_says_in_what_the_plans_differ() {
+fn fields_that_differ_between_the_plans_are_listed() {
     let folders = two();
     let plan = |count: u64, duration: &str| {
         format!("name = \"one\"\nduration = \"{duration}\"\n\n[[group]]\nname = \"west\"\ncount = {count}\n")
@@ -180,5 +179,5 @@ fn it_says_in_what_the_plans_differ() {
     assert!(differ[0].starts_with("  duration") && differ[0].ends_with("A 10m   B 5m"), "{text}");
     assert!(differ[1].starts_with("  group.west.count") && differ[1].ends_with("A 8   B 10"), "{text}");
     assert_eq!(comparison.json()["plans_differ"][1]["values"], json!(["8", "10"]));
-    assert!(comparison.html().contains("In what the plans differ"));
+    assert!(comparison.html().contains("Differences between the plans"));
 }

@@ -1,28 +1,28 @@
-//! Whether a text is well-formed markup: every element closed in order, every attribute quoted, no stray `<` or
-//! `&`. Our pages are written so that they are XML, too, save for the doctype.
+//! Parser for well-formed markup: elements are nested correctly, attributes are quoted, `<` and `&` are escaped. Report
+//! pages are XML except for the doctype.
 
 use std::collections::BTreeMap;
 
-/// The elements by name, with their attributes.
+/// All elements with their names and attributes.
 #[derive(Debug, Default)]
 pub struct Markup {
     pub elements: Vec<(String, BTreeMap<String, String>)>,
 }
 
 impl Markup {
-    /// The names that stand in an attribute of an element.
+    /// Values of an attribute of all elements with this name.
     pub fn values(&self, element: &str, attribute: &str) -> Vec<&str> {
         let named = self.elements.iter().filter(|(name, _)| name == element);
         named.filter_map(|(_, attributes)| attributes.get(attribute).map(String::as_str)).collect()
     }
 
-    /// How many there are of an element.
+    /// Number of elements with this name.
     pub fn count(&self, element: &str) -> usize {
         self.elements.iter().filter(|(name, _)| name == element).count()
     }
 }
 
-/// Parse, or say what is wrong and where.
+/// Parses a text. The error describes the problem and its place.
 pub fn parse(text: &str) -> Result<Markup, String> {
     let mut markup = Markup::default();
     let mut open: Vec<String> = Vec::new();
@@ -86,7 +86,7 @@ fn attributes_of(text: &str) -> Result<BTreeMap<String, String>, String> {
 }
 
 #[test]
-fn the_checker_itself_sees_what_is_wrong() {
+fn malformed_markup_is_rejected() {
     assert!(parse("<a b=\"c\"><d/>x &amp; y</a>").is_ok());
     for wrong in ["<a>", "<a></b>", "<a b=c/>", "<a>x & y</a>", "<a>x > y</a>", "<a b=\"1\" b=\"2\"/>"] {
         assert!(parse(wrong).is_err(), "{wrong}");

@@ -1,4 +1,4 @@
-//! A results folder as an experiment writes it, with figures that look like an experiment's.
+//! Generator of results folders with plausible figures.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
-/// What to write.
+/// Parameters of a results folder.
 #[derive(Clone)]
 pub struct Fixture {
     pub plan: String,
@@ -33,7 +33,7 @@ impl Default for Fixture {
     }
 }
 
-/// A folder that is gone with the test.
+/// A temporary folder, deleted at the end of the test.
 pub struct Folder(TempDir);
 
 impl Folder {
@@ -46,7 +46,7 @@ impl Folder {
     }
 }
 
-/// The middle of a small generator: enough to look like noise.
+/// The high bits of a linear congruential generator, as noise between 0 and 1.
 fn noise(state: &mut u64) -> f64 {
     *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     (*state >> 40) as f64 / (1u64 << 24) as f64
@@ -186,7 +186,7 @@ impl Fixture {
     }
 }
 
-/// Nearly uniform between 10 ms and twice the scale.
+/// A latency histogram, nearly uniform between 10 ms and twice the scale.
 fn buckets(scale: f64) -> String {
     let mut text = String::from("group,upper_bound_s,count\n");
     for group in ["*", "east"] {
