@@ -1,36 +1,38 @@
-//! The embedded broker, so that a laptop needs nothing but this program.
+//! Embedded MQTT broker. It runs in the process of the fleet, so that no broker has to be installed.
 //!
-//! It is the broker model of `wasmote_sim`, turned by real time: what a user sees live is what virtual time
-//! computes, and there is one broker and not two. The scenarios of the model's tests are run against it over TCP
-//! too, with the same expectations.
+//! It runs the broker model of `wasmote_mqtt` in real time, so that live runs and virtual time use one broker
+//! implementation. The scenarios of the model's tests also run against it over TCP, with the same
+//! expectations.
 //!
-//! * [`BrokerTask`]: the task that owns the model and alone turns it, with the [`reply_channel`] for what comes out.
-//! * `listener`: the TCP listener, on loopback. `connection`: one client that came through it, speaking MQTT 3.1.1 or 5.
-//! * `handle`: devices in this process, without sockets. Their packets go in and come out in batches, one way in
-//!   and one way out for each shard.
-//! * Its own [faults](wasmote_sim::faults::broker), pauses and restarts, are given to its [`BrokerHandle`].
-//! * `sys_topics`: what it tells of itself under `$SYS`. [`observer`]: seeing all of it.
+//! * [`BrokerTask`]: the task that owns the model. [`reply_channel`]: its replies to one client.
+//! * `listener`: the TCP listener on loopback. `connection`: one TCP client, with MQTT 3.1.1 or 5.
+//! * `handle`: devices in this process, without sockets. Shards send batches of packets over one shared channel,
+//!   and each shard has one channel for replies.
+//! * [`BrokerHandle`] takes the broker's own [faults](wasmote_sim::faults::broker), pauses and restarts.
+//! * `sys_topics`: statistics under `$SYS`. [`observer`]: trace of all packets.
 //!
-//! # What is bounded, and what becomes of the rest
+//! # Limits
 //!
-//! * What one client has not read yet: 10,000 messages. Then messages at QoS 0 for it are dropped, as for a
-//!   [slow consumer](wasmote_mqtt::broker::counters::DropReason::SlowConsumer); at QoS 1 and 2 there are never more than the
-//!   client's receive maximum on the way, and 1,000 more in its queue.
-//! * What the devices of one shard have not dealt with yet: 100,000 messages, likewise.
-//! * A client that sends faster than the broker works is not read from for that time. A device's client is
-//!   refused, at QoS 0, when 100,000 packets of its shard wait for the broker, as if its socket were full.
+//! * Unread messages of one client: 10,000. Beyond that, messages at QoS 0 for it are dropped as for a [slow
+//!   consumer](wasmote_mqtt::broker::counters::DropReason::SlowConsumer). At QoS 1 and 2 the client's receive
+//!   maximum limits the messages in flight, and its queue holds 1,000 more.
+//! * Unread messages of all devices of one shard: 100,000, with the same rule.
+//! * The broker stops reading from a client that sends faster than the broker works. A device's client
+//!   refuses messages at QoS 0 while 100,000 packets of its shard wait for the broker, as if its socket were
+//!   full.
 //!
-//! All that is dropped is in the broker's [`Tally`].
+//! The broker's [`BrokerCounters`](wasmote_mqtt::broker::counters::BrokerCounters) count all dropped
+//! messages.
 //!
 //! # Why not a library's broker
 //!
-//! The broker of the crate `mqtt5` 0.49 stood here before. The two, on the same tests:
+//! The first version used the broker of the crate `mqtt5` 0.49. Both were run on the same tests:
 //!
 //! | | this broker | `mqtt5` 0.49 |
 //! |---|---|---|
-//! | devices in the process | linked, no descriptor | two descriptors each |
-//! | a slow consumer at QoS 0 | counted | dropped without a word |
-//! | user properties | as they came | adds `x-mqtt-client-id` to every message |
+//! | devices in the process | linked, no file descriptor | two file descriptors each |
+//! | slow consumer at QoS 0 | dropped and counted | dropped silently |
+//! | user properties | unchanged | adds `x-mqtt-client-id` to every message |
 //! | `$SYS` | yes | yes |
 //! | authentication, TLS, WebSockets, QUIC, files | no | yes, unused here |
 
@@ -60,7 +62,7 @@ pub use handle::BrokerHandle;
 pub(crate) use handle::{ShardReplyReceiver, ShardRequestSender};
 pub use report::BrokerReport;
 
-/// How long it may take to end.
+/// Longest time that a shutdown may take.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A connection to the broker.
@@ -68,16 +70,16 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 pub enum Peer {
     /// A device of this process.
     Device {
-        /// The number of its shard.
+        /// Number of the device's shard.
         shard: u32,
         /// The connection within the shard.
         link: ConnectionId,
     },
-    /// A client that came through the door; they are numbered.
+    /// A TCP client, by the number of its connection.
     Client(u64),
 }
 
-/// A broker in this process, with a door on loopback. It ends when it is dropped or shut down.
+/// Broker in this process, with a TCP listener on loopback. It shuts down when it is dropped.
 pub struct EmbeddedBroker {
     address: SocketAddr,
     jobs: mpsc::UnboundedSender<Job>,
@@ -86,14 +88,14 @@ pub struct EmbeddedBroker {
     broker_task: Option<JoinHandle<()>>,
 }
 
-/// The broker has begun to fail, or is back.
+/// Start or end of a broker failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokerFaultEvent {
-    /// In whose name.
+    /// Fault that causes the failure.
     pub fault: FaultId,
-    /// How it fails.
+    /// Kind of failure.
     pub failure: Failure,
-    /// For how long; `None` if it is over.
+    /// Duration of the failure; `None` when it ends.
     pub lasting: Option<Duration>,
 }
 
@@ -114,13 +116,13 @@ impl fmt::Display for BrokerFaultEvent {
     }
 }
 
-/// The broker could not be started.
+/// Failure to start the broker.
 #[derive(Debug, thiserror::Error)]
 #[error("the embedded broker could not start: {0}")]
 pub struct BrokerError(pub String);
 
 impl EmbeddedBroker {
-    /// Listen on loopback at `port`, or the next free one above it; at any free one if it is 0.
+    /// Listens on loopback at `port` or the next free port above it; at any free port if `port` is 0.
     pub async fn start(port: u16) -> Result<Self, BrokerError> {
         let listener = listener::bind(port).await?;
         let address = listener.local_addr().map_err(|error| BrokerError(error.to_string()))?;
@@ -136,27 +138,27 @@ impl EmbeddedBroker {
         })
     }
 
-    /// Leave for devices in this process to use it without sockets.
+    /// Handle that links devices in this process to the broker without sockets.
     pub fn handle(&self) -> BrokerHandle {
         self.handle.clone()
     }
 
-    /// Where it listens.
+    /// Address of the TCP listener.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// What it holds and what became of its messages; `None` when it has ended.
+    /// Current report; `None` after the broker has ended.
     pub async fn report(&self) -> Option<BrokerReport> {
         self.handle.report().await
     }
 
     fn send_job(&self, job: impl FnOnce(&mut BrokerTask) + Send + 'static) {
-        // It has ended if nobody listens.
+        // Sending fails only after the broker task has ended.
         let _ = self.jobs.send(Box::new(job));
     }
 
-    /// End it, and tell its clients so.
+    /// Sends DISCONNECT to all clients and ends the broker.
     pub async fn shutdown(mut self) {
         self.accept_task.abort();
         self.send_job(BrokerTask::shut_down);

@@ -1,7 +1,7 @@
-//! The run's clock: one reading at the start, and from then on only what a monotonic clock adds.
+//! Clock of a run: one reading of the system clock at the start, advanced by a monotonic clock.
 //!
-//! Calendar time is the start's plus what has elapsed, so it never jumps when somebody sets the
-//! machine's clock, and latencies between devices of one run are differences of one clock.
+//! Wall time is the start's wall time plus the elapsed time, so it never jumps when the system clock is set,
+//! and latencies between devices of one run are differences of one clock.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -15,9 +15,9 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    /// A clock that starts now.
+    /// Starts the clock.
     pub(crate) fn start() -> Self {
-        // A machine that believes to be before 1970 gets 1970.
+        // A system clock before 1970 counts as 1970.
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let nanos = u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX);
         Self { started: Instant::now(), wall_at_start: WallTime::from_nanos(nanos) }
@@ -28,9 +28,9 @@ impl Clock {
         Now { run: Time::ZERO + elapsed, wall: self.wall_at_start + elapsed }
     }
 
-    /// The runtime's name for a point on the run's clock.
+    /// Converts a time of the run to a tokio instant.
     pub(crate) fn instant(&self, at: Time) -> tokio::time::Instant {
-        // Further than a century is never; `Instant` may not reach that far.
+        // Times beyond a century are clamped, since `Instant` may not represent them.
         const NEVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
         (self.started + at.elapsed().min(NEVER)).into()
     }

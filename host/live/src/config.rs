@@ -1,4 +1,4 @@
-//! What a live fleet is made of.
+//! Configuration of a live fleet.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -8,33 +8,33 @@ use wasmote_sim::device::Blueprint;
 
 use crate::broker::BrokerHandle;
 
-/// Devices, and how they reach their broker.
+/// Configuration of a fleet: its devices and their broker.
 pub struct FleetConfig {
     /// The devices, in the order in which they start.
     pub devices: Vec<Blueprint>,
     /// The broker.
     pub broker: BrokerUrl,
-    /// If the broker is embedded in this process: leave to use it without sockets.
+    /// Handle of the embedded broker, if devices use it without sockets.
     pub embedded_broker: Option<BrokerHandle>,
-    /// How every device connects.
+    /// Connection options of all devices.
     pub connection: ConnectionOptions,
-    /// Devices started per second; `None` for as fast as it goes.
+    /// Devices started per second; `None` starts all at once.
     pub start_rate: Option<f64>,
 }
 
-/// Where a broker listens.
+/// Endpoint of a broker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokerUrl {
-    /// Name or address.
+    /// Host name or IP address.
     pub host: String,
-    /// 1883, or 8883 with TLS, unless the URL says otherwise.
+    /// TCP port; by default 1883, or 8883 with TLS.
     pub port: u16,
-    /// Whether TLS is spoken (`mqtts://`).
+    /// Whether the endpoint uses TLS (`mqtts://`).
     pub tls: bool,
 }
 
 impl BrokerUrl {
-    /// Host and port, for people.
+    /// Host and port, for messages.
     pub(crate) fn address(&self) -> String {
         match self.host.contains(':') {
             true => format!("[{}]:{}", self.host, self.port),
@@ -43,30 +43,31 @@ impl BrokerUrl {
     }
 }
 
-/// How devices connect.
+/// Connection options of devices.
 #[derive(Clone, Debug)]
 pub struct ConnectionOptions {
-    /// Longest silence that the broker accepts, by half again [MQTT-3.1.2-22]. At least 5 s.
+    /// Keepalive interval; the broker closes a connection that is silent for one and a half times as long
+    /// [MQTT-3.1.2-22]. At least 5 s.
     pub keepalive: Duration,
-    /// How long the broker keeps the session of a lost connection; zero ends it with the connection, and
-    /// is a clean start. With a session that lasts, only a device's first connection of a run is a clean
-    /// start, on MQTT 5. On 3.1.1 anything but zero is for as long as the broker likes.
+    /// Session expiry after a lost connection. Zero ends the session with the connection and requests a clean
+    /// start. Otherwise, on MQTT 5, only a device's first connection of a run requests a clean start. On
+    /// 3.1.1 any value but zero keeps the session for as long as the broker does.
     pub session_expiry: Duration,
-    /// User name, if the broker wants one.
+    /// User name, if the broker requires one.
     pub username: Option<String>,
-    /// Its password.
+    /// Password of the user.
     pub password: Option<String>,
-    /// Addresses of this machine that devices connect from, in turn; without any the system chooses.
+    /// Local source addresses, used in rotation; if empty, the system chooses.
     pub sources: Vec<IpAddr>,
-    /// Certificates for `mqtts://`.
+    /// Certificates for `mqtts://`; `None` for the system's authorities and no client certificate.
     pub tls: Option<Arc<TlsMaterial>>,
 }
 
-/// Certificates, as PEM.
+/// TLS certificates in PEM format.
 #[derive(Clone, Debug, Default)]
 pub struct TlsMaterial {
-    /// Authorities to trust; `None` for those of the system.
+    /// Trusted certificate authorities; `None` for those of the system.
     pub ca: Option<Vec<u8>>,
-    /// The devices' certificate and key, for brokers that ask for one.
+    /// Client certificate and key of the devices, for brokers that require one.
     pub client: Option<(Vec<u8>, Vec<u8>)>,
 }

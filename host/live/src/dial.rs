@@ -1,8 +1,8 @@
-//! From which address and to which a connection is made.
+//! Choice of source and destination addresses for TCP connections.
 //!
-//! A connection is told from others by both addresses and both ports, and a system has some 28,000 ports to give for
-//! each pair of addresses. A fleet that wants more needs several addresses: of its own, which it is told of, or of the
-//! broker, which are those that its name stands for. Devices are dealt out over all pairs of them.
+//! A connection is identified by both addresses and both ports, and a system has some 28,000 ephemeral ports
+//! for each pair of addresses. A larger fleet needs several addresses: source addresses from the
+//! configuration, or several addresses behind the broker's host name. Devices are spread over all pairs.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -11,14 +11,15 @@ use tokio::net::{TcpSocket, TcpStream, lookup_host};
 
 use crate::config::BrokerUrl;
 
-/// Connect the device with this number.
+/// Connects the device with this number.
 pub(crate) async fn connect(broker: &BrokerUrl, sources: &[IpAddr], device: u32) -> io::Result<TcpStream> {
     let resolved: Vec<_> = lookup_host((broker.host.as_str(), broker.port)).await?.collect();
-    let mut last_error = io::Error::new(io::ErrorKind::NotFound, "its name stands for no address");
+    let mut last_error = io::Error::new(io::ErrorKind::NotFound, "the host name resolves to no address");
     for (to, from) in address_pairs(&resolved, sources, device as usize) {
         match connect_from(to, from).await {
             Ok(stream) => {
-                // Without it, small messages wait for acknowledgements of earlier ones, which distorts latency.
+                // Nagle's algorithm would delay small messages until earlier ones are acknowledged, which
+                // distorts latency.
                 stream.set_nodelay(true)?;
                 return Ok(stream);
             }
@@ -28,8 +29,9 @@ pub(crate) async fn connect(broker: &BrokerUrl, sources: &[IpAddr], device: u32)
     Err(last_error)
 }
 
-/// The pairs of addresses to try, in order: first those of the kind that the system prefers, beginning with the
-/// device's own. Where there are sources, but none of a kind, no broker of that kind can be reached from them.
+/// Pairs of destination and source addresses, in the order of attempts. The address family that the resolver
+/// prefers comes first, and within a family each device starts at another pair. If sources are configured but
+/// none is of a family, addresses of that family are skipped.
 fn address_pairs(
     to: &[SocketAddr],
     sources: &[IpAddr],
@@ -83,7 +85,7 @@ mod tests {
         let pairs: BTreeSet<_> = (0..6).map(first).collect();
         assert_eq!(pairs.len(), 6, "{pairs:?}");
         assert_eq!(first(6), first(0));
-        // When its own does not answer, a device tries the others.
+        // A device tries the other addresses if its first one does not answer.
         assert_eq!(
             address_pairs(&to, &from, 3).map(|(to, _)| to).collect::<BTreeSet<_>>(),
             to.into_iter().collect()
@@ -91,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn the_other_address_family_comes_second_and_needs_a_source_of_its_own() {
+    fn the_other_address_family_comes_second_and_needs_a_matching_source() {
         let to = addresses::<SocketAddr>(&["[::1]:1883", "127.0.0.1:1883"]);
         let tried = |sources: &[IpAddr]| {
             address_pairs(&to, sources, 1).map(|(to, _)| to.is_ipv4()).collect::<Vec<_>>()

@@ -1,8 +1,8 @@
-//! Who is told what happens to devices.
+//! Broadcast of device events to subscribers.
 //!
-//! What a busy fleet does most is to send and to receive messages. Telling takes longer than sending does: it is
-//! allocated, locked for, and read by another thread. So watchers say whether they want to hear of [`All`]
-//! or only of what is [`Notable`], and nothing is told that nobody wants to hear.
+//! Most events of a busy fleet are sent and received messages, and publishing an event costs more than
+//! sending a message: it needs an allocation and a lock, and another thread reads it. So a subscriber chooses
+//! between [`All`] events and only [`Notable`] ones, and events without subscribers are not created.
 //!
 //! [`All`]: EventFilter::All
 //! [`Notable`]: EventFilter::Notable
@@ -18,38 +18,39 @@ use wasmote_sim::notice::DeviceNotice;
 
 use crate::status::DeviceEvent;
 
-/// Happenings that a slow watcher may be behind.
+/// Events that a slow subscriber may be behind before it loses the oldest.
 const CAPACITY: usize = 16 << 10;
 
-/// What a watcher wants to hear of.
+/// Selection of events for a subscriber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventFilter {
-    /// All that happens.
+    /// All events.
     All,
-    /// All but messages that were sent, received or dropped, and lines at the levels `debug` and `trace`.
+    /// All except sent, received and dropped messages, and log lines at the levels `debug` and `trace`.
     Notable,
 }
 
-/// Hears what happens, from the moment it was made. A slow one loses the oldest and is told how many.
+/// Receiver of events from the moment of its creation. A slow receiver loses the oldest events and gets their
+/// number.
 #[derive(Debug)]
 pub struct EventReceiver {
     events: Receiver<Arc<DeviceEvent>>,
-    /// One of the listeners, as long as it is there.
+    /// Counts this receiver in [`Channel::receiver_token`].
     _token: Arc<()>,
 }
 
 impl EventReceiver {
-    /// The next that happens; or how many were lost before it, or that the fleet has ended.
+    /// The next event; the error gives the number of lost events, or says that the fleet has ended.
     pub async fn recv(&mut self) -> Result<Arc<DeviceEvent>, RecvError> {
         self.events.recv().await
     }
 
-    /// The same, if it has happened already.
+    /// Like [`Self::recv`], without waiting.
     pub fn try_recv(&mut self) -> Result<Arc<DeviceEvent>, TryRecvError> {
         self.events.try_recv()
     }
 
-    /// The same one after another until the fleet ends; or how many were lost.
+    /// Stream of events until the fleet ends; an error is a number of lost events.
     pub fn into_stream(self) -> impl Stream<Item = Result<Arc<DeviceEvent>, u64>> {
         unfold(self, |mut receiver| async {
             let next = match receiver.recv().await {
@@ -62,7 +63,7 @@ impl EventReceiver {
     }
 }
 
-/// All watchers of a fleet. Clones share them.
+/// Event channels of a fleet. Clones share them.
 #[derive(Clone, Debug)]
 pub(crate) struct EventBus(Arc<Channels>);
 
@@ -72,11 +73,12 @@ struct Channels {
     notable: Channel,
 }
 
-/// Watchers with the same interest.
+/// Channel for the subscribers with one filter.
 #[derive(Debug)]
 struct Channel {
     sender: Sender<Arc<DeviceEvent>>,
-    /// Shared with each of them, and so a count of them. The sender's own is behind a lock.
+    /// Shared with each receiver, so that its reference count is their number. The receiver count of `Sender`
+    /// is behind a lock.
     receiver_token: Arc<()>,
 }
 
@@ -92,7 +94,7 @@ impl EventBus {
         }
     }
 
-    /// Tell those who want to hear of it. What happened is made only if somebody does.
+    /// Sends an event to the subscribers that select it. `event` is called only if there are any.
     pub(crate) fn emit(&self, notice: DeviceNotice, event: impl FnOnce(DeviceNotice) -> DeviceEvent) {
         let Channels { all, notable } = &*self.0;
         let wants_all = all.has_receivers();
@@ -123,7 +125,7 @@ impl Channel {
     }
 
     fn send(&self, event: &Arc<DeviceEvent>) {
-        // They may just have left.
+        // Sending fails only if the last receiver was dropped meanwhile.
         let _ = self.sender.send(Arc::clone(event));
     }
 }

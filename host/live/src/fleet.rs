@@ -1,7 +1,7 @@
-//! The handle on a running fleet. It is cheap to clone; every call goes to the shard that owns the device.
+//! Handle of a running fleet. It is cheap to clone; each call goes to the shard that owns the device.
 //!
-//! * `registry`: who the devices are. `placement`: how they are dealt out to shards.
-//! * `command`: what can be asked of one. `rollout`: other versions of behaviours.
+//! * `registry`: identities of the devices. `placement`: distribution of devices over shards.
+//! * `command`: power commands and errors. `rollout`: updates of behaviours.
 
 mod command;
 mod placement;
@@ -38,16 +38,16 @@ use placement::{devices_in_shard, spawn_shards};
 use registry::Registry;
 pub use rollout::{Rollout, RolloutError, RolloutReport};
 
-/// How long a device has to answer, and a busy shard to get round to it.
+/// Longest time for a device to respond, including the delay of a busy shard.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Devices whose status one call of [`Fleet::statuses`] should ask for, so that it does not hold up their shards.
+/// Recommended number of devices for one call of [`Fleet::statuses`], so that it does not delay their shards.
 pub const STATUS_BATCH: usize = 1_000;
 
-/// The faults that a device is to have.
+/// Faults of a device.
 type Faults = Arc<[Arc<Fault>]>;
 
-/// A running fleet.
+/// Handle of a running fleet.
 #[derive(Clone)]
 pub struct Fleet(Arc<Inner>);
 
@@ -55,30 +55,30 @@ struct Inner {
     clock: Clock,
     broker: Option<BrokerHandle>,
     registry: RwLock<Registry>,
-    /// Device `i` lives in shard `i % n`, at `i / n`.
+    /// Job queues of the shards. Device `i` is in shard `i % n`, at index `i / n`.
     shards: Vec<mpsc::UnboundedSender<Job>>,
     event_bus: EventBus,
     unsettled: Arc<AtomicUsize>,
     closing: AtomicBool,
-    /// Ends when the last connection has.
+    /// Closes when the last connection has ended.
     connections: Mutex<mpsc::Receiver<()>>,
     final_totals: Mutex<Option<Totals>>,
 }
 
 impl Fleet {
-    /// Bring a fleet up. Returns at once; devices start in their order. Call it within a Tokio runtime.
+    /// Starts a fleet and returns at once; devices start in their order. Call it within a Tokio runtime.
     pub fn start(config: FleetConfig) -> Self {
         Self::start_with(config, EventBus::new(), None)
     }
 
-    /// Bring a fleet up with somebody who hears of it from the first start on.
+    /// Starts a fleet with an event receiver that is subscribed before the first device starts.
     pub fn start_with_events(config: FleetConfig, filter: EventFilter) -> (Self, EventReceiver) {
         let event_bus = EventBus::new();
         let events = event_bus.subscribe(filter);
         (Self::start_with(config, event_bus, None), events)
     }
 
-    /// Bring a fleet up with a witness who misses nothing.
+    /// Starts a fleet with an observer of all inputs and notices.
     pub fn start_observed(config: FleetConfig, observer: Arc<dyn FleetObserver>) -> Self {
         Self::start_with(config, EventBus::new(), Some(observer))
     }
@@ -113,20 +113,20 @@ impl Fleet {
         }))
     }
 
-    /// All devices that there are now, in their order.
+    /// All current devices, in order.
     pub fn devices(&self) -> Arc<[Arc<Identity>]> {
         Arc::clone(&self.0.registry.read().unwrap_or_else(PoisonError::into_inner).devices)
     }
 
-    /// The position of a device among them.
+    /// Position of a device in [`Self::devices`].
     pub fn position(&self, id: &str) -> Option<usize> {
         self.0.registry.read().unwrap_or_else(PoisonError::into_inner).position(id)
     }
 
-    /// Add devices at the end. They are off until they are started. Returns their positions.
+    /// Appends devices, which stay off until they are started. Returns their positions.
     pub fn add(&self, devices: Vec<Blueprint>) -> Result<Range<usize>, FleetError> {
         self.check_open()?;
-        // Held until the shards are told, so that devices are with them in the order of the list.
+        // The lock is held until the jobs are sent, so that shards add devices in the order of the registry.
         let mut registry = self.0.registry.write().unwrap_or_else(PoisonError::into_inner);
         let first = registry.devices.len();
         registry.add(&devices)?;
@@ -140,24 +140,25 @@ impl Fleet {
         Ok(positions)
     }
 
-    /// The present, on the fleet's clock.
+    /// Current time on the fleet's clock.
     pub fn now(&self) -> Now {
         self.0.clock.now()
     }
 
-    /// Wait until then.
+    /// Waits until this time.
     pub async fn sleep_until(&self, at: Time) {
         sleep_until(self.0.clock.instant(at)).await;
     }
 
-    /// One device.
+    /// Status of one device.
     pub async fn status(&self, id: &str) -> Result<DeviceStatus, FleetError> {
         let (shard, index) = self.locate_id(id)?;
         let mut found = self.call(shard, move |shard| shard.statuses(index..index + 1)).await?;
         found.pop().ok_or_else(|| FleetError::UnknownDevice(id.into()))
     }
 
-    /// Some devices by position in [`Self::devices`], best [`STATUS_BATCH`] in one call. Positions beyond the last are left out.
+    /// Statuses of the devices at these positions in [`Self::devices`]; at most [`STATUS_BATCH`] are
+    /// recommended for one call. Positions beyond the last device are ignored.
     pub async fn statuses(&self, range: Range<usize>) -> Result<Vec<DeviceStatus>, FleetError> {
         let shards = self.0.shards.len();
         let end = range.end.min(self.devices().len());
@@ -173,7 +174,7 @@ impl Fleet {
         Ok((start..end).filter_map(|at| per_shard[at % shards].next()).collect())
     }
 
-    /// The sums over the fleet.
+    /// Totals of the fleet.
     pub async fn totals(&self) -> Result<Totals, FleetError> {
         let mut totals = Totals::default();
         let mut recent_latencies = Vec::new();
@@ -189,12 +190,12 @@ impl Fleet {
         Ok(totals)
     }
 
-    /// The way to the embedded broker, if the devices use that.
+    /// Handle of the embedded broker, if the devices use it.
     pub fn broker(&self) -> Option<&BrokerHandle> {
         self.0.broker.as_ref()
     }
 
-    /// How late devices were woken so far.
+    /// Lateness of device wake-ups so far.
     pub async fn lag(&self) -> Result<LagStats, FleetError> {
         let mut all = LagStats::default();
         for part in join_all(self.call_all(Shard::lag)).await {
@@ -203,7 +204,7 @@ impl Fleet {
         Ok(all)
     }
 
-    /// Publish on a device's behalf, through its faults.
+    /// Publishes a message as a device, subject to the device's faults.
     pub async fn publish(&self, id: &str, message: Message) -> Result<(), FleetError> {
         let (shard, index) = self.locate_open(id)?;
         match self.call(shard, move |shard| shard.publish_for(index, message)).await? {
@@ -212,20 +213,20 @@ impl Fleet {
         }
     }
 
-    /// Switch a device.
+    /// Switches a device on or off, or crashes it.
     pub async fn power(&self, id: &str, command: PowerCommand) -> Result<(), FleetError> {
         let (shard, index) = self.locate_open(id)?;
         self.call(shard, move |shard| shard.power(index, command)).await
     }
 
-    /// Switch several devices, by position. Positions beyond the last are passed over.
+    /// Applies a power command to devices, by position. Positions beyond the last device are ignored.
     pub async fn power_all(&self, devices: &[usize], command: PowerCommand) -> Result<(), FleetError> {
         self.check_open()?;
         self.for_each(devices.iter().map(|at| (*at, ())), move |shard, index, ()| shard.power(index, command))
             .await
     }
 
-    /// Ask a device's behaviour over HTTP.
+    /// Sends an HTTP request to a device's behaviour.
     pub async fn http_request(&self, id: &str, request: HttpRequest) -> Result<HttpResponse, FleetError> {
         let (shard, index) = self.locate_open(id)?;
         let (sender, answer) = oneshot::channel();
@@ -238,12 +239,12 @@ impl Fleet {
         }
     }
 
-    /// Give these devices, by position, other faults. Positions beyond the last are passed over.
+    /// Replaces the faults of devices, by position. Positions beyond the last device are ignored.
     pub async fn set_faults(&self, devices: &[usize], faults: Faults) -> Result<(), FleetError> {
         self.assign_faults(devices.iter().map(|at| (*at, Arc::clone(&faults)))).await
     }
 
-    /// Give each of these devices, by position, faults of its own.
+    /// Replaces the faults of each device separately, by position.
     pub async fn assign_faults(
         &self,
         faults: impl IntoIterator<Item = (usize, Faults)>,
@@ -252,7 +253,7 @@ impl Fleet {
         self.for_each(faults, |shard, index, faults| shard.set_faults(index, faults)).await
     }
 
-    /// Have the shards do something with what is for their devices, in this order.
+    /// Runs a job in the shards for each item and its device, in this order.
     async fn for_each<T: Send + 'static>(
         &self,
         items: impl IntoIterator<Item = (usize, T)>,
@@ -270,18 +271,18 @@ impl Fleet {
         join_all(sent).await.into_iter().collect()
     }
 
-    /// What happens from now on.
+    /// Receiver of events from now on.
     pub fn events(&self, filter: EventFilter) -> EventReceiver {
         self.0.event_bus.subscribe(filter)
     }
 
-    /// Whether every device has been connected at least once, or has given up for good.
+    /// Whether every device has connected at least once or has given up for good.
     pub fn is_ready(&self) -> bool {
         self.0.unsettled.load(Ordering::Relaxed) == 0
     }
 
-    /// Stop all devices in order, and let their last messages out. They can be looked at afterwards. Gives up
-    /// after `grace`.
+    /// Stops all devices with DISCONNECT and flushes their last messages. Their statuses stay available.
+    /// Gives up after `grace`.
     pub async fn stop(&self, grace: Duration) {
         let deadline = Instant::now() + grace;
         self.0.closing.store(true, Ordering::Relaxed);
@@ -289,14 +290,14 @@ impl Fleet {
         if timeout_at(deadline, stopped).await.is_ok() {
             let mut connections = self.0.connections.lock().await;
             let _ = timeout_at(deadline, connections.recv()).await;
-            // What their connections told last may still wait to be heard.
+            // The last events of connections may still be queued.
             let requests = join_all(self.call_all(Shard::barrier)).await;
             let _ = timeout_at(deadline, join_all(requests.into_iter().flatten())).await;
         }
     }
 
-    /// Stop all devices in order, let their last messages out, and sum up. Gives up after `grace`. The
-    /// sums of a fleet that was shut down before are given again.
+    /// Stops all devices with DISCONNECT, flushes their last messages, and returns the final totals. Gives up
+    /// after `grace`. A further call returns the same totals.
     pub async fn shutdown(&self, grace: Duration) -> Totals {
         let mut final_totals = self.0.final_totals.lock().await;
         if let Some(totals) = final_totals.as_ref() {
@@ -316,7 +317,7 @@ impl Fleet {
         Ok(self.locate(at))
     }
 
-    /// The shard of the device at a position, and where it is there.
+    /// Shard of the device at a position, and its index in the shard.
     fn locate(&self, position: usize) -> (usize, usize) {
         let shards = self.0.shards.len();
         (position % shards, position / shards)
@@ -335,7 +336,7 @@ impl Fleet {
         }
     }
 
-    /// Leave something to do with a shard.
+    /// Sends a job to a shard.
     fn send_job(
         &self,
         shard: usize,
@@ -344,8 +345,8 @@ impl Fleet {
         self.0.shards[shard].send(Box::new(job)).map_err(|_| FleetError::Closed)
     }
 
-    /// Have something done by a shard, and wait for what comes of it. It is left to do at once, whether
-    /// the answer is awaited or not.
+    /// Runs a job in a shard and returns its result. The job is sent at once, even if the future is never
+    /// polled.
     fn call<T, J>(&self, shard: usize, job: J) -> impl Future<Output = Result<T, FleetError>> + use<T, J>
     where
         T: Send + 'static,
@@ -353,7 +354,7 @@ impl Fleet {
     {
         let (answer, answered) = oneshot::channel();
         let sent = self.send_job(shard, move |shard| {
-            // Whoever asked may have stopped waiting.
+            // The caller may have stopped waiting.
             let _ = answer.send(job(shard));
         });
         async move {

@@ -1,18 +1,20 @@
-//! MQTT connections of the host itself: for what it publishes in its own name, and to check that a broker answers.
+//! MQTT connections of the host itself: they publish messages of the host and check that a broker responds.
 //!
-//! Devices have [a client of their own](wasmote_mqtt::client), which also runs in virtual time and which faults can
-//! reach. The host needs none of that, so its connections use a library, `rumqttc`. It is the same broker, seen through
-//! an implementation that shares no code with the devices'.
+//! Devices use [another client](wasmote_mqtt::client), which also runs in virtual time and supports faults.
+//! The host needs neither, so its connections use a library, `rumqttc`. It checks the same broker with an
+//! implementation that shares no code with the devices' client.
 //!
-//! * `v4`, `v5`: the library for MQTT 3.1.1 and for MQTT 5. It has one crate for each.
+//! * `v4`, `v5`: the library for MQTT 3.1.1 and for MQTT 5, one crate for each.
 //!
 //! # Use of the library
 //!
-//! * One task polls a connection and does nothing else. A poll is never cancelled, as the library does not promise that
-//!   nothing is lost then; and the task publishes nothing, since it would wait for room in a queue that only it empties.
+//! * One task polls a connection and does nothing else. A poll is never cancelled, since the library does not
+//!   promise cancel safety. The task publishes nothing, since it would wait for capacity in a queue that only
+//!   it empties.
 //! * Publishing never waits: a message goes into the library's queue, or is refused if that is full.
-//! * A session ends with its connection here, and with it the library forgets messages that were not acknowledged. A
-//!   task for each message waits for its acknowledgement, and hands it to the library again.
+//! * Sessions end with their connection, and the library then forgets messages that were not acknowledged.
+//!   One task per message waits for the acknowledgement and hands the message to the library again if it was
+//!   lost.
 
 mod v4;
 mod v5;
@@ -33,15 +35,15 @@ use crate::config::{BrokerUrl, ConnectionOptions};
 use crate::reason_text;
 use crate::tls::{TlsClient, TlsError};
 
-/// Longest that one attempt to connect may take, CONNACK included.
+/// Longest time of one connection attempt, CONNACK included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Pause before the next attempt to connect, and before a message is handed to the library again.
+/// Pause before the next connection attempt, and before a message is handed to the library again.
 const RETRY: Duration = Duration::from_millis(500);
-/// Longest that a DISCONNECT may take.
+/// Longest time to send DISCONNECT.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-/// Messages that may wait in the library.
+/// Capacity of the library's queue, in messages.
 const QUEUE: usize = 1_000;
-/// Largest packet that is accepted, in bytes.
+/// Maximum size of a received packet, in bytes.
 const MAX_PACKET_SIZE: u32 = 16 << 20;
 
 /// Parameters of a connection of the host.
@@ -49,7 +51,7 @@ const MAX_PACKET_SIZE: u32 = 16 << 20;
 pub struct HostConnection {
     /// The broker.
     pub broker: BrokerUrl,
-    /// As for devices. The session always ends with the connection.
+    /// Connection options, as for devices. The session always ends with the connection.
     pub options: ConnectionOptions,
     /// The protocol version.
     pub protocol: Protocol,
@@ -60,49 +62,49 @@ pub struct HostConnection {
 /// A message that the host publishes.
 #[derive(Clone, Debug)]
 pub struct HostMessage {
-    /// Where to.
+    /// Topic of the message.
     pub topic: Topic,
-    /// The content.
+    /// Payload of the message.
     pub payload: Bytes,
-    /// At which level.
+    /// QoS level.
     pub qos: Qos,
-    /// Whether the broker keeps it.
+    /// Whether the broker retains the message.
     pub retain: bool,
 }
 
-/// A message cannot be published.
+/// Reason that a message cannot be published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PublishError {
-    /// As many messages wait for the broker as may.
-    #[error("{QUEUE} messages of the host already wait for the broker")]
+    /// The queue of the library is full.
+    #[error("the host's queue of {QUEUE} messages to the broker is full")]
     QueueFull,
-    /// It is larger than the broker allows [MQTT-3.1.2-24].
-    #[error("the broker takes no message so large")]
+    /// The message exceeds the broker's maximum packet size [MQTT-3.1.2-24].
+    #[error("the message exceeds the broker's maximum packet size")]
     TooLarge,
-    /// The topic or the level is not possible, or the connection has ended.
-    #[error("the connection of the host does not take it")]
+    /// The topic or the QoS level is invalid, or the connection has ended.
+    #[error("the topic or QoS is invalid, or the host's connection has ended")]
     Rejected,
 }
 
-/// Answer of a broker to an attempt to connect.
+/// Answer of a broker to a connection attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BrokerAnswer {
-    /// It accepted the connection.
+    /// The broker accepted the connection.
     Accepted,
-    /// It speaks MQTT, or closed the connection without a word: why, for people.
+    /// The broker refused the connection, or closed it without an answer; with a readable reason.
     Refused(String),
 }
 
 /// State of the connection.
 #[derive(Clone, Debug)]
 enum Link {
-    /// Not connected yet, or any more, and why, if that is known.
+    /// Not connected, with the reason if it is known.
     Down(Option<String>),
-    /// Connected, with the largest packet that the broker takes.
+    /// Connected, with the broker's maximum packet size.
     Up(Option<u32>),
 }
 
-/// The library's end for publishing, for one protocol version.
+/// Client of the library, for one protocol version.
 #[derive(Clone, Debug)]
 enum Library {
     V4(rumqttc_v4::AsyncClient),
@@ -124,28 +126,28 @@ type Notice = Pin<Box<dyn Future<Output = Delivery> + Send>>;
 
 /// Progress of a connection that is polled.
 enum Progress {
-    /// CONNACK has arrived, with the largest packet that the broker takes.
+    /// CONNACK has arrived, with the broker's maximum packet size.
     Connected(Option<u32>),
     /// DISCONNECT is sent.
     Disconnected,
     Other,
 }
 
-/// The connection could not be made, or is gone.
+/// Failure of a connection or of an attempt to connect.
 struct ConnectionLost {
-    /// Why, for people.
+    /// Readable reason.
     reason: String,
-    /// The broker was reached, and ended the connection itself.
+    /// True if the broker was reached and ended the connection.
     by_broker: bool,
 }
 
 /// The library's event loop, for one protocol version.
 trait EventLoop: Send + 'static {
-    /// Connect if there is no connection; otherwise read and write until something happens.
+    /// Connects if there is no connection; otherwise reads and writes until the next event.
     fn poll(&mut self) -> impl Future<Output = Result<Progress, ConnectionLost>> + Send;
 }
 
-/// A connection of the host, which is made again whenever it breaks. It ends when this is dropped.
+/// Connection of the host. It reconnects after every loss and ends when it is dropped.
 #[derive(Debug)]
 pub struct HostClient {
     library: Library,
@@ -156,25 +158,25 @@ pub struct HostClient {
 }
 
 impl HostClient {
-    /// Begin to connect. Call it within a Tokio runtime.
+    /// Starts to connect. Call it within a Tokio runtime.
     pub fn start(connection: HostConnection) -> Result<Self, TlsError> {
         let tls = tls_of(&connection)?;
-        let (teller, link) = watch::channel(Link::Down(None));
+        let (link_sender, link) = watch::channel(Link::Down(None));
         let address = connection.broker.address();
         let (library, polling) = match connection.protocol {
             Protocol::V4 => {
                 let (client, events) = v4::open(connection, tls);
-                (Library::V4(client), tokio::spawn(poll(events, teller)))
+                (Library::V4(client), tokio::spawn(poll(events, link_sender)))
             }
             Protocol::V5 => {
                 let (client, events) = v5::open(connection, tls);
-                (Library::V5(client), tokio::spawn(poll(events, teller)))
+                (Library::V5(client), tokio::spawn(poll(events, link_sender)))
             }
         };
         Ok(Self { library, link, polling, deliveries: JoinSet::new(), address })
     }
 
-    /// Wait for the connection. The error says why there is none yet.
+    /// Waits for the connection. The error is a readable reason.
     pub async fn connected(&self, within: Duration) -> Result<(), String> {
         let mut link = self.link.clone();
         let connected = timeout(within, link.wait_for(|link| matches!(link, Link::Up(_)))).await;
@@ -187,7 +189,8 @@ impl HostClient {
         }
     }
 
-    /// Publish. Messages wait for a connection that does not exist yet, and at QoS 1 and 2 they outlive its end.
+    /// Publishes a message. Messages wait for the first connection, and at QoS 1 and 2 they survive a
+    /// reconnect.
     pub fn publish(&mut self, message: HostMessage) -> Result<(), PublishError> {
         while self.deliveries.try_join_next().is_some() {}
         if let Link::Up(Some(largest)) = *self.link.borrow() {
@@ -202,8 +205,8 @@ impl HostClient {
         Ok(())
     }
 
-    /// Wait until every message is acknowledged, and disconnect. Gives up after `grace`. Returns how many messages
-    /// were not acknowledged.
+    /// Waits until every message is acknowledged, and disconnects. Gives up after `grace`. Returns the number
+    /// of messages that were not acknowledged.
     pub async fn close(mut self, grace: Duration) -> usize {
         let deadline = Instant::now() + grace;
         let delivered = async { while self.deliveries.join_next().await.is_some() {} };
@@ -228,9 +231,9 @@ impl Library {
         }
     }
 
-    /// Send DISCONNECT before anything that still waits.
+    /// Sends DISCONNECT ahead of queued messages.
     fn disconnect(&self) {
-        // If it fails, the connection has ended.
+        // A failure means that the connection has ended.
         match self {
             Self::V4(client) => drop(client.try_disconnect_now()),
             Self::V5(client) => drop(client.try_disconnect_now()),
@@ -238,7 +241,7 @@ impl Library {
     }
 }
 
-/// Connect to a broker once, and disconnect. The error says why no broker was reached, for people.
+/// Connects to a broker once, and disconnects. The error is a readable reason why no broker was reached.
 pub async fn check(connection: HostConnection, within: Duration) -> Result<BrokerAnswer, String> {
     let address = connection.broker.address();
     let tls = tls_of(&connection).map_err(|error| error.to_string())?;
@@ -269,7 +272,7 @@ async fn first_answer(mut events: impl EventLoop, library: Library) -> Result<()
     Ok(())
 }
 
-/// Poll a connection until it is told to disconnect, and make it again whenever it breaks.
+/// Polls a connection until DISCONNECT is sent, and reconnects after every loss.
 async fn poll(mut events: impl EventLoop, link: watch::Sender<Link>) {
     loop {
         match events.poll().await {
@@ -279,7 +282,7 @@ async fn poll(mut events: impl EventLoop, link: watch::Sender<Link>) {
             Err(lost) => {
                 let was_up = matches!(*link.borrow(), Link::Up(_));
                 if was_up {
-                    tracing::warn!("the connection of the host itself broke: {}", lost.reason);
+                    tracing::warn!("the host's own MQTT connection was lost: {}", lost.reason);
                 }
                 link.send_replace(Link::Down(Some(lost.reason)));
                 sleep(RETRY).await;
@@ -288,7 +291,7 @@ async fn poll(mut events: impl EventLoop, link: watch::Sender<Link>) {
     }
 }
 
-/// See to it that a message is delivered.
+/// Waits for the delivery of a message and publishes it again if it was lost at QoS 1 or 2.
 async fn deliver(library: Library, message: HostMessage, mut notice: Notice) {
     loop {
         match notice.await {
@@ -321,6 +324,6 @@ fn tls_of(connection: &HostConnection) -> Result<Option<TlsClient>, TlsError> {
 }
 
 fn keep_alive(options: &ConnectionOptions) -> u16 {
-    // The library takes no less.
+    // 5 s is the library's minimum.
     u16::try_from(options.keepalive.as_secs()).unwrap_or(u16::MAX).max(5)
 }

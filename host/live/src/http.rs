@@ -1,4 +1,4 @@
-//! The HTTP client, for devices and for whoever asks fleets.
+//! HTTP client of devices and of callers of the fleet's HTTP API.
 
 use std::error::Error;
 
@@ -6,15 +6,16 @@ use reqwest::{Client, redirect};
 
 use crate::tls;
 
-/// A client that follows no redirects, since they would lead past the list of hosts that a device may reach, and
-/// that listens to no proxy variables.
+/// HTTP client without redirects, since they would bypass the allow-list of a device's hosts, and without
+/// proxy environment variables.
 pub fn client() -> Result<Client, String> {
     let mut builder = Client::builder().redirect(redirect::Policy::none()).no_proxy();
     match tls::client_config(None) {
         Ok(config) => builder = builder.tls_backend_preconfigured((*config).clone()),
-        // Without a store only `http` can work, and `https` will say that nobody is trusted.
+        // Without a certificate store only `http` works, and each `https` request reports an untrusted
+        // certificate.
         Err(error) => {
-            tracing::warn!("outbound HTTPS is not possible: {error}");
+            tracing::warn!("outbound HTTPS is unavailable: {error}");
             builder = builder
                 .tls_backend_preconfigured(tls::client_config_without_roots().map_err(|e| e.to_string())?);
         }
@@ -22,13 +23,13 @@ pub fn client() -> Result<Client, String> {
     builder.build().map_err(|error| error_chain(&error))
 }
 
-/// What went wrong with all that is behind it; the library's own words leave that out.
+/// Error text with all its sources, which `Display` of `reqwest` errors leaves out.
 pub fn error_chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
-    let mut behind = error.source();
-    while let Some(cause) = behind {
+    let mut source = error.source();
+    while let Some(cause) = source {
         text = format!("{text}: {cause}");
-        behind = cause.source();
+        source = cause.source();
     }
     text
 }

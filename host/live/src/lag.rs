@@ -1,23 +1,23 @@
-//! Whether this host keeps its own time: an honest generator says when it is the bottleneck itself.
+//! Lateness of the host's timers, which shows whether the load generator itself is the bottleneck.
 //!
-//! A device says when it wants to be woken: to publish, to let a delayed message go, to connect again. What it
-//! sends then is late by as much as the wake is. A load test that hides this blames the broker.
+//! Devices schedule wake-ups: to publish, to release a delayed message, to reconnect. A late wake-up delays
+//! the device's messages by as much, and a load test that hides this blames the broker.
 
 use std::time::Duration;
 
 use wasmote_sim::histogram::Histogram;
 
-/// How late devices were woken.
+/// Lateness of device wake-ups.
 #[derive(Clone, Debug, Default)]
 pub struct LagStats {
     /// Actual less scheduled time, in seconds.
     pub lateness: Histogram,
-    /// Wakes that were later than [`Self::TOLERANCE`].
+    /// Wake-ups later than [`Self::TOLERANCE`].
     pub overruns: u64,
 }
 
 impl LagStats {
-    /// What an unhurried machine keeps within. Timers of the runtime alone are 1 to 2 ms late.
+    /// Lateness that an idle machine does not exceed. Timers of the runtime alone are 1 to 2 ms late.
     pub const TOLERANCE: Duration = Duration::from_millis(100);
 
     pub(crate) fn record(&mut self, lateness: Duration) {
@@ -25,12 +25,12 @@ impl LagStats {
         self.overruns += u64::from(lateness > Self::TOLERANCE);
     }
 
-    /// Wakes in all.
+    /// Number of wake-ups.
     pub fn wakes(&self) -> u64 {
         self.lateness.count()
     }
 
-    /// Add another's.
+    /// Adds the wake-ups of another shard.
     pub fn add(&mut self, other: &Self) {
         self.lateness.merge(&other.lateness);
         self.overruns += other.overruns;

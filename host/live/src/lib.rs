@@ -1,17 +1,33 @@
-//! Real time: devices on tokio, with real brokers and real sockets.
+//! Live fleets: simulated devices that run in real time on tokio and connect to an MQTT broker.
 //!
-//! Start with [`fleet`]: the handle through which the app speaks with the devices. Then:
+//! A [`fleet::Fleet`] is the handle of a running fleet. It spreads the devices over one shard per CPU core. A
+//! shard is one tokio task: it owns its devices, a heap of their deadlines and their MQTT connections, and
+//! runs an event loop over them.
 //!
-//! * [`config`]: what a fleet is made of; [`status`]: what it tells of itself; [`events`]: who is told what happens;
-//!   [`observer`]: seeing all of it.
-//! * `shard`: a task that owns many devices, their deadlines and their MQTT connections over TCP, and turns them.
-//! * `stream`: the byte stream that carries them, over TCP or TLS; `socket`: the TCP
-//!   connection below it; `network`: the broker; `dial`: its addresses; [`tls`]: certificates; `reason_text`: error messages.
+//! The path of a packet from a device to the broker, from top to bottom:
+//!
+//! | module | contents |
+//! |---|---|
+//! | [`fleet`] | Public handle: status, commands, faults, rollouts, shutdown. |
+//! | `shard` | Event loop of one shard; `shard::connection` drives the MQTT client of a device. |
+//! | `shard::tcp` | MQTT packets over a byte stream: readiness set, dial queue, encoding. |
+//! | `stream` | Byte stream of a connection: TCP, or TLS over TCP. |
+//! | `socket` | Non-blocking TCP socket with a control handle; `socket::shaper` applies throttles, stalls and link breaks. |
+//! | `dial` | Choice of source and destination addresses for a new TCP connection. |
+//!
+//! With the embedded [`broker`], devices skip the last four: their packets go to the broker task over
+//! channels.
+//!
+//! The other modules:
+//!
+//! * [`config`]: configuration of a fleet and of its connections. `network`: the broker endpoint and the
+//!   options that all shards share.
+//! * [`status`]: snapshots and totals. [`events`]: broadcast of device events. [`observer`]: lossless trace
+//!   of all inputs and notices. [`lag`]: lateness of the host's timers.
+//! * [`broker`]: embedded MQTT broker, with its listener and its own faults.
 //! * [`host_client`]: MQTT connections of the host itself, which use `rumqttc`.
-//! * [`broker`]: the embedded broker, so that nothing needs to be installed.
-//! * [`lag`]: whether this host keeps up with its devices.
-//! * [`http`]: the HTTP client. `outbound`: HTTP requests of devices; `clock`: the one place that reads the
-//!   time.
+//! * [`tls`]: certificates and TLS configuration. `reason_text`: readable connection errors.
+//! * [`http`]: the HTTP client. `outbound`: HTTP requests of devices. `clock`: the clock of a run.
 
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]

@@ -1,4 +1,4 @@
-//! The broker that a fleet connects to, and how: shared by all of its shards.
+//! Broker endpoint and connection options, shared by all shards of a fleet.
 
 use tokio::net::TcpStream;
 
@@ -9,7 +9,8 @@ use crate::stream::ByteStream;
 use crate::tls::{TlsClient, TlsError};
 use crate::{dial, reason_text};
 
-/// Connection attempts of a fleet at one time. More would overrun a broker's backlog, and each lost SYN costs a second.
+/// Concurrent connection attempts of a fleet. More would overflow a broker's accept backlog, and each lost
+/// SYN costs a second.
 pub(crate) const MAX_DIALS: usize = 256;
 
 #[derive(Debug)]
@@ -17,18 +18,19 @@ pub(crate) struct Network {
     pub(crate) broker: BrokerUrl,
     pub(crate) options: ConnectionOptions,
     pub(crate) clock: Clock,
-    /// If the broker speaks TLS. Certificates that cannot be used are the error of every attempt to connect.
+    /// TLS configuration for `mqtts://`. An error, such as an unusable certificate, fails every connection
+    /// attempt.
     tls: Result<Option<TlsClient>, TlsError>,
 }
 
 impl Network {
-    /// Certificates are read once.
+    /// Parses the certificates once.
     pub(crate) fn new(broker: BrokerUrl, options: ConnectionOptions, clock: Clock) -> Self {
         let tls = broker.tls.then(|| TlsClient::new(&broker.host, options.tls.as_deref())).transpose();
         Self { broker, options, clock, tls }
     }
 
-    /// Connect the device with this number over TCP. The error is for people.
+    /// Opens a TCP connection for the device with this number. The error is a readable reason.
     pub(crate) async fn connect(&self, device: u32) -> Result<TcpStream, String> {
         if let Err(problem) = &self.tls {
             return Err(problem.to_string());
@@ -37,7 +39,7 @@ impl Network {
         connected.map_err(|error| reason_text::io_error(&self.broker.address(), &error))
     }
 
-    /// The stream that MQTT is spoken on, over a connected socket.
+    /// Byte stream for MQTT over a connected socket.
     pub(crate) fn stream(&self, socket: Socket) -> Result<ByteStream, String> {
         let tls = self.tls.as_ref().ok().and_then(Option::as_ref);
         ByteStream::new(socket, tls).map_err(|error| reason_text::stream(&self.broker.address(), &error))

@@ -1,4 +1,4 @@
-//! HTTP requests that devices make. Whether a device may make one was decided before it got here.
+//! Outbound HTTP requests of devices. The allow-list has been checked before.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -10,12 +10,12 @@ use wasmote_sim::http::{HttpFailure, HttpRequest, HttpResponse};
 
 use crate::http::{self, error_chain};
 
-/// The fleet's HTTP client, made when the first request is.
+/// HTTP client of the fleet, created for the first request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Outbound(Arc<OnceLock<Result<Client, String>>>);
 
 impl Outbound {
-    /// Make one request. The body that comes back is at most `max_body_bytes` bytes.
+    /// Sends one request. The response body is at most `max_body_bytes` bytes long.
     pub(crate) async fn fetch(
         &self,
         request: HttpRequest,

@@ -1,4 +1,4 @@
-//! What went wrong with a connection, for people.
+//! Readable texts for connection errors.
 
 use std::error::Error;
 use std::io;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::stream::StreamError;
 pub(crate) use wasmote_mqtt::reason_text::{connection_refused, humanize, server_disconnected};
 
-/// Something below MQTT failed.
+/// Text for a failed byte stream.
 pub(crate) fn stream(address: &str, error: &StreamError) -> String {
     match error {
         StreamError::Tcp(error) => io_error(address, error),
@@ -16,7 +16,7 @@ pub(crate) fn stream(address: &str, error: &StreamError) -> String {
     }
 }
 
-/// TCP failed.
+/// Text for a TCP error.
 pub(crate) fn io_error(address: &str, error: &io::Error) -> String {
     if error.kind() == io::ErrorKind::UnexpectedEof {
         return format!("{address} closed the connection");
@@ -24,23 +24,23 @@ pub(crate) fn io_error(address: &str, error: &io::Error) -> String {
     format!("no connection with {address}: {error}")
 }
 
-/// TCP failed, or the broker closed it, before the TLS handshake was complete.
+/// Text for a TCP error, or a close by the broker, during the TLS handshake.
 pub(crate) fn handshake(address: &str, error: &io::Error) -> String {
     let remedy = "check that the broker speaks TLS on this port";
     if error.kind() == io::ErrorKind::UnexpectedEof {
         return format!("TLS with {address} failed: it closed the connection during the handshake; {remedy}");
     }
-    // A fault's own error does not come from the system.
-    let is_the_brokers = error.raw_os_error().is_some();
+    // Errors of injected faults have no OS error code.
+    let is_os_error = error.raw_os_error().is_some();
     match error.kind() {
-        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe if is_the_brokers => {
+        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe if is_os_error => {
             format!("TLS with {address} failed: {error}; {remedy}")
         }
         _ => format!("TLS with {address} failed: {error}"),
     }
 }
 
-/// TLS failed. The text names a remedy after the error, where there is one.
+/// Text for a TLS error, with a remedy where there is one.
 pub(crate) fn tls_error(address: &str, error: &rustls::Error) -> String {
     use rustls::{AlertDescription as Alert, CertificateError as Certificate, InvalidMessage};
     let remedy = match error {
@@ -60,7 +60,7 @@ pub(crate) fn tls_error(address: &str, error: &rustls::Error) -> String {
             Certificate::InvalidPurpose | Certificate::InvalidPurposeContext { .. },
         ) => "; the broker needs a certificate for servers",
         rustls::Error::InvalidCertificate(Certificate::Other(_)) => {
-            "; the broker needs a certificate that a CA signed and that is none of a CA"
+            "; the broker needs a certificate that is signed by a CA and is not itself a CA certificate"
         }
         rustls::Error::AlertReceived(Alert::CertificateRequired | Alert::NoCertificate) => {
             "; the broker asks for a client certificate"
@@ -75,13 +75,13 @@ pub(crate) fn tls_error(address: &str, error: &rustls::Error) -> String {
             "; renew the client certificate"
         }
         rustls::Error::AlertReceived(Alert::UnsupportedCertificate | Alert::CertificateUnknown) => {
-            "; the broker takes no client certificate of this kind"
+            "; the broker does not accept this type of client certificate"
         }
         rustls::Error::AlertReceived(Alert::AccessDenied) => {
-            "; the broker does not let this client certificate in"
+            "; the broker denies access to this client certificate"
         }
         rustls::Error::AlertReceived(Alert::UnrecognisedName) => {
-            "; use a name that the broker knows itself by"
+            "; use a host name that the broker is configured for"
         }
         rustls::Error::AlertReceived(Alert::ProtocolVersion) | rustls::Error::PeerIncompatible(_) => {
             "; the broker has to speak TLS 1.2 or 1.3"
@@ -94,7 +94,7 @@ pub(crate) fn tls_error(address: &str, error: &rustls::Error) -> String {
     format!("TLS with {address} failed: {error}{remedy}")
 }
 
-/// An I/O error of a TLS handshake in a library, which hides TLS errors in those of I/O.
+/// Text for an I/O error of a library's TLS handshake, which may wrap a TLS error.
 pub(crate) fn tls_io(address: &str, error: &io::Error) -> String {
     match hidden_tls(error) {
         Some(error) => tls_error(address, error),
@@ -102,7 +102,7 @@ pub(crate) fn tls_io(address: &str, error: &io::Error) -> String {
     }
 }
 
-/// An error of a library, which may have one of TLS or TCP behind it.
+/// Text for an error of a library, which may wrap a TLS or TCP error.
 pub(crate) fn library(address: &str, error: &(dyn Error + 'static)) -> String {
     let mut cause = Some(error);
     while let Some(error) = cause {
@@ -122,7 +122,7 @@ fn hidden_tls(error: &io::Error) -> Option<&rustls::Error> {
     error.get_ref()?.downcast_ref()
 }
 
-/// The broker answered too late, or not at all.
+/// Text for a broker that did not respond in time.
 pub(crate) fn no_answer(address: &str, within: Duration) -> String {
     format!("no answer from {address} within {} s", within.as_secs())
 }

@@ -1,15 +1,16 @@
-//! A task that owns many devices and their deadlines, and turns them.
+//! Shard: a task that owns many devices, their deadlines and their connections.
 //!
-//! Devices never wait, so a shard is a plain loop: what is due, what came in, what was asked; and when
-//! there is nothing of these it sleeps until the next deadline. Work is done in batches of bounded length,
-//! with the runtime let in between, so that a busy fleet still answers and lets others run.
+//! Devices never block, so a shard is one event loop over due deadlines, incoming packets and jobs of the
+//! fleet's handle, which sleeps until the next deadline when all are empty. Work is done in batches of
+//! bounded length, and the task yields in between, so that a busy fleet still responds.
 //!
-//! * `deadlines`: the deadlines of all its devices.
-//! * `slot`: a device with its connection and what is known about both.
-//! * `connection`: the MQTT connection of a device; `tcp`: its socket, with TLS or without; `drive`: what happens to it.
+//! * `deadlines`: heap of the deadlines of all devices.
+//! * `slot`: a device with its connection and bookkeeping.
+//! * `connection`: the MQTT connection of a device. `tcp`: its socket, with or without TLS. `drive`: handling
+//!   of connection events.
 //! * `event`: events from other tasks.
-//! * `actions`: what becomes of a device's actions.
-//! * `queries`: what it tells of itself. `swaps`: other versions of behaviours.
+//! * `actions`: execution of device actions.
+//! * `queries`: status and totals. `swaps`: behaviour updates.
 
 mod actions;
 mod connection;
@@ -51,32 +52,32 @@ use slot::Slot;
 pub(crate) use swaps::SwapStatus;
 use tcp::{ReadySet, Sockets};
 
-/// Something to do with a shard, from the fleet's handle.
+/// Job for a shard, sent by the fleet's handle.
 pub(crate) type Job = Box<dyn FnOnce(&mut Shard) + Send>;
 
-/// Most inputs handled before the runtime is let in.
+/// Maximum number of inputs handled before the task yields.
 const BATCH: usize = 256;
-/// Longest time spent on them; one slow guest call may exceed it.
+/// Maximum time of a batch; one slow guest call may exceed it.
 const BATCH_TIME: Duration = Duration::from_millis(5);
-/// ShardEvent that may wait for a shard. Connections that have more wait, and their brokers with them.
+/// Capacity of a shard's event queue. When it is full, the sending tasks wait.
 const EVENT_QUEUE: usize = 4_096;
 
-/// What all shards of a fleet share.
+/// State that all shards of a fleet share.
 #[derive(Clone)]
 pub(crate) struct FleetShared {
     pub(crate) network: Arc<Network>,
-    /// If the broker is in this process.
+    /// Handle of the embedded broker, if devices use it.
     pub(crate) broker: Option<BrokerHandle>,
     pub(crate) outbound: Outbound,
     pub(crate) event_bus: EventBus,
     pub(crate) observer: Option<Arc<dyn FleetObserver>>,
-    /// Devices that have neither been connected nor given up.
+    /// Number of devices that have neither connected nor given up.
     pub(crate) unsettled: Arc<AtomicUsize>,
-    /// Held by every connection as long as it lasts.
+    /// Kept by the connections of a shard while any is active; all are dropped at the end of a shutdown.
     pub(crate) alive: Option<mpsc::Sender<()>>,
 }
 
-/// Which of a fleet's shards this is.
+/// Index of a shard, and the number of shards.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ShardId {
     pub(crate) index: usize,
@@ -91,20 +92,20 @@ pub(crate) struct Shard {
     connections: Connections,
     event_sender: ShardEventSender,
     actions: Vec<Action>,
-    /// Who waits for an answer of a device, by ticket.
+    /// HTTP callers that wait for a device's response, by ticket.
     pending_http: HashMap<u64, oneshot::Sender<HttpResponse>>,
     next_ticket: u64,
     recent_latencies: RecentLatencies,
     lag: LagStats,
     connects: u64,
-    /// All devices were told to stop.
+    /// Set once all devices have been stopped.
     stopping: bool,
     done: bool,
 }
 
 impl Shard {
-    /// Run devices, each with the time of its first start, until told to finish or nobody holds the other
-    /// end.
+    /// Spawns the task. It runs until [`Self::finish`], or until all job senders are dropped. Each device
+    /// comes with the time of its first start.
     pub(crate) fn spawn(
         devices: Vec<(Blueprint, Time)>,
         id: ShardId,
@@ -112,7 +113,8 @@ impl Shard {
     ) -> mpsc::UnboundedSender<Job> {
         let (sender, jobs) = mpsc::unbounded_channel();
         let (event_sender, events) = mpsc::channel(EVENT_QUEUE);
-        // It sees to it itself that others have their turn, and reads many sockets before they have it.
+        // The shard yields on its own, and reads many sockets between two yields, so tokio's cooperative
+        // budget is disabled.
         tokio::spawn(unconstrained(async move {
             let (requests, replies) = shared.broker.as_ref().map(BrokerHandle::connect_shard).unzip();
             let transport = match requests {
@@ -156,7 +158,7 @@ impl Shard {
         }
     }
 
-    /// Add a device that there is since then, and that is switched on at its time, or by hand.
+    /// Adds a device that exists since `since`. It starts at `start`, or on command.
     pub(crate) fn add(&mut self, blueprint: Blueprint, start: Option<Time>, since: Time) {
         let index = self.slots.len();
         let connection = self.connections.new_connection(index, &blueprint);
@@ -186,13 +188,13 @@ impl Shard {
                 biased;
                 job = jobs.recv() => match job {
                     Some(job) => job(&mut self),
-                    // Nobody is left who could ask anything, or end it in order.
+                    // All handles are dropped.
                     None => return,
                 },
                 Some((slot, event)) = events.recv() => self.handle_event(slot, event),
                 batch = next_replies(&mut replies), if replies.is_some() => match batch {
                     Some(batch) => self.handle_replies(batch),
-                    // It has ended.
+                    // The broker has ended.
                     None => replies = None,
                 },
                 () = next_ready(ready_set.as_deref()), if ready_set.is_some() => {}
@@ -201,7 +203,7 @@ impl Shard {
         }
     }
 
-    /// A batch of work. Says whether there may be more.
+    /// Runs one batch of work. Returns whether there may be more.
     fn run_batch(
         &mut self,
         jobs: &mut mpsc::UnboundedReceiver<Job>,
@@ -234,7 +236,7 @@ impl Shard {
             if idle || self.done {
                 return false;
             }
-            // At the end: however long the jobs took, devices have a turn.
+            // Checked last, so that devices make progress however long the jobs took.
             if now.run.since(began) > BATCH_TIME {
                 break;
             }
@@ -246,7 +248,7 @@ impl Shard {
         self.shared.network.clock.now()
     }
 
-    /// A deadline has come.
+    /// Handles a due deadline.
     fn wake(&mut self, index: usize, at: Time, now: Now) {
         if !self.slots[index].disarm(at) {
             return;
@@ -258,26 +260,26 @@ impl Shard {
         self.wake_connection(index, now);
     }
 
-    /// Handle an event from another task.
+    /// Handles an event from another task.
     fn handle_event(&mut self, slot: u32, event: ShardEvent) {
         let index = slot as usize;
         match event {
             ShardEvent::HttpReply(id, reply) => self.handle_input(index, Input::HttpReply(id, reply)),
             ShardEvent::Dialled(attempt, outcome) => self.dialled(index, attempt, outcome),
             ShardEvent::Closed => self.connection_closed(index),
-            // Whoever asked may have stopped waiting.
+            // The caller may have stopped waiting.
             ShardEvent::Barrier(sender) => drop(sender.send(())),
         }
     }
 
-    /// Give a device an input, and its connection the actions that follow.
+    /// Handles an input of a device and drives its connection.
     fn handle_input(&mut self, index: usize, input: Input) {
         let now = self.now();
         self.apply_input(index, input, now);
         self.pump(index, now);
     }
 
-    /// Let something happen to a device, and carry out what it asks for. Its deadlines may have moved then.
+    /// Handles an input of a device and performs the resulting actions.
     fn apply_input(&mut self, index: usize, input: Input, now: Now) {
         self.observe(now, &TraceEvent::Input(self.device_index(index), &input));
         let mut actions = std::mem::take(&mut self.actions);
@@ -289,7 +291,7 @@ impl Shard {
         }
     }
 
-    /// A device's position in the fleet.
+    /// Position of a device in the fleet.
     fn device_index(&self, index: usize) -> DeviceIndex {
         let device_index = index * self.id.count + self.id.index;
         DeviceIndex(u32::try_from(device_index).unwrap_or(u32::MAX))
@@ -307,7 +309,7 @@ impl Shard {
         }
     }
 
-    /// Tell when all news that have come by now are heard.
+    /// Receiver that resolves when all events queued by now have been handled.
     pub(crate) fn barrier(&mut self) -> oneshot::Receiver<()> {
         let (sender, reached) = oneshot::channel();
         let event_sender = self.event_sender.clone();
@@ -315,7 +317,7 @@ impl Shard {
         reached
     }
 
-    /// Stop every device in order, and let its connection end by itself.
+    /// Stops every device cleanly; the connections close by themselves.
     pub(crate) fn stop_all(&mut self) {
         for index in 0..self.slots.len() {
             self.slots[index].cancel_start();

@@ -1,10 +1,10 @@
-//! The TCP connection under MQTT, with a second hand on it.
+//! TCP stream plus a control handle, for fault injection and for an orderly close.
 //!
-//! Who speaks MQTT owns the connection and drops it together with its state. The second hand is for what it
-//! has no word for: to let the peer close first at the end, because closing a socket with unread data resets the
-//! connection and may take the last messages with it; and to let faults of the byte stream come over it.
+//! The MQTT connection owns the [`Socket`] and drops it together with its state. The [`SocketControl`]
+//! applies byte-stream faults, and lets the peer close first at the end: closing a socket with unread data
+//! resets the connection, and the last messages may be lost.
 //!
-//! * `shaper`: a socket in a weather that is not calm.
+//! * `shaper`: reads and writes under link conditions.
 
 mod shaper;
 
@@ -23,24 +23,24 @@ use wasmote_sim::faults::{Direction, Directions, FaultId};
 
 use shaper::Shaper;
 
-/// The hand of who speaks MQTT.
+/// TCP stream of an MQTT connection.
 #[derive(Debug)]
 pub(crate) struct Socket {
     stream: Arc<TcpStream>,
     control: SocketControl,
-    /// Whether a byte has left.
+    /// Whether any byte was written.
     has_written: bool,
-    /// What there is to remember since the weather was not calm.
+    /// State of shaped reads and writes, created when conditions first apply.
     shaper: Option<Box<Shaper>>,
 }
 
-/// The second hand. It outlives the connections that are made with it.
+/// Control handle of a device's sockets. It outlives the individual connections.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SocketControl(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    /// Whether there is more to a read or a write than the socket. Looked at without the lock.
+    /// Whether conditions or a link break apply. Read without the lock.
     is_shaped: AtomicBool,
     state: Mutex<State>,
     reader: AtomicWaker,
@@ -51,7 +51,7 @@ struct Shared {
 struct State {
     stream: Option<Arc<TcpStream>>,
     conditions: LinkConditions,
-    /// What has struck the present connection, and in whose name.
+    /// Break of the current connection, and the fault that caused it.
     link_break: Option<(LinkBreak, FaultId)>,
 }
 
@@ -61,11 +61,11 @@ impl State {
     }
 }
 
-/// How long the broker is given to close the connection after a DISCONNECT.
+/// Time for the broker to close the connection after DISCONNECT.
 pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl SocketControl {
-    /// Keep a hand on a connection.
+    /// Attaches the control to a new connection.
     pub(crate) fn attach(&self, stream: TcpStream) -> Socket {
         let stream = Arc::new(stream);
         self.update(|state| {
@@ -79,7 +79,7 @@ impl SocketControl {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Change what holds, and have whoever reads or writes look at it.
+    /// Updates the state and wakes the reader and the writer.
     fn update(&self, change: impl FnOnce(&mut State)) {
         let mut state = self.state();
         change(&mut state);
@@ -94,12 +94,12 @@ impl SocketControl {
         self.0.is_shaped.load(Ordering::Acquire)
     }
 
-    /// What the line does with bytes from now on.
+    /// Sets the link conditions.
     pub(crate) fn set_conditions(&self, conditions: LinkConditions) {
         self.update(|state| state.conditions = conditions);
     }
 
-    /// Strike the present connection, if there is one.
+    /// Breaks the current connection, if there is one.
     pub(crate) fn break_link(&self, link_break: LinkBreak, fault: FaultId) {
         self.update(|state| {
             if state.stream.is_none() {
@@ -119,12 +119,12 @@ impl SocketControl {
         self.state().stream.clone()
     }
 
-    /// Let go. The connection closes when the other hand has let go too.
+    /// Drops the control's reference to the stream. TCP closes once the [`Socket`] is dropped too.
     pub(crate) fn detach(&self) {
         self.state().stream.take();
     }
 
-    /// After the other hand has let go: read what still comes until the peer closes, then let go.
+    /// Reads until the peer closes, then detaches. Call it after the [`Socket`] is dropped.
     pub(crate) async fn close_after_peer(&self, at_most: Duration) {
         if let Some(stream) = self.stream() {
             let _ = tokio::time::timeout(at_most, read_to_end(&stream)).await;
@@ -146,7 +146,7 @@ async fn read_to_end(stream: &TcpStream) {
 }
 
 impl Socket {
-    /// The stream and what is rough about it, if anything is or was.
+    /// Stream, control and shaper, if conditions apply now or did before.
     fn shaper(&mut self) -> Option<(&TcpStream, &SocketControl, &mut Shaper)> {
         if self.shaper.is_none() && self.control.is_shaped() {
             self.shaper = Some(Box::default());
@@ -158,7 +158,7 @@ impl Socket {
 impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        // Before the weather is looked at, so that no change of it goes by unseen.
+        // Registered before the conditions are read, so that no change is missed.
         this.control.0.reader.register(cx.waker());
         match this.shaper() {
             Some((stream, control, shaper)) => shaper.poll_read(stream, control, cx, buf),
@@ -195,7 +195,7 @@ impl AsyncWrite for Socket {
         Poll::Ready(Ok(()))
     }
 
-    /// Nobody shuts one side down; the connection closes when both hands let go.
+    /// There is no half-close; TCP closes when the last reference is dropped.
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }

@@ -1,11 +1,12 @@
 //! Byte streams to a broker, below MQTT: TCP, or TLS over TCP.
 //!
-//! [`ByteStream`] has one variant for each kind of stream. Every kind ends in a [`Socket`], so that byte-stream faults
-//! act on TCP, below everything else: a throttle counts the bytes of TLS, and a half-open connection swallows its
-//! records. No call waits: one that cannot go on says so, and the connection's waker is called when it can.
+//! [`ByteStream`] has one variant for each kind of stream. Every kind ends in a [`Socket`], so that
+//! byte-stream faults act on TCP, below everything else: a throttle counts TLS bytes, and a half-open
+//! connection drops TLS records. No call blocks: a call that cannot proceed returns that, and the
+//! connection's waker is called later.
 //!
-//! Another kind, such as WebSocket, is one more variant: a state machine over the bytes of the stream below it, as TLS
-//! is in `tls`.
+//! Another kind, such as WebSocket, is one more variant: a state machine over the bytes of the stream below
+//! it, like `tls`.
 
 mod tls;
 
@@ -19,10 +20,10 @@ use crate::socket::Socket;
 use crate::tls::TlsClient;
 use tls::TlsStream;
 
-/// Bytes that are read at one time.
+/// Bytes per read.
 const READ: usize = 64 << 10;
 
-/// A connection to a broker, as bytes.
+/// Byte stream of a connection to a broker.
 pub(crate) enum ByteStream {
     Tcp(Socket),
     Tls(Box<TlsStream>),
@@ -33,7 +34,7 @@ pub(crate) enum ByteStream {
 pub(crate) enum Received<'a> {
     /// Nothing can be read now.
     Pending,
-    /// Bytes for MQTT. There are none if all that came was for a layer below.
+    /// Bytes for MQTT; empty if all bytes were for a layer below.
     Data(&'a [u8]),
     /// The broker has ended its side.
     Closed,
@@ -46,16 +47,16 @@ pub(crate) enum StreamError {
     Tcp(io::Error),
     /// TCP failed, or the broker closed it, before the TLS handshake was complete.
     Handshake(io::Error),
-    /// TLS failed: the two sides do not trust or understand each other.
+    /// TLS failed, for example because of an untrusted certificate.
     Tls(rustls::Error),
 }
 
-/// Buffers that the streams of a shard share. What a stream has to keep between two calls, it keeps itself.
+/// Buffers that the streams of a shard share. A stream keeps its own state between two calls.
 #[derive(Debug)]
 pub(crate) struct StreamBuffers {
-    /// As read from a socket.
+    /// Bytes read from a socket.
     read: Vec<u8>,
-    /// As decrypted.
+    /// Decrypted bytes.
     plaintext: Vec<u8>,
     /// TLS records to be written to a socket.
     records: Vec<u8>,
@@ -68,7 +69,7 @@ impl Default for StreamBuffers {
 }
 
 impl StreamBuffers {
-    /// Free what a burst of data took.
+    /// Frees buffers that a burst enlarged.
     pub(crate) fn shrink(&mut self) {
         for buffer in [&mut self.plaintext, &mut self.records] {
             if buffer.capacity() > 4 * READ {
@@ -79,7 +80,8 @@ impl StreamBuffers {
 }
 
 impl ByteStream {
-    /// A stream over a connected socket, with TLS if `tls` is given. The TLS handshake begins with the first read.
+    /// Stream over a connected socket, with TLS if `tls` is given. The TLS handshake begins with the first
+    /// read.
     pub(crate) fn new(socket: Socket, tls: Option<&TlsClient>) -> Result<Self, StreamError> {
         match tls {
             None => Ok(Self::Tcp(socket)),
@@ -87,7 +89,7 @@ impl ByteStream {
         }
     }
 
-    /// Whether MQTT can write: a TLS handshake is complete.
+    /// Whether MQTT can write: with TLS, the handshake is complete.
     pub(crate) fn is_open(&self) -> bool {
         match self {
             Self::Tcp(_) => true,
@@ -95,7 +97,7 @@ impl ByteStream {
         }
     }
 
-    /// Read once. The layers below MQTT do here what they have to do, such as a step of a handshake.
+    /// Reads once, and lets the layers below MQTT proceed, such as a step of a handshake.
     pub(crate) fn read<'a>(
         &mut self,
         cx: &mut Context<'_>,
@@ -111,8 +113,8 @@ impl ByteStream {
         }
     }
 
-    /// Write as much as the stream takes now, and return how many bytes that is; `None` if it takes none now. With
-    /// TLS the bytes may wait for the socket: see [`Self::has_unsent`].
+    /// Writes as much as the stream accepts now and returns the number of bytes; `None` if it accepts none
+    /// now. With TLS the bytes may wait for the socket: see [`Self::has_unsent`].
     pub(crate) fn write(
         &mut self,
         cx: &mut Context<'_>,
@@ -126,7 +128,7 @@ impl ByteStream {
         }
     }
 
-    /// Whether bytes that were written still wait for the socket. A further write, of nothing if need be, moves them on.
+    /// Whether written bytes still wait for the socket. A further write, even of no bytes, continues them.
     pub(crate) fn has_unsent(&self) -> bool {
         match self {
             Self::Tcp(_) => false,
@@ -134,7 +136,7 @@ impl ByteStream {
         }
     }
 
-    /// Tell the broker that nothing more will be written, if the stream has a way to say so. TCP stays open.
+    /// Sends the stream's own end marker, such as `close_notify` of TLS. TCP stays open.
     pub(crate) fn close(&mut self, cx: &mut Context<'_>) -> Result<(), StreamError> {
         match self {
             Self::Tcp(_) => Ok(()),
@@ -143,7 +145,7 @@ impl ByteStream {
     }
 }
 
-/// Read once. Returns how many bytes were read, 0 at the end of the stream, and `None` if there are none now.
+/// Reads once. Returns the number of bytes, 0 at the end of the stream, and `None` if there are none now.
 fn poll_read(socket: &mut Socket, cx: &mut Context<'_>, into: &mut [u8]) -> io::Result<Option<usize>> {
     let mut buffer = ReadBuf::new(into);
     match Pin::new(socket).poll_read(cx, &mut buffer) {
@@ -153,7 +155,7 @@ fn poll_read(socket: &mut Socket, cx: &mut Context<'_>, into: &mut [u8]) -> io::
     }
 }
 
-/// Write once. Returns how many bytes were taken, and `None` if the socket takes none now.
+/// Writes once. Returns the number of accepted bytes, and `None` if the socket accepts none now.
 fn poll_write(socket: &mut Socket, cx: &mut Context<'_>, bytes: &[u8]) -> io::Result<Option<usize>> {
     match Pin::new(socket).poll_write(cx, bytes) {
         Poll::Pending => Ok(None),

@@ -1,4 +1,4 @@
-//! TLS: certificates of devices and of the host's own connections, and the authorities that they trust.
+//! TLS configuration: client certificates of devices and of the host, and trusted authorities.
 
 use std::sync::Arc;
 
@@ -9,46 +9,46 @@ use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 
 use crate::config::TlsMaterial;
 
-/// Certificates that cannot be used.
+/// Unusable certificate or TLS configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TlsError {
-    /// No PEM, or damaged.
+    /// The file is not valid PEM.
     #[error("the {what} cannot be read: {why}; expected PEM, with lines such as `-----BEGIN {label}-----`")]
     NotPem {
-        /// Which of the files.
+        /// Name of the file's role.
         what: &'static str,
-        /// What the parser found.
+        /// Error of the parser.
         why: String,
-        /// What a PEM of this sort begins with.
+        /// PEM label that was expected.
         label: &'static str,
     },
-    /// PEM, but nothing of the right sort in it.
+    /// The PEM file contains no certificate.
     #[error("the {what} holds no certificate")]
     NoCertificate {
-        /// Which of the files.
+        /// Name of the file's role.
         what: &'static str,
     },
-    /// The system's store is empty.
+    /// The system's certificate store is empty.
     #[error("the system has no certificate authorities; give the broker's CA certificate")]
     NoSystemStore,
-    /// Certificate and key do not fit each other, or are of an unknown sort.
+    /// Certificate and key do not match, or have an unsupported type.
     #[error("the client certificate and its key cannot be used: {0}")]
     ClientAuth(String),
-    /// The broker's host is no name that TLS knows.
+    /// The broker's host is neither a DNS name nor an IP address.
     #[error(
         "`{0}` is neither a DNS name nor an IP address, so no certificate can be for it; use another name of the broker"
     )]
     HostName(String),
-    /// The library cannot be set up.
+    /// The TLS library cannot be set up.
     #[error("TLS cannot be set up: {0}")]
     Setup(String),
 }
 
-/// Client side of TLS towards one broker: shared by all connections.
+/// TLS client configuration for one broker, shared by all connections.
 #[derive(Clone, Debug)]
 pub(crate) struct TlsClient {
     pub(crate) config: Arc<ClientConfig>,
-    /// The name that the broker's certificate has to be for.
+    /// Server name that the broker's certificate must contain.
     pub(crate) server_name: ServerName<'static>,
 }
 
@@ -61,14 +61,14 @@ impl TlsClient {
 }
 
 impl TlsMaterial {
-    /// Whether devices can connect with it; the same check is made, and its error becomes every device's
-    /// reason for being down, when a fleet starts.
+    /// Validates the certificates. A fleet makes the same check at its start, and an error becomes every
+    /// device's disconnect reason.
     pub fn check(&self) -> Result<(), TlsError> {
         client_config(Some(self)).map(drop)
     }
 }
 
-/// A configuration for clients. Without material it trusts the system's store.
+/// TLS client configuration. Without material it trusts the system's authorities.
 pub(crate) fn client_config(material: Option<&TlsMaterial>) -> Result<Arc<ClientConfig>, TlsError> {
     let roots = match material.and_then(|material| material.ca.as_deref()) {
         Some(pem) => root_store(pem)?,
@@ -92,7 +92,7 @@ pub(crate) fn client_config(material: Option<&TlsMaterial>) -> Result<Arc<Client
     Ok(Arc::new(config))
 }
 
-/// For a machine without a store: every server is refused.
+/// TLS client configuration for a system without a certificate store: every server is refused.
 pub(crate) fn client_config_without_roots() -> Result<ClientConfig, TlsError> {
     Ok(builder(RootCertStore::empty())?.with_no_client_auth())
 }
@@ -117,7 +117,7 @@ fn root_store(pem: &[u8]) -> Result<RootCertStore, TlsError> {
     Ok(roots)
 }
 
-/// The system's store. A certificate in it that cannot be read is left out, as browsers do.
+/// Certificate store of the system. Unreadable certificates are skipped, as browsers do.
 fn system_store() -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);

@@ -1,17 +1,19 @@
-//! Packets as bytes, with the codec of the crate `mqtt5-protocol`.
+//! Encoding and decoding of MQTT packets, on top of the crate `mqtt5-protocol`.
 //!
-//! Why this codec: it has one set of packets for MQTT 3.1.1 and 5, decodes what clients send as strictly as what
-//! servers send, refuses a property that comes twice, and does not panic on any bytes (tests here feed it
-//! some). The codecs of the `rumqttc` crates were read first:
-//! they are made for clients, let a property run past the end of its block, take one that comes twice, and
-//! count the bytes of a subscription identifier in PUBLISH wrongly.
+//! Reasons for this crate: one set of packet types covers MQTT 3.1.1 and 5, packets from clients are
+//! validated as strictly as packets from servers, duplicate properties are rejected, and no input makes it
+//! panic (tests here feed it random bytes). The codecs of the `rumqttc` crates were reviewed first: they are
+//! made for clients, let a property run past the end of its block, accept duplicate properties, and miscount
+//! the bytes of a subscription identifier in PUBLISH.
 //!
-//! What it leaves open is seen to here: the right reason code for each kind of error, properties that do not belong
-//! to their packet [MQTT-2.2.2], packet identifiers of zero [MQTT-2.2.1-3], bytes after the end of a packet, and
-//! the short acknowledgements of 3.1.1. What it does not allow and MQTT 5 does: a password without a user name.
+//! This module adds: the correct reason code for each kind of error, and checks of properties that do not
+//! belong to their packet [MQTT-2.2.2], of packet identifiers of zero [MQTT-2.2.1-3], of bytes after the end
+//! of a packet, and of the short acknowledgements of 3.1.1. It also supports a password without a user name,
+//! which MQTT 5 allows and the crate does not.
 //!
-//! * For the broker, `decode`: from a client; `encode`: to a client. [`client`]: both for a client.
-//! * `properties`: of messages, all ways.
+//! * For the broker, `decode`: packets from a client; `encode`: packets to a client. [`client`]: both
+//!   directions for a client.
+//! * `properties`: properties of messages, for all directions.
 
 pub mod client;
 mod decode;
@@ -32,9 +34,9 @@ use crate::protocol::Protocol;
 #[cfg(test)]
 use encode::TooLarge;
 
-/// Longest packet that is taken. More than any device may send.
+/// Maximum size of a received packet, in bytes. No device may send more.
 pub const MAX_PACKET_SIZE: u32 = 16 << 20;
-/// A length has at most four bytes [MQTT-1.5.5].
+/// Type byte and at most four bytes of length [MQTT-1.5.5].
 const MAX_FIXED_HEADER: usize = 5;
 
 /// Encoder of packets for one connection.
@@ -42,7 +44,7 @@ const MAX_FIXED_HEADER: usize = 5;
 pub struct Codec {
     /// Version of the connection.
     pub protocol: Protocol,
-    /// Longest packet that the other side takes [MQTT-3.1.2-24].
+    /// Maximum packet size of the peer [MQTT-3.1.2-24].
     max_packet_size: Option<NonZeroU32>,
 }
 
@@ -61,24 +63,24 @@ impl Codec {
         Self { protocol, max_packet_size: None }
     }
 
-    /// Take the first packet from the front, once it is whole.
+    /// Decodes CONNECT from the front of `bytes`, once it is complete.
     pub fn decode_connect(bytes: &mut BytesMut) -> Result<Option<(Self, Connect)>, RefusedConnect> {
-        // Whoever begins otherwise is told nothing [MQTT-3.1.0-1].
-        let nothing = |refusal| RefusedConnect { refusal, protocol: None };
+        // A connection that does not begin with CONNECT gets no answer [MQTT-3.1.0-1].
+        let no_answer = |refusal| RefusedConnect { refusal, protocol: None };
         if bytes.first().is_some_and(|first| *first != 0x10) {
-            return Err(nothing(ConnectRefusal::ProtocolError));
+            return Err(no_answer(ConnectRefusal::ProtocolError));
         }
         let (header, start) = match frame(bytes) {
             Ok(Some(framed)) => framed,
             Ok(None) => return Ok(None),
-            Err(CloseReason::PacketTooLarge) => return Err(nothing(ConnectRefusal::PacketTooLarge)),
-            Err(_) => return Err(nothing(ConnectRefusal::MalformedPacket)),
+            Err(CloseReason::PacketTooLarge) => return Err(no_answer(ConnectRefusal::PacketTooLarge)),
+            Err(_) => return Err(no_answer(ConnectRefusal::MalformedPacket)),
         };
         bytes.advance(start);
         decode::connect(&header, bytes.split_to(header.remaining_length as usize).freeze()).map(Some)
     }
 
-    /// Take a packet from the front, once it is whole.
+    /// Decodes a packet from the front of `bytes`, once it is complete.
     pub fn decode(&self, bytes: &mut BytesMut) -> Result<Option<Request>, CloseReason> {
         let Some((header, start)) = frame(bytes)? else { return Ok(None) };
         bytes.advance(start);
@@ -87,7 +89,7 @@ impl Codec {
     }
 }
 
-/// The fixed header at the front and its own length, if all of its packet is there.
+/// Fixed header at the front and its own length, if the whole packet is there.
 fn frame(bytes: &[u8]) -> Result<Option<(FixedHeader, usize)>, CloseReason> {
     let Some(&first) = bytes.first() else { return Ok(None) };
     let packet_type = PacketType::from_u8(first >> 4).ok_or(CloseReason::MalformedPacket)?;
@@ -101,7 +103,7 @@ fn frame(bytes: &[u8]) -> Result<Option<(FixedHeader, usize)>, CloseReason> {
     Ok(Some((FixedHeader::new(packet_type, first & 0x0F, length), 1 + header)))
 }
 
-/// The length of a packet's body, and of the length itself [MQTT-1.5.5].
+/// Length of a packet's body, and the size of the length field [MQTT-1.5.5].
 fn length(bytes: &[u8]) -> Result<Option<(u32, usize)>, CloseReason> {
     let mut length = 0;
     for (at, byte) in bytes.iter().take(MAX_FIXED_HEADER - 1).enumerate() {

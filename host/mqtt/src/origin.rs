@@ -1,11 +1,11 @@
-//! How a message's stamp crosses the broker.
+//! Transfer of a message's origin (sender, sequence number and time) through the broker.
 //!
-//! On MQTT 5 it is one user property, `wasmote-stamp`, written as
-//! `<device>/<sequence>/<nanoseconds since 1970>`. Every user property that begins with `wasmote-` is the
-//! host's own and is hidden from behaviours. On 3.1.1, and on MQTT 5 where the property is missing, it is
-//! read from what a behaviour put into a JSON object: `device`, a name, and `ts`, seconds since 1970. A
-//! payload that says something else has no stamp; that is never an error. Between devices that are linked to
-//! the embedded broker, the stamp travels with the message as it is.
+//! On MQTT 5 the origin is one user property, `wasmote-stamp`, written as `<device>/<sequence>/<nanoseconds
+//! since 1970>`. User properties with the prefix `wasmote-` are reserved for the host and hidden from
+//! behaviours. On 3.1.1, and on MQTT 5 without the property, the origin is read from a JSON object that a
+//! behaviour wrote: `device`, a name, and `ts`, seconds since 1970. Any other payload has no origin, which is
+//! not an error. Between devices that are linked to the embedded broker, the origin travels as a field of the
+//! message.
 
 use std::borrow::Cow;
 use std::fmt::{self, Display};
@@ -16,27 +16,28 @@ use crate::device_id::DeviceId;
 use crate::message::{Message, MessageOrigin, Properties};
 use crate::time::WallTime;
 
-/// Names of user properties that belong to the host begin like this.
+/// Prefix of user properties that are reserved for the host.
 const RESERVED_PREFIX: &str = "wasmote-";
-/// The user property that is the stamp.
+/// Name of the user property with the origin.
 pub const PROPERTY: &str = "wasmote-stamp";
-/// A time stamp in a payload further from now than this is some other number.
+/// Largest accepted difference between a payload's timestamp and now, in nanoseconds. A larger difference
+/// means that `ts` is not a timestamp.
 const MAX_CLOCK_SKEW: u64 = 24 * 3600 * 1_000_000_000;
-/// Larger payloads are not searched.
+/// Maximum size of a payload that is searched for an origin, in bytes.
 const MAX_PAYLOAD: usize = 16 << 10;
 
-/// As the value of a user property.
+/// Formats an origin as the value of the user property.
 pub fn display(origin: &MessageOrigin) -> impl Display {
     fmt::from_fn(|f| write!(f, "{}/{}/{}", origin.from, origin.sequence, origin.sent.as_nanos()))
 }
 
-/// Bytes that this value has.
+/// Length of that value in bytes.
 pub fn encoded_len(origin: &MessageOrigin) -> usize {
     let digits = |number: u64| number.checked_ilog10().unwrap_or(0) as usize + 1;
     origin.from.as_str().len() + 1 + digits(origin.sequence) + 1 + digits(origin.sent.as_nanos())
 }
 
-/// Take the host's own properties out, and read the stamp among them.
+/// Removes the reserved properties and returns the origin among them.
 pub fn extract(properties: &mut Vec<(String, String)>) -> Option<Box<MessageOrigin>> {
     let mut origin = None;
     properties.retain(|(name, value)| {
@@ -46,8 +47,8 @@ pub fn extract(properties: &mut Vec<(String, String)>) -> Option<Box<MessageOrig
     origin
 }
 
-/// What a message has to be before a device is given it, where it did not come over the library: without the
-/// host's own properties, and with the stamp that its payload has, if no other.
+/// Prepares a message from the broker for a device: removes the reserved properties, and takes the origin
+/// from the property, or else from the payload.
 pub fn normalize(message: &mut Message, now: WallTime) {
     if let Some(properties) = message.properties.as_deref_mut() {
         let origin = extract(&mut properties.user);
@@ -61,7 +62,7 @@ pub fn normalize(message: &mut Message, now: WallTime) {
     }
 }
 
-/// The stamp that a user property is, if it is one.
+/// Parses the origin from a user property, if it has that name.
 pub fn from_property(name: &str, value: &str) -> Option<Box<MessageOrigin>> {
     if name == PROPERTY { parse(value) } else { None }
 }
@@ -74,7 +75,7 @@ fn parse(text: &str) -> Option<Box<MessageOrigin>> {
     Some(Box::new(MessageOrigin { from, sequence, sent }))
 }
 
-/// The part of a payload that is of interest; everything else in it is skipped.
+/// Origin fields of a JSON payload; other fields are ignored.
 #[derive(Deserialize)]
 struct PayloadOrigin<'a> {
     #[serde(borrow)]
@@ -84,14 +85,14 @@ struct PayloadOrigin<'a> {
     seq: Option<u64>,
 }
 
-/// What a behaviour wrote into its payload itself, if it did and if it can be true.
+/// Reads the origin from a JSON payload, if it has one with a plausible time.
 pub fn from_payload(payload: &[u8], now: WallTime) -> Option<Box<MessageOrigin>> {
     if payload.len() > MAX_PAYLOAD || !payload.trim_ascii_start().starts_with(b"{") {
         return None;
     }
     let parsed: PayloadOrigin = serde_json::from_slice(payload).ok()?;
     let from = DeviceId::new(&parsed.device).ok()?;
-    // Casts from floating point saturate; what is out of range fails the next test.
+    // Casts from floating point saturate; out-of-range values fail the next test.
     let sent = (parsed.ts * 1e9) as u64;
     (sent.abs_diff(now.as_nanos()) < MAX_CLOCK_SKEW).then(|| {
         Box::new(MessageOrigin { from, sequence: parsed.seq.unwrap_or(0), sent: WallTime::from_nanos(sent) })

@@ -1,6 +1,6 @@
 //! MQTT reason codes as words.
 
-/// The name of a reason code as words, such as `bad user name password` for `BadUserNamePassword`.
+/// Converts a reason code to words, such as `bad user name password` for `BadUserNamePassword`.
 pub fn humanize(code: impl std::fmt::Debug) -> String {
     let mut words = String::new();
     for letter in format!("{code:?}").chars() {

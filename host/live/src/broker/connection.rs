@@ -1,8 +1,8 @@
-//! A client that came through the door.
+//! TCP connection of one client.
 //!
-//! One task a client reads, decodes, encodes and writes, each as far as it goes without waiting for the others.
-//! A client that does not read what it is sent is not read from when much has piled up; one that sends faster
-//! than the broker works is not read from for that time.
+//! One task per client reads, decodes, encodes and writes, and none of these waits for another. The task
+//! stops reading while the client leaves too many replies unread, and while the broker is behind with the
+//! client's packets.
 
 use std::io;
 use std::time::Duration;
@@ -21,18 +21,18 @@ use wasmote_mqtt::message::Qos;
 use super::reply_channel::{self, ReplyReceiver};
 use super::task::{Inbound, InboundSender};
 
-/// Longest time between the connection and its CONNECT.
+/// Longest time from the TCP connection to CONNECT.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Longest time that last words take, and that a client is then given to close first.
+/// Longest time for the final write, and then for the client to close first.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
-/// Bytes read at one time.
+/// Bytes per read.
 const READ_CHUNK: usize = 16 << 10;
-/// Bytes that wait to be written before no more are encoded.
+/// Unwritten bytes at which encoding pauses.
 const MAX_UNWRITTEN: usize = 256 << 10;
-/// Replies encoded at one time.
+/// Replies per batch of the encoder.
 const REPLY_BATCH: usize = 64;
 
-/// A client, once it has said who it is.
+/// Client whose CONNECT has been decoded.
 struct ClientConnection {
     number: u64,
     inbound: InboundSender,
@@ -44,19 +44,20 @@ struct ClientConnection {
     write_buffer: BytesMut,
 }
 
-/// How it ended.
+/// Reason for the end of the connection.
 enum End {
-    /// The client is gone.
+    /// The client closed the connection or it broke.
     Disconnected,
-    /// The broker has said all it had to say.
+    /// The broker has sent its last reply.
     ClosedByBroker,
-    /// The client broke the rules.
+    /// The client violated the protocol.
     ProtocolViolation(CloseReason),
 }
 
-/// One connection, from beginning to end.
+/// Serves one connection until it closes.
 pub(super) async fn serve(stream: TcpStream, number: u64, inbound: InboundSender) {
-    // Without it, small messages wait for acknowledgements of earlier ones, which distorts latency.
+    // Nagle's algorithm would delay small messages until earlier ones are acknowledged, which distorts
+    // latency.
     let _ = stream.set_nodelay(true);
     let (mut read, write) = stream.into_split();
     let mut read_buffer = BytesMut::with_capacity(1 << 10);
@@ -83,7 +84,7 @@ pub(super) async fn serve(stream: TcpStream, number: u64, inbound: InboundSender
             Codec::new(protocol).encode_refusal(refusal, &mut final_packet);
             close(read, write, &final_packet).await;
         }
-        // It spoke no MQTT, or nothing, or left.
+        // The client did not speak MQTT, timed out, or disconnected.
         _ => {}
     }
 }
@@ -103,8 +104,8 @@ async fn read_connect(read: &mut OwnedReadHalf, read_buffer: &mut BytesMut) -> i
     }
 }
 
-/// Say the last words, and let the client close first: closing a socket with unread data resets the
-/// connection, and may take the last words with it.
+/// Writes the final packet and lets the client close first: closing a socket with unread data resets the
+/// connection, and the packet may be lost.
 async fn close(mut read: OwnedReadHalf, mut write: OwnedWriteHalf, final_packet: &[u8]) {
     let _ = timeout(CLOSE_TIMEOUT, write.write_all(final_packet)).await;
     let _ = timeout(CLOSE_TIMEOUT, write.shutdown()).await;
@@ -134,7 +135,7 @@ impl ClientConnection {
 
     async fn serve(&mut self) -> io::Result<End> {
         let mut batch = Vec::with_capacity(REPLY_BATCH);
-        // CONNECT may have brought more with it.
+        // The client may have sent packets along with CONNECT.
         if let Some(end) = self.forward_requests().await {
             return Ok(end);
         }
@@ -162,7 +163,7 @@ impl ClientConnection {
         }
     }
 
-    /// Bring what has been read to the broker.
+    /// Decodes the bytes read so far and forwards the packets to the broker.
     async fn forward_requests(&mut self) -> Option<End> {
         let mut requests = Vec::new();
         let end = loop {
@@ -179,12 +180,12 @@ impl ClientConnection {
     }
 
     async fn forward(&self, requests: Vec<Request>) {
-        // The broker may have ended.
+        // Sending fails only after the broker has ended.
         let _ = self.inbound.send(Inbound::Packets(self.number, requests)).await;
     }
 
-    /// Write what the broker has to say. What is too large for the client counts as sent and not taken
-    /// [MQTT-3.1.2-25].
+    /// Encodes replies. A message that exceeds the client's maximum packet size is discarded as if it had
+    /// been sent [MQTT-3.1.2-25].
     async fn write_replies(&mut self, replies: &mut Vec<Reply>) {
         let mut too_large = 0;
         let mut rejected = Vec::new();

@@ -1,5 +1,5 @@
-//! Devices in this process: no socket, no task and no channel for each, but one way in and one way out for each
-//! shard, on which packets travel in batches.
+//! Links of devices in this process. Shards send packets in batches over one shared channel, and each shard
+//! has one channel for replies; a device needs no socket, task or channel.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -19,10 +19,10 @@ use super::report::BrokerReport;
 use super::shard_channel::{ShardInbound, ShardReplySender};
 use super::task::{BrokerTask, Job};
 
-/// Packets of one shard that may wait for the broker before messages at QoS 0 are refused.
+/// Packets of one shard that wait for the broker, from which on messages at QoS 0 are refused.
 const MAX_UNHANDLED: usize = 100_000;
 
-/// Leave to link devices to an embedded broker.
+/// Handle that links devices to an embedded broker and controls its faults.
 #[derive(Clone, Debug)]
 pub struct BrokerHandle {
     inbound: mpsc::UnboundedSender<ShardInbound>,
@@ -38,41 +38,41 @@ impl BrokerHandle {
         Self { inbound, jobs, next_shard: Arc::default() }
     }
 
-    /// What the broker holds and what became of its messages; `None` when it has ended.
+    /// Current report of the broker; `None` after it has ended.
     pub async fn report(&self) -> Option<BrokerReport> {
         let (answer, answered) = oneshot::channel();
         self.jobs.send(Box::new(move |task| drop(answer.send(task.report())))).ok()?;
         answered.await.ok()
     }
 
-    /// Let it have other faults from now on: those of the broker among these. What the others had begun is over.
+    /// Replaces the faults. Only faults of the broker itself are used. Failures of removed faults end.
     pub fn set_faults(&self, faults: Arc<[Arc<Fault>]>, seed: Seed) {
         self.send_job(move |task| task.set_faults(&faults, seed));
     }
 
-    /// Let it fail now, for so long, in this fault's name.
+    /// Starts a failure now, for this duration, caused by this fault.
     pub fn fail(&self, fault: FaultId, failure: Failure, lasting: Duration) {
         self.send_job(move |task| task.fail(fault, failure, lasting));
     }
 
-    /// Hear of every failure from now on, as it begins and ends.
+    /// Receiver of an event for each start and end of a failure from now on.
     pub fn fault_events(&self) -> mpsc::UnboundedReceiver<BrokerFaultEvent> {
         let (sender, fault_events) = mpsc::unbounded_channel();
         self.send_job(move |task| task.subscribe_fault_events(sender));
         fault_events
     }
 
-    /// Let somebody see every packet from now on.
+    /// Sets the observer of all packets.
     pub fn set_observer(&self, observer: Arc<dyn BrokerObserver>) {
         self.send_job(move |task| task.set_observer(observer));
     }
 
     fn send_job(&self, job: impl FnOnce(&mut BrokerTask) + Send + 'static) {
-        // It has ended if nobody listens.
+        // Sending fails only after the broker task has ended.
         let _ = self.jobs.send(Box::new(job));
     }
 
-    /// A link for the devices of one shard.
+    /// Links one shard to the broker.
     pub(crate) fn connect_shard(&self) -> (ShardRequestSender, ShardReplyReceiver) {
         let number = self.next_shard.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = mpsc::unbounded_channel();
@@ -89,7 +89,7 @@ impl BrokerHandle {
     }
 }
 
-/// The shard's end of its way in. Its devices' connections break when it is dropped.
+/// Sender of packets of one shard. Dropping it breaks the connections of its devices.
 #[derive(Debug)]
 pub(crate) struct ShardRequestSender {
     number: u32,
@@ -98,7 +98,7 @@ pub(crate) struct ShardRequestSender {
 }
 
 impl ShardRequestSender {
-    /// Bring packets to the broker. Nothing is left in `packets`.
+    /// Sends packets to the broker and leaves `packets` empty.
     pub(crate) fn send(&self, packets: &mut Vec<(ConnectionId, Request)>) {
         if packets.is_empty() {
             return;
@@ -107,13 +107,13 @@ impl ShardRequestSender {
         self.forward(ShardInbound::Packets(self.number, std::mem::take(packets)));
     }
 
-    /// Whether so much waits for the broker, beside so many more packets, that no more should be sent.
+    /// Whether the shard's queue at the broker is full, with `more` packets added.
     pub(crate) fn is_full(&self, more: usize) -> bool {
         self.unhandled.get() + more >= MAX_UNHANDLED
     }
 
     fn forward(&self, inbound: ShardInbound) {
-        // The broker may have ended.
+        // Sending fails only after the broker has ended.
         let _ = self.inbound.send(inbound);
     }
 }
@@ -124,7 +124,7 @@ impl Drop for ShardRequestSender {
     }
 }
 
-/// The shard's end of its way out.
+/// Receiver of replies for one shard.
 #[derive(Debug)]
 pub(crate) struct ShardReplyReceiver {
     receiver: mpsc::UnboundedReceiver<Vec<(ConnectionId, Reply)>>,
@@ -132,14 +132,14 @@ pub(crate) struct ShardReplyReceiver {
 }
 
 impl ShardReplyReceiver {
-    /// A batch, if there is one.
+    /// The next batch, if one is ready.
     pub(crate) fn try_recv(&mut self) -> Option<Vec<(ConnectionId, Reply)>> {
         let batch = self.receiver.try_recv().ok()?;
         self.unread.sub(batch.len());
         Some(batch)
     }
 
-    /// The next batch; `None` when the broker has ended. May be abandoned and tried again.
+    /// The next batch; `None` when the broker has ended. Cancel-safe.
     pub(crate) async fn recv(&mut self) -> Option<Vec<(ConnectionId, Reply)>> {
         let batch = self.receiver.recv().await?;
         self.unread.sub(batch.len());

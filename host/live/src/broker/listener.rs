@@ -1,4 +1,4 @@
-//! The TCP listener.
+//! TCP listener of the embedded broker.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -9,12 +9,12 @@ use super::BrokerError;
 use super::connection;
 use super::task::InboundSender;
 
-/// Ports tried from the one that was asked for.
+/// Ports tried after the requested one.
 const PORT_ATTEMPTS: u16 = 100;
-/// How long to wait after the system had no descriptor for a client.
+/// Pause after a failed accept, such as for lack of file descriptors.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
-/// Listen at the port that was asked for, or the next free one.
+/// Listens at the requested port or the next free one.
 pub(super) async fn bind(port: u16) -> Result<TcpListener, BrokerError> {
     let mut last_error = String::new();
     let last = port.saturating_add(PORT_ATTEMPTS);
@@ -27,7 +27,7 @@ pub(super) async fn bind(port: u16) -> Result<TcpListener, BrokerError> {
     Err(BrokerError(format!("no port from {port} to {last} is free: {last_error}")))
 }
 
-/// Let clients in, for ever.
+/// Accepts clients until the task is aborted.
 pub(super) async fn accept_loop(listener: TcpListener, inbound: InboundSender) {
     let mut number = 0;
     loop {
@@ -37,7 +37,7 @@ pub(super) async fn accept_loop(listener: TcpListener, inbound: InboundSender) {
                 tokio::spawn(connection::serve(stream, number, inbound.clone()));
             }
             Err(error) => {
-                tracing::warn!("the embedded broker could not let a client in: {error}");
+                tracing::warn!("the embedded broker could not accept a client: {error}");
                 tokio::time::sleep(ACCEPT_BACKOFF).await;
             }
         }

@@ -1,15 +1,15 @@
-//! Looking over the broker's shoulder.
+//! Observer of all packets of the broker.
 
 use wasmote_mqtt::broker::packet::{Reply, Request};
 
 use super::Peer;
 
-/// Sees every packet as the broker does, in its order. It is called in the task that turns the broker, so that nobody is
-/// served until it is done; without one it costs nothing.
+/// Observer of every packet, in the broker's order. The broker task calls it synchronously, so a slow
+/// observer delays all clients. Without an observer there is no cost.
 pub trait BrokerObserver: Send + Sync {
-    /// The broker is about to deal with this.
+    /// Called before the broker handles a request.
     fn on_request(&self, from: Peer, request: &Request);
 
-    /// The broker sends this.
+    /// Called for each reply that the broker sends.
     fn on_reply(&self, to: Peer, reply: &Reply);
 }

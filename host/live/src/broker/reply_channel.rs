@@ -1,5 +1,5 @@
-//! Where the broker leaves what it has to say, until somebody takes it. Nothing in it waits, and what a reader
-//! may leave unread is bounded.
+//! Channel of replies from the broker to one client. Sending never waits, and the number of unread replies is
+//! bounded.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use wasmote_mqtt::broker::packet::Reply;
 use wasmote_mqtt::message::Qos;
 
-/// Things that are on their way in a channel, counted by both ends.
+/// Count of items in flight in a channel, shared by both ends.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct InFlightCount(Arc<AtomicUsize>);
 
@@ -26,29 +26,29 @@ impl InFlightCount {
     }
 }
 
-/// Whether a reply may be lost, as MQTT allows it: a message at QoS 0.
+/// Whether MQTT allows this reply to be dropped: a message at QoS 0.
 pub(super) fn is_droppable(reply: &Reply) -> bool {
     matches!(reply, Reply::Publish(publish) if publish.message.qos == Qos::AtMostOnce)
 }
 
-/// The broker's end for one visitor.
+/// Sender of replies to one client.
 #[derive(Debug)]
 pub(super) struct ReplySender {
     sender: mpsc::UnboundedSender<Reply>,
     unread: InFlightCount,
 }
 
-/// The visitor's end.
+/// Receiver of replies for one client.
 #[derive(Debug)]
 pub(super) struct ReplyReceiver {
     receiver: mpsc::UnboundedReceiver<Reply>,
     unread: InFlightCount,
 }
 
-/// Replies that one visitor may leave unread before messages at QoS 0 are dropped.
+/// Unread replies of one client from which on messages at QoS 0 are dropped.
 const MAX_UNREAD: usize = 10_000;
 
-/// A mailbox and its key.
+/// Creates a channel for one client.
 pub(super) fn reply_channel() -> (ReplySender, ReplyReceiver) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let unread = InFlightCount::default();
@@ -56,27 +56,28 @@ pub(super) fn reply_channel() -> (ReplySender, ReplyReceiver) {
 }
 
 impl ReplySender {
-    /// Leave a reply. False if it was dropped.
+    /// Sends a reply. Returns false if the reply was dropped.
     pub(super) fn send(&self, reply: Reply) -> bool {
         if self.unread.get() >= MAX_UNREAD && is_droppable(&reply) {
             return false;
         }
         self.unread.add(1);
-        // The visitor may just have left.
+        // Sending fails only after the client's task has ended.
         let _ = self.sender.send(reply);
         true
     }
 }
 
 impl ReplyReceiver {
-    /// Take some, as soon as there are any; none when there will be no more. May be abandoned and tried again.
+    /// Receives up to `limit` replies once at least one is ready. Returns 0 when the broker has dropped its
+    /// sender. Cancel-safe.
     pub(super) async fn recv_many(&mut self, replies: &mut Vec<Reply>, limit: usize) -> usize {
         let taken = self.receiver.recv_many(replies, limit).await;
         self.unread.sub(taken);
         taken
     }
 
-    /// Whether so many are unread that no more should be asked for.
+    /// Whether the number of unread replies has reached its limit.
     pub(super) fn is_full(&self) -> bool {
         self.unread.get() >= MAX_UNREAD
     }

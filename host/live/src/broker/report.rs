@@ -1,4 +1,4 @@
-//! What the broker tells of itself.
+//! Report of the embedded broker.
 
 use std::time::Duration;
 
@@ -6,19 +6,19 @@ use wasmote_mqtt::broker::BrokerStats;
 use wasmote_mqtt::broker::counters::BrokerCounters;
 use wasmote_sim::faults::broker::Condition;
 
-/// The broker at one moment.
+/// Counters and state of the broker at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct BrokerReport {
-    /// What became of its messages, since it was first started.
+    /// Counters of messages since the first start.
     pub counters: BrokerCounters,
-    /// What it holds.
+    /// Numbers of sessions, subscriptions and stored messages.
     pub stats: BrokerStats,
-    /// Of its connections, those from outside this process.
+    /// Connections from outside this process.
     pub external_clients: usize,
-    /// Since it was last started.
+    /// Time since the last start.
     pub uptime: Duration,
-    /// How often it was started again.
+    /// Restarts since the first start.
     pub restarts: u64,
-    /// Whether it is there, and does not stand still.
+    /// Whether the broker is up, paused or down.
     pub condition: Condition,
 }

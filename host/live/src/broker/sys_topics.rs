@@ -1,4 +1,4 @@
-//! What the broker tells of itself under `$SYS`, with the names that Mosquitto uses.
+//! Statistics of the broker under `$SYS`, with the topic names of Mosquitto.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use wasmote_mqtt::topic::Topic;
 
 use super::report::BrokerReport;
 
-/// How often.
+/// Interval between two rounds of messages.
 pub(super) const INTERVAL: Duration = Duration::from_secs(10);
 
-/// The messages of one round. They are retained.
+/// Retained messages of one round.
 pub(super) fn messages(report: &BrokerReport) -> Vec<Message> {
     let BrokerReport { counters, stats, .. } = report;
     let connected = stats.connected as u64;

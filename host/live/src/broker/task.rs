@@ -1,7 +1,7 @@
-//! The task that owns the model and alone turns it.
+//! Task that owns the broker model.
 //!
-//! It takes what has come in, up to a bounded time, hands the replies to those they are for, and sleeps until
-//! something comes or the model wants to be woken. It never waits for a client. `faults`: the broker's own faults.
+//! It handles incoming packets for a bounded time, dispatches the replies, and sleeps until the next packet
+//! or the model's next deadline. It never waits for a client. `faults`: the broker's own faults.
 
 mod faults;
 
@@ -27,34 +27,35 @@ use super::sys_topics;
 use super::{BrokerFaultEvent, Peer};
 use crate::clock::Clock;
 
-/// Something to do with the broker, from its handle.
+/// Job for the broker task, sent by its handle.
 pub(super) type Job = Box<dyn FnOnce(&mut BrokerTask) + Send>;
 
-/// Longest time spent on what has come in before the runtime is let in.
+/// Longest time spent on incoming packets before the task yields to the runtime.
 const WORK_SLICE: Duration = Duration::from_millis(5);
-/// Parcels of visitors that may wait for the broker. Visitors that have more wait, and are not read from.
+/// Batches of clients that may wait for the broker. When the queue is full, clients wait and their sockets
+/// are not read.
 const INBOUND_QUEUE: usize = 256;
 
-/// Longest time that deadlines wait for packets to be dealt with first.
+/// Longest time for which packets may delay the check of deadlines.
 const MAX_DEADLINE_DELAY: Duration = Duration::from_secs(1);
-/// Longest time that the end waits for what has come in, and then for visitors to go.
+/// Longest time that a shutdown waits for queued packets, and then for clients to disconnect.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What a visitor brings.
+/// Message from a client task to the broker task.
 #[derive(Debug)]
 pub(super) enum Inbound {
-    /// A new connection, and where to leave what is for it.
+    /// New connection, and the sender for its replies.
     Connected(u64, ReplySender),
     /// Packets of a connection, in order.
     Packets(u64, Vec<Request>),
-    /// Messages at QoS 0 that the visitor takes no packets so large for.
+    /// Number of messages at QoS 0 that exceed the client's maximum packet size.
     TooLarge(u64),
 }
 
-/// Where visitors bring their parcels.
+/// Sender for client tasks.
 pub(super) type InboundSender = mpsc::Sender<Inbound>;
 
-/// The ways in.
+/// Senders of all input channels of the broker task.
 pub(super) struct BrokerSenders {
     pub(super) jobs: mpsc::UnboundedSender<Job>,
     pub(super) shards: mpsc::UnboundedSender<ShardInbound>,
@@ -70,18 +71,18 @@ pub(super) struct BrokerTask {
     shards: BTreeMap<u32, ShardReplySender>,
     clients: BTreeMap<u64, ReplySender>,
     replies: BrokerReplies<Peer>,
-    /// When to tell of itself next.
+    /// Time of the next `$SYS` round.
     next_sys_publish: Time,
     started: Time,
     faults: BrokerFaults,
-    /// Who is told when a failure begins or ends.
+    /// Subscribers of fault events.
     fault_event_senders: Vec<mpsc::UnboundedSender<BrokerFaultEvent>>,
-    /// Who sees every packet.
+    /// Observer of every packet.
     observer: Option<Arc<dyn BrokerObserver>>,
     restarts: u64,
-    /// When the deadlines were last looked at.
+    /// Time of the last deadline check.
     deadlines_checked: Instant,
-    /// What has come in is still dealt with, until then at the longest.
+    /// Set during a shutdown: end of the time for queued packets.
     shutdown_deadline: Option<Instant>,
 }
 
@@ -111,7 +112,7 @@ impl BrokerTask {
         (task, BrokerSenders { jobs: job_sender, shards, clients: client_sender })
     }
 
-    /// Until it is told to end, or its handle is gone.
+    /// Runs until a shutdown, or until all handles are dropped.
     pub(super) async fn run(mut self) {
         loop {
             let more = self.run_slice();
@@ -139,7 +140,7 @@ impl BrokerTask {
         self.close_all().await;
     }
 
-    /// Some work. Says whether there may be more.
+    /// Runs one slice of work. Returns whether there may be more.
     fn run_slice(&mut self) -> bool {
         let began = Instant::now();
         while let Ok(job) = self.jobs.try_recv() {
@@ -157,7 +158,7 @@ impl BrokerTask {
             from_shard.into_iter().for_each(|inbound| self.handle_shard_inbound(inbound));
             from_client.into_iter().for_each(|inbound| self.handle_inbound(inbound));
         }
-        // A client whose packets wait here is not silent.
+        // Queued packets are handled first, so that their clients do not exceed their keepalive.
         if idle || self.deadlines_checked.elapsed() > MAX_DEADLINE_DELAY {
             self.deadlines_checked = Instant::now();
             self.run_deadlines();
@@ -165,7 +166,7 @@ impl BrokerTask {
         !idle && self.shutdown_deadline.is_none_or(|end| Instant::now() < end)
     }
 
-    /// Tell everyone, and give visitors the time to hear it.
+    /// Sends the final replies and waits for client tasks to end.
     async fn close_all(mut self) {
         self.model.shut_down(&mut self.replies);
         let replies = std::mem::take(&mut self.replies);
@@ -211,19 +212,20 @@ impl BrokerTask {
 
     fn handle_inbound(&mut self, inbound: Inbound) {
         match inbound {
-            // Its connection closes with the mailbox.
+            // Dropping the sender closes the connection.
             Inbound::Connected(..) if self.faults.condition() == Condition::Down => {}
             Inbound::Connected(client, reply_sender) => {
                 self.clients.insert(client, reply_sender);
             }
             Inbound::Packets(client, requests) => {
                 for request in requests {
-                    // What comes after its end was sent before it knew of that.
+                    // Packets that arrive after the end of the connection were sent before the client saw the
+                    // end.
                     if self.clients.contains_key(&client) {
                         self.handle(Peer::Client(client), request);
                     }
                 }
-                // A farewell, or a connection that broke, is not answered.
+                // DISCONNECT and a lost connection have no reply, so the client is removed here.
                 if !self.model.is_connected(Peer::Client(client)) {
                     self.clients.remove(&client);
                 }
@@ -248,7 +250,7 @@ impl BrokerTask {
                         continue;
                     }
                     let from = Peer::Device { shard, link };
-                    // Nobody reads what comes on a connection that is closed.
+                    // Packets on a closed connection are discarded.
                     if matches!(request, Request::Connect(_)) || self.model.is_connected(from) {
                         self.handle(from, request);
                     }
@@ -265,7 +267,7 @@ impl BrokerTask {
         }
     }
 
-    /// Let somebody see every packet from now on.
+    /// Sets the observer of all packets.
     pub(super) fn set_observer(&mut self, observer: Arc<dyn BrokerObserver>) {
         self.observer = Some(observer);
     }
@@ -278,7 +280,7 @@ impl BrokerTask {
         self.dispatch_replies();
     }
 
-    /// Hand the replies to those they are for.
+    /// Dispatches replies to their clients and shards.
     fn dispatch_replies(&mut self) {
         for (peer, reply) in self.replies.drain(..) {
             if let Some(observer) = &self.observer {
@@ -316,7 +318,7 @@ impl BrokerTask {
         }
     }
 
-    /// Deal with what has come in, say so to everyone, and end.
+    /// Starts a shutdown: queued packets are handled, then all connections are closed.
     pub(super) fn shut_down(&mut self) {
         self.shutdown_deadline.get_or_insert(Instant::now() + DRAIN_TIMEOUT);
     }

@@ -1,4 +1,4 @@
-//! How devices are dealt out to shards, and when they are switched on.
+//! Distribution of devices over shards, and their start times.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use wasmote_sim::device::Blueprint;
 
 use crate::shard::{FleetShared, Job, Shard, ShardId};
 
-/// One shard a core, as devices may join later.
+/// Spawns one shard per CPU core. Shards may start empty, since devices can be added later.
 pub(super) fn spawn_shards(
     devices: Vec<Blueprint>,
     start_rate: Option<f64>,
@@ -27,13 +27,13 @@ pub(super) fn spawn_shards(
         .collect()
 }
 
-/// When a device is switched on. A rate that is none means at once.
+/// Start time of a device. Without a rate, or with a rate of 0, all devices start at once.
 pub(super) fn start_time(at: usize, rate: Option<f64>) -> Time {
     let seconds = rate.filter(|rate| *rate > 0.0).map_or(0.0, |rate| at as f64 / rate);
     Time::ZERO + Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }
 
-/// How many of the first `devices` live in a shard.
+/// Number of the first `devices` devices that are in a shard.
 pub(super) fn devices_in_shard(devices: usize, shard: usize, shards: usize) -> usize {
     devices.saturating_sub(shard).div_ceil(shards)
 }

@@ -1,4 +1,4 @@
-//! Who a fleet's devices are.
+//! Registry of a fleet's devices.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,7 +8,7 @@ use wasmote_sim::device::Blueprint;
 
 use super::FleetError;
 
-/// Who the devices are. It only ever grows.
+/// Identities of the devices, in order and by identifier. Devices are never removed.
 pub(super) struct Registry {
     pub(super) devices: Arc<[Arc<Identity>]>,
     by_id: HashMap<String, usize>,
@@ -25,7 +25,7 @@ impl Registry {
         self.by_id.get(id).copied()
     }
 
-    /// Add devices at the end. None is added if one has a name that is taken.
+    /// Appends devices. If one identifier is taken, none is added.
     pub(super) fn add(&mut self, devices: &[Blueprint]) -> Result<(), FleetError> {
         let count = self.by_id.len();
         for (at, device) in devices.iter().enumerate() {

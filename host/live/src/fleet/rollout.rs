@@ -1,4 +1,4 @@
-//! Another version of a behaviour for devices that run: canaries first, then one by one.
+//! Rollout of a new behaviour version to running devices: canaries first, then one device after another.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,41 +12,41 @@ use wasmote_sim::device::Upgrade;
 use super::{Fleet, FleetError};
 use crate::shard::SwapStatus;
 
-/// What to roll out, and how carefully.
+/// Rollout of a new version.
 #[derive(Clone)]
 pub struct Rollout {
-    /// Devices by position, each with what makes its new version's instances, in the order in which they
-    /// swap. One of each group, the first that runs, is a canary.
+    /// Devices by position, each with the behaviour factory of the new version, in the order of the swaps.
+    /// The first running device of each group is a canary.
     pub devices: Vec<(usize, Arc<dyn BehaviourFactory>)>,
-    /// How long the canaries run before the others follow. A trap in this time brings the old version back,
-    /// on each device. Zero for no canaries.
+    /// Trial time of the canaries before the others follow. A trap in this time restores the old version, on
+    /// each device. Zero for no canaries.
     pub trial: Duration,
 }
 
-/// What became of a rollout.
+/// Result of a rollout.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RolloutReport {
-    /// Devices that went first.
+    /// Canaries of the rollout.
     pub canaries: Vec<DeviceId>,
-    /// Devices that have the new version.
+    /// Devices with the new version.
     pub swapped: u64,
-    /// Devices that swap when their hang is over.
+    /// Devices whose swap waits for the end of a hang.
     pub waiting: u64,
-    /// Devices that keep the old version although the canaries did well.
+    /// Devices that keep the old version although the canaries passed.
     pub refused: u64,
-    /// Why the first of these does.
+    /// First of these devices, with the reason.
     pub first_refusal: Option<(DeviceId, String)>,
 }
 
-/// Why the old version stays everywhere.
+/// Reason that a rollout was rolled back.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RolloutError {
-    /// A canary did not do well.
+    /// A canary failed.
     #[error("the canary `{device}` failed: {problem}")]
     Canary {
-        /// Which.
+        /// The canary.
         device: DeviceId,
-        /// What happened to it.
+        /// Reason of the failure.
         problem: String,
     },
     /// The fleet is shutting down.
@@ -54,10 +54,10 @@ pub enum RolloutError {
     Fleet(#[from] FleetError),
 }
 
-/// How often canaries are looked at.
+/// Interval between two checks of the canaries.
 const CANARY_POLL_INTERVAL: Duration = Duration::from_millis(100);
 
-/// A device that has swapped, and what it was made by before.
+/// Device that was swapped, and its status before.
 struct SwappedDevice {
     position: usize,
     before: SwapStatus,
@@ -65,8 +65,8 @@ struct SwappedDevice {
 }
 
 impl Fleet {
-    /// Move devices to another version, with their connections up. If a canary fails, all that have moved
-    /// are moved back, and no other is touched.
+    /// Swaps devices to another version while they stay connected. If a canary fails, all swapped devices are
+    /// rolled back, and the others keep their version.
     pub async fn roll_out(&self, rollout: Rollout) -> Result<RolloutReport, RolloutError> {
         self.check_open()?;
         let canaries = self.canaries(&rollout).await?;
@@ -103,7 +103,7 @@ impl Fleet {
         Ok(report)
     }
 
-    /// Move these devices, by position, to another version without canaries, as a plan says it.
+    /// Swaps devices, by position, without canaries, for an action of a plan's timeline.
     pub async fn swap(&self, devices: &[usize], upgrade: &Upgrade) -> Result<(), FleetError> {
         self.check_open()?;
         for position in devices {
@@ -112,7 +112,7 @@ impl Fleet {
         Ok(())
     }
 
-    /// The first of each group that runs; there may be none.
+    /// First running device of each group; empty without a trial.
     async fn canaries(
         &self,
         rollout: &Rollout,
@@ -137,7 +137,7 @@ impl Fleet {
         Ok(canaries)
     }
 
-    /// Watch canaries for a while. The first that does not do well, and why.
+    /// Watches canaries for the trial time. Returns the first that fails, and the reason.
     async fn watch_canaries(
         &self,
         swapped_devices: &[SwappedDevice],
@@ -162,7 +162,7 @@ impl Fleet {
         Ok(None)
     }
 
-    /// Back to what they were before. One that cannot go back with what it knows now starts again.
+    /// Restores the old versions. A device that cannot swap back with its state starts again without it.
     async fn roll_back(
         &self,
         swapped_devices: Vec<SwappedDevice>,

@@ -40,7 +40,7 @@ fn options(connection: HostConnection, tls: Option<TlsClient>) -> MqttOptions {
     if let Some(tls) = tls {
         out.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls.config)));
     }
-    // The library would join host and port into one text, which no IPv6 address survives.
+    // The library would join host and port with a colon, which is ambiguous for IPv6 addresses.
     out.set_socket_connector(move |_, _| {
         let (broker, sources) = (broker.clone(), options.sources.clone());
         async move { dial::connect(&broker, &sources, 0).await }

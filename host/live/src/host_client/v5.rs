@@ -43,7 +43,7 @@ fn options(connection: HostConnection, tls: Option<TlsClient>) -> MqttOptions {
     if let Some(tls) = tls {
         out.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls.config)));
     }
-    // The library would join host and port into one text, which no IPv6 address survives.
+    // The library would join host and port with a colon, which is ambiguous for IPv6 addresses.
     out.set_socket_connector(move |_, _| {
         let (broker, sources) = (broker.clone(), options.sources.clone());
         async move { dial::connect(&broker, &sources, 0).await }
@@ -97,7 +97,7 @@ pub(super) fn publish(client: &AsyncClient, message: &HostMessage) -> Result<Not
             match notice.wait_async().await {
                 Ok(_) => Delivery::Done,
                 Err(PublishNoticeError::RetainNotSupported) => {
-                    Delivery::Refused("the broker keeps no messages".into())
+                    Delivery::Refused("the broker does not support retained messages".into())
                 }
                 Err(PublishNoticeError::V5PubAck(code)) => Delivery::Refused(reason_text::humanize(code)),
                 Err(PublishNoticeError::V5PubRec(code)) => Delivery::Refused(reason_text::humanize(code)),

@@ -15,7 +15,7 @@ use super::event::ShardEvent;
 use crate::status::DeviceEvent;
 
 impl Shard {
-    /// Carry out actions, in order.
+    /// Performs actions, in order.
     pub(super) fn perform_all(&mut self, index: usize, now: Now, actions: &mut Vec<Action>) {
         for action in actions.drain(..) {
             self.perform(index, now, action);
@@ -68,7 +68,7 @@ impl Shard {
         }
     }
 
-    /// Run a job on a device's connection. The end of a silence takes effect first.
+    /// Runs a job on a device's connection, after a pending end of a silence.
     fn on_connection(&mut self, index: usize, now: Now, job: impl FnOnce(&mut Connection, &mut Connections)) {
         self.with_connection(index, |connection, connections| {
             connection.finish_resume(now.run, connections);
@@ -82,19 +82,19 @@ impl Shard {
         let slot = u32::try_from(index).unwrap_or(u32::MAX);
         tokio::spawn(async move {
             let reply = outbound.fetch(request, timeout, largest).await;
-            // Nobody listens any more when the run is over.
+            // Sending fails only after the shard has ended.
             let _ = event_sender.send((slot, ShardEvent::HttpReply(id, reply))).await;
         });
     }
 
     fn respond_http(&mut self, ticket: u64, response: HttpResponse) {
         if let Some(sender) = self.pending_http.remove(&ticket) {
-            // Whoever asked may have stopped waiting.
+            // The caller may have stopped waiting.
             let _ = sender.send(response);
         }
     }
 
-    /// Tell those who watch, if there are any.
+    /// Emits a notice to the observer and to event subscribers.
     fn emit_notice(&mut self, index: usize, now: Now, notice: DeviceNotice) {
         if let DeviceNotice::Received(_, _, Some(latency)) = &notice {
             self.recent_latencies.add(now.run, *latency);

@@ -1,8 +1,8 @@
-//! A device's connection: the client of virtual time, and its way to the broker.
+//! MQTT connection of a device: the client state machine, and its transport to the broker.
 //!
-//! Its deadlines stand on the shard's agenda with the device's own. What it has to say goes to a broker in this
-//! process once a turn of the shard, and what that broker says comes in batches; to any other broker it goes over
-//! a [socket](super::tcp).
+//! The shard's deadline heap includes the connection's deadlines. With the embedded broker, packets go out in
+//! one batch per turn of the shard and replies arrive in batches. With any other broker, packets go over a
+//! [socket](super::tcp).
 
 use std::sync::Arc;
 
@@ -26,40 +26,40 @@ use super::tcp::{Sockets, TcpConnection};
 use crate::broker::ShardRequestSender;
 use crate::config::ConnectionOptions;
 
-/// The client of a device, and its way to the broker.
+/// MQTT client of a device, with its transport.
 pub(super) struct Connection {
     client: Client,
     protocol: Protocol,
     transport: Transport,
-    /// Whether it counts among the connections that there are.
+    /// Whether the connection is counted in [`Connections::active`].
     is_counted: bool,
 }
 
-/// How packets get to the broker.
+/// Transport of packets to the broker.
 enum Transport {
-    /// As they are. A line is there only where a fault of the byte stream has come over one.
+    /// Packets as values, to the embedded broker. The link model exists only after a byte-stream fault.
     Local(Option<Box<NetworkLink>>),
-    /// As bytes.
+    /// Bytes over TCP.
     Tcp(TcpConnection),
 }
 
-/// What the connections of a shard share.
+/// State that all connections of a shard share.
 pub(super) struct Connections {
     transport: ShardTransport,
     options: Arc<ClientOptions>,
-    /// What is to be dealt with before the device's turn ends.
+    /// Inputs and packets to handle before the device's turn ends.
     pub(super) outbox: Outbox,
-    /// Connections that there are, up or on the way there or from there.
+    /// Number of active connections, including those that are opening or closing.
     active: usize,
-    /// Held as long as there are any, once all devices were told to stop.
+    /// Dropped when all devices are stopped and no connection is active.
     alive: Option<mpsc::Sender<()>>,
 }
 
-/// What takes packets to the broker: all devices of a shard go the same way.
+/// Transport that all connections of a shard use.
 pub(super) enum ShardTransport {
-    /// In this process.
+    /// Channel to the embedded broker, and the batch for it.
     Local(ShardRequestSender, Vec<(ConnectionId, Request)>),
-    /// Over TCP, with TLS or without.
+    /// TCP, with or without TLS.
     Tcp(Box<Sockets>),
 }
 
@@ -89,8 +89,8 @@ impl Connections {
         Box::new(Connection { client, protocol, transport, is_counted: false })
     }
 
-    /// Let go on what waits for the end of a turn. When every device was told to stop and no connection is left,
-    /// that is told too.
+    /// Sends the batch of a turn. Drops [`Self::alive`] if all devices are stopped and no connection is
+    /// active.
     pub(super) fn flush(&mut self, stopping: bool) {
         match &mut self.transport {
             ShardTransport::Local(sender, packets) => sender.send(packets),
@@ -117,7 +117,7 @@ impl Connections {
         }
     }
 
-    /// What the line makes of a packet for the broker.
+    /// Handles the link model's outcome for a packet to the broker.
     fn forward(&mut self, link: ConnectionId, outcome: SendOutcome<Request>) {
         match outcome {
             SendOutcome::Passed(request) => self.send(link, request),
@@ -131,7 +131,7 @@ impl Connections {
         }
     }
 
-    /// A line on which as much can wait as with a client.
+    /// Link model with the queue limits of a client.
     fn new_link(&self) -> Box<NetworkLink> {
         Box::new(NetworkLink::new(self.options.queued, self.options.unread))
     }
@@ -144,7 +144,9 @@ fn dropped_input(direction: Direction, packet: impl AtMostOnce, fault: FaultId) 
 impl Connection {
     pub(super) fn next_deadline(&self) -> Option<Time> {
         let (transport, waits) = match &self.transport {
-            Transport::Local(line) => (line.as_ref().and_then(|line| line.next_deadline()), false),
+            Transport::Local(network_link) => {
+                (network_link.as_ref().and_then(|network_link| network_link.next_deadline()), false)
+            }
             Transport::Tcp(tcp) => (tcp.next_deadline(), tcp.awaits_dial()),
         };
         let client = self.client.next_deadline().filter(|_| !waits);
@@ -171,13 +173,13 @@ impl Connection {
         connections: &mut Connections,
     ) {
         if let Err(error) = self.client.subscribe(filter, qos, now, &mut connections.outbox) {
-            tracing::warn!(device = %self.client.client_id(), "{error}; one was not made");
+            tracing::warn!(device = %self.client.client_id(), "a subscription was not sent: {error}");
         }
     }
 
     pub(super) fn unsubscribe(&mut self, filter: TopicFilter, now: Time, connections: &mut Connections) {
         if let Err(error) = self.client.unsubscribe(filter, now, &mut connections.outbox) {
-            tracing::warn!(device = %self.client.client_id(), "{error}; one was not ended");
+            tracing::warn!(device = %self.client.client_id(), "an unsubscription was not sent: {error}");
         }
     }
 
@@ -192,14 +194,14 @@ impl Connection {
         if let (Transport::Tcp(tcp), Some(sockets)) = (&mut self.transport, connections.sockets()) {
             tcp.resume(&self.client, sockets);
             if tcp.resume_pending {
-                // What the broker said meanwhile is heard first.
+                // Packets that arrived during the silence are handled first.
                 return;
             }
         }
         self.client.resume(now, &mut connections.outbox);
     }
 
-    /// The end of a silence comes into force, if one has come.
+    /// Completes a pending end of a silence.
     pub(super) fn finish_resume(&mut self, now: Time, connections: &mut Connections) {
         if let Transport::Tcp(tcp) = &mut self.transport
             && std::mem::take(&mut tcp.resume_pending)
@@ -215,14 +217,15 @@ impl Connection {
         connections: &mut Connections,
     ) {
         match &mut self.transport {
-            Transport::Local(line) => {
-                line.get_or_insert_with(|| connections.new_link()).set_conditions(conditions, now)
+            Transport::Local(network_link) => {
+                network_link.get_or_insert_with(|| connections.new_link()).set_conditions(conditions, now)
             }
             Transport::Tcp(tcp) => tcp.control().set_conditions(conditions),
         }
     }
 
-    /// Strike the present connection. After a reset, both ends of a link are told; the ends of a socket notice.
+    /// Breaks the current connection. After a reset of a local link both ends are notified; the ends of a
+    /// socket detect it themselves.
     pub(super) fn break_link(
         &mut self,
         link_break: LinkBreak,
@@ -230,12 +233,12 @@ impl Connection {
         now: Time,
         connections: &mut Connections,
     ) {
-        let line = match &mut self.transport {
-            Transport::Local(line) => line.get_or_insert_with(|| connections.new_link()),
+        let network_link = match &mut self.transport {
+            Transport::Local(network_link) => network_link.get_or_insert_with(|| connections.new_link()),
             Transport::Tcp(tcp) => return tcp.control().break_link(link_break, fault),
         };
         let Some(link) = self.client.connection() else { return };
-        let taken = line.break_link(link, link_break, fault.clone());
+        let taken = network_link.break_link(link, link_break, fault.clone());
         let inputs = taken.into_iter().map(|(direction, it)| Input::Dropped(direction, it, fault.clone()));
         connections.outbox.inputs.extend(inputs);
         if link_break == LinkBreak::Reset {
@@ -248,15 +251,15 @@ impl Connection {
         }
     }
 
-    /// Its deadline may have come.
+    /// Handles due deadlines of the transport and the client.
     pub(super) fn wake(&mut self, now: Time, connections: &mut Connections) {
         match &mut self.transport {
             Transport::Local(None) => {}
-            Transport::Local(Some(line)) => {
-                while let Some((link, request)) = line.take_up(now) {
+            Transport::Local(Some(network_link)) => {
+                while let Some((link, request)) = network_link.take_up(now) {
                     connections.send(link, request);
                 }
-                while let Some((link, reply)) = line.take_down(now) {
+                while let Some((link, reply)) = network_link.take_down(now) {
                     self.client.receive(link, reply, now, &mut connections.outbox);
                 }
             }
@@ -279,7 +282,7 @@ impl Connection {
         connections: &mut Connections,
     ) {
         let outcome = match &mut self.transport {
-            Transport::Local(Some(line)) => line.send_down(link, reply, self.protocol, now),
+            Transport::Local(Some(network_link)) => network_link.send_down(link, reply, self.protocol, now),
             Transport::Local(None) | Transport::Tcp(_) => SendOutcome::Passed(reply),
         };
         match outcome {
@@ -291,15 +294,15 @@ impl Connection {
         }
     }
 
-    /// Send what the client has to say.
+    /// Sends the client's packets.
     pub(super) fn send_packets(&mut self, now: Time, connections: &mut Connections) {
         let mut packets = std::mem::take(&mut connections.outbox.packets);
         for (link, request) in packets.drain(..) {
             match &mut self.transport {
-                Transport::Local(line) => {
-                    let outcome = match line {
+                Transport::Local(network_link) => {
+                    let outcome = match network_link {
                         None => SendOutcome::Passed(request),
-                        Some(line) => line.send_up(link, request, self.protocol, now),
+                        Some(network_link) => network_link.send_up(link, request, self.protocol, now),
                     };
                     connections.forward(link, outcome);
                 }
@@ -309,7 +312,7 @@ impl Connection {
                 }
             }
         }
-        // What came about meanwhile is sent in the next round.
+        // Packets queued meanwhile are sent in the next round.
         packets.append(&mut connections.outbox.packets);
         connections.outbox.packets = packets;
         if let (Transport::Tcp(tcp), ShardTransport::Tcp(sockets)) =
@@ -320,7 +323,7 @@ impl Connection {
         self.update_count(connections);
     }
 
-    /// Write what waits for the end of a turn.
+    /// Writes packets that wait for the end of a turn.
     pub(super) fn write(&mut self, now: Time, connections: &mut Connections) {
         if let (Transport::Tcp(tcp), ShardTransport::Tcp(sockets)) =
             (&mut self.transport, &mut connections.transport)
@@ -342,12 +345,12 @@ impl Connection {
         }
     }
 
-    /// What a subscription asked for whose answer is awaited.
+    /// Filter of a subscription that waits for SUBACK.
     pub(super) fn pending_subscription(&self, id: PacketId) -> Option<&TopicFilter> {
         self.client.pending_subscription(id)
     }
 
-    /// What happens to a socket, where there is one.
+    /// Runs a job on the TCP connection, if the transport is TCP.
     pub(super) fn with_tcp(
         &mut self,
         connections: &mut Connections,

@@ -1,7 +1,7 @@
-//! The deadlines of many devices in one heap.
+//! Heap of the deadlines of many devices.
 //!
-//! A deadline that moved is left where it is; whoever takes it out finds that it is no longer the device's
-//! and passes over it. That is cheaper than looking for it.
+//! A deadline that moved stays in the heap. The shard discards it when it is popped and no longer matches the
+//! device's deadline, which is cheaper than a search.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -16,12 +16,12 @@ impl Deadlines {
         self.0.push(Reverse((at, slot)));
     }
 
-    /// When the next is due.
+    /// Time of the next deadline.
     pub(super) fn next(&self) -> Option<Time> {
         self.0.peek().map(|Reverse((at, _))| *at)
     }
 
-    /// Take the next if it is due. It may be outdated.
+    /// Removes the next deadline if it is due. It may be outdated.
     pub(super) fn pop_due(&mut self, now: Time) -> Option<(usize, Time)> {
         if self.next()? > now {
             return None;

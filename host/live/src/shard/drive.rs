@@ -1,4 +1,4 @@
-//! Connections: their deadlines, what they receive, and what they send.
+//! Connection events: deadlines, incoming packets and outgoing packets.
 
 use tokio::net::TcpStream;
 use wasmote_mqtt::broker::packet::{Reply, SubAck};
@@ -12,7 +12,7 @@ use super::connection::{Connection, Connections};
 use super::tcp::Sockets;
 
 impl Shard {
-    /// Have a linked device's client do something.
+    /// Runs a job on a device's connection.
     pub(super) fn with_connection(
         &mut self,
         index: usize,
@@ -23,7 +23,7 @@ impl Shard {
         }
     }
 
-    /// A deadline has come: of the device, its client, or its line.
+    /// Handles a due deadline of the device, its client, or its transport.
     pub(super) fn wake_connection(&mut self, index: usize, now: Now) {
         let device_is_due = self.slots[index].device.next_deadline().is_some_and(|due| due <= now.run);
         self.with_connection(index, |connection, connections| {
@@ -35,7 +35,7 @@ impl Shard {
         self.pump(index, now);
     }
 
-    /// What came from the broker.
+    /// Handles a batch of replies from the embedded broker.
     pub(super) fn handle_replies(&mut self, batch: Vec<(ConnectionId, Reply)>) {
         for (link, reply) in batch {
             let (index, now) = (link.device.0 as usize, self.now());
@@ -44,7 +44,7 @@ impl Shard {
         }
     }
 
-    /// Let a device's client hear something.
+    /// Delivers a reply to a device's client.
     fn deliver_reply(&mut self, index: usize, link: ConnectionId, mut reply: Reply, now: Now) {
         match &mut reply {
             Reply::Publish(publish) => origin::normalize(&mut publish.message, now.wall),
@@ -66,7 +66,7 @@ impl Shard {
         }
     }
 
-    /// A device's socket wants attention.
+    /// Handles a ready socket.
     pub(super) fn drive_socket(&mut self, index: usize) {
         let now = self.now();
         let mut incoming = None;
@@ -95,7 +95,7 @@ impl Shard {
         self.pump(index, now);
     }
 
-    /// An attempt to connect has come to its end.
+    /// Handles the outcome of a connection attempt.
     pub(super) fn dialled(&mut self, index: usize, attempt: u32, outcome: Result<TcpStream, String>) {
         let now = self.now();
         self.with_connection(index, |connection, connections| {
@@ -106,7 +106,7 @@ impl Shard {
         self.pump(index, now);
     }
 
-    /// A connection is closed after its farewell.
+    /// Handles the close of a connection after its DISCONNECT.
     pub(super) fn connection_closed(&mut self, index: usize) {
         self.with_connection(index, |connection, connections| {
             connection
@@ -116,7 +116,7 @@ impl Shard {
         self.pump(index, now);
     }
 
-    /// Write to all sockets for which there is something.
+    /// Writes to all sockets with queued packets.
     pub(super) fn flush_sockets(&mut self) {
         while let Some(index) = self.connections.sockets().and_then(Sockets::next_unwritten) {
             let now = self.now();
@@ -127,7 +127,7 @@ impl Shard {
         }
     }
 
-    /// Begin as many connections as may be tried at one time.
+    /// Starts queued connection attempts, up to the limit of concurrent ones.
     pub(super) fn dial_queued(&mut self) {
         while let Some(link) = self.connections.sockets().and_then(Sockets::next_to_dial) {
             let (index, now) = (link.device.0 as usize, self.now().run);
@@ -139,7 +139,7 @@ impl Shard {
         }
     }
 
-    /// Give a linked device what its client has for it, until there is no more, and let the client speak.
+    /// Delivers the inputs from a device's client and sends its packets, until there are no more.
     pub(super) fn pump(&mut self, index: usize, now: Now) {
         loop {
             while let Some(input) = self.connections.outbox.inputs.pop_front() {

@@ -5,15 +5,15 @@ use tokio::sync::{mpsc, oneshot};
 use wasmote_sim::http::{HttpFailure, HttpResponse};
 
 pub(crate) enum ShardEvent {
-    /// An outbound HTTP request has its outcome.
+    /// Outcome of an outbound HTTP request.
     HttpReply(u64, Result<HttpResponse, HttpFailure>),
-    /// An attempt to connect over TCP has its outcome: the error is for people. The number is that of the connection.
+    /// Outcome of a TCP connection attempt, with the number of the attempt. The error is a readable reason.
     Dialled(u32, Result<TcpStream, String>),
-    /// A connection is closed after its DISCONNECT.
+    /// A connection was closed after its DISCONNECT.
     Closed,
-    /// All events before it have been handled, which its sender waits for.
+    /// Marker whose sender waits until all earlier events have been handled.
     Barrier(oneshot::Sender<()>),
 }
 
-/// Takes events to a shard, each with the number of its device in the shard.
+/// Sender of events to a shard, each with the device's index in the shard.
 pub(crate) type ShardEventSender = mpsc::Sender<(u32, ShardEvent)>;

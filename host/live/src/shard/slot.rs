@@ -1,4 +1,4 @@
-//! A device with its connection, and what is known about both.
+//! Device of a shard, with its connection and bookkeeping.
 
 use std::sync::Arc;
 
@@ -12,9 +12,9 @@ pub(super) struct Slot {
     pub(super) device: Device,
     pub(super) limits: Arc<Limits>,
     pub(super) connection: Box<Connection>,
-    /// When it is to be switched on for the first time.
+    /// Time of the first start.
     start: Option<Time>,
-    /// The soonest deadline on the agenda.
+    /// Earliest deadline of this slot in the shard's heap.
     armed: Option<Time>,
     pub(super) was_connected: bool,
     settled: bool,
@@ -38,7 +38,7 @@ impl Slot {
         }
     }
 
-    /// The deadline to put on the agenda, if there is one that is sooner than what is there.
+    /// Deadline to add to the heap, if it is earlier than the one there.
     pub(super) fn arm(&mut self) -> Option<Time> {
         let due = [self.start, self.device.next_deadline(), self.connection.next_deadline()]
             .into_iter()
@@ -51,22 +51,22 @@ impl Slot {
         self.armed
     }
 
-    /// Whether a deadline from the agenda is not outdated.
+    /// Whether a popped deadline is current; it is then cleared.
     pub(super) fn disarm(&mut self, at: Time) -> bool {
         self.armed.take_if(|armed| *armed == at).is_some()
     }
 
-    /// Whether it is time for the first start; it is then used up.
+    /// Whether the first start is due; it is then cleared.
     pub(super) fn take_start(&mut self, now: Time) -> bool {
         self.start.take_if(|start| *start <= now).is_some()
     }
 
-    /// It is switched by hand, or not at all.
+    /// Cancels the scheduled first start.
     pub(super) fn cancel_start(&mut self) {
         self.start = None;
     }
 
-    /// Whether it has, since the last question, been connected for the first time or given up.
+    /// Whether the device has connected for the first time or given up since the last call.
     pub(super) fn take_newly_settled(&mut self) -> bool {
         use PowerState::{Dead, Failed, Off};
         let given_up = matches!(self.device.power(), Failed(_) | Off(_) | Dead(_));

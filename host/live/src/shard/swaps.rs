@@ -1,4 +1,4 @@
-//! Other versions for a shard's devices, one at a time.
+//! Behaviour swaps of a shard's devices.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,20 +9,20 @@ use wasmote_sim::event::StopReason;
 
 use super::Shard;
 
-/// How a device stands with its versions.
+/// Swap status of a device.
 #[derive(Clone)]
 pub(crate) struct SwapStatus {
-    /// What it runs, or starts next.
+    /// Factory of the behaviour that runs or starts next.
     pub(crate) factory: Arc<dyn BehaviourFactory>,
-    /// Whether its behaviour runs and does not hang.
+    /// Whether the behaviour runs and does not hang.
     pub(crate) is_responsive: bool,
     /// Whether the swap waits for a hang to end.
     pub(crate) is_pending: bool,
-    /// Why the last swap came to nothing.
+    /// Error of the last swap.
     pub(crate) swap_error: Option<String>,
-    /// Why it does not run, if its behaviour is to blame.
+    /// Error of the behaviour's start, if it failed.
     pub(crate) start_error: Option<String>,
-    /// How often its behaviour trapped.
+    /// Traps of the behaviour so far.
     pub(crate) traps: u64,
 }
 
@@ -43,12 +43,12 @@ impl SwapStatus {
 }
 
 impl Shard {
-    /// How a device stands.
+    /// Swap status of a device.
     pub(crate) fn swap_status(&mut self, index: usize) -> SwapStatus {
         SwapStatus::of(&self.slots[index].device)
     }
 
-    /// Give a device another version, unless it has it. How it stood before, and how it stands now.
+    /// Swaps a device to another version unless it has it already. Returns the status before and after.
     pub(crate) fn swap(&mut self, index: usize, upgrade: Upgrade) -> (SwapStatus, SwapStatus) {
         let before = self.swap_status(index);
         if !Arc::ptr_eq(&before.factory, &upgrade.factory) {
@@ -57,7 +57,7 @@ impl Shard {
         (before, self.swap_status(index))
     }
 
-    /// End a device in order, and start it with another version, which knows nothing of what was before.
+    /// Stops a device cleanly and starts it with another version, without its state.
     pub(crate) fn restart_with(&mut self, index: usize, factory: Arc<dyn BehaviourFactory>) {
         self.handle_input(index, Input::Stop(StopReason::Requested));
         self.handle_input(index, Input::Swap(Upgrade { factory, trial: Duration::ZERO }));

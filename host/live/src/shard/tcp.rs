@@ -1,19 +1,20 @@
-//! A device's connection to a broker over TCP, with TLS or without.
+//! TCP transport of a device's connection, with or without TLS.
 //!
-//! Its client is the state machine of virtual time; here are the bytes. The shard itself reads and writes the
-//! sockets of its devices, when their ready_set ring, with buffers that they share. What a connection on which
-//! nothing happens holds is a socket and no buffer.
+//! The MQTT client is the same state machine as in virtual time; this module reads and writes its bytes. The
+//! shard itself serves the sockets in its readiness set, with buffers that all sockets share, so an idle
+//! connection holds a socket and no buffer.
 //!
-//! * `sockets`: what those of a shard share. `readiness`: which want attention.
-//! * `open_socket`: an open socket, and what waits for it.
+//! * `sockets`: state shared by the sockets of a shard. `readiness`: their readiness set.
+//! * `open_socket`: an open socket and its queue of packets.
 //!
-//! With TLS it is the same: [`stream`](crate::stream) has what stands between the bytes of MQTT and the socket.
+//! TLS is part of the byte stream between MQTT and the socket: see [`stream`](crate::stream).
 //!
 //! # Why not a library
 //!
-//! Virtual time needs the client as a state machine anyway, and one client for both is one behaviour. A client of
-//! `rumqttc` was measured here: with its buffers of 10 KiB, its sets of bits for all 65,535 identifiers and its task it
-//! takes 76 to 82 KiB, more than all the rest of a device. The host's [own connections](crate::host_client) do use it.
+//! Virtual time needs the client as a state machine, and a single client behaves the same in both modes. A
+//! client of `rumqttc` was measured: with its buffers of 10 KiB, its bit sets for all 65,535 identifiers and
+//! its task it takes 76 to 82 KiB, more than the rest of a device. The host's [own
+//! connections](crate::host_client) use it.
 
 mod open_socket;
 mod readiness;
@@ -40,32 +41,32 @@ use open_socket::{OpenSocket, RejectedPublish};
 pub(crate) use readiness::ReadySet;
 pub(super) use sockets::Sockets;
 
-/// Reads of one socket before others have their turn.
+/// Maximum number of reads of one socket before others are served.
 const MAX_READS: usize = 4;
-/// Longest that the last words may wait for a socket that takes none.
+/// Longest time to write DISCONNECT to a socket that accepts no bytes.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A device's way.
+/// TCP connection of a device.
 pub(super) struct TcpConnection {
     protocol: Protocol,
     control: SocketControl,
     state: State,
-    /// A connection that was asked for and does not exist yet.
+    /// CONNECT of a connection that is not open yet.
     pending_connect: Option<Box<Connect>>,
     silent: bool,
-    /// The silence is over, but what came in it was not looked at yet.
+    /// The silence is over, but packets that arrived during it have not been read yet.
     pub(super) resume_pending: bool,
-    /// Whether it counts among the attempts.
+    /// Whether the connection is counted in [`Sockets::dialing`].
     holds_dial_slot: bool,
 }
 
 enum State {
     Closed,
-    /// Until it is its turn to connect.
+    /// In the dial queue.
     Queued,
     Connecting(AbortHandle),
     Open(Box<OpenSocket>),
-    /// The farewell is written, and the broker is given the time to close first.
+    /// DISCONNECT is written, and the broker has time to close first.
     Closing,
 }
 
@@ -82,22 +83,23 @@ impl TcpConnection {
         }
     }
 
-    /// What faults of the byte stream come over.
+    /// Control handle for byte-stream faults.
     pub(super) fn control(&self) -> &SocketControl {
         &self.control
     }
 
-    /// Whether there is a connection, or one is to be made.
+    /// Whether a connection is open, opening or closing.
     pub(super) fn is_active(&self) -> bool {
         self.pending_connect.is_some() || !matches!(self.state, State::Closed)
     }
 
-    /// Whether the client has a connection that is not even begun, so that its patience does not count.
+    /// Whether the client waits for a connection attempt that has not started, so that its connect timeout
+    /// must not run yet.
     pub(super) fn awaits_dial(&self) -> bool {
         self.pending_connect.is_some() && !matches!(self.state, State::Connecting(_))
     }
 
-    /// When the farewell has waited long enough.
+    /// Deadline for writing DISCONNECT.
     pub(super) fn next_deadline(&self) -> Option<Time> {
         match &self.state {
             State::Open(open) => open.disconnect_deadline,
@@ -105,7 +107,7 @@ impl TcpConnection {
         }
     }
 
-    /// Carry what the client has to send.
+    /// Handles a packet of the client.
     pub(super) fn send(
         &mut self,
         link: ConnectionId,
@@ -127,7 +129,7 @@ impl TcpConnection {
                 }
             }
             Request::Lost => {
-                // What was said before still goes out. Whether it can or not, the connection ends.
+                // Earlier packets are written if possible; the connection ends in any case.
                 let _ = self.write(client, now, sockets, out);
                 self.drop_connection(sockets, out);
             }
@@ -144,12 +146,12 @@ impl TcpConnection {
         out: &mut Outbox,
     ) {
         if let State::Open(open) = &mut self.state {
-            let has_room = |open: &OpenSocket| !(request.is_qos_0() && open.is_full());
-            if !has_room(open) {
+            let can_enqueue = |open: &OpenSocket| !(request.is_qos_0() && open.is_full());
+            if !can_enqueue(open) {
                 self.flush(client, now, sockets, out);
             }
             if let State::Open(open) = &mut self.state
-                && has_room(open)
+                && can_enqueue(open)
             {
                 if matches!(request, Request::Disconnect(_)) {
                     open.disconnect_deadline = Some(now + DISCONNECT_TIMEOUT);
@@ -160,8 +162,8 @@ impl TcpConnection {
         out.inputs.extend(request.into_qos_0_message().map(Input::Refused));
     }
 
-    /// Have what there is to send written at the end of the shard's turn. Writing wakes the broker, which costs more
-    /// than the writing, unless it is awake: so sockets are written to one right after another.
+    /// Queues a write for the end of the shard's turn. Writing wakes the broker, which costs more than the
+    /// write itself unless the broker is awake, so all sockets are written right after another.
     pub(super) fn queue_flush(&mut self, sockets: &mut Sockets) {
         if let State::Open(open) = &mut self.state
             && !self.silent
@@ -172,7 +174,7 @@ impl TcpConnection {
         }
     }
 
-    /// Write what the socket takes now.
+    /// Writes as much as the socket accepts.
     pub(super) fn flush(&mut self, client: &mut Client, now: Time, sockets: &mut Sockets, out: &mut Outbox) {
         let flushed = self.write(client, now, sockets, out);
         let has_disconnected = match &mut self.state {
@@ -188,7 +190,7 @@ impl TcpConnection {
         }
     }
 
-    /// Write. Says why the connection is no more, if it is.
+    /// Writes. The error is the reason that the connection is lost.
     fn write(
         &mut self,
         client: &mut Client,
@@ -211,7 +213,7 @@ impl TcpConnection {
         written
     }
 
-    /// Get in line for an attempt, once there is no connection any more.
+    /// Joins the dial queue, once the previous connection is closed.
     fn queue_dial(&mut self, link: ConnectionId, sockets: &mut Sockets) {
         if self.pending_connect.is_some() && !self.silent && matches!(self.state, State::Closed) {
             self.state = State::Queued;
@@ -219,7 +221,7 @@ impl TcpConnection {
         }
     }
 
-    /// It is the turn of this connection to be made, if it still is to be.
+    /// Starts the connection attempt if it is still wanted.
     pub(super) fn dial(&mut self, link: ConnectionId, client: &mut Client, now: Time, sockets: &mut Sockets) {
         if matches!(self.state, State::Queued) && client.connection() == Some(link) {
             self.state = State::Connecting(sockets.dialer.dial(link));
@@ -229,7 +231,7 @@ impl TcpConnection {
         }
     }
 
-    /// What came of it.
+    /// Handles the outcome of a connection attempt.
     pub(super) fn dialled(
         &mut self,
         attempt: u32,
@@ -251,7 +253,7 @@ impl TcpConnection {
                     OpenSocket::new(link, ClientCodec::new(self.protocol), Arc::clone(&socket_waker), stream);
                 open.enqueue(Request::Connect(pending_connect));
                 self.state = State::Open(Box::new(open));
-                // To be read from as soon as there is something.
+                // Schedules the first read, which registers the waker.
                 socket_waker.set_ready();
             }
             Err(reason) => {
@@ -261,8 +263,8 @@ impl TcpConnection {
         }
     }
 
-    /// Read what has come. It is left with the other things that were heard, with the connection it came on;
-    /// or why there is none any more.
+    /// Reads from the socket into the shared list of incoming packets. Returns the connection, with the
+    /// reason if it is lost.
     pub(super) fn read(&mut self, sockets: &mut Sockets) -> Option<(ConnectionId, Result<(), String>)> {
         let State::Open(open) = &mut self.state else { return None };
         open.socket_waker.clear();
@@ -292,7 +294,7 @@ impl TcpConnection {
         Some((link, outcome))
     }
 
-    /// The broker has answered: others may try.
+    /// Releases the dial slot once the broker has accepted the connection.
     fn release_dial_slot_if_accepted(&mut self, sockets: &mut Sockets) {
         if matches!(&self.state, State::Open(open) if open.codec.is_accepted()) {
             self.release_dial_slot(sockets);
@@ -305,7 +307,7 @@ impl TcpConnection {
         }
     }
 
-    /// The connection is gone, or could not be made.
+    /// Handles a lost connection or a failed attempt.
     pub(super) fn connection_lost(
         &mut self,
         reason: String,
@@ -317,14 +319,14 @@ impl TcpConnection {
         let has_disconnected = matches!(&self.state, State::Open(open) if open.disconnect_deadline.is_some());
         self.drop_connection(sockets, out);
         if has_disconnected {
-            // The client has no part in it any more, and may want another.
+            // The client has finished with this connection, and may want another.
             self.redial(client, sockets);
         } else {
             client.connection_lost(reason, now, out);
         }
     }
 
-    /// Let go of the connection. What was not written at QoS 0 goes back.
+    /// Drops the connection. Unwritten messages at QoS 0 return to the device.
     fn drop_connection(&mut self, sockets: &mut Sockets, out: &mut Outbox) {
         self.release_dial_slot(sockets);
         match std::mem::replace(&mut self.state, State::Closed) {
@@ -342,8 +344,8 @@ impl TcpConnection {
         }
     }
 
-    /// The farewell is written. Closing a socket with unread data would reset the connection and might take the
-    /// last messages with it, so the broker closes first.
+    /// Waits for the broker to close first, after DISCONNECT is written. Closing a socket with unread data
+    /// would reset the connection, and the last messages might be lost.
     fn close(&mut self, sockets: &mut Sockets) {
         let State::Open(open) = std::mem::replace(&mut self.state, State::Closing) else { return };
         let (control, event_sender, slot) =
@@ -355,7 +357,7 @@ impl TcpConnection {
         });
     }
 
-    /// The last connection is closed.
+    /// Handles the close of the last connection.
     pub(super) fn connection_closed(&mut self, client: &Client, sockets: &mut Sockets) {
         if matches!(self.state, State::Closing) {
             self.state = State::Closed;
@@ -363,14 +365,14 @@ impl TcpConnection {
         }
     }
 
-    /// Make the next connection, if there is to be one.
+    /// Queues the next connection if the client wants one.
     fn redial(&mut self, client: &Client, sockets: &mut Sockets) {
         if let Some(link) = client.connection() {
             self.queue_dial(link, sockets);
         }
     }
 
-    /// The farewell has waited long enough, if it has.
+    /// Drops the connection if DISCONNECT could not be written in time.
     pub(super) fn wake(&mut self, client: &Client, now: Time, sockets: &mut Sockets, out: &mut Outbox) {
         if self.next_deadline().is_some_and(|due| due <= now) {
             self.drop_connection(sockets, out);
@@ -378,7 +380,7 @@ impl TcpConnection {
         }
     }
 
-    /// Neither read nor write. Others need not wait for one that does not try.
+    /// Stops reading and writing, and releases the dial slot.
     pub(super) fn silence(&mut self, sockets: &mut Sockets) {
         self.silent = true;
         self.release_dial_slot(sockets);
@@ -387,7 +389,7 @@ impl TcpConnection {
         }
     }
 
-    /// Read and write again. What has come meanwhile is read before anything else happens.
+    /// Resumes reading and writing. Packets that arrived meanwhile are read first.
     pub(super) fn resume(&mut self, client: &Client, sockets: &mut Sockets) {
         self.silent = false;
         self.redial(client, sockets);

@@ -1,8 +1,8 @@
-//! A socket in a weather that is not calm.
+//! Reads and writes of a socket under link conditions.
 //!
-//! On the way out a buffer stands in front of the socket, as that of the kernel does: what is written goes
-//! there, leaves it as fast as the weather lets it, and the writer waits only when it is full. On the way in
-//! bytes stay with the kernel until they may be read, and TCP holds the broker back.
+//! Outbound bytes go through a buffer in front of the socket, like that of the kernel. It drains at the
+//! permitted rate, and the writer waits only while it is full. Inbound bytes stay in the kernel until they
+//! may be read, so that TCP flow control holds the broker back.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -20,7 +20,7 @@ use wasmote_sim::faults::byte_stream::{DirectionConditions, LinkBreak, ThrottleR
 
 use super::{SocketControl, State, poll_read, poll_write, read_to_end};
 
-/// What one has to remember of a socket since the weather was not calm.
+/// State of a socket since its conditions first applied.
 #[derive(Debug, Default)]
 pub(super) struct Shaper {
     buffer: VecDeque<u8>,
@@ -29,26 +29,26 @@ pub(super) struct Shaper {
     inward: Pacer,
 }
 
-/// When bytes may go on.
+/// Rate limiter of one direction.
 #[derive(Debug, Default)]
 struct Pacer {
     next_at: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-/// A slow line moves this long's worth of bytes at one time.
+/// A throttled link moves the bytes of this interval at a time.
 const QUANTUM: Duration = Duration::from_millis(10);
-/// The most that is moved at one time.
+/// Maximum number of bytes moved at a time.
 const MAX_CHUNK: usize = 4096;
-/// How long bytes that were written before the connection was closed may take to leave, and how long a
-/// connection that leads nowhere is held before the kernel may tell the broker.
+/// Longest time to drain bytes that were written before the close, and longest time that a connection in a
+/// black hole is kept open before the kernel may notify the broker.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(600);
 
 impl Pacer {
-    /// Ready when a further byte may go, and how many at once.
+    /// Ready with the number of bytes that may move now.
     fn poll(&mut self, conditions: DirectionConditions, cx: &mut Context<'_>) -> Poll<usize> {
         if conditions.stalled {
-            // Who changes the weather wakes reader and writer.
+            // A change of conditions wakes the reader and the writer.
             return Poll::Pending;
         }
         let Some(rate) = conditions.rate else { return Poll::Ready(MAX_CHUNK) };
@@ -62,11 +62,11 @@ impl Pacer {
         Poll::Ready(quantum_bytes(rate))
     }
 
-    /// So many bytes are under way now, and keep the next waiting.
+    /// Accounts for moved bytes, which delay the next ones.
     fn consume(&mut self, bytes: usize, conditions: DirectionConditions) {
         if let Some(rate) = conditions.rate {
             let now = Instant::now();
-            // What the timer was late by is made up for, but idle time is not saved up.
+            // Lateness of the timer is made up for, but idle time is not saved up.
             let from = self.next_at.filter(|next_at| *next_at + QUANTUM * 2 > now).unwrap_or(now);
             self.next_at = Some(from + transmit_time(bytes, rate));
         }
@@ -98,7 +98,7 @@ impl Shaper {
             let conditions = (!state.discards(Direction::In)).then_some(state.conditions.inbound);
             (conditions, outbound(&state))
         };
-        // Whoever waits for an answer turns this, and with it the way out.
+        // The reader also drains the outbound buffer, since the writer may be idle.
         self.drain(stream, out, cx)?;
         let Some(conditions) = conditions else { return Poll::Pending };
         let limit = std::task::ready!(self.inward.poll(conditions, cx)).min(buf.remaining());
@@ -142,7 +142,7 @@ impl Shaper {
         Poll::Ready(Ok(taken))
     }
 
-    /// Move what may leave the buffer. Where there is no way out, it is gone.
+    /// Writes the permitted part of the buffer. If outbound bytes are discarded, clears the buffer.
     fn drain(
         &mut self,
         stream: &TcpStream,
@@ -167,15 +167,16 @@ impl Shaper {
         Ok(())
     }
 
-    /// The stream has let go. What it wrote before still leaves, as from the buffers of the kernel; and a
-    /// broker that is not to know is not told. A connection that never came about leaves nothing behind.
+    /// Handles the drop of the [`Socket`](super::Socket). Bytes written before are still drained, as from
+    /// kernel buffers. In a black hole the connection stays open so that the broker does not notice. A
+    /// connection that never wrote is closed at once.
     pub(super) fn close(mut self, stream: &Arc<TcpStream>, control: &SocketControl, has_written: bool) {
         let (was_reset, out) = {
             let state = control.state();
             (reset_error(&state).is_some(), outbound(&state))
         };
         if was_reset {
-            // Closing it now sends RST, and what is under way is lost.
+            // Closing now sends RST, and bytes in flight are lost.
             let _ = stream.set_zero_linger();
             return;
         }
@@ -204,7 +205,7 @@ impl Shaper {
     }
 }
 
-/// What the way out does; `None` if it leads nowhere.
+/// Outbound conditions; `None` if outbound bytes are discarded.
 fn outbound(state: &State) -> Option<DirectionConditions> {
     (!state.discards(Direction::Out)).then_some(state.conditions.outbound)
 }

@@ -2,18 +2,18 @@
 //!
 //! # Why not tokio-rustls
 //!
-//! `tokio-rustls` wraps a connection that has buffers of its own, at least 4 KiB for each idle device, and the handshake
-//! would need a task beside the shard. rustls also has a connection without buffers and without I/O, which fits the
-//! readiness loop of a shard: the buffers are those that all sockets of the shard share, an idle connection
-//! holds its keys and nothing else (3 KiB more than one over TCP), and a silent device is silent in the middle of a
-//! handshake too.
+//! `tokio-rustls` wraps a connection with its own buffers, at least 4 KiB for each idle device, and the
+//! handshake would need a task beside the shard. rustls also has a connection without buffers and without
+//! I/O, which fits the event loop of a shard: all sockets of the shard share the buffers, an idle connection
+//! holds only its keys (3 KiB more than plain TCP), and a silence fault also works in the middle of a
+//! handshake.
 //!
 //! # Handshakes
 //!
-//! A handshake cannot block the shard: it is a series of reads, as everything else on a socket. It takes some 0.4 ms of
-//! processor time, most of it in the step that checks the broker's certificate. After each step a device whose deadline
-//! has come has its turn, and after 5 ms the runtime has. The number of connection attempts at one time bounds how many
-//! handshakes there are, and the client's time-out for CONNACK includes them.
+//! A handshake cannot block the shard: it is a series of reads, like all other work of a socket. It takes
+//! some 0.4 ms of CPU time, mostly in the verification of the broker's certificate. After each step a device
+//! with a due deadline runs, and after 5 ms the shard yields. The limit of concurrent connection attempts
+//! also limits handshakes, and the client's timeout for CONNACK includes them.
 
 use std::io;
 use std::sync::Arc;
@@ -27,27 +27,28 @@ use super::{READ, Received, StreamBuffers, StreamError, poll_read, poll_write};
 use crate::socket::Socket;
 use crate::tls::TlsClient;
 
-/// Bytes that go into one record (RFC 8446, section 5.1).
+/// Maximum content of one record, in bytes (RFC 8446, section 5.1).
 const RECORD: usize = 16 << 10;
-/// Bytes that a record takes beside its content, for all cipher suites that are in use.
+/// Maximum overhead of a record, in bytes, for all cipher suites in use.
 const OVERHEAD: usize = 64;
-/// Longest incomplete record or handshake message that is kept: rustls has the same limit for its own buffers.
+/// Maximum size of an incomplete record or handshake message, in bytes: rustls has the same limit for its own
+/// buffers.
 const MAX_PARTIAL: usize = 64 << 10;
 
 pub(crate) struct TlsStream {
     socket: Socket,
     tls: UnbufferedClientConnection,
-    /// The beginning of a record, or of a handshake message, whose rest has yet to come.
+    /// Incomplete record or handshake message.
     partial: Vec<u8>,
-    /// Records that the socket has not taken yet, from `sent` on.
+    /// Records that wait for the socket, from `sent` on.
     unsent: Vec<u8>,
     sent: usize,
     /// The handshake is complete.
     is_open: bool,
-    /// The broker will send nothing more.
+    /// The broker has sent its `close_notify`.
     is_closed_by_broker: bool,
     has_closed: bool,
-    /// Returned by the next read: data came before it.
+    /// Error for the next read; data arrived before it.
     failure: Option<Error>,
 }
 
@@ -65,7 +66,7 @@ impl TlsStream {
             has_closed: false,
             failure: None,
         };
-        // ClientHello, which the first read sends.
+        // Creates the ClientHello, which the first read sends.
         stream.process(&mut [], &mut Vec::new()).1.map_err(StreamError::Tls)?;
         Ok(stream)
     }
@@ -78,7 +79,7 @@ impl TlsStream {
         !self.unsent.is_empty()
     }
 
-    /// Send what waits, then read once.
+    /// Writes queued records, then reads once.
     pub(super) fn read<'a>(
         &mut self,
         cx: &mut Context<'_>,
@@ -90,7 +91,7 @@ impl TlsStream {
         if self.is_closed_by_broker {
             return Ok(Received::Closed);
         }
-        // If it fails, the broker may have said why before it closed.
+        // If the flush fails, a TLS alert of the broker may still be readable.
         let sent = self.flush(cx);
         let StreamBuffers { read, plaintext, .. } = buffers;
         let kept = self.partial.len();
@@ -112,7 +113,7 @@ impl TlsStream {
             ..=MAX_PARTIAL => Ok(()),
             _ => Err(Error::InvalidMessage(InvalidMessage::HandshakePayloadTooLarge)),
         });
-        // An error of TCP shows itself again in the next read.
+        // A TCP error occurs again in the next read.
         let _ = self.flush(cx);
         match outcome {
             Err(failure) if plaintext.is_empty() => return Err(StreamError::Tls(failure)),
@@ -123,13 +124,13 @@ impl TlsStream {
         Ok(Received::Data(plaintext))
     }
 
-    /// Let TLS deal with what was read, and with itself. Returns how many bytes at the front are dealt with: what was
-    /// decrypted of them is in `plaintext`, and what is to be sent because of them in `unsent`.
+    /// Processes received records. Returns the number of bytes consumed from the front; appends decrypted
+    /// bytes to `plaintext`, and TLS messages to be sent to `unsent`.
     fn process(&mut self, received: &mut [u8], plaintext: &mut Vec<u8>) -> (usize, Result<(), Error>) {
         let mut used = 0;
         let mut outcome = Ok(());
         loop {
-            // After an error nothing more is read, but there may be an alert to be sent.
+            // After an error no more is read, but an alert may have to be sent.
             let more = if outcome.is_ok() { &mut received[used..] } else { &mut [] };
             let status = self.tls.process_tls_records(more);
             let mut discard = status.discard;
@@ -142,7 +143,7 @@ impl TlsStream {
                     }
                 }
                 Ok(ConnectionState::EncodeTlsData(message)) => append_message(&mut self.unsent, message),
-                // It is in `unsent`, in order.
+                // The message is already in `unsent`.
                 Ok(ConnectionState::TransmitTlsData(message)) => message.done(),
                 Ok(ConnectionState::PeerClosed) => self.is_closed_by_broker = true,
                 Ok(ConnectionState::WriteTraffic(_)) => {
@@ -160,7 +161,7 @@ impl TlsStream {
         }
     }
 
-    /// Encrypt and write as much as the socket takes.
+    /// Encrypts and writes as much as the socket accepts.
     pub(super) fn write(
         &mut self,
         cx: &mut Context<'_>,
@@ -178,7 +179,7 @@ impl TlsStream {
             match self.send(cx, records) {
                 Ok(true) => taken += chunk.len(),
                 Ok(false) => return Ok(Some(taken + chunk.len())),
-                // What was taken before counts, and the next write has the same error.
+                // Bytes accepted before count; the next write returns the error.
                 Err(_) if taken > 0 => break,
                 Err(error) => return Err(error),
             }
@@ -186,7 +187,7 @@ impl TlsStream {
         Ok(Some(taken))
     }
 
-    /// Tell the broker that nothing more will be written [RFC 8446, section 6.1].
+    /// Sends `close_notify` [RFC 8446, section 6.1].
     pub(super) fn close(&mut self, cx: &mut Context<'_>) -> Result<(), StreamError> {
         if !std::mem::replace(&mut self.has_closed, true) && self.is_open {
             let mut records = std::mem::take(&mut self.unsent);
@@ -197,7 +198,7 @@ impl TlsStream {
         self.flush(cx).map(drop)
     }
 
-    /// Append to `records` what TLS itself has to say, and then what `encrypt` makes of so many bytes.
+    /// Appends pending TLS messages to `records`, then the output of `encrypt` for `bytes` bytes.
     fn encrypt(
         &mut self,
         records: &mut Vec<u8>,
@@ -220,7 +221,7 @@ impl TlsStream {
         }
     }
 
-    /// Write records to the socket. What it does not take is kept; says whether it took all of it.
+    /// Writes records to the socket and queues the rest. Returns whether all were written.
     fn send(&mut self, cx: &mut Context<'_>, records: &[u8]) -> Result<bool, StreamError> {
         let mut sent = 0;
         while sent < records.len() {
@@ -235,7 +236,7 @@ impl TlsStream {
         Ok(true)
     }
 
-    /// Write what waits for the socket. Says whether nothing waits any more.
+    /// Writes queued records. Returns whether none are left.
     fn flush(&mut self, cx: &mut Context<'_>) -> Result<bool, StreamError> {
         while self.sent < self.unsent.len() {
             match poll_write(&mut self.socket, cx, &self.unsent[self.sent..]) {
@@ -258,21 +259,21 @@ impl TlsStream {
 type Traffic<'a> = WriteTraffic<'a, ClientConnectionData>;
 
 fn append_message(to: &mut Vec<u8>, mut message: EncodeTlsData<'_, ClientConnectionData>) {
-    // The message was not encoded before, and now has the room that it needs.
+    // Cannot fail: the message is encoded only once, into a buffer of sufficient size.
     let _ = append(to, 0, |into| match message.encode(into) {
         Err(EncodeError::InsufficientSize(needed)) => Err(Some(needed.required_size)),
         written => written.map_err(|_encoded_before| None),
     });
 }
 
-/// Append what `encode` writes into `room` bytes, or into as many as it says it needs.
+/// Appends the output of `encode` into `capacity` bytes, or into the size that it requests.
 fn append(
     to: &mut Vec<u8>,
-    room: usize,
+    capacity: usize,
     mut encode: impl FnMut(&mut [u8]) -> Result<usize, Option<usize>>,
 ) -> Result<(), StreamError> {
     let start = to.len();
-    to.resize(start + room, 0);
+    to.resize(start + capacity, 0);
     let mut written = encode(&mut to[start..]);
     if let Err(Some(needed)) = written {
         to.resize(start + needed, 0);
@@ -298,7 +299,7 @@ mod tests {
     use crate::config::TlsMaterial;
     use crate::socket::SocketControl;
 
-    /// Writes no more than this many bytes at one time.
+    /// TCP stream that limits the size of a write.
     struct Pieces(std::net::TcpStream, usize);
 
     impl Read for Pieces {
@@ -317,7 +318,7 @@ mod tests {
         }
     }
 
-    /// A server that sends back what it receives, and returns how the connection ended.
+    /// Starts an echo server, whose thread returns the end of the connection.
     async fn echo(pieces: usize) -> (TlsStream, JoinHandle<io::Result<usize>>) {
         let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
@@ -347,7 +348,7 @@ mod tests {
         (TlsStream::new(SocketControl::default().attach(stream), &tls).unwrap(), server)
     }
 
-    /// Send, and receive as many bytes.
+    /// Sends bytes and receives as many.
     async fn exchange(stream: &mut TlsStream, sent: &[u8]) -> Vec<u8> {
         let (mut buffers, mut written, mut received) = (StreamBuffers::default(), 0, Vec::new());
         poll_fn(|cx| {
@@ -380,7 +381,7 @@ mod tests {
             assert_eq!((stream.partial.capacity(), stream.unsent.capacity()), (0, 0));
             poll_fn(|cx| Poll::Ready(stream.close(cx).unwrap())).await;
             assert!(!stream.has_unsent());
-            // A stream that ended without the alert would be an error there.
+            // A stream that ends without `close_notify` is an error in the server.
             assert_eq!(server.join().unwrap().unwrap(), 0);
         }
         assert!(size_of::<TlsStream>() < 2_048, "{}", size_of::<TlsStream>());

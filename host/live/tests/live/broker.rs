@@ -1,5 +1,5 @@
-//! The embedded broker under test: the scenarios that the model and a real Mosquitto are held to, once more,
-//! over TCP.
+//! Conformance of the embedded broker: the scenarios that the model and Mosquitto pass also run here, over
+//! TCP.
 
 #[path = "../../../sim/tests/model/broker/broker_under_test.rs"]
 mod broker_under_test;
@@ -19,12 +19,12 @@ use wasmote_live::broker::EmbeddedBroker;
 use clients::ScenarioClients;
 use over_tcp::OverTcp;
 
-/// How long nothing comes before a connection counts as quiet.
+/// Time without a packet after which a connection counts as quiet.
 const QUIET: Duration = Duration::from_millis(100);
 
 type Scenario = (&'static str, fn(&mut ScenarioClients<'_>));
 
-/// All of them, those that Mosquitto does not pass included.
+/// Lists all scenarios of a file, including those that Mosquitto does not pass.
 macro_rules! scenarios {
     ($($scenario:ident),+ $(,)? $(; beyond_mosquitto: $($beyond:ident),+ $(,)?)?) => {
         pub const ALL: &[crate::broker::Scenario] = &[
@@ -65,7 +65,7 @@ const THEMES: [&[Scenario]; 9] = [
     wills::ALL,
 ];
 
-/// Each on a broker of its own. They are mostly waiting, so all at once.
+/// Each scenario has its own broker. They mostly wait, so all run concurrently.
 #[test]
 fn every_model_scenario_passes_over_tcp() {
     let running: Vec<_> = THEMES

@@ -1,5 +1,6 @@
-//! Lines that stand still, are slow, break, or lead nowhere: real bytes to a real Mosquitto and through the embedded
-//! broker's door, and links without bytes, on which packets take as long as their bytes would.
+//! Byte-stream faults: stalls, throttles, resets and half-open connections. They act on TCP connections to
+//! Mosquitto and to the embedded broker's listener, and on in-process links, where packets are delayed like
+//! their bytes.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use wasmote_sim::event::Event;
 
 use crate::support::device::{PROTOCOLS, check_ledgers, device, faults, is_down, listener, message, start};
 use crate::support::mosquitto_clients::{Subscriber, publish};
-use crate::support::server::{Kind, Server, options, patient};
+use crate::support::server::{Kind, Server, long_keepalive, options};
 use crate::support::{eventually, on_all_brokers};
 
 on_all_brokers!(
@@ -25,7 +26,7 @@ on_all_brokers!(
     data_written_before_a_disconnect_still_leaves_a_slow_link,
 );
 
-/// Says `online` whenever it is, with the will `lost`.
+/// Device that publishes `online` when it connects, with the will `lost`.
 fn state(name: &str, protocol: Protocol) -> Blueprint {
     device(name, protocol, |identity| {
         let topic = format!("t/{}", identity.id);
@@ -53,11 +54,11 @@ async fn clear_faults(fleet: &Fleet) {
     fleet.set_faults(&[0], faults(json!({"fault": []}))).await.unwrap();
 }
 
-/// Let a fault strike at least once, and no more.
+/// Sets a fault until it has occurred at least once, then clears all faults.
 async fn trigger_once(fleet: &Fleet, fault: Value) {
     set_fault(fleet, fault).await;
     let name = fleet.devices()[0].id.to_string();
-    eventually("the strike", || async {
+    eventually("the fault to occur", || async {
         let outages = fleet.status(&name).await.unwrap().totals.ledger.fault_total().outages;
         (outages > 0).then_some(())
     })
@@ -75,14 +76,14 @@ async fn a_reset_reaches_both_ends_at_once(kind: Kind) {
     let mut subscriber = Subscriber::start(server.port(), "t/#").await;
     for protocol in PROTOCOLS {
         let name = format!("{protocol:?}");
-        let fleet = start(&server, patient(), vec![state(&name, protocol)]);
+        let fleet = start(&server, long_keepalive(), vec![state(&name, protocol)]);
         let (online, lost) = (format!("t/{name}|0|0|online"), format!("t/{name}|0|0|lost"));
         subscriber.wait_for("online", |line| line == online).await;
         let began = Instant::now();
         trigger_once(&fleet, json!({"kind": "reset", "every": "200ms", "probability": 1.0})).await;
         subscriber.wait_for("the will", |line| line == lost).await;
-        assert!(began.elapsed() < Duration::from_secs(60), "no keepalive had to find out");
-        subscriber.wait_for("the device again", |line| line == online).await;
+        assert!(began.elapsed() < Duration::from_secs(60), "only the keepalive detected the reset");
+        subscriber.wait_for("the device after its reconnect", |line| line == online).await;
         let log = server.log();
         assert!(!log.iter().any(|line| line.contains("exceeded timeout")), "{log:#?}");
         finish(fleet).await;
@@ -98,11 +99,11 @@ async fn the_keepalive_detects_a_half_open_connection(kind: Kind) {
         let (online, lost) = (format!("t/{name}|0|0|online"), format!("t/{name}|0|0|lost"));
         subscriber.wait_for("online", |line| line == online).await;
         trigger_once(&fleet, json!({"kind": "half_open", "every": "10ms", "probability": 1.0})).await;
-        let kept = message(&format!("t/{name}"), "kept").with_qos(Qos::AtLeastOnce);
-        fleet.publish(&name, kept).await.unwrap();
-        // The device believes that it is connected until its ping is not answered.
+        let queued = message(&format!("t/{name}"), "queued").with_qos(Qos::AtLeastOnce);
+        fleet.publish(&name, queued).await.unwrap();
+        // The device stays connected until its PINGREQ times out.
         assert_eq!(fleet.status(&name).await.unwrap().link, ConnectionState::Up);
-        let reason = eventually("the end of its patience", || async {
+        let reason = eventually("the keepalive timeout", || async {
             match fleet.status(&name).await.unwrap().link {
                 ConnectionState::Down(reason) => Some(reason),
                 _ => None,
@@ -111,13 +112,14 @@ async fn the_keepalive_detects_a_half_open_connection(kind: Kind) {
         .await;
         assert_eq!(reason, "the broker did not answer the keepalive");
         subscriber.wait_for("the will", |line| line == lost).await;
-        let kept = format!("t/{name}|1|0|kept");
-        subscriber.wait_for("what was not acknowledged", |line| line == kept).await;
-        // Mosquitto looks for silent clients every few seconds, so it may hear of the new connection first.
-        let found_out =
+        let queued = format!("t/{name}|1|0|queued");
+        subscriber.wait_for("the unacknowledged message", |line| line == queued).await;
+        // Mosquitto checks for silent clients every few seconds, so the new connection may take over the
+        // session first.
+        let detections =
             ["has exceeded timeout", "already connected"].map(|how| format!("Client {name} {how}"));
-        let says_so = || server.log().iter().any(|line| found_out.iter().any(|how| line.contains(how)));
-        eventually("the log", || async { (!kind.is_mosquitto() || says_so()).then_some(()) }).await;
+        let is_logged = || server.log().iter().any(|line| detections.iter().any(|how| line.contains(how)));
+        eventually("the log", || async { (!kind.is_mosquitto() || is_logged()).then_some(()) }).await;
         let log = server.log();
         assert!(!log.iter().any(|line| line.contains(&format!("Client {name} closed"))), "{log:#?}");
         let status = fleet.status(&name).await.unwrap();
@@ -133,14 +135,14 @@ async fn closing_a_half_open_connection_is_invisible_to_the_broker(kind: Kind) {
     subscriber.wait_for("online", |line| line == "t/device|0|0|online").await;
     let began = Instant::now();
     trigger_once(&fleet, json!({"kind": "half_open", "every": "10ms", "probability": 1.0})).await;
-    // Its farewell goes nowhere either, and it does not come back.
+    // DISCONNECT is lost too, and the device stays off.
     fleet.power("device", wasmote_live::fleet::PowerCommand::Stop).await.unwrap();
     subscriber.wait_for("the will", |line| line == "t/device|0|0|lost").await;
-    // It may have been heard of a keepalive of 5 s before.
-    assert!(began.elapsed() > Duration::from_secs(2), "the broker had to find out");
+    // The last packet may have been sent up to a keepalive of 5 s before.
+    assert!(began.elapsed() > Duration::from_secs(2), "the will came before the keepalive timeout");
     let about = |line: &String| line.contains("device") && line.contains("Client");
     if kind.is_mosquitto() {
-        // Its log comes by a way of its own, and may come after the will.
+        // Mosquitto's log arrives asynchronously, and may follow the will.
         eventually("the log", || async {
             server.log().iter().any(|line| about(line) && line.contains("exceeded timeout")).then_some(())
         })
@@ -164,9 +166,9 @@ async fn a_throttle_makes_large_messages_late_both_ways(kind: Kind) {
         let began = Instant::now();
         fleet.publish(&name, message("t/out", &payload)).await.unwrap();
         let out = format!("t/out|0|0|{payload}");
-        subscriber.wait_for("what it published", |line| line == out).await;
+        subscriber.wait_for("the published message", |line| line == out).await;
         let took = began.elapsed().as_secs_f64();
-        assert!((1.9..20.0).contains(&took), "2,000 bytes and some at 1,000 a second: {took}");
+        assert!((1.9..20.0).contains(&took), "2,000 bytes at 1,000 bytes per second: {took}");
 
         let began = Instant::now();
         publish(server.port(), "in", &payload, &[]).await;
@@ -179,8 +181,8 @@ async fn a_throttle_makes_large_messages_late_both_ways(kind: Kind) {
         let began = Instant::now();
         fleet.publish(&name, message("t/out", &quick)).await.unwrap();
         let out = format!("t/out|0|0|{quick}");
-        subscriber.wait_for("what is not held up", |line| line == out).await;
-        assert!(began.elapsed() < Duration::from_secs(25), "30 s it would have been");
+        subscriber.wait_for("the message without a throttle", |line| line == out).await;
+        assert!(began.elapsed() < Duration::from_secs(25), "the throttle would take 30 s");
         finish(fleet).await;
     }
 }
@@ -191,7 +193,7 @@ async fn bytes_wait_for_the_end_of_a_stall_and_the_connection_stays(kind: Kind) 
     for protocol in PROTOCOLS {
         let name = format!("{protocol:?}");
         let mut device = listener(&name, protocol, &["in"]);
-        let fleet = start(&server, patient(), vec![device.blueprint.clone()]);
+        let fleet = start(&server, long_keepalive(), vec![device.blueprint.clone()]);
         device.ready().await;
         set_fault(&fleet, json!({"kind": "stall", "every": "10ms", "probability": 1.0, "for": "1h"})).await;
         eventually("the stall", || async {
@@ -200,17 +202,17 @@ async fn bytes_wait_for_the_end_of_a_stall_and_the_connection_stays(kind: Kind) 
         .await;
         fleet.publish(&name, message("t/out", "stalled")).await.unwrap();
         publish(server.port(), "in", "stalled", &[]).await;
-        // Two that are not held up have gone all the way round by then.
+        // Two messages that are not delayed make a full round trip meanwhile.
         for _ in 0..2 {
             publish(server.port(), "t/other", "marker", &[]).await;
             let passed = subscriber.wait_for("the marker", |line| line.starts_with("t/")).await;
             assert_eq!(passed, "t/other|0|0|marker");
         }
-        let heard = |event: &Event| matches!(event, Event::Message(_)) || is_down(event);
-        assert!(!std::iter::from_fn(|| device.seen.try_recv().ok()).any(|event| heard(&event)));
+        let is_relevant = |event: &Event| matches!(event, Event::Message(_)) || is_down(event);
+        assert!(!std::iter::from_fn(|| device.seen.try_recv().ok()).any(|event| is_relevant(&event)));
         clear_faults(&fleet).await;
-        subscriber.wait_for("what waited", |line| line == "t/out|0|0|stalled").await;
-        let first = device.event("what waited, or the end", heard).await;
+        subscriber.wait_for("the stalled message", |line| line == "t/out|0|0|stalled").await;
+        let first = device.event("the stalled message or a disconnect", is_relevant).await;
         assert!(matches!(first, Event::Message(_)), "{first:?}");
         assert_eq!(fleet.totals().await.unwrap().connects, 1);
         finish(fleet).await;
@@ -227,8 +229,8 @@ async fn data_written_before_a_disconnect_still_leaves_a_slow_link(kind: Kind) {
     fleet.publish("device", message("t/last", &payload)).await.unwrap();
     fleet.power("device", wasmote_live::fleet::PowerCommand::Stop).await.unwrap();
     let last = format!("t/last|0|0|{payload}");
-    subscriber.wait_for("the last words", |line| line == last).await;
-    eventually("the farewell", || async {
+    subscriber.wait_for("the last message", |line| line == last).await;
+    eventually("the clean disconnect", || async {
         let left = match &server {
             Server::Mosquitto(broker) | Server::Tls(broker) => {
                 broker.log().iter().any(|line| line.contains("Client device disconnected"))
@@ -241,7 +243,7 @@ async fn data_written_before_a_disconnect_still_leaves_a_slow_link(kind: Kind) {
         left.then_some(())
     })
     .await;
-    let heard = subscriber.messages();
-    assert!(!heard.iter().any(|line| line.ends_with("|lost")), "it took its leave: {heard:?}");
+    let received = subscriber.messages();
+    assert!(!received.iter().any(|line| line.ends_with("|lost")), "a will was published: {received:?}");
     finish(fleet).await;
 }

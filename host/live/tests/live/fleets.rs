@@ -1,4 +1,4 @@
-//! Many devices, and what can be asked of them.
+//! Fleets of many devices, and the calls of the fleet's handle.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -23,22 +23,22 @@ use crate::support::mosquitto_clients::Subscriber;
 use crate::support::server::{Kind, Server, options};
 use crate::support::{eventually, on_all_brokers};
 
-on_all_brokers!(three_hundred_devices_hear_each_other, a_fleet_answers_while_it_starts);
+on_all_brokers!(three_hundred_devices_receive_each_others_messages, a_fleet_answers_while_it_starts);
 
-/// Hears everybody, and says one word when it is told to.
-fn sociable(number: usize) -> Blueprint {
+/// Device that subscribes to all devices and publishes one message on command.
+fn broadcaster(number: usize) -> Blueprint {
     device(&format!("d-{number}"), PROTOCOLS[number % 2], |_| {
         |event: Event, context: &mut Context| {
             if let Event::Started(_) = event {
                 context.subscribe(TopicFilter::new("t/word/+").unwrap(), Qos::AtLeastOnce).unwrap();
                 context.subscribe(TopicFilter::new("~t/begin").unwrap(), Qos::AtLeastOnce).unwrap();
             }
-            if let Event::Message(heard) = event {
-                if heard.topic.as_str() == "~t/begin" {
+            if let Event::Message(received) = event {
+                if received.topic.as_str() == "~t/begin" {
                     let topic = format!("t/word/{}", context.identity().id);
                     context.publish(message(&topic, "word").with_qos(Qos::AtLeastOnce)).unwrap();
                 } else {
-                    context.count("heard", 1.0).unwrap();
+                    context.count("received", 1.0).unwrap();
                 }
             }
             Ok(())
@@ -46,26 +46,26 @@ fn sociable(number: usize) -> Blueprint {
     })
 }
 
-async fn three_hundred_devices_hear_each_other(kind: Kind) {
-    every_device_hears_every_other(kind, 300).await;
+async fn three_hundred_devices_receive_each_others_messages(kind: Kind) {
+    every_device_receives_from_every_other(kind, 300).await;
 }
 
-/// Everybody says a word, and everybody hears all words.
-pub async fn every_device_hears_every_other(kind: Kind, devices: usize) {
+/// Every device publishes one message, and every device receives all of them.
+pub async fn every_device_receives_from_every_other(kind: Kind, devices: usize) {
     let server = Server::start(kind).await;
     let mut subscriber = Subscriber::start(server.port(), "t/word/+").await;
-    // Two cores under such a load may not turn every connection within the shortest keepalive.
-    let patient = ConnectionOptions { keepalive: Duration::from_secs(60), ..options() };
-    let fleet = start(&server, patient, (0..devices).map(sociable).collect());
+    // Two cores under this load may not serve every connection within the shortest keepalive.
+    let long_keepalive = ConnectionOptions { keepalive: Duration::from_secs(60), ..options() };
+    let fleet = start(&server, long_keepalive, (0..devices).map(broadcaster).collect());
     eventually("all connections", || async { fleet.is_ready().then_some(()) }).await;
-    // Retained, so that it reaches even those whose subscription is still on its way.
+    // Retained, so that it also reaches devices whose subscription is still in flight.
     crate::support::mosquitto_clients::publish(server.port(), "~t/begin", "now", &["-r", "-q", "1"]).await;
     for _ in 0..devices {
-        subscriber.wait_for("a word", |line| line.ends_with("|word")).await;
+        subscriber.wait_for("a message", |line| line.ends_with("|word")).await;
     }
-    // Each hears the beginning and every word, its own too.
+    // Each device receives the command and all messages, including its own.
     let expected = (devices * devices + devices) as u64;
-    eventually("every word to reach every device", || async {
+    eventually("every message to reach every device", || async {
         (fleet.totals().await.unwrap().ledger.received >= expected).then_some(())
     })
     .await;
@@ -80,7 +80,7 @@ pub async fn every_device_hears_every_other(kind: Kind, devices: usize) {
 
 async fn a_fleet_answers_while_it_starts(kind: Kind) {
     let server = Server::start(kind).await;
-    let devices: Vec<_> = (0..40).map(sociable).collect();
+    let devices: Vec<_> = (0..40).map(broadcaster).collect();
     let fleet_config = FleetConfig {
         devices,
         broker: server.url(),
@@ -92,11 +92,11 @@ async fn a_fleet_answers_while_it_starts(kind: Kind) {
     let fleet = Fleet::start(fleet_config);
     let running = fleet.totals().await.unwrap().devices.running;
     let most = 1.0 + 20.0 * began.elapsed().as_secs_f64();
-    assert!(running as f64 <= most, "{running} were started at once, and not {most}");
+    assert!(running as f64 <= most, "{running} devices were started, more than {most}");
     let statuses = fleet.statuses(35..100).await.unwrap();
     let names: Vec<_> = statuses.iter().map(|status| status.identity.id.as_str()).collect();
     assert_eq!(names, ["d-35", "d-36", "d-37", "d-38", "d-39"]);
-    // One that waits for its turn can be switched on by hand.
+    // A device that waits for its start time can be started on command.
     fleet.power("d-39", wasmote_live::fleet::PowerCommand::Start).await.unwrap();
     assert!(fleet.status("d-39").await.unwrap().uptime.is_some());
     eventually("all connections", || async { fleet.is_ready().then_some(()) }).await;
@@ -110,7 +110,7 @@ fn get(url: &str) -> HttpRequest {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_device_answers_over_http() {
-    let polite = device("polite", Protocol::V5, |_| {
+    let responder = device("responder", Protocol::V5, |_| {
         |event: Event, context: &mut Context| {
             if let Event::HttpRequest(ticket, request) = event {
                 context.http_respond(ticket, HttpResponse::text(200, request.url));
@@ -120,18 +120,21 @@ async fn a_device_answers_over_http() {
     });
     let broker = EmbeddedBroker::start(0).await.unwrap();
     let url = crate::support::server::at_port(broker.address().port());
-    let fleet = start(url, options(), vec![polite]);
+    let fleet = start(url, options(), vec![responder]);
     eventually("the connection", || async { fleet.is_ready().then_some(()) }).await;
-    let answer = fleet.http_request("polite", get("/path?query")).await.unwrap();
+    let answer = fleet.http_request("responder", get("/path?query")).await.unwrap();
     assert_eq!((answer.status, &answer.body[..]), (200, &b"/path?query"[..]));
-    fleet.power("polite", wasmote_live::fleet::PowerCommand::Stop).await.unwrap();
-    assert_eq!(fleet.http_request("polite", get("/")).await.unwrap().status, 503);
-    assert_eq!(fleet.http_request("nobody", get("/")).await, Err(FleetError::UnknownDevice("nobody".into())));
+    fleet.power("responder", wasmote_live::fleet::PowerCommand::Stop).await.unwrap();
+    assert_eq!(fleet.http_request("responder", get("/")).await.unwrap().status, 503);
+    assert_eq!(
+        fleet.http_request("missing", get("/")).await,
+        Err(FleetError::UnknownDevice("missing".into()))
+    );
     fleet.shutdown(Duration::from_secs(5)).await;
-    assert_eq!(fleet.http_request("polite", get("/")).await, Err(FleetError::Closed));
+    assert_eq!(fleet.http_request("responder", get("/")).await, Err(FleetError::Closed));
 }
 
-/// Answers every connection with these bytes.
+/// Starts a server that answers every connection with these bytes.
 async fn http_server(answer: &'static str) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -151,7 +154,7 @@ async fn outbound_requests_come_back_as_events() {
         "HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
     let large = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\ntoo large";
     let urls = [http_server(moved).await, http_server(large).await, http_server("").await];
-    let mut asking = device("asking", Protocol::V5, move |_| {
+    let mut requester = device("requester", Protocol::V5, move |_| {
         let (sender, urls) = (sender.clone(), urls.clone());
         move |event: Event, context: &mut Context| {
             match event {
@@ -166,9 +169,9 @@ async fn outbound_requests_come_back_as_events() {
             Ok(())
         }
     });
-    asking.limits = Arc::new(wasmote_sim::limits::Limits { host_call_bytes: 8, ..Default::default() });
+    requester.limits = Arc::new(wasmote_sim::limits::Limits { host_call_bytes: 8, ..Default::default() });
     let broker = EmbeddedBroker::start(0).await.unwrap();
-    let fleet = start(crate::support::server::at_port(broker.address().port()), options(), vec![asking]);
+    let fleet = start(crate::support::server::at_port(broker.address().port()), options(), vec![requester]);
     let mut replies = Vec::new();
     for _ in 0..3 {
         replies.push(crate::support::wait_for(&mut seen, "a reply", |_| true).await);
@@ -186,13 +189,14 @@ async fn outbound_requests_come_back_as_events() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_event_receiver_gets_the_devices_events() {
     let broker = EmbeddedBroker::start(0).await.unwrap();
-    let fleet = start(crate::support::server::at_port(broker.address().port()), options(), vec![sociable(1)]);
-    let mut watching = fleet.events(EventFilter::All);
+    let fleet =
+        start(crate::support::server::at_port(broker.address().port()), options(), vec![broadcaster(1)]);
+    let mut events = fleet.events(EventFilter::All);
     eventually("the connection", || async { fleet.is_ready().then_some(()) }).await;
     fleet.publish("d-1", message("t/word/d-1", "word")).await.unwrap();
     let received = async {
         loop {
-            let device_event = watching.recv().await.unwrap();
+            let device_event = events.recv().await.unwrap();
             if let DeviceNotice::Received(topic, ..) = &device_event.notice {
                 return (device_event.device.id.to_string(), topic.to_string());
             }
@@ -206,14 +210,15 @@ async fn an_event_receiver_gets_the_devices_events() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_notable_filter_leaves_out_messages() {
     let broker = EmbeddedBroker::start(0).await.unwrap();
-    let fleet = start(crate::support::server::at_port(broker.address().port()), options(), vec![sociable(1)]);
+    let fleet =
+        start(crate::support::server::at_port(broker.address().port()), options(), vec![broadcaster(1)]);
     let (mut notable, mut everything) = (fleet.events(EventFilter::Notable), fleet.events(EventFilter::All));
     eventually("the connection", || async { fleet.is_ready().then_some(()) }).await;
     fleet.publish("d-1", message("t/word/d-1", "word")).await.unwrap();
     fleet.shutdown(Duration::from_secs(5)).await;
-    let kinds = |watch: &mut EventReceiver| {
+    let kinds = |receiver: &mut EventReceiver| {
         let mut notices = Vec::new();
-        while let Ok(device_event) = watch.try_recv() {
+        while let Ok(device_event) = receiver.try_recv() {
             notices.push(device_event.notice.clone());
         }
         let messages =
@@ -226,26 +231,26 @@ async fn the_notable_filter_leaves_out_messages() {
     broker.shutdown().await;
 }
 
-/// Any address that begins with 127 is this machine's, where the system is Linux.
+/// On Linux every address in 127.0.0.0/8 is local.
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn devices_connect_from_the_addresses_that_are_named_in_turn() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let sources: Vec<IpAddr> = vec!["127.0.0.2".parse().unwrap(), "127.0.0.3".parse().unwrap()];
     let connection = ConnectionOptions { sources: sources.clone(), ..options() };
-    let devices = (1..=8).map(sociable).collect();
+    let devices = (1..=8).map(broadcaster).collect();
     let broker = crate::support::server::at_port(listener.local_addr().unwrap().port());
     let fleet = start(broker, connection, devices);
-    let mut callers = Vec::new();
+    let mut peer_addresses = Vec::new();
     let mut streams = Vec::new();
     for _ in 0..8 {
         let accepted = tokio::time::timeout(crate::support::TIMEOUT, listener.accept()).await;
-        let (stream, caller) = accepted.unwrap().unwrap();
-        callers.push(caller.ip());
+        let (stream, peer) = accepted.unwrap().unwrap();
+        peer_addresses.push(peer.ip());
         streams.push(stream);
     }
     for source in sources {
-        assert_eq!(callers.iter().filter(|caller| **caller == source).count(), 4, "{callers:?}");
+        assert_eq!(peer_addresses.iter().filter(|peer| **peer == source).count(), 4, "{peer_addresses:?}");
     }
     fleet.shutdown(Duration::from_secs(1)).await;
 }

@@ -1,4 +1,4 @@
-//! The host's own connections, which have a library of their own, to a real Mosquitto.
+//! The host's own connections, which use `rumqttc`, to Mosquitto and to the embedded broker.
 
 use std::time::Duration;
 
@@ -37,9 +37,9 @@ async fn publishes(kind: Kind) {
             let payload = format!("{protocol:?}-{}", u8::from(qos));
             host.publish(message(&payload, qos)).unwrap();
             let line = format!("t/host|{}|0|{payload}", u8::from(qos));
-            subscriber.wait_for("what the host says", |seen| seen == line).await;
+            subscriber.wait_for("the host's message", |seen| seen == line).await;
         }
-        // A burst is all acknowledged before it leaves.
+        // All messages of a burst are acknowledged before the host disconnects.
         for number in 0..200 {
             host.publish(message(&format!("burst {number}"), Qos::AtLeastOnce)).unwrap();
         }
@@ -50,15 +50,15 @@ async fn publishes(kind: Kind) {
         }
     }
     if kind.is_mosquitto() {
-        // Its log comes by a way of its own, and may come late.
-        let farewells =
+        // Mosquitto's log arrives asynchronously, and may be late.
+        let disconnects =
             || server.log().iter().filter(|line| line.contains("Client host disconnected")).count();
-        eventually("a farewell each time", || async { (farewells() == 4).then_some(()) }).await;
+        eventually("a DISCONNECT each time", || async { (disconnects() == 4).then_some(()) }).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_host_publishes_with_both_versions_in_the_clear() {
+async fn the_host_publishes_with_both_versions_over_plain_tcp() {
     publishes(Kind::Mosquitto).await;
 }
 
@@ -73,15 +73,15 @@ async fn the_host_publishes_to_the_embedded_broker() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_the_host_says_outlives_a_broker() {
+async fn messages_of_the_host_survive_a_broker_restart() {
     for protocol in PROTOCOLS {
         let port = free_port();
         let broker = Mosquitto::with(port, "allow_anonymous true", &[]);
         let mut host = HostClient::start(to(at_port(port), options(), protocol)).unwrap();
         host.connected(TIMEOUT).await.unwrap();
         broker.freeze();
-        host.publish(message("under way", Qos::AtLeastOnce)).unwrap();
-        // Until it is written, and not acknowledged.
+        host.publish(message("in flight", Qos::AtLeastOnce)).unwrap();
+        // Until the message is written, but not acknowledged.
         tokio::time::sleep(Duration::from_millis(300)).await;
         drop(broker);
         host.publish(message("queued", Qos::ExactlyOnce)).unwrap();
@@ -89,14 +89,14 @@ async fn what_the_host_says_outlives_a_broker() {
         let mut subscriber = Subscriber::start(port, "t/#").await;
         for payload in ["again 1", "again 2"] {
             host.publish(message(payload, Qos::AtLeastOnce)).unwrap();
-            subscriber.wait_for("what it says later", |line| line.ends_with(payload)).await;
+            subscriber.wait_for("a later message", |line| line.ends_with(payload)).await;
         }
         assert_eq!(host.close(TIMEOUT).await, 0);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_host_without_a_broker_refuses_what_it_has_no_room_for() {
+async fn a_host_without_a_broker_refuses_messages_when_its_queue_is_full() {
     let mut host = HostClient::start(to(at_port(free_port()), options(), Protocol::V5)).unwrap();
     let why = host.connected(Duration::from_secs(2)).await.unwrap_err();
     assert!(why.contains("Connection refused"), "{why}");
@@ -107,23 +107,23 @@ async fn a_host_without_a_broker_refuses_what_it_has_no_room_for() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_check_says_whether_a_broker_answers() {
-    let nobody = free_port();
-    let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mute_port = mute.local_addr().unwrap().port();
-    let guarded = Mosquitto::with(free_port(), "allow_anonymous false", &[]);
+    let closed_port = free_port();
+    let unresponsive = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let unresponsive_port = unresponsive.local_addr().unwrap().port();
+    let password_broker = Mosquitto::with(free_port(), "allow_anonymous false", &[]);
     let server = Server::start(Kind::Tls).await;
-    let stranger = Authority::new("stranger");
-    let strange = ConnectionOptions { tls: Some(stranger.material()), ..options() };
+    let other_authority = Authority::new("stranger");
+    let untrusting = ConnectionOptions { tls: Some(other_authority.material()), ..options() };
     let short = Duration::from_secs(2);
     for protocol in PROTOCOLS {
-        let why = check(to(at_port(nobody), options(), protocol), TIMEOUT).await.unwrap_err();
-        assert!(why.starts_with(&format!("no connection with 127.0.0.1:{nobody}")), "{why}");
-        let why = check(to(at_port(mute_port), options(), protocol), short).await.unwrap_err();
-        assert_eq!(why, format!("no answer from 127.0.0.1:{mute_port} within 2 s"));
-        let refused = check(to(at_port(guarded.port), options(), protocol), TIMEOUT).await;
+        let why = check(to(at_port(closed_port), options(), protocol), TIMEOUT).await.unwrap_err();
+        assert!(why.starts_with(&format!("no connection with 127.0.0.1:{closed_port}")), "{why}");
+        let why = check(to(at_port(unresponsive_port), options(), protocol), short).await.unwrap_err();
+        assert_eq!(why, format!("no answer from 127.0.0.1:{unresponsive_port} within 2 s"));
+        let refused = check(to(at_port(password_broker.port), options(), protocol), TIMEOUT).await;
         let expected = "the broker refused the connection: not authorized".to_owned();
         assert_eq!(refused, Ok(BrokerAnswer::Refused(expected)));
-        let why = check(to(server.url(), strange.clone(), protocol), TIMEOUT).await.unwrap_err();
+        let why = check(to(server.url(), untrusting.clone(), protocol), TIMEOUT).await.unwrap_err();
         assert!(why.contains("is not the one that signed the broker's"), "{why}");
         let plain = BrokerUrl { tls: true, ..at_port(server.port()) };
         let why = check(to(plain, server.trusted(options()), protocol), TIMEOUT).await.unwrap_err();

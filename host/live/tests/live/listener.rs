@@ -1,4 +1,4 @@
-//! The embedded broker's door: clients that nobody here wrote, and clients that mean no good.
+//! TCP listener of the embedded broker, with third-party clients and misbehaving ones.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -17,9 +17,9 @@ async fn broker() -> (EmbeddedBroker, u16) {
     (broker, port)
 }
 
-/// Until the broker is as it should be.
-async fn until(broker: &EmbeddedBroker, what: &str, fits: impl Fn(&BrokerReport) -> bool) -> BrokerReport {
-    eventually(what, async || broker.report().await.filter(|report| fits(report))).await
+/// Waits until the broker's report satisfies `matches`.
+async fn until(broker: &EmbeddedBroker, what: &str, matches: impl Fn(&BrokerReport) -> bool) -> BrokerReport {
+    eventually(what, async || broker.report().await.filter(|report| matches(report))).await
 }
 
 fn dial(port: u16) -> TcpStream {
@@ -28,10 +28,10 @@ fn dial(port: u16) -> TcpStream {
     stream
 }
 
-/// Everything until the broker closes.
+/// All bytes until the broker closes.
 fn rest(mut stream: &TcpStream) -> Vec<u8> {
     let mut rest = Vec::new();
-    // A reset is an end too.
+    // A reset also ends the connection.
     let _ = stream.read_to_end(&mut rest);
     rest
 }
@@ -88,23 +88,23 @@ async fn publish_properties_reach_the_subscriber() {
 async fn the_broker_publishes_sys_topics() {
     let (_broker, port) = broker().await;
     let mut subscriber = Subscriber::start(port, "$SYS/broker/#").await;
-    let told = subscriber.wait_for("the uptime", |line| line.starts_with("$SYS/broker/uptime")).await;
-    assert!(told.ends_with(" seconds"), "{told}");
-    // It says so again after ten seconds, when it knows of the subscriber.
+    let uptime = subscriber.wait_for("the uptime", |line| line.starts_with("$SYS/broker/uptime")).await;
+    assert!(uptime.ends_with(" seconds"), "{uptime}");
+    // The next round, ten seconds later, includes the subscriber.
     subscriber.wait_for("the subscriber", |line| line == "$SYS/broker/clients/connected|0|0|1").await;
-    // Nobody else may say so.
+    // Clients may not publish under `$SYS`.
     publish(port, "$SYS/broker/uptime", "for ever", &["-q", "1"]).await;
     publish(port, "$SYS/broker/uptime", "for ever", &["-q", "2", "-V", "5"]).await;
     let next = subscriber.wait_for("the uptime", |line| line.starts_with("$SYS/broker/uptime")).await;
     assert!(next.ends_with(" seconds"), "{next}");
 }
 
-/// [MQTT-4.13.1-1]: the reason goes before the end.
+/// [MQTT-4.13.1-1]: DISCONNECT with the reason precedes the close.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_protocol_violation_is_answered_with_its_reason_and_the_will_is_published() {
     let (broker, port) = broker().await;
     let mut wills = Subscriber::start(port, "wills").await;
-    // A will on `wills`, and then a QoS that there is not.
+    // A will on `wills`, then a PUBLISH with the invalid QoS 3.
     let connect_with_will = b"\x10\x1a\x00\x04MQTT\x05\x06\x00\x0a\x00\x00\x01a\x00\x00\x05wills\x00\x02by";
     let stream = dial(port);
     connect(&stream, connect_with_will, 16);
@@ -117,21 +117,21 @@ async fn a_protocol_violation_is_answered_with_its_reason_and_the_will_is_publis
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_that_speak_no_mqtt_are_closed() {
     let (broker, port) = broker().await;
-    let strangers: [(&[u8], &[u8]); 4] = [
+    let cases: [(&[u8], &[u8]); 4] = [
         (b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n", b""),
         (b"\xc0\x00", b""),
         (b"\x10\xff\xff\xff\x7f", b""),
         (b"\x10\x0f\x00\x06MQIsdp\x03\x02\x00\x0a\x00\x01a", b"\x20\x02\x00\x01"),
     ];
-    for (says, hears) in strangers {
+    for (sent, expected) in cases {
         let stream = dial(port);
-        (&stream).write_all(says).unwrap();
-        assert_eq!(rest(&stream), hears, "{says:x?}");
+        (&stream).write_all(sent).unwrap();
+        assert_eq!(rest(&stream), expected, "{sent:x?}");
     }
     assert_eq!(broker.report().await.unwrap().stats.sessions, 0);
 }
 
-/// The client reads nothing; what piles up for it is bounded, and what does not fit is in the account.
+/// The client reads nothing; its queue is bounded, and dropped messages are counted.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_consumer_costs_only_itself() {
     let (broker, port) = broker().await;
@@ -140,7 +140,7 @@ async fn a_slow_consumer_costs_only_itself() {
     (&slow).write_all(b"\x82\x07\x00\x01\x00\x00\x01t\x00").unwrap();
     let mut quick = Subscriber::for_bursts(port, "end", "%t").await;
     until(&broker, "the subscription", |report| report.stats.subscriptions >= 3).await;
-    // 30,000 messages of 1 KiB: more than sockets and mailbox hold together.
+    // 30,000 messages of 1 KiB: more than the sockets and the reply channel hold together.
     let sender = std::thread::spawn(move || {
         let mut stream = dial(port);
         connect(&stream, b"\x10\x0e\x00\x04MQTT\x05\x02\x00\x00\x00\x00\x01b", 16);
@@ -173,12 +173,12 @@ async fn a_message_that_is_too_large_for_a_client_is_not_sent_and_does_not_block
     publish(port, "t", &"x".repeat(50), &["-q", "1"]).await;
     publish(port, "t", &"x".repeat(50), &["-q", "0"]).await;
     publish(port, "t", "fits", &["-q", "1"]).await;
-    let mut heard = [0; 12];
-    (&stream).read_exact(&mut heard).unwrap();
-    assert_eq!((&heard[..5], &heard[8..]), (&b"\x32\x0a\x00\x01t"[..], &b"fits"[..]));
+    let mut received = [0; 12];
+    (&stream).read_exact(&mut received).unwrap();
+    assert_eq!((&received[..5], &received[8..]), (&b"\x32\x0a\x00\x01t"[..], &b"fits"[..]));
     let report =
-        until(&broker, "both dropped", |report| report.counters.dropped(DropReason::TooLarge) == 2).await;
-    assert_eq!(report.stats.waiting, 1, "the one that is not acknowledged yet");
+        until(&broker, "both drops", |report| report.counters.dropped(DropReason::TooLarge) == 2).await;
+    assert_eq!(report.stats.waiting, 1, "one message is unacknowledged");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -188,9 +188,9 @@ async fn a_paused_broker_answers_after_the_pause() {
     let mut fault_events = broker.handle().fault_events();
     broker.handle().fail("pause".into(), Failure::Pause, Duration::from_secs(2));
     until(&broker, "the pause", |report| report.condition == Condition::Paused).await;
-    assert!(fault_events.recv().await.unwrap().lasting.is_some(), "it has begun");
+    assert!(fault_events.recv().await.unwrap().lasting.is_some(), "the pause has begun");
     publish(port, "t", "late", &["-q", "1"]).await;
-    let over = fault_events.try_recv().expect("nobody was answered before the end");
+    let over = fault_events.try_recv().expect("the publisher was answered before the end of the pause");
     assert_eq!(over.lasting, None);
     subscriber.wait_for("the message", |line| line == "t|1|0|late" || line == "t|2|0|late").await;
 }
@@ -205,7 +205,7 @@ async fn a_restarted_broker_keeps_only_its_counters() {
     assert!(before.stats.retained >= 1);
     let lasting = Duration::from_millis(200);
     broker.handle().fail("restart".into(), Failure::Restart { persistent: false }, lasting);
-    assert_eq!(rest(&stream), b"", "no farewell");
+    assert_eq!(rest(&stream), b"", "a DISCONNECT before the close");
     let after = until(&broker, "the restart", |report| report.restarts == 1).await;
     assert_eq!((after.stats.sessions, after.external_clients), (0, 0));
     assert!(after.counters.received >= before.counters.received);

@@ -1,7 +1,7 @@
-//! Fleets against real brokers. Where it makes sense, one body runs against a Mosquitto and against the
-//! embedded broker, with the same expectations.
+//! Integration tests of live fleets against real brokers. Where possible, one test body runs against
+//! Mosquitto and against the embedded broker, with the same expectations.
 //!
-//! Nothing here sleeps to wait for something: it waits for the thing itself, with a limit.
+//! No test sleeps to wait for an event: it waits for the event itself, with a timeout.
 
 mod support;
 

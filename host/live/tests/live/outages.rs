@@ -1,4 +1,4 @@
-//! Silence, and a broker that goes away.
+//! Silence faults and broker restarts.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::support::device::{
     PROTOCOLS, check_ledgers, device, faults, is_down, is_up, listener, message, start,
 };
 use crate::support::mosquitto_clients::{Subscriber, publish};
-use crate::support::server::{Kind, Server, options, patient};
+use crate::support::server::{Kind, Server, long_keepalive, options};
 use crate::support::{eventually, on_all_brokers};
 
 on_all_brokers!(
@@ -61,7 +61,7 @@ async fn a_long_silence_ends_the_session(kind: Kind) {
     for (name, fleet) in &fleets {
         let lost = format!("t/{name}|0|0|lost");
         subscriber.wait_for("the will", |line| line == lost).await;
-        // The device itself has noticed nothing yet, and is told when it listens again.
+        // The device has not noticed yet; it detects the loss when the silence ends.
         let status = fleet.status(name).await.unwrap();
         assert_eq!((status.link, status.active_faults.len()), (ConnectionState::Up, 1));
     }
@@ -70,13 +70,13 @@ async fn a_long_silence_ends_the_session(kind: Kind) {
     }
     for (name, _) in &fleets {
         let online = format!("t/{name}|0|0|online");
-        subscriber.wait_for("the device again", |line| line == online).await;
+        subscriber.wait_for("the device after its reconnect", |line| line == online).await;
     }
     if kind.is_mosquitto() {
         for (name, _) in &fleets {
-            let told = format!("Client {name} has exceeded timeout");
+            let timeout = format!("Client {name} has exceeded timeout");
             eventually("the log", || async {
-                server.log().iter().any(|line| line.contains(&told)).then_some(())
+                server.log().iter().any(|line| line.contains(&timeout)).then_some(())
             })
             .await;
         }
@@ -94,7 +94,7 @@ async fn a_short_silence_goes_unnoticed(kind: Kind) {
     for protocol in PROTOCOLS {
         let name = format!("{protocol:?}");
         let mut device = listener(&name, protocol, &["t/in"]);
-        let fleet = start(&server, patient(), vec![device.blueprint.clone()]);
+        let fleet = start(&server, long_keepalive(), vec![device.blueprint.clone()]);
         device.ready().await;
         let silence = serde_json::json!({"fault": [
             {"kind": "silence", "probability": 1.0, "every": "1s", "for": "60s"}
@@ -104,13 +104,13 @@ async fn a_short_silence_goes_unnoticed(kind: Kind) {
             (fleet.totals().await.unwrap().devices.silent == 1).then_some(())
         })
         .await;
-        publish(server.port(), "t/in", "unheard", &[]).await;
+        publish(server.port(), "t/in", "during the silence", &[]).await;
         fleet.publish(&name, message("t/out", &name).with_qos(Qos::AtLeastOnce)).await.unwrap();
         let waiting = fleet.status(&name).await.unwrap().totals.waiting;
         assert_eq!(waiting, (1, 0), "the message waits for the end of the silence");
         fleet.set_faults(&[0], faults(serde_json::json!({"fault": []}))).await.unwrap();
-        device.message("unheard").await;
-        subscriber.wait_for("what waited", |line| line == format!("t/out|1|0|{name}")).await;
+        device.message("during the silence").await;
+        subscriber.wait_for("the queued message", |line| line == format!("t/out|1|0|{name}")).await;
         assert_eq!(fleet.status(&name).await.unwrap().link, ConnectionState::Up);
         assert_eq!(fleet.totals().await.unwrap().connects, 1);
         check_ledgers(&fleet).await;
@@ -121,8 +121,8 @@ async fn a_short_silence_goes_unnoticed(kind: Kind) {
 async fn a_fleet_comes_back_with_its_broker_and_subscribes_again(kind: Kind) {
     let server = Server::start(kind).await;
     let (port, device_port) = (server.port(), server.device_port());
-    let mut old = listener("old", Protocol::V4, &["t/news"]);
-    let mut new = listener("new", Protocol::V5, &["t/news"]);
+    let mut old = listener("old", Protocol::V4, &["t/in"]);
+    let mut new = listener("new", Protocol::V5, &["t/in"]);
     let fleet = start(&server, options(), vec![old.blueprint.clone(), new.blueprint.clone()]);
     for device in [&mut old, &mut new] {
         device.ready().await;
@@ -146,9 +146,9 @@ async fn a_fleet_comes_back_with_its_broker_and_subscribes_again(kind: Kind) {
         device.event("the next connection", is_up).await;
         device.ready().await;
     }
-    publish(server.port(), "t/news", "still there", &[]).await;
+    publish(server.port(), "t/in", "after the restart", &[]).await;
     for device in [&mut old, &mut new] {
-        device.message("still there").await;
+        device.message("after the restart").await;
     }
     check_ledgers(&fleet).await;
     fleet.shutdown(Duration::from_secs(10)).await;

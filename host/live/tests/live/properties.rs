@@ -1,4 +1,4 @@
-//! MQTT 5 properties, out and in.
+//! MQTT 5 properties of outgoing and incoming messages.
 
 use std::time::Duration;
 
@@ -34,28 +34,28 @@ fn properties() -> Properties {
     }
 }
 
-fn telling(payload: &str) -> Message {
-    let mut telling = message("t/told", payload);
-    telling.properties = Some(Box::new(properties()));
-    telling
+fn with_properties(payload: &str) -> Message {
+    let mut message = message("t/in", payload);
+    message.properties = Some(Box::new(properties()));
+    message
 }
 
 async fn all_properties_round_trip_through_the_broker(kind: Kind) {
     let server = Server::start(kind).await;
-    let mut device = listener("device", Protocol::V5, &["t/told"]);
+    let mut device = listener("device", Protocol::V5, &["t/in"]);
     let fleet = start(&server, options(), vec![device.blueprint.clone()]);
     device.ready().await;
-    fleet.publish("device", telling("all of it")).await.unwrap();
-    let heard = device.message("all of it").await;
-    // The stamp is not among them.
-    assert_eq!(heard.properties.as_deref(), Some(&properties()));
+    fleet.publish("device", with_properties("all properties")).await.unwrap();
+    let received = device.message("all properties").await;
+    // The origin is not among the user properties.
+    assert_eq!(received.properties.as_deref(), Some(&properties()));
     assert_eq!(
-        heard.origin.map(|origin| (origin.from.to_string(), origin.sequence)),
+        received.origin.map(|origin| (origin.from.to_string(), origin.sequence)),
         Some(("device".into(), 2))
     );
-    let mut brief = telling("for an hour");
-    brief.properties.as_mut().unwrap().message_expiry = Some(3_600);
-    fleet.publish("device", brief).await.unwrap();
+    let mut expiring = with_properties("for an hour");
+    expiring.properties.as_mut().unwrap().message_expiry = Some(3_600);
+    fleet.publish("device", expiring).await.unwrap();
     let left = device.message("for an hour").await.properties.unwrap().message_expiry.unwrap();
     assert!((3_590..=3_600).contains(&left), "{left}");
     fleet.shutdown(Duration::from_secs(10)).await;
@@ -67,16 +67,16 @@ async fn mosquitto_clients_receive_properties_and_origin(kind: Kind) {
     let mut device = listener("device", Protocol::V5, &[]);
     let fleet = start(&server, options(), vec![device.blueprint.clone()]);
     device.ready().await;
-    fleet.publish("device", telling("x")).await.unwrap();
-    let heard = subscriber.wait_for("the message", |line| line.starts_with("t/told")).await;
-    let expected = "t/told|text/plain|t/answers|c-7|unit:K unit:again wasmote-stamp:device/2/";
-    assert!(heard.starts_with(expected), "{heard}");
+    fleet.publish("device", with_properties("x")).await.unwrap();
+    let received = subscriber.wait_for("the message", |line| line.starts_with("t/in")).await;
+    let expected = "t/in|text/plain|t/answers|c-7|unit:K unit:again wasmote-stamp:device/2/";
+    assert!(received.starts_with(expected), "{received}");
     fleet.shutdown(Duration::from_secs(10)).await;
 }
 
 async fn a_device_receives_properties_of_mosquitto_clients(kind: Kind) {
     let server = Server::start(kind).await;
-    let mut device = listener("device", Protocol::V5, &["t/told"]);
+    let mut device = listener("device", Protocol::V5, &["t/in"]);
     let fleet = start(&server, options(), vec![device.blueprint.clone()]);
     device.ready().await;
     let set = |name: &'static str, value: &'static str| ["-D", "publish", name, value];
@@ -88,10 +88,10 @@ async fn a_device_receives_properties_of_mosquitto_clients(kind: Kind) {
     more.extend(["-D", "publish", "user-property", "unit", "K"]);
     more.extend(["-D", "publish", "user-property", "unit", "again"]);
     more.extend(["-D", "publish", "user-property", "wasmote-stamp", "forged"]);
-    publish(server.port(), "t/told", "x", &more).await;
-    let heard = device.message("x").await;
-    assert_eq!(heard.properties.as_deref(), Some(&properties()));
-    assert_eq!(heard.origin, None);
+    publish(server.port(), "t/in", "x", &more).await;
+    let received = device.message("x").await;
+    assert_eq!(received.properties.as_deref(), Some(&properties()));
+    assert_eq!(received.origin, None);
     fleet.shutdown(Duration::from_secs(10)).await;
 }
 
@@ -99,10 +99,10 @@ async fn a_will_carries_its_properties(kind: Kind) {
     let server = Server::start(kind).await;
     let mut subscriber = Subscriber::with_format(server.port(), "t/#", "%t|%p|%C|%P").await;
     let mut up = listener("other", Protocol::V5, &[]);
-    let doomed = device("doomed", Protocol::V5, |_| {
+    let crashing = device("crashing", Protocol::V5, |_| {
         |event: Event, context: &mut Context| {
             if let Event::Started(_) = event {
-                let will = Will { message: telling("gone"), delay: 1 };
+                let will = Will { message: with_properties("gone"), delay: 1 };
                 context.set_will(Some(will)).unwrap();
             }
             if let Event::Connection(_) = event {
@@ -111,13 +111,13 @@ async fn a_will_carries_its_properties(kind: Kind) {
             Ok(())
         }
     });
-    // A will waits for its delay only if the session lasts so long [MQTT-3.1.3-9].
+    // The delay of a will is limited by the session expiry [MQTT-3.1.3-9].
     let connection = ConnectionOptions { session_expiry: Duration::from_secs(60), ..options() };
-    let fleet = start(&server, connection, vec![up.blueprint.clone(), doomed]);
+    let fleet = start(&server, connection, vec![up.blueprint.clone(), crashing]);
     up.ready().await;
     subscriber.wait_for("the device", |line| line.starts_with("t/up")).await;
-    fleet.power("doomed", PowerCommand::Crash).await.unwrap();
-    let heard = subscriber.wait_for("the will", |line| line.starts_with("t/told")).await;
-    assert_eq!(heard, "t/told|gone|text/plain|unit:K unit:again");
+    fleet.power("crashing", PowerCommand::Crash).await.unwrap();
+    let received = subscriber.wait_for("the will", |line| line.starts_with("t/in")).await;
+    assert_eq!(received, "t/in|gone|text/plain|unit:K unit:again");
     fleet.shutdown(Duration::from_secs(10)).await;
 }

@@ -1,4 +1,4 @@
-//! Queues have ends, and what does not fit is counted.
+//! Queue limits: excess messages are refused and counted.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,12 +43,13 @@ async fn a_flood_is_refused_in_part_and_counted(kind: Kind) {
             .await;
             check_ledgers(&fleet).await;
             let ledger = fleet.shutdown(Duration::from_secs(20)).await.ledger;
-            // At QoS 0 a link has room for what a shard says in one turn, and the kernel's buffers for this much.
-            let fits = qos == Qos::AtMostOnce;
-            assert!((ledger.refused_full > 0) != fits && ledger.sent > 0, "{ledger:#?}");
+            // At QoS 0 an in-process link holds the messages of one turn of a shard, and the kernel's buffers
+            // hold this amount.
+            let all_fit = qos == Qos::AtMostOnce;
+            assert!((ledger.refused_full > 0) != all_fit && ledger.sent > 0, "{ledger:#?}");
             let through = ledger.sent - ledger.returned;
             assert_eq!(through + ledger.refused_full, FLOOD);
-            // What counts as sent did arrive.
+            // All messages that count as sent arrived.
             for _ in 0..through {
                 subscriber.wait_for("a message of the flood", |line| line.starts_with("t/flood")).await;
             }
@@ -57,13 +58,13 @@ async fn a_flood_is_refused_in_part_and_counted(kind: Kind) {
     }
 }
 
-/// What a socket does not take, and what does not fit before it, is refused and counted; what is left there when the
-/// connection ends is so too.
+/// Messages that fit neither the socket nor its queue are refused and counted, and so are queued messages
+/// when the connection ends.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn messages_that_a_stalled_broker_does_not_read_are_refused_and_counted() {
     const MESSAGES: u64 = 1_000;
     for protocol in PROTOCOLS {
-        // One of its own each time, so that nobody comes back to it from the time before.
+        // A new listener each time, so that no earlier device reconnects to it.
         let broker = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = broker.local_addr().unwrap().port();
         let mut flooding = device("device", protocol, move |_| {
@@ -91,7 +92,7 @@ async fn messages_that_a_stalled_broker_does_not_read_are_refused_and_counted() 
         .await;
         assert!(refused > 0 && refused < MESSAGES, "{refused}");
         check_ledgers(&fleet).await;
-        // Those that still wait are never written.
+        // Queued messages are never written.
         drop(socket);
         let more = eventually("the end of the connection", || async {
             let ledger = fleet.totals().await.unwrap().ledger;

@@ -1,4 +1,4 @@
-//! Connections that break with messages under way: nothing at QoS 1 or 2 is lost, and all is accounted for.
+//! Lost connections with messages in flight: no message at QoS 1 or 2 is lost, and the ledgers balance.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -22,23 +22,23 @@ use crate::support::server::{Kind, Server, at_port, options};
 use crate::support::{eventually, on_all_brokers};
 
 on_all_brokers!(
-    nothing_is_lost_where_connections_break,
-    nothing_is_lost_where_sessions_outlive_their_connections,
+    no_message_is_lost_when_connections_break,
+    no_message_is_lost_when_sessions_survive_their_connections,
     a_disconnect_fault_returns_messages_in_flight,
     a_crash_loses_messages_in_flight,
     a_stop_returns_unacknowledged_messages,
 );
 
-/// The messages are 50 ms apart.
+/// Interval between two messages.
 const PAUSE: Duration = Duration::from_millis(50);
-/// Messages that come into being while nothing gets through.
-const UNHEARD: u64 = 20;
+/// Messages per device that are generated while the network is blocked.
+const BLOCKED_MESSAGES: u64 = 20;
 
-fn lasting() -> ConnectionOptions {
+fn long_session() -> ConnectionOptions {
     ConnectionOptions { session_expiry: Duration::from_secs(300), ..options() }
 }
 
-/// Counts aloud, whether it is connected or not, until it is told to be quiet.
+/// Device that publishes consecutive numbers, connected or not, until it is stopped.
 fn counter(protocol: Protocol, qos: Qos) -> Blueprint {
     let name = format!("{protocol:?}-{}", u8::from(qos));
     device(&name, protocol, move |identity| {
@@ -63,12 +63,12 @@ fn counters() -> Vec<Blueprint> {
     PROTOCOLS.iter().flat_map(|&protocol| levels.map(|qos| counter(protocol, qos))).collect()
 }
 
-/// What was heard of each device, in the order in which it was heard first.
+/// Numbers received from each device, in the order of their first arrival.
 #[derive(Default)]
 struct Received(BTreeMap<String, Vec<u64>>);
 
 impl Received {
-    fn note(&mut self, line: &str) {
+    fn record(&mut self, line: &str) {
         let (topic, count) = line.rsplit_once('|').unwrap();
         let counts = self.0.entry(topic.to_owned()).or_default();
         let count = count.parse().unwrap();
@@ -77,7 +77,7 @@ impl Received {
         }
     }
 
-    /// Until every device has been heard to count so far.
+    /// Receives messages until each device's number in `last` has arrived.
     async fn receive_until(&mut self, subscriber: &mut Subscriber, fleet: &Fleet, last: &[u64]) {
         let reached = |received: &Self| {
             fleet.devices().iter().zip(last).all(|(device, last)| {
@@ -87,18 +87,18 @@ impl Received {
         };
         while !reached(self) {
             let line = subscriber.wait_for("a count", |line| line.starts_with("t/count/")).await;
-            self.note(&line);
+            self.record(&line);
         }
     }
 
-    /// Every number was heard, and each for the first time after those before it.
+    /// Asserts that first arrivals are in order.
     fn check_order(&self) {
         for (topic, counts) in &self.0 {
             assert!(counts.is_sorted(), "{topic}: {counts:?}");
         }
     }
 
-    /// Every number was heard.
+    /// Asserts that no number is missing.
     fn check(&self) {
         for (topic, counts) in &self.0 {
             let all: BTreeSet<u64> = (1..=*counts.iter().max().unwrap()).collect();
@@ -113,17 +113,17 @@ async fn generated(fleet: &Fleet) -> Vec<u64> {
     statuses.iter().map(|status| status.totals.ledger.generated).collect()
 }
 
-/// Until every device has said so much more.
+/// Waits until every device has generated [`BLOCKED_MESSAGES`] more.
 async fn wait_for_more(fleet: &Fleet) -> Vec<u64> {
     let before = generated(fleet).await;
     eventually("more messages", || async {
         let now = generated(fleet).await;
-        now.iter().zip(&before).all(|(now, before)| *now >= before + UNHEARD).then_some(now)
+        now.iter().zip(&before).all(|(now, before)| *now >= before + BLOCKED_MESSAGES).then_some(now)
     })
     .await
 }
 
-/// Hear the rest, stop them all, and see that all is accounted for.
+/// Receives the remaining messages, stops the fleet and checks its ledgers.
 async fn finish(fleet: Fleet, received: &mut Received, subscriber: &mut Subscriber) -> Ledger {
     let last = wait_for_more(&fleet).await;
     received.receive_until(subscriber, &fleet, &last).await;
@@ -155,20 +155,20 @@ async fn break_connections(kind: Kind, connection: ConnectionOptions) -> Ledger 
     ledger
 }
 
-async fn nothing_is_lost_where_connections_break(kind: Kind) {
+async fn no_message_is_lost_when_connections_break(kind: Kind) {
     let ledger = break_connections(kind, options()).await;
-    assert!(ledger.returned > UNHEARD, "{ledger:?}");
+    assert!(ledger.returned > BLOCKED_MESSAGES, "{ledger:?}");
 }
 
-/// The client sends again by itself what was under way, since its session and the broker's are still there.
-async fn nothing_is_lost_where_sessions_outlive_their_connections(kind: Kind) {
-    break_connections(kind, lasting()).await;
+/// The client itself resends messages in flight, since both sides keep the session.
+async fn no_message_is_lost_when_sessions_survive_their_connections(kind: Kind) {
+    break_connections(kind, long_session()).await;
 }
 
-/// Kill the broker in the middle of everything. The next one knows of no session.
+/// Kills the broker with messages in flight. The new broker has no sessions.
 async fn kill_the_broker(connection: ConnectionOptions) {
     let port = free_port();
-    // What it has acknowledged has to be on its way to the subscriber, and not in a queue that ends with it.
+    // Acknowledged messages must be in flight to the subscriber, not in a queue that is lost with the broker.
     let broker = Mosquitto::with(port, "allow_anonymous true\nmax_inflight_messages 0", &[]);
     let proxy = Proxy::to(port).await;
     let mut subscriber = Subscriber::for_bursts(port, "t/count/+", "%t|%p").await;
@@ -178,31 +178,31 @@ async fn kill_the_broker(connection: ConnectionOptions) {
     received.receive_until(&mut subscriber, &fleet, &last).await;
     broker.freeze();
     wait_for_more(&fleet).await;
-    // Whoever comes back waits until the new broker is heard by somebody.
+    // Devices cannot reconnect until the new broker has a subscriber.
     proxy.block();
     drop(broker);
     let _broker = Mosquitto::with(port, "allow_anonymous true", &[]);
     for line in subscriber.messages().iter().filter(|line| line.starts_with("t/count/")) {
-        received.note(line);
+        received.record(line);
     }
     let mut subscriber = Subscriber::for_bursts(port, "t/count/+", "%t|%p").await;
     proxy.cut();
     proxy.open();
     let ledger = finish(fleet, &mut received, &mut subscriber).await;
-    assert!(ledger.returned >= UNHEARD, "{ledger:?}");
+    assert!(ledger.returned >= BLOCKED_MESSAGES, "{ledger:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_lost_where_a_broker_is_killed() {
+async fn no_message_is_lost_when_a_broker_is_killed() {
     kill_the_broker(options()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_is_lost_where_a_broker_is_killed_that_had_sessions() {
-    kill_the_broker(lasting()).await;
+async fn no_message_is_lost_when_a_broker_with_sessions_is_killed() {
+    kill_the_broker(long_session()).await;
 }
 
-/// Devices with five messages each that do not get through.
+/// Devices with five messages each in flight on a blocked network.
 async fn with_messages_in_flight(server: &Server, proxy: &Proxy) -> (Fleet, Vec<Listener>) {
     let mut devices: Vec<_> =
         PROTOCOLS.iter().map(|&protocol| listener(&format!("{protocol:?}"), protocol, &[])).collect();
@@ -234,7 +234,7 @@ async fn a_disconnect_fault_returns_messages_in_flight(kind: Kind) {
     for device in &mut devices {
         device.event("the break", is_down).await;
     }
-    eventually("what comes back", || async {
+    eventually("the returned messages", || async {
         let totals = fleet.totals().await.unwrap();
         (totals.ledger.returned == 10 && totals.waiting.0 == 10).then_some(())
     })
@@ -243,7 +243,7 @@ async fn a_disconnect_fault_returns_messages_in_flight(kind: Kind) {
     proxy.open();
     fleet.set_faults(&[0, 1], faults(serde_json::json!({"fault": []}))).await.unwrap();
     for _ in 0..10 {
-        subscriber.wait_for("what came back", |_| true).await;
+        subscriber.wait_for("a returned message", |_| true).await;
     }
     check_ledgers(&fleet).await;
     fleet.shutdown(Duration::from_secs(10)).await;
@@ -269,7 +269,7 @@ async fn a_crash_loses_messages_in_flight(kind: Kind) {
     fleet.shutdown(Duration::from_secs(10)).await;
 }
 
-/// The farewell waits for acknowledgements, but not for ever.
+/// DISCONNECT waits for acknowledgements, up to a timeout.
 async fn a_stop_returns_unacknowledged_messages(kind: Kind) {
     let server = Server::start(kind).await;
     let proxy = Proxy::to(server.device_port()).await;
@@ -280,16 +280,16 @@ async fn a_stop_returns_unacknowledged_messages(kind: Kind) {
     assert!(ledger.closes(totals.waiting.0, totals.waiting.1), "{ledger:?}");
 }
 
-/// Devices that are silent do not stand in the way of others who want to connect.
+/// Silent devices release their dial slots.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn silent_devices_do_not_block_others_from_connecting() {
-    // More than may try at one time, and one who comes later.
+    // More than the limit of concurrent attempts, and one later device.
     const SILENT: usize = 300;
-    const TRYING: usize = 256;
+    const CONCURRENT_DIALS: usize = 256;
     let server = Server::start(Kind::Embedded).await;
     let proxy = Proxy::to(server.device_port()).await;
     proxy.block();
-    let devices = (0..=SILENT).map(mute).collect();
+    let devices = (0..=SILENT).map(idle_device).collect();
     let broker = at_port(proxy.port);
     let fleet = Fleet::start(FleetConfig {
         devices,
@@ -298,7 +298,7 @@ async fn silent_devices_do_not_block_others_from_connecting() {
         connection: options(),
         start_rate: Some(SILENT as f64),
     });
-    proxy.connections(TRYING).await;
+    proxy.connections(CONCURRENT_DIALS).await;
     let silence = faults(serde_json::json!({"fault": [
         {"kind": "silence", "probability": 1.0, "every": "1s", "for": "600s"}
     ]}));
@@ -316,6 +316,6 @@ async fn silent_devices_do_not_block_others_from_connecting() {
     fleet.shutdown(Duration::from_secs(10)).await;
 }
 
-fn mute(number: usize) -> Blueprint {
+fn idle_device(number: usize) -> Blueprint {
     device(&format!("d-{number}"), PROTOCOLS[number % 2], |_| |_: Event, _: &mut Context| Ok(()))
 }

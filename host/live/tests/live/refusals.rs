@@ -1,4 +1,4 @@
-//! Brokers that say no, and devices that cannot.
+//! Refused connections, messages and subscriptions, and behaviours that refuse to start.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use crate::support::mosquitto::{Mosquitto, free_port};
 use crate::support::server::{at_port, options};
 use crate::support::{eventually, wait_for};
 
-/// Why a device is down, as soon as it says so.
+/// Waits until a device is down and returns the reason.
 pub async fn why_down(fleet: &Fleet, id: &str) -> String {
     eventually("a refusal", || async {
         match fleet.status(id).await.unwrap().link {
@@ -33,7 +33,7 @@ pub async fn why_down(fleet: &Fleet, id: &str) -> String {
     .await
 }
 
-/// Lines and files for a broker that knows one user.
+/// Configuration lines and files for a Mosquitto with one user.
 pub fn passwords() -> (&'static str, [(&'static str, Vec<u8>); 2]) {
     let passwords = tempfile::tempdir().unwrap();
     let file = passwords.path().join("passwords");
@@ -50,23 +50,24 @@ pub fn passwords() -> (&'static str, [(&'static str, Vec<u8>); 2]) {
     (lines, [("passwords", passwords), ("access", access)])
 }
 
-fn guarded() -> Mosquitto {
+fn password_broker() -> Mosquitto {
     let (lines, files) = passwords();
     let files: Vec<_> = files.iter().map(|(name, content)| (*name, content.as_slice())).collect();
     Mosquitto::with(free_port(), lines, &files)
 }
 
-pub fn signed(username: Option<&str>, password: Option<&str>) -> ConnectionOptions {
+pub fn with_credentials(username: Option<&str>, password: Option<&str>) -> ConnectionOptions {
     ConnectionOptions { username: username.map(Into::into), password: password.map(Into::into), ..options() }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_password_has_a_readable_reason() {
-    let server = guarded();
+    let server = password_broker();
     for protocol in PROTOCOLS {
         for (username, password) in [(None, None), (Some("someone"), Some("wrong"))] {
             let device = listener("device", protocol, &[]);
-            let fleet = start(at_port(server.port), signed(username, password), vec![device.blueprint]);
+            let fleet =
+                start(at_port(server.port), with_credentials(username, password), vec![device.blueprint]);
             assert_eq!(why_down(&fleet, "device").await, "the broker refused the connection: not authorized");
             assert!(!fleet.is_ready());
             fleet.shutdown(Duration::from_secs(5)).await;
@@ -75,11 +76,11 @@ async fn a_wrong_password_has_a_readable_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_right_password_opens() {
-    let server = guarded();
+async fn the_right_password_connects() {
+    let server = password_broker();
     for protocol in PROTOCOLS {
         let mut device = listener("device", protocol, &["t/#"]);
-        let options = signed(Some("someone"), Some("right"));
+        let options = with_credentials(Some("someone"), Some("right"));
         let fleet = start(at_port(server.port), options, vec![device.blueprint.clone()]);
         device.ready().await;
         fleet.shutdown(Duration::from_secs(5)).await;
@@ -106,18 +107,19 @@ async fn a_fleet_is_ready_when_a_behaviour_refuses_to_start() {
         |_: Event, _: &mut Context| Err(Trap::new(TrapKind::Refused, "no `interval`"))
     });
     let fleet = start(at_port(free_port()), options(), vec![refuses]);
-    eventually("giving up", || async { fleet.is_ready().then_some(()) }).await;
+    eventually("the fleet to be ready", || async { fleet.is_ready().then_some(()) }).await;
     assert_eq!(fleet.totals().await.unwrap().devices.failed, 1);
-    assert_eq!(fleet.status("nobody").await.unwrap_err(), FleetError::UnknownDevice("nobody".into()));
+    assert_eq!(fleet.status("missing").await.unwrap_err(), FleetError::UnknownDevice("missing".into()));
     fleet.shutdown(Duration::from_secs(5)).await;
 }
 
-/// [MQTT-3.2.2-11], [MQTT-3.2.2-14], and the largest packet: the connection stays, and the rest goes through.
+/// [MQTT-3.2.2-11], [MQTT-3.2.2-14], and the maximum packet size: the connection stays up, and later messages
+/// arrive.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_publish_beyond_the_brokers_limits_is_refused_locally() {
     let lines = "allow_anonymous true\nmax_qos 1\nretain_available false\nmax_packet_size 1000";
     let server = Mosquitto::with(free_port(), lines, &[]);
-    let (sender, mut heard) = mpsc::unbounded_channel();
+    let (sender, mut received) = mpsc::unbounded_channel();
     let plain = device("device", Protocol::V5, move |_| {
         let sender = sender.clone();
         move |event: Event, context: &mut Context| {
@@ -143,7 +145,7 @@ async fn a_publish_beyond_the_brokers_limits_is_refused_locally() {
         fleet.publish("device", refused).await.unwrap();
     }
     fleet.publish("device", message("t/x", "small").with_qos(Qos::AtLeastOnce)).await.unwrap();
-    let first = wait_for(&mut heard, "the first that comes through", |_| true).await;
+    let first = wait_for(&mut received, "the first accepted message", |_| true).await;
     assert_eq!(first, "small");
     let totals = fleet.totals().await.unwrap();
     let through = totals.ledger.sent - totals.ledger.returned;
@@ -152,14 +154,14 @@ async fn a_publish_beyond_the_brokers_limits_is_refused_locally() {
     fleet.shutdown(Duration::from_secs(5)).await;
 }
 
-/// A broker that takes the connection and refuses every subscription; Mosquitto's access list grants them
-/// all and keeps the messages back instead.
+/// Starts a broker that accepts connections and refuses every subscription. Mosquitto's access list grants
+/// all subscriptions and withholds the messages instead.
 async fn refuses_subscriptions(protocol: Protocol) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let (connack, refusal): (&[u8], &[u8]) = match protocol {
         Protocol::V4 => (&[0x20, 2, 0, 0], &[0x80]),
-        // Not authorized, behind no properties.
+        // Empty properties, then "not authorized".
         Protocol::V5 => (&[0x20, 3, 0, 0, 0], &[0, 0x87]),
     };
     tokio::spawn(async move {
@@ -178,12 +180,12 @@ async fn refuses_subscriptions(protocol: Protocol) -> u16 {
     port
 }
 
-/// Passes on what is logged.
+/// Tracing subscriber that forwards log lines to a channel.
 struct Log(mpsc::UnboundedSender<String>);
 
-struct Line(String);
+struct FieldText(String);
 
-impl Visit for Line {
+impl Visit for FieldText {
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
         self.0 += &format!("{field}={value:?} ");
     }
@@ -203,7 +205,7 @@ impl Subscriber for Log {
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
     fn event(&self, event: &tracing::Event<'_>) {
-        let mut line = Line(format!("{} ", event.metadata().level()));
+        let mut line = FieldText(format!("{} ", event.metadata().level()));
         event.record(&mut line);
         let _ = self.0.send(line.0);
     }
@@ -213,11 +215,11 @@ impl Subscriber for Log {
     fn exit(&self, _: &Id) {}
 }
 
-/// On one thread, so that the log can be heard.
+/// Runs on one thread, since the tracing default is per thread.
 #[tokio::test]
 async fn a_refused_subscription_is_logged() {
     let (sender, mut log) = mpsc::unbounded_channel();
-    let _hearing = tracing::subscriber::set_default(Log(sender));
+    let _guard = tracing::subscriber::set_default(Log(sender));
     for (protocol, why) in
         [(Protocol::V4, "not allowed, or the filter is not supported"), (Protocol::V5, "not authorized")]
     {

@@ -1,4 +1,4 @@
-//! How connections end, and what others hear of it.
+//! End of connections: last messages and wills.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ fn state(name: &str, payload: &str) -> Message {
     message(&format!("t/{name}/state"), payload).with_retain(true).with_qos(Qos::AtLeastOnce)
 }
 
-/// Says `online` when it comes up, `offline` when it is stopped, and leaves `lost` as its will.
+/// Device that publishes `online` when it connects and `offline` when it is stopped, with the will `lost`.
 fn stateful(name: &str, protocol: Protocol, last: Qos) -> Blueprint {
     device(name, protocol, move |identity| {
         let name = identity.id.to_string();
@@ -58,7 +58,7 @@ async fn a_crash_leaves_the_will_and_the_device_comes_back(kind: Kind) {
         assert!(fleet.is_ready());
         fleet.power(&name, PowerCommand::Crash).await.unwrap();
         subscriber.wait_for("the will", |line| line.ends_with("|lost")).await;
-        subscriber.wait_for("the next life", |line| line.ends_with("|online")).await;
+        subscriber.wait_for("the next start", |line| line.ends_with("|online")).await;
         assert_eq!(fleet.totals().await.unwrap().connects, 2);
         check_ledgers(&fleet).await;
         fleet.shutdown(Duration::from_secs(10)).await;
@@ -78,7 +78,7 @@ async fn a_stop_leaves_the_last_message_and_no_will(kind: Kind) {
             assert_eq!(refused, Err(FleetError::NotRunning(name.clone())));
             subscriber.wait_for("offline", |line| line.ends_with("|offline")).await;
             fleet.power(&name, PowerCommand::Start).await.unwrap();
-            // Nothing came between: no will.
+            // No will was published in between.
             let next = subscriber.wait_for("anything", |_| true).await;
             assert!(next.ends_with("|online"), "{next}");
             fleet.shutdown(Duration::from_secs(10)).await;
@@ -100,13 +100,13 @@ async fn a_shutdown_flushes_all_last_messages(kind: Kind) {
     }
     let totals = fleet.shutdown(Duration::from_secs(20)).await;
     assert_eq!((totals.devices.running, totals.ledger.sent), (0, 2 * DEVICES as u64));
-    // A subscriber who comes after the shutdown finds every device's last word.
+    // A later subscriber receives every device's last retained message.
     let mut later = Subscriber::start(server.port(), "t/+/state").await;
-    let mut kept = Vec::new();
+    let mut retained = Vec::new();
     for _ in 0..DEVICES {
-        kept.push(later.wait_for("a kept state", |_| true).await);
+        retained.push(later.wait_for("a retained state", |_| true).await);
     }
-    assert!(kept.iter().all(|line| line.ends_with("|offline")), "{kept:#?}");
+    assert!(retained.iter().all(|line| line.ends_with("|offline")), "{retained:#?}");
     assert_eq!(fleet.publish("d-0", message("t/x", "x")).await, Err(FleetError::Closed));
     assert_eq!(fleet.shutdown(Duration::from_secs(1)).await.ledger, totals.ledger);
 }

@@ -1,5 +1,4 @@
-//! What the tests are written in: brokers, devices whose behaviour is a closure, and a client that
-//! nobody here wrote.
+//! Test support: brokers, devices whose behaviour is a closure, and third-party clients.
 
 pub mod authority;
 pub mod device;
@@ -12,48 +11,48 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-/// Longest wait for anything. Generous, as the machine may be busy with other things.
+/// Timeout of every wait. Generous, since the machine may be busy.
 pub const TIMEOUT: Duration = Duration::from_secs(40);
 
-/// The next thing that `fits`; what comes before is passed over.
+/// Waits for the next item that satisfies `matches` and skips others.
 pub async fn wait_for<T: std::fmt::Debug>(
     seen: &mut mpsc::UnboundedReceiver<T>,
     what: &str,
-    mut fits: impl FnMut(&T) -> bool,
+    mut matches: impl FnMut(&T) -> bool,
 ) -> T {
-    let mut passed = Vec::new();
+    let mut skipped = Vec::new();
     let found = tokio::time::timeout(TIMEOUT, async {
-        while let Some(thing) = seen.recv().await {
-            if fits(&thing) {
-                return Some(thing);
+        while let Some(item) = seen.recv().await {
+            if matches(&item) {
+                return Some(item);
             }
-            passed.push(thing);
+            skipped.push(item);
         }
         None
     })
     .await;
     match found {
-        Ok(Some(thing)) => thing,
-        Ok(None) => panic!("{what} can no longer come; before: {passed:#?}"),
-        Err(_) => panic!("{what} did not come; before: {passed:#?}"),
+        Ok(Some(item)) => item,
+        Ok(None) => panic!("the channel closed before {what}; skipped: {skipped:#?}"),
+        Err(_) => panic!("timed out waiting for {what}; skipped: {skipped:#?}"),
     }
 }
 
-/// Look again until a condition holds.
-pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut look: impl FnMut() -> F) -> T {
-    let looked = tokio::time::timeout(TIMEOUT, async {
+/// Polls a condition until it holds.
+pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut poll: impl FnMut() -> F) -> T {
+    let polled = tokio::time::timeout(TIMEOUT, async {
         loop {
-            if let Some(found) = look().await {
+            if let Some(found) = poll().await {
                 return found;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     });
-    looked.await.unwrap_or_else(|_| panic!("{what} did not come about"))
+    polled.await.unwrap_or_else(|_| panic!("timed out waiting for {what}"))
 }
 
-/// Make tests of functions that take a kind of broker: a Mosquitto, a Mosquitto over TLS, the embedded one through its
-/// door, and the embedded one by links. After `sockets_only` stand those in which there is nothing to link to.
+/// Creates tests from functions that take a kind of broker: Mosquitto, Mosquitto over TLS, the embedded
+/// broker over TCP, and the embedded broker without sockets. Tests after `sockets_only` skip the last kind.
 macro_rules! on_all_brokers {
     ($($name:ident),+ $(,)? $(; sockets_only: $($socket:ident),+ $(,)?)?) => {
         mod on_mosquitto {

@@ -1,4 +1,4 @@
-//! Another version for a fleet of several groups.
+//! Rollout of a new version to a fleet of several groups.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,36 +16,36 @@ use crate::support::eventually;
 use crate::support::server::{Kind, Server, options};
 
 const GROUPS: [&str; 3] = ["west", "east", "south"];
-const OF_EACH: usize = 3;
+const DEVICES_PER_GROUP: usize = 3;
 
-/// When a version fails in the second group; in the others it does well.
+/// Failure of a version in the second group; the other groups succeed.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Breaks {
+enum FailureTime {
     Never,
-    AtOnce,
-    Later,
+    AtStart,
+    AtTimer,
 }
 
-/// Makes one version, and remembers whose instances it made.
-struct Maker {
+/// Factory of one version that records the devices of its instances.
+struct RecordingFactory {
     version: &'static str,
-    breaks: Breaks,
-    made: Mutex<Vec<String>>,
+    failure: FailureTime,
+    instances: Mutex<Vec<String>>,
 }
 
-impl Maker {
-    fn new(version: &'static str, breaks: Breaks) -> Arc<Self> {
-        Arc::new(Self { version, breaks, made: Mutex::default() })
+impl RecordingFactory {
+    fn new(version: &'static str, failure: FailureTime) -> Arc<Self> {
+        Arc::new(Self { version, failure, instances: Mutex::default() })
     }
 }
 
-impl BehaviourFactory for Maker {
+impl BehaviourFactory for RecordingFactory {
     fn instantiate(&self, identity: &Identity) -> Result<Box<dyn Behaviour>, Trap> {
-        self.made.lock().unwrap().push(identity.id.to_string());
-        let breaks = if &*identity.group == GROUPS[1] { self.breaks } else { Breaks::Never };
-        match breaks {
-            Breaks::AtOnce => Err(broken()),
-            _ => Ok(Box::new(Ticking { breaks })),
+        self.instances.lock().unwrap().push(identity.id.to_string());
+        let failure = if &*identity.group == GROUPS[1] { self.failure } else { FailureTime::Never };
+        match failure {
+            FailureTime::AtStart => Err(broken()),
+            _ => Ok(Box::new(Ticking { failure })),
         }
     }
 
@@ -62,9 +62,9 @@ fn broken() -> Trap {
     Trap::new(TrapKind::Trapped, "it broke")
 }
 
-/// Has a timer that fires again and again.
+/// Behaviour with a periodic timer.
 struct Ticking {
-    breaks: Breaks,
+    failure: FailureTime,
 }
 
 impl Ticking {
@@ -76,7 +76,7 @@ impl Ticking {
 impl Behaviour for Ticking {
     fn handle(&mut self, event: Event, mut context: Context) -> (Context, Result<(), Trap>) {
         let outcome = match event {
-            Event::Timer(_) if self.breaks == Breaks::Later => Err(broken()),
+            Event::Timer(_) if self.failure == FailureTime::AtTimer => Err(broken()),
             Event::Timer(_) | Event::Started(_) => {
                 Self::tick(&mut context);
                 Ok(())
@@ -96,17 +96,17 @@ impl Behaviour for Ticking {
     }
 }
 
-fn devices(old: &Arc<Maker>) -> Vec<Blueprint> {
+fn devices(old: &Arc<RecordingFactory>) -> Vec<Blueprint> {
     let of = |group: &'static str| {
-        (0..OF_EACH).map(move |number| {
-            let usual = device(&format!("{group}-{number}"), Protocol::V5, |_| {
+        (0..DEVICES_PER_GROUP).map(move |number| {
+            let template = device(&format!("{group}-{number}"), Protocol::V5, |_| {
                 |_: Event, _: &mut Context| -> Result<(), Trap> { Ok(()) }
             });
-            let identity = Identity { group: group.into(), ..(*usual.identity).clone() };
+            let identity = Identity { group: group.into(), ..(*template.identity).clone() };
             Blueprint {
                 identity: Arc::new(identity),
                 factory: Arc::clone(old) as Arc<dyn BehaviourFactory>,
-                ..usual
+                ..template
             }
         })
     };
@@ -114,47 +114,56 @@ fn devices(old: &Arc<Maker>) -> Vec<Blueprint> {
 }
 
 async fn versions(fleet: &Fleet) -> Vec<String> {
-    let statuses = fleet.statuses(0..GROUPS.len() * OF_EACH).await.unwrap();
+    let statuses = fleet.statuses(0..GROUPS.len() * DEVICES_PER_GROUP).await.unwrap();
     statuses.iter().map(|status| status.version.sha256.to_string()).collect()
 }
 
-async fn rolled_out(breaks: Breaks, trial: Duration) -> (Fleet, Server, Arc<Maker>, Option<RolloutError>) {
+async fn start_and_roll_out(
+    failure: FailureTime,
+    trial: Duration,
+) -> (Fleet, Server, Arc<RecordingFactory>, Option<RolloutError>) {
     let server = Server::start(Kind::Local).await;
-    let old = Maker::new("old", Breaks::Never);
+    let old = RecordingFactory::new("old", FailureTime::Never);
     let fleet = start(&server, options(), devices(&old));
     eventually("all connections", || async { fleet.is_ready().then_some(()) }).await;
-    let new = Maker::new("new", breaks);
-    let everybody =
-        (0..GROUPS.len() * OF_EACH).map(|at| (at, Arc::clone(&new) as Arc<dyn BehaviourFactory>)).collect();
-    let outcome = fleet.roll_out(Rollout { devices: everybody, trial }).await;
+    let new = RecordingFactory::new("new", failure);
+    let all_devices = (0..GROUPS.len() * DEVICES_PER_GROUP)
+        .map(|at| (at, Arc::clone(&new) as Arc<dyn BehaviourFactory>))
+        .collect();
+    let outcome = fleet.roll_out(Rollout { devices: all_devices, trial }).await;
     (fleet, server, new, outcome.err())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_failed_canary_rolls_back_all_canaries() {
-    for breaks in [Breaks::AtOnce, Breaks::Later] {
-        let (fleet, _server, new, error) = rolled_out(breaks, Duration::from_secs(20)).await;
-        let Some(RolloutError::Canary { device, problem }) = error else { panic!("{breaks:?}: {error:?}") };
+    for failure in [FailureTime::AtStart, FailureTime::AtTimer] {
+        let (fleet, _server, new, error) = start_and_roll_out(failure, Duration::from_secs(20)).await;
+        let Some(RolloutError::Canary { device, problem }) = error else { panic!("{failure:?}: {error:?}") };
         assert_eq!(device.as_str(), "east-0");
         assert!(problem.contains("it broke"), "{problem}");
-        // One of each group at most had the new version: those after the one that failed at once had not.
-        let mut tried = new.made.lock().unwrap().clone();
+        // At most one device of each group had the new version; an immediate failure stops before the later
+        // groups.
+        let mut tried = new.instances.lock().unwrap().clone();
         tried.dedup();
-        let expected: &[&str] =
-            if breaks == Breaks::AtOnce { &["west-0", "east-0"] } else { &["west-0", "east-0", "south-0"] };
-        assert_eq!(tried, expected, "{breaks:?}");
-        assert_eq!(versions(&fleet).await, ["old"; 9], "{breaks:?}");
-        // They are well, and were never disconnected.
+        let expected: &[&str] = if failure == FailureTime::AtStart {
+            &["west-0", "east-0"]
+        } else {
+            &["west-0", "east-0", "south-0"]
+        };
+        assert_eq!(tried, expected, "{failure:?}");
+        assert_eq!(versions(&fleet).await, ["old"; 9], "{failure:?}");
+        // The devices run, and were never disconnected.
         check_ledgers(&fleet).await;
         let totals = fleet.shutdown(Duration::from_secs(5)).await;
-        assert_eq!((totals.connects, totals.devices.failed), (9, 0), "{breaks:?}");
+        assert_eq!((totals.connects, totals.devices.failed), (9, 0), "{failure:?}");
     }
 }
 
-/// Else the test above would prove nothing.
+/// Control for the test above.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_successful_canary_rolls_the_version_out() {
-    let (fleet, _server, _new, error) = rolled_out(Breaks::Never, Duration::from_millis(500)).await;
+    let (fleet, _server, _new, error) =
+        start_and_roll_out(FailureTime::Never, Duration::from_millis(500)).await;
     assert_eq!(error, None);
     assert_eq!(versions(&fleet).await, ["new"; 9]);
     assert_eq!(fleet.shutdown(Duration::from_secs(5)).await.connects, 9);

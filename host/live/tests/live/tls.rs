@@ -1,4 +1,4 @@
-//! TLS, with certificates of one's own.
+//! TLS connections, with test certificates.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,14 +10,14 @@ use wasmote_live::config::{BrokerUrl, ConnectionOptions, TlsMaterial};
 use wasmote_mqtt::message::Qos;
 use wasmote_mqtt::protocol::Protocol;
 
-use crate::refusals::{passwords, signed, why_down};
+use crate::refusals::{passwords, why_down, with_credentials};
 use crate::support::authority::{Authority, named};
 use crate::support::device::{PROTOCOLS, check_ledgers, faults, listener, message, start};
 use crate::support::mosquitto::{Mosquitto, free_port};
 use crate::support::server::{Kind, Server, options, with_tls};
 
-/// Speaks TLS, and asks for a client certificate.
-fn guarded(authority: &Authority) -> Mosquitto {
+/// Starts a Mosquitto with TLS that requires a client certificate.
+fn mutual_tls_broker(authority: &Authority) -> Mosquitto {
     let (certificate, key) = authority.sign("localhost");
     let lines = "allow_anonymous true\ncafile @/ca.pem\ncertfile @/server.pem\nkeyfile @/server.key\nrequire_certificate true";
     let ca = authority.pem();
@@ -39,7 +39,7 @@ fn trusting(ca: &Authority, client: Option<(Vec<u8>, Vec<u8>)>) -> ConnectionOpt
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mutual_tls_connects() {
     let authority = Authority::new("authority");
-    let server = guarded(&authority);
+    let server = mutual_tls_broker(&authority);
     for protocol in PROTOCOLS {
         let mut device = listener("device", protocol, &["t/#"]);
         let options = trusting(&authority, Some(authority.sign("device")));
@@ -55,15 +55,15 @@ async fn mutual_tls_connects() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn tls_errors_have_readable_reasons() {
     let authority = Authority::new("authority");
-    let server = guarded(&authority);
-    let stranger = Authority::new("stranger");
+    let server = mutual_tls_broker(&authority);
+    let other_authority = Authority::new("stranger");
     let client = || Some(authority.sign("device"));
     let plain = Mosquitto::start();
     let damaged = TlsMaterial { ca: Some(b"hello".to_vec()), client: None };
     assert_eq!(damaged.check().unwrap_err().to_string(), "the CA certificate holds no certificate");
     let damaged = ConnectionOptions { tls: Some(Arc::new(damaged)), ..options() };
     let cases = [
-        (url("localhost", server.port), trusting(&stranger, client()), "is not the one that signed"),
+        (url("localhost", server.port), trusting(&other_authority, client()), "is not the one that signed"),
         (
             url("127.0.0.1", server.port),
             trusting(&authority, client()),
@@ -85,7 +85,7 @@ async fn tls_errors_have_readable_reasons() {
     }
 }
 
-/// What a broker with this certificate is refused for.
+/// Reason that a device refuses a broker with this certificate.
 async fn refusal(authority: &Authority, params: CertificateParams) -> String {
     let (certificate, key) = authority.sign_params(params);
     let lines = "allow_anonymous true\ncertfile @/server.pem\nkeyfile @/server.key";
@@ -120,11 +120,11 @@ async fn an_error_says_what_to_do_about_the_brokers_certificate() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_error_says_what_to_do_about_the_devices_certificate() {
     let authority = Authority::new("authority");
-    let server = guarded(&authority);
-    let stranger = Authority::new("stranger");
+    let server = mutual_tls_broker(&authority);
+    let other_authority = Authority::new("stranger");
     for protocol in PROTOCOLS {
         let device = listener("device", protocol, &[]);
-        let options = trusting(&authority, Some(stranger.sign("device")));
+        let options = trusting(&authority, Some(other_authority.sign("device")));
         let fleet = start(url("localhost", server.port), options, vec![device.blueprint]);
         let why = why_down(&fleet, "device").await;
         assert!(why.contains("does not trust the authority that signed the client certificate"), "{why}");
@@ -137,15 +137,15 @@ async fn an_error_says_what_to_do_about_the_devices_certificate() {
     fleet.shutdown(Duration::from_secs(5)).await;
 }
 
-/// The handshake counts as part of the attempt to connect.
+/// The connect timeout includes the handshake.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_broker_that_does_not_answer_the_handshake_is_given_up_and_others_are_served_meanwhile() {
+async fn a_broker_that_does_not_answer_the_handshake_times_out() {
     let authority = Authority::new("authority");
-    let mute = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let mute = url("127.0.0.1", mute.local_addr().unwrap().port());
+    let unresponsive = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let unresponsive = url("127.0.0.1", unresponsive.local_addr().unwrap().port());
     let device = listener("device", Protocol::V5, &[]);
     let began = Instant::now();
-    let fleet = start(mute, trusting(&authority, None), vec![device.blueprint]);
+    let fleet = start(unresponsive, trusting(&authority, None), vec![device.blueprint]);
     let why = why_down(&fleet, "device").await;
     assert_eq!(why, "no answer from the broker within 10 s");
     assert!(began.elapsed() > Duration::from_secs(9));
@@ -153,7 +153,7 @@ async fn a_broker_that_does_not_answer_the_handshake_is_given_up_and_others_are_
     fleet.shutdown(Duration::from_secs(5)).await;
 }
 
-/// Certificates, name and password belong together, as over TCP.
+/// User name and password also work over TLS.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_name_and_a_password_go_over_tls() {
     let (lines, files) = passwords();
@@ -161,19 +161,19 @@ async fn a_name_and_a_password_go_over_tls() {
     let server = Server::Tls(with_tls(free_port(), lines, &files));
     for protocol in PROTOCOLS {
         let mut device = listener("device", protocol, &["t/#"]);
-        let right = server.trusted(signed(Some("someone"), Some("right")));
+        let right = server.trusted(with_credentials(Some("someone"), Some("right")));
         let fleet = start(server.url(), right, vec![device.blueprint.clone()]);
         device.ready().await;
         fleet.shutdown(Duration::from_secs(5)).await;
         let device = listener("device", protocol, &[]);
-        let wrong = server.trusted(signed(Some("someone"), Some("wrong")));
+        let wrong = server.trusted(with_credentials(Some("someone"), Some("wrong")));
         let fleet = start(server.url(), wrong, vec![device.blueprint]);
         assert_eq!(why_down(&fleet, "device").await, "the broker refused the connection: not authorized");
         fleet.shutdown(Duration::from_secs(5)).await;
     }
 }
 
-/// A throttle makes the handshake slow too: its bytes are those of the TCP connection.
+/// A throttle also slows the handshake, since it counts the bytes of the TCP connection.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_fault_of_the_byte_stream_acts_below_tls() {
     let server = Server::start(Kind::Tls).await;
@@ -183,7 +183,7 @@ async fn a_fault_of_the_byte_stream_acts_below_tls() {
     let began = Instant::now();
     let fleet = start(&server, options(), vec![blueprint]);
     device.ready().await;
-    // The messages of a handshake are some 1,500 bytes, and those of MQTT 200.
+    // A handshake takes some 1,500 bytes, and the MQTT packets take 200.
     let took = began.elapsed().as_secs_f64();
     assert!((0.9..20.0).contains(&took), "{took}");
     fleet.set_faults(&[0], faults(json!({"fault": []}))).await.unwrap();
@@ -193,7 +193,7 @@ async fn a_fault_of_the_byte_stream_acts_below_tls() {
     fleet.shutdown(Duration::from_secs(10)).await;
 }
 
-/// Records that arrive in pieces, and many at one time, are put together.
+/// Records that arrive in fragments or batches are reassembled.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_large_message_crosses_in_small_pieces() {
     let server = Server::start(Kind::Tls).await;

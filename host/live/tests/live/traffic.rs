@@ -1,4 +1,4 @@
-//! Messages between devices, and between devices and others.
+//! Messages between devices, and between devices and other clients.
 
 use std::time::Duration;
 
@@ -24,51 +24,51 @@ async fn every_level_crosses_in_both_protocols(kind: Kind) {
     let mut subscriber = Subscriber::start(server.port(), "t/from/#").await;
     for protocol in PROTOCOLS {
         let name = format!("{protocol:?}");
-        let mut there = listener(&format!("there-{name}"), protocol, &["t/from/#", "t/to"]);
-        let mut here = listener(&format!("here-{name}"), protocol, &[]);
-        let devices = vec![there.blueprint.clone(), here.blueprint.clone()];
+        let mut receiver = listener(&format!("receiver-{name}"), protocol, &["t/from/#", "t/to"]);
+        let mut sender = listener(&format!("sender-{name}"), protocol, &[]);
+        let devices = vec![receiver.blueprint.clone(), sender.blueprint.clone()];
         let fleet = start(&server, options(), devices);
-        here.ready().await;
-        there.ready().await;
+        sender.ready().await;
+        receiver.ready().await;
         for qos in LEVELS {
             let level = u8::from(qos);
-            // Out, and across to the other device...
+            // To the external subscriber and to the other device.
             let payload = format!("{name} at {level}");
-            let sent = message("t/from/here", &payload).with_qos(qos);
-            fleet.publish(&format!("here-{name}"), sent).await.unwrap();
-            let expected = format!("t/from/here|{level}|0|{payload}");
+            let sent = message("t/from/sender", &payload).with_qos(qos);
+            fleet.publish(&format!("sender-{name}"), sent).await.unwrap();
+            let expected = format!("t/from/sender|{level}|0|{payload}");
             subscriber.wait_for(&expected, |line| line == expected).await;
-            assert_eq!(there.message(&payload).await.qos, qos);
-            // ... and in.
+            assert_eq!(receiver.message(&payload).await.qos, qos);
+            // From an external publisher.
             let payload = format!("to {name} at {level}");
             publish(server.port(), "t/to", &payload, &["-q", &level.to_string()]).await;
-            assert_eq!(there.message(&payload).await.qos, qos);
+            assert_eq!(receiver.message(&payload).await.qos, qos);
         }
         check_ledgers(&fleet).await;
         let totals = fleet.shutdown(Duration::from_secs(10)).await;
-        // Three messages and the probe of each device.
+        // Three messages, and the probe of each device.
         assert_eq!((totals.ledger.generated, totals.ledger.sent), (5, 5));
-        // Three from the other, three from outside, and the probes.
+        // Three from the other device, three from the external publisher, and the probes.
         assert_eq!((totals.ledger.arrived, totals.ledger.received), (8, 8));
     }
 }
 
 async fn retained_messages_arrive_with_the_retain_flag(kind: Kind) {
     let server = Server::start(kind).await;
-    publish(server.port(), "t/kept", "from outside", &["-r", "-q", "1"]).await;
+    publish(server.port(), "t/retained", "from outside", &["-r", "-q", "1"]).await;
     for protocol in PROTOCOLS {
-        let mut device = listener("device", protocol, &["t/kept"]);
+        let mut device = listener("device", protocol, &["t/retained"]);
         let fleet = start(&server, options(), vec![device.blueprint.clone()]);
-        let kept = device.message("from outside").await;
-        assert!(kept.retain);
+        let retained = device.message("from outside").await;
+        assert!(retained.retain);
         device.ready().await;
-        // The same topic while it is subscribed: kept for others, but this one is fresh.
-        fleet.publish("device", message("t/kept", "fresh").with_retain(true)).await.unwrap();
+        // A retained message that arrives during the subscription has no retain flag.
+        fleet.publish("device", message("t/retained", "fresh").with_retain(true)).await.unwrap();
         assert!(!device.message("fresh").await.retain);
-        let mut later = Subscriber::start(server.port(), "t/kept").await;
-        later.wait_for("the kept message", |line| line == "t/kept|0|1|fresh").await;
+        let mut later = Subscriber::start(server.port(), "t/retained").await;
+        later.wait_for("the retained message", |line| line == "t/retained|0|1|fresh").await;
         fleet.shutdown(Duration::from_secs(10)).await;
-        publish(server.port(), "t/kept", "from outside", &["-r", "-q", "1"]).await;
+        publish(server.port(), "t/retained", "from outside", &["-r", "-q", "1"]).await;
     }
 }
 
@@ -78,7 +78,7 @@ async fn latency_is_known_for_what_devices_publish(kind: Kind) {
         let mut device = listener("device", protocol, &["t/echo"]);
         let fleet = start(&server, options(), vec![device.blueprint.clone()]);
         device.ready().await;
-        // MQTT 5 measures any payload, 3.1.1 what tells its time.
+        // Latency is measured for any payload on MQTT 5, and for payloads with `device` and `ts` on 3.1.1.
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         let payload = format!(r#"{{"device": "device", "ts": {:.6}}}"#, now.as_secs_f64());
         fleet.publish("device", message("t/echo", &payload).with_qos(Qos::AtLeastOnce)).await.unwrap();
@@ -94,7 +94,7 @@ async fn latency_is_known_for_what_devices_publish(kind: Kind) {
     }
 }
 
-/// Subscriptions and messages leave in the order in which the behaviour asked for them.
+/// Subscriptions and messages are sent in the order of the behaviour's calls.
 async fn a_publish_after_a_subscribe_is_received(kind: Kind) {
     const DEVICES: usize = 40;
     let server = Server::start(kind).await;
@@ -104,14 +104,14 @@ async fn a_publish_after_a_subscribe_is_received(kind: Kind) {
             move |event: Event, context: &mut Context| {
                 if let Event::Connection(_) = event {
                     context.subscribe(TopicFilter::new(topic.as_str()).unwrap(), Qos::AtLeastOnce).unwrap();
-                    context.publish(message(&topic, "to myself")).unwrap();
+                    context.publish(message(&topic, "to itself")).unwrap();
                 }
                 Ok(())
             }
         })
     });
     let fleet = start(&server, options(), devices.collect());
-    eventually("every device to hear itself", || async {
+    eventually("every device to receive its own message", || async {
         (fleet.totals().await.unwrap().ledger.received == DEVICES as u64).then_some(())
     })
     .await;

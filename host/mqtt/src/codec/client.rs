@@ -1,9 +1,8 @@
-//! The client's side of one connection.
+//! Client side of the codec, for one connection.
 //!
-//! It reads from bytes that are somebody else's, and keeps of them only the part of a packet whose rest has yet
-//! to come; so a connection on which nothing happens holds no buffer.
+//! It reads from borrowed buffers and keeps only an incomplete packet, so an idle connection holds no buffer.
 //!
-//! * `encode`: what a client sends. `decode`: what a broker sends.
+//! * `encode`: packets to a broker. `decode`: packets from a broker.
 
 mod decode;
 mod encode;
@@ -18,20 +17,20 @@ use crate::broker::reason::CloseReason;
 use crate::message::Qos;
 use crate::protocol::Protocol;
 
-/// A connection as its client sees it.
+/// Codec of one connection of a client.
 #[derive(Debug)]
 pub struct ClientCodec {
-    /// With the longest packet that the broker takes (section 3.2.2.3.6).
+    /// Includes the broker's maximum packet size (section 3.2.2.3.6).
     codec: Codec,
-    /// Highest QoS that the broker takes (section 3.2.2.3.4).
+    /// Maximum QoS of the broker (section 3.2.2.3.4).
     max_qos: Qos,
-    /// Whether the broker keeps messages (section 3.2.2.3.5).
+    /// Whether the broker supports retained messages (section 3.2.2.3.5).
     retain_available: bool,
-    /// Whether a clean start was asked for.
+    /// Whether CONNECT requested a clean start.
     clean_start: bool,
     /// Whether the broker has accepted the connection.
     is_accepted: bool,
-    /// The beginning of a packet.
+    /// Incomplete packet.
     partial: Vec<u8>,
 }
 
@@ -44,34 +43,34 @@ pub struct Credentials<'a> {
     pub password: Option<&'a str>,
 }
 
-/// What came from the broker.
+/// Decoded input from the broker.
 #[derive(Debug, PartialEq)]
 pub enum Incoming {
-    /// Something to go on with.
+    /// Packet for the client.
     Reply(Reply),
-    /// It refused the connection or ends it, and why, for people. Nothing comes after it.
+    /// The broker refused or ended the connection, with a readable reason. Nothing follows.
     Closed(String),
 }
 
-/// A packet that the broker would not take, or that MQTT has no room for. Nothing was written.
+/// Packet that exceeds the broker's limits or those of MQTT. Nothing was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
-    /// [MQTT-3.1.2-24] for the broker.
-    #[error("the broker takes no message so large")]
+    /// The packet exceeds the broker's maximum packet size [MQTT-3.1.2-24].
+    #[error("the message exceeds the broker's maximum packet size")]
     TooLarge,
-    /// [MQTT-3.2.2-11]
-    #[error("the broker takes no message at this QoS")]
+    /// The message exceeds the broker's maximum QoS [MQTT-3.2.2-11].
+    #[error("the broker does not support this QoS")]
     Qos,
-    /// [MQTT-3.2.2-14]
-    #[error("the broker keeps no messages, and takes none that are to be kept")]
+    /// The message is retained, and the broker does not support that [MQTT-3.2.2-14].
+    #[error("the broker does not support retained messages")]
     Retain,
-    /// [MQTT-1.5.4], [MQTT-1.5.6]
-    #[error("a text, or the payload of a will, is longer than the 65,535 bytes that MQTT has room for")]
+    /// A field exceeds 65,535 bytes [MQTT-1.5.4], [MQTT-1.5.6].
+    #[error("a string, or the payload of a will, exceeds the 65,535 bytes that MQTT allows")]
     TooLong,
 }
 
 impl ClientCodec {
-    /// A connection on which nothing was said.
+    /// Codec of a new connection.
     pub fn new(protocol: Protocol) -> Self {
         Self {
             codec: Codec::new(protocol),
@@ -88,7 +87,7 @@ impl ClientCodec {
         self.is_accepted
     }
 
-    /// Read what has come. What is heard before a breach of the rules counts.
+    /// Decodes received bytes. Packets before a protocol violation are kept.
     pub fn read(&mut self, bytes: &[u8], incoming: &mut Vec<Incoming>) -> Result<(), CloseReason> {
         if self.partial.is_empty() {
             let consumed = self.packets(bytes, incoming)?;
@@ -105,7 +104,7 @@ impl ClientCodec {
         Ok(())
     }
 
-    /// Take the packets at the front that are whole. Returns how many bytes they are.
+    /// Decodes the complete packets at the front. Returns their size in bytes.
     fn packets(&mut self, bytes: &[u8], incoming: &mut Vec<Incoming>) -> Result<usize, CloseReason> {
         let mut consumed = 0;
         while let Some((header, start)) = frame(&bytes[consumed..])? {
@@ -116,7 +115,7 @@ impl ClientCodec {
         Ok(consumed)
     }
 
-    /// A connection begins with CONNACK [MQTT-3.2.0-1], and has but one [MQTT-3.2.0-2].
+    /// A connection begins with CONNACK [MQTT-3.2.0-1], and has only one [MQTT-3.2.0-2].
     fn packet(&mut self, header: &FixedHeader, body: &[u8]) -> Result<Incoming, CloseReason> {
         let incoming = decode::packet(self.codec.protocol, header, body)?;
         match incoming {

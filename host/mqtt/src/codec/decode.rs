@@ -1,4 +1,4 @@
-//! What clients send.
+//! Decoder of packets from clients.
 
 use std::num::{NonZeroU16, NonZeroU32};
 
@@ -20,10 +20,10 @@ use crate::message::{Message, Qos, Will};
 use crate::protocol::Protocol;
 use crate::topic::{Topic, TopicFilter};
 
-/// The version that a CONNECT names, from its first bytes.
+/// Protocol version in the first bytes of a CONNECT.
 fn protocol_level(body: &[u8]) -> Option<u8> {
     let (name, rest) = body.split_at_checked(6)?;
-    // MQTT 3.1 called itself otherwise.
+    // MQTT 3.1 has another protocol name.
     let version = if name == b"\x00\x04MQTT" { *rest.first()? } else { 3 };
     (name == b"\x00\x04MQTT" || name == b"\x00\x06MQIs").then_some(version)
 }
@@ -33,7 +33,7 @@ pub(super) fn connect(header: &FixedHeader, mut body: Bytes) -> Result<(Codec, C
         Some(4) => Protocol::V4,
         Some(5) => Protocol::V5,
         Some(other) => {
-            // Older clients understand the old answer, later ones the new [MQTT-3.1.2-2].
+            // Older clients understand the CONNACK of 3.1.1, later ones that of MQTT 5 [MQTT-3.1.2-2].
             let protocol = Some(if other < 4 { Protocol::V4 } else { Protocol::V5 });
             return Err(RefusedConnect { refusal: ConnectRefusal::UnsupportedProtocolVersion, protocol });
         }
@@ -99,7 +99,7 @@ fn connect_refusal(error: &MqttError) -> ConnectRefusal {
     }
 }
 
-/// [MQTT-4.13.1-1]
+/// Reason code for a decoding error [MQTT-4.13.1-1].
 pub(super) fn close_reason(error: &MqttError) -> CloseReason {
     match error {
         MqttError::DuplicatePropertyId(_) | MqttError::ProtocolError(_) => CloseReason::ProtocolError,
@@ -139,12 +139,12 @@ pub(super) fn packet(
         }
         Packet::PingReq => Ok(Request::PingReq),
         Packet::Disconnect(disconnect) => Ok(Request::Disconnect(disconnect_from(&disconnect)?)),
-        // A second CONNECT [MQTT-3.1.0-2], an AUTH that nobody asked for, and what only brokers send.
+        // A second CONNECT [MQTT-3.1.0-2], an unrequested AUTH, and packets that only brokers send.
         _ => Err(CloseReason::ProtocolError),
     }
 }
 
-/// 3.1.1 knows no reason codes and no properties, and the codec does not mind them there.
+/// Rejects reason codes and properties on 3.1.1, which `mqtt5-protocol` accepts there.
 fn check_length(protocol: Protocol, header: &FixedHeader) -> Result<(), CloseReason> {
     use mqtt5_protocol::packet::PacketType as Type;
     let length = match header.packet_type {
@@ -156,18 +156,18 @@ fn check_length(protocol: Protocol, header: &FixedHeader) -> Result<(), CloseRea
     fits.then_some(()).ok_or(CloseReason::MalformedPacket)
 }
 
-/// [MQTT-2.2.1-3]
+/// Rejects a packet identifier of zero [MQTT-2.2.1-3].
 pub(super) fn to_packet_id(number: u16) -> Result<PacketId, CloseReason> {
     PacketId::new(number).ok_or(CloseReason::ProtocolError)
 }
 
-/// A message, on its way to a broker or from one.
+/// Message of a PUBLISH, to or from a broker.
 pub(super) fn publish_from(
     packet: PublishPacket,
     context: properties::PropertyContext,
 ) -> Result<Publish, CloseReason> {
     if packet.topic_alias().is_some() {
-        // Neither side said that there may be any [MQTT-3.3.2-9], [MQTT-3.1.2-27].
+        // Topic aliases are rejected, since neither side enables them [MQTT-3.3.2-9], [MQTT-3.1.2-27].
         return Err(CloseReason::TopicAliasInvalid);
     }
     let packet_id = packet.packet_id.map(to_packet_id).transpose()?;
@@ -220,7 +220,7 @@ fn subscribe_from(packet: SubscribePacket) -> Result<Request, CloseReason> {
     Ok(Request::Subscribe(Subscribe { packet_id, identifier: subscription_id, filters }))
 }
 
-/// [MQTT-4.7.1-1], [MQTT-4.7.3-1]
+/// Topic filter of a subscription [MQTT-4.7.1-1], [MQTT-4.7.3-1].
 fn filter(text: String) -> Result<TopicFilter, CloseReason> {
     TopicFilter::new(text).map_err(|_| CloseReason::ProtocolError)
 }

@@ -1,4 +1,4 @@
-//! What goes to clients.
+//! Encoder of packets to clients.
 
 use bytes::{BufMut, BytesMut};
 use mqtt5_protocol::encoding::variable_int_len;
@@ -20,14 +20,14 @@ use crate::broker::reason::{AckReason, ConnectRefusal};
 use crate::message::Qos;
 use crate::protocol::Protocol;
 
-/// The other side takes no packet so large; nothing was written.
+/// The packet exceeds the peer's maximum packet size; nothing was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLarge;
 
 const PINGRESP: [u8; 2] = [0xD0, 0];
 
 impl Codec {
-    /// Write a packet behind what is there. A close is a DISCONNECT on MQTT 5 and nothing on 3.1.1.
+    /// Appends a packet to `out`. A close is DISCONNECT on MQTT 5 and nothing on 3.1.1.
     pub fn encode(&self, reply: &Reply, out: &mut BytesMut) -> Result<(), TooLarge> {
         match reply {
             Reply::ConnAck(accepted) => self.put(&self.connack(accepted), out),
@@ -46,14 +46,14 @@ impl Codec {
                 self.put(&UnsubAckPacket { reason_codes, protocol_version, ..UnsubAckPacket::new(id) }, out);
             }
             Reply::PingResp => out.put_slice(&PINGRESP),
-            // 3.1.1 has no such packet.
+            // 3.1.1 has no DISCONNECT from a broker.
             Reply::Close(_) if self.protocol == Protocol::V4 => {}
             Reply::Close(reason) => self.put(&DisconnectPacket::new(code(reason.code())), out),
         }
         Ok(())
     }
 
-    /// Say no to a CONNECT.
+    /// Appends a CONNACK that refuses the connection.
     pub fn encode_refusal(&self, refusal: ConnectRefusal, out: &mut BytesMut) {
         let known_to_v4 =
             matches!(refusal, ConnectRefusal::ClientIdInvalid | ConnectRefusal::UnsupportedProtocolVersion);
@@ -67,7 +67,7 @@ impl Codec {
         if self.protocol == Protocol::V5 { 5 } else { 4 }
     }
 
-    /// What the codec cannot write there is not to be written: all of it was made here.
+    /// Appends a packet. An encoding error is a bug, since the broker created all contents; it is logged.
     fn put(&self, packet: &impl MqttPacket, out: &mut BytesMut) {
         let before = out.len();
         if let Err(error) = packet.encode(out) {
@@ -109,7 +109,7 @@ impl Codec {
     }
 
     pub(super) fn ack(&self, ack: Ack, out: &mut BytesMut) {
-        // 3.1.1 has no reasons.
+        // 3.1.1 has no reason codes.
         let reason = if self.protocol == Protocol::V5 { ack.reason } else { AckReason::Success };
         let (id, reason) = (ack.packet_id.get(), code(reason.code()));
         match ack.step {
@@ -120,7 +120,7 @@ impl Codec {
         }
     }
 
-    /// The packet that there are most of is written without copies of its parts.
+    /// PUBLISH is the most frequent packet and is encoded without copies of its parts.
     pub(super) fn publish(&self, publish: &Publish, out: &mut BytesMut) -> Result<(), TooLarge> {
         let message = &publish.message;
         let topic = message.topic.as_str().as_bytes();
@@ -149,7 +149,7 @@ impl Codec {
         let properties_len = properties.map_or(Ok(()), |properties| properties.encode(out));
         out.put_slice(&message.payload);
         if header.and(properties_len).is_err() {
-            // They are longer than the wire can say.
+            // Lengths exceed their fields on the wire.
             out.truncate(before);
             return Err(TooLarge);
         }

@@ -1,6 +1,6 @@
-//! What a message says about itself, both ways.
+//! Properties of messages, in both directions.
 //!
-//! * `encode`: on its way out.
+//! * `encode`: properties of PUBLISH as bytes.
 
 mod encode;
 
@@ -12,16 +12,16 @@ use crate::origin;
 use crate::topic::Topic;
 pub(super) use encode::PropertyEncoder;
 
-/// Where properties stand, as not all may stand everywhere [MQTT-2.2.2].
+/// Packet that properties belong to; each packet allows its own set [MQTT-2.2.2].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PropertyContext {
     Publish,
-    /// From a broker.
+    /// PUBLISH from a broker.
     Delivery,
     Will,
 }
 
-/// What was read.
+/// Decoded properties of a message.
 #[derive(Debug, Default)]
 pub(super) struct MessageProperties {
     properties: message::Properties,
@@ -62,7 +62,7 @@ pub(super) fn decode(
                 }
             }
             (Id::WillDelayInterval, _) if context == PropertyContext::Will => {}
-            // It is for the broker to send [MQTT-3.3.4-6], and of no interest to a device.
+            // Only a broker may send it [MQTT-3.3.4-6]; devices do not use it.
             (Id::SubscriptionIdentifier, _) if context == PropertyContext::Delivery => {}
             _ => return Err(CloseReason::ProtocolError),
         }
@@ -70,7 +70,7 @@ pub(super) fn decode(
     Ok(decoded)
 }
 
-/// What the broker publishes with a will. It has no stamp: the broker decides when it is sent.
+/// Properties of a will. It has no origin, since the broker decides when it is sent.
 pub(super) fn encode_will(will: &Will) -> Properties {
     let mut out = Properties::new();
     if will.delay > 0 {

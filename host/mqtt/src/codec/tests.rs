@@ -2,7 +2,7 @@ use super::*;
 
 const CONNECT_V4: &[u8] = b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x0a\x00\x01a";
 const CONNECT_V5: &[u8] = b"\x10\x0e\x00\x04MQTT\x05\x02\x00\x0a\x00\x00\x01a";
-/// The packets of a lively conversation on MQTT 5, from a client.
+/// Typical packets of an MQTT 5 client.
 const PACKETS: &[&[u8]] = &[
     b"\x30\x0a\x00\x01t\x05\x02\x00\x00\x00\x09x",
     b"\x3d\x08\x00\x01t\x00\x01\x00xy",
@@ -42,7 +42,7 @@ fn a_packet_is_decoded_once_it_is_complete() {
         bytes.extend_from_slice(&[*last, 0xC0]);
         let found = Codec::new(Protocol::V5).decode(&mut bytes);
         assert!(matches!(found, Ok(Some(_))), "{packet:x?}: {found:?}");
-        assert_eq!(&bytes[..], [0xC0], "what follows stays");
+        assert_eq!(&bytes[..], [0xC0], "the following bytes stay");
     }
 }
 
@@ -66,33 +66,33 @@ fn protocol_violations_map_to_their_reason_codes() {
         // A topic with a wildcard [MQTT-3.3.2-2], and with NUL [MQTT-1.5.4-2].
         (b"\x30\x04\x00\x01#\x00", TopicNameInvalid),
         (b"\x30\x04\x00\x01\x00\x00", MalformedPacket),
-        // A topic that is no UTF-8 [MQTT-1.5.4-1].
+        // A topic that is not UTF-8 [MQTT-1.5.4-1].
         (b"\x30\x04\x00\x01\xff\x00", MalformedPacket),
         // An alias, which the broker does not know [MQTT-3.3.2-9].
         (b"\x30\x07\x00\x01t\x03\x23\x00\x01", TopicAliasInvalid),
         // A subscription identifier from a client [MQTT-3.3.4-6].
         (b"\x30\x06\x00\x01t\x02\x0b\x01", ProtocolError),
-        // A property twice, one that does not belong there, and one that does not exist.
+        // A duplicate property, one that is not allowed here, and an unknown one.
         (b"\x30\x08\x00\x01t\x04\x01\x00\x01\x00", ProtocolError),
         (b"\x30\x09\x00\x01t\x05\x11\x00\x00\x00\x09", ProtocolError),
         (b"\x30\x06\x00\x01t\x02\x77\x00", MalformedPacket),
-        // Properties that reach beyond their packet, and one that reaches beyond the others.
+        // A property block beyond the end of its packet, and a property beyond the end of its block.
         (b"\x30\x05\x00\x01t\x7f\x01", MalformedPacket),
         (b"\x30\x09\x00\x01t\x01\x02\x00\x00\x00\x09", MalformedPacket),
-        // Flags that are reserved [MQTT-2.1.3-1], bytes after the end, and nothing to subscribe to.
+        // Reserved flags [MQTT-2.1.3-1], bytes after the end, and SUBSCRIBE without a filter.
         (b"\x80\x06\x00\x01\x00\x00\x01t", MalformedPacket),
         (b"\xc0\x01\x00", MalformedPacket),
         (b"\x82\x03\x00\x01\x00", MalformedPacket),
         (b"\xa2\x03\x00\x01\x00", MalformedPacket),
         // A filter with a wildcard in the wrong place [MQTT-4.7.1-1].
         (b"\x82\x08\x00\x01\x00\x00\x02a#\x00", ProtocolError),
-        // Bits of the options that are reserved [MQTT-3.8.3-5], and a subscription identifier of zero.
+        // Reserved option bits [MQTT-3.8.3-5], and a subscription identifier of zero.
         (b"\x82\x07\x00\x01\x00\x00\x01t\xc0", MalformedPacket),
         (b"\x82\x09\x00\x01\x02\x0b\x00\x00\x01t\x00", ProtocolError),
-        // What only brokers send, and a second CONNECT [MQTT-3.1.0-2].
+        // Packets that only brokers send, and a second CONNECT [MQTT-3.1.0-2].
         (b"\xd0\x00", ProtocolError),
         (CONNECT_V5, ProtocolError),
-        // Authentication that nobody asked for.
+        // Unrequested AUTH.
         (b"\xf0\x02\x18\x00", ProtocolError),
     ];
     for (bytes, reason) in cases {
@@ -120,11 +120,11 @@ fn a_refused_client_is_answered_in_its_own_version() {
     assert_eq!(old, RefusedConnect { refusal: unsupported, protocol: Some(Protocol::V4) });
     let new = refused(b"\x10\x0d\x00\x04MQTT\x06\x02\x00\x0a\x00\x01a");
     assert_eq!(new, RefusedConnect { refusal: unsupported, protocol: Some(Protocol::V5) });
-    // Another protocol altogether, and MQTT that does not begin with CONNECT [MQTT-3.1.0-1].
+    // Another protocol, and MQTT that does not begin with CONNECT [MQTT-3.1.0-1].
     assert_eq!(refused(b"GET / HTTP/1.1\r\n\r\n").protocol, None);
     assert_eq!(refused(b"\xc0\x00").protocol, None);
     assert_eq!(refused(b"\x10\xff\xff\xff\x7f").protocol, None);
-    // The reserved flag [MQTT-3.1.2-3], a receive maximum of zero, a way of authentication.
+    // The reserved flag [MQTT-3.1.2-3], a receive maximum of zero, and an authentication method.
     let cases: &[(&[u8], ConnectRefusal)] = &[
         (b"\x10\x0e\x00\x04MQTT\x05\x03\x00\x0a\x00\x00\x01a", ConnectRefusal::MalformedPacket),
         (b"\x10\x11\x00\x04MQTT\x05\x02\x00\x0a\x03\x21\x00\x00\x00\x01a", ConnectRefusal::ProtocolError),
@@ -146,7 +146,7 @@ fn a_refused_client_is_answered_in_its_own_version() {
     }
 }
 
-/// Numbers that look random and are the same in every run.
+/// Deterministic pseudo-random numbers.
 pub(super) struct TestRng(u64);
 
 impl TestRng {
@@ -162,7 +162,7 @@ impl TestRng {
     }
 }
 
-/// Whatever comes, it is taken, awaited or refused; nothing panics and nothing is taken that is not there.
+/// Any input is decoded, incomplete or rejected; nothing panics, and a decoded packet consumes bytes.
 #[test]
 fn random_bytes_never_panic_the_server_codec() {
     let mut rng = TestRng::new();
@@ -193,7 +193,7 @@ fn random_bytes_never_panic_the_server_codec() {
         }
         let _ = decode_connect(&bytes);
     }
-    assert!(refused > 10_000, "the noise is noisy: {refused}");
+    assert!(refused > 10_000, "too few rejected inputs: {refused}");
 }
 
 #[test]
@@ -215,7 +215,7 @@ fn a_packet_beyond_the_clients_maximum_is_not_encoded() {
     assert_eq!(out.len(), 20);
 }
 
-/// The codec reads what was written without it.
+/// The crate's decoder reads the properties of this encoder.
 #[test]
 fn message_properties_round_trip() {
     use crate::broker::packet::{Publish, Reply, Request};

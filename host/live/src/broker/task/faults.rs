@@ -1,5 +1,6 @@
-//! The broker's own faults, as virtual time obeys them: what waits while it stands still, and what is gone when it
-//! ends. Its door stays; whoever comes through it while there is no broker is let out again at once.
+//! Faults of the embedded broker, with the semantics of virtual time: a paused broker queues packets, and a
+//! restart loses connections and, unless persistent, all state. The TCP listener stays open while the broker
+//! is down, and new connections are closed at once.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,20 +17,20 @@ use super::super::{BrokerFaultEvent, Peer};
 use super::BrokerTask;
 
 impl BrokerTask {
-    /// Other faults from now on. What the others had begun is over.
+    /// Replaces the faults. Failures of removed faults end.
     pub(in crate::broker) fn set_faults(&mut self, faults: &[Arc<Fault>], seed: Seed) {
         for transition in self.faults.change(faults, seed, self.clock.now().run) {
             self.apply_transition(&transition);
         }
     }
 
-    /// Fail now, for so long, in this fault's name.
+    /// Starts a failure now, for this duration, caused by this fault.
     pub(in crate::broker) fn fail(&mut self, fault: FaultId, failure: Failure, lasting: Duration) {
         let transition = self.faults.begin(fault, failure, lasting, self.clock.now().run);
         self.apply_transition(&transition);
     }
 
-    /// Tell of every failure from now on.
+    /// Adds a subscriber of fault events.
     pub(in crate::broker) fn subscribe_fault_events(
         &mut self,
         sender: mpsc::UnboundedSender<BrokerFaultEvent>,
@@ -37,14 +38,14 @@ impl BrokerTask {
         self.fault_event_senders.push(sender);
     }
 
-    /// Begin and end what is due.
+    /// Applies the transitions that are due.
     pub(super) fn advance_faults(&mut self) {
         while let Some(transition) = self.faults.advance(self.clock.now().run) {
             self.apply_transition(&transition);
         }
     }
 
-    /// A failure has begun or ended.
+    /// Applies the start or end of a failure.
     fn apply_transition(&mut self, transition: &BrokerTransition) {
         let now = self.clock.now().run;
         let event = BrokerFaultEvent {
@@ -62,8 +63,8 @@ impl BrokerTask {
         }
     }
 
-    /// The process ends. Visitors see their connections close without a word; devices have no socket that would
-    /// show them.
+    /// Simulates the end of the broker process. TCP connections close without DISCONNECT. Devices in this
+    /// process have no socket that could close, so they receive a close reply.
     fn go_down(&mut self, persistent: bool) {
         for peer in self.model.fail(self.clock.now().run) {
             if let Peer::Device { shard, link } = peer {
@@ -76,8 +77,8 @@ impl BrokerTask {
         }
     }
 
-    /// It is up again. What has come in meanwhile is dealt with before what it is late with; after a restart the
-    /// first thing is to see who is gone.
+    /// Resumes work. After a pause, queued packets are handled before overdue deadlines. After a restart,
+    /// overdue deadlines run first, to detect lost clients.
     fn come_up(&mut self, failure: Failure) {
         let now = self.clock.now().run;
         self.deadlines_checked = std::time::Instant::now();
@@ -89,7 +90,7 @@ impl BrokerTask {
         }
     }
 
-    /// A device's packet comes while there is no broker.
+    /// Rejects a CONNECT of a device while the broker is down, and discards its other packets.
     pub(super) fn reject_while_down(&mut self, shard: u32, link: ConnectionId, request: &Request) {
         if matches!(request, Request::Connect(_)) {
             self.reply_to_shard(shard, link, Reply::Refused(ConnectRefusal::Unavailable));

@@ -1,4 +1,4 @@
-//! An open connection: its byte stream, and the packets that wait to be written to it.
+//! Open connection: its byte stream and its queue of packets.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,22 +16,22 @@ use super::sockets::{Dialer, Scratch};
 use crate::reason_text;
 use crate::stream::{ByteStream, Received};
 
-/// Bytes that are written at one time, if there are as many.
+/// Maximum size of one write, in bytes.
 const MAX_WRITE: usize = 64 << 10;
-/// Messages at QoS 0 that wait for a socket that takes no more. Further ones are refused.
+/// Maximum length of the queue for messages at QoS 0. Further ones are refused.
 const MAX_WAITING: usize = 100;
 
 pub(super) struct OpenSocket {
     pub(super) link: ConnectionId,
     pub(super) codec: ClientCodec,
-    /// The farewell is said, and has to be written by then.
+    /// Set when DISCONNECT is queued: the time by which it has to be written.
     pub(super) disconnect_deadline: Option<Time>,
-    /// It takes no more, for this reason; what the broker said before may still be read.
+    /// Reason that writes fail. Packets that the broker sent before can still be read.
     write_error: Option<String>,
     queue: VecDeque<Request>,
-    /// It is among those that get written.
+    /// Whether the socket is in [`Sockets::unwritten`](super::Sockets::unwritten).
     pub(super) flush_queued: bool,
-    /// A packet that the socket took the beginning of.
+    /// Packet that is partly written.
     partial: Option<PartialPacket>,
     pub(super) socket_waker: Arc<SocketWaker>,
     waker: Waker,
@@ -44,7 +44,7 @@ struct PartialPacket {
     written: usize,
 }
 
-/// A packet that the broker does not take.
+/// Message that exceeds the broker's limits.
 pub(super) struct RejectedPublish(pub(super) Publish, pub(super) SendError);
 
 impl OpenSocket {
@@ -69,7 +69,7 @@ impl OpenSocket {
         }
     }
 
-    /// Whether so much waits that a message at QoS 0 has to be refused.
+    /// Whether a message at QoS 0 has to be refused.
     pub(super) fn is_full(&self) -> bool {
         self.queue.len() >= MAX_WAITING
     }
@@ -82,13 +82,13 @@ impl OpenSocket {
         self.queue.is_empty() && self.partial.is_none() && !self.stream.has_unsent()
     }
 
-    /// The messages that were not written and that nobody will send again, in order.
+    /// Unwritten messages at QoS 0, which are not sent again, in order.
     pub(super) fn into_unsent(self) -> impl Iterator<Item = Message> {
         let partial = self.partial.map(|partial| partial.request);
         partial.into_iter().chain(self.queue).filter_map(AtMostOnce::into_qos_0_message)
     }
 
-    /// Read once. Says whether there may be more.
+    /// Reads once. Returns whether there may be more.
     pub(super) fn read(&mut self, scratch: &mut Scratch, dialer: &Dialer) -> Result<bool, String> {
         let mut context = Context::from_waker(&self.waker);
         match self.stream.read(&mut context, &mut scratch.buffers) {
@@ -100,12 +100,12 @@ impl OpenSocket {
             Ok(Received::Closed) => Err(reason_text::CONNECTION_CLOSED.to_owned()),
             Ok(Received::Data(bytes)) => match self.codec.read(bytes, &mut scratch.incoming) {
                 Ok(()) => Ok(true),
-                Err(breach) => Err(format!("the broker broke the rules of MQTT: {breach}")),
+                Err(violation) => Err(format!("the broker violated the MQTT protocol: {violation}")),
             },
         }
     }
 
-    /// Write what the socket takes. Those that the broker does not take come back.
+    /// Writes as much as the socket accepts. Messages that exceed the broker's limits go to `rejected`.
     pub(super) fn flush(
         &mut self,
         scratch: &mut Scratch,
@@ -138,9 +138,9 @@ impl OpenSocket {
         Ok(())
     }
 
-    /// All packets are written: close the stream over the socket. Says whether there is nothing left to be written.
+    /// Closes the stream once all packets are written. Returns whether nothing is left to write.
     pub(super) fn close(&mut self) -> bool {
-        // If it cannot be told that it is over, the broker sees it.
+        // If the close cannot be sent, the broker sees the end of the TCP connection.
         let closed = self.stream.close(&mut Context::from_waker(&self.waker));
         closed.is_err() || !self.stream.has_unsent()
     }
@@ -167,7 +167,7 @@ impl OpenSocket {
         Ok(())
     }
 
-    /// The socket took so many bytes of what was last offered to it.
+    /// Removes the written bytes from the queue.
     fn advance(&mut self, bytes: usize, scratch: &Scratch) {
         if let Some(partial) = &mut self.partial {
             partial.written += bytes;

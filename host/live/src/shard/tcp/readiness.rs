@@ -1,7 +1,7 @@
-//! Which of a shard's sockets want attention.
+//! Readiness set of a shard's sockets.
 //!
-//! Each has a bell, which the runtime rings when it can be read or written again. The shard hears which ready_set
-//! have rung, so that thousands of sockets need no task and no channel of their own.
+//! The runtime calls the waker of a socket when it can be read or written. The waker adds the socket to the
+//! shard's set, so that thousands of sockets need no task or channel each.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -11,18 +11,18 @@ use std::task::{Poll, Wake, Waker};
 
 use futures::task::AtomicWaker;
 
-/// The ready_set of a shard.
+/// Indices of the ready sockets of a shard.
 #[derive(Debug, Default)]
 pub(crate) struct ReadySet {
     ready: Mutex<Vec<u32>>,
-    /// The shard, while it waits.
+    /// Waker of the shard's task.
     shard_waker: AtomicWaker,
 }
 
-/// The bell of one connection.
+/// Waker of one socket.
 #[derive(Debug)]
 pub(super) struct SocketWaker {
-    /// Of the device within its shard.
+    /// Index of the device in its shard.
     index: u32,
     is_ready: AtomicBool,
     ready_set: Arc<ReadySet>,
@@ -37,12 +37,12 @@ impl ReadySet {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Those that have rung since the last question.
+    /// Moves the ready indices to `into`.
     pub(super) fn take(&self, into: &mut VecDeque<u32>) {
         into.extend(self.ready().drain(..));
     }
 
-    /// Until one has rung. May be abandoned and tried again.
+    /// Waits until a socket is ready. Cancel-safe.
     pub(crate) async fn wait(&self) {
         poll_fn(|cx| {
             self.shard_waker.register(cx.waker());
@@ -53,7 +53,7 @@ impl ReadySet {
 }
 
 impl SocketWaker {
-    /// What it rings for is being looked at from now on; what comes later rings again.
+    /// Clears the ready flag before reading, so that later readiness is not lost.
     pub(super) fn clear(&self) {
         self.is_ready.swap(false, Ordering::AcqRel);
     }
@@ -104,6 +104,6 @@ mod tests {
         first.set_ready();
         second.set_ready();
         ready_set.take(&mut ready);
-        assert_eq!(ready, [1, 2, 1], "the second was not looked at yet");
+        assert_eq!(ready, [1, 2, 1], "the second is still in the set");
     }
 }

@@ -1,4 +1,4 @@
-//! What the sockets of a shard share: buffers, the line for those that want to connect, and what to connect with.
+//! State shared by the sockets of a shard: buffers, the dial queue and the dialer.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,39 +14,38 @@ use crate::shard::event::{ShardEvent, ShardEventSender};
 use crate::socket::Socket;
 use crate::stream::{ByteStream, StreamBuffers};
 
-/// Most that is kept of a buffer for writing, in bytes.
+/// Capacity above which a write buffer is freed, in bytes.
 const KEPT: usize = 256 << 10;
 
-/// What the sockets of a shard share.
+/// State shared by the sockets of a shard.
 pub(in crate::shard) struct Sockets {
     pub(super) dialer: Dialer,
     pub(super) scratch: Scratch,
     pub(super) ready_set: Arc<ReadySet>,
     ready: VecDeque<u32>,
-    /// Devices for whose sockets there is something.
+    /// Devices whose sockets have packets to write.
     pub(super) unwritten: VecDeque<u32>,
-    /// Connections that are to be made, and for which it is not their turn yet.
+    /// Connections that wait for an attempt.
     pub(super) dial_queue: VecDeque<ConnectionId>,
-    /// Attempts under way, and how many there may be. More would overrun a broker's backlog, and each lost SYN
-    /// costs a second.
+    /// Connection attempts in flight. Their limit is the shard's part of [`MAX_DIALS`].
     pub(super) dialing: usize,
     max_dialing: usize,
 }
 
-/// What connections are made with.
+/// Opens connections.
 pub(super) struct Dialer {
     network: Arc<Network>,
-    /// The broker's, for people.
+    /// Address of the broker, for messages.
     pub(super) address: String,
     pub(super) event_sender: ShardEventSender,
 }
 
-/// Buffers for whoever has the turn.
+/// Scratch buffers for the socket that is being served.
 pub(super) struct Scratch {
     pub(super) buffers: StreamBuffers,
     pub(super) incoming: Vec<Incoming>,
     pub(super) write: BytesMut,
-    /// Where the packets in it end.
+    /// Ends of the packets in `write`.
     pub(super) packet_ends: Vec<usize>,
 }
 
@@ -79,7 +78,7 @@ impl Sockets {
         Arc::clone(&self.ready_set)
     }
 
-    /// A device whose socket wants attention.
+    /// Next device whose socket is ready.
     pub(in crate::shard) fn next_ready(&mut self) -> Option<usize> {
         if self.ready.is_empty() {
             self.ready_set.take(&mut self.ready);
@@ -87,17 +86,17 @@ impl Sockets {
         self.ready.pop_front().map(|index| index as usize)
     }
 
-    /// A device to whose socket there is something to write.
+    /// Next device whose socket has packets to write.
     pub(in crate::shard) fn next_unwritten(&mut self) -> Option<usize> {
         self.unwritten.pop_front().map(|index| index as usize)
     }
 
-    /// A connection whose turn it is to be made.
+    /// Next connection to attempt, unless the limit is reached.
     pub(in crate::shard) fn next_to_dial(&mut self) -> Option<ConnectionId> {
         if self.dialing < self.max_dialing { self.dial_queue.pop_front() } else { None }
     }
 
-    /// Room for what was heard. It is given back when it was dealt with.
+    /// Takes the list of incoming packets. Return it with [`Self::return_incoming`] after use.
     pub(in crate::shard) fn take_incoming(&mut self) -> Vec<Incoming> {
         std::mem::take(&mut self.scratch.incoming)
     }
@@ -107,7 +106,7 @@ impl Sockets {
         self.scratch.incoming = incoming;
     }
 
-    /// What a burst took is not kept for ever.
+    /// Frees buffers that a burst enlarged.
     pub(in crate::shard) fn shrink(&mut self) {
         if self.scratch.write.capacity() > KEPT {
             self.scratch.write = BytesMut::new();
@@ -130,7 +129,7 @@ impl Dialer {
         let (network, event_sender) = (Arc::clone(&self.network), self.event_sender.clone());
         let task = tokio::spawn(async move {
             let stream = network.connect(link.device.0).await;
-            // The shard may just have ended.
+            // Sending fails only after the shard has ended.
             let _ = event_sender.send((link.device.0, ShardEvent::Dialled(link.attempt, stream))).await;
         });
         task.abort_handle()

@@ -1,4 +1,4 @@
-//! Certificates of one's own.
+//! Certificate authority for tests.
 
 use std::sync::{Arc, LazyLock};
 
@@ -7,7 +7,7 @@ use wasmote_live::config::TlsMaterial;
 
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
-/// The authority of all brokers that need no other.
+/// Default authority of the test brokers.
 pub static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| Authority::new("authority of the tests"));
 
 impl Authority {
@@ -21,7 +21,7 @@ impl Authority {
         self.0.pem().into_bytes()
     }
 
-    /// A certificate and its key.
+    /// Creates a certificate and its key.
     pub fn sign(&self, name: &str) -> (Vec<u8>, Vec<u8>) {
         self.sign_params(named(name, vec![name.to_owned()]))
     }
@@ -32,13 +32,13 @@ impl Authority {
         (certificate.pem().into_bytes(), key.serialize_pem().into_bytes())
     }
 
-    /// Trust in it, without a certificate of the client's own.
+    /// TLS material that trusts this authority, without a client certificate.
     pub fn material(&self) -> Arc<TlsMaterial> {
         Arc::new(TlsMaterial { ca: Some(self.pem()), client: None })
     }
 }
 
-/// A certificate whose issuer has its own name would count as signed by itself.
+/// The issuer needs another name, since a certificate whose issuer has the same name counts as self-signed.
 pub fn named(name: &str, hosts: Vec<String>) -> CertificateParams {
     let mut params = CertificateParams::new(hosts).unwrap();
     params.distinguished_name.push(DnType::CommonName, name);

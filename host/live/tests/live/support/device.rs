@@ -41,7 +41,7 @@ where
     }
 }
 
-/// A device; `make` gives its behaviour at every start.
+/// Creates a device; `make` creates its behaviour at every start.
 pub fn device<F, B>(name: &str, protocol: Protocol, make: F) -> Blueprint
 where
     F: Fn(&Identity) -> B + Send + Sync + 'static,
@@ -65,15 +65,15 @@ where
     }
 }
 
-/// A device that subscribes and passes on every event of its life.
+/// Device that subscribes and forwards all its events to a channel.
 pub struct Listener {
     pub blueprint: Blueprint,
     pub seen: mpsc::UnboundedReceiver<Event>,
     probe: String,
 }
 
-/// The subscription to the probe is the last that is made, and the probe is retained: when it is there,
-/// the other subscriptions are too.
+/// Creates a listener. It subscribes to its probe last, and the probe is retained: its arrival proves that
+/// the other subscriptions are active too.
 pub fn listener(name: &str, protocol: Protocol, filters: &[&str]) -> Listener {
     let (sender, seen) = mpsc::unbounded_channel();
     let probe = format!("~probe/{name}");
@@ -103,31 +103,31 @@ pub fn listener(name: &str, protocol: Protocol, filters: &[&str]) -> Listener {
 }
 
 impl Listener {
-    /// Until the broker knows what it wants to hear.
+    /// Waits until all subscriptions are active.
     pub async fn ready(&mut self) {
         let probe = &self.probe;
-        let fits =
+        let matches =
             |event: &Event| matches!(event, Event::Message(message) if message.topic.as_str() == probe);
-        wait_for(&mut self.seen, "the device's own probe", fits).await;
+        wait_for(&mut self.seen, "the device's own probe", matches).await;
     }
 
-    /// The next message with this payload.
+    /// Waits for the next message with this payload.
     pub async fn message(&mut self, payload: &str) -> Message {
-        let fits =
+        let matches =
             |event: &Event| matches!(event, Event::Message(message) if message.payload == payload.as_bytes());
-        match wait_for(&mut self.seen, payload, fits).await {
+        match wait_for(&mut self.seen, payload, matches).await {
             Event::Message(message) => message,
-            other => panic!("{other:?} is no message"),
+            other => panic!("{other:?} is not a message"),
         }
     }
 
-    /// The next event that fits.
-    pub async fn event(&mut self, what: &str, fits: impl FnMut(&Event) -> bool) -> Event {
-        wait_for(&mut self.seen, what, fits).await
+    /// Waits for the next event that satisfies `matches`.
+    pub async fn event(&mut self, what: &str, matches: impl FnMut(&Event) -> bool) -> Event {
+        wait_for(&mut self.seen, what, matches).await
     }
 }
 
-/// Where a fleet goes: to an address, or to a broker of a certain kind.
+/// Broker of a fleet: an address, or a test server.
 pub struct Target {
     broker: BrokerUrl,
     embedded_broker: Option<BrokerHandle>,
@@ -147,7 +147,7 @@ impl From<&Server> for Target {
 }
 
 impl Target {
-    /// A broker, reached at another port.
+    /// The server's broker, at another port.
     pub fn by_port(server: &Server, port: u16) -> Self {
         Self::through(server, port, None)
     }
@@ -167,7 +167,7 @@ pub fn message(topic: &str, payload: &str) -> Message {
     Message::new(Topic::new(topic).unwrap(), payload.to_owned())
 }
 
-/// Faults as a user writes them.
+/// Parses a fault document.
 pub fn faults(document: serde_json::Value) -> Arc<[Arc<Fault>]> {
     let document: FaultDocument = serde_json::from_value(document).unwrap();
     document.faults().unwrap().into()
@@ -181,7 +181,7 @@ pub fn is_down(event: &Event) -> bool {
     matches!(event, Event::Connection(ConnectionChange::Down(_)))
 }
 
-/// A fleet's account must close at any time.
+/// Asserts that every device's ledger balances.
 pub async fn check_ledgers(fleet: &Fleet) {
     for status in fleet.statuses(0..fleet.devices().len()).await.unwrap() {
         let (out, inward) = status.totals.waiting;

@@ -1,4 +1,4 @@
-//! A Mosquitto of one's own: on a free port, with its log in hand, gone when dropped.
+//! Mosquitto process on a free port, with access to its log. It ends when dropped.
 
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpStream};
@@ -21,26 +21,26 @@ pub struct Mosquitto {
     _folder: TempDir,
 }
 
-/// Debian keeps the broker outside the path of ordinary users.
+/// Debian installs the broker outside the PATH of ordinary users.
 fn program() -> PathBuf {
     let debian = Path::new("/usr/sbin/mosquitto");
     if debian.exists() { debian.into() } else { "mosquitto".into() }
 }
 
 impl Mosquitto {
-    /// Open to everybody on loopback.
+    /// Starts a broker without authentication on loopback.
     pub fn start() -> Self {
         Self::with(free_port(), "allow_anonymous true", &[])
     }
 
-    /// With these lines of configuration and these files beside it; `@` in a line stands for their folder.
+    /// Starts a broker with these configuration lines and files; `@` in a line stands for the files' folder.
     pub fn with(port: u16, lines: &str, files: &[(&str, &[u8])]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         for (name, content) in files {
             std::fs::write(folder.path().join(name), content).unwrap();
         }
         let lines = lines.replace('@', folder.path().to_str().unwrap());
-        // It would give up root, and with it the right to read the folder.
+        // Without `user root` it would drop root and could not read the folder.
         let config = format!(
             "user root\nlistener {port} 127.0.0.1\n{lines}\nset_tcp_nodelay true\nlog_type all\nlog_dest stderr\n"
         );
@@ -75,7 +75,7 @@ impl Mosquitto {
         }
     }
 
-    /// Let it do nothing any more, as if the machine hung.
+    /// Stops the process with SIGSTOP, as if the machine hung.
     pub fn freeze(&self) {
         let frozen = Command::new("kill").args(["-STOP", &self.child.id().to_string()]).status();
         assert!(frozen.unwrap().success());

@@ -1,4 +1,4 @@
-//! Clients that nobody here wrote: `mosquitto_sub` and `mosquitto_pub`.
+//! Third-party clients: `mosquitto_sub` and `mosquitto_pub`.
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader};
@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::wait_for;
 
-/// Makes the topics unique by which subscribers find out that they are heard.
+/// Makes the subscribers' readiness topics unique.
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 pub struct Subscriber {
@@ -19,24 +19,25 @@ pub struct Subscriber {
 }
 
 impl Subscriber {
-    /// Subscribe, and wait until the broker knows. A message reads `topic|qos|retained|payload`.
+    /// Subscribes and waits until the subscription is active. A message reads `topic|qos|retained|payload`.
     pub async fn start(port: u16, filter: &str) -> Self {
         Self::with_format(port, filter, "%t|%q|%r|%p").await
     }
 
-    /// The same with another format, which has to name the topic.
+    /// Like [`Self::start`], with another format, which must include the topic.
     pub async fn with_format(port: u16, filter: &str, format: &str) -> Self {
         Self::with(port, filter, format, &["-V", "5", "-q", "2"]).await
     }
 
-    /// The same at QoS 1 with MQTT 3.1.1. At QoS 2 with MQTT 5 the client takes a burst of messages for an
-    /// error of the protocol, and ends.
+    /// Like [`Self::with_format`], at QoS 1 with MQTT 3.1.1. At QoS 2 with MQTT 5 `mosquitto_sub` treats a
+    /// burst of messages as a protocol error and exits.
     pub async fn for_bursts(port: u16, filter: &str, format: &str) -> Self {
         Self::with(port, filter, format, &["-V", "311", "-q", "1"]).await
     }
 
     async fn with(port: u16, filter: &str, format: &str, more: &[&str]) -> Self {
-        // The client tells of its subscription only when its buffer is full, so a retained message does.
+        // `mosquitto_sub` reports its subscription only when its output buffer is full, so a retained message
+        // signals it.
         let ready = format!("~ready/{}", NEXT.fetch_add(1, Ordering::Relaxed));
         publish(port, &ready, "ready", &["-r"]).await;
         let mut child = Command::new("mosquitto_sub")
@@ -55,7 +56,7 @@ impl Subscriber {
             }
         });
         let mut subscriber = Self { child, lines, early: VecDeque::new() };
-        // What the broker had kept may come before.
+        // Retained messages may arrive before the signal.
         let mut early = VecDeque::new();
         wait_for(&mut subscriber.lines, "the subscription", |line: &String| {
             early.push_back(line.clone());
@@ -67,17 +68,17 @@ impl Subscriber {
         subscriber
     }
 
-    /// The next message that `fits`.
-    pub async fn wait_for(&mut self, what: &str, fits: impl Fn(&str) -> bool) -> String {
+    /// Waits for the next message that satisfies `matches`.
+    pub async fn wait_for(&mut self, what: &str, matches: impl Fn(&str) -> bool) -> String {
         while let Some(line) = self.early.pop_front() {
-            if fits(&line) {
+            if matches(&line) {
                 return line;
             }
         }
-        wait_for(&mut self.lines, what, |line: &String| fits(line)).await
+        wait_for(&mut self.lines, what, |line: &String| matches(line)).await
     }
 
-    /// Everything that has arrived by now.
+    /// All messages that have arrived so far.
     pub fn messages(&mut self) -> Vec<String> {
         self.early.drain(..).chain(std::iter::from_fn(|| self.lines.try_recv().ok())).collect()
     }
@@ -90,7 +91,7 @@ impl Drop for Subscriber {
     }
 }
 
-/// Publish one message; more arguments as `mosquitto_pub` takes them.
+/// Publishes one message, with further arguments for `mosquitto_pub`.
 pub async fn publish(port: u16, topic: &str, payload: &str, more: &[&str]) {
     let mut command = Command::new("mosquitto_pub");
     command.args(["-p", &port.to_string(), "-t", topic, "-m", payload]).args(more);

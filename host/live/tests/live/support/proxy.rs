@@ -1,4 +1,4 @@
-//! A way to the broker that can be blocked and cut, as by a router that fails.
+//! TCP proxy in front of a broker that can block and cut connections, like a failing router.
 
 use std::net::Ipv4Addr;
 
@@ -10,62 +10,62 @@ use tokio::sync::watch;
 
 pub struct Proxy {
     pub port: u16,
-    way: watch::Sender<Way>,
+    state: watch::Sender<ProxyState>,
 }
 
 #[derive(Clone, Copy)]
-struct Way {
+struct ProxyState {
     open: bool,
-    /// A connection is of the time when it was made, and ends with it.
-    age: u32,
+    /// Incremented by a cut, which ends connections of earlier generations.
+    generation: u32,
     connections: usize,
 }
 
 impl Proxy {
-    /// An open way to that port.
+    /// Starts an open proxy to a port.
     pub async fn to(port: u16) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let proxy = Self {
             port: listener.local_addr().unwrap().port(),
-            way: watch::Sender::new(Way { open: true, age: 0, connections: 0 }),
+            state: watch::Sender::new(ProxyState { open: true, generation: 0, connections: 0 }),
         };
-        let way = proxy.way.clone();
+        let state = proxy.state.clone();
         tokio::spawn(async move {
             while let Ok((device, _)) = listener.accept().await {
-                way.send_modify(|way| way.connections += 1);
-                tokio::spawn(connection(device, port, way.subscribe()));
+                state.send_modify(|state| state.connections += 1);
+                tokio::spawn(connection(device, port, state.subscribe()));
             }
         });
         proxy
     }
 
-    /// Nothing gets through any more, either way, and nobody is told.
+    /// Holds back all bytes in both directions, without closing connections.
     pub fn block(&self) {
-        self.way.send_modify(|way| way.open = false);
+        self.state.send_modify(|state| state.open = false);
     }
 
-    /// End all connections.
+    /// Closes all connections.
     pub fn cut(&self) {
-        self.way.send_modify(|way| way.age += 1);
+        self.state.send_modify(|state| state.generation += 1);
     }
 
-    /// Let through what comes from now on, and what was held up, if it was not cut.
+    /// Forwards bytes again, including those held back on connections that were not cut.
     pub fn open(&self) {
-        self.way.send_modify(|way| way.open = true);
+        self.state.send_modify(|state| state.open = true);
     }
 
-    /// Until so many connections have been made.
+    /// Waits until `count` connections have been accepted.
     pub async fn connections(&self, count: usize) {
-        let mut way = self.way.subscribe();
-        let made = way.wait_for(|way| way.connections >= count);
-        tokio::time::timeout(super::TIMEOUT, made).await.expect("the connections did not come").unwrap();
+        let mut state = self.state.subscribe();
+        let made = state.wait_for(|state| state.connections >= count);
+        tokio::time::timeout(super::TIMEOUT, made).await.expect("timed out waiting for connections").unwrap();
     }
 }
 
-async fn connection(device: TcpStream, port: u16, mut way: watch::Receiver<Way>) {
-    let age = way.borrow().age;
-    let (out, back) = (way.clone(), way.clone());
-    let carry = async {
+async fn connection(device: TcpStream, port: u16, mut state: watch::Receiver<ProxyState>) {
+    let generation = state.borrow().generation;
+    let (out, back) = (state.clone(), state.clone());
+    let forward = async {
         let broker = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.ok()?;
         for stream in [&device, &broker] {
             stream.set_nodelay(true).ok()?;
@@ -77,16 +77,20 @@ async fn connection(device: TcpStream, port: u16, mut way: watch::Receiver<Way>)
         }
     };
     select! {
-        _ = carry => {}
-        _ = way.wait_for(|way| way.age != age) => {}
+        _ = forward => {}
+        _ = state.wait_for(|state| state.generation != generation) => {}
     }
 }
 
-async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut way: watch::Receiver<Way>) -> Option<()> {
+async fn pump(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut state: watch::Receiver<ProxyState>,
+) -> Option<()> {
     let mut buffer = vec![0; 16 << 10];
     loop {
         let length = from.read(&mut buffer).await.ok().filter(|length| *length > 0)?;
-        way.wait_for(|way| way.open).await.ok()?;
+        state.wait_for(|state| state.open).await.ok()?;
         to.write_all(&buffer[..length]).await.ok()?;
     }
 }

@@ -1,4 +1,4 @@
-//! A broker of either kind.
+//! Test broker of any kind.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -13,11 +13,11 @@ use super::mosquitto::{Mosquitto, free_port};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Mosquitto,
-    /// A Mosquitto that devices reach over TLS.
+    /// Mosquitto, which devices connect to over TLS.
     Tls,
-    /// The embedded one, through its door.
+    /// Embedded broker over TCP.
     Embedded,
-    /// The embedded one, by links within the process.
+    /// Embedded broker without sockets.
     Local,
 }
 
@@ -55,7 +55,7 @@ impl Server {
         }
     }
 
-    /// Leave to use it without sockets, if that is how it is to be used.
+    /// Handle for devices without sockets, if the kind is `Local`.
     pub fn handle(&self) -> Option<BrokerHandle> {
         match self {
             Self::Mosquitto(_) | Self::Tls(_) | Self::Embedded(_) => None,
@@ -63,7 +63,7 @@ impl Server {
         }
     }
 
-    /// Where devices reach it.
+    /// Port that devices connect to.
     pub fn device_port(&self) -> u16 {
         match self {
             Self::Tls(broker) => tls_port(broker.port),
@@ -75,7 +75,7 @@ impl Server {
         self.url_at(self.device_port())
     }
 
-    /// The same broker, reached at another port.
+    /// URL of the broker at another port.
     pub fn url_at(&self, port: u16) -> BrokerUrl {
         BrokerUrl { tls: matches!(self, Self::Tls(_)), ..at_port(port) }
     }
@@ -88,7 +88,7 @@ impl Server {
         }
     }
 
-    /// What the broker wrote into its log; nothing for the embedded one.
+    /// Mosquitto's log; empty for the embedded broker.
     pub fn log(&self) -> Vec<String> {
         match self {
             Self::Mosquitto(broker) | Self::Tls(broker) => broker.log(),
@@ -103,13 +103,13 @@ impl Server {
     }
 }
 
-/// The port for TLS beside another one, which stays the same when the broker is started again.
+/// TLS port that belongs to a plain port; it stays the same across restarts.
 fn tls_port(port: u16) -> u16 {
     static PORTS: Mutex<BTreeMap<u16, u16>> = Mutex::new(BTreeMap::new());
     *PORTS.lock().unwrap().entry(port).or_insert_with(free_port)
 }
 
-/// In the clear at one port, and with TLS at another.
+/// Starts a Mosquitto with one plain and one TLS port.
 pub fn with_tls(port: u16, lines: &str, files: &[(&str, &[u8])]) -> Mosquitto {
     let lines = format!(
         "{lines}\nlistener {} 127.0.0.1\ncertfile @/server.pem\nkeyfile @/server.key",
@@ -124,12 +124,12 @@ pub fn at_port(port: u16) -> BrokerUrl {
     BrokerUrl { host: "127.0.0.1".into(), port, tls: false }
 }
 
-/// Clean starts, and a keepalive that nobody waits for.
-pub fn patient() -> ConnectionOptions {
+/// Clean starts, and a keepalive that does not expire during a test.
+pub fn long_keepalive() -> ConnectionOptions {
     ConnectionOptions { keepalive: Duration::from_secs(60), ..options() }
 }
 
-/// Clean starts, and the shortest keepalive there is.
+/// Clean starts, and the shortest keepalive.
 pub fn options() -> ConnectionOptions {
     ConnectionOptions {
         keepalive: Duration::from_secs(5),

@@ -1,4 +1,4 @@
-//! What brokers send.
+//! Decoder of packets from brokers.
 
 use std::num::{NonZeroU16, NonZeroU32};
 
@@ -22,13 +22,13 @@ use crate::reason_text;
 pub(super) enum Packet {
     /// The connection is accepted.
     ConnAck(AcceptedConnAck),
-    /// Any other that there is something to do about.
+    /// Packet for the client.
     Reply(Reply),
-    /// The connection is refused or ended, and why.
+    /// The connection is refused or ended, with a readable reason.
     Closed(String),
 }
 
-/// A connection is accepted, and this is what the broker takes.
+/// CONNACK that accepts the connection, with the broker's limits.
 pub(super) struct AcceptedConnAck {
     pub(super) connack: ConnAck,
     pub(super) max_packet_size: Option<NonZeroU32>,
@@ -66,13 +66,13 @@ pub(super) fn packet(protocol: Protocol, header: &FixedHeader, body: &[u8]) -> R
             Reply::UnsubAck(to_packet_id(answer.packet_id)?, existed.collect())
         }
         Raw::PingResp => Reply::PingResp,
-        // What only clients send, an AUTH that nobody asked for, and a DISCONNECT on 3.1.1.
+        // Packets that only clients send, an unrequested AUTH, and DISCONNECT on 3.1.1.
         _ => return Err(CloseReason::ProtocolError),
     };
     Ok(Packet::Reply(reply))
 }
 
-/// The acknowledgement that there are most of: nothing but an identifier.
+/// Fast path for the most frequent acknowledgement: a packet identifier and nothing else.
 fn short_ack(header: &FixedHeader, body: &[u8]) -> Result<Option<Ack>, CloseReason> {
     let step = match header.packet_type {
         PacketType::PubAck => AckStep::PubAck,
@@ -89,7 +89,7 @@ fn short_ack(header: &FixedHeader, body: &[u8]) -> Result<Option<Ack>, CloseReas
     }
 }
 
-/// What is longer on MQTT 5 than on 3.1.1, and the codec does not mind there.
+/// Rejects contents of MQTT 5 on 3.1.1, which `mqtt5-protocol` accepts there.
 fn check_length(protocol: Protocol, header: &FixedHeader) -> Result<(), CloseReason> {
     let length = match header.packet_type {
         PacketType::PingResp => 0,
@@ -108,7 +108,7 @@ fn connack(packet: ConnAckPacket) -> Result<Packet, CloseReason> {
         connack: ConnAck {
             session_present: packet.session_present,
             assigned_client_id: None,
-            // Without a word it is as many as there are identifiers (section 3.2.2.3.3).
+            // The default is the number of packet identifiers (section 3.2.2.3.3).
             receive_maximum: NonZeroU16::MAX,
             server_keep_alive: None,
         },
@@ -126,7 +126,7 @@ impl AcceptedConnAck {
     fn set_property(&mut self, id: Id, value: &Value) -> Result<(), CloseReason> {
         const PROTOCOL_ERROR: CloseReason = CloseReason::ProtocolError;
         match (id, value) {
-            // Zero is a protocol error for both of these.
+            // Zero is a protocol error for both.
             (Id::ReceiveMaximum, Value::TwoByteInteger(most)) => {
                 self.connack.receive_maximum = NonZeroU16::new(*most).ok_or(PROTOCOL_ERROR)?;
             }
@@ -142,8 +142,8 @@ impl AcceptedConnAck {
             (Id::AssignedClientIdentifier, Value::Utf8String(name)) => {
                 self.connack.assigned_client_id = Some(name.as_str().into());
             }
-            // A session that ends sooner shows at the next CONNACK; no alias is ever used; what the broker does
-            // not offer to subscribers it says again when it is asked for.
+            // Ignored: a shorter session expiry shows at the next CONNACK, aliases are never used, and
+            // unsupported subscription features are reported in SUBACK.
             (
                 Id::SessionExpiryInterval
                 | Id::TopicAliasMaximum

@@ -1,4 +1,4 @@
-//! What clients send.
+//! Encoder of packets to brokers.
 
 use bytes::{BufMut, BytesMut};
 use mqtt5_protocol::Properties;
@@ -15,11 +15,11 @@ const SUBSCRIBE: u8 = 0x82;
 const UNSUBSCRIBE: u8 = 0xA2;
 const DISCONNECT: u8 = 0xE0;
 const PINGREQ: [u8; 2] = [0xC0, 0];
-/// DISCONNECT with reason code 4 [MQTT-3.14.4-3].
+/// Reason code of DISCONNECT with will message [MQTT-3.14.4-3].
 const WITH_WILL: u8 = 0x04;
 
 impl ClientCodec {
-    /// Write a packet behind what is there.
+    /// Appends a packet to `out`.
     pub fn encode(
         &mut self,
         request: &Request,
@@ -55,7 +55,7 @@ impl ClientCodec {
             Request::Disconnect(disconnect) => {
                 put_packet(DISCONNECT, out, |body| self.disconnect(disconnect, body))
             }
-            // Not a packet.
+            // A lost connection sends no packet.
             Request::Lost => Ok(()),
         }
     }
@@ -145,8 +145,7 @@ impl ClientCodec {
     }
 }
 
-/// What a client of MQTT 5 asks for beside the connection. It knows no topic aliases, which is what no word
-/// about them means (section 3.1.2.11.5).
+/// Properties of CONNECT on MQTT 5. Topic aliases stay disabled, which is the default (section 3.1.2.11.5).
 fn connect_properties(connect: &Connect) -> Properties {
     let mut properties = Properties::new();
     if connect.session_expiry > 0 {
@@ -159,7 +158,7 @@ fn connect_properties(connect: &Connect) -> Properties {
     properties
 }
 
-/// A packet whose length is not known before it is written.
+/// Appends a packet whose body is encoded before its length.
 fn put_packet(
     first: u8,
     out: &mut BytesMut,

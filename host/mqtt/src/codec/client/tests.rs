@@ -16,7 +16,7 @@ use crate::topic::{Topic, TopicFilter};
 const PROTOCOLS: [Protocol; 2] = [Protocol::V4, Protocol::V5];
 const ACCEPTED_V4: &[u8] = b"\x20\x02\x00\x00";
 const ACCEPTED_V5: &[u8] = b"\x20\x03\x00\x00\x00";
-/// The packets of a lively conversation on MQTT 5, from a broker.
+/// Typical packets of an MQTT 5 broker.
 const PACKETS: &[&[u8]] = &[
     b"\x20\x1a\x00\x00\x17\x21\x00\x05\x24\x01\x25\x00\x27\x00\x00\x00\x64\x13\x00\x1e\
     \x11\x00\x00\x00\x3c\x22\x00\x00",
@@ -60,7 +60,7 @@ fn id(number: u16) -> PacketId {
     PacketId::new(number).unwrap()
 }
 
-/// A message with everything that MQTT 5 has for one.
+/// Message with all properties of MQTT 5.
 fn message_with_all_properties(qos: Qos) -> Message {
     let mut message =
         Message::new(topic("a/b"), Bytes::from_static(b"payload")).with_qos(qos).with_retain(true);
@@ -80,7 +80,7 @@ fn message_with_all_properties(qos: Qos) -> Message {
     message
 }
 
-/// What 3.1.1 has room for.
+/// Removes the properties that 3.1.1 does not have.
 fn for_protocol(message: Message, protocol: Protocol) -> Message {
     if protocol == Protocol::V5 { message } else { Message { properties: None, origin: None, ..message } }
 }
@@ -115,7 +115,7 @@ fn requests(protocol: Protocol) -> Vec<Request> {
     requests
 }
 
-/// The broker's side, which has tests of its own, reads what the client's side wrote.
+/// The broker's decoder reads the packets of the client's encoder.
 #[test]
 fn a_broker_reads_what_a_client_writes() {
     for protocol in PROTOCOLS {
@@ -144,7 +144,7 @@ fn a_broker_reads_a_clients_connect() {
                 clean_start: session_expiry == 0,
                 session_expiry: if v5 { session_expiry } else { 0 },
                 keep_alive: 10,
-                // A will has no stamp: the broker decides when it is sent.
+                // A will has no origin, since the broker decides when it is sent.
                 will: will.map(|will| Will {
                     message: Message { origin: None, ..for_protocol(will.message, protocol) },
                     delay: if v5 { will.delay } else { 0 },
@@ -169,7 +169,7 @@ fn a_connect_carries_the_credentials() {
     let v5 = |credentials| encoded(&mut ClientCodec::new(Protocol::V5), &connect(Protocol::V5), credentials);
     assert_eq!(&v4(both)[..], b"\x10\x14\x00\x04MQTT\x04\xc2\x00\x0a\x00\x01a\x00\x01u\x00\x02pw");
     assert_eq!(&v4(credentials(Some("u"), None))[9..10], b"\x82");
-    // Only MQTT 5 knows a password without a user name [MQTT-3.1.2-22 of 3.1.1].
+    // Only MQTT 5 allows a password without a user name [MQTT-3.1.2-22 of 3.1.1].
     assert_eq!(&v4(credentials(None, Some("pw")))[..], b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x0a\x00\x01a");
     let max_packet_size = b"\x05\x27\x01\x00\x00\x00";
     let expected =
@@ -225,7 +225,7 @@ fn a_client_reads_what_a_broker_writes() {
     }
 }
 
-/// However the stream is cut, the same is heard, and nothing is kept when all is heard.
+/// Every split of the stream yields the same packets, and no bytes are kept after the last one.
 #[test]
 fn packets_may_be_split_anywhere() {
     let stream = PACKETS.concat();
@@ -251,7 +251,7 @@ fn packets_may_be_split_anywhere() {
 #[test]
 fn a_publish_beyond_the_brokers_limits_is_not_encoded() {
     let mut codec = ClientCodec::new(Protocol::V5);
-    // No more than QoS 1, nothing retained, and 100 bytes.
+    // Maximum QoS 1, no retained messages, and 100 bytes.
     let incoming = read(&mut codec, PACKETS[0]).unwrap();
     let expected = ConnAck {
         session_present: false,
@@ -301,7 +301,7 @@ fn refusals_and_disconnects_have_readable_reasons() {
     assert_eq!(close_reason_of(Protocol::V4, b"\x20\x02\x00\x01"), refused("unsupported protocol version"));
     assert_eq!(close_reason_of(Protocol::V5, b"\x20\x03\x00\x87\x00"), refused("not authorized"));
     assert_eq!(close_reason_of(Protocol::V5, b"\x20\x03\x00\x9b\x00"), refused("QoS not supported"));
-    // A broker of 3.1.1 answers in its own way.
+    // A broker of 3.1.1 answers with its own CONNACK.
     assert_eq!(close_reason_of(Protocol::V5, b"\x20\x02\x00\x01"), refused("unsupported protocol version"));
     let ended = "the broker ended the connection: session taken over (thief!)";
     assert_eq!(close_reason_of(Protocol::V5, PACKETS[PACKETS.len() - 1]), ended);
@@ -324,48 +324,48 @@ fn a_refused_subscription_says_why() {
     assert_eq!(codes, all);
 }
 
-/// What a broker must not do ends the connection, whatever it is.
+/// Protocol violations of a broker end the connection.
 #[test]
 fn protocol_violations_by_a_broker_are_detected() {
     use CloseReason::*;
     let cases: &[(&[u8], CloseReason)] = &[
         // A second CONNACK [MQTT-3.2.0-2].
         (ACCEPTED_V5, ProtocolError),
-        // What only clients send, and an AUTH that nobody asked for.
+        // Packets that only clients send, and an unrequested AUTH.
         (b"\xc0\x00", ProtocolError),
         (b"\x82\x07\x00\x01\x00\x00\x01t\x00", ProtocolError),
         (b"\xf0\x02\x18\x00", ProtocolError),
-        // Packet identifier zero, in all its places.
+        // Packet identifier zero, in every packet type.
         (b"\x32\x06\x00\x01t\x00\x00\x00", ProtocolError),
         (b"\x40\x02\x00\x00", ProtocolError),
         (b"\x90\x04\x00\x00\x00\x00", ProtocolError),
-        // An alias, though none were allowed; a topic that is none; QoS 3.
+        // A topic alias although none are allowed, an invalid topic, and QoS 3.
         (b"\x30\x07\x00\x01t\x03\x23\x00\x01", TopicAliasInvalid),
         (b"\x30\x04\x00\x01#\x00", TopicNameInvalid),
         (b"\x36\x06\x00\x01t\x00\x01\x00", MalformedPacket),
-        // A will's property in a message, one that does not exist, and properties that reach too far.
+        // A will property in a message, an unknown property, and properties beyond the end.
         (b"\x30\x09\x00\x01t\x05\x18\x00\x00\x00\x09", ProtocolError),
         (b"\x30\x06\x00\x01t\x02\x77\x00", MalformedPacket),
         (b"\x30\x05\x00\x01t\x7f\x01", MalformedPacket),
-        // Flags that are reserved, bytes after the end, and a length that is none.
+        // Reserved flags, bytes after the end, and an invalid length.
         (b"\x41\x02\x00\x01", MalformedPacket),
         (b"\xd0\x01\x00", MalformedPacket),
         (b"\x30\xff\xff\xff\xff\x01", MalformedPacket),
         (b"\x30\xff\xff\xff\x7f", PacketTooLarge),
-        // An answer to nothing that could have been asked.
+        // SUBACK without a reason code, and with an unknown one.
         (b"\x90\x03\x00\x01\x00", MalformedPacket),
         (b"\x90\x04\x00\x01\x00\x55", MalformedPacket),
     ];
     for (bytes, reason) in cases {
         assert_eq!(read(&mut accepted(Protocol::V5), bytes), Err(*reason), "{bytes:x?}");
     }
-    // Before CONNACK there is nothing [MQTT-3.2.0-1].
+    // No packet precedes CONNACK [MQTT-3.2.0-1].
     assert_eq!(read(&mut ClientCodec::new(Protocol::V5), b"\xd0\x00"), Err(ProtocolError));
-    // 3.1.1 has no DISCONNECT from a broker, and its packets are short.
+    // 3.1.1 has no DISCONNECT from a broker, and no reason codes in acknowledgements.
     assert_eq!(read(&mut accepted(Protocol::V4), b"\xe0\x00"), Err(ProtocolError));
     assert_eq!(read(&mut accepted(Protocol::V4), b"\x40\x03\x00\x01\x00"), Err(MalformedPacket));
     assert_eq!(read(&mut ClientCodec::new(Protocol::V4), ACCEPTED_V5), Err(MalformedPacket));
-    // A session where there cannot be one [MQTT-3.2.2-4].
+    // Session present although a clean start was requested [MQTT-3.2.2-4].
     assert_eq!(read(&mut ClientCodec::new(Protocol::V5), b"\x20\x03\x01\x00\x00"), Err(ProtocolError));
     // A receive maximum or a packet size of zero.
     for properties in [&b"\x03\x21\x00\x00"[..], b"\x05\x27\x00\x00\x00\x00", b"\x02\x24\x02"] {
@@ -375,7 +375,7 @@ fn protocol_violations_by_a_broker_are_detected() {
     }
 }
 
-/// What was heard before the breach counts.
+/// Packets before a protocol violation count.
 #[test]
 fn packets_before_a_protocol_violation_count() {
     let mut incoming = Vec::new();
@@ -384,7 +384,7 @@ fn packets_before_a_protocol_violation_count() {
     assert_eq!(incoming, [Incoming::Reply(Reply::Ack(Ack::new(AckStep::PubAck, id(1))))]);
 }
 
-/// Whatever comes, it is taken, awaited or refused; nothing panics.
+/// Any input is decoded, incomplete or rejected; nothing panics.
 #[test]
 fn random_bytes_never_panic_the_client_codec() {
     let mut rng = crate::codec::tests::TestRng::new();
@@ -413,5 +413,5 @@ fn random_bytes_never_panic_the_client_codec() {
             }
         }
     }
-    assert!(refused > 10_000 && taken > 10_000, "the noise is noisy: {refused} and {taken}");
+    assert!(refused > 10_000 && taken > 10_000, "too few rejected or decoded inputs: {refused} and {taken}");
 }

@@ -1,7 +1,7 @@
-//! What a published message says about itself, as bytes (section 3.3.2.3 of MQTT 5).
+//! Properties of PUBLISH as bytes (section 3.3.2.3 of MQTT 5).
 //!
-//! The codec's own properties are a map of vectors of owned texts. Of all packets, the one that there are most of
-//! has to do without: from there it took more than a dozen allocations to write a stamp.
+//! The property type of `mqtt5-protocol` is a map of vectors of owned strings. PUBLISH is the most frequent
+//! packet and does not use it: with it, encoding an origin took more than a dozen allocations.
 
 use std::fmt::Write as _;
 
@@ -13,22 +13,22 @@ use crate::broker::packet::Publish;
 use crate::message::{MessageOrigin, Properties};
 use crate::origin;
 
-/// The properties of a PUBLISH packet, with their length before them.
+/// Encoder of the properties of a PUBLISH packet, with their length prefix.
 pub(in crate::codec) struct PropertyEncoder<'a> {
     properties: Option<&'a Properties>,
     origin: Option<&'a MessageOrigin>,
     subscription_ids: &'a [u32],
-    /// Of them all, in bytes.
+    /// Total length in bytes, without the prefix.
     length: u32,
 }
 
-/// The property itself is named by one byte.
+/// Size of a property identifier.
 const ID_LEN: usize = 1;
-/// Text and data have their length in two bytes before them.
+/// Size of the length prefix of strings and binary data.
 const LENGTH_PREFIX: usize = 2;
 
 impl<'a> PropertyEncoder<'a> {
-    /// Those of a message; `None` if MQTT has no room for them [MQTT-1.5.4].
+    /// Properties of a message; `None` if one exceeds the limits of MQTT [MQTT-1.5.4].
     pub(in crate::codec) fn new(publish: &'a Publish) -> Option<Self> {
         let Publish { message, subscription_ids, .. } = publish;
         let (properties, origin) = (message.properties.as_deref(), message.origin.as_deref());
@@ -43,12 +43,12 @@ impl<'a> PropertyEncoder<'a> {
         Some(Self { properties, origin, subscription_ids, length: u32::try_from(length).ok()? })
     }
 
-    /// Bytes that they take, with their length.
+    /// Encoded size, with the length prefix.
     pub(in crate::codec) fn len(&self) -> usize {
         variable_int_len(self.length) + self.length as usize
     }
 
-    /// Write them behind what is there.
+    /// Appends the properties to `out`.
     pub(in crate::codec) fn encode(&self, out: &mut BytesMut) -> mqtt5_protocol::Result<()> {
         encode_variable_int(out, self.length)?;
         if let Some(properties) = self.properties {
@@ -58,7 +58,7 @@ impl<'a> PropertyEncoder<'a> {
             put_id(PropertyId::UserProperty, out);
             put_binary(origin::PROPERTY.as_bytes(), out);
             put_length(origin::encoded_len(origin), out);
-            // Memory takes all that is written to it.
+            // Writing to memory cannot fail.
             let _ = write!(out, "{}", origin::display(origin));
         }
         for id in self.subscription_ids {
@@ -69,12 +69,12 @@ impl<'a> PropertyEncoder<'a> {
     }
 }
 
-/// Of a text or of data, with its name; `None` if it is too long.
+/// Encoded size of a string or binary property; `None` if it is too long.
 fn binary_len(length: usize) -> Option<usize> {
     u16::try_from(length).ok().map(|_| ID_LEN + LENGTH_PREFIX + length)
 }
 
-/// Of a user property.
+/// Encoded size of a user property.
 fn pair_len(name: usize, value: usize) -> Option<usize> {
     u16::try_from(value).ok().and_then(|_| binary_len(name)).map(|name_len| name_len + LENGTH_PREFIX + value)
 }
@@ -132,7 +132,7 @@ fn put_binary(bytes: &[u8], out: &mut BytesMut) {
     out.put_slice(bytes);
 }
 
-/// Lengths were checked when they were added up.
+/// Appends a length, which [`PropertyEncoder::new`] has validated.
 fn put_length(length: usize, out: &mut BytesMut) {
     out.put_u16(length as u16);
 }
