@@ -1,18 +1,20 @@
 # `make run` and `make test` do everything on a fresh machine.
 #
 #   make run          build everything and start nine simulated devices   (ARGS="sensor --devices 3" for others)
-#   make test         install the tools for the tests, and run all tests
+#   make test         install the tools for the tests, and run all tests   (with cargo-nextest if it is installed)
 #   make determinism  check that builds give equal digests, and that tests detect builds broken on purpose
 #   make bench        measure, and write docs/benchmarks.md   (QUICK=1: a short run that does not write this page)
 #   make behaviours   build only the Wasm behaviours, into behaviours/built
 #   make configmaps   write the behaviours as ConfigMaps for Kubernetes, into behaviours/built/configmaps.yaml
-#   make lint         formatting and clippy, warnings denied
+#   make lint         formatting, clippy with warnings denied, and the structure of the code
 #   make clean        remove build results
 
 .PHONY: run test determinism bench bench-virtual behaviours configmaps test-tools browser lint clean help
 
 CARGO ?= cargo
 ARGS ?=
+# cargo-nextest runs the tests of all crates side by side. It has no documentation tests, so Cargo runs those.
+NEXTEST := $(shell command -v cargo-nextest 2>/dev/null)
 
 run: behaviours
 	$(CARGO) build --release --locked --package wasmote
@@ -21,7 +23,8 @@ run: behaviours
 # The last command runs the scenarios of the broker model against a real Mosquitto. They mostly wait, so many run at once.
 test: behaviours test-tools browser
 	$(CARGO) test --manifest-path behaviours/Cargo.toml --workspace --locked
-	$(CARGO) test --workspace --locked
+	$(if $(NEXTEST),$(CARGO) nextest run --workspace --locked --no-fail-fast,$(CARGO) test --workspace --locked)
+	$(if $(NEXTEST),$(CARGO) test --workspace --locked --doc)
 	$(CARGO) test --workspace --locked --test model -- --ignored --test-threads 32 mosquitto
 
 determinism: behaviours
@@ -80,6 +83,7 @@ browser:
 	fi
 
 lint: behaviours
+	.ci/structure
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --manifest-path behaviours/Cargo.toml --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings

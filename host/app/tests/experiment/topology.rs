@@ -108,7 +108,7 @@ config = {{ {config} }}
         let folder = workspace.run(&["plan.toml"], 0);
         std::fs::read_to_string(folder.join("routes.csv")).unwrap()
     };
-    let graph = r#"kind = "random_geometric", seed = 3"#;
+    let graph = r#"kind = "random_geometric", seed = 3, radius = 0.6"#;
     let of_plan = routes(plan(&format!("topology = {{ {graph} }}"), ""));
     assert!(of_plan.lines().count() > 12, "{of_plan}");
     assert_eq!(routes(plan("", &format!("topology = {{ {graph} }}"))), of_plan);

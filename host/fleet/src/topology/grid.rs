@@ -1,4 +1,4 @@
-//! A grid: rows of a fixed number of columns, each node linked with those beside, above and below.
+//! A grid: rows of a fixed number of columns, each node linked with its neighbours in row and column.
 
 use super::layout::{Position, fraction};
 use super::{Link, Shape, TopologyEntry, TopologyError, positive};
@@ -24,8 +24,8 @@ impl Grid {
 impl Shape for Grid {
     fn links(&self, nodes: usize) -> Vec<Link> {
         let columns = self.columns;
-        let beside = (1..nodes).filter(|node| node % columns > 0).map(|node| (node - 1, node));
-        beside.chain((columns..nodes).map(|node| (node - columns, node))).collect()
+        let right = (1..nodes).filter(|node| node % columns > 0).map(|node| (node - 1, node));
+        right.chain((columns..nodes).map(|node| (node - columns, node))).collect()
     }
 
     fn layout(&self, nodes: usize) -> Vec<Position> {

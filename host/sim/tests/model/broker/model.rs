@@ -97,12 +97,12 @@ fn a_client_without_an_identifier_is_assigned_one_or_refused() {
 #[test]
 fn a_keepalive_above_the_limit_is_lowered_by_the_broker() {
     let limits = BrokerLimits { keep_alive: NonZeroU16::new(60), ..BrokerLimits::default() };
-    for (wanted, told) in [(0, Some(60)), (59, None), (60, None), (61, Some(60))] {
+    for (wanted, announced) in [(0, Some(60)), (59, None), (60, None), (61, Some(60))] {
         let mut broker = Broker::new(limits.clone());
         let how = Connect { keep_alive: wanted, ..Connect::new("device") };
         let Reply::ConnAck(accepted) = &connect(&mut broker, 1, how, Time::ZERO)[0].1 else { panic!() };
-        assert_eq!(accepted.server_keep_alive, told);
-        let patience = Duration::from_millis(1_500) * u32::from(told.unwrap_or(wanted));
+        assert_eq!(accepted.server_keep_alive, announced);
+        let patience = Duration::from_millis(1_500) * u32::from(announced.unwrap_or(wanted));
         assert_eq!(broker.next_deadline(), Some(Time::ZERO + patience));
     }
 }
