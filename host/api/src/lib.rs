@@ -6,9 +6,6 @@
 //!   [`events`], [`behaviour_http`] (requests to behaviours), [`health`], [`index`].
 //! * `connections`: connection timeouts; `origin`: protection against cross-origin requests.
 
-#![forbid(unsafe_code)]
-#![deny(missing_docs)]
-
 pub mod behaviour_http;
 pub mod behaviours;
 mod connections;

@@ -3,9 +3,6 @@
 //! Start with [`cli`], which has a module for each verb. [`mod@run`] runs a fleet in real time, from loading behaviours to
 //! printing the totals. [`exit`] defines the exit codes.
 
-#![forbid(unsafe_code)]
-#![deny(missing_docs)]
-
 pub mod cli;
 pub mod exit;
 pub mod run;

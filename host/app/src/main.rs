@@ -1,7 +1,5 @@
 //! Entry point of the program `wasmote`. The code is in the library, so that tests can use it.
 
-#![forbid(unsafe_code)]
-
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

@@ -16,9 +16,6 @@
 //! No call waits: all calls are synchronous and bounded by fuel instead of time, so a run stops at the same
 //! instruction on every machine. (Code of [`CompileMode::Quick`] has a time limit as well.)
 
-#![deny(unsafe_code)] // Allowed in `memory` and `cache::native_code`, with reasons.
-#![deny(missing_docs)]
-
 mod bindings;
 pub mod cache;
 pub mod compile_mode;

@@ -25,9 +25,6 @@
 //! In virtual time, the files of a run depend only on the plan, the seed and the components. The manifest holds
 //! everything else: when and where the run was executed, and how long it took.
 
-#![forbid(unsafe_code)]
-#![deny(missing_docs)]
-
 pub mod audit;
 mod bitset;
 pub mod delivery_tracker;
@@ -159,9 +156,6 @@ impl ExperimentError {
 
     /// Whether the request of the user is invalid, so that nothing was run.
     pub fn is_usage(&self) -> bool {
-        match self {
-            Self::Unwritable { .. } | Self::Live(_) | Self::NoBroker { .. } | Self::Fleet(_) => false,
-            _ => true,
-        }
+        !matches!(self, Self::Unwritable { .. } | Self::Live(_) | Self::NoBroker { .. } | Self::Fleet(_))
     }
 }

@@ -31,9 +31,9 @@ const EPOCH: &str = "2026-01-01T00:00:00Z";
 
 /// One combination of swept values.
 pub struct Point {
-    /// The swept values as results name them.
+    /// Swept values under the names that results use.
     pub values: PointValues,
-    /// The swept values as they are set in the plan.
+    /// Swept values as set in the plan.
     pub set: PointValues,
     /// The plan with these values.
     pub plan: PlanFile,
@@ -58,25 +58,25 @@ pub struct RunId {
     pub seed: Seed,
 }
 
-/// Changes of a plan by the command line.
+/// Changes to a plan from the command line.
 #[derive(Clone, Debug, Default)]
 pub struct Overrides {
     /// Values by path.
     pub set: Vec<(String, Value)>,
-    /// A number of seeds, from the plan's first on.
+    /// Number of seeds, starting with the plan's first.
     pub seeds: Option<u64>,
-    /// For runs in real time: the options that plans do not have, such as the broker.
+    /// Options of runs in real time that plans do not have, such as the broker.
     pub live: Options,
 }
 
 impl Overrides {
-    /// Reads texts such as `path=value`; a value is JSON, or else text.
+    /// Parses texts of the form `path=value`. A value is JSON if it parses as JSON, otherwise text.
     pub fn parse(texts: &[String], seeds: Option<u64>) -> Result<Self, ExperimentError> {
         let parse = |text: &String| {
             let expected =
                 || ExperimentError::invalid("--set", format!("expected PATH=VALUE, found `{text}`"));
             let (path, value) = text.split_once('=').ok_or_else(expected)?;
-            // Values follow the rule of every KEY=VALUE.
+            // The same rule applies to every KEY=VALUE option.
             let mut read = serde_json::Map::new();
             let assignment: Assignments = format!("v={value}").parse().map_err(|_| expected())?;
             assignment.apply(&mut read).map_err(|_| expected())?;
@@ -145,7 +145,7 @@ impl Point {
         Time::ZERO + self.plan.duration.0
     }
 
-    /// Ends of the windows that are measured separately: rows of the time series, the warm-up, and phases.
+    /// End times of the measured windows: rows of the time series, the warm-up, and phases.
     pub fn window_ends(&self) -> Vec<Time> {
         let (interval, end) = (self.plan.interval.0, self.end());
         let rows = std::iter::successors(Some(Time::ZERO + interval), |row| Some(*row + interval));
@@ -205,5 +205,7 @@ fn epoch(text: Option<&str>) -> Result<WallTime, String> {
     let parsed = humantime::parse_rfc3339(text).ok();
     let since = parsed.and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
     let nanos = since.map(|since: Duration| since.as_nanos()).and_then(|nanos| u64::try_from(nanos).ok());
-    nanos.map(WallTime::from_nanos).ok_or_else(|| format!("`{text}` is no time; write it like \"{EPOCH}\""))
+    nanos
+        .map(WallTime::from_nanos)
+        .ok_or_else(|| format!("`{text}` is not a time; write it like \"{EPOCH}\""))
 }

@@ -15,9 +15,6 @@
 //! finds the known name nearest to a misspelt one; [`signals`] handles Ctrl-C and SIGTERM; [`term`] writes to the terminal;
 //! [`component_info`] describes a component; [`schema`] completes JSON Schemas.
 
-#![forbid(unsafe_code)]
-#![deny(missing_docs)]
-
 pub mod actions;
 pub mod blueprints;
 pub mod builtins;

@@ -229,7 +229,7 @@ impl Run<'_> {
             let missing = ArtifactCollector::new(kubectl, self.folder).logs()?;
             write_atomically(&self.folder.join("missing.txt"), missing.join("\n").as_bytes())
                 .map_err(ExperimentError::writing(&self.folder.display()))?;
-            return Err(problem.into());
+            return Err(problem);
         }
         let client = wasmote_live::http::client().map_err(ClusterError::Client)?;
         let proxy = Proxy::start(kubectl)?;

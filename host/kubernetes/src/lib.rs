@@ -3,9 +3,6 @@
 //! * [`manifests`]: Kubernetes objects of a fleet. [`kubectl`]: calls of `kubectl`, and its proxy.
 //! * [`fleet_query`]: combined state of many pods. [`experiment`]: runs of an experiment on a cluster.
 
-#![forbid(unsafe_code)]
-#![deny(missing_docs)]
-
 pub mod experiment;
 pub mod fleet_query;
 pub mod kubectl;

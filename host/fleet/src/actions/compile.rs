@@ -17,9 +17,9 @@ use crate::source::Source;
 /// The steps of a timeline.
 #[derive(Clone, Debug, Default)]
 pub struct CheckedActions {
-    /// With their times, in order.
+    /// Steps with their times, in order.
     pub steps: Vec<(Time, Arc<dyn Step>)>,
-    /// Behaviours that actions bring in.
+    /// Behaviours that actions load.
     pub sources: Vec<Source>,
 }
 

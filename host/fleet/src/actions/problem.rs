@@ -1,9 +1,9 @@
 //! Problem with a field of an action.
 
-/// A field and what is wrong with it.
+/// Invalid field and the reason.
 pub type Problem = (String, String);
 
-/// Something wrong with a field; an empty name stands for the entry as a whole.
+/// Error in a field; an empty name stands for the entry as a whole.
 pub(super) fn at(field: &str, problem: impl Into<String>) -> Problem {
     (field.to_owned(), problem.into())
 }

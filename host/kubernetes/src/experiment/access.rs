@@ -6,15 +6,15 @@ use tokio::runtime::Runtime;
 use crate::kubectl::Kubectl;
 use crate::kubectl::proxy::Proxy;
 
-/// How the pods are reached.
+/// Access to the cluster and its pods.
 #[derive(Clone, Copy)]
 pub struct ClusterAccess<'a> {
-    /// For what the cluster says of them.
+    /// Queries the cluster.
     pub kubectl: &'a Kubectl,
-    /// For what they say themselves.
+    /// Forwards requests to pods.
     pub proxy: &'a Proxy,
-    /// Who asks.
+    /// HTTP client.
     pub client: &'a Client,
-    /// Where it is waited for.
+    /// Runtime of the requests.
     pub runtime: &'a Runtime,
 }

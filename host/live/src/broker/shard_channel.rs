@@ -14,11 +14,11 @@ const BATCH: usize = 256;
 /// What a shard brings.
 #[derive(Debug)]
 pub(super) enum ShardInbound {
-    /// A shard, and where to leave what is for it.
+    /// New shard, and the sender for its replies.
     Opened(u32, ShardReplySender),
-    /// Packets of its devices, in order.
+    /// Packets of the shard's devices, in order.
     Packets(u32, Vec<(ConnectionId, Request)>),
-    /// The shard is gone, and its devices with it.
+    /// The shard has ended, and so have the connections of its devices.
     Closed(u32),
 }
 
@@ -32,12 +32,12 @@ pub(super) struct ShardReplySender {
 }
 
 impl ShardReplySender {
-    /// Packets of the shard have been taken.
+    /// Counts packets of the shard as handled.
     pub(super) fn mark_handled(&self, packets: usize) {
         self.unhandled.sub(packets);
     }
 
-    /// Leave a reply. False if it was dropped.
+    /// Adds a reply to the batch. Returns false if the reply was dropped.
     pub(super) fn push(&mut self, link: ConnectionId, reply: Reply) -> bool {
         if self.unread.get() + self.batch.len() >= MAX_UNREAD && is_droppable(&reply) {
             return false;
@@ -49,13 +49,13 @@ impl ShardReplySender {
         true
     }
 
-    /// Let what has been left travel.
+    /// Sends the batch.
     pub(super) fn flush(&mut self) {
         if self.batch.is_empty() {
             return;
         }
         self.unread.add(self.batch.len());
-        // The shard may just have ended.
+        // Sending fails only after the shard has ended.
         let _ = self.sender.send(std::mem::take(&mut self.batch));
     }
 }

@@ -379,7 +379,7 @@ mod tests {
             assert!(exchange(&mut stream, &sent[..amount]).await == sent[..amount], "in pieces of {pieces}");
             assert!(stream.is_open() && !stream.has_unsent());
             assert_eq!((stream.partial.capacity(), stream.unsent.capacity()), (0, 0));
-            poll_fn(|cx| Poll::Ready(stream.close(cx).unwrap())).await;
+            poll_fn(|cx| Poll::Ready(stream.close(cx))).await.unwrap();
             assert!(!stream.has_unsent());
             // A stream that ends without `close_notify` is an error in the server.
             assert_eq!(server.join().unwrap().unwrap(), 0);
