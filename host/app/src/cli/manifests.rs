@@ -184,7 +184,10 @@ impl Args {
         };
         let DeviceCount(devices) = self.devices;
         let count = replicas.checked_mul(devices).ok_or_else(|| {
-            invalid("--replicas", format!("{replicas} pods with {devices} devices each are too many devices"))
+            invalid(
+                "--replicas",
+                format!("{replicas} pods with {devices} devices each are more than {} devices", u32::MAX),
+            )
         })?;
         Ok(GroupEntry {
             behaviour: behaviour.into(),
