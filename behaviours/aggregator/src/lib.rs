@@ -19,7 +19,7 @@ wasmote_sdk::export!(Aggregator);
 
 const CLOSE_TIMER: u32 = 1;
 
-/// Most windows of one value.
+/// Maximum number of windows of one value.
 const MAX_OVERLAPS: f64 = 100.0;
 
 const MAX_NAME_BYTES: usize = 64;

@@ -5,7 +5,7 @@ use wasmote_sdk::json::{self, Limits, Value};
 use wasmote_sdk::object;
 use wasmote_sdk::sorted_map::SortedMap;
 
-/// Most peers in the table. Topic names come from other clients, and each new one costs memory.
+/// Maximum number of peers in the table. Topic names come from other clients, and each new one costs memory.
 const MAX_PEERS: usize = 1_024;
 
 /// Change of a peer's state.

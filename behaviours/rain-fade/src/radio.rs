@@ -24,7 +24,7 @@ pub enum Transmission {
 /// Each decibel beyond the margin multiplies the odds of a frame loss by e.
 const STEEPNESS_PER_DB: f64 = 1.0;
 
-/// Most simulated frames of a message. The largest message with the smallest frames has fewer.
+/// Maximum number of simulated frames of a message. The largest message with the smallest frames has fewer.
 const MAX_FRAMES: u32 = 65_536;
 
 impl Radio {

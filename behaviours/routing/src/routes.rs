@@ -2,9 +2,9 @@
 //!
 //! The sink increments the sequence number of its advertisements. A node accepts a route from a neighbour
 //! only if it is *feasible*: newer than any distance that this node has ever advertised, or as new and
-//! shorter (the feasibility distance). Distances then decrease strictly along each chain of next hops,
-//! whatever messages are lost, late or reordered, so a chain cannot close to a loop. The feasibility distance
-//! must survive a crash, because neighbours still rely on earlier advertisements.
+//! shorter (the feasibility distance). Distances then decrease strictly along each chain of next hops, even
+//! if messages are lost, late or reordered, so a chain cannot form a loop. The feasibility distance must
+//! survive a crash, because neighbours still rely on earlier advertisements.
 
 use std::time::Duration;
 use wasmote_sdk::json::Value;

@@ -4,7 +4,7 @@ use wasmote_sdk::json::Value;
 use wasmote_sdk::object;
 use wasmote_sdk::sorted_map::SortedMap;
 
-/// Most origins with statistics.
+/// Maximum number of origins with statistics.
 const MAX_ORIGINS: usize = 4_096;
 
 struct Origin {
@@ -19,7 +19,7 @@ struct Origin {
 pub struct Deliveries(SortedMap<Origin>);
 
 impl Deliveries {
-    /// Records a packet. False if it is a duplicate, or too late to tell.
+    /// Records a packet. False if it is a duplicate, or too old for the window.
     pub fn enter(&mut self, origin: &str, number: u64) -> bool {
         let Some(origin) = self.0.get_mut(origin) else {
             if self.0.len() < MAX_ORIGINS {

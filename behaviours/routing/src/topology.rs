@@ -4,7 +4,7 @@ use wasmote_sdk::Device;
 use wasmote_sdk::config::field_error;
 use wasmote_sdk::json::Value;
 
-/// Most links of one node.
+/// Maximum number of links of one node.
 const MAX_NEIGHBOURS: usize = 64;
 
 /// The ids of this node's neighbours. Pairs without this node are links of others.

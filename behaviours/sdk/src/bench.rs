@@ -1,6 +1,6 @@
 //! A fleet in virtual time, to unit-test a behaviour natively.
 //!
-//! A test starts a fleet, lets time pass, injects faults, and looks at what was published:
+//! A test starts a fleet, advances time, injects faults, and inspects the published messages:
 //!
 //! ```
 //! use wasmote_sdk::{Behaviour, Device, Duration, Outgoing, StartCause, bench::Fleet};
@@ -23,13 +23,15 @@
 //! ```
 //!
 //! The devices, the MQTT clients, the broker, the faults and the clock are those of the simulator itself
-//! (`wasmote-sim`), so a test meets the limits, the will, the retained messages and the session rules of a run in
-//! virtual time. All randomness follows from the seed: a test that passes once passes always. Packets take no time
-//! unless a fault delays them.
+//! (`wasmote-sim`), so limits, wills, retained messages and sessions are those of a run in virtual time. All
+//! random numbers derive from the seed, so a test that passes once always passes. Packets take no time unless
+//! a fault delays them.
 //!
 //! * `fleet`: a fleet of one behaviour. `lane`: one link with one fault model.
-//! * `behaviour`: makes the simulator call a native behaviour. `imports`: the host functions that it calls.
-//! * `convert`: types of the WIT package against those of the simulator. `journal`: records what happens.
+//! * `behaviour`: adapter by which the simulator calls a native behaviour. `imports`: the host functions that
+//!   it calls.
+//! * `convert`: conversions between types of the WIT package and those of the simulator. `journal`: records
+//!   of a run.
 
 mod behaviour;
 mod convert;
@@ -45,13 +47,13 @@ pub use lane::Lane;
 
 use crate::{Behaviour, Device};
 
-/// A single device without a fleet, for the tests of parts of a behaviour. Its clocks stand at zero, and what it
-/// publishes goes nowhere.
+/// A single device without a fleet, for the tests of parts of a behaviour. Its clocks read zero, and its
+/// publications are discarded.
 pub fn device(seed: u64) -> Device {
     device_with(seed, "{}")
 }
 
-/// The same, with a configuration.
+/// A single device without a fleet, with a configuration.
 pub fn device_with(seed: u64, config: &str) -> Device {
     Device::new(Connection::for_device(seed, config))
 }

@@ -9,7 +9,7 @@ use std::fmt;
 /// All integers up to this one are exact.
 const MAX_EXACT_INTEGER: f64 = 9_007_199_254_740_992.0;
 
-/// Most decimals.
+/// Maximum number of decimals.
 const MAX_DECIMALS: u32 = 9;
 
 /// A number formatted with a maximum number of decimals, without trailing zeros.

@@ -8,7 +8,7 @@ use wasmote_sdk::{Config, Device, number};
 
 const DAY: f64 = 86_400.0;
 
-/// Most rows of a replay: they are in the memory of the device.
+/// Maximum number of rows of a replay: they are in the memory of the device.
 const MAX_ROWS: usize = 2_000;
 
 #[derive(Debug)]

@@ -109,8 +109,8 @@ impl EventSelection {
             && (self.devices.is_empty() || self.devices.iter().any(|id| id == device))
     }
 
-    /// Tells if the selection includes an update. Updates belong to no device, so a selection of devices excludes
-    /// them.
+    /// Whether the selection includes an update. Updates belong to no device, so a selection of devices
+    /// excludes them.
     fn includes_update(&self, update: &UpdateEvent) -> bool {
         self.devices.is_empty() && (self.kinds.is_empty() || self.kinds.contains(&update.kind))
     }

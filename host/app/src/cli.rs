@@ -1,4 +1,4 @@
-//! Command line of the program. Each verb has a module.
+//! Command line of the program, with a module for each subcommand.
 
 pub mod behaviours;
 mod environment;
@@ -85,7 +85,7 @@ enum Verb {
     Schema(schema::Args),
 }
 
-/// Runs the verb of the command line.
+/// Runs the subcommand of the command line.
 pub fn main() -> ExitCode {
     let command = environment::ignore_empty_variables(Cli::command());
     let parsed = command.clone().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
@@ -107,7 +107,7 @@ pub fn main() -> ExitCode {
     exit.into()
 }
 
-/// Error of a verb, with the exit code.
+/// Error of a subcommand, with the exit code.
 #[derive(Debug)]
 pub struct Failure {
     exit: Exit,
@@ -115,12 +115,12 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// The command line or a file is invalid.
+    /// Error for an invalid command line or file.
     pub fn usage(problem: impl Into<anyhow::Error>) -> Self {
         Self { exit: Exit::Usage, problem: problem.into() }
     }
 
-    /// The verb failed.
+    /// Error of a subcommand that failed.
     pub fn failed(problem: impl Into<anyhow::Error>) -> Self {
         Self { exit: Exit::Failed, problem: problem.into() }
     }

@@ -1,7 +1,7 @@
 //! The program `wasmote`: command line, terminal output and exit codes.
 //!
-//! Start with [`cli`], which has a module for each verb. [`mod@run`] runs a fleet in real time, from loading behaviours to
-//! printing the totals. [`exit`] defines the exit codes.
+//! Start with [`cli`], which has a module for each subcommand. [`mod@run`] runs a fleet in real time, from
+//! loading behaviours to printing the totals. [`exit`] defines the exit codes.
 
 pub mod cli;
 pub mod exit;

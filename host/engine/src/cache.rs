@@ -1,8 +1,8 @@
 //! On-disk cache of compiled components.
 //!
 //! The runtime executes cached machine code without checking it, so a process that can write a cache file can
-//! do everything this process can. A file is loaded only if this program wrote it and nobody else could have
-//! modified it since:
+//! do everything this process can. A file is loaded only if this program wrote it and no other user could
+//! have modified it since:
 //!
 //! * The directory and the file belong to the user of this process, and nobody else may write to them. The
 //!   program's own cache has mode 0700 and 0600; it is a subdirectory of the configured directory, which may
@@ -113,9 +113,10 @@ pub(crate) struct Loaded<'e> {
     pub(crate) warnings: Vec<CacheWarning>,
 }
 
-/// Most files in the cache; the oldest are evicted.
+/// Maximum number of files in the cache; the oldest are evicted.
 const MAX_CACHE_FILES: usize = 32;
-/// Most bytes in the cache. The volume of a pod has 64 MiB, and a pod that exceeds it is evicted.
+/// Maximum number of bytes in the cache. The volume of a pod has 64 MiB, and a pod that exceeds it is
+/// evicted.
 const MAX_CACHE_BYTES: u64 = 48 << 20;
 
 impl Cache {

@@ -65,7 +65,7 @@ impl Role {
         }
     }
 
-    /// The allowed imports beside WASI, as text.
+    /// The allowed imports in addition to WASI, as text.
     pub(crate) fn allowed_imports(self) -> &'static str {
         match self {
             Self::Behaviour => "`wasmote:device@0.1.0`",

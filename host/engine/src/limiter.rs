@@ -2,9 +2,9 @@
 
 use wasmtime::ResourceLimiter;
 
-/// Most entries of a table; a typical component has a few hundred.
+/// Maximum number of entries of a table; a typical component has a few hundred.
 const MAX_TABLE_ENTRIES: usize = 20_000;
-/// Most core instances, tables and memories of a component, adapters included.
+/// Maximum number of core instances, tables and memories of a component, adapters included.
 const MAX_CORE_ITEMS: usize = 64;
 
 /// Counts the linear memory of one instance, over all its memories.

@@ -49,7 +49,7 @@ impl DeliveryTracker {
         Self { buckets, devices: Vec::new(), positions: HashMap::new(), subscribers: FilterTree::default() }
     }
 
-    /// Adds a device, which counts in this column of the table.
+    /// Adds a device, whose messages count in the column of this group.
     pub fn add(&mut self, id: DeviceId, group: usize) {
         self.positions.insert(id, self.devices.len() as u32);
         let (subscriptions, published, received) = (BTreeSet::new(), Vec::new(), HashMap::new());

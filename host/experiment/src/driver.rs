@@ -1,4 +1,5 @@
-//! Driver of a run: runs the devices in virtual time or in real time. The orchestrator and the run do not know which.
+//! Driver of a run: runs the devices in virtual time or in real time. The orchestrator and the run do not
+//! depend on the choice.
 
 mod live;
 mod virtual_time;
@@ -27,7 +28,7 @@ pub use virtual_time::virtual_driver;
 /// Outcome of a change to the devices.
 pub type DriverResult = Result<(), ExperimentError>;
 
-/// Devices, addressed by position, and their broker, as time advances.
+/// Interface to the devices of a run, which are addressed by position, and to their broker.
 pub trait Driver {
     /// Longest time between two reports of progress.
     const POLL_INTERVAL: Duration;

@@ -189,7 +189,8 @@ impl RunObserver {
         self.tracker.clone()
     }
 
-    /// Adds a device, which counts in this column of tables, and writes the first line of its log.
+    /// Adds a device, whose messages count in this column of the tables, and writes the first line of its
+    /// log.
     pub fn add(&self, identity: &Arc<Identity>, column: usize, version: &Version, at: Now) -> io::Result<()> {
         self.tracker.with(|tracker| tracker.add(identity.id.clone(), column));
         let mut recorder = self.recorder();

@@ -173,7 +173,7 @@ struct Run<'a, W> {
     rows: Vec<GroupState>,
     /// Executed actions: time, name and detail.
     performed: Vec<(Time, &'static str, String)>,
-    /// `timeseries.csv` during the run.
+    /// Writer of `timeseries.csv` during the run.
     partial_timeseries: PartialTimeseries,
     /// Number of steps already reported as progress.
     reported_steps: u64,

@@ -16,7 +16,7 @@ use super::time_buckets::TimeBuckets;
 use super::timeline::Phase;
 use super::windows;
 
-/// Data of a finished run beside its time buckets.
+/// Data of a finished run in addition to its time buckets.
 pub struct SummaryInput<'a> {
     /// The devices.
     pub population: &'a Population,

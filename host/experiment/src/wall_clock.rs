@@ -1,4 +1,4 @@
-//! Wall clock, for results that are written before the clock of a run starts or beside it.
+//! Wall clock, for results that do not use the clock of a run.
 
 use wasmote_mqtt::time::{Time, WallTime};
 use wasmote_sim::device::Now;

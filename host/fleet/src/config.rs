@@ -59,7 +59,7 @@ pub struct Settings {
     pub faults: FaultSet,
     /// The components that faults may name.
     pub models: FaultModels,
-    /// Start of all randomness.
+    /// Seed of all random numbers.
     pub seed: Seed,
     /// Length of the run; without one it lasts until a signal.
     pub duration: Option<Duration>,

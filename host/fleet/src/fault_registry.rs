@@ -27,14 +27,14 @@ pub enum FaultScope {
     Device(usize),
 }
 
-/// A fault that holds for a time beside the others.
+/// A fault that is active for a limited time, in addition to the others.
 #[derive(Clone, Debug)]
 pub struct TemporaryFault {
     /// The fault as an entry of a document.
     pub entry: FaultEntry,
     /// The fault in the form that devices use.
     pub fault: Arc<Fault>,
-    /// Positions of the devices that it is for, in order; `None` for all.
+    /// Positions of the affected devices, in ascending order; `None` for all.
     pub devices: Option<Vec<usize>>,
 }
 
@@ -68,7 +68,7 @@ pub struct FaultsView {
     /// Name of the group or device.
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<String>,
-    /// The scope that they are set for; another than `scope` when they are inherited.
+    /// The scope that the faults are set for; it differs from `scope` if they are inherited.
     #[schemars(extend("enum" = ["fleet", "group", "device"]))]
     set_for: &'static str,
     /// A preset's name, a file's, or `http`.

@@ -166,7 +166,7 @@ fn peers(entry: &FaultEntry) -> Option<&Vec<String>> {
     }
 }
 
-/// The field by which a fault is for nobody, and what to write instead.
+/// The selector field that excludes all devices, and the remedy.
 fn empty_selector(entry: &FaultEntry) -> Option<(&'static str, &'static str)> {
     let no_device = entry.device.as_ref().is_some_and(String::is_empty);
     let no_peers = peers(entry).is_some_and(|peers| peers.iter().all(String::is_empty));

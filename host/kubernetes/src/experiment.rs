@@ -47,7 +47,7 @@ use summary::ClusterRun;
 use timeline::TimelineExecutor;
 use windows::MeasuredWindows;
 
-/// Options of a run on a cluster, besides the plan.
+/// Options of a run on a cluster, in addition to the plan.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Access to the cluster.

@@ -19,7 +19,7 @@ use wasmote_sim::notice::DeviceNotice;
 use crate::broker::BrokerReport;
 use crate::lag::LagStats;
 
-/// One device, at one moment.
+/// Status of one device.
 #[derive(Clone, Debug)]
 pub struct DeviceStatus {
     /// Name, group and position of the device.
@@ -51,7 +51,7 @@ pub struct Totals {
     pub devices: DeviceCounts,
     /// Ledger of the messages.
     pub ledger: Ledger,
-    /// Messages that wait: out, and in.
+    /// Waiting messages, outbound and inbound.
     pub waiting: (u64, u64),
     /// Latency of received messages, in seconds.
     pub latency: Histogram,
@@ -67,7 +67,7 @@ pub struct Totals {
     pub refusals: Refusals,
     /// Metrics that behaviours record about themselves.
     pub metrics: MetricSums,
-    /// Connections made, first ones and reconnects. Counted by shard, so it is 0 for one device.
+    /// Number of connections, including reconnects. Counted by shard, so it is 0 for one device.
     pub connects: u64,
     /// Lateness of the host's timers. Measured by shard, so it is empty for one device.
     pub lag: LagStats,
@@ -78,7 +78,7 @@ pub struct Totals {
 /// Counts of devices by state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct DeviceCounts {
-    /// Devices in all.
+    /// Total number of devices.
     pub total: u64,
     /// Devices whose behaviour runs.
     pub running: u64,
@@ -91,7 +91,7 @@ pub struct DeviceCounts {
 }
 
 impl DeviceCounts {
-    /// Add other devices.
+    /// Adds the counts of other devices.
     pub(crate) fn add(&mut self, other: Self) {
         self.total += other.total;
         self.running += other.running;

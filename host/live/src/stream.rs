@@ -34,7 +34,7 @@ pub(crate) enum ByteStream {
 pub(crate) enum Received<'a> {
     /// Nothing can be read now.
     Pending,
-    /// Bytes for MQTT; empty if all bytes were for a layer below.
+    /// Bytes for MQTT; empty if a lower layer, such as TLS, consumed all bytes.
     Data(&'a [u8]),
     /// The broker has ended its side.
     Closed,

@@ -38,7 +38,7 @@ const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest wait of DISCONNECT for outstanding acknowledgements.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Most SUBSCRIBE and UNSUBSCRIBE packets in flight. Each takes one of the 65,535 identifiers.
+/// Maximum number of SUBSCRIBE and UNSUBSCRIBE packets in flight. Each takes one of the 65,535 identifiers.
 const MAX_PENDING_SUBSCRIPTIONS: usize = 32_768;
 
 /// The limit on SUBSCRIBE and UNSUBSCRIBE packets in flight is reached.

@@ -1,12 +1,12 @@
 //! The results folder of an experiment: one set of types writes and reads every file of it.
 //!
-//! A results folder holds the manifest, the plan, the components, and one folder for each run. An experiment with a
-//! single run keeps that run's files beside the manifest.
+//! A results folder holds the manifest, the plan, the components, and one folder for each run. An experiment
+//! with a single run keeps that run's files in the same folder as the manifest.
 //!
 //! | file | type | content |
 //! |---|---|---|
 //! | `manifest.json` | [`Manifest`] | plan, components, machine and time; seeds and digests of the runs |
-//! | `plan.toml` | [`PLAN`] | the plan with everything that it refers to written out |
+//! | `plan.toml` | [`PLAN`] | the plan with the content of all files that it refers to |
 //! | `components/` | [`COMPONENTS_FOLDER`] | the behaviours and fault models that ran |
 //! | `summary.json` | [`Summary`] | figures of a run in total, by group and by phase; thresholds |
 //! | `ledger.json` | [`Ledger`] | the fate of every message, by device and at the broker |

@@ -40,7 +40,7 @@ pub struct Manifest {
     /// The behaviours and fault models.
     #[serde(default)]
     pub components: Vec<ComponentEntry>,
-    /// The command that makes these results again.
+    /// The command that reproduces these results.
     #[serde(default)]
     pub command: String,
     /// The machine.

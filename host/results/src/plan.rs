@@ -1,4 +1,4 @@
-//! `plan.toml`: the plan with everything that it refers to written out.
+//! `plan.toml`: the plan with the content of all files that it refers to.
 
 use serde_json::Value;
 

@@ -60,9 +60,9 @@ pub use traffic::LatencySamples;
 /// Time of an input.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Now {
-    /// On the run's clock.
+    /// Time of the run's clock.
     pub run: Time,
-    /// On the calendar.
+    /// Calendar time.
     pub wall: WallTime,
 }
 
@@ -162,8 +162,8 @@ pub struct Device {
     passed: Vec<(Message, std::time::Duration)>,
 }
 
-/// Most deadlines handled in one call. Together with the shortest timer delay it bounds the work of one
-/// wakeup.
+/// Maximum number of deadlines handled in one call. Together with the shortest timer delay it bounds the work
+/// of one wakeup.
 const MAX_STEPS_PER_WAKE: u32 = 256;
 
 impl Device {

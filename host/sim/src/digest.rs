@@ -1,9 +1,9 @@
 //! Incremental digest of values, with the encoding of the basic ones.
 //!
-//! Each value becomes 64-bit words that also encode where it ends, so that no two sequences of values give the same
-//! words. The digest is fast and spreads well, but it is not a cryptographic hash: it finds accidents, not forgeries.
-//! A type defines its own words with [`Encode`], next to its definition. When the words of a type change, so does
-//! [`Digest::VERSION`], which is written before everything else.
+//! Each value becomes 64-bit words that also encode where it ends, so that no two sequences of values give
+//! the same words. The digest is fast and spreads well, but it is not a cryptographic hash: it finds
+//! accidents, not forgeries. A type defines its own words with [`Encode`], next to its definition. A change
+//! of a type's words requires a new [`Digest::VERSION`], which is written before everything else.
 
 use std::fmt;
 use std::sync::Arc;

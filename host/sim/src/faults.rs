@@ -1,16 +1,16 @@
-//! Faults as values.
+//! Fault models of devices, links and the broker.
 //!
-//! A fault is written in a [`document`], aimed at the fleet, a group or a device. What happens to
-//! messages is judged by a rule between effect and world, one [`Verdict`] a message and a fault; what
-//! happens to a device is an [`outage`], begun by a trial and ended by the clock. The [`injector`] is the
-//! one place where both are applied, and where each is entered in the ledger under the fault's id.
+//! A [`document`] lists faults, each with a target: the fleet, a group or single devices. For a fault of the
+//! message plane, a rule returns one [`Verdict`] for each message. A fault of the device plane is an
+//! [`outage`], which a random trial starts and the clock ends. The [`injector`] applies both, and counts
+//! their effects in the ledger under the fault's id.
 //!
 //! | plane | kinds |
 //! |---|---|
 //! | message | [`delay`], [`loss`], [`duplicate`], [`corrupt`], [`reorder`], [`bandwidth`], [`partition`], [`component`] |
-//! | byte stream | [`stall`], [`reset`], [`throttle`], [`half_open`] (obeyed by [`link`](crate::link), see [`byte_stream`]) |
+//! | byte stream | [`stall`], [`reset`], [`throttle`], [`half_open`] (applied by [`link`](crate::link), see [`byte_stream`]) |
 //! | device | [`silence`], [`hang`], [`crash`], [`disconnect`] (see [`outage`]), [`clock`], [`battery`] |
-//! | broker | [`broker_pause`], [`broker_restart`] (for the whole fleet and not for the injector, see [`broker`]) |
+//! | broker | [`broker_pause`], [`broker_restart`] (of the whole fleet, outside of the injector: see [`broker`]) |
 //!
 //! To add a kind: a file with its fields, their checks, its checked parameters, its digest and its verdict, one
 //! line in the list below, and its docs in `docs/faults.md`. The schema, the error messages and the API follow.
@@ -59,10 +59,10 @@ use checks::{CheckContext, FieldError};
 use kind::{KindModel, KindSpec, fault_kinds};
 use target::Target;
 
-/// The name of a fault within its document. The ledger is kept under it.
+/// Name of a fault within its document, and its key in the ledger.
 pub type FaultId = Arc<str>;
 
-/// Which way a message goes, seen from the device.
+/// Direction of a message, from the device's point of view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// From the device to the broker.
@@ -71,7 +71,7 @@ pub enum Direction {
     In,
 }
 
-/// Which ways a fault works.
+/// Directions that a fault affects.
 #[derive(
     Clone,
     Copy,
@@ -86,17 +86,17 @@ pub enum Direction {
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Directions {
-    /// On what the device publishes.
+    /// Messages from the device.
     #[default]
     Out,
-    /// On what is delivered to the device.
+    /// Messages to the device.
     In,
-    /// On both.
+    /// Both directions.
     Both,
 }
 
 impl Directions {
-    /// Whether a way is among these.
+    /// Whether a direction is included.
     pub fn include(self, direction: Direction) -> bool {
         match self {
             Self::Both => true,
@@ -106,70 +106,70 @@ impl Directions {
     }
 }
 
-/// A fault with its name and its aim.
+/// A fault with its id and its target.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Fault {
-    /// Unique in its document.
+    /// Id of the fault, unique in its document.
     pub id: FaultId,
-    /// The devices that it is for.
+    /// Devices that the fault affects.
     pub target: Target,
-    /// What it does.
+    /// Kind of the fault, with its parameters.
     pub model: Model,
 }
 
 impl Fault {
-    /// Whether the other is this one, perhaps with other parameters.
+    /// Whether another fault has the same id and kind. Its parameters may differ.
     pub fn is_same(&self, other: &Self) -> bool {
         self.id == other.id && self.model.kind() == other.model.kind()
     }
 }
 
 fault_kinds! {
-    /// Messages take their time.
+    /// Delays messages.
     Delay = "delay", delay::DelaySpec, delay::Delay;
-    /// Messages vanish.
+    /// Drops messages.
     Loss = "loss", loss::LossSpec, loss::Loss;
-    /// Messages arrive more than once.
+    /// Duplicates messages.
     Duplicate = "duplicate", duplicate::DuplicateSpec, duplicate::Duplicate;
-    /// Payloads change on the way.
+    /// Corrupts payloads.
     Corrupt = "corrupt", corrupt::CorruptSpec, corrupt::Corrupt;
-    /// Messages are overtaken.
+    /// Reorders messages.
     Reorder = "reorder", reorder::ReorderSpec, reorder::Reorder;
-    /// Messages go through a line that carries so much and no more.
+    /// Limits the bandwidth of messages.
     Bandwidth = "bandwidth", bandwidth::BandwidthSpec, bandwidth::Bandwidth;
-    /// Devices cannot reach each other, or the broker.
+    /// Drops messages between two sets of devices, or between devices and the broker.
     Partition = "partition", partition::PartitionSpec, partition::Partition;
-    /// A model of the user's own, a WebAssembly component, judges messages.
+    /// Passes messages to a fault model of the user, a WebAssembly component.
     Component = "component", component::ComponentSpec, component::Component;
-    /// The bytes of the connection stand still.
+    /// Stalls the byte stream of the connection.
     Stall = "stall", stall::StallSpec, stall::Stall;
-    /// The connection ends at once, and the bytes in flight are lost.
+    /// Resets the connection; bytes in flight are lost.
     Reset = "reset", reset::ResetSpec, reset::Reset;
-    /// The bytes of the connection are slow.
+    /// Limits the rate of the connection's byte stream.
     Throttle = "throttle", throttle::ThrottleSpec, throttle::Throttle;
-    /// The bytes of the connection lead nowhere, and neither end learns of it.
+    /// Discards the bytes of the connection without notice to either end.
     HalfOpen = "half_open", half_open::HalfOpenSpec, half_open::HalfOpen;
-    /// The MQTT loop of the device stands still; the broker has to find out.
+    /// Pauses the MQTT loop of the device; the broker detects this only by its keepalive timeout.
     Silence = "silence", silence::SilenceSpec, silence::Silence;
-    /// The behaviour of the device stands still, and its MQTT loop with it.
+    /// Pauses the behaviour of the device and its MQTT loop.
     Hang = "hang", hang::HangSpec, hang::Hang;
-    /// The device loses power and its memory, and starts again; perhaps several times in a row.
+    /// Cuts the power of the device, which loses its memory and restarts, once or several times.
     Crash = "crash", crash::CrashSpec, crash::Crash;
-    /// The connection breaks without a DISCONNECT, and stays away for a while.
+    /// Breaks the connection without DISCONNECT, and prevents reconnects for some time.
     Disconnect = "disconnect", disconnect::DisconnectSpec, disconnect::Disconnect;
-    /// The calendar clock of the device is wrong.
+    /// Gives the calendar clock of the device an error.
     Clock = "clock", clock::ClockSpec, clock::Clock;
-    /// The device lives on a battery.
+    /// Gives the device a battery.
     Battery = "battery", battery::BatterySpec, battery::Battery;
-    /// The broker stands still.
+    /// Pauses the broker.
     BrokerPause = "broker_pause" | "broker-pause", broker_pause::BrokerPauseSpec, broker_pause::BrokerPause;
-    /// The broker is not there for a while.
+    /// Stops the broker, and starts it again after some time.
     BrokerRestart = "broker_restart" | "broker-restart",
         broker_restart::BrokerRestartSpec, broker_restart::BrokerRestart;
 }
 
 impl Model {
-    /// Whether nothing goes in or out of the device while it holds.
+    /// Whether the device neither sends nor receives anything while the fault is active.
     pub fn silences(&self) -> bool {
         matches!(self, Self::Silence(_) | Self::Hang(_))
     }
@@ -201,69 +201,69 @@ impl Encode for Directions {
     }
 }
 
-/// What a rule says of one message.
+/// Verdict of a rule on one message.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
-    /// Nothing happens.
+    /// The message passes unchanged.
     Pass,
-    /// It goes on later by this much.
+    /// The message is delayed by this duration.
     Delay(Duration),
-    /// It is gone.
+    /// The message is dropped.
     Drop,
-    /// Copies go beside it.
+    /// Copies are sent in addition to the message.
     Duplicate {
-        /// This many.
+        /// Number of copies.
         copies: u32,
-        /// Each this long after the one before.
+        /// Time between successive copies.
         apart: Duration,
     },
-    /// It goes on with this payload.
+    /// The message passes with this payload instead of its own.
     Corrupt(Bytes),
-    /// It waits until it is overtaken.
+    /// The message is held back until others have overtaken it.
     HoldBack {
-        /// By this many.
+        /// Number of messages that must overtake it.
         others: u32,
-        /// Or until this long from now.
+        /// Longest time for which it is held back.
         at_most: Duration,
     },
 }
 
-/// What a rule may look at.
+/// Input of a rule.
 #[derive(Debug)]
 pub struct RuleInput<'a> {
     /// The message itself.
     pub message: &'a Message,
-    /// Now, on the run's clock.
+    /// Current time of the run's clock.
     pub now: Time,
-    /// The fault's own random numbers.
+    /// Random number stream of the fault.
     pub rng: &'a mut Stream,
-    /// What the rule remembers of the messages before it that went the same way.
+    /// State of the rule for this direction.
     pub state: &'a mut RuleState,
     /// Whether one more message can be held back.
     pub can_hold: bool,
 }
 
-/// What a rule remembers of one way.
+/// State of a rule for one direction.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub enum RuleState {
-    /// Nothing, or no message has come yet.
+    /// No state, or no message yet.
     #[default]
     Nothing,
-    /// The number behind the last delay.
+    /// Gaussian number from which the last delay was computed.
     Gaussian(f64),
     /// Whether the last message was lost.
     Lost(bool),
-    /// Until when the line carries what came before.
+    /// Time at which the link has transmitted all earlier messages.
     BusyUntil(Time),
 }
 
-/// A fault that holds a device now, and that the device could notice on itself.
+/// Active fault that the device can observe on itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ActiveFault {
     /// The fault.
     pub id: FaultId,
-    /// Its kind's name.
+    /// Name of the fault's kind.
     pub kind: &'static str,
-    /// When it ends; `None` for one that stays until it is taken away.
+    /// End time; `None` for a fault that stays active until it is removed.
     pub until: Option<Time>,
 }

@@ -146,7 +146,7 @@ impl Histogram {
         self.sum += other.sum;
     }
 
-    /// Subtract an earlier state of the same histogram.
+    /// Subtracts an earlier state of the same histogram.
     pub fn subtract(&mut self, before: &Self) {
         for (now, before) in self.buckets.iter_mut().zip(&before.buckets) {
             *now = now.saturating_sub(*before);

@@ -142,7 +142,7 @@ impl Ledger {
         }
     }
 
-    /// Subtract an earlier state of the same ledger. Counts that are below it become 0.
+    /// Subtracts an earlier state of the same ledger. Counts that are below it become 0.
     pub fn subtract(&mut self, before: &Self) {
         for (count, before) in [
             (&mut self.generated, before.generated),

@@ -14,8 +14,8 @@ pub struct Limits {
     pub memory_bytes: u64,
     /// Fuel for one call, about one unit a Wasm instruction; default 50 million, about 50 ms.
     pub fuel_per_call: u64,
-    /// Most bytes that one call from the guest to the host may transfer, and the largest HTTP body; default
-    /// 256 KiB.
+    /// Maximum number of bytes that one call from the guest to the host may transfer, and the largest HTTP
+    /// body; default 256 KiB.
     pub host_call_bytes: u32,
     /// Largest payload in bytes, outbound and inbound; default 128 KiB. Larger inbound messages are
     /// discarded, so that other clients cannot exhaust the memory of a device.
@@ -26,19 +26,20 @@ pub struct Limits {
     pub log_lines_per_second: u32,
     /// Longest log line in bytes; default 4 KiB. Longer lines are truncated.
     pub log_line_bytes: u32,
-    /// Most messages at QoS 1 and 2 queued for a connection; default 100.
+    /// Maximum number of messages at QoS 1 and 2 queued for a connection; default 100.
     pub queued_messages: u32,
-    /// Most delayed messages, both directions together, and most messages deferred by a hang; default 10,000.
+    /// Maximum number of delayed messages in both directions, and of messages deferred by a hang; default
+    /// 10,000.
     pub delayed_messages: u32,
-    /// Most timers at one time; default 64.
+    /// Maximum number of timers at one time; default 64.
     pub timers: u32,
-    /// Most subscriptions at one time; default 256.
+    /// Maximum number of subscriptions at one time; default 256.
     pub subscriptions: u32,
-    /// Most names of metrics; default 64.
+    /// Maximum number of names of metrics; default 64.
     pub metrics: u32,
     /// Total size of the state store's keys and values in bytes; default 64 KiB.
     pub state_bytes: u32,
-    /// Most outbound HTTP requests in flight; default 4.
+    /// Maximum number of outbound HTTP requests in flight; default 4.
     pub http_requests: u32,
 }
 

@@ -56,7 +56,7 @@ pub struct MetricSum {
 /// Sums of metrics, by behaviour and by name.
 pub type MetricSums = BTreeMap<String, BTreeMap<String, MetricSum>>;
 
-/// Metrics of different types were to be added.
+/// Error of adding metrics of different types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it is of another kind than in the others")]
 pub struct TypeMismatch;
@@ -79,7 +79,7 @@ impl MetricSum {
         self.devices
     }
 
-    /// Add a metric of a number of devices.
+    /// Adds a metric of a number of devices.
     pub fn add(&mut self, metric: &Metric, devices: u64) -> Result<(), TypeMismatch> {
         match (&mut self.metric, metric) {
             (Metric::Counter { sum }, Metric::Counter { sum: more })
@@ -92,7 +92,7 @@ impl MetricSum {
         Ok(())
     }
 
-    /// Add the sum over other devices.
+    /// Adds the sum over other devices.
     pub fn merge(&mut self, other: &Self) -> Result<(), TypeMismatch> {
         self.add(&other.metric, other.devices)
     }

@@ -1,4 +1,4 @@
-//! A natively compiled behaviour as the simulator calls it.
+//! Adapter by which the simulator calls a natively compiled behaviour.
 
 use super::convert;
 use super::imports::{NativeHost, Records, lock};
@@ -11,7 +11,7 @@ use wasmote_sim::config::DeviceConfig;
 use wasmote_sim::context::Context;
 use wasmote_sim::event::Event;
 
-/// The instances of a behaviour on one device. There are two for a moment while it is swapped.
+/// The instances of a behaviour on one device. During a swap there are two.
 pub(super) struct Instances<B> {
     config: DeviceConfig,
     pub records: Arc<Mutex<Records>>,
@@ -29,7 +29,7 @@ impl<B> Instances<B> {
         Instances { config, records: Arc::default(), running: Mutex::new(running) }
     }
 
-    /// The instance that was started last, locked for as long as the caller looks at it.
+    /// The instance that was started last, locked while the caller uses it.
     pub fn current(&self) -> impl Deref<Target = B> {
         let running = lock(&self.running);
         assert!(!running.instances.is_empty(), "the device does not run");

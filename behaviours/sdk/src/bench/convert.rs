@@ -1,4 +1,4 @@
-//! Types of the WIT package against those of the simulator.
+//! Conversions between types of the WIT package and those of the simulator.
 
 use crate::host::{ActiveFault, Identity, Level, PublishError};
 use crate::message::{Message, MessageProperties, Qos, UserProperty};
@@ -71,7 +71,7 @@ pub fn delivery(message: &message::Message) -> Message {
     Message { topic, payload, qos, retain, properties }
 }
 
-/// A publication as a behaviour made it.
+/// A published message in the type of the SDK.
 pub fn outgoing(message: &message::Message) -> Outgoing {
     Outgoing {
         topic: message.topic.as_str().to_owned(),

@@ -1,6 +1,6 @@
 //! Devices of one behaviour in virtual time.
 //!
-//! `inspect`: the views that a test has of them. `faults`: the faults between and on them.
+//! `inspect`: queries for tests. `faults`: faults of the devices and of the links between them.
 
 mod faults;
 mod inspect;
@@ -106,7 +106,7 @@ impl<B: Behaviour + Send + 'static> Plan<B> {
 /// A running fleet. Devices are named by their index; their ids are `<group>-<index>`, and their topics
 /// begin with `wasmote`.
 ///
-/// Methods that do something to a device return after everything that is due at the same instant has happened.
+/// Methods that act on a device return after all events that are due at the same time have been handled.
 pub struct Fleet<B> {
     simulation: VirtualTime<Journal>,
     instances: Vec<Arc<Instances<B>>>,
@@ -134,13 +134,13 @@ impl<B: Behaviour + Send + 'static> Fleet<B> {
         self.simulation.now().run.elapsed()
     }
 
-    /// Handles everything that is due within this time, in order.
+    /// Advances time by this duration, and handles all due events in the order of their times.
     pub fn run_for(&mut self, time: Duration) {
         self.simulation.run_for(time);
     }
 
-    /// Handles the next event if it is due by `end`. A test can look at the fleet between events. False if there is
-    /// none; the clock then stays where it is.
+    /// Handles the next event if it is due by `end`. A test can inspect the fleet between events. False if
+    /// there is none; the clock then stays where it is.
     pub fn step_until(&mut self, end: Duration) -> bool {
         self.simulation.step(Time::ZERO + end)
     }
@@ -148,23 +148,24 @@ impl<B: Behaviour + Send + 'static> Fleet<B> {
 
 /// Power, updates and messages.
 impl<B: Behaviour + Send + 'static> Fleet<B> {
-    /// Ends a device at once: nothing is called, the broker publishes the will, memory and timers are lost. The device
-    /// starts again after five seconds, or with [`restart`](Fleet::restart).
+    /// Crashes a device: its behaviour is not called, the broker publishes the will, memory and timers are
+    /// lost. The device starts again after five seconds, or with [`restart`](Fleet::restart).
     pub fn crash(&mut self, index: usize) {
         self.input(index, Input::Crash);
     }
 
-    /// Starts a crashed or stopped device now. Its store is as it was.
+    /// Starts a crashed or stopped device now. Its store is unchanged.
     pub fn restart(&mut self, index: usize) {
         self.input(index, Input::Start);
     }
 
-    /// Stops a device in order: its last messages go out, and the broker publishes no will.
+    /// Stops a device cleanly: its last messages are sent, and the broker publishes no will.
     pub fn stop(&mut self, index: usize) {
         self.input(index, Input::Stop(StopReason::Requested));
     }
 
-    /// Replaces a device's behaviour by a fresh instance that restores its snapshot, while the connection stays up.
+    /// Replaces a device's behaviour with a new instance that restores its snapshot, while the connection
+    /// stays up.
     ///
     /// # Panics
     ///
@@ -245,7 +246,7 @@ impl<B: Behaviour + Send + 'static> Fleet<B> {
         self.settle();
     }
 
-    /// Handles everything that is due now.
+    /// Handles all events that are due now.
     fn settle(&mut self) {
         self.simulation.run_until(self.simulation.now().run);
     }

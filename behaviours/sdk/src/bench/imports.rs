@@ -1,4 +1,4 @@
-//! The host functions of a natively compiled guest, answered by the simulator.
+//! The host functions of a natively compiled guest, implemented by the simulator.
 
 use super::convert;
 use crate::host::{
@@ -20,7 +20,7 @@ use wasmote_sim::limits::Limits;
 use wasmote_sim::metrics::RecordMetricError;
 use wasmote_sim::rng::Seed;
 
-/// Most bytes that one call of `random.bytes` gives, as in the host.
+/// Maximum number of bytes that one call of `random.bytes` returns, as in the host.
 const MAX_RANDOM_BYTES: u32 = 65_536;
 
 /// Records of one device that the simulator does not keep. They outlive an instance of the behaviour.
@@ -42,7 +42,7 @@ struct Shared {
     records: Arc<Mutex<Records>>,
 }
 
-/// Part of the simulator that answers the host functions.
+/// Context of the simulator that implements the host functions during a call.
 enum Lent {
     /// For a behaviour.
     Context(Context),
@@ -55,7 +55,7 @@ impl NativeHost {
         NativeHost(Arc::new(Shared { config: Mutex::new(config), lent: Mutex::default(), records }))
     }
 
-    /// For a device without a fleet.
+    /// Creates the host of a device without a fleet.
     pub(super) fn for_device(seed: u64, config: &str) -> Self {
         let identity = Arc::new(identity("device", 0, 1));
         let stream = Seed::new(seed).stream(&identity.id, "guest");
@@ -64,7 +64,7 @@ impl NativeHost {
         host
     }
 
-    /// For a fault model on the link of one device.
+    /// Creates the host of a fault model on the link of one device.
     pub(super) fn for_link(seed: u64, config: &str) -> Self {
         let identity = Arc::new(identity("device", 0, 1));
         let stream = Seed::new(seed).stream(&identity.id, "fault/component");
@@ -101,7 +101,7 @@ impl NativeHost {
         }
     }
 
-    /// Calls with the model of a fault model.
+    /// Calls a function with the context of a fault model.
     pub(super) fn model<R>(&self, call: impl FnOnce(&mut ModelContext) -> R) -> R {
         match &mut *lock(&self.0.lent) {
             Some(Lent::Model(model)) => call(model),

@@ -48,7 +48,7 @@ impl Published {
     ///
     /// # Panics
     ///
-    /// If it is not there.
+    /// If there is no such number.
     pub fn number(&self, name: &str) -> f64 {
         self.json().get(name).and_then(Value::number).expect(name)
     }
@@ -73,7 +73,7 @@ pub(super) struct Journal {
 }
 
 impl Journal {
-    /// For devices with these ids, in their order.
+    /// Creates a journal for devices with these ids, in this order.
     pub fn new(ids: Vec<String>, epoch: WallTime) -> Self {
         Journal {
             epoch,

@@ -8,7 +8,7 @@ use crate::fault::{Direction, FaultModel, Link, Origin, Passage, Verdict};
 use std::time::Duration;
 use wasmote_mqtt::time::Time;
 
-/// A link on which messages meet a model, in virtual time.
+/// A link in virtual time whose messages pass through a fault model.
 ///
 /// ```
 /// use wasmote_sdk::bench::Lane;
@@ -38,12 +38,12 @@ pub struct Lane<M> {
 }
 
 impl<M: FaultModel> Lane<M> {
-    /// With the default configuration.
+    /// A link whose model has the default configuration.
     pub fn new(seed: u64) -> Self {
         Lane::with(seed, "{}")
     }
 
-    /// With this configuration.
+    /// A link whose model has this configuration.
     ///
     /// # Panics
     ///
@@ -59,7 +59,7 @@ impl<M: FaultModel> Lane<M> {
     ///
     /// # Panics
     ///
-    /// If it takes it.
+    /// If the model accepts it.
     pub fn refusal(config: &str) -> String {
         match M::configure(&mut Link::new(NativeHost::for_link(1, config))) {
             Err(reason) => reason,

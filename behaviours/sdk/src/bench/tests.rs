@@ -4,7 +4,7 @@ use crate::{
     StartCause, StopReason,
 };
 
-/// Says each second how often it has done so, and counts what it hears.
+/// Publishes a count every second, and counts received messages.
 struct Echo {
     said: u64,
     heard: Vec<String>,

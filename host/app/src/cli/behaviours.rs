@@ -15,7 +15,7 @@ use wasmote_fleet::term::to_stdout;
 use super::Failure;
 use crate::exit::Exit;
 
-/// The verbs of `wasmote behaviours`.
+/// The subcommands of `wasmote behaviours`.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Show the built-in behaviours and fault models, or those of a folder
@@ -26,7 +26,7 @@ pub enum Verb {
     Precompile(precompile::Args),
 }
 
-/// Runs a verb of `wasmote behaviours`.
+/// Runs a subcommand of `wasmote behaviours`.
 pub fn run(verb: Verb) -> Result<Exit, Failure> {
     let engine = Engine::new().map_err(Failure::failed)?;
     match verb {

@@ -6,7 +6,7 @@ use clap::builder::{Resettable, StyledStr};
 use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, Command, Error};
 
-/// The verb whose flags have environment variables.
+/// The subcommand whose flags have environment variables.
 const VERB: &str = "run";
 
 /// The command without the environment variables that are empty, as manifests and `.env` files often set them.

@@ -41,7 +41,7 @@ Runs all runs of DIR again from its plan and components, and compares digests an
 repeated to the byte; for those the error names an alternative. Exit codes: 0 everything is identical, 1 something
 differs, 2 the runs were in real time.";
 
-/// The verbs of `wasmote experiment`.
+/// The subcommands of `wasmote experiment`.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Run a plan and write a results folder
@@ -60,7 +60,7 @@ pub enum Verb {
     Schema,
 }
 
-/// Runs a verb of `wasmote experiment`.
+/// Runs a subcommand of `wasmote experiment`.
 pub fn run(verb: Verb) -> Result<Exit, Failure> {
     match verb {
         Verb::Run(args) => run::run(&args),

@@ -22,7 +22,7 @@ use super::*;
 
 const FILES: [File; 3] = [File::Plan, File::Faults, File::Fleet];
 
-/// The fields of a type: its own answer to one that it does not know.
+/// Fields of a type, from its error for an unknown field.
 fn fields<T: DeserializeOwned>() -> BTreeSet<String> {
     let Err(error) = serde_json::from_value::<T>(json!({"no such field": 1})) else {
         panic!("every field is known")
@@ -43,7 +43,7 @@ fn texts(list: &Value) -> BTreeSet<String> {
     list.as_array().into_iter().flatten().map(|text| text.as_str().unwrap().to_owned()).collect()
 }
 
-/// The field that is wrong with a fault, if one is.
+/// The invalid field of a fault, if there is one.
 fn wrong(fault: &Value) -> Option<&'static str> {
     let entry: FaultEntry = serde_json::from_value(fault.clone()).unwrap();
     FaultDocument { faults: vec![entry] }.faults().err().map(|invalid| invalid.field)
@@ -130,7 +130,7 @@ fn the_schemas_examples_of_faults_are_sound_and_need_what_it_says() {
             assert_eq!(wrong(&without), Some(&*field), "{without}");
             assert!(!is_valid(File::Faults, &document(&without)), "{without}");
         }
-        // Whatever the program cannot do without, the schema asks for.
+        // The schema requires the fields that the program requires.
         let bare = json!({"kind": kind.name()});
         assert_eq!(wrong(&bare).is_none(), is_valid(File::Faults, &document(&bare)), "{bare}");
     }

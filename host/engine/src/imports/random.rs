@@ -3,7 +3,7 @@
 use crate::bindings::wasmote::device::random::Host as Random;
 use crate::host::Host;
 
-/// Most bytes of one call.
+/// Maximum number of bytes of one call.
 const MAX_BYTES: u32 = 65_536;
 
 impl Random for Host {

@@ -4,7 +4,7 @@
 use super::bindings::wasi::random::{insecure, insecure_seed, random};
 use crate::host::Host;
 
-/// Most bytes of one call.
+/// Maximum number of bytes of one call.
 const MAX_BYTES: u64 = 65_536;
 
 impl Host {

@@ -9,7 +9,7 @@ use super::bindings::wasi::io::{error, poll, streams};
 use super::output::Sink;
 use crate::host::Host;
 
-/// Most bytes of one write.
+/// Maximum number of bytes of one write.
 const WRITE_BYTES: u64 = 4096;
 
 /// Representations of the standard streams. There are no other streams.

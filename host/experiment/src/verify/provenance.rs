@@ -1,4 +1,4 @@
-//! Checks of the files beside the runs: plan, components, and unexpected files.
+//! Checks of the files that do not belong to a run: plan, components, and unexpected files.
 
 use std::collections::BTreeSet;
 use std::fs;

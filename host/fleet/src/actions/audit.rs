@@ -22,7 +22,7 @@ pub struct BehaviourUpdate {
     pub began: Time,
     /// Devices that got it before the others, for the time of the trial.
     pub canaries: Vec<DeviceId>,
-    /// Time during which a trap brings the old version back.
+    /// Time during which a trap restores the old version.
     pub trial: Duration,
 }
 

@@ -53,7 +53,7 @@ impl TimelineAction for Broker {
 
 #[derive(Debug)]
 struct FailBroker {
-    /// The ledger's name for the failure.
+    /// Id of the failure in the ledger.
     fault: FaultId,
     failure: Failure,
     lasting: Duration,

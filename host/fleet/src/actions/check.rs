@@ -85,7 +85,7 @@ pub struct PlanState<'a> {
     pub faults: FaultRegistry,
     /// The groups by name.
     pub groups: BTreeMap<String, Group>,
-    /// Behaviours that actions bring in.
+    /// Behaviours that actions use.
     pub(super) sources: Vec<Source>,
     pub(super) relink: Relink<'a>,
 }
@@ -128,7 +128,7 @@ impl PlanState<'_> {
         FaultSet::load(name, self.folder, self.models)
     }
 
-    /// Makes a fault set of a document in the plan.
+    /// Creates a fault set from a document in the plan.
     pub fn fault_set(&self, document: FaultDocument) -> Result<FaultSet, DocumentError> {
         FaultSet::new("timeline", document, &self.models.in_folder(self.folder))
     }
@@ -143,7 +143,8 @@ impl PlanState<'_> {
         self.faults.set(&scope, set.cloned());
     }
 
-    /// A group with other values, and maybe another behaviour, for the action of this name.
+    /// A copy of a group with changed configuration values and, if given, another behaviour. Errors name the
+    /// action.
     pub fn modified_group(
         &mut self,
         action: &str,

@@ -19,17 +19,17 @@ use super::timed_fault::BeginFault;
 #[serde(deny_unknown_fields, default)]
 #[schemars(extend("not" = {"required": ["share", "count"]}, "required" = ["for"]))]
 pub struct Disconnect {
-    /// Only of this group.
+    /// Only devices of this group.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
-    /// Only those whose names match one of these; `*` stands for any run of characters.
+    /// Only devices whose names match one of these; `*` stands for any sequence of characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub devices: Option<Vec<String>>,
-    /// This share of them, chosen by the seed; from 0 to 1.
+    /// Share of the matching devices that is chosen by the seed; from 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1))]
     pub share: Option<f64>,
-    /// This many of them, chosen by the seed.
+    /// Number of the matching devices that are chosen by the seed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u32>,
     /// Time for which the devices stay disconnected.

@@ -7,8 +7,8 @@
 //! faults = "realistic"
 //! ```
 //!
-//! Serialization is written by hand because the action's name is a field beside `at`: serde's `flatten` would lose the
-//! line and the path of an error.
+//! Serialization is written by hand because the action's name is a field next to `at`: serde's `flatten`
+//! would lose the line and the path of an error.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -86,7 +86,7 @@ struct OwnFields {
     phase: Option<DeviceId>,
     /// With `faults` or `ramp`: only this group.
     group: Option<String>,
-    /// With `faults`: only devices whose names match; `*` stands for any run of characters.
+    /// With `faults`: only devices whose names match; `*` stands for any sequence of characters.
     device: Option<String>,
 }
 

@@ -18,7 +18,7 @@ use super::target::{ApplyResult, Target};
 use crate::config::file::FaultsEntry;
 use crate::fault_set::{BROKER_FAULT_NEEDS_EMBEDDED, BROKER_FAULT_NEEDS_FLEET, FaultSet};
 
-/// Replaces the faults of a scope. In an entry the scope is beside the action.
+/// Replaces the faults of a scope. In an entry the scope consists of separate fields.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Faults {
@@ -29,7 +29,7 @@ pub struct Faults {
     pub scope: EntryScope,
 }
 
-/// The schema of the set alone, because the scope stands beside the action.
+/// The schema of the set alone, because the scope consists of separate fields of the entry.
 impl JsonSchema for Faults {
     fn schema_name() -> Cow<'static, str> {
         FaultsEntry::schema_name()

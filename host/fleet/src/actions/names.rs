@@ -21,7 +21,7 @@ impl PlanState<'_> {
         Err(format!("no device fits `{pattern}`; devices are called after their groups: {known}{hint}"))
     }
 
-    /// Checks the devices that the faults of a set are for.
+    /// Checks the device names in the targets of a fault set.
     pub fn check_fault_devices(&self, set: &FaultSet, field: &str) -> Result<(), Problem> {
         for (index, entry) in set.document.faults.iter().enumerate() {
             for device in entry.device.iter() {

@@ -18,7 +18,7 @@ use super::timed_fault::BeginFault;
 pub struct Partition {
     /// The group.
     pub group: String,
-    /// Time for which it lasts.
+    /// Duration of the partition.
     #[serde(rename = "for")]
     pub lasting: Span,
     /// Directions of the messages that are dropped; both by default.

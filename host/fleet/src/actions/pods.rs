@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::selector::Devices;
 use crate::fault_registry::FaultRegistry;
 
-/// A fleet in pods, as steps see it.
+/// Interface of steps to a fleet in pods.
 #[derive(Clone, Debug)]
 pub struct PodFleet<'a> {
     /// All devices, and the seed by which some of them are drawn.

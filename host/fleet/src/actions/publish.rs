@@ -30,8 +30,8 @@ pub struct Publish {
     /// Whether the broker retains the message.
     #[serde(default)]
     pub retain: bool,
-    /// Devices on whose behalf it is published, through their faults; `*` stands for any run of characters. The
-    /// host itself by default.
+    /// Devices on whose behalf it is published, through their faults; `*` stands for any sequence of
+    /// characters. The host itself by default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
 }

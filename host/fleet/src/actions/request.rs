@@ -19,7 +19,7 @@ use super::target::{ApplyResult, Target};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Request {
-    /// Devices that get it; `*` stands for any run of characters.
+    /// Devices that get it; `*` stands for any sequence of characters.
     pub device: String,
     /// The method; `GET` by default.
     #[serde(default = "get")]

@@ -13,7 +13,7 @@ use crate::fault_registry::FaultScope;
 pub struct EntryScope {
     /// Only this group.
     pub group: Option<String>,
-    /// Only devices whose names match; `*` stands for any run of characters.
+    /// Only devices whose names match; `*` stands for any sequence of characters.
     pub device: Option<String>,
 }
 

@@ -14,10 +14,10 @@ pub trait Step: Debug + Send + Sync {
     /// Name for `timeline.csv` and logs.
     fn name(&self) -> &'static str;
 
-    /// Details for `timeline.csv` and logs: the devices that it is for, and the values.
+    /// Details for `timeline.csv` and logs: the affected devices, and the values.
     fn describe(&self) -> Vec<String>;
 
-    /// Number of devices that it affects; `None` for a step that is not for devices.
+    /// Number of devices that it affects; `None` for a step that does not affect devices.
     fn affected(&self, _devices: Devices<'_>) -> Option<usize> {
         None
     }

@@ -23,15 +23,15 @@ use crate::config::Group;
 pub struct Swap {
     /// The group.
     pub group: String,
-    /// Only those of its devices whose names match one of these; the rest of the group stays as it is, and so do those
-    /// that join it later.
+    /// Only devices of the group whose names match one of these; the other devices, and those that join
+    /// later, keep their version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub devices: Option<Vec<String>>,
-    /// Only this share of them, chosen by the seed; from 0 to 1.
+    /// Only this share of the devices, chosen by the seed; from 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1))]
     pub share: Option<f64>,
-    /// Only this many of them, chosen by the seed.
+    /// Only this number of devices, chosen by the seed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<u32>,
     /// The other version, or another behaviour: a built-in one, a file, or a folder.
@@ -39,7 +39,7 @@ pub struct Swap {
     /// Values of the configuration that change; the others stay.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub config: Map<String, Value>,
-    /// Time during which a trap brings the old version back; 10 s by default.
+    /// Time during which a trap restores the old version; 10 s by default.
     #[serde(default = "ten_seconds")]
     pub trial: Span,
 }

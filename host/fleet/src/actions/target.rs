@@ -18,8 +18,8 @@ use crate::fault_set::FaultSet;
 /// Outcome of a change to a fleet. The error is the target's own type, boxed.
 pub type ApplyResult = Result<(), Box<dyn Error + Send + Sync>>;
 
-/// A running fleet as actions see it. Devices go by their position. The orchestrator of a run implements it for virtual
-/// and for real time.
+/// Interface of actions to a running fleet. Devices are addressed by position. The orchestrator of a run
+/// implements it for virtual and for real time.
 pub trait Target {
     /// All devices, and the seed by which some of them are drawn.
     fn devices(&self) -> Devices<'_>;
@@ -27,13 +27,13 @@ pub trait Target {
     /// Replaces the faults of a scope. `None` resets them to the inherited ones, and for the fleet to the initial ones.
     fn set_faults(&mut self, scope: &Scope, set: Option<&FaultSet>) -> ApplyResult;
 
-    /// Begins a fault beside the others, under this number.
+    /// Starts a temporary fault with this number, in addition to the other faults.
     fn begin_fault(&mut self, number: usize, fault: TemporaryFault) -> ApplyResult;
 
     /// Ends the fault with this number.
     fn end_fault(&mut self, number: usize) -> ApplyResult;
 
-    /// Switches devices.
+    /// Switches devices on or off, or crashes them.
     fn power(&mut self, devices: &[usize], command: PowerCommand) -> ApplyResult;
 
     /// Makes the embedded broker fail for a while; the ledger names this fault.
@@ -54,7 +54,7 @@ pub trait Target {
     /// Restarts the running devices of a group with this configuration and behaviour.
     fn configure(&mut self, group: &Group) -> ApplyResult;
 
-    /// Gives a group, or only these devices of it, another version of the behaviour while they run. A trap within the
-    /// trial brings the old version back.
+    /// Gives a group, or only these devices of it, another version of the behaviour while they run. A trap
+    /// within the trial restores the old version.
     fn swap(&mut self, group: &Group, trial: Duration, devices: Option<&[usize]>) -> ApplyResult;
 }

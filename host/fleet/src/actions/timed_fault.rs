@@ -1,4 +1,4 @@
-//! Timed faults: the steps by which `disconnect` and `partition` put a fault beside the others for a while.
+//! Timed faults: the steps by which `disconnect` and `partition` add a temporary fault.
 
 use std::time::Duration;
 
@@ -25,7 +25,8 @@ pub(super) struct BeginFault {
     /// The fault; its `devices` are set from the selection when it is applied.
     fault: TemporaryFault,
     selection: Option<Selection>,
-    /// The time that each device holds the effect, for a fault that is removed as soon as all have begun it.
+    /// Duration of the effect on each device, for a fault that is removed as soon as all devices have started
+    /// it.
     hold: Option<Duration>,
 }
 
@@ -58,7 +59,7 @@ impl BeginFault {
         EndFault { number: self.number, id: self.fault.fault.id.clone(), is_implicit: self.hold.is_some() }
     }
 
-    /// The begin at the time of the occasion, and the end at its own time.
+    /// The start at the time of the entry, and the end at its own time.
     pub(super) fn until(self, occasion: Occasion, end: Option<wasmote_mqtt::time::Time>) -> Vec<Planned> {
         let end = end.map(|time| Planned::ready(time, self.end()));
         [Planned::ready(occasion.at, self)].into_iter().chain(end).collect()

@@ -59,7 +59,7 @@ pub struct Metrics {
     swaps: SwapCounts,
     /// Devices by behaviour and the beginning of their version's SHA-256.
     versions: BTreeMap<String, BTreeMap<String, u64>>,
-    /// Connections made, first ones and reconnects; absent for one device.
+    /// Number of connections, including reconnects; absent for one device.
     #[serde(skip_serializing_if = "Option::is_none")]
     connects: Option<u64>,
     /// Devices by state; absent for one device.
@@ -82,7 +82,7 @@ pub struct Metrics {
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[schemars(inline)]
 struct RefusedCounts {
-    /// Messages that found their queue full.
+    /// Messages that were refused by a full queue.
     queue_full: u64,
     #[serde(flatten)]
     by_limit: Refusals,

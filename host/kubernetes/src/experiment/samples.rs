@@ -17,7 +17,7 @@ use crate::fleet_query::target::Target;
 use crate::kubectl::pod::Pod;
 use crate::manifests::workload::APP;
 
-/// Looks at the pods of a run.
+/// Samples the metrics of a run's pods.
 pub struct Sampler<'a> {
     access: ClusterAccess<'a>,
     samples: Vec<Sample>,

@@ -19,7 +19,7 @@ use super::report::BrokerReport;
 use super::shard_channel::{ShardInbound, ShardReplySender};
 use super::task::{BrokerTask, Job};
 
-/// Packets of one shard that wait for the broker, from which on messages at QoS 0 are refused.
+/// Number of waiting packets of one shard at which messages at QoS 0 are refused.
 const MAX_UNHANDLED: usize = 100_000;
 
 /// Handle that links devices to an embedded broker and controls its faults.

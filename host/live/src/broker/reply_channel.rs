@@ -45,7 +45,7 @@ pub(super) struct ReplyReceiver {
     unread: InFlightCount,
 }
 
-/// Unread replies of one client from which on messages at QoS 0 are dropped.
+/// Number of unread replies of one client at which messages at QoS 0 are dropped.
 const MAX_UNREAD: usize = 10_000;
 
 /// Creates a channel for one client.

@@ -8,17 +8,17 @@ use super::reply_channel::{InFlightCount, is_droppable};
 
 /// Replies that one shard may leave unread before messages at QoS 0 are dropped.
 const MAX_UNREAD: usize = 100_000;
-/// Replies that travel together.
+/// Maximum number of replies in a batch.
 const BATCH: usize = 256;
 
-/// What a shard brings.
+/// Message from a shard to the broker task.
 #[derive(Debug)]
 pub(super) enum ShardInbound {
     /// New shard, and the sender for its replies.
     Opened(u32, ShardReplySender),
     /// Packets of the shard's devices, in order.
     Packets(u32, Vec<(ConnectionId, Request)>),
-    /// The shard has ended, and so have the connections of its devices.
+    /// The shard has ended; the connections of its devices are closed.
     Closed(u32),
 }
 

@@ -67,7 +67,7 @@ impl Shard {
         self.lag.clone()
     }
 
-    /// Publish on a device's behalf. Returns whether the device runs.
+    /// Publishes on a device's behalf. Returns whether the device runs.
     pub(crate) fn publish_for(&mut self, index: usize, message: Message) -> bool {
         let runs = self.slots[index].device.is_running();
         if runs {
@@ -106,7 +106,7 @@ impl Shard {
         self.handle_input(index, Input::SetFaults(faults));
     }
 
-    /// End the shard after its last query.
+    /// Ends the shard after its last query.
     pub(crate) fn finish(&mut self) {
         self.done = true;
     }
@@ -131,7 +131,7 @@ fn status(device: &Device, now: Now) -> DeviceStatus {
 }
 
 impl Totals {
-    /// Add one device, except its latency samples.
+    /// Adds one device, except its latency samples.
     fn count(&mut self, device: &Device) {
         let silent = device.active_faults().iter().any(|fault| fault.kind == "silence");
         self.devices.add(DeviceCounts {
@@ -155,7 +155,7 @@ impl Totals {
         }
     }
 
-    /// Add another part of the fleet, except its latency samples.
+    /// Adds another part of the fleet, except its latency samples.
     pub(crate) fn add(&mut self, other: &Self) {
         self.devices.add(other.devices);
         self.ledger.add(&other.ledger);
@@ -177,7 +177,7 @@ impl Totals {
         self.lag.add(&other.lag);
     }
 
-    /// Add a metric. If devices use one name for several types, the first type is kept.
+    /// Adds a metric. If devices use one name for several types, the first type is kept.
     fn add_metric(&mut self, behaviour: &str, name: &str, metric: &Metric, devices: u64) {
         let sums = self.metrics.entry(behaviour.to_owned()).or_default();
         match sums.get_mut(name) {

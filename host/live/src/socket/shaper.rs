@@ -45,7 +45,7 @@ const MAX_CHUNK: usize = 4096;
 const LINGER_TIMEOUT: Duration = Duration::from_secs(600);
 
 impl Pacer {
-    /// Ready with the number of bytes that may move now.
+    /// Returns the number of bytes that may move now, once it is more than zero.
     fn poll(&mut self, conditions: DirectionConditions, cx: &mut Context<'_>) -> Poll<usize> {
         if conditions.stalled {
             // A change of conditions wakes the reader and the writer.

@@ -5,16 +5,16 @@ use std::num::NonZeroU16;
 use super::packet::Connect;
 use crate::protocol::Protocol;
 
-/// Most levels of a topic filter, as in Mosquitto. It limits the depth of the filter tree.
+/// Maximum number of levels of a topic filter, as in Mosquitto. It limits the depth of the filter tree.
 pub const MAX_FILTER_LEVELS: usize = 200;
 
 /// Limits of the broker for one client. The defaults are those of Mosquitto 2, so that both can be compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokerLimits {
-    /// Most messages at QoS 1 and 2 in flight to a client without a receive maximum; default 20.
+    /// Maximum number of messages at QoS 1 and 2 in flight to a client without a receive maximum; default 20.
     pub inflight: NonZeroU16,
-    /// Most messages at QoS 1 and 2 queued for one client in addition to those in flight; default 1,000, at
-    /// least 1.
+    /// Maximum number of messages at QoS 1 and 2 queued for one client in addition to those in flight;
+    /// default 1,000, at least 1.
     pub queued: usize,
     /// Whether messages at QoS 0 are queued for a disconnected client; by default they are dropped.
     pub queue_qos_0: bool,

@@ -11,12 +11,13 @@ pub struct ClientOptions {
     /// Seconds that the broker keeps the session of a disconnected client; default 0, which also makes every
     /// connection a clean start.
     pub session_expiry: u32,
-    /// Most unread messages of a client that does not read, as in the buffers of a socket; default 1,000.
-    /// Later messages at QoS 0 are lost.
+    /// Maximum number of unread messages of a client that does not read, as in the buffers of a socket;
+    /// default 1,000. Later messages at QoS 0 are lost.
     pub unread: usize,
-    /// Most messages at QoS 1 and 2 in flight from a client; default 20.
+    /// Maximum number of messages at QoS 1 and 2 in flight from a client; default 20.
     pub inflight: NonZeroU16,
-    /// Most messages at QoS 1 and 2 queued in a client in addition to those in flight; default 100, at least
+    /// Maximum number of messages at QoS 1 and 2 queued in a client in addition to those in flight; default
+    /// 100, at least
     /// 1. Further messages are refused.
     pub queued: usize,
 }

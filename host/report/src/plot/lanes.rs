@@ -18,7 +18,7 @@ const HEIGHT: f64 = 10.0;
 const PITCH: f64 = 16.0;
 
 impl Lane {
-    /// The name, truncated to the width beside the strip.
+    /// The name, truncated to the width next to the strip.
     pub fn label(&self) -> String {
         ellipsize(&self.name, 96.0)
     }

@@ -20,7 +20,7 @@ pub struct LegendEntry<'a> {
     pub name: &'a str,
     /// Number of the series, which selects colour and dashes.
     pub series: usize,
-    /// Symbol beside the text.
+    /// Symbol next to the text.
     pub swatch: Swatch,
 }
 

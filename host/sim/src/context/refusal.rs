@@ -44,7 +44,7 @@ pub struct Refusals {
 }
 
 impl Refusals {
-    /// Add another behaviour's counts.
+    /// Adds another behaviour's counts.
     pub fn add(&mut self, other: Self) {
         self.publish_rate += other.publish_rate;
         self.publish_invalid += other.publish_invalid;

@@ -12,21 +12,21 @@ use super::kind::{KindModel, KindSpec};
 use super::{Directions, RuleInput, RuleState, Verdict};
 use crate::digest::{Digest, Encode};
 
-/// Bytes that can wait for a line by default: about what a small router has.
+/// Default capacity of the queue in bytes, about that of a small router.
 const DEFAULT_QUEUE_BYTES: u64 = 65_536;
 
-/// Limited bandwidth: messages go one by one over a line with a rate.
+/// Limited bandwidth: messages are transmitted one after another over a link with a fixed rate.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(extend("examples" = [{"kind": "bandwidth", "bytes_per_second": 10000}]))]
 #[serde(deny_unknown_fields)]
 pub struct BandwidthSpec {
-    /// Affected directions: `out` is what devices send, `in` what is delivered to them.
+    /// Affected directions: `out` is from devices to the broker, `in` from the broker to devices.
     #[schemars(extend("default" = "out"))]
     pub direction: Option<Directions>,
-    /// Bytes of topics and payloads that the line carries each second.
+    /// Rate of the link, in bytes of topics and payloads per second.
     #[schemars(required, range(min = 1))]
     pub bytes_per_second: Option<u64>,
-    /// Bytes that can wait for the line; a message that does not fit is dropped.
+    /// Capacity of the queue, in bytes; a message that does not fit is dropped.
     #[schemars(extend("default" = DEFAULT_QUEUE_BYTES))]
     pub queue_bytes: Option<u64>,
 }

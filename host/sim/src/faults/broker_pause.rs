@@ -1,4 +1,4 @@
-//! The broker stands still for a while.
+//! Pause of the broker.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use super::outage::Recurrence;
 use super::span::Span;
 use crate::digest::{Digest, Encode};
 
-/// Pause of the broker: it takes nothing and sends nothing, and its connections stay open.
+/// Pause of the broker: it neither reads nor sends, and its connections stay open.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(extend("examples" = [{"kind": "broker_pause", "every": "1h", "probability": 1, "for": "10s"}]))]
 #[serde(deny_unknown_fields)]
@@ -18,10 +18,10 @@ pub struct BrokerPauseSpec {
     /// Time between two trials; 10 ms or more.
     #[schemars(with = "Span")]
     pub every: Option<Span>,
-    /// Chance that a trial begins it.
+    /// Probability that a trial starts the fault.
     #[schemars(required, range(min = 0, max = 1))]
     pub probability: Option<f64>,
-    /// How long it lasts; 10 ms or more.
+    /// Duration of the fault; 10 ms or more.
     #[schemars(with = "Span")]
     #[serde(rename = "for")]
     pub lasting: Option<Span>,
@@ -30,7 +30,7 @@ pub struct BrokerPauseSpec {
 /// A broker that neither reads nor writes. Connections stay open.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BrokerPause {
-    /// When it begins.
+    /// Trials that start the fault.
     pub recurrence: Recurrence,
 }
 

@@ -1,4 +1,4 @@
-//! The broker is not there for a while.
+//! Restart of the broker.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use super::outage::Recurrence;
 use super::span::Span;
 use crate::digest::{Digest, Encode};
 
-/// Restart of the broker: connections end, and new ones are refused until it is back.
+/// Restart of the broker: connections end, and new ones are refused until it runs again.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(extend("examples" = [{"kind": "broker_restart", "every": "1h", "probability": 1, "for": "10s"}]))]
 #[serde(deny_unknown_fields)]
@@ -18,10 +18,10 @@ pub struct BrokerRestartSpec {
     /// Time between two trials; 10 ms or more.
     #[schemars(with = "Span")]
     pub every: Option<Span>,
-    /// Chance that a trial begins it.
+    /// Probability that a trial starts the fault.
     #[schemars(required, range(min = 0, max = 1))]
     pub probability: Option<f64>,
-    /// How long it lasts; 10 ms or more.
+    /// Duration of the fault; 10 ms or more.
     #[schemars(with = "Span")]
     #[serde(rename = "for")]
     pub lasting: Option<Span>,
@@ -33,9 +33,9 @@ pub struct BrokerRestartSpec {
 /// A broker that is down, and then starts again.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BrokerRestart {
-    /// Whether it keeps sessions, subscriptions, retained messages and queued messages.
+    /// Whether the broker keeps sessions, subscriptions, retained messages and queued messages.
     pub persistent: bool,
-    /// When it begins.
+    /// Trials that start the fault.
     pub recurrence: Recurrence,
 }
 

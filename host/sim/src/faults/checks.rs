@@ -9,7 +9,7 @@ use super::outage::Recurrence;
 use super::span::Span;
 use super::target::Target;
 
-/// A field that is wrong, and the problem with it.
+/// Invalid field of a fault, and the problem.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FieldError {
     pub(super) field: &'static str,
@@ -21,7 +21,7 @@ impl FieldError {
         Self { field, problem: problem.into() }
     }
 
-    /// A field that `subject`, a fault of some kind, does not take.
+    /// Error for a field that `subject`, a fault of some kind, does not have.
     pub(super) fn not_taken(field: &'static str, subject: &str, taken: &[&str]) -> Self {
         Self::new(field, format!("{subject} does not take it; it takes `{}`", taken.join("`, `")))
     }
@@ -30,7 +30,7 @@ impl FieldError {
 /// The shortest time between trials, and the shortest outage.
 const MIN_PERIOD: Duration = Duration::from_millis(10);
 
-/// The parts of a fault beside the fields of its own kind.
+/// Context of a check: the kind and the target of the fault, and the library of fault models.
 #[derive(Clone, Copy)]
 pub(super) struct CheckContext<'a> {
     pub(super) kind: Kind,
@@ -38,7 +38,7 @@ pub(super) struct CheckContext<'a> {
     pub(super) library: &'a dyn Library,
 }
 
-/// The fields by which a fault comes and goes.
+/// Fields that determine when a fault is active.
 #[derive(Clone, Copy)]
 pub(super) struct RecurrenceFields {
     pub(super) every: Option<Span>,
@@ -64,8 +64,8 @@ impl CheckContext<'_> {
         }
     }
 
-    /// A time of the device plane. Each of these is a deadline of every device, so much shorter ones
-    /// would leave no time for anything else.
+    /// Checks a duration of the device plane. Each such duration is a deadline of every device, so much
+    /// shorter ones would overload the simulation.
     pub(super) fn required_period(
         &self,
         field: &'static str,
@@ -85,7 +85,7 @@ impl CheckContext<'_> {
         self.require("probability", probability)
     }
 
-    /// The trials of a fault that lasts for a while.
+    /// Checks the recurrence of a fault that has a duration.
     pub(super) fn recurrence(&self, fields: RecurrenceFields) -> Result<Recurrence, FieldError> {
         Ok(Recurrence {
             every: self.required_period("every", fields.every)?,
@@ -95,7 +95,7 @@ impl CheckContext<'_> {
         })
     }
 
-    /// The trials of a fault that is over at once.
+    /// Checks the recurrence of an instantaneous fault.
     pub(super) fn instant_recurrence(
         &self,
         every: Option<Span>,
@@ -110,7 +110,7 @@ impl CheckContext<'_> {
         })
     }
 
-    /// The trials of a fault that holds all the time unless one of these fields is given.
+    /// Checks the recurrence of a fault that is always active unless one of these fields is given.
     pub(super) fn optional_recurrence(
         &self,
         fields: RecurrenceFields,
@@ -128,7 +128,7 @@ impl CheckContext<'_> {
         }
     }
 
-    /// The trials of a fault of the broker, which are the same for all devices.
+    /// Checks the recurrence of a broker fault, which is the same for all devices.
     pub(super) fn broker_recurrence(&self, fields: RecurrenceFields) -> Result<Recurrence, FieldError> {
         let aims = [("group", self.target.group.is_some()), ("device", self.target.device.is_some())];
         if let Some((field, _)) = aims.into_iter().find(|(_, given)| *given) {
@@ -138,7 +138,7 @@ impl CheckContext<'_> {
     }
 }
 
-/// From 0 to 1.
+/// Checks that a value is from 0 to 1.
 pub(super) fn share(field: &'static str, value: Option<f64>) -> Result<Option<f64>, FieldError> {
     match value {
         Some(p) if !(0.0..=1.0).contains(&p) => {
@@ -152,7 +152,7 @@ pub(super) fn share(field: &'static str, value: Option<f64>) -> Result<Option<f6
     }
 }
 
-/// From the least to the most.
+/// Checks that a value is within a range.
 pub(super) fn within<T>(field: &'static str, value: T, least: T, most: T) -> Result<T, FieldError>
 where
     T: PartialOrd + Display,
@@ -163,7 +163,7 @@ where
     }
 }
 
-/// More than zero, and finite.
+/// Checks that a value is more than zero and finite.
 pub(super) fn positive(field: &'static str, value: f64) -> Result<f64, FieldError> {
     match value.is_finite() && value > 0.0 {
         true => Ok(value),
@@ -171,7 +171,7 @@ pub(super) fn positive(field: &'static str, value: f64) -> Result<f64, FieldErro
     }
 }
 
-/// Zero by default; finite and not negative.
+/// Checks that a value is finite and not negative; zero by default.
 pub(super) fn amount(field: &'static str, value: Option<f64>) -> Result<f64, FieldError> {
     match value.unwrap_or(0.0) {
         amount if amount.is_finite() && amount >= 0.0 => Ok(amount),

@@ -15,10 +15,10 @@ use super::span::{SignedSpan, Span};
 use crate::digest::{Digest, Encode};
 use crate::rng::Stream;
 
-/// A clock that loses this much stands still.
+/// Largest drift, in parts per million. A clock that loses this much stops.
 const MAX_PPM: f64 = 1e6;
 
-/// A wrong calendar clock. Timers and latency stamps are not affected.
+/// Error of the calendar clock. Timers and latency stamps are not affected.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(
     extend("examples" = [{"kind": "clock", "offset": "-2s"}]),
@@ -31,16 +31,16 @@ const MAX_PPM: f64 = 1e6;
 )]
 #[serde(deny_unknown_fields)]
 pub struct ClockSpec {
-    /// How far clocks are ahead at the beginning of the run; behind if negative.
+    /// Offset of the clocks at the beginning of the run; negative if they are behind.
     #[schemars(extend("default" = "0s"))]
     pub offset: Option<SignedSpan>,
-    /// How much the offset of each device differs from that at most, drawn evenly.
+    /// Largest deviation of a device from this offset, uniformly distributed.
     #[schemars(extend("default" = "0s"))]
     pub offset_spread: Option<Span>,
-    /// Microseconds that clocks gain in each second; lose if negative.
+    /// Drift of the clocks, in microseconds per second; negative if they are slow.
     #[schemars(range(min = -1_000_000, max = 1_000_000), extend("default" = 0))]
     pub drift_ppm: Option<f64>,
-    /// How much the drift of each device differs from that at most, in microseconds a second, drawn evenly.
+    /// Largest deviation of a device from this drift, in microseconds per second, uniformly distributed.
     #[schemars(range(min = 0, max = 1_000_000), extend("default" = 0))]
     pub drift_spread_ppm: Option<f64>,
 }

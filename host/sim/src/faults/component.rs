@@ -23,12 +23,12 @@ use crate::behaviour::{Trap, TrapKind};
 use crate::digest::{Digest, Encode};
 use crate::rng::Seed;
 
-/// A fault model of the user's own, which is a WebAssembly component.
+/// Fault model of the user, a WebAssembly component.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(extend("examples" = [{"kind": "component", "file": "rain-fade", "config": {"margin_db": 12}}]))]
 #[serde(deny_unknown_fields)]
 pub struct ComponentSpec {
-    /// Affected directions: `out` is what devices send, `in` what is delivered to them.
+    /// Affected directions: `out` is from devices to the broker, `in` from the broker to devices.
     #[schemars(extend("default" = "out"))]
     pub direction: Option<Directions>,
     /// Name of a fault model that the host knows, or a file relative to the document.

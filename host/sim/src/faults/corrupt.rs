@@ -14,13 +14,13 @@ use crate::digest::{Digest, Encode};
 #[schemars(extend("examples" = [{"kind": "corrupt", "probability": 0.01}]))]
 #[serde(deny_unknown_fields)]
 pub struct CorruptSpec {
-    /// Affected directions: `out` is what devices send, `in` what is delivered to them.
+    /// Affected directions: `out` is from devices to the broker, `in` from the broker to devices.
     #[schemars(extend("default" = "out"))]
     pub direction: Option<Directions>,
-    /// Chance that a message is corrupted.
+    /// Probability that a message is corrupted.
     #[schemars(required, range(min = 0, max = 1))]
     pub probability: Option<f64>,
-    /// Bits that flip.
+    /// Number of bits that flip.
     #[schemars(range(min = 1, max = 1_000_000), extend("default" = 1))]
     pub bits: Option<u32>,
 }

@@ -1,4 +1,4 @@
-//! A device loses power and its memory, and starts again.
+//! Crash of a device: loss of power and memory, then a restart.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use super::outage::{Recurrence, Repeats};
 use super::span::Span;
 use crate::digest::{Digest, Encode};
 
-/// How long a device runs between two crashes in a row by default.
+/// Default uptime between two consecutive crashes.
 const DEFAULT_UPTIME: Span = Span(Duration::from_secs(5));
 
-/// Crash: the device loses power and its memory, and starts again after a while.
+/// Crash: the device loses power and its memory, and restarts after some time.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(
     extend("examples" = [{"kind": "crash", "every": "1h", "probability": 0.1, "for": "30s"}]),
@@ -25,30 +25,30 @@ pub struct CrashSpec {
     /// Time between two trials; 10 ms or more.
     #[schemars(with = "Span")]
     pub every: Option<Span>,
-    /// Chance that a trial begins it.
+    /// Probability that a trial starts the fault.
     #[schemars(required, range(min = 0, max = 1))]
     pub probability: Option<f64>,
-    /// How long it lasts; 10 ms or more.
+    /// Duration of the fault; 10 ms or more.
     #[schemars(with = "Span")]
     #[serde(rename = "for")]
     pub lasting: Option<Span>,
-    /// Whether one trial is held for all its devices, so that it begins on all of them at once.
+    /// Whether one trial decides for all affected devices, so that the fault starts on all of them at once.
     #[schemars(extend("default" = false))]
     pub together: Option<bool>,
-    /// Crashes in a row.
+    /// Number of consecutive crashes.
     #[schemars(range(min = 1, max = 1_000), extend("default" = 1))]
     pub times: Option<u32>,
-    /// How long the device runs between two crashes in a row; 10 ms or more.
+    /// Uptime between two consecutive crashes; 10 ms or more.
     #[schemars(extend("default" = "5s"))]
     pub uptime: Option<Span>,
 }
 
-/// A device without power for a while, perhaps several times in a row.
+/// Power loss of a device, once or several times in a row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Crash {
-    /// When it begins.
+    /// Trials that start the fault.
     pub recurrence: Recurrence,
-    /// How often one trial repeats it.
+    /// Number of outages that one trial causes.
     pub repeats: Repeats,
 }
 

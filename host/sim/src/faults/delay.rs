@@ -25,13 +25,13 @@ use distribution::Distribution;
 )]
 #[serde(deny_unknown_fields)]
 pub struct DelaySpec {
-    /// Affected directions: `out` is what devices send, `in` what is delivered to them.
+    /// Affected directions: `out` is from devices to the broker, `in` from the broker to devices.
     #[schemars(extend("default" = "out"))]
     pub direction: Option<Directions>,
-    /// Chance that a message is delayed at all.
+    /// Probability that a message is delayed.
     #[schemars(range(min = 0, max = 1), extend("default" = 1))]
     pub probability: Option<f64>,
-    /// Distribution of the delays. It decides which of the fields below are taken.
+    /// Distribution of the delays. It determines which of the fields below are allowed.
     #[schemars(extend("default" = "uniform"))]
     pub distribution: Option<DelayKind>,
     /// Shortest delay; zero by default where delays are uniform.
@@ -45,7 +45,7 @@ pub struct DelaySpec {
     /// Exponent of the tail of a Pareto distribution.
     #[schemars(extend("exclusiveMinimum" = 0))]
     pub shape: Option<f64>,
-    /// How alike successive delays are.
+    /// Correlation of successive delays, from 0 to 1.
     #[schemars(range(min = 0, max = 1), extend("default" = 0))]
     pub correlation: Option<f64>,
 }
@@ -54,7 +54,7 @@ pub struct DelaySpec {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DelayKind {
-    /// Even from `min` to `max`.
+    /// Uniform from `min` to `max`.
     #[default]
     Uniform,
     /// Always `mean`.
@@ -68,7 +68,7 @@ pub enum DelayKind {
 }
 
 impl DelayKind {
-    /// All of them.
+    /// All distributions.
     pub const ALL: [Self; 5] = [Self::Uniform, Self::Constant, Self::Normal, Self::LogNormal, Self::Pareto];
 
     /// The name in a document.

@@ -1,4 +1,4 @@
-//! The connection of a device breaks without a DISCONNECT, and stays away for a while.
+//! Disconnection of a device for some time, without DISCONNECT.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,8 @@ use super::outage::Recurrence;
 use super::span::Span;
 use crate::digest::{Digest, Encode};
 
-/// Disconnect: the connection breaks without a DISCONNECT, and stays away for a while. The behaviour runs on.
+/// Disconnect: the connection breaks without DISCONNECT, and the device cannot reconnect for some time. The
+/// behaviour keeps running.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(extend("examples" = [{"kind": "disconnect", "every": "1m", "probability": 0.05, "for": "30s"}]))]
 #[serde(deny_unknown_fields)]
@@ -17,22 +18,22 @@ pub struct DisconnectSpec {
     /// Time between two trials; 10 ms or more.
     #[schemars(with = "Span")]
     pub every: Option<Span>,
-    /// Chance that a trial begins it.
+    /// Probability that a trial starts the fault.
     #[schemars(required, range(min = 0, max = 1))]
     pub probability: Option<f64>,
-    /// How long it lasts; 10 ms or more.
+    /// Duration of the fault; 10 ms or more.
     #[schemars(with = "Span")]
     #[serde(rename = "for")]
     pub lasting: Option<Span>,
-    /// Whether one trial is held for all its devices, so that it begins on all of them at once.
+    /// Whether one trial decides for all affected devices, so that the fault starts on all of them at once.
     #[schemars(extend("default" = false))]
     pub together: Option<bool>,
 }
 
-/// A device without a connection for a while.
+/// Disconnection of a device for some time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Disconnect {
-    /// When it begins.
+    /// Trials that start the fault.
     pub recurrence: Recurrence,
 }
 

@@ -31,12 +31,12 @@ use super::span::Span;
 pub use super::{FaultSpec, Kind, delay::DelayKind};
 pub use entry::FaultEntry;
 
-/// A list of faults. Messages meet them in this order.
+/// A list of faults, which are applied to a message in this order.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(transform = schema::accept_plural)]
 pub struct FaultDocument {
-    /// The faults. Messages meet them in this order.
+    /// The faults, in the order in which they are applied to a message.
     #[serde(default, rename = "fault", alias = "faults")]
     pub faults: Vec<FaultEntry>,
 }
@@ -46,9 +46,9 @@ pub struct FaultDocument {
 pub struct InvalidFault {
     /// Position in the document, from 0.
     pub index: usize,
-    /// The field at fault.
+    /// The invalid field.
     pub field: &'static str,
-    /// What is wrong with it and what to write instead.
+    /// The problem, and the remedy.
     pub problem: String,
 }
 
@@ -61,10 +61,10 @@ impl fmt::Display for InvalidFault {
 }
 
 impl FaultDocument {
-    /// The names of the documents that need no file.
+    /// Names of the presets, which are built into the program.
     pub const PRESETS: [&'static str; 2] = ["realistic", "none"];
 
-    /// A document that needs no file, by its name.
+    /// Finds a preset by its name.
     pub fn preset(name: &str) -> Option<Self> {
         match name {
             "realistic" => Some(Self::realistic()),
@@ -73,8 +73,8 @@ impl FaultDocument {
         }
     }
 
-    /// The world of the simulator that this one grew out of: every message 10 to 500 ms late, one in ten
-    /// lost, and every 30 s a chance of 5 % that a device falls silent for 30 s.
+    /// The faults of the simulator that preceded this one: every message is delayed by 10 to 500 ms, one in
+    /// ten is lost, and every 30 s a device falls silent for 30 s with a probability of 5 %.
     pub fn realistic() -> Self {
         let seconds = |n| Some(Span(Duration::from_secs(n)));
         let millis = |n| Some(Span(Duration::from_millis(n)));
@@ -114,7 +114,7 @@ impl FaultDocument {
     }
 }
 
-/// A fault, from the fields that a document gives.
+/// Creates a fault from the fields of a document entry.
 #[cfg(test)]
 pub(crate) fn fault(fields: serde_json::Value) -> FaultEntry {
     serde_json::from_value(fields).expect("it can be read")

@@ -11,21 +11,21 @@ use super::span::Span;
 use super::{Directions, RuleInput, Verdict};
 use crate::digest::{Digest, Encode};
 
-/// Duplication of messages: copies go beside the original.
+/// Duplication of messages: copies are sent in addition to the original.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(extend("examples" = [{"kind": "duplicate", "probability": 0.1, "copies": 2, "apart": "10ms"}]))]
 #[serde(deny_unknown_fields)]
 pub struct DuplicateSpec {
-    /// Affected directions: `out` is what devices send, `in` what is delivered to them.
+    /// Affected directions: `out` is from devices to the broker, `in` from the broker to devices.
     #[schemars(extend("default" = "out"))]
     pub direction: Option<Directions>,
-    /// Chance that a message is copied.
+    /// Probability that a message is copied.
     #[schemars(required, range(min = 0, max = 1))]
     pub probability: Option<f64>,
-    /// Copies beside the original.
+    /// Number of copies in addition to the original.
     #[schemars(range(min = 1, max = 100), extend("default" = 1))]
     pub copies: Option<u32>,
-    /// How long after the one before it each copy goes.
+    /// Time between successive copies.
     #[schemars(extend("default" = "0s"))]
     pub apart: Option<Span>,
 }

@@ -1,4 +1,4 @@
-//! The bytes of the present connection lead nowhere, and neither end learns of it.
+//! Half-open connections: bytes are lost without notice to either end.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,21 +10,22 @@ use super::outage::Recurrence;
 use super::span::Span;
 use crate::digest::{Digest, Encode};
 
-/// Half-open connection: its bytes lead nowhere from now on, and neither end learns of it. A new connection works.
+/// Half-open connection: its bytes are lost from now on, without notice to either end. A new connection
+/// works.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(extend("examples" = [{"kind": "half_open", "every": "10m", "probability": 0.1}]))]
 #[serde(deny_unknown_fields)]
 pub struct HalfOpenSpec {
-    /// Affected directions: `out` is what devices send, `in` what is delivered to them.
+    /// Affected directions: `out` is from devices to the broker, `in` from the broker to devices.
     #[schemars(extend("default" = "both"))]
     pub direction: Option<Directions>,
     /// Time between two trials; 10 ms or more.
     #[schemars(with = "Span")]
     pub every: Option<Span>,
-    /// Chance that a trial begins it.
+    /// Probability that a trial starts the fault.
     #[schemars(required, range(min = 0, max = 1))]
     pub probability: Option<f64>,
-    /// Whether one trial is held for all its devices, so that it begins on all of them at once.
+    /// Whether one trial decides for all affected devices, so that the fault starts on all of them at once.
     #[schemars(extend("default" = false))]
     pub together: Option<bool>,
 }
@@ -32,9 +33,9 @@ pub struct HalfOpenSpec {
 /// A connection whose other end is gone. Later connections are not affected.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HalfOpen {
-    /// Which ways.
+    /// Affected directions.
     pub direction: Directions,
-    /// When it begins.
+    /// Trials that start the fault.
     pub recurrence: Recurrence,
 }
 

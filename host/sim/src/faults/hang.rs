@@ -1,4 +1,4 @@
-//! The behaviour of a device stands still, and its MQTT loop with it.
+//! Hang of a device's behaviour.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use super::outage::Recurrence;
 use super::span::Span;
 use crate::digest::{Digest, Encode};
 
-/// Hang: the behaviour of the device stands still, and its MQTT loop with it.
+/// Hang: the behaviour of the device and its MQTT loop are paused.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(extend("examples" = [{"kind": "hang", "every": "1m", "probability": 0.05, "for": "30s"}]))]
 #[serde(deny_unknown_fields)]
@@ -17,22 +17,22 @@ pub struct HangSpec {
     /// Time between two trials; 10 ms or more.
     #[schemars(with = "Span")]
     pub every: Option<Span>,
-    /// Chance that a trial begins it.
+    /// Probability that a trial starts the fault.
     #[schemars(required, range(min = 0, max = 1))]
     pub probability: Option<f64>,
-    /// How long it lasts; 10 ms or more.
+    /// Duration of the fault; 10 ms or more.
     #[schemars(with = "Span")]
     #[serde(rename = "for")]
     pub lasting: Option<Span>,
-    /// Whether one trial is held for all its devices, so that it begins on all of them at once.
+    /// Whether one trial decides for all affected devices, so that the fault starts on all of them at once.
     #[schemars(extend("default" = false))]
     pub together: Option<bool>,
 }
 
-/// A device that does nothing at all for a while.
+/// Hang of a device: neither its behaviour nor its MQTT loop runs.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Hang {
-    /// When it begins.
+    /// Trials that start the fault.
     pub recurrence: Recurrence,
 }
 

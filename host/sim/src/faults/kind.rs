@@ -11,9 +11,9 @@ use super::outage::{Recurrence, Repeats};
 use super::{Directions, Kind, RuleInput, Verdict};
 use crate::digest::Encode;
 
-/// The fields of a kind as a document gives them. All of them are optional, because a sweep may fill in the
-/// required ones later: `check` reports those that are missing. In the schema they are required if they have the
-/// attribute `required`, or `with` for a type that has a schema of its own.
+/// The fields of a kind as written in a document. All of them are optional, because a sweep may fill in the
+/// required ones later: `check` reports those that are missing. In the schema they are required if they have
+/// the attribute `required`, or `with` for a type that has a schema of its own.
 pub(super) trait KindSpec: DeserializeOwned + Serialize + JsonSchema {
     /// The checked parameters.
     type Model: KindModel;
@@ -24,7 +24,7 @@ pub(super) trait KindSpec: DeserializeOwned + Serialize + JsonSchema {
     /// Checks the fields.
     fn check(&self, context: &CheckContext<'_>) -> Result<Self::Model, FieldError>;
 
-    /// The name of such a fault in an error, and the fields it takes.
+    /// Text for errors: the name of the fault, and the fields that it has.
     fn takes(&self, kind: Kind) -> (String, &'static [&'static str]) {
         (format!("a fault of kind `{}`", kind.name()), kind.fields())
     }
@@ -32,22 +32,22 @@ pub(super) trait KindSpec: DeserializeOwned + Serialize + JsonSchema {
 
 /// The checked parameters of a kind, and its part in the simulation.
 pub(super) trait KindModel: Encode {
-    /// The ways on which it judges messages, if it judges each message by itself.
+    /// Directions of the messages that the fault judges, if it judges messages one by one.
     fn direction(&self) -> Option<Directions> {
         None
     }
 
-    /// The trials by which it begins, if it comes and goes.
+    /// Trials that start the fault, unless it is always active.
     fn recurrence(&self) -> Option<&Recurrence> {
         None
     }
 
-    /// How often one trial repeats it, if it comes several times in a row.
+    /// Number of outages that one trial causes, if it can cause several.
     fn repeats(&self) -> Option<&Repeats> {
         None
     }
 
-    /// What happens to the broker, for faults of the broker.
+    /// Kind of broker failure, for faults of the broker.
     fn failure(&self) -> Option<Failure> {
         None
     }
@@ -67,7 +67,7 @@ macro_rules! fault_kinds {
             $($(#[doc = $doc])+ #[serde(rename = $name $(, alias = $alias)?)] $Kind,)+
         }
 
-        /// A fault as a document gives it: the kind, and the fields of this kind.
+        /// A fault as written in a document: the kind, and the fields of this kind.
         #[derive(Clone, Debug, PartialEq)]
         pub enum FaultSpec {
             $($(#[doc = $doc])+ $Kind($Spec),)+
@@ -97,7 +97,7 @@ macro_rules! fault_kinds {
                 }
             }
 
-            /// The names of the fields of this kind, beside those that every kind has.
+            /// Names of the fields of this kind, without those that every kind has.
             pub fn fields(self) -> &'static [&'static str] {
                 match self {
                     $(Self::$Kind => kind::field_names::<$Spec>(),)+
@@ -134,7 +134,7 @@ macro_rules! fault_kinds {
                 }
             }
 
-            /// The fields that are given, by their names.
+            /// Fields that have a value, by name.
             fn given(&self) -> serde_json::Result<serde_json::Map<String, serde_json::Value>> {
                 match self {
                     $(Self::$Kind(spec) => kind::given(spec),)+
@@ -162,28 +162,28 @@ macro_rules! fault_kinds {
                 }
             }
 
-            /// The ways on which it judges messages, if it judges each message by itself.
+            /// Directions of the messages that the fault judges, if it judges messages one by one.
             pub fn direction(&self) -> Option<Directions> {
                 match self {
                     $(Self::$Kind(model) => model.direction(),)+
                 }
             }
 
-            /// The trials by which it begins, if it comes and goes.
+            /// Trials that start the fault, unless it is always active.
             pub fn recurrence(&self) -> Option<&outage::Recurrence> {
                 match self {
                     $(Self::$Kind(model) => model.recurrence(),)+
                 }
             }
 
-            /// How often one trial repeats it, if it comes several times in a row.
+            /// Number of outages that one trial causes, if it can cause several.
             pub fn repeats(&self) -> Option<&outage::Repeats> {
                 match self {
                     $(Self::$Kind(model) => model.repeats(),)+
                 }
             }
 
-            /// What happens to the broker, for faults of the broker.
+            /// Kind of broker failure, for faults of the broker.
             pub fn failure(&self) -> Option<broker::Failure> {
                 match self {
                     $(Self::$Kind(model) => model.failure(),)+
@@ -233,7 +233,7 @@ pub(super) fn field_names<T: DeserializeOwned>() -> &'static [&'static str] {
     names
 }
 
-/// A deserializer that only notes the fields which a struct asks for.
+/// A deserializer that only records the names of the fields that a struct requests.
 struct FieldNames<'a>(&'a mut &'static [&'static str]);
 
 impl<'de> Deserializer<'de> for FieldNames<'_> {

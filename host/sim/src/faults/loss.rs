@@ -11,18 +11,18 @@ use super::kind::{KindModel, KindSpec};
 use super::{Directions, RuleInput, RuleState, Verdict};
 use crate::digest::{Digest, Encode};
 
-/// Loss of messages: each message is lost with the same chance, on its own or in runs.
+/// Loss of messages: each message is lost with the same probability, independently or in bursts.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(extend("examples" = [{"kind": "loss", "probability": 0.1}]))]
 #[serde(deny_unknown_fields)]
 pub struct LossSpec {
-    /// Affected directions: `out` is what devices send, `in` what is delivered to them.
+    /// Affected directions: `out` is from devices to the broker, `in` from the broker to devices.
     #[schemars(extend("default" = "out"))]
     pub direction: Option<Directions>,
-    /// Chance that a message is lost.
+    /// Probability that a message is lost.
     #[schemars(required, range(min = 0, max = 1))]
     pub probability: Option<f64>,
-    /// Messages that are lost in a row, on average. Without it losses are independent.
+    /// Mean length of a burst of losses, in messages. Without it losses are independent.
     #[schemars(range(min = 1))]
     pub run_length: Option<f64>,
 }

@@ -18,7 +18,7 @@ use super::target::{Pattern, Target};
 use super::{Direction, Directions, Verdict};
 use crate::digest::{Digest, Encode};
 
-/// Partition: messages between two sides are dropped while connections stay up. It holds all the time without
+/// Partition: messages between two sides are dropped while connections stay up. It is always active without
 /// `every`, `probability` and `for`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(
@@ -31,19 +31,19 @@ use crate::digest::{Digest, Encode};
 )]
 #[serde(deny_unknown_fields)]
 pub struct PartitionSpec {
-    /// Affected directions: `out` is what devices send, `in` what is delivered to them.
+    /// Affected directions: `out` is from devices to the broker, `in` from the broker to devices.
     #[schemars(extend("default" = "both"))]
     pub direction: Option<Directions>,
-    /// Devices on the other side, as names in which `*` stands for any run of characters; the broker, and so all
-    /// devices, by default.
+    /// Devices on the other side, as names in which `*` stands for any sequence of characters; the broker,
+    /// and so all devices, by default.
     #[schemars(extend("examples" = [["east-*"]]))]
     pub peers: Option<Vec<String>>,
     /// Time between two trials; 10 ms or more.
     pub every: Option<Span>,
-    /// Chance that a trial begins it.
+    /// Probability that a trial starts the fault.
     #[schemars(range(min = 0, max = 1))]
     pub probability: Option<f64>,
-    /// How long it lasts; 10 ms or more.
+    /// Duration of the fault; 10 ms or more.
     #[serde(rename = "for")]
     pub lasting: Option<Span>,
 }

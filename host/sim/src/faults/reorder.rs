@@ -13,18 +13,18 @@ use super::span::Span;
 use super::{Direction, Directions, RuleInput, Verdict};
 use crate::digest::{Digest, Encode};
 
-/// Reordering: a message is held back until others have gone past it.
+/// Reordering: a message is held back until others have overtaken it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(extend("examples" = [{"kind": "reorder", "probability": 0.1, "max": "2s"}]))]
 #[serde(deny_unknown_fields)]
 pub struct ReorderSpec {
-    /// Affected directions: `out` is what devices send, `in` what is delivered to them.
+    /// Affected directions: `out` is from devices to the broker, `in` from the broker to devices.
     #[schemars(extend("default" = "out"))]
     pub direction: Option<Directions>,
-    /// Chance that a message is held back.
+    /// Probability that a message is held back.
     #[schemars(required, range(min = 0, max = 1))]
     pub probability: Option<f64>,
-    /// Messages that go past it before it goes on.
+    /// Number of messages that overtake it before it is released.
     #[schemars(range(min = 1, max = 1_000), extend("default" = 1))]
     pub gap: Option<u32>,
     /// The longest time that a message is held back.
@@ -106,7 +106,7 @@ impl HeldMessage {
 pub(super) struct HeldMessages(Vec<HeldMessage>);
 
 impl HeldMessages {
-    /// Most held messages. Further ones continue at once, which bounds the memory.
+    /// Maximum number of held messages. Further ones continue at once, which bounds the memory.
     const CAPACITY: usize = 1_000;
 
     /// Whether one more message can be held back.

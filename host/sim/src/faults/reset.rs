@@ -1,4 +1,4 @@
-//! The connection of a device ends at once, and the bytes in flight are lost.
+//! Reset of a device's connection.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use super::outage::Recurrence;
 use super::span::Span;
 use crate::digest::{Digest, Encode};
 
-/// Reset: the connection ends at once, both ends learn of it, and the bytes in flight are lost.
+/// Reset: the connection ends at once, both ends are notified, and bytes in flight are lost.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(extend("examples" = [{"kind": "reset", "every": "10m", "probability": 0.1}]))]
 #[serde(deny_unknown_fields)]
@@ -17,10 +17,10 @@ pub struct ResetSpec {
     /// Time between two trials; 10 ms or more.
     #[schemars(with = "Span")]
     pub every: Option<Span>,
-    /// Chance that a trial begins it.
+    /// Probability that a trial starts the fault.
     #[schemars(required, range(min = 0, max = 1))]
     pub probability: Option<f64>,
-    /// Whether one trial is held for all its devices, so that it begins on all of them at once.
+    /// Whether one trial decides for all affected devices, so that the fault starts on all of them at once.
     #[schemars(extend("default" = false))]
     pub together: Option<bool>,
 }
@@ -28,7 +28,7 @@ pub struct ResetSpec {
 /// A connection that is reset.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Reset {
-    /// When it begins.
+    /// Trials that start the fault.
     pub recurrence: Recurrence,
 }
 

@@ -1,4 +1,4 @@
-//! The MQTT loop of a device stands still while its socket stays open.
+//! Silence of a device: its MQTT loop is paused while its socket stays open.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,7 +9,7 @@ use super::outage::Recurrence;
 use super::span::Span;
 use crate::digest::{Digest, Encode};
 
-/// Silence: the MQTT loop of the device stands still, so that the broker has to find out by the keepalive.
+/// Silence: the MQTT loop of the device is paused, and the broker detects this only by its keepalive timeout.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(extend("examples" = [{"kind": "silence", "every": "1m", "probability": 0.05, "for": "30s"}]))]
 #[serde(deny_unknown_fields)]
@@ -17,14 +17,14 @@ pub struct SilenceSpec {
     /// Time between two trials; 10 ms or more.
     #[schemars(with = "Span")]
     pub every: Option<Span>,
-    /// Chance that a trial begins it.
+    /// Probability that a trial starts the fault.
     #[schemars(required, range(min = 0, max = 1))]
     pub probability: Option<f64>,
-    /// How long it lasts; 10 ms or more.
+    /// Duration of the fault; 10 ms or more.
     #[schemars(with = "Span")]
     #[serde(rename = "for")]
     pub lasting: Option<Span>,
-    /// Whether one trial is held for all its devices, so that it begins on all of them at once.
+    /// Whether one trial decides for all affected devices, so that the fault starts on all of them at once.
     #[schemars(extend("default" = false))]
     pub together: Option<bool>,
 }
@@ -32,7 +32,7 @@ pub struct SilenceSpec {
 /// A device that neither reads nor writes for a while.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Silence {
-    /// When it begins.
+    /// Trials that start the fault.
     pub recurrence: Recurrence,
 }
 

@@ -1,4 +1,4 @@
-//! The bytes of a connection stand still for a while, and wait.
+//! Stall of a connection's byte stream.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,35 +10,35 @@ use super::outage::Recurrence;
 use super::span::Span;
 use crate::digest::{Digest, Encode};
 
-/// Stall: the bytes of the connection stand still and wait. The connection stays open.
+/// Stall: bytes of the connection are held back and not lost. The connection stays open.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(extend("examples" = [{"kind": "stall", "every": "5m", "probability": 0.5, "for": "20s"}]))]
 #[serde(deny_unknown_fields)]
 pub struct StallSpec {
-    /// Affected directions: `out` is what devices send, `in` what is delivered to them.
+    /// Affected directions: `out` is from devices to the broker, `in` from the broker to devices.
     #[schemars(extend("default" = "both"))]
     pub direction: Option<Directions>,
     /// Time between two trials; 10 ms or more.
     #[schemars(with = "Span")]
     pub every: Option<Span>,
-    /// Chance that a trial begins it.
+    /// Probability that a trial starts the fault.
     #[schemars(required, range(min = 0, max = 1))]
     pub probability: Option<f64>,
-    /// How long it lasts; 10 ms or more.
+    /// Duration of the fault; 10 ms or more.
     #[schemars(with = "Span")]
     #[serde(rename = "for")]
     pub lasting: Option<Span>,
-    /// Whether one trial is held for all its devices, so that it begins on all of them at once.
+    /// Whether one trial decides for all affected devices, so that the fault starts on all of them at once.
     #[schemars(extend("default" = false))]
     pub together: Option<bool>,
 }
 
-/// Bytes that wait. The connection stays open.
+/// Stall of the byte stream. The connection stays open.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stall {
-    /// Which ways.
+    /// Affected directions.
     pub direction: Directions,
-    /// When it begins.
+    /// Trials that start the fault.
     pub recurrence: Recurrence,
 }
 

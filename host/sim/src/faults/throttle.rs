@@ -1,4 +1,4 @@
-//! The bytes of a connection are slow.
+//! Throttle of a connection's byte stream.
 
 use std::num::NonZeroU64;
 
@@ -13,8 +13,8 @@ use super::outage::Recurrence;
 use super::span::Span;
 use crate::digest::{Digest, Encode};
 
-/// Throttle: the bytes of the connection are carried at a rate. It holds all the time without `every`, `probability`
-/// and `for`.
+/// Throttle: the byte stream of the connection has a limited rate. It is always active without `every`,
+/// `probability` and `for`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(
     extend("examples" = [{"kind": "throttle", "bytes_per_second": 2000, "direction": "out"}]),
@@ -27,36 +27,36 @@ use crate::digest::{Digest, Encode};
 )]
 #[serde(deny_unknown_fields)]
 pub struct ThrottleSpec {
-    /// Affected directions: `out` is what devices send, `in` what is delivered to them.
+    /// Affected directions: `out` is from devices to the broker, `in` from the broker to devices.
     #[schemars(extend("default" = "both"))]
     pub direction: Option<Directions>,
-    /// Bytes of MQTT packets that are carried each second, each way.
+    /// Rate in bytes of MQTT packets per second, in each direction.
     #[schemars(required, range(min = 1))]
     pub bytes_per_second: Option<u64>,
-    /// Bytes that can wait in front of the line.
+    /// Capacity of the buffer in front of the link, in bytes.
     #[schemars(range(min = 1), extend("default" = DEFAULT_BUFFER_BYTES))]
     pub buffer_bytes: Option<u64>,
     /// Time between two trials; 10 ms or more.
     pub every: Option<Span>,
-    /// Chance that a trial begins it.
+    /// Probability that a trial starts the fault.
     #[schemars(range(min = 0, max = 1))]
     pub probability: Option<f64>,
-    /// How long it lasts; 10 ms or more.
+    /// Duration of the fault; 10 ms or more.
     #[serde(rename = "for")]
     pub lasting: Option<Span>,
-    /// Whether one trial is held for all its devices, so that it begins on all of them at once.
+    /// Whether one trial decides for all affected devices, so that the fault starts on all of them at once.
     #[schemars(extend("default" = false))]
     pub together: Option<bool>,
 }
 
-/// Bytes that are carried at a rate. Those that do not fit into the buffer in front wait with their sender.
+/// Rate limit of the byte stream. Bytes that do not fit into the buffer wait at the sender.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Throttle {
-    /// Which ways; each has the whole rate.
+    /// Affected directions; each has the full rate.
     pub direction: Directions,
     /// The rate and the size of the buffer.
     pub rate: ThrottleRate,
-    /// When it holds; all the time without them.
+    /// Trials that start the fault; `None` if it is always active.
     pub recurrence: Option<Recurrence>,
 }
 

@@ -1,8 +1,8 @@
 //! The digest of a run: one number for all of its steps.
 //!
-//! Every step is written with its time after the steps before it, so two runs with the same digest went through the
-//! same steps at the same times in the same order. The words of a step are defined field by field. They depend on no
-//! name and no debug output, and a new step does not compile before it has its words.
+//! Every step is written with its time after the steps before it, so two runs with the same digest went
+//! through the same steps at the same times in the same order. The words of a step are defined field by
+//! field. They do not depend on names or debug output, and a new step does not compile without an encoding.
 //!
 //! * `trace_event`: the words of a step, with `inputs`, `notices` and `packets` for its contents. The words of a fault
 //!   are defined in the file of its kind, those of basic values in [`crate::digest`].

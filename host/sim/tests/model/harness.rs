@@ -166,12 +166,12 @@ pub fn at_qos_1(topic: &str, payload: &'static str) -> Message {
     message(topic, payload).with_qos(Qos::AtLeastOnce)
 }
 
-/// A fault, from the fields that a document gives.
+/// Creates a fault from the fields of a document entry.
 pub fn fault(fields: Value) -> FaultEntry {
     serde_json::from_value(fields).expect("it can be read")
 }
 
-/// A fault with other fields beside its own; null takes one away.
+/// A fault with additional fields; null removes a field.
 pub fn with(entry: FaultEntry, fields: Value) -> FaultEntry {
     let mut changed = serde_json::to_value(entry).expect("it can be written");
     for (name, value) in fields.as_object().expect("fields") {

@@ -13,16 +13,16 @@ use wasmote_sim::faults::partition::Partition;
 use wasmote_sim::faults::target::{Pattern, Target};
 use wasmote_sim::faults::{Directions, Fault, Model};
 
-/// Period of the recurrence of a disconnection: the shortest there is, so that it begins at once.
+/// Period of the recurrence of a disconnection: the shortest possible one, so that it begins at once.
 const NOW: Duration = Duration::from_nanos(1);
 
 /// The faults of a fleet.
 #[derive(Default)]
 pub(super) struct Faults {
     document: Vec<Arc<Fault>>,
-    /// Devices without a way to the broker.
+    /// Devices that are partitioned from the broker.
     partitioned: BTreeSet<usize>,
-    /// Senders and the receivers that no longer get their messages.
+    /// Pairs of sender and receiver between which messages are dropped.
     cuts: BTreeSet<(usize, usize)>,
 }
 
@@ -70,8 +70,8 @@ fn fault(id: String, device: String, model: Model) -> Arc<Fault> {
 /// Faults.
 impl<B: Behaviour + Send + 'static> Fleet<B> {
     /// Replaces the faults of the fleet by those of a fault document, in TOML or JSON, or of a preset
-    /// (`realistic`, `none`). `docs/faults.md` lists the kinds, among them those of the broker; all but `component`
-    /// can be used.
+    /// (`realistic`, `none`). `docs/faults.md` lists the kinds, including those of the broker; all except
+    /// `component` can be used.
     ///
     /// # Panics
     ///
@@ -94,7 +94,7 @@ impl<B: Behaviour + Send + 'static> Fleet<B> {
         self.apply_faults();
     }
 
-    /// Loses everything that `from` publishes on its way to `to`.
+    /// Drops all messages from `from` to `to`.
     pub fn cut(&mut self, from: usize, to: usize) {
         self.faults.cuts.insert((from, to));
         self.apply_faults();
@@ -106,8 +106,8 @@ impl<B: Behaviour + Send + 'static> Fleet<B> {
         self.apply_faults();
     }
 
-    /// Breaks a device's connection without DISCONNECT for this time. The device is told, the broker publishes the
-    /// will, and the device connects again by itself afterwards.
+    /// Breaks a device's connection without DISCONNECT for this time. The device is notified, the broker
+    /// publishes the will, and the device reconnects afterwards.
     pub fn disconnect(&mut self, index: usize, time: Duration) {
         let recurrence = Recurrence { every: NOW, probability: 1.0, lasting: time, together: false };
         let id = self.device(index).identity().id.to_string();
@@ -115,7 +115,7 @@ impl<B: Behaviour + Send + 'static> Fleet<B> {
         faults.push(fault("disconnect".into(), id, Model::Disconnect(Disconnect { recurrence })));
         self.simulation.put(device_index(index), Input::SetFaults(faults.into()));
         self.simulation.run_for(NOW);
-        // The connection stays away for its time; only the next trial is prevented.
+        // The disconnection lasts its full time; this only prevents the next trial.
         self.apply_faults();
     }
 

@@ -1,4 +1,4 @@
-//! Views that a test has of a fleet.
+//! Queries of a fleet for tests.
 
 use super::Fleet;
 use crate::bench::convert;
@@ -9,7 +9,7 @@ use std::ops::Deref;
 use wasmote_mqtt::topic::{Topic, TopicFilter};
 use wasmote_sim::metrics::Metric;
 
-/// Looking at messages and devices.
+/// Queries of messages and devices.
 impl<B: Behaviour + Send + 'static> Fleet<B> {
     /// The behaviour of a device.
     ///
@@ -20,8 +20,8 @@ impl<B: Behaviour + Send + 'static> Fleet<B> {
         self.instances[index].current()
     }
 
-    /// All messages that have reached the broker on topics that match a filter, whether or not anybody received
-    /// them. A will is not among them: it comes from the broker.
+    /// All messages that have reached the broker on topics that match a filter, whether or not they were
+    /// delivered. Wills are not included, because the broker publishes them.
     ///
     /// # Panics
     ///

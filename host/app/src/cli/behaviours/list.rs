@@ -22,7 +22,8 @@ pub struct Args {
     json: bool,
 }
 
-/// Lists components. Errors of single files go to stderr; the verb then fails after it has listed the others.
+/// Lists components. Errors of single files go to stderr; the subcommand then fails after it has listed the
+/// others.
 pub fn run(args: &Args, engine: &Engine) -> Result<Exit, Failure> {
     let sources: Vec<Source> = match &args.folder {
         None => {

@@ -20,7 +20,8 @@ pub struct Args {
     json: bool,
 }
 
-/// Writes the reports. Errors of single folders go to stderr; the verb then fails after all other folders are done.
+/// Writes the reports. Errors of single folders go to stderr; the subcommand then fails after all other
+/// folders are done.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
     let mut problems = 0;
     let mut done = Vec::new();

@@ -96,7 +96,7 @@ impl Args {
 }
 
 impl Args {
-    /// Arguments for real time. They leave out the password, which is secret.
+    /// Command-line arguments for real time, without the password, which is secret.
     fn live_arguments(&self) -> Vec<String> {
         if self.time == TimeMode::Virtual {
             return Vec::new();

@@ -1,4 +1,4 @@
-//! Options of verbs that take only some of [`Options`].
+//! Options of subcommands that take only some of [`Options`].
 
 use std::ffi::OsString;
 use std::marker::PhantomData;
@@ -10,12 +10,12 @@ use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches};
 
 use super::Options;
 
-/// The options that a verb takes.
+/// The options that a subcommand takes.
 pub trait Selection {
     /// Their identifiers, in the order of --help.
     const IDS: &[&str];
 
-    /// The option as the verb shows it.
+    /// The option as the subcommand shows it.
     fn adapt(option: Arg) -> Arg {
         option
     }
@@ -76,7 +76,7 @@ fn selected<S: Selection>(all: &Command) -> impl Iterator<Item = &Arg> {
 
 impl<S: Selection> Args for Subset<S> {
     fn augment_args(command: Command) -> Command {
-        // Without an order, an option stands where the verb declares it.
+        // Without an order, an option stands where the subcommand declares it.
         let in_order = |option: &Arg| S::adapt(option.clone().display_order(Resettable::Reset));
         command.args(selected::<S>(&all()).map(in_order))
     }
@@ -87,8 +87,9 @@ impl<S: Selection> Args for Subset<S> {
 }
 
 impl<S: Selection> FromArgMatches for Subset<S> {
-    /// Clap's derived parser of [`Options`] needs matches of every option, and the verb declares only some. So the selected
-    /// flags are parsed once more by a command with all options, with the values that the verb was given.
+    /// Clap's derived parser of [`Options`] needs matches of every option, and the subcommand declares only
+    /// some. So the selected flags are parsed once more by a command with all options, with the values that
+    /// the subcommand was given.
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
         let command = all();
         let mut flags = Vec::new();

@@ -57,7 +57,7 @@ impl Writer {
         }
     }
 
-    /// Begins a family. The name of a counter is given without `_total`.
+    /// Starts a metric family. The name of a counter is given without `_total`.
     pub(super) fn family(&mut self, name: &str, kind: MetricType, help: &str) {
         self.reserve(name, kind);
         let shown = match kind {
@@ -76,8 +76,8 @@ impl Writer {
         self.kind = kind;
     }
 
-    /// Begins a family for a metric of behaviours. If the name is taken, the type is appended to it; returns false if that
-    /// name is taken, too.
+    /// Starts a metric family for a metric of behaviours. If the name is taken, the type is appended to it;
+    /// returns false if that name is taken, too.
     pub(super) fn behaviour_family(&mut self, name: &str, kind: MetricType) -> bool {
         let name = match kind {
             MetricType::Counter => name.strip_suffix("_total").unwrap_or(name),

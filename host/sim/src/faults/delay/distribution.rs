@@ -39,7 +39,7 @@ pub enum Distribution {
     Pareto {
         /// Shortest delay, the scale.
         min: Duration,
-        /// The larger, the thinner the tail; more than zero.
+        /// Exponent; more than zero. A larger one gives a thinner tail.
         shape: f64,
     },
 }

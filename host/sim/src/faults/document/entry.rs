@@ -1,8 +1,8 @@
 //! One fault of a document: its name, its target, and the fields of its kind.
 //!
-//! The fields are read as the fields of the kind while the parser stands on them, so that its errors carry their place.
-//! Fields that come before `kind` are read as those of the first kind that has a field of this name: a name means the
-//! same wherever it occurs, which a test of the schemas checks.
+//! Each field is deserialized while the parser is at its position, so that errors have a location. A field
+//! that comes before `kind` gets the type that the first kind with a field of this name declares: a name has
+//! the same type in every kind, which a test of the schemas checks.
 
 use std::fmt;
 use std::sync::LazyLock;
@@ -24,9 +24,9 @@ use crate::faults::{Fault, FaultSpec, Kind};
 pub struct FaultEntry {
     /// Name in the ledger; the kind by default.
     pub id: Option<String>,
-    /// The only group that has it.
+    /// Group that the fault is limited to.
     pub group: Option<String>,
-    /// The only devices that have it, as a name in which `*` stands for any run of characters.
+    /// Devices that the fault is limited to, as a name in which `*` stands for any sequence of characters.
     pub device: Option<String>,
     /// The kind, with its fields.
     pub spec: FaultSpec,
@@ -184,14 +184,14 @@ fn read_before_kind<'de, A: MapAccess<'de>>(
     };
     let spec = kind.read(MapAccessDeserializer::new(OneField { name: Some(name), map }))?;
     let field = spec.given().map_err(Error::custom)?;
-    // Only a number that JSON does not have is there and not given.
+    // A value that JSON cannot represent, such as NaN, is lost in `given`.
     if field.is_empty() && kind.read(Value::Object(Map::new())).is_ok_and(|empty| empty != spec) {
         return Err(Error::custom(format!("`{name}` is not a finite number")));
     }
     Ok(field)
 }
 
-/// The present field of a map, as a map of its own.
+/// The current field of a map, presented as a map with one entry.
 struct OneField<'a, A> {
     name: Option<&'static str>,
     map: &'a mut A,

@@ -17,7 +17,7 @@ struct CommonFields {
     id: Option<String>,
     /// Only for devices of this group.
     group: Option<String>,
-    /// Only for devices with this name, in which `*` stands for any run of characters.
+    /// Only for devices with this name, in which `*` stands for any sequence of characters.
     #[schemars(extend("examples" = ["west-*"]))]
     device: Option<String>,
 }
@@ -54,7 +54,7 @@ fn kind_schema(kind: Kind, generator: &mut SchemaGenerator) -> Schema {
     schema
 }
 
-/// Lets a document call its list `faults` as well.
+/// Accepts `faults` as another name for the list of a document.
 pub(super) fn accept_plural(schema: &mut Schema) {
     let Some(list) = schema.pointer("/properties/fault").cloned() else { return };
     if let Some(properties) = schema.get_mut("properties") {

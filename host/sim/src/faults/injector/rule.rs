@@ -62,7 +62,8 @@ impl RuleKind {
     }
 }
 
-/// Most copies of one message at one time. Faults that copy each other's copies would grow without bound.
+/// Maximum number of copies of one message at one time. Faults that copy each other's copies would grow
+/// without bound.
 const MAX_COPIES: usize = 1_000;
 
 impl Verdict {
