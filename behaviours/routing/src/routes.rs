@@ -72,7 +72,7 @@ impl Routes {
         &self.sink
     }
 
-    /// On the sink: starts a new round of advertisements.
+    /// Starts a new round of advertisements, on the sink.
     pub fn increment_seq(&mut self) {
         let seq = self.feasible.map_or(0, |last| last.seq) + 1;
         self.feasible = Some(Distance { seq, hops: 0 });

@@ -7,7 +7,7 @@ use wasmote_sdk::json::Value;
 /// Maximum number of links of one node.
 const MAX_NEIGHBOURS: usize = 64;
 
-/// The ids of this node's neighbours. Pairs without this node are links of others.
+/// The ids of this node's neighbours. Pairs without this node are ignored.
 pub fn neighbours(device: &Device) -> Result<Vec<String>, String> {
     let config = device.config().to_value()?;
     let Some(links) = config.get("topology").and_then(Value::list) else {

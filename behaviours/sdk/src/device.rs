@@ -25,7 +25,7 @@ impl Device {
         &self.host
     }
 
-    /// Unique in the fleet; also the MQTT client id.
+    /// Id of the device, unique in the fleet; also the MQTT client id.
     pub fn id(&self) -> &str {
         &self.identity.id
     }

@@ -28,7 +28,7 @@ const MAX_CHANNELS: usize = 64;
 struct Sensor {
     channels: Vec<Channel>,
     sample_interval: Duration,
-    /// None if only changes are reported.
+    /// Interval of reports; `None` if only changes are reported.
     report_interval: Option<Duration>,
     on_change: bool,
     qos: Qos,

@@ -78,7 +78,7 @@ struct DeviceRow {
 struct DeviceDetail {
     #[serde(flatten)]
     status: DeviceView,
-    /// Its metrics.
+    /// Metrics of the device.
     metrics: Metrics,
 }
 

@@ -101,8 +101,8 @@ impl<S: Send + Sync> FromRequest<S> for Body {
 }
 
 impl Body {
-    /// Reads a body on a route with this limit in bytes. The router enforces the limit; here it is for the error
-    /// message.
+    /// Reads a body on a route with this limit in bytes. The router enforces the limit; here it is needed for
+    /// the error message.
     pub async fn within<S: Send + Sync>(limit: usize, request: Request, state: &S) -> Result<Self, ApiError> {
         let content_type = content_type(request.headers());
         let late = |_| {

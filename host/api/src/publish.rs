@@ -63,7 +63,7 @@ impl Example for Publication {
 /// A message accepted by the device. The device's faults may still drop or change it.
 #[derive(Debug, Serialize, JsonSchema)]
 struct Accepted {
-    /// Always `accepted`.
+    /// Status of the request; always `accepted`.
     #[schemars(extend("const" = "accepted"))]
     status: &'static str,
     /// The device that publishes the message.

@@ -14,17 +14,17 @@ use wasmote_sim::faults::ActiveFault;
 #[serde(rename_all = "snake_case")]
 #[schemars(rename = "State")]
 pub enum DeviceState {
-    /// It runs and is connected.
+    /// The device runs and is connected.
     Connected,
-    /// It runs and is not connected.
+    /// The device runs and is not connected.
     Offline,
-    /// A fault stops its MQTT loop.
+    /// A fault pauses the MQTT loop of the device.
     Silent,
-    /// It lost power, or its behaviour trapped; it restarts automatically.
+    /// The device lost power, or its behaviour trapped; it restarts automatically.
     Crashed,
-    /// It was stopped, or has not been started yet.
+    /// The device was stopped, or has not been started yet.
     Stopped,
-    /// Its behaviour refused to start.
+    /// The behaviour of the device refused to start.
     Failed,
 }
 

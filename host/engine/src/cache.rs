@@ -4,7 +4,7 @@
 //! do everything this process can. A file is loaded only if this program wrote it and no other user could
 //! have modified it since:
 //!
-//! * The directory and the file belong to the user of this process, and nobody else may write to them. The
+//! * The directory and the file belong to the user of this process, and no other user may write to them. The
 //!   program's own cache has mode 0700 and 0600; it is a subdirectory of the configured directory, which may
 //!   be open to all, as an emptyDir is. Precompiled code in a container image may also belong to root, who
 //!   owns the program as well. Symlinks are rejected. All checks run on the open file descriptor, so the file
@@ -63,7 +63,7 @@ pub enum Origin {
 /// Reason why cached code was not loaded, or new code not stored. The component was compiled instead.
 #[derive(Debug, thiserror::Error)]
 pub enum CacheWarning {
-    /// Another user could have written the file.
+    /// The file is not trusted, because another user could have written it.
     #[error("`{}` is not trusted and was compiled anew: {reason}", path.display())]
     Untrusted {
         /// The file or directory.

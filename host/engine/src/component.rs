@@ -60,7 +60,7 @@ impl Component {
         })
     }
 
-    /// Name for users.
+    /// Name of the component, for messages.
     pub fn name(&self) -> &str {
         &self.inspection.name
     }
@@ -80,7 +80,7 @@ impl Component {
         &self.warnings
     }
 
-    /// Name, role, hash, imports and exports.
+    /// Metadata of the component: name, role, hash, imports and exports.
     pub fn inspect(&self) -> Inspection {
         (*self.inspection).clone()
     }

@@ -31,8 +31,7 @@ impl Engine {
         Self::with_compile_mode(CompileMode::default(), cache)
     }
 
-    /// Creates an engine with a compile mode. Cached code is loaded whatever mode it was compiled in, if it
-    /// is at least as fast.
+    /// Creates an engine with a compile mode. Cached code of any mode is loaded if it is at least as fast.
     pub fn with_compile_mode(mode: CompileMode, cache: Cache) -> Result<Self, EngineError> {
         let quick = match mode {
             CompileMode::Full => None,
@@ -58,7 +57,7 @@ impl Engine {
         component::inspect(&self.loader, name, bytes)
     }
 
-    /// Loads a behaviour, from the cache if possible. The name is for users.
+    /// Loads a behaviour, from the cache if possible. The name appears in messages.
     pub fn load(&self, name: &str, bytes: &[u8]) -> Result<Component, LoadError> {
         Component::load(&self.loader, name, bytes)
     }

@@ -63,7 +63,7 @@ pub enum LoadError {
         missing: &'static str,
         /// The required role.
         role: Role,
-        /// Its exports, as text.
+        /// Exports of the component, as text.
         found: String,
     },
     /// The component has an import that this host does not provide.

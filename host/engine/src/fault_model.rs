@@ -44,7 +44,7 @@ impl FaultModel {
         Ok(Self { inspection: Arc::new(inspection), pre, needs_wasi, limits })
     }
 
-    /// Name, role, hash, imports and exports.
+    /// Metadata of the component: name, role, hash, imports and exports.
     pub fn inspect(&self) -> Inspection {
         (*self.inspection).clone()
     }

@@ -14,9 +14,9 @@ use crate::wasi::output::WasiOutput;
 
 /// Host state of one instance.
 pub(crate) struct Host {
-    /// Set only while a behaviour handles an event.
+    /// Context of the behaviour, set only while it handles an event.
     pub(crate) context: Option<Context>,
-    /// Set only while a fault model handles a message.
+    /// Context of the fault model, set only while it handles a message.
     pub(crate) model_context: Option<ModelContext>,
     pub(crate) config: DeviceConfig,
     pub(crate) limiter: Limiter,

@@ -7,7 +7,7 @@ use wasmtime::component::Component;
 /// Name, role, size, hash, imports and exports of a component.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inspection {
-    /// Name for users.
+    /// Name of the component, for messages.
     pub name: String,
     /// Behaviour or fault model.
     pub role: Role,

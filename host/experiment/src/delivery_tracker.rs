@@ -71,7 +71,7 @@ impl DeliveryTracker {
         &self.buckets
     }
 
-    /// The time buckets, for counts from elsewhere.
+    /// Mutable access to the time buckets, for counts from other sources.
     pub fn buckets_mut(&mut self) -> &mut TimeBuckets {
         &mut self.buckets
     }

@@ -52,9 +52,9 @@ pub struct Point {
 pub struct RunId {
     /// Position, from 0.
     pub index: usize,
-    /// Position of its point.
+    /// Position of the run's point.
     pub point: usize,
-    /// Its seed.
+    /// Seed of the run.
     pub seed: Seed,
 }
 

@@ -89,7 +89,7 @@ struct RangeEntry {
     #[serde(default = "five")]
     #[schemars(range(min = 2, max = 1_000))]
     steps: u32,
-    /// How the values lie between the ends.
+    /// Spacing of the values between the ends.
     #[serde(default)]
     scale: Scale,
 }

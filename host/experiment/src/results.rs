@@ -29,7 +29,7 @@ pub const NO_DIGEST: &str = "a digest does not apply to real time: in which orde
 pub struct ResultsWriter {
     /// The folder.
     pub folder: PathBuf,
-    /// Its manifest.
+    /// Manifest of the results folder.
     pub manifest: Manifest,
 }
 

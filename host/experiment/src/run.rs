@@ -53,7 +53,7 @@ pub struct RunContext<'a> {
 /// A run that has ended.
 #[derive(Clone, Debug)]
 pub struct FinishedRun {
-    /// Its summary.
+    /// Summary of the run.
     pub summary: Summary,
     /// In real time: the changes that users made.
     pub edits: Vec<AuditRecord>,

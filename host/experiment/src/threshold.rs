@@ -17,7 +17,7 @@ use super::message_stats::MessageStats;
 /// Condition on a measured metric.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Threshold {
-    /// As written.
+    /// Text of the threshold, as written.
     pub text: String,
     /// Part of the run that it applies to.
     pub scope: ThresholdScope,

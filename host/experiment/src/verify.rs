@@ -45,9 +45,9 @@ impl RunComparison {
 /// Results folder to verify.
 pub struct RecordedResults {
     folder: PathBuf,
-    /// Its manifest.
+    /// Manifest of the results folder.
     pub manifest: Manifest,
-    /// Its plan, ready to be run.
+    /// Plan of the results, ready to run.
     pub experiment: Experiment,
 }
 

@@ -36,7 +36,7 @@ pub enum BlueprintError {
     Load {
         /// The behaviour.
         name: String,
-        /// Its source.
+        /// Source of the behaviour.
         from: String,
         /// The error of the engine.
         problem: wasmote_engine::LoadError,

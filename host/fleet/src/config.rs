@@ -94,7 +94,7 @@ pub struct Group {
     pub count: u32,
     /// The behaviour's configuration.
     pub config: Map<String, Value>,
-    /// Its own faults; `None` for the fleet's.
+    /// Faults of the group; `None` for those of the fleet.
     pub faults: Option<FaultSet>,
     /// Resource limits of each device.
     pub limits: Arc<Limits>,

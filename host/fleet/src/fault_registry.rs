@@ -73,7 +73,7 @@ pub struct FaultsView {
     set_for: &'static str,
     /// A preset's name, a file's, or `http`.
     origin: String,
-    /// The fault document; it can be sent back as it is.
+    /// The fault document; it can be sent back unchanged.
     document: FaultDocument,
     /// Devices and groups that the document names and that do not exist; only in the response to a change.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -159,7 +159,7 @@ impl FaultRegistry {
         &self.fleet
     }
 
-    /// Sets the faults of a scope. With `None` it inherits again, and the fleet goes back to the set of the start.
+    /// Sets the faults of a scope. `None` restores inheritance, and for the fleet the initial set.
     pub fn set(&mut self, scope: &FaultScope, faults: Option<FaultSet>) {
         match (scope, faults) {
             (FaultScope::Fleet, Some(faults)) => self.fleet = faults,

@@ -48,19 +48,19 @@ pub type Links = BTreeMap<String, Vec<String>>;
 pub struct TopologyEntry {
     /// The kind; not needed with `edges`.
     pub kind: Option<Kind>,
-    /// Of a plan: groups whose devices are the nodes; all by default.
+    /// Groups whose devices are the nodes, in a plan; all by default.
     #[schemars(length(min = 1), extend("uniqueItems" = true))]
     pub groups: Option<Vec<String>>,
-    /// Of a grid: nodes in a row; as square as it can be by default.
+    /// Nodes in a row of a grid; as square as possible by default.
     #[schemars(range(min = 1))]
     pub columns: Option<u32>,
-    /// Of a tree: children of each node; 2 by default.
+    /// Children of each node of a tree; 2 by default.
     #[schemars(range(min = 1), extend("default" = 2))]
     pub fanout: Option<u32>,
-    /// Of a random geometric graph on a unit square: maximum length of a link.
+    /// Maximum length of a link of a random geometric graph on a unit square.
     #[schemars(range(max = 2), extend("exclusiveMinimum" = 0))]
     pub radius: Option<f64>,
-    /// Of a random geometric graph: the seed of the points, the same in all runs; 1 by default.
+    /// Seed of the points of a random geometric graph, the same in all runs; 1 by default.
     #[schemars(extend("default" = 1))]
     pub seed: Option<u64>,
     /// The links themselves, as pairs of devices' names.

@@ -40,7 +40,7 @@ pub struct Versions {
     /// Creates the factories of new versions; callers may wrap them, for example to record inputs.
     factory: FactoryFn,
     behaviours: Mutex<BTreeMap<String, RunningBehaviour>>,
-    /// Held during an update: only one runs at a time.
+    /// Lock that is held during an update, so that only one runs at a time.
     update_lock: tokio::sync::Mutex<()>,
     events: broadcast::Sender<Arc<UpdateEvent>>,
 }

@@ -45,7 +45,7 @@ impl EventReceiver {
         self.events.recv().await
     }
 
-    /// Like [`Self::recv`], without waiting.
+    /// The next event like [`Self::recv`], without waiting.
     pub fn try_recv(&mut self) -> Result<Arc<DeviceEvent>, TryRecvError> {
         self.events.try_recv()
     }
@@ -77,8 +77,8 @@ struct Channels {
 #[derive(Debug)]
 struct Channel {
     sender: Sender<Arc<DeviceEvent>>,
-    /// Shared with each receiver, so that its reference count is their number. The receiver count of `Sender`
-    /// is behind a lock.
+    /// Token that is shared with each receiver, so that its reference count is the number of receivers. The
+    /// receiver count of `Sender` is behind a lock.
     receiver_token: Arc<()>,
 }
 

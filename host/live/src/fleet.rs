@@ -60,7 +60,7 @@ struct Inner {
     event_bus: EventBus,
     unsettled: Arc<AtomicUsize>,
     closing: AtomicBool,
-    /// Closes when the last connection has ended.
+    /// Channel that closes when the last connection has ended.
     connections: Mutex<mpsc::Receiver<()>>,
     final_totals: Mutex<Option<Totals>>,
 }

@@ -73,7 +73,8 @@ pub(crate) struct FleetShared {
     pub(crate) observer: Option<Arc<dyn FleetObserver>>,
     /// Number of devices that have neither connected nor given up.
     pub(crate) unsettled: Arc<AtomicUsize>,
-    /// Kept by the connections of a shard while any is active; all are dropped at the end of a shutdown.
+    /// Sender that the connections of a shard keep while any is active; all are dropped at the end of a
+    /// shutdown.
     pub(crate) alive: Option<mpsc::Sender<()>>,
 }
 

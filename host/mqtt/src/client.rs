@@ -89,7 +89,7 @@ pub struct Client {
     queued_connect: Option<Option<Will>>,
 }
 
-/// How a connection ends.
+/// Ways to end a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DisconnectMode {
     /// With a DISCONNECT packet: no will is published.

@@ -76,7 +76,7 @@ impl From<DeviceId> for String {
 /// Identity of a device in its fleet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// Unique in the fleet.
+    /// Name of the device, unique in the fleet.
     pub id: DeviceId,
     /// Group of the device.
     pub group: Arc<str>,

@@ -98,7 +98,7 @@ pub struct Message {
     pub retain: bool,
     /// MQTT 5 properties; `None` when there are none.
     pub properties: Option<Box<Properties>>,
-    /// `None` on messages of other clients, and where the protocol cannot carry it.
+    /// Origin of the message; `None` on messages of other clients, and where the protocol cannot carry it.
     pub origin: Option<Box<MessageOrigin>>,
 }
 

@@ -15,7 +15,7 @@ use super::error::Error;
 pub struct Results {
     /// The folder.
     pub dir: PathBuf,
-    /// Its manifest.
+    /// Manifest of the folder.
     pub manifest: Manifest,
     /// Runs that have ended or have written intervals, in the order of the manifest.
     pub runs: Vec<Run>,

@@ -6,17 +6,17 @@ use serde::{Deserialize, Serialize};
 
 use crate::JsonFile;
 
-/// The account of a run at its end.
+/// Ledger of a run at its end.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ledger {
     /// True if every message is accounted for.
     pub closes: bool,
     /// Sum over the devices.
     pub total: LedgerCounts,
-    /// The broker's account; `null` if the broker is not part of the program.
+    /// Ledger of the broker; `null` if the broker is not part of the program.
     #[serde(default)]
     pub broker: Option<BrokerLedger>,
-    /// Account of each device; on a cluster, of each pod.
+    /// Ledger of each device; on a cluster, of each pod.
     #[serde(default)]
     pub devices: Vec<DeviceLedger>,
 }
@@ -60,22 +60,22 @@ pub struct LedgerCounts {
     pub faults: BTreeMap<String, FaultCounts>,
 }
 
-/// The account of one device, or of one pod.
+/// Ledger of one device, or of one pod.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DeviceLedger {
     /// Name of the device, or of the pod.
     pub device: String,
-    /// Its group.
+    /// Group of the device.
     pub group: String,
-    /// True if every message of it is accounted for.
+    /// True if every message of the device is accounted for.
     #[serde(default)]
     pub closes: bool,
-    /// Its messages.
+    /// Message counts of the device.
     #[serde(flatten)]
     pub counts: LedgerCounts,
 }
 
-/// The broker's account. Fields are written in alphabetical order.
+/// Ledger of the broker. Fields are written in alphabetical order.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct BrokerLedger {
     /// True if every message is accounted for.

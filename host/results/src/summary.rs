@@ -79,7 +79,7 @@ impl JsonFile for Summary {
 }
 
 impl Summary {
-    /// True if the run lasted as long as its plan says. Figures of a shorter run cannot be compared with those of a
+    /// True if the run lasted as long as planned. Figures of a shorter run cannot be compared with those of a
     /// whole one.
     pub fn is_whole(&self) -> bool {
         !self.aborted && !self.interrupted

@@ -95,7 +95,8 @@ pub struct OutageRow {
 }
 
 impl OutageRow {
-    /// Name for a reader: the fault's id, or its kind where the plan or a user caused it without naming it.
+    /// Name for reports: the fault's id, or the kind of the outage if the plan or a user caused it without a
+    /// fault.
     pub fn name(&self) -> &str {
         let is_manual = self.fault == "http" || self.fault.starts_with("timeline");
         if is_manual { &self.kind } else { &self.fault }
@@ -134,7 +135,7 @@ pub struct TimelineRow {
     pub due_s: Option<f64>,
     /// Requests that the action took on a cluster; empty in other runs.
     pub requests: Option<u64>,
-    /// Those of the requests that failed.
+    /// Number of these requests that failed.
     pub failed: Option<u64>,
 }
 

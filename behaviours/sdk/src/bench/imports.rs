@@ -44,9 +44,9 @@ struct Shared {
 
 /// Context of the simulator that implements the host functions during a call.
 enum Lent {
-    /// For a behaviour.
+    /// Context of a behaviour.
     Context(Context),
-    /// For a fault model.
+    /// Context of a fault model.
     Model(ModelContext),
 }
 

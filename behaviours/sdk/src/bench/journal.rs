@@ -57,9 +57,9 @@ impl Published {
 /// A line of a device's log.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Line {
-    /// Its level.
+    /// Level of the line.
     pub level: Level,
-    /// Its text.
+    /// Text of the line.
     pub text: String,
 }
 

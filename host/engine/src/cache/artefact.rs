@@ -36,7 +36,7 @@ pub enum ArtefactError {
     Damaged,
 }
 
-/// Code that this program wrote and nobody has modified. Only [`verify`] creates it.
+/// Code that this program wrote and no other user has modified. Only [`verify`] creates it.
 pub(super) struct VerifiedCode(Vec<u8>);
 
 impl VerifiedCode {

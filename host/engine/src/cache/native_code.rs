@@ -32,8 +32,8 @@ pub(super) fn deserialize(compiler: &Compiler, code: &VerifiedCode) -> wasmtime:
     // SAFETY: wasmtime requires the unmodified output of `serialize` or `precompile_component`. A
     // `VerifiedCode` comes only from `artefact::verify`, which accepts only `TrustedBytes`: the content of a
     // file that, when it was opened, belonged to this user (or to root, who owns this program as well), in a
-    // directory of the same owner, both closed to writes by anybody else. This program writes only the output
-    // of these two functions there, together with its SHA-256, which has been compared. wasmtime detects code
-    // of another version or with other settings and returns an error.
+    // directory of the same owner, both closed to writes by other users. This program writes only the output
+    // of these two functions there, together with its SHA-256, which has been compared. wasmtime detects
+    // code of another version or with other settings and returns an error.
     unsafe { Component::deserialize(&compiler.wasmtime, code.bytes()) }
 }

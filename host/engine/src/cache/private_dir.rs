@@ -24,16 +24,16 @@ pub(super) enum Owner {
 /// Reason why a file or directory is not trusted.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
-    /// It belongs to another user.
+    /// The file belongs to another user.
     #[error("it belongs to user {0}")]
     Owner(u32),
-    /// Other users may write to it, or read a private file.
+    /// Other users may write to the file, or read a private file.
     #[error("its permissions are {0:03o}, which allow access by other users")]
     Permissions(u32),
-    /// It is a symlink, pipe, device or other special file.
+    /// The file is a symlink, pipe, device or other special file.
     #[error("it is a link or a special file")]
     NotRegular,
-    /// It is larger than any cache file.
+    /// The file is larger than any cache file.
     #[error("it is larger than any file that this program writes")]
     TooLarge,
     /// An I/O error.

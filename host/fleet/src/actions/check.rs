@@ -75,7 +75,8 @@ impl Planned {
 /// Computes the links of a group whose configuration has changed, unless it has those of the whole plan.
 pub type Relink<'a> = &'a dyn Fn(&mut Group) -> Result<(), String>;
 
-/// The plan that actions are checked against, with faults and groups as they are at the time of the step at hand.
+/// The plan that actions are checked against, with faults and groups as they are at the time of the current
+/// step.
 pub struct PlanState<'a> {
     pub(super) folder: &'a Path,
     pub(super) models: &'a FaultModels,

@@ -162,7 +162,8 @@ fn describe_set(set: &FaultSet) -> String {
     if faults.is_empty() { "none".to_owned() } else { faults.join(", ") }
 }
 
-/// Describes a fault with its fields, without the file of its component, which the results folder keeps elsewhere.
+/// Describes a fault with its fields, without the file of its component, which has another path in the
+/// results folder.
 pub(super) fn describe_entry(entry: &FaultEntry) -> String {
     let entry = serde_json::to_value(entry).unwrap_or_default();
     let fields = entry.as_object().into_iter().flatten();

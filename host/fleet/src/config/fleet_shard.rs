@@ -12,7 +12,7 @@ use super::value_schema::value_schema;
 /// group. Names, numbers and random streams are those of the whole fleet: all shards together behave like one process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FleetShard {
-    /// Counted from 0.
+    /// Number of the shard, from 0.
     index: u32,
     total: u32,
 }

@@ -14,7 +14,7 @@ use super::value_schema::value_schema;
 #[serde(try_from = "String")]
 pub struct SourceAddresses {
     first: IpAddr,
-    /// At least 1.
+    /// Number of addresses; at least 1.
     count: u16,
 }
 

@@ -369,10 +369,10 @@ pub enum LogFormat {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum CompileOption {
-    /// For fast code.
+    /// Full optimisation, for fast code.
     #[default]
     Full,
-    /// For a quick start.
+    /// Quick compilation, for a quick start.
     Quick,
 }
 
@@ -385,7 +385,7 @@ impl From<CompileOption> for wasmote_engine::CompileMode {
     }
 }
 
-/// On, off, or chosen by the size of the fleet.
+/// Switch that is on, off, or chosen by the size of the fleet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Switch {

@@ -77,7 +77,7 @@ pub struct EventRecord<'a> {
     pub ts: f64,
     /// The device.
     pub device: &'a str,
-    /// Its group.
+    /// Group of the device.
     pub group: &'a str,
     /// Text and fields.
     #[serde(flatten)]

@@ -91,9 +91,9 @@ struct RefusedCounts {
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[schemars(inline)]
 struct WaitingCounts {
-    /// On the way to the broker.
+    /// Waiting messages to the broker.
     out: u64,
-    /// On the way to the behaviour.
+    /// Waiting messages to the behaviour.
     r#in: u64,
 }
 

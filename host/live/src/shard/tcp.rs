@@ -62,7 +62,7 @@ pub(super) struct TcpConnection {
 
 enum State {
     Closed,
-    /// In the dial queue.
+    /// The connection is in the dial queue.
     Queued,
     Connecting(AbortHandle),
     Open(Box<OpenSocket>),

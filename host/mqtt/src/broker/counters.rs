@@ -57,11 +57,11 @@ impl DropReason {
 pub struct BrokerCounters {
     /// Publications received, including wills and the host's own messages.
     pub received: u64,
-    /// Of these, wills.
+    /// Wills among the received publications.
     pub wills: u64,
-    /// Of these, messages of the host.
+    /// Messages of the host among the received publications.
     pub own: u64,
-    /// Of these, publications without a matching subscription.
+    /// Received publications without a matching subscription.
     pub unmatched: u64,
     /// Copies for subscribers, including copies of retained messages.
     pub copies: u64,

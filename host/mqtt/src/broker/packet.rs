@@ -123,7 +123,7 @@ pub struct ConnAck {
 /// PUBLISH, in either direction.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Publish {
-    /// Only at QoS 1 and 2 [MQTT-2.2.1-2].
+    /// Packet identifier, only at QoS 1 and 2 [MQTT-2.2.1-2].
     pub packet_id: Option<PacketId>,
     /// DUP flag: whether the packet may have been sent before [MQTT-3.3.1-1].
     pub duplicate: bool,
@@ -174,7 +174,7 @@ pub enum AckStep {
 /// SUBSCRIBE.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subscribe {
-    /// Repeated in the answer.
+    /// Packet identifier, which the answer repeats.
     pub packet_id: PacketId,
     /// Subscription identifier, included in every delivery for these subscriptions. Never zero, MQTT 5 only.
     pub identifier: Option<u32>,
@@ -217,7 +217,7 @@ pub enum RetainHandling {
 /// SUBACK, in the order of the filters [MQTT-3.9.3-1].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SubAck {
-    /// Of the SUBSCRIBE packet.
+    /// Packet identifier of the SUBSCRIBE packet.
     pub packet_id: PacketId,
     /// Granted QoS, or the refusal.
     pub granted: Vec<Result<Qos, SubscribeRefusal>>,
@@ -226,7 +226,7 @@ pub struct SubAck {
 /// UNSUBSCRIBE.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unsubscribe {
-    /// Repeated in the answer.
+    /// Packet identifier, which the answer repeats.
     pub packet_id: PacketId,
     /// Topic filters, compared character by character [MQTT-3.10.4-1].
     pub filters: Vec<TopicFilter>,

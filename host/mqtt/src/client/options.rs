@@ -16,9 +16,8 @@ pub struct ClientOptions {
     pub unread: usize,
     /// Maximum number of messages at QoS 1 and 2 in flight from a client; default 20.
     pub inflight: NonZeroU16,
-    /// Maximum number of messages at QoS 1 and 2 queued in a client in addition to those in flight; default
-    /// 100, at least
-    /// 1. Further messages are refused.
+    /// Maximum number of messages at QoS 1 and 2 queued in a client in addition to those in flight; at least 1,
+    /// default 100. Further messages are refused.
     pub queued: usize,
 }
 

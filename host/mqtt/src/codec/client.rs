@@ -20,7 +20,7 @@ use crate::protocol::Protocol;
 /// Codec of one connection of a client.
 #[derive(Debug)]
 pub struct ClientCodec {
-    /// Includes the broker's maximum packet size (section 3.2.2.3.6).
+    /// Packet codec, with the broker's maximum packet size (section 3.2.2.3.6).
     codec: Codec,
     /// Maximum QoS of the broker (section 3.2.2.3.4).
     max_qos: Qos,

@@ -16,13 +16,13 @@ use crate::rng::Stream;
 /// Power state of a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PowerState {
-    /// Never started.
+    /// The device was never started.
     New,
     /// The behaviour runs.
     On,
-    /// Stopped cleanly, with the reason.
+    /// The device was stopped cleanly, with the reason.
     Off(StopReason),
-    /// Down after a power loss or a trap, until the restart.
+    /// The device is down after a power loss or a trap, until the restart.
     Down {
         /// Reason as text.
         reason: String,

@@ -1,10 +1,10 @@
 //! Outages of devices and links: begun by a random trial, ended by the clock.
 //!
-//! A trial takes place once every period and begins the outage with a given probability. Its outcome depends
-//! only on the seed, the fault and the number of the trial, without state, so a device that joins late, or a
-//! fault that is added during the run, stays in step. The trials of each device are shifted by a part of the
-//! period, so that a fleet does not fail at one instant. Simultaneous outages and partitions are drawn once
-//! for all devices instead, because both sides must agree on the times.
+//! Once every period, a trial begins the outage with a given probability. Its outcome depends only on the
+//! seed, the fault and the number of the trial, without state, so a device that joins late, or a fault that
+//! is added during the run, stays in step. The trials of each device are shifted by a part of the period, so
+//! that a fleet does not fail at one instant. Simultaneous outages and partitions are drawn once for all
+//! devices instead, because both sides must agree on the times.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,7 @@ use super::{Fault, Model};
 use crate::digest::{Digest, Encode};
 use crate::rng::Seed;
 
-/// When an outage begins, and how long it lasts.
+/// Recurrence of an outage: the times at which it begins, and its duration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recurrence {
     /// Period of the trials; more than zero.

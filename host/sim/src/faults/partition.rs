@@ -55,7 +55,7 @@ pub struct Partition {
     pub direction: Directions,
     /// Devices on the other side; empty for the broker and thus all devices.
     pub peers: Vec<Pattern>,
-    /// When it is active, drawn once for the whole fleet. `None`: always.
+    /// Trials that start the partition, drawn once for the whole fleet; `None` if it is always active.
     pub recurrence: Option<Recurrence>,
 }
 

@@ -81,8 +81,8 @@ impl<B: Behaviour + Send + 'static> Fleet<B> {
         self.apply_faults();
     }
 
-    /// Cuts a device off from the broker in both directions, while both believe that they are connected. Its messages
-    /// and those to it are lost, whatever their QoS.
+    /// Cuts a device off from the broker in both directions, while both believe that they are connected. Its
+    /// messages and those to it are lost, at any QoS.
     pub fn partition(&mut self, index: usize) {
         self.faults.partitioned.insert(index);
         self.apply_faults();

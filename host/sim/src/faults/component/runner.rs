@@ -139,7 +139,7 @@ fn validate(verdict: Verdict, input: &ModelInput<'_>) -> Result<Verdict, Trap> {
                 format!("it answered with a payload of {} bytes; the most are {largest}", payload.len());
             Err(Trap::new(TrapKind::Trapped, message))
         }
-        // A message that waits for none is not held back, and zero copies are no duplicates.
+        // `HoldBack` with zero messages and `Duplicate` with zero copies have no effect.
         Verdict::HoldBack { others: 0, .. } | Verdict::Duplicate { copies: 0, .. } => Ok(Verdict::Pass),
         Verdict::Delay(by) if by.is_zero() => Ok(Verdict::Pass),
         other => Ok(other),

@@ -209,8 +209,8 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for OneField<'_, A> {
     }
 }
 
-/// The fields of one kind: those that came before the kind, then those that follow it. The fields that every kind has
-/// are set aside, and so is the name of a field of another kind.
+/// The fields of one kind: those that came before the kind, then those that follow it. The fields that every
+/// kind has and the name of a field of another kind are kept separately.
 struct KindFields<A> {
     own: &'static [&'static str],
     map: A,

@@ -24,7 +24,7 @@ use super::{Args, failure, junit, shell_quoted};
 use crate::cli::Failure;
 use crate::exit::Exit;
 
-/// Where runs execute if not in this process.
+/// Place of execution of runs outside of this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum RunTarget {
     /// The cluster of kubectl's context; in real time.
