@@ -82,7 +82,7 @@ pub struct DeviceSnapshot {
     pub is_running: bool,
     /// Whether it runs, is connected, and not silent.
     pub is_up: bool,
-    /// Whether a `silence` fault holds it.
+    /// Whether a `silence` fault is active on the device.
     pub is_silent: bool,
     /// Energy left in its battery, if it has one.
     pub joules: Option<f64>,

@@ -60,7 +60,7 @@ fn header(run: &FinishedRun) -> String {
     let summary = &run.summary;
     let (count, ran) = (audit_records(run).count(), summary.duration_s);
     let what = match count {
-        0 => "nobody changed anything over HTTP".to_owned(),
+        0 => "without changes over HTTP".to_owned(),
         1 => "with the one change that was made over HTTP".to_owned(),
         n => format!("with the {n} changes that were made over HTTP"),
     };

@@ -21,7 +21,7 @@ pub struct GroupState {
     pub devices: u64,
     /// Devices that run, are connected, and are not silent.
     pub up: u64,
-    /// Devices that a silence fault holds.
+    /// Devices under a silence fault.
     pub silent: u64,
     /// Energy left in each battery, in joules.
     joules: Vec<f64>,

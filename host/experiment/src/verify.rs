@@ -184,7 +184,7 @@ fn first_event(original: &Path, rerun: &Path, after: u64, by: u64) -> io::Result
             shown(&recorded, at),
             shown(&found, at)
         ),
-        None => format!("the first divergent step lies between {after} and {by}, with no event of its own"),
+        None => format!("the first divergent step lies between {after} and {by}, and has no event"),
     })
 }
 

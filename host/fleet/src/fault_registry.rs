@@ -187,7 +187,7 @@ impl FaultRegistry {
         }
     }
 
-    /// Positions of the devices whose set is that of a scope.
+    /// Positions of the devices that use the fault set of a scope.
     pub fn affected(&self, scope: &FaultScope, devices: &[Arc<Identity>]) -> Vec<usize> {
         let follows = |position: &usize| {
             let group = &*devices[*position].group;

@@ -20,7 +20,7 @@ pub struct TimeseriesRow {
     pub devices: u64,
     /// Devices that run, are connected, and are not silent.
     pub up: u64,
-    /// Devices that a silence fault holds.
+    /// Devices under a silence fault.
     pub silent: u64,
     /// Messages published by behaviours.
     pub generated: u64,

@@ -21,7 +21,8 @@ pub struct Agreement {
     pub edits: usize,
 }
 
-/// The agreement of the first experiment with each other one that has the same plan and seeds and the other time base.
+/// The agreement of the first experiment with every other experiment that has the same plan, the same seeds
+/// and the other time base.
 pub fn all(experiments: &[ComparedExperiment], rows: &[Row]) -> Vec<Agreement> {
     let Some((first, others)) = experiments.split_first() else { return Vec::new() };
     let is_comparable = |other: &ComparedExperiment| {
