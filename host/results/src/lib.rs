@@ -54,7 +54,7 @@ pub use summary::{
     ThresholdOutcome, Traffic,
 };
 pub use table::{Row, header, parse_table, read_table, read_table_if_exists, rows, table, write_table};
-pub use tables::{LatencyRow, OutageRow, RouteRow, TimelineRow, TimeseriesRow, VersionRow};
+pub use tables::*;
 pub use topology::{Node, Topology};
 
 /// Name of the pseudo-group of all groups, and of the pseudo-device of all devices.
