@@ -29,8 +29,7 @@ pub trait Step: Debug + Send + Sync {
     /// the registry of `pods`.
     fn requests(&self, _pods: &mut PodFleet<'_>) -> Result<PodRequests, String> {
         Err(format!(
-            "`{}` is only done in one process; on a cluster there are `faults`, `ramp`, `partition`, `disconnect`, \
-             `crash`, `stop`, `start`, and `publish` and `request` for devices",
+            "`{}` is only done in one process; docs/kubernetes.md lists the actions that pods can do",
             self.name()
         ))
     }
