@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use wasmote_fleet::config::options::Options;
+use wasmote_fleet::printable::Printable;
 use wasmote_fleet::term::{self, ERROR, to_stderr};
 
 use crate::exit::Exit;
@@ -126,7 +127,7 @@ impl Failure {
     }
 
     fn report(self) -> Exit {
-        to_stderr(format_args!("{ERROR}error:{ERROR:#} {}", self.problem));
+        to_stderr(format_args!("{ERROR}error:{ERROR:#} {}", Printable(self.problem)));
         self.exit
     }
 }

@@ -13,6 +13,7 @@
 //!
 //! Helpers: [`field_path`] sets one field of a document by its path; [`quantity`] is a number or a duration; [`suggest`]
 //! finds the known name nearest to a misspelt one; [`signals`] handles Ctrl-C and SIGTERM; [`term`] writes to the terminal;
+//! [`printable`] makes text from outside visible;
 //! [`component_info`] describes a component; [`schema`] completes JSON Schemas.
 
 pub mod actions;
@@ -31,6 +32,7 @@ pub mod key_value;
 pub mod logging;
 pub mod metrics;
 pub mod preflight;
+pub mod printable;
 pub mod quantity;
 pub mod schema;
 pub mod signals;

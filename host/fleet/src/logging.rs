@@ -1,5 +1,6 @@
 //! Log lines on stderr: short text, or JSON with stable fields.
 
+mod json;
 mod rate_limit;
 mod text;
 
@@ -21,9 +22,9 @@ pub fn start(format: LogFormat) {
     let lines = tracing_subscriber::fmt().with_env_filter(filter()).with_writer(stderr::queue());
     let _ = match format {
         LogFormat::Json => {
-            let json = tracing_subscriber::fmt::format().json().flatten_event(true).with_span_list(false);
-            let json = json.with_current_span(false);
-            lines.fmt_fields(JsonFields::new()).event_format(json).try_init()
+            let format = tracing_subscriber::fmt::format().json().flatten_event(true).with_span_list(false);
+            let format = format.with_current_span(false);
+            lines.fmt_fields(JsonFields::new()).event_format(json::JsonLines(format)).try_init()
         }
         LogFormat::Text => {
             let text = text::Lines { colours: stderr::has_colours() };

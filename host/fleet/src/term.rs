@@ -14,6 +14,8 @@ use std::io::Write;
 
 use anstyle::{AnsiColor, Style};
 
+use crate::printable::{PrintableJson, is_unsafe, write_escape};
+
 /// Errors.
 pub const ERROR: Style = AnsiColor::Red.on_default().bold();
 /// Warnings.
@@ -25,12 +27,58 @@ pub const FAINT: Style = Style::new().dimmed();
 /// Success.
 pub const GOOD: Style = AnsiColor::Green.on_default();
 
+/// Sequence that clears the screen, which callers may write like a style.
+pub const CLEAR_SCREEN: &str = "\x1b[H\x1b[2J";
+
 /// Writes a line of data to stdout.
 pub fn to_stdout(line: impl Display) {
-    let _ = writeln!(anstream::stdout().lock(), "{line}");
+    let _ = writeln!(anstream::stdout().lock(), "{}", escape_foreign(&line.to_string()));
+}
+
+/// Writes JSON to stdout.
+pub fn json_to_stdout(json: impl Display) {
+    let _ = writeln!(anstream::stdout().lock(), "{}", PrintableJson(json));
 }
 
 /// Writes a line for the user to stderr, after all earlier log lines.
 pub fn to_stderr(line: impl Display) {
-    stderr::write_line(&line.to_string());
+    stderr::write_line(&escape_foreign(&line.to_string()));
+}
+
+/// Escapes everything that can control a terminal and is not from this module. Line breaks stay, because tables have
+/// several lines; a text from outside that must stay on its line is [`Printable`](crate::printable::Printable).
+fn escape_foreign(text: &str) -> String {
+    let ours: Vec<String> = [ERROR, WARNING, STRONG, FAINT, GOOD]
+        .iter()
+        .flat_map(|style| [style.render().to_string(), style.render_reset().to_string()])
+        .chain([CLEAR_SCREEN.to_owned()])
+        .collect();
+    let mut clean = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(c) = rest.chars().next() {
+        let sequence = match c {
+            '\x1b' => ours.iter().find(|sequence| rest.starts_with(sequence.as_str())),
+            _ => None,
+        };
+        let taken = sequence.map_or(c.len_utf8(), String::len);
+        if sequence.is_some() || c == '\n' || !is_unsafe(c) {
+            clean.push_str(&rest[..taken]);
+        } else {
+            let _ = write_escape(&mut clean, c);
+        }
+        rest = &rest[taken..];
+    }
+    clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_styles_and_line_breaks_stay_and_foreign_controls_become_visible() {
+        let own = format!("{CLEAR_SCREEN}{ERROR}error:{ERROR:#} {FAINT}a{FAINT:#}\n{WARNING}b{WARNING:#}");
+        assert_eq!(escape_foreign(&own), own);
+        assert_eq!(escape_foreign("\x1b]0;t\x07\x1b[2Kü\u{202e}\0"), "\\x1b]0;t\\x07\\x1b[2Kü\\u{202e}\\x00");
+    }
 }

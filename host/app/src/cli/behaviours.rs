@@ -10,7 +10,7 @@ use serde::Serialize;
 use wasmote_engine::Engine;
 use wasmote_fleet::component_info::ComponentInfo;
 use wasmote_fleet::source::Source;
-use wasmote_fleet::term::to_stdout;
+use wasmote_fleet::term::json_to_stdout;
 
 use super::Failure;
 use crate::exit::Exit;
@@ -46,6 +46,6 @@ fn inspect_source(source: &Source, engine: &Engine) -> Result<ComponentInfo, Fai
 }
 
 fn print_json(value: &impl Serialize) -> Result<Exit, Failure> {
-    to_stdout(serde_json::to_string_pretty(value).map_err(Failure::failed)?);
+    json_to_stdout(serde_json::to_string_pretty(value).map_err(Failure::failed)?);
     Ok(Exit::Done)
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 use wasmote_fleet::config::values::DurationValue;
 use wasmote_fleet::signals::Signals;
-use wasmote_fleet::term::{to_stderr, to_stdout};
+use wasmote_fleet::term::{CLEAR_SCREEN, json_to_stdout, to_stderr, to_stdout};
 use wasmote_kubernetes::fleet_query::aggregate::FleetTotals;
 use wasmote_kubernetes::fleet_query::fetch::{QueryResult, fetch_all};
 use wasmote_kubernetes::fleet_query::table::table;
@@ -107,13 +107,13 @@ fn show(args: &Args, results: &[QueryResult], total: &FleetTotals) {
     if args.json {
         let whole = json!({"pods": results.iter().map(pod).collect::<Vec<_>>(), "total": total});
         match args.watch {
-            Some(_) => to_stdout(whole),
-            None => to_stdout(format_args!("{whole:#}")),
+            Some(_) => json_to_stdout(whole),
+            None => json_to_stdout(format_args!("{whole:#}")),
         }
         return;
     }
     // On a terminal, each table replaces the one before.
-    let clear_screen = if args.watch.is_some() && stdout().is_terminal() { "\x1b[H\x1b[2J" } else { "" };
+    let clear_screen = if args.watch.is_some() && stdout().is_terminal() { CLEAR_SCREEN } else { "" };
     to_stdout(format_args!("{clear_screen}{}", table(results, total).trim_end()));
 }
 

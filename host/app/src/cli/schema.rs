@@ -1,7 +1,7 @@
 //! `wasmote schema`: JSON Schemas of the files that users write.
 
 use clap::Args as ClapArgs;
-use wasmote_fleet::term::to_stdout;
+use wasmote_fleet::term::json_to_stdout;
 
 use super::Failure;
 use crate::exit::Exit;
@@ -31,6 +31,6 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
 
 /// Prints the schema of a file.
 pub fn run_for(file: File) -> Result<Exit, Failure> {
-    to_stdout(format!("{:#}", file.schema()));
+    json_to_stdout(format!("{:#}", file.schema()));
     Ok(Exit::Done)
 }

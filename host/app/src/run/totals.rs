@@ -5,13 +5,13 @@ use std::time::Duration;
 use serde_json::json;
 use wasmote_fleet::config::Settings;
 use wasmote_fleet::config::values::LogFormat;
-use wasmote_fleet::term::to_stdout;
+use wasmote_fleet::term::{json_to_stdout, to_stdout};
 use wasmote_live::status::Totals;
 
 pub(super) fn print(settings: &Settings, totals: &Totals, ran: Duration) {
     match settings.log {
         LogFormat::Text => to_stdout(line(settings, totals, ran)),
-        LogFormat::Json => to_stdout(record(settings, totals, ran)),
+        LogFormat::Json => json_to_stdout(record(settings, totals, ran)),
     }
 }
 

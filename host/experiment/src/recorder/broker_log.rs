@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use wasmote_fleet::printable::Printable;
 use wasmote_live::broker::Peer;
 use wasmote_mqtt::broker::packet::{ConnAck, Connect, Disconnect, Reply, Request, Subscribe, Unsubscribe};
 use wasmote_mqtt::broker::reason::{CloseReason, ConnectRefusal};
@@ -53,7 +54,7 @@ impl BrokerLog {
     }
 
     fn line(&mut self, at: Now, text: fmt::Arguments<'_>) -> io::Result<()> {
-        writeln!(self.file, "{} {text}", Timestamp(at.wall))
+        writeln!(self.file, "{} {}", Timestamp(at.wall), Printable(text))
     }
 
     /// Logs a packet that reaches the broker.
@@ -244,5 +245,25 @@ impl BrokerLog {
 
     pub(super) fn flush(&mut self) -> io::Result<()> {
         self.file.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_reasons_from_outside_stay_on_their_line_without_controls() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = BrokerLog::create(folder.path()).unwrap();
+        let reason = "quota\x1b[31m\nClient good-0 disconnected.";
+        log.line(Now::default(), format_args!("Client a\0 could not connect: {reason}")).unwrap();
+        log.flush().unwrap();
+        let text = std::fs::read_to_string(folder.path().join("broker.log")).unwrap();
+        assert!(
+            text.ends_with("Client a\\x00 could not connect: quota\\x1b[31m\\nClient good-0 disconnected.\n"),
+            "{text}"
+        );
+        assert_eq!(text.lines().count(), 1);
     }
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use wasmote_fleet::events::render::{EventText, message_line};
+use wasmote_fleet::printable::Printable;
 use wasmote_live::status::DeviceEvent;
 use wasmote_mqtt::device_id::Identity;
 use wasmote_mqtt::time::WallTime;
@@ -77,7 +78,7 @@ impl Log {
             LogLevel::Warn => "WARN",
             LogLevel::Error => "ERROR",
         };
-        let _ = writeln!(self.lines, "{} {level:5} {text}", Timestamp(at));
+        let _ = writeln!(self.lines, "{} {level:5} {}", Timestamp(at), Printable(text));
     }
 
     fn write(&mut self) -> io::Result<()> {
@@ -95,5 +96,19 @@ impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let time = UNIX_EPOCH + Duration::from_nanos(self.0.as_nanos());
         humantime::format_rfc3339_millis(time).fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_a_hostile_guest_is_one_line_without_controls() {
+        let mut log = Log { path: PathBuf::new(), lines: String::new() };
+        let text = "done\n1970-01-01T00:00:00.000Z INFO  forged \x1b[2J\t\u{202e}";
+        log.line(WallTime::default(), LogLevel::Info, format_args!("{text}"));
+        let shown = "INFO  done\\n1970-01-01T00:00:00.000Z INFO  forged \\x1b[2J\\t\\u{202e}\n";
+        assert_eq!(log.lines, format!("1970-01-01T00:00:00.000Z {shown}"));
     }
 }

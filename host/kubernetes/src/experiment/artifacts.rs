@@ -10,6 +10,7 @@ use reqwest::Client;
 use serde_json::json;
 use tokio::runtime::Runtime;
 use wasmote_experiment::ExperimentError;
+use wasmote_fleet::printable::Printable;
 use wasmote_results::{pretty_json, write_atomically};
 
 use super::deployment::FLEET_SELECTOR;
@@ -73,7 +74,10 @@ impl<'a> ArtifactCollector<'a> {
         if pod.restarts > 0
             && let Ok(previous) = self.kubectl.run(&["logs", &pod.name, "--previous"])
         {
-            write_atomically(&self.folder.join(format!("logs/{}.previous.log", pod.name)), &previous)?;
+            write_atomically(
+                &self.folder.join(format!("logs/{}.previous.log", pod.name)),
+                &plain_lines(&previous),
+            )?;
         }
         let log = match self.kubectl.run(&["logs", &pod.name]) {
             Ok(log) => plain_lines(&log),
@@ -123,13 +127,31 @@ impl<'a> ArtifactCollector<'a> {
     }
 }
 
-/// Converts CRLF to LF: the broker has a terminal as its stdout.
+/// Converts CRLF to LF, because the broker has a terminal as its stdout, and makes other control characters visible.
 fn plain_lines(log: &[u8]) -> Vec<u8> {
-    String::from_utf8_lossy(log).replace("\r\n", "\n").into_bytes()
+    let log = String::from_utf8_lossy(log);
+    let mut plain = String::with_capacity(log.len());
+    for line in log.split_inclusive('\n') {
+        let (text, end) = line.strip_suffix('\n').map_or((line, ""), |text| (text, "\n"));
+        plain.push_str(&Printable(text.strip_suffix('\r').unwrap_or(text)).to_string());
+        plain.push_str(end);
+    }
+    plain.into_bytes()
 }
 
 fn has_log_start(log: &[u8]) -> bool {
     let first = log.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let first = String::from_utf8_lossy(first);
     first.starts_with(LOG_START) || first.contains("wasmote starts")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn collected_logs_have_visible_controls_and_the_lines_of_the_pod() {
+        let log = b"one \x1b[2J\r\ntwo\0\rforged\nthree";
+        assert_eq!(plain_lines(log), b"one \\x1b[2J\ntwo\\x00\\rforged\nthree");
+    }
 }

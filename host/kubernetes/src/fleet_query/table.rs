@@ -1,5 +1,7 @@
 //! Fleet state as a text table.
 
+use wasmote_fleet::printable::Printable;
+
 use super::aggregate::{FleetTotals, Latency};
 use super::fetch::QueryResult;
 use super::pod_metrics::PodMetrics;
@@ -14,6 +16,9 @@ pub fn table(results: &[QueryResult], total: &FleetTotals) -> String {
     let mut rows: Vec<Vec<String>> = vec![HEADERS.map(str::to_owned).to_vec()];
     rows.extend(results.iter().map(row));
     rows.push(total_row(total));
+    for cell in rows.iter_mut().flatten() {
+        *cell = Printable(&cell).to_string();
+    }
     let mut text = aligned(&rows);
     let mut notes = Vec::new();
     let listed = |counts: &std::collections::BTreeMap<String, u64>| {
@@ -28,7 +33,7 @@ pub fn table(results: &[QueryResult], total: &FleetTotals) -> String {
     }
     notes.extend(total.left_out.iter().map(|metric| ("not in the sums", metric.clone())));
     for (label, note) in notes.into_iter().filter(|(_, note)| !note.is_empty()) {
-        text.push_str(&format!("{label}: {note}\n"));
+        text.push_str(&format!("{label}: {}\n", Printable(note)));
     }
     text
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use wasmote_fleet::term::{to_stderr, to_stdout};
+use wasmote_fleet::term::{json_to_stdout, to_stderr, to_stdout};
 use wasmote_report::{self, Error};
 
 use crate::cli::Failure;
@@ -29,7 +29,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         other => Failure::failed(other),
     })?;
     if args.json {
-        to_stdout(serde_json::to_string_pretty(&comparison.json()).map_err(Failure::failed)?);
+        json_to_stdout(serde_json::to_string_pretty(&comparison.json()).map_err(Failure::failed)?);
     } else {
         to_stdout(comparison.text());
     }

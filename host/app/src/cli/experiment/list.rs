@@ -5,7 +5,8 @@ use std::path::Path;
 use serde::Serialize;
 use wasmote_experiment::source::{PlanSource, SHIPPED, local_plans};
 use wasmote_fleet::document::Format;
-use wasmote_fleet::term::{STRONG, to_stderr, to_stdout};
+use wasmote_fleet::printable::Printable;
+use wasmote_fleet::term::{STRONG, json_to_stdout, to_stderr, to_stdout};
 
 use crate::cli::Failure;
 use crate::exit::Exit;
@@ -50,7 +51,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         }
     }
     if args.json {
-        to_stdout(serde_json::to_string_pretty(&plans).map_err(Failure::failed)?);
+        json_to_stdout(serde_json::to_string_pretty(&plans).map_err(Failure::failed)?);
     } else {
         table(&plans);
     }
@@ -80,6 +81,6 @@ fn table(plans: &[PlanInfo]) {
     let width = plans.iter().map(|plan| plan.name.len()).max().unwrap_or(0).max("NAME".len());
     to_stdout(format_args!("{STRONG}{:width$}  {:>4}  DESCRIPTION{STRONG:#}", "NAME", "RUNS"));
     for plan in plans {
-        to_stdout(format_args!("{:width$}  {:>4}  {}", plan.name, plan.runs, plan.description));
+        to_stdout(format_args!("{:width$}  {:>4}  {}", plan.name, plan.runs, Printable(&plan.description)));
     }
 }

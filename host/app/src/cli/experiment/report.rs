@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use wasmote_fleet::term::{to_stderr, to_stdout};
+use wasmote_fleet::term::{json_to_stdout, to_stderr, to_stdout};
 use wasmote_report::{self, ReportFiles};
 
 use crate::cli::Failure;
@@ -40,7 +40,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     if args.json {
         let written = |it: &ReportFiles| json!({"page": it.page, "plots": it.plots, "complete": it.complete});
         let all: Vec<_> = done.iter().map(written).collect();
-        to_stdout(serde_json::to_string_pretty(&all).map_err(Failure::failed)?);
+        json_to_stdout(serde_json::to_string_pretty(&all).map_err(Failure::failed)?);
     }
     Ok(if problems == 0 { Exit::Done } else { Exit::Failed })
 }

@@ -23,7 +23,7 @@ use wasmote_fleet::config::options::subset::{Live, Subset};
 use wasmote_fleet::config::values::{BrokerChoice, LogFormat, format_broker_url};
 use wasmote_fleet::logging;
 use wasmote_fleet::signals::Signals;
-use wasmote_fleet::term::{ERROR, to_stderr, to_stdout};
+use wasmote_fleet::term::{ERROR, json_to_stdout, to_stderr};
 use wasmote_report::{self, ReportFiles};
 use wasmote_results::{RunEntry, Summary, TimeMode, write_atomically};
 
@@ -187,7 +187,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         write_atomically(file, text.as_bytes()).map_err(Failure::failed)?;
     }
     if args.json {
-        to_stdout(json(&results, &summaries, &report));
+        json_to_stdout(json(&results, &summaries, &report));
     } else {
         text_report::print(&experiment, &results, &summaries, &report);
     }

@@ -8,7 +8,8 @@ use wasmote_engine::Engine;
 use wasmote_experiment::progress::Totals;
 use wasmote_experiment::results::cores;
 use wasmote_experiment::verify::{RecordedResults, RunComparison, real_time_advice};
-use wasmote_fleet::term::{ERROR, GOOD, to_stderr, to_stdout};
+use wasmote_fleet::printable::Printable;
+use wasmote_fleet::term::{ERROR, GOOD, json_to_stdout, to_stderr, to_stdout};
 use wasmote_report::stale;
 use wasmote_results::TimeMode;
 
@@ -58,7 +59,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
                 .map(|(folder, it)| (folder.display().to_string(), json!(it.comparisons)))
                 .collect(),
         };
-        to_stdout(format_args!("{shown:#}"));
+        json_to_stdout(format_args!("{shown:#}"));
     }
     let same = verified.iter().all(|(_, it)| it.is_same);
     Ok(if same { Exit::Done } else { Exit::Failed })
@@ -108,7 +109,7 @@ fn print(comparisons: &[RunComparison], unexpected: usize, folder: &Path) {
         }
         to_stdout(format_args!("  {ERROR}✗{ERROR:#} {} {found}", comparison.path));
         for difference in &comparison.differences {
-            to_stdout(format_args!("      {difference}"));
+            to_stdout(format_args!("      {}", Printable(difference)));
         }
     }
     let (same, all) = (comparisons.iter().filter(|it| it.is_same()).count(), comparisons.len());

@@ -13,8 +13,9 @@ use wasmote_experiment::progress::Totals;
 use wasmote_experiment::results::ResultsWriter;
 use wasmote_experiment::source::PlanSource;
 use wasmote_fleet::config::values::{DeviceCount, DurationValue};
+use wasmote_fleet::printable::Printable;
 use wasmote_fleet::signals::Signals;
-use wasmote_fleet::term::{ERROR, GOOD, WARNING, to_stderr, to_stdout};
+use wasmote_fleet::term::{ERROR, GOOD, WARNING, json_to_stdout, to_stderr, to_stdout};
 use wasmote_kubernetes::experiment::{ClusterError, Options};
 use wasmote_kubernetes::kubectl::{Cluster, Kubectl};
 use wasmote_kubernetes::manifests::name::{Image, Quantity};
@@ -138,7 +139,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         false => Some(wasmote_report::html(&results.folder).map_err(Failure::failed)?.page),
     };
     match args.json {
-        true => to_stdout(format_args!(
+        true => json_to_stdout(format_args!(
             "{:#}",
             json!({
                 "plan": results.manifest.plan.name.as_str(),
@@ -205,7 +206,7 @@ fn verdict(results: &ResultsWriter, summaries: &[Summary], interrupted: bool) ->
     let missing = missing(results);
     if !missing.is_empty() {
         to_stderr(format_args!("{WARNING}warning:{WARNING:#} the collection is partial; missing:"));
-        missing.iter().for_each(|part| to_stderr(format_args!("  {part}")));
+        missing.iter().for_each(|part| to_stderr(format_args!("  {}", Printable(part))));
     }
     match () {
         () if interrupted => Exit::Interrupted,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use wasmote_experiment::plan::{Experiment, point_labels};
 use wasmote_experiment::results::ResultsWriter;
+use wasmote_fleet::printable::Printable;
 use wasmote_fleet::term::{ERROR, FAINT, GOOD, STRONG, WARNING, to_stdout};
 use wasmote_report::ReportFiles;
 use wasmote_results::{Summary, ThresholdMiss, ThresholdOutcome, TimeMode};
@@ -88,7 +89,7 @@ fn run(summary: &Summary, took: f64) {
         },
     ));
     for refused in &summary.swaps_refused {
-        to_stdout(format_args!("    {WARNING}swap refused:{WARNING:#} {refused}"));
+        to_stdout(format_args!("    {WARNING}swap refused:{WARNING:#} {}", Printable(refused)));
     }
 }
 
