@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::regular_file::{BYTE_ORDER_MARK, without_bom};
 use crate::suggest::did_you_mean;
 
 /// Format of a document.
@@ -84,8 +85,9 @@ impl DocumentError {
     }
 }
 
-/// Parses a document.
+/// Parses a document. A byte order mark at its start is skipped.
 pub fn parse<T: DeserializeOwned>(text: &str, format: Format) -> Result<T, DocumentError> {
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     match format {
         Format::Toml => parse_toml(text),
         Format::Json => parse_object(text.as_bytes(), "a JSON object"),
@@ -108,6 +110,7 @@ fn parse_toml<T: DeserializeOwned>(text: &str) -> Result<T, DocumentError> {
 /// Parses JSON that must be an object, which `wanted` describes for errors. The check is needed because serde accepts a
 /// list as the values of a struct's fields in order.
 pub fn parse_object<T: DeserializeOwned>(bytes: &[u8], wanted: &str) -> Result<T, DocumentError> {
+    let bytes = without_bom(bytes);
     if bytes.trim_ascii_start().first().is_none_or(|first| *first == b'{') {
         return parse_json(bytes);
     }
@@ -122,9 +125,9 @@ pub fn parse_object<T: DeserializeOwned>(bytes: &[u8], wanted: &str) -> Result<T
     Err(DocumentError::at("", format!("expected {wanted}, found {found}")))
 }
 
-/// Parses JSON.
+/// Parses JSON. A byte order mark at its start is skipped (RFC 8259, 8.1).
 pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DocumentError> {
-    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let mut deserializer = serde_json::Deserializer::from_slice(without_bom(bytes));
     let wrong = |field: String, error: &serde_json::Error| {
         let text = error.to_string();
         let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(text, _)| text);
@@ -227,6 +230,18 @@ mod tests {
 
     fn problem(text: &str, format: Format) -> String {
         parse::<FaultDocument>(text, format).unwrap_err().in_file("f").to_string()
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_skipped_and_columns_count_without_it() {
+        let toml = "\u{feff}[[fault]]\nkind = \"loss\"\nprobability = 0.1\n";
+        let json = "\u{feff}{\"fault\": [{\"kind\": \"loss\", \"probability\": 0.1}]}";
+        assert_eq!(parse::<FaultDocument>(toml, Format::Toml).unwrap().faults.len(), 1);
+        assert_eq!(parse::<FaultDocument>(json, Format::Json).unwrap().faults.len(), 1);
+        assert_eq!(parse_object::<FaultDocument>(json.as_bytes(), "faults").unwrap().faults.len(), 1);
+        assert_eq!(parse_json::<Value>("\u{feff}\"storm\"".as_bytes()).unwrap(), "storm");
+        let error = parse::<FaultDocument>("\u{feff}fault = ", Format::Toml).unwrap_err();
+        assert_eq!(error.location, Some((1, 9)), "{error}");
     }
 
     #[test]

@@ -14,6 +14,7 @@
 //! Helpers: [`field_path`] sets one field of a document by its path; [`quantity`] is a number or a duration; [`suggest`]
 //! finds the known name nearest to a misspelt one; [`signals`] handles Ctrl-C and SIGTERM; [`term`] writes to the terminal;
 //! [`printable`] makes text from outside visible;
+//! [`regular_file`] reads files that users name;
 //! [`component_info`] describes a component; [`schema`] completes JSON Schemas.
 
 pub mod actions;
@@ -34,6 +35,7 @@ pub mod metrics;
 pub mod preflight;
 pub mod printable;
 pub mod quantity;
+pub mod regular_file;
 pub mod schema;
 pub mod signals;
 pub mod source;

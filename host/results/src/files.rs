@@ -24,5 +24,24 @@ pub fn write_atomically_with(path: &Path, write: impl FnOnce(File) -> io::Result
 }
 
 pub(crate) fn read(file: &Path) -> Result<String, ReadError> {
-    fs::read_to_string(file).map_err(|source| ReadError::Io { file: file.to_path_buf(), source })
+    let text =
+        fs::read_to_string(file).map_err(|source| ReadError::Io { file: file.to_path_buf(), source })?;
+    // Editors and spreadsheets may begin a file with a byte order mark.
+    Ok(match text.strip_prefix('\u{feff}') {
+        Some(rest) => rest.to_owned(),
+        None => text,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{OutageRow, read_table};
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_first_column() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "\u{feff}device,group,fault,kind,from_s,to_s\na-0,a,f,silence,1,2\n";
+        std::fs::write(folder.path().join("outages.csv"), text).unwrap();
+        assert_eq!(read_table::<OutageRow>(folder.path()).unwrap()[0].device, "a-0");
+    }
 }

@@ -248,6 +248,23 @@ mod tests {
     }
 
     #[test]
+    fn a_byte_order_mark_in_the_file_and_in_a_password_is_skipped() {
+        let folder = tempfile::tempdir().unwrap();
+        let password = folder.path().join("password");
+        std::fs::write(&password, "\u{feff}secret\r\n").unwrap();
+        let flags =
+            ["--broker-user", "me", "--broker-password-file", password.to_str().unwrap(), "--seed", "2"];
+        for (name, text) in [
+            ("run.toml", "\u{feff}broker = \"mqtt://file\"\n"),
+            ("run.json", "\u{feff}{\"broker\": \"mqtt://file\"}"),
+        ] {
+            let settings = with_file(name, text, &flags).unwrap();
+            assert!(matches!(settings.broker, BrokerChoice::Remote(_)), "{:?}", settings.broker);
+            assert_eq!(settings.connection.password.as_deref(), Some("secret"));
+        }
+    }
+
+    #[test]
     fn a_flag_overrides_the_file_and_the_file_overrides_the_default() {
         let text = "broker = \"mqtt://file\"\nseed = 1\nkeepalive = \"20s\"\n[config]\npeers = 3\ninterval = \"9s\"\n";
         let settings =

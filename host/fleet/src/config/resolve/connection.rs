@@ -11,6 +11,7 @@ use super::{CURRENT_DIR, Layers};
 use crate::config::source_addresses::SourceAddresses;
 use crate::config::values::{BrokerChoice, DurationValue, Keepalive};
 use crate::config::{ConfigError, DEFAULT_KEEPALIVE};
+use crate::regular_file::without_bom;
 
 pub(super) fn resolve(layers: &Layers<'_>, broker: &BrokerChoice) -> Result<ConnectionOptions, ConfigError> {
     let username = layers.get(|it| &it.broker_user);
@@ -87,10 +88,12 @@ fn tls(layers: &Layers<'_>, is_used: bool) -> Result<Option<TlsMaterial>, Config
     Ok(material)
 }
 
+/// Reads a file of text, without a byte order mark at its start.
 fn read(path: &Path, named_by: &'static str) -> Result<Vec<u8>, ConfigError> {
-    std::fs::read(path).map_err(|problem| ConfigError::Unreadable {
+    let bytes = std::fs::read(path).map_err(|problem| ConfigError::Unreadable {
         path: path.display().to_string(),
         named_by,
         problem,
-    })
+    })?;
+    Ok(without_bom(&bytes).to_vec())
 }
