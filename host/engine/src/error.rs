@@ -31,6 +31,14 @@ pub enum LoadError {
         /// Position and cause, from the validator.
         detail: String,
     },
+    /// The component uses a feature of WebAssembly that this host does not support.
+    #[error("it uses {feature}, which this host does not support; build it without ({detail})")]
+    UnsupportedFeature {
+        /// Name of the feature.
+        feature: &'static str,
+        /// Position and cause, from the validator.
+        detail: String,
+    },
     /// The component was built for another version of the WIT package.
     #[error(
         "it was built for `{found}`, and this host offers `{offered}`; build it again with this host's `wit` folder"

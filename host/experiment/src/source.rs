@@ -8,6 +8,7 @@ use wasmote_fleet::document::{self, DocumentError, Format};
 use wasmote_fleet::fault_models::FaultModels;
 use wasmote_fleet::fault_set::FaultSet;
 use wasmote_fleet::field_path;
+use wasmote_fleet::regular_file;
 use wasmote_fleet::source::Source;
 use wasmote_fleet::suggest::did_you_mean;
 
@@ -46,7 +47,8 @@ impl PlanSource {
     /// Finds a plan: a file, a plan in `experiments/`, or a built-in plan.
     pub fn find(name: &str) -> Result<Self, ExperimentError> {
         let path = Path::new(name);
-        if path.is_file() {
+        // A special file is read, too, because the error of the read names its type.
+        if path.exists() && !path.is_dir() {
             return Self::read(path);
         }
         let local = local_plans();
@@ -67,7 +69,7 @@ impl PlanSource {
     /// Reads a plan file.
     pub fn read(path: &Path) -> Result<Self, ExperimentError> {
         let shown = path.display().to_string();
-        let text = std::fs::read_to_string(path)
+        let text = regular_file::read_text(path)
             .map_err(|problem| ExperimentError::Unreadable { path: shown.clone(), problem })?;
         Self::parse(&text, Format::of(path), &shown, path.parent().unwrap_or(Path::new("")))
     }

@@ -1,10 +1,11 @@
 //! Component files: plain, or compressed with gzip so that large ones fit in a ConfigMap.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
-use flate2::read::GzDecoder;
+use flate2::read::MultiGzDecoder;
+
+use crate::regular_file;
 
 /// Maximum size of a decompressed component, in bytes. A component in Python has 18 MB.
 pub const MAX_BYTES: usize = 32 << 20;
@@ -32,7 +33,7 @@ pub enum ComponentFileError {
 /// Reads a file and decompresses it if it is compressed.
 pub fn read(path: &Path) -> Result<Vec<u8>, ComponentFileError> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    regular_file::open(path)?.take(MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
     decompress(bytes)
 }
 
@@ -46,7 +47,8 @@ pub fn decompress(bytes: Vec<u8>) -> Result<Vec<u8>, ComponentFileError> {
     }
     let mut decompressed = Vec::new();
     let limit = MAX_BYTES as u64 + 1;
-    GzDecoder::new(&bytes[..])
+    // `cat` and parallel compressors write several members (RFC 1952, 2.2).
+    MultiGzDecoder::new(&bytes[..])
         .take(limit)
         .read_to_end(&mut decompressed)
         .map_err(ComponentFileError::Damaged)?;
@@ -72,6 +74,35 @@ mod tests {
     fn gzip_is_decompressed_and_other_bytes_are_kept() {
         assert_eq!(decompress(gzipped(b"\0asm and so on")).unwrap(), b"\0asm and so on");
         assert_eq!(decompress(b"\0asm".to_vec()).unwrap(), b"\0asm");
+    }
+
+    #[test]
+    fn gzip_with_several_members_is_read_whole() {
+        let members = [gzipped(b"\0asm"), gzipped(b" and so"), gzipped(b""), gzipped(b" on")].concat();
+        assert_eq!(decompress(members).unwrap(), b"\0asm and so on");
+        let damaged = [gzipped(b"\0asm"), gzipped(b" and so on")[..12].to_vec()].concat();
+        assert!(matches!(decompress(damaged), Err(ComponentFileError::Damaged(_))));
+        let half = gzipped(&vec![0; MAX_BYTES / 2 + 1]);
+        let bomb = [half.clone(), half].concat();
+        assert!(matches!(decompress(bomb), Err(ComponentFileError::TooLarge { compressed: true })));
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_fifo_is_refused_and_does_not_block() {
+        use rustix::fs::{CWD, Mode};
+        let folder = tempfile::tempdir().unwrap();
+        let fifo = folder.path().join("b.wasm");
+        rustix::fs::mkfifoat(CWD, &fifo, Mode::RUSR | Mode::WUSR).unwrap();
+        assert!(read(&fifo).unwrap_err().to_string().starts_with("it is a FIFO"));
+        for special in [fifo.as_path(), Path::new("/dev/zero")] {
+            let name = special.to_str().unwrap();
+            let problem = crate::source::Source::find(name, Path::new("")).unwrap_err().to_string();
+            assert!(problem.starts_with(&format!("cannot read `{name}`: it is a")), "{problem}");
+        }
+        let models = crate::fault_models::FaultModels::default();
+        let problem = crate::fault_set::FaultSet::load("b.wasm", folder.path(), &models).unwrap_err();
+        assert!(problem.to_string().contains("it is a FIFO"), "{problem}");
     }
 
     #[test]

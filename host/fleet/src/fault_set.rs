@@ -12,6 +12,7 @@ use wasmote_sim::faults::target::Pattern;
 
 use crate::document::{self, DocumentError, Format};
 use crate::fault_models::FaultModels;
+use crate::regular_file;
 use crate::suggest::did_you_mean;
 
 /// Error text for a broker fault in the fault set of a group or device.
@@ -73,7 +74,7 @@ impl FaultSet {
         }
         let path = folder.join(name);
         let shown = path.display().to_string();
-        let text = std::fs::read_to_string(&path).map_err(|error| {
+        let text = regular_file::read_text(&path).map_err(|error| {
             let hint = did_you_mean(name, FaultDocument::PRESETS);
             let presets = FaultDocument::PRESETS.join("`, `");
             DocumentError::at(

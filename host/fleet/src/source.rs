@@ -8,6 +8,7 @@ use wasmote_mqtt::device_id::is_name;
 
 use crate::builtins;
 use crate::component_file::{self, ComponentFileError};
+use crate::regular_file;
 use crate::suggest::did_you_mean;
 
 /// A resolved source.
@@ -80,6 +81,12 @@ impl Source {
         }
         if path.is_file() {
             return Ok(Self::File(path));
+        }
+        if path.exists() {
+            return match regular_file::check(&path) {
+                Ok(()) => Ok(Self::File(path)),
+                Err(problem) => Err(SourceError::Unreadable { path, problem }),
+            };
         }
         let names: Vec<_> = builtins::all().map(|builtin| builtin.name).collect();
         let hint = did_you_mean(name, names.iter().copied());

@@ -196,6 +196,20 @@ mod tests {
     }
 
     #[test]
+    #[cfg(unix)]
+    fn a_watched_file_that_becomes_a_fifo_is_reported_once_and_does_not_block() {
+        use rustix::fs::{CWD, Mode};
+        let mut folder = Folder::new();
+        folder.write("b.wasm", "one");
+        assert_eq!(folder.polls(3), ["one"]);
+        fs::remove_file(&folder.1.path).unwrap();
+        rustix::fs::mkfifoat(CWD, &folder.1.path, Mode::RUSR | Mode::WUSR).unwrap();
+        let found: Vec<_> = (0..2 * POLLS_PER_HASH).filter_map(|_| folder.1.poll()).collect();
+        let [Err(problem)] = &found[..] else { panic!("{found:?}") };
+        assert!(problem.to_string().starts_with("it is a FIFO"), "{problem}");
+    }
+
+    #[test]
     fn changed_bytes_under_an_unchanged_stamp_are_found() {
         let mut folder = Folder::new();
         folder.write("b.wasm", "one");

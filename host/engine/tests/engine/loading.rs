@@ -32,6 +32,44 @@ fn a_truncated_file_at_every_length() {
 }
 
 #[test]
+fn a_component_with_unsupported_features() {
+    let mut others = Vec::new();
+    for (feature, component) in [
+        ("async (component model)", "(component (type (future u8)))"),
+        ("async (component model)", "(component (core func (canon waitable-set.new)))"),
+        ("GC (garbage-collected types)", "(component (core module (type (struct (field i32)))))"),
+        ("exceptions", "(component (core module (tag)))"),
+        ("exceptions", "(component (core module (func (block (try_table (catch_all 0))))))"),
+        ("threads", "(component (core module (memory 1 1 shared)))"),
+        ("threads", "(component (core module (memory 1) (func (drop (i32.atomic.load (i32.const 0))))))"),
+        (
+            "relaxed SIMD",
+            "(component (core module (func (param v128) (result v128)
+               (i8x16.relaxed_swizzle (local.get 0) (local.get 0)))))",
+        ),
+        (
+            "memory64 (64-bit memories)",
+            r#"(component
+                 (core module $m (memory (export "m") i64 1)
+                   (func (export "r") (param i64 i64 i64 i64) (result i64) (unreachable))
+                   (func (export "f") (param i64 i64)))
+                 (core instance $i (instantiate $m))
+                 (func (export "f") (param "s" string)
+                   (canon lift (core func $i "f") (memory $i "m") (realloc (func $i "r")))))"#,
+        ),
+        ("stack switching", "(component (core module (type $f (func)) (type (cont $f))))"),
+        ("custom page sizes", "(component (core module (memory 1 (pagesize 1))))"),
+    ] {
+        let message = load_error(&wat::parse_str(component).unwrap());
+        let wanted = format!("it uses {feature}, which this host does not support; build it without (");
+        if !message.starts_with(&wanted) {
+            others.push(format!("{feature}: {component}: {message}"));
+        }
+    }
+    assert!(others.is_empty(), "{others:#?}");
+}
+
+#[test]
 fn a_core_module() {
     let message = load_error(&guests::well_behaved().core_module());
     assert!(message.contains("a core WebAssembly module, not a component"), "{message}");
