@@ -165,3 +165,20 @@ fn expand_faults(faults: &mut Value, folder: &Path, models: &FaultModels) -> Res
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(unix)]
+    fn a_plan_that_is_a_special_file_is_refused_without_a_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let socket = folder.path().join("plan.toml");
+        let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        for (path, found) in [(socket.to_str().unwrap(), "a socket"), ("/dev/zero", "a device file")] {
+            let problem = PlanSource::find(path).unwrap_err().to_string();
+            assert!(problem.contains(&format!("it is {found}, and a regular file is needed")), "{problem}");
+        }
+    }
+}
