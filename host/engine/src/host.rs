@@ -20,6 +20,8 @@ pub(crate) struct Host {
     pub(crate) model_context: Option<ModelContext>,
     pub(crate) config: DeviceConfig,
     pub(crate) limiter: Limiter,
+    /// Units that the running call may still spend on host calls.
+    pub(crate) fuel: u64,
     pub(crate) allow_hosts: Arc<[String]>,
     pub(crate) wasi: Option<Box<WasiOutput>>,
 }
@@ -33,7 +35,7 @@ impl Host {
     ) -> Self {
         let limiter = Limiter::new(limits.memory_bytes);
         let wasi = needs_wasi.then(Box::default);
-        Self { context: None, model_context: None, config, limiter, allow_hosts, wasi }
+        Self { context: None, model_context: None, config, limiter, fuel: 0, allow_hosts, wasi }
     }
 
     /// The context, or a trap: a component can call its imports during instantiation, before any event.

@@ -9,6 +9,7 @@ use wasmtime::Store;
 use crate::bindings::{Device, DevicePre};
 use crate::compiler::{CALL_TIMEOUT, CALL_TIMEOUT_TICKS};
 use crate::convert;
+use crate::cost::HostFuelExhausted;
 use crate::host::Host;
 
 /// Instance for one device. A trap poisons its store, so the instance ends with it.
@@ -107,9 +108,10 @@ fn dispatch(guest: &Device, store: &mut Store<Host>, event: Event) -> wasmtime::
     Ok(Outcome::Done)
 }
 
-/// Sets fuel and deadline of the next call. Only Winch code checks the deadline.
+/// Sets fuel, budget for host calls, and deadline of the next call. Only Winch code checks the deadline.
 pub(crate) fn set_call_budget(store: &mut Store<Host>, fuel: u64) -> wasmtime::Result<()> {
     store.set_epoch_deadline(CALL_TIMEOUT_TICKS);
+    store.data_mut().set_fuel(fuel);
     store.set_fuel(fuel)
 }
 
@@ -123,6 +125,13 @@ pub(crate) fn trap_from_error(error: &wasmtime::Error, host: &Host, fuel: u64) -
     let code = error.downcast_ref::<Wasm>();
     if code == Some(&Wasm::OutOfFuel) {
         let message = format!("one call used more than {fuel} units of fuel, as an endless loop does");
+        return Trap::new(TrapKind::OutOfFuel, message);
+    }
+    if let Some(HostFuelExhausted(import)) = error.downcast_ref() {
+        let message = format!(
+            "the host calls of one call used more than {fuel} units of fuel, as an endless loop does; the last was \
+             `{import}`"
+        );
         return Trap::new(TrapKind::OutOfFuel, message);
     }
     if code == Some(&Wasm::Interrupt) {

@@ -7,7 +7,7 @@
 //! * `instance`: a behaviour's store, calls and traps.
 //! * [`fault_model`]: the same for fault models, with one store for each device and fault.
 //! * `imports`: implementations of the imports, one file for each WIT interface.
-//! * `host`: store data. `limiter`: memory limits; `memory`: allocation of linear memories.
+//! * `cost`: fuel that the imports cost. `host`: store data. `limiter`: memory limits; `memory`: allocation of linear memories.
 //! * `wasi`: a minimal WASI for guests that import it.
 //! * [`compile_mode`]: the trade-off between compile time and code quality; `compiler`: the wasmtime engines.
 //!   [`cache`]: compiled code on disk, and the checks before it is trusted.
@@ -22,6 +22,7 @@ pub mod compile_mode;
 mod compiler;
 pub mod component;
 mod convert;
+mod cost;
 pub mod engine;
 pub mod error;
 pub mod fault_model;

@@ -12,7 +12,8 @@ use wasmote_mqtt::time::Time;
 pub struct Limits {
     /// Linear memory in bytes; default 4 MiB. A request for more ends the instance.
     pub memory_bytes: u64,
-    /// Fuel for one call, about one unit a Wasm instruction; default 50 million, about 50 ms.
+    /// Fuel for one call, about one unit a Wasm instruction; default 50 million, about 50 ms. The host calls of one
+    /// call may use as many units again.
     pub fuel_per_call: u64,
     /// Maximum number of bytes that one call from the guest to the host may transfer, and the largest HTTP
     /// body; default 256 KiB.

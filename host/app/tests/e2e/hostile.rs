@@ -54,6 +54,19 @@ fn a_guest_that_exhausts_memory() {
 }
 
 #[test]
+fn a_guest_that_fills_the_store_in_an_endless_loop() {
+    let guest = Guest {
+        imports: r#"(import "wasmote:device/state@0.1.0" "set" (func $store (param i32 i32 i32 i32 i32)))"#,
+        start: "(call $set-timer-1s)",
+        timer: "(loop $ever
+            (call $store (i32.const 64) (i32.const 1) (i32.const 0) (i32.const 60000) (i32.const 2048))
+            (br $ever))",
+        ..Guest::default()
+    };
+    assert_logged(&guest, "ran out of fuel: the host calls of one call used more than 50000000 units");
+}
+
+#[test]
 fn the_final_log_line_of_a_trapped_guest_is_logged() {
     assert_logged(&guests::trapping(), "final line");
 }

@@ -1,6 +1,7 @@
 //! `faults`: the active faults that a device can notice on itself.
 
 use crate::bindings::wasmote::device::faults::{ActiveFault, Host as Faults};
+use crate::cost::{self, PER_ENTRY};
 use crate::host::Host;
 
 impl Faults for Host {
@@ -10,6 +11,10 @@ impl Faults for Host {
             kind: fault.kind.to_owned(),
             until: fault.until.map(|until| until.as_nanos()),
         });
-        Ok(active.collect())
+        let active: Vec<ActiveFault> = active.collect();
+        let bytes = active.iter().map(|fault| fault.id.len() + fault.kind.len()).sum();
+        self.charge(&cost::FAULTS_ACTIVE, bytes)?;
+        self.charge_units(&cost::FAULTS_ACTIVE, PER_ENTRY * active.len() as u64)?;
+        Ok(active)
     }
 }

@@ -8,6 +8,7 @@ use wasmote_sim::context::HttpRefusal;
 use crate::bindings::wasmote::device::http::{Host as Http, SendError};
 use crate::bindings::wasmote::device::types::HttpRequest;
 use crate::convert;
+use crate::cost::{self, PER_ENTRY};
 use crate::host::Host;
 
 /// Allowed methods.
@@ -15,6 +16,12 @@ const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 
 impl Http for Host {
     fn send(&mut self, request: HttpRequest, timeout: u64) -> wasmtime::Result<Result<u64, SendError>> {
+        let headers = request.headers.iter().map(|header| header.name.len() + header.value.len());
+        // Parsing a URL costs far more than copying it; the body is only moved.
+        let parsed = request.method.len() + request.url.len() + headers.sum::<usize>();
+        self.charge(&cost::HTTP_SEND, parsed)?;
+        let copied = request.body.len() as u64 + PER_ENTRY * request.headers.len() as u64;
+        self.charge_units(&cost::HTTP_SEND, copied)?;
         let request = convert::request_from_wit(request);
         if let Err(refused) = check(&request.method, &request.url, &self.allow_hosts) {
             return Ok(Err(refused));

@@ -7,6 +7,7 @@ use wasmote_sim::context::PublishRefusal;
 use crate::bindings::wasmote::device::mqtt::{Host as Mqtt, PublishError, SubscribeError, Will};
 use crate::bindings::wasmote::device::types::{MessageProperties, Qos};
 use crate::convert;
+use crate::cost::{self, ACCEPTED, PER_ENTRY};
 use crate::host::Host;
 
 impl Mqtt for Host {
@@ -17,10 +18,8 @@ impl Mqtt for Host {
         qos: Qos,
         retain: bool,
     ) -> wasmtime::Result<Result<(), PublishError>> {
-        Ok(match message(topic, payload, qos, retain) {
-            Ok(message) => self.context()?.publish(message).map_err(publish_error),
-            Err(error) => Err(error),
-        })
+        self.charge(&cost::MQTT_PUBLISH, topic.len() + payload.len())?;
+        self.publish_message(message(topic, payload, qos, retain))
     }
 
     fn publish_with(
@@ -31,19 +30,19 @@ impl Mqtt for Host {
         retain: bool,
         properties: MessageProperties,
     ) -> wasmtime::Result<Result<(), PublishError>> {
+        self.charge(&cost::MQTT_PUBLISH, topic.len() + payload.len() + property_bytes(&properties))?;
+        self.charge_units(&cost::MQTT_PUBLISH, PER_ENTRY * properties.user_properties.len() as u64)?;
         let properties = convert::properties_from_wit(properties)
             .map_err(|reason| PublishError::InvalidTopic(format!("response topic: {reason}")));
         let message = message(topic, payload, qos, retain).and_then(|message| {
             let properties = Some(Box::new(properties?));
             Ok(Message { properties, ..message })
         });
-        Ok(match message {
-            Ok(message) => self.context()?.publish(message).map_err(publish_error),
-            Err(error) => Err(error),
-        })
+        self.publish_message(message)
     }
 
     fn subscribe(&mut self, filter: String, qos: Qos) -> wasmtime::Result<Result<(), SubscribeError>> {
+        self.charge(&cost::MQTT_SUBSCRIBE, filter.len())?;
         Ok(match TopicFilter::new(filter) {
             Ok(filter) => {
                 let result = self.context()?.subscribe(filter, convert::qos_from_wit(qos));
@@ -54,6 +53,7 @@ impl Mqtt for Host {
     }
 
     fn unsubscribe(&mut self, filter: String) -> wasmtime::Result<()> {
+        self.charge(&cost::MQTT_SUBSCRIBE, filter.len())?;
         if let Ok(filter) = TopicFilter::new(filter) {
             self.context()?.unsubscribe(filter);
         }
@@ -61,6 +61,8 @@ impl Mqtt for Host {
     }
 
     fn set_will(&mut self, will: Option<Will>) -> wasmtime::Result<Result<(), PublishError>> {
+        let bytes = will.as_ref().map_or(0, |will| will.topic.len() + will.payload.len());
+        self.charge(&cost::MQTT_SET_WILL, bytes)?;
         let will = will.map(|will| {
             let message = message(will.topic, will.payload, will.qos, will.retain)?;
             Ok(ModelWill { message, delay: will.delay })
@@ -72,8 +74,33 @@ impl Mqtt for Host {
     }
 
     fn connected(&mut self) -> wasmtime::Result<bool> {
+        self.charge(&cost::MQTT_CONNECTED, 0)?;
         Ok(self.context()?.connected())
     }
+}
+
+impl Host {
+    fn publish_message(
+        &mut self,
+        message: Result<Message, PublishError>,
+    ) -> wasmtime::Result<Result<(), PublishError>> {
+        let published = match message {
+            Ok(message) => self.context()?.publish(message).map_err(publish_error),
+            Err(error) => Err(error),
+        };
+        if published.is_ok() {
+            self.charge_units(&cost::MQTT_PUBLISH, ACCEPTED)?;
+        }
+        Ok(published)
+    }
+}
+
+fn property_bytes(properties: &MessageProperties) -> usize {
+    let user = properties.user_properties.iter().map(|pair| pair.name.len() + pair.value.len());
+    user.sum::<usize>()
+        + properties.content_type.as_ref().map_or(0, String::len)
+        + properties.response_topic.as_ref().map_or(0, String::len)
+        + properties.correlation_data.as_ref().map_or(0, Vec::len)
 }
 
 fn message(topic: String, payload: Vec<u8>, qos: Qos, retain: bool) -> Result<Message, PublishError> {

@@ -12,18 +12,22 @@ use super::bindings::wasi::cli::{
 use super::bindings::wasi::filesystem::{preopens, types};
 use super::bindings::wasi::io::streams::{InputStream, OutputStream};
 use super::streams::{STDERR, STDOUT};
+use crate::cost;
 use crate::host::Host;
 
 impl environment::Host for Host {
     fn get_environment(&mut self) -> wasmtime::Result<Vec<(String, String)>> {
+        self.charge(&cost::WASI, 0)?;
         Ok(Vec::new())
     }
 
     fn get_arguments(&mut self) -> wasmtime::Result<Vec<String>> {
+        self.charge(&cost::WASI, 0)?;
         Ok(Vec::new())
     }
 
     fn initial_cwd(&mut self) -> wasmtime::Result<Option<String>> {
+        self.charge(&cost::WASI, 0)?;
         Ok(None)
     }
 }
@@ -37,18 +41,21 @@ impl exit::Host for Host {
 
 impl stdin::Host for Host {
     fn get_stdin(&mut self) -> wasmtime::Result<Resource<InputStream>> {
+        self.charge(&cost::WASI, 0)?;
         Ok(Resource::new_own(0))
     }
 }
 
 impl stdout::Host for Host {
     fn get_stdout(&mut self) -> wasmtime::Result<Resource<OutputStream>> {
+        self.charge(&cost::WASI, 0)?;
         Ok(Resource::new_own(STDOUT))
     }
 }
 
 impl stderr::Host for Host {
     fn get_stderr(&mut self) -> wasmtime::Result<Resource<OutputStream>> {
+        self.charge(&cost::WASI, 0)?;
         Ok(Resource::new_own(STDERR))
     }
 }
@@ -57,12 +64,14 @@ impl types::Host for Host {}
 
 impl types::HostDescriptor for Host {
     fn drop(&mut self, _descriptor: Resource<Descriptor>) -> wasmtime::Result<()> {
+        self.charge(&cost::WASI, 0)?;
         Ok(())
     }
 }
 
 impl preopens::Host for Host {
     fn get_directories(&mut self) -> wasmtime::Result<Vec<(Resource<Descriptor>, String)>> {
+        self.charge(&cost::WASI, 0)?;
         Ok(Vec::new())
     }
 }
@@ -71,6 +80,7 @@ impl terminal_input::Host for Host {}
 
 impl terminal_input::HostTerminalInput for Host {
     fn drop(&mut self, _terminal: Resource<TerminalInput>) -> wasmtime::Result<()> {
+        self.charge(&cost::WASI, 0)?;
         Ok(())
     }
 }
@@ -79,24 +89,28 @@ impl terminal_output::Host for Host {}
 
 impl terminal_output::HostTerminalOutput for Host {
     fn drop(&mut self, _terminal: Resource<TerminalOutput>) -> wasmtime::Result<()> {
+        self.charge(&cost::WASI, 0)?;
         Ok(())
     }
 }
 
 impl terminal_stdin::Host for Host {
     fn get_terminal_stdin(&mut self) -> wasmtime::Result<Option<Resource<TerminalInput>>> {
+        self.charge(&cost::WASI, 0)?;
         Ok(None)
     }
 }
 
 impl terminal_stdout::Host for Host {
     fn get_terminal_stdout(&mut self) -> wasmtime::Result<Option<Resource<TerminalOutput>>> {
+        self.charge(&cost::WASI, 0)?;
         Ok(None)
     }
 }
 
 impl terminal_stderr::Host for Host {
     fn get_terminal_stderr(&mut self) -> wasmtime::Result<Option<Resource<TerminalOutput>>> {
+        self.charge(&cost::WASI, 0)?;
         Ok(None)
     }
 }

@@ -35,7 +35,15 @@ fn bundled_behaviours_publish_alike_in_both_modes() {
 /// Both modes need the same amount of fuel if the guest neither fills nor copies memory.
 #[test]
 fn both_modes_use_the_same_fuel() {
-    let bytes = guests::well_behaved().component();
+    // Its instructions need more fuel than its only host call.
+    let counting = Guest {
+        functions: "(func $count (param i32) (loop $more
+          (local.set 0 (i32.sub (local.get 0) (i32.const 1))) (br_if $more (local.get 0))))",
+        start: "(call $set-timer-1s)",
+        timer: "(call $set-timer-1s) (call $count (i32.const 200))",
+        ..Guest::default()
+    };
+    let bytes = counting.component();
     let (full, quick) = (compiled(CompileMode::Full, &bytes), compiled(CompileMode::Quick, &bytes));
     let is_enough = |fuel_per_call| {
         let limits = Limits { fuel_per_call, ..Limits::default() };

@@ -7,6 +7,7 @@ mod density;
 #[path = "../guests/mod.rs"]
 mod guests;
 mod harness;
+mod host_calls;
 mod hostile;
 mod lifecycle;
 mod loading;

@@ -291,3 +291,13 @@ fn the_debug_text_identifies_the_model() {
     assert_eq!(first, debug_text(models::DROP));
     assert_ne!(first, second);
 }
+
+#[test]
+fn an_endless_loop_of_host_calls_in_a_model_runs_out_of_fuel() {
+    let mut harness = ModelHarness::new(&with_judge("(loop $ever (call $log-line) (br $ever))"));
+    harness.publish(b"1");
+    let (trap, disabled) = &harness.traps()[0];
+    assert!(trap.starts_with("ran out of fuel: the host calls of one call"), "{trap}");
+    assert!(trap.ends_with("the last was `log.write`") && !disabled, "{trap}");
+    assert_eq!(harness.0.published().len(), 1, "the message passes");
+}
