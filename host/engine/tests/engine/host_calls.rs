@@ -62,16 +62,6 @@ fn endless_loops_of_other_imports_run_out_of_fuel() {
             "(call $gauge (i32.const 64) (i32.const 60000) (f64.const 1) (i32.const 60100))",
             "metrics.*",
         ),
-        (
-            r#"(import "wasmote:device/random@0.1.0" "bytes" (func $bytes (param i32 i32)))"#,
-            "(call $bytes (i32.const 40000) (i32.const 2048))",
-            "random.bytes",
-        ),
-        (
-            r#"(import "wasmote:device/config@0.1.0" "text" (func $text (param i32 i32 i32)))"#,
-            "(call $text (i32.const 64) (i32.const 60000) (i32.const 60100))",
-            "config.text, integer, number, boolean, duration",
-        ),
         ("", "(call $set-timer-1s)", "timers.*"),
     ];
     for (imports, call, import) in loops {
