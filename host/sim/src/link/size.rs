@@ -3,10 +3,8 @@
 use wasmote_mqtt::broker::packet::{Ack, ConnAck, Connect, Publish, Reply, Request};
 use wasmote_mqtt::broker::reason::AckReason;
 use wasmote_mqtt::message::{Message, MessageOrigin, Properties, Will};
+use wasmote_mqtt::origin;
 use wasmote_mqtt::protocol::Protocol;
-
-/// User property that carries a message's origin across the broker on MQTT 5.
-pub const ORIGIN_PROPERTY: &str = "wasmote-stamp";
 
 /// Length of a client's packet. A lost connection is not a packet and has no length.
 pub fn of_request(request: &Request, protocol: Protocol) -> u64 {
@@ -115,13 +113,7 @@ fn own_properties(properties: &Properties) -> u64 {
 }
 
 fn origin_property(origin: &MessageOrigin) -> u64 {
-    let value =
-        origin.from.as_str().len() as u64 + digits(origin.sequence) + digits(origin.sent.as_nanos()) + 2;
-    1 + text(ORIGIN_PROPERTY) + 2 + value
-}
-
-fn digits(number: u64) -> u64 {
-    u64::from(number.checked_ilog10().unwrap_or(0)) + 1
+    1 + text(origin::PROPERTY) + 2 + origin::encoded_len(origin) as u64
 }
 
 /// Success needs no reason code (section 3.4.2.1).
@@ -184,7 +176,7 @@ mod tests {
         let value = "heartbeat-0/12/1767225600000000000".len() as u64;
         let bare = 1 + 1 + 5 + 1;
         let request = Request::Publish(publish);
-        assert_eq!(of_request(&request, Protocol::V5), bare + 5 + ORIGIN_PROPERTY.len() as u64 + value);
+        assert_eq!(of_request(&request, Protocol::V5), bare + 5 + origin::PROPERTY.len() as u64 + value);
         assert_eq!(of_request(&request, Protocol::V4), 7, "3.1.1 has no user properties");
     }
 }
