@@ -211,7 +211,7 @@ impl From<UpdateError> for ApiError {
             UpdateError::ComponentFile(ComponentFileError::TooLarge { .. }) => {
                 Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body", message)
             }
-            UpdateError::ComponentFile(_) | UpdateError::Load(_) => {
+            UpdateError::ComponentFile(_) | UpdateError::Source(_) | UpdateError::Load(_) => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "body", message)
             }
             UpdateError::Canary { device, .. } => {

@@ -18,6 +18,13 @@ pub enum Source {
     Builtin(String),
     /// A file.
     File(PathBuf),
+    /// A folder, such as a mounted ConfigMap, and the component file that was chosen in it.
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// The file, as chosen by [`choose_component`].
+        file: PathBuf,
+    },
 }
 
 /// Error of finding or reading a behaviour.
@@ -63,10 +70,11 @@ pub enum SourceError {
     },
 }
 
-/// Names of the preferred component in a folder with several.
-const DEFAULT_FILES: [&str; 2] = ["behaviour.wasm", "behaviour.wasm.gz"];
+/// Name of the preferred component in a folder with several, without extension.
+const DEFAULT_NAME: &str = "behaviour";
 
-/// File extensions of components, plain and compressed.
+/// File extensions of components, plain and compressed, in order of preference. The content decides whether a file is
+/// decompressed.
 const EXTENSIONS: [&str; 2] = [".wasm", ".wasm.gz"];
 
 impl Source {
@@ -77,7 +85,7 @@ impl Source {
         }
         let path = folder.join(name);
         if path.is_dir() {
-            return Self::in_folder(&path);
+            return choose_component(&path).map(|file| Self::Folder { folder: path, file });
         }
         if path.is_file() {
             return Ok(Self::File(path));
@@ -93,28 +101,12 @@ impl Source {
         Err(SourceError::Unknown { name: name.into(), builtin: names.join(", "), hint })
     }
 
-    fn in_folder(folder: &Path) -> Result<Self, SourceError> {
-        let files = list_components(folder)?;
-        let preferred = files.iter().find(|file| DEFAULT_FILES.iter().any(|name| file.ends_with(name)));
-        match (preferred, files.as_slice()) {
-            (Some(file), _) | (None, [file]) => Ok(Self::File(file.clone())),
-            (None, []) => Err(SourceError::Empty(folder.into())),
-            (None, several) => {
-                let names = several.iter().filter_map(|file| file.file_name()?.to_str()).collect::<Vec<_>>();
-                Err(SourceError::Ambiguous { folder: folder.into(), names: names.join(", ") })
-            }
-        }
-    }
-
     /// Name of the behaviour: the built-in name, or the file's name without its extension.
     pub fn name(&self) -> String {
         match self {
             Self::Builtin(name) => name.clone(),
-            Self::File(path) => {
-                let file = path.file_name().unwrap_or_default().to_string_lossy();
-                let stem = EXTENSIONS.iter().find_map(|extension| file.strip_suffix(extension));
-                let stem =
-                    stem.map_or_else(|| path.file_stem().unwrap_or_default().to_string_lossy(), Into::into);
+            Self::File(path) | Self::Folder { file: path, .. } => {
+                let stem = component_name(path);
                 let legal = |c: char| if is_name(c.encode_utf8(&mut [0; 4])) { c } else { '-' };
                 let name: String = stem.chars().map(legal).take(64).collect();
                 if name.is_empty() { "behaviour".into() } else { name }
@@ -126,7 +118,15 @@ impl Source {
     pub fn display_name(&self) -> String {
         match self {
             Self::Builtin(name) => name.clone(),
-            Self::File(path) => path.display().to_string(),
+            Self::File(path) | Self::Folder { file: path, .. } => path.display().to_string(),
+        }
+    }
+
+    /// The component's file; `None` for a built-in behaviour.
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Builtin(_) => None,
+            Self::File(path) | Self::Folder { file: path, .. } => Some(path),
         }
     }
 
@@ -134,12 +134,14 @@ impl Source {
     pub fn read(&self) -> Result<Vec<u8>, SourceError> {
         match self {
             Self::Builtin(name) => Ok(builtins::find(name).map(|it| it.bytes.to_vec()).unwrap_or_default()),
-            Self::File(path) => component_file::read(path).map_err(|problem| match problem {
-                ComponentFileError::Unreadable(problem) => {
-                    SourceError::Unreadable { path: path.clone(), problem }
-                }
-                problem => SourceError::ComponentFile { path: path.clone(), problem },
-            }),
+            Self::File(path) | Self::Folder { file: path, .. } => {
+                component_file::read(path).map_err(|problem| match problem {
+                    ComponentFileError::Unreadable(problem) => {
+                        SourceError::Unreadable { path: path.clone(), problem }
+                    }
+                    problem => SourceError::ComponentFile { path: path.clone(), problem },
+                })
+            }
         }
     }
 }
@@ -148,9 +150,37 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Builtin(_) => f.write_str("built-in"),
-            Self::File(path) => path.display().fmt(f),
+            Self::File(path) | Self::Folder { file: path, .. } => path.display().fmt(f),
         }
     }
+}
+
+/// Chooses the component of a folder, with the same result at start and while the folder is watched:
+///
+/// 1. `behaviour.wasm`, else `behaviour.wasm.gz`.
+/// 2. The only component. `NAME.wasm` and `NAME.wasm.gz` count as one component, and `NAME.wasm` is chosen: a ConfigMap has
+///    both if an earlier version of this program wrote the compressed one and `kubectl create configmap` the other.
+pub fn choose_component(folder: &Path) -> Result<PathBuf, SourceError> {
+    let mut files = list_components(folder)?;
+    files.sort_by_key(|file| {
+        let name = component_name(file);
+        // Of a plain and a compressed file with one name, the plain one comes first, because its name is shorter.
+        (name != DEFAULT_NAME, name, file.as_os_str().len())
+    });
+    let Some(first) = files.first() else { return Err(SourceError::Empty(folder.into())) };
+    let name = component_name(first);
+    if name != DEFAULT_NAME && files.iter().any(|file| component_name(file) != name) {
+        let names = files.iter().filter_map(|file| file.file_name()?.to_str()).collect::<Vec<_>>();
+        return Err(SourceError::Ambiguous { folder: folder.into(), names: names.join(", ") });
+    }
+    Ok(first.clone())
+}
+
+/// Name of a component file without its extension.
+fn component_name(path: &Path) -> String {
+    let file = path.file_name().unwrap_or_default().to_string_lossy();
+    let stem = EXTENSIONS.iter().find_map(|extension| file.strip_suffix(extension));
+    stem.map_or_else(|| path.file_stem().unwrap_or_default().to_string_lossy().into_owned(), str::to_owned)
 }
 
 /// The component files of a folder, sorted by name, without hidden ones.
@@ -192,6 +222,17 @@ mod tests {
         let problem = Source::find(".", ambiguous.path()).unwrap_err().to_string();
         assert!(problem.contains("(a.wasm, z.wasm)"), "{problem}");
         assert!(matches!(Source::find(".", folder(&[]).path()), Err(SourceError::Empty(_))));
+    }
+
+    #[test]
+    fn a_plain_and_a_compressed_file_with_one_name_are_one_component() {
+        let both = folder(&["sensor.wasm.gz", "sensor.wasm"]);
+        assert_eq!(choose_component(both.path()).unwrap(), both.path().join("sensor.wasm"));
+        let default = folder(&["behaviour.wasm.gz", "sensor.wasm", "sensor.wasm.gz"]);
+        assert_eq!(choose_component(default.path()).unwrap(), default.path().join("behaviour.wasm.gz"));
+        let others = folder(&["a.wasm.gz", "a.wasm", "b.wasm.gz"]);
+        let problem = choose_component(others.path()).unwrap_err().to_string();
+        assert!(problem.contains("(a.wasm, a.wasm.gz, b.wasm.gz)"), "{problem}");
     }
 
     #[test]

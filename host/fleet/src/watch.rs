@@ -2,10 +2,14 @@
 //! updates by swapping the symlink `..data`.
 //!
 //! Files are polled twice a second. The stamp of a file is the device, inode, size and modification time of the symlink's
-//! target. A poll costs one system call, uses no watch descriptors, and works where notifications do not (network file
+//! target. A poll costs a system call
+//! or two, uses no watch descriptors, and works where notifications do not (network file
 //! systems, bind mounts, a symlink three folders away). A changed file is read once its stamp is the same in two polls, so
 //! that a half-written build is not loaded, and it is a new version only if its bytes differ. A stamp may miss a change, as
 //! after `cp -p` within one clock tick, so the bytes are compared every 30 s as well.
+//!
+//! In a watched folder, each poll chooses the file again by the rule of the start ([`choose_component`]), because an update
+//! of a ConfigMap may give the component another key. A log line reports each change that was seen and not taken.
 
 use std::fs;
 use std::io;
@@ -17,8 +21,8 @@ use sha2::{Digest, Sha256};
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::component_file::{self, ComponentFileError};
-use crate::source::Source;
+use crate::component_file;
+use crate::source::{Source, SourceError, choose_component};
 use crate::versions::{UpdateError, Versions};
 
 /// Interval of polls.
@@ -30,6 +34,8 @@ const POLLS_PER_HASH: u32 = 60;
 #[derive(Clone, Debug)]
 struct WatchedFile {
     behaviour: String,
+    /// Folder in which the file is chosen at each poll; `None` if the user named the file.
+    folder: Option<PathBuf>,
     path: PathBuf,
     /// Stamp at the last poll; `None` if the file did not exist.
     stamp: Option<FileStamp>,
@@ -37,7 +43,20 @@ struct WatchedFile {
     is_read: bool,
     /// SHA-256 of the bytes that were read last.
     last_hash: Option<[u8; 32]>,
+    /// Error of choosing a file in the folder, or of reading the file, that was reported last.
+    last_problem: Option<String>,
     polls: u32,
+}
+
+/// Change that a poll has seen.
+#[derive(Debug)]
+enum Change {
+    /// Other bytes.
+    Bytes(Vec<u8>),
+    /// Another date, inode or name, and the same bytes.
+    SameBytes,
+    /// The file cannot be used.
+    Unusable(UpdateError),
 }
 
 /// Metadata by which a change of a file is detected.
@@ -62,18 +81,14 @@ impl FileStamp {
 
 /// Watches the files among these sources until the fleet ends, and rolls out new versions of their behaviours.
 pub async fn watch(sources: Vec<Source>, versions: Arc<Versions>) {
-    let files = sources.iter().filter_map(|source| match source {
-        Source::File(path) => Some(WatchedFile::new(source.name(), path.clone())),
-        Source::Builtin(_) => None,
-    });
-    let mut files: Vec<WatchedFile> = files.collect();
+    let mut files: Vec<WatchedFile> = sources.iter().filter_map(WatchedFile::of).collect();
     let mut polls = interval(POLL_INTERVAL);
     polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !files.is_empty() {
         polls.tick().await;
         for file in &mut files {
-            if let Some(bytes) = poll(file).await
-                && let Err(UpdateError::Busy(_)) = file.update(bytes, &versions).await
+            if let Some(change) = poll(file).await
+                && let Err(UpdateError::Busy(_)) = file.report(change, &versions).await
             {
                 // Try again at the next poll.
                 (file.is_read, file.last_hash) = (false, None);
@@ -83,28 +98,51 @@ pub async fn watch(sources: Vec<Source>, versions: Arc<Versions>) {
 }
 
 /// Polls a file on a blocking thread, because file systems may be slow.
-async fn poll(file: &mut WatchedFile) -> Option<ReadResult> {
+async fn poll(file: &mut WatchedFile) -> Option<Change> {
     let mut polling = file.clone();
     let polled = spawn_blocking(move || {
-        let bytes = polling.poll();
-        (polling, bytes)
+        let change = polling.poll();
+        (polling, change)
     });
-    let (polled_file, bytes) = polled.await.ok()?;
+    let (polled_file, change) = polled.await.ok()?;
     *file = polled_file;
-    bytes
+    change
 }
 
-/// Content of a file, or the error of reading it.
-type ReadResult = Result<Vec<u8>, ComponentFileError>;
-
 impl WatchedFile {
-    fn new(behaviour: String, path: PathBuf) -> Self {
-        Self { behaviour, path, stamp: None, is_read: false, last_hash: None, polls: 0 }
+    /// The file of a source; `None` for a built-in behaviour.
+    fn of(source: &Source) -> Option<Self> {
+        let folder = match source {
+            Source::Folder { folder, .. } => Some(folder.clone()),
+            Source::Builtin(_) | Source::File(_) => None,
+        };
+        Some(Self {
+            behaviour: source.name(),
+            folder,
+            path: source.file()?.to_owned(),
+            stamp: None,
+            is_read: false,
+            last_hash: None,
+            last_problem: None,
+            polls: 0,
+        })
     }
 
-    /// The bytes, if the file is stable and they differ from those that were read last.
-    fn poll(&mut self) -> Option<ReadResult> {
+    /// The change since the last poll, once the file is stable.
+    fn poll(&mut self) -> Option<Change> {
         self.polls += 1;
+        if let Some(folder) = &self.folder {
+            match choose_component(folder) {
+                Ok(path) if path == self.path => {}
+                Ok(path) => (self.path, self.stamp, self.is_read) = (path, None, false),
+                // A folder that is about to be filled is no news, but several components, none of which is chosen, are.
+                Err(SourceError::Empty(_) | SourceError::Unreadable { .. }) => {}
+                Err(problem) => {
+                    self.is_read = false;
+                    return self.unusable(problem);
+                }
+            }
+        }
         let stamp = FileStamp::of(&self.path).ok();
         let is_stable = stamp.is_some() && stamp == self.stamp;
         if !is_stable {
@@ -119,19 +157,38 @@ impl WatchedFile {
         if FileStamp::of(&self.path).ok() != stamp {
             return None;
         }
-        self.is_read = true;
-        let hash = match &bytes {
-            Ok(bytes) => Sha256::digest(bytes).into(),
-            Err(problem) => Sha256::digest(problem.to_string()).into(),
-        };
-        (self.last_hash.replace(hash) != Some(hash)).then_some(bytes)
+        let was_read = std::mem::replace(&mut self.is_read, true);
+        match bytes {
+            Err(problem) => self.unusable(problem),
+            Ok(bytes) => {
+                self.last_problem = None;
+                let hash = Sha256::digest(&bytes).into();
+                match self.last_hash.replace(hash) {
+                    Some(last) if last == hash => (!was_read).then_some(Change::SameBytes),
+                    _ => Some(Change::Bytes(bytes)),
+                }
+            }
+        }
     }
 
-    async fn update(&self, bytes: ReadResult, versions: &Versions) -> Result<(), UpdateError> {
+    /// A problem, unless it is the one that was reported last.
+    fn unusable(&mut self, problem: impl Into<UpdateError>) -> Option<Change> {
+        let problem = problem.into();
+        let text = problem.to_string();
+        (self.last_problem.replace(text.clone()) != Some(text)).then_some(Change::Unusable(problem))
+    }
+
+    async fn report(&self, change: Change, versions: &Versions) -> Result<(), UpdateError> {
         let source = self.path.display().to_string();
-        match bytes {
-            Ok(bytes) => versions.update(&self.behaviour, bytes, &source).await.map(drop),
-            Err(problem) => {
+        match change {
+            Change::Bytes(bytes) => versions.update(&self.behaviour, bytes, &source).await.map(drop),
+            Change::SameBytes => {
+                tracing::info!(
+                    "{source} was written again with the same content; the devices keep their version"
+                );
+                Ok(())
+            }
+            Change::Unusable(problem) => {
                 versions.reject(&self.behaviour, problem, &source);
                 Ok(())
             }
@@ -148,8 +205,8 @@ mod tests {
     impl Folder {
         fn new() -> Self {
             let folder = tempfile::tempdir().unwrap();
-            let path = folder.path().join("b.wasm");
-            Self(folder, WatchedFile::new("b".into(), path))
+            let source = Source::File(folder.path().join("b.wasm"));
+            Self(folder, WatchedFile::of(&source).unwrap())
         }
 
         fn write(&self, name: &str, bytes: &str) {
@@ -157,8 +214,14 @@ mod tests {
         }
 
         fn polls(&mut self, times: u32) -> Vec<String> {
-            let polled_file = (0..times).filter_map(|_| self.1.poll());
-            polled_file.map(|bytes| String::from_utf8(bytes.unwrap()).unwrap()).collect()
+            let changes = (0..times).filter_map(|_| self.1.poll());
+            changes
+                .map(|change| match change {
+                    Change::Bytes(bytes) => String::from_utf8(bytes).unwrap(),
+                    Change::SameBytes => "(same)".into(),
+                    Change::Unusable(problem) => format!("error: {problem}"),
+                })
+                .collect()
         }
     }
 
@@ -170,7 +233,7 @@ mod tests {
         assert!(folder.polls(1).is_empty(), "it may still be written to");
         assert_eq!(folder.polls(5), ["one"]);
         folder.write("b.wasm", "one");
-        assert!(folder.polls(5).is_empty(), "another stamp and the same bytes");
+        assert_eq!(folder.polls(5), ["(same)"], "another stamp and the same bytes");
         folder.write("b.wasm", "two and more");
         assert_eq!(folder.polls(5), ["two and more"]);
         fs::remove_file(&folder.1.path).unwrap();
@@ -196,6 +259,26 @@ mod tests {
     }
 
     #[test]
+    fn a_watched_folder_follows_a_component_that_gets_another_name() {
+        let mut folder = Folder::new();
+        folder.write("sensor.wasm.gz", "one");
+        folder.1 = WatchedFile::of(&Source::find(".", folder.0.path()).unwrap()).unwrap();
+        assert_eq!(folder.polls(3), ["one"]);
+        folder.write("sensor.wasm", "two");
+        assert_eq!(folder.polls(3), ["two"], "the plain file is chosen before the compressed one");
+        folder.write("other.wasm", "three");
+        let [problem] = &folder.polls(4)[..] else { panic!("reported once") };
+        assert!(
+            problem.contains("several `.wasm` files (other.wasm, sensor.wasm, sensor.wasm.gz)"),
+            "{problem}"
+        );
+        fs::remove_file(folder.0.path().join("sensor.wasm")).unwrap();
+        fs::remove_file(folder.0.path().join("sensor.wasm.gz")).unwrap();
+        assert_eq!(folder.polls(4), ["three"]);
+        assert_eq!(folder.1.behaviour, "sensor", "the running behaviour keeps its name");
+    }
+
+    #[test]
     #[cfg(unix)]
     fn a_watched_file_that_becomes_a_fifo_is_reported_once_and_does_not_block() {
         use rustix::fs::{CWD, Mode};
@@ -205,7 +288,7 @@ mod tests {
         fs::remove_file(&folder.1.path).unwrap();
         rustix::fs::mkfifoat(CWD, &folder.1.path, Mode::RUSR | Mode::WUSR).unwrap();
         let found: Vec<_> = (0..2 * POLLS_PER_HASH).filter_map(|_| folder.1.poll()).collect();
-        let [Err(problem)] = &found[..] else { panic!("{found:?}") };
+        let [Change::Unusable(problem)] = &found[..] else { panic!("{found:?}") };
         assert!(problem.to_string().starts_with("it is a FIFO"), "{problem}");
     }
 

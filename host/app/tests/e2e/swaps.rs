@@ -35,11 +35,34 @@ impl ConfigMap {
         self.folder.path()
     }
 
+    /// Gives the component another key, as an update of the ConfigMap with other data does.
+    fn replace(&mut self, key: &str, component: &[u8]) {
+        self.put(key, component);
+        let is_link = |path: &PathBuf| fs::symlink_metadata(path).is_ok_and(|file| file.is_symlink());
+        let entries =
+            fs::read_dir(self.path()).expect("a folder").map(|entry| entry.expect("an entry").path());
+        for path in entries.filter(is_link) {
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            if name != key && name != "..data" {
+                fs::remove_file(path).expect("the link exists");
+            }
+        }
+        let link = self.path().join(key);
+        if fs::symlink_metadata(&link).is_err() {
+            symlink(format!("..data/{key}"), link).expect("a link");
+        }
+    }
+
     fn update(&mut self, component: &[u8]) {
+        self.put(Self::FILE, component);
+    }
+
+    /// Swaps `..data` to a folder with only this file.
+    fn put(&mut self, key: &str, component: &[u8]) {
         self.versions += 1;
         let version = format!("..2026_01_01_00_00_0{}", self.versions);
         fs::create_dir(self.path().join(&version)).expect("a folder");
-        fs::write(self.path().join(&version).join(Self::FILE), component).expect("a file");
+        fs::write(self.path().join(&version).join(key), component).expect("a file");
         let (new, data) = (self.path().join("..data_tmp"), self.path().join("..data"));
         symlink(&version, &new).expect("a link");
         let before = fs::read_link(&data).ok();
@@ -207,6 +230,38 @@ fn a_kubelet_update_of_a_hundred_devices_keeps_sessions_and_sequence_numbers() {
     fixture.fleet.stderr.wait_for("on 100 devices, first on behaviour-0");
     fixture.events.1.wait_for("event: updated");
     assert_eq!(fixture.events.1.count(|line| line == "event: swapped"), 100);
+}
+
+/// The documented `kubectl create configmap ... --from-file=FILE` gives the component the name of that file.
+#[test]
+fn a_config_map_whose_key_changes_updates_the_devices() {
+    let old = built("heartbeat");
+    let mut map = ConfigMap::new(&old);
+    let folder = map.path().display().to_string();
+    let args = ["--watch", "--canary", "1s", "--devices", "3", "--broker", "embedded:0", "--faults", "none"];
+    let fleet = Fleet::run(&[&[folder.as_str()], &args[..]].concat()).ready();
+    let runs = |version: &[u8]| {
+        let sha = sha256(version);
+        fleet.wait_until("all run the new version", DEFAULT_TIMEOUT, |fleet| on_version(fleet, &sha) == 3);
+    };
+    let versions = ["renamed", "packed", "plain again"].map(|mark| rebuilt(&old, mark));
+    map.replace("my-heartbeat.wasm", &versions[0]);
+    runs(&versions[0]);
+    map.replace("my-heartbeat.wasm.gz", &gzip(&versions[1]));
+    runs(&versions[1]);
+    map.replace("heartbeat.wasm", &versions[2]);
+    runs(&versions[2]);
+    // The same content under another name is reported, and swaps nothing.
+    map.replace("other.wasm", &versions[2]);
+    fleet.stderr.wait_for("with the same content");
+    // Of two components none is chosen, and the log names both.
+    let second = map.path().join("zebra.wasm");
+    fs::write(&second, &versions[0]).expect("a file");
+    let refusal = fleet.stderr.wait_for("several `.wasm` files (other.wasm, zebra.wasm)");
+    assert!(refusal.contains("runs on"), "{refusal}");
+    fs::remove_file(second).expect("the file exists");
+    map.replace("heartbeat.wasm", &versions[1]);
+    runs(&versions[1]);
 }
 
 #[test]

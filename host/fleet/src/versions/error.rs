@@ -5,6 +5,7 @@ use wasmote_live::fleet::{FleetError, RolloutError};
 use wasmote_mqtt::device_id::DeviceId;
 
 use crate::component_file::ComponentFileError;
+use crate::source::SourceError;
 
 /// Error of an update. The old version keeps running.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +24,9 @@ pub enum UpdateError {
     /// The component is too large, or invalid gzip.
     #[error(transparent)]
     ComponentFile(#[from] ComponentFileError),
+    /// No component could be chosen in the watched folder.
+    #[error(transparent)]
+    Source(#[from] SourceError),
     /// The component is not a behaviour for this host.
     #[error(transparent)]
     Load(#[from] LoadError),
