@@ -79,13 +79,13 @@ pub enum ClusterError {
         /// The problem and its remedy.
         problem: String,
     },
-    /// The namespace already has objects of a fleet, which the run would overwrite and delete.
+    /// The namespace already has a fleet, or objects with the names that the run needs.
     #[error(
-        "this namespace already has a fleet ({found}); run the experiment in another one with --namespace NAME, \
-         or remove the fleet: kubectl delete all,configmaps --selector app.kubernetes.io/part-of=wasmote"
+        "this namespace already has a fleet, or objects with the names that the run needs ({found}); run the experiment in \
+         another namespace with --namespace NAME, or remove them: kubectl delete {found}"
     )]
     NamespaceInUse {
-        /// Names of the objects.
+        /// Kinds and names of the objects, as `kubectl delete` takes them.
         found: String,
     },
     /// Pods are not ready within the timeout.
@@ -176,17 +176,17 @@ impl Run<'_> {
     fn run(&self, runtime: &Runtime) -> Result<(Summary, Vec<String>), ClusterError> {
         fs::create_dir_all(self.folder).map_err(ExperimentError::writing(&self.folder.display()))?;
         let fleet = self.fleet()?;
-        let deployment = Deployment::new(&self.options.kubectl, &fleet);
+        let mut deployment = Deployment::new(&self.options.kubectl, &fleet);
         deployment.check_namespace()?;
-        let outcome = self.observe(&deployment, &fleet, runtime);
+        let outcome = self.observe(&mut deployment, &fleet, runtime);
         to_stderr("removing the fleet from the cluster");
         let removed = deployment.delete();
         let (summary, mut missing) = outcome?;
         // A failed removal keeps the results, but the user has to know about the remaining objects.
         if let Err(problem) = removed {
             to_stderr(format_args!(
-                "the fleet could not be removed: {problem}; remove it with: kubectl delete \
-                 statefulsets,deployments,services,configmaps --selector app.kubernetes.io/part-of=wasmote"
+                "the fleet could not be removed: {problem}; remove it with: kubectl delete {}",
+                deployment.created().join(" ")
             ));
             missing.push(format!("clean-up: {problem}"));
         }
@@ -210,20 +210,21 @@ impl Run<'_> {
                 behaviour: BehaviourMount::ConfigMap,
                 broker: BrokerEndpoint::mosquitto(false),
                 same_seed: true,
+                hashed_config_maps: true,
             },
         )
     }
 
     fn observe(
         &self,
-        deployment: &Deployment<'_>,
+        deployment: &mut Deployment<'_>,
         fleet: &FleetManifests,
         runtime: &Runtime,
     ) -> Result<(Summary, Vec<String>), ClusterError> {
         let kubectl = &self.options.kubectl;
         let interrupted = || self.totals.is_interrupted();
-        to_stderr(format_args!("applying {} pods", deployment.desired()));
-        deployment.apply()?;
+        to_stderr(format_args!("creating {} pods", deployment.desired()));
+        deployment.create()?;
         if let Err(problem) = deployment.wait(self.options.ready_timeout, &interrupted) {
             // The log of a pod often has the reason why it does not start.
             let missing = ArtifactCollector::new(kubectl, self.folder).logs()?;

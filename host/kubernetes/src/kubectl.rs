@@ -89,6 +89,23 @@ impl Kubectl {
 
     /// Runs `kubectl` with this stdin and returns its stdout.
     pub fn run_with_input(&self, arguments: &[&str], input: &[u8]) -> Result<Vec<u8>, KubectlError> {
+        stdout_of(arguments, self.output_with_input(arguments, input)?)
+    }
+
+    /// Runs `kubectl` with this stdin. Returns what it printed on stdout even if it failed, such as the names of the
+    /// objects that it created before.
+    pub fn run_with_partial_output(
+        &self,
+        arguments: &[&str],
+        input: &[u8],
+    ) -> (Vec<u8>, Result<(), KubectlError>) {
+        match self.output_with_input(arguments, input) {
+            Ok(output) => (output.stdout.clone(), stdout_of(arguments, output).map(drop)),
+            Err(problem) => (Vec::new(), Err(problem)),
+        }
+    }
+
+    fn output_with_input(&self, arguments: &[&str], input: &[u8]) -> Result<Output, KubectlError> {
         let mut child =
             self.command(arguments).stdin(Stdio::piped()).spawn().map_err(KubectlError::Missing)?;
         let pipe = child.stdin.take();
@@ -97,7 +114,7 @@ impl Kubectl {
             scope.spawn(move || pipe.map(|mut pipe| pipe.write_all(input)));
             child.wait_with_output()
         });
-        stdout_of(arguments, output.map_err(KubectlError::Missing)?)
+        output.map_err(KubectlError::Missing)
     }
 
     /// Starts `kubectl` in the background.

@@ -218,6 +218,7 @@ impl Args {
             behaviour,
             broker: self.broker()?,
             same_seed: self.options.seed.is_some(),
+            hashed_config_maps: false,
         })
     }
 

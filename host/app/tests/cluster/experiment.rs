@@ -127,6 +127,43 @@ fn an_existing_fleet_is_left_alone() {
 }
 
 #[test]
+fn config_maps_of_the_user_stay() {
+    let cluster = with_plan(PLAN);
+    // As `kubectl create configmap behaviour-heartbeat --from-file=heartbeat.wasm` makes it, and as `make configmaps` does.
+    let own = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: behaviour-heartbeat\nbinaryData:\n  heartbeat.wasm: AGFzbQ==\n";
+    cluster.apply(own);
+    let words = ["manifests", "--only", "behaviours", "--behaviour", "sensor"];
+    cluster.apply(&text(&cluster.call(&words).stdout));
+    assert_code(&cluster.call(&RUN), 0);
+    assert_eq!(cluster.objects(), ["configmap/behaviour-heartbeat", "configmap/behaviour-sensor"]);
+}
+
+#[test]
+fn an_object_of_the_same_name_is_neither_overwritten_nor_deleted() {
+    let cluster = with_plan(PLAN);
+    let own = "apiVersion: v1\nkind: Service\nmetadata:\n  name: iot-heartbeat\nspec: {}\n";
+    cluster.apply(own);
+    let output = cluster.call(&RUN);
+    assert_code(&output, 1);
+    assert!(
+        text(&output.stderr).contains("kubectl delete service/iot-heartbeat"),
+        "{}",
+        text(&output.stderr)
+    );
+    assert_eq!(cluster.objects(), ["service/iot-heartbeat"]);
+}
+
+#[test]
+fn a_run_that_may_not_create_all_objects_removes_those_it_created() {
+    let cluster = with_plan(PLAN);
+    cluster.inject("denied", "statefulset.apps/iot-heartbeat");
+    let output = cluster.call(&RUN);
+    assert_code(&output, 1);
+    assert!(text(&output.stderr).contains("Forbidden"), "{}", text(&output.stderr));
+    assert!(cluster.is_empty(), "{:?}", cluster.objects());
+}
+
+#[test]
 fn unsupported_plans_are_refused_before_anything_is_applied() {
     let timeline = format!("{PLAN}\n[[timeline]]\nat = \"3s\"\nbroker = {{ pause = \"1s\" }}\n");
     let cut = format!("{PLAN}\n[[timeline]]\nat = \"3s\"\ndisconnect = {{ count = 1, for = \"1s\" }}\n");

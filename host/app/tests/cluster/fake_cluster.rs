@@ -29,7 +29,7 @@ impl FakeCluster {
         self.path().join("cluster").join(file)
     }
 
-    /// Injects a failure into pods: `never`, `no-logs` or `deaf`.
+    /// Injects a failure into pods: `never`, `no-logs` or `deaf`; or into objects: `denied`.
     pub fn inject(&self, kind: &str, pods: &str) {
         fs::write(self.cluster(kind), pods).unwrap();
     }
@@ -38,6 +38,17 @@ impl FakeCluster {
     pub fn calls(&self) -> Vec<String> {
         let text = fs::read_to_string(self.cluster("calls")).unwrap_or_default();
         text.lines().map(str::to_owned).collect()
+    }
+
+    /// Kinds and names of the objects.
+    pub fn objects(&self) -> Vec<String> {
+        let objects = fs::read_to_string(self.cluster("objects.json")).unwrap_or_else(|_| "[]".into());
+        let objects: Vec<Value> = serde_json::from_str(&objects).expect("JSON");
+        let name = |object: &Value| {
+            let kind = object["kind"].as_str().expect("a kind").to_lowercase();
+            format!("{kind}/{}", object["metadata"]["name"].as_str().expect("a name"))
+        };
+        objects.iter().map(name).collect()
     }
 
     /// True if the cluster has no objects and no pods.
@@ -90,14 +101,14 @@ impl FakeCluster {
     pub fn apply(&self, yaml: &str) {
         let items: Vec<Value> = serde_saphyr::from_multiple(yaml).expect("YAML");
         let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": items});
-        self.feed("apply", &list.to_string());
+        self.feed("apply", &["--filename", "-"], &list.to_string());
     }
 
-    fn feed(&self, verb: &str, input: &str) {
+    fn feed(&self, verb: &str, options: &[&str], input: &str) {
         use std::io::Write as _;
         let kubectl = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cluster/kubectl");
         let mut child = self
-            .command(&kubectl, &[verb, "--filename", "-"])
+            .command(&kubectl, &[&[verb], options].concat())
             .stdin(Stdio::piped())
             .spawn()
             .expect("kubectl starts");
@@ -111,8 +122,7 @@ impl Drop for FakeCluster {
     /// Ends the pods at the end of the test.
     fn drop(&mut self) {
         if self.cluster("pods").exists() {
-            let list = r#"{"kind": "List", "items": []}"#;
-            self.feed("delete", list);
+            self.feed("delete", &[], "");
         }
     }
 }

@@ -38,7 +38,7 @@ fn stderr(output: &std::process::Output) -> String {
 #[test]
 fn the_config_map_has_the_built_in_component() {
     let objects = rendered(&["--behaviour", "sensor", "--only", "behaviours"]);
-    let data = &of_kind(&objects, "ConfigMap")[0]["binaryData"]["sensor.wasm.gz"];
+    let data = &of_kind(&objects, "ConfigMap")[0]["binaryData"]["sensor.wasm"];
     let packed = STANDARD.decode(data.as_str().unwrap()).unwrap();
     let mut component = Vec::new();
     flate2::read::GzDecoder::new(&*packed).read_to_end(&mut component).unwrap();

@@ -1,5 +1,6 @@
-//! Deployment of a fleet on the cluster: apply, wait, delete.
+//! Deployment of a fleet on the cluster: create, wait, delete. Only objects that the run itself created are deleted.
 
+use std::collections::BTreeSet;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,8 @@ pub struct Deployment<'a> {
     kubectl: &'a Kubectl,
     objects: Value,
     desired: usize,
+    /// Kinds and names of the objects that this run created, such as `service/iot-sensor`.
+    created: Vec<String>,
 }
 
 impl<'a> Deployment<'a> {
@@ -31,7 +34,7 @@ impl<'a> Deployment<'a> {
         let list = json!({"apiVersion": "v1", "kind": "List", "items": objects.collect::<Vec<_>>()});
         let devices: u32 = fleet.groups.iter().map(|group| group.replicas).sum();
         let desired = devices as usize + usize::from(fleet.options.broker.deployed);
-        Self { kubectl, objects: list, desired }
+        Self { kubectl, objects: list, desired, created: Vec::new() }
     }
 
     /// Number of desired pods.
@@ -39,31 +42,43 @@ impl<'a> Deployment<'a> {
         self.desired
     }
 
-    /// Checks that the namespace has no objects of a fleet, which this run would overwrite and delete.
+    /// Kinds and names of the objects that this run created.
+    pub fn created(&self) -> &[String] {
+        &self.created
+    }
+
+    /// Checks that the namespace has no other fleet, whose devices would be counted as devices of this run, and no object
+    /// with a name that this run needs. ConfigMaps of other behaviours may stay.
     pub fn check_namespace(&self) -> Result<(), ClusterError> {
-        let kinds = "deployments,statefulsets,services,configmaps";
-        let found = self.kubectl.run(&["get", kinds, "--selector", FLEET_SELECTOR, "--output", "name"])?;
-        let found = String::from_utf8_lossy(&found);
-        let names: Vec<&str> = found.split_whitespace().collect();
-        match names.len() {
+        let workloads = "deployments,statefulsets,services";
+        let fleet =
+            self.kubectl.run(&["get", workloads, "--selector", FLEET_SELECTOR, "--output", "name"])?;
+        let args = ["get", "--ignore-not-found", "--output", "name", "--filename", "-"];
+        let same_names = self.kubectl.run_with_input(&args, self.objects.to_string().as_bytes())?;
+        let found: BTreeSet<String> = names(&fleet).into_iter().chain(names(&same_names)).collect();
+        match found.len() {
             0 => Ok(()),
-            1..=3 => Err(ClusterError::NamespaceInUse { found: names.join(", ") }),
-            more => Err(ClusterError::NamespaceInUse {
-                found: format!("{} and {} more", names[..3].join(", "), more - 3),
-            }),
+            _ => Err(ClusterError::NamespaceInUse { found: Vec::from_iter(found).join(" ") }),
         }
     }
 
-    /// Applies the objects.
-    pub fn apply(&self) -> Result<(), KubectlError> {
-        let args = ["apply", "--server-side", "--field-manager=wasmote", "--filename", "-"];
-        self.kubectl.run_with_input(&args, self.objects.to_string().as_bytes()).map(drop)
+    /// Creates the objects. An object that exists already is an error and stays unchanged.
+    pub fn create(&mut self) -> Result<(), KubectlError> {
+        let args = ["create", "--output", "name", "--filename", "-"];
+        let (stdout, result) =
+            self.kubectl.run_with_partial_output(&args, self.objects.to_string().as_bytes());
+        self.created = names(&stdout);
+        result
     }
 
-    /// Deletes the objects and waits until they are gone.
+    /// Deletes the objects that were created, and waits until they are gone.
     pub fn delete(&self) -> Result<(), KubectlError> {
-        let args = ["delete", "--ignore-not-found", "--wait=true", "--timeout=120s", "--filename", "-"];
-        self.kubectl.run_with_input(&args, self.objects.to_string().as_bytes()).map(drop)
+        if self.created.is_empty() {
+            return Ok(());
+        }
+        let mut args = vec!["delete", "--ignore-not-found", "--wait=true", "--timeout=120s"];
+        args.extend(self.created.iter().map(String::as_str));
+        self.kubectl.run(&args).map(drop)
     }
 
     /// Waits until every pod is ready, or the user interrupts the run.
@@ -90,6 +105,11 @@ impl<'a> Deployment<'a> {
         }
         Ok(())
     }
+}
+
+/// Kinds and names in the output of `kubectl --output name`.
+fn names(output: &[u8]) -> Vec<String> {
+    String::from_utf8_lossy(output).split_whitespace().map(str::to_owned).collect()
 }
 
 /// Reasons why pods are not ready, each listed once.

@@ -38,6 +38,8 @@ pub struct DeployOptions {
     pub broker: BrokerEndpoint,
     /// True if all pods have the same seed; otherwise each pod draws its own.
     pub same_seed: bool,
+    /// True if a ConfigMap's name contains a hash of the behaviour, so that it differs from one that the user made.
+    pub hashed_config_maps: bool,
 }
 
 /// Source of a behaviour in pods.
@@ -121,7 +123,7 @@ impl FleetManifests {
         let mut groups = Vec::new();
         for group in &settings.groups {
             let config_map = match options.behaviour {
-                BehaviourMount::ConfigMap => Some(mounted_name(&group.behaviour, &mut components)?),
+                BehaviourMount::ConfigMap => Some(mounted_name(&group.behaviour, &options, &mut components)?),
                 _ => None,
             };
             groups.push(pod_group(settings, group, config_map, &options)?);
@@ -133,12 +135,13 @@ impl FleetManifests {
 
 fn mounted_name(
     source: &Source,
+    options: &DeployOptions,
     components: &mut Vec<(Source, MountedComponent)>,
 ) -> Result<Name, ManifestError> {
     if let Some((_, known)) = components.iter().find(|(known, _)| known == source) {
         return Ok(known.name.clone());
     }
-    let component = mounted_component(source)?;
+    let component = mounted_component(source, options.hashed_config_maps)?;
     if components.iter().any(|(_, other)| other.name == component.name) {
         return Err(ManifestError::SameName { name: component.name.to_string() });
     }
@@ -148,16 +151,22 @@ fn mounted_name(
 }
 
 /// Prepares a behaviour for a ConfigMap.
-pub fn mounted_component(source: &Source) -> Result<MountedComponent, ManifestError> {
+fn mounted_component(source: &Source, hashed_name: bool) -> Result<MountedComponent, ManifestError> {
+    /// Length of the hash in a name, in hexadecimal digits.
+    const HASH_LEN: usize = 8;
     let bytes = source.read()?;
     let base_name = source.name();
+    let sha256 = hex(&Sha256::digest(&bytes));
+    let suffix = if hashed_name { format!("-{}", &sha256[..HASH_LEN]) } else { String::new() };
     let compressed = CompressedComponent::new(&bytes)
         .map_err(|problem| ManifestError::TooLarge { behaviour: source.display_name(), problem })?;
     Ok(MountedComponent {
-        name: sanitized_name(&format!("behaviour-{base_name}"), &base_name)?,
-        file: format!("{base_name}.wasm.gz"),
+        name: sanitized_name(&format!("behaviour-{base_name}{suffix}"), &base_name)?,
+        // The key that `kubectl create configmap --from-file` gives the file, although the content is compressed: a second
+        // key would leave the old component beside the new one.
+        file: format!("{base_name}.wasm"),
         compressed,
-        sha256: hex(&Sha256::digest(&bytes)),
+        sha256,
     })
 }
 
@@ -179,7 +188,9 @@ fn pod_group(
     let behaviour = match &options.behaviour {
         BehaviourMount::Program => match &group.behaviour {
             Source::Builtin(name) => name.clone(),
-            Source::File(path) => return Err(ManifestError::NotBuiltIn { path: path.display().to_string() }),
+            Source::File(path) | Source::Folder { file: path, .. } => {
+                return Err(ManifestError::NotBuiltIn { path: path.display().to_string() });
+            }
         },
         BehaviourMount::ConfigMap | BehaviourMount::Volume(_) => BEHAVIOUR_FOLDER.into(),
     };
