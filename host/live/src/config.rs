@@ -1,6 +1,6 @@
 //! Configuration of a live fleet.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +41,23 @@ impl BrokerUrl {
             false => format!("{}:{}", self.host, self.port),
         }
     }
+
+    /// Host, port and the addresses behind the host name, for messages.
+    pub(crate) fn address_at(&self, addresses: &[IpAddr]) -> String {
+        match addresses {
+            [] => self.address(),
+            [address] if self.is_at(*address) => self.address(),
+            _ => {
+                let addresses: Vec<_> = addresses.iter().map(IpAddr::to_string).collect();
+                format!("{} ({})", self.address(), addresses.join(", "))
+            }
+        }
+    }
+
+    /// Whether the URL names this address itself, and not a host name.
+    pub(crate) fn is_at(&self, address: IpAddr) -> bool {
+        self.host.parse() == Ok(address)
+    }
 }
 
 /// Connection options of devices.
@@ -59,8 +76,26 @@ pub struct ConnectionOptions {
     pub password: Option<String>,
     /// Local source addresses, used in rotation; if empty, the system chooses.
     pub sources: Vec<IpAddr>,
+    /// Addresses and ports of the broker, instead of those that its host name resolves to; if empty, the
+    /// name is resolved.
+    pub broker_addresses: Vec<SocketAddr>,
     /// Certificates for `mqtts://`; `None` for the system's authorities and no client certificate.
     pub tls: Option<Arc<TlsMaterial>>,
+}
+
+impl ConnectionOptions {
+    /// Options without credentials, certificates and lasting sessions.
+    pub fn plain(keepalive: Duration) -> Self {
+        Self {
+            keepalive,
+            session_expiry: Duration::ZERO,
+            username: None,
+            password: None,
+            sources: Vec::new(),
+            broker_addresses: Vec::new(),
+            tls: None,
+        }
+    }
 }
 
 /// TLS certificates in PEM format.

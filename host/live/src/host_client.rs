@@ -4,7 +4,7 @@
 //! The host needs neither, so its connections use a library, `rumqttc`. It checks the same broker with an
 //! implementation that shares no code with the devices' client.
 //!
-//! * `v4`, `v5`: the library for MQTT 3.1.1 and for MQTT 5, one crate for each.
+//! * `v4`, `v5`: the library for MQTT 3.1.1 and for MQTT 5, one crate for each. `dialer`: its TCP connections.
 //!
 //! # Use of the library
 //!
@@ -16,6 +16,7 @@
 //!   One task per message waits for the acknowledgement and hands the message to the library again if it was
 //!   lost.
 
+mod dialer;
 mod v4;
 mod v5;
 
@@ -32,11 +33,12 @@ use wasmote_mqtt::protocol::Protocol;
 use wasmote_mqtt::topic::Topic;
 
 use crate::config::{BrokerUrl, ConnectionOptions};
-use crate::reason_text;
 use crate::tls::{TlsClient, TlsError};
+use dialer::HostDialer;
 
-/// Longest time of one connection attempt, CONNACK included.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest time of one connection attempt: host name, TCP connection to one of the broker's addresses, TLS
+/// handshake and CONNACK.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// Pause before the next connection attempt, and before a message is handed to the library again.
 const RETRY: Duration = Duration::from_millis(500);
 /// Longest time to send DISCONNECT.
@@ -154,7 +156,7 @@ pub struct HostClient {
     link: watch::Receiver<Link>,
     polling: JoinHandle<()>,
     deliveries: JoinSet<()>,
-    address: String,
+    dialer: HostDialer,
 }
 
 impl HostClient {
@@ -162,18 +164,18 @@ impl HostClient {
     pub fn start(connection: HostConnection) -> Result<Self, TlsError> {
         let tls = tls_of(&connection)?;
         let (link_sender, link) = watch::channel(Link::Down(None));
-        let address = connection.broker.address();
+        let dialer = HostDialer::new(&connection.broker, &connection.options);
         let (library, polling) = match connection.protocol {
             Protocol::V4 => {
-                let (client, events) = v4::open(connection, tls);
+                let (client, events) = v4::open(connection, tls, dialer.clone());
                 (Library::V4(client), tokio::spawn(poll(events, link_sender)))
             }
             Protocol::V5 => {
-                let (client, events) = v5::open(connection, tls);
+                let (client, events) = v5::open(connection, tls, dialer.clone());
                 (Library::V5(client), tokio::spawn(poll(events, link_sender)))
             }
         };
-        Ok(Self { library, link, polling, deliveries: JoinSet::new(), address })
+        Ok(Self { library, link, polling, deliveries: JoinSet::new(), dialer })
     }
 
     /// Waits for the connection. The error is a readable reason.
@@ -185,7 +187,7 @@ impl HostClient {
         }
         match &*self.link.borrow() {
             Link::Down(Some(reason)) => Err(reason.clone()),
-            _ => Err(reason_text::no_answer(&self.address, within)),
+            _ => Err(self.dialer.no_answer(within)),
         }
     }
 
@@ -243,15 +245,15 @@ impl Library {
 
 /// Connects to a broker once, and disconnects. The error is a readable reason why no broker was reached.
 pub async fn check(connection: HostConnection, within: Duration) -> Result<BrokerAnswer, String> {
-    let address = connection.broker.address();
+    let dialer = HostDialer::new(&connection.broker, &connection.options);
     let tls = tls_of(&connection).map_err(|error| error.to_string())?;
     let answered = match connection.protocol {
         Protocol::V4 => {
-            let (client, events) = v4::open(connection, tls);
+            let (client, events) = v4::open(connection, tls, dialer.clone());
             timeout(within, first_answer(events, Library::V4(client))).await
         }
         Protocol::V5 => {
-            let (client, events) = v5::open(connection, tls);
+            let (client, events) = v5::open(connection, tls, dialer.clone());
             timeout(within, first_answer(events, Library::V5(client))).await
         }
     };
@@ -259,7 +261,7 @@ pub async fn check(connection: HostConnection, within: Duration) -> Result<Broke
         Ok(Ok(())) => Ok(BrokerAnswer::Accepted),
         Ok(Err(lost)) if lost.by_broker => Ok(BrokerAnswer::Refused(lost.reason)),
         Ok(Err(lost)) => Err(lost.reason),
-        Err(_) => Err(reason_text::no_answer(&address, within)),
+        Err(_) => Err(dialer.no_answer(within)),
     }
 }
 

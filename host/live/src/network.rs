@@ -1,13 +1,16 @@
 //! Broker endpoint and connection options, shared by all shards of a fleet.
 
+use std::net::IpAddr;
+
 use tokio::net::TcpStream;
 
 use crate::clock::Clock;
 use crate::config::{BrokerUrl, ConnectionOptions};
+use crate::dial::Dialer;
+use crate::reason_text;
 use crate::socket::Socket;
 use crate::stream::ByteStream;
 use crate::tls::{TlsClient, TlsError};
-use crate::{dial, reason_text};
 
 /// Concurrent connection attempts of a fleet. More would overflow a broker's accept backlog, and each lost
 /// SYN costs a second.
@@ -18,6 +21,7 @@ pub(crate) struct Network {
     pub(crate) broker: BrokerUrl,
     pub(crate) options: ConnectionOptions,
     pub(crate) clock: Clock,
+    dialer: Dialer,
     /// TLS configuration for `mqtts://`. An error, such as an unusable certificate, fails every connection
     /// attempt.
     tls: Result<Option<TlsClient>, TlsError>,
@@ -27,21 +31,28 @@ impl Network {
     /// Parses the certificates once.
     pub(crate) fn new(broker: BrokerUrl, options: ConnectionOptions, clock: Clock) -> Self {
         let tls = broker.tls.then(|| TlsClient::new(&broker.host, options.tls.as_deref())).transpose();
-        Self { broker, options, clock, tls }
+        let dialer = Dialer::new(&broker, &options);
+        Self { broker, options, clock, dialer, tls }
     }
 
-    /// Opens a TCP connection for the device with this number. The error is a readable reason.
-    pub(crate) async fn connect(&self, device: u32) -> Result<TcpStream, String> {
+    /// Opens a TCP connection for the device with this number, after `retries` attempts that reached no MQTT
+    /// connection. The error is a readable reason.
+    pub(crate) async fn connect(&self, device: u32, retries: u32) -> Result<TcpStream, String> {
         if let Err(problem) = &self.tls {
             return Err(problem.to_string());
         }
-        let connected = dial::connect(&self.broker, &self.options.sources, device).await;
+        let connected = self.dialer.connect(device, retries).await;
         connected.map_err(|error| reason_text::io_error(&self.broker.address(), &error))
     }
 
     /// Byte stream for MQTT over a connected socket.
-    pub(crate) fn stream(&self, socket: Socket) -> Result<ByteStream, String> {
+    pub(crate) fn stream(&self, socket: Socket, peer: Option<IpAddr>) -> Result<ByteStream, String> {
         let tls = self.tls.as_ref().ok().and_then(Option::as_ref);
-        ByteStream::new(socket, tls).map_err(|error| reason_text::stream(&self.broker.address(), &error))
+        ByteStream::new(socket, tls).map_err(|error| reason_text::stream(&self.address_at(peer), &error))
+    }
+
+    /// Broker, with the address that a connection has reached, for messages.
+    pub(crate) fn address_at(&self, peer: Option<IpAddr>) -> String {
+        self.broker.address_at(peer.as_slice())
     }
 }

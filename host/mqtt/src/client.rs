@@ -34,7 +34,7 @@ use options::ClientOptions;
 const NO_ANSWER: &str = "no answer from the broker within 10 s";
 const NO_PONG: &str = "the broker did not answer the keepalive";
 /// Timeout for CONNACK, and for the ping after a silence.
-const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
+pub const RESPONSE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest wait of DISCONNECT for outstanding acknowledgements.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -241,6 +241,14 @@ impl Client {
     /// Identifier of the present connection, or of the present attempt.
     pub fn connection(&self) -> Option<ConnectionId> {
         (self.state != State::Down).then_some(self.connection)
+    }
+
+    /// Time until which the broker has to answer CONNECT, unless the client is silent.
+    pub fn connect_deadline(&self) -> Option<Time> {
+        match self.state {
+            State::Connecting(until) if !self.silent => Some(until),
+            _ => None,
+        }
     }
 
     /// Restarts the timeout for CONNACK: the requested attempt begins only now.

@@ -6,30 +6,35 @@ use rumqttc_v4::{
 };
 use wasmote_mqtt::message::Qos;
 
+use super::dialer::HostDialer;
 use super::{
     CONNECT_TIMEOUT, ConnectionLost, Delivery, EventLoop, HostConnection, HostMessage, MAX_PACKET_SIZE,
     Notice, Progress, PublishError, QUEUE, keep_alive,
 };
+use crate::reason_text;
 use crate::tls::TlsClient;
-use crate::{dial, reason_text};
 
 pub(super) struct Events {
     events: rumqttc_v4::EventLoop,
-    address: String,
+    dialer: HostDialer,
 }
 
-pub(super) fn open(connection: HostConnection, tls: Option<TlsClient>) -> (AsyncClient, Events) {
-    let address = connection.broker.address();
+pub(super) fn open(
+    connection: HostConnection,
+    tls: Option<TlsClient>,
+    dialer: HostDialer,
+) -> (AsyncClient, Events) {
     let mut network = NetworkOptions::new();
     network.set_connection_timeout(CONNECT_TIMEOUT.as_secs());
-    let (client, mut events) = AsyncClient::builder(options(connection, tls)).capacity(QUEUE).build();
+    let (client, mut events) =
+        AsyncClient::builder(options(connection, tls, dialer.clone())).capacity(QUEUE).build();
     events.set_network_options(network);
-    (client, Events { events, address })
+    (client, Events { events, dialer })
 }
 
-fn options(connection: HostConnection, tls: Option<TlsClient>) -> MqttOptions {
+fn options(connection: HostConnection, tls: Option<TlsClient>, dialer: HostDialer) -> MqttOptions {
     let HostConnection { broker, options, client_id, .. } = connection;
-    let mut out = MqttOptions::new(client_id, Broker::tcp(broker.host.clone(), broker.port));
+    let mut out = MqttOptions::new(client_id, Broker::tcp(broker.host, broker.port));
     out.set_keep_alive(keep_alive(&options));
     out.set_clean_session(true);
     out.set_max_packet_size(MAX_PACKET_SIZE as usize, MAX_PACKET_SIZE as usize);
@@ -42,8 +47,8 @@ fn options(connection: HostConnection, tls: Option<TlsClient>) -> MqttOptions {
     }
     // The library would join host and port with a colon, which is ambiguous for IPv6 addresses.
     out.set_socket_connector(move |_, _| {
-        let (broker, sources) = (broker.clone(), options.sources.clone());
-        async move { dial::connect(&broker, &sources, 0).await }
+        let dialer = dialer.clone();
+        async move { dialer.connect().await }
     });
     out
 }
@@ -51,26 +56,29 @@ fn options(connection: HostConnection, tls: Option<TlsClient>) -> MqttOptions {
 impl EventLoop for Events {
     async fn poll(&mut self) -> Result<Progress, ConnectionLost> {
         match self.events.poll().await {
-            Ok(Event::Incoming(Packet::ConnAck(_))) => Ok(Progress::Connected(None)),
+            Ok(Event::Incoming(Packet::ConnAck(_))) => {
+                self.dialer.accepted();
+                Ok(Progress::Connected(None))
+            }
             Ok(Event::Outgoing(Outgoing::Disconnect)) => Ok(Progress::Disconnected),
             Ok(_) => Ok(Progress::Other),
-            Err(error) => Err(lost(&error, &self.address)),
+            Err(error) => Err(lost(&error, &self.dialer)),
         }
     }
 }
 
-fn lost(error: &ConnectionError, address: &str) -> ConnectionLost {
+fn lost(error: &ConnectionError, dialer: &HostDialer) -> ConnectionLost {
     let by_broker = matches!(
         error,
         ConnectionError::ConnectionRefused(_) | ConnectionError::MqttState(StateError::ConnectionAborted)
     );
     let reason = match error {
         ConnectionError::ConnectionRefused(code) => reason_text::connection_refused(code),
-        ConnectionError::NetworkTimeout => reason_text::no_answer(address, CONNECT_TIMEOUT),
+        ConnectionError::NetworkTimeout => dialer.no_answer(CONNECT_TIMEOUT),
         ConnectionError::MqttState(StateError::ConnectionAborted) => reason_text::CONNECTION_CLOSED.into(),
         ConnectionError::MqttState(StateError::AwaitPingResp) => reason_text::KEEPALIVE_TIMED_OUT.into(),
-        ConnectionError::Tls(TlsError::Io(error)) => reason_text::tls_io(address, error),
-        other => reason_text::library(address, other),
+        ConnectionError::Tls(TlsError::Io(error)) => reason_text::tls_io(&dialer.address(), error),
+        other => reason_text::library(&dialer.address(), other),
     };
     ConnectionLost { reason, by_broker }
 }

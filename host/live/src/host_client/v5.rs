@@ -6,27 +6,32 @@ use rumqttc::{
 };
 use wasmote_mqtt::message::Qos;
 
+use super::dialer::HostDialer;
 use super::{
     CONNECT_TIMEOUT, ConnectionLost, Delivery, EventLoop, HostConnection, HostMessage, MAX_PACKET_SIZE,
     Notice, Progress, PublishError, QUEUE, keep_alive,
 };
+use crate::reason_text;
 use crate::tls::TlsClient;
-use crate::{dial, reason_text};
 
 pub(super) struct Events {
     events: rumqttc::EventLoop,
-    address: String,
+    dialer: HostDialer,
 }
 
-pub(super) fn open(connection: HostConnection, tls: Option<TlsClient>) -> (AsyncClient, Events) {
-    let address = connection.broker.address();
-    let (client, events) = AsyncClient::builder(options(connection, tls)).capacity(QUEUE).build();
-    (client, Events { events, address })
+pub(super) fn open(
+    connection: HostConnection,
+    tls: Option<TlsClient>,
+    dialer: HostDialer,
+) -> (AsyncClient, Events) {
+    let (client, events) =
+        AsyncClient::builder(options(connection, tls, dialer.clone())).capacity(QUEUE).build();
+    (client, Events { events, dialer })
 }
 
-fn options(connection: HostConnection, tls: Option<TlsClient>) -> MqttOptions {
+fn options(connection: HostConnection, tls: Option<TlsClient>, dialer: HostDialer) -> MqttOptions {
     let HostConnection { broker, options, client_id, .. } = connection;
-    let mut out = MqttOptions::new(client_id, Broker::tcp(broker.host.clone(), broker.port));
+    let mut out = MqttOptions::new(client_id, Broker::tcp(broker.host, broker.port));
     out.set_keep_alive(keep_alive(&options));
     out.set_clean_start(true);
     out.set_max_packet_size(Some(MAX_PACKET_SIZE));
@@ -45,8 +50,8 @@ fn options(connection: HostConnection, tls: Option<TlsClient>) -> MqttOptions {
     }
     // The library would join host and port with a colon, which is ambiguous for IPv6 addresses.
     out.set_socket_connector(move |_, _| {
-        let (broker, sources) = (broker.clone(), options.sources.clone());
-        async move { dial::connect(&broker, &sources, 0).await }
+        let dialer = dialer.clone();
+        async move { dialer.connect().await }
     });
     out
 }
@@ -55,17 +60,18 @@ impl EventLoop for Events {
     async fn poll(&mut self) -> Result<Progress, ConnectionLost> {
         match self.events.poll().await {
             Ok(Event::Incoming(Packet::ConnAck(answer))) => {
+                self.dialer.accepted();
                 let largest = answer.properties.and_then(|properties| properties.max_packet_size);
                 Ok(Progress::Connected(largest))
             }
             Ok(Event::Outgoing(Outgoing::Disconnect)) => Ok(Progress::Disconnected),
             Ok(_) => Ok(Progress::Other),
-            Err(error) => Err(lost(&error, &self.address)),
+            Err(error) => Err(lost(&error, &self.dialer)),
         }
     }
 }
 
-fn lost(error: &ConnectionError, address: &str) -> ConnectionLost {
+fn lost(error: &ConnectionError, dialer: &HostDialer) -> ConnectionLost {
     let by_broker = matches!(
         error,
         ConnectionError::ConnectionRefused(_)
@@ -73,14 +79,14 @@ fn lost(error: &ConnectionError, address: &str) -> ConnectionLost {
     );
     let reason = match error {
         ConnectionError::ConnectionRefused(code) => reason_text::connection_refused(code),
-        ConnectionError::Timeout(_) => reason_text::no_answer(address, CONNECT_TIMEOUT),
+        ConnectionError::Timeout(_) => dialer.no_answer(CONNECT_TIMEOUT),
         ConnectionError::MqttState(StateError::ConnectionAborted) => reason_text::CONNECTION_CLOSED.into(),
         ConnectionError::MqttState(StateError::AwaitPingResp) => reason_text::KEEPALIVE_TIMED_OUT.into(),
         ConnectionError::MqttState(StateError::ServerDisconnect { reason_code, reason_string }) => {
             reason_text::server_disconnected(reason_code, reason_string.as_deref())
         }
-        ConnectionError::Tls(TlsError::Io(error)) => reason_text::tls_io(address, error),
-        other => reason_text::library(address, other),
+        ConnectionError::Tls(TlsError::Io(error)) => reason_text::tls_io(&dialer.address(), error),
+        other => reason_text::library(&dialer.address(), other),
     };
     ConnectionLost { reason, by_broker }
 }

@@ -265,7 +265,7 @@ impl Connection {
             }
             Transport::Tcp(tcp) => {
                 let ShardTransport::Tcp(sockets) = &mut connections.transport else { return };
-                tcp.wake(&self.client, now, sockets, &mut connections.outbox);
+                tcp.wake(&mut self.client, now, sockets, &mut connections.outbox);
                 if tcp.awaits_dial() {
                     return;
                 }

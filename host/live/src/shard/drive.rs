@@ -130,10 +130,9 @@ impl Shard {
     /// Starts queued connection attempts, up to the limit of concurrent ones.
     pub(super) fn dial_queued(&mut self) {
         while let Some(link) = self.connections.sockets().and_then(Sockets::next_to_dial) {
-            let (index, now) = (link.device.0 as usize, self.now().run);
+            let index = link.device.0 as usize;
             self.with_connection(index, |connection, connections| {
-                connection
-                    .with_tcp(connections, |tcp, client, sockets, _| tcp.dial(link, client, now, sockets));
+                connection.with_tcp(connections, |tcp, client, sockets, _| tcp.dial(link, client, sockets));
             });
             self.arm(index);
         }

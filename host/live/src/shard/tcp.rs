@@ -26,8 +26,8 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 use wasmote_mqtt::broker::packet::{Connect, Request};
-use wasmote_mqtt::client::Client;
 use wasmote_mqtt::client::ids::ConnectionId;
+use wasmote_mqtt::client::{Client, RESPONSE_TIMEOUT};
 use wasmote_mqtt::codec::client::ClientCodec;
 use wasmote_mqtt::protocol::Protocol;
 use wasmote_mqtt::time::Time;
@@ -36,6 +36,7 @@ use wasmote_sim::device::Outbox;
 use wasmote_sim::link::AtMostOnce;
 
 use super::event::ShardEvent;
+use crate::reason_text;
 use crate::socket::{CLOSE_TIMEOUT, SocketControl};
 use open_socket::{OpenSocket, RejectedPublish};
 pub(crate) use readiness::ReadySet;
@@ -58,6 +59,8 @@ pub(super) struct TcpConnection {
     pub(super) resume_pending: bool,
     /// Whether the connection is counted in [`Sockets::dialing`].
     holds_dial_slot: bool,
+    /// Attempts since the broker last accepted a connection, which decides where the next one begins.
+    retries: u32,
 }
 
 enum State {
@@ -80,6 +83,7 @@ impl TcpConnection {
             silent: false,
             resume_pending: false,
             holds_dial_slot: false,
+            retries: 0,
         }
     }
 
@@ -93,10 +97,10 @@ impl TcpConnection {
         self.pending_connect.is_some() || !matches!(self.state, State::Closed)
     }
 
-    /// Whether the client waits for a connection attempt that has not started, so that its connect timeout
-    /// must not run yet.
+    /// Whether the client waits for a TCP connection, so that its connect timeout must not run yet: an attempt
+    /// has its own bound, in which it tries several addresses.
     pub(super) fn awaits_dial(&self) -> bool {
-        self.pending_connect.is_some() && !matches!(self.state, State::Connecting(_))
+        self.pending_connect.is_some()
     }
 
     /// Deadline for writing DISCONNECT.
@@ -122,7 +126,7 @@ impl TcpConnection {
                 self.pending_connect = Some(connect);
                 self.queue_dial(link, sockets);
             }
-            Request::Lost if self.awaits_dial() => {
+            Request::Lost if self.awaits_dial() && !matches!(self.state, State::Connecting(_)) => {
                 self.pending_connect = None;
                 if matches!(self.state, State::Queued) {
                     self.state = State::Closed;
@@ -222,12 +226,12 @@ impl TcpConnection {
     }
 
     /// Starts the connection attempt if it is still wanted.
-    pub(super) fn dial(&mut self, link: ConnectionId, client: &mut Client, now: Time, sockets: &mut Sockets) {
+    pub(super) fn dial(&mut self, link: ConnectionId, client: &Client, sockets: &mut Sockets) {
         if matches!(self.state, State::Queued) && client.connection() == Some(link) {
-            self.state = State::Connecting(sockets.dialer.dial(link));
+            self.state = State::Connecting(sockets.dialer.dial(link, self.retries));
+            self.retries = self.retries.wrapping_add(1);
             self.holds_dial_slot = true;
             sockets.dialing += 1;
-            client.connect_started(now);
         }
     }
 
@@ -246,11 +250,14 @@ impl TcpConnection {
         let Some(pending_connect) = self.pending_connect.take() else {
             return self.drop_connection(sockets, out);
         };
-        match outcome.and_then(|stream| sockets.dialer.stream(self.control.attach(stream))) {
+        let peer =
+            outcome.as_ref().ok().and_then(|stream| stream.peer_addr().ok()).map(|address| address.ip());
+        match outcome.and_then(|stream| sockets.dialer.stream(self.control.attach(stream), peer)) {
             Ok(stream) => {
+                client.connect_started(now);
                 let socket_waker = sockets.ready_set.register(link.device.0);
-                let mut open =
-                    OpenSocket::new(link, ClientCodec::new(self.protocol), Arc::clone(&socket_waker), stream);
+                let codec = ClientCodec::new(self.protocol);
+                let mut open = OpenSocket::new(link, codec, Arc::clone(&socket_waker), stream, peer);
                 open.enqueue(Request::Connect(pending_connect));
                 self.state = State::Open(Box::new(open));
                 // Schedules the first read, which registers the waker.
@@ -297,6 +304,7 @@ impl TcpConnection {
     /// Releases the dial slot once the broker has accepted the connection.
     fn release_dial_slot_if_accepted(&mut self, sockets: &mut Sockets) {
         if matches!(&self.state, State::Open(open) if open.codec.is_accepted()) {
+            self.retries = 0;
             self.release_dial_slot(sockets);
         }
     }
@@ -372,11 +380,19 @@ impl TcpConnection {
         }
     }
 
-    /// Drops the connection if DISCONNECT could not be written in time.
-    pub(super) fn wake(&mut self, client: &Client, now: Time, sockets: &mut Sockets, out: &mut Outbox) {
+    /// Drops the connection if DISCONNECT could not be written in time, or if the broker has not answered
+    /// CONNECT in time.
+    pub(super) fn wake(&mut self, client: &mut Client, now: Time, sockets: &mut Sockets, out: &mut Outbox) {
         if self.next_deadline().is_some_and(|due| due <= now) {
             self.drop_connection(sockets, out);
             self.redial(client, sockets);
+        }
+        if let State::Open(open) = &self.state
+            && client.connect_deadline().is_some_and(|due| due <= now)
+        {
+            // The client would report this too, but does not know the broker's address.
+            let reason = reason_text::no_answer(&sockets.dialer.address_at(open.peer), RESPONSE_TIMEOUT);
+            self.connection_lost(reason, client, now, sockets, out);
         }
     }
 

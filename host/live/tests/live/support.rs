@@ -6,6 +6,7 @@ pub mod mosquitto;
 pub mod mosquitto_clients;
 pub mod proxy;
 pub mod server;
+pub mod silent;
 
 use std::time::Duration;
 

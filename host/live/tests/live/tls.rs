@@ -142,12 +142,12 @@ async fn an_error_says_what_to_do_about_the_devices_certificate() {
 async fn a_broker_that_does_not_answer_the_handshake_times_out() {
     let authority = Authority::new("authority");
     let unresponsive = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let unresponsive = url("127.0.0.1", unresponsive.local_addr().unwrap().port());
+    let address = unresponsive.local_addr().unwrap();
     let device = listener("device", Protocol::V5, &[]);
     let began = Instant::now();
-    let fleet = start(unresponsive, trusting(&authority, None), vec![device.blueprint]);
+    let fleet = start(url("127.0.0.1", address.port()), trusting(&authority, None), vec![device.blueprint]);
     let why = why_down(&fleet, "device").await;
-    assert_eq!(why, "no answer from the broker within 10 s");
+    assert_eq!(why, format!("no answer from {address} within 10 s"));
     assert!(began.elapsed() > Duration::from_secs(9));
     check_ledgers(&fleet).await;
     fleet.shutdown(Duration::from_secs(5)).await;

@@ -31,6 +31,7 @@ pub(super) fn resolve(layers: &Layers<'_>, broker: &BrokerChoice) -> Result<Conn
         username,
         password,
         sources: layers.list(|it| &it.source_addresses).iter().flat_map(SourceAddresses::all).collect(),
+        broker_addresses: Vec::new(),
         tls: tls(layers, uses_tls)?.map(Arc::new),
     })
 }

@@ -1,6 +1,7 @@
 //! Open connection: its byte stream and its queue of packets.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
@@ -36,6 +37,8 @@ pub(super) struct OpenSocket {
     pub(super) socket_waker: Arc<SocketWaker>,
     waker: Waker,
     stream: ByteStream,
+    /// Address that the connection has reached.
+    pub(super) peer: Option<IpAddr>,
 }
 
 struct PartialPacket {
@@ -53,6 +56,7 @@ impl OpenSocket {
         codec: ClientCodec,
         socket_waker: Arc<SocketWaker>,
         stream: ByteStream,
+        peer: Option<IpAddr>,
     ) -> Self {
         let (waker, queue) = (socket_waker.waker(), VecDeque::new());
         Self {
@@ -66,6 +70,7 @@ impl OpenSocket {
             socket_waker,
             waker,
             stream,
+            peer,
         }
     }
 
@@ -96,7 +101,7 @@ impl OpenSocket {
                 None => Ok(false),
                 Some(reason) => Err(reason),
             },
-            Err(error) => Err(reason_text::stream(&dialer.address, &error)),
+            Err(error) => Err(reason_text::stream(&dialer.address_at(self.peer), &error)),
             Ok(Received::Closed) => Err(reason_text::CONNECTION_CLOSED.to_owned()),
             Ok(Received::Data(bytes)) => match self.codec.read(bytes, &mut scratch.incoming) {
                 Ok(()) => Ok(true),
@@ -126,7 +131,7 @@ impl OpenSocket {
                 Ok(Some(bytes)) => self.advance(bytes, scratch),
                 Ok(None) => break,
                 Err(error) => {
-                    self.write_error = Some(reason_text::stream(&dialer.address, &error));
+                    self.write_error = Some(reason_text::stream(&dialer.address_at(self.peer), &error));
                     self.socket_waker.set_ready();
                 }
             }

@@ -1,6 +1,7 @@
 //! State shared by the sockets of a shard: buffers, the dial queue and the dialer.
 
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use bytes::BytesMut;
@@ -35,8 +36,6 @@ pub(in crate::shard) struct Sockets {
 /// Opens connections.
 pub(super) struct Dialer {
     network: Arc<Network>,
-    /// Address of the broker, for messages.
-    pub(super) address: String,
     pub(super) event_sender: ShardEventSender,
 }
 
@@ -55,7 +54,6 @@ impl Sockets {
         event_sender: ShardEventSender,
         shards: usize,
     ) -> Self {
-        let address = network.broker.address();
         let scratch = Scratch {
             buffers: StreamBuffers::default(),
             incoming: Vec::new(),
@@ -63,7 +61,7 @@ impl Sockets {
             packet_ends: Vec::new(),
         };
         Self {
-            dialer: Dialer { network, address, event_sender },
+            dialer: Dialer { network, event_sender },
             scratch,
             ready_set: Arc::default(),
             ready: VecDeque::new(),
@@ -121,14 +119,20 @@ impl Dialer {
         Credentials { username: options.username.as_deref(), password: options.password.as_deref() }
     }
 
-    pub(super) fn stream(&self, socket: Socket) -> Result<ByteStream, String> {
-        self.network.stream(socket)
+    pub(super) fn stream(&self, socket: Socket, peer: Option<IpAddr>) -> Result<ByteStream, String> {
+        self.network.stream(socket, peer)
     }
 
-    pub(super) fn dial(&self, link: ConnectionId) -> AbortHandle {
+    /// Broker, with the address that a connection has reached, for messages.
+    pub(super) fn address_at(&self, peer: Option<IpAddr>) -> String {
+        self.network.address_at(peer)
+    }
+
+    /// Starts a connection attempt, after `retries` attempts that reached no MQTT connection.
+    pub(super) fn dial(&self, link: ConnectionId, retries: u32) -> AbortHandle {
         let (network, event_sender) = (Arc::clone(&self.network), self.event_sender.clone());
         let task = tokio::spawn(async move {
-            let stream = network.connect(link.device.0).await;
+            let stream = network.connect(link.device.0, retries).await;
             // Sending fails only after the shard has ended.
             let _ = event_sender.send((link.device.0, ShardEvent::Dialled(link.attempt, stream))).await;
         });

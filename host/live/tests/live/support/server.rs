@@ -131,12 +131,5 @@ pub fn long_keepalive() -> ConnectionOptions {
 
 /// Clean starts, and the shortest keepalive.
 pub fn options() -> ConnectionOptions {
-    ConnectionOptions {
-        keepalive: Duration::from_secs(5),
-        session_expiry: Duration::ZERO,
-        username: None,
-        password: None,
-        sources: Vec::new(),
-        tls: None,
-    }
+    ConnectionOptions::plain(Duration::from_secs(5))
 }
