@@ -1,7 +1,7 @@
 # syntax=docker/dockerfile:1
 #
-#   docker build -t "$DOCKERHUB_USERNAME/wasmote:latest" .
-#   docker buildx build --platform linux/amd64,linux/arm64 -t "$DOCKERHUB_USERNAME/wasmote:latest" --push .
+#   docker build -t "$DOCKERHUB_USERNAME/wasmote:0.1.0" .
+#   docker buildx build --platform linux/amd64,linux/arm64 -t "$DOCKERHUB_USERNAME/wasmote:0.1.0" --push .
 #
 # All code is compiled on the build machine, for either architecture. The dependencies are a separate layer, which changes
 # only with Cargo.lock and the manifests. Only the last step runs the built program, to precompile the built-in behaviours.

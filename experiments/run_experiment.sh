@@ -9,7 +9,7 @@
 # its thresholds.
 #
 # Environment, or a file .env in the current folder:
-#   DOCKERHUB_USERNAME  owner of the image `wasmote:latest`; empty for a local image
+#   DOCKERHUB_USERNAME  owner of the image `wasmote:VERSION`; empty for an image that is loaded into the nodes
 #   BEHAVIOUR           behaviour of the devices; default heartbeat
 #   WASMOTE             path of the program; default from the PATH or target/release
 #   PLAN                another plan; its groups stay unchanged
@@ -36,7 +36,6 @@ esac
 
 user=${DOCKERHUB_USERNAME:-$(from_file DOCKERHUB_USERNAME)}
 behaviour=${BEHAVIOUR:-$(from_file BEHAVIOUR)}
-image=${user:+$user/}wasmote:latest
 
 if [ -z "${WASMOTE:-}" ]; then
     if command -v wasmote >/dev/null 2>&1; then
@@ -47,6 +46,9 @@ if [ -z "${WASMOTE:-}" ]; then
         fail "the program wasmote was not found; build it with: cargo build --release"
     fi
 fi
+
+version=$("$WASMOTE" --version)
+image=${user:+$user/}wasmote:${version##* }
 
 if [ -z "${PLAN:-}" ]; then
     PLAN=$here/on-kubernetes.toml

@@ -35,10 +35,10 @@ use wasmote_results::{ClusterEntry, Row, Summary, TimelineRow, write_atomically,
 
 use crate::kubectl::proxy::Proxy;
 use crate::kubectl::{Kubectl, KubectlError};
-use crate::manifests::ManifestError;
 use crate::manifests::broker::BrokerEndpoint;
 use crate::manifests::fleet::{BehaviourMount, DeployOptions, FleetManifests};
-use crate::manifests::name::{Image, Name, Quantity};
+use crate::manifests::name::{Image, Name, PullPolicy, Quantity};
+use crate::manifests::{self, ManifestError};
 use access::ClusterAccess;
 use artifacts::ArtifactCollector;
 use deployment::Deployment;
@@ -202,6 +202,7 @@ impl Run<'_> {
             DeployOptions {
                 namespace: options.namespace.clone(),
                 image: options.image.clone(),
+                pull_policy: PullPolicy::IfNotPresent,
                 devices_per_pod: options.devices_per_pod.0,
                 // The same names draw the same faults as in virtual time.
                 stable_names: true,
@@ -223,6 +224,9 @@ impl Run<'_> {
     ) -> Result<(Summary, Vec<String>), ClusterError> {
         let kubectl = &self.options.kubectl;
         let interrupted = || self.totals.is_interrupted();
+        if let Some(note) = manifests::local_image_note(&self.options.image) {
+            to_stderr(note);
+        }
         to_stderr(format_args!("creating {} pods", deployment.desired()));
         deployment.create()?;
         if let Err(problem) = deployment.wait(self.options.ready_timeout, &interrupted) {

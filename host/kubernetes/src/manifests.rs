@@ -21,6 +21,7 @@ use wasmote_fleet::source::SourceError;
 
 use fleet::FleetManifests;
 use gzip::TooLarge;
+use name::Image;
 use yaml::Map;
 
 /// Error in the creation of manifests.
@@ -133,6 +134,17 @@ pub fn objects(fleet: &FleetManifests, parts: &[ManifestPart]) -> Vec<Map> {
 /// Renders objects as one YAML stream.
 pub fn stream(objects: &[Map]) -> String {
     objects.iter().map(yaml::write).collect::<Vec<_>>().join("---\n")
+}
+
+/// Note for the user about an image that no registry has.
+pub fn local_image_note(image: &Image) -> Option<String> {
+    let name = image.as_str();
+    image.is_local().then(|| {
+        format!(
+            "the pods use the image {name}, which no registry has: load it into the nodes (minikube image load {name}, or \
+             kind load docker-image {name}), or push it and name it with --image OWNER/{name}"
+        )
+    })
 }
 
 /// Warnings for the user before applying the manifests.

@@ -15,7 +15,7 @@ use wasmote_fleet::fault_models::FaultModels;
 use wasmote_fleet::term::{WARNING, to_stderr, to_stdout};
 use wasmote_kubernetes::manifests::broker::BrokerEndpoint;
 use wasmote_kubernetes::manifests::fleet::{BehaviourMount, DeployOptions, FleetManifests};
-use wasmote_kubernetes::manifests::name::{Image, Name, Quantity};
+use wasmote_kubernetes::manifests::name::{Image, Name, PullPolicy, Quantity};
 use wasmote_kubernetes::manifests::{self, ManifestPart};
 
 use super::Failure;
@@ -112,8 +112,17 @@ pub struct Args {
     ca: Option<Name>,
 
     /// Image of this program
-    #[arg(long, value_name = "IMAGE", default_value = "wasmote:latest", help_heading = "Kubernetes")]
+    #[arg(long, value_name = "IMAGE", default_value = Image::DEFAULT, help_heading = "Kubernetes")]
     image: Image,
+    /// When nodes pull the image; by default, one that was loaded into the node is used
+    #[arg(
+        long,
+        value_name = "POLICY",
+        value_enum,
+        default_value = "IfNotPresent",
+        help_heading = "Kubernetes"
+    )]
+    image_pull_policy: PullPolicy,
     /// Namespace of all objects [default: none, so kubectl's namespace applies]
     #[arg(long, value_name = "NAME", help_heading = "Kubernetes")]
     namespace: Option<Name>,
@@ -153,6 +162,11 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     }
     for warning in manifests::warnings(&fleet) {
         to_stderr(format_args!("{WARNING}warning:{WARNING:#} {warning}"));
+    }
+    if parts.contains(&ManifestPart::Devices)
+        && let Some(note) = manifests::local_image_note(&args.image)
+    {
+        to_stderr(note);
     }
     to_stdout(manifests::stream(&manifests::objects(&fleet, &parts)).trim_end());
     Ok(Exit::Done)
@@ -211,6 +225,7 @@ impl Args {
         Ok(DeployOptions {
             namespace: self.namespace.clone(),
             image: self.image.clone(),
+            pull_policy: self.image_pull_policy,
             devices_per_pod,
             stable_names: self.stable_names,
             memory: self.memory.clone(),

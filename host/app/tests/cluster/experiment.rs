@@ -48,6 +48,9 @@ fn a_run_leaves_the_results_of_every_pod_and_nothing_on_the_cluster() {
         assert_eq!(pod_state["status"]["seed"], 7);
     }
     assert!(lines(&folder.join("broker.log")) > 3);
+    // Probes do not connect to the broker.
+    let broker_log = fs::read_to_string(folder.join("broker.log")).unwrap();
+    assert!(!broker_log.contains("<unknown>"), "{broker_log}");
     let summary = json(&folder.join("summary.json"));
     assert_eq!((&summary["devices"], &summary["warm_up_s"]), (&3.into(), &2.0.into()), "{summary:#}");
     assert!(summary["latency_seconds"]["p95"].as_f64().is_some_and(|p95| p95 > 0.01), "{summary:#}");

@@ -17,7 +17,7 @@ fn the_script_runs_for_the_given_seconds_with_the_image_of_the_env_file() {
     let folder = results(cluster.path());
     assert!(folder.file_name().unwrap().to_str().unwrap().starts_with("experiment_2nodes_"));
     let manifest = json(&folder.join("manifest.json"));
-    assert_eq!(manifest["cluster"]["image"], "somebody/wasmote:latest");
+    assert_eq!(manifest["cluster"]["image"], format!("somebody/wasmote:{}", env!("CARGO_PKG_VERSION")));
     let summary = json(&folder.join("summary.json"));
     assert!((4.0..30.0).contains(&summary["duration_s"].as_f64().unwrap()), "{summary:#}");
     for file in ["broker.log", "logs/iot-sensor-1.log", "logs/iot-sensor-2.log"] {

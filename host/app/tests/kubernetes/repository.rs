@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use crate::command::{call, read};
 use crate::schema::assert_valid;
+use wasmote_kubernetes::manifests::name::Image;
 
 const DEVICES: &str = "\
 # Nine simulated devices, one per pod, with the behaviour mounted from a ConfigMap:
@@ -43,7 +44,7 @@ fn assert_in_repository(path: &str, wanted: &str) {
 
 #[test]
 fn k8s_yaml_is_rendered_with_two_variables() {
-    let text = rendered(&["--only", "devices", "--image", "dockerhub-username/wasmote:latest"]);
+    let text = rendered(&["--only", "devices", "--image", &format!("dockerhub-username/{}", Image::DEFAULT)]);
     let open =
         text.replace("dockerhub-username", "${DOCKERHUB_USERNAME}").replace("heartbeat", "${BEHAVIOUR}");
     assert_in_repository("k8s.yaml", &format!("{DEVICES}{open}"));
@@ -81,18 +82,41 @@ fn the_parts_for_kustomize_are_rendered() {
     }
 }
 
-/// `compose.yaml` has the same broker configuration as the cluster.
+/// `compose.yaml` has the same broker configuration and image as the cluster.
 #[test]
 fn compose_has_the_brokers_configuration() {
+    assert_in_repository(
+        "deploy/compose/mosquitto.conf",
+        &wasmote_kubernetes::manifests::broker::configuration(false),
+    );
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../compose.yaml");
-    let compose = read(&fs::read_to_string(path).unwrap()).remove(0);
-    let content = compose["configs"]["mosquitto"]["content"].as_str().unwrap();
-    assert_eq!(content, wasmote_kubernetes::manifests::broker::configuration(false));
+    let compose = read(&fs::read_to_string(&path).unwrap()).remove(0);
+    let mount = &compose["services"]["mqtt-broker"]["volumes"][0];
+    assert_eq!(mount, "./deploy/compose/mosquitto.conf:/mosquitto/config/mosquitto.conf:ro,z");
+    let image = compose["services"]["devices"]["image"].as_str().unwrap();
+    assert_eq!(image, format!("${{DOCKERHUB_USERNAME:-local}}/{}", Image::DEFAULT));
+    // Compose 1 rejects other keys at the top, such as `name`, and configurations with inline content.
+    let keys: Vec<_> = compose.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["services"]);
     let settings = compose["services"]["devices"]["environment"].as_object().unwrap();
     let known = call_help();
     for name in settings.keys() {
         assert!(known.contains(&format!("[env: {name}")), "{name} is not a setting");
     }
+}
+
+/// The overlays set the image of `wasmote manifests`, so a loaded image works without an edit.
+#[test]
+fn overlays_name_the_default_image() {
+    let overlays = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../deploy/overlays");
+    let mut count = 0;
+    for overlay in fs::read_dir(overlays).unwrap() {
+        let text = fs::read_to_string(overlay.unwrap().path().join("kustomization.yaml")).unwrap();
+        let tag = read(&text)[0]["images"][0]["newTag"].as_str().unwrap().to_owned();
+        assert_eq!(format!("wasmote:{tag}"), Image::DEFAULT);
+        count += 1;
+    }
+    assert!(count > 5);
 }
 
 fn call_help() -> String {

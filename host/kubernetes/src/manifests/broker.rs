@@ -117,9 +117,6 @@ pub fn objects(namespace: Option<&Name>, secured: bool) -> Vec<Map> {
 }
 
 fn pod(secured: bool, port_name: &str, port: u32) -> Map {
-    let probe = |period: u32| {
-        Map::new().with("tcpSocket", Map::new().with("port", port_name)).with("periodSeconds", period)
-    };
     let mounted =
         |name: &str, path: &str| Map::new().with("name", name).with("mountPath", path).with("readOnly", true);
     let mut mounts = vec![mounted("config", "/mosquitto/config")];
@@ -141,8 +138,12 @@ fn pod(secured: bool, port_name: &str, port: u32) -> Map {
             true,
         )
         .with("ports", vec![Map::new().with("name", port_name).with("containerPort", port)])
-        .with("readinessProbe", probe(5))
-        .with("livenessProbe", probe(20))
+        .with_comment(
+            "Looks for the listening socket (state 0A) in the tables of the kernel: a probe that connects adds two lines to\n\
+             the log each time, and an error with TLS. Kubernetes restarts the container when Mosquitto ends.",
+            "readinessProbe",
+            Map::new().with("exec", Map::new().with("command", listening(port))).with("periodSeconds", 5_u32),
+        )
         .with(
             "resources",
             Map::new()
@@ -156,6 +157,12 @@ fn pod(secured: bool, port_name: &str, port: u32) -> Map {
         .with("securityContext", pod_security(1883))
         .with("containers", vec![container])
         .with("volumes", volumes)
+}
+
+/// Command that succeeds if a socket listens on this port, over IPv4 or IPv6.
+fn listening(port: u32) -> Vec<String> {
+    let pattern = format!(":{port:04X} 0*:0000 0A");
+    ["grep", "-qs", &pattern, "/proc/net/tcp", "/proc/net/tcp6"].map(str::to_owned).to_vec()
 }
 
 /// Volume of a Secret. Mosquitto requires that only its user and group can read the files.

@@ -15,7 +15,7 @@ use wasmote_sim::limits::Limits;
 use super::ManifestError;
 use super::broker::BrokerEndpoint;
 use super::gzip::CompressedComponent;
-use super::name::{Image, Name, Quantity};
+use super::name::{Image, Name, PullPolicy, Quantity};
 
 /// Options of a deployment, except those of the devices themselves.
 #[derive(Clone, Debug)]
@@ -24,6 +24,8 @@ pub struct DeployOptions {
     pub namespace: Option<Name>,
     /// Image of this program.
     pub image: Image,
+    /// Policy by which the image is pulled.
+    pub pull_policy: PullPolicy,
     /// Devices in each pod.
     pub devices_per_pod: u32,
     /// True if pods and devices have stable names, such as `sensor-0` and `sensor-1`, and know each other.

@@ -102,9 +102,41 @@ impl FromStr for Quantity {
 pub struct Image(String);
 
 impl Image {
+    /// The reference of this program's image as `docker build -t` makes it by the README, without a registry.
+    pub const DEFAULT: &str = concat!("wasmote:", env!("CARGO_PKG_VERSION"));
+
     /// The reference as text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// True if the reference has no owner, so that no registry has the image and it must be loaded into the nodes.
+    pub fn is_local(&self) -> bool {
+        !self.0.contains('/')
+    }
+}
+
+/// Policy by which the kubelet pulls the program's image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[value(rename_all = "PascalCase")]
+pub enum PullPolicy {
+    /// If the node does not have it: an image that was loaded into the node is used.
+    #[default]
+    IfNotPresent,
+    /// At each start of a pod: for a tag that is pushed again and again.
+    Always,
+    /// Not at all: the image must be loaded into the node.
+    Never,
+}
+
+impl PullPolicy {
+    /// The name in Kubernetes.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::IfNotPresent => "IfNotPresent",
+            Self::Always => "Always",
+            Self::Never => "Never",
+        }
     }
 }
 

@@ -129,6 +129,7 @@ fn container(group: &PodGroup, fleet: &FleetManifests) -> Map {
     Map::new()
         .with("name", "device")
         .with("image", options.image.as_str())
+        .with("imagePullPolicy", options.pull_policy.as_str())
         .with("args", vec!["run", group.behaviour.as_str()])
         .with("env", environment(group, fleet))
         .with("ports", vec![Map::new().with("name", PORT_NAME).with("containerPort", PORT)])

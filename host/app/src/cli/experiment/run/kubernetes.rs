@@ -40,8 +40,8 @@ pub struct ClusterArgs {
     pub on: Option<RunTarget>,
     #[command(flatten)]
     cluster: Cluster,
-    /// Image of this program [default: wasmote:latest]
-    #[arg(long, value_name = "IMAGE", help_heading = "Kubernetes")]
+    #[arg(long, value_name = "IMAGE", help_heading = "Kubernetes",
+        help = format!("Image of this program [default: {}]", Image::DEFAULT))]
     image: Option<Image>,
     /// Devices in each pod [default: 1]
     #[arg(long, value_name = "N", help_heading = "Kubernetes")]
@@ -81,7 +81,7 @@ impl ClusterArgs {
             kubectl: Kubectl::new(self.cluster.clone()),
             namespace: self.cluster.namespace.clone(),
             context: self.cluster.context.clone(),
-            image: or_default(&self.image, "wasmote:latest")?,
+            image: or_default(&self.image, Image::DEFAULT)?,
             devices_per_pod: self.devices_per_pod.unwrap_or(DeviceCount(1)),
             memory: or_default(&self.memory, "64Mi")?,
             cpu: or_default(&self.cpu, "100m")?,
