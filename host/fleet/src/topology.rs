@@ -7,11 +7,12 @@
 //! A group's configuration names a topology by a word, by an object, or as a list of links ([`links_of`]); a plan does
 //! so in its `[topology]`. Both become a [`Graph`].
 //!
-//! To add a topology: a file here with its `Shape`, and its variant of [`Kind`] with its two match arms. Each
-//! parameter is also a field of [`TopologyEntry`].
+//! To add a topology: a file here with its `FIELDS`, its `Shape` and a function `shape` that creates it, and one line of
+//! the list of kinds in this file, with the file's `mod`. Each parameter is also a field of [`TopologyEntry`].
 //!
 //! [`layout`]: where nodes are drawn.
 
+mod edges;
 mod grid;
 pub mod layout;
 mod line;
@@ -27,7 +28,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::document::explain;
-use crate::suggest::did_you_mean;
 use layout::Position;
 
 /// The key in a device's configuration under which behaviours find their links.
@@ -68,49 +68,62 @@ pub struct TopologyEntry {
     pub edges: Option<Vec<(String, String)>>,
 }
 
-/// A kind of topology.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-#[schemars(rename = "TopologyKind")]
-pub enum Kind {
+/// Declares [`Kind`] from one list: the description, the variant, and the module with its fields and its shape.
+macro_rules! kinds {
+    ($($(#[doc = $doc:literal])+ $variant:ident => $module:ident,)+) => {
+        /// A kind of topology.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+        #[serde(rename_all = "snake_case")]
+        #[schemars(rename = "TopologyKind")]
+        pub enum Kind {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        impl Kind {
+            const ALL: &[Self] = &[$(Self::$variant),+];
+
+            /// Fields of an entry that only this kind takes.
+            fn fields(self) -> &'static [&'static str] {
+                match self {
+                    $(Self::$variant => $module::FIELDS,)+
+                }
+            }
+
+            /// The shape that an entry of this kind describes.
+            fn shape(self, entry: &TopologyEntry, names: &[String]) -> Result<Box<dyn Shape>, TopologyError> {
+                Ok(match self {
+                    $(Self::$variant => Box::new($module::shape(entry, names)?),)+
+                })
+            }
+        }
+    };
+}
+
+kinds! {
     /// Each node is linked with the one before it.
-    Line,
+    Line => line,
     /// A line whose ends are linked.
-    Ring,
+    Ring => ring,
     /// The first node is linked with all others.
-    Star,
+    Star => star,
     /// Rows of nodes, each linked with its neighbours in the row and in the column.
-    Grid,
+    Grid => grid,
     /// Each node is linked with its parent.
-    Tree,
+    Tree => tree,
     /// Points at random on a unit square; those that are close enough are linked.
-    RandomGeometric,
+    RandomGeometric => random_geometric,
     /// The links in `edges`.
-    Edges,
+    Edges => edges,
 }
 
 impl Kind {
-    const ALL: [Self; 7] =
-        [Self::Line, Self::Ring, Self::Star, Self::Grid, Self::Tree, Self::RandomGeometric, Self::Edges];
-
     /// The name in configuration files.
     pub fn name(self) -> String {
         serde_json::to_value(self).ok().and_then(|it| it.as_str().map(str::to_owned)).unwrap_or_default()
     }
-
-    /// Fields of an entry that only this kind takes.
-    fn fields(self) -> &'static [&'static str] {
-        match self {
-            Self::Line | Self::Ring | Self::Star => &[],
-            Self::Grid => &grid::FIELDS,
-            Self::Tree => &tree::FIELDS,
-            Self::RandomGeometric => &random_geometric::FIELDS,
-            Self::Edges => &["edges"],
-        }
-    }
 }
 
-/// A topology that is computed from the number of nodes.
+/// Links and positions of a number of nodes.
 trait Shape {
     /// All links, each once, in any order.
     fn links(&self, nodes: usize) -> Vec<Link>;
@@ -156,15 +169,18 @@ impl TopologyEntry {
             (Some(kind), _) => kind,
             (None, Some(_)) => Kind::Edges,
             (None, None) => {
-                let problem = "it is missing; write \"line\", \"ring\", \"star\", \"grid\", \"tree\" or \
-                               \"random_geometric\", or list `edges`";
+                let computed = Kind::ALL.iter().filter(|kind| **kind != Kind::Edges);
+                let names: Vec<_> = computed.map(|kind| format!("\"{}\"", kind.name())).collect();
+                let (last, others) = names.split_last().expect("there are kinds");
+                let problem =
+                    format!("it is missing; write {} or {last}, or list `edges`", others.join(", "));
                 return Err(TopologyError::new("kind", problem));
             }
         };
         match self.given().into_iter().find(|field| !kind.fields().contains(field)) {
             None => Ok(kind),
             Some(field) => {
-                let takes = Kind::ALL.into_iter().find(|kind| kind.fields().contains(&field));
+                let takes = Kind::ALL.iter().copied().find(|kind| kind.fields().contains(&field));
                 let (found, wanted) = (kind.name(), takes.unwrap_or(kind).name());
                 let problem = format!("it means nothing to `{found}`; it goes with `{wanted}`");
                 Err(TopologyError::new(field, problem))
@@ -186,19 +202,8 @@ impl TopologyEntry {
 
     /// The graph of these devices.
     pub fn graph(&self, names: Vec<String>) -> Result<Graph, TopologyError> {
+        let shape = self.checked_kind()?.shape(self, &names)?;
         let nodes = names.len();
-        let shape: Box<dyn Shape> = match self.checked_kind()? {
-            Kind::Line => Box::new(line::Line),
-            Kind::Ring => Box::new(ring::Ring),
-            Kind::Star => Box::new(star::Star),
-            Kind::Grid => Box::new(grid::Grid::new(self, nodes)?),
-            Kind::Tree => Box::new(tree::Tree::new(self)?),
-            Kind::RandomGeometric => Box::new(random_geometric::RandomGeometric::new(self, nodes)?),
-            Kind::Edges => {
-                let links = edges(self.edges.as_deref().unwrap_or_default(), &names)?;
-                return Ok(Graph { nodes: names.into_iter().zip(layout::circle(nodes)).collect(), links });
-            }
-        };
         let mut links = shape.links(nodes);
         links.sort_unstable();
         Ok(Graph { nodes: names.into_iter().zip(shape.layout(nodes)).collect(), links })
@@ -223,35 +228,6 @@ fn positive(field: &'static str, value: u32) -> Result<usize, TopologyError> {
         0 => Err(TopologyError::new(field, "it is 0; use 1 or more")),
         value => Ok(value as usize),
     }
-}
-
-fn edges(listed: &[(String, String)], names: &[String]) -> Result<Vec<Link>, TopologyError> {
-    if listed.is_empty() {
-        let problem = "there is none; write pairs such as [\"a-0\", \"a-1\"]";
-        return Err(TopologyError::new("edges", problem));
-    }
-    let indices: BTreeMap<&str, usize> =
-        names.iter().enumerate().map(|(at, name)| (name.as_str(), at)).collect();
-    let find = |name: &str| {
-        indices.get(name).copied().ok_or_else(|| {
-            let hint = did_you_mean(name, names.iter().map(String::as_str));
-            let ends = match names {
-                [first, .., last] => format!("; they are `{first}` to `{last}`"),
-                _ => String::new(),
-            };
-            let problem = format!("no device of these groups is called `{name}`{ends}{hint}");
-            TopologyError::new("edges", problem)
-        })
-    };
-    let mut links = BTreeSet::new();
-    for (one, other) in listed {
-        let (a, b) = (find(one)?, find(other)?);
-        if a == b {
-            return Err(TopologyError::new("edges", format!("`{one}` is linked with itself")));
-        }
-        links.insert((a.min(b), a.max(b)));
-    }
-    Ok(links.into_iter().collect())
 }
 
 /// The links of a group's devices, by the group's own configuration; none if it has no topology. `names` are those of

@@ -4,21 +4,19 @@ use super::layout::{Position, fraction};
 use super::{Link, Shape, TopologyEntry, TopologyError, positive};
 
 /// Fields of an entry that only this kind takes.
-pub(super) const FIELDS: [&str; 1] = ["columns"];
+pub(super) const FIELDS: &[&str] = &["columns"];
 
 pub(super) struct Grid {
     columns: usize,
 }
 
-impl Grid {
-    /// A grid with the given `columns`, or else as square as possible.
-    pub(super) fn new(entry: &TopologyEntry, nodes: usize) -> Result<Self, TopologyError> {
-        let columns = match entry.columns {
-            Some(columns) => positive("columns", columns)?,
-            None => (1..).find(|side| side * side >= nodes).unwrap_or(1),
-        };
-        Ok(Self { columns })
-    }
+/// A grid with the given `columns`, or else as square as possible.
+pub(super) fn shape(entry: &TopologyEntry, names: &[String]) -> Result<Grid, TopologyError> {
+    let columns = match entry.columns {
+        Some(columns) => positive("columns", columns)?,
+        None => (1..).find(|side| side * side >= names.len()).unwrap_or(1),
+    };
+    Ok(Grid { columns })
 }
 
 impl Shape for Grid {

@@ -7,7 +7,7 @@ use super::layout::Position;
 use super::{Link, Shape, TopologyEntry, TopologyError};
 
 /// Fields of an entry that only this kind takes.
-pub(super) const FIELDS: [&str; 2] = ["radius", "seed"];
+pub(super) const FIELDS: &[&str] = &["radius", "seed"];
 
 const DEFAULT_SEED: u64 = 1;
 
@@ -16,15 +16,13 @@ pub(super) struct RandomGeometric {
     seed: u64,
 }
 
-impl RandomGeometric {
-    pub(super) fn new(entry: &TopologyEntry, nodes: usize) -> Result<Self, TopologyError> {
-        let radius = entry.radius.unwrap_or_else(|| connecting_radius(nodes));
-        if !(radius > 0.0 && radius <= 2.0) {
-            let problem = format!("{radius} is not a distance on a unit square; use above 0 to 2");
-            return Err(TopologyError::new("radius", problem));
-        }
-        Ok(Self { radius, seed: entry.seed.unwrap_or(DEFAULT_SEED) })
+pub(super) fn shape(entry: &TopologyEntry, names: &[String]) -> Result<RandomGeometric, TopologyError> {
+    let radius = entry.radius.unwrap_or_else(|| connecting_radius(names.len()));
+    if !(radius > 0.0 && radius <= 2.0) {
+        let problem = format!("{radius} is not a distance on a unit square; use above 0 to 2");
+        return Err(TopologyError::new("radius", problem));
     }
+    Ok(RandomGeometric { radius, seed: entry.seed.unwrap_or(DEFAULT_SEED) })
 }
 
 impl Shape for RandomGeometric {

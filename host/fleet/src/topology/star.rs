@@ -1,9 +1,16 @@
 //! A star: the first node is linked with all others.
 
 use super::layout::{Position, circle};
-use super::{Link, Shape};
+use super::{Link, Shape, TopologyEntry, TopologyError};
+
+/// Fields of an entry that only this kind takes.
+pub(super) const FIELDS: &[&str] = &[];
 
 pub(super) struct Star;
+
+pub(super) fn shape(_entry: &TopologyEntry, _names: &[String]) -> Result<Star, TopologyError> {
+    Ok(Star)
+}
 
 impl Shape for Star {
     fn links(&self, nodes: usize) -> Vec<Link> {

@@ -140,6 +140,9 @@ fn a_bad_topology_is_refused_by_field() {
     }
     let missing = routing(json!({"columns": 2}), 3).unwrap_err();
     assert_eq!(missing.path("topology"), "topology.kind");
+    for kind in Kind::ALL {
+        assert!(missing.problem.contains(&kind.name()), "{kind:?}: {}", missing.problem);
+    }
     let other = routing(json!(5), 3).unwrap_err();
     assert!(other.problem.contains("found 5") && other.path("topology") == "topology", "{}", other.problem);
 }

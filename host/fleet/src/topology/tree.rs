@@ -4,7 +4,7 @@ use super::layout::{Position, fraction};
 use super::{Link, Shape, TopologyEntry, TopologyError, positive};
 
 /// Fields of an entry that only this kind takes.
-pub(super) const FIELDS: [&str; 1] = ["fanout"];
+pub(super) const FIELDS: &[&str] = &["fanout"];
 
 /// Default number of children of a node.
 const DEFAULT_FANOUT: u32 = 2;
@@ -13,10 +13,8 @@ pub(super) struct Tree {
     fanout: usize,
 }
 
-impl Tree {
-    pub(super) fn new(entry: &TopologyEntry) -> Result<Self, TopologyError> {
-        Ok(Self { fanout: positive("fanout", entry.fanout.unwrap_or(DEFAULT_FANOUT))? })
-    }
+pub(super) fn shape(entry: &TopologyEntry, _names: &[String]) -> Result<Tree, TopologyError> {
+    Ok(Tree { fanout: positive("fanout", entry.fanout.unwrap_or(DEFAULT_FANOUT))? })
 }
 
 impl Shape for Tree {
