@@ -13,7 +13,7 @@
 //!
 //! * For the broker, `decode`: packets from a client; `encode`: packets to a client. [`client`]: both
 //!   directions for a client.
-//! * `properties`: properties of messages, for all directions.
+//! * `properties`: properties of messages, for all directions; [`properties_len`]: their length.
 
 pub mod client;
 mod decode;
@@ -33,6 +33,7 @@ use crate::protocol::Protocol;
 
 #[cfg(test)]
 use encode::TooLarge;
+pub use properties::properties_len;
 
 /// Maximum size of a received packet, in bytes. No device may send more.
 pub const MAX_PACKET_SIZE: u32 = 16 << 20;

@@ -246,6 +246,10 @@ fn message_properties_round_trip() {
             };
             let mut out = BytesMut::new();
             codec.encode(&Reply::Publish(Publish::new(message.clone(), None)), &mut out).unwrap();
+            if let (None, Some(properties)) = (&message.origin, &message.properties) {
+                // Type, length of the packet (3), topic (3), length of the properties (3), and payload.
+                assert_eq!(super::properties_len(properties), out.len() - 1 - 3 - 3 - 3 - "payload".len());
+            }
             let Ok(Some(Request::Publish(read))) = codec.decode(&mut out) else { panic!("no PUBLISH") };
             assert_eq!(read.message, message);
             assert!(out.is_empty());

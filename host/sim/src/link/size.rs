@@ -2,7 +2,8 @@
 
 use wasmote_mqtt::broker::packet::{Ack, ConnAck, Connect, Publish, Reply, Request};
 use wasmote_mqtt::broker::reason::AckReason;
-use wasmote_mqtt::message::{Message, MessageOrigin, Properties, Will};
+use wasmote_mqtt::codec::properties_len;
+use wasmote_mqtt::message::{Message, MessageOrigin, Will};
 use wasmote_mqtt::origin;
 use wasmote_mqtt::protocol::Protocol;
 
@@ -85,31 +86,19 @@ fn connect_bytes(connect: &Connect, v5: bool) -> u64 {
 fn will_bytes(will: &Will, v5: bool) -> u64 {
     let Message { topic, payload, properties, .. } = &will.message;
     let delay = if will.delay > 0 { 5 } else { 0 };
-    let own = properties.as_deref().map_or(0, own_properties);
+    let own = properties.as_deref().map_or(0, properties_len) as u64;
     properties_of(delay + own, v5) + text(topic.as_str()) + 2 + payload.len() as u64
 }
 
 fn publish_bytes(publish: &Publish, v5: bool) -> u64 {
     let Message { topic, payload, properties, origin, .. } = &publish.message;
     let subscriptions = publish.subscription_ids.iter().map(|id| 1 + variable((*id).into()));
-    let own = properties.as_deref().map_or(0, own_properties);
+    let own = properties.as_deref().map_or(0, properties_len) as u64;
     let origin = origin.as_deref().map_or(0, origin_property);
     text(topic.as_str())
         + publish.packet_id.map_or(0, |_| 2)
         + properties_of(subscriptions.sum::<u64>() + own + origin, v5)
         + payload.len() as u64
-}
-
-fn own_properties(properties: &Properties) -> u64 {
-    let Properties { is_text, content_type, response_topic, correlation_data, message_expiry, user } =
-        properties;
-    let user = user.iter().map(|(name, value)| 1 + text(name) + text(value));
-    2 * u64::from(*is_text)
-        + content_type.as_ref().map_or(0, |name| 1 + text(name))
-        + response_topic.as_ref().map_or(0, |topic| 1 + text(topic.as_str()))
-        + correlation_data.as_ref().map_or(0, |data| 3 + data.len() as u64)
-        + message_expiry.map_or(0, |_| 5)
-        + user.sum::<u64>()
 }
 
 fn origin_property(origin: &MessageOrigin) -> u64 {

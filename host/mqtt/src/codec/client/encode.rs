@@ -6,7 +6,8 @@ use mqtt5_protocol::encoding::encode_variable_int;
 
 use super::{ClientCodec, Credentials, SendError};
 use crate::broker::packet::{Connect, Disconnect, Request, RetainHandling, Subscribe, Unsubscribe};
-use crate::codec::{MAX_PACKET_SIZE, properties};
+use crate::codec::MAX_PACKET_SIZE;
+use crate::codec::properties::PropertyEncoder;
 use crate::message::Will;
 use crate::protocol::Protocol;
 
@@ -90,7 +91,8 @@ impl ClientCodec {
         put_string(&connect.client_id, body)?;
         if let Some(will) = will {
             if self.is_v5() {
-                put_properties(&properties::encode_will(will), body)?;
+                let properties = PropertyEncoder::of_will(will).ok_or(SendError::TooLong)?;
+                properties.encode(body).map_err(|_| SendError::TooLong)?;
             }
             put_string(will.message.topic.as_str(), body)?;
             put_binary(&will.message.payload, body)?;

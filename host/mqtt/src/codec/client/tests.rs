@@ -289,6 +289,23 @@ fn an_oversized_will_is_not_encoded() {
 }
 
 #[test]
+fn a_will_with_an_oversized_property_is_not_encoded() {
+    let oversized = [
+        Properties { content_type: Some("x".repeat(65_536)), ..Properties::default() },
+        Properties { correlation_data: Some(vec![0; 65_536].into()), ..Properties::default() },
+        Properties { user: vec![("name".into(), "x".repeat(65_536))], ..Properties::default() },
+    ];
+    for properties in oversized {
+        let message = Message { properties: Some(Box::new(properties)), ..Message::new(topic("t"), "") };
+        let connect = Connect { will: Some(Will { message, delay: 1 }), ..Connect::new("a") };
+        let mut out = BytesMut::from(&b"before"[..]);
+        let request = Request::Connect(Box::new(connect));
+        let outcome = ClientCodec::new(Protocol::V5).encode(&request, Credentials::default(), &mut out);
+        assert_eq!((outcome, &out[..]), (Err(SendError::TooLong), &b"before"[..]));
+    }
+}
+
+#[test]
 fn refusals_and_disconnects_have_readable_reasons() {
     let close_reason_of =
         |protocol, bytes: &[u8]| match read(&mut ClientCodec::new(protocol), bytes).as_deref() {
