@@ -1,8 +1,8 @@
 //! Interface between a device and its host.
 //!
-//! `Host` lists the imports of a guest, which `wit/` documents. A component forwards them to the host, a test
-//! to the bench. The type of the handle is fixed at compile time, without dynamic dispatch, so that a
-//! component imports only the functions that it calls.
+//! `Host` has the imports of a guest, which `wit/` documents. A component calls its imports, and a test the
+//! bench, which implements them by the simulator. The type of the handle is fixed at compile time, without
+//! dynamic dispatch, so that a component imports only the functions that it calls.
 
 use crate::bindings::wasmote::device as wit;
 use crate::message::{MessageProperties, Qos};
@@ -19,58 +19,71 @@ pub use wit::types::HttpRequest;
 
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use crate::bench::Connection as HostHandle;
+
+/// Handle of the host in a component. The imports are global, so it has no data.
 #[cfg(target_arch = "wasm32")]
-pub(crate) use crate::imports::HostHandle;
+pub struct HostHandle;
 
-/// All host functions of a device. Times are in nanoseconds, as in `wit/`.
-#[allow(missing_docs)]
-pub(crate) trait Host {
-    fn publish(&self, topic: &str, payload: &[u8], qos: Qos, retain: bool) -> Result<(), PublishError>;
-    fn publish_with(
-        &self,
-        topic: &str,
-        payload: &[u8],
-        qos: Qos,
-        retain: bool,
-        properties: &MessageProperties,
+/// Declares [`Host`] from the list of imports, and implements it for a component: each function calls its import.
+macro_rules! imports {
+    ($($interface:ident::$import:ident => $name:ident($($argument:ident: $type:ty),*) $(-> $result:ty)?;)+) => {
+        /// All host functions of a device. Times are in nanoseconds, as in `wit/`.
+        #[allow(missing_docs)]
+        pub(crate) trait Host {
+            $(fn $name(&self, $($argument: $type),*) $(-> $result)?;)+
+        }
+
+        #[cfg(target_arch = "wasm32")]
+        impl Host for HostHandle {
+            $(fn $name(&self, $($argument: $type),*) $(-> $result)? {
+                wit::$interface::$import($($argument),*)
+            })+
+        }
+    };
+}
+
+imports! {
+    mqtt::publish => publish(topic: &str, payload: &[u8], qos: Qos, retain: bool) -> Result<(), PublishError>;
+    mqtt::publish_with => publish_with(
+        topic: &str, payload: &[u8], qos: Qos, retain: bool, properties: &MessageProperties
     ) -> Result<(), PublishError>;
-    fn subscribe(&self, filter: &str, qos: Qos) -> Result<(), SubscribeError>;
-    fn unsubscribe(&self, filter: &str);
-    fn set_will(&self, will: Option<&Will>) -> Result<(), PublishError>;
-    fn connected(&self) -> bool;
+    mqtt::subscribe => subscribe(filter: &str, qos: Qos) -> Result<(), SubscribeError>;
+    mqtt::unsubscribe => unsubscribe(filter: &str);
+    mqtt::set_will => set_will(will: Option<&Will>) -> Result<(), PublishError>;
+    mqtt::connected => connected() -> bool;
 
-    fn set_timer(&self, token: u32, delay: u64) -> Result<(), TimerError>;
-    fn set_timer_at(&self, token: u32, at: u64) -> Result<(), TimerError>;
-    fn cancel_timer(&self, token: u32);
+    timers::set => set_timer(token: u32, delay: u64) -> Result<(), TimerError>;
+    timers::set_at => set_timer_at(token: u32, at: u64) -> Result<(), TimerError>;
+    timers::cancel => cancel_timer(token: u32);
 
-    fn monotonic_now(&self) -> u64;
-    fn wall_now(&self) -> u64;
+    clock::monotonic_now => monotonic_now() -> u64;
+    clock::wall_now => wall_now() -> u64;
 
-    fn next_u64(&self) -> u64;
-    fn uniform(&self) -> f64;
-    fn bytes(&self, count: u32) -> Vec<u8>;
+    random::next_u64 => next_u64() -> u64;
+    random::uniform => uniform() -> f64;
+    random::bytes => bytes(count: u32) -> Vec<u8>;
 
-    fn whoami(&self) -> Identity;
-    fn peer(&self, index: u32) -> Option<String>;
-    fn config_json(&self) -> String;
-    fn config_text(&self, path: &str) -> Result<Option<String>, ConfigError>;
-    fn config_integer(&self, path: &str) -> Result<Option<i64>, ConfigError>;
-    fn config_number(&self, path: &str) -> Result<Option<f64>, ConfigError>;
-    fn config_boolean(&self, path: &str) -> Result<Option<bool>, ConfigError>;
-    fn config_duration(&self, path: &str) -> Result<Option<u64>, ConfigError>;
+    config::whoami => whoami() -> Identity;
+    config::peer => peer(index: u32) -> Option<String>;
+    config::json => config_json() -> String;
+    config::text => config_text(path: &str) -> Result<Option<String>, ConfigError>;
+    config::integer => config_integer(path: &str) -> Result<Option<i64>, ConfigError>;
+    config::number => config_number(path: &str) -> Result<Option<f64>, ConfigError>;
+    config::boolean => config_boolean(path: &str) -> Result<Option<bool>, ConfigError>;
+    config::duration => config_duration(path: &str) -> Result<Option<u64>, ConfigError>;
 
-    fn log(&self, level: Level, text: &str);
+    log::write => log(level: Level, text: &str);
 
-    fn counter_add(&self, name: &str, amount: f64) -> Result<(), MetricError>;
-    fn gauge_set(&self, name: &str, value: f64) -> Result<(), MetricError>;
-    fn histogram_observe(&self, name: &str, value: f64) -> Result<(), MetricError>;
+    metrics::counter_add => counter_add(name: &str, amount: f64) -> Result<(), MetricError>;
+    metrics::gauge_set => gauge_set(name: &str, value: f64) -> Result<(), MetricError>;
+    metrics::histogram_observe => histogram_observe(name: &str, value: f64) -> Result<(), MetricError>;
 
-    fn http_send(&self, request: &HttpRequest, timeout: u64) -> Result<u64, SendError>;
+    http::send => http_send(request: &HttpRequest, timeout: u64) -> Result<u64, SendError>;
 
-    fn state_get(&self, key: &str) -> Option<Vec<u8>>;
-    fn state_set(&self, key: &str, value: &[u8]) -> Result<(), StateError>;
-    fn state_delete(&self, key: &str);
-    fn state_keys(&self) -> Vec<String>;
+    state::get => state_get(key: &str) -> Option<Vec<u8>>;
+    state::set => state_set(key: &str, value: &[u8]) -> Result<(), StateError>;
+    state::delete => state_delete(key: &str);
+    state::keys => state_keys() -> Vec<String>;
 
-    fn active_faults(&self) -> Vec<ActiveFault>;
+    faults::active => active_faults() -> Vec<ActiveFault>;
 }

@@ -14,8 +14,8 @@
 //! - [`sorted_map`]: a small map.
 //! - `bench` (not on Wasm): a fleet in virtual time, for native tests of a behaviour.
 //!
-//! Below: [`host`] is the interface to the host. In a component the imports implement it (`imports`,
-//! `guest`), in a test the bench. The same behaviour runs on both.
+//! Below: [`host`] is the interface to the host. In a component the imports implement it, in a test the bench.
+//! `guest` implements the exports. The same behaviour runs on both.
 
 #[allow(missing_docs, unsafe_code)]
 #[doc(hidden)]
@@ -34,8 +34,6 @@ pub mod fault;
 pub mod guest;
 pub mod host;
 pub mod http;
-#[cfg(target_arch = "wasm32")]
-mod imports;
 pub mod json;
 pub mod message;
 pub mod number;
