@@ -26,6 +26,19 @@ impl Message {
     }
 }
 
+/// No properties.
+impl Default for MessageProperties {
+    fn default() -> Self {
+        MessageProperties {
+            content_type: None,
+            response_topic: None,
+            correlation_data: None,
+            message_expiry: None,
+            user_properties: Vec::new(),
+        }
+    }
+}
+
 /// A message to publish, with QoS 0 and not retained by default.
 #[derive(Clone, Debug)]
 pub struct Outgoing {
@@ -73,13 +86,8 @@ impl Outgoing {
     /// Sets the correlation data of a request (MQTT 5), if there is any.
     pub fn correlated(mut self, data: Option<&[u8]>) -> Self {
         if let Some(data) = data {
-            self.properties = Some(MessageProperties {
-                content_type: None,
-                response_topic: None,
-                correlation_data: Some(data.to_vec()),
-                message_expiry: None,
-                user_properties: Vec::new(),
-            });
+            let correlation_data = Some(data.to_vec());
+            self.properties = Some(MessageProperties { correlation_data, ..MessageProperties::default() });
         }
         self
     }

@@ -200,11 +200,9 @@ fn an_answer_goes_to_the_response_topic() {
     let mut fleet = sensor("{}");
     let mut command = Outgoing::new("wasmote/sensor-0/cmd", r#"{"cmd":"reset"}"#);
     command.properties = Some(MessageProperties {
-        content_type: None,
         response_topic: Some("lab/answers".into()),
         correlation_data: Some(b"42".to_vec()),
-        message_expiry: None,
-        user_properties: Vec::new(),
+        ..MessageProperties::default()
     });
     fleet.send_message(command);
     fleet.run_for(SECOND);
