@@ -56,7 +56,7 @@ async fn run_fleet(settings: &Settings, mut signals: Signals) -> Result<Exit, Ru
     for warning in target_warnings(settings, &blueprints) {
         tracing::warn!("{warning}");
     }
-    let (listener, http) = listen(settings.http)?;
+    let (listener, http) = listen(settings.given.get(|it| &it.http).unwrap_or_default())?;
     let listener = TcpListener::from_std(listener).map_err(RunError::Runtime)?;
     let (broker_url, broker) = start_broker(&settings.broker).await?;
     banner::print(settings, http, &broker_url, broker.is_some());
@@ -69,7 +69,7 @@ async fn run_fleet(settings: &Settings, mut signals: Signals) -> Result<Exit, Ru
         broker: broker_url,
         embedded_broker: broker.as_ref().map(EmbeddedBroker::handle),
         connection: settings.connection.clone(),
-        start_rate: settings.ramp,
+        start_rate: settings.given.get(|it| &it.ramp).map(|rate| rate.0),
     };
     let (fleet, events) = Fleet::start_with_events(fleet_config, logger.interest());
     if let Some(broker) = fleet.broker() {
@@ -79,7 +79,7 @@ async fn run_fleet(settings: &Settings, mut signals: Signals) -> Result<Exit, Ru
     let log = tokio::spawn(logger.run(events, async { drop(log_stopped.await) }));
     let groups = settings.groups.clone();
     let versions = Arc::new(Versions::new(fleet.clone(), engine, groups, behaviours, settings.canary));
-    if settings.watch {
+    if settings.given.get(|it| &it.watch).unwrap_or_default() {
         tokio::spawn(watch::watch(watched(settings), Arc::clone(&versions)));
     }
     let api = Arc::new(Api::new(fleet.clone(), run_info, versions));

@@ -52,7 +52,8 @@ impl LiveEnv {
         if let BrokerChoice::Remote(url) = &first.settings.broker {
             check_broker(url, &first.settings)?;
         }
-        let (listener, address) = startup::listen(first.settings.http)?;
+        let (listener, address) =
+            startup::listen(first.settings.given.get(|it| &it.http).unwrap_or_default())?;
         Ok(Self { engine, listener, url: format!("http://{}", startup::browsable_address(address)) })
     }
 }

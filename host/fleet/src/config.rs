@@ -31,7 +31,8 @@ use crate::fault_set::FaultSet;
 use crate::source::{Source, SourceError};
 use crate::topology::{Links, TopologyError, links_of};
 use fleet_shard::FleetShard;
-use values::{BrokerChoice, HttpAddress, LogFormat, Switch};
+use options::GivenOptions;
+use values::{BrokerChoice, LogFormat, Switch};
 
 /// Default root of topics.
 pub const DEFAULT_TOPIC_ROOT: &str = "wasmote";
@@ -41,6 +42,8 @@ pub const DEFAULT_KEEPALIVE: Duration = Duration::from_secs(10);
 /// Checked configuration of a run.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// The options that need neither check nor conversion.
+    pub given: Arc<GivenOptions>,
     /// Groups of devices, at least one.
     pub groups: Vec<Group>,
     /// Name of the only device, or the prefix before the number of each.
@@ -53,8 +56,6 @@ pub struct Settings {
     pub connection: ConnectionOptions,
     /// The MQTT version.
     pub protocol: Protocol,
-    /// Address of the HTTP API.
-    pub http: HttpAddress,
     /// The faults of the fleet.
     pub faults: FaultSet,
     /// The components that faults may name.
@@ -65,16 +66,12 @@ pub struct Settings {
     pub duration: Option<Duration>,
     /// Longest wait for the devices' last messages at the end.
     pub drain: Duration,
-    /// Devices started per second.
-    pub ramp: Option<f64>,
     /// The part of the fleet that this process runs.
     pub shard: FleetShard,
     /// Format of log lines.
     pub log: LogFormat,
     /// Whether each message gets a log line.
     pub log_messages: Switch,
-    /// Whether devices swap to another version when their behaviour's file changes.
-    pub watch: bool,
     /// Folders of compiled behaviours.
     pub cache: Cache,
     /// Effort of the compiler for behaviours that are not in the cache.

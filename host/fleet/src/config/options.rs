@@ -1,6 +1,7 @@
 //! The options of a fleet, declared once for flags, environment and configuration file.
 //!
-//! An option is one field of [`Options`]. A field of the file has the name of the flag with `_` for `-`; lists have the
+//! An option is one field of [`Options`]. Its value is read where it is used, from the [`GivenOptions`] of the run, unless
+//! it needs a check or a conversion, which make a field of [`Settings`](super::Settings) from it. A field of the file has the name of the flag with `_` for `-`; lists have the
 //! plural in the file.
 //!
 //! ```toml
@@ -312,6 +313,22 @@ pub struct Options {
     /// Write a line for each message; auto does for up to 20 devices [default: auto]
     #[arg(long, env = "WASMOTE_LOG_MESSAGES", value_name = "WHEN", help_heading = "Output")]
     pub log_messages: Option<Switch>,
+}
+
+/// The options of a run as they were given.
+#[derive(Clone, Debug, Default)]
+pub struct GivenOptions {
+    /// Flags, and environment variables of options without a flag.
+    pub flags: Options,
+    /// The configuration file.
+    pub file: Options,
+}
+
+impl GivenOptions {
+    /// An option from the command line, or else from the file.
+    pub fn get<T: Clone>(&self, option: impl Fn(&Options) -> &Option<T>) -> Option<T> {
+        option(&self.flags).clone().or_else(|| option(&self.file).clone())
+    }
 }
 
 fn device_id(text: &str) -> Result<DeviceId, String> {

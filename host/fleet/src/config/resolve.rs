@@ -7,6 +7,7 @@ mod connection;
 mod groups;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use wasmote_engine::cache::Cache;
@@ -14,7 +15,7 @@ use wasmote_sim::rng::Seed;
 
 use super::file::FaultsEntry;
 use super::fleet_shard::FleetShard;
-use super::options::Options;
+use super::options::{GivenOptions, Options};
 use super::values::{BrokerChoice, DurationValue, MqttVersion};
 use super::{ConfigError, DEFAULT_TOPIC_ROOT, Group, Settings};
 use crate::document::{self, Format};
@@ -28,10 +29,7 @@ const DEFAULT_CANARY: Duration = Duration::from_secs(10);
 
 /// Options by their origin.
 struct Layers<'a> {
-    /// Flags, and environment variables of options without a flag.
-    flags: &'a Options,
-    /// The configuration file.
-    file: Options,
+    given: GivenOptions,
     /// The folder that paths in the file are relative to.
     folder: &'a Path,
     /// Name of the file as the user wrote it; empty without a file.
@@ -43,18 +41,18 @@ struct Layers<'a> {
 impl Layers<'_> {
     /// An option from the command line, or else from the file.
     fn get<T: Clone>(&self, option: impl Fn(&Options) -> &Option<T>) -> Option<T> {
-        option(self.flags).clone().or_else(|| option(&self.file).clone())
+        self.given.get(option)
     }
 
     /// An option that is a path. A path in the file is relative to the file's folder.
     fn path(&self, option: impl Fn(&Options) -> &Option<PathBuf>) -> Option<PathBuf> {
-        let in_file = || Some(self.folder.join(option(&self.file).as_ref()?));
-        option(self.flags).clone().or_else(in_file)
+        let in_file = || Some(self.folder.join(option(&self.given.file).as_ref()?));
+        option(&self.given.flags).clone().or_else(in_file)
     }
 
     /// An option that is a list: from the command line unless it is empty, or else from the file.
     fn list<T>(&self, option: impl Fn(&Options) -> &Vec<T>) -> &[T] {
-        let (flags, file) = (option(self.flags), option(&self.file));
+        let (flags, file) = (option(&self.given.flags), option(&self.given.file));
         if flags.is_empty() { file } else { flags }
     }
 
@@ -84,8 +82,7 @@ pub fn resolve(flags: &Options) -> Result<Settings, ConfigError> {
     let mut layers = match &flags.config_file {
         Some(path) => load(flags, path)?,
         None => Layers {
-            flags,
-            file: Options::default(),
+            given: GivenOptions { flags: flags.clone(), file: Options::default() },
             folder: Path::new(CURRENT_DIR),
             name: String::new(),
             models: FaultModels::default(),
@@ -109,7 +106,8 @@ pub fn resolve_file(
     name: &str,
     models: &FaultModels,
 ) -> Result<Settings, ConfigError> {
-    build_settings(&Layers { flags, file, folder, name: name.to_owned(), models: models.clone() })
+    let given = GivenOptions { flags: flags.clone(), file };
+    build_settings(&Layers { given, folder, name: name.to_owned(), models: models.clone() })
 }
 
 fn build_settings(layers: &Layers<'_>) -> Result<Settings, ConfigError> {
@@ -133,19 +131,17 @@ fn build_settings(layers: &Layers<'_>) -> Result<Settings, ConfigError> {
     }
     let length = |option: fn(&Options) -> &Option<DurationValue>| layers.get(option).map(|length| length.0);
     Ok(Settings {
+        given: Arc::new(layers.given.clone()),
         connection: connection::resolve(layers, &broker)?,
         device_id,
         topic_root: layers.get(|it| &it.topic_root).map_or(DEFAULT_TOPIC_ROOT.into(), |root| root.0.into()),
         protocol: layers.get(|it| &it.mqtt).map(|MqttVersion(protocol)| protocol).unwrap_or_default(),
-        http: layers.get(|it| &it.http).unwrap_or_default(),
         seed: layers.get(|it| &it.seed).unwrap_or_else(draw_seed),
         duration: length(|it| &it.duration),
         drain: length(|it| &it.drain).unwrap_or(DEFAULT_DRAIN),
-        ramp: layers.get(|it| &it.ramp).map(|rate| rate.0),
         shard: shard(layers, &groups)?,
         log: layers.get(|it| &it.log).unwrap_or_default(),
         log_messages: layers.get(|it| &it.log_messages).unwrap_or_default(),
-        watch: layers.get(|it| &it.watch).unwrap_or_default(),
         cache: Cache { dir: layers.path(|it| &it.cache), precompiled: layers.path(|it| &it.precompiled) },
         compile: layers.get(|it| &it.compile).unwrap_or_default().into(),
         canary: length(|it| &it.canary).unwrap_or(DEFAULT_CANARY),
@@ -178,14 +174,16 @@ fn load<'a>(flags: &'a Options, path: &'a Path) -> Result<Layers<'a>, ConfigErro
     })?;
     let file = document::parse(&text, Format::of(path)).map_err(|error| error.in_file(&name))?;
     let folder = path.parent().unwrap_or(Path::new(CURRENT_DIR));
-    Ok(Layers { flags, file, folder, name, models: FaultModels::default() })
+    let given = GivenOptions { flags: flags.clone(), file };
+    Ok(Layers { given, folder, name, models: FaultModels::default() })
 }
 
 /// Loads all components that flags and file name.
 fn fault_models(layers: &Layers<'_>) -> Result<FaultModels, ConfigError> {
     let from_file =
-        layers.file.fault_models.iter().map(|(name, file)| (name.clone(), layers.folder.join(file)));
-    let from_flags = layers.flags.fault_model.iter().map(|named| (named.name.clone(), named.file.clone()));
+        layers.given.file.fault_models.iter().map(|(name, file)| (name.clone(), layers.folder.join(file)));
+    let from_flags =
+        layers.given.flags.fault_model.iter().map(|named| (named.name.clone(), named.file.clone()));
     let models = FaultModels::named(from_file.chain(from_flags).collect());
     models
         .load_named()
@@ -195,7 +193,7 @@ fn fault_models(layers: &Layers<'_>) -> Result<FaultModels, ConfigError> {
 
 fn fleet_faults(layers: &Layers<'_>) -> Result<FaultSet, ConfigError> {
     let current_dir = Path::new(CURRENT_DIR);
-    match (&layers.flags.faults, &layers.file.faults) {
+    match (&layers.given.flags.faults, &layers.given.file.faults) {
         (Some(entry), _) => layers.faults(entry, current_dir),
         (None, Some(entry)) => layers.faults_in_file(entry),
         (None, None) => Ok(FaultSet::load("realistic", current_dir, &layers.models)?),
@@ -241,7 +239,7 @@ mod tests {
         assert_eq!(settings.devices(), 9);
         assert_eq!(settings.groups[0].name, "heartbeat");
         assert_eq!(settings.broker, BrokerChoice::Embedded(1883));
-        assert_eq!(settings.http.0.to_string(), "127.0.0.1:5000");
+        assert_eq!(settings.given.get(|it| &it.http).unwrap_or_default().0.to_string(), "127.0.0.1:5000");
         assert_eq!((settings.faults.origin.as_str(), settings.faults.faults.len()), ("realistic", 3));
         assert_eq!(&*settings.topic_root, "wasmote");
         assert!(settings.logs_messages());

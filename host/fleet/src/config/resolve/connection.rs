@@ -8,6 +8,7 @@ use wasmote_live::config::{ConnectionOptions, TlsMaterial};
 use wasmote_live::tls::TlsError;
 
 use super::{CURRENT_DIR, Layers};
+use crate::config::options::GivenOptions;
 use crate::config::source_addresses::SourceAddresses;
 use crate::config::values::{BrokerChoice, DurationValue, Keepalive};
 use crate::config::{ConfigError, DEFAULT_KEEPALIVE};
@@ -38,7 +39,8 @@ pub(super) fn resolve(layers: &Layers<'_>, broker: &BrokerChoice) -> Result<Conn
 
 /// The password of a layer, or the content of the file that the layer names.
 fn password(layers: &Layers<'_>) -> Result<Option<String>, ConfigError> {
-    for (options, folder) in [(layers.flags, Path::new(CURRENT_DIR)), (&layers.file, layers.folder)] {
+    let GivenOptions { flags, file } = &layers.given;
+    for (options, folder) in [(flags, Path::new(CURRENT_DIR)), (file, layers.folder)] {
         match (&options.broker_password, &options.broker_password_file) {
             (None, None) => {}
             (Some(password), None) => return Ok(Some(password.clone())),

@@ -19,7 +19,7 @@ const DEFAULT_BEHAVIOUR: &str = "heartbeat";
 const DEFAULT_DEVICES: DeviceCount = DeviceCount(9);
 
 pub(super) fn resolve(layers: &Layers<'_>) -> Result<Vec<Group>, ConfigError> {
-    let (flags, file) = (layers.flags, &layers.file);
+    let (flags, file) = (&layers.given.flags, &layers.given.file);
     if file.groups.is_empty() {
         return Ok(vec![only_group(layers)?]);
     }
@@ -60,7 +60,7 @@ pub(super) fn device_id(layers: &Layers<'_>, groups: usize) -> Result<Option<Dev
 }
 
 fn only_group(layers: &Layers<'_>) -> Result<Group, ConfigError> {
-    let (flags, file) = (layers.flags, &layers.file);
+    let (flags, file) = (&layers.given.flags, &layers.given.file);
     let (name, setting, folder) = match (&flags.behaviour, &file.behaviour) {
         (Some(name), _) => (name.as_str(), "BEHAVIOUR".into(), Path::new(CURRENT_DIR)),
         (None, Some(name)) => (name.as_str(), layers.field("behaviour"), layers.folder),
@@ -81,7 +81,7 @@ fn only_group(layers: &Layers<'_>) -> Result<Group, ConfigError> {
 }
 
 fn group(entry: &GroupEntry, index: usize, layers: &Layers<'_>) -> Result<Group, ConfigError> {
-    let (flags, file) = (layers.flags, &layers.file);
+    let (flags, file) = (&layers.given.flags, &layers.given.file);
     let behaviour =
         find(&entry.behaviour, &layers.field(format!("group[{index}].behaviour")), layers.folder)?;
     Ok(Group {
@@ -101,9 +101,12 @@ fn find(name: &str, setting: &str, folder: &Path) -> Result<Source, ConfigError>
 }
 
 fn hosts(layers: &Layers<'_>, group: &GroupEntry) -> Arc<[String]> {
-    let flags = &layers.flags.allow_hosts;
-    let listed =
-        if flags.is_empty() { group.allow_hosts.as_ref().unwrap_or(&layers.file.allow_hosts) } else { flags };
+    let flags = &layers.given.flags.allow_hosts;
+    let listed = if flags.is_empty() {
+        group.allow_hosts.as_ref().unwrap_or(&layers.given.file.allow_hosts)
+    } else {
+        flags
+    };
     listed.clone().into()
 }
 
