@@ -11,7 +11,6 @@ use wasmote_fleet::config::values::Switch;
 use wasmote_mqtt::time::Time;
 use wasmote_results::{
     Edit, EventLine, JsonFile, LineFile, Row, Summary, ThresholdMiss, TimeMode, TimeseriesRow, write_json,
-    write_table,
 };
 use wasmote_sim::device::Now;
 use wasmote_sim::ledger::Ledger;
@@ -29,7 +28,7 @@ use super::point::Point;
 use super::progress::Progress;
 use super::recorder::{Recorder, RunObserver};
 use super::summary::{self, SummaryInput};
-use super::tables::{self, GroupState};
+use super::tables::{GroupState, RunTables};
 use super::threshold::ThresholdEntry;
 use super::time_buckets::TimeBuckets;
 use super::topology;
@@ -124,9 +123,18 @@ impl RunContext<'_> {
         let ledger = ledger_file::run_ledger(&population.devices, outcome, published);
         let edits = edits();
         let summary = observer.tracker().with(|tracker| {
-            let (groups, buckets) = (&population.groups, tracker.buckets());
-            self.write_table(tables::time_series(groups, buckets, Time::ZERO, &run.rows))?;
-            self.write_table(tables::latencies(groups, buckets, windows::measured(self.point, end)))?;
+            let buckets = tracker.buckets();
+            let tables = RunTables {
+                point: self.point,
+                population,
+                buckets,
+                states: &run.rows,
+                performed: &run.performed,
+                outages: &outages,
+                routes: &routes,
+                end,
+            };
+            tables.write(self.folder)?;
             let input = SummaryInput {
                 population,
                 end,
@@ -142,23 +150,12 @@ impl RunContext<'_> {
             };
             Ok::<_, ExperimentError>(summary::summary(self.point, self.seed, buckets, input))
         })?;
-        self.write_table(tables::outages(&outages, &population.devices, end))?;
-        if !routes.is_empty() {
-            self.write_table(tables::routes(&routes, &population.devices))?;
-        }
-        if !self.point.timeline.steps.is_empty() {
-            self.write_table(tables::timeline(&run.performed, end))?;
-        }
         if let Some(graph) = &self.point.topology {
             self.write_json(&topology::network(graph))?;
         }
         self.write_json(&ledger)?;
         self.write_json(&summary)?;
         Ok(FinishedRun { summary, edits })
-    }
-
-    fn write_table<R: Row>(&self, rows: Vec<R>) -> Result<(), ExperimentError> {
-        write_table(self.folder, rows).map_err(ExperimentError::writing(&self.folder.join(R::FILE).display()))
     }
 
     fn write_json<T: JsonFile>(&self, value: &T) -> Result<(), ExperimentError> {

@@ -1,16 +1,21 @@
-//! Rows of a run's CSV files, from its counts and records.
+//! CSV files of a run, from its counts and records.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use wasmote_mqtt::device_id::Identity;
 use wasmote_mqtt::time::Time;
-use wasmote_results::{ALL, LatencyRow, OutageRow, RouteRow, TimelineRow, TimeseriesRow};
+use wasmote_results::{ALL, LatencyRow, OutageRow, RouteRow, Row, TimelineRow, TimeseriesRow, write_table};
 
+use super::ExperimentError;
 use super::driver::DeviceSnapshot;
 use super::latencies::seconds;
+use super::point::Point;
+use super::population::Population;
 use super::recorder::outages::{OutageTarget, Outages};
 use super::recorder::routes::Routes;
 use super::time_buckets::TimeBuckets;
+use super::windows;
 
 /// State of the devices of a group, or of all groups, at one time.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +53,43 @@ impl GroupState {
         self.joules.extend(snapshot.joules);
         self.clocks.push(snapshot.clock_error_s);
     }
+}
+
+/// Counts and records of a run that has ended.
+pub(super) struct RunTables<'a> {
+    pub point: &'a Point,
+    pub population: &'a Population,
+    pub buckets: &'a TimeBuckets,
+    /// States at the ends of the intervals.
+    pub states: &'a [GroupState],
+    /// Executed actions: time, name and detail.
+    pub performed: &'a [(Time, &'static str, String)],
+    pub outages: &'a Outages,
+    pub routes: &'a Routes,
+    /// End of the run.
+    pub end: Time,
+}
+
+impl RunTables<'_> {
+    /// Writes the files that need the whole run. Devices write `versions.csv` while it lasts.
+    pub(super) fn write(&self, folder: &Path) -> Result<(), ExperimentError> {
+        let Self { point, population, buckets, end, .. } = *self;
+        let (groups, devices) = (&population.groups, &population.devices);
+        write(folder, time_series(groups, buckets, Time::ZERO, self.states))?;
+        write(folder, latencies(groups, buckets, windows::measured(point, end)))?;
+        write(folder, outages(self.outages, devices, end))?;
+        if !self.routes.is_empty() {
+            write(folder, routes(self.routes, devices))?;
+        }
+        if !point.timeline.steps.is_empty() {
+            write(folder, timeline(self.performed, end))?;
+        }
+        Ok(())
+    }
+}
+
+fn write<R: Row>(folder: &Path, rows: Vec<R>) -> Result<(), ExperimentError> {
+    write_table(folder, rows).map_err(ExperimentError::writing(&folder.join(R::FILE).display()))
 }
 
 fn name(groups: &[String], group: Option<usize>) -> String {
@@ -96,7 +138,7 @@ fn mean(values: &[f64]) -> f64 {
 }
 
 /// Rows of `routes.csv`.
-pub fn routes(routes: &Routes, devices: &[Arc<Identity>]) -> Vec<RouteRow> {
+fn routes(routes: &Routes, devices: &[Arc<Identity>]) -> Vec<RouteRow> {
     let row = |change: &super::recorder::routes::RouteChange| RouteRow {
         time_s: seconds(change.at.as_nanos()),
         device: devices.get(change.device as usize).map_or_else(String::new, |device| device.id.to_string()),
@@ -113,7 +155,7 @@ fn one_line(text: &str) -> String {
 }
 
 /// Rows of `timeline.csv`, from the time, the name and the detail of each action.
-pub fn timeline(performed: &[(Time, &str, String)], end: Time) -> Vec<TimelineRow> {
+fn timeline(performed: &[(Time, &str, String)], end: Time) -> Vec<TimelineRow> {
     let row = |(at, what, detail): &(Time, &str, String)| {
         let time_s = seconds(at.as_nanos());
         let (source, what, detail) = ("plan".to_owned(), one_line(what), one_line(detail));
@@ -123,7 +165,7 @@ pub fn timeline(performed: &[(Time, &str, String)], end: Time) -> Vec<TimelineRo
 }
 
 /// Rows of `latency.csv` for the messages of an interval of time.
-pub fn latencies(groups: &[String], buckets: &TimeBuckets, (from, to): (Time, Time)) -> Vec<LatencyRow> {
+fn latencies(groups: &[String], buckets: &TimeBuckets, (from, to): (Time, Time)) -> Vec<LatencyRow> {
     let mut rows = Vec::new();
     for group in (0..groups.len()).map(Some).chain([None]) {
         let counts = buckets.sum(from, to, group).latencies;
@@ -137,7 +179,7 @@ pub fn latencies(groups: &[String], buckets: &TimeBuckets, (from, to): (Time, Ti
 }
 
 /// Rows of `outages.csv`.
-pub fn outages(outages: &Outages, devices: &[Arc<Identity>], end: Time) -> Vec<OutageRow> {
+fn outages(outages: &Outages, devices: &[Arc<Identity>], end: Time) -> Vec<OutageRow> {
     // In real time devices keep running after the end, while they disconnect.
     let during_run = outages.iter().filter(|outage| outage.from <= end);
     let row = |outage: &super::recorder::outages::Outage| {
