@@ -12,7 +12,7 @@ use wasmote_live::fleet::PowerCommand;
 use wasmote_mqtt::broker::counters::BrokerCounters;
 use wasmote_mqtt::message::Message;
 use wasmote_mqtt::time::Time;
-use wasmote_results::LagSummary;
+use wasmote_results::DurationSummary;
 use wasmote_sim::device::{Blueprint, Now, Upgrade};
 use wasmote_sim::faults::broker::Failure;
 use wasmote_sim::faults::{Fault, FaultId};
@@ -100,13 +100,12 @@ pub struct RunOutcome {
     /// Number of events.
     pub events: u64,
     /// Lag of devices behind their deadlines; only in real time.
-    pub lag: Option<LagSummary>,
+    pub lag: Option<DurationSummary>,
 }
 
 /// Lag of this machine, from the histogram that a fleet keeps.
-fn lag_summary(lateness: &Histogram) -> LagSummary {
-    let (p50, p99) = (lateness.quantile_bound(0.5), lateness.quantile_bound(0.99));
-    LagSummary { mean: lateness.mean(), p50, p99 }
+fn lag_summary(lateness: &Histogram) -> DurationSummary {
+    DurationSummary::new(lateness.count(), lateness.mean(), |share| lateness.quantile_bound(share))
 }
 
 #[cfg(test)]

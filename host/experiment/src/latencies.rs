@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wasmote_results::LatencySummary;
+use wasmote_results::DurationSummary;
 
 /// Buckets for each doubling. A bucket is at most 1/64 of its bound wide, so a quantile is at most 1.6 % too high.
 const PER_OCTAVE: u32 = 64;
@@ -107,16 +107,9 @@ impl Latencies {
     }
 
     /// Statistics for results files.
-    pub fn summary(&self) -> LatencySummary {
-        LatencySummary {
-            count: self.count,
-            mean: self.mean(),
-            p50: self.quantile(0.5),
-            p90: self.quantile(0.9),
-            p95: self.quantile(0.95),
-            p99: self.quantile(0.99),
-            max: self.max(),
-        }
+    pub fn summary(&self) -> DurationSummary {
+        let quantiles = DurationSummary::new(self.count, self.mean(), |share| self.quantile(share));
+        DurationSummary { max: self.max(), ..quantiles }
     }
 }
 

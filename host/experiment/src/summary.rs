@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use wasmote_mqtt::time::Time;
 use wasmote_results::{
-    Edit, FaultCounts, GroupSummary, LagSummary, PhaseSummary, Summary, SwapRefusal, ThresholdMiss,
+    DurationSummary, Edit, FaultCounts, GroupSummary, PhaseSummary, Summary, SwapRefusal, ThresholdMiss,
 };
 use wasmote_sim::rng::Seed;
 
@@ -39,7 +39,7 @@ pub struct SummaryInput<'a> {
     /// Swaps that devices refused.
     pub swap_refusals: Vec<SwapRefusal>,
     /// Lag of the machine.
-    pub lag: Option<LagSummary>,
+    pub lag: Option<DurationSummary>,
 }
 
 /// The summary of a run.

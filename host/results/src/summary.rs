@@ -65,9 +65,10 @@ pub struct Summary {
     /// Swaps that devices refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub swaps_refused: Vec<SwapRefusal>,
-    /// In real time: lateness of the machine.
+    /// In real time: lateness of the machine, which is how much later than due it woke devices. Quantiles are upper
+    /// bounds of buckets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub late_seconds: Option<LagSummary>,
+    pub late_seconds: Option<DurationSummary>,
 }
 
 fn is_zero(count: &u64) -> bool {
@@ -116,14 +117,14 @@ pub struct Traffic {
     pub delivery_ratio: Option<f64>,
     /// Latencies.
     #[serde(default)]
-    pub latency_seconds: LatencySummary,
+    pub latency_seconds: DurationSummary,
 }
 
-/// Statistics of latency in seconds; `null` if no message arrived.
+/// Statistics of durations in seconds, such as latencies; `null` without any duration.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct LatencySummary {
-    /// Number of messages.
+pub struct DurationSummary {
+    /// Number of durations.
     pub count: u64,
     /// Mean.
     pub mean: Option<f64>,
@@ -135,8 +136,16 @@ pub struct LatencySummary {
     pub p95: Option<f64>,
     /// 99th percentile.
     pub p99: Option<f64>,
-    /// Maximum. Not known on a cluster.
+    /// Maximum; `null` also where only buckets are known, as on a cluster.
     pub max: Option<f64>,
+}
+
+impl DurationSummary {
+    /// Statistics without a maximum, from a distribution whose quantile for a share from 0 to 1 is `quantile`.
+    pub fn new(count: u64, mean: Option<f64>, quantile: impl Fn(f64) -> Option<f64>) -> Self {
+        let [p50, p90, p95, p99] = [0.5, 0.9, 0.95, 0.99].map(quantile);
+        Self { count, mean, p50, p90, p95, p99, max: None }
+    }
 }
 
 /// Figures of one group.
@@ -226,17 +235,6 @@ impl fmt::Display for SwapRefusal {
         let noun = if *devices == 1 { "device" } else { "devices" };
         write!(f, "at {at_s} s {devices} {noun} of {group} refused {version}: {reason}")
     }
-}
-
-/// Lateness of the machine in seconds: how much later than due it woke devices. Quantiles are upper bounds of buckets.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct LagSummary {
-    /// Mean, which is exact.
-    pub mean: Option<f64>,
-    /// Median.
-    pub p50: Option<f64>,
-    /// 99th percentile.
-    pub p99: Option<f64>,
 }
 
 #[cfg(test)]

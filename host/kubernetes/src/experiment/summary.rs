@@ -11,8 +11,8 @@ use wasmote_experiment::point::Point;
 use wasmote_experiment::threshold::ThresholdInput;
 use wasmote_experiment::windows;
 use wasmote_results::{
-    ALL, DeviceLedger, FaultCounts, GroupSummary, JsonFile, LatencyRow, LatencySummary, Ledger, LedgerCounts,
-    OutageRow, PhaseSummary, Row, Summary, TimeseriesRow, Traffic, write_json, write_table,
+    ALL, DeviceLedger, FaultCounts, GroupSummary, JsonFile, LatencyRow, Ledger, LedgerCounts, OutageRow,
+    PhaseSummary, Row, Summary, TimeseriesRow, Traffic, write_json, write_table,
 };
 use wasmote_sim::rng::Seed;
 
@@ -127,7 +127,6 @@ impl ThresholdInput for Messages {
 }
 
 fn traffic(messages: &Messages) -> Traffic {
-    let quantile = |share| messages.latency.quantile(share);
     Traffic {
         generated: messages.ledger.generated,
         sent: messages.ledger.sent,
@@ -135,15 +134,7 @@ fn traffic(messages: &Messages) -> Traffic {
         expected: 0,
         delivered: 0,
         delivery_ratio: None,
-        latency_seconds: LatencySummary {
-            count: messages.latency.count(),
-            mean: messages.latency.mean(),
-            p50: quantile(0.5),
-            p90: quantile(0.9),
-            p95: quantile(0.95),
-            p99: quantile(0.99),
-            max: None,
-        },
+        latency_seconds: messages.latency_summary(),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use wasmote_sim::histogram::Histogram;
+use wasmote_results::DurationSummary;
 
 use super::fetch::QueryResult;
 use super::pod_metrics::{Messages, PodMetrics};
@@ -26,34 +26,9 @@ pub struct FleetTotals {
     /// Message counts of the processes that responded.
     pub messages: Messages,
     /// Latency in seconds, from the merged histograms.
-    pub latency_seconds: Latency,
+    pub latency_seconds: DurationSummary,
     /// Metrics that could not be summed, with the reason.
     pub left_out: Vec<String>,
-}
-
-/// Latency of messages, in seconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Latency {
-    /// Mean.
-    pub mean: Option<f64>,
-    /// Median.
-    pub p50: Option<f64>,
-    /// 95th percentile.
-    pub p95: Option<f64>,
-    /// 99th percentile.
-    pub p99: Option<f64>,
-}
-
-impl Latency {
-    /// Computes the mean and quantiles of a histogram.
-    pub fn of(latency: &Histogram) -> Self {
-        Self {
-            mean: latency.mean(),
-            p50: latency.quantile(0.5),
-            p95: latency.quantile(0.95),
-            p99: latency.quantile(0.99),
-        }
-    }
 }
 
 impl FleetTotals {
@@ -66,7 +41,7 @@ impl FleetTotals {
                 total.add(&result.name, answer);
             }
         }
-        total.latency_seconds = Latency::of(&total.messages.latency);
+        total.latency_seconds = total.messages.latency_summary();
         total
     }
 

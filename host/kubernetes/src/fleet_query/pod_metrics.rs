@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
+use wasmote_results::DurationSummary;
 use wasmote_sim::histogram::Histogram;
 use wasmote_sim::ledger::Ledger;
 use wasmote_sim::metrics::MetricSums;
@@ -122,6 +123,11 @@ impl PodMetrics {
 }
 
 impl Messages {
+    /// Statistics of latency. The maximum is not known, because pods report buckets.
+    pub fn latency_summary(&self) -> DurationSummary {
+        DurationSummary::new(self.latency.count(), self.latency.mean(), |share| self.latency.quantile(share))
+    }
+
     /// Number of messages dropped by all faults.
     pub fn total_dropped(&self) -> u64 {
         self.ledger.fault_total().dropped()

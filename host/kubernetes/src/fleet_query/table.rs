@@ -2,7 +2,7 @@
 
 use wasmote_fleet::printable::Printable;
 
-use super::aggregate::{FleetTotals, Latency};
+use super::aggregate::FleetTotals;
 use super::fetch::QueryResult;
 use super::pod_metrics::PodMetrics;
 
@@ -47,7 +47,7 @@ fn row(result: &QueryResult) -> Vec<String> {
 
 fn pod_row(name: &str, answer: &PodMetrics) -> Vec<String> {
     let messages = &answer.messages;
-    let latency = Latency::of(&messages.latency);
+    let latency = messages.latency_summary();
     vec![
         name.to_owned(),
         answer.behaviours.join(","),
