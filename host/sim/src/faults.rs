@@ -14,6 +14,7 @@
 //!
 //! To add a kind: a file with its fields, their checks, its checked parameters, its digest and its verdict, one
 //! line in the list below, and its docs in `docs/faults.md`. The schema, the error messages and the API follow.
+//! A kind whose only fields are those of its recurrence is declared with the macro in `recurring`.
 
 pub mod bandwidth;
 pub mod battery;
@@ -38,6 +39,7 @@ mod kind;
 pub mod loss;
 pub mod outage;
 pub mod partition;
+mod recurring;
 pub mod reorder;
 pub mod reset;
 pub mod silence;

@@ -1,65 +1,12 @@
 //! Disconnection of a device for some time, without DISCONNECT.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use super::recurring::recurring_fault;
 
-use super::checks::{CheckContext, FieldError, RecurrenceFields};
-use super::kind::{KindModel, KindSpec};
-use super::outage::Recurrence;
-use super::span::Span;
-use crate::digest::{Digest, Encode};
-
-/// Disconnect: the connection breaks without DISCONNECT, and the device cannot reconnect for some time. The
-/// behaviour keeps running.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[schemars(extend("examples" = [{"kind": "disconnect", "every": "1m", "probability": 0.05, "for": "30s"}]))]
-#[serde(deny_unknown_fields)]
-pub struct DisconnectSpec {
-    /// Time between two trials; 10 ms or more.
-    #[schemars(with = "Span")]
-    pub every: Option<Span>,
-    /// Probability that a trial starts the fault.
-    #[schemars(required, range(min = 0, max = 1))]
-    pub probability: Option<f64>,
-    /// Duration of the fault; 10 ms or more.
-    #[schemars(with = "Span")]
-    #[serde(rename = "for")]
-    pub lasting: Option<Span>,
-    /// Whether one trial decides for all affected devices, so that the fault starts on all of them at once.
-    #[schemars(extend("default" = false))]
-    pub together: Option<bool>,
-}
-
-/// Disconnection of a device for some time.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Disconnect {
-    /// Trials that start the fault.
-    pub recurrence: Recurrence,
-}
-
-impl KindSpec for DisconnectSpec {
-    type Model = Disconnect;
-
-    fn check(&self, context: &CheckContext<'_>) -> Result<Disconnect, FieldError> {
-        let recurrence = context.recurrence(RecurrenceFields {
-            every: self.every,
-            probability: self.probability,
-            lasting: self.lasting,
-            together: self.together,
-        })?;
-        Ok(Disconnect { recurrence })
-    }
-}
-
-impl KindModel for Disconnect {
-    fn recurrence(&self) -> Option<&Recurrence> {
-        Some(&self.recurrence)
-    }
-}
-
-impl Encode for Disconnect {
-    fn encode(&self, into: &mut Digest) {
-        let Self { recurrence } = self;
-        recurrence.encode(into);
-    }
+recurring_fault! {
+    /// Disconnect: the connection breaks without DISCONNECT, and the device cannot reconnect for some time. The
+    /// behaviour keeps running.
+    DisconnectSpec;
+    /// Disconnection of a device for some time.
+    Disconnect;
+    example = {"kind": "disconnect", "every": "1m", "probability": 0.05, "for": "30s"}
 }
