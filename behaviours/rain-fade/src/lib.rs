@@ -1,7 +1,7 @@
 //! Fault model of a radio link with rain attenuation.
 //!
 //! Rain weakens a signal by some decibels. The attenuation changes slowly: over minutes, not from message to
-//! message. While the margin of the link covers it, there is no effect. Beyond the margin frames are lost and
+//! message. While the margin of the link covers it, it has no effect. Beyond the margin frames are lost and
 //! the radio retransmits them: messages are delayed, long messages before short ones, and finally lost.
 //! Independent faults for each message cannot model this: here the attenuation also changes while no message
 //! is sent, and both directions share it.

@@ -121,7 +121,7 @@ impl Device {
 
     /// Removes the will, from the next connection on.
     pub fn clear_will(&mut self) {
-        // Cannot fail: there is no topic or payload to reject.
+        // Cannot fail: without a will, no topic or payload can be rejected.
         let _ = self.host.set_will(None);
     }
 

@@ -44,7 +44,7 @@ impl From<SendError> for String {
             SendError::Denied(host) => format!("{host} is not on the allow-list"),
             SendError::Invalid(reason) => format!("invalid request: {reason}"),
             SendError::BodyTooLarge(limit) => format!("the body is larger than {limit} bytes"),
-            SendError::TooMany(limit) => format!("more than {limit} requests under way"),
+            SendError::TooMany(limit) => format!("more than {limit} requests without a response"),
         }
     }
 }

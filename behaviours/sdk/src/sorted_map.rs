@@ -44,7 +44,7 @@ impl<V> SortedMap<V> {
         self.0.len()
     }
 
-    /// True if there are no entries.
+    /// True if the map is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -3,7 +3,7 @@
 //! Linux limits a process to about 65,000 mappings (`vm.max_map_count`). A separate memory costs an instance
 //! two of them, which would limit a fleet to about 32,000 devices. In the arena 256 memories share one
 //! mapping. Each has a slot of fixed size in which it grows in place; a memory that outgrows its slot moves
-//! to its own mapping. There are no guard pages between slots: compiled code checks every access against the
+//! to its own mapping. Slots have no guard pages between them: compiled code checks every access against the
 //! size of the memory, as the engine configuration demands (no guard, no reservation).
 //!
 //! Pages that were never written use no physical memory. The pages of a dropped memory return to the system,

@@ -110,7 +110,7 @@ pub fn execute(
     Ok(summaries)
 }
 
-/// Executes one run and writes its folder; in virtual time if there is no `live_env`.
+/// Executes one run and writes its folder; in virtual time without a `live_env`.
 pub fn run_one(
     experiment: &Experiment,
     run_id: &RunId,

@@ -95,7 +95,7 @@ impl FaultSet {
     }
 
     /// Warnings about device and group selectors that match no device. `devices` have this fault set; `all` are the devices
-    /// of this process. If other processes run further devices, as in pods, there are no warnings, because their names are
+    /// of this process. If other processes run further devices, as in pods, it warns of nothing, because their names are
     /// not known.
     pub fn warnings<'a>(
         &self,

@@ -17,7 +17,7 @@ struct Assignment {
 /// Error of parsing or applying an assignment.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AssignmentError {
-    /// There is no equals sign, or no key before it.
+    /// The equals sign, or the key before it, is missing.
     #[error("expected KEY=VALUE such as `interval=2s`, found `{0}`")]
     NoKey(String),
     /// The path has an empty part, as in `a..b`.

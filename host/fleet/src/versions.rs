@@ -233,7 +233,7 @@ impl Versions {
             UpdateOutcome::Updated => tracing::info!("{}", event.message),
             UpdateOutcome::Refused => tracing::warn!("{}", event.message),
         }
-        // An error means that there are no subscribers.
+        // An error means that nobody subscribes.
         let _ = self.events.send(Arc::new(event));
     }
 

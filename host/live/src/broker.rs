@@ -102,11 +102,11 @@ pub struct BrokerFaultEvent {
 impl fmt::Display for BrokerFaultEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match (self.failure, self.lasting.is_some()) {
-            (Failure::Pause, true) => "stands still",
-            (Failure::Pause, false) => "goes on",
+            (Failure::Pause, true) => "is paused",
+            (Failure::Pause, false) => "resumes",
             (Failure::Restart { .. }, true) => "is down",
-            (Failure::Restart { persistent: true }, false) => "is back, with what it had written down",
-            (Failure::Restart { persistent: false }, false) => "is back, and remembers nothing",
+            (Failure::Restart { persistent: true }, false) => "runs again with its stored state",
+            (Failure::Restart { persistent: false }, false) => "runs again without its earlier state",
         };
         write!(f, "the embedded broker {text}: fault `{}`", self.fault)?;
         match self.lasting {

@@ -145,7 +145,7 @@ struct ConnectionLost {
 
 /// The library's event loop, for one protocol version.
 trait EventLoop: Send + 'static {
-    /// Connects if there is no connection; otherwise reads and writes until the next event.
+    /// Connects if the connection is down; otherwise reads and writes until the next event.
     fn poll(&mut self) -> impl Future<Output = Result<Progress, ConnectionLost>> + Send;
 }
 

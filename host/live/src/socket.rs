@@ -195,7 +195,7 @@ impl AsyncWrite for Socket {
         Poll::Ready(Ok(()))
     }
 
-    /// There is no half-close; TCP closes when the last reference is dropped.
+    /// The socket has no half-close; TCP closes when the last reference is dropped.
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }

@@ -145,7 +145,7 @@ impl ByteStream {
     }
 }
 
-/// Reads once. Returns the number of bytes, 0 at the end of the stream, and `None` if there are none now.
+/// Reads once. Returns the number of bytes, 0 at the end of the stream, and `None` if no bytes are available now.
 fn poll_read(socket: &mut Socket, cx: &mut Context<'_>, into: &mut [u8]) -> io::Result<Option<usize>> {
     let mut buffer = ReadBuf::new(into);
     match Pin::new(socket).poll_read(cx, &mut buffer) {

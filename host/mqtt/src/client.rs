@@ -94,9 +94,9 @@ pub struct Client {
 pub enum DisconnectMode {
     /// With a DISCONNECT packet: no will is published.
     Clean,
-    /// The device lost power and memory. There is no DISCONNECT, so the broker publishes the will.
+    /// The device lost power and memory. It sends no DISCONNECT, so the broker publishes the will.
     PowerLoss,
-    /// The connection is cut while the device runs. There is no DISCONNECT, so the broker publishes the will.
+    /// The connection is cut while the device runs. It sends no DISCONNECT, so the broker publishes the will.
     /// The device keeps its unacknowledged messages.
     Abort,
 }

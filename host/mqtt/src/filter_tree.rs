@@ -37,7 +37,7 @@ struct Node<L> {
 }
 
 impl<L: Leaf> FilterTree<L> {
-    /// Value of a filter. Inserts an empty one if there is none.
+    /// Value of a filter. Inserts an empty value for an unknown filter.
     pub fn entry(&mut self, pattern: &str) -> &mut L {
         let mut node = &mut self.0;
         for level in pattern.split('/') {

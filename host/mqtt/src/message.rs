@@ -96,7 +96,7 @@ pub struct Message {
     /// Outbound: the broker is to retain the message. Inbound: the broker had retained it before the
     /// subscription.
     pub retain: bool,
-    /// MQTT 5 properties; `None` when there are none.
+    /// MQTT 5 properties; `None` if the message has none.
     pub properties: Option<Box<Properties>>,
     /// Origin of the message; `None` on messages of other clients, and where the protocol cannot carry it.
     pub origin: Option<Box<MessageOrigin>>,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use wasmote_results::ReadError;
 
-/// Reason why there is no report.
+/// Reason why a report cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The results folder cannot be read.

@@ -71,7 +71,7 @@ impl Estimate {
         Some(Self { count, mean, half_width, variance })
     }
 
-    /// The ends of the interval; both are the mean if there is no interval.
+    /// The ends of the interval; both are the mean of a single value.
     pub fn interval(&self) -> (f64, f64) {
         let half = self.half_width.unwrap_or(0.0);
         (self.mean - half, self.mean + half)

@@ -16,7 +16,7 @@ use crate::notice::DeviceNotice;
 pub enum Action {
     /// Attempts once to connect, with this will. The driver answers with `Connected` or `Disconnected`.
     Connect(Option<Will>),
-    /// Ends the connection. There is no answer.
+    /// Ends the connection. The broker does not answer.
     Disconnect(DisconnectMode),
     /// Pauses the connection's event loop until `Resume`: no reads, no writes, no keepalives. The socket
     /// stays open.

@@ -37,7 +37,7 @@ impl DeviceConfig {
         &self.text
     }
 
-    /// The text at a path: a top-level key, or a JSON Pointer such as `/channels/0/name`. `None` if there is no value.
+    /// The text at a path: a top-level key, or a JSON Pointer such as `/channels/0/name`. `None` without a value at the path.
     pub fn text(&self, path: &str) -> Result<Option<String>, WrongType> {
         self.get(path, "a text", |value| value.as_str().map(str::to_owned))
     }

@@ -83,7 +83,7 @@ impl RateLimit {
         Self { cost: cost.checked_div(u64::from(rate)).unwrap_or(0), full_at: Time::ZERO }
     }
 
-    /// Takes a token. False if there is none.
+    /// Takes a token. False if no token is left.
     pub fn take(&mut self, now: Time) -> bool {
         let full_at = self.full_at.max(now) + Duration::from_nanos(self.cost);
         let allowed = full_at.since(now) <= Self::DEPTH;

@@ -81,7 +81,7 @@ struct Node {
 enum InFlight {
     Up(ConnectionId, Request),
     Down(ConnectionId, Reply),
-    /// An HTTP request with this number, which fails because there is no network except for the broker.
+    /// An HTTP request with this number, which fails because virtual time has no network except for the broker.
     Unreachable(DeviceIndex, u64),
 }
 
@@ -197,7 +197,7 @@ impl<O: Observer> VirtualTime<O> {
         self.now = self.now.max(end);
     }
 
-    /// Handles the next event if it is due by `end`, and moves the clock to it. False if there is none; the clock
+    /// Handles the next event if it is due by `end`, and moves the clock to it. False if no event is due; the clock
     /// then stays where it is.
     pub fn step(&mut self, end: Time) -> bool {
         let Some((at, event)) = self.event_queue.take(end) else { return false };

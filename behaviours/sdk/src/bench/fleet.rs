@@ -140,7 +140,7 @@ impl<B: Behaviour + Send + 'static> Fleet<B> {
     }
 
     /// Handles the next event if it is due by `end`. A test can inspect the fleet between events. False if
-    /// there is none; the clock then stays where it is.
+    /// no event is due; the clock then stays where it is.
     pub fn step_until(&mut self, end: Duration) -> bool {
         self.simulation.step(Time::ZERO + end)
     }

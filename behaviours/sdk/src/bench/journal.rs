@@ -48,7 +48,7 @@ impl Published {
     ///
     /// # Panics
     ///
-    /// If there is no such number.
+    /// If the payload has no such number.
     pub fn number(&self, name: &str) -> f64 {
         self.json().get(name).and_then(Value::number).expect(name)
     }

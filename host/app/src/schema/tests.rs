@@ -120,7 +120,7 @@ fn the_schemas_examples_of_faults_are_sound_and_need_what_it_says() {
     for (schema, kind) in kinds().iter().zip(Kind::ALL) {
         let example = schema["examples"][0].clone();
         assert_eq!(example["kind"], kind.name());
-        // There is no library of components here.
+        // The test has no library of components.
         let sound = if *kind == Kind::Component { Some("file") } else { None };
         assert_eq!(wrong(&example), sound, "{example}");
         assert!(is_valid(File::Faults, &document(&example)), "{example}");

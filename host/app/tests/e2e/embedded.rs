@@ -22,7 +22,7 @@ fn a_paused_broker_resumes_when_the_initial_faults_are_restored() {
     subscriber.lines.wait_for("heartbeat-1");
     for round in 1..=2 {
         assert_eq!(fleet.send("PUT", "/faults", PAUSE).0, 200);
-        fleet.stderr.wait(round, DEFAULT_TIMEOUT, |line| line.contains("stands still: fault `broker_pause`"));
+        fleet.stderr.wait(round, DEFAULT_TIMEOUT, |line| line.contains("is paused: fault `broker_pause`"));
         // After 20 more messages, all messages from before the pause have arrived.
         let sent = |fleet: &Fleet| fleet.get("/metrics")["sent"].as_u64();
         let then = sent(&fleet).map(|sent| sent + 20);
@@ -33,7 +33,7 @@ fn a_paused_broker_resumes_when_the_initial_faults_are_restored() {
         assert_eq!(subscriber.lines.all().len(), heard, "the paused broker delivers nothing");
 
         assert_eq!(fleet.send("DELETE", "/faults", "").0, 200);
-        fleet.stderr.wait(round, DEFAULT_TIMEOUT, |line| line.contains("goes on: fault `broker_pause`"));
+        fleet.stderr.wait(round, DEFAULT_TIMEOUT, |line| line.contains("resumes: fault `broker_pause`"));
         // The queued messages and new ones arrive.
         subscriber.lines.wait(heard + 40, DEFAULT_TIMEOUT, |line| line.contains("heartbeat-"));
         assert_eq!(fleet.get("/faults")["document"]["fault"].as_array().map(Vec::len), Some(0));

@@ -380,7 +380,7 @@ fn an_update_during_another_is_a_conflict() {
         let (status, answer) = put(1);
         assert_eq!((status, &answer["error"]["field"]), (409, &"behaviour".into()), "{answer}");
         let message = answer["error"]["message"].as_str().expect("a message");
-        assert!(message.contains("another update is under way"), "{message}");
+        assert!(message.contains("another update is in progress"), "{message}");
         let (status, answer) = first.join().expect("a response");
         assert_eq!((status, &answer["swapped"]), (200, &3.into()), "{answer}");
     });

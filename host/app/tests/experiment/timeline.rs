@@ -185,9 +185,12 @@ fn the_broker_pauses_and_restarts() {
     assert!(ratios[6] < 0.2 && ratios[7] < 0.2, "the broker is down: {ratios:?}");
     assert!(ratios[11] > 0.95, "the broker is back: {ratios:?}");
     let log = fs::read_to_string(folder.join("broker.log")).unwrap();
-    for line in
-        ["stands still (`timeline-0`)", "goes on", "shutting down (`timeline-1`)", "is back, with what"]
-    {
+    for line in [
+        "is paused (`timeline-0`)",
+        "resumes (`timeline-0`)",
+        "shutting down (`timeline-1`)",
+        "runs again with its stored state",
+    ] {
         assert!(log.contains(line), "{line}\n{log}");
     }
     let events = fs::read_to_string(folder.join("events.ndjson")).unwrap();
@@ -232,7 +235,7 @@ fn broker_faults_of_a_document_occur_by_trials() {
     let log = fs::read_to_string(folder.join("broker.log")).unwrap();
     let restarts = log.matches("shutting down").count();
     assert!((2..=3).contains(&restarts), "{log}");
-    assert_eq!(restarts, log.matches("is back, and remembers nothing").count());
+    assert_eq!(restarts, log.matches("runs again without its earlier state").count());
 }
 
 /// Workspace with the plan and another version of its behaviour.

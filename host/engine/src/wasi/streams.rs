@@ -13,7 +13,7 @@ use crate::host::Host;
 /// Maximum number of bytes of one write.
 const WRITE_BYTES: u64 = 4096;
 
-/// Representations of the standard streams. There are no other streams.
+/// Representations of the standard streams, the only streams of a guest.
 pub(super) const STDOUT: u32 = 1;
 pub(super) const STDERR: u32 = 2;
 

@@ -127,7 +127,7 @@ impl BrokerLog {
                     self.line(at, format_args!("Client without a name is called {assigned}."))?;
                 } else if *session_present {
                     let name = Arc::clone(&client.name);
-                    self.line(at, format_args!("Client {name} goes on with its session."))?;
+                    self.line(at, format_args!("Client {name} resumes its session."))?;
                 }
                 Ok(())
             }
@@ -158,17 +158,17 @@ impl BrokerLog {
     pub(super) fn on_broker_fault(&mut self, at: Now, transition: &BrokerTransition) -> io::Result<()> {
         let fault = &transition.fault;
         match (transition.failure, transition.until) {
-            (Failure::Pause, Some(_)) => self.line(at, format_args!("The broker stands still (`{fault}`).")),
-            (Failure::Pause, None) => self.line(at, format_args!("The broker goes on (`{fault}`).")),
+            (Failure::Pause, Some(_)) => self.line(at, format_args!("The broker is paused (`{fault}`).")),
+            (Failure::Pause, None) => self.line(at, format_args!("The broker resumes (`{fault}`).")),
             (Failure::Restart { .. }, Some(_)) => {
                 self.connected.clear();
                 self.line(at, format_args!("The broker is shutting down (`{fault}`)."))
             }
             (Failure::Restart { persistent: true }, None) => {
-                self.line(at, format_args!("The broker is back, with what it had written down."))
+                self.line(at, format_args!("The broker runs again with its stored state."))
             }
             (Failure::Restart { persistent: false }, None) => {
-                self.line(at, format_args!("The broker is back, and remembers nothing."))
+                self.line(at, format_args!("The broker runs again without its earlier state."))
             }
         }
     }
@@ -213,7 +213,7 @@ impl BrokerLog {
             DeviceNotice::Connected(present) => {
                 self.connections += 1;
                 self.connected_devices.insert(id.clone());
-                let session = if *present { ", and goes on with its session" } else { "" };
+                let session = if *present { ", and resumes its session" } else { "" };
                 self.line(at, format_args!("Client {id} connected{session}."))
             }
             DeviceNotice::Disconnected(reason, _) if self.connected_devices.remove(id) => {

@@ -24,7 +24,7 @@ pub struct Partition {
     /// Directions of the messages that are dropped; both by default.
     #[serde(default = "both")]
     pub direction: Directions,
-    /// The other side as names with `*`: by default the other groups, and the broker if there are none.
+    /// The other side as names with `*`: by default the other groups, or the broker if the fleet has only this group.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peers: Option<Vec<String>>,
 }

@@ -19,7 +19,7 @@ pub enum UpdateError {
         hint: String,
     },
     /// Another update is in progress.
-    #[error("another update is under way; try `{0}` again when it is over")]
+    #[error("another update is in progress; try `{0}` again when it has ended")]
     Busy(String),
     /// The component is too large, or invalid gzip.
     #[error(transparent)]

@@ -138,7 +138,7 @@ impl Shard {
         }
     }
 
-    /// Delivers the inputs from a device's client and sends its packets, until there are no more.
+    /// Delivers the inputs from a device's client and sends its packets, until none are left.
     pub(super) fn pump(&mut self, index: usize, now: Now) {
         loop {
             while let Some(input) = self.connections.outbox.inputs.pop_front() {

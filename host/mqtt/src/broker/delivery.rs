@@ -11,7 +11,7 @@ use crate::protocol::Protocol;
 use crate::time::Time;
 
 impl<C: Copy + Ord> Broker<C> {
-    /// Stores a retained message and delivers a copy for every matching subscription. False if there is none.
+    /// Stores a retained message and delivers a copy for every matching subscription. False without a matching subscription.
     pub(super) fn distribute(
         &mut self,
         message: Message,

@@ -18,7 +18,7 @@ pub enum PublishRefusal {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HttpRefusal {
     /// The limit on requests in flight is reached.
-    #[error("{0} requests are under way, as many as allowed")]
+    #[error("{0} requests have no response yet, as many as allowed")]
     TooMany(u32),
     /// The body exceeds the limit, in bytes.
     #[error("the body exceeds the limit of {0} bytes")]

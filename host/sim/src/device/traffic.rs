@@ -85,7 +85,7 @@ impl Device {
         while self.injector.has_releasable() && self.release(now, actions) {}
     }
 
-    /// Forwards one message that was held back long enough. False if there is none.
+    /// Forwards one message that was held back long enough. False if no message is due.
     pub(super) fn release(&mut self, now: Now, actions: &mut Vec<Action>) -> bool {
         let mut passed = std::mem::take(&mut self.passed);
         let Some(released) = self.injector.release(now.run, &mut self.ledger, &mut passed) else {

@@ -145,7 +145,7 @@ impl Injector {
     }
 
     /// Passes a message through the faults. The resulting copies, each with its delay, are appended to
-    /// `passed`; there are none if the message is dropped or held back. Messages that waited for this one
+    /// `passed`; a message that is dropped or held back has none. Messages that waited for this one
     /// become releasable. Returns the last fault that dropped the message, or a copy of it.
     pub fn judge(
         &mut self,

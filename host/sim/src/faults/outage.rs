@@ -218,7 +218,7 @@ impl Outage {
         }
     }
 
-    /// Ends the outage early. False if there is none.
+    /// Ends the outage early. False without an outage.
     pub(super) fn end_early(&mut self, now: Time) -> bool {
         let fault = Arc::clone(&self.fault);
         match fault.model.recurrence().filter(|_| self.until.is_some()) {

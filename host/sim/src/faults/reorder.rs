@@ -114,7 +114,7 @@ impl HeldMessages {
         self.0.len() < Self::CAPACITY
     }
 
-    /// Replaces `HoldBack` with `Pass` if there is no space.
+    /// Replaces `HoldBack` with `Pass` if no more message can be held.
     pub(super) fn admit(&self, verdict: Verdict) -> Verdict {
         match verdict {
             Verdict::HoldBack { .. } if !self.has_room() => Verdict::Pass,

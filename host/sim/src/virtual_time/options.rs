@@ -23,7 +23,7 @@ pub struct Options {
     pub outbound_http: OutboundHttp,
 }
 
-/// The outcome of HTTP requests that devices send. There is no network except for the broker in virtual time.
+/// The outcome of HTTP requests that devices send. Virtual time has no network except for the broker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OutboundHttp {
     /// Every request fails as unreachable.

@@ -38,7 +38,7 @@ impl<B: Behaviour + Send + 'static> Fleet<B> {
     ///
     /// # Panics
     ///
-    /// If there is none.
+    /// If no message matches.
     pub fn last(&self, filter: &str) -> Published {
         self.published(filter).pop().unwrap_or_else(|| panic!("nothing was published on {filter}"))
     }

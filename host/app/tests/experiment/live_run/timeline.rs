@@ -137,9 +137,12 @@ fn the_embedded_broker_pauses_and_restarts() {
     let printed: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     let folder = workspace.0.path().join(printed["folder"].as_str().unwrap());
     let log = fs::read_to_string(folder.join("broker.log")).unwrap();
-    for line in
-        ["stands still (`timeline-0`)", "goes on", "shutting down (`timeline-1`)", "is back, with what"]
-    {
+    for line in [
+        "is paused (`timeline-0`)",
+        "resumes (`timeline-0`)",
+        "shutting down (`timeline-1`)",
+        "runs again with its stored state",
+    ] {
         assert!(log.contains(line), "{line}\n{log}");
     }
     // The log is the broker's own, with the same texts as in virtual time.
