@@ -1,9 +1,12 @@
 //! HTTP client of devices and of callers of the fleet's HTTP API.
 
 use std::error::Error;
+use std::io;
 
 use reqwest::{Client, redirect};
 
+use crate::reason_text::hidden_tls;
+use crate::reason_text::tls::{Peer, problem};
 use crate::tls;
 
 /// HTTP client without redirects, since they would bypass the allow-list of a device's hosts, and without
@@ -23,13 +26,54 @@ pub fn client() -> Result<Client, String> {
     builder.build().map_err(|error| error_chain(&error))
 }
 
-/// Error text with all its sources, which `Display` of `reqwest` errors leaves out.
+/// Error text with all its sources, which `Display` of `reqwest` errors leaves out. A TLS error is told with
+/// its remedy.
 pub fn error_chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
+        let in_io = cause.downcast_ref::<io::Error>().and_then(hidden_tls);
+        if let Some(error) = cause.downcast_ref::<rustls::Error>().or(in_io) {
+            return format!("{text}: TLS failed: {}", problem(Peer::HttpServer, error));
+        }
         text = format!("{text}: {cause}");
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use rustls::pki_types::PrivateKeyDer;
+    use rustls::{ServerConfig, ServerConnection};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_tls_error_of_a_request_is_told_in_words() {
+        let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config =
+            ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config =
+            config.with_no_client_auth().with_single_cert(vec![own.cert.der().clone()], key).unwrap();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("https://localhost:{}/", listener.local_addr().unwrap().port());
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut connection = ServerConnection::new(Arc::new(config)).unwrap();
+            // Ends with the client's alert.
+            connection.complete_io(&mut stream).unwrap_err()
+        });
+        let error = client().unwrap().get(&url).send().await.unwrap_err();
+        let text = error_chain(&error);
+        assert!(
+            text.contains("TLS failed: no authority of this system signed the server's certificate"),
+            "{text}"
+        );
+        server.join().unwrap();
+    }
 }

@@ -1,10 +1,15 @@
 //! Readable texts for connection errors.
+//!
+//! * `tls`: TLS errors, for brokers and for HTTP servers.
+
+pub(crate) mod tls;
 
 use std::error::Error;
 use std::io;
 use std::time::Duration;
 
 use crate::stream::StreamError;
+use tls::Peer;
 pub(crate) use wasmote_mqtt::reason_text::{connection_refused, humanize, server_disconnected};
 
 /// Text for a failed byte stream.
@@ -30,68 +35,22 @@ pub(crate) fn handshake(address: &str, error: &io::Error) -> String {
     if error.kind() == io::ErrorKind::UnexpectedEof {
         return format!("TLS with {address} failed: it closed the connection during the handshake; {remedy}");
     }
-    // Errors of injected faults have no OS error code.
-    let is_os_error = error.raw_os_error().is_some();
-    match error.kind() {
-        io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe if is_os_error => {
-            format!("TLS with {address} failed: {error}; {remedy}")
-        }
-        _ => format!("TLS with {address} failed: {error}"),
+    match is_close_by_peer(error) {
+        true => format!("TLS with {address} failed: {error}; {remedy}"),
+        false => format!("TLS with {address} failed: {error}"),
     }
 }
 
-/// Text for a TLS error, with a remedy where there is one.
+/// Whether the error means that the peer has closed the connection with unread data.
+pub(crate) fn is_close_by_peer(error: &io::Error) -> bool {
+    // Errors of injected faults have no OS error code.
+    error.raw_os_error().is_some()
+        && matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe)
+}
+
+/// Text for a TLS error, with its remedy.
 pub(crate) fn tls_error(address: &str, error: &rustls::Error) -> String {
-    use rustls::{AlertDescription as Alert, CertificateError as Certificate, InvalidMessage};
-    let remedy = match error {
-        rustls::Error::InvalidCertificate(Certificate::UnknownIssuer | Certificate::BadSignature) => {
-            "; the CA certificate is not the one that signed the broker's"
-        }
-        rustls::Error::InvalidCertificate(
-            Certificate::NotValidForName | Certificate::NotValidForNameContext { .. },
-        ) => "; use a name that the broker's certificate is for",
-        rustls::Error::InvalidCertificate(Certificate::Expired | Certificate::ExpiredContext { .. }) => {
-            "; renew the broker's certificate, or set the clock of this machine"
-        }
-        rustls::Error::InvalidCertificate(
-            Certificate::NotValidYet | Certificate::NotValidYetContext { .. },
-        ) => "; set the clock of this machine, or of the one that made the broker's certificate",
-        rustls::Error::InvalidCertificate(
-            Certificate::InvalidPurpose | Certificate::InvalidPurposeContext { .. },
-        ) => "; the broker needs a certificate for servers",
-        rustls::Error::InvalidCertificate(Certificate::Other(_)) => {
-            "; the broker needs a certificate that is signed by a CA and is not itself a CA certificate"
-        }
-        rustls::Error::AlertReceived(Alert::CertificateRequired | Alert::NoCertificate) => {
-            "; the broker asks for a client certificate"
-        }
-        rustls::Error::AlertReceived(Alert::HandshakeFailure) => {
-            "; the broker may ask for a client certificate, or for other cipher suites"
-        }
-        rustls::Error::AlertReceived(Alert::UnknownCA | Alert::BadCertificate | Alert::DecryptError) => {
-            "; the broker does not trust the authority that signed the client certificate"
-        }
-        rustls::Error::AlertReceived(Alert::CertificateExpired | Alert::CertificateRevoked) => {
-            "; renew the client certificate"
-        }
-        rustls::Error::AlertReceived(Alert::UnsupportedCertificate | Alert::CertificateUnknown) => {
-            "; the broker does not accept this type of client certificate"
-        }
-        rustls::Error::AlertReceived(Alert::AccessDenied) => {
-            "; the broker denies access to this client certificate"
-        }
-        rustls::Error::AlertReceived(Alert::UnrecognisedName) => {
-            "; use a host name that the broker is configured for"
-        }
-        rustls::Error::AlertReceived(Alert::ProtocolVersion) | rustls::Error::PeerIncompatible(_) => {
-            "; the broker has to speak TLS 1.2 or 1.3"
-        }
-        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => {
-            "; the broker does not speak TLS on this port"
-        }
-        _ => "",
-    };
-    format!("TLS with {address} failed: {error}{remedy}")
+    format!("TLS with {address} failed: {}", tls::problem(Peer::Broker, error))
 }
 
 /// Text for an I/O error of a library's TLS handshake, which may wrap a TLS error.
@@ -118,8 +77,37 @@ pub(crate) fn library(address: &str, error: &(dyn Error + 'static)) -> String {
     error.to_string()
 }
 
-fn hidden_tls(error: &io::Error) -> Option<&rustls::Error> {
-    error.get_ref()?.downcast_ref()
+/// TLS error inside an I/O error, which may itself be inside another.
+pub(crate) fn hidden_tls(error: &io::Error) -> Option<&rustls::Error> {
+    let inner = error.get_ref()?;
+    inner.downcast_ref().or_else(|| hidden_tls(inner.downcast_ref()?))
+}
+
+/// Text for a broker that did not answer the TLS handshake in time.
+pub(crate) fn no_handshake(address: &str, within: Duration) -> String {
+    let no_answer = no_answer(address, within);
+    format!("{no_answer} to the TLS handshake; check that the broker speaks TLS on this port")
+}
+
+/// Text for a broker that answered CONNECT with the end of the connection.
+pub(crate) fn closed_before_connack(address: &str, is_tls: bool) -> String {
+    let cause = match is_tls {
+        true => "it may ask for a client certificate (--cert and --key), or refuse this client",
+        false => {
+            "the port may be for TLS (use mqtts://), or it may refuse this client or this version of MQTT"
+        }
+    };
+    format!("{address} closed the connection before it answered CONNECT; {cause}")
+}
+
+/// Text for a broker that answered CONNECT with TLS.
+pub(crate) fn speaks_tls(address: &str) -> String {
+    format!("{address} answered with TLS; the broker speaks TLS on this port: use mqtts://")
+}
+
+/// Whether bytes that a broker sent first are a TLS alert [RFC 8446, section 5.1], which no MQTT packet is.
+pub(crate) fn is_tls_alert(bytes: &[u8]) -> bool {
+    matches!(bytes, [0x15, 0x03, ..])
 }
 
 /// Text for a broker that did not respond in time.
@@ -141,8 +129,8 @@ mod tests {
     fn an_error_of_tls_says_what_to_do_about_it_wherever_it_is_hidden() {
         let alert = || rustls::Error::AlertReceived(AlertDescription::CertificateRequired);
         let expected = tls_error("b:8883", &alert());
-        assert!(expected.ends_with("; the broker asks for a client certificate"), "{expected}");
-        assert!(expected.starts_with("TLS with b:8883 failed: received fatal alert"), "{expected}");
+        let text = "TLS with b:8883 failed: the broker asks for a client certificate; name one with --cert and --key";
+        assert_eq!(expected, text);
         let hidden = || io::Error::new(io::ErrorKind::InvalidData, alert());
         assert_eq!(tls_io("b:8883", &hidden()), expected);
         let state = rumqttc::ConnectionError::MqttState(rumqttc::StateError::Io(hidden()));

@@ -89,6 +89,11 @@ impl ByteStream {
         }
     }
 
+    /// Whether TLS protects the stream.
+    pub(crate) fn is_tls(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+
     /// Whether MQTT can write: with TLS, the handshake is complete.
     pub(crate) fn is_open(&self) -> bool {
         match self {

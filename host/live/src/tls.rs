@@ -1,39 +1,64 @@
 //! TLS configuration: client certificates of devices and of the host, and trusted authorities.
+//!
+//! * `pem`: certificates and keys in PEM files.
+
+mod pem;
 
 use std::sync::Arc;
 
 use rustls::client::WantsClientCert;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 
 use crate::config::TlsMaterial;
+use crate::reason_text::tls;
+
+/// File of [`TlsMaterial`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsFile {
+    /// Trusted authorities.
+    Ca,
+    /// Client certificate.
+    Cert,
+    /// Key of the client certificate.
+    Key,
+}
+
+impl TlsFile {
+    /// Flag that names the file.
+    pub fn flag(self) -> &'static str {
+        match self {
+            Self::Ca => "--ca",
+            Self::Cert => "--cert",
+            Self::Key => "--key",
+        }
+    }
+}
+
+impl std::fmt::Display for TlsFile {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(match self {
+            Self::Ca => "CA certificate",
+            Self::Cert => "client certificate",
+            Self::Key => "client key",
+        })
+    }
+}
 
 /// Unusable certificate or TLS configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TlsError {
-    /// The file is not valid PEM.
-    #[error("the {what} cannot be read: {why}; expected PEM, with lines such as `-----BEGIN {label}-----`")]
-    NotPem {
-        /// Name of the file's role.
-        what: &'static str,
-        /// Error of the parser.
-        why: String,
-        /// PEM label that was expected.
-        label: &'static str,
-    },
-    /// The PEM file contains no certificate.
-    #[error("the {what} holds no certificate")]
-    NoCertificate {
-        /// Name of the file's role.
-        what: &'static str,
+    /// A file cannot be used.
+    #[error("the {file} {problem}")]
+    Unusable {
+        /// Role of the file.
+        file: TlsFile,
+        /// Problem and remedy, as the rest of a sentence about the file.
+        problem: String,
     },
     /// The system's certificate store is empty.
     #[error("the system has no certificate authorities; give the broker's CA certificate")]
     NoSystemStore,
-    /// Certificate and key do not match, or have an unsupported type.
-    #[error("the client certificate and its key cannot be used: {0}")]
-    ClientAuth(String),
     /// The broker's host is neither a DNS name nor an IP address.
     #[error(
         "`{0}` is neither a DNS name nor an IP address, so no certificate can be for it; use another name of the broker"
@@ -42,6 +67,16 @@ pub enum TlsError {
     /// The TLS library cannot be set up.
     #[error("TLS cannot be set up: {0}")]
     Setup(String),
+}
+
+impl TlsError {
+    /// File that cannot be used, if it is one of the material's.
+    pub fn file(&self) -> Option<TlsFile> {
+        match self {
+            Self::Unusable { file, .. } => Some(*file),
+            _ => None,
+        }
+    }
 }
 
 /// TLS client configuration for one broker, shared by all connections.
@@ -78,15 +113,9 @@ pub(crate) fn client_config(material: Option<&TlsMaterial>) -> Result<Arc<Client
     let config = match material.and_then(|material| material.client.as_ref()) {
         None => builder.with_no_client_auth(),
         Some((chain, key)) => {
-            let chain = certificates(chain, "client certificate")?;
-            let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| TlsError::NotPem {
-                what: "client key",
-                why: error.to_string(),
-                label: "PRIVATE KEY",
-            })?;
-            builder
-                .with_client_auth_cert(chain, key)
-                .map_err(|error| TlsError::ClientAuth(error.to_string()))?
+            let chain = certificates(chain, TlsFile::Cert)?;
+            let key = pem::key(key).map_err(|problem| TlsError::Unusable { file: TlsFile::Key, problem })?;
+            builder.with_client_auth_cert(chain, key).map_err(|error| client_auth_error(&error))?
         }
     };
     Ok(Arc::new(config))
@@ -107,14 +136,30 @@ fn builder(roots: RootCertStore) -> Result<ConfigBuilder<ClientConfig, WantsClie
 
 fn root_store(pem: &[u8]) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
-    for certificate in certificates(pem, "CA certificate")? {
-        roots.add(certificate).map_err(|error| TlsError::NotPem {
-            what: "CA certificate",
-            why: error.to_string(),
-            label: "CERTIFICATE",
+    for certificate in certificates(pem, TlsFile::Ca)? {
+        roots.add(certificate).map_err(|_| TlsError::Unusable {
+            file: TlsFile::Ca,
+            problem: "cannot be decoded: its PEM holds no X.509 certificate".to_owned(),
         })?;
     }
     Ok(roots)
+}
+
+/// Error of the library about the client certificate and its key.
+fn client_auth_error(error: &rustls::Error) -> TlsError {
+    let (file, problem) = match error {
+        rustls::Error::InconsistentKeys(_) => (
+            TlsFile::Key,
+            "does not belong to the client certificate; give the key that the certificate was made with".to_owned(),
+        ),
+        rustls::Error::InvalidCertificate(error) => (TlsFile::Cert, tls::own_certificate(error)),
+        _ => (
+            TlsFile::Key,
+            "has a type or size that is not supported; use RSA of 2048 bits or more, ECDSA P-256 or P-384, or Ed25519"
+                .to_owned(),
+        ),
+    };
+    TlsError::Unusable { file, problem }
 }
 
 /// Certificate store of the system. Unreadable certificates are skipped, as browsers do.
@@ -124,11 +169,8 @@ fn system_store() -> Result<RootCertStore, TlsError> {
     if roots.is_empty() { Err(TlsError::NoSystemStore) } else { Ok(roots) }
 }
 
-fn certificates(pem: &[u8], what: &'static str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let found = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
-    let found =
-        found.map_err(|error| TlsError::NotPem { what, why: error.to_string(), label: "CERTIFICATE" })?;
-    if found.is_empty() { Err(TlsError::NoCertificate { what }) } else { Ok(found) }
+fn certificates(pem: &[u8], file: TlsFile) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    pem::certificates(pem).map_err(|problem| TlsError::Unusable { file, problem })
 }
 
 #[cfg(test)]
@@ -142,12 +184,12 @@ mod tests {
     #[test]
     fn bad_material_names_the_file_and_what_was_expected() {
         let ca = |text: &str| TlsMaterial { ca: Some(text.into()), client: None };
-        assert_eq!(error_text(ca("hello")), "the CA certificate holds no certificate");
+        let found = "the CA certificate holds no PEM; expected lines such as `-----BEGIN CERTIFICATE-----`";
+        assert_eq!(error_text(ca("hello")), found);
         let damaged = "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n";
-        assert!(
-            error_text(ca(damaged)).starts_with("the CA certificate cannot be read"),
-            "{}",
-            error_text(ca(damaged))
-        );
+        let found = error_text(ca(damaged));
+        assert!(found.starts_with("the CA certificate is damaged: "), "{found}");
+        let not_x509 = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        assert!(error_text(ca(not_x509)).contains("cannot be decoded"), "{}", error_text(ca(not_x509)));
     }
 }

@@ -121,6 +121,7 @@ fn build_settings(layers: &Layers<'_>) -> Result<Settings, ConfigError> {
         })?;
     }
     let broker = layers.get(|it| &it.broker).unwrap_or(BrokerChoice::Embedded(BrokerChoice::PORT));
+    let protocol = layers.get(|it| &it.mqtt).map(|MqttVersion(protocol)| protocol).unwrap_or_default();
     let names = || groups.iter().map(|group| group.name.as_str());
     let faults = fleet_faults(layers)?;
     for set in groups.iter().filter_map(|group| group.faults.as_ref()).chain([&faults]) {
@@ -132,10 +133,10 @@ fn build_settings(layers: &Layers<'_>) -> Result<Settings, ConfigError> {
     let length = |option: fn(&Options) -> &Option<DurationValue>| layers.get(option).map(|length| length.0);
     Ok(Settings {
         given: Arc::new(layers.given.clone()),
-        connection: connection::resolve(layers, &broker)?,
+        connection: connection::resolve(layers, &broker, protocol)?,
         device_id,
         topic_root: layers.get(|it| &it.topic_root).map_or(DEFAULT_TOPIC_ROOT.into(), |root| root.0.into()),
-        protocol: layers.get(|it| &it.mqtt).map(|MqttVersion(protocol)| protocol).unwrap_or_default(),
+        protocol,
         seed: layers.get(|it| &it.seed).unwrap_or_else(draw_seed),
         duration: length(|it| &it.duration),
         drain: length(|it| &it.drain).unwrap_or(DEFAULT_DRAIN),
@@ -307,6 +308,33 @@ mod tests {
             duplicate.contains("group[1].name") && duplicate.contains("`heartbeat` is taken"),
             "{duplicate}"
         );
+    }
+
+    #[test]
+    fn a_password_without_a_user_needs_mqtt_5() {
+        let password = ["--broker-password", "secret", "--broker", "mqtt://b"];
+        let settings = run(&password).unwrap();
+        assert_eq!(
+            (settings.connection.username, settings.connection.password.as_deref()),
+            (None, Some("secret"))
+        );
+        let problem = run(&[&password[..], &["--mqtt", "3.1.1"]].concat()).unwrap_err().to_string();
+        assert!(
+            problem.starts_with("--broker-password: MQTT 3.1.1 allows no password without a user"),
+            "{problem}"
+        );
+        let user = run(&["--broker-user", "me", "--broker", "mqtt://b", "--mqtt", "3.1.1"]).unwrap();
+        assert_eq!((user.connection.username.as_deref(), user.connection.password), (Some("me"), None));
+    }
+
+    #[test]
+    fn an_unusable_certificate_is_named_with_its_flag_and_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ca.pem");
+        std::fs::write(&path, "").unwrap();
+        let path = path.to_str().unwrap();
+        let problem = run(&["--ca", path, "--broker", "mqtts://b"]).unwrap_err().to_string();
+        assert_eq!(problem, format!("--ca {path}: the CA certificate is empty"));
     }
 
     #[test]

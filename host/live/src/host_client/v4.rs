@@ -38,9 +38,15 @@ fn options(connection: HostConnection, tls: Option<TlsClient>, dialer: HostDiale
     out.set_keep_alive(keep_alive(&options));
     out.set_clean_session(true);
     out.set_max_packet_size(MAX_PACKET_SIZE as usize, MAX_PACKET_SIZE as usize);
-    // 3.1.1 allows no password without a user name [MQTT-3.1.2-22].
-    if let Some(username) = &options.username {
-        out.set_credentials(username, options.password.clone().unwrap_or_default());
+    match (&options.username, &options.password) {
+        (Some(username), Some(password)) => {
+            out.set_credentials(username, password.clone());
+        }
+        (Some(username), None) => {
+            out.set_username(username);
+        }
+        // 3.1.1 allows no password without a user name [MQTT-3.1.2-22], which the configuration checks.
+        (None, _) => {}
     }
     if let Some(tls) = tls {
         out.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls.config)));
@@ -72,12 +78,22 @@ fn lost(error: &ConnectionError, dialer: &HostDialer) -> ConnectionLost {
         error,
         ConnectionError::ConnectionRefused(_) | ConnectionError::MqttState(StateError::ConnectionAborted)
     );
+    let is_closed = matches!(error, ConnectionError::MqttState(StateError::ConnectionAborted));
+    if !matches!(error, ConnectionError::Tls(_))
+        && let Some(reason) = dialer.reason(is_closed)
+    {
+        return ConnectionLost { reason, by_broker: is_closed };
+    }
     let reason = match error {
         ConnectionError::ConnectionRefused(code) => reason_text::connection_refused(code),
         ConnectionError::NetworkTimeout => dialer.no_answer(CONNECT_TIMEOUT),
         ConnectionError::MqttState(StateError::ConnectionAborted) => reason_text::CONNECTION_CLOSED.into(),
         ConnectionError::MqttState(StateError::AwaitPingResp) => reason_text::KEEPALIVE_TIMED_OUT.into(),
         ConnectionError::Tls(TlsError::Io(error)) => reason_text::tls_io(&dialer.address(), error),
+        // The library does not name the error inside as its source.
+        ConnectionError::MqttState(StateError::Deserialization(error)) => {
+            reason_text::library(&dialer.address(), error)
+        }
         other => reason_text::library(&dialer.address(), other),
     };
     ConnectionLost { reason, by_broker }

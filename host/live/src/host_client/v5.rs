@@ -37,8 +37,11 @@ fn options(connection: HostConnection, tls: Option<TlsClient>, dialer: HostDiale
     out.set_max_packet_size(Some(MAX_PACKET_SIZE));
     out.set_connect_timeout(CONNECT_TIMEOUT);
     match (&options.username, &options.password) {
-        (Some(username), password) => {
-            out.set_credentials(username, password.clone().unwrap_or_default());
+        (Some(username), Some(password)) => {
+            out.set_credentials(username, password.clone());
+        }
+        (Some(username), None) => {
+            out.set_username(username);
         }
         (None, Some(password)) => {
             out.set_password(password.clone());
@@ -77,6 +80,12 @@ fn lost(error: &ConnectionError, dialer: &HostDialer) -> ConnectionLost {
         ConnectionError::ConnectionRefused(_)
             | ConnectionError::MqttState(StateError::ConnectionAborted | StateError::ServerDisconnect { .. })
     );
+    let is_closed = matches!(error, ConnectionError::MqttState(StateError::ConnectionAborted));
+    if !matches!(error, ConnectionError::Tls(_))
+        && let Some(reason) = dialer.reason(is_closed)
+    {
+        return ConnectionLost { reason, by_broker: is_closed };
+    }
     let reason = match error {
         ConnectionError::ConnectionRefused(code) => reason_text::connection_refused(code),
         ConnectionError::Timeout(_) => dialer.no_answer(CONNECT_TIMEOUT),
@@ -86,6 +95,10 @@ fn lost(error: &ConnectionError, dialer: &HostDialer) -> ConnectionLost {
             reason_text::server_disconnected(reason_code, reason_string.as_deref())
         }
         ConnectionError::Tls(TlsError::Io(error)) => reason_text::tls_io(&dialer.address(), error),
+        // The library does not name the error inside as its source.
+        ConnectionError::MqttState(StateError::Deserialization(error)) => {
+            reason_text::library(&dialer.address(), error)
+        }
         other => reason_text::library(&dialer.address(), other),
     };
     ConnectionLost { reason, by_broker }

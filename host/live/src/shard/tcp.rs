@@ -26,8 +26,8 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
 use wasmote_mqtt::broker::packet::{Connect, Request};
+use wasmote_mqtt::client::Client;
 use wasmote_mqtt::client::ids::ConnectionId;
-use wasmote_mqtt::client::{Client, RESPONSE_TIMEOUT};
 use wasmote_mqtt::codec::client::ClientCodec;
 use wasmote_mqtt::protocol::Protocol;
 use wasmote_mqtt::time::Time;
@@ -36,7 +36,6 @@ use wasmote_sim::device::Outbox;
 use wasmote_sim::link::AtMostOnce;
 
 use super::event::ShardEvent;
-use crate::reason_text;
 use crate::socket::{CLOSE_TIMEOUT, SocketControl};
 use open_socket::{OpenSocket, RejectedPublish};
 pub(crate) use readiness::ReadySet;
@@ -391,7 +390,7 @@ impl TcpConnection {
             && client.connect_deadline().is_some_and(|due| due <= now)
         {
             // The client would report this too, but does not know the broker's address.
-            let reason = reason_text::no_answer(&sockets.dialer.address_at(open.peer), RESPONSE_TIMEOUT);
+            let reason = open.no_answer(&sockets.dialer);
             self.connection_lost(reason, client, now, sockets, out);
         }
     }

@@ -7,6 +7,7 @@ mod support;
 
 mod broker;
 mod byte_streams;
+mod certificates;
 mod failover;
 mod fleets;
 mod host_client;

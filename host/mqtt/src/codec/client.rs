@@ -67,6 +67,9 @@ pub enum SendError {
     /// A field exceeds 65,535 bytes [MQTT-1.5.4], [MQTT-1.5.6].
     #[error("a string, or the payload of a will, exceeds the 65,535 bytes that MQTT allows")]
     TooLong,
+    /// A password without a user name on 3.1.1 [MQTT-3.1.2-22 of 3.1.1].
+    #[error("MQTT 3.1.1 allows no password without a user name; give a user name, or use MQTT 5")]
+    PasswordWithoutUser,
 }
 
 impl ClientCodec {

@@ -1,11 +1,12 @@
 //! Resolution of the connection options of devices.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use wasmote_live::config::{ConnectionOptions, TlsMaterial};
-use wasmote_live::tls::TlsError;
+use wasmote_live::tls::{TlsError, TlsFile};
+use wasmote_mqtt::protocol::Protocol;
 
 use super::{CURRENT_DIR, Layers};
 use crate::config::options::GivenOptions;
@@ -14,13 +15,18 @@ use crate::config::values::{BrokerChoice, DurationValue, Keepalive};
 use crate::config::{ConfigError, DEFAULT_KEEPALIVE};
 use crate::regular_file::without_bom;
 
-pub(super) fn resolve(layers: &Layers<'_>, broker: &BrokerChoice) -> Result<ConnectionOptions, ConfigError> {
+pub(super) fn resolve(
+    layers: &Layers<'_>,
+    broker: &BrokerChoice,
+    protocol: Protocol,
+) -> Result<ConnectionOptions, ConfigError> {
     let username = layers.get(|it| &it.broker_user);
     let password = password(layers)?;
-    if password.is_some() && username.is_none() {
+    // MQTT 5 allows a password alone [MQTT-3.1.2-22 of 3.1.1].
+    if password.is_some() && username.is_none() && protocol == Protocol::V4 {
         return Err(ConfigError::invalid(
             "--broker-password",
-            "it needs a user; name one with --broker-user",
+            "MQTT 3.1.1 allows no password without a user; name one with --broker-user, or use --mqtt 5",
         ));
     }
     let uses_tls = matches!(broker, BrokerChoice::Remote(url) if url.tls);
@@ -78,14 +84,27 @@ fn tls(layers: &Layers<'_>, is_used: bool) -> Result<Option<TlsMaterial>, Config
         }
         _ => {}
     }
-    let ca = ca.map(|path| read(&path, "--ca")).transpose()?;
-    let cert = cert.map(|path| read(&path, "--cert")).transpose()?;
-    let key = key.map(|path| read(&path, "--key")).transpose()?;
-    let client = cert.zip(key);
-    let material = (ca.is_some() || client.is_some()).then_some(TlsMaterial { ca, client });
+    let content =
+        |path: &Option<PathBuf>, file: TlsFile| path.as_ref().map(|path| read(path, file.flag())).transpose();
+    let client = content(&cert, TlsFile::Cert)?.zip(content(&key, TlsFile::Key)?);
+    let trusted = content(&ca, TlsFile::Ca)?;
+    let material = (trusted.is_some() || client.is_some()).then_some(TlsMaterial { ca: trusted, client });
     if let Some(material) = &material {
-        // The error names the file.
-        let unusable = |problem: TlsError| ConfigError::invalid("--ca, --cert, --key", problem.to_string());
+        let unusable = |problem: TlsError| {
+            let path = |file: TlsFile| match file {
+                TlsFile::Ca => &ca,
+                TlsFile::Cert => &cert,
+                TlsFile::Key => &key,
+            };
+            let setting = match problem.file() {
+                Some(file) => {
+                    let path = path(file).as_ref().map(|path| path.display().to_string());
+                    format!("{} {}", file.flag(), path.unwrap_or_default())
+                }
+                None => "--ca, --cert, --key".to_owned(),
+            };
+            ConfigError::invalid(setting, problem.to_string())
+        };
         material.check().map_err(unusable)?;
     }
     Ok(material)

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 
 use wasmote_mqtt::broker::packet::{Publish, Request};
+use wasmote_mqtt::client::RESPONSE_TIMEOUT;
 use wasmote_mqtt::client::ids::ConnectionId;
 use wasmote_mqtt::codec::client::{ClientCodec, SendError};
 use wasmote_mqtt::message::Message;
@@ -15,7 +16,7 @@ use wasmote_sim::link::AtMostOnce;
 use super::readiness::SocketWaker;
 use super::sockets::{Dialer, Scratch};
 use crate::reason_text;
-use crate::stream::{ByteStream, Received};
+use crate::stream::{ByteStream, Received, StreamError};
 
 /// Maximum size of one write, in bytes.
 const MAX_WRITE: usize = 64 << 10;
@@ -38,7 +39,7 @@ pub(super) struct OpenSocket {
     waker: Waker,
     stream: ByteStream,
     /// Address that the connection has reached.
-    pub(super) peer: Option<IpAddr>,
+    peer: Option<IpAddr>,
 }
 
 struct PartialPacket {
@@ -79,6 +80,19 @@ impl OpenSocket {
         self.queue.len() >= MAX_WAITING
     }
 
+    fn closed_before_connack(&self, dialer: &Dialer) -> String {
+        reason_text::closed_before_connack(&dialer.address_at(self.peer), self.stream.is_tls())
+    }
+
+    /// Text for a broker that has not answered CONNECT in time.
+    pub(super) fn no_answer(&self, dialer: &Dialer) -> String {
+        let address = dialer.address_at(self.peer);
+        match self.stream.is_open() {
+            true => reason_text::no_answer(&address, RESPONSE_TIMEOUT),
+            false => reason_text::no_handshake(&address, RESPONSE_TIMEOUT),
+        }
+    }
+
     pub(super) fn enqueue(&mut self, request: Request) {
         self.queue.push_back(request);
     }
@@ -101,8 +115,17 @@ impl OpenSocket {
                 None => Ok(false),
                 Some(reason) => Err(reason),
             },
+            Err(StreamError::Tcp(error))
+                if !self.codec.is_accepted() && reason_text::is_close_by_peer(&error) =>
+            {
+                Err(self.closed_before_connack(dialer))
+            }
             Err(error) => Err(reason_text::stream(&dialer.address_at(self.peer), &error)),
+            Ok(Received::Closed) if !self.codec.is_accepted() => Err(self.closed_before_connack(dialer)),
             Ok(Received::Closed) => Err(reason_text::CONNECTION_CLOSED.to_owned()),
+            Ok(Received::Data(bytes)) if !self.codec.is_accepted() && reason_text::is_tls_alert(bytes) => {
+                Err(reason_text::speaks_tls(&dialer.address_at(self.peer)))
+            }
             Ok(Received::Data(bytes)) => match self.codec.read(bytes, &mut scratch.incoming) {
                 Ok(()) => Ok(true),
                 Err(violation) => Err(format!("the broker violated the MQTT protocol: {violation}")),

@@ -71,8 +71,10 @@ impl ClientCodec {
         credentials: Credentials<'_>,
         body: &mut BytesMut,
     ) -> Result<(), SendError> {
-        // 3.1.1 allows no password without a user name [MQTT-3.1.2-22 of 3.1.1].
-        let password = credentials.password.filter(|_| self.is_v5() || credentials.username.is_some());
+        let password = credentials.password;
+        if !self.is_v5() && password.is_some() && credentials.username.is_none() {
+            return Err(SendError::PasswordWithoutUser);
+        }
         let will = connect.will.as_ref();
         let will_flags = will.map_or(0, |Will { message, .. }| {
             0x04 | u8::from(message.qos) << 3 | u8::from(message.retain) << 5
