@@ -98,10 +98,17 @@ fn response_to_wit(response: HttpResponse) -> wit::HttpResponse {
     }
 }
 
-/// Converts the response of a guest. A status outside of 100 to 599 becomes 500.
-pub(crate) fn response_from_wit(response: wit::HttpResponse) -> HttpResponse {
+/// Converts the response of a guest. A response with a status outside of 100 to 599, or with more bytes of headers
+/// and body than the limit, becomes one with status 500.
+pub(crate) fn response_from_wit(response: wit::HttpResponse, limit: usize) -> HttpResponse {
     if !(100..=599).contains(&response.status) {
         let text = format!("the behaviour answered with the status {}\n", response.status);
+        return HttpResponse::text(500, text);
+    }
+    let headers = response.headers.iter().map(|header| header.name.len() + header.value.len());
+    let bytes = headers.sum::<usize>() + response.body.len();
+    if bytes > limit {
+        let text = format!("the behaviour answered with {bytes} bytes, and its limit is {limit}\n");
         return HttpResponse::text(500, text);
     }
     HttpResponse {

@@ -124,4 +124,34 @@ mod tests {
         assert!(readme.contains(&format!("costs {ACCEPTED} more")));
         assert!(readme.contains(&format!("costs {PER_ENTRY} more")));
     }
+
+    #[test]
+    fn the_interfaces_name_every_cost() {
+        let interfaces = [
+            ("clock", include_str!("../../../wit/clock.wit")),
+            ("config", include_str!("../../../wit/config.wit")),
+            ("faults", include_str!("../../../wit/faults.wit")),
+            ("http", include_str!("../../../wit/http.wit")),
+            ("log", include_str!("../../../wit/log.wit")),
+            ("metrics", include_str!("../../../wit/metrics.wit")),
+            ("mqtt", include_str!("../../../wit/mqtt.wit")),
+            ("random", include_str!("../../../wit/random.wit")),
+            ("state", include_str!("../../../wit/state.wit")),
+            ("timers", include_str!("../../../wit/timers.wit")),
+        ];
+        for Cost { import, base, per_byte } in ALL.iter().filter(|cost| !cost.import.starts_with("wasi")) {
+            let interface = import.split('.').next().unwrap_or_default();
+            let found = interfaces.iter().find(|(name, _)| *name == interface);
+            let (_, text) = found.unwrap_or_else(|| panic!("there is no wit/{interface}.wit"));
+            let documentation: String =
+                text.lines().filter_map(|line| line.trim().strip_prefix("///")).collect();
+            let base = match base {
+                1_000.. => format!("{},{:03}", base / 1_000, base % 1_000),
+                _ => base.to_string(),
+            };
+            assert!(documentation.contains(&format!(" {base}")), "{import}: {base}");
+            let for_bytes = format!(" {per_byte} for each byte");
+            assert!(*per_byte == 0 || documentation.contains(&for_bytes), "{import}:{for_bytes}");
+        }
+    }
 }

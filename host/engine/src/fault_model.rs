@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use wasmote_sim::behaviour::{Trap, TrapKind};
+use wasmote_sim::behaviour::Trap;
 use wasmote_sim::config::DeviceConfig;
 use wasmote_sim::faults::component::{
     Config, FaultModelFactory, FaultModelInstance, ModelContext, ModelInput,
@@ -20,7 +20,7 @@ use crate::convert;
 use crate::error::LoadError;
 use crate::host::Host;
 use crate::inspection::{Inspection, Role};
-use crate::instance::{host_trap, set_call_budget, trap_from_error};
+use crate::instance::{host_trap, max_argument_bytes, refused, set_call_budget, trap_from_error};
 use crate::loader::Loader;
 
 /// A compiled fault model, ready for instantiation. Cheap to clone.
@@ -56,11 +56,16 @@ impl FaultModelFactory for FaultModel {
         let host = Host::new(config, &self.limits, Vec::new().into(), self.needs_wasi);
         let mut store = Store::new(self.pre.engine(), host);
         store.limiter(|host| &mut host.limiter);
-        store.set_hostcall_fuel(self.limits.host_call_bytes as usize);
+        store.set_hostcall_fuel(max_argument_bytes(&self.limits));
         let fuel_per_call = self.limits.fuel_per_call;
         set_call_budget(&mut store, fuel_per_call).map_err(|error| host_trap(&error))?;
         match self.pre.instantiate(&mut store) {
-            Ok(guest) => Ok(Box::new(Instance { store, guest, fuel_per_call })),
+            Ok(guest) => Ok(Box::new(Instance {
+                store,
+                guest,
+                fuel_per_call,
+                max_reason_bytes: self.limits.host_call_bytes as usize,
+            })),
             Err(error) => Err(trap_from_error(&error, store.data(), fuel_per_call)),
         }
     }
@@ -79,6 +84,8 @@ struct Instance {
     store: Store<Host>,
     guest: Fault,
     fuel_per_call: u64,
+    /// Longest error text of the guest.
+    max_reason_bytes: usize,
 }
 
 impl Instance {
@@ -111,10 +118,8 @@ impl FaultModelInstance for Instance {
     ) -> (ModelContext, Result<(), Trap>) {
         self.store.data_mut().config = DeviceConfig::new(Value::Object(config.clone()));
         let (model_context, outcome) = self.call(model_context, |guest, store| guest.call_configure(store));
-        (
-            model_context,
-            outcome.and_then(|result| result.map_err(|reason| Trap::new(TrapKind::Refused, reason))),
-        )
+        let limit = self.max_reason_bytes;
+        (model_context, outcome.and_then(|result| result.map_err(|reason| refused(reason, limit))))
     }
 
     fn judge(

@@ -17,16 +17,23 @@ pub(crate) struct Instance {
     store: Store<Host>,
     guest: Device,
     fuel_per_call: u64,
+    /// Largest HTTP response, snapshot and error text.
+    max_result_bytes: usize,
 }
 
 impl Instance {
     pub(crate) fn new(pre: &DevicePre<Host>, host: Host, limits: &Limits) -> Result<Self, Trap> {
         let mut store = Store::new(pre.engine(), host);
         store.limiter(|host| &mut host.limiter);
-        store.set_hostcall_fuel(limits.host_call_bytes as usize);
+        store.set_hostcall_fuel(max_argument_bytes(limits));
         set_call_budget(&mut store, limits.fuel_per_call).map_err(|error| host_trap(&error))?;
         match pre.instantiate(&mut store) {
-            Ok(guest) => Ok(Self { store, guest, fuel_per_call: limits.fuel_per_call }),
+            Ok(guest) => Ok(Self {
+                store,
+                guest,
+                fuel_per_call: limits.fuel_per_call,
+                max_result_bytes: limits.host_call_bytes as usize,
+            }),
             Err(error) => Err(trap_from_error(&error, store.data(), limits.fuel_per_call)),
         }
     }
@@ -53,10 +60,11 @@ impl Instance {
 
 impl Behaviour for Instance {
     fn handle(&mut self, event: Event, context: Context) -> (Context, Result<(), Trap>) {
-        let (mut context, outcome) = self.call(context, |guest, store| dispatch(guest, store, event));
+        let limit = self.max_result_bytes;
+        let (mut context, outcome) = self.call(context, |guest, store| dispatch(guest, store, event, limit));
         let outcome = match outcome {
             Ok(Outcome::Done) => Ok(()),
-            Ok(Outcome::Refused(reason)) => Err(Trap::new(TrapKind::Refused, reason)),
+            Ok(Outcome::Refused(reason)) => Err(refused(reason, limit)),
             Ok(Outcome::Answered(ticket, response)) => {
                 context.http_respond(ticket, response);
                 Ok(())
@@ -69,13 +77,16 @@ impl Behaviour for Instance {
     fn snapshot(&mut self, context: Context) -> (Context, Result<Vec<u8>, Trap>) {
         let (context, outcome) =
             self.call(context, |guest, store| guest.wasmote_device_behaviour().call_snapshot(store));
-        (context, outcome.and_then(|saved| saved.map_err(|reason| Trap::new(TrapKind::Refused, reason))))
+        let limit = self.max_result_bytes;
+        let outcome = outcome.and_then(|saved| saved.map_err(|reason| refused(reason, limit)));
+        (context, outcome.and_then(|saved| check_snapshot(saved, limit)))
     }
 
     fn restore(&mut self, saved: &[u8], context: Context) -> (Context, Result<(), Trap>) {
         let (context, outcome) =
             self.call(context, |guest, store| guest.wasmote_device_behaviour().call_restore(store, saved));
-        (context, outcome.and_then(|result| result.map_err(|reason| Trap::new(TrapKind::Refused, reason))))
+        let limit = self.max_result_bytes;
+        (context, outcome.and_then(|result| result.map_err(|reason| refused(reason, limit))))
     }
 }
 
@@ -85,7 +96,36 @@ enum Outcome {
     Answered(u64, wasmote_sim::http::HttpResponse),
 }
 
-fn dispatch(guest: &Device, store: &mut Store<Host>, event: Event) -> wasmtime::Result<Outcome> {
+/// Bytes that the arguments of one host call may have: all that fits into the memory of the guest. The imports
+/// have smaller limits of their own, and report them to the guest as errors.
+pub(crate) fn max_argument_bytes(limits: &Limits) -> usize {
+    usize::try_from(limits.memory_bytes.max(limits.host_call_bytes.into())).unwrap_or(usize::MAX)
+}
+
+/// A refusal with the guest's reason, cut after this many bytes.
+pub(crate) fn refused(mut reason: String, limit: usize) -> Trap {
+    reason.truncate(reason.floor_char_boundary(limit));
+    Trap::new(TrapKind::Refused, reason)
+}
+
+fn check_snapshot(saved: Vec<u8>, limit: usize) -> Result<Vec<u8>, Trap> {
+    match saved.len() {
+        length if length > limit => {
+            let message = format!(
+                "the snapshot has {length} bytes, and the limit is {limit} (--limit host_call_bytes)"
+            );
+            Err(Trap::new(TrapKind::Refused, message))
+        }
+        _ => Ok(saved),
+    }
+}
+
+fn dispatch(
+    guest: &Device,
+    store: &mut Store<Host>,
+    event: Event,
+    limit: usize,
+) -> wasmtime::Result<Outcome> {
     let guest = guest.wasmote_device_behaviour();
     match event {
         Event::Started(cause) => {
@@ -97,7 +137,7 @@ fn dispatch(guest: &Device, store: &mut Store<Host>, event: Event) -> wasmtime::
         Event::Connection(change) => guest.call_on_connection(store, &convert::change_to_wit(change))?,
         Event::HttpRequest(ticket, request) => {
             let response = guest.call_on_http_request(store, &convert::request_to_wit(request))?;
-            return Ok(Outcome::Answered(ticket, convert::response_from_wit(response)));
+            return Ok(Outcome::Answered(ticket, convert::response_from_wit(response, limit)));
         }
         Event::HttpReply(id, reply) => {
             let reply = convert::reply_to_wit(reply);
@@ -118,6 +158,9 @@ pub(crate) fn set_call_budget(store: &mut Store<Host>, fuel: u64) -> wasmtime::R
 pub(crate) fn host_trap(error: &wasmtime::Error) -> Trap {
     Trap::new(TrapKind::Host, format!("{error:#}"))
 }
+
+/// Words of the error of wasmtime for arguments beyond [`max_argument_bytes`]; the error has no public type.
+const TOO_MANY_ARGUMENT_BYTES: &str = "fuel allocated for hostcalls has been exhausted";
 
 /// Converts the error of a call into a trap with a reason for users.
 pub(crate) fn trap_from_error(error: &wasmtime::Error, host: &Host, fuel: u64) -> Trap {
@@ -142,6 +185,10 @@ pub(crate) fn trap_from_error(error: &wasmtime::Error, host: &Host, fuel: u64) -
         let limit = host.limiter.limit();
         let message = format!("it asked for {wanted} bytes of memory and may have {limit}");
         return Trap::new(TrapKind::OutOfMemory, message);
+    }
+    if code.is_none() && error.root_cause().to_string().contains(TOO_MANY_ARGUMENT_BYTES) {
+        let message = "the arguments of one host call have more bytes than its memory may have";
+        return Trap::new(TrapKind::Trapped, message);
     }
     let message = match code {
         Some(Wasm::UnreachableCodeReached) => {

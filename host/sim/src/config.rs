@@ -103,6 +103,17 @@ mod tests {
         assert_eq!(config.text("/channels/0/name"), Ok(Some("t".into())));
         assert_eq!(config.duration("/channels/0/rate"), Ok(Some(Duration::from_secs(2))));
         assert_eq!(config.text("/channels/7/name"), Ok(None));
+        let numbers = json!({"least": i64::MIN, "half": 0.5, "on": true, "short": "500ms", "five": "5s"});
+        let config = DeviceConfig::new(numbers);
+        assert_eq!(config.integer("least"), Ok(Some(i64::MIN)));
+        assert!(config.integer("half").is_err() && config.integer("on").is_err());
+        assert_eq!(
+            (config.number("half"), config.number("least")),
+            (Ok(Some(0.5)), Ok(Some(i64::MIN as f64)))
+        );
+        assert_eq!(config.boolean("on"), Ok(Some(true)));
+        let durations = ["short", "five", "half"].map(|path| config.duration(path).unwrap().unwrap());
+        assert_eq!(durations.map(|span| span.as_millis()), [500, 5_000, 500]);
     }
 
     #[test]
@@ -110,5 +121,7 @@ mod tests {
         let config = DeviceConfig::new(json!({"interval": -1}));
         let wrong = config.duration("interval").unwrap_err();
         assert_eq!((wrong.path.as_str(), wrong.found.as_str()), ("interval", "-1"));
+        let config = DeviceConfig::new(json!({"long": "x".repeat(300)}));
+        assert_eq!(config.number("long").unwrap_err().found.chars().count(), 100);
     }
 }

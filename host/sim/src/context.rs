@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use wasmote_mqtt::device_id::Identity;
-use wasmote_mqtt::message::{Message, Qos, Will};
+use wasmote_mqtt::message::{Message, Properties, Qos, Will};
 use wasmote_mqtt::protocol::Protocol;
 use wasmote_mqtt::time::{Time, WallTime};
 use wasmote_mqtt::topic::TopicFilter;
@@ -64,6 +64,20 @@ pub enum Effect {
 /// Shortest delay of a timer. Without it, a behaviour that sets a timer whenever one fires could stop the
 /// virtual clock.
 pub const MIN_TIMER_DELAY: Duration = Duration::from_micros(100);
+
+/// Longest text or binary field of an MQTT packet, in bytes [MQTT-1.5.4, MQTT-1.5.6].
+const MAX_FIELD_BYTES: u32 = 65_535;
+
+/// Lengths of the texts and of the binary data of these properties. The response topic is as short as a topic.
+fn property_lengths(properties: &Properties) -> impl Iterator<Item = usize> {
+    let user = properties.user.iter().flat_map(|(name, value)| [name.len(), value.len()]);
+    let optional = [
+        properties.content_type.as_ref().map(String::len),
+        properties.response_topic.as_ref().map(|topic| topic.as_str().len()),
+        properties.correlation_data.as_ref().map(Bytes::len),
+    ];
+    optional.into_iter().flatten().chain(user)
+}
 
 /// Context that is passed to a behaviour for one event.
 #[derive(Clone, Debug)]
@@ -173,7 +187,7 @@ impl Context {
 
     /// Publishes a message.
     pub fn publish(&mut self, message: Message) -> Result<(), PublishRefusal> {
-        if let Err(refused) = self.check(&message) {
+        if let Err(refused) = self.check(&message, self.0.limits.payload_bytes) {
             self.0.refusals.publish_invalid += 1;
             return Err(refused);
         }
@@ -185,21 +199,37 @@ impl Context {
         Ok(())
     }
 
-    fn check(&self, message: &Message) -> Result<(), PublishRefusal> {
-        let limit = self.0.limits.payload_bytes;
+    /// Counts a publication that was refused before it became a message.
+    pub fn count_invalid_publication(&mut self) {
+        self.0.refusals.publish_invalid += 1;
+    }
+
+    fn check(&self, message: &Message, limit: u32) -> Result<(), PublishRefusal> {
         if message.payload.len() > limit as usize {
             return Err(PublishRefusal::PayloadTooLarge(limit));
         }
-        if message.properties.is_some() && self.0.protocol == Protocol::V4 {
+        let Some(properties) = &message.properties else { return Ok(()) };
+        if self.0.protocol == Protocol::V4 {
             return Err(PublishRefusal::NeedsMqtt5);
         }
-        Ok(())
+        let (mut longest, mut together) = (0, 0);
+        for length in property_lengths(properties) {
+            longest = length.max(longest);
+            together += length;
+        }
+        let most_together = self.0.limits.host_call_bytes;
+        match () {
+            () if longest > MAX_FIELD_BYTES as usize => Err(PublishRefusal::PayloadTooLarge(MAX_FIELD_BYTES)),
+            () if together > most_together as usize => Err(PublishRefusal::PayloadTooLarge(most_together)),
+            () => Ok(()),
+        }
     }
 
-    /// Sets or clears the will of the next connection.
+    /// Sets or clears the will of the next connection. MQTT encodes its payload as binary data, which is shorter
+    /// than a message may be [MQTT-1.5.6].
     pub fn set_will(&mut self, will: Option<Will>) -> Result<(), PublishRefusal> {
         if let Some(will) = &will {
-            self.check(&will.message)?;
+            self.check(&will.message, self.0.limits.payload_bytes.min(MAX_FIELD_BYTES))?;
         }
         self.0.will = will;
         Ok(())
@@ -355,5 +385,58 @@ impl Context {
         self.0.http_in_flight = 0;
         self.0.last_http_before = self.0.next_http;
         self.0.effects.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use wasmote_mqtt::device_id::DeviceId;
+    use wasmote_mqtt::topic::Topic;
+
+    use super::*;
+    use crate::rng::Seed;
+
+    fn context(protocol: Protocol) -> Context {
+        let id = DeviceId::new("a-0").unwrap();
+        let rng = Seed::new(1).stream(&id, "guest");
+        let identity =
+            Identity { id, group: "a".into(), index: 0, count: 1, topic_root: "wasmote".into(), peers: None };
+        Context::new(identity.into(), protocol, Arc::new(Limits::default()), rng)
+    }
+
+    #[test]
+    fn properties_need_mqtt_5() {
+        let mut message = Message::new(Topic::new("t").unwrap(), "x");
+        message.properties = Some(Box::default());
+        let will = Will { message: message.clone(), delay: 0 };
+        let mut context_of_3 = context(Protocol::V4);
+        assert_eq!(context_of_3.publish(message.clone()), Err(PublishRefusal::NeedsMqtt5));
+        assert_eq!(context_of_3.set_will(Some(will.clone())), Err(PublishRefusal::NeedsMqtt5));
+        assert_eq!(context_of_3.refusals().publish_invalid, 1);
+        let mut context_of_5 = context(Protocol::V5);
+        assert_eq!((context_of_5.publish(message), context_of_5.set_will(Some(will))), (Ok(()), Ok(())));
+    }
+
+    #[test]
+    fn each_property_and_all_of_them_are_limited() {
+        let mut context = context(Protocol::V5);
+        let mut publish = |properties: Properties| {
+            let mut message = Message::new(Topic::new("t").unwrap(), "x");
+            message.properties = Some(Box::new(properties));
+            context.publish(message)
+        };
+        let text = |bytes: usize| "x".repeat(bytes);
+        let too_long = Err(PublishRefusal::PayloadTooLarge(65_535));
+        let default = Properties::default;
+        assert_eq!(publish(Properties { content_type: Some(text(65_536)), ..default() }), too_long);
+        assert_eq!(
+            publish(Properties { correlation_data: Some(text(65_536).into()), ..default() }),
+            too_long
+        );
+        assert_eq!(publish(Properties { user: vec![("a".into(), text(65_536))], ..default() }), too_long);
+        assert_eq!(publish(Properties { user: vec![(text(65_536), "a".into())], ..default() }), too_long);
+        let many = |count| Properties { user: vec![(text(1), text(65_535)); count], ..default() };
+        assert_eq!(publish(many(4)), Ok(()));
+        assert_eq!(publish(many(5)), Err(PublishRefusal::PayloadTooLarge(262_144)));
     }
 }

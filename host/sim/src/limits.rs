@@ -15,8 +15,8 @@ pub struct Limits {
     /// Fuel for one call, about one unit a Wasm instruction; default 50 million, about 50 ms. The host calls of one
     /// call may use as many units again.
     pub fuel_per_call: u64,
-    /// Maximum number of bytes that one call from the guest to the host may transfer, and the largest HTTP
-    /// body; default 256 KiB.
+    /// Largest HTTP body, HTTP response, HTTP request head, snapshot and error text, and most bytes of a message's
+    /// properties; default 256 KiB. The arguments of one call to the host may have as many bytes as the memory.
     pub host_call_bytes: u32,
     /// Largest payload in bytes, outbound and inbound; default 128 KiB. Larger inbound messages are
     /// discarded, so that other clients cannot exhaust the memory of a device.

@@ -46,7 +46,7 @@ pub enum Metric {
 pub struct MetricSum {
     #[serde(flatten)]
     metric: Metric,
-    /// Mean of a histogram.
+    /// Mean of a histogram's observations, or of a gauge over the devices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     mean: Option<f64>,
     /// Number of devices that have the metric.
@@ -98,9 +98,11 @@ impl MetricSum {
     }
 
     fn update_mean(&mut self) {
-        if let Metric::Histogram(histogram) = &self.metric {
-            self.mean = histogram.mean();
-        }
+        self.mean = match &self.metric {
+            Metric::Histogram(histogram) => histogram.mean(),
+            Metric::Gauge { sum } if self.devices > 0 => Some(sum / self.devices as f64),
+            Metric::Gauge { .. } | Metric::Counter { .. } => None,
+        };
     }
 }
 
@@ -238,6 +240,7 @@ mod tests {
         let mut sum = MetricSum::new(Metric::Gauge { sum: 1.5 }, 2);
         sum.merge(&sum.clone()).unwrap();
         assert_eq!(sum, MetricSum::new(Metric::Gauge { sum: 3.0 }, 4));
+        assert_eq!(serde_json::to_value(&sum).unwrap()["mean"], 0.75, "the mean over the devices");
         assert_eq!(sum.add(&Metric::Counter { sum: 1.0 }, 1), Err(TypeMismatch));
     }
 }

@@ -26,6 +26,11 @@ impl Http for Host {
         if let Err(refused) = check(&request.method, &request.url, &self.allow_hosts) {
             return Ok(Err(refused));
         }
+        let limit = self.context()?.limits().host_call_bytes as usize;
+        if parsed > limit {
+            let reason = format!("method, URL and headers have {parsed} bytes, and the limit is {limit}");
+            return Ok(Err(SendError::Invalid(reason)));
+        }
         let sent = self.context()?.http_send(request, Duration::from_nanos(timeout));
         Ok(sent.map_err(|refused| match refused {
             HttpRefusal::TooMany(most) => SendError::TooMany(most),

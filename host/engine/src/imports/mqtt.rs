@@ -86,7 +86,10 @@ impl Host {
     ) -> wasmtime::Result<Result<(), PublishError>> {
         let published = match message {
             Ok(message) => self.context()?.publish(message).map_err(publish_error),
-            Err(error) => Err(error),
+            Err(error) => {
+                self.context()?.count_invalid_publication();
+                Err(error)
+            }
         };
         if published.is_ok() {
             self.charge_units(&cost::MQTT_PUBLISH, ACCEPTED)?;

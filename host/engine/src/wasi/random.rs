@@ -5,9 +5,6 @@ use super::bindings::wasi::random::{insecure, insecure_seed, random};
 use crate::cost;
 use crate::host::Host;
 
-/// Maximum number of bytes of one call.
-const MAX_BYTES: u64 = 65_536;
-
 impl Host {
     fn draw(&mut self) -> wasmtime::Result<u64> {
         self.charge(&cost::WASI_RANDOM, 0)?;
@@ -15,7 +12,8 @@ impl Host {
     }
 
     fn draw_bytes(&mut self, count: u64) -> wasmtime::Result<Vec<u8>> {
-        let count = count.min(MAX_BYTES) as usize;
+        // WASI promises exactly this many bytes. The fuel bounds them.
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
         self.charge(&cost::WASI_RANDOM, count)?;
         let mut bytes = vec![0; count];
         if let Ok(rng) = self.rng() {

@@ -46,8 +46,18 @@ impl Harness {
     }
 
     pub fn single(component: &Component, config: Value, limits: Limits) -> Self {
+        Self::for_hosts(component, config, limits, Vec::new().into())
+    }
+
+    /// A device that may send requests to these hosts.
+    pub fn for_hosts(
+        component: &Component,
+        config: Value,
+        limits: Limits,
+        allow_hosts: Arc<[String]>,
+    ) -> Self {
         let limits = Arc::new(limits);
-        let settings = DeviceSettings { config, limits: Arc::clone(&limits), allow_hosts: Vec::new().into() };
+        let settings = DeviceSettings { config, limits: Arc::clone(&limits), allow_hosts };
         let identity = Identity {
             id: DeviceId::new("guest-0").expect("a name"),
             group: "guest".into(),

@@ -12,4 +12,5 @@ mod hostile;
 mod lifecycle;
 mod loading;
 mod models;
+mod promises;
 mod wasi;

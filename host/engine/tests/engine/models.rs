@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use wasmote_engine::Engine;
-use wasmote_mqtt::message::Message;
+use wasmote_mqtt::message::{Message, Qos};
 use wasmote_mqtt::topic::Topic;
 use wasmote_sim::action::Action;
 use wasmote_sim::device::{Device, Input};
@@ -202,6 +202,57 @@ fn a_delay_of_centuries_keeps_the_message_waiting() {
     harness.0.run(Duration::from_secs(3_600));
     assert_eq!((harness.device().waiting().0, harness.0.published().len()), (1, 0));
     assert!(harness.closes());
+}
+
+#[test]
+fn a_fault_model_reads_its_configuration_and_the_device_of_its_link() {
+    let imports = r#"(import "wasmote:device/config@0.1.0" "whoami" (func $whoami (param i32)))
+        (import "wasmote:device/config@0.1.0" "json" (func $json (param i32)))"#;
+    let log = |at: u32| {
+        format!("(call $log (i32.const 2) (i32.load (i32.const {at})) (i32.load (i32.const {})))", at + 4)
+    };
+    let judge =
+        format!("(call $whoami (i32.const 2048)) {} (call $json (i32.const 2048)) {}", log(2048), log(2048));
+    let model = models::Model { imports, judge: &judge, ..models::Model::default() };
+    let mut harness = ModelHarness::with(&model.component(), json!({"n": 7}));
+    harness.publish(b"x");
+    assert_eq!(harness.lines(), ["guest-0", r#"{"n":7}"#]);
+}
+
+#[test]
+fn a_model_tells_the_directions_apart() {
+    // Logs direction, QoS, retain and whether there is an origin as digits, and traps if the time falls.
+    let digit = |at: u32, name: &str| {
+        format!("(i32.store8 (i32.const {at}) (i32.add (i32.const 48) (local.get ${name})))")
+    };
+    let judge = format!(
+        "{} {} {} {} (call $log (i32.const 2) (i32.const 5000) (i32.const 4))
+         (if (i64.lt_u (local.get $now) (i64.load (i32.const 5008))) (then (unreachable)))
+         (i64.store (i32.const 5008) (local.get $now))",
+        digit(5000, "direction"),
+        digit(5001, "qos"),
+        digit(5002, "retain"),
+        digit(5003, "has-origin")
+    );
+    let mut harness = ModelHarness::new(&with_judge(&judge));
+    let message = |qos| Message::new(Topic::new("t").expect("a topic"), "x").with_qos(qos);
+    harness.0.handle(Input::Publish(message(Qos::AtLeastOnce).with_retain(true)));
+    harness.0.run(Duration::from_secs(1));
+    harness.0.handle(Input::Delivered(message(Qos::ExactlyOnce)));
+    harness.0.handle(Input::Delivered(message(Qos::AtMostOnce).with_retain(true)));
+    assert_eq!(harness.lines(), ["0111", "1200", "1010"]);
+    assert!(harness.traps().is_empty());
+    assert_eq!(harness.0.published().len(), 1, "the verdict is `pass`");
+}
+
+#[test]
+fn the_reason_of_a_model_is_cut_at_the_limit() {
+    let configure = "(drop (memory.grow (i32.const 15)))
+        (memory.fill (i32.const 100000) (i32.const 120) (i32.const 900000)) (i32.store8 (i32.const 1024) (i32.const 1))
+        (i32.store (i32.const 1028) (i32.const 100000)) (i32.store (i32.const 1032) (i32.const 900000))";
+    let component = models::Model { configure, ..models::Model::default() }.component();
+    let reason = faults(&component, json!({})).unwrap_err();
+    assert_eq!(reason, format!("refused to start: {}", "x".repeat(262_144)));
 }
 
 #[test]

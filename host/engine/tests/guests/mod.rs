@@ -22,6 +22,20 @@ pub struct Guest<'a> {
     pub start: &'a str,
     /// Instructions of `on-timer`.
     pub timer: &'a str,
+    /// Instructions of `on-message`.
+    pub message: &'a str,
+    /// Instructions of `on-connection`.
+    pub connection: &'a str,
+    /// Instructions of `on-http-request`, after those that store the status 204.
+    pub http: &'a str,
+    /// Instructions of `on-http-reply`.
+    pub reply: &'a str,
+    /// Instructions of `stop`.
+    pub stop: &'a str,
+    /// Instructions of `snapshot`.
+    pub snapshot: &'a str,
+    /// Instructions of `restore`.
+    pub restore: &'a str,
 }
 
 impl Guest<'_> {
@@ -32,7 +46,14 @@ impl Guest<'_> {
             .replace("{globals}", self.globals)
             .replace("{functions}", self.functions)
             .replace("{start}", self.start)
-            .replace("{timer}", self.timer);
+            .replace("{timer}", self.timer)
+            .replace("{message}", self.message)
+            .replace("{connection}", self.connection)
+            .replace("{http}", self.http)
+            .replace("{reply}", self.reply)
+            .replace("{stop}", self.stop)
+            .replace("{snapshot}", self.snapshot)
+            .replace("{restore}", self.restore);
         wat::parse_str(text).expect("the filled template is a valid module")
     }
 

@@ -28,6 +28,10 @@
       (i32.const 0) (i32.const 0) (i32.const 2048)))
   (func $set-timer-1s
     (call $set-timer (i32.const 1) (i64.const 1000000000) (i32.const 2048)))
+  ;; Publishes these bytes of the memory at QoS 1, to show them to the test.
+  (func $report (param $at i32) (param $length i32)
+    (call $publish (i32.const 64) (i32.const 11) (local.get $at) (local.get $length)
+      (i32.const 1) (i32.const 0) (i32.const 3072)))
   (func $log-line
     (call $log (i32.const 4) (i32.const 96) (i32.const 10)))
   {functions}
@@ -35,17 +39,26 @@
   (func (export "wasmote:device/behaviour@0.1.0#start") (param i32) (result i32)
     {start}
     (i32.const 1024))
-  (func (export "wasmote:device/behaviour@0.1.0#on-message") (param i32))
+  (func (export "wasmote:device/behaviour@0.1.0#on-message") (param i32)
+    {message})
   (func (export "wasmote:device/behaviour@0.1.0#on-timer") (param i32)
     {timer})
-  (func (export "wasmote:device/behaviour@0.1.0#on-connection") (param i32 i32 i32))
+  (func (export "wasmote:device/behaviour@0.1.0#on-connection") (param i32 i32 i32)
+    {connection})
   (func (export "wasmote:device/behaviour@0.1.0#on-http-request")
     (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)
     (i32.store16 (i32.const 1024) (i32.const 204))
+    {http}
     (i32.const 1024))
   (func (export "wasmote:device/behaviour@0.1.0#on-http-reply")
-    (param i64 i32 i32 i32 i32 i32 i32))
-  (func (export "wasmote:device/behaviour@0.1.0#stop") (param i32))
-  (func (export "wasmote:device/behaviour@0.1.0#snapshot") (result i32) (i32.const 1024))
-  (func (export "wasmote:device/behaviour@0.1.0#restore") (param i32 i32) (result i32) (i32.const 1024))
+    (param i64 i32 i32 i32 i32 i32 i32)
+    {reply})
+  (func (export "wasmote:device/behaviour@0.1.0#stop") (param i32)
+    {stop})
+  (func (export "wasmote:device/behaviour@0.1.0#snapshot") (result i32)
+    {snapshot}
+    (i32.const 1024))
+  (func (export "wasmote:device/behaviour@0.1.0#restore") (param i32 i32) (result i32)
+    {restore}
+    (i32.const 1024))
 )

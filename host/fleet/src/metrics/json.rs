@@ -220,11 +220,11 @@ mod tests {
     #[test]
     fn a_behaviours_metrics_are_under_its_name() {
         let mut snapshot = Snapshot::default();
-        let sum = MetricSum::new(Metric::Gauge { sum: 16.0 }, 9);
+        let sum = MetricSum::new(Metric::Gauge { sum: 18.0 }, 9);
         let sums = [("peers_alive".to_owned(), sum)].into();
         snapshot.totals.metrics.insert("heartbeat".to_owned(), sums);
         let metrics = serde_json::to_value(Metrics::new(&snapshot)).unwrap();
-        let wanted = serde_json::json!({"type": "gauge", "sum": 16.0, "devices": 9});
+        let wanted = serde_json::json!({"type": "gauge", "sum": 18.0, "mean": 2.0, "devices": 9});
         assert_eq!(metrics["behaviours"]["heartbeat"]["peers_alive"], wanted);
     }
 }

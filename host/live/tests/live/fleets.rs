@@ -154,14 +154,17 @@ async fn outbound_requests_come_back_as_events() {
         "HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok";
     let large = "HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: close\r\n\r\ntoo large";
     let urls = [http_server(moved).await, http_server(large).await, http_server("").await];
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let silent_url = format!("http://{}/", silent.local_addr().unwrap());
     let mut requester = device("requester", Protocol::V5, move |_| {
-        let (sender, urls) = (sender.clone(), urls.clone());
+        let (sender, urls, silent_url) = (sender.clone(), urls.clone(), silent_url.clone());
         move |event: Event, context: &mut Context| {
             match event {
                 Event::Started(_) => {
                     for url in &urls {
                         context.http_send(get(url), Duration::from_secs(10)).unwrap();
                     }
+                    context.http_send(get(&silent_url), Duration::from_millis(100)).unwrap();
                 }
                 Event::HttpReply(id, reply) => sender.send((id, reply)).unwrap(),
                 _ => {}
@@ -173,7 +176,7 @@ async fn outbound_requests_come_back_as_events() {
     let broker = EmbeddedBroker::start(0).await.unwrap();
     let fleet = start(crate::support::server::at_port(broker.address().port()), options(), vec![requester]);
     let mut replies = Vec::new();
-    for _ in 0..3 {
+    for _ in 0..4 {
         replies.push(crate::support::wait_for(&mut seen, "a reply", |_| true).await);
     }
     replies.sort_by_key(|(id, _)| *id);
@@ -182,6 +185,7 @@ async fn outbound_requests_come_back_as_events() {
     assert!(answer.headers.contains(&("location".into(), "/elsewhere".into())), "{answer:?}");
     assert_eq!(replies[1].1, Err(HttpFailure::TooLarge(8)));
     assert!(matches!(replies[2].1, Err(HttpFailure::Unreachable(_))), "{:?}", replies[2]);
+    assert_eq!(replies[3].1, Err(HttpFailure::TimedOut));
     fleet.shutdown(Duration::from_secs(5)).await;
     broker.shutdown().await;
 }

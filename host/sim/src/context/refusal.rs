@@ -3,8 +3,8 @@
 /// Reason for which a publication is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PublishRefusal {
-    /// The payload exceeds the limit, in bytes.
-    #[error("the payload exceeds the limit of {0} bytes")]
+    /// The payload, one property or all properties together exceed this limit, in bytes.
+    #[error("payload or properties exceed the limit of {0} bytes")]
     PayloadTooLarge(u32),
     /// The publish rate is exhausted.
     #[error("the publish rate is used up")]
@@ -37,7 +37,7 @@ pub struct TooManySubscriptions(pub u32);
 pub struct Refusals {
     /// Messages beyond the publish rate.
     pub publish_rate: u64,
-    /// Messages that were too large or had properties that the connection does not support.
+    /// Messages with an invalid topic, that were too large, or had properties that the connection does not support.
     pub publish_invalid: u64,
     /// Log lines beyond the log rate.
     pub log_rate: u64,
