@@ -112,8 +112,7 @@ impl BehaviourFactory for ComponentFactory {
             Arc::clone(&self.allow_hosts),
             self.component.needs_wasi,
         );
-        let instance = Instance::new(&self.component.pre, host, &self.limits)?;
-        Ok(Box::new(instance))
+        Ok(Box::new(Instance::new(&self.component.pre, host, &self.limits)))
     }
 
     fn name(&self) -> &str {

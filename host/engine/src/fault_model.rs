@@ -20,7 +20,7 @@ use crate::convert;
 use crate::error::LoadError;
 use crate::host::Host;
 use crate::inspection::{Inspection, Role};
-use crate::instance::{host_trap, max_argument_bytes, refused, set_call_budget, trap_from_error};
+use crate::instance::{instantiate, max_argument_bytes, refused, set_call_budget, trap_from_error};
 use crate::loader::Loader;
 
 /// A compiled fault model, ready for instantiation. Cheap to clone.
@@ -57,17 +57,12 @@ impl FaultModelFactory for FaultModel {
         let mut store = Store::new(self.pre.engine(), host);
         store.limiter(|host| &mut host.limiter);
         store.set_hostcall_fuel(max_argument_bytes(&self.limits));
-        let fuel_per_call = self.limits.fuel_per_call;
-        set_call_budget(&mut store, fuel_per_call).map_err(|error| host_trap(&error))?;
-        match self.pre.instantiate(&mut store) {
-            Ok(guest) => Ok(Box::new(Instance {
-                store,
-                guest,
-                fuel_per_call,
-                max_reason_bytes: self.limits.host_call_bytes as usize,
-            })),
-            Err(error) => Err(trap_from_error(&error, store.data(), fuel_per_call)),
-        }
+        Ok(Box::new(Instance {
+            store,
+            guest: Guest::New(Box::new(self.pre.clone())),
+            fuel_per_call: self.limits.fuel_per_call,
+            max_reason_bytes: self.limits.host_call_bytes as usize,
+        }))
     }
 
     fn name(&self) -> &str {
@@ -82,10 +77,30 @@ impl FaultModelFactory for FaultModel {
 /// Instance of a model for one device. A trap poisons its store, so the instance ends with it.
 struct Instance {
     store: Store<Host>,
-    guest: Fault,
+    guest: Guest,
     fuel_per_call: u64,
     /// Longest error text of the guest.
     max_reason_bytes: usize,
+}
+
+/// The component of an instance, which the first call instantiates.
+enum Guest {
+    New(Box<FaultPre<Host>>),
+    Ready(Fault),
+}
+
+impl Guest {
+    /// The instantiated component.
+    fn ready(&mut self, store: &mut Store<Host>, fuel: u64) -> wasmtime::Result<&Fault> {
+        if let Self::New(pre) = self {
+            let fault = instantiate(store, fuel, |store| pre.instantiate(store))?;
+            *self = Self::Ready(fault);
+        }
+        match self {
+            Self::Ready(fault) => Ok(fault),
+            Self::New(_) => unreachable!("the lines above have instantiated it"),
+        }
+    }
 }
 
 impl Instance {
@@ -96,9 +111,10 @@ impl Instance {
         call: impl FnOnce(&exported::Guest, &mut Store<Host>) -> wasmtime::Result<T>,
     ) -> (ModelContext, Result<T, Trap>) {
         self.store.data_mut().model_context = Some(model_context);
-        let guest = self.guest.wasmote_device_fault_model();
-        let outcome =
-            set_call_budget(&mut self.store, self.fuel_per_call).and_then(|()| call(guest, &mut self.store));
+        let outcome = self.guest.ready(&mut self.store, self.fuel_per_call).and_then(|guest| {
+            set_call_budget(&mut self.store, self.fuel_per_call)?;
+            call(guest.wasmote_device_fault_model(), &mut self.store)
+        });
         let outcome = outcome.map_err(|error| trap_from_error(&error, self.store.data(), self.fuel_per_call));
         let host = self.store.data_mut();
         host.flush_output();

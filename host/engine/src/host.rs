@@ -20,6 +20,8 @@ pub(crate) struct Host {
     pub(crate) model_context: Option<ModelContext>,
     pub(crate) config: DeviceConfig,
     pub(crate) limiter: Limiter,
+    /// Whether the component is being instantiated. Its runtime may call WASI then, but not the host's own imports.
+    pub(crate) is_instantiating: bool,
     /// Units that the running call may still spend on host calls.
     pub(crate) fuel: u64,
     pub(crate) allow_hosts: Arc<[String]>,
@@ -35,25 +37,46 @@ impl Host {
     ) -> Self {
         let limiter = Limiter::new(limits.memory_bytes);
         let wasi = needs_wasi.then(Box::default);
-        Self { context: None, model_context: None, config, limiter, fuel: 0, allow_hosts, wasi }
+        Self {
+            context: None,
+            model_context: None,
+            config,
+            limiter,
+            is_instantiating: false,
+            fuel: 0,
+            allow_hosts,
+            wasi,
+        }
     }
 
     /// The context, or a trap: a component can call its imports during instantiation, before any event.
     pub(crate) fn context(&mut self) -> wasmtime::Result<&mut Context> {
+        self.check_in_call()?;
         self.context.as_mut().ok_or_else(not_in_call)
     }
 
     /// The random number stream of the running behaviour or fault model.
     pub(crate) fn rng(&mut self) -> wasmtime::Result<&mut Stream> {
+        self.check_in_call()?;
+        self.wasi_rng().ok_or_else(not_in_call)
+    }
+
+    /// The same random number stream, which WASI reads during instantiation too.
+    pub(crate) fn wasi_rng(&mut self) -> Option<&mut Stream> {
         match (&mut self.model_context, &mut self.context) {
-            (Some(model_context), _) => Ok(model_context.rng()),
-            (None, Some(context)) => Ok(context.rng()),
-            (None, None) => Err(not_in_call()),
+            (Some(model_context), _) => Some(model_context.rng()),
+            (None, Some(context)) => Some(context.rng()),
+            (None, None) => None,
         }
+    }
+
+    fn check_in_call(&self) -> wasmtime::Result<()> {
+        if self.is_instantiating { Err(not_in_call()) } else { Ok(()) }
     }
 
     /// The device of the running behaviour or fault model.
     pub(crate) fn identity(&mut self) -> wasmtime::Result<&Identity> {
+        self.check_in_call()?;
         match (&self.model_context, &self.context) {
             (Some(model_context), _) => Ok(model_context.identity()),
             (None, Some(context)) => Ok(context.identity()),
@@ -63,6 +86,7 @@ impl Host {
 
     /// Emits a log line. Traps outside of a call.
     pub(crate) fn log(&mut self, level: LogLevel, text: String) -> wasmtime::Result<()> {
+        self.check_in_call()?;
         match &mut self.model_context {
             Some(model_context) => model_context.log(level, text),
             None => self.context()?.log(level, text),

@@ -15,26 +15,60 @@ use crate::host::Host;
 /// Instance for one device. A trap poisons its store, so the instance ends with it.
 pub(crate) struct Instance {
     store: Store<Host>,
-    guest: Device,
+    guest: Guest,
     fuel_per_call: u64,
     /// Largest HTTP response, snapshot and error text.
     max_result_bytes: usize,
 }
 
+/// The component of an instance. The first call instantiates it, because the runtimes of other languages read the
+/// clock, draw random numbers and write errors during instantiation, which takes the context of a call.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "almost all instances are ready, so a box would only cost memory"
+)]
+enum Guest {
+    New(Box<DevicePre<Host>>),
+    Ready(Device),
+}
+
+impl Guest {
+    /// The instantiated component.
+    fn ready(&mut self, store: &mut Store<Host>, fuel: u64) -> wasmtime::Result<&Device> {
+        if let Self::New(pre) = self {
+            let device = instantiate(store, fuel, |store| pre.instantiate(store))?;
+            *self = Self::Ready(device);
+        }
+        match self {
+            Self::Ready(device) => Ok(device),
+            Self::New(_) => unreachable!("the lines above have instantiated it"),
+        }
+    }
+}
+
+/// Instantiates a component, with the budget of one call.
+pub(crate) fn instantiate<T>(
+    store: &mut Store<Host>,
+    fuel: u64,
+    instantiate: impl FnOnce(&mut Store<Host>) -> wasmtime::Result<T>,
+) -> wasmtime::Result<T> {
+    set_call_budget(store, fuel)?;
+    store.data_mut().is_instantiating = true;
+    let instance = instantiate(store);
+    store.data_mut().is_instantiating = false;
+    instance
+}
+
 impl Instance {
-    pub(crate) fn new(pre: &DevicePre<Host>, host: Host, limits: &Limits) -> Result<Self, Trap> {
+    pub(crate) fn new(pre: &DevicePre<Host>, host: Host, limits: &Limits) -> Self {
         let mut store = Store::new(pre.engine(), host);
         store.limiter(|host| &mut host.limiter);
         store.set_hostcall_fuel(max_argument_bytes(limits));
-        set_call_budget(&mut store, limits.fuel_per_call).map_err(|error| host_trap(&error))?;
-        match pre.instantiate(&mut store) {
-            Ok(guest) => Ok(Self {
-                store,
-                guest,
-                fuel_per_call: limits.fuel_per_call,
-                max_result_bytes: limits.host_call_bytes as usize,
-            }),
-            Err(error) => Err(trap_from_error(&error, store.data(), limits.fuel_per_call)),
+        Self {
+            store,
+            guest: Guest::New(Box::new(pre.clone())),
+            fuel_per_call: limits.fuel_per_call,
+            max_result_bytes: limits.host_call_bytes as usize,
         }
     }
 
@@ -45,8 +79,10 @@ impl Instance {
         call: impl FnOnce(&Device, &mut Store<Host>) -> wasmtime::Result<T>,
     ) -> (Context, Result<T, Trap>) {
         self.store.data_mut().context = Some(context);
-        let outcome = set_call_budget(&mut self.store, self.fuel_per_call)
-            .and_then(|()| call(&self.guest, &mut self.store));
+        let outcome = self.guest.ready(&mut self.store, self.fuel_per_call).and_then(|guest| {
+            set_call_budget(&mut self.store, self.fuel_per_call)?;
+            call(guest, &mut self.store)
+        });
         let outcome = outcome.map_err(|error| trap_from_error(&error, self.store.data(), self.fuel_per_call));
         let host = self.store.data_mut();
         host.flush_output();
@@ -155,10 +191,6 @@ pub(crate) fn set_call_budget(store: &mut Store<Host>, fuel: u64) -> wasmtime::R
     store.set_fuel(fuel)
 }
 
-pub(crate) fn host_trap(error: &wasmtime::Error) -> Trap {
-    Trap::new(TrapKind::Host, format!("{error:#}"))
-}
-
 /// Words of the error of wasmtime for arguments beyond [`max_argument_bytes`]; the error has no public type.
 const TOO_MANY_ARGUMENT_BYTES: &str = "fuel allocated for hostcalls has been exhausted";
 
@@ -183,7 +215,12 @@ pub(crate) fn trap_from_error(error: &wasmtime::Error, host: &Host, fuel: u64) -
     }
     if let Some(wanted) = host.limiter.refused_bytes {
         let limit = host.limiter.limit();
-        let message = format!("it asked for {wanted} bytes of memory and may have {limit}");
+        let mut message = format!("it asked for {wanted} bytes of memory and may have {limit}");
+        // Fault models have no such flag.
+        if host.model_context.is_none() {
+            let enough = wanted.saturating_mul(2).checked_next_power_of_two().unwrap_or(usize::MAX);
+            message += &format!("; --limit memory_bytes={enough} allows more");
+        }
         return Trap::new(TrapKind::OutOfMemory, message);
     }
     if code.is_none() && error.root_cause().to_string().contains(TOO_MANY_ARGUMENT_BYTES) {

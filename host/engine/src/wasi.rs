@@ -3,8 +3,8 @@
 //! Rust guests built for `wasm32-unknown-unknown` do not import WASI. The runtimes of other languages call it
 //! during start-up, so this module provides it without resources: no files, no network, no environment, no
 //! arguments. Clocks and random numbers are those of the simulation. Standard output and error become log
-//! lines. Waiting returns at once, because the time does not change during a call. All other WASI functions are
-//! defined by name and trap when called.
+//! lines, also those of a start that fails. Waiting returns at once, because the time does not change during a
+//! call. All other WASI functions are defined by name and trap when called.
 //!
 //! `wasmtime-wasi` is not used because it waits in host time and needs an async runtime with a stack for each
 //! instance.

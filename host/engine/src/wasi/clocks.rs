@@ -1,5 +1,5 @@
-//! `wasi:clocks`: the clocks of the simulation. They read zero before the first event. The wall clock always
-//! reads zero in a fault model.
+//! `wasi:clocks`: the clocks of the simulation. The monotonic clock never reads zero, because Go's runtime takes
+//! zero for a broken clock; at the start of the run it reads one. The wall clock always reads zero in a fault model.
 
 use wasmtime::component::Resource;
 
@@ -28,7 +28,7 @@ impl monotonic_clock::Host for Host {
         self.charge(&cost::WASI, 0)?;
         let model_context = self.model_context.as_ref().map(|model_context| model_context.now());
         let now = model_context.or_else(|| self.context.as_ref().map(|context| context.now()));
-        Ok(now.map_or(0, |now| now.as_nanos()))
+        Ok(now.map_or(1, |now| now.as_nanos().max(1)))
     }
 
     fn resolution(&mut self) -> wasmtime::Result<u64> {

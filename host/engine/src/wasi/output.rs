@@ -4,8 +4,7 @@ use wasmote_sim::context::LogLevel;
 
 /// Longest line; longer ones are split.
 const MAX_LINE_BYTES: usize = 8 << 10;
-/// Maximum number of lines in the buffer before an event flushes it, such as those written during
-/// instantiation.
+/// Maximum number of lines in the buffer before the end of the call flushes it.
 const MAX_BUFFERED_LINES: usize = 64;
 
 /// One of the two output streams.

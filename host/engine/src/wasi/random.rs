@@ -1,5 +1,5 @@
-//! `wasi:random`: the random number stream of the device. It returns zeros during instantiation, before there
-//! is a device; language runtimes seed their hash tables then.
+//! `wasi:random`: the random number stream of the device, also during instantiation, when language runtimes seed
+//! their hash tables.
 
 use super::bindings::wasi::random::{insecure, insecure_seed, random};
 use crate::cost;
@@ -8,7 +8,7 @@ use crate::host::Host;
 impl Host {
     fn draw(&mut self) -> wasmtime::Result<u64> {
         self.charge(&cost::WASI_RANDOM, 0)?;
-        Ok(self.rng().map_or(0, |rng| rng.next_u64()))
+        Ok(self.wasi_rng().map_or(0, |rng| rng.next_u64()))
     }
 
     fn draw_bytes(&mut self, count: u64) -> wasmtime::Result<Vec<u8>> {
@@ -16,7 +16,7 @@ impl Host {
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         self.charge(&cost::WASI_RANDOM, count)?;
         let mut bytes = vec![0; count];
-        if let Ok(rng) = self.rng() {
+        if let Some(rng) = self.wasi_rng() {
             rng.fill(&mut bytes);
         }
         Ok(bytes)

@@ -29,7 +29,8 @@ fn exhausting_memory_traps_with_the_limit() {
     let harness = after_two_seconds(&guests::memory_eater());
     let traps = harness.traps();
     assert!(traps[0].starts_with("ran out of memory: it asked for"), "{traps:?}");
-    assert!(traps[0].ends_with("and may have 4194304"), "{traps:?}");
+    let advice = "and may have 4194304; --limit memory_bytes=16777216 allows more";
+    assert!(traps[0].ends_with(advice), "{traps:?}");
 }
 
 #[test]

@@ -2,8 +2,13 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+use wasmote_engine::{CompileMode, DeviceSettings};
+use wasmote_sim::device::{Input, PowerState, Upgrade};
+use wasmote_sim::limits::Limits;
+
 use crate::guests::{self, Guest};
-use crate::harness::Harness;
+use crate::harness::{Harness, compiled};
 
 const WORLD: &str = "package test:guest;
     world guest {
@@ -64,4 +69,117 @@ fn an_exit_is_reported_as_an_exit() {
     };
     let harness = Harness::new(&guests::encode(guest.core_module(), WORLD)).start();
     assert!(harness.traps()[0].contains("it called exit with failure"), "{:?}", harness.traps());
+}
+
+/// World of guests whose runtime calls WASI while it is instantiated.
+const RUNTIME_WORLD: &str = "package test:guest;
+    world guest {
+        include wasmote:device/device@0.1.0;
+        import wasi:cli/stderr@0.2.0;
+        import wasi:clocks/monotonic-clock@0.2.0;
+        import wasi:clocks/wall-clock@0.2.0;
+        import wasi:random/random@0.2.0;
+    }";
+const RUNTIME_IMPORTS: &str = r#"
+    (import "wasi:cli/stderr@0.2.0" "get-stderr" (func $stderr (result i32)))
+    (import "wasi:io/streams@0.2.0" "[method]output-stream.blocking-write-and-flush"
+      (func $write (param i32 i32 i32 i32)))
+    (import "wasi:clocks/monotonic-clock@0.2.0" "now" (func $now (result i64)))
+    (import "wasi:clocks/wall-clock@0.2.0" "now" (func $wall (param i32)))
+    (import "wasi:random/random@0.2.0" "get-random-u64" (func $random (result i64)))"#;
+
+/// A guest whose runtime executes these instructions during instantiation.
+fn with_runtime(initialize: &str, start: &str) -> Vec<u8> {
+    let functions = format!("(func (export \"_initialize\") {initialize})");
+    let guest = Guest { imports: RUNTIME_IMPORTS, functions: &functions, start, ..Guest::default() };
+    guests::encode(guest.core_module(), RUNTIME_WORLD)
+}
+
+#[test]
+fn the_clocks_run_and_random_numbers_differ_during_instantiation() {
+    // As Go does: `nanotime returning zero` is fatal, at the start of the run as well.
+    let initialize = "
+        (if (i64.eqz (call $now)) (then (unreachable)))
+        (call $wall (i32.const 2048))
+        (if (i64.ne (i64.load (i32.const 2048)) (i64.const 1800000000)) (then (unreachable)))
+        (if (i64.eq (call $random) (call $random)) (then (unreachable)))";
+    let harness =
+        Harness::new(&with_runtime(initialize, "(if (i64.eqz (call $now)) (then (unreachable)))")).start();
+    assert_eq!(harness.traps(), [""; 0]);
+    assert!(matches!(harness.device.power(), PowerState::On));
+}
+
+#[test]
+fn the_monotonic_clock_of_a_restarted_guest_goes_on() {
+    let initialize = "(i64.store (i32.const 5000) (call $now))";
+    let start = "(i64.store (i32.const 5008) (call $now)) (call $report (i32.const 5000) (i32.const 16))";
+    let mut harness = Harness::new(&with_runtime(initialize, start)).start();
+    harness.handle(Input::Crash);
+    harness.run(Duration::from_secs(10));
+    let times = harness.published().into_iter().map(|message| {
+        let nanos =
+            |at: usize| u64::from_le_bytes(message.payload[at..at + 8].try_into().expect("eight bytes"));
+        (nanos(0), nanos(8))
+    });
+    assert_eq!(times.collect::<Vec<_>>(), [(1, 1), (5_000_000_000, 5_000_000_000)]);
+}
+
+#[test]
+fn what_a_guest_writes_before_a_failed_start_is_logged() {
+    let write = "(call $write (call $stderr) (i32.const 96) (i32.const 10) (i32.const 2048))";
+    for (initialize, start) in
+        [(format!("{write} (unreachable)"), String::new()), (String::new(), format!("{write} (unreachable)"))]
+    {
+        let harness = Harness::new(&with_runtime(&initialize, &start)).start();
+        assert_eq!(harness.logs(), ["final line"], "{initialize} {start}");
+        assert!(
+            harness.traps()[0].starts_with("trapped: a panic or an explicit trap"),
+            "{:?}",
+            harness.traps()
+        );
+    }
+}
+
+#[test]
+fn a_new_version_that_fails_while_it_is_instantiated_is_refused_and_its_output_is_logged() {
+    let write = "(call $write (call $stderr) (i32.const 96) (i32.const 10) (i32.const 2048)) (unreachable)";
+    let old = compiled(CompileMode::Full, &with_runtime("", ""));
+    let new = compiled(CompileMode::Full, &with_runtime(write, ""));
+    let mut harness = Harness::single(&old, json!({}), Limits::default()).start();
+    let settings = DeviceSettings {
+        config: json!({}),
+        limits: Limits::default().into(),
+        allow_hosts: Vec::new().into(),
+    };
+    harness.handle(Input::Swap(Upgrade { factory: new.behaviour_factory(settings), trial: Duration::ZERO }));
+    assert_eq!(harness.logs(), ["final line"]);
+    assert_eq!(harness.device.swap_counts().refused, 1);
+    assert!(matches!(harness.device.power(), PowerState::On));
+}
+
+#[test]
+fn a_runtime_that_grows_beyond_its_memory_while_it_starts_names_the_flag() {
+    // Python asks for 13 MB.
+    let initialize = "(if (i32.lt_s (memory.grow (i32.const 200)) (i32.const 0)) (then (unreachable)))";
+    let component = with_runtime(initialize, "");
+    let harness = Harness::new(&component).start();
+    let wanted = "ran out of memory: it asked for 13172736 bytes of memory and may have 4194304; \
+                  --limit memory_bytes=33554432 allows more";
+    assert_eq!(harness.traps(), [wanted]);
+    let limits = Limits { memory_bytes: 33_554_432, ..Limits::default() };
+    let harness = Harness::with(&component, json!({}), limits).start();
+    assert_eq!(harness.traps(), [""; 0]);
+}
+
+#[test]
+fn random_bytes_are_as_many_as_asked_for() {
+    let imports = r#"(import "wasi:random/random@0.2.0" "get-random-bytes" (func $bytes (param i64 i32)))"#;
+    let start = "(drop (memory.grow (i32.const 15))) (call $bytes (i64.const 100000) (i32.const 2048))
+        (call $report (i32.const 2052) (i32.const 4))";
+    let world = "package test:guest;
+        world guest { include wasmote:device/device@0.1.0; import wasi:random/random@0.2.0; }";
+    let guest = Guest { imports, start, ..Guest::default() };
+    let harness = Harness::new(&guests::encode(guest.core_module(), world)).start();
+    assert_eq!(harness.traps(), [""; 0]);
+    assert_eq!(harness.published()[0].payload[..], 100_000_u32.to_le_bytes());
 }
