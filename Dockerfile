@@ -61,8 +61,9 @@ COPY host/experiment/Cargo.toml host/experiment/
 COPY host/report/Cargo.toml host/report/
 COPY host/kubernetes/Cargo.toml host/kubernetes/
 COPY host/app/Cargo.toml host/app/
-# A member of the workspace that is not built here.
+# Members of the workspace that are not built here.
 COPY bench bench
+COPY fuzz fuzz
 RUN set -eu; \
     for crate in mqtt sim engine live results fleet api experiment report kubernetes app; do mkdir -p host/$crate/src; : > host/$crate/src/lib.rs; done; \
     mkdir host/sim/benches host/engine/benches; \

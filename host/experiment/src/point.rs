@@ -91,7 +91,8 @@ impl Overrides {
 }
 
 impl Point {
-    pub(super) fn new(
+    /// Checks a plan with one combination of swept values.
+    pub fn new(
         source: &PlanSource,
         combination: Combination,
         live: &Options,

@@ -1,0 +1,1 @@
+(component (type (instance (export "f" (func (param "x" string) (result (list u8)))))) (import "wasmote:device/log@0.1.0" (instance (type 0))))

@@ -1,0 +1,150 @@
+//! Requests to the HTTP API of a small fleet.
+//!
+//! No request panics, waits for ever, or gets an answer of 500. A refusal says what is wrong, as JSON.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use axum::http::Request;
+use serde_json::Value;
+use tokio::runtime::Runtime;
+use tower::ServiceExt;
+use wasmote_api::{Api, RunInfo, router};
+use wasmote_engine::Engine;
+use wasmote_fleet::component_info::ComponentInfo;
+use wasmote_fleet::config::options::Options;
+use wasmote_fleet::config::resolve::resolve;
+use wasmote_fleet::config::values::DeviceCount;
+use wasmote_fleet::versions::Versions;
+use wasmote_live::config::{BrokerUrl, FleetConfig};
+use wasmote_live::fleet::Fleet;
+use wasmote_mqtt::device_id::{DeviceId, Identity, PeerNames};
+use wasmote_sim::behaviour::{Behaviour, BehaviourFactory, Trap};
+use wasmote_sim::context::Context;
+use wasmote_sim::device::Blueprint;
+use wasmote_sim::event::Event;
+use wasmote_sim::http::HttpResponse;
+
+/// Devices of the fleet.
+const DEVICES: u32 = 2;
+/// Longest time for an answer.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A request: method, path and type of the body on the first line, then the body.
+pub(super) fn check(bytes: &[u8]) -> bool {
+    thread_local! {
+        static API: RefCell<Option<(Runtime, Router)>> = const { RefCell::new(None) };
+    }
+    let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
+    let line = String::from_utf8_lossy(&bytes[..end]);
+    let body = bytes.get(end + 1..).unwrap_or_default();
+    let mut words = line.split(' ');
+    let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let mut request = Request::builder().method(method).uri(path);
+    if let Some(content_type) = words.next() {
+        request = request.header("content-type", content_type);
+    }
+    // The server's parser, which is not part of this project, refuses what cannot be built.
+    let Ok(request) = request.body(Body::from(body.to_vec())) else { return false };
+    // A stream of events has no end.
+    if request.uri().path().starts_with("/events") {
+        return false;
+    }
+    API.with_borrow_mut(|api| {
+        let (runtime, router) = api.get_or_insert_with(start);
+        runtime.block_on(async {
+            let answer = tokio::time::timeout(TIMEOUT, router.clone().oneshot(request)).await;
+            let response = answer.expect("an answer").unwrap_or_else(|never| match never {});
+            let status = response.status().as_u16();
+            let body = tokio::time::timeout(TIMEOUT, to_bytes(response.into_body(), 16 << 20)).await;
+            let body = body.expect("a whole answer").expect("an answer of a known size");
+            let text = String::from_utf8_lossy(&body);
+            // 503: the device is off, or has no connection. 504: it does not answer.
+            assert!(status < 500 || matches!(status, 503 | 504), "{line}: {status} {text}");
+            // The app of a device and probes answer in their own format.
+            if status >= 400 && !path.contains("/app") && !path.contains("/readyz") {
+                let error: Value =
+                    serde_json::from_str(&text).unwrap_or_else(|why| panic!("{line}: {why}: {text}"));
+                let message = error["error"]["message"].as_str().unwrap_or_default();
+                assert!(message.split_whitespace().count() >= 3, "{line}: {status} {text}");
+            }
+            status < 400
+        })
+    })
+}
+
+/// A behaviour that answers HTTP requests.
+struct Echo;
+
+impl BehaviourFactory for Echo {
+    fn instantiate(&self, _: &Identity) -> Result<Box<dyn Behaviour>, Trap> {
+        Ok(Box::new(|event: Event, context: &mut Context| {
+            if let Event::HttpRequest(ticket, request) = event {
+                context.http_respond(ticket, HttpResponse::text(200, request.url));
+            }
+            Ok(())
+        }))
+    }
+
+    fn name(&self) -> &str {
+        "heartbeat"
+    }
+}
+
+fn start() -> (Runtime, Router) {
+    // One thread, so that the memory of the fleet counts.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let router = runtime.block_on(async {
+        let args = Options { devices: Some(DeviceCount(DEVICES)), ..Options::default() };
+        let settings = resolve(&args).expect("the defaults are valid");
+        let blueprint = |index| Blueprint {
+            identity: Arc::new(Identity {
+                id: DeviceId::new(&format!("heartbeat-{index}")).expect("a name"),
+                group: "heartbeat".into(),
+                index,
+                count: DEVICES,
+                topic_root: Arc::clone(&settings.topic_root),
+                peers: Some(PeerNames { prefix: "heartbeat-".into() }),
+            }),
+            factory: Arc::new(Echo),
+            limits: Arc::clone(&settings.groups[0].limits),
+            protocol: settings.protocol,
+            seed: settings.seed,
+            faults: Arc::clone(&settings.faults.faults),
+        };
+        let fleet = Fleet::start(FleetConfig {
+            devices: (0..DEVICES).map(blueprint).collect(),
+            // The discard port of this machine refuses connections at once.
+            broker: BrokerUrl { host: "127.0.0.1".into(), port: 9, tls: false },
+            embedded_broker: None,
+            connection: settings.connection.clone(),
+            start_rate: None,
+        });
+        while fleet.totals().await.expect("a fleet").devices.running < u64::from(DEVICES) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let run_info = RunInfo::new(&settings, "mqtt://127.0.0.1:9".into());
+        let engine = Engine::new().expect("this machine runs WebAssembly");
+        let info = ComponentInfo {
+            role: "behaviour".into(),
+            name: "heartbeat".into(),
+            source: "built-in".into(),
+            size_bytes: 1,
+            sha256: "a".repeat(64),
+            imports: Vec::new(),
+            exports: Vec::new(),
+        };
+        let versions = Versions::new(
+            fleet.clone(),
+            engine,
+            settings.groups.clone(),
+            vec![info],
+            Duration::from_millis(10),
+        );
+        router(Arc::new(Api::new(fleet, run_info, Arc::new(versions))))
+    });
+    (runtime, router)
+}
