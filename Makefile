@@ -54,16 +54,17 @@ configmaps: behaviours
 test-tools:
 	@if command -v mosquitto_sub >/dev/null && command -v curl >/dev/null \
 	  && command -v python3 >/dev/null && command -v openssl >/dev/null \
-	  && PATH="$$PATH:/usr/sbin" command -v mosquitto >/dev/null; then \
+	  && PATH="$$PATH:/usr/sbin" command -v mosquitto >/dev/null \
+	  && { [ "$$(uname)" != Linux ] || command -v faketime >/dev/null; }; then \
 	  exit 0; \
 	elif command -v apt-get >/dev/null; then \
-	  echo "Installing Mosquitto, its clients, curl, openssl and Python, which the tests use."; \
+	  echo "Installing Mosquitto, its clients, curl, openssl, Python and faketime, which the tests use."; \
 	  if [ "$$(id -u)" -eq 0 ]; then as_root=; else as_root=sudo; fi; \
 	  $$as_root apt-get update -qq && \
 	  $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-	    mosquitto mosquitto-clients curl openssl python3-minimal; \
+	    mosquitto mosquitto-clients curl openssl python3-minimal faketime; \
 	else \
-	  echo "The tests need mosquitto, mosquitto-clients, curl, openssl and python3: install these." >&2; \
+	  echo "The tests need mosquitto, mosquitto-clients, curl, openssl, python3 and faketime: install these." >&2; \
 	  exit 1; \
 	fi
 

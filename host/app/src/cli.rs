@@ -103,7 +103,12 @@ pub fn main() -> ExitCode {
         Some(Verb::Manifests(args)) => manifests::run(&args),
         Some(Verb::Schema(args)) => schema::run(args),
     };
-    let exit = outcome.unwrap_or_else(|failure| failure.report());
+    let mut exit = outcome.unwrap_or_else(|failure| failure.report());
+    if let Some(problem) = term::take_stdout_error() {
+        to_stderr(format_args!("{ERROR}error:{ERROR:#} cannot write to stdout: {problem}"));
+        // Another failure is the more important one.
+        exit = if exit == Exit::Done { Exit::Failed } else { exit };
+    }
     term::stderr::finish();
     exit.into()
 }

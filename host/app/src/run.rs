@@ -37,6 +37,7 @@ const LOG_FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Runs a fleet until its duration has elapsed or a signal arrives.
 pub fn run(settings: &Settings, signals: Signals) -> Result<Exit, RunError> {
+    preflight::check_threads()?;
     for warning in preflight::check(settings)? {
         tracing::warn!("{warning}");
     }

@@ -1,12 +1,13 @@
 //! `timeseries.csv` during a run. The complete table replaces it at the end.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 use wasmote_mqtt::time::Time;
 use wasmote_results::{Row, TimeseriesRow, header, rows};
 
+use super::recorder::line_writer::append;
 use super::tables::{self, GroupState};
 use super::time_buckets::TimeBuckets;
 
@@ -14,6 +15,8 @@ use super::time_buckets::TimeBuckets;
 /// next one, so a row is written one interval late.
 pub struct PartialTimeseries {
     file: File,
+    /// Length of the file.
+    length: u64,
     written: usize,
     until: Time,
 }
@@ -22,8 +25,9 @@ impl PartialTimeseries {
     /// Creates the file in a run's folder.
     pub fn create(folder: &Path) -> io::Result<Self> {
         let mut file = File::create(folder.join(TimeseriesRow::FILE))?;
-        file.write_all(header::<TimeseriesRow>()?.as_bytes())?;
-        Ok(Self { file, written: 0, until: Time::ZERO })
+        let mut length = 0;
+        append(&mut file, &mut length, header::<TimeseriesRow>()?.as_bytes())?;
+        Ok(Self { file, length, written: 0, until: Time::ZERO })
     }
 
     /// Appends the rows that are not yet in the file.
@@ -34,7 +38,7 @@ impl PartialTimeseries {
         states: &[GroupState],
     ) -> io::Result<()> {
         let new = tables::time_series(groups, buckets, self.until, &states[self.written..]);
-        self.file.write_all(rows(new)?.as_bytes())?;
+        append(&mut self.file, &mut self.length, rows(new)?.as_bytes())?;
         self.written = states.len();
         self.until = states.last().map_or(self.until, GroupState::at);
         Ok(())

@@ -12,7 +12,7 @@
 mod broker_log;
 mod chain;
 mod events;
-mod line_writer;
+pub(crate) mod line_writer;
 mod logs;
 pub mod outages;
 pub mod routes;
@@ -282,6 +282,7 @@ impl RunObserver {
         recorder.broker.finish(at)?;
         recorder.versions.flush()?;
         recorder.flush()?;
+        recorder.logs.finish()?;
         let (outages, routes) = (std::mem::take(&mut recorder.outages), std::mem::take(&mut recorder.routes));
         Ok((outages, routes, std::mem::take(&mut recorder.swap_refusals)))
     }

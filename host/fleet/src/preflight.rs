@@ -4,9 +4,11 @@ mod descriptors;
 mod load_estimate;
 mod ports;
 mod silence;
+mod threads;
 
 use crate::config::Settings;
 pub use descriptors::TooManyDevices;
+pub use threads::{TooFewThreads, check as check_threads};
 
 /// Refuses a run that cannot work and returns warnings about other problems.
 pub fn check(settings: &Settings) -> Result<Vec<String>, TooManyDevices> {

@@ -9,7 +9,7 @@ use wasmote_live::config::BrokerUrl;
 
 use crate::blueprints::BlueprintError;
 use crate::config::values::{BrokerChoice, HttpAddress};
-use crate::preflight::TooManyDevices;
+use crate::preflight::{TooFewThreads, TooManyDevices};
 
 /// Reason why a run failed.
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +17,9 @@ pub enum RunError {
     /// The fleet does not fit on this machine.
     #[error(transparent)]
     Preflight(#[from] TooManyDevices),
+    /// The system refuses the threads that a run needs.
+    #[error(transparent)]
+    Threads(#[from] TooFewThreads),
     /// The Wasm engine does not work on this machine.
     #[error("the Wasm engine could not start: {0}")]
     Engine(#[from] EngineError),

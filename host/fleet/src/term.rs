@@ -3,14 +3,16 @@
 //! Callers always write the styles of this module. Colours are removed for a stream
 //! that is not a terminal, or when `NO_COLOR` or `CLICOLOR=0` is set. `CLICOLOR_FORCE` keeps the colours in pipes.
 //!
-//! A reader that closes its end early, as `head` does, is not an error.
+//! A reader that closes its end early, as `head` does, is not an error. Any other error of stdout, such as a full disk, is kept
+//! for the end of the program: see [`take_stdout_error`].
 //!
 //! * [`stderr`]: the queue in front of stderr, which log lines also use.
 
 pub mod stderr;
 
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{self, Write};
+use std::sync::{Mutex, PoisonError};
 
 use anstyle::{AnsiColor, Style};
 
@@ -32,12 +34,28 @@ pub const CLEAR_SCREEN: &str = "\x1b[H\x1b[2J";
 
 /// Writes a line of data to stdout.
 pub fn to_stdout(line: impl Display) {
-    let _ = writeln!(anstream::stdout().lock(), "{}", escape_foreign(&line.to_string()));
+    keep_error(writeln!(anstream::stdout().lock(), "{}", escape_foreign(&line.to_string())));
 }
 
 /// Writes JSON to stdout.
 pub fn json_to_stdout(json: impl Display) {
-    let _ = writeln!(anstream::stdout().lock(), "{}", PrintableJson(json));
+    keep_error(writeln!(anstream::stdout().lock(), "{}", PrintableJson(json)));
+}
+
+/// The first error of stdout.
+static STDOUT_ERROR: Mutex<Option<io::Error>> = Mutex::new(None);
+
+fn keep_error(outcome: io::Result<()>) {
+    if let Err(problem) = outcome
+        && problem.kind() != io::ErrorKind::BrokenPipe
+    {
+        STDOUT_ERROR.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(problem);
+    }
+}
+
+/// Takes the first error of stdout. A program whose output is lost has failed, whatever it did before.
+pub fn take_stdout_error() -> Option<io::Error> {
+    STDOUT_ERROR.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 /// Writes a line for the user to stderr, after all earlier log lines.

@@ -1,7 +1,7 @@
-//! Buffered file writer that writes only whole lines, so that a killed process leaves no partial line.
+//! Buffered file writer that writes only whole lines, so that neither a killed process nor a full disk leaves a partial line.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::Path;
 
 /// Number of buffered bytes at which lines are written.
@@ -10,22 +10,36 @@ const BUFFER_SIZE: usize = 1 << 16;
 /// Writer that buffers lines up to `BUFFER_SIZE`.
 pub(super) struct LineWriter {
     file: File,
+    /// Length of the whole lines in the file.
+    length: u64,
     buffer: Vec<u8>,
 }
 
 impl LineWriter {
     /// Creates the file.
     pub(super) fn create(path: &Path) -> io::Result<Self> {
-        Ok(Self { file: File::create(path)?, buffer: Vec::new() })
+        Ok(Self { file: File::create(path)?, length: 0, buffer: Vec::new() })
     }
 
     /// Writes all complete lines of the buffer.
     fn write_whole_lines(&mut self) -> io::Result<()> {
         let whole = self.buffer.iter().rposition(|byte| *byte == b'\n').map_or(0, |end| end + 1);
-        self.file.write_all(&self.buffer[..whole])?;
+        append(&mut self.file, &mut self.length, &self.buffer[..whole])?;
         self.buffer.drain(..whole);
         Ok(())
     }
+}
+
+/// Appends lines to a file of this length. A write that fails midway, as on a full disk, is undone.
+pub(crate) fn append(file: &mut File, length: &mut u64, lines: &[u8]) -> io::Result<()> {
+    if let Err(problem) = file.write_all(lines) {
+        // A shorter file needs no space, so this works on a full disk.
+        let _ = file.set_len(*length);
+        let _ = file.seek(SeekFrom::Start(*length));
+        return Err(problem);
+    }
+    *length += lines.len() as u64;
+    Ok(())
 }
 
 impl Write for LineWriter {

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -14,9 +14,14 @@ use wasmote_mqtt::time::WallTime;
 use wasmote_sim::context::LogLevel;
 use wasmote_sim::device::Now;
 
+use super::line_writer::append;
+
 /// Bytes of lines that are buffered per device. Files do not stay open, because a fleet can have more devices than a
 /// process may have open files.
 const BUFFER_SIZE: usize = 32 << 10;
+/// Bytes of lines that are kept per device while the process has no descriptor for a file. HTTP clients may take all
+/// descriptors for some seconds, which must not end a run of hours.
+const MAX_KEPT: usize = 1 << 20;
 
 pub(super) struct DeviceLogs {
     folder: PathBuf,
@@ -54,7 +59,7 @@ impl DeviceLogs {
         let text = message_line(&happening.notice).unwrap_or(event.text);
         let log = &mut self.logs[device];
         log.line(happening.at.wall, event.level, format_args!("{text}"));
-        if log.lines.len() >= BUFFER_SIZE { log.write() } else { Ok(()) }
+        if log.lines.len() >= BUFFER_SIZE { log.write_unless_out_of_descriptors() } else { Ok(()) }
     }
 
     /// Writes a line to the logs of all devices.
@@ -65,7 +70,16 @@ impl DeviceLogs {
     }
 
     pub(super) fn flush(&mut self) -> io::Result<()> {
-        self.logs.iter_mut().filter(|log| !log.lines.is_empty()).try_for_each(Log::write)
+        self.unwritten().try_for_each(Log::write_unless_out_of_descriptors)
+    }
+
+    /// Writes all lines at the end of a run.
+    pub(super) fn finish(&mut self) -> io::Result<()> {
+        self.unwritten().try_for_each(Log::write)
+    }
+
+    fn unwritten(&mut self) -> impl Iterator<Item = &mut Log> {
+        self.logs.iter_mut().filter(|log| !log.lines.is_empty())
     }
 }
 
@@ -81,12 +95,26 @@ impl Log {
         let _ = writeln!(self.lines, "{} {level:5} {}", Timestamp(at), Printable(text));
     }
 
+    /// Writes the lines, or keeps them for a later attempt.
+    fn write_unless_out_of_descriptors(&mut self) -> io::Result<()> {
+        match self.write() {
+            Err(problem) if is_out_of_descriptors(&problem) && self.lines.len() < MAX_KEPT => Ok(()),
+            outcome => outcome,
+        }
+    }
+
     fn write(&mut self) -> io::Result<()> {
         let mut file = OpenOptions::new().create(true).append(true).open(&self.path)?;
-        file.write_all(self.lines.as_bytes())?;
+        let mut length = file.metadata()?.len();
+        append(&mut file, &mut length, self.lines.as_bytes())?;
         self.lines.clear();
         Ok(())
     }
+}
+
+/// Whether the process (`EMFILE`) or the system (`ENFILE`) has too many open files.
+fn is_out_of_descriptors(problem: &io::Error) -> bool {
+    cfg!(unix) && matches!(problem.raw_os_error(), Some(23 | 24))
 }
 
 /// Wall-clock time, formatted in UTC with milliseconds.

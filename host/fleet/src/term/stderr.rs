@@ -50,11 +50,14 @@ pub fn finish() {
     let Some(guard) = queue.guard.lock().ok().and_then(|mut guard| guard.take()) else { return };
     let (done, ended) = mpsc::channel::<()>();
     // Dropping the guard waits for stderr, possibly for ever.
-    std::thread::spawn(move || {
+    let flush = move || {
         drop(guard);
         drop(done);
-    });
-    let _ = ended.recv_timeout(FLUSH_TIMEOUT);
+    };
+    // A system without another thread drops the guard here.
+    if std::thread::Builder::new().spawn(flush).is_ok() {
+        let _ = ended.recv_timeout(FLUSH_TIMEOUT);
+    }
 }
 
 impl Queue {

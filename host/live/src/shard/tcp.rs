@@ -43,6 +43,8 @@ pub(super) use sockets::Sockets;
 
 /// Maximum number of reads of one socket before others are served.
 const MAX_READS: usize = 4;
+/// Number of packets of one socket after which others are served, because a read may contain thousands of small ones.
+const MAX_PACKETS: usize = 1_024;
 /// Longest time to write DISCONNECT to a socket that accepts no bytes.
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -279,6 +281,9 @@ impl TcpConnection {
         }
         let mut outcome = Ok(());
         for _ in 0..MAX_READS {
+            if sockets.scratch.incoming.len() >= MAX_PACKETS {
+                break;
+            }
             match open.read(&mut sockets.scratch, &sockets.dialer) {
                 Ok(true) => {}
                 Ok(false) => {

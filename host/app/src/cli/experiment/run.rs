@@ -167,6 +167,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         logging::start(LogFormat::Text);
     }
     let source = PlanSource::find(&args.plan).map_err(failure)?;
+    wasmote_fleet::preflight::check_threads().map_err(Failure::failed)?;
     let engine = Engine::new().map_err(Failure::failed)?;
     let experiment = Experiment::validated(source, &overrides, &engine).map_err(failure)?;
     let mode = match args.time {
