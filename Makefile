@@ -3,13 +3,14 @@
 #   make run          build everything and start nine simulated devices   (ARGS="sensor --devices 3" for others)
 #   make test         install the tools for the tests, and run all tests   (with cargo-nextest if it is installed)
 #   make determinism  check that builds give equal digests, and that tests detect builds broken on purpose
+#   make tools        install further tools for the tests into target/tools, where the network has them
 #   make bench        measure, and write docs/benchmarks.md   (QUICK=1: a short run that does not write this page)
 #   make behaviours   build only the Wasm behaviours, into behaviours/built
 #   make configmaps   write the behaviours as ConfigMaps for Kubernetes, into behaviours/built/configmaps.yaml
 #   make lint         formatting, clippy with warnings denied, and the structure of the code
 #   make clean        remove build results
 
-.PHONY: run test determinism bench bench-virtual behaviours configmaps test-tools browser lint clean help
+.PHONY: run test tools determinism bench bench-virtual behaviours configmaps test-tools browser lint clean help
 
 CARGO ?= cargo
 ARGS ?=
@@ -21,7 +22,7 @@ run: behaviours
 	$(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)/release/wasmote run $(ARGS)
 
 # The last command runs the scenarios of the broker model against a real Mosquitto. They mostly wait, so many run at once.
-test: behaviours test-tools browser
+test: behaviours test-tools tools browser
 	$(CARGO) test --manifest-path behaviours/Cargo.toml --workspace --locked
 	$(if $(NEXTEST),$(CARGO) nextest run --workspace --locked --no-fail-fast,$(CARGO) test --workspace --locked)
 	$(if $(NEXTEST),$(CARGO) test --workspace --locked --doc)
@@ -68,6 +69,19 @@ test-tools:
 	  exit 1; \
 	fi
 
+# Tests that need these tools are skipped without them, so a failed installation is no error.
+TOOLS := target/tools
+tools:
+	@if [ -f $(TOOLS)/tools.txt ] && cmp -s .ci/tools.txt $(TOOLS)/tools.txt; then \
+	  exit 0; \
+	fi; \
+	echo "Installing the tools of .ci/tools.txt into $(TOOLS)."; \
+	if python3 -m venv $(TOOLS) && $(TOOLS)/bin/pip install --quiet --disable-pip-version-check -r .ci/tools.txt; then \
+	  cp .ci/tools.txt $(TOOLS)/tools.txt; \
+	else \
+	  echo "The tools could not be installed; the tests that need them are skipped."; \
+	fi
+
 # The tests render pages in a browser, without network access.
 browser:
 	@if command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null; then \
@@ -95,4 +109,4 @@ clean:
 	rm -rf behaviours/target behaviours/built
 
 help:
-	@sed -n '3,10s/^# *//p' Makefile
+	@sed -n '3,11s/^# *//p' Makefile

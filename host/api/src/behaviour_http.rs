@@ -4,26 +4,35 @@ use std::sync::Arc;
 
 use axum::body::Body as ResponseBody;
 use axum::extract::State as Shared;
-use axum::http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, TRANSFER_ENCODING, UPGRADE};
+use axum::http::header::{
+    CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, TRANSFER_ENCODING, UPGRADE,
+};
 use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::Response;
 use wasmote_fleet::actions::Action;
 use wasmote_fleet::actions::request::Request;
+use wasmote_fleet::http_access::HttpToken;
 use wasmote_sim::http::{HttpRequest, HttpResponse};
 
 use super::Api;
 use super::endpoint::{Endpoint, any};
 use super::error::ApiError;
 use super::extract::{Body, Device};
+use super::guard::is_secret;
+use super::refusal::Refusal;
 
 /// Hop-by-hop headers, which are not forwarded [RFC 9110, 7.6.1].
 const CONNECTION_HEADERS: [HeaderName; 4] = [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, UPGRADE];
+
+/// Rules for a page that a behaviour serves.
+const PAGE_POLICY: &str = "sandbox allow-scripts";
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
         any("/devices/{id}/app/{*path}", handle)
             .summary("The HTTP endpoints of the device's behaviour")
             .response_as::<String>("*/*")
+            .any_status()
             .error(404, "No device has this name, or the behaviour's own error")
             .error(413, "The body exceeds the device's limit")
             .error(502, "The behaviour's response is invalid")
@@ -45,19 +54,29 @@ async fn handle(
     let limit = api.group(&device.identity.group)?.limits.host_call_bytes as usize;
     if body.bytes.len() > limit {
         let problem = format!("the body has {} bytes and the device's limit is {limit}", body.bytes.len());
-        return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body", problem));
+        return Err(ApiError::refused(Refusal::BodySize, StatusCode::PAYLOAD_TOO_LARGE, "body", problem));
     }
+    let token = api.run_info.access.token.as_ref();
     let request = HttpRequest {
         method: method.as_str().to_ascii_uppercase(),
         url: behaviour_url(&uri),
-        headers: forwarded_headers(&headers),
+        headers: forwarded_headers(&headers, token),
         body: body.bytes,
     };
     // The other methods are safe: they change nothing [RFC 9110, 9.2.1].
     if !matches!(method, Method::GET | Method::HEAD | Method::OPTIONS) {
         api.audit(Action::Request(Request::of_device(device.id(), &request)));
     }
-    response(api.fleet.http_request(device.id(), request).await?)
+    let answer = api.fleet.http_request(device.id(), request).await?;
+    if answer == HttpResponse::unavailable() {
+        let id = device.id();
+        let problem = format!(
+            "the behaviour of `{id}` is not running, or a fault makes it hang; GET /devices/{id} has the reason, and \
+             POST /devices/{id}/start starts a stopped device"
+        );
+        return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "device", problem).found(id));
+    }
+    response(answer)
 }
 
 /// Path and query after `/devices/{id}/app`, unchanged.
@@ -69,8 +88,11 @@ fn behaviour_url(uri: &Uri) -> String {
     }
 }
 
-fn forwarded_headers(headers: &HeaderMap) -> Vec<(String, String)> {
-    let passed = headers.iter().filter(|(name, _)| !CONNECTION_HEADERS.contains(name));
+/// Headers for the behaviour. The host's token is not for behaviours, nor for the record of changes.
+fn forwarded_headers(headers: &HeaderMap, token: Option<&HttpToken>) -> Vec<(String, String)> {
+    let passed = headers
+        .iter()
+        .filter(|(name, value)| !CONNECTION_HEADERS.contains(name) && !is_secret(token, name, value));
     passed.filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned()))).collect()
 }
 
@@ -89,6 +111,8 @@ fn response(answer: HttpResponse) -> Result<Response, ApiError> {
             response.headers_mut().append(header, value);
         }
     }
+    // A page of a behaviour must not act as the API's own: in a sandbox it has no origin, and so it changes nothing.
+    response.headers_mut().append(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
     Ok(response)
 }
 

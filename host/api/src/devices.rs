@@ -28,6 +28,7 @@ struct Page {
     #[serde(default)]
     offset: usize,
     /// Devices to return: 100 by default, at most 1000
+    #[schemars(range(min = 1, max = MAX_LIMIT))]
     limit: Option<usize>,
     /// Only devices of this group
     group: Option<String>,

@@ -2,12 +2,15 @@
 
 use axum::Json;
 use axum::http::StatusCode;
+use axum::http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use wasmote_fleet::document::DocumentError;
 use wasmote_live::fleet::FleetError;
+
+use super::refusal::Refusal;
 
 /// Maximum length of `found`, in characters.
 const MAX_FOUND_CHARS: usize = 100;
@@ -26,6 +29,9 @@ pub struct ErrorBody {
 pub struct ApiError {
     #[serde(skip)]
     status: StatusCode,
+    /// Reason of a refusal that is counted.
+    #[serde(skip)]
+    refusal: Option<Refusal>,
     /// The invalid field or part of the request.
     field: String,
     /// The problem and its remedy.
@@ -38,7 +44,17 @@ pub struct ApiError {
 impl ApiError {
     /// Creates an error for a field.
     pub fn new(status: StatusCode, field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { status, field: field.into(), message: message.into(), found: None }
+        Self { status, refusal: None, field: field.into(), message: message.into(), found: None }
+    }
+
+    /// Creates an error for a refusal that is counted.
+    pub fn refused(
+        refusal: Refusal,
+        status: StatusCode,
+        field: impl Into<String>,
+        message: impl Into<String>,
+    ) -> Self {
+        Self { refusal: Some(refusal), ..Self::new(status, field, message) }
     }
 
     /// Creates an error with status 400.
@@ -49,6 +65,21 @@ impl ApiError {
     /// Creates an error with status 404, for an unknown name.
     pub fn not_found(field: &str, message: impl Into<String>, found: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, field, message).found(found)
+    }
+
+    /// The reason of a refusal that is counted.
+    pub fn refusal(&self) -> Option<Refusal> {
+        self.refusal
+    }
+
+    /// Status of the response.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The body of the response.
+    pub fn body(&self) -> String {
+        serde_json::to_string(&ErrorBody { error: self.clone() }).unwrap_or_default()
     }
 
     /// Adds the invalid value.
@@ -98,7 +129,20 @@ impl From<DocumentError> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        (self.status, Json(ErrorBody { error: self })).into_response()
+        let (status, refusal) = (self.status, self.refusal);
+        let mut response = (status, Json(ErrorBody { error: self })).into_response();
+        let header = match status {
+            StatusCode::UNAUTHORIZED => Some((WWW_AUTHENTICATE, "Bearer realm=\"wasmote\"")),
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Some((RETRY_AFTER, "1")),
+            _ => None,
+        };
+        if let Some((name, value)) = header {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
+        }
+        if let Some(refusal) = refusal {
+            response.extensions_mut().insert(refusal);
+        }
+        response
     }
 }
 

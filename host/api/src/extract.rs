@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
+use axum::body::{Bytes, HttpBody};
 use axum::extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
@@ -13,6 +13,7 @@ use wasmote_fleet::document::{DocumentError, explain, parse_object};
 use wasmote_mqtt::device_id::Identity;
 
 use super::error::ApiError;
+use super::refusal::Refusal;
 use super::{Api, BODY_LIMIT, GroupInfo, REQUEST_TIMEOUT};
 
 /// The device that the path names as `{id}`.
@@ -107,15 +108,19 @@ impl Body {
         let content_type = content_type(request.headers());
         let late = |_| {
             let problem = format!("the body did not arrive within {} s", REQUEST_TIMEOUT.as_secs());
-            ApiError::new(StatusCode::REQUEST_TIMEOUT, "body", problem)
+            ApiError::refused(Refusal::BodyTime, StatusCode::REQUEST_TIMEOUT, "body", problem)
         };
+        let too_large = || {
+            let problem = format!("the body exceeds {limit} bytes");
+            ApiError::refused(Refusal::BodySize, StatusCode::PAYLOAD_TOO_LARGE, "body", problem)
+        };
+        // A client that announces too much need not send it.
+        if request.body().size_hint().lower() > limit as u64 {
+            return Err(too_large());
+        }
         let bytes = timeout(REQUEST_TIMEOUT, Bytes::from_request(request, state)).await.map_err(late)?;
         let bytes = bytes.map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => ApiError::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "body",
-                format!("the body exceeds {limit} bytes"),
-            ),
+            StatusCode::PAYLOAD_TOO_LARGE => too_large(),
             status => ApiError::new(status, "body", rejection.body_text()),
         })?;
         Ok(Self { content_type, bytes })

@@ -16,7 +16,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         get("/readyz", readyz)
             .summary("Readiness: each device has been connected once or has failed permanently")
             .response_as::<String>("text/plain")
-            .error(503, "The fleet is not ready, in plain text"),
+            .text_error(503, "The fleet is not ready"),
     ]
 }
 

@@ -4,7 +4,7 @@
 //! * [`extract`]: request parsing; [`error`]: error responses; [`state`]: names of device states.
 //! * Resources: [`status`], [`devices`], [`power`], [`publish`], [`metrics`], [`faults`], [`behaviours`],
 //!   [`events`], [`behaviour_http`] (requests to behaviours), [`health`], [`index`].
-//! * `connections`: connection timeouts; `origin`: protection against cross-origin requests.
+//! * `connections`: limits of connections; [`guard`]: checks of every request, with `rates`; [`refusal`]: what they count.
 
 pub mod behaviour_http;
 pub mod behaviours;
@@ -15,13 +15,15 @@ pub mod error;
 pub mod events;
 pub mod extract;
 pub mod faults;
+pub mod guard;
 pub mod health;
 pub mod index;
 pub mod metrics;
 pub mod openapi;
-mod origin;
 pub mod power;
 pub mod publish;
+mod rates;
+pub mod refusal;
 pub mod state;
 pub mod status;
 
@@ -40,6 +42,7 @@ use wasmote_fleet::config::Settings;
 use wasmote_fleet::fault_models::FaultModels;
 use wasmote_fleet::fault_registry::FaultRegistry;
 use wasmote_fleet::fault_set::FaultSet;
+use wasmote_fleet::http_access::HttpAccess;
 use wasmote_fleet::suggest::did_you_mean;
 use wasmote_fleet::versions::Versions;
 use wasmote_live::fleet::Fleet;
@@ -49,9 +52,21 @@ use wasmote_sim::rng::Seed;
 
 use endpoint::Endpoint;
 use error::ApiError;
+use guard::Guard;
+use refusal::Counters;
 
 /// Maximum size of a request body, in bytes.
 pub const BODY_LIMIT: usize = 1 << 20;
+
+/// Maximum size of a request's header, in bytes.
+pub const HEADER_LIMIT: usize = 16 << 10;
+/// Maximum number of fields in a header.
+pub const HEADER_COUNT: usize = 64;
+/// Maximum size of path and query, in bytes.
+pub const PATH_LIMIT: usize = 4 << 10;
+
+/// Paths of the probes of Kubernetes. They are answered under every name and without a token.
+pub const PROBES: [&str; 2] = ["/healthz", "/readyz"];
 
 /// Timeout for receiving the header, and for receiving the body, of a request.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -71,6 +86,8 @@ pub struct RunInfo {
     pub groups: BTreeMap<String, GroupInfo>,
     /// Fault model components by name.
     pub models: FaultModels,
+    /// Who may use the API, and how much.
+    pub access: HttpAccess,
 }
 
 /// Information about a group.
@@ -105,6 +122,7 @@ impl RunInfo {
             faults: settings.faults.clone(),
             groups: settings.groups.iter().map(group).collect(),
             models: settings.models.clone(),
+            access: settings.http_access.clone(),
         }
     }
 }
@@ -119,6 +137,8 @@ pub struct Api {
     pub faults: Arc<Mutex<FaultRegistry>>,
     /// The behaviours and their versions.
     pub versions: Arc<Versions>,
+    /// Counts of connections, requests and refusals.
+    pub http: Arc<Counters>,
     audit_log: Arc<dyn AuditLog>,
 }
 
@@ -139,7 +159,7 @@ impl Api {
         faults: Arc<Mutex<FaultRegistry>>,
         audit_log: Arc<dyn AuditLog>,
     ) -> Self {
-        Self { fleet, run_info, faults, versions, audit_log }
+        Self { fleet, run_info, faults, versions, http: Arc::default(), audit_log }
     }
 
     /// Time since the fleet started; equals the run's clock.
@@ -205,18 +225,20 @@ pub fn endpoints() -> Vec<Endpoint> {
 /// Router of the whole API.
 pub fn router(api: Arc<Api>) -> Router {
     let table = endpoints().into_iter();
+    let guard = Arc::new(Guard::new(api.run_info.access.clone(), Arc::clone(&api.http)));
     table
         .fold(Router::new(), |router, endpoint| router.route(endpoint.path, endpoint.handler))
         .method_not_allowed_fallback(wrong_method)
         .fallback(unknown_path)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .layer(axum::middleware::from_fn(origin::check))
+        .layer(axum::middleware::from_fn_with_state(guard, guard::check))
         .with_state(api)
 }
 
 /// Serves requests until the process ends.
 pub async fn serve(listener: TcpListener, api: Arc<Api>) {
-    connections::serve(listener, router(api)).await;
+    let (limit, counters) = (api.run_info.access.connections, Arc::clone(&api.http));
+    connections::serve(listener, router(api), limit, counters).await;
 }
 
 async fn wrong_method(method: Method, uri: Uri) -> ApiError {

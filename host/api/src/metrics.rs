@@ -42,12 +42,20 @@ async fn metrics(
     let snapshot = match device {
         Some(id) => {
             let totals = api.fleet.status(&id).await?.totals;
-            Snapshot { totals, uptime: api.uptime(), ..Snapshot::default() }
+            // The API belongs to no device: its counts are shown unless the request is about one device.
+            let http = query.named().is_none().then(|| api.http.snapshot());
+            Snapshot { totals, http, uptime: api.uptime(), ..Snapshot::default() }
         }
         None => {
             let updates = api.versions.all().into_iter().map(|it| (it.info.name, it.updates)).collect();
             let totals = api.fleet.totals().await?;
-            Snapshot { totals, is_fleet: true, updates, uptime: api.uptime() }
+            Snapshot {
+                totals,
+                is_fleet: true,
+                updates,
+                http: Some(api.http.snapshot()),
+                uptime: api.uptime(),
+            }
         }
     };
     let body = match format {

@@ -26,6 +26,7 @@ use super::Api;
 use super::endpoint::{Endpoint, post};
 use super::error::ApiError;
 use super::extract::{Device, Example, JsonBody, Params};
+use super::refusal::Refusal;
 
 /// A message to publish.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -36,7 +37,11 @@ struct Publication {
         without a topic, the payload is {device, type, message, ts}."
     )]
     message: Value,
-    #[schemars(description = "Topic; by default <root>/<device>/message")]
+    #[schemars(
+        description = "Topic; by default <root>/<device>/message",
+        length(min = 1, max = 65_535),
+        regex(pattern = r"^[^+#\x00]+$")
+    )]
     topic: Option<String>,
     /// Quality of service.
     #[serde(default)]
@@ -169,7 +174,7 @@ async fn send(api: &Api, device: &Device, publication: Publication) -> Result<Js
     let bytes = message.payload.len();
     if bytes > limit {
         let problem = format!("the payload has {bytes} bytes and the device's limit is {limit}");
-        return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "message", problem));
+        return Err(ApiError::refused(Refusal::BodySize, StatusCode::PAYLOAD_TOO_LARGE, "message", problem));
     }
     let accepted = Accepted {
         status: "accepted",

@@ -7,6 +7,7 @@ pub mod fleet;
 pub mod manifests;
 pub mod run;
 pub mod schema;
+pub mod token;
 
 use std::process::ExitCode;
 
@@ -77,13 +78,16 @@ enum Verb {
     Experiment(experiment::Verb),
     /// Show the devices of many pods or processes as one fleet
     #[command(before_help = fleet::EXAMPLES, after_help = fleet::NOTES, help_template = TEMPLATE)]
-    Fleet(fleet::Args),
+    Fleet(Box<fleet::Args>),
     /// Write Kubernetes manifests for a fleet
     #[command(before_help = manifests::EXAMPLES, after_help = manifests::NOTES, help_template = TEMPLATE)]
     Manifests(Box<manifests::Args>),
     /// Print the JSON Schema of a plan, a fault document or a fleet file
     #[command(before_help = schema::EXAMPLES, after_help = schema::NOTES, help_template = TEMPLATE)]
     Schema(schema::Args),
+    /// Make a token for the HTTP API
+    #[command(before_help = token::EXAMPLES, after_help = token::NOTES, help_template = TEMPLATE)]
+    Token(token::Args),
 }
 
 /// Runs the subcommand of the command line.
@@ -102,6 +106,7 @@ pub fn main() -> ExitCode {
         Some(Verb::Fleet(args)) => fleet::run(&args),
         Some(Verb::Manifests(args)) => manifests::run(&args),
         Some(Verb::Schema(args)) => schema::run(args),
+        Some(Verb::Token(args)) => token::run(&args),
     };
     let mut exit = outcome.unwrap_or_else(|failure| failure.report());
     if let Some(problem) = term::take_stdout_error() {

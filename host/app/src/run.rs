@@ -22,7 +22,7 @@ use wasmote_fleet::events::EventLogger;
 use wasmote_fleet::preflight;
 use wasmote_fleet::signals::Signals;
 use wasmote_fleet::source::Source;
-use wasmote_fleet::startup::{RunError, listen, start_broker};
+use wasmote_fleet::startup::{RunError, access_notice, listen, start_broker};
 use wasmote_fleet::versions::Versions;
 use wasmote_fleet::watch;
 use wasmote_live::broker::EmbeddedBroker;
@@ -61,6 +61,9 @@ async fn run_fleet(settings: &Settings, mut signals: Signals) -> Result<Exit, Ru
     let listener = TcpListener::from_std(listener).map_err(RunError::Runtime)?;
     let (broker_url, broker) = start_broker(&settings.broker).await?;
     banner::print(settings, http, &broker_url, broker.is_some());
+    if let Some(notice) = access_notice(http, &settings.http_access) {
+        tracing::warn!("{notice}");
+    }
 
     let Blueprints { devices, behaviours } = blueprints;
     let run_info = RunInfo::new(settings, format_broker_url(&broker_url));

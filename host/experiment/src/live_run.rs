@@ -54,6 +54,9 @@ impl LiveEnv {
         }
         let (listener, address) =
             startup::listen(first.settings.given.get(|it| &it.http).unwrap_or_default())?;
+        if let Some(notice) = startup::access_notice(address, &first.settings.http_access) {
+            tracing::warn!("{notice}");
+        }
         Ok(Self { engine, listener, url: format!("http://{}", startup::browsable_address(address)) })
     }
 }

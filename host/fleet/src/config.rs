@@ -28,6 +28,7 @@ use wasmote_sim::rng::Seed;
 use crate::document::{DocumentError, truncate_digits};
 use crate::fault_models::FaultModels;
 use crate::fault_set::FaultSet;
+use crate::http_access::HttpAccess;
 use crate::source::{Source, SourceError};
 use crate::topology::{Links, TopologyError, links_of};
 use fleet_shard::FleetShard;
@@ -56,6 +57,8 @@ pub struct Settings {
     pub connection: ConnectionOptions,
     /// The MQTT version.
     pub protocol: Protocol,
+    /// Who may use the HTTP API, and how much.
+    pub http_access: HttpAccess,
     /// The faults of the fleet.
     pub faults: FaultSet,
     /// The components that faults may name.

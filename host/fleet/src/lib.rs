@@ -13,7 +13,7 @@
 //!
 //! Helpers: [`field_path`] sets one field of a document by its path; [`quantity`] is a number or a duration; [`suggest`]
 //! finds the known name nearest to a misspelt one; [`signals`] handles Ctrl-C and SIGTERM; [`term`] writes to the terminal;
-//! [`printable`] makes text from outside visible;
+//! [`printable`] makes text from outside visible; [`http_access`]: who may use the HTTP API, and how much;
 //! [`regular_file`] reads files that users name;
 //! [`component_info`] describes a component; [`schema`] completes JSON Schemas.
 
@@ -29,6 +29,7 @@ pub mod fault_models;
 pub mod fault_registry;
 pub mod fault_set;
 pub mod field_path;
+pub mod http_access;
 pub mod key_value;
 pub mod logging;
 pub mod metrics;

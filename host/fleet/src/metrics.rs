@@ -7,6 +7,8 @@ pub mod openmetrics;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use wasmote_live::status::Totals;
 
 use crate::versions::record::UpdateCounts;
@@ -21,8 +23,22 @@ pub struct Snapshot {
     pub is_fleet: bool,
     /// Updates of behaviours, by behaviour; of the fleet only.
     pub updates: BTreeMap<String, UpdateCounts>,
+    /// Requests to the HTTP API; absent for a named device.
+    pub http: Option<HttpCounts>,
     /// Time since the fleet started.
     pub uptime: Duration,
+}
+
+/// Counts of the HTTP API.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub struct HttpCounts {
+    /// Connections that are open.
+    pub connections: u64,
+    /// Requests whose header arrived whole.
+    pub requests: u64,
+    /// Refused connections and requests, by reason.
+    pub refused: BTreeMap<&'static str, u64>,
 }
 
 impl Snapshot {

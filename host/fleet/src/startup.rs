@@ -9,6 +9,7 @@ use wasmote_live::config::BrokerUrl;
 
 use crate::blueprints::BlueprintError;
 use crate::config::values::{BrokerChoice, HttpAddress};
+use crate::http_access::HttpAccess;
 use crate::preflight::{TooFewThreads, TooManyDevices};
 
 /// Reason why a run failed.
@@ -60,6 +61,21 @@ pub fn listen(address: HttpAddress) -> Result<(std::net::TcpListener, SocketAddr
         Ok((listener, bound))
     };
     bind().map_err(|problem| RunError::Http { address, problem })
+}
+
+/// The consequences of the address and the token of the HTTP API that a user may not expect.
+pub fn access_notice(address: SocketAddr, access: &HttpAccess) -> Option<String> {
+    if address.ip().is_loopback() || access.token.is_some() {
+        return None;
+    }
+    Some(match access.open {
+        true => format!(
+            "the HTTP API has no token: every machine that reaches {address} can change this fleet (--http-open)"
+        ),
+        false => "the HTTP API has no token, so other machines can read, but change nothing; set one with \
+            --http-token-file FILE (`wasmote token` makes one)"
+            .to_owned(),
+    })
 }
 
 /// Starts the embedded broker if it is chosen. Returns the URL for the devices, and the broker if it is embedded.

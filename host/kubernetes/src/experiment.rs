@@ -30,13 +30,15 @@ use wasmote_experiment::point::{Point, RunId};
 use wasmote_experiment::progress::{Progress, Totals};
 use wasmote_experiment::results::ResultsWriter;
 use wasmote_fleet::config::values::DeviceCount;
+use wasmote_fleet::http_access::HttpToken;
 use wasmote_fleet::term::to_stderr;
 use wasmote_results::{ClusterEntry, Row, Summary, TimelineRow, write_atomically, write_table};
 
+use crate::fleet_query;
 use crate::kubectl::proxy::Proxy;
 use crate::kubectl::{Kubectl, KubectlError};
 use crate::manifests::broker::BrokerEndpoint;
-use crate::manifests::fleet::{BehaviourMount, DeployOptions, FleetManifests};
+use crate::manifests::fleet::{BehaviourMount, DeployOptions, FleetManifests, TokenSecret};
 use crate::manifests::name::{Image, Name, PullPolicy, Quantity};
 use crate::manifests::{self, ManifestError};
 use access::ClusterAccess;
@@ -193,11 +195,22 @@ impl Run<'_> {
         Ok((summary, missing))
     }
 
-    fn fleet(&self) -> Result<FleetManifests, ManifestError> {
+    /// A new token for this run, if its timeline sends requests that change pods.
+    fn token(&self) -> Result<TokenSecret, ClusterError> {
+        let name = |text: &str| text.parse().map_err(ClusterError::Client);
+        let changes_pods = self.point.timeline.steps.iter().any(|(_, step)| !step.is_implicit());
+        if !changes_pods {
+            return name("wasmote-http").map(TokenSecret::Optional);
+        }
+        let token = HttpToken::generate().map_err(|problem| ClusterError::Client(problem.to_string()))?;
+        name("wasmote-run-http").map(|name| TokenSecret::Deployed(name, token))
+    }
+
+    fn fleet(&self) -> Result<FleetManifests, ClusterError> {
         let options = self.options;
         let mut settings = self.point.settings.clone();
         settings.seed = self.run_id.seed;
-        FleetManifests::new(
+        let fleet = FleetManifests::new(
             &settings,
             DeployOptions {
                 namespace: options.namespace.clone(),
@@ -212,8 +225,10 @@ impl Run<'_> {
                 broker: BrokerEndpoint::mosquitto(false),
                 same_seed: true,
                 hashed_config_maps: true,
+                http_token: self.token()?,
             },
-        )
+        );
+        Ok(fleet?)
     }
 
     fn observe(
@@ -236,7 +251,8 @@ impl Run<'_> {
                 .map_err(ExperimentError::writing(&self.folder.display()))?;
             return Err(problem);
         }
-        let client = wasmote_live::http::client().map_err(ClusterError::Client)?;
+        let token = fleet.options.http_token.token();
+        let client = fleet_query::client(token).map_err(ClusterError::Client)?;
         let proxy = Proxy::start(kubectl)?;
         let mut sampler = Sampler::new(ClusterAccess { kubectl, proxy: &proxy, client: &client, runtime });
         let devices = wasmote_fleet::blueprints::all_identities(&self.point.settings);

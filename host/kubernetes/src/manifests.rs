@@ -119,6 +119,7 @@ pub fn objects(fleet: &FleetManifests, parts: &[ManifestPart]) -> Vec<Map> {
         all.extend(fleet.components.iter().map(|component| workload::component(component, options)));
     }
     if parts.contains(&ManifestPart::Devices) {
+        all.extend(workload::token_secret(options));
         for group in &fleet.groups {
             all.extend(workload::faults(group, options));
             all.push(workload::pods(group, fleet));

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io;
 
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, redirect};
 
 use crate::reason_text::hidden_tls;
@@ -12,7 +13,20 @@ use crate::tls;
 /// HTTP client without redirects, since they would bypass the allow-list of a device's hosts, and without
 /// proxy environment variables.
 pub fn client() -> Result<Client, String> {
-    let mut builder = Client::builder().redirect(redirect::Policy::none()).no_proxy();
+    client_with(HeaderMap::new())
+}
+
+/// The same client, which sends a secret in this header of every request.
+pub fn client_with_secret(name: &'static str, secret: &str) -> Result<Client, String> {
+    // The error does not show the secret.
+    let mut value = HeaderValue::from_str(secret).map_err(|_| "the secret is no valid header".to_owned())?;
+    value.set_sensitive(true);
+    client_with([(HeaderName::from_static(name), value)].into_iter().collect())
+}
+
+fn client_with(headers: HeaderMap) -> Result<Client, String> {
+    let mut builder =
+        Client::builder().redirect(redirect::Policy::none()).no_proxy().default_headers(headers);
     match tls::client_config(None) {
         Ok(config) => builder = builder.tls_backend_preconfigured((*config).clone()),
         // Without a certificate store only `http` works, and each `https` request reports an untrusted

@@ -27,6 +27,11 @@ pub struct HttpResponse {
 }
 
 impl HttpResponse {
+    /// The response of a device whose behaviour cannot answer, because it does not run or hangs.
+    pub fn unavailable() -> Self {
+        Self::text(503, "the device's behaviour is not running\n")
+    }
+
     /// A response in plain text.
     pub fn text(status: u16, body: impl Into<String>) -> Self {
         Self {

@@ -1,15 +1,19 @@
 //! `wasmote fleet`: the totals of many pods or processes as one fleet.
 
 use std::io::{IsTerminal, stdout};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::anyhow;
 use clap::Args as ClapArgs;
 use serde_json::{Value, json};
 use tokio::time::sleep;
+use wasmote_fleet::config::options::subset::{ClientToken, Subset};
+use wasmote_fleet::config::resolve::http;
 use wasmote_fleet::config::values::DurationValue;
 use wasmote_fleet::signals::Signals;
 use wasmote_fleet::term::{CLEAR_SCREEN, json_to_stdout, to_stderr, to_stdout};
+use wasmote_kubernetes::fleet_query;
 use wasmote_kubernetes::fleet_query::aggregate::FleetTotals;
 use wasmote_kubernetes::fleet_query::fetch::{QueryResult, fetch_all};
 use wasmote_kubernetes::fleet_query::table::table;
@@ -27,6 +31,7 @@ Examples:
   wasmote fleet                                  the pods of kubectl's context
   wasmote fleet --namespace lab --watch
   wasmote fleet http://a:8080 http://b:8080      any processes
+  wasmote fleet --http-token-file token          of hosts that run with --http-private
   wasmote fleet --json | jq .total.latency_seconds";
 
 /// Help text after the flags.
@@ -56,6 +61,8 @@ pub struct Args {
     /// Print JSON; with --watch, one object for each line
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    token: Subset<ClientToken>,
 }
 
 /// Queries the fleet and shows the result.
@@ -71,7 +78,8 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
 }
 
 async fn run_queries(args: &Args, mut signals: Signals) -> Result<Exit, Failure> {
-    let client = wasmote_live::http::client().map_err(|problem| Failure::failed(anyhow!(problem)))?;
+    let token = http::token(&args.token, Path::new("")).map_err(Failure::usage)?;
+    let client = fleet_query::client(token.as_ref()).map_err(|problem| Failure::failed(anyhow!(problem)))?;
     let kubectl = Kubectl::new(args.cluster.clone());
     // Started once, so that a configuration error is reported at once and not in every round.
     let proxy = args.urls.is_empty().then(|| Proxy::start(&kubectl)).transpose().map_err(Failure::failed)?;

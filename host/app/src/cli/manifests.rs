@@ -14,7 +14,7 @@ use wasmote_fleet::config::{ConfigError, Settings};
 use wasmote_fleet::fault_models::FaultModels;
 use wasmote_fleet::term::{WARNING, to_stderr, to_stdout};
 use wasmote_kubernetes::manifests::broker::BrokerEndpoint;
-use wasmote_kubernetes::manifests::fleet::{BehaviourMount, DeployOptions, FleetManifests};
+use wasmote_kubernetes::manifests::fleet::{BehaviourMount, DeployOptions, FleetManifests, TokenSecret};
 use wasmote_kubernetes::manifests::name::{Image, Name, PullPolicy, Quantity};
 use wasmote_kubernetes::manifests::{self, ManifestPart};
 
@@ -126,6 +126,9 @@ pub struct Args {
     /// Namespace of all objects [default: none, so kubectl's namespace applies]
     #[arg(long, value_name = "NAME", help_heading = "Kubernetes")]
     namespace: Option<Name>,
+    /// Secret with the `token` of the pods' HTTP API; without this Secret, pods accept changes only from themselves
+    #[arg(long, value_name = "SECRET", default_value = "wasmote-http", help_heading = "Kubernetes")]
+    http_token: Name,
     /// Memory limit of a pod
     #[arg(long, value_name = "AMOUNT", default_value = "64Mi", help_heading = "Kubernetes")]
     memory: Quantity,
@@ -234,6 +237,7 @@ impl Args {
             broker: self.broker()?,
             same_seed: self.options.seed.is_some(),
             hashed_config_maps: false,
+            http_token: TokenSecret::Optional(self.http_token.clone()),
         })
     }
 

@@ -1,13 +1,15 @@
 //! A fleet with a trivial behaviour, and its API.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::http::Request;
+use axum::http::{HeaderMap, Request};
 use serde_json::Value;
 use tower::ServiceExt;
+use wasmote_api::guard::Ends;
 use wasmote_api::{Api, RunInfo, router};
 use wasmote_engine::Engine;
 use wasmote_fleet::component_info::ComponentInfo;
@@ -31,7 +33,10 @@ impl BehaviourFactory for Echo {
     fn instantiate(&self, _: &Identity) -> Result<Box<dyn Behaviour>, Trap> {
         Ok(Box::new(|event: Event, context: &mut Context| {
             if let Event::HttpRequest(ticket, request) = event {
-                let response = format!("{} {} {} bytes", request.method, request.url, request.body.len());
+                let mut response = format!("{} {} {} bytes", request.method, request.url, request.body.len());
+                if request.url == "/headers" {
+                    response = format!("{:?}", request.headers);
+                }
                 context.http_respond(ticket, HttpResponse::text(200, response));
             }
             Ok(())
@@ -58,15 +63,32 @@ fn component_info() -> ComponentInfo {
 
 pub struct Harness(Router);
 
+/// The connection of a client on the same machine.
+pub const LOCAL: Ends = ends([127, 0, 0, 1]);
+/// The connection of a client on another machine.
+pub const REMOTE: Ends = ends([192, 0, 2, 7]);
+
+const fn ends(client: [u8; 4]) -> Ends {
+    let [a, b, c, d] = client;
+    let client = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(a, b, c, d)), 40_000);
+    Ends { client, host: SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 5_000) }
+}
+
 pub struct Answer {
     pub status: u16,
     pub content_type: String,
+    headers: HeaderMap,
     pub text: String,
 }
 
 impl Answer {
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|why| panic!("{why}: {}", self.text))
+    }
+
+    /// A header; empty if it is absent.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
     /// Status and field of an error.
@@ -80,7 +102,12 @@ impl Answer {
 impl Harness {
     /// Starts devices `heartbeat-0`, `heartbeat-1` and so on, and waits until they run.
     pub async fn new(devices: u32) -> Self {
-        let args = Options { devices: Some(DeviceCount(devices)), ..Options::default() };
+        Self::with(devices, Options::default()).await
+    }
+
+    /// The same with these options.
+    pub async fn with(devices: u32, options: Options) -> Self {
+        let args = Options { devices: Some(DeviceCount(devices)), ..options };
         let settings = resolve(&args).unwrap();
         let blueprint = |index| Blueprint {
             identity: Arc::new(Identity {
@@ -116,14 +143,21 @@ impl Harness {
         Self(router(Arc::new(Api::new(fleet, run_info, Arc::new(versions)))))
     }
 
-    pub async fn ask(&self, request: Request<Body>) -> Answer {
+    /// Sends a request of a client on the same machine, unless it comes over another connection.
+    pub async fn ask(&self, mut request: Request<Body>) -> Answer {
+        if request.extensions().get::<Ends>().is_none() {
+            request.extensions_mut().insert(LOCAL);
+        }
+        if !request.headers().contains_key("host") {
+            request.headers_mut().insert("host", "localhost:5000".parse().unwrap());
+        }
         let response = self.0.clone().oneshot(request).await.unwrap();
         let content_type =
             response.headers().get("content-type").map(|value| value.to_str().unwrap().to_owned());
-        let status = response.status().as_u16();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let bytes = to_bytes(response.into_body(), 10 << 20).await.unwrap();
         let text = String::from_utf8(bytes.to_vec()).unwrap();
-        Answer { status, content_type: content_type.unwrap_or_default(), text }
+        Answer { status, content_type: content_type.unwrap_or_default(), headers, text }
     }
 
     pub async fn get(&self, path: &str) -> Answer {

@@ -69,7 +69,7 @@ async fn a_stopped_device_cannot_publish() {
             "{path}"
         );
     }
-    assert_eq!(harness.get("/devices/heartbeat-0/app/").await.status, 503);
+    assert_eq!(harness.get("/devices/heartbeat-0/app/").await.refusal(), (503, "device".into()));
 }
 
 #[tokio::test]
@@ -83,6 +83,7 @@ async fn parameters_methods_and_paths_are_checked() {
         ("GET", "/devices?group=x", 404, "group"),
         ("GET", "/events?kind=conected", 400, "kind"),
         ("DELETE", "/status", 405, "method"),
+        ("TRACE", "/devices/heartbeat-0/app/", 405, "method"),
         ("GET", "/statsu", 404, "path"),
         ("POST", "/devices/heartbeat-0/explode", 404, "path"),
     ] {
@@ -120,7 +121,7 @@ async fn errors_are_readable_and_truncated() {
     assert!(refused.text.contains("expected a whole number"), "{}", refused.text);
     let refused = harness.json("PUT", "/faults", "[1]").await;
     assert!(refused.text.contains("expected a JSON object like"), "{}", refused.text);
-    let long = harness.get(&format!("/devices/{}", "x".repeat(5_000))).await;
+    let long = harness.get(&format!("/devices/{}", "x".repeat(4_000))).await;
     assert_eq!(long.json()["error"]["found"].as_str().map(|found| found.chars().count()), Some(101));
 }
 

@@ -165,10 +165,10 @@ fn an_incomplete_request_times_out_and_an_event_stream_does_not() {
         stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a time");
         stream
     };
-    let json = "Host: x\r\nContent-Type: application/json\r\nContent-Length: 50";
-    let header = connect("GET /status HTTP/1.1\r\nHost: x\r\n");
+    let json = "Host: localhost\r\nContent-Type: application/json\r\nContent-Length: 50";
+    let header = connect("GET /status HTTP/1.1\r\nHost: localhost\r\n");
     let body = connect(&format!("POST /publish HTTP/1.1\r\n{json}\r\n\r\n{{"));
-    let mut events = connect("GET /events HTTP/1.1\r\nHost: x\r\n\r\n");
+    let mut events = connect("GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let mut responses = String::new();
     for mut half in [header, body] {
         half.read_to_string(&mut responses).expect("the connection is closed in time");

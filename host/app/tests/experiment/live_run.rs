@@ -19,7 +19,7 @@ const STARTUP_TIMEOUT: Duration = Duration::from_secs(60);
 /// Process that runs a plan in real time.
 pub struct Running {
     pub child: Child,
-    url: String,
+    pub url: String,
 }
 
 impl Running {

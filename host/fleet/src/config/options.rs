@@ -39,8 +39,8 @@ use super::file::{FaultsEntry, GroupEntry};
 use super::fleet_shard::FleetShard;
 use super::source_addresses::SourceAddresses;
 use super::values::{
-    BrokerChoice, CompileOption, DeviceCount, DurationValue, HttpAddress, Keepalive, LogFormat, MqttVersion,
-    NamedFile, Rate, Switch, TopicRoot,
+    BrokerChoice, CompileOption, ConnectionLimit, DeviceCount, DurationValue, HttpAddress, Keepalive,
+    LogFormat, MqttVersion, NamedFile, Rate, SecretText, Switch, TopicRoot,
 };
 use crate::key_value::Assignments;
 use crate::schema::accept_alias;
@@ -202,8 +202,73 @@ pub struct Options {
     pub drain: Option<DurationValue>,
 
     /// Address of the HTTP API; port 0 takes a free one [default: 127.0.0.1:5000]
-    #[arg(long, env = "WASMOTE_HTTP", value_name = "ADDR:PORT", help_heading = "Run")]
+    #[arg(long, env = "WASMOTE_HTTP", value_name = "ADDR:PORT", help_heading = "HTTP API")]
     pub http: Option<HttpAddress>,
+
+    /// Token that clients need to change something; the environment or a file keeps it from other users of this machine
+    #[arg(long, env = "WASMOTE_HTTP_TOKEN", value_name = "TOKEN", help_heading = "HTTP API")]
+    #[serde(skip)]
+    pub http_token: Option<SecretText>,
+
+    /// File that holds the token; `wasmote token` makes one
+    #[arg(long, env = "WASMOTE_HTTP_TOKEN_FILE", value_name = "FILE", help_heading = "HTTP API")]
+    pub http_token_file: Option<PathBuf>,
+
+    /// Without a token, let other machines change this fleet too [default: they can only read]
+    #[arg(
+        long,
+        env = "WASMOTE_HTTP_OPEN",
+        value_name = "true|false",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        help_heading = "HTTP API"
+    )]
+    pub http_open: Option<bool>,
+
+    /// Protect reading like changes, except /healthz and /readyz
+    #[arg(
+        long,
+        env = "WASMOTE_HTTP_PRIVATE",
+        value_name = "true|false",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        help_heading = "HTTP API"
+    )]
+    pub http_private: Option<bool>,
+
+    /// Further names of this host in requests, such as lab.example or *.lab.example; `*` for every name in requests that
+    /// only read [default: IP addresses, localhost, and the name of this machine]
+    #[arg(
+        id = "http_host",
+        long = "http-host",
+        env = "WASMOTE_HTTP_HOST",
+        value_name = "NAME",
+        help_heading = "HTTP API",
+        value_delimiter = ','
+    )]
+    pub http_hosts: Vec<String>,
+
+    /// Maximum number of connections; one address may hold three quarters of them [default: 100]
+    #[arg(
+        long,
+        env = "WASMOTE_HTTP_CONNECTIONS",
+        allow_hyphen_values = true,
+        value_name = "N",
+        help_heading = "HTTP API"
+    )]
+    pub http_connections: Option<ConnectionLimit>,
+
+    /// Maximum rate of requests from one address, such as 50/s [default: 1000/s]
+    #[arg(
+        long,
+        env = "WASMOTE_HTTP_RATE",
+        allow_hyphen_values = true,
+        value_name = "RATE",
+        help_heading = "HTTP API"
+    )]
+    pub http_rate: Option<Rate>,
 
     /// MQTT version: 5 or 3.1.1 [default: 5]
     #[arg(long, env = "WASMOTE_MQTT", value_name = "VERSION", help_heading = "MQTT")]

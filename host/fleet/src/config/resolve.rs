@@ -5,6 +5,7 @@
 
 mod connection;
 mod groups;
+pub mod http;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -137,6 +138,7 @@ fn build_settings(layers: &Layers<'_>) -> Result<Settings, ConfigError> {
         device_id,
         topic_root: layers.get(|it| &it.topic_root).map_or(DEFAULT_TOPIC_ROOT.into(), |root| root.0.into()),
         protocol,
+        http_access: http::resolve(layers)?,
         seed: layers.get(|it| &it.seed).unwrap_or_else(draw_seed),
         duration: length(|it| &it.duration),
         drain: length(|it| &it.drain).unwrap_or(DEFAULT_DRAIN),

@@ -33,6 +33,7 @@ macro_rules! deserialize_from_text {
 
 deserialize_from_text!(
     BrokerChoice,
+    ConnectionLimit,
     DeviceCount,
     DurationValue,
     FleetShard,
@@ -111,6 +112,14 @@ value_schema!(DeviceCount, {
     "minimum": 1,
     "maximum": u32::MAX,
     "pattern": "^\\+?0*[1-9]\\d*$",
+});
+
+value_schema!(ConnectionLimit, {
+    "description": "A number of connections.",
+    "type": ["integer", "string"],
+    "minimum": ConnectionLimit::MIN,
+    "maximum": ConnectionLimit::MAX,
+    "pattern": "^\\+?\\d+$",
 });
 
 value_schema!(Rate, {
@@ -339,7 +348,56 @@ impl FromStr for DeviceCount {
     }
 }
 
-/// Devices per second.
+/// A secret on the command line or in the environment, which no output shows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretText(String);
+
+impl SecretText {
+    /// The secret itself.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for SecretText {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Debug for SecretText {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("SecretText(hidden)")
+    }
+}
+
+/// A number of connections to the HTTP API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConnectionLimit(pub usize);
+
+impl ConnectionLimit {
+    const MIN: usize = 4;
+    const MAX: usize = 100_000;
+}
+
+impl FromStr for ConnectionLimit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.parse() {
+            Ok(count) if (Self::MIN..=Self::MAX).contains(&count) => Ok(Self(count)),
+            _ => Err(format!(
+                "`{text}` is no number of connections; use a whole number from {} to {}",
+                Self::MIN,
+                Self::MAX
+            )),
+        }
+    }
+}
+
+/// Events per second.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rate(pub f64);
 

@@ -14,7 +14,7 @@ use wasmote_sim::histogram::Histogram;
 use wasmote_sim::ledger::FaultCounts;
 use wasmote_sim::metrics::MetricSums;
 
-use super::Snapshot;
+use super::{HttpCounts, Snapshot};
 
 /// Counts and latencies of a device or of the fleet.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -71,6 +71,9 @@ pub struct Metrics {
     /// Counts of the embedded broker; absent for one device and with another broker.
     #[serde(skip_serializing_if = "Option::is_none")]
     broker: Option<BrokerMetrics>,
+    /// Requests to this API; absent for a named device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http: Option<HttpCounts>,
     /// Metrics that behaviours record about themselves, by behaviour and name.
     behaviours: MetricSums,
     /// Whether every message is accounted for.
@@ -190,6 +193,7 @@ impl Metrics {
             devices: is_fleet.then_some(totals.devices),
             schedule: is_fleet.then(|| (&totals.lag).into()),
             broker: totals.broker.as_ref().map(BrokerMetrics::from),
+            http: snapshot.http.clone(),
             behaviours: totals.metrics.clone(),
             ledger_closes: snapshot.ledger_closes(),
             uptime_s: uptime.as_millis() as f64 / 1_000.0,

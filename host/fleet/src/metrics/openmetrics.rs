@@ -11,8 +11,8 @@ use wasmote_live::status::Totals;
 use wasmote_mqtt::broker::counters::DropReason;
 use wasmote_sim::metrics::Metric;
 
-use super::Snapshot;
 use super::accept::MetricsFormat;
+use super::{HttpCounts, Snapshot};
 use crate::versions::record::UpdateCounts;
 use writer::{MetricType, Writer};
 
@@ -26,6 +26,7 @@ pub fn write(snapshot: &Snapshot, format: MetricsFormat) -> String {
     devices(snapshot, &mut out);
     versions(snapshot, &mut out);
     broker(snapshot, &mut out);
+    http(snapshot, &mut out);
     behaviours(snapshot, &mut out);
     out.finish()
 }
@@ -178,6 +179,17 @@ fn broker(snapshot: &Snapshot, out: &mut Writer) {
     DropReason::ALL
         .iter()
         .for_each(|reason| out.integer(&[("reason", reason.as_str())], messages.dropped(*reason)));
+}
+
+fn http(snapshot: &Snapshot, out: &mut Writer) {
+    let Some(HttpCounts { connections, requests, refused }) = &snapshot.http else { return };
+    out.family("wasmote_http_connections", MetricType::Gauge, "Open connections to the HTTP API.");
+    out.integer(&[], *connections);
+    out.family("wasmote_http_requests", MetricType::Counter, "Requests to the HTTP API.");
+    out.integer(&[], *requests);
+    let help = "Connections and requests that the HTTP API refused.";
+    out.family("wasmote_http_refused", MetricType::Counter, help);
+    refused.iter().for_each(|(reason, count)| out.integer(&[("reason", reason)], *count));
 }
 
 /// Metrics of behaviours. Two behaviours that use one name share a family, unless the types differ.

@@ -3,8 +3,8 @@
 use crate::config::Settings;
 use crate::config::values::BrokerChoice;
 
-/// Descriptors for files, listeners, the runtime and HTTP clients.
-const RESERVED: u64 = 128;
+/// Descriptors for files, listeners and the runtime.
+const RESERVED: u64 = 28;
 
 /// The fleet needs more file descriptors than this process may open.
 #[derive(Debug, thiserror::Error)]
@@ -29,12 +29,13 @@ pub(super) fn raise_limit() -> u64 {
 
 pub(super) fn check(settings: &Settings, allowed: u64) -> Result<(), TooManyDevices> {
     let devices = settings.devices() as u64;
-    let needed = devices.saturating_add(RESERVED);
+    let reserved = RESERVED + settings.http_access.connections as u64;
+    let needed = devices.saturating_add(reserved);
     // Devices of the embedded broker are linked to it without descriptors.
     if needed <= allowed || matches!(settings.broker, BrokerChoice::Embedded(_)) {
         return Ok(());
     }
-    let fitting = allowed.saturating_sub(RESERVED).max(1);
+    let fitting = allowed.saturating_sub(reserved).max(1);
     let processes = devices.div_ceil(fitting);
     Err(TooManyDevices { devices, needed, allowed, fitting, processes })
 }

@@ -5,6 +5,7 @@ use wasmote_fleet::builtins;
 use wasmote_fleet::config::values::Switch;
 use wasmote_fleet::config::{DEFAULT_KEEPALIVE, DEFAULT_TOPIC_ROOT, Group, Settings};
 use wasmote_fleet::fault_set::{BROKER_FAULT_NEEDS_EMBEDDED, FaultSet};
+use wasmote_fleet::http_access::HttpToken;
 use wasmote_fleet::source::Source;
 use wasmote_fleet::topology;
 use wasmote_sim::faults::component::ComponentSpec;
@@ -42,6 +43,34 @@ pub struct DeployOptions {
     pub same_seed: bool,
     /// True if a ConfigMap's name contains a hash of the behaviour, so that it differs from one that the user made.
     pub hashed_config_maps: bool,
+    /// Secret with the token of the pods' API.
+    pub http_token: TokenSecret,
+}
+
+/// The Secret that holds the token of the pods' API, under the key `token`.
+#[derive(Clone, Debug)]
+pub enum TokenSecret {
+    /// Secret of the user. Without it, the API of a pod accepts changes only from the pod itself.
+    Optional(Name),
+    /// Secret that is deployed with the fleet.
+    Deployed(Name, HttpToken),
+}
+
+impl TokenSecret {
+    /// Name of the Secret.
+    pub fn name(&self) -> &Name {
+        match self {
+            Self::Optional(name) | Self::Deployed(name, _) => name,
+        }
+    }
+
+    /// The token, unless it is only the user's.
+    pub fn token(&self) -> Option<&HttpToken> {
+        match self {
+            Self::Optional(_) => None,
+            Self::Deployed(_, token) => Some(token),
+        }
+    }
 }
 
 /// Source of a behaviour in pods.

@@ -2,7 +2,7 @@
 
 use super::fleet::{
     BEHAVIOUR_FOLDER, BehaviourMount, DeployOptions, FAULTS_FILE, FAULTS_FOLDER, FleetManifests,
-    MountedComponent, PodGroup,
+    MountedComponent, PodGroup, TokenSecret,
 };
 use super::objects::{ObjectIdentity, container_security, object, pod_security, service_port};
 use super::yaml::Map;
@@ -24,6 +24,9 @@ const CACHE_SIZE: &str = "64Mi";
 const QUICK_COMPILE_BELOW: f64 = 0.5;
 /// Folder of the broker's CA in pods.
 const AUTHORITY_FOLDER: &str = "/broker";
+
+/// Key of the token in its Secret.
+const TOKEN_KEY: &str = "token";
 
 /// Identity of the objects of a group.
 pub fn identity(group: &str, options: &DeployOptions) -> ObjectIdentity {
@@ -185,6 +188,17 @@ fn environment(group: &PodGroup, fleet: &FleetManifests) -> Vec<Map> {
         all.push(plain("WASMOTE_CA", &format!("{AUTHORITY_FOLDER}/ca.crt")));
     }
     all.push(plain("WASMOTE_HTTP", &format!("0.0.0.0:{PORT}")));
+    all.push(
+        Map::new()
+            .with_comment(
+                "Requests through a Service or the API server name that as their host, so reading is allowed under every\n\
+                 name.",
+                "name",
+                "WASMOTE_HTTP_HOST",
+            )
+            .with("value", "*"),
+    );
+    all.push(http_token(&options.http_token));
     if group.config_map.is_some() {
         all.push(plain("WASMOTE_WATCH", "true"));
     }
@@ -196,6 +210,31 @@ fn environment(group: &PodGroup, fleet: &FleetManifests) -> Vec<Map> {
     }
     all.extend(group.env.iter().chain(&fleet.common_env).map(|(name, value)| plain(name, value)));
     all
+}
+
+/// The token of the API, from its Secret.
+fn http_token(secret: &TokenSecret) -> Map {
+    let mut from = Map::new().with("name", secret.name().as_str()).with("key", TOKEN_KEY);
+    if matches!(secret, TokenSecret::Optional(_)) {
+        from = from.with("optional", true);
+    }
+    let comment = format!(
+        "Without this Secret, the API accepts changes only from the pod itself, as through `kubectl port-forward`:\n\
+         kubectl create secret generic {} --from-literal={TOKEN_KEY}=\"$(wasmote token)\"",
+        secret.name()
+    );
+    Map::new()
+        .with_comment(&comment, "name", "WASMOTE_HTTP_TOKEN")
+        .with("valueFrom", Map::new().with("secretKeyRef", from))
+}
+
+/// The Secret of the token, if it is deployed with the fleet.
+pub fn token_secret(options: &DeployOptions) -> Option<Map> {
+    let token = options.http_token.token()?;
+    let name = options.http_token.name().as_str();
+    let metadata = identity(name, options).metadata(name);
+    let data = Map::new().with(TOKEN_KEY, token.reveal());
+    Some(object("v1", "Secret", metadata).with("type", "Opaque").with("stringData", data))
 }
 
 fn mounts(group: &PodGroup, fleet: &FleetManifests) -> Vec<Map> {

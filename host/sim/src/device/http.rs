@@ -22,8 +22,7 @@ impl Device {
             .iter()
             .any(|action| matches!(action, Action::HttpRespond(answered, _) if *answered == ticket));
         if !answered {
-            let unavailable = HttpResponse::text(503, "the device's behaviour is not running\n");
-            actions.push(Action::HttpRespond(ticket, unavailable));
+            actions.push(Action::HttpRespond(ticket, HttpResponse::unavailable()));
         }
     }
 

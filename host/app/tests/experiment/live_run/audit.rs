@@ -167,3 +167,54 @@ count = 2
     let verified = workspace.call(&["verify", again.to_str().unwrap()]);
     assert_eq!(verified.status.code(), Some(0), "{}", text(&verified.stderr));
 }
+
+/// The record of changes has every header of a request, except the host's token.
+#[test]
+fn results_do_not_contain_the_token_of_the_api() {
+    const TOKEN: &str = "correct-horse-battery-staple";
+    let workspace = Workspace::with_plan(&PLAN.replace("\"12s\"", "\"6s\""));
+    let file = workspace.0.path().join("token");
+    fs::write(&file, TOKEN).unwrap();
+    let running = Running::start(&workspace, &["--http-token-file", file.to_str().unwrap()]);
+    running.wait_until(|status| status["states"]["connected"] == 5);
+    assert!(running.request("POST", "/devices/west-0/stop", "").is_none(), "a change needs the token");
+    for header in [format!("Authorization: Bearer {TOKEN}"), format!("X-Wasmote-Token: {TOKEN}")] {
+        let answer = std::process::Command::new("curl")
+            .args([
+                "-s",
+                "-o",
+                "/dev/null",
+                "-w",
+                "%{http_code}",
+                "-X",
+                "POST",
+                "-H",
+                &header,
+                "-H",
+                "X-Kept: yes",
+            ])
+            .arg(format!("{}/devices/west-0/app/anything", running.url))
+            .output()
+            .expect("curl is installed");
+        assert_eq!(text(&answer.stdout), "404", "the behaviour does not know the path");
+    }
+    let output = running.child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let printed: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let folder = workspace.0.path().join(printed["folder"].as_str().unwrap());
+    let mut files = vec![folder.clone()];
+    let mut read = 0;
+    while let Some(path) = files.pop() {
+        if path.is_dir() {
+            files.extend(fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        let bytes = fs::read(&path).unwrap();
+        read += 1;
+        assert!(!bytes.windows(TOKEN.len()).any(|part| part == TOKEN.as_bytes()), "{}", path.display());
+    }
+    assert!(read > 8, "{read} files");
+    let plan = fs::read_to_string(folder.join("timeline-as-run.toml")).unwrap();
+    assert!(plan.contains("x-kept") && !plan.contains("authorization"), "{plan}");
+    assert!(!text(&output.stderr).contains(TOKEN) && !text(&output.stdout).contains(TOKEN));
+}

@@ -37,7 +37,31 @@ impl Selection for Live {
         "key",
         "drain",
         "http",
+        "http_token",
+        "http_token_file",
+        "http_open",
+        "http_private",
+        "http_host",
+        "http_connections",
+        "http_rate",
     ];
+}
+
+/// The token of a client of the HTTP API.
+#[derive(Clone, Debug)]
+pub enum ClientToken {}
+
+impl Selection for ClientToken {
+    const IDS: &[&str] = &["http_token", "http_token_file"];
+
+    fn adapt(option: Arg) -> Arg {
+        match option.get_id().as_str() {
+            "http_token" => {
+                option.help("Token of the API, if reading is private; better in the environment or a file")
+            }
+            _ => option,
+        }
+    }
 }
 
 /// [`Options`] of which only those of a selection can be set.

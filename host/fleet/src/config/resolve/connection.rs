@@ -50,16 +50,7 @@ fn password(layers: &Layers<'_>) -> Result<Option<String>, ConfigError> {
         match (&options.broker_password, &options.broker_password_file) {
             (None, None) => {}
             (Some(password), None) => return Ok(Some(password.clone())),
-            (None, Some(path)) => {
-                let bytes = read(&folder.join(path), "--broker-password-file")?;
-                let text = String::from_utf8(bytes).map_err(|_| {
-                    ConfigError::invalid(
-                        "--broker-password-file",
-                        format!("`{}` is not UTF-8 text", path.display()),
-                    )
-                })?;
-                return Ok(Some(text.trim_end_matches(['\r', '\n']).to_owned()));
-            }
+            (None, Some(path)) => return read_secret(&folder.join(path), "--broker-password-file").map(Some),
             (Some(_), Some(_)) => {
                 let problem = "there is a password and a file with one; give only one of them";
                 return Err(ConfigError::invalid("--broker-password", problem));
@@ -108,6 +99,13 @@ fn tls(layers: &Layers<'_>, is_used: bool) -> Result<Option<TlsMaterial>, Config
         material.check().map_err(unusable)?;
     }
     Ok(material)
+}
+
+/// Reads a secret from a file of text, without the end of its line.
+pub(super) fn read_secret(path: &Path, named_by: &'static str) -> Result<String, ConfigError> {
+    let text = String::from_utf8(read(path, named_by)?)
+        .map_err(|_| ConfigError::invalid(named_by, format!("`{}` is not UTF-8 text", path.display())))?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 /// Reads a file of text, without a byte order mark at its start.
