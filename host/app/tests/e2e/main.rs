@@ -7,6 +7,7 @@ mod fleet;
 mod guests;
 mod heartbeats;
 mod hostile;
+mod hostile_suite;
 mod http;
 mod http_access;
 mod http_limits;

@@ -9,6 +9,7 @@ mod guests;
 mod harness;
 mod host_calls;
 mod hostile;
+mod hostile_suite;
 mod lifecycle;
 mod loading;
 mod models;

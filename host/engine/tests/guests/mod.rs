@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use wit_component::{ComponentEncoder, StringEncoding};
 use wit_parser::Resolve;
 
+pub mod hostile;
 pub mod models;
 
 /// Code of a guest, inserted into the template.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 pub struct Guest<'a> {
     /// More imports.
     pub imports: &'a str,
@@ -36,6 +37,10 @@ pub struct Guest<'a> {
     pub snapshot: &'a str,
     /// Instructions of `restore`.
     pub restore: &'a str,
+    /// First instructions of `cabi_realloc`.
+    pub realloc: &'a str,
+    /// Initial pages of memory; 0 means one.
+    pub pages: u32,
 }
 
 impl Guest<'_> {
@@ -53,7 +58,9 @@ impl Guest<'_> {
             .replace("{reply}", self.reply)
             .replace("{stop}", self.stop)
             .replace("{snapshot}", self.snapshot)
-            .replace("{restore}", self.restore);
+            .replace("{restore}", self.restore)
+            .replace("{realloc}", self.realloc)
+            .replace("{pages}", &self.pages.max(1).to_string());
         wat::parse_str(text).expect("the filled template is a valid module")
     }
 

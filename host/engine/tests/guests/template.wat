@@ -9,7 +9,7 @@
   (import "wasmote:device/log@0.1.0" "write" (func $log (param i32 i32 i32)))
   {imports}
 
-  (memory (export "memory") 1)
+  (memory (export "memory") {pages})
   (data (i32.const 64) "wasmote/t/x")   ;; 11 bytes: a topic
   (data (i32.const 96) "final line")    ;; 10 bytes: a line
   (global $fresh (mut i32) (i32.const 16384))
@@ -18,6 +18,7 @@
   (func (export "cabi_realloc") (param $old i32) (param $old-size i32) (param $align i32) (param $size i32)
     (result i32)
     (local $at i32)
+    {realloc}
     (local.set $at (i32.and (i32.add (global.get $fresh) (i32.const 7)) (i32.const -8)))
     (global.set $fresh (i32.add (local.get $at) (local.get $size)))
     (if (i32.gt_u (global.get $fresh) (i32.const 60000)) (then (global.set $fresh (i32.const 16384))))
