@@ -9,6 +9,7 @@ pub mod run;
 pub mod schema;
 pub mod token;
 
+use std::fmt;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
@@ -54,7 +55,8 @@ The fields of the file are named like the flags, with `_` for `-`; \
 Events of devices go to stderr (RUST_LOG sets the level), the line of totals to stdout.
 
 Exit codes: 0 done, also if Ctrl-C or SIGTERM ends a run without --duration; \
-1 failed, also if no device ever connected; 2 usage; \
+1 failed, also if no device ever ran or was connected, or if all had failed at the end, and after the whole --duration \
+also if that is true of all devices of one group, or if a fault model was put aside; 2 usage; \
 130 if a signal ends a run before its --duration, or a second signal ends it at once.";
 
 /// Simulated IoT devices, each a sandboxed Wasm component, on a real MQTT broker with realistic faults.
@@ -139,6 +141,12 @@ impl Failure {
     fn report(self) -> Exit {
         to_stderr(format_args!("{ERROR}error:{ERROR:#} {}", Printable(self.problem)));
         self.exit
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.problem.fmt(f)
     }
 }
 

@@ -10,7 +10,7 @@ pub enum Exit {
     /// The command has finished. This includes a run without `--duration` that a signal has ended, because it has no other
     /// end.
     Done,
-    /// The command has failed.
+    /// The command has failed, or what it ran.
     Failed,
     /// The command line, the environment or a file is invalid.
     Usage,
@@ -21,6 +21,17 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// Name for readers of JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Usage => "usage",
+            Self::ThresholdMissed => "threshold_missed",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
     /// The exit code.
     pub fn code(self) -> u8 {
         match self {

@@ -29,6 +29,7 @@ use wasmote_live::broker::EmbeddedBroker;
 use wasmote_live::config::FleetConfig;
 use wasmote_live::fleet::Fleet;
 use wasmote_live::status::{DeviceCounts, Totals};
+use wasmote_sim::health::FleetHealth;
 
 use crate::exit::Exit;
 
@@ -92,14 +93,21 @@ async fn run_fleet(settings: &Settings, mut signals: Signals) -> Result<Exit, Ru
 
     let began = Instant::now();
     let end = wait(settings, &mut signals, began).await;
-    let totals = fleet.shutdown(settings.drain).await;
+    fleet.stop(settings.drain).await;
+    let health = fleet.health().await.unwrap_or_default();
+    let totals = fleet.shutdown(Duration::ZERO).await;
     if let Some(broker) = broker {
         broker.shutdown().await;
     }
     drop(stop_log);
-    let last_refusal = timeout(LOG_FLUSH_TIMEOUT, log).await.ok().and_then(Result::ok).flatten();
-    totals::print(settings, &totals, began.elapsed());
-    exit_of(settings, end, &totals, last_refusal)
+    let _ = timeout(LOG_FLUSH_TIMEOUT, log).await;
+    let outcome = exit_of(settings, end, &health);
+    totals::print(settings, &totals, began.elapsed(), outcome.as_ref().err());
+    if totals.ledger.generated == 0 && outcome.is_ok() {
+        tracing::warn!("no device published a message");
+    }
+    health.warnings().iter().for_each(|warning| tracing::warn!("{warning}"));
+    outcome
 }
 
 /// Compiles on a blocking thread, so that signals are handled meanwhile.
@@ -126,7 +134,7 @@ fn stopped_during_startup(settings: &Settings) -> Exit {
         devices: DeviceCounts { total: settings.devices() as u64, ..DeviceCounts::default() },
         ..Totals::default()
     };
-    totals::print(settings, &totals, Duration::ZERO);
+    totals::print(settings, &totals, Duration::ZERO, None);
     stopped(settings)
 }
 
@@ -168,23 +176,26 @@ async fn wait(settings: &Settings, signals: &mut Signals, began: Instant) -> Sto
     }
 }
 
-/// Outcome of a run. It fails if no device ever ran or connected. A signal before the first refused connection is not a
-/// failure.
-fn exit_of(
-    settings: &Settings,
-    end: StopReason,
-    totals: &Totals,
-    last_refusal: Option<String>,
-) -> Result<Exit, RunError> {
-    let never_connected = totals.connects == 0;
-    match (end, last_refusal) {
-        _ if totals.devices.failed == totals.devices.total => Err(RunError::AllRefused),
-        (_, Some(reason)) if never_connected => Err(RunError::NeverConnected(reason)),
-        (StopReason::DurationElapsed, None) if never_connected => {
-            Err(RunError::NeverConnected("the run was too short".into()))
+/// Outcome of a run. It fails if no device ever ran or was connected, or if every behaviour had failed at the end. A run
+/// that lasted for its whole `--duration` also fails if that is true of one group, or if a fault model was put aside.
+fn exit_of(settings: &Settings, end: StopReason, health: &FleetHealth) -> Result<Exit, RunError> {
+    let fail = |reasons: Vec<String>| match reasons.is_empty() {
+        true => Ok(()),
+        false => Err(RunError::DevicesFailed(reasons)),
+    };
+    fail(health.total_failures())?;
+    match (end, health.never_connected()) {
+        // The user may have stopped before the first attempt had ended.
+        (StopReason::Signal, Some(_)) if health.unconnected_groups().is_empty() => {}
+        (_, Some(reason)) => return Err(RunError::NeverConnected(reason)),
+        (_, None) => {}
+    }
+    match end {
+        StopReason::Signal => Ok(stopped(settings)),
+        StopReason::DurationElapsed => {
+            fail([health.failures(), health.unconnected_groups()].concat())?;
+            Ok(Exit::Done)
         }
-        (StopReason::Signal, _) => Ok(stopped(settings)),
-        (StopReason::DurationElapsed, _) => Ok(Exit::Done),
     }
 }
 

@@ -12,10 +12,11 @@ use wasmote_live::fleet::PowerCommand;
 use wasmote_mqtt::broker::counters::BrokerCounters;
 use wasmote_mqtt::message::Message;
 use wasmote_mqtt::time::Time;
-use wasmote_results::DurationSummary;
+use wasmote_results::{DurationSummary, TimeMode};
 use wasmote_sim::device::{Blueprint, Now, Upgrade};
 use wasmote_sim::faults::broker::Failure;
 use wasmote_sim::faults::{Fault, FaultId};
+use wasmote_sim::health::FleetHealth;
 use wasmote_sim::histogram::Histogram;
 use wasmote_sim::http::HttpRequest;
 use wasmote_sim::ledger::Ledger;
@@ -30,6 +31,9 @@ pub type DriverResult = Result<(), ExperimentError>;
 
 /// Interface to the devices of a run, which are addressed by position, and to their broker.
 pub trait Driver {
+    /// Time mode of runs with this driver.
+    const TIME_MODE: TimeMode;
+
     /// Longest time between two reports of progress.
     const POLL_INTERVAL: Duration;
 
@@ -99,6 +103,8 @@ pub struct RunOutcome {
     pub broker: Option<(BrokerCounters, u64)>,
     /// Number of events.
     pub events: u64,
+    /// Health of the devices by group.
+    pub health: FleetHealth,
     /// Lag of devices behind their deadlines; only in real time.
     pub lag: Option<DurationSummary>,
 }

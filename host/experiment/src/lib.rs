@@ -18,7 +18,7 @@
 //!   make over HTTP, [`live_updates`] the behaviours that they upload, and [`effective_plan`] writes a plan that
 //!   repeats both.
 //! * Results. [`results`] creates the results folder with its manifest and plan (`plan_snapshot`). [`summary`],
-//!   [`ledger_file`], [`tables`] and [`partial_timeseries`] produce the files of a run. Their types are in
+//!   [`failures`], [`ledger_file`], [`tables`] and [`partial_timeseries`] produce the files of a run. Their types are in
 //!   `wasmote_results`.
 //! * Verification. [`verify`] repeats the runs of a results folder and compares the files byte by byte.
 //!
@@ -33,6 +33,7 @@ mod dry_run;
 pub mod effective_plan;
 mod error_attribution;
 pub mod execute;
+pub mod failures;
 pub mod instrumented;
 pub mod latencies;
 pub mod ledger_file;

@@ -20,6 +20,7 @@ use super::ExperimentError;
 use super::audit::AuditRecord;
 use super::delivery_tracker::DeliveryTracker;
 use super::driver::{DeviceSnapshot, Driver, virtual_driver};
+use super::failures::{RunFacts, failures};
 use super::instrumented::SharedTracker;
 use super::ledger_file;
 use super::orchestrator::{self, Orchestrator};
@@ -117,7 +118,7 @@ impl RunContext<'_> {
         let outcome = run.orchestrator.driver.finish()?;
         let (outages, routes, swap_refusals) =
             observer.finish(run.orchestrator.driver.now()).map_err(writing(""))?;
-        let (events, lag) = (outcome.events, outcome.lag);
+        let (events, lag, health) = (outcome.events, outcome.lag, outcome.health.clone());
         let published = |at: usize| observer.tracker().with(|tracker| tracker.published(at as u32));
         let population = &run.orchestrator.population;
         let ledger = ledger_file::run_ledger(&population.devices, outcome, published);
@@ -135,6 +136,15 @@ impl RunContext<'_> {
                 end,
             };
             tables.write(self.folder)?;
+            let (from, to) = windows::measured(self.point, end);
+            let failures = failures(RunFacts {
+                health: &health,
+                time_mode: W::TIME_MODE,
+                counts: &ledger.total,
+                measured: &buckets.sum(from, to, None).traffic(),
+                thresholds: &self.point.plan.thresholds,
+                interrupted: run.is_interrupted,
+            });
             let input = SummaryInput {
                 population,
                 end,
@@ -143,6 +153,8 @@ impl RunContext<'_> {
                 digest: observer.digest().1,
                 events,
                 faults: ledger_file::difference(&run.ledger(), &run.warm_up_ledger),
+                failures,
+                health: &health,
                 ledger_closes: ledger.closes,
                 edits: edits.iter().map(|it| Edit { at_s: it.at_s, message: it.message.clone() }).collect(),
                 swap_refusals,

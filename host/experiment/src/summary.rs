@@ -6,6 +6,7 @@ use wasmote_mqtt::time::Time;
 use wasmote_results::{
     DurationSummary, Edit, FaultCounts, GroupSummary, PhaseSummary, Summary, SwapRefusal, ThresholdMiss,
 };
+use wasmote_sim::health::FleetHealth;
 use wasmote_sim::rng::Seed;
 
 use super::latencies::seconds;
@@ -32,6 +33,10 @@ pub struct SummaryInput<'a> {
     pub events: u64,
     /// Effects of faults after the warm-up.
     pub faults: BTreeMap<String, FaultCounts>,
+    /// Health of the devices.
+    pub health: &'a FleetHealth,
+    /// Reasons why the run failed.
+    pub failures: Vec<String>,
     /// True if every message is accounted for.
     pub ledger_closes: bool,
     /// Changes that users made.
@@ -46,9 +51,13 @@ pub struct SummaryInput<'a> {
 pub fn summary(point: &Point, seed: Seed, buckets: &TimeBuckets, input: SummaryInput<'_>) -> Summary {
     let SummaryInput { population, end, misses, interrupted, .. } = input;
     let (from, to) = windows::measured(point, end);
+    let traps = |group: &str| input.health.0.get(group).map_or(0, |health| health.traps);
     let group = |(at, name): (usize, &String)| {
         let devices = population.members(name).count() as u64;
-        (name.clone(), GroupSummary { devices, traffic: buckets.sum(from, to, Some(at)).traffic() })
+        (
+            name.clone(),
+            GroupSummary { devices, traps: traps(name), traffic: buckets.sum(from, to, Some(at)).traffic() },
+        )
     };
     let phase = |phase: &Phase| {
         let (from, to) = windows::phase(point, phase, end);
@@ -81,6 +90,8 @@ pub fn summary(point: &Point, seed: Seed, buckets: &TimeBuckets, input: SummaryI
         aborted: end < point.end() && !interrupted,
         interrupted,
         ledger_closes: input.ledger_closes,
+        failures: input.failures,
+        warnings: input.health.warnings(),
         missing: None,
         edits: input.edits,
         swaps_refused: input.swap_refusals,

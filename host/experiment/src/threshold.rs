@@ -133,6 +133,11 @@ impl Threshold {
         )
     }
 
+    /// Whether it is about the number of published messages and holds without any, so that a silent run is intended.
+    pub fn allows_silence(&self) -> bool {
+        self.metric == Metric::Generated && self.scope == ThresholdScope::Whole && self.holds(Some(0.0))
+    }
+
     /// Whether the threshold holds for a value.
     pub fn holds(&self, value: Option<f64>) -> bool {
         value.is_some_and(|value| match self.operator {

@@ -40,7 +40,6 @@ struct LoggerState {
     /// Events that are missing from the log and not reported yet.
     missed: u64,
     missed_warnings: RateLimit,
-    last_refusal: Option<String>,
 }
 
 /// Writes a line at a level that is known only at run time. The names of the fields are an interface for readers of JSON
@@ -64,15 +63,13 @@ impl EventLogger {
         if detailed { EventFilter::All } else { EventFilter::Notable }
     }
 
-    /// Writes lines until `end`, and then those of the events that are still queued. Returns the last reason for a failed or
-    /// lost connection, if there was one.
-    pub async fn run(self, mut events: EventReceiver, end: impl Future<Output = ()>) -> Option<String> {
+    /// Writes lines until `end`, and then those of the events that are still queued.
+    pub async fn run(self, mut events: EventReceiver, end: impl Future<Output = ()>) {
         let mut log = LoggerState {
             logger: self,
             dedup: Dedup::default(),
             missed: 0,
             missed_warnings: RateLimit::every(LAG_WARNING_INTERVAL),
-            last_refusal: None,
         };
         let mut ticks = interval(SUMMARY_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -97,7 +94,6 @@ impl EventLogger {
         }
         log.missed_warnings = RateLimit::every(Duration::ZERO);
         log.log_summary();
-        log.last_refusal
     }
 
     fn write(self, event: &DeviceEvent) {
@@ -135,7 +131,6 @@ impl EventLogger {
 impl LoggerState {
     fn handle(&mut self, event: &DeviceEvent) {
         match &event.notice {
-            DeviceNotice::Disconnected(reason, _) => self.last_refusal = Some(reason.clone()),
             // All devices of a group have one configuration, so the others refuse it for the same reason.
             DeviceNotice::Trapped(trap, None)
                 if trap.kind == TrapKind::Refused && !self.dedup.is_new(&event.device.group, trap) =>

@@ -43,9 +43,9 @@ pub enum RunError {
     /// The embedded broker could not start.
     #[error("{0}; use a broker of your own with --broker mqtt://HOST[:PORT]")]
     Broker(#[from] BrokerError),
-    /// Every device refused to start.
-    #[error("every device refused to start; the log has the reasons")]
-    AllRefused,
+    /// The behaviours of devices failed, so that the run shows nothing; with the reasons.
+    #[error("{}", .0.join("; "))]
+    DevicesFailed(Vec<String>),
     /// No device ever connected to the broker.
     #[error("no device was ever connected: {0}")]
     NeverConnected(String),

@@ -21,6 +21,7 @@ use wasmote_mqtt::message::Message;
 use wasmote_mqtt::time::Time;
 use wasmote_sim::device::{Blueprint, Now};
 use wasmote_sim::faults::Fault;
+use wasmote_sim::health::FleetHealth;
 use wasmote_sim::http::{HttpRequest, HttpResponse};
 
 use crate::broker::BrokerHandle;
@@ -200,6 +201,15 @@ impl Fleet {
         let mut all = LagStats::default();
         for part in join_all(self.call_all(Shard::lag)).await {
             all.add(&part?);
+        }
+        Ok(all)
+    }
+
+    /// Health of the devices by group, also after [`Self::stop`].
+    pub async fn health(&self) -> Result<FleetHealth, FleetError> {
+        let mut all = FleetHealth::default();
+        for part in join_all(self.call_all(Shard::health)).await {
+            all.add(part?);
         }
         Ok(all)
     }

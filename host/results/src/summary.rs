@@ -56,6 +56,12 @@ pub struct Summary {
     pub interrupted: bool,
     /// True if every message is accounted for; on a cluster, in every pod that answered.
     pub ledger_closes: bool,
+    /// Reasons why the run failed although it lasted to its end, such as a behaviour that never started.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failures: Vec<String>,
+    /// Failures of parts of the fleet, which do not make the run a failure, such as single traps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// On a cluster: missing parts of the collection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing: Option<Vec<String>>,
@@ -154,6 +160,9 @@ pub struct GroupSummary {
     /// Devices at the end.
     #[serde(default)]
     pub devices: u64,
+    /// Traps of their behaviours in the whole run.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub traps: u64,
     /// Messages that they published.
     #[serde(flatten)]
     pub traffic: Traffic,
@@ -250,7 +259,7 @@ mod tests {
     #[test]
     fn a_summary_reads_back_as_it_was_written() {
         let traffic = Traffic { generated: 7, delivered: 3, ..Traffic::default() };
-        let group = GroupSummary { devices: 2, traffic };
+        let group = GroupSummary { devices: 2, traps: 1, traffic };
         let summary = Summary {
             duration_s: 1.5,
             events: Some(9),

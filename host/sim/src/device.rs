@@ -39,6 +39,7 @@ use crate::faults::battery::EnergyUse;
 use crate::faults::byte_stream::LinkConditions;
 use crate::faults::injector::Injector;
 use crate::faults::{ActiveFault, Direction, Fault, FaultId};
+use crate::health::{GroupHealth, History};
 use crate::histogram::Histogram;
 use crate::http::{HttpFailure, HttpRequest, HttpResponse};
 use crate::ledger::Ledger;
@@ -152,6 +153,7 @@ pub struct Device {
     link_conditions: LinkConditions,
     schedule: Schedule<DelayedMessage>,
     ledger: Ledger,
+    history: History,
     sequence: u64,
     traps: u64,
     latency: Histogram,
@@ -182,6 +184,7 @@ impl Device {
             swaps: Swaps::default(),
             schedule: Schedule::default(),
             ledger,
+            history: History::default(),
             sequence: 0,
             traps: 0,
             latency: Histogram::default(),
@@ -248,6 +251,28 @@ impl Device {
     /// Number of traps of the behaviour.
     pub fn traps(&self) -> u64 {
         self.traps
+    }
+
+    /// Health of the device at this time, as that of a group with one device.
+    pub fn health(&self, now: Time) -> GroupHealth {
+        let History { has_run, has_connected, last_trap, .. } = &self.history;
+        let trap = last_trap.as_deref().map(|trap| (self.identity().id.clone(), trap.clone()));
+        let model = self.injector.disabled_model();
+        GroupHealth {
+            devices: 1,
+            ran: (*has_run).into(),
+            connected: (*has_connected).into(),
+            failing: self.is_failing(now).into(),
+            traps: self.traps,
+            trap,
+            refusal: self.history.refusal().map(str::to_owned),
+            models: model.map(|(fault, trap)| (fault.clone(), (1, trap.clone()))).into_iter().collect(),
+        }
+    }
+
+    /// Whether the behaviour fails: the device is down after a trap or a refused start, or it traps again and again.
+    fn is_failing(&self, now: Time) -> bool {
+        self.history.is_failing || self.power.is_trap_loop(now)
     }
 
     /// Refused requests of the behaviour.

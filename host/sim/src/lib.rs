@@ -7,7 +7,7 @@
 //! * [`timers`], [`store`], [`metrics`] (with [`histogram`]), [`http`]: services of a device, within its
 //!   [`limits`].
 //! * [`faults`]: fault models, and the injector that applies them.
-//! * [`ledger`]: message counts.
+//! * [`ledger`]: message counts. [`health`]: devices that never worked, for the verdict of a run.
 //! * [`link`]: the link between a client and the broker, with faults of the byte stream.
 //! * [`virtual_time`]: discrete-event simulation of devices and a broker.
 //! * [`digest`], [`rng`], [`schedule`]: digests, random numbers and time-ordered queues.
@@ -25,6 +25,7 @@ pub mod device;
 pub mod digest;
 pub mod event;
 pub mod faults;
+pub mod health;
 pub mod histogram;
 pub mod http;
 pub mod ledger;

@@ -33,8 +33,10 @@ With --time real the same plan runs on a real broker, the embedded one unless --
 of the plan. The HTTP API is available during the runs, and the results record changes made through it: each run's
 timeline-as-run.toml is a plan that repeats them.
 
-Exit codes: 0 done; 1 failed, or the ledger of a run does not close; 2 the plan is invalid; 99 a threshold is
-missed; 130 interrupted.";
+Exit codes: 0 done; 1 failed, or the ledger of a run does not close, or a run failed: all devices of a group never ran,
+were never connected (in real time) or had failed at the end, a fault model was put aside, or nothing was measured;
+2 the plan is invalid; 99 a threshold is missed; 130 interrupted. A failure comes before all others. `failures` in
+summary.json, the JUnit file and the last lines on stderr have the reasons.";
 
 const VERIFY_NOTES: &str = "\
 Runs all runs of DIR again from its plan and components, and compares digests and files. Runs in real time cannot be

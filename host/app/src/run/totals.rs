@@ -5,13 +5,15 @@ use std::time::Duration;
 use serde_json::json;
 use wasmote_fleet::config::Settings;
 use wasmote_fleet::config::values::LogFormat;
+use wasmote_fleet::startup::RunError;
 use wasmote_fleet::term::{json_to_stdout, to_stdout};
 use wasmote_live::status::Totals;
 
-pub(super) fn print(settings: &Settings, totals: &Totals, ran: Duration) {
+/// `failure` is the reason why the run failed, for readers of JSON.
+pub(super) fn print(settings: &Settings, totals: &Totals, ran: Duration, failure: Option<&RunError>) {
     match settings.log {
         LogFormat::Text => to_stdout(line(settings, totals, ran)),
-        LogFormat::Json => json_to_stdout(record(settings, totals, ran)),
+        LogFormat::Json => json_to_stdout(record(settings, totals, ran, failure)),
     }
 }
 
@@ -40,7 +42,12 @@ fn by_fault(totals: &Totals) -> String {
     if each.is_empty() { String::new() } else { format!(" ({})", each.join(", ")) }
 }
 
-fn record(settings: &Settings, totals: &Totals, ran: Duration) -> serde_json::Value {
+fn record(
+    settings: &Settings,
+    totals: &Totals,
+    ran: Duration,
+    failure: Option<&RunError>,
+) -> serde_json::Value {
     let ledger = &totals.ledger;
     let dropped: serde_json::Map<_, _> =
         ledger.faults().map(|(id, counts)| (id.to_string(), counts.dropped().into())).collect();
@@ -54,5 +61,7 @@ fn record(settings: &Settings, totals: &Totals, ran: Duration) -> serde_json::Va
         "dropped_by_fault": dropped,
         "mean_latency_s": totals.latency.mean(),
         "ledger_closes": ledger.closes(totals.waiting.0, totals.waiting.1),
+        "traps": totals.traps,
+        "failure": failure.map(ToString::to_string),
     })
 }

@@ -2,6 +2,7 @@
 
 mod behaviours;
 mod embedded;
+mod failures;
 mod fleet;
 #[path = "../../../engine/tests/guests/mod.rs"]
 mod guests;

@@ -23,13 +23,18 @@ pub struct Mosquitto {
 
 impl Mosquitto {
     pub fn start() -> Self {
+        Self::start_with("allow_anonymous true")
+    }
+
+    /// Starts a broker with these lines in its configuration, one of which says who may connect.
+    pub fn start_with(access: &str) -> Self {
         let port = free_port();
         let folder = tempfile::tempdir().expect("a folder");
         let config = folder.path().join("mosquitto.conf");
         let mut file = std::fs::File::create(&config).expect("a file");
         writeln!(
             file,
-            "listener {port} 127.0.0.1\nallow_anonymous true\nlog_type all\nset_tcp_nodelay true\n\
+            "listener {port} 127.0.0.1\n{access}\nlog_type all\nset_tcp_nodelay true\n\
              max_queued_messages 100000\nsys_interval 1"
         )
         .expect("disk space");

@@ -1,7 +1,10 @@
 //! End-to-end tests of experiments: the built program, its results on disk, and its errors for invalid plans.
 
 mod browser;
+mod failures;
 mod fault_models;
+#[path = "../../../engine/tests/guests/mod.rs"]
+mod guests;
 mod invalid_plans;
 mod killed;
 #[path = "../e2e/lines.rs"]

@@ -7,10 +7,12 @@ use wasmote_fleet::fault_registry::Faults;
 use wasmote_live::fleet::PowerCommand;
 use wasmote_mqtt::message::Message;
 use wasmote_mqtt::time::Time;
+use wasmote_results::TimeMode;
 use wasmote_sim::device::{Blueprint, ConnectionState, Device, Input, Now, Upgrade};
 use wasmote_sim::event::StopReason;
 use wasmote_sim::faults::broker::Failure;
 use wasmote_sim::faults::{Fault, FaultId};
+use wasmote_sim::health::FleetHealth;
 use wasmote_sim::http::HttpRequest;
 use wasmote_sim::rng::Seed;
 use wasmote_sim::virtual_time::VirtualTime;
@@ -41,6 +43,7 @@ fn index(device: usize) -> DeviceIndex {
 }
 
 impl Driver for VirtualTime<RunObserver> {
+    const TIME_MODE: TimeMode = TimeMode::Virtual;
     const POLL_INTERVAL: Duration = Duration::MAX;
 
     fn now(&self) -> Now {
@@ -113,11 +116,15 @@ impl Driver for VirtualTime<RunObserver> {
 
     fn finish(&mut self) -> Result<RunOutcome, ExperimentError> {
         let devices = self.devices().map(|device| (device.ledger().clone(), device.waiting()));
+        let now = Self::now(self).run;
+        let mut health = FleetHealth::default();
+        self.devices().for_each(|device| health.count(&device.identity().group, device.health(now)));
         let broker = (self.broker().counters().clone(), self.broker().stats().waiting);
         Ok(RunOutcome {
             devices: devices.collect(),
             broker: Some(broker),
             events: self.counts().events(),
+            health,
             lag: None,
         })
     }

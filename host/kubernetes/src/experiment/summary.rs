@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use wasmote_experiment::ExperimentError;
+use wasmote_experiment::failures;
 use wasmote_experiment::ledger_file;
 use wasmote_experiment::point::Point;
 use wasmote_experiment::threshold::ThresholdInput;
@@ -62,9 +63,14 @@ impl ClusterRun<'_> {
         let devices = |group: Option<&str>| -> u64 {
             samples.last().map_or(0, |last| last.of(group).map(|(_, answer)| answer.devices).sum())
         };
+        let traps = |group: Option<&str>| -> u64 {
+            samples.last().map_or(0, |last| last.of(group).map(|(_, answer)| answer.messages.traps).sum())
+        };
         let groups = self.fleet.groups.iter().map(|group| {
             let traffic = traffic(&windows.whole(Some(group)));
-            (group.group.clone(), GroupSummary { devices: devices(Some(group.instance.as_str())), traffic })
+            let instance = Some(group.instance.as_str());
+            let (devices, traps) = (devices(instance), traps(instance));
+            (group.group.clone(), GroupSummary { devices, traps, traffic })
         });
         let phases = self.point.timeline.phases.iter().filter(|phase| phase.from < windows.end());
         let phases = phases.map(|phase| {
@@ -95,8 +101,35 @@ impl ClusterRun<'_> {
             interrupted: self.run_end == RunEnd::Interrupted,
             ledger_closes: samples.last().is_some_and(closes),
             missing: Some(self.missing.to_vec()),
+            failures: self.failures(total),
             ..Summary::default()
         }
+    }
+
+    /// Reasons why the run failed.
+    fn failures(&self, measured: &Messages) -> Vec<String> {
+        let Some(last) = self.sampler.samples().last().filter(|_| self.run_end != RunEnd::Interrupted) else {
+            return Vec::new();
+        };
+        let failed = self.fleet.groups.iter().filter_map(|group| {
+            let of_group = || last.of(Some(group.instance.as_str())).map(|(_, answer)| answer);
+            let devices: u64 = of_group().map(|answer| answer.devices).sum();
+            let failed: u64 = of_group().map(|answer| answer.in_state("failed")).sum();
+            (devices > 0 && failed == devices).then(|| {
+                format!(
+                    "all {devices} devices of group `{}` refused to start; their logs have the reason",
+                    group.group
+                )
+            })
+        });
+        let failed: Vec<String> = failed.collect();
+        let total = between(&Sample { at_s: 0.0, pods: BTreeMap::new() }, last, None);
+        let silence = failures::silence(&counts(&total), &traffic(measured), &self.point.plan.thresholds);
+        let traps = |silence: String| match total.traps {
+            0 => silence,
+            traps => format!("{silence}; the behaviours trapped {traps} times"),
+        };
+        if failed.is_empty() { silence.map(traps).into_iter().collect() } else { failed }
     }
 }
 
@@ -192,9 +225,8 @@ fn latencies(fleet: &FleetManifests, total: &Messages) -> Vec<LatencyRow> {
     rows
 }
 
-/// Content of `ledger.json`: counts of every pod, and of all pods, since their start.
-fn ledger(closes: bool, last: Option<&Sample>) -> Ledger {
-    let counts = |messages: &Messages| LedgerCounts {
+fn counts(messages: &Messages) -> LedgerCounts {
+    LedgerCounts {
         generated: messages.ledger.generated,
         sent: messages.ledger.sent,
         lost_offline: messages.ledger.lost_offline,
@@ -202,7 +234,11 @@ fn ledger(closes: bool, last: Option<&Sample>) -> Ledger {
         received: messages.ledger.received,
         faults: fault_counts(messages),
         ..LedgerCounts::default()
-    };
+    }
+}
+
+/// Content of `ledger.json`: counts of every pod, and of all pods, since their start.
+fn ledger(closes: bool, last: Option<&Sample>) -> Ledger {
     let pods =
         last.into_iter().flat_map(|last| last.pods.iter()).map(|(pod, (group, answer))| DeviceLedger {
             device: pod.clone(),

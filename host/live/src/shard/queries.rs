@@ -10,10 +10,12 @@ use wasmote_mqtt::message::Message;
 use wasmote_mqtt::time::Time;
 use wasmote_sim::device::{ConnectionState, Device, Input, LatencySamples, Now, PowerState};
 use wasmote_sim::faults::Fault;
+use wasmote_sim::health::FleetHealth;
 use wasmote_sim::http::{HttpRequest, HttpResponse};
 use wasmote_sim::metrics::{Metric, MetricSum};
 
 use super::Shard;
+use super::slot::Slot;
 use crate::fleet::PowerCommand;
 use crate::lag::LagStats;
 use crate::status::{DeviceCounts, DeviceStatus, Totals};
@@ -61,6 +63,16 @@ impl Shard {
             totals.count(&slot.device);
         }
         ShardTotals { totals, recent_latencies: self.recent_latencies.clone() }
+    }
+
+    /// Health of the devices by group.
+    pub(crate) fn health(&mut self) -> FleetHealth {
+        let now = self.now().run;
+        let mut health = FleetHealth::default();
+        for Slot { device, .. } in &self.slots {
+            health.count(&device.identity().group, device.health(now));
+        }
+        health
     }
 
     pub(crate) fn lag(&mut self) -> LagStats {

@@ -44,6 +44,10 @@ pub fn section(results: &Results) -> String {
         let note = format!("in {aborted} of {} runs, as the plan requires", results.runs.len());
         item(&mut text, false, "A threshold ended the run early", &note);
     }
+    for (failure, runs) in failures(results) {
+        let note = format!("in {runs} of {} runs", results.runs.len());
+        item(&mut text, false, &format!("Failed: {failure}"), &note);
+    }
     let open: Vec<&str> = results
         .runs
         .iter()
@@ -70,6 +74,18 @@ fn item(text: &mut String, ok: bool, name: &str, note: &str) {
         "<li class=\"{class}\"><span class=\"sign\" aria-hidden=\"true\">{sign}</span> <span><b>{name}</b> \
          <span class=\"note\">{note}</span></span></li>"
     );
+}
+
+/// Failures of runs, each with the number of runs that have it.
+fn failures(results: &Results) -> Vec<(&str, usize)> {
+    let mut failures: Vec<(&str, usize)> = Vec::new();
+    for failure in results.runs.iter().flat_map(|run| &run.summary.failures) {
+        match failures.iter_mut().find(|(known, _)| known == failure) {
+            Some((_, runs)) => *runs += 1,
+            None => failures.push((failure, 1)),
+        }
+    }
+    failures
 }
 
 /// Groups the outcomes by threshold, in order of first occurrence.

@@ -30,6 +30,7 @@ impl Device {
         }
         let Some(context) = &mut self.context else { return };
         context.set_connected(true);
+        self.history.connected();
         actions.push(Action::Notice(DeviceNotice::Connected(session_present)));
         self.connection.mark_connected(session_present, context.subscriptions(), actions);
         self.send_queued(actions);
@@ -40,6 +41,7 @@ impl Device {
         if !self.is_running() || matches!(self.connection.state, ConnectionState::Down(_)) {
             return;
         }
+        self.history.disconnected(&reason);
         let was_up = self.connection.was_up();
         let pause = self.connection.mark_disconnected(reason.clone(), now.run);
         self.connection_lost(was_up, reason, pause, now, actions);

@@ -43,6 +43,8 @@ const MIN_RESTART_DELAY: Duration = Duration::from_secs(1);
 const MAX_RESTART_DELAY: Duration = Duration::from_secs(60);
 /// Uptime after which the restart delay is reset to the shortest.
 const RESTART_DELAY_RESET_AFTER: Duration = Duration::from_secs(60);
+/// Number of consecutive traps from which on a device counts as failing even while it runs between two traps.
+const TRAP_LOOP: u32 = 3;
 
 #[derive(Debug)]
 pub(super) struct Power {
@@ -72,6 +74,12 @@ impl Power {
             false => StartCause::PowerOn,
             true => StartCause::Restart,
         }
+    }
+
+    /// Whether the behaviour has trapped at least [`TRAP_LOOP`] times and has not run for long since.
+    pub(super) fn is_trap_loop(&self, now: Time) -> bool {
+        self.consecutive_traps >= TRAP_LOOP
+            && self.started_at.is_some_and(|started| now.since(started) < RESTART_DELAY_RESET_AFTER)
     }
 
     fn restart_delay(&mut self, now: Time) -> Duration {
@@ -105,6 +113,7 @@ impl Device {
         let announced = actions.len();
         match self.call_handler(Event::Started(cause), now, actions) {
             Ok(()) => {
+                self.history.started();
                 actions.insert(announced, Action::Notice(DeviceNotice::Started(cause)));
                 self.connect(now, actions);
             }
@@ -116,6 +125,7 @@ impl Device {
         if self.is_off() {
             return;
         }
+        self.history.is_failing = self.is_failing(now.run);
         self.clear_trial();
         self.dispatch(Event::Stopping(reason), now, actions);
         if self.is_running() {
@@ -138,6 +148,7 @@ impl Device {
 
     /// Handles a trap of the behaviour.
     pub(super) fn trapped(&mut self, trap: Trap, now: Now, actions: &mut Vec<Action>) {
+        self.history.trapped(&trap);
         if trap.kind == TrapKind::Refused {
             self.power.state = PowerState::Failed(trap.message.clone());
             self.switch_off("the behaviour refused to start", now);

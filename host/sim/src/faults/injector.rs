@@ -20,6 +20,7 @@ use super::component::runner::ModelRunner;
 use super::outage::{Outage, Transition};
 use super::throttle::Throttle;
 use super::{ActiveFault, Direction, Fault, FaultId, Model};
+use crate::behaviour::Trap;
 use crate::ledger::Ledger;
 use crate::notice::DeviceNotice;
 use crate::rng::Seed;
@@ -36,6 +37,8 @@ pub struct Injector {
     skew: Skew,
     /// Notices of fault components that are not reported yet.
     notices: Vec<DeviceNotice>,
+    /// The model that was put aside last, with its trap. A later change of the faults does not forget it.
+    disabled_model: Option<Box<(FaultId, Trap)>>,
 }
 
 /// Begin or end of an outage.
@@ -95,6 +98,7 @@ impl Injector {
         ledger: &mut Ledger,
     ) -> Self {
         let mut before = std::mem::take(self);
+        self.disabled_model = before.disabled_model.take();
         for fault in faults {
             self.add(fault, FaultScope { identity, seed, now }, &mut before, ledger);
         }
@@ -175,6 +179,11 @@ impl Injector {
                 rule.apply(direction, now, first, passed, ledger, &mut outcome);
             }
         }
+        let disabled = outcome.notices.iter().rev().find_map(|notice| match notice {
+            DeviceNotice::FaultTrapped(fault, trap, true) => Some(Box::new((fault.clone(), trap.clone()))),
+            _ => None,
+        });
+        self.disabled_model = disabled.or(self.disabled_model.take());
         self.notices.append(&mut outcome.notices);
         // A message is not lost while one of its copies is held back.
         outcome.dropped_by.filter(|_| !outcome.held)
@@ -183,6 +192,11 @@ impl Injector {
     /// Returns and clears the notices of fault components.
     pub fn drain_notices(&mut self) -> impl Iterator<Item = DeviceNotice> {
         self.notices.drain(..)
+    }
+
+    /// The fault model that was put aside last, with its trap.
+    pub fn disabled_model(&self) -> Option<(&FaultId, &Trap)> {
+        self.disabled_model.as_deref().map(|(fault, trap)| (fault, trap))
     }
 
     /// Whether a held message has been overtaken often enough.

@@ -22,6 +22,7 @@ use wasmote_fleet::config::options::Options;
 use wasmote_fleet::config::options::subset::{Live, Subset};
 use wasmote_fleet::config::values::{BrokerChoice, LogFormat, format_broker_url};
 use wasmote_fleet::logging;
+use wasmote_fleet::printable::Printable;
 use wasmote_fleet::signals::Signals;
 use wasmote_fleet::term::{ERROR, json_to_stdout, to_stderr};
 use wasmote_report::{self, ReportFiles};
@@ -149,8 +150,25 @@ fn shell_quoted(value: &str) -> String {
     format!("'{}'", value.replace('\'', r"'\''"))
 }
 
-/// Runs the plan.
+/// Runs the plan. The JUnit file exists from the beginning and counts as a failure until the experiment has ended, so that
+/// neither an error nor a killed process leaves the file of an earlier experiment behind.
 pub fn run(args: &Args) -> Result<Exit, Failure> {
+    let Some(file) = &args.junit else { return run_plan(args) };
+    let write = |problem: &str| {
+        let text = junit::failed(&args.plan, problem).map_err(Failure::failed)?;
+        write_atomically(file, text.as_bytes()).map_err(|problem| {
+            Failure::failed(anyhow!("--junit: cannot write `{}`: {problem}", file.display()))
+        })
+    };
+    write("the experiment has not ended")?;
+    let outcome = run_plan(args);
+    if let Err(failure) = &outcome {
+        write(&failure.to_string())?;
+    }
+    outcome
+}
+
+fn run_plan(args: &Args) -> Result<Exit, Failure> {
     if let Some(flag) = args.cluster.unexpected_flag() {
         let problem = anyhow!("{flag} is for runs on a cluster; add `--on kubernetes`, or leave it out");
         return Err(Failure::usage(problem));
@@ -192,7 +210,7 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
     } else {
         text_report::print(&experiment, &results, &summaries, &report);
     }
-    Ok(verdict(&results, &summaries))
+    Ok(report_verdict(results.manifest.complete, &summaries))
 }
 
 fn json(results: &ResultsWriter, summaries: &[Summary], report: &ReportFiles) -> String {
@@ -209,22 +227,43 @@ fn json(results: &ResultsWriter, summaries: &[Summary], report: &ReportFiles) ->
         "plan": plan,
         "folder": folder,
         "complete": results.manifest.complete,
+        "verdict": verdict(results.manifest.complete, summaries).name(),
         "report": report.page.display().to_string(),
         "runs": runs.map(run).collect::<Vec<_>>(),
     });
     format!("{whole:#}")
 }
 
-fn verdict(results: &ResultsWriter, summaries: &[Summary]) -> Exit {
-    if summaries.iter().any(|summary| !summary.ledger_closes) {
-        to_stderr(format_args!("{ERROR}error:{ERROR:#} the ledger of a run does not close"));
-        return Exit::Failed;
-    }
+/// The exit of an experiment. A failure comes before an interrupt, and an interrupt before a missed threshold.
+fn verdict(complete: bool, summaries: &[Summary]) -> Exit {
+    let failed = |summary: &Summary| !summary.ledger_closes || !summary.failures.is_empty();
     match summaries.iter().all(Summary::holds) {
-        _ if !results.manifest.complete => Exit::Interrupted,
+        _ if summaries.iter().any(failed) => Exit::Failed,
+        _ if !complete => Exit::Interrupted,
         true => Exit::Done,
         false => Exit::ThresholdMissed,
     }
+}
+
+/// The exit of an experiment, whose reasons are the last words on stderr.
+fn report_verdict(complete: bool, summaries: &[Summary]) -> Exit {
+    let mut reasons: Vec<(String, usize)> = Vec::new();
+    let open = |summary: &&Summary| !summary.ledger_closes;
+    let open = summaries.iter().filter(open).map(|_| "the ledger of a run does not close".to_owned());
+    for reason in open.chain(summaries.iter().flat_map(|summary| summary.failures.clone())) {
+        match reasons.iter_mut().find(|(known, _)| *known == reason) {
+            Some((_, count)) => *count += 1,
+            None => reasons.push((reason, 1)),
+        }
+    }
+    for (reason, count) in reasons {
+        let runs = match (count, summaries.len()) {
+            (_, 1) => String::new(),
+            (count, all) => format!(" (in {count} of {all} runs)"),
+        };
+        to_stderr(format_args!("{ERROR}error:{ERROR:#} {}{runs}", Printable(reason)));
+    }
+    verdict(complete, summaries)
 }
 
 #[cfg(test)]

@@ -5,9 +5,10 @@ use std::time::Duration;
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 use wasmote_experiment::plan::{Experiment, point_labels};
 use wasmote_experiment::results::ResultsWriter;
-use wasmote_results::{Summary, ThresholdOutcome};
+use wasmote_results::{PointValues, Summary, ThresholdOutcome};
 
-/// A suite for each run with a case for each threshold, one for the ledger, and on a cluster one for the collection.
+/// A suite for each run with a case for each threshold, one for the ledger, one for a failure of the run, and on a cluster
+/// one for the collection. Runs that have not started are a failed suite.
 pub(super) fn document(
     experiment: &Experiment,
     results: &ResultsWriter,
@@ -17,13 +18,32 @@ pub(super) fn document(
     for (summary, entry) in summaries.iter().zip(&results.manifest.runs) {
         report.add_test_suite(suite(summary, entry.real_seconds.unwrap_or(0.0)));
     }
+    let missing = results.manifest.runs.get(summaries.len()..).unwrap_or_default();
+    for entry in missing {
+        let name = suite_name(&entry.point, entry.seed);
+        let mut suite = TestSuite::new(&name);
+        suite.add_test_case(test_case(
+            &name,
+            "the run ends",
+            false,
+            "the experiment was interrupted before it",
+        ));
+        report.add_test_suite(suite);
+    }
+    report.to_string()
+}
+
+/// A document with one failed case, for an experiment without results.
+pub(super) fn failed(plan: &str, problem: &str) -> Result<String, SerializeError> {
+    let mut suite = TestSuite::new(plan);
+    suite.add_test_case(test_case(plan, "the experiment ends", false, problem));
+    let mut report = Report::new(plan);
+    report.add_test_suite(suite);
     report.to_string()
 }
 
 fn suite(run: &Summary, seconds: f64) -> TestSuite {
-    let mut labels = point_labels(&run.point);
-    labels.push(format!("seed={}", run.seed));
-    let name = labels.join(" ");
+    let name = suite_name(&run.point, run.seed);
     let ledger = ("the ledger closes", run.ledger_closes, "a message is unaccounted for".to_owned());
     let collection = run
         .missing
@@ -35,10 +55,19 @@ fn suite(run: &Summary, seconds: f64) -> TestSuite {
     let thresholds = run.thresholds.iter().map(|verdict| (&*verdict.text, verdict.ok, found(verdict)));
     let mut suite = TestSuite::new(&name);
     suite.set_time(Duration::try_from_secs_f64(seconds).unwrap_or_default());
-    for (case, ok, problem) in [ledger].into_iter().chain(collection).chain(aborted).chain(thresholds) {
+    let works = (!run.failures.is_empty()).then(|| ("the run works", false, run.failures.join("; ")));
+    for (case, ok, problem) in
+        [ledger].into_iter().chain(works).chain(collection).chain(aborted).chain(thresholds)
+    {
         suite.add_test_case(test_case(&name, case, ok, &problem));
     }
     suite
+}
+
+fn suite_name(point: &PointValues, seed: u64) -> String {
+    let mut labels = point_labels(point);
+    labels.push(format!("seed={seed}"));
+    labels.join(" ")
 }
 
 fn found(verdict: &ThresholdOutcome) -> String {

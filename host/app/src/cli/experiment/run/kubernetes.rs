@@ -192,6 +192,9 @@ fn print_summary(summary: &Summary) {
             (true, false) => "",
         },
     ));
+    for failure in &summary.failures {
+        to_stdout(format_args!("  {ERROR}failed:{ERROR:#} {}", Printable(failure)));
+    }
     for verdict in &summary.thresholds {
         let found = verdict.value.map_or("nothing measured".to_owned(), |value| format!("{value:.4}"));
         match verdict.ok {
@@ -208,10 +211,9 @@ fn verdict(results: &ResultsWriter, summaries: &[Summary], interrupted: bool) ->
         to_stderr(format_args!("{WARNING}warning:{WARNING:#} the collection is partial; missing:"));
         missing.iter().for_each(|part| to_stderr(format_args!("  {}", Printable(part))));
     }
-    match () {
-        () if interrupted => Exit::Interrupted,
-        () if !missing.is_empty() || summaries.iter().any(|summary| !summary.ledger_closes) => Exit::Failed,
-        () if summaries.iter().all(Summary::holds) => Exit::Done,
-        () => Exit::ThresholdMissed,
+    let exit = super::report_verdict(!interrupted, summaries);
+    match missing.is_empty() || interrupted {
+        true => exit,
+        false => Exit::Failed,
     }
 }

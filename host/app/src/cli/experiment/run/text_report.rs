@@ -65,9 +65,11 @@ fn run(summary: &Summary, took: f64) {
     let mut name = point_labels(&summary.point);
     name.push(format!("seed={}", summary.seed));
     let traffic = &summary.traffic;
-    let percent = traffic.delivery_ratio.map_or("nothing expected".to_owned(), |ratio| {
-        format!("{:.2} % of {} delivered", ratio * 100.0, traffic.expected)
-    });
+    let percent = match (traffic.delivery_ratio, traffic.generated) {
+        (Some(ratio), _) => format!("{:.2} % of {} delivered", ratio * 100.0, traffic.expected),
+        (None, 0) => "no message was published".to_owned(),
+        (None, generated) => format!("{generated} published, no device subscribed to any"),
+    };
     let latency = &traffic.latency_seconds;
     let seconds = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.3} s"));
     to_stdout(format_args!(
@@ -88,6 +90,12 @@ fn run(summary: &Summary, took: f64) {
             _ => String::new(),
         },
     ));
+    for failure in &summary.failures {
+        to_stdout(format_args!("    {ERROR}failed:{ERROR:#} {}", Printable(failure)));
+    }
+    for warning in &summary.warnings {
+        to_stdout(format_args!("    {WARNING}warning:{WARNING:#} {}", Printable(warning)));
+    }
     for refused in &summary.swaps_refused {
         to_stdout(format_args!("    {WARNING}swap refused:{WARNING:#} {}", Printable(refused)));
     }
