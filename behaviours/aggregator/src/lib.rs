@@ -55,7 +55,7 @@ struct Counters {
     not_kept: u64,
     /// Values ignored because of the limit on series.
     left_out: u64,
-    /// Messages that are not telemetry.
+    /// Messages that are not telemetry, or whose timestamp is no time.
     malformed: u64,
 }
 
@@ -124,8 +124,15 @@ impl Behaviour for Aggregator {
         let field = |name: &str| body.as_ref().and_then(|body| body.get(name));
         let source = field("device").and_then(Value::text).unwrap_or(topic_device);
         let now = device.timestamp();
-        // A message without a timestamp gets the time of its arrival.
-        let at = field("ts").and_then(Value::number).unwrap_or(now);
+        let at = match field("ts") {
+            // A message without a timestamp gets the time of its arrival.
+            None | Some(Value::Null) => Some(now),
+            Some(stamp) => stamp.timestamp(),
+        };
+        let Some(at) = at else {
+            self.counters.malformed += 1;
+            return device.count("malformed_total", 1.0);
+        };
         if at > now + self.window {
             self.counters.early += 1;
             return device.count("early_total", 1.0);

@@ -144,6 +144,30 @@ fn non_numbers_are_ignored_and_malformed_messages_are_counted() {
 }
 
 #[test]
+fn timestamps_in_text_are_understood_or_counted_as_malformed() {
+    let mut fleet = aggregator(r#"{"window": "10s"}"#);
+    // The bench starts at 2026-01-01.
+    for stamp in
+        ["\"2026-01-01T00:00:00Z\"", "\"1767225600\"", "1767225600", "\"2026-01-01T01:00:00+01:00\"", "null"]
+    {
+        fleet.send("wasmote/s/telemetry", format!(r#"{{"ts":{stamp},"values":{{"a":1}}}}"#));
+    }
+    fleet.run_for(SECOND);
+    assert_eq!((counter(&mut fleet, "values"), counter(&mut fleet, "malformed")), (5.0, 0.0));
+    for stamp in ["\"yesterday\"", "true", "[1767225600]", "\"2026-01-01T25:00:00Z\"", "\"\""] {
+        fleet.send("wasmote/s/telemetry", format!(r#"{{"ts":{stamp},"values":{{"a":1}}}}"#));
+    }
+    // Long ago, in the future, or in milliseconds: neither is the time of arrival.
+    fleet.send("wasmote/s/telemetry", r#"{"ts":"1999-01-01","values":{"a":1}}"#);
+    fleet.send("wasmote/s/telemetry", r#"{"ts":"1767225600000","values":{"a":1}}"#);
+    fleet.run_for(SECOND);
+    assert_eq!(
+        (counter(&mut fleet, "malformed"), counter(&mut fleet, "late"), counter(&mut fleet, "early")),
+        (5.0, 1.0, 1.0)
+    );
+}
+
+#[test]
 fn topics_can_be_chosen() {
     let fleet = aggregator(r#"{"topics": ["plant/+/x", "other/#"]}"#);
     assert_eq!(fleet.subscriptions(0), ["other/#", "plant/+/x"]);

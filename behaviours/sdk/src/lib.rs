@@ -10,7 +10,7 @@
 //! - [`message`], [`http`], [`topic`]: messages, requests and topics.
 //! - [`random`]: distributions of random numbers.
 //! - [`json`]: a parser and writer with limits for hostile input.
-//! - [`number`]: small conversions between numbers and text.
+//! - [`number`], [`timestamp`]: small conversions between numbers, times and text.
 //! - [`sorted_map`]: a small map.
 //! - `bench` (not on Wasm): a fleet in virtual time, for native tests of a behaviour.
 //!
@@ -39,6 +39,7 @@ pub mod message;
 pub mod number;
 pub mod random;
 pub mod sorted_map;
+pub mod timestamp;
 pub mod topic;
 
 pub use behaviour::{Behaviour, ConnectionChange, StartCause, StopReason};

@@ -29,6 +29,39 @@ pub fn shortest(number: f64) -> Decimal {
     Decimal { number, places: MAX_DECIMALS }
 }
 
+/// Formats an integer with all its digits.
+pub(crate) fn integer(number: u64) -> String {
+    let mut text = Vec::new();
+    write_whole(&mut text, number);
+    String::from_utf8(text).unwrap_or_default()
+}
+
+/// True if [`shortest`] is known to write the number of this JSON text with the same text. The check is cheap and passes
+/// usual readings and counts; it may return false for a text that would stay the same.
+pub(crate) fn is_canonical(text: &str) -> bool {
+    const MAX_INTEGER_DIGITS: usize = 15;
+    /// Whole digits with which a product of nine decimals stays exact.
+    const MAX_WHOLE_DIGITS: usize = 6;
+    let text = text.as_bytes();
+    let unsigned = match text {
+        [b'-', rest @ ..] => rest,
+        rest => rest,
+    };
+    let whole = unsigned.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    match unsigned.get(whole..) {
+        Some([]) => whole <= MAX_INTEGER_DIGITS && text != b"-0",
+        Some([b'.', fraction @ ..]) => {
+            whole <= MAX_WHOLE_DIGITS
+                && fraction.len() <= MAX_DECIMALS as usize
+                && fraction.iter().all(u8::is_ascii_digit)
+                && fraction.last() != Some(&b'0')
+                // Smaller numbers are written with an exponent.
+                && !(unsigned.first() == Some(&b'0') && fraction.starts_with(b"00000"))
+        }
+        _ => false,
+    }
+}
+
 impl Decimal {
     /// Appends the text to a buffer.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
@@ -210,7 +243,29 @@ fn scale(mut number: f64, mut exponent: i32) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{decimal, parse, shortest};
+    use super::{decimal, is_canonical, parse, shortest};
+
+    #[test]
+    fn a_canonical_text_is_written_again() {
+        let mut texts: Vec<String> =
+            ["0", "-7", "999999999999999", "0.00001", "-0.5", "999999.999999999", "123456.1"]
+                .map(String::from)
+                .into();
+        let mut state = 1u64;
+        for _ in 0..2_000 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let (whole, fraction) = (state >> 44, (state >> 12) % 1_000_000_000);
+            texts.push(format!("{}.{fraction:09}", whole % 1_000_000).trim_end_matches('0').into());
+        }
+        for text in texts.iter().filter(|text| is_canonical(text)) {
+            assert_eq!(&shortest(parse(text).unwrap()).to_string(), text);
+        }
+        assert!(texts.iter().filter(|text| is_canonical(text)).count() > 1_900);
+        for text in ["-0", "1.0", "1e3", "1E3", "9007199254740993", "0.0000001", "1234567.5", "0.1234567890"]
+        {
+            assert!(!is_canonical(text), "{text}");
+        }
+    }
 
     #[test]
     fn numbers_are_written_as_short_as_they_are() {

@@ -47,7 +47,9 @@ pub fn parse_with_limits(text: &[u8], limits: Limits) -> Result<Value, ParseErro
     // Checked once here, so that slices between ASCII bytes are valid UTF-8.
     let text = str::from_utf8(text)
         .map_err(|error| ParseError { at: error.valid_up_to(), reason: "expected UTF-8" })?;
-    let mut parser = Parser { text, at: 0, values: limits.values };
+    // Some editors begin a text with a byte order mark (RFC 8259, 8.1).
+    let at = if text.starts_with('\u{feff}') { '\u{feff}'.len_utf8() } else { 0 };
+    let mut parser = Parser { text, at, values: limits.values };
     let value = parser.value(limits.depth)?;
     parser.skip_whitespace();
     if parser.at < text.len() {
@@ -192,8 +194,9 @@ impl Parser<'_> {
             self.at += usize::from(matches!(self.peek(), Some(b'+' | b'-')));
             self.digits()?;
         }
-        let number = number::parse(self.slice_from(from)).ok_or_else(|| self.error("number too large"))?;
-        Ok(Value::Number(number))
+        let text = self.slice_from(from);
+        let number = number::parse(text).ok_or_else(|| self.error("number too large"))?;
+        Ok(if number::is_canonical(text) { Value::Number(number) } else { Value::Literal(text.into()) })
     }
 
     fn string(&mut self) -> Result<String, ParseError> {

@@ -21,6 +21,37 @@ fn values_round_trip() {
 }
 
 #[test]
+fn numbers_that_are_sent_back_keep_their_digits() {
+    for text in [
+        "9007199254740993",
+        "-9223372036854775808",
+        "18446744073709551615",
+        "123456789012345678901234567890",
+        "1.50",
+        "1e3",
+        "-0",
+        "1790000000.1234567",
+        "0.1234567890123456",
+        r#"{"id":[9007199254740993,{"n":1.0}]}"#,
+    ] {
+        assert_eq!(read(text).to_string(), text);
+    }
+    assert_eq!(read("9007199254740993").number(), Some(9_007_199_254_740_992.0));
+    assert_eq!(read("1e3").unsigned(), Some(1_000));
+    assert_eq!(read("9007199254740992").unsigned(), Some(9_007_199_254_740_992));
+    assert_eq!(read("9007199254740993").unsigned(), None, "it would be rounded");
+    assert_eq!(Value::from(u64::MAX).to_string(), "18446744073709551615");
+    assert_ne!(read("9007199254740993"), read("9007199254740992"));
+    assert_eq!(read("1.50"), Value::from(1.5));
+}
+
+#[test]
+fn a_byte_order_mark_is_skipped() {
+    assert_eq!(read("\u{feff}{\"a\":1}").get("a"), Some(&Value::from(1u32)));
+    assert_eq!(parse_error("\u{feff}[01]"), "expected no leading zero at byte 6");
+}
+
+#[test]
 fn numbers_are_written_short() {
     assert_eq!(Value::from(12u32).to_string(), "12");
     assert_eq!(Value::from(0.25).to_string(), "0.25");

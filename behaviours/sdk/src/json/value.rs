@@ -2,11 +2,17 @@
 
 use std::borrow::Cow;
 
+use crate::number::integer;
+use crate::timestamp;
+
 /// Name of an object member. Literals are not allocated.
 pub type Name = Cow<'static, str>;
 
+/// All integers up to this one are exact as `f64`.
+const MAX_EXACT_INTEGER: u64 = 1 << 53;
+
 /// Any JSON value.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Value {
     /// `null`
     Null,
@@ -14,6 +20,9 @@ pub enum Value {
     Bool(bool),
     /// A number. Non-finite numbers are written as `null`, because JSON has no such numbers.
     Number(f64),
+    /// A number as JSON text that [`Number`](Value::Number) would write in another way, such as an integer beyond 2⁵³ or
+    /// `1.50`. A value that is sent back, such as the id of a command, keeps its digits.
+    Literal(String),
     /// A string.
     Text(String),
     /// An array.
@@ -52,18 +61,34 @@ impl Value {
         }
     }
 
-    /// The number, if this is one.
+    /// The number, if this is one, to the precision of `f64`.
     pub fn number(&self) -> Option<f64> {
         match self {
             Value::Number(number) => Some(*number),
+            Value::Literal(text) => crate::number::parse(text),
             _ => None,
+        }
+    }
+
+    /// The time in seconds since 1970, if this is a number, a number in quotes, or a text in ISO 8601.
+    pub fn timestamp(&self) -> Option<f64> {
+        match self {
+            Value::Text(text) => timestamp::parse(text),
+            value => value.number(),
         }
     }
 
     /// The number, if this is an integer from 0 to 2⁵³, the range in which all integers are exact.
     pub fn unsigned(&self) -> Option<u64> {
         let number = self.number()?;
-        ((0.0..=9_007_199_254_740_992.0).contains(&number) && number.fract() == 0.0).then_some(number as u64)
+        // `f64` rounds the integer after 2⁵³ to it.
+        if number == MAX_EXACT_INTEGER as f64
+            && let Value::Literal(text) = self
+            && text != "9007199254740992"
+        {
+            return None;
+        }
+        ((0.0..=MAX_EXACT_INTEGER as f64).contains(&number) && number.fract() == 0.0).then_some(number as u64)
     }
 
     /// The boolean, if this is one.
@@ -83,6 +108,23 @@ impl Value {
     fn push_member(&mut self, name: Name, value: Value) {
         if let Value::Object(members) = self {
             members.push((name, value));
+        }
+    }
+}
+
+/// Numbers are equal if their values are, and if both have a text, if their texts are.
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Value::Null, Value::Null) => true,
+            (Value::Bool(a), Value::Bool(b)) => a == b,
+            (Value::Literal(a), Value::Literal(b)) | (Value::Text(a), Value::Text(b)) => a == b,
+            (Value::Number(_) | Value::Literal(_), Value::Number(_) | Value::Literal(_)) => {
+                self.number() == other.number()
+            }
+            (Value::List(a), Value::List(b)) => a == b,
+            (Value::Object(a), Value::Object(b)) => a == b,
+            _ => false,
         }
     }
 }
@@ -107,7 +149,10 @@ impl From<u32> for Value {
 
 impl From<u64> for Value {
     fn from(number: u64) -> Self {
-        Value::Number(number as f64)
+        match number {
+            0..=MAX_EXACT_INTEGER => Value::Number(number as f64),
+            _ => Value::Literal(integer(number)),
+        }
     }
 }
 

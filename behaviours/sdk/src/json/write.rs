@@ -22,6 +22,7 @@ impl Value {
             Value::Bool(false) => out.extend_from_slice(b"false"),
             Value::Number(number) if number.is_finite() => shortest(*number).write(out),
             Value::Number(_) => out.extend_from_slice(b"null"),
+            Value::Literal(text) => out.extend_from_slice(text.as_bytes()),
             Value::Text(text) => write_text(out, text),
             Value::List(items) => {
                 out.push(b'[');
