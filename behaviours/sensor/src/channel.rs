@@ -121,14 +121,15 @@ impl Channel {
             device.count("outliers_total", 1.0);
         }
         self.stuck = self.stuck.filter(|(_, until)| now < *until);
-        if self.stuck.is_none() && device.chance(self.stuck_probability) {
+        let is_gap = true_value.is_nan();
+        if !is_gap && self.stuck.is_none() && device.chance(self.stuck_probability) {
             self.stuck = Some((self.latest.unwrap_or(reading), now + self.stuck_for));
             device.count("stuck_total", 1.0);
         }
         if let Some((held, _)) = self.stuck {
             reading = held;
         }
-        if device.chance(self.gap_probability) {
+        if device.chance(self.gap_probability) || is_gap {
             self.latest = None;
             device.count("gaps_total", 1.0);
             return;

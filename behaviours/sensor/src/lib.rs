@@ -1,10 +1,11 @@
 //! Samples simulated channels and reports their values.
 //!
 //! [`Sensor`] is the behaviour: it samples, reports and handles commands. A [`channel`] is a [`signal`]
-//! measured by an imperfect instrument, with an [`alarm`].
+//! measured by an imperfect instrument, with an [`alarm`]. A [`replay`] is a signal from recorded values.
 
 mod alarm;
 mod channel;
+mod replay;
 mod signal;
 
 use channel::Channel;
@@ -39,7 +40,9 @@ struct Sensor {
 impl Behaviour for Sensor {
     fn start(device: &mut Device, _cause: StartCause) -> Result<Self, String> {
         let config = device.config();
-        config.deny_unknown_fields(&["sample_interval", "report_interval", "report", "qos", "channels"])?;
+        let whole = config.to_value()?;
+        let known = ["sample_interval", "report_interval", "report", "qos", "channels"];
+        config::deny_unknown_fields(&whole, "", &known)?;
         let sample_interval =
             config.duration("sample_interval", Duration::from_secs(1), MIN_INTERVAL..=MAX_INTERVAL)?;
         let on_change = config.choice("report", &["interval", "on_change"])? == "on_change";
@@ -50,7 +53,7 @@ impl Behaviour for Sensor {
             Some(config.duration("report_interval", Duration::from_secs(10), MIN_INTERVAL..=MAX_INTERVAL)?)
         };
         let qos = config.qos("qos", Qos::AtMostOnce)?;
-        let mut channels = read_channels(device)?;
+        let mut channels = read_channels(device, &whole)?;
         load_calibration(device, &mut channels);
 
         device.set_offline_will();
@@ -246,9 +249,8 @@ impl Sensor {
     }
 }
 
-fn read_channels(device: &Device) -> Result<Vec<Channel>, String> {
+fn read_channels(device: &Device, whole: &Value) -> Result<Vec<Channel>, String> {
     let config = device.config();
-    let whole = config.to_value()?;
     let Some(listed) = whole.get("channels") else { return Ok(vec![Channel::temperature(device.now())]) };
     let listed = listed.list().filter(|list| !list.is_empty() && list.len() <= MAX_CHANNELS);
     let listed =

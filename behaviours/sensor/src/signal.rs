@@ -4,12 +4,11 @@ use std::f64::consts::TAU;
 use std::time::Duration;
 use wasmote_sdk::config::field_error;
 use wasmote_sdk::json::Value;
-use wasmote_sdk::{Config, Device, number};
+use wasmote_sdk::{Config, Device};
+
+use crate::replay::{self, Replay};
 
 const DAY: f64 = 86_400.0;
-
-/// Maximum number of rows of a replay: they are in the memory of the device.
-const MAX_ROWS: usize = 2_000;
 
 #[derive(Debug)]
 pub enum Signal {
@@ -42,11 +41,7 @@ pub enum Signal {
         min: f64,
         max: f64,
     },
-    Replay {
-        rows: Vec<(f64, f64)>,
-        linear: bool,
-        repeat: bool,
-    },
+    Replay(Replay),
 }
 
 impl Signal {
@@ -91,17 +86,12 @@ impl Signal {
                 let value = start.max(min).min(max);
                 (Signal::RandomWalk { value, start: value, step, min, max }, &["start", "step", "min", "max"])
             }
-            "csv" => {
-                let rows = read_rows(object.get("csv"), &field("csv"))?;
-                let linear = config.choice(&field("between"), &["linear", "step"])? == "linear";
-                let repeat = config.boolean(&field("loop"), true)?;
-                (Signal::Replay { rows, linear, repeat }, &["csv", "between", "loop"])
-            }
+            "csv" => (Signal::Replay(Replay::read(config, at, object.get("csv"))?), &replay::FIELDS),
             _ => (Signal::Constant { value: number("value", 0.0)? }, &["value"]),
         })
     }
 
-    /// The true value `seconds` after the start. A random walk takes one step.
+    /// The true value `seconds` after the start; not a number in a gap. A random walk takes one step.
     pub fn sample(&mut self, device: &mut Device, seconds: f64) -> f64 {
         match self {
             Signal::Constant { value } => *value,
@@ -117,7 +107,7 @@ impl Signal {
                 *value = (*value + *step * device.normal()).max(*min).min(*max);
                 *value
             }
-            Signal::Replay { rows, linear, repeat } => replay(rows, *linear, *repeat, seconds),
+            Signal::Replay(replay) => replay.value(seconds),
         }
     }
 
@@ -140,59 +130,6 @@ impl Signal {
         if let Signal::RandomWalk { value, min, max, .. } = self {
             *value = position.max(*min).min(*max);
         }
-    }
-}
-
-/// Rows of a replay as seconds and value, from text lines or a list of pairs.
-fn read_rows(csv: Option<&Value>, at: &str) -> Result<Vec<(f64, f64)>, String> {
-    let refuse = |row: usize, reason: &str| Err(field_error(at, format_args!("row {}: {reason}", row + 1)));
-    let parsed: Vec<Option<(f64, f64)>> = match csv {
-        Some(Value::Text(text)) => {
-            let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-            lines
-                .map(|line| {
-                    line.split_once(',').and_then(|(time, value)| {
-                        Some((number::parse(time.trim())?, number::parse(value.trim())?))
-                    })
-                })
-                .collect()
-        }
-        Some(Value::List(rows)) => {
-            let pair = |row: &Value| match row.list()? {
-                [time, value] => Some((time.number()?, value.number()?)),
-                _ => None,
-            };
-            rows.iter().map(pair).collect()
-        }
-        _ => return Err(field_error(at, "expected lines of seconds,value or a list of [seconds, value]")),
-    };
-    let mut rows: Vec<(f64, f64)> = Vec::new();
-    for (index, row) in parsed.into_iter().enumerate() {
-        match row {
-            // The first line may be a header.
-            None if index == 0 && matches!(csv, Some(Value::Text(_))) => {}
-            None => return refuse(index, "expected seconds and a value"),
-            Some((time, _)) if time < rows.last().map_or(0.0, |(last, _)| *last) => {
-                return refuse(index, "expected seconds that never go back");
-            }
-            Some(_) if rows.len() == MAX_ROWS => return refuse(index, "expected 2000 rows at most"),
-            Some(row) => rows.push(row),
-        }
-    }
-    if rows.is_empty() { Err(field_error(at, "expected at least one row")) } else { Ok(rows) }
-}
-
-fn replay(rows: &[(f64, f64)], linear: bool, repeat: bool, seconds: f64) -> f64 {
-    let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return 0.0 };
-    let seconds = if repeat && last.0 > 0.0 { seconds % last.0 } else { seconds };
-    // The first row after this time.
-    let next = rows.partition_point(|(time, _)| *time <= seconds);
-    let before = if next == 0 { first } else { rows.get(next - 1).unwrap_or(last) };
-    match rows.get(next) {
-        Some(after) if linear && next > 0 && after.0 > before.0 => {
-            before.1 + (after.1 - before.1) * (seconds - before.0) / (after.0 - before.0)
-        }
-        _ => before.1,
     }
 }
 
@@ -220,7 +157,7 @@ fn sine(turns: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{replay, sine};
+    use super::sine;
 
     #[test]
     fn sine_agrees_with_the_standard_library() {
@@ -228,15 +165,5 @@ mod tests {
             let turns = f64::from(step) / 97.0;
             assert!((sine(turns) - (turns * std::f64::consts::TAU).sin()).abs() < 1e-12, "{turns}");
         }
-    }
-
-    #[test]
-    fn a_replay_interpolates_steps_and_repeats() {
-        let rows = [(0.0, 10.0), (10.0, 20.0), (20.0, 0.0)];
-        assert_eq!(replay(&rows, true, true, 5.0), 15.0);
-        assert_eq!(replay(&rows, false, true, 19.0), 20.0);
-        assert_eq!(replay(&rows, true, true, 25.0), 15.0);
-        assert_eq!(replay(&rows, true, false, 1_000.0), 0.0);
-        assert_eq!(replay(&[(5.0, 3.0)], true, false, 0.0), 3.0);
     }
 }

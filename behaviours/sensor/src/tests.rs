@@ -107,6 +107,143 @@ fn a_replay_follows_its_rows() {
     }
 }
 
+/// Reported values of a channel that replays this CSV, one each second from the start.
+fn replayed(csv: &str, parameters: &str) -> Vec<Option<f64>> {
+    let csv = Value::from(csv);
+    let mut fleet =
+        channel(&format!(r#""kind": "csv", "csv": {csv}, "between": "step", "loop": false{parameters}"#));
+    fleet.run_for(8 * SECOND);
+    let mut found: Vec<Option<f64>> = Vec::new();
+    for value in values(&fleet) {
+        if found.last() != Some(&value) {
+            found.push(value);
+        }
+    }
+    found
+}
+
+#[test]
+fn tables_of_many_programs_are_replayed() {
+    let rows = [Some(1.5), None, Some(3.0)];
+    for (csv, parameters) in [
+        ("0,1.5\n3,\n5,3", ""),
+        ("\u{feff}seconds,value\r\n0,1.5\r\n3,NaN\r\n5,3\r\n", ""),
+        ("\"time\",\"value\"\n\"0\",\"1.5\"\n\"3\",\"\"\n\"5\",\"3\"", ""),
+        ("0;1,5\n3;\n5;3,0", r#", "separator": ";", "decimal": ",""#),
+        ("0\t+1.5\n3\tNA\n5\t3", r#", "separator": "tab""#),
+        (
+            "timestamp,site,flow\n2026-03-01T10:00:00Z,\"a, b\",1.5\n2026-03-01T10:00:03Z,x,null\n2026-03-01T10:00:05Z,x,3",
+            r#", "column": "flow""#,
+        ),
+        ("1767225600,x,1.5\n1767225603,x,\n1767225605,x,3", r#", "times": "absolute", "column": 3"#),
+        ("Zeit,Wert\n0,1.5\n3,\n5,3", r#", "header": true"#),
+        ("value,when\n1.5,0\n,3\n3,5", r#", "header": true, "column": "value", "time_column": "when""#),
+    ] {
+        assert_eq!(replayed(csv, parameters), rows, "{csv}");
+    }
+    let mut fleet =
+        channel(r#""kind": "csv", "csv": [[0, 1.5], [3, null], [5, 3]], "between": "step", "loop": false"#);
+    fleet.run_for(8 * SECOND);
+    assert!(
+        values(&fleet).contains(&None) && values(&fleet).contains(&Some(1.5)),
+        "a list may have gaps, too"
+    );
+    assert_eq!(replayed("0,1\n1,1\n5,3", r#", "max_gap": "2s""#), [Some(1.0), None, Some(3.0)]);
+}
+
+#[test]
+fn a_table_is_never_guessed_at() {
+    let problem = |csv: &str, parameters: &str| {
+        let csv = Value::from(csv);
+        let config = format!(r#"{{"channels": [{{"name": "a", "kind": "csv", "csv": {csv}{parameters}}}]}}"#);
+        let found = refusal::<Sensor>(&config);
+        found.strip_prefix("configuration: channels.0.").unwrap_or(&found).to_owned()
+    };
+    for (csv, parameters, expected) in [
+        ("0,1O\n10,20", "", "csv: line 1, column 2: expected a number, found `1O`"),
+        ("O,10\n10,20", "", "csv: line 1, column 1: expected seconds or a date, found `O`; a header names"),
+        ("t0,10\n10,20", "", "csv: line 1, column 1: expected seconds or a date, found `t0`; a header names"),
+        (
+            "time,10\n10,20",
+            "",
+            "csv: line 1, column 1: expected seconds or a date, found `time`; a header names",
+        ),
+        ("seconds,value\n0,1\n\n5,2x", "", "csv: line 4, column 2: expected a number, found `2x`"),
+        (
+            "0;1,5",
+            "",
+            "csv: line 1, column 1: expected seconds or a date, found `0;1`; a file with semicolons needs",
+        ),
+        ("0;1", "", "csv: line 1, column 1: expected seconds and a value; a file with semicolons needs"),
+        (
+            "0;1,5",
+            r#", "separator": ";""#,
+            "csv: line 1, column 2: expected a number, found `1,5`; numbers with a comma",
+        ),
+        ("0;1.234,5", r#", "separator": ";", "decimal": ",""#, "csv: line 1, column 2: expected a number"),
+        ("0,1", r#", "decimal": ",""#, "decimal: expected \".\", because the separator is"),
+        ("0,1\n5,2\n4,3", "", "csv: line 3, column 1: expected seconds that never go back"),
+        ("-1,1", "", "csv: line 1, column 1: expected seconds that never go back"),
+        (
+            "1767225600,1",
+            "",
+            "csv: line 1, column 1: expected seconds since the start, and found a time as large",
+        ),
+        (
+            "1767225600000,1",
+            r#", "times": "absolute""#,
+            "csv: line 1, column 1: expected seconds, and found a number as",
+        ),
+        ("0,1,2", "", "csv: line 1, column 1: there are 3 columns; name the one with the values by `column`"),
+        ("0,1,2\n1,2", r#", "column": 3"#, "csv: line 2, column 2: expected 3 columns, found 2"),
+        ("0,1\n1,2,3", "", "csv: line 2, column 2: expected 2 columns, found 3"),
+        ("0,1", r#", "column": "flow""#, "csv: line 1, column 1: there is no header for the column `flow`"),
+        (
+            "time,x\n0,1",
+            r#", "column": "flow""#,
+            "csv: line 1, column 1: there is no column `flow`; there are time, x",
+        ),
+        ("0,1", r#", "column": 5"#, "csv: line 1, column 1: there is no column 5, but 2"),
+        ("0,\"1", "", "csv: line 1, column 2: expected a closing quote"),
+        ("\"0\"x,1", "", "csv: line 1, column 1: expected a separator after the closing quote"),
+        ("time,value", "", "csv: expected at least one row"),
+        ("", "", "csv: expected at least one row"),
+        ("0,1", r#", "columm": 2"#, "columm: unknown field"),
+    ] {
+        let found = problem(csv, parameters);
+        assert!(found.starts_with(expected), "{csv:?} {parameters}: {found}");
+    }
+    let many: String = (0..20_001).map(|row| format!("{row},1\n")).collect();
+    assert_eq!(problem(&many, ""), "csv: line 20001, column 1: expected 20000 rows at most");
+}
+
+#[test]
+fn twenty_thousand_rows_are_replayed() {
+    let rows: String = (0..20_000).map(|row| format!("{row},{row}\n")).collect();
+    let mut fleet = channel(&format!(r#""kind": "csv", "csv": {}"#, Value::from(rows.as_str())));
+    fleet.run_for(10 * SECOND);
+    assert!(values(&fleet).last().unwrap().unwrap() > 5.0);
+}
+
+#[test]
+fn an_acknowledgement_has_the_digits_of_the_id() {
+    let mut fleet = sensor("{}");
+    for id in ["9007199254740993", "-9007199254740995", "18446744073709551615", "1.50", "[1e3]"] {
+        for mark in ["", "\u{feff}"] {
+            fleet.send(
+                "wasmote/sensor-0/cmd",
+                format!(r#"{mark}{{"id":{id},"cmd":"set_interval","sample_s":1}}"#),
+            );
+            fleet.run_for(SECOND);
+            let ack = fleet.last("wasmote/sensor-0/ack").json();
+            assert_eq!(
+                (ack.get("id").unwrap().to_string().as_str(), ack.get("ok")),
+                (id, Some(&Value::from(true)))
+            );
+        }
+    }
+}
+
 #[test]
 fn noise_has_the_deviation_it_is_given() {
     let mut fleet = channel(r#""kind": "constant", "value": 3, "noise": 0.5"#);
@@ -345,7 +482,7 @@ fn an_invalid_configuration_is_rejected_by_field() {
         ),
         (
             r#"{"channels": [{"name": "a", "kind": "csv", "csv": "0,1\n1,x"}]}"#,
-            "configuration: channels.0.csv: row 2: expected seconds and a value",
+            "configuration: channels.0.csv: line 2, column 2: expected a number, found `x`",
         ),
         (
             r#"{"channels": [{"name": "a", "kind": "csv", "csv": [[5,1],[4,1]]}]}"#,

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use wasmote_fleet::actions::check::INHERIT;
+use wasmote_fleet::config_files::{self, FileError};
 use wasmote_fleet::document::{self, DocumentError, Format};
 use wasmote_fleet::fault_models::FaultModels;
 use wasmote_fleet::fault_set::FaultSet;
@@ -91,6 +92,7 @@ impl PlanSource {
     /// Sets a field and expands references in its value. An unknown name stays and is reported when the plan is used.
     pub fn set(&mut self, field: &str, value: Value) -> Result<(), String> {
         field_path::set(&mut self.value, field, value)?;
+        expand_files(&mut self.value, &self.folder).map_err(|error| error.problem)?;
         let _ = expand_references(&mut self.value, &self.folder, &self.models);
         Ok(())
     }
@@ -131,6 +133,7 @@ fn expand_references(plan: &mut Value, folder: &Path, models: &FaultModels) -> R
     if plan.get("faults").is_none() {
         plan["faults"] = json!("none");
     }
+    expand_files(plan, folder)?;
     expand_faults(&mut plan["faults"], folder, models)?;
     for list in ["group", "timeline"] {
         for entry in plan.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
@@ -146,6 +149,48 @@ fn expand_references(plan: &mut Value, folder: &Path, models: &FaultModels) -> R
         if let (None, Some(source)) = (group.get("name"), found) {
             group["name"] = source.name().into();
         }
+    }
+    Ok(())
+}
+
+/// Replaces the names of files in configurations of behaviours by their text.
+fn expand_files(plan: &mut Value, folder: &Path) -> Result<(), DocumentError> {
+    let expand = |config: Option<&mut Value>, field: &str| {
+        let Some(config) = config.and_then(Value::as_object_mut) else { return Ok(()) };
+        let invalid =
+            |error: FileError| DocumentError::at(format!("{field}.{}", error.field), error.to_string());
+        config_files::expand(config, folder).map_err(invalid)
+    };
+    expand(plan.get_mut("config"), "config")?;
+    for (list, action) in [("group", None), ("timeline", Some("configure"))] {
+        let entries = plan.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten();
+        for (index, entry) in entries.enumerate() {
+            let (owner, field) = match action {
+                None => (Some(entry), format!("{list}[{index}].config")),
+                Some(action) => (entry.get_mut(action), format!("{list}[{index}].{action}.config")),
+            };
+            expand(owner.and_then(|owner| owner.get_mut("config")), &field)?;
+        }
+    }
+    for (path, values) in plan.get_mut("sweep").and_then(Value::as_object_mut).into_iter().flatten() {
+        if path.split('.').any(|part| part == "config") {
+            for (index, value) in values.as_array_mut().into_iter().flatten().enumerate() {
+                let swept = |error: FileError| {
+                    DocumentError::at(format!("sweep.\"{path}\"[{index}]"), error.to_string())
+                };
+                expand_swept(value, folder).map_err(swept)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Replaces the names of files in a swept value. The name of a file becomes its label.
+fn expand_swept(value: &mut Value, folder: &Path) -> Result<(), FileError> {
+    let before = value.clone();
+    config_files::expand_value(value, folder)?;
+    if before.get(config_files::FILE_FIELD).is_some() && *value != before {
+        *value = json!({ "label": before[config_files::FILE_FIELD], "value": value.take() });
     }
     Ok(())
 }

@@ -4,7 +4,7 @@
 //!
 //! * [`config`]: flags, environment, file and defaults become [`config::Settings`], which are checked before anything is
 //!   opened. It reads [`document`]s, finds behaviours by [`source`] (with the [`builtins`] and [`component_file`]s), sets
-//!   single values by [`key_value`], and reads faults as a [`fault_set`] with the [`fault_models`] that they name.
+//!   single values by [`key_value`], replaces names of files by their text ([`config_files`]), and reads faults as a [`fault_set`] with the [`fault_models`] that they name.
 //! * [`topology`]: links between devices. [`preflight`]: limits of this machine, and load that a fleet cannot sustain.
 //! * [`blueprints`]: settings become the devices' blueprints. [`startup`]: starts the broker and the HTTP listener.
 //! * [`versions`]: the behaviours of a running fleet and the rollout of new versions; [`watch`]: rollout when a file changes.
@@ -23,6 +23,7 @@ pub mod builtins;
 pub mod component_file;
 pub mod component_info;
 pub mod config;
+pub mod config_files;
 pub mod document;
 pub mod events;
 pub mod fault_models;

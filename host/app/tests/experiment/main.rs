@@ -1,6 +1,7 @@
 //! End-to-end tests of experiments: the built program, its results on disk, and its errors for invalid plans.
 
 mod browser;
+mod config_files;
 mod failures;
 mod fault_models;
 #[path = "../../../engine/tests/guests/mod.rs"]

@@ -11,6 +11,7 @@ use super::{CURRENT_DIR, Layers};
 use crate::config::file::GroupEntry;
 use crate::config::values::DeviceCount;
 use crate::config::{ConfigError, Group};
+use crate::config_files::{self, FileError};
 use crate::document::explain;
 use crate::key_value::Assignments;
 use crate::source::Source;
@@ -72,7 +73,7 @@ fn only_group(layers: &Layers<'_>) -> Result<Group, ConfigError> {
         name: flags.group_name.as_ref().map_or_else(|| behaviour.name(), ToString::to_string),
         behaviour,
         count,
-        config: merged(&file.config, &Map::new(), &flags.device_config, "--device-config")?,
+        config: config(layers, &Map::new(), "config")?,
         faults: None,
         limits: limits(&file.limits, &Map::new(), &flags.limit)?,
         allow_hosts: layers.list(|it| &it.allow_hosts).into(),
@@ -88,7 +89,7 @@ fn group(entry: &GroupEntry, index: usize, layers: &Layers<'_>) -> Result<Group,
         name: entry.name.as_ref().map_or_else(|| behaviour.name(), ToString::to_string),
         behaviour,
         count: entry.count.map_or(1, |DeviceCount(count)| count),
-        config: merged(&file.config, &entry.config, &flags.device_config, "--device-config")?,
+        config: config(layers, &entry.config, &format!("group[{index}].config"))?,
         faults: entry.faults.as_ref().map(|faults| layers.faults_in_file(faults)).transpose()?,
         limits: limits(&file.limits, &entry.limits, &flags.limit)?,
         allow_hosts: hosts(layers, entry),
@@ -108,6 +109,27 @@ fn hosts(layers: &Layers<'_>, group: &GroupEntry) -> Arc<[String]> {
         flags
     };
     listed.clone().into()
+}
+
+/// The configuration of a group, with the texts of the files that it names.
+fn config(
+    layers: &Layers<'_>,
+    own: &Map<String, Value>,
+    field: &str,
+) -> Result<Map<String, Value>, ConfigError> {
+    const SETTING: &str = "--device-config";
+    let expand = |config: &mut Map<String, Value>, folder: &Path, setting: String| {
+        let invalid =
+            |error: FileError| ConfigError::invalid(format!("{setting}{}", error.field), error.to_string());
+        config_files::expand(config, folder).map_err(invalid)
+    };
+    let mut config = merged(&layers.given.file.config, own, &[], SETTING)?;
+    expand(&mut config, layers.folder, format!("{}.", layers.field(field)))?;
+    for assignments in &layers.given.flags.device_config {
+        assignments.apply(&mut config).map_err(|error| ConfigError::invalid(SETTING, error.to_string()))?;
+    }
+    expand(&mut config, Path::new(CURRENT_DIR), format!("{SETTING} "))?;
+    Ok(config)
 }
 
 /// Merges values of the whole file, of the group and of the command line; the later ones take precedence.

@@ -1,0 +1,75 @@
+//! Files that configurations of behaviours name: recorded values for sensors.
+
+use std::fs;
+
+use crate::workspace::{Workspace, json, text};
+
+/// A sensor replays a column of a file that is next to the plan.
+const PLAN: &str = r#"
+name = "replayed"
+duration = "30s"
+
+[[group]]
+behaviour = "sensor"
+count = 2
+
+[group.config]
+report_interval = "1s"
+channels = [{ name = "flow", kind = "csv", csv = { "$file" = "data/plant.csv" }, column = "flow", between = "step" }]
+"#;
+
+fn workspace(csv: &str) -> Workspace {
+    let workspace = Workspace::with_plan(PLAN);
+    fs::create_dir(workspace.0.path().join("data")).unwrap();
+    fs::write(workspace.0.path().join("data/plant.csv"), csv).unwrap();
+    workspace
+}
+
+#[test]
+fn a_file_of_ten_thousand_rows_is_replayed_and_kept_with_the_results() {
+    let rows: String = (0..10_000).map(|row| format!("{row},{},7\r\n", row * 2)).collect();
+    let workspace = workspace(&format!("\u{feff}seconds,flow,level\r\n{rows}"));
+    let folder = workspace.run(&["plan.toml"], 0);
+    let events = fs::read_to_string(folder.join("events.ndjson")).unwrap();
+    let reported = |value: u32| events.contains(&format!(r#"\"flow\":{value}}}"#));
+    assert!(reported(20) && reported(40) && !reported(21), "the device reports the values of the file");
+    // The results are complete without the file.
+    fs::remove_dir_all(workspace.0.path().join("data")).unwrap();
+    let verified = workspace.call(&["verify", folder.to_str().unwrap()]);
+    assert!(verified.status.success(), "{}{}", text(&verified.stdout), text(&verified.stderr));
+}
+
+#[test]
+fn a_typo_in_a_file_and_a_missing_file_are_errors_of_the_plan() {
+    let workspace = workspace("seconds,flow\n0,1\n1,1O\n");
+    let problem = |args: &[&str]| {
+        let output = workspace.call(&[&["run", "plan.toml"], args].concat());
+        assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+        text(&output.stderr)
+    };
+    let found = problem(&[]);
+    assert!(found.contains("channels.0.csv: line 3, column 2: expected a number, found `1O`"), "{found}");
+    let found = problem(&["--set", r#"group.sensor.config.channels.0.csv={"$file": "data/none.csv"}"#]);
+    assert!(found.contains("cannot use the file `data/none.csv`: No such file"), "{found}");
+    fs::remove_file(workspace.0.path().join("data/plant.csv")).unwrap();
+    let found = problem(&[]);
+    assert!(
+        found.contains("group[0].config.channels.0.csv: cannot use the file `data/plant.csv`"),
+        "{found}"
+    );
+}
+
+#[test]
+fn files_can_be_swept() {
+    let workspace = workspace("seconds,flow\n0,1\n100,1\n");
+    fs::write(workspace.0.path().join("data/other.csv"), "time,flow\n0,5\n100,5\n").unwrap();
+    let sweep = r#"sweep={"group.sensor.config.channels.0.csv": [{"$file": "data/plant.csv"}, {"$file": "data/other.csv"}]}"#;
+    let folder = workspace.run(&["plan.toml", "--set", sweep], 0);
+    let runs = json(&folder.join("manifest.json"))["runs"].as_array().unwrap().clone();
+    let labels: Vec<_> =
+        runs.iter().map(|run| run["point"]["group.sensor.config.channels.0.csv"].clone()).collect();
+    assert_eq!(labels, ["data/plant.csv", "data/other.csv"]);
+    fs::remove_dir_all(workspace.0.path().join("data")).unwrap();
+    let verified = workspace.call(&["verify", folder.to_str().unwrap()]);
+    assert!(verified.status.success(), "{}{}", text(&verified.stdout), text(&verified.stderr));
+}
