@@ -3,6 +3,7 @@
 //! No request panics, waits for ever, or gets an answer of 500. A refusal says what is wrong, as JSON.
 
 use std::cell::RefCell;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use axum::http::Request;
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use tower::ServiceExt;
+use wasmote_api::guard::Ends;
 use wasmote_api::{Api, RunInfo, router};
 use wasmote_engine::Engine;
 use wasmote_fleet::component_info::ComponentInfo;
@@ -43,7 +45,10 @@ pub(super) fn check(bytes: &[u8]) -> bool {
     let body = bytes.get(end + 1..).unwrap_or_default();
     let mut words = line.split(' ');
     let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
-    let mut request = Request::builder().method(method).uri(path);
+    // A client on the same machine, which may change the fleet.
+    let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 40_000));
+    let ends = Ends { client: local, host: local };
+    let mut request = Request::builder().method(method).uri(path).header("host", "localhost").extension(ends);
     if let Some(content_type) = words.next() {
         request = request.header("content-type", content_type);
     }
@@ -98,7 +103,11 @@ fn start() -> (Runtime, Router) {
     // One thread, so that the memory of the fleet counts.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let router = runtime.block_on(async {
-        let args = Options { devices: Some(DeviceCount(DEVICES)), ..Options::default() };
+        let args = Options {
+            devices: Some(DeviceCount(DEVICES)),
+            http_rate: "1000000/s".parse().ok(),
+            ..Options::default()
+        };
         let settings = resolve(&args).expect("the defaults are valid");
         let blueprint = |index| Blueprint {
             identity: Arc::new(Identity {
