@@ -145,6 +145,8 @@ fn start() -> (Runtime, Router) {
             sha256: "a".repeat(64),
             imports: Vec::new(),
             exports: Vec::new(),
+            memory_bytes: 0,
+            table_entries: 0,
         };
         let versions = Versions::new(
             fleet.clone(),

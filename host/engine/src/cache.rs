@@ -21,7 +21,7 @@
 //!   `native_code`: compilation and the only deserialization of machine code.
 
 mod artefact;
-mod native_code;
+pub(crate) mod native_code;
 #[cfg(unix)]
 mod private_dir;
 #[cfg(not(unix))]

@@ -11,12 +11,15 @@ use wasmote_sim::limits::Limits;
 use wasmtime::component::InstancePre;
 
 use crate::bindings::DevicePre;
-use crate::cache::{CacheWarning, Loaded, Origin};
+use crate::bindings::fault::FaultPre;
+use crate::cache::{CacheWarning, Loaded, Origin, native_code};
+use crate::compiler::Compiler;
 use crate::error::{LoadError, hex};
 use crate::host::Host;
 use crate::inspection::{Inspection, InterfaceNames, Role, interface_names};
 use crate::instance::Instance;
 use crate::loader::Loader;
+use crate::structure::{self, Needs};
 use crate::wasi;
 
 /// The WIT package that guests import and export.
@@ -85,6 +88,11 @@ impl Component {
         (*self.inspection).clone()
     }
 
+    /// Checks that an instance can start with these limits.
+    pub fn check_limits(&self, limits: &Limits) -> Result<(), LoadError> {
+        self.inspection.check_limits(limits)
+    }
+
     /// Factory of instances with the same settings.
     pub fn behaviour_factory(&self, settings: DeviceSettings) -> Arc<dyn BehaviourFactory> {
         let DeviceSettings { config, limits, allow_hosts } = settings;
@@ -137,31 +145,48 @@ pub(crate) struct Linked {
 
 /// Compiles a component, checks its imports and exports for a role, and resolves the imports.
 pub(crate) fn link(loader: &Loader, name: &str, bytes: &[u8], role: Role) -> Result<Linked, LoadError> {
-    let Loaded { component, compiler, origin, warnings } = compile(loader, bytes)?;
+    check_header(bytes)?;
+    let needs = structure::check(bytes)?;
+    let Loaded { component, compiler, origin, warnings } = loader.load(bytes)?;
     let names = interface_names(&component);
     check_names(&names, role)?;
+    let pre = resolve(compiler, &component)?;
     let needs_wasi = names.imports.iter().any(|import| wasi::is_wasi(import));
-    let linker = wasi::define_missing_as_traps(&compiler.linker, &component).map_err(type_mismatch)?;
-    let pre = linker.instantiate_pre(&component).map_err(type_mismatch)?;
-    Ok(Linked { inspection: inspection(name, bytes, role, names), pre, needs_wasi, origin, warnings })
+    let inspection = inspection(name, bytes, role, names, needs);
+    Ok(Linked { inspection, pre, needs_wasi, origin, warnings })
 }
 
-/// Inspects a component of either role.
+/// Resolves the imports of a component, and checks their types.
+fn resolve(
+    compiler: &Compiler,
+    component: &wasmtime::component::Component,
+) -> Result<InstancePre<Host>, LoadError> {
+    let linker = wasi::define_missing_as_traps(&compiler.linker, component).map_err(type_mismatch)?;
+    linker.instantiate_pre(component).map_err(type_mismatch)
+}
+
+/// Inspects a component of either role with all checks of a load. Its code is validated, but not compiled.
 pub(crate) fn inspect(loader: &Loader, name: &str, bytes: &[u8]) -> Result<Inspection, LoadError> {
-    let Loaded { component, .. } = compile(loader, bytes)?;
+    check_header(bytes)?;
+    let needs = structure::check(bytes)?;
+    structure::validate(bytes)?;
+    let compiler = &loader.compilers.optimising;
+    let component = native_code::compile(compiler, &structure::without_code(bytes)?)?;
     let names = interface_names(&component);
     let role = Role::of(&names.exports).unwrap_or(Role::Behaviour);
     check_names(&names, role)?;
-    Ok(inspection(name, bytes, role, names))
+    let pre = resolve(compiler, &component)?;
+    match role {
+        Role::Behaviour => drop(DevicePre::new(pre).map_err(type_mismatch)?),
+        Role::FaultModel => drop(FaultPre::new(pre).map_err(type_mismatch)?),
+    }
+    Ok(inspection(name, bytes, role, names, needs))
 }
 
-fn compile<'e>(loader: &'e Loader, bytes: &[u8]) -> Result<Loaded<'e>, LoadError> {
-    check_header(bytes)?;
-    loader.load(bytes)
-}
-
-fn inspection(name: &str, bytes: &[u8], role: Role, names: InterfaceNames) -> Inspection {
+fn inspection(name: &str, bytes: &[u8], role: Role, names: InterfaceNames, needs: Needs) -> Inspection {
     Inspection {
+        memory_bytes: needs.memory_bytes,
+        table_entries: needs.table_entries,
         name: name.to_owned(),
         role,
         size_bytes: bytes.len(),

@@ -1,6 +1,7 @@
 //! Errors of loading a component. Each message names the remedy.
 
 use crate::inspection::Role;
+use crate::unsupported::unsupported_feature;
 
 /// wasmtime cannot run on this machine.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +31,54 @@ pub enum LoadError {
     Damaged {
         /// Position and cause, from the validator.
         detail: String,
+    },
+    /// The component is larger or more complex than what is compiled.
+    #[error("it has {found} {what}, and the limit is {limit}")]
+    TooComplex {
+        /// The number that was found.
+        found: u64,
+        /// What was counted.
+        what: &'static str,
+        /// The limit.
+        limit: u64,
+    },
+    /// A segment does not fit, so that every instance would trap at its start.
+    #[error("its {what} ends at {end}, and its {place} has {size} at the start; build it again")]
+    Segment {
+        /// The kind of segment.
+        what: &'static str,
+        /// End of the segment.
+        end: u64,
+        /// Where it belongs.
+        place: &'static str,
+        /// Size of the memory or table at the start.
+        size: u64,
+    },
+    /// An instance needs more memory at its start than it may have.
+    #[error(
+        "it needs {needed} bytes of memory to start, and may have {limit}{}",
+        advice("memory_bytes", *flag, *needed)
+    )]
+    MemoryLimit {
+        /// Bytes of all its memories at the start.
+        needed: u64,
+        /// The limit.
+        limit: u64,
+        /// Whether a flag sets the limit.
+        flag: bool,
+    },
+    /// An instance needs a larger table at its start than it may have.
+    #[error(
+        "it needs a table of {needed} entries to start, and may have {limit}{}",
+        advice("table_entries", *flag, *needed)
+    )]
+    TableLimit {
+        /// Entries of the largest table at the start.
+        needed: u64,
+        /// The limit.
+        limit: u64,
+        /// Whether a flag sets the limit.
+        flag: bool,
     },
     /// The component uses a feature of WebAssembly that this host does not support.
     #[error("it uses {feature}, which this host does not support; build it without ({detail})")]
@@ -90,6 +139,38 @@ pub enum LoadError {
         /// The first difference, from the type checker.
         detail: String,
     },
+}
+
+impl LoadError {
+    /// Converts an error text of the validator.
+    pub(crate) fn from_validator(detail: String) -> Self {
+        let detail = with_offset_last(detail);
+        match unsupported_feature(&detail) {
+            Some(feature) => Self::UnsupportedFeature { feature, detail },
+            None => Self::Damaged { detail },
+        }
+    }
+}
+
+/// Converts an error of function code, which begins with its position, to the form of the other errors.
+fn with_offset_last(detail: String) -> String {
+    let positioned = detail.strip_prefix("Invalid input WebAssembly code at offset ");
+    match positioned
+        .and_then(|rest| rest.split_once(": "))
+        .map(|(offset, text)| (offset.parse::<u64>(), text))
+    {
+        Some((Ok(offset), text)) => format!("{text} (at offset 0x{offset:x})"),
+        _ => detail,
+    }
+}
+
+/// The flag that raises a limit, with a value that leaves space to grow.
+fn advice(limit: &str, flag: bool, needed: u64) -> String {
+    let enough = needed.saturating_mul(2).checked_next_power_of_two().unwrap_or(u64::MAX);
+    match flag {
+        true => format!("; `--limit {limit}={enough}` allows more, or `limits` of its group"),
+        false => String::new(),
+    }
 }
 
 /// Innermost cause of an error as text.

@@ -41,6 +41,7 @@ impl FaultModel {
     ) -> Result<Self, LoadError> {
         let Linked { inspection, pre, needs_wasi, .. } = link(loader, name, bytes, Role::FaultModel)?;
         let pre = FaultPre::new(pre).map_err(type_mismatch)?;
+        inspection.check_limits(&limits)?;
         Ok(Self { inspection: Arc::new(inspection), pre, needs_wasi, limits })
     }
 

@@ -35,7 +35,7 @@ impl Host {
         allow_hosts: Arc<[String]>,
         needs_wasi: bool,
     ) -> Self {
-        let limiter = Limiter::new(limits.memory_bytes);
+        let limiter = Limiter::new(limits);
         let wasi = needs_wasi.then(Box::default);
         Self {
             context: None,

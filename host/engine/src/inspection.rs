@@ -4,7 +4,7 @@ use std::fmt;
 
 use wasmtime::component::Component;
 
-/// Name, role, size, hash, imports and exports of a component.
+/// Name, role, size, hash, imports, exports and needs of a component.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inspection {
     /// Name of the component, for messages.
@@ -20,6 +20,10 @@ pub struct Inspection {
     pub imports: Vec<String>,
     /// Exported interfaces.
     pub exports: Vec<String>,
+    /// Bytes of linear memory that an instance needs at its start.
+    pub memory_bytes: u64,
+    /// Entries of the largest table of an instance at its start.
+    pub table_entries: u64,
 }
 
 /// Names of the imports and exports of a component.

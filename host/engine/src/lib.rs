@@ -11,11 +11,13 @@
 //! * `wasi`: a minimal WASI for guests that import it.
 //! * [`compile_mode`]: the trade-off between compile time and code quality; `compiler`: the wasmtime engines.
 //!   [`cache`]: compiled code on disk, and the checks before it is trusted.
-//! * `loader`: compilers and cache together. [`inspection`]: metadata of a component. [`error`]: load errors.
+//! * `structure`: sizes of a component, checked before it is compiled; `unsupported`: names of unsupported features.
+//! * `loader`: compilers and cache together. [`inspection`]: metadata of a component; `admission`: whether devices may run it. [`error`]: load errors.
 //!
 //! No call waits: all calls are synchronous and bounded by fuel instead of time, so a run stops at the same
 //! instruction on every machine. (Code of [`CompileMode::Quick`] has a time limit as well.)
 
+mod admission;
 mod bindings;
 pub mod cache;
 pub mod compile_mode;
@@ -33,6 +35,8 @@ mod instance;
 mod limiter;
 mod loader;
 mod memory;
+mod structure;
+mod unsupported;
 mod wasi;
 
 pub use compile_mode::CompileMode;

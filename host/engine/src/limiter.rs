@@ -1,24 +1,25 @@
-//! Memory limit of an instance.
+//! Limits of memory and tables of an instance.
 
+use wasmote_sim::limits::Limits;
 use wasmtime::ResourceLimiter;
 
-/// Maximum number of entries of a table; a typical component has a few hundred.
-const MAX_TABLE_ENTRIES: usize = 20_000;
 /// Maximum number of core instances, tables and memories of a component, adapters included.
-const MAX_CORE_ITEMS: usize = 64;
+pub(crate) const MAX_CORE_ITEMS: usize = 64;
 
 /// Counts the linear memory of one instance, over all its memories.
 #[derive(Debug)]
 pub(crate) struct Limiter {
     limit: usize,
+    table_entries: usize,
     used: usize,
     /// Total size of the first request that exceeded the limit.
     pub(crate) refused_bytes: Option<usize>,
 }
 
 impl Limiter {
-    pub(crate) fn new(limit_bytes: u64) -> Self {
-        Self { limit: usize::try_from(limit_bytes).unwrap_or(usize::MAX), used: 0, refused_bytes: None }
+    pub(crate) fn new(limits: &Limits) -> Self {
+        let limit = usize::try_from(limits.memory_bytes).unwrap_or(usize::MAX);
+        Self { limit, table_entries: limits.table_entries as usize, used: 0, refused_bytes: None }
     }
 
     pub(crate) fn limit(&self) -> usize {
@@ -49,7 +50,7 @@ impl ResourceLimiter for Limiter {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        Ok(desired <= MAX_TABLE_ENTRIES)
+        Ok(desired <= self.table_entries)
     }
 
     fn instances(&self) -> usize {

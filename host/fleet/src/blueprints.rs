@@ -89,6 +89,7 @@ impl Blueprints {
         let mut first = 0;
         for group in &settings.groups {
             if let Some(component) = components.get(&group.behaviour) {
+                check_group(group, component)?;
                 add_group(settings, group, first, component, &mut devices)?;
             }
             first += group.count as usize;
@@ -97,6 +98,15 @@ impl Blueprints {
             |(source, component): (&Source, &Component)| ComponentInfo::new(source, component.inspect());
         Ok(Self { devices, behaviours: components.iter().map(info).collect() })
     }
+}
+
+/// Checks that the devices of a group can start with this component.
+fn check_group(group: &Group, component: &Component) -> Result<(), BlueprintError> {
+    component.check_limits(&group.limits).map_err(|problem| BlueprintError::Load {
+        name: component.name().to_owned(),
+        from: group.behaviour.to_string(),
+        problem,
+    })
 }
 
 fn load(source: &Source, engine: &Engine) -> Result<Component, BlueprintError> {

@@ -22,13 +22,20 @@ pub struct ComponentInfo {
     pub imports: Vec<String>,
     /// Interfaces that it exports.
     pub exports: Vec<String>,
+    /// Bytes of memory that each device needs at its start.
+    #[serde(default)]
+    pub memory_bytes: u64,
+    /// Entries of its largest table at the start.
+    #[serde(default)]
+    pub table_entries: u64,
 }
 
 impl ComponentInfo {
     /// Describes a component from this source.
     pub fn new(source: impl ToString, inspection: Inspection) -> Self {
-        let Inspection { name, role, size_bytes, sha256, imports, exports } = inspection;
+        let Inspection { name, role, size_bytes, sha256, imports, exports, memory_bytes, table_entries } =
+            inspection;
         let (role, source) = (role.to_string(), source.to_string());
-        Self { name, role, source, size_bytes, sha256, imports, exports }
+        Self { name, role, source, size_bytes, sha256, imports, exports, memory_bytes, table_entries }
     }
 }

@@ -166,6 +166,9 @@ impl Versions {
         source: &str,
     ) -> Result<AppliedUpdate, UpdateError> {
         let (component, bytes) = self.load(name, bytes).await?;
+        for group in self.groups_of(name) {
+            component.check_limits(&group.limits)?;
+        }
         let info = ComponentInfo::new(source, component.inspect());
         let difference = |of: &[String], in_other: &[String]| -> Vec<String> {
             of.iter().filter(|name| !in_other.contains(name)).cloned().collect()

@@ -12,6 +12,8 @@ use wasmote_mqtt::time::Time;
 pub struct Limits {
     /// Linear memory in bytes; default 4 MiB. A request for more ends the instance.
     pub memory_bytes: u64,
+    /// Entries of one table, such as that of functions that are called by pointer; default 20,000.
+    pub table_entries: u32,
     /// Fuel for one call, about one unit a Wasm instruction; default 50 million, about 50 ms. The host calls of one
     /// call may use as many units again.
     pub fuel_per_call: u64,
@@ -48,6 +50,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             memory_bytes: 4 << 20,
+            table_entries: 20_000,
             fuel_per_call: 50_000_000,
             host_call_bytes: 256 << 10,
             payload_bytes: 128 << 10,

@@ -7,8 +7,7 @@ pub mod precompile;
 use anyhow::anyhow;
 use clap::Subcommand;
 use serde::Serialize;
-use wasmote_engine::Engine;
-use wasmote_fleet::component_info::ComponentInfo;
+use wasmote_engine::{Engine, Inspection};
 use wasmote_fleet::source::Source;
 use wasmote_fleet::term::json_to_stdout;
 
@@ -37,12 +36,11 @@ pub fn run(verb: Verb) -> Result<Exit, Failure> {
 }
 
 /// Reads and inspects a component.
-fn inspect_source(source: &Source, engine: &Engine) -> Result<ComponentInfo, Failure> {
+fn inspect_source(source: &Source, engine: &Engine) -> Result<Inspection, Failure> {
     let bytes = source.read().map_err(Failure::failed)?;
-    let inspection = engine
+    engine
         .inspect(&source.name(), &bytes)
-        .map_err(|problem| Failure::failed(anyhow!("`{}`: {problem}", source.display_name())))?;
-    Ok(ComponentInfo::new(source, inspection))
+        .map_err(|problem| Failure::failed(anyhow!("`{}`: {problem}", source.display_name())))
 }
 
 fn print_json(value: &impl Serialize) -> Result<Exit, Failure> {

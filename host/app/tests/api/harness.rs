@@ -58,6 +58,8 @@ fn component_info() -> ComponentInfo {
         sha256: "a".repeat(64),
         imports: Vec::new(),
         exports: Vec::new(),
+        memory_bytes: 65_536,
+        table_entries: 0,
     }
 }
 

@@ -116,3 +116,32 @@ fn a_core_module() {
 fn a_file_of_another_format() {
     assert!(refusal(b"#!/bin/sh\necho hello\n").contains("no WebAssembly"));
 }
+
+#[test]
+fn a_component_that_starts_with_more_memory_than_a_device_may_have() {
+    // As large as Python's.
+    let python = Guest { pages: 208, ..guests::well_behaved() }.component();
+    let wanted = "it needs 13631488 bytes of memory to start, and may have 4194304; `--limit memory_bytes=33554432` \
+                  allows more";
+    assert!(refusal(&python).contains(wanted));
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = write(folder.path(), "python", &python);
+    let path = file.to_str().expect("a path");
+    // `inspect` says what `run` says, and shows the component nevertheless.
+    let inspect = |more: &[&str]| {
+        let output = wasmote(&[&["behaviours", "inspect", path], more].concat()).output().expect("it ran");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let (code, stdout, stderr) = inspect(&[]);
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains(&format!("`wasmote run` refuses it: {wanted}")), "{stderr}");
+    assert!(
+        stdout.contains("memory   13631488 bytes at the start") && stdout.contains("mqtt@0.1.0"),
+        "{stdout}"
+    );
+    let (code, _, stderr) = inspect(&["--limit", "memory_bytes=33554432"]);
+    assert_eq!((code, &*stderr), (Some(0), ""));
+    let args = ["--devices", "2", "--broker", "embedded:0", "--limit", "memory_bytes=33554432"];
+    Fleet::run(&[&[path][..], &args].concat()).ready().stop();
+}

@@ -329,12 +329,14 @@ fn a_component_is_put_over_http() {
     assert_eq!(answer["canaries"][0], "heartbeat-0");
     let (status, answer) = put("heartbeat", &new);
     assert_eq!((status, &answer["swapped"], &answer["changed"]), (200, &0.into(), &false.into()), "{answer}");
+    let python = guests::Guest { pages: 208, ..guests::well_behaved() };
     for (name, bytes, status, words) in [
         ("hartbeat", &new[..], 404, "did you mean `heartbeat`?"),
         ("heartbeat", b"", 400, "--data-binary"),
         ("heartbeat", b"garbage", 422, "no WebAssembly"),
         ("heartbeat", &component_of_another_world(), 422, "built for another world"),
         ("heartbeat", &guests::well_behaved().core_module(), 422, "core WebAssembly module"),
+        ("heartbeat", &python.component(), 422, "`--limit memory_bytes=33554432` allows more"),
     ] {
         let (found, answer) = put(name, bytes);
         assert_eq!(found, status, "{answer}");
@@ -351,7 +353,7 @@ fn a_component_is_put_over_http() {
     assert_eq!(shown["versions"][0]["source"], "http");
     assert_eq!(shown["versions"][1]["source"], "built-in");
     // Counted are invalid components and the one that is too large after decompression, but not the too large body.
-    assert_eq!(shown["updates"]["refused"], 4, "{shown}");
+    assert_eq!(shown["updates"]["refused"], 5, "{shown}");
     let connected =
         broker.log.count(|line| line.contains("New client connected") && line.contains("as heartbeat-"));
     assert_eq!(connected, 3, "no device has reconnected");

@@ -7,63 +7,13 @@ use super::artefact::VerifiedCode;
 use crate::compiler::{self, Compiler};
 use crate::error::{EngineError, LoadError, root_cause};
 
-/// Converts an error of the compiler, which distinguishes a feature that is switched off from a damaged file only in its
-/// text.
+/// Converts an error of the compiler, which distinguishes a feature that is switched off from a damaged file only in
+/// its text.
 fn unusable(error: wasmtime::Error) -> LoadError {
-    let detail = root_cause(&error);
-    match unsupported_feature(&detail) {
-        Some(feature) => LoadError::UnsupportedFeature { feature, detail },
-        None => LoadError::Damaged { detail },
-    }
+    LoadError::from_validator(root_cause(&error))
 }
 
-/// Names of features, by words of the validator. The first match counts.
-const FEATURES: [(&str, &str); 21] = [
-    ("relaxed SIMD", "relaxed SIMD"),
-    ("relaxed-simd", "relaxed SIMD"),
-    ("exception", "exceptions"),
-    ("shared-everything-threads", "threads"),
-    ("threading", "threads"),
-    ("threads", "threads"),
-    ("stack switching", "stack switching"),
-    ("continuation", "stack switching"),
-    ("stack-switching", "stack switching"),
-    ("memory64", "memory64 (64-bit memories)"),
-    ("cm64", "memory64 (64-bit memories)"),
-    ("64-bit", "memory64 (64-bit memories)"),
-    ("async", "async (component model)"),
-    ("error-context", "error-context (component model)"),
-    ("component model", "an optional feature of the component model"),
-    ("custom page sizes", "custom page sizes"),
-    ("custom descriptors", "custom descriptors"),
-    ("wide arithmetic", "wide arithmetic"),
-    ("function-references", "typed function references (part of GC)"),
-    ("function references", "typed function references (part of GC)"),
-    ("gc", "GC (garbage-collected types)"),
-];
-
-/// The feature that an error of the validator names as switched off.
-fn unsupported_feature(detail: &str) -> Option<&'static str> {
-    const SWITCHED_OFF: [&str; 10] = [
-        "not enabled",
-        "must be enabled",
-        "to be enabled",
-        "feature required",
-        "requires the",
-        "require the",
-        "not supported",
-        "without the",
-        "is disabled",
-        "are disabled",
-    ];
-    if !SWITCHED_OFF.iter().any(|words| detail.contains(words)) {
-        return None;
-    }
-    let lower = detail.to_lowercase();
-    FEATURES.iter().find(|(words, _)| lower.contains(&words.to_lowercase())).map(|(_, feature)| *feature)
-}
-
-pub(super) fn compile(compiler: &Compiler, bytes: &[u8]) -> Result<Component, LoadError> {
+pub(crate) fn compile(compiler: &Compiler, bytes: &[u8]) -> Result<Component, LoadError> {
     Component::from_binary(&compiler.wasmtime, bytes).map_err(unusable)
 }
 

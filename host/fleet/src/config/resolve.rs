@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::Map;
 use wasmote_engine::cache::Cache;
+use wasmote_sim::limits::Limits;
 use wasmote_sim::rng::Seed;
 
 use super::file::FaultsEntry;
@@ -22,6 +24,7 @@ use super::{ConfigError, DEFAULT_TOPIC_ROOT, Group, Settings};
 use crate::document::{self, Format};
 use crate::fault_models::FaultModels;
 use crate::fault_set::{BROKER_FAULT_NEEDS_EMBEDDED, BROKER_FAULT_NEEDS_FLEET, FaultSet};
+use crate::key_value::Assignments;
 
 /// Paths on the command line are relative to the working directory.
 const CURRENT_DIR: &str = "";
@@ -153,6 +156,11 @@ fn build_settings(layers: &Layers<'_>) -> Result<Settings, ConfigError> {
         faults,
         models: layers.models.clone(),
     })
+}
+
+/// The limits of a device that flags set, without a file.
+pub fn limits_of_flags(set: &[Assignments]) -> Result<Arc<Limits>, ConfigError> {
+    groups::limits(&Map::new(), &Map::new(), set)
 }
 
 /// The shard, which must contain at least one device.

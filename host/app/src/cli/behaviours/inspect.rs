@@ -2,7 +2,11 @@
 
 use std::path::Path;
 
+use anyhow::anyhow;
 use wasmote_engine::Engine;
+use wasmote_fleet::component_info::ComponentInfo;
+use wasmote_fleet::config::resolve::limits_of_flags;
+use wasmote_fleet::key_value::Assignments;
 use wasmote_fleet::source::Source;
 use wasmote_fleet::term::{STRONG, to_stdout};
 
@@ -18,25 +22,40 @@ pub struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Check against another limit of a device than the default, such as memory_bytes=33554432
+    #[arg(long, value_name = "KEY=VALUE")]
+    limit: Vec<Assignments>,
 }
 
 /// Shows the component.
 pub fn run(args: &Args, engine: &Engine) -> Result<Exit, Failure> {
     let source = Source::find(&args.behaviour, Path::new("")).map_err(Failure::usage)?;
-    let info = inspect_source(&source, engine)?;
+    let inspection = inspect_source(&source, engine)?;
+    let checked = inspection.check_limits(&*limits_of_flags(&args.limit).map_err(Failure::usage)?);
+    let info = ComponentInfo::new(&source, inspection);
     if args.json {
-        return print_json(&info);
+        print_json(&info)?;
+    } else {
+        print(&info);
     }
+    match checked {
+        Ok(()) => Ok(Exit::Done),
+        Err(problem) => Err(Failure::failed(anyhow!("`wasmote run` refuses it: {problem}"))),
+    }
+}
+
+fn print(info: &ComponentInfo) {
     to_stdout(format_args!("{STRONG}{}{STRONG:#}", info.name));
     to_stdout(format_args!("  role     {}", info.role));
     to_stdout(format_args!("  source   {}", info.source));
     to_stdout(format_args!("  size     {} bytes", info.size_bytes));
     to_stdout(format_args!("  sha-256  {}", info.sha256));
+    to_stdout(format_args!("  memory   {} bytes at the start", info.memory_bytes));
+    to_stdout(format_args!("  table    {} entries at the start", info.table_entries));
     for (title, names) in [("imports", &info.imports), ("exports", &info.exports)] {
         to_stdout(format_args!("  {title}"));
         for name in names {
             to_stdout(format_args!("    {name}"));
         }
     }
-    Ok(Exit::Done)
 }

@@ -38,7 +38,7 @@ pub fn run(args: &Args, engine: &Engine) -> Result<Exit, Failure> {
     let mut problems = 0;
     for source in &sources {
         match inspect_source(source, engine) {
-            Ok(info) => components.push(info),
+            Ok(inspection) => components.push(ComponentInfo::new(source, inspection)),
             Err(problem) => {
                 problems += 1;
                 let _ = problem.report();

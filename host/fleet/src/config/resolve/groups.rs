@@ -147,7 +147,7 @@ fn merged(
     Ok(config)
 }
 
-fn limits(
+pub(super) fn limits(
     all: &Map<String, Value>,
     own: &Map<String, Value>,
     set: &[Assignments],
