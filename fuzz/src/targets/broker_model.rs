@@ -88,6 +88,8 @@ impl Run {
             queue_qos_0: input.flag(),
             receive_maximum: small(input.below(3)),
             keep_alive: input.flag().then(|| small(5)),
+            // The reference broker has no limits in bytes, and the input is too short to reach those of the model.
+            ..BrokerLimits::default()
         };
         Self {
             model: Broker::new(limits.clone()),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State as Shared;
+use axum::http::StatusCode;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use wasmote_fleet::actions::Action;
 use wasmote_fleet::actions::faults::Faults;
@@ -33,6 +34,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         shows(endpoint, summary)
             .body::<FaultsBody>(&["application/json", TOML])
             .error(400, "A field is missing or wrong")
+            .error(413, "There are too many faults for the devices, or the body is too large")
             .error(415, "The body is neither JSON nor TOML")
     };
     vec![
@@ -124,8 +126,11 @@ async fn change(api: &Api, scope: FaultScope, faults: Option<FaultSet>) -> Fault
     }
     let mut registry = api.faults.lock().await;
     let is_new = faults.is_some();
-    api.audit(Action::Faults(Faults::new(entry_scope(&scope, api), faults.as_ref())));
-    registry.set(&scope, faults);
+    let action = Action::Faults(Faults::new(entry_scope(&scope, api), faults.as_ref()));
+    registry
+        .set_within_limit(&scope, faults, &api.fleet.devices())
+        .map_err(|error| ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "fault", error.to_string()))?;
+    api.audit(action);
     if let (FaultScope::Fleet, Some(broker)) = (&scope, api.fleet.broker()) {
         broker.set_faults(Arc::clone(&registry.of_fleet().faults), api.run_info.seed);
     }

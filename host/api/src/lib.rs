@@ -26,6 +26,7 @@ mod rates;
 pub mod refusal;
 pub mod state;
 pub mod status;
+mod threads;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -238,7 +239,7 @@ pub fn router(api: Arc<Api>) -> Router {
 /// Serves requests until the process ends.
 pub async fn serve(listener: TcpListener, api: Arc<Api>) {
     let (limit, counters) = (api.run_info.access.connections, Arc::clone(&api.http));
-    connections::serve(listener, router(api), limit, counters).await;
+    threads::serve(listener, router(api), limit, counters).await;
 }
 
 async fn wrong_method(method: Method, uri: Uri) -> ApiError {

@@ -49,12 +49,15 @@ async fn metrics(
         None => {
             let updates = api.versions.all().into_iter().map(|it| (it.info.name, it.updates)).collect();
             let totals = api.fleet.totals().await?;
+            // A change of faults may hold the lock for long.
+            let fault_bytes = api.faults.try_lock().map(|faults| faults.report()).unwrap_or_default();
             Snapshot {
                 totals,
                 is_fleet: true,
                 updates,
                 http: Some(api.http.snapshot()),
                 uptime: api.uptime(),
+                fault_bytes,
             }
         }
     };

@@ -27,7 +27,7 @@ const fn cost(import: &'static str, base: u64, per_byte: u64) -> Cost {
 }
 
 pub(crate) const CLOCK: Cost = cost("clock.*", 200, 0);
-pub(crate) const CONFIG_WHOAMI: Cost = cost("config.whoami", 500, 1);
+pub(crate) const CONFIG_WHOAMI: Cost = cost("config.whoami", 1_000, 1);
 pub(crate) const CONFIG_PEER: Cost = cost("config.peer", 500, 1);
 pub(crate) const CONFIG_JSON: Cost = cost("config.json", 500, 1);
 pub(crate) const CONFIG_VALUE: Cost = cost("config.text, integer, number, boolean, duration", 1_000, 4);

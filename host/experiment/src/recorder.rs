@@ -133,7 +133,7 @@ impl Recorder {
         if let DeviceNotice::Swapped(change) | DeviceNotice::SwapRolledBack(change, _) = notice {
             self.versions.record(&identity, &change.to, at.run)?;
         }
-        let happening = DeviceEvent { at, device: identity, notice: notice.clone() };
+        let happening = DeviceEvent::new(at, identity, notice.clone(), true);
         self.events.notice(self.chain.steps(), &happening)?;
         self.logs.notice(device.0 as usize, &happening)
     }

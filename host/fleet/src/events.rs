@@ -101,13 +101,13 @@ impl EventLogger {
             event.notice,
             DeviceNotice::Sent(..) | DeviceNotice::Received(..) | DeviceNotice::Dropped(..)
         );
-        if is_message && !self.messages {
+        if (is_message && !self.messages) || !event.in_log {
             return;
         }
         let rendered = EventText::new(event);
         // A JSON line has topic and payload as fields; a text line has them in its message.
         let text = match self.format {
-            LogFormat::Text => message_line(&event.notice).unwrap_or(rendered.text),
+            LogFormat::Text => message_line(event).unwrap_or(rendered.text),
             LogFormat::Json => rendered.text,
         };
         write_line!(

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use wasmote_mqtt::budget::{BudgetReport, ByteBudget, Lease};
 use wasmote_mqtt::device_id::Identity;
 use wasmote_sim::faults::Fault;
 use wasmote_sim::faults::document::{FaultDocument, FaultEntry};
@@ -17,7 +18,7 @@ use crate::config::Settings;
 use crate::fault_set::FaultSet;
 
 /// Scope of a fault set.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FaultScope {
     /// All devices without a set of their own or of their group.
     Fleet,
@@ -53,6 +54,32 @@ pub struct FaultRegistry {
     devices: BTreeMap<usize, FaultSet>,
     /// Temporary faults by number.
     temporary: BTreeMap<usize, TemporaryFault>,
+    budget: ByteBudget,
+    /// Bytes of the sets that users sent.
+    leases: BTreeMap<FaultScope, Arc<Lease>>,
+}
+
+/// Bytes of the fault sets that users send, with the state of the faults in the devices.
+const MAX_BYTES: u64 = 256 << 20;
+/// Bytes of a fault in a document.
+const ENTRY_BYTES: u64 = 512;
+/// Bytes of a fault in a device.
+const STATE_BYTES: u64 = 512;
+/// Number of comparisons of a fault with a device that a change may need.
+const MAX_COMPARISONS: u64 = 50_000_000;
+
+/// A fault set that is too large for the devices of its scope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{faults} faults for {devices} devices exceed the limit of {} MiB for fault sets and their state; send fewer faults, \
+     or aim them at fewer devices",
+    MAX_BYTES >> 20
+)]
+pub struct TooManyFaults {
+    /// Number of faults in the set.
+    pub faults: usize,
+    /// Number of devices in the scope.
+    pub devices: usize,
 }
 
 /// The faults of one device.
@@ -99,7 +126,8 @@ impl FaultRegistry {
     /// Registry with the fleet's set, and those of groups that have their own.
     pub fn from_sets(fleet: FaultSet, groups: BTreeMap<String, FaultSet>) -> Self {
         let (devices, temporary) = (BTreeMap::new(), BTreeMap::new());
-        Self { initial: fleet.clone(), fleet, groups, devices, temporary }
+        let (budget, leases) = (ByteBudget::new(MAX_BYTES), BTreeMap::new());
+        Self { initial: fleet.clone(), fleet, groups, devices, temporary, budget, leases }
     }
 
     /// The faults of a device, temporary ones included.
@@ -157,6 +185,59 @@ impl FaultRegistry {
     /// The fleet's set, which includes the faults of the broker.
     pub fn of_fleet(&self) -> &FaultSet {
         &self.fleet
+    }
+
+    /// Sets the faults that a user sent for a scope, unless they are too many for its devices. `None` restores inheritance,
+    /// and for the fleet the initial set.
+    pub fn set_within_limit(
+        &mut self,
+        scope: &FaultScope,
+        faults: Option<FaultSet>,
+        devices: &[Arc<Identity>],
+    ) -> Result<(), TooManyFaults> {
+        // The new set replaces the one of its scope.
+        let before = self.leases.remove(scope);
+        let Some(set) = &faults else {
+            self.set(scope, faults);
+            return Ok(());
+        };
+        let positions = match scope {
+            FaultScope::Device(position) => vec![*position],
+            FaultScope::Group(_) | FaultScope::Fleet => self.in_scope(scope, devices),
+        };
+        let held = before.as_ref().map_or(0, |lease| lease.bytes());
+        let allowed = MAX_BYTES.saturating_sub(self.budget.used().saturating_sub(held));
+        match bytes_of(set, &positions, devices).filter(|bytes| *bytes <= allowed) {
+            Some(bytes) => {
+                drop(before);
+                let lease = self.budget.force(usize::try_from(bytes).unwrap_or(usize::MAX));
+                self.leases.insert(scope.clone(), Arc::new(lease));
+                self.set(scope, faults);
+                Ok(())
+            }
+            None => {
+                self.budget.refuse();
+                if let Some(before) = before {
+                    self.leases.insert(scope.clone(), before);
+                }
+                Err(TooManyFaults { faults: set.faults.len(), devices: positions.len() })
+            }
+        }
+    }
+
+    /// Positions of all devices in a scope, those with their own set included.
+    fn in_scope(&self, scope: &FaultScope, devices: &[Arc<Identity>]) -> Vec<usize> {
+        let is_in = |position: &usize| match scope {
+            FaultScope::Group(name) => *devices[*position].group == **name,
+            FaultScope::Fleet => true,
+            FaultScope::Device(only) => position == only,
+        };
+        (0..devices.len()).filter(is_in).collect()
+    }
+
+    /// Bytes of the sets that users sent.
+    pub fn report(&self) -> BudgetReport {
+        self.budget.report()
     }
 
     /// Sets the faults of a scope. `None` restores inheritance, and for the fleet the initial set.
@@ -226,9 +307,24 @@ impl FaultRegistry {
     }
 }
 
+/// Bytes that a set takes in these devices; `None` if it takes too long to compute.
+fn bytes_of(set: &FaultSet, positions: &[usize], devices: &[Arc<Identity>]) -> Option<u64> {
+    let faults = set.faults.len() as u64;
+    if faults.saturating_mul(positions.len() as u64) > MAX_COMPARISONS {
+        return None;
+    }
+    let applies = |position: &usize| {
+        let device = &devices[*position];
+        set.faults.iter().filter(|fault| fault.target.includes(device)).count() as u64
+    };
+    let in_devices = positions.iter().map(applies).sum::<u64>();
+    Some(faults * ENTRY_BYTES + in_devices * STATE_BYTES)
+}
+
 #[cfg(test)]
 mod tests {
     use wasmote_mqtt::device_id::DeviceId;
+    use wasmote_sim::faults::component::NoLibrary;
 
     use super::*;
 
@@ -268,6 +364,43 @@ mod tests {
         let assigned = registry.assignments(registry.affected(&FaultScope::Fleet, &devices), &devices);
         let counts = assigned.iter().map(|(position, faults)| (*position, faults.len()));
         assert_eq!(counts.collect::<Vec<_>>(), [(0, 3), (1, 3)]);
+    }
+
+    #[test]
+    fn the_faults_of_all_devices_are_bounded_in_bytes() {
+        let entry = registry().of_fleet().document.faults[1].clone();
+        let set = |faults: usize| {
+            let entries = (0..faults).map(|n| FaultEntry { id: Some(format!("f-{n}")), ..entry.clone() });
+            FaultSet::new("http", FaultDocument { faults: entries.collect() }, &NoLibrary).unwrap()
+        };
+        let device = |index: u32, group: &str| {
+            Arc::new(Identity {
+                id: DeviceId::new(&format!("{group}-{index}")).unwrap(),
+                group: group.into(),
+                index,
+                count: 300,
+                topic_root: "root".into(),
+                peers: None,
+            })
+        };
+        let devices: Vec<_> = ["a", "b"]
+            .into_iter()
+            .flat_map(|group| (0..300).map(move |index| device(index, group)))
+            .collect();
+        let mut registry = registry();
+        let (a, b) = (FaultScope::Group("a".into()), FaultScope::Group("b".into()));
+        registry.set_within_limit(&a, Some(set(1_000)), &devices).unwrap();
+        let refused = registry.set_within_limit(&b, Some(set(1_000)), &devices).unwrap_err();
+        assert_eq!(refused, TooManyFaults { faults: 1_000, devices: 300 });
+        assert_eq!(registry.of_group("b").1, "fleet", "the refused set is not in force");
+        // A set replaces the one of its scope, and a deletion makes room.
+        registry.set_within_limit(&a, Some(set(1_500)), &devices).unwrap();
+        registry.set_within_limit(&a, None, &devices).unwrap();
+        assert_eq!(registry.report().used, 0);
+        registry.set_within_limit(&b, Some(set(1_000)), &devices).unwrap();
+        assert_eq!(registry.report().refused, 1);
+        // A set that would take minutes to compare is refused, too.
+        assert!(registry.set_within_limit(&a, Some(set(200_000)), &devices).is_err());
     }
 
     #[test]

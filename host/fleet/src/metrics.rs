@@ -10,6 +10,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::Serialize;
 use wasmote_live::status::Totals;
+use wasmote_mqtt::broker::StoreBytes;
+use wasmote_mqtt::budget::BudgetReport;
 
 use crate::versions::record::UpdateCounts;
 
@@ -27,6 +29,8 @@ pub struct Snapshot {
     pub http: Option<HttpCounts>,
     /// Time since the fleet started.
     pub uptime: Duration,
+    /// Bytes of the fault sets that users sent; of the fleet only.
+    pub fault_bytes: BudgetReport,
 }
 
 /// Counts of the HTTP API.
@@ -42,6 +46,24 @@ pub struct HttpCounts {
 }
 
 impl Snapshot {
+    /// Stores with a limit in bytes, by name; those of the fleet only.
+    pub fn stores(&self) -> BTreeMap<&'static str, BudgetReport> {
+        let mut stores = BTreeMap::new();
+        if !self.is_fleet {
+            return stores;
+        }
+        stores.insert("http", self.totals.http_bytes);
+        stores.insert("faults", self.fault_bytes);
+        if let Some(report) = &self.totals.broker {
+            let StoreBytes { retained, stored, subscriptions, sessions } = report.stats.bytes;
+            stores.insert("broker_retained", retained);
+            stores.insert("broker_queued", stored);
+            stores.insert("broker_subscriptions", subscriptions);
+            stores.insert("broker_sessions", sessions);
+        }
+        stores
+    }
+
     /// Whether every message is accounted for.
     pub fn ledger_closes(&self) -> bool {
         self.totals.ledger.closes(self.totals.waiting.0, self.totals.waiting.1)

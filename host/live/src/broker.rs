@@ -13,12 +13,12 @@
 //!
 //! # Limits
 //!
-//! * Unread messages of one client: 10,000. Beyond that, messages at QoS 0 for it are dropped as for a [slow
+//! * Unread messages of one client: 10,000, or 16 MiB. Beyond that, messages at QoS 0 for it are dropped as for a [slow
 //!   consumer](wasmote_mqtt::broker::counters::DropReason::SlowConsumer). At QoS 1 and 2 the client's receive
 //!   maximum limits the messages in flight, and its queue holds 1,000 more.
-//! * Unread messages of all devices of one shard: 100,000, with the same rule.
+//! * Unread messages of all devices of one shard: 100,000, or 64 MiB, with the same rule.
 //! * The broker stops reading from a client that sends faster than the broker works. A device's client
-//!   refuses messages at QoS 0 while 100,000 packets of its shard wait for the broker, as if its socket were
+//!   refuses messages at QoS 0 while 100,000 packets, or 64 MiB, of its shard wait for the broker, as if its socket were
 //!   full.
 //!
 //! The broker's [`BrokerCounters`](wasmote_mqtt::broker::counters::BrokerCounters) count all dropped
@@ -60,6 +60,7 @@ use wasmote_sim::faults::broker::Failure;
 use self::task::{BrokerTask, Job};
 pub use handle::BrokerHandle;
 pub(crate) use handle::{ShardReplyReceiver, ShardRequestSender};
+pub(crate) use reply_channel::request_bytes;
 pub use report::BrokerReport;
 
 /// Longest time that a shutdown may take.

@@ -18,7 +18,8 @@ use wasmote_sim::notice::DeviceNotice;
 
 use crate::status::DeviceEvent;
 
-/// Events that a slow subscriber may be behind before it loses the oldest.
+/// Events that a slow subscriber may be behind before it loses the oldest. Texts and payloads of an event are clipped, so
+/// that these take at most 80 MiB.
 const CAPACITY: usize = 16 << 10;
 
 /// Selection of events for a subscriber.
@@ -94,20 +95,35 @@ impl EventBus {
         }
     }
 
-    /// Sends an event to the subscribers that select it. `event` is called only if there are any.
-    pub(crate) fn emit(&self, notice: DeviceNotice, event: impl FnOnce(DeviceNotice) -> DeviceEvent) {
+    /// The subscribers that select an event with this notice.
+    pub(crate) fn wants(&self, notice: &DeviceNotice) -> Wanted {
         let Channels { all, notable } = &*self.0;
-        let wants_all = all.has_receivers();
-        let wants_notable = notable.has_receivers() && is_notable(&notice);
-        if wants_all || wants_notable {
-            let event = Arc::new(event(notice));
-            if wants_all {
-                all.send(&event);
-            }
-            if wants_notable {
-                notable.send(&event);
-            }
+        Wanted { all: all.has_receivers(), notable: notable.has_receivers() && is_notable(notice) }
+    }
+
+    /// Sends an event to subscribers.
+    pub(crate) fn send(&self, wanted: Wanted, event: DeviceEvent) {
+        let event = Arc::new(event);
+        if wanted.all {
+            self.0.all.send(&event);
         }
+        if wanted.notable {
+            self.0.notable.send(&event);
+        }
+    }
+}
+
+/// Subscribers that select an event.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wanted {
+    all: bool,
+    notable: bool,
+}
+
+impl Wanted {
+    /// Whether there are no such subscribers.
+    pub(crate) fn is_none(self) -> bool {
+        !self.all && !self.notable
     }
 }
 

@@ -1,12 +1,13 @@
 //! Handle of a running fleet. It is cheap to clone; each call goes to the shard that owns the device.
 //!
 //! * `registry`: identities of the devices. `placement`: distribution of devices over shards.
-//! * `command`: power commands and errors. `rollout`: updates of behaviours.
+//! * `command`: power commands and errors. `rollout`: updates of behaviours. `shard_totals`: totals of busy shards.
 
 mod command;
 mod placement;
 mod registry;
 mod rollout;
+mod shard_totals;
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -38,9 +39,19 @@ pub use command::{FleetError, PowerCommand};
 use placement::{devices_in_shard, spawn_shards};
 use registry::Registry;
 pub use rollout::{Rollout, RolloutError, RolloutReport};
+use shard_totals::LatestTotals;
 
 /// Longest time for a device to respond, including the delay of a busy shard.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Longest wait of [`Fleet::totals`] for a shard. Its last known totals are used after it.
+const TOTALS_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Longest wait for a shard that a shutdown stops, in addition to the time for the connections to close.
+const STOP_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Number of devices that one job of a shard changes. The shard serves other devices between two jobs.
+const DEVICES_PER_JOB: usize = 8;
 
 /// Recommended number of devices for one call of [`Fleet::statuses`], so that it does not delay their shards.
 pub const STATUS_BATCH: usize = 1_000;
@@ -58,7 +69,10 @@ struct Inner {
     registry: RwLock<Registry>,
     /// Job queues of the shards. Device `i` is in shard `i % n`, at index `i / n`.
     shards: Vec<mpsc::UnboundedSender<Job>>,
+    /// Latest totals of each shard.
+    shard_totals: Vec<LatestTotals>,
     event_bus: EventBus,
+    outbound: Outbound,
     unsettled: Arc<AtomicUsize>,
     closing: AtomicBool,
     /// Channel that closes when the last connection has ended.
@@ -101,11 +115,15 @@ impl Fleet {
             unsettled: Arc::clone(&unsettled),
             alive: Some(alive),
         };
+        let registry = RwLock::new(Registry::new(&config.devices));
+        let shards = spawn_shards(config.devices, config.start_rate, &shared);
         Self(Arc::new(Inner {
             clock,
             broker: shared.broker.clone(),
-            registry: RwLock::new(Registry::new(&config.devices)),
-            shards: spawn_shards(config.devices, config.start_rate, &shared),
+            registry,
+            shard_totals: shards.iter().map(|_| LatestTotals::default()).collect(),
+            shards,
+            outbound: shared.outbound.clone(),
             event_bus,
             unsettled,
             closing: AtomicBool::new(false),
@@ -175,18 +193,29 @@ impl Fleet {
         Ok((start..end).filter_map(|at| per_shard[at % shards].next()).collect())
     }
 
-    /// Totals of the fleet.
+    /// Totals of the fleet. For a shard that does not answer within two seconds they are its last known ones, and the
+    /// shard is counted in [`Totals::stale_shards`].
     pub async fn totals(&self) -> Result<Totals, FleetError> {
+        self.totals_within(TOTALS_TIMEOUT).await
+    }
+
+    async fn totals_within(&self, wait: Duration) -> Result<Totals, FleetError> {
         let mut totals = Totals::default();
         let mut recent_latencies = Vec::new();
-        for part in join_all(self.call_all(Shard::totals)).await {
-            let part = part?;
-            totals.add(&part.totals);
-            recent_latencies.push(part.recent_latencies);
+        let shards = self.0.shards.iter().zip(&self.0.shard_totals);
+        let requests = shards.map(|(shard, latest)| latest.request(shard, wait));
+        for part in join_all(requests).await {
+            let (part, is_current) = part?;
+            totals.stale_shards += u64::from(!is_current);
+            if let Some(part) = part {
+                totals.add(&part.totals);
+                recent_latencies.push(part.recent_latencies.clone());
+            }
         }
+        totals.http_bytes = self.0.outbound.report();
         totals.latency_samples = RecentLatencies::latest(recent_latencies.into_iter());
         if let Some(broker) = &self.0.broker {
-            totals.broker = broker.report().await;
+            totals.broker = timeout(wait, broker.report()).await.ok().flatten();
         }
         Ok(totals)
     }
@@ -274,10 +303,16 @@ impl Fleet {
         for (at, item) in items.into_iter().filter(|(at, _)| *at < devices) {
             per_shard[at % shards].push((at / shards, item));
         }
-        let sent = per_shard.into_iter().enumerate().map(|(number, part)| {
-            let job = job.clone();
-            self.call(number, move |shard| part.into_iter().for_each(|(index, it)| job(shard, index, it)))
-        });
+        let mut sent = Vec::new();
+        for (number, part) in per_shard.into_iter().enumerate() {
+            let mut part = part.into_iter().peekable();
+            while part.peek().is_some() {
+                let (job, chunk) = (job.clone(), part.by_ref().take(DEVICES_PER_JOB).collect::<Vec<_>>());
+                sent.push(self.call(number, move |shard| {
+                    chunk.into_iter().for_each(|(index, it)| job(shard, index, it));
+                }));
+            }
+        }
         join_all(sent).await.into_iter().collect()
     }
 
@@ -301,8 +336,11 @@ impl Fleet {
             let mut connections = self.0.connections.lock().await;
             let _ = timeout_at(deadline, connections.recv()).await;
             // The last events of connections may still be queued.
-            let requests = join_all(self.call_all(Shard::barrier)).await;
-            let _ = timeout_at(deadline, join_all(requests.into_iter().flatten())).await;
+            let reached = async {
+                let requests = join_all(self.call_all(Shard::barrier)).await;
+                join_all(requests.into_iter().flatten()).await
+            };
+            let _ = timeout_at(deadline, reached).await;
         }
     }
 
@@ -314,7 +352,7 @@ impl Fleet {
             return totals.clone();
         }
         self.stop(grace).await;
-        let totals = self.totals().await.unwrap_or_default();
+        let totals = self.totals_within(STOP_TIMEOUT).await.unwrap_or_default();
         for finished in self.call_all(Shard::finish) {
             drop(finished);
         }

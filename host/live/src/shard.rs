@@ -8,7 +8,8 @@
 //! * `slot`: a device with its connection and bookkeeping.
 //! * `connection`: the MQTT connection of a device. `tcp`: its socket, with or without TLS. `drive`: handling
 //!   of connection events.
-//! * `event`: events from other tasks.
+//! * `event`: events from other tasks. `log_lines`: limit on the log lines about a device.
+//! * `thread_share`: limit on the time that a device uses while others wait. `thread_time`: the clock of a thread.
 //! * `actions`: execution of device actions.
 //! * `queries`: status and totals. `swaps`: behaviour updates.
 
@@ -17,15 +18,18 @@ mod connection;
 mod deadlines;
 mod drive;
 pub(crate) mod event;
+mod log_lines;
 mod queries;
 mod slot;
 mod swaps;
 mod tcp;
+mod thread_share;
+mod thread_time;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::select;
 use tokio::sync::{mpsc, oneshot};
@@ -47,10 +51,11 @@ use crate::outbound::Outbound;
 use connection::{Connections, ShardTransport};
 use deadlines::Deadlines;
 use event::{ShardEvent, ShardEventSender};
-pub(crate) use queries::RecentLatencies;
+pub(crate) use queries::{RecentLatencies, ShardTotals};
 use slot::Slot;
 pub(crate) use swaps::SwapStatus;
 use tcp::{ReadySet, Sockets};
+use thread_time::thread_time;
 
 /// Job for a shard, sent by the fleet's handle.
 pub(crate) type Job = Box<dyn FnOnce(&mut Shard) + Send>;
@@ -59,6 +64,18 @@ pub(crate) type Job = Box<dyn FnOnce(&mut Shard) + Send>;
 const BATCH: usize = 256;
 /// Maximum time of a batch; one slow guest call may exceed it.
 const BATCH_TIME: Duration = Duration::from_millis(5);
+/// Lateness of other devices, or age of other events, at which a device that exceeds its share is paused.
+const CONTENTION: Duration = Duration::from_millis(20);
+/// Time for which a shard counts as contended after events had to wait.
+const CONTENTION_LASTS: Duration = Duration::from_secs(1);
+/// Total time of slow stop handlers of a shard at a shutdown. Devices that remain stop without theirs.
+const SLOW_STOPS: Duration = Duration::from_millis(500);
+/// Duration of a turn above which a stop handler counts as slow.
+const SLOW_STOP: Duration = Duration::from_millis(5);
+
+/// Duration of a turn from which the clock of the thread is read, which costs more than the clock of the run.
+const MEASURED_TURN: Duration = Duration::from_millis(2);
+
 /// Capacity of a shard's event queue. When it is full, the sending tasks wait.
 const EVENT_QUEUE: usize = 4_096;
 
@@ -99,6 +116,14 @@ pub(crate) struct Shard {
     recent_latencies: RecentLatencies,
     lag: LagStats,
     connects: u64,
+    /// Time until which events had to wait lately.
+    contended_until: Time,
+    /// Time from which the devices that exceeded their share may use the thread again.
+    next_culprit_at: Time,
+    /// Whether the time of the present turn is being measured.
+    in_turn: bool,
+    /// Reading of the thread's clock, before the present turn.
+    thread_time: Option<Duration>,
     /// Set once all devices have been stopped.
     stopping: bool,
     done: bool,
@@ -154,6 +179,10 @@ impl Shard {
             recent_latencies: RecentLatencies::default(),
             lag: LagStats::default(),
             connects: 0,
+            contended_until: Time::ZERO,
+            next_culprit_at: Time::ZERO,
+            in_turn: false,
+            thread_time: None,
             stopping: false,
             done: false,
         }
@@ -188,13 +217,22 @@ impl Shard {
             select! {
                 biased;
                 job = jobs.recv() => match job {
-                    Some(job) => job(&mut self),
+                    Some(job) => {
+                        self.thread_time = thread_time();
+                        job(&mut self);
+                    }
                     // All handles are dropped.
                     None => return,
                 },
-                Some((slot, event)) = events.recv() => self.handle_event(slot, event),
+                Some((slot, event)) = events.recv() => {
+                    self.thread_time = thread_time();
+                    self.turn(slot as usize, |shard| shard.handle_event(slot, event));
+                }
                 batch = next_replies(&mut replies), if replies.is_some() => match batch {
-                    Some(batch) => self.handle_replies(batch),
+                    Some(batch) => {
+                        self.thread_time = thread_time();
+                        self.handle_replies(batch);
+                    }
                     // The broker has ended.
                     None => replies = None,
                 },
@@ -212,30 +250,43 @@ impl Shard {
         replies: &mut Option<ShardReplyReceiver>,
     ) -> bool {
         let began = self.now().run;
-        while let Ok(job) = jobs.try_recv() {
-            job(self);
+        self.thread_time = thread_time();
+        // The rest of many jobs, such as a change of all devices, waits for the next batch.
+        let mut jobs_wait = true;
+        while self.now().run.since(began) <= BATCH_TIME {
+            match jobs.try_recv() {
+                Ok(job) => job(self),
+                Err(_) => {
+                    jobs_wait = false;
+                    break;
+                }
+            }
         }
         for _ in 0..BATCH {
             let now = self.now();
             let due = self.deadlines.pop_due(now.run);
             if let Some((slot, at)) = due {
-                self.wake(slot, at, now);
+                self.turn(slot, |shard| shard.wake(slot, at, now));
             }
             let received = events.try_recv().ok();
             let batch = replies.as_mut().and_then(ShardReplyReceiver::try_recv);
             let ready = self.connections.sockets().and_then(Sockets::next_ready);
-            let idle = due.is_none() && received.is_none() && batch.is_none() && ready.is_none();
+            let has_events = received.is_some() || batch.is_some() || ready.is_some();
+            let idle = due.is_none() && !has_events;
+            if has_events && now.run.since(began) > CONTENTION {
+                self.contended_until = now.run + CONTENTION_LASTS;
+            }
             if let Some(index) = ready {
-                self.drive_socket(index);
+                self.turn(index, |shard| shard.drive_socket(index));
             }
             if let Some(batch) = batch {
                 self.handle_replies(batch);
             }
             if let Some((slot, event)) = received {
-                self.handle_event(slot, event);
+                self.turn(slot as usize, |shard| shard.handle_event(slot, event));
             }
             if idle || self.done {
-                return false;
+                return jobs_wait;
             }
             // Checked last, so that devices make progress however long the jobs took.
             if now.run.since(began) > BATCH_TIME {
@@ -251,10 +302,14 @@ impl Shard {
 
     /// Handles a due deadline.
     fn wake(&mut self, index: usize, at: Time, now: Now) {
-        if !self.slots[index].disarm(at) {
-            return;
+        let Some(due) = self.slots[index].disarm(at) else { return };
+        if self.end_pause(index, now.run) {
+            return self.arm(index);
         }
-        self.lag.record(now.run.since(at));
+        // A device that exceeds its share is late by itself.
+        if !self.slots[index].share.is_known() {
+            self.lag.record(now.run.since(due));
+        }
         if self.slots[index].take_start(now.run) {
             return self.handle_input(index, Input::Start);
         }
@@ -275,9 +330,75 @@ impl Shard {
 
     /// Handles an input of a device and drives its connection.
     fn handle_input(&mut self, index: usize, input: Input) {
-        let now = self.now();
-        self.apply_input(index, input, now);
-        self.pump(index, now);
+        self.turn(index, |shard| {
+            let now = shard.now();
+            shard.apply_input(index, input, now);
+            shard.pump(index, now);
+        });
+    }
+
+    /// Runs a turn of a device and measures its time. A device that exceeds its share while others wait is paused.
+    fn turn(&mut self, index: usize, work: impl FnOnce(&mut Self)) {
+        if std::mem::replace(&mut self.in_turn, true) {
+            return work(self);
+        }
+        let began = Instant::now();
+        work(self);
+        self.in_turn = false;
+        let (mut took, now) = (began.elapsed(), self.now().run);
+        if took > MEASURED_TURN {
+            let before = std::mem::replace(&mut self.thread_time, thread_time());
+            if let (Some(before), Some(after)) = (before, self.thread_time) {
+                took = took.min(after.saturating_sub(before));
+            }
+        }
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        let pause = slot.share.record(took, slot.limits.thread_percent, now);
+        if slot.share.is_known() {
+            // Devices that exceeded their share use half of the thread together.
+            self.next_culprit_at = now + took;
+        }
+        let Some(until) = pause.filter(|_| slot.share.paused_until.is_none()) else { return };
+        if self.slots.len() > 1 && self.is_contended(index, now) {
+            self.pause(index, until, now);
+        }
+    }
+
+    /// Whether other devices or events have waited for some time.
+    fn is_contended(&self, index: usize, now: Time) -> bool {
+        let is_late = |(at, slot): (Time, usize)| slot != index && now.since(at) > CONTENTION;
+        self.contended_until > now || self.deadlines.peek().is_some_and(is_late)
+    }
+
+    fn pause(&mut self, index: usize, until: Time, now: Time) {
+        let Some(slot) = self.slots.get_mut(index) else { return };
+        slot.device.set_paused(true);
+        if slot.share.pause(until, now) {
+            let percent = slot.limits.thread_percent;
+            let text = format!(
+                "the behaviour uses more than {percent} % of its thread while other devices wait; its calls are delayed \
+                 (--limit thread_percent)"
+            );
+            self.warn(index, text.into());
+        }
+        self.arm(index);
+    }
+
+    /// Ends the pause of a device when it is over. Returns whether the device has to wait for others that exceeded their
+    /// share.
+    fn end_pause(&mut self, index: usize, now: Time) -> bool {
+        let next_culprit_at = self.next_culprit_at;
+        let slot = &mut self.slots[index];
+        if slot.share.paused_until.is_none_or(|until| until > now) {
+            return false;
+        }
+        if next_culprit_at > now {
+            slot.share.paused_until = Some(next_culprit_at);
+            return true;
+        }
+        slot.share.paused_until = None;
+        slot.device.set_paused(false);
+        false
     }
 
     /// Handles an input of a device and performs the resulting actions.
@@ -305,7 +426,8 @@ impl Shard {
     }
 
     fn arm(&mut self, index: usize) {
-        if let Some(at) = self.slots[index].arm() {
+        let now = self.now().run;
+        if let Some(at) = self.slots[index].arm(now) {
             self.deadlines.push(at, index);
         }
     }
@@ -320,9 +442,17 @@ impl Shard {
 
     /// Stops every device cleanly; the connections close by themselves.
     pub(crate) fn stop_all(&mut self) {
+        let mut slow = Duration::ZERO;
         for index in 0..self.slots.len() {
             self.slots[index].cancel_start();
+            if slow > SLOW_STOPS || self.slots[index].share.paused_until.is_some() {
+                // The device stops and disconnects, without a call of its behaviour.
+                self.slots[index].device.set_paused(true);
+            }
+            let began = Instant::now();
             self.handle_input(index, Input::Stop(StopReason::Shutdown));
+            let took = began.elapsed();
+            slow += if took > SLOW_STOP { took } else { Duration::ZERO };
         }
         self.stopping = true;
         self.shared.alive = None;

@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::Serialize;
+use wasmote_mqtt::budget::BudgetReport;
 use wasmote_mqtt::device_id::Identity;
+use wasmote_mqtt::topic::Topic;
 use wasmote_sim::behaviour::Version;
 use wasmote_sim::context::Refusals;
 use wasmote_sim::device::{ConnectionState, Now, PowerState, SwapCounts};
@@ -71,8 +74,34 @@ pub struct Totals {
     pub connects: u64,
     /// Lateness of the host's timers. Measured by shard, so it is empty for one device.
     pub lag: LagStats,
+    /// Log lines that exceeded the log rates of their devices, other than those in `refusals`.
+    pub suppressed_lines: u64,
+    /// Devices that used more than their share of a thread while others waited, the heaviest first; at most ten.
+    pub delayed_devices: Vec<DelayedDevice>,
+    /// Number of all such devices.
+    pub delayed: u64,
+    /// Bytes of the devices' HTTP requests and answers in flight.
+    pub http_bytes: BudgetReport,
+    /// Number of shards that were too busy to answer, so that earlier totals of their devices are included.
+    pub stale_shards: u64,
     /// Report of the embedded broker, for a fleet that is linked to it.
     pub broker: Option<BrokerReport>,
+}
+
+/// A device that used more than its share of a thread while others waited, so that its calls were delayed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DelayedDevice {
+    /// The device.
+    pub device: Arc<Identity>,
+    /// Time that it has used since its first pause.
+    pub used: Duration,
+    /// Number of pauses.
+    pub pauses: u64,
+}
+
+impl DelayedDevice {
+    /// Maximum number of devices that are named.
+    pub const MAX_NAMED: usize = 10;
 }
 
 /// Counts of devices by state.
@@ -108,6 +137,58 @@ pub struct DeviceEvent {
     pub at: Now,
     /// The device.
     pub device: Arc<Identity>,
-    /// The event.
+    /// The event, with only the beginning of a long text, topic or payload.
     pub notice: DeviceNotice,
+    /// Length of the whole payload of a message.
+    pub payload_bytes: usize,
+    /// Whether the event is within the log rate of the device.
+    pub in_log: bool,
+}
+
+/// Number of bytes of a text that an event keeps.
+const MAX_TEXT: usize = 4 << 10;
+/// Number of bytes of a topic or payload that an event keeps.
+const MAX_MESSAGE_PART: usize = 1 << 10;
+
+impl DeviceEvent {
+    /// Creates an event. It keeps only the beginning of a long text, topic or payload, so that subscribers that are behind
+    /// take little memory.
+    pub fn new(at: Now, device: Arc<Identity>, mut notice: DeviceNotice, in_log: bool) -> Self {
+        let mut payload_bytes = 0;
+        match &mut notice {
+            DeviceNotice::Sent(topic, payload) | DeviceNotice::Received(topic, payload, _) => {
+                payload_bytes = payload.len();
+                clip_topic(topic);
+                // A short payload may share the buffer of a long packet, so it is copied in any case.
+                *payload = Bytes::copy_from_slice(&payload[..payload.len().min(MAX_MESSAGE_PART)]);
+            }
+            DeviceNotice::Dropped(topic, _) => clip_topic(topic),
+            DeviceNotice::Disconnected(text, _)
+            | DeviceNotice::Log(_, text)
+            | DeviceNotice::FaultLog(_, _, text) => clip(text, MAX_TEXT),
+            DeviceNotice::Trapped(trap, _)
+            | DeviceNotice::FaultTrapped(_, trap, _)
+            | DeviceNotice::SwapRolledBack(_, trap) => clip(&mut trap.message, MAX_TEXT),
+            _ => {}
+        }
+        Self { at, device, notice, payload_bytes, in_log }
+    }
+}
+
+fn clip(text: &mut String, limit: usize) {
+    if text.len() > limit {
+        text.truncate(text.floor_char_boundary(limit));
+        text.push('…');
+    }
+}
+
+fn clip_topic(topic: &mut Topic) {
+    if topic.as_str().len() > MAX_MESSAGE_PART {
+        let mut text = topic.as_str().to_owned();
+        clip(&mut text, MAX_MESSAGE_PART);
+        // The beginning of a topic is a topic.
+        if let Ok(clipped) = Topic::new(text) {
+            *topic = clipped;
+        }
+    }
 }

@@ -50,6 +50,7 @@ mod will;
 
 use std::collections::BTreeMap;
 
+use crate::budget::{BudgetReport, ByteBudget};
 use crate::message::Message;
 use crate::time::Time;
 use crate::topic::Topic;
@@ -73,6 +74,11 @@ pub struct Broker<C> {
     connections: BTreeMap<C, SessionKey>,
     subscriptions: Subscriptions,
     retained: Retained,
+    /// Messages in flight to clients or queued for them.
+    stored_budget: ByteBudget,
+    subscription_budget: ByteBudget,
+    /// Sessions and wills.
+    session_budget: ByteBudget,
     counters: BrokerCounters,
     assigned_ids: u64,
     matches: Vec<Match>,
@@ -91,17 +97,35 @@ pub struct BrokerStats {
     pub retained: usize,
     /// Copies that are queued, or in flight without an acknowledgement.
     pub waiting: u64,
+    /// Bytes of the stores.
+    pub bytes: StoreBytes,
+}
+
+/// Bytes of the broker's stores, with their limits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreBytes {
+    /// Retained messages.
+    pub retained: BudgetReport,
+    /// Messages in flight to clients or queued for them.
+    pub stored: BudgetReport,
+    /// Subscriptions.
+    pub subscriptions: BudgetReport,
+    /// Sessions and wills.
+    pub sessions: BudgetReport,
 }
 
 impl<C: Copy + Ord> Broker<C> {
     /// Creates a broker without sessions.
     pub fn new(limits: BrokerLimits) -> Self {
         Self {
-            limits,
             sessions: Sessions::default(),
             connections: BTreeMap::new(),
             subscriptions: Subscriptions::default(),
-            retained: Retained::default(),
+            retained: Retained::new(&limits),
+            stored_budget: ByteBudget::new(limits.stored_bytes),
+            subscription_budget: ByteBudget::new(limits.subscription_bytes),
+            session_budget: ByteBudget::new(limits.session_bytes),
+            limits,
             counters: BrokerCounters::default(),
             assigned_ids: 0,
             matches: Vec::new(),
@@ -131,7 +155,8 @@ impl<C: Copy + Ord> Broker<C> {
     /// Publishes a message on behalf of the host.
     pub fn publish(&mut self, message: Message, now: Time, replies: &mut Replies<C>) {
         self.counters.own += 1;
-        self.distribute(message, None, now, replies);
+        // Messages of the host are always retained.
+        let _ = self.distribute(message, None, now, replies);
     }
 
     /// Counts copies at QoS 0 from earlier replies as dropped. The transport reports them when its send
@@ -182,6 +207,12 @@ impl<C: Copy + Ord> Broker<C> {
         let empty = BrokerStats {
             connected: self.connections.len(),
             retained: self.retained.len(),
+            bytes: StoreBytes {
+                retained: self.retained.report(),
+                stored: self.stored_budget.report(),
+                subscriptions: self.subscription_budget.report(),
+                sessions: self.session_budget.report(),
+            },
             ..BrokerStats::default()
         };
         self.sessions.iter().fold(empty, |stats, session| BrokerStats {

@@ -15,7 +15,7 @@ pub mod ids;
 pub mod options;
 mod reading;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,6 +40,9 @@ const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Maximum number of SUBSCRIBE and UNSUBSCRIBE packets in flight. Each takes one of the 65,535 identifiers.
 const MAX_PENDING_SUBSCRIPTIONS: usize = 32_768;
+
+/// Maximum number of bytes of their filters.
+const MAX_PENDING_FILTER_BYTES: usize = 4 << 20;
 
 /// The limit on SUBSCRIBE and UNSUBSCRIBE packets in flight is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -78,15 +81,25 @@ pub struct Client {
     /// Reason of a connection loss that a silent client has not reported yet.
     lost_reason: Option<String>,
     unread: VecDeque<Reply>,
+    /// Bytes of the messages in `unread` that can be lost.
+    unread_bytes: usize,
     outgoing: Outgoing,
     incoming: Incoming,
     last_sent: Time,
     last_heard: Time,
-    /// Identifiers of unanswered SUBSCRIBE packets with their filters, and of UNSUBSCRIBE packets with
-    /// `None`.
-    pending_subscriptions: Vec<(PacketId, Option<TopicFilter>)>,
+    /// Unanswered SUBSCRIBE and UNSUBSCRIBE packets.
+    pending_subscriptions: BTreeMap<PacketId, PendingSubscription>,
+    /// Bytes of the filters in these packets.
+    pending_filter_bytes: usize,
     /// Will of the next connection, which waits for the end of this one.
     queued_connect: Option<Option<Will>>,
+}
+
+/// A SUBSCRIBE or UNSUBSCRIBE packet without an answer.
+#[derive(Debug)]
+struct PendingSubscription {
+    filter: TopicFilter,
+    is_subscribe: bool,
 }
 
 /// Ways to end a connection.
@@ -172,11 +185,13 @@ impl Client {
             probing: false,
             lost_reason: None,
             unread: VecDeque::new(),
-            outgoing: Outgoing::new(options.queued),
+            outgoing: Outgoing::new(options.queued, options.queued_bytes),
             incoming: Incoming::default(),
             last_sent: Time::ZERO,
             last_heard: Time::ZERO,
-            pending_subscriptions: Vec::new(),
+            pending_subscriptions: BTreeMap::new(),
+            pending_filter_bytes: 0,
+            unread_bytes: 0,
             queued_connect: None,
             options,
         }
@@ -329,9 +344,11 @@ impl Client {
         self.pong_due = None;
         self.probing = false;
         self.lost_reason = None;
-        for (id, _) in std::mem::take(&mut self.pending_subscriptions) {
+        self.pending_filter_bytes = 0;
+        for id in std::mem::take(&mut self.pending_subscriptions).into_keys() {
             self.outgoing.release(id);
         }
+        self.unread_bytes = 0;
         let unread = std::mem::take(&mut self.unread).into_iter();
         out.lost += unread.filter(|reply| matches!(reply, Reply::Publish(_))).count() as u64;
         if self.options.session_expiry == 0 {
@@ -357,7 +374,7 @@ impl Client {
             out.report(returned(message));
         } else if message.qos == Qos::AtMostOnce {
             self.send(Request::Publish(Publish::new(message, None)), now, out);
-        } else if self.outgoing.has_room() {
+        } else if self.outgoing.has_room(&message) {
             // The queue has space, and nothing expires in the client.
             let _ = self.outgoing.enqueue(StoredMessage::without_expiry(message), now);
             self.pump(now, out);
@@ -391,7 +408,7 @@ impl Client {
         now: Time,
         out: &mut Outbox<E>,
     ) -> Result<(), TooManyPendingSubscriptions> {
-        let Some(packet_id) = self.reserve_subscription(Some(&filter))? else { return Ok(()) };
+        let Some(packet_id) = self.reserve_subscription(&filter, true)? else { return Ok(()) };
         let filters = vec![(filter, SubscribeOptions::at(qos))];
         self.send(Request::Subscribe(Subscribe { packet_id, identifier: None, filters }), now, out);
         Ok(())
@@ -404,7 +421,7 @@ impl Client {
         now: Time,
         out: &mut Outbox<E>,
     ) -> Result<(), TooManyPendingSubscriptions> {
-        let Some(packet_id) = self.reserve_subscription(None)? else { return Ok(()) };
+        let Some(packet_id) = self.reserve_subscription(&filter, false)? else { return Ok(()) };
         self.send(Request::Unsubscribe(Unsubscribe { packet_id, filters: vec![filter] }), now, out);
         Ok(())
     }
@@ -412,22 +429,26 @@ impl Client {
     /// Reserves a packet identifier for a subscription [MQTT-2.2.1-4]; `None` while disconnected.
     fn reserve_subscription(
         &mut self,
-        filter: Option<&TopicFilter>,
+        filter: &TopicFilter,
+        is_subscribe: bool,
     ) -> Result<Option<PacketId>, TooManyPendingSubscriptions> {
         if self.state != State::Up {
             return Ok(None);
         }
-        if self.pending_subscriptions.len() >= MAX_PENDING_SUBSCRIPTIONS {
+        let bytes = self.pending_filter_bytes + filter.as_str().len();
+        if self.pending_subscriptions.len() >= MAX_PENDING_SUBSCRIPTIONS || bytes > MAX_PENDING_FILTER_BYTES {
             return Err(TooManyPendingSubscriptions);
         }
         let id = self.outgoing.reserve().ok_or(TooManyPendingSubscriptions)?;
-        self.pending_subscriptions.push((id, filter.cloned()));
+        self.pending_filter_bytes = bytes;
+        self.pending_subscriptions.insert(id, PendingSubscription { filter: filter.clone(), is_subscribe });
         Ok(Some(id))
     }
 
     /// Filter of an unanswered SUBSCRIBE packet.
     pub fn pending_subscription(&self, id: PacketId) -> Option<&TopicFilter> {
-        self.pending_subscriptions.iter().find(|(pending, _)| *pending == id)?.1.as_ref()
+        let pending = self.pending_subscriptions.get(&id)?;
+        pending.is_subscribe.then_some(&pending.filter)
     }
 
     fn send<E: From<ClientEvent>>(&mut self, request: Request, now: Time, out: &mut Outbox<E>) {

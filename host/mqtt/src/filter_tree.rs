@@ -27,7 +27,8 @@ impl<K, V> Leaf for BTreeMap<K, V> {
 
 #[derive(Debug, Default)]
 struct Node<L> {
-    children: BTreeMap<Box<str>, Node<L>>,
+    /// Boxed, because a map allocates space for eleven values at once.
+    children: BTreeMap<Box<str>, Box<Node<L>>>,
     /// Filters with `+` at the next level.
     single_level: Option<Box<Node<L>>>,
     /// Value of the filter that ends here.

@@ -9,6 +9,7 @@
 //!   filters.
 //! * [`codec`]: packets as bytes. [`origin`]: sender and time of a message as a user property. [`reason_text`]: reason codes
 //!   as words.
+//! * [`budget`]: byte budgets of stores.
 //! * [`filter_tree`]: topic filters by level, to find the subscribers of a topic.
 //! * [`protocol`]: the protocol version. [`device_id`]: names of devices, which are their client identifiers.
 //! * [`time`]: instants of a run and of the calendar, in nanoseconds.
@@ -17,6 +18,7 @@
 //! APIs with reasons.
 
 pub mod broker;
+pub mod budget;
 pub mod client;
 pub mod codec;
 pub mod device_id;

@@ -72,6 +72,23 @@ pub struct Properties {
     pub user: Vec<(String, String)>,
 }
 
+impl Properties {
+    fn footprint(&self) -> usize {
+        /// The properties without their texts.
+        const FIXED: usize = 192;
+        /// A user property without its texts.
+        const USER: usize = 48;
+        let Self { content_type, response_topic, correlation_data, user, is_text: _, message_expiry: _ } =
+            self;
+        let user = user.iter().map(|(name, value)| USER + name.len() + value.len());
+        FIXED
+            + content_type.as_ref().map_or(0, String::len)
+            + response_topic.as_ref().map_or(0, |topic| topic.as_str().len())
+            + correlation_data.as_ref().map_or(0, Bytes::len)
+            + user.sum::<usize>()
+    }
+}
+
 /// Origin of a message. The host adds it to the messages of its devices, so that latency is measured for any
 /// payload and partitions know the sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,6 +129,24 @@ impl Message {
             retain: false,
             properties: None,
             origin: None,
+        }
+    }
+
+    /// Estimate of the memory that the message takes, in bytes.
+    pub fn footprint(&self) -> usize {
+        /// A message without its texts, with the entry of a store.
+        const FIXED: usize = 256;
+        FIXED
+            + self.topic.as_str().len()
+            + self.payload.len()
+            + self.properties.as_deref().map_or(0, Properties::footprint)
+    }
+
+    /// Copies the payload, so that a message that is stored does not keep the buffer that it was read from, with the
+    /// bytes of other packets.
+    pub fn detach_payload(&mut self) {
+        if !self.payload.is_empty() {
+            self.payload = Bytes::copy_from_slice(&self.payload);
         }
     }
 

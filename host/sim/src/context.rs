@@ -177,7 +177,9 @@ impl Context {
 
     /// Stores a value that survives a crash.
     pub fn store_value(&mut self, key: String, value: Bytes) -> Result<(), StateFull> {
-        self.0.store.set(key, value)
+        let stored = self.0.store.set(key, value);
+        self.0.refusals.state += u64::from(stored.is_err());
+        stored
     }
 
     /// Deletes a stored value.
@@ -237,9 +239,15 @@ impl Context {
 
     /// Subscribes to a filter. The subscription is restored after reconnects.
     pub fn subscribe(&mut self, filter: TopicFilter, qos: Qos) -> Result<(), TooManySubscriptions> {
-        let most = self.0.limits.subscriptions;
+        let Limits { subscriptions: most, subscription_bytes, .. } = *self.0.limits;
         let subscriptions = &mut self.0.subscriptions;
-        if subscriptions.len() >= most as usize && !subscriptions.contains_key(&filter) {
+        let bytes = |filter: &TopicFilter| filter.as_str().len();
+        if !subscriptions.contains_key(&filter)
+            && (subscriptions.len() >= most as usize
+                || subscriptions.keys().map(bytes).sum::<usize>() + bytes(&filter)
+                    > subscription_bytes as usize)
+        {
+            self.0.refusals.subscriptions += 1;
             return Err(TooManySubscriptions(most));
         }
         subscriptions.insert(filter.clone(), qos);
@@ -257,7 +265,9 @@ impl Context {
     /// Sets or moves a timer. It fires at least [`MIN_TIMER_DELAY`] from now.
     pub fn set_timer(&mut self, token: u32, at: Time) -> Result<(), TooManyTimers> {
         let at = at.max(self.0.now + MIN_TIMER_DELAY);
-        self.0.timers.set(token, at)
+        let set = self.0.timers.set(token, at);
+        self.0.refusals.timers += u64::from(set.is_err());
+        set
     }
 
     /// Cancels a timer.
@@ -267,8 +277,7 @@ impl Context {
 
     /// Writes a log line. It is truncated to the limit at a character boundary.
     pub fn log(&mut self, level: LogLevel, mut text: String) {
-        if !self.0.log_rate.take(self.0.now) {
-            self.0.refusals.log_rate += 1;
+        if !self.take_log_line(self.0.now) {
             return;
         }
         text.truncate(text.floor_char_boundary(self.0.limits.log_line_bytes as usize));
@@ -282,27 +291,39 @@ impl Context {
 
     /// Adds to a counter.
     pub fn count(&mut self, name: &str, amount: f64) -> Result<(), RecordMetricError> {
-        self.0.metrics.count(name, amount)
+        let recorded = self.0.metrics.count(name, amount);
+        self.count_metric(recorded)
     }
 
     /// Sets a gauge.
     pub fn gauge(&mut self, name: &str, value: f64) -> Result<(), RecordMetricError> {
-        self.0.metrics.gauge(name, value)
+        let recorded = self.0.metrics.gauge(name, value);
+        self.count_metric(recorded)
     }
 
     /// Records an observation in a histogram.
     pub fn observe(&mut self, name: &str, value: f64) -> Result<(), RecordMetricError> {
-        self.0.metrics.observe(name, value)
+        let recorded = self.0.metrics.observe(name, value);
+        self.count_metric(recorded)
+    }
+
+    fn count_metric(&mut self, recorded: Result<(), RecordMetricError>) -> Result<(), RecordMetricError> {
+        self.0.refusals.metrics += u64::from(matches!(recorded, Err(RecordMetricError::TooMany(_))));
+        recorded
     }
 
     /// Sends an HTTP request. The answer has the returned number.
     pub fn http_send(&mut self, request: HttpRequest, timeout: Duration) -> Result<u64, HttpRefusal> {
         let limits = &self.0.limits;
         if request.body.len() > limits.host_call_bytes as usize {
-            return Err(HttpRefusal::BodyTooLarge(limits.host_call_bytes));
+            let most = limits.host_call_bytes;
+            self.0.refusals.http += 1;
+            return Err(HttpRefusal::BodyTooLarge(most));
         }
         if self.0.http_in_flight >= limits.http_requests {
-            return Err(HttpRefusal::TooMany(limits.http_requests));
+            let most = limits.http_requests;
+            self.0.refusals.http += 1;
+            return Err(HttpRefusal::TooMany(most));
         }
         self.0.http_in_flight += 1;
         self.0.next_http += 1;
@@ -345,6 +366,13 @@ impl Context {
             self.0.http_in_flight = self.0.http_in_flight.saturating_sub(1);
         }
         ours
+    }
+
+    /// Takes a token of the log rate. False, and counted, if there is none.
+    pub(crate) fn take_log_line(&mut self, now: Time) -> bool {
+        let allowed = self.0.log_rate.take(now);
+        self.0.refusals.log_rate += u64::from(!allowed);
+        allowed
     }
 
     pub(crate) fn take_effects(&mut self) -> Vec<Effect> {

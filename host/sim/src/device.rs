@@ -24,6 +24,7 @@ mod traffic;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use wasmote_mqtt::budget::{ByteBudget, Lease};
 use wasmote_mqtt::client::ClientEvent;
 use wasmote_mqtt::device_id::Identity;
 use wasmote_mqtt::message::{Message, Qos};
@@ -158,8 +159,14 @@ pub struct Device {
     traps: u64,
     latency: Histogram,
     samples: LatencySamples,
-    /// Events deferred until the end of a hang.
-    deferred_events: VecDeque<Event>,
+    /// Events deferred until the end of a hang or of a pause, with their bytes.
+    deferred_events: VecDeque<(Event, Option<Lease>)>,
+    /// Bytes of messages that are delayed, held back or deferred.
+    delayed_budget: ByteBudget,
+    /// Whether the driver delays the calls of the behaviour.
+    paused: bool,
+    /// Maximum number of deadlines handled in one call.
+    max_steps: u32,
     /// Scratch buffer, empty between calls, which saves an allocation for each message.
     passed: Vec<(Message, std::time::Duration)>,
 }
@@ -173,12 +180,13 @@ impl Device {
     pub fn new(blueprint: Blueprint, now: Time) -> Self {
         let Blueprint { identity, limits, protocol, seed, faults, .. } = &blueprint;
         let mut ledger = Ledger::default();
+        let delayed_budget = ByteBudget::new(limits.delayed_bytes);
         let guest_stream = seed.stream(&identity.id, "guest");
         Self {
             context: Some(Context::new(Arc::clone(identity), *protocol, Arc::clone(limits), guest_stream)),
-            connection: Connection::new(seed.stream(&identity.id, "reconnect"), limits.queued_messages),
+            connection: Connection::new(seed.stream(&identity.id, "reconnect"), limits),
             power: Power::new(seed.stream(&identity.id, "restart")),
-            injector: Injector::new(faults, identity, *seed, now, &mut ledger),
+            injector: Injector::within(delayed_budget.clone(), faults, identity, *seed, now, &mut ledger),
             link_conditions: LinkConditions::default(),
             behaviour: None,
             swaps: Swaps::default(),
@@ -190,6 +198,9 @@ impl Device {
             latency: Histogram::default(),
             samples: LatencySamples::default(),
             deferred_events: VecDeque::new(),
+            delayed_budget,
+            paused: false,
+            max_steps: MAX_STEPS_PER_WAKE,
             passed: Vec::new(),
             blueprint,
         }
@@ -275,6 +286,24 @@ impl Device {
         self.history.is_failing || self.power.is_trap_loop(now)
     }
 
+    /// Sets the maximum number of deadlines handled in one call. A live driver sets a small number, so that it
+    /// can serve other devices in between.
+    pub fn limit_steps(&mut self, max_steps: u32) {
+        self.max_steps = max_steps;
+    }
+
+    /// Pauses or resumes the calls of the behaviour. During a pause its events are deferred and its timers wait,
+    /// while the connection goes on. Only a live driver pauses a device, to protect others.
+    pub fn set_paused(&mut self, paused: bool) {
+        self.paused = paused;
+    }
+
+    /// Whether the driver may write a log line about this device. Such lines share the log rate of the
+    /// behaviour's own lines; a refused one counts like those.
+    pub fn take_log_line(&mut self, now: Time) -> bool {
+        self.context.as_mut().is_none_or(|context| context.take_log_line(now))
+    }
+
     /// Refused requests of the behaviour.
     pub fn refusals(&self) -> Refusals {
         self.context.as_ref().map(Context::refusals).unwrap_or_default()
@@ -304,9 +333,10 @@ impl Device {
 
     /// Time of the next deadline.
     pub fn next_deadline(&self) -> Option<Time> {
-        let timer = self.context.as_ref().filter(|_| self.is_awake()).and_then(Context::next_timer);
+        let timer = self.context.as_ref().filter(|_| self.takes_events()).and_then(Context::next_timer);
         let deadlines = [
             timer,
+            self.has_backlog().then_some(Time::ZERO),
             self.schedule.next_due(),
             self.injector.next_release(),
             self.injector.next_deadline().filter(|_| !self.is_off()),
@@ -325,6 +355,16 @@ impl Device {
     /// Whether the behaviour runs and does not hang.
     pub fn is_awake(&self) -> bool {
         self.is_running() && !self.injector.hangs()
+    }
+
+    /// Whether events go to the behaviour at once.
+    fn takes_events(&self) -> bool {
+        self.is_awake() && !self.paused && self.deferred_events.is_empty()
+    }
+
+    /// Whether deferred events can go to the behaviour.
+    fn has_backlog(&self) -> bool {
+        self.is_awake() && !self.paused && !self.deferred_events.is_empty()
     }
 
     fn is_off(&self) -> bool {
@@ -359,7 +399,7 @@ impl Device {
 
     /// Handles all due deadlines, soonest first.
     fn run_deadlines(&mut self, now: Now, actions: &mut Vec<Action>) {
-        for _ in 0..MAX_STEPS_PER_WAKE {
+        for _ in 0..self.max_steps {
             if self.next_deadline().is_none_or(|due| due > now.run) {
                 return;
             }
@@ -388,8 +428,11 @@ impl Device {
         if self.release(now, actions) {
             return;
         }
-        let is_awake = self.is_awake();
-        let timer = self.context.as_mut().filter(|_| is_awake);
+        if self.has_backlog() {
+            return self.run_next_deferred(now, actions);
+        }
+        let takes_events = self.takes_events();
+        let timer = self.context.as_mut().filter(|_| takes_events);
         if let Some(token) = timer.and_then(|context| context.timers().take_due(now.run)) {
             self.dispatch(Event::Timer(token), now, actions);
         }
@@ -397,9 +440,18 @@ impl Device {
 
     /// Passes an event to the behaviour and carries out its effects.
     fn dispatch(&mut self, event: Event, now: Now, actions: &mut Vec<Action>) {
-        if self.injector.hangs() {
+        if self.defers() {
             return self.defer(event, actions);
         }
+        self.dispatch_now(event, now, actions);
+    }
+
+    /// Whether events wait for the end of a hang or of a pause.
+    fn defers(&self) -> bool {
+        self.injector.hangs() || self.paused || !self.deferred_events.is_empty()
+    }
+
+    fn dispatch_now(&mut self, event: Event, now: Now, actions: &mut Vec<Action>) {
         if let Err(trap) = self.call_handler(event, now, actions)
             && !self.roll_back(&trap, now, actions)
         {

@@ -21,6 +21,7 @@ pub mod battery;
 pub mod broker;
 pub mod broker_pause;
 pub mod broker_restart;
+mod by_id;
 pub mod byte_stream;
 mod checks;
 pub mod clock;

@@ -34,7 +34,62 @@ pub struct Ledger {
     /// for the end of a hang, or the behaviour ended during a delay or a hang.
     pub discarded: u64,
     #[serde(default, serialize_with = "write_faults", deserialize_with = "read_faults")]
-    faults: Vec<(FaultId, FaultCounts)>,
+    faults: FaultTable,
+}
+
+/// Counts by fault, in the order of first use, so that a rule finds its counts by position.
+#[derive(Clone, Debug, Default)]
+struct FaultTable {
+    entries: Vec<(FaultId, FaultCounts)>,
+    /// Positions by id, only in tables that are too long for a search.
+    positions: BTreeMap<FaultId, usize>,
+}
+
+/// Number of faults up to which a search is as fast as a map, which would take more memory.
+const MAX_SEARCHED: usize = 16;
+/// Number of faults that are no longer in force and keep their own counts. The counts of earlier ones are summed up
+/// under [`REMOVED_FAULTS`].
+pub const MAX_REMOVED_FAULTS: usize = 64;
+/// Key of the summed counts. No fault can have it, because it is not a name.
+pub const REMOVED_FAULTS: &str = "(removed)";
+
+impl PartialEq for FaultTable {
+    fn eq(&self, other: &Self) -> bool {
+        self.entries == other.entries
+    }
+}
+
+impl Eq for FaultTable {}
+
+impl FaultTable {
+    fn position(&self, id: &FaultId) -> Option<usize> {
+        if self.positions.is_empty() {
+            return self.entries.iter().position(|(known, _)| known == id);
+        }
+        self.positions.get(id).copied()
+    }
+
+    fn push(&mut self, id: FaultId, counts: FaultCounts) -> usize {
+        self.entries.push((id.clone(), counts));
+        let position = self.entries.len() - 1;
+        if !self.positions.is_empty() {
+            self.positions.insert(id, position);
+        } else if self.entries.len() > MAX_SEARCHED {
+            self.positions =
+                self.entries.iter().enumerate().map(|(at, (known, _))| (known.clone(), at)).collect();
+        }
+        position
+    }
+}
+
+impl FromIterator<(FaultId, FaultCounts)> for FaultTable {
+    fn from_iter<I: IntoIterator<Item = (FaultId, FaultCounts)>>(entries: I) -> Self {
+        let mut table = Self::default();
+        for (id, counts) in entries {
+            table.push(id, counts);
+        }
+        table
+    }
 }
 
 /// Counts of one fault on one device.
@@ -59,12 +114,13 @@ pub struct FaultCounts {
     pub traps: u64,
 }
 
-fn write_faults<S: Serializer>(faults: &[(FaultId, FaultCounts)], serializer: S) -> Result<S::Ok, S::Error> {
-    let sorted: BTreeMap<&str, &FaultCounts> = faults.iter().map(|(id, counts)| (&**id, counts)).collect();
+fn write_faults<S: Serializer>(faults: &FaultTable, serializer: S) -> Result<S::Ok, S::Error> {
+    let sorted: BTreeMap<&str, &FaultCounts> =
+        faults.entries.iter().map(|(id, counts)| (&**id, counts)).collect();
     sorted.serialize(serializer)
 }
 
-fn read_faults<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<(FaultId, FaultCounts)>, D::Error> {
+fn read_faults<'de, D: Deserializer<'de>>(deserializer: D) -> Result<FaultTable, D::Error> {
     let by_id = BTreeMap::<String, FaultCounts>::deserialize(deserializer)?;
     Ok(by_id.into_iter().map(|(id, counts)| (id.into(), counts)).collect())
 }
@@ -106,12 +162,12 @@ impl FaultCounts {
 impl Ledger {
     /// Counts of each fault, in the order of first use.
     pub fn faults(&self) -> impl Iterator<Item = (&FaultId, &FaultCounts)> {
-        self.faults.iter().map(|(id, counts)| (id, counts))
+        self.faults.entries.iter().map(|(id, counts)| (id, counts))
     }
 
     /// Sum over all faults.
     pub fn fault_total(&self) -> FaultCounts {
-        self.faults.iter().fold(FaultCounts::default(), |mut total, (_, counts)| {
+        self.faults.entries.iter().fold(FaultCounts::default(), |mut total, (_, counts)| {
             total.add(counts);
             total
         })
@@ -136,9 +192,9 @@ impl Ledger {
         self.arrived += other.arrived;
         self.received += other.received;
         self.discarded += other.discarded;
-        for (id, counts) in &other.faults {
+        for (id, counts) in &other.faults.entries {
             let slot = self.slot(id);
-            self.faults[slot].1.add(counts);
+            self.faults.entries[slot].1.add(counts);
         }
     }
 
@@ -156,24 +212,48 @@ impl Ledger {
         ] {
             *count = count.saturating_sub(before);
         }
-        for (id, counts) in &mut self.faults {
-            if let Some((_, before)) = before.faults.iter().find(|(known, _)| known == id) {
-                counts.subtract(before);
+        for (id, counts) in &mut self.faults.entries {
+            if let Some(at) = before.faults.position(id) {
+                counts.subtract(&before.faults.entries[at].1);
             }
         }
     }
 
     /// Slot of a fault's counts.
     pub(crate) fn slot(&mut self, id: &FaultId) -> usize {
-        self.faults.iter().position(|(known, _)| known == id).unwrap_or_else(|| {
-            self.faults.push((id.clone(), FaultCounts::default()));
-            self.faults.len() - 1
-        })
+        let position = self.faults.position(id);
+        position.unwrap_or_else(|| self.faults.push(id.clone(), FaultCounts::default()))
+    }
+
+    /// Sums up the counts of faults that are no longer in force, except for the latest [`MAX_REMOVED_FAULTS`]. Slots
+    /// change, so it is called before the rules of new faults get theirs.
+    pub(crate) fn forget_removed(&mut self, is_in_force: impl Fn(&FaultId) -> bool) {
+        let is_removed = |id: &FaultId| **id != *REMOVED_FAULTS && !is_in_force(id);
+        let removed = self.faults.entries.iter().filter(|(id, _)| is_removed(id)).count();
+        let mut excess = removed.saturating_sub(MAX_REMOVED_FAULTS);
+        if excess == 0 {
+            return;
+        }
+        let mut sum = FaultCounts::default();
+        let mut entries = std::mem::take(&mut self.faults).entries;
+        entries.retain(|(id, counts)| {
+            let goes = excess > 0 && is_removed(id);
+            if goes {
+                excess -= 1;
+                sum.add(counts);
+            }
+            !goes
+        });
+        self.faults = entries.into_iter().collect();
+        if sum != FaultCounts::default() {
+            let slot = self.slot(&REMOVED_FAULTS.into());
+            self.faults.entries[slot].1.add(&sum);
+        }
     }
 
     /// Counts a rule's verdict on one message.
     pub(crate) fn enter(&mut self, slot: usize, direction: Direction, verdict: &Verdict) {
-        let counts = &mut self.faults[slot].1;
+        let counts = &mut self.faults.entries[slot].1;
         match (verdict, direction) {
             (Verdict::Pass, _) => {}
             (Verdict::Delay(_) | Verdict::HoldBack { .. }, _) => counts.delayed += 1,
@@ -189,7 +269,7 @@ impl Ledger {
 
     /// Counts traps of a component.
     pub(crate) fn trapped(&mut self, slot: usize, traps: u64) {
-        self.faults[slot].1.traps += traps;
+        self.faults.entries[slot].1.traps += traps;
     }
 
     /// Counts a message that an outage dropped.
@@ -200,7 +280,7 @@ impl Ledger {
 
     pub(crate) fn outage_began(&mut self, id: &FaultId) {
         let slot = self.slot(id);
-        self.faults[slot].1.outages += 1;
+        self.faults.entries[slot].1.outages += 1;
     }
 }
 
@@ -221,6 +301,38 @@ mod tests {
         assert!(json.contains(r#""faults":{"battery":{"dropped_out":0,"#), "{json}");
         let read: Ledger = serde_json::from_str(&json).unwrap();
         assert_eq!(serde_json::to_string(&read).unwrap(), json);
+    }
+
+    #[test]
+    fn counts_of_removed_faults_are_summed_up_and_the_ledger_still_closes() {
+        let mut ledger = Ledger { generated: 1_000, ..Ledger::default() };
+        for number in 0..1_000 {
+            ledger.dropped_by(&format!("fault-{number}").as_str().into(), Direction::Out);
+        }
+        assert!(ledger.closes(0, 0));
+        ledger.forget_removed(|id| **id == *"fault-3");
+        assert!(ledger.closes(0, 0), "no count is lost");
+        let kept: Vec<&str> = ledger.faults().map(|(id, _)| &**id).collect();
+        assert_eq!(kept.len(), MAX_REMOVED_FAULTS + 2, "{kept:?}");
+        assert_eq!([kept[0], kept[1], kept[65]], ["fault-3", "fault-936", REMOVED_FAULTS]);
+        let before = ledger.clone();
+        ledger.forget_removed(|_| false);
+        assert_eq!(ledger.faults().count(), MAX_REMOVED_FAULTS + 1, "the fault that was in force, too");
+        assert_eq!(ledger.fault_total(), before.fault_total());
+    }
+
+    #[test]
+    fn a_hundred_thousand_faults_are_counted_without_a_search_for_each() {
+        let ids: Vec<FaultId> = (0..100_000).map(|n| format!("fault-{n}").as_str().into()).collect();
+        let mut ledger = Ledger::default();
+        for id in &ids {
+            ledger.outage_began(id);
+        }
+        // A search for each would take minutes.
+        let mut sum = ledger.clone();
+        sum.add(&ledger);
+        sum.subtract(&ledger);
+        assert_eq!(sum, ledger);
     }
 
     #[test]

@@ -25,25 +25,35 @@ pub struct Limits {
     pub payload_bytes: u32,
     /// Messages a second, on average; default 1,000. Zero means no limit.
     pub publishes_per_second: u32,
-    /// Log lines a second, on average; default 50. Zero means no limit.
+    /// Log lines a second about the device, on average; default 50. Lines of the behaviour and of the host share it. Zero
+    /// means no limit.
     pub log_lines_per_second: u32,
     /// Longest log line in bytes; default 4 KiB. Longer lines are truncated.
     pub log_line_bytes: u32,
     /// Maximum number of messages at QoS 1 and 2 queued for a connection; default 100.
     pub queued_messages: u32,
+    /// Maximum number of bytes of these messages; default 8 MiB. An empty queue takes a message of any size.
+    pub queued_bytes: u64,
     /// Maximum number of delayed messages in both directions, and of messages deferred by a hang; default
     /// 10,000.
     pub delayed_messages: u32,
+    /// Maximum number of bytes of messages that are delayed, held back, or deferred; default 8 MiB.
+    pub delayed_bytes: u64,
     /// Maximum number of timers at one time; default 64.
     pub timers: u32,
     /// Maximum number of subscriptions at one time; default 256.
     pub subscriptions: u32,
+    /// Maximum number of bytes of their filters; default 64 KiB.
+    pub subscription_bytes: u32,
     /// Maximum number of names of metrics; default 64.
     pub metrics: u32,
     /// Total size of the state store's keys and values in bytes; default 64 KiB.
     pub state_bytes: u32,
     /// Maximum number of outbound HTTP requests in flight; default 4.
     pub http_requests: u32,
+    /// Share of a thread in percent that the device may use, in real time, while other devices of the thread wait;
+    /// default 10. Its calls are delayed beyond that. 100 means no limit.
+    pub thread_percent: u32,
 }
 
 impl Default for Limits {
@@ -58,12 +68,16 @@ impl Default for Limits {
             log_lines_per_second: 50,
             log_line_bytes: 4 << 10,
             queued_messages: 100,
+            queued_bytes: 8 << 20,
             delayed_messages: 10_000,
+            delayed_bytes: 8 << 20,
             timers: 64,
             subscriptions: 256,
+            subscription_bytes: 64 << 10,
             metrics: 64,
             state_bytes: 64 << 10,
             http_requests: 4,
+            thread_percent: 10,
         }
     }
 }

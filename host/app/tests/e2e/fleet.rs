@@ -127,6 +127,13 @@ impl Fleet {
         assert!(sent.success());
     }
 
+    /// Memory in use, in MiB.
+    pub fn resident_mib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("Linux");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line");
+        line.split_whitespace().next().expect("a number").parse::<u64>().expect("a number") / 1_024
+    }
+
     /// Waits for the end. Returns the exit status and the lines on stdout.
     pub fn end(mut self) -> (ExitStatus, Vec<String>) {
         let printed = self.stdout.to_end();

@@ -42,6 +42,39 @@ fn a_message_goes_to_its_topic_with_its_qos_and_retain() {
 }
 
 #[test]
+fn liveness_waits_for_no_change_of_faults() {
+    let fleet = Fleet::run(&["--devices", "50", "--faults", "none"]).ready();
+    let entry = |n| json!({"id": format!("f-{n}"), "kind": "silence", "every": "30s", "for": "1s", "probability": 0.0001});
+    let document = json!({"fault": (0..10_000).map(entry).collect::<Vec<_>>()}).to_string();
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("faults.json");
+    std::fs::write(&file, document).expect("a file");
+    let body = format!("@{}", file.display());
+    let put = ["-X", "PUT", "-H", "content-type: application/json", "--data-binary", &body];
+    let mut slowest = Duration::ZERO;
+    std::thread::scope(|scope| {
+        let change = scope.spawn(|| fleet.curl(&put, "/faults"));
+        let mut asked = 0;
+        while !change.is_finished() || asked < 10 {
+            let began = Instant::now();
+            assert_eq!(fleet.status_of("/healthz"), 200);
+            slowest = slowest.max(began.elapsed());
+            asked += 1;
+        }
+        let (status, answer) = change.join().expect("an answer");
+        assert_eq!(status, 200, "{answer}");
+    });
+    assert!(slowest < Duration::from_secs(1), "/healthz took {slowest:?}");
+    let metrics = fleet.get("/metrics");
+    assert_eq!(metrics["faults"].as_object().expect("counts").len(), 10_000);
+    assert_eq!(fleet.send("PUT", "/faults", "\"none\"").0, 200);
+    fleet.wait_until("the counts of deleted faults are summed up", DEFAULT_TIMEOUT, |fleet| {
+        fleet.get("/metrics")["faults"].as_object().is_some_and(|faults| faults.len() <= 65)
+    });
+    fleet.stop();
+}
+
+#[test]
 fn invalid_requests_get_a_4xx_that_names_the_field() {
     let fleet = Fleet::run(&["--devices", "2", "--faults", "none"]).ready();
     for (method, path, body, code, words) in [

@@ -2,6 +2,7 @@
 
 #[cfg(unix)]
 mod cache;
+mod calibration;
 mod compile_mode;
 mod density;
 #[path = "../guests/mod.rs"]

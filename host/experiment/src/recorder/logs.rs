@@ -56,7 +56,7 @@ impl DeviceLogs {
 
     pub(super) fn notice(&mut self, device: usize, happening: &DeviceEvent) -> io::Result<()> {
         let event = EventText::new(happening);
-        let text = message_line(&happening.notice).unwrap_or(event.text);
+        let text = message_line(happening).unwrap_or(event.text);
         let log = &mut self.logs[device];
         log.line(happening.at.wall, event.level, format_args!("{text}"));
         if log.lines.len() >= BUFFER_SIZE { log.write_unless_out_of_descriptors() } else { Ok(()) }

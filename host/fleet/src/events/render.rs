@@ -229,12 +229,12 @@ impl<'a> EventText<'a> {
             DeviceNotice::Log(level, text) => base(*level, text.clone()),
             DeviceNotice::Sent(topic, payload) => EventText {
                 topic: Some(topic.as_str()),
-                payload: Some(payload_preview(payload)),
+                payload: Some(payload_preview(payload, event.payload_bytes)),
                 ..base(LogLevel::Info, "sent".into())
             },
             DeviceNotice::Received(topic, payload, latency) => EventText {
                 topic: Some(topic.as_str()),
-                payload: Some(payload_preview(payload)),
+                payload: Some(payload_preview(payload, event.payload_bytes)),
                 latency_s: latency.and_then(seconds),
                 ..base(LogLevel::Info, "received".into())
             },
@@ -252,13 +252,16 @@ impl<'a> EventText<'a> {
 }
 
 /// One line for an event of a message; `None` for other events.
-pub fn message_line(notice: &DeviceNotice) -> Option<String> {
-    Some(match notice {
-        DeviceNotice::Sent(topic, payload) => format!("→ {topic} {}", payload_preview(payload)),
+pub fn message_line(event: &DeviceEvent) -> Option<String> {
+    let total = event.payload_bytes;
+    Some(match &event.notice {
+        DeviceNotice::Sent(topic, payload) => format!("→ {topic} {}", payload_preview(payload, total)),
         DeviceNotice::Received(topic, payload, Some(latency)) => {
-            format!("← {topic} {} ({} ms)", payload_preview(payload), latency.as_millis())
+            format!("← {topic} {} ({} ms)", payload_preview(payload, total), latency.as_millis())
         }
-        DeviceNotice::Received(topic, payload, None) => format!("← {topic} {}", payload_preview(payload)),
+        DeviceNotice::Received(topic, payload, None) => {
+            format!("← {topic} {}", payload_preview(payload, total))
+        }
         DeviceNotice::Dropped(topic, cause) => format!("✗ {topic} dropped {}", drop_reason(cause)),
         _ => return None,
     })
@@ -290,8 +293,8 @@ fn short_duration(span: Duration) -> String {
     format!("{:.1} s", span.as_secs_f64())
 }
 
-/// The beginning of a payload on one line; bytes that are not UTF-8 in hexadecimal.
-fn payload_preview(payload: &[u8]) -> String {
+/// The beginning of a payload of `total` bytes on one line; bytes that are not UTF-8 in hexadecimal.
+fn payload_preview(payload: &[u8], total: usize) -> String {
     // Four bytes make the longest character.
     let head = &payload[..payload.len().min(MAX_PAYLOAD_CHARS * 4)];
     let text = match std::str::from_utf8(head) {
@@ -302,13 +305,13 @@ fn payload_preview(payload: &[u8]) -> String {
         Err(_) => {
             let hex: String =
                 payload.iter().take(MAX_PAYLOAD_CHARS / 4).map(|byte| format!("{byte:02x}")).collect();
-            return format!("0x{hex} ({} bytes)", payload.len());
+            return format!("0x{hex} ({total} bytes)");
         }
     };
     let clean = |c: char| if c.is_control() { ' ' } else { c };
     let mut line: String = text.chars().take(MAX_PAYLOAD_CHARS).map(clean).collect();
-    if line.len() < payload.len() {
-        line.push_str(&format!("… ({} bytes)", payload.len()));
+    if line.len() < total {
+        line.push_str(&format!("… ({total} bytes)"));
     }
     line
 }
@@ -324,6 +327,10 @@ mod tests {
     use super::*;
 
     fn text(notice: DeviceNotice) -> String {
+        EventText::new(&event(notice)).text
+    }
+
+    fn event(notice: DeviceNotice) -> DeviceEvent {
         let device = Identity {
             id: DeviceId::new("a-0").unwrap(),
             group: "a".into(),
@@ -333,7 +340,7 @@ mod tests {
             peers: None,
         };
         let at = Now { run: Time::from_nanos(2_000_000_000), ..Now::default() };
-        EventText::new(&DeviceEvent { at, device: device.into(), notice }).text
+        DeviceEvent::new(at, device.into(), notice, true)
     }
 
     #[test]
@@ -377,15 +384,15 @@ mod tests {
         let topic = Topic::new("wasmote/a/heartbeat").unwrap();
         let received =
             DeviceNotice::Received(topic.clone(), "{\"seq\":1}".into(), Some(Duration::from_millis(123)));
-        assert_eq!(message_line(&received).unwrap(), "← wasmote/a/heartbeat {\"seq\":1} (123 ms)");
+        assert_eq!(message_line(&event(received)).unwrap(), "← wasmote/a/heartbeat {\"seq\":1} (123 ms)");
         let long = DeviceNotice::Sent(topic, "ü\n".repeat(500).into());
-        let line = message_line(&long).unwrap();
+        let line = message_line(&event(long)).unwrap();
         assert!(line.ends_with("ü … (1500 bytes)") && !line.contains('\n'), "{line}");
     }
 
     #[test]
     fn binary_payloads_are_hexadecimal() {
-        assert_eq!(payload_preview(&[0xff, 0x00, 0x10]), "0xff0010 (3 bytes)");
-        assert_eq!(payload_preview(b""), "");
+        assert_eq!(payload_preview(&[0xff, 0x00, 0x10], 3), "0xff0010 (3 bytes)");
+        assert_eq!(payload_preview(b"", 0), "");
     }
 }

@@ -6,8 +6,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use wasmote_live::broker::BrokerReport;
 use wasmote_live::lag::LagStats;
-use wasmote_live::status::DeviceCounts;
+use wasmote_live::status::{DelayedDevice, DeviceCounts};
 use wasmote_mqtt::broker::counters::DropReason;
+use wasmote_mqtt::budget::BudgetReport;
 use wasmote_sim::context::Refusals;
 use wasmote_sim::device::SwapCounts;
 use wasmote_sim::histogram::Histogram;
@@ -74,6 +75,15 @@ pub struct Metrics {
     /// Requests to this API; absent for a named device.
     #[serde(skip_serializing_if = "Option::is_none")]
     http: Option<HttpCounts>,
+    /// Devices that used more than their share of a thread while others waited, the heaviest first; absent for one device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delayed_devices: Option<Vec<DelayedDeviceMetrics>>,
+    /// Stores with a limit in bytes, by name; absent for one device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stores: Option<BTreeMap<&'static str, StoreMetrics>>,
+    /// Groups of devices whose counts are older than this response, because their thread was busy; absent for one device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stale_shards: Option<u64>,
     /// Metrics that behaviours record about themselves, by behaviour and name.
     behaviours: MetricSums,
     /// Whether every message is accounted for.
@@ -98,6 +108,42 @@ struct WaitingCounts {
     out: u64,
     /// Waiting messages to the behaviour.
     r#in: u64,
+}
+
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+struct DelayedDeviceMetrics {
+    /// The device.
+    device: String,
+    /// Seconds that it used its thread since its first delay.
+    used_s: f64,
+    /// Number of delays.
+    delays: u64,
+}
+
+impl From<&DelayedDevice> for DelayedDeviceMetrics {
+    fn from(delayed: &DelayedDevice) -> Self {
+        let DelayedDevice { device, used, pauses } = delayed;
+        Self { device: device.id.to_string(), used_s: used.as_secs_f64(), delays: *pauses }
+    }
+}
+
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+struct StoreMetrics {
+    /// Bytes in use.
+    used_bytes: u64,
+    /// Limit in bytes.
+    limit_bytes: u64,
+    /// Items that were refused because they did not fit.
+    refused: u64,
+}
+
+impl From<BudgetReport> for StoreMetrics {
+    fn from(report: BudgetReport) -> Self {
+        let BudgetReport { used, limit, refused } = report;
+        Self { used_bytes: used, limit_bytes: limit, refused }
+    }
 }
 
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -130,6 +176,8 @@ struct BrokerMetrics {
     retained: usize,
     /// Messages taken from clients.
     received: u64,
+    /// Messages refused because the store of retained messages had no room.
+    refused: u64,
     /// Copies delivered to subscribers.
     delivered: u64,
     /// Copies that are queued, or in flight without an acknowledgement.
@@ -149,6 +197,7 @@ impl From<&BrokerReport> for BrokerMetrics {
             subscriptions: stats.subscriptions,
             retained: stats.retained,
             received: counters.received,
+            refused: counters.refused,
             delivered: counters.delivered,
             waiting: stats.waiting,
             dropped: DropReason::ALL.iter().map(|it| (it.as_str(), counters.dropped(*it))).collect(),
@@ -194,6 +243,11 @@ impl Metrics {
             schedule: is_fleet.then(|| (&totals.lag).into()),
             broker: totals.broker.as_ref().map(BrokerMetrics::from),
             http: snapshot.http.clone(),
+            delayed_devices: is_fleet
+                .then(|| totals.delayed_devices.iter().map(DelayedDeviceMetrics::from).collect()),
+            stores: is_fleet
+                .then(|| snapshot.stores().into_iter().map(|(name, report)| (name, report.into())).collect()),
+            stale_shards: is_fleet.then_some(totals.stale_shards),
             behaviours: totals.metrics.clone(),
             ledger_closes: snapshot.ledger_closes(),
             uptime_s: uptime.as_millis() as f64 / 1_000.0,

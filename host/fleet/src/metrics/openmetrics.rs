@@ -7,8 +7,9 @@ mod writer;
 
 use std::collections::BTreeSet;
 
-use wasmote_live::status::Totals;
+use wasmote_live::status::{DelayedDevice, Totals};
 use wasmote_mqtt::broker::counters::DropReason;
+use wasmote_mqtt::budget::BudgetReport;
 use wasmote_sim::metrics::Metric;
 
 use super::accept::MetricsFormat;
@@ -27,6 +28,7 @@ pub fn write(snapshot: &Snapshot, format: MetricsFormat) -> String {
     versions(snapshot, &mut out);
     broker(snapshot, &mut out);
     http(snapshot, &mut out);
+    stores(snapshot, &mut out);
     behaviours(snapshot, &mut out);
     out.finish()
 }
@@ -101,7 +103,21 @@ fn refusals(snapshot: &Snapshot, out: &mut Writer) {
     out.integer(&[("reason", "publish_rate")], refusals.publish_rate);
     out.integer(&[("reason", "publish_invalid")], refusals.publish_invalid);
     out.family("wasmote_log_lines_refused", MetricType::Counter, "Log lines beyond the rate.");
-    out.integer(&[], refusals.log_rate);
+    out.integer(&[], refusals.log_rate + snapshot.totals.suppressed_lines);
+    out.family(
+        "wasmote_requests_refused",
+        MetricType::Counter,
+        "Requests of behaviours that were refused because of a limit of the device.",
+    );
+    for (limit, count) in [
+        ("subscriptions", refusals.subscriptions),
+        ("state", refusals.state),
+        ("timers", refusals.timers),
+        ("metrics", refusals.metrics),
+        ("http", refusals.http),
+    ] {
+        out.integer(&[("limit", limit)], count);
+    }
     out.family("wasmote_traps", MetricType::Counter, "Traps of behaviours.");
     out.integer(&[], snapshot.totals.traps);
 }
@@ -110,7 +126,7 @@ fn devices(snapshot: &Snapshot, out: &mut Writer) {
     if !snapshot.is_fleet {
         return;
     }
-    let Totals { devices, connects, lag, .. } = &snapshot.totals;
+    let Totals { devices, connects, lag, stale_shards, delayed, delayed_devices, .. } = &snapshot.totals;
     let gauges = [
         ("wasmote_devices", "Devices in all.", devices.total),
         ("wasmote_devices_running", "Devices whose behaviour runs.", devices.running),
@@ -133,6 +149,17 @@ fn devices(snapshot: &Snapshot, out: &mut Writer) {
         "Wakes more than 0.1 s late: this host is too busy.",
     );
     out.integer(&[], lag.overruns);
+    let help = "Devices that used more than their share of a thread while others waited.";
+    out.family("wasmote_devices_delayed", MetricType::Gauge, help);
+    out.integer(&[], *delayed);
+    let help = "Thread time of the ten heaviest of these devices since their first delay.";
+    out.family("wasmote_delayed_device_seconds", MetricType::Counter, help);
+    for DelayedDevice { device, used, .. } in delayed_devices {
+        out.float(&[("device", device.id.as_str())], used.as_secs_f64());
+    }
+    let help = "Groups of devices whose counts are older than this answer, because their thread was busy.";
+    out.family("wasmote_stale_shards", MetricType::Gauge, help);
+    out.integer(&[], *stale_shards);
 }
 
 /// Devices by version, which is labelled with the beginning of the component's hash.
@@ -169,6 +196,7 @@ fn broker(snapshot: &Snapshot, out: &mut Writer) {
     let counters = [
         ("received", "Messages that the embedded broker took.", messages.received),
         ("delivered", "Copies that the embedded broker delivered.", messages.delivered),
+        ("refused", "Messages that did not fit into the store of retained messages.", messages.refused),
     ];
     for (name, help, count) in counters {
         out.family(&format!("wasmote_broker_messages_{name}"), MetricType::Counter, help);
@@ -190,6 +218,23 @@ fn http(snapshot: &Snapshot, out: &mut Writer) {
     let help = "Connections and requests that the HTTP API refused.";
     out.family("wasmote_http_refused", MetricType::Counter, help);
     refused.iter().for_each(|(reason, count)| out.integer(&[("reason", reason)], *count));
+}
+
+/// Stores with a limit in bytes.
+fn stores(snapshot: &Snapshot, out: &mut Writer) {
+    let stores = snapshot.stores();
+    type Value = fn(&BudgetReport) -> u64;
+    let families: [(&str, MetricType, &str, Value); 3] = [
+        ("used_bytes", MetricType::Gauge, "Bytes that a store holds.", |store| store.used),
+        ("limit_bytes", MetricType::Gauge, "Bytes that a store may hold.", |store| store.limit),
+        ("refused", MetricType::Counter, "Items that a full store refused.", |store| store.refused),
+    ];
+    for (name, kind, help, value) in families {
+        out.family(&format!("wasmote_store_{name}"), kind, help);
+        for (store, report) in &stores {
+            out.integer(&[("store", store)], value(report));
+        }
+    }
 }
 
 /// Metrics of behaviours. Two behaviours that use one name share a family, unless the types differ.

@@ -14,13 +14,15 @@ use wasmote_sim::rng::Seed;
 
 use super::BrokerFaultEvent;
 use super::observer::BrokerObserver;
-use super::reply_channel::InFlightCount;
+use super::reply_channel::{InFlightCount, reply_bytes, request_bytes};
 use super::report::BrokerReport;
 use super::shard_channel::{ShardInbound, ShardReplySender};
 use super::task::{BrokerTask, Job};
 
 /// Number of waiting packets of one shard at which messages at QoS 0 are refused.
 const MAX_UNHANDLED: usize = 100_000;
+/// Bytes of the waiting packets of one shard at which messages at QoS 0 are refused.
+const MAX_UNHANDLED_BYTES: usize = 64 << 20;
 
 /// Handle that links devices to an embedded broker and controls its faults.
 #[derive(Clone, Debug)]
@@ -76,16 +78,21 @@ impl BrokerHandle {
     pub(crate) fn connect_shard(&self) -> (ShardRequestSender, ShardReplyReceiver) {
         let number = self.next_shard.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = mpsc::unbounded_channel();
-        let (unhandled, unread) = (InFlightCount::default(), InFlightCount::default());
+        let (unhandled, unhandled_bytes) = (InFlightCount::default(), InFlightCount::default());
+        let (unread, unread_bytes) = (InFlightCount::default(), InFlightCount::default());
         let reply_sender = ShardReplySender {
             sender,
             unhandled: unhandled.clone(),
+            unhandled_bytes: unhandled_bytes.clone(),
             unread: unread.clone(),
+            unread_bytes: unread_bytes.clone(),
             batch: Vec::new(),
+            batch_bytes: 0,
         };
-        let request_sender = ShardRequestSender { number, inbound: self.inbound.clone(), unhandled };
+        let request_sender =
+            ShardRequestSender { number, inbound: self.inbound.clone(), unhandled, unhandled_bytes };
         request_sender.forward(ShardInbound::Opened(number, reply_sender));
-        (request_sender, ShardReplyReceiver { receiver, unread })
+        (request_sender, ShardReplyReceiver { receiver, unread, unread_bytes })
     }
 }
 
@@ -95,6 +102,7 @@ pub(crate) struct ShardRequestSender {
     number: u32,
     inbound: mpsc::UnboundedSender<ShardInbound>,
     unhandled: InFlightCount,
+    unhandled_bytes: InFlightCount,
 }
 
 impl ShardRequestSender {
@@ -104,12 +112,14 @@ impl ShardRequestSender {
             return;
         }
         self.unhandled.add(packets.len());
+        self.unhandled_bytes.add(packets.iter().map(|(_, request)| request_bytes(request)).sum());
         self.forward(ShardInbound::Packets(self.number, std::mem::take(packets)));
     }
 
-    /// Whether the shard's queue at the broker is full, with `more` packets added.
-    pub(crate) fn is_full(&self, more: usize) -> bool {
+    /// Whether the shard's queue at the broker is full, with `more` packets of `more_bytes` bytes added.
+    pub(crate) fn is_full(&self, more: usize, more_bytes: usize) -> bool {
         self.unhandled.get() + more >= MAX_UNHANDLED
+            || self.unhandled_bytes.get() + more_bytes >= MAX_UNHANDLED_BYTES
     }
 
     fn forward(&self, inbound: ShardInbound) {
@@ -129,20 +139,26 @@ impl Drop for ShardRequestSender {
 pub(crate) struct ShardReplyReceiver {
     receiver: mpsc::UnboundedReceiver<Vec<(ConnectionId, Reply)>>,
     unread: InFlightCount,
+    unread_bytes: InFlightCount,
 }
 
 impl ShardReplyReceiver {
     /// The next batch, if one is ready.
     pub(crate) fn try_recv(&mut self) -> Option<Vec<(ConnectionId, Reply)>> {
         let batch = self.receiver.try_recv().ok()?;
-        self.unread.sub(batch.len());
+        self.mark_read(&batch);
         Some(batch)
     }
 
     /// The next batch; `None` when the broker has ended. Cancel-safe.
     pub(crate) async fn recv(&mut self) -> Option<Vec<(ConnectionId, Reply)>> {
         let batch = self.receiver.recv().await?;
-        self.unread.sub(batch.len());
+        self.mark_read(&batch);
         Some(batch)
+    }
+
+    fn mark_read(&self, batch: &[(ConnectionId, Reply)]) {
+        self.unread.sub(batch.len());
+        self.unread_bytes.sub(batch.iter().map(|(_, reply)| reply_bytes(reply)).sum());
     }
 }

@@ -20,7 +20,7 @@ use wasmote_mqtt::time::Time;
 use wasmote_sim::faults::broker::{BrokerFaults, Condition};
 
 use super::observer::BrokerObserver;
-use super::reply_channel::ReplySender;
+use super::reply_channel::{ReplySender, request_bytes};
 use super::report::BrokerReport;
 use super::shard_channel::{ShardInbound, ShardReplySender};
 use super::sys_topics;
@@ -241,7 +241,8 @@ impl BrokerTask {
             }
             ShardInbound::Packets(shard, packets) => {
                 if let Some(shard_sender) = self.shards.get(&shard) {
-                    shard_sender.mark_handled(packets.len());
+                    let bytes = packets.iter().map(|(_, request)| request_bytes(request)).sum();
+                    shard_sender.mark_handled(packets.len(), bytes);
                 }
                 let is_down = self.faults.condition() == Condition::Down;
                 for (link, request) in packets {

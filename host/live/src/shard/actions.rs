@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use wasmote_sim::action::Action;
 use wasmote_sim::device::Now;
 use wasmote_sim::http::{HttpRequest, HttpResponse};
@@ -80,10 +81,14 @@ impl Shard {
         let (outbound, event_sender) = (self.shared.outbound.clone(), self.event_sender.clone());
         let largest = self.slots[index].limits.host_call_bytes;
         let slot = u32::try_from(index).unwrap_or(u32::MAX);
+        let mut lease = outbound.lease(&request);
+        // A request without bytes must not wait with its body.
+        let request = if lease.is_some() { request } else { HttpRequest { body: Bytes::new(), ..request } };
         tokio::spawn(async move {
-            let reply = outbound.fetch(request, timeout, largest).await;
-            // Sending fails only after the shard has ended.
+            let reply = outbound.fetch(request, timeout, largest, &mut lease).await;
+            // Sending fails only after the shard has ended. The lease lasts until the shard has taken the answer.
             let _ = event_sender.send((slot, ShardEvent::HttpReply(id, reply))).await;
+            drop(lease);
         });
     }
 
@@ -100,8 +105,13 @@ impl Shard {
             self.recent_latencies.add(now.run, *latency);
         }
         self.observe(now, &TraceEvent::Notice(self.device_index(index), &notice));
-        let device = self.slots[index].device.identity();
-        let event = |notice| DeviceEvent { at: now, device: Arc::clone(device), notice };
-        self.shared.event_bus.emit(notice, event);
+        let wanted = self.shared.event_bus.wants(&notice);
+        if wanted.is_none() {
+            return;
+        }
+        let slot = &mut self.slots[index];
+        let in_log = slot.lines.allow(&mut slot.device, &notice, now.run);
+        let device = Arc::clone(slot.device.identity());
+        self.shared.event_bus.send(wanted, DeviceEvent::new(now, device, notice, in_log));
     }
 }

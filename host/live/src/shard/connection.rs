@@ -22,8 +22,9 @@ use wasmote_sim::faults::byte_stream::{LinkBreak, LinkConditions};
 use wasmote_sim::faults::{Direction, FaultId};
 use wasmote_sim::link::{AtMostOnce, NetworkLink, SendOutcome};
 
+use super::log_lines::Warning;
 use super::tcp::{Sockets, TcpConnection};
-use crate::broker::ShardRequestSender;
+use crate::broker::{ShardRequestSender, request_bytes};
 use crate::config::ConnectionOptions;
 
 /// MQTT client of a device, with its transport.
@@ -49,6 +50,10 @@ pub(super) struct Connections {
     options: Arc<ClientOptions>,
     /// Inputs and packets to handle before the device's turn ends.
     pub(super) outbox: Outbox,
+    /// Warnings about the device whose turn it is. The shard writes them within the device's log rate.
+    pub(super) warnings: Vec<Warning>,
+    /// Bytes of the batch for the embedded broker.
+    batch_bytes: usize,
     /// Number of active connections, including those that are opening or closing.
     active: usize,
     /// Dropped when all devices are stopped and no connection is active.
@@ -74,7 +79,15 @@ impl Connections {
             session_expiry: u32::try_from(options.session_expiry.as_secs()).unwrap_or(u32::MAX),
             ..ClientOptions::default()
         };
-        Self { transport, options: Arc::new(options), outbox: Outbox::default(), active: 0, alive }
+        Self {
+            transport,
+            options: Arc::new(options),
+            outbox: Outbox::default(),
+            warnings: Vec::new(),
+            batch_bytes: 0,
+            active: 0,
+            alive,
+        }
     }
 
     pub(super) fn new_connection(&self, index: usize, blueprint: &Blueprint) -> Box<Connection> {
@@ -93,7 +106,10 @@ impl Connections {
     /// active.
     pub(super) fn flush(&mut self, stopping: bool) {
         match &mut self.transport {
-            ShardTransport::Local(sender, packets) => sender.send(packets),
+            ShardTransport::Local(sender, packets) => {
+                self.batch_bytes = 0;
+                sender.send(packets);
+            }
             ShardTransport::Tcp(sockets) => sockets.shrink(),
         }
         if stopping && self.active == 0 {
@@ -110,9 +126,11 @@ impl Connections {
 
     fn send(&mut self, link: ConnectionId, request: Request) {
         let ShardTransport::Local(sender, packets) = &mut self.transport else { return };
-        if request.is_qos_0() && sender.is_full(packets.len()) {
+        let bytes = request_bytes(&request);
+        if request.is_qos_0() && sender.is_full(packets.len(), self.batch_bytes) {
             self.outbox.inputs.extend(request.into_qos_0_message().map(Input::Refused));
         } else {
+            self.batch_bytes += bytes;
             packets.push((link, request));
         }
     }
@@ -173,13 +191,13 @@ impl Connection {
         connections: &mut Connections,
     ) {
         if let Err(error) = self.client.subscribe(filter, qos, now, &mut connections.outbox) {
-            tracing::warn!(device = %self.client.client_id(), "a subscription was not sent: {error}");
+            connections.warnings.push(format!("a subscription was not sent: {error}").into());
         }
     }
 
     pub(super) fn unsubscribe(&mut self, filter: TopicFilter, now: Time, connections: &mut Connections) {
         if let Err(error) = self.client.unsubscribe(filter, now, &mut connections.outbox) {
-            tracing::warn!(device = %self.client.client_id(), "an unsubscription was not sent: {error}");
+            connections.warnings.push(format!("an unsubscription was not sent: {error}").into());
         }
     }
 

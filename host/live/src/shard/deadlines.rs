@@ -16,6 +16,11 @@ impl Deadlines {
         self.0.push(Reverse((at, slot)));
     }
 
+    /// The next deadline, with its device.
+    pub(super) fn peek(&self) -> Option<(Time, usize)> {
+        self.0.peek().map(|Reverse(next)| *next)
+    }
+
     /// Time of the next deadline.
     pub(super) fn next(&self) -> Option<Time> {
         self.0.peek().map(|Reverse((at, _))| *at)

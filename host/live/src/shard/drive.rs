@@ -9,6 +9,7 @@ use wasmote_sim::device::{Input, Now};
 
 use super::Shard;
 use super::connection::{Connection, Connections};
+use super::log_lines::clipped;
 use super::tcp::Sockets;
 
 impl Shard {
@@ -21,6 +22,7 @@ impl Shard {
         if let Some(slot) = self.slots.get_mut(index) {
             job(&mut slot.connection, &mut self.connections);
         }
+        self.log_warnings(index);
     }
 
     /// Handles a due deadline of the device, its client, or its transport.
@@ -38,9 +40,12 @@ impl Shard {
     /// Handles a batch of replies from the embedded broker.
     pub(super) fn handle_replies(&mut self, batch: Vec<(ConnectionId, Reply)>) {
         for (link, reply) in batch {
-            let (index, now) = (link.device.0 as usize, self.now());
-            self.deliver_reply(index, link, reply, now);
-            self.pump(index, now);
+            let index = link.device.0 as usize;
+            self.turn(index, |shard| {
+                let now = shard.now();
+                shard.deliver_reply(index, link, reply, now);
+                shard.pump(index, now);
+            });
         }
     }
 
@@ -56,11 +61,14 @@ impl Shard {
         });
     }
 
-    fn log_refused_subscriptions(&self, index: usize, answer: &SubAck) {
-        let Some(slot) = self.slots.get(index) else { return };
+    fn log_refused_subscriptions(&mut self, index: usize, answer: &SubAck) {
+        let now = self.now().run;
+        let Some(slot) = self.slots.get_mut(index) else { return };
         for refusal in answer.granted.iter().filter_map(|granted| granted.as_ref().err()) {
-            if let Some(filter) = slot.connection.pending_subscription(answer.packet_id) {
-                let device = &slot.device.identity().id;
+            if let Some(filter) = slot.connection.pending_subscription(answer.packet_id)
+                && slot.device.take_log_line(now)
+            {
+                let (device, filter) = (&slot.device.identity().id, clipped(filter.as_str()));
                 tracing::warn!(%device, %filter, "the broker refused the subscription: {refusal}");
             }
         }
@@ -155,6 +163,7 @@ impl Shard {
                 break;
             }
         }
+        self.report_suppressed_lines(index, now.run);
         self.arm(index);
     }
 }

@@ -1,5 +1,6 @@
 //! Queries and commands that a shard answers.
 
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use super::Shard;
 use super::slot::Slot;
 use crate::fleet::PowerCommand;
 use crate::lag::LagStats;
-use crate::status::{DeviceCounts, DeviceStatus, Totals};
+use crate::status::{DelayedDevice, DeviceCounts, DeviceStatus, Totals};
 
 /// The latest latencies of a shard's devices, oldest first.
 #[derive(Clone, Debug, Default)]
@@ -61,7 +62,14 @@ impl Shard {
         let mut totals = Totals { connects: self.connects, lag, ..Totals::default() };
         for slot in &self.slots {
             totals.count(&slot.device);
+            totals.suppressed_lines += slot.lines.suppressed();
+            if let Some(used) = slot.share.used {
+                let (device, pauses) = (Arc::clone(slot.device.identity()), slot.share.pauses);
+                totals.delayed += 1;
+                totals.delayed_devices.push(DelayedDevice { device, used, pauses });
+            }
         }
+        totals.keep_heaviest();
         ShardTotals { totals, recent_latencies: self.recent_latencies.clone() }
     }
 
@@ -186,7 +194,16 @@ impl Totals {
             }
         }
         self.connects += other.connects;
+        self.suppressed_lines += other.suppressed_lines;
+        self.delayed += other.delayed;
+        self.delayed_devices.extend(other.delayed_devices.iter().cloned());
+        self.keep_heaviest();
         self.lag.add(&other.lag);
+    }
+
+    fn keep_heaviest(&mut self) {
+        self.delayed_devices.sort_by_key(|delayed| Reverse(delayed.used));
+        self.delayed_devices.truncate(DelayedDevice::MAX_NAMED);
     }
 
     /// Adds a metric. If devices use one name for several types, the first type is kept.

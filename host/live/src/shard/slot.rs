@@ -7,6 +7,8 @@ use wasmote_sim::device::{Blueprint, Device, PowerState};
 use wasmote_sim::limits::Limits;
 
 use super::connection::Connection;
+use super::log_lines::DeviceLines;
+use super::thread_share::ThreadShare;
 
 pub(super) struct Slot {
     pub(super) device: Device,
@@ -14,8 +16,10 @@ pub(super) struct Slot {
     pub(super) connection: Box<Connection>,
     /// Time of the first start.
     start: Option<Time>,
-    /// Earliest deadline of this slot in the shard's heap.
-    armed: Option<Time>,
+    /// Earliest deadline of this slot in the shard's heap, and the time at which it was due.
+    armed: Option<(Time, Time)>,
+    pub(super) share: ThreadShare,
+    pub(super) lines: DeviceLines,
     pub(super) was_connected: bool,
     settled: bool,
 }
@@ -27,33 +31,46 @@ impl Slot {
         start: Option<Time>,
         now: Time,
     ) -> Self {
+        let limits = Arc::clone(&blueprint.limits);
+        let mut device = Device::new(blueprint, now);
+        // Other devices are served between two calls of one behaviour.
+        device.limit_steps(1);
         Self {
-            limits: Arc::clone(&blueprint.limits),
-            device: Device::new(blueprint, now),
+            lines: DeviceLines::new(limits.log_lines_per_second),
+            limits,
+            device,
             connection,
             start,
             armed: None,
+            share: ThreadShare::default(),
             was_connected: false,
             settled: false,
         }
     }
 
-    /// Deadline to add to the heap, if it is earlier than the one there.
-    pub(super) fn arm(&mut self) -> Option<Time> {
-        let due = [self.start, self.device.next_deadline(), self.connection.next_deadline()]
-            .into_iter()
-            .flatten()
-            .min()?;
-        if self.armed.is_some_and(|armed| armed <= due) {
+    /// Deadline to add to the heap, if it is earlier than the one there. It is not before now, so that overdue devices
+    /// take turns.
+    pub(super) fn arm(&mut self, now: Time) -> Option<Time> {
+        let due = [
+            self.start,
+            self.device.next_deadline(),
+            self.connection.next_deadline(),
+            self.share.paused_until,
+        ];
+        let due = due.into_iter().flatten().min()?;
+        let at = due.max(now);
+        if self.armed.is_some_and(|(armed, _)| armed <= at) {
             return None;
         }
-        self.armed = Some(due);
-        self.armed
+        self.armed = Some((at, due));
+        Some(at)
     }
 
-    /// Whether a popped deadline is current; it is then cleared.
-    pub(super) fn disarm(&mut self, at: Time) -> bool {
-        self.armed.take_if(|armed| *armed == at).is_some()
+    /// Clears a popped deadline if it is current. Returns the time at which it was due.
+    pub(super) fn disarm(&mut self, at: Time) -> Option<Time> {
+        self.armed
+            .take_if(|(armed, _)| *armed == at)
+            .map(|(at, due)| if due == Time::ZERO { at } else { due })
     }
 
     /// Whether the first start is due; it is then cleared.

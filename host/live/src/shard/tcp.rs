@@ -36,6 +36,7 @@ use wasmote_sim::device::Outbox;
 use wasmote_sim::link::AtMostOnce;
 
 use super::event::ShardEvent;
+use super::log_lines::Warning;
 use crate::socket::{CLOSE_TIMEOUT, SocketControl};
 use open_socket::{OpenSocket, RejectedPublish};
 pub(crate) use readiness::ReadySet;
@@ -211,8 +212,8 @@ impl TcpConnection {
         let mut rejected = Vec::new();
         let written = open.flush(&mut sockets.scratch, &sockets.dialer, &mut rejected);
         for RejectedPublish(publish, why) in rejected {
-            let (device, topic) = (client.client_id(), &publish.message.topic);
-            tracing::warn!(%device, %topic, "{why}");
+            let topic = Some(publish.message.topic.clone());
+            sockets.warnings.push(Warning { topic, text: why.to_string() });
             client.return_unsendable(publish, now, out);
         }
         written

@@ -1,6 +1,7 @@
 //! Refused connections, messages and subscriptions, and behaviours that refuse to start.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -13,9 +14,10 @@ use wasmote_live::fleet::{Fleet, FleetError};
 use wasmote_mqtt::message::Qos;
 use wasmote_mqtt::protocol::Protocol;
 use wasmote_mqtt::topic::TopicFilter;
-use wasmote_sim::context::Context;
-use wasmote_sim::device::ConnectionState;
+use wasmote_sim::context::{Context, LogLevel};
+use wasmote_sim::device::{Blueprint, ConnectionState};
 use wasmote_sim::event::Event;
+use wasmote_sim::limits::Limits;
 
 use crate::support::device::{PROTOCOLS, check_ledgers, device, listener, message, start};
 use crate::support::mosquitto::{Mosquitto, free_port};
@@ -230,4 +232,62 @@ async fn a_refused_subscription_is_logged() {
         assert!(line.starts_with("WARN") && line.contains("device=device") && line.contains(why), "{line}");
         drop(fleet);
     }
+}
+
+/// Runs a device that subscribes and unsubscribes without end, until the missing lines are reported. The log has no more
+/// lines about it than the log rate allows.
+async fn assert_lines_keep_to_the_log_rate(calls_per_timer: u32, behaviour_lines: u32) {
+    const LINES_PER_SECOND: u32 = 5;
+    let (sender, mut log) = mpsc::unbounded_channel();
+    let _guard = tracing::subscriber::set_default(Log(sender));
+    let port = refuses_subscriptions(Protocol::V5).await;
+    let loops = device("device", Protocol::V5, move |_| {
+        move |event: Event, context: &mut Context| {
+            if matches!(event, Event::Message(_) | Event::Stopping(_)) {
+                return Ok(());
+            }
+            let filter = TopicFilter::new("t/secret").unwrap();
+            for _ in 0..calls_per_timer {
+                context.subscribe(filter.clone(), Qos::AtMostOnce).unwrap();
+                context.unsubscribe(filter.clone());
+            }
+            for _ in 0..behaviour_lines {
+                context.log(LogLevel::Info, "a line of the behaviour".into());
+            }
+            context.set_timer(1, context.now() + Duration::from_millis(2)).unwrap();
+            Ok(())
+        }
+    });
+    let limits = Limits { log_lines_per_second: LINES_PER_SECOND, ..Limits::default() };
+    let loops = Blueprint { limits: Arc::new(limits), ..loops };
+    let began = Instant::now();
+    let fleet = start(at_port(port), options(), vec![loops]);
+    let mut lines = 0;
+    let report = loop {
+        let line = tokio::time::timeout(Duration::from_secs(60), log.recv()).await.unwrap().unwrap();
+        if line.contains("are missing from the log") {
+            break line;
+        }
+        lines += u64::from(line.contains("device=device"));
+    };
+    let allowed = u64::from(LINES_PER_SECOND) * (began.elapsed().as_secs() + 2);
+    assert!(lines <= allowed, "{lines} lines of {allowed}");
+    assert!(report.starts_with("WARN") && report.contains("device=device"), "{report}");
+    let suppressed = fleet.totals().await.unwrap().refusals.log_rate;
+    assert!(suppressed > 100, "{suppressed} suppressed lines are counted");
+}
+
+#[tokio::test]
+async fn warnings_about_a_subscription_loop_keep_to_the_log_rate() {
+    assert_lines_keep_to_the_log_rate(1, 0).await;
+}
+
+#[tokio::test]
+async fn warnings_about_packets_that_are_not_sent_keep_to_the_log_rate() {
+    assert_lines_keep_to_the_log_rate(1_000, 0).await;
+}
+
+#[tokio::test]
+async fn warnings_share_the_log_rate_with_the_lines_of_the_behaviour() {
+    assert_lines_keep_to_the_log_rate(1, 10).await;
 }

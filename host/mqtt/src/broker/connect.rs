@@ -6,7 +6,7 @@ use super::counters::DropReason;
 use super::filter::ParsedFilter;
 use super::packet::{Ack, ConnAck, Connect, Disconnect, Reply, Request};
 use super::reason::{CloseReason, ConnectRefusal};
-use super::session::{Session, SessionKey};
+use super::session::{Session, SessionKey, session_bytes};
 use super::{Broker, Replies};
 use crate::protocol::Protocol;
 use crate::time::Time;
@@ -40,9 +40,24 @@ impl<C: Copy + Ord> Broker<C> {
         connect.keep_alive = server_keep_alive.unwrap_or(connect.keep_alive);
         self.take_over(&connect, now, replies);
         let found = self.sessions.find(&connect.client_id);
-        let key = found.unwrap_or_else(|| {
-            self.sessions.insert(Session::new(Arc::clone(&connect.client_id), &self.limits))
-        });
+        let will = connect.will.as_ref().map(|will| self.session_budget.take(will.message.footprint()));
+        let session = match found {
+            Some(_) => None,
+            None => Some(self.session_budget.take(session_bytes(&connect.client_id))),
+        };
+        if matches!(will, Some(None)) || matches!(session, Some(None)) {
+            return replies.push((from, Reply::Refused(ConnectRefusal::QuotaExceeded)));
+        }
+        let key = match (found, session.flatten()) {
+            (Some(key), _) => key,
+            (None, Some(lease)) => {
+                self.sessions.insert(Session::new(Arc::clone(&connect.client_id), &self.limits, lease))
+            }
+            (None, None) => return,
+        };
+        if let Some(session) = self.sessions.get_mut(key) {
+            session.will_lease = will.flatten();
+        }
         let accepted = ConnAck {
             // [MQTT-3.2.2-2], [MQTT-3.2.2-3]
             session_present: found.is_some(),
@@ -164,7 +179,8 @@ impl<C: Copy + Ord> Broker<C> {
         }
         if let Some(will) = session.pending_will.take_if(|will| will.due <= now) {
             self.counters.wills += 1;
-            self.distribute(will.message, Some(key), now, replies);
+            // A will has no answer that could report a refusal.
+            let _ = self.distribute(will.message, Some(key), now, replies);
         }
         self.sessions.schedule_wakeup(key);
     }
@@ -172,7 +188,7 @@ impl<C: Copy + Ord> Broker<C> {
     /// Ends a session. Its delayed will is published now [MQTT-3.1.3-9].
     fn end(&mut self, key: SessionKey, now: Time, replies: &mut Replies<C>) {
         let Some(mut session) = self.sessions.remove(key) else { return };
-        for filter in &session.filters {
+        for filter in session.filters.keys() {
             if let Ok(parts) = ParsedFilter::parse(filter) {
                 self.subscriptions.remove(parts, key);
             }
@@ -180,7 +196,7 @@ impl<C: Copy + Ord> Broker<C> {
         self.counters.drop(DropReason::SessionEnded, session.outgoing.clear());
         if let Some(will) = session.pending_will {
             self.counters.wills += 1;
-            self.distribute(will.message, None, now, replies);
+            let _ = self.distribute_from(will.message, None, Some(&session.client_id), now, replies);
         }
     }
 }

@@ -22,11 +22,13 @@ pub enum DropReason {
     TooLarge,
     /// The broker crashed without persistence.
     BrokerLost,
+    /// The messages that wait for clients took as many bytes as the broker may store.
+    BrokerFull,
 }
 
 impl DropReason {
     /// All reasons.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Absent,
         Self::QueueFull,
         Self::Expired,
@@ -35,6 +37,7 @@ impl DropReason {
         Self::SlowConsumer,
         Self::TooLarge,
         Self::BrokerLost,
+        Self::BrokerFull,
     ];
 
     /// Short name for reports.
@@ -48,6 +51,7 @@ impl DropReason {
             Self::SlowConsumer => "slow_consumer",
             Self::TooLarge => "too_large",
             Self::BrokerLost => "broker_lost",
+            Self::BrokerFull => "broker_full",
         }
     }
 }
@@ -61,6 +65,8 @@ pub struct BrokerCounters {
     pub wills: u64,
     /// Messages of the host among the received publications.
     pub own: u64,
+    /// Received publications that were refused, because the store of retained messages had no room for them.
+    pub refused: u64,
     /// Received publications without a matching subscription.
     pub unmatched: u64,
     /// Copies for subscribers, including copies of retained messages.

@@ -2,7 +2,6 @@
 
 use super::Broker;
 use super::counters::DropReason;
-use super::retained::Retained;
 use super::sessions::Sessions;
 use super::subscriptions::Subscriptions;
 use crate::time::Time;
@@ -30,6 +29,6 @@ impl<C: Copy + Ord> Broker<C> {
         self.counters.drop(DropReason::BrokerLost, waited);
         self.sessions = Sessions::default();
         self.subscriptions = Subscriptions::default();
-        self.retained = Retained::default();
+        self.retained.clear();
     }
 }

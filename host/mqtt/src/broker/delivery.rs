@@ -1,7 +1,10 @@
 //! Routing of messages to their subscribers.
 
+use std::sync::Arc;
+
 use super::counters::DropReason;
 use super::packet::{Publish, Reply};
+use super::retained::RetainedFull;
 use super::session::SessionKey;
 use super::stored::StoredMessage;
 use super::subscriptions::Match;
@@ -11,18 +14,36 @@ use crate::protocol::Protocol;
 use crate::time::Time;
 
 impl<C: Copy + Ord> Broker<C> {
-    /// Stores a retained message and delivers a copy for every matching subscription. False without a matching subscription.
+    /// Distributes a message of a session, or of the host.
     pub(super) fn distribute(
         &mut self,
         message: Message,
         from: Option<SessionKey>,
         now: Time,
         replies: &mut Replies<C>,
-    ) -> bool {
+    ) -> Result<bool, RetainedFull> {
+        let client =
+            from.and_then(|key| self.sessions.get(key)).map(|session| Arc::clone(&session.client_id));
+        self.distribute_from(message, from, client.as_ref(), now, replies)
+    }
+
+    /// Stores a retained message and delivers a copy for every matching subscription. False without a matching subscription. A message
+    /// that is to be retained and does not fit is not delivered.
+    pub(super) fn distribute_from(
+        &mut self,
+        message: Message,
+        from: Option<SessionKey>,
+        client: Option<&Arc<str>>,
+        now: Time,
+        replies: &mut Replies<C>,
+    ) -> Result<bool, RetainedFull> {
         self.counters.received += 1;
-        let stored = StoredMessage::new(message, now);
-        if stored.message.retain {
-            self.retained.store(&stored);
+        let mut stored = StoredMessage::new(message, now);
+        if stored.message.retain
+            && let Err(full) = self.retained.store(&stored, client)
+        {
+            self.counters.refused += 1;
+            return Err(full);
         }
         let mut matches = std::mem::take(&mut self.matches);
         self.subscriptions.find(&stored.message.topic, &mut matches);
@@ -32,10 +53,22 @@ impl<C: Copy + Ord> Broker<C> {
         let wanted = !matches.is_empty();
         self.counters.unmatched += u64::from(!wanted);
         for one in matches.drain(..) {
+            if self.is_queued(&one, &stored) && !stored.lease_from(&self.stored_budget) {
+                self.counters.copies += 1;
+                self.counters.drop(DropReason::BrokerFull, 1);
+                continue;
+            }
             self.deliver(one.session, one.copy(&stored), now, replies);
         }
         self.matches = matches;
-        wanted
+        Ok(wanted)
+    }
+
+    /// Whether a copy waits for an acknowledgement or for the client.
+    fn is_queued(&self, one: &Match, stored: &StoredMessage) -> bool {
+        let qos = stored.message.qos.min(one.grant.qos);
+        let is_absent = || self.sessions.get(one.session).is_some_and(|session| session.connection.is_none());
+        qos != Qos::AtMostOnce || (self.limits.queue_qos_0 && is_absent())
     }
 
     /// Merges matches of one client. A client of 3.1.1 gets one copy for all of its subscriptions, at the
@@ -56,7 +89,7 @@ impl<C: Copy + Ord> Broker<C> {
         });
     }
 
-    fn protocol_of(&self, key: SessionKey) -> Option<Protocol> {
+    pub(super) fn protocol_of(&self, key: SessionKey) -> Option<Protocol> {
         self.sessions.get(key).map(|session| session.protocol)
     }
 

@@ -1,4 +1,4 @@
-//! Limits of the broker for one client.
+//! Limits of the broker.
 
 use std::num::NonZeroU16;
 
@@ -8,7 +8,11 @@ use crate::protocol::Protocol;
 /// Maximum number of levels of a topic filter, as in Mosquitto. It limits the depth of the filter tree.
 pub const MAX_FILTER_LEVELS: usize = 200;
 
-/// Limits of the broker for one client. The defaults are those of Mosquitto 2, so that both can be compared.
+/// A mebibyte.
+const MIB: u64 = 1 << 20;
+
+/// Limits of the broker, most of them for one client. The defaults are those of Mosquitto 2, so that both can be compared,
+/// except that Mosquitto does not limit bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BrokerLimits {
     /// Maximum number of messages at QoS 1 and 2 in flight to a client without a receive maximum; default 20.
@@ -25,6 +29,21 @@ pub struct BrokerLimits {
     /// keepalive, or with none, gets this one as Server Keep Alive. Clients of 3.1.1 keep theirs, because the
     /// protocol has no such property.
     pub keep_alive: Option<NonZeroU16>,
+    /// Bytes of the messages at QoS 1 and 2 in flight to one client and queued for it; default 16 MiB. An empty queue
+    /// takes a message of any size.
+    pub queued_bytes: u64,
+    /// Bytes of all messages that are in flight to clients or queued for them, each counted once; default 256 MiB.
+    pub stored_bytes: u64,
+    /// Bytes of all retained messages; default 64 MiB.
+    pub retained_bytes: u64,
+    /// Bytes of the retained messages that one client published; default 16 MiB.
+    pub client_retained_bytes: u64,
+    /// Bytes of all subscriptions; default 256 MiB.
+    pub subscription_bytes: u64,
+    /// Bytes of the subscriptions of one client; default 16 MiB.
+    pub client_subscription_bytes: u64,
+    /// Bytes of all sessions, with their client identifiers and wills; default 128 MiB.
+    pub session_bytes: u64,
 }
 
 impl Default for BrokerLimits {
@@ -36,6 +55,13 @@ impl Default for BrokerLimits {
             queue_qos_0: false,
             receive_maximum: twenty,
             keep_alive: None,
+            queued_bytes: 16 * MIB,
+            stored_bytes: 256 * MIB,
+            retained_bytes: 64 * MIB,
+            client_retained_bytes: 16 * MIB,
+            subscription_bytes: 256 * MIB,
+            client_subscription_bytes: 16 * MIB,
+            session_bytes: 128 * MIB,
         }
     }
 }

@@ -4,6 +4,7 @@ use super::counters::DropReason;
 use super::inflight::AckOutcome;
 use super::packet::{Ack, AckStep, PacketId, Publish, Reply};
 use super::reason::{AckReason, CloseReason};
+use super::retained::RetainedFull;
 use super::session::{Session, SessionKey};
 use super::{Broker, Replies};
 use crate::message::Qos;
@@ -27,11 +28,13 @@ impl<C: Copy + Ord> Broker<C> {
         }
         match (publish.message.qos, publish.packet_id) {
             (Qos::AtMostOnce, _) => {
-                self.distribute(publish.message, Some(key), now, replies);
+                // A refusal is only counted, because there is no answer.
+                let _ = self.distribute(publish.message, Some(key), now, replies);
             }
             (Qos::AtLeastOnce, Some(id)) => {
-                let wanted = self.distribute(publish.message, Some(key), now, replies);
-                self.answer(key, AckStep::PubAck, id, ack_reason(wanted), replies);
+                let outcome = self.distribute(publish.message, Some(key), now, replies);
+                let reason = self.ack_reason(key, &outcome);
+                self.answer(key, AckStep::PubAck, id, reason, replies);
             }
             (Qos::ExactlyOnce, Some(id)) => self.receive_qos_2(key, id, publish, now, replies),
             // [MQTT-2.2.1-3]
@@ -68,8 +71,26 @@ impl<C: Copy + Ord> Broker<C> {
             // The client exceeds the receive maximum of the broker (section 3.3.4).
             return self.close(key, CloseReason::ReceiveMaximumExceeded, now, replies);
         }
-        let wanted = !is_new || self.distribute(publish.message, Some(key), now, replies);
-        self.answer(key, AckStep::PubRec, id, ack_reason(wanted), replies);
+        let outcome =
+            if is_new { self.distribute(publish.message, Some(key), now, replies) } else { Ok(true) };
+        let reason = self.ack_reason(key, &outcome);
+        if reason.is_error()
+            && let Some(session) = self.sessions.get_mut(key)
+        {
+            // An error in PUBREC ends the exchange (section 4.3.3).
+            session.incoming.release(id);
+        }
+        self.answer(key, AckStep::PubRec, id, reason, replies);
+    }
+
+    /// Reason code for a publication. 3.1.1 cannot refuse one, so there it is acknowledged, and the refusal counted.
+    fn ack_reason(&self, key: SessionKey, outcome: &Result<bool, RetainedFull>) -> AckReason {
+        match outcome {
+            Ok(true) => AckReason::Success,
+            Ok(false) => AckReason::NoMatchingSubscribers,
+            Err(RetainedFull) if self.protocol_of(key) == Some(Protocol::V4) => AckReason::Success,
+            Err(RetainedFull) => AckReason::QuotaExceeded,
+        }
     }
 
     /// Handles an acknowledgement of a client.
@@ -104,8 +125,4 @@ impl<C: Copy + Ord> Broker<C> {
             replies.push((id, Reply::Ack(Ack { step, packet_id, reason })));
         }
     }
-}
-
-fn ack_reason(wanted: bool) -> AckReason {
-    if wanted { AckReason::Success } else { AckReason::NoMatchingSubscribers }
 }

@@ -3,12 +3,20 @@
 use std::collections::VecDeque;
 
 use super::stored::StoredMessage;
+use crate::budget::Lease;
 use crate::time::Time;
+
+/// A message with its bytes in the budget of its client.
+#[derive(Debug)]
+pub(crate) struct QueuedMessage {
+    pub(crate) stored: StoredMessage,
+    pub(crate) _share: Lease,
+}
 
 /// FIFO queue of messages with a limit.
 #[derive(Debug)]
 pub(crate) struct Queue {
-    waiting: VecDeque<StoredMessage>,
+    waiting: VecDeque<QueuedMessage>,
     limit: usize,
     /// No message in the queue expires before this.
     next_expiry: Option<Time>,
@@ -32,16 +40,16 @@ impl Queue {
         self.waiting.len() >= self.limit
     }
 
-    pub(crate) fn push(&mut self, stored: StoredMessage) -> Result<(), Full> {
+    pub(crate) fn push(&mut self, queued: QueuedMessage) -> Result<(), Full> {
         if self.is_full() {
             return Err(Full);
         }
-        self.next_expiry = [self.next_expiry, stored.expires_at].into_iter().flatten().min();
-        self.waiting.push_back(stored);
+        self.next_expiry = [self.next_expiry, queued.stored.expires_at].into_iter().flatten().min();
+        self.waiting.push_back(queued);
         Ok(())
     }
 
-    pub(crate) fn pop(&mut self) -> Option<StoredMessage> {
+    pub(crate) fn pop(&mut self) -> Option<QueuedMessage> {
         self.waiting.pop_front()
     }
 
@@ -51,13 +59,13 @@ impl Queue {
             return 0;
         }
         let before = self.waiting.len();
-        self.waiting.retain(|stored| !stored.is_expired(now));
-        self.next_expiry = self.waiting.iter().filter_map(|stored| stored.expires_at).min();
+        self.waiting.retain(|queued| !queued.stored.is_expired(now));
+        self.next_expiry = self.waiting.iter().filter_map(|queued| queued.stored.expires_at).min();
         (before - self.waiting.len()) as u64
     }
 
     /// Removes and returns all messages in order.
-    pub(crate) fn take_all(&mut self) -> impl Iterator<Item = StoredMessage> + use<> {
+    pub(crate) fn take_all(&mut self) -> impl Iterator<Item = QueuedMessage> + use<> {
         self.next_expiry = None;
         std::mem::take(&mut self.waiting).into_iter()
     }

@@ -14,6 +14,8 @@ pub enum AckReason {
     NotAuthorized,
     /// 0x92: the packet identifier is not in use.
     PacketIdNotFound,
+    /// 0x97: the message is to be retained and exceeds a limit of the broker.
+    QuotaExceeded,
     /// 0x95: the packet exceeds the client's maximum packet size [MQTT-3.1.2-25]. Reported by the transport;
     /// not on the wire.
     PacketTooLarge,
@@ -28,6 +30,7 @@ impl AckReason {
             Self::Unspecified => 0x80,
             Self::NotAuthorized => 0x87,
             Self::PacketIdNotFound => 0x92,
+            Self::QuotaExceeded => 0x97,
             Self::PacketTooLarge => 0x95,
         }
     }
@@ -114,6 +117,9 @@ pub enum ConnectRefusal {
     /// 0x95: a packet larger than the broker's maximum.
     #[error("packet too large")]
     PacketTooLarge,
+    /// 0x97, on 3.1.1 0x03: the sessions and wills take as many bytes as the broker may store.
+    #[error("the broker's store of sessions and wills is full")]
+    QuotaExceeded,
 }
 
 impl ConnectRefusal {
@@ -128,6 +134,7 @@ impl ConnectRefusal {
             Self::BadAuthenticationMethod => 0x8C,
             Self::TopicNameInvalid => 0x90,
             Self::PacketTooLarge => 0x95,
+            Self::QuotaExceeded => 0x97,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Session state of one client, which may outlive its connections [MQTT-4.1].
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use super::inflight::{Incoming, Outgoing};
 use super::limits::BrokerLimits;
 use super::packet::{Connect, NEVER};
 use super::will::PendingWill;
+use crate::budget::{ByteBudget, Lease};
 use crate::message::Will;
 use crate::protocol::Protocol;
 use crate::time::Time;
@@ -40,11 +41,31 @@ pub(super) struct Session<C> {
     /// The will of the connection that ended last.
     pub(super) pending_will: Option<PendingWill>,
     /// Filters as sent by the client, needed to remove them from the tree.
-    pub(super) filters: BTreeSet<TopicFilter>,
+    pub(super) filters: BTreeMap<TopicFilter, SubscriptionLease>,
+    /// Bytes of the filters.
+    pub(super) filter_budget: ByteBudget,
+    /// Bytes of the session and of its will in the budget of all sessions.
+    _lease: Lease,
+    pub(super) will_lease: Option<Lease>,
     pub(super) outgoing: Outgoing,
     pub(super) incoming: Incoming,
     /// Time of the scheduled wakeup.
     pub(super) wake_at: Option<Time>,
+}
+
+/// Bytes of a subscription in the budgets of its client and of all clients.
+#[derive(Debug)]
+pub(super) struct SubscriptionLease {
+    pub(super) _of_client: Lease,
+    pub(super) _of_all: Lease,
+}
+
+/// Bytes of a session without its client identifier.
+const SESSION_BYTES: usize = 1_024;
+
+/// Bytes of a session with this client identifier.
+pub(super) fn session_bytes(client_id: &str) -> usize {
+    SESSION_BYTES + client_id.len()
 }
 
 /// Present connection of a session.
@@ -58,7 +79,7 @@ pub(super) struct Connection<C> {
 }
 
 impl<C: Copy> Session<C> {
-    pub(super) fn new(client_id: Arc<str>, limits: &BrokerLimits) -> Self {
+    pub(super) fn new(client_id: Arc<str>, limits: &BrokerLimits, lease: Lease) -> Self {
         Self {
             client_id,
             protocol: Protocol::default(),
@@ -66,8 +87,11 @@ impl<C: Copy> Session<C> {
             expiry: 0,
             ends_at: None,
             pending_will: None,
-            filters: BTreeSet::new(),
-            outgoing: Outgoing::new(limits.queued),
+            filters: BTreeMap::new(),
+            filter_budget: ByteBudget::new(limits.client_subscription_bytes),
+            _lease: lease,
+            will_lease: None,
+            outgoing: Outgoing::new(limits.queued, limits.queued_bytes),
             incoming: Incoming::default(),
             wake_at: None,
         }

@@ -3,7 +3,7 @@
 use super::filter::ParsedFilter;
 use super::packet::{PacketId, Reply, RetainHandling, SubAck, Subscribe, SubscribeOptions, Unsubscribe};
 use super::reason::{CloseReason, SubscribeRefusal};
-use super::session::{Session, SessionKey};
+use super::session::{Session, SessionKey, SubscriptionLease};
 use super::stored::StoredMessage;
 use super::subscriptions::Grant;
 use super::{Broker, Replies};
@@ -47,6 +47,7 @@ impl<C: Copy + Ord> Broker<C> {
         let parts = ParsedFilter::parse(&filter)?;
         let SubscribeOptions { qos, no_local, retain_as_published, .. } = options;
         let grant = Grant { qos, no_local, retain_as_published, identifier };
+        let lease = self.lease_subscription(key, &filter)?;
         let is_new = self.subscriptions.insert(parts, key, grant);
         let wanted = match options.retain_handling {
             RetainHandling::Always => true,
@@ -59,10 +60,29 @@ impl<C: Copy + Ord> Broker<C> {
                 self.retained.find(&filter, now).into_iter().map(|stored| grant.apply_to_retained(stored)),
             );
         }
-        if let Some(session) = self.sessions.get_mut(key) {
-            session.filters.insert(filter);
+        if let (Some(session), Some(lease)) = (self.sessions.get_mut(key), lease) {
+            session.filters.insert(filter, lease);
         }
         Ok(qos)
+    }
+
+    /// Takes the bytes of a new subscription. `None` for one that exists.
+    fn lease_subscription(
+        &self,
+        key: SessionKey,
+        filter: &TopicFilter,
+    ) -> Result<Option<SubscriptionLease>, SubscribeRefusal> {
+        let Some(session) = self.sessions.get(key) else { return Ok(None) };
+        if session.filters.contains_key(filter) {
+            return Ok(None);
+        }
+        let bytes = subscription_bytes(filter.as_str());
+        let Some(_of_client) = session.filter_budget.take(bytes) else {
+            self.subscription_budget.refuse();
+            return Err(SubscribeRefusal::QuotaExceeded);
+        };
+        let _of_all = self.subscription_budget.take(bytes).ok_or(SubscribeRefusal::QuotaExceeded)?;
+        Ok(Some(SubscriptionLease { _of_client, _of_all }))
     }
 
     fn acknowledge_subscription(
@@ -87,7 +107,7 @@ impl<C: Copy + Ord> Broker<C> {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let mut existed = Vec::with_capacity(unsubscribe.filters.len());
         for filter in &unsubscribe.filters {
-            existed.push(session.filters.remove(filter));
+            existed.push(session.filters.remove(filter).is_some());
             if let Ok(parts) = ParsedFilter::parse(filter) {
                 self.subscriptions.remove(parts, key);
             }
@@ -107,6 +127,13 @@ impl Grant {
         stored.subscription_id = self.identifier;
         stored
     }
+}
+
+/// Bytes of a subscription: each level of its filter may need a node of the tree.
+fn subscription_bytes(filter: &str) -> usize {
+    const FIXED: usize = 512;
+    const LEVEL: usize = 512;
+    FIXED + 2 * filter.len() + LEVEL * filter.split('/').count()
 }
 
 fn is_shared(filter: &TopicFilter) -> bool {

@@ -19,11 +19,24 @@ pub struct ClientOptions {
     /// Maximum number of messages at QoS 1 and 2 queued in a client in addition to those in flight; at least 1,
     /// default 100. Further messages are refused.
     pub queued: usize,
+    /// Bytes of the messages at QoS 1 and 2 in flight and queued; default 8 MiB. Further messages are refused, but an
+    /// empty queue takes a message of any size.
+    pub queued_bytes: u64,
+    /// Bytes of the unread messages; default 8 MiB. Later messages at QoS 0 are lost.
+    pub unread_bytes: usize,
 }
 
 impl Default for ClientOptions {
     fn default() -> Self {
         let inflight = NonZeroU16::MIN.saturating_add(19);
-        Self { keep_alive: 10, session_expiry: 0, unread: 1_000, inflight, queued: 100 }
+        Self {
+            keep_alive: 10,
+            session_expiry: 0,
+            unread: 1_000,
+            inflight,
+            queued: 100,
+            queued_bytes: 8 << 20,
+            unread_bytes: 8 << 20,
+        }
     }
 }

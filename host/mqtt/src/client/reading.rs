@@ -29,10 +29,16 @@ impl Client {
     /// Buffers a packet while the client is silent. Messages at QoS 0 are lost when the buffer is full; the
     /// broker's window limits the others.
     fn buffer_unread<E: From<ClientEvent>>(&mut self, reply: Reply, out: &mut Outbox<E>) {
-        let can_be_lost = matches!(&reply, Reply::Publish(publish) if publish.packet_id.is_none());
-        if can_be_lost && self.unread.len() >= self.options.unread {
+        let bytes = match &reply {
+            Reply::Publish(publish) if publish.packet_id.is_none() => publish.message.footprint(),
+            _ => 0,
+        };
+        let is_full = self.unread.len() >= self.options.unread
+            || self.unread_bytes.saturating_add(bytes) > self.options.unread_bytes;
+        if bytes > 0 && is_full {
             out.lost += 1;
         } else {
+            self.unread_bytes += bytes;
             self.unread.push_back(reply);
         }
     }
@@ -64,6 +70,7 @@ impl Client {
             self.probing = true;
             self.ping(RESPONSE_TIMEOUT, now, out);
         }
+        self.unread_bytes = 0;
         for reply in std::mem::take(&mut self.unread) {
             self.read(reply, now, out);
         }
@@ -85,12 +92,9 @@ impl Client {
 
     /// Frees the identifier of a SUBSCRIBE or UNSUBSCRIBE packet.
     fn subscription_answered(&mut self, id: PacketId) {
-        if let Some(at) = self.pending_subscriptions.iter().position(|(pending, _)| *pending == id) {
-            self.pending_subscriptions.remove(at);
+        if let Some(answered) = self.pending_subscriptions.remove(&id) {
+            self.pending_filter_bytes -= answered.filter.as_str().len();
             self.outgoing.release(id);
-        }
-        if self.pending_subscriptions.is_empty() {
-            self.pending_subscriptions = Vec::new();
         }
     }
 

@@ -181,6 +181,7 @@ pub(super) fn publish_from(
 pub(super) fn ack_from(step: AckStep, packet_id: u16, reason: ReasonCode) -> Result<Ack, CloseReason> {
     let reason = match reason {
         ReasonCode::PacketIdentifierNotFound => AckReason::PacketIdNotFound,
+        ReasonCode::QuotaExceeded => AckReason::QuotaExceeded,
         other if u8::from(other) >= 0x80 => AckReason::Unspecified,
         _ => AckReason::Success,
     };

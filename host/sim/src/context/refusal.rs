@@ -25,22 +25,33 @@ pub enum HttpRefusal {
     BodyTooLarge(u32),
 }
 
-/// The subscription limit is reached.
+/// The limit on the number of subscriptions, or on their bytes, is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the device has {0} subscriptions, as many as allowed")]
+#[error("the device has as many subscriptions as allowed: {0}, or fewer with long filters")]
 pub struct TooManySubscriptions(pub u32);
 
 /// Counts of refused requests of a behaviour.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema,
 )]
+#[serde(default)]
 pub struct Refusals {
     /// Messages beyond the publish rate.
     pub publish_rate: u64,
     /// Messages with an invalid topic, that were too large, or had properties that the connection does not support.
     pub publish_invalid: u64,
-    /// Log lines beyond the log rate.
+    /// Log lines beyond the log rate: those of the behaviour, and live those of the host about the device.
     pub log_rate: u64,
+    /// Subscriptions beyond their number or bytes.
+    pub subscriptions: u64,
+    /// Values that did not fit into the state store.
+    pub state: u64,
+    /// Timers beyond their number.
+    pub timers: u64,
+    /// Metrics beyond their number.
+    pub metrics: u64,
+    /// HTTP requests that were too large, or beyond their number.
+    pub http: u64,
 }
 
 impl Refusals {
@@ -49,5 +60,10 @@ impl Refusals {
         self.publish_rate += other.publish_rate;
         self.publish_invalid += other.publish_invalid;
         self.log_rate += other.log_rate;
+        self.subscriptions += other.subscriptions;
+        self.state += other.state;
+        self.timers += other.timers;
+        self.metrics += other.metrics;
+        self.http += other.http;
     }
 }

@@ -8,6 +8,7 @@ use wasmote_mqtt::time::Time;
 use wasmote_mqtt::topic::TopicFilter;
 
 use crate::action::Action;
+use crate::limits::Limits;
 use crate::rng::Stream;
 
 /// State of the MQTT connection, as the device believes it.
@@ -37,6 +38,10 @@ pub(super) struct Connection {
     jitter: Stream,
     queue: VecDeque<Message>,
     queue_limit: usize,
+    queued_bytes: u64,
+    max_queued_bytes: u64,
+    /// Filters that the broker has, as far as the device knows.
+    known_filters: BTreeSet<TopicFilter>,
     /// Filters to subscribe at the next connection.
     pending_subscribes: BTreeSet<TopicFilter>,
     /// Filters to unsubscribe at the next connection.
@@ -44,14 +49,17 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(jitter: Stream, queue_limit: u32) -> Self {
+    pub(super) fn new(jitter: Stream, limits: &Limits) -> Self {
         Self {
             state: ConnectionState::Down("not started".into()),
             reconnect_at: None,
             failures: 0,
             jitter,
             queue: VecDeque::new(),
-            queue_limit: queue_limit as usize,
+            queue_limit: limits.queued_messages as usize,
+            queued_bytes: 0,
+            max_queued_bytes: limits.queued_bytes,
+            known_filters: BTreeSet::new(),
             pending_subscribes: BTreeSet::new(),
             pending_unsubscribes: BTreeSet::new(),
         }
@@ -77,19 +85,27 @@ impl Connection {
 
     /// Queues a message until the next connection. Returns it if the queue is full.
     pub(super) fn enqueue(&mut self, message: Message) -> Result<(), Message> {
-        if self.queue.len() >= self.queue_limit {
+        if !self.has_room(&message) {
             return Err(message);
         }
+        self.queued_bytes += message.footprint() as u64;
         self.queue.push_back(message);
         Ok(())
+    }
+
+    /// Whether a message fits into the queue.
+    fn has_room(&self, message: &Message) -> bool {
+        let bytes = self.queued_bytes.saturating_add(message.footprint() as u64);
+        self.queue.len() < self.queue_limit && (self.queue.is_empty() || bytes <= self.max_queued_bytes)
     }
 
     /// Queues a returned message before later publications: the next connection sends them in the original
     /// order [MQTT-4.6.0-1].
     pub(super) fn requeue(&mut self, message: Message) -> Result<(), Message> {
-        if self.queue.len() >= self.queue_limit {
+        if !self.has_room(&message) {
             return Err(message);
         }
+        self.queued_bytes += message.footprint() as u64;
         let number = |message: &Message| message.origin.as_ref().map(|origin| origin.sequence);
         let place = self.queue.partition_point(|queued| number(queued) <= number(&message));
         self.queue.insert(place, message);
@@ -97,12 +113,14 @@ impl Connection {
     }
 
     pub(super) fn take_queued(&mut self) -> VecDeque<Message> {
+        self.queued_bytes = 0;
         std::mem::take(&mut self.queue)
     }
 
     pub(super) fn subscribe(&mut self, filter: TopicFilter, qos: Qos, actions: &mut Vec<Action>) {
         self.pending_unsubscribes.remove(&filter);
         if self.state == ConnectionState::Up {
+            self.known_filters.insert(filter.clone());
             actions.push(Action::Subscribe(filter, qos));
         } else {
             self.pending_subscribes.insert(filter);
@@ -112,8 +130,10 @@ impl Connection {
     pub(super) fn unsubscribe(&mut self, filter: TopicFilter, actions: &mut Vec<Action>) {
         self.pending_subscribes.remove(&filter);
         if self.state == ConnectionState::Up {
+            self.known_filters.remove(&filter);
             actions.push(Action::Unsubscribe(filter));
-        } else {
+        } else if self.known_filters.contains(&filter) {
+            // A filter that the broker never got needs no UNSUBSCRIBE.
             self.pending_unsubscribes.insert(filter);
         }
     }
@@ -134,6 +154,7 @@ impl Connection {
         if session_present {
             actions.extend(unsubscribes.into_iter().map(Action::Unsubscribe));
         }
+        self.known_filters = wanted.keys().cloned().collect();
         let asked = wanted.iter().filter(|(filter, _)| !session_present || subscribes.contains(*filter));
         actions.extend(asked.map(|(filter, qos)| Action::Subscribe(filter.clone(), *qos)));
     }
@@ -163,6 +184,7 @@ impl Connection {
         self.failures = 0;
         self.pending_subscribes.clear();
         self.pending_unsubscribes.clear();
+        self.queued_bytes = 0;
         let lost = self.queue.len();
         self.queue.clear();
         lost

@@ -14,9 +14,9 @@ impl Device {
         actions: &mut Vec<Action>,
     ) {
         let answered_before = actions.len();
-        // Requests are not deferred by a hang, because the client waits for the answer.
-        if self.is_running() && !self.injector.hangs() {
-            self.dispatch(Event::HttpRequest(ticket, request), now, actions);
+        // Requests are not deferred by a hang or a pause, because the client waits for the answer.
+        if self.is_running() && !self.injector.hangs() && !self.paused {
+            self.dispatch_now(Event::HttpRequest(ticket, request), now, actions);
         }
         let answered = actions[answered_before..]
             .iter()

@@ -80,7 +80,7 @@ impl Device {
             self.outage(OutageTransition::Ended(fault), now, actions);
         }
         for (direction, message) in gone.release_all() {
-            self.forward(DelayedMessage { direction, message }, now, actions);
+            self.forward(DelayedMessage { direction, message, _lease: None }, now, actions);
         }
     }
 

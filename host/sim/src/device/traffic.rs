@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use wasmote_mqtt::budget::Lease;
 use wasmote_mqtt::message::{Message, MessageOrigin, Qos};
 use wasmote_mqtt::topic::Topic;
 
@@ -20,6 +21,8 @@ use crate::notice::{DeviceNotice, DropCause};
 pub(super) struct DelayedMessage {
     pub(super) direction: Direction,
     pub(super) message: Message,
+    /// Its bytes in the budget of delayed messages; `None` while it does not wait.
+    pub(super) _lease: Option<Lease>,
 }
 
 impl DelayedMessage {
@@ -111,14 +114,22 @@ impl Device {
             actions.push(Action::Notice(DeviceNotice::Dropped(topic, DropCause::Fault(fault))));
         }
         for (message, delay) in passed.drain(..) {
-            let delayed = DelayedMessage { direction, message };
+            let mut delayed = DelayedMessage { direction, message, _lease: None };
             if delay.is_zero() {
                 self.forward(delayed, now, actions);
-            } else if self.schedule.len() < self.blueprint.limits.delayed_messages as usize {
-                self.schedule.push(now.run + delay, delayed);
-            } else {
-                self.overflow(delayed, actions);
+                continue;
             }
+            if self.schedule.len() < self.blueprint.limits.delayed_messages as usize {
+                delayed._lease = self.delayed_budget.take(delayed.message.footprint());
+            }
+            if delayed._lease.is_none() {
+                self.overflow(delayed, actions);
+                continue;
+            }
+            if direction == Direction::In {
+                delayed.message.detach_payload();
+            }
+            self.schedule.push(now.run + delay, delayed);
         }
         self.passed = passed;
     }
@@ -216,9 +227,13 @@ impl Device {
             self.ledger.discarded += 1;
             return;
         }
-        if self.injector.hangs() {
+        if self.defers() {
             return self.defer(Event::Message(message), actions);
         }
+        self.receive_now(message, now, actions);
+    }
+
+    pub(super) fn receive_now(&mut self, message: Message, now: Now, actions: &mut Vec<Action>) {
         self.ledger.received += 1;
         // The age of a retained message is not a latency.
         let origin = message.origin.as_ref().filter(|_| !message.retain);
@@ -229,7 +244,7 @@ impl Device {
         }
         let received = DeviceNotice::Received(message.topic.clone(), message.payload.clone(), latency);
         actions.push(Action::Notice(received));
-        self.dispatch(Event::Message(message), now, actions);
+        self.dispatch_now(Event::Message(message), now, actions);
     }
 
     /// Flushes delayed messages at a stop: outbound messages are sent, inbound ones are lost.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use wasmote_mqtt::time::Time;
 
+use super::by_id::ById;
 use super::outage::{Outage, Transition};
 use super::{Fault, FaultId, Kind};
 use crate::digest::{Digest, Encode};
@@ -75,24 +76,27 @@ pub struct BrokerFaults {
     outages: Vec<Outage>,
     /// Failures that were started manually.
     manual: Vec<(FaultId, Failure, Time)>,
+    next_deadline: Option<Time>,
+    condition: Condition,
 }
 
 impl BrokerFaults {
     /// Replaces the faults with the broker faults of a document. A fault with the id and kind of an earlier
     /// one keeps its state. Returns the ends of the removed ones.
     pub fn change(&mut self, faults: &[Arc<Fault>], seed: Seed, now: Time) -> Vec<BrokerTransition> {
-        let mut before = std::mem::take(&mut self.outages);
+        let mut before = ById::new(std::mem::take(&mut self.outages), |outage| &outage.fault);
         for fault in faults {
             let (Some(_), Some(recurrence)) = (fault.model.failure(), fault.model.recurrence()) else {
                 continue;
             };
             let mut outage = Outage::for_fleet(Arc::clone(fault), recurrence, seed, now);
-            if let Some(same) = before.iter().position(|other| other.fault.is_same(fault)) {
-                outage.inherit_state(&before.remove(same));
+            if let Some(same) = before.take(fault) {
+                outage.inherit_state(&same);
             }
             self.outages.push(outage);
         }
-        let over = before.into_iter().filter(|outage| outage.until.is_some());
+        self.summarize();
+        let over = before.into_rest().into_iter().filter(|outage| outage.until.is_some());
         over.filter_map(|outage| transition(&outage.fault, None)).collect()
     }
 
@@ -106,17 +110,40 @@ impl BrokerFaults {
     ) -> BrokerTransition {
         let until = now + lasting;
         self.manual.push((fault.clone(), failure, until));
+        self.summarize();
         BrokerTransition { fault, failure, until: Some(until) }
     }
 
     /// Time at which a failure may begin or end next.
     pub fn next_deadline(&self) -> Option<Time> {
+        self.next_deadline
+    }
+
+    /// Computes the facts that are needed for every packet.
+    fn summarize(&mut self) {
         let drawn = self.outages.iter().filter_map(Outage::next_deadline);
-        drawn.chain(self.manual.iter().map(|(.., until)| *until)).min()
+        self.next_deadline = drawn.chain(self.manual.iter().map(|(.., until)| *until)).min();
+        let drawn = self.outages.iter().filter(|outage| outage.until.is_some());
+        let drawn = drawn.filter_map(|outage| outage.fault.model.failure());
+        let manual = self.manual.iter().map(|(_, failure, _)| *failure);
+        self.condition =
+            drawn.chain(manual).fold(Condition::Up, |condition, failure| match (condition, failure) {
+                (Condition::Down, _) | (_, Failure::Restart { .. }) => Condition::Down,
+                (_, Failure::Pause) => Condition::Paused,
+            });
     }
 
     /// Begins or ends one due failure. Call it until it returns `None`.
     pub fn advance(&mut self, now: Time) -> Option<BrokerTransition> {
+        if self.next_deadline.is_none_or(|due| due > now) {
+            return None;
+        }
+        let transition = self.advance_one(now);
+        self.summarize();
+        transition
+    }
+
+    fn advance_one(&mut self, now: Time) -> Option<BrokerTransition> {
         if let Some(over) = self.manual.iter().position(|(.., until)| *until <= now) {
             let (fault, failure, _) = self.manual.remove(over);
             return Some(BrokerTransition { fault, failure, until: None });
@@ -129,13 +156,7 @@ impl BrokerFaults {
 
     /// Present condition of the broker. `Down` takes precedence over `Paused`.
     pub fn condition(&self) -> Condition {
-        let drawn = self.outages.iter().filter(|outage| outage.until.is_some());
-        let drawn = drawn.filter_map(|outage| outage.fault.model.failure());
-        let manual = self.manual.iter().map(|(_, failure, _)| *failure);
-        drawn.chain(manual).fold(Condition::Up, |condition, failure| match (condition, failure) {
-            (Condition::Down, _) | (_, Failure::Restart { .. }) => Condition::Down,
-            (_, Failure::Pause) => Condition::Paused,
-        })
+        self.condition
     }
 }
 

@@ -6,14 +6,17 @@
 mod rule;
 mod supply;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use wasmote_mqtt::budget::ByteBudget;
 use wasmote_mqtt::device_id::Identity;
 use wasmote_mqtt::message::Message;
 use wasmote_mqtt::time::Time;
 
 use super::battery::BatteryState;
+use super::by_id::ById;
 use super::byte_stream::LinkConditions;
 use super::clock::Skew;
 use super::component::runner::ModelRunner;
@@ -31,6 +34,12 @@ use rule::{Rule, RuleKind, RuleOutcome};
 pub struct Injector {
     rules: Vec<Rule>,
     outages: Vec<Outage>,
+    /// Facts about the outages that are needed for every input.
+    summary: OutageSummary,
+    /// Bytes of the messages that rules hold back.
+    held_budget: ByteBudget,
+    /// Whether a rule may hold messages back, so that the rules are not searched for each message.
+    may_hold: bool,
     batteries: Vec<BatteryState>,
     /// Throttles that are always active.
     throttles: Vec<Throttle>,
@@ -39,6 +48,15 @@ pub struct Injector {
     notices: Vec<DeviceNotice>,
     /// The model that was put aside last, with its trap. A later change of the faults does not forget it.
     disabled_model: Option<Box<(FaultId, Trap)>>,
+}
+
+/// Facts about the outages of a device, computed after each change.
+#[derive(Clone, Copy, Debug, Default)]
+struct OutageSummary {
+    next_deadline: Option<Time>,
+    /// Position of the first active outage that silences the device.
+    silence: Option<usize>,
+    hangs: bool,
 }
 
 /// Begin or end of an outage.
@@ -81,7 +99,20 @@ impl Injector {
         now: Time,
         ledger: &mut Ledger,
     ) -> Self {
-        let mut injector = Self::default();
+        Self::within(ByteBudget::default(), faults, identity, seed, now, ledger)
+    }
+
+    /// Creates the faults that apply to this device, as [`Self::new`] does. The messages that they hold back take their
+    /// bytes from this budget.
+    pub fn within(
+        held_budget: ByteBudget,
+        faults: &[Arc<Fault>],
+        identity: &Identity,
+        seed: Seed,
+        now: Time,
+        ledger: &mut Ledger,
+    ) -> Self {
+        let mut injector = Self { held_budget, ..Self::default() };
         injector.change(faults, identity, seed, now, ledger);
         injector
     }
@@ -99,13 +130,29 @@ impl Injector {
     ) -> Self {
         let mut before = std::mem::take(self);
         self.disabled_model = before.disabled_model.take();
+        self.held_budget = before.held_budget.clone();
+        let in_force: BTreeSet<&FaultId> = faults.iter().map(|fault| &fault.id).collect();
+        ledger.forget_removed(|id| in_force.contains(id));
+        let mut rules = ById::new(before.rules, |rule| &rule.fault);
+        let mut outages = ById::new(before.outages, |outage| &outage.fault);
         for fault in faults {
-            self.add(fault, FaultScope { identity, seed, now }, &mut before, ledger);
+            self.add(fault, FaultScope { identity, seed, now }, (&mut rules, &mut outages), ledger);
         }
-        before
+        self.may_hold = self.rules.iter().any(|rule| !rule.waiting.is_empty());
+        self.summarize();
+        let mut removed = Self { rules: rules.into_rest(), outages: outages.into_rest(), ..before };
+        removed.may_hold = true;
+        removed.summarize();
+        removed
     }
 
-    fn add(&mut self, fault: &Arc<Fault>, scope: FaultScope<'_>, before: &mut Self, ledger: &mut Ledger) {
+    fn add(
+        &mut self,
+        fault: &Arc<Fault>,
+        scope: FaultScope<'_>,
+        (rules, outages): (&mut ById<Rule>, &mut ById<Outage>),
+        ledger: &mut Ledger,
+    ) {
         let FaultScope { identity, seed, now } = scope;
         let stream = || seed.stream(&identity.id, &format!("fault/{}", fault.id));
         let kind = match &fault.model {
@@ -132,7 +179,7 @@ impl Injector {
         };
         let gate = fault.model.recurrence().map(|recurrence| {
             let mut outage = Outage::new(Arc::clone(fault), recurrence, identity, seed, now);
-            if let Some(same) = take(&mut before.outages, |other| other.fault.is_same(fault)) {
+            if let Some(same) = outages.take(fault) {
                 outage.inherit_state(&same);
             }
             self.outages.push(outage);
@@ -140,8 +187,8 @@ impl Injector {
         });
         let slot = ledger.slot(&fault.id);
         if let Some(kind) = kind {
-            let mut rule = Rule::new(Arc::clone(fault), slot, kind, gate);
-            if let Some(same) = take(&mut before.rules, |other| other.fault.is_same(fault)) {
+            let mut rule = Rule::new(Arc::clone(fault), slot, kind, gate, self.held_budget.clone());
+            if let Some(same) = rules.take(fault) {
                 rule.inherit_state(same);
             }
             self.rules.push(rule);
@@ -185,6 +232,7 @@ impl Injector {
         });
         self.disabled_model = disabled.or(self.disabled_model.take());
         self.notices.append(&mut outcome.notices);
+        self.may_hold |= outcome.held;
         // A message is not lost while one of its copies is held back.
         outcome.dropped_by.filter(|_| !outcome.held)
     }
@@ -201,7 +249,7 @@ impl Injector {
 
     /// Whether a held message has been overtaken often enough.
     pub fn has_releasable(&self) -> bool {
-        self.rules.iter().any(|rule| rule.waiting.has_releasable())
+        self.may_hold && self.rules.iter().any(|rule| rule.waiting.has_releasable())
     }
 
     /// Releases one message that has been overtaken or has timed out. Call it until it returns `None`.
@@ -211,8 +259,14 @@ impl Injector {
         ledger: &mut Ledger,
         passed: &mut Vec<(Message, Duration)>,
     ) -> Option<Released> {
+        if !self.may_hold {
+            return None;
+        }
         let take = |(at, rule): (usize, &mut Rule)| Some((at, rule.waiting.take_due(now)?));
-        let (at, held) = self.rules.iter_mut().enumerate().find_map(take)?;
+        let Some((at, held)) = self.rules.iter_mut().enumerate().find_map(take) else {
+            self.may_hold = self.rules.iter().any(|rule| !rule.waiting.is_empty());
+            return None;
+        };
         let (direction, message, first) = (held.direction, held.message, passed.len());
         passed.push((message.clone(), held.delay));
         let dropped_by = self.judge_from(at + 1, direction, now, first, ledger, passed);
@@ -233,22 +287,44 @@ impl Injector {
 
     /// Number of held messages in one direction.
     pub fn held(&self, direction: Direction) -> usize {
-        self.rules.iter().map(|rule| rule.waiting.count(direction)).sum()
+        let held = self.rules.iter().filter(|_| self.may_hold);
+        held.map(|rule| rule.waiting.count(direction)).sum()
     }
 
     /// Time at which the next held message times out.
     pub fn next_release(&self) -> Option<Time> {
-        self.rules.iter().filter_map(|rule| rule.waiting.next_due()).min()
+        let held = self.rules.iter().filter(|_| self.may_hold);
+        held.filter_map(|rule| rule.waiting.next_due()).min()
     }
 
     /// Time at which an outage may begin or end next.
     pub fn next_deadline(&self) -> Option<Time> {
-        self.outages.iter().filter_map(Outage::next_deadline).min()
+        self.summary.next_deadline
+    }
+
+    fn summarize(&mut self) {
+        let mut summary = OutageSummary::default();
+        for (at, outage) in self.outages.iter().enumerate() {
+            let deadlines = [summary.next_deadline, outage.next_deadline()];
+            summary.next_deadline = deadlines.into_iter().flatten().min();
+            if outage.until.is_some() && outage.fault.model.silences() {
+                summary.silence = summary.silence.or(Some(at));
+                summary.hangs |= matches!(outage.fault.model, Model::Hang(_));
+            }
+        }
+        self.summary = summary;
     }
 
     /// Begins or ends one due outage. Call it until it returns `None`.
     pub fn advance(&mut self, now: Time, ledger: &mut Ledger) -> Option<OutageTransition> {
-        self.outages.iter_mut().find_map(|outage| {
+        if self.summary.next_deadline.is_none_or(|due| due > now) {
+            return None;
+        }
+        let transition = self.outages.iter_mut().find_map(|outage| {
+            // Most outages are not due.
+            if outage.next_deadline().is_none_or(|due| due > now) {
+                return None;
+            }
             let fault = Arc::clone(&outage.fault);
             match outage.advance(now)? {
                 Transition::Ended => Some(OutageTransition::Ended(fault)),
@@ -261,7 +337,9 @@ impl Injector {
                     Some(OutageTransition::Began(fault, until))
                 }
             }
-        })
+        });
+        self.summarize();
+        transition
     }
 
     /// Ends one hang, as a restart does. Call it until it returns `None`.
@@ -271,6 +349,7 @@ impl Injector {
             let ended = outage.end_early(now);
             ended.then(|| Arc::clone(&outage.fault))
         });
+        self.summarize();
         hang.map(OutageTransition::Ended)
     }
 
@@ -304,21 +383,11 @@ impl Injector {
 
     /// An active silence, if any.
     pub fn silence(&self) -> Option<&FaultId> {
-        self.holding(Model::silences)
+        self.summary.silence.map(|at| &self.outages[at].fault.id)
     }
 
     /// Whether the behaviour hangs.
     pub fn hangs(&self) -> bool {
-        self.holding(|model| matches!(model, Model::Hang(_))).is_some()
+        self.summary.hangs
     }
-
-    fn holding(&self, is: impl Fn(&Model) -> bool) -> Option<&FaultId> {
-        let holds = |outage: &&Outage| outage.until.is_some() && is(&outage.fault.model);
-        self.outages.iter().find(holds).map(|outage| &outage.fault.id)
-    }
-}
-
-fn take<T>(things: &mut Vec<T>, is: impl FnMut(&T) -> bool) -> Option<T> {
-    let at = things.iter().position(is)?;
-    Some(things.remove(at))
 }

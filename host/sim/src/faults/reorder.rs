@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use wasmote_mqtt::budget::{ByteBudget, Lease};
 use wasmote_mqtt::message::Message;
 use wasmote_mqtt::time::Time;
 
@@ -80,7 +81,7 @@ pub struct Reorder {
 }
 
 /// A message that is held back.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct HeldMessage {
     pub(super) direction: Direction,
     pub(super) message: Message,
@@ -89,6 +90,8 @@ pub(super) struct HeldMessage {
     /// Number of messages that have yet to pass it.
     pub(super) others: u32,
     pub(super) until: Time,
+    /// Its bytes in the budget of the held messages.
+    pub(super) _lease: Option<Lease>,
 }
 
 impl HeldMessage {
@@ -103,26 +106,36 @@ impl HeldMessage {
 
 /// Messages that one fault holds back on one device, oldest first.
 #[derive(Debug, Default)]
-pub(super) struct HeldMessages(Vec<HeldMessage>);
+pub(super) struct HeldMessages(Vec<HeldMessage>, ByteBudget);
 
 impl HeldMessages {
+    /// No messages, with a budget for the bytes of later ones.
+    pub(super) fn new(budget: ByteBudget) -> Self {
+        Self(Vec::new(), budget)
+    }
+
     /// Maximum number of held messages. Further ones continue at once, which bounds the memory.
     const CAPACITY: usize = 1_000;
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether one more message can be held back.
-    pub(super) fn has_room(&self) -> bool {
-        self.0.len() < Self::CAPACITY
+    pub(super) fn has_room(&self, message: &Message) -> bool {
+        self.0.len() < Self::CAPACITY && self.1.has_room(message.footprint())
     }
 
     /// Replaces `HoldBack` with `Pass` if no more message can be held.
-    pub(super) fn admit(&self, verdict: Verdict) -> Verdict {
+    pub(super) fn admit(&self, verdict: Verdict, message: &Message) -> Verdict {
         match verdict {
-            Verdict::HoldBack { .. } if !self.has_room() => Verdict::Pass,
+            Verdict::HoldBack { .. } if !self.has_room(message) => Verdict::Pass,
             other => other,
         }
     }
 
-    pub(super) fn hold(&mut self, held: HeldMessage) {
+    pub(super) fn hold(&mut self, mut held: HeldMessage) {
+        held._lease = Some(self.1.force(held.message.footprint()));
         self.0.push(held);
     }
 

@@ -17,6 +17,8 @@ pub(super) struct LinkQueue<T> {
     bytes: u64,
     /// Number of packets at QoS 0 that wait at the sender, because the buffer is full.
     overflow: usize,
+    /// Bytes of these packets.
+    overflow_bytes: u64,
     max_overflow: usize,
     /// Remainder of the first packet, in billionths of a byte.
     remaining: u128,
@@ -31,6 +33,9 @@ struct QueuedPacket<T> {
     overflow: bool,
 }
 
+/// Maximum number of bytes of packets at QoS 0 that wait at the sender.
+const MAX_OVERFLOW_BYTES: u64 = 8 << 20;
+
 const BILLION: u128 = 1_000_000_000;
 
 impl<T> LinkQueue<T> {
@@ -40,6 +45,7 @@ impl<T> LinkQueue<T> {
             waiting: VecDeque::new(),
             bytes: 0,
             overflow: 0,
+            overflow_bytes: 0,
             max_overflow,
             remaining: 0,
             updated_at: Time::ZERO,
@@ -62,10 +68,14 @@ impl<T> LinkQueue<T> {
         let fits =
             self.waiting.is_empty() || self.bytes.saturating_add(bytes) <= self.conditions.buffer_bytes();
         let overflow = droppable && !fits;
-        if overflow && self.overflow >= self.max_overflow {
+        let more = if overflow { bytes } else { 0 };
+        let is_full = self.overflow >= self.max_overflow
+            || self.overflow > 0 && self.overflow_bytes.saturating_add(more) > MAX_OVERFLOW_BYTES;
+        if overflow && is_full {
             return Err(packet);
         }
         self.overflow += usize::from(overflow);
+        self.overflow_bytes += more;
         self.bytes += bytes;
         self.waiting.push_back(QueuedPacket { packet, bytes, overflow });
         if self.waiting.len() == 1 {
@@ -120,6 +130,7 @@ impl<T> LinkQueue<T> {
     fn subtract(&mut self, queued: &QueuedPacket<T>) {
         self.bytes -= queued.bytes;
         self.overflow -= usize::from(queued.overflow);
+        self.overflow_bytes -= if queued.overflow { queued.bytes } else { 0 };
     }
 
     /// Whether the queue contains a matching packet.

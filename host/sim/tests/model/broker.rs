@@ -7,6 +7,7 @@
 //! * `scenarios`: expected behaviour, one file for each topic.
 //! * `model`: tests of the model only, such as exact timing.
 
+mod bounds;
 mod broker_under_test;
 mod clients;
 mod in_process;

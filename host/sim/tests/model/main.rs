@@ -1,6 +1,7 @@
 //! Tests of the model: distributions, determinism and balanced message counts.
 
 mod battery;
+mod bounds;
 mod broker;
 mod changes;
 mod client;

@@ -22,6 +22,10 @@ use crate::stream::{ByteStream, Received, StreamError};
 const MAX_WRITE: usize = 64 << 10;
 /// Maximum length of the queue for messages at QoS 0. Further ones are refused.
 const MAX_WAITING: usize = 100;
+/// Number of bytes of the queue at which messages at QoS 0 are refused.
+const MAX_WAITING_BYTES: usize = 8 << 20;
+/// Length of the queue from which its bytes are counted.
+const MIN_MEASURED: usize = 16;
 
 pub(super) struct OpenSocket {
     pub(super) link: ConnectionId,
@@ -77,7 +81,14 @@ impl OpenSocket {
 
     /// Whether a message at QoS 0 has to be refused.
     pub(super) fn is_full(&self) -> bool {
+        let bytes = |request: &Request| match request {
+            Request::Publish(publish) => publish.message.footprint(),
+            _ => 0,
+        };
+        // A short queue is small enough without a look at its messages.
         self.queue.len() >= MAX_WAITING
+            || (self.queue.len() >= MIN_MEASURED
+                && self.queue.iter().map(bytes).sum::<usize>() >= MAX_WAITING_BYTES)
     }
 
     fn closed_before_connack(&self, dialer: &Dialer) -> String {

@@ -4,9 +4,10 @@ use std::collections::{BTreeSet, VecDeque};
 use std::num::NonZeroU16;
 
 use crate::broker::packet::{Ack, AckStep, PacketId, Publish};
-use crate::broker::queue::{Full, Queue};
+use crate::broker::queue::{Full, Queue, QueuedMessage};
 use crate::broker::reason::AckReason;
-use crate::broker::stored::StoredMessage;
+use crate::broker::stored::{COPY_BYTES, StoredMessage};
+use crate::budget::ByteBudget;
 use crate::message::{Message, Qos};
 use crate::time::Time;
 
@@ -19,6 +20,8 @@ pub(crate) struct Outgoing {
     /// Number of messages in flight that count against the window.
     in_window: usize,
     queue: Queue,
+    /// Bytes of the messages in flight and in the queue.
+    budget: ByteBudget,
     /// Send window: most messages in flight [MQTT-3.3.4-7], [MQTT-3.3.4-9].
     window: NonZeroU16,
     last_id: u16,
@@ -28,7 +31,7 @@ pub(crate) struct Outgoing {
 #[derive(Debug)]
 struct InflightMessage {
     id: PacketId,
-    stored: StoredMessage,
+    queued: QueuedMessage,
     state: InflightState,
     /// Whether the message was published on the present connection, and so counts against the window.
     in_window: bool,
@@ -58,12 +61,14 @@ pub(crate) enum AckOutcome {
 }
 
 impl Outgoing {
-    pub(crate) fn new(queued: usize) -> Self {
+    /// An empty queue for this number of messages, whose messages and those in flight have this number of bytes.
+    pub(crate) fn new(queued: usize, bytes: u64) -> Self {
         Self {
             inflight: VecDeque::new(),
             ids: BTreeSet::new(),
             in_window: 0,
             queue: Queue::new(queued),
+            budget: ByteBudget::new(bytes),
             window: NonZeroU16::MAX,
             last_id: 0,
         }
@@ -78,15 +83,20 @@ impl Outgoing {
         self.inflight.is_empty() && self.queue.len() == 0
     }
 
-    /// Whether another message can be queued now.
-    pub(crate) fn has_room(&self) -> bool {
-        !self.queue.is_full()
+    /// Whether this message can be queued now.
+    pub(crate) fn has_room(&self, message: &Message) -> bool {
+        !self.queue.is_full() && (self.is_empty() || self.budget.has_room(bytes(message)))
     }
 
-    /// Queues a message. Expired messages are removed first; their number is returned.
+    /// Queues a message. Expired messages are removed first if there is no room; their number is returned. An
+    /// empty queue takes a message of any size.
     pub(crate) fn enqueue(&mut self, stored: StoredMessage, now: Time) -> (u64, Result<(), Full>) {
-        let expired = if self.queue.is_full() { self.queue.purge(now) } else { 0 };
-        (expired, self.queue.push(stored))
+        let expired = if self.has_room(&stored.message) { 0 } else { self.queue.purge(now) };
+        if !self.has_room(&stored.message) {
+            return (expired, Err(Full));
+        }
+        let _share = self.budget.force(bytes(&stored.message));
+        (expired, self.queue.push(QueuedMessage { stored, _share }))
     }
 
     /// Sends messages in order as far as the window allows [MQTT-4.6.0-5]. Returns the number of messages
@@ -103,22 +113,22 @@ impl Outgoing {
         }
         let mut expired = 0;
         while room > 0 && self.inflight.len() < usize::from(self.window.get()) && self.has_ids() {
-            let Some(stored) = self.queue.pop() else { break };
-            if stored.is_expired(now) {
+            let Some(queued) = self.queue.pop() else { break };
+            if queued.stored.is_expired(now) {
                 expired += 1;
-            } else if stored.message.qos == Qos::AtMostOnce {
-                send(publish(&stored, None, now, false));
+            } else if queued.stored.message.qos == Qos::AtMostOnce {
+                send(publish(&queued.stored, None, now, false));
             } else {
                 room -= 1;
-                send(self.begin_delivery(stored, now));
+                send(self.begin_delivery(queued, now));
             }
         }
         expired
     }
 
-    fn begin_delivery(&mut self, stored: StoredMessage, now: Time) -> Publish {
+    fn begin_delivery(&mut self, queued: QueuedMessage, now: Time) -> Publish {
         let entry =
-            InflightMessage { id: self.free_id(), stored, state: InflightState::Published, in_window: true };
+            InflightMessage { id: self.free_id(), queued, state: InflightState::Published, in_window: true };
         let publish = entry.publish(now, false);
         self.inflight.push_back(entry);
         self.in_window += 1;
@@ -153,7 +163,7 @@ impl Outgoing {
     /// Removes and returns a message in flight.
     pub(crate) fn take(&mut self, id: PacketId) -> Option<Message> {
         let at = self.inflight.iter().position(|entry| entry.id == id)?;
-        self.remove(at).map(|entry| entry.stored.message)
+        self.remove(at).map(|entry| entry.queued.stored.message)
     }
 
     /// Resumes the session on a new connection: unacknowledged messages are sent again under their old
@@ -204,8 +214,8 @@ impl Outgoing {
     pub(crate) fn take_all(&mut self) -> impl Iterator<Item = Message> {
         self.ids.clear();
         self.in_window = 0;
-        let in_flight = std::mem::take(&mut self.inflight).into_iter().map(|entry| entry.stored.message);
-        in_flight.chain(self.queue.take_all().map(|stored| stored.message))
+        let in_flight = std::mem::take(&mut self.inflight).into_iter().map(|entry| entry.queued);
+        in_flight.chain(self.queue.take_all()).map(|queued| queued.stored.message)
     }
 
     /// Removes all messages. Returns their number.
@@ -220,7 +230,7 @@ impl Outgoing {
 
 impl InflightMessage {
     fn awaits(&self, step: AckStep) -> bool {
-        match (step, self.stored.message.qos) {
+        match (step, self.queued.stored.message.qos) {
             (AckStep::PubAck, Qos::AtLeastOnce) => self.state == InflightState::Published,
             (AckStep::PubRec, Qos::ExactlyOnce) => self.state != InflightState::Resend,
             (AckStep::PubComp, Qos::ExactlyOnce) => self.state == InflightState::Released,
@@ -229,8 +239,13 @@ impl InflightMessage {
     }
 
     fn publish(&self, now: Time, duplicate: bool) -> Publish {
-        publish(&self.stored, Some(self.id), now, duplicate)
+        publish(&self.queued.stored, Some(self.id), now, duplicate)
     }
+}
+
+/// Bytes of a message in the budget of its client.
+fn bytes(message: &Message) -> usize {
+    COPY_BYTES + message.footprint()
 }
 
 fn publish(stored: &StoredMessage, packet_id: Option<PacketId>, now: Time, duplicate: bool) -> Publish {

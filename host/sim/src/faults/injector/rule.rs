@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use wasmote_mqtt::budget::ByteBudget;
 use wasmote_mqtt::message::Message;
 use wasmote_mqtt::time::Time;
 
@@ -80,8 +81,14 @@ impl Verdict {
 }
 
 impl Rule {
-    pub(super) fn new(fault: Arc<Fault>, slot: usize, kind: RuleKind, gate: Option<usize>) -> Self {
-        Self { fault, slot, kind, gate, waiting: HeldMessages::default() }
+    pub(super) fn new(
+        fault: Arc<Fault>,
+        slot: usize,
+        kind: RuleKind,
+        gate: Option<usize>,
+        budget: ByteBudget,
+    ) -> Self {
+        Self { fault, slot, kind, gate, waiting: HeldMessages::new(budget) }
     }
 
     /// Takes over the state of an earlier rule.
@@ -134,13 +141,17 @@ impl Rule {
                     at += 1;
                 }
                 Verdict::HoldBack { others, at_most } => {
-                    let (message, delay) = passed.remove(at);
+                    let (mut message, delay) = passed.remove(at);
+                    if direction == Direction::In {
+                        message.detach_payload();
+                    }
                     self.waiting.hold(HeldMessage {
                         direction,
                         message,
                         delay,
                         others,
                         until: now + at_most,
+                        _lease: None,
                     });
                     outcome.held = true;
                 }
@@ -166,7 +177,7 @@ impl Rule {
                     true => runner.judge(&ModelInput { now, direction, message }),
                     false => Verdict::Pass,
                 };
-                return self.waiting.admit(verdict);
+                return self.waiting.admit(verdict, message);
             }
         };
         if !self.fault.model.direction().is_some_and(|ways| ways.include(direction)) {
@@ -176,8 +187,13 @@ impl Rule {
             Direction::Out => &mut builtin.outbound,
             Direction::In => &mut builtin.inbound,
         };
-        let mut input =
-            RuleInput { message, now, can_hold: self.waiting.has_room(), rng: &mut builtin.stream, state };
+        let mut input = RuleInput {
+            message,
+            now,
+            can_hold: self.waiting.has_room(message),
+            rng: &mut builtin.stream,
+            state,
+        };
         self.fault.model.judge(&mut input)
     }
 }
