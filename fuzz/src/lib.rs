@@ -14,6 +14,8 @@ pub mod mutate;
 pub mod reference_broker;
 pub mod targets;
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
 /// A property that holds for any bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Target {
@@ -41,8 +43,13 @@ impl Target {
 
     /// Checks one input and the memory that it takes. True if the input was accepted as valid.
     pub fn run(&self, bytes: &[u8]) -> bool {
-        let mut accepted = false;
-        let used = allocation_counter::measure(|| accepted = (self.check)(bytes)).bytes_max;
+        let mut outcome = Ok(false);
+        // The counter does not expect that a panic passes through it.
+        let used = allocation_counter::measure(|| {
+            outcome = catch_unwind(AssertUnwindSafe(|| (self.check)(bytes)));
+        })
+        .bytes_max;
+        let accepted = outcome.unwrap_or_else(|panic| resume_unwind(panic));
         assert!(
             bytes.len() > MEASURED_BYTES || used <= self.memory,
             "{} bytes of input allocated {used} bytes; the limit is {}",

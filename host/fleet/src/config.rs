@@ -30,7 +30,7 @@ use crate::fault_models::FaultModels;
 use crate::fault_set::FaultSet;
 use crate::http_access::HttpAccess;
 use crate::source::{Source, SourceError};
-use crate::topology::{Links, TopologyError, links_of};
+use crate::topology::{Links, MAX_NODES, TopologyError, links_of};
 use fleet_shard::FleetShard;
 use options::GivenOptions;
 use values::{BrokerChoice, LogFormat, Switch};
@@ -112,13 +112,14 @@ impl Group {
         Ok(())
     }
 
-    /// The names of its devices. `id` is the name of the only device, or the prefix before the number of each.
+    /// The names of its devices for a topology; of more than a topology may have, one more. `id` is the name of the only
+    /// device, or the prefix before the number of each.
     pub fn device_names(&self, id: Option<&DeviceId>) -> Vec<String> {
         match (id, self.count) {
             (Some(id), 1) => vec![id.to_string()],
             (id, count) => {
                 let prefix = self.device_prefix(id);
-                (0..count).map(|index| format!("{prefix}{index}")).collect()
+                (0..count).take(MAX_NODES + 1).map(|index| format!("{prefix}{index}")).collect()
             }
         }
     }

@@ -150,6 +150,20 @@ pub struct TopologyError {
     pub problem: String,
 }
 
+/// Most devices of one topology.
+pub const MAX_NODES: usize = 100_000;
+
+/// Rejects names beyond [`MAX_NODES`], of which callers need to make only one.
+fn check_size(names: &[String]) -> Result<(), TopologyError> {
+    if names.len() <= MAX_NODES {
+        return Ok(());
+    }
+    let problem = format!(
+        "it links more than {MAX_NODES} devices; use fewer, or several groups with their own topology"
+    );
+    Err(TopologyError::new("", problem))
+}
+
 impl TopologyError {
     fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { field: field.into(), problem: problem.into() }
@@ -202,6 +216,7 @@ impl TopologyEntry {
 
     /// The graph of these devices.
     pub fn graph(&self, names: Vec<String>) -> Result<Graph, TopologyError> {
+        check_size(&names)?;
         let shape = self.checked_kind()?.shape(self, &names)?;
         let nodes = names.len();
         let mut links = shape.links(nodes);
@@ -254,7 +269,10 @@ pub fn links_of(
 /// The links that a configuration's `topology` describes.
 fn parse_links(value: &Value, names: Vec<String>) -> Result<Links, TopologyError> {
     let entry = match value {
-        Value::Array(links) => return links_from_pairs(links, &names),
+        Value::Array(links) => {
+            check_size(&names)?;
+            return links_from_pairs(links, &names);
+        }
         Value::String(_) => {
             let kind = serde_json::from_value(value.clone());
             let kind = kind.map_err(|error| TopologyError::new("", explain(&error.to_string())))?;
