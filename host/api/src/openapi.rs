@@ -114,14 +114,16 @@ mod tests {
                     assert!(has(408) && has(431), "{name}");
                     let is_probe = crate::PROBES.contains(&path.as_str());
                     assert!([400, 414, 421, 429].map(has) == [!is_probe; 4], "{name}");
-                    let is_protected = !is_probe && (method != "get" || access.private);
+                    // The safe methods of RFC 9110, 9.2.1.
+                    let is_change = !["get", "head", "options"].contains(&method.as_str());
+                    let is_protected = !is_probe && (is_change || access.private);
                     assert_eq!(
                         operation["security"].is_array(),
                         is_protected && access.token.is_some(),
                         "{name}"
                     );
                     assert_eq!(has(401), is_protected && access.token.is_some(), "{name}");
-                    assert_eq!(has(403), method != "get" || is_protected && access.token.is_none(), "{name}");
+                    assert_eq!(has(403), is_change || is_protected && access.token.is_none(), "{name}");
                     let has_body = operation["requestBody"].is_object();
                     assert!(!has_body || has(413), "{name}");
                 }
