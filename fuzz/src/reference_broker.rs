@@ -473,7 +473,7 @@ impl ReferenceBroker {
         for filter in &unsubscribe.filters {
             let before = session.subscriptions.len();
             session.subscriptions.retain(|it| it.filter != filter.as_str());
-            existed.push(session.subscriptions.len() < before);
+            existed.push(Ok(session.subscriptions.len() < before));
             for shared in &mut self.shared {
                 if split(filter.as_str()) == Some((Some(&shared.group), &shared.pattern)) {
                     shared.members.retain(|(member, _)| *member != session.client);

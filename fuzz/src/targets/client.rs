@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
+use wasmote_mqtt::answer::Disconnection;
 use wasmote_mqtt::broker::packet::{Ack, AckStep, ConnAck, PacketId, Publish, Reply, Request, SubAck};
-use wasmote_mqtt::broker::reason::{AckReason, SubscribeRefusal};
-use wasmote_mqtt::client::Client;
+use wasmote_mqtt::broker::reason::{AckReason, SubscribeRefusal, UnsubscribeRefusal};
 use wasmote_mqtt::client::ids::{ConnectionId, DeviceIndex};
 use wasmote_mqtt::client::options::ClientOptions;
+use wasmote_mqtt::client::{Client, Refusal};
 use wasmote_mqtt::codec::Codec;
 use wasmote_mqtt::codec::client::{ClientCodec, Credentials, Incoming};
 use wasmote_mqtt::device_id::{DeviceId, Identity};
@@ -29,6 +30,7 @@ use wasmote_sim::event::{Event, StopReason};
 use wasmote_sim::faults::Fault;
 use wasmote_sim::faults::document::FaultDocument;
 use wasmote_sim::limits::Limits;
+use wasmote_sim::link::AtMostOnce;
 use wasmote_sim::rng::Seed;
 
 use crate::input::Input;
@@ -62,6 +64,8 @@ pub(super) fn check(bytes: &[u8]) -> bool {
         run.advance(Duration::from_secs(5));
     }
     assert_eq!(run.client.connection(), None, "the connection of a stopped device ends");
+    let in_flight = run.device.in_flight();
+    assert!(run.session_expiry > 0 || in_flight == 0, "{in_flight} messages are in flight without a session");
     run.device.ledger().sent > 0
 }
 
@@ -238,19 +242,27 @@ impl Run {
                         self.settle();
                     }
                 }
-                Incoming::Closed(reason) => return self.lose(&reason),
+                Incoming::Explained(reply, text) => {
+                    self.answered(&reply);
+                    let link = self.client.connection();
+                    if let Some(link) = link {
+                        self.client.receive_explained(link, reply, text, self.now, &mut self.out);
+                        self.settle();
+                    }
+                }
+                Incoming::Closed(end) => return self.lose(end),
             }
         }
         if let Err(reason) = outcome {
-            self.lose(&reason.to_string());
+            self.lose(reason.to_string());
         }
     }
 
-    fn lose(&mut self, reason: &str) {
+    fn lose(&mut self, end: impl Into<Disconnection>) {
         if self.codec.take().is_some() {
             self.connection_ended();
         }
-        self.client.connection_lost(reason.to_owned(), self.now, &mut self.out);
+        self.client.connection_lost(end, self.now, &mut self.out);
         self.settle();
     }
 
@@ -332,6 +344,7 @@ impl Run {
                 break;
             }
         }
+        self.device.count_sent(std::mem::take(&mut self.out.sent));
         let (out, inward) = self.device.waiting();
         let ledger = self.device.ledger();
         assert!(ledger.closes(out, inward), "{ledger:?} does not close with {out} and {inward} waiting");
@@ -372,18 +385,20 @@ impl Run {
             }
             _ => {}
         }
-        let Some(codec) = &mut self.codec else { return };
+        let Some(codec) = &mut self.codec else {
+            // A message at QoS 0 that no socket takes is lost.
+            let refused = |message| DeviceInput::Refused(message, Refusal::Offline);
+            return self.out.inputs.extend(request.into_qos_0_message().map(refused));
+        };
         let mut encoded = BytesMut::new();
         match (codec.encode(&request, Credentials::default(), &mut encoded), request) {
             (Ok(()), request) => {
+                self.out.sent += u64::from(request.is_qos_0());
                 self.assert_decodes(&request, &mut encoded);
                 self.sent(&request);
             }
-            (Err(_), Request::Publish(publish)) => {
-                let link = self.client.connection();
-                if link.is_some() {
-                    self.client.return_unsendable(publish, self.now, &mut self.out);
-                }
+            (Err(why), Request::Publish(publish)) => {
+                self.client.return_unsendable(publish, why, self.now, &mut self.out);
             }
             (Err(error), request) => panic!("{request:?} cannot be sent: {error}"),
         }
@@ -443,7 +458,10 @@ fn reply(input: &mut Input<'_>) -> Reply {
             let granted = [Ok(Qos::AtMostOnce), Ok(Qos::ExactlyOnce), Err(SubscribeRefusal::NotAuthorized)];
             Reply::SubAck(SubAck { packet_id, granted: granted[..=input.below(3)].to_vec() })
         }
-        3 => Reply::UnsubAck(packet_id, vec![input.flag()]),
+        3 => Reply::UnsubAck(
+            packet_id,
+            vec![input.choose(&[Ok(true), Ok(false), Err(UnsubscribeRefusal(0x87))])],
+        ),
         _ => Reply::PingResp,
     }
 }
@@ -454,5 +472,6 @@ fn reason(mut input: Input<'_>) -> AckReason {
         AckReason::Success,
         AckReason::NoMatchingSubscribers,
         AckReason::NotAuthorized,
+        AckReason::Other(0x96),
     ])
 }

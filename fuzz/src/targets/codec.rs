@@ -91,8 +91,8 @@ pub(super) fn from_brokers(bytes: &[u8]) -> bool {
     let accepted = !whole.0.is_empty();
     for incoming in whole.0 {
         match incoming {
-            Incoming::Reply(reply) => round_trip(protocol, reply),
-            Incoming::Closed(reason) => assert!(reason.len() > 10, "`{reason}` says nothing"),
+            Incoming::Reply(reply) | Incoming::Explained(reply, _) => round_trip(protocol, reply),
+            Incoming::Closed(end) => assert!(end.reason.len() > 10, "`{end}` says nothing"),
         }
     }
     accepted

@@ -56,7 +56,8 @@ Events of devices go to stderr (RUST_LOG sets the level), the line of totals to 
 
 Exit codes: 0 done, also if Ctrl-C or SIGTERM ends a run without --duration; \
 1 failed, also if no device ever ran or was connected, or if all had failed at the end, and after the whole --duration \
-also if that is true of all devices of one group, or if a fault model was put aside; 2 usage; \
+also if that is true of all devices of one group, or if a fault model was put aside; also if the broker accepted no message \
+although some were handed to it and no fault is the reason; 2 usage; \
 130 if a signal ends a run before its --duration, or a second signal ends it at once.";
 
 /// Simulated IoT devices, each a sandboxed Wasm component, on a real MQTT broker with realistic faults.

@@ -101,7 +101,7 @@ async fn run_fleet(settings: &Settings, mut signals: Signals) -> Result<Exit, Ru
     }
     drop(stop_log);
     let _ = timeout(LOG_FLUSH_TIMEOUT, log).await;
-    let outcome = exit_of(settings, end, &health);
+    let outcome = exit_of(settings, end, &health, &totals);
     totals::print(settings, &totals, began.elapsed(), outcome.as_ref().err());
     if totals.ledger.generated == 0 && outcome.is_ok() {
         tracing::warn!("no device published a message");
@@ -176,9 +176,14 @@ async fn wait(settings: &Settings, signals: &mut Signals, began: Instant) -> Sto
     }
 }
 
-/// Outcome of a run. It fails if no device ever ran or was connected, or if every behaviour had failed at the end. A run
-/// that lasted for its whole `--duration` also fails if that is true of one group, or if a fault model was put aside.
-fn exit_of(settings: &Settings, end: StopReason, health: &FleetHealth) -> Result<Exit, RunError> {
+/// Outcome of a run. It fails if no device ever ran or was connected, if every behaviour had failed at the end, or if the
+/// broker took no message although some were handed to it. A run that lasted for its whole `--duration` also fails if that is true of one group, or if a fault model was put aside.
+fn exit_of(
+    settings: &Settings,
+    end: StopReason,
+    health: &FleetHealth,
+    totals: &Totals,
+) -> Result<Exit, RunError> {
     let fail = |reasons: Vec<String>| match reasons.is_empty() {
         true => Ok(()),
         false => Err(RunError::DevicesFailed(reasons)),
@@ -189,6 +194,9 @@ fn exit_of(settings: &Settings, end: StopReason, health: &FleetHealth) -> Result
         (StopReason::Signal, Some(_)) if health.unconnected_groups().is_empty() => {}
         (_, Some(reason)) => return Err(RunError::NeverConnected(reason)),
         (_, None) => {}
+    }
+    if let Some(why) = totals::nothing_accepted(&totals.ledger) {
+        return Err(RunError::NothingAccepted(why));
     }
     match end {
         StopReason::Signal => Ok(stopped(settings)),

@@ -48,8 +48,11 @@ fn counts(ledger: &Ledger, (waiting_out, waiting_in): (u64, u64)) -> LedgerCount
     LedgerCounts {
         generated: ledger.generated,
         sent: ledger.sent,
+        returned: ledger.returned,
         lost_offline: ledger.lost_offline,
-        refused: Some(ledger.refused_full),
+        refused: Some(ledger.refused.total()),
+        refused_by_cause: refused_by_cause(ledger),
+        negative_answers: negative_answers(ledger),
         waiting_out: Some(waiting_out),
         arrived: ledger.arrived,
         received: ledger.received,
@@ -57,6 +60,17 @@ fn counts(ledger: &Ledger, (waiting_out, waiting_in): (u64, u64)) -> LedgerCount
         waiting_in: Some(waiting_in),
         faults: ledger.faults().map(|(id, counts)| (id.to_string(), fault_counts(counts))).collect(),
     }
+}
+
+/// Refused messages by cause, without causes that did not occur.
+pub fn refused_by_cause(ledger: &Ledger) -> BTreeMap<String, u64> {
+    let causes = ledger.refused.causes().into_iter().filter(|(_, count)| *count > 0);
+    causes.map(|(cause, count)| (cause.to_owned(), count)).collect()
+}
+
+/// Negative answers of the broker by their text.
+pub fn negative_answers(ledger: &Ledger) -> BTreeMap<String, u64> {
+    ledger.negative_answers.iter().map(|(answer, count)| (answer.to_string(), *count)).collect()
 }
 
 fn broker_ledger(counters: &BrokerCounters, waiting: u64) -> BrokerLedger {
@@ -80,6 +94,8 @@ pub fn fault_counts(counts: &ledger::FaultCounts) -> FaultCounts {
         dropped_in: counts.dropped_in,
         delayed: counts.delayed,
         duplicated: counts.duplicated_out + counts.duplicated_in,
+        duplicated_out: counts.duplicated_out,
+        duplicated_in: counts.duplicated_in,
         corrupted: counts.corrupted,
         outages: counts.outages,
         traps: counts.traps,

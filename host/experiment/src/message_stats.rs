@@ -9,8 +9,10 @@ use super::latencies::Latencies;
 pub struct MessageStats {
     /// Messages published by behaviours.
     pub generated: u64,
-    /// Messages handed to the MQTT connection.
+    /// Messages that left for good.
     pub sent: u64,
+    /// Messages that were refused.
+    pub refused: u64,
     /// Receptions that would happen without any loss: for each message, the devices subscribed when it was published.
     pub expected: u64,
     /// Receptions that happened; each device counts once for each message.
@@ -26,6 +28,7 @@ impl MessageStats {
     pub fn add(&mut self, other: &Self) {
         self.generated += other.generated;
         self.sent += other.sent;
+        self.refused += other.refused;
         self.expected += other.expected;
         self.delivered += other.delivered;
         self.dropped += other.dropped;
@@ -42,6 +45,7 @@ impl MessageStats {
         Traffic {
             generated: self.generated,
             sent: self.sent,
+            refused: self.refused,
             received: None,
             expected: self.expected,
             delivered: self.delivered,

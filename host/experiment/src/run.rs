@@ -155,12 +155,16 @@ impl RunContext<'_> {
                 faults: ledger_file::difference(&run.ledger(), &run.warm_up_ledger),
                 failures,
                 health: &health,
+                measured: run.measured_ledger(),
                 ledger_closes: ledger.closes,
                 edits: edits.iter().map(|it| Edit { at_s: it.at_s, message: it.message.clone() }).collect(),
                 swap_refusals,
                 lag,
             };
-            Ok::<_, ExperimentError>(summary::summary(self.point, self.seed, buckets, input))
+            let mut summary = summary::summary(self.point, self.seed, buckets, input);
+            let refused = summary.nothing_accepted();
+            summary.failures.extend(refused);
+            Ok::<_, ExperimentError>(summary)
         })?;
         if let Some(graph) = &self.point.topology {
             self.write_json(&topology::network(graph))?;
@@ -186,8 +190,8 @@ struct Run<'a, W> {
     partial_timeseries: PartialTimeseries,
     /// Number of steps already reported as progress.
     reported_steps: u64,
-    /// For each device, messages sent and messages dropped by faults at the last snapshot.
-    last_counts: Vec<(u64, u64)>,
+    /// For each device, messages sent, refused, and dropped by faults at the last snapshot.
+    last_counts: Vec<[u64; 3]>,
     /// The last snapshot of the devices.
     snapshots: Vec<DeviceSnapshot>,
     warm_up_ledger: Ledger,
@@ -266,17 +270,18 @@ impl<W: Driver> Run<'_, W> {
 
     /// Adds to the time buckets the counts that only the devices' ledgers have.
     fn count(&mut self, end: Time) {
-        self.last_counts.resize(self.snapshots.len(), (0, 0));
+        self.last_counts.resize(self.snapshots.len(), [0; 3]);
         for (device, snapshot) in self.snapshots.iter().enumerate() {
-            let now = (snapshot.ledger.sent, snapshot.ledger.fault_total().dropped());
+            let Ledger { sent, refused, .. } = &snapshot.ledger;
+            let now = [*sent, refused.total(), snapshot.ledger.fault_total().dropped()];
             let (column, last_counts) = (self.column(device), self.last_counts[device]);
             self.observer.tracker().with(|tracker| {
                 let bucket = tracker.buckets_mut().bucket_mut(end, column);
-                // A message that the connection returns is subtracted from the count.
-                bucket.sent += now.0.saturating_sub(last_counts.0);
-                bucket.dropped += now.1 - last_counts.1;
+                bucket.sent += now[0] - last_counts[0];
+                bucket.refused += now[1] - last_counts[1];
+                bucket.dropped += now[2] - last_counts[2];
             });
-            self.last_counts[device] = (now.0.max(last_counts.0), now.1);
+            self.last_counts[device] = now;
         }
     }
 
@@ -308,6 +313,13 @@ impl<W: Driver> Run<'_, W> {
         let mut total = Ledger::default();
         self.snapshots.iter().for_each(|snapshot| total.add(&snapshot.ledger));
         total
+    }
+
+    /// The ledger of all devices since the end of the warm-up.
+    fn measured_ledger(&self) -> Ledger {
+        let mut measured = self.ledger();
+        measured.subtract(&self.warm_up_ledger);
+        measured
     }
 
     /// Returns true if a threshold that ends the run is missed, and keeps the misses. Messages of the last interval

@@ -7,9 +7,11 @@ use wasmote_results::{
     DurationSummary, Edit, FaultCounts, GroupSummary, PhaseSummary, Summary, SwapRefusal, ThresholdMiss,
 };
 use wasmote_sim::health::FleetHealth;
+use wasmote_sim::ledger::Ledger;
 use wasmote_sim::rng::Seed;
 
 use super::latencies::seconds;
+use super::ledger_file;
 use super::point::Point;
 use super::population::Population;
 use super::threshold::ThresholdEntry;
@@ -37,6 +39,8 @@ pub struct SummaryInput<'a> {
     pub health: &'a FleetHealth,
     /// Reasons why the run failed.
     pub failures: Vec<String>,
+    /// The ledger of all devices after the warm-up.
+    pub measured: Ledger,
     /// True if every message is accounted for.
     pub ledger_closes: bool,
     /// Changes that users made.
@@ -83,6 +87,10 @@ pub fn summary(point: &Point, seed: Seed, buckets: &TimeBuckets, input: SummaryI
         events: Some(input.events),
         digest: input.digest,
         traffic: buckets.sum(from, to, None).traffic(),
+        returned: input.measured.returned,
+        lost_offline: input.measured.lost_offline,
+        refused_by_cause: ledger_file::refused_by_cause(&input.measured),
+        negative_answers: ledger_file::negative_answers(&input.measured),
         faults: input.faults,
         groups: population.groups.iter().enumerate().map(group).collect(),
         phases: point.timeline.phases.iter().filter(|phase| phase.from < end).map(phase).collect(),

@@ -127,6 +127,7 @@ pub fn time_series(
             battery_min_j: state.joules.iter().copied().reduce(f64::min),
             clock_error_min_s: state.clocks.iter().copied().reduce(f64::min),
             clock_error_max_s: state.clocks.iter().copied().reduce(f64::max),
+            refused: stats.refused,
         }
     };
     states.iter().enumerate().map(row).collect()

@@ -31,8 +31,11 @@ pub trait ThresholdInput {
     /// Number of messages published by behaviours.
     fn generated(&self) -> u64;
 
-    /// Number of messages handed to the MQTT connection.
+    /// Number of messages that left for good.
     fn sent(&self) -> u64;
+
+    /// Number of messages that were refused.
+    fn refused(&self) -> u64;
 
     /// Mean latency in seconds.
     fn mean_latency(&self) -> Option<f64>;
@@ -53,6 +56,10 @@ impl ThresholdInput for MessageStats {
 
     fn sent(&self) -> u64 {
         self.sent
+    }
+
+    fn refused(&self) -> u64 {
+        self.refused
     }
 
     fn mean_latency(&self) -> Option<f64> {
@@ -84,6 +91,7 @@ enum Metric {
     DeliveryRatio,
     Generated,
     Sent,
+    Refused,
     Expected,
     Delivered,
     Latency(Statistic),
@@ -105,8 +113,8 @@ enum Operator {
     Equal,
 }
 
-const METRICS: [&str; 6] =
-    ["delivery_ratio", "latency_seconds", "generated", "sent", "expected", "delivered"];
+const METRICS: [&str; 7] =
+    ["delivery_ratio", "latency_seconds", "generated", "sent", "refused", "expected", "delivered"];
 const STATISTICS: [&str; 6] = ["mean", "p50", "p90", "p95", "p99", "max"];
 
 impl Threshold {
@@ -117,6 +125,7 @@ impl Threshold {
             Metric::DeliveryRatio => measured.stats().and_then(MessageStats::delivery_ratio),
             Metric::Generated => count(measured.generated()),
             Metric::Sent => count(measured.sent()),
+            Metric::Refused => count(measured.refused()),
             Metric::Expected => measured.stats().and_then(|stats| count(stats.expected)),
             Metric::Delivered => measured.stats().and_then(|stats| count(stats.delivered)),
             Metric::Latency(Statistic::Mean) => measured.mean_latency(),
@@ -237,6 +246,7 @@ fn parse_metric(name: &str, statistic: Option<&str>) -> Result<Metric, String> {
         "delivery_ratio" => Metric::DeliveryRatio,
         "generated" => Metric::Generated,
         "sent" => Metric::Sent,
+        "refused" => Metric::Refused,
         "expected" => Metric::Expected,
         "delivered" => Metric::Delivered,
         "latency_seconds" => {

@@ -1,6 +1,7 @@
 //! Events of devices as log lines.
 
 mod dedup;
+mod refusal_limit;
 pub mod render;
 
 use std::pin::pin;
@@ -17,7 +18,8 @@ use wasmote_sim::notice::DeviceNotice;
 use crate::config::values::LogFormat;
 use crate::logging::{DEVICE, RateLimit};
 use dedup::Dedup;
-use render::{EventText, message_line};
+use refusal_limit::RefusalLimit;
+use render::{EventText, event_kind, message_line};
 
 /// Writer of device events to the log.
 #[derive(Clone, Copy, Debug)]
@@ -37,6 +39,7 @@ const SUMMARY_INTERVAL: Duration = Duration::from_secs(1);
 struct LoggerState {
     logger: EventLogger,
     dedup: Dedup,
+    refusals: RefusalLimit,
     /// Events that are missing from the log and not reported yet.
     missed: u64,
     missed_warnings: RateLimit,
@@ -68,6 +71,7 @@ impl EventLogger {
         let mut log = LoggerState {
             logger: self,
             dedup: Dedup::default(),
+            refusals: RefusalLimit::default(),
             missed: 0,
             missed_warnings: RateLimit::every(LAG_WARNING_INTERVAL),
         };
@@ -94,13 +98,15 @@ impl EventLogger {
         }
         log.missed_warnings = RateLimit::every(Duration::ZERO);
         log.log_summary();
+        log.refusals.flush();
     }
 
     fn write(self, event: &DeviceEvent) {
-        let is_message = matches!(
-            event.notice,
-            DeviceNotice::Sent(..) | DeviceNotice::Received(..) | DeviceNotice::Dropped(..)
-        );
+        let is_message = match &event.notice {
+            DeviceNotice::Dropped(_, cause) => !cause.is_refusal_of_broker(),
+            DeviceNotice::Sent(..) | DeviceNotice::Received(..) => true,
+            _ => false,
+        };
         if (is_message && !self.messages) || !event.in_log {
             return;
         }
@@ -122,6 +128,10 @@ impl EventLogger {
             reason = rendered.reason.as_deref(),
             ends_after_s = rendered.ends_after_s,
             again_after_s = rendered.again_after_s,
+            packet = rendered.packet,
+            code = rendered.code,
+            code_name = rendered.code_name,
+            reason_string = rendered.reason_string.as_deref(),
             version = rendered.version.as_deref(),
             "{text}"
         );
@@ -131,6 +141,7 @@ impl EventLogger {
 impl LoggerState {
     fn handle(&mut self, event: &DeviceEvent) {
         match &event.notice {
+            notice if event_kind(notice) == "refused" && !self.refusals.admits(event) => return,
             // All devices of a group have one configuration, so the others refuse it for the same reason.
             DeviceNotice::Trapped(trap, None)
                 if trap.kind == TrapKind::Refused && !self.dedup.is_new(&event.device.group, trap) =>
@@ -145,6 +156,7 @@ impl LoggerState {
     /// Writes the summary of repeated lines, and the number of missed events.
     fn log_summary(&mut self) {
         self.dedup.flush();
+        self.refusals.tick();
         if self.missed == 0 || !self.missed_warnings.is_due() {
             return;
         }

@@ -46,6 +46,9 @@ pub enum RunError {
     /// The behaviours of devices failed, so that the run shows nothing; with the reasons.
     #[error("{}", .0.join("; "))]
     DevicesFailed(Vec<String>),
+    /// Messages were published, and the broker took none.
+    #[error("the broker accepted no message: {0}")]
+    NothingAccepted(String),
     /// No device ever connected to the broker.
     #[error("no device was ever connected: {0}")]
     NeverConnected(String),

@@ -27,7 +27,8 @@ const CAPACITY: usize = 16 << 10;
 pub enum EventFilter {
     /// All events.
     All,
-    /// All except sent, received and dropped messages, and log lines at the levels `debug` and `trace`.
+    /// All except sent, received and dropped messages, and log lines at the levels `debug` and `trace`. Messages that
+    /// the broker does not take are notable.
     Notable,
 }
 
@@ -148,7 +149,8 @@ impl Channel {
 
 fn is_notable(notice: &DeviceNotice) -> bool {
     match notice {
-        DeviceNotice::Sent(..) | DeviceNotice::Received(..) | DeviceNotice::Dropped(..) => false,
+        DeviceNotice::Dropped(_, cause) => cause.is_refusal_of_broker(),
+        DeviceNotice::Sent(..) | DeviceNotice::Received(..) => false,
         DeviceNotice::Log(level, _) | DeviceNotice::FaultLog(_, level, _) => {
             !matches!(level, LogLevel::Trace | LogLevel::Debug)
         }

@@ -379,7 +379,7 @@ impl Shard {
                 "the behaviour uses more than {percent} % of its thread while other devices wait; its calls are delayed \
                  (--limit thread_percent)"
             );
-            self.warn(index, text.into());
+            self.warn(index, &text);
         }
         self.arm(index);
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::Serialize;
+use wasmote_mqtt::answer::NegativeAnswer;
 use wasmote_mqtt::budget::BudgetReport;
 use wasmote_mqtt::device_id::Identity;
 use wasmote_mqtt::topic::Topic;
@@ -17,7 +18,7 @@ use wasmote_sim::faults::ActiveFault;
 use wasmote_sim::histogram::Histogram;
 use wasmote_sim::ledger::Ledger;
 use wasmote_sim::metrics::MetricSums;
-use wasmote_sim::notice::DeviceNotice;
+use wasmote_sim::notice::{DeviceNotice, DropCause};
 
 use crate::broker::BrokerReport;
 use crate::lag::LagStats;
@@ -54,8 +55,10 @@ pub struct Totals {
     pub devices: DeviceCounts,
     /// Ledger of the messages.
     pub ledger: Ledger,
-    /// Waiting messages, outbound and inbound.
+    /// Waiting messages, outbound and inbound. Those in flight are waiting.
     pub waiting: (u64, u64),
+    /// Messages that were handed to the connection and have not left for good.
+    pub in_flight: u64,
     /// Latency of received messages, in seconds.
     pub latency: Histogram,
     /// The latest latencies, oldest first; at most ten.
@@ -162,10 +165,18 @@ impl DeviceEvent {
                 // A short payload may share the buffer of a long packet, so it is copied in any case.
                 *payload = Bytes::copy_from_slice(&payload[..payload.len().min(MAX_MESSAGE_PART)]);
             }
-            DeviceNotice::Dropped(topic, _) => clip_topic(topic),
-            DeviceNotice::Disconnected(text, _)
-            | DeviceNotice::Log(_, text)
-            | DeviceNotice::FaultLog(_, _, text) => clip(text, MAX_TEXT),
+            DeviceNotice::Dropped(topic, cause) => {
+                clip_topic(topic);
+                if let DropCause::Answer(answer) = cause {
+                    clip_reason_string(answer);
+                }
+            }
+            DeviceNotice::RequestRefused(_, answer) => clip_reason_string(answer),
+            DeviceNotice::Disconnected(end, _) => {
+                clip(&mut end.reason, MAX_TEXT);
+                end.answer.iter_mut().for_each(clip_reason_string);
+            }
+            DeviceNotice::Log(_, text) | DeviceNotice::FaultLog(_, _, text) => clip(text, MAX_TEXT),
             DeviceNotice::Trapped(trap, _)
             | DeviceNotice::FaultTrapped(_, trap, _)
             | DeviceNotice::SwapRolledBack(_, trap) => clip(&mut trap.message, MAX_TEXT),
@@ -179,6 +190,14 @@ fn clip(text: &mut String, limit: usize) {
     if text.len() > limit {
         text.truncate(text.floor_char_boundary(limit));
         text.push('…');
+    }
+}
+
+fn clip_reason_string(answer: &mut NegativeAnswer) {
+    if let Some(reason_string) = answer.reason_string.as_mut().filter(|text| text.len() > MAX_TEXT) {
+        let mut text = reason_string.to_string();
+        clip(&mut text, MAX_TEXT);
+        *reason_string = text.into();
     }
 }
 

@@ -19,11 +19,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::answer::{Disconnection, NegativeAnswer};
 use crate::broker::inflight::{Incoming, Outgoing};
 use crate::broker::packet::{
     Ack, Connect, Disconnect, PacketId, Publish, Reply, Request, Subscribe, SubscribeOptions, Unsubscribe,
 };
 use crate::broker::stored::StoredMessage;
+use crate::codec::client::SendError;
 use crate::message::{Message, Qos, Will};
 use crate::protocol::Protocol;
 use crate::time::Time;
@@ -79,7 +81,7 @@ pub struct Client {
     /// Whether the outstanding ping tests the connection after a silence.
     probing: bool,
     /// Reason of a connection loss that a silent client has not reported yet.
-    lost_reason: Option<String>,
+    lost_reason: Option<Disconnection>,
     unread: VecDeque<Reply>,
     /// Bytes of the messages in `unread` that can be lost.
     unread_bytes: usize,
@@ -91,6 +93,8 @@ pub struct Client {
     pending_subscriptions: BTreeMap<PacketId, PendingSubscription>,
     /// Bytes of the filters in these packets.
     pending_filter_bytes: usize,
+    /// Reason String of the packet that is being read.
+    reason_string: Option<Arc<str>>,
     /// Will of the next connection, which waits for the end of this one.
     queued_connect: Option<Option<Will>>,
 }
@@ -124,14 +128,42 @@ pub enum ClientEvent {
     },
     /// The broker answered on the old connection after a silence, which it did not notice.
     Resumed,
-    /// The connection failed or was lost; with a reason as text.
-    Disconnected(String),
+    /// The connection failed or was lost.
+    Disconnected(Disconnection),
     /// The broker delivered a message.
     Delivered(Message),
-    /// The connection could not take a message.
-    Refused(Message),
+    /// A message will not be sent, or the broker refused it.
+    Refused(Message, Refusal),
+    /// The broker gave a negative answer to another request.
+    RequestRefused(RefusedRequest, NegativeAnswer),
     /// The connection broke before a message at QoS 1 or 2 was acknowledged, and its session is gone.
     Returned(Message),
+}
+
+/// Reason for which a message was refused. It is not sent again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The queue of the client or of its socket was full.
+    QueueFull,
+    /// A message at QoS 0 was not written before the connection ended.
+    Offline,
+    /// The message exceeds limits that the broker announced, or those of MQTT.
+    BeyondLimits(SendError),
+    /// The broker answered with an error.
+    Answer(NegativeAnswer),
+}
+
+/// Request, other than a new message, to which the broker gave a negative answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RefusedRequest {
+    /// SUBSCRIBE with this filter.
+    Subscribe(TopicFilter),
+    /// UNSUBSCRIBE with this filter.
+    Unsubscribe(TopicFilter),
+    /// A step in the exchange of a message that the peer already has.
+    Exchange,
+    /// No request awaited this answer.
+    Unknown,
 }
 
 /// Output of clients: packets for the broker and events for the device. The driver empties it after each step.
@@ -144,11 +176,13 @@ pub struct Outbox<E = ClientEvent> {
     pub inputs: VecDeque<E>,
     /// Messages from the broker that the client will not read.
     pub lost: u64,
+    /// Messages that left for good: acknowledged by the broker, or at QoS 0 written by the transport.
+    pub sent: u64,
 }
 
 impl<E> Default for Outbox<E> {
     fn default() -> Self {
-        Self { packets: Vec::new(), inputs: VecDeque::new(), lost: 0 }
+        Self { packets: Vec::new(), inputs: VecDeque::new(), lost: 0, sent: 0 }
     }
 }
 
@@ -192,6 +226,7 @@ impl Client {
             pending_subscriptions: BTreeMap::new(),
             pending_filter_bytes: 0,
             unread_bytes: 0,
+            reason_string: None,
             queued_connect: None,
             options,
         }
@@ -250,7 +285,7 @@ impl Client {
     /// Ends a connection to an unresponsive broker.
     fn time_out<E: From<ClientEvent>>(&mut self, reason: &str, now: Time, out: &mut Outbox<E>) {
         self.send(Request::Lost, now, out);
-        self.lost(reason.to_owned(), now, out);
+        self.lost(reason, now, out);
     }
 
     /// Identifier of the present connection, or of the present attempt.
@@ -379,7 +414,7 @@ impl Client {
             let _ = self.outgoing.enqueue(StoredMessage::without_expiry(message), now);
             self.pump(now, out);
         } else {
-            out.report(ClientEvent::Refused(message));
+            out.report(ClientEvent::Refused(message, Refusal::QueueFull));
         }
     }
 
@@ -388,6 +423,7 @@ impl Client {
     pub fn return_unsendable<E: From<ClientEvent>>(
         &mut self,
         publish: Publish,
+        why: SendError,
         now: Time,
         out: &mut Outbox<E>,
     ) {
@@ -395,7 +431,8 @@ impl Client {
             None => Some(publish.message),
             Some(id) => self.outgoing.take(id),
         };
-        out.inputs.extend(message.map(ClientEvent::Refused).map(E::from));
+        let refused = message.map(|message| ClientEvent::Refused(message, Refusal::BeyondLimits(why)));
+        out.inputs.extend(refused.map(E::from));
         self.pump(now, out);
         self.finish_disconnect(now, out);
     }
@@ -445,12 +482,6 @@ impl Client {
         Ok(Some(id))
     }
 
-    /// Filter of an unanswered SUBSCRIBE packet.
-    pub fn pending_subscription(&self, id: PacketId) -> Option<&TopicFilter> {
-        let pending = self.pending_subscriptions.get(&id)?;
-        pending.is_subscribe.then_some(&pending.filter)
-    }
-
     fn send<E: From<ClientEvent>>(&mut self, request: Request, now: Time, out: &mut Outbox<E>) {
         self.last_sent = now;
         out.packets.push((self.connection, request));
@@ -472,11 +503,11 @@ impl Client {
     }
 }
 
-/// Event for a message whose connection has ended: a message at QoS 0 is refused, others wait for the next
+/// Event for a message whose connection has ended: a message at QoS 0 is lost, others wait for the next
 /// connection.
 fn returned(message: Message) -> ClientEvent {
     match message.qos {
-        Qos::AtMostOnce => ClientEvent::Refused(message),
+        Qos::AtMostOnce => ClientEvent::Refused(message, Refusal::Offline),
         Qos::AtLeastOnce | Qos::ExactlyOnce => ClientEvent::Returned(message),
     }
 }

@@ -7,6 +7,7 @@
 //!
 //! * [`message`]: an application message with its properties, and the will. [`topic`]: topic names and topic
 //!   filters.
+//! * [`answer`]: negative answers of a broker, by packet and reason code.
 //! * [`codec`]: packets as bytes. [`origin`]: sender and time of a message as a user property. [`reason_text`]: reason codes
 //!   as words.
 //! * [`budget`]: byte budgets of stores.
@@ -17,6 +18,7 @@
 //! The crate is deterministic: equal inputs give equal outputs, to the byte. `clippy.toml` lists the banned
 //! APIs with reasons.
 
+pub mod answer;
 pub mod broker;
 pub mod budget;
 pub mod client;

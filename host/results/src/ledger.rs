@@ -31,16 +31,25 @@ pub struct LedgerCounts {
     /// Messages published by the behaviour.
     #[serde(default)]
     pub generated: u64,
-    /// Messages handed to the MQTT connection.
+    /// Messages that left for good: at QoS 1 and 2 acknowledged by the broker, at QoS 0 written to the connection.
     #[serde(default)]
     pub sent: u64,
-    /// Messages lost because the device was not connected.
+    /// How often the connection gave a message back. It was sent again, or is counted as refused, lost or dropped.
+    #[serde(default)]
+    pub returned: u64,
+    /// Messages lost because the device was not connected, or stopped while they waited.
     #[serde(default)]
     pub lost_offline: u64,
-    /// Messages refused because a queue was full. Not known on a cluster.
+    /// Messages refused by a full queue, by a limit of the broker, or by the broker's answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused: Option<u64>,
-    /// Messages that still wait to be sent. Not known on a cluster.
+    /// The refused messages by cause.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub refused_by_cause: BTreeMap<String, u64>,
+    /// Negative answers of the broker, such as `PUBACK 0x87 not authorized`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub negative_answers: BTreeMap<String, u64>,
+    /// Messages that still wait to be sent or acknowledged. Not known on a cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waiting_out: Option<u64>,
     /// Messages delivered by the broker.
@@ -116,6 +125,10 @@ pub struct FaultCounts {
     pub delayed: u64,
     /// Copies made, in both directions.
     pub duplicated: u64,
+    /// Copies made of messages from the device.
+    pub duplicated_out: u64,
+    /// Copies made of messages to the device.
+    pub duplicated_in: u64,
     /// Messages whose payload was changed.
     pub corrupted: u64,
     /// Outages begun.
@@ -137,6 +150,8 @@ impl FaultCounts {
             dropped_in: self.dropped_in - earlier.dropped_in,
             delayed: self.delayed - earlier.delayed,
             duplicated: self.duplicated - earlier.duplicated,
+            duplicated_out: self.duplicated_out - earlier.duplicated_out,
+            duplicated_in: self.duplicated_in - earlier.duplicated_in,
             corrupted: self.corrupted - earlier.corrupted,
             outages: self.outages - earlier.outages,
             traps: self.traps - earlier.traps,

@@ -36,6 +36,18 @@ pub struct Summary {
     /// Messages and latencies of all devices.
     #[serde(flatten)]
     pub traffic: Traffic,
+    /// How often connections gave a message back. It was sent again, or is counted as refused, lost or dropped.
+    #[serde(default)]
+    pub returned: u64,
+    /// Messages lost because a device was not connected, or stopped while they waited.
+    #[serde(default)]
+    pub lost_offline: u64,
+    /// The refused messages by cause.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub refused_by_cause: BTreeMap<String, u64>,
+    /// Negative answers of the broker, such as `PUBACK 0x87 not authorized`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub negative_answers: BTreeMap<String, u64>,
     /// Effects of faults, by their id.
     #[serde(default)]
     pub faults: BTreeMap<String, FaultCounts>,
@@ -77,6 +89,9 @@ pub struct Summary {
     pub late_seconds: Option<DurationSummary>,
 }
 
+/// Cause of a refusal that does not concern the broker.
+const QUEUE_FULL: &str = "queue_full";
+
 fn is_zero(count: &u64) -> bool {
     *count == 0
 }
@@ -97,6 +112,24 @@ impl Summary {
         !self.aborted && self.thresholds.iter().all(|outcome| outcome.ok)
     }
 
+    /// Reason for a failure if the broker took no message although some were handed to it, and no fault is the reason. The
+    /// figures of such a run say nothing about what it was meant to measure.
+    pub fn nothing_accepted(&self) -> Option<String> {
+        let by_broker = self.refused_by_cause.iter().any(|(cause, count)| cause != QUEUE_FULL && *count > 0);
+        let by_fault = self.faults.values().any(|fault| fault.dropped_out > 0 || fault.outages > 0);
+        let Traffic { generated, sent, refused, .. } = self.traffic;
+        let has_failed = generated > 0 && sent == 0 && (by_broker || self.returned > 0 && !by_fault);
+        has_failed.then(|| {
+            let answers: Vec<&str> = self.negative_answers.keys().map(String::as_str).collect();
+            let answers = if answers.is_empty() { String::new() } else { format!(" ({})", answers.join(", ")) };
+            format!(
+                "the broker accepted no message: of {generated} published messages {refused} were refused, and {} times \
+                 one came back{answers}",
+                self.returned
+            )
+        })
+    }
+
     /// Messages that faults dropped.
     pub fn dropped(&self) -> u64 {
         self.faults.values().map(FaultCounts::dropped).sum()
@@ -108,9 +141,12 @@ impl Summary {
 pub struct Traffic {
     /// Messages published by behaviours.
     pub generated: u64,
-    /// Messages handed to MQTT connections.
+    /// Messages that left for good: acknowledged by the broker, or at QoS 0 written to the connection.
     #[serde(default)]
     pub sent: u64,
+    /// Messages refused by a full queue, by a limit of the broker, or by the broker's answer.
+    #[serde(default)]
+    pub refused: u64,
     /// On a cluster: messages handed to behaviours.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub received: Option<u64>,

@@ -24,7 +24,7 @@ pub struct TimeseriesRow {
     pub silent: u64,
     /// Messages published by behaviours.
     pub generated: u64,
-    /// Messages handed to MQTT connections.
+    /// Messages that left for good: acknowledged by the broker, or at QoS 0 written to the connection.
     pub sent: u64,
     /// Receptions that a run without any loss would have. Not known on a cluster.
     pub expected: Option<u64>,
@@ -53,6 +53,9 @@ pub struct TimeseriesRow {
     /// Seconds by which the fastest calendar clock is ahead.
     #[serde(default, with = "optional_number")]
     pub clock_error_max_s: Option<f64>,
+    /// Messages refused by a full queue, by a limit of the broker, or by the broker's answer.
+    #[serde(default)]
+    pub refused: u64,
 }
 
 impl Row for TimeseriesRow {

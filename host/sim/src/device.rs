@@ -24,8 +24,9 @@ mod traffic;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use wasmote_mqtt::answer::{Disconnection, NegativeAnswer};
 use wasmote_mqtt::budget::{ByteBudget, Lease};
-use wasmote_mqtt::client::ClientEvent;
+use wasmote_mqtt::client::{ClientEvent, Refusal, RefusedRequest};
 use wasmote_mqtt::device_id::Identity;
 use wasmote_mqtt::message::{Message, Qos};
 use wasmote_mqtt::protocol::Protocol;
@@ -86,12 +87,14 @@ pub enum Input {
     },
     /// The broker answered on the old connection after a silence, which it did not notice.
     Resumed,
-    /// The connection failed or was lost; with a reason as text.
-    Disconnected(String),
+    /// The connection failed or was lost.
+    Disconnected(Disconnection),
     /// The broker delivered a message.
     Delivered(Message),
-    /// The connection did not accept a message.
-    Refused(Message),
+    /// The connection or the broker did not accept a message.
+    Refused(Message, Refusal),
+    /// The broker gave a negative answer to another request.
+    RequestRefused(RefusedRequest, NegativeAnswer),
     /// The connection broke before a message at QoS 1 or 2 was acknowledged, and its session is gone.
     Returned(Message),
     /// A fault of the link took a message at QoS 0 in this direction.
@@ -135,7 +138,8 @@ impl From<ClientEvent> for Input {
             ClientEvent::Resumed => Self::Resumed,
             ClientEvent::Disconnected(reason) => Self::Disconnected(reason),
             ClientEvent::Delivered(message) => Self::Delivered(message),
-            ClientEvent::Refused(message) => Self::Refused(message),
+            ClientEvent::Refused(message, why) => Self::Refused(message, why),
+            ClientEvent::RequestRefused(request, answer) => Self::RequestRefused(request, answer),
             ClientEvent::Returned(message) => Self::Returned(message),
         }
     }
@@ -155,6 +159,8 @@ pub struct Device {
     schedule: Schedule<DelayedMessage>,
     ledger: Ledger,
     history: History,
+    /// Messages that were handed to the connection and have not left for good.
+    in_flight: u64,
     sequence: u64,
     traps: u64,
     latency: Histogram,
@@ -193,6 +199,7 @@ impl Device {
             schedule: Schedule::default(),
             ledger,
             history: History::default(),
+            in_flight: 0,
             sequence: 0,
             traps: 0,
             latency: Histogram::default(),
@@ -241,12 +248,26 @@ impl Device {
         &self.ledger
     }
 
-    /// Number of waiting messages, outbound and inbound.
+    /// Number of waiting messages, outbound and inbound. Those in flight are waiting.
     pub fn waiting(&self) -> (u64, u64) {
         let out = self.schedule.iter().filter(|delayed| delayed.is_outbound()).count();
         let inbound =
             self.schedule.len() - out + self.injector.held(Direction::In) + self.deferred_messages();
-        ((out + self.injector.held(Direction::Out) + self.connection.queued()) as u64, inbound as u64)
+        let out = out + self.injector.held(Direction::Out) + self.connection.queued();
+        (out as u64 + self.in_flight, inbound as u64)
+    }
+
+    /// Number of messages that were handed to the connection and have not left for good: not acknowledged by
+    /// the broker, or at QoS 0 not written.
+    pub fn in_flight(&self) -> u64 {
+        self.in_flight
+    }
+
+    /// Counts messages in flight that have left for good. The driver calls it for [`Outbox::sent`] and for
+    /// messages at QoS 0 that it has written.
+    pub fn count_sent(&mut self, messages: u64) {
+        self.in_flight = self.in_flight.saturating_sub(messages);
+        self.ledger.sent += messages;
     }
 
     /// Latencies of received messages, in seconds.
@@ -383,7 +404,8 @@ impl Device {
             Input::Resumed => self.resumed(actions),
             Input::Disconnected(reason) => self.disconnected(reason, now, actions),
             Input::Delivered(message) => self.deliver(message, now, actions),
-            Input::Refused(message) => self.refused(&message, actions),
+            Input::Refused(message, why) => self.refused(message, why, actions),
+            Input::RequestRefused(request, answer) => self.request_refused(request, answer, actions),
             Input::Returned(message) => self.returned(message, actions),
             Input::Dropped(direction, message, fault) => {
                 self.link_dropped(direction, &message, fault, actions)

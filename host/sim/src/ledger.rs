@@ -1,13 +1,16 @@
 //! Message counts of a device, in which every message is accounted for.
 //!
 //! The outbound counts balance when
-//! `generated + duplicated + returned = sent + dropped + waiting + lost offline + refused`, the inbound
-//! counts when `arrived + duplicated = received + dropped + waiting + discarded`.
+//! `generated + duplicated = sent + dropped + waiting + lost offline + refused`, the inbound counts when
+//! `arrived + duplicated = received + dropped + waiting + discarded`. A message that is handed to the connection
+//! is waiting until it has left for good, so repetitions never count as sent.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use wasmote_mqtt::answer::AnswerCode;
+use wasmote_mqtt::codec::client::SendError;
 
 use crate::faults::{Direction, FaultId, Verdict};
 
@@ -16,16 +19,16 @@ use crate::faults::{Direction, FaultId, Verdict};
 pub struct Ledger {
     /// Messages published by the behaviour, or on its behalf by a user.
     pub generated: u64,
-    /// Messages passed to the MQTT connection.
+    /// Messages that left for good: at QoS 1 and 2 acknowledged by the broker, at QoS 0 written to the
+    /// connection.
     pub sent: u64,
-    /// Messages returned by the connection, because it was full, ended before an acknowledgement, or was half
-    /// open. A returned message is queued again, or counted as refused, lost or dropped by a fault.
+    /// How often the connection gave a message back, because it was full, ended before an acknowledgement, or
+    /// was half open, or because the message exceeds a limit of the broker. A returned message is queued again,
+    /// or counted as refused, lost or dropped by a fault.
     pub returned: u64,
-    /// Messages at QoS 0 that were published while disconnected, which MQTT does not queue.
+    /// Messages at QoS 0 that were published while disconnected, which MQTT does not queue, and messages that
+    /// waited when their device stopped.
     pub lost_offline: u64,
-    /// Messages refused by a full queue of the device or of its client.
-    #[serde(skip)]
-    pub refused_full: u64,
     /// Messages delivered by the broker, including those that its link is known to have dropped.
     pub arrived: u64,
     /// Messages passed to the behaviour.
@@ -33,6 +36,12 @@ pub struct Ledger {
     /// Messages that were discarded: no behaviour ran, the payload was too large, too many messages waited
     /// for the end of a hang, or the behaviour ended during a delay or a hang.
     pub discarded: u64,
+    /// Messages that were refused, by cause.
+    #[serde(default)]
+    pub refused: RefusedMessages,
+    /// Negative answers of the broker, by packet and reason code.
+    #[serde(default, serialize_with = "write_answers", deserialize_with = "read_answers")]
+    pub negative_answers: BTreeMap<AnswerCode, u64>,
     #[serde(default, serialize_with = "write_faults", deserialize_with = "read_faults")]
     faults: FaultTable,
 }
@@ -90,6 +99,93 @@ impl FromIterator<(FaultId, FaultCounts)> for FaultTable {
         }
         table
     }
+}
+
+/// Outbound messages that were refused, by cause. They are not sent again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RefusedMessages {
+    /// Messages that found a full queue of the device or of its client.
+    pub queue_full: u64,
+    /// Messages that the broker refused with a negative PUBACK or PUBREC.
+    pub broker: u64,
+    /// Messages that exceed the maximum packet size that the broker announced.
+    pub packet_too_large: u64,
+    /// Messages with a QoS above the maximum that the broker announced.
+    pub qos_not_supported: u64,
+    /// Retained messages for a broker that announced not to support them.
+    pub retain_not_supported: u64,
+    /// Messages with a string that is longer than MQTT allows.
+    pub field_too_long: u64,
+}
+
+impl RefusedMessages {
+    /// The counts with their names.
+    pub fn causes(&self) -> [(&'static str, u64); 6] {
+        let Self {
+            queue_full,
+            broker,
+            packet_too_large,
+            qos_not_supported,
+            retain_not_supported,
+            field_too_long,
+        } = *self;
+        [
+            ("queue_full", queue_full),
+            ("broker", broker),
+            (SendError::TooLarge.name(), packet_too_large),
+            (SendError::Qos.name(), qos_not_supported),
+            (SendError::Retain.name(), retain_not_supported),
+            (SendError::TooLong.name(), field_too_long),
+        ]
+    }
+
+    /// Sum over all causes.
+    pub fn total(&self) -> u64 {
+        self.causes().iter().map(|(_, count)| count).sum()
+    }
+
+    /// Messages that the broker does not take: refused by it, or beyond the limits that it announced.
+    pub fn by_broker(&self) -> u64 {
+        self.total() - self.queue_full
+    }
+
+    pub(crate) fn count_unsendable(&mut self, why: SendError) {
+        *match why {
+            SendError::TooLarge => &mut self.packet_too_large,
+            SendError::Qos => &mut self.qos_not_supported,
+            SendError::Retain => &mut self.retain_not_supported,
+            // A password is in CONNECT only, so no message has this error.
+            SendError::TooLong | SendError::PasswordWithoutUser => &mut self.field_too_long,
+        } += 1;
+    }
+
+    /// Pairs of each count with the same count of another value.
+    fn pairs<'a>(&'a mut self, other: &Self) -> [(&'a mut u64, u64); 6] {
+        [
+            (&mut self.queue_full, other.queue_full),
+            (&mut self.broker, other.broker),
+            (&mut self.packet_too_large, other.packet_too_large),
+            (&mut self.qos_not_supported, other.qos_not_supported),
+            (&mut self.retain_not_supported, other.retain_not_supported),
+            (&mut self.field_too_long, other.field_too_long),
+        ]
+    }
+}
+
+fn write_answers<S: Serializer>(
+    answers: &BTreeMap<AnswerCode, u64>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(answers.iter().map(|(answer, count)| (answer.to_string(), count)))
+}
+
+fn read_answers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<AnswerCode, u64>, D::Error> {
+    let by_text = BTreeMap::<String, u64>::deserialize(deserializer)?;
+    let parsed = by_text.into_iter().map(|(text, count)| Ok((text.parse()?, count)));
+    parsed
+        .collect::<Result<_, _>>()
+        .map_err(serde::de::Error::custom::<wasmote_mqtt::answer::InvalidAnswerCode>)
 }
 
 /// Counts of one fault on one device.
@@ -176,10 +272,9 @@ impl Ledger {
     /// Whether every message is accounted for, given the numbers of waiting outbound and inbound messages.
     pub fn closes(&self, waiting_out: u64, waiting_in: u64) -> bool {
         let faults = self.fault_total();
-        let out = self.sent + faults.dropped_out + waiting_out + self.lost_offline + self.refused_full;
+        let out = self.sent + faults.dropped_out + waiting_out + self.lost_offline + self.refused.total();
         let inward = self.received + faults.dropped_in + waiting_in + self.discarded;
-        self.generated + faults.duplicated_out + self.returned == out
-            && self.arrived + faults.duplicated_in == inward
+        self.generated + faults.duplicated_out == out && self.arrived + faults.duplicated_in == inward
     }
 
     /// Adds the counts of another device.
@@ -188,10 +283,15 @@ impl Ledger {
         self.sent += other.sent;
         self.returned += other.returned;
         self.lost_offline += other.lost_offline;
-        self.refused_full += other.refused_full;
         self.arrived += other.arrived;
         self.received += other.received;
         self.discarded += other.discarded;
+        for (count, more) in self.refused.pairs(&other.refused) {
+            *count += more;
+        }
+        for (answer, count) in &other.negative_answers {
+            *self.negative_answers.entry(*answer).or_default() += count;
+        }
         for (id, counts) in &other.faults.entries {
             let slot = self.slot(id);
             self.faults.entries[slot].1.add(counts);
@@ -205,18 +305,29 @@ impl Ledger {
             (&mut self.sent, before.sent),
             (&mut self.returned, before.returned),
             (&mut self.lost_offline, before.lost_offline),
-            (&mut self.refused_full, before.refused_full),
             (&mut self.arrived, before.arrived),
             (&mut self.received, before.received),
             (&mut self.discarded, before.discarded),
         ] {
             *count = count.saturating_sub(before);
         }
+        for (count, before) in self.refused.pairs(&before.refused) {
+            *count = count.saturating_sub(before);
+        }
+        for (answer, count) in &mut self.negative_answers {
+            *count = count.saturating_sub(before.negative_answers.get(answer).copied().unwrap_or(0));
+        }
+        self.negative_answers.retain(|_, count| *count > 0);
         for (id, counts) in &mut self.faults.entries {
             if let Some(at) = before.faults.position(id) {
                 counts.subtract(&before.faults.entries[at].1);
             }
         }
+    }
+
+    /// Counts a negative answer of the broker.
+    pub(crate) fn answered(&mut self, answer: AnswerCode) {
+        *self.negative_answers.entry(answer).or_default() += 1;
     }
 
     /// Slot of a fault's counts.

@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use wasmote_mqtt::answer::{Disconnection, NegativeAnswer};
+use wasmote_mqtt::client::RefusedRequest;
+use wasmote_mqtt::codec::client::SendError;
 use wasmote_mqtt::time::Time;
 use wasmote_mqtt::topic::Topic;
 
@@ -34,7 +37,9 @@ pub enum DeviceNotice {
     /// The connection is up; whether the broker still had the session.
     Connected(bool),
     /// The connection is down; with the reason and the delay before the next attempt.
-    Disconnected(String, Duration),
+    Disconnected(Disconnection, Duration),
+    /// The broker gave a negative answer to a request other than a message.
+    RequestRefused(RefusedRequest, NegativeAnswer),
     /// A fault of the device began, and lasts until this time.
     FaultBegan(FaultId, &'static str, Time),
     /// A fault of the device ended.
@@ -46,7 +51,7 @@ pub enum DeviceNotice {
     FaultTrapped(FaultId, Trap, bool),
     /// The behaviour wrote a log line.
     Log(LogLevel, String),
-    /// A message was passed to the connection.
+    /// A message was passed to the connection. A message that is sent again has several of these notices.
     Sent(Topic, Bytes),
     /// A message was passed to the behaviour; with its latency, if known.
     Received(Topic, Bytes, Option<Duration>),
@@ -63,6 +68,17 @@ pub enum DropCause {
     Offline,
     /// The queue was full.
     QueueFull,
+    /// An outbound message exceeds a limit that the broker announced, or one of MQTT.
+    BeyondLimits(SendError),
+    /// The broker refused an outbound message.
+    Answer(NegativeAnswer),
     /// An inbound message exceeded this limit in bytes.
     TooLarge(u32),
+}
+
+impl DropCause {
+    /// Whether the broker does not take the message, because of its answer or of a limit that it announced.
+    pub fn is_refusal_of_broker(&self) -> bool {
+        matches!(self, Self::BeyondLimits(_) | Self::Answer(_))
+    }
 }

@@ -247,6 +247,7 @@ impl<O: Observer> VirtualTime<O> {
         if self.broker_faults.condition() != Condition::Up {
             return self.packet_while_unavailable(connection, request);
         }
+        self.count_written(connection, &request);
         self.counts.up += 1;
         self.trace(&TraceEvent::Up(connection, &request));
         if self.broker.is_connected(connection) || matches!(request, Request::Connect(_)) {
@@ -292,6 +293,8 @@ impl<O: Observer> VirtualTime<O> {
             }
         }
         self.counts.lost_down += std::mem::take(&mut self.outbox.lost);
+        let sent = std::mem::take(&mut self.outbox.sent);
+        self.nodes[index.0 as usize].device.count_sent(sent);
         self.schedule_device(index);
     }
 

@@ -34,7 +34,8 @@ of the plan. The HTTP API is available during the runs, and the results record c
 timeline-as-run.toml is a plan that repeats them.
 
 Exit codes: 0 done; 1 failed, or the ledger of a run does not close, or a run failed: all devices of a group never ran,
-were never connected (in real time) or had failed at the end, a fault model was put aside, or nothing was measured;
+were never connected (in real time) or had failed at the end, a fault model was put aside, the broker accepted no
+message and no fault is the reason, or nothing was measured;
 2 the plan is invalid; 99 a threshold is missed; 130 interrupted. A failure comes before all others. `failures` in
 summary.json, the JUnit file and the last lines on stderr have the reasons.";
 

@@ -1,4 +1,8 @@
 //! Totals of a run, the last line on stdout.
+//!
+//! The line has every term of the ledger's equations that is not zero, so that a reader can check them:
+//! `generated + duplicated = sent + dropped + waiting + lost offline + refused` for outbound messages, without the
+//! inbound shares in parentheses.
 
 use std::time::Duration;
 
@@ -8,6 +12,7 @@ use wasmote_fleet::config::values::LogFormat;
 use wasmote_fleet::startup::RunError;
 use wasmote_fleet::term::{json_to_stdout, to_stdout};
 use wasmote_live::status::Totals;
+use wasmote_sim::ledger::Ledger;
 
 /// `failure` is the reason why the run failed, for readers of JSON.
 pub(super) fn print(settings: &Settings, totals: &Totals, ran: Duration, failure: Option<&RunError>) {
@@ -18,28 +23,100 @@ pub(super) fn print(settings: &Settings, totals: &Totals, ran: Duration, failure
 }
 
 fn line(settings: &Settings, totals: &Totals, ran: Duration) -> String {
-    let ledger = &totals.ledger;
     let latency = match totals.latency.mean() {
         Some(seconds) => format!("{seconds:.3} s"),
         None => "unknown".into(),
     };
     format!(
-        "{} {} ran {:.1} s with seed {}: sent {}, received {}, dropped {}{}, mean latency {latency}",
+        "{} {} ran {:.1} s with seed {}: {}, mean latency {latency}{}",
         totals.devices.total,
         if totals.devices.total == 1 { "device" } else { "devices" },
         ran.as_secs_f64(),
         settings.seed,
-        ledger.sent,
-        ledger.received,
-        ledger.fault_total().dropped(),
-        by_fault(totals),
+        counts(totals),
+        answers(&totals.ledger),
     )
 }
 
-fn by_fault(totals: &Totals) -> String {
-    let each = totals.ledger.faults().filter(|(_, counts)| counts.dropped() > 0);
-    let each: Vec<_> = each.map(|(id, counts)| format!("{id} {}", counts.dropped())).collect();
-    if each.is_empty() { String::new() } else { format!(" ({})", each.join(", ")) }
+/// The counts of the ledger. Generated, sent, received and dropped messages are always named, others if there are any.
+fn counts(totals: &Totals) -> String {
+    let Totals { ledger, waiting, in_flight, .. } = totals;
+    let faults = ledger.fault_total();
+    let inbound = |count: u64| (count > 0).then(|| format!("{count} inbound"));
+    let mut entries = vec![
+        format!("generated {}", ledger.generated),
+        format!("sent {}", ledger.sent),
+        format!("received {}", ledger.received),
+        entry("dropped", faults.dropped(), &[by_fault(ledger), inbound(faults.dropped_in)]),
+    ];
+    let duplicated = faults.duplicated_out + faults.duplicated_in;
+    let in_flight = (*in_flight > 0).then(|| format!("{in_flight} in flight"));
+    for (name, count, details) in [
+        ("duplicated", duplicated, vec![inbound(faults.duplicated_in)]),
+        ("lost offline", ledger.lost_offline, Vec::new()),
+        ("refused", ledger.refused.total(), vec![by_cause(ledger)]),
+        ("returned", ledger.returned, Vec::new()),
+        ("waiting", waiting.0 + waiting.1, vec![in_flight, inbound(waiting.1)]),
+        ("discarded", ledger.discarded, Vec::new()),
+    ] {
+        if count > 0 {
+            entries.push(entry(name, count, &details));
+        }
+    }
+    entries.join(", ")
+}
+
+fn entry(name: &str, count: u64, details: &[Option<String>]) -> String {
+    let details: Vec<&str> = details.iter().flatten().map(String::as_str).collect();
+    match &details[..] {
+        [] => format!("{name} {count}"),
+        details => format!("{name} {count} ({})", details.join("; ")),
+    }
+}
+
+fn by_fault(ledger: &Ledger) -> Option<String> {
+    let each = ledger.faults().filter(|(_, counts)| counts.dropped() > 0);
+    list(each.map(|(id, counts)| format!("{id} {}", counts.dropped())))
+}
+
+fn by_cause(ledger: &Ledger) -> Option<String> {
+    let each = ledger.refused.causes().into_iter().filter(|(_, count)| *count > 0);
+    list(each.map(|(cause, count)| match cause {
+        "broker" => format!("by the broker {count}"),
+        cause => format!("{} {count}", cause.replace('_', " ")),
+    }))
+}
+
+fn list(entries: impl Iterator<Item = String>) -> Option<String> {
+    let entries: Vec<String> = entries.collect();
+    (!entries.is_empty()).then(|| entries.join(", "))
+}
+
+/// Reason for which the broker took no message, if it took none although some were handed to it. A fault that drops
+/// messages or ends connections is a reason too, but one that the user has chosen.
+pub(super) fn nothing_accepted(ledger: &Ledger) -> Option<String> {
+    let (generated, refused, faults) = (ledger.generated, ledger.refused.by_broker(), ledger.fault_total());
+    let by_fault = faults.dropped_out > 0 || faults.outages > 0;
+    match () {
+        () if ledger.sent > 0 => None,
+        () if refused > 0 => {
+            let causes = by_cause(ledger).unwrap_or_default();
+            let answers = answers(ledger);
+            Some(format!("of {generated} published messages it refused {refused} ({causes}){answers}"))
+        }
+        () if ledger.returned > 0 && !by_fault => Some(format!(
+            "it acknowledged none of {generated} published messages before their connections ended; the log has the \
+             reasons{}",
+            answers(ledger)
+        )),
+        () => None,
+    }
+}
+
+/// The negative answers of the broker, if there are any.
+fn answers(ledger: &Ledger) -> String {
+    let each = ledger.negative_answers.iter().map(|(answer, count)| format!("{answer} {count}"));
+    list(each).map(|list| format!("; negative answers of the broker: {list}")).unwrap_or_default()
 }
 
 fn record(
@@ -49,16 +126,36 @@ fn record(
     failure: Option<&RunError>,
 ) -> serde_json::Value {
     let ledger = &totals.ledger;
+    let faults = ledger.fault_total();
     let dropped: serde_json::Map<_, _> =
         ledger.faults().map(|(id, counts)| (id.to_string(), counts.dropped().into())).collect();
+    let refused: serde_json::Map<_, _> =
+        ledger.refused.causes().into_iter().map(|(cause, count)| (cause.to_owned(), count.into())).collect();
+    let answers: serde_json::Map<_, _> =
+        ledger.negative_answers.iter().map(|(answer, count)| (answer.to_string(), (*count).into())).collect();
     json!({
         "devices": totals.devices.total,
         "duration_s": ran.as_secs_f64(),
         "seed": settings.seed,
+        "generated": ledger.generated,
         "sent": ledger.sent,
         "received": ledger.received,
-        "dropped": ledger.fault_total().dropped(),
+        "dropped": faults.dropped(),
+        "dropped_out": faults.dropped_out,
+        "dropped_in": faults.dropped_in,
         "dropped_by_fault": dropped,
+        "duplicated_out": faults.duplicated_out,
+        "duplicated_in": faults.duplicated_in,
+        "lost_offline": ledger.lost_offline,
+        "refused": ledger.refused.total(),
+        "refused_by_cause": refused,
+        "returned": ledger.returned,
+        "waiting_out": totals.waiting.0,
+        "waiting_in": totals.waiting.1,
+        "in_flight": totals.in_flight,
+        "arrived": ledger.arrived,
+        "discarded": ledger.discarded,
+        "negative_answers": answers,
         "mean_latency_s": totals.latency.mean(),
         "ledger_closes": ledger.closes(totals.waiting.0, totals.waiting.1),
         "traps": totals.traps,

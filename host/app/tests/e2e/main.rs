@@ -16,6 +16,7 @@ mod lifecycle;
 mod lines;
 mod models;
 mod mosquitto;
+mod numbers;
 mod schemathesis;
 mod silence;
 mod swaps;

@@ -23,21 +23,32 @@ pub struct Mosquitto {
 
 impl Mosquitto {
     pub fn start() -> Self {
-        Self::start_with("allow_anonymous true")
+        Self::with("allow_anonymous true", "")
     }
 
     /// Starts a broker with these lines in its configuration, one of which says who may connect.
     pub fn start_with(access: &str) -> Self {
+        Self::with(access, "")
+    }
+
+    /// Starts a broker with these lines in its configuration, and with these rules of topics if there are any.
+    pub fn with(lines: &str, topics: &str) -> Self {
         let port = free_port();
         let folder = tempfile::tempdir().expect("a folder");
         let config = folder.path().join("mosquitto.conf");
         let mut file = std::fs::File::create(&config).expect("a file");
         writeln!(
             file,
-            "listener {port} 127.0.0.1\n{access}\nlog_type all\nset_tcp_nodelay true\n\
-             max_queued_messages 100000\nsys_interval 1"
+            "listener {port} 127.0.0.1\nlog_type all\nset_tcp_nodelay true\n\
+             max_queued_messages 100000\nsys_interval 1\n{lines}"
         )
         .expect("disk space");
+        if !topics.is_empty() {
+            let rules = folder.path().join("access");
+            std::fs::write(&rules, topics).expect("a file");
+            // Without `user root` it would drop root and could not read the folder.
+            writeln!(file, "user root\nacl_file {}", rules.display()).expect("disk space");
+        }
         // On Debian, Mosquitto is in /usr/sbin, which only root has in PATH.
         let path = format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default());
         let mut child = Command::new("mosquitto")
@@ -51,6 +62,12 @@ impl Mosquitto {
         let broker = Self { child, port, log, _folder: folder };
         broker.await_connection();
         broker
+    }
+
+    /// Stops the process with SIGSTOP, as if the machine hung.
+    pub fn freeze(&self) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-STOP", &id]).status().expect("kill is there").success());
     }
 
     fn await_connection(&self) {

@@ -3,6 +3,7 @@
 mod agreement;
 mod audit;
 mod early_end;
+mod refusals;
 mod timeline;
 
 use std::process::{Child, Command, Stdio};

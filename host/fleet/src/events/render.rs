@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 use wasmote_live::status::DeviceEvent;
+use wasmote_mqtt::answer::NegativeAnswer;
+use wasmote_mqtt::client::RefusedRequest;
 use wasmote_sim::context::LogLevel;
 use wasmote_sim::device::VersionChange;
 use wasmote_sim::event::StartCause;
@@ -44,13 +46,25 @@ pub struct EventText<'a> {
     /// Seconds until the device tries or starts again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub again_after_s: Option<f64>,
+    /// Packet type of a negative answer of the broker, such as `PUBACK`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub packet: Option<&'static str>,
+    /// Reason code of the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<u8>,
+    /// Name of the reason code, such as `not authorized`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code_name: Option<&'static str>,
+    /// Reason String that the broker sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason_string: Option<String>,
     /// The version of the behaviour that keeps running.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
 }
 
 /// All kinds of events.
-pub const EVENT_KINDS: [&str; 17] = [
+pub const EVENT_KINDS: [&str; 18] = [
     "started",
     "stopped",
     "trapped",
@@ -68,6 +82,7 @@ pub const EVENT_KINDS: [&str; 17] = [
     "sent",
     "received",
     "dropped",
+    "refused",
 ];
 
 /// Record of an event, for programs.
@@ -115,6 +130,8 @@ pub fn event_kind(notice: &DeviceNotice) -> &'static str {
         DeviceNotice::Log(..) | DeviceNotice::FaultLog(..) => "log",
         DeviceNotice::Sent(..) => "sent",
         DeviceNotice::Received(..) => "received",
+        DeviceNotice::RequestRefused(..) => "refused",
+        DeviceNotice::Dropped(_, cause) if cause.is_refusal_of_broker() => "refused",
         DeviceNotice::Dropped(..) => "dropped",
     }
 }
@@ -134,6 +151,10 @@ impl<'a> EventText<'a> {
             reason: None,
             again_after_s: None,
             ends_after_s: None,
+            packet: None,
+            code: None,
+            code_name: None,
+            reason_string: None,
             version: None,
         };
         let seconds = |span: Duration| Some(span.as_secs_f64());
@@ -189,13 +210,24 @@ impl<'a> EventText<'a> {
             DeviceNotice::Connected(present) => {
                 base(LogLevel::Info, if *present { "connected, session kept" } else { "connected" }.into())
             }
-            DeviceNotice::Disconnected(reason, pause) => EventText {
-                reason: Some(reason.clone()),
+            DeviceNotice::Disconnected(end, pause) => EventText {
+                reason: Some(end.to_string()),
                 again_after_s: seconds(*pause),
                 ..base(
                     LogLevel::Warn,
-                    format!("disconnected: {reason}; tries again in {}", short_duration(*pause)),
+                    format!("disconnected: {end}; tries again in {}", short_duration(*pause)),
                 )
+                .answered(end.answer.as_ref())
+            },
+            DeviceNotice::RequestRefused(request, answer) => EventText {
+                topic: match request {
+                    RefusedRequest::Subscribe(filter) | RefusedRequest::Unsubscribe(filter) => {
+                        Some(filter.as_str())
+                    }
+                    RefusedRequest::Exchange | RefusedRequest::Unknown => None,
+                },
+                reason: Some(answer.to_string()),
+                ..base(LogLevel::Warn, request_refused(request, answer)).answered(Some(answer))
             },
             DeviceNotice::FaultBegan(id, kind, until) => {
                 let duration = until.since(event.at.run);
@@ -245,8 +277,25 @@ impl<'a> EventText<'a> {
                     _ => None,
                 },
                 reason: Some(drop_reason(cause)),
-                ..base(LogLevel::Info, format!("dropped {}", drop_reason(cause)))
+                ..base(drop_level(cause), drop_text(cause)).answered(match cause {
+                    DropCause::Answer(answer) => Some(answer),
+                    _ => None,
+                })
             },
+        }
+    }
+}
+
+impl EventText<'_> {
+    /// Adds the fields of a negative answer.
+    fn answered(self, answer: Option<&NegativeAnswer>) -> Self {
+        let Some(NegativeAnswer { code, reason_string }) = answer else { return self };
+        Self {
+            packet: Some(code.packet.as_str()),
+            code: Some(code.code),
+            code_name: Some(code.name()),
+            reason_string: reason_string.as_deref().map(str::to_owned),
+            ..self
         }
     }
 }
@@ -262,7 +311,7 @@ pub fn message_line(event: &DeviceEvent) -> Option<String> {
         DeviceNotice::Received(topic, payload, None) => {
             format!("← {topic} {}", payload_preview(payload, total))
         }
-        DeviceNotice::Dropped(topic, cause) => format!("✗ {topic} dropped {}", drop_reason(cause)),
+        DeviceNotice::Dropped(topic, cause) => format!("✗ {topic} {}", drop_text(cause)),
         _ => return None,
     })
 }
@@ -275,12 +324,51 @@ fn start_text(cause: StartCause) -> &'static str {
     }
 }
 
+/// What happened to a message that was not sent or not received, in the words of the totals: faults drop, a missing
+/// connection loses, and limits and brokers refuse.
+fn drop_text(cause: &DropCause) -> String {
+    let verb = match cause {
+        DropCause::Fault(_) | DropCause::TooLarge(_) => "dropped",
+        DropCause::Offline => "lost offline",
+        DropCause::QueueFull => "refused",
+        DropCause::BeyondLimits(_) => "refused, not sent",
+        DropCause::Answer(_) => "refused by the broker",
+    };
+    match cause {
+        DropCause::Fault(_) | DropCause::TooLarge(_) => format!("{verb} {}", drop_reason(cause)),
+        _ => format!("{verb}: {}", drop_reason(cause)),
+    }
+}
+
 fn drop_reason(cause: &DropCause) -> String {
     match cause {
         DropCause::Fault(id) => format!("by fault `{id}`"),
-        DropCause::Offline => "at QoS 0, as there is no connection".into(),
-        DropCause::QueueFull => "as the queue is full".into(),
+        DropCause::Offline => "there is no connection".into(),
+        DropCause::QueueFull => "the queue is full".into(),
         DropCause::TooLarge(limit) => format!("as it exceeds the {limit} bytes that the device takes"),
+        DropCause::BeyondLimits(why) => why.to_string(),
+        DropCause::Answer(answer) => answer.to_string(),
+    }
+}
+
+fn drop_level(cause: &DropCause) -> LogLevel {
+    if cause.is_refusal_of_broker() { LogLevel::Warn } else { LogLevel::Info }
+}
+
+fn request_refused(request: &RefusedRequest, answer: &NegativeAnswer) -> String {
+    match request {
+        RefusedRequest::Subscribe(filter) => {
+            format!("the broker refused the subscription to {filter}: {answer}")
+        }
+        RefusedRequest::Unsubscribe(filter) => {
+            format!("the broker refused to end the subscription to {filter}: {answer}")
+        }
+        RefusedRequest::Exchange => {
+            format!("the broker ended the exchange of a message with an error: {answer}")
+        }
+        RefusedRequest::Unknown => {
+            format!("the broker sent an error for nothing that was requested: {answer}")
+        }
     }
 }
 
@@ -318,6 +406,8 @@ fn payload_preview(payload: &[u8], total: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use wasmote_mqtt::answer::{AnswerPacket, Disconnection};
+    use wasmote_mqtt::codec::client::SendError;
     use wasmote_mqtt::device_id::{DeviceId, Identity};
     use wasmote_mqtt::time::Time;
     use wasmote_mqtt::topic::Topic;
@@ -376,6 +466,34 @@ mod tests {
         assert_eq!(
             text(DeviceNotice::FaultBegan("deaf".into(), "silence", until)),
             "fault `deaf` (silence) began, for 30.0 s"
+        );
+    }
+
+    #[test]
+    fn an_event_of_a_refusal_names_packet_number_and_words() {
+        let answer = NegativeAnswer::new(AnswerPacket::PubAck, 0x97);
+        let answer = answer.with_reason_string(Some("too many".into()));
+        let topic = Topic::new("root/a-0/x").unwrap();
+        let refused = DeviceNotice::Dropped(topic.clone(), DropCause::Answer(answer));
+        assert_eq!(event_kind(&refused), "refused");
+        let line = "✗ root/a-0/x refused by the broker: PUBACK 0x97 quota exceeded: too many";
+        assert_eq!(message_line(&event(refused.clone())).unwrap(), line);
+        let unsendable = DeviceNotice::Dropped(topic.clone(), DropCause::BeyondLimits(SendError::TooLarge));
+        assert_eq!(event_kind(&unsendable), "refused");
+        assert_eq!(
+            text(unsendable),
+            "refused, not sent: the message exceeds the broker's maximum packet size"
+        );
+        let lost = DeviceNotice::Dropped(topic, DropCause::Offline);
+        assert_eq!(
+            (event_kind(&lost), text(lost)),
+            ("dropped", "lost offline: there is no connection".to_owned())
+        );
+        let ended = NegativeAnswer::new(AnswerPacket::Disconnect, 0x97);
+        let ended = Disconnection::by_broker("the broker ended the connection: quota exceeded", ended);
+        assert_eq!(
+            text(DeviceNotice::Disconnected(ended, Duration::from_secs(1))),
+            "disconnected: the broker ended the connection: quota exceeded (DISCONNECT 0x97); tries again in 1.0 s"
         );
     }
 

@@ -12,7 +12,7 @@ use wasmote_mqtt::budget::BudgetReport;
 use wasmote_sim::context::Refusals;
 use wasmote_sim::device::SwapCounts;
 use wasmote_sim::histogram::Histogram;
-use wasmote_sim::ledger::FaultCounts;
+use wasmote_sim::ledger::{FaultCounts, RefusedMessages};
 use wasmote_sim::metrics::MetricSums;
 
 use super::{HttpCounts, Snapshot};
@@ -20,7 +20,7 @@ use super::{HttpCounts, Snapshot};
 /// Counts and latencies of a device or of the fleet.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Metrics {
-    /// Messages handed to the MQTT connection.
+    /// Messages that left for good: at QoS 1 and 2 acknowledged by the broker, at QoS 0 written to the connection.
     sent: u64,
     /// Messages given to behaviours.
     received: u64,
@@ -32,7 +32,8 @@ pub struct Metrics {
     latency: Histogram,
     /// Messages published by behaviours, or by users on their behalf.
     generated: u64,
-    /// Messages returned by a connection that was full, or broke before an acknowledgement.
+    /// How often a connection gave a message back, because it was full, broke before an acknowledgement, or cannot take
+    /// the message. It is sent again, or counted as refused, lost offline or dropped.
     returned: u64,
     /// Messages delivered by the broker.
     arrived: u64,
@@ -44,13 +45,15 @@ pub struct Metrics {
     duplicated: u64,
     /// Messages changed by faults.
     corrupted: u64,
-    /// QoS 0 messages sent while the connection was down.
+    /// Messages at QoS 0 that were published without a connection, and messages that waited when their device stopped.
     lost_offline: u64,
     /// Messages that arrived while no behaviour ran, or were too large.
     discarded: u64,
-    /// Refused messages and log lines, by limit.
+    /// Refused messages and log lines, by cause.
     refused: RefusedCounts,
-    /// Messages that wait for a delay to end or for a connection.
+    /// Negative answers of the broker, by packet and reason code, such as `PUBACK 0x87 not authorized`.
+    negative_answers: BTreeMap<String, u64>,
+    /// Messages that wait for a delay to end, for a connection or for an acknowledgement.
     waiting: WaitingCounts,
     /// Effects of each fault.
     faults: BTreeMap<String, FaultCounts>,
@@ -95,8 +98,10 @@ pub struct Metrics {
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[schemars(inline)]
 struct RefusedCounts {
-    /// Messages that were refused by a full queue.
-    queue_full: u64,
+    /// Published messages that were refused.
+    #[serde(flatten)]
+    messages: RefusedMessages,
+    /// Requests of behaviours that were refused, which published no message.
     #[serde(flatten)]
     by_limit: Refusals,
 }
@@ -104,10 +109,12 @@ struct RefusedCounts {
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[schemars(inline)]
 struct WaitingCounts {
-    /// Waiting messages to the broker.
+    /// Waiting messages to the broker, including those in flight.
     out: u64,
     /// Waiting messages to the behaviour.
     r#in: u64,
+    /// Messages that were handed to the connection, and are not acknowledged or, at QoS 0, not written.
+    in_flight: u64,
 }
 
 #[derive(Clone, Debug, Serialize, JsonSchema)]
@@ -232,8 +239,17 @@ impl Metrics {
             corrupted: faults.corrupted,
             lost_offline: ledger.lost_offline,
             discarded: ledger.discarded,
-            refused: RefusedCounts { queue_full: ledger.refused_full, by_limit: totals.refusals },
-            waiting: WaitingCounts { out: totals.waiting.0, r#in: totals.waiting.1 },
+            refused: RefusedCounts { messages: ledger.refused, by_limit: totals.refusals },
+            negative_answers: ledger
+                .negative_answers
+                .iter()
+                .map(|(answer, count)| (answer.to_string(), *count))
+                .collect(),
+            waiting: WaitingCounts {
+                out: totals.waiting.0,
+                r#in: totals.waiting.1,
+                in_flight: totals.in_flight,
+            },
             faults: ledger.faults().map(|(id, counts)| (id.to_string(), *counts)).collect(),
             traps: totals.traps,
             swaps: totals.swaps,

@@ -44,11 +44,15 @@ fn messages(snapshot: &Snapshot, out: &mut Writer) {
     let ledger = &snapshot.totals.ledger;
     let counters = [
         ("generated", "Messages that behaviours published, or users on their behalf.", ledger.generated),
-        ("sent", "Messages handed to the MQTT connection.", ledger.sent),
+        (
+            "sent",
+            "Messages that left for good: acknowledged by the broker, or written at QoS 0.",
+            ledger.sent,
+        ),
         ("returned", "Messages that came back from a connection that was full or broke.", ledger.returned),
         ("arrived", "Messages delivered by the broker.", ledger.arrived),
         ("received", "Messages given to behaviours.", ledger.received),
-        ("lost_offline", "QoS 0 messages sent while the connection was down.", ledger.lost_offline),
+        ("lost_offline", "Messages lost because there was no connection.", ledger.lost_offline),
         ("discarded", "Messages that arrived while no behaviour ran, or were too large.", ledger.discarded),
     ];
     for (name, help, count) in counters {
@@ -58,10 +62,14 @@ fn messages(snapshot: &Snapshot, out: &mut Writer) {
     out.family(
         "wasmote_messages_waiting",
         MetricType::Gauge,
-        "Messages that wait for a delay to end or for a connection.",
+        "Messages that wait for a delay to end, for a connection or for an acknowledgement.",
     );
     out.integer(&[("direction", "out")], snapshot.totals.waiting.0);
     out.integer(&[("direction", "in")], snapshot.totals.waiting.1);
+    let help =
+        "Messages handed to the connection and not acknowledged, or not written at QoS 0; they wait too.";
+    out.family("wasmote_messages_in_flight", MetricType::Gauge, help);
+    out.integer(&[], snapshot.totals.in_flight);
     let help = "Latency of received messages, from behaviour to behaviour.";
     out.family("wasmote_message_latency_seconds", MetricType::Histogram, help);
     out.histogram(&[], &snapshot.totals.latency);
@@ -97,11 +105,19 @@ fn refusals(snapshot: &Snapshot, out: &mut Writer) {
     out.family(
         "wasmote_messages_refused",
         MetricType::Counter,
-        "Messages that were refused because of a limit.",
+        "Messages that were refused by a limit or by the broker; those of `publish_*` were never generated.",
     );
-    out.integer(&[("reason", "queue_full")], snapshot.totals.ledger.refused_full);
+    for (cause, count) in snapshot.totals.ledger.refused.causes() {
+        out.integer(&[("reason", cause)], count);
+    }
     out.integer(&[("reason", "publish_rate")], refusals.publish_rate);
     out.integer(&[("reason", "publish_invalid")], refusals.publish_invalid);
+    let help = "Negative answers of the broker, by packet and reason code.";
+    out.family("wasmote_negative_answers", MetricType::Counter, help);
+    for (answer, count) in &snapshot.totals.ledger.negative_answers {
+        let labels = [("packet", answer.packet.as_str()), ("code", &answer.hex()), ("reason", answer.name())];
+        out.integer(&labels, *count);
+    }
     out.family("wasmote_log_lines_refused", MetricType::Counter, "Log lines beyond the rate.");
     out.integer(&[], refusals.log_rate + snapshot.totals.suppressed_lines);
     out.family(

@@ -93,6 +93,10 @@ impl ClusterRun<'_> {
             warm_up_s: plan.warm_up.0.as_secs_f64().min(duration_s),
             devices: devices(None),
             traffic: traffic(total),
+            returned: total.ledger.returned,
+            lost_offline: total.ledger.lost_offline,
+            refused_by_cause: ledger_file::refused_by_cause(&total.ledger),
+            negative_answers: ledger_file::negative_answers(&total.ledger),
             faults: fault_counts(total),
             groups: groups.collect(),
             phases: phases.collect(),
@@ -150,6 +154,10 @@ impl ThresholdInput for Messages {
         self.ledger.sent
     }
 
+    fn refused(&self) -> u64 {
+        self.ledger.refused.total()
+    }
+
     fn mean_latency(&self) -> Option<f64> {
         self.latency.mean()
     }
@@ -163,6 +171,7 @@ fn traffic(messages: &Messages) -> Traffic {
     Traffic {
         generated: messages.ledger.generated,
         sent: messages.ledger.sent,
+        refused: messages.ledger.refused.total(),
         received: Some(messages.ledger.received),
         expected: 0,
         delivered: 0,
@@ -198,6 +207,7 @@ fn time_series(fleet: &FleetManifests, samples: &[Sample]) -> Vec<TimeseriesRow>
                 silent: in_state("silent"),
                 generated: messages.ledger.generated,
                 sent: messages.ledger.sent,
+                refused: messages.ledger.refused.total(),
                 dropped: messages.total_dropped(),
                 latency_p50_s: messages.latency.quantile(0.5),
                 latency_p95_s: messages.latency.quantile(0.95),
@@ -229,7 +239,11 @@ fn counts(messages: &Messages) -> LedgerCounts {
     LedgerCounts {
         generated: messages.ledger.generated,
         sent: messages.ledger.sent,
+        returned: messages.ledger.returned,
         lost_offline: messages.ledger.lost_offline,
+        refused: Some(messages.ledger.refused.total()),
+        refused_by_cause: ledger_file::refused_by_cause(&messages.ledger),
+        negative_answers: ledger_file::negative_answers(&messages.ledger),
         arrived: messages.ledger.arrived,
         received: messages.ledger.received,
         faults: fault_counts(messages),

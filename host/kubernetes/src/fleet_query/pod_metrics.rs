@@ -33,7 +33,7 @@ pub struct PodMetrics {
 /// Counts of messages, read from `/metrics`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Messages {
-    /// Ledger of the messages. Counts of refusals are not deserialized.
+    /// Ledger of the messages.
     #[serde(flatten, serialize_with = "with_dropped")]
     pub ledger: Ledger,
     /// Latency of received messages, in seconds.
@@ -153,6 +153,7 @@ impl Messages {
 mod tests {
     use serde_json::json;
     use wasmote_fleet::metrics::{Snapshot, json};
+    use wasmote_mqtt::answer::{AnswerCode, AnswerPacket};
 
     use super::*;
 
@@ -160,7 +161,10 @@ mod tests {
     fn metrics_keep_their_field_names_in_a_round_trip() {
         let mut snapshot = Snapshot { is_fleet: true, ..Snapshot::default() };
         snapshot.totals.ledger.generated = 3;
-        snapshot.totals.ledger.refused_full = 3;
+        snapshot.totals.ledger.refused.queue_full = 2;
+        snapshot.totals.ledger.refused.broker = 1;
+        let refusal = AnswerCode { packet: AnswerPacket::PubAck, code: 0x87 };
+        snapshot.totals.ledger.negative_answers.insert(refusal, 1);
         snapshot.totals.latency.observe(0.12);
         let answer = serde_json::to_value(json::Metrics::new(&snapshot)).unwrap();
         let mut answer_with_fault = answer.clone();
@@ -172,6 +176,8 @@ mod tests {
             for field in ["generated", "sent", "arrived", "received", "dropped", "lost_offline", "latency"] {
                 assert_eq!(written[field], answer[field], "{field}");
             }
+            assert_eq!(messages.ledger.refused, snapshot.totals.ledger.refused);
+            assert_eq!(messages.ledger.negative_answers, snapshot.totals.ledger.negative_answers);
             assert_eq!((&written["traps"], &written["ledger_closes"]), (&json!(0), &json!(true)));
             assert_eq!(
                 json!(messages.total_dropped()),

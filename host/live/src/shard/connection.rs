@@ -7,11 +7,10 @@
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
-use wasmote_mqtt::broker::packet::{PacketId, Reply, Request};
-use wasmote_mqtt::client::Client;
-use wasmote_mqtt::client::DisconnectMode;
+use wasmote_mqtt::broker::packet::{Reply, Request};
 use wasmote_mqtt::client::ids::{ConnectionId, DeviceIndex};
 use wasmote_mqtt::client::options::ClientOptions;
+use wasmote_mqtt::client::{Client, DisconnectMode, Refusal};
 use wasmote_mqtt::message::{Message, Qos, Will};
 use wasmote_mqtt::protocol::Protocol;
 use wasmote_mqtt::time::Time;
@@ -22,7 +21,6 @@ use wasmote_sim::faults::byte_stream::{LinkBreak, LinkConditions};
 use wasmote_sim::faults::{Direction, FaultId};
 use wasmote_sim::link::{AtMostOnce, NetworkLink, SendOutcome};
 
-use super::log_lines::Warning;
 use super::tcp::{Sockets, TcpConnection};
 use crate::broker::{ShardRequestSender, request_bytes};
 use crate::config::ConnectionOptions;
@@ -51,7 +49,7 @@ pub(super) struct Connections {
     /// Inputs and packets to handle before the device's turn ends.
     pub(super) outbox: Outbox,
     /// Warnings about the device whose turn it is. The shard writes them within the device's log rate.
-    pub(super) warnings: Vec<Warning>,
+    pub(super) warnings: Vec<String>,
     /// Bytes of the batch for the embedded broker.
     batch_bytes: usize,
     /// Number of active connections, including those that are opening or closing.
@@ -128,9 +126,10 @@ impl Connections {
         let ShardTransport::Local(sender, packets) = &mut self.transport else { return };
         let bytes = request_bytes(&request);
         if request.is_qos_0() && sender.is_full(packets.len(), self.batch_bytes) {
-            self.outbox.inputs.extend(request.into_qos_0_message().map(Input::Refused));
+            self.outbox.inputs.extend(refused_input(request, Refusal::QueueFull));
         } else {
             self.batch_bytes += bytes;
+            self.outbox.sent += u64::from(request.is_qos_0());
             packets.push((link, request));
         }
     }
@@ -141,7 +140,7 @@ impl Connections {
             SendOutcome::Passed(request) => self.send(link, request),
             SendOutcome::Queued => {}
             SendOutcome::Full(request) => {
-                self.outbox.inputs.extend(request.into_qos_0_message().map(Input::Refused))
+                self.outbox.inputs.extend(refused_input(request, Refusal::QueueFull));
             }
             SendOutcome::Dropped(request, fault) => {
                 self.outbox.inputs.extend(dropped_input(Direction::Out, request, fault));
@@ -153,6 +152,11 @@ impl Connections {
     fn new_link(&self) -> Box<NetworkLink> {
         Box::new(NetworkLink::new(self.options.queued, self.options.unread))
     }
+}
+
+/// Input for a message at QoS 0 that the transport does not take.
+fn refused_input(packet: impl AtMostOnce, why: Refusal) -> Option<Input> {
+    packet.into_qos_0_message().map(|message| Input::Refused(message, why))
 }
 
 fn dropped_input(direction: Direction, packet: impl AtMostOnce, fault: FaultId) -> Option<Input> {
@@ -191,13 +195,13 @@ impl Connection {
         connections: &mut Connections,
     ) {
         if let Err(error) = self.client.subscribe(filter, qos, now, &mut connections.outbox) {
-            connections.warnings.push(format!("a subscription was not sent: {error}").into());
+            connections.warnings.push(format!("a subscription was not sent: {error}"));
         }
     }
 
     pub(super) fn unsubscribe(&mut self, filter: TopicFilter, now: Time, connections: &mut Connections) {
         if let Err(error) = self.client.unsubscribe(filter, now, &mut connections.outbox) {
-            connections.warnings.push(format!("an unsubscription was not sent: {error}").into());
+            connections.warnings.push(format!("an unsubscription was not sent: {error}"));
         }
     }
 
@@ -312,6 +316,18 @@ impl Connection {
         }
     }
 
+    /// Handles a packet with its Reason String. Only brokers behind a socket send one.
+    pub(super) fn receive_explained(
+        &mut self,
+        link: ConnectionId,
+        reply: Reply,
+        reason_string: Arc<str>,
+        now: Time,
+        connections: &mut Connections,
+    ) {
+        self.client.receive_explained(link, reply, reason_string, now, &mut connections.outbox);
+    }
+
     /// Sends the client's packets.
     pub(super) fn send_packets(&mut self, now: Time, connections: &mut Connections) {
         let mut packets = std::mem::take(&mut connections.outbox.packets);
@@ -361,11 +377,6 @@ impl Connection {
             (true, false) => connections.active -= 1,
             _ => {}
         }
-    }
-
-    /// Filter of a subscription that waits for SUBACK.
-    pub(super) fn pending_subscription(&self, id: PacketId) -> Option<&TopicFilter> {
-        self.client.pending_subscription(id)
     }
 
     /// Runs a job on the TCP connection, if the transport is TCP.

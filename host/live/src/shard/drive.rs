@@ -1,7 +1,8 @@
 //! Connection events: deadlines, incoming packets and outgoing packets.
 
 use tokio::net::TcpStream;
-use wasmote_mqtt::broker::packet::{Reply, SubAck};
+use wasmote_mqtt::answer::Disconnection;
+use wasmote_mqtt::broker::packet::Reply;
 use wasmote_mqtt::client::ids::ConnectionId;
 use wasmote_mqtt::codec::client::Incoming;
 use wasmote_mqtt::origin;
@@ -9,7 +10,6 @@ use wasmote_sim::device::{Input, Now};
 
 use super::Shard;
 use super::connection::{Connection, Connections};
-use super::log_lines::clipped;
 use super::tcp::Sockets;
 
 impl Shard {
@@ -51,27 +51,12 @@ impl Shard {
 
     /// Delivers a reply to a device's client.
     fn deliver_reply(&mut self, index: usize, link: ConnectionId, mut reply: Reply, now: Now) {
-        match &mut reply {
-            Reply::Publish(publish) => origin::normalize(&mut publish.message, now.wall),
-            Reply::SubAck(answer) => self.log_refused_subscriptions(index, answer),
-            _ => {}
+        if let Reply::Publish(publish) = &mut reply {
+            origin::normalize(&mut publish.message, now.wall);
         }
         self.with_connection(index, |connection, connections| {
             connection.receive(link, reply, now.run, connections)
         });
-    }
-
-    fn log_refused_subscriptions(&mut self, index: usize, answer: &SubAck) {
-        let now = self.now().run;
-        let Some(slot) = self.slots.get_mut(index) else { return };
-        for refusal in answer.granted.iter().filter_map(|granted| granted.as_ref().err()) {
-            if let Some(filter) = slot.connection.pending_subscription(answer.packet_id)
-                && slot.device.take_log_line(now)
-            {
-                let (device, filter) = (&slot.device.identity().id, clipped(filter.as_str()));
-                tracing::warn!(%device, %filter, "the broker refused the subscription: {refusal}");
-            }
-        }
     }
 
     /// Handles a ready socket.
@@ -80,14 +65,21 @@ impl Shard {
         let mut incoming = None;
         self.with_connection(index, |connection, connections| {
             connection.with_tcp(connections, |tcp, _, sockets, _| {
-                incoming = tcp.read(sockets).map(|(link, outcome)| (link, outcome, sockets.take_incoming()));
+                incoming = tcp.read(sockets).map(|(link, outcome)| {
+                    (link, outcome.map_err(Disconnection::from), sockets.take_incoming())
+                });
             });
         });
         if let Some((link, mut outcome, mut items)) = incoming {
             for item in items.drain(..) {
                 match item {
                     Incoming::Reply(reply) => self.deliver_reply(index, link, reply, now),
-                    Incoming::Closed(reason) => outcome = Err(reason),
+                    Incoming::Explained(reply, text) => {
+                        self.with_connection(index, |connection, connections| {
+                            connection.receive_explained(link, reply, text, now.run, connections)
+                        })
+                    }
+                    Incoming::Closed(end) => outcome = Err(end),
                 }
             }
             self.with_connection(index, |connection, connections| {
@@ -129,6 +121,7 @@ impl Shard {
         while let Some(index) = self.connections.sockets().and_then(Sockets::next_unwritten) {
             let now = self.now();
             self.with_connection(index, |connection, connections| connection.write(now.run, connections));
+            self.count_sent(index);
             if !self.connections.outbox.is_empty() {
                 self.pump(index, now);
             }
@@ -163,7 +156,16 @@ impl Shard {
                 break;
             }
         }
+        self.count_sent(index);
         self.report_suppressed_lines(index, now.run);
         self.arm(index);
+    }
+
+    /// Counts the messages of a device that have left for good since the last call.
+    fn count_sent(&mut self, index: usize) {
+        let sent = std::mem::take(&mut self.connections.outbox.sent);
+        if let Some(slot) = self.slots.get_mut(index) {
+            slot.device.count_sent(sent);
+        }
     }
 }

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use wasmote_mqtt::time::Time;
-use wasmote_mqtt::topic::Topic;
 use wasmote_sim::device::Device;
 use wasmote_sim::limits::RateLimit;
 use wasmote_sim::notice::DeviceNotice;
@@ -13,21 +12,6 @@ use super::Shard;
 
 /// Shortest time between two reports of suppressed lines of one device.
 const REPORT_INTERVAL: Duration = Duration::from_secs(5);
-/// Number of bytes of a topic that a line shows.
-const MAX_TOPIC_BYTES: usize = 1_024;
-
-/// Warning about a device, from a place without access to its log rate.
-#[derive(Debug)]
-pub(super) struct Warning {
-    pub(super) topic: Option<Topic>,
-    pub(super) text: String,
-}
-
-impl From<String> for Warning {
-    fn from(text: String) -> Self {
-        Self { topic: None, text }
-    }
-}
 
 /// Log lines of one device beyond those of its behaviour.
 #[derive(Debug)]
@@ -49,7 +33,8 @@ impl DeviceLines {
     /// Whether a notice gets a line within the log rate of its device.
     pub(super) fn allow(&mut self, device: &mut Device, notice: &DeviceNotice, now: Time) -> bool {
         use DeviceNotice::{
-            Connected, Disconnected, Dropped, FaultBegan, FaultEnded, FaultLog, FaultTrapped, Received, Sent,
+            Connected, Disconnected, Dropped, FaultBegan, FaultEnded, FaultLog, FaultTrapped, Received,
+            RequestRefused, Sent,
         };
         match notice {
             Sent(..) | Received(..) | Dropped(..) => {
@@ -58,7 +43,7 @@ impl DeviceLines {
                 allowed
             }
             Connected(_) | Disconnected(..) | FaultBegan(..) | FaultEnded(..) | FaultLog(..)
-            | FaultTrapped(..) => device.take_log_line(now),
+            | FaultTrapped(..) | RequestRefused(..) => device.take_log_line(now),
             // The context has taken a token for a line of the behaviour. The others follow a user's command, or a delay
             // of a second.
             _ => true,
@@ -88,23 +73,18 @@ impl DeviceLines {
 impl Shard {
     /// Writes the warnings of a connection within the log rate of its device.
     pub(super) fn log_warnings(&mut self, index: usize) {
-        let mut warnings = std::mem::take(&mut self.connections.warnings);
-        if let Some(sockets) = self.connections.sockets() {
-            warnings.append(&mut sockets.warnings);
-        }
-        for warning in warnings {
-            self.warn(index, warning);
+        for text in std::mem::take(&mut self.connections.warnings) {
+            self.warn(index, &text);
         }
     }
 
     /// Writes a warning about a device within its log rate.
-    pub(super) fn warn(&mut self, index: usize, Warning { topic, text }: Warning) {
+    pub(super) fn warn(&mut self, index: usize, text: &str) {
         let now = self.now().run;
         let Some(slot) = self.slots.get_mut(index) else { return };
         if slot.device.take_log_line(now) {
             let device = &slot.device.identity().id;
-            let topic = topic.as_ref().map(|topic| clipped(topic.as_str()));
-            tracing::warn!(%device, topic, "{text}");
+            tracing::warn!(%device, "{text}");
         }
     }
 
@@ -123,11 +103,6 @@ impl Shard {
             );
         }
     }
-}
-
-/// The beginning of a topic or filter.
-pub(super) fn clipped(topic: &str) -> &str {
-    &topic[..topic.floor_char_boundary(MAX_TOPIC_BYTES)]
 }
 
 #[cfg(test)]

@@ -165,6 +165,7 @@ impl Totals {
         let (out, inward) = device.waiting();
         self.waiting.0 += out;
         self.waiting.1 += inward;
+        self.in_flight += device.in_flight();
         self.latency.merge(device.latency());
         self.traps += device.traps();
         self.swaps.add(device.swap_counts());
@@ -181,6 +182,7 @@ impl Totals {
         self.ledger.add(&other.ledger);
         self.waiting.0 += other.waiting.0;
         self.waiting.1 += other.waiting.1;
+        self.in_flight += other.in_flight;
         self.latency.merge(&other.latency);
         self.traps += other.traps;
         self.swaps.add(other.swaps);

@@ -25,9 +25,10 @@ use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
+use wasmote_mqtt::answer::Disconnection;
 use wasmote_mqtt::broker::packet::{Connect, Request};
-use wasmote_mqtt::client::Client;
 use wasmote_mqtt::client::ids::ConnectionId;
+use wasmote_mqtt::client::{Client, Refusal};
 use wasmote_mqtt::codec::client::ClientCodec;
 use wasmote_mqtt::protocol::Protocol;
 use wasmote_mqtt::time::Time;
@@ -36,7 +37,6 @@ use wasmote_sim::device::Outbox;
 use wasmote_sim::link::AtMostOnce;
 
 use super::event::ShardEvent;
-use super::log_lines::Warning;
 use crate::socket::{CLOSE_TIMEOUT, SocketControl};
 use open_socket::{OpenSocket, RejectedPublish};
 pub(crate) use readiness::ReadySet;
@@ -165,7 +165,12 @@ impl TcpConnection {
                 return open.enqueue(request);
             }
         }
-        out.inputs.extend(request.into_qos_0_message().map(Input::Refused));
+        let why = match &self.state {
+            State::Open(_) => Refusal::QueueFull,
+            _ => Refusal::Offline,
+        };
+        let refused = request.into_qos_0_message().map(|message| Input::Refused(message, why));
+        out.inputs.extend(refused);
     }
 
     /// Queues a write for the end of the shard's turn. Writing wakes the broker, which costs more than the
@@ -211,10 +216,9 @@ impl TcpConnection {
         }
         let mut rejected = Vec::new();
         let written = open.flush(&mut sockets.scratch, &sockets.dialer, &mut rejected);
+        out.sent += open.take_written();
         for RejectedPublish(publish, why) in rejected {
-            let topic = Some(publish.message.topic.clone());
-            sockets.warnings.push(Warning { topic, text: why.to_string() });
-            client.return_unsendable(publish, now, out);
+            client.return_unsendable(publish, why, now, out);
         }
         written
     }
@@ -323,7 +327,7 @@ impl TcpConnection {
     /// Handles a lost connection or a failed attempt.
     pub(super) fn connection_lost(
         &mut self,
-        reason: String,
+        reason: impl Into<Disconnection>,
         client: &mut Client,
         now: Time,
         sockets: &mut Sockets,
@@ -350,7 +354,8 @@ impl TcpConnection {
                 self.pending_connect = None;
             }
             State::Open(open) => {
-                out.inputs.extend(open.into_unsent().map(Input::Refused));
+                out.inputs
+                    .extend(open.into_unsent().map(|message| Input::Refused(message, Refusal::Offline)));
                 self.control.detach();
             }
             State::Closing => self.state = State::Closing,

@@ -46,9 +46,9 @@ async fn a_flood_is_refused_in_part_and_counted(kind: Kind) {
             // At QoS 0 an in-process link holds the messages of one turn of a shard, and the kernel's buffers
             // hold this amount.
             let all_fit = qos == Qos::AtMostOnce;
-            assert!((ledger.refused_full > 0) != all_fit && ledger.sent > 0, "{ledger:#?}");
-            let through = ledger.sent - ledger.returned;
-            assert_eq!(through + ledger.refused_full, FLOOD);
+            assert!((ledger.refused.queue_full > 0) != all_fit && ledger.sent > 0, "{ledger:#?}");
+            let through = ledger.sent;
+            assert_eq!(through + ledger.refused.queue_full, FLOOD);
             // All messages that count as sent arrived.
             for _ in 0..through {
                 subscriber.wait_for("a message of the flood", |line| line.starts_with("t/flood")).await;
@@ -58,8 +58,8 @@ async fn a_flood_is_refused_in_part_and_counted(kind: Kind) {
     }
 }
 
-/// Messages that fit neither the socket nor its queue are refused and counted, and so are queued messages
-/// when the connection ends.
+/// Messages that fit neither the socket nor its queue are refused and counted. Queued messages are lost when the
+/// connection ends.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn messages_that_a_stalled_broker_does_not_read_are_refused_and_counted() {
     const MESSAGES: u64 = 1_000;
@@ -87,7 +87,7 @@ async fn messages_that_a_stalled_broker_does_not_read_are_refused_and_counted() 
         socket.write_all(connack).await.unwrap();
         let refused = eventually("the flood", || async {
             let ledger = fleet.totals().await.unwrap().ledger;
-            (ledger.generated == MESSAGES).then_some(ledger.refused_full)
+            (ledger.generated == MESSAGES).then_some(ledger.refused.queue_full)
         })
         .await;
         assert!(refused > 0 && refused < MESSAGES, "{refused}");
@@ -96,7 +96,7 @@ async fn messages_that_a_stalled_broker_does_not_read_are_refused_and_counted() 
         drop(socket);
         let more = eventually("the end of the connection", || async {
             let ledger = fleet.totals().await.unwrap().ledger;
-            (ledger.refused_full > refused).then_some(ledger.refused_full - refused)
+            (ledger.lost_offline > 0).then_some(ledger.lost_offline)
         })
         .await;
         assert!(more >= 100, "{more}");

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::sync::broadcast::error::TryRecvError;
 use tokio::sync::mpsc;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Metadata, Subscriber};
-use wasmote_live::config::ConnectionOptions;
+use wasmote_live::config::{ConnectionOptions, FleetConfig};
+use wasmote_live::events::EventFilter;
 use wasmote_live::fleet::{Fleet, FleetError};
 use wasmote_mqtt::message::Qos;
 use wasmote_mqtt::protocol::Protocol;
@@ -17,10 +17,13 @@ use wasmote_mqtt::topic::TopicFilter;
 use wasmote_sim::context::{Context, LogLevel};
 use wasmote_sim::device::{Blueprint, ConnectionState};
 use wasmote_sim::event::Event;
+use wasmote_sim::ledger::{Ledger, RefusedMessages};
 use wasmote_sim::limits::Limits;
+use wasmote_sim::notice::{DeviceNotice, DropCause};
 
 use crate::support::device::{PROTOCOLS, check_ledgers, device, listener, message, start};
 use crate::support::mosquitto::{Mosquitto, free_port};
+use crate::support::scripted_broker::{Answers, ScriptedBroker};
 use crate::support::server::{at_port, options};
 use crate::support::{eventually, wait_for};
 
@@ -70,7 +73,9 @@ async fn a_wrong_password_has_a_readable_reason() {
             let device = listener("device", protocol, &[]);
             let fleet =
                 start(at_port(server.port), with_credentials(username, password), vec![device.blueprint]);
-            assert_eq!(why_down(&fleet, "device").await, "the broker refused the connection: not authorized");
+            let code = if protocol == Protocol::V5 { "0x87" } else { "0x05" };
+            let expected = format!("the broker refused the connection: not authorized (CONNACK {code})");
+            assert_eq!(why_down(&fleet, "device").await, expected);
             assert!(!fleet.is_ready());
             fleet.shutdown(Duration::from_secs(5)).await;
         }
@@ -149,37 +154,182 @@ async fn a_publish_beyond_the_brokers_limits_is_refused_locally() {
     fleet.publish("device", message("t/x", "small").with_qos(Qos::AtLeastOnce)).await.unwrap();
     let first = wait_for(&mut received, "the first accepted message", |_| true).await;
     assert_eq!(first, "small");
-    let totals = fleet.totals().await.unwrap();
-    let through = totals.ledger.sent - totals.ledger.returned;
-    assert_eq!((totals.ledger.refused_full, through, totals.connects), (4, 1, 1));
+    let totals = eventually("the acknowledgement", || async {
+        let totals = fleet.totals().await.unwrap();
+        (totals.ledger.sent == 1).then_some(totals)
+    })
+    .await;
+    let expected = RefusedMessages {
+        packet_too_large: 2,
+        qos_not_supported: 1,
+        retain_not_supported: 1,
+        ..RefusedMessages::default()
+    };
+    assert_eq!((totals.ledger.refused, totals.ledger.sent, totals.connects), (expected, 1, 1));
     check_ledgers(&fleet).await;
     fleet.shutdown(Duration::from_secs(5)).await;
 }
 
-/// Starts a broker that accepts connections and refuses every subscription. Mosquitto's access list grants
-/// all subscriptions and withholds the messages instead.
-async fn refuses_subscriptions(protocol: Protocol) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    let (connack, refusal): (&[u8], &[u8]) = match protocol {
-        Protocol::V4 => (&[0x20, 2, 0, 0], &[0x80]),
-        // Empty properties, then "not authorized".
-        Protocol::V5 => (&[0x20, 3, 0, 0, 0], &[0, 0x87]),
-    };
-    tokio::spawn(async move {
-        let (mut stream, _) = listener.accept().await.unwrap();
-        let mut packet = [0; 256];
-        assert!(stream.read(&mut packet).await.unwrap() > 0);
-        stream.write_all(connack).await.unwrap();
-        while stream.read(&mut packet).await.is_ok_and(|length| length > 0) {
-            if packet[0] == 0x82 {
-                let mut suback = vec![0x90, 2 + u8::try_from(refusal.len()).unwrap(), packet[2], packet[3]];
-                suback.extend_from_slice(refusal);
-                stream.write_all(&suback).await.unwrap();
+fn config(port: u16, devices: Vec<Blueprint>) -> FleetConfig {
+    FleetConfig {
+        devices,
+        broker: at_port(port),
+        embedded_broker: None,
+        connection: options(),
+        start_rate: None,
+    }
+}
+
+/// Device that subscribes to and unsubscribes from `t/x`, and publishes once at each of QoS 1 and 2.
+fn talker(protocol: Protocol) -> Blueprint {
+    device("device", protocol, |_| {
+        |event: Event, context: &mut Context| {
+            let filter = || TopicFilter::new("t/x").unwrap();
+            match event {
+                Event::Started(_) => context.subscribe(filter(), Qos::AtLeastOnce).unwrap(),
+                Event::Connection(_) if context.connected() => {
+                    context.publish(message("t/x", "one").with_qos(Qos::AtLeastOnce)).unwrap();
+                    context.publish(message("t/x", "two").with_qos(Qos::ExactlyOnce)).unwrap();
+                    context.unsubscribe(filter());
+                }
+                _ => {}
             }
+            Ok(())
         }
-    });
-    port
+    })
+}
+
+/// Waits until the ledger has these negative answers, and returns it.
+async fn ledger_with(fleet: &Fleet, answers: &[&str]) -> Ledger {
+    let ledger = eventually(&format!("{answers:?}"), || async {
+        let ledger = fleet.totals().await.unwrap().ledger;
+        let texts: Vec<String> = ledger.negative_answers.keys().map(ToString::to_string).collect();
+        answers.iter().all(|answer| texts.iter().any(|text| text == answer)).then_some(ledger)
+    })
+    .await;
+    check_ledgers(fleet).await;
+    ledger
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refused_messages_are_not_sent() {
+    let answers = Answers {
+        puback: Some(0x97),
+        pubrec: Some(0x87),
+        suback: Some(0x8f),
+        unsuback: Some(0x83),
+        reason_string: Some("no\x1b[31m way"),
+        ..Answers::default()
+    };
+    let server = ScriptedBroker::start(Protocol::V5, answers).await;
+    // Refusals are among the notable events, so the log has them even if it has no line for each message.
+    let (fleet, mut events) =
+        Fleet::start_with_events(config(server.port, vec![talker(Protocol::V5)]), EventFilter::Notable);
+    let mut refused = Vec::new();
+    while refused.len() < 4 {
+        match &events.recv().await.unwrap().notice {
+            DeviceNotice::Dropped(topic, DropCause::Answer(answer)) => {
+                refused.push(format!("{topic}: {answer}"))
+            }
+            DeviceNotice::RequestRefused(request, answer) => refused.push(format!("{request:?}: {answer}")),
+            _ => {}
+        }
+    }
+    refused.sort();
+    let text = "no\x1b[31m way";
+    let filter = format!("{:?}", TopicFilter::new("t/x").unwrap());
+    assert_eq!(
+        refused,
+        [
+            format!("Subscribe({filter}): SUBACK 0x8F topic filter invalid: {text}"),
+            format!("Unsubscribe({filter}): UNSUBACK 0x83 implementation specific error: {text}"),
+            format!("t/x: PUBACK 0x97 quota exceeded: {text}"),
+            format!("t/x: PUBREC 0x87 not authorized: {text}"),
+        ]
+    );
+    let ledger = fleet.totals().await.unwrap().ledger;
+    assert_eq!((ledger.generated, ledger.sent, ledger.refused.broker, ledger.returned), (2, 0, 2, 0));
+    assert_eq!(ledger.negative_answers.len(), 4, "{ledger:?}");
+    check_ledgers(&fleet).await;
+    fleet.shutdown(Duration::from_secs(5)).await;
+}
+
+/// After PUBREC the broker has the message, so an error in PUBCOMP is counted and the message is sent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_error_in_pubcomp_is_counted_and_the_message_is_sent() {
+    let server =
+        ScriptedBroker::start(Protocol::V5, Answers { pubcomp: Some(0x92), ..Answers::default() }).await;
+    let fleet = start(at_port(server.port), options(), vec![talker(Protocol::V5)]);
+    let ledger = ledger_with(&fleet, &["PUBCOMP 0x92 packet identifier not found"]).await;
+    assert_eq!((ledger.generated, ledger.sent, ledger.refused.total()), (2, 2, 0));
+    fleet.shutdown(Duration::from_secs(5)).await;
+}
+
+/// 3.1.1 has one code for refused subscriptions. Mosquitto's access list grants all subscriptions and withholds the
+/// messages instead.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_subscription_is_counted() {
+    for (protocol, code, expected) in [
+        (Protocol::V4, 0x80, "SUBACK 0x80 unspecified error"),
+        (Protocol::V5, 0x87, "SUBACK 0x87 not authorized"),
+        (Protocol::V5, 0xa2, "SUBACK 0xA2 wildcard subscriptions not supported"),
+    ] {
+        let server =
+            ScriptedBroker::start(protocol, Answers { suback: Some(code), ..Answers::default() }).await;
+        let fleet = start(at_port(server.port), options(), vec![talker(protocol)]);
+        let ledger = ledger_with(&fleet, &[expected]).await;
+        assert_eq!(ledger.negative_answers.len(), 1, "{ledger:?}");
+        fleet.shutdown(Duration::from_secs(5)).await;
+    }
+}
+
+/// The messages come back and are sent once the broker takes them, so each counts once as sent.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_the_broker_ends_has_the_code_of_its_last_packet() {
+    for (code, name) in [
+        (0x8e, "session taken over"),
+        (0x95, "packet too large"),
+        (0x97, "quota exceeded"),
+        (0x8b, "server shutting down"),
+    ] {
+        let answers = Answers { last_packet: Some(vec![0xe0, 2, code, 0]), ..Answers::default() };
+        let server = ScriptedBroker::start(Protocol::V5, answers).await;
+        let fleet = start(at_port(server.port), options(), vec![talker(Protocol::V5)]);
+        let ledger = ledger_with(&fleet, &[&format!("DISCONNECT 0x{code:02X} {name}")]).await;
+        assert_eq!(ledger.sent, 0);
+        let why = why_down(&fleet, "device").await;
+        assert!(why.ends_with(&format!("{name} (DISCONNECT 0x{code:02X})")), "{why}");
+        server.change(Answers::default());
+        let ledger = eventually("all messages", || async {
+            let totals = fleet.totals().await.unwrap();
+            (totals.waiting.0 == 0 && totals.ledger.sent > 0).then_some(totals.ledger)
+        })
+        .await;
+        assert!(ledger.sent == ledger.generated && ledger.returned >= 2, "{ledger:?}");
+        check_ledgers(&fleet).await;
+        fleet.shutdown(Duration::from_secs(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_connection_and_an_unrequested_auth_are_counted() {
+    for (protocol, code, expected) in [
+        (Protocol::V4, 0x03, "CONNACK 0x03 server unavailable"),
+        (Protocol::V5, 0x8a, "CONNACK 0x8A banned"),
+        (Protocol::V5, 0x9f, "CONNACK 0x9F connection rate exceeded"),
+    ] {
+        let server =
+            ScriptedBroker::start(protocol, Answers { connack: Some(code), ..Answers::default() }).await;
+        let fleet = start(at_port(server.port), options(), vec![talker(protocol)]);
+        let ledger = ledger_with(&fleet, &[expected]).await;
+        assert_eq!((ledger.generated, ledger.sent), (0, 0));
+        fleet.shutdown(Duration::from_secs(5)).await;
+    }
+    let answers = Answers { last_packet: Some(vec![0xf0, 2, 0x18, 0]), ..Answers::default() };
+    let server = ScriptedBroker::start(Protocol::V5, answers).await;
+    let fleet = start(at_port(server.port), options(), vec![talker(Protocol::V5)]);
+    ledger_with(&fleet, &["AUTH 0x18 continue authentication"]).await;
+    fleet.shutdown(Duration::from_secs(5)).await;
 }
 
 /// Tracing subscriber that forwards log lines to a channel.
@@ -217,30 +367,14 @@ impl Subscriber for Log {
     fn exit(&self, _: &Id) {}
 }
 
-/// Runs on one thread, since the tracing default is per thread.
-#[tokio::test]
-async fn a_refused_subscription_is_logged() {
-    let (sender, mut log) = mpsc::unbounded_channel();
-    let _guard = tracing::subscriber::set_default(Log(sender));
-    for (protocol, why) in
-        [(Protocol::V4, "not allowed, or the filter is not supported"), (Protocol::V5, "not authorized")]
-    {
-        let port = refuses_subscriptions(protocol).await;
-        let device = listener("device", protocol, &["t/secret"]);
-        let fleet = start(at_port(port), options(), vec![device.blueprint]);
-        let line = wait_for(&mut log, "the warning", |line| line.contains("filter=t/secret")).await;
-        assert!(line.starts_with("WARN") && line.contains("device=device") && line.contains(why), "{line}");
-        drop(fleet);
-    }
-}
-
 /// Runs a device that subscribes and unsubscribes without end, until the missing lines are reported. The log has no more
 /// lines about it than the log rate allows.
 async fn assert_lines_keep_to_the_log_rate(calls_per_timer: u32, behaviour_lines: u32) {
     const LINES_PER_SECOND: u32 = 5;
     let (sender, mut log) = mpsc::unbounded_channel();
     let _guard = tracing::subscriber::set_default(Log(sender));
-    let port = refuses_subscriptions(Protocol::V5).await;
+    let server =
+        ScriptedBroker::start(Protocol::V5, Answers { suback: Some(0x87), ..Answers::default() }).await;
     let loops = device("device", Protocol::V5, move |_| {
         move |event: Event, context: &mut Context| {
             if matches!(event, Event::Message(_) | Event::Stopping(_)) {
@@ -261,7 +395,8 @@ async fn assert_lines_keep_to_the_log_rate(calls_per_timer: u32, behaviour_lines
     let limits = Limits { log_lines_per_second: LINES_PER_SECOND, ..Limits::default() };
     let loops = Blueprint { limits: Arc::new(limits), ..loops };
     let began = Instant::now();
-    let fleet = start(at_port(port), options(), vec![loops]);
+    let config = config(server.port, vec![loops]);
+    let (fleet, mut events) = Fleet::start_with_events(config, EventFilter::Notable);
     let mut lines = 0;
     let report = loop {
         let line = tokio::time::timeout(Duration::from_secs(60), log.recv()).await.unwrap().unwrap();
@@ -270,6 +405,13 @@ async fn assert_lines_keep_to_the_log_rate(calls_per_timer: u32, behaviour_lines
         }
         lines += u64::from(line.contains("device=device"));
     };
+    loop {
+        match events.try_recv() {
+            Ok(event) => lines += u64::from(event.in_log),
+            Err(TryRecvError::Lagged(_)) => {}
+            Err(_) => break,
+        }
+    }
     let allowed = u64::from(LINES_PER_SECOND) * (began.elapsed().as_secs() + 2);
     assert!(lines <= allowed, "{lines} lines of {allowed}");
     assert!(report.starts_with("WARN") && report.contains("device=device"), "{report}");

@@ -173,7 +173,8 @@ async fn a_name_and_a_password_go_over_tls() {
         let device = listener("device", protocol, &[]);
         let wrong = server.trusted(with_credentials(Some("someone"), Some("wrong")));
         let fleet = start(server.url(), wrong, vec![device.blueprint]);
-        assert_eq!(why_down(&fleet, "device").await, "the broker refused the connection: not authorized");
+        let why = why_down(&fleet, "device").await;
+        assert!(why.starts_with("the broker refused the connection: not authorized"), "{why}");
         fleet.shutdown(Duration::from_secs(5)).await;
     }
 }

@@ -6,7 +6,7 @@
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
-use super::reason::{AckReason, CloseReason, ConnectRefusal, SubscribeRefusal};
+use super::reason::{AckReason, CloseReason, ConnectRefusal, SubscribeRefusal, UnsubscribeRefusal};
 use crate::message::{Message, Qos, Will};
 use crate::protocol::Protocol;
 use crate::topic::TopicFilter;
@@ -51,8 +51,8 @@ pub enum Reply {
     Ack(Ack),
     /// SUBACK [MQTT-3.9].
     SubAck(SubAck),
-    /// UNSUBACK [MQTT-3.11]: for each filter, whether the subscription existed.
-    UnsubAck(PacketId, Vec<bool>),
+    /// UNSUBACK [MQTT-3.11]: for each filter, whether the subscription existed, or the refusal.
+    UnsubAck(PacketId, Vec<Result<bool, UnsubscribeRefusal>>),
     /// PINGRESP.
     PingResp,
     /// Closes the connection; on MQTT 5, a DISCONNECT with this reason is sent first [MQTT-4.13.1-1].

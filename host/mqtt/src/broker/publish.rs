@@ -103,10 +103,10 @@ impl<C: Copy + Ord> Broker<C> {
         }
         match session.outgoing.acknowledge(ack) {
             AckOutcome::Delivered => self.counters.delivered += 1,
-            AckOutcome::Refused if ack.reason == AckReason::PacketTooLarge => {
+            AckOutcome::Refused(_) if ack.reason == AckReason::PacketTooLarge => {
                 self.counters.drop(DropReason::TooLarge, 1);
             }
-            AckOutcome::Refused => self.counters.drop(DropReason::Refused, 1),
+            AckOutcome::Refused(_) => self.counters.drop(DropReason::Refused, 1),
             AckOutcome::Answer(next) => self.answer(key, next.step, next.packet_id, next.reason, replies),
             AckOutcome::Unknown => {}
         }

@@ -19,9 +19,23 @@ pub enum AckReason {
     /// 0x95: the packet exceeds the client's maximum packet size [MQTT-3.1.2-25]. Reported by the transport;
     /// not on the wire.
     PacketTooLarge,
+    /// Any other error, with its code on the wire. Only received.
+    Other(u8),
 }
 
 impl AckReason {
+    /// Reason of a received packet. All codes below 0x80 are success.
+    pub const fn from_code(code: u8) -> Self {
+        match code {
+            ..0x80 => Self::Success,
+            0x80 => Self::Unspecified,
+            0x87 => Self::NotAuthorized,
+            0x92 => Self::PacketIdNotFound,
+            0x97 => Self::QuotaExceeded,
+            code => Self::Other(code),
+        }
+    }
+
     /// Reason code on the wire.
     pub const fn code(self) -> u8 {
         match self {
@@ -32,6 +46,7 @@ impl AckReason {
             Self::PacketIdNotFound => 0x92,
             Self::QuotaExceeded => 0x97,
             Self::PacketTooLarge => 0x95,
+            Self::Other(code) => code,
         }
     }
 
@@ -138,6 +153,22 @@ impl ConnectRefusal {
         }
     }
 }
+
+impl ConnectRefusal {
+    /// Reason code on the wire of MQTT 3.1.1, if that version has one.
+    pub const fn code_of_v4(self) -> Option<u8> {
+        match self {
+            Self::UnsupportedProtocolVersion => Some(1),
+            Self::ClientIdInvalid => Some(2),
+            Self::Unavailable => Some(3),
+            _ => None,
+        }
+    }
+}
+
+/// Error code of UNSUBACK on MQTT 5. This broker uses none; other brokers do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnsubscribeRefusal(pub u8);
 
 /// Reason for which a subscription is refused. This broker uses only one of them; other brokers use more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -107,7 +107,7 @@ impl<C: Copy + Ord> Broker<C> {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let mut existed = Vec::with_capacity(unsubscribe.filters.len());
         for filter in &unsubscribe.filters {
-            existed.push(session.filters.remove(filter).is_some());
+            existed.push(Ok(session.filters.remove(filter).is_some()));
             if let Ok(parts) = ParsedFilter::parse(filter) {
                 self.subscriptions.remove(parts, key);
             }

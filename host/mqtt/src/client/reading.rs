@@ -1,11 +1,17 @@
 //! Handling of packets from the broker.
 
+use std::sync::Arc;
+
 use super::ids::ConnectionId;
-use super::{Client, ClientEvent, Outbox, RESPONSE_TIMEOUT, State};
+use super::{
+    Client, ClientEvent, Outbox, PendingSubscription, RESPONSE_TIMEOUT, Refusal, RefusedRequest, State,
+};
+use crate::answer::{AnswerPacket, Disconnection, NegativeAnswer};
 use crate::broker::inflight::AckOutcome;
 use crate::broker::packet::{Ack, AckStep, ConnAck, PacketId, Publish, Reply, Request};
-use crate::broker::reason::{AckReason, CloseReason};
+use crate::broker::reason::{AckReason, CloseReason, ConnectRefusal};
 use crate::message::Qos;
+use crate::protocol::Protocol;
 use crate::time::Time;
 
 impl Client {
@@ -26,6 +32,20 @@ impl Client {
         }
     }
 
+    /// Handles a packet of the broker with its Reason String.
+    pub fn receive_explained<E: From<ClientEvent>>(
+        &mut self,
+        connection: ConnectionId,
+        reply: Reply,
+        reason_string: Arc<str>,
+        now: Time,
+        out: &mut Outbox<E>,
+    ) {
+        self.reason_string = Some(reason_string);
+        self.receive(connection, reply, now, out);
+        self.reason_string = None;
+    }
+
     /// Buffers a packet while the client is silent. Messages at QoS 0 are lost when the buffer is full; the
     /// broker's window limits the others.
     fn buffer_unread<E: From<ClientEvent>>(&mut self, reply: Reply, out: &mut Outbox<E>) {
@@ -44,10 +64,15 @@ impl Client {
     }
 
     /// Handles the loss of the network connection. A silent client reports it when it reads again.
-    pub fn connection_lost<E: From<ClientEvent>>(&mut self, reason: String, now: Time, out: &mut Outbox<E>) {
+    pub fn connection_lost<E: From<ClientEvent>>(
+        &mut self,
+        reason: impl Into<Disconnection>,
+        now: Time,
+        out: &mut Outbox<E>,
+    ) {
         match (self.state, self.silent) {
             (State::Down, _) => {}
-            (_, true) => self.lost_reason = Some(reason),
+            (_, true) => self.lost_reason = Some(reason.into()),
             (_, false) => self.lost(reason, now, out),
         }
     }
@@ -80,22 +105,50 @@ impl Client {
         self.last_heard = now;
         match reply {
             Reply::ConnAck(accepted) => self.accepted(&accepted, now, out),
-            Reply::Refused(reason) => self.lost(reason.to_string(), now, out),
+            Reply::Refused(reason) => self.connection_refused(reason, now, out),
             Reply::Close(reason) => self.closed(reason, now, out),
             Reply::Publish(publish) => self.receive_message(publish, now, out),
             Reply::Ack(ack) => self.acknowledged(ack, now, out),
             Reply::PingResp => self.pong_received(out),
-            Reply::SubAck(answer) => self.subscription_answered(answer.packet_id),
-            Reply::UnsubAck(id, _) => self.subscription_answered(id),
+            Reply::SubAck(answer) => {
+                let code = answer.granted.iter().find_map(|granted| Some(granted.as_ref().err()?.code()));
+                self.subscription_answered(answer.packet_id, AnswerPacket::SubAck, code, out);
+            }
+            Reply::UnsubAck(id, outcomes) => {
+                let code = outcomes.iter().find_map(|outcome| Some(outcome.as_ref().err()?.0));
+                self.subscription_answered(id, AnswerPacket::UnsubAck, code, out);
+            }
         }
     }
 
-    /// Frees the identifier of a SUBSCRIBE or UNSUBSCRIBE packet.
-    fn subscription_answered(&mut self, id: PacketId) {
-        if let Some(answered) = self.pending_subscriptions.remove(&id) {
+    /// Frees the identifier of a SUBSCRIBE or UNSUBSCRIBE packet, and reports a refusal. Each packet has one
+    /// filter, so there is at most one error code.
+    fn subscription_answered<E: From<ClientEvent>>(
+        &mut self,
+        id: PacketId,
+        packet: AnswerPacket,
+        error: Option<u8>,
+        out: &mut Outbox<E>,
+    ) {
+        let answered = self.pending_subscriptions.remove(&id);
+        if let Some(answered) = &answered {
             self.pending_filter_bytes -= answered.filter.as_str().len();
             self.outgoing.release(id);
         }
+        if let Some(code) = error {
+            let request = match answered {
+                Some(PendingSubscription { filter, is_subscribe: true }) => RefusedRequest::Subscribe(filter),
+                Some(PendingSubscription { filter, .. }) => RefusedRequest::Unsubscribe(filter),
+                None => RefusedRequest::Unknown,
+            };
+            let answer = self.negative_answer(packet, code);
+            out.report(ClientEvent::RequestRefused(request, answer));
+        }
+    }
+
+    /// Negative answer with the Reason String of the packet that is being read.
+    fn negative_answer(&self, packet: AnswerPacket, code: u8) -> NegativeAnswer {
+        NegativeAnswer::new(packet, code).with_reason_string(self.reason_string.clone())
     }
 
     fn pong_received<E: From<ClientEvent>>(&mut self, out: &mut Outbox<E>) {
@@ -124,16 +177,45 @@ impl Client {
     }
 
     fn closed<E: From<ClientEvent>>(&mut self, reason: CloseReason, now: Time, out: &mut Outbox<E>) {
-        self.lost(reason.to_string(), now, out);
+        let text = reason.to_string();
+        match self.protocol {
+            // 3.1.1 has no DISCONNECT from a broker.
+            Protocol::V4 => self.lost(text, now, out),
+            Protocol::V5 => {
+                let answer = self.negative_answer(AnswerPacket::Disconnect, reason.code());
+                self.lost(Disconnection::by_broker(text, answer), now, out);
+            }
+        }
     }
 
-    pub(super) fn lost<E: From<ClientEvent>>(&mut self, reason: String, now: Time, out: &mut Outbox<E>) {
+    fn connection_refused<E: From<ClientEvent>>(
+        &mut self,
+        refusal: ConnectRefusal,
+        now: Time,
+        out: &mut Outbox<E>,
+    ) {
+        let code = match self.protocol {
+            // Without a broker there is no answer.
+            _ if refusal == ConnectRefusal::Unavailable => None,
+            Protocol::V4 => refusal.code_of_v4(),
+            Protocol::V5 => Some(refusal.code()),
+        };
+        let answer = code.map(|code| self.negative_answer(AnswerPacket::ConnAck, code));
+        self.lost(Disconnection { reason: refusal.to_string(), answer }, now, out);
+    }
+
+    pub(super) fn lost<E: From<ClientEvent>>(
+        &mut self,
+        reason: impl Into<Disconnection>,
+        now: Time,
+        out: &mut Outbox<E>,
+    ) {
         let was_disconnecting = matches!(self.state, State::Disconnecting(_));
         self.close(out);
         if was_disconnecting {
             self.start_queued_connect(now, out);
         } else {
-            out.report(ClientEvent::Disconnected(reason));
+            out.report(ClientEvent::Disconnected(reason.into()));
         }
     }
 
@@ -155,15 +237,45 @@ impl Client {
     }
 
     fn acknowledged<E: From<ClientEvent>>(&mut self, ack: Ack, now: Time, out: &mut Outbox<E>) {
+        let error =
+            ack.reason.is_error().then(|| self.negative_answer(answer_packet(ack.step), ack.reason.code()));
         if ack.step == AckStep::PubRel {
+            if let Some(answer) = error {
+                out.report(ClientEvent::RequestRefused(RefusedRequest::Exchange, answer));
+            }
             let known = self.incoming.release(ack.packet_id);
             let reason = if known { AckReason::Success } else { AckReason::PacketIdNotFound };
             return self.send_ack(Ack { reason, ..Ack::new(AckStep::PubComp, ack.packet_id) }, now, out);
         }
-        if let AckOutcome::Answer(next) = self.outgoing.acknowledge(ack) {
-            self.send_ack(next, now, out);
+        match (self.outgoing.acknowledge(ack), error) {
+            (AckOutcome::Refused(message), Some(answer)) => {
+                out.report(ClientEvent::Refused(message, Refusal::Answer(answer)));
+            }
+            (AckOutcome::Delivered, error) => {
+                out.sent += 1;
+                let refused =
+                    error.map(|answer| ClientEvent::RequestRefused(RefusedRequest::Exchange, answer));
+                out.inputs.extend(refused.map(E::from));
+            }
+            (outcome, error) => {
+                if let AckOutcome::Answer(next) = outcome {
+                    self.send_ack(next, now, out);
+                }
+                let refused =
+                    error.map(|answer| ClientEvent::RequestRefused(RefusedRequest::Unknown, answer));
+                out.inputs.extend(refused.map(E::from));
+            }
         }
         self.pump(now, out);
         self.finish_disconnect(now, out);
+    }
+}
+
+fn answer_packet(step: AckStep) -> AnswerPacket {
+    match step {
+        AckStep::PubAck => AnswerPacket::PubAck,
+        AckStep::PubRec => AnswerPacket::PubRec,
+        AckStep::PubRel => AnswerPacket::PubRel,
+        AckStep::PubComp => AnswerPacket::PubComp,
     }
 }

@@ -9,9 +9,12 @@ mod encode;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use mqtt5_protocol::packet::FixedHeader;
 
 use super::{Codec, frame};
+use crate::answer::Disconnection;
 use crate::broker::packet::Reply;
 use crate::broker::reason::CloseReason;
 use crate::message::Qos;
@@ -48,8 +51,10 @@ pub struct Credentials<'a> {
 pub enum Incoming {
     /// Packet for the client.
     Reply(Reply),
-    /// The broker refused or ended the connection, with a readable reason. Nothing follows.
-    Closed(String),
+    /// Packet for the client, with its Reason String.
+    Explained(Reply, Arc<str>),
+    /// The broker refused or ended the connection. Nothing follows.
+    Closed(Disconnection),
 }
 
 /// Packet that exceeds the broker's limits or those of MQTT. Nothing was written.
@@ -70,6 +75,19 @@ pub enum SendError {
     /// A password without a user name on 3.1.1 [MQTT-3.1.2-22 of 3.1.1].
     #[error("MQTT 3.1.1 allows no password without a user name; give a user name, or use MQTT 5")]
     PasswordWithoutUser,
+}
+
+impl SendError {
+    /// Short name of the error, for metrics and results.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::TooLarge => "packet_too_large",
+            Self::Qos => "qos_not_supported",
+            Self::Retain => "retain_not_supported",
+            Self::TooLong => "field_too_long",
+            Self::PasswordWithoutUser => "password_without_user",
+        }
+    }
 }
 
 impl ClientCodec {
@@ -124,8 +142,11 @@ impl ClientCodec {
         match incoming {
             decode::Packet::ConnAck(_) if self.is_accepted => Err(CloseReason::ProtocolError),
             decode::Packet::ConnAck(answer) => self.accept(answer),
-            decode::Packet::Reply(_) if !self.is_accepted => Err(CloseReason::ProtocolError),
+            decode::Packet::Reply(_) | decode::Packet::Explained(..) if !self.is_accepted => {
+                Err(CloseReason::ProtocolError)
+            }
             decode::Packet::Reply(reply) => Ok(Incoming::Reply(reply)),
+            decode::Packet::Explained(reply, text) => Ok(Incoming::Explained(reply, text)),
             decode::Packet::Closed(reason) => Ok(Incoming::Closed(reason)),
         }
     }

@@ -178,14 +178,8 @@ pub(super) fn publish_from(
     Ok(Publish { packet_id, duplicate: packet.dup, message, subscription_ids: Vec::new() })
 }
 
-pub(super) fn ack_from(step: AckStep, packet_id: u16, reason: ReasonCode) -> Result<Ack, CloseReason> {
-    let reason = match reason {
-        ReasonCode::PacketIdentifierNotFound => AckReason::PacketIdNotFound,
-        ReasonCode::QuotaExceeded => AckReason::QuotaExceeded,
-        other if u8::from(other) >= 0x80 => AckReason::Unspecified,
-        _ => AckReason::Success,
-    };
-    Ok(Ack { step, packet_id: to_packet_id(packet_id)?, reason })
+fn ack_from(step: AckStep, packet_id: u16, reason: ReasonCode) -> Result<Ack, CloseReason> {
+    Ok(Ack { step, packet_id: to_packet_id(packet_id)?, reason: AckReason::from_code(reason.into()) })
 }
 
 fn subscribe_from(packet: SubscribePacket) -> Result<Request, CloseReason> {

@@ -16,7 +16,7 @@ use mqtt5_protocol::{QoS, ReasonCode};
 use super::properties::PropertyEncoder;
 use super::{Codec, MAX_PACKET_SIZE};
 use crate::broker::packet::{Ack, AckStep, ConnAck, Publish, Reply, SubAck};
-use crate::broker::reason::{AckReason, ConnectRefusal};
+use crate::broker::reason::{AckReason, ConnectRefusal, UnsubscribeRefusal};
 use crate::message::Qos;
 use crate::protocol::Protocol;
 
@@ -36,9 +36,12 @@ impl Codec {
             Reply::Ack(ack) => self.ack(*ack, out),
             Reply::SubAck(granted) => self.put(&self.suback(granted), out),
             Reply::UnsubAck(packet_id, existed) => {
-                let code = |existed: &bool| match existed {
-                    true => UnsubAckReasonCode::Success,
-                    false => UnsubAckReasonCode::NoSubscriptionExisted,
+                let code = |outcome: &Result<bool, UnsubscribeRefusal>| match outcome {
+                    Ok(true) => UnsubAckReasonCode::Success,
+                    Ok(false) => UnsubAckReasonCode::NoSubscriptionExisted,
+                    Err(UnsubscribeRefusal(code)) => {
+                        UnsubAckReasonCode::from_u8(*code).unwrap_or(UnsubAckReasonCode::UnspecifiedError)
+                    }
                 };
                 let reason_codes = existed.iter().map(code).collect();
                 let protocol_version = self.version();
@@ -111,6 +114,18 @@ impl Codec {
     pub(super) fn ack(&self, ack: Ack, out: &mut BytesMut) {
         // 3.1.1 has no reason codes.
         let reason = if self.protocol == Protocol::V5 { ack.reason } else { AckReason::Success };
+        if let AckReason::Other(code) = reason {
+            // The library encodes only the codes that the standard lists for a packet.
+            let first = match ack.step {
+                AckStep::PubAck => 0x40,
+                AckStep::PubRec => 0x50,
+                AckStep::PubRel => 0x62,
+                AckStep::PubComp => 0x70,
+            };
+            out.put_slice(&[first, 3]);
+            out.put_u16(ack.packet_id.get());
+            return out.put_u8(code);
+        }
         let (id, reason) = (ack.packet_id.get(), code(reason.code()));
         match ack.step {
             AckStep::PubAck => self.put(&PubAckPacket::new_with_reason(id, reason), out),

@@ -10,11 +10,14 @@ use crate::number::{fixed, trimmed};
 /// Separator of the parts of an entry's path.
 const STEP: &str = " › ";
 /// Order of the entries: the way of a message. Other entries follow by name.
-const ORDER: [&str; 14] = [
+const ORDER: [&str; 17] = [
     "generated",
     "sent",
+    "returned",
     "lost_offline",
     "refused",
+    "refused_by_cause",
+    "negative_answers",
     "waiting_out",
     "arrived",
     "received",

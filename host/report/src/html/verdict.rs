@@ -1,5 +1,6 @@
 //! Verdict section: outcomes of the thresholds and of the ledger.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use wasmote_results::ThresholdMiss;
@@ -63,7 +64,31 @@ pub fn section(results: &Results) -> String {
         open => (format!("messages are unaccounted for in {}", open.join(", ")), false),
     };
     item(&mut text, closes, "The ledger closes", &note);
+    if let Some(note) = refusals(results) {
+        item(&mut text, false, "Messages or requests were refused", &note);
+    }
     text + "</ul>\n</section>\n"
+}
+
+/// Refused messages by cause and negative answers of the broker, over all runs; `None` if there are none.
+fn refusals(results: &Results) -> Option<String> {
+    let mut causes: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut answers: BTreeMap<&str, u64> = BTreeMap::new();
+    for run in &results.runs {
+        for (cause, count) in &run.summary.refused_by_cause {
+            *causes.entry(cause).or_default() += count;
+        }
+        for (answer, count) in &run.summary.negative_answers {
+            *answers.entry(answer).or_default() += count;
+        }
+    }
+    let list = |counts: BTreeMap<&str, u64>| {
+        counts.iter().map(|(name, count)| format!("{name} {count}")).collect::<Vec<_>>().join(", ")
+    };
+    let causes = (!causes.is_empty()).then(|| format!("messages: {}", list(causes).replace('_', " ")));
+    let answers = (!answers.is_empty()).then(|| format!("answers of the broker: {}", list(answers)));
+    let parts: Vec<String> = causes.into_iter().chain(answers).collect();
+    (!parts.is_empty()).then(|| parts.join("; "))
 }
 
 fn item(text: &mut String, ok: bool, name: &str, note: &str) {

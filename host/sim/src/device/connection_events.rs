@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use wasmote_mqtt::answer::Disconnection;
 use wasmote_mqtt::client::DisconnectMode;
 use wasmote_mqtt::time::Time;
 
@@ -37,14 +38,17 @@ impl Device {
         self.dispatch(Event::Connection(ConnectionChange::Up { session_present }), now, actions);
     }
 
-    pub(super) fn disconnected(&mut self, reason: String, now: Now, actions: &mut Vec<Action>) {
+    pub(super) fn disconnected(&mut self, end: Disconnection, now: Now, actions: &mut Vec<Action>) {
+        if let Some(answer) = &end.answer {
+            self.ledger.answered(answer.code);
+        }
         if !self.is_running() || matches!(self.connection.state, ConnectionState::Down(_)) {
             return;
         }
-        self.history.disconnected(&reason);
+        self.history.disconnected(&end.to_string());
         let was_up = self.connection.was_up();
-        let pause = self.connection.mark_disconnected(reason.clone(), now.run);
-        self.connection_lost(was_up, reason, pause, now, actions);
+        let pause = self.connection.mark_disconnected(end.to_string(), now.run);
+        self.connection_lost(was_up, end, pause, now, actions);
     }
 
     /// Aborts the connection and blocks reconnects until this time.
@@ -61,13 +65,13 @@ impl Device {
         let was_up = self.connection.was_up();
         actions.push(Action::Disconnect(DisconnectMode::Abort));
         self.connection.hold_down(reason.clone(), until);
-        self.connection_lost(was_up, reason, until.since(now.run), now, actions);
+        self.connection_lost(was_up, reason.into(), until.since(now.run), now, actions);
     }
 
     pub(super) fn connection_lost(
         &mut self,
         was_up: bool,
-        reason: String,
+        end: Disconnection,
         pause: Duration,
         now: Now,
         actions: &mut Vec<Action>,
@@ -75,7 +79,8 @@ impl Device {
         if let Some(context) = &mut self.context {
             context.set_connected(false);
         }
-        actions.push(Action::Notice(DeviceNotice::Disconnected(reason.clone(), pause)));
+        let reason = end.to_behaviour();
+        actions.push(Action::Notice(DeviceNotice::Disconnected(end, pause)));
         if was_up {
             self.dispatch(Event::Connection(ConnectionChange::Down(reason)), now, actions);
         }

@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use wasmote_mqtt::answer::NegativeAnswer;
 use wasmote_mqtt::budget::Lease;
+use wasmote_mqtt::client::{Refusal, RefusedRequest};
 use wasmote_mqtt::message::{Message, MessageOrigin, Qos};
 use wasmote_mqtt::topic::Topic;
 
@@ -136,7 +138,7 @@ impl Device {
 
     fn overflow(&mut self, delayed: DelayedMessage, actions: &mut Vec<Action>) {
         match delayed.direction {
-            Direction::Out => self.ledger.refused_full += 1,
+            Direction::Out => self.ledger.refused.queue_full += 1,
             Direction::In => self.ledger.discarded += 1,
         }
         actions.push(Action::Notice(DeviceNotice::Dropped(delayed.message.topic, DropCause::QueueFull)));
@@ -160,7 +162,7 @@ impl Device {
             match self.connection.enqueue(message) {
                 Ok(()) => return,
                 Err(_) => {
-                    self.ledger.refused_full += 1;
+                    self.ledger.refused.queue_full += 1;
                     DropCause::QueueFull
                 }
             }
@@ -175,30 +177,61 @@ impl Device {
     }
 
     pub(super) fn send(&mut self, message: Message, actions: &mut Vec<Action>) {
-        self.ledger.sent += 1;
+        self.in_flight += 1;
         self.injector.spend(EnergyUse::Sent(&message));
         let sent = DeviceNotice::Sent(message.topic.clone(), message.payload.clone());
         actions.push(Action::Publish(message));
         actions.push(Action::Notice(sent));
     }
 
-    /// Counts a message that the connection did not accept.
-    pub(super) fn refused(&mut self, message: &Message, actions: &mut Vec<Action>) {
-        self.ledger.returned += 1;
-        self.ledger.refused_full += 1;
-        actions.push(Action::Notice(DeviceNotice::Dropped(message.topic.clone(), DropCause::QueueFull)));
+    /// Counts a message that the connection or the broker did not accept.
+    pub(super) fn refused(&mut self, message: Message, why: Refusal, actions: &mut Vec<Action>) {
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.ledger.returned += u64::from(!matches!(why, Refusal::Answer(_)));
+        let cause = match why {
+            Refusal::QueueFull => {
+                self.ledger.refused.queue_full += 1;
+                DropCause::QueueFull
+            }
+            Refusal::Offline => {
+                self.ledger.lost_offline += 1;
+                DropCause::Offline
+            }
+            Refusal::BeyondLimits(why) => {
+                self.ledger.refused.count_unsendable(why);
+                DropCause::BeyondLimits(why)
+            }
+            Refusal::Answer(answer) => {
+                self.ledger.refused.broker += 1;
+                self.ledger.answered(answer.code);
+                DropCause::Answer(answer)
+            }
+        };
+        actions.push(Action::Notice(DeviceNotice::Dropped(message.topic, cause)));
+    }
+
+    /// Counts a negative answer of the broker to a request other than a message.
+    pub(super) fn request_refused(
+        &mut self,
+        request: RefusedRequest,
+        answer: NegativeAnswer,
+        actions: &mut Vec<Action>,
+    ) {
+        self.ledger.answered(answer.code);
+        actions.push(Action::Notice(DeviceNotice::RequestRefused(request, answer)));
     }
 
     /// Queues a returned message for the next connection. It may arrive twice, as QoS 1 allows; at QoS 2 the
     /// session that prevents duplicates is gone [MQTT-4.4.0-1].
     pub(super) fn returned(&mut self, message: Message, actions: &mut Vec<Action>) {
+        self.in_flight = self.in_flight.saturating_sub(1);
         self.ledger.returned += 1;
         let topic = message.topic.clone();
         let cause = if !self.is_running() {
             self.ledger.lost_offline += 1;
             DropCause::Offline
         } else if self.connection.requeue(message).is_err() {
-            self.ledger.refused_full += 1;
+            self.ledger.refused.queue_full += 1;
             DropCause::QueueFull
         } else {
             return;
@@ -215,7 +248,10 @@ impl Device {
         actions: &mut Vec<Action>,
     ) {
         match direction {
-            Direction::Out => self.ledger.returned += 1,
+            Direction::Out => {
+                self.in_flight = self.in_flight.saturating_sub(1);
+                self.ledger.returned += 1;
+            }
             Direction::In => self.ledger.arrived += 1,
         }
         self.ledger.dropped_by(&fault, direction);

@@ -1,6 +1,7 @@
 //! Links between the devices and the broker.
 
 use wasmote_mqtt::broker::packet::{Reply, Request};
+use wasmote_mqtt::client::Refusal;
 
 use super::observer::{ConnectionId, DeviceIndex, Observer};
 use super::{InFlight, PACKET_LANE, VirtualTime};
@@ -26,12 +27,20 @@ impl<O: Observer> VirtualTime<O> {
                 }
                 SendOutcome::Queued => {}
                 SendOutcome::Full(request) => {
-                    self.outbox.inputs.extend(request.into_qos_0_message().map(Input::Refused))
+                    let refused = |message| Input::Refused(message, Refusal::QueueFull);
+                    self.outbox.inputs.extend(request.into_qos_0_message().map(refused));
                 }
                 SendOutcome::Dropped(request, fault) => {
                     self.outbox.inputs.extend(dropped_input(Direction::Out, request, fault));
                 }
             }
+        }
+    }
+
+    /// Counts a message at QoS 0 that reached the broker's end of the link, so that it cannot return.
+    pub(super) fn count_written(&mut self, connection: ConnectionId, request: &Request) {
+        if request.is_qos_0() {
+            self.nodes[connection.device.0 as usize].device.count_sent(1);
         }
     }
 

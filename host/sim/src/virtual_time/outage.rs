@@ -47,6 +47,7 @@ impl<O: Observer> VirtualTime<O> {
             let is_message = match &unread {
                 Unread::Packet(connection, request) => {
                     self.count_read(*connection, request);
+                    self.count_written(*connection, request);
                     matches!(request, Request::Publish(_))
                 }
                 Unread::Host(_) => true,
@@ -89,6 +90,7 @@ impl<O: Observer> VirtualTime<O> {
                 self.send_down(connection, Reply::Refused(ConnectRefusal::Unavailable));
             }
             (Condition::Down, request) => {
+                self.count_written(connection, &request);
                 self.counts.lost_up += u64::from(matches!(request, Request::Publish(_)));
             }
             (_, request) => {

@@ -3,11 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmote_mqtt::broker::packet::{ConnAck, PacketId, Reply, Request, SubAck};
+use wasmote_mqtt::broker::packet::{Ack, AckStep, ConnAck, PacketId, Reply, Request, SubAck};
+use wasmote_mqtt::broker::reason::{
+    AckReason, CloseReason, ConnectRefusal, SubscribeRefusal, UnsubscribeRefusal,
+};
 use wasmote_mqtt::client::DisconnectMode;
 use wasmote_mqtt::client::ids::{ConnectionId, DeviceIndex};
 use wasmote_mqtt::client::options::ClientOptions;
-use wasmote_mqtt::client::{Client, TooManyPendingSubscriptions};
+use wasmote_mqtt::client::{Client, Refusal, RefusedRequest, TooManyPendingSubscriptions};
+use wasmote_mqtt::codec::client::SendError;
 use wasmote_mqtt::message::{Message, Qos};
 use wasmote_mqtt::protocol::Protocol;
 use wasmote_mqtt::time::Time;
@@ -54,8 +58,16 @@ fn events(out: &mut Outbox) -> Vec<String> {
     let text = |message: &Message| String::from_utf8_lossy(&message.payload).into_owned();
     let inputs = out.inputs.drain(..).map(|input| match input {
         Input::Returned(message) => format!("returned {}", text(&message)),
-        Input::Refused(message) => format!("refused {}", text(&message)),
-        Input::Disconnected(reason) => reason,
+        Input::Refused(message, Refusal::Answer(answer)) => format!("refused {}: {answer}", text(&message)),
+        Input::Refused(message, _) => format!("refused {}", text(&message)),
+        Input::RequestRefused(RefusedRequest::Subscribe(filter), answer) => {
+            format!("Subscribe({filter}): {answer}")
+        }
+        Input::RequestRefused(RefusedRequest::Unsubscribe(filter), answer) => {
+            format!("Unsubscribe({filter}): {answer}")
+        }
+        Input::RequestRefused(request, answer) => format!("{request:?}: {answer}"),
+        Input::Disconnected(end) => end.to_string(),
         Input::Connected { .. } => "connected".into(),
         other => panic!("{other:?}"),
     });
@@ -140,17 +152,92 @@ fn packet_identifiers_are_unique_while_in_use() {
     let ids: Vec<_> = out.packets.drain(..).map(|(_, request)| id_of(&request)).collect();
     let used: std::collections::BTreeSet<_> = ids.iter().collect();
     assert_eq!(used.len(), 5, "{ids:?}");
-    assert_eq!(client.pending_subscription(ids[1]), Some(&filter("a")));
-    assert_eq!(client.pending_subscription(ids[2]), None);
     let granted = vec![Ok(Qos::AtLeastOnce)];
     client.receive(LINK, Reply::SubAck(SubAck { packet_id: ids[1], granted }), at(1), &mut out);
-    assert_eq!(
-        (client.pending_subscription(ids[1]), client.pending_subscription(ids[3])),
-        (None, Some(&filter("c")))
-    );
+    assert_eq!(events(&mut out), [""; 0]);
+    let refused = |packet_id| {
+        let granted = vec![Err(SubscribeRefusal::QuotaExceeded)];
+        Reply::SubAck(SubAck { packet_id, granted })
+    };
+    client.receive(LINK, refused(ids[3]), at(1), &mut out);
+    client.receive(LINK, refused(ids[3]), at(1), &mut out);
+    let unsubscribed = Reply::UnsubAck(ids[2], vec![Err(UnsubscribeRefusal(0x83))]);
+    client.receive_explained(LINK, unsubscribed, "busy".into(), at(1), &mut out);
     // Unanswered subscriptions end with the connection.
-    client.connection_lost("gone".into(), at(2), &mut out);
-    assert_eq!(client.pending_subscription(ids[3]), None);
+    client.subscribe(filter("d"), Qos::AtLeastOnce, at(1), &mut out).unwrap();
+    client.connection_lost("gone", at(2), &mut out);
+    assert_eq!(
+        events(&mut out),
+        [
+            "Subscribe(c): SUBACK 0x97 quota exceeded",
+            "Unknown: SUBACK 0x97 quota exceeded",
+            "Unsubscribe(b): UNSUBACK 0x83 implementation specific error: busy",
+            "returned a",
+            "returned b",
+            "gone",
+        ]
+    );
+}
+
+fn ack(step: AckStep, packet_id: PacketId, code: u8) -> Reply {
+    Reply::Ack(Ack { step, packet_id, reason: AckReason::from_code(code) })
+}
+
+/// A refused message has not left for good, and is not sent again. After PUBREC the broker has the message, whatever
+/// PUBCOMP says.
+#[test]
+fn a_negative_acknowledgement_refuses_the_message() {
+    let (mut client, mut out) = connected(60);
+    for (payload, qos) in [("a", Qos::AtLeastOnce), ("b", Qos::ExactlyOnce), ("c", Qos::ExactlyOnce)] {
+        client.publish(message(payload, qos), at(1), &mut out);
+    }
+    let ids: Vec<_> = out.packets.drain(..).map(|(_, request)| id_of(&request)).collect();
+    let refused = ack(AckStep::PubAck, ids[0], 0x97);
+    client.receive_explained(LINK, refused.clone(), "over quota".into(), at(1), &mut out);
+    client.receive(LINK, refused, at(1), &mut out);
+    client.receive(LINK, ack(AckStep::PubRec, ids[1], 0x87), at(1), &mut out);
+    assert_eq!(
+        events(&mut out),
+        [
+            "refused a: PUBACK 0x97 quota exceeded: over quota",
+            "Unknown: PUBACK 0x97 quota exceeded",
+            "refused b: PUBREC 0x87 not authorized",
+        ]
+    );
+    assert_eq!((out.sent, out.packets.len()), (0, 0));
+    client.receive(LINK, ack(AckStep::PubRec, ids[2], 0x00), at(1), &mut out);
+    assert_eq!(out.sent, 0, "the exchange is not over");
+    client.receive(LINK, ack(AckStep::PubComp, ids[2], 0x92), at(1), &mut out);
+    assert_eq!(events(&mut out), ["Exchange: PUBCOMP 0x92 packet identifier not found"]);
+    assert_eq!(out.sent, 1);
+    client.connection_lost("gone", at(2), &mut out);
+    client.connect(None, at(3), &mut out);
+    let again = ConnectionId { attempt: 2, ..LINK };
+    client.receive(again, accepted(None), at(3), &mut out);
+    assert!(!out.packets.iter().any(|(_, request)| matches!(request, Request::Publish(_))), "{out:?}");
+}
+
+/// The answers of a broker that refuses or ends a connection, as far as the version has them.
+#[test]
+fn a_refused_or_ended_connection_has_the_code_of_the_answer() {
+    for (protocol, refused, ended) in
+        [(Protocol::V5, "(CONNACK 0x85)", "(DISCONNECT 0x8E)"), (Protocol::V4, "(CONNACK 0x02)", "")]
+    {
+        let before = ConnectionId { attempt: 0, ..LINK };
+        let mut client = Client::new(before, "device".into(), protocol, Arc::default());
+        let mut out = Outbox::default();
+        client.connect(None, Time::ZERO, &mut out);
+        client.receive(LINK, Reply::Refused(ConnectRefusal::ClientIdInvalid), Time::ZERO, &mut out);
+        let [text] = &events(&mut out)[..] else { panic!("one event") };
+        assert!(text.ends_with(refused), "{text}");
+        client.connect(None, Time::ZERO, &mut out);
+        let again = ConnectionId { attempt: 2, ..LINK };
+        client.receive(again, accepted(None), Time::ZERO, &mut out);
+        client.receive(again, Reply::Close(CloseReason::SessionTakenOver), Time::ZERO, &mut out);
+        let texts = events(&mut out);
+        let suffix = if ended.is_empty() { String::new() } else { format!(" {ended}") };
+        assert_eq!(texts, ["connected".to_owned(), format!("{}{suffix}", CloseReason::SessionTakenOver)]);
+    }
 }
 
 fn id_of(request: &Request) -> PacketId {
@@ -183,7 +270,7 @@ fn an_unsendable_message_is_refused_and_frees_its_place() {
         client.publish(message(payload, Qos::AtLeastOnce), at(1), &mut out);
     }
     let Some((_, Request::Publish(first))) = out.packets.drain(..).next() else { panic!("nothing was sent") };
-    client.return_unsendable(first, at(1), &mut out);
+    client.return_unsendable(first, SendError::TooLarge, at(1), &mut out);
     assert_eq!(events(&mut out), ["refused a"]);
     client.disconnect(DisconnectMode::Clean, at(1), &mut out);
     assert_eq!(client.next_deadline(), Some(at(6)), "the other acknowledgement is outstanding");

@@ -29,7 +29,7 @@ fn all_faults(seed: u64) -> String {
 /// The actions in the notation of the recorded digests below, so that a rename in the source does not change
 /// them.
 fn recorded(actions: &[Action]) -> String {
-    const RENAMED: [(&str, &str); 9] = [
+    const RENAMED: [(&str, &str); 11] = [
         ("SetLinkConditions(LinkConditions { outbound: ", "Weather(Weather { out: "),
         (", inbound: ", ", inward: "),
         ("DirectionConditions", "Flow"),
@@ -39,6 +39,8 @@ fn recorded(actions: &[Action]) -> String {
         ("Disconnect(Abort)", "Disconnect(Cut)"),
         ("origin: ", "stamp: "),
         ("MessageOrigin", "Stamp"),
+        ("Disconnection { reason: ", ""),
+        (", answer: None }", ""),
     ];
     RENAMED.iter().fold(format!("{actions:?}"), |text, (now, then)| text.replace(now, then))
 }

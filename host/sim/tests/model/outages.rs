@@ -149,7 +149,7 @@ fn a_disconnected_device_reconnects_after_the_outage() {
     let mut harness = Harness::new(ticker, outage(Kind::Disconnect, 60, 1.0, 20));
     harness.run(Duration::from_secs(60));
     let reasons = harness.notices(|notice| match notice {
-        DeviceNotice::Disconnected(reason, pause) => Some((reason.clone(), *pause)),
+        DeviceNotice::Disconnected(end, pause) => Some((end.reason.clone(), *pause)),
         _ => None,
     });
     assert_eq!(reasons, [("fault `disconnect`".to_owned(), Duration::from_secs(20))]);

@@ -35,6 +35,8 @@ pub(super) struct OpenSocket {
     /// Reason that writes fail. Packets that the broker sent before can still be read.
     write_error: Option<String>,
     queue: VecDeque<Request>,
+    /// Messages at QoS 0 that were written since the last [`take_written`](Self::take_written).
+    written: u64,
     /// Whether the socket is in [`Sockets::unwritten`](super::Sockets::unwritten).
     pub(super) flush_queued: bool,
     /// Packet that is partly written.
@@ -70,6 +72,7 @@ impl OpenSocket {
             disconnect_deadline: None,
             write_error: None,
             queue,
+            written: 0,
             flush_queued: false,
             partial: None,
             socket_waker,
@@ -177,6 +180,11 @@ impl OpenSocket {
         Ok(())
     }
 
+    /// Number of messages at QoS 0 that were written since the last call.
+    pub(super) fn take_written(&mut self) -> u64 {
+        std::mem::take(&mut self.written)
+    }
+
     /// Closes the stream once all packets are written. Returns whether nothing is left to write.
     pub(super) fn close(&mut self) -> bool {
         // If the close cannot be sent, the broker sees the end of the TCP connection.
@@ -211,12 +219,13 @@ impl OpenSocket {
         if let Some(partial) = &mut self.partial {
             partial.written += bytes;
             if partial.written == partial.bytes.len() {
+                self.written += u64::from(partial.request.is_qos_0());
                 self.partial = None;
             }
             return;
         }
         let complete = scratch.packet_ends.partition_point(|end| *end <= bytes);
-        self.queue.drain(..complete);
+        self.written += self.queue.drain(..complete).filter(AtMostOnce::is_qos_0).count() as u64;
         if let Some(end) = scratch.packet_ends.get(complete)
             && scratch.packet_ends[..complete].last().copied().unwrap_or(0) < bytes
             && let Some(request) = self.queue.pop_front()

@@ -12,7 +12,6 @@ use wasmote_mqtt::codec::client::{Credentials, Incoming};
 use super::readiness::ReadySet;
 use crate::network::{MAX_DIALS, Network};
 use crate::shard::event::{ShardEvent, ShardEventSender};
-use crate::shard::log_lines::Warning;
 use crate::socket::Socket;
 use crate::stream::{ByteStream, StreamBuffers};
 
@@ -31,8 +30,6 @@ pub(in crate::shard) struct Sockets {
     pub(super) dial_queue: VecDeque<ConnectionId>,
     /// Connection attempts in flight. Their limit is the shard's part of [`MAX_DIALS`].
     pub(super) dialing: usize,
-    /// Warnings about the device that is being served.
-    pub(in crate::shard) warnings: Vec<Warning>,
     max_dialing: usize,
 }
 
@@ -71,7 +68,6 @@ impl Sockets {
             unwritten: VecDeque::new(),
             dial_queue: VecDeque::new(),
             dialing: 0,
-            warnings: Vec::new(),
             max_dialing: (MAX_DIALS / shards).max(1),
         }
     }

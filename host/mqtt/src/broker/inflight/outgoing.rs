@@ -48,12 +48,12 @@ enum InflightState {
 }
 
 /// Result of an acknowledgement.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 pub(crate) enum AckOutcome {
     /// The message is delivered.
     Delivered,
-    /// The peer refused the message.
-    Refused,
+    /// The peer refused this message.
+    Refused(Message),
     /// The exchange continues with this acknowledgement.
     Answer(Ack),
     /// No message awaited this acknowledgement.
@@ -194,10 +194,12 @@ impl Outgoing {
                 ..Ack::new(AckStep::PubRel, ack.packet_id)
             }),
             (_, Some(at)) => {
-                let _ = self.remove(at);
                 // The peer had the message: an error in PUBCOMP means only that it has lost the identifier.
                 let refused = ack.reason.is_error() && ack.step != AckStep::PubComp;
-                if refused { AckOutcome::Refused } else { AckOutcome::Delivered }
+                match self.remove(at) {
+                    Some(entry) if refused => AckOutcome::Refused(entry.queued.stored.message),
+                    _ => AckOutcome::Delivered,
+                }
             }
             (_, None) => AckOutcome::Unknown,
         }

@@ -1,6 +1,7 @@
 //! Decoder of packets from brokers.
 
 use std::num::{NonZeroU16, NonZeroU32};
+use std::sync::Arc;
 
 use bytes::{Buf, Bytes};
 use mqtt5_protocol::packet::connack::ConnAckPacket;
@@ -10,9 +11,10 @@ use mqtt5_protocol::packet::unsuback::UnsubAckReasonCode;
 use mqtt5_protocol::packet::{FixedHeader, Packet as Raw, PacketType};
 use mqtt5_protocol::{Properties, PropertyId as Id, PropertyValue as Value, ReasonCode};
 
+use crate::answer::{AnswerPacket, Disconnection, NegativeAnswer};
 use crate::broker::packet::{Ack, AckStep, ConnAck, Reply, SubAck};
-use crate::broker::reason::{CloseReason, SubscribeRefusal};
-use crate::codec::decode::{ack_from, close_reason, publish_from, to_packet_id};
+use crate::broker::reason::{AckReason, CloseReason, SubscribeRefusal, UnsubscribeRefusal};
+use crate::codec::decode::{close_reason, publish_from, to_packet_id};
 use crate::codec::properties;
 use crate::message::Qos;
 use crate::protocol::Protocol;
@@ -24,8 +26,10 @@ pub(super) enum Packet {
     ConnAck(AcceptedConnAck),
     /// Packet for the client.
     Reply(Reply),
-    /// The connection is refused or ended, with a readable reason.
-    Closed(String),
+    /// Packet for the client, with its Reason String.
+    Explained(Reply, Arc<str>),
+    /// The connection is refused or ended.
+    Closed(Disconnection),
 }
 
 /// CONNACK that accepts the connection, with the broker's limits.
@@ -41,6 +45,14 @@ pub(super) fn packet(protocol: Protocol, header: &FixedHeader, body: &[u8]) -> R
         return Ok(Packet::Reply(Reply::Ack(ack)));
     }
     check_length(protocol, header)?;
+    if header.packet_type == PacketType::Auth && protocol == Protocol::V5 {
+        return Ok(Packet::Closed(unrequested_auth(body)));
+    }
+    if let Some(step) = ack_step(header.packet_type).filter(|_| header.validate_flags()) {
+        let (ack, reason_string) = long_ack(step, body)?;
+        return Ok(reply(Reply::Ack(ack), reason_string));
+    }
+    let wire_code = body.get(1).copied();
     let version = if protocol == Protocol::V5 { 5 } else { 4 };
     let mut body = Bytes::copy_from_slice(body);
     let packet = Raw::decode_from_body_with_version(header.packet_type, header, &mut body, version);
@@ -48,39 +60,86 @@ pub(super) fn packet(protocol: Protocol, header: &FixedHeader, body: &[u8]) -> R
     if body.has_remaining() {
         return Err(CloseReason::MalformedPacket);
     }
-    let reply = match packet {
-        Raw::ConnAck(answer) => return connack(answer),
+    let packet = match packet {
+        Raw::ConnAck(answer) => return connack(answer, wire_code),
         Raw::Disconnect(end) if protocol == Protocol::V5 => {
-            return Ok(Packet::Closed(disconnect_reason(&end)));
+            return Ok(Packet::Closed(disconnection(&end)));
         }
         Raw::Publish(publish) => {
             Reply::Publish(publish_from(publish, properties::PropertyContext::Delivery)?)
         }
-        Raw::PubAck(ack) => Reply::Ack(ack_from(AckStep::PubAck, ack.packet_id, ack.reason_code)?),
-        Raw::PubRec(ack) => Reply::Ack(ack_from(AckStep::PubRec, ack.packet_id, ack.reason_code)?),
-        Raw::PubRel(ack) => Reply::Ack(ack_from(AckStep::PubRel, ack.packet_id, ack.reason_code)?),
-        Raw::PubComp(ack) => Reply::Ack(ack_from(AckStep::PubComp, ack.packet_id, ack.reason_code)?),
-        Raw::SubAck(answer) => Reply::SubAck(suback(&answer)?),
+        Raw::SubAck(answer) => {
+            return Ok(reply(Reply::SubAck(suback(&answer)?), reason_string(&answer.properties)));
+        }
         Raw::UnsubAck(answer) => {
-            let existed = answer.reason_codes.iter().map(|code| *code == UnsubAckReasonCode::Success);
-            Reply::UnsubAck(to_packet_id(answer.packet_id)?, existed.collect())
+            let outcomes = answer.reason_codes.iter().map(|code| match code {
+                UnsubAckReasonCode::Success => Ok(true),
+                UnsubAckReasonCode::NoSubscriptionExisted => Ok(false),
+                refusal => Err(UnsubscribeRefusal(*refusal as u8)),
+            });
+            let outcomes = Reply::UnsubAck(to_packet_id(answer.packet_id)?, outcomes.collect());
+            return Ok(reply(outcomes, reason_string(&answer.properties)));
         }
         Raw::PingResp => Reply::PingResp,
-        // Packets that only clients send, an unrequested AUTH, and DISCONNECT on 3.1.1.
+        // Packets that only clients send, and DISCONNECT and AUTH on 3.1.1.
         _ => return Err(CloseReason::ProtocolError),
     };
-    Ok(Packet::Reply(reply))
+    Ok(Packet::Reply(packet))
+}
+
+fn reply(reply: Reply, reason_string: Option<Arc<str>>) -> Packet {
+    match reason_string {
+        Some(text) => Packet::Explained(reply, text),
+        None => Packet::Reply(reply),
+    }
+}
+
+fn ack_step(packet_type: PacketType) -> Option<AckStep> {
+    match packet_type {
+        PacketType::PubAck => Some(AckStep::PubAck),
+        PacketType::PubRec => Some(AckStep::PubRec),
+        PacketType::PubRel => Some(AckStep::PubRel),
+        PacketType::PubComp => Some(AckStep::PubComp),
+        _ => None,
+    }
+}
+
+/// Acknowledgement with a reason code. Every error code is accepted, also those that the standard does not list for the
+/// packet, because a broker that uses one has refused the message all the same.
+fn long_ack(step: AckStep, body: &[u8]) -> Result<(Ack, Option<Arc<str>>), CloseReason> {
+    let (Some([high, low, code]), Some(mut rest)) = (body.first_chunk(), body.get(3..)) else {
+        return Err(CloseReason::MalformedPacket);
+    };
+    let reason = match (step, *code) {
+        (_, 0x00 | 0x80..) | (AckStep::PubAck | AckStep::PubRec, 0x10) => AckReason::from_code(*code),
+        _ => return Err(CloseReason::MalformedPacket),
+    };
+    let mut text = None;
+    if rest.has_remaining() {
+        let properties = Properties::decode(&mut rest).map_err(|error| close_reason(&error))?;
+        let is_known = |(id, _): (Id, &Value)| matches!(id, Id::ReasonString | Id::UserProperty);
+        if !properties.iter().all(is_known) {
+            return Err(CloseReason::ProtocolError);
+        }
+        text = reason_string(&properties);
+    }
+    if rest.has_remaining() {
+        return Err(CloseReason::MalformedPacket);
+    }
+    let packet_id = to_packet_id(u16::from_be_bytes([*high, *low]))?;
+    Ok((Ack { step, packet_id, reason }, text))
+}
+
+/// AUTH begins or continues an authentication that no client of this crate requests [MQTT-4.12.0-6].
+fn unrequested_auth(body: &[u8]) -> Disconnection {
+    let answer = NegativeAnswer::new(AnswerPacket::Auth, body.first().copied().unwrap_or(0));
+    let reason = format!("the broker sent AUTH, which was not requested: {}", answer.code.name());
+    Disconnection::by_broker(reason, answer)
 }
 
 /// Fast path for the most frequent acknowledgement: a packet identifier and nothing else.
 fn short_ack(header: &FixedHeader, body: &[u8]) -> Result<Option<Ack>, CloseReason> {
-    let step = match header.packet_type {
-        PacketType::PubAck => AckStep::PubAck,
-        PacketType::PubRec => AckStep::PubRec,
-        PacketType::PubRel => AckStep::PubRel,
-        PacketType::PubComp => AckStep::PubComp,
-        _ => return Ok(None),
-    };
+    let Some(step) = ack_step(header.packet_type) else { return Ok(None) };
     match body {
         [high, low] if header.validate_flags() => {
             Ok(Some(Ack::new(step, to_packet_id(u16::from_be_bytes([*high, *low]))?)))
@@ -100,9 +159,14 @@ fn check_length(protocol: Protocol, header: &FixedHeader) -> Result<(), CloseRea
     if header.remaining_length == length { Ok(()) } else { Err(CloseReason::MalformedPacket) }
 }
 
-fn connack(packet: ConnAckPacket) -> Result<Packet, CloseReason> {
+/// `wire_code` is the code as it was sent, because the decoder converts those of 3.1.1.
+fn connack(packet: ConnAckPacket, wire_code: Option<u8>) -> Result<Packet, CloseReason> {
     if packet.reason_code != ReasonCode::Success {
-        return Ok(Packet::Closed(reason_text::connection_refused(packet.reason_code)));
+        let code = wire_code.unwrap_or(packet.reason_code.into());
+        let answer = NegativeAnswer::new(AnswerPacket::ConnAck, code);
+        let answer = answer.with_reason_string(reason_string(&packet.properties));
+        let reason = reason_text::connection_refused(packet.reason_code);
+        return Ok(Packet::Closed(Disconnection::by_broker(reason, answer)));
     }
     let mut accepted = AcceptedConnAck {
         connack: ConnAck {
@@ -162,13 +226,15 @@ impl AcceptedConnAck {
     }
 }
 
-fn disconnect_reason(packet: &DisconnectPacket) -> String {
-    reason_text::server_disconnected(packet.reason_code, reason_string(&packet.properties))
+fn disconnection(packet: &DisconnectPacket) -> Disconnection {
+    let answer = NegativeAnswer::new(AnswerPacket::Disconnect, packet.reason_code.into());
+    let answer = answer.with_reason_string(reason_string(&packet.properties));
+    Disconnection::by_broker(reason_text::server_disconnected(packet.reason_code, None), answer)
 }
 
-fn reason_string(properties: &Properties) -> Option<&str> {
+fn reason_string(properties: &Properties) -> Option<Arc<str>> {
     match properties.get(Id::ReasonString) {
-        Some(Value::Utf8String(text)) => Some(text),
+        Some(Value::Utf8String(text)) => Some(text.as_str().into()),
         _ => None,
     }
 }

@@ -7,7 +7,7 @@ use crate::broker::packet::{
     Ack, AckStep, ConnAck, Connect, Disconnect, PacketId, Publish, Reply, Request, SubAck, Subscribe,
     SubscribeOptions, Unsubscribe,
 };
-use crate::broker::reason::{AckReason, CloseReason, ConnectRefusal, SubscribeRefusal};
+use crate::broker::reason::{AckReason, CloseReason, ConnectRefusal, SubscribeRefusal, UnsubscribeRefusal};
 use crate::device_id::DeviceId;
 use crate::message::{Message, MessageOrigin, Properties, Will};
 use crate::time::WallTime;
@@ -215,7 +215,10 @@ fn a_client_reads_what_a_broker_writes() {
                 packet_id: id(6),
                 granted: vec![Ok(Qos::AtLeastOnce), Ok(Qos::AtMostOnce)],
             }),
-            Reply::UnsubAck(id(7), if protocol == Protocol::V5 { vec![true, false] } else { Vec::new() }),
+            Reply::UnsubAck(
+                id(7),
+                if protocol == Protocol::V5 { vec![Ok(true), Ok(false)] } else { Vec::new() },
+            ),
             Reply::PingResp,
         ]
     };
@@ -314,22 +317,29 @@ fn a_will_with_an_oversized_property_is_not_encoded() {
 fn refusals_and_disconnects_have_readable_reasons() {
     let close_reason_of =
         |protocol, bytes: &[u8]| match read(&mut ClientCodec::new(protocol), bytes).as_deref() {
-            Ok([Incoming::Closed(why)]) => why.clone(),
+            Ok([Incoming::Closed(end)]) => end.to_string(),
             other => panic!("{other:?}"),
         };
-    let refused = |why: &str| format!("the broker refused the connection: {why}");
-    assert_eq!(close_reason_of(Protocol::V4, b"\x20\x02\x00\x05"), refused("not authorized"));
-    assert_eq!(close_reason_of(Protocol::V4, b"\x20\x02\x00\x04"), refused("bad user name or password"));
-    assert_eq!(close_reason_of(Protocol::V4, b"\x20\x02\x00\x01"), refused("unsupported protocol version"));
-    assert_eq!(close_reason_of(Protocol::V5, b"\x20\x03\x00\x87\x00"), refused("not authorized"));
-    assert_eq!(close_reason_of(Protocol::V5, b"\x20\x03\x00\x9b\x00"), refused("QoS not supported"));
+    let refused =
+        |why: &str, code: u8| format!("the broker refused the connection: {why} (CONNACK 0x{code:02X})");
+    assert_eq!(close_reason_of(Protocol::V4, b"\x20\x02\x00\x05"), refused("not authorized", 5));
+    assert_eq!(close_reason_of(Protocol::V4, b"\x20\x02\x00\x04"), refused("bad user name or password", 4));
+    assert_eq!(
+        close_reason_of(Protocol::V4, b"\x20\x02\x00\x01"),
+        refused("unsupported protocol version", 1)
+    );
+    assert_eq!(close_reason_of(Protocol::V5, b"\x20\x03\x00\x87\x00"), refused("not authorized", 0x87));
+    assert_eq!(close_reason_of(Protocol::V5, b"\x20\x03\x00\x9b\x00"), refused("QoS not supported", 0x9B));
     // A broker of 3.1.1 answers with its own CONNACK.
-    assert_eq!(close_reason_of(Protocol::V5, b"\x20\x02\x00\x01"), refused("unsupported protocol version"));
-    let ended = "the broker ended the connection: session taken over (thief!)";
+    assert_eq!(
+        close_reason_of(Protocol::V5, b"\x20\x02\x00\x01"),
+        refused("unsupported protocol version", 1)
+    );
+    let ended = "the broker ended the connection: session taken over (DISCONNECT 0x8E): thief!";
     assert_eq!(close_reason_of(Protocol::V5, PACKETS[PACKETS.len() - 1]), ended);
     let mut bytes = BytesMut::new();
     Codec::new(Protocol::V5).encode_refusal(ConnectRefusal::BadAuthenticationMethod, &mut bytes);
-    assert_eq!(close_reason_of(Protocol::V5, &bytes), refused("bad authentication method"));
+    assert_eq!(close_reason_of(Protocol::V5, &bytes), refused("bad authentication method", 0x8C));
 }
 
 #[test]
@@ -346,6 +356,38 @@ fn a_refused_subscription_says_why() {
     assert_eq!(codes, all);
 }
 
+#[test]
+fn acknowledgements_and_unsubacks_have_their_code_and_reason_string() {
+    let mut codec = accepted(Protocol::V5);
+    let incoming = read(&mut codec, b"\x40\x04\x00\x01\x87\x00").unwrap();
+    let refused = |step, packet_id, code| {
+        Reply::Ack(Ack { step, packet_id: id(packet_id), reason: AckReason::from_code(code) })
+    };
+    assert_eq!(incoming, [Incoming::Reply(refused(AckStep::PubAck, 1, 0x87))]);
+    let explained = b"\x50\x0a\x00\x02\x97\x06\x1f\x00\x03too";
+    assert_eq!(
+        read(&mut codec, explained).unwrap(),
+        [Incoming::Explained(refused(AckStep::PubRec, 2, 0x97), "too".into())]
+    );
+    // A code that the standard does not list for PUBACK is a refusal all the same; PUBCOMP has no code 0x10.
+    assert_eq!(
+        read(&mut codec, b"\x40\x03\x00\x01\x95").unwrap(),
+        [Incoming::Reply(refused(AckStep::PubAck, 1, 0x95))]
+    );
+    assert_eq!(read(&mut accepted(Protocol::V5), b"\x70\x03\x00\x01\x10"), Err(CloseReason::MalformedPacket));
+    let matched = read(&mut codec, b"\x40\x03\x00\x01\x10").unwrap();
+    assert_eq!(matched, [Incoming::Reply(Reply::Ack(Ack::new(AckStep::PubAck, id(1))))]);
+    let outcomes = vec![Ok(true), Ok(false), Err(UnsubscribeRefusal(0x87))];
+    let unsuback = b"\xb0\x06\x00\x07\x00\x00\x11\x87";
+    assert_eq!(read(&mut codec, unsuback).unwrap(), [Incoming::Reply(Reply::UnsubAck(id(7), outcomes))]);
+    let incoming = read(&mut codec, b"\xf0\x02\x18\x00").unwrap();
+    let [Incoming::Closed(end)] = &incoming[..] else { panic!("{incoming:?}") };
+    assert_eq!(
+        end.to_string(),
+        "the broker sent AUTH, which was not requested: continue authentication (AUTH 0x18)"
+    );
+}
+
 /// Protocol violations of a broker end the connection.
 #[test]
 fn protocol_violations_by_a_broker_are_detected() {
@@ -353,10 +395,9 @@ fn protocol_violations_by_a_broker_are_detected() {
     let cases: &[(&[u8], CloseReason)] = &[
         // A second CONNACK [MQTT-3.2.0-2].
         (ACCEPTED_V5, ProtocolError),
-        // Packets that only clients send, and an unrequested AUTH.
+        // Packets that only clients send.
         (b"\xc0\x00", ProtocolError),
         (b"\x82\x07\x00\x01\x00\x00\x01t\x00", ProtocolError),
-        (b"\xf0\x02\x18\x00", ProtocolError),
         // Packet identifier zero, in every packet type.
         (b"\x32\x06\x00\x01t\x00\x00\x00", ProtocolError),
         (b"\x40\x02\x00\x00", ProtocolError),

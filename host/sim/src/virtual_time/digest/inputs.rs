@@ -1,5 +1,8 @@
 //! Encoding of device inputs.
 
+use wasmote_mqtt::answer::{AnswerCode, Disconnection, NegativeAnswer};
+use wasmote_mqtt::client::{Refusal, RefusedRequest};
+
 use super::Digest;
 use crate::behaviour::Version;
 use crate::device::Input;
@@ -18,8 +21,10 @@ impl Encode for Input {
             Self::Crash => into.write_word(5),
             Self::Connected { session_present } => into.write_variant(6, &[session_present]),
             Self::Resumed => into.write_word(7),
-            Self::Disconnected(reason) => into.write_variant(8, &[reason]),
-            Self::Refused(message) => into.write_variant(9, &[message]),
+            Self::Disconnected(end) => into.write_variant(8, &[end]),
+            Self::Refused(message, Refusal::QueueFull) => into.write_variant(9, &[message]),
+            Self::Refused(message, why) => into.write_variant(18, &[message, why]),
+            Self::RequestRefused(request, answer) => into.write_variant(19, &[request, answer]),
             Self::Returned(message) => into.write_variant(10, &[message]),
             Self::Publish(message) => into.write_variant(11, &[message]),
             Self::HttpRequest(ticket, request) => into.write_variant(12, &[ticket, request]),
@@ -33,6 +38,43 @@ impl Encode for Input {
             // The version identifies the factory, whose address differs between runs.
             Self::Swap(upgrade) => into.write_variant(16, &[&upgrade.factory.version(), &upgrade.trial]),
         }
+    }
+}
+
+impl Encode for Disconnection {
+    fn encode(&self, into: &mut Digest) {
+        // The reason has the code of the answer in words, and the broker of virtual time sends no Reason String.
+        let Self { reason, answer: _ } = self;
+        into.write_bytes(reason.as_bytes());
+    }
+}
+
+impl Encode for Refusal {
+    fn encode(&self, into: &mut Digest) {
+        match self {
+            Self::QueueFull => into.write_word(1),
+            Self::Offline => into.write_word(2),
+            Self::BeyondLimits(why) => into.write_variant(3, &[&why.name()]),
+            Self::Answer(answer) => into.write_variant(4, &[answer]),
+        }
+    }
+}
+
+impl Encode for RefusedRequest {
+    fn encode(&self, into: &mut Digest) {
+        match self {
+            Self::Subscribe(filter) => into.write_variant(1, &[filter]),
+            Self::Unsubscribe(filter) => into.write_variant(2, &[filter]),
+            Self::Exchange => into.write_word(3),
+            Self::Unknown => into.write_word(4),
+        }
+    }
+}
+
+impl Encode for NegativeAnswer {
+    fn encode(&self, into: &mut Digest) {
+        let Self { code: AnswerCode { packet, code }, reason_string } = self;
+        into.write_variant(0, &[&packet.as_str(), code, reason_string]);
     }
 }
 

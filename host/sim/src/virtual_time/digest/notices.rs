@@ -23,7 +23,8 @@ impl Encode for DeviceNotice {
             Self::Crashed(pause) => into.write_variant(6, &[pause]),
             Self::Died(fault, pause) => into.write_variant(7, &[fault, pause]),
             Self::Connected(session_present) => into.write_variant(8, &[session_present]),
-            Self::Disconnected(reason, pause) => into.write_variant(9, &[reason, pause]),
+            Self::Disconnected(end, pause) => into.write_variant(9, &[end, pause]),
+            Self::RequestRefused(request, answer) => into.write_variant(19, &[request, answer]),
             Self::FaultBegan(fault, kind, until) => into.write_variant(10, &[fault, kind, until]),
             Self::FaultEnded(fault, kind) => into.write_variant(11, &[fault, kind]),
             Self::Log(level, text) => into.write_variant(12, &[level, text]),
@@ -104,6 +105,8 @@ impl Encode for DropCause {
             Self::Offline => into.write_word(2),
             Self::QueueFull => into.write_word(3),
             Self::TooLarge(most) => into.write_variant(4, &[most]),
+            Self::BeyondLimits(why) => into.write_variant(5, &[&why.name()]),
+            Self::Answer(answer) => into.write_variant(6, &[answer]),
         }
     }
 }

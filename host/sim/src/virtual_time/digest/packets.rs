@@ -4,6 +4,7 @@ use wasmote_mqtt::broker::packet::{
     Ack, AckStep, ConnAck, Connect, Disconnect, Publish, Reply, Request, RetainHandling, SubAck, Subscribe,
     SubscribeOptions, Unsubscribe,
 };
+use wasmote_mqtt::broker::reason::UnsubscribeRefusal;
 use wasmote_mqtt::protocol::Protocol;
 
 use super::Digest;
@@ -32,7 +33,15 @@ impl Encode for Reply {
             Self::ConnAck(accepted) => into.write_variant(3, &[accepted]),
             Self::Refused(reason) => into.write_variant(4, &[&reason.code()]),
             Self::SubAck(answer) => into.write_variant(5, &[answer]),
-            Self::UnsubAck(id, found) => into.write_variant(6, &[&id.get(), found]),
+            Self::UnsubAck(id, outcomes) => {
+                into.write_variant(6, &[&id.get(), &(outcomes.len() as u64)]);
+                for outcome in outcomes {
+                    match outcome {
+                        Ok(found) => found.encode(into),
+                        Err(UnsubscribeRefusal(code)) => code.encode(into),
+                    }
+                }
+            }
             Self::PingResp => into.write_word(7),
             Self::Close(reason) => into.write_variant(8, &[&reason.code()]),
         }

@@ -1,8 +1,11 @@
 use std::time::Duration;
 
 use serde_json::json;
+use wasmote_mqtt::answer::{AnswerPacket, NegativeAnswer};
 use wasmote_mqtt::broker::packet::{Connect, Reply, Request};
 use wasmote_mqtt::client::ids::ConnectionId;
+use wasmote_mqtt::client::{Refusal, RefusedRequest};
+use wasmote_mqtt::codec::client::SendError;
 use wasmote_mqtt::message::{Message, Will};
 use wasmote_mqtt::topic::Topic;
 
@@ -59,7 +62,14 @@ fn inputs() -> Vec<Input> {
         Input::Connected { session_present: false },
         Input::Disconnected("a".into()),
         Input::Disconnected("b".into()),
-        Input::Refused(message.clone()),
+        Input::Refused(message.clone(), Refusal::QueueFull),
+        Input::Refused(message.clone(), Refusal::Offline),
+        Input::Refused(message.clone(), Refusal::BeyondLimits(SendError::Qos)),
+        Input::Refused(message.clone(), Refusal::BeyondLimits(SendError::Retain)),
+        Input::Refused(message.clone(), Refusal::Answer(answer(0x87))),
+        Input::Refused(message.clone(), Refusal::Answer(answer(0x97))),
+        Input::RequestRefused(RefusedRequest::Unknown, answer(0x87)),
+        Input::RequestRefused(RefusedRequest::Exchange, answer(0x87)),
         Input::Returned(message.clone()),
         Input::Publish(message.clone()),
         Input::Publish(message.with_retain(true)),
@@ -69,6 +79,10 @@ fn inputs() -> Vec<Input> {
         faults(0.1 + f64::EPSILON),
         Input::SetFaults(Vec::new().into()),
     ]
+}
+
+fn answer(code: u8) -> NegativeAnswer {
+    NegativeAnswer::new(AnswerPacket::PubAck, code)
 }
 
 fn notices() -> Vec<DeviceNotice> {
@@ -83,6 +97,9 @@ fn notices() -> Vec<DeviceNotice> {
         DeviceNotice::FaultTrapped("f".into(), Trap::new(TrapKind::Trapped, "x"), false),
         DeviceNotice::FaultTrapped("f".into(), Trap::new(TrapKind::Trapped, "x"), true),
         DeviceNotice::Dropped(topic.clone(), DropCause::Offline),
+        DeviceNotice::Dropped(topic.clone(), DropCause::BeyondLimits(SendError::TooLarge)),
+        DeviceNotice::Dropped(topic.clone(), DropCause::Answer(answer(0x87))),
+        DeviceNotice::RequestRefused(RefusedRequest::Exchange, answer(0x92)),
         DeviceNotice::Dropped(topic, DropCause::Fault("f".into())),
     ]
 }

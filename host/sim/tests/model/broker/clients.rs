@@ -249,7 +249,9 @@ impl TestClient {
                 self.connack = Some(connack);
             }
             Reply::SubAck(suback) => self.subacks.push(suback),
-            Reply::UnsubAck(_, existed) => self.unsubacks.push(existed),
+            Reply::UnsubAck(_, existed) => {
+                self.unsubacks.push(existed.into_iter().collect::<Result<_, _>>().expect("no refusal"))
+            }
             Reply::Publish(publish) => return self.receive(&publish),
             Reply::Ack(ack) if ack.step == AckStep::PubRel => {
                 self.held.remove(&ack.packet_id);

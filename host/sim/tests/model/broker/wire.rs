@@ -278,7 +278,7 @@ impl Cursor<'_> {
         if v5 {
             self.properties()?;
         }
-        Some(Reply::UnsubAck(packet_id, self.0.iter().map(|&code| code == 0).collect()))
+        Some(Reply::UnsubAck(packet_id, self.0.iter().map(|&code| Ok(code == 0)).collect()))
     }
 
     fn close(&mut self) -> Option<CloseReason> {

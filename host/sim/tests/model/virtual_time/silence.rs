@@ -55,7 +55,7 @@ fn a_long_silence_ends_in_a_will_and_a_reconnect() {
         assert_eq!(received(&world, witness), [(will_due, "offline".to_owned())]);
 
         let lost = noticed(&world, device, |notice| match notice {
-            DeviceNotice::Disconnected(reason, pause) => Some((reason.clone(), *pause)),
+            DeviceNotice::Disconnected(end, pause) => Some((end.reason.clone(), *pause)),
             _ => None,
         });
         let [(lost_at, (reason, pause))] = &lost[..] else { panic!("{lost:?}") };

@@ -1,6 +1,6 @@
 //! Text summary at the end of an experiment.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use wasmote_experiment::plan::{Experiment, point_labels};
 use wasmote_experiment::results::ResultsWriter;
@@ -96,9 +96,33 @@ fn run(summary: &Summary, took: f64) {
     for warning in &summary.warnings {
         to_stdout(format_args!("    {WARNING}warning:{WARNING:#} {}", Printable(warning)));
     }
+    if let Some(unsent) = unsent(summary) {
+        to_stdout(format_args!("    {WARNING}not sent:{WARNING:#} {unsent}"));
+    }
+    if !summary.negative_answers.is_empty() {
+        let answers = counts(&summary.negative_answers);
+        to_stdout(format_args!("    {WARNING}negative answers of the broker:{WARNING:#} {answers}"));
+    }
     for refused in &summary.swaps_refused {
         to_stdout(format_args!("    {WARNING}swap refused:{WARNING:#} {}", Printable(refused)));
     }
+}
+
+/// Messages that were refused or lost offline, if there are any.
+fn unsent(summary: &Summary) -> Option<String> {
+    let causes = counts(&summary.refused_by_cause).replace('_', " ");
+    let refused = match summary.traffic.refused {
+        0 => None,
+        refused => Some(format!("{refused} refused ({causes})")),
+    };
+    let lost = (summary.lost_offline > 0).then(|| format!("{} lost offline", summary.lost_offline));
+    let parts: Vec<String> = refused.into_iter().chain(lost).collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+fn counts(counts: &BTreeMap<String, u64>) -> String {
+    let each: Vec<String> = counts.iter().map(|(name, count)| format!("{name} {count}")).collect();
+    each.join(", ")
 }
 
 /// Prints each threshold once, with the number of runs that missed it. The points of a sweep can have different
