@@ -10,7 +10,7 @@ fn the_script_runs_for_the_given_seconds_with_the_image_of_the_env_file() {
     let cluster = FakeCluster::new();
     fs::write(cluster.path().join(".env"), "DOCKERHUB_USERNAME=somebody\nBEHAVIOUR=sensor\n").unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../experiments/run_experiment.sh");
-    let interval = "group.sensor.config.interval=500ms";
+    let interval = "group.sensor.config.report_interval=1s";
     let words = ["4", "--set", "group.sensor.count=2", "--set", interval, "--namespace", "lab"];
     let mut command = cluster.command(&script, &words);
     let output = command.env("WASMOTE", env!("CARGO_BIN_EXE_wasmote")).output().expect("the script starts");
