@@ -13,6 +13,7 @@ use std::fmt;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use wasmote_engine::compile_process;
 use wasmote_fleet::config::options::Options;
 use wasmote_fleet::printable::Printable;
 use wasmote_fleet::term::{self, ERROR, to_stderr};
@@ -95,6 +96,13 @@ enum Verb {
 
 /// Runs the subcommand of the command line.
 pub fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|first| first == compile_process::ARGUMENT) {
+        return compile_process::child::run(
+            arguments.map(|argument| argument.to_string_lossy().into_owned()),
+        );
+    }
+    compile_process::enable();
     let command = environment::ignore_empty_variables(Cli::command());
     let parsed = command.clone().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
     let cli = parsed.unwrap_or_else(|error| environment::with_variable_hint(error, command).exit());

@@ -15,6 +15,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until, timeout};
 use wasmote_api::{Api, RunInfo};
 use wasmote_engine::Engine;
+use wasmote_engine::compile_process::CompileProcess;
 use wasmote_fleet::blueprints::Blueprints;
 use wasmote_fleet::config::Settings;
 use wasmote_fleet::config::values::format_broker_url;
@@ -113,7 +114,8 @@ async fn run_fleet(settings: &Settings, mut signals: Signals) -> Result<Exit, Ru
 /// Compiles on a blocking thread, so that signals are handled meanwhile.
 async fn load_blueprints(settings: Settings) -> Result<(Blueprints, Engine), RunError> {
     let load = move || {
-        let engine = Engine::with_compile_mode(settings.compile, settings.cache.clone())?;
+        let process = CompileProcess::with_limits(settings.compile_limits);
+        let engine = Engine::with_compile_process(settings.compile, settings.cache.clone(), process)?;
         Ok((Blueprints::new(&settings, &engine)?, engine))
     };
     let loaded = spawn_blocking(load).await;

@@ -33,6 +33,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use crate::compile_process::{CompileLimits, CompileProcess};
 use crate::compiler::{Compiler, Compilers};
 use crate::error::{LoadError, hex};
 use artefact::{Artefact, ArtefactError};
@@ -121,7 +122,12 @@ const MAX_CACHE_BYTES: u64 = 48 << 20;
 
 impl Cache {
     /// Loads a component from the cache, or compiles and stores it.
-    pub(crate) fn load<'e>(&self, compilers: &'e Compilers, bytes: &[u8]) -> Result<Loaded<'e>, LoadError> {
+    pub(crate) fn load<'e>(
+        &self,
+        compilers: &'e Compilers,
+        process: &CompileProcess,
+        bytes: &[u8],
+    ) -> Result<Loaded<'e>, LoadError> {
         let sha256: [u8; 32] = Sha256::digest(bytes).into();
         let mut warnings = Vec::new();
         for Candidate { origin, owner, folder, name, compiler } in self.candidates(compilers, &sha256) {
@@ -131,7 +137,7 @@ impl Cache {
                 Err(warning) => warnings.push(warning),
             }
         }
-        let (component, compiler) = compile(compilers, bytes, &mut warnings)?;
+        let (component, compiler) = compile(compilers, process, bytes, &mut warnings)?;
         if let Some(dir) = &self.dir
             && let Err(reason) = store_file(compiler, dir, &component, &sha256)
         {
@@ -175,16 +181,19 @@ struct Candidate<'e> {
 /// one.
 fn compile<'e>(
     compilers: &'e Compilers,
+    process: &CompileProcess,
     bytes: &[u8],
     warnings: &mut Vec<CacheWarning>,
 ) -> Result<(wasmtime::component::Component, &'e Compiler), LoadError> {
-    let quick = compilers.quick.as_ref().map(|quick| (native_code::compile(quick, bytes), quick));
+    let quick = compilers.quick.as_ref().map(|quick| (native_code::compile(process, quick, bytes), quick));
     let reason = match quick {
         Some((Ok(component), quick)) => return Ok((component, quick)),
+        // The optimising compiler needs even more.
+        Some((Err(reason), _)) if reason.is_limit_of_compilation() => return Err(reason),
         Some((Err(reason), _)) => Some(reason),
         None => None,
     };
-    let component = native_code::compile(&compilers.optimising, bytes)?;
+    let component = native_code::compile(process, &compilers.optimising, bytes)?;
     warnings.extend(reason.map(|reason| CacheWarning::QuickCompileFailed { reason }));
     Ok((component, &compilers.optimising))
 }
@@ -192,7 +201,8 @@ fn compile<'e>(
 /// Compiles a component for all processors of this architecture and writes the code to a directory, for
 /// [`Cache::precompiled`] on this machine or another.
 pub fn precompile(bytes: &[u8], folder: &Path) -> Result<PathBuf, PrecompileError> {
-    let code = native_code::compile_portably(bytes)?;
+    let process = CompileProcess::with_limits(CompileLimits::default());
+    let code = native_code::compile_portably(&process, bytes)?;
     let sha256: [u8; 32] = Sha256::digest(bytes).into();
     let path = folder.join(precompiled_file_name(&sha256));
     std::fs::create_dir_all(folder)?;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use wasmtime::component::{HasSelf, Linker};
 use wasmtime::{Config, EngineWeak, OptLevel};
 
+use crate::compile_process::Target;
 use crate::error::EngineError;
 use crate::host::Host;
 use crate::memory::Arena;
@@ -40,6 +41,8 @@ impl Compilers {
 
 /// A compiler. Code and instances belong to the compiler that created them.
 pub(crate) struct Compiler {
+    /// The same compiler in a child process.
+    pub(crate) target: Target,
     pub(crate) wasmtime: wasmtime::Engine,
     pub(crate) linker: Linker<Host>,
 }
@@ -47,12 +50,12 @@ pub(crate) struct Compiler {
 impl Compiler {
     /// Cranelift with optimisation: the fastest code.
     pub(crate) fn optimising() -> Result<Self, EngineError> {
-        Self::new(&optimising_config())
+        Self::new(Target::Full, &optimising_config())
     }
 
     /// The compiler with the shortest compile time, on one thread.
     pub(crate) fn quick() -> Result<Self, EngineError> {
-        let quick = Self::new(&quick_config())?;
+        let quick = Self::new(Target::Quick, &quick_config())?;
         if QUICK_IS_WINCH {
             let engine = quick.wasmtime.weak();
             let clock =
@@ -62,13 +65,13 @@ impl Compiler {
         Ok(quick)
     }
 
-    fn new(config: &Config) -> Result<Self, EngineError> {
+    fn new(target: Target, config: &Config) -> Result<Self, EngineError> {
         let failed = |error: wasmtime::Error| EngineError(format!("{error:#}"));
         let wasmtime = wasmtime::Engine::new(config).map_err(failed)?;
         let mut linker = Linker::new(&wasmtime);
         bindings::Device::add_to_linker::<_, HasSelf<_>>(&mut linker, |host| host).map_err(failed)?;
         wasi::add_to_linker(&mut linker).map_err(failed)?;
-        Ok(Self { wasmtime, linker })
+        Ok(Self { target, wasmtime, linker })
     }
 }
 
@@ -87,13 +90,22 @@ pub(crate) fn optimising_config() -> Config {
     config
 }
 
+/// The optimising compiler for all processors of this architecture, without the optional features of this one.
+pub(crate) fn portable_config() -> wasmtime::Result<Config> {
+    let mut config = optimising_config();
+    if cfg!(target_os = "linux") {
+        config.target(&format!("{}-unknown-linux-gnu", std::env::consts::ARCH))?;
+    }
+    Ok(config)
+}
+
 /// True if the quick compiler is Winch: on x86-64, where wasmtime supports it at the same security tier (1)
 /// as Cranelift. On other processors the quick compiler is Cranelift without optimisation.
 const QUICK_IS_WINCH: bool = cfg!(target_arch = "x86_64");
 
 /// Winch counts `memory.fill` and similar instructions as one unit of fuel, whatever their length, where
 /// Cranelift counts every byte. Therefore host time limits a call as well, checked at loop headers.
-fn quick_config() -> Config {
+pub(crate) fn quick_config() -> Config {
     let mut config = common_config();
     config.parallel_compilation(false);
     if QUICK_IS_WINCH {

@@ -171,7 +171,7 @@ pub(crate) fn inspect(loader: &Loader, name: &str, bytes: &[u8]) -> Result<Inspe
     let needs = structure::check(bytes)?;
     structure::validate(bytes)?;
     let compiler = &loader.compilers.optimising;
-    let component = native_code::compile(compiler, &structure::without_code(bytes)?)?;
+    let component = native_code::compile(&loader.process, compiler, &structure::without_code(bytes)?)?;
     let names = interface_names(&component);
     let role = Role::of(&names.exports).unwrap_or(Role::Behaviour);
     check_names(&names, role)?;

@@ -6,6 +6,7 @@ use wasmote_sim::limits::Limits;
 
 use crate::cache::Cache;
 use crate::compile_mode::CompileMode;
+use crate::compile_process::{CompileLimits, CompileProcess};
 use crate::compiler::{Compiler, Compilers};
 use crate::component::{self, Component};
 use crate::error::{EngineError, LoadError};
@@ -33,13 +34,22 @@ impl Engine {
 
     /// Creates an engine with a compile mode. Cached code of any mode is loaded if it is at least as fast.
     pub fn with_compile_mode(mode: CompileMode, cache: Cache) -> Result<Self, EngineError> {
+        Self::with_compile_process(mode, cache, CompileProcess::with_limits(CompileLimits::default()))
+    }
+
+    /// Creates an engine that compiles in this process or in a child process.
+    pub fn with_compile_process(
+        mode: CompileMode,
+        cache: Cache,
+        process: CompileProcess,
+    ) -> Result<Self, EngineError> {
         let quick = match mode {
             CompileMode::Full => None,
             // The processor may lack a required feature; then Cranelift compiles everything.
             CompileMode::Quick => Compiler::quick().ok().map(Arc::new),
         };
         let compilers = Compilers { optimising: Arc::new(Compiler::optimising()?), quick };
-        Ok(Self { loader: Loader { compilers, cache } })
+        Ok(Self { loader: Loader { compilers, cache, process } })
     }
 
     /// Loads a fault model, with resource limits for each device's instance.

@@ -1,5 +1,6 @@
 //! Errors of loading a component. Each message names the remedy.
 
+use crate::compile_process::REAL_PER_CPU_TIME;
 use crate::inspection::Role;
 use crate::unsupported::unsupported_feature;
 
@@ -41,6 +42,30 @@ pub enum LoadError {
         what: &'static str,
         /// The limit.
         limit: u64,
+    },
+    /// Compiling takes more memory than it may.
+    #[error("compiling it needs more than {limit} bytes of memory; `--compile-memory` allows more")]
+    CompileMemory {
+        /// The limit.
+        limit: u64,
+    },
+    /// Compiling takes more time than it may.
+    #[error(
+        "compiling it takes more than {} s{}; `--compile-time` allows more",
+        if *real { seconds.saturating_mul(REAL_PER_CPU_TIME.into()) } else { *seconds },
+        if *real { "" } else { " of processor time" }
+    )]
+    CompileTime {
+        /// The limit of processor time in seconds.
+        seconds: u64,
+        /// Whether real time was up.
+        real: bool,
+    },
+    /// The process that compiles failed for another reason.
+    #[error("the process that compiles it failed: {detail}")]
+    CompileFailed {
+        /// The reason.
+        detail: String,
     },
     /// A segment does not fit, so that every instance would trap at its start.
     #[error("its {what} ends at {end}, and its {place} has {size} at the start; build it again")]
@@ -142,6 +167,11 @@ pub enum LoadError {
 }
 
 impl LoadError {
+    /// Whether compiling needs more memory or time than it may.
+    pub(crate) fn is_limit_of_compilation(&self) -> bool {
+        matches!(self, Self::CompileMemory { .. } | Self::CompileTime { .. })
+    }
+
     /// Converts an error text of the validator.
     pub(crate) fn from_validator(detail: String) -> Self {
         let detail = with_offset_last(detail);

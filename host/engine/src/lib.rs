@@ -10,6 +10,7 @@
 //! * `cost`: fuel that the imports cost. `host`: store data. `limiter`: memory limits; `memory`: allocation of linear memories.
 //! * `wasi`: a minimal WASI for guests that import it.
 //! * [`compile_mode`]: the trade-off between compile time and code quality; `compiler`: the wasmtime engines.
+//!   [`compile_process`]: compilation in a child process with limits of memory and time.
 //!   [`cache`]: compiled code on disk, and the checks before it is trusted.
 //! * `structure`: sizes of a component, checked before it is compiled; `unsupported`: names of unsupported features.
 //! * `loader`: compilers and cache together. [`inspection`]: metadata of a component; `admission`: whether devices may run it. [`error`]: load errors.
@@ -21,6 +22,7 @@ mod admission;
 mod bindings;
 pub mod cache;
 pub mod compile_mode;
+pub mod compile_process;
 mod compiler;
 pub mod component;
 mod convert;

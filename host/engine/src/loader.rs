@@ -1,6 +1,7 @@
 //! Loader: compilers and the cache of compiled code.
 
 use crate::cache::{Cache, Loaded};
+use crate::compile_process::CompileProcess;
 use crate::compiler::Compilers;
 use crate::error::LoadError;
 
@@ -9,11 +10,12 @@ use crate::error::LoadError;
 pub(crate) struct Loader {
     pub(crate) compilers: Compilers,
     pub(crate) cache: Cache,
+    pub(crate) process: CompileProcess,
 }
 
 impl Loader {
     /// Loads the machine code of a component.
     pub(crate) fn load(&self, bytes: &[u8]) -> Result<Loaded<'_>, LoadError> {
-        self.cache.load(&self.compilers, bytes)
+        self.cache.load(&self.compilers, &self.process, bytes)
     }
 }

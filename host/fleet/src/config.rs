@@ -19,6 +19,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 use wasmote_engine::CompileMode;
 use wasmote_engine::cache::Cache;
+use wasmote_engine::compile_process::CompileLimits;
 use wasmote_live::config::ConnectionOptions;
 use wasmote_mqtt::device_id::DeviceId;
 use wasmote_mqtt::protocol::Protocol;
@@ -79,6 +80,8 @@ pub struct Settings {
     pub cache: Cache,
     /// Effort of the compiler for behaviours that are not in the cache.
     pub compile: CompileMode,
+    /// Limits of the process that compiles them.
+    pub compile_limits: CompileLimits,
     /// How long one device of each group tries another version before the others follow.
     pub canary: Duration,
 }

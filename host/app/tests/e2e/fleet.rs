@@ -121,6 +121,14 @@ impl Fleet {
         self.child.id()
     }
 
+    /// Resident memory of the process, without its children.
+    pub fn memory_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("it runs");
+        let kilobytes =
+            status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"));
+        1024 * kilobytes.and_then(|number| number.trim().parse::<u64>().ok()).expect("a number")
+    }
+
     pub fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         let sent = Command::new("kill").args(["-s", name, &id]).status().expect("kill is there");

@@ -1,6 +1,7 @@
 //! End-to-end tests of the program with a real Mosquitto, independent clients and real signals.
 
 mod behaviours;
+mod compile;
 mod embedded;
 mod failures;
 mod fleet;

@@ -39,8 +39,8 @@ use super::file::{FaultsEntry, GroupEntry};
 use super::fleet_shard::FleetShard;
 use super::source_addresses::SourceAddresses;
 use super::values::{
-    BrokerChoice, CompileOption, ConnectionLimit, DeviceCount, DurationValue, HttpAddress, Keepalive,
-    LogFormat, MqttVersion, NamedFile, Rate, SecretText, Switch, TopicRoot,
+    BrokerChoice, CompileMemory, CompileOption, ConnectionLimit, DeviceCount, DurationValue, HttpAddress,
+    Keepalive, LogFormat, MqttVersion, NamedFile, Rate, SecretText, Switch, TopicRoot,
 };
 use crate::key_value::Assignments;
 use crate::schema::accept_alias;
@@ -370,6 +370,27 @@ pub struct Options {
     /// time, as in a small pod [default: full]
     #[arg(long, env = "WASMOTE_COMPILE", value_name = "HOW", help_heading = "Run")]
     pub compile: Option<CompileOption>,
+
+    /// Memory of the process that compiles a behaviour, such as 512MiB; in a container at most three quarters of what is left
+    /// there [default: 1GiB]
+    #[arg(
+        long,
+        env = "WASMOTE_COMPILE_MEMORY",
+        allow_hyphen_values = true,
+        value_name = "SIZE",
+        help_heading = "Run"
+    )]
+    pub compile_memory: Option<CompileMemory>,
+
+    /// Processor time for compiling a behaviour; ten times as much real time is a limit, too [default: 2m]
+    #[arg(
+        long,
+        env = "WASMOTE_COMPILE_TIME",
+        allow_hyphen_values = true,
+        value_name = "TIME",
+        help_heading = "Run"
+    )]
+    pub compile_time: Option<DurationValue>,
 
     /// Format of log lines [default: text]
     #[arg(long, env = "WASMOTE_LOG", value_name = "FORMAT", help_heading = "Output")]

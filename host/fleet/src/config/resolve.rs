@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use serde_json::Map;
 use wasmote_engine::cache::Cache;
+use wasmote_engine::compile_process::CompileLimits;
 use wasmote_sim::limits::Limits;
 use wasmote_sim::rng::Seed;
 
@@ -151,12 +152,22 @@ fn build_settings(layers: &Layers<'_>) -> Result<Settings, ConfigError> {
         log_messages: layers.get(|it| &it.log_messages).unwrap_or_default(),
         cache: Cache { dir: layers.path(|it| &it.cache), precompiled: layers.path(|it| &it.precompiled) },
         compile: layers.get(|it| &it.compile).unwrap_or_default().into(),
+        compile_limits: compile_limits(layers),
         canary: length(|it| &it.canary).unwrap_or(DEFAULT_CANARY),
         groups,
         broker,
         faults,
         models: layers.models.clone(),
     })
+}
+
+/// The limits of the process that compiles.
+fn compile_limits(layers: &Layers<'_>) -> CompileLimits {
+    let default = CompileLimits::default();
+    CompileLimits {
+        memory_bytes: layers.get(|it| &it.compile_memory).map_or(default.memory_bytes, |memory| memory.0),
+        cpu: layers.get(|it| &it.compile_time).map_or(default.cpu, |time| time.0),
+    }
 }
 
 /// The limits of a device that flags set, without a file.

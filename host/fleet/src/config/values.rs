@@ -33,6 +33,7 @@ macro_rules! deserialize_from_text {
 
 deserialize_from_text!(
     BrokerChoice,
+    CompileMemory,
     ConnectionLimit,
     DeviceCount,
     DurationValue,
@@ -129,6 +130,44 @@ value_schema!(Rate, {
     "pattern": format!("^{SECONDS_PATTERN}\\s*(/s)?$"),
     "examples": [50, "2000/s"],
 });
+
+value_schema!(CompileMemory, {
+    "description": "A number of bytes, or a text such as \"512MiB\"; 16 MiB or more.",
+    "type": ["integer", "string"],
+    "minimum": CompileMemory::MIN_BYTES,
+    "pattern": "^\\d+\\s*([KMG]i?)?B?$",
+    "examples": ["512MiB"],
+});
+
+/// Memory of the process that compiles: `512MiB`, `2GiB`, or a number of bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CompileMemory(pub u64);
+
+impl CompileMemory {
+    /// What the compilers need for a small component.
+    const MIN_BYTES: u64 = 16 << 20;
+}
+
+impl FromStr for CompileMemory {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let factor = match text[number.len()..].trim_end_matches('B').trim_end_matches('i') {
+            "" => Some(1),
+            "K" => Some(1 << 10),
+            "M" => Some(1 << 20),
+            "G" => Some(1_u64 << 30),
+            _ => None,
+        };
+        let bytes = number.trim_end().parse::<u64>().ok().zip(factor);
+        match bytes.and_then(|(number, factor)| number.checked_mul(factor)) {
+            Some(bytes) if bytes >= Self::MIN_BYTES => Ok(Self(bytes)),
+            Some(bytes) => Err(format!("{bytes} bytes are too few for a compiler; use 16MiB or more")),
+            None => Err(format!("`{text}` is no size; write it like 512MiB, 2GiB or 536870912")),
+        }
+    }
+}
 
 /// A length of time: `500ms`, `1m 30s`, or a number of seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
