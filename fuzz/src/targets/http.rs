@@ -144,6 +144,7 @@ fn start() -> (Runtime, Router) {
             size_bytes: 1,
             sha256: "a".repeat(64),
             imports: Vec::new(),
+            capabilities: Vec::new(),
             exports: Vec::new(),
             memory_bytes: 0,
             table_entries: 0,

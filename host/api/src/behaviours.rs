@@ -7,19 +7,22 @@ use axum::Json;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request, State as Shared};
 use axum::http::StatusCode;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use wasmote_fleet::actions::audit::BehaviourUpdate;
 use wasmote_fleet::component_file::{ComponentFileError, MAX_BYTES};
 use wasmote_fleet::component_info::ComponentInfo;
+use wasmote_fleet::config::Group;
+use wasmote_fleet::config::values::Sha256Pin;
 use wasmote_fleet::versions::record::{UpdateCounts, UpdateRefusal};
 use wasmote_fleet::versions::{AppliedUpdate, RunningBehaviour, UpdateError, VersionInfo};
 use wasmote_live::fleet::RolloutReport;
 use wasmote_live::status::Totals;
+use wasmote_sim::limits::Limits;
 
 use super::Api;
 use super::endpoint::{Endpoint, get, put};
 use super::error::ApiError;
-use super::extract::Body;
+use super::extract::{Body, Params};
 
 /// A behaviour that the fleet runs, with its versions.
 #[derive(Serialize, JsonSchema)]
@@ -31,6 +34,8 @@ struct BehaviourView {
     devices: u32,
     /// Groups that run it.
     groups: Vec<String>,
+    /// What each group allows its devices.
+    quotas: Vec<GroupQuota>,
     /// Versions, latest first.
     versions: Vec<VersionView>,
     /// Counts of updates.
@@ -38,6 +43,32 @@ struct BehaviourView {
     /// The last update that failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_refusal: Option<UpdateRefusal>,
+}
+
+/// What a group allows its devices.
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline)]
+struct GroupQuota {
+    /// The group.
+    group: String,
+    /// Resource limits of each device.
+    limits: Limits,
+    /// Capabilities that the behaviour may not import.
+    deny: Vec<String>,
+    /// SHA-256 that the behaviour must have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sha256: Option<String>,
+}
+
+impl GroupQuota {
+    fn of(group: &Group) -> Self {
+        Self {
+            group: group.name.clone(),
+            limits: (*group.limits).clone(),
+            deny: group.deny.to_vec(),
+            sha256: group.sha256.clone(),
+        }
+    }
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -88,6 +119,7 @@ pub(super) fn endpoints() -> Vec<Endpoint> {
         put("/behaviours/{name}", replace)
             .body_limit(MAX_BYTES)
             .summary("Roll out a new version to a canary of each group, then to all; sessions stay connected")
+            .query::<UpdateQuery>()
             .binary_body(&component)
             .response::<UpdateResponse>()
             .error(404, "No device runs it")
@@ -123,6 +155,7 @@ fn view(api: &Api, behaviour: RunningBehaviour, totals: &Totals) -> BehaviourVie
     BehaviourView {
         devices: api.versions.groups_of(&name).map(|group| group.count).sum(),
         groups: api.versions.groups_of(&name).map(|group| group.name.clone()).collect(),
+        quotas: api.versions.groups_of(&name).map(GroupQuota::of).collect(),
         versions: behaviour.versions.into_iter().map(version).collect(),
         updates: behaviour.updates,
         last_refusal: behaviour.last_refusal,
@@ -130,15 +163,28 @@ fn view(api: &Api, behaviour: RunningBehaviour, totals: &Totals) -> BehaviourVie
     }
 }
 
+/// Parameters of an update.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct UpdateQuery {
+    /// SHA-256 that the decompressed component must have.
+    sha256: Option<Sha256Pin>,
+}
+
 async fn replace(
     Shared(api): Shared<Arc<Api>>,
     Name(name): Name,
+    Params(query): Params<UpdateQuery>,
     ComponentBody(bytes): ComponentBody,
 ) -> Result<Json<UpdateResponse>, ApiError> {
     let replaced = api.versions.find(&name)?.info.sha256;
     let (behaviour, updating) = (name.clone(), Arc::clone(&api));
+    let pin = query.sha256.map(|pin| pin.0);
     // The update continues when the client disconnects.
-    let task = tokio::spawn(async move { updating.versions.update(&name, bytes, "http").await });
+    let task =
+        tokio::spawn(
+            async move { updating.versions.update_pinned(&name, bytes, "http", pin.as_deref()).await },
+        );
     let updated = task.await.map_err(|failed| {
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "behaviour", failed.to_string())
     })?;

@@ -8,7 +8,7 @@ use axum::http::HeaderMap;
 use axum::http::header::{ACCEPT, CONTENT_TYPE, VARY};
 use axum::response::{IntoResponse, Response};
 use wasmote_fleet::metrics::accept::{MetricsFormat, negotiate};
-use wasmote_fleet::metrics::{Snapshot, json, openmetrics};
+use wasmote_fleet::metrics::{GroupLimits, Snapshot, json, openmetrics};
 
 use super::Api;
 use super::endpoint::{Endpoint, get};
@@ -51,10 +51,12 @@ async fn metrics(
             let totals = api.fleet.totals().await?;
             // A change of faults may hold the lock for long.
             let fault_bytes = api.faults.try_lock().map(|faults| faults.report()).unwrap_or_default();
+            let limits = api.versions.groups().iter().map(GroupLimits::of).collect();
             Snapshot {
                 totals,
                 is_fleet: true,
                 updates,
+                limits,
                 http: Some(api.http.snapshot()),
                 uptime: api.uptime(),
                 fault_bytes,

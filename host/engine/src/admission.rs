@@ -1,11 +1,36 @@
-//! Checks that devices may run a component, with what is known without compiling it.
+//! Checks that devices may run a component, with what is known without compiling it: its SHA-256, its imports, and what
+//! it needs at its start.
 
 use wasmote_sim::limits::Limits;
 
 use crate::error::LoadError;
-use crate::inspection::{Inspection, Role};
+use crate::inspection::{Inspection, Role, capability_of};
 
 impl Inspection {
+    /// Checks that the component imports none of these capabilities.
+    pub fn check_denied(&self, denied: &[String]) -> Result<(), LoadError> {
+        let is_denied = |import: &&String| {
+            capability_of(import).is_some_and(|capability| denied.iter().any(|denied| denied == capability))
+        };
+        match self.imports.iter().find(is_denied) {
+            Some(import) => Err(LoadError::Denied {
+                capability: capability_of(import).unwrap_or_default(),
+                import: import.clone(),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks the SHA-256 of the component, if it is pinned.
+    pub fn check_pin(&self, pin: Option<&str>) -> Result<(), LoadError> {
+        match pin {
+            Some(wanted) if wanted != self.sha256 => {
+                Err(LoadError::Pinned { wanted: wanted.to_owned(), found: self.sha256.clone() })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Checks that an instance can start with these limits, which would fail in every instance otherwise.
     pub fn check_limits(&self, limits: &Limits) -> Result<(), LoadError> {
         let flag = self.role == Role::Behaviour;

@@ -24,7 +24,7 @@ pub use limits::CompileLimits;
 /// First argument of the child process.
 pub const ARGUMENT: &str = "compile-component";
 /// Real time that a child may take for each second of processor time that it may use.
-pub(crate) const REAL_PER_CPU_TIME: u32 = 10;
+const REAL_PER_CPU_TIME: u32 = 10;
 /// Bytes of the child's standard error that are kept for the error.
 const MAX_STDERR_BYTES: u64 = 8 << 10;
 /// First byte of the child's output: machine code, or the text of an error.
@@ -115,7 +115,8 @@ pub(crate) fn compile(
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|problem| LoadError::CompileFailed { detail: format!("cannot start it: {problem}") })?;
-    let ended = exchange(&mut child, bytes, limits.cpu.saturating_mul(REAL_PER_CPU_TIME));
+    let patience = limits.cpu.saturating_mul(REAL_PER_CPU_TIME);
+    let ended = exchange(&mut child, bytes, patience);
     let Ended { output, stderr, status } = match ended {
         Ok(ended) => ended,
         Err(problem) => {
@@ -132,7 +133,8 @@ pub(crate) fn compile(
                 false => LoadError::from_validator(detail),
             })
         }
-        (_, status) => Err(failure(status, &stderr, limits, memory_bytes)),
+        (_, None) => Err(LoadError::CompileTime { seconds: patience.as_secs(), real: true }),
+        (_, Some(status)) => Err(failure(status, &stderr, limits, memory_bytes)),
     }
 }
 
@@ -199,10 +201,7 @@ fn is_out_of_memory(text: &str) -> bool {
 }
 
 /// The error for a child that ended without an answer.
-fn failure(status: Option<ExitStatus>, stderr: &str, limits: &CompileLimits, memory_bytes: u64) -> LoadError {
-    let Some(status) = status else {
-        return LoadError::CompileTime { seconds: limits.cpu_seconds(), real: true };
-    };
+fn failure(status: ExitStatus, stderr: &str, limits: &CompileLimits, memory_bytes: u64) -> LoadError {
     let signal = end_signal(status);
     if is_out_of_memory(stderr) {
         return LoadError::CompileMemory { limit: memory_bytes };

@@ -88,6 +88,16 @@ impl Component {
         (*self.inspection).clone()
     }
 
+    /// Checks that the component imports none of these capabilities.
+    pub fn check_denied(&self, denied: &[String]) -> Result<(), LoadError> {
+        self.inspection.check_denied(denied)
+    }
+
+    /// Checks the SHA-256 of the component, if it is pinned.
+    pub fn check_pin(&self, pin: Option<&str>) -> Result<(), LoadError> {
+        self.inspection.check_pin(pin)
+    }
+
     /// Checks that an instance can start with these limits.
     pub fn check_limits(&self, limits: &Limits) -> Result<(), LoadError> {
         self.inspection.check_limits(limits)

@@ -1,6 +1,5 @@
 //! Errors of loading a component. Each message names the remedy.
 
-use crate::compile_process::REAL_PER_CPU_TIME;
 use crate::inspection::Role;
 use crate::unsupported::unsupported_feature;
 
@@ -43,6 +42,25 @@ pub enum LoadError {
         /// The limit.
         limit: u64,
     },
+    /// The component imports a capability that its group is denied.
+    #[error(
+        "it imports `{import}`, and its group is denied `{capability}` (`deny`, or --deny): allow it, or build the \
+         component for a world without it"
+    )]
+    Denied {
+        /// The capability.
+        capability: &'static str,
+        /// The import.
+        import: String,
+    },
+    /// The component is not the one that is pinned.
+    #[error("its SHA-256 is {found}, and it is pinned to {wanted} (`sha256`, or --sha256)")]
+    Pinned {
+        /// The SHA-256 that it must have.
+        wanted: String,
+        /// The SHA-256 that it has.
+        found: String,
+    },
     /// Compiling takes more memory than it may.
     #[error("compiling it needs more than {limit} bytes of memory; `--compile-memory` allows more")]
     CompileMemory {
@@ -51,14 +69,13 @@ pub enum LoadError {
     },
     /// Compiling takes more time than it may.
     #[error(
-        "compiling it takes more than {} s{}; `--compile-time` allows more",
-        if *real { seconds.saturating_mul(REAL_PER_CPU_TIME.into()) } else { *seconds },
+        "compiling it takes more than {seconds} s{}; `--compile-time` allows more",
         if *real { "" } else { " of processor time" }
     )]
     CompileTime {
-        /// The limit of processor time in seconds.
+        /// The limit in seconds.
         seconds: u64,
-        /// Whether real time was up.
+        /// Whether real time was up, and not processor time.
         real: bool,
     },
     /// The process that compiles failed for another reason.

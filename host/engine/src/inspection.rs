@@ -26,6 +26,25 @@ pub struct Inspection {
     pub table_entries: u64,
 }
 
+/// Names of the capabilities that a component can import, and that a group can deny: the interfaces of the host, and WASI.
+pub const CAPABILITIES: [&str; 11] =
+    ["mqtt", "timers", "clock", "random", "config", "log", "metrics", "http", "state", "faults", "wasi"];
+
+/// The capability that an import gives; `None` for types.
+pub fn capability_of(import: &str) -> Option<&'static str> {
+    let name = import.split_once('@').map_or(import, |(name, _)| name);
+    let wanted = if name.starts_with("wasi:") { "wasi" } else { name.strip_prefix("wasmote:device/")? };
+    CAPABILITIES.into_iter().find(|capability| *capability == wanted)
+}
+
+impl Inspection {
+    /// Capabilities that the component imports, each once, in the order of [`CAPABILITIES`].
+    pub fn capabilities(&self) -> Vec<&'static str> {
+        let imported: Vec<_> = self.imports.iter().filter_map(|import| capability_of(import)).collect();
+        CAPABILITIES.into_iter().filter(|capability| imported.contains(capability)).collect()
+    }
+}
+
 /// Names of the imports and exports of a component.
 pub(crate) struct InterfaceNames {
     pub(crate) imports: Vec<String>,

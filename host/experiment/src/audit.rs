@@ -60,9 +60,9 @@ impl AuditTrail {
         let BehaviourUpdate { groups, began, canaries, trial, .. } = update;
         let devices = self.fleet.devices();
         let swap = |group: &str, devices: Option<Vec<String>>| {
-            let (share, count, config) = (None, None, Map::new());
+            let (share, count, sha256, config) = (None, None, None, Map::new());
             let (group, behaviour, trial) = (group.to_owned(), component_path(update), Span(*trial));
-            Action::Swap(Swap { group, devices, share, count, behaviour, config, trial })
+            Action::Swap(Swap { group, devices, share, count, behaviour, sha256, config, trial })
         };
         let (mut first, mut then) = (Vec::new(), Vec::new());
         for group in groups {

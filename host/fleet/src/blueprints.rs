@@ -102,7 +102,7 @@ impl Blueprints {
 
 /// Checks that the devices of a group can start with this component.
 fn check_group(group: &Group, component: &Component) -> Result<(), BlueprintError> {
-    component.check_limits(&group.limits).map_err(|problem| BlueprintError::Load {
+    group.check(component).map_err(|problem| BlueprintError::Load {
         name: component.name().to_owned(),
         from: group.behaviour.to_string(),
         problem,

@@ -20,6 +20,9 @@ pub struct ComponentInfo {
     pub sha256: String,
     /// Interfaces that it imports.
     pub imports: Vec<String>,
+    /// Capabilities that it imports, which a group can deny: names of interfaces such as `http`, and `wasi`.
+    #[serde(default)]
+    pub capabilities: Vec<String>,
     /// Interfaces that it exports.
     pub exports: Vec<String>,
     /// Bytes of memory that each device needs at its start.
@@ -33,9 +36,21 @@ pub struct ComponentInfo {
 impl ComponentInfo {
     /// Describes a component from this source.
     pub fn new(source: impl ToString, inspection: Inspection) -> Self {
+        let capabilities = inspection.capabilities().into_iter().map(ToOwned::to_owned).collect();
         let Inspection { name, role, size_bytes, sha256, imports, exports, memory_bytes, table_entries } =
             inspection;
         let (role, source) = (role.to_string(), source.to_string());
-        Self { name, role, source, size_bytes, sha256, imports, exports, memory_bytes, table_entries }
+        Self {
+            name,
+            role,
+            source,
+            size_bytes,
+            sha256,
+            imports,
+            capabilities,
+            exports,
+            memory_bytes,
+            table_entries,
+        }
     }
 }

@@ -17,9 +17,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value};
-use wasmote_engine::CompileMode;
 use wasmote_engine::cache::Cache;
 use wasmote_engine::compile_process::CompileLimits;
+use wasmote_engine::{CompileMode, Component, LoadError};
 use wasmote_live::config::ConnectionOptions;
 use wasmote_mqtt::device_id::DeviceId;
 use wasmote_mqtt::protocol::Protocol;
@@ -103,12 +103,23 @@ pub struct Group {
     pub limits: Arc<Limits>,
     /// Hosts that the devices may send HTTP requests to.
     pub allow_hosts: Arc<[String]>,
+    /// Capabilities that the behaviour may not import.
+    pub deny: Arc<[String]>,
+    /// SHA-256 that the behaviour must have.
+    pub sha256: Option<String>,
     /// Neighbours of each device, from the topology of the plan or of the group's own configuration; `None` without a
     /// topology.
     pub links: Option<Arc<Links>>,
 }
 
 impl Group {
+    /// Checks that its devices can run this component: its SHA-256, its imports, and what it needs at its start.
+    pub fn check(&self, component: &Component) -> Result<(), LoadError> {
+        component.check_pin(self.sha256.as_deref())?;
+        component.check_denied(&self.deny)?;
+        component.check_limits(&self.limits)
+    }
+
     /// Computes the links of its devices, which have these names, from its own configuration.
     pub fn link(&mut self, names: impl FnOnce() -> Vec<String>) -> Result<(), TopologyError> {
         self.links = links_of(&self.behaviour.name(), &self.config, names)?.map(Arc::new);

@@ -5,6 +5,7 @@ pub mod json;
 pub mod openmetrics;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -12,7 +13,9 @@ use serde::Serialize;
 use wasmote_live::status::Totals;
 use wasmote_mqtt::broker::StoreBytes;
 use wasmote_mqtt::budget::BudgetReport;
+use wasmote_sim::limits::Limits;
 
+use crate::config::Group;
 use crate::versions::record::UpdateCounts;
 
 /// Counts at one moment, with the facts that the devices do not know.
@@ -27,6 +30,8 @@ pub struct Snapshot {
     pub updates: BTreeMap<String, UpdateCounts>,
     /// Requests to the HTTP API; absent for a named device.
     pub http: Option<HttpCounts>,
+    /// Resource limits of the devices of each group, with the group's behaviour; of the fleet only.
+    pub limits: Vec<GroupLimits>,
     /// Time since the fleet started.
     pub uptime: Duration,
     /// Bytes of the fault sets that users sent; of the fleet only.
@@ -43,6 +48,28 @@ pub struct HttpCounts {
     pub requests: u64,
     /// Refused connections and requests, by reason.
     pub refused: BTreeMap<&'static str, u64>,
+}
+
+/// Resource limits of the devices of a group.
+#[derive(Clone, Debug)]
+pub struct GroupLimits {
+    /// The group.
+    pub group: String,
+    /// Its behaviour.
+    pub behaviour: String,
+    /// The limits.
+    pub limits: Arc<Limits>,
+}
+
+impl GroupLimits {
+    /// The limits of a group.
+    pub fn of(group: &Group) -> Self {
+        Self {
+            group: group.name.clone(),
+            behaviour: group.behaviour.name(),
+            limits: Arc::clone(&group.limits),
+        }
+    }
 }
 
 impl Snapshot {

@@ -13,9 +13,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use sha2::{Digest, Sha256};
 use tokio::sync::broadcast;
 use tokio::task::spawn_blocking;
-use wasmote_engine::{Component, Engine};
+use wasmote_engine::{Component, Engine, LoadError};
 use wasmote_live::fleet::{Fleet, Rollout, RolloutReport, STATUS_BATCH};
 use wasmote_mqtt::time::Time;
 use wasmote_sim::behaviour::BehaviourFactory;
@@ -112,6 +113,11 @@ impl Versions {
         self.groups.iter().filter(move |group| group.behaviour.name() == name)
     }
 
+    /// All groups of the fleet.
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
     /// Time for which canaries run before the other devices follow.
     pub fn trial(&self) -> Duration {
         self.trial
@@ -129,11 +135,22 @@ impl Versions {
         bytes: Vec<u8>,
         source: &str,
     ) -> Result<AppliedUpdate, UpdateError> {
+        self.update_pinned(name, bytes, source, None).await
+    }
+
+    /// The same for a component that must have this SHA-256, if one is given.
+    pub async fn update_pinned(
+        &self,
+        name: &str,
+        bytes: Vec<u8>,
+        source: &str,
+        pin: Option<&str>,
+    ) -> Result<AppliedUpdate, UpdateError> {
         let old = self.find(name)?.info;
         let Ok(_guard) = self.update_lock.try_lock() else {
             return Err(UpdateError::Busy(name.to_owned()));
         };
-        let outcome = self.roll_out(name, &old, bytes, source).await;
+        let outcome = self.roll_out(name, &old, bytes, source, pin).await;
         match &outcome {
             Ok(AppliedUpdate { rollout: None, .. }) => {}
             Ok(AppliedUpdate { info, rollout: Some(rollout), .. }) => {
@@ -164,10 +181,12 @@ impl Versions {
         old: &ComponentInfo,
         bytes: Vec<u8>,
         source: &str,
+        pin: Option<&str>,
     ) -> Result<AppliedUpdate, UpdateError> {
-        let (component, bytes) = self.load(name, bytes).await?;
+        let pins = self.groups_of(name).filter_map(|group| group.sha256.as_deref()).chain(pin);
+        let (component, bytes) = self.load(name, bytes, pins.map(str::to_owned).collect()).await?;
         for group in self.groups_of(name) {
-            component.check_limits(&group.limits)?;
+            group.check(&component)?;
         }
         let info = ComponentInfo::new(source, component.inspect());
         let difference = |of: &[String], in_other: &[String]| -> Vec<String> {
@@ -189,11 +208,19 @@ impl Versions {
         Ok(updated)
     }
 
-    /// Loads a component. Returns it with its decompressed bytes.
-    async fn load(&self, name: &str, bytes: Vec<u8>) -> Result<(Component, Vec<u8>), UpdateError> {
+    /// Loads a component. Returns it with its decompressed bytes. One that is not pinned is not compiled.
+    async fn load(
+        &self,
+        name: &str,
+        bytes: Vec<u8>,
+        pins: Vec<String>,
+    ) -> Result<(Component, Vec<u8>), UpdateError> {
         let (engine, name) = (self.engine.clone(), name.to_owned());
         let loaded = spawn_blocking(move || {
             let bytes = component_file::decompress(bytes)?;
+            if let Some(refusal) = pins.into_iter().find_map(|pin| check_pin(&bytes, pin).err()) {
+                return Err(refusal.into());
+            }
             let began = Instant::now();
             let component = engine.load(&name, &bytes)?;
             log_code_origin(&component, began.elapsed());
@@ -243,4 +270,10 @@ impl Versions {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, RunningBehaviour>> {
         self.behaviours.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Checks the SHA-256 of a component that has not been loaded.
+fn check_pin(bytes: &[u8], wanted: String) -> Result<(), LoadError> {
+    let found: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    if found == wanted { Ok(()) } else { Err(LoadError::Pinned { wanted, found }) }
 }

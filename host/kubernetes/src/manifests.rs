@@ -30,6 +30,16 @@ pub enum ManifestError {
     /// A behaviour cannot be read.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// A behaviour is not the one that is pinned.
+    #[error("the SHA-256 of the behaviour `{behaviour}` is {found}, and it is pinned to {wanted}")]
+    Pinned {
+        /// Name of the behaviour.
+        behaviour: String,
+        /// The SHA-256 that it must have.
+        wanted: String,
+        /// The SHA-256 that it has.
+        found: String,
+    },
     /// A behaviour is too large for a ConfigMap.
     #[error(
         "the behaviour `{behaviour}` does not fit a ConfigMap: {problem}; put it into an image, and mount that with \

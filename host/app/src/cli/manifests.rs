@@ -48,6 +48,8 @@ impl Selection for PodOptions {
     const IDS: &[&str] = &[
         "device_config",
         "limit",
+        "deny",
+        "sha256",
         "faults",
         "seed",
         "topic_root",
@@ -181,8 +183,15 @@ impl Args {
         if let Some(config) = &self.config {
             return resolve(&Options { config_file: Some(config.clone()), ..Options::clone(&self.options) });
         }
+        if self.options.sha256.is_some() && self.behaviour.len() > 1 {
+            let problem =
+                "it is that of one behaviour, and there are several; set `sha256` in a file, see --config";
+            return Err(invalid("--sha256", problem.to_owned()));
+        }
         let groups = Options { groups: self.groups()?, ..Options::default() };
-        resolve_file(&self.options, groups, Path::new(""), "", &FaultModels::default())
+        // The only group has it.
+        let flags = Options { sha256: None, ..Options::clone(&self.options) };
+        resolve_file(&flags, groups, Path::new(""), "", &FaultModels::default())
     }
 
     fn groups(&self) -> Result<Vec<GroupEntry>, ConfigError> {
@@ -209,6 +218,7 @@ impl Args {
         Ok(GroupEntry {
             behaviour: behaviour.into(),
             count: Some(DeviceCount(count)),
+            sha256: self.options.sha256.clone(),
             ..GroupEntry::default()
         })
     }

@@ -57,6 +57,7 @@ fn component_info() -> ComponentInfo {
         size_bytes: 1,
         sha256: "a".repeat(64),
         imports: Vec::new(),
+        capabilities: Vec::new(),
         exports: Vec::new(),
         memory_bytes: 65_536,
         table_entries: 0,

@@ -21,3 +21,4 @@ mod numbers;
 mod schemathesis;
 mod silence;
 mod swaps;
+mod trust;

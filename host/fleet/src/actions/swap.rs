@@ -14,6 +14,7 @@ use super::selector::{Devices, Selection, Selector};
 use super::step::Step;
 use super::target::{ApplyResult, Target};
 use crate::config::Group;
+use crate::config::values::Sha256Pin;
 
 /// Gives a whole group, or some of its devices, another version of the behaviour. The devices keep their state and their
 /// sessions.
@@ -36,6 +37,9 @@ pub struct Swap {
     pub count: Option<u32>,
     /// The other version, or another behaviour: a built-in one, a file, or a folder.
     pub behaviour: String,
+    /// SHA-256 that the component must have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<Sha256Pin>,
     /// Values of the configuration that change; the others stay.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub config: Map<String, Value>,
@@ -65,9 +69,11 @@ impl TimelineAction for Swap {
         let source = plan.find_behaviour(&self.behaviour);
         let source = source.map_err(|problem| at("swap.behaviour", problem.to_string()))?;
         let selection = self.selection(occasion, plan)?;
-        let Self { group, config, trial: Span(trial), .. } = self.clone();
+        let Self { group, config, trial: Span(trial), sha256, .. } = self.clone();
         Ok(vec![Planned::deferred(occasion.at, move |plan| {
-            let group = plan.modified_group("swap", &group, config, Some(source))?;
+            let mut group = plan.modified_group("swap", &group, config, Some(source))?;
+            // The group's own hash is that of its earlier behaviour.
+            group.sha256 = sha256.map(|pin| pin.0);
             if selection.is_none() {
                 plan.groups.insert(group.name.clone(), group.clone());
             }

@@ -14,7 +14,7 @@ use wasmote_mqtt::device_id::DeviceId;
 use wasmote_sim::faults::document::FaultDocument;
 use wasmote_sim::limits::Limits;
 
-use super::values::DeviceCount;
+use super::values::{Capability, DeviceCount, Sha256Pin};
 
 /// Devices with one behaviour.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -35,6 +35,11 @@ pub struct GroupEntry {
     pub limits: Map<String, Value>,
     /// Hosts that the devices may send HTTP requests to.
     pub allow_hosts: Option<Vec<String>>,
+    /// Capabilities that the behaviour may not import, in addition to those of the whole file.
+    #[serde(default)]
+    pub deny: Vec<Capability>,
+    /// SHA-256 that the behaviour must have.
+    pub sha256: Option<Sha256Pin>,
     /// Faults instead of the fleet's: a preset, a file, or the document itself.
     pub faults: Option<FaultsEntry>,
 }

@@ -39,8 +39,9 @@ use super::file::{FaultsEntry, GroupEntry};
 use super::fleet_shard::FleetShard;
 use super::source_addresses::SourceAddresses;
 use super::values::{
-    BrokerChoice, CompileMemory, CompileOption, ConnectionLimit, DeviceCount, DurationValue, HttpAddress,
-    Keepalive, LogFormat, MqttVersion, NamedFile, Rate, SecretText, Switch, TopicRoot,
+    BrokerChoice, Capability, CompileMemory, CompileOption, ConnectionLimit, DeviceCount, DurationValue,
+    HttpAddress, Keepalive, LogFormat, MqttVersion, NamedFile, Rate, SecretText, Sha256Pin, Switch,
+    TopicRoot,
 };
 use crate::key_value::Assignments;
 use crate::schema::accept_alias;
@@ -150,6 +151,22 @@ pub struct Options {
         value_delimiter = ','
     )]
     pub allow_hosts: Vec<String>,
+
+    /// Capabilities that behaviours may not import, in addition to those that their group denies
+    #[arg(
+        long,
+        help = "Capability that behaviours may not import, such as http or wasi; a behaviour that imports it is refused \
+                [default: none]",
+        env = "WASMOTE_DENY",
+        value_name = "CAPABILITY",
+        help_heading = "Fleet",
+        value_delimiter = ','
+    )]
+    pub deny: Vec<Capability>,
+
+    /// SHA-256 that the behaviour must have; another one is refused, also during the run [default: any]
+    #[arg(long, env = "WASMOTE_SHA256", value_name = "HASH", help_heading = "Fleet")]
+    pub sha256: Option<Sha256Pin>,
 
     /// The broker: `embedded`, mqtt://HOST[:PORT] or mqtts://HOST[:PORT] [default: embedded]
     #[arg(short, long, env = "WASMOTE_BROKER", value_name = "URL", help_heading = "MQTT")]

@@ -8,7 +8,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use wasmote_engine::CAPABILITIES;
 use wasmote_live::config::BrokerUrl;
 use wasmote_mqtt::device_id::is_name;
 use wasmote_mqtt::protocol::Protocol;
@@ -17,6 +18,7 @@ use wasmote_sim::faults::span::SPAN_PATTERN;
 
 use super::fleet_shard::FleetShard;
 use super::value_schema::value_schema;
+use crate::suggest::did_you_mean;
 
 /// Implements `Deserialize` by `FromStr`, for values that files write as text or as a number.
 macro_rules! deserialize_from_text {
@@ -33,6 +35,7 @@ macro_rules! deserialize_from_text {
 
 deserialize_from_text!(
     BrokerChoice,
+    Capability,
     CompileMemory,
     ConnectionLimit,
     DeviceCount,
@@ -42,6 +45,7 @@ deserialize_from_text!(
     Keepalive,
     MqttVersion,
     Rate,
+    Sha256Pin,
     TopicRoot,
 );
 
@@ -130,6 +134,58 @@ value_schema!(Rate, {
     "pattern": format!("^{SECONDS_PATTERN}\\s*(/s)?$"),
     "examples": [50, "2000/s"],
 });
+
+value_schema!(Capability, {
+    "description": "A capability that a behaviour imports: the name of an interface of the host, or `wasi`.",
+    "enum": CAPABILITIES,
+});
+
+value_schema!(Sha256Pin, {
+    "description": "The SHA-256 of a component, in hexadecimal.",
+    "type": "string",
+    "pattern": "^(sha256:)?[0-9A-Fa-f]{64}$",
+});
+
+/// A capability that a behaviour imports, such as `http`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Capability(pub String);
+
+impl FromStr for Capability {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if CAPABILITIES.contains(&text) {
+            return Ok(Self(text.to_owned()));
+        }
+        let hint = did_you_mean(text, CAPABILITIES.iter().copied());
+        Err(format!("there is no capability `{text}`; known are {}{hint}", CAPABILITIES.join(", ")))
+    }
+}
+
+/// The SHA-256 that a component must have, in lower-case hexadecimal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sha256Pin(pub String);
+
+impl FromStr for Sha256Pin {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let digits = text.strip_prefix("sha256:").unwrap_or(text);
+        match digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            true => Ok(Self(digits.to_ascii_lowercase())),
+            false => Err(format!(
+                "`{text}` is no SHA-256, which has 64 hexadecimal digits; `wasmote behaviours inspect` prints that of \
+                 a component"
+            )),
+        }
+    }
+}
+
+impl Serialize for Sha256Pin {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
 
 value_schema!(CompileMemory, {
     "description": "A number of bytes, or a text such as \"512MiB\"; 16 MiB or more.",

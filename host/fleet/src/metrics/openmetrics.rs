@@ -13,7 +13,7 @@ use wasmote_mqtt::budget::BudgetReport;
 use wasmote_sim::metrics::Metric;
 
 use super::accept::MetricsFormat;
-use super::{HttpCounts, Snapshot};
+use super::{GroupLimits, HttpCounts, Snapshot};
 use crate::versions::record::UpdateCounts;
 use writer::{MetricType, Writer};
 
@@ -189,6 +189,15 @@ fn versions(snapshot: &Snapshot, out: &mut Writer) {
     out.integer(&[("outcome", "done")], snapshot.totals.swaps.done);
     out.integer(&[("outcome", "refused")], snapshot.totals.swaps.refused);
     out.integer(&[("outcome", "undone")], snapshot.totals.swaps.rolled_back);
+    let help = "Resource limits of each device of a group; 0 for no limit of a rate.";
+    out.family("wasmote_behaviour_limit", MetricType::Gauge, help);
+    for GroupLimits { group, behaviour, limits } in &snapshot.limits {
+        // The limits are plain numbers.
+        let Ok(serde_json::Value::Object(limits)) = serde_json::to_value(&**limits) else { continue };
+        for (limit, value) in limits.iter().filter_map(|(limit, value)| Some((limit, value.as_u64()?))) {
+            out.integer(&[("group", group), ("behaviour", behaviour), ("limit", limit)], value);
+        }
+    }
     let help = "Updates of behaviours, by outcome.";
     out.family("wasmote_behaviour_updates", MetricType::Counter, help);
     for (behaviour, UpdateCounts { done, refused }) in &snapshot.updates {

@@ -153,6 +153,7 @@ impl FleetManifests {
         let mut components: Vec<(Source, MountedComponent)> = Vec::new();
         let mut groups = Vec::new();
         for group in &settings.groups {
+            check_pin(group, &options)?;
             let config_map = match options.behaviour {
                 BehaviourMount::ConfigMap => Some(mounted_name(&group.behaviour, &options, &mut components)?),
                 _ => None,
@@ -161,6 +162,23 @@ impl FleetManifests {
         }
         let components = components.into_iter().map(|(_, component)| component).collect();
         Ok(Self { common_env: common_environment(settings, &options), options, groups, components })
+    }
+}
+
+/// Checks the SHA-256 of a behaviour that the manifests or the program contain. Pods check it again, and that of an image.
+fn check_pin(group: &Group, options: &DeployOptions) -> Result<(), ManifestError> {
+    let Some(wanted) = &group.sha256 else { return Ok(()) };
+    if matches!(options.behaviour, BehaviourMount::Volume(_)) {
+        return Ok(());
+    }
+    let found = hex(&Sha256::digest(group.behaviour.read()?));
+    match found == *wanted {
+        true => Ok(()),
+        false => Err(ManifestError::Pinned {
+            behaviour: group.behaviour.display_name(),
+            wanted: wanted.clone(),
+            found,
+        }),
     }
 }
 
@@ -327,6 +345,12 @@ fn environment(group: &Group, options: &DeployOptions, faults: String) -> Vec<(&
     }
     if !group.allow_hosts.is_empty() {
         variables.push(("WASMOTE_ALLOW_HOST", group.allow_hosts.join(",")));
+    }
+    if !group.deny.is_empty() {
+        variables.push(("WASMOTE_DENY", group.deny.join(",")));
+    }
+    if let Some(sha256) = &group.sha256 {
+        variables.push(("WASMOTE_SHA256", sha256.clone()));
     }
     variables
 }

@@ -52,6 +52,7 @@ fn print(info: &ComponentInfo) {
     to_stdout(format_args!("  sha-256  {}", info.sha256));
     to_stdout(format_args!("  memory   {} bytes at the start", info.memory_bytes));
     to_stdout(format_args!("  table    {} entries at the start", info.table_entries));
+    to_stdout(format_args!("  capabilities  {}", info.capabilities.join(", ")));
     for (title, names) in [("imports", &info.imports), ("exports", &info.exports)] {
         to_stdout(format_args!("  {title}"));
         for name in names {

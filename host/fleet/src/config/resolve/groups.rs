@@ -1,5 +1,6 @@
 //! Resolution of the groups of a run: one from flags, or several from a file.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use wasmote_sim::limits::Limits;
 
 use super::{CURRENT_DIR, Layers};
 use crate::config::file::GroupEntry;
-use crate::config::values::DeviceCount;
+use crate::config::values::{Capability, DeviceCount};
 use crate::config::{ConfigError, Group};
 use crate::config_files::{self, FileError};
 use crate::document::explain;
@@ -28,12 +29,13 @@ pub(super) fn resolve(layers: &Layers<'_>) -> Result<Vec<Group>, ConfigError> {
         ("BEHAVIOUR", flags.behaviour.is_some()),
         ("--group", flags.group_name.is_some()),
         ("--devices", flags.devices.is_some()),
+        ("--sha256", flags.sha256.is_some()),
         ("behaviour", file.behaviour.is_some()),
         ("devices", file.devices.is_some()),
+        ("sha256", file.sha256.is_some()),
     ];
     if let Some((setting, _)) = conflicts.into_iter().find(|(_, given)| *given) {
-        let problem =
-            "it does not go with the groups of the configuration file; set `behaviour` and `count` there";
+        let problem = "it does not go with the groups of the configuration file; set `behaviour`, `count` and `sha256` there";
         return Err(ConfigError::invalid(setting, problem));
     }
     let mut groups: Vec<Group> = Vec::with_capacity(file.groups.len());
@@ -77,6 +79,8 @@ fn only_group(layers: &Layers<'_>) -> Result<Group, ConfigError> {
         faults: None,
         limits: limits(&file.limits, &Map::new(), &flags.limit)?,
         allow_hosts: layers.list(|it| &it.allow_hosts).into(),
+        deny: denied(layers, &[]),
+        sha256: layers.get(|it| &it.sha256).map(|pin| pin.0),
         links: None,
     })
 }
@@ -93,6 +97,8 @@ fn group(entry: &GroupEntry, index: usize, layers: &Layers<'_>) -> Result<Group,
         faults: entry.faults.as_ref().map(|faults| layers.faults_in_file(faults)).transpose()?,
         limits: limits(&file.limits, &entry.limits, &flags.limit)?,
         allow_hosts: hosts(layers, entry),
+        deny: denied(layers, &entry.deny),
+        sha256: entry.sha256.clone().map(|pin| pin.0),
         links: None,
     })
 }
@@ -130,6 +136,13 @@ fn config(
     }
     expand(&mut config, Path::new(CURRENT_DIR), format!("{SETTING} "))?;
     Ok(config)
+}
+
+/// Capabilities that flags, file or group deny.
+fn denied(layers: &Layers<'_>, group: &[Capability]) -> Arc<[String]> {
+    let all = layers.given.flags.deny.iter().chain(&layers.given.file.deny).chain(group);
+    let names: BTreeSet<String> = all.map(|capability| capability.0.clone()).collect();
+    names.into_iter().collect()
 }
 
 /// Merges values of the whole file, of the group and of the command line; the later ones take precedence.
