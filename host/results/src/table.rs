@@ -184,7 +184,7 @@ mod tests {
     fn an_empty_table_has_a_header_and_an_empty_cell_reads_as_none() {
         assert_eq!(table::<OutageRow>([]).unwrap(), "device,group,fault,kind,from_s,to_s\n");
         let row = TimeseriesRow { time_s: 2.5, group: ALL.into(), devices: 3, ..TimeseriesRow::default() };
-        assert_eq!(rows([row.clone()]).unwrap(), "2.5,*,3,0,0,0,0,,,0,,,,,,,\n");
+        assert_eq!(rows([row.clone()]).unwrap(), "2.5,*,3,0,0,0,0,,,0,,,,,,,,0\n");
         assert_eq!(parse_table::<TimeseriesRow>(&table([row.clone()]).unwrap()).unwrap(), [row]);
     }
 
