@@ -35,7 +35,8 @@ use sha2::{Digest, Sha256};
 
 use crate::compile_process::{CompileLimits, CompileProcess};
 use crate::compiler::{Compiler, Compilers};
-use crate::error::{LoadError, hex};
+use crate::error::LoadError;
+use crate::sha256::hex;
 use artefact::{Artefact, ArtefactError};
 pub use private_dir::TrustError;
 use private_dir::{Owner, PrivateDir};

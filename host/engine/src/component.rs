@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use wasmote_mqtt::device_id::Identity;
 use wasmote_sim::behaviour::{Behaviour, BehaviourFactory, Trap, Version};
 use wasmote_sim::config::DeviceConfig;
@@ -14,11 +13,12 @@ use crate::bindings::DevicePre;
 use crate::bindings::fault::FaultPre;
 use crate::cache::{CacheWarning, Loaded, Origin, native_code};
 use crate::compiler::Compiler;
-use crate::error::{LoadError, hex};
+use crate::error::LoadError;
 use crate::host::Host;
 use crate::inspection::{Inspection, InterfaceNames, Role, interface_names};
 use crate::instance::Instance;
 use crate::loader::Loader;
+use crate::sha256::sha256;
 use crate::structure::{self, Needs};
 use crate::wasi;
 
@@ -200,7 +200,7 @@ fn inspection(name: &str, bytes: &[u8], role: Role, names: InterfaceNames, needs
         name: name.to_owned(),
         role,
         size_bytes: bytes.len(),
-        sha256: hex(&Sha256::digest(bytes)),
+        sha256: sha256(bytes),
         imports: names.imports,
         exports: names.exports,
     }

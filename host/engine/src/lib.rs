@@ -13,7 +13,8 @@
 //!   [`compile_process`]: compilation in a child process with limits of memory and time.
 //!   [`cache`]: compiled code on disk, and the checks before it is trusted.
 //! * `structure`: sizes of a component, checked before it is compiled; `unsupported`: names of unsupported features.
-//! * `loader`: compilers and cache together. [`inspection`]: metadata of a component; `admission`: whether devices may run it. [`error`]: load errors.
+//! * `loader`: compilers and cache together. [`inspection`]: metadata of a component; `admission`: whether devices may
+//!   run it. [`error`]: load errors. [`sha256`]: hashes as text.
 //!
 //! No call waits: all calls are synchronous and bounded by fuel instead of time, so a run stops at the same
 //! instruction on every machine. (Code of [`CompileMode::Quick`] has a time limit as well.)
@@ -37,6 +38,7 @@ mod instance;
 mod limiter;
 mod loader;
 mod memory;
+pub mod sha256;
 mod structure;
 mod unsupported;
 mod wasi;

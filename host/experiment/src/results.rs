@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use wasmote_engine::Inspection;
+use wasmote_engine::sha256::sha256;
 use wasmote_fleet::config::values::{BrokerChoice, format_broker_url};
 use wasmote_results::{
     COMPONENTS_FOLDER, ComponentEntry, FORMAT, HostEntry, JsonFile, Manifest, PLAN, PlanEntry, PointValues,
@@ -178,9 +178,4 @@ fn plan_text(experiment: &Experiment, folder: &Path) -> Result<String, Experimen
 /// Formats a plan as TOML.
 pub(super) fn to_toml(plan: &Value) -> io::Result<String> {
     toml::to_string_pretty(plan).map_err(|problem| io::Error::other(problem.to_string()))
-}
-
-/// SHA-256 in hexadecimal digits.
-pub(super) fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }

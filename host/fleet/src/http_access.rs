@@ -12,6 +12,7 @@ use std::{fs, io};
 
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use wasmote_engine::sha256::hex;
 
 /// Header for the token, beside `Authorization: Bearer`. The API server of Kubernetes consumes `Authorization` itself, so
 /// requests through `kubectl proxy` need another header.
@@ -57,7 +58,7 @@ impl HttpToken {
         use rand::TryRng;
         let mut bytes = [0; TOKEN_BYTES];
         rand::rngs::SysRng.try_fill_bytes(&mut bytes).map_err(io::Error::other)?;
-        Ok(Self(bytes.iter().map(|byte| format!("{byte:02x}")).collect()))
+        Ok(Self(hex(&bytes)))
     }
 
     /// Whether a client sent this token. The time depends on neither text: hashes of equal length are compared, and all

@@ -47,3 +47,5 @@ pub mod term;
 pub mod topology;
 pub mod versions;
 pub mod watch;
+
+pub use wasmote_engine::sha256;

@@ -13,9 +13,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use sha2::{Digest, Sha256};
 use tokio::sync::broadcast;
 use tokio::task::spawn_blocking;
+use wasmote_engine::sha256::sha256;
 use wasmote_engine::{Component, Engine, LoadError};
 use wasmote_live::fleet::{Fleet, Rollout, RolloutReport, STATUS_BATCH};
 use wasmote_mqtt::time::Time;
@@ -274,6 +274,6 @@ impl Versions {
 
 /// Checks the SHA-256 of a component that has not been loaded.
 fn check_pin(bytes: &[u8], wanted: String) -> Result<(), LoadError> {
-    let found: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let found = sha256(bytes);
     if found == wanted { Ok(()) } else { Err(LoadError::Pinned { wanted, found }) }
 }

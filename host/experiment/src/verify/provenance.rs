@@ -5,11 +5,11 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use wasmote_engine::sha256::sha256;
 use wasmote_results::{JsonFile, Manifest, PLAN};
 
 use super::{RecordedResults, RunComparison, list};
 use crate::ExperimentError;
-use crate::results::sha256;
 
 impl RecordedResults {
     /// Plan and components that differ from the manifest.

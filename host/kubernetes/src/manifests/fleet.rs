@@ -1,11 +1,11 @@
 //! Checked settings of a fleet in pods, the input of the manifests.
 
-use sha2::{Digest, Sha256};
 use wasmote_fleet::builtins;
 use wasmote_fleet::config::values::Switch;
 use wasmote_fleet::config::{DEFAULT_KEEPALIVE, DEFAULT_TOPIC_ROOT, Group, Settings};
 use wasmote_fleet::fault_set::{BROKER_FAULT_NEEDS_EMBEDDED, FaultSet};
 use wasmote_fleet::http_access::HttpToken;
+use wasmote_fleet::sha256::sha256;
 use wasmote_fleet::source::Source;
 use wasmote_fleet::topology;
 use wasmote_sim::faults::component::ComponentSpec;
@@ -171,7 +171,7 @@ fn check_pin(group: &Group, options: &DeployOptions) -> Result<(), ManifestError
     if matches!(options.behaviour, BehaviourMount::Volume(_)) {
         return Ok(());
     }
-    let found = hex(&Sha256::digest(group.behaviour.read()?));
+    let found = sha256(&group.behaviour.read()?);
     match found == *wanted {
         true => Ok(()),
         false => Err(ManifestError::Pinned {
@@ -205,7 +205,7 @@ fn mounted_component(source: &Source, hashed_name: bool) -> Result<MountedCompon
     const HASH_LEN: usize = 8;
     let bytes = source.read()?;
     let base_name = source.name();
-    let sha256 = hex(&Sha256::digest(&bytes));
+    let sha256 = sha256(&bytes);
     let suffix = if hashed_name { format!("-{}", &sha256[..HASH_LEN]) } else { String::new() };
     let compressed = CompressedComponent::new(&bytes)
         .map_err(|problem| ManifestError::TooLarge { behaviour: source.display_name(), problem })?;
@@ -291,7 +291,7 @@ fn fault_file(set: &FaultSet, group: &str) -> Result<(Option<FaultFile>, String)
         format!("{value:#}\n")
     });
     let json = json.map_err(|problem| ManifestError::Faults(problem.to_string()))?;
-    let sha256 = hex(&Sha256::digest(json.as_bytes()));
+    let sha256 = sha256(json.as_bytes());
     Ok((Some(FaultFile { json, sha256 }), format!("{FAULTS_FOLDER}/{FAULTS_FILE}")))
 }
 
@@ -417,10 +417,6 @@ fn common_environment(settings: &Settings, options: &DeployOptions) -> Vec<(&'st
 
 fn sanitized_name(text: &str, group: &str) -> Result<Name, ManifestError> {
     Name::sanitized(text).ok_or_else(|| ManifestError::NoName { group: group.to_owned() })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]
