@@ -20,7 +20,7 @@ use crate::convert;
 use crate::error::LoadError;
 use crate::host::Host;
 use crate::inspection::{Inspection, Role};
-use crate::instance::{instantiate, max_argument_bytes, refused, set_call_budget, trap_from_error};
+use crate::instance::{Guest, max_argument_bytes, refused, set_call_budget, trap_from_error};
 use crate::loader::Loader;
 
 /// A compiled fault model, ready for instantiation. Cheap to clone.
@@ -78,30 +78,10 @@ impl FaultModelFactory for FaultModel {
 /// Instance of a model for one device. A trap poisons its store, so the instance ends with it.
 struct Instance {
     store: Store<Host>,
-    guest: Guest,
+    guest: Guest<FaultPre<Host>, Fault>,
     fuel_per_call: u64,
     /// Longest error text of the guest.
     max_reason_bytes: usize,
-}
-
-/// The component of an instance, which the first call instantiates.
-enum Guest {
-    New(Box<FaultPre<Host>>),
-    Ready(Fault),
-}
-
-impl Guest {
-    /// The instantiated component.
-    fn ready(&mut self, store: &mut Store<Host>, fuel: u64) -> wasmtime::Result<&Fault> {
-        if let Self::New(pre) = self {
-            let fault = instantiate(store, fuel, |store| pre.instantiate(store))?;
-            *self = Self::Ready(fault);
-        }
-        match self {
-            Self::Ready(fault) => Ok(fault),
-            Self::New(_) => unreachable!("the lines above have instantiated it"),
-        }
-    }
 }
 
 impl Instance {
@@ -112,7 +92,9 @@ impl Instance {
         call: impl FnOnce(&exported::Guest, &mut Store<Host>) -> wasmtime::Result<T>,
     ) -> (ModelContext, Result<T, Trap>) {
         self.store.data_mut().model_context = Some(model_context);
-        let outcome = self.guest.ready(&mut self.store, self.fuel_per_call).and_then(|guest| {
+        let outcome =
+            self.guest.ready(&mut self.store, self.fuel_per_call, |pre, store| pre.instantiate(store));
+        let outcome = outcome.and_then(|guest| {
             set_call_budget(&mut self.store, self.fuel_per_call)?;
             call(guest.wasmote_device_fault_model(), &mut self.store)
         });

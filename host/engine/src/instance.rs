@@ -15,7 +15,7 @@ use crate::host::Host;
 /// Instance for one device. A trap poisons its store, so the instance ends with it.
 pub(crate) struct Instance {
     store: Store<Host>,
-    guest: Guest,
+    guest: Guest<DevicePre<Host>, Device>,
     fuel_per_call: u64,
     /// Largest HTTP response, snapshot and error text.
     max_result_bytes: usize,
@@ -27,36 +27,31 @@ pub(crate) struct Instance {
     clippy::large_enum_variant,
     reason = "almost all instances are ready, so a box would only cost memory"
 )]
-enum Guest {
-    New(Box<DevicePre<Host>>),
-    Ready(Device),
+pub(crate) enum Guest<P, G> {
+    New(Box<P>),
+    Ready(G),
 }
 
-impl Guest {
-    /// The instantiated component.
-    fn ready(&mut self, store: &mut Store<Host>, fuel: u64) -> wasmtime::Result<&Device> {
+impl<P, G> Guest<P, G> {
+    /// The instantiated component. A first call instantiates it with the budget of one call.
+    pub(crate) fn ready(
+        &mut self,
+        store: &mut Store<Host>,
+        fuel: u64,
+        instantiate: impl FnOnce(&P, &mut Store<Host>) -> wasmtime::Result<G>,
+    ) -> wasmtime::Result<&G> {
         if let Self::New(pre) = self {
-            let device = instantiate(store, fuel, |store| pre.instantiate(store))?;
-            *self = Self::Ready(device);
+            set_call_budget(store, fuel)?;
+            store.data_mut().is_instantiating = true;
+            let guest = instantiate(pre, store);
+            store.data_mut().is_instantiating = false;
+            *self = Self::Ready(guest?);
         }
         match self {
-            Self::Ready(device) => Ok(device),
+            Self::Ready(guest) => Ok(guest),
             Self::New(_) => unreachable!("the lines above have instantiated it"),
         }
     }
-}
-
-/// Instantiates a component, with the budget of one call.
-pub(crate) fn instantiate<T>(
-    store: &mut Store<Host>,
-    fuel: u64,
-    instantiate: impl FnOnce(&mut Store<Host>) -> wasmtime::Result<T>,
-) -> wasmtime::Result<T> {
-    set_call_budget(store, fuel)?;
-    store.data_mut().is_instantiating = true;
-    let instance = instantiate(store);
-    store.data_mut().is_instantiating = false;
-    instance
 }
 
 impl Instance {
@@ -79,7 +74,9 @@ impl Instance {
         call: impl FnOnce(&Device, &mut Store<Host>) -> wasmtime::Result<T>,
     ) -> (Context, Result<T, Trap>) {
         self.store.data_mut().context = Some(context);
-        let outcome = self.guest.ready(&mut self.store, self.fuel_per_call).and_then(|guest| {
+        let outcome =
+            self.guest.ready(&mut self.store, self.fuel_per_call, |pre, store| pre.instantiate(store));
+        let outcome = outcome.and_then(|guest| {
             set_call_budget(&mut self.store, self.fuel_per_call)?;
             call(guest, &mut self.store)
         });

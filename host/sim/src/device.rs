@@ -192,7 +192,7 @@ impl Device {
             context: Some(Context::new(Arc::clone(identity), *protocol, Arc::clone(limits), guest_stream)),
             connection: Connection::new(seed.stream(&identity.id, "reconnect"), limits),
             power: Power::new(seed.stream(&identity.id, "restart")),
-            injector: Injector::within(delayed_budget.clone(), faults, identity, *seed, now, &mut ledger),
+            injector: Injector::new(delayed_budget.clone(), faults, identity, *seed, now, &mut ledger),
             link_conditions: LinkConditions::default(),
             behaviour: None,
             swaps: Swaps::default(),

@@ -90,21 +90,9 @@ struct FaultScope<'a> {
 }
 
 impl Injector {
-    /// Creates the faults that apply to this device. The ledger counts by fault id, and continues the counts
-    /// of an earlier fault of the same id.
+    /// Creates the faults that apply to this device. The messages that they hold back take their bytes from the budget.
+    /// The ledger counts by fault id, and continues the counts of an earlier fault of the same id.
     pub fn new(
-        faults: &[Arc<Fault>],
-        identity: &Identity,
-        seed: Seed,
-        now: Time,
-        ledger: &mut Ledger,
-    ) -> Self {
-        Self::within(ByteBudget::default(), faults, identity, seed, now, ledger)
-    }
-
-    /// Creates the faults that apply to this device, as [`Self::new`] does. The messages that they hold back take their
-    /// bytes from this budget.
-    pub fn within(
         held_budget: ByteBudget,
         faults: &[Arc<Fault>],
         identity: &Identity,

@@ -12,6 +12,7 @@ mod reorder;
 use std::time::Duration;
 
 use serde_json::json;
+use wasmote_mqtt::budget::ByteBudget;
 use wasmote_mqtt::device_id::{DeviceId, Identity};
 use wasmote_mqtt::message::Message;
 use wasmote_mqtt::time::Time;
@@ -51,7 +52,9 @@ impl World {
     fn new(document: FaultDocument, device: &str) -> Self {
         let mut ledger = Ledger::default();
         let faults = document.faults().unwrap();
-        let injector = Injector::new(&faults, &identity(device), Seed::new(42), Time::ZERO, &mut ledger);
+        let (identity, seed) = (identity(device), Seed::new(42));
+        let injector =
+            Injector::new(ByteBudget::default(), &faults, &identity, seed, Time::ZERO, &mut ledger);
         Self { injector, ledger, now: Time::ZERO }
     }
 
