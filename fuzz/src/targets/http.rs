@@ -2,9 +2,11 @@
 //!
 //! No request panics, waits for ever, or gets an answer of 500. A refusal says what is wrong, as JSON.
 
+#[path = "../../../host/app/tests/api/echo_fleet.rs"]
+mod echo_fleet;
+
 use std::cell::RefCell;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -14,21 +16,7 @@ use serde_json::Value;
 use tokio::runtime::Runtime;
 use tower::ServiceExt;
 use wasmote_api::guard::Ends;
-use wasmote_api::{Api, RunInfo, router};
-use wasmote_engine::Engine;
-use wasmote_fleet::component_info::ComponentInfo;
 use wasmote_fleet::config::options::Options;
-use wasmote_fleet::config::resolve::resolve;
-use wasmote_fleet::config::values::DeviceCount;
-use wasmote_fleet::versions::Versions;
-use wasmote_live::config::{BrokerUrl, FleetConfig};
-use wasmote_live::fleet::Fleet;
-use wasmote_mqtt::device_id::{DeviceId, Identity, PeerNames};
-use wasmote_sim::behaviour::{Behaviour, BehaviourFactory, Trap};
-use wasmote_sim::context::Context;
-use wasmote_sim::device::Blueprint;
-use wasmote_sim::event::Event;
-use wasmote_sim::http::HttpResponse;
 
 /// Devices of the fleet.
 const DEVICES: u32 = 2;
@@ -81,82 +69,10 @@ pub(super) fn check(bytes: &[u8]) -> bool {
     })
 }
 
-/// A behaviour that answers HTTP requests.
-struct Echo;
-
-impl BehaviourFactory for Echo {
-    fn instantiate(&self, _: &Identity) -> Result<Box<dyn Behaviour>, Trap> {
-        Ok(Box::new(|event: Event, context: &mut Context| {
-            if let Event::HttpRequest(ticket, request) = event {
-                context.http_respond(ticket, HttpResponse::text(200, request.url));
-            }
-            Ok(())
-        }))
-    }
-
-    fn name(&self) -> &str {
-        "heartbeat"
-    }
-}
-
 fn start() -> (Runtime, Router) {
     // One thread, so that the memory of the fleet counts.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let router = runtime.block_on(async {
-        let args = Options {
-            devices: Some(DeviceCount(DEVICES)),
-            http_rate: "1000000/s".parse().ok(),
-            ..Options::default()
-        };
-        let settings = resolve(&args).expect("the defaults are valid");
-        let blueprint = |index| Blueprint {
-            identity: Arc::new(Identity {
-                id: DeviceId::new(&format!("heartbeat-{index}")).expect("a name"),
-                group: "heartbeat".into(),
-                index,
-                count: DEVICES,
-                topic_root: Arc::clone(&settings.topic_root),
-                peers: Some(PeerNames { prefix: "heartbeat-".into() }),
-            }),
-            factory: Arc::new(Echo),
-            limits: Arc::clone(&settings.groups[0].limits),
-            protocol: settings.protocol,
-            seed: settings.seed,
-            faults: Arc::clone(&settings.faults.faults),
-        };
-        let fleet = Fleet::start(FleetConfig {
-            devices: (0..DEVICES).map(blueprint).collect(),
-            // The discard port of this machine refuses connections at once.
-            broker: BrokerUrl { host: "127.0.0.1".into(), port: 9, tls: false },
-            embedded_broker: None,
-            connection: settings.connection.clone(),
-            start_rate: None,
-        });
-        while fleet.totals().await.expect("a fleet").devices.running < u64::from(DEVICES) {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        let run_info = RunInfo::new(&settings, "mqtt://127.0.0.1:9".into());
-        let engine = Engine::new().expect("this machine runs WebAssembly");
-        let info = ComponentInfo {
-            role: "behaviour".into(),
-            name: "heartbeat".into(),
-            source: "built-in".into(),
-            size_bytes: 1,
-            sha256: "a".repeat(64),
-            imports: Vec::new(),
-            capabilities: Vec::new(),
-            exports: Vec::new(),
-            memory_bytes: 0,
-            table_entries: 0,
-        };
-        let versions = Versions::new(
-            fleet.clone(),
-            engine,
-            settings.groups.clone(),
-            vec![info],
-            Duration::from_millis(10),
-        );
-        router(Arc::new(Api::new(fleet, run_info, Arc::new(versions))))
-    });
+    let options = Options { http_rate: "1000000/s".parse().ok(), ..Options::default() };
+    let router = runtime.block_on(echo_fleet::start(DEVICES, options));
     (runtime, router)
 }

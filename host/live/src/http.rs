@@ -60,20 +60,14 @@ pub fn error_chain(error: &dyn Error) -> String {
 mod tests {
     use std::sync::Arc;
 
-    use rustls::pki_types::PrivateKeyDer;
-    use rustls::{ServerConfig, ServerConnection};
+    use rustls::ServerConnection;
 
     use super::*;
+    use crate::tls::test_server::self_signed_server;
 
     #[tokio::test]
     async fn a_tls_error_of_a_request_is_told_in_words() {
-        let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config =
-            ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let config =
-            config.with_no_client_auth().with_single_cert(vec![own.cert.der().clone()], key).unwrap();
+        let (_, config) = self_signed_server();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("https://localhost:{}/", listener.local_addr().unwrap().port());
         let server = std::thread::spawn(move || {

@@ -3,6 +3,8 @@
 //! * `pem`: certificates and keys in PEM files.
 
 mod pem;
+#[cfg(test)]
+pub(crate) mod test_server;
 
 use std::sync::Arc;
 

@@ -2,6 +2,7 @@
 //! devices.
 
 mod access;
+mod echo_fleet;
 mod faults;
 mod harness;
 mod refusals;

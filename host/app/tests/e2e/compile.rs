@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::fleet::{Fleet, wasmote};
+use crate::fleet::Fleet;
 use crate::guests::{self, Guest};
 use crate::mosquitto::Mosquitto;
+use crate::program::wasmote;
 
 /// Instructions of six bytes that the compiler removes.
 const SUM: (&str, usize) = ("(drop (i32.add (i32.const 1) (i32.const 2)))", 6);

@@ -6,9 +6,9 @@ use std::process::Output;
 
 use serde_json::Value;
 
-use crate::fleet::wasmote;
 use crate::guests::{Guest, models, trapping};
 use crate::mosquitto::Mosquitto;
+use crate::program::wasmote;
 
 /// Runs the arguments to their end on the embedded broker. Returns the exit code, stdout and stderr.
 fn outcome(args: &[&str]) -> (Option<i32>, String, String) {

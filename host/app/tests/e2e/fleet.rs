@@ -1,46 +1,18 @@
 //! A running `wasmote` process.
 
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::lines::{DEFAULT_TIMEOUT, Lines};
+use crate::program::{wasmote, wasmote_after};
 
 pub struct Fleet {
     child: Child,
     pub stderr: Lines,
     pub stdout: Lines,
     pub http: String,
-}
-
-/// The program with these arguments, without environment variables that would change its settings.
-pub fn wasmote(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_wasmote"));
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("WASMOTE_") || name == "RUST_LOG") {
-        command.env_remove(name);
-    }
-    command
-        .args(args)
-        .env("NO_COLOR", "1")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
-}
-
-/// A shell in the same environment.
-fn wasmote_in_shell(script: &str) -> Command {
-    let program = wasmote(&[]);
-    let mut shell = Command::new("sh");
-    for (name, value) in program.get_envs() {
-        match value {
-            Some(value) => shell.env(name, value),
-            None => shell.env_remove(name),
-        };
-    }
-    shell.args(["-c", script]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    shell
 }
 
 impl Fleet {
@@ -51,9 +23,8 @@ impl Fleet {
 
     /// Starts a run with a limit of open file descriptors.
     pub fn run_within(descriptors: u32, args: &[&str]) -> Self {
-        let program = wasmote(&["run", "--http", "127.0.0.1:0"]);
-        let mut shell = wasmote_in_shell(&format!("ulimit -n {descriptors}; exec \"$@\""));
-        Self::of(shell.arg("sh").arg(program.get_program()).args(program.get_args()).args(args))
+        let limit = format!("ulimit -n {descriptors}");
+        Self::of(wasmote_after(&limit, &["run", "--http", "127.0.0.1:0"]).args(args))
     }
 
     fn of(command: &mut Command) -> Self {

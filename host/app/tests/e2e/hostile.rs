@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::fleet::{Fleet, wasmote};
+use crate::fleet::Fleet;
 use crate::guests::{self, Guest};
 use crate::lines::DEFAULT_TIMEOUT;
 use crate::mosquitto::Mosquitto;
+use crate::program::wasmote;
 
 fn write(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
     let file = folder.join(format!("{name}.wasm"));

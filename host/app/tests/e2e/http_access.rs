@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use crate::fleet::{Fleet, wasmote};
+use crate::fleet::Fleet;
 use crate::lines::DEFAULT_TIMEOUT;
+use crate::program::wasmote;
 
 /// A new token, in a file.
 fn new_token(folder: &Path) -> (String, String) {

@@ -5,9 +5,10 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Output};
 use std::time::{Duration, Instant};
 
-use crate::fleet::{Fleet, wasmote};
+use crate::fleet::Fleet;
 use crate::lines::DEFAULT_TIMEOUT;
 use crate::mosquitto::{Mosquitto, free_port, subscribe};
+use crate::program::wasmote;
 
 #[test]
 fn both_signals_drain_disconnect_and_print_totals() {

@@ -18,6 +18,7 @@ mod lines;
 mod models;
 mod mosquitto;
 mod numbers;
+mod program;
 mod schemathesis;
 mod silence;
 mod swaps;

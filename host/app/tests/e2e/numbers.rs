@@ -6,9 +6,10 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use crate::fleet::{Fleet, wasmote};
+use crate::fleet::Fleet;
 use crate::lines::DEFAULT_TIMEOUT;
 use crate::mosquitto::{Mosquitto, free_port};
+use crate::program::wasmote;
 
 fn publisher() -> String {
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../behaviours/built/publisher.wasm");

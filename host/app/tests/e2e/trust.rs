@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::fleet::{Fleet, wasmote};
+use crate::fleet::Fleet;
 use crate::guests::{self, Guest};
+use crate::program::wasmote;
 
 /// A guest that could send HTTP requests.
 fn with_http() -> Guest<'static> {

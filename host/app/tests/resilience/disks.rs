@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::live_run::{LiveRun, Setup, assert_readable, plan, wasmote};
+use crate::live_run::{LiveRun, Setup, assert_readable, plan};
+use crate::program::{wasmote, wasmote_after};
 
 /// A file system in memory, mounted on a folder.
 struct Disk {
@@ -91,7 +92,7 @@ fn a_disk_that_fills_during_a_run_in_virtual_time() {
     let args =
         ["experiment", "run", file.to_str().expect("a path"), "--out", disk.path().to_str().expect("a path")];
     // With a line for each message, so that the disk is full soon.
-    let output = wasmote("", &args).args(["--set", "log_messages=on"]).output().expect("the program starts");
+    let output = wasmote(&args).args(["--set", "log_messages=on"]).output().expect("the program starts");
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains("error: cannot write") && stderr.contains("No space left on device"), "{stderr}");
@@ -110,7 +111,7 @@ fn a_read_only_disk_for_results() {
     fs::write(&file, plan()).expect("a file");
     let out = disk.path().join("out");
     let args = ["experiment", "run", file.to_str().expect("a path"), "--out", out.to_str().expect("a path")];
-    let output = wasmote("", &args).output().expect("the program starts");
+    let output = wasmote(&args).output().expect("the program starts");
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{stderr}");
     assert!(stderr.contains("cannot write") && stderr.contains("Read-only file system"), "{stderr}");
@@ -128,11 +129,10 @@ fn a_full_or_read_only_disk_for_the_cache() {
             let _ = fs::write(disk.path().join("filler"), vec![0; 1 << 20]);
         }
         let cache = disk.path().join("cache");
-        let output =
-            wasmote("", &["run", "--http", "127.0.0.1:0", "--broker", "embedded:0", "--duration", "2s"])
-                .args(["--cache", cache.to_str().expect("a path")])
-                .output()
-                .expect("the program starts");
+        let output = wasmote(&["run", "--http", "127.0.0.1:0", "--broker", "embedded:0", "--duration", "2s"])
+            .args(["--cache", cache.to_str().expect("a path")])
+            .output()
+            .expect("the program starts");
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(0), "{stderr}");
         let reason = if is_read_only { "Read-only file system" } else { "No space left on device" };
@@ -150,14 +150,14 @@ fn stdout_on_a_full_disk() {
         &["behaviours", "list"],
         &["run", "--http", "127.0.0.1:0", "--broker", "embedded:0", "--duration", "1s", "--faults", "none"],
     ] {
-        let output = wasmote("exec > /dev/full", args).output().expect("the program starts");
+        let output = wasmote_after("exec > /dev/full", args).output().expect("the program starts");
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{args:?}: {stderr}");
         let expected = "error: cannot write to stdout: No space left on device";
         assert!(stderr.contains(expected), "{args:?}: {stderr}");
     }
     // A reader that has seen enough is no failure.
-    let output = wasmote("", &["schema", "plan"]).stdout(closed_pipe()).output().expect("the program starts");
+    let output = wasmote(&["schema", "plan"]).stdout(closed_pipe()).output().expect("the program starts");
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
@@ -174,7 +174,7 @@ fn closed_pipe() -> Stdio {
 fn stderr_on_a_full_disk() {
     let args =
         ["run", "--http", "127.0.0.1:0", "--broker", "embedded:0", "--duration", "2s", "--faults", "none"];
-    let output = wasmote("exec 2> /dev/full", &args).output().expect("the program starts");
+    let output = wasmote_after("exec 2> /dev/full", &args).output().expect("the program starts");
     let stdout = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(0), "{stdout}");
     assert!(stdout.contains("devices ran"), "{stdout}");

@@ -46,7 +46,7 @@ attacks! {
         peer.hold()
     },
     the_longest_packet_that_never_ends: |peer| {
-        // 16 MiB less the fixed header, of which one MiB comes.
+        // The header announces almost 16 MiB, and the broker sends one MiB of it.
         peer.stream.write_all(&[CONNACK, b"\x30\xfb\xff\xff\x07"].concat())?;
         for _ in 0..16 {
             peer.stream.write_all(&[b'x'; 65_536])?;

@@ -5,7 +5,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::lines::{DEFAULT_TIMEOUT, Lines};
-use crate::live_run::{LiveRun, Setup, assert_readable, wasmote};
+use crate::live_run::{LiveRun, Setup, assert_readable};
+use crate::program::wasmote_after;
 use crate::scripted_broker::ScriptedBroker;
 
 /// Clients of the HTTP API take all descriptors. Their number has a limit, and the check before a run leaves descriptors for
@@ -39,7 +40,7 @@ fn a_start_with_little_memory_ends_with_words() {
     for mib in [100, 150, 200, 250, 300, 400, 500, 700, 1_000, 2_000, 4_000] {
         let shell = format!("ulimit -c 0; ulimit -v {}", mib * 1024);
         let args = ["run", "--http", "127.0.0.1:0", "--broker", "embedded:0", "--duration", "1s", "-n", "3"];
-        let mut child = wasmote(&shell, &args).spawn().expect("the shell starts");
+        let mut child = wasmote_after(&shell, &args).spawn().expect("the shell starts");
         let stderr = Lines::of(child.stderr.take().expect("a pipe"));
         let stdout = Lines::of(child.stdout.take().expect("a pipe"));
         let began = Instant::now();

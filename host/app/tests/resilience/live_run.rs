@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Output};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use crate::lines::{DEFAULT_TIMEOUT, Lines};
 use crate::port::free_port;
+use crate::program::{wasmote, wasmote_after};
 
 /// Memory that a process may keep after a fault, for caches and fragmentation.
 const MEMORY_TOLERANCE: u64 = 48 << 20;
@@ -55,23 +56,6 @@ pub fn plan() -> String {
     )
 }
 
-/// The program with these arguments in a shell, without environment variables that would change its settings.
-pub fn wasmote(shell: &str, args: &[&str]) -> Command {
-    let mut command = Command::new("sh");
-    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("WASMOTE_") || name == "RUST_LOG") {
-        command.env_remove(name);
-    }
-    let before = if shell.is_empty() { String::new() } else { format!("{shell}; ") };
-    command
-        .args(["-c", &format!("{before}exec \"$@\""), "sh", env!("CARGO_BIN_EXE_wasmote")])
-        .args(args)
-        .env("NO_COLOR", "1")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
-}
-
 impl LiveRun {
     /// Starts a run, and waits until every device is connected.
     pub fn start(setup: &Setup) -> Self {
@@ -107,7 +91,10 @@ impl LiveRun {
             &broker,
             "--json",
         ];
-        let mut command = wasmote(&setup.shell, &args);
+        let mut command = match setup.shell.as_str() {
+            "" => wasmote(&args),
+            shell => wasmote_after(shell, &args),
+        };
         command.envs(setup.environment.iter().map(|(name, value)| (name, value)));
         let mut child = command.spawn().expect("the program starts");
         let stderr = Lines::of(child.stderr.take().expect("a pipe"));
@@ -262,7 +249,5 @@ pub fn assert_readable(folder: &Path) {
 }
 
 fn report(folder: &Path) -> Output {
-    wasmote("", &["experiment", "report", folder.to_str().expect("a path")])
-        .output()
-        .expect("the program starts")
+    wasmote(&["experiment", "report", folder.to_str().expect("a path")]).output().expect("the program starts")
 }

@@ -15,6 +15,8 @@ mod lines;
 mod live_run;
 #[path = "../../../sim/tests/support/port.rs"]
 mod port;
+#[path = "../e2e/program.rs"]
+mod program;
 mod scripted_broker;
 mod signals;
 

@@ -11,7 +11,7 @@ use wasmote_mqtt::message::Message;
 use wasmote_mqtt::protocol::Protocol;
 use wasmote_mqtt::time::{Time, WallTime};
 use wasmote_sim::action::Action;
-use wasmote_sim::device::{Blueprint, Device, Input, Now};
+use wasmote_sim::device::{Blueprint, Device, Input, Now, Upgrade};
 use wasmote_sim::limits::Limits;
 use wasmote_sim::notice::DeviceNotice;
 use wasmote_sim::rng::Seed;
@@ -57,25 +57,16 @@ impl Harness {
         allow_hosts: Arc<[String]>,
     ) -> Self {
         let limits = Arc::new(limits);
-        let settings = DeviceSettings { config, limits: Arc::clone(&limits), allow_hosts };
-        let identity = Identity {
-            id: DeviceId::new("guest-0").expect("a name"),
-            group: "guest".into(),
-            index: 0,
-            count: 3,
-            topic_root: "wasmote".into(),
-            peers: Some(PeerNames { prefix: "guest-".into() }),
-        };
-        let blueprint = Blueprint {
-            identity: Arc::new(identity),
-            factory: component.behaviour_factory(settings),
-            limits,
-            protocol: Protocol::V5,
-            seed: Seed::new(1),
-            faults: Vec::new().into(),
-        };
+        let settings = DeviceSettings { config, limits, allow_hosts };
+        let blueprint = blueprint(component, settings, "guest", 0, 3);
         let device = Device::new(blueprint.clone(), Time::ZERO);
         Self { device, quick: None, blueprint, actions: Vec::new(), now: Time::ZERO }
+    }
+
+    /// Swaps the device to a component with the default settings.
+    pub fn swap(&mut self, component: &Component) {
+        let factory = component.behaviour_factory(default_settings());
+        self.handle(Input::Swap(Upgrade { factory, trial: Duration::ZERO }));
     }
 
     /// The blueprint of the device.
@@ -140,6 +131,37 @@ impl Harness {
             _ => None,
         });
         notices.filter_map(pick).collect()
+    }
+}
+
+/// Settings without configuration and hosts, and the default limits.
+pub fn default_settings() -> DeviceSettings {
+    DeviceSettings { config: json!({}), limits: Limits::default().into(), allow_hosts: Vec::new().into() }
+}
+
+/// Device `index` of `count` in a group.
+pub fn blueprint(
+    component: &Component,
+    settings: DeviceSettings,
+    group: &str,
+    index: u32,
+    count: u32,
+) -> Blueprint {
+    let identity = Identity {
+        id: DeviceId::new(&format!("{group}-{index}")).expect("a name"),
+        group: group.into(),
+        index,
+        count,
+        topic_root: "wasmote".into(),
+        peers: Some(PeerNames { prefix: format!("{group}-").into() }),
+    };
+    Blueprint {
+        identity: Arc::new(identity),
+        limits: Arc::clone(&settings.limits),
+        factory: component.behaviour_factory(settings),
+        protocol: Protocol::V5,
+        seed: Seed::new(1),
+        faults: Vec::new().into(),
     }
 }
 

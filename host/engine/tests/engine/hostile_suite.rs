@@ -1,17 +1,11 @@
 //! Hostile guests beside 200 honest devices in virtual time: nothing that an honest device does or hears changes.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
 use wasmote_engine::cache::Cache;
-use wasmote_engine::{CompileMode, Component, DeviceSettings, Engine};
-use wasmote_mqtt::device_id::{DeviceId, Identity, PeerNames};
-use wasmote_mqtt::protocol::Protocol;
-use wasmote_sim::device::{Blueprint, Input, Now};
-use wasmote_sim::limits::Limits;
+use wasmote_engine::{CompileMode, Component, Engine};
+use wasmote_sim::device::{Input, Now};
 use wasmote_sim::notice::DeviceNotice;
-use wasmote_sim::rng::Seed;
 use wasmote_sim::virtual_time::VirtualTime;
 use wasmote_sim::virtual_time::digest::Digest;
 use wasmote_sim::virtual_time::observer::{DeviceIndex, Observer, TraceEvent};
@@ -19,11 +13,12 @@ use wasmote_sim::virtual_time::options::Options;
 
 use crate::guests::hostile::{TRIALS, Trial};
 use crate::guests::{self, Guest};
+use crate::harness::{blueprint, default_settings};
 
 /// Number of honest devices.
-const HONEST: usize = 200;
+const HONEST: u32 = 200;
 /// Devices with the hostile guest in each run.
-const HOSTILE: usize = 2;
+const HOSTILE: u32 = 2;
 const SPAN: Duration = Duration::from_millis(2_500);
 
 /// Digest of every step of the honest devices, and the traps of the hostile ones.
@@ -46,42 +41,20 @@ impl Observer for Witness {
 }
 
 fn is_honest(device: DeviceIndex) -> bool {
-    (device.0 as usize) < HONEST
-}
-
-fn blueprint(component: &Component, group: &str, index: usize, count: usize) -> Blueprint {
-    let limits = Arc::new(Limits::default());
-    let settings =
-        DeviceSettings { config: json!({}), limits: Arc::clone(&limits), allow_hosts: Vec::new().into() };
-    let identity = Identity {
-        id: DeviceId::new(&format!("{group}-{index}")).expect("a name"),
-        group: group.into(),
-        index: index as u32,
-        count: count as u32,
-        topic_root: "wasmote".into(),
-        peers: Some(PeerNames { prefix: format!("{group}-").into() }),
-    };
-    Blueprint {
-        identity: Arc::new(identity),
-        factory: component.behaviour_factory(settings),
-        limits,
-        protocol: Protocol::V5,
-        seed: Seed::new(1),
-        faults: Vec::new().into(),
-    }
+    device.0 < HONEST
 }
 
 /// Runs the honest devices, beside two of a hostile guest if one is given.
 fn run(engine: &Engine, honest: &Component, trial: Option<&Trial>) -> Witness {
     let mut run = VirtualTime::new(Options::default(), Witness::default());
     for index in 0..HONEST {
-        let device = run.add(blueprint(honest, "honest", index, HONEST));
+        let device = run.add(blueprint(honest, default_settings(), "honest", index, HONEST));
         run.put(device, Input::Start);
     }
     if let Some(trial) = trial {
         let component = engine.load(trial.name, &trial.guest.component()).expect("the guest is a behaviour");
         for index in 0..HOSTILE {
-            let device = run.add(blueprint(&component, trial.name, index, HOSTILE));
+            let device = run.add(blueprint(&component, default_settings(), trial.name, index, HOSTILE));
             run.put(device, Input::Start);
         }
     }
@@ -109,7 +82,7 @@ fn no_hostile_guest_changes_the_digest_of_honest_devices() {
     let alone = run(&engine, &honest, None);
     assert_eq!(alone.traps, Vec::<String>::new());
     let steps = alone.honest.steps();
-    assert!(steps > (HONEST * HONEST * 2) as u64, "the honest devices hear each other: {steps}");
+    assert!(steps > u64::from(HONEST * HONEST * 2), "the honest devices hear each other: {steps}");
     let mut failures = Vec::new();
     for trial in TRIALS {
         let outcome = run(&engine, &honest, Some(trial));

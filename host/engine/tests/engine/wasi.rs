@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use serde_json::json;
-use wasmote_engine::{CompileMode, DeviceSettings};
-use wasmote_sim::device::{Input, PowerState, Upgrade};
+use wasmote_engine::CompileMode;
+use wasmote_sim::device::{Input, PowerState};
 use wasmote_sim::limits::Limits;
 
 use crate::guests::{self, Guest};
@@ -146,12 +146,7 @@ fn a_new_version_that_fails_while_it_is_instantiated_is_refused_and_its_output_i
     let old = compiled(CompileMode::Full, &with_runtime("", ""));
     let new = compiled(CompileMode::Full, &with_runtime(write, ""));
     let mut harness = Harness::single(&old, json!({}), Limits::default()).start();
-    let settings = DeviceSettings {
-        config: json!({}),
-        limits: Limits::default().into(),
-        allow_hosts: Vec::new().into(),
-    };
-    harness.handle(Input::Swap(Upgrade { factory: new.behaviour_factory(settings), trial: Duration::ZERO }));
+    harness.swap(&new);
     assert_eq!(harness.logs(), ["final line"]);
     assert_eq!(harness.device.swap_counts().refused, 1);
     assert!(matches!(harness.device.power(), PowerState::On));

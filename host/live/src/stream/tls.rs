@@ -291,13 +291,13 @@ mod tests {
     use std::task::Poll;
     use std::thread::JoinHandle;
 
-    use rustls::pki_types::PrivateKeyDer;
-    use rustls::{ServerConfig, ServerConnection, StreamOwned};
+    use rustls::{ServerConnection, StreamOwned};
     use tokio::net::TcpStream;
 
     use super::*;
     use crate::config::TlsMaterial;
     use crate::socket::SocketControl;
+    use crate::tls::test_server::self_signed_server;
 
     /// TCP stream that limits the size of a write.
     struct Pieces(std::net::TcpStream, usize);
@@ -320,13 +320,7 @@ mod tests {
 
     /// Starts an echo server, whose thread returns the end of the connection.
     async fn echo(pieces: usize) -> (TlsStream, JoinHandle<io::Result<usize>>) {
-        let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-        let key = PrivateKeyDer::try_from(own.signing_key.serialize_der()).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config =
-            ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let config =
-            config.with_no_client_auth().with_single_cert(vec![own.cert.der().clone()], key).unwrap();
+        let (certificate, config) = self_signed_server();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let server = std::thread::spawn(move || {
@@ -342,7 +336,7 @@ mod tests {
                 }
             }
         });
-        let material = TlsMaterial { ca: Some(own.cert.pem().into_bytes()), client: None };
+        let material = TlsMaterial { ca: Some(certificate.into_bytes()), client: None };
         let tls = TlsClient::new("localhost", Some(&material)).unwrap();
         let stream = TcpStream::connect(address).await.unwrap();
         (TlsStream::new(SocketControl::default().attach(stream), &tls).unwrap(), server)

@@ -1,13 +1,11 @@
 //! Arguments and results beyond the limits: the import returns its error, the host cuts the text, or it replaces the
 //! result. Nothing traps.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use serde_json::json;
-use wasmote_engine::{CompileMode, DeviceSettings};
+use wasmote_engine::CompileMode;
 use wasmote_sim::action::Action;
-use wasmote_sim::device::{Input, PowerState, Upgrade};
+use wasmote_sim::device::{Input, PowerState};
 use wasmote_sim::http::HttpRequest;
 use wasmote_sim::limits::Limits;
 use wasmote_sim::notice::DeviceNotice;
@@ -405,13 +403,7 @@ fn a_snapshot_beyond_the_limit_is_an_error_and_the_old_version_runs_on() {
         let guest = Guest { start: GROW, snapshot: &snapshot, restore, ..Guest::default() };
         let component = compiled(CompileMode::Full, &guest.component());
         let mut harness = Harness::single(&component, json!({}), Limits::default()).start();
-        let settings = DeviceSettings {
-            config: json!({}),
-            limits: Limits::default().into(),
-            allow_hosts: Vec::new().into(),
-        };
-        let upgrade = Upgrade { factory: component.behaviour_factory(settings), trial: Duration::ZERO };
-        harness.handle(Input::Swap(upgrade));
+        harness.swap(&component);
         let refusals = harness.notices(|notice| match notice {
             DeviceNotice::SwapRefused(_, refusal) => Some(refusal.to_string()),
             _ => None,

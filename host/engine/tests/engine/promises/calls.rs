@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use serde_json::json;
-use wasmote_engine::{CompileMode, DeviceSettings};
+use wasmote_engine::CompileMode;
 use wasmote_sim::action::Action;
-use wasmote_sim::device::{Input, Upgrade};
+use wasmote_sim::device::Input;
 use wasmote_sim::event::StopReason;
 use wasmote_sim::faults::document::FaultDocument;
 use wasmote_sim::limits::Limits;
@@ -30,13 +30,7 @@ fn start_gets_its_cause_and_stop_its_reason() {
     let mut harness = Harness::single(&component, json!({}), Limits::default()).start();
     harness.handle(Input::Crash);
     harness.run(Duration::from_secs(10));
-    let settings = DeviceSettings {
-        config: json!({}),
-        limits: Limits::default().into(),
-        allow_hosts: Vec::new().into(),
-    };
-    let upgrade = Upgrade { factory: component.behaviour_factory(settings), trial: Duration::ZERO };
-    harness.handle(Input::Swap(upgrade));
+    harness.swap(&component);
     harness.handle(Input::Stop(StopReason::Requested));
     harness.handle(Input::Start);
     harness.handle(Input::Stop(StopReason::Shutdown));
