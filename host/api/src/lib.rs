@@ -4,7 +4,8 @@
 //! * [`extract`]: request parsing; [`error`]: error responses; [`state`]: names of device states.
 //! * Resources: [`status`], [`devices`], [`power`], [`publish`], [`metrics`], [`faults`], [`behaviours`],
 //!   [`events`], [`behaviour_http`] (requests to behaviours), [`health`], [`index`].
-//! * `connections`: limits of connections; [`guard`]: checks of every request, with `rates`; [`refusal`]: what they count.
+//! * `connections`: limits of connections; [`guard`]: checks of every request, with `rates`; [`refusal`]: reasons of
+//!   refused requests, and their counts.
 
 pub mod behaviour_http;
 pub mod behaviours;

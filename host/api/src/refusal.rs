@@ -23,7 +23,7 @@ pub enum Refusal {
     BodyTime,
     /// The client does not read the response.
     ResponseTime,
-    /// The `Host` is no name of this host.
+    /// The header `Host` has a name that is not allowed.
     Host,
     /// A page of another origin sent the request.
     Origin,

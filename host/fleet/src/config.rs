@@ -113,7 +113,8 @@ pub struct Group {
 }
 
 impl Group {
-    /// Checks that its devices can run this component: its SHA-256, its imports, and what it needs at its start.
+    /// Checks that the devices of the group can run this component: its SHA-256, its imports, and its initial memory and
+    /// tables.
     pub fn check(&self, component: &Component) -> Result<(), LoadError> {
         component.check_pin(self.sha256.as_deref())?;
         component.check_denied(&self.deny)?;

@@ -92,8 +92,8 @@ impl Kubectl {
         stdout_of(arguments, self.output_with_input(arguments, input)?)
     }
 
-    /// Runs `kubectl` with this stdin. Returns what it printed on stdout even if it failed, such as the names of the
-    /// objects that it created before.
+    /// Runs `kubectl` with this stdin. Returns its stdout even if it failed: the names of the objects that it created
+    /// before the failure.
     pub fn run_with_partial_output(
         &self,
         arguments: &[&str],

@@ -26,7 +26,8 @@ impl Mosquitto {
         Self::with("allow_anonymous true", "")
     }
 
-    /// Starts a broker with these lines in its configuration, one of which says who may connect.
+    /// Starts a broker with these lines in its configuration. They must contain the rule for access, such as
+    /// `allow_anonymous true`.
     pub fn start_with(access: &str) -> Self {
         Self::with(access, "")
     }

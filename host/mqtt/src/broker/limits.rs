@@ -25,7 +25,7 @@ pub struct BrokerLimits {
     /// Receive maximum of the broker: most messages at QoS 2 in flight from one client; default 20. Clients
     /// of 3.1.1 are not limited, because the protocol cannot announce it.
     pub receive_maximum: NonZeroU16,
-    /// The longest keepalive in seconds; `None`, the default, is no limit. A client with a longer
+    /// Longest keepalive in seconds; without a limit if it is `None`, the default. A client with a longer
     /// keepalive, or with none, gets this one as Server Keep Alive. Clients of 3.1.1 keep theirs, because the
     /// protocol has no such property.
     pub keep_alive: Option<NonZeroU16>,

@@ -28,7 +28,7 @@ impl<C: Copy + Ord> Broker<C> {
         }
         match (publish.message.qos, publish.packet_id) {
             (Qos::AtMostOnce, _) => {
-                // A refusal is only counted, because there is no answer.
+                // QoS 0 has no acknowledgement, so the broker only counts the refusal.
                 let _ = self.distribute(publish.message, Some(key), now, replies);
             }
             (Qos::AtLeastOnce, Some(id)) => {
