@@ -90,6 +90,7 @@ impl BehaviourFactory for Talkative {
                     let _ = context.set_timer(1, context.now() + Duration::from_millis(200));
                 }
                 Event::Timer(_) => {
+                    // A refusal is one of the results that the target covers.
                     let _ = context.publish(message("t/up"));
                     let _ = context.set_timer(1, context.now() + Duration::from_millis(200));
                     match count % 7 {

@@ -182,9 +182,7 @@ async fn replace(
     let pin = query.sha256.map(|pin| pin.0);
     // The update continues when the client disconnects.
     let task =
-        tokio::spawn(
-            async move { updating.versions.update_pinned(&name, bytes, "http", pin.as_deref()).await },
-        );
+        tokio::spawn(async move { updating.versions.update(&name, bytes, "http", pin.as_deref()).await });
     let updated = task.await.map_err(|failed| {
         ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "behaviour", failed.to_string())
     })?;

@@ -2,7 +2,7 @@
 //!
 //! A browser sends the requests of foreign pages with its user's access to the network. Two headers tell them apart:
 //! `Origin` names the page that sends a request, and `Host` names the server as the page does. A page whose name resolves
-//! to this machine (DNS rebinding) has a matching `Origin`, but its name is none of this host.
+//! to this machine (DNS rebinding) has a matching `Origin`, but that name is not one of the names of this host.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -88,17 +88,17 @@ impl Guard {
         if has_token || !(is_change || self.access.private) {
             return Ok(());
         }
-        let what = if is_change { "changes" } else { "reading" };
+        let (what, needs) = if is_change { ("changes", "need") } else { ("reading", "needs") };
         if token.is_some() {
             let problem = format!(
-                "{what} needs the token of this host: send it as `Authorization: Bearer TOKEN` or as `{TOKEN_HEADER}: TOKEN`; \
+                "{what} {needs} the token of this host: send it as `Authorization: Bearer TOKEN` or as `{TOKEN_HEADER}: TOKEN`; \
                  `wasmote` reads it from WASMOTE_HTTP_TOKEN or --http-token-file"
             );
             return Err(ApiError::refused(
                 Refusal::Token,
                 StatusCode::UNAUTHORIZED,
                 "authorization",
-                problem.replacen("changes needs", "changes need", 1),
+                problem,
             ));
         }
         let is_local =
@@ -113,7 +113,7 @@ impl Guard {
         Err(ApiError::refused(Refusal::Remote, StatusCode::FORBIDDEN, "authorization", problem))
     }
 
-    /// A client with the token is no page of somebody else, so it may use any name.
+    /// Checks the name in `Host`. A client that has the token is not a foreign page, so it may use any name.
     fn check_host(&self, request: &Request, is_change: bool, has_token: bool) -> Result<(), ApiError> {
         let bad = |problem: &str| {
             Err(ApiError::refused(Refusal::Malformed, StatusCode::BAD_REQUEST, "host", problem.to_owned()))

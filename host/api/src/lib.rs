@@ -4,6 +4,7 @@
 //! * [`extract`]: request parsing; [`error`]: error responses; [`state`]: names of device states.
 //! * Resources: [`status`], [`devices`], [`power`], [`publish`], [`metrics`], [`faults`], [`behaviours`],
 //!   [`events`], [`behaviour_http`] (requests to behaviours), [`health`], [`index`].
+//! * `threads`: threads of connections and of requests.
 //! * `connections`: limits of connections; [`guard`]: checks of every request, with `rates`; [`refusal`]: reasons of
 //!   refused requests, and their counts.
 

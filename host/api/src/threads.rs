@@ -1,4 +1,4 @@
-//! Threads of the API. Connections and liveness probes have a thread of their own, and all other requests share two more. So
+//! Threads of the API. Connections and probes have a thread of their own, and all other requests share two more. So
 //! neither busy devices nor requests with much work delay `/healthz`.
 
 use std::future::pending;

@@ -9,14 +9,9 @@ use crate::inspection::{Inspection, Role, capability_of};
 impl Inspection {
     /// Checks that the component imports none of these capabilities.
     pub fn check_denied(&self, denied: &[String]) -> Result<(), LoadError> {
-        let is_denied = |import: &&String| {
-            capability_of(import).is_some_and(|capability| denied.iter().any(|denied| denied == capability))
-        };
-        match self.imports.iter().find(is_denied) {
-            Some(import) => Err(LoadError::Denied {
-                capability: capability_of(import).unwrap_or_default(),
-                import: import.clone(),
-            }),
+        let imported = self.imports.iter().filter_map(|import| Some((import, capability_of(import)?)));
+        match imported.into_iter().find(|(_, capability)| denied.iter().any(|denied| denied == capability)) {
+            Some((import, capability)) => Err(LoadError::Denied { capability, import: import.clone() }),
             None => Ok(()),
         }
     }

@@ -39,6 +39,7 @@ pub fn enable() {
     // The link stays valid if the file is replaced or deleted while the program runs.
     let link = Path::new("/proc/self/exe");
     let program = if link.exists() { Ok(link.to_owned()) } else { std::env::current_exe() };
+    // Without the path of the program, components are compiled in this process, without limits.
     if let Ok(program) = program {
         // It may have been called before, with the same program.
         let _ = PROGRAM.set(program);
@@ -168,6 +169,7 @@ fn exchange(child: &mut Child, bytes: &[u8], patience: Duration) -> io::Result<E
             stop(child);
         }
         let status = child.wait()?;
+        // Without the text, the message about the child has only its status.
         let stderr = errors.join().unwrap_or_default();
         match received {
             Ok(output) => Ok(Ended { output: output?, stderr, status: Some(status) }),

@@ -211,9 +211,14 @@ fn with_offset_last(detail: String) -> String {
     }
 }
 
+/// Value to suggest for a limit of which a guest needs this much: at least twice as much, and a power of two.
+pub(crate) fn with_room_to_grow(needed: u64) -> u64 {
+    needed.saturating_mul(2).checked_next_power_of_two().unwrap_or(u64::MAX)
+}
+
 /// The flag that raises a limit, with a value that leaves space to grow.
 fn advice(limit: &str, flag: bool, needed: u64) -> String {
-    let enough = needed.saturating_mul(2).checked_next_power_of_two().unwrap_or(u64::MAX);
+    let enough = with_room_to_grow(needed);
     match flag {
         true => format!("; `--limit {limit}={enough}` allows more, or `limits` of its group"),
         false => String::new(),

@@ -31,7 +31,7 @@ pub const CAPABILITIES: [&str; 11] =
     ["mqtt", "timers", "clock", "random", "config", "log", "metrics", "http", "state", "faults", "wasi"];
 
 /// The capability that an import gives; `None` for types.
-pub fn capability_of(import: &str) -> Option<&'static str> {
+pub(crate) fn capability_of(import: &str) -> Option<&'static str> {
     let name = import.split_once('@').map_or(import, |(name, _)| name);
     let wanted = if name.starts_with("wasi:") { "wasi" } else { name.strip_prefix("wasmote:device/")? };
     CAPABILITIES.into_iter().find(|capability| *capability == wanted)

@@ -10,6 +10,7 @@ use crate::bindings::{Device, DevicePre};
 use crate::compiler::{CALL_TIMEOUT, CALL_TIMEOUT_TICKS};
 use crate::convert;
 use crate::cost::HostFuelExhausted;
+use crate::error::with_room_to_grow;
 use crate::host::Host;
 
 /// Instance for one device. A trap poisons its store, so the instance ends with it.
@@ -215,7 +216,7 @@ pub(crate) fn trap_from_error(error: &wasmtime::Error, host: &Host, fuel: u64) -
         let mut message = format!("it asked for {wanted} bytes of memory and may have {limit}");
         // Fault models have no such flag.
         if host.model_context.is_none() {
-            let enough = wanted.saturating_mul(2).checked_next_power_of_two().unwrap_or(usize::MAX);
+            let enough = with_room_to_grow(wanted as u64);
             message += &format!("; --limit memory_bytes={enough} allows more");
         }
         return Trap::new(TrapKind::OutOfMemory, message);

@@ -48,4 +48,4 @@ pub use component::{Component, DeviceSettings};
 pub use engine::Engine;
 pub use error::{EngineError, LoadError};
 pub use fault_model::FaultModel;
-pub use inspection::{CAPABILITIES, Inspection, Role, capability_of};
+pub use inspection::{CAPABILITIES, Inspection, Role};

@@ -1,6 +1,6 @@
 //! The structure of a component: its sizes, checked before anything is compiled, and what its instances need.
 //!
-//! Compiling takes memory and time in proportion to the size of functions, and more: a function of 3 MB, which gzip packs
+//! Compiling takes memory and time at least in proportion to the size of functions: a function of 3 MB, which gzip packs
 //! into 12 KB, took 1.5 GB. This module reads only headers of sections and of functions, so it takes no memory that grows
 //! with the component. `stub` makes a copy whose functions have no code, for inspections.
 

@@ -66,11 +66,10 @@ fn start_failure(
             Action::Notice(DeviceNotice::Trapped(trap, restart)) => Some((trap, restart)),
             _ => None,
         });
-        match trap {
-            Some((trap, None)) => return Ok(Some(trap)),
-            Some((trap, Some(_))) if attempt == STARTS => return Ok(Some(trap)),
-            Some((_, Some(pause))) => at = at + pause,
-            None => return Ok(None),
+        let Some((trap, restart)) = trap else { break };
+        match restart.filter(|_| attempt < STARTS) {
+            Some(pause) => at = at + pause,
+            None => return Ok(Some(trap)),
         }
     }
     Ok(None)

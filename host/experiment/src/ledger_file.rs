@@ -44,7 +44,7 @@ pub fn run_ledger(
 }
 
 /// Counts of a ledger, with the queued messages: outbound and inbound.
-fn counts(ledger: &Ledger, (waiting_out, waiting_in): (u64, u64)) -> LedgerCounts {
+pub fn counts(ledger: &Ledger, (waiting_out, waiting_in): (u64, u64)) -> LedgerCounts {
     LedgerCounts {
         generated: ledger.generated,
         sent: ledger.sent,
@@ -52,7 +52,7 @@ fn counts(ledger: &Ledger, (waiting_out, waiting_in): (u64, u64)) -> LedgerCount
         lost_offline: ledger.lost_offline,
         refused: Some(ledger.refused.total()),
         refused_by_cause: refused_by_cause(ledger),
-        negative_answers: negative_answers(ledger),
+        negative_answers: ledger.named_negative_answers(),
         waiting_out: Some(waiting_out),
         arrived: ledger.arrived,
         received: ledger.received,
@@ -66,11 +66,6 @@ fn counts(ledger: &Ledger, (waiting_out, waiting_in): (u64, u64)) -> LedgerCount
 pub fn refused_by_cause(ledger: &Ledger) -> BTreeMap<String, u64> {
     let causes = ledger.refused.causes().into_iter().filter(|(_, count)| *count > 0);
     causes.map(|(cause, count)| (cause.to_owned(), count)).collect()
-}
-
-/// Negative answers of the broker by their text.
-pub fn negative_answers(ledger: &Ledger) -> BTreeMap<String, u64> {
-    ledger.negative_answers.iter().map(|(answer, count)| (answer.to_string(), *count)).collect()
 }
 
 fn broker_ledger(counters: &BrokerCounters, waiting: u64) -> BrokerLedger {

@@ -90,7 +90,7 @@ pub fn summary(point: &Point, seed: Seed, buckets: &TimeBuckets, input: SummaryI
         returned: input.measured.returned,
         lost_offline: input.measured.lost_offline,
         refused_by_cause: ledger_file::refused_by_cause(&input.measured),
-        negative_answers: ledger_file::negative_answers(&input.measured),
+        negative_answers: input.measured.named_negative_answers(),
         faults: input.faults,
         groups: population.groups.iter().enumerate().map(group).collect(),
         phases: point.timeline.phases.iter().filter(|phase| phase.from < end).map(phase).collect(),

@@ -71,7 +71,7 @@ pub(super) struct RunTables<'a> {
 }
 
 impl RunTables<'_> {
-    /// Writes the files that need the whole run. Devices write `versions.csv` while it lasts.
+    /// Writes the files that need the whole run. The recorder writes `versions.csv` during the run.
     pub(super) fn write(&self, folder: &Path) -> Result<(), ExperimentError> {
         let Self { point, population, buckets, end, .. } = *self;
         let (groups, devices) = (&population.groups, &population.devices);

@@ -69,7 +69,7 @@ pub fn include_joining(plan: &PlanFile, settings: &mut Settings) -> Result<(), P
 /// Computes the links of a group from its own configuration.
 pub fn link_own(plan: &PlanFile, group: &mut Group) -> Result<(), Problem> {
     let names = names(plan, group);
-    group.link(|| names).map_err(|error| {
+    group.link(|_| names).map_err(|error| {
         let path = error.path(&format!("group.{}.config.{CONFIG_KEY}", group.name));
         (path, error.problem)
     })
@@ -108,7 +108,7 @@ fn groups_of<'a>(entry: &TopologyEntry, settings: &'a Settings) -> Result<Vec<&'
     if found.is_empty() { Err(error("the list is empty; name a group".to_owned())) } else { Ok(found) }
 }
 
-/// Names of all devices that a group ever has; of more than a topology may have, one more.
+/// Names of all devices that a group ever has, but at most `MAX_NODES + 1`, which is enough for the error about too many.
 fn names(plan: &PlanFile, group: &Group) -> Vec<String> {
     let joining = plan.timeline.iter().filter_map(TimelineEntry::added);
     let joining = joining.filter(|add| add.group == group.name).map(|add| add.count.0);

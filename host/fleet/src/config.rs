@@ -121,14 +121,15 @@ impl Group {
         component.check_limits(&self.limits)
     }
 
-    /// Computes the links of its devices, which have these names, from its own configuration.
-    pub fn link(&mut self, names: impl FnOnce() -> Vec<String>) -> Result<(), TopologyError> {
-        self.links = links_of(&self.behaviour.name(), &self.config, names)?.map(Arc::new);
+    /// Computes the links of its devices from its own configuration. `names` gives the names of the devices, which only a
+    /// topology needs.
+    pub fn link(&mut self, names: impl FnOnce(&Self) -> Vec<String>) -> Result<(), TopologyError> {
+        self.links = links_of(&self.behaviour.name(), &self.config, || names(self))?.map(Arc::new);
         Ok(())
     }
 
-    /// The names of its devices for a topology; of more than a topology may have, one more. `id` is the name of the only
-    /// device, or the prefix before the number of each.
+    /// The names of its devices for a topology, but at most `MAX_NODES + 1`, which is enough for the error about too many.
+    /// `id` is the name of the only device, or the prefix before the number of each.
     pub fn device_names(&self, id: Option<&DeviceId>) -> Vec<String> {
         match (id, self.count) {
             (Some(id), 1) => vec![id.to_string()],

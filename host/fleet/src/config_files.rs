@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::{Map, Value};
 
-use crate::regular_file::{self, BYTE_ORDER_MARK};
+use crate::regular_file::{self, text_without_bom};
 
 /// Name of the only field of an object that stands for a file.
 pub const FILE_FIELD: &str = "$file";
@@ -85,7 +85,7 @@ impl Files<'_> {
             let at = error.utf8_error().valid_up_to();
             format!("it is no text in UTF-8, from byte {at} on")
         })?;
-        Ok(text.strip_prefix(BYTE_ORDER_MARK).map_or_else(|| text.clone(), str::to_owned))
+        Ok(text_without_bom(text))
     }
 }
 

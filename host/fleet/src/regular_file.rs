@@ -23,10 +23,15 @@ pub fn open(path: &Path) -> io::Result<File> {
 pub fn read_text(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     open(path)?.read_to_string(&mut text)?;
-    Ok(match text.strip_prefix(BYTE_ORDER_MARK) {
+    Ok(text_without_bom(text))
+}
+
+/// A text without a byte order mark at its start.
+pub fn text_without_bom(text: String) -> String {
+    match text.strip_prefix(BYTE_ORDER_MARK) {
         Some(rest) => rest.to_owned(),
         None => text,
-    })
+    }
 }
 
 /// The mark with which some editors begin a file in UTF-8.

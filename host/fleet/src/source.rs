@@ -87,9 +87,6 @@ impl Source {
         if path.is_dir() {
             return choose_component(&path).map(|file| Self::Folder { folder: path, file });
         }
-        if path.is_file() {
-            return Ok(Self::File(path));
-        }
         if path.exists() {
             return match regular_file::check(&path) {
                 Ok(()) => Ok(Self::File(path)),

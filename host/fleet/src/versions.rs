@@ -128,18 +128,9 @@ impl Versions {
         self.events.subscribe()
     }
 
-    /// Gives all devices of a behaviour a new version, which comes from `source`.
+    /// Gives all devices of a behaviour a new version, which comes from `source`. If a pin is given, the component must have
+    /// this SHA-256.
     pub async fn update(
-        &self,
-        name: &str,
-        bytes: Vec<u8>,
-        source: &str,
-    ) -> Result<AppliedUpdate, UpdateError> {
-        self.update_pinned(name, bytes, source, None).await
-    }
-
-    /// The same for a component that must have this SHA-256, if one is given.
-    pub async fn update_pinned(
         &self,
         name: &str,
         bytes: Vec<u8>,
@@ -208,7 +199,8 @@ impl Versions {
         Ok(updated)
     }
 
-    /// Loads a component. Returns it with its decompressed bytes. One that is not pinned is not compiled.
+    /// Loads a component. Returns it with its decompressed bytes. A component whose SHA-256 differs from one of `pins` is
+    /// refused before it is compiled.
     async fn load(
         &self,
         name: &str,
@@ -218,8 +210,11 @@ impl Versions {
         let (engine, name) = (self.engine.clone(), name.to_owned());
         let loaded = spawn_blocking(move || {
             let bytes = component_file::decompress(bytes)?;
-            if let Some(refusal) = pins.into_iter().find_map(|pin| check_pin(&bytes, pin).err()) {
-                return Err(refusal.into());
+            if !pins.is_empty() {
+                let found = sha256(&bytes);
+                if let Some(wanted) = pins.into_iter().find(|pin| *pin != found) {
+                    return Err(LoadError::Pinned { wanted, found }.into());
+                }
             }
             let began = Instant::now();
             let component = engine.load(&name, &bytes)?;
@@ -270,10 +265,4 @@ impl Versions {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, RunningBehaviour>> {
         self.behaviours.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Checks the SHA-256 of a component that has not been loaded.
-fn check_pin(bytes: &[u8], wanted: String) -> Result<(), LoadError> {
-    let found = sha256(bytes);
-    if found == wanted { Ok(()) } else { Err(LoadError::Pinned { wanted, found }) }
 }

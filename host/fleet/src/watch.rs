@@ -2,13 +2,12 @@
 //! updates by swapping the symlink `..data`.
 //!
 //! Files are polled twice a second. The stamp of a file is the device, inode, size and modification time of the symlink's
-//! target. A poll costs a system call
-//! or two, uses no watch descriptors, and works where notifications do not (network file
-//! systems, bind mounts, a symlink three folders away). A changed file is read once its stamp is the same in two polls, so
-//! that a half-written build is not loaded, and it is a new version only if its bytes differ. A stamp may miss a change, as
-//! after `cp -p` within one clock tick, so the bytes are compared every 30 s as well.
+//! target. A poll of a file costs one or two system calls, uses no watch descriptors, and works where notifications do not
+//! (network file systems, bind mounts, a symlink three folders away). A changed file is read once its stamp is the same in
+//! two polls, so that a half-written build is not loaded, and it is a new version only if its bytes differ. A stamp may miss
+//! a change, as after `cp -p` within one clock tick, so the bytes are compared every 30 s as well.
 //!
-//! In a watched folder, each poll chooses the file again by the rule of the start ([`choose_component`]), because an update
+//! In a watched folder, each poll reads the folder and chooses the file again by the rule of the start ([`choose_component`]), because an update
 //! of a ConfigMap may give the component another key. A log line reports each change that was seen and not taken.
 
 use std::fs;
@@ -135,7 +134,7 @@ impl WatchedFile {
             match choose_component(folder) {
                 Ok(path) if path == self.path => {}
                 Ok(path) => (self.path, self.stamp, self.is_read) = (path, None, false),
-                // A folder that is about to be filled is no news, but several components, none of which is chosen, are.
+                // An empty or unreadable folder may be about to be filled, so it is not reported.
                 Err(SourceError::Empty(_) | SourceError::Unreadable { .. }) => {}
                 Err(problem) => {
                     self.is_read = false;
@@ -181,7 +180,7 @@ impl WatchedFile {
     async fn report(&self, change: Change, versions: &Versions) -> Result<(), UpdateError> {
         let source = self.path.display().to_string();
         match change {
-            Change::Bytes(bytes) => versions.update(&self.behaviour, bytes, &source).await.map(drop),
+            Change::Bytes(bytes) => versions.update(&self.behaviour, bytes, &source, None).await.map(drop),
             Change::SameBytes => {
                 tracing::info!(
                     "{source} was written again with the same content; the devices keep their version"

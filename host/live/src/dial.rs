@@ -6,10 +6,10 @@
 //!
 //! # Fail-over
 //!
-//! An address may be dead without a sign: no packet comes back. Attempts at the addresses of a host name
+//! An address may not answer at all, not even with a refusal. Attempts at the addresses of a host name
 //! therefore overlap as RFC 8305 describes (Happy Eyeballs): the families alternate, the next attempt begins
 //! [`ATTEMPT_DELAY`] after the last one or as soon as that fails, and the first connection wins. A broker that
-//! accepts TCP and then says nothing is found out only later; the next attempt of that device begins at
+//! accepts TCP and then sends nothing is noticed only at the timeout of CONNACK; the next attempt of that device begins at
 //! another address.
 
 use std::io;
@@ -25,7 +25,7 @@ use crate::config::{BrokerUrl, ConnectionOptions};
 
 /// Time after which the next address is tried while earlier attempts continue (RFC 8305, section 5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
-/// Longest time of the attempts at all addresses. The last of them has three quarters of it for itself.
+/// Longest time of the attempts at all addresses. The last one still has at least three quarters of it.
 const ATTEMPTS_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest time to resolve the broker's host name.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
@@ -189,9 +189,10 @@ async fn race(pairs: Vec<AddressPair>) -> Result<TcpStream, Vec<(IpAddr, io::Err
         match timeout_at(next_attempt, attempts.join_next()).await {
             Ok(Some(Ok((_, Ok(stream))))) => return Ok(stream),
             Ok(Some(Ok((address, Err(error))))) => {
-                open.retain(|waiting| *waiting != address);
+                open.retain(|other| *other != address);
                 failures.push((address, error));
             }
+            // An attempt that panicked is reported at the deadline, as one without an answer.
             Ok(Some(Err(_)) | None) => {}
             Err(_) if Instant::now() >= deadline => {
                 let seconds = ATTEMPTS_TIMEOUT.as_secs();

@@ -215,6 +215,7 @@ impl Fleet {
         totals.http_bytes = self.0.outbound.report();
         totals.latency_samples = RecentLatencies::latest(recent_latencies.into_iter());
         if let Some(broker) = &self.0.broker {
+            // A broker that does not answer in time is left out, as if there were none.
             totals.broker = timeout(wait, broker.report()).await.ok().flatten();
         }
         Ok(totals)

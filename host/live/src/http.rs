@@ -40,8 +40,8 @@ fn client_with(headers: HeaderMap) -> Result<Client, String> {
     builder.build().map_err(|error| error_chain(&error))
 }
 
-/// Error text with all its sources, which `Display` of `reqwest` errors leaves out. A TLS error is told with
-/// its remedy.
+/// Error text with all its sources, which `Display` of `reqwest` errors leaves out. The text of a TLS error
+/// includes its remedy.
 pub fn error_chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -155,7 +155,7 @@ impl<C: Copy + Ord> Broker<C> {
     /// Publishes a message on behalf of the host.
     pub fn publish(&mut self, message: Message, now: Time, replies: &mut Replies<C>) {
         self.counters.own += 1;
-        // Messages of the host are always retained.
+        // The broker never refuses a message of the host.
         let _ = self.distribute(message, None, now, replies);
     }
 

@@ -36,15 +36,6 @@ pub struct BudgetReport {
     pub refused: u64,
 }
 
-impl BudgetReport {
-    /// Adds the state of another budget.
-    pub fn add(&mut self, other: Self) {
-        self.used += other.used;
-        self.limit = self.limit.saturating_add(other.limit);
-        self.refused += other.refused;
-    }
-}
-
 impl Default for ByteBudget {
     /// A budget without a limit.
     fn default() -> Self {
@@ -83,11 +74,6 @@ impl ByteBudget {
     /// Bytes in use.
     pub fn used(&self) -> u64 {
         self.0.used.load(Ordering::Relaxed)
-    }
-
-    /// Limit in bytes.
-    pub fn limit(&self) -> u64 {
-        self.0.limit
     }
 
     /// Present state.

@@ -23,7 +23,8 @@ pub fn write_atomically_with(path: &Path, write: impl FnOnce(File) -> io::Result
     fs::rename(part, path)
 }
 
-pub(crate) fn read(file: &Path) -> Result<String, ReadError> {
+/// Reads a text file, without a byte order mark at its start.
+pub fn read_text(file: &Path) -> Result<String, ReadError> {
     let text =
         fs::read_to_string(file).map_err(|source| ReadError::Io { file: file.to_path_buf(), source })?;
     // Editors and spreadsheets may begin a file with a byte order mark.

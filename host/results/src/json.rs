@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Malformed, ReadError, missing_field};
-use crate::files::{read, write_atomically};
+use crate::files::{read_text, write_atomically};
 
 /// The type of a JSON file of a results folder.
 pub trait JsonFile: Serialize + DeserializeOwned {
@@ -26,7 +26,7 @@ pub fn write_json<T: JsonFile>(folder: &Path, value: &T) -> io::Result<()> {
 /// The file is missing or malformed; the error names it, with line, column and field.
 pub fn read_json<T: JsonFile>(folder: &Path) -> Result<T, ReadError> {
     let file = folder.join(T::FILE);
-    parse(&read(&file)?).map_err(|malformed| malformed.in_file(&file))
+    parse(&read_text(&file)?).map_err(|malformed| malformed.in_file(&file))
 }
 
 /// Reads the file of this type, which some runs lack.

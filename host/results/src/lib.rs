@@ -30,7 +30,7 @@ mod tables;
 mod topology;
 
 pub use error::{Malformed, ReadError};
-pub use files::{write_atomically, write_atomically_with};
+pub use files::{read_text, write_atomically, write_atomically_with};
 pub use json::{JsonFile, pretty_json, read_json, read_json_if_exists, write_json};
 pub use ledger::{BrokerLedger, DeviceLedger, FaultCounts, Ledger, LedgerCounts};
 pub use lines::{Checkpoint, EventLine, LineFile, read_lines, write_line};

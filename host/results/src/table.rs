@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Malformed, ReadError, missing_field};
-use crate::files::{read, write_atomically};
+use crate::files::{read_text, write_atomically};
 
 /// The type of a row of a CSV file. Its fields are the columns, in their order. A column that older files may lack has
 /// an `Option` as its type.
@@ -54,7 +54,7 @@ fn to_text<R: Row>(rows: impl IntoIterator<Item = R>, has_header: bool) -> io::R
 /// The file is missing or malformed; the error names it, with line and column.
 pub fn read_table<R: Row>(folder: &Path) -> Result<Vec<R>, ReadError> {
     let file = folder.join(R::FILE);
-    parse_table(&read(&file)?).map_err(|malformed| malformed.in_file(&file))
+    parse_table(&read_text(&file)?).map_err(|malformed| malformed.in_file(&file))
 }
 
 /// Reads the table of this type, which some runs lack; without it the result is empty.

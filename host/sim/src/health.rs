@@ -1,6 +1,6 @@
 //! Health of devices over a run: whether they ever ran and were connected, and whether they fail.
 //!
-//! Figures of a run are worth nothing if its devices never worked. [`FleetHealth::failures`] says so, with the reasons.
+//! The results of a run mean nothing if its devices never worked. [`FleetHealth::failures`] lists the reasons.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -325,6 +325,11 @@ impl Ledger {
         }
     }
 
+    /// Negative answers of the broker by their text.
+    pub fn named_negative_answers(&self) -> BTreeMap<String, u64> {
+        self.negative_answers.iter().map(|(answer, count)| (answer.to_string(), *count)).collect()
+    }
+
     /// Counts a negative answer of the broker.
     pub(crate) fn answered(&mut self, answer: AnswerCode) {
         *self.negative_answers.entry(answer).or_default() += 1;
@@ -339,6 +344,9 @@ impl Ledger {
     /// Sums up the counts of faults that are no longer in force, except for the latest [`MAX_REMOVED_FAULTS`]. Slots
     /// change, so it is called before the rules of new faults get theirs.
     pub(crate) fn forget_removed(&mut self, is_in_force: impl Fn(&FaultId) -> bool) {
+        if self.faults.entries.len() <= MAX_REMOVED_FAULTS {
+            return;
+        }
         let is_removed = |id: &FaultId| **id != *REMOVED_FAULTS && !is_in_force(id);
         let removed = self.faults.entries.iter().filter(|(id, _)| is_removed(id)).count();
         let mut excess = removed.saturating_sub(MAX_REMOVED_FAULTS);

@@ -15,7 +15,7 @@ pub struct Limits {
     /// Entries of one table, such as that of functions that are called by pointer; default 20,000.
     pub table_entries: u32,
     /// Fuel for one call, about one unit a Wasm instruction; default 50 million, about 50 ms. The host calls of one
-    /// call may use as many units again.
+    /// call have a second allowance of the same size.
     pub fuel_per_call: u64,
     /// Largest HTTP body, HTTP response, HTTP request head, snapshot and error text, and most bytes of a message's
     /// properties; default 256 KiB. The arguments of one call to the host may have as many bytes as the memory.
@@ -51,7 +51,7 @@ pub struct Limits {
     pub state_bytes: u32,
     /// Maximum number of outbound HTTP requests in flight; default 4.
     pub http_requests: u32,
-    /// Share of a thread in percent that the device may use, in real time, while other devices of the thread wait;
+    /// Largest share of a thread's real time that the device may use while other devices wait for the thread, in percent;
     /// default 10. Its calls are delayed beyond that. 100 means no limit.
     pub thread_percent: u32,
 }

@@ -131,8 +131,7 @@ fn record(
         ledger.faults().map(|(id, counts)| (id.to_string(), counts.dropped().into())).collect();
     let refused: serde_json::Map<_, _> =
         ledger.refused.causes().into_iter().map(|(cause, count)| (cause.to_owned(), count.into())).collect();
-    let answers: serde_json::Map<_, _> =
-        ledger.negative_answers.iter().map(|(answer, count)| (answer.to_string(), (*count).into())).collect();
+    let answers = ledger.named_negative_answers();
     json!({
         "devices": totals.devices.total,
         "duration_s": ran.as_secs_f64(),

@@ -100,6 +100,7 @@ fn a_slow_header_is_refused_after_a_time_and_a_silent_connection_is_closed() {
             Ok(0) => break,
             Ok(count) => response.extend_from_slice(&buffer[..count]),
             Err(problem) if matches!(problem.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                // The host may have closed the connection, which the next read shows.
                 let _ = slow.write_all(b"x");
             }
             // Bytes were on their way when the host closed the connection.

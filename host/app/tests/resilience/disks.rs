@@ -70,7 +70,7 @@ fn a_disk_that_fills_during_a_run_in_real_time() {
     run.wait_until("the results are begun", Duration::from_secs(60), |run| {
         run.get("/status", Duration::from_secs(5)).is_some()
     });
-    // Something else fills the disk.
+    // Something else fills the disk: the write fails when no space is left.
     let filler = disk.path().join("filler");
     let _ = fs::write(&filler, vec![0; 1 << 20]);
     assert_eq!(run.end(), Some(1));
@@ -126,6 +126,7 @@ fn a_full_or_read_only_disk_for_the_cache() {
         if is_read_only {
             disk.make_read_only();
         } else {
+            // The write fails when no space is left.
             let _ = fs::write(disk.path().join("filler"), vec![0; 1 << 20]);
         }
         let cache = disk.path().join("cache");

@@ -14,10 +14,10 @@ struct Arguments {
     cpu_seconds: u64,
 }
 
-/// Compiles the component from standard input. The parent starts it with these arguments; to users it is no subcommand.
+/// Compiles the component from standard input. The parent starts it with these arguments; it is not a subcommand for users.
 pub fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
     let Some(arguments) = parse(arguments) else {
-        // The parent shows the line, as does a user's terminal.
+        // The parent shows the line, as does a user's terminal. The exit code tells of the failure even without it.
         let _ = writeln!(io::stderr(), "wasmote starts this process itself, to compile components");
         return ExitCode::from(2);
     };
@@ -57,7 +57,7 @@ fn compile(target: Target) -> io::Result<()> {
     stdout.flush()
 }
 
-/// Limits memory and processor time of this process, gives devices priority over it, and lets it end with its parent.
+/// Limits memory and processor time of this process, lowers its priority below that of devices, and lets it end with its parent.
 #[cfg(unix)]
 fn limit(arguments: &Arguments) -> io::Result<()> {
     use rustix::process::{Resource, Rlimit, nice, setrlimit};

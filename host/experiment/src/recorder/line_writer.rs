@@ -33,7 +33,7 @@ impl LineWriter {
 /// Appends lines to a file of this length. A write that fails midway, as on a full disk, is undone.
 pub(crate) fn append(file: &mut File, length: &mut u64, lines: &[u8]) -> io::Result<()> {
     if let Err(problem) = file.write_all(lines) {
-        // A shorter file needs no space, so this works on a full disk.
+        // A shorter file needs no space, so this works on a full disk. If it fails, the first error is the one to report.
         let _ = file.set_len(*length);
         let _ = file.seek(SeekFrom::Start(*length));
         return Err(problem);

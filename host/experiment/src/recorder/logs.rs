@@ -92,6 +92,7 @@ impl Log {
             LogLevel::Warn => "WARN",
             LogLevel::Error => "ERROR",
         };
+        // Writing to memory never fails.
         let _ = writeln!(self.lines, "{} {level:5} {}", Timestamp(at), Printable(text));
     }
 

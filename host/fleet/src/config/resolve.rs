@@ -119,9 +119,8 @@ fn build_settings(layers: &Layers<'_>) -> Result<Settings, ConfigError> {
     let mut groups = groups::resolve(layers)?;
     let device_id = groups::device_id(layers, groups.len())?;
     for group in &mut groups {
-        // Only a topology needs the names, which take memory in a fleet of millions.
-        let unlinked = group.clone();
-        group.link(|| unlinked.device_names(device_id.as_ref())).map_err(|error| {
+        // The names take memory in a fleet of millions.
+        group.link(|group| group.device_names(device_id.as_ref())).map_err(|error| {
             let path = error.path(&format!("group.{}.config.topology", group.name));
             ConfigError::invalid(layers.field(path), error.problem)
         })?;

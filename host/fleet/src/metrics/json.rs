@@ -240,11 +240,7 @@ impl Metrics {
             lost_offline: ledger.lost_offline,
             discarded: ledger.discarded,
             refused: RefusedCounts { messages: ledger.refused, by_limit: totals.refusals },
-            negative_answers: ledger
-                .negative_answers
-                .iter()
-                .map(|(answer, count)| (answer.to_string(), *count))
-                .collect(),
+            negative_answers: ledger.named_negative_answers(),
             waiting: WaitingCounts {
                 out: totals.waiting.0,
                 r#in: totals.waiting.1,

@@ -1,7 +1,7 @@
 //! Check of threads: a system that limits processes or memory refuses threads.
 //!
-//! The runtime and the compiler panic if a thread is refused, and the runtime may then wait for ever. So as many threads are
-//! started before, and ended.
+//! The runtime and the compiler panic if a thread is refused, and the runtime may then wait for ever. So this
+//! check first starts as many threads as a run needs, ends them, and returns an error if the system refuses one.
 
 use std::io;
 use std::sync::mpsc;

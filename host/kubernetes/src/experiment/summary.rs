@@ -96,7 +96,7 @@ impl ClusterRun<'_> {
             returned: total.ledger.returned,
             lost_offline: total.ledger.lost_offline,
             refused_by_cause: ledger_file::refused_by_cause(&total.ledger),
-            negative_answers: ledger_file::negative_answers(&total.ledger),
+            negative_answers: total.ledger.named_negative_answers(),
             faults: fault_counts(total),
             groups: groups.collect(),
             phases: phases.collect(),
@@ -237,17 +237,12 @@ fn latencies(fleet: &FleetManifests, total: &Messages) -> Vec<LatencyRow> {
 
 fn counts(messages: &Messages) -> LedgerCounts {
     LedgerCounts {
-        generated: messages.ledger.generated,
-        sent: messages.ledger.sent,
-        returned: messages.ledger.returned,
-        lost_offline: messages.ledger.lost_offline,
-        refused: Some(messages.ledger.refused.total()),
-        refused_by_cause: ledger_file::refused_by_cause(&messages.ledger),
-        negative_answers: ledger_file::negative_answers(&messages.ledger),
-        arrived: messages.ledger.arrived,
-        received: messages.ledger.received,
+        // Pods do not report these.
+        waiting_out: None,
+        discarded: None,
+        waiting_in: None,
         faults: fault_counts(messages),
-        ..LedgerCounts::default()
+        ..ledger_file::counts(&messages.ledger, (0, 0))
     }
 }
 

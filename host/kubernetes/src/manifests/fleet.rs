@@ -361,7 +361,7 @@ fn config_of_pods(group: &Group) -> serde_json::Map<String, serde_json::Value> {
     let mut config = group.config.clone();
     let names = group.device_names(None);
     let mut own = group.clone();
-    let is_own = own.link(|| names.clone()).is_ok() && own.links == group.links;
+    let is_own = own.link(|_| names.clone()).is_ok() && own.links == group.links;
     if let (Some(links), false) = (&group.links, is_own) {
         config.insert(topology::CONFIG_KEY.to_owned(), topology::as_pairs(links, &names));
     }

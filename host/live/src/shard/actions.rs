@@ -82,7 +82,7 @@ impl Shard {
         let largest = self.slots[index].limits.host_call_bytes;
         let slot = u32::try_from(index).unwrap_or(u32::MAX);
         let mut lease = outbound.lease(&request);
-        // A request without bytes must not wait with its body.
+        // A request without a lease fails, so its body is freed before its task runs.
         let request = if lease.is_some() { request } else { HttpRequest { body: Bytes::new(), ..request } };
         tokio::spawn(async move {
             let reply = outbound.fetch(request, timeout, largest, &mut lease).await;

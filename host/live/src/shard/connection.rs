@@ -124,11 +124,10 @@ impl Connections {
 
     fn send(&mut self, link: ConnectionId, request: Request) {
         let ShardTransport::Local(sender, packets) = &mut self.transport else { return };
-        let bytes = request_bytes(&request);
         if request.is_qos_0() && sender.is_full(packets.len(), self.batch_bytes) {
             self.outbox.inputs.extend(refused_input(request, Refusal::QueueFull));
         } else {
-            self.batch_bytes += bytes;
+            self.batch_bytes += request_bytes(&request);
             self.outbox.sent += u64::from(request.is_qos_0());
             packets.push((link, request));
         }

@@ -23,7 +23,7 @@ impl Deadlines {
 
     /// Time of the next deadline.
     pub(super) fn next(&self) -> Option<Time> {
-        self.0.peek().map(|Reverse((at, _))| *at)
+        self.peek().map(|(at, _)| at)
     }
 
     /// Removes the next deadline if it is due. It may be outdated.

@@ -1,5 +1,5 @@
 //! Log lines about a device. All of them share the log rate of the device, so that a behaviour cannot fill the log through
-//! warnings about its actions. Lines for single messages have the same rate for themselves.
+//! warnings about its actions. Lines for single messages have a separate limit of the same rate.
 
 use std::time::Duration;
 
@@ -44,8 +44,8 @@ impl DeviceLines {
             }
             Connected(_) | Disconnected(..) | FaultBegan(..) | FaultEnded(..) | FaultLog(..)
             | FaultTrapped(..) | RequestRefused(..) => device.take_log_line(now),
-            // The context has taken a token for a line of the behaviour. The others follow a user's command, or a delay
-            // of a second.
+            // The context has taken a token for a line of the behaviour. The other events are rare: a user's command causes
+            // them, or they are at least a second apart.
             _ => true,
         }
     }

@@ -196,6 +196,7 @@ impl<C: Copy + Ord> Broker<C> {
         self.counters.drop(DropReason::SessionEnded, session.outgoing.clear());
         if let Some(will) = session.pending_will {
             self.counters.wills += 1;
+            // A will has no answer that could report a refusal.
             let _ = self.distribute_from(will.message, None, Some(&session.client_id), now, replies);
         }
     }

@@ -22,13 +22,14 @@ impl<C: Copy + Ord> Broker<C> {
         now: Time,
         replies: &mut Replies<C>,
     ) -> Result<bool, RetainedFull> {
-        let client =
-            from.and_then(|key| self.sessions.get(key)).map(|session| Arc::clone(&session.client_id));
+        // Only the store of retained messages counts by client.
+        let session = from.filter(|_| message.retain).and_then(|key| self.sessions.get(key));
+        let client = session.map(|session| Arc::clone(&session.client_id));
         self.distribute_from(message, from, client.as_ref(), now, replies)
     }
 
-    /// Stores a retained message and delivers a copy for every matching subscription. False without a matching subscription. A message
-    /// that is to be retained and does not fit is not delivered.
+    /// Stores a retained message and delivers a copy for every matching subscription. `Ok(false)` if no subscription
+    /// matches. A message that is to be retained and does not fit is not delivered.
     pub(super) fn distribute_from(
         &mut self,
         message: Message,

@@ -170,7 +170,7 @@ impl ConnectRefusal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UnsubscribeRefusal(pub u8);
 
-/// Reason for which a subscription is refused. This broker uses only one of them; other brokers use more.
+/// Reason for which a subscription is refused. This broker uses few of them; other brokers use more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SubscribeRefusal {
     /// 0x80: the only code of 3.1.1.

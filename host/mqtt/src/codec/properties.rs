@@ -11,7 +11,6 @@ use mqtt5_protocol::encoding::{encode_variable_int, variable_int_len};
 use mqtt5_protocol::{Properties, PropertyId, PropertyValue};
 
 use crate::broker::packet::Publish;
-
 use crate::broker::reason::CloseReason;
 use crate::message::{self, Message, MessageOrigin, Will};
 use crate::origin;
@@ -104,7 +103,7 @@ impl Field<'_> {
             }
     }
 
-    /// True if no string is longer than its length prefix can say.
+    /// True if no string is longer than 65,535 bytes, the largest length prefix.
     fn fits(self) -> bool {
         match self {
             Self::Byte(_) | Self::FourBytes(_) => true,

@@ -28,8 +28,7 @@ impl Field {
 
 /// Reads the plan of a results folder.
 pub(super) fn read(dir: &Path) -> Option<Value> {
-    let text = std::fs::read_to_string(dir.join(PLAN)).ok()?;
-    toml::from_str(text.strip_prefix('\u{feff}').unwrap_or(&text)).ok()
+    toml::from_str(&wasmote_results::read_text(&dir.join(PLAN)).ok()?).ok()
 }
 
 /// The fields with different values; name, duration and devices come first.

@@ -45,9 +45,10 @@ impl Device {
         if !self.is_running() || matches!(self.connection.state, ConnectionState::Down(_)) {
             return;
         }
-        self.history.disconnected(&end.to_string());
+        let reason = end.to_string();
+        self.history.disconnected(&reason);
         let was_up = self.connection.was_up();
-        let pause = self.connection.mark_disconnected(end.to_string(), now.run);
+        let pause = self.connection.mark_disconnected(reason, now.run);
         self.connection_lost(was_up, end, pause, now, actions);
     }
 

@@ -129,11 +129,9 @@ fn config(
             |error: FileError| ConfigError::invalid(format!("{setting}{}", error.field), error.to_string());
         config_files::expand(config, folder).map_err(invalid)
     };
-    let mut config = merged(&layers.given.file.config, own, &[], SETTING)?;
+    let mut config = merged(&layers.given.file.config, own);
     expand(&mut config, layers.folder, format!("{}.", layers.field(field)))?;
-    for assignments in &layers.given.flags.device_config {
-        assignments.apply(&mut config).map_err(|error| ConfigError::invalid(SETTING, error.to_string()))?;
-    }
+    assign(&mut config, &layers.given.flags.device_config, SETTING)?;
     expand(&mut config, Path::new(CURRENT_DIR), format!("{SETTING} "))?;
     Ok(config)
 }
@@ -145,19 +143,19 @@ fn denied(layers: &Layers<'_>, group: &[Capability]) -> Arc<[String]> {
     names.into_iter().collect()
 }
 
-/// Merges values of the whole file, of the group and of the command line; the later ones take precedence.
-fn merged(
-    all: &Map<String, Value>,
-    own: &Map<String, Value>,
-    set: &[Assignments],
-    setting: &str,
-) -> Result<Map<String, Value>, ConfigError> {
-    let mut config = all.clone();
-    config.extend(own.clone());
+/// Merges values of the whole file and of the group, which take precedence.
+fn merged(all: &Map<String, Value>, own: &Map<String, Value>) -> Map<String, Value> {
+    let mut merged = all.clone();
+    merged.extend(own.clone());
+    merged
+}
+
+/// Applies assignments of the command line, which take precedence over files.
+fn assign(config: &mut Map<String, Value>, set: &[Assignments], setting: &str) -> Result<(), ConfigError> {
     for assignments in set {
-        assignments.apply(&mut config).map_err(|error| ConfigError::invalid(setting, error.to_string()))?;
+        assignments.apply(config).map_err(|error| ConfigError::invalid(setting, error.to_string()))?;
     }
-    Ok(config)
+    Ok(())
 }
 
 pub(super) fn limits(
@@ -165,8 +163,9 @@ pub(super) fn limits(
     own: &Map<String, Value>,
     set: &[Assignments],
 ) -> Result<Arc<Limits>, ConfigError> {
-    let given = Value::Object(merged(all, own, set, "--limit")?);
-    let limits: Limits = serde_path_to_error::deserialize(given).map_err(|error| {
+    let mut given = merged(all, own);
+    assign(&mut given, set, "--limit")?;
+    let limits: Limits = serde_path_to_error::deserialize(Value::Object(given)).map_err(|error| {
         let setting = format!("limits.{}", error.path());
         ConfigError::invalid(setting, explain(&error.inner().to_string()))
     })?;

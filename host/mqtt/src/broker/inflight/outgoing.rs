@@ -61,7 +61,7 @@ pub(crate) enum AckOutcome {
 }
 
 impl Outgoing {
-    /// An empty queue for this number of messages, whose messages and those in flight have this number of bytes.
+    /// An empty queue. `queued` limits the waiting messages; `bytes` limits the bytes of those waiting and in flight.
     pub(crate) fn new(queued: usize, bytes: u64) -> Self {
         Self {
             inflight: VecDeque::new(),
