@@ -10,6 +10,7 @@
 //! message.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::Duration;
 
 use wasmote_mqtt::broker::limits::MAX_FILTER_LEVELS;
 use wasmote_mqtt::device_id::DeviceId;
@@ -39,6 +40,8 @@ struct TrackedDevice {
     subscriptions: BTreeSet<TopicFilter>,
     /// Publish times of its messages; sequence numbers start at 1.
     published: Vec<Time>,
+    /// For each message that was published late, its position in `published` and by how much; ascending.
+    late: Vec<(usize, Duration)>,
     /// Sequence numbers of the messages that it received, by publisher.
     received: HashMap<u32, BitSet>,
 }
@@ -52,8 +55,9 @@ impl DeliveryTracker {
     /// Adds a device, whose messages count in the column of this group.
     pub fn add(&mut self, id: DeviceId, group: usize) {
         self.positions.insert(id, self.devices.len() as u32);
-        let (subscriptions, published, received) = (BTreeSet::new(), Vec::new(), HashMap::new());
-        self.devices.push(TrackedDevice { group, subscriptions, published, received });
+        let (subscriptions, published, late) = (BTreeSet::new(), Vec::new(), Vec::new());
+        let received = HashMap::new();
+        self.devices.push(TrackedDevice { group, subscriptions, published, late, received });
     }
 
     /// Position of a device.
@@ -76,10 +80,10 @@ impl DeliveryTracker {
         &mut self.buckets
     }
 
-    /// Records an effect that a behaviour requests.
-    pub fn on_effect(&mut self, device: u32, effect: &Effect, now: Time) {
+    /// Records an effect that a behaviour requests, while it handles a timer `late` by this much.
+    pub fn on_effect(&mut self, device: u32, effect: &Effect, now: Time, late: Duration) {
         match effect {
-            Effect::Publish(message) => self.on_publish(device, &message.topic, now),
+            Effect::Publish(message) => self.on_publish(device, &message.topic, now, late),
             Effect::Subscribe(filter, _) if is_individual(filter) => {
                 self.subscribers.entry(filter.as_str()).entry(device).or_insert(now);
                 self.devices[device as usize].subscriptions.insert(filter.clone());
@@ -102,10 +106,13 @@ impl DeliveryTracker {
         self.subscribers.take(filter.as_str(), |since| since.remove(&device));
     }
 
-    /// Records that a device publishes a message.
-    pub fn on_publish(&mut self, device: u32, topic: &Topic, now: Time) {
+    /// Records that a device publishes a message, this much later than intended.
+    pub fn on_publish(&mut self, device: u32, topic: &Topic, now: Time, late: Duration) {
         let expected = self.count_subscribers(topic);
         let tracked = &mut self.devices[device as usize];
+        if !late.is_zero() {
+            tracked.late.push((tracked.published.len(), late));
+        }
         tracked.published.push(now);
         if now <= self.buckets.end() {
             self.buckets.record_published(now, tracked.group, expected);
@@ -127,11 +134,13 @@ impl DeliveryTracker {
         let Some(from) = self.position(&origin.from) else { return };
         let sender = &self.devices[from as usize];
         let number = origin.sequence.saturating_sub(1) as usize;
+        let late = sender.late.binary_search_by_key(&number, |&(number, _)| number);
+        let late = late.map_or(Duration::ZERO, |at| sender.late[at].1);
         let (Some(&published), group) = (sender.published.get(number), sender.group) else { return };
         if self.subscribed_since(device, &message.topic, published)
             && self.devices[device as usize].received.entry(from).or_default().insert(number)
         {
-            self.buckets.record_delivered(published, group, now.since(published));
+            self.buckets.record_delivered(published, group, now.since(published), late);
         }
     }
 
@@ -168,8 +177,6 @@ fn is_individual(filter: &TopicFilter) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use wasmote_mqtt::message::{MessageOrigin, Qos};
     use wasmote_mqtt::time::WallTime;
 
@@ -197,7 +204,12 @@ mod tests {
     }
 
     fn message(sequence: u64) -> Message {
-        let origin = MessageOrigin { from: id("publisher"), sequence, sent: WallTime::default() };
+        let origin = MessageOrigin {
+            from: id("publisher"),
+            sequence,
+            sent: WallTime::default(),
+            late: Duration::ZERO,
+        };
         Message { origin: Some(Box::new(origin)), ..Message::new(Topic::new("a/b").unwrap(), "") }
     }
 
@@ -209,35 +221,55 @@ mod tests {
     #[test]
     fn a_device_counts_once_for_all_its_filters_and_all_copies() {
         let mut tracker = tracker();
-        tracker.on_effect(1, &subscribe("a/b"), at(1));
-        tracker.on_effect(1, &subscribe("a/#"), at(1));
-        tracker.on_effect(0, &Effect::Publish(message(1)), at(2));
+        tracker.on_effect(1, &subscribe("a/b"), at(1), Duration::ZERO);
+        tracker.on_effect(1, &subscribe("a/#"), at(1), Duration::ZERO);
+        tracker.on_effect(0, &Effect::Publish(message(1)), at(2), Duration::ZERO);
         tracker.on_receive(1, &message(1), at(3));
         tracker.on_receive(1, &message(1), at(4));
         assert_eq!(counts(&tracker), (1, 1));
         let mean = tracker.buckets().sum(Time::ZERO, at(100), None).latencies.mean();
         assert_eq!(mean, Some(1.0), "only the first copy has a latency");
+        let traffic = tracker.buckets().sum(Time::ZERO, at(100), None).traffic();
+        assert_eq!(traffic.intended_latency_seconds, None, "no message was late");
+    }
+
+    #[test]
+    fn the_intended_latency_includes_the_wait_for_the_host() {
+        let mut tracker = tracker();
+        tracker.on_effect(1, &subscribe("a/b"), at(1), Duration::ZERO);
+        tracker.on_effect(0, &Effect::Publish(message(1)), at(2), Duration::ZERO);
+        tracker.on_effect(0, &Effect::Publish(message(2)), at(5), Duration::from_secs(3));
+        tracker.on_receive(1, &message(1), at(3));
+        tracker.on_receive(1, &message(2), at(6));
+        let sum = tracker.buckets().sum(Time::ZERO, at(100), None);
+        assert_eq!(
+            (sum.latencies.mean(), sum.intended.mean(), sum.intended.max()),
+            (Some(1.0), Some(2.5), Some(4.0))
+        );
+        let traffic = sum.traffic();
+        assert_eq!(traffic.latency_seconds.max, Some(1.0));
+        assert_eq!(traffic.intended_latency_seconds.unwrap().max, Some(4.0));
     }
 
     #[test]
     fn only_subscribers_at_publish_time_are_expected() {
         let mut tracker = tracker();
-        tracker.on_effect(1, &subscribe("a/+"), at(1));
-        tracker.on_effect(0, &Effect::Publish(message(1)), at(2));
-        tracker.on_effect(2, &subscribe("a/+"), at(3));
+        tracker.on_effect(1, &subscribe("a/+"), at(1), Duration::ZERO);
+        tracker.on_effect(0, &Effect::Publish(message(1)), at(2), Duration::ZERO);
+        tracker.on_effect(2, &subscribe("a/+"), at(3), Duration::ZERO);
         tracker.on_receive(2, &message(1), at(4));
         assert_eq!(counts(&tracker), (1, 0));
-        tracker.on_effect(1, &Effect::Unsubscribe(TopicFilter::new("a/+").unwrap()), at(5));
+        tracker.on_effect(1, &Effect::Unsubscribe(TopicFilter::new("a/+").unwrap()), at(5), Duration::ZERO);
         tracker.on_stopped(2);
-        tracker.on_effect(0, &Effect::Publish(message(2)), at(6));
+        tracker.on_effect(0, &Effect::Publish(message(2)), at(6), Duration::ZERO);
         assert_eq!(counts(&tracker), (1, 0));
     }
 
     #[test]
     fn retained_and_unknown_messages_do_not_count() {
         let mut tracker = tracker();
-        tracker.on_effect(1, &subscribe("#"), at(1));
-        tracker.on_effect(0, &Effect::Publish(message(1)), at(2));
+        tracker.on_effect(1, &subscribe("#"), at(1), Duration::ZERO);
+        tracker.on_effect(0, &Effect::Publish(message(1)), at(2), Duration::ZERO);
         tracker.on_receive(1, &message(1).with_retain(true), at(3));
         tracker.on_receive(1, &Message { origin: None, ..message(1) }, at(3));
         tracker.on_receive(1, &message(7), at(3));

@@ -19,6 +19,7 @@ use wasmote_sim::faults::{Fault, FaultId};
 use wasmote_sim::health::FleetHealth;
 use wasmote_sim::histogram::Histogram;
 use wasmote_sim::http::HttpRequest;
+use wasmote_sim::latency::ImplausibleCounts;
 use wasmote_sim::ledger::Ledger;
 use wasmote_sim::rng::Seed;
 
@@ -105,6 +106,8 @@ pub struct RunOutcome {
     pub events: u64,
     /// Health of the devices by group.
     pub health: FleetHealth,
+    /// Received messages whose latency cannot be right.
+    pub implausible: ImplausibleCounts,
     /// Lag of devices behind their deadlines; only in real time.
     pub lag: Option<DurationSummary>,
 }

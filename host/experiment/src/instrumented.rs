@@ -79,10 +79,10 @@ impl InstrumentedBehaviour {
         if context.effects().is_empty() {
             return;
         }
-        let (device, now) = (self.device, context.now());
+        let (device, now, late) = (self.device, context.now(), context.late());
         self.tracker.with(|tracker| {
             let effects = context.effects().iter().filter(|effect| takes_effect(effect));
-            effects.for_each(|effect| tracker.on_effect(device, effect, now));
+            effects.for_each(|effect| tracker.on_effect(device, effect, now, late));
         });
     }
 }

@@ -21,6 +21,8 @@ pub struct MessageStats {
     pub dropped: u64,
     /// Latencies of the first copy that each device received.
     pub latencies: Latencies,
+    /// The same latencies, from the times at which the messages were intended to be published.
+    pub intended: Latencies,
 }
 
 impl MessageStats {
@@ -33,6 +35,7 @@ impl MessageStats {
         self.delivered += other.delivered;
         self.dropped += other.dropped;
         self.latencies.merge(&other.latencies);
+        self.intended.merge(&other.intended);
     }
 
     /// Receptions that happened divided by those expected; `None` if nothing was expected.
@@ -51,6 +54,7 @@ impl MessageStats {
             delivered: self.delivered,
             delivery_ratio: self.delivery_ratio(),
             latency_seconds: self.latencies.summary(),
+            intended_latency_seconds: (self.intended != self.latencies).then(|| self.intended.summary()),
         }
     }
 }

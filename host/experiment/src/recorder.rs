@@ -22,6 +22,7 @@ mod versions;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use wasmote_live::broker::Peer;
 use wasmote_live::broker::observer::BrokerObserver;
@@ -291,7 +292,8 @@ impl RunObserver {
     pub fn record(&self, at: Now, step: &TraceEvent<'_>) {
         match step {
             TraceEvent::Input(device, Input::Publish(message)) => {
-                self.tracker.with(|tracker| tracker.on_publish(device.0, &message.topic, at.run));
+                self.tracker
+                    .with(|tracker| tracker.on_publish(device.0, &message.topic, at.run, Duration::ZERO));
             }
             TraceEvent::Notice(device, DeviceNotice::Stopped(StopReason::Requested)) => {
                 self.tracker.with(|tracker| tracker.on_stopped(device.0));

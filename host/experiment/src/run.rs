@@ -119,6 +119,7 @@ impl RunContext<'_> {
         let (outages, routes, swap_refusals) =
             observer.finish(run.orchestrator.driver.now()).map_err(writing(""))?;
         let (events, lag, health) = (outcome.events, outcome.lag, outcome.health.clone());
+        let implausible = outcome.implausible;
         let published = |at: usize| observer.tracker().with(|tracker| tracker.published(at as u32));
         let population = &run.orchestrator.population;
         let ledger = ledger_file::run_ledger(&population.devices, outcome, published);
@@ -159,6 +160,7 @@ impl RunContext<'_> {
                 ledger_closes: ledger.closes,
                 edits: edits.iter().map(|it| Edit { at_s: it.at_s, message: it.message.clone() }).collect(),
                 swap_refusals,
+                implausible,
                 lag,
             };
             let mut summary = summary::summary(self.point, self.seed, buckets, input);

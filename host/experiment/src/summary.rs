@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use wasmote_mqtt::time::Time;
 use wasmote_results::{
-    DurationSummary, Edit, FaultCounts, GroupSummary, PhaseSummary, Summary, SwapRefusal, ThresholdMiss,
+    DurationSummary, Edit, FaultCounts, GroupSummary, ImplausibleLatencies, PhaseSummary, Summary,
+    SwapRefusal, ThresholdMiss,
 };
 use wasmote_sim::health::FleetHealth;
+use wasmote_sim::latency::ImplausibleCounts;
 use wasmote_sim::ledger::Ledger;
 use wasmote_sim::rng::Seed;
 
@@ -47,6 +49,8 @@ pub struct SummaryInput<'a> {
     pub edits: Vec<Edit>,
     /// Swaps that devices refused.
     pub swap_refusals: Vec<SwapRefusal>,
+    /// Received messages whose latency cannot be right.
+    pub implausible: ImplausibleCounts,
     /// Lag of the machine.
     pub lag: Option<DurationSummary>,
 }
@@ -103,6 +107,13 @@ pub fn summary(point: &Point, seed: Seed, buckets: &TimeBuckets, input: SummaryI
         missing: None,
         edits: input.edits,
         swaps_refused: input.swap_refusals,
+        implausible_latencies: implausible(input.implausible),
         late_seconds: input.lag,
     }
+}
+
+/// Counts of implausible latencies in the format of results files; `None` if there are none.
+pub fn implausible(counts: ImplausibleCounts) -> Option<ImplausibleLatencies> {
+    let ImplausibleCounts { negative, too_large } = counts;
+    (counts.total() > 0).then_some(ImplausibleLatencies { negative, too_large })
 }

@@ -1,5 +1,6 @@
 //! CSV files of a run, from its counts and records.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -128,6 +129,9 @@ pub fn time_series(
             clock_error_min_s: state.clocks.iter().copied().reduce(f64::min),
             clock_error_max_s: state.clocks.iter().copied().reduce(f64::max),
             refused: stats.refused,
+            intended_latency_p50_s: stats.intended.quantile(0.5),
+            intended_latency_p95_s: stats.intended.quantile(0.95),
+            intended_latency_p99_s: stats.intended.quantile(0.99),
         }
     };
     states.iter().enumerate().map(row).collect()
@@ -169,11 +173,15 @@ fn timeline(performed: &[(Time, &str, String)], end: Time) -> Vec<TimelineRow> {
 fn latencies(groups: &[String], buckets: &TimeBuckets, (from, to): (Time, Time)) -> Vec<LatencyRow> {
     let mut rows = Vec::new();
     for group in (0..groups.len()).map(Some).chain([None]) {
-        let counts = buckets.sum(from, to, group).latencies;
-        rows.extend(counts.buckets().map(|(bound, count)| LatencyRow {
+        let stats = buckets.sum(from, to, group);
+        let mut counts: BTreeMap<u64, (u64, u64)> =
+            stats.latencies.buckets().map(|(bound, count)| (bound, (count, 0))).collect();
+        stats.intended.buckets().for_each(|(bound, count)| counts.entry(bound).or_default().1 = count);
+        rows.extend(counts.into_iter().map(|(bound, (count, intended))| LatencyRow {
             group: name(groups, group),
             upper_bound_s: seconds(bound),
             count,
+            intended_count: Some(intended),
         }));
     }
     rows

@@ -43,6 +43,12 @@ pub trait ThresholdInput {
     /// Latency quantile in seconds, such as `share` = 0.95 for the 95th percentile.
     fn latency_quantile(&self, share: f64) -> Option<f64>;
 
+    /// Mean latency from the intended times, in seconds.
+    fn mean_intended_latency(&self) -> Option<f64>;
+
+    /// Quantile of the latency from the intended times, in seconds.
+    fn intended_latency_quantile(&self, share: f64) -> Option<f64>;
+
     /// Complete statistics, if every message was tracked.
     fn stats(&self) -> Option<&MessageStats> {
         None
@@ -70,6 +76,14 @@ impl ThresholdInput for MessageStats {
         self.latencies.quantile(share)
     }
 
+    fn mean_intended_latency(&self) -> Option<f64> {
+        self.intended.mean()
+    }
+
+    fn intended_latency_quantile(&self, share: f64) -> Option<f64> {
+        self.intended.quantile(share)
+    }
+
     fn stats(&self) -> Option<&MessageStats> {
         Some(self)
     }
@@ -95,6 +109,7 @@ enum Metric {
     Expected,
     Delivered,
     Latency(Statistic),
+    IntendedLatency(Statistic),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -113,8 +128,16 @@ enum Operator {
     Equal,
 }
 
-const METRICS: [&str; 7] =
-    ["delivery_ratio", "latency_seconds", "generated", "sent", "refused", "expected", "delivered"];
+const METRICS: [&str; 8] = [
+    "delivery_ratio",
+    "latency_seconds",
+    "intended_latency_seconds",
+    "generated",
+    "sent",
+    "refused",
+    "expected",
+    "delivered",
+];
 const STATISTICS: [&str; 6] = ["mean", "p50", "p90", "p95", "p99", "max"];
 
 impl Threshold {
@@ -131,6 +154,13 @@ impl Threshold {
             Metric::Latency(Statistic::Mean) => measured.mean_latency(),
             Metric::Latency(Statistic::Max) => measured.stats().and_then(|stats| stats.latencies.max()),
             Metric::Latency(Statistic::Quantile(quantile)) => measured.latency_quantile(quantile),
+            Metric::IntendedLatency(Statistic::Mean) => measured.mean_intended_latency(),
+            Metric::IntendedLatency(Statistic::Max) => {
+                measured.stats().and_then(|stats| stats.intended.max())
+            }
+            Metric::IntendedLatency(Statistic::Quantile(quantile)) => {
+                measured.intended_latency_quantile(quantile)
+            }
         }
     }
 
@@ -138,7 +168,11 @@ impl Threshold {
     pub fn needs_deliveries(&self) -> bool {
         matches!(
             self.metric,
-            Metric::DeliveryRatio | Metric::Expected | Metric::Delivered | Metric::Latency(Statistic::Max)
+            Metric::DeliveryRatio
+                | Metric::Expected
+                | Metric::Delivered
+                | Metric::Latency(Statistic::Max)
+                | Metric::IntendedLatency(Statistic::Max)
         )
     }
 
@@ -249,14 +283,15 @@ fn parse_metric(name: &str, statistic: Option<&str>) -> Result<Metric, String> {
         "refused" => Metric::Refused,
         "expected" => Metric::Expected,
         "delivered" => Metric::Delivered,
-        "latency_seconds" => {
+        "latency_seconds" | "intended_latency_seconds" => {
             let known = STATISTICS.join(", ");
             let Some(statistic) = statistic else {
-                return Err(format!("`latency_seconds` needs a statistic; use one of {known}"));
+                return Err(format!("`{name}` needs a statistic; use one of {known}"));
             };
+            let of = if name == "latency_seconds" { Metric::Latency } else { Metric::IntendedLatency };
             return parse_statistic(statistic)
-                .map(Metric::Latency)
-                .ok_or_else(|| format!("there is no `latency_seconds {statistic}`; there are {known}"));
+                .map(of)
+                .ok_or_else(|| format!("there is no `{name} {statistic}`; there are {known}"));
         }
         other => {
             let completion = METRICS.iter().find(|known| other.len() > 3 && known.starts_with(other));
@@ -301,9 +336,10 @@ impl JsonSchema for Threshold {
 
     fn json_schema(_generator: &mut SchemaGenerator) -> Schema {
         let statistics = STATISTICS.join("|");
-        let counts = METRICS.into_iter().filter(|name| !["delivery_ratio", "latency_seconds"].contains(name));
+        let counts =
+            METRICS.into_iter().filter(|name| *name != "delivery_ratio" && !name.ends_with("_seconds"));
         let counts = counts.collect::<Vec<_>>().join("|");
-        let metric = format!("(delivery_ratio|latency_seconds\\s+({statistics})|{counts})");
+        let metric = format!("(delivery_ratio|(intended_)?latency_seconds\\s+({statistics})|{counts})");
         let number = r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?";
         json_schema!({
             "description": "A metric, `<`, `<=`, `>`, `>=` or `==`, and a number, all with blanks between; with \
@@ -395,6 +431,8 @@ mod tests {
         assert!(problem("delivery_ration >= 1").contains("did you mean `delivery_ratio`?"));
         assert!(problem("latency_seconds < 1").contains("p95"));
         assert!(problem("latency_seconds p96 < 1").contains("there are mean, p50"));
+        assert!(problem("intended_latency_seconds < 1").contains("`intended_latency_seconds` needs"));
+        assert!("intended_latency_seconds p95 < 1".parse::<Threshold>().is_ok());
         assert!(problem("sent p50 < 1").contains("one number"));
         assert!(problem("sent ~ 1").contains("not a comparison operator"));
         assert!(problem("sent").contains("write it like"));

@@ -59,11 +59,12 @@ impl TimeBuckets {
         bucket.expected += expected;
     }
 
-    /// Counts the first copy of a message, by the time at which the message was published.
-    pub fn record_delivered(&mut self, published: Time, group: usize, latency: Duration) {
+    /// Counts the first copy of a message, by the time at which the message was published, `late` by this much.
+    pub fn record_delivered(&mut self, published: Time, group: usize, latency: Duration, late: Duration) {
         let bucket = self.bucket_mut(published, group);
         bucket.delivered += 1;
         bucket.latencies.observe(latency);
+        bucket.intended.observe(latency + late);
     }
 
     /// Sum over an interval of time, of one group or of all groups.
@@ -96,7 +97,7 @@ mod tests {
         let mut buckets = TimeBuckets::new(vec![at(5), at(10), at(15)], 2);
         buckets.record_published(at(5), 0, 3);
         buckets.record_published(at(6), 1, 2);
-        buckets.record_delivered(at(5), 0, Duration::from_secs(8));
+        buckets.record_delivered(at(5), 0, Duration::from_secs(8), Duration::ZERO);
         let early = buckets.sum(Time::ZERO, at(5), None);
         assert_eq!((early.expected, early.delivered), (3, 1));
         assert_eq!(buckets.sum(at(5), at(15), Some(1)).expected, 2);

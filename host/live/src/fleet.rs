@@ -113,6 +113,7 @@ impl Fleet {
             event_bus: event_bus.clone(),
             observer,
             unsettled: Arc::clone(&unsettled),
+            has_warned_of_clocks: Arc::default(),
             alive: Some(alive),
         };
         let registry = RwLock::new(Registry::new(&config.devices));

@@ -28,7 +28,7 @@ mod thread_time;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::select;
@@ -40,6 +40,7 @@ use wasmote_sim::action::Action;
 use wasmote_sim::device::{Blueprint, Input, Now};
 use wasmote_sim::event::StopReason;
 use wasmote_sim::http::HttpResponse;
+use wasmote_sim::latency::MAX_PLAUSIBLE;
 use wasmote_sim::virtual_time::observer::{DeviceIndex, TraceEvent};
 
 use crate::broker::{BrokerHandle, ShardReplyReceiver};
@@ -90,6 +91,8 @@ pub(crate) struct FleetShared {
     pub(crate) observer: Option<Arc<dyn FleetObserver>>,
     /// Number of devices that have neither connected nor given up.
     pub(crate) unsettled: Arc<AtomicUsize>,
+    /// Whether the fleet has logged an implausible latency.
+    pub(crate) has_warned_of_clocks: Arc<AtomicBool>,
     /// Sender that the connections of a shard keep while any is active; all are dropped at the end of a
     /// shutdown.
     pub(crate) alive: Option<mpsc::Sender<()>>,
@@ -408,9 +411,33 @@ impl Shard {
         self.slots[index].device.handle(input, now, &mut actions);
         self.perform_all(index, now, &mut actions);
         self.actions = actions;
+        self.warn_of_clocks(index);
         if self.slots[index].take_newly_settled() {
             self.shared.unsettled.fetch_sub(1, Ordering::Relaxed);
         }
+    }
+
+    /// Logs the fleet's first implausible latency. Every further message of the same peer has one, too.
+    fn warn_of_clocks(&self, index: usize) {
+        let device = &self.slots[index].device;
+        let Some(found) = device.implausible_latency() else { return };
+        if self.shared.has_warned_of_clocks.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let (id, from) = (&device.identity().id, &found.from);
+        let what = match found.age {
+            Err(ahead) if ahead <= MAX_PLAUSIBLE => {
+                format!("{ahead:.1?} from the future: the clock of its sender is ahead")
+            }
+            age => format!(
+                "more than a year {}: its time is in the wrong unit, unreadable, or of a clock that was never set",
+                if age.is_ok() { "old" } else { "from the future" }
+            ),
+        };
+        tracing::warn!(
+            "{id} received a message of {from} that is {what}. Such latencies are left out of mean and histogram, and \
+             counted apart as `latency_implausible` in /metrics; this is said once"
+        );
     }
 
     /// Position of a device in the fleet.

@@ -16,6 +16,7 @@ use wasmote_sim::context::Refusals;
 use wasmote_sim::device::{ConnectionState, Now, PowerState, SwapCounts};
 use wasmote_sim::faults::ActiveFault;
 use wasmote_sim::histogram::Histogram;
+use wasmote_sim::latency::ImplausibleCounts;
 use wasmote_sim::ledger::Ledger;
 use wasmote_sim::metrics::MetricSums;
 use wasmote_sim::notice::{DeviceNotice, DropCause};
@@ -61,6 +62,10 @@ pub struct Totals {
     pub in_flight: u64,
     /// Latency of received messages, in seconds.
     pub latency: Histogram,
+    /// Latency of received messages from the intended times of their publication, in seconds.
+    pub intended_latency: Histogram,
+    /// Received messages whose latency cannot be right. They are in no histogram.
+    pub implausible: ImplausibleCounts,
     /// The latest latencies, oldest first; at most ten.
     pub latency_samples: Vec<Duration>,
     /// Traps of behaviours.

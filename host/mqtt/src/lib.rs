@@ -30,4 +30,5 @@ pub mod origin;
 pub mod protocol;
 pub mod reason_text;
 pub mod time;
+mod timestamp;
 pub mod topic;

@@ -1,6 +1,7 @@
 //! Application messages.
 
 use std::fmt;
+use std::time::Duration;
 
 use bytes::Bytes;
 use schemars::JsonSchema;
@@ -97,8 +98,12 @@ pub struct MessageOrigin {
     pub from: DeviceId,
     /// Sequence number of the device, from 1. Copies share it.
     pub sequence: u64,
-    /// Time of publication by the behaviour, before any fault.
+    /// Time of publication by the behaviour, before any fault. It is 1970 if the payload of another client has a time that
+    /// cannot be read, so that the message counts as one with an implausible latency.
     pub sent: WallTime,
+    /// Time by which the message was published later than its timer was due: a host with too much work calls behaviours
+    /// late. Zero if no timer caused the message.
+    pub late: Duration,
 }
 
 /// An application message, outbound or inbound. Clones share topic and payload.

@@ -1,40 +1,47 @@
 //! Transfer of a message's origin (sender, sequence number and time) through the broker.
 //!
 //! On MQTT 5 the origin is one user property, `wasmote-stamp`, written as `<device>/<sequence>/<nanoseconds
-//! since 1970>`. User properties with the prefix `wasmote-` are reserved for the host and hidden from
-//! behaviours. On 3.1.1, and on MQTT 5 without the property, the origin is read from a JSON object that a
-//! behaviour wrote: `device`, a name, and `ts`, seconds since 1970. Any other payload has no origin, which is
-//! not an error. Between devices that are linked to the embedded broker, the origin travels as a field of the
-//! message.
+//! since 1970>`, with `+<nanoseconds>` if the message was published late. User properties with the prefix `wasmote-` are
+//! reserved for the host and hidden from behaviours. On 3.1.1, and on MQTT 5 without the property, the origin is read from a
+//! JSON object that a behaviour wrote: `device`, a name, and `ts`, seconds since 1970 or a date in ISO 8601. A `ts` that is
+//! neither counts as a time in 1970, so that it is counted as implausible and not ignored. Any other payload has no origin,
+//! which is not an error. Between devices that are linked to the embedded broker, the origin travels as a field of the message.
 
 use std::borrow::Cow;
 use std::fmt::{self, Display};
+use std::time::Duration;
 
 use serde::Deserialize;
 
 use crate::device_id::DeviceId;
 use crate::message::{Message, MessageOrigin, Properties};
-use crate::time::WallTime;
+use crate::time::{WallTime, nanos};
+use crate::timestamp::Stamp;
 
 /// Prefix of user properties that are reserved for the host.
 const RESERVED_PREFIX: &str = "wasmote-";
 /// Name of the user property with the origin.
 pub const PROPERTY: &str = "wasmote-stamp";
-/// Largest accepted difference between a payload's timestamp and now, in nanoseconds. A larger difference
-/// means that `ts` is not a timestamp.
-const MAX_CLOCK_SKEW: u64 = 24 * 3600 * 1_000_000_000;
 /// Maximum size of a payload that is searched for an origin, in bytes.
 const MAX_PAYLOAD: usize = 16 << 10;
 
 /// Formats an origin as the value of the user property.
 pub fn display(origin: &MessageOrigin) -> impl Display {
-    fmt::from_fn(|f| write!(f, "{}/{}/{}", origin.from, origin.sequence, origin.sent.as_nanos()))
+    fmt::from_fn(|f| {
+        write!(f, "{}/{}/{}", origin.from, origin.sequence, origin.sent.as_nanos())?;
+        late_nanos(origin).map_or(Ok(()), |late| write!(f, "+{late}"))
+    })
 }
 
 /// Length of that value in bytes.
 pub fn encoded_len(origin: &MessageOrigin) -> usize {
     let digits = |number: u64| number.checked_ilog10().unwrap_or(0) as usize + 1;
-    origin.from.as_str().len() + 1 + digits(origin.sequence) + 1 + digits(origin.sent.as_nanos())
+    let late = late_nanos(origin).map_or(0, |late| 1 + digits(late));
+    origin.from.as_str().len() + 1 + digits(origin.sequence) + 1 + digits(origin.sent.as_nanos()) + late
+}
+
+fn late_nanos(origin: &MessageOrigin) -> Option<u64> {
+    (!origin.late.is_zero()).then(|| nanos(origin.late))
 }
 
 /// Removes the reserved properties and returns the origin among them.
@@ -49,7 +56,7 @@ pub fn extract(properties: &mut Vec<(String, String)>) -> Option<Box<MessageOrig
 
 /// Prepares a message from the broker for a device: removes the reserved properties, and takes the origin
 /// from the property, or else from the payload.
-pub fn normalize(message: &mut Message, now: WallTime) {
+pub fn normalize(message: &mut Message) {
     if let Some(properties) = message.properties.as_deref_mut() {
         let origin = extract(&mut properties.user);
         message.origin = message.origin.take().or(origin);
@@ -58,7 +65,7 @@ pub fn normalize(message: &mut Message, now: WallTime) {
         }
     }
     if message.origin.is_none() {
-        message.origin = from_payload(&message.payload, now);
+        message.origin = from_payload(&message.payload);
     }
 }
 
@@ -71,8 +78,11 @@ fn parse(text: &str) -> Option<Box<MessageOrigin>> {
     let mut parts = text.splitn(3, '/');
     let from = DeviceId::new(parts.next()?).ok()?;
     let sequence = parts.next()?.parse().ok()?;
-    let sent = WallTime::from_nanos(parts.next()?.parse().ok()?);
-    Some(Box::new(MessageOrigin { from, sequence, sent }))
+    let times = parts.next()?;
+    let (sent, late) = times.split_once('+').unwrap_or((times, "0"));
+    let sent = WallTime::from_nanos(sent.parse().ok()?);
+    let late = Duration::from_nanos(late.parse().ok()?);
+    Some(Box::new(MessageOrigin { from, sequence, sent, late }))
 }
 
 /// Origin fields of a JSON payload; other fields are ignored.
@@ -80,23 +90,22 @@ fn parse(text: &str) -> Option<Box<MessageOrigin>> {
 struct PayloadOrigin<'a> {
     #[serde(borrow)]
     device: Cow<'a, str>,
-    ts: f64,
-    #[serde(default)]
-    seq: Option<u64>,
+    #[serde(borrow)]
+    ts: Option<Stamp<'a>>,
+    #[serde(borrow, default)]
+    seq: Option<Stamp<'a>>,
 }
 
-/// Reads the origin from a JSON payload, if it has one with a plausible time.
-pub fn from_payload(payload: &[u8], now: WallTime) -> Option<Box<MessageOrigin>> {
+/// Reads the origin from a JSON payload, if it has the name of a device and a time.
+pub fn from_payload(payload: &[u8]) -> Option<Box<MessageOrigin>> {
     if payload.len() > MAX_PAYLOAD || !payload.trim_ascii_start().starts_with(b"{") {
         return None;
     }
-    let parsed: PayloadOrigin = serde_json::from_slice(payload).ok()?;
+    let parsed: PayloadOrigin<'_> = serde_json::from_slice(payload).ok()?;
     let from = DeviceId::new(&parsed.device).ok()?;
-    // Casts from floating point saturate; out-of-range values fail the next test.
-    let sent = (parsed.ts * 1e9) as u64;
-    (sent.abs_diff(now.as_nanos()) < MAX_CLOCK_SKEW).then(|| {
-        Box::new(MessageOrigin { from, sequence: parsed.seq.unwrap_or(0), sent: WallTime::from_nanos(sent) })
-    })
+    let sent = parsed.ts?.time().unwrap_or_default();
+    let sequence = parsed.seq.and_then(|seq| seq.whole()).unwrap_or(0);
+    Some(Box::new(MessageOrigin { from, sequence, sent, late: Duration::ZERO }))
 }
 
 #[cfg(test)]
@@ -111,19 +120,25 @@ mod tests {
 
     #[test]
     fn an_origin_round_trips_and_reserved_properties_are_hidden() {
-        let origin = MessageOrigin { from: DeviceId::new("a-1").unwrap(), sequence: 7, sent: NOW };
-        let mut properties = vec![
-            pair("unit", "K"),
-            pair(PROPERTY, &display(&origin).to_string()),
-            pair("wasmote-later", "x"),
-        ];
-        assert_eq!(extract(&mut properties).as_deref(), Some(&origin));
-        assert_eq!(properties, [pair("unit", "K")]);
+        let from = DeviceId::new("a-1").unwrap();
+        for (millis, written) in
+            [(0, "a-1/7/1700000000000000000"), (15, "a-1/7/1700000000000000000+15000000")]
+        {
+            let late = Duration::from_millis(millis);
+            let origin = MessageOrigin { from: from.clone(), sequence: 7, sent: NOW, late };
+            assert_eq!(
+                (display(&origin).to_string().as_str(), encoded_len(&origin)),
+                (written, written.len())
+            );
+            let mut properties = vec![pair("unit", "K"), pair(PROPERTY, written), pair("wasmote-later", "x")];
+            assert_eq!(extract(&mut properties).as_deref(), Some(&origin));
+            assert_eq!(properties, [pair("unit", "K")]);
+        }
     }
 
     #[test]
     fn a_malformed_origin_is_ignored() {
-        for forged in ["", "a", "a/1", "a/b/c", "a b/1/2", "a/1/2/3", "a/-1/2"] {
+        for forged in ["", "a", "a/1", "a/b/c", "a b/1/2", "a/1/2/3", "a/-1/2", "a/1/2+", "a/1/2+x"] {
             assert_eq!(extract(&mut vec![pair(PROPERTY, forged)]), None, "{forged}");
         }
     }
@@ -131,7 +146,7 @@ mod tests {
     #[test]
     fn a_payload_with_device_and_time_has_an_origin() {
         let payload = br#" {"seq": 3, "nested": {"ts": 1}, "device": "a", "ts": 1699999999.5}"#;
-        let origin = from_payload(payload, NOW).unwrap();
+        let origin = from_payload(payload).unwrap();
         assert_eq!((origin.from.as_str(), origin.sequence), ("a", 3));
         assert_eq!(NOW.since(origin.sent).as_millis(), 500);
     }
@@ -144,13 +159,21 @@ mod tests {
             b"[1, 2]",
             b"{",
             br#"{"device": "a"}"#,
-            br#"{"device": "a", "ts": "noon"}"#,
             br#"{"device": "a/b", "ts": 1700000000}"#,
-            br#"{"device": "a", "ts": 12}"#,
-            br#"{"device": "a", "ts": 1e300}"#,
-            br#"{"device": "a", "ts": -1}"#,
+            br#"{"device": "a", "ts": null}"#,
         ] {
-            assert_eq!(from_payload(payload, NOW), None, "{}", String::from_utf8_lossy(payload));
+            assert_eq!(from_payload(payload), None, "{}", String::from_utf8_lossy(payload));
         }
+    }
+
+    #[test]
+    fn a_time_that_cannot_be_read_is_seen_and_not_ignored() {
+        for ts in ["\"noon\"", "-1", "true", "[1700000000]", "0"] {
+            let payload = format!(r#"{{"device": "a", "ts": {ts}, "seq": "4"}}"#);
+            let origin = from_payload(payload.as_bytes()).unwrap();
+            assert_eq!((origin.sent, origin.sequence), (WallTime::default(), 4), "{ts}");
+        }
+        let origin = from_payload(br#"{"device": "a", "ts": "2023-11-14T22:13:19.5Z"}"#).unwrap();
+        assert_eq!(NOW.since(origin.sent).as_millis(), 500);
     }
 }

@@ -72,6 +72,15 @@ impl WallTime {
         self.0
     }
 
+    /// Duration since `earlier`; as an error, the duration by which `earlier` is later, as clocks of two machines may
+    /// disagree.
+    pub const fn difference(self, earlier: Self) -> Result<Duration, Duration> {
+        match self.0 >= earlier.0 {
+            true => Ok(Duration::from_nanos(self.0 - earlier.0)),
+            false => Err(Duration::from_nanos(earlier.0 - self.0)),
+        }
+    }
+
     /// Duration since `earlier`; zero if `earlier` is later, as clocks of two machines may disagree.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))

@@ -1,7 +1,7 @@
 //! Cohorts: groups of runs that differ only in their seed.
 
 use serde_json::Value;
-use wasmote_results::PointValues;
+use wasmote_results::{PointValues, Traffic};
 
 use super::metric::Metric;
 use super::results::{Results, Run};
@@ -31,6 +31,11 @@ impl Cohort<'_> {
     pub fn estimate(&self, metric: Metric) -> Option<Estimate> {
         let values: Vec<f64> = self.runs.iter().filter_map(|run| metric.of(run)).collect();
         Estimate::of(&values)
+    }
+
+    /// Messages and latencies of each run.
+    pub fn traffic(&self) -> impl Iterator<Item = &Traffic> {
+        self.runs.iter().map(|run| &run.summary.traffic)
     }
 
     /// True if all runs ended early.

@@ -80,7 +80,9 @@ fn points_section(cohorts: &[Cohort<'_>]) -> String {
         table.column(field);
     }
     table.column_of_numbers("seeds");
-    for metric in Metric::ALL {
+    let of_interest = |metric: &Metric| metric.is_of_interest(cohorts.iter().flat_map(Cohort::traffic));
+    let metrics: Vec<Metric> = Metric::ALL.into_iter().filter(of_interest).collect();
+    for &metric in &metrics {
         table.column_of_numbers(&unit(cohorts, metric).heading(metric.name()));
     }
     for cohort in cohorts {
@@ -89,7 +91,7 @@ fn points_section(cohorts: &[Cohort<'_>]) -> String {
             0 => cohort.mark_label(&cohort.runs.len().to_string()),
             left_out => format!("{} of {}", cohort.runs.len(), cohort.runs.len() + left_out),
         });
-        row.extend(Metric::ALL.into_iter().map(|metric| {
+        row.extend(metrics.iter().map(|&metric| {
             let unit = unit(cohorts, metric);
             let estimate = cohort.estimate(metric);
             estimate.map_or("–".to_owned(), |it| unit.estimate(it.mean, it.half_width))

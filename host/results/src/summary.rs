@@ -83,6 +83,10 @@ pub struct Summary {
     /// Swaps that devices refused.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub swaps_refused: Vec<SwapRefusal>,
+    /// In real time: messages whose latency cannot be right, because the clock of their sender is wrong or their time cannot
+    /// be read. They are in no latency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub implausible_latencies: Option<ImplausibleLatencies>,
     /// In real time: lateness of the machine, which is how much later than due it woke devices. Quantiles are upper
     /// bounds of buckets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -157,9 +161,13 @@ pub struct Traffic {
     pub delivered: u64,
     /// `delivered` divided by `expected`; `null` if nothing was expected.
     pub delivery_ratio: Option<f64>,
-    /// Latencies.
+    /// Latencies from the times at which behaviours published the messages.
     #[serde(default)]
     pub latency_seconds: DurationSummary,
+    /// Latencies from the times at which the messages were intended to be published: when the timers that caused them were
+    /// due. Under overload they include the wait that `latency_seconds` hides. Absent if no message was late.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intended_latency_seconds: Option<DurationSummary>,
 }
 
 /// Statistics of durations in seconds, such as latencies; `null` without any duration.
@@ -280,6 +288,15 @@ impl fmt::Display for SwapRefusal {
         let noun = if *devices == 1 { "device" } else { "devices" };
         write!(f, "at {at_s} s {devices} {noun} of {group} refused {version}: {reason}")
     }
+}
+
+/// Counts of messages whose latency cannot be right.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImplausibleLatencies {
+    /// Messages from the future.
+    pub negative: u64,
+    /// Messages whose time is more than a year ago or ahead, or cannot be read.
+    pub too_large: u64,
 }
 
 #[cfg(test)]

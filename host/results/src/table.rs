@@ -170,11 +170,12 @@ mod tests {
 
     #[test]
     fn numbers_have_no_exponent_and_no_needless_digits() {
-        let row = |upper_bound_s| LatencyRow { group: "*".into(), upper_bound_s, count: 2 };
+        let row =
+            |upper_bound_s| LatencyRow { group: "*".into(), upper_bound_s, count: 2, intended_count: None };
         let text = table([row(1.0), row(1e-7), row(0.1 + 0.2), row(f64::INFINITY)]).unwrap();
         assert_eq!(
             text,
-            "group,upper_bound_s,count\n*,1,2\n*,0.0000001,2\n*,0.30000000000000004,2\n*,inf,2\n"
+            "group,upper_bound_s,count,intended_count\n*,1,2,\n*,0.0000001,2,\n*,0.30000000000000004,2,\n*,inf,2,\n"
         );
         assert_eq!(parse_table::<LatencyRow>(&text).unwrap()[3], row(f64::INFINITY));
         assert_eq!(parse_table::<LatencyRow>("group,upper_bound_s,count\n*,+Inf,3\n").unwrap()[0].count, 3);
@@ -184,7 +185,7 @@ mod tests {
     fn an_empty_table_has_a_header_and_an_empty_cell_reads_as_none() {
         assert_eq!(table::<OutageRow>([]).unwrap(), "device,group,fault,kind,from_s,to_s\n");
         let row = TimeseriesRow { time_s: 2.5, group: ALL.into(), devices: 3, ..TimeseriesRow::default() };
-        assert_eq!(rows([row.clone()]).unwrap(), "2.5,*,3,0,0,0,0,,,0,,,,,,,,0\n");
+        assert_eq!(rows([row.clone()]).unwrap(), "2.5,*,3,0,0,0,0,,,0,,,,,,,,0,,,\n");
         assert_eq!(parse_table::<TimeseriesRow>(&table([row.clone()]).unwrap()).unwrap(), [row]);
     }
 

@@ -56,6 +56,15 @@ pub struct TimeseriesRow {
     /// Messages refused by a full queue, by a limit of the broker, or by the broker's answer.
     #[serde(default)]
     pub refused: u64,
+    /// Median latency in seconds from the intended times of publication.
+    #[serde(default, with = "optional_number")]
+    pub intended_latency_p50_s: Option<f64>,
+    /// 95th percentile of that latency.
+    #[serde(default, with = "optional_number")]
+    pub intended_latency_p95_s: Option<f64>,
+    /// 99th percentile of that latency.
+    #[serde(default, with = "optional_number")]
+    pub intended_latency_p99_s: Option<f64>,
 }
 
 impl Row for TimeseriesRow {
@@ -72,6 +81,9 @@ pub struct LatencyRow {
     pub upper_bound_s: f64,
     /// Messages in this bucket alone.
     pub count: u64,
+    /// Messages in this bucket by their latency from the intended times of publication.
+    #[serde(default)]
+    pub intended_count: Option<u64>,
 }
 
 impl Row for LatencyRow {

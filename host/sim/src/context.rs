@@ -87,6 +87,7 @@ pub struct Context(Box<Inner>);
 struct Inner {
     now: Time,
     wall: WallTime,
+    late: Duration,
     identity: Arc<Identity>,
     protocol: Protocol,
     connected: bool,
@@ -114,6 +115,7 @@ impl Context {
         Self(Box::new(Inner {
             now: Time::ZERO,
             wall: WallTime::default(),
+            late: Duration::ZERO,
             identity,
             protocol,
             connected: false,
@@ -143,6 +145,11 @@ impl Context {
     /// Current time of the device's calendar clock.
     pub fn wall(&self) -> WallTime {
         self.0.wall
+    }
+
+    /// Time by which the present timer is handled later than it was intended; zero for other events.
+    pub fn late(&self) -> Duration {
+        self.0.late
     }
 
     /// Identity of the device.
@@ -264,8 +271,12 @@ impl Context {
 
     /// Sets or moves a timer. It fires at least [`MIN_TIMER_DELAY`] from now.
     pub fn set_timer(&mut self, token: u32, at: Time) -> Result<(), TooManyTimers> {
-        let at = at.max(self.0.now + MIN_TIMER_DELAY);
-        let set = self.0.timers.set(token, at);
+        let due = at.max(self.0.now + MIN_TIMER_DELAY);
+        // A behaviour with a schedule that has fallen behind sets a timer between the one that it handles and now. An earlier
+        // time only means "at once".
+        let handled = self.0.now - self.0.late;
+        let intended = if at > handled && at < self.0.now { at } else { due };
+        let set = self.0.timers.set(token, due, intended);
         self.0.refusals.timers += u64::from(set.is_err());
         set
     }
@@ -348,6 +359,10 @@ impl Context {
     pub(crate) fn set_clock(&mut self, now: Time, wall: WallTime) {
         self.0.now = now;
         self.0.wall = wall;
+    }
+
+    pub(crate) fn set_late(&mut self, late: Duration) {
+        self.0.late = late;
     }
 
     pub(crate) fn set_connected(&mut self, connected: bool) {

@@ -23,6 +23,7 @@ mod traffic;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use wasmote_mqtt::answer::{Disconnection, NegativeAnswer};
 use wasmote_mqtt::budget::{ByteBudget, Lease};
@@ -44,6 +45,7 @@ use crate::faults::{ActiveFault, Direction, Fault, FaultId};
 use crate::health::{GroupHealth, History};
 use crate::histogram::Histogram;
 use crate::http::{HttpFailure, HttpRequest, HttpResponse};
+use crate::latency::{ImplausibleCounts, ImplausibleLatency, Latencies};
 use crate::ledger::Ledger;
 use crate::limits::Limits;
 use crate::metrics::Metrics;
@@ -163,7 +165,9 @@ pub struct Device {
     in_flight: u64,
     sequence: u64,
     traps: u64,
-    latency: Histogram,
+    latencies: Latencies,
+    /// Time by which the behaviour handles the present timer late.
+    late: Duration,
     samples: LatencySamples,
     /// Events deferred until the end of a hang or of a pause, with their bytes.
     deferred_events: VecDeque<(Event, Option<Lease>)>,
@@ -179,6 +183,8 @@ pub struct Device {
 
 /// Maximum number of deadlines handled in one call. Together with the shortest timer delay it bounds the work
 /// of one wakeup.
+/// Shorter delays of timers are not counted: the timers of operating systems are not more precise.
+const MIN_LATE: Duration = Duration::from_millis(1);
 const MAX_STEPS_PER_WAKE: u32 = 256;
 
 impl Device {
@@ -202,7 +208,8 @@ impl Device {
             in_flight: 0,
             sequence: 0,
             traps: 0,
-            latency: Histogram::default(),
+            latencies: Latencies::default(),
+            late: Duration::ZERO,
             samples: LatencySamples::default(),
             deferred_events: VecDeque::new(),
             delayed_budget,
@@ -272,7 +279,22 @@ impl Device {
 
     /// Latencies of received messages, in seconds.
     pub fn latency(&self) -> &Histogram {
-        &self.latency
+        &self.latencies.actual
+    }
+
+    /// Latencies of received messages from the intended times of their publication, in seconds.
+    pub fn intended_latency(&self) -> &Histogram {
+        &self.latencies.intended
+    }
+
+    /// Latencies that cannot be right.
+    pub fn implausible_latencies(&self) -> ImplausibleCounts {
+        self.latencies.implausible
+    }
+
+    /// The first latency that cannot be right.
+    pub fn implausible_latency(&self) -> Option<&ImplausibleLatency> {
+        self.latencies.example.as_deref()
     }
 
     /// The most recent latencies.
@@ -455,8 +477,11 @@ impl Device {
         }
         let takes_events = self.takes_events();
         let timer = self.context.as_mut().filter(|_| takes_events);
-        if let Some(token) = timer.and_then(|context| context.timers().take_due(now.run)) {
+        if let Some((token, intended)) = timer.and_then(|context| context.timers().take_due(now.run)) {
+            let late = now.run.since(intended);
+            self.late = if late < MIN_LATE { Duration::ZERO } else { late };
             self.dispatch(Event::Timer(token), now, actions);
+            self.late = Duration::ZERO;
         }
     }
 
@@ -499,6 +524,7 @@ impl Device {
         let Some(mut context) = self.context.take() else { return Ok(T::default()) };
         self.injector.spend(EnergyUse::Event);
         context.set_clock(now.run, self.injector.clock_reading(now.run, now.wall));
+        context.set_late(self.late);
         let (mut context, outcome) = call(&mut **behaviour, context);
         let mut effects = context.take_effects();
         self.context = Some(context);

@@ -234,7 +234,8 @@ impl Encode for Properties {
 
 impl Encode for MessageOrigin {
     fn encode(&self, into: &mut Digest) {
-        let Self { from, sequence, sent } = self;
+        // The delay of the host is no property of the model.
+        let Self { from, sequence, sent, late: _ } = self;
         into.write_bytes(from.as_str().as_bytes());
         into.write_word(*sequence);
         into.write_word(sent.as_nanos());

@@ -103,10 +103,9 @@ impl Histogram {
         }))
     }
 
-    /// Non-empty buckets: the upper bound, which may be infinity, and the number of observations in the bucket.
-    pub fn non_empty(&self) -> impl Iterator<Item = (f64, u64)> + '_ {
-        let bounds = BOUNDS.into_iter().chain([f64::INFINITY]);
-        bounds.zip(self.buckets).filter(|(_, count)| *count > 0)
+    /// Buckets: the upper bound, infinity for the last one, and the number of observations in the bucket.
+    pub fn counts(&self) -> impl Iterator<Item = (f64, u64)> + '_ {
+        BOUNDS.into_iter().chain([f64::INFINITY]).zip(self.buckets)
     }
 
     /// Quantile for a share from 0 to 1, as `histogram_quantile` of Prometheus computes it: linear within a bucket;

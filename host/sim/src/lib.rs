@@ -7,7 +7,8 @@
 //! * [`timers`], [`store`], [`metrics`] (with [`histogram`]), [`http`]: services of a device, within its
 //!   [`limits`].
 //! * [`faults`]: fault models, and the injector that applies them.
-//! * [`ledger`]: message counts. [`health`]: devices that never worked, for the verdict of a run.
+//! * [`latency`]: latencies from the actual and the intended time. [`ledger`]: message counts. [`health`]: devices that
+//!   never worked, for the verdict of a run.
 //! * [`link`]: the link between a client and the broker, with faults of the byte stream.
 //! * [`virtual_time`]: discrete-event simulation of devices and a broker.
 //! * [`digest`], [`rng`], [`schedule`]: digests, random numbers and time-ordered queues.
@@ -28,6 +29,7 @@ pub mod faults;
 pub mod health;
 pub mod histogram;
 pub mod http;
+pub mod latency;
 pub mod ledger;
 pub mod limits;
 pub mod link;

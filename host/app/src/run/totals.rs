@@ -12,6 +12,7 @@ use wasmote_fleet::config::values::LogFormat;
 use wasmote_fleet::startup::RunError;
 use wasmote_fleet::term::{json_to_stdout, to_stdout};
 use wasmote_live::status::Totals;
+use wasmote_sim::latency::ImplausibleCounts;
 use wasmote_sim::ledger::Ledger;
 
 /// `failure` is the reason why the run failed, for readers of JSON.
@@ -27,6 +28,7 @@ fn line(settings: &Settings, totals: &Totals, ran: Duration) -> String {
         Some(seconds) => format!("{seconds:.3} s"),
         None => "unknown".into(),
     };
+    let latency = latency + &intended(totals) + &implausible(totals);
     format!(
         "{} {} ran {:.1} s with seed {}: {}, mean latency {latency}{}",
         totals.devices.total,
@@ -119,6 +121,27 @@ fn answers(ledger: &Ledger) -> String {
     list(each).map(|list| format!("; negative answers of the broker: {list}")).unwrap_or_default()
 }
 
+/// The mean latency from the intended times, if the host was late by a millisecond or more.
+fn intended(totals: &Totals) -> String {
+    let means = totals.intended_latency.mean().zip(totals.latency.mean());
+    match means.filter(|(intended, actual)| intended - actual >= 0.001) {
+        Some((intended, _)) => format!(" ({intended:.3} s from the intended times)"),
+        None => String::new(),
+    }
+}
+
+/// Messages that are in no latency.
+fn implausible(totals: &Totals) -> String {
+    let ImplausibleCounts { negative, too_large } = totals.implausible;
+    let counts = [("from the future", negative), ("more than a year off or unreadable", too_large)];
+    let named = counts.into_iter().filter(|(_, count)| *count > 0);
+    let named: Vec<String> = named.map(|(what, count)| format!("{count} {what}")).collect();
+    match totals.implausible.total() {
+        0 => String::new(),
+        all => format!(" without {all} of implausible age ({})", named.join(", ")),
+    }
+}
+
 fn record(
     settings: &Settings,
     totals: &Totals,
@@ -156,6 +179,8 @@ fn record(
         "discarded": ledger.discarded,
         "negative_answers": answers,
         "mean_latency_s": totals.latency.mean(),
+        "mean_intended_latency_s": totals.intended_latency.mean(),
+        "implausible_latencies": totals.implausible,
         "ledger_closes": ledger.closes(totals.waiting.0, totals.waiting.1),
         "traps": totals.traps,
         "failure": failure.map(ToString::to_string),

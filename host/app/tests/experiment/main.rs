@@ -8,6 +8,7 @@ mod fault_models;
 mod guests;
 mod invalid_plans;
 mod killed;
+mod latencies;
 #[path = "../e2e/lines.rs"]
 #[allow(dead_code, reason = "shared test module; not all of it is used here")]
 mod lines;

@@ -249,7 +249,7 @@ impl Driver for LiveDriver {
             .collect();
         let health = self.runtime.block_on(self.fleet.health());
         let health = health.map_err(|problem| ExperimentError::Fleet(problem.to_string()))?;
-        self.runtime.block_on(self.fleet.shutdown(Duration::ZERO));
+        let implausible = self.runtime.block_on(self.fleet.shutdown(Duration::ZERO)).implausible;
         if let Some(host) = self.host.take() {
             let left = self.runtime.block_on(host.close(self.drain));
             if left > 0 {
@@ -262,7 +262,8 @@ impl Driver for LiveDriver {
             broker_stats = report.map(|report| (report.counters, report.stats.waiting));
             self.runtime.block_on(broker.shutdown());
         }
-        Ok(RunOutcome { devices, broker: broker_stats, events: self.observer.digest().0, health, lag })
+        let events = self.observer.digest().0;
+        Ok(RunOutcome { devices, broker: broker_stats, events, health, implausible, lag })
     }
 }
 

@@ -14,6 +14,7 @@ use wasmote_sim::faults::broker::Failure;
 use wasmote_sim::faults::{Fault, FaultId};
 use wasmote_sim::health::FleetHealth;
 use wasmote_sim::http::HttpRequest;
+use wasmote_sim::latency::ImplausibleCounts;
 use wasmote_sim::rng::Seed;
 use wasmote_sim::virtual_time::VirtualTime;
 use wasmote_sim::virtual_time::observer::DeviceIndex;
@@ -125,6 +126,7 @@ impl Driver for VirtualTime<RunObserver> {
             broker: Some(broker),
             events: self.counts().events(),
             health,
+            implausible: ImplausibleCounts::default(),
             lag: None,
         })
     }

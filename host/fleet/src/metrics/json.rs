@@ -12,6 +12,7 @@ use wasmote_mqtt::budget::BudgetReport;
 use wasmote_sim::context::Refusals;
 use wasmote_sim::device::SwapCounts;
 use wasmote_sim::histogram::Histogram;
+use wasmote_sim::latency::ImplausibleCounts;
 use wasmote_sim::ledger::{FaultCounts, RefusedMessages};
 use wasmote_sim::metrics::MetricSums;
 
@@ -30,6 +31,13 @@ pub struct Metrics {
     latency_samples: Vec<f64>,
     /// Latency of received messages, in seconds.
     latency: Histogram,
+    /// Mean latency from the intended times of publication, in seconds: an overloaded host publishes late, and this latency
+    /// includes the wait.
+    avg_latency_intended: Option<f64>,
+    /// Latency of received messages from the intended times of publication, in seconds.
+    latency_intended: Histogram,
+    /// Received messages whose latency cannot be right, which are in no mean and no histogram.
+    latency_implausible: ImplausibleCounts,
     /// Messages published by behaviours, or by users on their behalf.
     generated: u64,
     /// How often a connection gave a message back, because it was full, broke before an acknowledgement, or cannot take
@@ -230,6 +238,9 @@ impl Metrics {
             avg_latency: totals.latency.mean(),
             latency_samples: totals.latency_samples.iter().map(|sample| sample.as_secs_f64()).collect(),
             latency: totals.latency.clone(),
+            avg_latency_intended: totals.intended_latency.mean(),
+            latency_intended: totals.intended_latency.clone(),
+            latency_implausible: totals.implausible,
             generated: ledger.generated,
             returned: ledger.returned,
             arrived: ledger.arrived,

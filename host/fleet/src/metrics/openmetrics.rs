@@ -73,6 +73,13 @@ fn messages(snapshot: &Snapshot, out: &mut Writer) {
     let help = "Latency of received messages, from behaviour to behaviour.";
     out.family("wasmote_message_latency_seconds", MetricType::Histogram, help);
     out.histogram(&[], &snapshot.totals.latency);
+    let help = "Latency of received messages from the intended times of their publication.";
+    out.family("wasmote_message_intended_latency_seconds", MetricType::Histogram, help);
+    out.histogram(&[], &snapshot.totals.intended_latency);
+    let help = "Received messages whose latency cannot be right; they are in no histogram.";
+    out.family("wasmote_message_latencies_implausible", MetricType::Counter, help);
+    out.integer(&[("reason", "negative")], snapshot.totals.implausible.negative);
+    out.integer(&[("reason", "too_large")], snapshot.totals.implausible.too_large);
     out.family("wasmote_ledger_closes", MetricType::Gauge, "1 when every message is accounted for.");
     out.integer(&[], snapshot.ledger_closes().into());
 }

@@ -9,6 +9,7 @@ use wasmote_experiment::ExperimentError;
 use wasmote_experiment::failures;
 use wasmote_experiment::ledger_file;
 use wasmote_experiment::point::Point;
+use wasmote_experiment::summary;
 use wasmote_experiment::threshold::ThresholdInput;
 use wasmote_experiment::windows;
 use wasmote_results::{
@@ -106,6 +107,7 @@ impl ClusterRun<'_> {
             ledger_closes: samples.last().is_some_and(closes),
             missing: Some(self.missing.to_vec()),
             failures: self.failures(total),
+            implausible_latencies: summary::implausible(total.latency_implausible),
             ..Summary::default()
         }
     }
@@ -165,6 +167,14 @@ impl ThresholdInput for Messages {
     fn latency_quantile(&self, share: f64) -> Option<f64> {
         self.latency.quantile(share)
     }
+
+    fn mean_intended_latency(&self) -> Option<f64> {
+        self.latency_intended.mean()
+    }
+
+    fn intended_latency_quantile(&self, share: f64) -> Option<f64> {
+        self.latency_intended.quantile(share)
+    }
 }
 
 fn traffic(messages: &Messages) -> Traffic {
@@ -177,6 +187,7 @@ fn traffic(messages: &Messages) -> Traffic {
         delivered: 0,
         delivery_ratio: None,
         latency_seconds: messages.latency_summary(),
+        intended_latency_seconds: messages.intended_latency_summary(),
     }
 }
 
@@ -212,6 +223,9 @@ fn time_series(fleet: &FleetManifests, samples: &[Sample]) -> Vec<TimeseriesRow>
                 latency_p50_s: messages.latency.quantile(0.5),
                 latency_p95_s: messages.latency.quantile(0.95),
                 latency_p99_s: messages.latency.quantile(0.99),
+                intended_latency_p50_s: messages.latency_intended.quantile(0.5),
+                intended_latency_p95_s: messages.latency_intended.quantile(0.95),
+                intended_latency_p99_s: messages.latency_intended.quantile(0.99),
                 ..TimeseriesRow::default()
             });
         }
@@ -228,8 +242,12 @@ fn latencies(fleet: &FleetManifests, total: &Messages) -> Vec<LatencyRow> {
     };
     let mut rows = Vec::new();
     for name in only.into_iter().chain([ALL]) {
-        for (upper_bound_s, count) in total.latency.non_empty().filter(|(bound, _)| bound.is_finite()) {
-            rows.push(LatencyRow { group: name.to_owned(), upper_bound_s, count });
+        let both = total.latency.counts().zip(total.latency_intended.counts());
+        for ((upper_bound_s, count), (_, intended)) in both.filter(|((bound, _), _)| bound.is_finite()) {
+            if count > 0 || intended > 0 {
+                let (group, intended_count) = (name.to_owned(), Some(intended));
+                rows.push(LatencyRow { group, upper_bound_s, count, intended_count });
+            }
         }
     }
     rows

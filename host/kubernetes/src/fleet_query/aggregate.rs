@@ -27,6 +27,9 @@ pub struct FleetTotals {
     pub messages: Messages,
     /// Latency in seconds, from the merged histograms.
     pub latency_seconds: DurationSummary,
+    /// Latency in seconds from the intended times of publication; absent if no message was late.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub intended_latency_seconds: Option<DurationSummary>,
     /// Metrics that could not be summed, with the reason.
     pub left_out: Vec<String>,
 }
@@ -42,6 +45,7 @@ impl FleetTotals {
             }
         }
         total.latency_seconds = total.messages.latency_summary();
+        total.intended_latency_seconds = total.messages.intended_latency_summary();
         total
     }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 use wasmote_results::DurationSummary;
 use wasmote_sim::histogram::Histogram;
+use wasmote_sim::latency::ImplausibleCounts;
 use wasmote_sim::ledger::Ledger;
 use wasmote_sim::metrics::MetricSums;
 
@@ -38,6 +39,12 @@ pub struct Messages {
     pub ledger: Ledger,
     /// Latency of received messages, in seconds.
     pub latency: Histogram,
+    /// Latency of received messages from the intended times of publication, in seconds.
+    #[serde(default)]
+    pub latency_intended: Histogram,
+    /// Received messages whose latency cannot be right.
+    #[serde(default)]
+    pub latency_implausible: ImplausibleCounts,
     /// Traps of behaviours.
     pub traps: u64,
     /// True if every message is accounted for.
@@ -128,6 +135,14 @@ impl Messages {
         DurationSummary::new(self.latency.count(), self.latency.mean(), |share| self.latency.quantile(share))
     }
 
+    /// Statistics of the latency from the intended times; `None` if no message was late.
+    pub fn intended_latency_summary(&self) -> Option<DurationSummary> {
+        let intended = &self.latency_intended;
+        let summary =
+            || DurationSummary::new(intended.count(), intended.mean(), |share| intended.quantile(share));
+        (intended.count() > 0 && *intended != self.latency).then(summary)
+    }
+
     /// Number of messages dropped by all faults.
     pub fn total_dropped(&self) -> u64 {
         self.ledger.fault_total().dropped()
@@ -137,6 +152,8 @@ impl Messages {
     pub fn add(&mut self, other: &Self) {
         self.ledger.add(&other.ledger);
         self.latency.merge(&other.latency);
+        self.latency_intended.merge(&other.latency_intended);
+        self.latency_implausible.add(other.latency_implausible);
         self.traps += other.traps;
         self.ledger_closes &= other.ledger_closes;
     }
@@ -145,6 +162,8 @@ impl Messages {
     pub fn subtract(&mut self, before: &Self) {
         self.ledger.subtract(&before.ledger);
         self.latency.subtract(&before.latency);
+        self.latency_intended.subtract(&before.latency_intended);
+        self.latency_implausible.subtract(before.latency_implausible);
         self.traps = self.traps.saturating_sub(before.traps);
     }
 }

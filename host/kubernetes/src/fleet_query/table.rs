@@ -28,6 +28,20 @@ pub fn table(results: &[QueryResult], total: &FleetTotals) -> String {
     let dropped = total.messages.ledger.faults().map(|(id, counts)| format!("{id} {}", counts.dropped()));
     notes.push(("dropped by fault", dropped.collect::<Vec<_>>().join(", ")));
     notes.push(("devices by active fault", listed(&total.active_faults)));
+    if let Some(intended) = &total.intended_latency_seconds {
+        let (mean, p95) = (seconds(intended.mean), seconds(intended.p95));
+        notes.push(("latency from the intended times", format!("mean {mean}, p95 {p95}")));
+    }
+    let implausible = total.messages.latency_implausible;
+    if implausible.total() > 0 {
+        notes.push((
+            "without a latency",
+            format!(
+                "{} messages from the future, {} with a time more than a year off or unreadable",
+                implausible.negative, implausible.too_large
+            ),
+        ));
+    }
     if total.versions.len() > 1 {
         notes.push(("several versions", total.versions.iter().cloned().collect::<Vec<_>>().join(", ")));
     }

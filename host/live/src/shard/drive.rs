@@ -52,7 +52,7 @@ impl Shard {
     /// Delivers a reply to a device's client.
     fn deliver_reply(&mut self, index: usize, link: ConnectionId, mut reply: Reply, now: Now) {
         if let Reply::Publish(publish) = &mut reply {
-            origin::normalize(&mut publish.message, now.wall);
+            origin::normalize(&mut publish.message);
         }
         self.with_connection(index, |connection, connections| {
             connection.receive(link, reply, now.run, connections)
@@ -61,7 +61,6 @@ impl Shard {
 
     /// Handles a ready socket.
     pub(super) fn drive_socket(&mut self, index: usize) {
-        let now = self.now();
         let mut incoming = None;
         self.with_connection(index, |connection, connections| {
             connection.with_tcp(connections, |tcp, _, sockets, _| {
@@ -70,6 +69,8 @@ impl Shard {
                 });
             });
         });
+        // Read after the packets, so that no message of another thread is from the future.
+        let now = self.now();
         if let Some((link, mut outcome, mut items)) = incoming {
             for item in items.drain(..) {
                 match item {

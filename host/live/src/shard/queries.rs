@@ -167,6 +167,8 @@ impl Totals {
         self.waiting.1 += inward;
         self.in_flight += device.in_flight();
         self.latency.merge(device.latency());
+        self.intended_latency.merge(device.intended_latency());
+        self.implausible.add(device.implausible_latencies());
         self.traps += device.traps();
         self.swaps.add(device.swap_counts());
         *self.versions.entry(device.version()).or_default() += 1;
@@ -184,6 +186,8 @@ impl Totals {
         self.waiting.1 += other.waiting.1;
         self.in_flight += other.in_flight;
         self.latency.merge(&other.latency);
+        self.intended_latency.merge(&other.intended_latency);
+        self.implausible.add(other.implausible);
         self.traps += other.traps;
         self.swaps.add(other.swaps);
         for (version, devices) in &other.versions {

@@ -234,7 +234,12 @@ fn message_properties_round_trip() {
         user: vec![("unit".into(), "K".into()), (String::new(), "x".repeat(65_535))],
     };
     let sent = WallTime::from_nanos(1_700_000_000_000_000_000);
-    let origin = |sequence| MessageOrigin { from: DeviceId::new("d-1").unwrap(), sequence, sent };
+    let origin = |sequence| MessageOrigin {
+        from: DeviceId::new("d-1").unwrap(),
+        sequence,
+        sent,
+        late: std::time::Duration::from_micros(sequence % 11 * 900),
+    };
     let stamps = [None, Some(origin(9)), Some(origin(10)), Some(origin(u64::MAX))];
     let codec = Codec::new(Protocol::V5);
     for origin in stamps {

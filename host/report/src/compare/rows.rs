@@ -65,7 +65,9 @@ fn at_point(point: &PointValues, cohorts: &[Option<&Cohort<'_>>]) -> Vec<Row> {
         let differences = (1..estimates.len()).map(from_first).collect();
         Row { point: point.clone(), metric, unit: metric.unit(largest), estimates, cut, differences }
     };
-    Metric::ALL.into_iter().map(row).filter(|row| row.estimates.iter().any(Option::is_some)).collect()
+    let traffic = || cohorts.iter().copied().flatten().flat_map(Cohort::traffic);
+    let metrics = Metric::ALL.into_iter().filter(|metric| metric.is_of_interest(traffic()));
+    metrics.map(row).filter(|row| row.estimates.iter().any(Option::is_some)).collect()
 }
 
 impl Row {

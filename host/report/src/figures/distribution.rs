@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use wasmote_results::ALL;
+use wasmote_results::{ALL, LatencyRow};
 
+use super::latency::INTENDED_NOTE;
 use super::{Figure, PlotInput};
 use crate::cohort::Cohort;
 use crate::number::{PERCENT, seconds};
@@ -13,11 +14,20 @@ use crate::results::Run;
 
 /// The plot; `None` if no message was delivered.
 pub fn figure(input: PlotInput<'_>) -> Option<Figure> {
-    let curves: Vec<(&str, Curve)> = input
-        .representative_cohorts()
-        .into_iter()
-        .filter_map(|cohort| Some((cohort.label.as_str(), Curve::of(cohort)?)))
+    let cohorts = input.representative_cohorts();
+    let mut curves: Vec<(&str, Curve)> = cohorts
+        .iter()
+        .filter_map(|cohort| Some((cohort.label.as_str(), Curve::of(cohort, |bucket| Some(bucket.count))?)))
         .collect();
+    let mut intended_note = "";
+    if let [cohort] = &cohorts[..]
+        && cohort.traffic().any(|traffic| traffic.intended_latency_seconds.is_some())
+        && let Some(intended) = Curve::of(cohort, |bucket| bucket.intended_count)
+    {
+        curves.iter_mut().for_each(|(name, _)| *name = "latency");
+        curves.push(("intended latency", intended));
+        intended_note = INTENDED_NOTE;
+    }
     let inner = |curve: &Curve| Some((curve.points.first()?.0, curve.points.last()?.0));
     let ends: Vec<(f64, f64)> = curves.iter().filter_map(|(_, curve)| inner(curve)).collect();
     let lo = ends.iter().map(|(lo, _)| *lo).reduce(f64::min)?;
@@ -50,6 +60,7 @@ pub fn figure(input: PlotInput<'_>) -> Option<Figure> {
     if curves.iter().any(|(_, curve)| curve.beyond > 0.0) {
         caption += " Messages missing to 100 % have a latency above the last bound.";
     }
+    caption += intended_note;
     Some(Figure { drawing: chart.draw(), caption })
 }
 
@@ -62,11 +73,13 @@ struct Curve {
 }
 
 impl Curve {
-    fn of(cohort: &Cohort<'_>) -> Option<Self> {
+    fn of(cohort: &Cohort<'_>, count: impl Fn(&LatencyRow) -> Option<u64>) -> Option<Self> {
         // Integer nanoseconds, so that equal bounds of different runs compare equal.
         let mut counts: BTreeMap<u64, f64> = BTreeMap::new();
         for bucket in cohort.runs.iter().flat_map(|run| fleet_buckets(run)) {
-            *counts.entry((bucket.0 * 1e9).round() as u64).or_default() += bucket.1;
+            let nanos = (bucket.upper_bound_s * 1e9).round() as u64;
+            // A file of an earlier version has one count.
+            *counts.entry(nanos).or_default() += count(bucket).unwrap_or(bucket.count) as f64;
         }
         let total: f64 = counts.values().sum();
         let (mut sum, mut points) = (0.0, Vec::new());
@@ -97,9 +110,8 @@ impl Curve {
     }
 }
 
-/// Bounds and counts of all devices: from the group `*`, or from all groups if it is missing.
-fn fleet_buckets(run: &Run) -> impl Iterator<Item = (f64, f64)> + '_ {
+/// Buckets of all devices: from the group `*`, or from all groups if it is missing.
+fn fleet_buckets(run: &Run) -> impl Iterator<Item = &LatencyRow> {
     let has_all = run.buckets.iter().any(|bucket| bucket.group == ALL);
-    let wanted = run.buckets.iter().filter(move |bucket| !has_all || bucket.group == ALL);
-    wanted.map(|bucket| (bucket.upper_bound_s, bucket.count as f64))
+    run.buckets.iter().filter(move |bucket| !has_all || bucket.group == ALL)
 }

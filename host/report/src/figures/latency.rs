@@ -1,30 +1,40 @@
 //! Latency percentiles over time.
 
-use super::over_time::{Line, POINTS, describe_line, duration, extent, line, weighted};
+use wasmote_results::TimeseriesRow;
+
+use super::over_time::{POINTS, describe_line, duration, extent, line, weighted};
 use super::{Figure, PlotInput};
 use crate::number::seconds;
 use crate::plot::axis::Axis;
 use crate::plot::chart::Chart;
 
+/// Part of a caption.
+pub(super) const INTENDED_NOTE: &str = " Intended latency counts from the time at which a message was due, so it includes \
+                                        the wait for a late publisher.";
+
 /// The plot: three percentiles for one cohort, or the 95th percentile for several.
 pub fn figure(input: PlotInput<'_>) -> Figure {
     let cohorts = input.representative_cohorts();
-    let lines: Vec<(String, Line)> = match &cohorts[..] {
-        [cohort] => vec![
-            ("p50".to_owned(), line(cohort, POINTS, |bin| weighted(bin, |sample| sample.row.latency_p50_s))),
-            ("p95".to_owned(), line(cohort, POINTS, |bin| weighted(bin, |sample| sample.row.latency_p95_s))),
-            ("p99".to_owned(), line(cohort, POINTS, |bin| weighted(bin, |sample| sample.row.latency_p99_s))),
-        ],
-        several => several
-            .iter()
-            .map(|cohort| {
-                (
-                    cohort.label.clone(),
-                    line(cohort, POINTS, |bin| weighted(bin, |sample| sample.row.latency_p95_s)),
-                )
-            })
-            .collect(),
-    };
+    let (mut lines, mut is_late) = (Vec::new(), false);
+    match &cohorts[..] {
+        [cohort] => {
+            let percentile = |name: &str, of: fn(&TimeseriesRow) -> Option<f64>| {
+                let line = line(cohort, POINTS, |bin| weighted(bin, |sample| of(&sample.row)));
+                (name.to_owned(), line)
+            };
+            lines.push(percentile("p50", |row| row.latency_p50_s));
+            lines.push(percentile("p95", |row| row.latency_p95_s));
+            lines.push(percentile("p99", |row| row.latency_p99_s));
+            is_late = cohort.traffic().any(|traffic| traffic.intended_latency_seconds.is_some());
+            if is_late {
+                lines.push(percentile("p99 intended", |row| row.intended_latency_p99_s));
+            }
+        }
+        several => lines.extend(several.iter().map(|cohort| {
+            let line = line(cohort, POINTS, |bin| weighted(bin, |sample| sample.row.latency_p95_s));
+            (cohort.label.clone(), line)
+        })),
+    }
     let several = cohorts.len() > 1;
     let (_, hi) = extent(lines.iter().map(|(_, line)| line)).unwrap_or((0.0, 1.0));
     let descriptions: Vec<_> =
@@ -46,5 +56,9 @@ pub fn figure(input: PlotInput<'_>) -> Figure {
         annotations: input.annotations(),
     };
     let caption = "Percentiles of the messages published in each interval; gaps are intervals in which no message was delivered.";
-    Figure { drawing: chart.draw(), caption: format!("{caption} {}", input.note()).trim().to_owned() }
+    let intended = if is_late { INTENDED_NOTE } else { "" };
+    Figure {
+        drawing: chart.draw(),
+        caption: format!("{caption}{intended} {}", input.note()).trim().to_owned(),
+    }
 }

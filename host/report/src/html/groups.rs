@@ -7,15 +7,17 @@ use wasmote_results::Traffic;
 use super::table::Table;
 use crate::cohort::Cohort;
 use crate::metric::Metric;
-use crate::number::{fixed, seconds};
+use crate::number::{Unit, fixed, seconds};
 use crate::results::Run;
 use crate::statistics::Estimate;
 
-const METRICS: [Metric; 6] = [
+const METRICS: [Metric; 8] = [
     Metric::DeliveryRatio,
     Metric::LatencyP50,
     Metric::LatencyP95,
     Metric::LatencyP99,
+    Metric::IntendedP95,
+    Metric::IntendedP99,
     Metric::Generated,
     Metric::Delivered,
 ];
@@ -75,22 +77,27 @@ fn section(
         Estimate::of(&values)
     };
     let all = || rows.iter().flat_map(|(_, rows)| rows).map(|(_, traffic)| traffic);
-    let units = METRICS.map(|metric| {
-        let means = all().filter_map(|traffic| estimate(metric, traffic)).map(|it| it.mean);
-        metric.unit(means.fold(0.0, f64::max))
-    });
+    let traffic = || all().flatten().copied();
+    let metrics: Vec<(Metric, Unit)> = METRICS
+        .into_iter()
+        .filter(|metric| metric.is_of_interest(traffic()))
+        .map(|metric| {
+            let means = all().filter_map(|traffic| estimate(metric, traffic)).map(|it| it.mean);
+            (metric, metric.unit(means.fold(0.0, f64::max)))
+        })
+        .collect();
     let mut table = Table::new("Means over seeds with 95 % confidence intervals.");
     let swept: Vec<&String> = cohorts.first().map(|it| it.point.keys().collect()).unwrap_or_default();
     swept.iter().for_each(|field| table.column(field));
     names.iter().for_each(|name| table.column(name));
-    for (metric, unit) in METRICS.iter().zip(units) {
+    for (metric, unit) in &metrics {
         table.column_of_numbers(&unit.heading(metric.name()));
     }
     for (cohort, rows) in rows {
         for (names, traffic) in rows {
             let mut row: Vec<String> = cohort.point.values().map(crate::cohort::format_value).collect();
             row.extend(names.iter().cloned());
-            row.extend(METRICS.iter().zip(units).map(|(metric, unit)| match estimate(*metric, traffic) {
+            row.extend(metrics.iter().map(|(metric, unit)| match estimate(*metric, traffic) {
                 None => "–".to_owned(),
                 Some(it) if it.half_width.is_none() && !metric.is_latency() && unit.name.is_empty() => {
                     fixed(it.mean, 0)

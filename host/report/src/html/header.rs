@@ -175,7 +175,14 @@ fn listed(texts: &[String]) -> String {
 /// Key figures of the only point.
 fn key_figures(cohort: &Cohort<'_>) -> String {
     let mut text = String::from("<dl class=\"takeaways\">\n");
-    for metric in [Metric::DeliveryRatio, Metric::LatencyP50, Metric::LatencyP95, Metric::Delivered] {
+    let metrics = [
+        Metric::DeliveryRatio,
+        Metric::LatencyP50,
+        Metric::LatencyP95,
+        Metric::IntendedP95,
+        Metric::Delivered,
+    ];
+    for metric in metrics.into_iter().filter(|metric| metric.is_of_interest(cohort.traffic())) {
         let Some(estimate) = cohort.estimate(metric) else { continue };
         let unit = metric.unit(estimate.mean);
         let figure = match (metric, estimate.half_width) {

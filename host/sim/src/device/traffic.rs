@@ -60,7 +60,8 @@ impl Device {
         self.ledger.generated += 1;
         self.sequence += 1;
         let from = self.blueprint.identity.id.clone();
-        message.origin = Some(Box::new(MessageOrigin { from, sequence: self.sequence, sent: now.wall }));
+        message.origin =
+            Some(Box::new(MessageOrigin { from, sequence: self.sequence, sent: now.wall, late: self.late }));
         self.inject_faults(Direction::Out, message, now, actions);
     }
 
@@ -273,9 +274,8 @@ impl Device {
         self.ledger.received += 1;
         // The age of a retained message is not a latency.
         let origin = message.origin.as_ref().filter(|_| !message.retain);
-        let latency = origin.map(|origin| now.wall.since(origin.sent));
+        let latency = origin.and_then(|origin| self.latencies.observe(origin, now.wall));
         if let Some(latency) = latency {
-            self.latency.observe(latency.as_secs_f64());
             self.samples.push(latency);
         }
         let received = DeviceNotice::Received(message.topic.clone(), message.payload.clone(), latency);

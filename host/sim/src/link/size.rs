@@ -159,10 +159,14 @@ mod tests {
     fn an_origin_is_sized_as_a_user_property() {
         let mut publish = publish(0);
         let from = DeviceId::new("heartbeat-0").unwrap();
-        let origin =
-            MessageOrigin { from, sequence: 12, sent: WallTime::from_nanos(1_767_225_600_000_000_000) };
+        let origin = MessageOrigin {
+            from,
+            sequence: 12,
+            sent: WallTime::from_nanos(1_767_225_600_000_000_000),
+            late: std::time::Duration::from_millis(3),
+        };
         publish.message.origin = Some(Box::new(origin));
-        let value = "heartbeat-0/12/1767225600000000000".len() as u64;
+        let value = "heartbeat-0/12/1767225600000000000+3000000".len() as u64;
         let bare = 1 + 1 + 5 + 1;
         let request = Request::Publish(publish);
         assert_eq!(of_request(&request, Protocol::V5), bare + 5 + origin::PROPERTY.len() as u64 + value);

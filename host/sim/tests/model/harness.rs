@@ -135,8 +135,12 @@ impl Harness {
 
     /// Delivers a message from another device.
     pub fn deliver_from(&mut self, from: &str) {
-        let origin =
-            MessageOrigin { from: DeviceId::new(from).expect("a name"), sequence: 1, sent: self.time().wall };
+        let origin = MessageOrigin {
+            from: DeviceId::new(from).expect("a name"),
+            sequence: 1,
+            sent: self.time().wall,
+            late: Duration::ZERO,
+        };
         self.put(Input::Delivered(Message { origin: Some(Box::new(origin)), ..message("t/other", "hello") }));
     }
 

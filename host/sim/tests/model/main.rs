@@ -10,6 +10,7 @@ mod connection;
 mod determinism;
 mod distributions;
 mod harness;
+mod lateness;
 mod ledger;
 mod outages;
 mod partitions;

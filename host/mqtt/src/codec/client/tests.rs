@@ -76,6 +76,7 @@ fn message_with_all_properties(qos: Qos) -> Message {
         from: DeviceId::new("device").unwrap(),
         sequence: 7,
         sent: WallTime::from_nanos(1_700_000_000_000_000_000),
+        late: std::time::Duration::from_millis(20),
     }));
     message
 }

@@ -7,7 +7,7 @@ use wasmote_experiment::results::ResultsWriter;
 use wasmote_fleet::printable::Printable;
 use wasmote_fleet::term::{ERROR, FAINT, GOOD, STRONG, WARNING, to_stdout};
 use wasmote_report::ReportFiles;
-use wasmote_results::{Summary, ThresholdMiss, ThresholdOutcome, TimeMode};
+use wasmote_results::{ImplausibleLatencies, Summary, ThresholdMiss, ThresholdOutcome, TimeMode};
 
 /// Number of runs that are printed one by one.
 const SHOWN: usize = 50;
@@ -90,6 +90,22 @@ fn run(summary: &Summary, took: f64) {
             _ => String::new(),
         },
     ));
+    if let Some(intended) = &traffic.intended_latency_seconds
+        && intended.p99 > latency.p99.map(|actual| actual + 0.001)
+    {
+        to_stdout(format_args!(
+            "    from the intended times: latency p50 {} p95 {} p99 {}",
+            seconds(intended.p50),
+            seconds(intended.p95),
+            seconds(intended.p99)
+        ));
+    }
+    if let Some(ImplausibleLatencies { negative, too_large }) = summary.implausible_latencies {
+        to_stdout(format_args!(
+            "    {WARNING}warning:{WARNING:#} {negative} messages from the future and {too_large} with a time more than a year \
+             off or unreadable have no latency"
+        ));
+    }
     for failure in &summary.failures {
         to_stdout(format_args!("    {ERROR}failed:{ERROR:#} {}", Printable(failure)));
     }
