@@ -10,14 +10,14 @@ use wasmote_live::config::BrokerUrl;
 use crate::blueprints::BlueprintError;
 use crate::config::values::{BrokerChoice, HttpAddress};
 use crate::http_access::HttpAccess;
-use crate::preflight::{TooFewThreads, TooManyDevices};
+use crate::preflight::{PreflightError, TooFewThreads};
 
 /// Reason why a run failed.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// The fleet does not fit on this machine.
+    /// The fleet does not fit on this machine, or to its network.
     #[error(transparent)]
-    Preflight(#[from] TooManyDevices),
+    Preflight(#[from] PreflightError),
     /// The system refuses the threads that a run needs.
     #[error(transparent)]
     Threads(#[from] TooFewThreads),

@@ -79,8 +79,12 @@ pub struct ConnectionOptions {
     /// Addresses and ports of the broker, instead of those that its host name resolves to; if empty, the
     /// name is resolved.
     pub broker_addresses: Vec<SocketAddr>,
+    /// Network interface to connect through; `None` for the one that the system's routes choose.
+    pub interface: Option<String>,
     /// Certificates for `mqtts://`; `None` for the system's authorities and no client certificate.
     pub tls: Option<Arc<TlsMaterial>>,
+    /// Further options of `mqtts://`.
+    pub tls_options: TlsOptions,
 }
 
 impl ConnectionOptions {
@@ -93,8 +97,30 @@ impl ConnectionOptions {
             password: None,
             sources: Vec::new(),
             broker_addresses: Vec::new(),
+            interface: None,
             tls: None,
+            tls_options: TlsOptions::default(),
         }
+    }
+}
+
+/// Options of TLS connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsOptions {
+    /// Name that the broker's certificate must contain, and that the handshake announces (SNI); `None` for the host
+    /// of the URL.
+    pub server_name: Option<String>,
+    /// Whether the handshake announces the server name (RFC 6066, section 3).
+    pub sends_server_name: bool,
+    /// Protocols offered by ALPN (RFC 7301), the preferred one first; if empty, the extension is not sent.
+    pub alpn: Vec<String>,
+    /// Whether a device resumes its last TLS session when it connects again. Otherwise every handshake is a full one.
+    pub resumption: bool,
+}
+
+impl Default for TlsOptions {
+    fn default() -> Self {
+        Self { server_name: None, sends_server_name: true, alpn: Vec::new(), resumption: true }
     }
 }
 

@@ -14,6 +14,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
@@ -22,6 +23,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::config::{BrokerUrl, ConnectionOptions};
+use crate::interface;
 
 /// Time after which the next address is tried while earlier attempts continue (RFC 8305, section 5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
@@ -42,6 +44,7 @@ pub(crate) type AddressPair = (SocketAddr, Option<IpAddr>);
 pub(crate) struct Dialer {
     broker: BrokerUrl,
     sources: Vec<IpAddr>,
+    interface: Option<Arc<str>>,
     /// Addresses that replace those of the host name, unless empty.
     fixed: Vec<SocketAddr>,
     /// Last look-up. While one is in progress, other devices wait for its result: a resolver that does not
@@ -54,6 +57,7 @@ impl Dialer {
         Self {
             broker: broker.clone(),
             sources: options.sources.clone(),
+            interface: options.interface.as_deref().map(Arc::from),
             fixed: options.broker_addresses.clone(),
             lookup: Mutex::new(None),
         }
@@ -107,7 +111,7 @@ impl Dialer {
 
     /// Tries these addresses in order, with overlap. The error names each address that failed.
     pub(crate) async fn race(&self, pairs: Vec<AddressPair>) -> io::Result<TcpStream> {
-        let stream = race(pairs).await.map_err(|failures| self.failure(failures))?;
+        let stream = race(pairs, self.interface.as_ref()).await.map_err(|failures| self.failure(failures))?;
         // Nagle's algorithm would delay small messages until earlier ones are acknowledged, which distorts
         // latency.
         stream.set_nodelay(true)?;
@@ -171,7 +175,10 @@ fn alternate<T>(mut first: impl Iterator<Item = T>, mut second: impl Iterator<It
 }
 
 /// Tries addresses with overlap. Returns the first connection, or the failure of each address.
-async fn race(pairs: Vec<AddressPair>) -> Result<TcpStream, Vec<(IpAddr, io::Error)>> {
+async fn race(
+    pairs: Vec<AddressPair>,
+    interface: Option<&Arc<str>>,
+) -> Result<TcpStream, Vec<(IpAddr, io::Error)>> {
     let deadline = Instant::now() + ATTEMPTS_TIMEOUT;
     let mut waiting = pairs.into_iter();
     // Dropping the set ends attempts that another one has overtaken.
@@ -181,7 +188,8 @@ async fn race(pairs: Vec<AddressPair>) -> Result<TcpStream, Vec<(IpAddr, io::Err
     loop {
         if let Some((to, from)) = waiting.next() {
             open.push(to.ip());
-            attempts.spawn(async move { (to.ip(), connect_from(to, from).await) });
+            let interface = interface.cloned();
+            attempts.spawn(async move { (to.ip(), connect_from(to, from, interface.as_deref()).await) });
         } else if attempts.is_empty() {
             return Err(failures);
         }
@@ -207,8 +215,15 @@ async fn race(pairs: Vec<AddressPair>) -> Result<TcpStream, Vec<(IpAddr, io::Err
     }
 }
 
-async fn connect_from(to: SocketAddr, from: Option<IpAddr>) -> io::Result<TcpStream> {
+async fn connect_from(
+    to: SocketAddr,
+    from: Option<IpAddr>,
+    interface: Option<&str>,
+) -> io::Result<TcpStream> {
     let socket = if to.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    if let Some(interface) = interface {
+        interface::bind(&socket, interface)?;
+    }
     if let Some(from) = from {
         let unusable = |error: io::Error| {
             let text = format!("cannot connect from the source address {from}: {error}");
@@ -296,7 +311,7 @@ mod tests {
             let Ok(listener) = TcpListener::bind(family).await else { continue };
             let alive = listener.local_addr().unwrap();
             let began = Instant::now();
-            let stream = race(unbound(&[dead, dead, alive])).await.unwrap();
+            let stream = race(unbound(&[dead, dead, alive]), None).await.unwrap();
             assert_eq!(stream.peer_addr().unwrap(), alive);
             let took = began.elapsed();
             assert!((2 * ATTEMPT_DELAY..ATTEMPTS_TIMEOUT / 2).contains(&took), "{took:?}");
@@ -309,7 +324,7 @@ mod tests {
         let alive = listener.local_addr().unwrap();
         let refused: Vec<_> = [refusing().await, refusing().await, refusing().await, alive].into();
         let began = Instant::now();
-        assert_eq!(race(unbound(&refused)).await.unwrap().peer_addr().unwrap(), alive);
+        assert_eq!(race(unbound(&refused), None).await.unwrap().peer_addr().unwrap(), alive);
         assert!(began.elapsed() < 3 * ATTEMPT_DELAY, "{:?}", began.elapsed());
     }
 

@@ -322,7 +322,7 @@ async fn deliver(library: Library, message: HostMessage, mut notice: Notice) {
 
 fn tls_of(connection: &HostConnection) -> Result<Option<TlsClient>, TlsError> {
     let HostConnection { broker, options, .. } = connection;
-    broker.tls.then(|| TlsClient::new(&broker.host, options.tls.as_deref())).transpose()
+    broker.tls.then(|| TlsClient::new(&broker.host, options.tls.as_deref(), &options.tls_options)).transpose()
 }
 
 fn keep_alive(options: &ConnectionOptions) -> u16 {

@@ -27,7 +27,7 @@
 //! * [`broker`]: embedded MQTT broker, with its listener and its own faults.
 //! * [`host_client`]: MQTT connections of the host itself, which use `rumqttc`.
 //! * [`tls`]: certificates and TLS configuration. `reason_text`: readable connection errors.
-//! * [`http`]: the HTTP client. `outbound`: HTTP requests of devices. `clock`: the clock of a run.
+//! * [`interface`]: the network interface of connections. [`http`]: the HTTP client. `outbound`: HTTP requests of devices. `clock`: the clock of a run.
 
 pub mod broker;
 mod clock;
@@ -37,6 +37,7 @@ pub mod events;
 pub mod fleet;
 pub mod host_client;
 pub mod http;
+pub mod interface;
 pub mod lag;
 mod network;
 pub mod observer;

@@ -10,6 +10,7 @@ use crate::dial::Dialer;
 use crate::reason_text;
 use crate::socket::Socket;
 use crate::stream::ByteStream;
+use crate::tls::sessions::DeviceSessions;
 use crate::tls::{TlsClient, TlsError};
 
 /// Concurrent connection attempts of a fleet. More would overflow a broker's accept backlog, and each lost
@@ -30,7 +31,10 @@ pub(crate) struct Network {
 impl Network {
     /// Parses the certificates once.
     pub(crate) fn new(broker: BrokerUrl, options: ConnectionOptions, clock: Clock) -> Self {
-        let tls = broker.tls.then(|| TlsClient::new(&broker.host, options.tls.as_deref())).transpose();
+        let tls = broker
+            .tls
+            .then(|| TlsClient::new(&broker.host, options.tls.as_deref(), &options.tls_options))
+            .transpose();
         let dialer = Dialer::new(&broker, &options);
         Self { broker, options, clock, dialer, tls }
     }
@@ -45,10 +49,16 @@ impl Network {
         connected.map_err(|error| reason_text::io_error(&self.broker.address(), &error))
     }
 
-    /// Byte stream for MQTT over a connected socket.
-    pub(crate) fn stream(&self, socket: Socket, peer: Option<IpAddr>) -> Result<ByteStream, String> {
+    /// Byte stream for MQTT over a connected socket of the device with these TLS sessions.
+    pub(crate) fn stream(
+        &self,
+        socket: Socket,
+        peer: Option<IpAddr>,
+        sessions: &mut DeviceSessions,
+    ) -> Result<ByteStream, String> {
         let tls = self.tls.as_ref().ok().and_then(Option::as_ref);
-        ByteStream::new(socket, tls).map_err(|error| reason_text::stream(&self.address_at(peer), &error))
+        ByteStream::new(socket, tls, sessions)
+            .map_err(|error| reason_text::stream(&self.address_at(peer), &error))
     }
 
     /// Broker, with the address that a connection has reached, for messages.

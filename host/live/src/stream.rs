@@ -18,6 +18,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::socket::Socket;
 use crate::tls::TlsClient;
+use crate::tls::sessions::DeviceSessions;
 use tls::TlsStream;
 
 /// Bytes per read.
@@ -81,11 +82,15 @@ impl StreamBuffers {
 
 impl ByteStream {
     /// Stream over a connected socket, with TLS if `tls` is given. The TLS handshake begins with the first
-    /// read.
-    pub(crate) fn new(socket: Socket, tls: Option<&TlsClient>) -> Result<Self, StreamError> {
+    /// read, and may resume one of the device's sessions.
+    pub(crate) fn new(
+        socket: Socket,
+        tls: Option<&TlsClient>,
+        sessions: &mut DeviceSessions,
+    ) -> Result<Self, StreamError> {
         match tls {
             None => Ok(Self::Tcp(socket)),
-            Some(tls) => Ok(Self::Tls(Box::new(TlsStream::new(socket, tls)?))),
+            Some(tls) => Ok(Self::Tls(Box::new(TlsStream::new(socket, tls, sessions)?))),
         }
     }
 

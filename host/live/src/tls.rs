@@ -1,19 +1,21 @@
 //! TLS configuration: client certificates of devices and of the host, and trusted authorities.
 //!
-//! * `pem`: certificates and keys in PEM files.
+//! * `pem`: certificates and keys in PEM files. `sessions`: session resumption.
 
 mod pem;
+pub(crate) mod sessions;
 #[cfg(test)]
 pub(crate) mod test_server;
 
 use std::sync::Arc;
 
-use rustls::client::WantsClientCert;
+use rustls::client::{Resumption, UnbufferedClientConnection, WantsClientCert};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 
-use crate::config::TlsMaterial;
+use crate::config::{TlsMaterial, TlsOptions};
 use crate::reason_text::tls;
+use sessions::DeviceSessions;
 
 /// File of [`TlsMaterial`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,6 +68,12 @@ pub enum TlsError {
         "`{0}` is neither a DNS name nor an IP address, so no certificate can be for it; use another name of the broker"
     )]
     HostName(String),
+    /// The name from the options is neither a DNS name nor an IP address.
+    #[error("`{0}` is neither a DNS name nor an IP address, so no certificate can be for it")]
+    ServerName(String),
+    /// A protocol for ALPN cannot be sent.
+    #[error("{0}")]
+    Alpn(String),
     /// The TLS library cannot be set up.
     #[error("TLS cannot be set up: {0}")]
     Setup(String),
@@ -84,18 +92,78 @@ impl TlsError {
 /// TLS client configuration for one broker, shared by all connections.
 #[derive(Clone, Debug)]
 pub(crate) struct TlsClient {
-    pub(crate) config: Arc<ClientConfig>,
+    /// Configuration without session resumption.
+    config: Arc<ClientConfig>,
     /// Server name that the broker's certificate must contain.
-    pub(crate) server_name: ServerName<'static>,
+    server_name: ServerName<'static>,
+    resumption: bool,
 }
 
 impl TlsClient {
-    pub(crate) fn new(host: &str, material: Option<&TlsMaterial>) -> Result<Self, TlsError> {
-        let name = ServerName::try_from(host.to_owned());
-        let server_name = name.map_err(|_| TlsError::HostName(host.to_owned()))?;
-        Ok(Self { config: client_config(material)?, server_name })
+    pub(crate) fn new(
+        host: &str,
+        material: Option<&TlsMaterial>,
+        options: &TlsOptions,
+    ) -> Result<Self, TlsError> {
+        options.check()?;
+        let name = options.server_name.as_deref().unwrap_or(host).to_owned();
+        let server_name =
+            ServerName::try_from(name).map_err(|_| TlsError::HostName(host.to_owned()))?.to_owned();
+        let mut config = ClientConfig::clone(&*client_config(material)?);
+        config.enable_sni = options.sends_server_name;
+        config.alpn_protocols = options.alpn.iter().map(|protocol| protocol.clone().into_bytes()).collect();
+        config.resumption = Resumption::disabled();
+        Ok(Self { config: Arc::new(config), server_name, resumption: options.resumption })
+    }
+
+    /// Starts a connection, which resumes the last session of the same device if that is permitted.
+    pub(crate) fn connection(
+        &self,
+        sessions: &mut DeviceSessions,
+    ) -> Result<UnbufferedClientConnection, rustls::Error> {
+        UnbufferedClientConnection::new(self.config_for(sessions), self.server_name.clone())
+    }
+
+    /// Configuration of the connections that share these sessions.
+    pub(crate) fn config_for(&self, sessions: &mut DeviceSessions) -> Arc<ClientConfig> {
+        if !self.resumption {
+            return Arc::clone(&self.config);
+        }
+        // The clone shares certificates and authorities, without which rustls resumes no session.
+        let mut config = ClientConfig::clone(&self.config);
+        config.resumption = Resumption::store(sessions.store());
+        Arc::new(config)
+    }
+
+    /// Server name as text.
+    pub(crate) fn server_name(&self) -> String {
+        self.server_name.to_str().into_owned()
     }
 }
+
+impl TlsOptions {
+    /// Checks the server name and the protocols for ALPN.
+    pub fn check(&self) -> Result<(), TlsError> {
+        if let Some(name) = &self.server_name {
+            ServerName::try_from(name.as_str()).map_err(|_| TlsError::ServerName(name.clone()))?;
+        }
+        match self.alpn.iter().find(|protocol| !(1..=MAX_ALPN).contains(&protocol.len())) {
+            None => Ok(()),
+            Some(empty) if empty.is_empty() => {
+                Err(TlsError::Alpn("a protocol for ALPN is empty; use a name such as `mqtt`".to_owned()))
+            }
+            Some(long) => {
+                let length = long.len();
+                Err(TlsError::Alpn(format!(
+                    "a protocol for ALPN has {length} bytes; the maximum is {MAX_ALPN}"
+                )))
+            }
+        }
+    }
+}
+
+/// Maximum length of a protocol's name (RFC 7301, section 3.1).
+const MAX_ALPN: usize = 255;
 
 impl TlsMaterial {
     /// Validates the certificates. A fleet makes the same check at its start, and an error becomes every

@@ -57,6 +57,11 @@ impl Selection for PodOptions {
         "mqtt",
         "keepalive",
         "session_expiry",
+        "interface",
+        "tls_name",
+        "tls_sni",
+        "tls_alpn",
+        "tls_resumption",
         "log",
         "log_messages",
     ];
@@ -180,8 +185,16 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
 impl Args {
     /// The settings of the fleet, checked as those of a run.
     fn settings(&self) -> Result<Settings, ConfigError> {
+        // The checks of TLS options need the broker. Without these flags, a file may name another one than that of the pods.
+        let broker = match (&self.broker, self.tls) {
+            (Some(url), _) => Some(url.parse().map_err(|problem| invalid("--broker", problem))?),
+            (None, true) => BrokerEndpoint::mosquitto(true).url.parse().ok(),
+            (None, false) => None,
+        };
         if let Some(config) = &self.config {
-            return resolve(&Options { config_file: Some(config.clone()), ..Options::clone(&self.options) });
+            let flags =
+                Options { config_file: Some(config.clone()), broker, ..Options::clone(&self.options) };
+            return resolve(&flags);
         }
         if self.options.sha256.is_some() && self.behaviour.len() > 1 {
             let problem =
@@ -190,7 +203,7 @@ impl Args {
         }
         let groups = Options { groups: self.groups()?, ..Options::default() };
         // The only group has it.
-        let flags = Options { sha256: None, ..Options::clone(&self.options) };
+        let flags = Options { sha256: None, broker, ..Options::clone(&self.options) };
         resolve_file(&flags, groups, Path::new(""), "", &FaultModels::default())
     }
 

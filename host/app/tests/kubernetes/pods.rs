@@ -161,3 +161,40 @@ fn passwords_come_from_secrets_and_never_from_a_manifest() {
     let broker = &named(&objects, "ConfigMap", "mqtt-broker")["data"]["mosquitto.conf"];
     assert!(broker.as_str().unwrap().contains("allow_anonymous false"));
 }
+
+#[test]
+fn pods_connect_with_the_options_of_the_command() {
+    let words = [
+        "--broker",
+        "MQTTS://broker.example",
+        "--tls-name",
+        "other.example",
+        "--tls-sni=false",
+        "--tls-alpn",
+        "mqtt,x-amzn-mqtt-ca",
+        "--tls-resumption=false",
+        "--interface",
+        "net1",
+    ];
+    let objects = rendered(&words);
+    let devices = named(&objects, "Deployment", "iot-heartbeat");
+    for (name, expected) in [
+        ("WASMOTE_BROKER", "mqtts://broker.example:8883"),
+        ("WASMOTE_TLS_NAME", "other.example"),
+        ("WASMOTE_TLS_SNI", "false"),
+        ("WASMOTE_TLS_ALPN", "mqtt,x-amzn-mqtt-ca"),
+        ("WASMOTE_TLS_RESUMPTION", "false"),
+        ("WASMOTE_INTERFACE", "net1"),
+    ] {
+        assert_eq!(variable(devices, name).map(|found| &found["value"]), Some(&expected.into()), "{name}");
+    }
+    let plain = crate::command::call(&["--tls-alpn", "mqtt"]);
+    let error = String::from_utf8_lossy(&plain.stderr);
+    assert!(
+        !plain.status.success() && error.contains("--tls-alpn: this option is for brokers with TLS"),
+        "{error}"
+    );
+    let secured = rendered(&["--tls", "--tls-alpn", "mqtt"]);
+    let devices = named(&secured, "Deployment", "iot-heartbeat");
+    assert_eq!(variable(devices, "WASMOTE_TLS_ALPN").unwrap()["value"], "mqtt");
+}

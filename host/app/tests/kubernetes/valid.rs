@@ -31,7 +31,16 @@ fn every_combination_of_options_passes_strict_validation() {
         &[],
         &["--tls"],
         &["--broker", "mqtt://broker.example"],
-        &["--broker", "mqtts://broker.example", "--ca", "my-ca", "--credentials", "my-login"],
+        &[
+            "--broker",
+            "MQTTS://broker.example",
+            "--ca",
+            "my-ca",
+            "--credentials",
+            "my-login",
+            "--tls-alpn",
+            "mqtt",
+        ],
     ];
     let rest: [&[&str]; 3] = [
         &[],

@@ -196,6 +196,10 @@ pub struct Options {
     )]
     pub source_addresses: Vec<SourceAddresses>,
 
+    /// Network interface to connect through, such as eth1; only on Linux [default: the system chooses]
+    #[arg(long, env = "WASMOTE_INTERFACE", value_name = "NAME", help_heading = "MQTT")]
+    pub interface: Option<String>,
+
     /// Authorities to trust for mqtts://, as PEM [default: the system's]
     #[arg(long, env = "WASMOTE_CA", value_name = "FILE", help_heading = "MQTT")]
     pub ca: Option<PathBuf>,
@@ -207,6 +211,46 @@ pub struct Options {
     /// The certificate's key, as PEM; needs --cert
     #[arg(long, env = "WASMOTE_KEY", value_name = "FILE", help_heading = "MQTT")]
     pub key: Option<PathBuf>,
+
+    /// Name of the broker in its certificate, which TLS also sends as the server name (SNI) [default: the host of the URL]
+    #[arg(long, env = "WASMOTE_TLS_NAME", value_name = "NAME", help_heading = "MQTT")]
+    pub tls_name: Option<String>,
+
+    /// Send the server name in the TLS handshake (SNI) [default: true]
+    #[arg(
+        long,
+        env = "WASMOTE_TLS_SNI",
+        value_name = "true|false",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        help_heading = "MQTT"
+    )]
+    pub tls_sni: Option<bool>,
+
+    /// Protocols to offer by ALPN, the preferred one first, such as mqtt or x-amzn-mqtt-ca [default: none]
+    #[arg(
+        id = "tls_alpn",
+        long = "tls-alpn",
+        env = "WASMOTE_TLS_ALPN",
+        value_name = "PROTOCOL",
+        help_heading = "MQTT",
+        value_delimiter = ','
+    )]
+    pub tls_alpn: Vec<String>,
+
+    /// Let a device resume its TLS session when it connects again; otherwise every handshake is a full one
+    /// [default: true]
+    #[arg(
+        long,
+        env = "WASMOTE_TLS_RESUMPTION",
+        value_name = "true|false",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        help_heading = "MQTT"
+    )]
+    pub tls_resumption: Option<bool>,
 
     /// Longest wait for the last messages to be sent at the end [default: 5s]
     #[arg(

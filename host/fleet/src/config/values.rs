@@ -86,7 +86,7 @@ value_schema!(Keepalive, {
 value_schema!(BrokerChoice, {
     "description": "An MQTT broker: `embedded` or `embedded:PORT` for one in this process, or the URL of another.",
     "type": "string",
-    "pattern": "^(embedded(:\\d+)?|((mqtts?|tcp|ssl)://)?[^/@]+/?)$",
+    "pattern": "^([Ee][Mm][Bb][Ee][Dd][Dd][Ee][Dd](:\\d+)?|(([Mm][Qq][Tt][Tt][Ss]?|[Tt][Cc][Pp]|[Ss][Ss][Ll]|[Tt][Ll][Ss])://)?[^/@]+/?)$",
     "examples": ["embedded", "mqtt://localhost:1883", "mqtts://broker.example"],
 });
 
@@ -299,20 +299,20 @@ impl FromStr for BrokerChoice {
 
     fn from_str(text: &str) -> Result<Self, String> {
         const FORMS: &str = "use `embedded`, mqtt://HOST[:PORT] or mqtts://HOST[:PORT]";
-        if text == "embedded" {
-            return Ok(Self::Embedded(Self::PORT));
-        }
-        if let Some(port) = text.strip_prefix("embedded:") {
+        let (word, port) = text.split_once(':').map_or((text, None), |(word, port)| (word, Some(port)));
+        if word.eq_ignore_ascii_case("embedded") {
+            let Some(port) = port else { return Ok(Self::Embedded(Self::PORT)) };
             return port
                 .parse()
                 .map(Self::Embedded)
                 .map_err(|_| format!("`{port}` is no port; use 1 to 65535"));
         }
-        let (tls, rest) = match text.split_once("://") {
-            Some(("mqtt" | "tcp", rest)) => (false, rest),
-            Some(("mqtts" | "ssl", rest)) => (true, rest),
-            Some((scheme, _)) => return Err(format!("`{scheme}://` is not spoken here; {FORMS}")),
-            None => (false, text),
+        let (scheme, rest) = text.split_once("://").unwrap_or(("mqtt", text));
+        // Schemes have no case (RFC 3986, section 3.1).
+        let tls = match scheme.to_ascii_lowercase().as_str() {
+            "mqtt" | "tcp" => false,
+            "mqtts" | "ssl" | "tls" => true,
+            _ => return Err(format!("`{scheme}://` is not spoken here; {FORMS}")),
         };
         if rest.contains('@') {
             return Err(
@@ -570,6 +570,16 @@ mod tests {
         assert_eq!(remote("mqtt://[::1]:1884"), "mqtt://[::1]:1884");
         assert_eq!(remote("localhost:1884"), "mqtt://localhost:1884");
         assert_eq!(remote("embedded"), "Embedded(1883)");
+    }
+
+    #[test]
+    fn schemes_have_no_case() {
+        assert_eq!(remote("MQTTS://Broker.Example"), "mqtts://Broker.Example:8883");
+        assert_eq!(remote("Mqtt://broker"), "mqtt://broker:1883");
+        assert_eq!(remote("TCP://broker:1884"), "mqtt://broker:1884");
+        assert_eq!(remote("Ssl://broker"), "mqtts://broker:8883");
+        assert_eq!(remote("EMBEDDED:1884"), "Embedded(1884)");
+        assert_eq!(remote("Embedded"), "Embedded(1883)");
     }
 
     #[test]

@@ -386,7 +386,14 @@ fn common_environment(settings: &Settings, options: &DeployOptions) -> Vec<(&'st
     use wasmote_mqtt::protocol::Protocol;
     let time = |time| humantime::format_duration(time).to_string();
     let connection = &settings.connection;
+    let tls = &connection.tls_options;
+    let with_tls = |value: Option<String>| value.filter(|_| options.broker.is_secured());
     let all = [
+        ("WASMOTE_INTERFACE", connection.interface.clone()),
+        ("WASMOTE_TLS_NAME", with_tls(tls.server_name.clone())),
+        ("WASMOTE_TLS_SNI", with_tls((!tls.sends_server_name).then(|| "false".to_owned()))),
+        ("WASMOTE_TLS_ALPN", with_tls((!tls.alpn.is_empty()).then(|| tls.alpn.join(",")))),
+        ("WASMOTE_TLS_RESUMPTION", with_tls((!tls.resumption).then(|| "false".to_owned()))),
         ("WASMOTE_SEED", options.same_seed.then(|| settings.seed.to_string())),
         (
             "WASMOTE_TOPIC_ROOT",

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::reason_text;
 use crate::tls::TlsClient;
+use crate::tls::sessions::DeviceSessions;
 
 pub(super) struct Events {
     events: rumqttc_v4::EventLoop,
@@ -34,7 +35,9 @@ pub(super) fn open(
 
 fn options(connection: HostConnection, tls: Option<TlsClient>, dialer: HostDialer) -> MqttOptions {
     let HostConnection { broker, options, client_id, .. } = connection;
-    let mut out = MqttOptions::new(client_id, Broker::tcp(broker.host, broker.port));
+    // The library takes the server name of TLS from the host, which the connector below does not use.
+    let host = tls.as_ref().map_or(broker.host, TlsClient::server_name);
+    let mut out = MqttOptions::new(client_id, Broker::tcp(host, broker.port));
     out.set_keep_alive(keep_alive(&options));
     out.set_clean_session(true);
     out.set_max_packet_size(MAX_PACKET_SIZE as usize, MAX_PACKET_SIZE as usize);
@@ -49,7 +52,9 @@ fn options(connection: HostConnection, tls: Option<TlsClient>, dialer: HostDiale
         (None, _) => {}
     }
     if let Some(tls) = tls {
-        out.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls.config)));
+        out.set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(
+            tls.config_for(&mut DeviceSessions::default()),
+        )));
     }
     // The library would join host and port with a colon, which is ambiguous for IPv6 addresses.
     out.set_socket_connector(move |_, _| {

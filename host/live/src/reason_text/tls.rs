@@ -79,7 +79,7 @@ fn certificate(peer: Peer, error: &CertificateError) -> String {
             "the signature of the {name}'s certificate is wrong; the CA certificate is not the one that signed the {name}'s, although it has the same name"
         ),
         CertificateError::NotValidForNameContext { expected, presented } => {
-            wrong_name(name, &expected.to_str(), presented)
+            wrong_name(peer, &expected.to_str(), presented)
         }
         CertificateError::NotValidForName => {
             format!(
@@ -120,7 +120,8 @@ fn unknown_issuer(peer: Peer) -> String {
     }
 }
 
-fn wrong_name(name: &str, expected: &str, presented: &[String]) -> String {
+fn wrong_name(peer: Peer, expected: &str, presented: &[String]) -> String {
+    let name = peer.name();
     if presented.is_empty() {
         let kind = if expected.parse::<std::net::IpAddr>().is_ok() { "IP" } else { "DNS" };
         return format!(
@@ -132,7 +133,11 @@ fn wrong_name(name: &str, expected: &str, presented: &[String]) -> String {
     let names = names.join(", ");
     format!(
         "the {name}'s certificate is for {names} and not for {expected}; use a name that the {name}'s \
-         certificate is for"
+         certificate is for{}",
+        match peer {
+            Peer::Broker => ", in the URL or with --tls-name",
+            Peer::HttpServer => "",
+        }
     )
 }
 
@@ -226,9 +231,17 @@ fn alert_received(name: &str, alert: Alert) -> String {
             "{ended}; the {name} does not accept this type of client certificate; it may need extendedKeyUsage=clientAuth"
         ),
         Alert::AccessDenied => format!("{ended}; the {name} denies access to this client certificate"),
-        Alert::UnrecognisedName => format!("{ended}; use a host name that the {name} is configured for"),
+        Alert::UnrecognisedName => {
+            format!(
+                "{ended}; use a host name that the {name} is configured for, in the URL or with --tls-name"
+            )
+        }
         Alert::ProtocolVersion => format!("{ended}; the {name} has to speak TLS 1.2 or 1.3"),
         Alert::InsufficientSecurity => format!("{ended}; the {name} asks for other cipher suites"),
+        Alert::NoApplicationProtocol => format!(
+            "{ended}; the {name} speaks none of the protocols that the client offers by ALPN, or expects one; name its \
+             protocol with --tls-alpn, such as `mqtt` or `x-amzn-mqtt-ca`"
+        ),
         Alert::InternalError => format!("{ended}; look at the log of the {name}"),
         _ => ended,
     }

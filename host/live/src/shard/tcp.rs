@@ -38,6 +38,7 @@ use wasmote_sim::link::AtMostOnce;
 
 use super::event::ShardEvent;
 use crate::socket::{CLOSE_TIMEOUT, SocketControl};
+use crate::tls::sessions::DeviceSessions;
 use open_socket::{OpenSocket, RejectedPublish};
 pub(crate) use readiness::ReadySet;
 pub(super) use sockets::Sockets;
@@ -63,6 +64,7 @@ pub(super) struct TcpConnection {
     holds_dial_slot: bool,
     /// Attempts since the broker last accepted a connection, which decides where the next one begins.
     retries: u32,
+    tls_sessions: DeviceSessions,
 }
 
 enum State {
@@ -86,6 +88,7 @@ impl TcpConnection {
             resume_pending: false,
             holds_dial_slot: false,
             retries: 0,
+            tls_sessions: DeviceSessions::default(),
         }
     }
 
@@ -258,7 +261,8 @@ impl TcpConnection {
         };
         let peer =
             outcome.as_ref().ok().and_then(|stream| stream.peer_addr().ok()).map(|address| address.ip());
-        match outcome.and_then(|stream| sockets.dialer.stream(self.control.attach(stream), peer)) {
+        let (control, sessions) = (&self.control, &mut self.tls_sessions);
+        match outcome.and_then(|stream| sockets.dialer.stream(control.attach(stream), peer, sessions)) {
             Ok(stream) => {
                 client.connect_started(now);
                 let socket_waker = sockets.ready_set.register(link.device.0);

@@ -16,7 +16,6 @@
 //! also limits handshakes, and the client's timeout for CONNACK includes them.
 
 use std::io;
-use std::sync::Arc;
 use std::task::Context;
 
 use rustls::client::{ClientConnectionData, UnbufferedClientConnection};
@@ -26,6 +25,7 @@ use rustls::{Error, InvalidMessage};
 use super::{READ, Received, StreamBuffers, StreamError, poll_read, poll_write};
 use crate::socket::Socket;
 use crate::tls::TlsClient;
+use crate::tls::sessions::DeviceSessions;
 
 /// Maximum content of one record, in bytes (RFC 8446, section 5.1).
 const RECORD: usize = 16 << 10;
@@ -53,11 +53,14 @@ pub(crate) struct TlsStream {
 }
 
 impl TlsStream {
-    pub(super) fn new(socket: Socket, tls: &TlsClient) -> Result<Self, StreamError> {
-        let tls = UnbufferedClientConnection::new(Arc::clone(&tls.config), tls.server_name.clone());
+    pub(super) fn new(
+        socket: Socket,
+        tls: &TlsClient,
+        sessions: &mut DeviceSessions,
+    ) -> Result<Self, StreamError> {
         let mut stream = Self {
             socket,
-            tls: tls.map_err(StreamError::Tls)?,
+            tls: tls.connection(sessions).map_err(StreamError::Tls)?,
             partial: Vec::new(),
             unsent: Vec::new(),
             sent: 0,
@@ -288,6 +291,7 @@ mod tests {
     use std::future::poll_fn;
     use std::io::{Read, Write};
     use std::net::TcpListener;
+    use std::sync::Arc;
     use std::task::Poll;
     use std::thread::JoinHandle;
 
@@ -295,7 +299,7 @@ mod tests {
     use tokio::net::TcpStream;
 
     use super::*;
-    use crate::config::TlsMaterial;
+    use crate::config::{TlsMaterial, TlsOptions};
     use crate::socket::SocketControl;
     use crate::tls::test_server::self_signed_server;
 
@@ -337,9 +341,10 @@ mod tests {
             }
         });
         let material = TlsMaterial { ca: Some(certificate.into_bytes()), client: None };
-        let tls = TlsClient::new("localhost", Some(&material)).unwrap();
+        let tls = TlsClient::new("localhost", Some(&material), &TlsOptions::default()).unwrap();
         let stream = TcpStream::connect(address).await.unwrap();
-        (TlsStream::new(SocketControl::default().attach(stream), &tls).unwrap(), server)
+        let sessions = &mut DeviceSessions::default();
+        (TlsStream::new(SocketControl::default().attach(stream), &tls, sessions).unwrap(), server)
     }
 
     /// Sends bytes and receives as many.

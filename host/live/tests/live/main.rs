@@ -22,4 +22,5 @@ mod sessions;
 mod shutdown;
 mod swaps;
 mod tls;
+mod tls_options;
 mod traffic;

@@ -5,6 +5,7 @@ pub mod device;
 pub mod mosquitto;
 pub mod mosquitto_clients;
 pub mod proxy;
+pub mod script;
 pub mod scripted_broker;
 pub mod server;
 pub mod silent;

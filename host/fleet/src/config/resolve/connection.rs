@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmote_live::config::{ConnectionOptions, TlsMaterial};
+use wasmote_live::config::{ConnectionOptions, TlsMaterial, TlsOptions};
 use wasmote_live::tls::{TlsError, TlsFile};
 use wasmote_mqtt::protocol::Protocol;
 
@@ -39,9 +39,38 @@ pub(super) fn resolve(
         password,
         sources: layers.list(|it| &it.source_addresses).iter().flat_map(SourceAddresses::all).collect(),
         broker_addresses: Vec::new(),
+        interface: layers.get(|it| &it.interface),
         tls: tls(layers, uses_tls)?.map(Arc::new),
+        tls_options: tls_options(layers, uses_tls)?,
     })
 }
+
+fn tls_options(layers: &Layers<'_>, is_used: bool) -> Result<TlsOptions, ConfigError> {
+    let (sni, resumption) = (layers.get(|it| &it.tls_sni), layers.get(|it| &it.tls_resumption));
+    let options = TlsOptions {
+        server_name: layers.get(|it| &it.tls_name),
+        sends_server_name: sni.unwrap_or(true),
+        alpn: layers.list(|it| &it.tls_alpn).to_vec(),
+        resumption: resumption.unwrap_or(true),
+    };
+    let given = [
+        ("--tls-name", options.server_name.is_some()),
+        ("--tls-sni", sni.is_some()),
+        ("--tls-alpn", !options.alpn.is_empty()),
+        ("--tls-resumption", resumption.is_some()),
+    ];
+    if let Some((flag, _)) = given.iter().find(|(_, is_given)| *is_given && !is_used) {
+        return Err(ConfigError::invalid(*flag, NO_TLS));
+    }
+    options.check().map_err(|problem| {
+        let flag = if matches!(problem, TlsError::Alpn(_)) { "--tls-alpn" } else { "--tls-name" };
+        ConfigError::invalid(flag, problem.to_string())
+    })?;
+    Ok(options)
+}
+
+/// Problem of an option for a broker with TLS.
+const NO_TLS: &str = "this option is for brokers with TLS; use --broker mqtts://HOST[:PORT]";
 
 /// The password of a layer, or the content of the file that the layer names.
 fn password(layers: &Layers<'_>) -> Result<Option<String>, ConfigError> {

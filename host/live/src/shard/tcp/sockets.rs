@@ -14,6 +14,7 @@ use crate::network::{MAX_DIALS, Network};
 use crate::shard::event::{ShardEvent, ShardEventSender};
 use crate::socket::Socket;
 use crate::stream::{ByteStream, StreamBuffers};
+use crate::tls::sessions::DeviceSessions;
 
 /// Capacity above which a write buffer is freed, in bytes.
 const KEPT: usize = 256 << 10;
@@ -119,8 +120,13 @@ impl Dialer {
         Credentials { username: options.username.as_deref(), password: options.password.as_deref() }
     }
 
-    pub(super) fn stream(&self, socket: Socket, peer: Option<IpAddr>) -> Result<ByteStream, String> {
-        self.network.stream(socket, peer)
+    pub(super) fn stream(
+        &self,
+        socket: Socket,
+        peer: Option<IpAddr>,
+        sessions: &mut DeviceSessions,
+    ) -> Result<ByteStream, String> {
+        self.network.stream(socket, peer, sessions)
     }
 
     /// Broker, with the address that a connection has reached, for messages.
