@@ -40,6 +40,7 @@ impl Fleet {
     pub fn blueprint(&self, index: u32, count: u32) -> Blueprint {
         let identity = Identity {
             id: DeviceId::new(&format!("bench-{index}")).expect("it is a name"),
+            client_id: None,
             group: "bench".into(),
             index,
             count,

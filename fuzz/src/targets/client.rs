@@ -141,6 +141,7 @@ impl Run {
         let session_expiry = input.choose(&[0, 60]);
         let identity = Identity {
             id: DeviceId::new("d-0").expect("a name"),
+            client_id: None,
             group: "d".into(),
             index: 0,
             count: 1,

@@ -232,6 +232,7 @@ mod tests {
     fn built(body: Value) -> Result<(String, String, u8, bool), ApiError> {
         let identity = Identity {
             id: DeviceId::new("a-0").unwrap(),
+            client_id: None,
             group: "a".into(),
             index: 0,
             count: 1,

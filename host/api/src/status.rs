@@ -30,6 +30,8 @@ pub struct DeviceView {
     behaviour_version: String,
     /// State of the device.
     state: DeviceState,
+    /// MQTT client identifier.
+    client_id: String,
     /// Reason why the device is not connected.
     why: Option<String>,
     /// Seconds since the behaviour started; null if it is not running.
@@ -54,6 +56,7 @@ impl DeviceView {
             group: status.identity.group.to_string(),
             behaviour: status.behaviour.clone(),
             behaviour_version: status.version.sha256.to_string(),
+            client_id: status.identity.client_id().to_owned(),
             state,
             why,
             uptime_s: status.uptime.map(|uptime| uptime.as_millis() as f64 / 1_000.0),

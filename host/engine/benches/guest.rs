@@ -34,6 +34,7 @@ impl BenchDevice {
         let settings = DeviceSettings { config, limits: Arc::clone(&limits), allow_hosts: Vec::new().into() };
         let identity = Identity {
             id: DeviceId::new("bench-0").expect("it is a name"),
+            client_id: None,
             group: "bench".into(),
             index: 0,
             count: 1,
@@ -123,6 +124,7 @@ fn guest(criterion: &mut Criterion) {
     let factory = component.behaviour_factory(settings);
     let identity = Identity {
         id: DeviceId::new("bench-0").expect("it is a name"),
+        client_id: None,
         group: "bench".into(),
         index: 0,
         count: 1,

@@ -69,8 +69,7 @@ impl<'a, W: Driver> Orchestrator<'a, W> {
     ) -> Result<Self, ExperimentError> {
         let settings = wasmote_fleet::config::Settings { seed, ..point.settings.clone() };
         let faults = FaultRegistry::new(&settings);
-        let mut population =
-            Population::new(settings.groups.iter().map(|group| group.name.clone()), observer);
+        let mut population = Population::new(&settings.groups, observer);
         let devices = Blueprints::from_components(&settings, components)?.devices.into_iter();
         let devices = devices.map(|device| population.admit(device, at)).collect::<Result<_, _>>()?;
         let driver = start_driver(devices)?;

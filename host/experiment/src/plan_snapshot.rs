@@ -15,6 +15,11 @@ use super::sweep::label_and_value;
 pub(super) fn relocate(mut plan: Value, experiment: &Experiment, up: &str) -> Value {
     let relocator = Relocator { experiment, up };
     entries(&mut plan, "group").for_each(|group| relocator.behaviour(&mut group["behaviour"]));
+    for (index, group) in entries(&mut plan, "group").enumerate() {
+        if let Some(identity) = group.get_mut("identity") {
+            relocator.identity(index, identity);
+        }
+    }
     for entry in entries(&mut plan, "timeline") {
         let actions = entry.as_object_mut().into_iter().flat_map(|entry| entry.values_mut());
         actions.filter_map(|action| action.get_mut("behaviour")).for_each(|name| relocator.behaviour(name));
@@ -64,6 +69,15 @@ impl Relocator<'_> {
     fn behaviour(&self, name: &mut Value) {
         let found = name.as_str().and_then(|it| Source::find(it, &self.experiment.source.folder).ok());
         found.into_iter().for_each(|source| *name = self.path(&source, Role::Behaviour));
+    }
+
+    /// Replaces the files that name the devices of a group by the names.
+    fn identity(&self, group: usize, identity: &mut Value) {
+        let groups = self.experiment.points.first().and_then(|point| point.settings.groups.get(group));
+        let names = groups.and_then(|group| group.names.as_ref()?.entries());
+        if let Some(names) = names {
+            *identity = json!({ "names": names });
+        }
     }
 
     fn fault_model(&self, name: &mut Value) {

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
-use wasmote_fleet::blueprints::BlueprintError;
+use wasmote_fleet::blueprints::{BlueprintError, device_name};
 use wasmote_fleet::config::Group;
-use wasmote_mqtt::device_id::{DeviceId, Identity};
+use wasmote_fleet::config::identity::names::{DeviceName, GroupNames};
+use wasmote_mqtt::device_id::{DeviceId, Identity, PeerNames};
 use wasmote_mqtt::time::Time;
 use wasmote_sim::behaviour::BehaviourFactory;
 use wasmote_sim::device::{Blueprint, Now};
@@ -23,6 +24,8 @@ pub struct Population {
     pub devices: Vec<Arc<Identity>>,
     /// Names of the groups, in the plan's order.
     pub groups: Vec<String>,
+    /// Naming rules of groups with names of their own.
+    names: BTreeMap<String, Arc<GroupNames>>,
     templates: BTreeMap<String, GroupTemplate>,
     observer: RunObserver,
 }
@@ -40,8 +43,15 @@ struct GroupTemplate {
 
 impl Population {
     /// Population without devices.
-    pub fn new(groups: impl Iterator<Item = String>, observer: RunObserver) -> Self {
-        Self { devices: Vec::new(), groups: groups.collect(), templates: BTreeMap::new(), observer }
+    pub fn new(groups: &[Group], observer: RunObserver) -> Self {
+        let named = |group: &Group| Some((group.name.clone(), Arc::clone(group.names.as_ref()?)));
+        Self {
+            devices: Vec::new(),
+            groups: groups.iter().map(|group| group.name.clone()).collect(),
+            names: groups.iter().filter_map(named).collect(),
+            templates: BTreeMap::new(),
+            observer,
+        }
     }
 
     /// Column of a group in tables.
@@ -89,9 +99,33 @@ impl Population {
         let Some(GroupTemplate { blueprint, size, .. }) = self.templates.get(group) else {
             return Ok(Vec::new());
         };
+        let name = |index| match self.names.get(group) {
+            Some(names) => device_name(names, index),
+            None => {
+                let id = DeviceId::new(&format!("{group}-{index}")).map_err(BlueprintError::Name)?;
+                Ok(DeviceName { id, client_id: None })
+            }
+        };
+        // A device that joins knows all devices before it.
+        let listed = match self.names.contains_key(group) {
+            true => {
+                let all: Result<Vec<_>, BlueprintError> =
+                    (0..size + count).map(|index| Ok(name(index)?.id)).collect();
+                Some(PeerNames::Listed(all?.into()))
+            }
+            false => None,
+        };
         let member = |index| {
-            let id = DeviceId::new(&format!("{group}-{index}")).map_err(BlueprintError::Name)?;
-            let identity = Identity { id, index, count: size + count, ..(*blueprint.identity).clone() };
+            let DeviceName { id, client_id } = name(index)?;
+            let peers = listed.clone().or_else(|| blueprint.identity.peers.clone());
+            let identity = Identity {
+                id,
+                client_id,
+                index,
+                count: size + count,
+                peers,
+                ..(*blueprint.identity).clone()
+            };
             Ok(Blueprint { identity: Arc::new(identity), ..blueprint.clone() })
         };
         (*size..size + count).map(member).collect()

@@ -15,7 +15,7 @@ use wasmote_fleet::actions::entry::TimelineEntry;
 use wasmote_fleet::config::{Group, Settings};
 use wasmote_fleet::suggest::did_you_mean;
 use wasmote_fleet::topology::layout::Position;
-use wasmote_fleet::topology::{CONFIG_KEY, Graph, Link, MAX_NODES, TopologyEntry};
+use wasmote_fleet::topology::{CONFIG_KEY, Graph, Link, TopologyEntry};
 
 use super::plan_file::PlanFile;
 
@@ -113,5 +113,5 @@ fn names(plan: &PlanFile, group: &Group) -> Vec<String> {
     let joining = plan.timeline.iter().filter_map(TimelineEntry::added);
     let joining = joining.filter(|add| add.group == group.name).map(|add| add.count.0);
     let count = joining.fold(group.count, u32::saturating_add);
-    (0..count).take(MAX_NODES + 1).map(|index| format!("{}-{index}", group.name)).collect()
+    group.names_of(None, count)
 }

@@ -14,6 +14,8 @@ use wasmote_sim::device::Blueprint;
 
 use crate::component_info::ComponentInfo;
 use crate::config::fleet_shard::FleetShard;
+use crate::config::identity::IdentityProblem;
+use crate::config::identity::names::{DeviceName, GroupNames};
 use crate::config::{Group, Settings};
 use crate::source::{Source, SourceError};
 
@@ -44,6 +46,14 @@ pub enum BlueprintError {
     /// A device name, which is a prefix with a number, is too long.
     #[error("--device-id or a group's name is too long: {0}")]
     Name(#[from] InvalidId),
+    /// A device has no name.
+    #[error("{place}: {problem}")]
+    Identity {
+        /// The field or the place in a file.
+        place: String,
+        /// The reason.
+        problem: String,
+    },
 }
 
 /// Loaded components of behaviours, each once.
@@ -154,7 +164,7 @@ fn add_group(
     first: usize,
     component: &Component,
     devices: &mut Vec<Blueprint>,
-) -> Result<(), InvalidId> {
+) -> Result<(), BlueprintError> {
     let factory = behaviour_factory(group, component);
     let faults = &group.faults.as_ref().unwrap_or(&settings.faults).faults;
     for identity in identities(settings, group, first)? {
@@ -179,25 +189,60 @@ pub fn all_identities(settings: &Settings) -> Vec<Arc<Identity>> {
 
 /// Identities of a group's devices. A single device with a configured name, such as that of a pod, has no peer names:
 /// this process does not know the other devices.
-fn identities(settings: &Settings, group: &Group, first: usize) -> Result<Vec<Identity>, InvalidId> {
+fn identities(settings: &Settings, group: &Group, first: usize) -> Result<Vec<Identity>, BlueprintError> {
     let name: Arc<str> = group.name.as_str().into();
     let identity = |id, index, peers| Identity {
         id,
+        client_id: None,
         group: Arc::clone(&name),
         index,
         count: group.count,
         topic_root: Arc::clone(&settings.topic_root),
         peers,
     };
+    if let Some(names) = &group.names {
+        return named(settings, group, names, first);
+    }
     if let (Some(id), 1) = (&settings.device_id, group.count) {
         return Ok(vec![identity(id.clone(), 0, None)]);
     }
     let prefix: Arc<str> = group.device_prefix(settings.device_id.as_ref()).into();
-    let peers = PeerNames { prefix: Arc::clone(&prefix) };
+    let peers = PeerNames::Numbered(Arc::clone(&prefix));
     (0..group.count)
         .filter(|index| settings.shard.contains(first + *index as usize))
         .map(|index| Ok(identity(DeviceId::new(&format!("{prefix}{index}"))?, index, Some(peers.clone()))))
         .collect()
+}
+
+/// Identities of a group with names of its own.
+fn named(
+    settings: &Settings,
+    group: &Group,
+    names: &GroupNames,
+    first: usize,
+) -> Result<Vec<Identity>, BlueprintError> {
+    let all: Vec<DeviceName> =
+        (0..group.count).map(|index| device_name(names, index)).collect::<Result<_, _>>()?;
+    let is_alone = settings.device_id.is_some() && group.count == 1;
+    let listed: Arc<[DeviceId]> = all.iter().map(|name| name.id.clone()).collect();
+    let (name, peers) = (Arc::from(group.name.as_str()), (!is_alone).then_some(PeerNames::Listed(listed)));
+    let identity = |(index, device): (u32, DeviceName)| Identity {
+        id: device.id,
+        client_id: device.client_id,
+        group: Arc::clone(&name),
+        index,
+        count: group.count,
+        topic_root: Arc::clone(&settings.topic_root),
+        peers: peers.clone(),
+    };
+    let own = (0..).zip(all).filter(|(index, _)| settings.shard.contains(first + *index as usize));
+    Ok(own.map(identity).collect())
+}
+
+/// The name of a device of a group with names of its own.
+pub fn device_name(names: &GroupNames, index: u32) -> Result<DeviceName, BlueprintError> {
+    let invalid = |IdentityProblem { place, problem }| BlueprintError::Identity { place, problem };
+    names.get(index).map_err(invalid)
 }
 
 #[cfg(test)]

@@ -3,10 +3,11 @@
 //! * [`options`]: every option as a flag, an environment variable and a field of the file. [`mod@file`]: groups and faults
 //!   in files.
 //! * [`values`], [`source_addresses`], [`fleet_shard`]: the types of single options, with their checks.
-//! * [`resolve`]: precedence and checks.
+//! * [`identity`]: names and client ids of devices. [`resolve`]: precedence and checks.
 
 pub mod file;
 pub mod fleet_shard;
+pub mod identity;
 pub mod options;
 pub mod resolve;
 pub mod source_addresses;
@@ -33,6 +34,7 @@ use crate::http_access::HttpAccess;
 use crate::source::{Source, SourceError};
 use crate::topology::{Links, MAX_NODES, TopologyError, links_of};
 use fleet_shard::FleetShard;
+use identity::names::GroupNames;
 use options::GivenOptions;
 use values::{BrokerChoice, LogFormat, Switch};
 
@@ -95,6 +97,8 @@ pub struct Group {
     pub behaviour: Source,
     /// Number of devices.
     pub count: u32,
+    /// Names and client ids of the devices; `None` for the default names.
+    pub names: Option<Arc<GroupNames>>,
     /// The behaviour's configuration.
     pub config: Map<String, Value>,
     /// Faults of the group; `None` for those of the fleet.
@@ -131,9 +135,18 @@ impl Group {
     /// The names of its devices for a topology, but at most `MAX_NODES + 1`, which is enough for the error about too many.
     /// `id` is the name of the only device, or the prefix before the number of each.
     pub fn device_names(&self, id: Option<&DeviceId>) -> Vec<String> {
-        match (id, self.count) {
-            (Some(id), 1) => vec![id.to_string()],
-            (id, count) => {
+        self.names_of(id, self.count)
+    }
+
+    /// The names of the first `count` devices, for a group that devices join later.
+    pub fn names_of(&self, id: Option<&DeviceId>, count: u32) -> Vec<String> {
+        match (id, count, &self.names) {
+            (_, _, Some(names)) => {
+                let named = (0..count).take(MAX_NODES + 1).map_while(|index| names.get(index).ok());
+                named.map(|name| name.id.to_string()).collect()
+            }
+            (Some(id), 1, None) => vec![id.to_string()],
+            (id, count, None) => {
                 let prefix = self.device_prefix(id);
                 (0..count).take(MAX_NODES + 1).map(|index| format!("{prefix}{index}")).collect()
             }

@@ -332,6 +332,7 @@ mod tests {
         let device = |(id, group): (&str, &str)| {
             Arc::new(Identity {
                 id: DeviceId::new(id).unwrap(),
+                client_id: None,
                 group: group.into(),
                 index: 0,
                 count: 2,
@@ -376,6 +377,7 @@ mod tests {
         let device = |index: u32, group: &str| {
             Arc::new(Identity {
                 id: DeviceId::new(&format!("{group}-{index}")).unwrap(),
+                client_id: None,
                 group: group.into(),
                 index,
                 count: 300,

@@ -159,6 +159,26 @@ impl FaultSet {
     }
 }
 
+impl FaultSet {
+    /// Refuses partitions of these groups, whose devices have names of their own, from other devices: a message has only the
+    /// name of its sender.
+    pub fn reject_group_partitions<'a>(
+        &self,
+        named: impl Iterator<Item = &'a str> + Clone,
+    ) -> Result<(), DocumentError> {
+        for (index, entry) in self.document.faults.iter().enumerate() {
+            let is_named = |group: &String| named.clone().any(|named| named == group);
+            if entry.device.is_none() && peers(entry).is_some() && entry.group.as_ref().is_some_and(is_named)
+            {
+                let problem = "the devices of this group have names of their own, from which the sides of a partition cannot \
+                    be told; write their names as `device`, such as \"sn-*\"";
+                return Err(DocumentError::at(format!("fault[{index}].group"), problem));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// The other side of a partition, if the document gives one.
 fn peers(entry: &FaultEntry) -> Option<&Vec<String>> {
     match &entry.spec {
@@ -192,11 +212,12 @@ mod tests {
     fn fleet(group: &str, count: u32) -> Vec<Identity> {
         let identity = |index| Identity {
             id: DeviceId::new(&format!("{group}-{index}")).unwrap(),
+            client_id: None,
             group: group.into(),
             index,
             count,
             topic_root: "root".into(),
-            peers: Some(PeerNames { prefix: format!("{group}-").into() }),
+            peers: Some(PeerNames::Numbered(format!("{group}-").into())),
         };
         (0..count).map(identity).collect()
     }

@@ -83,6 +83,15 @@ pub enum ManifestError {
         /// Path of the file.
         path: String,
     },
+    /// The devices of a group have names of their own.
+    #[error(
+        "the devices of group `{group}` have names of their own, and those of pods are called after their pods; run the group \
+         with `wasmote run --config`, on several machines with --shard"
+    )]
+    OwnNames {
+        /// The group.
+        group: String,
+    },
     /// The devices of a group do not divide evenly into pods.
     #[error(
         "the {count} devices of group `{group}` do not divide into pods of {per_pod}; choose another --devices"

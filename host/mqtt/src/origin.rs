@@ -76,7 +76,7 @@ pub fn from_property(name: &str, value: &str) -> Option<Box<MessageOrigin>> {
 
 fn parse(text: &str) -> Option<Box<MessageOrigin>> {
     let mut parts = text.splitn(3, '/');
-    let from = DeviceId::new(parts.next()?).ok()?;
+    let from = DeviceId::exact(parts.next()?).ok()?;
     let sequence = parts.next()?.parse().ok()?;
     let times = parts.next()?;
     let (sent, late) = times.split_once('+').unwrap_or((times, "0"));
@@ -102,7 +102,7 @@ pub fn from_payload(payload: &[u8]) -> Option<Box<MessageOrigin>> {
         return None;
     }
     let parsed: PayloadOrigin<'_> = serde_json::from_slice(payload).ok()?;
-    let from = DeviceId::new(&parsed.device).ok()?;
+    let from = DeviceId::exact(&parsed.device).ok()?;
     let sent = parsed.ts?.time().unwrap_or_default();
     let sequence = parsed.seq.and_then(|seq| seq.whole()).unwrap_or(0);
     Some(Box::new(MessageOrigin { from, sequence, sent, late: Duration::ZERO }))

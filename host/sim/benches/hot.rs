@@ -62,6 +62,7 @@ impl Bench {
     fn new(faults: Vec<FaultEntry>) -> Self {
         let identity = Identity {
             id: DeviceId::new("bench-0").expect("a valid name"),
+            client_id: None,
             group: "bench".into(),
             index: 0,
             count: 1,

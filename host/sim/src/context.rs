@@ -442,8 +442,15 @@ mod tests {
     fn context(protocol: Protocol) -> Context {
         let id = DeviceId::new("a-0").unwrap();
         let rng = Seed::new(1).stream(&id, "guest");
-        let identity =
-            Identity { id, group: "a".into(), index: 0, count: 1, topic_root: "wasmote".into(), peers: None };
+        let identity = Identity {
+            id,
+            group: "a".into(),
+            index: 0,
+            count: 1,
+            topic_root: "wasmote".into(),
+            peers: None,
+            client_id: None,
+        };
         Context::new(identity.into(), protocol, Arc::new(Limits::default()), rng)
     }
 

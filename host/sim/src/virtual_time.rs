@@ -116,7 +116,7 @@ impl<O: Observer> VirtualTime<O> {
     pub fn add(&mut self, blueprint: Blueprint) -> DeviceIndex {
         let index = DeviceIndex(u32::try_from(self.nodes.len()).expect("fewer than four billion devices"));
         let connection = ConnectionId { device: index, attempt: 0 };
-        let client_id = blueprint.identity.id.as_str().into();
+        let client_id = blueprint.identity.client_id().into();
         let client = Client::new(connection, client_id, blueprint.protocol, Arc::clone(&self.options.client));
         let protocol = blueprint.protocol;
         let device = Device::new(blueprint, self.now);

@@ -127,11 +127,12 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(super) fn identity(group: &str, index: u32, count: u32) -> SimIdentity {
     SimIdentity {
         id: DeviceId::new(&format!("{group}-{index}")).expect("the group's name is valid"),
+        client_id: None,
         group: group.into(),
         index,
         count,
         topic_root: "wasmote".into(),
-        peers: Some(PeerNames { prefix: format!("{group}-").into() }),
+        peers: Some(PeerNames::Numbered(format!("{group}-").into())),
     }
 }
 

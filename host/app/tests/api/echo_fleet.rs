@@ -65,11 +65,12 @@ pub async fn start(devices: u32, options: Options) -> Router {
     let blueprint = |index| Blueprint {
         identity: Arc::new(Identity {
             id: DeviceId::new(&format!("heartbeat-{index}")).unwrap(),
+            client_id: None,
             group: "heartbeat".into(),
             index,
             count: devices,
             topic_root: Arc::clone(&settings.topic_root),
-            peers: Some(PeerNames { prefix: "heartbeat-".into() }),
+            peers: Some(PeerNames::Numbered("heartbeat-".into())),
         }),
         factory: Arc::new(Echo),
         limits: Arc::clone(&settings.groups[0].limits),

@@ -13,6 +13,7 @@ mod hostile_suite;
 mod http;
 mod http_access;
 mod http_limits;
+mod identity;
 mod latencies;
 mod lifecycle;
 mod lines;

@@ -93,3 +93,18 @@ fn a_plan_is_found_by_its_name_without_the_file_extension() {
     assert_eq!(output.status.code(), Some(2), "{printed}");
     assert!(printed.contains("v1.2") && printed.contains("did you mean"), "{printed}");
 }
+
+#[test]
+fn names_of_devices_are_stored_with_the_results() {
+    let plan = format!(
+        "{HEARTBEATS}\n[group.identity]\nfile = \"devices.csv\"\n\n[[timeline]]\nat = \"5s\"\nadd = {{ group = \"g\", count = 2 }}\n"
+    );
+    let workspace = Workspace::with_plan(&plan);
+    let rows = "name,client_id\npump-a,plant/a\npump-b,\nvalve:c,x y\npump-d,\npump-e,\n";
+    fs::write(workspace.0.path().join("devices.csv"), rows).unwrap();
+    let folder = workspace.run(&["plan.toml"], 0);
+    for name in ["pump-a", "pump-b", "valve:c", "pump-d", "pump-e"] {
+        assert!(folder.join(format!("logs/{name}.log")).exists(), "{name}");
+    }
+    verify_alone(&workspace, &folder);
+}

@@ -149,11 +149,12 @@ pub fn blueprint(
 ) -> Blueprint {
     let identity = Identity {
         id: DeviceId::new(&format!("{group}-{index}")).expect("a name"),
+        client_id: None,
         group: group.into(),
         index,
         count,
         topic_root: "wasmote".into(),
-        peers: Some(PeerNames { prefix: format!("{group}-").into() }),
+        peers: Some(PeerNames::Numbered(format!("{group}-").into())),
     };
     Blueprint {
         identity: Arc::new(identity),

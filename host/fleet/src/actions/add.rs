@@ -28,6 +28,14 @@ fn write_count<S: Serializer>(count: &DeviceCount, serializer: S) -> Result<S::O
 impl TimelineAction for Add {
     fn check(&self, occasion: Occasion, plan: &PlanState<'_>) -> Result<Vec<Planned>, Problem> {
         plan.check_group(&self.group).map_err(|problem| at("add.group", problem))?;
+        if let Some((group, names)) =
+            plan.groups.get(&self.group).and_then(|it| it.names.as_ref().map(|names| (it, names)))
+        {
+            let last = group.count.saturating_add(self.count.0).saturating_sub(1);
+            names
+                .get(last)
+                .map_err(|error| at("add.count", format!("{}: {}", error.place, error.problem)))?;
+        }
         let step = AddDevices { group: self.group.clone(), count: self.count.0 };
         Ok(vec![Planned::ready(occasion.at, step)])
     }

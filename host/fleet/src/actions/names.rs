@@ -1,7 +1,10 @@
 //! Check of device names: whether a pattern in a plan can match a device.
 
+use wasmote_sim::faults::target::Pattern;
+
 use super::check::PlanState;
 use super::problem::{Problem, at};
+use crate::config::Group;
 use crate::fault_set::FaultSet;
 use crate::suggest::did_you_mean;
 
@@ -10,14 +13,18 @@ impl PlanState<'_> {
     /// may join, and pods have longer names.
     pub fn check_device_pattern(&self, pattern: &str) -> Result<(), String> {
         let groups = || self.groups.keys().map(String::as_str);
-        if groups().any(|group| may_match(pattern, group)) {
+        if self.groups.values().any(|group| group_may_match(pattern, group)) {
             return Ok(());
         }
         let head = pattern.split('*').next().unwrap_or_default();
         // The suggestion is one of the groups, so the number at the end is left out.
         let stem = head.trim_end_matches(|c: char| c.is_ascii_digit()).trim_end_matches('-');
         let hint = did_you_mean(stem, groups());
-        let known = groups().map(|group| format!("`{group}-0`")).collect::<Vec<_>>().join(", ");
+        let first = |group: &Group| match group.names_of(None, 1).pop() {
+            Some(name) if group.names.is_some() => format!("`{name}`"),
+            _ => format!("`{}-0`", group.name),
+        };
+        let known = self.groups.values().map(first).collect::<Vec<_>>().join(", ");
         Err(format!("no device fits `{pattern}`; devices are called after their groups: {known}{hint}"))
     }
 
@@ -31,6 +38,14 @@ impl PlanState<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a device of the group can have a name that matches. Templates may name more devices than there are.
+fn group_may_match(pattern: &str, group: &Group) -> bool {
+    let Some(names) = &group.names else { return may_match(pattern, &group.name) };
+    let wanted = Pattern::new(pattern);
+    let last = names.limit().unwrap_or(group.count).max(group.count);
+    (0..last).map_while(|index| names.get(index).ok()).any(|name| wanted.matches(name.id.as_str()))
 }
 
 fn may_match(pattern: &str, group: &str) -> bool {

@@ -36,6 +36,7 @@ fn both() -> Directions {
 impl TimelineAction for Partition {
     fn check(&self, occasion: Occasion, plan: &PlanState<'_>) -> Result<Vec<Planned>, Problem> {
         plan.check_group(&self.group).map_err(|problem| at("partition.group", problem))?;
+        check_default_names(plan).map_err(|problem| at("partition.group", problem))?;
         check_distinguishable(&self.group, plan).map_err(|problem| at("partition.group", problem))?;
         check_duration("partition.for", self.lasting)?;
         let others = plan.groups.keys().filter(|name| **name != self.group);
@@ -51,6 +52,18 @@ impl TimelineAction for Partition {
             .map_err(|(field, problem)| at(&format!("partition.{field}"), problem))?;
         let end = occasion.at + self.lasting.0;
         Ok(begin.until(occasion, Some(end).filter(|end| *end < plan.end)))
+    }
+}
+
+/// Checks that the devices of all groups are called after their groups: a message has only the name of its sender.
+fn check_default_names(plan: &PlanState<'_>) -> Result<(), String> {
+    match plan.groups.values().find(|group| group.names.is_some()) {
+        None => Ok(()),
+        Some(named) => Err(format!(
+            "the devices of `{}` have names of their own, from which the sides of a partition cannot be told; write a fault \
+             of kind `partition` with `device` and `peers` under `faults`",
+            named.name
+        )),
     }
 }
 

@@ -136,6 +136,7 @@ mod tests {
             let group = if index < 10 { "west" } else { "east" };
             Arc::new(Identity {
                 id: DeviceId::new(&format!("{group}-{}", index % 10)).unwrap(),
+                client_id: None,
                 group: group.into(),
                 index: index % 10,
                 count: 10,

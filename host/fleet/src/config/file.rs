@@ -14,6 +14,7 @@ use wasmote_mqtt::device_id::DeviceId;
 use wasmote_sim::faults::document::FaultDocument;
 use wasmote_sim::limits::Limits;
 
+use super::identity::options::IdentityOptions;
 use super::values::{Capability, DeviceCount, Sha256Pin};
 
 /// Devices with one behaviour.
@@ -40,6 +41,9 @@ pub struct GroupEntry {
     pub deny: Vec<Capability>,
     /// SHA-256 that the behaviour must have.
     pub sha256: Option<Sha256Pin>,
+    /// Names and client ids of the devices.
+    #[serde(default)]
+    pub identity: IdentityOptions,
     /// Faults instead of the fleet's: a preset, a file, or the document itself.
     pub faults: Option<FaultsEntry>,
 }

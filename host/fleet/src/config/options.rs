@@ -37,6 +37,7 @@ use wasmote_sim::rng::Seed;
 
 use super::file::{FaultsEntry, GroupEntry};
 use super::fleet_shard::FleetShard;
+use super::identity::options::IdentityOptions;
 use super::source_addresses::SourceAddresses;
 use super::values::{
     BrokerChoice, Capability, CompileMemory, CompileOption, ConnectionLimit, DeviceCount, DurationValue,
@@ -111,6 +112,10 @@ pub struct Options {
     )]
     #[serde(skip)]
     pub group_name: Option<DeviceId>,
+
+    /// Names and client ids of the devices of the only group
+    #[command(flatten)]
+    pub identity: IdentityOptions,
 
     /// First levels of every topic [default: wasmote]
     #[arg(long, env = "WASMOTE_TOPIC_ROOT", value_name = "TOPIC", help_heading = "Fleet")]

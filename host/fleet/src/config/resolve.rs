@@ -6,6 +6,7 @@
 mod connection;
 mod groups;
 pub mod http;
+mod identity;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -118,6 +119,7 @@ pub fn resolve_file(
 fn build_settings(layers: &Layers<'_>) -> Result<Settings, ConfigError> {
     let mut groups = groups::resolve(layers)?;
     let device_id = groups::device_id(layers, groups.len())?;
+    identity::check_unique(&groups, device_id.as_ref()).map_err(|error| identity::located(layers, error))?;
     for group in &mut groups {
         // The names take memory in a fleet of millions.
         group.link(|group| group.device_names(device_id.as_ref())).map_err(|error| {
@@ -131,6 +133,8 @@ fn build_settings(layers: &Layers<'_>) -> Result<Settings, ConfigError> {
     let faults = fleet_faults(layers)?;
     for set in groups.iter().filter_map(|group| group.faults.as_ref()).chain([&faults]) {
         set.check_groups(names()).map_err(|error| error.in_file(&set.origin))?;
+        let named = groups.iter().filter(|group| group.names.is_some()).map(|group| group.name.as_str());
+        set.reject_group_partitions(named).map_err(|error| error.in_file(&set.origin))?;
     }
     for set in groups.iter().filter_map(|group| group.faults.as_ref()) {
         set.reject_broker_faults(BROKER_FAULT_NEEDS_FLEET).map_err(|error| error.in_file(&set.origin))?;

@@ -104,6 +104,7 @@ mod tests {
     fn refusal(device: u32) -> DeviceEvent {
         let identity = Identity {
             id: DeviceId::new(&format!("a-{device}")).unwrap(),
+            client_id: None,
             group: "a".into(),
             index: device,
             count: 100,

@@ -423,6 +423,7 @@ mod tests {
     fn event(notice: DeviceNotice) -> DeviceEvent {
         let device = Identity {
             id: DeviceId::new("a-0").unwrap(),
+            client_id: None,
             group: "a".into(),
             index: 0,
             count: 1,

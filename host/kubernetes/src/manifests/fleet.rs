@@ -244,6 +244,9 @@ fn pod_group(
         BehaviourMount::ConfigMap | BehaviourMount::Volume(_) => BEHAVIOUR_FOLDER.into(),
     };
     let per_pod = options.devices_per_pod;
+    if group.names.is_some() {
+        return Err(ManifestError::OwnNames { group: group.name.clone() });
+    }
     if !group.count.is_multiple_of(per_pod) {
         return Err(ManifestError::Uneven { group: group.name.clone(), count: group.count, per_pod });
     }

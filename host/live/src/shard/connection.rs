@@ -90,7 +90,7 @@ impl Connections {
 
     pub(super) fn new_connection(&self, index: usize, blueprint: &Blueprint) -> Box<Connection> {
         let device = DeviceIndex(u32::try_from(index).unwrap_or(u32::MAX));
-        let (name, protocol) = (blueprint.identity.id.as_str().into(), blueprint.protocol);
+        let (name, protocol) = (blueprint.identity.client_id().into(), blueprint.protocol);
         let client =
             Client::new(ConnectionId { device, attempt: 0 }, name, protocol, Arc::clone(&self.options));
         let transport = match &self.transport {

@@ -126,6 +126,7 @@ impl fmt::Debug for Component {
 fn check_identity() -> Identity {
     Identity {
         id: DeviceId::for_check(),
+        client_id: None,
         group: "check".into(),
         index: 0,
         count: 1,

@@ -34,6 +34,7 @@ const KS: f64 = 1.95;
 fn identity(id: &str) -> Identity {
     Identity {
         id: DeviceId::new(id).unwrap(),
+        client_id: None,
         group: "west".into(),
         index: 0,
         count: 1,

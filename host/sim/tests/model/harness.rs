@@ -81,6 +81,7 @@ impl Harness {
     ) -> Self {
         let identity = Identity {
             id: DeviceId::new(id).expect("a name"),
+            client_id: None,
             group: group.into(),
             index: 0,
             count: 1,

@@ -183,6 +183,7 @@ fn all_ledgers_balance_in_virtual_time() {
         .map(|index| {
             let identity = Identity {
                 id: DeviceId::new(&format!("west-{index}")).expect("a name"),
+                client_id: None,
                 group: "west".into(),
                 index,
                 count: 5,

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use wasmote_mqtt::device_id::DeviceId;
 use wasmote_sim::limits::Limits;
 
-use super::{CURRENT_DIR, Layers};
+use super::{CURRENT_DIR, Layers, identity};
 use crate::config::file::GroupEntry;
 use crate::config::values::{Capability, DeviceCount};
 use crate::config::{ConfigError, Group};
@@ -38,6 +38,7 @@ pub(super) fn resolve(layers: &Layers<'_>) -> Result<Vec<Group>, ConfigError> {
         let problem = "it does not go with the groups of the configuration file; set `behaviour`, `count` and `sha256` there";
         return Err(ConfigError::invalid(setting, problem));
     }
+    identity::check_layers(layers)?;
     let mut groups: Vec<Group> = Vec::with_capacity(file.groups.len());
     for (index, entry) in file.groups.iter().enumerate() {
         let group = group(entry, index, layers)?;
@@ -69,12 +70,16 @@ fn only_group(layers: &Layers<'_>) -> Result<Group, ConfigError> {
         (None, Some(name)) => (name.as_str(), layers.field("behaviour"), layers.folder),
         (None, None) => (DEFAULT_BEHAVIOUR, "BEHAVIOUR".into(), Path::new(CURRENT_DIR)),
     };
-    let DeviceCount(count) = layers.get(|it| &it.devices).unwrap_or(DEFAULT_DEVICES);
     let behaviour = find(name, &setting, folder)?;
+    let name = flags.group_name.as_ref().map_or_else(|| behaviour.name(), ToString::to_string);
+    let given = layers.get(|it| &it.devices);
+    let identity = identity::of_only_group(layers);
+    let (count, names) = identity::names(layers, identity, &name, given, DEFAULT_DEVICES, "identity")?;
     Ok(Group {
-        name: flags.group_name.as_ref().map_or_else(|| behaviour.name(), ToString::to_string),
+        name,
         behaviour,
         count,
+        names,
         config: config(layers, &Map::new(), "config")?,
         faults: None,
         limits: limits(&file.limits, &Map::new(), &flags.limit)?,
@@ -89,10 +94,15 @@ fn group(entry: &GroupEntry, index: usize, layers: &Layers<'_>) -> Result<Group,
     let (flags, file) = (&layers.given.flags, &layers.given.file);
     let behaviour =
         find(&entry.behaviour, &layers.field(format!("group[{index}].behaviour")), layers.folder)?;
+    let name = entry.name.as_ref().map_or_else(|| behaviour.name(), ToString::to_string);
+    let identity = identity::of_group(layers, entry);
+    let field = format!("group[{index}].identity");
+    let (count, names) = identity::names(layers, identity, &name, entry.count, DeviceCount(1), &field)?;
     Ok(Group {
-        name: entry.name.as_ref().map_or_else(|| behaviour.name(), ToString::to_string),
+        name,
         behaviour,
-        count: entry.count.map_or(1, |DeviceCount(count)| count),
+        count,
+        names,
         config: config(layers, &entry.config, &format!("group[{index}].config"))?,
         faults: entry.faults.as_ref().map(|faults| layers.faults_in_file(faults)).transpose()?,
         limits: limits(&file.limits, &entry.limits, &flags.limit)?,

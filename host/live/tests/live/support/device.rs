@@ -49,6 +49,7 @@ where
 {
     let identity = Identity {
         id: DeviceId::new(name).unwrap(),
+        client_id: None,
         group: "group".into(),
         index: 0,
         count: 1,

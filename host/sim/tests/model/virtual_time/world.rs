@@ -132,6 +132,7 @@ pub fn world(options: Options) -> World {
 pub fn add(world: &mut World, name: &str, script: Script, faults: &FaultDocument, seed: u64) -> DeviceIndex {
     let identity = Identity {
         id: DeviceId::new(name).expect("a name"),
+        client_id: None,
         group: "west".into(),
         index: 0,
         count: 1,
