@@ -8,6 +8,10 @@
 #   distribution  Debian's Rust (rustc-web, cargo-web, rust-web-src) with the source of the library,
 #                 which is compiled once, in about a minute
 #
+# Usage: build.sh [--compile]
+#
+#   --compile  only compile, and write no component. The Dockerfile compiles the dependencies with it, from empty crates
+#
 # Environment:
 #   WASMOTE_WASM_TOOLCHAIN  rustup or distribution: use only this one
 #   CARGO_TARGET_DIR        target directory; ./target by default
@@ -27,6 +31,10 @@ say() { printf '%s\n' "$*" >&2; }
 fail() { say "error: $*"; exit 1; }
 have() { command -v "$1" >/dev/null 2>&1; }
 
+case ${1-} in
+'' | --compile) ;;
+*) fail "unknown argument $1; usage: build.sh [--compile]" ;;
+esac
 case $wanted in
 any | rustup | distribution) ;;
 *) fail "WASMOTE_WASM_TOOLCHAIN is \"$wanted\"; it must be rustup or distribution" ;;
@@ -150,14 +158,15 @@ for name in $names; do
 done
 # shellcheck disable=SC2086  # one word for each package
 compile $packages
-cargo build --quiet --release -p wasmote-pack
+cargo build --quiet --profile tool -p wasmote-pack
+[ "${1-}" != --compile ] || exit 0
 
 mkdir -p "$out"
 too_large=
 for name in $names; do
     module=$CARGO_TARGET_DIR/$target/release/$(printf '%s' "$name" | tr - _).wasm
     component=$out/$name.wasm
-    "$CARGO_TARGET_DIR/release/wasmote-pack" "$module" -o "$component.new"
+    "$CARGO_TARGET_DIR/tool/wasmote-pack" "$module" -o "$component.new"
     # An unchanged component keeps its modification time, so that dependents are not rebuilt.
     if cmp -s "$component.new" "$component"; then
         rm -f "$component.new"
