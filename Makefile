@@ -6,13 +6,14 @@
 #   make tools        install further tools for the tests into target/tools, where the network has them
 #   make dependencies check licences, sources and advisories of all crates
 #   make sbom         write the bill of materials of the program, target/wasmote.cdx.json (CycloneDX)
+#   make image-test   build the image, and run it, compose.yaml and the manifests on Docker and Podman   (as root)
 #   make bench        measure, and write docs/benchmarks.md   (QUICK=1: a short run that does not write this page)
 #   make behaviours   build only the Wasm behaviours, into behaviours/built
 #   make configmaps   write the behaviours as ConfigMaps for Kubernetes, into behaviours/built/configmaps.yaml
 #   make lint         formatting, clippy with warnings denied, and the structure of the code
 #   make clean        remove build results
 
-.PHONY: run test tools dependencies sbom determinism bench bench-virtual behaviours configmaps test-tools browser lint clean help
+.PHONY: run test tools dependencies sbom determinism image-test bench bench-virtual behaviours configmaps test-tools browser lint clean help
 
 CARGO ?= cargo
 ARGS ?=
@@ -97,6 +98,19 @@ sbom:
 	mv target/wasmote.cdx.json.part target/wasmote.cdx.json
 	@echo "target/wasmote.cdx.json"
 
+# Builds and runs the image on engines of its own, without a registry; about half an hour on two cores. ARGS are those of
+# the script, such as ARGS="--builder buildkit --keep".
+image-test: behaviours test-tools
+	@if [ "$$(id -u)" -eq 0 ]; then as_root=; else as_root=sudo; fi; \
+	if ! { command -v dockerd && command -v docker-compose && command -v podman && command -v podman-compose && command -v debootstrap \
+	  && command -v iptables && command -v ip; } >/dev/null; then \
+	  echo "Installing Docker, Compose, Podman and debootstrap, which build and run the image."; \
+	  $$as_root apt-get update -qq && \
+	  $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+	    docker.io docker-compose podman podman-compose runc netavark aardvark-dns debootstrap iptables iproute2; \
+	fi && \
+	$$as_root env "PATH=$$PATH:/usr/sbin:/sbin" "RUSTUP_HOME=$${RUSTUP_HOME:-$$HOME/.rustup}" .ci/image-test $(ARGS)
+
 # The tests render pages in a browser, without network access.
 browser:
 	@if command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null; then \
@@ -124,4 +138,4 @@ clean:
 	rm -rf behaviours/target behaviours/built
 
 help:
-	@sed -n '3,13s/^# *//p' Makefile
+	@sed -n '3,14s/^# *//p' Makefile
