@@ -244,3 +244,24 @@ fn an_invalid_configuration_is_rejected_by_field() {
         assert_eq!(refusal::<Aggregator>(config), problem);
     }
 }
+
+#[test]
+fn telemetry_with_a_layout_is_aggregated() {
+    let layout = r#"{"topics": {"telemetry": "plant/{group}/{device}/up", "aggregate": "plant/sums"},
+        "payloads": {"telemetry": {"encoding": "csv", "fields": [
+            {"from": "ts", "time": "iso8601"}, {"from": "values.x", "as": "x", "scale": 1.8, "offset": 32}]}}}"#;
+    let config = format!(r#"{{"window": "10s", "lateness": "2s", "per_device": true, "layout": {layout}}}"#);
+    let mut fleet = aggregator(&config);
+    for (device, at, fahrenheit) in [("a", 1, 50), ("a", 2, 68), ("b", 3, 212), ("a", 11, 32)] {
+        fleet.send(&format!("plant/any/{device}/up"), format!("2026-01-01T00:00:{at:02}.000Z,{fahrenheit}"));
+    }
+    fleet.run_for(30 * SECOND);
+    assert_eq!(counter(&mut fleet, "malformed"), 0.0);
+    let aggregate = fleet.published("plant/sums")[0].json();
+    let series = aggregate.get("series").unwrap().list().unwrap();
+    let found: Vec<_> = series
+        .iter()
+        .map(|row| (row.get("source").unwrap().text().unwrap(), number(row, "count"), number(row, "mean")))
+        .collect();
+    assert_eq!(found, [("a", 2.0, 15.0), ("b", 1.0, 100.0)]);
+}

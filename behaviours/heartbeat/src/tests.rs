@@ -251,3 +251,59 @@ fn an_invalid_configuration_is_rejected_by_field() {
         assert_eq!(refusal::<Heartbeat>(config), problem);
     }
 }
+
+/// Layouts with which a fleet of heartbeats works as without one.
+const LAYOUTS: [&str; 5] = [
+    r#"{"topic": "plant/{group}/{device}/{name}", "payload": {"encoding": "messagepack", "time": "epoch_ms"}}"#,
+    r#"{"topic": "/v1/{name}/{index:04}/{device}", "payload": {"encoding": "cbor", "time": "iso8601"}}"#,
+    r#"{"topics": {"heartbeat": "$aws/rules/beat/{device}", "state": "d-{device}/s"},
+        "payloads": {"heartbeat": {"encoding": "csv", "fields": ["device", {"from": "ts", "time": "epoch_ns"}, "seq"]},
+                     "state": {"fields": [{"from": "payload", "as": "up", "map": {"online": true, "offline": false}}]}}}"#,
+    r#"{"payloads": {"heartbeat": {"template": "{seq}@{device} {uptime_s}"}, "state": {"template": "<{payload}>"}}}"#,
+    r#"{"topics": {"heartbeat": "beats", "state": "states"},
+        "payloads": {"heartbeat": {"fields": ["device", "seq"]}, "state": {"fields": ["device", "payload"]}}}"#,
+];
+
+#[test]
+fn peers_are_found_and_lost_under_every_layout() {
+    for layout in LAYOUTS {
+        let mut fleet = fleet(3, &format!(r#"{{"interval": "1s", "layout": {layout}}}"#));
+        fleet.run_for(5 * SECOND);
+        let alive = alive(&mut fleet, 0);
+        assert_eq!(alive, 2.0, "{layout}");
+        assert_eq!(fleet.counter("heartbeats_malformed_total"), 0.0, "{layout}");
+        fleet.partition(2);
+        fleet.run_for(30 * SECOND);
+        assert!(fleet.logged(0, "peer heartbeat-2 lost"), "{layout}");
+    }
+}
+
+#[test]
+fn commands_and_their_answers_have_the_layout() {
+    let layout = r#"{"topics": {"cmd": "to/{device}", "ack": "from/{device}"},
+                     "payloads": {"ack": {"template": "{id}={ok}"}, "cmd": {"template": "{id} {cmd}"}}}"#;
+    let mut fleet = fleet(2, &format!(r#"{{"layout": {layout}}}"#));
+    fleet.send("to/heartbeat-1", "18446744073709551615 beat");
+    fleet.run_for(SECOND);
+    assert_eq!(fleet.last("from/heartbeat-1").text(), "18446744073709551615=true");
+    let layout = r#"{"payload": {"encoding": "cbor"}}"#;
+    let mut fleet =
+        Fleet::<Heartbeat>::of("heartbeat", 1).config(&format!(r#"{{"layout": {layout}}}"#)).start();
+    // {"id": 9007199254740993, "cmd": "beat"} in CBOR, and then in JSON, which is understood, too.
+    let id = [0x1b, 0, 0x20, 0, 0, 0, 0, 0, 1];
+    let command = [&[0xa2, 0x62][..], b"id", &id, &[0x63], b"cmd", &[0x64], b"beat"].concat();
+    for command in [command, br#"{"id": 9007199254740993, "cmd": "beat"}"#.to_vec()] {
+        fleet.send("wasmote/heartbeat-0/cmd", command);
+        fleet.run_for(SECOND);
+        let ack = fleet.last("wasmote/heartbeat-0/ack").message.payload;
+        assert!(ack.windows(id.len()).any(|bytes| bytes == id), "{ack:?}");
+    }
+    assert_eq!(fleet.published("wasmote/heartbeat-0/ack").len(), 2);
+}
+
+#[test]
+fn topics_that_the_behaviour_could_not_tell_apart_are_refused() {
+    let problem =
+        refusal::<Heartbeat>(r#"{"layout": {"topics": {"heartbeat": "p/{device}", "state": "p/{device}"}}}"#);
+    assert!(problem.contains("gives `heartbeat` and `state` the same topic, `p/+`"), "{problem}");
+}

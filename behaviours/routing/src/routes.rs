@@ -74,7 +74,7 @@ impl Routes {
 
     /// Starts a new round of advertisements, on the sink.
     pub fn increment_seq(&mut self) {
-        let seq = self.feasible.map_or(0, |last| last.seq) + 1;
+        let seq = self.feasible.map_or(0, |last| last.seq).saturating_add(1);
         self.feasible = Some(Distance { seq, hops: 0 });
     }
 

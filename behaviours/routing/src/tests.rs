@@ -343,3 +343,20 @@ fn an_invalid_configuration_is_rejected_by_field() {
         "configuration: topology: device-0 has more than 64 links"
     );
 }
+
+#[test]
+fn data_arrives_over_links_with_a_layout() {
+    for layout in [
+        r#"{"topics": {"link": "mesh/{group}/{device}/to-{to}"}, "payloads": {"link": {"encoding": "cbor"}}}"#,
+        r#"{"topics": {"link": "/{to}/{device}"}, "payload": {"encoding": "messagepack", "time": "epoch_us", "times": ["ts", "made"]}}"#,
+    ] {
+        let config = with_links(&line(3), &format!(r#"{{"data_interval": "1s", "layout": {layout}}}"#));
+        let mut fleet = fleet(3, &config);
+        fleet.run_for(30 * SECOND);
+        assert!(fleet.counter("data_delivered_total") > 20.0, "{layout}");
+        assert_eq!(fleet.counter("malformed_total"), 0.0, "{layout}");
+        let delivered = fleet.observations("delivery_seconds");
+        assert!(delivered.iter().all(|took| (0.0..20.0).contains(took)), "{layout}: {delivered:?}");
+        assert!(fleet.published("wasmote/link/#").is_empty(), "{layout}");
+    }
+}

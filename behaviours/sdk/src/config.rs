@@ -15,7 +15,7 @@
 use crate::host::{ConfigError, Host, HostHandle};
 use crate::json::{self, Limits, Value};
 use crate::message::Qos;
-use crate::number::shortest;
+use crate::number::{parse_integer, shortest};
 use std::fmt;
 use std::ops::{Bound, RangeBounds};
 use std::time::Duration;
@@ -67,6 +67,23 @@ impl<'d> Config<'d> {
     /// An integer in a range, with a default.
     pub fn integer(&self, path: &str, default: i64, range: impl RangeBounds<i64>) -> Result<i64, String> {
         check_range(path, self.host.config_integer(path)?.unwrap_or(default), range)
+    }
+
+    /// An integer from 0 to 2⁶⁴ - 1 in a range, with a default.
+    pub fn unsigned(&self, path: &str, default: u64, range: impl RangeBounds<u64>) -> Result<u64, String> {
+        let found = match self.host.config_integer(path) {
+            Ok(None) => default,
+            Ok(Some(number)) => match u64::try_from(number) {
+                Ok(number) => number,
+                Err(_) => return Err(field_error(path, format_args!("expected 0 or more, found {number}"))),
+            },
+            // The host reads integers up to 2⁶³ - 1, and shows what it found instead.
+            Err(error) => match parse_integer(&error.found) {
+                Some(number) => number,
+                None => return Err(error.into()),
+            },
+        };
+        check_range(path, found, range)
     }
 
     /// A number in a range, with a default.
@@ -139,6 +156,13 @@ trait Quantity: PartialOrd {
 }
 
 impl Quantity for i64 {
+    const UNIT: &'static str = "";
+    fn amount(&self) -> f64 {
+        *self as f64
+    }
+}
+
+impl Quantity for u64 {
     const UNIT: &'static str = "";
     fn amount(&self) -> f64 {
         *self as f64

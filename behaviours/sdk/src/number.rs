@@ -36,6 +36,13 @@ pub(crate) fn integer(number: u64) -> String {
     String::from_utf8(text).unwrap_or_default()
 }
 
+/// Parses the digits of an integer of 64 bits. `None` if there is anything else, or too many digits.
+pub(crate) fn parse_integer(text: &str) -> Option<u64> {
+    let digit = |byte: u8| byte.is_ascii_digit().then(|| u64::from(byte - b'0'));
+    let add = |number: u64, byte| number.checked_mul(10)?.checked_add(digit(byte)?);
+    text.bytes().try_fold(0, add).filter(|_| !text.is_empty())
+}
+
 /// True if [`shortest`] is known to write the number of this JSON text with the same text. The check is cheap and passes
 /// usual readings and counts; it may return false for a text that would stay the same.
 pub(crate) fn is_canonical(text: &str) -> bool {

@@ -501,3 +501,50 @@ fn an_invalid_configuration_is_rejected_by_field() {
         "{misspelt}"
     );
 }
+
+/// The payload of the first report with this layout of telemetry.
+fn laid_out(payload: &str) -> Vec<u8> {
+    let config = format!(
+        r#"{{"report_interval": "1s", "channels": [{{"name": "t", "value": 21.5}}, {{"name": "n", "value": 7}}],
+            "layout": {{"topics": {{"telemetry": "plant/{{group}}/{{device}}/up"}}, "payloads": {{"telemetry": {payload}}}}}}}"#
+    );
+    let mut fleet = Fleet::<Sensor>::of("sensor", 1).config(&config).start();
+    fleet.run_for(Duration::from_secs(3));
+    fleet.published("plant/sensor/sensor-0/up")[0].message.payload.clone()
+}
+
+#[test]
+fn telemetry_has_the_chosen_fields_units_and_times() {
+    let text = |payload: &str| String::from_utf8(laid_out(payload)).unwrap();
+    let fahrenheit = r#"{"from": "values.t", "as": "data.t", "scale": 1.8, "offset": 32, "decimals": 2}"#;
+    assert_eq!(
+        text(&format!(
+            r#"{{"fields": [{fahrenheit}, {{"value": "°F", "as": "data.unit"}}, "seq", "device"]}}"#
+        )),
+        r#"{"data":{"t":70.70,"unit":"°F"},"seq":1,"device":"sensor-0"}"#
+    );
+    assert_eq!(
+        text(r#"{"template": "{device};{values.t};{values.n};{values.none}|{{}}"}"#),
+        "sensor-0;21.5;7;|{}"
+    );
+    assert_eq!(
+        text(
+            r#"{"encoding": "csv", "separator": ";", "header": true, "fields": ["seq", "values.t", {"from": "values.n", "type": "float"}]}"#
+        ),
+        "seq;t;n\n1;21.5;7.0"
+    );
+    let time = text(r#"{"template": "{ts}", "time": "iso8601"}"#);
+    assert!(time.starts_with("2026-01-01T00:00:0") && time.ends_with('Z'), "{time}");
+    let digits = ["epoch_s", "epoch_ms", "epoch_us", "epoch_ns"].map(|format| {
+        let time = text(&format!(r#"{{"template": "{{ts}}", "time": "{format}"}}"#));
+        assert!(time.bytes().all(|byte| byte.is_ascii_digit()), "{time}");
+        time.len()
+    });
+    assert_eq!(digits, [10, 13, 16, 19]);
+    let cbor = laid_out(
+        r#"{"encoding": "cbor", "fields": ["seq", {"from": "values.n", "as": "n", "type": "text"}]}"#,
+    );
+    assert_eq!(cbor, [0xa2, 0x63, b's', b'e', b'q', 1, 0x61, b'n', 0x61, b'7']);
+    let pack = laid_out(r#"{"encoding": "messagepack", "fields": ["values.t"]}"#);
+    assert_eq!(pack, [&[0x81, 0xa1, b't', 0xcb][..], &21.5_f64.to_be_bytes()].concat());
+}

@@ -50,6 +50,7 @@ use wasmote_fleet::suggest::did_you_mean;
 use wasmote_fleet::versions::Versions;
 use wasmote_live::fleet::Fleet;
 use wasmote_mqtt::device_id::Identity;
+use wasmote_sim::layout::Layout;
 use wasmote_sim::limits::Limits;
 use wasmote_sim::rng::Seed;
 
@@ -104,6 +105,8 @@ pub struct GroupInfo {
     pub faults: Option<FaultSet>,
     /// Resource limits of each device.
     pub limits: Arc<Limits>,
+    /// Layout of the group's messages.
+    pub layout: Option<Arc<Layout>>,
 }
 
 impl RunInfo {
@@ -115,6 +118,7 @@ impl RunInfo {
                 count: group.count,
                 faults: group.faults.clone(),
                 limits: Arc::clone(&group.limits),
+                layout: group.layout().ok().flatten().map(Arc::new),
             };
             (group.name.clone(), info)
         };

@@ -12,15 +12,18 @@ use axum::Json;
 use axum::extract::State as Shared;
 use axum::http::StatusCode;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use wasmote_fleet::actions::Action;
 use wasmote_fleet::actions::publish::Publish;
+use wasmote_fleet::payload_bytes;
 use wasmote_live::fleet::STATUS_BATCH;
 use wasmote_mqtt::device_id::Identity;
 use wasmote_mqtt::message::{Message, Qos};
+use wasmote_mqtt::time::WallTime;
 use wasmote_mqtt::topic::Topic;
 use wasmote_sim::device::PowerState;
+use wasmote_sim::layout::{Layout, LayoutRefusal};
 
 use super::Api;
 use super::endpoint::{Endpoint, post};
@@ -34,9 +37,13 @@ use super::refusal::Refusal;
 struct Publication {
     #[schemars(
         description = "Any JSON value. With a topic, a string is sent unchanged and other values as JSON; \
-        without a topic, the payload is {device, type, message, ts}."
+        without a topic, the payload is {device, type, message, ts}. Needed without `payload_base64`.",
+        with = "Value"
     )]
-    message: Value,
+    #[serde(default, deserialize_with = "given")]
+    message: Option<Value>,
+    /// The payload as bytes in Base64, in place of `message`; needs a topic
+    payload_base64: Option<String>,
     #[schemars(
         description = "Topic; by default <root>/<device>/message",
         length(min = 1, max = 65_535),
@@ -63,6 +70,11 @@ struct PublishQuery {
 
 impl Example for Publication {
     const EXAMPLE: &'static str = r#"{"message": …}"#;
+}
+
+/// Distinguishes a value from a missing one: `null` is a message.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }
 
 /// A message accepted by the device. The device's faults may still drop or change it.
@@ -169,8 +181,9 @@ async fn first_running(api: &Api) -> Result<usize, ApiError> {
 
 async fn send(api: &Api, device: &Device, publication: Publication) -> Result<Json<Accepted>, ApiError> {
     let identity = &device.identity;
-    let message = message(identity, publication)?;
-    let limit = api.group(&identity.group)?.limits.payload_bytes as usize;
+    let group = api.group(&identity.group)?;
+    let limit = group.limits.payload_bytes as usize;
+    let message = message(identity, publication, group.layout.as_deref(), limit)?;
     let bytes = message.payload.len();
     if bytes > limit {
         let problem = format!("the payload has {bytes} bytes and the device's limit is {limit}");
@@ -189,20 +202,67 @@ async fn send(api: &Api, device: &Device, publication: Publication) -> Result<Js
     Ok(Json(accepted))
 }
 
-fn message(identity: &Identity, publication: Publication) -> Result<Message, ApiError> {
-    let Publication { message, topic, qos, retain, .. } = publication;
+fn message(
+    identity: &Identity,
+    publication: Publication,
+    layout: Option<&Layout>,
+    limit: usize,
+) -> Result<Message, ApiError> {
+    let Publication { message, payload_base64, topic, qos, retain, .. } = publication;
     let qos = read_qos(qos)?;
-    let (topic, payload) = match (topic, message) {
-        (Some(topic), Value::String(text)) => (topic, text),
-        (Some(topic), json) => (topic, json.to_string()),
-        (None, message) => {
+    let is_enveloped = topic.is_none();
+    let (topic, payload) = match (topic, message, payload_base64) {
+        (Some(topic), Some(Value::String(text)), None) => (topic, text.into()),
+        (Some(topic), Some(json), None) => (topic, json.to_string().into()),
+        (None, Some(message), None) => {
             let topic = format!("{}/{}/message", identity.topic_root, identity.id);
-            (topic, envelope(identity, &message)?)
+            (topic, envelope(identity, &message)?.into())
+        }
+        (Some(topic), None, Some(text)) => {
+            let decoded = payload_bytes::decode(&text);
+            (topic, decoded.map_err(|problem| ApiError::bad_request("payload_base64", problem).found(text))?)
+        }
+        (None, None, Some(_)) => {
+            return Err(ApiError::bad_request("topic", "it is missing; `payload_base64` needs a topic"));
+        }
+        (_, Some(_), Some(_)) => {
+            let problem = "expected either `message` or `payload_base64`, found both";
+            return Err(ApiError::bad_request("payload_base64", problem));
+        }
+        (_, None, None) => {
+            return Err(ApiError::bad_request(
+                "message",
+                "it is missing; give a `message`, or a `payload_base64` with a topic",
+            ));
         }
     };
     let name = Topic::new(topic.as_str())
         .map_err(|invalid| ApiError::bad_request("topic", invalid.to_string()).found(topic))?;
-    Ok(Message::new(name, payload).with_qos(qos).with_retain(retain))
+    let message = Message::new(name, payload).with_qos(qos).with_retain(retain);
+    match layout.filter(|_| is_enveloped) {
+        // The other devices expect the message as their layout has it.
+        Some(layout) => lay_out(message, layout, identity, limit),
+        None => Ok(message),
+    }
+}
+
+fn lay_out(
+    message: Message,
+    layout: &Layout,
+    identity: &Identity,
+    limit: usize,
+) -> Result<Message, ApiError> {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let wall = WallTime::from_nanos(u64::try_from(since_1970.as_nanos()).unwrap_or(u64::MAX));
+    layout.outbound(message, identity, wall, limit).map_err(|refusal| match refusal {
+        LayoutRefusal::Topic(reason) => {
+            ApiError::bad_request("topic", format!("the layout makes an invalid topic: {reason}"))
+        }
+        LayoutRefusal::TooLarge => {
+            let problem = format!("the payload has more bytes than the device's limit, {limit}");
+            ApiError::refused(Refusal::BodySize, StatusCode::PAYLOAD_TOO_LARGE, "message", problem)
+        }
+    })
 }
 
 fn envelope(identity: &Identity, message: &Value) -> Result<String, ApiError> {
@@ -239,8 +299,8 @@ mod tests {
             topic_root: "root".into(),
             peers: None,
         };
-        let message = message(&identity, serde_json::from_value(body).unwrap())?;
-        let payload = String::from_utf8(message.payload.to_vec()).unwrap();
+        let message = message(&identity, serde_json::from_value(body).unwrap(), None, 1 << 17)?;
+        let payload = String::from_utf8_lossy(&message.payload).into_owned();
         Ok((message.topic.to_string(), payload, message.qos.into(), message.retain))
     }
 
@@ -259,6 +319,26 @@ mod tests {
         let text = built(json!({"message": "on", "topic": "x/cmd", "qos": 1, "retain": true})).unwrap();
         assert_eq!(text, ("x/cmd".into(), "on".into(), 1, true));
         assert_eq!(built(json!({"message": [1, null], "topic": "x"})).unwrap().1, "[1,null]");
+    }
+
+    #[test]
+    fn a_payload_of_bytes_needs_a_topic_and_goes_without_a_message() {
+        let bytes = built(json!({"payload_base64": "aGkh", "topic": "x"})).unwrap();
+        assert_eq!(bytes, ("x".into(), "hi!".into(), 0, false));
+        let field = |body| serde_json::to_value(built(body).unwrap_err()).unwrap()["field"].clone();
+        assert_eq!(field(json!({"payload_base64": "aGkh"})), "topic");
+        assert_eq!(field(json!({"payload_base64": "a", "topic": "x"})), "payload_base64");
+        assert_eq!(field(json!({"payload_base64": "aGkh", "message": null, "topic": "x"})), "payload_base64");
+        assert_eq!(field(json!({"topic": "x"})), "message");
+        assert_eq!(built(json!({"message": null, "topic": "x"})).unwrap().1, "null");
+    }
+
+    #[test]
+    fn integers_of_64_bits_keep_their_digits() {
+        for digits in ["9007199254740993", "18446744073709551615", "-9223372036854775808"] {
+            let number: Value = serde_json::from_str(digits).unwrap();
+            assert_eq!(built(json!({"message": number, "topic": "x"})).unwrap().1, digits);
+        }
     }
 
     #[test]

@@ -22,6 +22,9 @@ pub(crate) const ACCEPTED: u64 = 5_000;
 /// Cost of each entry of a list besides its bytes, which pays for its allocation.
 pub(crate) const PER_ENTRY: u64 = 100;
 
+/// Cost of each byte of a payload that the layout of the device writes anew, besides that of the call.
+pub(crate) const PER_LAID_OUT_BYTE: u64 = 20;
+
 const fn cost(import: &'static str, base: u64, per_byte: u64) -> Cost {
     Cost { import, base, per_byte }
 }
@@ -123,6 +126,7 @@ mod tests {
         }
         assert!(readme.contains(&format!("costs {ACCEPTED} more")));
         assert!(readme.contains(&format!("costs {PER_ENTRY} more")));
+        assert!(readme.contains(&format!("each byte of its payload costs {PER_LAID_OUT_BYTE} more")));
     }
 
     #[test]
@@ -150,6 +154,10 @@ mod tests {
                 _ => base.to_string(),
             };
             assert!(documentation.contains(&format!(" {base}")), "{import}: {base}");
+            if *import == MQTT_PUBLISH.import {
+                let laid_out = format!(" {PER_LAID_OUT_BYTE} more for each byte of the payload");
+                assert!(documentation.contains(&laid_out));
+            }
             let for_bytes = format!(" {per_byte} for each byte");
             assert!(*per_byte == 0 || documentation.contains(&for_bytes), "{import}:{for_bytes}");
         }

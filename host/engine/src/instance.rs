@@ -95,6 +95,7 @@ impl Instance {
 impl Behaviour for Instance {
     fn handle(&mut self, event: Event, context: Context) -> (Context, Result<(), Trap>) {
         let limit = self.max_result_bytes;
+        let event = context.event_of_behaviour(event);
         let (mut context, outcome) = self.call(context, |guest, store| dispatch(guest, store, event, limit));
         let outcome = match outcome {
             Ok(Outcome::Done) => Ok(()),

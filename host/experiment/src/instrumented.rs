@@ -9,6 +9,7 @@ use wasmote_mqtt::device_id::Identity;
 use wasmote_sim::behaviour::{Behaviour, BehaviourFactory, Trap, Version};
 use wasmote_sim::context::{Context, Effect};
 use wasmote_sim::event::{Event, StartCause, StopReason};
+use wasmote_sim::layout::Layout;
 
 use super::delivery_tracker::DeliveryTracker;
 
@@ -60,6 +61,10 @@ impl BehaviourFactory for InstrumentedFactory {
 
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn layout(&self) -> Option<Arc<Layout>> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).layout()
     }
 
     fn version(&self) -> Version {

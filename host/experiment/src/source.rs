@@ -9,6 +9,7 @@ use wasmote_fleet::document::{self, DocumentError, Format};
 use wasmote_fleet::fault_models::FaultModels;
 use wasmote_fleet::fault_set::FaultSet;
 use wasmote_fleet::field_path;
+use wasmote_fleet::payload_bytes;
 use wasmote_fleet::regular_file;
 use wasmote_fleet::source::Source;
 use wasmote_fleet::suggest::did_you_mean;
@@ -170,6 +171,23 @@ fn expand_files(plan: &mut Value, folder: &Path) -> Result<(), DocumentError> {
                 Some(action) => (entry.get_mut(action), format!("{list}[{index}].{action}.config")),
             };
             expand(owner.and_then(|owner| owner.get_mut("config")), &field)?;
+        }
+    }
+    for (index, entry) in
+        plan.get_mut("timeline").and_then(Value::as_array_mut).into_iter().flatten().enumerate()
+    {
+        let Some(publish) = entry.get_mut("publish").and_then(Value::as_object_mut) else { continue };
+        // The file of a payload becomes its bytes, so that the plan in the results is complete. Several forms of a payload
+        // are refused when the entry is checked.
+        if let (Some(path), None, None) =
+            (publish.get("payload_file"), publish.get("payload"), publish.get("payload_base64"))
+            && let Some(path) = path.as_str()
+        {
+            let field = format!("timeline[{index}].publish.payload_file");
+            let bytes =
+                payload_bytes::read(path, folder).map_err(|problem| DocumentError::at(field, problem))?;
+            publish.remove("payload_file");
+            publish.insert("payload_base64".into(), payload_bytes::encode(&bytes).into());
         }
     }
     for (path, values) in plan.get_mut("sweep").and_then(Value::as_object_mut).into_iter().flatten() {

@@ -1,5 +1,6 @@
 //! Device blueprints from the settings of a run.
 
+mod laid_out_factory;
 mod linked_factory;
 
 use std::collections::BTreeMap;
@@ -11,6 +12,7 @@ use wasmote_engine::{Component, DeviceSettings, Engine};
 use wasmote_mqtt::device_id::{DeviceId, Identity, InvalidId, PeerNames};
 use wasmote_sim::behaviour::BehaviourFactory;
 use wasmote_sim::device::Blueprint;
+use wasmote_sim::layout::CONFIG_KEY as LAYOUT;
 
 use crate::component_info::ComponentInfo;
 use crate::config::fleet_shard::FleetShard;
@@ -142,18 +144,25 @@ pub fn log_code_origin(component: &Component, duration: Duration) {
 
 /// Creates the behaviour factory of a group.
 pub fn behaviour_factory(group: &Group, component: &Component) -> Arc<dyn BehaviourFactory> {
+    let mut config = group.config.clone();
+    // The host lays the messages out, and the behaviour knows nothing of it.
+    config.remove(LAYOUT);
     let settings = DeviceSettings {
-        config: Value::Object(group.config.clone()),
+        config: Value::Object(config),
         limits: Arc::clone(&group.limits),
         allow_hosts: Arc::clone(&group.allow_hosts),
     };
-    match &group.links {
+    let inner = match &group.links {
         None => component.behaviour_factory(settings),
         Some(links) => Arc::new(linked_factory::LinkedFactory {
             component: component.clone(),
             settings,
             links: Arc::clone(links),
         }),
+    };
+    match group.layout().transpose() {
+        None => inner,
+        Some(layout) => Arc::new(laid_out_factory::LaidOutFactory { inner, layout: layout.map(Arc::new) }),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Built-in behaviours and fault models, which are embedded in the binary.
 
+use wasmote_sim::layout::KnownTopics;
+
 /// A built-in behaviour or fault model.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Builtin {
@@ -11,6 +13,54 @@ pub struct Builtin {
 
 static BEHAVIOURS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/behaviours.rs"));
 static FAULT_MODELS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/fault_models.rs"));
+
+/// The topics of the built-in behaviours, with the fields of their messages.
+static TOPICS: &[(&str, KnownTopics)] = &[
+    (
+        "heartbeat",
+        &[
+            ("heartbeat", &["type", "seq", "uptime_s"]),
+            ("state", &[]),
+            ("peers", &["type", "event", "peer", "silent_s", "alive"]),
+            ("cmd", &["id", "cmd"]),
+            ("ack", ACK),
+            ("message", &["type", "message"]),
+        ],
+    ),
+    (
+        "sensor",
+        &[
+            ("telemetry", TELEMETRY),
+            ("alarm", &["type", "channel", "state", "value", "threshold"]),
+            ("state", &[]),
+            ("cmd", &["id", "cmd", "sample_s", "report_s", "channel", "value", "offset"]),
+            ("ack", ACK),
+        ],
+    ),
+    (
+        "routing",
+        &[
+            ("link", &["type", "distance", "heard", "origin", "number", "made", "ttl", "path", "id"]),
+            ("state", &[]),
+        ],
+    ),
+    (
+        "aggregator",
+        &[
+            ("telemetry", TELEMETRY),
+            ("aggregate", &["type", "seq", "start", "end", "series", "late", "not_kept"]),
+            ("state", &[]),
+        ],
+    ),
+];
+
+const ACK: &[&str] = &["type", "id", "cmd", "ok", "error"];
+const TELEMETRY: &[&str] = &["type", "seq", "values"];
+
+/// The topics of a built-in behaviour; `None` if its topics depend on its configuration.
+pub fn topics(name: &str) -> Option<KnownTopics> {
+    TOPICS.iter().find(|(known, _)| *known == name).map(|(_, topics)| *topics)
+}
 
 /// All built-in behaviours; the default one is the first.
 pub fn all() -> impl Iterator<Item = Builtin> {

@@ -24,9 +24,11 @@ use wasmote_engine::{CompileMode, Component, LoadError};
 use wasmote_live::config::ConnectionOptions;
 use wasmote_mqtt::device_id::DeviceId;
 use wasmote_mqtt::protocol::Protocol;
+use wasmote_sim::layout::{self, Layout, LayoutError};
 use wasmote_sim::limits::Limits;
 use wasmote_sim::rng::Seed;
 
+use crate::builtins;
 use crate::document::{DocumentError, truncate_digits};
 use crate::fault_models::FaultModels;
 use crate::fault_set::FaultSet;
@@ -117,6 +119,16 @@ pub struct Group {
 }
 
 impl Group {
+    /// The layout in its configuration.
+    pub fn layout(&self) -> Result<Option<Layout>, LayoutError> {
+        let known = match &self.behaviour {
+            Source::Builtin(name) => builtins::topics(name),
+            _ => None,
+        };
+        let layout = self.config.get(layout::CONFIG_KEY);
+        layout.map(|layout| Layout::read(layout, known)).transpose()
+    }
+
     /// Checks that the devices of the group can run this component: its SHA-256, its imports, and its initial memory and
     /// tables.
     pub fn check(&self, component: &Component) -> Result<(), LoadError> {

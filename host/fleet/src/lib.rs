@@ -34,6 +34,7 @@ pub mod http_access;
 pub mod key_value;
 pub mod logging;
 pub mod metrics;
+pub mod payload_bytes;
 pub mod preflight;
 pub mod printable;
 pub mod quantity;

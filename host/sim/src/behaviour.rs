@@ -7,6 +7,7 @@ use wasmote_mqtt::device_id::Identity;
 
 use crate::context::Context;
 use crate::event::Event;
+use crate::layout::Layout;
 
 /// A behaviour turns events into effects. It never blocks, and has no clock, socket or file: the [`Context`]
 /// provides the time and collects effects for the device.
@@ -61,6 +62,11 @@ pub trait BehaviourFactory: Send + Sync {
 
     /// Name of the behaviour, such as `heartbeat`.
     fn name(&self) -> &str;
+
+    /// Layout of the messages of its instances; `None` if they are published as they are.
+    fn layout(&self) -> Option<Arc<Layout>> {
+        None
+    }
 
     /// Version of the behaviour.
     fn version(&self) -> Version {

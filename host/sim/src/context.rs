@@ -19,14 +19,16 @@ use wasmote_mqtt::protocol::Protocol;
 use wasmote_mqtt::time::{Time, WallTime};
 use wasmote_mqtt::topic::TopicFilter;
 
+use crate::event::Event;
 use crate::faults::ActiveFault;
 use crate::http::{HttpRequest, HttpResponse};
+use crate::layout::{Layout, LayoutRefusal, Route};
 use crate::limits::{Limits, RateLimit};
 use crate::metrics::{Metrics, RecordMetricError};
 use crate::rng::Stream;
 use crate::store::{StateFull, StateStore};
 use crate::timers::{Timers, TooManyTimers};
-pub use refusal::{HttpRefusal, PublishRefusal, Refusals, TooManySubscriptions};
+pub use refusal::{HttpRefusal, PublishRefusal, Refusals, SubscribeRefusal};
 
 /// Severity of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -95,6 +97,9 @@ struct Inner {
     rng: Stream,
     timers: Timers,
     subscriptions: BTreeMap<TopicFilter, Qos>,
+    layout: Option<Arc<Layout>>,
+    /// Ways back from filters on the wire to the topics of the behaviour.
+    routes: BTreeMap<TopicFilter, Route>,
     store: StateStore,
     metrics: Metrics,
     will: Option<Will>,
@@ -122,6 +127,8 @@ impl Context {
             rng,
             timers: Timers::new(limits.timers),
             subscriptions: BTreeMap::new(),
+            layout: None,
+            routes: BTreeMap::new(),
             store: StateStore::new(limits.state_bytes),
             metrics: Metrics::new(limits.metrics),
             will: None,
@@ -196,16 +203,47 @@ impl Context {
 
     /// Publishes a message.
     pub fn publish(&mut self, message: Message) -> Result<(), PublishRefusal> {
-        if let Err(refused) = self.check(&message, self.0.limits.payload_bytes) {
-            self.0.refusals.publish_invalid += 1;
-            return Err(refused);
-        }
+        let limit = self.0.limits.payload_bytes;
+        let laid_out = self.lay_out(message, limit);
+        let message = match laid_out.and_then(|message| self.check(&message, limit).map(|()| message)) {
+            Ok(message) => message,
+            Err(refused) => {
+                self.0.refusals.publish_invalid += 1;
+                return Err(refused);
+            }
+        };
         if !self.0.publish_rate.take(self.0.now) {
             self.0.refusals.publish_rate += 1;
             return Err(PublishRefusal::RateLimited);
         }
         self.0.effects.push(Effect::Publish(message));
         Ok(())
+    }
+
+    /// The message on the wire for a message of the behaviour.
+    fn lay_out(&self, message: Message, limit: u32) -> Result<Message, PublishRefusal> {
+        let Some(layout) = &self.0.layout else { return Ok(message) };
+        layout.outbound(message, &self.0.identity, self.0.wall, limit as usize).map_err(|refusal| {
+            match refusal {
+                LayoutRefusal::Topic(reason) => PublishRefusal::InvalidTopic(reason),
+                LayoutRefusal::TooLarge => PublishRefusal::PayloadTooLarge(limit),
+            }
+        })
+    }
+
+    /// Whether the layout of the device writes payloads anew, which costs more than a copy.
+    pub fn lays_out_payloads(&self) -> bool {
+        self.0.layout.as_ref().is_some_and(|layout| layout.has_payloads())
+    }
+
+    /// The event as the behaviour gets it: a received message has the topic and the payload of the behaviour.
+    pub fn event_of_behaviour(&self, event: Event) -> Event {
+        match (event, &self.0.layout) {
+            (Event::Message(message), Some(layout)) => {
+                Event::Message(layout.inbound(message, &self.0.identity, self.0.routes.values()))
+            }
+            (event, _) => event,
+        }
     }
 
     /// Counts a publication that was refused before it became a message.
@@ -237,15 +275,30 @@ impl Context {
     /// Sets or clears the will of the next connection. MQTT encodes its payload as binary data, which is shorter
     /// than a message may be [MQTT-1.5.6].
     pub fn set_will(&mut self, will: Option<Will>) -> Result<(), PublishRefusal> {
-        if let Some(will) = &will {
-            self.check(&will.message, self.0.limits.payload_bytes.min(MAX_FIELD_BYTES))?;
-        }
-        self.0.will = will;
+        let limit = self.0.limits.payload_bytes.min(MAX_FIELD_BYTES);
+        let laid_out = will.map(|Will { message, delay }| {
+            let message = self.lay_out(message, limit)?;
+            self.check(&message, limit)?;
+            Ok(Will { message, delay })
+        });
+        self.0.will = laid_out.transpose()?;
         Ok(())
     }
 
     /// Subscribes to a filter. The subscription is restored after reconnects.
-    pub fn subscribe(&mut self, filter: TopicFilter, qos: Qos) -> Result<(), TooManySubscriptions> {
+    pub fn subscribe(&mut self, filter: TopicFilter, qos: Qos) -> Result<(), SubscribeRefusal> {
+        let laid_out = self.0.layout.as_ref().and_then(|layout| layout.filter(&filter, &self.0.identity));
+        let (filter, route) = laid_out.map_or((filter, None), |(filter, route)| (filter, Some(route)));
+        if let (Some(layout), Some(route), Some(other)) = (&self.0.layout, &route, self.0.routes.get(&filter))
+            && layout.collide(route, other)
+        {
+            let (name, other) = (layout.name_of(route), layout.name_of(other));
+            let problem = format!(
+                "the layout gives `{other}` and `{name}` the same topic, `{filter}`, and the behaviour could not tell their \
+                 messages apart"
+            );
+            return Err(SubscribeRefusal::SameTopic(problem));
+        }
         let Limits { subscriptions: most, subscription_bytes, .. } = *self.0.limits;
         let subscriptions = &mut self.0.subscriptions;
         let bytes = |filter: &TopicFilter| filter.as_str().len();
@@ -255,15 +308,21 @@ impl Context {
                     > subscription_bytes as usize)
         {
             self.0.refusals.subscriptions += 1;
-            return Err(TooManySubscriptions(most));
+            return Err(SubscribeRefusal::TooMany(most));
         }
         subscriptions.insert(filter.clone(), qos);
+        if let Some(route) = route {
+            self.0.routes.insert(filter.clone(), route);
+        }
         self.0.effects.push(Effect::Subscribe(filter, qos));
         Ok(())
     }
 
     /// Unsubscribes from a filter.
     pub fn unsubscribe(&mut self, filter: TopicFilter) {
+        let laid_out = self.0.layout.as_ref().and_then(|layout| layout.filter(&filter, &self.0.identity));
+        let filter = laid_out.map_or(filter, |(filter, _)| filter);
+        self.0.routes.remove(&filter);
         if self.0.subscriptions.remove(&filter).is_some() {
             self.0.effects.push(Effect::Unsubscribe(filter));
         }
@@ -365,6 +424,14 @@ impl Context {
         self.0.late = late;
     }
 
+    /// Sets the layout of the next instance. Subscriptions of another layout stay, without a way back.
+    pub(crate) fn set_layout(&mut self, layout: Option<Arc<Layout>>) {
+        if self.0.layout != layout {
+            self.0.layout = layout;
+            self.0.routes.clear();
+        }
+    }
+
     pub(crate) fn set_connected(&mut self, connected: bool) {
         self.0.connected = connected;
     }
@@ -424,6 +491,7 @@ impl Context {
     pub(crate) fn reset(&mut self) {
         self.0.timers.clear();
         self.0.subscriptions.clear();
+        self.0.routes.clear();
         self.0.will = None;
         self.0.http_in_flight = 0;
         self.0.last_http_before = self.0.next_http;

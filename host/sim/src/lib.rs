@@ -4,6 +4,7 @@
 //!
 //! * [`event`], [`context`] (with the effects), [`action`], [`notice`]: inputs and outputs of a device.
 //! * [`behaviour`]: the program of a device, a trait for sandboxed guests and closures.
+//! * [`layout`]: topics and payloads on the wire in place of those of a behaviour.
 //! * [`timers`], [`store`], [`metrics`] (with [`histogram`]), [`http`]: services of a device, within its
 //!   [`limits`].
 //! * [`faults`]: fault models, and the injector that applies them.
@@ -30,6 +31,7 @@ pub mod health;
 pub mod histogram;
 pub mod http;
 pub mod latency;
+pub mod layout;
 pub mod ledger;
 pub mod limits;
 pub mod link;

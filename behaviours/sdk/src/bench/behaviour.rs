@@ -10,10 +10,12 @@ use wasmote_sim::behaviour::{Behaviour as SimBehaviour, BehaviourFactory, Trap, 
 use wasmote_sim::config::DeviceConfig;
 use wasmote_sim::context::Context;
 use wasmote_sim::event::Event;
+use wasmote_sim::layout::Layout;
 
 /// The instances of a behaviour on one device. During a swap there are two.
 pub(super) struct Instances<B> {
     config: DeviceConfig,
+    layout: Option<Arc<Layout>>,
     pub records: Arc<Mutex<Records>>,
     running: Mutex<Running<B>>,
 }
@@ -24,9 +26,9 @@ struct Running<B> {
 }
 
 impl<B> Instances<B> {
-    pub fn new(config: DeviceConfig) -> Self {
+    pub fn new(config: DeviceConfig, layout: Option<Arc<Layout>>) -> Self {
         let running = Running { created: 0, instances: Vec::new() };
-        Instances { config, records: Arc::default(), running: Mutex::new(running) }
+        Instances { config, layout, records: Arc::default(), running: Mutex::new(running) }
     }
 
     /// The instance that was started last, locked while the caller uses it.
@@ -61,6 +63,10 @@ impl<B: Behaviour + Send + 'static> BehaviourFactory for Factory<B> {
 
     fn name(&self) -> &str {
         "native"
+    }
+
+    fn layout(&self) -> Option<Arc<Layout>> {
+        self.0.layout.clone()
     }
 }
 
@@ -115,6 +121,7 @@ impl<B: Behaviour + Send + 'static> SimBehaviour for Instance<B> {
         if let Event::Started(cause) = event {
             return self.start(context, convert::cause_out(cause));
         }
+        let event = context.event_of_behaviour(event);
         let mut answer = None;
         let (mut context, outcome) = self.call(context, |behaviour, device| {
             match event {

@@ -1,11 +1,11 @@
 //! Conversions between types of the WIT package and those of the simulator.
 
-use crate::host::{ActiveFault, Identity, Level, PublishError};
+use crate::host::{ActiveFault, Identity, Level, PublishError, SubscribeError};
 use crate::message::{Message, MessageProperties, Qos, UserProperty};
 use crate::{ConnectionChange, Failure, Outgoing, Request, Response, StartCause, StopReason};
 use wasmote_mqtt::topic::Topic;
 use wasmote_mqtt::{device_id, message};
-use wasmote_sim::context::{LogLevel, PublishRefusal};
+use wasmote_sim::context::{LogLevel, PublishRefusal, SubscribeRefusal};
 use wasmote_sim::{event, faults, http};
 
 pub fn qos_in(qos: Qos) -> message::Qos {
@@ -86,7 +86,15 @@ pub fn publish_error(refused: PublishRefusal) -> PublishError {
     match refused {
         PublishRefusal::PayloadTooLarge(limit) => PublishError::PayloadTooLarge(limit),
         PublishRefusal::RateLimited => PublishError::RateLimited,
+        PublishRefusal::InvalidTopic(reason) => PublishError::InvalidTopic(reason),
         PublishRefusal::NeedsMqtt5 => PublishError::NeedsMqtt5,
+    }
+}
+
+pub fn subscribe_error(refused: SubscribeRefusal) -> SubscribeError {
+    match refused {
+        SubscribeRefusal::TooMany(limit) => SubscribeError::TooMany(limit),
+        SubscribeRefusal::SameTopic(reason) => SubscribeError::InvalidFilter(reason),
     }
 }
 

@@ -7,7 +7,7 @@ mod inspect;
 
 use super::behaviour::{Factory, Instances};
 use super::convert;
-use super::imports::{identity, parse_config};
+use super::imports::identity;
 use super::journal::Journal;
 use crate::json::{self, Value};
 use crate::{Behaviour, Failure, Outgoing, Request, Response};
@@ -17,8 +17,10 @@ use std::sync::Arc;
 use std::time::Duration;
 use wasmote_mqtt::protocol::Protocol;
 use wasmote_mqtt::time::Time;
+use wasmote_sim::config::DeviceConfig;
 use wasmote_sim::device::{Blueprint, Device as SimDevice, Input, PowerState, Upgrade};
 use wasmote_sim::event::StopReason;
+use wasmote_sim::layout::Layout;
 use wasmote_sim::limits::Limits;
 use wasmote_sim::rng::Seed;
 use wasmote_sim::virtual_time::VirtualTime;
@@ -36,7 +38,7 @@ pub struct Plan<B> {
 }
 
 impl<B: Behaviour + Send + 'static> Plan<B> {
-    /// The configuration of every device, as JSON. `{}` unless set.
+    /// The configuration of every device, as JSON, with the `layout` that the host reads. `{}` unless set.
     pub fn config(mut self, json: &str) -> Self {
         self.config = json.into();
         self
@@ -76,11 +78,18 @@ impl<B: Behaviour + Send + 'static> Plan<B> {
         let ids = identities.iter().map(|identity| identity.id.to_string()).collect();
         let journal = Journal::new(ids, options.epoch);
         let mut simulation = VirtualTime::new(options, journal);
-        let config = parse_config(&self.config);
+        let mut config: serde_json::Value =
+            serde_json::from_str(&self.config).expect("the configuration is JSON");
+        // The host reads the layout, as in a run.
+        let layout = match config.as_object_mut() {
+            Some(config) => Layout::take(config, None).map_err(|error| format!("configuration: {error}"))?,
+            None => None,
+        };
+        let (config, layout) = (DeviceConfig::new(config), layout.map(Arc::new));
         let (seed, limits) = (Seed::new(self.seed), Arc::new(Limits::default()));
         let mut instances = Vec::with_capacity(self.count);
         for identity in identities {
-            let own = Arc::new(Instances::new(config.clone()));
+            let own = Arc::new(Instances::new(config.clone(), layout.clone()));
             simulation.add(Blueprint {
                 identity,
                 factory: Arc::new(Factory(Arc::clone(&own))),

@@ -162,7 +162,7 @@ impl Host for NativeHost {
         let filter =
             TopicFilter::new(filter).map_err(|error| SubscribeError::InvalidFilter(error.to_string()))?;
         self.context(|context| context.subscribe(filter, convert::qos_in(qos)))
-            .map_err(|full| SubscribeError::TooMany(full.0))
+            .map_err(convert::subscribe_error)
     }
 
     fn unsubscribe(&self, filter: &str) {

@@ -253,3 +253,33 @@ fn the_limits_are_those_of_the_simulator() {
     let message = Outgoing::new("t", vec![0; (128 << 10) + 1]);
     assert!(device.publish(&message).is_err());
 }
+
+#[test]
+fn an_integer_of_64_bits_is_read_with_all_its_digits() {
+    let device = device_with(1, r#"{"meter": 18446744073709551615, "even": 9007199254740993, "less": -1}"#);
+    let config = device.config();
+    assert_eq!(config.unsigned("meter", 0, ..), Ok(u64::MAX));
+    assert_eq!(config.unsigned("even", 0, ..), Ok(9_007_199_254_740_993));
+    assert_eq!(config.integer("even", 0, ..), Ok(9_007_199_254_740_993));
+    assert_eq!(config.unsigned("none", 7, ..), Ok(7));
+    assert!(config.unsigned("less", 0, ..).unwrap_err().contains("less: expected 0 or more, found -1"));
+    assert!(config.unsigned("meter", 0, ..10).unwrap_err().contains("meter: expected less than 10"));
+}
+
+#[test]
+fn the_layout_of_a_configuration_applies_to_the_messages_of_a_fleet() {
+    let config = r#"{"layout": {"topics": {"echo": "plant/{group}/{device}/up", "state": "/{device}"},
+                                "payloads": {"echo": {"encoding": "cbor"}}}}"#;
+    let mut fleet = Fleet::<Echo>::of("echo", 2).config(config).start();
+    fleet.run_for(3 * SECOND);
+    assert_eq!(fleet.last("plant/echo/echo-1/up").message.payload, [3]);
+    assert_eq!(fleet.retained("/echo-0").unwrap().payload, b"online");
+    assert!(fleet.subscriptions(0).contains(&"plant/+/+/up".to_owned()));
+    let heard = fleet.behaviour(0).heard.clone();
+    assert!(heard.contains(&"wasmote/echo-1/echo 2".to_owned()), "{heard:?}");
+    let problem = refusal::<Echo>(r#"{"layout": {"topics": {"echo": "{devise}"}}}"#);
+    assert!(
+        problem.contains("configuration: layout.topics.echo: `{devise}`: there is no placeholder"),
+        "{problem}"
+    );
+}

@@ -39,7 +39,13 @@ fn numbers_that_are_sent_back_keep_their_digits() {
     assert_eq!(read("9007199254740993").number(), Some(9_007_199_254_740_992.0));
     assert_eq!(read("1e3").unsigned(), Some(1_000));
     assert_eq!(read("9007199254740992").unsigned(), Some(9_007_199_254_740_992));
-    assert_eq!(read("9007199254740993").unsigned(), None, "it would be rounded");
+    for number in [9_007_199_254_740_993, u64::MAX] {
+        assert_eq!(read(&number.to_string()).unsigned(), Some(number));
+        assert_eq!(Value::from(number).unsigned(), Some(number));
+    }
+    for text in ["18446744073709551616", "9007199254740993.0", "9.007199254740993e15", "-9007199254740993"] {
+        assert_eq!(read(text).unsigned(), None, "{text} would be rounded");
+    }
     assert_eq!(Value::from(u64::MAX).to_string(), "18446744073709551615");
     assert_ne!(read("9007199254740993"), read("9007199254740992"));
     assert_eq!(read("1.50"), Value::from(1.5));

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::number::integer;
+use crate::number::{integer, parse_integer};
 use crate::timestamp;
 
 /// Name of an object member. Literals are not allocated.
@@ -78,14 +78,17 @@ impl Value {
         }
     }
 
-    /// The number, if this is an integer from 0 to 2⁵³, the range in which all integers are exact.
+    /// The number, if this is an integer from 0 to 2⁶⁴ - 1, with all its digits. Integers with a point or an exponent are
+    /// read up to 2⁵³, the range in which all of them are exact.
     pub fn unsigned(&self) -> Option<u64> {
+        if let Value::Literal(text) = self
+            && let Some(number) = parse_integer(text)
+        {
+            return Some(number);
+        }
         let number = self.number()?;
         // `f64` rounds the integer after 2⁵³ to it.
-        if number == MAX_EXACT_INTEGER as f64
-            && let Value::Literal(text) = self
-            && text != "9007199254740992"
-        {
+        if number == MAX_EXACT_INTEGER as f64 && matches!(self, Value::Literal(_)) {
             return None;
         }
         ((0.0..=MAX_EXACT_INTEGER as f64).contains(&number) && number.fract() == 0.0).then_some(number as u64)

@@ -15,6 +15,7 @@ mod http_access;
 mod http_limits;
 mod identity;
 mod latencies;
+mod layouts;
 mod lifecycle;
 mod lines;
 mod models;

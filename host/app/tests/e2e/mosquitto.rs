@@ -91,6 +91,13 @@ impl Mosquitto {
         })
     }
 
+    /// The same with the payload in hexadecimal digits.
+    pub fn subscribe_hex(&self, filter: &str) -> Subscriber {
+        subscribe_as(self.port, filter, "%t %x", || {
+            self.log.wait_for(&format!("Sending SUBACK to {}", subscriber_name(filter)));
+        })
+    }
+
     pub fn publish(&self, topic: &str, payload: &str) {
         let port = self.port.to_string();
         let sent = Command::new("mosquitto_pub")
@@ -119,9 +126,13 @@ fn subscriber_name(filter: &str) -> String {
 
 /// Subscribes at any broker. `ready` returns after the subscription is established.
 pub fn subscribe(port: u16, filter: &str, ready: impl FnOnce()) -> Subscriber {
+    subscribe_as(port, filter, "%t %p", ready)
+}
+
+fn subscribe_as(port: u16, filter: &str, format: &str, ready: impl FnOnce()) -> Subscriber {
     let mut child = Command::new("mosquitto_sub")
         .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-i", &subscriber_name(filter)])
-        .args(["-q", "2", "-t", filter, "-F", "%t %p"])
+        .args(["-q", "2", "-t", filter, "-F", format])
         .stdout(Stdio::piped())
         .spawn()
         .expect("mosquitto_sub is installed; `make test` checks it");

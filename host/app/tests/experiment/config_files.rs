@@ -73,3 +73,51 @@ fn files_can_be_swept() {
     let verified = workspace.call(&["verify", folder.to_str().unwrap()]);
     assert!(verified.status.success(), "{}{}", text(&verified.stdout), text(&verified.stderr));
 }
+
+/// The host publishes bytes of a file, and devices publish bytes in Base64.
+const BINARY: &str = r#"
+name = "binary"
+duration = "10s"
+
+[[group]]
+behaviour = "heartbeat"
+count = 2
+
+[[timeline]]
+at = "2s"
+publish = { topic = "any/file", payload_file = "data/frame.bin" }
+
+[[timeline]]
+at = "3s"
+publish = { topic = "any/bytes", payload_base64 = "AP8A", device = "heartbeat-1" }
+"#;
+
+#[test]
+fn a_payload_from_a_file_is_kept_with_the_results() {
+    let workspace = Workspace::with_plan(BINARY);
+    let data = workspace.0.path().join("data");
+    fs::create_dir(&data).unwrap();
+    fs::write(data.join("frame.bin"), [0, 255, 10, 0]).unwrap();
+    let folder = workspace.run(&["plan.toml"], 0);
+    let plan = fs::read_to_string(folder.join("plan.toml"))
+        .or_else(|_| fs::read_to_string(folder.join("plan.json")))
+        .unwrap();
+    assert!(plan.contains("AP8KAA==") && !plan.contains("payload_file"), "{plan}");
+    fs::remove_dir_all(&data).unwrap();
+    let verified = workspace.call(&["verify", folder.to_str().unwrap()]);
+    assert!(verified.status.success(), "{}{}", text(&verified.stdout), text(&verified.stderr));
+    let problem = |args: &[&str]| {
+        let output = workspace.call(&[&["run", "plan.toml"], args].concat());
+        assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+        text(&output.stderr)
+    };
+    let found = problem(&[]);
+    let words = "timeline[0].publish.payload_file: cannot use the file `data/frame.bin`: No such file";
+    assert!(found.contains(words), "{found}");
+    fs::create_dir(&data).unwrap();
+    fs::write(data.join("frame.bin"), [0]).unwrap();
+    let found = problem(&["--set", "timeline.0.publish.payload=x"]);
+    assert!(found.contains("expected one of `payload`, `payload_base64` and `payload_file`"), "{found}");
+    let found = problem(&["--set", "timeline.1.publish.payload_base64=A"]);
+    assert!(found.contains("publish.payload_base64: no bytes in Base64"), "{found}");
+}

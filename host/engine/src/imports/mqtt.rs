@@ -2,12 +2,12 @@
 
 use wasmote_mqtt::message::{Message, Will as ModelWill};
 use wasmote_mqtt::topic::{Topic, TopicFilter};
-use wasmote_sim::context::PublishRefusal;
+use wasmote_sim::context::{PublishRefusal, SubscribeRefusal};
 
 use crate::bindings::wasmote::device::mqtt::{Host as Mqtt, PublishError, SubscribeError, Will};
 use crate::bindings::wasmote::device::types::{MessageProperties, Qos};
 use crate::convert;
-use crate::cost::{self, ACCEPTED, PER_ENTRY};
+use crate::cost::{self, ACCEPTED, PER_ENTRY, PER_LAID_OUT_BYTE};
 use crate::host::Host;
 
 impl Mqtt for Host {
@@ -46,7 +46,7 @@ impl Mqtt for Host {
         Ok(match TopicFilter::new(filter) {
             Ok(filter) => {
                 let result = self.context()?.subscribe(filter, convert::qos_from_wit(qos));
-                result.map_err(|full| SubscribeError::TooMany(full.0))
+                result.map_err(subscribe_error)
             }
             Err(reason) => Err(SubscribeError::InvalidFilter(reason.to_string())),
         })
@@ -84,6 +84,11 @@ impl Host {
         &mut self,
         message: Result<Message, PublishError>,
     ) -> wasmtime::Result<Result<(), PublishError>> {
+        if let Ok(message) = &message
+            && self.context()?.lays_out_payloads()
+        {
+            self.charge_units(&cost::MQTT_PUBLISH, PER_LAID_OUT_BYTE * message.payload.len() as u64)?;
+        }
         let published = match message {
             Ok(message) => self.context()?.publish(message).map_err(publish_error),
             Err(error) => {
@@ -111,10 +116,18 @@ fn message(topic: String, payload: Vec<u8>, qos: Qos, retain: bool) -> Result<Me
     Ok(Message::new(topic, payload).with_qos(convert::qos_from_wit(qos)).with_retain(retain))
 }
 
+fn subscribe_error(refused: SubscribeRefusal) -> SubscribeError {
+    match refused {
+        SubscribeRefusal::TooMany(most) => SubscribeError::TooMany(most),
+        SubscribeRefusal::SameTopic(reason) => SubscribeError::InvalidFilter(reason),
+    }
+}
+
 fn publish_error(refused: PublishRefusal) -> PublishError {
     match refused {
         PublishRefusal::PayloadTooLarge(limit) => PublishError::PayloadTooLarge(limit),
         PublishRefusal::RateLimited => PublishError::RateLimited,
+        PublishRefusal::InvalidTopic(reason) => PublishError::InvalidTopic(reason),
         PublishRefusal::NeedsMqtt5 => PublishError::NeedsMqtt5,
     }
 }

@@ -160,6 +160,7 @@ impl PlanState<'_> {
             self.sources.push(source.clone());
             changed.behaviour = source;
         }
+        changed.layout().map_err(|error| at(&format!("{action}.config.{}", error.field), error.problem))?;
         (self.relink)(&mut changed).map_err(|problem| at(&format!("{action}.config"), problem))?;
         Ok(changed)
     }

@@ -1,5 +1,6 @@
 //! `publish`: publishes a message, as the host or on behalf of devices.
 
+use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -14,6 +15,7 @@ use super::problem::{Problem, at};
 use super::selector::Devices;
 use super::step::Step;
 use super::target::{ApplyResult, Target};
+use crate::payload_bytes;
 
 /// Publishes a message as the host, or on behalf of devices.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -22,8 +24,14 @@ pub struct Publish {
     /// The topic.
     pub topic: String,
     /// The payload: text as it is, other values as JSON.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Value::is_null")]
     pub payload: Value,
+    /// The payload as bytes in Base64, in place of `payload`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payload_base64: Option<String>,
+    /// File with the payload, in place of `payload`. The plan in the results has its bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payload_file: Option<String>,
     /// The QoS; 0 by default.
     #[serde(default)]
     pub qos: Qos,
@@ -39,12 +47,34 @@ pub struct Publish {
 impl Publish {
     /// The action that publishes a message on behalf of one device.
     pub fn of_device(device: &str, message: &Message) -> Self {
+        let text = std::str::from_utf8(&message.payload).ok();
         Self {
             topic: message.topic.to_string(),
-            payload: String::from_utf8_lossy(&message.payload).into(),
+            payload: text.map(Value::from).unwrap_or_default(),
+            payload_base64: text.is_none().then(|| payload_bytes::encode(&message.payload)),
+            payload_file: None,
             qos: message.qos,
             retain: message.retain,
             device: Some(device.to_owned()),
+        }
+    }
+
+    /// The bytes of the payload, of which there is one form.
+    fn payload(&self, plan: &PlanState<'_>) -> Result<Bytes, Problem> {
+        match (&self.payload, &self.payload_base64, &self.payload_file) {
+            (Value::Null, None, None) => Ok(Bytes::new()),
+            (Value::String(text), None, None) => Ok(text.clone().into()),
+            (json, None, None) => Ok(json.to_string().into()),
+            (Value::Null, Some(text), None) => {
+                payload_bytes::decode(text).map_err(|problem| at("publish.payload_base64", problem))
+            }
+            (Value::Null, None, Some(path)) => {
+                payload_bytes::read(path, plan.folder).map_err(|problem| at("publish.payload_file", problem))
+            }
+            _ => {
+                let problem = "expected one of `payload`, `payload_base64` and `payload_file`, found several";
+                Err(at("publish.payload", problem))
+            }
         }
     }
 }
@@ -56,11 +86,7 @@ impl TimelineAction for Publish {
         }
         let topic = Topic::new(self.topic.as_str());
         let topic = topic.map_err(|invalid| at("publish.topic", format!("`{}`: {invalid}", self.topic)))?;
-        let payload = match &self.payload {
-            Value::Null => String::new(),
-            Value::String(text) => text.clone(),
-            json => json.to_string(),
-        };
+        let payload = self.payload(plan)?;
         let message = Message::new(topic, payload).with_qos(self.qos).with_retain(self.retain);
         let devices = self.device.as_ref().map(Pattern::new);
         Ok(vec![Planned::ready(occasion.at, PublishMessage { devices, message })])
@@ -107,8 +133,11 @@ impl Step for PublishMessage {
             );
         };
         let Message { topic, payload, qos, retain, .. } = &self.message;
-        let text = std::str::from_utf8(payload).map_err(|problem| format!("`payload`: {problem}"))?;
-        let body = json!({"message": text, "topic": topic.as_str(), "qos": u8::from(*qos), "retain": retain});
+        let mut body = json!({"topic": topic.as_str(), "qos": u8::from(*qos), "retain": retain});
+        match std::str::from_utf8(payload) {
+            Ok(text) => body["message"] = text.into(),
+            Err(_) => body["payload_base64"] = payload_bytes::encode(payload).into(),
+        }
         let devices = pods.devices.matching(devices);
         Ok(PodFleet::request_each(devices, "POST", "/publish", Some(&RequestBody::json(&body))))
     }

@@ -9,6 +9,9 @@ pub enum PublishRefusal {
     /// The publish rate is exhausted.
     #[error("the publish rate is used up")]
     RateLimited,
+    /// The layout of the device makes an invalid topic, with the reason.
+    #[error("the layout makes an invalid topic: {0}")]
+    InvalidTopic(String),
     /// Properties on an MQTT 3.1.1 connection.
     #[error("properties need MQTT 5")]
     NeedsMqtt5,
@@ -25,10 +28,16 @@ pub enum HttpRefusal {
     BodyTooLarge(u32),
 }
 
-/// The limit on the number of subscriptions, or on their bytes, is reached.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the device has as many subscriptions as allowed: {0}, or fewer with long filters")]
-pub struct TooManySubscriptions(pub u32);
+/// Reason for which a subscription is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SubscribeRefusal {
+    /// The limit on the number of subscriptions, or on their bytes, is reached.
+    #[error("the device has as many subscriptions as allowed: {0}, or fewer with long filters")]
+    TooMany(u32),
+    /// The layout of the device gives two topics that the behaviour tells apart the same filter.
+    #[error("{0}")]
+    SameTopic(String),
+}
 
 /// Counts of refused requests of a behaviour.
 #[derive(

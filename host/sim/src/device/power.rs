@@ -109,6 +109,9 @@ impl Device {
             Ok(behaviour) => self.behaviour = Some(behaviour),
             Err(trap) => return self.trapped(trap, now, actions),
         }
+        if let Some(context) = &mut self.context {
+            context.set_layout(self.blueprint.factory.layout());
+        }
         // Observers get "started" before the notices of the behaviour.
         let announced = actions.len();
         match self.call_handler(Event::Started(cause), now, actions) {

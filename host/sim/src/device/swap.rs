@@ -237,6 +237,7 @@ impl Device {
         };
         self.injector.spend(EnergyUse::Event);
         let mut context = before.clone();
+        context.set_layout(factory.layout());
         context.set_clock(now.run, self.injector.clock_reading(now.run, now.wall));
         context.timers().clear();
         let (context, started) = behaviour.handle(Event::Started(StartCause::Swap), context);

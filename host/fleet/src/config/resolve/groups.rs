@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 use wasmote_mqtt::device_id::DeviceId;
+use wasmote_sim::layout::LayoutError;
 use wasmote_sim::limits::Limits;
 
 use super::{CURRENT_DIR, Layers, identity};
@@ -75,7 +76,7 @@ fn only_group(layers: &Layers<'_>) -> Result<Group, ConfigError> {
     let given = layers.get(|it| &it.devices);
     let identity = identity::of_only_group(layers);
     let (count, names) = identity::names(layers, identity, &name, given, DEFAULT_DEVICES, "identity")?;
-    Ok(Group {
+    let group = Group {
         name,
         behaviour,
         count,
@@ -87,7 +88,8 @@ fn only_group(layers: &Layers<'_>) -> Result<Group, ConfigError> {
         deny: denied(layers, &[]),
         sha256: layers.get(|it| &it.sha256).map(|pin| pin.0),
         links: None,
-    })
+    };
+    checked(group, || "--device-config".into())
 }
 
 fn group(entry: &GroupEntry, index: usize, layers: &Layers<'_>) -> Result<Group, ConfigError> {
@@ -98,7 +100,7 @@ fn group(entry: &GroupEntry, index: usize, layers: &Layers<'_>) -> Result<Group,
     let identity = identity::of_group(layers, entry);
     let field = format!("group[{index}].identity");
     let (count, names) = identity::names(layers, identity, &name, entry.count, DeviceCount(1), &field)?;
-    Ok(Group {
+    let group = Group {
         name,
         behaviour,
         count,
@@ -110,7 +112,18 @@ fn group(entry: &GroupEntry, index: usize, layers: &Layers<'_>) -> Result<Group,
         deny: denied(layers, &entry.deny),
         sha256: entry.sha256.clone().map(|pin| pin.0),
         links: None,
-    })
+    };
+    checked(group, || layers.field(format!("group[{index}].config")))
+}
+
+/// A group whose layout is valid. `setting` names its configuration.
+fn checked(group: Group, setting: impl FnOnce() -> String) -> Result<Group, ConfigError> {
+    match group.layout() {
+        Ok(_) => Ok(group),
+        Err(LayoutError { field, problem }) => {
+            Err(ConfigError::invalid(format!("{}.{field}", setting()), problem))
+        }
+    }
 }
 
 fn find(name: &str, setting: &str, folder: &Path) -> Result<Source, ConfigError> {
