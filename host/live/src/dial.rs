@@ -17,6 +17,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use socket2::SockRef;
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
@@ -33,6 +34,13 @@ const ATTEMPTS_TIMEOUT: Duration = Duration::from_secs(10);
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(5);
 /// Time for which the devices of a fleet share the addresses of one look-up.
 const LOOKUP_VALIDITY: Duration = Duration::from_secs(1);
+/// Total size of the kernel's buffers for the bytes that the brokers of a fleet have not acknowledged. Left alone, Linux lets
+/// each connection to a slow broker keep 4 MiB, until the memory for TCP is used up and all connections of the machine, also
+/// those of a broker on it, are slowed down to a fraction of their rate.
+const SEND_BUFFERS: usize = 512 << 20;
+/// Largest and smallest such buffer of a connection.
+const MAX_SEND_BUFFER: usize = 256 << 10;
+const MIN_SEND_BUFFER: usize = 16 << 10;
 /// Maximum number of addresses that one call tries. Each takes a file descriptor.
 const MAX_ADDRESSES: usize = 8;
 
@@ -47,6 +55,8 @@ pub(crate) struct Dialer {
     interface: Option<Arc<str>>,
     /// Addresses that replace those of the host name, unless empty.
     fixed: Vec<SocketAddr>,
+    /// Size of the kernel's buffer for unacknowledged bytes of a connection.
+    send_buffer: usize,
     /// Last look-up. While one is in progress, other devices wait for its result: a resolver that does not
     /// answer holds one thread and not one per device.
     lookup: Mutex<Option<(Instant, Vec<SocketAddr>)>>,
@@ -59,8 +69,15 @@ impl Dialer {
             sources: options.sources.clone(),
             interface: options.interface.as_deref().map(Arc::from),
             fixed: options.broker_addresses.clone(),
+            send_buffer: MAX_SEND_BUFFER,
             lookup: Mutex::new(None),
         }
+    }
+
+    /// The dialer for this number of connections, which share the memory for their kernel buffers.
+    pub(crate) fn for_connections(self, connections: usize) -> Self {
+        let send_buffer = (SEND_BUFFERS / connections.max(1)).clamp(MIN_SEND_BUFFER, MAX_SEND_BUFFER);
+        Self { send_buffer, ..self }
     }
 
     /// Connects the device with this number, after `retries` attempts that reached no MQTT connection.
@@ -115,6 +132,8 @@ impl Dialer {
         // Nagle's algorithm would delay small messages until earlier ones are acknowledged, which distorts
         // latency.
         stream.set_nodelay(true)?;
+        // A system that refuses the size uses its own.
+        let _ = SockRef::from(&stream).set_send_buffer_size(self.send_buffer);
         Ok(stream)
     }
 
@@ -301,6 +320,23 @@ mod tests {
 
     fn unbound(to: &[SocketAddr]) -> Vec<AddressPair> {
         to.iter().map(|to| (*to, None)).collect()
+    }
+
+    #[tokio::test]
+    async fn connections_share_the_memory_for_their_send_buffers() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let url = BrokerUrl { host: "127.0.0.1".into(), port, tls: false };
+        for (connections, size) in [(0, 256 << 10), (1, 256 << 10), (16_384, 32 << 10), (1_000_000, 16 << 10)]
+        {
+            let dialer = Dialer::new(&url, &ConnectionOptions::plain(Duration::from_secs(10)));
+            let dialer = dialer.for_connections(connections);
+            assert_eq!(dialer.send_buffer, size, "{connections}");
+            let stream = dialer.connect(0, 0).await.unwrap();
+            // Linux doubles the size for its own data, and has a maximum.
+            let found = SockRef::from(&stream).send_buffer_size().unwrap();
+            assert!((16 << 10..=2 * size).contains(&found), "{found} for {size}");
+        }
     }
 
     #[tokio::test]

@@ -108,7 +108,7 @@ impl Fleet {
         let unsettled = Arc::new(AtomicUsize::new(config.devices.len()));
         let shared = FleetShared {
             broker: config.embedded_broker,
-            network: Arc::new(Network::new(config.broker, config.connection, clock)),
+            network: Arc::new(Network::new(config.broker, config.connection, clock, config.devices.len())),
             outbound: Outbound::default(),
             event_bus: event_bus.clone(),
             observer,

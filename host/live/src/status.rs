@@ -82,6 +82,8 @@ pub struct Totals {
     pub connects: u64,
     /// Lateness of the host's timers. Measured by shard, so it is empty for one device.
     pub lag: LagStats,
+    /// Writes to the sockets of the devices. Counted by shard, so they are 0 for one device.
+    pub socket_writes: SocketWrites,
     /// Log lines that exceeded the log rates of their devices, other than those in `refusals`.
     pub suppressed_lines: u64,
     /// Devices that used more than their share of a thread while others waited, the heaviest first; at most ten.
@@ -94,6 +96,23 @@ pub struct Totals {
     pub stale_shards: u64,
     /// Report of the embedded broker, for a fleet that is linked to it.
     pub broker: Option<BrokerReport>,
+}
+
+/// Writes to sockets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SocketWrites {
+    /// Writes that the socket accepted at least in part, each of one or more packets.
+    pub writes: u64,
+    /// Number of times that a socket was full, so that packets waited until it was ready again.
+    pub waits: u64,
+}
+
+impl SocketWrites {
+    /// Adds the writes of another shard.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.writes += other.writes;
+        self.waits += other.waits;
+    }
 }
 
 /// A device that used more than its share of a thread while others waited, so that its calls were delayed.

@@ -90,6 +90,7 @@ struct Inner {
     now: Time,
     wall: WallTime,
     late: Duration,
+    catches_up: bool,
     identity: Arc<Identity>,
     protocol: Protocol,
     connected: bool,
@@ -121,6 +122,7 @@ impl Context {
             now: Time::ZERO,
             wall: WallTime::default(),
             late: Duration::ZERO,
+            catches_up: false,
             identity,
             protocol,
             connected: false,
@@ -328,13 +330,16 @@ impl Context {
         }
     }
 
-    /// Sets or moves a timer. It fires at least [`MIN_TIMER_DELAY`] from now.
+    /// Sets or moves a timer. It fires at least [`MIN_TIMER_DELAY`] from now, or with a driver that
+    /// [catches up](crate::device::Device::catch_up) from the time for which the present timer was intended.
     pub fn set_timer(&mut self, token: u32, at: Time) -> Result<(), TooManyTimers> {
-        let due = at.max(self.0.now + MIN_TIMER_DELAY);
         // A behaviour with a schedule that has fallen behind sets a timer between the one that it handles and now. An earlier
         // time only means "at once".
         let handled = self.0.now - self.0.late;
-        let intended = if at > handled && at < self.0.now { at } else { due };
+        let is_behind = at > handled && at < self.0.now;
+        let earliest = if is_behind && self.0.catches_up { handled } else { self.0.now };
+        let due = at.max(earliest + MIN_TIMER_DELAY);
+        let intended = if is_behind { at } else { due };
         let set = self.0.timers.set(token, due, intended);
         self.0.refusals.timers += u64::from(set.is_err());
         set
@@ -418,6 +423,10 @@ impl Context {
     pub(crate) fn set_clock(&mut self, now: Time, wall: WallTime) {
         self.0.now = now;
         self.0.wall = wall;
+    }
+
+    pub(crate) fn set_catches_up(&mut self, catches_up: bool) {
+        self.0.catches_up = catches_up;
     }
 
     pub(crate) fn set_late(&mut self, late: Duration) {

@@ -181,10 +181,10 @@ pub struct Device {
     passed: Vec<(Message, std::time::Duration)>,
 }
 
-/// Maximum number of deadlines handled in one call. Together with the shortest timer delay it bounds the work
-/// of one wakeup.
 /// Shorter delays of timers are not counted: the timers of operating systems are not more precise.
 const MIN_LATE: Duration = Duration::from_millis(1);
+/// Maximum number of deadlines handled in one call. Together with the shortest timer delay it bounds the work
+/// of one wakeup.
 const MAX_STEPS_PER_WAKE: u32 = 256;
 
 impl Device {
@@ -333,6 +333,15 @@ impl Device {
     /// can serve other devices in between.
     pub fn limit_steps(&mut self, max_steps: u32) {
         self.max_steps = max_steps;
+    }
+
+    /// Sets whether a schedule that has fallen behind is made up for without pauses. Otherwise a timer whose time has passed
+    /// fires after the shortest delay of a timer, so that a device that is late makes up for few of its timers. A live driver
+    /// sets it, because a busy machine makes its devices late.
+    pub fn catch_up(&mut self, catches_up: bool) {
+        if let Some(context) = &mut self.context {
+            context.set_catches_up(catches_up);
+        }
     }
 
     /// Pauses or resumes the calls of the behaviour. During a pause its events are deferred and its timers wait,

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use wasmote_live::broker::BrokerReport;
 use wasmote_live::lag::LagStats;
-use wasmote_live::status::{DelayedDevice, DeviceCounts};
+use wasmote_live::status::{DelayedDevice, DeviceCounts, SocketWrites};
 use wasmote_mqtt::broker::counters::DropReason;
 use wasmote_mqtt::budget::BudgetReport;
 use wasmote_sim::context::Refusals;
@@ -74,6 +74,9 @@ pub struct Metrics {
     /// Number of connections, including reconnects; absent for one device.
     #[serde(skip_serializing_if = "Option::is_none")]
     connects: Option<u64>,
+    /// Writes to the sockets of the devices; absent for one device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sockets: Option<SocketMetrics>,
     /// Devices by state; absent for one device.
     #[serde(skip_serializing_if = "Option::is_none")]
     devices: Option<DeviceCounts>,
@@ -180,6 +183,21 @@ impl From<&LagStats> for ScheduleMetrics {
 
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[schemars(inline)]
+struct SocketMetrics {
+    /// Writes, each of one or more packets.
+    writes: u64,
+    /// Number of times that a socket was full, so that packets waited until it was ready again.
+    waits: u64,
+}
+
+impl From<SocketWrites> for SocketMetrics {
+    fn from(SocketWrites { writes, waits }: SocketWrites) -> Self {
+        Self { writes, waits }
+    }
+}
+
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
 struct BrokerMetrics {
     /// Sessions with a connection.
     connected: usize,
@@ -262,6 +280,7 @@ impl Metrics {
             swaps: totals.swaps,
             versions,
             connects: is_fleet.then_some(totals.connects),
+            sockets: is_fleet.then(|| totals.socket_writes.into()),
             devices: is_fleet.then_some(totals.devices),
             schedule: is_fleet.then(|| (&totals.lag).into()),
             broker: totals.broker.as_ref().map(BrokerMetrics::from),

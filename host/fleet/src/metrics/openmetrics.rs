@@ -149,7 +149,8 @@ fn devices(snapshot: &Snapshot, out: &mut Writer) {
     if !snapshot.is_fleet {
         return;
     }
-    let Totals { devices, connects, lag, stale_shards, delayed, delayed_devices, .. } = &snapshot.totals;
+    let Totals { devices, connects, lag, socket_writes, stale_shards, delayed, delayed_devices, .. } =
+        &snapshot.totals;
     let gauges = [
         ("wasmote_devices", "Devices in all.", devices.total),
         ("wasmote_devices_running", "Devices whose behaviour runs.", devices.running),
@@ -163,6 +164,12 @@ fn devices(snapshot: &Snapshot, out: &mut Writer) {
     }
     out.family("wasmote_connects", MetricType::Counter, "Connections made, first ones and reconnects.");
     out.integer(&[], *connects);
+    let help = "Writes to the sockets of the devices, each of one or more packets.";
+    out.family("wasmote_socket_writes", MetricType::Counter, help);
+    out.integer(&[], socket_writes.writes);
+    let help = "Number of times that a socket was full, so that packets waited until it was ready again.";
+    out.family("wasmote_socket_waits", MetricType::Counter, help);
+    out.integer(&[], socket_writes.waits);
     let help = "Lateness of this host's timers.";
     out.family("wasmote_schedule_lateness_seconds", MetricType::Histogram, help);
     out.histogram(&[], &lag.lateness);

@@ -25,6 +25,9 @@ use super::tcp::{Sockets, TcpConnection};
 use crate::broker::{ShardRequestSender, request_bytes};
 use crate::config::ConnectionOptions;
 
+/// Number of packets for the embedded broker at which a shard sends them.
+const MAX_LOCAL_BATCH: usize = 256;
+
 /// MQTT client of a device, with its transport.
 pub(super) struct Connection {
     client: Client,
@@ -112,6 +115,14 @@ impl Connections {
         }
         if stopping && self.active == 0 {
             self.alive = None;
+        }
+    }
+
+    /// Whether the packets of this turn are enough for one flush.
+    pub(super) fn is_batch_full(&self) -> bool {
+        match &self.transport {
+            ShardTransport::Local(_, packets) => packets.len() >= MAX_LOCAL_BATCH,
+            ShardTransport::Tcp(sockets) => sockets.is_batch_full(),
         }
     }
 

@@ -34,7 +34,7 @@ impl Shard {
                 connections.outbox.inputs.push_back(Input::Wake);
             }
         });
-        self.pump(index, now);
+        self.deliver(index, now);
     }
 
     /// Handles a batch of replies from the embedded broker.
@@ -136,12 +136,19 @@ impl Shard {
             self.with_connection(index, |connection, connections| {
                 connection.with_tcp(connections, |tcp, client, sockets, _| tcp.dial(link, client, sockets));
             });
-            self.arm(index);
+            let now = self.now().run;
+            self.arm(index, now);
         }
     }
 
-    /// Delivers the inputs from a device's client and sends its packets, until none are left.
+    /// Delivers the inputs from a device's client, sends its packets, and ends the turn.
     pub(super) fn pump(&mut self, index: usize, now: Now) {
+        self.deliver(index, now);
+        self.finish_turn(index, now);
+    }
+
+    /// Delivers the inputs from a device's client and sends its packets, until none are left.
+    pub(super) fn deliver(&mut self, index: usize, now: Now) {
         loop {
             while let Some(input) = self.connections.outbox.inputs.pop_front() {
                 if matches!(input, Input::Connected { .. }) {
@@ -158,8 +165,12 @@ impl Shard {
             }
         }
         self.count_sent(index);
+    }
+
+    /// Does the bookkeeping of a turn and sets the deadline of the next one.
+    pub(super) fn finish_turn(&mut self, index: usize, now: Now) {
         self.report_suppressed_lines(index, now.run);
-        self.arm(index);
+        self.arm(index, now.run);
     }
 
     /// Counts the messages of a device that have left for good since the last call.

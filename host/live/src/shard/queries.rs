@@ -59,7 +59,8 @@ impl Shard {
 
     pub(crate) fn totals(&mut self) -> ShardTotals {
         let lag = self.lag.clone();
-        let mut totals = Totals { connects: self.connects, lag, ..Totals::default() };
+        let socket_writes = self.connections.sockets().map(|sockets| sockets.writes()).unwrap_or_default();
+        let mut totals = Totals { connects: self.connects, lag, socket_writes, ..Totals::default() };
         for slot in &self.slots {
             totals.count(&slot.device);
             totals.suppressed_lines += slot.lines.suppressed();
@@ -200,6 +201,7 @@ impl Totals {
             }
         }
         self.connects += other.connects;
+        self.socket_writes.add(other.socket_writes);
         self.suppressed_lines += other.suppressed_lines;
         self.delayed += other.delayed;
         self.delayed_devices.extend(other.delayed_devices.iter().cloned());

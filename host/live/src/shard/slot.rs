@@ -35,6 +35,7 @@ impl Slot {
         let mut device = Device::new(blueprint, now);
         // Other devices are served between two calls of one behaviour.
         device.limit_steps(1);
+        device.catch_up(true);
         Self {
             lines: DeviceLines::new(limits.log_lines_per_second),
             limits,

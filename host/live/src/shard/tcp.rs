@@ -165,7 +165,8 @@ impl TcpConnection {
                 if matches!(request, Request::Disconnect(_)) {
                     open.disconnect_deadline = Some(now + DISCONNECT_TIMEOUT);
                 }
-                return open.enqueue(request);
+                sockets.unwritten_bytes += open.enqueue(request, &mut sockets.scratch);
+                return;
             }
         }
         let why = match &self.state {
@@ -182,6 +183,7 @@ impl TcpConnection {
         if let State::Open(open) = &mut self.state
             && !self.silent
             && !open.is_empty()
+            && !open.is_blocked()
             && !std::mem::replace(&mut open.flush_queued, true)
         {
             sockets.unwritten.push_back(open.link.device.0);
@@ -268,7 +270,7 @@ impl TcpConnection {
                 let socket_waker = sockets.ready_set.register(link.device.0);
                 let codec = ClientCodec::new(self.protocol);
                 let mut open = OpenSocket::new(link, codec, Arc::clone(&socket_waker), stream, peer);
-                open.enqueue(Request::Connect(pending_connect));
+                open.enqueue(Request::Connect(pending_connect), &mut sockets.scratch);
                 self.state = State::Open(Box::new(open));
                 // Schedules the first read, which registers the waker.
                 socket_waker.set_ready();
@@ -288,6 +290,7 @@ impl TcpConnection {
         if self.silent {
             return None;
         }
+        open.unblock();
         let mut outcome = Ok(());
         for _ in 0..MAX_READS {
             if sockets.scratch.incoming.len() >= MAX_PACKETS {

@@ -18,6 +18,7 @@ mod properties;
 mod queues;
 mod reconnects;
 mod refusals;
+mod saturation;
 mod sessions;
 mod shutdown;
 mod swaps;

@@ -12,6 +12,7 @@ use wasmote_sim::context::Context;
 use wasmote_sim::device::Input;
 use wasmote_sim::event::Event;
 use wasmote_sim::faults::document::FaultDocument;
+use wasmote_sim::metrics::Metric;
 
 use crate::harness::{Harness, idle, message, ticker};
 
@@ -56,6 +57,37 @@ fn a_schedule_that_falls_behind_keeps_its_intended_times() {
     harness.put(Input::Wake);
     harness.run(Duration::from_secs(2));
     assert_eq!(late(&harness), [3_500, 2_500, 1_500, 500, 0, 0]);
+}
+
+#[test]
+fn a_driver_that_catches_up_makes_up_for_a_schedule_at_once() {
+    let published_at_once = |catches_up: bool| {
+        let mut harness = Harness::with_factory(Arc::new(Scheduled), FaultDocument::default());
+        harness.device.catch_up(catches_up);
+        harness.now = Time::ZERO + Duration::from_millis(4_500);
+        harness.put(Input::Wake);
+        late(&harness).len()
+    };
+    assert_eq!(published_at_once(true), 4, "at 1, 2, 3 and 4 s");
+    assert_eq!(published_at_once(false), 1, "the others follow after the shortest delay of a timer");
+    // A timer at a time before the present one means the shortest delay, so no behaviour runs without end.
+    fn at_once(event: Event, context: &mut Context) -> Result<(), Trap> {
+        if matches!(event, Event::Started(_) | Event::Timer(_)) {
+            context.set_timer(1, Time::ZERO).expect("one timer fits");
+            context.count("calls", 1.0).expect("one metric fits");
+        }
+        Ok(())
+    }
+    let mut harness = Harness::new(at_once, FaultDocument::default());
+    harness.device.catch_up(true);
+    let calls = |harness: &Harness| {
+        let metrics = harness.device.metrics().expect("it has a context").iter();
+        metrics.map(|(_, metric)| metric.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(calls(&harness), [Metric::Counter { sum: 1.0 }]);
+    harness.now = harness.now + Duration::from_secs(10);
+    harness.put(Input::Wake);
+    assert_eq!(calls(&harness), [Metric::Counter { sum: 2.0 }]);
 }
 
 #[test]

@@ -18,14 +18,14 @@ use super::sockets::{Dialer, Scratch};
 use crate::reason_text;
 use crate::stream::{ByteStream, Received, StreamError};
 
-/// Maximum size of one write, in bytes.
+/// Maximum number of bytes that are encoded for one write.
 const MAX_WRITE: usize = 64 << 10;
+/// Smallest such number, for a socket that accepts few bytes at a time.
+const MIN_WRITE: usize = 4 << 10;
 /// Maximum length of the queue for messages at QoS 0. Further ones are refused.
 const MAX_WAITING: usize = 100;
 /// Number of bytes of the queue at which messages at QoS 0 are refused.
 const MAX_WAITING_BYTES: usize = 8 << 20;
-/// Length of the queue from which its bytes are counted.
-const MIN_MEASURED: usize = 16;
 
 pub(super) struct OpenSocket {
     pub(super) link: ConnectionId,
@@ -35,6 +35,13 @@ pub(super) struct OpenSocket {
     /// Reason that writes fail. Packets that the broker sent before can still be read.
     write_error: Option<String>,
     queue: VecDeque<Request>,
+    /// Bytes of the messages in `queue`.
+    queued_bytes: usize,
+    /// The socket accepts no bytes until it is ready again.
+    is_blocked: bool,
+    /// Number of bytes to encode for the next write: about as many as the socket accepts, because those that it does not
+    /// accept have to be encoded again.
+    write_size: usize,
     /// Messages at QoS 0 that were written since the last [`take_written`](Self::take_written).
     written: u64,
     /// Whether the socket is in [`Sockets::unwritten`](super::Sockets::unwritten).
@@ -72,6 +79,9 @@ impl OpenSocket {
             disconnect_deadline: None,
             write_error: None,
             queue,
+            queued_bytes: 0,
+            is_blocked: false,
+            write_size: MAX_WRITE,
             written: 0,
             flush_queued: false,
             partial: None,
@@ -84,14 +94,17 @@ impl OpenSocket {
 
     /// Whether a message at QoS 0 has to be refused.
     pub(super) fn is_full(&self) -> bool {
-        let bytes = |request: &Request| match request {
-            Request::Publish(publish) => publish.message.footprint(),
-            _ => 0,
-        };
-        // A short queue is small enough without a look at its messages.
-        self.queue.len() >= MAX_WAITING
-            || (self.queue.len() >= MIN_MEASURED
-                && self.queue.iter().map(bytes).sum::<usize>() >= MAX_WAITING_BYTES)
+        self.queue.len() >= MAX_WAITING || self.queued_bytes >= MAX_WAITING_BYTES
+    }
+
+    /// Whether a write would wait for the socket.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.is_blocked
+    }
+
+    /// Allows the next write, because the socket may accept bytes again.
+    pub(super) fn unblock(&mut self) {
+        self.is_blocked = false;
     }
 
     fn closed_before_connack(&self, dialer: &Dialer) -> String {
@@ -107,8 +120,15 @@ impl OpenSocket {
         }
     }
 
-    pub(super) fn enqueue(&mut self, request: Request) {
+    /// Appends a packet to the queue. Returns the number of bytes that its message takes there.
+    pub(super) fn enqueue(&mut self, request: Request, scratch: &mut Scratch) -> usize {
+        let bytes = message_bytes(&request);
+        if self.queue.capacity() == 0 {
+            self.queue = scratch.take_queue();
+        }
+        self.queued_bytes += bytes;
         self.queue.push_back(request);
+        bytes
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -147,14 +167,16 @@ impl OpenSocket {
         }
     }
 
-    /// Writes as much as the socket accepts. Messages that exceed the broker's limits go to `rejected`.
+    /// Writes as much as the socket accepts, with as many packets in each write as fit. Messages that exceed the broker's
+    /// limits go to `rejected`.
     pub(super) fn flush(
         &mut self,
         scratch: &mut Scratch,
         dialer: &Dialer,
         rejected: &mut Vec<RejectedPublish>,
     ) -> Result<(), String> {
-        while self.write_error.is_none() && !self.is_empty() && self.stream.is_open() {
+        // Without the first condition, every message for a full socket would encode the queue in vain.
+        while !self.is_blocked && self.write_error.is_none() && !self.is_empty() && self.stream.is_open() {
             if self.partial.is_none() {
                 self.encode_queue(scratch, dialer, rejected)?;
             }
@@ -162,11 +184,19 @@ impl OpenSocket {
                 Some(partial) => &partial.bytes[partial.written..],
                 None => &scratch.write,
             };
+            let offered = bytes.len();
             let mut context = Context::from_waker(&self.waker);
             let written = self.stream.write(&mut context, bytes, &mut scratch.buffers);
             match written {
-                Ok(Some(bytes)) => self.advance(bytes, scratch),
-                Ok(None) => break,
+                Ok(Some(bytes)) => {
+                    scratch.writes.writes += 1;
+                    self.write_size = next_write_size(self.write_size, offered, bytes);
+                    self.advance(bytes, scratch);
+                }
+                Ok(None) => {
+                    scratch.writes.waits += 1;
+                    self.is_blocked = true;
+                }
                 Err(error) => {
                     self.write_error = Some(reason_text::stream(&dialer.address_at(self.peer), &error));
                     self.socket_waker.set_ready();
@@ -175,7 +205,7 @@ impl OpenSocket {
         }
         if self.queue.is_empty() {
             // An idle connection holds no buffer.
-            self.queue = VecDeque::new();
+            scratch.return_queue(std::mem::take(&mut self.queue));
         }
         Ok(())
     }
@@ -201,14 +231,18 @@ impl OpenSocket {
         scratch.write.clear();
         scratch.packet_ends.clear();
         while let Some(request) = self.queue.get(scratch.packet_ends.len())
-            && scratch.write.len() < MAX_WRITE
+            && scratch.write.len() < self.write_size
         {
             match self.codec.encode(request, dialer.credentials(), &mut scratch.write) {
                 Ok(()) => scratch.packet_ends.push(scratch.write.len()),
-                Err(why) => match self.queue.remove(scratch.packet_ends.len()) {
-                    Some(Request::Publish(publish)) => rejected.push(RejectedPublish(publish, why)),
-                    _ => return Err(why.to_string()),
-                },
+                Err(why) => {
+                    let request = self.queue.remove(scratch.packet_ends.len());
+                    self.queued_bytes -= request.as_ref().map_or(0, message_bytes);
+                    match request {
+                        Some(Request::Publish(publish)) => rejected.push(RejectedPublish(publish, why)),
+                        _ => return Err(why.to_string()),
+                    }
+                }
             }
         }
         Ok(())
@@ -225,13 +259,31 @@ impl OpenSocket {
             return;
         }
         let complete = scratch.packet_ends.partition_point(|end| *end <= bytes);
-        self.written += self.queue.drain(..complete).filter(AtMostOnce::is_qos_0).count() as u64;
+        for request in self.queue.drain(..complete) {
+            self.queued_bytes -= message_bytes(&request);
+            self.written += u64::from(request.is_qos_0());
+        }
         if let Some(end) = scratch.packet_ends.get(complete)
             && scratch.packet_ends[..complete].last().copied().unwrap_or(0) < bytes
             && let Some(request) = self.queue.pop_front()
         {
+            self.queued_bytes -= message_bytes(&request);
             self.partial =
                 Some(PartialPacket { request, bytes: scratch.write[bytes..*end].to_vec(), written: 0 });
         }
     }
+}
+
+/// Bytes of a packet's message in the queue.
+fn message_bytes(request: &Request) -> usize {
+    match request {
+        Request::Publish(publish) => publish.message.footprint(),
+        _ => 0,
+    }
+}
+
+/// Number of bytes to encode for the write after one that was offered `offered` bytes and accepted `accepted`.
+fn next_write_size(present: usize, offered: usize, accepted: usize) -> usize {
+    let next = if accepted < offered { accepted } else { present };
+    next.saturating_mul(2).clamp(MIN_WRITE, MAX_WRITE)
 }

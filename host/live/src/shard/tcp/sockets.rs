@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 use tokio::task::AbortHandle;
+use wasmote_mqtt::broker::packet::Request;
 use wasmote_mqtt::client::ids::ConnectionId;
 use wasmote_mqtt::codec::client::{Credentials, Incoming};
 
@@ -13,11 +14,21 @@ use super::readiness::ReadySet;
 use crate::network::{MAX_DIALS, Network};
 use crate::shard::event::{ShardEvent, ShardEventSender};
 use crate::socket::Socket;
+use crate::status::SocketWrites;
 use crate::stream::{ByteStream, StreamBuffers};
 use crate::tls::sessions::DeviceSessions;
 
 /// Capacity above which a write buffer is freed, in bytes.
 const KEPT: usize = 256 << 10;
+
+/// Number of empty queues that a shard keeps.
+const MAX_SPARE_QUEUES: usize = 256;
+/// Largest capacity of a queue that is kept, in packets.
+const MAX_SPARE_CAPACITY: usize = 64;
+/// Number of sockets with queued packets at which a shard flushes them; each takes at least one system call.
+const MAX_BATCH_SOCKETS: usize = 1_024;
+/// Number of queued bytes at which a shard flushes its sockets, so that the messages are still in the processor's cache.
+const MAX_BATCH_BYTES: usize = 2 << 20;
 
 /// State shared by the sockets of a shard.
 pub(in crate::shard) struct Sockets {
@@ -27,6 +38,8 @@ pub(in crate::shard) struct Sockets {
     ready: VecDeque<u32>,
     /// Devices whose sockets have packets to write.
     pub(super) unwritten: VecDeque<u32>,
+    /// Bytes of the messages that were queued since the last flush of all sockets.
+    pub(super) unwritten_bytes: usize,
     /// Connections that wait for an attempt.
     pub(super) dial_queue: VecDeque<ConnectionId>,
     /// Connection attempts in flight. Their limit is the shard's part of [`MAX_DIALS`].
@@ -47,6 +60,25 @@ pub(super) struct Scratch {
     pub(super) write: BytesMut,
     /// Ends of the packets in `write`.
     pub(super) packet_ends: Vec<usize>,
+    pub(super) writes: SocketWrites,
+    /// Empty queues of packets, so that a connection need not allocate one for each batch.
+    spare_queues: Vec<VecDeque<Request>>,
+}
+
+impl Scratch {
+    /// An empty queue.
+    pub(super) fn take_queue(&mut self) -> VecDeque<Request> {
+        self.spare_queues.pop().unwrap_or_default()
+    }
+
+    /// Keeps an emptied queue for another connection.
+    pub(super) fn return_queue(&mut self, queue: VecDeque<Request>) {
+        debug_assert!(queue.is_empty());
+        let is_kept = (1..=MAX_SPARE_CAPACITY).contains(&queue.capacity());
+        if is_kept && self.spare_queues.len() < MAX_SPARE_QUEUES {
+            self.spare_queues.push(queue);
+        }
+    }
 }
 
 impl Sockets {
@@ -60,6 +92,8 @@ impl Sockets {
             incoming: Vec::new(),
             write: BytesMut::new(),
             packet_ends: Vec::new(),
+            writes: SocketWrites::default(),
+            spare_queues: Vec::new(),
         };
         Self {
             dialer: Dialer { network, event_sender },
@@ -67,6 +101,7 @@ impl Sockets {
             ready_set: Arc::default(),
             ready: VecDeque::new(),
             unwritten: VecDeque::new(),
+            unwritten_bytes: 0,
             dial_queue: VecDeque::new(),
             dialing: 0,
             max_dialing: (MAX_DIALS / shards).max(1),
@@ -85,14 +120,28 @@ impl Sockets {
         self.ready.pop_front().map(|index| index as usize)
     }
 
+    /// Whether the queued packets are enough for one flush of all sockets.
+    pub(in crate::shard) fn is_batch_full(&self) -> bool {
+        self.unwritten.len() >= MAX_BATCH_SOCKETS || self.unwritten_bytes >= MAX_BATCH_BYTES
+    }
+
     /// Next device whose socket has packets to write.
     pub(in crate::shard) fn next_unwritten(&mut self) -> Option<usize> {
-        self.unwritten.pop_front().map(|index| index as usize)
+        let next = self.unwritten.pop_front();
+        if next.is_none() {
+            self.unwritten_bytes = 0;
+        }
+        next.map(|index| index as usize)
     }
 
     /// Next connection to attempt, unless the limit is reached.
     pub(in crate::shard) fn next_to_dial(&mut self) -> Option<ConnectionId> {
         if self.dialing < self.max_dialing { self.dial_queue.pop_front() } else { None }
+    }
+
+    /// Writes so far.
+    pub(in crate::shard) fn writes(&self) -> SocketWrites {
+        self.scratch.writes
     }
 
     /// Takes the list of incoming packets. Return it with [`Self::return_incoming`] after use.

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use wasmote_mqtt::protocol::Protocol;
 
@@ -86,7 +86,8 @@ async fn serve(mut stream: TcpStream, protocol: Protocol, answers: Arc<Mutex<Ans
     }
 }
 
-async fn packet(stream: &mut TcpStream) -> Option<(u8, Vec<u8>)> {
+/// Reads one packet: its first byte, and its body. `None` at the end of the connection.
+pub async fn packet(stream: &mut (impl AsyncRead + Unpin)) -> Option<(u8, Vec<u8>)> {
     let first = stream.read_u8().await.ok()?;
     let (mut length, mut shift) = (0, 0);
     loop {
