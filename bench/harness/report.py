@@ -21,7 +21,7 @@ user and kernel mode. The section [missed goals](../bench/README.md#missed-goals
 
 def write(results, path):
     parts = [HEAD, machine(results), targets(results)]
-    sections = {"throughput": throughput, "memory": memory, "density": density, "scaling": scaling, "soak": soak,
+    sections = {"throughput": throughput, "saturation": saturation, "memory": memory, "density": density, "scaling": scaling, "soak": soak,
                 "virtual": virtual, "pod": pod}
     for name, section in sections.items():
         found = {key: result for key, result in results.items() if key.split("-")[0] == name}
@@ -99,6 +99,26 @@ def throughput(found):
         text += "".join(f"{name} was not measured: {why}.\n" for name, why in result["left_out"].items())
         commands = "\n".join(result["commands"].values())
         text += f"\nCommands for QoS {min(result['qos'])}:\n\n```sh\n{commands}\n```\n\n"
+    return text
+
+
+def saturation(found):
+    text = ("## Saturation\n\nThe clients offer more messages than the broker takes. What the sockets do not take is refused and "
+            "counted by the host, and not sent by bare rumqttc, so each contender also works on messages that never leave.\n\n")
+    for result in found.values():
+        for qos, of in result["qos"].items():
+            text += f"{result['loads'][qos]}, {result['rounds']} rounds of {result['seconds']:g} s:\n\n"
+            rows = [(contender.name, spread(of[contender.key]["messages_per_second"]),
+                     spread(of[contender.key]["cpu_us_per_message"], digits=2),
+                     spread(of[contender.key]["client_cores"], digits=2),
+                     spread(of[contender.key]["broker_cores"], digits=2))
+                    for contender in contenders.ALL if contender.key in of]
+            ratios = of["ratios"]
+            rows.append(("ratio, by round", spread(ratios["messages_per_second"], digits=2),
+                         spread(ratios["cpu_us_per_message"], digits=2), "", ""))
+            text += table(["contender", "messages/s at the broker", "processor time per message, µs",
+                           "cores of the clients", "cores of the broker"], rows) + "\n"
+            text += "".join(f"Not measured: {failure}.\n" for failure in of["failures"])
     return text
 
 
