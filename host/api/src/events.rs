@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use axum::extract::State as Shared;
 use axum::response::sse::{Event, KeepAlive, Sse};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio_stream::wrappers::BroadcastStream;
 use tokio_stream::wrappers::errors::BroadcastStreamRecvError;
@@ -17,6 +19,8 @@ use wasmote_fleet::suggest::did_you_mean;
 use wasmote_fleet::versions::record::{UpdateEvent, UpdateOutcome};
 use wasmote_live::events::EventFilter;
 use wasmote_live::status::DeviceEvent;
+use wasmote_mqtt::topic::{Topic, TopicFilter};
+use wasmote_sim::notice::DeviceNotice;
 
 use super::Api;
 use super::endpoint::{Endpoint, get};
@@ -30,12 +34,37 @@ struct FilterQuery {
     device: Option<String>,
     /// Only events of these kinds, separated by commas
     kind: Option<String>,
+    /// Only events of messages whose topic this MQTT filter matches
+    topic: Option<String>,
+    /// `base64` adds the first bytes of payloads as they are, with the length of the whole payload
+    payload: Option<PayloadForm>,
+}
+
+/// Form of payloads in events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(inline)]
+enum PayloadForm {
+    /// Bytes in Base64.
+    Base64,
+}
+
+/// An event with the bytes of its payload.
+#[derive(Serialize)]
+struct EventWithBytes<'a> {
+    #[serde(flatten)]
+    record: EventRecord<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload_base64: Option<String>,
+    payload_bytes: usize,
 }
 
 /// Devices and kinds whose events are sent. An empty list selects all.
 struct EventSelection {
     devices: Vec<String>,
     kinds: Vec<&'static str>,
+    topic: Option<TopicFilter>,
+    payload: Option<PayloadForm>,
 }
 
 /// Interval of the comments that keep proxies and clients from closing the stream.
@@ -66,7 +95,7 @@ async fn events(
     });
     let device_events = api.fleet.events(filter.interest()).into_stream();
     let events = device_events.filter_map(move |item| match item {
-        Ok(device_event) => filter.includes(&device_event).then(|| Ok(event(&device_event))),
+        Ok(device_event) => filter.includes(&device_event).then(|| Ok(event(&device_event, filter.payload))),
         Err(missed) => Some(Ok(lagged_event(missed))),
     });
     // The end of the fleet's events ends the stream.
@@ -74,9 +103,20 @@ async fn events(
     Ok(Sse::new(events).keep_alive(KeepAlive::new().interval(KEEP_ALIVE_INTERVAL)))
 }
 
-fn event(device_event: &DeviceEvent) -> Event {
-    let data = serde_json::to_string(&EventRecord::new(device_event)).unwrap_or_default();
-    Event::default().event(event_kind(&device_event.notice)).data(data)
+fn event(device_event: &DeviceEvent, form: Option<PayloadForm>) -> Event {
+    let record = EventRecord::new(device_event);
+    let data = match (form, &device_event.notice) {
+        (
+            Some(PayloadForm::Base64),
+            DeviceNotice::Sent(_, payload) | DeviceNotice::Received(_, payload, _),
+        ) => serde_json::to_string(&EventWithBytes {
+            record,
+            payload_base64: Some(STANDARD.encode(payload)),
+            payload_bytes: device_event.payload_bytes,
+        }),
+        _ => serde_json::to_string(&record),
+    };
+    Event::default().event(event_kind(&device_event.notice)).data(data.unwrap_or_default())
 }
 
 fn update_event(update: &UpdateEvent) -> Event {
@@ -92,7 +132,11 @@ impl EventSelection {
         let devices: Vec<_> = names(filter.device.as_deref()).map(str::to_owned).collect();
         devices.iter().try_for_each(|id| api.position(id).map(drop))?;
         let kinds = names(filter.kind.as_deref()).map(parse_kind).collect::<Result<_, _>>()?;
-        Ok(Self { devices, kinds })
+        let topic = filter.topic.as_deref().map(|topic| {
+            TopicFilter::new(topic)
+                .map_err(|problem| ApiError::bad_request("topic", problem.to_string()).found(topic))
+        });
+        Ok(Self { devices, kinds, topic: topic.transpose()?, payload: filter.payload })
     }
 
     /// Events that the fleet has to emit for this selection. Log lines are notable only at some levels, so selecting
@@ -107,12 +151,27 @@ impl EventSelection {
         let device = device_event.device.id.as_str();
         (self.kinds.is_empty() || self.kinds.contains(&event_kind(&device_event.notice)))
             && (self.devices.is_empty() || self.devices.iter().any(|id| id == device))
+            && self.topic.as_ref().is_none_or(|filter| {
+                topic_of(&device_event.notice).is_some_and(|topic| filter.matches(topic))
+            })
     }
 
     /// Whether the selection includes an update. Updates belong to no device, so a selection of devices
     /// excludes them.
     fn includes_update(&self, update: &UpdateEvent) -> bool {
-        self.devices.is_empty() && (self.kinds.is_empty() || self.kinds.contains(&update.kind))
+        self.devices.is_empty()
+            && self.topic.is_none()
+            && (self.kinds.is_empty() || self.kinds.contains(&update.kind))
+    }
+}
+
+/// Topic of the message that an event is about.
+fn topic_of(notice: &DeviceNotice) -> Option<&Topic> {
+    match notice {
+        DeviceNotice::Sent(topic, _)
+        | DeviceNotice::Received(topic, ..)
+        | DeviceNotice::Dropped(topic, _) => Some(topic),
+        _ => None,
     }
 }
 

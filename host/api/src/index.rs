@@ -1,14 +1,29 @@
-//! `GET /`: a list of all endpoints as text.
+//! `GET /`: the page for browsers, and a list of all endpoints as text for other clients.
+
+use axum::http::HeaderMap;
+use axum::http::header::{ACCEPT, VARY};
+use axum::response::{IntoResponse, Response};
 
 use super::endpoint::{Endpoint, get};
 
 pub(super) fn endpoints() -> Vec<Endpoint> {
     vec![
-        get("/", index).summary("A list of all endpoints, in plain text").response_as::<String>("text/plain"),
+        get("/", index)
+            .summary("The page in a browser, and this list of all endpoints for other programs")
+            .response_as::<String>("text/plain")
+            .response_as::<String>("text/html"),
     ]
 }
 
-async fn index() -> String {
+/// Browsers accept HTML by name; curl and other programs accept anything.
+async fn index(headers: HeaderMap) -> Response {
+    let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let is_browser = accepted.flat_map(|value| value.split(',')).any(|it| it.trim().starts_with("text/html"));
+    let body = if is_browser { super::page::index() } else { list().into_response() };
+    ([(VARY, "accept")], body).into_response()
+}
+
+fn list() -> String {
     let version = env!("CARGO_PKG_VERSION");
     let mut page = format!("wasmote {version}: a fleet of simulated devices\n\n");
     for endpoint in super::endpoints().iter().filter(|endpoint| !endpoint.summary.is_empty()) {

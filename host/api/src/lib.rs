@@ -3,13 +3,16 @@
 //! * [`endpoint`]: table of endpoints, the source of the router and of the [`openapi`] document.
 //! * [`extract`]: request parsing; [`error`]: error responses; [`state`]: names of device states.
 //! * Resources: [`status`], [`devices`], [`power`], [`publish`], [`metrics`], [`faults`], [`behaviours`],
-//!   [`events`], [`behaviour_http`] (requests to behaviours), [`health`], [`index`].
+//!   [`events`], `page`, `by_hand` (the plan of changes), [`behaviour_http`] (requests to behaviours), [`health`], [`index`].
+//! * [`recorder`]: what the page shows of this run.
+//! * [`viewer`]: the page for finished runs.
 //! * `threads`: threads of connections and of requests.
 //! * `connections`: limits of connections; [`guard`]: checks of every request, with `rates`; [`refusal`]: reasons of
 //!   refused requests, and their counts.
 
 pub mod behaviour_http;
 pub mod behaviours;
+mod by_hand;
 mod connections;
 pub mod devices;
 pub mod endpoint;
@@ -22,13 +25,16 @@ pub mod health;
 pub mod index;
 pub mod metrics;
 pub mod openapi;
+mod page;
 pub mod power;
 pub mod publish;
 mod rates;
+pub mod recorder;
 pub mod refusal;
 pub mod state;
 pub mod status;
 mod threads;
+pub mod viewer;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -50,6 +56,7 @@ use wasmote_fleet::suggest::did_you_mean;
 use wasmote_fleet::versions::Versions;
 use wasmote_live::fleet::Fleet;
 use wasmote_mqtt::device_id::Identity;
+use wasmote_page::recording::Mark;
 use wasmote_sim::layout::Layout;
 use wasmote_sim::limits::Limits;
 use wasmote_sim::rng::Seed;
@@ -146,6 +153,8 @@ pub struct Api {
     pub versions: Arc<Versions>,
     /// Counts of connections, requests and refusals.
     pub http: Arc<Counters>,
+    /// What the page shows of this run.
+    pub recorder: recorder::Recorder,
     audit_log: Arc<dyn AuditLog>,
 }
 
@@ -166,7 +175,15 @@ impl Api {
         faults: Arc<Mutex<FaultRegistry>>,
         audit_log: Arc<dyn AuditLog>,
     ) -> Self {
-        Self { fleet, run_info, faults, versions, http: Arc::default(), audit_log }
+        Self {
+            fleet,
+            run_info,
+            faults,
+            versions,
+            http: Arc::default(),
+            recorder: recorder::Recorder::default(),
+            audit_log,
+        }
     }
 
     /// Time since the fleet started; equals the run's clock.
@@ -193,11 +210,18 @@ impl Api {
 
     /// Records a user's action.
     pub fn audit(&self, action: Action) {
+        self.recorder.record_action(self.fleet.now().run, &action);
         self.audit_log.record(action);
     }
 
     /// Records a behaviour update sent by a user.
     pub fn audit_update(&self, update: BehaviourUpdate) {
+        self.recorder.mark(Mark {
+            at_s: update.began.elapsed().as_secs_f64(),
+            until_s: None,
+            kind: "updated".to_owned(),
+            text: format!("{} is now {}", update.behaviour, &update.sha256[..update.sha256.len().min(12)]),
+        });
         self.audit_log.record_update(update);
     }
 
@@ -223,6 +247,8 @@ pub fn endpoints() -> Vec<Endpoint> {
         faults::endpoints(),
         behaviours::endpoints(),
         events::endpoints(),
+        page::endpoints(),
+        by_hand::endpoints(),
         behaviour_http::endpoints(),
         openapi::endpoints(),
     ];
@@ -244,6 +270,7 @@ pub fn router(api: Arc<Api>) -> Router {
 
 /// Serves requests until the process ends.
 pub async fn serve(listener: TcpListener, api: Arc<Api>) {
+    recorder::Recorder::start(&api);
     let (limit, counters) = (api.run_info.access.connections, Arc::clone(&api.http));
     threads::serve(listener, router(api), limit, counters).await;
 }

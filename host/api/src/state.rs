@@ -28,6 +28,19 @@ pub enum DeviceState {
     Failed,
 }
 
+impl From<DeviceState> for wasmote_page::recording::State {
+    fn from(state: DeviceState) -> Self {
+        match state {
+            DeviceState::Connected => Self::Connected,
+            DeviceState::Offline => Self::Offline,
+            DeviceState::Silent => Self::Silent,
+            DeviceState::Crashed => Self::Crashed,
+            DeviceState::Stopped => Self::Stopped,
+            DeviceState::Failed => Self::Failed,
+        }
+    }
+}
+
 /// A fault that acts on a device now.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[schemars(inline)]

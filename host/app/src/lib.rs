@@ -1,8 +1,9 @@
 //! The program `wasmote`: command line, terminal output and exit codes.
 //!
 //! Start with [`cli`], which has a module for each subcommand. [`mod@run`] runs a fleet in real time, from
-//! loading behaviours to printing the totals. [`exit`] defines the exit codes.
+//! loading behaviours to printing the totals. [`exit`] defines the exit codes; [`browser`] opens pages.
 
+pub mod browser;
 pub mod cli;
 pub mod exit;
 pub mod run;

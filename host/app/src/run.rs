@@ -23,7 +23,7 @@ use wasmote_fleet::events::EventLogger;
 use wasmote_fleet::preflight;
 use wasmote_fleet::signals::Signals;
 use wasmote_fleet::source::Source;
-use wasmote_fleet::startup::{RunError, access_notice, listen, start_broker};
+use wasmote_fleet::startup::{RunError, access_notice, browsable_address, listen, start_broker};
 use wasmote_fleet::versions::Versions;
 use wasmote_fleet::watch;
 use wasmote_live::broker::EmbeddedBroker;
@@ -32,6 +32,7 @@ use wasmote_live::fleet::Fleet;
 use wasmote_live::status::{DeviceCounts, Totals};
 use wasmote_sim::health::FleetHealth;
 
+use crate::browser;
 use crate::exit::Exit;
 
 /// Longest time to write the remaining events to the log.
@@ -85,6 +86,9 @@ async fn run_fleet(settings: &Settings, mut signals: Signals) -> Result<Exit, Ru
     let log = tokio::spawn(logger.run(events, async { drop(log_stopped.await) }));
     let groups = settings.groups.clone();
     let versions = Arc::new(Versions::new(fleet.clone(), engine, groups, behaviours, settings.canary));
+    if settings.given.get(|it| &it.open).unwrap_or_default() {
+        browser::open(&format!("http://{}", browsable_address(http)));
+    }
     if settings.given.get(|it| &it.watch).unwrap_or_default() {
         tokio::spawn(watch::watch(watched(settings), Arc::clone(&versions)));
     }

@@ -54,7 +54,6 @@ pub mod results;
 pub mod run;
 pub mod seeds;
 pub mod source;
-mod strip_nulls;
 pub mod summary;
 pub mod sweep;
 pub mod tables;

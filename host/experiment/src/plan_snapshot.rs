@@ -4,10 +4,10 @@
 use serde_json::{Value, json};
 use wasmote_engine::Role;
 use wasmote_fleet::source::Source;
+use wasmote_fleet::strip_nulls::strip_nulls;
 use wasmote_results::COMPONENTS_FOLDER;
 
 use super::plan::Experiment;
-use super::strip_nulls::strip_nulls;
 use super::sweep::label_and_value;
 
 /// Changes the component paths of a plan to those in the results folder; `up` is the relative path to it from the

@@ -15,7 +15,7 @@
 //! finds the known name nearest to a misspelt one; [`signals`] handles Ctrl-C and SIGTERM; [`term`] writes to the terminal;
 //! [`printable`] makes text from outside visible; [`http_access`]: who may use the HTTP API, and how much;
 //! [`regular_file`] reads files that users name;
-//! [`component_info`] describes a component; [`schema`] completes JSON Schemas.
+//! [`strip_nulls`] makes a plan fit for TOML; [`component_info`] describes a component; [`schema`] completes JSON Schemas.
 
 pub mod actions;
 pub mod blueprints;
@@ -43,6 +43,7 @@ pub mod schema;
 pub mod signals;
 pub mod source;
 pub mod startup;
+pub mod strip_nulls;
 pub mod suggest;
 pub mod term;
 pub mod topology;

@@ -78,6 +78,14 @@ const DEFAULT_NAME: &str = "behaviour";
 const EXTENSIONS: [&str; 2] = [".wasm", ".wasm.gz"];
 
 impl Source {
+    /// The text that names it in a plan or on the command line.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Builtin(name) => name.clone(),
+            Self::File(path) | Self::Folder { folder: path, .. } => path.display().to_string(),
+        }
+    }
+
     /// Resolves a built-in name or a path, which is relative to `folder`.
     pub fn find(name: &str, folder: &Path) -> Result<Self, SourceError> {
         if builtins::find(name).is_some() {

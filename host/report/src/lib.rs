@@ -4,6 +4,7 @@
 //! * [`metric`] defines the metrics of a run, [`statistics`] their means and intervals, [`number`] their text format.
 //! * [`figures`] defines the plots of a report; [`plot`] draws them.
 //! * [`mod@html`] writes the page, [`svg`] the plot files, [`mod@compare`] the comparison of two or more folders.
+//! * [`recording`]: runs for the page, which `replay.html` and `wasmote experiment view` show.
 //! * [`stale`] detects pages and plots that another version wrote.
 //!
 //! The same folder gives the same bytes: the crate reads no clock, locale or network.
@@ -17,6 +18,7 @@ pub mod html;
 pub mod metric;
 pub mod number;
 pub mod plot;
+pub mod recording;
 pub mod results;
 pub mod stale;
 pub mod statistics;
@@ -40,7 +42,27 @@ pub struct ReportFiles {
     pub complete: bool,
 }
 
-/// Writes `report.html` and `plots/*.svg` into a results folder. Replaces an earlier report.
+/// Name of the page that shows the first run over time.
+pub const REPLAY: &str = "replay.html";
+
+/// Most events of messages and logs in a `replay.html`.
+const MAX_REPLAY_EVENTS: usize = 20_000;
+
+/// The page that shows the first run over time; `None` if no run has ended, or if the run is too large for one file.
+///
+/// # Errors
+/// A file of the run is missing or malformed.
+pub fn replay_page(results: &Results) -> Result<Option<String>, Error> {
+    let Some(run) = results.runs.first() else { return Ok(None) };
+    let mut recording = recording::recording(results, &run.entry, MAX_REPLAY_EVENTS)?;
+    if results.runs.len() > 1 {
+        let others = "This is the first run; `wasmote experiment view` shows all of them.";
+        recording.truncated = [&*recording.truncated, others].join(" ").trim().to_owned();
+    }
+    Ok(wasmote_page::replay::replay_html(&recording))
+}
+
+/// Writes `report.html`, `replay.html` and `plots/*.svg` into a results folder. Replaces an earlier report.
 ///
 /// # Errors
 /// A file of the results is missing or malformed, or the folder cannot be written to. The error names the file, with
@@ -51,6 +73,12 @@ pub fn html(dir: &Path) -> Result<ReportFiles, Error> {
     let plots = svg::write(&dir.join("plots"), &figures)?;
     let file = dir.join("report.html");
     write::file(&file, &page)?;
+    let replay = dir.join(REPLAY);
+    match replay_page(&results)? {
+        Some(page) => write::file(&replay, &page)?,
+        // The page of an earlier report would show other results.
+        None => drop(std::fs::remove_file(&replay)),
+    }
     Ok(ReportFiles { page: file, plots, complete: results.is_complete() })
 }
 

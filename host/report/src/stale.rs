@@ -19,13 +19,15 @@ pub fn stale_files(dir: &Path) -> Result<Vec<String>, Error> {
     let results = Results::read(dir)?;
     let (page, figures) = html::page(&results);
     let mut expected = BTreeMap::from([(PathBuf::from("report.html"), page)]);
+    expected.extend(crate::replay_page(&results)?.map(|page| (PathBuf::from(crate::REPLAY), page)));
     for figure in &figures {
         let file = Path::new("plots").join(figure.drawing.name).with_extension("svg");
         expected.insert(file, figure.drawing.standalone());
     }
     let drawn = std::fs::read_dir(dir.join("plots")).into_iter().flatten().flatten();
     let drawn = drawn.map(|entry| Path::new("plots").join(entry.file_name()));
-    let present: Vec<PathBuf> = [PathBuf::from("report.html")].into_iter().chain(drawn).collect();
+    let present: Vec<PathBuf> =
+        ["report.html", crate::REPLAY].map(PathBuf::from).into_iter().chain(drawn).collect();
     let differs = |file: &&PathBuf| match (std::fs::read(dir.join(file)), expected.get(*file)) {
         (Err(_), _) => false,
         (Ok(found), Some(expected)) => !is_same(&String::from_utf8_lossy(&found), expected),

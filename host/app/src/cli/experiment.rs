@@ -6,6 +6,7 @@ mod progress;
 pub mod report;
 pub mod run;
 pub mod verify;
+pub mod view;
 
 use clap::Subcommand;
 use wasmote_experiment::ExperimentError;
@@ -55,6 +56,8 @@ pub enum Verb {
     Verify(verify::Args),
     /// Write report.html and plots of results folders again
     Report(report::Args),
+    /// Show runs over time in a browser, from a page that this program serves
+    View(view::Args),
     /// Compare results folders, with confidence intervals of the differences
     Compare(compare::Args),
     /// List the plans in ./experiments and the built-in plans
@@ -69,6 +72,7 @@ pub fn run(verb: Verb) -> Result<Exit, Failure> {
         Verb::Run(args) => run::run(&args),
         Verb::Verify(args) => verify::run(&args),
         Verb::Report(args) => report::run(&args),
+        Verb::View(args) => view::run(&args),
         Verb::Compare(args) => compare::run(&args),
         Verb::List(args) => list::run(&args),
         Verb::Schema => super::schema::run_for(File::Plan),

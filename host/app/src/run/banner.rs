@@ -31,7 +31,7 @@ pub(super) fn print(settings: &Settings, http: SocketAddr, broker: &BrokerUrl, e
     }
     to_stderr(format_args!("  faults  {faults}"));
     to_stderr(format_args!("  seed    {seed} (draw the same again with --seed {seed})"));
-    to_stderr(format_args!("  http    {url}   try: curl {url}/status"));
+    to_stderr(format_args!("  http    {url}   for a browser; or try: curl {url}/status"));
     to_stderr(format_args!("  stop    {}", stop(settings)));
 }
 

@@ -1,6 +1,8 @@
 //! End-to-end tests of the program with a real Mosquitto, independent clients and real signals.
 
 mod behaviours;
+#[path = "../experiment/browser.rs"]
+mod browser;
 mod compile;
 mod embedded;
 mod failures;
@@ -21,6 +23,7 @@ mod lines;
 mod models;
 mod mosquitto;
 mod numbers;
+mod page;
 mod program;
 mod schemathesis;
 mod silence;

@@ -3,14 +3,17 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// Names of the browser executable.
 const NAMES: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
-const FLAGS: [&str; 13] = [
+const FLAGS: [&str; 11] = [
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
@@ -20,10 +23,8 @@ const FLAGS: [&str; 13] = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
-    // The proxy address has no listener, and no host name resolves.
+    // This address has no listener.
     "--proxy-server=127.0.0.1:1",
-    "--proxy-bypass-list=<-loopback>",
-    "--host-resolver-rules=MAP * ~NOTFOUND",
     "--remote-debugging-pipe",
 ];
 
@@ -40,7 +41,18 @@ pub struct Browser {
 }
 
 impl Browser {
+    /// A browser that reaches nothing.
     pub fn start() -> Self {
+        Self::start_with(&["--proxy-bypass-list=<-loopback>", "--host-resolver-rules=MAP * ~NOTFOUND"])
+    }
+
+    /// A browser that reaches only this machine.
+    #[allow(dead_code, reason = "some tests that share this file need only files")]
+    pub fn start_local() -> Self {
+        Self::start_with(&["--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"])
+    }
+
+    fn start_with(flags: &[&str]) -> Self {
         let profile = tempfile::tempdir().unwrap();
         let name = NAMES.into_iter().find(|name| {
             let asked =
@@ -52,6 +64,7 @@ impl Browser {
             .args(["-c", "exec \"$@\" 3<&0 4>&1 </dev/null >/dev/null", "sh"])
             .arg(name.expect("Chromium is installed (`make test` installs it)"))
             .args(FLAGS)
+            .args(flags)
             .arg(format!("--user-data-dir={}", profile.path().display()))
             .arg("about:blank")
             .stdin(Stdio::piped())
@@ -99,10 +112,16 @@ impl Browser {
 
     /// Opens a page with a viewport `width` in pixels, and waits until it is loaded.
     pub fn open(&mut self, page: &Path, width: u32) {
+        self.open_url(&format!("file://{}", page.display()), width);
+    }
+
+    /// Opens an address like [`Self::open`].
+    pub fn open_url(&mut self, url: &str, width: u32) {
         let metrics = json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": false});
         self.call("Emulation.setDeviceMetricsOverride", metrics);
         self.events.clear();
-        self.call("Page.navigate", json!({"url": format!("file://{}", page.display())}));
+        self.call("Page.navigate", json!({"url": url}));
+        let scheme = url.split_once(':').expect("an absolute address").0;
         // A load event may belong to the previous page.
         let loaded = |event: &Value| event["method"] == "Page.loadEventFired";
         let mut earlier_loads = 0;
@@ -112,11 +131,103 @@ impl Browser {
                 self.events.push(event);
             }
             let state = self.evaluate("[location.protocol, document.readyState].join()");
-            if state == "file:,complete" {
+            assert_ne!(state, "chrome-error:,complete", "{url} cannot be loaded");
+            if state == format!("{scheme}:,complete") {
                 return;
             }
             earlier_loads += 1;
         }
+    }
+
+    /// Evaluates an expression until it is true, at most for this time.
+    #[allow(dead_code, reason = "some tests that share this file need no waiting")]
+    pub fn wait_until(&mut self, condition: &str, timeout: Duration) {
+        let expression = format!(
+            "new Promise((done) => {{ const end = Date.now() + {}; const look = () => {{ let is = false; \
+             try {{ is = Boolean({condition}); }} catch (problem) {{ is = false; }} \
+             if (is || Date.now() > end) done(is); else setTimeout(look, 30); }}; look(); }})",
+            timeout.as_millis()
+        );
+        let params = json!({"expression": expression, "returnByValue": true, "awaitPromise": true});
+        let answer = self.call("Runtime.evaluate", params);
+        if answer["result"]["value"] != true {
+            let text = self.evaluate("document.body.innerText");
+            panic!("not within {timeout:?}: {condition}; the page:\n{}", text.as_str().unwrap_or_default());
+        }
+    }
+
+    /// Clicks the middle of the element that a selector finds, with the events of a real mouse.
+    #[allow(dead_code, reason = "some tests that share this file click nothing")]
+    pub fn click(&mut self, selector: &str) {
+        let found = self.evaluate(&format!(
+            "(() => {{ const found = document.querySelector({}); if (!found) return null; \
+             found.scrollIntoView({{block: \"center\"}}); const box = found.getBoundingClientRect(); \
+             return [box.x + box.width / 2, box.y + box.height / 2]; }})()",
+            json!(selector)
+        ));
+        assert!(found.is_array(), "there is no {selector}");
+        for kind in ["mousePressed", "mouseReleased"] {
+            let event =
+                json!({"type": kind, "x": found[0], "y": found[1], "button": "left", "clickCount": 1});
+            self.call("Input.dispatchMouseEvent", event);
+        }
+    }
+
+    /// Replaces the text of an input by typing.
+    #[allow(dead_code, reason = "some tests that share this file type nothing")]
+    pub fn fill(&mut self, selector: &str, text: &str) {
+        self.click(selector);
+        self.evaluate(&format!("document.querySelector({}).select()", json!(selector)));
+        self.call("Input.insertText", json!({"text": text}));
+        self.evaluate(&format!(
+            "document.querySelector({}).dispatchEvent(new Event(\"change\", {{bubbles: true}}))",
+            json!(selector)
+        ));
+    }
+
+    /// Chooses an option of a list by its value.
+    #[allow(dead_code, reason = "some tests that share this file choose nothing")]
+    pub fn choose(&mut self, selector: &str, value: &str) {
+        let chosen = self.evaluate(&format!(
+            "(() => {{ const list = document.querySelector({}); list.value = {}; \
+             list.dispatchEvent(new Event(\"change\", {{bubbles: true}})); return list.value; }})()",
+            json!(selector),
+            json!(value)
+        ));
+        assert_eq!(chosen, value, "{selector} has no such option");
+    }
+
+    /// Drops a file on an element, as from a file manager.
+    #[allow(dead_code, reason = "some tests that share this file drop nothing")]
+    pub fn drop_file(&mut self, selector: &str, file: &Path) {
+        let place = self.evaluate(&format!(
+            "(() => {{ const found = document.querySelector({}); found.scrollIntoView({{block: \"center\"}}); \
+             const box = found.getBoundingClientRect(); return [box.x + 8, box.y + 8]; }})()",
+            json!(selector)
+        ));
+        let data = json!({"items": [], "files": [file], "dragOperationsMask": 1});
+        for kind in ["dragEnter", "dragOver", "drop"] {
+            let event = json!({"type": kind, "x": place[0], "y": place[1], "data": data});
+            self.call("Input.dispatchDragEvent", event);
+        }
+    }
+
+    /// Uses the light or the dark colours.
+    #[allow(dead_code, reason = "some tests that share this file have one scheme")]
+    pub fn set_dark(&mut self, dark: bool) {
+        let value = if dark { "dark" } else { "light" };
+        let features = json!({"features": [{"name": "prefers-color-scheme", "value": value}]});
+        self.call("Emulation.setEmulatedMedia", features);
+    }
+
+    /// Writes a picture of the whole page, as PNG.
+    #[allow(dead_code, reason = "some tests that share this file take no pictures")]
+    pub fn screenshot(&mut self, file: &Path) {
+        let taken =
+            self.call("Page.captureScreenshot", json!({"format": "png", "captureBeyondViewport": true}));
+        let png = STANDARD.decode(taken["data"].as_str().expect("text")).expect("Base64");
+        std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+        std::fs::write(file, png).expect("a file");
     }
 
     /// Evaluates a JavaScript expression on the page.

@@ -41,7 +41,8 @@ impl RecordedResults {
 
     /// Files that neither a run of the plan nor its report writes.
     pub fn unexpected_files(&self, comparisons: &[RunComparison]) -> Result<Vec<String>, ExperimentError> {
-        let mut known: BTreeSet<PathBuf> = [Manifest::FILE, PLAN, "report.html"].map(PathBuf::from).into();
+        let mut known: BTreeSet<PathBuf> =
+            [Manifest::FILE, PLAN, "report.html", "replay.html"].map(PathBuf::from).into();
         known.extend(self.manifest.components.iter().map(|entry| PathBuf::from(&entry.file)));
         for comparison in comparisons {
             let run = Path::new(&comparison.path);

@@ -413,6 +413,18 @@ pub struct Options {
     )]
     pub watch: Option<bool>,
 
+    /// Open the page of this host in a browser
+    #[arg(
+        long,
+        env = "WASMOTE_OPEN",
+        value_name = "true|false",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        help_heading = "Run"
+    )]
+    pub open: Option<bool>,
+
     /// How long one device of each group tries another version before the others follow; 0s for none
     /// [default: 10s]
     #[arg(

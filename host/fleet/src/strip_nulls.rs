@@ -4,7 +4,7 @@
 use serde_json::Value;
 
 /// Changes a plan into one that TOML can represent.
-pub(super) fn strip_nulls(plan: &mut Value) {
+pub fn strip_nulls(plan: &mut Value) {
     for entry in plan.get_mut("timeline").and_then(Value::as_array_mut).into_iter().flatten() {
         entry.pointer_mut("/publish/payload").into_iter().for_each(payload_to_text);
     }

@@ -1,0 +1,198 @@
+// The page: finds its recording, follows the run, and shows one view at a time.
+
+import { followEvents, getJson, request, setToken } from "./api.js";
+import { el, fill, notice } from "./dom.js";
+import { Store } from "./store.js";
+import { FleetView } from "./view_fleet.js";
+import { MapView } from "./view_map.js";
+import { DeviceView } from "./view_device.js";
+import { MessagesView } from "./view_messages.js";
+import { FaultsView } from "./view_faults.js";
+import { BehavioursView } from "./view_behaviours.js";
+import { CompareView } from "./view_compare.js";
+import { TimeBar } from "./time_bar.js";
+
+const VIEWS = { fleet: FleetView, map: MapView, device: DeviceView, messages: MessagesView, faults: FaultsView, behaviours: BehavioursView, compare: CompareView };
+const REDRAW_MS = 250;
+const RETRY_MS = 2000;
+
+class App {
+  constructor() {
+    this.store = new Store();
+    this.device = null;
+    this.runs = [];
+    this.stopAt = null;
+    this.main = document.getElementById("main");
+    this.tabs = document.getElementById("tabs");
+    this.timeBar = new TimeBar(this, document.getElementById("time"));
+    this.links = Object.keys(VIEWS).map((name) => el("a", { href: "#" + name, id: "tab-" + name }, name[0].toUpperCase() + name.slice(1)));
+    fill(this.tabs, this.links.map((link) => el("li", {}, link)));
+    this.store.listen((what) => (what === "seek" ? this.redrawNow() : this.redraw()));
+    addEventListener("hashchange", () => this.route());
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.redrawNow());
+  }
+
+  start() {
+    const embedded = document.getElementById("recording");
+    if (embedded) {
+      this.links.at(-1).parentElement.hidden = true;
+      this.store.load(JSON.parse(embedded.textContent));
+      this.route();
+      return;
+    }
+    this.links.at(-1).parentElement.hidden = true;
+    this.route();
+    if (document.querySelector('meta[name="mode"]').content === "view") this.viewRuns();
+    else this.follow();
+  }
+
+  // Shows finished runs, one of which is chosen.
+  async viewRuns() {
+    await this.act(async () => {
+      this.runs = await getJson("/runs");
+      this.links.at(-1).parentElement.hidden = this.runs.length < 2;
+      const choice = el("select", { id: "run-choice", "aria-label": "Run", onchange: () => this.loadRun(choice.value) },
+        this.runs.map((run, at) => el("option", { value: String(at) }, run)));
+      document.getElementById("run").before(choice);
+      await this.loadRun("0");
+    });
+  }
+
+  async loadRun(number) {
+    await this.act(async () => {
+      this.store.shown = null;
+      this.store.load(await getJson("/runs/" + number));
+      this.device = null;
+      this.route(true);
+    });
+  }
+
+  // Follows the run for as long as the page is open; after an interruption it begins again.
+  async follow() {
+    for (;;) {
+      const stop = new AbortController();
+      try {
+        await followEvents("/live", (kind, data) => this.take(kind, data, stop), stop.signal);
+        this.interrupted("The host has ended the stream.");
+      } catch (problem) {
+        if (problem.status === 401) await this.askForToken(problem.message);
+        else if (problem.name !== "AbortError") this.interrupted("The host does not answer: " + problem.message);
+      }
+      await new Promise((resume) => setTimeout(resume, stop.signal.aborted ? 0 : RETRY_MS));
+    }
+  }
+
+  take(kind, data, stop) {
+    const value = JSON.parse(data);
+    if (kind === "recording") {
+      const isNewKind = this.store.isLive !== Boolean(value.live);
+      this.store.load(value);
+      this.isInterrupted = false;
+      this.showRun();
+      if (isNewKind) this.route(true);
+    } else if (kind === "changes") this.store.addChanges(value);
+    else if (kind === "sample") this.store.addSample(value);
+    else if (kind === "mark") this.store.addMark(value);
+    else if (kind === "restart") stop.abort();
+    if (this.store.needsReload) {
+      this.store.needsReload = false;
+      stop.abort();
+    }
+  }
+
+  interrupted(text) {
+    if (!this.isInterrupted) notice(text + " The page tries again every two seconds.");
+    this.isInterrupted = true;
+    this.showRun();
+  }
+
+  askForToken(text) {
+    return new Promise((resume) => {
+      const input = el("input", { type: "password", id: "token", autocomplete: "off" });
+      const send = () => {
+        setToken(input.value.trim());
+        line.remove();
+        resume();
+      };
+      const line = el("form", { class: "notice", onsubmit: (event) => {
+        event.preventDefault();
+        send();
+      } }, el("label", { for: "token" }, "Token of this host"), input, el("button", { type: "submit", class: "primary" }, "Use it"), el("span", { class: "hint" }, text));
+      document.getElementById("notices").append(line);
+      input.focus();
+    });
+  }
+
+  showRun() {
+    const { about } = this.store;
+    const kind = this.store.isLive ? (this.isInterrupted ? "interrupted" : "live") : "recording";
+    document.getElementById("run").textContent = [about.title, kind, about.broker, about.seed ? "seed " + about.seed : "", about.version ? "version " + about.version : ""].filter(Boolean).join(" · ") + (about.truncated ? " · " + about.truncated : "");
+    document.title = "Wasmote: " + (about.title ?? "");
+  }
+
+  route(again) {
+    const [name, argument] = decodeURIComponent(location.hash.slice(1)).split("/");
+    const tab = VIEWS[name] ? name : "fleet";
+    if (tab === "device" && argument) this.device = this.store.positions.get(argument) ?? this.device;
+    if (tab === "device" && this.device === null && this.store.names.length) this.device = 0;
+    if (tab !== this.tab || again) {
+      this.view?.close();
+      this.tab = tab;
+      this.stopAt = null;
+      this.view = new VIEWS[tab](this);
+      fill(this.main, this.view.element);
+      this.links.forEach((link) => (link.id === "tab-" + tab ? link.setAttribute("aria-current", "page") : link.removeAttribute("aria-current")));
+    }
+    if (tab === "map" && argument) this.view.open(argument);
+    if (tab === "device" && this.device !== null) this.view.show(this.device);
+    this.showRun();
+    this.redrawNow();
+  }
+
+  openDevice(position) {
+    this.device = position;
+    const hash = "#device/" + encodeURIComponent(this.store.nameOf(position));
+    if (location.hash === hash) this.route();
+    else location.hash = hash;
+  }
+
+  openMap(letter) {
+    location.hash = "#map/" + letter;
+  }
+
+  async orderMany(names, order) {
+    await this.act(async () => {
+      for (const name of names) await request("POST", "/devices/" + encodeURIComponent(name) + "/" + order);
+      notice(names.length + " devices: " + order, true);
+    });
+  }
+
+  // Runs a request of the user and says what went wrong. A missing token is asked for, and the request is made again.
+  async act(work) {
+    try {
+      await work();
+    } catch (problem) {
+      if (problem.status !== 401) return this.report(problem);
+      await this.askForToken(problem.message);
+      await this.act(work);
+    }
+  }
+
+  report(problem) {
+    notice((problem.field ? problem.field + ": " : "") + problem.message);
+  }
+
+  redraw() {
+    if (this.timer) return;
+    this.timer = setTimeout(() => this.redrawNow(), REDRAW_MS);
+  }
+
+  redrawNow() {
+    clearTimeout(this.timer);
+    this.timer = null;
+    this.timeBar.update();
+    if (!document.hidden) this.view?.update();
+  }
+}
+
+new App().start();
