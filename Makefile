@@ -59,16 +59,17 @@ test-tools:
 	@if command -v mosquitto_sub >/dev/null && command -v curl >/dev/null \
 	  && command -v python3 >/dev/null && command -v openssl >/dev/null \
 	  && PATH="$$PATH:/usr/sbin" command -v mosquitto >/dev/null \
-	  && { [ "$$(uname)" != Linux ] || command -v faketime >/dev/null; }; then \
+	  && { [ "$$(uname)" != Linux ] || { command -v faketime >/dev/null && command -v tinyproxy >/dev/null \
+	  && command -v microsocks >/dev/null && /usr/bin/python3 -c "import paho.mqtt.client" 2>/dev/null; }; }; then \
 	  exit 0; \
 	elif command -v apt-get >/dev/null; then \
-	  echo "Installing Mosquitto, its clients, curl, openssl, Python and faketime, which the tests use."; \
+	  echo "Installing Mosquitto, its clients, paho, two proxies, curl, openssl, Python and faketime, which the tests use."; \
 	  if [ "$$(id -u)" -eq 0 ]; then as_root=; else as_root=sudo; fi; \
 	  $$as_root apt-get update -qq && \
 	  $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
-	    mosquitto mosquitto-clients curl openssl python3-minimal faketime; \
+	    mosquitto mosquitto-clients curl openssl python3 python3-paho-mqtt tinyproxy-bin microsocks faketime; \
 	else \
-	  echo "The tests need mosquitto, mosquitto-clients, curl, openssl, python3 and faketime: install these." >&2; \
+	  echo "The tests need mosquitto, mosquitto-clients, curl, openssl, python3 with paho-mqtt, tinyproxy, microsocks and faketime: install these." >&2; \
 	  exit 1; \
 	fi
 

@@ -91,7 +91,7 @@ pub async fn start_broker(choice: &BrokerChoice) -> Result<(BrokerUrl, Option<Em
             if *port != 0 && address.port() != *port {
                 tracing::warn!("port {port} is taken; the embedded broker listens on {}", address.port());
             }
-            let url = BrokerUrl { host: address.ip().to_string(), port: address.port(), tls: false };
+            let url = BrokerUrl::mqtt(address.ip().to_string(), address.port());
             Ok((url, Some(broker)))
         }
     }

@@ -5,7 +5,8 @@
 //! expectations.
 //!
 //! * [`BrokerTask`]: the task that owns the model. [`reply_channel`]: its replies to one client.
-//! * `listener`: the TCP listener on loopback. `connection`: one TCP client, with MQTT 3.1.1 or 5.
+//! * `listener`: the TCP listener on loopback. `connection`: one TCP client, with MQTT 3.1.1 or 5, directly or in a
+//!   WebSocket at the same port (`websocket`).
 //! * `handle`: devices in this process, without sockets. Shards send batches of packets over one shared channel,
 //!   and each shard has one channel for replies.
 //! * [`BrokerHandle`] takes the broker's own [faults](wasmote_sim::faults::broker), pauses and restarts.
@@ -34,7 +35,7 @@
 //! | slow consumer at QoS 0 | dropped and counted | dropped silently |
 //! | user properties | unchanged | adds `x-mqtt-client-id` to every message |
 //! | `$SYS` | yes | yes |
-//! | authentication, TLS, WebSockets, QUIC, files | no | yes, unused here |
+//! | authentication, TLS, QUIC, files | no | yes, unused here |
 
 mod connection;
 mod handle;
@@ -45,6 +46,7 @@ mod report;
 mod shard_channel;
 mod sys_topics;
 mod task;
+mod websocket;
 
 use std::fmt;
 use std::net::SocketAddr;

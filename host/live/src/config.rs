@@ -1,4 +1,9 @@
 //! Configuration of a live fleet.
+//!
+//! * `websocket`: path and header fields of the WebSocket handshake. `proxy`: URL of a proxy.
+
+mod proxy;
+mod websocket;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -7,6 +12,8 @@ use std::time::Duration;
 use wasmote_sim::device::Blueprint;
 
 use crate::broker::BrokerHandle;
+pub use proxy::{ProxyKind, ProxyUrl};
+pub use websocket::{HeaderField, WebSocketPath};
 
 /// Configuration of a fleet: its devices and their broker.
 pub struct FleetConfig {
@@ -27,13 +34,49 @@ pub struct FleetConfig {
 pub struct BrokerUrl {
     /// Host name or IP address.
     pub host: String,
-    /// TCP port; by default 1883, or 8883 with TLS.
+    /// TCP port.
     pub port: u16,
-    /// Whether the endpoint uses TLS (`mqtts://`).
+    /// Whether the endpoint uses TLS (`mqtts://` or `wss://`).
     pub tls: bool,
+    /// Path of a WebSocket (`ws://` or `wss://`); `None` for MQTT directly over TCP or TLS.
+    pub websocket: Option<WebSocketPath>,
 }
 
 impl BrokerUrl {
+    /// Endpoint of MQTT over TCP.
+    pub fn mqtt(host: impl Into<String>, port: u16) -> Self {
+        Self { host: host.into(), port, tls: false, websocket: None }
+    }
+
+    /// Scheme of the URL.
+    pub fn scheme(&self) -> &'static str {
+        match (&self.websocket, self.tls) {
+            (None, false) => "mqtt",
+            (None, true) => "mqtts",
+            (Some(_), false) => "ws",
+            (Some(_), true) => "wss",
+        }
+    }
+
+    /// Default port of a scheme.
+    pub fn default_port(is_websocket: bool, tls: bool) -> u16 {
+        match (is_websocket, tls) {
+            (false, false) => 1883,
+            (false, true) => 8883,
+            (true, false) => 80,
+            (true, true) => 443,
+        }
+    }
+
+    /// Host and port for the header `Host`, without the default port.
+    pub(crate) fn authority(&self) -> String {
+        let with_port = self.address();
+        match self.port == Self::default_port(self.websocket.is_some(), self.tls) {
+            true => with_port.rsplit_once(':').map_or(with_port.clone(), |(host, _)| host.to_owned()),
+            false => with_port,
+        }
+    }
+
     /// Host and port, for messages.
     pub(crate) fn address(&self) -> String {
         match self.host.contains(':') {
@@ -51,6 +94,15 @@ impl BrokerUrl {
                 let addresses: Vec<_> = addresses.iter().map(IpAddr::to_string).collect();
                 format!("{} ({})", self.address(), addresses.join(", "))
             }
+        }
+    }
+
+    /// Host, port, the addresses behind the host name, and the proxy in between, for messages.
+    pub(crate) fn address_through(&self, proxy: Option<&ProxyUrl>, addresses: &[IpAddr]) -> String {
+        match proxy {
+            None => self.address_at(addresses),
+            // The addresses are those of the proxy.
+            Some(proxy) => format!("{} through the proxy {proxy}", self.address()),
         }
     }
 
@@ -81,10 +133,14 @@ pub struct ConnectionOptions {
     pub broker_addresses: Vec<SocketAddr>,
     /// Network interface to connect through; `None` for the one that the system's routes choose.
     pub interface: Option<String>,
+    /// Proxy between the devices and the broker.
+    pub proxy: Option<ProxyUrl>,
     /// Certificates for `mqtts://`; `None` for the system's authorities and no client certificate.
     pub tls: Option<Arc<TlsMaterial>>,
-    /// Further options of `mqtts://`.
+    /// Further options of `mqtts://` and `wss://`.
     pub tls_options: TlsOptions,
+    /// Header fields of the WebSocket handshake, besides those that the handshake needs.
+    pub websocket_fields: Vec<HeaderField>,
 }
 
 impl ConnectionOptions {
@@ -98,8 +154,10 @@ impl ConnectionOptions {
             sources: Vec::new(),
             broker_addresses: Vec::new(),
             interface: None,
+            proxy: None,
             tls: None,
             tls_options: TlsOptions::default(),
+            websocket_fields: Vec::new(),
         }
     }
 }

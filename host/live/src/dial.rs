@@ -1,4 +1,5 @@
-//! TCP connections to a broker: choice of source and destination addresses, and fail-over between them.
+//! TCP connections to a broker, or to a proxy in front of it: choice of source and destination addresses, and fail-over
+//! between them.
 //!
 //! A connection is identified by both addresses and both ports, and a system has some 28,000 ephemeral ports
 //! for each pair of addresses. A larger fleet needs several addresses: source addresses from the
@@ -15,6 +16,7 @@
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use socket2::SockRef;
@@ -23,8 +25,8 @@ use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::config::{BrokerUrl, ConnectionOptions};
-use crate::interface;
+use crate::config::{BrokerUrl, ConnectionOptions, ProxyKind, ProxyUrl};
+use crate::{interface, proxy};
 
 /// Time after which the next address is tried while earlier attempts continue (RFC 8305, section 5).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
@@ -52,6 +54,10 @@ pub(crate) type AddressPair = (SocketAddr, Option<IpAddr>);
 #[derive(Debug)]
 pub(crate) struct Dialer {
     broker: BrokerUrl,
+    /// Proxy that is dialled instead of the broker.
+    proxy: Option<ProxyUrl>,
+    /// Number of tunnels so far, which decides the address of the broker that the next one asks for.
+    tunnels: AtomicUsize,
     sources: Vec<IpAddr>,
     interface: Option<Arc<str>>,
     /// Addresses that replace those of the host name, unless empty.
@@ -67,9 +73,12 @@ impl Dialer {
     pub(crate) fn new(broker: &BrokerUrl, options: &ConnectionOptions) -> Self {
         Self {
             broker: broker.clone(),
+            proxy: options.proxy.clone(),
+            tunnels: AtomicUsize::new(0),
             sources: options.sources.clone(),
             interface: options.interface.as_deref().map(Arc::from),
-            fixed: options.broker_addresses.clone(),
+            // They are the broker's, and not the proxy's.
+            fixed: if options.proxy.is_some() { Vec::new() } else { options.broker_addresses.clone() },
             send_buffer: MAX_SEND_BUFFER,
             lookup: Mutex::new(None),
         }
@@ -101,11 +110,15 @@ impl Dialer {
         Ok(pairs)
     }
 
+    /// Addresses of the proxy, or else of the broker.
     async fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
         if !self.fixed.is_empty() {
             return Ok(self.fixed.clone());
         }
-        let BrokerUrl { host, port, .. } = &self.broker;
+        let (host, port) = match &self.proxy {
+            Some(proxy) => (&proxy.host, &proxy.port),
+            None => (&self.broker.host, &self.broker.port),
+        };
         if let Ok(address) = host.parse() {
             return Ok(vec![SocketAddr::new(address, *port)]);
         }
@@ -129,16 +142,52 @@ impl Dialer {
 
     /// Tries these addresses in order, with overlap. The error names each address that failed.
     pub(crate) async fn race(&self, pairs: Vec<AddressPair>) -> io::Result<TcpStream> {
-        let stream = race(pairs, self.interface.as_ref()).await.map_err(|failures| self.failure(failures))?;
+        let raced = race(pairs, self.interface.as_ref()).await;
+        let mut stream = raced.map_err(|failures| self.failure(failures))?;
         // Nagle's algorithm would delay small messages until earlier ones are acknowledged, which distorts
         // latency.
         stream.set_nodelay(true)?;
         // A system that refuses the size uses its own.
         let _ = SockRef::from(&stream).set_send_buffer_size(self.send_buffer);
+        if let Some(proxy) = &self.proxy {
+            let host = self.tunnel_end(proxy).await?;
+            let opened = proxy::open(&mut stream, proxy, &host, self.broker.port).await;
+            opened.map_err(io::Error::other)?;
+        }
         Ok(stream)
     }
 
-    fn failure(&self, mut failures: Vec<(IpAddr, io::Error)>) -> io::Error {
+    /// Host that a tunnel leads to: the broker's name, or one of its addresses if the proxy is not to resolve it.
+    async fn tunnel_end(&self, proxy: &ProxyUrl) -> io::Result<String> {
+        let BrokerUrl { host, port, .. } = &self.broker;
+        if proxy.kind != ProxyKind::Socks5 || host.parse::<IpAddr>().is_ok() {
+            return Ok(host.clone());
+        }
+        let addresses: Vec<_> = match timeout(LOOKUP_TIMEOUT, lookup_host((host.as_str(), *port))).await {
+            Ok(found) => found?.collect(),
+            Err(_) => {
+                return Err(io::Error::other(
+                    "the system did not resolve the host name of the broker in time",
+                ));
+            }
+        };
+        let number = self.tunnels.fetch_add(1, Ordering::Relaxed);
+        let address = addresses.get(number % addresses.len().max(1));
+        let none = || io::Error::other("the host name of the broker resolves to no address");
+        address.map(|address| address.ip().to_string()).ok_or_else(none)
+    }
+
+    fn failure(&self, failures: Vec<(IpAddr, io::Error)>) -> io::Error {
+        match &self.proxy {
+            None => self.broker_failure(failures),
+            Some(_) => {
+                let texts: Vec<_> = failures.iter().map(|(_, error)| error.to_string()).collect();
+                io::Error::other(format!("the proxy cannot be reached: {}", texts.join("; ")))
+            }
+        }
+    }
+
+    fn broker_failure(&self, mut failures: Vec<(IpAddr, io::Error)>) -> io::Error {
         if let [(address, _)] = &failures[..]
             && self.broker.is_at(*address)
             && let Some((_, error)) = failures.pop()
@@ -327,7 +376,7 @@ mod tests {
     async fn connections_share_the_memory_for_their_send_buffers() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let url = BrokerUrl { host: "127.0.0.1".into(), port, tls: false };
+        let url = BrokerUrl::mqtt("127.0.0.1", port);
         for (connections, size) in [(0, 256 << 10), (32, 256 << 10), (256, 32 << 10), (1_000_000, 16 << 10)] {
             let dialer = Dialer::new(&url, &ConnectionOptions::plain(Duration::from_secs(10)));
             let dialer = dialer.for_connections(connections);
@@ -368,7 +417,7 @@ mod tests {
     async fn the_error_names_each_address_with_its_own_reason() {
         let silent = Silent::start().await;
         let dead = silent.address;
-        let url = BrokerUrl { host: "broker.example".into(), port: 1883, tls: false };
+        let url = BrokerUrl::mqtt("broker.example", 1883);
         let options = ConnectionOptions::plain(Duration::from_secs(10));
         let refused = SocketAddr::new("127.0.0.2".parse().unwrap(), refusing().await.port());
         let options = ConnectionOptions {
@@ -386,7 +435,7 @@ mod tests {
     #[tokio::test]
     async fn an_ip_address_in_the_url_is_not_repeated_in_the_error() {
         let address = refusing().await;
-        let url = BrokerUrl { host: address.ip().to_string(), port: address.port(), tls: false };
+        let url = BrokerUrl::mqtt(address.ip().to_string(), address.port());
         let dialer = Dialer::new(&url, &ConnectionOptions::plain(Duration::from_secs(10)));
         let error = dialer.connect(0, 0).await.unwrap_err();
         assert_eq!(error.to_string(), "Connection refused (os error 111)");

@@ -5,6 +5,7 @@
 //! implementation that shares no code with the devices' client.
 //!
 //! * `v4`, `v5`: the library for MQTT 3.1.1 and for MQTT 5, one crate for each. `dialer`: its TCP connections.
+//!   `stream`: its byte streams, also in a WebSocket.
 //!
 //! # Use of the library
 //!
@@ -17,6 +18,7 @@
 //!   lost.
 
 mod dialer;
+mod stream;
 mod v4;
 mod v5;
 
@@ -162,9 +164,8 @@ pub struct HostClient {
 impl HostClient {
     /// Starts to connect. Call it within a Tokio runtime.
     pub fn start(connection: HostConnection) -> Result<Self, TlsError> {
-        let tls = tls_of(&connection)?;
+        let (tls, dialer) = dialer_of(&connection)?;
         let (link_sender, link) = watch::channel(Link::Down(None));
-        let dialer = HostDialer::new(&connection.broker, &connection.options);
         let (library, polling) = match connection.protocol {
             Protocol::V4 => {
                 let (client, events) = v4::open(connection, tls, dialer.clone());
@@ -245,8 +246,7 @@ impl Library {
 
 /// Connects to a broker once, and disconnects. The error is a readable reason why no broker was reached.
 pub async fn check(connection: HostConnection, within: Duration) -> Result<BrokerAnswer, String> {
-    let dialer = HostDialer::new(&connection.broker, &connection.options);
-    let tls = tls_of(&connection).map_err(|error| error.to_string())?;
+    let (tls, dialer) = dialer_of(&connection).map_err(|error| error.to_string())?;
     let answered = match connection.protocol {
         Protocol::V4 => {
             let (client, events) = v4::open(connection, tls, dialer.clone());
@@ -320,9 +320,15 @@ async fn deliver(library: Library, message: HostMessage, mut notice: Notice) {
     }
 }
 
-fn tls_of(connection: &HostConnection) -> Result<Option<TlsClient>, TlsError> {
+/// TLS of the library, and its dialer, which has TLS below WebSocket.
+fn dialer_of(connection: &HostConnection) -> Result<(Option<TlsClient>, HostDialer), TlsError> {
     let HostConnection { broker, options, .. } = connection;
-    broker.tls.then(|| TlsClient::new(&broker.host, options.tls.as_deref(), &options.tls_options)).transpose()
+    let tls = broker
+        .tls
+        .then(|| TlsClient::new(&broker.host, options.tls.as_deref(), &options.tls_options))
+        .transpose()?;
+    let (of_library, of_dialer) = if broker.websocket.is_some() { (None, tls) } else { (tls, None) };
+    Ok((of_library, HostDialer::new(broker, options, of_dialer)))
 }
 
 fn keep_alive(options: &ConnectionOptions) -> u16 {

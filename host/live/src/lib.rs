@@ -11,9 +11,9 @@
 //! | [`fleet`] | Public handle: status, commands, faults, rollouts, shutdown. |
 //! | `shard` | Event loop of one shard; `shard::connection` drives the MQTT client of a device. |
 //! | `shard::tcp` | MQTT packets over a byte stream: readiness set, dial queue, encoding. |
-//! | `stream` | Byte stream of a connection: TCP, or TLS over TCP. |
+//! | `stream` | Byte stream of a connection: TCP, TLS over TCP, or WebSocket over one of them. |
 //! | `socket` | Non-blocking TCP socket with a control handle; `socket::shaper` applies throttles, stalls and link breaks. |
-//! | `dial` | Choice of source and destination addresses for a new TCP connection. |
+//! | `dial` | Choice of source and destination addresses for a new TCP connection; `proxy` opens tunnels. |
 //!
 //! With the embedded [`broker`], devices skip the last four: their packets go to the broker task over
 //! channels.
@@ -26,7 +26,8 @@
 //!   of all inputs and notices. [`lag`]: lateness of the host's timers.
 //! * [`broker`]: embedded MQTT broker, with its listener and its own faults.
 //! * [`host_client`]: MQTT connections of the host itself, which use `rumqttc`.
-//! * [`tls`]: certificates and TLS configuration. `reason_text`: readable connection errors.
+//! * [`tls`]: certificates and TLS configuration. `websocket`: handshake and frames. `reason_text`:
+//!   readable connection errors.
 //! * [`interface`]: the network interface of connections. [`http`]: the HTTP client. `outbound`: HTTP requests of devices. `clock`: the clock of a run.
 
 pub mod broker;
@@ -42,9 +43,11 @@ pub mod lag;
 mod network;
 pub mod observer;
 mod outbound;
+mod proxy;
 mod reason_text;
 mod shard;
 mod socket;
 pub mod status;
 mod stream;
 pub mod tls;
+mod websocket;

@@ -10,6 +10,7 @@ use crate::dial::Dialer;
 use crate::reason_text;
 use crate::socket::Socket;
 use crate::stream::ByteStream;
+use crate::stream::websocket::Endpoint;
 use crate::tls::sessions::DeviceSessions;
 use crate::tls::{TlsClient, TlsError};
 
@@ -46,7 +47,7 @@ impl Network {
             return Err(problem.to_string());
         }
         let connected = self.dialer.connect(device, retries).await;
-        connected.map_err(|error| reason_text::io_error(&self.broker.address(), &error))
+        connected.map_err(|error| reason_text::io_error(&self.address_at(None), &error))
     }
 
     /// Byte stream for MQTT over a connected socket of the device with these TLS sessions.
@@ -56,13 +57,13 @@ impl Network {
         peer: Option<IpAddr>,
         sessions: &mut DeviceSessions,
     ) -> Result<ByteStream, String> {
-        let tls = self.tls.as_ref().ok().and_then(Option::as_ref);
-        ByteStream::new(socket, tls, sessions)
+        let tls = self.tls.as_ref().ok().and_then(Option::as_ref).map(|tls| (tls, sessions));
+        ByteStream::new(socket, tls, Endpoint::new(&self.broker, &self.options))
             .map_err(|error| reason_text::stream(&self.address_at(peer), &error))
     }
 
     /// Broker, with the address that a connection has reached, for messages.
     pub(crate) fn address_at(&self, peer: Option<IpAddr>) -> String {
-        self.broker.address_at(peer.as_slice())
+        self.broker.address_through(self.options.proxy.as_ref(), peer.as_slice())
     }
 }

@@ -8,7 +8,8 @@ use std::error::Error;
 use std::io;
 use std::time::Duration;
 
-use crate::stream::StreamError;
+use crate::config::BrokerUrl;
+use crate::stream::{Phase, StreamError};
 use tls::Peer;
 pub(crate) use wasmote_mqtt::reason_text::{connection_refused, humanize, server_disconnected};
 
@@ -18,7 +19,25 @@ pub(crate) fn stream(address: &str, error: &StreamError) -> String {
         StreamError::Tcp(error) => io_error(address, error),
         StreamError::Handshake(error) => handshake(address, error),
         StreamError::Tls(error) => tls_error(address, error),
+        StreamError::UpgradeIo(error) => upgrade_io(address, error),
+        StreamError::Upgrade(error) => format!("WebSocket with {address} failed: {error}"),
+        StreamError::Frame(error) => format!("WebSocket with {address} failed: {error}"),
+        StreamError::Closed(close) => format!("the broker closed the WebSocket {close}"),
+        StreamError::Random => "the system has no random numbers".to_owned(),
     }
+}
+
+/// Text for a TCP error, or a close by the broker, during the handshake of WebSocket.
+fn upgrade_io(address: &str, error: &io::Error) -> String {
+    let what = match error.kind() {
+        io::ErrorKind::UnexpectedEof => "it closed the connection during the handshake".to_owned(),
+        _ => error.to_string(),
+    };
+    let remedy = match is_close_by_peer(error) || error.kind() == io::ErrorKind::UnexpectedEof {
+        true => "; check that the broker speaks WebSocket on this port, and whether it needs wss://",
+        false => "",
+    };
+    format!("WebSocket with {address} failed: {what}{remedy}")
 }
 
 /// Text for a TCP error.
@@ -83,26 +102,46 @@ pub(crate) fn hidden_tls(error: &io::Error) -> Option<&rustls::Error> {
     inner.downcast_ref().or_else(|| hidden_tls(inner.downcast_ref()?))
 }
 
-/// Text for a broker that did not answer the TLS handshake in time.
-pub(crate) fn no_handshake(address: &str, within: Duration) -> String {
+/// Text for a broker that did not answer a handshake in time.
+pub(crate) fn no_handshake(address: &str, phase: Phase, within: Duration) -> String {
     let no_answer = no_answer(address, within);
-    format!("{no_answer} to the TLS handshake; check that the broker speaks TLS on this port")
+    let name = match phase {
+        Phase::Tls => "TLS",
+        Phase::WebSocket => "WebSocket",
+    };
+    format!("{no_answer} to the {name} handshake; check that the broker speaks {name} on this port")
 }
 
 /// Text for a broker that answered CONNECT with the end of the connection.
-pub(crate) fn closed_before_connack(address: &str, is_tls: bool) -> String {
-    let cause = match is_tls {
-        true => "it may ask for a client certificate (--cert and --key), or refuse this client",
-        false => {
+pub(crate) fn closed_before_connack(address: &str, broker: &BrokerUrl) -> String {
+    let cause = match (broker.tls, broker.websocket.is_some()) {
+        (true, _) => "it may ask for a client certificate (--cert and --key), or refuse this client",
+        (false, false) => {
             "the port may be for TLS (use mqtts://), or it may refuse this client or this version of MQTT"
         }
+        (false, true) => "it may refuse this client or this version of MQTT",
     };
     format!("{address} closed the connection before it answered CONNECT; {cause}")
 }
 
-/// Text for a broker that answered CONNECT with TLS.
-pub(crate) fn speaks_tls(address: &str) -> String {
-    format!("{address} answered with TLS; the broker speaks TLS on this port: use mqtts://")
+/// Text for first bytes of a broker that are no MQTT but another protocol.
+pub(crate) fn speaks_other(address: &str, broker: &BrokerUrl, bytes: &[u8]) -> Option<String> {
+    if broker.websocket.is_some() {
+        return None;
+    }
+    if !broker.tls && is_tls_alert(bytes) {
+        return Some(format!(
+            "{address} answered with TLS; the broker speaks TLS on this port: use mqtts://"
+        ));
+    }
+    let scheme = if broker.tls { "wss" } else { "ws" };
+    // Some servers answer what they cannot read with a page without a head.
+    let is_http = [b"HTTP/1".as_slice(), b"<!DOC", b"<html"].iter().any(|start| bytes.starts_with(start));
+    is_http.then(|| {
+        format!(
+            "{address} answered with HTTP; if the broker speaks WebSocket on this port, use {scheme}:// with its path"
+        )
+    })
 }
 
 /// Whether bytes that a broker sent first are a TLS alert [RFC 8446, section 5.1], which no MQTT packet is.

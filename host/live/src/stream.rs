@@ -1,25 +1,32 @@
-//! Byte streams to a broker, below MQTT: TCP, or TLS over TCP.
+//! Byte streams to a broker, below MQTT: TCP, TLS over TCP, or WebSocket over one of them.
 //!
 //! [`ByteStream`] has one variant for each kind of stream. Every kind ends in a [`Socket`], so that
 //! byte-stream faults act on TCP, below everything else: a throttle counts TLS bytes, and a half-open
 //! connection drops TLS records. No call blocks: a call that cannot proceed returns that, and the
 //! connection's waker is called later.
 //!
-//! Another kind, such as WebSocket, is one more variant: a state machine over the bytes of the stream below
-//! it, like `tls`.
+//! Another kind is one more variant: a state machine over the bytes of the stream below it, like `tls` and
+//! `websocket`.
 
 mod tls;
+pub(crate) mod websocket;
 
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+use ring::rand::{SecureRandom, SystemRandom};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::socket::Socket;
 use crate::tls::TlsClient;
 use crate::tls::sessions::DeviceSessions;
+use crate::websocket::frames::{Close, FrameError, Mask};
+use crate::websocket::handshake::HandshakeError;
 use tls::TlsStream;
+use websocket::{Endpoint, WebSocketStream};
 
 /// Bytes per read.
 const READ: usize = 64 << 10;
@@ -28,6 +35,7 @@ const READ: usize = 64 << 10;
 pub(crate) enum ByteStream {
     Tcp(Socket),
     Tls(Box<TlsStream>),
+    WebSocket(Box<WebSocketStream>),
 }
 
 /// Outcome of a read.
@@ -50,6 +58,23 @@ pub(crate) enum StreamError {
     Handshake(io::Error),
     /// TLS failed, for example because of an untrusted certificate.
     Tls(rustls::Error),
+    /// TCP failed, or the broker closed it, before the handshake of WebSocket was complete.
+    UpgradeIo(io::Error),
+    /// The handshake of WebSocket failed.
+    Upgrade(HandshakeError),
+    /// The broker sent a frame that is not permitted.
+    Frame(FrameError),
+    /// The broker closed the WebSocket.
+    Closed(Close),
+    /// The system has no random numbers.
+    Random,
+}
+
+/// Handshake that a stream is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Tls,
+    WebSocket,
 }
 
 /// Buffers that the streams of a shard share. A stream keeps its own state between two calls.
@@ -61,49 +86,81 @@ pub(crate) struct StreamBuffers {
     plaintext: Vec<u8>,
     /// TLS records to be written to a socket.
     records: Vec<u8>,
+    /// Payload of WebSocket frames.
+    payload: Vec<u8>,
+    /// WebSocket frame to be written.
+    frame: Vec<u8>,
+    /// Generator of masks.
+    masks: Option<ChaCha8Rng>,
 }
 
 impl Default for StreamBuffers {
     fn default() -> Self {
-        Self { read: vec![0; READ], plaintext: Vec::new(), records: Vec::new() }
+        Self {
+            read: vec![0; READ],
+            plaintext: Vec::new(),
+            records: Vec::new(),
+            payload: Vec::new(),
+            frame: Vec::new(),
+            masks: None,
+        }
     }
 }
 
 impl StreamBuffers {
     /// Frees buffers that a burst enlarged.
     pub(crate) fn shrink(&mut self) {
-        for buffer in [&mut self.plaintext, &mut self.records] {
+        for buffer in [&mut self.plaintext, &mut self.records, &mut self.payload, &mut self.frame] {
             if buffer.capacity() > 4 * READ {
                 *buffer = Vec::new();
             }
         }
     }
+
+    /// Mask of the next frame, which nobody outside can predict (RFC 6455, section 5.3).
+    fn mask(&mut self) -> Result<Mask, StreamError> {
+        let masks = match &mut self.masks {
+            Some(masks) => masks,
+            None => {
+                let mut seed = [0; 32];
+                SystemRandom::new().fill(&mut seed).map_err(|_| StreamError::Random)?;
+                self.masks.insert(ChaCha8Rng::from_seed(seed))
+            }
+        };
+        Ok(masks.next_u32().to_ne_bytes())
+    }
 }
 
 impl ByteStream {
-    /// Stream over a connected socket, with TLS if `tls` is given. The TLS handshake begins with the first
-    /// read, and may resume one of the device's sessions.
+    /// Stream over a connected socket, with TLS if `tls` is given, and with WebSocket if `endpoint` is given. The
+    /// handshakes begin with the first read, and that of TLS may resume one of the device's sessions.
     pub(crate) fn new(
         socket: Socket,
-        tls: Option<&TlsClient>,
-        sessions: &mut DeviceSessions,
+        tls: Option<(&TlsClient, &mut DeviceSessions)>,
+        endpoint: Option<Endpoint<'_>>,
     ) -> Result<Self, StreamError> {
-        match tls {
-            None => Ok(Self::Tcp(socket)),
-            Some(tls) => Ok(Self::Tls(Box::new(TlsStream::new(socket, tls, sessions)?))),
+        let below = match tls {
+            None => Self::Tcp(socket),
+            Some((tls, sessions)) => Self::Tls(Box::new(TlsStream::new(socket, tls, sessions)?)),
+        };
+        match endpoint {
+            None => Ok(below),
+            Some(endpoint) => Ok(Self::WebSocket(Box::new(WebSocketStream::new(below, endpoint)?))),
         }
     }
 
-    /// Whether TLS protects the stream.
-    pub(crate) fn is_tls(&self) -> bool {
-        matches!(self, Self::Tls(_))
+    /// Whether MQTT can write: all handshakes are complete.
+    pub(crate) fn is_open(&self) -> bool {
+        self.phase().is_none()
     }
 
-    /// Whether MQTT can write: with TLS, the handshake is complete.
-    pub(crate) fn is_open(&self) -> bool {
+    /// Handshake that is not complete.
+    pub(crate) fn phase(&self) -> Option<Phase> {
         match self {
-            Self::Tcp(_) => true,
-            Self::Tls(stream) => stream.is_open(),
+            Self::Tcp(_) => None,
+            Self::Tls(stream) => (!stream.is_open()).then_some(Phase::Tls),
+            Self::WebSocket(stream) if stream.is_open() => None,
+            Self::WebSocket(stream) => stream.below().phase().or(Some(Phase::WebSocket)),
         }
     }
 
@@ -115,6 +172,7 @@ impl ByteStream {
     ) -> Result<Received<'a>, StreamError> {
         match self {
             Self::Tls(stream) => stream.read(cx, buffers),
+            Self::WebSocket(stream) => stream.read(cx, buffers),
             Self::Tcp(socket) => match poll_read(socket, cx, &mut buffers.read).map_err(StreamError::Tcp)? {
                 None => Ok(Received::Pending),
                 Some(0) => Ok(Received::Closed),
@@ -133,6 +191,7 @@ impl ByteStream {
     ) -> Result<Option<usize>, StreamError> {
         match self {
             Self::Tls(stream) => stream.write(cx, bytes, buffers),
+            Self::WebSocket(stream) => stream.write(cx, bytes, buffers),
             Self::Tcp(_) if bytes.is_empty() => Ok(Some(0)),
             Self::Tcp(socket) => poll_write(socket, cx, bytes).map_err(StreamError::Tcp),
         }
@@ -143,14 +202,20 @@ impl ByteStream {
         match self {
             Self::Tcp(_) => false,
             Self::Tls(stream) => stream.has_unsent(),
+            Self::WebSocket(stream) => stream.has_unsent(),
         }
     }
 
     /// Sends the stream's own end marker, such as `close_notify` of TLS. TCP stays open.
-    pub(crate) fn close(&mut self, cx: &mut Context<'_>) -> Result<(), StreamError> {
+    pub(crate) fn close(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffers: &mut StreamBuffers,
+    ) -> Result<(), StreamError> {
         match self {
             Self::Tcp(_) => Ok(()),
             Self::Tls(stream) => stream.close(cx),
+            Self::WebSocket(stream) => stream.close(cx, buffers),
         }
     }
 }

@@ -17,6 +17,7 @@ use wasmote_kubernetes::manifests::broker::BrokerEndpoint;
 use wasmote_kubernetes::manifests::fleet::{BehaviourMount, DeployOptions, FleetManifests, TokenSecret};
 use wasmote_kubernetes::manifests::name::{Image, Name, PullPolicy, Quantity};
 use wasmote_kubernetes::manifests::{self, ManifestPart};
+use wasmote_live::config::WebSocketPath;
 
 use super::Failure;
 use crate::exit::Exit;
@@ -105,7 +106,8 @@ pub struct Args {
     #[arg(long, help_heading = "Fleet")]
     stable_names: bool,
 
-    /// An existing broker: mqtt://HOST[:PORT] or mqtts://HOST[:PORT] [default: Mosquitto is deployed with the fleet]
+    /// An existing broker: mqtt://HOST[:PORT], mqtts://HOST[:PORT], ws://HOST[:PORT]/PATH or wss://HOST[:PORT]/PATH [default:
+    /// Mosquitto is deployed with the fleet]
     #[arg(long, value_name = "URL", help_heading = "MQTT")]
     broker: Option<String>,
     /// Deploy Mosquitto with TLS and passwords from Secrets: see deploy/tls
@@ -114,9 +116,15 @@ pub struct Args {
     /// Secret with `username` and `password` for the broker
     #[arg(long, value_name = "SECRET", conflicts_with = "tls", help_heading = "MQTT")]
     credentials: Option<Name>,
-    /// Secret with the trusted `ca.crt` for mqtts:// [default: the system's authorities]
+    /// Secret with the trusted `ca.crt` for mqtts:// and wss:// [default: the system's authorities]
     #[arg(long, value_name = "SECRET", conflicts_with = "tls", help_heading = "MQTT")]
     ca: Option<Name>,
+    /// Secret with the `url` of a proxy between the pods and the broker
+    #[arg(long, value_name = "SECRET", requires = "broker", help_heading = "MQTT")]
+    proxy: Option<Name>,
+    /// Secret with the `headers` of the WebSocket handshake, one on each line
+    #[arg(long, value_name = "SECRET", conflicts_with = "tls", help_heading = "MQTT")]
+    ws_headers: Option<Name>,
 
     /// Image of this program
     #[arg(long, value_name = "IMAGE", default_value = Image::DEFAULT, help_heading = "Kubernetes")]
@@ -275,7 +283,18 @@ impl Args {
         };
         if self.ca.is_some() && !url.tls {
             return Err(anyhow!(
-                "--ca: a certificate authority needs a broker with TLS; use --broker mqtts://HOST[:PORT]"
+                "--ca: a certificate authority needs a broker with TLS; use --broker mqtts://HOST[:PORT] or wss://HOST[:PORT]/PATH"
+            ));
+        }
+        if self.ws_headers.is_some() && url.websocket.is_none() {
+            return Err(anyhow!(
+                "--ws-headers: headers are for WebSocket; use --broker ws://HOST[:PORT]/PATH"
+            ));
+        }
+        if url.websocket.as_ref().is_some_and(WebSocketPath::has_query) {
+            return Err(anyhow!(
+                "--broker: the query of the URL may hold a token, and manifests hold no secret; set WASMOTE_BROKER of the pods \
+                 from a Secret, or give the token in a header with --ws-headers SECRET"
             ));
         }
         Ok(BrokerEndpoint {
@@ -283,6 +302,8 @@ impl Args {
             url: format_broker_url(&url),
             credentials: self.credentials.clone(),
             authority: self.ca.clone(),
+            headers: self.ws_headers.clone(),
+            proxy: self.proxy.clone(),
         })
     }
 }

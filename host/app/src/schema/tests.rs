@@ -228,7 +228,10 @@ fn a_fleet_file_is_described() {
         ),
         (json!({"group": [{"behaviour": "sensor", "cuont": 20}]}), false),
         (json!({"keepalive": 3}), false),
-        (json!({"broker": "ws://localhost"}), false),
+        (json!({"broker": "WSS://localhost:9001/mqtt?a=b", "ws_headers": ["X-Id: 1"]}), true),
+        (json!({"broker": "Ws://localhost"}), true),
+        (json!({"broker": "quic://localhost"}), false),
+        (json!({"broker": "ws://localhost/a b"}), false),
         (json!({"devices": 0}), false),
     ] {
         assert_eq!(is_valid(File::Fleet, &file), valid, "{file}");

@@ -81,7 +81,7 @@ pub async fn start(devices: u32, options: Options) -> Router {
     let fleet = Fleet::start(FleetConfig {
         devices: (0..devices).map(blueprint).collect(),
         // The discard port of this machine refuses connections at once.
-        broker: BrokerUrl { host: "127.0.0.1".into(), port: 9, tls: false },
+        broker: BrokerUrl::mqtt("127.0.0.1", 9),
         embedded_broker: None,
         connection: settings.connection.clone(),
         start_rate: None,

@@ -28,4 +28,5 @@ mod program;
 mod schemathesis;
 mod silence;
 mod swaps;
+mod transports;
 mod trust;

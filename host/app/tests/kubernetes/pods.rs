@@ -198,3 +198,28 @@ fn pods_connect_with_the_options_of_the_command() {
     let devices = named(&secured, "Deployment", "iot-heartbeat");
     assert_eq!(variable(devices, "WASMOTE_TLS_ALPN").unwrap()["value"], "mqtt");
 }
+
+#[test]
+fn headers_and_proxies_of_pods_come_from_secrets() {
+    let words =
+        ["--broker", "WSS://broker.example/mqtt", "--ws-headers", "my-headers", "--proxy", "my-proxy"];
+    let objects = rendered(&words);
+    let devices = named(&objects, "Deployment", "iot-heartbeat");
+    assert_eq!(variable(devices, "WASMOTE_BROKER").unwrap()["value"], "wss://broker.example:443/mqtt");
+    for (name, secret, key) in
+        [("WASMOTE_WS_HEADER", "my-headers", "headers"), ("WASMOTE_PROXY", "my-proxy", "url")]
+    {
+        let from = &variable(devices, name).unwrap()["valueFrom"]["secretKeyRef"];
+        assert_eq!((&from["name"], &from["key"]), (&json!(secret), &json!(key)), "{name}");
+    }
+    for (words, expected) in [
+        (&["--broker", "wss://broker.example/mqtt?token=s3cret"][..], "manifests hold no secret"),
+        (&["--broker", "mqtt://broker.example", "--ws-headers", "x"], "headers are for WebSocket"),
+        (&["--broker", "mqtt://me:s3cret@broker.example"], "credentials do not belong in the URL"),
+    ] {
+        let refused = crate::command::call(words);
+        let error = String::from_utf8_lossy(&refused.stderr);
+        assert!(error.contains(expected) && !error.contains("s3cret"), "{words:?}: {error}");
+        assert!(refused.stdout.is_empty());
+    }
+}

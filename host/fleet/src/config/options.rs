@@ -18,11 +18,12 @@
 //! count = 1
 //! ```
 //!
-//! * [`subset`]: verbs that take only some of the options.
+//! * [`subset`]: verbs that take only some of the options. `unquoted`: options whose invalid values are not shown.
 
 #![allow(rustdoc::broken_intra_doc_links, reason = "the doc comments of options are what --help shows")]
 
 pub mod subset;
+mod unquoted;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -35,6 +36,7 @@ use wasmote_mqtt::device_id::DeviceId;
 use wasmote_sim::limits::Limits;
 use wasmote_sim::rng::Seed;
 
+use self::unquoted::Unquoted;
 use super::file::{FaultsEntry, GroupEntry};
 use super::fleet_shard::FleetShard;
 use super::identity::options::IdentityOptions;
@@ -173,8 +175,16 @@ pub struct Options {
     #[arg(long, env = "WASMOTE_SHA256", value_name = "HASH", help_heading = "Fleet")]
     pub sha256: Option<Sha256Pin>,
 
-    /// The broker: `embedded`, mqtt://HOST[:PORT] or mqtts://HOST[:PORT] [default: embedded]
-    #[arg(short, long, env = "WASMOTE_BROKER", value_name = "URL", help_heading = "MQTT")]
+    /// The broker: `embedded`, mqtt://HOST[:PORT], mqtts://HOST[:PORT], ws://HOST[:PORT]/PATH or wss://HOST[:PORT]/PATH
+    /// [default: embedded]
+    #[arg(
+        short,
+        long,
+        env = "WASMOTE_BROKER",
+        value_name = "URL",
+        help_heading = "MQTT",
+        value_parser = Unquoted("--broker")
+    )]
     pub broker: Option<BrokerChoice>,
 
     /// User name for the broker
@@ -205,7 +215,16 @@ pub struct Options {
     #[arg(long, env = "WASMOTE_INTERFACE", value_name = "NAME", help_heading = "MQTT")]
     pub interface: Option<String>,
 
-    /// Authorities to trust for mqtts://, as PEM [default: the system's]
+    /// Proxy between the devices and the broker: http://[USER[:PASSWORD]@]HOST:PORT, or socks5:// or socks5h:// (the proxy
+    /// resolves the broker's name) with the same; the environment or a file keeps a password from other users of this machine
+    #[arg(long, env = "WASMOTE_PROXY", value_name = "URL", help_heading = "MQTT")]
+    pub proxy: Option<SecretText>,
+
+    /// File that holds the password for the proxy, whose URL then has only the user name
+    #[arg(long, env = "WASMOTE_PROXY_PASSWORD_FILE", value_name = "FILE", help_heading = "MQTT")]
+    pub proxy_password_file: Option<PathBuf>,
+
+    /// Authorities to trust for mqtts:// and wss://, as PEM [default: the system's]
     #[arg(long, env = "WASMOTE_CA", value_name = "FILE", help_heading = "MQTT")]
     pub ca: Option<PathBuf>,
 
@@ -256,6 +275,22 @@ pub struct Options {
         help_heading = "MQTT"
     )]
     pub tls_resumption: Option<bool>,
+
+    /// Header of the WebSocket handshake, such as 'Authorization: Bearer TOKEN'; the environment, with a line for each, or a
+    /// file keeps it from other users of this machine
+    #[arg(
+        id = "ws_header",
+        long = "ws-header",
+        env = "WASMOTE_WS_HEADER",
+        value_name = "NAME: VALUE",
+        help_heading = "MQTT",
+        value_delimiter = '\n'
+    )]
+    pub ws_headers: Vec<SecretText>,
+
+    /// File that holds headers of the WebSocket handshake, one on each line
+    #[arg(long, env = "WASMOTE_WS_HEADERS_FILE", value_name = "FILE", help_heading = "MQTT")]
+    pub ws_headers_file: Option<PathBuf>,
 
     /// Longest wait for the last messages to be sent at the end [default: 5s]
     #[arg(

@@ -86,8 +86,8 @@ value_schema!(Keepalive, {
 value_schema!(BrokerChoice, {
     "description": "An MQTT broker: `embedded` or `embedded:PORT` for one in this process, or the URL of another.",
     "type": "string",
-    "pattern": "^([Ee][Mm][Bb][Ee][Dd][Dd][Ee][Dd](:\\d+)?|(([Mm][Qq][Tt][Tt][Ss]?|[Tt][Cc][Pp]|[Ss][Ss][Ll]|[Tt][Ll][Ss])://)?[^/@]+/?)$",
-    "examples": ["embedded", "mqtt://localhost:1883", "mqtts://broker.example"],
+    "pattern": "^([Ee][Mm][Bb][Ee][Dd][Dd][Ee][Dd](:\\d+)?|(([Mm][Qq][Tt][Tt][Ss]?|[Tt][Cc][Pp]|[Ss][Ss][Ll]|[Tt][Ll][Ss])://)?[^/@]+/?|[Ww][Ss][Ss]?://[^/@?#]+([/?][!-\"$-~]*)?)$",
+    "examples": ["embedded", "mqtt://localhost:1883", "mqtts://broker.example", "wss://broker.example/mqtt"],
 });
 
 value_schema!(HttpAddress, {
@@ -291,14 +291,13 @@ pub enum BrokerChoice {
 impl BrokerChoice {
     /// Default port of MQTT.
     pub const PORT: u16 = 1883;
-    const TLS_PORT: u16 = 8883;
 }
 
 impl FromStr for BrokerChoice {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        const FORMS: &str = "use `embedded`, mqtt://HOST[:PORT] or mqtts://HOST[:PORT]";
+        const FORMS: &str = "use `embedded`, mqtt://HOST[:PORT], mqtts://HOST[:PORT], ws://HOST[:PORT]/PATH or wss://HOST[:PORT]/PATH";
         let (word, port) = text.split_once(':').map_or((text, None), |(word, port)| (word, Some(port)));
         if word.eq_ignore_ascii_case("embedded") {
             let Some(port) = port else { return Ok(Self::Embedded(Self::PORT)) };
@@ -309,23 +308,32 @@ impl FromStr for BrokerChoice {
         }
         let (scheme, rest) = text.split_once("://").unwrap_or(("mqtt", text));
         // Schemes have no case (RFC 3986, section 3.1).
-        let tls = match scheme.to_ascii_lowercase().as_str() {
-            "mqtt" | "tcp" => false,
-            "mqtts" | "ssl" | "tls" => true,
+        let (tls, is_websocket) = match scheme.to_ascii_lowercase().as_str() {
+            "mqtt" | "tcp" => (false, false),
+            "mqtts" | "ssl" | "tls" => (true, false),
+            "ws" => (false, true),
+            "wss" => (true, true),
             _ => return Err(format!("`{scheme}://` is not spoken here; {FORMS}")),
         };
-        if rest.contains('@') {
+        let (place, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        if place.contains('@') || (!is_websocket && path.contains('@')) {
             return Err(
                 "credentials do not belong in the URL; use --broker-user and --broker-password-file".into()
             );
         }
-        let rest = rest.strip_suffix('/').unwrap_or(rest);
-        if rest.contains('/') {
-            return Err(format!("`{text}` has a path, which MQTT does not know; {FORMS}"));
-        }
-        let (host, port) = split_host(rest).map_err(|problem| format!("{problem}; {FORMS}"))?;
-        let port = port.unwrap_or(if tls { Self::TLS_PORT } else { Self::PORT });
-        Ok(Self::Remote(BrokerUrl { host: host.into(), port, tls }))
+        let websocket = match (is_websocket, path) {
+            (true, path) if path.starts_with('/') => Some(path.parse()?),
+            (true, path) => Some(format!("/{path}").parse()?),
+            (false, "" | "/") => None,
+            (false, _) => {
+                return Err(format!(
+                    "`{scheme}://{place}` has a path, which only WebSocket knows: use ws:// or wss://, or leave it out"
+                ));
+            }
+        };
+        let (host, port) = split_host(place).map_err(|problem| format!("{problem}; {FORMS}"))?;
+        let port = port.unwrap_or(BrokerUrl::default_port(is_websocket, tls));
+        Ok(Self::Remote(BrokerUrl { host: host.into(), port, tls, websocket }))
     }
 }
 
@@ -350,14 +358,14 @@ fn split_host(text: &str) -> Result<(&str, Option<u16>), String> {
     }
 }
 
-/// The URL of a broker.
+/// The URL of a broker, without the query of a WebSocket, which may hold a token.
 pub fn format_broker_url(url: &BrokerUrl) -> String {
-    let scheme = if url.tls { "mqtts" } else { "mqtt" };
-    let BrokerUrl { host, port, .. } = url;
+    let (scheme, BrokerUrl { host, port, .. }) = (url.scheme(), url);
+    let path = url.websocket.as_ref().map(ToString::to_string).unwrap_or_default();
     if host.contains(':') {
-        format!("{scheme}://[{host}]:{port}")
+        format!("{scheme}://[{host}]:{port}{path}")
     } else {
-        format!("{scheme}://{host}:{port}")
+        format!("{scheme}://{host}:{port}{path}")
     }
 }
 
@@ -443,8 +451,9 @@ impl FromStr for DeviceCount {
     }
 }
 
-/// A secret on the command line or in the environment, which no output shows.
-#[derive(Clone, PartialEq, Eq)]
+/// A secret, which no output shows.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
 pub struct SecretText(String);
 
 impl SecretText {
@@ -461,6 +470,14 @@ impl FromStr for SecretText {
         Ok(Self(text.to_owned()))
     }
 }
+
+impl From<String> for SecretText {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+value_schema!(SecretText, { "description": "A secret, which no output shows.", "type": "string" });
 
 impl fmt::Debug for SecretText {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -580,6 +597,25 @@ mod tests {
         assert_eq!(remote("Ssl://broker"), "mqtts://broker:8883");
         assert_eq!(remote("EMBEDDED:1884"), "Embedded(1884)");
         assert_eq!(remote("Embedded"), "Embedded(1883)");
+        assert_eq!(remote("WSS://Broker.Example/MQTT"), "wss://Broker.Example:443/MQTT");
+    }
+
+    #[test]
+    fn a_websocket_has_a_path_and_its_query_is_not_shown() {
+        assert_eq!(remote("ws://broker"), "ws://broker:80/");
+        assert_eq!(remote("wss://[::1]:9001/mqtt"), "wss://[::1]:9001/mqtt");
+        assert_eq!(remote("ws://broker/a@b?token=s3cret"), "ws://broker:80/a@b?…");
+        assert_eq!(remote("ws://broker:9001?token=s3cret"), "ws://broker:9001/?…");
+        for (invalid, expected) in [
+            ("ws://broker/a#s3cret", "has a fragment"),
+            ("ws://broker/ä", "write them as %XX"),
+            ("ws://me:s3cret@broker/mqtt", "--broker-user"),
+            ("mqtt://broker/mqtt?s3cret", "which only WebSocket knows"),
+            ("http://broker/mqtt", "`http://` is not spoken here"),
+        ] {
+            let problem = remote(invalid);
+            assert!(problem.contains(expected) && !problem.contains("s3cret"), "{invalid}: {problem}");
+        }
     }
 
     #[test]
@@ -591,7 +627,7 @@ mod tests {
         }
         assert!(remote("embedded:x").contains("is no port"));
         assert!(remote("mqtt://:1883").contains("names no host"));
-        assert!(remote("ws://broker").starts_with("`ws://` is not spoken here; use `embedded`"));
+        assert!(remote("quic://broker").starts_with("`quic://` is not spoken here; use `embedded`"));
         assert!(remote("mqtt://me:secret@broker").contains("--broker-user"));
     }
 

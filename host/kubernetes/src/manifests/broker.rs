@@ -24,6 +24,10 @@ pub struct BrokerEndpoint {
     pub credentials: Option<Name>,
     /// Secret with `ca.crt`, the CA that devices trust.
     pub authority: Option<Name>,
+    /// Secret with the `headers` of the WebSocket handshake, one on each line.
+    pub headers: Option<Name>,
+    /// Secret with the `url` of a proxy.
+    pub proxy: Option<Name>,
 }
 
 impl BrokerEndpoint {
@@ -35,12 +39,14 @@ impl BrokerEndpoint {
             url: if tls { format!("mqtts://{NAME}:8883") } else { format!("mqtt://{NAME}:1883") },
             credentials: secret(CREDENTIALS_SECRET),
             authority: secret(TLS_SECRET),
+            headers: None,
+            proxy: None,
         }
     }
 
     /// True if the broker uses TLS.
     pub fn is_secured(&self) -> bool {
-        self.url.starts_with("mqtts://")
+        self.url.starts_with("mqtts://") || self.url.starts_with("wss://")
     }
 }
 

@@ -184,6 +184,12 @@ fn environment(group: &PodGroup, fleet: &FleetManifests) -> Vec<Map> {
         all.push(secret("WASMOTE_BROKER_USER", credentials.as_str(), "username"));
         all.push(secret("WASMOTE_BROKER_PASSWORD", credentials.as_str(), "password"));
     }
+    if let Some(proxy) = &options.broker.proxy {
+        all.push(secret("WASMOTE_PROXY", proxy.as_str(), "url"));
+    }
+    if let Some(headers) = &options.broker.headers {
+        all.push(secret("WASMOTE_WS_HEADER", headers.as_str(), "headers"));
+    }
     if options.broker.authority.is_some() {
         all.push(plain("WASMOTE_CA", &format!("{AUTHORITY_FOLDER}/ca.crt")));
     }

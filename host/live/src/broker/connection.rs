@@ -1,4 +1,4 @@
-//! TCP connection of one client.
+//! Connection of one client, over TCP or a WebSocket.
 //!
 //! One task per client reads, decodes, encodes and writes, and none of these waits for another. The task
 //! stops reading while the client leaves too many replies unread, and while the broker is behind with the
@@ -8,9 +8,8 @@ use std::io;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::select;
 use tokio::time::timeout;
 use wasmote_mqtt::broker::packet::{Ack, AckStep, Reply, Request};
@@ -20,8 +19,10 @@ use wasmote_mqtt::message::Qos;
 
 use super::reply_channel::{self, ReplyReceiver};
 use super::task::{Inbound, InboundSender};
+use super::websocket;
+use crate::websocket::upgrade;
 
-/// Longest time from the TCP connection to CONNECT.
+/// Longest time from the TCP connection to the first byte and the request of a WebSocket, and from there to CONNECT.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest time for the final write, and then for the client to close first.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -33,14 +34,14 @@ const MAX_UNWRITTEN: usize = 256 << 10;
 const REPLY_BATCH: usize = 64;
 
 /// Client whose CONNECT has been decoded.
-struct ClientConnection {
+struct ClientConnection<R, W> {
     number: u64,
     inbound: InboundSender,
     codec: Codec,
     replies: ReplyReceiver,
-    read: OwnedReadHalf,
+    read: R,
     read_buffer: BytesMut,
-    write: OwnedWriteHalf,
+    write: W,
     write_buffer: BytesMut,
 }
 
@@ -59,7 +60,43 @@ pub(super) async fn serve(stream: TcpStream, number: u64, inbound: InboundSender
     // Nagle's algorithm would delay small messages until earlier ones are acknowledged, which distorts
     // latency.
     let _ = stream.set_nodelay(true);
-    let (mut read, write) = stream.into_split();
+    let opened = timeout(CONNECT_TIMEOUT, open(stream)).await;
+    match opened {
+        Ok(Ok(Opened::Tcp(stream))) => {
+            let (read, write) = stream.into_split();
+            serve_mqtt(read, write, number, inbound).await;
+        }
+        Ok(Ok(Opened::WebSocket(socket))) => {
+            let (read, write) = tokio::io::split(socket);
+            serve_mqtt(read, write, number, inbound).await;
+        }
+        // The client speaks neither, timed out, or disconnected.
+        _ => {}
+    }
+}
+
+/// Byte stream of a client.
+enum Opened {
+    Tcp(TcpStream),
+    WebSocket(websocket::WebSocket),
+    Refused,
+}
+
+/// Tells MQTT and WebSocket apart by the first byte.
+async fn open(stream: TcpStream) -> io::Result<Opened> {
+    let mut first = [0];
+    match stream.peek(&mut first).await? {
+        0 => Err(io::ErrorKind::UnexpectedEof.into()),
+        _ if !upgrade::is_http(first[0]) => Ok(Opened::Tcp(stream)),
+        _ => Ok(websocket::accept(stream).await?.map_or(Opened::Refused, Opened::WebSocket)),
+    }
+}
+
+async fn serve_mqtt<R, W>(mut read: R, write: W, number: u64, inbound: InboundSender)
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
     let mut read_buffer = BytesMut::with_capacity(1 << 10);
     let decoded = timeout(CONNECT_TIMEOUT, read_connect(&mut read, &mut read_buffer)).await;
     match decoded {
@@ -91,7 +128,10 @@ pub(super) async fn serve(stream: TcpStream, number: u64, inbound: InboundSender
 
 type DecodedConnect = Result<(Codec, wasmote_mqtt::broker::packet::Connect), RefusedConnect>;
 
-async fn read_connect(read: &mut OwnedReadHalf, read_buffer: &mut BytesMut) -> io::Result<DecodedConnect> {
+async fn read_connect(
+    read: &mut (impl AsyncRead + Unpin),
+    read_buffer: &mut BytesMut,
+) -> io::Result<DecodedConnect> {
     loop {
         match Codec::decode_connect(read_buffer) {
             Ok(Some(decoded)) => return Ok(Ok(decoded)),
@@ -106,7 +146,7 @@ async fn read_connect(read: &mut OwnedReadHalf, read_buffer: &mut BytesMut) -> i
 
 /// Writes the final packet and lets the client close first: closing a socket with unread data resets the
 /// connection, and the packet may be lost.
-async fn close(mut read: OwnedReadHalf, mut write: OwnedWriteHalf, final_packet: &[u8]) {
+async fn close(mut read: impl AsyncRead + Unpin, mut write: impl AsyncWrite + Unpin, final_packet: &[u8]) {
     let _ = timeout(CLOSE_TIMEOUT, write.write_all(final_packet)).await;
     let _ = timeout(CLOSE_TIMEOUT, write.shutdown()).await;
     let mut discarded = [0; 1 << 10];
@@ -114,7 +154,7 @@ async fn close(mut read: OwnedReadHalf, mut write: OwnedWriteHalf, final_packet:
         timeout(CLOSE_TIMEOUT, async { while matches!(read.read(&mut discarded).await, Ok(1..)) {} }).await;
 }
 
-impl ClientConnection {
+impl<R: AsyncRead + Unpin, W: AsyncWrite + Unpin> ClientConnection<R, W> {
     async fn run(mut self) {
         let end = match self.serve().await {
             Ok(end) => end,

@@ -2,17 +2,19 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::config::{BrokerUrl, ConnectionOptions};
 use crate::dial::Dialer;
 use crate::reason_text;
+use crate::socket::SocketControl;
+use crate::stream::websocket::Endpoint;
+use crate::stream::{ByteStream, Phase};
+use crate::tls::TlsClient;
+use crate::tls::sessions::DeviceSessions;
 
 /// Opens the library's TCP connections and knows their addresses, for messages.
 #[derive(Clone, Debug)]
@@ -21,6 +23,9 @@ pub(super) struct HostDialer(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     broker: BrokerUrl,
+    options: ConnectionOptions,
+    /// TLS below WebSocket; the library has its own for `mqtts://`.
+    tls: Option<TlsClient>,
     dialer: Dialer,
     attempt: Mutex<Attempt>,
 }
@@ -34,37 +39,38 @@ struct Attempt {
     addresses: Vec<IpAddr>,
     /// Whether the broker has accepted the connection.
     is_accepted: bool,
-    /// Whether the broker's first bytes were a TLS alert.
-    answered_with_tls: bool,
+    /// Handshake of a WebSocket that is not complete.
+    phase: Option<Phase>,
+    /// Reason text for first bytes of the broker that are no MQTT.
+    answered_otherwise: Option<String>,
+    /// Reason text for the end of a WebSocket.
+    reason: Option<String>,
     /// Error of the TCP connection, which the library hides in a text.
     tcp_error: Option<io::Error>,
 }
 
-/// TCP stream that inspects the first bytes of the broker: the library would report a TLS alert as a malformed
-/// packet.
-pub(super) struct InspectedStream {
-    stream: TcpStream,
-    is_first_read: bool,
-    dialer: HostDialer,
-}
-
 impl HostDialer {
-    pub(super) fn new(broker: &BrokerUrl, options: &ConnectionOptions) -> Self {
-        let dialer = Dialer::new(broker, options);
-        Self(Arc::new(Shared { broker: broker.clone(), dialer, attempt: Mutex::default() }))
+    /// `tls` is for TLS below WebSocket.
+    pub(super) fn new(broker: &BrokerUrl, options: &ConnectionOptions, tls: Option<TlsClient>) -> Self {
+        Self(Arc::new(Shared {
+            broker: broker.clone(),
+            options: options.clone(),
+            tls,
+            dialer: Dialer::new(broker, options),
+            attempt: Mutex::default(),
+        }))
     }
 
     fn attempt(&self) -> MutexGuard<'_, Attempt> {
         self.0.attempt.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) async fn connect(&self) -> io::Result<InspectedStream> {
+    /// Connects to the broker, or through the proxy.
+    pub(super) async fn connect(&self) -> io::Result<TcpStream> {
         let retries = {
             let mut attempt = self.attempt();
-            attempt.addresses.clear();
-            (attempt.is_accepted, attempt.answered_with_tls, attempt.tcp_error) = (false, false, None);
             let retries = attempt.retries;
-            attempt.retries = retries.wrapping_add(1);
+            *attempt = Attempt { retries: retries.wrapping_add(1), ..Attempt::default() };
             retries
         };
         let pairs = self.0.dialer.address_pairs(0, retries).await?;
@@ -73,7 +79,45 @@ impl HostDialer {
         let peer = connected.as_ref().ok().and_then(|stream| stream.peer_addr().ok());
         // The error of a failed attempt names the addresses itself.
         self.attempt().addresses = peer.map(|peer| peer.ip()).into_iter().collect();
-        Ok(InspectedStream { stream: connected?, is_first_read: true, dialer: self.clone() })
+        connected
+    }
+
+    /// WebSocket on a new connection; `None` if the library speaks MQTT on the connection itself.
+    pub(super) fn websocket(&self) -> Option<impl FnOnce(TcpStream) -> io::Result<ByteStream>> {
+        let Shared { broker, options, tls, .. } = &*self.0;
+        let endpoint = Endpoint::new(broker, options)?;
+        Some(move |stream| {
+            let mut sessions = DeviceSessions::default();
+            let tls = tls.as_ref().map(|tls| (tls, &mut sessions));
+            let stream = ByteStream::new(SocketControl::default().attach(stream), tls, Some(endpoint));
+            stream.map_err(|error| self.ended(reason_text::stream(&self.address(), &error)))
+        })
+    }
+
+    /// Notes the handshake that a WebSocket is in.
+    pub(super) fn enter(&self, phase: Option<Phase>) {
+        self.attempt().phase = phase;
+    }
+
+    /// Notes the reason for the end of a WebSocket, and returns it as an error for the library.
+    pub(super) fn ended(&self, reason: String) -> io::Error {
+        self.attempt().reason.get_or_insert(reason.clone());
+        io::Error::other(reason)
+    }
+
+    /// Notes an error of TCP.
+    pub(super) fn note_tcp_error(&self, error: &io::Error) {
+        // An error of the system can be made again from its code.
+        self.attempt().tcp_error = error.raw_os_error().map(io::Error::from_raw_os_error);
+    }
+
+    /// Notes the first bytes of the broker: the library would report another protocol as a malformed packet.
+    pub(super) fn note_first_bytes(&self, bytes: &[u8]) {
+        // With TLS they are records.
+        if !self.0.broker.tls {
+            let otherwise = reason_text::speaks_other(&self.address(), &self.0.broker, bytes);
+            self.attempt().answered_otherwise = otherwise;
+        }
     }
 
     /// Notes that the broker has accepted the connection.
@@ -86,58 +130,33 @@ impl HostDialer {
     /// Reason for the end of the newest connection, if the library does not know it. `is_closed` means that the
     /// broker closed the connection.
     pub(super) fn reason(&self, is_closed: bool) -> Option<String> {
-        let (is_accepted, answered_with_tls, tcp_error) = {
+        let address = self.address();
+        let (is_accepted, known, tcp_error) = {
             let mut attempt = self.attempt();
-            (attempt.is_accepted, attempt.answered_with_tls, attempt.tcp_error.take())
+            let known = attempt.reason.take().or_else(|| attempt.answered_otherwise.take());
+            (attempt.is_accepted, known, attempt.tcp_error.take())
         };
-        let (address, is_tls) = (self.address(), self.0.broker.tls);
-        if !is_accepted && !is_tls && answered_with_tls {
-            return Some(reason_text::speaks_tls(&address));
+        if known.is_some() {
+            return known;
         }
         let is_closed = is_closed || tcp_error.as_ref().is_some_and(reason_text::is_close_by_peer);
         if !is_accepted && is_closed {
-            return Some(reason_text::closed_before_connack(&address, is_tls));
+            return Some(reason_text::closed_before_connack(&address, &self.0.broker));
         }
         tcp_error.map(|error| reason_text::io_error(&address, &error))
     }
 
     /// Broker, with the addresses of the newest attempt, for messages.
     pub(super) fn address(&self) -> String {
-        self.0.broker.address_at(&self.attempt().addresses)
+        self.0.broker.address_through(self.0.options.proxy.as_ref(), &self.attempt().addresses)
     }
 
     /// Text for a broker that did not respond in time.
     pub(super) fn no_answer(&self, within: Duration) -> String {
-        reason_text::no_answer(&self.address(), within)
-    }
-}
-
-impl AsyncRead for InspectedStream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let before = into.filled().len();
-        if let Err(error) = ready!(Pin::new(&mut this.stream).poll_read(cx, into)) {
-            // An error of the system can be made again from its code.
-            this.dialer.attempt().tcp_error = error.raw_os_error().map(io::Error::from_raw_os_error);
-            return Poll::Ready(Err(error));
+        let (address, phase) = (self.address(), self.attempt().phase);
+        match phase {
+            None => reason_text::no_answer(&address, within),
+            Some(phase) => reason_text::no_handshake(&address, phase, within),
         }
-        if std::mem::take(&mut this.is_first_read) && reason_text::is_tls_alert(&into.filled()[before..]) {
-            this.dialer.attempt().answered_with_tls = true;
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for InspectedStream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
     }
 }

@@ -7,6 +7,7 @@ use rumqttc_v4::{
 use wasmote_mqtt::message::Qos;
 
 use super::dialer::HostDialer;
+use super::stream;
 use super::{
     CONNECT_TIMEOUT, ConnectionLost, Delivery, EventLoop, HostConnection, HostMessage, MAX_PACKET_SIZE,
     Notice, Progress, PublishError, QUEUE, keep_alive,
@@ -59,7 +60,7 @@ fn options(connection: HostConnection, tls: Option<TlsClient>, dialer: HostDiale
     // The library would join host and port with a colon, which is ambiguous for IPv6 addresses.
     out.set_socket_connector(move |_, _| {
         let dialer = dialer.clone();
-        async move { dialer.connect().await }
+        async move { stream::connect(dialer).await }
     });
     out
 }

@@ -1,4 +1,4 @@
-//! TCP transport of a device's connection, with or without TLS.
+//! TCP transport of a device's connection, with or without TLS and WebSocket.
 //!
 //! The MQTT client is the same state machine as in virtual time; this module reads and writes its bytes. The
 //! shard itself serves the sockets in its readiness set, with buffers that all sockets share, so an idle
@@ -7,7 +7,7 @@
 //! * `sockets`: state shared by the sockets of a shard. `readiness`: their readiness set.
 //! * `open_socket`: an open socket and its queue of packets.
 //!
-//! TLS is part of the byte stream between MQTT and the socket: see [`stream`](crate::stream).
+//! TLS and WebSocket are part of the byte stream between MQTT and the socket: see [`stream`](crate::stream).
 //!
 //! # Why not a library
 //!
@@ -195,7 +195,7 @@ impl TcpConnection {
         let flushed = self.write(client, now, sockets, out);
         let has_disconnected = match &mut self.state {
             State::Open(open) if open.disconnect_deadline.is_some() && open.is_empty() && !self.silent => {
-                open.close()
+                open.close(&mut sockets.scratch)
             }
             _ => false,
         };

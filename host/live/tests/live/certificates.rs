@@ -60,7 +60,7 @@ impl Folder {
 }
 
 fn url(port: u16) -> BrokerUrl {
-    BrokerUrl { host: "localhost".into(), port, tls: true }
+    BrokerUrl { tls: true, ..BrokerUrl::mqtt("localhost", port) }
 }
 
 fn trusting(ca: Vec<u8>, client: Option<(Vec<u8>, Vec<u8>)>) -> ConnectionOptions {

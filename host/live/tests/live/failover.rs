@@ -20,7 +20,7 @@ use crate::support::silent::Silent;
 const ATTEMPT: Duration = Duration::from_secs(10);
 
 fn url(tls: bool) -> BrokerUrl {
-    BrokerUrl { host: "broker.example".into(), port: 1883, tls }
+    BrokerUrl { tls, ..BrokerUrl::mqtt("broker.example", 1883) }
 }
 
 fn behind(addresses: &[SocketAddr]) -> ConnectionOptions {

@@ -72,7 +72,7 @@ async fn a_long_silence_ends_the_session(kind: Kind) {
         let online = format!("t/{name}|0|0|online");
         subscriber.wait_for("the device after its reconnect", |line| line == online).await;
     }
-    if kind.is_mosquitto() {
+    if kind.logs_timeouts() {
         for (name, _) in &fleets {
             let timeout = format!("Client {name} has exceeded timeout");
             eventually("the log", || async {

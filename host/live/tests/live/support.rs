@@ -5,6 +5,7 @@ pub mod device;
 pub mod mosquitto;
 pub mod mosquitto_clients;
 pub mod proxy;
+pub mod proxy_server;
 pub mod script;
 pub mod scripted_broker;
 pub mod server;
@@ -54,7 +55,7 @@ pub async fn eventually<T, F: Future<Output = Option<T>>>(what: &str, mut poll: 
     polled.await.unwrap_or_else(|_| panic!("timed out waiting for {what}"))
 }
 
-/// Creates tests from functions that take a kind of broker: Mosquitto, Mosquitto over TLS, the embedded
+/// Creates tests from functions that take a kind of broker: Mosquitto, Mosquitto over TLS and over WebSocket, the embedded
 /// broker over TCP, and the embedded broker without sockets. Tests after `sockets_only` skip the last kind.
 macro_rules! on_all_brokers {
     ($($name:ident),+ $(,)? $(; sockets_only: $($socket:ident),+ $(,)?)?) => {
@@ -63,6 +64,9 @@ macro_rules! on_all_brokers {
         }
         mod on_tls {
             $crate::support::tests_on!(Tls: $($name),+ $($(, $socket)+)?);
+        }
+        mod on_wss {
+            $crate::support::tests_on!(Wss: $($name),+ $($(, $socket)+)?);
         }
         mod on_embedded {
             $crate::support::tests_on!(Embedded: $($name),+ $($(, $socket)+)?);

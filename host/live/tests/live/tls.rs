@@ -29,7 +29,7 @@ fn mutual_tls_broker(authority: &Authority) -> Mosquitto {
 }
 
 fn url(host: &str, port: u16) -> BrokerUrl {
-    BrokerUrl { host: host.into(), port, tls: true }
+    BrokerUrl { tls: true, ..BrokerUrl::mqtt(host, port) }
 }
 
 fn trusting(ca: &Authority, client: Option<(Vec<u8>, Vec<u8>)>) -> ConnectionOptions {

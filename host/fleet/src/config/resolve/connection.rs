@@ -4,14 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use wasmote_live::config::{ConnectionOptions, TlsMaterial, TlsOptions};
+use wasmote_live::config::{ConnectionOptions, HeaderField, ProxyUrl, TlsMaterial, TlsOptions};
 use wasmote_live::tls::{TlsError, TlsFile};
 use wasmote_mqtt::protocol::Protocol;
 
 use super::{CURRENT_DIR, Layers};
 use crate::config::options::GivenOptions;
 use crate::config::source_addresses::SourceAddresses;
-use crate::config::values::{BrokerChoice, DurationValue, Keepalive};
+use crate::config::values::{BrokerChoice, DurationValue, Keepalive, SecretText};
 use crate::config::{ConfigError, DEFAULT_KEEPALIVE};
 use crate::regular_file::without_bom;
 
@@ -40,9 +40,65 @@ pub(super) fn resolve(
         sources: layers.list(|it| &it.source_addresses).iter().flat_map(SourceAddresses::all).collect(),
         broker_addresses: Vec::new(),
         interface: layers.get(|it| &it.interface),
+        proxy: proxy(layers, broker)?,
         tls: tls(layers, uses_tls)?.map(Arc::new),
         tls_options: tls_options(layers, uses_tls)?,
+        websocket_fields: websocket_fields(layers, broker)?,
     })
+}
+
+/// The proxy, with its password from a file if one is named. No error shows credentials.
+fn proxy(layers: &Layers<'_>, broker: &BrokerChoice) -> Result<Option<ProxyUrl>, ConfigError> {
+    let Some(url) = layers.get(|it| &it.proxy).filter(|url| !url.reveal().is_empty()) else {
+        return match layers.path(|it| &it.proxy_password_file) {
+            Some(_) => {
+                Err(ConfigError::invalid("--proxy-password-file", "it needs a proxy; name it with --proxy"))
+            }
+            None => Ok(None),
+        };
+    };
+    if matches!(broker, BrokerChoice::Embedded(_)) {
+        let problem = "devices reach the embedded broker without sockets; name another broker with --broker";
+        return Err(ConfigError::invalid("--proxy", problem));
+    }
+    let invalid = |problem: String| ConfigError::invalid("--proxy", problem);
+    let url: ProxyUrl = url.reveal().parse().map_err(invalid)?;
+    match layers.path(|it| &it.proxy_password_file) {
+        None => Ok(Some(url)),
+        Some(path) => {
+            let password = read_secret(&path, "--proxy-password-file")?;
+            url.with_password(&password).map(Some).map_err(invalid)
+        }
+    }
+}
+
+/// The header fields of the WebSocket handshake, from a layer or from the file that it names. No error shows a value.
+fn websocket_fields(layers: &Layers<'_>, broker: &BrokerChoice) -> Result<Vec<HeaderField>, ConfigError> {
+    let is_websocket = matches!(broker, BrokerChoice::Remote(url) if url.websocket.is_some());
+    let GivenOptions { flags, file } = &layers.given;
+    for (options, folder) in [(flags, Path::new(CURRENT_DIR)), (file, layers.folder)] {
+        let (flag, text) = match (&options.ws_headers[..], &options.ws_headers_file) {
+            ([], None) => continue,
+            (fields, None) => {
+                let fields: Vec<_> = fields.iter().map(SecretText::reveal).collect();
+                ("--ws-header", fields.join("\n"))
+            }
+            ([], Some(path)) => ("--ws-headers-file", read_secret(&folder.join(path), "--ws-headers-file")?),
+            (_, Some(_)) => {
+                let problem = "there are headers and a file with some; give only one of them";
+                return Err(ConfigError::invalid("--ws-header", problem));
+            }
+        };
+        if !is_websocket {
+            let problem =
+                "headers are for WebSocket; use --broker ws://HOST[:PORT]/PATH or wss://HOST[:PORT]/PATH";
+            return Err(ConfigError::invalid(flag, problem));
+        }
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let fields: Result<Vec<HeaderField>, String> = lines.map(str::parse).collect();
+        return fields.map_err(|problem| ConfigError::invalid(flag, problem));
+    }
+    Ok(Vec::new())
 }
 
 fn tls_options(layers: &Layers<'_>, is_used: bool) -> Result<TlsOptions, ConfigError> {
@@ -70,7 +126,8 @@ fn tls_options(layers: &Layers<'_>, is_used: bool) -> Result<TlsOptions, ConfigE
 }
 
 /// Problem of an option for a broker with TLS.
-const NO_TLS: &str = "this option is for brokers with TLS; use --broker mqtts://HOST[:PORT]";
+const NO_TLS: &str =
+    "this option is for brokers with TLS; use --broker mqtts://HOST[:PORT] or wss://HOST[:PORT]/PATH";
 
 /// The password of a layer, or the content of the file that the layer names.
 fn password(layers: &Layers<'_>) -> Result<Option<String>, ConfigError> {
@@ -92,7 +149,7 @@ fn password(layers: &Layers<'_>) -> Result<Option<String>, ConfigError> {
 fn tls(layers: &Layers<'_>, is_used: bool) -> Result<Option<TlsMaterial>, ConfigError> {
     let (ca, cert, key) = (layers.path(|it| &it.ca), layers.path(|it| &it.cert), layers.path(|it| &it.key));
     if !is_used && [&ca, &cert, &key].iter().any(|path| path.is_some()) {
-        let problem = "certificates are for brokers with TLS; use --broker mqtts://HOST[:PORT]";
+        let problem = "certificates are for brokers with TLS; use --broker mqtts://HOST[:PORT] or wss://HOST[:PORT]/PATH";
         return Err(ConfigError::invalid("--ca, --cert, --key", problem));
     }
     match (&cert, &key) {

@@ -108,15 +108,15 @@ impl OpenSocket {
     }
 
     fn closed_before_connack(&self, dialer: &Dialer) -> String {
-        reason_text::closed_before_connack(&dialer.address_at(self.peer), self.stream.is_tls())
+        reason_text::closed_before_connack(&dialer.address_at(self.peer), dialer.broker())
     }
 
     /// Text for a broker that has not answered CONNECT in time.
     pub(super) fn no_answer(&self, dialer: &Dialer) -> String {
         let address = dialer.address_at(self.peer);
-        match self.stream.is_open() {
-            true => reason_text::no_answer(&address, RESPONSE_TIMEOUT),
-            false => reason_text::no_handshake(&address, RESPONSE_TIMEOUT),
+        match self.stream.phase() {
+            None => reason_text::no_answer(&address, RESPONSE_TIMEOUT),
+            Some(phase) => reason_text::no_handshake(&address, phase, RESPONSE_TIMEOUT),
         }
     }
 
@@ -157,13 +157,18 @@ impl OpenSocket {
             Err(error) => Err(reason_text::stream(&dialer.address_at(self.peer), &error)),
             Ok(Received::Closed) if !self.codec.is_accepted() => Err(self.closed_before_connack(dialer)),
             Ok(Received::Closed) => Err(reason_text::CONNECTION_CLOSED.to_owned()),
-            Ok(Received::Data(bytes)) if !self.codec.is_accepted() && reason_text::is_tls_alert(bytes) => {
-                Err(reason_text::speaks_tls(&dialer.address_at(self.peer)))
+            Ok(Received::Data(bytes)) => {
+                if !self.codec.is_accepted()
+                    && let Some(why) =
+                        reason_text::speaks_other(&dialer.address_at(self.peer), dialer.broker(), bytes)
+                {
+                    return Err(why);
+                }
+                match self.codec.read(bytes, &mut scratch.incoming) {
+                    Ok(()) => Ok(true),
+                    Err(violation) => Err(format!("the broker violated the MQTT protocol: {violation}")),
+                }
             }
-            Ok(Received::Data(bytes)) => match self.codec.read(bytes, &mut scratch.incoming) {
-                Ok(()) => Ok(true),
-                Err(violation) => Err(format!("the broker violated the MQTT protocol: {violation}")),
-            },
         }
     }
 
@@ -216,9 +221,9 @@ impl OpenSocket {
     }
 
     /// Closes the stream once all packets are written. Returns whether nothing is left to write.
-    pub(super) fn close(&mut self) -> bool {
+    pub(super) fn close(&mut self, scratch: &mut Scratch) -> bool {
         // If the close cannot be sent, the broker sees the end of the TCP connection.
-        let closed = self.stream.close(&mut Context::from_waker(&self.waker));
+        let closed = self.stream.close(&mut Context::from_waker(&self.waker), &mut scratch.buffers);
         closed.is_err() || !self.stream.has_unsent()
     }
 

@@ -11,6 +11,7 @@ use wasmote_mqtt::client::ids::ConnectionId;
 use wasmote_mqtt::codec::client::{Credentials, Incoming};
 
 use super::readiness::ReadySet;
+use crate::config::BrokerUrl;
 use crate::network::{MAX_DIALS, Network};
 use crate::shard::event::{ShardEvent, ShardEventSender};
 use crate::socket::Socket;
@@ -176,6 +177,10 @@ impl Dialer {
         sessions: &mut DeviceSessions,
     ) -> Result<ByteStream, String> {
         self.network.stream(socket, peer, sessions)
+    }
+
+    pub(super) fn broker(&self) -> &BrokerUrl {
+        &self.network.broker
     }
 
     /// Broker, with the address that a connection has reached, for messages.

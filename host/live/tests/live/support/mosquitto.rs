@@ -61,16 +61,16 @@ impl Mosquitto {
                 lines.lock().unwrap().push(line);
             }
         });
-        let mut broker = Self { port, child, log, _folder: folder };
-        broker.wait_until_it_listens();
+        let broker = Self { port, child, log, _folder: folder };
+        broker.wait_until_it_listens_at(port);
         broker
     }
 
-    fn wait_until_it_listens(&mut self) {
+    /// Waits until the broker listens at a port of its configuration.
+    pub fn wait_until_it_listens_at(&self, port: u16) {
         let deadline = Instant::now() + Duration::from_secs(60);
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_err() {
-            let ended = self.child.try_wait().unwrap();
-            assert!(ended.is_none() && Instant::now() < deadline, "no broker: {:#?}", self.log());
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+            assert!(Instant::now() < deadline, "no broker: {:#?}", self.log());
             std::thread::sleep(Duration::from_millis(5));
         }
     }

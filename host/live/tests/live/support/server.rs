@@ -15,6 +15,8 @@ pub enum Kind {
     Mosquitto,
     /// Mosquitto, which devices connect to over TLS.
     Tls,
+    /// Mosquitto, which devices connect to over WebSocket and TLS.
+    Wss,
     /// Embedded broker over TCP.
     Embedded,
     /// Embedded broker without sockets.
@@ -23,6 +25,11 @@ pub enum Kind {
 
 impl Kind {
     pub fn is_mosquitto(self) -> bool {
+        matches!(self, Self::Mosquitto | Self::Tls | Self::Wss)
+    }
+
+    /// Whether the broker's log names clients whose keepalive ran out. That of Mosquitto does not for WebSocket.
+    pub fn logs_timeouts(self) -> bool {
         matches!(self, Self::Mosquitto | Self::Tls)
     }
 }
@@ -30,6 +37,7 @@ impl Kind {
 pub enum Server {
     Mosquitto(Mosquitto),
     Tls(Mosquitto),
+    Wss(Mosquitto),
     Embedded(EmbeddedBroker),
     Local(EmbeddedBroker),
 }
@@ -43,6 +51,7 @@ impl Server {
         match kind {
             Kind::Mosquitto => Self::Mosquitto(Mosquitto::with(port, "allow_anonymous true", &[])),
             Kind::Tls => Self::Tls(with_tls(port, "allow_anonymous true", &[])),
+            Kind::Wss => Self::Wss(with_wss(port, "allow_anonymous true")),
             Kind::Embedded => Self::Embedded(EmbeddedBroker::start(port).await.unwrap()),
             Kind::Local => Self::Local(EmbeddedBroker::start(port).await.unwrap()),
         }
@@ -50,7 +59,7 @@ impl Server {
 
     pub fn port(&self) -> u16 {
         match self {
-            Self::Mosquitto(broker) | Self::Tls(broker) => broker.port,
+            Self::Mosquitto(broker) | Self::Tls(broker) | Self::Wss(broker) => broker.port,
             Self::Embedded(broker) | Self::Local(broker) => broker.address().port(),
         }
     }
@@ -58,7 +67,7 @@ impl Server {
     /// Handle for devices without sockets, if the kind is `Local`.
     pub fn handle(&self) -> Option<BrokerHandle> {
         match self {
-            Self::Mosquitto(_) | Self::Tls(_) | Self::Embedded(_) => None,
+            Self::Mosquitto(_) | Self::Tls(_) | Self::Wss(_) | Self::Embedded(_) => None,
             Self::Local(broker) => Some(broker.handle()),
         }
     }
@@ -66,7 +75,7 @@ impl Server {
     /// Port that devices connect to.
     pub fn device_port(&self) -> u16 {
         match self {
-            Self::Tls(broker) => tls_port(broker.port),
+            Self::Tls(broker) | Self::Wss(broker) => tls_port(broker.port),
             _ => self.port(),
         }
     }
@@ -77,13 +86,14 @@ impl Server {
 
     /// URL of the broker at another port.
     pub fn url_at(&self, port: u16) -> BrokerUrl {
-        BrokerUrl { tls: matches!(self, Self::Tls(_)), ..at_port(port) }
+        let websocket = matches!(self, Self::Wss(_)).then(|| "/mqtt".parse().unwrap());
+        BrokerUrl { tls: matches!(self, Self::Tls(_) | Self::Wss(_)), websocket, ..at_port(port) }
     }
 
     /// These options, with the authority that signed the broker's certificate.
     pub fn trusted(&self, options: ConnectionOptions) -> ConnectionOptions {
         match self {
-            Self::Tls(_) => ConnectionOptions { tls: Some(AUTHORITY.material()), ..options },
+            Self::Tls(_) | Self::Wss(_) => ConnectionOptions { tls: Some(AUTHORITY.material()), ..options },
             _ => options,
         }
     }
@@ -91,7 +101,7 @@ impl Server {
     /// Mosquitto's log; empty for the embedded broker.
     pub fn log(&self) -> Vec<String> {
         match self {
-            Self::Mosquitto(broker) | Self::Tls(broker) => broker.log(),
+            Self::Mosquitto(broker) | Self::Tls(broker) | Self::Wss(broker) => broker.log(),
             Self::Embedded(_) | Self::Local(_) => Vec::new(),
         }
     }
@@ -109,6 +119,18 @@ fn tls_port(port: u16) -> u16 {
     *PORTS.lock().unwrap().entry(port).or_insert_with(free_port)
 }
 
+/// Starts a Mosquitto with one plain port and one for WebSocket over TLS.
+fn with_wss(port: u16, lines: &str) -> Mosquitto {
+    let lines = format!(
+        "{lines}\nlistener {} 127.0.0.1\nprotocol websockets\ncertfile @/server.pem\nkeyfile @/server.key",
+        tls_port(port)
+    );
+    let (certificate, key) = AUTHORITY.sign("127.0.0.1");
+    let broker = Mosquitto::with(port, &lines, &[("server.pem", &certificate), ("server.key", &key)]);
+    broker.wait_until_it_listens_at(tls_port(port));
+    broker
+}
+
 /// Starts a Mosquitto with one plain and one TLS port.
 pub fn with_tls(port: u16, lines: &str, files: &[(&str, &[u8])]) -> Mosquitto {
     let lines = format!(
@@ -121,7 +143,7 @@ pub fn with_tls(port: u16, lines: &str, files: &[(&str, &[u8])]) -> Mosquitto {
 }
 
 pub fn at_port(port: u16) -> BrokerUrl {
-    BrokerUrl { host: "127.0.0.1".into(), port, tls: false }
+    BrokerUrl::mqtt("127.0.0.1", port)
 }
 
 /// Clean starts, and a keepalive that does not expire during a test.
