@@ -1,6 +1,7 @@
 //! Command line of the program, with a module for each subcommand.
 
 pub mod behaviours;
+pub mod certificates;
 mod environment;
 pub mod experiment;
 pub mod fleet;
@@ -77,6 +78,9 @@ enum Verb {
     /// List, inspect and precompile behaviours
     #[command(subcommand)]
     Behaviours(behaviours::Verb),
+    /// Make certificates for tests: an authority, brokers and devices
+    #[command(subcommand, before_help = certificates::EXAMPLES, after_help = certificates::NOTES)]
+    Certificates(certificates::Verb),
     /// Run plans reproducibly in virtual time, or in real time
     #[command(subcommand)]
     Experiment(experiment::Verb),
@@ -113,6 +117,7 @@ pub fn main() -> ExitCode {
         }
         Some(Verb::Run(args)) => run::run(&args),
         Some(Verb::Behaviours(verb)) => behaviours::run(verb),
+        Some(Verb::Certificates(verb)) => certificates::run(verb),
         Some(Verb::Experiment(verb)) => experiment::run(verb),
         Some(Verb::Fleet(args)) => fleet::run(&args),
         Some(Verb::Manifests(args)) => manifests::run(&args),

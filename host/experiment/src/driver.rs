@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wasmote_fleet::fault_registry::Faults;
+use wasmote_live::credentials::DeviceCredentials;
 use wasmote_live::fleet::PowerCommand;
 use wasmote_mqtt::broker::counters::BrokerCounters;
 use wasmote_mqtt::message::Message;
@@ -67,6 +68,13 @@ pub trait Driver {
 
     /// Publishes on a device's behalf, through its faults. A device that is off publishes nothing.
     fn publish_as(&mut self, device: usize, message: Message) -> DriverResult;
+
+    /// Gives a device the credentials that `new` returns, from its next connection on.
+    fn set_credentials(
+        &mut self,
+        device: usize,
+        new: &dyn Fn() -> Option<Arc<DeviceCredentials>>,
+    ) -> DriverResult;
 
     /// Sends an HTTP request to a device's behaviour and ignores the response.
     fn request(&mut self, device: usize, request: HttpRequest) -> DriverResult;

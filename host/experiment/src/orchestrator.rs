@@ -9,7 +9,7 @@ use wasmote_engine::Component;
 use wasmote_fleet::actions::scope::Scope;
 use wasmote_fleet::actions::selector::Devices;
 use wasmote_fleet::actions::step::Step;
-use wasmote_fleet::actions::target::{ApplyResult, Target};
+use wasmote_fleet::actions::target::{ApplyResult, NewCredentials, Target};
 use wasmote_fleet::blueprints::{Blueprints, Components, behaviour_factory};
 use wasmote_fleet::config::Group;
 use wasmote_fleet::fault_registry::{FaultRegistry, TemporaryFault};
@@ -224,6 +224,11 @@ impl<W: Driver> Target for Orchestrator<'_, W> {
 
     fn request(&mut self, device: usize, request: HttpRequest) -> ApplyResult {
         Ok(self.driver.request(device, request)?)
+    }
+
+    fn set_credentials(&mut self, device: usize, new: &NewCredentials<'_>) -> ApplyResult {
+        let Some(identity) = self.population.devices.get(device).map(Arc::clone) else { return Ok(()) };
+        Ok(self.driver.set_credentials(device, &|| new(&identity))?)
     }
 
     /// The behaviours of the new devices see the new size of the group.

@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 use wasmote_engine::Role;
+use wasmote_fleet::config::identity::options::IdentityOptions;
 use wasmote_fleet::source::Source;
 use wasmote_fleet::strip_nulls::strip_nulls;
 use wasmote_results::COMPONENTS_FOLDER;
@@ -21,6 +22,12 @@ pub(super) fn relocate(mut plan: Value, experiment: &Experiment, up: &str) -> Va
         }
     }
     for entry in entries(&mut plan, "timeline") {
+        for action in ["rotate", "expire"] {
+            // The results contain no credentials: an empty table stands for them.
+            if let Some(action) = entry.get_mut(action).and_then(Value::as_object_mut) {
+                action.insert("identity".to_owned(), json!({}));
+            }
+        }
         let actions = entry.as_object_mut().into_iter().flat_map(|entry| entry.values_mut());
         actions.filter_map(|action| action.get_mut("behaviour")).for_each(|name| relocator.behaviour(name));
     }
@@ -77,6 +84,9 @@ impl Relocator<'_> {
         let names = groups.and_then(|group| group.names.as_ref()?.entries());
         if let Some(names) = names {
             *identity = json!({ "names": names });
+        } else if let Some(fields) = identity.as_object_mut() {
+            // Templates of names need no file, and credentials are not part of results.
+            fields.retain(|field, _| IdentityOptions::names_devices(field));
         }
     }
 

@@ -4,7 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
+use wasmote_fleet::actions::Action;
+use wasmote_fleet::actions::entry::TimelineEntry;
 use wasmote_fleet::config::Settings;
+use wasmote_fleet::config::identity::options::IdentityOptions;
 use wasmote_fleet::config::options::Options;
 use wasmote_fleet::config::resolve::resolve_file;
 use wasmote_fleet::config::values::LogFormat;
@@ -103,6 +106,7 @@ impl Point {
         let invalid = |field: &str, problem: String| {
             ExperimentError::invalid(format!("{}: {field}", source.shown), problem)
         };
+        check_secrets(&plan).map_err(|(field, problem)| invalid(&field, problem))?;
         check_times(&plan).map_err(|(field, problem)| invalid(field, problem))?;
         let file = Options {
             groups: plan.group.clone(),
@@ -158,6 +162,32 @@ impl Point {
         ends.dedup();
         ends
     }
+}
+
+/// The new credentials of a timeline entry, with their place.
+fn new_credentials((index, entry): (usize, &TimelineEntry)) -> Option<(String, &IdentityOptions)> {
+    let (name, identity) = entry.actions.iter().find_map(|action| match action {
+        Action::Rotate(rotate) => Some(("rotate", rotate.identity.as_ref()?)),
+        Action::Expire(expire) => Some(("expire", expire.0.identity.as_ref()?)),
+        _ => None,
+    })?;
+    Some((format!("timeline[{index}].{name}"), identity))
+}
+
+/// Refuses secrets that stand in the plan itself, because results contain the plan.
+fn check_secrets(plan: &PlanFile) -> Result<(), (String, String)> {
+    let groups = plan.group.iter().enumerate();
+    let groups = groups.map(|(index, group)| (format!("group[{index}]"), &group.identity));
+    let timeline = plan.timeline.iter().enumerate().filter_map(new_credentials);
+    for (place, identity) in groups.chain(timeline) {
+        if let Some(field) = identity.inline_secret() {
+            let problem = format!(
+                "results contain the plan, so a secret must not stand in it; put it into a file, and name the file as `{field}_file`"
+            );
+            return Err((format!("{place}.identity.{field}"), problem));
+        }
+    }
+    Ok(())
 }
 
 fn check_times(plan: &PlanFile) -> Result<(), (&'static str, String)> {

@@ -42,6 +42,7 @@ pub mod problem;
 pub mod publish;
 pub mod ramp;
 pub mod request;
+pub mod rotate;
 pub mod scope;
 pub mod selector;
 pub mod start;
@@ -154,6 +155,10 @@ actions! {
     "disconnect" => Disconnect(disconnect::Disconnect),
     /// Separates a group from the rest of the fleet for a while.
     "partition" => Partition(partition::Partition),
+    /// Gives devices of a group other credentials, with which they connect again.
+    "rotate" => Rotate(rotate::Rotate),
+    /// Gives devices of a group certificates that have expired, with which they connect again.
+    "expire" => Expire(rotate::Expire),
     /// Pauses or restarts the embedded broker.
     "broker" => Broker(broker::Broker),
     /// Publishes a message, as the host or on behalf of devices.

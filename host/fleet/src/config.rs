@@ -36,6 +36,7 @@ use crate::http_access::HttpAccess;
 use crate::source::{Source, SourceError};
 use crate::topology::{Links, MAX_NODES, TopologyError, links_of};
 use fleet_shard::FleetShard;
+use identity::credentials::CredentialRules;
 use identity::names::GroupNames;
 use options::GivenOptions;
 use values::{BrokerChoice, LogFormat, Switch};
@@ -101,6 +102,8 @@ pub struct Group {
     pub count: u32,
     /// Names and client ids of the devices; `None` for the default names.
     pub names: Option<Arc<GroupNames>>,
+    /// Credentials of the devices; `None` for those of the fleet.
+    pub credentials: Option<Arc<CredentialRules>>,
     /// The behaviour's configuration.
     pub config: Map<String, Value>,
     /// Faults of the group; `None` for those of the fleet.

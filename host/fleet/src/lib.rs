@@ -14,12 +14,13 @@
 //! Helpers: [`field_path`] sets one field of a document by its path; [`quantity`] is a number or a duration; [`suggest`]
 //! finds the known name nearest to a misspelt one; [`signals`] handles Ctrl-C and SIGTERM; [`term`] writes to the terminal;
 //! [`printable`] makes text from outside visible; [`http_access`]: who may use the HTTP API, and how much;
-//! [`regular_file`] reads files that users name;
+//! [`regular_file`] reads files that users name; [`certificates`] makes certificates for tests;
 //! [`strip_nulls`] makes a plan fit for TOML; [`component_info`] describes a component; [`schema`] completes JSON Schemas.
 
 pub mod actions;
 pub mod blueprints;
 pub mod builtins;
+pub mod certificates;
 pub mod component_file;
 pub mod component_info;
 pub mod config;

@@ -12,6 +12,7 @@ use std::time::Duration;
 use wasmote_sim::device::Blueprint;
 
 use crate::broker::BrokerHandle;
+use crate::credentials::{CredentialStore, Secret};
 pub use proxy::{ProxyKind, ProxyUrl};
 pub use websocket::{HeaderField, WebSocketPath};
 
@@ -125,7 +126,9 @@ pub struct ConnectionOptions {
     /// User name, if the broker requires one.
     pub username: Option<String>,
     /// Password of the user.
-    pub password: Option<String>,
+    pub password: Option<Secret>,
+    /// Credentials of single devices, instead of these and of the certificate in [`Self::tls`].
+    pub devices: Arc<CredentialStore>,
     /// Local source addresses, used in rotation; if empty, the system chooses.
     pub sources: Vec<IpAddr>,
     /// Addresses and ports of the broker, instead of those that its host name resolves to; if empty, the
@@ -151,6 +154,7 @@ impl ConnectionOptions {
             session_expiry: Duration::ZERO,
             username: None,
             password: None,
+            devices: Arc::default(),
             sources: Vec::new(),
             broker_addresses: Vec::new(),
             interface: None,
@@ -182,11 +186,18 @@ impl Default for TlsOptions {
     }
 }
 
-/// TLS certificates in PEM format.
-#[derive(Clone, Debug, Default)]
+/// TLS certificates in PEM format. The debug form shows no key.
+#[derive(Clone, Default)]
 pub struct TlsMaterial {
     /// Trusted certificate authorities; `None` for those of the system.
     pub ca: Option<Vec<u8>>,
     /// Client certificate and key of the devices, for brokers that require one.
     pub client: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+impl std::fmt::Debug for TlsMaterial {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (ca, client) = (self.ca.as_ref().map(Vec::len), self.client.is_some());
+        f.debug_struct("TlsMaterial").field("ca_bytes", &ca).field("client", &client).finish()
+    }
 }

@@ -33,6 +33,8 @@
 pub mod broker;
 mod clock;
 pub mod config;
+pub mod credentials;
+pub mod der;
 mod dial;
 pub mod events;
 pub mod fleet;

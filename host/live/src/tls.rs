@@ -1,19 +1,24 @@
 //! TLS configuration: client certificates of devices and of the host, and trusted authorities.
 //!
-//! * `pem`: certificates and keys in PEM files. `sessions`: session resumption.
+//! * `pem`: certificates and keys in PEM files. `sessions`: state of each device, such as the
+//!   session to resume. `validity`: dates of certificates.
 
 mod pem;
 pub(crate) mod sessions;
 #[cfg(test)]
 pub(crate) mod test_server;
+mod validity;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use rustls::client::{Resumption, UnbufferedClientConnection, WantsClientCert};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 
 use crate::config::{TlsMaterial, TlsOptions};
+use crate::credentials::ClientCertificate;
 use crate::reason_text::tls;
 use sessions::DeviceSessions;
 
@@ -126,12 +131,18 @@ impl TlsClient {
 
     /// Configuration of the connections that share these sessions.
     pub(crate) fn config_for(&self, sessions: &mut DeviceSessions) -> Arc<ClientConfig> {
-        if !self.resumption {
+        let certificate = sessions.certificate().map(ClientCertificate::resolver);
+        if !self.resumption && certificate.is_none() {
             return Arc::clone(&self.config);
         }
         // The clone shares certificates and authorities, without which rustls resumes no session.
         let mut config = ClientConfig::clone(&self.config);
-        config.resumption = Resumption::store(sessions.store());
+        if let Some(resolver) = certificate {
+            config.client_auth_cert_resolver = resolver;
+        }
+        if self.resumption {
+            config.resumption = Resumption::store(sessions.store());
+        }
         Arc::new(config)
     }
 
@@ -237,6 +248,27 @@ fn system_store() -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if roots.is_empty() { Err(TlsError::NoSystemStore) } else { Ok(roots) }
+}
+
+/// One provider for the certificates of all devices, because each holds a list of cipher suites.
+static PROVIDER: LazyLock<CryptoProvider> = LazyLock::new(rustls::crypto::ring::default_provider);
+
+/// Reads the client certificate of a device with its chain, and its key, both in PEM, and checks that they belong together.
+pub fn read_client_certificate(chain: &[u8], key: &[u8]) -> Result<ClientCertificate, TlsError> {
+    let chain = certificates(chain, TlsFile::Cert)?;
+    let key = pem::key(key).map_err(|problem| TlsError::Unusable { file: TlsFile::Key, problem })?;
+    let validity = chain.first().and_then(|first| validity::of(first)).ok_or_else(|| TlsError::Unusable {
+        file: TlsFile::Cert,
+        problem: "cannot be decoded: its PEM holds no X.509 certificate".to_owned(),
+    })?;
+    let key = CertifiedKey::from_der(chain, key, &PROVIDER).map_err(|error| client_auth_error(&error))?;
+    Ok(ClientCertificate::new(Arc::new(SingleCertAndKey::from(key)), validity))
+}
+
+/// The first certificate of a PEM file, in DER.
+pub fn first_certificate(pem: &[u8], file: TlsFile) -> Result<Vec<u8>, TlsError> {
+    let found = certificates(pem, file)?;
+    Ok(found.first().map(|first| first.to_vec()).unwrap_or_default())
 }
 
 fn certificates(pem: &[u8], file: TlsFile) -> Result<Vec<CertificateDer<'static>>, TlsError> {

@@ -3,6 +3,7 @@
 mod behaviours;
 #[path = "../experiment/browser.rs"]
 mod browser;
+mod certificates;
 mod compile;
 mod embedded;
 mod failures;

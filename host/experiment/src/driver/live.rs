@@ -12,6 +12,7 @@ use wasmote_fleet::signals::Signals;
 use wasmote_fleet::startup::{self, RunError};
 use wasmote_live::broker::{BrokerFaultEvent, BrokerHandle, EmbeddedBroker};
 use wasmote_live::config::FleetConfig;
+use wasmote_live::credentials::{CredentialStore, DeviceCredentials};
 use wasmote_live::fleet::{Fleet, FleetError, PowerCommand};
 use wasmote_live::host_client::{HostClient, HostConnection, HostMessage};
 use wasmote_live::status::DeviceStatus;
@@ -47,6 +48,7 @@ pub struct LiveDriver {
     host: Option<HostClient>,
     signals: Option<Signals>,
     drain: Duration,
+    credentials: Arc<CredentialStore>,
     observer: RunObserver,
     was_connected: bool,
     was_refused: bool,
@@ -116,6 +118,7 @@ impl LiveDriver {
             host,
             signals,
             drain: settings.drain,
+            credentials: Arc::clone(&settings.connection.devices),
             observer,
             was_connected: false,
             was_refused: false,
@@ -166,6 +169,17 @@ impl Driver for LiveDriver {
                 () = interrupted => {}
             }
         });
+        Ok(())
+    }
+
+    fn set_credentials(
+        &mut self,
+        device: usize,
+        new: &dyn Fn() -> Option<Arc<DeviceCredentials>>,
+    ) -> DriverResult {
+        if let Some(credentials) = new() {
+            self.credentials.set(&self.name(device), credentials);
+        }
         Ok(())
     }
 

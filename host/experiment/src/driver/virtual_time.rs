@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wasmote_fleet::fault_registry::Faults;
+use wasmote_live::credentials::DeviceCredentials;
 use wasmote_live::fleet::PowerCommand;
 use wasmote_mqtt::message::Message;
 use wasmote_mqtt::time::Time;
@@ -53,6 +54,10 @@ impl Driver for VirtualTime<RunObserver> {
 
     fn run_until(&mut self, end: Time) -> DriverResult {
         Self::run_until(self, end);
+        Ok(())
+    }
+
+    fn set_credentials(&mut self, _: usize, _: &dyn Fn() -> Option<Arc<DeviceCredentials>>) -> DriverResult {
         Ok(())
     }
 

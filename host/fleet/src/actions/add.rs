@@ -36,6 +36,14 @@ impl TimelineAction for Add {
                 .get(last)
                 .map_err(|error| at("add.count", format!("{}: {}", error.place, error.problem)))?;
         }
+        if let Some((group, rules)) =
+            plan.groups.get(&self.group).and_then(|it| Some((it, it.credentials.as_ref()?)))
+        {
+            let joining = group.count..group.count.saturating_add(self.count.0);
+            rules
+                .load_all(joining)
+                .map_err(|error| at("add.count", format!("{}: {}", error.place, error.problem)))?;
+        }
         let step = AddDevices { group: self.group.clone(), count: self.count.0 };
         Ok(vec![Planned::ready(occasion.at, step)])
     }

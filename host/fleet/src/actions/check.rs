@@ -89,6 +89,8 @@ pub struct PlanState<'a> {
     /// Behaviours that actions use.
     pub(super) sources: Vec<Source>,
     pub(super) relink: Relink<'a>,
+    /// Whether a password needs a user name, as on MQTT 3.1.1.
+    pub(super) needs_username: bool,
 }
 
 impl PlanState<'_> {

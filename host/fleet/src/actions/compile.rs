@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use wasmote_mqtt::protocol::Protocol;
 use wasmote_mqtt::time::Time;
 
 use super::TimelineAction;
@@ -39,6 +40,7 @@ pub fn check(
         groups: settings.groups.iter().map(|group| (group.name.clone(), group.clone())).collect(),
         sources: Vec::new(),
         relink,
+        needs_username: settings.protocol == Protocol::V4,
     };
     plan.check_fault_devices(&settings.faults, "faults")?;
     for group in &settings.groups {

@@ -1,9 +1,12 @@
 //! The fleet that steps are applied to.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
+use wasmote_live::credentials::DeviceCredentials;
 use wasmote_live::fleet::PowerCommand;
+use wasmote_mqtt::device_id::Identity;
 use wasmote_mqtt::message::Message;
 use wasmote_sim::faults::FaultId;
 use wasmote_sim::faults::broker::Failure;
@@ -17,6 +20,9 @@ use crate::fault_set::FaultSet;
 
 /// Outcome of a change to a fleet. The error is the target's own type, boxed.
 pub type ApplyResult = Result<(), Box<dyn Error + Send + Sync>>;
+
+/// Function that returns the new credentials of a device, or `None` if it keeps its own.
+pub type NewCredentials<'a> = dyn Fn(&Identity) -> Option<Arc<DeviceCredentials>> + 'a;
 
 /// Interface of actions to a running fleet. Devices are addressed by position. The orchestrator of a run
 /// implements it for virtual and for real time.
@@ -47,6 +53,10 @@ pub trait Target {
 
     /// Sends an HTTP request to a device's behaviour and ignores the response.
     fn request(&mut self, device: usize, request: HttpRequest) -> ApplyResult;
+
+    /// Gives a device the credentials that `new` returns, from its next connection on. Virtual time has no credentials and
+    /// does not call it.
+    fn set_credentials(&mut self, device: usize, new: &NewCredentials<'_>) -> ApplyResult;
 
     /// Adds devices to a group.
     fn add(&mut self, group: &str, count: u32) -> ApplyResult;

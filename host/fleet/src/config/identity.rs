@@ -2,8 +2,10 @@
 //!
 //! * [`options`]: the table `[group.identity]` and its flags. [`template`]: texts with placeholders such as `{index:06}`.
 //! * [`table`]: a CSV file with a row for each device. [`mac`]: addresses that are counted up.
-//! * [`names`]: the name and the client id of each device, from these.
+//! * [`names`]: the name and the client id of each device, from these. [`credentials`]: user name, password, token and
+//!   certificate.
 
+pub mod credentials;
 pub mod mac;
 pub mod names;
 pub mod options;

@@ -193,7 +193,7 @@ pub struct Options {
 
     /// Password for the broker; the environment or a file keeps it from other users of this machine
     #[arg(long, env = "WASMOTE_BROKER_PASSWORD", value_name = "PASSWORD", help_heading = "MQTT")]
-    pub broker_password: Option<String>,
+    pub broker_password: Option<SecretText>,
 
     /// File that holds the password
     #[arg(long, env = "WASMOTE_BROKER_PASSWORD_FILE", value_name = "FILE", help_heading = "MQTT")]

@@ -15,6 +15,7 @@ use std::time::Duration;
 use serde_json::Map;
 use wasmote_engine::cache::Cache;
 use wasmote_engine::compile_process::CompileLimits;
+use wasmote_live::credentials::CredentialStore;
 use wasmote_sim::limits::Limits;
 use wasmote_sim::rng::Seed;
 
@@ -42,6 +43,8 @@ struct Layers<'a> {
     name: String,
     /// The components that faults of both layers may name.
     models: FaultModels,
+    /// Credentials of single devices.
+    credentials: Arc<CredentialStore>,
 }
 
 impl Layers<'_> {
@@ -92,6 +95,7 @@ pub fn resolve(flags: &Options) -> Result<Settings, ConfigError> {
             folder: Path::new(CURRENT_DIR),
             name: String::new(),
             models: FaultModels::default(),
+            credentials: Arc::default(),
         },
     };
     layers.models = fault_models(&layers)?;
@@ -113,7 +117,13 @@ pub fn resolve_file(
     models: &FaultModels,
 ) -> Result<Settings, ConfigError> {
     let given = GivenOptions { flags: flags.clone(), file };
-    build_settings(&Layers { given, folder, name: name.to_owned(), models: models.clone() })
+    build_settings(&Layers {
+        given,
+        folder,
+        name: name.to_owned(),
+        models: models.clone(),
+        credentials: Arc::default(),
+    })
 }
 
 fn build_settings(layers: &Layers<'_>) -> Result<Settings, ConfigError> {
@@ -128,6 +138,8 @@ fn build_settings(layers: &Layers<'_>) -> Result<Settings, ConfigError> {
         })?;
     }
     let broker = layers.get(|it| &it.broker).unwrap_or(BrokerChoice::Embedded(BrokerChoice::PORT));
+    let shard = shard(layers, &groups)?;
+    identity::load_credentials(layers, &groups, shard, &broker)?;
     let protocol = layers.get(|it| &it.mqtt).map(|MqttVersion(protocol)| protocol).unwrap_or_default();
     let names = || groups.iter().map(|group| group.name.as_str());
     let faults = fleet_faults(layers)?;
@@ -150,7 +162,7 @@ fn build_settings(layers: &Layers<'_>) -> Result<Settings, ConfigError> {
         seed: layers.get(|it| &it.seed).unwrap_or_else(draw_seed),
         duration: length(|it| &it.duration),
         drain: length(|it| &it.drain).unwrap_or(DEFAULT_DRAIN),
-        shard: shard(layers, &groups)?,
+        shard,
         log: layers.get(|it| &it.log).unwrap_or_default(),
         log_messages: layers.get(|it| &it.log_messages).unwrap_or_default(),
         cache: Cache { dir: layers.path(|it| &it.cache), precompiled: layers.path(|it| &it.precompiled) },
@@ -201,7 +213,7 @@ fn load<'a>(flags: &'a Options, path: &'a Path) -> Result<Layers<'a>, ConfigErro
     let file = document::parse(&text, Format::of(path)).map_err(|error| error.in_file(&name))?;
     let folder = path.parent().unwrap_or(Path::new(CURRENT_DIR));
     let given = GivenOptions { flags: flags.clone(), file };
-    Ok(Layers { given, folder, name, models: FaultModels::default() })
+    Ok(Layers { given, folder, name, models: FaultModels::default(), credentials: Arc::default() })
 }
 
 /// Loads all components that flags and file name.

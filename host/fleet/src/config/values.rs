@@ -477,7 +477,27 @@ impl From<String> for SecretText {
     }
 }
 
-value_schema!(SecretText, { "description": "A secret, which no output shows.", "type": "string" });
+impl<'de> Deserialize<'de> for SecretText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // The error of a derived implementation would show the value.
+        match serde_json::Value::deserialize(deserializer) {
+            Ok(serde_json::Value::String(text)) => Ok(Self(text)),
+            _ => Err(serde::de::Error::custom(
+                "expected a text in quotes; what was found is not shown, because it is a secret",
+            )),
+        }
+    }
+}
+
+impl JsonSchema for SecretText {
+    fn schema_name() -> Cow<'static, str> {
+        "Secret".into()
+    }
+
+    fn json_schema(_generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "writeOnly": true})
+    }
+}
 
 impl fmt::Debug for SecretText {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

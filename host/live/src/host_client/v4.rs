@@ -44,7 +44,7 @@ fn options(connection: HostConnection, tls: Option<TlsClient>, dialer: HostDiale
     out.set_max_packet_size(MAX_PACKET_SIZE as usize, MAX_PACKET_SIZE as usize);
     match (&options.username, &options.password) {
         (Some(username), Some(password)) => {
-            out.set_credentials(username, password.clone());
+            out.set_credentials(username, password.to_string());
         }
         (Some(username), None) => {
             out.set_username(username);

@@ -42,13 +42,13 @@ fn options(connection: HostConnection, tls: Option<TlsClient>, dialer: HostDiale
     out.set_connect_timeout(CONNECT_TIMEOUT);
     match (&options.username, &options.password) {
         (Some(username), Some(password)) => {
-            out.set_credentials(username, password.clone());
+            out.set_credentials(username, password.to_string());
         }
         (Some(username), None) => {
             out.set_username(username);
         }
         (None, Some(password)) => {
-            out.set_password(password.clone());
+            out.set_password(password.to_string());
         }
         (None, None) => {}
     }

@@ -162,6 +162,11 @@ fn not_valid_yet(name: &str, at: Option<UnixTime>) -> String {
     )
 }
 
+/// A date in seconds since 1970.
+pub(crate) fn date_of(seconds: i64) -> String {
+    date(UnixTime::since_unix_epoch(Duration::from_secs(u64::try_from(seconds).unwrap_or_default())))
+}
+
 fn date(at: UnixTime) -> String {
     // Years after 9999 have no RFC 3339 form.
     const LAST: u64 = 253_402_300_799;

@@ -98,7 +98,9 @@ impl Connections {
             Client::new(ConnectionId { device, attempt: 0 }, name, protocol, Arc::clone(&self.options));
         let transport = match &self.transport {
             ShardTransport::Local(..) => Transport::Local(None),
-            ShardTransport::Tcp(_) => Transport::Tcp(TcpConnection::new(protocol)),
+            ShardTransport::Tcp(_) => {
+                Transport::Tcp(TcpConnection::new(protocol, blueprint.identity.id.clone()))
+            }
         };
         Box::new(Connection { client, protocol, transport, is_counted: false })
     }

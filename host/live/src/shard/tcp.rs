@@ -30,6 +30,7 @@ use wasmote_mqtt::broker::packet::{Connect, Request};
 use wasmote_mqtt::client::ids::ConnectionId;
 use wasmote_mqtt::client::{Client, Refusal};
 use wasmote_mqtt::codec::client::ClientCodec;
+use wasmote_mqtt::device_id::DeviceId;
 use wasmote_mqtt::protocol::Protocol;
 use wasmote_mqtt::time::Time;
 use wasmote_sim::device::Input;
@@ -64,6 +65,8 @@ pub(super) struct TcpConnection {
     holds_dial_slot: bool,
     /// Attempts since the broker last accepted a connection, which decides where the next one begins.
     retries: u32,
+    /// Name of the device, by which its credentials are found.
+    device: DeviceId,
     tls_sessions: DeviceSessions,
 }
 
@@ -78,7 +81,7 @@ enum State {
 }
 
 impl TcpConnection {
-    pub(super) fn new(protocol: Protocol) -> Self {
+    pub(super) fn new(protocol: Protocol, device: DeviceId) -> Self {
         Self {
             protocol,
             control: SocketControl::default(),
@@ -88,6 +91,7 @@ impl TcpConnection {
             resume_pending: false,
             holds_dial_slot: false,
             retries: 0,
+            device,
             tls_sessions: DeviceSessions::default(),
         }
     }
@@ -263,13 +267,18 @@ impl TcpConnection {
         };
         let peer =
             outcome.as_ref().ok().and_then(|stream| stream.peer_addr().ok()).map(|address| address.ip());
+        // A device uses new credentials from its next connection on.
+        let credentials = sockets.dialer.credentials_of(&self.device);
+        let certificate = credentials.as_ref().and_then(|own| own.certificate.clone());
+        self.tls_sessions.set_certificate(certificate);
         let (control, sessions) = (&self.control, &mut self.tls_sessions);
         match outcome.and_then(|stream| sockets.dialer.stream(control.attach(stream), peer, sessions)) {
             Ok(stream) => {
                 client.connect_started(now);
                 let socket_waker = sockets.ready_set.register(link.device.0);
                 let codec = ClientCodec::new(self.protocol);
-                let mut open = OpenSocket::new(link, codec, Arc::clone(&socket_waker), stream, peer);
+                let mut open =
+                    OpenSocket::new(link, codec, Arc::clone(&socket_waker), stream, peer, credentials);
                 open.enqueue(Request::Connect(pending_connect), &mut sockets.scratch);
                 self.state = State::Open(Box::new(open));
                 // Schedules the first read, which registers the waker.

@@ -9,13 +9,31 @@ use rustls::NamedGroup;
 use rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSessionValue};
 use rustls::pki_types::ServerName;
 
-/// Sessions of one device with its broker, created for its first TLS connection.
+use crate::credentials::ClientCertificate;
+
+/// Certificate of one device, and its sessions with its broker, created for its first TLS connection.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct DeviceSessions(Option<Arc<Sessions>>);
+pub(crate) struct DeviceSessions {
+    sessions: Option<Arc<Sessions>>,
+    /// Client certificate of the device, instead of that of the fleet.
+    certificate: Option<Arc<ClientCertificate>>,
+}
 
 impl DeviceSessions {
+    /// Sets the certificate for the next connection. Sessions of another certificate end.
+    pub(crate) fn set_certificate(&mut self, certificate: Option<Arc<ClientCertificate>>) {
+        if self.certificate.as_ref().map(Arc::as_ptr) != certificate.as_ref().map(Arc::as_ptr) {
+            self.sessions = None;
+        }
+        self.certificate = certificate;
+    }
+
+    pub(super) fn certificate(&self) -> Option<&ClientCertificate> {
+        self.certificate.as_deref()
+    }
+
     pub(super) fn store(&mut self) -> Arc<dyn ClientSessionStore> {
-        Arc::clone(self.0.get_or_insert_default()) as Arc<dyn ClientSessionStore>
+        Arc::clone(self.sessions.get_or_insert_default()) as Arc<dyn ClientSessionStore>
     }
 }
 

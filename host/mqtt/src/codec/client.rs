@@ -9,6 +9,7 @@ mod encode;
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
 use std::sync::Arc;
 
 use mqtt5_protocol::packet::FixedHeader;
@@ -37,13 +38,20 @@ pub struct ClientCodec {
     partial: Vec<u8>,
 }
 
-/// User name and password of a CONNECT.
-#[derive(Clone, Copy, Debug, Default)]
+/// User name and password of a CONNECT. The debug form shows neither.
+#[derive(Clone, Copy, Default)]
 pub struct Credentials<'a> {
     /// User name.
     pub username: Option<&'a str>,
     /// Password.
     pub password: Option<&'a str>,
+}
+
+impl fmt::Debug for Credentials<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (username, password) = (self.username.is_some(), self.password.is_some());
+        f.debug_struct("Credentials").field("username", &username).field("password", &password).finish()
+    }
 }
 
 /// Decoded input from the broker.

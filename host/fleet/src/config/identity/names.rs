@@ -1,5 +1,6 @@
 //! The name and the client id of each device of a group.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use wasmote_mqtt::device_id::DeviceId;
@@ -60,6 +61,8 @@ enum Source {
     Listed { shown: String, names: Arc<[(u64, DeviceName)]> },
     /// The rows of the table.
     Rows,
+    /// The names of other rules, beside a table of its own.
+    Of(Arc<GroupNames>),
 }
 
 impl GroupNames {
@@ -111,7 +114,7 @@ impl GroupNames {
             (None, None, Some(table)) if has_names(table) => Source::Rows,
             (None, None, _) => Source::Rule { prefix },
         };
-        let names = Self {
+        Ok(Self {
             group: group.to_owned(),
             source,
             name,
@@ -119,22 +122,35 @@ impl GroupNames {
             first_index: options.first_index.unwrap_or_default(),
             first_mac: options.first_mac.unwrap_or_default(),
             table,
-        };
-        if let Some(table) = &names.table {
-            table.check_columns(|column| names.columns().any(|used| used == column))?;
-        }
-        Ok(names)
+        })
     }
 
     /// The number of devices that the files name; `None` if there is no such limit.
     pub fn limit(&self) -> Option<u32> {
         let len = match (&self.source, &self.table) {
+            (Source::Of(names), _) => return names.limit(),
             (Source::Listed { names, .. }, _) => names.len(),
             (Source::Fixed(_), _) => return None,
             (_, Some(table)) => table.rows.len(),
             (_, None) => return None,
         };
         Some(u32::try_from(len).unwrap_or(u32::MAX))
+    }
+
+    /// The same names, beside another CSV file for credentials. Its rows are found by their column `name`, or else by their
+    /// positions.
+    pub fn with_table(self, path: Option<&Path>) -> Result<Self, IdentityProblem> {
+        let table = path.map(|path| Table::read(path, "file")).transpose()?.map(Arc::new);
+        let (group, first_index, first_mac) = (self.group.clone(), self.first_index, self.first_mac);
+        Ok(Self {
+            group,
+            source: Source::Of(Arc::new(self)),
+            name: None,
+            client_id: None,
+            first_index,
+            first_mac,
+            table,
+        })
     }
 
     /// The devices that files and lists name, as the field `names` has them; `None` if templates alone name the devices.
@@ -159,16 +175,17 @@ impl GroupNames {
     /// The row of a device: the one at its position, or the one with the configured name of the only device.
     pub fn row(&self, index: u32) -> Result<Option<&Row>, IdentityProblem> {
         let Some(table) = &self.table else { return Ok(None) };
-        if let Source::Fixed(id) = &self.source {
-            if table.column("name").is_none() {
-                return Ok(table.rows.first());
-            }
-            let row = table.rows.iter().find(|row| table.cell(row, "name") == Some(id.as_str()));
+        let wanted = match &self.source {
+            Source::Fixed(id) => Some(id.clone()),
+            Source::Of(names) => Some(names.get(index)?.id),
+            _ => None,
+        };
+        if let Some(id) = wanted.filter(|_| table.column("name").is_some()) {
             let missing = || {
-                let problem = format!("no row has the name `{id}` of --device-id; add one");
+                let problem = format!("no row has the name `{id}` of this device; add one");
                 IdentityProblem::new(format!("{}, column `name`", table.shown), problem)
             };
-            return row.map(Some).ok_or_else(missing);
+            return table.row_named(id.as_str()).map(Some).ok_or_else(missing);
         }
         let missing = || IdentityProblem::new(table.shown.clone(), too_few(table.rows.len(), "rows", index));
         table.rows.get(index as usize).map(Some).ok_or_else(missing)
@@ -176,6 +193,9 @@ impl GroupNames {
 
     /// The name of the device at a position of the group.
     pub fn get(&self, index: u32) -> Result<DeviceName, IdentityProblem> {
+        if let Source::Of(names) = &self.source {
+            return names.get(index);
+        }
         let row = self.row(index)?;
         let named = match (&self.source, &self.name) {
             (Source::Fixed(id), _) => DeviceName { id: id.clone(), client_id: None },
@@ -191,7 +211,7 @@ impl GroupNames {
                     .map_err(|problem| IdentityProblem::new("name", problem))?;
                 checked(&text, || self.place(row, "name"))?
             }
-            (Source::Rows, None) => self.row_name(row)?,
+            (Source::Rows | Source::Of(_), None) => self.row_name(row)?,
             (Source::Rule { prefix }, None) => {
                 let text = format!("{prefix}{}", self.first_index + u64::from(index));
                 checked(&text, || "name".to_owned())?

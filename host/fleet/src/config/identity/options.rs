@@ -10,6 +10,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::mac::MacAddress;
+use crate::config::values::SecretText;
 
 /// Names, client ids and credentials of the devices of a group. Paths in a file are relative to its folder. Templates have
 /// placeholders such as `{index:06}`.
@@ -52,6 +53,119 @@ pub struct IdentityOptions {
         help_heading = "Identity"
     )]
     pub file: Option<PathBuf>,
+
+    /// Folder with the files of each device: NAME.crt and NAME.key, NAME.username, NAME.password or NAME.token
+    #[arg(
+        id = "identity_folder",
+        long = "identity-folder",
+        env = "WASMOTE_IDENTITY_FOLDER",
+        value_name = "DIR",
+        help_heading = "Identity"
+    )]
+    pub folder: Option<PathBuf>,
+
+    /// Template of the devices' user names for the broker
+    #[arg(
+        id = "device_user",
+        long = "device-user",
+        env = "WASMOTE_DEVICE_USER",
+        value_name = "TEMPLATE",
+        help_heading = "Identity"
+    )]
+    pub username: Option<String>,
+
+    /// Template of the devices' passwords; the environment or a file keeps it from other users of this machine
+    #[arg(
+        id = "device_password",
+        long = "device-password",
+        env = "WASMOTE_DEVICE_PASSWORD",
+        value_name = "TEMPLATE",
+        help_heading = "Identity"
+    )]
+    pub password: Option<SecretText>,
+
+    /// Template of the files that hold the devices' passwords
+    #[arg(
+        id = "device_password_file",
+        long = "device-password-file",
+        env = "WASMOTE_DEVICE_PASSWORD_FILE",
+        value_name = "TEMPLATE",
+        help_heading = "Identity"
+    )]
+    pub password_file: Option<String>,
+
+    /// Template of the devices' tokens, which are sent as passwords
+    #[arg(
+        id = "device_token",
+        long = "device-token",
+        env = "WASMOTE_DEVICE_TOKEN",
+        value_name = "TEMPLATE",
+        help_heading = "Identity"
+    )]
+    pub token: Option<SecretText>,
+
+    /// Template of the files that hold the devices' tokens
+    #[arg(
+        id = "device_token_file",
+        long = "device-token-file",
+        env = "WASMOTE_DEVICE_TOKEN_FILE",
+        value_name = "TEMPLATE",
+        help_heading = "Identity"
+    )]
+    pub token_file: Option<String>,
+
+    /// Field of MQTT that holds the token [default: password]
+    #[arg(
+        id = "device_token_as",
+        long = "device-token-as",
+        env = "WASMOTE_DEVICE_TOKEN_AS",
+        value_name = "FIELD",
+        help_heading = "Identity"
+    )]
+    pub token_as: Option<TokenField>,
+
+    /// Template of the files with the devices' certificates, as PEM
+    #[arg(
+        id = "device_cert",
+        long = "device-cert",
+        env = "WASMOTE_DEVICE_CERT",
+        value_name = "TEMPLATE",
+        help_heading = "Identity"
+    )]
+    pub certificate: Option<String>,
+
+    /// Template of the files with the certificates' keys, as PEM [default: in the file of the certificate]
+    #[arg(
+        id = "device_key",
+        long = "device-key",
+        env = "WASMOTE_DEVICE_KEY",
+        value_name = "TEMPLATE",
+        help_heading = "Identity"
+    )]
+    pub key: Option<String>,
+
+    /// Use certificates that have expired, or are not valid yet, to see what the broker says
+    #[arg(
+        long,
+        env = "WASMOTE_ALLOW_EXPIRED",
+        value_name = "true|false",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        help_heading = "Identity"
+    )]
+    pub allow_expired: Option<bool>,
+}
+
+/// Field of MQTT that holds a token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenField {
+    /// The password.
+    #[default]
+    Password,
+    /// The user name.
+    Username,
 }
 
 /// The exact client ids of devices.
@@ -114,9 +228,29 @@ impl JsonSchema for Names {
     }
 }
 
+/// Fields that name devices.
+const NAMING: [&str; 5] = ["names", "name", "first_index", "first_mac", "client_id"];
+/// Beginning of a certificate or key that stands in a value itself.
+pub(super) const PEM: &str = "-----BEGIN";
+
 impl IdentityOptions {
+    /// The first field that names devices, if one is set.
+    pub fn naming_field(&self) -> Option<&'static str> {
+        NAMING.into_iter().find(|field| self.flag_of(field).is_some())
+    }
+
+    /// Whether a field names devices, without a CSV file.
+    pub fn names_devices(field: &str) -> bool {
+        NAMING.contains(&field)
+    }
+
+    /// The first secret that stands in the options themselves and not in a file.
+    pub fn inline_secret(&self) -> Option<&'static str> {
+        ["password", "token"].into_iter().find(|field| self.flag_of(field).is_some())
+    }
+
     /// The fields with their flags, and whether they are set.
-    fn fields(&self) -> [(&'static str, &'static str, bool); 6] {
+    fn fields(&self) -> [(&'static str, &'static str, bool); 16] {
         [
             ("names", "--names", self.names.is_some()),
             ("name", "--name", self.name.is_some()),
@@ -124,6 +258,16 @@ impl IdentityOptions {
             ("first_mac", "--first-mac", self.first_mac.is_some()),
             ("client_id", "--client-id", self.client_id.is_some()),
             ("file", "--identity-file", self.file.is_some()),
+            ("folder", "--identity-folder", self.folder.is_some()),
+            ("username", "--device-user", self.username.is_some()),
+            ("password", "--device-password", self.password.is_some()),
+            ("password_file", "--device-password-file", self.password_file.is_some()),
+            ("token", "--device-token", self.token.is_some()),
+            ("token_file", "--device-token-file", self.token_file.is_some()),
+            ("token_as", "--device-token-as", self.token_as.is_some()),
+            ("certificate", "--device-cert", self.certificate.is_some()),
+            ("key", "--device-key", self.key.is_some()),
+            ("allow_expired", "--allow-expired", self.allow_expired.is_some()),
         ]
     }
 
@@ -155,6 +299,15 @@ impl IdentityOptions {
             *path = folder.join(&path);
         }
         self.file = self.file.map(|path| folder.join(path));
+        self.folder = self.folder.map(|path| folder.join(path));
+        // Braces in the folder's own name are no placeholders.
+        let own = folder.display().to_string().replace('{', "{{").replace('}', "}}");
+        for path in [&mut self.password_file, &mut self.token_file, &mut self.certificate, &mut self.key] {
+            *path = path.take().map(|path| match path.trim_start().starts_with(PEM) {
+                true => path,
+                false => Path::new(&own).join(path).display().to_string(),
+            });
+        }
         self
     }
 
@@ -167,6 +320,16 @@ impl IdentityOptions {
             first_mac: self.first_mac.or(others.first_mac),
             client_id: self.client_id.or(others.client_id),
             file: self.file.or(others.file),
+            folder: self.folder.or(others.folder),
+            username: self.username.or(others.username),
+            password: self.password.or(others.password),
+            password_file: self.password_file.or(others.password_file),
+            token: self.token.or(others.token),
+            token_file: self.token_file.or(others.token_file),
+            token_as: self.token_as.or(others.token_as),
+            certificate: self.certificate.or(others.certificate),
+            key: self.key.or(others.key),
+            allow_expired: self.allow_expired.or(others.allow_expired),
         }
     }
 }

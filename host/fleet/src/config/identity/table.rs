@@ -2,8 +2,10 @@
 //!
 //! The first line names the columns. Columns of other names than [`COLUMNS`] are values for templates.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use csv::{ByteRecord, ReaderBuilder};
 
@@ -11,6 +13,9 @@ use super::IdentityProblem;
 use crate::regular_file::{self, without_bom};
 use crate::suggest::did_you_mean;
 
+/// Columns of credentials.
+pub const CREDENTIALS: [&str; 6] =
+    ["username", "password", "password_file", "token", "token_file", "certificate"];
 /// Columns with a meaning.
 pub const COLUMNS: [&str; 9] = [
     "name",
@@ -37,6 +42,8 @@ pub struct Table {
     pub columns: Vec<String>,
     /// The rows.
     pub rows: Vec<Row>,
+    /// Positions of the rows by the column `name`, made when the first one is looked up.
+    by_name: OnceLock<HashMap<Box<str>, usize>>,
 }
 
 /// A row of a file. Its debug form shows no cell, because cells may be secrets.
@@ -85,6 +92,7 @@ impl Table {
             folder: folder.to_owned(),
             columns: Vec::new(),
             rows: Vec::new(),
+            by_name: OnceLock::new(),
         };
         let mut record = ByteRecord::new();
         let mut lines = LineCounter { bytes, counted: 0, line: 1 };
@@ -131,6 +139,15 @@ impl Table {
     /// Position of a column.
     pub fn column(&self, name: &str) -> Option<usize> {
         self.columns.iter().position(|column| column == name)
+    }
+
+    /// The row with this text in the column `name`.
+    pub fn row_named(&self, name: &str) -> Option<&Row> {
+        let by_name = self.by_name.get_or_init(|| {
+            let rows = self.rows.iter().enumerate();
+            rows.filter_map(|(at, row)| Some((Box::from(self.cell(row, "name")?), at))).collect()
+        });
+        by_name.get(name).and_then(|at| self.rows.get(*at))
     }
 
     /// The cell of a column; `None` without the column or if the cell is empty.

@@ -56,6 +56,15 @@ impl Selection for Live {
     ];
 }
 
+/// The names of devices.
+#[derive(Clone, Debug)]
+pub enum Names {}
+
+impl Selection for Names {
+    const IDS: &[&str] =
+        &["devices", "group", "names", "name", "first_index", "first_mac", "client_id", "identity_file"];
+}
+
 /// The token of a client of the HTTP API.
 #[derive(Clone, Debug)]
 pub enum ClientToken {}

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wasmote_live::config::{ConnectionOptions, HeaderField, ProxyUrl, TlsMaterial, TlsOptions};
+use wasmote_live::credentials::Secret;
 use wasmote_live::tls::{TlsError, TlsFile};
 use wasmote_mqtt::protocol::Protocol;
 
@@ -37,6 +38,7 @@ pub(super) fn resolve(
             .map_or(Duration::ZERO, |DurationValue(length)| length),
         username,
         password,
+        devices: Arc::clone(&layers.credentials),
         sources: layers.list(|it| &it.source_addresses).iter().flat_map(SourceAddresses::all).collect(),
         broker_addresses: Vec::new(),
         interface: layers.get(|it| &it.interface),
@@ -130,13 +132,16 @@ const NO_TLS: &str =
     "this option is for brokers with TLS; use --broker mqtts://HOST[:PORT] or wss://HOST[:PORT]/PATH";
 
 /// The password of a layer, or the content of the file that the layer names.
-fn password(layers: &Layers<'_>) -> Result<Option<String>, ConfigError> {
+fn password(layers: &Layers<'_>) -> Result<Option<Secret>, ConfigError> {
     let GivenOptions { flags, file } = &layers.given;
     for (options, folder) in [(flags, Path::new(CURRENT_DIR)), (file, layers.folder)] {
         match (&options.broker_password, &options.broker_password_file) {
             (None, None) => {}
-            (Some(password), None) => return Ok(Some(password.clone())),
-            (None, Some(path)) => return read_secret(&folder.join(path), "--broker-password-file").map(Some),
+            (Some(password), None) => return Ok(Some(password.reveal().into())),
+            (None, Some(path)) => {
+                return read_secret(&folder.join(path), "--broker-password-file")
+                    .map(|text| Some(text.into()));
+            }
             (Some(_), Some(_)) => {
                 let problem = "there is a password and a file with one; give only one of them";
                 return Err(ConfigError::invalid("--broker-password", problem));

@@ -75,12 +75,14 @@ fn only_group(layers: &Layers<'_>) -> Result<Group, ConfigError> {
     let name = flags.group_name.as_ref().map_or_else(|| behaviour.name(), ToString::to_string);
     let given = layers.get(|it| &it.devices);
     let identity = identity::of_only_group(layers);
-    let (count, names) = identity::names(layers, identity, &name, given, DEFAULT_DEVICES, "identity")?;
+    let (count, names, credentials) =
+        identity::resolve(layers, identity, &name, given, DEFAULT_DEVICES, "identity")?;
     let group = Group {
         name,
         behaviour,
         count,
         names,
+        credentials,
         config: config(layers, &Map::new(), "config")?,
         faults: None,
         limits: limits(&file.limits, &Map::new(), &flags.limit)?,
@@ -99,12 +101,14 @@ fn group(entry: &GroupEntry, index: usize, layers: &Layers<'_>) -> Result<Group,
     let name = entry.name.as_ref().map_or_else(|| behaviour.name(), ToString::to_string);
     let identity = identity::of_group(layers, entry);
     let field = format!("group[{index}].identity");
-    let (count, names) = identity::names(layers, identity, &name, entry.count, DeviceCount(1), &field)?;
+    let (count, names, credentials) =
+        identity::resolve(layers, identity, &name, entry.count, DeviceCount(1), &field)?;
     let group = Group {
         name,
         behaviour,
         count,
         names,
+        credentials,
         config: config(layers, &entry.config, &format!("group[{index}].config"))?,
         faults: entry.faults.as_ref().map(|faults| layers.faults_in_file(faults)).transpose()?,
         limits: limits(&file.limits, &entry.limits, &flags.limit)?,

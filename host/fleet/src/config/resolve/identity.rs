@@ -5,13 +5,16 @@ use std::path::Path;
 use std::sync::Arc;
 
 use wasmote_mqtt::device_id::DeviceId;
+use wasmote_mqtt::protocol::Protocol;
 
 use super::{CURRENT_DIR, Layers};
 use crate::config::file::GroupEntry;
+use crate::config::fleet_shard::FleetShard;
 use crate::config::identity::IdentityProblem;
+use crate::config::identity::credentials::CredentialRules;
 use crate::config::identity::names::GroupNames;
 use crate::config::identity::options::IdentityOptions;
-use crate::config::values::DeviceCount;
+use crate::config::values::{BrokerChoice, DeviceCount, MqttVersion};
 use crate::config::{ConfigError, Group};
 
 /// The identity of the only group of a run without `[[group]]`.
@@ -44,28 +47,39 @@ pub(super) fn check_layers(layers: &Layers<'_>) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// The number of devices of a group, and their names.
-pub(super) fn names(
+/// The number of devices of a group, their names, and their credentials.
+pub(super) fn resolve(
     layers: &Layers<'_>,
     options: IdentityOptions,
     group: &str,
     count: Option<DeviceCount>,
     default: DeviceCount,
-    field: &str,
-) -> Result<(u32, Option<Arc<GroupNames>>), ConfigError> {
+    table: &str,
+) -> Result<(u32, Option<Arc<GroupNames>>, Option<Arc<CredentialRules>>), ConfigError> {
     let given = count.map(|DeviceCount(count)| count);
     if options.is_empty() {
-        return Ok((given.unwrap_or(default.0), None));
+        return Ok((given.unwrap_or(default.0), None, None));
     }
     let device_id = layers.get(|it| &it.device_id);
+    let naming = [("names", options.names.is_some()), ("name", options.name.is_some())];
+    if let (Some(_), Some((field, _))) = (&device_id, naming.into_iter().find(|(_, is_set)| *is_set)) {
+        let problem =
+            "it does not go with --device-id, which also says how devices are called; give one of them";
+        return Err(in_field(layers, table, IdentityProblem::new(field, problem)));
+    }
     let prefix = format!("{}-", device_id.as_ref().map_or(group, DeviceId::as_str));
     let fixed = device_id.filter(|_| given.unwrap_or(default.0) == 1);
     let names = GroupNames::new(&options, group, prefix, fixed);
-    let names = names.map_err(|error| in_field(layers, field, error))?;
+    let names = names.map_err(|error| in_field(layers, table, error))?;
     let count = given.or(names.limit()).unwrap_or(default.0);
     // Every file has enough entries if there is one for the last device.
-    names.get(count - 1).map_err(|error| in_field(layers, field, error))?;
-    Ok((count, Some(Arc::new(names))))
+    names.get(count - 1).map_err(|error| in_field(layers, table, error))?;
+    let names = Arc::new(names);
+    let needs_username =
+        layers.get(|it| &it.mqtt).is_some_and(|MqttVersion(protocol)| protocol == Protocol::V4);
+    let rules = CredentialRules::new(&options, &names, needs_username, Arc::clone(&layers.credentials));
+    let rules = rules.map_err(|error| in_field(layers, table, error))?;
+    Ok((count, Some(names), rules.map(Arc::new)))
 }
 
 /// The error about a field of an identity. The place of an error in a file of names is complete without the field.
@@ -86,6 +100,28 @@ fn in_field(layers: &Layers<'_>, field: &str, error: IdentityProblem) -> ConfigE
 /// An error about devices of any group.
 pub(super) fn located(layers: &Layers<'_>, error: IdentityProblem) -> ConfigError {
     in_field(layers, "identity", error)
+}
+
+/// Reads the credentials of the devices that this process runs.
+pub(super) fn load_credentials(
+    layers: &Layers<'_>,
+    groups: &[Group],
+    shard: FleetShard,
+    broker: &BrokerChoice,
+) -> Result<(), ConfigError> {
+    let mut first = 0;
+    for group in groups {
+        if let Some(rules) = &group.credentials {
+            let own = (0..group.count).filter(|index| shard.contains(first + *index as usize));
+            let uses_certificates = rules.load_all(own).map_err(|error| located(layers, error))?;
+            if uses_certificates && matches!(broker, BrokerChoice::Remote(url) if !url.tls) {
+                let problem = "the devices have certificates, which need a broker with TLS; use --broker mqtts://HOST[:PORT]";
+                return Err(ConfigError::invalid(layers.field(format!("group `{}`", group.name)), problem));
+            }
+        }
+        first += group.count as usize;
+    }
+    Ok(())
 }
 
 /// Checks that no two devices of the fleet have the same name or client id. Default names are unique by themselves.

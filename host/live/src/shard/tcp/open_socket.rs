@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
+use rustls::AlertDescription;
 use wasmote_mqtt::broker::packet::{Publish, Request};
 use wasmote_mqtt::client::RESPONSE_TIMEOUT;
 use wasmote_mqtt::client::ids::ConnectionId;
@@ -15,6 +16,7 @@ use wasmote_sim::link::AtMostOnce;
 
 use super::readiness::SocketWaker;
 use super::sockets::{Dialer, Scratch};
+use crate::credentials::DeviceCredentials;
 use crate::reason_text;
 use crate::stream::{ByteStream, Received, StreamError};
 
@@ -53,6 +55,8 @@ pub(super) struct OpenSocket {
     stream: ByteStream,
     /// Address that the connection has reached.
     peer: Option<IpAddr>,
+    /// Credentials of the device, if it has its own.
+    credentials: Option<Arc<DeviceCredentials>>,
 }
 
 struct PartialPacket {
@@ -71,6 +75,7 @@ impl OpenSocket {
         socket_waker: Arc<SocketWaker>,
         stream: ByteStream,
         peer: Option<IpAddr>,
+        credentials: Option<Arc<DeviceCredentials>>,
     ) -> Self {
         let (waker, queue) = (socket_waker.waker(), VecDeque::new());
         Self {
@@ -89,6 +94,7 @@ impl OpenSocket {
             waker,
             stream,
             peer,
+            credentials,
         }
     }
 
@@ -117,6 +123,21 @@ impl OpenSocket {
         match self.stream.phase() {
             None => reason_text::no_answer(&address, RESPONSE_TIMEOUT),
             Some(phase) => reason_text::no_handshake(&address, phase, RESPONSE_TIMEOUT),
+        }
+    }
+
+    /// Text for an error of the stream. The broker says that a certificate expired, and the certificate when.
+    fn stream_error(&self, error: &StreamError, dialer: &Dialer) -> String {
+        let text = reason_text::stream(&dialer.address_at(self.peer), error);
+        let certificate = self.credentials.as_ref().and_then(|own| own.certificate.as_ref());
+        match (error, certificate) {
+            (
+                StreamError::Tls(rustls::Error::AlertReceived(AlertDescription::CertificateExpired)),
+                Some(own),
+            ) => {
+                format!("{text} (it expired on {})", reason_text::tls::date_of(own.validity().1))
+            }
+            _ => text,
         }
     }
 
@@ -154,7 +175,7 @@ impl OpenSocket {
             {
                 Err(self.closed_before_connack(dialer))
             }
-            Err(error) => Err(reason_text::stream(&dialer.address_at(self.peer), &error)),
+            Err(error) => Err(self.stream_error(&error, dialer)),
             Ok(Received::Closed) if !self.codec.is_accepted() => Err(self.closed_before_connack(dialer)),
             Ok(Received::Closed) => Err(reason_text::CONNECTION_CLOSED.to_owned()),
             Ok(Received::Data(bytes)) => {
@@ -238,7 +259,7 @@ impl OpenSocket {
         while let Some(request) = self.queue.get(scratch.packet_ends.len())
             && scratch.write.len() < self.write_size
         {
-            match self.codec.encode(request, dialer.credentials(), &mut scratch.write) {
+            match self.codec.encode(request, dialer.login(self.credentials.as_deref()), &mut scratch.write) {
                 Ok(()) => scratch.packet_ends.push(scratch.write.len()),
                 Err(why) => {
                     let request = self.queue.remove(scratch.packet_ends.len());

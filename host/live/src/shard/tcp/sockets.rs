@@ -9,9 +9,11 @@ use tokio::task::AbortHandle;
 use wasmote_mqtt::broker::packet::Request;
 use wasmote_mqtt::client::ids::ConnectionId;
 use wasmote_mqtt::codec::client::{Credentials, Incoming};
+use wasmote_mqtt::device_id::DeviceId;
 
 use super::readiness::ReadySet;
 use crate::config::BrokerUrl;
+use crate::credentials::DeviceCredentials;
 use crate::network::{MAX_DIALS, Network};
 use crate::shard::event::{ShardEvent, ShardEventSender};
 use crate::socket::Socket;
@@ -165,9 +167,20 @@ impl Sockets {
 }
 
 impl Dialer {
-    pub(super) fn credentials(&self) -> Credentials<'_> {
-        let options = &self.network.options;
-        Credentials { username: options.username.as_deref(), password: options.password.as_deref() }
+    /// Credentials of a device, if it has its own.
+    pub(super) fn credentials_of(&self, device: &DeviceId) -> Option<Arc<DeviceCredentials>> {
+        self.network.options.devices.get(device.as_str())
+    }
+
+    /// User name and password for a connection: those of the device, or else those of the fleet.
+    pub(super) fn login<'a>(&'a self, own: Option<&'a DeviceCredentials>) -> Credentials<'a> {
+        match own.filter(|own| own.has_login()) {
+            Some(own) => Credentials { username: own.username.as_deref(), password: own.password.as_deref() },
+            None => {
+                let options = &self.network.options;
+                Credentials { username: options.username.as_deref(), password: options.password.as_deref() }
+            }
+        }
     }
 
     pub(super) fn stream(
