@@ -1,6 +1,8 @@
 //! Limits of descriptors, threads and memory.
 
+use std::fs;
 use std::net::TcpStream;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -100,4 +102,61 @@ fn out_of_memory_during_a_run() {
     let stderr = run.stderr.to_end().join("\n");
     assert!(stderr.contains("memory"), "{stderr}");
     assert_readable(&run.results());
+}
+
+/// A control group with a limit of memory, as that of a container. Dropping it deletes it.
+struct MemoryGroup {
+    folder: PathBuf,
+    limit_file: &'static str,
+}
+
+impl MemoryGroup {
+    /// A group without a limit; `None` where this user may not create one.
+    fn create() -> Option<Self> {
+        let name = format!("wasmote-test-{}", std::process::id());
+        [("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")]
+            .into_iter()
+            .map(|(parent, limit_file)| Self { folder: Path::new(parent).join(&name), limit_file })
+            .find(|group| {
+                fs::create_dir(&group.folder).is_ok() && group.folder.join(group.limit_file).exists()
+            })
+    }
+
+    fn write(&self, file: &str, text: &str) -> std::io::Result<()> {
+        fs::write(self.folder.join(file), text)
+    }
+}
+
+impl Drop for MemoryGroup {
+    fn drop(&mut self) {
+        // Processes leave a group some time after their end.
+        let end = Instant::now() + DEFAULT_TIMEOUT;
+        while self.folder.exists() && fs::remove_dir(&self.folder).is_err() && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+}
+
+/// The kernel kills a process whose container has no memory left, without a chance for words. The results say then that the
+/// run has no end, and can be read.
+#[test]
+fn a_container_without_memory_leaves_results_that_can_be_read() {
+    let Some(group) = MemoryGroup::create() else {
+        return eprintln!("not tested: this user may not create a control group with a limit of memory");
+    };
+    let mut run = LiveRun::start(&Setup::default());
+    run.wait_for_messages();
+    group.write("cgroup.procs", &run.id().to_string()).expect("the process joins the group");
+    // Memory that the process has already belongs to its former group; the new one has next to none for it.
+    group.write(group.limit_file, "262144").expect("a limit");
+    let end = Instant::now() + DEFAULT_TIMEOUT;
+    while run.get("/devices", Duration::from_secs(1)).is_some() {
+        assert!(Instant::now() < end, "the limit has no effect");
+    }
+    assert_eq!(run.end(), None, "killed by a signal: {}", run.stderr.all().join("\n"));
+    let results = run.results();
+    let manifest = fs::read_to_string(results.join("manifest.json")).expect("a manifest");
+    let manifest: serde_json::Value = serde_json::from_str(&manifest).expect("JSON");
+    assert_eq!(manifest["complete"], false, "{manifest:#}");
+    assert_readable(&results);
 }
