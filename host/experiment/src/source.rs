@@ -163,14 +163,15 @@ fn expand_files(plan: &mut Value, folder: &Path) -> Result<(), DocumentError> {
         config_files::expand(config, folder).map_err(invalid)
     };
     expand(plan.get_mut("config"), "config")?;
-    for (list, action) in [("group", None), ("timeline", Some("configure"))] {
-        let entries = plan.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten();
-        for (index, entry) in entries.enumerate() {
-            let (owner, field) = match action {
-                None => (Some(entry), format!("{list}[{index}].config")),
-                Some(action) => (entry.get_mut(action), format!("{list}[{index}].{action}.config")),
-            };
-            expand(owner.and_then(|owner| owner.get_mut("config")), &field)?;
+    let groups = plan.get_mut("group").and_then(Value::as_array_mut).into_iter().flatten();
+    for (index, group) in groups.enumerate() {
+        expand(group.get_mut("config"), &format!("group[{index}].config"))?;
+    }
+    // Every action that takes a configuration calls it `config`.
+    let entries = plan.get_mut("timeline").and_then(Value::as_array_mut).into_iter().flatten();
+    for (index, entry) in entries.enumerate() {
+        for (action, fields) in entry.as_object_mut().into_iter().flatten() {
+            expand(fields.get_mut("config"), &format!("timeline[{index}].{action}.config"))?;
         }
     }
     for (index, entry) in

@@ -121,3 +121,32 @@ fn a_payload_from_a_file_is_kept_with_the_results() {
     let found = problem(&["--set", "timeline.1.publish.payload_base64=A"]);
     assert!(found.contains("publish.payload_base64: no bytes in Base64"), "{found}");
 }
+
+/// Each action that changes a configuration can name files.
+#[test]
+fn actions_can_name_files() {
+    for action in ["swap", "configure"] {
+        let workspace = workspace("seconds,flow\n0,1\n100,1\n");
+        fs::write(workspace.0.path().join("data/other.csv"), "seconds,flow\n0,5\n100,5\n").unwrap();
+        let behaviour = if action == "swap" { r#""behaviour": "sensor", "# } else { "" };
+        let channel = r#""name": "flow", "kind": "csv", "column": "flow", "between": "step""#;
+        let timeline = |file: &str| {
+            format!(
+                r#"timeline=[{{"at": "10s", "{action}": {{"group": "sensor", {behaviour}"config": {config}}}}}]"#,
+                config = format!(r#"{{"channels": [{{{channel}, "csv": {{"$file": "{file}"}}}}]}}"#),
+            )
+        };
+        let folder = workspace.run(&["plan.toml", "--set", &timeline("data/other.csv")], 0);
+        let events = fs::read_to_string(folder.join("events.ndjson")).unwrap();
+        for value in [1, 5] {
+            assert!(events.contains(&format!(r#"\"flow\":{value}}}"#)), "{action}: {value}");
+        }
+        let output = workspace.call(&["run", "plan.toml", "--set", &timeline("data/none.csv")]);
+        let found = text(&output.stderr);
+        let problem = "cannot use the file `data/none.csv`: No such file";
+        assert!(output.status.code() == Some(2) && found.contains(problem), "{action}: {found}");
+        fs::remove_dir_all(workspace.0.path().join("data")).unwrap();
+        let verified = workspace.call(&["verify", folder.to_str().unwrap()]);
+        assert!(verified.status.success(), "{action}: {}", text(&verified.stderr));
+    }
+}
