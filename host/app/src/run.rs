@@ -62,7 +62,7 @@ async fn run_fleet(settings: &Settings, mut signals: Signals) -> Result<Exit, Ru
     }
     let (listener, http) = listen(settings.given.get(|it| &it.http).unwrap_or_default())?;
     let listener = TcpListener::from_std(listener).map_err(RunError::Runtime)?;
-    let (broker_url, broker) = start_broker(&settings.broker).await?;
+    let (broker_url, broker) = start_broker(settings).await?;
     banner::print(settings, http, &broker_url, broker.is_some());
     if let Some(notice) = access_notice(http, &settings.http_access) {
         tracing::warn!("{notice}");

@@ -291,6 +291,7 @@ pub fn options(point: &Point) -> Options {
     };
     Options {
         client: Arc::new(client),
+        broker: point.settings.broker_limits.clone(),
         latency: point.plan.packet_latency.0,
         epoch: point.epoch,
         ..Options::default()

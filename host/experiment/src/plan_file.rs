@@ -25,6 +25,7 @@ use wasmote_fleet::config::file::{FaultsEntry, GroupEntry};
 use wasmote_fleet::config::values::{DurationValue, Keepalive, MqttVersion, Switch, TopicRoot};
 use wasmote_fleet::schema::accept_alias;
 use wasmote_fleet::topology::TopologyEntry;
+use wasmote_mqtt::broker::limits::BrokerLimits;
 use wasmote_mqtt::device_id::DeviceId;
 use wasmote_sim::faults::span::Span;
 use wasmote_sim::limits::Limits;
@@ -72,6 +73,10 @@ pub struct PlanFile {
     #[serde(default)]
     #[schemars(with = "Limits")]
     pub limits: Map<String, Value>,
+    /// Limits of the broker in virtual time, and of the embedded one in real time.
+    #[serde(default)]
+    #[schemars(with = "BrokerLimits")]
+    pub broker_limits: Map<String, Value>,
     /// Faults: a preset, a file, or an inline document; `none` by default.
     #[serde(default)]
     pub faults: Option<FaultsEntry>,

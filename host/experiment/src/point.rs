@@ -112,6 +112,7 @@ impl Point {
             groups: plan.group.clone(),
             config: plan.config.clone(),
             limits: plan.limits.clone(),
+            broker_limits: plan.broker_limits.clone(),
             topic_root: plan.topic_root.clone(),
             mqtt: plan.mqtt,
             keepalive: plan.keepalive,

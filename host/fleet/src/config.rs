@@ -22,6 +22,7 @@ use wasmote_engine::cache::Cache;
 use wasmote_engine::compile_process::CompileLimits;
 use wasmote_engine::{CompileMode, Component, LoadError};
 use wasmote_live::config::ConnectionOptions;
+use wasmote_mqtt::broker::limits::BrokerLimits;
 use wasmote_mqtt::device_id::DeviceId;
 use wasmote_mqtt::protocol::Protocol;
 use wasmote_sim::layout::{self, Layout, LayoutError};
@@ -59,6 +60,8 @@ pub struct Settings {
     pub topic_root: Arc<str>,
     /// The broker.
     pub broker: BrokerChoice,
+    /// Limits of the embedded broker.
+    pub broker_limits: BrokerLimits,
     /// Connection of every device.
     pub connection: ConnectionOptions,
     /// The MQTT version.

@@ -87,6 +87,8 @@ impl Snapshot {
             stores.insert("broker_queued", stored);
             stores.insert("broker_subscriptions", subscriptions);
             stores.insert("broker_sessions", sessions);
+            stores.insert("broker_clients", report.clients.bytes);
+            stores.insert("broker_unread", report.clients.unread);
         }
         stores
     }

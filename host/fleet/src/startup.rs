@@ -8,6 +8,7 @@ use wasmote_live::broker::{BrokerError, EmbeddedBroker};
 use wasmote_live::config::BrokerUrl;
 
 use crate::blueprints::BlueprintError;
+use crate::config::Settings;
 use crate::config::values::{BrokerChoice, HttpAddress};
 use crate::http_access::HttpAccess;
 use crate::preflight::{PreflightError, TooFewThreads};
@@ -82,11 +83,11 @@ pub fn access_notice(address: SocketAddr, access: &HttpAccess) -> Option<String>
 }
 
 /// Starts the embedded broker if it is chosen. Returns the URL for the devices, and the broker if it is embedded.
-pub async fn start_broker(choice: &BrokerChoice) -> Result<(BrokerUrl, Option<EmbeddedBroker>), BrokerError> {
-    match choice {
+pub async fn start_broker(settings: &Settings) -> Result<(BrokerUrl, Option<EmbeddedBroker>), BrokerError> {
+    match &settings.broker {
         BrokerChoice::Remote(url) => Ok((url.clone(), None)),
         BrokerChoice::Embedded(port) => {
-            let broker = EmbeddedBroker::start(*port).await?;
+            let broker = EmbeddedBroker::start_with(*port, settings.broker_limits.clone()).await?;
             let address = broker.address();
             if *port != 0 && address.port() != *port {
                 tracing::warn!("port {port} is taken; the embedded broker listens on {}", address.port());

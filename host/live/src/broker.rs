@@ -6,7 +6,7 @@
 //!
 //! * [`BrokerTask`]: the task that owns the model. [`reply_channel`]: its replies to one client.
 //! * `listener`: the TCP listener on loopback. `connection`: one TCP client, with MQTT 3.1.1 or 5, directly or in a
-//!   WebSocket at the same port (`websocket`).
+//!   WebSocket at the same port (`websocket`). `admission`: the limits of all these clients together.
 //! * `handle`: devices in this process, without sockets. Shards send batches of packets over one shared channel,
 //!   and each shard has one channel for replies.
 //! * [`BrokerHandle`] takes the broker's own [faults](wasmote_sim::faults::broker), pauses and restarts.
@@ -17,6 +17,10 @@
 //! * Unread messages of one client: 10,000, or 16 MiB. Beyond that, messages at QoS 0 for it are dropped as for a [slow
 //!   consumer](wasmote_mqtt::broker::counters::DropReason::SlowConsumer). At QoS 1 and 2 the client's receive
 //!   maximum limits the messages in flight, and its queue holds 1,000 more.
+//! * Clients from other programs: 10,000, of which 1,000 may be without a CONNECT, each for ten seconds; the oldest of these
+//!   makes room for a new one. Beyond 64 KiB for each, the bytes of incomplete packets and of packets that wait for the broker
+//!   come from a budget of 256 MiB for all, and those of unread packets from another. A client that exceeds one is closed with
+//!   0x97; an unread message at QoS 0 is dropped instead. A packet may take 30 s, and a second more for each 64 KiB.
 //! * Unread messages of all devices of one shard: 100,000, or 64 MiB, with the same rule.
 //! * The broker stops reading from a client that sends faster than the broker works. A device's client
 //!   refuses messages at QoS 0 while 100,000 packets, or 64 MiB, of its shard wait for the broker, as if its socket were
@@ -37,6 +41,7 @@
 //! | `$SYS` | yes | yes |
 //! | authentication, TLS, QUIC, files | no | yes, unused here |
 
+mod admission;
 mod connection;
 mod handle;
 mod listener;
@@ -59,11 +64,12 @@ use wasmote_mqtt::client::ids::ConnectionId;
 use wasmote_sim::faults::FaultId;
 use wasmote_sim::faults::broker::Failure;
 
+use self::admission::Admission;
 use self::task::{BrokerTask, Job};
 pub use handle::BrokerHandle;
 pub(crate) use handle::{ShardReplyReceiver, ShardRequestSender};
 pub(crate) use reply_channel::request_bytes;
-pub use report::BrokerReport;
+pub use report::{BrokerReport, ClientRefusals, ClientReport};
 
 /// Longest time that a shutdown may take.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -127,10 +133,16 @@ pub struct BrokerError(pub String);
 impl EmbeddedBroker {
     /// Listens on loopback at `port` or the next free port above it; at any free port if `port` is 0.
     pub async fn start(port: u16) -> Result<Self, BrokerError> {
+        Self::start_with(port, BrokerLimits::default()).await
+    }
+
+    /// Does the same with other limits.
+    pub async fn start_with(port: u16, limits: BrokerLimits) -> Result<Self, BrokerError> {
         let listener = listener::bind(port).await?;
         let address = listener.local_addr().map_err(|error| BrokerError(error.to_string()))?;
-        let (task, senders) = BrokerTask::new(BrokerLimits::default());
-        let accept_task = tokio::spawn(listener::accept_loop(listener, senders.clients));
+        let admission = Admission::new(&limits);
+        let (task, senders) = BrokerTask::new(limits, admission.clone());
+        let accept_task = tokio::spawn(listener::accept_loop(listener, senders.clients, admission));
         let handle = BrokerHandle::new(senders.shards, senders.jobs.clone());
         Ok(Self {
             address,

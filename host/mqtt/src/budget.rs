@@ -97,6 +97,22 @@ impl Lease {
         fits
     }
 
+    /// Changes the number of bytes. False, and counted, if more bytes exceed the limit; then it stays.
+    pub fn resize(&mut self, bytes: usize) -> bool {
+        let bytes = bytes as u64;
+        if bytes > self.bytes {
+            return usize::try_from(bytes - self.bytes).is_ok_and(|more| self.grow(more));
+        }
+        self.budget.0.used.fetch_sub(self.bytes - bytes, Ordering::Relaxed);
+        self.bytes = bytes;
+        true
+    }
+
+    /// Takes over the bytes of another lease of the same budget.
+    pub fn absorb(&mut self, mut other: Self) {
+        self.bytes += std::mem::take(&mut other.bytes);
+    }
+
     /// Bytes that the lease holds.
     pub fn bytes(&self) -> u64 {
         self.bytes
@@ -124,6 +140,10 @@ mod tests {
         drop(second);
         assert!(first.grow(40));
         assert_eq!(first.bytes(), 100);
+        assert!(first.resize(30) && !first.resize(101));
+        assert_eq!((first.bytes(), budget.used()), (30, 30));
+        first.absorb(budget.take(20).unwrap());
+        assert_eq!((first.bytes(), budget.used()), (50, 50));
         drop(first);
         assert_eq!(budget.used(), 0);
     }

@@ -81,6 +81,12 @@ impl Codec {
         decode::connect(&header, bytes.split_to(header.remaining_length as usize).freeze()).map(Some)
     }
 
+    /// Length of the packet at the front of `bytes`, once its fixed header is there.
+    pub fn packet_length(bytes: &[u8]) -> Option<usize> {
+        let (length, field) = length(bytes.get(1..)?).ok()??;
+        Some(1 + field + length as usize)
+    }
+
     /// Decodes a packet from the front of `bytes`, once it is complete.
     pub fn decode(&self, bytes: &mut BytesMut) -> Result<Option<Request>, CloseReason> {
         let Some((header, start)) = frame(bytes)? else { return Ok(None) };

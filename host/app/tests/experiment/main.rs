@@ -1,5 +1,6 @@
 //! End-to-end tests of experiments: the built program, its results on disk, and its errors for invalid plans.
 
+mod broker_limits;
 mod browser;
 mod config_files;
 mod failures;

@@ -74,8 +74,7 @@ impl LiveDriver {
     /// Starts the embedded broker, if the settings ask for it, and the devices.
     pub fn start(runtime: Handle, setup: LiveSetup<'_>) -> Result<Self, ExperimentError> {
         let LiveSetup { settings, devices, sends_host_messages, signals, observer, now } = setup;
-        let (url, broker) =
-            runtime.block_on(startup::start_broker(&settings.broker)).map_err(RunError::Broker)?;
+        let (url, broker) = runtime.block_on(startup::start_broker(settings)).map_err(RunError::Broker)?;
         let broker_url = wasmote_fleet::config::values::format_broker_url(&url);
         // The first line of the broker's log comes before those of devices.
         observer

@@ -32,6 +32,7 @@ use clap::Args;
 use schemars::{JsonSchema, Schema};
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use wasmote_mqtt::broker::limits::BrokerLimits;
 use wasmote_mqtt::device_id::DeviceId;
 use wasmote_sim::limits::Limits;
 use wasmote_sim::rng::Seed;
@@ -186,6 +187,16 @@ pub struct Options {
         value_parser = Unquoted("--broker")
     )]
     pub broker: Option<BrokerChoice>,
+
+    /// Limits of the embedded broker
+    #[arg(skip)]
+    #[schemars(with = "BrokerLimits")]
+    pub broker_limits: Map<String, Value>,
+
+    /// Set one limit of the embedded broker, such as retained_bytes=1048576
+    #[arg(long, env = "WASMOTE_BROKER_LIMIT", value_name = "KEY=VALUE", help_heading = "MQTT")]
+    #[serde(skip)]
+    pub broker_limit: Vec<Assignments>,
 
     /// User name for the broker
     #[arg(long, env = "WASMOTE_BROKER_USER", value_name = "NAME", help_heading = "MQTT")]

@@ -3,6 +3,7 @@
 //! Clap has merged flags and environment already; this module adds the file and the defaults. It opens nothing for writing
 //! and binds no socket, so that an error is found before the run begins.
 
+mod broker_limits;
 mod connection;
 mod groups;
 pub mod http;
@@ -170,6 +171,7 @@ fn build_settings(layers: &Layers<'_>) -> Result<Settings, ConfigError> {
         compile_limits: compile_limits(layers),
         canary: length(|it| &it.canary).unwrap_or(DEFAULT_CANARY),
         groups,
+        broker_limits: broker_limits::resolve(layers, &broker)?,
         broker,
         faults,
         models: layers.models.clone(),
@@ -248,6 +250,7 @@ fn draw_seed() -> Seed {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use wasmote_mqtt::broker::limits::BrokerLimits;
 
     use super::*;
     use crate::config::values::format_broker_url;
@@ -281,6 +284,35 @@ mod tests {
         assert_eq!((settings.faults.origin.as_str(), settings.faults.faults.len()), ("realistic", 3));
         assert_eq!(&*settings.topic_root, "wasmote");
         assert!(settings.logs_messages());
+    }
+
+    #[test]
+    fn limits_of_the_embedded_broker_are_set_by_flag_and_file() {
+        let default = BrokerLimits::default();
+        assert_eq!(run(&[]).unwrap().broker_limits, default);
+        let text = "[broker_limits]\nretained_bytes = 1000\nqueued = 7\n";
+        let limits = with_file("run.toml", text, &["--broker-limit", "queued=8"]).unwrap().broker_limits;
+        assert_eq!(limits, BrokerLimits { retained_bytes: 1_000, queued: 8, ..default });
+        for (flags, problem) in [
+            (
+                &["--broker-limit", "retained=1"][..],
+                "broker_limits.retained: `retained`: there is no such field",
+            ),
+            (
+                &["--broker-limit", "clients=0"],
+                "broker_limits.clients: 0 is too little for a broker; use 1 or more",
+            ),
+            (&["--broker-limit", "queued_bytes=-1"], "broker_limits.queued_bytes"),
+            (
+                &["--broker-limit", "clients=9", "--broker", "mqtt://localhost"],
+                "broker_limits.clients: only the embedded broker has these limits",
+            ),
+        ] {
+            let found = run(flags).unwrap_err().to_string();
+            assert!(found.contains(problem), "{found}");
+        }
+        let found = with_file("run.toml", "[broker_limits]\ninflight = 0\n", &[]).unwrap_err().to_string();
+        assert!(found.contains("run.toml: broker_limits.inflight"), "{found}");
     }
 
     #[test]

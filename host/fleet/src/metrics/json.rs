@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use wasmote_live::broker::BrokerReport;
+use wasmote_live::broker::{BrokerReport, ClientRefusals};
 use wasmote_live::lag::LagStats;
 use wasmote_live::status::{DelayedDevice, DeviceCounts, SocketWrites};
 use wasmote_mqtt::broker::counters::DropReason;
@@ -219,11 +219,27 @@ struct BrokerMetrics {
     dropped: BTreeMap<&'static str, u64>,
     /// Whether every copy is accounted for.
     account_closes: bool,
+    /// Connections from other programs, those without CONNECT included.
+    clients: usize,
+    /// Connections from other programs that were refused or closed by a limit, by reason.
+    clients_refused: RefusedClients,
+}
+
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+struct RefusedClients {
+    /// Refused, because there were too many.
+    too_many: u64,
+    /// Closed without CONNECT, after ten seconds or to make room for others.
+    no_connect: u64,
+    /// Closed because a packet took too long.
+    too_slow: u64,
 }
 
 impl From<&BrokerReport> for BrokerMetrics {
     fn from(report: &BrokerReport) -> Self {
-        let BrokerReport { counters, stats, .. } = report;
+        let BrokerReport { counters, stats, clients, .. } = report;
+        let ClientRefusals { too_many, no_connect, too_slow } = clients.refused;
         Self {
             connected: stats.connected,
             sessions: stats.sessions,
@@ -235,6 +251,8 @@ impl From<&BrokerReport> for BrokerMetrics {
             waiting: stats.waiting,
             dropped: DropReason::ALL.iter().map(|it| (it.as_str(), counters.dropped(*it))).collect(),
             account_closes: counters.closes(stats.waiting),
+            clients: clients.open,
+            clients_refused: RefusedClients { too_many, no_connect, too_slow },
         }
     }
 }

@@ -7,6 +7,7 @@ mod writer;
 
 use std::collections::BTreeSet;
 
+use wasmote_live::broker::ClientRefusals;
 use wasmote_live::status::{DelayedDevice, Totals};
 use wasmote_mqtt::broker::counters::DropReason;
 use wasmote_mqtt::budget::BudgetReport;
@@ -227,6 +228,7 @@ fn broker(snapshot: &Snapshot, out: &mut Writer) {
         ("connections", "Connections to the embedded broker.", stats.connected as u64),
         ("sessions", "Sessions that the embedded broker holds.", stats.sessions as u64),
         ("messages_waiting", "Copies that wait in the embedded broker.", stats.waiting),
+        ("clients", "Connections from other programs to the embedded broker.", report.clients.open as u64),
     ];
     for (name, help, count) in gauges {
         out.family(&format!("wasmote_broker_{name}"), MetricType::Gauge, help);
@@ -240,6 +242,12 @@ fn broker(snapshot: &Snapshot, out: &mut Writer) {
     for (name, help, count) in counters {
         out.family(&format!("wasmote_broker_messages_{name}"), MetricType::Counter, help);
         out.integer(&[], count);
+    }
+    let ClientRefusals { too_many, no_connect, too_slow } = report.clients.refused;
+    let help = "Connections from other programs that a limit of the embedded broker refused or closed.";
+    out.family("wasmote_broker_clients_refused", MetricType::Counter, help);
+    for (reason, count) in [("too_many", too_many), ("no_connect", no_connect), ("too_slow", too_slow)] {
+        out.integer(&[("reason", reason)], count);
     }
     let help = "Copies that the embedded broker dropped.";
     out.family("wasmote_broker_messages_dropped", MetricType::Counter, help);

@@ -15,12 +15,15 @@ use tokio::time::sleep_until;
 use wasmote_mqtt::broker::counters::DropReason;
 use wasmote_mqtt::broker::limits::BrokerLimits;
 use wasmote_mqtt::broker::packet::{Reply, Request};
+use wasmote_mqtt::broker::reason::CloseReason;
 use wasmote_mqtt::broker::{Broker, Replies as BrokerReplies};
+use wasmote_mqtt::budget::Lease;
 use wasmote_mqtt::time::Time;
 use wasmote_sim::faults::broker::{BrokerFaults, Condition};
 
+use super::admission::Admission;
 use super::observer::BrokerObserver;
-use super::reply_channel::{ReplySender, request_bytes};
+use super::reply_channel::{ReplySender, SendOutcome, request_bytes};
 use super::report::BrokerReport;
 use super::shard_channel::{ShardInbound, ShardReplySender};
 use super::sys_topics;
@@ -46,8 +49,8 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(2);
 pub(super) enum Inbound {
     /// New connection, and the sender for its replies.
     Connected(u64, ReplySender),
-    /// Packets of a connection, in order.
-    Packets(u64, Vec<Request>),
+    /// Packets of a connection, in order, and their bytes in the budget of all clients if they are many.
+    Packets(u64, Vec<Request>, Option<Lease>),
     /// Number of messages at QoS 0 that exceed the client's maximum packet size.
     TooLarge(u64),
 }
@@ -80,6 +83,8 @@ pub(super) struct BrokerTask {
     /// Observer of every packet.
     observer: Option<Arc<dyn BrokerObserver>>,
     restarts: u64,
+    /// Limits of clients from other programs.
+    admission: Admission,
     /// Time of the last deadline check.
     deadlines_checked: Instant,
     /// Set during a shutdown: end of the time for queued packets.
@@ -87,7 +92,7 @@ pub(super) struct BrokerTask {
 }
 
 impl BrokerTask {
-    pub(super) fn new(limits: BrokerLimits) -> (Self, BrokerSenders) {
+    pub(super) fn new(limits: BrokerLimits, admission: Admission) -> (Self, BrokerSenders) {
         let (job_sender, jobs) = mpsc::unbounded_channel();
         let (client_sender, client_inbound) = mpsc::channel(INBOUND_QUEUE);
         let (shards, shard_inbound) = mpsc::unbounded_channel();
@@ -106,6 +111,7 @@ impl BrokerTask {
             fault_event_senders: Vec::new(),
             observer: None,
             restarts: 0,
+            admission,
             deadlines_checked: Instant::now(),
             shutdown_deadline: None,
         };
@@ -217,7 +223,7 @@ impl BrokerTask {
             Inbound::Connected(client, reply_sender) => {
                 self.clients.insert(client, reply_sender);
             }
-            Inbound::Packets(client, requests) => {
+            Inbound::Packets(client, requests, _lease) => {
                 for request in requests {
                     // Packets that arrive after the end of the connection were sent before the client saw the
                     // end.
@@ -283,29 +289,56 @@ impl BrokerTask {
 
     /// Dispatches replies to their clients and shards.
     fn dispatch_replies(&mut self) {
-        for (peer, reply) in self.replies.drain(..) {
-            if let Some(observer) = &self.observer {
-                observer.on_reply(peer, &reply);
-            }
-            let client = match peer {
-                Peer::Client(client) => client,
-                Peer::Device { shard, link } => {
-                    let Some(shard_sender) = self.shards.get_mut(&shard) else { continue };
-                    if !shard_sender.push(link, reply) {
-                        self.model.record_unsent(DropReason::SlowConsumer, 1);
-                    }
-                    continue;
+        while !self.replies.is_empty() {
+            let mut replies = std::mem::take(&mut self.replies);
+            let mut without_room = Vec::new();
+            for (peer, reply) in replies.drain(..) {
+                if let Some(observer) = &self.observer {
+                    observer.on_reply(peer, &reply);
                 }
-            };
-            let Some(reply_sender) = self.clients.get(&client) else { continue };
-            let is_last = matches!(reply, Reply::Close(_) | Reply::Refused(_));
-            if !reply_sender.send(reply) {
-                self.model.record_unsent(DropReason::SlowConsumer, 1);
+                match peer {
+                    Peer::Client(client) => {
+                        if !self.send_to_client(client, reply) {
+                            without_room.push(client);
+                        }
+                    }
+                    Peer::Device { shard, link } => {
+                        let Some(shard_sender) = self.shards.get_mut(&shard) else { continue };
+                        if !shard_sender.push(link, reply) {
+                            self.model.record_unsent(DropReason::SlowConsumer, 1);
+                        }
+                    }
+                }
             }
-            if is_last {
-                self.clients.remove(&client);
-            }
+            // The allocation is used again.
+            self.replies = replies;
+            without_room.into_iter().for_each(|client| self.close_without_room(client));
         }
+    }
+
+    /// Sends a reply to a client. False if there is no room for it and it cannot be dropped.
+    fn send_to_client(&mut self, client: u64, reply: Reply) -> bool {
+        let Some(reply_sender) = self.clients.get(&client) else { return true };
+        let is_last = matches!(reply, Reply::Close(_) | Reply::Refused(_));
+        let outcome = reply_sender.send(reply);
+        if outcome == SendOutcome::Dropped {
+            self.model.record_unsent(DropReason::SlowConsumer, 1);
+        }
+        if is_last {
+            self.clients.remove(&client);
+        }
+        outcome != SendOutcome::NoRoom
+    }
+
+    /// Closes a client for which the budget of all clients has no room. Its session keeps messages at QoS 1 and 2.
+    fn close_without_room(&mut self, client: u64) {
+        let Some(reply_sender) = self.clients.remove(&client) else { return };
+        reply_sender.send(Reply::Close(CloseReason::QuotaExceeded));
+        let peer = Peer::Client(client);
+        if let Some(observer) = &self.observer {
+            observer.on_request(peer, &Request::Lost);
+        }
+        self.model.handle(peer, Request::Lost, self.clock.now().run, &mut self.replies);
     }
 
     pub(super) fn report(&self) -> BrokerReport {
@@ -313,6 +346,7 @@ impl BrokerTask {
             counters: self.model.counters().clone(),
             stats: self.model.stats(),
             external_clients: self.clients.len(),
+            clients: self.admission.report(),
             uptime: self.clock.now().run.since(self.started),
             restarts: self.restarts,
             condition: self.faults.condition(),

@@ -8,6 +8,7 @@ mod support;
 mod broker;
 mod byte_streams;
 mod certificates;
+mod client_limits;
 mod failover;
 mod fleets;
 mod host_client;

@@ -134,6 +134,7 @@ impl<C: Copy + Ord> Broker<C> {
         {
             // [MQTT-3.14.4-3]
             connection.will = None;
+            session.will_lease = None;
         }
         self.detach(key, now, replies);
     }
@@ -178,6 +179,7 @@ impl<C: Copy + Ord> Broker<C> {
             return self.end(key, now, replies);
         }
         if let Some(will) = session.pending_will.take_if(|will| will.due <= now) {
+            session.will_lease = None;
             self.counters.wills += 1;
             // A will has no answer that could report a refusal.
             let _ = self.distribute(will.message, Some(key), now, replies);

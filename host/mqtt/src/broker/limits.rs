@@ -2,6 +2,9 @@
 
 use std::num::NonZeroU16;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
 use super::packet::Connect;
 use crate::protocol::Protocol;
 
@@ -13,7 +16,8 @@ const MIB: u64 = 1 << 20;
 
 /// Limits of the broker, most of them for one client. The defaults are those of Mosquitto 2, so that both can be compared,
 /// except that Mosquitto does not limit bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
 pub struct BrokerLimits {
     /// Maximum number of messages at QoS 1 and 2 in flight to a client without a receive maximum; default 20.
     pub inflight: NonZeroU16,
@@ -44,6 +48,14 @@ pub struct BrokerLimits {
     pub client_subscription_bytes: u64,
     /// Bytes of all sessions, with their client identifiers and wills; default 128 MiB.
     pub session_bytes: u64,
+    /// In real time: maximum number of connections from other programs; default 10,000. Each may take 64 KiB for its
+    /// buffers.
+    pub clients: u32,
+    /// In real time: bytes of incomplete packets of these connections, and of packets that wait for the broker, beyond that;
+    /// default 256 MiB.
+    pub client_bytes: u64,
+    /// In real time: bytes of packets that these clients have not read; default 256 MiB.
+    pub client_unread_bytes: u64,
 }
 
 impl Default for BrokerLimits {
@@ -62,6 +74,9 @@ impl Default for BrokerLimits {
             subscription_bytes: 256 * MIB,
             client_subscription_bytes: 16 * MIB,
             session_bytes: 128 * MIB,
+            clients: 10_000,
+            client_bytes: 256 * MIB,
+            client_unread_bytes: 256 * MIB,
         }
     }
 }

@@ -86,6 +86,9 @@ pub enum CloseReason {
     /// 0x95: a packet larger than the broker's maximum.
     #[error("packet too large")]
     PacketTooLarge,
+    /// 0x97: the client exceeds a limit of the broker.
+    #[error("quota exceeded")]
+    QuotaExceeded,
 }
 
 impl CloseReason {
@@ -101,6 +104,7 @@ impl CloseReason {
             Self::ReceiveMaximumExceeded => 0x93,
             Self::TopicAliasInvalid => 0x94,
             Self::PacketTooLarge => 0x95,
+            Self::QuotaExceeded => 0x97,
         }
     }
 }

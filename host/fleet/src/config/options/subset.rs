@@ -28,6 +28,7 @@ pub enum Live {}
 impl Selection for Live {
     const IDS: &[&str] = &[
         "broker",
+        "broker_limit",
         "broker_user",
         "broker_password",
         "broker_password_file",

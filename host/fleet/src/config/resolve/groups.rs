@@ -178,7 +178,11 @@ fn merged(all: &Map<String, Value>, own: &Map<String, Value>) -> Map<String, Val
 }
 
 /// Applies assignments of the command line, which take precedence over files.
-fn assign(config: &mut Map<String, Value>, set: &[Assignments], setting: &str) -> Result<(), ConfigError> {
+pub(super) fn assign(
+    config: &mut Map<String, Value>,
+    set: &[Assignments],
+    setting: &str,
+) -> Result<(), ConfigError> {
     for assignments in set {
         assignments.apply(config).map_err(|error| ConfigError::invalid(setting, error.to_string()))?;
     }

@@ -3,7 +3,7 @@
 use wasmote_mqtt::broker::counters::DropReason;
 use wasmote_mqtt::broker::limits::BrokerLimits;
 use wasmote_mqtt::broker::packet::{
-    Ack, AckStep, Connect, NEVER, PacketId, Publish, Reply, Request, Subscribe, SubscribeOptions,
+    Ack, AckStep, Connect, Disconnect, NEVER, PacketId, Publish, Reply, Request, Subscribe, SubscribeOptions,
 };
 use wasmote_mqtt::broker::reason::{AckReason, ConnectRefusal, SubscribeRefusal};
 use wasmote_mqtt::broker::{Broker, Replies};
@@ -179,4 +179,37 @@ fn sessions_and_wills_are_bounded_in_bytes() {
     let answer = connect(&mut broker, 201, Connect { will, ..lasting(4) });
     assert_eq!(answer, Reply::Refused(ConnectRefusal::QuotaExceeded));
     assert_eq!(broker.stats().bytes.sessions.refused, 81 + 1);
+}
+
+/// The bytes of a will return when it is published, and when it cannot be published any more.
+#[test]
+fn the_bytes_of_a_will_return_with_the_will_and_not_with_the_session() {
+    let mut broker = Broker::new(BrokerLimits::default());
+    let used = |broker: &Broker<u32>| broker.stats().bytes.sessions.used;
+    let lasting = |will: Option<Will>| Connect {
+        session_expiry: NEVER,
+        clean_start: false,
+        will,
+        ..Connect::new("device")
+    };
+    let will = |delay| Some(Will { message: message("w", 8 * KIB, Qos::AtMostOnce), delay });
+    connect(&mut broker, 1, lasting(None));
+    let without = used(&broker);
+    // Cancelled by DISCONNECT, published at once, published after its delay, and cancelled by the next connection.
+    connect(&mut broker, 2, lasting(will(0)));
+    assert!(used(&broker) > without + 8 * KIB as u64);
+    handle(&mut broker, 2, Request::Disconnect(Disconnect::default()));
+    assert_eq!(used(&broker), without, "DISCONNECT cancels the will");
+    connect(&mut broker, 3, lasting(will(0)));
+    handle(&mut broker, 3, Request::Lost);
+    assert_eq!((used(&broker), broker.counters().wills), (without, 1));
+    connect(&mut broker, 4, lasting(will(5)));
+    handle(&mut broker, 4, Request::Lost);
+    assert!(used(&broker) > without, "the will waits for its delay");
+    broker.wake(Time::ZERO + std::time::Duration::from_secs(5), &mut Vec::new());
+    assert_eq!((used(&broker), broker.counters().wills), (without, 2));
+    connect(&mut broker, 5, lasting(will(5)));
+    handle(&mut broker, 5, Request::Lost);
+    connect(&mut broker, 6, lasting(None));
+    assert_eq!((used(&broker), broker.counters().wills), (without, 2));
 }
